@@ -1,0 +1,48 @@
+-- account_report.lua tells an account how a call or probe went: the breaker. Only calls claimed after the last
+-- release count against it.
+-- KEYS: 1 account
+-- ARGV: 1 'ok'|'bad'|'hold', 2 claimed at ms (0: now), 3 reason word, 4 the gateway's code or '', 5 first back-off ms, 6 longest,
+--       7 jitter 0…1, 8 balance known or ''
+-- Returns {'open'} | {'held', reason, until ms}. 'ok' lifts any hold but one by hand; three 'bad' in a row, or five of the
+-- last ten, hold; 'hold' holds at once. A hold by hand is left alone.
+local A = KEYS[1]
+local t = redis.call('TIME')
+local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+local function int(n) return string.format('%.0f', n) end
+local kind, claimed = ARGV[1], tonumber(ARGV[2])
+local v = redis.call('HMGET', A, 'hold', 'hold_until', 'released_at', 'bad', 'ring', 'trips', 'hold_at')
+local held, by_hand = v[1], v[1] and tonumber(v[2] or 0) == 0
+if claimed ~= 0 and claimed < tonumber(v[3] or 0) then
+  if held then return {'held', held, v[2]} end
+  return {'open'}
+end
+local ring = string.sub((v[5] or '') .. (kind == 'ok' and '.' or 'x'), -10)
+if kind == 'ok' then
+  redis.call('HSET', A, 'ok_at', int(now), 'ring', ring)
+  redis.call('HDEL', A, 'bad')
+  -- A call claimed before the hold proves nothing about now.
+  if held and not by_hand and (claimed == 0 or claimed >= tonumber(v[7] or 0)) then
+    redis.call('HDEL', A, 'hold', 'hold_code', 'hold_by', 'hold_at', 'hold_until', 'hold_balance', 'probe_until', 'ring', 'trips')
+    redis.call('HSET', A, 'released_at', int(now))
+    return {'open'}
+  end
+  if held then return {'held', held, v[2]} end
+  redis.call('HDEL', A, 'trips')
+  return {'open'}
+end
+local bad = tonumber(v[4] or 0) + 1
+redis.call('HSET', A, 'bad', int(bad), 'ring', ring)
+if by_hand then return {'held', held, '0'} end
+local probed = held and (claimed == 0 or claimed >= tonumber(v[7] or 0))
+local _, broken = string.gsub(ring, 'x', '')
+local trip = kind == 'hold' or bad >= 3 or (#ring == 10 and broken >= 5)
+if held and not probed then return {'held', held, v[2]} end
+if not held and not trip then return {'open'} end
+local trips = tonumber(v[6] or 0) + 1
+local wait = math.min(tonumber(ARGV[6]), tonumber(ARGV[5]) * 2 ^ math.min(trips - 1, 20))
+local till = int(now + wait * (0.5 + tonumber(ARGV[7]) / 2))
+redis.call('HSET', A, 'hold', ARGV[3], 'hold_code', ARGV[4], 'hold_by', 'worker', 'hold_until', till, 'trips', int(trips))
+if not held then redis.call('HSET', A, 'hold_at', int(now)) end
+if ARGV[8] ~= '' and not held then redis.call('HSET', A, 'hold_balance', ARGV[8]) end
+redis.call('HDEL', A, 'probe_until')
+return {'held', ARGV[3], till}

@@ -1,0 +1,57 @@
+-- claim.lua asks to submit one generation of a call; what is told 'go' may write to the gateway until its lease is over.
+-- KEYS: 1 ledger, 2 open set
+-- ARGV: 1 token, 2 batch, 3 wake (0: not checked), 4 call, 5 generation, 6 revision the caller read, 7 lease ms, 8 uuid,
+--       9 login, 10 ms for which the gateway surely remembers a uuid (0: not at all), 11 recipients
+-- Returns {'go', uuid, doubt 0|1, first ms, claimed ms, tries, claims} and nothing else lets a byte out;
+--   {'settled'|'paused'|'stale'|'changed'|'missing'|'newer'}, {'busy', until}, {'later', due},
+--   {'stopped', why, doubt 0|1}, {'doubtful', why}: it must not go again and ends in unknown.
+-- The same token is answered the same again. A lease that is over without a settle makes the generation doubtful.
+local bad = unfit()
+if bad then return {bad} end
+local token, b, k, g = ARGV[1], ARGV[2], ARGV[4], ARGV[5]
+local now = now_ms()
+local exp = get('exp')
+if exp and now >= tonumber(exp) then stop('expired', now) end
+
+local rec = load_gen(b, k, g, tonumber(ARGV[11]))
+if not rec or rec[STATE] == 't' then return {'settled'} end
+local again = rec[STATE] == 's' and rec[TOKEN] == token
+if not again then
+  if ARGV[3] ~= '0' and num('w' .. b) > tonumber(ARGV[3]) then return {'stale'} end
+  if rec[STATE] == 's' then
+    if now < tonumber(rec[LEASE]) then return {'busy', rec[LEASE]} end
+    rec[STATE], rec[DOUBT] = 'd', '1'
+    add('flyc', -1)
+    save_gen(b, k, g, rec)
+  end
+  local why = get('stop')
+  if why then return {'stopped', why, rec[STATE] == 'd' and '1' or '0'} end
+  if get('paused') then return {'paused'} end
+  if now < tonumber(rec[DUE]) then return {'later', rec[DUE]} end
+end
+
+if rec[STATE] == 'd' then
+  local ttl = tonumber(ARGV[10])
+  if ttl == 0 then return {'doubtful', 'no_key'} end
+  if rec[LOGIN] ~= ARGV[9] then return {'doubtful', 'login_changed'} end
+  if now - tonumber(rec[FIRST]) > ttl then return {'doubtful', 'key_expired'} end
+elseif rec[STATE] == 'r' then
+  if rec[REV] ~= ARGV[6] then return {'changed'} end
+  if rec[UUID] == '-' or rec[LOGIN] ~= ARGV[9] then
+    rec[UUID], rec[LOGIN], rec[FIRST] = ARGV[8], ARGV[9], int(now)
+    add('calls', 1)
+  end
+  add('fly', tonumber(rec[SIZE]))
+end
+if not again then
+  rec[CLAIMS] = int(tonumber(rec[CLAIMS]) + 1)
+  rec[CLAIMED] = int(now)
+  add('flyc', 1)
+end
+rec[STATE], rec[TOKEN] = 's', token
+rec[LEASE] = int(now + tonumber(ARGV[7]))
+save_gen(b, k, g, rec)
+if redis.call('ZADD', O, int(tonumber(rec[LEASE]) + 1000), b) == 1 then
+  add('ob:' .. string.match(b, '^(%d+)%.'), 1)
+end
+return {'go', rec[UUID], rec[DOUBT], rec[FIRST], rec[CLAIMED], rec[TRIES], rec[CLAIMS]}

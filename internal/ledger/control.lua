@@ -1,0 +1,33 @@
+-- control.lua pauses, resumes or cancels a campaign.
+-- KEYS: 1 ledger, 2 open set
+-- ARGV: 1 token, 2 'pause'|'resume'|'cancel', 3 who or why, one word
+-- Returns {'ok'|'done'|'cancelled'|'missing'|'newer', calls in flight, recipients in flight}; 'done' and 'cancelled' changed nothing.
+-- From the moment a pause or cancel answers no claim is told 'go'. The last eight tokens are answered the same again.
+local bad = unfit()
+if bad then return {bad, '0', '0'} end
+local ctl = get('ctl') or ''
+local function answer(word) return {word, int(num('flyc')), int(num('fly'))} end
+for t in string.gmatch(ctl, '%S+') do
+  if t == ARGV[1] then return answer('ok') end
+end
+if get('stop') == 'cancelled' and ARGV[2] == 'cancel' then return answer('ok') end
+if get('stop') then return answer(get('stop') == 'cancelled' and 'cancelled' or 'done') end
+if get('fin') then return answer('done') end
+local now = now_ms()
+if ARGV[2] == 'pause' then
+  if not get('paused') then set('paused', ARGV[3] .. ' ' .. int(now)) end
+elseif ARGV[2] == 'resume' then
+  del('paused')
+  for _, m in ipairs(redis.call('ZRANGE', O, 0, -1)) do
+    if m ~= 'plan' then redis.call('ZADD', O, 'XX', 'LT', int(now), m) end
+  end
+else
+  stop('cancelled', now)
+end
+if not get('fin') then
+  local keep = words(ctl)
+  keep[#keep + 1] = ARGV[1]
+  while #keep > 8 do table.remove(keep, 1) end
+  set('ctl', table.concat(keep, ' '))
+end
+return answer('ok')

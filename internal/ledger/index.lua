@@ -1,0 +1,8 @@
+-- index.lua makes a campaign findable by the sweeper, as of now by Redis' clock.
+-- KEYS: 1 open index
+-- ARGV: 1 campaign id
+-- Returns {now ms}
+local t = redis.call('TIME')
+local now = string.format('%.0f', tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000))
+redis.call('ZADD', KEYS[1], now, ARGV[1])
+return {now}

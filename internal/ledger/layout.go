@@ -1,0 +1,45 @@
+package ledger
+
+// The keys of a campaign, all under its hash tag {id}:
+//
+//	tuma:{id}:l   the ledger hash, below
+//	tuma:{id}:s   the spec: what was asked for, written once
+//	tuma:{id}:o   the open set: batches that are handed out (and 'plan'), scored by
+//	              the ms at which the sweeper looks whether somebody works on them
+//	tuma:{id}:u:… an upload being written; it becomes the ledger hash at commit
+//	tuma:{id}:t   the tombstone after retention
+//
+// The fields of the ledger hash (a: account number, b: batch "a.s", k: call in
+// the batch, g: generation of the call):
+//
+//	v hash up at total pg start exp   format, content hash, upload, created, recipients, pages, times
+//	cur carry pt frozen wplan         planning: next page, recipients carried over, last answer, frozen record, wake
+//	pending accepted … skipped        recipients by status, absent when 0
+//	fly flyc                          pending recipients, and calls, in flight
+//	x:REASON                          left-out recipients by reason
+//	calls segments resent             what was submitted
+//	paused stop stop_at fin gone      state
+//	nb:a h:a ob:a                     batches planned, handed out, open
+//	pN kN                             page N as uploaded; what planning left out of it
+//	bB lB wB xB                       batch record, open generations, wake number, open extra generations
+//	gB.K.G iB.K.G nB.K                a generation, its positions in the call, how many there are
+//	rB.K                              results of a call's recipients
+//	rt rop rlast ctl                  retries, recent orders
+const (
+	keyPrefix     = "tuma:"
+	openIndex     = keyPrefix + "open"
+	campaignIndex = keyPrefix + "campaigns"
+	accountIndex  = keyPrefix + "accounts"
+	sweeperLock   = keyPrefix + "sweeper"
+	routesKey     = keyPrefix + "routes"
+)
+
+func ledgerKey(id string) string          { return keyPrefix + "{" + id + "}:l" }
+func specKey(id string) string            { return keyPrefix + "{" + id + "}:s" }
+func openKey(id string) string            { return keyPrefix + "{" + id + "}:o" }
+func stagingKey(id, upload string) string { return keyPrefix + "{" + id + "}:u:" + upload }
+func tombstoneKey(id string) string       { return keyPrefix + "{" + id + "}:t" }
+func accountKey(name string) string       { return keyPrefix + "account:{" + name + "}" }
+
+// RateKey is the key in which an account's limiter lives, beside its account card.
+func RateKey(account string) string { return keyPrefix + "rate:{" + account + "}" }

@@ -1,0 +1,249 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// planWatch is how long a planner may stay silent before the sweeper wakes another.
+const planWatch = 20 * time.Second
+
+// Plan is a campaign's planning, picked up where it stands. Not safe for concurrent use.
+type Plan struct {
+	ID     string
+	Spec   Spec
+	Frozen Frozen
+	// Total and Pages are the size of the upload, Next the page to go on with.
+	Total, Pages, Next int
+	// Carry are the recipients, an account each, that earlier pages left over.
+	Carry  [][]Planned
+	ledger *Ledger
+}
+
+// Wake is a batch to be queued: its name and the number of the wake.
+type Wake struct {
+	Batch  string
+	Number int
+}
+
+// StartPlan begins or takes up planning. want is what planning depends on if it
+// has not begun; what is frozen wins. Nil without an error means that there is
+// nothing to plan: planned already, or stopped.
+func (l *Ledger) StartPlan(ctx context.Context, id string, want func(Spec) (Frozen, error)) (*Plan, error) {
+	spec, err := l.Spec(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	frozen, err := want(spec)
+	if err != nil {
+		return nil, err
+	}
+	record, err := json.Marshal(frozen)
+	if err != nil {
+		return nil, fmt.Errorf("plan %s: %w", id, err)
+	}
+	out, err := l.run(ctx, planStartScript, id, nil, record, planWatch.Milliseconds())
+	if err != nil || out[0] != "go" {
+		return nil, err
+	}
+	if len(out) < 4 {
+		return nil, errAnswer
+	}
+	p := &Plan{ID: id, Spec: spec, ledger: l}
+	if p.Frozen, err = decodeFrozen(out[1]); err != nil {
+		return nil, fmt.Errorf("plan %s: %w", id, err)
+	}
+	if p.Next, err = strconv.Atoi(out[2]); err != nil {
+		return nil, fmt.Errorf("plan %s: cursor: %w", id, errRecord)
+	}
+	if p.Carry, err = decodeCarry([]byte(out[3]), len(p.Frozen.Accounts)); err != nil {
+		return nil, fmt.Errorf("plan %s: %w", id, err)
+	}
+	sizes, err := l.rdb.HMGet(ctx, ledgerKey(id), "total", "pg").Result()
+	if err != nil {
+		return nil, fmt.Errorf("plan %s: %w", id, err)
+	}
+	p.Total, p.Pages = fieldInt(sizes[0]), fieldInt(sizes[1])
+	return p, nil
+}
+
+// Spec reads what a campaign's producer asked for.
+func (l *Ledger) Spec(ctx context.Context, id string) (Spec, error) {
+	b, err := l.rdb.Get(ctx, specKey(id)).Bytes()
+	if errors.Is(err, redis.Nil) {
+		return Spec{}, fmt.Errorf("read campaign %s: %w", id, ErrNotFound)
+	}
+	if err != nil {
+		return Spec{}, fmt.Errorf("read campaign %s: %w", id, err)
+	}
+	return decodeSpec(b)
+}
+
+// Page is a run of recipients as uploaded; First is the row of the first, from 1.
+type Page struct {
+	Number, First int
+	Inputs        []string
+}
+
+// ReadPages reads pages from one on, several in a round trip. first is the row
+// with which the first page begins.
+func (l *Ledger) ReadPages(ctx context.Context, id string, from, to, first int) iter.Seq2[Page, error] {
+	const step = 8
+	return func(yield func(Page, error) bool) {
+		for at := from; at < to; at += step {
+			var fields []string
+			for n := at; n < min(at+step, to); n++ {
+				fields = append(fields, "p"+strconv.Itoa(n))
+			}
+			got, err := l.rdb.HMGet(ctx, ledgerKey(id), fields...).Result()
+			if err != nil {
+				yield(Page{}, fmt.Errorf("read pages of %s: %w", id, err))
+				return
+			}
+			for i, v := range got {
+				inputs, err := decodePage([]byte(fieldString(v)))
+				if err != nil {
+					yield(Page{}, fmt.Errorf("campaign %s page %d: %w", id, at+i, err))
+					return
+				}
+				if !yield(Page{Number: at + i, First: first, Inputs: inputs}, nil) {
+					return
+				}
+				first += len(inputs)
+			}
+		}
+	}
+}
+
+// PlannedPage is what came of planning one page.
+type PlannedPage struct {
+	Page    int
+	First   int // row of the page's first recipient, from 1
+	LeftOut []LeftOut
+	Batches []PlannedBatch
+	Carry   [][]Planned
+	// Windows say how many batches of an account may be open at once, by account number.
+	Windows map[int]int
+}
+
+// PlannedBatch is a batch of recipients for one account, cut into calls.
+type PlannedBatch struct {
+	Account int
+	Calls   []int
+	To      []Planned
+}
+
+// CommitPage writes a planned page in one step, if planning still stands where p
+// read it, and moves p on. It returns the batches to queue and whether the
+// campaign is done with it. ErrMoved: another planner was there first.
+// The token makes trying again after an error safe.
+func (p *Plan) CommitPage(ctx context.Context, token string, page PlannedPage) (wakes []Wake, done bool, err error) {
+	carry := encodeCarry(page.Carry)
+	args := []any{token, page.Page, encodeLeftOut(page.First-1, page.LeftOut), carry, planWatch.Milliseconds()}
+	reasons := map[string]int{}
+	for _, x := range page.LeftOut {
+		reasons[x.Reason]++
+	}
+	args = append(args, len(reasons))
+	for reason, n := range reasons {
+		args = append(args, reason, n)
+	}
+	args = append(args, len(page.Windows))
+	for a, n := range page.Windows {
+		args = append(args, a, n)
+	}
+	for _, b := range page.Batches {
+		args = append(args, b.Account, len(b.Calls), encodeBatch(b.Calls, b.To))
+	}
+	out, err := p.ledger.run(ctx, planPageScript, p.ID, nil, args...)
+	if err != nil {
+		return nil, false, err
+	}
+	switch out[0] {
+	case "moved":
+		return nil, false, fmt.Errorf("plan %s page %d: %w", p.ID, page.Page, ErrMoved)
+	case "stopped":
+		return nil, false, fmt.Errorf("plan %s: %w", p.ID, ErrStopped)
+	}
+	p.Next, p.Carry = page.Page+1, page.Carry
+	return answerWakes(out)
+}
+
+// ErrMoved: another planner has planned this page.
+var ErrMoved = errors.New("another planner was there first")
+
+// answerWakes reads {word, done, 'batch:wake'…}.
+func answerWakes(out []string) ([]Wake, bool, error) {
+	if len(out) < 2 {
+		return nil, false, errAnswer
+	}
+	wakes := make([]Wake, 0, len(out)-2)
+	for _, s := range out[2:] {
+		w, err := parseWake(s)
+		if err != nil {
+			return nil, false, err
+		}
+		wakes = append(wakes, w)
+	}
+	return wakes, out[1] == "1", nil
+}
+
+// PlannedNumbers yields every recipient that is planned so far, for a planner
+// that takes up another's work and must not plan a number twice.
+func (p *Plan) PlannedNumbers(ctx context.Context) iter.Seq2[Planned, error] {
+	return func(yield func(Planned, error) bool) {
+		for a := range p.Frozen.Accounts {
+			for b, err := range p.ledger.batches(ctx, p.ID, a) {
+				if err != nil {
+					yield(Planned{}, err)
+					return
+				}
+				for _, x := range b.To {
+					if !yield(x, nil) {
+						return
+					}
+				}
+			}
+		}
+		for _, c := range p.Carry {
+			for _, x := range c {
+				if !yield(x, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// FirstRow counts the recipients of the pages before p.Next and returns the row
+// that p.Next begins with.
+func (p *Plan) FirstRow(ctx context.Context) (int, error) {
+	row := 1
+	for page, err := range p.ledger.ReadPages(ctx, p.ID, 0, p.Next, 1) {
+		if err != nil {
+			return 0, err
+		}
+		row += len(page.Inputs)
+	}
+	return row, nil
+}
+
+func fieldString(v any) string {
+	s, _ := v.(string)
+	return s
+}
+
+func fieldInt(v any) int {
+	n, err := strconv.Atoi(fieldString(v))
+	if err != nil {
+		return 0
+	}
+	return n
+}

@@ -1,0 +1,57 @@
+-- plan_page.lua writes what came of planning one page, if the cursor is still the one the planner read.
+-- KEYS: 1 ledger, 2 open set
+-- ARGV: 1 token, 2 page, 3 left-out record or '', 4 carry or '', 5 ms until the sweeper may look,
+--       6 number of reasons, then reason, count for each; then number of windows, then account, window for each;
+--       then for each batch: account, calls, record
+-- Returns {'ok', done 0|1, 'batch:wake'…} | {'stopped'|'moved'|'missing'|'newer'}; a replay of the page just
+-- committed answers as it did, any other changes nothing and is told 'moved'.
+local bad = unfit()
+if bad then return {bad} end
+local pt = get('pt')
+if pt and string.sub(pt, 1, #ARGV[1] + 1) == ARGV[1] .. ' ' then
+  local out = {'ok', get('fin') and '1' or '0'}
+  local w = words(pt)
+  for i = 2, #w do out[#out + 1] = w[i] end
+  return out
+end
+if get('stop') then return {'stopped'} end
+if get('cur') ~= ARGV[2] then return {'moved'} end
+
+local now = now_ms()
+local page = tonumber(ARGV[2])
+if ARGV[3] ~= '' then set('k' .. ARGV[2], ARGV[3]) end
+if ARGV[4] ~= '' then set('carry', ARGV[4]) else del('carry') end
+set('cur', int(page + 1))
+local at = 7
+for _ = 1, tonumber(ARGV[6]) do
+  local n = tonumber(ARGV[at + 1])
+  add('x:' .. ARGV[at], n)
+  add('skipped', n)
+  add('pending', -n)
+  at = at + 2
+end
+local windows = {}
+for i = 1, tonumber(ARGV[at]) do windows[i] = {ARGV[at + 1 + 2 * (i - 1)], tonumber(ARGV[at + 2 * i])} end
+at = at + 1 + 2 * #windows
+while ARGV[at] do
+  local a = ARGV[at]
+  local b = a .. '.' .. int(redis.call('HINCRBY', L, 'nb:' .. a, 1) - 1)
+  set('b' .. b, ARGV[at + 2], 'l' .. b, ARGV[at + 1])
+  at = at + 3
+end
+local wakes = {}
+for _, w in ipairs(windows) do
+  local mine = {}
+  hand_out(w[1], w[2], now, mine)
+  for _, x in ipairs(mine) do wakes[#wakes + 1] = x end
+end
+if page + 1 < num('pg') then
+  redis.call('ZADD', O, 'XX', int(now + tonumber(ARGV[5])), 'plan')
+else
+  redis.call('ZREM', O, 'plan')
+end
+set('pt', ARGV[1] .. ' ' .. table.concat(wakes, ' '))
+finish(now)
+local out = {'ok', get('fin') and '1' or '0'}
+for _, x in ipairs(wakes) do out[#out + 1] = x end
+return out

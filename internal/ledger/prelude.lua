@@ -1,0 +1,231 @@
+-- prelude.lua: what the campaign scripts share; it is put before each of them.
+-- KEYS[1] is always the campaign's ledger hash L, KEYS[2] its open set O (layout.go lists every field).
+-- Nothing here runs by itself.
+
+local L, O = KEYS[1], KEYS[2]
+
+local function now_ms()
+  local t = redis.call('TIME')
+  return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+end
+
+local function int(n) return string.format('%.0f', n) end
+local function get(f) return redis.call('HGET', L, f) end
+local function num(f) return tonumber(redis.call('HGET', L, f) or 0) end
+local function set(...) return redis.call('HSET', L, ...) end
+local function del(...) return redis.call('HDEL', L, ...) end
+
+-- add moves a counter; one that comes to zero takes no room.
+local function add(f, by)
+  if by ~= 0 and redis.call('HINCRBY', L, f, int(by)) == 0 then del(f) end
+end
+
+-- unfit names why no script may touch this campaign, or returns nil.
+local function unfit()
+  local v = get('v')
+  if not v then return 'missing' end
+  if tonumber(v) > 1 then return 'newer' end
+  if get('gone') then return 'missing' end
+  return nil
+end
+
+local STATUS = {[1] = 'unknown', [2] = 'rejected', [3] = 'accepted', [4] = 'delivered', [5] = 'undelivered'}
+local RANK = {[0] = 0, 1, 2, 3, 4, 4}
+
+-- A generation's record is text, its words in this order.
+local STATE, TOKEN, LEASE, CLAIMED, FIRST, TRIES, BAD, DOUBT, REV, UUID, LOGIN, DUE, SIZE, CLAIMS = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14
+-- A settled one keeps only these.
+local T_UUID, T_AT, T_TOKEN, T_CLAIMS, T_WAKES = 2, 3, 4, 5, 6
+
+local function gen_field(b, k, g) return 'g' .. b .. '.' .. k .. '.' .. g end
+local function members_field(b, k, g) return 'i' .. b .. '.' .. k .. '.' .. g end
+local function result_field(b, k) return 'r' .. b .. '.' .. k end
+
+local function words(s)
+  local w = {}
+  for x in string.gmatch(s, '%S+') do w[#w + 1] = x end
+  return w
+end
+
+local function new_gen(size, tries)
+  return {'r', '-', '0', '0', '0', int(tries), '0', '0', '0', '-', '-', '0', int(size), '0'}
+end
+
+-- load_gen reads a generation; one that was never touched is ready.
+local function load_gen(b, k, g, size)
+  local s = get(gen_field(b, k, g))
+  if s then return words(s) end
+  if g ~= '0' then return nil end
+  return new_gen(size, 0)
+end
+
+local function save_gen(b, k, g, rec) set(gen_field(b, k, g), table.concat(rec, ' ')) end
+
+-- members lists the positions, from 0, of a generation's recipients in their call of n.
+local function members(b, k, g, n)
+  local s, out = get(members_field(b, k, g)), {}
+  if not s then
+    for i = 0, n - 1 do out[i + 1] = i end
+    return out
+  end
+  for i = 1, #s, 2 do out[#out + 1] = string.byte(s, i) * 256 + string.byte(s, i + 1) end
+  return out
+end
+
+local function pack_members(list)
+  local out = {}
+  for i, p in ipairs(list) do out[i] = string.char(math.floor(p / 256), p % 256) end
+  return table.concat(out)
+end
+
+-- read_records cuts a blob of [status][length][detail] into two lists, from 1.
+local function read_records(blob)
+  local st, de, pos, i = {}, {}, 1, 0
+  while pos <= #blob do
+    local s, n = string.byte(blob, pos, pos + 1)
+    i = i + 1
+    st[i], de[i] = s, string.sub(blob, pos + 2, pos + 1 + n)
+    pos = pos + 2 + n
+  end
+  return st, de
+end
+
+-- read_results gives statuses and details of a call's n recipients; nothing stored is all pending.
+local function read_results(b, k, n)
+  local blob = get(result_field(b, k))
+  if blob then return read_records(blob) end
+  local st, de = {}, {}
+  for i = 1, n do st[i], de[i] = 0, '' end
+  return st, de
+end
+
+local function write_results(b, k, st, de)
+  local out = {}
+  for i = 1, #st do out[i] = string.char(st[i], #de[i]) .. de[i] end
+  set(result_field(b, k), table.concat(out))
+end
+
+-- A pending recipient's detail names the generation it waits in.
+local function pending_in(detail)
+  if detail == '' then return '0' end
+  local hi, lo = string.byte(detail, 1, 2)
+  return int(hi * 256 + lo)
+end
+
+local function pending_detail(g)
+  return string.char(math.floor(tonumber(g) / 256), tonumber(g) % 256)
+end
+
+local function in_flight(rec) return rec[STATE] == 's' or rec[STATE] == 'd' end
+
+-- hand_out opens the next batches of account a while its window has room, and adds "batch:wake" to out.
+local function hand_out(a, window, now, out)
+  if get('stop') then return end
+  local h, nb, ob = num('h:' .. a), num('nb:' .. a), num('ob:' .. a)
+  while ob < window and h < nb do
+    local b = a .. '.' .. int(h)
+    redis.call('ZADD', O, int(now + 5000), b)
+    redis.call('HINCRBY', L, 'w' .. b, 1)
+    out[#out + 1] = b .. ':' .. num('w' .. b)
+    h, ob = h + 1, ob + 1
+  end
+  if #out > 0 then set('h:' .. a, int(h), 'ob:' .. a, int(ob)) end
+end
+
+-- finish ends the campaign once nothing is pending, clears what only running needs, and
+-- writes a small hash anew so that Redis keeps it compact.
+local function finish(now)
+  if get('fin') or num('pending') > 0 or get('rt') then return end
+  if num('cur') < num('pg') and not get('stop') then return end
+  set('fin', int(now))
+  redis.call('DEL', O)
+  del('carry', 'pt', 'fly', 'flyc', 'ctl')
+  if num('total') <= 8 then
+    local all = redis.call('HGETALL', L)
+    redis.call('DEL', L)
+    set(unpack(all))
+  end
+end
+
+-- forget_open takes an extra generation off its batch's list of open ones.
+local function forget_open(b, kg)
+  local x = get('x' .. b)
+  if not x then return end
+  local keep = {}
+  for w in string.gmatch(x, '%S+') do
+    if w ~= kg then keep[#keep + 1] = w end
+  end
+  if #keep > 0 then set('x' .. b, table.concat(keep, ' ')) else del('x' .. b) end
+end
+
+-- close_gen settles a generation and, when it was its batch's last, the batch.
+local function close_gen(b, k, g, rec, now, window, wakes)
+  local a = string.match(b, '^(%d+)%.')
+  local was = rec[STATE]
+  local token, claims = rec[TOKEN], rec[CLAIMS]
+  if was == 's' then add('flyc', -1) end
+  del(members_field(b, k, g))
+  forget_open(b, k .. '.' .. g)
+  add('l' .. b, -1)
+  if num('l' .. b) <= 0 then
+    if redis.call('ZREM', O, b) == 1 then add('ob:' .. a, -1) end
+    hand_out(a, window, now, wakes)
+  else
+    redis.call('ZADD', O, 'XX', int(now + 5000), b)
+  end
+  local done = {'t', rec[UUID], int(now), token, claims}
+  if #wakes > 0 then done[T_WAKES] = table.concat(wakes, ',') end
+  save_gen(b, k, g, done)
+end
+
+-- take_out removes recipients (positions as keys of gone) from a generation that nobody has claimed; its
+-- request is another one from here on.
+local function take_out(b, k, g, rec, n, gone, now, window, wakes)
+  local keep = {}
+  for _, p in ipairs(members(b, k, g, n)) do
+    if not gone[p] then keep[#keep + 1] = p end
+  end
+  rec[SIZE], rec[REV], rec[UUID], rec[LOGIN], rec[FIRST] = int(#keep), int(tonumber(rec[REV]) + 1), '-', '-', '0'
+  if #keep == 0 then return close_gen(b, k, g, rec, now, window, wakes) end
+  set(members_field(b, k, g), pack_members(keep))
+  save_gen(b, k, g, rec)
+end
+
+-- open_gen puts the listed members of a call into a new generation that is ready at due.
+local function open_gen(b, k, list, tries, due, st, de)
+  local f = 'n' .. b .. '.' .. k
+  local g = int(redis.call('HINCRBY', L, f, 1))
+  local rec = new_gen(#list, tries)
+  rec[DUE] = int(due)
+  save_gen(b, k, g, rec)
+  set(members_field(b, k, g), pack_members(list))
+  for _, p in ipairs(list) do st[p + 1], de[p + 1] = 0, pending_detail(g) end
+  local x = get('x' .. b)
+  set('x' .. b, (x and x .. ' ' or '') .. k .. '.' .. g)
+  redis.call('HINCRBY', L, 'l' .. b, 1)
+  return g
+end
+
+-- stop ends a campaign early: what is not in flight is skipped by arithmetic.
+local function stop(why, now)
+  if get('stop') or get('fin') then return end
+  local left = num('pending') - num('fly')
+  set('stop', why, 'stop_at', int(now))
+  add('pending', -left)
+  add('skipped', left)
+  add('x:' .. why, left)
+  redis.call('ZREM', O, 'plan')
+  del('carry', 'paused')
+  finish(now)
+end
+
+-- leave takes n pending recipients out of flight; a stopped campaign skips them.
+local function leave(n)
+  add('fly', -n)
+  local why = get('stop')
+  if why then
+    add('pending', -n)
+    add('skipped', n)
+    add('x:' .. why, n)
+  end
+end

@@ -1,0 +1,250 @@
+package ledger
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tuma-sms/tuma/sms"
+)
+
+// Row is what is known of one uploaded recipient.
+type Row struct {
+	Row    int    // in the upload, from 1
+	Input  string // the number as uploaded
+	MSISDN sms.MSISDN
+	Record
+	Account     string
+	MessageUUID string
+	Segments    int // of one message; 0 if nothing was submitted
+	UpdatedAt   time.Time
+}
+
+// Results yields every uploaded recipient in the order of the upload, read page
+// by page; what happens meanwhile may or may not be in it. Recipients that were
+// never planned are pending, or skipped once the campaign is stopped.
+func (l *Ledger) Results(ctx context.Context, id string) iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
+		if err := l.results(ctx, id, yield); err != nil {
+			yield(Row{}, err)
+		}
+	}
+}
+
+func (l *Ledger) results(ctx context.Context, id string, yield func(Row, error) bool) error {
+	sum, err := l.Summary(ctx, id)
+	if err != nil {
+		return err
+	}
+	if sum.State == Uploading {
+		return nil
+	}
+	pages, err := l.rdb.HGet(ctx, ledgerKey(id), "pg").Int()
+	if err != nil {
+		return fmt.Errorf("results of %s: %w", id, err)
+	}
+	segments, _ := sms.Segments(sum.Spec.Body)
+	var sources []*source
+	for a, name := range sum.Accounts {
+		next, stop := iter.Pull2(l.batchRows(ctx, id, a, name, segments, sum.StoppedBy))
+		defer stop()
+		sources = append(sources, &source{next: next})
+	}
+	for page, err := range l.ReadPages(ctx, id, 0, pages, 1) {
+		if err != nil {
+			return err
+		}
+		left, err := l.leftOut(ctx, id, page)
+		if err != nil {
+			return err
+		}
+		for i, input := range page.Inputs {
+			row, err := rowOf(page.First+i, &left, sources, sum.StoppedBy)
+			if err != nil {
+				return err
+			}
+			row.Input = input
+			if !yield(row, nil) {
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+func (l *Ledger) leftOut(ctx context.Context, id string, page Page) ([]LeftOut, error) {
+	got, err := l.rdb.HMGet(ctx, ledgerKey(id), "k"+strconv.Itoa(page.Number)).Result()
+	if err != nil {
+		return nil, fmt.Errorf("results of %s: %w", id, err)
+	}
+	if got[0] == nil {
+		return nil, nil
+	}
+	out, err := decodeLeftOut(page.First-1, []byte(fieldString(got[0])))
+	if err != nil {
+		return nil, fmt.Errorf("campaign %s page %d: %w", id, page.Number, err)
+	}
+	return out, nil
+}
+
+// rowOf finds the recipient of a row among those left out and, in order of rows,
+// among the accounts' batches.
+func rowOf(n int, left *[]LeftOut, sources []*source, stopped string) (Row, error) {
+	if len(*left) > 0 && (*left)[0].Row == n {
+		x := (*left)[0]
+		*left = (*left)[1:]
+		return Row{Row: n, Record: Record{Status: Skipped, Reason: x.Reason, Code: x.Code}}, nil
+	}
+	for _, s := range sources {
+		row, ok, err := s.take(n)
+		if err != nil || ok {
+			return row, err
+		}
+	}
+	return skipIfStopped(Row{Row: n}, stopped), nil
+}
+
+func skipIfStopped(r Row, stopped string) Row {
+	if stopped != "" && r.Status == Pending {
+		r.Status, r.Reason = Skipped, stopped
+	}
+	return r
+}
+
+// source yields one account's rows, batch by batch, each sorted.
+type source struct {
+	next func() ([]Row, error, bool)
+	rows []Row
+}
+
+func (s *source) take(n int) (Row, bool, error) {
+	for {
+		for len(s.rows) > 0 && s.rows[0].Row < n {
+			s.rows = s.rows[1:]
+		}
+		if len(s.rows) > 0 {
+			if s.rows[0].Row > n {
+				return Row{}, false, nil
+			}
+			r := s.rows[0]
+			s.rows = s.rows[1:]
+			return r, true, nil
+		}
+		rows, err, ok := s.next()
+		if err != nil || !ok {
+			return Row{}, false, err
+		}
+		s.rows = rows
+	}
+}
+
+// batchRows yields the rows of an account's batches, a batch at a time.
+func (l *Ledger) batchRows(ctx context.Context, id string, a int, account string, segments int, stopped string) iter.Seq2[[]Row, error] {
+	return func(yield func([]Row, error) bool) {
+		for b, err := range l.batches(ctx, id, a) {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			rows, err := l.rowsOf(ctx, id, b, segments, stopped)
+			if err != nil {
+				yield(nil, fmt.Errorf("campaign %s batch %s: %w", id, b.Name, err))
+				return
+			}
+			for i := range rows {
+				rows[i].Account = account
+			}
+			slices.SortFunc(rows, func(x, y Row) int { return cmp.Compare(x.Row, y.Row) })
+			if !yield(rows, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (l *Ledger) rowsOf(ctx context.Context, id string, b *Batch, segments int, stopped string) ([]Row, error) {
+	fields := make([]string, len(b.Calls))
+	for k := range b.Calls {
+		fields[k] = "r" + b.Name + "." + strconv.Itoa(k)
+	}
+	got, err := l.rdb.HMGet(ctx, ledgerKey(id), fields...).Result()
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]Row, 0, len(b.To))
+	generation := make([]string, 0, len(b.To))
+	index := map[string]int{}
+	var names []string
+	for k, n := range b.Calls {
+		records, err := decodeRecords([]byte(fieldString(got[k])), n)
+		if err != nil {
+			return nil, err
+		}
+		for i, to := range b.call(k) {
+			rows = append(rows, Row{Row: to.Row, MSISDN: to.MSISDN, Record: records[i]})
+			g := "g" + b.Name + "." + strconv.Itoa(k) + "." + strconv.Itoa(records[i].Generation)
+			generation = append(generation, g)
+			if _, ok := index[g]; !ok {
+				index[g] = len(names)
+				names = append(names, g)
+			}
+		}
+	}
+	if got, err = l.rdb.HMGet(ctx, ledgerKey(id), names...).Result(); err != nil {
+		return nil, err
+	}
+	submissions := make([]submission, len(names))
+	for i := range names {
+		if submissions[i], err = parseSubmission(fieldString(got[i])); err != nil {
+			return nil, err
+		}
+	}
+	for i := range rows {
+		s := submissions[index[generation[i]]]
+		if s.uuid != "" {
+			rows[i].MessageUUID, rows[i].UpdatedAt, rows[i].Segments = s.uuid, s.at, segments
+		}
+		if !s.flying {
+			rows[i] = skipIfStopped(rows[i], stopped)
+		}
+	}
+	return rows, nil
+}
+
+// submission is what a result needs of a generation's record.
+type submission struct {
+	uuid   string
+	at     time.Time
+	flying bool
+}
+
+func parseSubmission(record string) (submission, error) {
+	f := strings.Fields(record)
+	if len(f) == 0 {
+		return submission{}, nil
+	}
+	at, short := "", ""
+	var s submission
+	switch {
+	case f[0] == "t" && len(f) >= 3:
+		short, at = f[1], f[2]
+	case len(f) >= 14:
+		short, at, s.flying = f[9], f[3], f[0] != "r"
+	default:
+		return s, errRecord
+	}
+	if short == "-" {
+		return s, nil
+	}
+	u, err := longUUID(short)
+	if err != nil {
+		return s, err
+	}
+	s.uuid, s.at = u.String(), parseMilli(at)
+	return s, nil
+}

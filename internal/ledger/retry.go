@@ -1,0 +1,111 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+)
+
+// Errors of a retry.
+var (
+	// ErrNothing: no recipient has the status that is to be retried.
+	ErrNothing = errors.New("nothing to retry")
+	// ErrBusy: another retry of the campaign is not through yet.
+	ErrBusy = errors.New("another retry of this campaign is under way")
+	// ErrPlanning: the campaign is still being planned.
+	ErrPlanning = errors.New("the campaign is still being planned")
+)
+
+// Retry sends again, on purpose, what ended unknown or rejected, and returns how
+// many recipients that are. The token names the operation: the same one again
+// goes on with it. The sweeper finishes one whose caller died.
+func (l *Ledger) Retry(ctx context.Context, id, token string, unknown, rejected bool) (int, error) {
+	if err := l.index(ctx, id); err != nil {
+		return 0, err
+	}
+	out, err := l.run(ctx, retryOpenScript, id, nil, token, boolArg(unknown), boolArg(rejected))
+	if err != nil {
+		return 0, err
+	}
+	switch out[0] {
+	case "busy":
+		err = ErrBusy
+	case "planning":
+		err = ErrPlanning
+	case "stopped":
+		err = ErrStopped
+	case "nothing":
+		err = ErrNothing
+	}
+	if err != nil {
+		return 0, fmt.Errorf("retry %s: %w", id, err)
+	}
+	if len(out) < 4 {
+		return 0, errAnswer
+	}
+	count, err := strconv.Atoi(out[3])
+	if err != nil {
+		return 0, errAnswer
+	}
+	if out[0] == "open" {
+		if count, err = l.retrySteps(ctx, id, out[1], out[2]); err != nil {
+			return count, err
+		}
+	}
+	// The sweeper may have closed the entry between the first index and the script.
+	return count, l.index(ctx, id)
+}
+
+func (l *Ledger) retrySteps(ctx context.Context, id, op, batch string) (int, error) {
+	for {
+		b, err := l.rdb.HGet(ctx, ledgerKey(id), "b"+batch).Bytes()
+		if err != nil {
+			return 0, fmt.Errorf("retry %s batch %s: %w", id, batch, err)
+		}
+		calls, _, err := decodeBatch(b)
+		if err != nil {
+			return 0, fmt.Errorf("retry %s batch %s: %w", id, batch, err)
+		}
+		args := []any{op, batch}
+		for _, n := range calls {
+			args = append(args, n)
+		}
+		out, err := l.run(ctx, retryStepScript, id, nil, args...)
+		if err != nil {
+			return 0, err
+		}
+		if out[0] == "past" || len(out) < 4 {
+			return 0, fmt.Errorf("retry %s: %w", id, ErrBusy) // the sweeper has taken it over
+		}
+		count, err := strconv.Atoi(out[2])
+		if err != nil {
+			return 0, errAnswer
+		}
+		if out[0] == "ended" {
+			return count, nil
+		}
+		batch = out[1]
+	}
+}
+
+// FinishRetry goes on with a retry whose caller may have died.
+func (l *Ledger) FinishRetry(ctx context.Context, id, record string) error {
+	var token, op, batch string
+	var unknown, rejected, count int
+	if _, err := fmt.Sscan(record, &token, &op, &unknown, &rejected, &batch, &count); err != nil {
+		return fmt.Errorf("retry record of %s: %w", id, errRecord)
+	}
+	_, err := l.retrySteps(ctx, id, op, batch)
+	if errors.Is(err, ErrBusy) {
+		return nil
+	}
+	return err
+}
+
+func boolArg(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}

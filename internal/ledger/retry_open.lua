@@ -1,0 +1,28 @@
+-- retry_open.lua begins to send again, on purpose, what ended unknown or rejected; retry_step.lua does it, batch by batch.
+-- KEYS: 1 ledger, 2 open set
+-- ARGV: 1 token, 2 unknown 0|1, 3 rejected 0|1
+-- Returns {'open', operation, batch to go on with, counted so far} | {'ended', operation, '', count} for a token whose work is done
+-- | {'busy'|'planning'|'stopped'|'nothing'|'missing'|'newer'}
+local bad = unfit()
+if bad then return {bad} end
+local rt, last = get('rt'), get('rlast')
+if rt then
+  local w = words(rt)
+  if w[1] == ARGV[1] then return {'open', w[2], w[5], w[6]} end
+  return {'busy'}
+end
+if last then
+  local w = words(last)
+  if w[1] == ARGV[1] then return {'ended', w[2], '', w[3]} end
+end
+if get('stop') then return {'stopped'} end
+if num('cur') < num('pg') then return {'planning'} end
+local some = (ARGV[2] == '1' and num('unknown') or 0) + (ARGV[3] == '1' and num('rejected') or 0)
+if some == 0 then return {'nothing'} end
+local first
+for a = 0, 255 do
+  if num('nb:' .. a) > 0 then first = a .. '.0' break end
+end
+local op = int(redis.call('HINCRBY', L, 'rop', 1))
+set('rt', table.concat({ARGV[1], op, ARGV[2], ARGV[3], first, '0'}, ' '))
+return {'open', op, first, '0'}

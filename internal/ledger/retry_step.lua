@@ -1,0 +1,60 @@
+-- retry_step.lua puts the recipients of one batch that a retry asks for into new generations.
+-- KEYS: 1 ledger, 2 open set
+-- ARGV: 1 operation, 2 batch, then the number of recipients of each of its calls
+-- Returns {'open', next batch, counted, wake or '0'} | {'ended', '', counted, wake or '0'} | {'past'|'missing'|'newer'};
+-- a batch that is not the operation's next changes nothing.
+local bad = unfit()
+if bad then return {bad} end
+local rt = get('rt')
+if not rt then return {'past'} end
+local w = words(rt)
+if w[2] ~= ARGV[1] or w[5] ~= ARGV[2] then return {'past'} end
+local b = ARGV[2]
+local a, s = string.match(b, '^(%d+)%.(%d+)$')
+local now, wake, count = now_ms(), '0', 0
+local want = {[1] = w[3] == '1', [2] = w[4] == '1'}
+if not get('stop') then
+  for i = 3, #ARGV do
+    local k = int(i - 3)
+    if get(result_field(b, k)) then
+      local st, de = read_results(b, k, tonumber(ARGV[i]))
+      local list, from = {}, {0, 0}
+      for p = 1, #st do
+        if want[st[p]] then
+          list[#list + 1] = p - 1
+          from[st[p]] = from[st[p]] + 1
+        end
+      end
+      if #list > 0 then
+        open_gen(b, k, list, 0, 0, st, de)
+        write_results(b, k, st, de)
+        add('unknown', -from[1])
+        add('rejected', -from[2])
+        add('pending', #list)
+        count = count + #list
+      end
+    end
+  end
+end
+if count > 0 then
+  del('fin')
+  if redis.call('ZADD', O, int(now + 5000), b) == 1 then add('ob:' .. a, 1) end
+  wake = int(redis.call('HINCRBY', L, 'w' .. b, 1))
+end
+w[6] = int(tonumber(w[6]) + count)
+local nxt = a .. '.' .. int(tonumber(s) + 1)
+if tonumber(s) + 1 >= num('nb:' .. a) then
+  nxt = nil
+  for o = tonumber(a) + 1, 255 do
+    if num('nb:' .. o) > 0 then nxt = o .. '.0' break end
+  end
+end
+if nxt then
+  w[5] = nxt
+  set('rt', table.concat(w, ' '))
+  return {'open', nxt, w[6], wake}
+end
+del('rt')
+set('rlast', w[1] .. ' ' .. w[2] .. ' ' .. w[6])
+finish(now)
+return {'ended', '', w[6], wake}

@@ -1,0 +1,112 @@
+package ledger
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+
+	"github.com/redis/go-redis/v9"
+)
+
+//go:embed *.lua
+var luaFiles embed.FS
+
+// script is one Lua file behind the prelude. A script that must run on a full
+// Redis carries a flags line, which needs Redis 7; where the server cannot read
+// that line (miniredis) it goes without.
+type script struct {
+	name    string
+	flagged *redis.Script
+	plain   *redis.Script
+	noFlags atomic.Bool
+}
+
+func mustSource(name string) string {
+	b, err := luaFiles.ReadFile(name + ".lua")
+	if err != nil {
+		panic("ledger: " + err.Error())
+	}
+	return string(b)
+}
+
+func campaignScript(name string) *script {
+	return &script{name: name, plain: redis.NewScript(mustSource("prelude") + mustSource(name))}
+}
+
+func plainScript(name string) *script {
+	return &script{name: name, plain: redis.NewScript(mustSource(name))}
+}
+
+// alwaysAllowed also runs when Redis has reached maxmemory: what happened at a
+// gateway has to be written down.
+func alwaysAllowed(s *script, source string) *script {
+	s.flagged = redis.NewScript("#!lua flags=allow-oom\n" + source)
+	return s
+}
+
+var (
+	commitScript    = campaignScript("commit")
+	planStartScript = campaignScript("plan_start")
+	planPageScript  = campaignScript("plan_page")
+	claimScript     = campaignScript("claim")
+	wakeScript      = campaignScript("wake")
+	topUpScript     = campaignScript("top_up")
+	retryOpenScript = campaignScript("retry_open")
+	retryStepScript = campaignScript("retry_step")
+	purgeScript     = campaignScript("purge")
+	doubtScript     = settling("doubt")
+	releaseScript   = settling("release")
+	splitScript     = settling("split")
+	settleScript    = settling("settle")
+	controlScript   = settling("control")
+
+	accountLookScript    = plainScript("account_look")
+	accountReportScript  = plainScript("account_report")
+	accountHoldScript    = plainScript("account_hold")
+	accountReleaseScript = plainScript("account_release")
+	indexScript          = plainScript("index")
+	unindexScript        = plainScript("unindex")
+)
+
+func settling(name string) *script {
+	return alwaysAllowed(campaignScript(name), mustSource("prelude")+mustSource(name))
+}
+
+func (s *script) run(ctx context.Context, rdb redis.Scripter, keys []string, args ...any) (any, error) {
+	if s.flagged != nil && !s.noFlags.Load() {
+		v, err := s.flagged.Run(ctx, rdb, keys, args...).Result()
+		if err == nil || !strings.Contains(err.Error(), "compiling") {
+			return v, err
+		}
+		s.noFlags.Store(true)
+	}
+	return s.plain.Run(ctx, rdb, keys, args...).Result()
+}
+
+var errAnswer = errors.New("the script's answer is not a list of text")
+
+func (s *script) strings(ctx context.Context, rdb redis.Scripter, keys []string, args ...any) ([]string, error) {
+	v, err := s.run(ctx, rdb, keys, args...)
+	if err != nil {
+		return nil, err
+	}
+	list, ok := v.([]any)
+	if !ok || len(list) == 0 {
+		return nil, errAnswer
+	}
+	out := make([]string, len(list))
+	for i, x := range list {
+		switch x := x.(type) {
+		case string:
+			out[i] = x
+		case int64:
+			out[i] = fmt.Sprint(x)
+		default:
+			return nil, errAnswer
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,109 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Class decides consent, hours and priority of a campaign.
+type Class string
+
+// The two classes.
+const (
+	Marketing     Class = "marketing"
+	Transactional Class = "transactional"
+)
+
+// Spec is what a campaign's producer asked for. It is written once, at commit,
+// and never changes. The JSON names are short because every campaign, also one
+// of a single message, carries a copy in Redis.
+type Spec struct {
+	Via         string        `json:"v,omitempty"`  // account; empty: by route
+	From        string        `json:"f,omitempty"`  // sender ID; empty: the account's
+	Body        string        `json:"b"`            // UTF-8
+	Class       Class         `json:"c,omitempty"`  // empty: marketing
+	Country     string        `json:"cc,omitempty"` // ISO code for numbers in national format; empty: the worker's
+	Flash       bool          `json:"fl,omitempty"`
+	OnUnknown   string        `json:"u,omitempty"` // keep or resend; empty: the account's
+	MaxMessages int           `json:"m,omitempty"` // 0: no cap
+	StartAt     time.Time     `json:"s,omitzero"`
+	ExpiresAt   time.Time     `json:"x,omitzero"`
+	ExpiresIn   time.Duration `json:"xi,omitempty"` // as asked for; ExpiresAt is worked out from it
+}
+
+// content is the part of a spec that makes two enqueues the same one. A duration
+// counts as it was given, not as the instant it came to.
+func (s Spec) content() Spec {
+	if s.ExpiresIn != 0 {
+		s.ExpiresAt = time.Time{}
+	}
+	return s
+}
+
+func (s Spec) encode() ([]byte, error) {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return nil, fmt.Errorf("encode spec: %w", err)
+	}
+	return b, nil
+}
+
+func decodeSpec(b []byte) (Spec, error) {
+	var s Spec
+	if err := json.Unmarshal(b, &s); err != nil {
+		return s, fmt.Errorf("decode spec: %w", err)
+	}
+	if s.Class == "" {
+		s.Class = Marketing
+	}
+	return s, nil
+}
+
+// Frozen is what planning depends on besides the spec, fixed when it starts, so
+// that a restart with another configuration plans on as it began.
+type Frozen struct {
+	Country  string          `json:"cc,omitempty"`
+	Accounts []FrozenAccount `json:"a"`
+	Routes   []Route         `json:"r,omitempty"` // empty: all to account 0
+}
+
+// FrozenAccount is one account a campaign may go through; its index is the
+// account number in batch names.
+type FrozenAccount struct {
+	Name          string `json:"n"`
+	MaxRecipients int    `json:"m"` // a call
+	BatchSize     int    `json:"b"` // recipients a batch, a multiple of MaxRecipients or less than it
+}
+
+// Route sends the numbers with a prefix through accounts, in order of preference.
+type Route struct {
+	Match string   `json:"match" yaml:"match"`
+	Via   []string `json:"via" yaml:"via"`
+}
+
+func decodeFrozen(s string) (Frozen, error) {
+	var f Frozen
+	if err := json.Unmarshal([]byte(s), &f); err != nil {
+		return f, fmt.Errorf("frozen record: %w", err)
+	}
+	return f, nil
+}
+
+// Frozen reads what planning of a campaign froze, and the number of its
+// recipients. Before planning it is the zero value.
+func (l *Ledger) Frozen(ctx context.Context, id string) (Frozen, int, error) {
+	got, err := l.rdb.HMGet(ctx, ledgerKey(id), "frozen", "total").Result()
+	if err != nil {
+		return Frozen{}, 0, fmt.Errorf("read campaign %s: %w", id, err)
+	}
+	if got[0] == nil {
+		return Frozen{}, fieldInt(got[1]), nil
+	}
+	f, err := decodeFrozen(fieldString(got[0]))
+	if err != nil {
+		return f, 0, fmt.Errorf("read campaign %s: %w", id, err)
+	}
+	return f, fieldInt(got[1]), nil
+}

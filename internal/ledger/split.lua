@@ -1,0 +1,40 @@
+-- split.lua ends a claim that the gateway refused as a whole, and not for certain because of all its recipients:
+-- its two halves become generations of their own.
+-- KEYS: 1 ledger, 2 open set
+-- ARGV: 1 token, 2 batch, 3 call, 4 generation, 5 recipients, 6 window
+-- Returns {'split', done 0|1, 'batch:wake'…} | {'doubtful'|'settled'|'stale'|'missing'|'newer'}; doubt is never split.
+local bad = unfit()
+if bad then return {bad} end
+local token, b, k, g, n = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+local rec = load_gen(b, k, g, n)
+if not rec then return {'settled'} end
+if rec[STATE] == 't' then
+  if rec[T_TOKEN] == token then return {'split', get('fin') and '1' or '0'} end
+  return {'settled'}
+end
+if rec[TOKEN] ~= token or rec[STATE] ~= 's' then return {'stale'} end
+if rec[DOUBT] == '1' then return {'doubtful'} end
+
+local now, wakes = now_ms(), {}
+local st, de = read_results(b, k, n)
+local left = {}
+for _, p in ipairs(members(b, k, g, n)) do
+  if st[p + 1] == 0 and pending_in(de[p + 1]) == g then left[#left + 1] = p end
+end
+leave(#left)
+if not get('stop') and #left > 0 then
+  local half = {{}, {}}
+  for i, p in ipairs(left) do
+    local h = half[i <= math.ceil(#left / 2) and 1 or 2]
+    h[#h + 1] = p
+  end
+  for i = 1, 2 do
+    if #half[i] > 0 then open_gen(b, k, half[i], tonumber(rec[TRIES]), 0, st, de) end
+  end
+  write_results(b, k, st, de)
+end
+close_gen(b, k, g, rec, now, tonumber(ARGV[6]), wakes)
+finish(now)
+local out = {'split', get('fin') and '1' or '0'}
+for _, x in ipairs(wakes) do out[#out + 1] = x end
+return out

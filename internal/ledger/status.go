@@ -1,0 +1,172 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// State is where a campaign stands.
+type State string
+
+// The states, as users see them. Done means that nothing is pending.
+const (
+	Uploading State = "uploading"
+	Scheduled State = "scheduled"
+	Planning  State = "planning"
+	Sending   State = "sending"
+	Paused    State = "paused"
+	Cancelled State = "cancelled"
+	Done      State = "done"
+)
+
+// Summary is a campaign's state and counts. At every moment after the commit
+// Total is the sum of the seven statuses.
+type Summary struct {
+	ID    string
+	State State
+	Spec  Spec
+	// Accounts it is planned for; empty before planning.
+	Accounts []string
+
+	Total, Pending, Accepted, Delivered, Undelivered, Rejected, Unknown, Skipped int
+	// Reasons count the skipped by reason.
+	Reasons map[string]int
+	// Batches are planned ones, Calls those that were submitted, each counted once
+	// however often it was tried; Segments belong to accepted messages; Resent
+	// counts recipients that were submitted again and both went out.
+	Batches, Calls, Segments, Resent int
+	InFlight                         InFlight
+
+	CreatedAt, FinishedAt, StartAt, ExpiresAt time.Time
+	// PausedBy and PausedAt are who or what paused it, one word, and when.
+	PausedBy string
+	PausedAt time.Time
+	// StoppedBy is cancelled or expired.
+	StoppedBy string
+	// RetryRecord is an unfinished retry, for FinishRetry.
+	RetryRecord string
+}
+
+var summaryFields = []string{"v", "total", "pending", "accepted", "delivered", "undelivered", "rejected", "unknown", "skipped",
+	"calls", "segments", "resent", "fly", "flyc", "at", "fin", "start", "exp", "paused", "stop", "rt", "cur", "pg", "frozen", "gone"}
+
+// Reasons that recipients are left out or skipped for.
+const (
+	ReasonInvalidNumber = "invalid_number"
+	ReasonDuplicate     = "duplicate"
+	ReasonCancelled     = "cancelled"
+	ReasonExpired       = "expired"
+	ReasonOverCap       = "over_cap"
+	ReasonNoRoute       = "no_route"
+	ReasonNotSent       = "not_sent"
+)
+
+// Summary reads a campaign's state. ErrNotFound: never committed, or removed;
+// one whose upload is under way is Uploading.
+func (l *Ledger) Summary(ctx context.Context, id string) (Summary, error) {
+	s := Summary{ID: id}
+	var fields *redis.SliceCmd
+	var spec *redis.StringCmd
+	_, err := l.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		fields = p.HMGet(ctx, ledgerKey(id), summaryFields...)
+		spec = p.Get(ctx, specKey(id))
+		return nil
+	})
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return s, fmt.Errorf("status of %s: %w", id, err)
+	}
+	v := fields.Val()
+	f := map[string]string{}
+	for i, name := range summaryFields {
+		f[name] = fieldString(v[i])
+	}
+	if f["v"] == "" || f["gone"] != "" {
+		return l.uploading(ctx, s)
+	}
+	if n, err := strconv.Atoi(f["v"]); err != nil || n > 1 {
+		return s, fmt.Errorf("status of %s: %w", id, ErrNewer)
+	}
+	if s.Spec, err = decodeSpec([]byte(spec.Val())); err != nil {
+		return s, fmt.Errorf("status of %s: %w", id, err)
+	}
+	for name, to := range map[string]*int{"total": &s.Total, "pending": &s.Pending, "accepted": &s.Accepted, "delivered": &s.Delivered,
+		"undelivered": &s.Undelivered, "rejected": &s.Rejected, "unknown": &s.Unknown, "skipped": &s.Skipped, "calls": &s.Calls,
+		"segments": &s.Segments, "resent": &s.Resent, "fly": &s.InFlight.Recipients, "flyc": &s.InFlight.Calls} {
+		*to = fieldInt(f[name])
+	}
+	s.CreatedAt, s.FinishedAt = parseMilli(f["at"]), parseMilli(f["fin"])
+	s.StartAt, s.ExpiresAt, s.StoppedBy, s.RetryRecord = parseMilli(f["start"]), parseMilli(f["exp"]), f["stop"], f["rt"]
+	if by, at, ok := strings.Cut(f["paused"], " "); ok {
+		s.PausedBy, s.PausedAt = by, parseMilli(at)
+	}
+	return s, l.summaryExtras(ctx, &s, f)
+}
+
+// summaryExtras reads what depends on the accounts, and derives the state.
+func (l *Ledger) summaryExtras(ctx context.Context, s *Summary, f map[string]string) error {
+	var frozen Frozen
+	if f["frozen"] != "" {
+		var err error
+		if frozen, err = decodeFrozen(f["frozen"]); err != nil {
+			return fmt.Errorf("status of %s: %w", s.ID, err)
+		}
+	}
+	var names []string
+	for a, acc := range frozen.Accounts {
+		s.Accounts = append(s.Accounts, acc.Name)
+		names = append(names, "nb:"+strconv.Itoa(a))
+	}
+	for _, r := range skipReasons {
+		names = append(names, "x:"+r)
+	}
+	got, err := l.rdb.HMGet(ctx, ledgerKey(s.ID), names...).Result()
+	if err != nil {
+		return fmt.Errorf("status of %s: %w", s.ID, err)
+	}
+	s.Reasons = map[string]int{}
+	for i, n := range names {
+		count := fieldInt(got[i])
+		if reason, ok := strings.CutPrefix(n, "x:"); !ok {
+			s.Batches += count
+		} else if count > 0 {
+			s.Reasons[reason] = count
+		}
+	}
+	planned := f["cur"] == f["pg"]
+	switch {
+	case s.StoppedBy == ReasonCancelled:
+		s.State = Cancelled
+	case f["fin"] != "":
+		s.State = Done
+	case s.PausedBy != "":
+		s.State = Paused
+	case f["frozen"] == "" && s.StartAt.After(s.CreatedAt):
+		s.State = Scheduled
+	case !planned && s.StoppedBy == "":
+		s.State = Planning
+	default:
+		s.State = Sending
+	}
+	return nil
+}
+
+// skipReasons are all words that may stand behind x: in a ledger.
+var skipReasons = []string{ReasonInvalidNumber, ReasonDuplicate, ReasonCancelled, ReasonExpired, ReasonOverCap, ReasonNoRoute}
+
+func (l *Ledger) uploading(ctx context.Context, s Summary) (Summary, error) {
+	at, err := l.rdb.ZScore(ctx, openIndex, s.ID).Result()
+	if errors.Is(err, redis.Nil) {
+		return s, fmt.Errorf("status of %s: %w", s.ID, ErrNotFound)
+	}
+	if err != nil {
+		return s, fmt.Errorf("status of %s: %w", s.ID, err)
+	}
+	s.State, s.CreatedAt = Uploading, time.UnixMilli(int64(at)).UTC()
+	return s, nil
+}

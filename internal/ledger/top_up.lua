@@ -1,0 +1,17 @@
+-- top_up.lua hands out batches where a crash or a larger window left room.
+-- KEYS: 1 ledger, 2 open set
+-- ARGV: account, window, account, window, …
+-- Returns {'ok', done 0|1, 'batch:wake'…} | {'missing'|'newer'}. It also ends a campaign whose time is over.
+local bad = unfit()
+if bad then return {bad} end
+local now, out = now_ms(), {'ok', '0'}
+local exp = get('exp')
+if exp and now >= tonumber(exp) then stop('expired', now) end
+for i = 1, #ARGV, 2 do
+  local mine = {}
+  hand_out(ARGV[i], tonumber(ARGV[i + 1]), now, mine)
+  for _, x in ipairs(mine) do out[#out + 1] = x end
+end
+finish(now)
+if get('fin') then out[2] = '1' end
+return out

@@ -1,0 +1,194 @@
+package ledger
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	// stagingLife is how long an upload that nobody goes on with is kept.
+	stagingLife = 24 * time.Hour
+	// pagesAhead is how many pages go to Redis in one round trip.
+	pagesAhead = 8
+)
+
+// Digest works out the content hash that makes two enqueues the same one: the
+// spec and every recipient in order. Not safe for concurrent use.
+type Digest struct {
+	h   hash.Hash
+	buf []byte
+}
+
+// NewDigest begins a content hash with the spec's own part.
+func NewDigest(s Spec) (*Digest, error) {
+	b, err := s.content().encode()
+	if err != nil {
+		return nil, err
+	}
+	d := &Digest{h: sha256.New()}
+	d.Add(string(b))
+	return d, nil
+}
+
+// Add takes the next recipient as uploaded.
+func (d *Digest) Add(input string) {
+	d.buf = binary.AppendUvarint(d.buf[:0], uint64(len(input)))
+	d.buf = append(d.buf, input...)
+	d.h.Write(d.buf)
+}
+
+// Sum returns the hash of all so far, 43 characters.
+func (d *Digest) Sum() string { return base64.RawURLEncoding.EncodeToString(d.h.Sum(nil)) }
+
+// Upload writes the recipients of one campaign into a staging area of its own,
+// in constant memory, and commits them in one step. Until then nothing of it can
+// be seen, and an upload that is not committed is gone after a day. Not safe for
+// concurrent use.
+type Upload struct {
+	ledger *Ledger
+	id     string
+	token  string
+	spec   Spec
+	record []byte
+	digest *Digest
+	page   []byte
+	rows   int
+	total  int
+	pages  int
+	queued []any
+}
+
+// Receipt says what an enqueue came to.
+type Receipt struct {
+	ID        string    `json:"id"`
+	Total     int       `json:"total"`
+	CreatedAt time.Time `json:"created_at"`
+	// Again is true when the campaign was there already, with the same content.
+	Again bool `json:"again"`
+}
+
+// Begin starts an upload. It touches nothing in Redis yet.
+func (l *Ledger) Begin(id string, spec Spec) (*Upload, error) {
+	if !ValidID(id) {
+		return nil, errors.New("upload: not a valid campaign id")
+	}
+	d, err := NewDigest(spec)
+	if err != nil {
+		return nil, err
+	}
+	record, err := spec.encode()
+	if err != nil {
+		return nil, err
+	}
+	return &Upload{ledger: l, id: id, token: NewToken(), spec: spec, record: record, digest: d}, nil
+}
+
+// Add takes the next recipient as uploaded; what is longer than any number is cut.
+func (u *Upload) Add(ctx context.Context, input string) error {
+	if len(input) > MaxInput {
+		input = input[:MaxInput]
+	}
+	if u.rows == MaxPageRows || len(u.page)+len(input)+2 > maxPageRaw {
+		if err := u.flush(ctx, pagesAhead); err != nil {
+			return err
+		}
+	}
+	u.digest.Add(input)
+	u.page = binary.AppendUvarint(u.page, uint64(len(input)))
+	u.page = append(u.page, input...)
+	u.rows++
+	u.total++
+	return nil
+}
+
+// Total is how many recipients were added so far.
+func (u *Upload) Total() int { return u.total }
+
+// flush closes the current page and, when at least so many wait, writes them.
+func (u *Upload) flush(ctx context.Context, ahead int) error {
+	if u.rows > 0 {
+		u.queued = append(u.queued, "p"+strconv.Itoa(u.pages), squeeze(u.page))
+		u.page, u.rows = u.page[:0], 0
+		u.pages++
+	}
+	if len(u.queued) < 2*ahead || len(u.queued) == 0 {
+		return nil
+	}
+	key := stagingKey(u.id, u.token)
+	first := u.pages*2 == len(u.queued)
+	_, err := u.ledger.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		p.HSet(ctx, key, u.queued...)
+		p.Expire(ctx, key, stagingLife)
+		return nil
+	})
+	if err == nil && first {
+		// Known as uploading, and findable by the sweeper, before the commit can happen.
+		err = u.ledger.index(ctx, u.id)
+	}
+	if err != nil {
+		return fmt.Errorf("upload %s: %w", u.id, err)
+	}
+	u.queued = u.queued[:0]
+	return nil
+}
+
+// Commit makes the upload a campaign. The same id and content again gives the
+// first receipt; other content is ErrConflict. An error otherwise means that it
+// is not known whether the commit happened: enqueueing the same again is safe.
+func (u *Upload) Commit(ctx context.Context) (Receipt, error) {
+	if err := u.flush(ctx, 1); err != nil {
+		return Receipt{}, err
+	}
+	out, err := u.ledger.run(ctx, commitScript, u.id,
+		[]string{stagingKey(u.id, u.token), specKey(u.id), tombstoneKey(u.id)},
+		u.token, u.digest.Sum(), u.record, u.total, u.pages, unixMilli(u.spec.StartAt), unixMilli(u.spec.ExpiresAt))
+	if err != nil {
+		return Receipt{}, err
+	}
+	if len(out) < 3 {
+		return Receipt{}, fmt.Errorf("commit %s: %w", u.id, errAnswer)
+	}
+	switch out[0] {
+	case "conflict":
+		return Receipt{}, fmt.Errorf("commit %s: %w", u.id, ErrConflict)
+	case "lost":
+		return Receipt{}, fmt.Errorf("commit %s: the uploaded recipients are not all in Redis any more; start the upload again", u.id)
+	}
+	total, err := strconv.Atoi(out[2])
+	if err != nil {
+		return Receipt{}, fmt.Errorf("commit %s: %w", u.id, errAnswer)
+	}
+	return Receipt{ID: u.id, Total: total, CreatedAt: parseMilli(out[1]), Again: out[0] != "new"}, nil
+}
+
+// Discard drops what was uploaded; a commit afterwards fails.
+func (u *Upload) Discard(ctx context.Context) error {
+	if err := u.ledger.rdb.Unlink(ctx, stagingKey(u.id, u.token)).Err(); err != nil {
+		return fmt.Errorf("discard upload %s: %w", u.id, err)
+	}
+	return nil
+}
+
+func unixMilli(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func parseMilli(s string) time.Time {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(n).UTC()
+}

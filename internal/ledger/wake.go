@@ -1,0 +1,133 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// PlanWork is the name under which planning stands in the open set, beside batches.
+const PlanWork = "plan"
+
+func parseWake(s string) (Wake, error) {
+	b, n, ok := strings.Cut(s, ":")
+	num, err := strconv.Atoi(n)
+	if !ok || err != nil {
+		return Wake{}, fmt.Errorf("wake %.30q: %w", s, errRecord)
+	}
+	return Wake{Batch: b, Number: num}, nil
+}
+
+// Due lists the open work of a campaign (batches, or PlanWork) that the sweeper
+// should look at by now, with the number of its last wake.
+func (l *Ledger) Due(ctx context.Context, id string, now time.Time) ([]Wake, error) {
+	names, err := l.rdb.ZRangeByScore(ctx, openKey(id), &redis.ZRangeBy{
+		Min: "-inf", Max: strconv.FormatInt(now.UnixMilli(), 10), Count: 500,
+	}).Result()
+	if err != nil {
+		return nil, fmt.Errorf("due work of %s: %w", id, err)
+	}
+	if len(names) == 0 {
+		return nil, nil
+	}
+	fields := make([]string, len(names))
+	for i, n := range names {
+		fields[i] = "w" + n
+	}
+	got, err := l.rdb.HMGet(ctx, ledgerKey(id), fields...).Result()
+	if err != nil {
+		return nil, fmt.Errorf("due work of %s: %w", id, err)
+	}
+	out := make([]Wake, len(names))
+	for i, n := range names {
+		out[i] = Wake{Batch: n, Number: fieldInt(got[i])}
+	}
+	return out, nil
+}
+
+// Watch sets when the sweeper looks at a batch, or the plan, again; one that is
+// closed stays closed.
+func (l *Ledger) Watch(ctx context.Context, id, batch string, at time.Time) error {
+	if err := l.rdb.ZAddXX(ctx, openKey(id), redis.Z{Score: float64(at.UnixMilli()), Member: batch}).Err(); err != nil {
+		return fmt.Errorf("watch %s of %s: %w", batch, id, err)
+	}
+	return nil
+}
+
+// Rest takes a batch of a stopped campaign, in which nothing is in flight, out of
+// the open set.
+func (l *Ledger) Rest(ctx context.Context, id, batch string) error {
+	if err := l.rdb.ZRem(ctx, openKey(id), batch).Err(); err != nil {
+		return fmt.Errorf("rest %s of %s: %w", batch, id, err)
+	}
+	return nil
+}
+
+// RaiseWake gives a batch, or the plan, whose wake `lost` is gone, a new wake
+// number. ok is false when it is closed. watch is how long the sweeper waits
+// before it looks again.
+func (l *Ledger) RaiseWake(ctx context.Context, id string, lost Wake, watch time.Duration) (w Wake, ok bool, err error) {
+	out, err := l.run(ctx, wakeScript, id, nil, lost.Batch, lost.Number, watch.Milliseconds())
+	if errors.Is(err, ErrNotFound) {
+		return Wake{}, false, nil
+	}
+	if err != nil {
+		return Wake{}, false, err
+	}
+	if out[0] != "woken" || len(out) < 2 {
+		return Wake{}, false, nil
+	}
+	n, err := strconv.Atoi(out[1])
+	if err != nil {
+		return Wake{}, false, errAnswer
+	}
+	return Wake{Batch: lost.Batch, Number: n}, true, nil
+}
+
+// TopUp hands out batches where a crash or a grown window left room, by account
+// number, and ends a campaign whose time is over.
+func (l *Ledger) TopUp(ctx context.Context, id string, windows map[int]int) (wakes []Wake, done bool, err error) {
+	var args []any
+	for a, n := range windows {
+		args = append(args, a, n)
+	}
+	out, err := l.run(ctx, topUpScript, id, nil, args...)
+	if err != nil {
+		return nil, false, err
+	}
+	return answerWakes(out)
+}
+
+// Now is Redis' clock, by which every due time and lease is set.
+func (l *Ledger) Now(ctx context.Context) (time.Time, error) {
+	t, err := l.rdb.Time(ctx).Result()
+	if err != nil {
+		return t, fmt.Errorf("redis time: %w", err)
+	}
+	return t, nil
+}
+
+// Sweeping takes or keeps the lock under which one worker of the cluster sweeps.
+func (l *Ledger) Sweeping(ctx context.Context, worker string, life time.Duration) (bool, error) {
+	err := l.rdb.SetArgs(ctx, sweeperLock, worker, redis.SetArgs{Mode: "NX", TTL: life}).Err()
+	if err == nil {
+		return true, nil
+	}
+	if !errors.Is(err, redis.Nil) {
+		return false, fmt.Errorf("sweeper lock: %w", err)
+	}
+	holder, err := l.rdb.Get(ctx, sweeperLock).Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return false, fmt.Errorf("sweeper lock: %w", err)
+	}
+	if holder != worker {
+		return false, nil
+	}
+	// Two sweepers at once would only do some looks twice: every step is a script of its own.
+	return true, l.rdb.PExpire(ctx, sweeperLock, life).Err()
+}

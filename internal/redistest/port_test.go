@@ -1,0 +1,40 @@
+package redistest
+
+import (
+	"errors"
+	"net"
+	"testing"
+)
+
+func TestTakenPortIsNoticed(t *testing.T) {
+	t.Parallel()
+	s := Start(t)
+	mine := s.port
+	t.Run("by another Redis", func(t *testing.T) {
+		second := Start(t)
+		second.Kill()
+		second.port = mine
+		if err := second.begin(); !errors.Is(err, errPortTaken) {
+			t.Errorf("begin on the port of another server: %v", err)
+		}
+		if second.PID() != 0 {
+			t.Error("the server that could not listen counts as running")
+		}
+	})
+	t.Run("by something else", func(t *testing.T) {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		second := Start(t)
+		second.Kill()
+		second.port = l.Addr().(*net.TCPAddr).Port
+		if err := second.begin(); !errors.Is(err, errPortTaken) {
+			t.Errorf("begin on a port that is listened on: %v", err)
+		}
+	})
+	if err := s.Client().Ping(t.Context()).Err(); err != nil {
+		t.Errorf("the first server: %v", err)
+	}
+}

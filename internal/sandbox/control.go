@@ -1,0 +1,145 @@
+package sandbox
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// control serves what is under /_sandbox/, for tests with real processes and for
+// shell scripts, and reports whether the request was for it. Changes are POSTs with
+// a form; they answer 204, or 400 with what is wrong.
+//
+//	GET  stats                                    Stats as JSON
+//	GET  accepted                                 "number count" lines
+//	POST faults    fault, n or p, all=1, retry_after=seconds | clear=1
+//	POST credit    credit
+//	POST password  user, pass
+//	POST options   latency=50ms, repeat=|all|error_msgid, invalid=NUMBER[,…], invalid_word, report
+//	POST reset
+func (s *Server) control(w http.ResponseWriter, r *http.Request) bool {
+	name, ok := strings.CutPrefix(r.URL.Path, "/_sandbox/")
+	if !ok {
+		return false
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
+	switch r.Method + " " + name {
+	case "GET stats":
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(s.Stats())
+	case "GET accepted":
+		out := bufio.NewWriter(w)
+		for number, count := range s.AllAccepted() {
+			_, _ = fmt.Fprintf(out, "%d %d\n", number, count)
+		}
+		_ = out.Flush()
+	case "POST faults":
+		changed(w, s.controlFaults(r))
+	case "POST credit":
+		credit, err := strconv.ParseFloat(r.PostFormValue("credit"), 64)
+		if err == nil {
+			s.SetCredit(credit)
+		}
+		changed(w, err)
+	case "POST password":
+		s.SetPassword(r.PostFormValue("user"), r.PostFormValue("pass"))
+		changed(w, nil)
+	case "POST options":
+		changed(w, s.controlOptions(r))
+	case "POST reset":
+		s.Reset()
+		changed(w, nil)
+	default:
+		http.NotFound(w, r)
+	}
+	return true
+}
+
+func changed(w http.ResponseWriter, err error) {
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (s *Server) controlFaults(r *http.Request) error {
+	if r.PostFormValue("clear") != "" {
+		s.Mend()
+		return nil
+	}
+	f := Fault{Name: r.PostFormValue("fault"), Everything: r.PostFormValue("all") != ""}
+	if text := r.PostFormValue("n"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return fmt.Errorf("n: %w", err)
+		}
+		f.N = n
+	}
+	if text := r.PostFormValue("p"); text != "" {
+		p, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return fmt.Errorf("p: %w", err)
+		}
+		f.P = p
+	}
+	if text := r.PostFormValue("retry_after"); text != "" {
+		seconds, err := strconv.Atoi(text)
+		if err != nil {
+			return fmt.Errorf("retry_after: %w", err)
+		}
+		f.RetryAfter = time.Duration(seconds) * time.Second
+	}
+	return s.Fail(f)
+}
+
+func (s *Server) controlOptions(r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		return err
+	}
+	for name, values := range r.PostForm {
+		value := values[0]
+		switch name {
+		case "latency":
+			d, err := time.ParseDuration(value)
+			if err != nil {
+				return err
+			}
+			s.SetLatency(d)
+		case "repeat":
+			switch repeat := Repeat(value); repeat {
+			case RepeatAccepts, RepeatAll, RepeatError:
+				s.SetRepeat(repeat)
+			default:
+				return fmt.Errorf("repeat: %q is none of the ways", value)
+			}
+		case "invalid":
+			numbers, ok := koboNumbers(value)
+			if !ok {
+				return fmt.Errorf("invalid: not a list of numbers")
+			}
+			s.KoboInvalid("", numbers...)
+		case "invalid_word":
+			s.KoboInvalid(value)
+		case "report":
+			s.KoboReport(value)
+		default:
+			return fmt.Errorf("%s: no such option", name)
+		}
+	}
+	return nil
+}
+
+// SetLatency sets how long an accepted call waits for its answer.
+func (s *Server) SetLatency(d time.Duration) { s.latency.Store(int64(d)) }
+
+// SetRepeat sets what an idempotency key answers when it comes again.
+func (s *Server) SetRepeat(repeat Repeat) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.kobo.repeat = repeat
+}

@@ -1,0 +1,130 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"testing"
+	"time"
+)
+
+func get(t *testing.T, address string) string {
+	t.Helper()
+	resp, err := http.Get(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %d %v", address, resp.StatusCode, err)
+	}
+	return string(body)
+}
+
+func TestControlsFromOutside(t *testing.T) {
+	t.Parallel()
+	s, address := server(t, Options{Users: map[string]string{"demo": "demopass"}})
+	control := func(name string, pairs ...string) {
+		t.Helper()
+		form := url.Values{}
+		for i := 0; i < len(pairs); i += 2 {
+			form.Set(pairs[i], pairs[i+1])
+		}
+		if status, body := post(t, address+"/_sandbox/"+name, form); status != http.StatusNoContent {
+			t.Fatalf("%s %v: %d %s", name, form, status, body)
+		}
+	}
+	send := func(n int) (int, string) { return post(t, address+"/api/send/", call(n, ada, obi)) }
+
+	control("faults", "fault", "429", "n", "1", "retry_after", "7")
+	resp, err := http.PostForm(address+"/api/send/", call(1, ada, obi))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != 429 || resp.Header.Get("Retry-After") != "7" {
+		t.Errorf("%d, Retry-After %q", resp.StatusCode, resp.Header.Get("Retry-After"))
+	}
+	control("faults", "fault", "500", "p", "1")
+	if status, _ := send(1); status != 500 {
+		t.Errorf("status %d", status)
+	}
+	control("faults", "clear", "1")
+	if status, _ := send(1); status != 200 {
+		t.Errorf("status %d", status)
+	}
+	control("credit", "credit", "1")
+	if _, body := send(2); body != "error_credit" {
+		t.Errorf("answer %q", body)
+	}
+	control("password", "user", "demo", "pass", "new")
+	if _, body := send(3); body != "error_user" {
+		t.Errorf("answer %q", body)
+	}
+	control("password", "user", "demo", "pass", "demopass")
+	control("credit", "credit", "100")
+	control("options", "invalid", obi, "invalid_word", "error_number", "latency", "1ms", "repeat", "error_msgid", "report", "ENROUTE")
+	if _, body := send(4); body != "error_number" {
+		t.Errorf("answer %q", body)
+	}
+	if _, body := send(1); body != "error_msgid" {
+		t.Errorf("answer %q", body)
+	}
+	if d := time.Duration(s.latency.Load()); d != time.Millisecond {
+		t.Errorf("latency %v", d)
+	}
+	post(t, address+"/api/send/", call(5, ada))
+
+	var st Stats
+	if err := json.Unmarshal([]byte(get(t, address+"/_sandbox/stats")), &st); err != nil {
+		t.Fatal(err)
+	}
+	want := Stats{
+		Requests: 8, Calls: 8, AcceptedCalls: 2, Accepted: 3, Numbers: 2, Duplicates: 1, Replays: 1,
+		Rejected: 4, Faults: 2, PeakInFlight: 1, Credit: 99,
+	}
+	if st != want {
+		t.Errorf("%+v\nwant %+v", st, want)
+	}
+	if got := get(t, address+"/_sandbox/accepted"); got != ada+" 2\n"+obi+" 1\n" {
+		t.Errorf("accepted:\n%s", got)
+	}
+	control("reset")
+	if st := s.Stats(); st != (Stats{Credit: 1e9}) {
+		t.Errorf("after reset %+v", st)
+	}
+	if status, body := send(1); status != 200 || len(body) < 50 {
+		t.Errorf("after reset %d %q", status, body)
+	}
+}
+
+func TestControlsRefuseWhatTheyDoNotKnow(t *testing.T) {
+	t.Parallel()
+	s, address := server(t, Options{})
+	for _, tc := range []struct {
+		name   string
+		form   url.Values
+		status int
+	}{
+		{"faults", url.Values{"fault": {"nonsense"}, "n": {"1"}}, 400},
+		{"faults", url.Values{"fault": {"500"}, "n": {"x"}}, 400},
+		{"faults", url.Values{"fault": {"500"}, "p": {"x"}}, 400},
+		{"faults", url.Values{"fault": {"500"}, "n": {"1"}, "retry_after": {"x"}}, 400},
+		{"credit", url.Values{"credit": {"much"}}, 400},
+		{"options", url.Values{"latency": {"long"}}, 400},
+		{"options", url.Values{"repeat": {"maybe"}}, 400},
+		{"options", url.Values{"invalid": {"x"}}, 400},
+		{"options", url.Values{"colour": {"blue"}}, 400},
+		{"stats", nil, 404},
+		{"nothing", nil, 404},
+	} {
+		if status, _ := post(t, address+"/_sandbox/"+tc.name, tc.form); status != tc.status {
+			t.Errorf("%s %v: status %d, want %d", tc.name, tc.form, status, tc.status)
+		}
+	}
+	if st := s.Stats(); st.Requests != 0 {
+		t.Errorf("controls are counted: %+v", st)
+	}
+}

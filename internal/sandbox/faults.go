@@ -1,0 +1,183 @@
+package sandbox
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Fault is something to go wrong with calls.
+//
+// Its Name is one of
+//
+//	close     the connection is closed before the body is read
+//	hang      no answer ever comes; the connection closes when the client gives up
+//	html      a web page, with status 200
+//	cut       half of the answer, then the connection is closed
+//	429       or any status from 300 to 599; RetryAfter goes with it
+//	error_gw  or any other of the gateway's own words that begin with "error"
+//
+// and means that nothing was accepted; with "accept_" before it ("accept_close",
+// "accept_502") the call is accepted first, if the gateway would accept it. A cut
+// answer is always accepted first.
+type Fault struct {
+	Name string
+	// N strikes the next N calls; they come before all random faults, in the order
+	// in which they were set.
+	N int
+	// P strikes each call with this probability, until it is set again (0 ends it).
+	P float64
+	// Everything strikes requests for credit and reports too.
+	Everything bool
+	// RetryAfter goes out with a status, in whole seconds.
+	RetryAfter time.Duration
+}
+
+const (
+	faultClose = "close"
+	faultHang  = "hang"
+	faultHTML  = "html"
+	faultCut   = "cut"
+)
+
+// fault is a Fault that was understood.
+type fault struct {
+	Fault
+	accept bool
+	kind   string // the name without accept_
+	status int    // if the kind is a status
+}
+
+func (f fault) strikes() bool { return f.kind != "" }
+
+func parseFault(in Fault) (fault, error) {
+	f := fault{Fault: in}
+	f.kind, f.accept = strings.CutPrefix(in.Name, "accept_")
+	if in.N < 0 || in.P < 0 || in.P > 1 || in.N > 0 && in.P > 0 {
+		return fault{}, fmt.Errorf("fault %q: give either n above 0 or p from 0 to 1", in.Name)
+	}
+	switch {
+	case f.kind == faultCut:
+		f.accept = true
+	case f.kind == faultClose, f.kind == faultHang, f.kind == faultHTML, strings.HasPrefix(f.kind, "error"):
+	default:
+		status, err := strconv.Atoi(f.kind)
+		if err != nil || status < 300 || status > 599 {
+			return fault{}, fmt.Errorf("fault %q is not known", in.Name)
+		}
+		f.status = status
+	}
+	return f, nil
+}
+
+// faults decides which calls go wrong.
+type faults struct {
+	mu     sync.Mutex
+	rng    *rand.Rand
+	next   []fault
+	random []fault
+}
+
+func (fs *faults) reset(seed uint64) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	fs.rng = rand.New(rand.NewPCG(seed, 0x7475_6d61))
+	fs.next, fs.random = nil, nil
+}
+
+// draw returns the fault that strikes a request; the zero fault strikes none.
+func (fs *faults) draw(send bool) fault {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	for i := range fs.next {
+		f := &fs.next[i]
+		if !send && !f.Everything {
+			continue
+		}
+		drawn := *f
+		if f.N--; f.N == 0 {
+			fs.next = slices.Delete(fs.next, i, i+1)
+		}
+		return drawn
+	}
+	for _, f := range fs.random {
+		if (send || f.Everything) && fs.rng.Float64() < f.P {
+			return f
+		}
+	}
+	return fault{}
+}
+
+// Fail sets a fault: for the next N calls, or with probability P.
+func (s *Server) Fail(in Fault) error {
+	f, err := parseFault(in)
+	if err != nil {
+		return err
+	}
+	s.faults.mu.Lock()
+	defer s.faults.mu.Unlock()
+	if f.N > 0 {
+		s.faults.next = append(s.faults.next, f)
+		return nil
+	}
+	s.faults.random = slices.DeleteFunc(s.faults.random, func(old fault) bool { return old.Name == f.Name })
+	if f.P > 0 {
+		s.faults.random = append(s.faults.random, f)
+	}
+	return nil
+}
+
+// FailNext makes the next n calls go wrong. It panics on a name that is not known.
+func (s *Server) FailNext(n int, name string) {
+	if err := s.Fail(Fault{Name: name, N: n}); err != nil {
+		panic(err)
+	}
+}
+
+// Mend ends all faults.
+func (s *Server) Mend() {
+	s.faults.mu.Lock()
+	defer s.faults.mu.Unlock()
+	s.faults.next, s.faults.random = nil, nil
+}
+
+const maintenance = "<!DOCTYPE html>\n<html><head><title>Maintenance</title></head><body><h1>We will be back soon</h1></body></html>\n"
+
+// fail lets f strike. a is the answer that it replaces, if the call was accepted.
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, f fault, e endpoint, body []byte, a answer) {
+	switch {
+	case f.kind == faultHang:
+		select {
+		case <-r.Context().Done():
+		case <-s.closed:
+		}
+		panic(http.ErrAbortHandler)
+	case f.kind == faultClose:
+		panic(http.ErrAbortHandler)
+	case f.kind == faultCut:
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
+		_, _ = w.Write(a.body[:len(a.body)/2])
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	case f.kind == faultHTML:
+		write(w, answer{contentType: "text/html; charset=utf-8", body: []byte(maintenance)})
+	case f.status != 0:
+		if f.RetryAfter > 0 {
+			w.Header().Set("Retry-After", strconv.Itoa(int(f.RetryAfter/time.Second)))
+		}
+		if f.status < 400 {
+			w.Header().Set("Location", "/elsewhere")
+		}
+		write(w, answer{status: f.status, body: []byte(http.StatusText(f.status) + "\n")})
+	case f.accept:
+		write(w, answer{body: []byte(f.kind)})
+	default:
+		write(w, e.refuse(r, body, f.kind))
+	}
+}

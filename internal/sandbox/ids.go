@@ -1,0 +1,75 @@
+package sandbox
+
+import "encoding/hex"
+
+// idMaker makes message ids that look like random UUIDs and still tell, to the one
+// who knows the seed, which message of which call they belong to: a million ids
+// need no memory.
+type idMaker struct {
+	seed, factor, inverse uint64
+}
+
+const (
+	bits48  = 1<<48 - 1
+	bits12  = 1<<12 - 1
+	idChars = 36
+)
+
+func newIDMaker(seed uint64) idMaker {
+	factor := mix(seed) | 1
+	inverse := factor
+	for range 6 { // Newton: each round doubles the right low bits, from 3
+		inverse *= 2 - factor*inverse
+	}
+	return idMaker{seed: seed, factor: factor, inverse: inverse}
+}
+
+// mix is the output step of SplitMix64.
+func mix(x uint64) uint64 {
+	x += 0x9e37_79b9_7f4a_7c15
+	x = (x ^ x>>30) * 0xbf58_476d_1ce4_e5b9
+	x = (x ^ x>>27) * 0x94d0_49bb_1331_11eb
+	return x ^ x>>31
+}
+
+// append appends the id of message i of call seq: 48 bits of the call, 12 of the
+// message, 62 that only the seed explains, as a UUID of version 4.
+func (m idMaker) append(dst []byte, seq, i uint64) []byte {
+	call := (seq + 1) * m.factor & bits48
+	tail := mix(m.seed ^ mix(seq<<12|i))
+	item := (i ^ mix(m.seed^call)) & bits12
+	high := call<<16 | 4<<12 | item
+	low := tail&(1<<62-1) | 1<<63
+	var raw [16]byte
+	for b := range 8 {
+		raw[b] = byte(high >> (56 - 8*b))
+		raw[8+b] = byte(low >> (56 - 8*b))
+	}
+	var text [idChars]byte
+	hex.Encode(text[0:8], raw[0:4])
+	hex.Encode(text[9:13], raw[4:6])
+	hex.Encode(text[14:18], raw[6:8])
+	hex.Encode(text[19:23], raw[8:10])
+	hex.Encode(text[24:36], raw[10:16])
+	text[8], text[13], text[18], text[23] = '-', '-', '-', '-'
+	return append(dst, text[:]...)
+}
+
+// parse returns the call and message that an id would belong to. Whether it was
+// ever given, the caller finds out by making it again.
+func (m idMaker) parse(id string) (seq, i uint64, ok bool) {
+	if len(id) != idChars {
+		return 0, 0, false
+	}
+	raw, err := hex.DecodeString(id[0:8] + id[9:13] + id[14:18])
+	if err != nil {
+		return 0, 0, false
+	}
+	var high uint64
+	for _, b := range raw {
+		high = high<<8 | uint64(b)
+	}
+	call := high >> 16
+	seq = (call*m.inverse - 1) & bits48
+	return seq, (high ^ mix(m.seed^call)) & bits12, true
+}

@@ -1,0 +1,297 @@
+package sandbox
+
+import (
+	"hash/maphash"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Repeat is what a gateway answers when an idempotency key comes again. KoboMobile
+// documents only that nothing is executed twice.
+type Repeat string
+
+// The ways to answer.
+const (
+	// RepeatAccepts gives the answer of an accepted call again; an error is forgotten.
+	RepeatAccepts Repeat = ""
+	// RepeatAll gives every answer again, errors too (not a failed login).
+	RepeatAll Repeat = "all"
+	// RepeatError answers error_msgid to a key whose call was accepted.
+	RepeatError Repeat = "error_msgid"
+)
+
+// kobo is KoboMobile as its page says.
+type kobo struct {
+	s    *Server
+	ids  idMaker
+	seed maphash.Seed
+
+	// The server's lock guards the rest.
+	repeat  Repeat
+	report  string
+	word    string // for an invalid number
+	invalid map[uint64]bool
+	calls   []*koboCall          // by sequence number
+	byKey   map[string]*koboCall // user, NUL, message_uuid
+	errors  map[string]string    // with RepeatAll
+}
+
+// koboCall is an accepted call; its answer can be made again from it.
+type koboCall struct {
+	seq     uint64
+	content uint64
+	numbers []uint64
+	ids     bool
+}
+
+// koboRequest is a form that was read.
+type koboRequest struct {
+	user, pass, from, to, msg, kind, uuid string
+	ids                                   bool
+}
+
+func newKobo(s *Server) *kobo {
+	return &kobo{s: s, seed: maphash.MakeSeed(), ids: newIDMaker(s.options.Seed)}
+}
+
+func (k *kobo) reset() {
+	k.repeat, k.report, k.word = k.s.options.Repeat, "DELIVRD", "error_limit"
+	k.invalid, k.byKey, k.errors = map[uint64]bool{}, map[string]*koboCall{}, map[string]string{}
+	k.calls = nil
+}
+
+func (k *kobo) endpoints() map[string]endpoint {
+	return map[string]endpoint{
+		"/api/send/":   {send: true, answer: k.send, refuse: k.refuse},
+		"/api/credit/": {answer: k.balance, refuse: k.refuse},
+		"/api/report/": {answer: k.status, refuse: k.refuse},
+	}
+}
+
+func word(w string) answer { return answer{body: []byte(w)} }
+
+// koboForm reads the fields of a form in the body. What is in the query is ignored:
+// credentials do not belong there.
+func koboForm(r *http.Request, body []byte) (url.Values, bool) {
+	if !strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
+		return nil, false
+	}
+	form, err := url.ParseQuery(string(body))
+	return form, err == nil
+}
+
+func readKobo(r *http.Request, body []byte) (q koboRequest, ok bool) {
+	form, ok := koboForm(r, body)
+	q = koboRequest{
+		user: form.Get("user"), pass: form.Get("pass"), from: form.Get("from"), to: form.Get("to"), msg: form.Get("msg"),
+		kind: form.Get("type"), uuid: form.Get("message_uuid"), ids: form.Get("enable_msg_id") == "1",
+	}
+	return q, ok
+}
+
+// complete says whether every required field is there and within its limits.
+func (q koboRequest) complete() bool {
+	longest := 11
+	if strings.Trim(q.from, "0123456789") == "" {
+		longest = 16
+	}
+	return q.user != "" && q.pass != "" && q.from != "" && q.to != "" && q.msg != "" &&
+		len(q.from) <= longest && utf8.RuneCountInString(q.msg) <= 905 &&
+		(q.kind == "" || q.kind == "0" || q.kind == "1" || q.kind == "2")
+}
+
+func (q koboRequest) key() string {
+	if q.uuid == "" {
+		return ""
+	}
+	return q.user + "\x00" + q.uuid
+}
+
+func (k *kobo) send(r *http.Request, body []byte) answer {
+	q, ok := readKobo(r, body)
+	numbers, wellFormed := koboNumbers(q.to)
+	var h maphash.Hash
+	h.SetSeed(k.seed)
+	for _, part := range []string{q.to, q.msg, q.from, q.kind} {
+		_, _ = h.WriteString(part)
+		_ = h.WriteByte(0)
+	}
+	call, refusal := k.take(q, ok, numbers, wellFormed, h.Sum64())
+	if refusal != "" {
+		return word(refusal)
+	}
+	return answer{body: k.accepted(call), taken: true}
+}
+
+// take accepts a call, or finds the one that its key stands for, or refuses it.
+func (k *kobo) take(q koboRequest, ok bool, numbers []uint64, wellFormed bool, content uint64) (*koboCall, string) {
+	k.s.mu.Lock()
+	defer k.s.mu.Unlock()
+	if !ok || !q.complete() {
+		return nil, k.reject("", "error_param")
+	}
+	if !k.s.login(q.user, q.pass) {
+		return nil, k.reject("", "error_user")
+	}
+	key := q.key()
+	if call := k.byKey[key]; call != nil {
+		k.s.book.replays++
+		if call.content != content {
+			k.s.book.conflicts++
+		}
+		if k.repeat == RepeatError {
+			return nil, k.reject("", "error_msgid")
+		}
+		return call, ""
+	}
+	if again := k.errors[key]; again != "" {
+		return nil, k.reject("", again)
+	}
+	switch {
+	case len(q.uuid) > 64, q.uuid != "" && len(q.uuid) < 24:
+		return nil, k.reject(key, "error_msgid")
+	case len(numbers) > 500:
+		return nil, k.reject(key, "error_limit")
+	case !wellFormed || k.hasInvalid(numbers):
+		return nil, k.reject(key, k.word)
+	case float64(len(numbers)) > k.s.credit:
+		return nil, k.reject(key, "error_credit")
+	}
+	k.s.credit -= float64(len(numbers))
+	k.s.book.accept(numbers)
+	call := &koboCall{seq: uint64(len(k.calls)), content: content, numbers: numbers, ids: q.ids}
+	k.calls = append(k.calls, call)
+	if key != "" {
+		k.byKey[key] = call
+	}
+	return call, ""
+}
+
+// reject counts a refusal and remembers it under key if errors are repeated.
+func (k *kobo) reject(key, w string) string {
+	k.s.book.rejected++
+	k.remember(key, w)
+	return w
+}
+
+func (k *kobo) remember(key, w string) {
+	if key != "" && k.repeat == RepeatAll {
+		k.errors[key] = w
+	}
+}
+
+// refuse is a fault of the gateway: its word, and nothing was accepted. A key whose
+// call was accepted earlier keeps that answer.
+func (k *kobo) refuse(r *http.Request, body []byte, w string) answer {
+	if q, ok := readKobo(r, body); ok {
+		k.s.mu.Lock()
+		defer k.s.mu.Unlock()
+		k.remember(q.key(), w)
+	}
+	return word(w)
+}
+
+func (k *kobo) hasInvalid(numbers []uint64) bool {
+	if len(k.invalid) == 0 {
+		return false
+	}
+	for _, n := range numbers {
+		if k.invalid[n] {
+			return true
+		}
+	}
+	return false
+}
+
+// accepted makes the answer of an accepted call. It needs no lock: calls do not change.
+func (k *kobo) accepted(call *koboCall) []byte {
+	if !call.ids {
+		return []byte("sent")
+	}
+	const entry = len("2348030000000,24137cf8-eccc-469c-80af-109538857e53~")
+	out := make([]byte, 0, len(call.numbers)*entry)
+	for i, n := range call.numbers {
+		if i > 0 {
+			out = append(out, '~')
+		}
+		out = strconv.AppendUint(out, n, 10)
+		out = append(out, ',')
+		out = k.ids.append(out, call.seq, uint64(i))
+	}
+	return out
+}
+
+// koboNumbers reads the list of destinations: international form, digits only.
+func koboNumbers(to string) (numbers []uint64, wellFormed bool) {
+	numbers = make([]uint64, 0, strings.Count(to, ",")+1)
+	wellFormed = true
+	for part := range strings.SplitSeq(to, ",") {
+		n, err := strconv.ParseUint(part, 10, 64)
+		if err != nil || len(part) < 10 || len(part) > 15 || part[0] == '0' {
+			wellFormed = false
+		}
+		numbers = append(numbers, n)
+	}
+	return numbers, wellFormed
+}
+
+func (k *kobo) balance(r *http.Request, body []byte) answer {
+	q, _ := readKobo(r, body)
+	k.s.mu.Lock()
+	defer k.s.mu.Unlock()
+	switch {
+	case q.user == "" || q.pass == "":
+		return word("error_param")
+	case !k.s.login(q.user, q.pass):
+		return word("error_user")
+	}
+	return word(strconv.FormatFloat(k.s.credit, 'f', -1, 64))
+}
+
+func (k *kobo) status(r *http.Request, body []byte) answer {
+	form, _ := koboForm(r, body)
+	user, pass, id := form.Get("user"), form.Get("pass"), form.Get("msgid")
+	k.s.mu.Lock()
+	defer k.s.mu.Unlock()
+	switch {
+	case user == "" || pass == "" || id == "":
+		return word("error_param")
+	case !k.s.login(user, pass):
+		return word("error_user")
+	case !k.knows(id):
+		return word("error_msgid")
+	}
+	return word(k.report)
+}
+
+// knows says whether id was given to a message.
+func (k *kobo) knows(id string) bool {
+	seq, i, ok := k.ids.parse(id)
+	if !ok || seq >= uint64(len(k.calls)) || i >= uint64(len(k.calls[seq].numbers)) || !k.calls[seq].ids {
+		return false
+	}
+	return string(k.ids.append(nil, seq, i)) == id
+}
+
+// KoboInvalid makes KoboMobile refuse every call that holds one of these numbers,
+// with word: "error_limit" (also for the empty word) or "error_number".
+func (s *Server) KoboInvalid(word string, numbers ...uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if word != "" {
+		s.kobo.word = word
+	}
+	for _, n := range numbers {
+		s.kobo.invalid[n] = true
+	}
+}
+
+// KoboReport sets what KoboMobile says has become of every message. Default: "DELIVRD".
+func (s *Server) KoboReport(state string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.kobo.report = state
+}

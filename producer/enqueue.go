@@ -1,0 +1,356 @@
+package producer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/queue"
+	"github.com/tuma-sms/tuma/sms"
+)
+
+// Class decides consent, hours and priority.
+type Class = ledger.Class
+
+// The two classes; Marketing is the default.
+const (
+	Marketing     = ledger.Marketing
+	Transactional = ledger.Transactional
+)
+
+// Campaign is one body to many recipients.
+type Campaign struct {
+	// ID is the caller's idempotency key, [A-Za-z0-9._:-]{1,128}.
+	ID string
+	// Via is the account to send through. Empty: by the workers' routes.
+	Via string
+	// From is the sender ID. Empty: the account's default.
+	From string
+	// Body is the text, UTF-8. Merge fields are refused in this release.
+	Body string
+	// Class defaults to Marketing.
+	Class Class
+	// Country is the ISO code for numbers in national format, "KE". Empty: the
+	// workers' default.
+	Country string
+	// Flash asks for a message that is shown and not stored.
+	Flash bool
+	// OnUnknown is "keep" or "resend". Empty: the account's.
+	OnUnknown string
+	// MaxMessages caps how many recipients are planned; 0: no cap.
+	MaxMessages int
+	// StartAt is when sending may begin. Zero: now.
+	StartAt time.Time
+	// ExpiresAt is when what is not submitted is skipped; ExpiresIn says the same
+	// from now on. Zero: never. At most one of them.
+	ExpiresAt time.Time
+	ExpiresIn time.Duration
+}
+
+// Recipient is one uploaded recipient.
+type Recipient struct {
+	// Number is the phone number as people write it; of more than 64 bytes the
+	// first 64 are kept.
+	Number string
+}
+
+// Numbers makes a sequence of recipients from plain numbers.
+func Numbers(numbers ...string) iter.Seq2[Recipient, error] {
+	return func(yield func(Recipient, error) bool) {
+		for _, n := range numbers {
+			if !yield(Recipient{Number: n}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Receipt says what an Enqueue came to: the ID, the number of recipients, when
+// the campaign was created, and whether it was there already (Again).
+type Receipt = ledger.Receipt
+
+// FieldError is one mistake in a campaign. It is an ErrInvalid.
+type FieldError struct {
+	// Field is the name of the Campaign's field, in lower case with underscores.
+	Field string
+	// Problem says what is wrong and what to do.
+	Problem string
+	err     error
+}
+
+// Error returns the field and the problem.
+func (e *FieldError) Error() string { return e.Field + ": " + e.Problem }
+
+// Is says that every FieldError is an ErrInvalid, and ErrUnknownAccount where it is one.
+func (e *FieldError) Is(target error) bool {
+	return target == ErrInvalid || e.err != nil && target == e.err
+}
+
+// MaxBody is the most bytes a body may have; gateways take far less.
+const MaxBody = 16 << 10
+
+// Enqueue uploads the recipients, in constant memory, and commits the campaign in
+// one step; workers plan and send it from then on. An error of the sequence ends
+// it with nothing enqueued. After another error it may not be known whether the
+// commit happened: enqueue the same again, which is always safe.
+//
+// The same ID and content again returns the first receipt with Again set; the same
+// ID with other content is ErrConflict; mistakes are ErrInvalid, all in one error.
+// An account that no worker has published is ErrUnknownAccount.
+func (c *Client) Enqueue(ctx context.Context, campaign Campaign, recipients iter.Seq2[Recipient, error]) (Receipt, error) {
+	spec, err := c.check(ctx, campaign)
+	if err != nil {
+		return Receipt{}, err
+	}
+	if err := c.roomInRedis(ctx); err != nil {
+		return Receipt{}, err
+	}
+	u, err := c.ledger.Begin(campaign.ID, spec)
+	if err != nil {
+		return Receipt{}, err
+	}
+	if err := c.upload(ctx, u, recipients); err != nil {
+		// The staging area is out of sight and goes by itself within a day.
+		return Receipt{}, errors.Join(err, u.Discard(context.WithoutCancel(ctx)))
+	}
+	receipt, err := u.Commit(ctx)
+	if err != nil {
+		return Receipt{}, fmt.Errorf("enqueue: %w", err)
+	}
+	if spec.StartAt.After(c.now()) {
+		return receipt, nil // the sweeper wakes it when it is time
+	}
+	// Also when the campaign was there: whoever committed it may have died right here.
+	err = c.queue.Wake(ctx, queue.PlanQueue(receipt.Total), queue.Pointer{Campaign: campaign.ID, Wake: 1})
+	if err != nil {
+		// The commit stands and the sweeper would plan it; the caller hears of it all the same.
+		return receipt, fmt.Errorf("enqueue: committed, but not queued yet: %w", err)
+	}
+	return receipt, nil
+}
+
+func (c *Client) upload(ctx context.Context, u *ledger.Upload, recipients iter.Seq2[Recipient, error]) error {
+	for r, err := range recipients {
+		if err != nil {
+			return fmt.Errorf("enqueue: recipient %d: %w", u.Total()+1, err)
+		}
+		if err := u.Add(ctx, r.Number); err != nil {
+			return fmt.Errorf("enqueue: %w", err)
+		}
+	}
+	if u.Total() == 0 {
+		return &FieldError{Field: "recipients", Problem: "there are none"}
+	}
+	return nil
+}
+
+// ContentID derives a campaign ID from content: the same campaign (its ID is not
+// looked at) and recipients always give the same one.
+func ContentID(campaign Campaign, recipients iter.Seq2[Recipient, error]) (string, error) {
+	d, err := ledger.NewDigest(specOf(campaign))
+	if err != nil {
+		return "", err
+	}
+	for r, err := range recipients {
+		if err != nil {
+			return "", fmt.Errorf("derive campaign id: %w", err)
+		}
+		d.Add(r.Number)
+	}
+	return "c-" + d.Sum()[:22], nil
+}
+
+func specOf(c Campaign) ledger.Spec {
+	s := ledger.Spec{Via: c.Via, From: c.From, Body: c.Body, Class: c.Class, Country: strings.ToUpper(c.Country), Flash: c.Flash,
+		OnUnknown: c.OnUnknown, MaxMessages: c.MaxMessages, StartAt: c.StartAt.UTC(), ExpiresAt: c.ExpiresAt.UTC(), ExpiresIn: c.ExpiresIn}
+	if c.StartAt.IsZero() {
+		s.StartAt = time.Time{}
+	}
+	if c.ExpiresAt.IsZero() {
+		s.ExpiresAt = time.Time{}
+	}
+	if s.Class == Marketing {
+		s.Class = "" // the default takes no room
+	}
+	return s
+}
+
+// mistakes collects everything that is wrong with a campaign.
+type mistakes []error
+
+func (m *mistakes) add(field, format string, args ...any) {
+	*m = append(*m, &FieldError{Field: field, Problem: fmt.Sprintf(format, args...)})
+}
+
+// check validates a campaign by itself and against the account card, and returns
+// its spec. A campaign that was enqueued before must pass too, so that repeating
+// it stays harmless: a date in the past is only wrong for a new one.
+func (c *Client) check(ctx context.Context, campaign Campaign) (ledger.Spec, error) {
+	var m mistakes
+	now := c.now()
+	checkText(campaign, &m)
+	if campaign.Country != "" && !sms.ValidCountry(strings.ToUpper(campaign.Country)) {
+		m.add("country", "%q is no country; take an ISO code such as KE", campaign.Country)
+	}
+	if campaign.ExpiresIn != 0 && !campaign.ExpiresAt.IsZero() {
+		m.add("expires_in", "give either this or expires_at")
+	}
+	if campaign.ExpiresIn < 0 {
+		m.add("expires_in", "%s is in the past", campaign.ExpiresIn)
+	}
+	spec := specOf(campaign)
+	if campaign.ExpiresIn > 0 {
+		start := now
+		if campaign.StartAt.After(now) {
+			start = campaign.StartAt
+		}
+		spec.ExpiresAt = start.Add(campaign.ExpiresIn).UTC()
+	}
+	if !campaign.ExpiresAt.IsZero() && campaign.ExpiresAt.Before(campaign.StartAt) {
+		m.add("expires_at", "it is before start_at")
+	}
+	if !c.known(ctx, campaign.ID) {
+		for field, t := range map[string]time.Time{"start_at": campaign.StartAt, "expires_at": campaign.ExpiresAt} {
+			if !t.IsZero() && t.Before(now) {
+				m.add(field, "%s is in the past", t.UTC().Format(time.RFC3339))
+			}
+		}
+	}
+	if err := c.checkAccounts(ctx, campaign, &m); err != nil {
+		return spec, err
+	}
+	if len(m) > 0 {
+		return spec, fmt.Errorf("%w: %w", ErrInvalid, errors.Join(m...))
+	}
+	return spec, nil
+}
+
+func checkText(c Campaign, m *mistakes) {
+	if !ledger.ValidID(c.ID) {
+		m.add("id", "%.40q must be 1 to 128 of A-Z a-z 0-9 . _ : -", c.ID)
+	}
+	switch {
+	case strings.TrimSpace(c.Body) == "":
+		m.add("body", "it is empty")
+	case len(c.Body) > MaxBody:
+		m.add("body", "it has %d bytes, at most %d are taken", len(c.Body), MaxBody)
+	case !utf8.ValidString(c.Body):
+		m.add("body", "it is not UTF-8")
+	case sms.HasMergeFields(c.Body):
+		m.add("body", "it has merge fields like {{name}}, which this release cannot fill in")
+	}
+	if c.Class != "" && c.Class != Marketing && c.Class != Transactional {
+		m.add("class", "%.40q must be marketing or transactional", string(c.Class))
+	}
+	if c.OnUnknown != "" && c.OnUnknown != "keep" {
+		m.add("on_unknown", "%.40q is not supported in this release; leave it out or take keep", c.OnUnknown)
+	}
+	if c.MaxMessages < 0 {
+		m.add("max_messages", "%d is less than nothing", c.MaxMessages)
+	}
+}
+
+// known says whether a campaign of that ID exists; if it cannot be told, no.
+func (c *Client) known(ctx context.Context, id string) bool {
+	if !ledger.ValidID(id) {
+		return false
+	}
+	_, err := c.ledger.Spec(ctx, id)
+	return err == nil
+}
+
+func (c *Client) checkAccounts(ctx context.Context, campaign Campaign, m *mistakes) error {
+	names := []string{campaign.Via}
+	if campaign.Via == "" {
+		routes, err := c.ledger.Routes(ctx)
+		if err != nil {
+			return err
+		}
+		if len(routes) == 0 {
+			m.add("via", "no account is named, and the workers have no routes")
+			return nil
+		}
+		names = names[:0]
+		for _, r := range routes {
+			names = append(names, r.Via...)
+		}
+	}
+	for _, name := range names {
+		a, err := c.ledger.Account(ctx, name)
+		if errors.Is(err, ledger.ErrNoAccount) {
+			*m = append(*m, &FieldError{Field: "via", err: ErrUnknownAccount,
+				Problem: fmt.Sprintf("no worker serves an account %q%s", name, c.published(ctx))})
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		checkCard(campaign, a, m)
+	}
+	return nil
+}
+
+// published names the accounts there are, for a message.
+func (c *Client) published(ctx context.Context) string {
+	all, err := c.ledger.Accounts(ctx)
+	if err != nil || len(all) == 0 {
+		return "; start a worker first"
+	}
+	var names []string
+	for _, a := range all {
+		names = append(names, a.Name)
+	}
+	return "; there is " + strings.Join(names, ", ")
+}
+
+func checkCard(c Campaign, a Account, m *mistakes) {
+	from := c.From
+	if from == "" {
+		from = a.Sender
+	}
+	if from == "" && !a.Info.SenderOptional {
+		m.add("from", "account %s has no default sender: name one", a.Name)
+	}
+	if from != "" {
+		if err := sms.ValidateSender(from, a.Info.SenderAlphaMax, a.Info.SenderDigitsMax); err != nil {
+			m.add("from", "%s", err)
+		}
+	}
+	if n := utf8.RuneCountInString(c.Body); a.Info.MaxChars > 0 && n > a.Info.MaxChars {
+		m.add("body", "it has %d characters, account %s takes %d", n, a.Name, a.Info.MaxChars)
+	}
+	if n, enc := sms.Segments(c.Body); a.Info.MaxSegments > 0 && n > a.Info.MaxSegments {
+		m.add("body", "it takes %d segments in %s, account %s takes %d", n, enc, a.Name, a.Info.MaxSegments)
+	}
+}
+
+// Redis is refused above this share of its maxmemory, so that what is under way
+// can be finished.
+const fullShare = 0.8
+
+func (c *Client) roomInRedis(ctx context.Context) error {
+	now := c.now()
+	m := c.memory.Load()
+	if m == nil || now.Sub(m.at) > 2*time.Second || now.Before(m.at) {
+		info, err := c.rdb.InfoMap(ctx, "memory").Result()
+		if err != nil {
+			// A hosted Redis may forbid INFO; then writing tells.
+			return nil //nolint:nilerr // see above
+		}
+		m = &memoryReading{at: now}
+		m.used, _ = strconv.ParseInt(info["Memory"]["used_memory"], 10, 64)
+		m.most, _ = strconv.ParseInt(info["Memory"]["maxmemory"], 10, 64)
+		c.memory.Store(m)
+	}
+	if m.most > 0 && float64(m.used) > fullShare*float64(m.most) {
+		return fmt.Errorf("enqueue: %w: %d of %d bytes are used; let campaigns finish, shorten retention or raise maxmemory",
+			ErrFull, m.used, m.most)
+	}
+	return nil
+}

@@ -1,0 +1,210 @@
+package producer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+)
+
+// State is where a campaign stands.
+type State = ledger.State
+
+// The states. Done means that nothing is pending.
+const (
+	Uploading = ledger.Uploading
+	Scheduled = ledger.Scheduled
+	Planning  = ledger.Planning
+	Sending   = ledger.Sending
+	Paused    = ledger.Paused
+	Cancelled = ledger.Cancelled
+	Done      = ledger.Done
+)
+
+// Block is a reason why a campaign is not moving.
+type Block struct {
+	Account string `json:"account,omitempty"`
+	// Reason is one word: paused, no_worker, or that of the account's hold.
+	Reason string `json:"reason"`
+	// Code is the gateway's own word for it, By who did it.
+	Code  string     `json:"code,omitempty"`
+	By    string     `json:"by,omitempty"`
+	Since *time.Time `json:"since,omitempty"`
+	// Until is when it is tried again; nil: when somebody acts.
+	Until *time.Time `json:"until,omitempty"`
+}
+
+// Status is a campaign's state and counts, in the form of `tuma status --json`.
+// After the commit, Total is always the sum of the seven statuses.
+type Status struct {
+	ID        string  `json:"id"`
+	State     State   `json:"state"`
+	BlockedBy []Block `json:"blocked_by"`
+	// ETA is when it should be finished, if that can be told.
+	ETA         *time.Time `json:"eta"`
+	Total       int        `json:"total"`
+	Pending     int        `json:"pending"`
+	Accepted    int        `json:"accepted"`
+	Delivered   int        `json:"delivered"`
+	Undelivered int        `json:"undelivered"`
+	Rejected    int        `json:"rejected"`
+	Unknown     int        `json:"unknown"`
+	Skipped     int        `json:"skipped"`
+	// Reasons count the skipped by reason.
+	Reasons map[string]int `json:"reasons,omitempty"`
+	Batches int            `json:"batches"`
+	// Calls counts submitted requests, each once however often it was tried.
+	Calls int `json:"calls"`
+	// Segments belong to accepted messages.
+	Segments int `json:"segments"`
+	// Resent counts recipients that were submitted again and both went out.
+	Resent   int      `json:"resent,omitempty"`
+	InFlight InFlight `json:"in_flight"`
+	Accounts []string `json:"accounts,omitempty"`
+	// Rate is the accounts' rate together, in their unit a second; 0: unlimited.
+	Rate       float64    `json:"rate,omitempty"`
+	Class      Class      `json:"class,omitempty"`
+	CreatedAt  time.Time  `json:"created_at"`
+	StartAt    *time.Time `json:"start_at,omitempty"`
+	ExpiresAt  *time.Time `json:"expires_at,omitempty"`
+	FinishedAt *time.Time `json:"finished_at"`
+}
+
+// Ended says that nothing of the campaign can move any more.
+func (s Status) Ended() bool { return s.State == Done || s.State == Cancelled && s.Pending == 0 }
+
+// Status reads where a campaign stands. ErrNotFound if there is none.
+func (c *Client) Status(ctx context.Context, id string) (Status, error) {
+	if !ledger.ValidID(id) {
+		return Status{}, &FieldError{Field: "id", Problem: "it is no campaign id"}
+	}
+	sum, err := c.ledger.Summary(ctx, id)
+	if err != nil {
+		return Status{}, err
+	}
+	s := Status{ID: id, State: sum.State, Total: sum.Total, Pending: sum.Pending, Accepted: sum.Accepted, Delivered: sum.Delivered,
+		Undelivered: sum.Undelivered, Rejected: sum.Rejected, Unknown: sum.Unknown, Skipped: sum.Skipped, Reasons: sum.Reasons,
+		Batches: sum.Batches, Calls: sum.Calls, Segments: sum.Segments, Resent: sum.Resent, InFlight: sum.InFlight,
+		Accounts: sum.Accounts, Class: sum.Spec.Class, CreatedAt: sum.CreatedAt, StartAt: timeOrNil(sum.StartAt),
+		ExpiresAt: timeOrNil(sum.ExpiresAt), FinishedAt: timeOrNil(sum.FinishedAt), BlockedBy: []Block{}}
+	if s.State == Done || s.State == Cancelled || s.State == Uploading {
+		return s, nil
+	}
+	return s, c.whyNot(ctx, sum, &s)
+}
+
+// whyNot fills in what keeps a campaign from moving, and when it should be done.
+func (c *Client) whyNot(ctx context.Context, sum ledger.Summary, s *Status) error {
+	if s.State == Paused {
+		s.BlockedBy = append(s.BlockedBy, Block{Reason: "paused", By: sum.PausedBy, Since: timeOrNil(sum.PausedAt)})
+	}
+	names := sum.Accounts
+	if len(names) == 0 && sum.Spec.Via != "" {
+		names = []string{sum.Spec.Via}
+	}
+	limited := len(names) > 0
+	for _, name := range names {
+		a, err := c.ledger.Account(ctx, name)
+		if errors.Is(err, ledger.ErrNoAccount) || err == nil && a.Workers == 0 {
+			s.BlockedBy = append(s.BlockedBy, Block{Account: name, Reason: "no_worker", Since: timeOrNil(a.LastSeen)})
+			limited = false
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if a.Hold.Held() {
+			s.BlockedBy = append(s.BlockedBy, Block{Account: name, Reason: a.Hold.Reason, Code: a.Hold.Code, By: a.Hold.By,
+				Since: timeOrNil(a.Hold.Since), Until: timeOrNil(a.Hold.Until)})
+		}
+		limited = limited && a.Rate > 0 && a.Unit == "messages"
+		s.Rate += a.Rate
+	}
+	if len(s.BlockedBy) == 0 {
+		s.ETA = c.eta(sum, s.Rate, limited)
+	}
+	return nil
+}
+
+// eta takes the configured rate, or how fast it has gone so far.
+func (c *Client) eta(sum ledger.Summary, rate float64, limited bool) *time.Time {
+	now := c.now().UTC()
+	done := sum.Accepted + sum.Delivered + sum.Undelivered + sum.Rejected + sum.Unknown
+	ran := now.Sub(sum.CreatedAt).Seconds()
+	if sum.StartAt.After(sum.CreatedAt) {
+		ran = now.Sub(sum.StartAt).Seconds()
+	}
+	if !limited {
+		if done == 0 || ran <= 0 {
+			return nil
+		}
+		rate = float64(done) / ran
+	}
+	if rate <= 0 {
+		return nil
+	}
+	at := now.Add(time.Duration(float64(sum.Pending) / rate * float64(time.Second))).Truncate(time.Second)
+	return &at
+}
+
+// List yields the status of every campaign, newest first; the entries carry no
+// blocked_by. Campaigns removed meanwhile are left out.
+func (c *Client) List(ctx context.Context) iter.Seq2[Status, error] {
+	return func(yield func(Status, error) bool) {
+		for id, err := range c.ledger.Campaigns(ctx) {
+			if err != nil {
+				yield(Status{}, err)
+				return
+			}
+			s, err := c.Status(ctx, id)
+			if errors.Is(err, ErrNotFound) {
+				continue
+			}
+			if !yield(s, err) {
+				return
+			}
+		}
+	}
+}
+
+// Wait blocks until a campaign has ended, or the context; it returns the last
+// status it saw. A paused campaign has not ended.
+func (c *Client) Wait(ctx context.Context, id string) (Status, error) {
+	for s, err := range c.Watch(ctx, id) {
+		if err != nil || s.Ended() {
+			return s, err
+		}
+	}
+	return Status{}, fmt.Errorf("wait for %s: %w", id, context.Cause(ctx))
+}
+
+// Watch yields the status every poll interval, the first at once, until the
+// caller stops, the context ends or an error was yielded.
+func (c *Client) Watch(ctx context.Context, id string) iter.Seq2[Status, error] {
+	return func(yield func(Status, error) bool) {
+		tick := time.NewTicker(c.poll)
+		defer tick.Stop()
+		for {
+			s, err := c.Status(ctx, id)
+			if !yield(s, err) || err != nil {
+				return
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+		}
+	}
+}
+
+func timeOrNil(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}

@@ -1,0 +1,314 @@
+package providers
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+	"unsafe"
+)
+
+var quiet = log.New(io.Discard, "", 0)
+
+// leaping returns a clock that is right for the first looks and ahead from then
+// on, by the wall clock, the monotonic one or both: a worker that is stopped
+// between two looks and woken, or a machine that is suspended.
+func leaping(right int64, wall, monotonic time.Duration) func() time.Time {
+	var looks atomic.Int64
+	return func() time.Time {
+		now := time.Now()
+		if looks.Add(1) <= right {
+			return now
+		}
+		now = now.Add(wall)
+		// There is no other way to a time whose two clocks disagree. A Time with a
+		// monotonic reading keeps it in its second word.
+		parts := (*struct {
+			wall      uint64
+			monotonic int64
+			loc       *time.Location
+		})(unsafe.Pointer(&now))
+		parts.monotonic += int64(monotonic - wall)
+		return now
+	}
+}
+
+func TestLeapingLeaps(t *testing.T) {
+	t.Parallel()
+	before := time.Now()
+	now := leaping(0, time.Hour, 0)()
+	if mono, wall := now.Sub(before), now.Round(0).Sub(before.Round(0)); mono > time.Minute || wall < time.Hour {
+		t.Errorf("monotonic %v, wall %v", mono, wall)
+	}
+}
+
+func TestAWorkerThatWakesTooLateWritesNothing(t *testing.T) {
+	t.Parallel()
+	for name, setUp := range map[string]func(t *testing.T) (*Client, *rawServer){
+		"http": func(t *testing.T) (*Client, *rawServer) {
+			s := serve(t, answerAll)
+			return s.client(t, nil), s
+		},
+		"https": func(t *testing.T) (*Client, *rawServer) {
+			web, s := serveTLS(t)
+			return client(t, "https://"+s.addr, trust(web)), s
+		},
+		"https through a proxy": func(t *testing.T) (*Client, *rawServer) {
+			web, s := serveTLS(t)
+			proxy := serveProxy(t)
+			c := client(t, "https://"+s.addr, trust(web))
+			c.transport.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: proxy.addr})
+			return c, s
+		},
+	} {
+		for look, right := range map[string]int64{"when the connection is had": 0, "before the first byte": 1} {
+			for clocks, ahead := range map[string][2]time.Duration{"both": {time.Hour, time.Hour}, "wall": {time.Hour, 0}, "monotonic": {0, time.Hour}} {
+				for kind, r := range map[string]Request{"form": form(), "no body": {Op: "x send", Path: "/"}} {
+					t.Run(strings.Join([]string{name, look, clocks, kind}, "/"), func(t *testing.T) {
+						t.Parallel()
+						c, s := setUp(t)
+						if _, err := c.Do(t.Context(), r); err != nil { // also leaves a connection to use again
+							t.Fatal(err)
+						}
+						before := s.bytes.Load()
+						c.now = leaping(right, ahead[0], ahead[1])
+						_, err := c.Do(t.Context(), r)
+						if e := wantNotSent(t, err); !errors.Is(e, context.DeadlineExceeded) {
+							t.Errorf("cause %v", e)
+						}
+						c.now = time.Now
+						if _, err := c.Do(t.Context(), r); err != nil {
+							t.Fatalf("the client does not recover: %v", err)
+						}
+						s.wantRequests(t, 2)
+						if after := s.bytes.Load(); after != 2*before {
+							t.Errorf("%d bytes of two requests, %d of one", after, before)
+						}
+					})
+				}
+			}
+		}
+	}
+}
+
+func answerAll(c *rawConn) {
+	for {
+		if _, _, ok := c.request(); !ok {
+			return
+		}
+		c.say(okReply)
+	}
+}
+
+// serveTLS returns a raw server that speaks TLS, and a web server that lends it its
+// certificate.
+func serveTLS(t *testing.T) (*httptest.Server, *rawServer) {
+	t.Helper()
+	web := httptest.NewTLSServer(http.NotFoundHandler())
+	t.Cleanup(web.Close)
+	cfg := &tls.Config{Certificates: web.TLS.Certificates, SessionTicketsDisabled: true}
+	return web, serveWrapped(t, answerAll, func(c net.Conn) net.Conn { return tls.Server(c, cfg) })
+}
+
+// serveProxy returns an HTTP proxy that can CONNECT.
+func serveProxy(t *testing.T) *rawServer {
+	t.Helper()
+	return serve(t, func(c *rawConn) {
+		r, err := http.ReadRequest(c.r)
+		if err != nil || r.Method != http.MethodConnect {
+			return
+		}
+		up, err := net.Dial("tcp", r.Host)
+		if err != nil {
+			return
+		}
+		defer func() { _ = up.Close() }()
+		c.say("HTTP/1.1 200 OK\r\n\r\n")
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			_, _ = io.Copy(up, c.r)
+			_ = up.Close()
+		})
+		_, _ = io.Copy(c, up)
+		_ = c.Close()
+		wg.Wait()
+	})
+}
+
+func TestThroughAProxyOneRequestIsSentOnce(t *testing.T) {
+	t.Parallel()
+	for kind, r := range map[string]Request{"form": form(), "GET": {Op: "x send", Path: "/", Method: http.MethodGet}} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			web := httptest.NewTLSServer(http.NotFoundHandler())
+			t.Cleanup(web.Close)
+			cfg := &tls.Config{Certificates: web.TLS.Certificates}
+			s := serveWrapped(t, func(c *rawConn) { // answers once a connection
+				if _, _, ok := c.request(); ok {
+					c.say(okReply)
+					c.request()
+				}
+			}, func(c net.Conn) net.Conn { return tls.Server(c, cfg) })
+			proxy := serveProxy(t)
+			c := client(t, "https://"+s.addr, trust(web))
+			c.transport.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: proxy.addr})
+			if _, err := c.Do(t.Context(), form()); err != nil {
+				t.Fatal(err)
+			}
+			_, err := c.Do(t.Context(), r)
+			wantNoAnswer(t, err)
+			s.wantRequests(t, 2)
+		})
+	}
+}
+
+// brokenConn takes some bytes of the first write and then fails.
+type brokenConn struct {
+	net.Conn
+	takes int
+}
+
+func (c brokenConn) Write([]byte) (int, error) { return c.takes, io.ErrClosedPipe }
+
+func TestAConnectionThatTakesNoByteHasSentNothing(t *testing.T) {
+	t.Parallel()
+	for takes, want := range map[int]Outcome{0: Retryable, 1: Unknown} {
+		s := serve(t, answerAll)
+		c := s.client(t, nil)
+		c.transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+			return &gateConn{Conn: brokenConn{conn, takes}}, err
+		}
+		_, err := c.Do(t.Context(), form())
+		if want == Retryable {
+			wantNotSent(t, err)
+		} else {
+			wantNoAnswer(t, err)
+		}
+		s.wantRequests(t, 0)
+	}
+}
+
+// TestGivingUpAndWritingNeverBothWin is the heart of "certainly not sent": whoever
+// comes first, a call that is reported as not sent writes nothing afterwards.
+func TestGivingUpAndWritingNeverBothWin(t *testing.T) {
+	t.Parallel()
+	var notSent, written int
+	for range 20_000 {
+		_, cancel := context.WithCancelCause(context.Background())
+		a := &attempt{deadline: time.Now().Add(time.Hour), now: time.Now, cancel: cancel}
+		server, conn := net.Pipe()
+		g := &gateConn{Conn: countingConn{conn, new(int)}}
+		g.attempt.Store(a)
+		var wg sync.WaitGroup
+		start := make(chan struct{})
+		wg.Go(func() {
+			<-start
+			_, _ = g.Write([]byte("x"))
+		})
+		close(start)
+		sealed := a.seal()
+		wg.Wait()
+		wrote := *g.Conn.(countingConn).writes > 0
+		if sealed && wrote {
+			t.Fatal("reported as not sent, and written")
+		}
+		if sealed {
+			notSent++
+		}
+		if wrote {
+			written++
+		}
+		_, _ = server.Close(), conn.Close()
+		cancel(nil)
+	}
+	t.Logf("%d not sent, %d written", notSent, written)
+}
+
+type countingConn struct {
+	net.Conn
+	writes *int
+}
+
+func (c countingConn) Write(p []byte) (int, error) {
+	*c.writes++
+	return len(p), nil
+}
+
+// TestCallsCancelledAtAnyMomentAreNeverSentAndReportedAsNotSent cancels calls at
+// random moments of their life, over real connections.
+func TestCallsCancelledAtAnyMomentAreNeverSentAndReportedAsNotSent(t *testing.T) {
+	t.Parallel()
+	got := make(chan string, 1000)
+	notSent := map[string]bool{}
+	t.Cleanup(func() { // after the server has read all there is to read
+		for len(got) > 0 {
+			if id := <-got; notSent[id] {
+				t.Errorf("call %s was reported as not sent, and came", id)
+			}
+		}
+	})
+	s := serve(t, func(c *rawConn) {
+		for {
+			r, err := http.ReadRequest(c.r)
+			if err != nil {
+				return
+			}
+			got <- r.Header.Get("Id") // counted as sent from its headers on
+			if _, err := io.Copy(io.Discard, r.Body); err != nil {
+				return
+			}
+			c.say(okReply)
+		}
+	})
+	c := s.client(t, nil)
+	for i := range 300 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i%100)*5*time.Microsecond)
+		r := form()
+		id := time.Duration(i).String()
+		r.Header = http.Header{"Id": {id}}
+		if _, err := c.Do(ctx, r); err != nil {
+			e := err.(*Error)
+			if e.Outcome == Retryable {
+				notSent[id] = true
+			}
+		}
+		cancel()
+	}
+	if len(notSent) == 0 {
+		t.Error("no call was cancelled early enough to test anything")
+	}
+}
+
+func TestRequestLargerThanTheBufferArrivesWhole(t *testing.T) {
+	t.Parallel()
+	body := make([]byte, 3*wireBuffer)
+	for i := range body {
+		body[i] = 'a' + byte(i%26)
+	}
+	got := make(chan string, 1)
+	s := serve(t, func(c *rawConn) {
+		if _, text, ok := c.request(); ok {
+			got <- text
+			c.say(okReply)
+		}
+	})
+	r := form()
+	r.Body = body
+	if _, err := s.client(t, nil).Do(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	if <-got != string(body) {
+		t.Error("the body arrived changed")
+	}
+}

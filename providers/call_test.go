@@ -1,0 +1,420 @@
+package providers
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestDoPutsTheRequestAsDocumented(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ base, path, wantURI string }{
+		{"", "/api/send/", "/api/send/"},
+		{"/", "/api/send/", "/api/send/"},
+		{"/gw/sms/", "/api/send/", "/gw/sms/api/send/"},
+		{"/a%2Fb", "/api", "/a%2Fb/api"},
+		{"", "/user-board/?api", "/user-board/?api"},
+	} {
+		type seen struct {
+			method, uri, contentType, body string
+			header                         http.Header
+		}
+		got := make(chan seen, 1)
+		s := serve(t, func(c *rawConn) {
+			if r, body, ok := c.request(); ok {
+				got <- seen{r.Method, r.RequestURI, r.Header.Get("Content-Type"), body, r.Header}
+				c.say("HTTP/1.1 200 OK\r\nRetry-After: 3\r\nX-A: b\r\nContent-Length: 4\r\n\r\nsent")
+			}
+		})
+		r := form()
+		r.Path = tc.path
+		r.Header = http.Header{"Apikey": {"k"}, "idempotency-key": {"k"}, "X-Idempotency-Key": {"k"}}
+		reply, err := client(t, "http://"+s.addr+tc.base, nil).Do(t.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if reply.Status != 200 || string(reply.Body) != "sent" || reply.Header.Get("X-A") != "b" || reply.RetryAfter != 3*time.Second {
+			t.Errorf("reply %+v", reply)
+		}
+		g := <-got
+		if g.method != "POST" || g.uri != tc.wantURI || g.contentType != FormContentType || g.body != string(r.Body) {
+			t.Errorf("request %+v, want URI %s", g, tc.wantURI)
+		}
+		for name := range g.header {
+			if strings.Contains(strings.ToLower(name), "idempotency") {
+				t.Errorf("header %s was sent", name)
+			}
+		}
+		if g.header.Get("Apikey") != "k" || g.header.Get("Accept-Encoding") != "" {
+			t.Errorf("headers %v", g.header)
+		}
+	}
+}
+
+func TestDoNeverSendsTwice(t *testing.T) {
+	t.Parallel()
+	// The first call leaves a connection behind. What then happens to the second
+	// one on it is what makes net/http send some requests again.
+	for name, end := range map[string]func(c *rawConn){
+		"closed":            func(*rawConn) {},
+		"reset":             (*rawConn).reset,
+		"half a status":     func(c *rawConn) { c.say("HTTP/1.1 20") },
+		"not HTTP":          func(c *rawConn) { c.say("hello\r\n\r\n") },
+		"endless 1xx":       func(c *rawConn) { c.say(strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 100)) },
+		"headers too large": func(c *rawConn) { c.say("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 2*maxReplyHeader) + "\r\n\r\n") },
+	} {
+		for kind, second := range map[string]Request{
+			"POST":              form(),
+			"POST with key":     {Op: "x send", Path: "/", Body: []byte("a"), Header: http.Header{"Idempotency-Key": {"k"}}},
+			"POST without body": {Op: "x send", Path: "/"},
+			"GET":               {Op: "x send", Path: "/", Method: http.MethodGet},
+		} {
+			t.Run(name+"/"+kind, func(t *testing.T) {
+				t.Parallel()
+				s := serve(t, func(c *rawConn) {
+					if _, _, ok := c.request(); !ok {
+						return
+					}
+					c.say(okReply)
+					if _, _, ok := c.request(); ok {
+						end(c)
+					}
+				})
+				c := s.client(t, nil)
+				if _, err := c.Do(t.Context(), form()); err != nil {
+					t.Fatal(err)
+				}
+				_, err := c.Do(t.Context(), second)
+				wantNoAnswer(t, err)
+				s.wantRequests(t, 2)
+			})
+		}
+	}
+}
+
+func TestDoFollowsNoRedirect(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		s := serve(t, func(c *rawConn) {
+			for {
+				if _, _, ok := c.request(); !ok {
+					return
+				}
+				c.say(fmt.Sprintf("HTTP/1.1 %d Moved\r\nLocation: /again\r\nContent-Length: 0\r\n\r\n", status))
+			}
+		})
+		reply, err := s.client(t, nil).Do(t.Context(), form())
+		if err != nil || reply.Status != status {
+			t.Errorf("%d: reply %+v, error %v", status, reply, err)
+		}
+		s.wantRequests(t, 1)
+	}
+}
+
+func TestWithoutAConnectionNothingIsSent(t *testing.T) {
+	t.Parallel()
+	t.Run("refused", func(t *testing.T) {
+		t.Parallel()
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		addr := l.Addr().String()
+		_ = l.Close()
+		_, err = client(t, "http://"+addr, nil).Do(t.Context(), form())
+		if e := wantNotSent(t, err); !errors.Is(e, syscall.ECONNREFUSED) {
+			t.Errorf("cause %v", e)
+		}
+	})
+	t.Run("context over", func(t *testing.T) {
+		t.Parallel()
+		s := serve(t, func(c *rawConn) { c.request() })
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err := s.client(t, nil).Do(ctx, form())
+		if e := wantNotSent(t, err); !errors.Is(e, context.Canceled) {
+			t.Errorf("cause %v", e)
+		}
+		s.wantRequests(t, 0)
+	})
+	t.Run("cancelled in the TLS handshake", func(t *testing.T) {
+		t.Parallel()
+		ctx, cancel := context.WithCancel(t.Context())
+		s := serve(t, func(c *rawConn) {
+			_, _ = c.Read(make([]byte, 1)) // the handshake has begun
+			cancel()
+			_, _ = io.Copy(io.Discard, c)
+		})
+		c := client(t, "https://"+s.addr, nil)
+		_, err := c.Do(ctx, form())
+		wantNotSent(t, err)
+		c.CloseIdle()
+	})
+	t.Run("certificate not trusted", func(t *testing.T) {
+		t.Parallel()
+		s := httptest.NewUnstartedServer(http.NotFoundHandler())
+		s.Config.ErrorLog = quiet
+		s.StartTLS()
+		t.Cleanup(s.Close)
+		_, err := client(t, s.URL, nil).Do(t.Context(), form())
+		if e := wantNotSent(t, err); !strings.Contains(e.Error(), "certificate") {
+			t.Errorf("cause %v", e)
+		}
+	})
+	t.Run("TLS 1.1", func(t *testing.T) {
+		t.Parallel()
+		s := httptest.NewUnstartedServer(http.NotFoundHandler())
+		s.Config.ErrorLog = quiet
+		s.TLS = &tls.Config{MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10}
+		s.StartTLS()
+		t.Cleanup(s.Close)
+		_, err := client(t, s.URL, trust(s)).Do(t.Context(), form())
+		if e := wantNotSent(t, err); !strings.Contains(e.Error(), "protocol version") {
+			t.Errorf("cause %v", e)
+		}
+	})
+	t.Run("a web server without TLS", func(t *testing.T) {
+		t.Parallel()
+		s := httptest.NewServer(http.NotFoundHandler())
+		t.Cleanup(s.Close)
+		_, err := client(t, strings.Replace(s.URL, "http:", "https:", 1), nil).Do(t.Context(), form())
+		wantNotSent(t, err)
+	})
+}
+
+func trust(s *httptest.Server) func(*ClientConfig) {
+	return func(cfg *ClientConfig) {
+		cfg.RootCAs = x509.NewCertPool()
+		cfg.RootCAs.AddCert(s.Certificate())
+	}
+}
+
+func TestTLSIsHTTP11AndItsConnectionsAreKept(t *testing.T) {
+	t.Parallel()
+	var conns atomic.Int64
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, r.Proto)
+	}))
+	s.EnableHTTP2 = true
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			conns.Add(1)
+		}
+	}
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	c := client(t, s.URL, trust(s))
+	for range 3 {
+		reply, err := c.Do(t.Context(), form())
+		if err != nil || string(reply.Body) != "HTTP/1.1" {
+			t.Fatalf("reply %+v, error %v", reply, err)
+		}
+	}
+	if n := conns.Load(); n != 1 {
+		t.Errorf("%d connections for three calls", n)
+	}
+}
+
+func TestAfterTheFirstByteSilenceIsUnknown(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		script func(c *rawConn)
+		is     error
+	}{
+		"closed":             {func(c *rawConn) { c.request() }, nil},
+		"reset":              {func(c *rawConn) { c.request(); c.reset() }, nil},
+		"closed in the body": {func(c *rawConn) { _, _ = c.r.ReadString('\n'); c.reset() }, nil},
+		"reply cut":          {func(c *rawConn) { c.request(); c.say("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsent") }, io.ErrUnexpectedEOF},
+		"chunked reply cut": {func(c *rawConn) {
+			c.request()
+			c.say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nsent\r\n")
+		}, io.ErrUnexpectedEOF},
+		"reply headers cut": {func(c *rawConn) { c.request(); c.say("HTTP/1.1 200 OK\r\nContent-Le") }, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, tc.script)
+			_, err := s.client(t, nil).Do(t.Context(), form())
+			e := wantNoAnswer(t, err)
+			if tc.is != nil && !errors.Is(e, tc.is) {
+				t.Errorf("cause %v, want %v", e, tc.is)
+			}
+			if n := s.conns.Load(); n != 1 {
+				t.Errorf("%d connections", n)
+			}
+		})
+	}
+}
+
+func TestGivingUpOnAHangingGatewayIsUnknown(t *testing.T) {
+	t.Parallel()
+	for name, scriptHead := range map[string]string{"no answer": "", "half an answer": "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsent"} {
+		t.Run(name+", cancelled", func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithCancel(t.Context())
+			s := serve(t, func(c *rawConn) {
+				c.request()
+				c.say(scriptHead)
+				cancel()
+				_, _ = io.Copy(io.Discard, c)
+			})
+			_, err := s.client(t, nil).Do(ctx, form())
+			if e := wantNoAnswer(t, err); !errors.Is(e, context.Canceled) {
+				t.Errorf("cause %v", e)
+			}
+			s.wantRequests(t, 1)
+		})
+		t.Run(name+", timeout", func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, func(c *rawConn) {
+				c.request()
+				c.say(scriptHead)
+				_, _ = io.Copy(io.Discard, c)
+			})
+			_, err := s.client(t, func(cfg *ClientConfig) { cfg.Timeout = 200 * time.Millisecond }).Do(t.Context(), form())
+			if e := wantNoAnswer(t, err); !errors.Is(e, context.DeadlineExceeded) {
+				t.Errorf("cause %v", e)
+			}
+			s.wantRequests(t, 1)
+		})
+	}
+}
+
+func TestReplyIsBounded(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		reply string
+		cause Cause // empty: no error
+	}{
+		"announced, fits":     {"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n12345678", ""},
+		"chunked, fits":       {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n12345678\r\n0\r\n\r\n", ""},
+		"until closed, fits":  {"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n12345678", ""},
+		"announced, too long": {"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n123456789", CauseNotUnderstood},
+		"chunked, too long":   {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n123456789\r\n0\r\n\r\n", CauseNotUnderstood},
+		"petabytes announced": {"HTTP/1.1 200 OK\r\nContent-Length: 9000000000000000\r\n\r\n1", CauseNotUnderstood},
+		"error, too long":     {"HTTP/1.1 503 No\r\nContent-Length: 9\r\n\r\n12345678", ""},
+	} {
+		s := serve(t, func(c *rawConn) { c.request(); c.say(tc.reply) })
+		reply, err := s.client(t, func(cfg *ClientConfig) { cfg.MaxReply = 8 }).Do(t.Context(), form())
+		switch {
+		case tc.cause != "":
+			wantVerdict(t, err, Unknown, Call, tc.cause)
+		case err != nil:
+			t.Errorf("%s: %v", name, err)
+		case reply.Status == 200 && string(reply.Body) != "12345678":
+			t.Errorf("%s: body %q", name, reply.Body)
+		}
+	}
+}
+
+func TestAStatusIsAnAnswerHoweverItsBodyEnds(t *testing.T) {
+	t.Parallel()
+	for _, head := range []string{"HTTP/1.1 429 Slow\r\nRetry-After: 7\r\n", "HTTP/1.1 401 No\r\nRetry-After: 7\r\n", "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\nRetry-After: 7\r\n"} {
+		hold := make(chan struct{})
+		s := serve(t, func(c *rawConn) {
+			c.request()
+			c.say(head + "Content-Length: 100\r\n\r\nhalf")
+			if strings.Contains(head, " 101 ") {
+				<-hold // what follows a 101 never ends
+			}
+		})
+		reply, err := s.client(t, nil).Do(t.Context(), form())
+		close(hold)
+		if err != nil || reply.RetryAfter != 7*time.Second || !strings.Contains(head, fmt.Sprint(reply.Status)) {
+			t.Errorf("%q: reply %+v, error %v", head, reply, err)
+		}
+	}
+}
+
+func TestBaseURL(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		base  string
+		allow bool
+		want  string // of the mistake; empty: none
+	}{
+		{"https://example.com", false, ""},
+		{"https://example.com/prefix/", false, ""},
+		{"http://localhost:8080", false, ""},
+		{"http://127.8.9.10:1", false, ""},
+		{"http://[::1]:1", false, ""},
+		{"http://example.com", true, ""},
+		{"http://example.com", false, "plain http"},
+		{"http://localhost.example.com", false, "plain http"},
+		{"http://10.0.0.1", false, "plain http"},
+		{"", false, "missing"},
+		{"example.com", false, "https://"},
+		{"ftp://example.com", false, "https://"},
+		{"https://", false, "https://"},
+		{"https://:443", false, "https://"},
+		{"https://joe:hunter2@example.com", false, "login"},
+		{"https://example.com/?pass=hunter2", false, "query"},
+		{"https://example.com/?", false, "query"},
+		{"https://example.com/#hunter2", false, "fragment"},
+		{"https://joe:hunter2@exa mple.com", false, "not a URL"},
+	} {
+		_, err := NewClient(ClientConfig{BaseURL: tc.base, AllowHTTP: tc.allow})
+		if tc.want == "" {
+			if err != nil {
+				t.Errorf("%q: %v", tc.base, err)
+			}
+			continue
+		}
+		e, ok := errors.AsType[*FieldError](err)
+		if !ok || e.Field != "base_url" || !strings.Contains(e.Error(), tc.want) || strings.Contains(e.Error(), "hunter") {
+			t.Errorf("%q: %v, want %q", tc.base, err, tc.want)
+		}
+	}
+	_, err := NewClient(ClientConfig{BaseURL: "x", Timeout: -1, Concurrency: -1})
+	if got := fields(err); !slices.Equal(got, []string{"base_url", "timeout", "concurrency"}) {
+		t.Errorf("mistakes in %v", got)
+	}
+}
+
+func TestFingerprintNamesTheLogin(t *testing.T) {
+	t.Parallel()
+	print := func(base, provider, user string) string {
+		return client(t, base, nil).Fingerprint(provider, user)
+	}
+	one := print("https://example.com", "kobo", "joe")
+	for _, same := range []string{"https://EXAMPLE.com/", "https://example.com:443", "HTTPS://example.com:443//"} {
+		if got := print(same, "kobo", "joe"); got != one {
+			t.Errorf("%s: %s, want %s", same, got, one)
+		}
+	}
+	prints := []string{
+		one, print("https://example.com/gw", "kobo", "joe"), print("https://example.com:8443", "kobo", "joe"),
+		print("https://example.com", "kobo", "ann"), print("https://example.com", "qserve", "joe"),
+	}
+	for i, p := range prints {
+		if len(p) != 16 || slices.Contains(prints[:i], p) {
+			t.Errorf("fingerprints %v", prints)
+		}
+	}
+}
+
+func TestErrorsOfTheTransportAreScrubbed(t *testing.T) {
+	t.Parallel()
+	c := client(t, "https://example.com", nil)
+	c.transport.DialTLSContext = func(context.Context, string, string) (net.Conn, error) {
+		return nil, &url.Error{Op: "Post", URL: "https://x/?pass=" + url.QueryEscape(hunter), Err: errors.New(hunter)}
+	}
+	_, err := c.Do(t.Context(), form())
+	e := wantNotSent(t, err)
+	if !strings.Contains(e.Error(), "pass=[secret]") {
+		t.Errorf("error %v", e)
+	}
+}

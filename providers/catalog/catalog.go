@@ -1,0 +1,51 @@
+// Package catalog knows every provider by name. It is the one place that a new
+// gateway is entered in, and only programs and tests import it.
+package catalog
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/kobo"
+)
+
+// Kinds returns every provider, in the order in which people are shown them.
+func Kinds() []providers.Kind {
+	return []providers.Kind{
+		kobo.Kind(),
+	}
+}
+
+// Lookup returns the kind of that name.
+func Lookup(name string) (providers.Kind, bool) {
+	kinds := Kinds()
+	i := slices.IndexFunc(kinds, func(k providers.Kind) bool { return k.Name == name })
+	if i < 0 {
+		return providers.Kind{}, false
+	}
+	return kinds[i], true
+}
+
+// Names returns the names of all providers.
+func Names() []string {
+	var names []string
+	for _, k := range Kinds() {
+		names = append(names, k.Name)
+	}
+	return names
+}
+
+// Open makes a provider of an account's settings. Its error joins a
+// *providers.FieldError for each mistake; providers.Mistakes yields them.
+func Open(provider string, s providers.Settings) (providers.Provider, error) {
+	kind, ok := Lookup(provider)
+	if !ok {
+		what := "is not a provider; there is " + strings.Join(Names(), ", ")
+		if provider == "" {
+			what = "is missing; there is " + strings.Join(Names(), ", ")
+		}
+		return nil, providers.Mistake("provider", what)
+	}
+	return kind.Open(s)
+}

@@ -1,0 +1,110 @@
+package catalog_test
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"testing"
+
+	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/catalog"
+)
+
+func mistakes(err error) (names []string) {
+	for m := range providers.Mistakes(err) {
+		names = append(names, m.Field)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// fill sets the fields that a kind requires.
+func fill(k providers.Kind) providers.Settings {
+	s := providers.Settings{Options: map[string]string{}}
+	for _, field := range k.Required {
+		switch field {
+		case "user":
+			s.User = "x"
+		case "username":
+			s.Username = "x"
+		case "pass":
+			s.Pass = "x"
+		case "password":
+			s.Password = "x"
+		case "api_key":
+			s.APIKey = "x"
+		case "token":
+			s.Token = "x"
+		default:
+			s.Options[field] = "x"
+		}
+	}
+	return s
+}
+
+func TestEveryKindOpensWithWhatItRequiresAndNothingLess(t *testing.T) {
+	t.Parallel()
+	var names []string
+	for _, k := range catalog.Kinds() {
+		if !regexp.MustCompile(`^[a-z]+$`).MatchString(k.Name) || slices.Contains(names, k.Name) {
+			t.Errorf("name %q", k.Name)
+		}
+		names = append(names, k.Name)
+		p, err := catalog.Open(k.Name, fill(k))
+		if err != nil {
+			t.Errorf("%s: %v", k.Name, err)
+			continue
+		}
+		info := p.Info()
+		if info.Name != k.Name || info.MaxRecipients < 1 || info.Fingerprint == "" {
+			t.Errorf("%s: %+v", k.Name, info)
+		}
+		s := fill(k)
+		s.BaseURL = k.BaseURL
+		if same, err := catalog.Open(k.Name, s); err != nil || same.Info() != info {
+			t.Errorf("%s: its base URL is not its default: %v", k.Name, err)
+		}
+
+		_, err = catalog.Open(k.Name, providers.Settings{})
+		want := slices.Sorted(slices.Values(k.Required))
+		if got := mistakes(err); !slices.Equal(got, want) {
+			t.Errorf("%s: without anything: mistakes in %v, want %v", k.Name, got, want)
+		}
+		s = fill(k)
+		s.MaxRecipients = info.MaxRecipients + 1
+		s.BaseURL = "http://example.com"
+		s.Options["zebra"] = "x"
+		_, err = catalog.Open(k.Name, s)
+		if got := mistakes(err); !slices.Equal(got, []string{"base_url", "max_recipients", "zebra"}) {
+			t.Errorf("%s: mistakes in %v: %v", k.Name, got, err)
+		}
+	}
+	if !slices.Equal(names, catalog.Names()) {
+		t.Errorf("names %v, want %v", catalog.Names(), names)
+	}
+}
+
+func TestAnUnknownProviderIsAMistakeOfItsField(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"", "Kobo", "nobody"} {
+		p, err := catalog.Open(name, providers.Settings{})
+		if e, ok := errors.AsType[*providers.FieldError](err); p != nil || !ok || e.Field != "provider" {
+			t.Errorf("%q: %v %v", name, p, err)
+		}
+		if _, ok := catalog.Lookup(name); ok {
+			t.Errorf("%q was found", name)
+		}
+	}
+}
+
+func ExampleOpen() {
+	_, err := catalog.Open("kobo", providers.Settings{User: "demo", Token: "t0p", MaxRecipients: 1000})
+	for m := range providers.Mistakes(err) {
+		fmt.Println(m)
+	}
+	// Output:
+	// token: is not a setting of provider kobo; it knows allow_http, base_url, concurrency, max_recipients, pass, timeout, user
+	// pass: is missing
+	// max_recipients: must be 1 to 500: it may lower the gateway's limit, never raise it
+}

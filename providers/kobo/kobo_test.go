@@ -1,0 +1,515 @@
+package kobo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/sms"
+)
+
+const password = "s3cr3t&pass"
+
+// gateway starts a sandbox and returns it with an account at it.
+func gateway(t testing.TB, o sandbox.Options) (*sandbox.Server, *Provider) {
+	t.Helper()
+	if o.Users == nil {
+		o.Users = map[string]string{"demo": password}
+	}
+	s := sandbox.New(o)
+	web := httptest.NewServer(s)
+	t.Cleanup(func() { s.Close(); web.Close() })
+	return s, account(t, web.URL)
+}
+
+func account(t testing.TB, base string) *Provider {
+	t.Helper()
+	p, err := New(Config{BaseURL: base, User: "demo", Pass: password, Timeout: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.client.CloseIdle)
+	return p
+}
+
+// answering starts a server that gives every request the same answer.
+func answering(t *testing.T, status int, header http.Header, body string) *Provider {
+	t.Helper()
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for name, values := range header {
+			w.Header()[name] = values
+		}
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}))
+	t.Cleanup(web.Close)
+	return account(t, web.URL)
+}
+
+func batch(to ...sms.MSISDN) providers.Batch {
+	return providers.Batch{Key: "58c0d0f9-7dc6-4ce0-91ae-2d84c5880713", From: "ACME", Body: "Hello", To: to}
+}
+
+func verdict(t *testing.T, err error) providers.Error {
+	t.Helper()
+	e, ok := err.(*providers.Error)
+	if !ok {
+		t.Fatalf("error %v (%T), want an *Error", err, err)
+	}
+	if strings.Contains(e.Error(), "s3cr3t") || strings.Contains(e.Error(), "2348030000000") {
+		t.Fatalf("error %v tells too much", e)
+	}
+	e2 := *e
+	e2.Err = nil
+	return e2
+}
+
+func TestTheFormIsTheDocumentedOne(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		change   func(*providers.Batch)
+		wantType string
+	}{
+		"plain":            {func(*providers.Batch) {}, "0"},
+		"signs":            {func(b *providers.Batch) { b.Body = "a&b=c+d %/?#~\n€{}" }, "0"},
+		"not GSM-7":        {func(b *providers.Batch) { b.Body = "₦500 – ẹ ṣé" }, "2"},
+		"flash":            {func(b *providers.Batch) { b.Flash = true }, "1"},
+		"flash, not GSM-7": {func(b *providers.Batch) { b.Flash, b.Body = true, "₦" }, "2"},
+		"broken UTF-8":     {func(b *providers.Batch) { b.Body = "a\xff" }, "2"},
+		"many":             {func(b *providers.Batch) { b.To = manyNumbers(500) }, "0"},
+	} {
+		b := batch(one, two)
+		tc.change(&b)
+		got := make(chan *http.Request, 1)
+		web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if err := r.ParseForm(); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			got <- r
+			_, _ = io.WriteString(w, "sent")
+		}))
+		results, err := account(t, web.URL+"/prefix/").Send(t.Context(), b)
+		if err != nil || len(results) != len(b.To) {
+			t.Errorf("%s: %d results, %v", name, len(results), err)
+		}
+		r := <-got
+		web.Close()
+		var to []string
+		for _, n := range b.To {
+			to = append(to, n.String())
+		}
+		want := url.Values{
+			"user": {"demo"}, "pass": {password}, "from": {"ACME"}, "to": {strings.Join(to, ",")}, "msg": {b.Body},
+			"type": {tc.wantType}, "enable_msg_id": {"1"}, "message_uuid": {b.Key},
+		}
+		if diff := cmp.Diff(want, r.PostForm); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+		if r.Method != http.MethodPost || r.RequestURI != "/prefix/api/send/" || r.Header.Get("Content-Type") != providers.FormContentType {
+			t.Errorf("%s: %s %s, %v", name, r.Method, r.RequestURI, r.Header)
+		}
+		if strings.Contains(fmt.Sprint(r.Header), "s3cr3t") {
+			t.Errorf("%s: the password is in a header", name)
+		}
+	}
+}
+
+func TestSendGivesEachRecipientTheGatewaysID(t *testing.T) {
+	t.Parallel()
+	s, p := gateway(t, sandbox.Options{Seed: 7})
+	b := batch(manyNumbers(500)...)
+	results, err := p.Send(t.Context(), b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := map[string]bool{}
+	for i, r := range results {
+		if r.Outcome != providers.Accepted || len(r.MessageID) != 36 || r.Reason != "" {
+			t.Fatalf("recipient %d: %+v", i, r)
+		}
+		ids[r.MessageID] = true
+		if n := s.Accepted(uint64(b.To[i])); n != 1 {
+			t.Fatalf("recipient %d has %d messages", i, n)
+		}
+	}
+	if len(ids) != 500 {
+		t.Errorf("%d different ids", len(ids))
+	}
+	// The same key again is the same messages.
+	again, err := p.Send(t.Context(), b)
+	if err != nil || !slices.Equal(results, again) {
+		t.Errorf("the same call again: %v, same answer %v", err, slices.Equal(results, again))
+	}
+	if st := s.Stats(); st.Accepted != 500 || st.Duplicates != 0 || st.Replays != 1 || st.Conflicts != 0 || st.Requests != 2 {
+		t.Errorf("%+v", st)
+	}
+}
+
+func TestFaultsOfTheGatewayAndTheirVerdicts(t *testing.T) {
+	t.Parallel()
+	const unknown, rejected, retryable = providers.Unknown, providers.Rejected, providers.Retryable
+	type e = providers.Error
+	for name, tc := range map[string]struct {
+		fault string
+		want  e
+		taken int64
+	}{
+		"closed before reading":   {"close", e{Outcome: unknown, Scope: providers.Call, Cause: providers.CauseNoAnswer}, 0},
+		"closed after accepting":  {"accept_close", e{Outcome: unknown, Scope: providers.Call, Cause: providers.CauseNoAnswer}, 2},
+		"cut after accepting":     {"cut", e{Outcome: unknown, Scope: providers.Call, Cause: providers.CauseNoAnswer}, 2},
+		"500":                     {"500", e{Outcome: unknown, Scope: providers.Call, Cause: providers.CauseGateway, Code: "http 500"}, 0},
+		"502 after accepting":     {"accept_502", e{Outcome: unknown, Scope: providers.Call, Cause: providers.CauseGateway, Code: "http 502"}, 2},
+		"503":                     {"503", e{Outcome: unknown, Scope: providers.Call, Cause: providers.CauseGateway, Code: "http 503", RetryAfter: 9 * time.Second}, 0},
+		"429":                     {"429", e{Outcome: retryable, Scope: providers.Account, Cause: providers.CauseThrottled, Code: "http 429", RetryAfter: 9 * time.Second}, 0},
+		"400":                     {"400", e{Outcome: rejected, Scope: providers.Call, Cause: providers.CauseRefused, Code: "http 400"}, 0},
+		"401":                     {"401", e{Outcome: retryable, Scope: providers.Account, Cause: providers.CauseCredentials, Code: "http 401"}, 0},
+		"301":                     {"301", e{Outcome: retryable, Scope: providers.Account, Cause: providers.CauseConfiguration, Code: "http 301"}, 0},
+		"307":                     {"307", e{Outcome: retryable, Scope: providers.Account, Cause: providers.CauseConfiguration, Code: "http 307"}, 0},
+		"404":                     {"404", e{Outcome: retryable, Scope: providers.Account, Cause: providers.CauseConfiguration, Code: "http 404"}, 0},
+		"405":                     {"405", e{Outcome: retryable, Scope: providers.Account, Cause: providers.CauseConfiguration, Code: "http 405"}, 0},
+		"415":                     {"415", e{Outcome: retryable, Scope: providers.Account, Cause: providers.CauseConfiguration, Code: "http 415"}, 0},
+		"409":                     {"409", e{Outcome: unknown, Scope: providers.Call, Cause: providers.CauseGateway, Code: "http 409"}, 0},
+		"a web page":              {"html", e{Outcome: unknown, Scope: providers.Call, Cause: providers.CauseNotUnderstood, Code: "http 200"}, 0},
+		"a web page, accepted":    {"accept_html", e{Outcome: unknown, Scope: providers.Call, Cause: providers.CauseNotUnderstood, Code: "http 200"}, 2},
+		"error_gw":                {"error_gw", e{Outcome: retryable, Scope: providers.Account, Cause: providers.CauseGateway, Code: "error_gw", KeepKey: true}, 0},
+		"error_gw, accepted":      {"accept_error_gw", e{Outcome: retryable, Scope: providers.Account, Cause: providers.CauseGateway, Code: "error_gw", KeepKey: true}, 2},
+		"error_billing":           {"error_billing", e{Outcome: retryable, Scope: providers.Account, Cause: providers.CauseBilling, Code: "error_billing"}, 0},
+		"an error not documented": {"error_unheard_of", e{Outcome: unknown, Scope: providers.Call, Cause: providers.CauseNotUnderstood, Code: "error_unheard_of"}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, p := gateway(t, sandbox.Options{})
+			if err := s.Fail(sandbox.Fault{Name: tc.fault, N: 1, RetryAfter: 9 * time.Second}); err != nil {
+				t.Fatal(err)
+			}
+			if tc.want.RetryAfter == 0 && tc.want.Code != "" && strings.HasPrefix(tc.want.Code, "http") && tc.want.Code != "http 200" {
+				tc.want.RetryAfter = 9 * time.Second // kept as information whatever the status
+			}
+			results, err := p.Send(t.Context(), batch(one, two))
+			if results != nil {
+				t.Errorf("results %v", results)
+			}
+			tc.want.Op = "kobo send"
+			if diff := cmp.Diff(tc.want, verdict(t, err)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if st := s.Stats(); st.Requests != 1 || st.Accepted != tc.taken {
+				t.Errorf("%+v", st)
+			}
+			// The same call again leaves each recipient with one message.
+			if _, err := p.Send(t.Context(), batch(one, two)); err != nil {
+				t.Fatal(err)
+			}
+			if st := s.Stats(); st.Requests != 2 || st.Accepted != 2 || st.Duplicates != 0 || st.Conflicts != 0 {
+				t.Errorf("afterwards %+v", st)
+			}
+		})
+	}
+}
+
+func TestRefusalsOfTheGateway(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		arrange func(*sandbox.Server)
+		change  func(*providers.Batch)
+		code    string
+	}{
+		"password":       {arrange: func(s *sandbox.Server) { s.SetPassword("demo", "other") }, code: "error_user"},
+		"credit":         {arrange: func(s *sandbox.Server) { s.SetCredit(1) }, code: "error_credit"},
+		"invalid number": {arrange: func(s *sandbox.Server) { s.KoboInvalid("", uint64(two)) }, code: "error_limit"},
+		"error_number":   {arrange: func(s *sandbox.Server) { s.KoboInvalid("error_number", uint64(two)) }, code: "error_number"},
+		"no body":        {change: func(b *providers.Batch) { b.Body = "" }, code: "error_param"},
+		"no sender":      {change: func(b *providers.Batch) { b.From = "" }, code: "error_param"},
+		"short key":      {change: func(b *providers.Batch) { b.Key = "short" }, code: "error_msgid"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, p := gateway(t, sandbox.Options{})
+			b := batch(one, two)
+			if tc.arrange != nil {
+				tc.arrange(s)
+			}
+			if tc.change != nil {
+				tc.change(&b)
+			}
+			_, err := p.Send(t.Context(), b)
+			want := answers[tc.code]
+			want.Op, want.Code = "kobo send", tc.code
+			if diff := cmp.Diff(want, verdict(t, err)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if st := s.Stats(); st.Accepted != 0 || st.Requests != 1 || st.Rejected != 1 {
+				t.Errorf("%+v", st)
+			}
+		})
+	}
+}
+
+func TestARepeatedKeyAnsweredWithAnError(t *testing.T) {
+	t.Parallel()
+	s, p := gateway(t, sandbox.Options{Repeat: sandbox.RepeatError})
+	s.FailNext(1, "accept_close")
+	if e := func() error { _, err := p.Send(t.Context(), batch(one)); return err }(); verdict(t, e).Outcome != providers.Unknown {
+		t.Fatal(e)
+	}
+	_, err := p.Send(t.Context(), batch(one))
+	if e := verdict(t, err); e.Code != "error_msgid" || e.Outcome != providers.Rejected {
+		t.Errorf("verdict %+v", e)
+	}
+	if st := s.Stats(); st.Accepted != 1 {
+		t.Errorf("%+v", st)
+	}
+}
+
+func TestAHangingGatewayIsUnknownWhenTheContextEnds(t *testing.T) {
+	t.Parallel()
+	for fault, taken := range map[string]int64{"hang": 0, "accept_hang": 1} {
+		t.Run(fault, func(t *testing.T) {
+			t.Parallel()
+			s := sandbox.New(sandbox.Options{})
+			ctx, cancel := context.WithCancel(t.Context())
+			reached := make(chan struct{})
+			web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				r.Body = notifyingBody{r.Body, reached}
+				s.ServeHTTP(w, r)
+			}))
+			t.Cleanup(func() { s.Close(); web.Close() })
+			s.FailNext(1, fault)
+			go func() { <-reached; cancel() }()
+			_, err := account(t, web.URL).Send(ctx, batch(one))
+			if e := verdict(t, err); e.Outcome != providers.Unknown || e.Cause != providers.CauseNoAnswer {
+				t.Errorf("verdict %+v", e)
+			}
+			s.Close()
+			web.Close() // waits for the handler
+			if st := s.Stats(); st.Accepted != taken || st.Requests != 1 {
+				t.Errorf("%+v", st)
+			}
+		})
+	}
+}
+
+// notifyingBody tells when the whole body has been read.
+type notifyingBody struct {
+	io.ReadCloser
+	done chan struct{}
+}
+
+func (b notifyingBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		close(b.done)
+	}
+	return n, err
+}
+
+func TestABatchThatIsNoCallMakesNoRequest(t *testing.T) {
+	t.Parallel()
+	s, _ := gateway(t, sandbox.Options{})
+	web := httptest.NewServer(s)
+	t.Cleanup(web.Close)
+	p, err := New(Config{BaseURL: web.URL, User: "demo", Pass: password, MaxRecipients: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(*providers.Batch){
+		"no recipients": func(b *providers.Batch) { b.To = nil },
+		"too many":      func(b *providers.Batch) { b.To = manyNumbers(3) },
+		"no key":        func(b *providers.Batch) { b.Key = "" },
+		"key too long":  func(b *providers.Batch) { b.Key = strings.Repeat("k", 65) },
+	} {
+		b := batch(one)
+		change(&b)
+		_, err := p.Send(t.Context(), b)
+		want := providers.Error{Op: "kobo send", Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused}
+		if diff := cmp.Diff(want, verdict(t, err)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	if st := s.Stats(); st.Requests != 0 {
+		t.Errorf("%+v", st)
+	}
+}
+
+func TestAnAnswerForSomeIsUnknownForTheRest(t *testing.T) {
+	t.Parallel()
+	p := answering(t, 200, nil, "2348030000011,"+idB)
+	got, err := p.Send(t.Context(), batch(one, two))
+	if diff := cmp.Diff(res(missing, accepted(idB)), got); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+}
+
+func TestBalance(t *testing.T) {
+	t.Parallel()
+	s, p := gateway(t, sandbox.Options{Credit: 120.5})
+	if got, err := p.Balance(t.Context()); err != nil || got != (providers.Balance{Amount: 120.5}) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if _, err := p.Send(t.Context(), batch(one, two)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := p.Balance(t.Context()); err != nil || got.Amount != 118.5 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	s.SetPassword("demo", "other")
+	_, err := p.Balance(t.Context())
+	if e := verdict(t, err); e.Code != "error_user" || e.Cause != providers.CauseCredentials || e.Op != "kobo balance" {
+		t.Errorf("verdict %+v", e)
+	}
+	for body, want := range map[string]providers.Cause{"<html>": providers.CauseNotUnderstood, "sent": providers.CauseNotUnderstood} {
+		_, err := answering(t, 200, nil, body).Balance(t.Context())
+		if e := verdict(t, err); e.Cause != want || e.Outcome != providers.Unknown {
+			t.Errorf("%q: verdict %+v", body, e)
+		}
+	}
+	_, err = answering(t, 503, http.Header{"Retry-After": {"5"}}, "").Balance(t.Context())
+	if e := verdict(t, err); e.Cause != providers.CauseGateway || e.RetryAfter != 5*time.Second {
+		t.Errorf("verdict %+v", e)
+	}
+}
+
+func TestMessageStatus(t *testing.T) {
+	t.Parallel()
+	s, p := gateway(t, sandbox.Options{})
+	results, err := p.Send(t.Context(), batch(one))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := p.MessageStatus(t.Context(), results[0].MessageID)
+	if want := (providers.Report{Final: true, Delivered: true, State: "DELIVRD"}); err != nil || got != want {
+		t.Errorf("%+v, %v", got, err)
+	}
+	s.KoboReport("ENROUTE")
+	if got, err = p.MessageStatus(t.Context(), results[0].MessageID); err != nil || got.Final {
+		t.Errorf("%+v, %v", got, err)
+	}
+	_, err = p.MessageStatus(t.Context(), "24137cf8-eccc-469c-80af-109538857e53&x")
+	if e := verdict(t, err); e.Code != "error_msgid" || e.Op != "kobo report" {
+		t.Errorf("verdict %+v", e)
+	}
+	before := s.Stats().Requests
+	_, err = p.MessageStatus(t.Context(), "")
+	if e := verdict(t, err); e.Outcome != providers.Rejected || s.Stats().Requests != before {
+		t.Errorf("verdict %+v", e)
+	}
+	_, err = answering(t, 200, nil, "WHO KNOWS").MessageStatus(t.Context(), idA)
+	if e := verdict(t, err); e.Cause != providers.CauseNotUnderstood {
+		t.Errorf("verdict %+v", e)
+	}
+}
+
+func TestNewTellsEveryMistake(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		cfg  Config
+		want []string
+	}{
+		"nothing":        {Config{}, []string{"user", "pass"}},
+		"good":           {Config{User: "u", Pass: "p"}, nil},
+		"limit lowered":  {Config{User: "u", Pass: "p", MaxRecipients: 1}, nil},
+		"limit raised":   {Config{User: "u", Pass: "p", MaxRecipients: 501}, []string{"max_recipients"}},
+		"everything":     {Config{BaseURL: "http://kobomobile.net", MaxRecipients: -1, Timeout: -1, Concurrency: -1}, []string{"user", "pass", "max_recipients", "base_url", "timeout", "concurrency"}},
+		"http asked for": {Config{BaseURL: "http://kobomobile.net", User: "u", Pass: "p", AllowHTTP: true}, nil},
+	} {
+		p, err := New(tc.cfg)
+		var got []string
+		for m := range providers.Mistakes(err) {
+			got = append(got, m.Field)
+		}
+		if !slices.Equal(got, tc.want) || (p == nil) != (tc.want != nil) {
+			t.Errorf("%s: mistakes in %v, want %v", name, got, tc.want)
+		}
+	}
+}
+
+func TestInfo(t *testing.T) {
+	t.Parallel()
+	info := func(c Config) providers.Info {
+		p, err := New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.Info()
+	}
+	got := info(Config{User: "u", Pass: "p"})
+	want := providers.Info{
+		Name: "kobo", Fingerprint: got.Fingerprint, MaxRecipients: 500, KeyTTL: 720 * time.Hour,
+		MaxChars: 905, SenderAlphaMax: 11, SenderDigitsMax: 16,
+	}
+	if diff := cmp.Diff(want, got); diff != "" || got.Fingerprint == "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if n := info(Config{User: "u", Pass: "p", MaxRecipients: 20}).MaxRecipients; n != 20 {
+		t.Errorf("max_recipients 20 gives %d", n)
+	}
+	if info(Config{User: "u", Pass: "other", BaseURL: DefaultBaseURL + "/"}).Fingerprint != got.Fingerprint {
+		t.Error("another password is another fingerprint")
+	}
+	if info(Config{User: "u2", Pass: "p"}).Fingerprint == got.Fingerprint {
+		t.Error("another user has the same fingerprint")
+	}
+}
+
+func TestAProviderNeverPrintsItsLogin(t *testing.T) {
+	t.Parallel()
+	cfg := Config{User: "u", Pass: password}
+	p, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, verb := range []string{"%v", "%+v", "%#v"} {
+		if text := fmt.Sprintf(verb, *p) + fmt.Sprintf(verb, cfg); strings.Contains(text, "s3cr3t") {
+			t.Errorf("%s: %s", verb, text)
+		}
+	}
+}
+
+func ExampleProvider_Send() {
+	server := httptest.NewServer(sandbox.New(sandbox.Options{Seed: 1, Credit: 3}))
+	defer server.Close()
+	p, err := New(Config{BaseURL: server.URL, User: "demo", Pass: "demopass"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	b := providers.Batch{Key: "58c0d0f9-7dc6-4ce0-91ae-2d84c5880713", From: "ACME", Body: "Hello", To: []sms.MSISDN{2348030000000, 2348030000011}}
+	results, _ := p.Send(context.Background(), b)
+	for i, r := range results {
+		fmt.Println(b.To[i].Masked(), r.Outcome, len(r.MessageID))
+	}
+	b.Key = "0d4a2c1e-2f5e-4a8b-b6a4-6d1d3c5c7a11"
+	_, err = p.Send(context.Background(), b)
+	if e, ok := errors.AsType[*providers.Error](err); ok {
+		fmt.Println(e.Outcome, e.Scope, e.Cause, e.Code)
+	}
+	// Output:
+	// 2348****0000 accepted 36
+	// 2348****0011 accepted 36
+	// retryable account credit error_credit
+}
+
+func BenchmarkSend500(b *testing.B) {
+	_, p := gateway(b, sandbox.Options{NoCount: true})
+	call := batch(manyNumbers(500)...)
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		call.Key = fmt.Sprintf("58c0d0f9-7dc6-4ce0-91ae-%012d", i)
+		if _, err := p.Send(context.Background(), call); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(500*b.N)/b.Elapsed().Seconds(), "messages/s")
+}

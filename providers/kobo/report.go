@@ -1,0 +1,53 @@
+package kobo
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/tuma-sms/tuma/providers"
+)
+
+// states are the words of a delivery report, as the product that KoboMobile is a
+// white label of answers them; they are SMPP's. KoboMobile's page lists none.
+var states = map[string]providers.Report{
+	"DELIVRD": {Final: true, Delivered: true},
+	"UNDELIV": {Final: true},
+	"EXPIRED": {Final: true},
+	"REJECTD": {Final: true},
+	"DELETED": {Final: true},
+	"ACCEPTD": {},
+	"ENROUTE": {},
+	"UNKNOWN": {},
+}
+
+// MessageStatus asks what became of one message. The gateway takes one id a call.
+func (p *Provider) MessageStatus(ctx context.Context, messageID string) (providers.Report, error) {
+	if messageID == "" {
+		return providers.Report{}, &providers.Error{
+			Op: opReport, Outcome: providers.Rejected, Scope: providers.Call, Cause: providers.CauseRefused, Err: errors.New("no message id"),
+		}
+	}
+	reply, err := p.post(ctx, opReport, reportPath, reportForm(*p.login, messageID))
+	if err != nil {
+		return providers.Report{}, err
+	}
+	report, ok := parseReport(reply.Body)
+	if !ok {
+		return providers.Report{}, refused(opReport, reply)
+	}
+	return report, nil
+}
+
+// parseReport reads a state, which may be followed by a detail ("UNDELIV err:0dc").
+// It has no effects.
+func parseReport(body []byte) (providers.Report, bool) {
+	text := string(unquote(body))
+	word, detail, _ := strings.Cut(text, " ")
+	report, ok := states[strings.ToUpper(word)]
+	if !ok || len(text) > 64 || strings.ContainsFunc(detail, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return providers.Report{}, false
+	}
+	report.State = text
+	return report, true
+}

@@ -1,0 +1,156 @@
+package providers
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// rawServer is a listener that counts what reaches it and leaves every connection
+// to a script.
+type rawServer struct {
+	addr     string
+	conns    atomic.Int64
+	bytes    atomic.Int64 // before or after any TLS, as the script's connection sees them
+	requests atomic.Int64 // whole ones
+	wg       sync.WaitGroup
+}
+
+// rawConn is a connection as the server sees it.
+type rawConn struct {
+	net.Conn
+	s *rawServer
+	r *bufio.Reader
+}
+
+func (c *rawConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.s.bytes.Add(int64(n))
+	return n, err
+}
+
+// request reads one whole request; ok is false if the connection ended before.
+func (c *rawConn) request() (r *http.Request, body string, ok bool) {
+	r, err := http.ReadRequest(c.r)
+	if err != nil {
+		return nil, "", false
+	}
+	text, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, "", false
+	}
+	c.s.requests.Add(1)
+	return r, string(text), true
+}
+
+func (c *rawConn) say(text string) { _, _ = io.WriteString(c, text) }
+
+// reset closes the connection with a TCP reset.
+func (c *rawConn) reset() {
+	if tcp, ok := c.Conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = c.Close()
+}
+
+// serve runs script on each connection, and closes the connection when it returns.
+func serve(t *testing.T, script func(c *rawConn)) *rawServer {
+	t.Helper()
+	return serveWrapped(t, script, func(c net.Conn) net.Conn { return c })
+}
+
+func serveWrapped(t *testing.T, script func(c *rawConn), wrap func(net.Conn) net.Conn) *rawServer {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &rawServer{addr: l.Addr().String()}
+	s.wg.Add(1)
+	go func() {
+		defer s.wg.Done()
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			s.conns.Add(1)
+			s.wg.Go(func() {
+				c := &rawConn{Conn: wrap(conn), s: s}
+				c.r = bufio.NewReader(c)
+				defer func() { _ = c.Close() }()
+				script(c)
+			})
+		}
+	}()
+	t.Cleanup(func() {
+		_ = l.Close()
+		s.wg.Wait()
+	})
+	return s
+}
+
+const okReply = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nsent"
+
+// newClient returns a client of the server, set up further by change.
+func (s *rawServer) client(t *testing.T, change func(*ClientConfig)) *Client {
+	t.Helper()
+	return client(t, "http://"+s.addr, change)
+}
+
+func client(t *testing.T, base string, change func(*ClientConfig)) *Client {
+	t.Helper()
+	cfg := ClientConfig{BaseURL: base, Timeout: time.Minute, Secrets: []Secret{hunter}}
+	if change != nil {
+		change(&cfg)
+	}
+	c, err := NewClient(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.CloseIdle)
+	return c
+}
+
+// form is the request that most tests put.
+func form() Request {
+	return Request{Op: "x send", Path: "/api/send/", ContentType: FormContentType, Body: []byte("to=254712345678&msg=hello")}
+}
+
+func wantVerdict(t *testing.T, err error, outcome Outcome, scope Scope, cause Cause) *Error {
+	t.Helper()
+	e, ok := err.(*Error)
+	if !ok {
+		t.Fatalf("error %v (%T), want an *Error", err, err)
+	}
+	if e.Outcome != outcome || e.Scope != scope || e.Cause != cause {
+		t.Fatalf("verdict %v %v %q, want %v %v %q (%v)", e.Outcome, e.Scope, e.Cause, outcome, scope, cause, e)
+	}
+	if e.Op != "x send" || strings.Contains(e.Error(), "hunter") {
+		t.Fatalf("error %v", e)
+	}
+	return e
+}
+
+func wantNotSent(t *testing.T, err error) *Error {
+	t.Helper()
+	return wantVerdict(t, err, Retryable, Account, CauseConnection)
+}
+
+func wantNoAnswer(t *testing.T, err error) *Error {
+	t.Helper()
+	return wantVerdict(t, err, Unknown, Call, CauseNoAnswer)
+}
+
+func (s *rawServer) wantRequests(t *testing.T, want int64) {
+	t.Helper()
+	if got := s.requests.Load(); got != want {
+		t.Errorf("the server saw %d requests, want %d", got, want)
+	}
+}

@@ -1,0 +1,128 @@
+package providers
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestStatusVerdictOfEveryStatus(t *testing.T) {
+	t.Parallel()
+	type verdict struct {
+		Outcome Outcome
+		Scope   Scope
+		Cause   Cause
+	}
+	type row struct {
+		statuses         []int
+		usual, ifNotSent verdict
+	}
+	span := func(from, to int) (statuses []int) {
+		for s := from; s <= to; s++ {
+			statuses = append(statuses, s)
+		}
+		return statuses
+	}
+	same := func(v verdict, statuses ...int) row { return row{statuses, v, v} }
+	table := []row{
+		same(verdict{Rejected, Call, CauseRefused}, 400, 413, 422),
+		same(verdict{Retryable, Account, CauseCredentials}, 401, 403),
+		same(verdict{Retryable, Account, CauseCredit}, 402),
+		same(verdict{Retryable, Account, CauseThrottled}, 429),
+		{append(span(300, 399), 404, 405, 415), verdict{Unknown, Account, CauseConfiguration}, verdict{Retryable, Account, CauseConfiguration}},
+	}
+	var listed []int
+	for _, r := range table {
+		listed = append(listed, r.statuses...)
+	}
+	var others []int
+	for _, s := range slices.Concat(span(100, 199), span(400, 499), span(500, 599)) {
+		if !slices.Contains(listed, s) {
+			others = append(others, s)
+		}
+	}
+	table = append(table, row{others, verdict{Unknown, Call, CauseGateway}, verdict{Retryable, Account, CauseGateway}})
+
+	seen := 0
+	always := func(int) bool { return true }
+	never := func(int) bool { return false }
+	for _, r := range table {
+		for _, status := range r.statuses {
+			seen++
+			for name, tc := range map[string]struct {
+				notSent func(int) bool
+				want    verdict
+			}{"nil": {nil, r.usual}, "never": {never, r.usual}, "always": {always, r.ifNotSent}} {
+				e := StatusVerdict("x send", status, 3*time.Second, tc.notSent)
+				if e == nil {
+					t.Fatalf("%d: no verdict", status)
+				}
+				if got := (verdict{e.Outcome, e.Scope, e.Cause}); got != tc.want {
+					t.Errorf("%d, not sent %s: %v, want %v", status, name, got, tc.want)
+				}
+				if e.Op != "x send" || e.Code != fmt.Sprintf("http %d", status) || e.RetryAfter != 3*time.Second || e.KeepKey {
+					t.Errorf("%d: %+v", status, e)
+				}
+			}
+		}
+	}
+	for status := 200; status <= 299; status++ {
+		seen++
+		if e := StatusVerdict("x send", status, 0, always); e != nil {
+			t.Errorf("%d: %v", status, e)
+		}
+	}
+	if seen != 500 {
+		t.Errorf("%d statuses tested, want 500", seen)
+	}
+}
+
+func TestParseRetryAfter(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	date := func(d time.Duration) string { return now.Add(d).Format(http.TimeFormat) }
+	for in, want := range map[string]time.Duration{
+		"":                                  0,
+		"0":                                 0,
+		" 7 ":                               7 * time.Second,
+		"3600":                              time.Hour,
+		"3601":                              time.Hour,
+		"99999999999999999999":              time.Hour,
+		"-5":                                0,
+		"1.5":                               0,
+		"soon":                              0,
+		date(90 * time.Second):              90 * time.Second,
+		date(-time.Minute):                  0,
+		date(48 * time.Hour):                time.Hour,
+		"Sunday, 06-Nov-94 08:49:37 GMT":    0,
+		"Wednesday, 04-Mar-26 05:06:17 GMT": 10 * time.Second,
+	} {
+		if got := ParseRetryAfter(in, now); got != want {
+			t.Errorf("%q: %v, want %v", in, got, want)
+		}
+	}
+}
+
+func TestNotUnderstoodTellsTheKindAndNotTheText(t *testing.T) {
+	t.Parallel()
+	for body, kind := range map[string]string{
+		"":                                 "empty",
+		" \r\n":                            "empty",
+		"<!DOCTYPE html>254712345678":      "HTML or XML",
+		`{"msisdn":"254712345678"}`:        "JSON",
+		`[254712345678]`:                   "JSON",
+		"OK 254712345678":                  "text",
+		strings.Repeat("254712345678", 10): "text",
+	} {
+		e := (&Reply{Status: 200, Body: []byte(body)}).NotUnderstood("x send")
+		if e.Outcome != Unknown || e.Scope != Call || e.Cause != CauseNotUnderstood {
+			t.Errorf("%q: %v", body, e)
+		}
+		if text := e.Error(); !strings.Contains(text, kind) || strings.Contains(text, "2547") {
+			t.Errorf("%q: %s", body, text)
+		}
+	}
+}

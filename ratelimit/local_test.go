@@ -1,0 +1,10 @@
+package ratelimit
+
+import (
+	"testing"
+)
+
+func TestLocal(t *testing.T) {
+	t.Parallel()
+	runSuite(t, openLocal(t))
+}

@@ -1,0 +1,164 @@
+package sms
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// agree fails the test if the fast path has decided otherwise than the library.
+func agree(t *testing.T, s, country string) (fast bool) {
+	t.Helper()
+	m, ok := parseFast(s, country)
+	if !ok {
+		return false
+	}
+	if slow, reason := parseSlow(s, country); reason != "" || slow != m {
+		t.Errorf("%q in %q: the fast path says %v, the library %v %s", s, country, m, slow, reason)
+	}
+	return true
+}
+
+// TestFastPathAgreesOnEveryPrefix tries all prefixes of both countries, whatever
+// the numbering plans say, and those decided fast in every form and with every
+// kind of default country.
+func TestFastPathAgreesOnEveryPrefix(t *testing.T) {
+	t.Parallel()
+	for _, plan := range []struct {
+		iso, code    string
+		digits, want int
+	}{
+		// want is how many of the 10,000 prefixes of four digits are decided fast.
+		{kenya, "254", 9, 1000 + 270},
+		{nigeria, "234", 10, 89 + 90 + 92 + 90 + 60},
+	} {
+		t.Run(plan.iso, func(t *testing.T) {
+			t.Parallel()
+			decided := 0
+			for prefix := range 10_000 {
+				for _, rest := range []string{"0", "9"} {
+					national := fmt.Sprintf("%04d", prefix) + strings.Repeat(rest, plan.digits-4)
+					if !agree(t, "0"+national, plan.iso) {
+						continue
+					}
+					if rest == "9" {
+						continue
+					}
+					decided++
+					for _, country := range []string{kenya, nigeria, "", "DE"} {
+						for _, form := range []string{"", plan.code, "+" + plan.code, "00" + plan.code} {
+							agree(t, form+national, country)
+						}
+					}
+				}
+			}
+			if decided != plan.want {
+				t.Errorf("%d prefixes are decided fast; want %d", decided, plan.want)
+			}
+		})
+	}
+}
+
+// TestFastPathAgreesOnEveryLength tries what a digit more, a digit less or a
+// stray zero makes of a number.
+func TestFastPathAgreesOnEveryLength(t *testing.T) {
+	t.Parallel()
+	for _, digits := range []string{"712345678901234567890123", "803123456789012345678901", "110345678901234567890123"} {
+		for n := range len(digits) {
+			for _, lead := range []string{"", "0", "00", "000", "254", "0254", "00254", "2540", "234", "0234", "00234", "000234", "2340"} {
+				for _, country := range []string{kenya, nigeria, "", "US"} {
+					agree(t, lead+digits[:n], country)
+					agree(t, "+"+lead+digits[:n], country)
+				}
+			}
+		}
+	}
+}
+
+func TestFastPathDecidesTheUsualForms(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ s, country string }{
+		{"0712345678", kenya},
+		{"0712 345 678", kenya},
+		{"0712-345-678", kenya},
+		{"(0712) 345678", kenya},
+		{"712345678", kenya},
+		{"0110345678", kenya},
+		{"254712345678", kenya},
+		{"254712345678", ""},
+		{"254712345678", nigeria},
+		{"+254 712 345 678", "GB"},
+		{"+254\u00a0712\u00a0345\u00a0678", kenya},
+		{"00254712345678", "GB"},
+		{"08031234567", nigeria},
+		{"8031234567", nigeria},
+		{"2348031234567", kenya},
+		{"+234 803 123 4567", ""},
+		{"002348031234567", nigeria},
+	} {
+		if !agree(t, tt.s, tt.country) {
+			t.Errorf("%q in %q is left to the library", tt.s, tt.country)
+		}
+	}
+}
+
+// Not parallel: testing.AllocsPerRun counts the whole program's allocations.
+func TestFastPathDoesNotAllocate(t *testing.T) {
+	for _, s := range []string{"0712345678", "+254 712-345-678", "2348031234567"} {
+		if n := testing.AllocsPerRun(100, func() { _, _ = ParseMSISDN(s, kenya) }); n != 0 {
+			t.Errorf("ParseMSISDN(%q) allocates %v times", s, n)
+		}
+	}
+}
+
+func FuzzParseMSISDN(f *testing.F) {
+	for _, s := range []string{
+		"0712345678", "712345678", "254712345678", "+254 712 345 678", "00254712345678", "2540712345678", "+254\u00a0712-345-678",
+		"08031234567", "8031234567", "2348031234567", "+234 (803) 123 4567", "002348031234567", "07023123456", "08001234567",
+		"2.54712E+11", "254712345678.0", "0712345678 ext 5", "\u200b0712345678", "+447911123456", "", "+", "0-0-2-5-4-712345678",
+	} {
+		for _, country := range []string{kenya, nigeria, "", "GB", "XX"} {
+			f.Add(s, country)
+		}
+	}
+	f.Fuzz(func(t *testing.T, s, country string) {
+		agree(t, s, country)
+		m, err := ParseMSISDN(s, country)
+		if err != nil {
+			if whole := onlyDigits(s); len(whole) > 8 && strings.Contains(onlyDigits(err.Error()), whole) {
+				t.Errorf("ParseMSISDN(%q, %q): the error %q shows the number", s, country, err)
+			}
+			return
+		}
+		if again, err := ParseMSISDN(m.E164(), country); err != nil || again != m {
+			t.Errorf("ParseMSISDN(%q, %q) = %v, and that again = %v, %v", s, country, m, again, err)
+		}
+	})
+}
+
+func onlyDigits(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < '0' || r > '9' {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+func BenchmarkParseMSISDN(b *testing.B) {
+	for _, bm := range []struct{ name, s string }{
+		{"fast/national", "0712345678"},
+		{"fast/digits", "254712345678"},
+		{"fast/separators", "+254 712-345-678"},
+		{"fast/nigeria", "2348031234567"},
+		{"library", "+447911123456"},
+		{"invalid", "07123456"},
+	} {
+		b.Run(bm.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				_, _ = ParseMSISDN(bm.s, kenya)
+			}
+		})
+	}
+}

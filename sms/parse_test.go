@@ -1,0 +1,221 @@
+package sms_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/tuma-sms/tuma/sms"
+)
+
+func TestParseMSISDNAccepts(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, in, country string
+		want              sms.MSISDN
+	}{
+		{"Kenyan national", "0712345678", "KE", 254712345678},
+		{"Kenyan national, newer range", "0110345678", "KE", 254110345678},
+		{"Kenyan without its zero", "712345678", "KE", 254712345678},
+		{"Kenyan calling code", "254712345678", "KE", 254712345678},
+		{"Kenyan calling code, no default country", "254712345678", "", 254712345678},
+		{"Kenyan calling code in a Nigerian list", "254712345678", "NG", 254712345678},
+		{"Kenyan calling code in a British list", "254712345678", "GB", 254712345678},
+		{"Kenyan with a plus in any list", "+254712345678", "US", 254712345678},
+		{"plus does not need the default country", "+254712345678", "XX", 254712345678},
+		{"double zero in a country that dials 000", "00254712345678", "KE", 254712345678},
+		{"double zero in a country that dials 011", "00254712345678", "US", 254712345678},
+		{"trunk zero behind the calling code", "+254 (0)712 345 678", "", 254712345678},
+		{"trunk zero behind the calling code, no plus", "2540712345678", "KE", 254712345678},
+
+		{"Nigerian national", "08031234567", "NG", 2348031234567},
+		{"Nigerian 070 of eleven digits", "07031234567", "NG", 2347031234567},
+		{"Kenyan 070 of ten digits", "0703123456", "KE", 254703123456},
+		{"Nigerian 081 091", "09161234567", "NG", 2349161234567},
+		{"Nigerian without its zero", "8031234567", "NG", 2348031234567},
+		{"Nigerian calling code", "2348031234567", "NG", 2348031234567},
+		{"Nigerian calling code in a Kenyan list", "2348031234567", "KE", 2348031234567},
+		{"Nigerian with a plus", "+2349031234567", "", 2349031234567},
+		{"Nigerian double zero", "002348031234567", "NG", 2348031234567},
+		{"Nigerian range only the library knows as mobile", "07201234567", "NG", 2347201234567},
+
+		{"British national", "07911 123456", "GB", 447911123456},
+		{"British in a Kenyan list", "+447911123456", "KE", 447911123456},
+		{"British calling code", "447911123456", "GB", 447911123456},
+		{"ten digits without a plus and without a default", "4551234567", "", 4551234567},
+		{"American, where landline and mobile look alike", "(917) 555-0123", "US", 19175550123},
+		{"American dialling abroad", "011254712345678", "US", 254712345678},
+		{"leading zero that belongs to the number", "+225 07 07 12 34 56", "", 2250707123456},
+		{"Tanzanian", "+255754123456", "KE", 255754123456},
+
+		{"spaces and dashes", " +254 712-345-678 ", "", 254712345678},
+		{"dots", "0712.345.678", "KE", 254712345678},
+		{"trailing dot", "0712345678.", "KE", 254712345678},
+		{"brackets", "(+254) [712] 345678", "", 254712345678},
+		{"tabs and line ends", "\t0712345678\r\n", "KE", 254712345678},
+		{"non-breaking spaces", "+254\u00a0712\u202f345\u2007678", "", 254712345678},
+		{"zero-width and direction marks", "\ufeff\u202a+254\u200b712345678\u202c", "", 254712345678},
+		{"dashes of every length", "0712\u2010345\u2013678\u2014", "KE", 254712345678},
+		{"minus sign", "0712\u2212345\u2212678", "KE", 254712345678},
+		{"full-width", "\uff0b\uff12\uff15\uff14\uff17\uff11\uff12\uff13\uff14\uff15\uff16\uff17\uff18", "", 254712345678},
+		{"Arabic digits", "+\u0662\u0665\u0664712345678", "", 254712345678},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := sms.ParseMSISDN(tt.in, tt.country)
+			if err != nil || got != tt.want {
+				t.Errorf("ParseMSISDN(%q, %q) = %v, %v; want %v", tt.in, tt.country, got, err, tt.want)
+			}
+		})
+	}
+}
+
+func TestParseMSISDNRefuses(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, in, country string
+		want              sms.NumberReason
+	}{
+		{"nothing", "", "KE", sms.ReasonEmpty},
+		{"blank", " \t\u00a0\u200b", "KE", sms.ReasonEmpty},
+		{"a dash for nothing", "-", "KE", sms.ReasonEmpty},
+		{"a plus alone", "+", "KE", sms.ReasonNotANumber},
+
+		{"scientific", "2.54712E+11", "KE", sms.ReasonLostDigits},
+		{"scientific, small e", "2.54712e11", "", sms.ReasonLostDigits},
+		{"scientific, decimal comma", " 2,54712E+11 ", "KE", sms.ReasonLostDigits},
+		{"scientific, whole", "254712E6", "KE", sms.ReasonLostDigits},
+		{"decimal", "254712345678.0", "KE", sms.ReasonDecimal},
+		{"decimal that would be a longer German number", "491711234567.0", "DE", sms.ReasonDecimal},
+		{"two decimals", "712345678.00", "KE", sms.ReasonDecimal},
+
+		{"words", "John Otieno", "KE", sms.ReasonNotANumber},
+		{"letters among digits", "07I2345678", "KE", sms.ReasonNotANumber},
+		{"vanity number", "+1 800 FLOWERS", "US", sms.ReasonNotANumber},
+		{"extension", "0712345678 ext 5", "KE", sms.ReasonNotANumber},
+		{"extension x", "0712345678x5", "KE", sms.ReasonNotANumber},
+		{"extension hash", "0712345678#5", "KE", sms.ReasonNotANumber},
+		{"URI", "tel:+254712345678", "KE", sms.ReasonNotANumber},
+		{"two numbers, slash", "0712345678/0722345678", "KE", sms.ReasonNotANumber},
+		{"two numbers, semicolon", "0712345678;0722345678", "KE", sms.ReasonNotANumber},
+		{"two numbers, two pluses", "+254712345678+254722345678", "KE", sms.ReasonNotANumber},
+		{"two pluses", "++254712345678", "KE", sms.ReasonNotANumber},
+		{"a plus in the middle", "254+712345678", "KE", sms.ReasonNotANumber},
+		{"almost a non-breaking space", "0712\u00a1345678", "KE", sms.ReasonNotANumber},
+		{"star code", "*144#", "KE", sms.ReasonNotANumber},
+		{"column too narrow", "########", "KE", sms.ReasonNotANumber},
+		{"not UTF-8", "0712\xa0345678", "KE", sms.ReasonNotANumber},
+		{"digits the library would read as nothing", "\u0967\u0968\u0969\u096a", "KE", sms.ReasonNotANumber},
+
+		{"a digit short, Kenya", "071234567", "KE", sms.ReasonTooShort},
+		{"a digit short, calling code", "25471234567", "KE", sms.ReasonTooShort},
+		{"a digit short in the vendor's own sample", "25472256565", "KE", sms.ReasonTooShort},
+		{"a digit short, Nigeria", "0803123456", "NG", sms.ReasonTooShort},
+		{"much too short, Britain", "+44791112", "", sms.ReasonTooShort},
+		{"short code", "22345", "KE", sms.ReasonTooShort},
+		{"emergency", "999", "KE", sms.ReasonTooShort},
+		{"one digit", "0", "KE", sms.ReasonTooShort},
+		{"dialling prefix alone", "01112", "US", sms.ReasonTooShort},
+		{"double zero alone", "00", "KE", sms.ReasonTooShort},
+		{"a digit too many, Kenya", "07123456789", "KE", sms.ReasonTooLong},
+		{"a digit too many, plus", "+2547123456789", "", sms.ReasonTooLong},
+		{"a digit too many, Nigeria", "080312345678", "NG", sms.ReasonTooLong},
+		{"two numbers, space", "0712345678 0722345678", "KE", sms.ReasonTooLong},
+		{"more bytes than are looked at", strings.Repeat(" ", 60) + "0712345678", "KE", sms.ReasonTooLong},
+		{"digits without end", strings.Repeat("7", 1<<20), "KE", sms.ReasonTooLong},
+
+		{"Nigerian national in a Kenyan list", "08031234567", "KE", sms.ReasonTooLong},
+		{"Kenyan national in a Nigerian list", "0712345678", "NG", sms.ReasonTooShort},
+		{"Kenyan without its zero in a Nigerian list", "712345678", "NG", sms.ReasonTooShort},
+
+		{"Kenyan landline", "0202345678", "KE", sms.ReasonNotMobile},
+		{"Kenyan landline, bare", "202345678", "KE", sms.ReasonNotMobile},
+		{"Kenyan toll free", "0800723456", "KE", sms.ReasonNotMobile},
+		{"Kenyan premium rate", "0900223456", "KE", sms.ReasonNotMobile},
+		{"Nigerian toll free", "08001234567", "NG", sms.ReasonNotMobile},
+		{"Nigerian toll free, plus", "+2348001234567", "", sms.ReasonNotMobile},
+		{"British landline", "+442079460000", "", sms.ReasonNotMobile},
+		{"American toll free", "+18005550123", "", sms.ReasonNotMobile},
+
+		{"British without a plus in a Kenyan list", "447911123456", "KE", sms.ReasonUnknownCountry},
+		{"Kenyan with a digit left out, as good as Burundian", "25761788134", "KE", sms.ReasonUnknownCountry},
+		{"Kenyan landline with a digit too many, as good as Danish", "4551234567", "KE", sms.ReasonUnknownCountry},
+		{"national without a country", "0712345678", "", sms.ReasonUnknownCountry},
+		{"unknown default country", "0712345678", "XX", sms.ReasonUnknownCountry},
+		{"default country in small letters", "0712345678", "ke", sms.ReasonUnknownCountry},
+		{"world as default country", "0712345678", "001", sms.ReasonUnknownCountry},
+		{"calling code nobody has", "+999712345678", "KE", sms.ReasonUnknownCountry},
+		{"plus before a national number", "+0712345678", "KE", sms.ReasonUnknownCountry},
+		{"three zeros", "000254712345678", "KE", sms.ReasonUnknownCountry},
+
+		{"a length no British mobile number has", "+44791112345", "", sms.ReasonInvalid},
+		{"no such Kenyan prefix", "0199345678", "KE", sms.ReasonInvalid},
+		{"no such Nigerian prefix", "+2349991234567", "", sms.ReasonInvalid},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := sms.ParseMSISDN(tt.in, tt.country)
+			var numberErr *sms.NumberError
+			if !errors.As(err, &numberErr) {
+				t.Fatalf("ParseMSISDN(%q, %q) = %v, %v; want a *NumberError", tt.in, tt.country, got, err)
+			}
+			if got != 0 || numberErr.Reason != tt.want {
+				t.Errorf("ParseMSISDN(%q, %q) = %v, %s; want 0, %s", tt.in, tt.country, got, numberErr.Reason, tt.want)
+			}
+		})
+	}
+}
+
+func TestNumberErrorHidesTheNumberAndSaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		err  sms.NumberError
+		want string
+	}{
+		{parseError("0712 345 6789"), "parse number 071****6789: it has too many digits"},
+		{parseError("254712345678.0"),
+			"parse number 2547****6780: it has a decimal point; format the column as text and export again"},
+		{parseError("Jane, 14 Moi Avenue"),
+			"parse number ****: it contains something that is not part of one phone number"},
+		{sms.NumberError{Reason: "other"}, "parse number: other"},
+	}
+	for _, tt := range tests {
+		if got := tt.err.Error(); got != tt.want {
+			t.Errorf("Error() = %q; want %q", got, tt.want)
+		}
+	}
+}
+
+func parseError(s string) sms.NumberError {
+	_, err := sms.ParseMSISDN(s, "KE")
+	numberErr, ok := errors.AsType[*sms.NumberError](err)
+	if !ok {
+		panic(fmt.Sprintf("ParseMSISDN(%q) = %v", s, err))
+	}
+	return *numberErr
+}
+
+func TestEveryReasonHasItsText(t *testing.T) {
+	t.Parallel()
+	for _, reason := range []sms.NumberReason{
+		sms.ReasonEmpty, sms.ReasonLostDigits, sms.ReasonDecimal, sms.ReasonNotANumber, sms.ReasonTooShort,
+		sms.ReasonTooLong, sms.ReasonNotMobile, sms.ReasonUnknownCountry, sms.ReasonInvalid,
+	} {
+		if got := (&sms.NumberError{Reason: reason}).Error(); strings.HasSuffix(got, string(reason)) {
+			t.Errorf("reason %s has no text: %q", reason, got)
+		}
+	}
+}
+
+func TestValidCountry(t *testing.T) {
+	t.Parallel()
+	for iso, want := range map[string]bool{"KE": true, "NG": true, "GB": true, "": false, "ke": false, "XX": false, "ZZ": false,
+		"001": false, "KEN": false} {
+		if got := sms.ValidCountry(iso); got != want {
+			t.Errorf("ValidCountry(%q) = %v; want %v", iso, got, want)
+		}
+	}
+}

@@ -1,0 +1,224 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/RoaringBitmap/roaring/v2/roaring64"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/queue"
+	"github.com/tuma-sms/tuma/sms"
+)
+
+// plan takes up a campaign's planning where it stands and carries it on until it
+// is through, stopped, another planner was faster, or this worker drains. Every
+// page is committed by itself, so that it can end anywhere.
+func (w *Worker) plan(ctx context.Context, p queue.Pointer) error {
+	plan, err := w.ledger.StartPlan(ctx, p.Campaign, func(spec ledger.Spec) (ledger.Frozen, error) { return w.freeze(ctx, spec) })
+	if errors.Is(err, ledger.ErrNotFound) || err == nil && plan == nil {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	pl := &planner{plan: plan, seen: roaring64.New(), carry: plan.Carry, size: make([]int, len(plan.Frozen.Accounts))}
+	for i, a := range plan.Frozen.Accounts {
+		pl.size[i] = a.BatchSize
+	}
+	first, err := pl.catchUp(ctx)
+	if err != nil {
+		return err
+	}
+	for page, err := range w.ledger.ReadPages(ctx, plan.ID, plan.Next, plan.Pages, first) {
+		if err != nil {
+			return err
+		}
+		if w.draining() {
+			return w.handOver(p)
+		}
+		done, err := w.planPage(ctx, pl, page)
+		if errors.Is(err, ledger.ErrMoved) || errors.Is(err, ledger.ErrStopped) || errors.Is(err, ledger.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if page.Number+1 == plan.Pages {
+			w.log.Info().Str("campaign", plan.ID).Int("recipients", plan.Total).Bool("done", done).Msg("planned")
+		}
+	}
+	return nil
+}
+
+func (w *Worker) planPage(ctx context.Context, pl *planner, page ledger.Page) (done bool, err error) {
+	out := pl.page(page)
+	out.Windows = map[int]int{}
+	for i, a := range pl.plan.Frozen.Accounts {
+		out.Windows[i] = w.window(ctx, a.Name)
+	}
+	wakes, done, err := pl.plan.CommitPage(ctx, ledger.NewToken(), out)
+	if err != nil {
+		return false, err
+	}
+	pl.carry = out.Carry
+	return done, w.wakeAll(ctx, pl.plan.ID, pl.plan.Frozen, pl.plan.Spec, wakes)
+}
+
+// freeze works out what planning of a campaign depends on.
+func (w *Worker) freeze(ctx context.Context, spec ledger.Spec) (ledger.Frozen, error) {
+	f := ledger.Frozen{Country: spec.Country}
+	if f.Country == "" {
+		f.Country = w.cfg.Country
+	}
+	names := []string{spec.Via}
+	if spec.Via == "" {
+		f.Routes, names = w.cfg.Routes, nil
+		for _, r := range w.cfg.Routes {
+			names = append(names, r.Via...)
+		}
+	}
+	for _, name := range names {
+		if accountNumber(f, name) >= 0 {
+			continue
+		}
+		a, err := w.ledger.Account(ctx, name)
+		if err != nil {
+			return f, fmt.Errorf("plan: %w", err)
+		}
+		most := max(1, a.Info.MaxRecipients)
+		f.Accounts = append(f.Accounts, ledger.FrozenAccount{Name: name, MaxRecipients: most, BatchSize: batchSize(most, a.Rate)})
+	}
+	if len(f.Accounts) == 0 {
+		return f, errors.New("plan: the campaign names no account and this worker has no routes")
+	}
+	return f, nil
+}
+
+// largestBatch bounds a batch, whatever the rate.
+const largestBatch = 500
+
+// batchSize is up to 500 recipients or a minute of the rate, in whole calls
+// where more than one fits.
+func batchSize(maxRecipients int, rate float64) int {
+	n := largestBatch
+	if rate > 0 {
+		n = int(min(float64(n), max(1, rate*60)))
+	}
+	if n > maxRecipients {
+		n -= n % maxRecipients
+	}
+	return n
+}
+
+func accountNumber(f ledger.Frozen, name string) int {
+	for i, a := range f.Accounts {
+		if a.Name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// planner turns pages into batches. It remembers every number it has planned, in
+// about three bytes each.
+type planner struct {
+	plan  *ledger.Plan
+	seen  *roaring64.Bitmap
+	carry [][]ledger.Planned
+	size  []int
+	count int
+}
+
+// catchUp rebuilds what earlier planners of the campaign knew, and returns the
+// row that the next page begins with.
+func (p *planner) catchUp(ctx context.Context) (first int, err error) {
+	if p.plan.Next == 0 {
+		return 1, nil
+	}
+	for x, err := range p.plan.PlannedNumbers(ctx) {
+		if err != nil {
+			return 0, err
+		}
+		p.seen.Add(uint64(x.MSISDN))
+		p.count++
+	}
+	return p.plan.FirstRow(ctx)
+}
+
+// page plans one page, and on the last one also what is left over.
+func (p *planner) page(page ledger.Page) ledger.PlannedPage {
+	out := ledger.PlannedPage{Page: page.Number, First: page.First, Carry: p.carry}
+	out.Carry = make([][]ledger.Planned, len(p.size))
+	copy(out.Carry, p.carry)
+	for i, input := range page.Inputs {
+		row := page.First + i
+		m, a, reason, code := p.place(input)
+		if reason != "" {
+			out.LeftOut = append(out.LeftOut, ledger.LeftOut{Row: row, Reason: reason, Code: code})
+			continue
+		}
+		out.Carry[a] = append(out.Carry[a], ledger.Planned{Row: row, MSISDN: m})
+		if len(out.Carry[a]) == p.size[a] {
+			out.Batches = append(out.Batches, p.batch(a, out.Carry[a]))
+			out.Carry[a] = nil
+		}
+	}
+	if page.Number+1 == p.plan.Pages {
+		for a, rest := range out.Carry {
+			if len(rest) > 0 {
+				out.Batches = append(out.Batches, p.batch(a, rest))
+				out.Carry[a] = nil
+			}
+		}
+	}
+	return out
+}
+
+// place reads a number and finds the account that carries it, or says why it is left out.
+func (p *planner) place(input string) (m sms.MSISDN, account int, reason, code string) {
+	m, err := sms.ParseMSISDN(input, p.plan.Frozen.Country)
+	if err != nil {
+		code = "invalid"
+		if n, ok := errors.AsType[*sms.NumberError](err); ok {
+			code = string(n.Reason)
+		}
+		return 0, 0, ledger.ReasonInvalidNumber, code
+	}
+	if p.seen.Contains(uint64(m)) {
+		return 0, 0, ledger.ReasonDuplicate, ""
+	}
+	if account = p.route(m); account < 0 {
+		return 0, 0, ledger.ReasonNoRoute, ""
+	}
+	if most := p.plan.Spec.MaxMessages; most > 0 && p.count >= most {
+		return 0, 0, ledger.ReasonOverCap, ""
+	}
+	p.seen.Add(uint64(m))
+	p.count++
+	return m, account, "", ""
+}
+
+func (p *planner) route(m sms.MSISDN) int {
+	if len(p.plan.Frozen.Routes) == 0 {
+		return 0
+	}
+	digits := m.String()
+	for _, r := range p.plan.Frozen.Routes {
+		if strings.HasPrefix(digits, r.Match) && len(r.Via) > 0 {
+			return accountNumber(p.plan.Frozen, r.Via[0])
+		}
+	}
+	return -1
+}
+
+func (p *planner) batch(a int, to []ledger.Planned) ledger.PlannedBatch {
+	b := ledger.PlannedBatch{Account: a, To: to}
+	most := p.plan.Frozen.Accounts[a].MaxRecipients
+	for left := len(to); left > 0; left -= most {
+		b.Calls = append(b.Calls, min(left, most))
+	}
+	return b
+}

@@ -1,0 +1,200 @@
+package worker_test
+
+import (
+	"context"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/rs/zerolog"
+
+	"github.com/tuma-sms/tuma/internal/redistest"
+	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/providers/kobo"
+	"github.com/tuma-sms/tuma/worker"
+)
+
+// rig is a whole Tuma for one test: a redis-server, the sandbox, and workers.
+type rig struct {
+	t        *testing.T
+	redis    *redistest.Server
+	rdb      *redis.Client
+	gateway  *sandbox.Server
+	url      string
+	producer *producer.Client
+}
+
+func newRig(t *testing.T, o sandbox.Options) *rig {
+	t.Helper()
+	r := &rig{t: t, redis: redistest.Start(t), gateway: sandbox.New(o)}
+	r.rdb = r.redis.Client()
+	srv := httptest.NewServer(r.gateway)
+	t.Cleanup(func() {
+		r.gateway.Close()
+		srv.Close()
+	})
+	r.url = srv.URL
+	var err error
+	if r.producer, err = producer.New(r.rdb, producer.WithPollInterval(20*time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// account is a Kobo account at the rig's sandbox.
+func (r *rig) account(change ...func(*kobo.Config, *worker.Account)) worker.Account {
+	r.t.Helper()
+	cfg := kobo.Config{BaseURL: r.url, User: "demo", Pass: "demopass", Timeout: 2 * time.Second}
+	a := worker.Account{Name: "kobo-main", Sender: "ACME", Timeout: 2 * time.Second}
+	for _, f := range change {
+		f(&cfg, &a)
+	}
+	p, err := kobo.New(cfg)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if a.Provider == nil {
+		a.Provider = p
+	}
+	return a
+}
+
+// running is a worker that a test has started.
+type running struct {
+	worker *worker.Worker
+	stop   context.CancelFunc
+	ended  chan error
+}
+
+// drain stops the worker and waits until it has drained.
+func (x *running) drain(t *testing.T) {
+	t.Helper()
+	x.stop()
+	select {
+	case err := <-x.ended:
+		if err != nil {
+			t.Errorf("worker ended with %v", err)
+		}
+		x.ended <- nil
+	case <-time.After(30 * time.Second):
+		t.Fatal("the worker did not drain")
+	}
+}
+
+func (r *rig) start(accounts ...worker.Account) *running {
+	r.t.Helper()
+	w, err := worker.New(worker.Config{Redis: r.rdb, Accounts: accounts, Country: "KE", UnsafeRedis: true, Logger: testLogger(r.t),
+		SweepEvery: 100 * time.Millisecond, PollEvery: 20 * time.Millisecond})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	x := &running{worker: w, stop: cancel, ended: make(chan error, 1)}
+	go func() { x.ended <- w.Run(ctx) }()
+	r.t.Cleanup(func() { x.drain(r.t) })
+	r.eventually(10*time.Second, "the worker to be ready", func() bool { return w.Ready(ctx) == nil })
+	return x
+}
+
+// testLogger prints what workers log, for whoever asks with TUMA_TEST_LOG=debug.
+func testLogger(t *testing.T) zerolog.Logger {
+	level, err := zerolog.ParseLevel(os.Getenv("TUMA_TEST_LOG"))
+	if err != nil || os.Getenv("TUMA_TEST_LOG") == "" {
+		return zerolog.Nop()
+	}
+	return zerolog.New(zerolog.NewConsoleWriter(zerolog.ConsoleTestWriter(t))).Level(level).With().Timestamp().Logger()
+}
+
+// eventually waits for a condition that other goroutines or processes bring about.
+func (r *rig) eventually(limit time.Duration, what string, is func() bool) {
+	r.t.Helper()
+	deadline := time.After(limit)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !is() {
+		select {
+		case <-deadline:
+			r.t.Fatalf("waited %s for %s", limit, what)
+		case <-tick.C:
+		}
+	}
+}
+
+// kenyan returns n distinct Kenyan mobile numbers.
+func kenyan(n int) []string {
+	out := make([]string, n)
+	for i := range out {
+		out[i] = "07" + fmt.Sprintf("%08d", i+10_000_000)
+	}
+	return out
+}
+
+func (r *rig) enqueue(id string, numbers []string) producer.Receipt {
+	r.t.Helper()
+	receipt, err := r.producer.Enqueue(r.t.Context(), producer.Campaign{ID: id, Via: "kobo-main", Body: "Hello from ACME"}, producer.Numbers(numbers...))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return receipt
+}
+
+// wait returns the status of a campaign that has ended.
+func (r *rig) wait(id string, limit time.Duration) producer.Status {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), limit)
+	defer cancel()
+	s, err := r.producer.Wait(ctx, id)
+	if err != nil {
+		now, err2 := r.producer.Status(r.t.Context(), id)
+		r.t.Fatalf("%v; it stands at %+v (%v); sandbox %+v", err, now, err2, r.gateway.Stats())
+	}
+	return s
+}
+
+// status reads a campaign's status and checks I1 on it.
+func (r *rig) status(id string) producer.Status {
+	r.t.Helper()
+	s, err := r.producer.Status(r.t.Context(), id)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if sum := s.Pending + s.Accepted + s.Delivered + s.Undelivered + s.Rejected + s.Unknown + s.Skipped; sum != s.Total {
+		r.t.Fatalf("I1: %d of %d recipients have a status: %+v", sum, s.Total, s)
+	}
+	return s
+}
+
+// tally counts results by status, and checks that each row is there once and that
+// what is called accepted was accepted at the gateway, once.
+func (r *rig) tally(id string) map[string]int {
+	r.t.Helper()
+	out := map[string]int{}
+	row := 0
+	for x, err := range r.producer.Results(r.t.Context(), id) {
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		row++
+		if x.Row != row {
+			r.t.Fatalf("row %d where %d was due", x.Row, row)
+		}
+		out[x.Status]++
+		if x.MSISDN == "" {
+			continue
+		}
+		n, err := strconv.ParseUint(x.MSISDN, 10, 64)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		if got := r.gateway.Accepted(n); x.Status == "accepted" && got != 1 {
+			r.t.Fatalf("row %d is accepted, but the gateway accepted it %d times", x.Row, got)
+		}
+	}
+	return out
+}
+

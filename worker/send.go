@@ -1,0 +1,317 @@
+package worker
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/queue"
+	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/ratelimit"
+	"github.com/tuma-sms/tuma/sms"
+)
+
+const (
+	// leaseMargin is how much longer a lease is than the HTTP call may take.
+	leaseMargin = 3 * time.Second
+	// maxWait is how far ahead a rate slot is booked; a worker that dies or drains
+	// wastes no more than this.
+	maxWait = time.Second
+	// missedSlot is how late a booked slot may be used.
+	missedSlot = 100 * time.Millisecond
+	// heldWatch is how often the sweeper looks whether a hold is over.
+	heldWatch = 2 * time.Second
+	// fullWatch is how long to wait when Redis has no room for another claim.
+	fullWatch = 2 * time.Second
+)
+
+// sending is one wake-up call of a batch being worked on.
+type sending struct {
+	*Worker
+	acc      *account
+	id       string
+	batch    string
+	pointer  queue.Pointer
+	camp     *campaign
+	segments int
+}
+
+// send works on a batch until nothing in it can go right now. What is left is
+// watched by the sweeper; the ledger knows everything else.
+func (w *Worker) send(ctx context.Context, acc *account, p queue.Pointer) error {
+	camp, err := w.campaign(ctx, p.Campaign)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	s := &sending{Worker: w, acc: acc, id: p.Campaign, batch: p.Batch, pointer: p, camp: camp}
+	s.segments, _ = sms.Segments(camp.spec.Body)
+	for {
+		if w.draining() {
+			return w.handOver(p)
+		}
+		work, err := w.ledger.LoadWork(ctx, p.Campaign, p.Batch)
+		if errors.Is(err, ledger.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if work.Wake > p.Wake || len(work.Open) == 0 {
+			return nil
+		}
+		again, err := s.pass(ctx, work)
+		if err != nil || !again {
+			return err
+		}
+	}
+}
+
+// step is what came of one try at a generation.
+type step uint8
+
+const (
+	stepDone  step = iota // settled, split, or somebody else's: go on with the next
+	stepAgain             // read the batch again: something new may be open in it
+	stepLater             // not before a time
+	stepLeave             // leave the batch; the sweeper knows when to look again
+)
+
+// pass tries each open generation once, newest first, so that a refused call is
+// bisected down to a good half before others are tried.
+func (s *sending) pass(ctx context.Context, work *ledger.Work) (again bool, err error) {
+	var next time.Time
+	flying := false
+	for i := len(work.Open) - 1; i >= 0; i-- {
+		g := work.Open[i]
+		if s.draining() {
+			return true, nil
+		}
+		st, due, err := s.try(ctx, g)
+		if err != nil {
+			return false, err
+		}
+		switch st {
+		case stepAgain:
+			return true, nil
+		case stepLeave:
+			return false, nil
+		case stepLater:
+			flying = flying || g.Flying()
+			if next.IsZero() || due.Before(next) {
+				next = due
+			}
+		case stepDone:
+		}
+	}
+	if next.IsZero() {
+		return false, nil
+	}
+	return false, s.watch(ctx, next)
+}
+
+func (s *sending) watch(ctx context.Context, at time.Time) error {
+	return s.ledger.Watch(ctx, s.id, s.batch, at)
+}
+
+// watchIn is watch by Redis' clock, for waits that no script has given an instant.
+func (s *sending) watchIn(ctx context.Context, d time.Duration) error {
+	now, err := s.ledger.Now(ctx)
+	if err != nil {
+		return err
+	}
+	return s.watch(ctx, now.Add(d))
+}
+
+// try submits one generation if everything allows it: look, reserve, claim, call, settle.
+func (s *sending) try(ctx context.Context, g *ledger.Generation) (step, time.Time, error) {
+	if s.memory.full() {
+		return stepLeave, time.Time{}, s.watchIn(ctx, fullWatch)
+	}
+	look, ok, err := s.mayUse(ctx)
+	if err != nil {
+		return stepDone, time.Time{}, err
+	}
+	if !ok {
+		return stepLeave, time.Time{}, s.watchIn(ctx, heldWatch)
+	}
+	units := s.units(len(g.To))
+	turn, ok, err := s.reserve(ctx, units)
+	if err != nil || !ok {
+		return stepAgain, time.Time{}, err // draining: the next look at the batch hands it over
+	}
+	// The call's time runs from before the first try of the claim: a claim that was
+	// answered late leaves less of it.
+	start := time.Now()
+	claim, err := s.ledger.Claim(ctx, ledger.ClaimRequest{ID: s.id, Batch: s.batch, Wake: s.pointer.Wake, Gen: g,
+		UUID: s.requestUUID(g), Login: s.acc.info.Fingerprint, KeyLife: s.acc.keyLife(), Lease: s.acc.Timeout + leaseMargin,
+		Window: s.window(ctx, s.acc.Name)})
+	if err != nil {
+		return stepDone, time.Time{}, err
+	}
+	if claim.Answer != ledger.ClaimGo {
+		if err := s.limiter().Return(ctx, units, time.Until(turn)); err != nil {
+			s.log.Warn().Err(err).Str("account", s.acc.Name).Msg("a booking could not be given back")
+		}
+		return s.refused(ctx, g, claim)
+	}
+	return s.submit(claim, g, look, start)
+}
+
+// refused acts on a claim that was not told to go.
+func (s *sending) refused(ctx context.Context, g *ledger.Generation, c *ledger.Claim) (step, time.Time, error) {
+	switch c.Answer {
+	case ledger.ClaimBusy, ledger.ClaimLater:
+		return stepLater, c.Until.Add(50 * time.Millisecond), nil
+	case ledger.ClaimPaused:
+		// Resuming sets the watch to now.
+		return stepLeave, time.Time{}, s.watchIn(ctx, time.Minute)
+	case ledger.ClaimChanged:
+		return stepAgain, time.Time{}, nil
+	case ledger.ClaimStale:
+		return stepLeave, time.Time{}, nil
+	case ledger.ClaimDoubtful:
+		return stepAgain, time.Time{}, s.abandon(c, g, c.Why)
+	case ledger.ClaimStopped:
+		if c.Doubt {
+			return stepAgain, time.Time{}, s.abandon(c, g, c.Why)
+		}
+		return stepDone, time.Time{}, nil
+	}
+	return stepDone, time.Time{}, nil
+}
+
+// abandon settles a doubtful generation that will not go again as unknown.
+func (s *sending) abandon(c *ledger.Claim, g *ledger.Generation, why string) error {
+	records := fill(len(g.To), ledger.Record{Status: ledger.Unknown, Reason: why})
+	return s.end("abandon", func(ctx context.Context) (ledger.Settled, error) {
+		return s.ledger.Settle(ctx, c, records, ledger.Abandon, s.segments, 0)
+	})
+}
+
+// submit makes the call and ends the claim. It runs on contexts of its own: the
+// task's context ends on shutdown, a lost lease or a timeout of the queue's, and
+// none of these may turn a call in flight into an unknown one.
+func (s *sending) submit(c *ledger.Claim, g *ledger.Generation, look ledger.Look, start time.Time) (step, time.Time, error) {
+	ctx, cancel := context.WithDeadline(context.Background(), start.Add(s.acc.Timeout))
+	defer cancel()
+	to := make([]sms.MSISDN, len(g.To))
+	for i, p := range g.To {
+		to[i] = p.MSISDN
+	}
+	results, err := call(ctx, s.acc.Provider, providers.Batch{Key: c.UUID.String(), From: s.sender(), Body: s.camp.spec.Body, Flash: s.camp.spec.Flash, To: to})
+	v := judge(results, err, situation{recipients: len(to), doubt: c.Doubt, keyed: s.acc.info.KeyTTL > 0, tries: c.Tries,
+		maxAttempts: s.acc.MaxAttempts, lastAccepted: look.LastAccepted, first: c.First, now: c.At})
+	s.logCall(c, g, v, err, time.Since(start))
+	return s.carryOut(c, g, v)
+}
+
+// call submits a batch; a panic in a provider costs that call and no more.
+func call(ctx context.Context, p providers.Provider, b providers.Batch) (results []providers.Result, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			// The panic's own text could hold a body or a secret.
+			results, err = nil, &providers.Error{Op: "send", Outcome: providers.Unknown, Scope: providers.Call,
+				Cause: providers.CauseNoAnswer, Code: "panic", Err: fmt.Errorf("%T in the provider", r)}
+		}
+	}()
+	return p.Send(ctx, b)
+}
+
+func (s *sending) sender() string {
+	if s.camp.spec.From != "" {
+		return s.camp.spec.From
+	}
+	return s.acc.Sender
+}
+
+// units is what a call of n recipients takes of the account's rate.
+func (s *sending) units(n int) int {
+	switch s.acc.Unit {
+	case UnitRequests:
+		return 1
+	case UnitSegments:
+		return n * max(1, s.segments)
+	}
+	return n
+}
+
+func (s *sending) limiter() ratelimit.Limiter {
+	if s.camp.spec.Class == ledger.Transactional {
+		return s.acc.transactional
+	}
+	return s.acc.bulk
+}
+
+// reserve waits, in this slot, until the account's rate allows n units, and
+// returns when their turn began. ok is false when the worker drains meanwhile.
+func (s *sending) reserve(ctx context.Context, n int) (turn time.Time, ok bool, err error) {
+	watched := time.Now()
+	for !s.draining() {
+		wait, booked, err := s.limiter().Reserve(ctx, n, maxWait)
+		if err != nil {
+			return turn, false, err
+		}
+		turn = time.Now().Add(wait)
+		if !booked {
+			wait = min(wait, maxWait)
+		}
+		if time.Since(watched)+wait > 2*time.Second {
+			// Working in silence would look like being dead.
+			if err := s.watchIn(ctx, wakeWatch); err != nil {
+				return turn, false, err
+			}
+			watched = time.Now()
+		}
+		if !s.sleep(wait) {
+			if booked {
+				err = s.limiter().Return(ctx, n, time.Until(turn))
+			}
+			return turn, false, err
+		}
+		if booked && time.Since(turn) <= missedSlot {
+			return turn, true, nil
+		}
+	}
+	return turn, false, nil
+}
+
+// requestNamespace is the UUIDv5 namespace of Tuma's message_uuids.
+var requestNamespace = uuid.MustParse("6f2b8a54-9c1d-5e7a-8b3f-2d4c6e8a0b1c")
+
+// requestUUID names the request: who asks whom to send what to which list. It is
+// stored at the first claim and never worked out again for the same request.
+func (s *sending) requestUUID(g *ledger.Generation) uuid.UUID {
+	h := sha256.New()
+	var buf []byte
+	for _, x := range []string{s.acc.info.Name, s.acc.info.Fingerprint, s.sender(), s.camp.spec.Body} {
+		buf = binary.AppendUvarint(buf[:0], uint64(len(x)))
+		h.Write(append(buf, x...))
+	}
+	buf = buf[:0]
+	if s.camp.spec.Flash {
+		buf = append(buf, 'f')
+	}
+	for _, p := range g.To {
+		buf = binary.BigEndian.AppendUint64(buf, uint64(p.MSISDN))
+	}
+	h.Write(buf)
+	name := fmt.Appendf(nil, "%s %s %d %d %s ", s.id, s.batch, g.Call, g.Number, g.Revision)
+	return uuid.NewSHA1(requestNamespace, h.Sum(name))
+}
+
+func fill(n int, r ledger.Record) []ledger.Record {
+	out := make([]ledger.Record, n)
+	for i := range out {
+		out[i] = r
+	}
+	return out
+}

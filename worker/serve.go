@@ -1,0 +1,104 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/queue"
+)
+
+// Planning happens in two lanes, so that a small campaign never waits for large ones.
+const (
+	smallPlans = 4
+	largePlans = 2
+)
+
+// servers are one asynq server an account, whose concurrency is the account's,
+// and one a planning lane: a hanging gateway fills its own slots only.
+func (w *Worker) servers() []*asynq.Server {
+	out := []*asynq.Server{
+		w.server(smallPlans, map[string]int{queue.PlanSmall: 1}),
+		w.server(largePlans, map[string]int{queue.PlanLarge: 1}),
+	}
+	for _, a := range w.accounts {
+		now, bulk := queue.SendQueues(a.Name)
+		out = append(out, w.server(a.Concurrency, map[string]int{now: 2, bulk: 1}))
+	}
+	return out
+}
+
+func (w *Worker) server(concurrency int, queues map[string]int) *asynq.Server {
+	return asynq.NewServerFromRedisClient(w.cfg.Redis, asynq.Config{
+		Concurrency:              concurrency,
+		Queues:                   queues,
+		StrictPriority:           true,
+		TaskCheckInterval:        w.cfg.PollEvery,
+		DelayedTaskCheckInterval: time.Second,
+		// A handler that failed has decided nothing: soon again. asynq's own retries
+		// carry no meaning beyond that.
+		RetryDelayFunc: func(int, error, *asynq.Task) time.Duration { return 2 * time.Second },
+		// Run waits for the handlers itself; asynq would queue their tasks again while
+		// they run.
+		ShutdownTimeout: time.Second,
+		ErrorHandler:    asynq.ErrorHandlerFunc(w.taskFailed),
+		LogLevel:        asynq.WarnLevel,
+		Logger:          asynqLogger{w.log},
+	})
+}
+
+func shutdown(servers []*asynq.Server) {
+	for _, s := range servers {
+		s.Shutdown()
+	}
+}
+
+// handle is where every wake-up call arrives.
+func (w *Worker) handle(_ context.Context, t *asynq.Task) error {
+	w.running.Add(1)
+	defer w.running.Done()
+	p, err := queue.Decode(t.Payload())
+	if errors.Is(err, queue.ErrNewer) {
+		return err // for a newer worker; asynq offers it again
+	}
+	if err != nil {
+		// Archived with its bytes; the sweeper wakes the work it may have meant.
+		return fmt.Errorf("%w: %w", err, asynq.SkipRetry)
+	}
+	// asynq ends its handler's context on a lost lease and at shutdown, while what
+	// the handler does goes on: the ledger's tokens and leases are what fences it.
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	if p.Batch == "" {
+		return w.plan(ctx, p)
+	}
+	camp, err := w.campaign(ctx, p.Campaign)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	n, err := ledger.BatchAccount(p.Batch)
+	if err != nil || n >= len(camp.frozen.Accounts) {
+		return fmt.Errorf("batch %.40q of %s: %w: %w", p.Batch, p.Campaign, queue.ErrPayload, asynq.SkipRetry)
+	}
+	acc := w.accounts[camp.frozen.Accounts[n].Name]
+	if acc == nil {
+		return fmt.Errorf("account %s is not served here", camp.frozen.Accounts[n].Name)
+	}
+	return w.send(ctx, acc, p)
+}
+
+// taskFailed logs what a handler could not do.
+func (w *Worker) taskFailed(_ context.Context, t *asynq.Task, err error) {
+	e := w.log.Error().Err(err).Str("task", t.Type())
+	if errors.Is(err, queue.ErrPayload) {
+		e = e.Hex("payload", t.Payload()[:min(len(t.Payload()), 256)])
+	}
+	e.Msg("task failed")
+}

@@ -1,0 +1,147 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/providers"
+)
+
+// carryOut tells the ledger, the account and the campaign what a verdict means.
+func (s *sending) carryOut(c *ledger.Claim, g *ledger.Generation, v verdict) (step, time.Time, error) {
+	if v.pause != "" {
+		// Before the release, so that no other worker claims it in between.
+		s.pauseCampaign(v.pause)
+	}
+	s.report(c, v)
+	err := s.end("settle", func(ctx context.Context) (ledger.Settled, error) { return s.write(ctx, c, g, v) })
+	return stepAgain, time.Time{}, err
+}
+
+// write ends the claim in the ledger.
+func (s *sending) write(ctx context.Context, c *ledger.Claim, g *ledger.Generation, v verdict) (ledger.Settled, error) {
+	switch v.deed {
+	case deedSettle:
+		return s.ledger.Settle(ctx, c, v.records, v.basis, s.segments, v.backOff)
+	case deedRelease:
+		out, err := s.ledger.Release(ctx, c, v.backOff, v.renew)
+		if err == nil && out.Stale {
+			// The lease ran out meanwhile, and it may have been given up as unknown: that it
+			// was not sent is knowledge all the same.
+			return s.ledger.Settle(ctx, c, fill(len(g.To), ledger.Record{Reason: ledger.ReasonNotSent, Code: v.code}), ledger.Verdict, s.segments, 0)
+		}
+		return out, err
+	case deedSplit:
+		out, err := s.ledger.Split(ctx, c)
+		if err == nil && out.Stale {
+			return s.ledger.Doubt(ctx, c, v.backOff, true)
+		}
+		return out, err
+	}
+	out, err := s.ledger.Doubt(ctx, c, v.backOff, v.count)
+	if err == nil && out.Count >= s.acc.MaxAttempts {
+		records := fill(len(g.To), ledger.Record{Status: ledger.Unknown, Reason: v.reason, Code: v.code})
+		return s.ledger.Settle(ctx, c, records, ledger.Abandon, s.segments, 0)
+	}
+	return out, err
+}
+
+// end writes down what happened at a gateway and keeps trying while Redis is
+// away: on a context of its own, until the worker itself is ended. Then it queues
+// the batches that were handed out.
+func (s *sending) end(what string, write func(context.Context) (ledger.Settled, error)) error {
+	wait := 50 * time.Millisecond
+	for try := 1; ; try++ {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		out, err := write(ctx)
+		if err == nil {
+			err = s.wakeAll(ctx, s.id, s.camp.frozen, s.camp.spec, out.Wakes)
+			cancel()
+			if err != nil {
+				s.log.Warn().Err(err).Str("campaign", s.id).Msg("handed-out batches not queued; the sweeper will")
+			}
+			if out.Done {
+				s.log.Info().Str("campaign", s.id).Msg("done")
+			}
+			return nil
+		}
+		cancel()
+		if errors.Is(err, ledger.ErrNotFound) || errors.Is(err, ledger.ErrNewer) {
+			return err
+		}
+		if try == 1 || try%20 == 0 {
+			s.log.Error().Err(err).Str("campaign", s.id).Str("batch", s.batch).Int("try", try).Msg(what + " failed, trying again")
+		}
+		select {
+		case <-s.killed:
+			return err
+		case <-time.After(wait/2 + rand.N(wait)):
+		}
+		wait = min(2*wait, 2*time.Second)
+	}
+}
+
+// report tells the account how the call went. It is advice: if Redis is away, the
+// next call tells.
+func (s *sending) report(c *ledger.Claim, v verdict) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if v.cooldown > 0 {
+		if err := s.limiter().Cooldown(ctx, v.cooldown); err != nil {
+			s.log.Warn().Err(err).Str("account", s.acc.Name).Msg("cool-down not set")
+		}
+	}
+	if v.went == "" {
+		return
+	}
+	r := ledger.CallReport{Went: v.went, Claimed: c.At, Reason: v.reason, Code: v.code, Jitter: rand.Float64()}
+	if v.went == ledger.WentHold && v.reason == string(providers.CauseCredit) {
+		r.Balance = s.askBalance(ctx, s.acc)
+	}
+	hold, err := s.ledger.Report(ctx, s.acc.Name, r)
+	if err != nil {
+		s.log.Warn().Err(err).Str("account", s.acc.Name).Msg("account not told how a call went")
+		return
+	}
+	if v.went != ledger.WentWell && hold.Held() {
+		s.log.Warn().Str("account", s.acc.Name).Str("reason", hold.Reason).Time("until", hold.Until).Msg("account held")
+	}
+}
+
+// pauseCampaign stops a campaign that its gateway would refuse as a whole.
+func (s *sending) pauseCampaign(why string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	_, err := s.ledger.Pause(ctx, s.id, "gateway:"+why)
+	if err != nil && !errors.Is(err, ledger.ErrDone) && !errors.Is(err, ledger.ErrStopped) {
+		s.log.Error().Err(err).Str("campaign", s.id).Str("why", why).Msg("campaign not paused")
+		return
+	}
+	s.log.Warn().Str("campaign", s.id).Str("account", s.acc.Name).Str("why", why).Msg("campaign paused: the gateway refuses it")
+}
+
+func (s *sending) logCall(c *ledger.Claim, g *ledger.Generation, v verdict, err error, took time.Duration) {
+	e := s.log.Debug()
+	if err != nil {
+		e = s.log.Warn().Err(err)
+	}
+	e.Str("campaign", s.id).Str("batch", s.batch).Int("call", g.Call).Int("generation", g.Number).Str("account", s.acc.Name).
+		Str("uuid", c.UUID.String()).Int("recipients", len(g.To)).Bool("doubt", c.Doubt).Int("tries", c.Tries).
+		Str("deed", v.deed.String()).Dur("took", took).Msg("call")
+}
+
+// String names the deed for logs.
+func (d deed) String() string {
+	switch d {
+	case deedSettle:
+		return "settle"
+	case deedRelease:
+		return "release"
+	case deedSplit:
+		return "split"
+	}
+	return "doubt"
+}

@@ -1,0 +1,223 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/queue"
+)
+
+const (
+	// sweeperLife is how long a dead sweeper's lock keeps others from sweeping.
+	sweeperLife = 5 * time.Second
+	// staleUpload is when an upload that was never committed leaves the index; its
+	// staging area goes an hour earlier.
+	staleUpload = 25 * time.Hour
+	// retryTakeover is how long a retry must stand still before the sweeper goes on with it.
+	retryTakeover = 10 * time.Second
+	// retireEvery is how often campaigns past retention are looked for.
+	retireEvery = time.Minute
+)
+
+// sweeper is what sweeps remember from one to the next. Losing it costs a look.
+type sweeper struct {
+	retired time.Time
+	retries map[string]retrySeen
+	probed  map[string]bool
+}
+
+type retrySeen struct {
+	record string
+	since  time.Time
+}
+
+// sweep looks once at everything that is open: queues what the queue has lost,
+// tops up windows, finishes what its caller left, retires what is past retention.
+// One worker in the cluster does it at a time; several would only do it twice.
+func (w *Worker) sweep(ctx context.Context) error {
+	w.memory.read(ctx, w.cfg.Redis, w.log)
+	mine, err := w.ledger.Sweeping(ctx, w.cfg.Name, max(sweeperLife, 3*w.cfg.SweepEvery))
+	if err != nil || !mine {
+		return err
+	}
+	now, err := w.ledger.Now(ctx)
+	if err != nil {
+		return err
+	}
+	open, err := w.ledger.OpenCampaigns(ctx)
+	if err != nil {
+		return err
+	}
+	w.sweeper.probed = map[string]bool{}
+	var errs []error
+	for _, e := range open {
+		if err := w.sweepCampaign(ctx, e, now); err != nil {
+			errs = append(errs, fmt.Errorf("sweep %s: %w", e.ID, err))
+		}
+	}
+	if now.Sub(w.sweeper.retired) > retireEvery {
+		w.sweeper.retired = now
+		errs = append(errs, w.retire(ctx, now.Add(-w.cfg.Retention)))
+	}
+	return errors.Join(errs...)
+}
+
+func (w *Worker) sweepCampaign(ctx context.Context, e ledger.Indexed, now time.Time) error {
+	sum, err := w.ledger.Summary(ctx, e.ID)
+	switch {
+	case errors.Is(err, ledger.ErrNotFound):
+		return w.ledger.Close(ctx, e)
+	case errors.Is(err, ledger.ErrNewer):
+		return nil
+	case err != nil:
+		return err
+	case sum.State == ledger.Uploading:
+		if now.Sub(e.Since) > staleUpload {
+			return w.ledger.Close(ctx, e)
+		}
+		return nil
+	}
+	if sum.RetryRecord != "" {
+		if err := w.takeOverRetry(ctx, e.ID, sum.RetryRecord, now); err != nil {
+			return err
+		}
+	} else {
+		delete(w.sweeper.retries, e.ID)
+	}
+	if sum.State == ledger.Done || sum.State == ledger.Cancelled && sum.Pending == 0 {
+		if sum.RetryRecord != "" {
+			return nil
+		}
+		return w.ledger.Close(ctx, e)
+	}
+	return w.sweepOpen(ctx, e.ID, sum, now)
+}
+
+// sweepOpen wakes what is due of a campaign that is under way.
+func (w *Worker) sweepOpen(ctx context.Context, id string, sum ledger.Summary, now time.Time) error {
+	c := &campaign{spec: sum.Spec, total: sum.Total}
+	windows := map[int]int{}
+	if len(sum.Accounts) > 0 {
+		var err error
+		if c, err = w.campaign(ctx, id); err != nil {
+			return err
+		}
+		for i, a := range c.frozen.Accounts {
+			windows[i] = w.window(ctx, a.Name)
+		}
+	}
+	wakes, done, err := w.ledger.TopUp(ctx, id, windows)
+	if err != nil || done {
+		return err
+	}
+	if err := w.wakeAll(ctx, id, c.frozen, c.spec, wakes); err != nil {
+		return err
+	}
+	due, err := w.ledger.Due(ctx, id, now)
+	if err != nil {
+		return err
+	}
+	for _, x := range due {
+		if err := w.sweepWork(ctx, id, c, x, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sweepWork looks where the wake-up call of overdue work is, and wakes it again
+// if it is lost or its worker has fallen silent.
+func (w *Worker) sweepWork(ctx context.Context, id string, c *campaign, x ledger.Wake, now time.Time) error {
+	name := queue.PlanQueue(c.total)
+	p := queue.Pointer{Campaign: id, Wake: x.Number}
+	if x.Batch != ledger.PlanWork {
+		var err error
+		if name, err = queueOf(c.frozen, c.spec, x.Batch); err != nil {
+			return err
+		}
+		p.Batch = x.Batch
+		held, err := w.stillHeld(ctx, c, x.Batch, now)
+		if err != nil {
+			return err
+		}
+		if held {
+			return w.ledger.Watch(ctx, id, x.Batch, now.Add(heldWatch))
+		}
+	}
+	place, err := w.queue.Find(name, p)
+	if err != nil {
+		return err
+	}
+	if place == queue.Waiting {
+		return w.ledger.Watch(ctx, id, x.Batch, now.Add(wakeWatch))
+	}
+	next, ok, err := w.ledger.RaiseWake(ctx, id, x, wakeWatch)
+	if err != nil || !ok {
+		return err
+	}
+	w.log.Debug().Str("campaign", id).Str("work", x.Batch).Int("wake", next.Number).Bool("running", place == queue.Running).Msg("woken again")
+	return w.wakeOne(ctx, id, c, next)
+}
+
+// stillHeld says whether a batch's account is held, so that there is no use in
+// waking it. Of an account whose hold is over one batch a sweep is woken, for the probe.
+func (w *Worker) stillHeld(ctx context.Context, c *campaign, batch string, now time.Time) (bool, error) {
+	n, err := ledger.BatchAccount(batch)
+	if err != nil {
+		return false, err
+	}
+	name := c.frozen.Accounts[n].Name
+	a, err := w.ledger.Account(ctx, name)
+	if errors.Is(err, ledger.ErrNoAccount) {
+		return false, nil
+	}
+	if err != nil || !a.Hold.Held() {
+		return false, err
+	}
+	if a.Hold.Until.IsZero() || now.Before(a.Hold.Until) || w.sweeper.probed[name] {
+		return true, nil
+	}
+	w.sweeper.probed[name] = true
+	return false, nil
+}
+
+// takeOverRetry goes on with a retry whose caller has not moved it for a while.
+func (w *Worker) takeOverRetry(ctx context.Context, id, record string, now time.Time) error {
+	if w.sweeper.retries == nil {
+		w.sweeper.retries = map[string]retrySeen{}
+	}
+	seen, ok := w.sweeper.retries[id]
+	if !ok || seen.record != record {
+		w.sweeper.retries[id] = retrySeen{record: record, since: now}
+		return nil
+	}
+	if now.Sub(seen.since) < retryTakeover {
+		return nil
+	}
+	w.log.Info().Str("campaign", id).Msg("going on with a retry that its caller left")
+	return w.ledger.FinishRetry(ctx, id, record)
+}
+
+// retire removes campaigns that ended before a time.
+func (w *Worker) retire(ctx context.Context, before time.Time) error {
+	ids, err := w.ledger.Ended(ctx, before)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		gone, err := w.ledger.Purge(ctx, id, before)
+		if errors.Is(err, ledger.ErrNewer) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if gone {
+			w.log.Info().Str("campaign", id).Msg("past retention: removed")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,201 @@
+package worker
+
+import (
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/providers"
+)
+
+// deed is what the ledger is told of a call.
+type deed uint8
+
+const (
+	deedDoubt   deed = iota // unknown: the same again, or nothing (zero, so that forgetting is safe)
+	deedSettle              // the recipients have an outcome
+	deedRelease             // certainly not sent, nobody's attempt is spent
+	deedSplit               // refused as a whole: halve it
+)
+
+// verdict is what an answer means, for the call, its account and its campaign.
+type verdict struct {
+	deed    deed
+	records []ledger.Record // deedSettle
+	basis   ledger.Basis
+	backOff time.Duration
+	renew   bool // deedRelease: the next try takes another uuid
+	count   bool // deedDoubt: counts against the call itself
+
+	// For the account: how it went ("" says nothing), why, and how long to leave
+	// it alone.
+	went     ledger.Went
+	reason   string
+	code     string
+	cooldown time.Duration
+	// pause is the word for which the whole campaign is paused, or empty.
+	pause string
+}
+
+// situation is what a verdict depends on besides the answer.
+type situation struct {
+	recipients   int
+	doubt        bool // an earlier attempt under this uuid may have been taken
+	keyed        bool // the gateway knows idempotency keys
+	tries        int
+	maxAttempts  int
+	lastAccepted time.Time // of the account, before this call
+	first, now   time.Time // first submission under this uuid; this claim
+}
+
+// provenFor is how long an accepted call vouches for an account: what is refused
+// meanwhile is refused because of itself.
+const provenFor = 10 * time.Minute
+
+func (s situation) accountWorks() bool {
+	return !s.lastAccepted.IsZero() && s.now.Sub(s.lastAccepted) < provenFor
+}
+
+// blamesCall says whether an unknown answer counts against the call itself:
+// others have been accepted since it was first tried.
+func (s situation) blamesCall() bool { return s.lastAccepted.After(s.first) }
+
+// judge turns a provider's answer into a verdict. What it does not recognise is
+// unknown.
+func judge(results []providers.Result, err error, s situation) verdict {
+	if err == nil && len(results) == s.recipients {
+		return judgeResults(results, s)
+	}
+	e, ok := errors.AsType[*providers.Error](err)
+	if !ok {
+		e = &providers.Error{Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseNotUnderstood, Code: "contract"}
+	}
+	v := judgeError(e, s)
+	v.reason, v.code = string(e.Cause), e.Code
+	return v
+}
+
+func judgeError(e *providers.Error, s situation) verdict {
+	switch {
+	case e.Outcome == providers.Retryable && e.KeepKey && s.keyed:
+		// It may have begun on it: as good as unknown, but nobody's fault.
+		return verdict{deed: deedDoubt, backOff: backOff(1), went: ledger.WentBad}
+	case e.Outcome == providers.Retryable:
+		return judgeNotSent(e)
+	case e.Outcome == providers.Rejected && s.doubt:
+		// A refusal now says nothing of the earlier attempt.
+		return unknown(e, s, true)
+	case e.Outcome == providers.Rejected && e.Scope == providers.Campaign:
+		return verdict{deed: deedRelease, renew: true, pause: word(e)}
+	case e.Outcome == providers.Rejected && e.Scope == providers.Account:
+		return verdict{deed: deedRelease, renew: true, went: ledger.WentHold}
+	case e.Outcome == providers.Rejected:
+		return judgeRefusal(e, s)
+	}
+	return unknown(e, s, s.blamesCall())
+}
+
+// judgeNotSent is for calls that the gateway certainly has not taken.
+func judgeNotSent(e *providers.Error) verdict {
+	v := verdict{deed: deedRelease, renew: true, went: ledger.WentBad, backOff: backOff(1)}
+	switch e.Cause {
+	case providers.CauseConnection:
+		v.renew = false // nothing of it has ever been seen there
+	case providers.CauseCredentials, providers.CauseCredit, providers.CauseConfiguration:
+		v.went = ledger.WentHold
+	case providers.CauseThrottled:
+		v.went, v.cooldown = "", e.RetryAfter
+		if v.cooldown <= 0 {
+			v.cooldown = time.Second
+		}
+		v.backOff = 0 // the cool-down is the back-off
+	default:
+	}
+	return v
+}
+
+// judgeRefusal is for a call that was refused as a whole and not sent: halved to
+// find out who is to blame. A single recipient is, if the account works otherwise.
+func judgeRefusal(e *providers.Error, s situation) verdict {
+	if s.recipients > 1 {
+		return verdict{deed: deedSplit}
+	}
+	if !s.accountWorks() {
+		return verdict{deed: deedRelease, renew: true, backOff: backOff(2), went: ledger.WentBad}
+	}
+	return verdict{deed: deedSettle, basis: ledger.Verdict,
+		records: []ledger.Record{{Status: ledger.Rejected, Reason: string(providers.CauseRefused), Code: e.Code}}}
+}
+
+// unknown keeps a call doubtful where the gateway has a key, and settles it as
+// unknown where it has none.
+func unknown(e *providers.Error, s situation, count bool) verdict {
+	v := verdict{deed: deedDoubt, count: count, backOff: backOff(1), went: ledger.WentBad}
+	if e.Scope == providers.Account {
+		v.went = ledger.WentHold
+	}
+	if !s.keyed {
+		v.deed, v.basis = deedSettle, ledger.Verdict
+		v.records = fill(s.recipients, ledger.Record{Status: ledger.Unknown, Reason: string(e.Cause), Code: e.Code})
+	}
+	return v
+}
+
+// judgeResults takes the gateway's word for each recipient.
+func judgeResults(results []providers.Result, s situation) verdict {
+	v := verdict{deed: deedSettle, basis: ledger.Answer, records: make([]ledger.Record, len(results)), backOff: backOff(s.tries + 2)}
+	accepted, unsaid := 0, 0
+	for i, r := range results {
+		rec := ledger.Record{MessageID: r.MessageID, Reason: r.Reason, Code: r.Code, Cost: r.Cost, Currency: r.Currency}
+		switch r.Outcome {
+		case providers.Accepted:
+			rec.Status = ledger.Accepted
+			accepted++
+		case providers.Rejected:
+			rec.Status = ledger.Rejected
+		case providers.Retryable:
+			switch {
+			case s.doubt:
+				rec.Status = ledger.Unknown
+			case s.tries+1 >= s.maxAttempts:
+				rec.Status = ledger.Rejected
+			default:
+				rec.Status = ledger.Pending
+			}
+		default:
+			rec.Status = ledger.Unknown
+			unsaid++
+		}
+		v.records[i] = rec
+	}
+	switch {
+	case accepted > 0:
+		v.went = ledger.WentWell
+	case unsaid == len(results):
+		v.went, v.reason = ledger.WentBad, string(providers.CauseNotUnderstood)
+	}
+	if unsaid > 0 && s.keyed && !s.doubt {
+		// Asking once more under the same key may tell of those it did not name.
+		v.basis = ledger.Partial
+	}
+	return v
+}
+
+// word is one word for a campaign-wide refusal.
+func word(e *providers.Error) string {
+	if e.Code != "" {
+		return e.Code
+	}
+	return string(e.Cause)
+}
+
+// backOff is how long to leave a call alone at its n-th try: doubling from a
+// second to a minute, with full jitter above half of it.
+func backOff(n int) time.Duration {
+	d := time.Minute
+	if n < 7 {
+		d = time.Second << max(0, n-1)
+	}
+	return d/2 + rand.N(d/2)
+}

@@ -1,0 +1,156 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/queue"
+)
+
+// wakeAll queues the wake-up calls of batches that the ledger has handed out. One
+// that is lost on the way is queued again by the sweeper.
+func (w *Worker) wakeAll(ctx context.Context, id string, f ledger.Frozen, spec ledger.Spec, wakes []ledger.Wake) error {
+	for _, x := range wakes {
+		name, err := queueOf(f, spec, x.Batch)
+		if err != nil {
+			return fmt.Errorf("wake %s: %w", id, err)
+		}
+		if err := w.queue.Wake(ctx, name, queue.Pointer{Campaign: id, Batch: x.Batch, Wake: x.Number}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// queueOf names the queue of a batch, by its account and the campaign's class.
+func queueOf(f ledger.Frozen, spec ledger.Spec, batch string) (string, error) {
+	a, err := ledger.BatchAccount(batch)
+	if err != nil {
+		return "", err
+	}
+	if a >= len(f.Accounts) {
+		return "", fmt.Errorf("batch %s has account number %d of %d", batch, a, len(f.Accounts))
+	}
+	return queue.SendQueue(f.Accounts[a].Name, spec.Class == ledger.Transactional), nil
+}
+
+// handOver queues a new wake-up call for work that this worker, draining, leaves
+// to others.
+func (w *Worker) handOver(p queue.Pointer) error {
+	ctx, cancel := context.WithTimeout(context.Background(), w.cfg.SweepEvery+5*time.Second)
+	defer cancel()
+	lost := ledger.Wake{Batch: p.Batch, Number: p.Wake}
+	if p.Batch == "" {
+		lost.Batch = ledger.PlanWork
+	}
+	next, ok, err := w.ledger.RaiseWake(ctx, p.Campaign, lost, wakeWatch)
+	if err != nil || !ok {
+		return err
+	}
+	c, err := w.campaign(ctx, p.Campaign)
+	if err != nil {
+		return err
+	}
+	return w.wakeOne(ctx, p.Campaign, c, next)
+}
+
+// wakeOne queues the wake-up call of a batch or of planning.
+func (w *Worker) wakeOne(ctx context.Context, id string, c *campaign, x ledger.Wake) error {
+	if x.Batch == ledger.PlanWork {
+		return w.queue.Wake(ctx, queue.PlanQueue(c.total), queue.Pointer{Campaign: id, Wake: x.Number})
+	}
+	return w.wakeAll(ctx, id, c.frozen, c.spec, []ledger.Wake{x})
+}
+
+// wakeWatch is how long a wake-up call may wait or work in silence before the
+// sweeper looks for it.
+const wakeWatch = 5 * time.Second
+
+// campaign is what never changes of a campaign once its planning has begun.
+type campaign struct {
+	spec   ledger.Spec
+	frozen ledger.Frozen
+	total  int
+}
+
+// campaignCache keeps the campaigns that are being sent; a worker sends few at a time.
+type campaignCache struct {
+	mu   sync.Mutex
+	byID map[string]*campaign
+}
+
+const cachedCampaigns = 256
+
+func (c *campaignCache) get(id string) *campaign {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.byID[id]
+}
+
+func (c *campaignCache) put(id string, x *campaign) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.byID) >= cachedCampaigns || c.byID == nil {
+		c.byID = map[string]*campaign{}
+	}
+	c.byID[id] = x
+}
+
+// campaign reads what was asked for and what planning froze.
+func (w *Worker) campaign(ctx context.Context, id string) (*campaign, error) {
+	if c := w.campaigns.get(id); c != nil {
+		return c, nil
+	}
+	spec, err := w.ledger.Spec(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	frozen, total, err := w.ledger.Frozen(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	c := &campaign{spec: spec, frozen: frozen, total: total}
+	if len(frozen.Accounts) > 0 {
+		w.campaigns.put(id, c)
+	}
+	return c, nil
+}
+
+// windowCache remembers for a moment how many batches of an account a campaign
+// may have open.
+type windowCache struct {
+	mu sync.Mutex
+	by map[string]windowEntry
+}
+
+type windowEntry struct {
+	n  int
+	at time.Time
+}
+
+const windowLife = 2 * time.Second
+
+// window is about twice the calls that all live workers can have in flight for an
+// account, so that nobody waits for a wake-up call and the queue stays small.
+func (w *Worker) window(ctx context.Context, account string) int {
+	const least = 4
+	w.windows.mu.Lock()
+	defer w.windows.mu.Unlock()
+	if e, ok := w.windows.by[account]; ok && time.Since(e.at) < windowLife {
+		return e.n
+	}
+	e := windowEntry{n: least, at: time.Now()}
+	if a, err := w.ledger.Account(ctx, account); err == nil {
+		e.n = max(least, 2*a.Slots)
+	} else {
+		w.log.Warn().Err(err).Str("account", account).Msg("account cannot be read; the window stays small")
+	}
+	if w.windows.by == nil {
+		w.windows.by = map[string]windowEntry{}
+	}
+	w.windows.by[account] = e
+	return e.n
+}
