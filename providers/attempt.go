@@ -12,10 +12,8 @@ import (
 )
 
 var (
-	errLate = fmt.Errorf("the deadline passed before the first byte: %w", context.DeadlineExceeded)
-	// errSealed reaches nobody: the call it belongs to has been given up already.
-	errSealed = errors.New("the call was given up before its first byte")
-	errTwice  = errors.New("refused to send a request a second time")
+	errLate   = fmt.Errorf("the deadline passed before the first byte: %w", context.DeadlineExceeded)
+	errSealed = errors.New("refused to write: the call was given up, or has been sent already")
 )
 
 // The states of an attempt. Only the moves unsent → writing → sent, writing →
@@ -61,10 +59,9 @@ func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 	case s == writing || s == sent:
 		// net/http replays some requests on a fresh connection; none of ours.
 		g.attempt.Store(spent)
-		a.cancel(errTwice)
 	default:
 		g.attempt.Store(a)
-		a.isLate()
+		a.checkTime()
 	}
 }
 
@@ -76,9 +73,7 @@ func (a *attempt) begin() error {
 	case sealed:
 		return errSealed
 	}
-	if a.isLate() {
-		return errLate
-	}
+	a.checkTime()
 	if !a.state.CompareAndSwap(unsent, writing) {
 		return errSealed
 	}
@@ -100,18 +95,17 @@ func (a *attempt) seal() bool {
 	return a.state.CompareAndSwap(unsent, sealed) || a.state.Load() == sealed
 }
 
-// isLate seals an attempt whose time is over. Both clocks count: the monotonic one
+// checkTime seals an attempt whose time is over. Both clocks count: the monotonic one
 // stands still while a machine is suspended, and the other one can be set.
-func (a *attempt) isLate() bool {
+func (a *attempt) checkTime() {
 	now := a.now()
 	if now.Before(a.deadline) && now.Round(0).Before(a.deadline.Round(0)) {
-		return false
+		return
 	}
 	if a.seal() {
 		a.late.Store(true)
 		a.cancel(errLate)
 	}
-	return true
 }
 
 // gateConn is a connection that asks the attempt it serves before the first byte.

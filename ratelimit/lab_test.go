@@ -291,6 +291,7 @@ func (l plain) Cooldown(context.Context, time.Duration) error { return nil }
 type booksRefused struct{ Limiter }
 
 func (l booksRefused) Reserve(ctx context.Context, n int, max time.Duration) (time.Duration, bool, error) {
+	max = bounded(max)
 	wait, _, err := l.Limiter.Reserve(ctx, n, maxAhead)
 	if wait <= max {
 		return wait, true, err

@@ -71,6 +71,13 @@ func bounded(d time.Duration) time.Duration { return min(max(d, 0), maxAhead) }
 // calls: a large bulk call must not hold up a one-time code until it is paid off.
 const share = 0.2
 
+// queued is how many times its max a caller that is refused may be told to stay
+// away beyond its turn, because others were refused before it. They come one
+// after the other then, and a turn costs two questions rather than one from each
+// who waits. Were it more, turns would be lost for longer when those who were
+// told to come do not: they died, or have nothing to send any more.
+const queued = 4
+
 // class names which calls a limiter speaks for. Both kinds draw on one bucket.
 //
 // A transactional call need not wait until bulk debt is paid off: it may go

@@ -115,7 +115,7 @@ func (b *bucket) reserve(c class, n int, max time.Duration) (wait time.Duration,
 		b.booked = later(b.booked, turn)
 		return wait, true
 	}
-	again := later(turn.Add(-max), earlier(b.back[c], turn.Add(8*max)))
+	again := later(turn.Add(-max), earlier(b.back[c], turn.Add(queued*max)))
 	b.back[c] = again.Add(roundUp(b.refill(float64(n))))
 	return again.Sub(now), false
 }

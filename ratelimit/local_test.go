@@ -1,10 +1,11 @@
 package ratelimit
 
 import (
+	"slices"
 	"testing"
 )
 
 func TestLocal(t *testing.T) {
 	t.Parallel()
-	runSuite(t, openLocal(t))
+	runSuite(t, openLocal(t), slices.Concat(rules, traffic)...)
 }

@@ -65,7 +65,7 @@ func (l *Redis) Reserve(ctx context.Context, n int, max time.Duration) (wait tim
 	if err := ctx.Err(); err != nil {
 		return 0, false, fmt.Errorf("reserve: %w", err)
 	}
-	answer, err := l.run(ctx, l.rdb, "reserve", n, bounded(max).Microseconds(), string(l.class), share)
+	answer, err := l.run(ctx, l.rdb, "reserve", n, bounded(max).Microseconds(), string(l.class), share, queued)
 	if err != nil {
 		return 0, false, fmt.Errorf("reserve: %w", err)
 	}

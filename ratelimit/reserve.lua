@@ -5,7 +5,8 @@
 -- ARGV[2]  rate in tokens a second, 0 for none
 -- ARGV[3]  burst in tokens, at least 1
 --   reserve:  ARGV[4] tokens, ARGV[5] the longest wait in µs, not negative, ARGV[6] "bulk" or "transactional",
---             ARGV[7] the share of the rate that bulk debt cannot take from the transactional
+--             ARGV[7] the share of the rate that bulk debt cannot take from the transactional,
+--             ARGV[8] how many longest waits past its turn a caller may be told to come back
 --   return:   ARGV[4] tokens, ARGV[5] µs until the turn they were booked for, negative once it has passed
 --   cool:     ARGV[4] µs
 --
@@ -90,7 +91,7 @@ if turn <= longest then
   return {1, turn}
 end
 
-local again = math.max(turn - longest, math.min(back[class], turn))
+local again = math.max(turn - longest, math.min(back[class], turn + tonumber(ARGV[8]) * longest))
 back[class] = again + math.ceil(refill(amount) - 0.002)
 save()
 return {0, again}

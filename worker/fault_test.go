@@ -1,0 +1,233 @@
+package worker_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/providers/kobo"
+	"github.com/tuma-sms/tuma/worker"
+)
+
+func TestNothingIsSentTwiceOrLostWhateverTheGatewayDoes(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"close", "accept_close", "accept_502", "500", "429", "error_gw", "accept_error_gw", "html", "accept_html", "cut", "hang", "accept_hang", "error_billing"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, sandbox.Options{Seed: 1})
+			if err := r.gateway.Fail(sandbox.Fault{Name: name, P: 0.2}); err != nil {
+				t.Fatal(err)
+			}
+			r.start(r.account(func(c *kobo.Config, a *worker.Account) {
+				c.Timeout, a.Timeout, c.MaxRecipients = 200*time.Millisecond, 200*time.Millisecond, 50
+			}))
+			r.enqueue("c", kenyan(2000))
+			s := r.wait("c", 60*time.Second)
+			if s.Accepted != 2000 {
+				t.Errorf("status %+v", s)
+			}
+			if got := r.gateway.Stats(); got.Accepted != 2000 || got.Duplicates != 0 || got.Conflicts != 0 || got.Faults == 0 {
+				t.Errorf("gateway %+v", got)
+			}
+			r.tally("c")
+		})
+	}
+}
+
+func TestAHeldAccountUsesNobodyUpAndRecovers(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		spoil  func(*rig)
+		repair func(*rig)
+		reason string
+	}{
+		{"wrong password", func(r *rig) { r.gateway.SetPassword("demo", "other") }, func(r *rig) { r.gateway.SetPassword("demo", "demopass") }, "credentials"},
+		{"html from a proxy", func(r *rig) { r.fail(sandbox.Fault{Name: "html", P: 1, Everything: true}) }, func(r *rig) { r.gateway.Mend() }, "not_understood"},
+		{"404", func(r *rig) { r.fail(sandbox.Fault{Name: "404", P: 1, Everything: true}) }, func(r *rig) { r.gateway.Mend() }, "configuration"},
+		{"no credit", func(r *rig) { r.gateway.SetCredit(0.5) }, func(r *rig) { r.gateway.SetCredit(10000) }, "credit"},
+		{"500 for everything", func(r *rig) { r.fail(sandbox.Fault{Name: "500", P: 1, Everything: true}) }, func(r *rig) { r.gateway.Mend() }, "gateway"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, sandbox.Options{Users: map[string]string{"demo": "demopass"}})
+			tt.spoil(r)
+			r.start(r.account())
+			r.enqueue("c", kenyan(3000))
+			var block producer.Block
+			r.eventually(20*time.Second, "the hold", func() bool {
+				s := r.status("c")
+				if len(s.BlockedBy) > 0 {
+					block = s.BlockedBy[0]
+				}
+				return len(s.BlockedBy) > 0
+			})
+			if block.Account != "kobo-main" || block.Reason != tt.reason || block.Until == nil {
+				t.Errorf("blocked by %+v", block)
+			}
+			if s := r.status("c"); s.Pending != 3000 {
+				t.Errorf("somebody was used up: %+v", s)
+			}
+			if n := r.gateway.Stats().Calls; n > 8+3 {
+				t.Errorf("%d calls before the hold", n)
+			}
+			tt.repair(r)
+			if s := r.wait("c", 60*time.Second); s.Accepted != 3000 {
+				t.Errorf("after the repair: %+v", s)
+			}
+			if got := r.gateway.Stats(); got.Accepted != 3000 || got.Duplicates != 0 {
+				t.Errorf("gateway %+v", got)
+			}
+		})
+	}
+}
+
+func TestAHoldByHandLastsUntilItIsReleased(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	r.start(r.account())
+	r.eventually(5*time.Second, "the account card", func() bool {
+		return r.producer.Hold(t.Context(), "kobo-main", "audit") == nil
+	})
+	r.enqueue("c", kenyan(10))
+	r.eventually(10*time.Second, "planning", func() bool { return r.status("c").State == producer.Sending })
+	if got := r.status("c").BlockedBy; len(got) != 1 || got[0].Reason != "audit" || got[0].By != "operator" || got[0].Until != nil {
+		t.Errorf("blocked by %+v", got)
+	}
+	if n := r.gateway.Stats().Calls; n != 0 {
+		t.Errorf("%d calls on a held account", n)
+	}
+	if had, err := r.producer.Release(t.Context(), "kobo-main"); err != nil || !had {
+		t.Fatal(had, err)
+	}
+	if s := r.wait("c", 20*time.Second); s.Accepted != 10 {
+		t.Errorf("status %+v", s)
+	}
+}
+
+func TestOneBadNumberCostsNobodyElse(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	r.gateway.KoboInvalid("error_limit", 254710000123, 254710000400)
+	r.start(r.account())
+	r.enqueue("c", kenyan(500))
+	s := r.wait("c", 60*time.Second)
+	if s.Accepted != 498 || s.Rejected != 2 {
+		t.Errorf("status %+v", s)
+	}
+	if got := r.gateway.Stats(); got.Accepted != 498 || got.Duplicates != 0 {
+		t.Errorf("gateway %+v", got)
+	}
+	r.tally("c")
+}
+
+func TestPauseStopsNewCallsAndResumeRepeatsNone(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{Latency: 20 * time.Millisecond})
+	r.start(r.account(func(c *kobo.Config, _ *worker.Account) { c.MaxRecipients = 10 }))
+	r.enqueue("c", kenyan(3000))
+	for i := range 5 {
+		r.eventually(10*time.Second, "calls", func() bool { return r.gateway.Stats().Calls > int64(i*20+10) })
+		in, err := r.producer.Pause(t.Context(), "c")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.eventually(10*time.Second, "calls in flight to end", func() bool { return r.status("c").InFlight.Calls == 0 })
+		quiet := r.gateway.Stats().Calls
+		if in.Calls > 8 {
+			t.Errorf("%d calls in flight with 8 slots", in.Calls)
+		}
+		// Give whoever would break the pause the time to do it.
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		<-ctx.Done()
+		cancel()
+		if now := r.gateway.Stats().Calls; now != quiet {
+			t.Fatalf("%d calls after the pause", now-quiet)
+		}
+		if s := r.status("c"); s.State != producer.Paused {
+			t.Fatalf("state %s", s.State)
+		}
+		if _, err := r.producer.Resume(t.Context(), "c"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s := r.wait("c", 30*time.Second); s.Accepted != 3000 {
+		t.Errorf("status %+v", s)
+	}
+	if got := r.gateway.Stats(); got.Accepted != 3000 || got.Duplicates != 0 || got.Calls != 300 {
+		t.Errorf("gateway %+v", got)
+	}
+}
+
+func TestCancelSkipsWhatWasNotClaimed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{Latency: 20 * time.Millisecond})
+	r.start(r.account(func(c *kobo.Config, _ *worker.Account) { c.MaxRecipients = 10 }))
+	r.enqueue("c", kenyan(3000))
+	r.eventually(10*time.Second, "calls", func() bool { return r.gateway.Stats().Calls > 20 })
+	if _, err := r.producer.Cancel(t.Context(), "c"); err != nil {
+		t.Fatal(err)
+	}
+	s := r.wait("c", 20*time.Second)
+	if s.State != producer.Cancelled || int64(s.Accepted) != r.gateway.Stats().Accepted || s.Accepted+s.Skipped != 3000 {
+		t.Errorf("status %+v, gateway %+v", s, r.gateway.Stats())
+	}
+	if got := r.tally("c"); got["skipped"] != s.Skipped || got["accepted"] != s.Accepted {
+		t.Errorf("results %v, status %+v", got, s)
+	}
+}
+
+func TestLosingTheWholeQueueLosesNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{Latency: 5 * time.Millisecond})
+	r.start(r.account(func(c *kobo.Config, _ *worker.Account) { c.MaxRecipients = 10 }))
+	r.enqueue("c", kenyan(5000))
+	for i := range 4 {
+		r.eventually(20*time.Second, "calls", func() bool { return r.gateway.Stats().Calls > int64(i*100) })
+		keys, err := r.rdb.Keys(t.Context(), "asynq:*").Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(keys) == 0 {
+			continue
+		}
+		if err := r.rdb.Del(t.Context(), keys...).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s := r.wait("c", 60*time.Second); s.Accepted != 5000 {
+		t.Errorf("status %+v", s)
+	}
+	if got := r.gateway.Stats(); got.Accepted != 5000 || got.Duplicates != 0 {
+		t.Errorf("gateway %+v", got)
+	}
+}
+
+func TestWorkersMayComeAndGo(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{Latency: 10 * time.Millisecond})
+	small := func(c *kobo.Config, _ *worker.Account) { c.MaxRecipients = 10 }
+	fleet := []*running{r.start(r.account(small)), r.start(r.account(small)), r.start(r.account(small))}
+	r.enqueue("c", kenyan(10000))
+	for i := range fleet {
+		r.eventually(20*time.Second, "calls", func() bool { return r.gateway.Stats().Calls > int64(100*(i+1)) })
+		fleet[i].drain(t)
+		fleet[i] = r.start(r.account(small))
+	}
+	if s := r.wait("c", 60*time.Second); s.Accepted != 10000 {
+		t.Errorf("status %+v", s)
+	}
+	if got := r.gateway.Stats(); got.Accepted != 10000 || got.Duplicates != 0 || got.Calls != 1000 {
+		t.Errorf("gateway %+v", got)
+	}
+}
+
+func (r *rig) fail(f sandbox.Fault) {
+	r.t.Helper()
+	if err := r.gateway.Fail(f); err != nil {
+		r.t.Fatal(err)
+	}
+}
