@@ -184,7 +184,7 @@ func wrongs(t testing.TB) []struct {
 		name, finds string
 		open        opener
 	}{
-		{"counts calendar seconds", "any second", change(func(a *account) {
+		{"counts calendar seconds", "backlog", change(func(a *account) {
 			w := &window{clock: a.clock, rate: a.rate}
 			a.bulk, a.otp = w, w
 		})},

@@ -403,48 +403,55 @@ func checkManyAtOnce(open opener) error {
 
 // Whatever is asked for, by whom and when, and given back or not: no second holds too much.
 func checkAnySecondOfAnything(open opener) error {
-	for seed := range uint64(6) {
+	for seed := range uint64(12) {
 		random := rand.New(rand.NewPCG(seed, 7))
-		largest := []int{1, 3, 40}[seed%3]
-		a := open(50, 5)
-		var used []turn
-		var pending []turn
-		for range 400 {
-			a.clock.advance(time.Duration(random.IntN(40_000)) * time.Microsecond)
-			if random.IntN(100) == 0 {
-				a.clock.advance(2 * time.Second)
-			}
-			n := 1 + random.IntN(largest)
-			l := []Limiter{a.bulk, a.bulk, a.otp}[random.IntN(3)]
-			wait, ok, err := l.Reserve(context.Background(), n, time.Second)
-			if err != nil {
-				return err
-			}
-			if ok {
-				pending = append(pending, turn{a.clock.now().Add(wait), n})
-			}
-			// Some give back, before their turn or after; most use it.
-			for len(pending) > 4 {
-				i := random.IntN(len(pending))
-				p := pending[i]
-				pending = slices.Delete(pending, i, i+1)
-				if random.IntN(3) > 0 {
-					used = append(used, p)
-				} else if err := a.bulk.Return(context.Background(), p.n, p.at.Sub(a.clock.now())); err != nil {
-					return err
-				}
-			}
-			if random.IntN(80) == 0 {
-				if err := a.bulk.Cooldown(context.Background(), time.Duration(random.IntN(500))*ms); err != nil {
-					return err
-				}
-			}
+		a := open(Rate(1+random.IntN(300)), 1+random.IntN(40))
+		turns, err := anything(a, random)
+		if err == nil {
+			err = checkAnySecond(turns, a.rate, a.burst)
 		}
-		if err := checkAnySecond(append(used, pending...), a.rate, a.burst); err != nil {
-			return fmt.Errorf("seed %d: %w", seed, err)
+		if err != nil {
+			return fmt.Errorf("seed %d, %v, burst %d: %w", seed, a.rate, a.burst, err)
 		}
 	}
 	return nil
+}
+
+// anything uses an account at random for a while, and returns the turns that were used.
+func anything(a *account, random *rand.Rand) (used []turn, err error) {
+	ctx := context.Background()
+	largest := 1 + random.IntN(1+random.IntN(80))
+	pause := 1 + random.IntN(2_000_000*largest/int(a.rate))
+	furthest := time.Duration(random.IntN(2000)) * ms
+	var pending []turn
+	for range 300 {
+		a.clock.advance(time.Duration(random.IntN(pause)) * time.Microsecond)
+		n := 1 + random.IntN(largest)
+		wait, ok, err := []Limiter{a.bulk, a.bulk, a.otp}[random.IntN(3)].Reserve(ctx, n, furthest)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			pending = append(pending, turn{a.clock.now().Add(wait), n})
+		}
+		// Some are given back, before their turn or after it; most are used.
+		for len(pending) > 6 {
+			i := random.IntN(len(pending))
+			p := pending[i]
+			pending = slices.Delete(pending, i, i+1)
+			if random.IntN(3) > 0 {
+				used = append(used, p)
+			} else if err := a.bulk.Return(ctx, p.n, p.at.Sub(a.clock.now())); err != nil {
+				return nil, err
+			}
+		}
+		if random.IntN(50) == 0 {
+			if err := a.bulk.Cooldown(ctx, time.Duration(random.IntN(700))*ms); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return append(used, pending...), nil
 }
 
 // A minute of backlog, with few workers and many, small calls and large.

@@ -197,4 +197,3 @@ func (r *rig) tally(id string) map[string]int {
 	}
 	return out
 }
-

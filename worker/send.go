@@ -40,10 +40,18 @@ type sending struct {
 	pointer  queue.Pointer
 	camp     *campaign
 	segments int
+	// next is a batch that a settle has handed out and this slot goes on with.
+	next       *ledger.Wake
+	chainUntil time.Time
 }
 
-// send works on a batch until nothing in it can go right now. What is left is
-// watched by the sweeper; the ledger knows everything else.
+// chainFor is how long a slot goes on with the batches that its own settles hand
+// out, before it lets the queue choose among campaigns again.
+const chainFor = time.Second
+
+// send works on a batch until nothing in it can go right now, and then on the
+// next one of the campaign that this made room for. What is left is watched by
+// the sweeper; the ledger knows everything else.
 func (w *Worker) send(ctx context.Context, acc *account, p queue.Pointer) error {
 	camp, err := w.campaign(ctx, p.Campaign)
 	if errors.Is(err, ledger.ErrNotFound) {
@@ -52,13 +60,49 @@ func (w *Worker) send(ctx context.Context, acc *account, p queue.Pointer) error 
 	if err != nil {
 		return err
 	}
-	s := &sending{Worker: w, acc: acc, id: p.Campaign, batch: p.Batch, pointer: p, camp: camp}
+	s := &sending{Worker: w, acc: acc, id: p.Campaign, camp: camp, chainUntil: time.Now().Add(chainFor)}
 	s.segments, _ = sms.Segments(camp.spec.Body)
 	for {
-		if w.draining() {
-			return w.handOver(p)
+		if err := s.sendBatch(ctx, p); err != nil {
+			return errors.Join(err, s.passOn(ctx))
 		}
-		work, err := w.ledger.LoadWork(ctx, p.Campaign, p.Batch)
+		if s.next == nil {
+			return nil
+		}
+		p.Batch, p.Wake, s.next = s.next.Batch, s.next.Number, nil
+	}
+}
+
+// keep holds back one handed-out batch for this slot, and returns the others.
+func (s *sending) keep(wakes []ledger.Wake) []ledger.Wake {
+	if s.next != nil || s.draining() || time.Now().After(s.chainUntil) {
+		return wakes
+	}
+	for i, x := range wakes {
+		if n, err := ledger.BatchAccount(x.Batch); err == nil && s.camp.frozen.Accounts[n].Name == s.acc.Name {
+			s.next = &x
+			return append(wakes[:i:i], wakes[i+1:]...)
+		}
+	}
+	return wakes
+}
+
+// passOn queues the batch that was held back, when this slot cannot go on.
+func (s *sending) passOn(ctx context.Context) error {
+	if s.next == nil {
+		return nil
+	}
+	return s.wakeAll(ctx, s.id, s.camp.frozen, s.camp.spec, []ledger.Wake{*s.next})
+}
+
+// sendBatch works on one batch until nothing in it can go right now.
+func (s *sending) sendBatch(ctx context.Context, p queue.Pointer) error {
+	s.batch, s.pointer = p.Batch, p
+	for {
+		if s.draining() {
+			return s.handOver(p)
+		}
+		work, err := s.ledger.LoadWork(ctx, p.Campaign, p.Batch)
 		if errors.Is(err, ledger.ErrNotFound) {
 			return nil
 		}

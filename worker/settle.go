@@ -18,6 +18,9 @@ func (s *sending) carryOut(c *ledger.Claim, g *ledger.Generation, v verdict) (st
 	}
 	s.report(c, v)
 	err := s.end("settle", func(ctx context.Context) (ledger.Settled, error) { return s.write(ctx, c, g, v) })
+	if v.final() {
+		return stepDone, time.Time{}, err
+	}
 	return stepAgain, time.Time{}, err
 }
 
@@ -58,7 +61,7 @@ func (s *sending) end(what string, write func(context.Context) (ledger.Settled, 
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		out, err := write(ctx)
 		if err == nil {
-			err = s.wakeAll(ctx, s.id, s.camp.frozen, s.camp.spec, out.Wakes)
+			err = s.wakeAll(ctx, s.id, s.camp.frozen, s.camp.spec, s.keep(out.Wakes))
 			cancel()
 			if err != nil {
 				s.log.Warn().Err(err).Str("campaign", s.id).Msg("handed-out batches not queued; the sweeper will")

@@ -38,6 +38,19 @@ type verdict struct {
 	pause string
 }
 
+// final says that the verdict leaves nothing of the generation open.
+func (v verdict) final() bool {
+	if v.deed != deedSettle || v.basis == ledger.Partial {
+		return false
+	}
+	for _, r := range v.records {
+		if r.Status == ledger.Pending {
+			return false
+		}
+	}
+	return true
+}
+
 // situation is what a verdict depends on besides the answer.
 type situation struct {
 	recipients   int

@@ -45,7 +45,7 @@ type Config struct {
 	Name string
 	// SweepEvery is how often lost wake-ups are looked for; 1 s.
 	SweepEvery time.Duration
-	// PollEvery is how often idle queues are asked; 200 ms.
+	// PollEvery is how often idle queues are asked; 100 ms.
 	PollEvery time.Duration
 }
 
@@ -135,7 +135,7 @@ func (c *Config) setDefaults() {
 		c.SweepEvery = time.Second
 	}
 	if c.PollEvery <= 0 {
-		c.PollEvery = 200 * time.Millisecond
+		c.PollEvery = 100 * time.Millisecond
 	}
 	if c.Name == "" {
 		host, err := os.Hostname()

@@ -33,7 +33,8 @@ end
 local bad = tonumber(v[4] or 0) + 1
 redis.call('HSET', A, 'bad', int(bad), 'ring', ring)
 if by_hand then return {'held', held, '0'} end
-local probed = held and (claimed == 0 or claimed >= tonumber(v[7] or 0))
+-- Only a probe, claimed once the hold's time was over, makes it longer: what was under way when it began does not.
+local probed = held and (claimed == 0 or claimed >= tonumber(v[2] or 0))
 local _, broken = string.gsub(ring, 'x', '')
 local trip = kind == 'hold' or bad >= 3 or (#ring == 10 and broken >= 5)
 if held and not probed then return {'held', held, v[2]} end

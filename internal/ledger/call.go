@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -62,7 +63,7 @@ type ClaimRequest struct {
 	Gen       *Generation
 	// UUID names the request that would be made; what is stored wins.
 	UUID uuid.UUID
-	// Login is the account's fingerprint, KeyLife how long its gateway surely
+	// Login is the account's fingerprint, one word, KeyLife how long its gateway surely
 	// remembers a uuid; 0: not at all.
 	Login   string
 	KeyLife time.Duration
@@ -75,6 +76,9 @@ type ClaimRequest struct {
 // Claim asks to submit one generation. After an error the caller does not know
 // whether it holds a claim: it must not submit, and the lease runs out.
 func (l *Ledger) Claim(ctx context.Context, r ClaimRequest) (*Claim, error) {
+	if len(strings.Fields(r.Login)) != 1 || strings.TrimSpace(r.Login) != r.Login {
+		return nil, fmt.Errorf("claim %s %s: the login is not one word", r.ID, r.Batch)
+	}
 	c := &Claim{Token: NewToken(), id: r.ID, batch: r.Batch, gen: r.Gen, window: r.Window}
 	out, err := l.run(ctx, claimScript, r.ID, nil,
 		c.Token, r.Batch, r.Wake, r.Gen.Call, r.Gen.Number, r.Gen.Revision, r.Lease.Milliseconds(),
@@ -142,6 +146,9 @@ func (l *Ledger) Settle(ctx context.Context, c *Claim, records []Record, basis B
 	blob := make([]byte, 0, 22*len(records))
 	var counts [7]int
 	for _, r := range records {
+		if r.Status > Undelivered {
+			return Settled{}, fmt.Errorf("settle %s %s: a call cannot end %s", c.id, c.batch, r.Status)
+		}
 		r.Generation = c.gen.Number
 		counts[r.Status]++
 		blob = appendRecord(blob, r)

@@ -15,6 +15,7 @@ if exp and now >= tonumber(exp) then stop('expired', now) end
 
 local rec = load_gen(b, k, g, tonumber(ARGV[11]))
 if not rec or rec[STATE] == 't' then return {'settled'} end
+if rec[CLAIMS] == '0' and redis.call('HEXISTS', L, 'b' .. b) == 0 then return {'changed'} end
 local again = rec[STATE] == 's' and rec[TOKEN] == token
 if not again then
   if ARGV[3] ~= '0' and num('w' .. b) > tonumber(ARGV[3]) then return {'stale'} end
@@ -28,6 +29,7 @@ if not again then
   if why then return {'stopped', why, rec[STATE] == 'd' and '1' or '0'} end
   if get('paused') then return {'paused'} end
   if now < tonumber(rec[DUE]) then return {'later', rec[DUE]} end
+  if rec[REV] ~= ARGV[6] then return {'changed'} end
 end
 
 if rec[STATE] == 'd' then
@@ -36,12 +38,15 @@ if rec[STATE] == 'd' then
   if rec[LOGIN] ~= ARGV[9] then return {'doubtful', 'login_changed'} end
   if now - tonumber(rec[FIRST]) > ttl then return {'doubtful', 'key_expired'} end
 elseif rec[STATE] == 'r' then
-  if rec[REV] ~= ARGV[6] then return {'changed'} end
   if rec[UUID] == '-' or rec[LOGIN] ~= ARGV[9] then
     rec[UUID], rec[LOGIN], rec[FIRST] = ARGV[8], ARGV[9], int(now)
     add('calls', 1)
   end
   add('fly', tonumber(rec[SIZE]))
+  if g ~= '0' then
+    local _, was = waiting(b, k, g, 0, read_results(b, k, 0))
+    add('was', -was)
+  end
 end
 if not again then
   rec[CLAIMS] = int(tonumber(rec[CLAIMS]) + 1)

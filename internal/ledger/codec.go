@@ -125,10 +125,10 @@ func decodePage(b []byte) ([]string, error) {
 	}
 	r := reader{b: raw}
 	out := make([]string, 0, MaxPageRows)
-	for len(r.b) > 0 && !r.bad {
+	for len(r.b) > 0 && !r.bad && len(out) < MaxPageRows {
 		out = append(out, string(r.bytes(r.count())))
 	}
-	if r.bad {
+	if r.bad || len(r.b) > 0 {
 		return nil, fmt.Errorf("page: %w", errRecord)
 	}
 	return out, nil

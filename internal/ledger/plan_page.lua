@@ -36,7 +36,8 @@ at = at + 1 + 2 * #windows
 while ARGV[at] do
   local a = ARGV[at]
   local b = a .. '.' .. int(redis.call('HINCRBY', L, 'nb:' .. a, 1) - 1)
-  set('b' .. b, ARGV[at + 2], 'l' .. b, ARGV[at + 1])
+  set('b' .. b, ARGV[at + 2])
+  add('l' .. b, tonumber(ARGV[at + 1])) -- not set: a call may be settled already whose planning Redis forgot
   at = at + 3
 end
 local wakes = {}
@@ -50,8 +51,8 @@ if page + 1 < num('pg') then
 else
   redis.call('ZREM', O, 'plan')
 end
-set('pt', ARGV[1] .. ' ' .. table.concat(wakes, ' '))
 finish(now)
+set('pt', ARGV[1] .. ' ' .. table.concat(wakes, ' '))
 local out = {'ok', get('fin') and '1' or '0'}
 for _, x in ipairs(wakes) do out[#out + 1] = x end
 return out

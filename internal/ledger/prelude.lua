@@ -34,8 +34,9 @@ local RANK = {[0] = 0, 1, 2, 3, 4, 4}
 
 -- A generation's record is text, its words in this order.
 local STATE, TOKEN, LEASE, CLAIMED, FIRST, TRIES, BAD, DOUBT, REV, UUID, LOGIN, DUE, SIZE, CLAIMS = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14
--- A settled one keeps only these.
-local T_UUID, T_AT, T_TOKEN, T_CLAIMS, T_WAKES = 2, 3, 4, 5, 6
+-- A settled one keeps only these: the last claim's token, how many claims there were, the wakes its end handed out (or '-'),
+-- and who gave it up.
+local T_UUID, T_AT, T_TOKEN, T_CLAIMS, T_WAKES, T_BY = 2, 3, 4, 5, 6, 7
 
 local function gen_field(b, k, g) return 'g' .. b .. '.' .. k .. '.' .. g end
 local function members_field(b, k, g) return 'i' .. b .. '.' .. k .. '.' .. g end
@@ -105,7 +106,8 @@ local function write_results(b, k, st, de)
   set(result_field(b, k), table.concat(out))
 end
 
--- A pending recipient's detail names the generation it waits in.
+-- A pending recipient's detail names the generation it waits in. One that a retry took out of unknown keeps behind that, tagged
+-- 9, its old detail: if the new generation is never claimed, it is unknown still.
 local function pending_in(detail)
   if detail == '' then return '0' end
   local hi, lo = string.byte(detail, 1, 2)
@@ -116,20 +118,44 @@ local function pending_detail(g)
   return string.char(math.floor(tonumber(g) / 256), tonumber(g) % 256)
 end
 
+local function was_unknown(detail) return #detail > 2 end
+
+-- waiting lists the members of a generation that are pending in it, and counts those that were unknown before.
+local function waiting(b, k, g, n, st, de)
+  local list, was = {}, 0
+  for _, p in ipairs(members(b, k, g, n)) do
+    if st[p + 1] == 0 and pending_in(de[p + 1]) == g then
+      list[#list + 1] = p
+      if was_unknown(de[p + 1]) then was = was + 1 end
+    end
+  end
+  return list, was
+end
+
 local function in_flight(rec) return rec[STATE] == 's' or rec[STATE] == 'd' end
 
 -- hand_out opens the next batches of account a while its window has room, and adds "batch:wake" to out.
 local function hand_out(a, window, now, out)
   if get('stop') then return end
-  local h, nb, ob = num('h:' .. a), num('nb:' .. a), num('ob:' .. a)
-  while ob < window and h < nb do
+  local from, nb, ob = num('h:' .. a), num('nb:' .. a), num('ob:' .. a)
+  local h, opened = from, 0
+  while ob + opened < window and h < nb do
     local b = a .. '.' .. int(h)
-    redis.call('ZADD', O, int(now + 5000), b)
-    redis.call('HINCRBY', L, 'w' .. b, 1)
-    out[#out + 1] = b .. ':' .. num('w' .. b)
-    h, ob = h + 1, ob + 1
+    -- A Redis that forgot something may meet a batch here that is settled, or open, already.
+    if num('l' .. b) > 0 then
+      opened = opened + redis.call('ZADD', O, int(now + 5000), b)
+      redis.call('HINCRBY', L, 'w' .. b, 1)
+      out[#out + 1] = b .. ':' .. num('w' .. b)
+    end
+    h = h + 1
   end
-  if #out > 0 then set('h:' .. a, int(h), 'ob:' .. a, int(ob)) end
+  if h > from then set('h:' .. a, int(h)) end
+  add('ob:' .. a, opened)
+end
+
+-- told adds the wakes that the end of a settled generation handed out.
+local function told(rec, out)
+  for w in string.gmatch(rec[T_WAKES] or '', '[%d.]+:%d+') do out[#out + 1] = w end
 end
 
 -- finish ends the campaign once nothing is pending, clears what only running needs, and
@@ -139,8 +165,8 @@ local function finish(now)
   if num('cur') < num('pg') and not get('stop') then return end
   set('fin', int(now))
   redis.call('DEL', O)
-  del('carry', 'pt', 'fly', 'flyc', 'ctl')
-  if num('total') <= 8 then
+  del('carry', 'pt', 'ctl')
+  if num('total') <= 8 and redis.call('HLEN', L) <= 128 then
     local all = redis.call('HGETALL', L)
     redis.call('DEL', L)
     set(unpack(all))
@@ -158,8 +184,8 @@ local function forget_open(b, kg)
   if #keep > 0 then set('x' .. b, table.concat(keep, ' ')) else del('x' .. b) end
 end
 
--- close_gen settles a generation and, when it was its batch's last, the batch.
-local function close_gen(b, k, g, rec, now, window, wakes)
+-- close_gen settles a generation and, when it was its batch's last, the batch. by: the token of who gave it up, if it was.
+local function close_gen(b, k, g, rec, now, window, wakes, by)
   local a = string.match(b, '^(%d+)%.')
   local was = rec[STATE]
   local token, claims = rec[TOKEN], rec[CLAIMS]
@@ -174,7 +200,9 @@ local function close_gen(b, k, g, rec, now, window, wakes)
     redis.call('ZADD', O, 'XX', int(now + 5000), b)
   end
   local done = {'t', rec[UUID], int(now), token, claims}
-  if #wakes > 0 then done[T_WAKES] = table.concat(wakes, ',') end
+  if #wakes > 0 or by then done[T_WAKES] = #wakes > 0 and table.concat(wakes, ',') or '-' end
+  -- Half of a token is enough to know one caller of one generation by.
+  if by then done[T_BY] = string.sub(by, 1, 6) end
   save_gen(b, k, g, done)
 end
 
@@ -191,7 +219,7 @@ local function take_out(b, k, g, rec, n, gone, now, window, wakes)
   save_gen(b, k, g, rec)
 end
 
--- open_gen puts the listed members of a call into a new generation that is ready at due.
+-- open_gen puts the listed members of a call, pending ones or such as a retry wants, into a new generation that is ready at due.
 local function open_gen(b, k, list, tries, due, st, de)
   local f = 'n' .. b .. '.' .. k
   local g = int(redis.call('HINCRBY', L, f, 1))
@@ -199,33 +227,45 @@ local function open_gen(b, k, list, tries, due, st, de)
   rec[DUE] = int(due)
   save_gen(b, k, g, rec)
   set(members_field(b, k, g), pack_members(list))
-  for _, p in ipairs(list) do st[p + 1], de[p + 1] = 0, pending_detail(g) end
+  for _, p in ipairs(list) do
+    local old, tail = de[p + 1], ''
+    if st[p + 1] == 1 then
+      tail = string.char(9, #old) .. old
+    elseif st[p + 1] == 0 then
+      tail = string.sub(old, 3)
+    end
+    st[p + 1], de[p + 1] = 0, pending_detail(g) .. tail
+  end
   local x = get('x' .. b)
   set('x' .. b, (x and x .. ' ' or '') .. k .. '.' .. g)
   redis.call('HINCRBY', L, 'l' .. b, 1)
   return g
 end
 
--- stop ends a campaign early: what is not in flight is skipped by arithmetic.
+-- stop ends a campaign early: what is not in flight is skipped by arithmetic, but what was unknown before a retry is so again.
 local function stop(why, now)
   if get('stop') or get('fin') then return end
-  local left = num('pending') - num('fly')
+  local left, was = num('pending') - num('fly'), num('was')
   set('stop', why, 'stop_at', int(now))
   add('pending', -left)
-  add('skipped', left)
-  add('x:' .. why, left)
+  add('unknown', was)
+  add('skipped', left - was)
+  add('x:' .. why, left - was)
   redis.call('ZREM', O, 'plan')
-  del('carry', 'paused')
+  del('carry', 'paused', 'was')
   finish(now)
 end
 
--- leave takes n pending recipients out of flight; a stopped campaign skips them.
-local function leave(n)
+-- leave takes n pending recipients, of whom so many were unknown before, out of flight; a stopped campaign skips them.
+local function leave(n, was)
   add('fly', -n)
   local why = get('stop')
   if why then
     add('pending', -n)
-    add('skipped', n)
-    add('x:' .. why, n)
+    add('unknown', was)
+    add('skipped', n - was)
+    add('x:' .. why, n - was)
+  else
+    add('was', was)
   end
 end

@@ -54,6 +54,8 @@ type Record struct {
 	// Resent holds further message ids, where the recipient was submitted again
 	// and both went out.
 	Resent []string
+	// before is what a pending recipient was until a retry: unknown.
+	before *Record
 }
 
 const (
@@ -64,6 +66,7 @@ const (
 	tagCost     = 5
 	tagCurrency = 6
 	tagAgain    = 8 // another record's rest, for a recipient that went out twice
+	tagBefore   = 9 // the rest of an unknown record, for a pending recipient that a retry took out of it
 
 	maxDetail = 250
 )
@@ -168,12 +171,17 @@ func (r *Record) detail(b []byte) error {
 			r.Cost = string(v)
 		case tagCurrency:
 			r.Currency = string(v)
-		case tagAgain:
+		case tagAgain, tagBefore:
 			var other Record
 			if err := other.detail(v); err != nil {
 				return err
 			}
-			r.Resent = append(r.Resent, other.MessageID)
+			if tag == tagBefore {
+				other.Status = Unknown
+				r.before = &other
+			} else {
+				r.Resent = append(r.Resent, other.MessageID)
+			}
 		}
 	}
 	return rd.err()

@@ -2,31 +2,41 @@
 -- KEYS: 1 ledger, 2 open set
 -- ARGV: 1 token, 2 batch, 3 call, 4 generation, 5 recipients, 6 back-off ms, 7 renew 0|1 (the gateway answered under this
 --       uuid, so the next try takes another), 8 window
--- Returns {'released', done 0|1, 'batch:wake'…} | {'settled'|'stale'|'missing'|'newer'}
+-- Returns {'released', done 0|1, 'batch:wake'…} | {'settled'|'stale'|'missing'|'newer'}; its replay is answered the same again.
 local bad = unfit()
 if bad then return {bad} end
 local token, b, k, g, n = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local rec = load_gen(b, k, g, n)
-if not rec or rec[STATE] == 't' then return {'settled'} end
-if rec[TOKEN] ~= token then return {'stale'} end
-if rec[STATE] ~= 's' then return {'released', '0'} end
-
 local now, window, wakes = now_ms(), tonumber(ARGV[8]), {}
+local function answer()
+  local out = {'released', get('fin') and '1' or '0'}
+  for _, x in ipairs(wakes) do out[#out + 1] = x end
+  return out
+end
+if not rec then return {'settled'} end
+if rec[STATE] == 't' then
+  if rec[T_TOKEN] ~= token then return {'settled'} end
+  told(rec, wakes)
+  return answer()
+end
+if rec[TOKEN] ~= token then return {'stale'} end
+if rec[STATE] ~= 's' then return answer() end
+
 rec[DUE] = int(now + tonumber(ARGV[6]))
 if rec[DOUBT] == '1' then
   rec[STATE] = 'd'
   save_gen(b, k, g, rec)
   add('flyc', -1)
   redis.call('ZADD', O, 'XX', rec[DUE], b)
-  return {'released', '0'}
+  return answer()
 end
 
 local st, de = read_results(b, k, n)
-local gone, waiting = {}, 0
-for _, p in ipairs(members(b, k, g, n)) do
-  if st[p + 1] == 0 and pending_in(de[p + 1]) == g then waiting = waiting + 1 else gone[p] = true end
-end
-leave(waiting)
+local list, was = waiting(b, k, g, n, st, de)
+local gone = {}
+for _, p in ipairs(members(b, k, g, n)) do gone[p] = true end
+for _, p in ipairs(list) do gone[p] = nil end
+leave(#list, was)
 if get('stop') then
   close_gen(b, k, g, rec, now, window, wakes)
 else
@@ -43,6 +53,4 @@ else
   redis.call('ZADD', O, 'XX', rec[DUE], b)
 end
 finish(now)
-local out = {'released', get('fin') and '1' or '0'}
-for _, x in ipairs(wakes) do out[#out + 1] = x end
-return out
+return answer()

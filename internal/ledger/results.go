@@ -177,21 +177,31 @@ func (l *Ledger) rowsOf(ctx context.Context, id string, b *Batch, segments int, 
 		return nil, err
 	}
 	rows := make([]Row, 0, len(b.To))
-	generation := make([]string, 0, len(b.To))
-	index := map[string]int{}
 	var names []string
+	index := map[[2]int]int{} // of a call's generation in names
+	find := func(k, g int) int {
+		i, ok := index[[2]int{k, g}]
+		if !ok {
+			i = len(names)
+			index[[2]int{k, g}] = i
+			names = append(names, "g"+b.Name+"."+strconv.Itoa(k)+"."+strconv.Itoa(g))
+		}
+		return i
+	}
+	in, before := make([]int, 0, len(b.To)), make([]int, 0, len(b.To))
 	for k, n := range b.Calls {
 		records, err := decodeRecords([]byte(fieldString(got[k])), n)
 		if err != nil {
 			return nil, err
 		}
 		for i, to := range b.call(k) {
-			rows = append(rows, Row{Row: to.Row, MSISDN: to.MSISDN, Record: records[i]})
-			g := "g" + b.Name + "." + strconv.Itoa(k) + "." + strconv.Itoa(records[i].Generation)
-			generation = append(generation, g)
-			if _, ok := index[g]; !ok {
-				index[g] = len(names)
-				names = append(names, g)
+			r := records[i]
+			rows = append(rows, Row{Row: to.Row, MSISDN: to.MSISDN, Record: r})
+			in = append(in, find(k, r.Generation))
+			if r.before != nil {
+				before = append(before, find(k, r.before.Generation))
+			} else {
+				before = append(before, in[len(in)-1])
 			}
 		}
 	}
@@ -205,7 +215,11 @@ func (l *Ledger) rowsOf(ctx context.Context, id string, b *Batch, segments int, 
 		}
 	}
 	for i := range rows {
-		s := submissions[index[generation[i]]]
+		s := submissions[in[i]]
+		if stopped != "" && !s.flying && rows[i].Status == Pending && rows[i].before != nil {
+			// A retry that was stopped before anybody claimed it leaves it as unknown as it was.
+			s, rows[i].Record = submissions[before[i]], *rows[i].before
+		}
 		if s.uuid != "" {
 			rows[i].MessageUUID, rows[i].UpdatedAt, rows[i].Segments = s.uuid, s.at, segments
 		}

@@ -24,9 +24,30 @@ func (l *Ledger) Retry(ctx context.Context, id, token string, unknown, rejected 
 	if err := l.index(ctx, id); err != nil {
 		return 0, err
 	}
+	for {
+		op, batch, count, err := l.openRetry(ctx, id, token, unknown, rejected)
+		if err != nil {
+			return 0, err
+		}
+		if batch != "" {
+			count, err = l.retrySteps(ctx, id, op, batch)
+			if errors.Is(err, errPast) {
+				continue // an answer was lost, or the sweeper goes on with it too
+			}
+			if err != nil {
+				return count, err
+			}
+		}
+		// The sweeper may have closed the entry between the first index and the script.
+		return count, l.index(ctx, id)
+	}
+}
+
+// openRetry begins an operation or finds where it stands; no batch: it is through.
+func (l *Ledger) openRetry(ctx context.Context, id, token string, unknown, rejected bool) (op, batch string, count int, err error) {
 	out, err := l.run(ctx, retryOpenScript, id, nil, token, boolArg(unknown), boolArg(rejected))
 	if err != nil {
-		return 0, err
+		return "", "", 0, err
 	}
 	switch out[0] {
 	case "busy":
@@ -39,23 +60,19 @@ func (l *Ledger) Retry(ctx context.Context, id, token string, unknown, rejected 
 		err = ErrNothing
 	}
 	if err != nil {
-		return 0, fmt.Errorf("retry %s: %w", id, err)
+		return "", "", 0, fmt.Errorf("retry %s: %w", id, err)
 	}
 	if len(out) < 4 {
-		return 0, errAnswer
+		return "", "", 0, errAnswer
 	}
-	count, err := strconv.Atoi(out[3])
-	if err != nil {
-		return 0, errAnswer
+	if count, err = strconv.Atoi(out[3]); err != nil {
+		return "", "", 0, errAnswer
 	}
-	if out[0] == "open" {
-		if count, err = l.retrySteps(ctx, id, out[1], out[2]); err != nil {
-			return count, err
-		}
-	}
-	// The sweeper may have closed the entry between the first index and the script.
-	return count, l.index(ctx, id)
+	return out[1], out[2], count, nil
 }
+
+// errPast: the operation does not stand at this batch any more.
+var errPast = errors.New("the retry has moved on")
 
 func (l *Ledger) retrySteps(ctx context.Context, id, op, batch string) (int, error) {
 	for {
@@ -76,7 +93,7 @@ func (l *Ledger) retrySteps(ctx context.Context, id, op, batch string) (int, err
 			return 0, err
 		}
 		if out[0] == "past" || len(out) < 4 {
-			return 0, fmt.Errorf("retry %s: %w", id, ErrBusy) // the sweeper has taken it over
+			return 0, fmt.Errorf("retry %s batch %s: %w", id, batch, errPast)
 		}
 		count, err := strconv.Atoi(out[2])
 		if err != nil {
@@ -97,7 +114,7 @@ func (l *Ledger) FinishRetry(ctx context.Context, id, record string) error {
 		return fmt.Errorf("retry record of %s: %w", id, errRecord)
 	}
 	_, err := l.retrySteps(ctx, id, op, batch)
-	if errors.Is(err, ErrBusy) {
+	if errors.Is(err, errPast) {
 		return nil
 	}
 	return err

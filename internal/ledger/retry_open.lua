@@ -6,16 +6,17 @@
 local bad = unfit()
 if bad then return {bad} end
 local rt, last = get('rt'), get('rlast')
+if last then
+  local w = words(last)
+  if w[1] == ARGV[1] then return {'ended', w[2], '', w[3]} end
+end
 if rt then
   local w = words(rt)
   if w[1] == ARGV[1] then return {'open', w[2], w[5], w[6]} end
   return {'busy'}
 end
-if last then
-  local w = words(last)
-  if w[1] == ARGV[1] then return {'ended', w[2], '', w[3]} end
-end
-if get('stop') then return {'stopped'} end
+local exp = get('exp')
+if get('stop') or exp and now_ms() >= tonumber(exp) then return {'stopped'} end
 if num('cur') < num('pg') then return {'planning'} end
 local some = (ARGV[2] == '1' and num('unknown') or 0) + (ARGV[3] == '1' and num('rejected') or 0)
 if some == 0 then return {'nothing'} end

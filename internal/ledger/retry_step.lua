@@ -31,6 +31,7 @@ if not get('stop') then
         add('unknown', -from[1])
         add('rejected', -from[2])
         add('pending', #list)
+        add('was', from[1])
         count = count + #list
       end
     end

@@ -14,7 +14,14 @@ local basis, window, segs = ARGV[8], tonumber(ARGV[9]), tonumber(ARGV[11])
 local now, wakes = now_ms(), {}
 local partial = basis == 'partial'
 if partial then basis = 'answer' end
-local rec = load_gen(b, k, g, n) or new_gen(n, 0)
+local rec = load_gen(b, k, g, n)
+-- A generation that is not there at all was forgotten: what it knew is written down, and its number is not given again.
+local forgotten = not rec
+if forgotten then
+  rec = {'t', '-', int(now), token, '0'}
+  save_gen(b, k, g, rec)
+  if num('n' .. b .. '.' .. k) < tonumber(g) then set('n' .. b .. '.' .. k, g) end
+end
 local state = rec[STATE]
 local mine = state == 's' and rec[TOKEN] == token
 local stopped = get('stop')
@@ -39,13 +46,15 @@ if mine and not partial and g == '0' and a + r + u == n and (rec[DOUBT] == '0' o
   return answer()
 end
 
-if state == 't' and rec[T_TOKEN] == token then
-  for w in string.gmatch(rec[T_WAKES] or '', '[^,]+') do wakes[#wakes + 1] = w end
+if state == 't' then
+  if basis == 'abandon' and not forgotten and rec[T_BY] ~= string.sub(token, 1, 6) then return {'superseded'} end
+  told(rec, wakes)
 elseif basis == 'abandon' then
-  if state ~= 'd' then return {'superseded'} end
-elseif not mine and state ~= 'r' and basis == 'verdict' and a == 0 and state ~= 't' then
+  if state == 's' then return {'superseded'} end
+elseif not mine and state ~= 'r' and basis == 'verdict' and a == 0 then
   return {'superseded'}
 end
+if state == 'r' then rec[TOKEN] = token end
 
 local list = {}
 if ARGV[6] == '' then
@@ -56,80 +65,144 @@ end
 local new, detail = read_records(ARGV[7])
 local st, de = read_results(b, k, n)
 local flight = in_flight(rec)
-local moved, again, open, solved = {}, {}, 0, {}
+local moved, again, was, solved, others, taken = {}, {}, 0, {}, {}, {}
 local function move(f, by) moved[f] = (moved[f] or 0) + by end
 
+-- resolve gives a pending recipient its outcome. One that is not in flight was counted as skipped, or as unknown again, when the
+-- campaign was stopped.
 local function resolve(i, ns, nd, flew)
-  if flew then move('fly', -1) end
-  if stopped and not flew then
+  local before = was_unknown(de[i])
+  if flew then
+    move('fly', -1)
+    move('pending', -1)
+  elseif stopped and before then
+    move('unknown', -1)
+  elseif stopped then
     move('skipped', -1)
     move('x:' .. stopped, -1)
   else
     move('pending', -1)
+    if before then move('was', -1) end
   end
   move(STATUS[ns], 1)
   if ns >= 3 then move('segments', segs) end
   st[i], de[i] = ns, nd
 end
 
+-- further gives the part of a detail that tells of more submissions, and whether one of them was in generation gen.
+local function further(d, gen)
+  local out, has, pos = '', false, 3
+  while pos < #d do
+    local tag, len = string.byte(d, pos, pos + 1)
+    local size = tag == 1 and 17 or 2 + len
+    if tag == 8 then
+      out = out .. string.sub(d, pos, pos + size - 1)
+      has = has or string.sub(d, pos + 2, pos + 3) == gen
+    end
+    pos = pos + size
+  end
+  return out, has
+end
+
+-- both keeps, for a recipient that went out, also what another generation's submission came to.
+local function both(i, ns, nd)
+  local more, has = further(de[i], string.sub(nd, 1, 2))
+  local status = RANK[ns] > RANK[st[i]] and ns or st[i]
+  if status ~= st[i] then
+    move(STATUS[st[i]], -1)
+    move(STATUS[status], 1)
+  end
+  if string.sub(nd, 1, 2) == string.sub(de[i], 1, 2) then
+    if status ~= st[i] then de[i] = #nd + #more <= 255 and nd .. more or nd end
+  elseif not has then
+    -- Where there is no room for all of it, its message id will do, or else that it was.
+    if #de[i] + 2 + #nd > 255 and #nd > 4 then nd = string.sub(nd, 1, 2 + (string.byte(nd, 3) == 1 and 17 or 2 + string.byte(nd, 4))) end
+    if #de[i] + 2 + #nd > 255 then nd = string.sub(nd, 1, 2) end
+    if #de[i] + 2 + #nd <= 255 then
+      de[i] = de[i] .. string.char(8, #nd) .. nd
+      move('resent', 1)
+    end
+  end
+  st[i] = status
+end
+
+-- elsewhere is for a recipient that waits in a generation other than this. That it went out ends the wait; a forgotten
+-- generation's word counts too where nobody has asked again since.
+local function elsewhere(i, p, ns, nd)
+  local pg = pending_in(de[i])
+  if others[pg] == nil then others[pg] = load_gen(b, k, pg, n) or new_gen(0, 0) end
+  local flying = in_flight(others[pg])
+  if ns >= 3 or forgotten and ns > 0 and not flying then
+    resolve(i, ns, nd, flying)
+    taken[pg] = taken[pg] or {}
+    taken[pg][p] = true
+  end
+end
+
 for j, p in ipairs(list) do
   local i, ns, nd = p + 1, new[j], detail[j]
-  if ns == 2 and rec[DOUBT] == '1' and basis ~= 'answer' then ns = 1 end
-  if ns == 0 and mine and rec[DOUBT] == '1' then ns = 1 end
+  if rec[DOUBT] == '1' and (ns == 2 and basis ~= 'answer' or ns == 0 and mine) then ns = 1 end
   local os = st[i]
+  local same = string.sub(nd, 1, 2) == string.sub(de[i], 1, 2)
   if os == 0 and state ~= 't' and pending_in(de[i]) == g then
     if ns == 0 and mine and not partial then
       again[#again + 1] = p
-    elseif ns == 0 or (ns == 1 and state ~= 'r' and (partial or not mine and basis ~= 'abandon')) then
-      open = open + 1
-    else
+      if was_unknown(de[i]) then was = was + 1 end
+      solved[p] = true
+    elseif ns ~= 0 and not (ns == 1 and state ~= 'r' and (partial or not mine and basis ~= 'abandon')) then
       resolve(i, ns, nd, flight)
       solved[p] = true
     end
   elseif os == 0 then
-    if ns >= 3 then
-      local pg = pending_in(de[i])
-      local other = load_gen(b, k, pg, n)
-      resolve(i, ns, nd, other and in_flight(other))
-      if other and other[STATE] == 'r' then take_out(b, k, pg, other, n, {[p] = true}, now, window, wakes) end
-    end
-  elseif ns == 0 then
-    if os == 1 and state == 't' and rec[T_TOKEN] == token and rec[T_CLAIMS] == '1' then
-      move('unknown', -1)
-      move('rejected', 1)
-      st[i], de[i] = 2, nd
-    end
-  elseif RANK[ns] > RANK[os] then
+    elsewhere(i, p, ns, nd)
+  elseif ns >= 3 and os >= 3 then
+    both(i, ns, nd)
+  elseif ns >= 3 then
     move(STATUS[os], -1)
     move(STATUS[ns], 1)
-    if os < 3 and ns >= 3 then move('segments', segs) end
+    move('segments', segs)
     st[i], de[i] = ns, nd
-  elseif ns >= 3 and os >= 3 and string.sub(nd, 1, 2) ~= string.sub(de[i], 1, 2) and not string.find(de[i], nd, 1, true) then
-    local joined = de[i] .. string.char(8, #nd) .. nd
-    if #joined <= 255 then
-      st[i], de[i] = os, joined
-      move('resent', 1)
-    end
+  elseif os == 1 and same and (ns == 2 and basis == 'answer'
+    or ns ~= 1 and state == 't' and rec[T_TOKEN] == token and rec[T_CLAIMS] == '1') then
+    -- Ours that it was not sent is only worth something from the one claim there was.
+    move('unknown', -1)
+    move('rejected', 1)
+    st[i], de[i] = 2, nd
   end
 end
 
+-- still_open says whether somebody waits in a generation.
+local function still_open(gen, done)
+  for i = 1, #st do
+    if st[i] == 0 and pending_in(de[i]) == gen and not done[i - 1] then return true end
+  end
+  return false
+end
+
+local open = state ~= 't' and still_open(g, solved)
 if #again > 0 then
-  leave(#again)
+  leave(#again, was)
   if not stopped then open_gen(b, k, again, tonumber(rec[TRIES]) + 1, now + tonumber(ARGV[10]), st, de) end
 end
 for f, by in pairs(moved) do add(f, by) end
 write_results(b, k, st, de)
-if state ~= 't' then
-  if open == 0 then
-    close_gen(b, k, g, rec, now, window, wakes)
-  elseif mine then
-    rec[STATE], rec[DOUBT], rec[BAD] = 'd', '1', int(tonumber(rec[BAD]) + 1)
-    rec[DUE] = int(now + tonumber(ARGV[10]))
-    save_gen(b, k, g, rec)
-    add('flyc', -1)
-    redis.call('ZADD', O, 'XX', rec[DUE], b)
-  elseif state == 'r' and next(solved) then
-    take_out(b, k, g, rec, n, solved, now, window, wakes)
+for pg, ps in pairs(taken) do
+  local other = others[pg]
+  if other[STATE] ~= 't' and not still_open(pg, ps) then
+    close_gen(b, k, pg, other, now, window, wakes)
+  elseif other[STATE] == 'r' then
+    take_out(b, k, pg, other, n, ps, now, window, wakes)
   end
+end
+if state ~= 't' and not open then
+  close_gen(b, k, g, rec, now, window, wakes, basis == 'abandon' and token)
+elseif mine then
+  rec[STATE], rec[DOUBT], rec[BAD] = 'd', '1', int(tonumber(rec[BAD]) + 1)
+  rec[DUE] = int(now + tonumber(ARGV[10]))
+  save_gen(b, k, g, rec)
+  add('flyc', -1)
+  redis.call('ZADD', O, 'XX', rec[DUE], b)
+elseif state == 'r' and next(solved) then
+  take_out(b, k, g, rec, n, solved, now, window, wakes)
 end
 return answer()

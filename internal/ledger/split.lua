@@ -8,20 +8,23 @@ if bad then return {bad} end
 local token, b, k, g, n = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local rec = load_gen(b, k, g, n)
 if not rec then return {'settled'} end
+local now, wakes = now_ms(), {}
+local function answer()
+  local out = {'split', get('fin') and '1' or '0'}
+  for _, x in ipairs(wakes) do out[#out + 1] = x end
+  return out
+end
 if rec[STATE] == 't' then
-  if rec[T_TOKEN] == token then return {'split', get('fin') and '1' or '0'} end
-  return {'settled'}
+  if rec[T_TOKEN] ~= token then return {'settled'} end
+  told(rec, wakes)
+  return answer()
 end
 if rec[TOKEN] ~= token or rec[STATE] ~= 's' then return {'stale'} end
 if rec[DOUBT] == '1' then return {'doubtful'} end
 
-local now, wakes = now_ms(), {}
 local st, de = read_results(b, k, n)
-local left = {}
-for _, p in ipairs(members(b, k, g, n)) do
-  if st[p + 1] == 0 and pending_in(de[p + 1]) == g then left[#left + 1] = p end
-end
-leave(#left)
+local left, was = waiting(b, k, g, n, st, de)
+leave(#left, was)
 if not get('stop') and #left > 0 then
   local half = {{}, {}}
   for i, p in ipairs(left) do
@@ -35,6 +38,4 @@ if not get('stop') and #left > 0 then
 end
 close_gen(b, k, g, rec, now, tonumber(ARGV[6]), wakes)
 finish(now)
-local out = {'split', get('fin') and '1' or '0'}
-for _, x in ipairs(wakes) do out[#out + 1] = x end
-return out
+return answer()

@@ -102,8 +102,8 @@ func (l *Ledger) Summary(ctx context.Context, id string) (Summary, error) {
 	}
 	s.CreatedAt, s.FinishedAt = parseMilli(f["at"]), parseMilli(f["fin"])
 	s.StartAt, s.ExpiresAt, s.StoppedBy, s.RetryRecord = parseMilli(f["start"]), parseMilli(f["exp"]), f["stop"], f["rt"]
-	if by, at, ok := strings.Cut(f["paused"], " "); ok {
-		s.PausedBy, s.PausedAt = by, parseMilli(at)
+	if i := strings.LastIndexByte(f["paused"], ' '); i >= 0 {
+		s.PausedBy, s.PausedAt = f["paused"][:i], parseMilli(f["paused"][i+1:])
 	}
 	return s, l.summaryExtras(ctx, &s, f)
 }

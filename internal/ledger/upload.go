@@ -65,6 +65,8 @@ type Upload struct {
 	total  int
 	pages  int
 	queued []any
+	// indexed: the campaign was entered in the index of open ones.
+	indexed bool
 }
 
 // Receipt says what an enqueue came to.
@@ -124,19 +126,19 @@ func (u *Upload) flush(ctx context.Context, ahead int) error {
 		return nil
 	}
 	key := stagingKey(u.id, u.token)
-	first := u.pages*2 == len(u.queued)
 	_, err := u.ledger.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		p.HSet(ctx, key, u.queued...)
 		p.Expire(ctx, key, stagingLife)
 		return nil
 	})
-	if err == nil && first {
-		// Known as uploading, and findable by the sweeper, before the commit can happen.
+	if err == nil && !u.indexed {
+		// Known as uploading.
 		err = u.ledger.index(ctx, u.id)
 	}
 	if err != nil {
 		return fmt.Errorf("upload %s: %w", u.id, err)
 	}
+	u.indexed = true
 	u.queued = u.queued[:0]
 	return nil
 }
@@ -145,8 +147,19 @@ func (u *Upload) flush(ctx context.Context, ahead int) error {
 // first receipt; other content is ErrConflict. An error otherwise means that it
 // is not known whether the commit happened: enqueueing the same again is safe.
 func (u *Upload) Commit(ctx context.Context) (Receipt, error) {
+	if u.total == 0 {
+		return Receipt{}, fmt.Errorf("commit %s: no recipients", u.id)
+	}
+	// Findable by the sweeper before the commit can happen, as of now: an upload may
+	// have taken hours.
+	u.indexed = false
 	if err := u.flush(ctx, 1); err != nil {
 		return Receipt{}, err
+	}
+	if !u.indexed {
+		if err := u.ledger.index(ctx, u.id); err != nil {
+			return Receipt{}, err
+		}
 	}
 	out, err := u.ledger.run(ctx, commitScript, u.id,
 		[]string{stagingKey(u.id, u.token), specKey(u.id), tombstoneKey(u.id)},

@@ -1,0 +1,276 @@
+package ledger
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tuma-sms/tuma/internal/redistest"
+	"github.com/tuma-sms/tuma/sms"
+)
+
+// rig is a ledger on a Redis of its own, and the ways in which a test does to a
+// campaign what producers, planners and workers do.
+type rig struct {
+	testing.TB
+	rdb *redis.Client
+	*Ledger
+}
+
+func newRig(t testing.TB, opts ...redistest.Option) *rig {
+	t.Helper()
+	rdb := redistest.Start(t, opts...).Client()
+	return &rig{TB: t, rdb: rdb, Ledger: New(rdb)}
+}
+
+func miniRig(t testing.TB) *rig {
+	t.Helper()
+	rdb := redistest.Mini(t)
+	return &rig{TB: t, rdb: rdb, Ledger: New(rdb)}
+}
+
+func (r *rig) ok(err error) {
+	r.Helper()
+	if err != nil {
+		r.Fatal(err)
+	}
+}
+
+// number is the MSISDN that row n of a test's upload has.
+func number(row int) sms.MSISDN { return sms.MSISDN(254700000000 + row) }
+
+// enqueue uploads and commits n recipients.
+func (r *rig) enqueue(id string, spec Spec, n int) Receipt {
+	r.Helper()
+	if spec.Body == "" {
+		spec.Body = "Habari"
+	}
+	u, err := r.Begin(id, spec)
+	r.ok(err)
+	for row := 1; row <= n; row++ {
+		r.ok(u.Add(r.Context(), number(row).E164()))
+	}
+	receipt, err := u.Commit(r.Context())
+	r.ok(err)
+	return receipt
+}
+
+// startPlan begins planning for accounts named a0, a1, ….
+func (r *rig) startPlan(id string, accounts int) *Plan {
+	r.Helper()
+	p, err := r.StartPlan(r.Context(), id, func(Spec) (Frozen, error) {
+		f := Frozen{Country: "KE"}
+		for a := range accounts {
+			f.Accounts = append(f.Accounts, FrozenAccount{Name: "a" + strconv.Itoa(a), MaxRecipients: 500, BatchSize: 500})
+		}
+		return f, nil
+	})
+	r.ok(err)
+	if p == nil {
+		r.Fatal("nothing to plan")
+	}
+	return p
+}
+
+// run of recipients from row first on.
+func run(first, n int) []Planned {
+	out := make([]Planned, n)
+	for i := range out {
+		out[i] = Planned{Row: first + i, MSISDN: number(first + i)}
+	}
+	return out
+}
+
+// sending enqueues a campaign and plans it, for account 0, into batches with calls
+// of these sizes, all of them handed out.
+func (r *rig) sending(id string, batches ...[]int) {
+	r.Helper()
+	r.sendingSpec(id, Spec{}, batches...)
+}
+
+func (r *rig) sendingSpec(id string, spec Spec, batches ...[]int) {
+	r.Helper()
+	page := PlannedPage{First: 1, Windows: map[int]int{0: 1000}}
+	row := 1
+	for _, calls := range batches {
+		n := 0
+		for _, c := range calls {
+			n += c
+		}
+		page.Batches = append(page.Batches, PlannedBatch{Calls: calls, To: run(row, n)})
+		row += n
+	}
+	r.enqueue(id, spec, row-1)
+	_, _, err := r.startPlan(id, 1).CommitPage(r.Context(), NewToken(), page)
+	r.ok(err)
+}
+
+// open finds an open generation.
+func (r *rig) open(id, batch string, call, number int) *Generation {
+	r.Helper()
+	w, err := r.LoadWork(r.Context(), id, batch)
+	r.ok(err)
+	for _, g := range w.Open {
+		if g.Call == call && g.Number == number {
+			return g
+		}
+	}
+	r.Fatalf("generation %d.%d of batch %s is not open", call, number, batch)
+	return nil
+}
+
+const (
+	keyed   = KeyLife
+	noKey   = time.Duration(0)
+	long    = time.Hour // longer than any test
+	lapsed  = time.Duration(0)
+	account = "a0"
+)
+
+// ask claims the generation that reads as this.
+func (r *rig) ask(id, batch string, g *Generation, keyLife, lease time.Duration) *Claim {
+	r.Helper()
+	c, err := r.Claim(r.Context(), ClaimRequest{ID: id, Batch: batch, Gen: g, UUID: requestID(batch, g, "login"), Login: "login",
+		KeyLife: keyLife, Lease: lease, Window: 1000})
+	r.ok(err)
+	return c
+}
+
+// claim reads and claims a generation, which must be told to go.
+func (r *rig) claim(id, batch string, call, number int, keyLife, lease time.Duration) *Claim {
+	r.Helper()
+	c := r.ask(id, batch, r.open(id, batch, call, number), keyLife, lease)
+	if c.Answer != ClaimGo {
+		r.Fatalf("claim of %s %d.%d was told %q, want go", batch, call, number, c.Answer)
+	}
+	return c
+}
+
+// requestID names a request as a worker does.
+func requestID(batch string, g *Generation, login string) uuid.UUID {
+	b := fmt.Appendf(nil, "%s %d %d %s %s", batch, g.Call, g.Number, g.Revision, login)
+	for _, p := range g.To {
+		b = binary.BigEndian.AppendUint64(b, uint64(p.MSISDN))
+	}
+	return uuid.NewSHA1(uuid.NameSpaceOID, b)
+}
+
+func (r *rig) settle(c *Claim, basis Basis, records ...Record) Settled {
+	r.Helper()
+	out, err := r.Settle(r.Context(), c, records, basis, 1, 0)
+	r.ok(err)
+	return out
+}
+
+func accepted(id string) Record     { return Record{Status: Accepted, MessageID: id} }
+func rejected(reason string) Record { return Record{Status: Rejected, Reason: reason} }
+func unknown(reason string) Record  { return Record{Status: Unknown, Reason: reason} }
+func notNow() Record                { return Record{Status: Pending, Reason: "busy"} }
+func notSent() Record               { return Record{Status: Pending, Reason: ReasonNotSent} }
+func repeat(n int, r Record) (all []Record) {
+	for range n {
+		all = append(all, r)
+	}
+	return all
+}
+
+// rows reads all results, which must be one for each row, in order.
+func (r *rig) rows(id string) []Row {
+	r.Helper()
+	var out []Row
+	for row, err := range r.Results(r.Context(), id) {
+		r.ok(err)
+		out = append(out, row)
+		if row.Row != len(out) {
+			r.Fatalf("result %d is of row %d", len(out), row.Row)
+		}
+	}
+	return out
+}
+
+// statuses are the rows' statuses, in words.
+func (r *rig) statuses(id string) string {
+	r.Helper()
+	var out []string
+	for _, row := range r.rows(id) {
+		out = append(out, row.Status.String())
+	}
+	return strings.Join(out, " ")
+}
+
+// expect compares the rows' statuses, and checks that the ledger is sound.
+func (r *rig) expect(id, want string) {
+	r.Helper()
+	if got := r.statuses(id); got != want {
+		r.Errorf("statuses are %q, want %q", got, want)
+	}
+	r.sound(id)
+}
+
+func (r *rig) sound(id string) {
+	r.Helper()
+	for _, problem := range unsound(r.Context(), r.Ledger, r.rdb, id) {
+		r.Error(problem)
+	}
+}
+
+func (r *rig) summary(id string) Summary {
+	r.Helper()
+	s, err := r.Summary(r.Context(), id)
+	r.ok(err)
+	return s
+}
+
+// state is everything that Redis holds of a campaign, times left out.
+func (r *rig) state(id string) string {
+	r.Helper()
+	s, err := ledgerText(r.Context(), r.rdb, id)
+	r.ok(err)
+	return s
+}
+
+// travel moves a campaign into the past by d: leases run out, back-offs end, keys age.
+func (r *rig) travel(id string, d time.Duration) {
+	r.Helper()
+	r.ok(travel(r.Context(), r.rdb, id, d))
+}
+
+func travel(ctx context.Context, rdb *redis.Client, id string, d time.Duration) error {
+	all, err := rdb.HGetAll(ctx, ledgerKey(id)).Result()
+	if err != nil {
+		return err
+	}
+	earlier := func(s string) string {
+		n, err := strconv.ParseInt(s, 10, 64)
+		if err != nil || n == 0 {
+			return s
+		}
+		return strconv.FormatInt(n-d.Milliseconds(), 10)
+	}
+	for f, v := range all {
+		switch {
+		case f[0] == 'g' && strings.HasPrefix(v, "t "):
+		case f[0] == 'g' && f[1] >= '0' && f[1] <= '9':
+			w := strings.Fields(v)
+			for _, i := range []int{2, 3, 4, 11} { // lease, claimed, first, due
+				w[i] = earlier(w[i])
+			}
+			v = strings.Join(w, " ")
+		case f == "exp":
+			v = earlier(v)
+		}
+		if v != all[f] {
+			if err := rdb.HSet(ctx, ledgerKey(id), f, v).Err(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

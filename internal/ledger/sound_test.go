@@ -1,0 +1,314 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// unsound lists everything about a committed campaign that must never be: it is
+// what holds of the ledger between any two scripts.
+func unsound(ctx context.Context, l *Ledger, rdb *redis.Client, id string) []string {
+	a := audit{}
+	sum, err := l.Summary(ctx, id)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	if err := a.read(ctx, rdb, id); err != nil {
+		return []string{err.Error()}
+	}
+	a.counts(ctx, l, sum)
+	a.generations(sum)
+	a.batches(sum)
+	a.end(sum)
+	return a.problems
+}
+
+type audit struct {
+	problems []string
+	fields   map[string]string
+	open     map[string]float64
+	isOpen   bool // the open set exists
+	gens     map[string]*auditGen
+	calls    map[string]int      // recipients of call "b.k"
+	results  map[string][]Record // of call "b.k"
+}
+
+type auditGen struct {
+	name    string // b.k.g
+	batch   string
+	call    string // b.k
+	number  int
+	words   []string
+	members []int
+	waiting int // members that are pending in it
+}
+
+func (g *auditGen) isOpen() bool   { return g.words[0] != "t" }
+func (g *auditGen) inFlight() bool { return g.words[0] == "s" || g.words[0] == "d" }
+
+func (a *audit) failf(format string, args ...any) {
+	a.problems = append(a.problems, fmt.Sprintf(format, args...))
+}
+
+func (a *audit) number(f string) int {
+	n, _ := strconv.Atoi(a.fields[f])
+	return n
+}
+
+var genName = regexp.MustCompile(`^g((\d+\.\d+)\.\d+)\.(\d+)$`)
+
+func (a *audit) read(ctx context.Context, rdb *redis.Client, id string) error {
+	var err error
+	if a.fields, err = rdb.HGetAll(ctx, ledgerKey(id)).Result(); err != nil {
+		return err
+	}
+	zs, err := rdb.ZRangeWithScores(ctx, openKey(id), 0, -1).Result()
+	if err != nil {
+		return err
+	}
+	a.isOpen, a.open = len(zs) > 0, map[string]float64{}
+	for _, z := range zs {
+		a.open[z.Member.(string)] = z.Score
+	}
+	a.calls, a.results, a.gens = map[string]int{}, map[string][]Record{}, map[string]*auditGen{}
+	for f, v := range a.fields {
+		if f[0] == 'b' && f[1] >= '0' && f[1] <= '9' {
+			sizes, _, err := decodeBatch([]byte(v))
+			if err != nil {
+				return err
+			}
+			for k, n := range sizes {
+				call := f[1:] + "." + strconv.Itoa(k)
+				a.calls[call] = n
+				if a.results[call], err = decodeRecords([]byte(a.fields["r"+call]), n); err != nil {
+					return fmt.Errorf("call %s: %w", call, err)
+				}
+				a.addGen(call, 0, a.fields["g"+call+".0"])
+			}
+		}
+	}
+	for f, v := range a.fields {
+		if m := genName.FindStringSubmatch(f); m != nil && m[3] != "0" {
+			n, err := strconv.Atoi(m[3])
+			if err != nil {
+				return err
+			}
+			a.addGen(m[1], n, v)
+		}
+	}
+	return nil
+}
+
+func (a *audit) addGen(call string, number int, record string) {
+	g := &auditGen{name: call + "." + strconv.Itoa(number), batch: call[:strings.LastIndexByte(call, '.')], call: call, number: number}
+	if record == "" {
+		record = fmt.Sprintf("r - 0 0 0 0 0 0 0 - - 0 %d 0", a.calls[call])
+	}
+	g.words = strings.Fields(record)
+	if g.isOpen() && len(g.words) != 14 {
+		a.failf("generation %s has %d words: %q", g.name, len(g.words), record)
+		return
+	}
+	packed, ok := a.fields["i"+g.name]
+	for i := 0; i+1 < len(packed); i += 2 {
+		g.members = append(g.members, int(packed[i])<<8|int(packed[i+1]))
+	}
+	if !ok {
+		for i := range a.calls[call] {
+			g.members = append(g.members, i)
+		}
+		if g.isOpen() && number > 0 {
+			a.failf("generation %s is open and its members are not known", g.name)
+		}
+	} else if !g.isOpen() {
+		a.failf("generation %s is settled and still has a list of members", g.name)
+	}
+	for _, p := range g.members {
+		if p >= len(a.results[call]) {
+			a.failf("generation %s has position %d of %d", g.name, p, len(a.results[call]))
+			return
+		}
+		if r := a.results[call][p]; r.Status == Pending && r.Generation == number {
+			g.waiting++
+		}
+	}
+	a.gens[g.name] = g
+}
+
+// counts: I1, and every row once, as the counters say.
+func (a *audit) counts(ctx context.Context, l *Ledger, sum Summary) {
+	if n := sum.Pending + sum.Accepted + sum.Delivered + sum.Undelivered + sum.Rejected + sum.Unknown + sum.Skipped; n != sum.Total {
+		a.failf("I1: total is %d, the statuses add up to %d", sum.Total, n)
+	}
+	var by [7]int
+	reasons := map[string]int{}
+	rows, resent := 0, 0
+	for row, err := range l.Results(ctx, sum.ID) {
+		if err != nil {
+			a.failf("results: %v", err)
+			return
+		}
+		if rows++; row.Row != rows {
+			a.failf("results: row %d comes %d-th", row.Row, rows)
+		}
+		by[row.Status]++
+		resent += len(row.Resent)
+		if row.Status == Skipped {
+			reasons[row.Reason]++
+		}
+	}
+	if rows != sum.Total {
+		a.failf("results: %d rows of %d", rows, sum.Total)
+	}
+	want := [7]int{sum.Pending, sum.Unknown, sum.Rejected, sum.Accepted, sum.Delivered, sum.Undelivered, sum.Skipped}
+	if by != want {
+		a.failf("I1: the results add up to %v (pending unknown rejected accepted delivered undelivered skipped), the summary says %v", by, want)
+	}
+	if !maps.Equal(reasons, sum.Reasons) {
+		a.failf("skipped for %v, the summary says %v", reasons, sum.Reasons)
+	}
+	if resent != sum.Resent {
+		a.failf("resent is %d, the results have %d", sum.Resent, resent)
+	}
+}
+
+// generations: who waits, waits in one open generation, and in flight is what is.
+func (a *audit) generations(sum Summary) {
+	fly, flyc, was := 0, 0, 0
+	for _, g := range a.gens {
+		if !g.isOpen() {
+			continue
+		}
+		if g.waiting == 0 {
+			a.failf("generation %s is open and nobody waits in it: %v", g.name, g.words)
+		}
+		if size := g.words[12]; size != strconv.Itoa(len(g.members)) {
+			a.failf("generation %s has %d members and says %s", g.name, len(g.members), size)
+		}
+		if g.inFlight() {
+			fly += g.waiting
+		} else if g.waiting != len(g.members) {
+			a.failf("generation %s is ready and holds %d of whom %d wait", g.name, len(g.members), g.waiting)
+		}
+		if g.words[0] == "s" {
+			flyc++
+		}
+		if g.words[0] == "r" && g.words[7] != "0" {
+			a.failf("generation %s is ready and doubtful: %v", g.name, g.words)
+		}
+	}
+	for call, records := range a.results {
+		for p, r := range records {
+			if r.Status != Pending {
+				continue
+			}
+			g := a.gens[call+"."+strconv.Itoa(r.Generation)]
+			if g == nil || !slices.Contains(g.members, p) || !g.isOpen() && sum.StoppedBy == "" {
+				a.failf("recipient %d of call %s waits in generation %d, which is not open or not its own", p, call, r.Generation)
+			} else if r.before != nil && !g.inFlight() && sum.StoppedBy == "" {
+				was++
+			}
+		}
+	}
+	if fly != sum.InFlight.Recipients || flyc != sum.InFlight.Calls {
+		a.failf("in flight are %d calls and %d recipients, the summary says %+v", flyc, fly, sum.InFlight)
+	}
+	if was != a.number("was") {
+		a.failf("%d wait that were unknown before, the ledger says %d", was, a.number("was"))
+	}
+}
+
+// batches: what is open can be found, and windows are as full as they say.
+func (a *audit) batches(sum Summary) {
+	open, extra := map[string]int{}, map[string][]string{}
+	for _, g := range a.gens {
+		if g.isOpen() {
+			open[g.batch]++
+			if g.number > 0 {
+				extra[g.batch] = append(extra[g.batch], strings.TrimPrefix(g.name, g.batch+"."))
+			}
+		}
+	}
+	window := map[string]int{}
+	for name := range a.open {
+		if acc, _, ok := strings.Cut(name, "."); ok {
+			window[acc]++
+		}
+	}
+	stopped := sum.StoppedBy != ""
+	for f := range a.fields {
+		if f[0] != 'b' || f[1] < '0' || f[1] > '9' {
+			continue
+		}
+		b := f[1:]
+		acc, seq, _ := strings.Cut(b, ".")
+		if n := a.number("l" + b); n != open[b] {
+			a.failf("batch %s has %d open generations and says %d", b, open[b], n)
+		}
+		listed := strings.Fields(a.fields["x"+b])
+		slices.Sort(listed)
+		slices.Sort(extra[b])
+		if !slices.Equal(listed, extra[b]) {
+			a.failf("batch %s has the open extra generations %v and lists %v", b, extra[b], listed)
+		}
+		n, _ := strconv.Atoi(seq)
+		_, watched := a.open[b]
+		if watched && open[b] == 0 {
+			a.failf("batch %s is watched and nothing is open in it", b)
+		}
+		if !watched && open[b] > 0 && n < a.number("h:"+acc) && !stopped {
+			a.failf("batch %s is open and nobody watches it", b)
+		}
+		if ob := a.number("ob:" + acc); ob != window[acc] && !stopped {
+			a.failf("account %s has %d batches handed out and says %d", acc, window[acc], ob)
+		}
+	}
+}
+
+// end: a campaign is over when nothing is pending and nothing can become so.
+func (a *audit) end(sum Summary) {
+	planned := a.fields["cur"] == a.fields["pg"] || sum.StoppedBy != ""
+	over := sum.Pending == 0 && planned && sum.RetryRecord == ""
+	if over != !sum.FinishedAt.IsZero() {
+		a.failf("pending %d, planned %t, retry %q, and finished at %v", sum.Pending, planned, sum.RetryRecord, sum.FinishedAt)
+	}
+	if over && a.isOpen {
+		a.failf("it is over and the open set is still there: %v", a.open)
+	}
+}
+
+var aTime = regexp.MustCompile(`1[5-9]\d{11}`)
+
+// ledgerText is what Redis holds of a campaign, in an order, without times.
+func ledgerText(ctx context.Context, rdb redis.Cmdable, id string) (string, error) {
+	fields, err := rdb.HGetAll(ctx, ledgerKey(id)).Result()
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	for _, f := range slices.Sorted(maps.Keys(fields)) {
+		fmt.Fprintf(&b, "%s=%q\n", f, aTime.ReplaceAllString(fields[f], "<time>"))
+	}
+	open, err := rdb.ZRange(ctx, openKey(id), 0, -1).Result()
+	if err != nil {
+		return "", err
+	}
+	slices.Sort(open)
+	fmt.Fprintf(&b, "open %v\n", open)
+	keys := []string{specKey(id), tombstoneKey(id)}
+	for _, k := range keys {
+		v, err := rdb.Exists(ctx, k).Result()
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&b, "%s %d\n", k, v)
+	}
+	return b.String(), nil
+}
