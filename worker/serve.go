@@ -59,8 +59,6 @@ func shutdown(servers []*asynq.Server) {
 
 // handle is where every wake-up call arrives.
 func (w *Worker) handle(_ context.Context, t *asynq.Task) error {
-	w.running.Add(1)
-	defer w.running.Done()
 	p, err := queue.Decode(t.Payload())
 	if errors.Is(err, queue.ErrNewer) {
 		return err // for a newer worker; asynq offers it again
@@ -69,6 +67,10 @@ func (w *Worker) handle(_ context.Context, t *asynq.Task) error {
 		// Archived with its bytes; the sweeper wakes the work it may have meant.
 		return fmt.Errorf("%w: %w", err, asynq.SkipRetry)
 	}
+	if !w.running.TryRLock() {
+		return w.handOver(p) // taken off the queue in the very moment of draining
+	}
+	defer w.running.RUnlock()
 	// asynq ends its handler's context on a lost lease and at shutdown, while what
 	// the handler does goes on: the ledger's tokens and leases are what fences it.
 	ctx, cancel := context.WithCancel(context.Background())

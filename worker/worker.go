@@ -92,7 +92,7 @@ type Worker struct {
 
 	drain   chan struct{} // closed: claim nothing more
 	killed  chan struct{} // closed: stop trying to write to Redis
-	running sync.WaitGroup
+	running sync.RWMutex  // read-locked by each handler; draining locks it for good
 	serving atomic.Bool
 }
 
@@ -183,7 +183,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	for _, s := range servers {
 		s.Stop()
 	}
-	w.running.Wait()
+	w.running.Lock()
 	stop()
 	loops.Wait()
 	shutdown(servers)

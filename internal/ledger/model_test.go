@@ -1,0 +1,465 @@
+package ledger
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// model is what a campaign ought to be: plain data and the rules of delivery.md,
+// without Redis. The driver does everything to both and compares.
+type model struct {
+	now    time.Duration // by a clock that only travels
+	expiry time.Duration // 0: none
+
+	rows  []*modelRow
+	pages [][]int // rows, from 1
+	cur   int
+	carry [accounts][]int
+
+	calls map[string]*modelCall // "b.k"
+	gens  map[string]*modelGen  // "b.k.g"
+	order [accounts][]string    // batches
+
+	paused bool
+	stop   string
+	fin    bool
+
+	retry     *modelRetry
+	lastRetry modelRetry
+}
+
+// accounts of a test campaign: account 0 is at a gateway with an idempotency key,
+// account 1 at one without.
+const accounts = 2
+
+type modelRow struct {
+	left   string // reason
+	call   string // "b.k", when it is in a batch
+	pos    int
+	status Status
+	gen    int        // it waits in, or that brought the status
+	before *modelSent // unknown once, until a retry
+	sent   []modelSent
+}
+
+// modelSent is one generation's word on a recipient.
+type modelSent struct {
+	gen int
+	id  string
+}
+
+type modelCall struct {
+	rows []int
+	next int // generations opened so far
+}
+
+type modelGen struct {
+	call           string
+	number         int
+	state          string // r s d t
+	members        []int  // positions
+	token          string
+	claims, tries  int
+	bad, rev       int
+	doubt          bool
+	uuid, login    string
+	lease, due     time.Duration
+	first          time.Duration
+	closedBy, gave string // tokens: of the last claim, of who gave it up
+}
+
+type modelRetry struct {
+	token             string
+	unknown, rejected bool
+	batches           []string // that remain
+	count             int
+}
+
+func genKey(call string, number int) string { return fmt.Sprintf("%s.%d", call, number) }
+
+func (m *model) clone() *model {
+	c := *m
+	c.rows = nil
+	for _, r := range m.rows {
+		x := *r
+		x.sent = slices.Clone(r.sent)
+		c.rows = append(c.rows, &x)
+	}
+	for a := range accounts {
+		c.carry[a], c.order[a] = slices.Clone(m.carry[a]), slices.Clone(m.order[a])
+	}
+	c.calls, c.gens = map[string]*modelCall{}, map[string]*modelGen{}
+	for k, v := range m.calls {
+		x := *v
+		c.calls[k] = &x
+	}
+	for k, v := range m.gens {
+		x := *v
+		x.members = slices.Clone(v.members)
+		c.gens[k] = &x
+	}
+	if m.retry != nil {
+		x := *m.retry
+		c.retry = &x
+	}
+	return &c
+}
+
+func (g *modelGen) inFlight() bool { return g != nil && (g.state == "s" || g.state == "d") }
+
+func (m *model) row(call string, pos int) *modelRow { return m.rows[m.calls[call].rows[pos]-1] }
+
+func (m *model) planned() bool { return m.cur == len(m.pages) }
+
+// shown is what a user sees of a row: a stopped campaign skips what is not in flight.
+func (m *model) shown(r *modelRow) (Status, string) {
+	switch {
+	case r.left != "":
+		return Skipped, r.left
+	case r.status != Pending || m.stop == "":
+		return r.status, ""
+	case r.call != "" && m.gens[genKey(r.call, r.gen)].inFlight():
+		return Pending, ""
+	case r.before != nil:
+		return Unknown, ""
+	}
+	return Skipped, m.stop
+}
+
+func (m *model) pending() (n int) {
+	for _, r := range m.rows {
+		if s, _ := m.shown(r); s == Pending {
+			n++
+		}
+	}
+	return n
+}
+
+func (m *model) finish() {
+	if !m.fin && m.pending() == 0 && m.retry == nil && (m.planned() || m.stop != "") {
+		m.fin = true
+	}
+}
+
+func (m *model) halt(why string) {
+	if m.stop == "" && !m.fin {
+		m.stop, m.paused = why, false
+		m.finish()
+	}
+}
+
+// waiting lists the positions that are pending in a generation.
+func (m *model) waiting(g *modelGen) (out []int) {
+	for _, p := range g.members {
+		if r := m.row(g.call, p); r.status == Pending && r.gen == g.number {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+func (m *model) closeGen(g *modelGen) {
+	g.state, g.closedBy = "t", g.token
+}
+
+// tidy is done to a generation that lost recipients to a settle: over when nobody
+// waits in it; another request if nobody has made it yet.
+func (m *model) tidy(g *modelGen) {
+	left := m.waiting(g)
+	switch {
+	case g.state == "t":
+	case len(left) == 0:
+		m.closeGen(g)
+	case g.state == "r" && len(left) < len(g.members):
+		g.members = left
+		g.rev++
+		g.uuid, g.login = "", ""
+	}
+}
+
+func (m *model) openGen(call string, members []int, tries int, due time.Duration) {
+	c := m.calls[call]
+	c.next++
+	m.gens[genKey(call, c.next)] = &modelGen{call: call, number: c.next, state: "r", members: members, tries: tries, due: due}
+	for _, p := range members {
+		r := m.row(call, p)
+		if r.status == Unknown {
+			r.before = &r.sent[0]
+		}
+		r.status, r.gen, r.sent = Pending, c.next, nil
+	}
+}
+
+type modelClaim struct {
+	token, uuid, login string
+	rev                int
+	keyLife, lease     time.Duration
+	staleWake          bool
+}
+
+func (m *model) claim(g *modelGen, c modelClaim) (answer Go, why string) {
+	if m.expiry != 0 && m.now >= m.expiry {
+		m.halt(ReasonExpired)
+	}
+	if g == nil || g.state == "t" {
+		return ClaimSettled, ""
+	}
+	if c.staleWake {
+		return ClaimStale, ""
+	}
+	if g.state == "s" {
+		if m.now < g.lease {
+			return ClaimBusy, ""
+		}
+		g.state, g.doubt = "d", true
+	}
+	switch {
+	case m.stop != "":
+		return ClaimStopped, m.stop
+	case m.paused:
+		return ClaimPaused, ""
+	case m.now < g.due:
+		return ClaimLater, ""
+	case g.rev != c.rev:
+		return ClaimChanged, ""
+	}
+	if g.state == "d" {
+		switch {
+		case c.keyLife == 0:
+			return ClaimDoubtful, "no_key"
+		case g.login != c.login:
+			return ClaimDoubtful, "login_changed"
+		case m.now-g.first > c.keyLife:
+			return ClaimDoubtful, "key_expired"
+		}
+	} else if g.uuid == "" || g.login != c.login {
+		g.uuid, g.login, g.first = c.uuid, c.login, m.now
+	}
+	g.state, g.token, g.lease = "s", c.token, m.now+c.lease
+	g.claims++
+	return ClaimGo, ""
+}
+
+func (m *model) doubtEnd(g *modelGen, token string, backOff time.Duration, count bool) (stale bool) {
+	if g == nil || g.state == "t" || g.token != token {
+		return true
+	}
+	if g.state == "s" {
+		g.state, g.doubt, g.due = "d", true, m.now+backOff
+		if count {
+			g.bad++
+		}
+	}
+	return false
+}
+
+func (m *model) release(g *modelGen, token string, backOff time.Duration, renew bool) (stale bool) {
+	switch {
+	case g == nil:
+		return true
+	case g.state == "t":
+		return g.closedBy != token
+	case g.token != token:
+		return true
+	case g.state != "s":
+		return false
+	}
+	g.due = m.now + backOff
+	if g.doubt {
+		g.state = "d"
+		return false
+	}
+	g.state = "r"
+	if m.stop != "" {
+		m.closeGen(g)
+	} else {
+		if renew {
+			g.rev++
+			g.uuid, g.login = "", ""
+		}
+		m.tidy(g)
+	}
+	m.finish()
+	return false
+}
+
+func (m *model) split(g *modelGen, token string) (stale bool) {
+	switch {
+	case g == nil:
+		return true
+	case g.state == "t":
+		return g.closedBy != token
+	case g.token != token || g.state != "s" || g.doubt:
+		return true
+	}
+	left := m.waiting(g)
+	m.closeGen(g)
+	if m.stop == "" {
+		half := (len(left) + 1) / 2
+		for _, part := range [][]int{left[:half], left[half:]} {
+			if len(part) > 0 {
+				m.openGen(g.call, slices.Clone(part), g.tries, 0)
+			}
+		}
+	}
+	m.finish()
+	return false
+}
+
+type modelSettle struct {
+	call    string
+	gen     int
+	token   string
+	list    []int // positions
+	records []Record
+	basis   Basis
+	retryIn time.Duration
+}
+
+func (m *model) settle(s modelSettle) (superseded bool) {
+	g := m.gens[genKey(s.call, s.gen)]
+	forgotten := g == nil
+	if forgotten {
+		g = &modelGen{call: s.call, number: s.gen, state: "t", closedBy: s.token}
+		m.gens[genKey(s.call, s.gen)] = g
+		m.calls[s.call].next = max(m.calls[s.call].next, s.gen)
+	}
+	mine := g.state == "s" && g.token == s.token
+	saysAccepted := slices.ContainsFunc(s.records, func(r Record) bool { return r.Status == Accepted })
+	switch {
+	case g.state == "t":
+		if s.basis == Abandon && !forgotten && g.gave != s.token {
+			return true
+		}
+	case s.basis == Abandon:
+		if g.state == "s" {
+			return true
+		}
+	case !mine && g.state != "r" && s.basis == Verdict && !saysAccepted:
+		return true
+	}
+	if g.state == "r" {
+		g.token = s.token
+	}
+	var again []int
+	touched := map[*modelGen]bool{g: true}
+	state := g.state
+	for i, p := range s.list {
+		r, x := m.row(s.call, p), s.records[i]
+		status := x.Status
+		if g.doubt && (status == Rejected && !s.basis.gateways() || status == Pending && mine) {
+			status = Unknown
+		}
+		word := modelSent{gen: s.gen, id: x.MessageID}
+		resolve := func() {
+			r.status, r.gen, r.before, r.sent = status, s.gen, nil, []modelSent{word}
+		}
+		switch {
+		case r.status == Pending && state != "t" && r.gen == s.gen:
+			switch {
+			case status == Pending && mine && s.basis != Partial:
+				again = append(again, p)
+			case status == Pending:
+			case status == Unknown && state != "r" && (s.basis == Partial || !mine && s.basis != Abandon):
+			default:
+				resolve()
+			}
+		case r.status == Pending:
+			other := m.gens[genKey(s.call, r.gen)]
+			if status >= Accepted || forgotten && status != Pending && !other.inFlight() {
+				if other != nil {
+					touched[other] = true
+				}
+				resolve()
+			}
+		case status >= Accepted && r.status >= Accepted:
+			if !slices.ContainsFunc(r.sent, func(w modelSent) bool { return w.gen == s.gen }) {
+				r.sent = append(r.sent, word)
+			}
+		case status >= Accepted:
+			resolve()
+		case r.status == Unknown && r.gen == s.gen:
+			single := state == "t" && g.closedBy == s.token && g.claims == 1
+			if status == Rejected && s.basis.gateways() || status != Unknown && single {
+				r.status, r.sent = Rejected, []modelSent{word}
+			}
+		}
+	}
+	if len(again) > 0 && m.stop == "" {
+		m.openGen(s.call, again, g.tries+1, m.now+s.retryIn)
+	}
+	gave := g.state != "t" && s.basis == Abandon
+	for x := range touched {
+		if x == g && m.stop != "" && len(again) > 0 && len(again) == len(m.waiting(g)) {
+			m.closeGen(g)
+			continue
+		}
+		m.tidy(x)
+	}
+	if gave && g.state == "t" {
+		g.gave = s.token
+	}
+	if mine && g.state == "s" {
+		g.state, g.doubt, g.due = "d", true, m.now+s.retryIn
+		g.bad++
+	}
+	m.finish()
+	return false
+}
+
+// gateways says whether a basis is the gateway's own word.
+func (b Basis) gateways() bool { return b == Answer || b == Partial }
+
+func (m *model) retryOpen(token string, unknown, rejected bool) error {
+	switch {
+	case m.lastRetry.token == token:
+		return nil
+	case m.retry != nil && m.retry.token == token:
+		return nil
+	case m.retry != nil:
+		return ErrBusy
+	case m.stop != "" || m.expiry != 0 && m.now >= m.expiry:
+		return ErrStopped
+	case !m.planned():
+		return ErrPlanning
+	}
+	some := slices.ContainsFunc(m.rows, func(r *modelRow) bool { return unknown && r.status == Unknown || rejected && r.status == Rejected })
+	if !some {
+		return ErrNothing
+	}
+	m.retry = &modelRetry{token: token, unknown: unknown, rejected: rejected}
+	for a := range accounts {
+		m.retry.batches = append(m.retry.batches, m.order[a]...)
+	}
+	return nil
+}
+
+// retryStep puts the next batch's recipients back.
+func (m *model) retryStep() {
+	r := m.retry
+	b := r.batches[0]
+	r.batches = r.batches[1:]
+	for _, call := range slices.Sorted(maps.Keys(m.calls)) {
+		if !strings.HasPrefix(call, b+".") || m.stop != "" {
+			continue
+		}
+		var list []int
+		for p := range m.calls[call].rows {
+			if x := m.row(call, p); r.unknown && x.status == Unknown || r.rejected && x.status == Rejected {
+				list = append(list, p)
+			}
+		}
+		if len(list) > 0 {
+			m.openGen(call, list, 0, 0)
+			m.fin = false
+			r.count += len(list)
+		}
+	}
+	if len(r.batches) == 0 {
+		m.lastRetry, m.retry = *r, nil
+		m.finish()
+	}
+}
