@@ -133,7 +133,6 @@ const (
 // bisected down to a good half before others are tried.
 func (s *sending) pass(ctx context.Context, work *ledger.Work) (again bool, err error) {
 	var next time.Time
-	flying := false
 	for i := len(work.Open) - 1; i >= 0; i-- {
 		g := work.Open[i]
 		if s.draining() {
@@ -149,7 +148,6 @@ func (s *sending) pass(ctx context.Context, work *ledger.Work) (again bool, err 
 		case stepLeave:
 			return false, nil
 		case stepLater:
-			flying = flying || g.Flying()
 			if next.IsZero() || due.Before(next) {
 				next = due
 			}

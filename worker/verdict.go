@@ -92,13 +92,17 @@ func judge(results []providers.Result, err error, s situation) verdict {
 func judgeError(e *providers.Error, s situation) verdict {
 	switch {
 	case e.Outcome == providers.Retryable && e.KeepKey && s.keyed:
-		// It may have begun on it: as good as unknown, but nobody's fault.
-		return verdict{deed: deedDoubt, backOff: backOff(1), went: ledger.WentBad}
+		// It may have begun on it: as good as unknown. A gateway that remembers errors
+		// would say the same for ever, so it counts once others have got through.
+		return verdict{deed: deedDoubt, count: s.blamesCall(), backOff: backOff(1), went: ledger.WentBad}
 	case e.Outcome == providers.Retryable:
 		return judgeNotSent(e)
 	case e.Outcome == providers.Rejected && s.doubt:
-		// A refusal now says nothing of the earlier attempt.
-		return unknown(e, s, true)
+		// A refusal now says nothing of the earlier attempt; that the gateway answers
+		// at all is no reason for the breaker.
+		v := unknown(e, s, true)
+		v.went = ""
+		return v
 	case e.Outcome == providers.Rejected && e.Scope == providers.Campaign:
 		return verdict{deed: deedRelease, renew: true, pause: word(e)}
 	case e.Outcome == providers.Rejected && e.Scope == providers.Account:

@@ -1,0 +1,112 @@
+package e2e
+
+import (
+	"flag"
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/producer"
+)
+
+// perCampaign recipients, in calls small enough that many are cut short.
+const perCampaign = 100_000
+
+var (
+	chaosFor  = flag.Duration("chaos.for", 20*time.Second, "how long to go on starting campaigns under faults")
+	chaosSeed = flag.Uint64("chaos.seed", 1, "seed of the gateway's faults and of who is killed")
+)
+
+// TestNothingIsLostOrSentTwiceWhileWorkersAreKilled kills a random worker every
+// two seconds while the gateway, 50 ms away, closes connections before and after
+// accepting, and answers 502 after accepting. The counts are the gateway's.
+func TestNothingIsLostOrSentTwiceWhileWorkersAreKilled(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, sandbox.Options{Latency: 50 * time.Millisecond, Seed: *chaosSeed}, "timeout: 2s", "max_recipients: 100", "concurrency: 4")
+	for _, name := range []string{"accept_close", "accept_502", "close"} {
+		if err := f.gateway.Fail(sandbox.Fault{Name: name, P: 0.05}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	random := rand.New(rand.NewPCG(*chaosSeed, 2))
+	alive := append(f.workers, f.start(), f.start())
+	kills, campaigns, recipients := 0, 0, 0
+	tick := time.NewTicker(2 * time.Second)
+	defer tick.Stop()
+	for begun := time.Now(); campaigns == 0 || time.Since(begun) < *chaosFor; {
+		campaigns++
+		id := fmt.Sprintf("chaos-%d", campaigns)
+		if _, err := f.client.Enqueue(t.Context(), producer.Campaign{ID: id, Via: "kobo-main", Body: text}, some(campaigns, perCampaign)); err != nil {
+			t.Fatal(err)
+		}
+		recipients += perCampaign
+		limit := time.Now().Add(3 * time.Minute)
+		for {
+			s, err := f.client.Status(t.Context(), id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.checkI1(s)
+			if s.Ended() {
+				if s.Accepted != perCampaign {
+					t.Fatalf("%s: %+v", id, s)
+				}
+				break
+			}
+			if time.Now().After(limit) {
+				t.Fatalf("%s has not ended: %+v; gateway %+v", id, s, f.gateway.Stats())
+			}
+			select {
+			case <-tick.C:
+				i := random.IntN(len(alive))
+				f.kill(alive[i])
+				kills++
+				alive[i] = f.spawn()
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+	}
+	stats := f.gateway.Stats()
+	t.Logf("seed %d: %d campaigns, %d recipients, %d kills, %d faults, %d calls of which %d replays; duplicates %d, conflicts %d",
+		*chaosSeed, campaigns, recipients, kills, stats.Faults, stats.Calls, stats.Replays, stats.Duplicates, stats.Conflicts)
+	if stats.Accepted != int64(recipients) || stats.Numbers != int64(recipients) || stats.Duplicates != 0 || stats.Conflicts != 0 {
+		t.Errorf("gateway %+v", stats)
+	}
+	if stats.Faults == 0 || kills == 0 {
+		t.Errorf("%d faults and %d kills: nothing was tried", stats.Faults, kills)
+	}
+	for i := range campaigns {
+		for r, err := range f.client.Results(t.Context(), fmt.Sprintf("chaos-%d", i+1)) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Status != "accepted" || f.gateway.Accepted(mustNumber(t, r.MSISDN)) != 1 {
+				t.Fatalf("campaign %d row %d: %+v", i+1, r.Row, r)
+			}
+		}
+	}
+}
+
+// some yields n numbers that no other campaign of a run has.
+func some(campaign, n int) iter.Seq2[producer.Recipient, error] {
+	return func(yield func(producer.Recipient, error) bool) {
+		for i := range n {
+			if !yield(producer.Recipient{Number: fmt.Sprintf("+2547%08d", 10_000_000+(campaign-1)*n+i)}, nil) {
+				return
+			}
+		}
+	}
+}
+
+func mustNumber(t *testing.T, msisdn string) uint64 {
+	t.Helper()
+	n, err := strconv.ParseUint(msisdn, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
