@@ -41,13 +41,14 @@ type Limiter interface {
 	// send without a limit then is for the caller to decide.
 	Reserve(ctx context.Context, n int, max time.Duration) (wait time.Duration, ok bool, err error)
 
-	// Return gives back a booking that will not be used. N is as it was booked;
-	// ahead is how far its turn still lies in the future, negative if it has
-	// passed: time.Until(turn), where turn is when Reserve returned plus the
-	// wait it said. Only what no later booking was told to wait for is to be had again,
-	// in whole tokens, so the guarantee holds whatever is given back. A booking
-	// must be given back once at most, and not when a call was made on it.
-	// After an error the tokens may be wasted; nothing need be done.
+	// Return gives back a booking that will not be used, before its turn or after
+	// it. The n is the one that was booked; ahead is how far the turn lies in the
+	// future, negative if it has passed: time.Until(turn), where turn is when
+	// Reserve returned plus the wait it said. What later bookings were already
+	// told to wait for is not had again, and only whole tokens are, so that the
+	// guarantee holds whatever is given back. A booking must be given back once at
+	// most, and not if a call was made on it. After an error the tokens may be
+	// wasted, and there is nothing to do about it.
 	Return(ctx context.Context, n int, ahead time.Duration) error
 
 	// Cooldown lets no turn begin for d from now, for everybody who shares the

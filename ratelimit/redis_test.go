@@ -223,8 +223,13 @@ func TestRedisTakesANewRateAtOnce(t *testing.T) {
 	}
 	free := *a.bulk.(*Redis)
 	free.rate = Unlimited
-	if err := reserve(&free, step{1, 0, 0, true}); err != nil {
-		t.Errorf("when it is lifted: %v", err)
+	if err := errors.Join(
+		reserve(&free, step{1, 0, 0, true}),
+		free.Return(t.Context(), 1, 0),
+		// Nothing was taken from the bucket meanwhile, and nothing put in.
+		reserve(a.bulk, step{1, 0, 10020 * ms, false}),
+	); err != nil {
+		t.Errorf("lifted and set again: %v", err)
 	}
 }
 

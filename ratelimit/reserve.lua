@@ -85,6 +85,7 @@ turn = math.ceil(turn - 0.002)
 if turn <= longest then
   if rate > 0 then
     tokens = full - cool * rate - amount
+    booked = math.max(booked, turn)
     save()
   end
   return {1, turn}

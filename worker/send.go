@@ -20,9 +20,6 @@ import (
 const (
 	// leaseMargin is how much longer a lease is than the HTTP call may take.
 	leaseMargin = 3 * time.Second
-	// maxWait is how far ahead a rate slot is booked; a worker that dies or drains
-	// wastes no more than this.
-	maxWait = time.Second
 	// missedSlot is how late a booked slot may be used.
 	missedSlot = 100 * time.Millisecond
 	// heldWatch is how often the sweeper looks whether a hold is over.
@@ -296,26 +293,15 @@ func (s *sending) limiter() ratelimit.Limiter {
 // reserve waits, in this slot, until the account's rate allows n units, and
 // returns when their turn began. ok is false when the worker drains meanwhile.
 func (s *sending) reserve(ctx context.Context, n int) (turn time.Time, ok bool, err error) {
-	watched := time.Now()
 	for !s.draining() {
-		wait, booked, err := s.limiter().Reserve(ctx, n, maxWait)
+		wait, booked, err := s.limiter().Reserve(ctx, n, s.maxWait())
 		if err != nil {
 			return turn, false, err
 		}
 		turn = time.Now().Add(wait)
-		if !booked {
-			wait = min(wait, maxWait)
-		}
-		if time.Since(watched)+wait > 2*time.Second {
-			// Working in silence would look like being dead.
-			if err := s.watchIn(ctx, wakeWatch); err != nil {
-				return turn, false, err
-			}
-			watched = time.Now()
-		}
-		if !s.sleep(wait) {
+		if ok, err = s.waitFor(ctx, wait); err != nil || !ok {
 			if booked {
-				err = s.limiter().Return(ctx, n, time.Until(turn))
+				err = errors.Join(err, s.limiter().Return(ctx, n, time.Until(turn)))
 			}
 			return turn, false, err
 		}
@@ -324,6 +310,31 @@ func (s *sending) reserve(ctx context.Context, n int) (turn time.Time, ok bool, 
 		}
 	}
 	return turn, false, nil
+}
+
+// maxWait is how far ahead a slot is booked; a worker that dies or drains wastes no
+// more than this. Bulk books less far, so that it always leaves a place for a
+// transactional call.
+func (s *sending) maxWait() time.Duration {
+	if s.camp.spec.Class == ledger.Transactional {
+		return time.Second
+	}
+	return 800 * time.Millisecond
+}
+
+// waitFor sleeps, and lets the sweeper know that somebody does: working in silence
+// would look like being dead. False: the worker drains.
+func (s *sending) waitFor(ctx context.Context, d time.Duration) (bool, error) {
+	const slice = 2 * time.Second
+	for ; d > slice; d -= slice {
+		if err := s.watchIn(ctx, slice+wakeWatch); err != nil {
+			return false, err
+		}
+		if !s.sleep(slice) {
+			return false, nil
+		}
+	}
+	return s.sleep(d), nil
 }
 
 // requestNamespace is the UUIDv5 namespace of Tuma's message_uuids.

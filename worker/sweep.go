@@ -12,7 +12,7 @@ import (
 
 const (
 	// sweeperLife is how long a dead sweeper's lock keeps others from sweeping.
-	sweeperLife = 5 * time.Second
+	sweeperLife = 3 * time.Second
 	// staleUpload is when an upload that was never committed leaves the index; its
 	// staging area goes an hour earlier.
 	staleUpload = 25 * time.Hour

@@ -26,7 +26,7 @@ var (
 // accepting, and answers 502 after accepting. The counts are the gateway's.
 func TestNothingIsLostOrSentTwiceWhileWorkersAreKilled(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t, sandbox.Options{Latency: 50 * time.Millisecond, Seed: *chaosSeed}, "timeout: 2s", "max_recipients: 100", "concurrency: 4")
+	f := newFleet(t, sandbox.Options{Latency: 50 * time.Millisecond, Seed: *chaosSeed}, "timeout: 1s", "max_recipients: 100")
 	for _, name := range []string{"accept_close", "accept_502", "close"} {
 		if err := f.gateway.Fail(sandbox.Fault{Name: name, P: 0.05}); err != nil {
 			t.Fatal(err)
