@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -126,12 +127,26 @@ const (
 	stepLeave             // leave the batch; the sweeper knows when to look again
 )
 
-// pass tries each open generation once, newest first, so that a refused call is
+// inTurn sorts the open generations: calls that were never cut in their order, but
+// before them the later generations, newest first, so that a refused call is
 // bisected down to a good half before others are tried.
+func inTurn(open []*ledger.Generation) []*ledger.Generation {
+	var later, first []*ledger.Generation
+	for _, g := range open {
+		if g.Number == 0 {
+			first = append(first, g)
+		} else {
+			later = append(later, g)
+		}
+	}
+	slices.Reverse(later)
+	return append(later, first...)
+}
+
+// pass tries each open generation once.
 func (s *sending) pass(ctx context.Context, work *ledger.Work) (again bool, err error) {
 	var next time.Time
-	for i := len(work.Open) - 1; i >= 0; i-- {
-		g := work.Open[i]
+	for _, g := range inTurn(work.Open) {
 		if s.draining() {
 			return true, nil
 		}
