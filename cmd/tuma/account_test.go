@@ -1,0 +1,241 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/tuma-sms/tuma/internal/sandbox"
+)
+
+func TestAccounts(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, sandbox.Options{Credit: 250})
+	if out, errOut := h.must("accounts"); out != "" || !strings.Contains(errOut, "no worker has published an account yet") {
+		t.Errorf("without a worker: %s%s", out, errOut)
+	}
+	if out, _ := h.must("accounts", "--json"); out != "[]\n" {
+		t.Errorf("without a worker: %s", out)
+	}
+	h.work()
+	h.must("hold", "kobo-main")
+	eventually(t, "the balance", func() bool {
+		out, _ := h.must("accounts")
+		return strings.Contains(out, "250 (")
+	})
+	out, _ := h.must("accounts", "--json")
+	var all []accountView
+	if err := json.Unmarshal([]byte(out), &all); err != nil {
+		t.Fatal(err)
+	}
+	a := all[0]
+	if a.Name != "kobo-main" || a.Provider != "kobo" || a.Unit != "messages" || a.Sender != "ACME" || a.MaxRecipients != 500 || a.Workers != 1 || a.Slots != 8 ||
+		a.Hold == nil || a.Hold.Reason != "manual" || a.Hold.By != "operator" || a.Hold.Since.IsZero() || a.Circuit != "closed" || a.Balance != "250" {
+		t.Errorf("got %+v, hold %+v", a, a.Hold)
+	}
+}
+
+func TestBalance(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, sandbox.Options{Credit: 250, Users: map[string]string{"demo": "secret-word"}})
+	if out, _ := h.must("balance", "kobo-main"); out != "kobo-main  250\n" {
+		t.Errorf("got %q", out)
+	}
+	if out, _ := h.must("gateway", "balance", "kobo-main", "--json"); !strings.Contains(out, `"balance": 250`) {
+		t.Errorf("got %s", out)
+	}
+	// One that cannot be asked does not keep the others from being.
+	out, errOut, exit := h.run("balance")
+	if exit != exitMisuse || out != "kobo-main  250\n" || !strings.Contains(errOut, "NOBODY_SET_THIS is not set") {
+		t.Errorf("exit %d, %s%s", exit, out, errOut)
+	}
+	h.gateway.SetPassword("demo", "changed")
+	out, errOut, exit = h.run("balance", "kobo-main")
+	if exit != exitFailed || out != "" || !strings.Contains(errOut, "error_user") || strings.Contains(errOut, "secret-word") {
+		t.Errorf("exit %d, %s%s", exit, out, errOut)
+	}
+}
+
+func TestCheckTellsEverythingAtOnce(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, sandbox.Options{})
+	out, errOut, exit := h.run("check")
+	if exit != exitMisuse || !strings.Contains(out, "redis          ok") || !strings.Contains(out, "kobo-main: balance") ||
+		!strings.Contains(errOut, "accounts.other.user: the environment variable NOBODY_SET_THIS is not set") {
+		t.Errorf("exit %d\n%s%s", exit, out, errOut)
+	}
+	h.env = append(h.env, "NOBODY_SET_THIS=somebody")
+	if out, errOut, exit := h.run("check"); exit != exitDone || strings.Count(out, " ok ") != 4 {
+		t.Errorf("exit %d\n%s%s", exit, out, errOut)
+	}
+	h.gateway.SetPassword("demo", "changed")
+	if _, errOut, exit := h.run("check"); exit != exitFailed || !strings.Contains(errOut, "look at its user and password") {
+		t.Errorf("exit %d\n%s", exit, errOut)
+	}
+}
+
+func TestWorkerTellsOfItsHealthAndDrains(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, sandbox.Options{})
+	w := h.start("worker", "--accounts", "kobo-main", "--listen", "127.0.0.1:0", "--log-format", "json")
+	var address string
+	eventually(t, "the health checks", func() bool {
+		for line := range strings.SplitSeq(w.log.String(), "\n") {
+			var said struct{ Address string }
+			if json.Unmarshal([]byte(line), &said) == nil && said.Address != "" {
+				address = said.Address
+			}
+		}
+		return address != ""
+	})
+	get := func(path string) int {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := resp.Body.Close(); err != nil {
+			t.Error(err)
+		}
+		return resp.StatusCode
+	}
+	eventually(t, "readiness", func() bool { return get("/readyz") == http.StatusOK })
+	if got := get("/elsewhere"); got != http.StatusNotFound {
+		t.Errorf("/elsewhere answers %d", got)
+	}
+	h.redis.Kill()
+	if got := get("/healthz"); got != http.StatusOK {
+		t.Errorf("/healthz answers %d without Redis, which is not its business", got)
+	}
+	if got := get("/readyz"); got != http.StatusServiceUnavailable {
+		t.Errorf("/readyz answers %d without Redis", got)
+	}
+	h.redis.Restart()
+	eventually(t, "readiness again", func() bool { return get("/readyz") == http.StatusOK })
+	if _, errOut, exit := h.run("worker", "--accounts", "kobo-main", "--listen", address); exit != exitFailed || !strings.Contains(errOut, "--listen: ") {
+		t.Errorf("a second worker at the same address: exit %d, %s", exit, errOut)
+	}
+	if exit := w.end(t); exit != exitDone {
+		t.Errorf("exit %d\n%s", exit, w.log)
+	}
+}
+
+func TestWorkerNeedsItsAccountsOnly(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, sandbox.Options{})
+	if _, errOut, exit := h.run("worker"); exit != exitMisuse || !strings.Contains(errOut, "NOBODY_SET_THIS is not set") {
+		t.Errorf("exit %d, %s", exit, errOut)
+	}
+	c := newCLI(t, "redis: {url: \""+h.redis.URL()+"\"}\n")
+	if _, errOut, exit := c.run("worker"); exit != exitMisuse || !strings.Contains(errOut, "has no accounts") {
+		t.Errorf("exit %d, %s", exit, errOut)
+	}
+}
+
+func TestSandboxSaysHowToUseIt(t *testing.T) {
+	t.Parallel()
+	c := newCLI(t, "")
+	s := c.start("sandbox", "--listen", "127.0.0.1:0")
+	eventually(t, "the sandbox", func() bool { return strings.Contains(s.log.String(), "sender: ACME") })
+	_, yaml, _ := strings.Cut(s.log.String(), "\n\n")
+	use := newCLI(t, yaml)
+	if out, _ := use.must("balance"); out != "try-kobo  1000000000\n" {
+		t.Errorf("what it prints is no configuration: %s", out)
+	}
+	if exit := s.end(t); exit != exitDone {
+		t.Errorf("exit %d", exit)
+	}
+	if _, errOut, exit := c.run("sandbox", "--listen", "nonsense"); exit != exitFailed || !strings.Contains(errOut, "--listen: ") {
+		t.Errorf("exit %d, %s", exit, errOut)
+	}
+}
+
+func TestCompletion(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, sandbox.Options{})
+	h.work()
+	if _, _, exit := h.feed("0712345678\n", "send", "--id", "my-campaign", "--via", "kobo-main", "--body", "Hello"); exit != exitDone {
+		t.Fatalf("exit %d", exit)
+	}
+	for _, tt := range []struct {
+		want string
+		args []string
+	}{
+		{"my-campaign", []string{"status", ""}},
+		{"my-campaign", []string{"results", ""}},
+		{"kobo-main", []string{"hold", ""}},
+		{"kobo-main", []string{"send", "--via", ""}},
+		{"transactional", []string{"send", "--class", ""}},
+	} {
+		if out, _ := h.must(append([]string{"__complete"}, tt.args...)...); !strings.Contains(out, tt.want) {
+			t.Errorf("%v completes to %s", tt.args, out)
+		}
+	}
+	// Without a configuration the workers' accounts are offered, and without Redis nothing.
+	c := newCLI(t, "", "TUMA_REDIS_URL="+h.redis.URL())
+	if out, _ := c.must("__complete", "release", ""); !strings.Contains(out, "kobo-main") {
+		t.Errorf("got %s", out)
+	}
+	c = newCLI(t, "", nowhere)
+	if out, _ := c.must("__complete", "release", ""); strings.Contains(out, "kobo") {
+		t.Errorf("got %s", out)
+	}
+}
+
+func TestTheSignalsOfAProcess(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, sandbox.Options{})
+	p := h.process("worker", "--accounts", "kobo-main")
+	eventually(t, "the worker", func() bool {
+		out, _ := h.must("accounts", "--json")
+		return strings.Contains(out, `"workers": 1`)
+	})
+	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Wait(); err != nil {
+		t.Errorf("after SIGTERM: %v\n%s", err, p.Stderr)
+	}
+
+	// A call that hangs keeps a draining worker; the second signal does not wait for it.
+	h.gateway.FailNext(1, "hang")
+	p = h.process("worker", "--accounts", "kobo-main")
+	defer func() { _ = p.Process.Kill() }()
+	eventually(t, "the worker", func() bool {
+		out, _ := h.must("accounts", "--json")
+		return strings.Contains(out, `"workers": 1`)
+	})
+	if _, _, exit := h.feed("0712345678\n", "send", "--id", "a", "--via", "kobo-main", "--body", "Hello"); exit != exitDone {
+		t.Fatalf("exit %d", exit)
+	}
+	eventually(t, "a call that hangs", func() bool { return h.gateway.Stats().InFlight == 1 })
+	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the drain", func() bool { return strings.Contains(p.Stderr.(*syncBuffer).String(), "draining") })
+	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	// A worker that had waited for its call would have ended well.
+	if err := p.Wait(); err == nil {
+		t.Error("the second signal did not end it")
+	}
+}
+
+// process starts tuma as a process of its own.
+func (c *cli) process(args ...string) *exec.Cmd {
+	c.t.Helper()
+	cmd := exec.CommandContext(c.t.Context(), self(c.t), args...)
+	cmd.Env = append(c.env, "TUMA_TEST_AS_TUMA=1")
+	cmd.Stderr = &syncBuffer{}
+	if err := cmd.Start(); err != nil {
+		c.t.Fatal(err)
+	}
+	return cmd
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tuma-sms/tuma/providers"
+)
+
+// balanceView is an answer in the form of --json.
+type balanceView struct {
+	Account  string   `json:"account"`
+	Balance  *float64 `json:"balance"`
+	Currency string   `json:"currency,omitempty"`
+	Error    string   `json:"error,omitempty"`
+}
+
+func newBalance(a *app) *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "balance [ACCOUNT]",
+		Short: "Ask gateways for their credit",
+		Long: `Balance asks the gateway of an account, or those of all accounts in the
+configuration, how much credit is left, in the gateway's own units.`,
+		Example: `  tuma balance
+  tuma balance kobo-main --json`,
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: a.completeAccounts,
+		RunE:              a.verb(func(ctx context.Context, args []string) error { return a.balance(ctx, args, asJSON) }),
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+func (a *app) balance(ctx context.Context, args []string, asJSON bool) error {
+	accounts, err := a.balancers(args)
+	if err != nil {
+		return err
+	}
+	views := make([]balanceView, len(accounts))
+	failed := make([]error, len(accounts))
+	var asking sync.WaitGroup
+	for i, acc := range accounts {
+		asking.Go(func() {
+			views[i] = balanceView{Account: acc.name}
+			got, err := askBalance(ctx, acc)
+			if err != nil {
+				failed[i] = fmt.Errorf("account %s: %w", acc.name, err)
+				views[i].Error = err.Error()
+				return
+			}
+			views[i].Balance, views[i].Currency = &got.Amount, got.Currency
+		})
+	}
+	asking.Wait()
+	if asJSON {
+		return errors.Join(writeJSON(a.out, views), errors.Join(failed...))
+	}
+	g := grid{right: []int{1}}
+	for _, v := range views {
+		if v.Balance != nil {
+			g.add(v.Account, strconv.FormatFloat(*v.Balance, 'f', -1, 64), v.Currency)
+		}
+	}
+	return errors.Join(g.print(a.out), errors.Join(failed...))
+}
+
+// balancers are the accounts to ask: the one named, or all.
+func (a *app) balancers(args []string) ([]*accountConfig, error) {
+	if len(args) > 0 {
+		acc, err := a.account(args[0])
+		return []*accountConfig{acc}, err
+	}
+	cfg, err := a.config(true)
+	if err != nil {
+		return nil, err
+	}
+	if len(cfg.accounts) == 0 {
+		return nil, misuse("%s has no accounts", cfg.file)
+	}
+	return cfg.accounts, nil
+}
+
+// askBalance asks an account's gateway, if the account is complete and the
+// gateway can be asked.
+func askBalance(ctx context.Context, acc *accountConfig) (providers.Balance, error) {
+	if err := acc.ready(); err != nil {
+		return providers.Balance{}, err
+	}
+	balancer, ok := acc.worker.Provider.(providers.Balancer)
+	if !ok {
+		return providers.Balance{}, lacks(acc, "its balance")
+	}
+	return balancer.Balance(ctx)
+}

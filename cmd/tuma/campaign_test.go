@@ -1,0 +1,327 @@
+package main
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/producer"
+)
+
+// mixed has seven recipients: four good ones, a duplicate, two invalid.
+const mixed = "name,phone\nA,0712345678\nB,+254 712 345 679\nC,254712345678\nD,n/a\nE,0712 345 680\nF,=1+1\nG,0712-345-681\n"
+
+func (h *house) status(id string) producer.Status {
+	h.t.Helper()
+	out, _ := h.must("status", id, "--json")
+	var st producer.Status
+	if err := json.Unmarshal([]byte(out), &st); err != nil {
+		h.t.Fatalf("status --json: %v\n%s", err, out)
+	}
+	return st
+}
+
+func (h *house) campaigns() []producer.Status {
+	h.t.Helper()
+	out, _ := h.must("list", "--json")
+	var all []producer.Status
+	if err := json.Unmarshal([]byte(out), &all); err != nil {
+		h.t.Fatalf("list --json: %v\n%s", err, out)
+	}
+	return all
+}
+
+func TestACampaignFromAFileToTheGateway(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, sandbox.Options{})
+	h.work()
+	file := h.file("customers.csv", mixed)
+	send := []string{"send", "--id", "sale", "--via", "kobo-main", "--body", "Hello", "--file", file}
+
+	out, errOut, exit := h.run(append(send, "--wait")...)
+	if exit != exitNotAll || !strings.Contains(out, "sale: done") || !strings.Contains(errOut, "enqueued 7 recipients as sale") {
+		t.Fatalf("exit %d\n%s%s", exit, out, errOut)
+	}
+	st := h.status("sale")
+	if st.State != producer.Done || st.Total != 7 || st.Accepted != 4 || st.Skipped != 3 || st.Calls != 1 || st.Reasons["duplicate"] != 1 {
+		t.Errorf("status %+v", st)
+	}
+
+	t.Run("results", func(t *testing.T) {
+		out, _ := h.must("results", "sale")
+		rows, err := csv.NewReader(strings.NewReader(out)).ReadAll()
+		if err != nil || len(rows) != 8 {
+			t.Fatalf("%v, %d rows", err, len(rows))
+		}
+		var got []string
+		for _, row := range rows[1:] {
+			if row[2] == "skipped" {
+				row[1] = "" // whether it is told here is the ledger's to decide
+			}
+			got = append(got, strings.Join([]string{row[0], row[1], row[2], row[3], row[12]}, "|"))
+		}
+		want := []string{"1|254712345678|accepted||0712345678", "2|254712345679|accepted||+254 712 345 679", "3||skipped|duplicate|254712345678",
+			"4||skipped|invalid_number|n/a", "5|254712345680|accepted||0712 345 680", "6||skipped|invalid_number|'=1+1", "7|254712345681|accepted||0712-345-681"}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+		out, _ = h.must("results", "sale", "--status", "skipped", "--format", "jsonl")
+		if strings.Count(out, "\n") != 3 || !strings.Contains(out, `"input":"=1+1"`) {
+			t.Errorf("jsonl of the skipped:\n%s", out)
+		}
+		if out, errOut, exit := h.run("results", "nobody"); exit != exitMisuse || out != "" || !strings.Contains(errOut, "no such campaign") {
+			t.Errorf("of no campaign: exit %d, %s%s", exit, out, errOut)
+		}
+		if _, errOut, exit := h.run("results", "sale", "--status", "sent"); exit != exitMisuse || !strings.Contains(errOut, "--status: sent is none of") {
+			t.Errorf("of no status: exit %d, %s", exit, errOut)
+		}
+	})
+	t.Run("the same again changes nothing and says so", func(t *testing.T) {
+		out, errOut := h.must(send...)
+		if out != "sale\n" || !strings.Contains(errOut, "sale is there already with the same content") {
+			t.Errorf("%s%s", out, errOut)
+		}
+	})
+	t.Run("other content is refused", func(t *testing.T) {
+		other := slices.Clone(send)
+		other[6] = "Hullo"
+		if out, errOut, exit := h.run(other...); exit != exitMisuse || out != "" || !strings.Contains(errOut, "nothing was enqueued: take another --id") {
+			t.Errorf("exit %d, %s%s", exit, out, errOut)
+		}
+	})
+	t.Run("what is done cannot be stopped", func(t *testing.T) {
+		if _, errOut, exit := h.run("pause", "sale"); exit != exitFailed || !strings.Contains(errOut, "nothing left to stop") {
+			t.Errorf("exit %d, %s", exit, errOut)
+		}
+		if out, _ := h.must("retry", "sale", "--unknown", "--rejected"); out != "sale has nobody to send to again\n" {
+			t.Errorf("retry: %s", out)
+		}
+	})
+	t.Run("the message is known to the gateway", func(t *testing.T) {
+		out, _ := h.must("results", "sale", "--status", "accepted")
+		rows, err := csv.NewReader(strings.NewReader(out)).ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out, _ := h.must("gateway", "status", "kobo-main", rows[1][5]); !strings.Contains(out, "DELIVRD") {
+			t.Errorf("got %s", out)
+		}
+		out, errOut, exit := h.run("gateway", "status", "kobo-main", "nobody", rows[1][5], "--json")
+		if exit != exitFailed || !strings.Contains(out, "DELIVRD") || !strings.Contains(errOut, "message nobody") {
+			t.Errorf("exit %d, %s%s", exit, out, errOut)
+		}
+	})
+	if n := h.gateway.Stats(); n.Accepted != 4 || n.Calls != 1 {
+		t.Errorf("gateway %+v", n)
+	}
+}
+
+func TestWithoutAnIDTheSameIsSentOnce(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, sandbox.Options{})
+	h.work()
+	send := []string{"send", "--via", "kobo-main", "--body", "Hello", "--wait"}
+	const list = "0712345678\n0712345679\n0712345678\n"
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			if out, errOut, exit := h.feed(list, send...); exit != exitDone {
+				t.Errorf("exit %d, %s%s", exit, out, errOut)
+			}
+		})
+	}
+	all.Wait()
+	_, errOut, exit := h.feed(list, send...)
+	if exit != exitDone || !strings.Contains(errOut, "already sent as c-") || !strings.Contains(errOut, "--again sends it again") {
+		t.Errorf("exit %d, %s", exit, errOut)
+	}
+	if n := h.gateway.Stats(); n.Accepted != 2 || len(h.campaigns()) != 1 {
+		t.Errorf("%d campaigns, gateway %+v", len(h.campaigns()), n)
+	}
+	if out, errOut, exit := h.feed(list, append(send, "--again", "--json")...); exit != exitDone || !strings.Contains(out, `"again": false`) {
+		t.Errorf("exit %d, %s%s", exit, out, errOut)
+	}
+	if n := h.gateway.Stats(); n.Accepted != 4 || len(h.campaigns()) != 2 {
+		t.Errorf("after --again: %d campaigns, gateway %+v", len(h.campaigns()), n)
+	}
+}
+
+func TestBadInputEnqueuesNothing(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, sandbox.Options{})
+	h.work()
+	tests := map[string]struct {
+		in   string
+		args []string
+		want string
+	}{
+		"empty":               {"", nil, "standard input is empty"},
+		"no column":           {"name,town\nA,B\n", nil, "standard input:1: no column of numbers"},
+		"all invalid":         {"phone\nn/a\n12\n", nil, "standard input: none of its 2 numbers is valid; the first: parse number"},
+		"all of other lands":  {"0803 123 4567\n", []string{"--id", "x"}, "national numbers were read as those of KE"},
+		"error at the end":    {"phone,x\n0712345678,1\n0712345679,1,2\n", []string{"--id", "x"}, "standard input:3: the row has 3 fields"},
+		"unknown account":     {"0712345678", []string{"--via", "nope"}, `--via: no worker serves an account "nope"; there is kobo-main`},
+		"sender too long":     {"0712345678", []string{"--from", "ACME-AND-SONS"}, "--from: sender \"ACME-AND-SONS\" has 13 characters, the gateway takes 11"},
+		"body too long":       {"0712345678", []string{"--body", strings.Repeat("x", 906)}, "--body: it has 906 characters, account kobo-main takes 905"},
+		"empty body":          {"0712345678", []string{"--body", " "}, "--body: it is empty"},
+		"merge fields":        {"0712345678", []string{"--body", "Dear {{name}}"}, "--body: it has merge fields"},
+		"a date in the past":  {"0712345678", []string{"--start-at", "2020-01-01T00:00:00Z"}, "--start-at: 2020-01-01T00:00:00Z is in the past"},
+		"on-unknown of later": {"0712345678", []string{"--on-unknown", "resend"}, "--on-unknown:"},
+		"two expiries":        {"0712345678", []string{"--expires-in", "1h", "--expires-at", "2120-01-01T00:00:00Z"}, "--expires-in: give either"},
+		"bad id":              {"0712345678", []string{"--id", "a b"}, "--id:"},
+		"bad class":           {"0712345678", []string{"--class", "vip"}, `--class: "vip" must be`},
+		"several at once":     {"0712345678", []string{"--class", "vip", "--via", "nope"}, "--via: no worker serves"},
+	}
+	for name, tt := range tests {
+		args := append([]string{"send", "--via", "kobo-main", "--body", "Hello"}, tt.args...)
+		out, errOut, exit := h.feed(tt.in, args...)
+		if exit != exitMisuse || out != "" || !strings.Contains(errOut, tt.want) {
+			t.Errorf("%s: exit %d, %s%s\nwant %s", name, exit, out, errOut, tt.want)
+		}
+	}
+	if all := h.campaigns(); len(all) != 0 {
+		t.Errorf("something was enqueued: %+v", all)
+	}
+}
+
+func TestDryRunCountsAndEnqueuesNothing(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, sandbox.Options{})
+	file := h.file("customers.csv", mixed)
+	send := []string{"send", "--via", "kobo-main", "--body", strings.Repeat("x", 161), "--file", file, "--dry-run", "--json"}
+	calls := 1
+	want := rehearsal{
+		Total: 7, Sent: 4, Skipped: 3, Reasons: map[string]int{"duplicate": 1, "invalid_number": 2}, Invalid: map[string]int{"not_a_number": 2},
+		Calls: &calls, Segments: 2, Encoding: "GSM-7", AllSegments: 8, Cost: "6.40 KES", Country: "KE",
+	}
+	check := func(out string) {
+		t.Helper()
+		var got rehearsal
+		if err := json.Unmarshal([]byte(out), &got); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	}
+	out, errOut := h.must(send...)
+	if check(out); !strings.Contains(errOut, "nothing was enqueued") && errOut != "" {
+		t.Errorf("got %s", errOut)
+	}
+	want.Sent, want.Skipped, want.AllSegments, want.Cost, want.Reasons["over_cap"] = 3, 4, 6, "4.80 KES", 1
+	out, _ = h.must(append(send, "--max-messages", "3")...)
+	check(out)
+	out, errOut = h.must(send[:len(send)-1]...)
+	if !strings.Contains(out, "left out") || !strings.Contains(errOut, "nothing was enqueued") {
+		t.Errorf("%s%s", out, errOut)
+	}
+	if all := h.campaigns(); len(all) != 0 {
+		t.Errorf("something was enqueued: %+v", all)
+	}
+	// Redis is not needed for it.
+	h.redis.Kill()
+	want.Calls, want.Cost = nil, ""
+	out, _ = h.must(append(slices.Clone(send), "--via", "elsewhere", "--max-messages", "3")...)
+	check(out)
+}
+
+func TestOrdersToACampaign(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, sandbox.Options{Latency: 50 * time.Millisecond})
+	h.work()
+	h.must("hold", "kobo-main", "--reason", "lunch")
+	if _, _, exit := h.feed("0712345678\n", "send", "--id", "a", "--via", "kobo-main", "--body", "Hello"); exit != exitDone {
+		t.Fatalf("exit %d", exit)
+	}
+	out, _ := h.must("status", "a")
+	if !strings.Contains(out, "waiting: account kobo-main is held: lunch") {
+		t.Errorf("status does not say why it waits:\n%s", out)
+	}
+	if out, _ = h.must("accounts"); !strings.Contains(out, "lunch by operator") {
+		t.Errorf("accounts does not say why it is held:\n%s", out)
+	}
+	if out, _ = h.must("pause", "a"); out != "a is paused\n" || h.status("a").State != producer.Paused {
+		t.Errorf("pause: %s", out)
+	}
+	// A wait for what is paused ends at once.
+	if out, _, exit := h.feed("0712345678\n", "send", "--id", "a", "--via", "kobo-main", "--body", "Hello", "--wait"); exit != exitNotAll ||
+		!strings.Contains(out, "it is paused") {
+		t.Errorf("send --wait of a paused campaign: exit %d, %s", exit, out)
+	}
+	if out, _ = h.must("release", "kobo-main"); out != "kobo-main is released\n" {
+		t.Errorf("release: %s", out)
+	}
+	if out, _ = h.must("release", "kobo-main"); out != "kobo-main was not held\n" {
+		t.Errorf("release: %s", out)
+	}
+	if h.gateway.Stats().Calls != 0 {
+		t.Error("a paused campaign was sent")
+	}
+	if out, _ = h.must("resume", "a"); out != "a goes on\n" {
+		t.Errorf("resume: %s", out)
+	}
+	if out, errOut := h.must("status", "a", "--watch"); !strings.Contains(out, "a: done") || !strings.Contains(errOut, "a: done, 1 of 1") {
+		t.Errorf("status --watch:\n%s%s", out, errOut)
+	}
+	if _, errOut, exit := h.run("hold", "nobody"); exit != exitMisuse || !strings.Contains(errOut, "see tuma accounts") {
+		t.Errorf("hold of nobody: exit %d, %s", exit, errOut)
+	}
+}
+
+func TestCancelWaitsForCallsInFlight(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, sandbox.Options{Latency: time.Second})
+	h.work()
+	var list strings.Builder
+	for i := range 10_000 {
+		fmt.Fprintf(&list, "07%08d\n", 10_000_000+i)
+	}
+	if _, errOut, exit := h.feed(list.String(), "send", "--id", "big", "--via", "kobo-main", "--body", "Hello"); exit != exitDone {
+		t.Fatalf("exit %d, %s", exit, errOut)
+	}
+	eventually(t, "a call in flight", func() bool { return h.gateway.Stats().InFlight > 0 })
+	out, errOut := h.must("cancel", "big")
+	flying := h.gateway.Stats().InFlight
+	if out != "big is cancelled\n" || !strings.Contains(errOut, "had begun before") || flying != 0 {
+		t.Errorf("%s%s%d calls are still in flight", out, errOut, flying)
+	}
+	st := h.status("big")
+	if st.State != producer.Cancelled || int64(st.Accepted) != h.gateway.Stats().Accepted || st.Accepted+st.Reasons["cancelled"] != 10_000 || st.Reasons["cancelled"] == 0 {
+		t.Errorf("status %+v", st)
+	}
+	if out, _ := h.must("cancel", "big", "--no-wait"); out != "big is cancelled\n" {
+		t.Errorf("again: %s", out)
+	}
+	if _, errOut, exit := h.run("resume", "big"); exit != exitFailed || !strings.Contains(errOut, "it was cancelled") {
+		t.Errorf("resume: exit %d, %s", exit, errOut)
+	}
+}
+
+func TestRetrySendsAgainOnPurpose(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, sandbox.Options{})
+	h.gateway.KoboInvalid("error_number", 254712345678)
+	h.work()
+	_, errOut, exit := h.feed("0712345678\n0712345679\n", "send", "--id", "a", "--via", "kobo-main", "--body", "Hello", "--wait")
+	if st := h.status("a"); exit != exitNotAll || st.Rejected != 1 || st.Accepted != 1 {
+		t.Fatalf("exit %d, %s%+v", exit, errOut, st)
+	}
+	h.gateway.Reset()
+	if out, _ := h.must("retry", "a", "--rejected"); out != "a is sent again to 1 recipient\n" {
+		t.Errorf("retry: %s", out)
+	}
+	if out, _ := h.must("status", "a", "--watch"); !strings.Contains(out, "done") {
+		t.Errorf("got %s", out)
+	}
+	if st := h.status("a"); st.Accepted != 2 || st.Rejected != 0 {
+		t.Errorf("status %+v", st)
+	}
+}

@@ -1,0 +1,20 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/tuma-sms/tuma/producer"
+)
+
+func newCancel(a *app) *cobra.Command {
+	return newOrder(a, order{
+		use:   "cancel ID",
+		short: "End a campaign for good",
+		long: `Cancel ends a campaign for good: recipients for whom no call has begun are skipped,
+with the reason cancelled. Calls that are with a gateway at that moment are
+finished and counted; cancel waits for them, unless --no-wait is given.`,
+		example: "  tuma cancel sale-2025-11",
+		give:    (*producer.Client).Cancel,
+		done:    "is cancelled",
+	})
+}

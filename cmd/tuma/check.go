@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/worker"
+)
+
+func newCheck(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "check",
+		Short: "Check configuration, Redis and credentials",
+		Long: `Check reads the configuration, asks Redis whether it keeps what it is told, and
+tries the credentials of every account whose gateway can be asked for its balance.
+Nothing is sent and nothing is changed.`,
+		Example: "  tuma check\n  tuma check --config /etc/tuma/tuma.yaml",
+		Args:    takes(),
+		RunE:    a.verb(func(ctx context.Context, _ []string) error { return a.check(ctx) }),
+	}
+}
+
+// check goes on after what fails: all of it is told at once.
+func (a *app) check(ctx context.Context) error {
+	cfg, err := a.config(true)
+	if err != nil {
+		return err
+	}
+	say := func(format string, args ...any) { _, _ = fmt.Fprintf(a.out, format+"\n", args...) }
+	var failed []error
+	say("configuration  ok  %s, %s, %s", cfg.file, counted(len(cfg.accounts), "account"), counted(len(cfg.routes), "route"))
+	if err := a.checkRedis(ctx, cfg); err != nil {
+		failed = append(failed, err)
+	} else {
+		say("redis          ok  %s", shownURL(cfg.redis.url))
+	}
+	for _, acc := range cfg.accounts {
+		got, err := askBalance(ctx, acc)
+		var wrong misuseError
+		switch {
+		case errors.As(err, &wrong):
+			say("account        ?   %s: provider %s cannot be asked without sending", acc.name, acc.kind.Name)
+		case err != nil:
+			failed = append(failed, accountTrouble(acc, err))
+		default:
+			say("account        ok  %s: balance %s %s", acc.name, strconv.FormatFloat(got.Amount, 'f', -1, 64), got.Currency)
+		}
+	}
+	if len(cfg.accounts) == 0 {
+		failed = append(failed, misuse("%s has no accounts: nothing can be sent", cfg.file))
+	}
+	return errors.Join(failed...)
+}
+
+// accountTrouble says what is wrong with an account, and what to look at.
+func accountTrouble(acc *accountConfig, err error) error {
+	var incomplete *configError
+	if errors.As(err, &incomplete) {
+		return err
+	}
+	advice := ""
+	if e, ok := errors.AsType[*providers.Error](err); ok {
+		switch e.Cause {
+		case providers.CauseCredentials:
+			advice = ": look at its user and password"
+		case providers.CauseConfiguration, providers.CauseNotUnderstood:
+			advice = ": look at its base_url"
+		case providers.CauseConnection:
+			advice = ": look at its base_url and at the network"
+		}
+	}
+	return fmt.Errorf("account %s: %w%s", acc.name, err, advice)
+}
+
+func (a *app) checkRedis(ctx context.Context, cfg *config) error {
+	b, err := openBackend(ctx, cfg, 0)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	warnings, err := worker.CheckRedis(ctx, b.rdb, cfg.redis.unsafe)
+	for _, w := range warnings {
+		a.note("tuma: warning: %s", w)
+	}
+	return err
+}

@@ -1,0 +1,275 @@
+package main
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/catalog"
+	"github.com/tuma-sms/tuma/ratelimit"
+	"github.com/tuma-sms/tuma/worker"
+)
+
+// accountConfig is an account as the configuration has it.
+type accountConfig struct {
+	name string
+	line int
+	file string
+	kind providers.Kind
+	// worker is what a worker wants to know; its Provider is nil if something is missing.
+	worker worker.Account
+	// missing is what the account cannot be used without and nobody gave: a secret,
+	// an environment variable. It fails only the commands that need this account.
+	missing []problem
+}
+
+// ready says what is missing before the account can be used.
+func (a *accountConfig) ready() error {
+	if len(a.missing) == 0 {
+		return nil
+	}
+	return &configError{file: a.file, problems: a.missing}
+}
+
+// The login fields, under all names that vendors use. Each may be given as
+// <field>_file instead: the name of a file that holds it.
+var loginFields = []string{"user", "username", "pass", "password", "api_key", "token"}
+
+func setLogin(s *providers.Settings, field, value string) {
+	switch field {
+	case "user":
+		s.User = value
+	case "username":
+		s.Username = value
+	case "pass":
+		s.Pass = providers.Secret(value)
+	case "password":
+		s.Password = providers.Secret(value)
+	case "api_key":
+		s.APIKey = providers.Secret(value)
+	case "token":
+		s.Token = providers.Secret(value)
+	}
+}
+
+// accountName is what stands in keys of Redis and in the names of queues.
+var accountName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
+func (r *reader) accounts(e entry) []*accountConfig {
+	var all []*accountConfig
+	seen := map[string]int{}
+	for child := range r.entries(e) {
+		name := child.name
+		child.name = e.name + "." + name
+		if line, twice := seen[name]; twice {
+			r.fail(child, "is there twice, also in line %d", line)
+			continue
+		}
+		seen[name] = child.line
+		if !accountName.MatchString(name) {
+			r.fail(child, "an account's name is 1 to 64 of A-Z a-z 0-9 _ -")
+		}
+		all = append(all, r.account(name, child))
+	}
+	return all
+}
+
+// account reads one account: first the keys that are Tuma's, then what the
+// provider wants to know.
+func (r *reader) account(name string, e entry) *accountConfig {
+	acc := &accountConfig{name: name, line: e.line, file: r.file, worker: worker.Account{Name: name}}
+	r.lacking = &acc.missing
+	defer func() { r.lacking = nil }()
+
+	settings := providers.Settings{Options: map[string]string{}}
+	given := map[string]entry{}
+	keys := r.tumaKeys(&acc.worker, &settings)
+	for _, field := range r.providerFields(e, &acc.kind) {
+		if keys[field] != nil {
+			continue
+		}
+		keys[field] = func(e entry) {
+			var value string
+			if r.string(e, &value); slices.Contains(loginFields, field) {
+				setLogin(&settings, field, value)
+			} else {
+				settings.Options[field] = value
+			}
+		}
+		if slices.Contains(loginFields, field) {
+			keys[field+"_file"] = func(e entry) {
+				var value string
+				r.secretFile(e, &value)
+				setLogin(&settings, field, value)
+			}
+		}
+	}
+	for key, read := range keys {
+		keys[key] = func(e entry) {
+			field := strings.TrimSuffix(key, "_file")
+			if other, twice := given[field]; twice {
+				r.fail(e, "is given another way in line %d; keep one of them", other.line)
+				return
+			}
+			given[field] = e
+			read(e)
+		}
+	}
+	r.section(e, keys)
+	if acc.kind.Name != "" {
+		r.open(acc, e, settings, given)
+	}
+	return acc
+}
+
+// tumaKeys are the keys that every account may have.
+func (r *reader) tumaKeys(w *worker.Account, s *providers.Settings) map[string]func(entry) {
+	var onUnknown string
+	return map[string]func(entry){
+		"provider":       func(entry) {}, // read before the others
+		"base_url":       func(e entry) { r.string(e, &s.BaseURL) },
+		"allow_http":     func(e entry) { r.bool(e, &s.AllowHTTP) },
+		"rate":           func(e entry) { r.rate(e, &w.Rate) },
+		"burst":          func(e entry) { r.int(e, &w.Burst, 1_000_000) },
+		"unit":           func(e entry) { r.oneOf(e, &w.Unit, "messages", "segments", "requests") },
+		"sender":         func(e entry) { r.sender(e, &w.Sender) },
+		"concurrency":    func(e entry) { r.int(e, &w.Concurrency, 1000); s.Concurrency = w.Concurrency },
+		"timeout":        func(e entry) { r.duration(e, &w.Timeout, 100*time.Millisecond, 5*time.Minute); s.Timeout = w.Timeout },
+		"max_recipients": func(e entry) { r.int(e, &s.MaxRecipients, 100_000) },
+		"max_attempts":   func(e entry) { r.int(e, &w.MaxAttempts, 1000) },
+		"price":          func(e entry) { r.price(e, &w.Price) },
+		"on_unknown": func(e entry) {
+			if r.oneOf(e, &onUnknown, "keep", "resend"); onUnknown == "resend" {
+				r.fail(e, "resend does not work in this release yet; leave it out or take keep, and send again what is unknown with tuma retry")
+			}
+		},
+	}
+}
+
+// providerFields finds the account's provider and returns the fields it knows, or
+// all login fields if there is no such provider.
+func (r *reader) providerFields(e entry, kind *providers.Kind) []string {
+	quiet := &reader{lookup: r.lookup}
+	named := entry{name: e.name + ".provider", line: e.line}
+	var name string
+	for child := range quiet.entries(e) {
+		if child.name == "provider" {
+			child.name = named.name
+			named = child
+			r.string(child, &name)
+		}
+	}
+	known := strings.Join(catalog.Names(), ", ")
+	var ok bool
+	switch *kind, ok = catalog.Lookup(name); {
+	case ok:
+		return kind.Fields()
+	case named.value == nil && (e.value.Kind == yaml.MappingNode || e.value.Tag == "!!null"):
+		r.fail(named, "is missing; there is %s", known)
+	case name != "":
+		r.fail(named, "%s is no provider of this release; there is %s", show(named), known)
+	}
+	return loginFields
+}
+
+// open makes the provider, which checks its own settings.
+func (r *reader) open(acc *accountConfig, e entry, s providers.Settings, given map[string]entry) {
+	told := len(acc.missing)
+	for _, field := range acc.kind.Required {
+		if _, ok := given[field]; !ok {
+			how := ""
+			if slices.Contains(loginFields, field) {
+				how = ", or " + field + "_file"
+			}
+			r.lack(entry{name: e.name, line: e.line}, "%s is missing; provider %s needs it%s", field, acc.kind.Name, how)
+		}
+	}
+	// What is missing has been said. With something in its place, the provider can say what else is wrong.
+	full := s
+	for _, field := range acc.kind.Required {
+		if slices.Contains(loginFields, field) && !hasLogin(s, field) {
+			setLogin(&full, field, "missing")
+		}
+	}
+	provider, err := acc.kind.Open(full)
+	for m := range providers.Mistakes(err) {
+		at, ok := given[m.Field]
+		if !ok {
+			at = entry{name: e.name + "." + m.Field, line: e.line}
+		}
+		if ok || told == len(acc.missing) {
+			r.fail(at, "%v", m.Err)
+		}
+	}
+	if err == nil && len(acc.missing) == 0 {
+		acc.worker.Provider = provider
+	}
+}
+
+func hasLogin(s providers.Settings, field string) bool {
+	switch field {
+	case "user":
+		return s.User != ""
+	case "username":
+		return s.Username != ""
+	case "pass":
+		return s.Pass != ""
+	case "password":
+		return s.Password != ""
+	case "api_key":
+		return s.APIKey != ""
+	}
+	return s.Token != ""
+}
+
+func (r *reader) rate(e entry, to *ratelimit.Rate) {
+	s, ok := r.text(e)
+	if !ok {
+		return
+	}
+	rate, err := ratelimit.ParseRate(s)
+	if err != nil {
+		r.fail(e, "%s is no rate: write 50/s, 600/m, or 0 for no limit", show(e))
+		return
+	}
+	*to = rate
+}
+
+func (r *reader) sender(e entry, to *string) {
+	if isEmptyText(e) {
+		return // the gateway's own
+	}
+	r.string(e, to)
+}
+
+var priceForm = regexp.MustCompile(`^([0-9]{1,9}(?:\.[0-9]{1,6})?) ([A-Z]{3})$`)
+
+func (r *reader) price(e entry, to *string) {
+	s, ok := r.text(e)
+	if !ok {
+		return
+	}
+	if !priceForm.MatchString(s) {
+		r.fail(e, `%s is no price: write an amount and a currency, "0.80 KES"`, show(e))
+		return
+	}
+	*to = s
+}
+
+// cost is what so many segments come to at a price, or empty.
+func cost(price string, segments int) string {
+	m := priceForm.FindStringSubmatch(price)
+	if m == nil {
+		return ""
+	}
+	var amount float64
+	if _, err := fmt.Sscan(m[1], &amount); err != nil {
+		return ""
+	}
+	return fmt.Sprintf("%.2f %s", amount*float64(segments), m[2])
+}

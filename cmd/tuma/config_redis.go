@@ -1,0 +1,235 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"path/filepath"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// redisConfig says where Redis is and what is asked of it.
+type redisConfig struct {
+	url string
+	// source is where the URL comes from, for messages.
+	source string
+	// unsafe accepts a Redis that may forget.
+	unsafe bool
+}
+
+// redis reads the section of that name.
+func (r *reader) redis(e entry, to *redisConfig) {
+	fromEnvironment, _ := r.lookup("TUMA_REDIS_URL")
+	durability := "none"
+	where := func(e entry, read func(entry, *string)) {
+		if fromEnvironment != "" {
+			return // it wins, and what is wrong here then harms nobody
+		}
+		var text string
+		if read(e, &text); text == "" {
+			return
+		}
+		if _, err := parseRedis(text); err != nil {
+			r.fail(e, "%v", err)
+			return
+		}
+		to.url, to.source = text, fmt.Sprintf("%s:%d", r.file, e.line)
+	}
+	r.section(e, map[string]func(entry){
+		"url":      func(e entry) { where(e, r.string) },
+		"url_file": func(e entry) { where(e, r.secretFile) },
+		"unsafe":   func(e entry) { r.bool(e, &to.unsafe) },
+		"durability": func(e entry) {
+			r.string(e, &durability)
+			if durability != "none" {
+				r.fail(e, "%s does not work in this release yet; only none does, and Redis itself must then keep what it was told", show(e))
+			}
+		},
+	})
+}
+
+func (r *reader) redisFromEnvironment(url string, to *redisConfig) {
+	if _, err := parseRedis(url); err != nil {
+		r.problems = append(r.problems, problem{name: "TUMA_REDIS_URL:", what: err.Error()})
+		return
+	}
+	to.url, to.source = url, "TUMA_REDIS_URL"
+}
+
+// secretFile reads a value from the file that the entry names; a relative name is
+// taken from where the configuration is.
+func (r *reader) secretFile(e entry, to *string) {
+	name, ok := r.text(e)
+	if !ok {
+		return
+	}
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(r.dir, name)
+	}
+	text, err := readSmallFile(name, 64<<10)
+	if err != nil {
+		r.lack(e, "cannot be read: %v", err)
+		return
+	}
+	secret := strings.TrimRight(string(text), "\r\n")
+	if secret == "" {
+		r.lack(e, "%s is empty", name)
+		return
+	}
+	*to = secret
+}
+
+// redisForms are the kinds of Redis, by the scheme of their URL, with the form it must have.
+var redisForms = map[string]string{
+	"redis":           "redis://HOST:6379/0",
+	"rediss":          "rediss://HOST:6379/0",
+	"unix":            "unix:///PATH?db=0",
+	"redis-cluster":   "redis-cluster://HOST:6379,HOST:6379",
+	"rediss-cluster":  "rediss-cluster://HOST:6379,HOST:6379",
+	"redis-sentinel":  "redis-sentinel://HOST:26379,HOST:26379/MASTER/0",
+	"rediss-sentinel": "rediss-sentinel://HOST:26379,HOST:26379/MASTER/0",
+}
+
+// opener makes a client that has at least so many connections in its pool, if the
+// URL names no pool_size.
+type opener func(connections int) redis.UniversalClient
+
+// parseRedis reads the URL of a Redis:
+//
+//	redis://[USER:PASSWORD@]HOST[:6379][/DB]              also rediss:// (TLS) and unix://
+//	redis-cluster://[…@]HOST[:6379],HOST…                 also rediss-cluster://
+//	redis-sentinel://[…@]HOST[:26379],HOST…/MASTER[/DB]   also rediss-sentinel://
+//
+// Options of go-redis may follow as a query (?dial_timeout=2s&pool_size=50). At a
+// sentinel USER and PASSWORD are Redis's, and sentinel_username and
+// sentinel_password the sentinels' own. Errors never hold a password.
+func parseRedis(text string) (opener, error) {
+	scheme, rest, ok := strings.Cut(text, "://")
+	form := redisForms[scheme]
+	if !ok || form == "" {
+		return nil, errors.New("must be a URL such as redis://127.0.0.1:6379/0; " +
+			"rediss://, redis-sentinel:// and redis-cluster:// are understood too")
+	}
+	var open opener
+	var err error
+	switch plain, kind, _ := strings.Cut(scheme, "-"); kind {
+	case "cluster":
+		open, err = parseCluster(plain, rest)
+	case "sentinel":
+		open, err = parseSentinel(plain, rest)
+	default:
+		open, err = parseSingle(text)
+	}
+	if err != nil {
+		// What the library says of an unescaped password may quote it.
+		return nil, errors.New("is not of the form " + form + " (in a password @ is written %40, / is %2F, % is %25)")
+	}
+	return open, nil
+}
+
+func parseSingle(text string) (opener, error) {
+	o, err := redis.ParseURL(text)
+	if err != nil {
+		return nil, err
+	}
+	return func(connections int) redis.UniversalClient {
+		if o.PoolSize == 0 {
+			o.PoolSize = connections
+		}
+		return redis.NewClient(o)
+	}, nil
+}
+
+func parseCluster(scheme, rest string) (opener, error) {
+	hosts, path, query := splitHosts(rest, "6379")
+	if strings.Trim(path, "/0") != "" {
+		return nil, errors.New("a cluster has one database")
+	}
+	o, err := redis.ParseClusterURL(scheme + "://" + hosts[0] + "?" + withAddrs(query, hosts[1:]))
+	if err != nil {
+		return nil, err
+	}
+	return func(connections int) redis.UniversalClient {
+		if o.PoolSize == 0 {
+			o.PoolSize = connections
+		}
+		return redis.NewClusterClient(o)
+	}, nil
+}
+
+func parseSentinel(scheme, rest string) (opener, error) {
+	hosts, path, query := splitHosts(rest, "26379")
+	master, db, _ := strings.Cut(strings.Trim(path, "/"), "/")
+	master, err := url.PathUnescape(master)
+	if err != nil {
+		return nil, err
+	}
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return nil, err
+	}
+	ownUser, ownPassword := values.Get("sentinel_username"), values.Get("sentinel_password")
+	values.Del("sentinel_username")
+	values.Del("sentinel_password")
+	if master != "" {
+		values.Set("master_name", master)
+	}
+	if values.Get("master_name") == "" {
+		return nil, errors.New("no master is named")
+	}
+	o, err := redis.ParseFailoverURL(scheme + "://" + hosts[0] + "/" + db + "?" + withAddrs(values.Encode(), hosts[1:]))
+	if err != nil {
+		return nil, err
+	}
+	// go-redis takes the login for the sentinels', where people mean Redis's.
+	o.Username, o.Password = o.SentinelUsername, o.SentinelPassword
+	o.SentinelUsername, o.SentinelPassword = ownUser, ownPassword
+	return func(connections int) redis.UniversalClient {
+		if o.PoolSize == 0 {
+			o.PoolSize = connections
+		}
+		return redis.NewFailoverClient(o)
+	}, nil
+}
+
+// splitHosts takes "user:pass@a:1,b/path?query" apart. The first host keeps the
+// login; each has a port.
+func splitHosts(rest, port string) (hosts []string, path, query string) {
+	end := strings.IndexAny(rest, "/?")
+	if end < 0 {
+		end = len(rest)
+	}
+	authority, tail := rest[:end], rest[end:]
+	path, query, _ = strings.Cut(tail, "?")
+	at := strings.LastIndexByte(authority, '@') + 1
+	hosts = strings.Split(authority[at:], ",")
+	for i, h := range hosts {
+		if _, _, err := net.SplitHostPort(h); err != nil {
+			hosts[i] = net.JoinHostPort(strings.Trim(h, "[]"), port)
+		}
+	}
+	hosts[0] = authority[:at] + hosts[0]
+	return hosts, path, query
+}
+
+// withAddrs adds further hosts to a query the way go-redis reads them.
+func withAddrs(query string, hosts []string) string {
+	for _, h := range hosts {
+		query += "&addr=" + url.QueryEscape(h)
+	}
+	return strings.TrimPrefix(query, "&")
+}
+
+// shownURL is a Redis URL without login and options, for people to read.
+func shownURL(text string) string {
+	scheme, rest, ok := strings.Cut(text, "://")
+	if !ok {
+		return "redis"
+	}
+	rest = rest[strings.LastIndexByte(rest, '@')+1:]
+	rest, _, _ = strings.Cut(rest, "?")
+	return scheme + "://" + rest
+}

@@ -1,0 +1,266 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	_ "embed" // for the recipients
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/producer"
+)
+
+// demoRecipients are 20,000 made-up customers; TestDemoRecipients makes them.
+//
+//go:embed demo/recipients.csv
+var demoRecipients []byte
+
+// What the demo's account may do. At this rate the campaign takes some eight
+// seconds, and with this latency several calls are with the gateway at any moment,
+// so that the kill hits some.
+const (
+	demoAccount = "demo"
+	demoRate    = "2500/s"
+	demoPerCall = 100
+	demoTimeout = 2 * time.Second
+	demoLatency = 250 * time.Millisecond
+	demoWorkers = 2
+	// demoWithin bounds the whole demo, also on a machine that is busy with other things.
+	demoWithin = 2 * time.Minute
+)
+
+func newDemo(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "demo",
+		Short: "See it all on this machine, with nothing to install",
+		Long: `Demo sends a campaign to 20,000 made-up people through a gateway that only
+pretends, with two workers, and kills one of them (kill -9) halfway. Then it shows
+what became of every recipient, and what the gateway has counted.
+
+It uses the redis-server on PATH, else one that is built in. It needs no
+configuration, touches no other Redis, and leaves nothing behind. If a message was
+sent twice or a recipient lost, it says so, with exit status 1.`,
+		Example: "  tuma demo",
+		Args:    takes(),
+		RunE:    a.verb(func(ctx context.Context, _ []string) error { return a.demo(ctx) }),
+	}
+}
+
+// demo is one run.
+type demo struct {
+	*app
+	dir       string
+	gateway   *sandbox.Server
+	server    *http.Server
+	redis     *demoRedis
+	workers   []*child
+	campaign  producer.Campaign
+	began     time.Time
+	killed    time.Time
+	killedAt  int // recipients that were settled
+	lastSeen  int64
+	recovered time.Time
+}
+
+func (a *app) demo(ctx context.Context) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, demoWithin)
+	defer cancel()
+	d := &demo{app: a, began: a.now()}
+	defer func() { err = errors.Join(err, d.close()) }()
+	switch err := d.play(ctx); {
+	case err == nil, errors.Is(err, errDemo):
+		return err
+	case errors.Is(ctx.Err(), context.Canceled):
+		return errors.New("demo: stopped; nothing is left behind")
+	case ctx.Err() != nil:
+		return d.withLogs(fmt.Errorf("demo: not done after %s: %w", demoWithin, err))
+	default:
+		return d.withLogs(err)
+	}
+}
+
+func (d *demo) play(ctx context.Context) error {
+	b, err := d.start(ctx)
+	if b != nil {
+		defer b.Close()
+	}
+	if err != nil {
+		return err
+	}
+	st, err := d.send(ctx, b)
+	if err != nil {
+		return err
+	}
+	return d.report(st)
+}
+
+// start brings up Redis, the gateway and the workers.
+func (d *demo) start(ctx context.Context) (*backend, error) {
+	var err error
+	if d.dir, err = os.MkdirTemp("", "tuma-demo-*"); err != nil {
+		return nil, fmt.Errorf("demo: %w", err)
+	}
+	if d.redis, err = startDemoRedis(ctx, d.dir); err != nil {
+		return nil, err
+	}
+	d.gateway = sandbox.New(sandbox.Options{Latency: demoLatency})
+	var address string
+	if d.server, address, err = serveSandbox(ctx, d.gateway, "127.0.0.1:0"); err != nil {
+		return nil, err
+	}
+	d.note("redis      %s", d.redis.what)
+	d.note("gateway    a sandbox at http://%s that answers after %s", address, demoLatency)
+	file := filepath.Join(d.dir, defaultConfigFile)
+	if err := os.WriteFile(file, fmt.Appendf(nil, demoConfig, address, demoRate, demoTimeout, demoPerCall), 0o600); err != nil {
+		return nil, fmt.Errorf("demo: %w", err)
+	}
+	cfg, err := parseConfig("", nil, func(name string) (string, bool) { return d.redis.url, name == "TUMA_REDIS_URL" })
+	if err != nil {
+		return nil, err
+	}
+	b, err := openBackend(ctx, cfg, 0)
+	if err != nil {
+		return nil, err
+	}
+	for i := range demoWorkers {
+		w, err := d.startWorker(i+1, file)
+		if err != nil {
+			return b, err
+		}
+		d.workers = append(d.workers, w)
+		d.note("worker %d   process %d", i+1, w.pid())
+	}
+	return b, d.awaitWorkers(ctx, b)
+}
+
+const demoConfig = `accounts:
+  ` + demoAccount + `:
+    provider: kobo
+    base_url: http://%s/kobo
+    user: demo
+    pass: demo
+    sender: TUMA
+    rate: %s
+    timeout: %s
+    max_recipients: %d
+redis: {unsafe: true}
+default_country: KE
+windows: off
+`
+
+// startWorker starts `tuma worker` as a process of its own.
+func (d *demo) startWorker(n int, config string) (*child, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("demo: %w", err)
+	}
+	// The last of two values wins, and the user's own Redis is none of the demo's business.
+	env := []string{}
+	for name, value := range d.env {
+		env = append(env, name+"="+value)
+	}
+	env = append(env, "TUMA_CONFIG=", "TUMA_REDIS_URL="+d.redis.url)
+	return startChild(filepath.Join(d.dir, fmt.Sprintf("worker-%d.log", n)), env, self,
+		"worker", "--config", config, "--log-level", "error", "--log-format", "json")
+}
+
+// awaitWorkers returns when all workers serve the account.
+func (d *demo) awaitWorkers(ctx context.Context, b *backend) error {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		accounts, err := b.Accounts(ctx)
+		if err != nil {
+			return err
+		}
+		if len(accounts) == 1 && accounts[0].Workers == demoWorkers {
+			return nil
+		}
+		for i, w := range d.workers {
+			if w.ended() {
+				return fmt.Errorf("demo: worker %d ended at once", i+1)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("demo: the workers have not started: %w", context.Cause(ctx))
+		case <-tick.C:
+		}
+	}
+}
+
+// send enqueues the campaign and watches it; halfway it kills a worker.
+func (d *demo) send(ctx context.Context, b *backend) (producer.Status, error) {
+	recipients := readRecipients("recipients.csv", bytes.NewReader(demoRecipients), "")
+	d.campaign = producer.Campaign{ID: "demo", Via: demoAccount, Body: "Habari! Our shop opens at 9 on Saturday. Karibu."}
+	receipt, err := b.Enqueue(ctx, d.campaign, recipients)
+	if err != nil {
+		return producer.Status{}, err
+	}
+	d.note("campaign   %s, %d a call, %s\n", counted(receipt.Total, "recipient"), demoPerCall, demoRate)
+	var trouble error
+	st, err := d.follow(ctx, b, receipt.ID, func(st producer.Status) bool {
+		trouble = d.look(st)
+		return trouble != nil || st.Ended()
+	})
+	return st, errors.Join(err, trouble)
+}
+
+// look is called with every status: it kills a worker when half is done, and
+// notes when the gateway last recognised a call of the dead one.
+func (d *demo) look(st producer.Status) error {
+	gateway := d.gateway.Stats()
+	settled := st.Total - st.Pending
+	switch {
+	case d.killed.IsZero() && settled >= st.Total/2 && gateway.InFlight > demoWorkers:
+		d.killed, d.killedAt = d.now(), settled
+		if err := d.workers[0].kill(); err != nil {
+			return fmt.Errorf("demo: kill worker 1: %w", err)
+		}
+		d.note("kill -9    worker 1, with %s of %s settled and %s at the gateway",
+			count(settled), count(st.Total), counted(int(gateway.InFlight), "call"))
+	case gateway.Replays > d.lastSeen:
+		d.lastSeen, d.recovered = gateway.Replays, d.now()
+	}
+	last := d.workers[len(d.workers)-1]
+	if last.ended() {
+		return errors.New("demo: the worker that was left alone has ended")
+	}
+	return nil
+}
+
+// withLogs adds what the workers have said last.
+func (d *demo) withLogs(err error) error {
+	for i, w := range d.workers {
+		if tail := w.tail(); tail != "" {
+			err = fmt.Errorf("%w\nworker %d: %s", err, i+1, tail)
+		}
+	}
+	return err
+}
+
+// close ends everything that was started and removes the directory.
+func (d *demo) close() error {
+	var errs []error
+	for _, w := range d.workers {
+		errs = append(errs, w.kill())
+	}
+	if d.server != nil {
+		d.gateway.Close()
+		errs = append(errs, d.server.Close())
+	}
+	if d.redis != nil {
+		errs = append(errs, d.redis.close())
+	}
+	if d.dir != "" {
+		errs = append(errs, os.RemoveAll(d.dir))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"bytes"
+	"encoding/csv"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/tuma-sms/tuma/sms"
+)
+
+var update = flag.Bool("update", false, "write demo/recipients.csv again")
+
+// What is in the demo's list.
+const (
+	demoRows       = 20_000
+	demoDuplicates = 340
+	demoInvalid    = 260
+)
+
+func TestDemoRecipients(t *testing.T) {
+	t.Parallel()
+	made := makeDemoRecipients()
+	if *update {
+		if err := os.WriteFile("demo/recipients.csv", made, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		t.Log("written; build again to embed it")
+		return
+	}
+	if !bytes.Equal(made, demoRecipients) {
+		t.Error("demo/recipients.csv is not what this test makes; run: go test ./cmd/tuma -run TestDemoRecipients -update")
+	}
+	seen := map[sms.MSISDN]bool{}
+	var rows, duplicates, invalid int
+	for r, err := range readRecipients("recipients.csv", bytes.NewReader(demoRecipients), "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows++
+		number, err := sms.ParseMSISDN(r.Number, "KE")
+		switch {
+		case err != nil:
+			invalid++
+		case seen[number]:
+			duplicates++
+		}
+		seen[number] = true
+	}
+	if rows != demoRows || duplicates != demoDuplicates || invalid != demoInvalid {
+		t.Errorf("the list has %d rows, %d duplicates, %d invalid; want %d, %d, %d", rows, duplicates, invalid, demoRows, demoDuplicates, demoInvalid)
+	}
+}
+
+var (
+	kenyanNames = [2][]string{
+		strings.Fields("Wanjiru Achieng Kamau Otieno Njeri Mutua Atieno Kiprop Chebet Mwangi Akinyi Barasa Nafula Kariuki Wambui Omondi Halima Juma Zawadi Baraka"),
+		strings.Fields("Odhiambo Kimani Wekesa Njoroge Cheruiyot Maina Mohamed Musyoka Ndungu Rotich Onyango Gathoni Mwende Kilonzo Abdi Waweru Langat Auma"),
+	}
+	nigerianNames = [2][]string{
+		strings.Fields("Chinedu Aisha Olúwaṣeun Ngozi Ibrahim Fọlákẹ́ Emeka Yetunde Musa Chiamaka Babatunde Zainab Ifeoma Tunde Halima Obinna Adaeze Sani"),
+		strings.Fields("Okafor Bello Adéyẹmí Eze Abubakar Ọláníyì Nwosu Yusuf Balogun Okonkwo Danjuma Ogunleye Uche Lawal Igwe Afolabi Suleiman Obi"),
+	}
+	kenyanTowns   = strings.Fields("Nairobi Mombasa Kisumu Nakuru Eldoret Thika Malindi Kitale Garissa Nyeri")
+	nigerianTowns = strings.Fields("Lagos Abuja Kano Ibadan Enugu Kaduna Jos Benin Calabar Owerri")
+	notNumbers    = []string{
+		"", "-", "n/a", "2.54712E+11", "254712345678.0", "0712 34567", "07123456789", "+254 20 271 2345", "0800 720 720",
+		"call after 5", "0712345678 / 0722345678", "+1", "20400", "2547o2345678",
+	}
+)
+
+// makeDemoRecipients makes the list, always the same: customers in Kenya and
+// Nigeria, their numbers written as people write them.
+func makeDemoRecipients() []byte {
+	rng := rand.New(rand.NewPCG(2025, 0x7475_6d61))
+	rows := make([][]string, 0, demoRows)
+	seen := map[uint64]bool{}
+	var good []uint64
+	person := func(number uint64) []string {
+		names, towns := kenyanNames, kenyanTowns
+		if number >= 1e12 {
+			names, towns = nigerianNames, nigerianTowns
+		}
+		pick := func(list []string) string { return list[rng.IntN(len(list))] }
+		name := pick(names[0]) + " " + pick(names[1])
+		if rng.IntN(20) == 0 {
+			name = pick(names[1]) + ", " + pick(names[0]) // a comma, so that it stands in quotes
+		}
+		return []string{name, "", pick(towns)}
+	}
+	for len(good) < demoRows-demoDuplicates-demoInvalid {
+		number := 254_700_000_000 + uint64(rng.IntN(100_000_000))
+		if rng.IntN(5) < 2 {
+			prefixes := []uint64{70, 80, 81, 90}
+			number = 2_340_000_000_000 + prefixes[rng.IntN(len(prefixes))]*100_000_000 + uint64(rng.IntN(100_000_000))
+		}
+		parsed, err := sms.ParseMSISDN(fmt.Sprint(number), "KE")
+		if err != nil || uint64(parsed) != number || seen[number] {
+			continue
+		}
+		seen[number] = true
+		good = append(good, number)
+		rows = append(rows, person(number))
+		rows[len(rows)-1][1] = writeNumber(rng, number)
+	}
+	for range demoDuplicates {
+		number := good[rng.IntN(len(good))]
+		row := person(number)
+		row[1] = writeNumber(rng, number)
+		rows = append(rows, row)
+	}
+	for i := range demoInvalid {
+		row := person(254_712_345_678)
+		row[1] = notNumbers[i%len(notNumbers)]
+		rows = append(rows, row)
+	}
+	rng.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
+	var out bytes.Buffer
+	w := csv.NewWriter(&out)
+	_ = w.Write([]string{"Name", "Phone", "Town"})
+	_ = w.WriteAll(rows) // a Buffer takes everything
+	return out.Bytes()
+}
+
+// writeNumber writes a number in one of the ways that people have. Nigerian ones
+// keep their calling code, since the list is read as a Kenyan one.
+func writeNumber(rng *rand.Rand, number uint64) string {
+	digits := fmt.Sprint(number)
+	code, rest := digits[:3], digits[3:]
+	spaced := rest[:3] + " " + rest[3:6] + " " + rest[6:]
+	forms := []string{digits, digits, "+" + digits, "+" + code + " " + spaced, "00" + digits, code + "-" + rest, "(+" + code + ") " + spaced, " " + digits + " "}
+	if code == "254" {
+		forms = append(forms, "0"+rest, "0"+rest, "0"+rest, "0"+spaced, "0"+rest[:3]+"-"+rest[3:], rest, "0"+rest[:3]+"."+rest[3:6]+"."+rest[6:])
+	}
+	return forms[rng.IntN(len(forms))]
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+)
+
+// demoRedis is a Redis that belongs to the demo.
+type demoRedis struct {
+	url   string
+	what  string
+	close func() error
+}
+
+// startDemoRedis starts the redis-server on PATH, or the built-in one where there
+// is none that will do.
+func startDemoRedis(ctx context.Context, dir string) (*demoRedis, error) {
+	why := "there is no redis-server on PATH"
+	if binary, err := exec.LookPath("redis-server"); err == nil {
+		r, err := startRealRedis(ctx, binary, dir)
+		if err == nil || ctx.Err() != nil {
+			return r, err
+		}
+		why = "the redis-server on PATH will not do (" + oneLine(err.Error(), 120) + ")"
+	}
+	mini := miniredis.NewMiniRedis()
+	mini.ClockTTL(true) // its TTLs stand still otherwise, and no lease of asynq's would ever end
+	if err := mini.StartAddr("127.0.0.1:0"); err != nil {
+		return nil, fmt.Errorf("demo: built-in redis: %w", err)
+	}
+	return &demoRedis{
+		url:   "redis://" + mini.Addr() + "/0",
+		what:  "built in, at " + mini.Addr() + ": " + why,
+		close: func() error { mini.Close(); return nil },
+	}, nil
+}
+
+// Between finding a free port and listening there another process may take it.
+const redisTries = 5
+
+func startRealRedis(ctx context.Context, binary, dir string) (*demoRedis, error) {
+	var err error
+	for range redisTries {
+		var port string
+		if port, err = freePort(ctx); err != nil {
+			return nil, err
+		}
+		var server *child
+		server, err = startChild(filepath.Join(dir, "redis.log"), nil, binary,
+			"--bind", "127.0.0.1", "--port", port, "--dir", dir, "--save", "", "--appendonly", "no")
+		if err != nil {
+			return nil, err
+		}
+		address := net.JoinHostPort("127.0.0.1", port)
+		if err = awaitRedis(ctx, server, address); err == nil {
+			return &demoRedis{
+				url:   "redis://" + address + "/0",
+				what:  fmt.Sprintf("%s, process %d, at %s", binary, server.pid(), address),
+				close: server.kill,
+			}, nil
+		}
+		err = errors.Join(err, server.kill())
+	}
+	return nil, err
+}
+
+func freePort(ctx context.Context) (string, error) {
+	var config net.ListenConfig
+	l, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	return port, errors.Join(err, l.Close())
+}
+
+// awaitRedis returns when our own process, and no stranger on its port, answers,
+// and is new enough.
+func awaitRedis(ctx context.Context, server *child, address string) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	rdb := redis.NewClient(&redis.Options{Addr: address, MaxRetries: -1, DialerRetries: 1, ReadTimeout: time.Second})
+	defer rdb.Close()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		info, err := rdb.InfoMap(ctx, "server").Result()
+		fields := info["Server"]
+		major, _, _ := strings.Cut(fields["redis_version"], ".")
+		switch version, _ := strconv.Atoi(major); {
+		case err == nil && fields["process_id"] != strconv.Itoa(server.pid()):
+			return errors.New("another process has its port")
+		case err == nil && version < 7:
+			return fmt.Errorf("it is version %s, 7.0 is needed", fields["redis_version"])
+		case err == nil:
+			return nil
+		case server.ended():
+			return errors.New("it ended at once: " + server.tail())
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("it does not answer: %w", err)
+		case <-tick.C:
+		}
+	}
+}

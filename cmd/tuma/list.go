@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+func newList(a *app) *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:     "list",
+		Aliases: []string{"ls"},
+		Short:   "List campaigns, newest first",
+		Long:    `List shows the campaigns that the ledger holds: a finished one for as long as workers' retention says (30 days).`,
+		Example: `  tuma list
+  tuma list --json | jq -r '.[] | select(.state == "paused") | .id'`,
+		Args: takes(),
+		RunE: a.verb(func(ctx context.Context, _ []string) error {
+			b, err := a.connect(ctx)
+			if err != nil {
+				return err
+			}
+			defer b.Close()
+			if asJSON {
+				return a.listJSON(ctx, b)
+			}
+			g := grid{
+				header: []string{"ID", "STATE", "TOTAL", "PENDING", "ACCEPTED", "DELIVERED", "REJECTED", "UNKNOWN", "SKIPPED", "CREATED"},
+				right:  []int{2, 3, 4, 5, 6, 7, 8},
+			}
+			for st, err := range b.List(ctx) {
+				if err != nil {
+					return err
+				}
+				g.add(st.ID, string(st.State), count(st.Total), count(st.Pending), count(st.Accepted), count(st.Delivered),
+					count(st.Rejected), count(st.Unknown), count(st.Skipped), stamp(st.CreatedAt))
+			}
+			if len(g.rows) == 0 {
+				a.note("tuma: there are no campaigns yet; tuma send enqueues one")
+				return nil
+			}
+			return g.print(a.out)
+		}),
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON: an array of what tuma status --json prints, blocked_by left empty")
+	return c
+}
+
+// listJSON streams an array.
+func (a *app) listJSON(ctx context.Context, b *backend) error {
+	separator := "[\n"
+	for st, err := range b.List(ctx) {
+		if err != nil {
+			return err
+		}
+		line, err := json.Marshal(st)
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(a.out, "%s%s", separator, line); err != nil {
+			return err
+		}
+		separator = ",\n"
+	}
+	end := "\n]\n"
+	if separator == "[\n" {
+		end = "[]\n"
+	}
+	_, err := fmt.Fprint(a.out, end)
+	return err
+}

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tuma-sms/tuma/internal/redistest"
+	"github.com/tuma-sms/tuma/internal/sandbox"
+)
+
+// TestMain lets this test binary be tuma itself, for tests that need processes.
+func TestMain(m *testing.M) {
+	if os.Getenv("TUMA_TEST_AS_TUMA") == "1" {
+		main()
+	}
+	redis.SetLogger(silence{})
+	os.Exit(m.Run())
+}
+
+// cli runs the whole program in this process, with an environment of its own.
+type cli struct {
+	t   testing.TB
+	dir string
+	env []string
+}
+
+// newCLI has the given text as its tuma.yaml; empty: it has none.
+func newCLI(t testing.TB, config string, env ...string) *cli {
+	t.Helper()
+	c := &cli{t: t, dir: t.TempDir(), env: env}
+	if config != "" {
+		c.env = append(c.env, "TUMA_CONFIG="+c.file("tuma.yaml", config))
+	}
+	return c
+}
+
+func (c *cli) file(name, text string) string {
+	c.t.Helper()
+	path := filepath.Join(c.dir, name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+	return path
+}
+
+func (c *cli) run(args ...string) (out, errOut string, exit int) {
+	c.t.Helper()
+	return c.feed("", args...)
+}
+
+// feed is run with something on standard input.
+func (c *cli) feed(in string, args ...string) (out, errOut string, exit int) {
+	c.t.Helper()
+	var o, e bytes.Buffer
+	exit = run(c.t.Context(), args, strings.NewReader(in), &o, &e, c.env)
+	return o.String(), e.String(), exit
+}
+
+// must is run for what has to succeed.
+func (c *cli) must(args ...string) (out, errOut string) {
+	c.t.Helper()
+	out, errOut, exit := c.run(args...)
+	if exit != exitDone {
+		c.t.Fatalf("tuma %s: exit %d\n%s%s", strings.Join(args, " "), exit, out, errOut)
+	}
+	return out, errOut
+}
+
+// started is a tuma that runs on, in this process.
+type started struct {
+	stop context.CancelFunc
+	exit chan int
+	log  *syncBuffer
+}
+
+func (c *cli) start(args ...string) *started {
+	c.t.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(c.t.Context()))
+	s := &started{stop: cancel, exit: make(chan int, 1), log: &syncBuffer{}}
+	go func() { s.exit <- run(ctx, args, strings.NewReader(""), s.log, s.log, c.env) }()
+	c.t.Cleanup(func() { s.end(c.t) })
+	return s
+}
+
+// end stops it and returns its exit status.
+func (s *started) end(t testing.TB) int {
+	t.Helper()
+	s.stop()
+	select {
+	case exit := <-s.exit:
+		s.exit <- exit
+		return exit
+	case <-time.After(30 * time.Second):
+		t.Error("tuma did not end")
+		return -1
+	}
+}
+
+type syncBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+// eventually waits for what other goroutines or processes bring about.
+func eventually(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	deadline := time.After(30 * time.Second)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !is() {
+		select {
+		case <-deadline:
+			t.Fatalf("waited too long for %s", what)
+		case <-tick.C:
+		}
+	}
+}
+
+// house is a Redis, a sandbox and a configuration with two accounts at it.
+type house struct {
+	*cli
+	redis   *redistest.Server
+	gateway *sandbox.Server
+}
+
+func newHouse(t testing.TB, o sandbox.Options, options ...redistest.Option) *house {
+	t.Helper()
+	h := &house{redis: redistest.Start(t, append([]redistest.Option{redistest.WithAOF("no")}, options...)...), gateway: sandbox.New(o)}
+	server := httptest.NewServer(h.gateway)
+	t.Cleanup(func() {
+		h.gateway.Close()
+		server.Close()
+	})
+	h.cli = newCLI(t, `
+redis: {url: "`+h.redis.URL()+`"}
+accounts:
+  kobo-main: {provider: kobo, base_url: "`+server.URL+`/kobo", user: demo, pass: secret-word, sender: ACME, timeout: 2s, price: 0.80 KES}
+  other: {provider: kobo, base_url: "`+server.URL+`/kobo", user: "${NOBODY_SET_THIS}", pass: x, rate: 600/m, unit: requests}
+default_country: KE
+`)
+	return h
+}
+
+// work starts a worker on kobo-main and returns when its account can be seen.
+func (h *house) work() *started {
+	h.t.Helper()
+	w := h.start("worker", "--accounts", "kobo-main")
+	eventually(h.t, "the worker to publish its account", func() bool {
+		out, _, _ := h.run("accounts", "--json")
+		return strings.Contains(out, `"workers": 1`)
+	})
+	return w
+}

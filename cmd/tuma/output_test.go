@@ -1,0 +1,217 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tuma-sms/tuma/producer"
+)
+
+func TestNoFormula(t *testing.T) {
+	t.Parallel()
+	tests := map[string]string{
+		"":                            "",
+		"254712345678":                "254712345678",
+		"+254712345678":               "+254712345678",
+		"+254 (0) 712-345.678":        "+254 (0) 712-345.678",
+		"-":                           "-",
+		"call me":                     "call me",
+		`=HYPERLINK("http://x","y")`:  `'=HYPERLINK("http://x","y")`,
+		"=1+1":                        "'=1+1",
+		"@SUM(A1)":                    "'@SUM(A1)",
+		"+cmd|' /C calc'!A0":          "'+cmd|' /C calc'!A0",
+		"-2+3+cmd":                    "'-2+3+cmd",
+		"\t=1":                        "'\t=1",
+		"\r=1":                        "'\r=1",
+		"\uFF1D1+1":                   "'\uFF1D1+1",
+		"\uFF0B254712345678":          "\uFF0B254712345678",
+		"\uFF0BSUM(1)":                "'\uFF0BSUM(1)",
+		"24137cf8-eccc-469c-80af-109": "24137cf8-eccc-469c-80af-109",
+	}
+	for in, want := range tests {
+		if got := noFormula(in); got != want {
+			t.Errorf("%q becomes %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestResultsAsCSV(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2025, 11, 3, 9, 0, 0, 5e8, time.FixedZone("EAT", 3*3600))
+	results := func(yield func(producer.Result, error) bool) {
+		_ = yield(producer.Result{Row: 1, MSISDN: "254712345678", Status: "accepted", Account: "k", MessageID: "m,1", MessageUUID: "u", Segments: 2,
+			Cost: "0.80", Currency: "KES", UpdatedAt: at, Input: "+254712345678"}, nil) &&
+			yield(producer.Result{Row: 2, Status: "skipped", Reason: "invalid_number", Code: "not_a_number", Input: "=1+1"}, nil)
+	}
+	var out bytes.Buffer
+	if err := writeResultsCSV(&out, results); err != nil {
+		t.Fatal(err)
+	}
+	want := `row,msisdn,status,reason,account,message_id,message_uuid,code,segments,cost,currency,updated_at,input
+1,254712345678,accepted,,k,"m,1",u,,2,0.80,KES,2025-11-03T06:00:00Z,+254712345678
+2,,skipped,invalid_number,,,,not_a_number,0,,,,'=1+1
+`
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Error(diff)
+	}
+
+	out.Reset()
+	nothing := func(yield func(producer.Result, error) bool) { yield(producer.Result{}, producer.ErrNotFound) }
+	if err := writeResultsCSV(&out, nothing); !errors.Is(err, producer.ErrNotFound) || out.Len() > 0 {
+		t.Errorf("of no campaign: %v, %q", err, out.String())
+	}
+	if err := writeResultsCSV(&out, func(func(producer.Result, error) bool) {}); err != nil || strings.Count(out.String(), "\n") != 1 {
+		t.Errorf("of no recipient with that status: %v, %q", err, out.String())
+	}
+}
+
+func TestFiguresForPeople(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1000: "-1,000", -100: "-100"} {
+		if got := count(n); got != want {
+			t.Errorf("count(%d) = %s, want %s", n, got, want)
+		}
+	}
+	for d, want := range map[time.Duration]string{
+		0: "0s", -time.Hour: "0s", 1500 * time.Millisecond: "1s", 59 * time.Second: "59s", 61 * time.Second: "1m01s",
+		90 * time.Minute: "1h30m", 47 * time.Hour: "47h00m", 75 * time.Hour: "3d03h",
+	} {
+		if got := roughly(d); got != want {
+			t.Errorf("roughly(%s) = %s, want %s", d, got, want)
+		}
+	}
+	for rate, want := range map[float64]string{0.25: "0.2/s", 9.9: "9.9/s", 12.6: "13/s", 2500: "2,500/s"} {
+		if got := perSecond(rate); got != want {
+			t.Errorf("perSecond(%v) = %s, want %s", rate, got, want)
+		}
+	}
+	for price, want := range map[string]string{"0.80 KES": "80.00 KES", "4 NGN": "400.00 NGN", "": "", "nonsense": ""} {
+		if got := cost(price, 100); got != want {
+			t.Errorf("cost(%q, 100) = %q, want %q", price, got, want)
+		}
+	}
+	if got := oneLine("a\n b  c", 3); got != "a …" {
+		t.Errorf("oneLine cuts to %q", got)
+	}
+}
+
+func TestGridIsPlainWhereNobodyLooks(t *testing.T) {
+	t.Parallel()
+	g := grid{header: []string{"NAME", "N", "NOTE"}, right: []int{1}}
+	g.add("Ọlá", "5", "")
+	g.add("Jane", "1,000", "x")
+	var out bytes.Buffer
+	if err := g.print(&out); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff("NAME      N  NOTE\nỌlá       5\nJane  1,000  x\n", out.String()); diff != "" {
+		t.Error(diff)
+	}
+	out.Reset()
+	if err := g.draw(&out); err != nil || !strings.Contains(out.String(), "1,000") {
+		t.Errorf("on a terminal: %v\n%s", err, out.String())
+	}
+}
+
+func TestProgressIsPlainLinesWhereNobodyLooks(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2025, 11, 3, 9, 0, 0, 0, time.UTC)
+	var out bytes.Buffer
+	p := newProgress(&out, func() time.Time { return now })
+	st := producer.Status{ID: "c", State: producer.Sending, Total: 1000, Pending: 1000}
+	show := func(after time.Duration, change func()) {
+		now = now.Add(after)
+		change()
+		p.show(st)
+	}
+	show(0, func() {})
+	for range 21 { // a line each five seconds, and not each quarter of one
+		show(250*time.Millisecond, func() { st.Pending -= 25 })
+	}
+	held := now
+	show(250*time.Millisecond, func() {
+		st.BlockedBy = []producer.Block{{Account: "k", Reason: "credit", Code: "error_credit", Since: &held}}
+	})
+	show(250*time.Millisecond, func() {})
+	show(250*time.Millisecond, func() { st.BlockedBy, st.Pending = nil, 400 })
+	show(250*time.Millisecond, func() { st.State, st.Pending = producer.Done, 0 })
+	want := `c: sending, 0 of 1,000 (0 %)
+c: sending, 500 of 1,000 (50 %), 100/s, 5s left
+c: sending, 525 of 1,000 (52 %), 95/s, waiting: account k is held: credit (error_credit) for 0s, until tuma release k
+c: sending, 600 of 1,000 (60 %), 100/s, 4s left
+c: done, 1,000 of 1,000 (100 %)
+`
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestMeterLooksBackTenSeconds(t *testing.T) {
+	t.Parallel()
+	var m meter
+	at := time.Date(2025, 11, 3, 9, 0, 0, 0, time.UTC)
+	if m.add(at, 5); m.rate() != 0 {
+		t.Errorf("one reading gives %v", m.rate())
+	}
+	for i := range 100 {
+		m.add(at.Add(time.Duration(i)*time.Second), i*i)
+	}
+	// From second 89 to 99.
+	if want := float64(99*99-89*89) / 10; m.rate() != want {
+		t.Errorf("got %v, want %v", m.rate(), want)
+	}
+	m.add(at.Add(100*time.Second), 3) // sent again: what was settled is pending
+	if m.rate() != 0 {
+		t.Errorf("backwards gives %v", m.rate())
+	}
+}
+
+func TestDescribeBlock(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2025, 11, 3, 9, 0, 0, 0, time.UTC)
+	ago, soon, past := now.Add(-90*time.Second), now.Add(30*time.Second), now.Add(-time.Second)
+	tests := []struct {
+		block producer.Block
+		want  string
+	}{
+		{producer.Block{Reason: "paused", By: "producer", Since: &ago}, "it is paused for 1m30s; tuma resume lets it go on"},
+		{producer.Block{Reason: "paused", By: "error_param"}, "it is paused by error_param; tuma resume lets it go on"},
+		{producer.Block{Account: "k", Reason: "no_worker"}, "no worker serves account k"},
+		{producer.Block{Account: "k", Reason: "no_worker", Since: &ago}, "no worker serves account k; the last was seen 1m30s ago"},
+		{producer.Block{Account: "k", Reason: "credentials", Code: "error_user", Since: &ago, Until: &soon},
+			"account k is held: credentials (error_user) for 1m30s, tried again in 30s"},
+		{producer.Block{Account: "k", Reason: "connection", Until: &past}, "account k is held: connection, tried again now"},
+	}
+	for _, tt := range tests {
+		if got := describeBlock(tt.block, now); got != tt.want {
+			t.Errorf("got  %s\nwant %s", got, tt.want)
+		}
+	}
+}
+
+func TestAllAccepted(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		st   producer.Status
+		want bool
+	}{
+		"all":                {producer.Status{State: producer.Done, Total: 3, Accepted: 1, Delivered: 1, Undelivered: 1}, true},
+		"and duplicates":     {producer.Status{State: producer.Done, Total: 3, Accepted: 2, Skipped: 1, Reasons: map[string]int{"duplicate": 1}}, true},
+		"an invalid number":  {producer.Status{State: producer.Done, Total: 3, Accepted: 2, Skipped: 1, Reasons: map[string]int{"invalid_number": 1}}, false},
+		"one rejected":       {producer.Status{State: producer.Done, Total: 3, Accepted: 2, Rejected: 1}, false},
+		"one unknown":        {producer.Status{State: producer.Done, Total: 3, Accepted: 2, Unknown: 1}, false},
+		"paused":             {producer.Status{State: producer.Paused, Total: 3, Accepted: 3}, false},
+		"cancelled too late": {producer.Status{State: producer.Cancelled, Total: 3, Accepted: 3}, true},
+		"cancelled":          {producer.Status{State: producer.Cancelled, Total: 3, Accepted: 2, Skipped: 1}, false},
+	}
+	for name, tt := range tests {
+		if got := allAccepted(tt.st); got != tt.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

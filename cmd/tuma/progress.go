@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+
+	"github.com/tuma-sms/tuma/producer"
+)
+
+const (
+	// followEvery is how often a campaign that is watched is looked at.
+	followEvery = 250 * time.Millisecond
+	// patience is how long Redis may be away while a campaign is watched: it may
+	// restart, and the campaign then goes on.
+	patience = time.Minute
+	// lineEvery is how often plain lines come while nothing but the counts changes.
+	lineEvery = 5 * time.Second
+)
+
+// follow shows a campaign's progress on standard error until it is enough.
+func (a *app) follow(ctx context.Context, b *backend, id string, enough func(producer.Status) bool) (producer.Status, error) {
+	p := newProgress(a.err, a.now)
+	a.shown = p
+	defer func() {
+		p.end()
+		a.shown = nil
+	}()
+	tick := time.NewTicker(followEvery)
+	defer tick.Stop()
+	var lost time.Time
+	for {
+		st, err := b.Status(ctx, id)
+		switch {
+		case ctx.Err() != nil:
+			return st, fmt.Errorf("stopped watching; the campaign goes on: tuma status %s --watch", id)
+		case errors.Is(err, producer.ErrNotFound):
+			return st, err
+		case err != nil && lost.IsZero():
+			lost = a.now()
+			a.note("tuma: Redis does not answer (%s); trying again", oneLine(err.Error(), 100))
+		case err != nil && a.now().Sub(lost) > patience:
+			return st, err
+		case err == nil:
+			lost = time.Time{}
+			p.show(st)
+			if enough(st) {
+				return st, nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+	}
+}
+
+// progress shows how a campaign goes on: as a bar where a person looks at it, as
+// plain lines elsewhere.
+type progress struct {
+	w     io.Writer
+	now   func() time.Time
+	meter meter
+	// bar is nil where nobody looks.
+	bar *progressbar.ProgressBar
+
+	said   time.Time
+	moment string // state and blocks as said last
+}
+
+func newProgress(w io.Writer, now func() time.Time) *progress { return &progress{w: w, now: now} }
+
+// show takes a new status.
+func (p *progress) show(st producer.Status) {
+	now := p.now()
+	settled := st.Total - st.Pending
+	p.meter.add(now, settled)
+	if isTerminal(p.w) {
+		p.draw(st, settled, now)
+		return
+	}
+	// What blocks it changes its wording with time: by its reasons alone a line is new.
+	moment := string(st.State)
+	for _, b := range st.BlockedBy {
+		moment += " " + b.Account + ":" + b.Reason
+	}
+	if moment == p.moment && now.Sub(p.said) < lineEvery && !st.Ended() {
+		return
+	}
+	p.said, p.moment = now, moment
+	percent := 100
+	if st.Total > 0 {
+		percent = settled * 100 / st.Total
+	}
+	_, _ = fmt.Fprintf(p.w, "%s: %s, %s of %s (%d %%)%s\n", st.ID, st.State, count(settled), count(st.Total), percent, p.pace(st, now))
+}
+
+// pace is the rate and the time left, and what blocks it.
+func (p *progress) pace(st producer.Status, now time.Time) string {
+	var parts []string
+	if rate := p.meter.rate(); rate > 0 && !st.Ended() {
+		parts = append(parts, perSecond(rate))
+		if len(st.BlockedBy) == 0 {
+			left := time.Duration(float64(st.Pending) / rate * float64(time.Second))
+			parts = append(parts, roughly(left)+" left")
+		}
+	}
+	if why := blocks(st, now); why != "" {
+		parts = append(parts, "waiting: "+why)
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return ", " + strings.Join(parts, ", ")
+}
+
+const barWidth = 30
+
+func (p *progress) draw(st producer.Status, settled int, now time.Time) {
+	if p.bar == nil {
+		p.bar = progressbar.NewOptions(max(st.Total, 1),
+			progressbar.OptionSetWriter(p.w), progressbar.OptionSetWidth(barWidth), progressbar.OptionShowCount(),
+			progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false),
+			progressbar.OptionShowDescriptionAtLineEnd(), progressbar.OptionUseANSICodes(true), progressbar.OptionClearOnFinish())
+	}
+	// A line that is longer than the terminal would leave its beginning behind at every redraw.
+	room := terminalWidth(p.w) - barWidth - 2*len(count(st.Total)) - 16
+	p.bar.Describe(oneLine(string(st.State)+p.pace(st, now), max(room, 10)))
+	_ = p.bar.Set(settled) // a bar that cannot be drawn changes nothing
+}
+
+// note writes a line on standard error, above the progress if some is shown.
+func (a *app) note(format string, args ...any) {
+	if a.shown != nil {
+		a.shown.end()
+	}
+	_, _ = fmt.Fprintf(a.err, format+"\n", args...)
+}
+
+// end takes the bar away; the next status draws it again.
+func (p *progress) end() {
+	if p.bar != nil {
+		_ = p.bar.Clear()
+	}
+}
+
+// meter works out a rate from the last few seconds.
+type meter struct {
+	readings []reading
+}
+
+type reading struct {
+	at time.Time
+	n  int
+}
+
+// meterSpan is how far back the rate looks.
+const meterSpan = 10 * time.Second
+
+func (m *meter) add(at time.Time, n int) {
+	m.readings = append(m.readings, reading{at, n})
+	old := slices.IndexFunc(m.readings, func(r reading) bool { return at.Sub(r.at) <= meterSpan })
+	m.readings = m.readings[max(old, 0):]
+}
+
+// rate is per second; 0 if it cannot be told yet.
+func (m *meter) rate() float64 {
+	if len(m.readings) < 2 {
+		return 0
+	}
+	first, last := m.readings[0], m.readings[len(m.readings)-1]
+	if d := last.at.Sub(first.at).Seconds(); d > 0 && last.n > first.n {
+		return float64(last.n-first.n) / d
+	}
+	return 0
+}

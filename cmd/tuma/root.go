@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// newRoot returns the tuma command with all its verbs.
+func newRoot(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "tuma",
+		Short: "Send text messages in bulk, each of them once",
+		Long: `Tuma (Swahili: send) hands large recipient lists to SMS gateways, within each
+gateway's limits, without sending a message twice or losing one.
+
+Campaigns wait in Redis; 'tuma worker' sends them; 'tuma send' enqueues one.
+Try everything without an account: tuma demo.
+
+The configuration is --config, else TUMA_CONFIG, else ./tuma.yaml. Commands that
+only need Redis do without it: they take TUMA_REDIS_URL, or ` + defaultRedisURL + `.
+
+Exit status: 0 done, 1 failed, 2 wrong use or input, 3 (with --wait) the campaign
+ended, or was paused or cancelled, with recipients not accepted.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.PersistentFlags().StringVar(&a.configPath, "config", "", "configuration file (default $TUMA_CONFIG, else ./tuma.yaml)")
+	root.AddGroup(
+		&cobra.Group{ID: groupCampaigns, Title: "Campaigns:"},
+		&cobra.Group{ID: groupAccounts, Title: "Accounts:"},
+		&cobra.Group{ID: groupRunning, Title: "Running it:"},
+	)
+	add := func(group string, verbs ...*cobra.Command) {
+		for _, v := range verbs {
+			v.GroupID = group
+			root.AddCommand(v)
+		}
+	}
+	add(groupCampaigns, newSend(a), newStatus(a), newList(a), newResults(a), newPause(a), newResume(a), newCancel(a), newRetry(a))
+	add(groupAccounts, newAccounts(a), newHold(a), newRelease(a), newGateway(a), newBalance(a))
+	add(groupRunning, newWorker(a), newCheck(a), newSandbox(a), newDemo(a), newVersion(a))
+	return root
+}
+
+const (
+	groupCampaigns = "campaigns"
+	groupAccounts  = "accounts"
+	groupRunning   = "running"
+)
+
+// app is what the verbs share: the outside world, and the configuration once it
+// has been read.
+type app struct {
+	in       io.Reader
+	out, err io.Writer
+	env      map[string]string
+	now      func() time.Time
+
+	configPath string
+	loaded     *config
+	// shown is the progress on standard error, if there is any.
+	shown *progress
+	// began: a verb is running, so that an error is not one of the command line.
+	began bool
+}
+
+func (a *app) lookup(name string) (string, bool) {
+	value, ok := a.env[name]
+	return value, ok
+}
+
+// verb makes a verb's own function a cobra one.
+func (a *app) verb(do func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		a.began = true
+		return do(c.Context(), args)
+	}
+}
+
+// takes says which arguments a verb needs, by name, all of them required.
+func takes(names ...string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		switch {
+		case len(args) < len(names):
+			return misuse("%s needs %s: %s", c.CommandPath(), names[len(args)], c.UseLine())
+		case len(args) > len(names):
+			return misuse("%s does not know what to do with %q", c.CommandPath(), args[len(names)])
+		}
+		return nil
+	}
+}

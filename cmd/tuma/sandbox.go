@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tuma-sms/tuma/internal/sandbox"
+)
+
+func newSandbox(a *app) *cobra.Command {
+	var listen string
+	var latency time.Duration
+	c := &cobra.Command{
+		Use:   "sandbox",
+		Short: "Run a gateway that only pretends",
+		Long: `Sandbox serves the gateways as their pages describe them, and sends nothing to
+anybody. Any login is good. It counts what it has accepted, and breaks on demand:
+
+  curl localhost:8025/_sandbox/stats
+  curl localhost:8025/_sandbox/faults -d fault=accept_close -d n=3
+  curl localhost:8025/_sandbox/faults -d fault=502 -d p=0.05
+  curl localhost:8025/_sandbox/faults -d clear=1`,
+		Example: "  tuma sandbox\n  tuma sandbox --listen 127.0.0.1:9000 --latency 50ms",
+		Args:    takes(),
+		RunE:    a.verb(func(ctx context.Context, _ []string) error { return a.sandbox(ctx, listen, latency) }),
+	}
+	c.Flags().StringVar(&listen, "listen", "127.0.0.1:8025", "address to serve at")
+	c.Flags().DurationVar(&latency, "latency", 0, "how long an accepted call waits for its answer")
+	return c
+}
+
+func (a *app) sandbox(ctx context.Context, listen string, latency time.Duration) error {
+	gateway := sandbox.New(sandbox.Options{Latency: latency})
+	server, address, err := serveSandbox(ctx, gateway, listen)
+	if err != nil {
+		return err
+	}
+	insecure := ""
+	if host, _, err := net.SplitHostPort(address); err == nil && !net.ParseIP(host).IsLoopback() {
+		insecure = "    allow_http: true\n"
+	}
+	_, err = fmt.Fprintf(a.out, `The sandbox listens at http://%[1]s. In tuma.yaml an account is pointed at it by base_url:
+
+accounts:
+  try-kobo:
+    provider: kobo
+    base_url: http://%[1]s/kobo
+    user: any
+    pass: any
+    sender: ACME
+%[2]s
+`, address, insecure)
+	if err == nil {
+		<-ctx.Done()
+	}
+	gateway.Close()
+	return errors.Join(err, server.Close())
+}
+
+// serveSandbox serves at an address until the server is closed, and returns the
+// address it has got.
+func serveSandbox(ctx context.Context, gateway *sandbox.Server, listen string) (server *http.Server, address string, err error) {
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", listen)
+	if err != nil {
+		return nil, "", fmt.Errorf("--listen: %w", err)
+	}
+	server = &http.Server{Handler: gateway, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+	go func() { _ = server.Serve(listener) }() // ends with ErrServerClosed
+	return server, listener.Addr().String(), nil
+}

@@ -1,0 +1,303 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/sms"
+)
+
+// sending is one `tuma send`.
+type sending struct {
+	*app
+	campaign producer.Campaign
+	file     string
+	column   string
+	startAt  string
+	expireAt string
+	expireIn string
+	class    string
+	again    bool
+	dryRun   bool
+	wait     bool
+	json     bool
+}
+
+func newSend(a *app) *cobra.Command {
+	s := &sending{app: a}
+	c := &cobra.Command{
+		Use:   "send --body TEXT [--via ACCOUNT] [--file FILE]",
+		Short: "Enqueue a campaign: one text to many recipients",
+		Long: `Send enqueues a campaign and prints its ID. Workers plan and send it.
+
+Recipients are a CSV with a header that names a column of numbers (` + numberColumnList + `,
+in any case; separated by comma, semicolon or tab), or one bare number a line.
+Numbers are taken as people write them. Invalid and repeated ones are left out,
+each counted and listed by tuma results.
+
+An ID stands for one content, for ever: the same ID and content again changes
+nothing, the same ID with other content is refused. Without --id it is derived
+from the content, so that pressing Enter twice sends once; --again sends it again.`,
+		Example: `  tuma send --via kobo-main --from ACME --body 'We open at 9.' --file customers.csv
+  tuma send --id sale-2025-11 --via kobo-main --body 'Half price today.' --file customers.csv --wait
+  echo 254712345678 | tuma send --via kobo-main --body 'Your code is 1234' --class transactional
+  tuma send --via kobo-main --body 'Hello' --file customers.csv --country KE --dry-run`,
+		Args: takes(),
+		RunE: a.verb(func(ctx context.Context, _ []string) error { return s.run(ctx) }),
+	}
+	f := c.Flags()
+	f.StringVar(&s.campaign.ID, "id", "", "campaign ID, A-Z a-z 0-9 . _ : - (default: derived from the content)")
+	f.StringVar(&s.campaign.Via, "via", "", "account to send through (default: by the workers' routes)")
+	f.StringVar(&s.campaign.From, "from", "", "sender ID (default: the account's)")
+	f.StringVar(&s.campaign.Body, "body", "", "the text")
+	f.StringVarP(&s.file, "file", "f", "", "recipients; - or nothing reads standard input")
+	f.StringVar(&s.column, "column", "", "name of the column of numbers, if it is none of the usual ones")
+	f.StringVar(&s.campaign.Country, "country", "", "country of numbers in national form, such as KE (default: the workers')")
+	f.StringVar(&s.class, "class", "", "marketing or transactional (default marketing)")
+	f.StringVar(&s.startAt, "start-at", "", "when to begin, RFC 3339: 2025-12-01T08:00:00+03:00")
+	f.StringVar(&s.expireAt, "expires-at", "", "when to give up what has not been sent, RFC 3339")
+	f.StringVar(&s.expireIn, "expires-in", "", "the same from now (or --start-at) on: 90m, 12h, 2d")
+	f.StringVar(&s.campaign.OnUnknown, "on-unknown", "", "what to do with a message whose outcome is unknown: keep")
+	f.IntVar(&s.campaign.MaxMessages, "max-messages", 0, "send to no more than so many recipients; 0: all")
+	f.BoolVar(&s.campaign.Flash, "flash", false, "show the message at once and do not store it, where the gateway can")
+	f.BoolVar(&s.again, "again", false, "send although the same has been sent before")
+	f.BoolVar(&s.dryRun, "dry-run", false, "only read and count; nothing is enqueued")
+	f.BoolVar(&s.wait, "wait", false, "wait until the campaign has ended; status 3 if not all were accepted")
+	f.BoolVar(&s.json, "json", false, "print JSON")
+	_ = c.MarkFlagRequired("body") // the flag is there
+	_ = c.MarkFlagFilename("file")
+	_ = c.RegisterFlagCompletionFunc("via", a.completeAccounts)
+	_ = c.RegisterFlagCompletionFunc("class", cobra.FixedCompletions([]string{"marketing", "transactional"}, cobra.ShellCompDirectiveNoFileComp))
+	return c
+}
+
+func (s *sending) run(ctx context.Context) (err error) {
+	if err := s.parse(); err != nil {
+		return err
+	}
+	src, err := s.openSource(s.file, s.column)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, src.Close()) }()
+	if s.dryRun {
+		return s.rehearse(ctx, src)
+	}
+	b, err := s.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	if err := refuseEviction(ctx, b); err != nil {
+		return err
+	}
+	return s.enqueue(ctx, b, src)
+}
+
+// parse reads the flags that are more than text, and reports all mistakes in them.
+func (s *sending) parse() error {
+	var mistakes []error
+	moment := func(flag, text string) time.Time {
+		if text == "" {
+			return time.Time{}
+		}
+		t, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			mistakes = append(mistakes, misuse("%s: %.40q is no time; write it like 2025-12-01T08:00:00+03:00", flag, text))
+		}
+		return t
+	}
+	c := &s.campaign
+	c.StartAt, c.ExpiresAt = moment("--start-at", s.startAt), moment("--expires-at", s.expireAt)
+	if s.expireIn != "" {
+		d, err := parseDuration(s.expireIn)
+		if err != nil || d <= 0 {
+			mistakes = append(mistakes, misuse("--expires-in: %.40q is no span of time; write it like 90m, 12h or 2d", s.expireIn))
+		}
+		c.ExpiresIn = d
+	}
+	if s.again && c.ID != "" {
+		mistakes = append(mistakes, misuse("--again: to send again under an ID of your own, give another --id"))
+	}
+	if s.dryRun && s.wait {
+		mistakes = append(mistakes, misuse("--wait: a --dry-run enqueues nothing to wait for"))
+	}
+	c.Class = producer.Class(s.class)
+	if c.Country = strings.ToUpper(c.Country); c.Country != "" && !sms.ValidCountry(c.Country) {
+		mistakes = append(mistakes, misuse("--country: %.40q is no country; take an ISO code such as KE", c.Country))
+	}
+	if len(mistakes) > 0 {
+		return misuseError{err: errors.Join(mistakes...)}
+	}
+	return nil
+}
+
+func (s *sending) enqueue(ctx context.Context, b *backend, src *source) error {
+	derived := s.campaign.ID == ""
+	countries, err := s.countries(ctx, b)
+	if err != nil {
+		return err
+	}
+	if err := s.survey(src, countries); err != nil {
+		return err
+	}
+	if s.again {
+		s.campaign.ID += "-" + strings.ReplaceAll(uuid.NewString(), "-", "")[:8]
+	}
+	receipt, err := b.Enqueue(ctx, s.campaign, src.all())
+	if err != nil {
+		return err
+	}
+	s.announce(receipt, derived)
+	if s.wait {
+		return s.await(ctx, b, receipt)
+	}
+	if s.json {
+		return writeJSON(s.out, receipt)
+	}
+	_, err = fmt.Fprintln(s.out, receipt.ID)
+	return err
+}
+
+// announce says on standard error what the enqueue came to.
+func (s *sending) announce(r producer.Receipt, derived bool) {
+	switch {
+	case r.Again && derived:
+		s.note("tuma: already sent as %s (%s, %s); --again sends it again", r.ID, counted(r.Total, "recipient"), stamp(r.CreatedAt))
+	case r.Again:
+		s.note("tuma: %s is there already with the same content (%s, %s): nothing changed", r.ID, counted(r.Total, "recipient"), stamp(r.CreatedAt))
+	case s.wait:
+		s.note("tuma: enqueued %s as %s", counted(r.Total, "recipient"), r.ID)
+	default:
+		s.note("tuma: enqueued %s; watch it with: tuma status %s --watch", counted(r.Total, "recipient"), r.ID)
+	}
+}
+
+// await waits until the campaign has ended or stands still by order.
+func (s *sending) await(ctx context.Context, b *backend, r producer.Receipt) error {
+	st, err := s.follow(ctx, b, r.ID, func(st producer.Status) bool { return st.Ended() || st.State == producer.Paused })
+	if err != nil {
+		return err
+	}
+	if s.json {
+		err = writeJSON(s.out, struct {
+			producer.Status
+			Again bool `json:"again"`
+		}{st, r.Again})
+	} else {
+		err = printStatus(s.out, st, s.now())
+	}
+	if err == nil && !allAccepted(st) {
+		return errNotAll
+	}
+	return err
+}
+
+// allAccepted says whether every recipient's message has been taken by a gateway.
+// A number that was in the list twice has got its message.
+func allAccepted(st producer.Status) bool {
+	return st.Ended() && st.Accepted+st.Delivered+st.Undelivered+st.Reasons["duplicate"] >= st.Total
+}
+
+// countries are those in whose national form a number may be meant: the one asked
+// for, else those of the workers.
+func (s *sending) countries(ctx context.Context, b *backend) ([]string, error) {
+	if s.campaign.Country != "" {
+		return []string{s.campaign.Country}, nil
+	}
+	accounts, err := b.Accounts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := []string{b.cfg.country}
+	for _, acc := range accounts {
+		if s.campaign.Via == "" || s.campaign.Via == acc.Name {
+			all = append(all, acc.Country)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all), nil
+}
+
+// survey reads the recipients before anything is enqueued: to derive the campaign's
+// ID if it has none, which takes the whole list, and to find out that not one
+// number is good, which as a rule takes only the first.
+func (s *sending) survey(src *source, countries []string) error {
+	var good, rows int
+	var first *sms.NumberError
+	inspect := func(yield func(producer.Recipient, error) bool) {
+		for r, err := range src.all() {
+			if err == nil && good == 0 {
+				rows++
+				if bad := invalidIn(r.Number, countries); bad == nil {
+					good++
+				} else if first == nil {
+					first = bad
+				}
+			}
+			if !yield(r, err) {
+				return
+			}
+		}
+	}
+	if err := s.deriveID(inspect, &good); err != nil {
+		return err
+	}
+	if good == 0 && first != nil {
+		return misuse("%s: none of its %s is valid; the first: %v%s", src.name, counted(rows, "number"), first, s.countryHint(countries))
+	}
+	return nil
+}
+
+// deriveID fills in the campaign's ID, or only reads until a number is good.
+func (s *sending) deriveID(recipients iter.Seq2[producer.Recipient, error], good *int) error {
+	if s.campaign.ID == "" {
+		id, err := producer.ContentID(s.campaign, recipients)
+		s.campaign.ID = id
+		return err
+	}
+	for _, err := range recipients {
+		if err != nil || *good > 0 {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *sending) countryHint(countries []string) string {
+	if known := strings.Trim(strings.Join(countries, " "), " "); known != "" {
+		return "; national numbers were read as those of " + strings.Join(strings.Fields(known), ", ")
+	}
+	return "; name the country of national numbers with --country"
+}
+
+// invalidIn says why a number is good in none of the countries.
+func invalidIn(number string, countries []string) (why *sms.NumberError) {
+	for _, country := range countries {
+		_, err := sms.ParseMSISDN(number, country)
+		if err == nil {
+			return nil
+		}
+		errors.As(err, &why)
+	}
+	return why
+}
+
+// writeJSON writes one indented document.
+func writeJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"time"
+
+	"github.com/tuma-sms/tuma/producer"
+)
+
+// source is a list of recipients that can be read more than once: a file, or what
+// came by a pipe and was put into one.
+type source struct {
+	name    string
+	column  string
+	file    *os.File
+	size    int64
+	changed time.Time
+	// temporary: the file has to be removed when the source is closed.
+	temporary bool
+}
+
+// openSource opens the file of that name; "-" or none is standard input. What
+// cannot be read twice is copied to a temporary file first.
+func (a *app) openSource(name, column string) (*source, error) {
+	if name == "" || name == "-" {
+		if isTerminal(a.in) {
+			a.note("tuma: reading recipients from the keyboard, one number a line; end with Ctrl-D")
+		}
+		return spool("standard input", column, a.in)
+	}
+	file, err := os.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, misuse("there is no file %s", name)
+	}
+	if err != nil {
+		return nil, misuse("recipients: %w", err)
+	}
+	info, err := file.Stat()
+	switch {
+	case err != nil:
+		return nil, errors.Join(misuse("recipients: %w", err), file.Close())
+	case info.IsDir():
+		return nil, errors.Join(misuse("%s is a directory, not a file of recipients", name), file.Close())
+	case !info.Mode().IsRegular():
+		s, err := spool(name, column, file)
+		return s, errors.Join(err, file.Close())
+	}
+	return &source{name: name, column: column, file: file, size: info.Size(), changed: info.ModTime()}, nil
+}
+
+// spool copies a stream to a temporary file.
+func spool(name, column string, from io.Reader) (*source, error) {
+	file, err := os.CreateTemp("", "tuma-recipients-*")
+	if err != nil {
+		return nil, fmt.Errorf("keep %s: %w", name, err)
+	}
+	// Where a file can go while it is open, nobody's numbers stay behind if this process is killed.
+	s := &source{name: name, column: column, file: file, temporary: os.Remove(file.Name()) != nil}
+	if s.size, err = io.Copy(file, from); err != nil {
+		return nil, errors.Join(fmt.Errorf("read %s: %w", name, err), s.Close())
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("keep %s: %w", name, err), s.Close())
+	}
+	s.changed = info.ModTime()
+	return s, nil
+}
+
+// Close closes the file, and removes it if it is a temporary one that is still there.
+func (s *source) Close() error {
+	err := s.file.Close()
+	if s.temporary {
+		err = errors.Join(err, os.Remove(s.file.Name()))
+	}
+	return err
+}
+
+// all yields the recipients from the beginning. If the file has changed since it
+// was opened, the sequence ends in an error: a campaign ID that was derived from
+// one content must not be given to another.
+func (s *source) all() iter.Seq2[producer.Recipient, error] {
+	return func(yield func(producer.Recipient, error) bool) {
+		for r, err := range readRecipients(s.name, io.NewSectionReader(s.file, 0, s.size), s.column) {
+			if !yield(r, err) || err != nil {
+				return
+			}
+		}
+		info, err := s.file.Stat()
+		if err != nil {
+			yield(producer.Recipient{}, fmt.Errorf("read %s: %w", s.name, err))
+		} else if info.Size() != s.size || !info.ModTime().Equal(s.changed) {
+			yield(producer.Recipient{}, misuse("%s was changed while it was read; nothing was enqueued: run the command again", s.name))
+		}
+	}
+}

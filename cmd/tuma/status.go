@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/producer"
+)
+
+func newStatus(a *app) *cobra.Command {
+	var watch, asJSON bool
+	c := &cobra.Command{
+		Use:   "status ID",
+		Short: "Show where a campaign stands, and why it is not moving",
+		Long: `Status shows a campaign's state and counts, and what keeps it from moving.
+
+The state is uploading, scheduled, planning, sending, paused, cancelled or done;
+done means that nothing is pending. With --watch it shows progress until the
+campaign has ended, and then the status.`,
+		Example: `  tuma status sale-2025-11
+  tuma status sale-2025-11 --watch
+  tuma status sale-2025-11 --json`,
+		Args:              takes("ID"),
+		ValidArgsFunction: a.completeCampaigns,
+		RunE: a.verb(func(ctx context.Context, args []string) error {
+			return a.withCampaign(ctx, args[0], func(b *backend, id string) error {
+				var st producer.Status
+				var err error
+				if watch {
+					st, err = a.follow(ctx, b, id, producer.Status.Ended)
+				} else {
+					st, err = b.Status(ctx, id)
+				}
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return writeJSON(a.out, st)
+				}
+				return printStatus(a.out, st, a.now())
+			})
+		}),
+	}
+	c.Flags().BoolVarP(&watch, "watch", "w", false, "show progress until the campaign has ended")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+// withCampaign connects for a verb that is about one campaign.
+func (a *app) withCampaign(ctx context.Context, id string, do func(*backend, string) error) error {
+	if !ledger.ValidID(id) {
+		return misuse("%.140q is no campaign ID: 1 to 128 of A-Z a-z 0-9 . _ : -", id)
+	}
+	b, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	return do(b, id)
+}
+
+// printStatus writes a status for people.
+func printStatus(w io.Writer, st producer.Status, now time.Time) error {
+	if _, err := fmt.Fprintf(w, "%s: %s\n", st.ID, st.State); err != nil {
+		return err
+	}
+	g := grid{right: []int{1}}
+	figure := func(name string, n int, always bool, detail string) {
+		if always || n > 0 {
+			g.add(name, count(n), detail)
+		}
+	}
+	figure("recipients", st.Total, true, "")
+	figure("  pending", st.Pending, true, inFlight(st.InFlight))
+	figure("  accepted", st.Accepted, true, "")
+	figure("  delivered", st.Delivered, false, "")
+	figure("  undelivered", st.Undelivered, false, "")
+	figure("  rejected", st.Rejected, true, "")
+	figure("  unknown", st.Unknown, true, "")
+	figure("  skipped", st.Skipped, true, tally(st.Reasons))
+	figure("resent", st.Resent, false, "both went out")
+	figure("calls", st.Calls, true, "")
+	figure("segments", st.Segments, true, "")
+	dates := grid{}
+	for _, x := range []struct {
+		name string
+		at   *time.Time
+	}{{"created", &st.CreatedAt}, {"starts", st.StartAt}, {"expires", st.ExpiresAt}, {"finished", st.FinishedAt}} {
+		if x.at != nil && !x.at.IsZero() {
+			dates.add(x.name, stamp(*x.at))
+		}
+	}
+	if st.ETA != nil {
+		dates.add("should end", stamp(*st.ETA)+", in "+roughly(st.ETA.Sub(now)))
+	}
+	if err := errors.Join(g.print(w), dates.print(w)); err != nil {
+		return err
+	}
+	for _, b := range st.BlockedBy {
+		if _, err := fmt.Fprintln(w, "waiting: "+describeBlock(b, now)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func inFlight(f producer.InFlight) string {
+	if f.Calls == 0 {
+		return ""
+	}
+	return counted(f.Calls, "call") + " in flight"
+}
+
+// describeBlock says why a campaign is not moving, and what would help.
+func describeBlock(b producer.Block, now time.Time) string {
+	since := ""
+	if b.Since != nil {
+		since = " for " + roughly(now.Sub(*b.Since))
+	}
+	switch {
+	case b.Reason == "paused":
+		by := ""
+		if b.By != "" && b.By != "producer" {
+			by = " by " + b.By
+		}
+		return "it is paused" + by + since + "; tuma resume lets it go on"
+	case b.Reason == "no_worker" && b.Since != nil:
+		return fmt.Sprintf("no worker serves account %s; the last was seen %s ago", b.Account, roughly(now.Sub(*b.Since)))
+	case b.Reason == "no_worker":
+		return "no worker serves account " + b.Account
+	}
+	text := "account " + b.Account + " is held: " + b.Reason
+	if b.Code != "" {
+		text += " (" + b.Code + ")"
+	}
+	text += since
+	if b.Until != nil {
+		return text + ", tried again " + when(*b.Until, now)
+	}
+	return text + ", until tuma release " + b.Account
+}
+
+func when(at, now time.Time) string {
+	if d := at.Sub(now); d > time.Second {
+		return "in " + roughly(d)
+	}
+	return "now"
+}
+
+// blocks joins all reasons why a campaign is not moving.
+func blocks(st producer.Status, now time.Time) string {
+	text := map[string]bool{}
+	for _, b := range st.BlockedBy {
+		text[describeBlock(b, now)] = true
+	}
+	out := ""
+	for _, t := range slices.Sorted(maps.Keys(text)) {
+		if out != "" {
+			out += "; "
+		}
+		out += t
+	}
+	return out
+}

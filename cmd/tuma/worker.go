@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"github.com/tuma-sms/tuma/worker"
+)
+
+// working is one `tuma worker`.
+type working struct {
+	*app
+	accounts  []string
+	listen    string
+	logLevel  string
+	logFormat string
+}
+
+func newWorker(a *app) *cobra.Command {
+	w := &working{app: a}
+	c := &cobra.Command{
+		Use:   "worker",
+		Short: "Plan and send campaigns until told to stop",
+		Long: `Worker plans and sends what is enqueued, through the accounts of the configuration.
+Run as many as you like on one Redis: together they keep to each account's rate,
+and when one dies the others take over its work without sending anything twice.
+
+SIGTERM or Ctrl-C lets it finish the calls that are with a gateway, and then it
+ends; a second one ends it at once.
+
+With --listen it answers /healthz (this process is alive, whatever Redis does) and
+/readyz (it works: Redis answers, and it is not about to end).`,
+		Example: `  tuma worker
+  tuma worker --accounts kobo-main,kobo-2 --listen :8080 --log-format json`,
+		Args: takes(),
+		RunE: a.verb(func(ctx context.Context, _ []string) error { return w.run(ctx) }),
+	}
+	f := c.Flags()
+	f.StringSliceVar(&w.accounts, "accounts", nil, "serve only these accounts (default: all in the configuration)")
+	f.StringVar(&w.listen, "listen", "", "address for /healthz and /readyz, such as :8080 (default: none)")
+	f.StringVar(&w.logLevel, "log-level", "info", "debug, info, warn or error")
+	f.StringVar(&w.logFormat, "log-format", "", "json or console (default: console on a terminal, else json)")
+	_ = c.RegisterFlagCompletionFunc("accounts", a.completeAccounts)
+	_ = c.RegisterFlagCompletionFunc("log-format", cobra.FixedCompletions([]string{"json", "console"}, cobra.ShellCompDirectiveNoFileComp))
+	levels := []string{"debug", "info", "warn", "error"}
+	_ = c.RegisterFlagCompletionFunc("log-level", cobra.FixedCompletions(levels, cobra.ShellCompDirectiveNoFileComp))
+	return c
+}
+
+func (w *working) run(ctx context.Context) error {
+	log, err := newLogger(w.err, w.logLevel, w.logFormat)
+	if err != nil {
+		return err
+	}
+	cfg, err := w.config(true)
+	if err != nil {
+		return err
+	}
+	accounts, err := chooseAccounts(cfg, w.accounts)
+	if err != nil {
+		return err
+	}
+	b, err := openBackend(ctx, cfg, connectionsFor(accounts))
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	settings := workerConfig(b, accounts)
+	settings.Logger = log
+	wk, err := worker.New(settings)
+	if err != nil {
+		return err
+	}
+	if w.listen == "" {
+		return wk.Run(ctx)
+	}
+	// Before any work begins: an address that is taken is an error of the start.
+	server, err := serveHealth(ctx, w.listen, wk.Ready, log)
+	if err != nil {
+		return err
+	}
+	err = wk.Run(ctx)
+	return errors.Join(err, server.Close())
+}
+
+// chooseAccounts returns the accounts named, or all, every one of them complete.
+func chooseAccounts(cfg *config, names []string) ([]*accountConfig, error) {
+	if len(cfg.accounts) == 0 {
+		return nil, misuse("%s has no accounts: there is nothing to send through", cfg.file)
+	}
+	if len(names) == 0 {
+		names = cfg.accountNames()
+	}
+	slices.Sort(names)
+	var chosen []*accountConfig
+	var missing []problem
+	var mistakes []error
+	for _, name := range slices.Compact(names) {
+		acc, err := cfg.account(name)
+		switch {
+		case acc == nil:
+			mistakes = append(mistakes, err)
+		case err != nil:
+			missing = append(missing, acc.missing...)
+		default:
+			chosen = append(chosen, acc)
+		}
+	}
+	if len(missing) > 0 {
+		r := reader{file: cfg.file, problems: missing}
+		mistakes = append(mistakes, r.err())
+	}
+	if len(mistakes) > 0 {
+		return nil, misuseError{err: errors.Join(mistakes...)}
+	}
+	return chosen, nil
+}
+
+// newLogger returns what the worker's lines go to.
+func newLogger(w io.Writer, level, format string) (zerolog.Logger, error) {
+	parsed, err := zerolog.ParseLevel(level)
+	if err != nil || level == "" {
+		return zerolog.Nop(), misuse("--log-level: %.40q must be debug, info, warn or error", level)
+	}
+	switch {
+	case format == "console", format == "" && isTerminal(w):
+		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly, NoColor: !isTerminal(w)}
+	case format != "json" && format != "":
+		return zerolog.Nop(), misuse("--log-format: %.40q must be json or console", format)
+	}
+	return zerolog.New(w).Level(parsed).With().Timestamp().Logger(), nil
+}
+
+// readyWithin bounds the question whether the worker can work.
+const readyWithin = 2 * time.Second
+
+// serveHealth answers /healthz and /readyz at an address until it is closed.
+func serveHealth(ctx context.Context, address string, ready func(context.Context) error, log zerolog.Logger) (*http.Server, error) {
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("--listen: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), readyWithin)
+		defer cancel()
+		if err := ready(ctx); err != nil {
+			answer(w, http.StatusServiceUnavailable, err.Error())
+			return
+		}
+		answer(w, http.StatusOK, "ok")
+	})
+	server := &http.Server{
+		Handler:           mux,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       5 * time.Second,
+		WriteTimeout:      10 * time.Second,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    16 << 10,
+	}
+	go func() {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			log.Error().Err(err).Msg("health checks are not answered any more")
+		}
+	}()
+	log.Info().Str("address", listener.Addr().String()).Msg("listening for health checks")
+	return server, nil
+}
+
+func answer(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, strings.TrimSpace(text)+"\n")
+}
