@@ -39,7 +39,7 @@ func PlanQueue(recipients int) string {
 
 // SendQueues are an account's two queues.
 func SendQueues(account string) (transactional, bulk string) {
-	return "tuma-send-" + account + "-now", "tuma-send-" + account
+	return "tuma-send-now:" + account, "tuma-send:" + account
 }
 
 // SendQueue is the queue for a campaign's class.
