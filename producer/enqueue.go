@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -136,7 +137,13 @@ func (c *Client) Enqueue(ctx context.Context, campaign Campaign, recipients iter
 }
 
 func (c *Client) upload(ctx context.Context, u *ledger.Upload, recipients iter.Seq2[Recipient, error]) error {
+	if recipients == nil {
+		recipients = Numbers()
+	}
 	for r, err := range recipients {
+		if err == nil {
+			err = ctx.Err() // Redis is only talked to now and then
+		}
 		if err != nil {
 			return fmt.Errorf("enqueue: recipient %d: %w", u.Total()+1, err)
 		}
@@ -188,9 +195,17 @@ func (m *mistakes) add(field, format string, args ...any) {
 	*m = append(*m, &FieldError{Field: field, Problem: fmt.Sprintf(format, args...)})
 }
 
+// past adds a mistake if t lies before now.
+func (m *mistakes) past(field string, t, now time.Time) {
+	if !t.IsZero() && t.Before(now) {
+		m.add(field, "%s is in the past", t.UTC().Format(time.RFC3339))
+	}
+}
+
 // check validates a campaign by itself and against the account card, and returns
 // its spec. A campaign that was enqueued before must pass too, so that repeating
-// it stays harmless: a date in the past is only wrong for a new one.
+// it stays harmless: a date in the past, or what an account does not take any more,
+// is only wrong for a new one.
 func (c *Client) check(ctx context.Context, campaign Campaign) (ledger.Spec, error) {
 	var m mistakes
 	now := c.now()
@@ -216,14 +231,11 @@ func (c *Client) check(ctx context.Context, campaign Campaign) (ledger.Spec, err
 		m.add("expires_at", "it is before start_at")
 	}
 	if !c.known(ctx, campaign.ID) {
-		for field, t := range map[string]time.Time{"start_at": campaign.StartAt, "expires_at": campaign.ExpiresAt} {
-			if !t.IsZero() && t.Before(now) {
-				m.add(field, "%s is in the past", t.UTC().Format(time.RFC3339))
-			}
+		m.past("start_at", campaign.StartAt, now)
+		m.past("expires_at", campaign.ExpiresAt, now)
+		if err := c.checkAccounts(ctx, campaign, &m); err != nil {
+			return spec, err
 		}
-	}
-	if err := c.checkAccounts(ctx, campaign, &m); err != nil {
-		return spec, err
 	}
 	if len(m) > 0 {
 		return spec, fmt.Errorf("%w: %w", ErrInvalid, errors.Join(m...))
@@ -281,7 +293,8 @@ func (c *Client) checkAccounts(ctx context.Context, campaign Campaign, m *mistak
 			names = append(names, r.Via...)
 		}
 	}
-	for _, name := range names {
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
 		a, err := c.ledger.Account(ctx, name)
 		if errors.Is(err, ledger.ErrNoAccount) {
 			*m = append(*m, &FieldError{Field: "via", err: ErrUnknownAccount,

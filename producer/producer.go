@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"sync/atomic"
 	"time"
 
@@ -55,11 +56,25 @@ type Client struct {
 // Option changes how a Client works.
 type Option func(*Client)
 
-// WithClock makes the client take the time from now instead of time.Now.
-func WithClock(now func() time.Time) Option { return func(c *Client) { c.now = now } }
+// WithClock makes the client take the time from now instead of time.Now. Nil
+// changes nothing.
+func WithClock(now func() time.Time) Option {
+	return func(c *Client) {
+		if now != nil {
+			c.now = now
+		}
+	}
+}
 
-// WithPollInterval sets how often Wait looks; the default is 250 ms.
-func WithPollInterval(d time.Duration) Option { return func(c *Client) { c.poll = d } }
+// WithPollInterval sets how often Wait looks; the default, also for what is not
+// above 0, is 250 ms.
+func WithPollInterval(d time.Duration) Option {
+	return func(c *Client) {
+		if d > 0 {
+			c.poll = d
+		}
+	}
+}
 
 // New returns a client on a Redis client that is shared with the caller and stays
 // the caller's to close. It does not talk to Redis yet.
@@ -111,12 +126,25 @@ type RetryOptions struct {
 // Retry sends again, on purpose, and returns to how many recipients. It is
 // ErrNothingToRetry if there is none with such a status.
 func (c *Client) Retry(ctx context.Context, id string, o RetryOptions) (int, error) {
+	// A retry makes the campaign findable before all else; one that is not there must not be.
+	if _, err := c.ledger.Spec(ctx, id); err != nil {
+		return 0, err
+	}
 	return c.ledger.Retry(ctx, id, ledger.NewToken(), o.Unknown, o.Rejected)
 }
 
+var holdReason = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,40}$`)
+
 // Hold holds an account by hand: nothing is claimed for it until Release. reason
-// is one word for status. ErrUnknownAccount if no worker has published it.
+// is one word for status, [A-Za-z0-9_.-]{1,40}, else ErrInvalid; empty: "manual".
+// ErrUnknownAccount if no worker has published the account.
 func (c *Client) Hold(ctx context.Context, account, reason string) error {
+	if reason == "" {
+		reason = "manual"
+	}
+	if !holdReason.MatchString(reason) {
+		return &FieldError{Field: "reason", Problem: fmt.Sprintf("%.60q must be one word of letters, digits, _ . -", reason)}
+	}
 	return knownAccount(c.ledger.HoldAccount(ctx, account, reason, "operator"))
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/ledger"
@@ -27,7 +28,8 @@ const (
 // Block is a reason why a campaign is not moving.
 type Block struct {
 	Account string `json:"account,omitempty"`
-	// Reason is one word: paused, no_worker, or that of the account's hold.
+	// Reason is one word: paused, no_worker, no_route (no account is named and the
+	// workers have no routes), or that of the account's hold.
 	Reason string `json:"reason"`
 	// Code is the gateway's own word for it, By who did it.
 	Code  string     `json:"code,omitempty"`
@@ -85,15 +87,40 @@ func (c *Client) Status(ctx context.Context, id string) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	s := Status{ID: id, State: sum.State, Total: sum.Total, Pending: sum.Pending, Accepted: sum.Accepted, Delivered: sum.Delivered,
-		Undelivered: sum.Undelivered, Rejected: sum.Rejected, Unknown: sum.Unknown, Skipped: sum.Skipped, Reasons: sum.Reasons,
-		Batches: sum.Batches, Calls: sum.Calls, Segments: sum.Segments, Resent: sum.Resent, InFlight: sum.InFlight,
-		Accounts: sum.Accounts, Class: sum.Spec.Class, CreatedAt: sum.CreatedAt, StartAt: timeOrNil(sum.StartAt),
-		ExpiresAt: timeOrNil(sum.ExpiresAt), FinishedAt: timeOrNil(sum.FinishedAt), BlockedBy: []Block{}}
+	s := statusOf(sum)
 	if s.State == Done || s.State == Cancelled || s.State == Uploading {
 		return s, nil
 	}
 	return s, c.whyNot(ctx, sum, &s)
+}
+
+// statusOf is a status without what the accounts have to do with it.
+func statusOf(sum ledger.Summary) Status {
+	return Status{ID: sum.ID, State: sum.State, Total: sum.Total, Pending: sum.Pending, Accepted: sum.Accepted, Delivered: sum.Delivered,
+		Undelivered: sum.Undelivered, Rejected: sum.Rejected, Unknown: sum.Unknown, Skipped: sum.Skipped, Reasons: sum.Reasons,
+		Batches: sum.Batches, Calls: sum.Calls, Segments: sum.Segments, Resent: sum.Resent, InFlight: sum.InFlight,
+		Accounts: sum.Accounts, Class: sum.Spec.Class, CreatedAt: sum.CreatedAt, StartAt: timeOrNil(sum.StartAt),
+		ExpiresAt: timeOrNil(sum.ExpiresAt), FinishedAt: timeOrNil(sum.FinishedAt), BlockedBy: []Block{}}
+}
+
+// mayUse names the accounts a campaign goes, or may go, through.
+func (c *Client) mayUse(ctx context.Context, sum ledger.Summary) ([]string, error) {
+	if len(sum.Accounts) > 0 {
+		return sum.Accounts, nil
+	}
+	if sum.Spec.Via != "" {
+		return []string{sum.Spec.Via}, nil
+	}
+	routes, err := c.ledger.Routes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, r := range routes {
+		names = append(names, r.Via...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
 }
 
 // whyNot fills in what keeps a campaign from moving, and when it should be done.
@@ -101,9 +128,12 @@ func (c *Client) whyNot(ctx context.Context, sum ledger.Summary, s *Status) erro
 	if s.State == Paused {
 		s.BlockedBy = append(s.BlockedBy, Block{Reason: "paused", By: sum.PausedBy, Since: timeOrNil(sum.PausedAt)})
 	}
-	names := sum.Accounts
-	if len(names) == 0 && sum.Spec.Via != "" {
-		names = []string{sum.Spec.Via}
+	names, err := c.mayUse(ctx, sum)
+	if err != nil {
+		return err
+	}
+	if len(names) == 0 {
+		s.BlockedBy = append(s.BlockedBy, Block{Reason: "no_route"})
 	}
 	limited := len(names) > 0
 	for _, name := range names {
@@ -146,12 +176,20 @@ func (c *Client) eta(sum ledger.Summary, rate float64, limited bool) *time.Time 
 	if rate <= 0 {
 		return nil
 	}
-	at := now.Add(time.Duration(float64(sum.Pending) / rate * float64(time.Second))).Truncate(time.Second)
+	seconds := float64(sum.Pending) / rate
+	if seconds > (100 * 365 * 24 * time.Hour).Seconds() {
+		return nil
+	}
+	from := now
+	if sum.StartAt.After(now) {
+		from = sum.StartAt.UTC()
+	}
+	at := from.Add(time.Duration(seconds * float64(time.Second))).Truncate(time.Second)
 	return &at
 }
 
-// List yields the status of every campaign, newest first; the entries carry no
-// blocked_by. Campaigns removed meanwhile are left out.
+// List yields the status of every campaign, newest first; the entries carry
+// neither blocked_by nor an ETA. Campaigns removed meanwhile are left out.
 func (c *Client) List(ctx context.Context) iter.Seq2[Status, error] {
 	return func(yield func(Status, error) bool) {
 		for id, err := range c.ledger.Campaigns(ctx) {
@@ -159,11 +197,11 @@ func (c *Client) List(ctx context.Context) iter.Seq2[Status, error] {
 				yield(Status{}, err)
 				return
 			}
-			s, err := c.Status(ctx, id)
+			sum, err := c.ledger.Summary(ctx, id)
 			if errors.Is(err, ErrNotFound) {
 				continue
 			}
-			if !yield(s, err) {
+			if !yield(statusOf(sum), err) {
 				return
 			}
 		}

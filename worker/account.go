@@ -21,7 +21,22 @@ type account struct {
 	Account
 	info                providers.Info
 	bulk, transactional ratelimit.Limiter
+	// inFlight has room for Concurrency calls.
+	inFlight chan struct{}
 }
+
+// enter waits until another call may begin; false: stop was closed before.
+func (a *account) enter(stop <-chan struct{}) bool {
+	select {
+	case a.inFlight <- struct{}{}:
+		return true
+	case <-stop:
+		return false
+	}
+}
+
+// leave ends what enter began.
+func (a *account) leave() { <-a.inFlight }
 
 var accountName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
@@ -52,7 +67,8 @@ func newAccount(rdb redis.UniversalClient, a Account) (*account, error) {
 	if err != nil {
 		return nil, errors.Join(append(mistakes, err)...)
 	}
-	return &account{Account: a, info: a.Provider.Info(), bulk: limiter, transactional: limiter.Transactional()}, errors.Join(mistakes...)
+	return &account{Account: a, info: a.Provider.Info(), bulk: limiter, transactional: limiter.Transactional(),
+		inFlight: make(chan struct{}, a.Concurrency)}, errors.Join(mistakes...)
 }
 
 // keyLife is how long a uuid surely counts as known at the gateway; 0: it has no keys.
@@ -110,7 +126,7 @@ func (w *Worker) askBalance(ctx context.Context, a *account) string {
 	}
 	ctx, cancel := context.WithTimeout(ctx, balanceTimeout)
 	defer cancel()
-	got, err := b.Balance(ctx)
+	got, err := balance(ctx, b)
 	if err != nil {
 		w.log.Debug().Err(err).Str("account", a.Name).Msg("balance not known")
 		return ""
@@ -126,6 +142,16 @@ func (w *Worker) askBalance(ctx context.Context, a *account) string {
 	return text
 }
 
+// balance asks a provider for its credit; a panic in it costs the answer and no more.
+func balance(ctx context.Context, b providers.Balancer) (got providers.Balance, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = &providers.Error{Op: "balance", Cause: providers.CauseNoAnswer, Code: "panic", Err: fmt.Errorf("%T in the provider", r)}
+		}
+	}()
+	return b.Balance(ctx)
+}
+
 // mayUse looks whether the account is open, and probes one whose hold is over.
 func (s *sending) mayUse(ctx context.Context) (ledger.Look, bool, error) {
 	look, err := s.ledger.LookAt(ctx, s.acc.Name, balanceTimeout+s.acc.Timeout+leaseMargin)
@@ -139,37 +165,46 @@ func (s *sending) mayUse(ctx context.Context) (ledger.Look, bool, error) {
 	return look, ok, err
 }
 
-// probe tries a held account: by its balance, which costs nothing, and where that
-// cannot tell whether messages go through, by the call at hand.
+// callProbeAfter is how long a hold must have lasted before a call is tried
+// although the balance speaks against it: the gateway's word on the balance may
+// be wrong or missing for ever, and a hold must not be.
+const callProbeAfter = time.Minute
+
+// probe says whether the call at hand may try a held account. The balance, which
+// costs nothing, is asked first and can spare the call; that messages go through
+// only a call can show.
 func (s *sending) probe(ctx context.Context, look ledger.Look) (ok bool, err error) {
 	b, can := s.acc.Provider.(providers.Balancer)
 	if !can {
 		return true, nil
 	}
+	// Asking in silence would look like being dead.
+	if err := s.watchIn(ctx, balanceTimeout+wakeWatch); err != nil {
+		return false, err
+	}
 	bctx, cancel := context.WithTimeout(ctx, balanceTimeout)
-	got, err := b.Balance(bctx)
+	got, err := balance(bctx, b)
 	cancel()
 	report := ledger.CallReport{Went: ledger.WentHold, Reason: look.Reason, Jitter: rand.Float64()}
-	if e, ok := errors.AsType[*providers.Error](err); ok {
+	switch e, isError := errors.AsType[*providers.Error](err); {
+	case isError && e != nil:
 		report.Reason, report.Code = string(e.Cause), e.Code
-	} else if err == nil {
-		switch providers.Cause(look.Reason) {
-		case providers.CauseCredit:
-			if !risen(got.Amount, look.BalanceBefore) {
-				break
-			}
-			report.Went = ledger.WentWell
-		case providers.CauseCredentials, providers.CauseConnection:
-			report.Went = ledger.WentWell
-		default:
-			return true, nil // the gateway answers; whether it sends, a call must show
-		}
+	case err != nil:
+	case providers.Cause(look.Reason) != providers.CauseCredit, risen(got.Amount, look.BalanceBefore):
+		return true, nil
+	}
+	a, err := s.ledger.Account(ctx, s.acc.Name)
+	if err != nil {
+		return false, err
+	}
+	if !a.Hold.Held() || look.Until.Sub(a.Hold.Since) > callProbeAfter {
+		return true, nil
 	}
 	hold, err := s.ledger.Report(ctx, s.acc.Name, report)
 	if err != nil {
 		return false, err
 	}
-	s.log.Info().Str("account", s.acc.Name).Str("reason", look.Reason).Bool("open", !hold.Held()).Msg("held account probed by its balance")
+	s.log.Info().Str("account", s.acc.Name).Str("reason", report.Reason).Time("until", hold.Until).Msg("still held: its balance was asked")
 	return !hold.Held(), nil
 }
 

@@ -17,7 +17,13 @@ import (
 // is through, stopped, another planner was faster, or this worker drains. Every
 // page is committed by itself, so that it can end anywhere.
 func (w *Worker) plan(ctx context.Context, p queue.Pointer) error {
-	plan, err := w.ledger.StartPlan(ctx, p.Campaign, func(spec ledger.Spec) (ledger.Frozen, error) { return w.freeze(ctx, spec) })
+	plan, err := w.ledger.StartPlan(ctx, p.Campaign, func(spec ledger.Spec) (ledger.Frozen, error) {
+		// What is frozen wins, also over accounts and routes that this worker does not know.
+		if f, _, err := w.ledger.Frozen(ctx, p.Campaign); err != nil || len(f.Accounts) > 0 {
+			return f, err
+		}
+		return w.freeze(ctx, spec)
+	})
 	if errors.Is(err, ledger.ErrNotFound) || err == nil && plan == nil {
 		return nil
 	}
@@ -70,6 +76,7 @@ func (w *Worker) planPage(ctx context.Context, pl *planner, page ledger.Page) (d
 // freeze works out what planning of a campaign depends on.
 func (w *Worker) freeze(ctx context.Context, spec ledger.Spec) (ledger.Frozen, error) {
 	f := ledger.Frozen{Country: spec.Country}
+	segments, _ := sms.Segments(spec.Body)
 	if f.Country == "" {
 		f.Country = w.cfg.Country
 	}
@@ -89,7 +96,7 @@ func (w *Worker) freeze(ctx context.Context, spec ledger.Spec) (ledger.Frozen, e
 			return f, fmt.Errorf("plan: %w", err)
 		}
 		most := max(1, a.Info.MaxRecipients)
-		f.Accounts = append(f.Accounts, ledger.FrozenAccount{Name: name, MaxRecipients: most, BatchSize: batchSize(most, a.Rate)})
+		f.Accounts = append(f.Accounts, ledger.FrozenAccount{Name: name, MaxRecipients: most, BatchSize: batchSize(most, messageRate(a.Card, segments))})
 	}
 	if len(f.Accounts) == 0 {
 		return f, errors.New("plan: the campaign names no account and this worker has no routes")
@@ -99,6 +106,17 @@ func (w *Worker) freeze(ctx context.Context, spec ledger.Spec) (ledger.Frozen, e
 
 // largestBatch bounds a batch, whatever the rate.
 const largestBatch = 500
+
+// messageRate is an account's rate in messages a second; 0: unlimited.
+func messageRate(c ledger.Card, segments int) float64 {
+	switch c.Unit {
+	case UnitRequests:
+		return c.Rate * float64(max(1, c.Info.MaxRecipients))
+	case UnitSegments:
+		return c.Rate / float64(max(1, segments))
+	}
+	return c.Rate
+}
 
 // batchSize is up to 500 recipients or a minute of the rate, in whole calls
 // where more than one fits.

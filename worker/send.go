@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -128,8 +127,9 @@ const (
 )
 
 // inTurn sorts the open generations: calls that were never cut in their order, but
-// before them the later generations, newest first, so that a refused call is
-// bisected down to a good half before others are tried.
+// before them the later generations, oldest first: of a call that was refused
+// because of one recipient, one of the first two halves is good, and shows that
+// the account works.
 func inTurn(open []*ledger.Generation) []*ledger.Generation {
 	var later, first []*ledger.Generation
 	for _, g := range open {
@@ -139,16 +139,26 @@ func inTurn(open []*ledger.Generation) []*ledger.Generation {
 			later = append(later, g)
 		}
 	}
-	slices.Reverse(later)
 	return append(later, first...)
 }
 
-// pass tries each open generation once.
+// pass tries each open generation once that is not backing off.
 func (s *sending) pass(ctx context.Context, work *ledger.Work) (again bool, err error) {
-	var next time.Time
+	var now, next time.Time
 	for _, g := range inTurn(work.Open) {
 		if s.draining() {
 			return true, nil
+		}
+		if !g.Due.IsZero() && now.IsZero() {
+			if now, err = s.ledger.Now(ctx); err != nil {
+				return false, err
+			}
+		}
+		if now.Before(g.Due) { // it books nothing, and is no probe
+			if next.IsZero() || g.Due.Before(next) {
+				next = g.Due
+			}
+			continue
 		}
 		st, due, err := s.try(ctx, g)
 		if err != nil {
@@ -195,19 +205,18 @@ func (s *sending) try(ctx context.Context, g *ledger.Generation) (step, time.Tim
 		return stepDone, time.Time{}, err
 	}
 	if !ok {
-		return stepLeave, time.Time{}, s.watchIn(ctx, heldWatch)
+		return s.whileHeld(ctx, g)
 	}
 	units := s.units(len(g.To))
 	turn, ok, err := s.reserve(ctx, units)
 	if err != nil || !ok {
 		return stepAgain, time.Time{}, err // draining: the next look at the batch hands it over
 	}
+	defer s.acc.leave()
 	// The call's time runs from before the first try of the claim: a claim that was
 	// answered late leaves less of it.
 	start := time.Now()
-	claim, err := s.ledger.Claim(ctx, ledger.ClaimRequest{ID: s.id, Batch: s.batch, Wake: s.pointer.Wake, Gen: g,
-		UUID: s.requestUUID(g), Login: s.acc.info.Fingerprint, KeyLife: s.acc.keyLife(), Lease: s.acc.Timeout + leaseMargin,
-		Window: s.window(ctx, s.acc.Name)})
+	claim, err := s.claim(ctx, g)
 	if err != nil {
 		return stepDone, time.Time{}, err
 	}
@@ -220,14 +229,39 @@ func (s *sending) try(ctx context.Context, g *ledger.Generation) (step, time.Tim
 	return s.submit(claim, g, look, start)
 }
 
+func (s *sending) claim(ctx context.Context, g *ledger.Generation) (*ledger.Claim, error) {
+	return s.ledger.Claim(ctx, ledger.ClaimRequest{ID: s.id, Batch: s.batch, Wake: s.pointer.Wake, Gen: g,
+		UUID: s.requestUUID(g), Login: s.acc.info.Fingerprint, KeyLife: s.acc.keyLife(), Lease: s.acc.Timeout + leaseMargin,
+		Window: s.window(ctx, s.acc.Name)})
+}
+
+// whileHeld leaves a batch until the hold is over. But the doubt of a campaign
+// that was stopped ends now: a claim of it is never told to go.
+func (s *sending) whileHeld(ctx context.Context, g *ledger.Generation) (step, time.Time, error) {
+	sum, err := s.ledger.Summary(ctx, s.id)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return stepLeave, time.Time{}, nil
+	}
+	if err != nil {
+		return stepDone, time.Time{}, err
+	}
+	if sum.StoppedBy == "" {
+		return stepLeave, time.Time{}, s.watchIn(ctx, heldWatch)
+	}
+	claim, err := s.claim(ctx, g)
+	if err != nil {
+		return stepDone, time.Time{}, err
+	}
+	return s.refused(ctx, g, claim)
+}
+
 // refused acts on a claim that was not told to go.
 func (s *sending) refused(ctx context.Context, g *ledger.Generation, c *ledger.Claim) (step, time.Time, error) {
 	switch c.Answer {
 	case ledger.ClaimBusy, ledger.ClaimLater:
 		return stepLater, c.Until.Add(50 * time.Millisecond), nil
 	case ledger.ClaimPaused:
-		// Resuming sets the watch to now.
-		return stepLeave, time.Time{}, s.watchIn(ctx, time.Minute)
+		return s.whilePaused(ctx)
 	case ledger.ClaimChanged:
 		return stepAgain, time.Time{}, nil
 	case ledger.ClaimStale:
@@ -241,6 +275,22 @@ func (s *sending) refused(ctx context.Context, g *ledger.Generation, c *ledger.C
 		return stepDone, time.Time{}, nil
 	}
 	return stepDone, time.Time{}, nil
+}
+
+// whilePaused leaves a batch until the campaign is resumed, which sets its watch
+// to now; unless that has happened since the claim was refused.
+func (s *sending) whilePaused(ctx context.Context) (step, time.Time, error) {
+	if err := s.watchIn(ctx, time.Minute); err != nil {
+		return stepDone, time.Time{}, err
+	}
+	sum, err := s.ledger.Summary(ctx, s.id)
+	if err == nil && sum.PausedBy == "" {
+		return stepAgain, time.Time{}, nil
+	}
+	if errors.Is(err, ledger.ErrNotFound) {
+		err = nil
+	}
+	return stepLeave, time.Time{}, err
 }
 
 // abandon settles a doubtful generation that will not go again as unknown.
@@ -305,8 +355,9 @@ func (s *sending) limiter() ratelimit.Limiter {
 	return s.acc.bulk
 }
 
-// reserve waits, in this slot, until the account's rate allows n units, and
-// returns when their turn began. ok is false when the worker drains meanwhile.
+// reserve waits until the account's rate allows n units and one of its calls may
+// begin, enters it, and returns when their turn began. ok is false, and nothing
+// entered, when the worker drains meanwhile.
 func (s *sending) reserve(ctx context.Context, n int) (turn time.Time, ok bool, err error) {
 	for !s.draining() {
 		wait, booked, err := s.limiter().Reserve(ctx, n, s.maxWait())
@@ -320,8 +371,11 @@ func (s *sending) reserve(ctx context.Context, n int) (turn time.Time, ok bool, 
 			}
 			return turn, false, err
 		}
-		if booked && time.Since(turn) <= missedSlot {
-			return turn, true, nil
+		if booked && s.acc.enter(s.drain) {
+			if time.Since(turn) <= missedSlot {
+				return turn, true, nil
+			}
+			s.acc.leave()
 		}
 	}
 	return turn, false, nil

@@ -18,25 +18,26 @@ const (
 	largePlans = 2
 )
 
-// servers are one asynq server an account, whose concurrency is the account's,
-// and one a planning lane: a hanging gateway fills its own slots only.
+// servers are one asynq server for each of an account's two queues and each of
+// the two planning lanes. A hanging gateway fills its own slots only, and bulk
+// calls that wait for their turn do not keep a transactional one from asking for
+// its own; together they begin no more calls than the account's concurrency.
 func (w *Worker) servers() []*asynq.Server {
 	out := []*asynq.Server{
-		w.server(smallPlans, map[string]int{queue.PlanSmall: 1}),
-		w.server(largePlans, map[string]int{queue.PlanLarge: 1}),
+		w.server(smallPlans, queue.PlanSmall),
+		w.server(largePlans, queue.PlanLarge),
 	}
 	for _, a := range w.accounts {
 		now, bulk := queue.SendQueues(a.Name)
-		out = append(out, w.server(a.Concurrency, map[string]int{now: 2, bulk: 1}))
+		out = append(out, w.server(a.Concurrency, now), w.server(a.Concurrency, bulk))
 	}
 	return out
 }
 
-func (w *Worker) server(concurrency int, queues map[string]int) *asynq.Server {
+func (w *Worker) server(concurrency int, name string) *asynq.Server {
 	return asynq.NewServerFromRedisClient(w.cfg.Redis, asynq.Config{
 		Concurrency:              concurrency,
-		Queues:                   queues,
-		StrictPriority:           true,
+		Queues:                   map[string]int{name: 1},
 		TaskCheckInterval:        w.cfg.PollEvery,
 		DelayedTaskCheckInterval: time.Second,
 		// A handler that failed has decided nothing: soon again. asynq's own retries

@@ -90,7 +90,8 @@ func (s *sending) end(what string, write func(context.Context) (ledger.Settled, 
 // report tells the account how the call went. It is advice: if Redis is away, the
 // next call tells.
 func (s *sending) report(c *ledger.Claim, v verdict) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	// Within the lease's margin: the claim is only ended afterwards.
+	ctx, cancel := context.WithTimeout(context.Background(), leaseMargin*2/3)
 	defer cancel()
 	if v.cooldown > 0 {
 		if err := s.limiter().Cooldown(ctx, v.cooldown); err != nil {

@@ -18,6 +18,8 @@ const (
 	staleUpload = 25 * time.Hour
 	// retryTakeover is how long a retry must stand still before the sweeper goes on with it.
 	retryTakeover = 10 * time.Second
+	// retireFor is how long a sweep goes on removing campaigns past retention.
+	retireFor = time.Second
 	// retireEvery is how often campaigns past retention are looked for.
 	retireEvery = time.Minute
 )
@@ -26,7 +28,38 @@ const (
 type sweeper struct {
 	retired time.Time
 	retries map[string]retrySeen
-	probed  map[string]bool
+	probes  map[string]*probing
+}
+
+// probing is whose turn it is to try a held account. Each batch gets one before
+// any gets another, so that one that is always refused does not keep the others
+// from showing that the account works.
+type probing struct {
+	since  time.Time // of the hold
+	tried  map[string]bool
+	chosen bool // in this sweep
+	passed bool // in this sweep: one was passed over because it has had its turn
+}
+
+// next says whether it is this batch's turn.
+func (p *probing) next(work string) bool {
+	if p.chosen {
+		return false
+	}
+	if p.tried[work] {
+		p.passed = true
+		return false
+	}
+	p.chosen, p.tried[work] = true, true
+	return true
+}
+
+// newSweep begins another round if nobody is left in this one.
+func (p *probing) newSweep() {
+	if p.passed && !p.chosen {
+		clear(p.tried)
+	}
+	p.chosen, p.passed = false, false
 }
 
 type retrySeen struct {
@@ -51,7 +84,9 @@ func (w *Worker) sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.sweeper.probed = map[string]bool{}
+	for _, p := range w.sweeper.probes {
+		p.newSweep()
+	}
 	var errs []error
 	for _, e := range open {
 		if err := w.sweepCampaign(ctx, e, now); err != nil {
@@ -59,8 +94,11 @@ func (w *Worker) sweep(ctx context.Context) error {
 		}
 	}
 	if now.Sub(w.sweeper.retired) > retireEvery {
-		w.sweeper.retired = now
-		errs = append(errs, w.retire(ctx, now.Add(-w.cfg.Retention)))
+		more, err := w.retire(ctx, now.Add(-w.cfg.Retention))
+		if !more {
+			w.sweeper.retired = now
+		}
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
@@ -121,7 +159,7 @@ func (w *Worker) sweepOpen(ctx context.Context, id string, sum ledger.Summary, n
 		return err
 	}
 	for _, x := range due {
-		if err := w.sweepWork(ctx, id, c, x, now); err != nil {
+		if err := w.sweepWork(ctx, sum, c, x, now); err != nil {
 			return err
 		}
 	}
@@ -130,8 +168,8 @@ func (w *Worker) sweepOpen(ctx context.Context, id string, sum ledger.Summary, n
 
 // sweepWork looks where the wake-up call of overdue work is, and wakes it again
 // if it is lost or its worker has fallen silent.
-func (w *Worker) sweepWork(ctx context.Context, id string, c *campaign, x ledger.Wake, now time.Time) error {
-	name := queue.PlanQueue(c.total)
+func (w *Worker) sweepWork(ctx context.Context, sum ledger.Summary, c *campaign, x ledger.Wake, now time.Time) error {
+	id, name := sum.ID, queue.PlanQueue(c.total)
 	p := queue.Pointer{Campaign: id, Wake: x.Number}
 	if x.Batch != ledger.PlanWork {
 		var err error
@@ -139,7 +177,7 @@ func (w *Worker) sweepWork(ctx context.Context, id string, c *campaign, x ledger
 			return err
 		}
 		p.Batch = x.Batch
-		held, err := w.stillHeld(ctx, c, x.Batch, now)
+		held, err := w.stillHeld(ctx, sum, c, x.Batch, now)
 		if err != nil {
 			return err
 		}
@@ -163,8 +201,13 @@ func (w *Worker) sweepWork(ctx context.Context, id string, c *campaign, x ledger
 }
 
 // stillHeld says whether a batch's account is held, so that there is no use in
-// waking it. Of an account whose hold is over one batch a sweep is woken, for the probe.
-func (w *Worker) stillHeld(ctx context.Context, c *campaign, batch string, now time.Time) (bool, error) {
+// waking it. Of an account whose hold is over one batch a sweep is woken, for the
+// probe, but none of a paused campaign, which could not make it. What is in doubt
+// of a stopped campaign needs no account any more.
+func (w *Worker) stillHeld(ctx context.Context, sum ledger.Summary, c *campaign, batch string, now time.Time) (bool, error) {
+	if sum.StoppedBy != "" {
+		return false, nil
+	}
 	n, err := ledger.BatchAccount(batch)
 	if err != nil {
 		return false, err
@@ -174,14 +217,25 @@ func (w *Worker) stillHeld(ctx context.Context, c *campaign, batch string, now t
 	if errors.Is(err, ledger.ErrNoAccount) {
 		return false, nil
 	}
-	if err != nil || !a.Hold.Held() {
+	if err != nil {
 		return false, err
 	}
-	if a.Hold.Until.IsZero() || now.Before(a.Hold.Until) || w.sweeper.probed[name] {
+	if !a.Hold.Held() {
+		delete(w.sweeper.probes, name)
+		return false, nil
+	}
+	if a.Hold.Until.IsZero() || now.Before(a.Hold.Until) || sum.PausedBy != "" {
 		return true, nil
 	}
-	w.sweeper.probed[name] = true
-	return false, nil
+	p := w.sweeper.probes[name]
+	if p == nil || !p.since.Equal(a.Hold.Since) {
+		p = &probing{since: a.Hold.Since, tried: map[string]bool{}}
+		if w.sweeper.probes == nil {
+			w.sweeper.probes = map[string]*probing{}
+		}
+		w.sweeper.probes[name] = p
+	}
+	return !p.next(sum.ID + " " + batch), nil
 }
 
 // takeOverRetry goes on with a retry whose caller has not moved it for a while.
@@ -201,11 +255,24 @@ func (w *Worker) takeOverRetry(ctx context.Context, id, record string, now time.
 	return w.ledger.FinishRetry(ctx, id, record)
 }
 
-// retire removes campaigns that ended before a time.
-func (w *Worker) retire(ctx context.Context, before time.Time) error {
+// retire removes campaigns that ended before a time, for as long as a sweep may
+// take; it says whether some may be left.
+func (w *Worker) retire(ctx context.Context, before time.Time) (more bool, err error) {
+	until := time.Now().Add(retireFor)
+	for more = true; more && time.Now().Before(until); {
+		if more, err = w.retireSome(ctx, before); err != nil {
+			return false, err
+		}
+	}
+	return more, nil
+}
+
+// retireSome goes through the first thousand there are, and says whether it
+// removed any of them.
+func (w *Worker) retireSome(ctx context.Context, before time.Time) (some bool, err error) {
 	ids, err := w.ledger.Ended(ctx, before)
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, id := range ids {
 		gone, err := w.ledger.Purge(ctx, id, before)
@@ -213,11 +280,12 @@ func (w *Worker) retire(ctx context.Context, before time.Time) error {
 			continue
 		}
 		if err != nil {
-			return err
+			return false, err
 		}
 		if gone {
+			some = true
 			w.log.Info().Str("campaign", id).Msg("past retention: removed")
 		}
 	}
-	return nil
+	return some, nil
 }

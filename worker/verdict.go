@@ -81,7 +81,7 @@ func judge(results []providers.Result, err error, s situation) verdict {
 		return judgeResults(results, s)
 	}
 	e, ok := errors.AsType[*providers.Error](err)
-	if !ok {
+	if !ok || e == nil {
 		e = &providers.Error{Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseNotUnderstood, Code: "contract"}
 	}
 	v := judgeError(e, s)
@@ -91,10 +91,12 @@ func judge(results []providers.Result, err error, s situation) verdict {
 
 func judgeError(e *providers.Error, s situation) verdict {
 	switch {
-	case e.Outcome == providers.Retryable && e.KeepKey && s.keyed:
+	case e.Outcome == providers.Retryable && e.KeepKey:
 		// It may have begun on it: as good as unknown. A gateway that remembers errors
 		// would say the same for ever, so it counts once others have got through.
-		return verdict{deed: deedDoubt, count: s.blamesCall(), backOff: backOff(1), went: ledger.WentBad}
+		v := unknown(e, s, s.blamesCall())
+		v.went = ledger.WentBad
+		return v
 	case e.Outcome == providers.Retryable:
 		return judgeNotSent(e)
 	case e.Outcome == providers.Rejected && s.doubt:
@@ -136,7 +138,11 @@ func judgeNotSent(e *providers.Error) verdict {
 // find out who is to blame. A single recipient is, if the account works otherwise.
 func judgeRefusal(e *providers.Error, s situation) verdict {
 	if s.recipients > 1 {
-		return verdict{deed: deedSplit}
+		v := verdict{deed: deedSplit}
+		if !s.accountWorks() {
+			v.went = ledger.WentBad // perhaps it refuses everything
+		}
+		return v
 	}
 	if !s.accountWorks() {
 		return verdict{deed: deedRelease, renew: true, backOff: backOff(2), went: ledger.WentBad}

@@ -92,7 +92,8 @@ type Worker struct {
 
 	drain   chan struct{} // closed: claim nothing more
 	killed  chan struct{} // closed: stop trying to write to Redis
-	running sync.RWMutex  // read-locked by each handler; draining locks it for good
+	kill    sync.Once
+	running sync.RWMutex // read-locked by each handler; draining locks it for good
 	serving atomic.Bool
 }
 
@@ -194,13 +195,7 @@ func (w *Worker) Run(ctx context.Context) error {
 
 // Kill makes a draining worker give up what it still wants to write to Redis: the
 // second interrupt. Calls that it could not settle end in doubt.
-func (w *Worker) Kill() {
-	select {
-	case <-w.killed:
-	default:
-		close(w.killed)
-	}
-}
+func (w *Worker) Kill() { w.kill.Do(func() { close(w.killed) }) }
 
 // Ready says whether the worker can work now: it is not draining and Redis answers.
 func (w *Worker) Ready(ctx context.Context) error {

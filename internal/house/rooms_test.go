@@ -36,8 +36,7 @@ var rooms = []room{
 	{"worker", []string{"sms", "providers", "ratelimit", "internal/ledger", "internal/queue"},
 		"it is handed its gateways, and finds the producer's work in the ledger alone"},
 	{"internal/bench", []string{anything}, "a measuring rig"},
-	{"internal/process", []string{anything}, "a test rig"},
-	{"internal/chaos", []string{anything}, "a test rig"},
+	{"internal/e2e", []string{anything}, "tests of the whole"},
 	{"cmd/tuma", []string{anything}, "the one place that knows everyone"},
 }
 
@@ -46,10 +45,9 @@ var unimported = map[string][]string{
 	"providers/catalog":      {"cmd/tuma", "internal/bench"},
 	"providers/providertest": nil,
 	"internal/redistest":     {"internal/bench"},
-	"internal/sandbox":       {"cmd/tuma", "internal/bench", "internal/process", "internal/chaos"},
+	"internal/sandbox":       {"cmd/tuma", "internal/bench"},
 	"internal/bench":         nil,
-	"internal/process":       nil,
-	"internal/chaos":         nil,
+	"internal/e2e":           nil,
 }
 
 func fits(pattern, folder string) bool {

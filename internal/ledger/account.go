@@ -192,7 +192,7 @@ type Look struct {
 // LookAt asks whether an account may be used now. probeFor is how long a probe
 // may take before another caller gets the next.
 func (l *Ledger) LookAt(ctx context.Context, name string, probeFor time.Duration) (Look, error) {
-	out, err := accountLookScript.strings(ctx, l.rdb, []string{accountKey(name)}, probeFor.Milliseconds())
+	out, err := l.evalStrings(ctx, accountLookScript, []string{accountKey(name)}, probeFor.Milliseconds())
 	if err != nil {
 		return Look{}, fmt.Errorf("look at account %s: %w", name, err)
 	}
@@ -236,7 +236,7 @@ type CallReport struct {
 
 // Report tells an account how a call went. It returns the hold, if there is one.
 func (l *Ledger) Report(ctx context.Context, name string, r CallReport) (Hold, error) {
-	out, err := accountReportScript.strings(ctx, l.rdb, []string{accountKey(name)}, string(r.Went), unixMilli(r.Claimed), r.Reason, r.Code,
+	out, err := l.evalStrings(ctx, accountReportScript, []string{accountKey(name)}, string(r.Went), unixMilli(r.Claimed), r.Reason, r.Code,
 		holdFirst.Milliseconds(), holdLongest.Milliseconds(), strconv.FormatFloat(r.Jitter, 'f', 6, 64), r.Balance)
 	if err != nil {
 		return Hold{}, fmt.Errorf("report to account %s: %w", name, err)
@@ -252,7 +252,7 @@ func (l *Ledger) HoldAccount(ctx context.Context, name, reason, by string) error
 	if _, err := l.Account(ctx, name); err != nil {
 		return err
 	}
-	if _, err := accountHoldScript.strings(ctx, l.rdb, []string{accountKey(name)}, reason, by); err != nil {
+	if _, err := l.evalStrings(ctx, accountHoldScript, []string{accountKey(name)}, reason, by); err != nil {
 		return fmt.Errorf("hold account %s: %w", name, err)
 	}
 	return nil
@@ -263,7 +263,7 @@ func (l *Ledger) ReleaseAccount(ctx context.Context, name string) (bool, error) 
 	if _, err := l.Account(ctx, name); err != nil {
 		return false, err
 	}
-	out, err := accountReleaseScript.strings(ctx, l.rdb, []string{accountKey(name)})
+	out, err := l.evalStrings(ctx, accountReleaseScript, []string{accountKey(name)})
 	if err != nil {
 		return false, fmt.Errorf("release account %s: %w", name, err)
 	}

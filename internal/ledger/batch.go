@@ -84,15 +84,7 @@ type Generation struct {
 	// Due is when it may go at the earliest.
 	Due       time.Time
 	positions string // packed; empty: all of the call
-	doubtful  bool
-	flying    bool
 }
-
-// Doubtful says that an attempt may have reached the gateway.
-func (g *Generation) Doubtful() bool { return g.doubtful }
-
-// Flying says that somebody holds a claim on it, or that it is doubtful.
-func (g *Generation) Flying() bool { return g.flying || g.doubtful }
 
 // Work is a batch with what is open in it.
 type Work struct {
@@ -152,13 +144,13 @@ func (w *Work) generation(name, record, positions string) (*Generation, error) {
 	g := &Generation{Call: k, Number: n, Revision: "0", positions: positions, CallSize: w.Batch.Calls[k], To: w.Batch.call(k)}
 	if record != "" {
 		f := strings.Fields(record)
-		if f[0] == "t" {
+		if len(f) > 0 && f[0] == "t" {
 			return nil, nil
 		}
 		if len(f) < 14 {
 			return nil, errRecord
 		}
-		g.flying, g.doubtful, g.Revision = f[0] == "s", f[7] == "1" || f[0] == "d", f[8]
+		g.Revision = f[8]
 		g.Due = parseMilli(f[11])
 	} else if n > 0 {
 		return nil, nil

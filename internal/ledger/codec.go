@@ -100,6 +100,15 @@ func (r *reader) count() int {
 	return int(v)
 }
 
+// length takes a length of one byte.
+func (r *reader) length() int {
+	b := r.bytes(1)
+	if r.bad {
+		return 0
+	}
+	return int(b[0])
+}
+
 func (r *reader) bytes(n int) []byte {
 	if n < 0 || n > len(r.b) {
 		r.bad, r.b = true, nil

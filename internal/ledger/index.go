@@ -21,7 +21,7 @@ const unindexAfter = time.Minute
 
 // index makes a campaign findable, as of now.
 func (l *Ledger) index(ctx context.Context, id string) error {
-	out, err := indexScript.strings(ctx, l.rdb, []string{openIndex}, id)
+	out, err := l.evalStrings(ctx, indexScript, []string{openIndex}, id)
 	if err != nil {
 		return fmt.Errorf("index %s: %w", id, err)
 	}
@@ -61,7 +61,7 @@ func (l *Ledger) OpenCampaigns(ctx context.Context) ([]Indexed, error) {
 // Close takes a campaign that needs no more looks off the open index, unless
 // somebody has touched the entry since it was read or in the last minute.
 func (l *Ledger) Close(ctx context.Context, e Indexed) error {
-	_, err := unindexScript.strings(ctx, l.rdb, []string{openIndex}, e.ID, strconv.FormatFloat(e.score, 'f', -1, 64), unindexAfter.Milliseconds())
+	_, err := l.evalStrings(ctx, unindexScript, []string{openIndex}, e.ID, strconv.FormatFloat(e.score, 'f', -1, 64), unindexAfter.Milliseconds())
 	if err != nil {
 		return fmt.Errorf("close %s: %w", e.ID, err)
 	}
@@ -116,7 +116,7 @@ func (l *Ledger) Purge(ctx context.Context, id string, before time.Time) (bool, 
 	score, err := l.rdb.ZScore(ctx, openIndex, id).Result()
 	if err == nil {
 		// An upload may be on its way to a commit under this id.
-		out, err = unindexScript.strings(ctx, l.rdb, []string{openIndex}, id, strconv.FormatFloat(score, 'f', -1, 64), stagingLife.Milliseconds())
+		out, err = l.evalStrings(ctx, unindexScript, []string{openIndex}, id, strconv.FormatFloat(score, 'f', -1, 64), stagingLife.Milliseconds())
 		if err != nil {
 			return true, fmt.Errorf("purge %s: %w", id, err)
 		}

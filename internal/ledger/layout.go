@@ -18,7 +18,7 @@ package ledger
 //	fly flyc                          pending recipients, and calls, in flight
 //	was                               pending recipients, not in flight, that a retry took out of unknown
 //	x:REASON                          left-out recipients by reason
-//	calls segments resent             what was submitted
+//	calls seg resent                  what was submitted
 //	paused stop stop_at fin gone      state
 //	nb:a h:a ob:a                     batches planned, handed out, open
 //	pN kN                             page N as uploaded; what planning left out of it

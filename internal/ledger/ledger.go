@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -35,6 +36,8 @@ var (
 // Ledger reads and writes campaigns in one Redis.
 type Ledger struct {
 	rdb redis.UniversalClient
+	// noFlags: the server cannot read a script's flags line.
+	noFlags atomic.Bool
 }
 
 // New returns a ledger on a Redis client that stays the caller's.
@@ -67,7 +70,7 @@ func verdict(word string) error {
 // run calls a script on a campaign and returns its answer as text.
 func (l *Ledger) run(ctx context.Context, s *script, id string, keys []string, args ...any) ([]string, error) {
 	all := append([]string{ledgerKey(id), openKey(id)}, keys...)
-	out, err := s.strings(ctx, l.rdb, all, args...)
+	out, err := l.evalStrings(ctx, s, all, args...)
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", s.name, id, err)
 	}

@@ -341,16 +341,13 @@ func (m *model) settle(s modelSettle) (superseded bool) {
 	case !mine && g.state != "r" && s.basis == Verdict && !saysAccepted:
 		return true
 	}
-	if g.state == "r" {
-		g.token = s.token
-	}
 	var again []int
 	touched := map[*modelGen]bool{g: true}
 	state := g.state
 	for i, p := range s.list {
 		r, x := m.row(s.call, p), s.records[i]
 		status := x.Status
-		if g.doubt && (status == Rejected && !s.basis.gateways() || status == Pending && mine) {
+		if state != "t" && g.doubt && (status == Rejected && !s.basis.gateways() || status == Pending && mine) {
 			status = Unknown
 		}
 		word := modelSent{gen: s.gen, id: x.MessageID}
@@ -397,6 +394,9 @@ func (m *model) settle(s modelSettle) (superseded bool) {
 			m.closeGen(g)
 			continue
 		}
+		if x == g && g.state == "r" && len(m.waiting(g)) == 0 {
+			g.token = s.token
+		}
 		m.tidy(x)
 	}
 	if gave && g.state == "t" {
@@ -430,6 +430,7 @@ func (m *model) retryOpen(token string, unknown, rejected bool) error {
 	if !some {
 		return ErrNothing
 	}
+	m.fin = false
 	m.retry = &modelRetry{token: token, unknown: unknown, rejected: rejected}
 	for a := range accounts {
 		m.retry.batches = append(m.retry.batches, m.order[a]...)
@@ -454,7 +455,6 @@ func (m *model) retryStep() {
 		}
 		if len(list) > 0 {
 			m.openGen(call, list, 0, 0)
-			m.fin = false
 			r.count += len(list)
 		}
 	}

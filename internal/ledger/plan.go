@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -45,7 +44,7 @@ func (l *Ledger) StartPlan(ctx context.Context, id string, want func(Spec) (Froz
 	if err != nil {
 		return nil, err
 	}
-	record, err := json.Marshal(frozen)
+	record, err := frozen.encode()
 	if err != nil {
 		return nil, fmt.Errorf("plan %s: %w", id, err)
 	}

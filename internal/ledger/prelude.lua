@@ -34,9 +34,12 @@ local RANK = {[0] = 0, 1, 2, 3, 4, 4}
 
 -- A generation's record is text, its words in this order.
 local STATE, TOKEN, LEASE, CLAIMED, FIRST, TRIES, BAD, DOUBT, REV, UUID, LOGIN, DUE, SIZE, CLAIMS = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14
--- A settled one keeps only these: the last claim's token, how many claims there were, the wakes its end handed out (or '-'),
--- and who gave it up.
+-- A settled one keeps only these: half of the last claim's token, how many claims there were, the wakes its end handed out
+-- (or '-'), and half the token of who gave it up.
 local T_UUID, T_AT, T_TOKEN, T_CLAIMS, T_WAKES, T_BY = 2, 3, 4, 5, 6, 7
+
+-- half a token is enough to know a settled generation's callers by: they are few.
+local function half(token) return string.sub(token, 1, 6) end
 
 local function gen_field(b, k, g) return 'g' .. b .. '.' .. k .. '.' .. g end
 local function members_field(b, k, g) return 'i' .. b .. '.' .. k .. '.' .. g end
@@ -165,7 +168,7 @@ local function finish(now)
   if num('cur') < num('pg') and not get('stop') then return end
   set('fin', int(now))
   redis.call('DEL', O)
-  del('carry', 'pt', 'ctl')
+  del('carry', 'pt', 'ctl', 'wplan')
   if num('total') <= 8 and redis.call('HLEN', L) <= 128 then
     local all = redis.call('HGETALL', L)
     redis.call('DEL', L)
@@ -199,10 +202,9 @@ local function close_gen(b, k, g, rec, now, window, wakes, by)
   else
     redis.call('ZADD', O, 'XX', int(now + 5000), b)
   end
-  local done = {'t', rec[UUID], int(now), token, claims}
+  local done = {'t', rec[UUID], int(now), half(token), claims}
   if #wakes > 0 or by then done[T_WAKES] = #wakes > 0 and table.concat(wakes, ',') or '-' end
-  -- Half of a token is enough to know one caller of one generation by.
-  if by then done[T_BY] = string.sub(by, 1, 6) end
+  if by then done[T_BY] = half(by) end
   save_gen(b, k, g, done)
 end
 

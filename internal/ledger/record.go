@@ -156,7 +156,7 @@ func (r *Record) detail(b []byte) error {
 			r.MessageID = id.String()
 			continue
 		}
-		v := rd.bytes(rd.count())
+		v := rd.bytes(rd.length())
 		if rd.bad {
 			return errRecord
 		}

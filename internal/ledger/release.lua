@@ -15,7 +15,7 @@ local function answer()
 end
 if not rec then return {'settled'} end
 if rec[STATE] == 't' then
-  if rec[T_TOKEN] ~= token then return {'settled'} end
+  if rec[T_TOKEN] ~= half(token) then return {'settled'} end
   told(rec, wakes)
   return answer()
 end

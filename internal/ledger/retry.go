@@ -21,33 +21,18 @@ var (
 // many recipients that are. The token names the operation: the same one again
 // goes on with it. The sweeper finishes one whose caller died.
 func (l *Ledger) Retry(ctx context.Context, id, token string, unknown, rejected bool) (int, error) {
+	// An id in the index without a campaign would read as an upload under way.
+	if ok, err := l.rdb.HExists(ctx, ledgerKey(id), "v").Result(); err != nil {
+		return 0, fmt.Errorf("retry %s: %w", id, err)
+	} else if !ok {
+		return 0, fmt.Errorf("retry %s: %w", id, ErrNotFound)
+	}
 	if err := l.index(ctx, id); err != nil {
 		return 0, err
 	}
-	for {
-		op, batch, count, err := l.openRetry(ctx, id, token, unknown, rejected)
-		if err != nil {
-			return 0, err
-		}
-		if batch != "" {
-			count, err = l.retrySteps(ctx, id, op, batch)
-			if errors.Is(err, errPast) {
-				continue // an answer was lost, or the sweeper goes on with it too
-			}
-			if err != nil {
-				return count, err
-			}
-		}
-		// The sweeper may have closed the entry between the first index and the script.
-		return count, l.index(ctx, id)
-	}
-}
-
-// openRetry begins an operation or finds where it stands; no batch: it is through.
-func (l *Ledger) openRetry(ctx context.Context, id, token string, unknown, rejected bool) (op, batch string, count int, err error) {
 	out, err := l.run(ctx, retryOpenScript, id, nil, token, boolArg(unknown), boolArg(rejected))
 	if err != nil {
-		return "", "", 0, err
+		return 0, err
 	}
 	switch out[0] {
 	case "busy":
@@ -60,19 +45,23 @@ func (l *Ledger) openRetry(ctx context.Context, id, token string, unknown, rejec
 		err = ErrNothing
 	}
 	if err != nil {
-		return "", "", 0, fmt.Errorf("retry %s: %w", id, err)
+		return 0, fmt.Errorf("retry %s: %w", id, err)
 	}
 	if len(out) < 4 {
-		return "", "", 0, errAnswer
+		return 0, errAnswer
 	}
-	if count, err = strconv.Atoi(out[3]); err != nil {
-		return "", "", 0, errAnswer
+	count, err := strconv.Atoi(out[3])
+	if err != nil {
+		return 0, errAnswer
 	}
-	return out[1], out[2], count, nil
+	if out[0] == "open" {
+		if count, err = l.retrySteps(ctx, id, out[1], out[2]); err != nil {
+			return count, err
+		}
+	}
+	// The sweeper may have closed the entry between the first index and the script.
+	return count, l.index(ctx, id)
 }
-
-// errPast: the operation does not stand at this batch any more.
-var errPast = errors.New("the retry has moved on")
 
 func (l *Ledger) retrySteps(ctx context.Context, id, op, batch string) (int, error) {
 	for {
@@ -92,8 +81,8 @@ func (l *Ledger) retrySteps(ctx context.Context, id, op, batch string) (int, err
 		if err != nil {
 			return 0, err
 		}
-		if out[0] == "past" || len(out) < 4 {
-			return 0, fmt.Errorf("retry %s batch %s: %w", id, batch, errPast)
+		if out[0] == "past" || len(out) < 3 {
+			return 0, fmt.Errorf("retry %s: %w", id, ErrBusy) // the sweeper finished it, and there is another
 		}
 		count, err := strconv.Atoi(out[2])
 		if err != nil {
@@ -114,7 +103,7 @@ func (l *Ledger) FinishRetry(ctx context.Context, id, record string) error {
 		return fmt.Errorf("retry record of %s: %w", id, errRecord)
 	}
 	_, err := l.retrySteps(ctx, id, op, batch)
-	if errors.Is(err, errPast) {
+	if errors.Is(err, ErrBusy) {
 		return nil
 	}
 	return err

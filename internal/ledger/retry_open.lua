@@ -25,5 +25,6 @@ for a = 0, 255 do
   if num('nb:' .. a) > 0 then first = a .. '.0' break end
 end
 local op = int(redis.call('HINCRBY', L, 'rop', 1))
+del('fin')
 set('rt', table.concat({ARGV[1], op, ARGV[2], ARGV[3], first, '0'}, ' '))
 return {'open', op, first, '0'}

@@ -1,17 +1,17 @@
 -- retry_step.lua puts the recipients of one batch that a retry asks for into new generations.
 -- KEYS: 1 ledger, 2 open set
 -- ARGV: 1 operation, 2 batch, then the number of recipients of each of its calls
--- Returns {'open', next batch, counted, wake or '0'} | {'ended', '', counted, wake or '0'} | {'past'|'missing'|'newer'};
--- a batch that is not the operation's next changes nothing.
+-- Returns {'open', next batch, counted} | {'ended', '', counted} | {'past'|'missing'|'newer'}. A batch that is not the
+-- operation's next changes nothing and is told where the operation stands; 'past' is one that was followed by another.
 local bad = unfit()
 if bad then return {bad} end
-local rt = get('rt')
-if not rt then return {'past'} end
-local w = words(rt)
-if w[2] ~= ARGV[1] or w[5] ~= ARGV[2] then return {'past'} end
+local last, w = words(get('rlast') or ''), words(get('rt') or '')
+if last[2] == ARGV[1] then return {'ended', '', last[3]} end
+if w[2] ~= ARGV[1] then return {'past'} end
+if w[5] ~= ARGV[2] then return {'open', w[5], w[6]} end
 local b = ARGV[2]
 local a, s = string.match(b, '^(%d+)%.(%d+)$')
-local now, wake, count = now_ms(), '0', 0
+local now, count = now_ms(), 0
 local want = {[1] = w[3] == '1', [2] = w[4] == '1'}
 if not get('stop') then
   for i = 3, #ARGV do
@@ -38,9 +38,8 @@ if not get('stop') then
   end
 end
 if count > 0 then
-  del('fin')
   if redis.call('ZADD', O, int(now + 5000), b) == 1 then add('ob:' .. a, 1) end
-  wake = int(redis.call('HINCRBY', L, 'w' .. b, 1))
+  redis.call('HINCRBY', L, 'w' .. b, 1)
 end
 w[6] = int(tonumber(w[6]) + count)
 local nxt = a .. '.' .. int(tonumber(s) + 1)
@@ -53,9 +52,9 @@ end
 if nxt then
   w[5] = nxt
   set('rt', table.concat(w, ' '))
-  return {'open', nxt, w[6], wake}
+  return {'open', nxt, w[6]}
 end
 del('rt')
 set('rlast', w[1] .. ' ' .. w[2] .. ' ' .. w[6])
 finish(now)
-return {'ended', '', w[6], wake}
+return {'ended', '', w[6]}

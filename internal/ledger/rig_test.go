@@ -181,6 +181,11 @@ func repeat(n int, r Record) (all []Record) {
 	return all
 }
 
+// nameID makes a campaign id of a test case's name.
+func nameID(name string) string {
+	return strings.NewReplacer(" ", "-", ",", "", "'", "").Replace(name)
+}
+
 // rows reads all results, which must be one for each row, in order.
 func (r *rig) rows(id string) []Row {
 	r.Helper()
@@ -216,7 +221,9 @@ func (r *rig) expect(id, want string) {
 
 func (r *rig) sound(id string) {
 	r.Helper()
-	for _, problem := range unsound(r.Context(), r.Ledger, r.rdb, id) {
+	a, err := inspect(r.Context(), r.Ledger, r.rdb, id)
+	r.ok(err)
+	for _, problem := range a.problems {
 		r.Error(problem)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -21,7 +20,6 @@ type script struct {
 	name    string
 	flagged *redis.Script
 	plain   *redis.Script
-	noFlags atomic.Bool
 }
 
 func mustSource(name string) string {
@@ -75,21 +73,23 @@ func settling(name string) *script {
 	return alwaysAllowed(campaignScript(name), mustSource("prelude")+mustSource(name))
 }
 
-func (s *script) run(ctx context.Context, rdb redis.Scripter, keys []string, args ...any) (any, error) {
-	if s.flagged != nil && !s.noFlags.Load() {
-		v, err := s.flagged.Run(ctx, rdb, keys, args...).Result()
+// eval runs a script on this ledger's Redis.
+func (l *Ledger) eval(ctx context.Context, s *script, keys []string, args ...any) (any, error) {
+	if s.flagged != nil && !l.noFlags.Load() {
+		v, err := s.flagged.Run(ctx, l.rdb, keys, args...).Result()
 		if err == nil || !strings.Contains(err.Error(), "compiling") {
 			return v, err
 		}
-		s.noFlags.Store(true)
+		l.noFlags.Store(true)
 	}
-	return s.plain.Run(ctx, rdb, keys, args...).Result()
+	return s.plain.Run(ctx, l.rdb, keys, args...).Result()
 }
 
 var errAnswer = errors.New("the script's answer is not a list of text")
 
-func (s *script) strings(ctx context.Context, rdb redis.Scripter, keys []string, args ...any) ([]string, error) {
-	v, err := s.run(ctx, rdb, keys, args...)
+// evalStrings runs a script whose answer is a list of text.
+func (l *Ledger) evalStrings(ctx context.Context, s *script, keys []string, args ...any) ([]string, error) {
+	v, err := l.eval(ctx, s, keys, args...)
 	if err != nil {
 		return nil, err
 	}

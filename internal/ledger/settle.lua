@@ -18,7 +18,7 @@ local rec = load_gen(b, k, g, n)
 -- A generation that is not there at all was forgotten: what it knew is written down, and its number is not given again.
 local forgotten = not rec
 if forgotten then
-  rec = {'t', '-', int(now), token, '0'}
+  rec = {'t', '-', int(now), half(token), '0'}
   save_gen(b, k, g, rec)
   if num('n' .. b .. '.' .. k) < tonumber(g) then set('n' .. b .. '.' .. k, g) end
 end
@@ -41,20 +41,19 @@ if mine and not partial and g == '0' and a + r + u == n and (rec[DOUBT] == '0' o
   add('accepted', a)
   add('rejected', r)
   add('unknown', u)
-  add('segments', a * segs)
+  add('seg', a * segs)
   close_gen(b, k, g, rec, now, window, wakes)
   return answer()
 end
 
 if state == 't' then
-  if basis == 'abandon' and not forgotten and rec[T_BY] ~= string.sub(token, 1, 6) then return {'superseded'} end
+  if basis == 'abandon' and not forgotten and rec[T_BY] ~= half(token) then return {'superseded'} end
   told(rec, wakes)
 elseif basis == 'abandon' then
   if state == 's' then return {'superseded'} end
 elseif not mine and state ~= 'r' and basis == 'verdict' and a == 0 then
   return {'superseded'}
 end
-if state == 'r' then rec[TOKEN] = token end
 
 local list = {}
 if ARGV[6] == '' then
@@ -85,7 +84,7 @@ local function resolve(i, ns, nd, flew)
     if before then move('was', -1) end
   end
   move(STATUS[ns], 1)
-  if ns >= 3 then move('segments', segs) end
+  if ns >= 3 then move('seg', segs) end
   st[i], de[i] = ns, nd
 end
 
@@ -160,10 +159,10 @@ for j, p in ipairs(list) do
   elseif ns >= 3 then
     move(STATUS[os], -1)
     move(STATUS[ns], 1)
-    move('segments', segs)
+    move('seg', segs)
     st[i], de[i] = ns, nd
   elseif os == 1 and same and (ns == 2 and basis == 'answer'
-    or ns ~= 1 and state == 't' and rec[T_TOKEN] == token and rec[T_CLAIMS] == '1') then
+    or ns ~= 1 and state == 't' and rec[T_TOKEN] == half(token) and rec[T_CLAIMS] == '1') then
     -- Ours that it was not sent is only worth something from the one claim there was.
     move('unknown', -1)
     move('rejected', 1)
@@ -195,6 +194,7 @@ for pg, ps in pairs(taken) do
   end
 end
 if state ~= 't' and not open then
+  if state == 'r' then rec[TOKEN] = token end
   close_gen(b, k, g, rec, now, window, wakes, basis == 'abandon' and token)
 elseif mine then
   rec[STATE], rec[DOUBT], rec[BAD] = 'd', '1', int(tonumber(rec[BAD]) + 1)

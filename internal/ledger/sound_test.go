@@ -12,26 +12,34 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// unsound lists everything about a committed campaign that must never be: it is
+// inspect lists everything about a committed campaign that must never be: it is
 // what holds of the ledger between any two scripts.
-func unsound(ctx context.Context, l *Ledger, rdb *redis.Client, id string) []string {
-	a := audit{}
-	sum, err := l.Summary(ctx, id)
-	if err != nil {
-		return []string{err.Error()}
+func inspect(ctx context.Context, l *Ledger, rdb *redis.Client, id string) (*audit, error) {
+	a := &audit{}
+	var err error
+	if a.sum, err = l.Summary(ctx, id); err != nil {
+		return nil, err
 	}
 	if err := a.read(ctx, rdb, id); err != nil {
-		return []string{err.Error()}
+		return nil, err
 	}
-	a.counts(ctx, l, sum)
-	a.generations(sum)
-	a.batches(sum)
-	a.end(sum)
-	return a.problems
+	for row, err := range l.Results(ctx, id) {
+		if err != nil {
+			return nil, err
+		}
+		a.rows = append(a.rows, row)
+	}
+	a.counts(a.sum)
+	a.generations(a.sum)
+	a.batches(a.sum)
+	a.end(a.sum)
+	return a, nil
 }
 
 type audit struct {
 	problems []string
+	sum      Summary
+	rows     []Row
 	fields   map[string]string
 	open     map[string]float64
 	isOpen   bool // the open set exists
@@ -143,20 +151,16 @@ func (a *audit) addGen(call string, number int, record string) {
 }
 
 // counts: I1, and every row once, as the counters say.
-func (a *audit) counts(ctx context.Context, l *Ledger, sum Summary) {
+func (a *audit) counts(sum Summary) {
 	if n := sum.Pending + sum.Accepted + sum.Delivered + sum.Undelivered + sum.Rejected + sum.Unknown + sum.Skipped; n != sum.Total {
 		a.failf("I1: total is %d, the statuses add up to %d", sum.Total, n)
 	}
 	var by [7]int
 	reasons := map[string]int{}
-	rows, resent := 0, 0
-	for row, err := range l.Results(ctx, sum.ID) {
-		if err != nil {
-			a.failf("results: %v", err)
-			return
-		}
-		if rows++; row.Row != rows {
-			a.failf("results: row %d comes %d-th", row.Row, rows)
+	resent := 0
+	for i, row := range a.rows {
+		if row.Row != i+1 {
+			a.failf("results: row %d comes %d-th", row.Row, i+1)
 		}
 		by[row.Status]++
 		resent += len(row.Resent)
@@ -164,8 +168,8 @@ func (a *audit) counts(ctx context.Context, l *Ledger, sum Summary) {
 			reasons[row.Reason]++
 		}
 	}
-	if rows != sum.Total {
-		a.failf("results: %d rows of %d", rows, sum.Total)
+	if len(a.rows) != sum.Total {
+		a.failf("results: %d rows of %d", len(a.rows), sum.Total)
 	}
 	want := [7]int{sum.Pending, sum.Unknown, sum.Rejected, sum.Accepted, sum.Delivered, sum.Undelivered, sum.Skipped}
 	if by != want {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -42,7 +43,13 @@ func (s Spec) content() Spec {
 	return s
 }
 
+// shortTransactional stands for Transactional in a record.
+const shortTransactional Class = "t"
+
 func (s Spec) encode() ([]byte, error) {
+	if s.Class == Transactional {
+		s.Class = shortTransactional
+	}
 	b, err := json.Marshal(s)
 	if err != nil {
 		return nil, fmt.Errorf("encode spec: %w", err)
@@ -55,8 +62,11 @@ func decodeSpec(b []byte) (Spec, error) {
 	if err := json.Unmarshal(b, &s); err != nil {
 		return s, fmt.Errorf("decode spec: %w", err)
 	}
-	if s.Class == "" {
+	switch s.Class {
+	case "":
 		s.Class = Marketing
+	case shortTransactional:
+		s.Class = Transactional
 	}
 	return s, nil
 }
@@ -74,7 +84,8 @@ type Frozen struct {
 type FrozenAccount struct {
 	Name          string `json:"n"`
 	MaxRecipients int    `json:"m"` // a call
-	BatchSize     int    `json:"b"` // recipients a batch, a multiple of MaxRecipients or less than it
+	// BatchSize is recipients a batch, a multiple of MaxRecipients or less than it; 0: MaxRecipients.
+	BatchSize int `json:"b,omitempty"`
 }
 
 // Route sends the numbers with a prefix through accounts, in order of preference.
@@ -83,10 +94,29 @@ type Route struct {
 	Via   []string `json:"via" yaml:"via"`
 }
 
+func (f Frozen) encode() ([]byte, error) {
+	f.Accounts = slices.Clone(f.Accounts)
+	for i, a := range f.Accounts {
+		if a.BatchSize == a.MaxRecipients {
+			f.Accounts[i].BatchSize = 0 // every campaign of one carries it
+		}
+	}
+	b, err := json.Marshal(f)
+	if err != nil {
+		return nil, fmt.Errorf("frozen record: %w", err)
+	}
+	return b, nil
+}
+
 func decodeFrozen(s string) (Frozen, error) {
 	var f Frozen
 	if err := json.Unmarshal([]byte(s), &f); err != nil {
 		return f, fmt.Errorf("frozen record: %w", err)
+	}
+	for i, a := range f.Accounts {
+		if a.BatchSize == 0 {
+			f.Accounts[i].BatchSize = a.MaxRecipients
+		}
 	}
 	return f, nil
 }

@@ -15,7 +15,7 @@ local function answer()
   return out
 end
 if rec[STATE] == 't' then
-  if rec[T_TOKEN] ~= token then return {'settled'} end
+  if rec[T_TOKEN] ~= half(token) then return {'settled'} end
   told(rec, wakes)
   return answer()
 end
@@ -26,13 +26,13 @@ local st, de = read_results(b, k, n)
 local left, was = waiting(b, k, g, n, st, de)
 leave(#left, was)
 if not get('stop') and #left > 0 then
-  local half = {{}, {}}
+  local halves = {{}, {}}
   for i, p in ipairs(left) do
-    local h = half[i <= math.ceil(#left / 2) and 1 or 2]
+    local h = halves[i <= math.ceil(#left / 2) and 1 or 2]
     h[#h + 1] = p
   end
   for i = 1, 2 do
-    if #half[i] > 0 then open_gen(b, k, half[i], tonumber(rec[TRIES]), 0, st, de) end
+    if #halves[i] > 0 then open_gen(b, k, halves[i], tonumber(rec[TRIES]), 0, st, de) end
   end
   write_results(b, k, st, de)
 end

@@ -54,7 +54,7 @@ type Summary struct {
 }
 
 var summaryFields = []string{"v", "total", "pending", "accepted", "delivered", "undelivered", "rejected", "unknown", "skipped",
-	"calls", "segments", "resent", "fly", "flyc", "at", "fin", "start", "exp", "paused", "stop", "rt", "cur", "pg", "frozen", "gone"}
+	"calls", "seg", "resent", "fly", "flyc", "at", "fin", "start", "exp", "paused", "stop", "rt", "cur", "pg", "frozen", "gone"}
 
 // Reasons that recipients are left out or skipped for.
 const (
@@ -97,7 +97,7 @@ func (l *Ledger) Summary(ctx context.Context, id string) (Summary, error) {
 	}
 	for name, to := range map[string]*int{"total": &s.Total, "pending": &s.Pending, "accepted": &s.Accepted, "delivered": &s.Delivered,
 		"undelivered": &s.Undelivered, "rejected": &s.Rejected, "unknown": &s.Unknown, "skipped": &s.Skipped, "calls": &s.Calls,
-		"segments": &s.Segments, "resent": &s.Resent, "fly": &s.InFlight.Recipients, "flyc": &s.InFlight.Calls} {
+		"seg": &s.Segments, "resent": &s.Resent, "fly": &s.InFlight.Recipients, "flyc": &s.InFlight.Calls} {
 		*to = fieldInt(f[name])
 	}
 	s.CreatedAt, s.FinishedAt = parseMilli(f["at"]), parseMilli(f["fin"])

@@ -59,15 +59,6 @@ func (l *Ledger) Watch(ctx context.Context, id, batch string, at time.Time) erro
 	return nil
 }
 
-// Rest takes a batch of a stopped campaign, in which nothing is in flight, out of
-// the open set.
-func (l *Ledger) Rest(ctx context.Context, id, batch string) error {
-	if err := l.rdb.ZRem(ctx, openKey(id), batch).Err(); err != nil {
-		return fmt.Errorf("rest %s of %s: %w", batch, id, err)
-	}
-	return nil
-}
-
 // RaiseWake gives a batch, or the plan, whose wake `lost` is gone, a new wake
 // number. ok is false when it is closed. watch is how long the sweeper waits
 // before it looks again.

@@ -1,0 +1,96 @@
+# Works with GNU make 3.81, which is what macOS has: no .ONESHELL, no .SHELLFLAGS, no !=.
+# On a fresh machine `make demo` and `make test` need nothing but Go.
+
+GO  ?= go
+# How long each fuzz target gets, and how long the chaos goes on.
+FUZZ_FOR  ?= 60s
+CHAOS_FOR ?= 10m
+CHAOS_SEED ?= 1
+# The race detector needs cgo, and go switches cgo off where there is no C compiler.
+RACE = $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
+# Tests mostly wait, for servers, leases and timeouts: more of them than cores run at once.
+# Shuffled tests are never taken from the cache.
+TEST_FLAGS = $(RACE) -shuffle=on -parallel 8 -timeout 9m
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Say what there is to make
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: build
+build: ## Build bin/tuma
+	CGO_ENABLED=0 $(GO) build -o bin/tuma ./cmd/tuma
+
+.PHONY: demo
+demo: build ## Send 20,000 messages to nobody, on this machine alone, and kill a worker halfway
+	bin/tuma demo
+
+.PHONY: test
+test: ## Run all tests; gets a redis-server where it can, and says what it skipped where it cannot
+	@REDIS_SERVER="$$(tools/redis-server)" && export REDIS_SERVER && \
+		$(GO) run ./internal/house/testreport $(TEST_FLAGS) ./...
+
+.PHONY: race
+race: ## The same, and insist on the race detector
+	@$(MAKE) test RACE=-race
+
+.PHONY: lint
+lint: bin/golangci-lint ## Format, vet and lint
+	@test -z "$$(gofmt -l .)" || { echo "not gofmt-ed:"; gofmt -l .; exit 1; }
+	$(GO) vet ./...
+	bin/golangci-lint run ./...
+
+# The linter is a tool of another module, tools/go.mod, so that nobody who embeds Tuma gets its dependencies.
+bin/golangci-lint: tools/go.mod tools/go.sum
+	@mkdir -p bin
+	CGO_ENABLED=0 $(GO) build -C tools -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@touch bin/golangci-lint
+
+.PHONY: fuzz
+fuzz: ## Fuzz every parser, FUZZ_FOR=60s each
+	@GO='$(GO)' tools/fuzz $(FUZZ_FOR)
+
+.PHONY: fuzz-short
+fuzz-short: ## The same, five seconds each
+	@GO='$(GO)' tools/fuzz 5s
+
+.PHONY: bench
+bench: ## Send 1,000,000 messages to a sandbox, beside the bare loop without a queue
+	$(GO) run ./internal/bench
+
+.PHONY: chaos
+chaos: ## Kill workers for CHAOS_FOR=10m under a gateway's faults; CHAOS_SEED decides which and when
+	@REDIS_SERVER="$$(tools/redis-server)" && export REDIS_SERVER && \
+		$(GO) test ./internal/e2e -run WhileWorkersAreKilled -count=1 -v -timeout 0 -chaos.for $(CHAOS_FOR) -chaos.seed $(CHAOS_SEED)
+
+.PHONY: cross
+cross: ## Build for macOS, Linux and Windows, and compile the tests for macOS
+	@set -e; for target in darwin/arm64 linux/arm64 windows/amd64; do \
+		os=$${target%/*}; arch=$${target#*/}; ext=; test $$os != windows || ext=.exe; \
+		echo "bin/tuma-$$os-$$arch$$ext"; \
+		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch $(GO) build -o bin/tuma-$$os-$$arch$$ext ./cmd/tuma; \
+		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch $(GO) build ./...; \
+	done
+	CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 $(GO) vet ./...
+
+.PHONY: tidy-check
+tidy-check: ## Fail if go.mod or go.sum is not as go mod tidy would have it
+	$(GO) mod tidy -diff
+	$(GO) mod tidy -C tools -diff
+
+.PHONY: outside
+outside: ## Build a module that embeds the producer, and list what it links
+	$(GO) test ./internal/house -run 'Outside|Rooms|Room|Import' -count=1 -v
+
+.PHONY: readme
+readme: ## Run the commands of README.md
+	@REDIS_SERVER="$$(tools/redis-server)" && export REDIS_SERVER && $(GO) run ./internal/house/readme README.md
+
+.PHONY: ci
+ci: ## What CI runs
+	.ci/run
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf bin

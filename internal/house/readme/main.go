@@ -1,0 +1,91 @@
+// Command readme runs the commands of a Markdown file in a copy of the tree, as a
+// reader would who follows it from top to bottom, and fails where they do not do
+// what the text says. Loopback ports are exchanged for free ones throughout.
+//
+//	go run ./internal/house/readme README.md
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"time"
+)
+
+// runWithin bounds a whole run; a cold build is the longest part.
+const runWithin = 10 * time.Minute
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, cancel := context.WithTimeout(ctx, runWithin)
+	err := run(ctx, os.Args[1:], os.Stdout)
+	cancel()
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "readme:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	if len(args) != 1 {
+		return fmt.Errorf("usage: readme FILE")
+	}
+	text, err := os.ReadFile(args[0])
+	if err != nil {
+		return err
+	}
+	steps, err := parse(string(text))
+	if err != nil {
+		return err
+	}
+	ci, err := os.ReadFile(filepath.Join(filepath.Dir(args[0]), ".ci", "run"))
+	if err != nil {
+		return err
+	}
+	scratch, err := os.MkdirTemp("", "tuma-readme-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(scratch)
+	tree := filepath.Join(scratch, "tuma")
+	if err := copyTree(tree, os.DirFS(filepath.Dir(args[0]))); err != nil {
+		return err
+	}
+	r, err := newReader(out, tree, scratch, string(ci), steps)
+	if err != nil {
+		return err
+	}
+	return r.follow(ctx, steps)
+}
+
+// copyTree copies the files that people write.
+func copyTree(to string, from fs.FS) error {
+	return fs.WalkDir(from, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(to, filepath.FromSlash(name))
+		switch {
+		case entry.IsDir() && (name == ".git" || name == "bin" || name == "tmp"):
+			return fs.SkipDir
+		case entry.IsDir():
+			return os.MkdirAll(target, 0o755)
+		case !entry.Type().IsRegular():
+			return nil
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		text, err := fs.ReadFile(from, name)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(target, text, info.Mode().Perm())
+	})
+}

@@ -1,0 +1,293 @@
+package ledger
+
+import (
+	"errors"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tuma-sms/tuma/internal/redistest"
+)
+
+func (r *rig) publish(name string) {
+	r.Helper()
+	r.ok(r.Publish(r.Context(), "worker", Card{Name: name, Provider: "kobo", Rate: 50, Unit: "messages", Concurrency: 8}))
+}
+
+func (r *rig) account(name string) Account {
+	r.Helper()
+	a, err := r.Account(r.Context(), name)
+	r.ok(err)
+	return a
+}
+
+func (r *rig) look(name string) Look {
+	r.Helper()
+	l, err := r.LookAt(r.Context(), name, time.Minute)
+	r.ok(err)
+	return l
+}
+
+// report tells of a call that was claimed at a moment, by Redis' clock.
+func (r *rig) report(name string, went Went, claimed time.Time) Hold {
+	r.Helper()
+	h, err := r.Report(r.Context(), name, CallReport{Went: went, Claimed: claimed, Reason: "gateway", Code: "http 502", Jitter: 1})
+	r.ok(err)
+	return h
+}
+
+func (r *rig) clock() time.Time {
+	r.Helper()
+	now, err := r.Now(r.Context())
+	r.ok(err)
+	return now
+}
+
+// ageAccount moves everything that an account remembers into the past.
+func (r *rig) ageAccount(name string, d time.Duration) {
+	r.Helper()
+	all, err := r.rdb.HGetAll(r.Context(), accountKey(name)).Result()
+	r.ok(err)
+	for _, f := range []string{"hold_at", "hold_until", "probe_until", "released_at", "ok_at"} {
+		if n, err := strconv.ParseInt(all[f], 10, 64); err == nil && n > 0 {
+			r.ok(r.rdb.HSet(r.Context(), accountKey(name), f, n-d.Milliseconds()).Err())
+		}
+	}
+}
+
+func TestBreaker(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		calls string // in order: . went well, x badly
+		held  bool
+	}{
+		"two in a row":                     {"xx", false},
+		"three in a row":                   {"xxx", true},
+		"a good one between":               {"xx.xx", false},
+		"four of the last ten":             {".x.x.x.x..", false},
+		"five of the last ten":             {".x.x.x.x.x", true},
+		"five of the last eleven":          {"x.x.x...x.x", false},
+		"half of fewer than ten":           {"x.x.x.x", false},
+		"five of ten after a good stretch": {"............x.x.x.x.x", true},
+	}
+	r := newRig(t)
+	for name, c := range cases {
+		r.publish(name)
+		start := r.clock()
+		for _, x := range c.calls {
+			r.report(name, map[rune]Went{'.': WentWell, 'x': WentBad}[x], start)
+		}
+		a := r.account(name)
+		if a.Hold.Held() != c.held || r.look(name).Open == c.held {
+			t.Errorf("%s: hold is %+v, want held %t", name, a.Hold, c.held)
+		}
+		if c.held && (a.Hold.Reason != "gateway" || a.Hold.Code != "http 502" || a.Hold.By != "worker" || a.Hold.Until.Before(a.Hold.Since)) {
+			t.Errorf("%s: hold is %+v", name, a.Hold)
+		}
+	}
+}
+
+func TestHoldAtOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.publish("a")
+	h, err := r.Report(t.Context(), "a", CallReport{Went: WentHold, Claimed: r.clock(), Reason: "credit", Balance: "12.5", Jitter: 1})
+	if err != nil || h.Reason != "credit" || h.Until.IsZero() {
+		t.Errorf("hold is %+v, %v", h, err)
+	}
+	if l := r.look("a"); l.Open || l.Probe || l.Reason != "credit" || l.BalanceBefore != "12.5" || l.Until.IsZero() {
+		t.Errorf("a look at it: %+v", l)
+	}
+}
+
+func TestOneProbeAtATime(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.publish("a")
+	r.report("a", WentHold, r.clock())
+	if l := r.look("a"); l.Probe || l.Open {
+		t.Errorf("the hold is not over and a look says %+v", l)
+	}
+	r.ageAccount("a", time.Hour)
+	if l := r.look("a"); !l.Probe || l.Open {
+		t.Errorf("the hold is over and the first look says %+v", l)
+	}
+	if l := r.look("a"); l.Probe || l.Open {
+		t.Errorf("a probe is under way and another look says %+v", l)
+	}
+	r.ageAccount("a", time.Hour) // the prober died
+	if l := r.look("a"); !l.Probe {
+		t.Errorf("the prober is gone and the next look says %+v", l)
+	}
+	r.report("a", WentWell, time.Time{})
+	if l := r.look("a"); !l.Open || l.LastAccepted.IsZero() {
+		t.Errorf("the probe went well and a look says %+v", l)
+	}
+	if a := r.account("a"); a.Hold.Held() || a.Bad != 0 {
+		t.Errorf("the probe went well and the account is %+v", a)
+	}
+}
+
+func TestBackOffDoublesWithEachFailedProbeOnly(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.publish("a")
+	underWay := r.clock()
+	h := r.report("a", WentHold, underWay)
+	want := holdFirst
+	for range 12 {
+		wait := h.Until.Sub(r.clock())
+		if wait > want || wait < want-time.Second {
+			t.Fatalf("the hold lasts %v, want %v", wait, want)
+		}
+		// Calls that were under way when the hold began, or were claimed just after a
+		// look that came just before it, do not make it longer.
+		for range 3 {
+			if again := r.report("a", WentBad, underWay); !again.Until.Equal(h.Until) {
+				t.Fatalf("a call under way moved the hold from %v to %v", h.Until, again.Until)
+			}
+			if again := r.report("a", WentBad, r.clock()); !again.Until.Equal(h.Until) {
+				t.Fatalf("a call claimed while it is held moved the hold from %v to %v", h.Until, again.Until)
+			}
+		}
+		r.ageAccount("a", time.Hour)
+		if l := r.look("a"); !l.Probe {
+			t.Fatalf("no probe: %+v", l)
+		}
+		h = r.report("a", WentBad, r.clock())
+		want = min(2*want, holdLongest)
+	}
+	// Once it has gone well, the back-off begins anew.
+	r.report("a", WentWell, time.Time{})
+	h = r.report("a", WentHold, r.clock().Add(time.Second))
+	if wait := h.Until.Sub(r.clock()); wait > holdFirst {
+		t.Errorf("after it went well a hold lasts %v, want %v", wait, holdFirst)
+	}
+}
+
+func TestSuccessClaimedBeforeTheHoldProvesNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.publish("a")
+	before := r.clock().Add(-time.Second)
+	r.report("a", WentHold, r.clock())
+	r.report("a", WentWell, before)
+	if !r.account("a").Hold.Held() {
+		t.Error("a call claimed before the hold lifted it")
+	}
+	r.report("a", WentWell, r.clock().Add(time.Millisecond))
+	if r.account("a").Hold.Held() {
+		t.Error("a call claimed during the hold went well and did not lift it")
+	}
+}
+
+func TestHoldByHand(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.publish("a")
+	claimed := r.clock()
+	r.ok(r.HoldAccount(t.Context(), "a", "maintenance", "me"))
+	r.report("a", WentWell, time.Time{})
+	r.report("a", WentBad, r.clock())
+	r.report("a", WentHold, r.clock())
+	r.ageAccount("a", 1000*time.Hour)
+	a := r.account("a")
+	if h := a.Hold; h.Reason != "maintenance" || h.By != "me" || !h.Until.IsZero() || h.Since.IsZero() {
+		t.Errorf("hold is %+v", h)
+	}
+	if l := r.look("a"); l.Open || l.Probe {
+		t.Errorf("a look says %+v", l)
+	}
+	for i, want := range []bool{true, false} {
+		if was, err := r.ReleaseAccount(t.Context(), "a"); err != nil || was != want {
+			t.Errorf("release %d found a hold: %t, %v", i+1, was, err)
+		}
+	}
+	// Calls claimed before the release can not hold it again.
+	for range 5 {
+		r.report("a", WentBad, claimed)
+		r.report("a", WentHold, claimed)
+	}
+	if !r.look("a").Open {
+		t.Error("a call claimed before the release holds the account again")
+	}
+	r.report("a", WentHold, r.clock().Add(time.Millisecond))
+	if r.look("a").Open {
+		t.Error("a call claimed after the release does not")
+	}
+}
+
+func TestHoldByHandOverAnAutomaticOne(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.publish("a")
+	r.report("a", WentHold, r.clock())
+	r.ok(r.HoldAccount(t.Context(), "a", "maintenance", "me"))
+	r.ageAccount("a", time.Hour)
+	if l := r.look("a"); l.Open || l.Probe || l.Reason != "maintenance" {
+		t.Errorf("a look says %+v", l)
+	}
+}
+
+func TestWhoServesAnAccount(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	ctx := t.Context()
+	card := Card{Name: "a", Provider: "kobo", Rate: 50, Burst: 5, Unit: "messages", Sender: "ACME", Concurrency: 8, Price: "0.80 KES"}
+	r.ok(r.Publish(ctx, "one", card))
+	r.ok(r.Publish(ctx, "two", card))
+	r.ok(r.SetBalance(ctx, "a", "KES 12.50"))
+	a := r.account("a")
+	if a.Workers != 2 || a.Slots != 16 || !cmp.Equal(a.Card, card) || a.Balance != "KES 12.50" || a.BalanceAt.IsZero() || a.LastSeen.IsZero() {
+		t.Errorf("account is %+v", a)
+	}
+	r.ok(r.Withdraw(ctx, "two", "a"))
+	silent := r.clock().Add(-WorkerLife)
+	r.ok(r.rdb.HSet(ctx, accountKey("a"), "w:three", strconv.FormatInt(silent.UnixMilli(), 10)+" 8").Err())
+	if a := r.account("a"); a.Workers != 1 || a.Slots != 8 {
+		t.Errorf("with one withdrawn and one silent, %d workers serve it with %d slots", a.Workers, a.Slots)
+	}
+	r.publish("b")
+	all, err := r.Accounts(ctx)
+	if err != nil || len(all) != 2 || all[0].Name != "a" || all[1].Name != "b" {
+		t.Errorf("accounts are %+v, %v", all, err)
+	}
+	r.ok(r.ForgetAccount(ctx, "a"))
+	if _, err := r.Account(ctx, "a"); !errors.Is(err, ErrNoAccount) {
+		t.Errorf("a forgotten account: %v", err)
+	}
+	for name, do := range map[string]func() error{
+		"hold":    func() error { return r.HoldAccount(ctx, "a", "x", "me") },
+		"release": func() error { _, err := r.ReleaseAccount(ctx, "a"); return err },
+	} {
+		if err := do(); !errors.Is(err, ErrNoAccount) {
+			t.Errorf("%s of no account: %v", name, err)
+		}
+	}
+	routes := []Route{{Match: "254", Via: []string{"a", "b"}}}
+	if got, err := r.Routes(ctx); err != nil || got != nil {
+		t.Errorf("routes are %v, %v before any are published", got, err)
+	}
+	r.ok(r.PublishRoutes(ctx, routes))
+	if got, err := r.Routes(ctx); err != nil || !cmp.Equal(got, routes) {
+		t.Errorf("routes are %v, %v", got, err)
+	}
+}
+
+func TestAccountsOnMiniredis(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Mini(t)
+	r := &rig{TB: t, rdb: rdb, Ledger: New(rdb)}
+	r.publish("a")
+	r.report("a", WentHold, r.clock())
+	r.ageAccount("a", time.Hour)
+	if !r.look("a").Probe {
+		t.Error("no probe")
+	}
+	r.report("a", WentWell, time.Time{})
+	if !r.look("a").Open {
+		t.Error("it stays held")
+	}
+}

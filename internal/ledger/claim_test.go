@@ -1,0 +1,263 @@
+package ledger
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+)
+
+func TestClaimAnswers(t *testing.T) {
+	t.Parallel()
+	const b = "0.0"
+	lapse := func(r *rig, id string) { r.claim(id, b, 0, 0, keyed, lapsed) }
+	cases := map[string]struct {
+		prepare func(r *rig, id string)
+		request func(q *ClaimRequest)
+		want    Go
+		why     string
+		doubt   bool
+	}{
+		"ready":                      {want: ClaimGo},
+		"held by another":            {prepare: func(r *rig, id string) { r.claim(id, b, 0, 0, keyed, long) }, want: ClaimBusy},
+		"lease over, same request":   {prepare: lapse, want: ClaimGo, doubt: true},
+		"lease over, no key":         {prepare: lapse, request: func(q *ClaimRequest) { q.KeyLife = 0 }, want: ClaimDoubtful, why: "no_key", doubt: true},
+		"lease over, another login":  {prepare: lapse, request: func(q *ClaimRequest) { q.Login = "other" }, want: ClaimDoubtful, why: "login_changed", doubt: true},
+		"lease over, the key is old": {prepare: func(r *rig, id string) { lapse(r, id); r.travel(id, 26*24*time.Hour) }, want: ClaimDoubtful, why: "key_expired", doubt: true},
+		"lease over, the key lives":  {prepare: func(r *rig, id string) { lapse(r, id); r.travel(id, 24*24*time.Hour) }, want: ClaimGo, doubt: true},
+		"released, another login": {prepare: func(r *rig, id string) {
+			_, err := r.Release(r.Context(), r.claim(id, b, 0, 0, keyed, long), 0, false)
+			r.ok(err)
+		}, request: func(q *ClaimRequest) { q.Login = "other" }, want: ClaimGo},
+		"backing off": {prepare: func(r *rig, id string) {
+			_, err := r.Release(r.Context(), r.claim(id, b, 0, 0, keyed, long), time.Hour, false)
+			r.ok(err)
+		}, want: ClaimLater},
+		"backed off": {prepare: func(r *rig, id string) {
+			_, err := r.Release(r.Context(), r.claim(id, b, 0, 0, keyed, long), time.Hour, false)
+			r.ok(err)
+			r.travel(id, 2*time.Hour)
+		}, want: ClaimGo},
+		"settled": {prepare: func(r *rig, id string) {
+			r.settle(r.claim(id, b, 0, 0, keyed, long), Answer, accepted("m"), accepted("m"))
+		}, want: ClaimSettled},
+		"paused": {prepare: func(r *rig, id string) { _, err := r.Pause(r.Context(), id, "me"); r.ok(err) }, want: ClaimPaused},
+		"paused and doubtful": {prepare: func(r *rig, id string) {
+			lapse(r, id)
+			_, err := r.Pause(r.Context(), id, "me")
+			r.ok(err)
+		}, want: ClaimPaused},
+		"cancelled": {prepare: func(r *rig, id string) {
+			r.claim(id, b, 1, 0, keyed, long) // so that it is not over
+			_, err := r.Cancel(r.Context(), id, "me")
+			r.ok(err)
+		}, want: ClaimStopped, why: ReasonCancelled},
+		"cancelled and doubtful": {prepare: func(r *rig, id string) {
+			lapse(r, id)
+			_, err := r.Cancel(r.Context(), id, "me")
+			r.ok(err)
+		}, want: ClaimStopped, why: ReasonCancelled, doubt: true},
+		"expired":              {prepare: func(r *rig, id string) { r.travel(id, 100*24*time.Hour) }, want: ClaimStopped, why: ReasonExpired},
+		"expired and doubtful": {prepare: func(r *rig, id string) { lapse(r, id); r.travel(id, 100*24*time.Hour) }, want: ClaimStopped, why: ReasonExpired, doubt: true},
+		"an old wake":          {request: func(q *ClaimRequest) { q.Wake = 1 }, want: ClaimStale},
+		"the last wake":        {request: func(q *ClaimRequest) { q.Wake = 2 }, want: ClaimGo},
+		"an unknown batch": {prepare: func(r *rig, id string) {
+			r.ok(r.rdb.HDel(r.Context(), ledgerKey(id), "b"+b).Err())
+		}, want: ClaimChanged},
+	}
+	r := newRig(t)
+	n := 0
+	for name, c := range cases {
+		n++
+		id := "c" + string(rune('a'+n))
+		t.Run(name, func(t *testing.T) {
+			r := &rig{TB: t, rdb: r.rdb, Ledger: r.Ledger}
+			r.sendingSpec(id, Spec{ExpiresAt: time.Now().Add(99 * 24 * time.Hour)}, []int{2, 1})
+			_, ok, err := r.RaiseWake(t.Context(), id, Wake{Batch: b, Number: 1}, time.Second)
+			if err != nil || !ok {
+				t.Fatal("no second wake", err)
+			}
+			g := r.open(id, b, 0, 0)
+			if c.prepare != nil {
+				c.prepare(r, id)
+			}
+			q := ClaimRequest{ID: id, Batch: b, Gen: g, UUID: uuid.New(), Login: "login", KeyLife: keyed, Lease: long, Window: 4}
+			if c.request != nil {
+				c.request(&q)
+			}
+			got, err := r.Claim(t.Context(), q)
+			r.ok(err)
+			if got.Answer != c.want || got.Why != c.why || got.Doubt != c.doubt {
+				t.Errorf("told %q %q doubt %t, want %q %q %t", got.Answer, got.Why, got.Doubt, c.want, c.why, c.doubt)
+			}
+			if wantsTime := c.want == ClaimBusy || c.want == ClaimLater; wantsTime != !got.Until.IsZero() {
+				t.Errorf("until is %v", got.Until)
+			}
+			if c.want == ClaimGo && (got.First.IsZero() || got.At.IsZero() || got.UUID == uuid.Nil) {
+				t.Errorf("told to go without uuid or times: %+v", got)
+			}
+			if name != "an unknown batch" {
+				r.sound(id)
+			}
+		})
+	}
+}
+
+func TestDoubtfulRequestNeverChanges(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.sending("c", []int{3})
+	first := r.claim("c", "0.0", 0, 0, keyed, lapsed)
+	for range 3 {
+		c := r.claim("c", "0.0", 0, 0, keyed, lapsed)
+		if c.UUID != first.UUID || !c.First.Equal(first.First) || !cmp.Equal(c.gen.To, first.gen.To) {
+			t.Fatalf("it went again under %s to %v, at first under %s to %v", c.UUID, c.gen.To, first.UUID, first.gen.To)
+		}
+	}
+	// A recipient that is known by now stays on the list: the list is the request.
+	r.settle(first, Answer, accepted("m1"), unknown("unsaid"), unknown("unsaid"))
+	if c := r.claim("c", "0.0", 0, 0, keyed, long); len(c.gen.To) != 3 || c.UUID != first.UUID {
+		t.Errorf("it went again to %v under %s", c.gen.To, c.UUID)
+	}
+	r.sound("c")
+}
+
+// A worker that read a generation before it was narrowed, and asks after the
+// narrowed one was submitted and its lease ran out, must not submit its own list.
+func TestClaimOfADoubtfulGenerationByAnOldReading(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.sending("c", []int{2})
+	late := r.claim("c", "0.0", 0, 0, noKey, lapsed)
+	r.settle(r.ask("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), Abandon, repeat(2, unknown("no_key"))...)
+	_, err := r.Retry(t.Context(), "c", "op", true, false)
+	r.ok(err)
+	old := r.open("c", "0.0", 0, 1)
+	r.settle(late, Answer, accepted("m1"), unknown("unsaid"))
+	narrow := r.claim("c", "0.0", 0, 1, keyed, lapsed)
+	if c := r.ask("c", "0.0", old, keyed, long); c.Answer != ClaimChanged {
+		t.Errorf("a claim for %v was told %q under %s, which stands for %v", old.To, c.Answer, c.UUID, narrow.gen.To)
+	}
+}
+
+func TestReleaseRenewsTheRequest(t *testing.T) {
+	t.Parallel()
+	for _, renew := range []bool{false, true} {
+		r := newRig(t)
+		r.sending("c", []int{2})
+		first := r.claim("c", "0.0", 0, 0, keyed, long)
+		for range 2 { // said again it changes nothing
+			out, err := r.Release(t.Context(), first, 0, renew)
+			if err != nil || out.Stale {
+				t.Fatalf("release came to %+v, %v", out, err)
+			}
+		}
+		r.expect("c", "pending pending")
+		second := r.claim("c", "0.0", 0, 0, keyed, long)
+		if (second.UUID != first.UUID) != renew {
+			t.Errorf("renew %t: the second request is %s, the first was %s", renew, second.UUID, first.UUID)
+		}
+		if second.Doubt {
+			t.Error("a released claim left doubt")
+		}
+	}
+}
+
+func TestReleaseByWhoLostTheLeaseChangesNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.sending("c", []int{2})
+	late := r.claim("c", "0.0", 0, 0, keyed, lapsed)
+	c := r.claim("c", "0.0", 0, 0, keyed, long)
+	before := r.state("c")
+	for name, end := range map[string]func() (Settled, error){
+		"release": func() (Settled, error) { return r.Release(t.Context(), late, 0, true) },
+		"doubt":   func() (Settled, error) { return r.Doubt(t.Context(), late, 0, true) },
+		"split":   func() (Settled, error) { return r.Split(t.Context(), late) },
+	} {
+		out, err := end()
+		r.ok(err)
+		if !out.Stale || r.state("c") != before {
+			t.Errorf("%s by a claim that lost its lease came to %+v", name, out)
+		}
+	}
+	r.settle(c, Answer, repeat(2, accepted("m"))...)
+	r.expect("c", "accepted accepted")
+}
+
+func TestDoubtCountsWhatItIsToldTo(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.sending("c", []int{1})
+	want := 0
+	for i, count := range []bool{true, false, true} {
+		c := r.claim("c", "0.0", 0, 0, keyed, long)
+		if count {
+			want++
+		}
+		for range 2 {
+			out, err := r.Doubt(t.Context(), c, 0, count)
+			if err != nil || out.Count != want || out.Stale {
+				t.Errorf("doubt %d came to %+v, %v; want count %d", i, out, err, want)
+			}
+		}
+	}
+	r.expect("c", "pending")
+}
+
+func TestClaimRefusesALoginThatIsNotOneWord(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.sending("c", []int{1})
+	before := r.state("c")
+	for _, login := range []string{"", "two words", " x", "a\nb"} {
+		_, err := r.Claim(t.Context(), ClaimRequest{ID: "c", Batch: "0.0", Gen: r.open("c", "0.0", 0, 0), UUID: uuid.New(), Login: login, Lease: long})
+		if err == nil {
+			t.Errorf("login %q was taken", login)
+		}
+	}
+	if r.state("c") != before {
+		t.Error("a refused claim changed something")
+	}
+}
+
+func TestNothingTouchesWhatANewerReleaseWrote(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.sending("c", []int{2})
+	g := r.open("c", "0.0", 0, 0)
+	c := r.claim("c", "0.0", 0, 0, keyed, long)
+	r.ok(r.rdb.HSet(t.Context(), ledgerKey("c"), "v", "2").Err())
+	before := r.state("c")
+	ctx := t.Context()
+	for name, do := range map[string]func() error{
+		"claim": func() error {
+			_, err := r.Claim(ctx, ClaimRequest{ID: "c", Batch: "0.0", Gen: g, Login: "x", Lease: long})
+			return err
+		},
+		"settle":  func() error { _, err := r.Settle(ctx, c, repeat(2, accepted("m")), Answer, 1, 0); return err },
+		"release": func() error { _, err := r.Release(ctx, c, 0, false); return err },
+		"doubt":   func() error { _, err := r.Doubt(ctx, c, 0, false); return err },
+		"split":   func() error { _, err := r.Split(ctx, c); return err },
+		"pause":   func() error { _, err := r.Pause(ctx, "c", "me"); return err },
+		"start plan": func() error {
+			_, err := r.StartPlan(ctx, "c", func(Spec) (Frozen, error) { return Frozen{}, nil })
+			return err
+		},
+		"top up":    func() error { _, _, err := r.TopUp(ctx, "c", map[int]int{0: 9}); return err },
+		"wake":      func() error { _, _, err := r.RaiseWake(ctx, "c", Wake{"0.0", 1}, 0); return err },
+		"retry":     func() error { _, err := r.Retry(ctx, "c", "op", true, true); return err },
+		"purge":     func() error { _, err := r.Purge(ctx, "c", time.Now().Add(time.Hour)); return err },
+		"load work": func() error { _, err := r.LoadWork(ctx, "c", "0.0"); return err },
+		"summary":   func() error { _, err := r.Summary(ctx, "c"); return err },
+	} {
+		if err := do(); !errors.Is(err, ErrNewer) {
+			t.Errorf("%s: %v, want ErrNewer", name, err)
+		}
+	}
+	if r.state("c") != before {
+		t.Error("something was touched")
+	}
+}

@@ -1,0 +1,399 @@
+package ledger
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/google/uuid"
+)
+
+func page(inputs ...string) []byte {
+	var b []byte
+	for _, s := range inputs {
+		b = binary.AppendUvarint(b, uint64(len(s)))
+		b = append(b, s...)
+	}
+	return squeeze(b)
+}
+
+func TestPageRoundTrip(t *testing.T) {
+	t.Parallel()
+	for _, inputs := range [][]string{{}, {""}, {"+254700000001"}, {"", "\x00\xff", strings.Repeat("9", MaxInput)}, strings.Split(strings.Repeat("0712345678,", 999), ",")} {
+		got, err := decodePage(page(inputs...))
+		if err != nil || !cmp.Equal(got, inputs, cmpopts.EquateEmpty()) {
+			t.Errorf("%d inputs came back as %d, %v", len(inputs), len(got), err)
+		}
+	}
+	if _, err := decodePage(page(make([]string, MaxPageRows+1)...)); !errors.Is(err, errRecord) {
+		t.Errorf("a page of too many rows: %v", err)
+	}
+}
+
+func TestLeftOutRoundTrip(t *testing.T) {
+	t.Parallel()
+	rows := []LeftOut{{Row: 2001, Reason: ReasonInvalidNumber, Code: "too_short"}, {Row: 2002, Reason: ReasonDuplicate},
+		{Row: 2500, Reason: ReasonInvalidNumber, Code: "a:b"}, {Row: 3000, Reason: ReasonInvalidNumber, Code: "too_short"}}
+	got, err := decodeLeftOut(2000, encodeLeftOut(2000, rows))
+	if err != nil || !cmp.Equal(got, rows) {
+		t.Errorf("came back as %v, %v", got, err)
+	}
+	if b := encodeLeftOut(7, nil); b != nil {
+		t.Errorf("nobody left out takes %d bytes", len(b))
+	}
+}
+
+func TestBatchRoundTrip(t *testing.T) {
+	t.Parallel()
+	for name, b := range map[string]Batch{
+		"one":                 {Calls: []int{1}, To: run(1, 1)},
+		"several calls":       {Calls: []int{2, 1, 4}, To: run(90, 7)},
+		"not in order of row": {Calls: []int{3}, To: []Planned{{Row: 9, MSISDN: 2}, {Row: 3, MSISDN: 999999999999999}, {Row: 1 << 40, MSISDN: 1}}},
+		"full":                {Calls: []int{500}, To: run(1, 500)},
+	} {
+		calls, to, err := decodeBatch(encodeBatch(b.Calls, b.To))
+		if err != nil || !cmp.Equal(calls, b.Calls) || !cmp.Equal(to, b.To) {
+			t.Errorf("%s came back as %v %v, %v", name, calls, to, err)
+		}
+	}
+}
+
+func TestCarryRoundTrip(t *testing.T) {
+	t.Parallel()
+	for _, carry := range [][][]Planned{{nil}, {nil, nil, nil}, {run(1, 3), nil, run(4, 499)}, {nil, run(7, 1)}} {
+		got, err := decodeCarry(encodeCarry(carry), len(carry))
+		if err != nil || !cmp.Equal(got, carry, cmpopts.EquateEmpty()) {
+			t.Errorf("%v came back as %v, %v", carry, got, err)
+		}
+	}
+	if b := encodeCarry([][]Planned{nil, {}}); b != nil {
+		t.Errorf("nothing carried over takes %d bytes", len(b))
+	}
+}
+
+func TestRecordRoundTrip(t *testing.T) {
+	t.Parallel()
+	const id = "0191d7a0-aaaa-7000-8000-00000000000f"
+	for name, r := range map[string]Record{
+		"nothing":          {},
+		"all of it":        {Status: Accepted, Generation: 258, MessageID: "ATXid_1", Reason: "why", Code: "100", Cost: "0.8000", Currency: "KES"},
+		"a uuid":           {Status: Delivered, MessageID: id},
+		"an upper-case id": {Status: Accepted, MessageID: strings.ToUpper(id)},
+		"a urn":            {Status: Accepted, MessageID: "urn:uuid:" + id},
+		"one of 127 bytes": {Status: Accepted, MessageID: strings.Repeat("a", 127)},
+		"one of 128 bytes": {Status: Accepted, MessageID: strings.Repeat("a", 128)},
+		"one of 246 bytes": {Status: Rejected, Reason: strings.Repeat("a", 246)},
+	} {
+		b := appendRecord(nil, r)
+		got, err := decodeRecords(b, 1)
+		if err != nil || !cmp.Equal(got, []Record{r}, cmpopts.IgnoreUnexported(Record{})) {
+			t.Errorf("%s came back as %+v, %v", name, got, err)
+		}
+	}
+	if n := len(appendRecord(nil, Record{Status: Accepted, MessageID: id})); n != 21 {
+		t.Errorf("an accepted message with a uuid takes %d bytes, want 21", n)
+	}
+}
+
+func TestRecordIsCutToItsBounds(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 1000)
+	b := appendRecord(nil, Record{Status: Accepted, MessageID: "id", Reason: long, Code: long, Cost: long})
+	if len(b) > 2+maxDetail {
+		t.Errorf("it takes %d bytes", len(b))
+	}
+	got, err := decodeRecords(b, 1)
+	if err != nil || got[0].MessageID != "id" || !strings.HasPrefix(long, got[0].Reason) || got[0].Reason == "" {
+		t.Errorf("it came back as %+v, %v", got, err)
+	}
+}
+
+func TestRecordsThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	good := appendRecord(nil, Record{Status: Accepted, MessageID: "id"})
+	for name, b := range map[string][]byte{
+		"cut":               good[:len(good)-1],
+		"more than asked":   append(append([]byte{}, good...), good...),
+		"an unknown status": {9, 0},
+		"a detail of one":   {3, 1, 0},
+		"a tag cut":         {3, 4, 0, 0, 2, 9},
+		"a uuid cut":        {3, 4, 0, 0, 1, 9},
+	} {
+		if got, err := decodeRecords(b, 1); !errors.Is(err, errRecord) {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
+	if got, err := decodeRecords(nil, 3); err != nil || len(got) != 3 || got[2].Status != Pending {
+		t.Errorf("nothing stored: %v, %v", got, err)
+	}
+}
+
+func TestFormatsOfNewerReleasesAreTold(t *testing.T) {
+	t.Parallel()
+	newer := []byte{7, 1, 2, 3}
+	_, page := decodePage(newer)
+	_, _, batch := decodeBatch(newer)
+	_, carry := decodeCarry(newer, 1)
+	_, left := decodeLeftOut(0, newer)
+	for name, err := range map[string]error{"page": page, "batch": batch, "carry": carry, "left out": left} {
+		if !errors.Is(err, ErrNewer) {
+			t.Errorf("%s: %v, want ErrNewer", name, err)
+		}
+	}
+}
+
+// A record of a few bytes must not make the reader allocate what it claims to hold.
+func TestDecompressionIsBounded(t *testing.T) {
+	t.Parallel()
+	bomb := append([]byte{formatZstd}, zstdWriter().EncodeAll(make([]byte, 64<<20), nil)...)
+	if len(bomb) > 64<<10 {
+		t.Fatalf("the bomb has %d bytes", len(bomb))
+	}
+	if _, err := unsqueeze(bomb); !errors.Is(err, errRecord) {
+		t.Errorf("64 MB came out: %v", err)
+	}
+}
+
+func TestStatusWords(t *testing.T) {
+	t.Parallel()
+	for s := Pending; s <= Skipped; s++ {
+		if got, ok := ParseStatus(s.String()); !ok || got != s {
+			t.Errorf("%s reads as %s, %t", s, got, ok)
+		}
+	}
+	if _, ok := ParseStatus("sent"); ok {
+		t.Error("sent is no status")
+	}
+	if got := Status(99).String(); got != "status(99)" {
+		t.Errorf("status 99 is %q", got)
+	}
+}
+
+func TestSubmissionOfEveryState(t *testing.T) {
+	t.Parallel()
+	u := uuid.MustParse("0191d7a0-0000-7000-8000-000000000001")
+	short := shortUUID(u)
+	for record, want := range map[string]submission{
+		"":                            {},
+		"r - 0 0 0 0 0 0 0 - - 0 3 0": {},
+		"r tok 0 1700000000000 1 0 0 0 0 " + short + " login 0 3 1": {uuid: u.String(), at: parseMilli("1700000000000")},
+		"s tok 9 1700000000000 1 0 0 0 0 " + short + " login 0 3 1": {uuid: u.String(), at: parseMilli("1700000000000"), flying: true},
+		"d tok 9 1700000000000 1 0 0 1 0 " + short + " login 0 3 1": {uuid: u.String(), at: parseMilli("1700000000000"), flying: true},
+		"t " + short + " 1700000000000 tok 1":                       {uuid: u.String(), at: parseMilli("1700000000000")},
+		"t - 1700000000000 tok 1 0.1:1,0.2:1 abcdef":                {},
+	} {
+		if got, err := parseSubmission(record); err != nil || got != want {
+			t.Errorf("%q reads as %+v, %v; want %+v", record, got, err, want)
+		}
+	}
+	for _, record := range []string{"x", "t", "s 1 2 3", "t ! 1 tok 1", "t AAAA 1 tok 1"} {
+		if got, err := parseSubmission(record); err == nil {
+			t.Errorf("%q reads as %+v", record, got)
+		}
+	}
+}
+
+func FuzzPage(f *testing.F) {
+	f.Add(page("+254700000001", "", "x"))
+	f.Add([]byte{0, 200, 1})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		got, err := decodePage(b)
+		if err != nil {
+			return
+		}
+		if len(got) > MaxPageRows {
+			t.Fatalf("%d rows", len(got))
+		}
+		again, err := decodePage(page(got...))
+		if err != nil || !cmp.Equal(got, again) {
+			t.Fatalf("%q came back as %q, %v", got, again, err)
+		}
+	})
+}
+
+func FuzzBatch(f *testing.F) {
+	f.Add(encodeBatch([]int{1, 2}, run(1, 3)))
+	f.Add([]byte{0, 1, 0xff, 0xff, 0x7f})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		calls, to, err := decodeBatch(b)
+		if err != nil {
+			return
+		}
+		if len(calls) > len(b) || len(to) > len(b) {
+			t.Fatalf("%d calls and %d recipients out of %d bytes", len(calls), len(to), len(b))
+		}
+		batch := Batch{Calls: calls, To: to}
+		for k := range calls {
+			batch.call(k) // the sizes add up
+		}
+		c2, t2, err := decodeBatch(encodeBatch(calls, to))
+		if err != nil || !cmp.Equal(calls, c2) || !cmp.Equal(to, t2) {
+			t.Fatalf("%v %v came back as %v %v, %v", calls, to, c2, t2, err)
+		}
+	})
+}
+
+func FuzzCarry(f *testing.F) {
+	f.Add(encodeCarry([][]Planned{run(1, 2), nil}), 2)
+	f.Fuzz(func(t *testing.T, b []byte, accounts int) {
+		accounts = 1 + accounts&7
+		got, err := decodeCarry(b, accounts)
+		if err != nil {
+			return
+		}
+		again, err := decodeCarry(encodeCarry(got), accounts)
+		if err != nil || !cmp.Equal(got, again, cmpopts.EquateEmpty()) {
+			t.Fatalf("%v came back as %v, %v", got, again, err)
+		}
+	})
+}
+
+func FuzzLeftOut(f *testing.F) {
+	f.Add(encodeLeftOut(0, []LeftOut{{Row: 1, Reason: "a", Code: "b"}, {Row: 9, Reason: "c"}}))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		got, err := decodeLeftOut(0, b)
+		if err != nil {
+			return
+		}
+		if raw, err := unsqueeze(b); err != nil || len(got) > len(raw) {
+			t.Fatalf("%d rows out of %d bytes", len(got), len(raw))
+		}
+		if len(got) == 0 {
+			return
+		}
+		again, err := decodeLeftOut(0, encodeLeftOut(0, got))
+		if err != nil || !cmp.Equal(got, again) {
+			t.Fatalf("%v came back as %v, %v", got, again, err)
+		}
+	})
+}
+
+func FuzzRecords(f *testing.F) {
+	f.Add(appendRecord(nil, Record{Status: Accepted, MessageID: "0191d7a0-0000-7000-8000-000000000001", Cost: "1"}), 1)
+	f.Add([]byte{3, 6, 0, 0, 8, 2, 0, 1}, 1)
+	f.Add([]byte{0, 6, 0, 1, 9, 2, 0, 0}, 1)
+	f.Fuzz(func(t *testing.T, b []byte, n int) {
+		got, err := decodeRecords(b, n&0xff)
+		if err != nil {
+			return
+		}
+		if len(got) != n&0xff {
+			t.Fatalf("%d records, want %d", len(got), n&0xff)
+		}
+		for _, r := range got {
+			if r.before != nil || len(r.Resent) > 0 {
+				continue // only a script writes these
+			}
+			again, err := decodeRecords(appendRecord(nil, r), 1)
+			if err != nil || !cmp.Equal(again[0], r, cmpopts.IgnoreUnexported(Record{})) {
+				t.Fatalf("%+v came back as %+v, %v", r, again, err)
+			}
+		}
+	})
+}
+
+func FuzzSubmission(f *testing.F) {
+	f.Add("t AAAAAAAAAAAAAAAAAAAAAA 1700000000000 tok 1")
+	f.Add("s tok 9 1700000000000 1 0 0 0 0 AAAAAAAAAAAAAAAAAAAAAA login 0 3 1")
+	f.Fuzz(func(t *testing.T, record string) {
+		got, err := parseSubmission(record)
+		if err == nil && got.uuid != "" {
+			if _, err := uuid.Parse(got.uuid); err != nil {
+				t.Fatalf("%q gives the uuid %q", record, got.uuid)
+			}
+		}
+	})
+}
+
+// What the scripts and this package write in turn must be the same to both: the
+// members of a generation and the records of a call.
+func FuzzGenerationRecord(f *testing.F) {
+	f.Add("0.0", "r - 0 0 0 0 0 0 0 - - 0 1 0", "\x00\x00")
+	f.Add("0.1", "t x", "\x00")
+	f.Add("0.0", " ", "")
+	f.Fuzz(func(t *testing.T, name, record, positions string) {
+		w := &Work{Batch: &Batch{Name: "0.0", Calls: []int{2, 1}, To: run(1, 3)}}
+		g, err := w.generation(name, record, positions)
+		if err != nil || g == nil {
+			return
+		}
+		if len(g.To) > max(g.CallSize, len(positions)/2) || g.Call > 1 {
+			t.Fatalf("%q %q gives %+v", name, record, g)
+		}
+	})
+}
+
+func TestBatchNames(t *testing.T) {
+	t.Parallel()
+	for _, a := range []int{0, 7, 255} {
+		if got, err := BatchAccount(BatchName(a, 12)); err != nil || got != a {
+			t.Errorf("account %d reads as %d, %v", a, got, err)
+		}
+	}
+	for _, name := range []string{"", "0", "a.1", "1.b", "-1.0", PlanWork} {
+		if got, err := BatchAccount(name); err == nil {
+			t.Errorf("%q reads as account %d", name, got)
+		}
+	}
+	for _, wake := range []string{"", "0.0", "0.0:", "0.0:x"} {
+		if got, err := parseWake(wake); err == nil {
+			t.Errorf("%q reads as %+v", wake, got)
+		}
+	}
+}
+
+func TestSqueezeNeverGrowsByMoreThanItsFormat(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{0, 1, 64, 65, 1000, maxPageRaw} {
+		for _, b := range [][]byte{bytes.Repeat([]byte{'1'}, n), uniform(n)} {
+			out := squeeze(b)
+			back, err := unsqueeze(out)
+			if err != nil || !bytes.Equal(back, b) || len(out) > n+1 {
+				t.Errorf("%d bytes became %d, %v", n, len(out), err)
+			}
+		}
+	}
+}
+
+// uniform is bytes that do not compress.
+func uniform(n int) []byte {
+	var b []byte
+	for i := 0; len(b) < n; i++ {
+		u := uuid.NewSHA1(uuid.NameSpaceOID, strconv.AppendInt(nil, int64(i), 10))
+		b = append(b, u[:]...)
+	}
+	return b[:n]
+}
+
+func TestDigestTellsContentApart(t *testing.T) {
+	t.Parallel()
+	sum := func(s Spec, inputs ...string) string {
+		d, err := NewDigest(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, x := range inputs {
+			d.Add(x)
+		}
+		return d.Sum()
+	}
+	seen := map[string]string{}
+	for name, got := range map[string]string{
+		"nobody": sum(Spec{Body: "b"}), "a": sum(Spec{Body: "b"}, "a"), "ab": sum(Spec{Body: "b"}, "ab"), "a b": sum(Spec{Body: "b"}, "a", "b"),
+		"b a": sum(Spec{Body: "b"}, "b", "a"), "a and nothing": sum(Spec{Body: "b"}, "a", ""), "flash": sum(Spec{Body: "b", Flash: true}, "a"),
+		"via": sum(Spec{Body: "b", Via: "x"}, "a"), "from": sum(Spec{Body: "b", From: "x"}, "a"),
+	} {
+		if other, ok := seen[got]; ok || len(got) != 43 {
+			t.Errorf("%q and %q have the hash %q", name, other, got)
+		}
+		seen[got] = name
+	}
+	if sum(Spec{Body: "b"}, "a") != sum(Spec{Body: "b"}, "a") {
+		t.Error("the same content has two hashes")
+	}
+}

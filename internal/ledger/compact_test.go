@@ -1,0 +1,178 @@
+package ledger
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"github.com/tuma-sms/tuma/sms"
+)
+
+// usedMemory is what Redis holds, all in all.
+func (r *rig) usedMemory() int {
+	r.Helper()
+	info, err := r.rdb.InfoMap(r.Context(), "memory").Result()
+	r.ok(err)
+	n, err := strconv.Atoi(info["Memory"]["used_memory"])
+	r.ok(err)
+	return n
+}
+
+// peak remembers the most memory that was used.
+type peak struct {
+	*rig
+	idle, most int
+}
+
+func (p *peak) look() {
+	p.Helper()
+	p.most = max(p.most, p.usedMemory())
+}
+
+// A plain campaign takes at most 64 bytes of Redis a recipient at its peak: pages,
+// batches, generations and results with a UUID each, all the way from the upload
+// to the end. The queue's tasks (a window of them, whatever the campaign's size)
+// are not in it; package worker measures those.
+func TestAMillionRecipientsStayCompact(t *testing.T) {
+	n := 1_000_000
+	if raceEnabled {
+		n = 200_000
+	}
+	r := newRig(t)
+	// Numbers as in a real list: in no order, and each once.
+	seed := rand.New(rand.NewPCG(1, 2))
+	numbers := make([]sms.MSISDN, n)
+	for i, x := range seed.Perm(n) {
+		numbers[i] = sms.MSISDN(254700000000 + uint64(x)*97 + seed.Uint64N(97))
+	}
+	p := &peak{rig: r, idle: r.usedMemory()}
+
+	p.uploadAll(numbers)
+	staged := p.most
+	p.planAll(numbers)
+	planned := p.most
+	p.settleAll(n / 500)
+
+	s := r.summary("c")
+	if s.State != Done || s.Accepted != n || s.Calls != n/500 {
+		t.Fatalf("it is %s with %d accepted in %d calls", s.State, s.Accepted, s.Calls)
+	}
+	each := func(most int) float64 { return float64(most-p.idle) / float64(n) }
+	t.Logf("bytes a recipient, peaks: uploaded %.1f, planned %.1f, settled %.1f; in the end %.1f", each(staged), each(planned), each(p.most), each(r.usedMemory()))
+	if got := each(p.most); got > 64 {
+		t.Errorf("it took %.1f bytes a recipient at its peak, at most 64 are allowed", got)
+	}
+}
+
+func (p *peak) uploadAll(numbers []sms.MSISDN) {
+	p.Helper()
+	u, err := p.Begin("c", Spec{Body: "Habari, leo kuna punguzo la bei katika maduka yetu yote."})
+	p.ok(err)
+	for i, m := range numbers {
+		p.ok(u.Add(p.Context(), m.E164()))
+		if i%50_000 == 0 {
+			p.look()
+		}
+	}
+	_, err = u.Commit(p.Context())
+	p.ok(err)
+	p.look()
+}
+
+func (p *peak) planAll(numbers []sms.MSISDN) {
+	p.Helper()
+	plan := p.startPlan("c", 1)
+	for page, err := range p.ReadPages(p.Context(), "c", 0, plan.Pages, 1) {
+		p.ok(err)
+		out := PlannedPage{Page: page.Number, First: page.First, Windows: map[int]int{0: 16}}
+		for at := 0; at < len(page.Inputs); at += 500 {
+			b := PlannedBatch{Calls: []int{500}}
+			for i := range 500 {
+				row := page.First + at + i
+				b.To = append(b.To, Planned{Row: row, MSISDN: numbers[row-1]})
+			}
+			out.Batches = append(out.Batches, b)
+		}
+		_, _, err := plan.CommitPage(p.Context(), NewToken(), out)
+		p.ok(err)
+		if page.Number%50 == 0 {
+			p.look()
+		}
+	}
+	p.look()
+}
+
+func (p *peak) settleAll(batches int) {
+	p.Helper()
+	records := make([]Record, 500)
+	for b := range batches {
+		c := p.claim("c", BatchName(0, b), 0, 0, keyed, long)
+		for i := range records {
+			records[i] = accepted(uuid.NewString())
+		}
+		c.window = 16
+		p.settle(c, Answer, records...)
+		if b%50 == 0 {
+			p.look()
+		}
+	}
+	p.look()
+}
+
+// A campaign of one, done, leaves at most 1,000 bytes: its ledger, what was asked
+// for and its entries in both indexes, as Redis counts memory.
+func TestACampaignOfOneLeavesLittle(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		spec   Spec
+		record Record
+	}{
+		"transactional, through an account": {Spec{Via: "kobo-main", From: "ACME", Class: Transactional, Country: "KE", Body: strings.Repeat("Ujumbe mfupi. ", 5)[:60]},
+			Record{Status: Accepted, Cost: "0.8000", Currency: "KES"}},
+		"marketing, with an expiry": {Spec{Via: "kobo-main", From: "ACME", Body: strings.Repeat("Ujumbe mfupi. ", 5)[:60]}, Record{Status: Accepted}},
+		"rejected":                  {Spec{Via: "kobo-main", Body: strings.Repeat("Ujumbe mfupi. ", 5)[:60]}, Record{Status: Rejected, Reason: "blacklisted", Code: "UserInBlacklist"}},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			one := func(id string) {
+				u := r.upload(id, c.spec, "+254712345678")
+				_, err := u.Commit(t.Context())
+				r.ok(err)
+				p, err := r.StartPlan(t.Context(), id, func(Spec) (Frozen, error) {
+					return Frozen{Country: "KE", Accounts: []FrozenAccount{{Name: "kobo-main", MaxRecipients: 500, BatchSize: 500}}}, nil
+				})
+				r.ok(err)
+				_, _, err = p.CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, Windows: map[int]int{0: 4},
+					Batches: []PlannedBatch{{Calls: []int{1}, To: []Planned{{Row: 1, MSISDN: 254712345678}}}}})
+				r.ok(err)
+				claim := r.claim(id, "0.0", 0, 0, keyed, long)
+				rec := c.record
+				if rec.Status == Accepted {
+					rec.MessageID = uuid.NewString()
+				}
+				if out := r.settle(claim, Answer, rec); !out.Done {
+					t.Fatal("it is not done")
+				}
+			}
+			one("order-first") // what Redis allocates once: scripts, the index
+			const n = 1000
+			before := r.usedMemory()
+			for i := range n {
+				one(fmt.Sprintf("order-%012d", i))
+			}
+			each := float64(r.usedMemory()-before) / n
+			t.Logf("%.0f bytes each", each)
+			if each > 1000 {
+				all, err := r.rdb.HGetAll(t.Context(), ledgerKey("order-000000000000")).Result()
+				r.ok(err)
+				t.Errorf("a campaign of one left %.0f bytes, at most 1,000 are allowed: %q", each, all)
+			}
+		})
+	}
+}

@@ -1,0 +1,168 @@
+package ledger
+
+import (
+	"errors"
+	"testing"
+	"time"
+)
+
+func TestPauseAndResume(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.sending("c", []int{2, 1})
+	out := r.claim("c", "0.0", 0, 0, keyed, long)
+	f, err := r.Pause(t.Context(), "c", "gateway:http 400")
+	if err != nil || f != (InFlight{Calls: 1, Recipients: 2}) {
+		t.Errorf("pause came to %+v, %v; want one call, two recipients", f, err)
+	}
+	s := r.summary("c")
+	if s.State != Paused || s.PausedBy != "gateway:http 400" || time.Since(s.PausedAt) > time.Minute {
+		t.Errorf("state is %s by %q at %v", s.State, s.PausedBy, s.PausedAt)
+	}
+	if c := r.ask("c", "0.0", r.open("c", "0.0", 1, 0), keyed, long); c.Answer != ClaimPaused {
+		t.Errorf("a claim was told %q", c.Answer)
+	}
+	// The call that was out is settled all the same, and what it leaves waits.
+	r.settle(out, Answer, accepted("m1"), notNow())
+	r.expect("c", "accepted pending pending")
+	if _, err := r.Pause(t.Context(), "c", "another"); err != nil {
+		t.Error(err)
+	}
+	if s := r.summary("c"); s.PausedBy != "gateway:http 400" {
+		t.Errorf("a second pause took it over: %q", s.PausedBy)
+	}
+
+	if _, err := r.Resume(t.Context(), "c", "me"); err != nil {
+		t.Error(err)
+	}
+	now, err := r.Now(t.Context())
+	r.ok(err)
+	if due, err := r.Due(t.Context(), "c", now); err != nil || len(due) != 1 {
+		t.Errorf("after resuming, due is %v, %v", due, err)
+	}
+	r.settle(r.claim("c", "0.0", 1, 0, keyed, long), Answer, accepted("m3"))
+	r.settle(r.claim("c", "0.0", 0, 1, keyed, long), Answer, accepted("m2"))
+	r.expect("c", "accepted accepted accepted")
+	if _, err := r.Resume(t.Context(), "c", "me"); !errors.Is(err, ErrDone) {
+		t.Errorf("a done campaign's resume came to %v, want ErrDone", err)
+	}
+}
+
+func TestOrderSaidAgainAfterItsOppositeChangesNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.sending("c", []int{1})
+	pause := []any{"token", "pause", "me"}
+	_, err := r.run(t.Context(), controlScript, "c", nil, pause...)
+	r.ok(err)
+	_, err = r.Resume(t.Context(), "c", "other")
+	r.ok(err)
+	_, err = r.run(t.Context(), controlScript, "c", nil, pause...)
+	r.ok(err)
+	if s := r.summary("c"); s.State != Sending {
+		t.Errorf("state is %s: a pause whose answer got lost came back after the resume", s.State)
+	}
+}
+
+func TestCancelWithCallsInFlight(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.sending("c", []int{2, 1, 1}, []int{1})
+	out := r.claim("c", "0.0", 0, 0, keyed, long)
+	doubtful := r.claim("c", "0.0", 1, 0, noKey, lapsed)
+	f, err := r.Cancel(t.Context(), "c", "me")
+	// A lease that is over and that nobody has noticed still counts as a call.
+	if err != nil || f != (InFlight{Calls: 2, Recipients: 3}) {
+		t.Errorf("cancel came to %+v, %v", f, err)
+	}
+	r.expect("c", "pending pending pending skipped skipped")
+	if s := r.summary("c"); s.State != Cancelled || !s.FinishedAt.IsZero() {
+		t.Errorf("state is %s, finished %v", s.State, s.FinishedAt)
+	}
+	// Refused for now, or released, is not sent: skipped.
+	if got := r.settle(out, Answer, accepted("m1"), notNow()); got.Done || len(got.Wakes) > 0 {
+		t.Errorf("the settle came to %+v", got)
+	}
+	r.expect("c", "accepted skipped pending skipped skipped")
+	c := r.ask("c", "0.0", r.open("c", "0.0", 1, 0), noKey, long)
+	if c.Answer != ClaimStopped || !c.Doubt {
+		t.Errorf("a doubtful call of a cancelled campaign was told %q, doubt %t", c.Answer, c.Doubt)
+	}
+	if got := r.settle(c, Abandon, unknown(c.Why)); !got.Done {
+		t.Error("it is not over")
+	}
+	r.expect("c", "accepted skipped unknown skipped skipped")
+	// What comes late is written down all the same, also for one that was skipped.
+	r.settle(doubtful, Answer, accepted("m3"))
+	r.settle(out, Answer, accepted("m1"), accepted("m2"))
+	r.expect("c", "accepted accepted accepted skipped skipped")
+	for name, do := range map[string]func() (InFlight, error){
+		"pause":  func() (InFlight, error) { return r.Pause(t.Context(), "c", "me") },
+		"resume": func() (InFlight, error) { return r.Resume(t.Context(), "c", "me") },
+	} {
+		if _, err := do(); !errors.Is(err, ErrStopped) {
+			t.Errorf("%s of a cancelled campaign came to %v", name, err)
+		}
+	}
+	if _, err := r.Cancel(t.Context(), "c", "me"); err != nil {
+		t.Errorf("cancelling it again came to %v", err)
+	}
+}
+
+func TestCancelReleasesSkip(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.sending("c", []int{2, 2})
+	one, two := r.claim("c", "0.0", 0, 0, keyed, long), r.claim("c", "0.0", 1, 0, keyed, long)
+	_, err := r.Cancel(t.Context(), "c", "me")
+	r.ok(err)
+	for range 2 {
+		out, err := r.Release(t.Context(), one, time.Hour, false)
+		if err != nil || out.Stale || out.Done {
+			t.Errorf("release came to %+v, %v", out, err)
+		}
+		r.expect("c", "skipped skipped pending pending")
+	}
+	for range 2 {
+		out, err := r.Split(t.Context(), two)
+		if err != nil || out.Stale || !out.Done {
+			t.Errorf("split came to %+v, %v", out, err)
+		}
+		r.expect("c", "skipped skipped skipped skipped")
+	}
+}
+
+func TestExpiryIsNoticedByClaimsAndBySweeping(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for name, notice := range map[string]func(id string){
+		"claim": func(id string) { r.ask(id, "0.0", r.open(id, "0.0", 0, 0), keyed, long) },
+		"sweep": func(id string) {
+			if _, done, err := r.TopUp(t.Context(), id, map[int]int{0: 4}); err != nil || !done {
+				t.Errorf("top-up came to done %t, %v", done, err)
+			}
+		},
+	} {
+		r.sendingSpec(name, Spec{ExpiresAt: time.Now().Add(time.Hour)}, []int{2})
+		r.travel(name, 2*time.Hour)
+		notice(name)
+		r.expect(name, "skipped skipped")
+		if s := r.summary(name); s.State != Done || s.StoppedBy != ReasonExpired || s.Reasons[ReasonExpired] != 2 {
+			t.Errorf("%s: state %s, stopped by %q for %v", name, s.State, s.StoppedBy, s.Reasons)
+		}
+	}
+}
+
+func TestOrdersOfNoCampaign(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for name, do := range map[string]func() (InFlight, error){
+		"pause":  func() (InFlight, error) { return r.Pause(t.Context(), "c", "me") },
+		"resume": func() (InFlight, error) { return r.Resume(t.Context(), "c", "me") },
+		"cancel": func() (InFlight, error) { return r.Cancel(t.Context(), "c", "me") },
+	} {
+		if _, err := do(); !errors.Is(err, ErrNotFound) {
+			t.Errorf("%s came to %v, want ErrNotFound", name, err)
+		}
+	}
+}

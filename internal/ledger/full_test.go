@@ -1,0 +1,146 @@
+package ledger
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/redistest"
+)
+
+// A Redis that is full takes nothing new, but what happened at a gateway has to
+// be written down, and an operator must be able to stop.
+func TestFullRedisTakesWhatHappened(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, redistest.WithConfig("maxmemory", "64mb", "maxmemory-policy", "noeviction"))
+	ctx := t.Context()
+	ends := map[string]func(c *Claim) error{
+		"settle": func(c *Claim) error {
+			_, err := r.Settle(ctx, c, repeat(2, accepted(strings.Repeat("m", 100))), Answer, 1, 0)
+			return err
+		},
+		"partial": func(c *Claim) error {
+			_, err := r.Settle(ctx, c, []Record{accepted("m"), unknown("x")}, Partial, 1, 0)
+			return err
+		},
+		"later":   func(c *Claim) error { _, err := r.Settle(ctx, c, repeat(2, notNow()), Answer, 1, 0); return err },
+		"doubt":   func(c *Claim) error { _, err := r.Doubt(ctx, c, 0, true); return err },
+		"release": func(c *Claim) error { _, err := r.Release(ctx, c, 0, true); return err },
+		"split":   func(c *Claim) error { _, err := r.Split(ctx, c); return err },
+		"cancel":  func(c *Claim) error { _, err := r.Cancel(ctx, c.id, "me"); return err },
+		"pause":   func(c *Claim) error { _, err := r.Pause(ctx, c.id, "me"); return err },
+	}
+	claims := map[string]*Claim{}
+	for name := range ends {
+		r.sending(name, []int{2, 1})
+		claims[name] = r.claim(name, "0.0", 0, 0, keyed, long)
+	}
+	r.sending("new", []int{1})
+	g := r.open("new", "0.0", 0, 0)
+	u := r.upload("upload", Spec{Body: "x"}, "1")
+	before := r.state("new")
+
+	r.ok(r.rdb.ConfigSet(ctx, "maxmemory", "1mb").Err())
+	_, err := r.Claim(ctx, ClaimRequest{ID: "new", Batch: "0.0", Gen: g, Login: "login", Lease: long})
+	if err == nil || !strings.Contains(err.Error(), "OOM") {
+		t.Errorf("a claim came to %v, want OOM", err)
+	}
+	if r.state("new") != before {
+		t.Error("a claim that was refused changed something")
+	}
+	if _, err := u.Commit(ctx); err == nil {
+		t.Error("a commit was taken")
+	}
+	for name, end := range ends {
+		if err := end(claims[name]); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		r.sound(name)
+	}
+
+	r.ok(r.rdb.ConfigSet(ctx, "maxmemory", "0").Err())
+	r.expect("settle", "accepted accepted pending")
+	r.settle(r.claim("new", "0.0", 0, 0, keyed, long), Answer, accepted("m"))
+	if _, err := u.Commit(ctx); err != nil {
+		t.Errorf("with room again, a commit came to %v", err)
+	}
+}
+
+// The whole way of a campaign on miniredis, which the demo runs on.
+func TestEveryScriptRunsOnMiniredis(t *testing.T) {
+	t.Parallel()
+	r := miniRig(t)
+	ctx := t.Context()
+	r.sending("c", []int{3, 2}, []int{1})
+	r.expect("c", "pending pending pending pending pending pending")
+	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), Answer, accepted("0191d7a0-0000-7000-8000-000000000001"), notNow(), rejected("bad_number"))
+	_, err := r.Split(ctx, r.claim("c", "0.0", 1, 0, keyed, long))
+	r.ok(err)
+	_, err = r.Release(ctx, r.claim("c", "0.0", 1, 1, keyed, long), 0, true)
+	r.ok(err)
+	r.settle(r.claim("c", "0.0", 1, 1, keyed, long), Answer, accepted("m4"))
+	_, err = r.Doubt(ctx, r.claim("c", "0.0", 1, 2, keyed, long), 0, true)
+	r.ok(err)
+	r.settle(r.claim("c", "0.0", 1, 2, keyed, long), Partial, unknown("unsaid"))
+	r.settle(r.ask("c", "0.0", r.open("c", "0.0", 1, 2), noKey, long), Abandon, unknown("no_key"))
+	r.expect("c", "accepted pending rejected accepted unknown pending")
+	_, err = r.Pause(ctx, "c", "me")
+	r.ok(err)
+	if s := r.summary("c"); s.State != Paused {
+		t.Errorf("state is %s", s.State)
+	}
+	_, err = r.Resume(ctx, "c", "me")
+	r.ok(err)
+	r.settle(r.claim("c", "0.0", 0, 1, keyed, long), Answer, accepted("m2"))
+	r.settle(r.claim("c", "0.1", 0, 0, keyed, long), Answer, accepted("m6"))
+	if n, err := r.Retry(ctx, "c", "op", true, true); err != nil || n != 2 {
+		t.Errorf("retry came to %d, %v", n, err)
+	}
+	if _, ok, err := r.RaiseWake(ctx, "c", Wake{"0.0", 2}, time.Second); err != nil || !ok {
+		t.Errorf("no wake: %v", err)
+	}
+	if _, _, err := r.TopUp(ctx, "c", map[int]int{0: 9}); err != nil {
+		t.Error(err)
+	}
+	_, err = r.Cancel(ctx, "c", "me")
+	r.ok(err)
+	r.expect("c", "accepted accepted skipped accepted unknown accepted")
+	e, _ := r.indexed("c")
+	r.ok(r.Close(ctx, e))
+	if gone, err := r.Purge(ctx, "c", time.Now().Add(time.Hour)); err != nil || !gone {
+		t.Errorf("purge came to %t, %v", gone, err)
+	}
+	if mine, err := r.Sweeping(ctx, "worker", time.Hour); err != nil || !mine {
+		t.Errorf("sweeping came to %t, %v", mine, err)
+	}
+}
+
+// No value in Redis passes 64 KB, and no hash of a campaign of one leaves the
+// compact form when it is done.
+func TestValuesStaySmall(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for _, pages := range []int{1, 3} {
+		id := fmt.Sprint("c", pages)
+		u, err := r.Begin(id, Spec{Body: "x"})
+		r.ok(err)
+		for row := range pages * MaxPageRows {
+			r.ok(u.Add(t.Context(), fmt.Sprintf("%064x", uint64(row)*0x9E3779B97F4A7C15)))
+		}
+		_, err = u.Commit(t.Context())
+		r.ok(err)
+		all, err := r.rdb.HGetAll(t.Context(), ledgerKey(id)).Result()
+		r.ok(err)
+		for f, v := range all {
+			if len(v) > 64<<10 {
+				t.Errorf("%d pages: field %s has %d bytes", pages, f, len(v))
+			}
+		}
+	}
+	r.sending("one", []int{1})
+	r.settle(r.claim("one", "0.0", 0, 0, keyed, long), Answer, accepted("0191d7a0-0000-7000-8000-000000000001"))
+	if enc, err := r.rdb.ObjectEncoding(t.Context(), ledgerKey("one")).Result(); err != nil || enc != "listpack" {
+		t.Errorf("a campaign of one is kept as %s, %v; want listpack", enc, err)
+	}
+}

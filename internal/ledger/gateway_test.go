@@ -1,0 +1,71 @@
+package ledger
+
+import (
+	"fmt"
+
+	"pgregory.net/rapid"
+)
+
+// gateway plays the two gateways of a test campaign, and remembers the truth:
+// how often each recipient's message was really taken.
+type gateway struct {
+	rt    *rapid.T
+	known map[string]map[int]Record // at account 0: what became of a request, by key and row
+	taken map[int]int               // by row
+	count int
+}
+
+// reply is what one submission came to, seen from outside.
+type reply struct {
+	kind    replyKind
+	records []Record // answered and partial
+}
+
+type replyKind string
+
+const (
+	unreached replyKind = "unreached" // certainly not there
+	lost      replyKind = "lost"      // taken, and no answer
+	answered  replyKind = "answered"  // taken, and the gateway speaks of each
+	partial   replyKind = "partial"   // taken, and the gateway speaks of some
+	refused   replyKind = "refused"   // not taken: as a whole, for good
+	busy      replyKind = "busy"      // not taken: as a whole, for now
+)
+
+func (g *gateway) submit(account int, key string, rows []int) reply {
+	kinds := []replyKind{answered, answered, answered, lost, lost, partial, refused, busy, unreached}
+	known, again := g.known[key]
+	again = again && account == 0
+	kind := rapid.SampledFrom(kinds).Draw(g.rt, "reply")
+	if kind == unreached || kind == refused || kind == busy {
+		return reply{kind: kind}
+	}
+	if !again {
+		known = map[int]Record{}
+		for _, row := range rows {
+			known[row] = g.decide(row)
+		}
+		g.known[key] = known
+	}
+	out := reply{kind: kind}
+	for _, row := range rows {
+		r := known[row]
+		if kind == partial && rapid.Bool().Draw(g.rt, "unsaid") {
+			r = unknown("unsaid")
+		}
+		out.records = append(out.records, r)
+	}
+	return out
+}
+
+func (g *gateway) decide(row int) Record {
+	switch rapid.SampledFrom([]string{"accept", "accept", "accept", "reject", "later"}).Draw(g.rt, "verdict") {
+	case "reject":
+		return rejected("bad_number")
+	case "later":
+		return notNow()
+	}
+	g.taken[row]++
+	g.count++
+	return accepted(fmt.Sprintf("id-%d-%d", row, g.count))
+}

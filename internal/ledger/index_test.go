@@ -1,0 +1,240 @@
+package ledger
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+func (r *rig) indexed(id string) (Indexed, bool) {
+	r.Helper()
+	all, err := r.OpenCampaigns(r.Context())
+	r.ok(err)
+	i := slices.IndexFunc(all, func(e Indexed) bool { return e.ID == id })
+	if i < 0 {
+		return Indexed{}, false
+	}
+	return all[i], true
+}
+
+func (r *rig) listed(id string) bool {
+	r.Helper()
+	for x, err := range r.Campaigns(r.Context()) {
+		r.ok(err)
+		if x == id {
+			return true
+		}
+	}
+	return false
+}
+
+// age makes an index entry older.
+func (r *rig) age(id string, d time.Duration) {
+	r.Helper()
+	for _, k := range []string{openIndex, campaignIndex} {
+		if r.rdb.ZScore(r.Context(), k, id).Err() == nil {
+			r.ok(r.rdb.ZIncrBy(r.Context(), k, -float64(d.Milliseconds()), id).Err())
+		}
+	}
+}
+
+func TestCloseLeavesWhatSomebodyTouched(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		between func(r *rig)
+		open    bool
+	}{
+		"an old entry goes":                    {func(r *rig) {}, false},
+		"one that was retried since it stays":  {func(r *rig) { r.ok(r.index(r.Context(), "c")) }, true},
+		"one that somebody else closed is all": {func(r *rig) { r.ok(r.rdb.ZRem(r.Context(), openIndex, "c").Err()) }, false},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			r.enqueue("c", Spec{}, 1)
+			r.age("c", 2*time.Minute)
+			e, ok := r.indexed("c")
+			if !ok {
+				t.Fatal("a campaign is not in the open index")
+			}
+			c.between(r)
+			r.ok(r.Close(t.Context(), e))
+			if _, ok := r.indexed("c"); ok != c.open {
+				t.Errorf("it is open: %t, want %t", ok, c.open)
+			}
+			if !r.listed("c") {
+				t.Error("it is not listed any more")
+			}
+		})
+	}
+	t.Run("a young entry stays", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t)
+		r.enqueue("c", Spec{}, 1)
+		e, _ := r.indexed("c")
+		r.ok(r.Close(t.Context(), e))
+		if _, ok := r.indexed("c"); !ok {
+			t.Error("an enqueue may be on its way to its commit, and its entry is gone")
+		}
+	})
+}
+
+func TestCampaignsAreListedNewestFirst(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	const n = 1200 // more than are read at once
+	var zs []redis.Z
+	for i := range n {
+		zs = append(zs, redis.Z{Score: float64(i), Member: "c" + time.Duration(i).String()})
+	}
+	r.ok(r.rdb.ZAdd(t.Context(), campaignIndex, zs...).Err())
+	var got []string
+	for id, err := range r.Campaigns(t.Context()) {
+		r.ok(err)
+		got = append(got, id)
+	}
+	if len(got) != n || got[0] != zs[n-1].Member || got[n-1] != zs[0].Member {
+		t.Errorf("%d campaigns from %s to %s", len(got), got[0], got[len(got)-1])
+	}
+}
+
+func TestPurgeKeepsWhatIsNotOver(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	hour := time.Now().Add(time.Hour)
+	r.sending("sending", []int{1})
+	r.sending("young", []int{1})
+	r.settle(r.claim("young", "0.0", 0, 0, keyed, long), Answer, accepted("m"))
+	r.ended("retried", Spec{})
+	_, err := r.run(t.Context(), retryOpenScript, "retried", nil, "op", 1, 1)
+	r.ok(err)
+	for id, before := range map[string]time.Time{"sending": hour, "young": time.Now().Add(-time.Hour), "retried": hour} {
+		state := r.state(id)
+		if gone, err := r.Purge(t.Context(), id, before); err != nil || gone {
+			t.Errorf("%s: purge came to %t, %v", id, gone, err)
+		}
+		if r.state(id) != state || !r.listed(id) {
+			t.Errorf("%s: it changed", id)
+		}
+	}
+}
+
+func TestPurgeLeavesATombstone(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	first := r.enqueue("c", Spec{}, 1)
+	_, _, err := r.startPlan("c", 1).CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, Windows: map[int]int{0: 1}, Batches: []PlannedBatch{{Calls: []int{1}, To: run(1, 1)}}})
+	r.ok(err)
+	c := r.claim("c", "0.0", 0, 0, keyed, long)
+	r.settle(c, Answer, accepted("m"))
+	r.age("c", 48*time.Hour)
+	if old, err := r.Ended(t.Context(), time.Now().Add(-47*time.Hour)); err != nil || !slices.Equal(old, []string{"c"}) {
+		t.Errorf("past retention are %v, %v", old, err)
+	}
+	for range 2 {
+		if gone, err := r.Purge(t.Context(), "c", time.Now().Add(time.Hour)); err != nil || !gone {
+			t.Errorf("purge came to %t, %v", gone, err)
+		}
+	}
+	if _, open := r.indexed("c"); open || r.listed("c") {
+		t.Error("it is still in an index")
+	}
+	if keys, err := r.rdb.Keys(t.Context(), "*{c}*").Result(); err != nil || !slices.Equal(keys, []string{tombstoneKey("c")}) {
+		t.Errorf("keys left are %v, %v", keys, err)
+	}
+	if ttl, err := r.rdb.TTL(t.Context(), tombstoneKey("c")).Result(); err != nil || ttl < 364*24*time.Hour {
+		t.Errorf("the tombstone stays for %v, %v", ttl, err)
+	}
+	if _, err := r.Summary(t.Context(), "c"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("its summary: %v", err)
+	}
+	if _, err := r.Settle(t.Context(), c, repeat(1, accepted("m")), Answer, 1, 0); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a late settle: %v", err)
+	}
+
+	// Its id still changes nothing.
+	again, err := r.upload("c", Spec{Body: "Habari"}, number(1).E164()).Commit(t.Context())
+	if err != nil || !again.Again || again.Total != 1 || !again.CreatedAt.Equal(first.CreatedAt) {
+		t.Errorf("the same again came to %+v, %v", again, err)
+	}
+	if _, err := r.upload("c", Spec{Body: "Kwaheri"}, number(1).E164()).Commit(t.Context()); !errors.Is(err, ErrConflict) {
+		t.Errorf("other content came to %v, want ErrConflict", err)
+	}
+	if n, err := r.rdb.Exists(t.Context(), ledgerKey("c")).Result(); err != nil || n != 0 {
+		t.Error("the campaign came back")
+	}
+}
+
+func TestPurgeOfAnUploadThatNeverCame(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	u := r.upload("c", Spec{Body: "x"}, "1")
+	r.ok(u.flush(t.Context(), 1))
+	r.age("c", 2*time.Hour)
+	_, err := r.Purge(t.Context(), "c", time.Now())
+	r.ok(err)
+	if _, open := r.indexed("c"); !open || !r.listed("c") {
+		t.Error("an upload that may still be under way lost its entries")
+	}
+	r.age("c", 24*time.Hour)
+	_, err = r.Purge(t.Context(), "c", time.Now())
+	r.ok(err)
+	if _, open := r.indexed("c"); open || r.listed("c") {
+		t.Error("an upload that never came is still listed")
+	}
+}
+
+func TestOneSweepsAtATime(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	sweep := func(worker string, want bool) {
+		t.Helper()
+		if got, err := r.Sweeping(t.Context(), worker, time.Hour); err != nil || got != want {
+			t.Errorf("%s may sweep: %t, %v; want %t", worker, got, err, want)
+		}
+	}
+	sweep("one", true)
+	sweep("two", false)
+	r.ok(r.rdb.PExpire(t.Context(), sweeperLock, 50*time.Minute).Err())
+	sweep("one", true)
+	if ttl, err := r.rdb.PTTL(t.Context(), sweeperLock).Result(); err != nil || ttl < 55*time.Minute {
+		t.Errorf("keeping the lock left it %v, %v", ttl, err)
+	}
+	r.ok(r.rdb.Del(t.Context(), sweeperLock).Err())
+	sweep("two", true)
+	sweep("one", false)
+}
+
+func TestWakesAreRaisedOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.sending("c", []int{1})
+	for range 3 { // by several sweepers, all of which saw the first lost
+		w, ok, err := r.RaiseWake(t.Context(), "c", Wake{"0.0", 1}, time.Minute)
+		if err != nil || !ok || w != (Wake{"0.0", 2}) {
+			t.Errorf("the wake after the first is %v, %t, %v", w, ok, err)
+		}
+	}
+	now, err := r.Now(t.Context())
+	r.ok(err)
+	if due, err := r.Due(t.Context(), "c", now.Add(50*time.Second)); err != nil || len(due) > 0 {
+		t.Errorf("due before its watch is over: %v, %v", due, err)
+	}
+	r.ok(r.Watch(t.Context(), "c", "0.0", now))
+	if due, err := r.Due(t.Context(), "c", now); err != nil || !slices.Equal(due, []Wake{{"0.0", 2}}) {
+		t.Errorf("due: %v, %v", due, err)
+	}
+	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), Answer, accepted("m"))
+	r.ok(r.Watch(t.Context(), "c", "0.0", now))
+	if _, ok, err := r.RaiseWake(t.Context(), "c", Wake{"0.0", 2}, 0); err != nil || ok {
+		t.Errorf("a closed batch was woken: %t, %v", ok, err)
+	}
+	if _, ok, err := r.RaiseWake(t.Context(), "no-such", Wake{"0.0", 2}, 0); err != nil || ok {
+		t.Errorf("a batch of no campaign was woken: %t, %v", ok, err)
+	}
+	r.sound("c")
+}

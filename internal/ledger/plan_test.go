@@ -1,0 +1,253 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// uploaded makes a campaign with pages of so many recipients.
+func (r *rig) uploaded(id string, spec Spec, pages ...int) {
+	r.Helper()
+	spec.Body = "Habari"
+	u, err := r.Begin(id, spec)
+	r.ok(err)
+	row := 1
+	for _, n := range pages {
+		for range n {
+			r.ok(u.Add(r.Context(), number(row).E164()))
+			row++
+		}
+		r.ok(u.flush(r.Context(), 1))
+	}
+	_, err = u.Commit(r.Context())
+	r.ok(err)
+}
+
+func TestPlanGoesPageByPageWithCarryOver(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.uploaded("c", Spec{}, 3, 2, 2)
+	p := r.startPlan("c", 2)
+	if p.Total != 7 || p.Pages != 3 || p.Next != 0 {
+		t.Fatalf("the plan is of %d recipients, %d pages, from page %d", p.Total, p.Pages, p.Next)
+	}
+	_, done, err := p.CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, Carry: [][]Planned{run(1, 1), run(3, 1)},
+		LeftOut: []LeftOut{{Row: 2, Reason: ReasonInvalidNumber, Code: "too_short"}}})
+	if err != nil || done {
+		t.Fatal(done, err)
+	}
+	r.expect("c", "pending skipped pending pending pending pending pending")
+
+	// Another planner takes over and finds what the first one knew.
+	p = r.startPlan("c", 7) // what is frozen wins
+	if len(p.Frozen.Accounts) != 2 || p.Next != 1 || !cmp.Equal(p.Carry, [][]Planned{run(1, 1), run(3, 1)}) {
+		t.Fatalf("it goes on at page %d with %v and %d accounts", p.Next, p.Carry, len(p.Frozen.Accounts))
+	}
+	if row, err := p.FirstRow(t.Context()); err != nil || row != 4 {
+		t.Errorf("page 1 begins with row %d, %v; want 4", row, err)
+	}
+	wakes, _, err := p.CommitPage(t.Context(), NewToken(), PlannedPage{Page: 1, First: 4, Windows: map[int]int{0: 1, 1: 1},
+		Batches: []PlannedBatch{{Account: 0, Calls: []int{2}, To: append(run(1, 1), run(4, 1)...)}}, Carry: [][]Planned{nil, append(run(3, 1), run(5, 1)...)}})
+	r.ok(err)
+	if want := []Wake{{"0.0", 1}}; !cmp.Equal(wakes, want) {
+		t.Errorf("handed out %v, want %v", wakes, want)
+	}
+	var planned []int
+	for x, err := range p.PlannedNumbers(t.Context()) {
+		r.ok(err)
+		planned = append(planned, x.Row)
+	}
+	if want := []int{1, 4, 3, 5}; !cmp.Equal(planned, want) {
+		t.Errorf("planned so far are rows %v, want %v", planned, want)
+	}
+	r.sound("c")
+
+	_, done, err = p.CommitPage(t.Context(), NewToken(), PlannedPage{Page: 2, First: 6, Windows: map[int]int{0: 1, 1: 1},
+		LeftOut: []LeftOut{{Row: 7, Reason: ReasonDuplicate}}, Batches: []PlannedBatch{{Account: 1, Calls: []int{1, 2}, To: append(append(run(3, 1), run(5, 1)...), run(6, 1)...)}}})
+	if err != nil || done {
+		t.Fatal(done, err)
+	}
+	if again, err := r.StartPlan(t.Context(), "c", func(Spec) (Frozen, error) { return Frozen{}, nil }); again != nil || err != nil {
+		t.Errorf("there is more to plan: %v, %v", again, err)
+	}
+	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), Answer, accepted("m1"), accepted("m4"))
+	r.settle(r.claim("c", "1.0", 0, 0, noKey, long), Answer, accepted("m3"))
+	r.settle(r.claim("c", "1.0", 1, 0, noKey, long), Answer, rejected("bad_number"), accepted("m6"))
+	r.expect("c", "accepted skipped accepted accepted rejected accepted skipped")
+	rows := r.rows("c")
+	if rows[0].Account != "a0" || rows[2].Account != "a1" || rows[1].Code != "too_short" || rows[4].Input != number(5).E164() || rows[4].MSISDN != number(5) {
+		t.Errorf("rows are %+v", rows)
+	}
+	if s := r.summary("c"); s.State != Done || s.Batches != 2 || s.Calls != 3 || s.Segments != 4 {
+		t.Errorf("summary is %+v", s)
+	}
+}
+
+func TestOfTwoPlannersOneStops(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.uploaded("c", Spec{}, 2, 2)
+	one, two := r.startPlan("c", 1), r.startPlan("c", 1)
+	page := PlannedPage{First: 1, Windows: map[int]int{0: 2}, Batches: []PlannedBatch{{Calls: []int{2}, To: run(1, 2)}}}
+	token := NewToken()
+	first, _, err := one.CommitPage(t.Context(), token, page)
+	r.ok(err)
+	before := r.state("c")
+	if _, _, err := two.CommitPage(t.Context(), NewToken(), page); !errors.Is(err, ErrMoved) {
+		t.Errorf("the second was told %v, want ErrMoved", err)
+	}
+	// The first, whose answer got lost, asks again.
+	again, _, err := one.CommitPage(t.Context(), token, page)
+	if err != nil || !cmp.Equal(again, first) {
+		t.Errorf("said again it came to %v, %v; at first to %v", again, err, first)
+	}
+	if r.state("c") != before {
+		t.Error("the second, or the first again, changed something")
+	}
+}
+
+func TestPlanThatEndsTheCampaignSaidAgain(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.uploaded("c", Spec{}, 2)
+	p := r.startPlan("c", 1)
+	page := PlannedPage{First: 1, LeftOut: []LeftOut{{Row: 1, Reason: ReasonNoRoute}, {Row: 2, Reason: ReasonOverCap}}}
+	token := NewToken()
+	for range 2 {
+		if _, done, err := p.CommitPage(t.Context(), token, page); err != nil || !done {
+			t.Errorf("planning came to done %t, %v", done, err)
+		}
+		r.expect("c", "skipped skipped")
+	}
+}
+
+func TestWindowBoundsWhatIsHandedOut(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.uploaded("c", Spec{}, 6)
+	page := PlannedPage{First: 1, Windows: map[int]int{0: 2, 1: 0}}
+	for i := range 5 {
+		page.Batches = append(page.Batches, PlannedBatch{Calls: []int{1}, To: run(i+1, 1)})
+	}
+	page.Batches = append(page.Batches, PlannedBatch{Account: 1, Calls: []int{1}, To: run(6, 1)})
+	wakes, _, err := r.startPlan("c", 2).CommitPage(t.Context(), NewToken(), page)
+	r.ok(err)
+	if want := []Wake{{"0.0", 1}, {"0.1", 1}}; !cmp.Equal(wakes, want) {
+		t.Fatalf("handed out %v, want %v", wakes, want)
+	}
+	c := r.claim("c", "0.1", 0, 0, keyed, long)
+	c.window = 2
+	if out := r.settle(c, Answer, accepted("m")); !cmp.Equal(out.Wakes, []Wake{{"0.2", 1}}) {
+		t.Errorf("a settled batch handed out %v", out.Wakes)
+	}
+	r.sound("c")
+	wakes, _, err = r.TopUp(t.Context(), "c", map[int]int{0: 3})
+	if err != nil || !cmp.Equal(wakes, []Wake{{"0.3", 1}}) {
+		t.Errorf("a larger window handed out %v, %v", wakes, err)
+	}
+	wakes, _, err = r.TopUp(t.Context(), "c", map[int]int{1: 9})
+	if err != nil || !cmp.Equal(wakes, []Wake{{"1.0", 1}}) {
+		t.Errorf("the other account's window handed out %v, %v", wakes, err)
+	}
+	if wakes, _, err = r.TopUp(t.Context(), "c", map[int]int{0: 3, 1: 9}); err != nil || len(wakes) > 0 {
+		t.Errorf("a full window handed out %v, %v", wakes, err)
+	}
+	r.sound("c")
+}
+
+// Redis forgot that batch 0.1 was handed out; its worker goes on all the same.
+func TestWindowAfterRedisForgotAHandOut(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.uploaded("c", Spec{}, 3)
+	page := PlannedPage{First: 1, Windows: map[int]int{0: 1}}
+	for i := range 3 {
+		page.Batches = append(page.Batches, PlannedBatch{Calls: []int{1}, To: run(i+1, 1)})
+	}
+	_, _, err := r.startPlan("c", 1).CommitPage(t.Context(), NewToken(), page)
+	r.ok(err)
+	c := r.claim("c", "0.1", 0, 0, keyed, long)
+	d := r.claim("c", "0.2", 0, 0, keyed, long)
+	r.settle(d, Answer, accepted("m3"))
+	end := r.claim("c", "0.0", 0, 0, keyed, long)
+	end.window = 1
+	r.settle(end, Answer, accepted("m1"))
+	r.sound("c")
+	c.window = 1
+	if out := r.settle(c, Answer, accepted("m2")); !out.Done {
+		t.Error("it is not done")
+	}
+	r.expect("c", "accepted accepted accepted")
+}
+
+func TestPlanStopsWithTheCampaign(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.uploaded("c", Spec{}, 2, 2)
+	p := r.startPlan("c", 1)
+	_, _, err := p.CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, Windows: map[int]int{0: 2}, LeftOut: []LeftOut{{Row: 2, Reason: ReasonDuplicate}},
+		Carry: [][]Planned{run(1, 1)}})
+	r.ok(err)
+	if _, err := r.Cancel(t.Context(), "c", "me"); err != nil {
+		t.Fatal(err)
+	}
+	r.expect("c", "skipped skipped skipped skipped")
+	if s := r.summary("c"); s.Reasons[ReasonCancelled] != 3 || s.Reasons[ReasonDuplicate] != 1 || s.State != Cancelled || s.FinishedAt.IsZero() {
+		t.Errorf("summary is %+v", s)
+	}
+	before := r.state("c")
+	if _, _, err := p.CommitPage(t.Context(), NewToken(), PlannedPage{Page: 1, First: 3}); !errors.Is(err, ErrStopped) {
+		t.Errorf("its planner was told %v, want ErrStopped", err)
+	}
+	if p, err := r.StartPlan(t.Context(), "c", func(Spec) (Frozen, error) { return Frozen{}, nil }); p != nil || err != nil {
+		t.Errorf("a new planner was given %v, %v", p, err)
+	}
+	if r.state("c") != before {
+		t.Error("planning went on")
+	}
+}
+
+func TestResultsOfLargeUploadComeInOrder(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	const n = 2*MaxPageRows + 500
+	r.enqueue("c", Spec{}, n)
+	p := r.startPlan("c", 2)
+	for page, err := range r.ReadPages(t.Context(), "c", 0, p.Pages, 1) {
+		r.ok(err)
+		out := PlannedPage{Page: page.Number, First: page.First, Windows: map[int]int{0: 100, 1: 100}}
+		// Odd rows to account 0, the others to account 1, batches of 100.
+		to := [2][]Planned{}
+		for i := range page.Inputs {
+			row := page.First + i
+			to[row%2] = append(to[row%2], Planned{Row: row, MSISDN: number(row)})
+		}
+		for a := range to {
+			for at := 0; at < len(to[a]); at += 100 {
+				some := to[a][at:min(at+100, len(to[a]))]
+				out.Batches = append(out.Batches, PlannedBatch{Account: a, Calls: []int{len(some)}, To: some})
+			}
+		}
+		_, _, err := p.CommitPage(t.Context(), NewToken(), out)
+		r.ok(err)
+	}
+	r.settle(r.claim("c", "1.3", 0, 0, keyed, long), Answer, repeat(100, accepted("m"))...)
+	rows := r.rows("c")
+	if len(rows) != n {
+		t.Fatalf("%d results of %d", len(rows), n)
+	}
+	for _, row := range rows {
+		want := fmt.Sprint("a", row.Row%2)
+		if row.Account != want || row.MSISDN != number(row.Row) || row.Input != number(row.Row).E164() {
+			t.Fatalf("row %d is %+v", row.Row, row)
+		}
+	}
+	r.sound("c")
+	if first := rows[600]; first.Status != Accepted || first.UpdatedAt.Before(time.Now().Add(-time.Hour)) {
+		t.Errorf("row 601 is %+v", first)
+	}
+}

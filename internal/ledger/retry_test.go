@@ -1,0 +1,183 @@
+package ledger
+
+import (
+	"errors"
+	"testing"
+	"time"
+)
+
+// ended makes a done campaign of two batches: rows accepted, unknown, rejected | unknown.
+func (r *rig) ended(id string, spec Spec) {
+	r.Helper()
+	r.sendingSpec(id, spec, []int{3}, []int{1})
+	r.settle(r.claim(id, "0.0", 0, 0, keyed, long), Answer, accepted("m1"), unknown("unsaid"), rejected("bad_number"))
+	r.settle(r.claim(id, "0.1", 0, 0, keyed, long), Verdict, unknown("no_answer"))
+	r.expect(id, "accepted unknown rejected unknown")
+}
+
+func TestRetryPutsBackWhatIsAskedFor(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		unknown, rejected bool
+		count             int
+		want              string
+	}{
+		"unknown":  {true, false, 2, "accepted pending rejected pending"},
+		"rejected": {false, true, 1, "accepted unknown pending unknown"},
+		"both":     {true, true, 3, "accepted pending pending pending"},
+	}
+	r := newRig(t)
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			r := &rig{TB: t, rdb: r.rdb, Ledger: r.Ledger}
+			r.ended(name, Spec{})
+			for range 2 { // the same operation again changes nothing
+				if n, err := r.Retry(t.Context(), name, "op", c.unknown, c.rejected); err != nil || n != c.count {
+					t.Errorf("retry came to %d, %v; want %d", n, err, c.count)
+				}
+				r.expect(name, c.want)
+			}
+			if s := r.summary(name); s.State != Sending || !s.FinishedAt.IsZero() {
+				t.Errorf("state is %s, finished %v", s.State, s.FinishedAt)
+			}
+			due, err := r.Due(t.Context(), name, time.Now().Add(time.Minute))
+			if err != nil || len(due) == 0 {
+				t.Errorf("nothing is due: %v, %v", due, err)
+			}
+		})
+	}
+}
+
+func TestRetryIsRefused(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.enqueue("planning", Spec{}, 2)
+	r.sending("nothing", []int{1})
+	r.settle(r.claim("nothing", "0.0", 0, 0, keyed, long), Answer, accepted("m"))
+	r.ended("expired", Spec{ExpiresAt: time.Now().Add(time.Hour)})
+	r.travel("expired", 2*time.Hour)
+	r.sending("cancelled", []int{1})
+	_, err := r.Cancel(t.Context(), "cancelled", "me")
+	r.ok(err)
+	r.ended("busy", Spec{})
+	_, err = r.run(t.Context(), retryOpenScript, "busy", nil, "another", 1, 1)
+	r.ok(err)
+	for id, want := range map[string]error{"planning": ErrPlanning, "nothing": ErrNothing, "expired": ErrStopped, "cancelled": ErrStopped,
+		"busy": ErrBusy, "no-such": ErrNotFound} {
+		before := r.state(id)
+		if _, err := r.Retry(t.Context(), id, "op", true, true); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", id, err, want)
+		}
+		if r.state(id) != before {
+			t.Errorf("%s: a refused retry changed something", id)
+		}
+	}
+	if _, err := r.Summary(t.Context(), "no-such"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a retry of no campaign made one: %v", err)
+	}
+}
+
+func TestRetryWhoseCallerDiesIsFinishedOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.ended("c", Spec{})
+	out, err := r.run(t.Context(), retryOpenScript, "c", nil, "op", 1, 0)
+	r.ok(err)
+	_, err = r.run(t.Context(), retryStepScript, "c", nil, out[1], out[2], 3)
+	r.ok(err)
+	r.expect("c", "accepted pending rejected unknown")
+	record := r.summary("c").RetryRecord
+	if record == "" {
+		t.Fatal("nobody can see that a retry is under way")
+	}
+	// All that is known answers before the retry is through: it is not done yet.
+	if out := r.settle(r.claim("c", "0.0", 0, 1, keyed, long), Answer, accepted("m2")); out.Done {
+		t.Error("done in the middle of a retry")
+	}
+	r.ok(r.FinishRetry(t.Context(), "c", record))
+	r.expect("c", "accepted accepted rejected pending")
+	before := r.state("c")
+	r.ok(r.FinishRetry(t.Context(), "c", record)) // by another sweeper, late
+	if n, err := r.Retry(t.Context(), "c", "op", true, false); err != nil || n != 2 {
+		t.Errorf("its caller, back again, was told %d, %v; want 2", n, err)
+	}
+	if r.state("c") != before {
+		t.Error("finishing it again changed something")
+	}
+	if err := r.FinishRetry(t.Context(), "c", "not a record"); err == nil {
+		t.Error("a record that cannot be read was taken")
+	}
+}
+
+func TestRetryWhoseLastRecipientsWereSettledMeanwhileEnds(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.sending("c", []int{1}, []int{1})
+	late := r.claim("c", "0.0", 0, 0, noKey, lapsed)
+	r.settle(r.ask("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), Abandon, unknown("no_key"))
+	r.settle(r.claim("c", "0.1", 0, 0, noKey, long), Answer, accepted("m2"))
+	out, err := r.run(t.Context(), retryOpenScript, "c", nil, "op", 1, 0)
+	r.ok(err)
+	r.settle(late, Answer, accepted("m1"))
+	r.sound("c")
+	n, err := r.retrySteps(t.Context(), "c", out[1], out[2])
+	if err != nil || n != 0 {
+		t.Errorf("the retry came to %d, %v; want 0", n, err)
+	}
+	r.expect("c", "accepted accepted")
+}
+
+// An operator retries what is unknown and then thinks better of it.
+func TestStoppingARetryLeavesUnknownWhatWasUnknown(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for name, stop := range map[string]func(id string){
+		"cancel": func(id string) { _, err := r.Cancel(t.Context(), id, "me"); r.ok(err) },
+		"expiry": func(id string) {
+			r.travel(id, 2*time.Hour)
+			_, _, err := r.TopUp(t.Context(), id, nil)
+			r.ok(err)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := &rig{TB: t, rdb: r.rdb, Ledger: r.Ledger}
+			r.ended(name, Spec{ExpiresAt: time.Now().Add(time.Hour)})
+			was := r.rows(name)
+			_, err := r.Retry(t.Context(), name, "op", true, true)
+			r.ok(err)
+			c := r.claim(name, "0.1", 0, 1, keyed, long)
+			stop(name)
+			r.expect(name, "accepted unknown skipped pending")
+			if got := r.rows(name)[1]; got.Reason != was[1].Reason || got.MessageUUID != was[1].MessageUUID {
+				t.Errorf("row 2 is unknown for %q under %s, and was for %q under %s", got.Reason, got.MessageUUID, was[1].Reason, was[1].MessageUUID)
+			}
+			// The one in flight comes back unsent: it is as unknown as before.
+			_, err = r.Release(t.Context(), c, 0, false)
+			r.ok(err)
+			r.expect(name, "accepted unknown skipped unknown")
+			if s := r.summary(name); s.FinishedAt.IsZero() {
+				t.Error("it is not over")
+			}
+		})
+	}
+}
+
+func TestRetryOfAnUnknownThatIsRefusedForNowKeepsItsPast(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.sending("c", []int{2})
+	r.settle(r.claim("c", "0.0", 0, 0, noKey, long), Verdict, repeat(2, unknown("no_answer"))...)
+	_, err := r.Retry(t.Context(), "c", "op", true, false)
+	r.ok(err)
+	r.settle(r.claim("c", "0.0", 0, 1, noKey, long), Answer, notNow(), notNow())
+	r.sound("c")
+	_, err = r.Split(t.Context(), r.claim("c", "0.0", 0, 2, noKey, long))
+	r.ok(err)
+	r.sound("c")
+	_, err = r.Cancel(t.Context(), "c", "me")
+	r.ok(err)
+	r.expect("c", "unknown unknown")
+	if got := r.rows("c")[0].Reason; got != "no_answer" {
+		t.Errorf("reason is %q, want no_answer", got)
+	}
+}

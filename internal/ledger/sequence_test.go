@@ -1,0 +1,240 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+	"pgregory.net/rapid"
+
+	"github.com/tuma-sms/tuma/internal/redistest"
+)
+
+// TestAnySequenceKeepsThePromise drives random sequences of everything that can
+// happen to a campaign. More of them: -rapid.checks=20000; one again: -rapid.seed.
+func TestAnySequenceKeepsThePromise(t *testing.T) {
+	t.Parallel()
+	sequences(t, false)
+}
+
+// TestAnySequenceWithAForgetfulRedis lets Redis go back in time as well, where
+// nobody can keep all of the promise; the ledger stays sound and gets done.
+func TestAnySequenceWithAForgetfulRedis(t *testing.T) {
+	t.Parallel()
+	sequences(t, true)
+}
+
+func sequences(t *testing.T, forgetful bool) {
+	rdb := redistest.Start(t).Client()
+	var campaigns, steps atomic.Int64
+	rapid.Check(t, func(rt *rapid.T) {
+		d := newDriver(rt, rdb, "c"+strconv.FormatInt(campaigns.Add(1), 10))
+		defer rdb.FlushAll(context.Background())
+		d.enqueue()
+		d.check()
+		actions := d.actions(forgetful)
+		for range 10 + d.draw(90, "steps") {
+			a := actions[d.draw(len(actions), "action")]
+			d.say.armed = d.chance(4, "answers are lost")
+			rt.Log(a.name)
+			a.do()
+			d.check()
+		}
+		d.finish()
+		steps.Add(int64(d.steps))
+	})
+	t.Logf("%d steps in %d campaigns", steps.Load(), campaigns.Load())
+}
+
+func newDriver(rt *rapid.T, rdb *redis.Client, id string) *driver {
+	ctx := context.Background()
+	d := &driver{rt: rt, ctx: ctx, id: id, uuids: map[string]string{}, best: map[int]Status{}, asked: map[int]int{}, noKey: map[string]bool{},
+		gw: &gateway{rt: rt, known: map[string]map[int]Record{}, taken: map[int]int{}}}
+	// A client of its own, so that its hook ends with it.
+	d.rdb = redis.NewClient(&redis.Options{Addr: rdb.Options().Addr})
+	rt.Cleanup(func() { _ = d.rdb.Close() })
+	d.l = New(d.rdb)
+	d.say = &again{snapshot: func() (string, error) { return ledgerText(ctx, rdb, id) }}
+	commit, page := commitScript.plain.Hash(), planPageScript.plain.Hash()
+	d.say.keep = func(args []any) bool { return args[1] == commit || args[1] == page }
+	d.rdb.AddHook(d.say)
+	return d
+}
+
+type action struct {
+	name string
+	do   func()
+}
+
+func (d *driver) actions(forgetful bool) (out []action) {
+	add := func(weight int, name string, do func()) {
+		for range weight {
+			out = append(out, action{name, do})
+		}
+	}
+	add(6, "plan", d.planPage)
+	add(16, "claim", d.claim)
+	add(14, "end", d.end)
+	add(2, "control", d.control)
+	add(3, "time passes", d.pass)
+	add(2, "top up", d.topUp)
+	add(1, "wake", d.wake)
+	add(3, "retry", d.retry)
+	add(1, "again", d.sayAgain)
+	if forgetful {
+		add(3, "remember", d.remember)
+		add(2, "forget", d.forget)
+	}
+	return out
+}
+
+// check compares ledger and model, and looks at everything that must always hold.
+func (d *driver) check() {
+	d.steps++
+	for _, p := range d.say.problems {
+		d.rt.Error(p)
+	}
+	armed := d.say.armed
+	d.say.armed = false
+	defer func() { d.say.armed = armed }()
+	a, err := inspect(d.ctx, d.l, d.rdb, d.id)
+	d.ok(err)
+	for _, p := range a.problems {
+		d.rt.Error(p)
+	}
+	sum := a.sum
+	if sum.StoppedBy != d.m.stop || !sum.FinishedAt.IsZero() != d.m.fin || (sum.PausedBy != "") != d.m.paused {
+		d.rt.Errorf("stopped by %q, finished %v, paused by %q; want %q, %t, %t", sum.StoppedBy, sum.FinishedAt, sum.PausedBy, d.m.stop, d.m.fin, d.m.paused)
+	}
+	if n := d.flying(); sum.InFlight.Calls != n {
+		d.rt.Errorf("%d calls are in flight, want %d", sum.InFlight.Calls, n)
+	}
+	for _, row := range a.rows {
+		d.checkRow(row)
+	}
+	if d.rt.Failed() {
+		text, _ := ledgerText(d.ctx, d.rdb, d.id)
+		d.rt.Fatalf("the ledger:\n%s", text)
+	}
+}
+
+func (d *driver) checkRow(row Row) {
+	r := d.m.rows[row.Row-1]
+	want, reason := d.m.shown(r)
+	if row.Status != want || want == Skipped && row.Reason != reason {
+		d.rt.Errorf("row %d is %s (%s), want %s (%s)", row.Row, row.Status, row.Reason, want, reason)
+		return
+	}
+	if want >= Accepted && want <= Undelivered {
+		var ids []string
+		for _, s := range r.sent {
+			ids = append(ids, s.id)
+		}
+		if got := append([]string{row.MessageID}, row.Resent...); !slices.Equal(got, ids) {
+			d.rt.Errorf("row %d has the message ids %q, want %q", row.Row, got, ids)
+		}
+	}
+	if g := d.m.gens[genKey(r.call, r.gen)]; g != nil && (want == Accepted || want == Rejected) && row.MessageUUID != g.uuid {
+		d.rt.Errorf("row %d went under %q, want %q", row.Row, row.MessageUUID, g.uuid)
+	}
+	d.checkKnowledge(row)
+	d.checkTruth(row, r)
+}
+
+var knows = map[Status]int{Pending: 0, Unknown: 1, Rejected: 2, Skipped: 2, Accepted: 3, Delivered: 4, Undelivered: 4}
+
+// checkKnowledge: I4, knowledge only grows.
+func (d *driver) checkKnowledge(row Row) {
+	best, ok := d.best[row.Row]
+	// A skipped or rejected one whose acceptance comes late is no loss of knowledge; the other way round is.
+	if ok && !d.forgot && knows[row.Status] < knows[best] {
+		d.rt.Errorf("I4: row %d was %s and is %s", row.Row, best, row.Status)
+	}
+	d.best[row.Row] = row.Status
+}
+
+// checkTruth compares what the ledger says with what the gateways did: I2, I3, and
+// that a word in the results can be relied on.
+func (d *driver) checkTruth(row Row, r *modelRow) {
+	if d.forgot {
+		return
+	}
+	taken := d.gw.taken[row.Row]
+	if most := 1 + d.asked[row.Row]; taken > most {
+		d.rt.Errorf("I2, I3: row %d was taken %d times, and asked for %d times", row.Row, taken, most)
+	}
+	switch row.Status {
+	case Accepted:
+		if taken < 1+len(row.Resent) {
+			d.rt.Errorf("row %d is accepted with %d resent, and was taken %d times", row.Row, len(row.Resent), taken)
+		}
+	case Rejected:
+		// After a retry of an unknown one, the word is about the retry.
+		if taken > 0 && d.asked[row.Row] == 0 {
+			d.rt.Errorf("row %d is rejected, and was taken %d times", row.Row, taken)
+		}
+	case Skipped:
+		if taken > 0 {
+			d.rt.Errorf("row %d is skipped (%s), and was taken %d times", row.Row, row.Reason, taken)
+		}
+	case Pending:
+		if g := d.m.gens[genKey(r.call, r.gen)]; taken > 0 && !g.inFlight() && d.asked[row.Row] == 0 {
+			d.rt.Errorf("row %d waits to go, and was taken %d times", row.Row, taken)
+		}
+	}
+}
+
+// finish lets everything come to its end as honest workers and a sweeper do, and
+// expects it to.
+func (d *driver) finish() {
+	d.rt.Log("to the end")
+	d.say.armed = false
+	if d.m.paused && !d.m.fin {
+		_, err := d.l.Resume(d.ctx, d.id, "test")
+		d.ok(err)
+		d.m.paused = false
+	}
+	if d.m.retry != nil {
+		sum, err := d.l.Summary(d.ctx, d.id)
+		d.ok(err)
+		d.ok(d.l.FinishRetry(d.ctx, d.id, sum.RetryRecord))
+		d.retryThrough()
+	}
+	for i := 0; d.m.stop == "" && !d.m.planned(); i++ {
+		d.plan = nil
+		d.planPage()
+		d.check()
+		if i > len(d.m.pages)+10 {
+			d.rt.Fatal("planning does not end")
+		}
+	}
+	for i := 0; !d.m.fin; i++ {
+		d.pass()
+		d.topUp()
+		if w := d.look(); w != nil {
+			for _, g := range w.Open {
+				rev, _ := strconv.Atoi(g.Revision)
+				before := len(d.ends)
+				d.ask(reading{w.Batch.Name, g, rev}, w.Wake, false, long)
+				for _, e := range d.ends[before:] {
+					e.do()
+				}
+			}
+		}
+		d.check()
+		if i > 400 {
+			d.rt.Fatalf("it does not come to an end")
+		}
+	}
+	for _, e := range d.ends {
+		e.do()
+		d.check()
+	}
+	if n, err := d.rdb.Exists(d.ctx, openKey(d.id)).Result(); err != nil || n != 0 {
+		d.rt.Fatal(fmt.Sprint("it is done and the open set is still there ", err))
+	}
+}

@@ -1,0 +1,240 @@
+package ledger
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+func (r *rig) upload(id string, spec Spec, inputs ...string) *Upload {
+	r.Helper()
+	u, err := r.Begin(id, spec)
+	r.ok(err)
+	for _, x := range inputs {
+		r.ok(u.Add(r.Context(), x))
+	}
+	return u
+}
+
+func TestCommitOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	spec := Spec{Body: "Habari", ExpiresIn: time.Hour, ExpiresAt: time.Now().Add(time.Hour)}
+	first, err := r.upload("c", spec, "1", "2").Commit(t.Context())
+	if err != nil || first.Total != 2 || first.Again || first.CreatedAt.IsZero() {
+		t.Fatalf("commit came to %+v, %v", first, err)
+	}
+	before := r.state("c")
+	later := spec
+	later.ExpiresAt = later.ExpiresAt.Add(time.Second) // the same as asked for
+	same := first
+	same.Again = true
+	cases := map[string]struct {
+		u    *Upload
+		want Receipt
+		err  error
+	}{
+		"the same":           {r.upload("c", spec, "1", "2"), same, nil},
+		"the same, later":    {r.upload("c", later, "1", "2"), same, nil},
+		"another body":       {r.upload("c", Spec{Body: "Kwaheri", ExpiresIn: time.Hour}, "1", "2"), Receipt{}, ErrConflict},
+		"another order":      {r.upload("c", spec, "2", "1"), Receipt{}, ErrConflict},
+		"fewer":              {r.upload("c", spec, "1"), Receipt{}, ErrConflict},
+		"glued together":     {r.upload("c", spec, "12", ""), Receipt{}, ErrConflict},
+		"a sender besides":   {r.upload("c", Spec{Body: "Habari", From: "ACME", ExpiresIn: time.Hour}, "1", "2"), Receipt{}, ErrConflict},
+		"an expiry by clock": {r.upload("c", Spec{Body: "Habari", ExpiresAt: spec.ExpiresAt}, "1", "2"), Receipt{}, ErrConflict},
+	}
+	for name, c := range cases {
+		got, err := c.u.Commit(t.Context())
+		if !errors.Is(err, c.err) || got != c.want {
+			t.Errorf("%s came to %+v, %v; want %+v, %v", name, got, err, c.want, c.err)
+		}
+		if n, err := r.rdb.Exists(t.Context(), stagingKey("c", c.u.token)).Result(); err != nil || n > 0 {
+			t.Errorf("%s left its staging area behind", name)
+		}
+	}
+	if r.state("c") != before {
+		t.Error("another commit changed the campaign")
+	}
+}
+
+func TestCommitWhoseAnswerGotLost(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	u := r.upload("c", Spec{Body: "Habari"}, "1", "2")
+	first, err := u.Commit(t.Context())
+	r.ok(err)
+	before := r.state("c")
+	again, err := u.Commit(t.Context())
+	if err != nil || again != first {
+		t.Errorf("commit said again came to %+v, %v; at first to %+v", again, err, first)
+	}
+	if r.state("c") != before {
+		t.Error("it changed something")
+	}
+}
+
+func TestCommitOfWhatIsNotThere(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	gone := r.upload("gone", Spec{Body: "x"}, "1")
+	r.ok(gone.flush(t.Context(), 1))
+	r.ok(gone.Discard(t.Context()))
+	half := r.upload("half", Spec{Body: "x"}, "1")
+	r.ok(half.flush(t.Context(), 1))
+	r.ok(half.Add(t.Context(), "2"))
+	r.ok(half.flush(t.Context(), 1))
+	r.ok(r.rdb.HDel(t.Context(), stagingKey("half", half.token), "p1").Err())
+	for _, u := range []*Upload{gone, half, r.upload("nobody", Spec{Body: "x"})} {
+		if _, err := u.Commit(t.Context()); err == nil || errors.Is(err, ErrConflict) {
+			t.Errorf("%s: commit came to %v", u.id, err)
+		}
+		if n, err := r.rdb.Exists(t.Context(), ledgerKey(u.id)).Result(); err != nil || n > 0 {
+			t.Errorf("%s: there is a campaign", u.id)
+		}
+	}
+	// An upload that was lost can be made again.
+	if receipt, err := r.upload("half", Spec{Body: "x"}, "1", "2").Commit(t.Context()); err != nil || receipt.Total != 2 {
+		t.Errorf("the second upload came to %+v, %v", receipt, err)
+	}
+}
+
+func TestStagingIsOutOfSightAndGoesByItself(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	if _, err := r.Summary(t.Context(), "c"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("before the upload: %v", err)
+	}
+	u := r.upload("c", Spec{Body: "x"}, "1")
+	r.ok(u.flush(t.Context(), 1))
+	if s := r.summary("c"); s.State != Uploading || s.CreatedAt.IsZero() {
+		t.Errorf("state is %s since %v, want uploading", s.State, s.CreatedAt)
+	}
+	for range r.Results(t.Context(), "c") {
+		t.Error("an upload has results")
+	}
+	ttl, err := r.rdb.TTL(t.Context(), stagingKey("c", u.token)).Result()
+	if err != nil || ttl < 23*time.Hour {
+		t.Errorf("the staging area lives for %v, %v", ttl, err)
+	}
+	_, err = u.Commit(t.Context())
+	r.ok(err)
+	if ttl, err := r.rdb.TTL(t.Context(), ledgerKey("c")).Result(); err != nil || ttl != -1 {
+		t.Errorf("the ledger lives for %v, %v; it must stay", ttl, err)
+	}
+}
+
+func TestUploadCutsWhatIsLongerThanAnyNumber(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	long := strings.Repeat("9", MaxInput) + "tail"
+	_, err := r.upload("c", Spec{Body: "x"}, long, "", "\x00\xff").Commit(t.Context())
+	r.ok(err)
+	rows := r.rows("c")
+	if rows[0].Input != long[:MaxInput] || rows[1].Input != "" || rows[2].Input != "\x00\xff" {
+		t.Errorf("inputs are %q", []string{rows[0].Input, rows[1].Input, rows[2].Input})
+	}
+	u := r.upload("c", Spec{Body: "x"}, long[:MaxInput], "", "\x00\xff")
+	if got, err := u.Commit(t.Context()); err != nil || !got.Again {
+		t.Errorf("the cut one is not the same: %+v, %v", got, err)
+	}
+}
+
+func TestBeginRefusesBadIDs(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for _, id := range []string{"", "a b", "{a}", "ä", strings.Repeat("x", 129), "a\n"} {
+		if _, err := r.Begin(id, Spec{}); err == nil || ValidID(id) {
+			t.Errorf("id %q was taken", id)
+		}
+	}
+	for _, id := range []string{"a", "A.b_c:d-9", strings.Repeat("x", 128)} {
+		if _, err := r.Begin(id, Spec{}); err != nil || !ValidID(id) {
+			t.Errorf("id %q was not taken: %v", id, err)
+		}
+	}
+}
+
+// An upload may take hours, and the sweeper closes entries of the open index that
+// are old and need no look: the commit must be found all the same.
+func TestCommitOfALongUploadIsFoundByTheSweeper(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for name, forget := range map[string]string{"open": openIndex, "all": campaignIndex} {
+		u := r.upload(name, Spec{Body: "x"}, "1")
+		r.ok(u.flush(t.Context(), 1))
+		r.ok(r.rdb.ZRem(t.Context(), forget, name).Err())
+		_, err := u.Commit(t.Context())
+		r.ok(err)
+		for _, index := range []string{openIndex, campaignIndex} {
+			if err := r.rdb.ZScore(t.Context(), index, name).Err(); err != nil {
+				t.Errorf("%s is not in %s: %v", name, index, err)
+			}
+		}
+	}
+}
+
+func TestScheduledCampaignIsWatchedFromItsStart(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	start := time.Now().Add(time.Hour).Truncate(time.Millisecond)
+	r.enqueue("c", Spec{StartAt: start}, 1)
+	if s := r.summary("c"); s.State != Scheduled || !s.StartAt.Equal(start) {
+		t.Errorf("state is %s, start %v", s.State, s.StartAt)
+	}
+	if due, err := r.Due(t.Context(), "c", start.Add(-time.Second)); err != nil || len(due) > 0 {
+		t.Errorf("due before its start: %v, %v", due, err)
+	}
+	due, err := r.Due(t.Context(), "c", start)
+	if want := (Wake{Batch: PlanWork, Number: 1}); err != nil || len(due) != 1 || due[0] != want {
+		t.Errorf("due at its start: %v, %v", due, err)
+	}
+}
+
+func TestUploadsAtOnceOneWins(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	const n = 16
+	type result struct {
+		receipt Receipt
+		err     error
+	}
+	results := make(chan result, n)
+	for i := range n {
+		body := []string{"one", "other"}[i%2]
+		go func() {
+			u, err := r.Begin("c", Spec{Body: body})
+			if err == nil {
+				err = u.Add(t.Context(), "1")
+			}
+			var out Receipt
+			if err == nil {
+				out, err = u.Commit(t.Context())
+			}
+			results <- result{out, err}
+		}()
+	}
+	first, again, conflict := 0, 0, 0
+	for range n {
+		x := <-results
+		switch {
+		case errors.Is(x.err, ErrConflict):
+			conflict++
+		case x.err != nil:
+			t.Error(x.err)
+		case x.receipt.Again:
+			again++
+		default:
+			first++
+		}
+	}
+	if first != 1 || again != n/2-1 || conflict != n/2 {
+		t.Errorf("%d were first, %d again, %d in conflict", first, again, conflict)
+	}
+	keys, err := r.rdb.Keys(t.Context(), keyPrefix+"{c}:u:*").Result()
+	if err != nil && !errors.Is(err, redis.Nil) || len(keys) > 0 {
+		t.Errorf("staging areas are left: %v, %v", keys, err)
+	}
+}

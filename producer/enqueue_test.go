@@ -1,0 +1,415 @@
+package producer_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/redistest"
+	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/providers"
+)
+
+// now is what the clock of these tests says, unless they need Redis's.
+var now = time.Date(2030, 6, 1, 12, 0, 0, 0, time.UTC)
+
+// bench is a client with a Redis of its own, and no worker.
+type bench struct {
+	*producer.Client
+	t      *testing.T
+	rdb    *redis.Client
+	ledger *ledger.Ledger
+}
+
+func newBench(t *testing.T, options ...producer.Option) *bench {
+	t.Helper()
+	b := &bench{t: t, rdb: redistest.Start(t).Client()}
+	b.ledger = ledger.New(b.rdb)
+	var err error
+	if b.Client, err = producer.New(b.rdb, append([]producer.Option{producer.WithPollInterval(time.Millisecond)}, options...)...); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// serve publishes an account as a worker does.
+func (b *bench) serve(name string, change ...func(*ledger.Card)) {
+	b.t.Helper()
+	card := ledger.Card{Name: name, Provider: "kobo", Unit: "messages", Concurrency: 8, Sender: "ACME",
+		Info: providers.Info{MaxRecipients: 500, MaxChars: 905, MaxSegments: 6, SenderAlphaMax: 11, SenderDigitsMax: 16}}
+	for _, f := range change {
+		f(&card)
+	}
+	if err := b.ledger.Publish(b.t.Context(), "w1", card); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func good() producer.Campaign { return producer.Campaign{ID: "c", Via: "kobo-main", Body: "Hello"} }
+
+func TestAllMistakesComeInOneError(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, producer.WithClock(func() time.Time { return now }))
+	b.serve("kobo-main")
+	b.serve("bare", func(c *ledger.Card) { c.Sender = "" })
+	tests := []struct {
+		name   string
+		change func(*producer.Campaign)
+		fields []string // of the mistakes, in order
+	}{
+		{"nothing wrong", func(*producer.Campaign) {}, nil},
+		{"no id", func(c *producer.Campaign) { c.ID = "" }, []string{"id"}},
+		{"a bad id", func(c *producer.Campaign) { c.ID = "a{b}" }, []string{"id"}},
+		{"a long id", func(c *producer.Campaign) { c.ID = strings.Repeat("x", 129) }, []string{"id"}},
+		{"no body", func(c *producer.Campaign) { c.Body = "" }, []string{"body"}},
+		{"a blank body", func(c *producer.Campaign) { c.Body = " \n\t" }, []string{"body"}},
+		{"a body that is not UTF-8", func(c *producer.Campaign) { c.Body = "a\xff" }, []string{"body"}},
+		{"merge fields", func(c *producer.Campaign) { c.Body = "Dear {{name}}" }, []string{"body"}},
+		{"a body beyond all bounds", func(c *producer.Campaign) { c.Body = strings.Repeat("x", producer.MaxBody+1) }, []string{"body", "body", "body"}},
+		{"too many characters and segments", func(c *producer.Campaign) { c.Body = strings.Repeat("x", 1000) }, []string{"body", "body"}},
+		{"too many segments", func(c *producer.Campaign) { c.Body = strings.Repeat("ŝ", 600) }, []string{"body"}},
+		{"a long sender", func(c *producer.Campaign) { c.From = "ACMECOMPANYLTD" }, []string{"from"}},
+		{"a long number as sender", func(c *producer.Campaign) { c.From = "12345678901234567" }, []string{"from"}},
+		{"an endless sender", func(c *producer.Campaign) { c.From = strings.Repeat("A", 1<<20) }, []string{"from"}},
+		{"no sender where one is needed", func(c *producer.Campaign) { c.Via = "bare" }, []string{"from"}},
+		{"an unknown class", func(c *producer.Campaign) { c.Class = "urgent" }, []string{"class"}},
+		{"an unknown country", func(c *producer.Campaign) { c.Country = "XX" }, []string{"country"}},
+		{"resend", func(c *producer.Campaign) { c.OnUnknown = "resend" }, []string{"on_unknown"}},
+		{"a negative cap", func(c *producer.Campaign) { c.MaxMessages = -1 }, []string{"max_messages"}},
+		{"a start in the past", func(c *producer.Campaign) { c.StartAt = now.Add(-time.Second) }, []string{"start_at"}},
+		{"an expiry in the past", func(c *producer.Campaign) { c.ExpiresAt = now.Add(-time.Second) }, []string{"expires_at"}},
+		{"an expiry before the start", func(c *producer.Campaign) { c.StartAt, c.ExpiresAt = now.Add(2*time.Hour), now.Add(time.Hour) }, []string{"expires_at"}},
+		{"two expiries", func(c *producer.Campaign) { c.ExpiresAt, c.ExpiresIn = now.Add(time.Hour), time.Hour }, []string{"expires_in"}},
+		{"a negative time", func(c *producer.Campaign) { c.ExpiresIn = -time.Hour }, []string{"expires_in"}},
+		{"no account and no routes", func(c *producer.Campaign) { c.Via = "" }, []string{"via"}},
+		{"an unknown account", func(c *producer.Campaign) { c.Via = "nobody" }, []string{"via"}},
+		{"everything at once", func(c *producer.Campaign) {
+			*c = producer.Campaign{ID: "/", Via: "nobody", Class: "x", Country: "nowhere", OnUnknown: "x", MaxMessages: -1,
+				StartAt: now.Add(-2 * time.Hour), ExpiresAt: now.Add(-3 * time.Hour), ExpiresIn: -1}
+		}, []string{"id", "body", "class", "on_unknown", "max_messages", "country", "expires_in", "expires_in", "expires_at", "start_at", "expires_at", "via"}},
+	}
+	for i, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c := good()
+			c.ID = fmt.Sprint("c-", i)
+			tt.change(&c)
+			_, err := b.Enqueue(t.Context(), c, producer.Numbers("0803 123 4567"))
+			if errors.Is(err, producer.ErrInvalid) != (len(tt.fields) > 0) {
+				t.Fatalf("error %v", err)
+			}
+			if got := fields(err); !slices.Equal(got, tt.fields) {
+				t.Errorf("mistakes in %v, not in %v: %v", got, tt.fields, err)
+			}
+			if err != nil && len(err.Error()) > 4000 {
+				t.Errorf("an error of %d bytes", len(err.Error()))
+			}
+			if unknown := slices.Contains(tt.fields, "via") && c.Via != ""; errors.Is(err, producer.ErrUnknownAccount) != unknown {
+				t.Errorf("unknown account: %v", err)
+			}
+		})
+	}
+}
+
+// fields are those of the mistakes in an error.
+func fields(err error) (out []string) {
+	switch x := err.(type) {
+	case *producer.FieldError:
+		return []string{x.Field}
+	case interface{ Unwrap() []error }:
+		for _, e := range x.Unwrap() {
+			out = append(out, fields(e)...)
+		}
+	case interface{ Unwrap() error }:
+		return fields(x.Unwrap())
+	}
+	return out
+}
+
+func TestTheAccountsOfTheRoutesAreChecked(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.serve("kobo-main")
+	if err := b.ledger.PublishRoutes(t.Context(), []ledger.Route{{Match: "254", Via: []string{"kobo-main", "gone"}}, {Match: "2", Via: []string{"kobo-main"}}}); err != nil {
+		t.Fatal(err)
+	}
+	c := good()
+	c.Via, c.From = "", "MUCHTOOLONGASENDER"
+	_, err := b.Enqueue(t.Context(), c, producer.Numbers("0803 123 4567"))
+	if got := fields(err); !slices.Equal(got, []string{"via", "from"}) || !errors.Is(err, producer.ErrUnknownAccount) {
+		t.Errorf("mistakes %v: %v", got, err)
+	}
+}
+
+func TestTheSameAgainGivesTheFirstReceipt(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.serve("kobo-main")
+	c := good()
+	c.StartAt, c.ExpiresIn = time.Now().Add(time.Hour), 2*time.Hour
+	first, err := b.Enqueue(t.Context(), c, producer.Numbers("0803 123 4567", "x"))
+	if err != nil || first.Again || first.Total != 2 || first.ID != "c" {
+		t.Fatal(first, err)
+	}
+	later, err := producer.New(b.rdb, producer.WithClock(func() time.Time { return time.Now().Add(90 * time.Minute) }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// By now its start has passed and its account is gone, and it is the same all the same.
+	if err := b.ledger.ForgetAccount(t.Context(), "kobo-main"); err != nil {
+		t.Fatal(err)
+	}
+	again, err := later.Enqueue(t.Context(), c, producer.Numbers("0803 123 4567", "x"))
+	if err != nil || !again.Again || !again.CreatedAt.Equal(first.CreatedAt) || again.Total != 2 {
+		t.Errorf("again: %+v, %v", again, err)
+	}
+	for name, other := range map[string]struct {
+		change func(*producer.Campaign)
+		to     []string
+	}{
+		"another body":       {func(c *producer.Campaign) { c.Body = "Bye" }, []string{"0803 123 4567", "x"}},
+		"another sender":     {func(c *producer.Campaign) { c.From = "X" }, []string{"0803 123 4567", "x"}},
+		"another account":    {func(c *producer.Campaign) { c.Via = "x" }, []string{"0803 123 4567", "x"}},
+		"another class":      {func(c *producer.Campaign) { c.Class = producer.Transactional }, []string{"0803 123 4567", "x"}},
+		"another cap":        {func(c *producer.Campaign) { c.MaxMessages = 1 }, []string{"0803 123 4567", "x"}},
+		"another expiry":     {func(c *producer.Campaign) { c.ExpiresIn++ }, []string{"0803 123 4567", "x"}},
+		"another order":      {func(*producer.Campaign) {}, []string{"x", "0803 123 4567"}},
+		"one more":           {func(*producer.Campaign) {}, []string{"0803 123 4567", "x", "x"}},
+		"cut in another way": {func(*producer.Campaign) {}, []string{"0803 123 456", "7x"}},
+	} {
+		o := c
+		other.change(&o)
+		if _, err := later.Enqueue(t.Context(), o, producer.Numbers(other.to...)); !errors.Is(err, producer.ErrConflict) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if keys := b.rdb.Keys(t.Context(), "tuma:{c}:u:*").Val(); len(keys) != 0 {
+		t.Errorf("staging areas left: %v", keys)
+	}
+}
+
+func TestOneCampaignComesOfManyEnqueuesAtOnce(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.serve("kobo-main")
+	var mu sync.Mutex
+	firsts, others := 0, 0
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			c := good()
+			if i%2 == 1 {
+				c.Body = "Bye"
+			}
+			r, err := b.Enqueue(t.Context(), c, many(3000))
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case errors.Is(err, producer.ErrConflict):
+				others++
+			case err != nil:
+				t.Error(err)
+			case !r.Again:
+				firsts++
+			}
+		})
+	}
+	all.Wait()
+	if firsts != 1 || others != 4 {
+		t.Errorf("%d first receipts, %d conflicts", firsts, others)
+	}
+	if s, err := b.Status(t.Context(), "c"); err != nil || s.Total != 3000 || s.Pending != 3000 {
+		t.Errorf("status %+v, %v", s, err)
+	}
+	if n := b.rdb.LLen(t.Context(), "asynq:{tuma-plan}:pending").Val(); n != 1 {
+		t.Errorf("%d plan tasks", n)
+	}
+}
+
+// many is a sequence of n recipients.
+func many(n int) iter.Seq2[producer.Recipient, error] {
+	return func(yield func(producer.Recipient, error) bool) {
+		for i := range n {
+			if !yield(producer.Recipient{Number: fmt.Sprintf("+2348%09d", i)}, nil) {
+				return
+			}
+		}
+	}
+}
+
+func TestAnUploadThatIsCutOffLeavesNothing(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.serve("kobo-main")
+	broken := errors.New("the file broke off")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	cut := func(at int, do func() error) iter.Seq2[producer.Recipient, error] {
+		return func(yield func(producer.Recipient, error) bool) {
+			i := 0
+			for r := range many(20_000) {
+				if i++; i == at {
+					if err := do(); err != nil {
+						yield(r, err)
+						return
+					}
+				}
+				if !yield(r, nil) {
+					return
+				}
+			}
+		}
+	}
+	for name, tt := range map[string]struct {
+		ctx  context.Context
+		to   iter.Seq2[producer.Recipient, error]
+		want error
+	}{
+		"at once":           {t.Context(), cut(1, func() error { return broken }), broken},
+		"in the middle":     {t.Context(), cut(15_000, func() error { return broken }), broken},
+		"by its caller":     {ctx, cut(15_000, func() error { cancel(); return nil }), context.Canceled},
+		"with no one in it": {t.Context(), producer.Numbers(), producer.ErrInvalid},
+		"no sequence":       {t.Context(), nil, producer.ErrInvalid},
+	} {
+		if _, err := b.Enqueue(tt.ctx, good(), tt.to); !errors.Is(err, tt.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if keys := b.rdb.Keys(t.Context(), "tuma:{c}*").Val(); len(keys) != 0 {
+			t.Errorf("%s: left %v", name, keys)
+		}
+	}
+	if n := b.rdb.Exists(t.Context(), "asynq:{tuma-plan}:pending").Val(); n != 0 {
+		t.Error("a plan task was queued")
+	}
+	r, err := b.Enqueue(t.Context(), good(), many(20_000))
+	if err != nil || r.Again || r.Total != 20_000 {
+		t.Errorf("started again: %+v, %v", r, err)
+	}
+}
+
+// The heap is everybody's: this test runs by itself.
+func TestMemoryDoesNotGrowWithTheRecipients(t *testing.T) { //nolint:paralleltest // see above
+	b := newBench(t)
+	b.serve("kobo-main")
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	if _, err := b.Enqueue(t.Context(), good(), many(20_000)); err != nil { // whatever is made once
+		t.Fatal(err)
+	}
+	before, most := heap(), uint64(0)
+	to := func(yield func(producer.Recipient, error) bool) {
+		i := 0
+		for r, err := range many(300_000) {
+			if i++; i%50_000 == 0 {
+				most = max(most, heap())
+			}
+			if !yield(r, err) {
+				return
+			}
+		}
+	}
+	c := good()
+	c.ID = "large"
+	if _, err := b.Enqueue(t.Context(), c, to); err != nil {
+		t.Fatal(err)
+	}
+	if most > before+4<<20 {
+		t.Errorf("the heap grew from %d to %d bytes over 300,000 recipients", before, most)
+	}
+	before, most = heap(), 0
+	n := 0
+	for r, err := range b.Results(t.Context(), "large") {
+		if n++; err != nil || r.Row != n || r.Status != "pending" {
+			t.Fatalf("row %d: %+v, %v", n, r, err)
+		}
+		if n%50_000 == 0 {
+			most = max(most, heap())
+		}
+	}
+	if n != 300_000 || most > before+4<<20 {
+		t.Errorf("%d results; the heap grew from %d to %d bytes", n, before, most)
+	}
+}
+
+func TestWhatIsNoNumberIsKeptAsItCame(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.serve("kobo-main")
+	in := []string{"", "a,b\n\"c\"", "\x00\xff", strings.Repeat("7", 200)}
+	if _, err := b.Enqueue(t.Context(), good(), producer.Numbers(in...)); err != nil {
+		t.Fatal(err)
+	}
+	in[3] = in[3][:64]
+	i := 0
+	for r, err := range b.Results(t.Context(), "c") {
+		if err != nil || r.Input != in[i] || r.Row != i+1 {
+			t.Errorf("row %d: %q, %v", r.Row, r.Input, err)
+		}
+		i++
+	}
+	if i != len(in) {
+		t.Errorf("%d results", i)
+	}
+}
+
+func TestTheContentNamesACampaign(t *testing.T) {
+	t.Parallel()
+	id := func(c producer.Campaign, to ...string) string {
+		t.Helper()
+		s, err := producer.ContentID(c, producer.Numbers(to...))
+		if err != nil || !ledger.ValidID(s) {
+			t.Fatal(s, err)
+		}
+		return s
+	}
+	c := good()
+	one := id(c, "1", "2")
+	c.ID, c.Class = "other", producer.Marketing
+	if got := id(c, "1", "2"); got != one {
+		t.Error("an id or the default class made a difference")
+	}
+	if id(c, "2", "1") == one || id(c, "12") == one || id(c, "1", "2", "") == one {
+		t.Error("other recipients made no difference")
+	}
+	c.Body = "Bye"
+	if id(c, "1", "2") == one {
+		t.Error("another body made no difference")
+	}
+	broken := errors.New("broken")
+	_, err := producer.ContentID(c, func(yield func(producer.Recipient, error) bool) { yield(producer.Recipient{}, broken) })
+	if !errors.Is(err, broken) {
+		t.Error(err)
+	}
+}
+
+func TestAFullRedisTakesNoCampaign(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.serve("kobo-main")
+	if err := b.rdb.ConfigSet(t.Context(), "maxmemory", "8mb").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.rdb.Set(t.Context(), "filler", strings.Repeat("x", 6<<20), 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Enqueue(t.Context(), good(), many(1)); !errors.Is(err, producer.ErrFull) {
+		t.Errorf("error %v", err)
+	}
+	if keys := b.rdb.Keys(t.Context(), "tuma:{c}*").Val(); len(keys) != 0 {
+		t.Errorf("left %v", keys)
+	}
+}

@@ -1,0 +1,312 @@
+package worker_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/kobo"
+	"github.com/tuma-sms/tuma/sms"
+	"github.com/tuma-sms/tuma/worker"
+)
+
+func TestAScheduledCampaignStartsOnTimeAndNotBefore(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	gw := newClocked(providers.Info{})
+	r.start(through(gw))
+	start := time.Now().Add(1500 * time.Millisecond).Truncate(time.Millisecond)
+	_, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: "b", StartAt: start}, producer.Numbers(kenyan(3)...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := r.status("c")
+	if s.State != producer.Scheduled || s.StartAt == nil || !s.StartAt.Equal(start) {
+		t.Errorf("status %+v", s)
+	}
+	r.wait("c", 10*time.Second)
+	if at := gw.at[0]; at.Before(start) || at.After(start.Add(2*time.Second)) {
+		t.Errorf("sent %s after its start", at.Sub(start))
+	}
+}
+
+func TestACampaignExpiresWhileItsAccountIsHeld(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	gw := newStub(providers.Info{KeyTTL: keyed})
+	r.start(through(gw))
+	if err := r.producer.Hold(t.Context(), "kobo-main", "audit"); err != nil {
+		t.Fatal(err)
+	}
+	_, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: "b", ExpiresIn: time.Second}, producer.Numbers(kenyan(600)...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := r.wait("c", 10*time.Second)
+	if s.Skipped != 600 || s.Reasons["expired"] != 600 || s.State != producer.Done || gw.calls.Load() != 0 {
+		t.Errorf("status %+v, %d calls", s, gw.calls.Load())
+	}
+}
+
+func TestAnAnswerAfterTheExpiryStillCounts(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	gw := newStub(providers.Info{KeyTTL: keyed})
+	proceed := make(chan struct{})
+	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
+		<-proceed
+		return gw.accept(ctx, b)
+	}
+	a := through(gw)
+	a.Timeout = 5 * time.Second
+	r.start(a)
+	_, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: "b", ExpiresIn: time.Second}, producer.Numbers(kenyan(3)...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.eventually(10*time.Second, "the call", func() bool { return r.status("c").InFlight.Calls == 1 })
+	expires := *r.status("c").ExpiresAt
+	r.eventually(10*time.Second, "the expiry", func() bool { return time.Now().After(expires.Add(300 * time.Millisecond)) })
+	close(proceed)
+	if s := r.wait("c", 10*time.Second); s.Accepted != 3 {
+		t.Errorf("status %+v", s)
+	}
+}
+
+func TestCancelSettlesDoubtAsUnknown(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	gw := newStub(providers.Info{KeyTTL: keyed})
+	gw.send = func(context.Context, providers.Batch) ([]providers.Result, error) { return nil, unanswered() }
+	r.start(through(gw))
+	r.enqueue("c", kenyan(3))
+	r.eventually(10*time.Second, "a doubtful call", func() bool { return gw.calls.Load() > 0 })
+	if _, err := r.producer.Cancel(t.Context(), "c"); err != nil {
+		t.Fatal(err)
+	}
+	if s := r.wait("c", 15*time.Second); s.Unknown != 3 || s.State != producer.Cancelled {
+		t.Errorf("status %+v", s)
+	}
+}
+
+func TestRetrySendsUnknownAndRejectedAgainOnPurpose(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	gw := newStub(providers.Info{}) // no key
+	var repaired atomic.Bool
+	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
+		if repaired.Load() {
+			return gw.accept(ctx, b)
+		}
+		out := make([]providers.Result, len(b.To))
+		for i := range out {
+			switch i {
+			case 0, 1:
+				out[i] = providers.Result{Outcome: providers.Rejected, Reason: "blacklisted"}
+			case 2:
+			default:
+				out[i] = providers.Result{Outcome: providers.Accepted, MessageID: "first"}
+			}
+		}
+		return out, nil
+	}
+	r.start(through(gw))
+	r.enqueue("c", kenyan(10))
+	if s := r.wait("c", 10*time.Second); s.Accepted != 7 || s.Rejected != 2 || s.Unknown != 1 {
+		t.Fatalf("status %+v", s)
+	}
+	repaired.Store(true)
+	if n, err := r.producer.Retry(t.Context(), "c", producer.RetryOptions{Rejected: true}); n != 2 || err != nil {
+		t.Errorf("retry of the rejected: %d, %v", n, err)
+	}
+	if s := r.wait("c", 15*time.Second); s.Accepted != 9 || s.Unknown != 1 {
+		t.Fatalf("status %+v", s)
+	}
+	if n, err := r.producer.Retry(t.Context(), "c", producer.RetryOptions{Unknown: true}); n != 1 || err != nil {
+		t.Errorf("retry of the unknown: %d, %v", n, err)
+	}
+	if s := r.wait("c", 15*time.Second); s.Accepted != 10 {
+		t.Fatalf("status %+v", s)
+	}
+	if _, err := r.producer.Retry(t.Context(), "c", producer.RetryOptions{Unknown: true, Rejected: true}); !errors.Is(err, producer.ErrNothingToRetry) {
+		t.Errorf("a third retry: %v", err)
+	}
+	if n := gw.calls.Load(); n != 3 {
+		t.Errorf("%d calls", n)
+	}
+}
+
+func TestQuickPausesDelayNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	r.start(r.account(func(c *kobo.Config, _ *worker.Account) { c.MaxRecipients = 5 }))
+	r.enqueue("c", kenyan(4000))
+	r.eventually(10*time.Second, "calls", func() bool { return r.gateway.Stats().Calls > 0 })
+	for range 60 {
+		if _, err := r.producer.Pause(t.Context(), "c"); errors.Is(err, producer.ErrDone) {
+			break
+		}
+		if _, err := r.producer.Resume(t.Context(), "c"); err != nil && !errors.Is(err, producer.ErrDone) {
+			t.Fatal(err)
+		}
+	}
+	if s := r.wait("c", 25*time.Second); s.Accepted != 4000 {
+		t.Errorf("status %+v", s)
+	}
+	if got := r.gateway.Stats(); got.Calls != 800 || got.Duplicates != 0 {
+		t.Errorf("gateway %+v", got)
+	}
+}
+
+func TestAPlannerThatDiedAnywhereIsTakenUp(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	l := ledger.New(r.rdb)
+	gw := newStub(providers.Info{KeyTTL: keyed})
+	card := ledger.Card{Name: "kobo-main", Info: gw.info, Unit: worker.UnitMessages, Concurrency: 1}
+	if err := l.Publish(t.Context(), "dead", card); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.PublishRoutes(t.Context(), []ledger.Route{{Match: "254", Via: []string{"kobo-main"}}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "c", Body: "b"}, producer.Numbers(kenyan(3500)...)); err != nil {
+		t.Fatal(err)
+	}
+	// A planner commits a page and dies before it has woken the batches of it. The
+	// next one has no routes: what is frozen wins.
+	frozen := ledger.Frozen{Country: "KE", Accounts: []ledger.FrozenAccount{{Name: "kobo-main", MaxRecipients: 400, BatchSize: 400}}}
+	plan, err := l.StartPlan(t.Context(), "c", func(ledger.Spec) (ledger.Frozen, error) { return frozen, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for page, err := range l.ReadPages(t.Context(), "c", 0, 1, 1) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := ledger.PlannedPage{First: 1, Windows: map[int]int{0: 4}, Carry: make([][]ledger.Planned, 1)}
+		var to []ledger.Planned
+		for i := range page.Inputs {
+			to = append(to, ledger.Planned{Row: i + 1, MSISDN: 254_710_000_000 + sms.MSISDN(i)})
+		}
+		out.Batches = []ledger.PlannedBatch{{Calls: []int{400}, To: to[:400]}, {Calls: []int{400}, To: to[400:800]}}
+		out.Carry[0] = to[800:]
+		if _, _, err := plan.CommitPage(t.Context(), ledger.NewToken(), out); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.start(through(gw))
+	if s := r.wait("c", 40*time.Second); s.Accepted != 3500 || s.Batches != 9 {
+		t.Errorf("status %+v", s)
+	}
+	if got := r.tallyRows("c"); got["accepted"] != 3500 {
+		t.Errorf("results %v", got)
+	}
+}
+
+func TestPlanningWaitsForAnAccountAndForRoutes(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	l := ledger.New(r.rdb)
+	if err := l.Publish(t.Context(), "gone", ledger.Card{Name: "kobo-main", Info: providers.Info{SenderOptional: true, MaxRecipients: 10}}); err != nil {
+		t.Fatal(err)
+	}
+	r.enqueue("c", kenyan(20))
+	if err := l.ForgetAccount(t.Context(), "kobo-main"); err != nil {
+		t.Fatal(err)
+	}
+	other := through(newStub(providers.Info{}))
+	other.Name = "other"
+	r.start(other)
+	r.eventually(5*time.Second, "the reason", func() bool {
+		b := r.status("c").BlockedBy
+		return len(b) == 1 && b[0].Reason == "no_worker" && b[0].Account == "kobo-main"
+	})
+	r.start(through(newStub(providers.Info{})))
+	if s := r.wait("c", 20*time.Second); s.Accepted != 20 {
+		t.Errorf("status %+v", s)
+	}
+}
+
+func TestATaskThatAsynqGaveUpIsQueuedAgain(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	r.enqueueAt(t.Context(), "c")
+	// What asynq does to a task whose handler has failed too often.
+	moved, err := r.rdb.RPopLPush(t.Context(), "asynq:{tuma-plan}:pending", "elsewhere").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.rdb.ZAdd(t.Context(), "asynq:{tuma-plan}:archived", redis.Z{Score: float64(time.Now().Unix()), Member: moved}).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.rdb.HSet(t.Context(), "asynq:{tuma-plan}:t:"+moved, "state", "archived").Err(); err != nil {
+		t.Fatal(err)
+	}
+	r.start(through(newStub(providers.Info{})))
+	if s := r.wait("c", 20*time.Second); s.Accepted != 2 {
+		t.Errorf("status %+v", s)
+	}
+}
+
+func TestAnotherWorkerSweepsWhenTheSweeperDies(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	if err := r.rdb.Set(t.Context(), "tuma:sweeper", "a dead worker", 2*time.Second).Err(); err != nil {
+		t.Fatal(err)
+	}
+	r.enqueueAt(t.Context(), "c")
+	if err := r.rdb.Del(t.Context(), r.rdb.Keys(t.Context(), "asynq:*").Val()...).Err(); err != nil {
+		t.Fatal(err)
+	}
+	r.start(through(newStub(providers.Info{})))
+	if s := r.wait("c", 20*time.Second); s.Accepted != 2 {
+		t.Errorf("status %+v", s)
+	}
+}
+
+func TestRetentionKeepsUpHoweverManyThereAre(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	old := make([]redis.Z, 2500)
+	for i := range old {
+		old[i] = redis.Z{Score: float64(i + 1), Member: fmt.Sprint("old-", i)}
+	}
+	if err := r.rdb.ZAdd(t.Context(), "tuma:campaigns", old...).Err(); err != nil {
+		t.Fatal(err)
+	}
+	r.start(through(newStub(providers.Info{})))
+	r.eventually(20*time.Second, "retention", func() bool { return r.rdb.ZCard(t.Context(), "tuma:campaigns").Val() == 0 })
+}
+
+// enqueueAt enqueues two recipients for an account that a worker served once.
+func (r *rig) enqueueAt(ctx context.Context, id string) {
+	r.t.Helper()
+	card := ledger.Card{Name: "kobo-main", Info: providers.Info{SenderOptional: true, MaxRecipients: 500}}
+	if err := ledger.New(r.rdb).Publish(ctx, "once", card); err != nil {
+		r.t.Fatal(err)
+	}
+	r.enqueue(id, kenyan(2))
+}
+
+// tallyRows counts results by status, and checks that each row is there once.
+func (r *rig) tallyRows(id string) map[string]int {
+	r.t.Helper()
+	out, row := map[string]int{}, 0
+	for x, err := range r.producer.Results(r.t.Context(), id) {
+		if row++; err != nil || x.Row != row {
+			r.t.Fatalf("row %d where %d was due: %v", x.Row, row, err)
+		}
+		out[x.Status]++
+	}
+	return out
+}

@@ -1,0 +1,212 @@
+package worker_test
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/kobo"
+	"github.com/tuma-sms/tuma/sms"
+	"github.com/tuma-sms/tuma/worker"
+)
+
+// clocked notes when recipients went out.
+type clocked struct {
+	*stub
+	mu sync.Mutex
+	at []time.Time // one a recipient
+}
+
+func newClocked(info providers.Info) *clocked {
+	c := &clocked{stub: newStub(info)}
+	c.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
+		now := time.Now()
+		c.mu.Lock()
+		for range b.To {
+			c.at = append(c.at, now)
+		}
+		c.mu.Unlock()
+		return c.accept(ctx, b)
+	}
+	return c
+}
+
+// busiest is the most recipients in any second, and how long all of it took.
+func (c *clocked) busiest() (most int, took time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	slices.SortFunc(c.at, time.Time.Compare)
+	for i, j := 0, 0; i < len(c.at); i++ {
+		for ; c.at[i].Sub(c.at[j]) >= time.Second; j++ {
+		}
+		most = max(most, i-j+1)
+	}
+	return most, c.at[len(c.at)-1].Sub(c.at[0])
+}
+
+func TestTheRateHoldsAtTheGatewayAndIsUsed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	gw := newClocked(providers.Info{KeyTTL: keyed, MaxRecipients: 10})
+	limited := through(gw)
+	limited.Rate, limited.Burst = 200, 20
+	for range 2 {
+		r.start(limited)
+	}
+	r.enqueue("c", kenyan(1000))
+	if s := r.wait("c", 30*time.Second); s.Accepted != 1000 {
+		t.Fatalf("status %+v", s)
+	}
+	most, took := gw.busiest()
+	if most > (200+20)*105/100 {
+		t.Errorf("%d messages in one second at 200/s and a burst of 20", most)
+	}
+	// All but the first burst wait for the rate: 980 messages in 4.9 s.
+	if took > 5600*time.Millisecond {
+		t.Errorf("took %s", took)
+	}
+}
+
+func TestATransactionalMessageDoesNotWaitForBulkDebt(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	gw := newStub(providers.Info{KeyTTL: keyed})
+	limited := through(gw)
+	limited.Rate, limited.Burst, limited.Concurrency = 50, 5, 2
+	r.start(limited)
+	r.enqueue("bulk", kenyan(5000))
+	r.eventually(10*time.Second, "the first bulk call", func() bool { return gw.calls.Load() > 0 })
+	began := time.Now()
+	_, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "code", Via: "kobo-main", Body: "Your code is 1234", Class: producer.Transactional},
+		producer.Numbers("0730000001"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := r.wait("code", 20*time.Second); s.Accepted != 1 {
+		t.Errorf("status %+v", s)
+	}
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("a one-time code took %s behind bulk calls of ten seconds each", took)
+	}
+	if _, err := r.producer.Cancel(t.Context(), "bulk"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestNoMoreCallsAreInFlightThanTheAccountAllows(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{Latency: 20 * time.Millisecond})
+	r.start(r.account(func(c *kobo.Config, a *worker.Account) { c.MaxRecipients, a.Concurrency = 1, 2 }))
+	to := kenyan(60)
+	r.enqueue("bulk", to[:40])
+	for _, id := range []string{"x", "y", "z"} {
+		_, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: id, Via: "kobo-main", Body: "b", Class: producer.Transactional}, producer.Numbers(to[40:]...))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, id := range []string{"bulk", "x", "y", "z"} {
+		r.wait(id, 20*time.Second)
+	}
+	if got := r.gateway.Stats(); got.PeakInFlight > 2 || got.Calls != 100 {
+		t.Errorf("gateway %+v", got)
+	}
+}
+
+func TestARateOfRequestsFillsItsCalls(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	a := r.account()
+	a.Rate, a.Burst, a.Unit = 1, 2, worker.UnitRequests
+	r.start(a)
+	r.enqueue("c", kenyan(1000))
+	if s := r.wait("c", 20*time.Second); s.Calls != 2 || s.Accepted != 1000 {
+		t.Errorf("status %+v", s)
+	}
+}
+
+func TestSegmentsAreTheUnitWhereTheAccountSaysSo(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	gw := newClocked(providers.Info{KeyTTL: keyed, MaxRecipients: 5})
+	a := through(gw)
+	a.Rate, a.Burst, a.Unit = 60, 1, worker.UnitSegments
+	r.start(a)
+	body := make([]byte, 300) // two segments
+	for i := range body {
+		body[i] = 'a'
+	}
+	_, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: string(body)}, producer.Numbers(kenyan(60)...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := r.wait("c", 20*time.Second); s.Segments != 120 {
+		t.Errorf("status %+v", s)
+	}
+	if _, took := gw.busiest(); took < 1500*time.Millisecond || took > 3*time.Second {
+		t.Errorf("120 segments at 60/s took %s", took)
+	}
+}
+
+func TestRoutesSpreadACampaignOverAccounts(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	ke, ng := newStub(providers.Info{}), newStub(providers.Info{})
+	a, b := through(ke), through(ng)
+	a.Name, b.Name = "ke", "ng"
+	r.startWith(worker.Config{Accounts: []worker.Account{a, b},
+		Routes: []ledger.Route{{Match: "254", Via: []string{"ke"}}, {Match: "234", Via: []string{"ng", "ke"}}}})
+	var numbers []string
+	for i, k := range kenyan(1200) {
+		numbers = append(numbers, k)
+		if i%3 == 0 {
+			numbers = append(numbers, "+234803"+k[3:])
+		}
+	}
+	numbers = append(numbers, "+255712000001")
+	_, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "c", Body: "b", MaxMessages: 1500}, producer.Numbers(numbers...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := r.wait("c", 20*time.Second)
+	if s.Accepted != 1500 || s.Reasons["over_cap"] != 100 || s.Reasons["no_route"] != 1 {
+		t.Errorf("status %+v", s)
+	}
+	for x, err := range r.producer.Results(t.Context(), "c", "accepted") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := map[string]string{"254": "ke", "234": "ng"}[x.MSISDN[:3]]; x.Account != want {
+			t.Fatalf("%s went through %s", x.MSISDN[:3], x.Account)
+		}
+	}
+	if ke.times(sms.MSISDN(254710000000)) != 1 {
+		t.Error("the first number did not go out once")
+	}
+}
+
+// startWith starts a worker with more than accounts.
+func (r *rig) startWith(cfg worker.Config) *running {
+	r.t.Helper()
+	cfg.Redis, cfg.Logger, cfg.UnsafeRedis = r.rdb, testLogger(r.t), true
+	if cfg.Country == "" {
+		cfg.Country = "KE"
+	}
+	cfg.SweepEvery, cfg.PollEvery = 100*time.Millisecond, 20*time.Millisecond
+	w, err := worker.New(cfg)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	x := &running{worker: w, stop: cancel, ended: make(chan error, 1)}
+	go func() { x.ended <- w.Run(ctx) }()
+	r.t.Cleanup(func() { x.drain(r.t) })
+	r.eventually(10*time.Second, "the worker to be ready", func() bool { return w.Ready(ctx) == nil })
+	return x
+}

@@ -1,0 +1,195 @@
+package worker_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/sms"
+	"github.com/tuma-sms/tuma/worker"
+)
+
+func through(p providers.Provider) worker.Account {
+	return worker.Account{Name: "kobo-main", Provider: p, Timeout: time.Second}
+}
+
+func TestARefusedRecipientDoesNotKeepOthersFromProvingTheAccount(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	gw := newStub(providers.Info{KeyTTL: keyed})
+	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
+		for _, n := range b.To {
+			if n == 254710000000 {
+				return nil, refused()
+			}
+		}
+		return gw.accept(ctx, b)
+	}
+	r.start(through(gw))
+	r.enqueue("poison", []string{"0710000000"})
+	r.eventually(15*time.Second, "the hold", func() bool { return len(r.status("poison").BlockedBy) > 0 })
+	r.enqueue("good", []string{"0710000001"})
+	if s := r.wait("good", 30*time.Second); s.Accepted != 1 {
+		t.Errorf("good: %+v", s)
+	}
+	if s := r.wait("poison", 30*time.Second); s.Rejected != 1 {
+		t.Errorf("poison: %+v", s)
+	}
+}
+
+func TestARefusalOfEverythingIsHeldWithinAFewCalls(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	gw := newStub(providers.Info{KeyTTL: keyed})
+	gw.send = func(context.Context, providers.Batch) ([]providers.Result, error) { return nil, refused() }
+	r.start(through(gw))
+	r.enqueue("c", kenyan(3000))
+	r.eventually(20*time.Second, "the hold", func() bool { return len(r.status("c").BlockedBy) > 0 })
+	r.eventually(10*time.Second, "calls in flight to end", func() bool { return r.status("c").InFlight.Calls == 0 })
+	if n := gw.calls.Load(); n > 8+3 {
+		t.Errorf("%d calls before the hold", n)
+	}
+	if s := r.status("c"); s.Pending != 3000 {
+		t.Errorf("somebody was used up: %+v", s)
+	}
+}
+
+func TestABalanceThatAnswersDoesNotProveThatMessagesGo(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	r.fail(sandbox.Fault{Name: "403", P: 1}) // sends only: the balance still answers
+	r.start(r.account())
+	r.enqueue("c", kenyan(3000))
+	r.eventually(20*time.Second, "three probes", func() bool {
+		a, err := r.producer.Accounts(t.Context())
+		return err == nil && len(a) == 1 && a[0].Hold.Held() && time.Until(a[0].Hold.Until) > 4*time.Second
+	})
+	if n := r.gateway.Stats().Calls; n > 8+4 {
+		t.Errorf("%d calls until the back-off was at 4 s", n)
+	}
+}
+
+func TestCancelEndsADoubtfulCallOfAHeldAccount(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	gw := newStub(providers.Info{KeyTTL: keyed})
+	gw.send = func(context.Context, providers.Batch) ([]providers.Result, error) { return nil, unanswered() }
+	r.start(through(gw))
+	r.enqueue("c", kenyan(3))
+	r.eventually(10*time.Second, "a doubtful call", func() bool { return gw.calls.Load() > 0 && r.status("c").InFlight.Calls == 0 })
+	if err := r.producer.Hold(t.Context(), "kobo-main", "audit"); err != nil {
+		t.Fatal(err)
+	}
+	r.eventually(10*time.Second, "calls in flight to end", func() bool { return r.status("c").InFlight.Calls == 0 })
+	if _, err := r.producer.Cancel(t.Context(), "c"); err != nil {
+		t.Fatal(err)
+	}
+	if s := r.wait("c", 10*time.Second); s.Unknown != 3 || s.State != producer.Cancelled {
+		t.Errorf("status %+v", s)
+	}
+	for x, err := range r.producer.Results(t.Context(), "c") {
+		if err != nil || x.Status != "unknown" || x.Reason != "cancelled" {
+			t.Errorf("result %+v, %v", x, err)
+		}
+	}
+}
+
+func TestAPausedCampaignDoesNotUseUpTheProbesOfOthers(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	gw := newStub(providers.Info{KeyTTL: keyed, MaxRecipients: 1})
+	var down atomic.Bool
+	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
+		if down.Load() {
+			return nil, &providers.Error{Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseConnection}
+		}
+		return gw.accept(ctx, b)
+	}
+	down.Store(true)
+	r.start(through(gw))
+	r.enqueue("paused", kenyan(3000))
+	r.eventually(10*time.Second, "the hold", func() bool { return len(r.status("paused").BlockedBy) > 0 })
+	if _, err := r.producer.Pause(t.Context(), "paused"); err != nil {
+		t.Fatal(err)
+	}
+	r.enqueue("other", []string{"0720000001"})
+	down.Store(false)
+	if s := r.wait("other", 20*time.Second); s.Accepted != 1 {
+		t.Errorf("other: %+v", s)
+	}
+}
+
+func TestACreditHoldLiftsAfterATopUp(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{Credit: 5})
+	r.start(r.account())
+	r.enqueue("c", kenyan(10))
+	r.eventually(10*time.Second, "the hold", func() bool { return len(r.status("c").BlockedBy) > 0 })
+	if b := r.status("c").BlockedBy; b[0].Reason != "credit" || b[0].Code != "error_credit" {
+		t.Errorf("blocked by %+v", b)
+	}
+	r.gateway.SetCredit(100)
+	if s := r.wait("c", 20*time.Second); s.Accepted != 10 {
+		t.Errorf("status %+v", s)
+	}
+}
+
+func TestAPanicOfABalanceCostsNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	gw := &balancing{stub: newStub(providers.Info{}), balance: func(context.Context) (providers.Balance, error) { panic("no") }}
+	r.start(through(gw))
+	r.enqueue("c", kenyan(3))
+	if s := r.wait("c", 10*time.Second); s.Accepted != 3 {
+		t.Errorf("status %+v", s)
+	}
+}
+
+func TestAProviderThatBreaksItsContractCostsItsCallOnly(t *testing.T) {
+	t.Parallel()
+	var typedNil *providers.Error
+	for name, answer := range map[string]func() ([]providers.Result, error){
+		"a panic":                  func() ([]providers.Result, error) { panic("a secret") },
+		"too few results":          func() ([]providers.Result, error) { return make([]providers.Result, 1), nil },
+		"too many results":         func() ([]providers.Result, error) { return make([]providers.Result, 9), nil },
+		"nothing":                  func() ([]providers.Result, error) { return nil, nil },
+		"an error of another kind": func() ([]providers.Result, error) { return nil, errors.New("odd") },
+		"a nil *Error":             func() ([]providers.Result, error) { return nil, typedNil },
+		"accepted as error":        func() ([]providers.Result, error) { return nil, &providers.Error{Outcome: providers.Accepted} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, sandbox.Options{})
+			without := newStub(providers.Info{})
+			without.send = func(context.Context, providers.Batch) ([]providers.Result, error) { return answer() }
+			with := newStub(providers.Info{KeyTTL: keyed})
+			with.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
+				if with.calls.Load() == 1 {
+					return answer()
+				}
+				return with.accept(ctx, b)
+			}
+			a, b := through(without), through(with)
+			b.Name = "keyed"
+			r.start(a, b)
+			r.enqueue("without", kenyan(5))
+			if s := r.wait("without", 10*time.Second); s.Unknown != 5 {
+				t.Errorf("without a key: %+v", s)
+			}
+			if n := without.calls.Load(); n != 1 {
+				t.Errorf("%d calls at a gateway without a key", n)
+			}
+			if _, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "with", Via: "keyed", Body: "b"}, producer.Numbers(kenyan(5)...)); err != nil {
+				t.Fatal(err)
+			}
+			if s := r.wait("with", 10*time.Second); s.Accepted != 5 || with.times(sms.MSISDN(254710000000)) != 1 {
+				t.Errorf("with a key: %+v", s)
+			}
+		})
+	}
+}

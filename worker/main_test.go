@@ -1,0 +1,20 @@
+package worker_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+)
+
+// quiet drops what go-redis says of a Redis that a test has killed.
+type quiet struct{}
+
+// Printf is go-redis's.
+func (quiet) Printf(context.Context, string, ...any) {}
+
+func TestMain(m *testing.M) {
+	redis.SetLogger(quiet{})
+	goleak.VerifyTestMain(m)
+}

@@ -1,0 +1,84 @@
+package worker_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/sms"
+)
+
+// stub is a gateway in this process, for answers that the sandbox does not give.
+// It remembers how often each number went out.
+type stub struct {
+	info  providers.Info
+	send  func(ctx context.Context, b providers.Batch) ([]providers.Result, error)
+	calls atomic.Int64
+
+	mu   sync.Mutex
+	took map[sms.MSISDN]int
+}
+
+func newStub(info providers.Info) *stub {
+	info.Name, info.Fingerprint, info.SenderOptional = "stub", "stub-login", true
+	if info.MaxRecipients == 0 {
+		info.MaxRecipients = 500
+	}
+	s := &stub{info: info, took: map[sms.MSISDN]int{}}
+	s.send = s.accept
+	return s
+}
+
+// Info is the Provider's.
+func (s *stub) Info() providers.Info { return s.info }
+
+// Send is the Provider's.
+func (s *stub) Send(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
+	s.calls.Add(1)
+	return s.send(ctx, b)
+}
+
+// accept takes the whole batch.
+func (s *stub) accept(_ context.Context, b providers.Batch) ([]providers.Result, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]providers.Result, len(b.To))
+	for i, n := range b.To {
+		s.took[n]++
+		out[i] = providers.Result{Outcome: providers.Accepted, MessageID: "m-" + n.String()}
+	}
+	return out, nil
+}
+
+// times is how often a number was taken.
+func (s *stub) times(n sms.MSISDN) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.took[n]
+}
+
+// refused is an answer that refuses a call as a whole.
+func refused() error {
+	return &providers.Error{Op: "stub send", Outcome: providers.Rejected, Scope: providers.Call, Cause: providers.CauseRefused, Code: "http 400",
+		Err: errors.New("no")}
+}
+
+// unanswered is a call that may have been taken.
+func unanswered() error {
+	return &providers.Error{Op: "stub send", Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseNoAnswer}
+}
+
+// balancing is a stub that can tell its credit.
+type balancing struct {
+	*stub
+	balance func(context.Context) (providers.Balance, error)
+}
+
+// Balance is the Balancer's.
+func (b *balancing) Balance(ctx context.Context) (providers.Balance, error) { return b.balance(ctx) }
+
+// keyed remembers idempotency keys for a month.
+const keyed = 30 * 24 * time.Hour
