@@ -160,7 +160,10 @@ func TestAProviderThatBreaksItsContractCostsItsCallOnly(t *testing.T) {
 		"nothing":                  func() ([]providers.Result, error) { return nil, nil },
 		"an error of another kind": func() ([]providers.Result, error) { return nil, errors.New("odd") },
 		"a nil *Error":             func() ([]providers.Result, error) { return nil, typedNil },
-		"accepted as error":        func() ([]providers.Result, error) { return nil, &providers.Error{Outcome: providers.Accepted} },
+		"not sent, but perhaps begun": func() ([]providers.Result, error) {
+			return nil, &providers.Error{Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseGateway, KeepKey: true}
+		},
+		"accepted as error": func() ([]providers.Result, error) { return nil, &providers.Error{Outcome: providers.Accepted} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

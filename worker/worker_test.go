@@ -32,6 +32,9 @@ func TestACampaignGoesFromListToGateway(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := map[int]string{1201: "duplicate ", 1202: "invalid_number not_a_number", 1203: "invalid_number lost_digits", 1204: "duplicate "}
+		if (x.MSISDN == "") != (x.Reason == "invalid_number") {
+			t.Errorf("row %d: msisdn %q", x.Row, x.MSISDN)
+		}
 		if got := x.Reason + " " + x.Code; got != want[x.Row] || x.Input != numbers[x.Row-1] {
 			t.Errorf("row %d: %q, input %q", x.Row, got, x.Input)
 		}

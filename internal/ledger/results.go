@@ -48,6 +48,11 @@ func (l *Ledger) results(ctx context.Context, id string, yield func(Row, error) 
 	if err != nil {
 		return fmt.Errorf("results of %s: %w", id, err)
 	}
+	frozen, _, err := l.Frozen(ctx, id)
+	if err != nil {
+		return err
+	}
+	country := frozen.Country
 	segments, _ := sms.Segments(sum.Spec.Body)
 	var sources []*source
 	for a, name := range sum.Accounts {
@@ -69,12 +74,24 @@ func (l *Ledger) results(ctx context.Context, id string, yield func(Row, error) 
 				return err
 			}
 			row.Input = input
+			if row.MSISDN == 0 && row.Reason != ReasonInvalidNumber {
+				row.MSISDN = readAgain(input, country)
+			}
 			if !yield(row, nil) {
 				return nil
 			}
 		}
 	}
 	return nil
+}
+
+// readAgain reads the number of a recipient that is in no batch; 0 if there is none.
+func readAgain(input, country string) sms.MSISDN {
+	m, err := sms.ParseMSISDN(input, country)
+	if err != nil {
+		return 0
+	}
+	return m
 }
 
 func (l *Ledger) leftOut(ctx context.Context, id string, page Page) ([]LeftOut, error) {
