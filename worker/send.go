@@ -1,19 +1,17 @@
 package worker
 
 import (
+	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"time"
-
-	"github.com/google/uuid"
 
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/queue"
 	"github.com/tuma-sms/tuma/providers"
-	"github.com/tuma-sms/tuma/ratelimit"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -127,9 +125,9 @@ const (
 )
 
 // inTurn sorts the open generations: calls that were never cut in their order, but
-// before them the later generations, oldest first: of a call that was refused
-// because of one recipient, one of the first two halves is good, and shows that
-// the account works.
+// before them the later generations, the smallest first and of two halves either:
+// a call that was refused because of some of its recipients is cut down quickly to
+// a part that is good and shows that the account works.
 func inTurn(open []*ledger.Generation) []*ledger.Generation {
 	var later, first []*ledger.Generation
 	for _, g := range open {
@@ -139,6 +137,8 @@ func inTurn(open []*ledger.Generation) []*ledger.Generation {
 			later = append(later, g)
 		}
 	}
+	rand.Shuffle(len(later), func(i, j int) { later[i], later[j] = later[j], later[i] })
+	slices.SortStableFunc(later, func(a, b *ledger.Generation) int { return cmp.Compare(len(a.To), len(b.To)) })
 	return append(later, first...)
 }
 
@@ -207,12 +207,19 @@ func (s *sending) try(ctx context.Context, g *ledger.Generation) (step, time.Tim
 	if !ok {
 		return s.whileHeld(ctx, g)
 	}
+	looked := time.Now()
 	units := s.units(len(g.To))
 	turn, ok, err := s.reserve(ctx, units)
 	if err != nil || !ok {
 		return stepAgain, time.Time{}, err // draining: the next look at the batch hands it over
 	}
 	defer s.acc.leave()
+	if held, err := s.heldMeanwhile(ctx, look, looked); err != nil || held {
+		if err == nil {
+			err = s.limiter().Return(ctx, units, time.Until(turn))
+		}
+		return stepAgain, time.Time{}, err
+	}
 	// The call's time runs from before the first try of the claim: a claim that was
 	// answered late leaves less of it.
 	start := time.Now()
@@ -335,99 +342,6 @@ func (s *sending) sender() string {
 		return s.camp.spec.From
 	}
 	return s.acc.Sender
-}
-
-// units is what a call of n recipients takes of the account's rate.
-func (s *sending) units(n int) int {
-	switch s.acc.Unit {
-	case UnitRequests:
-		return 1
-	case UnitSegments:
-		return n * max(1, s.segments)
-	}
-	return n
-}
-
-func (s *sending) limiter() ratelimit.Limiter {
-	if s.camp.spec.Class == ledger.Transactional {
-		return s.acc.transactional
-	}
-	return s.acc.bulk
-}
-
-// reserve waits until the account's rate allows n units and one of its calls may
-// begin, enters it, and returns when their turn began. ok is false, and nothing
-// entered, when the worker drains meanwhile.
-func (s *sending) reserve(ctx context.Context, n int) (turn time.Time, ok bool, err error) {
-	for !s.draining() {
-		wait, booked, err := s.limiter().Reserve(ctx, n, s.maxWait())
-		if err != nil {
-			return turn, false, err
-		}
-		turn = time.Now().Add(wait)
-		if ok, err = s.waitFor(ctx, wait); err != nil || !ok {
-			if booked {
-				err = errors.Join(err, s.limiter().Return(ctx, n, time.Until(turn)))
-			}
-			return turn, false, err
-		}
-		if booked && s.acc.enter(s.drain) {
-			if time.Since(turn) <= missedSlot {
-				return turn, true, nil
-			}
-			s.acc.leave()
-		}
-	}
-	return turn, false, nil
-}
-
-// maxWait is how far ahead a slot is booked; a worker that dies or drains wastes no
-// more than this. Bulk books less far, so that it always leaves a place for a
-// transactional call.
-func (s *sending) maxWait() time.Duration {
-	if s.camp.spec.Class == ledger.Transactional {
-		return time.Second
-	}
-	return 800 * time.Millisecond
-}
-
-// waitFor sleeps, and lets the sweeper know that somebody does: working in silence
-// would look like being dead. False: the worker drains.
-func (s *sending) waitFor(ctx context.Context, d time.Duration) (bool, error) {
-	const slice = 2 * time.Second
-	for ; d > slice; d -= slice {
-		if err := s.watchIn(ctx, slice+wakeWatch); err != nil {
-			return false, err
-		}
-		if !s.sleep(slice) {
-			return false, nil
-		}
-	}
-	return s.sleep(d), nil
-}
-
-// requestNamespace is the UUIDv5 namespace of Tuma's message_uuids.
-var requestNamespace = uuid.MustParse("6f2b8a54-9c1d-5e7a-8b3f-2d4c6e8a0b1c")
-
-// requestUUID names the request: who asks whom to send what to which list. It is
-// stored at the first claim and never worked out again for the same request.
-func (s *sending) requestUUID(g *ledger.Generation) uuid.UUID {
-	h := sha256.New()
-	var buf []byte
-	for _, x := range []string{s.acc.info.Name, s.acc.info.Fingerprint, s.sender(), s.camp.spec.Body} {
-		buf = binary.AppendUvarint(buf[:0], uint64(len(x)))
-		h.Write(append(buf, x...))
-	}
-	buf = buf[:0]
-	if s.camp.spec.Flash {
-		buf = append(buf, 'f')
-	}
-	for _, p := range g.To {
-		buf = binary.BigEndian.AppendUint64(buf, uint64(p.MSISDN))
-	}
-	h.Write(buf)
-	name := fmt.Appendf(nil, "%s %s %d %d %s ", s.id, s.batch, g.Call, g.Number, g.Revision)
-	return uuid.NewSHA1(requestNamespace, h.Sum(name))
 }
 
 func fill(n int, r ledger.Record) []ledger.Record {

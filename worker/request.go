@@ -1,0 +1,35 @@
+package worker
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+)
+
+// requestNamespace is the UUIDv5 namespace of Tuma's message_uuids.
+var requestNamespace = uuid.MustParse("6f2b8a54-9c1d-5e7a-8b3f-2d4c6e8a0b1c")
+
+// requestUUID names the request: who asks whom to send what to which list. It is
+// stored at the first claim and never worked out again for the same request.
+func (s *sending) requestUUID(g *ledger.Generation) uuid.UUID {
+	h := sha256.New()
+	var buf []byte
+	for _, x := range []string{s.acc.info.Name, s.acc.info.Fingerprint, s.sender(), s.camp.spec.Body} {
+		buf = binary.AppendUvarint(buf[:0], uint64(len(x)))
+		h.Write(append(buf, x...))
+	}
+	buf = buf[:0]
+	if s.camp.spec.Flash {
+		buf = append(buf, 'f')
+	}
+	for _, p := range g.To {
+		buf = binary.BigEndian.AppendUint64(buf, uint64(p.MSISDN))
+	}
+	h.Write(buf)
+	name := fmt.Appendf(nil, "%s %s %d %d %s ", s.id, s.batch, g.Call, g.Number, g.Revision)
+	return uuid.NewSHA1(requestNamespace, h.Sum(name))
+}

@@ -1,0 +1,137 @@
+package worker
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/providers"
+)
+
+// every calls f with every answer that speaks for a whole call, in every situation.
+func every(f func(name string, e *providers.Error, s situation)) {
+	causes := []providers.Cause{"", providers.CauseConnection, providers.CauseNoAnswer, providers.CauseGateway, providers.CauseNotUnderstood,
+		providers.CauseConfiguration, providers.CauseCredentials, providers.CauseCredit, providers.CauseBilling, providers.CauseThrottled, providers.CauseRefused}
+	now := time.Unix(1e9, 0)
+	for outcome := range providers.Outcome(5) {
+		for scope := range providers.Scope(5) {
+			for _, cause := range causes {
+				for bits := range 1 << 5 {
+					on := func(i int) bool { return bits>>i&1 == 1 }
+					e := &providers.Error{Outcome: outcome, Scope: scope, Cause: cause, KeepKey: on(0)}
+					s := situation{recipients: 1, doubt: on(1), keyed: on(2), maxAttempts: 8, first: now, now: now}
+					if on(3) {
+						s.recipients = 5
+					}
+					if on(4) {
+						s.lastAccepted = now.Add(time.Second)
+					}
+					f(fmt.Sprintf("%s %s %q %+v", outcome, scope, cause, s), e, s)
+				}
+			}
+		}
+	}
+}
+
+func TestWhatMayHaveBeenTakenIsNeverCalledNotSent(t *testing.T) {
+	t.Parallel()
+	every(func(name string, e *providers.Error, s situation) {
+		v := judge(nil, e, s)
+		maybe := e.Outcome != providers.Rejected && e.Outcome != providers.Retryable || e.Outcome == providers.Retryable && e.KeepKey
+		if !maybe && !(e.Outcome == providers.Rejected && s.doubt) {
+			return
+		}
+		switch {
+		case v.deed == deedDoubt && s.keyed:
+		case v.deed == deedSettle && !s.keyed:
+			for _, r := range v.records {
+				if r.Status != ledger.Unknown {
+					t.Errorf("%s: %s", name, r.Status)
+				}
+			}
+			if len(v.records) != s.recipients {
+				t.Errorf("%s: %d records", name, len(v.records))
+			}
+		default:
+			t.Errorf("%s: %s", name, v.deed)
+		}
+	})
+}
+
+func TestAFaultOfTheAccountUsesNobodyUp(t *testing.T) {
+	t.Parallel()
+	every(func(name string, e *providers.Error, s situation) {
+		if e.Outcome != providers.Retryable || e.KeepKey {
+			return
+		}
+		v := judge(nil, e, s)
+		if v.deed != deedRelease || v.went == "" && v.cooldown == 0 {
+			t.Errorf("%s: %s, went %q", name, v.deed, v.went)
+		}
+	})
+}
+
+func TestARefusalByAnAccountThatHasAcceptedNothingRejectsNobody(t *testing.T) {
+	t.Parallel()
+	every(func(name string, e *providers.Error, s situation) {
+		if e.Outcome != providers.Rejected || s.doubt || s.accountWorks() || e.Scope == providers.Campaign {
+			return
+		}
+		if v := judge(nil, e, s); v.deed == deedSettle || v.deed == deedDoubt || v.went != ledger.WentBad && v.went != ledger.WentHold {
+			t.Errorf("%s: %s, went %q", name, v.deed, v.went)
+		}
+	})
+}
+
+func TestABackOffIsBetweenHalfASecondAndAMinute(t *testing.T) {
+	t.Parallel()
+	for n := -1; n < 100; n++ {
+		if d := backOff(n); d < 500*time.Millisecond || d > time.Minute {
+			t.Errorf("try %d: %s", n, d)
+		}
+	}
+}
+
+func TestEveryBatchGetsItsTurnToProbe(t *testing.T) {
+	t.Parallel()
+	p := &probing{tried: map[string]bool{}}
+	got := map[string]int{}
+	for range 40 {
+		p.newSweep()
+		for _, work := range []string{"a", "b", "c"} {
+			if p.next(work) {
+				got[work]++
+			}
+		}
+	}
+	if len(got) != 3 || min(got["a"], got["b"], got["c"]) < 9 || got["a"]+got["b"]+got["c"] > 40 {
+		t.Errorf("probes %v", got)
+	}
+}
+
+func TestABatchIsAMinuteOfTheRateInWholeCalls(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		unit      string
+		rate      float64
+		most      int
+		segments  int
+		recipient int
+	}{
+		{UnitMessages, 0, 500, 1, 500},
+		{UnitMessages, 1000, 500, 1, 500},
+		{UnitMessages, 2, 500, 1, 120},
+		{UnitMessages, 2, 50, 1, 100},
+		{UnitMessages, 0.001, 500, 1, 1},
+		{UnitMessages, 0, 30, 1, 480},
+		{UnitRequests, 1, 500, 1, 500},
+		{UnitRequests, 0.01, 50, 1, 30},
+		{UnitSegments, 4, 500, 2, 120},
+	} {
+		card := ledger.Card{Unit: tt.unit, Rate: tt.rate, Info: providers.Info{MaxRecipients: tt.most}}
+		if got := batchSize(tt.most, messageRate(card, tt.segments)); got != tt.recipient {
+			t.Errorf("%+v: %d recipients", tt, got)
+		}
+	}
+}

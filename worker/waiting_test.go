@@ -1,0 +1,36 @@
+package worker_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/providers/kobo"
+	"github.com/tuma-sms/tuma/worker"
+)
+
+func TestAHoldStopsCallsThatWaitForTheirTurn(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	// One call every 500 ms, and eight slots that wait for it.
+	r.start(r.account(func(c *kobo.Config, a *worker.Account) { c.MaxRecipients, a.Rate, a.Burst = 10, 20, 1 }))
+	r.enqueue("c", kenyan(200))
+	r.eventually(10*time.Second, "two calls", func() bool { return r.gateway.Stats().Calls >= 2 })
+	if err := r.producer.Hold(t.Context(), "kobo-main", "audit"); err != nil {
+		t.Fatal(err)
+	}
+	before := r.gateway.Stats().Calls
+	// All slots have given their turns up when nobody is in flight and the
+	// sweeper finds the account held; ten turns would have passed by then.
+	quiet := time.After(2 * time.Second)
+	<-quiet
+	if now := r.gateway.Stats().Calls; now > before+1 {
+		t.Errorf("%d calls after the hold", now-before)
+	}
+	if _, err := r.producer.Release(t.Context(), "kobo-main"); err != nil {
+		t.Fatal(err)
+	}
+	if s := r.wait("c", 40*time.Second); s.Accepted != 200 {
+		t.Errorf("status %+v", s)
+	}
+}
