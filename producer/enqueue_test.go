@@ -7,6 +7,7 @@ import (
 	"iter"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -240,7 +241,7 @@ func TestOneCampaignComesOfManyEnqueuesAtOnce(t *testing.T) {
 func many(n int) iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
 		for i := range n {
-			if !yield(producer.Recipient{Number: fmt.Sprintf("+2348%09d", i)}, nil) {
+			if !yield(producer.Recipient{Number: fmt.Sprintf("+234803%07d", i)}, nil) {
 				return
 			}
 		}
@@ -400,10 +401,15 @@ func TestAFullRedisTakesNoCampaign(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.serve("kobo-main")
-	if err := b.rdb.ConfigSet(t.Context(), "maxmemory", "8mb").Err(); err != nil {
+	info, err := b.rdb.InfoMap(t.Context(), "memory").Result()
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := b.rdb.Set(t.Context(), "filler", strings.Repeat("x", 6<<20), 0).Err(); err != nil {
+	used, err := strconv.Atoi(info["Memory"]["used_memory"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.rdb.ConfigSet(t.Context(), "maxmemory", strconv.Itoa(used*10/9)).Err(); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.Enqueue(t.Context(), good(), many(1)); !errors.Is(err, producer.ErrFull) {

@@ -232,8 +232,10 @@ func (c *Client) Watch(ctx context.Context, id string) iter.Seq2[Status, error] 
 			}
 			select {
 			case <-ctx.Done():
-				return
 			case <-tick.C:
+			}
+			if ctx.Err() != nil { // also when both have come
+				return
 			}
 		}
 	}

@@ -112,6 +112,9 @@ func (r *report) add(e event) {
 	case "build-output":
 		fmt.Fprint(r.out, e.Output)
 	case "output":
+		if strings.HasPrefix(e.Output, "=== ") {
+			return // which test begins, waits or goes on: go test says that only when asked to
+		}
 		if r.said[at] == nil {
 			r.said[at] = &strings.Builder{}
 		}

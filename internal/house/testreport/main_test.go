@@ -39,7 +39,7 @@ func TestA(t *testing.T) { t.Log("chatter") }`,
 func TestA(t *testing.T) { t.Error("wrong") }
 func TestB(t *testing.T) { t.Log("chatter") }`,
 			code: 1, says: []string{"--- FAIL: TestA", "wrong", "FAIL\texample.com/m\t", "\n1 passed, 1 failed, 0 skipped\n"},
-			silent: []string{"chatter"},
+			silent: []string{"chatter", "=== "},
 		},
 		"a subtest failing": {
 			test: `import "testing"
