@@ -273,8 +273,8 @@ func (c *Client) known(ctx context.Context, id string) bool {
 	if !ledger.ValidID(id) {
 		return false
 	}
-	_, err := c.ledger.Spec(ctx, id)
-	return err == nil
+	there, err := c.ledger.Known(ctx, id)
+	return err == nil && there
 }
 
 func (c *Client) checkAccounts(ctx context.Context, campaign Campaign, m *mistakes) error {

@@ -152,6 +152,16 @@ func balance(ctx context.Context, b providers.Balancer) (got providers.Balance, 
 	return b.Balance(ctx)
 }
 
+// endProbe lets another batch probe the account at once, because this one came to
+// no call. If it fails the probe's time just runs out.
+func (s *sending) endProbe() {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if err := s.ledger.EndProbe(ctx, s.acc.Name); err != nil {
+		s.log.Warn().Err(err).Str("account", s.acc.Name).Msg("unused probe not given back")
+	}
+}
+
 // mayUse looks whether the account is open, and probes one whose hold is over.
 func (s *sending) mayUse(ctx context.Context) (ledger.Look, bool, error) {
 	look, err := s.ledger.LookAt(ctx, s.acc.Name, balanceTimeout+s.acc.Timeout+leaseMargin)

@@ -33,12 +33,16 @@ func (s *sending) reserve(ctx context.Context, n int) (turn time.Time, ok bool, 
 			}
 			return turn, false, err
 		}
-		if booked && s.acc.enter(s.drain) {
-			if time.Since(turn) <= missedSlot {
-				return turn, true, nil
-			}
-			s.acc.leave()
+		if !booked {
+			continue
 		}
+		if !s.acc.enter(s.drain) {
+			return turn, false, s.limiter().Return(ctx, n, time.Until(turn))
+		}
+		if time.Since(turn) <= missedSlot {
+			return turn, true, nil
+		}
+		s.acc.leave()
 	}
 	return turn, false, nil
 }
@@ -57,15 +61,21 @@ func (s *sending) maxWait() time.Duration {
 // would look like being dead. False: the worker drains.
 func (s *sending) waitFor(ctx context.Context, d time.Duration) (bool, error) {
 	const slice = 2 * time.Second
-	for ; d > slice; d -= slice {
-		if err := s.watchIn(ctx, slice+wakeWatch); err != nil {
-			return false, err
+	for {
+		if d > slice || time.Since(s.watched) > slice {
+			if err := s.watchIn(ctx, slice+wakeWatch); err != nil {
+				return false, err
+			}
+			s.watched = time.Now()
+		}
+		if d <= slice {
+			return s.sleep(d), nil
 		}
 		if !s.sleep(slice) {
 			return false, nil
 		}
+		d -= slice
 	}
-	return s.sleep(d), nil
 }
 
 // units is what a call of n recipients takes of the account's rate.

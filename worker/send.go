@@ -38,6 +38,8 @@ type sending struct {
 	// next is a batch that a settle has handed out and this slot goes on with.
 	next       *ledger.Wake
 	chainUntil time.Time
+	// watched is when a wait has last told the sweeper that somebody works here.
+	watched time.Time
 }
 
 // chainFor is how long a slot goes on with the batches that its own settles hand
@@ -207,6 +209,14 @@ func (s *sending) try(ctx context.Context, g *ledger.Generation) (step, time.Tim
 	if !ok {
 		return s.whileHeld(ctx, g)
 	}
+	submitted := false
+	if look.Probe {
+		defer func() {
+			if !submitted {
+				s.endProbe()
+			}
+		}()
+	}
 	looked := time.Now()
 	units := s.units(len(g.To))
 	turn, ok, err := s.reserve(ctx, units)
@@ -233,6 +243,7 @@ func (s *sending) try(ctx context.Context, g *ledger.Generation) (step, time.Tim
 		}
 		return s.refused(ctx, g, claim)
 	}
+	submitted = true
 	return s.submit(claim, g, look, start)
 }
 

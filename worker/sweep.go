@@ -264,7 +264,26 @@ func (w *Worker) retire(ctx context.Context, before time.Time) (more bool, err e
 			return false, err
 		}
 	}
-	return more, nil
+	return more, w.retireAccounts(ctx, before)
+}
+
+// retireAccounts forgets accounts that nobody has served since before retention,
+// unless a hold by hand says that somebody still minds them.
+func (w *Worker) retireAccounts(ctx context.Context, before time.Time) error {
+	accounts, err := w.ledger.Accounts(ctx)
+	if err != nil {
+		return err
+	}
+	for _, a := range accounts {
+		if a.LastSeen.IsZero() || a.LastSeen.After(before) || a.Hold.Held() && a.Hold.Until.IsZero() {
+			continue
+		}
+		if err := w.ledger.ForgetAccount(ctx, a.Name); err != nil {
+			return err
+		}
+		w.log.Info().Str("account", a.Name).Msg("not served since retention: removed")
+	}
+	return nil
 }
 
 // retireSome goes through the first thousand there are, and says whether it

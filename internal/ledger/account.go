@@ -72,12 +72,43 @@ func (l *Ledger) Publish(ctx context.Context, worker string, c Card) error {
 		return err
 	}
 	_, err = l.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		p.HSet(ctx, accountKey(c.Name), "card", record, "w:"+worker, fmt.Sprintf("%d %d", now.UnixMilli(), c.Concurrency))
+		p.HSet(ctx, accountKey(c.Name), "card", record, "seen", now.UnixMilli(), "w:"+worker, fmt.Sprintf("%d %d", now.UnixMilli(), c.Concurrency))
 		p.SAdd(ctx, accountIndex, c.Name)
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("publish account %s: %w", c.Name, err)
+	}
+	return l.forgetWorkers(ctx, c.Name, now)
+}
+
+// forgotten is how long the word of a worker that is gone is kept.
+const forgotten = time.Hour
+
+// forgetWorkers removes workers that have long said nothing, so that a crash loop
+// does not grow the account's hash.
+func (l *Ledger) forgetWorkers(ctx context.Context, account string, now time.Time) error {
+	f, err := l.rdb.HGetAll(ctx, accountKey(account)).Result()
+	if err != nil {
+		return fmt.Errorf("publish account %s: %w", account, err)
+	}
+	for k, v := range f {
+		at, _, _ := strings.Cut(v, " ")
+		if !strings.HasPrefix(k, "w:") || now.Sub(parseMilli(at)) < forgotten {
+			continue
+		}
+		if err := l.rdb.HDel(ctx, accountKey(account), k).Err(); err != nil {
+			return fmt.Errorf("publish account %s: %w", account, err)
+		}
+	}
+	return nil
+}
+
+// EndProbe gives back a probe that came to no call, so that the next caller need
+// not wait for its time to be over.
+func (l *Ledger) EndProbe(ctx context.Context, account string) error {
+	if err := l.rdb.HDel(ctx, accountKey(account), "probe_until").Err(); err != nil {
+		return fmt.Errorf("end probe of account %s: %w", account, err)
 	}
 	return nil
 }
@@ -90,7 +121,8 @@ func (l *Ledger) Withdraw(ctx context.Context, worker, account string) error {
 	return nil
 }
 
-// ForgetAccount removes an account that no worker serves any more.
+// ForgetAccount removes an account that no worker serves any more; one that is
+// served again comes back with its next card.
 func (l *Ledger) ForgetAccount(ctx context.Context, name string) error {
 	if err := l.rdb.SRem(ctx, accountIndex, name).Err(); err != nil {
 		return fmt.Errorf("forget account %s: %w", name, err)
@@ -142,15 +174,13 @@ func (l *Ledger) Account(ctx context.Context, name string) (Account, error) {
 	if err != nil {
 		return a, err
 	}
+	a.LastSeen = parseMilli(f["seen"])
 	for k, v := range f {
 		if !strings.HasPrefix(k, "w:") {
 			continue
 		}
 		at, slots, _ := strings.Cut(v, " ")
 		seen := parseMilli(at)
-		if seen.After(a.LastSeen) {
-			a.LastSeen = seen
-		}
 		if now.Sub(seen) < WorkerLife {
 			a.Workers++
 			a.Slots += fieldInt(slots)

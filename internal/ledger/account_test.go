@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
 	"testing"
 	"time"
@@ -289,5 +290,51 @@ func TestAccountsOnMiniredis(t *testing.T) {
 	r.report("a", WentWell, time.Time{})
 	if !r.look("a").Open {
 		t.Error("it stays held")
+	}
+}
+
+func TestLastSeenOutlivesTheWorkersWord(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.ok(r.Publish(r.Context(), "w1", Card{Name: "a", Concurrency: 3}))
+	r.ok(r.Withdraw(r.Context(), "w1", "a"))
+	a, err := r.Account(r.Context(), "a")
+	r.ok(err)
+	if a.Workers != 0 || a.LastSeen.IsZero() {
+		t.Errorf("%d workers, last seen %v", a.Workers, a.LastSeen)
+	}
+}
+
+func TestWorkersThatAreLongGoneAreForgotten(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.ok(r.rdb.HSet(r.Context(), accountKey("a"), "w:dead", "1000 8", "w:slow", fmt.Sprintf("%d 8", time.Now().Add(-time.Minute).UnixMilli())).Err())
+	r.ok(r.Publish(r.Context(), "w1", Card{Name: "a", Concurrency: 3}))
+	f, err := r.rdb.HGetAll(r.Context(), accountKey("a")).Result()
+	r.ok(err)
+	if _, there := f["w:dead"]; there || f["w:slow"] == "" || f["w:w1"] == "" {
+		t.Errorf("workers %v", f)
+	}
+}
+
+func TestAnUnusedProbeIsGivenBack(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.ok(r.Publish(r.Context(), "w1", Card{Name: "a"}))
+	_, err := r.Report(r.Context(), "a", CallReport{Went: WentHold, Reason: "credit"})
+	r.ok(err)
+	r.ok(r.rdb.HSet(r.Context(), accountKey("a"), "hold_until", "1").Err())
+	look := func() Look {
+		t.Helper()
+		l, err := r.LookAt(r.Context(), "a", time.Minute)
+		r.ok(err)
+		return l
+	}
+	if first, second := look(), look(); !first.Probe || second.Probe {
+		t.Fatalf("first %+v, second %+v", first, second)
+	}
+	r.ok(r.EndProbe(r.Context(), "a"))
+	if again := look(); !again.Probe {
+		t.Errorf("after it was given back: %+v", again)
 	}
 }

@@ -1,14 +1,15 @@
 -- commit.lua installs a finished upload as a campaign, or finds the one that is there.
 -- KEYS: 1 ledger, 2 open set, 3 staging hash of the upload, 4 spec, 5 tombstone
 -- ARGV: 1 upload id (the token), 2 content hash, 3 spec record, 4 recipients, 5 pages, 6 start at ms or 0, 7 expires at ms or 0
--- Returns {'new'|'same'|'conflict'|'past'|'lost', created ms, recipients}; 'past' is a campaign that retention has removed,
+-- Returns {'new'|'same'|'conflict'|'past'|'past_conflict'|'lost', created ms, recipients}; the past ones are of a campaign that
+-- retention has removed,
 -- 'lost' a staging area that is not all there. Anything but 'new' and 'lost' drops the staging area and changes nothing else.
 local now = now_ms()
 local old = redis.call('GET', KEYS[5])
 if old then
   redis.call('UNLINK', KEYS[3])
   local hash, at, n = string.match(old, '^(%S+) (%d+) (%d+)')
-  return {hash == ARGV[2] and 'past' or 'conflict', at, n}
+  return {hash == ARGV[2] and 'past' or 'past_conflict', at, n}
 end
 if redis.call('EXISTS', L) == 1 then
   local here = redis.call('HMGET', L, 'hash', 'at', 'total', 'up')

@@ -35,6 +35,26 @@ func (l *Ledger) index(ctx context.Context, id string) error {
 	return nil
 }
 
+// unindex takes a campaign that is not there any more off both indexes.
+func (l *Ledger) unindex(ctx context.Context, id string) error {
+	for _, key := range []string{openIndex, campaignIndex} {
+		if err := l.rdb.ZRem(ctx, key, id).Err(); err != nil {
+			return fmt.Errorf("unindex %s: %w", id, err)
+		}
+	}
+	return nil
+}
+
+// Known says whether there is a campaign of that ID, or was one within the life of
+// its tombstone.
+func (l *Ledger) Known(ctx context.Context, id string) (bool, error) {
+	n, err := l.rdb.Exists(ctx, specKey(id), tombstoneKey(id)).Result()
+	if err != nil {
+		return false, fmt.Errorf("look for %s: %w", id, err)
+	}
+	return n > 0, nil
+}
+
 // Indexed is an entry of the open index.
 type Indexed struct {
 	ID    string

@@ -238,3 +238,80 @@ func TestWakesAreRaisedOnce(t *testing.T) {
 	}
 	r.sound("c")
 }
+
+// The sweeper looks at a batch when something can be done about it, not before.
+func TestWhenTheSweeperLooksAtABatch(t *testing.T) {
+	t.Parallel()
+	const b = "0.0"
+	release := func(r *rig, c *Claim) { _, err := r.Release(r.Context(), c, 10*time.Minute, false); r.ok(err) }
+	cases := map[string]struct {
+		do   func(r *rig, id string)
+		want time.Duration // from now
+	}{
+		"handed out": {func(r *rig, id string) {}, 5 * time.Second},
+		"claimed":    {func(r *rig, id string) { r.claim(id, b, 0, 0, keyed, 30*time.Second) }, 31 * time.Second},
+		"released":   {func(r *rig, id string) { release(r, r.claim(id, b, 0, 0, keyed, long)) }, 10 * time.Minute},
+		"released in doubt": {func(r *rig, id string) {
+			r.claim(id, b, 0, 0, keyed, lapsed)
+			release(r, r.claim(id, b, 0, 0, keyed, long))
+		}, 10 * time.Minute},
+		"doubtful": {func(r *rig, id string) {
+			_, err := r.Doubt(r.Context(), r.claim(id, b, 0, 0, keyed, long), time.Minute, true)
+			r.ok(err)
+		}, time.Minute},
+		"one of two is over": {func(r *rig, id string) {
+			r.settle(r.claim(id, b, 0, 0, keyed, long), Answer, repeat(2, accepted("m"))...)
+		}, 5 * time.Second},
+		"it was split": {func(r *rig, id string) { _, err := r.Split(r.Context(), r.claim(id, b, 0, 0, keyed, long)); r.ok(err) }, 5 * time.Second},
+		"woken": {func(r *rig, id string) {
+			_, _, err := r.RaiseWake(r.Context(), id, Wake{b, 1}, 7*time.Second)
+			r.ok(err)
+		}, 7 * time.Second},
+		"resumed": {func(r *rig, id string) { _, err := r.Resume(r.Context(), id, "me"); r.ok(err) }, 0},
+		"its answer is partial": {func(r *rig, id string) {
+			_, err := r.Settle(r.Context(), r.claim(id, b, 0, 0, keyed, long), []Record{accepted("m"), unknown("unsaid")}, Partial, 1, 2*time.Minute)
+			r.ok(err)
+		}, 2 * time.Minute},
+	}
+	r := newRig(t)
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			r := &rig{TB: t, rdb: r.rdb, Ledger: r.Ledger}
+			id := nameID(name)
+			r.sending(id, []int{2, 1})
+			c.do(r, id)
+			score, err := r.rdb.ZScore(t.Context(), openKey(id), b).Result()
+			r.ok(err)
+			// What the machine took for it is all that may be missing.
+			if wait := time.UnixMilli(int64(score)).Sub(r.clock()); wait > c.want || wait < c.want-3*time.Second {
+				t.Errorf("it looks in %v, want %v", wait, c.want)
+			}
+		})
+	}
+}
+
+func TestPlanningIsWatched(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.uploaded("c", Spec{}, 1, 1)
+	looks := func(what string, want time.Duration) {
+		t.Helper()
+		score, err := r.rdb.ZScore(t.Context(), openKey("c"), PlanWork).Result()
+		r.ok(err)
+		if wait := time.UnixMilli(int64(score)).Sub(r.clock()); wait > want || wait < want-3*time.Second {
+			t.Errorf("%s: the sweeper looks in %v, want %v", what, wait, want)
+		}
+	}
+	looks("committed", 5*time.Second)
+	p := r.startPlan("c", 1)
+	looks("begun", planWatch)
+	r.ok(r.Watch(t.Context(), "c", PlanWork, time.Now()))
+	_, _, err := p.CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, Carry: [][]Planned{run(1, 1)}})
+	r.ok(err)
+	looks("one page planned", planWatch)
+	_, _, err = p.CommitPage(t.Context(), NewToken(), PlannedPage{Page: 1, First: 2, Windows: map[int]int{0: 1}, Batches: []PlannedBatch{{Calls: []int{2}, To: run(1, 2)}}})
+	r.ok(err)
+	if due, err := r.Due(t.Context(), "c", time.Now().Add(time.Hour)); err != nil || !slices.Equal(due, []Wake{{"0.0", 1}}) {
+		t.Errorf("planned, and due is %v, %v", due, err)
+	}
+}

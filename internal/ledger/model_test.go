@@ -394,9 +394,6 @@ func (m *model) settle(s modelSettle) (superseded bool) {
 			m.closeGen(g)
 			continue
 		}
-		if x == g && g.state == "r" && len(m.waiting(g)) == 0 {
-			g.token = s.token
-		}
 		m.tidy(x)
 	}
 	if gave && g.state == "t" {

@@ -74,7 +74,7 @@ func (l *Ledger) results(ctx context.Context, id string, yield func(Row, error) 
 				return err
 			}
 			row.Input = input
-			if row.MSISDN == 0 && row.Reason != ReasonInvalidNumber {
+			if row.Reason == ReasonDuplicate || row.Reason == ReasonOverCap || row.Reason == ReasonNoRoute {
 				row.MSISDN = readAgain(input, country)
 			}
 			if !yield(row, nil) {

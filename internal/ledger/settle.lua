@@ -194,7 +194,6 @@ for pg, ps in pairs(taken) do
   end
 end
 if state ~= 't' and not open then
-  if state == 'r' then rec[TOKEN] = token end
   close_gen(b, k, g, rec, now, window, wakes, basis == 'abandon' and token)
 elseif mine then
   rec[STATE], rec[DOUBT], rec[BAD] = 'd', '1', int(tonumber(rec[BAD]) + 1)

@@ -178,6 +178,10 @@ func (a *audit) counts(sum Summary) {
 	if !maps.Equal(reasons, sum.Reasons) {
 		a.failf("skipped for %v, the summary says %v", reasons, sum.Reasons)
 	}
+	// All tests send messages of one segment.
+	if went := sum.Accepted + sum.Delivered + sum.Undelivered; sum.Segments != went {
+		a.failf("%d segments for %d messages that went out", sum.Segments, went)
+	}
 	if resent != sum.Resent {
 		a.failf("resent is %d, the results have %d", sum.Resent, resent)
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -170,8 +171,14 @@ func (u *Upload) Commit(ctx context.Context) (Receipt, error) {
 	if len(out) < 3 {
 		return Receipt{}, fmt.Errorf("commit %s: %w", u.id, errAnswer)
 	}
+	if strings.HasPrefix(out[0], "past") {
+		// The upload has put it into the indexes again, where there is nothing to find.
+		if err := u.ledger.unindex(ctx, u.id); err != nil {
+			return Receipt{}, err
+		}
+	}
 	switch out[0] {
-	case "conflict":
+	case "conflict", "past_conflict":
 		return Receipt{}, fmt.Errorf("commit %s: %w", u.id, ErrConflict)
 	case "lost":
 		return Receipt{}, fmt.Errorf("commit %s: the uploaded recipients are not all in Redis any more; start the upload again", u.id)
