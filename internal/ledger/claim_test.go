@@ -155,13 +155,80 @@ func TestReleaseRenewsTheRequest(t *testing.T) {
 			}
 		}
 		r.expect("c", "pending pending")
-		second := r.claim("c", "0.0", 0, 0, keyed, long)
+		// What is stored wins over what the next worker works out.
+		second, err := r.Claim(t.Context(), ClaimRequest{ID: "c", Batch: "0.0", Gen: r.open("c", "0.0", 0, 0), UUID: uuid.New(), Login: "login",
+			KeyLife: keyed, Lease: long, Window: 4})
+		if err != nil || second.Answer != ClaimGo || second.Doubt {
+			t.Fatalf("the next claim came to %+v, %v", second, err)
+		}
 		if (second.UUID != first.UUID) != renew {
 			t.Errorf("renew %t: the second request is %s, the first was %s", renew, second.UUID, first.UUID)
 		}
-		if second.Doubt {
-			t.Error("a released claim left doubt")
+		if want := 1 + boolArg(renew); r.summary("c").Calls != want {
+			t.Errorf("renew %t: %d calls, want %d", renew, r.summary("c").Calls, want)
 		}
+	}
+}
+
+func TestEndsOfAReleasedClaimChangeNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.sending("c", []int{2})
+	late := r.claim("c", "0.0", 0, 0, keyed, long)
+	_, err := r.Release(t.Context(), late, 0, false)
+	r.ok(err)
+	r.claim("c", "0.0", 0, 0, keyed, long)
+	before := r.state("c")
+	for name, end := range map[string]func() (Settled, error){
+		"release": func() (Settled, error) { return r.Release(t.Context(), late, 0, true) },
+		"doubt":   func() (Settled, error) { return r.Doubt(t.Context(), late, 0, true) },
+		"split":   func() (Settled, error) { return r.Split(t.Context(), late) },
+	} {
+		if out, err := end(); err != nil || !out.Stale || r.state("c") != before {
+			t.Errorf("%s came to %+v, %v", name, out, err)
+		}
+	}
+}
+
+func TestEndsOfAForgottenGenerationChangeNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.sending("c", []int{2})
+	l, err := r.rdb.Dump(t.Context(), ledgerKey("c")).Result()
+	r.ok(err)
+	r.settle(r.claim("c", "0.0", 0, 0, noKey, long), Answer, repeat(2, notNow())...)
+	one := r.claim("c", "0.0", 0, 1, noKey, long)
+	r.ok(r.rdb.RestoreReplace(t.Context(), ledgerKey("c"), 0, l).Err())
+	before := r.state("c")
+	for name, end := range map[string]func() (Settled, error){
+		"release": func() (Settled, error) { return r.Release(t.Context(), one, 0, true) },
+		"doubt":   func() (Settled, error) { return r.Doubt(t.Context(), one, 0, true) },
+		"split":   func() (Settled, error) { return r.Split(t.Context(), one) },
+	} {
+		if out, err := end(); err != nil || !out.Stale || r.state("c") != before {
+			t.Errorf("%s came to %+v, %v", name, out, err)
+		}
+	}
+}
+
+// One of two recipients of a claimed generation turns out to have been taken
+// before; then the claim is released.
+func TestReleaseNarrowsToWhoStillWaits(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.sending("c", []int{2})
+	late := r.claim("c", "0.0", 0, 0, noKey, lapsed)
+	r.settle(r.ask("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), Abandon, repeat(2, unknown("no_key"))...)
+	_, err := r.Retry(t.Context(), "c", "op", true, false)
+	r.ok(err)
+	out := r.claim("c", "0.0", 0, 1, noKey, long)
+	r.settle(late, Answer, accepted("m1"), unknown("unsaid"))
+	_, err = r.Release(t.Context(), out, 0, false)
+	r.ok(err)
+	r.expect("c", "accepted pending")
+	next := r.claim("c", "0.0", 0, 1, noKey, long)
+	if len(next.gen.To) != 1 || next.gen.To[0].Row != 2 || next.UUID == out.UUID {
+		t.Errorf("the next request is %s to %v", next.UUID, next.gen.To)
 	}
 }
 

@@ -97,8 +97,10 @@ func begin(line int, language, marker string) (step, error) {
 		}
 		s := step{kind: k, line: line, name: m[1]}
 		if k == runs && m[1] != "" {
-			// The form has only digits; too many of them are no status of any command.
-			s.status, _ = strconv.Atoi(m[1])
+			var err error
+			if s.status, err = strconv.Atoi(m[1]); err != nil {
+				return step{}, fmt.Errorf("line %d: status: %w", line, err)
+			}
 		}
 		return s, nil
 	}
