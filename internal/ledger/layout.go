@@ -19,7 +19,7 @@ package ledger
 //	was                               pending recipients, not in flight, that a retry took out of unknown
 //	x:REASON                          left-out recipients by reason
 //	calls seg resent                  what was submitted
-//	paused stop stop_at fin gone      state
+//	paused stop stop_at fin           state
 //	nb:a h:a ob:a                     batches planned, handed out, open
 //	pN kN                             page N as uploaded; what planning left out of it
 //	bB lB wB xB                       batch record, open generations, wake number, open extra generations

@@ -25,7 +25,6 @@ local function unfit()
   local v = get('v')
   if not v then return 'missing' end
   if tonumber(v) > 1 then return 'newer' end
-  if get('gone') then return 'missing' end
   return nil
 end
 

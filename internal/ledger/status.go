@@ -54,7 +54,7 @@ type Summary struct {
 }
 
 var summaryFields = []string{"v", "total", "pending", "accepted", "delivered", "undelivered", "rejected", "unknown", "skipped",
-	"calls", "seg", "resent", "fly", "flyc", "at", "fin", "start", "exp", "paused", "stop", "rt", "cur", "pg", "frozen", "gone"}
+	"calls", "seg", "resent", "fly", "flyc", "at", "fin", "start", "exp", "paused", "stop", "rt", "cur", "pg", "frozen"}
 
 // Reasons that recipients are left out or skipped for.
 const (
@@ -86,7 +86,7 @@ func (l *Ledger) Summary(ctx context.Context, id string) (Summary, error) {
 	for i, name := range summaryFields {
 		f[name] = fieldString(v[i])
 	}
-	if f["v"] == "" || f["gone"] != "" {
+	if f["v"] == "" {
 		return l.uploading(ctx, s)
 	}
 	if n, err := strconv.Atoi(f["v"]); err != nil || n > 1 {
