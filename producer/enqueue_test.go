@@ -124,7 +124,7 @@ func TestAllMistakesComeInOneError(t *testing.T) {
 
 // fields are those of the mistakes in an error.
 func fields(err error) (out []string) {
-	switch x := err.(type) {
+	switch x := err.(type) { //nolint:errorlint // it walks the tree itself, joined errors too
 	case *producer.FieldError:
 		return []string{x.Field}
 	case interface{ Unwrap() []error }:

@@ -267,8 +267,11 @@ func TestListHasTheNewestFirst(t *testing.T) {
 	if len(got) != 3 {
 		t.Errorf("listed %q", got)
 	}
-	for range b.List(t.Context()) {
-		break
+	for _, err := range b.List(t.Context()) {
+		if err != nil {
+			t.Error(err)
+		}
+		break // a caller may stop at any time
 	}
 }
 
@@ -286,7 +289,10 @@ func TestResultsAreChosenByStatus(t *testing.T) {
 		t.Errorf("%+v, %v", r, err)
 	}
 	n := 0
-	for range b.Results(t.Context(), "c", "pending") {
+	for _, err := range b.Results(t.Context(), "c", "pending") {
+		if err != nil {
+			t.Fatal(err)
+		}
 		n++
 	}
 	if n != 3 {

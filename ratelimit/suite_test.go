@@ -168,11 +168,11 @@ func checkGivenBackLate(open opener) error {
 		if err := a.bulk.Return(context.Background(), 1, 0); err != nil {
 			return err
 		}
-		if wait, ok, err := a.bulk.Reserve(context.Background(), 1, long); err != nil || !ok {
+		wait, ok, err := a.bulk.Reserve(context.Background(), 1, long)
+		if err != nil || !ok {
 			return errors.Join(errors.New("refused"), err)
-		} else {
-			used = append(used, turn{a.clock.now().Add(wait), 1})
 		}
+		used = append(used, turn{a.clock.now().Add(wait), 1})
 	}
 	// The last one that was booked ahead has its turn one second in; from then on
 	// a turn each tenth of a second is what there is.

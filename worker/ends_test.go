@@ -242,7 +242,7 @@ func TestATaskThatAsynqGaveUpIsQueuedAgain(t *testing.T) {
 	r := newRig(t, sandbox.Options{})
 	r.enqueueAt(t.Context(), "c")
 	// What asynq does to a task whose handler has failed too often.
-	moved, err := r.rdb.RPopLPush(t.Context(), "asynq:{tuma-plan}:pending", "elsewhere").Result()
+	moved, err := r.rdb.LMove(t.Context(), "asynq:{tuma-plan}:pending", "elsewhere", "RIGHT", "LEFT").Result()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -166,3 +166,43 @@ func TestOrdersOfNoCampaign(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatIsOverOrStoppedStaysAsItIs(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.sendingSpec("done", Spec{ExpiresAt: time.Now().Add(time.Hour)}, []int{1})
+	old := r.open("done", "0.0", 0, 0)
+	r.settle(r.claim("done", "0.0", 0, 0, keyed, long), Answer, accepted("m"))
+	r.sendingSpec("cancelled", Spec{ExpiresAt: time.Now().Add(time.Hour)}, []int{1, 1})
+	out := r.claim("cancelled", "0.0", 0, 0, keyed, 1000*time.Hour)
+	_, err := r.Cancel(t.Context(), "cancelled", "me")
+	r.ok(err)
+	for id, g := range map[string]*Generation{"done": old, "cancelled": out.gen} {
+		r.travel(id, 2*time.Hour)
+		before := r.summary(id)
+		r.ask(id, "0.0", g, keyed, long)
+		_, _, err := r.TopUp(t.Context(), id, map[int]int{0: 4})
+		r.ok(err)
+		if s := r.summary(id); s.State != before.State || s.StoppedBy != before.StoppedBy || !s.FinishedAt.Equal(before.FinishedAt) {
+			t.Errorf("%s: it is %s, stopped by %q, after its expiry passed", id, s.State, s.StoppedBy)
+		}
+		r.sound(id)
+	}
+}
+
+func TestStoppingInTheMiddleOfPlanningEndsItsWatch(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.uploaded("c", Spec{}, 1, 1)
+	_, _, err := r.startPlan("c", 1).CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, Windows: map[int]int{0: 1}, Batches: []PlannedBatch{{Calls: []int{1}, To: run(1, 1)}}})
+	r.ok(err)
+	out := r.claim("c", "0.0", 0, 0, keyed, long)
+	_, err = r.Cancel(t.Context(), "c", "me")
+	r.ok(err)
+	r.expect("c", "pending skipped")
+	if due, err := r.Due(t.Context(), "c", time.Now().Add(2*time.Hour)); err != nil || len(due) != 1 || due[0].Batch != "0.0" {
+		t.Errorf("due is %v, %v; want the batch in flight alone", due, err)
+	}
+	r.settle(out, Answer, accepted("m"))
+	r.expect("c", "accepted skipped")
+}

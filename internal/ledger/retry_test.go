@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 )
@@ -41,8 +42,8 @@ func TestRetryPutsBackWhatIsAskedFor(t *testing.T) {
 				t.Errorf("state is %s, finished %v", s.State, s.FinishedAt)
 			}
 			due, err := r.Due(t.Context(), name, time.Now().Add(time.Minute))
-			if err != nil || len(due) == 0 {
-				t.Errorf("nothing is due: %v, %v", due, err)
+			if err != nil || len(due) == 0 || slices.ContainsFunc(due, func(w Wake) bool { return w.Number != 2 }) {
+				t.Errorf("due is %v, %v; want batches with a new wake", due, err)
 			}
 		})
 	}
@@ -179,5 +180,62 @@ func TestRetryOfAnUnknownThatIsRefusedForNowKeepsItsPast(t *testing.T) {
 	r.expect("c", "unknown unknown")
 	if got := r.rows("c")[0].Reason; got != "no_answer" {
 		t.Errorf("reason is %q, want no_answer", got)
+	}
+}
+
+func TestRetryStepsSaidAgain(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.ended("c", Spec{})
+	step := func(op, batch string, calls ...any) []string {
+		t.Helper()
+		out, err := r.run(t.Context(), retryStepScript, "c", nil, append([]any{op, batch}, calls...)...)
+		r.ok(err)
+		return out
+	}
+	unchanged := func(what string, want []string, do func() []string) {
+		t.Helper()
+		before := r.state("c")
+		if got := do(); !slices.Equal(got, want) || r.state("c") != before {
+			t.Errorf("%s was answered %q, want %q", what, got, want)
+		}
+	}
+	open, err := r.run(t.Context(), retryOpenScript, "c", nil, "first", 1, 0)
+	r.ok(err)
+	op := open[1]
+	unchanged("a batch that is not next", []string{"open", "0.0", "0"}, func() []string { return step(op, "0.1", 1) })
+	one := step(op, "0.0", 3)
+	unchanged("the first batch again", one, func() []string { return step(op, "0.0", 3) })
+	two := step(op, "0.1", 1)
+	unchanged("the last batch again", two, func() []string { return step(op, "0.1", 1) })
+	if want := []string{"ended", "", "2"}; !slices.Equal(two, want) {
+		t.Errorf("the last batch was answered %q, want %q", two, want)
+	}
+
+	next, err := r.run(t.Context(), retryOpenScript, "c", nil, "second", 0, 1)
+	r.ok(err)
+	if next[1] == op {
+		t.Error("two operations have one number")
+	}
+	unchanged("an operation that is over, during the next", []string{"ended", "", "2"}, func() []string { return step(op, "0.0", 3) })
+	unchanged("an operation that never was", []string{"past"}, func() []string { return step("99", "0.0", 3) })
+	step(next[1], "0.0", 3)
+	r.expect("c", "accepted pending pending pending")
+}
+
+func TestRetryIsCutShortByCancel(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.ended("c", Spec{})
+	open, err := r.run(t.Context(), retryOpenScript, "c", nil, "op", 1, 1)
+	r.ok(err)
+	_, err = r.Cancel(t.Context(), "c", "me")
+	r.ok(err)
+	if n, err := r.retrySteps(t.Context(), "c", open[1], open[2]); err != nil || n != 0 {
+		t.Errorf("the retry of a cancelled campaign came to %d, %v", n, err)
+	}
+	r.expect("c", "accepted unknown rejected unknown")
+	if s := r.summary("c"); s.FinishedAt.IsZero() || s.RetryRecord != "" {
+		t.Errorf("it is not over: finished %v, retry %q", s.FinishedAt, s.RetryRecord)
 	}
 }

@@ -33,8 +33,8 @@ func TestSettle(t *testing.T) {
 			r.settle(next, Answer, accepted("m2"))
 		}, "accepted accepted accepted"},
 		"after a doubt, a refusal of ours is unknown": {func(r *rig, id string) {
-			c := r.claim(id, b, 0, 0, keyed, lapsed)
-			c = r.claim(id, b, 0, 0, keyed, long)
+			r.claim(id, b, 0, 0, keyed, lapsed)
+			c := r.claim(id, b, 0, 0, keyed, long)
 			if !c.Doubt {
 				r.Error("the second claim does not know of the first")
 			}

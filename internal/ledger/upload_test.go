@@ -112,8 +112,8 @@ func TestStagingIsOutOfSightAndGoesByItself(t *testing.T) {
 	if s := r.summary("c"); s.State != Uploading || s.CreatedAt.IsZero() {
 		t.Errorf("state is %s since %v, want uploading", s.State, s.CreatedAt)
 	}
-	for range r.Results(t.Context(), "c") {
-		t.Error("an upload has results")
+	for row, err := range r.Results(t.Context(), "c") {
+		t.Errorf("an upload has results: %+v, %v", row, err)
 	}
 	ttl, err := r.rdb.TTL(t.Context(), stagingKey("c", u.token)).Result()
 	if err != nil || ttl < 23*time.Hour {

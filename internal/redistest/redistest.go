@@ -294,7 +294,7 @@ func (s *Server) ready() error {
 			last = err
 			continue
 		} else if err := conn.Close(); err != nil {
-			last = err
+			return fmt.Errorf("close the first connection: %w", err)
 		}
 		if last = c.Ping(ctx).Err(); last == nil {
 			return s.checkIdentity(ctx, c)

@@ -44,7 +44,7 @@ func TestControlsFromOutside(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = resp.Body.Close()
-	if resp.StatusCode != 429 || resp.Header.Get("Retry-After") != "7" {
+	if resp.StatusCode != http.StatusTooManyRequests || resp.Header.Get("Retry-After") != "7" {
 		t.Errorf("%d, Retry-After %q", resp.StatusCode, resp.Header.Get("Retry-After"))
 	}
 	control("faults", "fault", "500", "p", "1")
