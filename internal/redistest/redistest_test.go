@@ -17,8 +17,10 @@ func TestServerIsEmptyAndItsOwn(t *testing.T) {
 	t.Parallel()
 	var servers [6]*redistest.Server
 	t.Run("start", func(t *testing.T) {
+		servers[0] = redistest.Start(t) // here, since only a test's own goroutine can skip it
 		var all sync.WaitGroup
-		for i := range servers {
+		for i := range servers[1:] {
+			i++
 			all.Go(func() { servers[i] = redistest.Start(t) })
 		}
 		all.Wait()
@@ -38,7 +40,7 @@ func TestServerIsEmptyAndItsOwn(t *testing.T) {
 		}
 	})
 	for _, s := range servers {
-		if s.PID() != 0 {
+		if s != nil && s.PID() != 0 {
 			t.Errorf("server %s still runs after the end of its test", s.Addr())
 		}
 	}
