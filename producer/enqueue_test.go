@@ -409,7 +409,7 @@ func TestAFullRedisTakesNoCampaign(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := b.rdb.ConfigSet(t.Context(), "maxmemory", strconv.Itoa(used*10/9)).Err(); err != nil {
+	if err := b.rdb.ConfigSet(t.Context(), "maxmemory", strconv.Itoa(used)).Err(); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.Enqueue(t.Context(), good(), many(1)); !errors.Is(err, producer.ErrFull) {

@@ -168,6 +168,53 @@ func TestBackOffDoublesWithEachFailedProbeOnly(t *testing.T) {
 	}
 }
 
+// A hold at once takes no three bad calls, and one failed probe keeps it.
+func TestFailedProbeKeepsAHoldAtOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.publish("a")
+	_, err := r.Report(t.Context(), "a", CallReport{Went: WentHold, Claimed: r.clock(), Reason: "credit", Balance: "12.5", Jitter: 1})
+	r.ok(err)
+	since := r.account("a").Hold.Since
+	r.ageAccount("a", time.Hour)
+	if !r.look("a").Probe {
+		t.Fatal("no probe")
+	}
+	h, err := r.Report(t.Context(), "a", CallReport{Went: WentBad, Reason: "credit", Balance: "3", Jitter: 1})
+	if err != nil || !h.Held() {
+		t.Errorf("the probe failed and the hold is %+v, %v", h, err)
+	}
+	if got := r.account("a").Hold.Since; !got.Equal(since.Add(-time.Hour)) {
+		t.Errorf("it is held since %v, want %v", got, since.Add(-time.Hour))
+	}
+	// The failed probe is over: once the longer hold is, the next may go at once.
+	r.ageAccount("a", 10*time.Second)
+	if l := r.look("a"); !l.Probe || l.BalanceBefore != "12.5" {
+		t.Errorf("the next look says %+v", l)
+	}
+	// What was claimed before it went well counts for nothing afterwards.
+	before := r.clock()
+	r.report("a", WentWell, time.Time{})
+	if h := r.report("a", WentHold, before.Add(-time.Millisecond)); h.Held() || !r.look("a").Open {
+		t.Errorf("a call claimed before the probe went well holds it again: %+v", h)
+	}
+}
+
+func TestReportWithoutAClaimIsOfNow(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.publish("a")
+	r.ok(r.HoldAccount(t.Context(), "a", "maintenance", "me"))
+	if h := r.report("a", WentWell, time.Time{}); h.Reason != "maintenance" {
+		t.Errorf("a good call under a hold by hand was answered %+v", h)
+	}
+	_, err := r.ReleaseAccount(t.Context(), "a")
+	r.ok(err)
+	if h := r.report("a", WentHold, time.Time{}); !h.Held() {
+		t.Error("a report of now was taken for one from before the release")
+	}
+}
+
 func TestSuccessClaimedBeforeTheHoldProvesNothing(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -296,6 +296,7 @@ func TestNothingTouchesWhatANewerReleaseWrote(t *testing.T) {
 	r.sending("c", []int{2})
 	g := r.open("c", "0.0", 0, 0)
 	c := r.claim("c", "0.0", 0, 0, keyed, long)
+	plan := &Plan{ID: "c", ledger: r.Ledger}
 	r.ok(r.rdb.HSet(t.Context(), ledgerKey("c"), "v", "2").Err())
 	before := r.state("c")
 	ctx := t.Context()

@@ -187,6 +187,14 @@ func TestScheduledCampaignIsWatchedFromItsStart(t *testing.T) {
 	if due, err := r.Due(t.Context(), "c", start.Add(-time.Second)); err != nil || len(due) > 0 {
 		t.Errorf("due before its start: %v, %v", due, err)
 	}
+	// Nor does pausing and resuming it bring it forward.
+	_, err := r.Pause(t.Context(), "c", "me")
+	r.ok(err)
+	_, err = r.Resume(t.Context(), "c", "me")
+	r.ok(err)
+	if due, err := r.Due(t.Context(), "c", start.Add(-time.Second)); err != nil || len(due) > 0 {
+		t.Errorf("resumed, it is due before its start: %v, %v", due, err)
+	}
 	due, err := r.Due(t.Context(), "c", start)
 	if want := (Wake{Batch: PlanWork, Number: 1}); err != nil || len(due) != 1 || due[0] != want {
 		t.Errorf("due at its start: %v, %v", due, err)
