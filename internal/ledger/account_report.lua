@@ -27,7 +27,6 @@ if kind == 'ok' then
     return {'open'}
   end
   if held then return {'held', held, v[2]} end
-  redis.call('HDEL', A, 'trips')
   return {'open'}
 end
 local bad = tonumber(v[4] or 0) + 1

@@ -314,6 +314,7 @@ func TestNothingTouchesWhatANewerReleaseWrote(t *testing.T) {
 			_, err := r.StartPlan(ctx, "c", func(Spec) (Frozen, error) { return Frozen{}, nil })
 			return err
 		},
+		"plan page": func() error { _, _, err := plan.CommitPage(ctx, NewToken(), PlannedPage{}); return err },
 		"top up":    func() error { _, _, err := r.TopUp(ctx, "c", map[int]int{0: 9}); return err },
 		"wake":      func() error { _, _, err := r.RaiseWake(ctx, "c", Wake{"0.0", 1}, 0); return err },
 		"retry":     func() error { _, err := r.Retry(ctx, "c", "op", true, true); return err },

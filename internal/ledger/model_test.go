@@ -352,7 +352,10 @@ func (m *model) settle(s modelSettle) (superseded bool) {
 		}
 		word := modelSent{gen: s.gen, id: x.MessageID}
 		resolve := func() {
-			r.status, r.gen, r.before, r.sent = status, s.gen, nil, []modelSent{word}
+			r.status, r.gen, r.sent = status, s.gen, []modelSent{word}
+			if status >= Accepted {
+				r.before = nil
+			}
 		}
 		switch {
 		case r.status == Pending && state != "t" && r.gen == s.gen:

@@ -108,8 +108,8 @@ local function write_results(b, k, st, de)
   set(result_field(b, k), table.concat(out))
 end
 
--- A pending recipient's detail names the generation it waits in. One that a retry took out of unknown keeps behind that, tagged
--- 9, its old detail: if the new generation is never claimed, it is unknown still.
+-- A pending recipient's detail names the generation it waits in. One that a retry took out of unknown keeps at the end, tagged
+-- 9, its old detail, also when it is rejected then: if a later generation is never claimed, it is unknown still.
 local function pending_in(detail)
   if detail == '' then return '0' end
   local hi, lo = string.byte(detail, 1, 2)
@@ -120,7 +120,29 @@ local function pending_detail(g)
   return string.char(math.floor(tonumber(g) / 256), tonumber(g) % 256)
 end
 
-local function was_unknown(detail) return #detail > 2 end
+-- further gives the part of a detail, tagged so, that tells of other generations, and whether it tells of generation gen.
+local function further(detail, tagged, gen)
+  local out, has, pos = '', false, 3
+  while pos < #detail do
+    local tag, len = string.byte(detail, pos, pos + 1)
+    local size = tag == 1 and 17 or 2 + len
+    if tag == tagged then
+      out = out .. string.sub(detail, pos, pos + size - 1)
+      has = has or string.sub(detail, pos + 2, pos + 3) == gen
+    end
+    pos = pos + size
+  end
+  return out, has
+end
+
+-- with_past is a new detail with what the old one has kept since a retry, or at least the generation's number of that.
+local function with_past(detail, old)
+  local tail = further(old, 9)
+  if #detail + #tail > 255 then tail = string.char(9, 2) .. string.sub(tail, 3, 4) end
+  return detail .. tail
+end
+
+local function was_unknown(detail) return further(detail, 9) ~= '' end
 
 -- waiting lists the members of a generation that are pending in it, and counts those that were unknown before.
 local function waiting(b, k, g, n, st, de)
@@ -229,11 +251,11 @@ local function open_gen(b, k, list, tries, due, st, de)
   save_gen(b, k, g, rec)
   set(members_field(b, k, g), pack_members(list))
   for _, p in ipairs(list) do
-    local old, tail = de[p + 1], ''
+    local old = de[p + 1]
+    local tail = further(old, 9)
     if st[p + 1] == 1 then
+      old = string.sub(old, 1, #old - #tail)
       tail = string.char(9, #old) .. old
-    elseif st[p + 1] == 0 then
-      tail = string.sub(old, 3)
     end
     st[p + 1], de[p + 1] = 0, pending_detail(g) .. tail
   end

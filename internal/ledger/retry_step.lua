@@ -31,7 +31,11 @@ if not get('stop') then
         add('unknown', -from[1])
         add('rejected', -from[2])
         add('pending', #list)
-        add('was', from[1])
+        local was = 0
+        for _, p in ipairs(list) do
+          if was_unknown(de[p + 1]) then was = was + 1 end
+        end
+        add('was', was)
         count = count + #list
       end
     end

@@ -3,6 +3,8 @@ package ledger
 import (
 	"errors"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -237,5 +239,33 @@ func TestRetryIsCutShortByCancel(t *testing.T) {
 	r.expect("c", "accepted unknown rejected unknown")
 	if s := r.summary("c"); s.FinishedAt.IsZero() || s.RetryRecord != "" {
 		t.Errorf("it is not over: finished %v, retry %q", s.FinishedAt, s.RetryRecord)
+	}
+}
+
+// Rejected once more, and retried once more, it may still have gone out the first time.
+func TestRetryOfARejectionAfterAnUnknownKeepsItsPast(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for name, code := range map[string]string{"short": "x", "long": strings.Repeat("x", 240)} {
+		r.sending(name, []int{1, 1})
+		first := r.claim(name, "0.0", 0, 0, noKey, long)
+		r.settle(first, Verdict, Record{Status: Unknown, Reason: "no_answer", Code: code})
+		r.settle(r.claim(name, "0.0", 1, 0, noKey, long), Answer, rejected("bad_number"))
+		for op := range 3 {
+			_, err := r.Retry(t.Context(), name, strconv.Itoa(op), true, true)
+			r.ok(err)
+			r.sound(name)
+			r.settle(r.claim(name, "0.0", 0, op+1, noKey, long), Answer, Record{Status: Rejected, Reason: "blacklisted", Code: code})
+			r.expect(name, "rejected pending")
+			r.settle(r.claim(name, "0.0", 1, op+1, noKey, long), Answer, rejected("bad_number"))
+		}
+		_, err := r.Retry(t.Context(), name, "last", true, true)
+		r.ok(err)
+		_, err = r.Cancel(t.Context(), name, "me")
+		r.ok(err)
+		r.expect(name, "unknown skipped")
+		if got := r.rows(name)[0].MessageUUID; got != first.UUID.String() {
+			t.Errorf("it is unknown under %s, want the first request %s", got, first.UUID)
+		}
 	}
 }

@@ -85,27 +85,12 @@ local function resolve(i, ns, nd, flew)
   end
   move(STATUS[ns], 1)
   if ns >= 3 then move('seg', segs) end
-  st[i], de[i] = ns, nd
-end
-
--- further gives the part of a detail that tells of more submissions, and whether one of them was in generation gen.
-local function further(d, gen)
-  local out, has, pos = '', false, 3
-  while pos < #d do
-    local tag, len = string.byte(d, pos, pos + 1)
-    local size = tag == 1 and 17 or 2 + len
-    if tag == 8 then
-      out = out .. string.sub(d, pos, pos + size - 1)
-      has = has or string.sub(d, pos + 2, pos + 3) == gen
-    end
-    pos = pos + size
-  end
-  return out, has
+  st[i], de[i] = ns, ns < 3 and with_past(nd, de[i]) or nd
 end
 
 -- both keeps, for a recipient that went out, also what another generation's submission came to.
 local function both(i, ns, nd)
-  local more, has = further(de[i], string.sub(nd, 1, 2))
+  local more, has = further(de[i], 8, string.sub(nd, 1, 2))
   local status = RANK[ns] > RANK[st[i]] and ns or st[i]
   if status ~= st[i] then
     move(STATUS[st[i]], -1)
@@ -166,7 +151,7 @@ for j, p in ipairs(list) do
     -- Ours that it was not sent is only worth something from the one claim there was.
     move('unknown', -1)
     move('rejected', 1)
-    st[i], de[i] = 2, nd
+    st[i], de[i] = 2, with_past(nd, de[i])
   end
 end
 

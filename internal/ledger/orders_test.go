@@ -1,0 +1,206 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"pgregory.net/rapid"
+)
+
+func (d *driver) control() {
+	order := rapid.SampledFrom([]string{"pause", "pause", "resume", "resume", "resume", "cancel"}).Draw(d.rt, "order")
+	if order == "cancel" && !d.chance(3, "really") {
+		order = "resume"
+	}
+	var want error
+	switch {
+	case d.m.stop == ReasonCancelled && order == "cancel":
+	case d.m.stop == ReasonCancelled:
+		want = ErrStopped
+	case d.m.stop != "" || d.m.fin:
+		want = ErrDone
+	case order == "cancel":
+		d.m.halt(ReasonCancelled)
+	default:
+		d.m.paused = order == "pause"
+	}
+	do := map[string]func(context.Context, string, string) (InFlight, error){"pause": d.l.Pause, "resume": d.l.Resume, "cancel": d.l.Cancel}
+	f, err := do[order](d.ctx, d.id, "test")
+	d.rt.Log("  ", order, err)
+	if !errors.Is(err, want) {
+		d.rt.Fatalf("%s was answered %v, want %v", order, err, want)
+	}
+	if calls := d.flying(); f.Calls != calls {
+		d.rt.Fatalf("%s says %d calls are in flight, want %d", order, f.Calls, calls)
+	}
+}
+
+func (d *driver) flying() (n int) {
+	for _, g := range d.m.gens {
+		if g.state == "s" {
+			n++
+		}
+	}
+	return n
+}
+
+func (d *driver) pass() {
+	by := []time.Duration{3 * time.Hour, 3 * time.Hour, 3 * time.Hour, 26 * 24 * time.Hour}[d.draw(4, "time")]
+	d.ok(travel(d.ctx, d.rdb, d.id, by))
+	d.m.now += by
+}
+
+func (d *driver) topUp() {
+	wakes, done, err := d.l.TopUp(d.ctx, d.id, map[int]int{0: 1 + d.draw(4, "window"), 1: 1 + d.draw(4, "window")})
+	d.ok(err)
+	if d.m.expiry != 0 && d.m.now >= d.m.expiry {
+		d.m.halt(ReasonExpired)
+	}
+	if done != d.m.fin {
+		d.rt.Fatalf("top-up: done is %t, want %t", done, d.m.fin)
+	}
+	d.watched(wakes)
+}
+
+func (d *driver) wake() {
+	due, err := d.l.Due(d.ctx, d.id, time.Now().Add(1000*time.Hour))
+	d.ok(err)
+	if len(due) == 0 {
+		return
+	}
+	w := due[d.draw(len(due), "wake")]
+	next, ok, err := d.l.RaiseWake(d.ctx, d.id, w, 5*time.Second)
+	d.ok(err)
+	if !ok || next.Number != w.Number+1 {
+		d.rt.Fatalf("the wake after %+v is %+v %t", w, next, ok)
+	}
+}
+
+func (d *driver) retry() {
+	if d.m.retry != nil && d.chance(2, "take over") {
+		sum, err := d.l.Summary(d.ctx, d.id)
+		d.ok(err)
+		d.ok(d.l.FinishRetry(d.ctx, d.id, sum.RetryRecord))
+		d.retryThrough()
+		return
+	}
+	token := "op-" + strconv.Itoa(d.draw(4, "operation"))
+	what := 1 + d.draw(3, "what")
+	u, r := what&1 != 0, what&2 != 0
+	want := d.m.retryOpen(token, u, r)
+	open := d.m.retry != nil && d.m.retry.token == token
+	if want == nil && open && d.chance(2, "dies on the way") {
+		_, err := d.l.run(d.ctx, retryOpenScript, d.id, nil, token, boolArg(u), boolArg(r))
+		d.ok(err)
+		d.retryOne()
+		return
+	}
+	n, err := d.l.Retry(d.ctx, d.id, token, u, r)
+	d.rt.Log("  retry", token, u, r, n, err)
+	if !errors.Is(err, want) {
+		d.rt.Fatalf("retry was answered %v, want %v", err, want)
+	}
+	if open {
+		d.retryThrough()
+	}
+	if want == nil && n != d.m.lastRetry.count {
+		d.rt.Fatalf("retry counted %d, want %d", n, d.m.lastRetry.count)
+	}
+}
+
+// retryOne does one batch of a retry whose caller then dies.
+func (d *driver) retryOne() {
+	sum, err := d.l.Summary(d.ctx, d.id)
+	d.ok(err)
+	w := strings.Fields(sum.RetryRecord)
+	b, err := d.rdb.HGet(d.ctx, ledgerKey(d.id), "b"+w[4]).Bytes()
+	d.ok(err)
+	calls, _, err := decodeBatch(b)
+	d.ok(err)
+	args := []any{w[1], w[4]}
+	for _, n := range calls {
+		args = append(args, n)
+	}
+	_, err = d.l.run(d.ctx, retryStepScript, d.id, nil, args...)
+	d.ok(err)
+	d.noteRetry(d.m.retryStep)
+}
+
+func (d *driver) retryThrough() {
+	d.noteRetry(func() {
+		for d.m.retry != nil {
+			d.m.retryStep()
+		}
+	})
+}
+
+// noteRetry remembers whom a retry puts back: knowledge of them begins anew.
+func (d *driver) noteRetry(step func()) {
+	before := map[int]Status{}
+	for i, r := range d.m.rows {
+		before[i+1], _ = d.m.shown(r)
+	}
+	step()
+	for i, r := range d.m.rows {
+		if now, _ := d.m.shown(r); now == Pending && before[i+1] != Pending {
+			d.asked[i+1]++
+			delete(d.best, i+1)
+		}
+	}
+}
+
+// remember keeps this moment, for a Redis that goes back to it.
+func (d *driver) remember() {
+	l, err := d.rdb.Dump(d.ctx, ledgerKey(d.id)).Result()
+	d.ok(err)
+	o, err := d.rdb.Dump(d.ctx, openKey(d.id)).Result()
+	if !errors.Is(err, redis.Nil) {
+		d.ok(err)
+	}
+	d.saves = append(d.saves, save{l, o, d.m.clone()})
+}
+
+// forget goes back to an earlier moment: what was claimed and settled since, the
+// ledger does not know; the workers do, and say it again or not.
+func (d *driver) forget() {
+	if len(d.saves) == 0 {
+		return
+	}
+	s := d.saves[len(d.saves)-1]
+	d.saves = d.saves[:len(d.saves)-1]
+	if s.model.cur != d.m.cur || s.model.now != d.m.now {
+		return
+	}
+	d.ok(d.rdb.RestoreReplace(d.ctx, ledgerKey(d.id), 0, s.ledger).Err())
+	if s.open == "" {
+		d.ok(d.rdb.Del(d.ctx, openKey(d.id)).Err())
+	} else {
+		d.ok(d.rdb.RestoreReplace(d.ctx, openKey(d.id), 0, s.open).Err())
+	}
+	d.m = s.model.clone()
+	d.forgot, d.best, d.say.late = true, map[int]Status{}, nil
+}
+
+// sayAgain repeats a script that must not change anything, however late.
+func (d *driver) sayAgain() {
+	if len(d.say.late) == 0 {
+		return
+	}
+	args := d.say.late[d.draw(len(d.say.late), "script")]
+	before, err := ledgerText(d.ctx, d.rdb, d.id)
+	d.ok(err)
+	armed := d.say.armed
+	d.say.armed = false
+	err = d.rdb.Do(d.ctx, args...).Err()
+	d.say.armed = armed
+	d.ok(err)
+	after, err := ledgerText(d.ctx, d.rdb, d.id)
+	d.ok(err)
+	if before != after {
+		d.rt.Fatalf("I6: said again later, a script changed the ledger: %v\nbefore:\n%s\nafter:\n%s", args, before, after)
+	}
+}

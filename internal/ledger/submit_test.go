@@ -1,0 +1,234 @@
+package ledger
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// look reads a batch that was handed out.
+func (d *driver) look() *Work {
+	open, err := d.rdb.ZRange(d.ctx, openKey(d.id), 0, -1).Result()
+	d.ok(err)
+	open = slices.DeleteFunc(open, func(s string) bool { return s == PlanWork })
+	if len(open) == 0 {
+		return nil
+	}
+	w, err := d.l.LoadWork(d.ctx, d.id, open[d.draw(len(open), "batch")])
+	d.ok(err)
+	for _, g := range w.Open {
+		rev, err := strconv.Atoi(g.Revision)
+		d.ok(err)
+		d.read = append(d.read, reading{batch: w.Batch.Name, gen: g, rev: rev})
+	}
+	return w
+}
+
+// claim asks to submit what was just read, or was read long ago.
+func (d *driver) claim() {
+	w := d.look()
+	if len(d.read) == 0 {
+		return
+	}
+	r := d.read[len(d.read)-1-d.draw(min(len(d.read), 4), "reading")]
+	if d.chance(6, "an old reading") {
+		r = d.read[d.draw(len(d.read), "reading")]
+	}
+	wake := 0
+	stale := false
+	if w != nil && w.Batch.Name == r.batch && d.chance(8, "a stale wake") && w.Wake > 1 {
+		wake, stale = w.Wake-1, true
+	}
+	lease := []time.Duration{lapsed, time.Hour}[d.draw(2, "lease")]
+	d.ask(r, wake, stale, lease)
+}
+
+func (d *driver) ask(r reading, wake int, stale bool, lease time.Duration) *Claim {
+	a, err := BatchAccount(r.batch)
+	d.ok(err)
+	call := r.batch + "." + strconv.Itoa(r.gen.Call)
+	mg := d.m.gens[genKey(call, r.gen.Number)]
+	login := "one"
+	if d.chance(6, "another login") {
+		login = "two"
+	}
+	keyLife := []time.Duration{keyed, noKey}[a]
+	was := "?"
+	if mg != nil {
+		was = mg.state
+	}
+	req := ClaimRequest{ID: d.id, Batch: r.batch, Wake: wake, Gen: r.gen, UUID: requestID(r.batch, r.gen, login), Login: login,
+		KeyLife: keyLife, Lease: lease, Window: 1 + d.draw(3, "window")}
+	c, err := d.l.Claim(d.ctx, req)
+	d.ok(err)
+	d.rt.Logf("claim %s.%d rev %d login %s wake %d lease %v by %s: %s %s", call, r.gen.Number, r.rev, login, wake, lease, c.Token, c.Answer, c.Why)
+	want, why := d.m.claim(mg, modelClaim{token: c.Token, uuid: req.UUID.String(), login: login, rev: r.rev, keyLife: keyLife, lease: lease, staleWake: stale})
+	if c.Answer != want || c.Why != why {
+		d.rt.Fatalf("claim of %s.%d (%s) was told %q %q, want %q %q", call, r.gen.Number, was, c.Answer, c.Why, want, why)
+	}
+	switch {
+	case c.Answer == ClaimGo:
+		d.went(r, call, a, mg, c, login)
+	case c.Answer == ClaimDoubtful || c.Answer == ClaimStopped && c.Doubt:
+		d.giveUp(r, call, c)
+	}
+	return c
+}
+
+// giveUp is a worker's decision not to submit a doubtful generation again.
+func (d *driver) giveUp(r reading, call string, c *Claim) {
+	d.settleLater("abandon", r, call, c, repeat(len(r.gen.To), unknown(c.Why)), Abandon, 0)
+}
+
+// went submits what was told to go, and leaves behind what the worker has to tell.
+func (d *driver) went(r reading, call string, a int, mg *modelGen, c *Claim, login string) {
+	// I5.
+	if d.m.paused || d.m.stop != "" {
+		d.rt.Fatalf("I5: a claim was told to go while the campaign is paused (%t) or stopped (%q)", d.m.paused, d.m.stop)
+	}
+	var rows []int
+	var list strings.Builder
+	fmt.Fprintf(&list, "%s %s", r.batch, login)
+	for _, p := range r.gen.To {
+		rows = append(rows, p.Row)
+		fmt.Fprintf(&list, " %d", p.Row)
+	}
+	if was, ok := d.uuids[c.UUID.String()]; ok && was != list.String() {
+		d.rt.Fatalf("I2: uuid %s stood for %q and now for %q", c.UUID, was, list.String())
+	}
+	d.uuids[c.UUID.String()] = list.String()
+	if mg.uuid != c.UUID.String() || mg.doubt != c.Doubt || mg.tries != c.Tries {
+		d.rt.Fatalf("the claim says uuid %s doubt %t tries %d, want %s %t %d", c.UUID, c.Doubt, c.Tries, mg.uuid, mg.doubt, mg.tries)
+	}
+	if gen := genKey(call, r.gen.Number); d.noKey[gen] && !d.forgot {
+		d.rt.Fatalf("I3: generation %s may have been taken at a gateway without a key, and was told to go again", gen)
+	}
+	answer := d.gw.submit(a, login+c.UUID.String(), rows)
+	if a == 1 && (answer.kind == lost || answer.kind == partial || answer.kind == answered) {
+		d.noKey[genKey(call, r.gen.Number)] = true
+	}
+	d.rt.Logf("  sent to %v: %s %v", rows, answer.kind, answer.records)
+	d.reactTo(r, call, a, c, answer)
+}
+
+func (d *driver) reactTo(r reading, call string, a int, c *Claim, answer reply) {
+	n := len(r.gen.To)
+	backOff := []time.Duration{0, 2 * time.Hour}[d.draw(2, "back-off")]
+	number := r.gen.Number
+	switch answer.kind {
+	case unreached:
+		d.later("release", func() {
+			if d.releaseNow(call, number, c, backOff, d.chance(2, "renew")) {
+				d.settleNow(call, r, c, repeat(n, notSent()), Verdict, 0)
+			}
+		})
+	case busy:
+		if d.chance(2, "busy is an answer") {
+			d.settleLater("busy", r, call, c, repeat(n, notNow()), Answer, backOff)
+		} else {
+			d.later("renew", func() { d.releaseNow(call, number, c, backOff, true) })
+		}
+	case refused:
+		switch d.draw(3, "refusal") {
+		case 0:
+			d.settleLater("refuse", r, call, c, repeat(n, rejected("refused")), Verdict, 0)
+		case 1:
+			d.later("renew", func() { d.releaseNow(call, number, c, backOff, true) })
+		case 2:
+			d.later("split", func() { d.splitNow(call, number, c) })
+		}
+	case answered:
+		d.settleLater("settle", r, call, c, answer.records, Answer, backOff)
+	case partial:
+		basis := Answer
+		if a == 0 {
+			basis = Partial
+		}
+		d.settleLater("partial", r, call, c, answer.records, basis, backOff)
+	case lost:
+		if a == 1 && d.chance(2, "unknown at once") {
+			d.settleLater("unknown", r, call, c, repeat(n, unknown("no_answer")), Verdict, 0)
+			return
+		}
+		count := d.chance(2, "counts")
+		d.later("doubt", func() {
+			mg := d.m.gens[genKey(call, number)]
+			out, err := d.l.Doubt(d.ctx, c, backOff, count)
+			d.ok(err)
+			stale := d.m.doubtEnd(mg, c.Token, backOff, count)
+			if out.Stale != stale || !stale && out.Count != mg.bad {
+				d.rt.Fatalf("doubt came to %+v, want stale %t", out, stale)
+			}
+		})
+	}
+}
+
+func (d *driver) later(what string, do func()) { d.ends = append(d.ends, end{what, do}) }
+
+func (d *driver) settleLater(what string, r reading, call string, c *Claim, records []Record, basis Basis, retryIn time.Duration) {
+	d.later(what, func() { d.settleNow(call, r, c, records, basis, retryIn) })
+}
+
+func (d *driver) settleNow(call string, r reading, c *Claim, records []Record, basis Basis, retryIn time.Duration) {
+	list := make([]int, len(r.gen.To))
+	for i := range list {
+		list[i] = i
+		if p := r.gen.positions; p != "" {
+			list[i] = int(binary.BigEndian.Uint16([]byte(p[2*i:])))
+		}
+	}
+	d.rt.Logf("  settle %s.%d by %s: %s %v", call, r.gen.Number, c.Token, basis, records)
+	out, err := d.l.Settle(d.ctx, c, records, basis, 1, retryIn)
+	d.ok(err)
+	stale := d.m.settle(modelSettle{call: call, gen: r.gen.Number, token: c.Token, list: list, records: records, basis: basis, retryIn: retryIn})
+	d.ended("settle", out, stale)
+}
+
+func (d *driver) releaseNow(call string, number int, c *Claim, backOff time.Duration, renew bool) (stale bool) {
+	out, err := d.l.Release(d.ctx, c, backOff, renew)
+	d.ok(err)
+	d.rt.Logf("  release %s.%d by %s renew %t: stale %t", call, number, c.Token, renew, out.Stale)
+	stale = d.m.release(d.m.gens[genKey(call, number)], c.Token, backOff, renew)
+	d.ended("release", out, stale)
+	return stale
+}
+
+func (d *driver) splitNow(call string, number int, c *Claim) {
+	out, err := d.l.Split(d.ctx, c)
+	d.ok(err)
+	d.rt.Logf("  split %s.%d by %s: stale %t", call, number, c.Token, out.Stale)
+	d.ended("split", out, d.m.split(d.m.gens[genKey(call, number)], c.Token))
+}
+
+func (d *driver) ended(what string, out Settled, stale bool) {
+	if out.Stale != stale {
+		d.rt.Fatalf("%s: stale is %t, want %t", what, out.Stale, stale)
+	}
+	if !stale && out.Done != d.m.fin {
+		d.rt.Fatalf("%s: done is %t, want %t", what, out.Done, d.m.fin)
+	}
+	d.watched(out.Wakes)
+}
+
+// end tells the ledger something that a worker has to tell, perhaps not for the
+// last time; or the worker dies and never does.
+func (d *driver) end() {
+	if len(d.ends) == 0 {
+		return
+	}
+	i := len(d.ends) - 1 - d.draw(min(3, len(d.ends)), "end")
+	if d.chance(3, "a late end") {
+		i = d.draw(len(d.ends), "end")
+	}
+	e := d.ends[i]
+	if !d.chance(10, "dies") {
+		d.rt.Log("end:", e.what)
+		e.do()
+	}
+	if !d.chance(3, "again later") {
+		d.ends = slices.Delete(d.ends, i, i+1)
+	}
+}
