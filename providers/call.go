@@ -255,6 +255,19 @@ func (c *Client) Do(ctx context.Context, r Request) (*Reply, error) {
 	return reply, nil
 }
 
+// Call puts one request to the gateway like Do, and returns only a 2xx; any other
+// status is the *Error that StatusVerdict makes of it with notSent.
+func (c *Client) Call(ctx context.Context, r Request, notSent func(status int) bool) (*Reply, error) {
+	reply, err := c.Do(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	if e := StatusVerdict(r.Op, reply.Status, reply.RetryAfter, notSent); e != nil {
+		return nil, e
+	}
+	return reply, nil
+}
+
 // CloseIdle closes the connections that no call is using.
 func (c *Client) CloseIdle() { c.transport.CloseIdleConnections() }
 

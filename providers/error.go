@@ -1,6 +1,8 @@
 package providers
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"time"
 )
@@ -81,3 +83,21 @@ func (e *Error) Error() string {
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
+
+// NoCall is the verdict on a batch that cannot be a call: Rejected for the campaign,
+// without a request.
+func NoCall(op, what string) *Error {
+	return &Error{Op: op, Outcome: Rejected, Scope: Campaign, Cause: CauseRefused, Err: errors.New(what)}
+}
+
+// Refusal says what makes a batch no call at all whatever the gateway: no
+// recipients, or more than a call may carry. It is empty for one that may go.
+func (i Info) Refusal(b Batch) string {
+	switch {
+	case len(b.To) == 0:
+		return "no recipients"
+	case len(b.To) > i.MaxRecipients:
+		return fmt.Sprintf("%d recipients, at most %d are allowed", len(b.To), i.MaxRecipients)
+	}
+	return ""
+}

@@ -9,6 +9,7 @@ package providers
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/tuma-sms/tuma/sms"
@@ -43,6 +44,80 @@ type StatusPoller interface {
 	// MessageStatus asks the gateway for the delivery state of one message id
 	// of its own. Errors are *Error.
 	MessageStatus(ctx context.Context, messageID string) (Report, error)
+}
+
+// Reporter is a provider that lists what became of messages, or what was used.
+type Reporter interface {
+	// ReportKinds names the lists there are, the usual one first.
+	ReportKinds() []string
+	// Report fetches one list, as the gateway has it. From and to bound it where
+	// the gateway takes bounds; the zero time is no bound. Errors are *Error.
+	Report(ctx context.Context, kind string, from, to time.Time) (Table, error)
+}
+
+// Table is a list of a gateway's with its own column names. Every row has as many
+// fields as there are columns.
+type Table struct {
+	Columns []string
+	Rows    [][]string
+}
+
+// InboxReader is a provider that can be asked for the messages that people have
+// sent in.
+type InboxReader interface {
+	// Inbox returns messages in the gateway's order. After is the ID of the last one
+	// that is known already, where messages have IDs; empty asks for all. An empty
+	// inbox is no error. Errors are *Error.
+	Inbox(ctx context.Context, after string) ([]Inbound, error)
+}
+
+// Inbound is a message that somebody has sent in (MO).
+type Inbound struct {
+	// ID is the gateway's id; empty where it has none, and then From, At and Text
+	// together tell one from another.
+	ID string
+	// From and To are the sender and the number or short code it was sent to, as
+	// the gateway writes them.
+	From, To string
+	// Text is the message.
+	Text string
+	// LinkID ties an answer to it, for on-demand services.
+	LinkID string
+	// At is when the gateway received it; zero if it does not say.
+	At time.Time
+	// Fields are what else the gateway tells, under its own names.
+	Fields map[string]string
+}
+
+// BackgroundSender is a provider that keeps lists of numbers, to which it can send
+// in the background and tell later what it has sent.
+type BackgroundSender interface {
+	// SendStored sends to a list or a group kept at the gateway, once, and returns
+	// the ids to ask BackgroundMessages for. What a background send comes to is the
+	// gateway's to say: the ledger knows nothing of it. Errors are *Error; an
+	// Unknown one may have been sent.
+	SendStored(ctx context.Context, b StoredBatch) (ids []string, err error)
+	// BackgroundMessages returns the messages of a background send. The error is
+	// ErrNotFinished as long as it goes on, and otherwise an *Error.
+	BackgroundMessages(ctx context.Context, id string) ([]BackgroundMessage, error)
+}
+
+// ErrNotFinished says that a background send still goes on: ask again later.
+var ErrNotFinished = errors.New("the background send is not finished; ask again later")
+
+// StoredBatch is a message to numbers that the gateway keeps.
+type StoredBatch struct {
+	// List or Group names them; exactly one of the two.
+	List, Group string
+	// From is the sender ID and Body the text.
+	From, Body string
+}
+
+// BackgroundMessage is one message of a background send.
+type BackgroundMessage struct {
+	MessageID string
+	To        sms.MSISDN
+	Report    Report
 }
 
 // Info holds the facts about a gateway which do not change while the program
@@ -92,6 +167,12 @@ type Result struct {
 	// Outcome is Accepted, Rejected, Retryable (certainly not sent, may go
 	// later) or Unknown.
 	Outcome Outcome
+	// Scope is whom a Rejected or Retryable answer speaks for: the recipient, or the
+	// whole Campaign (a refused sender ID) or Account (no credit), although the
+	// gateway says it of each recipient. The recipient is not used up then.
+	Scope Scope
+	// Cause goes with a Scope of Campaign or Account.
+	Cause Cause
 	// MessageID is the gateway's id of the message, if it gave one.
 	MessageID string
 	// Reason is one lower-case word of Tuma's for what is not Accepted
@@ -101,6 +182,12 @@ type Result struct {
 	Code string
 	// Cost and Currency are what the gateway charged, where it says so.
 	Cost, Currency string
+	// RetryAfter is how long a Retryable recipient should be left alone; 0 leaves
+	// it to the worker.
+	RetryAfter time.Duration
+	// Balance is the account's credit after the call, where the reply tells it; on
+	// one result of a call.
+	Balance *Balance
 }
 
 // Balance is an account's credit at its gateway.

@@ -2,32 +2,53 @@ package providers
 
 import (
 	"errors"
+	"fmt"
 	"iter"
 	"slices"
+	"strconv"
 	"strings"
-	"time"
 )
 
 // Settings are what an account's configuration says, for any provider; each
 // provider takes the fields it knows and refuses the others. The field names in
 // errors are the configuration's: "base_url", "api_key".
 type Settings struct {
-	// BaseURL replaces the provider's own.
-	BaseURL string
+	// Endpoint is what every provider takes: "base_url", "timeout" and so on.
+	Endpoint
 	// User, Username, Pass, Password, APIKey and Token are the login, under the
 	// names the vendor uses.
 	User, Username                string
 	Pass, Password, APIKey, Token Secret
-	// Timeout is for a whole HTTP call.
-	Timeout time.Duration
-	// MaxRecipients lowers the provider's own limit.
-	MaxRecipients int
-	// Concurrency is the number of calls in flight.
-	Concurrency int
-	// AllowHTTP permits plain http to other than loopback.
-	AllowHTTP bool
-	// Options are a provider's own further fields, by name.
+	// Options are a provider's own further fields, by name, as they are written.
 	Options map[string]string
+}
+
+// Bool returns a provider's own field that is true or false, or otherwise if it is
+// not given. The error is a *FieldError.
+func (s Settings) Bool(field string, otherwise bool) (bool, error) {
+	switch s.Options[field] {
+	case "":
+		return otherwise, nil
+	case "true":
+		return true, nil
+	case "false":
+		return false, nil
+	}
+	return false, Mistake(field, "must be true or false")
+}
+
+// Int returns a provider's own field that is a whole number from low to high, or
+// otherwise if it is not given. The error is a *FieldError.
+func (s Settings) Int(field string, low, high, otherwise int) (int, error) {
+	text := s.Options[field]
+	if text == "" {
+		return otherwise, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < low || n > high {
+		return 0, Mistake(field, fmt.Sprintf("must be a whole number from %d to %d", low, high))
+	}
+	return n, nil
 }
 
 // commonFields may be set for every provider.
@@ -46,6 +67,9 @@ type Kind struct {
 	// New makes a provider of settings that hold no field it does not know. Its
 	// error joins a *FieldError for each mistake.
 	New func(Settings) (Provider, error)
+	// Actions are what can be done at this gateway besides sending and asking, for
+	// `tuma gateway NAME ACCOUNT ACTION`.
+	Actions []Action
 }
 
 // Fields returns the names of all fields an account of this kind may have, sorted.

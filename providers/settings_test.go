@@ -36,8 +36,8 @@ func TestOpenTellsEveryMistakeAtOnce(t *testing.T) {
 		},
 	}
 	full := Settings{
-		BaseURL: "https://example.com", User: "u", Username: "u", Pass: hunter, Password: hunter, APIKey: hunter,
-		Timeout: time.Second, MaxRecipients: 1, Concurrency: 1, AllowHTTP: true,
+		Endpoint: Endpoint{BaseURL: "https://example.com", Timeout: time.Second, MaxRecipients: 1, Concurrency: 1, AllowHTTP: true},
+		User:     "u", Username: "u", Pass: hunter, Password: hunter, APIKey: hunter,
 		Options: map[string]string{"callback_url": "x", "zebra": "x", "ant": "x"},
 	}
 	provider, err := kind.Open(full)
@@ -68,6 +68,30 @@ func TestEveryStringSettingIsLookedAt(t *testing.T) {
 		reflect.ValueOf(&s).Elem().FieldByIndex(field.Index).SetString("x")
 		if _, err := kind.Open(s); len(fields(err)) != 1 {
 			t.Errorf("%s is taken by a provider that does not know it: %v", field.Name, err)
+		}
+	}
+}
+
+func TestOptionsOfAProvider(t *testing.T) {
+	t.Parallel()
+	s := Settings{Options: map[string]string{"on": "true", "off": "false", "odd": "yes", "n": "7", "x": "7.5"}}
+	for field, want := range map[string]string{"on": "true <nil>", "off": "false <nil>", "none": "true <nil>", "odd": "false odd: must be true or false"} {
+		got, err := s.Bool(field, true)
+		if text := fmt.Sprint(got, " ", err); text != want {
+			t.Errorf("%s: %s, want %s", field, text, want)
+		}
+	}
+	for _, c := range []struct {
+		field     string
+		low, high int
+		want      string
+	}{
+		{"n", 1, 7, "7 <nil>"}, {"n", 8, 9, "0 n: must be a whole number from 8 to 9"}, {"n", 1, 6, "0 n: must be a whole number from 1 to 6"},
+		{"none", 1, 2, "5 <nil>"}, {"x", 1, 9, "0 x: must be a whole number from 1 to 9"},
+	} {
+		got, err := s.Int(c.field, c.low, c.high, 5)
+		if text := fmt.Sprint(got, " ", err); text != c.want {
+			t.Errorf("%s: %s, want %s", c.field, text, c.want)
 		}
 	}
 }

@@ -53,6 +53,15 @@ func StatusVerdict(op string, status int, retryAfter time.Duration, notSent func
 	return e
 }
 
+// NoHandler names the statuses with which a web server says that nothing here
+// handles such a request: a wrong base URL, a parked domain, an application that is
+// not there. It is the notSent of gateways that answer 2xx even for their errors,
+// since nothing at such an address can have taken a message.
+func NoHandler(status int) bool {
+	return status >= 300 && status < 400 ||
+		status == http.StatusNotFound || status == http.StatusMethodNotAllowed || status == http.StatusUnsupportedMediaType
+}
+
 // ParseRetryAfter reads a Retry-After header, in seconds or as an HTTP date, and
 // returns how long from now it asks to wait: between 0 and an hour, and 0 for what
 // is no such header.

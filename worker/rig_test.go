@@ -15,6 +15,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/redistest"
 	"github.com/tuma-sms/tuma/internal/sandbox"
 	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/providers/kobo"
 	"github.com/tuma-sms/tuma/worker"
 )
@@ -49,7 +50,7 @@ func newRig(t *testing.T, o sandbox.Options) *rig {
 // account is a Kobo account at the rig's sandbox.
 func (r *rig) account(change ...func(*kobo.Config, *worker.Account)) worker.Account {
 	r.t.Helper()
-	cfg := kobo.Config{BaseURL: r.url, User: "demo", Pass: "demopass", Timeout: 2 * time.Second}
+	cfg := kobo.Config{Endpoint: providers.Endpoint{BaseURL: r.url, Timeout: 2 * time.Second}, User: "demo", Pass: "demopass"}
 	a := worker.Account{Name: "kobo-main", Sender: "ACME", Timeout: 2 * time.Second}
 	for _, f := range change {
 		f(&cfg, &a)

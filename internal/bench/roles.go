@@ -27,6 +27,7 @@ import (
 
 	"github.com/tuma-sms/tuma/internal/sandbox"
 	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/providers/kobo"
 	"github.com/tuma-sms/tuma/worker"
 )
@@ -188,7 +189,7 @@ func workerRole(ctx context.Context, args []string) error {
 	}
 	defer rdb.Close()
 	concurrency := atoi(args[3])
-	p, err := kobo.New(kobo.Config{BaseURL: args[2], User: "demo", Pass: "demopass", Concurrency: concurrency})
+	p, err := kobo.New(kobo.Config{Endpoint: providers.Endpoint{BaseURL: args[2], Concurrency: concurrency}, User: "demo", Pass: "demopass"})
 	if err != nil {
 		return err
 	}

@@ -99,7 +99,7 @@ func TestAnUnknownProviderIsAMistakeOfItsField(t *testing.T) {
 }
 
 func ExampleOpen() {
-	_, err := catalog.Open("kobo", providers.Settings{User: "demo", Token: "t0p", MaxRecipients: 1000})
+	_, err := catalog.Open("kobo", providers.Settings{Endpoint: providers.Endpoint{MaxRecipients: 1000}, User: "demo", Token: "t0p"})
 	for m := range providers.Mistakes(err) {
 		fmt.Println(m)
 	}

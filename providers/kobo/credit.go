@@ -2,7 +2,6 @@ package kobo
 
 import (
 	"context"
-	"strconv"
 
 	"github.com/tuma-sms/tuma/providers"
 )
@@ -41,15 +40,5 @@ func notUnderstood(op string, reply *providers.Reply) *providers.Error {
 	return e
 }
 
-// parseCredit reads a plain decimal number, and nothing that ParseFloat takes
-// beyond that (hexadecimal, "inf", an exponent). It has no effects.
-func parseCredit(body []byte) (float64, bool) {
-	text := unquote(body)
-	for i, c := range text {
-		if (c < '0' || c > '9') && c != '.' && (c != '-' || i > 0) {
-			return 0, false
-		}
-	}
-	amount, err := strconv.ParseFloat(string(text), 64)
-	return amount, err == nil
-}
+// parseCredit reads a bare number. It has no effects.
+func parseCredit(body []byte) (float64, bool) { return providers.ParseAmount(string(unquote(body))) }

@@ -10,7 +10,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/tuma-sms/tuma/providers"
@@ -48,35 +47,10 @@ const (
 
 // Config is an account at KoboMobile.
 type Config struct {
-	// BaseURL is scheme, host and any prefix. Default: DefaultBaseURL.
-	BaseURL string
+	providers.Endpoint
 	// User and Pass are the login; both are needed.
 	User string
 	Pass providers.Secret
-	// Timeout bounds a whole call. Default: providers.DefaultTimeout.
-	Timeout time.Duration
-	// MaxRecipients lowers the number of recipients a call may carry. Default: MaxRecipients.
-	MaxRecipients int
-	// Concurrency is the number of calls in flight. Default: providers.DefaultConcurrency.
-	Concurrency int
-	// AllowHTTP permits plain http to a host that is not loopback.
-	AllowHTTP bool
-}
-
-// validate returns a *providers.FieldError for each mistake, joined.
-func (c Config) validate() error {
-	var mistakes []error
-	if c.User == "" {
-		mistakes = append(mistakes, providers.Mistake("user", "is missing"))
-	}
-	if c.Pass == "" {
-		mistakes = append(mistakes, providers.Mistake("pass", "is missing"))
-	}
-	if c.MaxRecipients < 0 || c.MaxRecipients > MaxRecipients {
-		mistakes = append(mistakes, providers.Mistake("max_recipients",
-			fmt.Sprintf("must be 1 to %d: it may lower the gateway's limit, never raise it", MaxRecipients)))
-	}
-	return errors.Join(mistakes...)
 }
 
 // Provider sends through one account at KoboMobile, asks for its credit and for
@@ -91,22 +65,13 @@ type Provider struct {
 
 // New returns a Provider. Its error joins a *providers.FieldError for each mistake.
 func New(cfg Config) (*Provider, error) {
-	if cfg.BaseURL == "" {
-		cfg.BaseURL = DefaultBaseURL
-	}
-	client, err := providers.NewClient(providers.ClientConfig{
-		BaseURL: cfg.BaseURL, Timeout: cfg.Timeout, Concurrency: cfg.Concurrency, AllowHTTP: cfg.AllowHTTP,
-		Secrets: []providers.Secret{cfg.Pass},
-	})
-	if err = errors.Join(cfg.validate(), err); err != nil {
+	client, limit, err := cfg.Open(DefaultBaseURL, MaxRecipients, cfg.Pass)
+	if err = errors.Join(providers.Missing("user", cfg.User), providers.Missing("pass", cfg.Pass.Reveal()), err); err != nil {
 		return nil, err
 	}
 	info := providers.Info{
-		Name: Name, Fingerprint: client.Fingerprint(Name, cfg.User), MaxRecipients: MaxRecipients, KeyTTL: KeyTTL,
+		Name: Name, Fingerprint: client.Fingerprint(Name, cfg.User), MaxRecipients: limit, KeyTTL: KeyTTL,
 		MaxChars: MaxChars, SenderAlphaMax: MaxSenderAlpha, SenderDigitsMax: MaxSenderDigits,
-	}
-	if cfg.MaxRecipients > 0 {
-		info.MaxRecipients = cfg.MaxRecipients
 	}
 	login := loginForm(cfg.User, cfg.Pass)
 	return &Provider{client: client, info: info, login: &login}, nil
@@ -117,10 +82,7 @@ func Kind() providers.Kind {
 	return providers.Kind{
 		Name: Name, BaseURL: DefaultBaseURL, Required: []string{"user", "pass"},
 		New: func(s providers.Settings) (providers.Provider, error) {
-			p, err := New(Config{
-				BaseURL: s.BaseURL, User: s.User, Pass: s.Pass, Timeout: s.Timeout,
-				MaxRecipients: s.MaxRecipients, Concurrency: s.Concurrency, AllowHTTP: s.AllowHTTP,
-			})
+			p, err := New(Config{Endpoint: s.Endpoint, User: s.User, Pass: s.Pass})
 			if err != nil {
 				return nil, err
 			}
@@ -139,9 +101,7 @@ func (p *Provider) Info() providers.Info { return p.info }
 // the campaign without a request.
 func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 	if what := p.refusal(b); what != "" {
-		return nil, &providers.Error{
-			Op: opSend, Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused, Err: errors.New(what),
-		}
+		return nil, providers.NoCall(opSend, what)
 	}
 	reply, err := p.post(ctx, opSend, sendPath, sendForm(*p.login, b))
 	if err != nil {
@@ -161,49 +121,30 @@ func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Res
 // refusal says what makes a batch no call at all, or nothing.
 func (p *Provider) refusal(b providers.Batch) string {
 	switch {
-	case len(b.To) == 0:
-		return "no recipients"
-	case len(b.To) > p.info.MaxRecipients:
-		return fmt.Sprintf("%d recipients, at most %d are allowed", len(b.To), p.info.MaxRecipients)
 	case b.Key == "":
 		return "no message_uuid"
 	case len(b.Key) > MaxKey:
 		return fmt.Sprintf("a message_uuid of %d characters, at most %d are allowed", len(b.Key), MaxKey)
 	}
-	return ""
+	return p.info.Refusal(b)
 }
 
-// post puts a form to the gateway and returns a 2xx reply, or an *Error.
+// post puts a form to the gateway and returns a 2xx reply, or an *Error. The
+// gateway answers HTTP 200 even for its errors.
 func (p *Provider) post(ctx context.Context, op, path string, form []byte) (*providers.Reply, error) {
-	reply, err := p.client.Do(ctx, providers.Request{Op: op, Path: path, ContentType: providers.FormContentType, Body: form})
-	if err != nil {
-		return nil, err
-	}
-	if e := providers.StatusVerdict(op, reply.Status, reply.RetryAfter, notSent); e != nil {
-		return nil, e
-	}
-	return reply, nil
-}
-
-// notSent names the statuses that mean certainly not sent. The gateway answers
-// HTTP 200 even for its errors, so these come from something that has no handler
-// at this address or does not want the method: a wrong base URL, a parked domain,
-// a web server without the application. Nothing there can have taken a message.
-func notSent(status int) bool {
-	return status >= 300 && status < 400 ||
-		status == http.StatusNotFound || status == http.StatusMethodNotAllowed || status == http.StatusUnsupportedMediaType
+	return p.client.Call(ctx, providers.Request{Op: op, Path: path, ContentType: providers.FormContentType, Body: form}, providers.NoHandler)
 }
 
 // The values of type. Only one can be asked for.
 const (
-	typeNormal  = '0'
-	typeFlash   = '1'
-	typeUnicode = '2'
+	typeNormal  = "0"
+	typeFlash   = "1"
+	typeUnicode = "2"
 )
 
 // messageType chooses the type of a message. Unicode wins over flash: a text that
 // does not flash can still be read, a garbled one cannot.
-func messageType(b providers.Batch) byte {
+func messageType(b providers.Batch) string {
 	switch {
 	case sms.EncodingOf(b.Body) == sms.UCS2:
 		return typeUnicode

@@ -36,7 +36,7 @@ func gateway(t testing.TB, o sandbox.Options) (*sandbox.Server, *Provider) {
 
 func account(t testing.TB, base string) *Provider {
 	t.Helper()
-	p, err := New(Config{BaseURL: base, User: "demo", Pass: password, Timeout: time.Minute})
+	p, err := New(Config{Endpoint: providers.Endpoint{BaseURL: base, Timeout: time.Minute}, User: "demo", Pass: password})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -320,7 +320,7 @@ func TestABatchThatIsNoCallMakesNoRequest(t *testing.T) {
 	s, _ := gateway(t, sandbox.Options{})
 	web := httptest.NewServer(s)
 	t.Cleanup(web.Close)
-	p, err := New(Config{BaseURL: web.URL, User: "demo", Pass: password, MaxRecipients: 2})
+	p, err := New(Config{Endpoint: providers.Endpoint{BaseURL: web.URL, MaxRecipients: 2}, User: "demo", Pass: password})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -419,10 +419,10 @@ func TestNewTellsEveryMistake(t *testing.T) {
 	}{
 		"nothing":        {Config{}, []string{"user", "pass"}},
 		"good":           {Config{User: "u", Pass: "p"}, nil},
-		"limit lowered":  {Config{User: "u", Pass: "p", MaxRecipients: 1}, nil},
-		"limit raised":   {Config{User: "u", Pass: "p", MaxRecipients: 501}, []string{"max_recipients"}},
-		"everything":     {Config{BaseURL: "http://kobomobile.net", MaxRecipients: -1, Timeout: -1, Concurrency: -1}, []string{"user", "pass", "max_recipients", "base_url", "timeout", "concurrency"}},
-		"http asked for": {Config{BaseURL: "http://kobomobile.net", User: "u", Pass: "p", AllowHTTP: true}, nil},
+		"limit lowered":  {Config{Endpoint: providers.Endpoint{MaxRecipients: 1}, User: "u", Pass: "p"}, nil},
+		"limit raised":   {Config{Endpoint: providers.Endpoint{MaxRecipients: 501}, User: "u", Pass: "p"}, []string{"max_recipients"}},
+		"everything":     {Config{Endpoint: providers.Endpoint{BaseURL: "http://kobomobile.net", MaxRecipients: -1, Timeout: -1, Concurrency: -1}}, []string{"user", "pass", "max_recipients", "base_url", "timeout", "concurrency"}},
+		"http asked for": {Config{Endpoint: providers.Endpoint{BaseURL: "http://kobomobile.net", AllowHTTP: true}, User: "u", Pass: "p"}, nil},
 	} {
 		p, err := New(tc.cfg)
 		var got []string
@@ -452,10 +452,10 @@ func TestInfo(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" || got.Fingerprint == "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if n := info(Config{User: "u", Pass: "p", MaxRecipients: 20}).MaxRecipients; n != 20 {
+	if n := info(Config{Endpoint: providers.Endpoint{MaxRecipients: 20}, User: "u", Pass: "p"}).MaxRecipients; n != 20 {
 		t.Errorf("max_recipients 20 gives %d", n)
 	}
-	if info(Config{User: "u", Pass: "other", BaseURL: DefaultBaseURL + "/"}).Fingerprint != got.Fingerprint {
+	if info(Config{Endpoint: providers.Endpoint{BaseURL: DefaultBaseURL + "/"}, User: "u", Pass: "other"}).Fingerprint != got.Fingerprint {
 		t.Error("another password is another fingerprint")
 	}
 	if info(Config{User: "u2", Pass: "p"}).Fingerprint == got.Fingerprint {
@@ -480,7 +480,7 @@ func TestAProviderNeverPrintsItsLogin(t *testing.T) {
 func ExampleProvider_Send() {
 	server := httptest.NewServer(sandbox.New(sandbox.Options{Seed: 1, Credit: 3}))
 	defer server.Close()
-	p, err := New(Config{BaseURL: server.URL, User: "demo", Pass: "demopass"})
+	p, err := New(Config{Endpoint: providers.Endpoint{BaseURL: server.URL}, User: "demo", Pass: "demopass"})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -28,7 +28,7 @@ func (p *Provider) MessageStatus(ctx context.Context, messageID string) (provide
 			Op: opReport, Outcome: providers.Rejected, Scope: providers.Call, Cause: providers.CauseRefused, Err: errors.New("no message id"),
 		}
 	}
-	reply, err := p.post(ctx, opReport, reportPath, reportForm(*p.login, messageID))
+	reply, err := p.post(ctx, opReport, reportPath, providers.AppendField([]byte(p.login.Reveal()), "msgid", messageID))
 	if err != nil {
 		return providers.Report{}, err
 	}
