@@ -5,9 +5,10 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"sync/atomic"
 )
 
-// book counts what was accepted. Its owner's lock guards it.
+// book counts what was accepted. The server's lock guards it.
 type book struct {
 	perNumber     map[uint64]uint8 // nil: not counted
 	messages      int64
@@ -62,10 +63,13 @@ type Stats struct {
 	// the faults that struck.
 	Rejected int64 `json:"rejected"`
 	Faults   int64 `json:"faults"`
+	// Ambiguous of the faults left the client without knowing whether the call was
+	// taken.
+	Ambiguous int64 `json:"ambiguous"`
 	// InFlight calls are being served; PeakInFlight is the most there were.
 	InFlight     int64 `json:"in_flight"`
 	PeakInFlight int64 `json:"peak_in_flight"`
-	// Credit is what is left.
+	// Credit is what is left; of the server, at the gateway that has most of it.
 	Credit float64 `json:"credit"`
 }
 
@@ -73,12 +77,18 @@ type Stats struct {
 func (s *Server) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	var credit float64
+	for _, d := range s.desks {
+		credit = max(credit, d.credit)
+	}
+	return s.stats(&s.book, credit, &s.requests, &s.calls, &s.struck, &s.ambiguous)
+}
+
+func (s *Server) stats(b *book, credit float64, requests, calls, struck, ambiguous *atomic.Int64) Stats {
 	return Stats{
-		Requests: s.requests.Load(), Calls: s.calls.Load(),
-		AcceptedCalls: s.book.acceptedCalls, Accepted: s.book.messages,
-		Numbers: int64(len(s.book.perNumber)), Duplicates: s.book.duplicates,
-		Replays: s.book.replays, Conflicts: s.book.conflicts, Rejected: s.book.rejected,
-		Faults: s.struck.Load(), InFlight: s.inFlight.Load(), PeakInFlight: s.peak.Load(), Credit: s.credit,
+		Requests: requests.Load(), Calls: calls.Load(), AcceptedCalls: b.acceptedCalls, Accepted: b.messages,
+		Numbers: int64(len(b.perNumber)), Duplicates: b.duplicates, Replays: b.replays, Conflicts: b.conflicts, Rejected: b.rejected,
+		Faults: struck.Load(), Ambiguous: ambiguous.Load(), InFlight: s.inFlight.Load(), PeakInFlight: s.peak.Load(), Credit: credit,
 	}
 }
 
@@ -102,6 +112,10 @@ func (s *Server) AllAccepted() iter.Seq2[uint64, int] {
 	s.mu.Lock()
 	counts := maps.Clone(s.book.perNumber)
 	s.mu.Unlock()
+	return inOrder(counts)
+}
+
+func inOrder(counts map[uint64]uint8) iter.Seq2[uint64, int] {
 	return func(yield func(uint64, int) bool) {
 		for _, n := range slices.Sorted(maps.Keys(counts)) {
 			if !yield(n, int(counts[n])) {
@@ -111,11 +125,11 @@ func (s *Server) AllAccepted() iter.Seq2[uint64, int] {
 	}
 }
 
-// SetCredit sets how many messages may still be accepted.
+// SetCredit sets how many messages each gateway may still accept.
 func (s *Server) SetCredit(credit float64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.credit = credit
+	for _, d := range s.desks {
+		d.SetCredit(credit)
+	}
 }
 
 // SetPassword adds a user or changes a password. Once there is a user, only users

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -14,10 +15,11 @@ import (
 // shell scripts, and reports whether the request was for it. Changes are POSTs with
 // a form; they answer 204, or 400 with what is wrong.
 //
-//	GET  stats                                    Stats as JSON
-//	GET  accepted                                 "number count" lines
-//	POST faults    fault, n or p, all=1, retry_after=seconds | clear=1
-//	POST credit    credit
+//	GET  stats                                    Stats as JSON; ?gateway=NAME for one gateway
+//	GET  accepted                                 "number count" lines; ?gateway=NAME for one gateway
+//	POST faults    fault, n or p, gateway=NAME, all=1, retry_after=seconds | clear=1
+//	POST say       gateway, word=accept|reject|later, numbers=NUMBER[,…]
+//	POST credit    credit, gateway=NAME
 //	POST password  user, pass
 //	POST options   latency=50ms, repeat=|all|error_msgid, invalid=NUMBER[,…], invalid_word, report
 //	POST reset
@@ -27,21 +29,41 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
+	gateway := r.FormValue("gateway")
+	d := s.desks[gateway]
+	if d == nil && gateway != "" {
+		http.Error(w, fmt.Sprintf("no gateway %q; there is %q", gateway, Names()), http.StatusBadRequest)
+		return true
+	}
 	switch r.Method + " " + name {
 	case "GET stats":
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(s.Stats())
+		stats := s.Stats
+		if d != nil {
+			stats = d.Stats
+		}
+		_ = json.NewEncoder(w).Encode(stats())
 	case "GET accepted":
+		accepted := s.AllAccepted
+		if d != nil {
+			accepted = d.AllAccepted
+		}
 		out := bufio.NewWriter(w)
-		for number, count := range s.AllAccepted() {
+		for number, count := range accepted() {
 			_, _ = fmt.Fprintf(out, "%d %d\n", number, count)
 		}
 		_ = out.Flush()
 	case "POST faults":
 		changed(w, s.controlFaults(r))
+	case "POST say":
+		changed(w, controlSay(r, d))
 	case "POST credit":
 		credit, err := strconv.ParseFloat(r.PostFormValue("credit"), 64)
-		if err == nil {
+		switch {
+		case err != nil:
+		case d != nil:
+			d.SetCredit(credit)
+		default:
 			s.SetCredit(credit)
 		}
 		changed(w, err)
@@ -72,7 +94,7 @@ func (s *Server) controlFaults(r *http.Request) error {
 		s.Mend()
 		return nil
 	}
-	f := Fault{Name: r.PostFormValue("fault"), Everything: r.PostFormValue("all") != ""}
+	f := Fault{Name: r.PostFormValue("fault"), Gateway: r.PostFormValue("gateway"), Everything: r.PostFormValue("all") != ""}
 	if text := r.PostFormValue("n"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil {
@@ -95,6 +117,17 @@ func (s *Server) controlFaults(r *http.Request) error {
 		f.RetryAfter = time.Duration(seconds) * time.Second
 	}
 	return s.Fail(f)
+}
+
+func controlSay(r *http.Request, d *Desk) error {
+	numbers, ok := koboNumbers(r.PostFormValue("numbers"))
+	switch {
+	case d == nil:
+		return fmt.Errorf("gateway: is missing; there is %q", Names())
+	case !ok:
+		return errors.New("numbers: not a list of numbers")
+	}
+	return d.Say(Word(r.PostFormValue("word")), numbers...)
 }
 
 func (s *Server) controlOptions(r *http.Request) error {
@@ -139,7 +172,8 @@ func (s *Server) SetLatency(d time.Duration) { s.latency.Store(int64(d)) }
 
 // SetRepeat sets what an idempotency key answers when it comes again.
 func (s *Server) SetRepeat(repeat Repeat) {
+	d := s.Desk("kobo")
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.kobo.repeat = repeat
+	d.gateway.(*kobo).repeat = repeat
 }

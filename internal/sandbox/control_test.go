@@ -83,7 +83,7 @@ func TestControlsFromOutside(t *testing.T) {
 	}
 	want := Stats{
 		Requests: 8, Calls: 8, AcceptedCalls: 2, Accepted: 3, Numbers: 2, Duplicates: 1, Replays: 1,
-		Rejected: 4, Faults: 2, PeakInFlight: 1, Credit: 99,
+		Rejected: 4, Faults: 2, Ambiguous: 1, PeakInFlight: 1, Credit: 99,
 	}
 	if st != want {
 		t.Errorf("%+v\nwant %+v", st, want)

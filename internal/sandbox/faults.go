@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -21,12 +22,20 @@ import (
 //	cut       half of the answer, then the connection is closed
 //	429       or any status from 300 to 599; RetryAfter goes with it
 //	error_gw  or any other of the gateway's own words that begin with "error"
+//	code_405  or any other of the gateway's own words, behind "code_"
+//	later     the gateway's own word for: not taken, come again; strikes only where there is one
+//	missing   the answer leaves the first number out
+//	extra     the answer names a number that nobody has asked for
+//	shuffled  the answer names the numbers in another order
 //
 // and means that nothing was accepted; with "accept_" before it ("accept_close",
 // "accept_502") the call is accepted first, if the gateway would accept it. A cut
-// answer is always accepted first.
+// answer is always accepted first, and so are the last three, which strike only
+// answers that name numbers.
 type Fault struct {
 	Name string
+	// Gateway is the one it strikes; empty: any.
+	Gateway string
 	// N strikes the next N calls; they come before all random faults, in the order
 	// in which they were set.
 	N int
@@ -43,6 +52,11 @@ const (
 	faultHang  = "hang"
 	faultHTML  = "html"
 	faultCut   = "cut"
+	faultLater = "later"
+
+	faultMissing  = "missing"
+	faultExtra    = "extra"
+	faultShuffled = "shuffled"
 )
 
 // fault is a Fault that was understood.
@@ -55,6 +69,23 @@ type fault struct {
 
 func (f fault) strikes() bool { return f.kind != "" }
 
+// ambiguous says whether the fault leaves the client without knowing whether the
+// call was taken.
+func (f fault) ambiguous() bool {
+	switch {
+	case f.kind == faultShuffled, f.kind == faultExtra:
+		return false
+	case f.accept, f.status >= 500:
+		return true
+	}
+	return f.kind == faultClose || f.kind == faultHang || f.kind == faultHTML
+}
+
+// fits says whether it can strike at a place.
+func (f fault) fits(e place) bool {
+	return (f.Gateway == "" || f.Gateway == e.desk.name) && (e.send || f.Everything) && (f.kind != faultLater || e.later != "")
+}
+
 func parseFault(in Fault) (fault, error) {
 	f := fault{Fault: in}
 	f.kind, f.accept = strings.CutPrefix(in.Name, "accept_")
@@ -62,9 +93,11 @@ func parseFault(in Fault) (fault, error) {
 		return fault{}, fmt.Errorf("fault %q: give either n above 0 or p from 0 to 1", in.Name)
 	}
 	switch {
-	case f.kind == faultCut:
+	case f.kind == faultCut, f.kind == faultMissing, f.kind == faultExtra, f.kind == faultShuffled:
 		f.accept = true
-	case f.kind == faultClose, f.kind == faultHang, f.kind == faultHTML, strings.HasPrefix(f.kind, "error"):
+	case f.kind == faultLater, f.kind == faultClose, f.kind == faultHang, f.kind == faultHTML, strings.HasPrefix(f.kind, "error"):
+	case strings.HasPrefix(f.kind, "code_"):
+		f.kind = strings.TrimPrefix(f.kind, "code_")
 	default:
 		status, err := strconv.Atoi(f.kind)
 		if err != nil || status < 300 || status > 599 {
@@ -91,12 +124,12 @@ func (fs *faults) reset(seed uint64) {
 }
 
 // draw returns the fault that strikes a request; the zero fault strikes none.
-func (fs *faults) draw(send bool) fault {
+func (fs *faults) draw(e place) fault {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	for i := range fs.next {
 		f := &fs.next[i]
-		if !send && !f.Everything {
+		if !f.fits(e) {
 			continue
 		}
 		drawn := *f
@@ -106,7 +139,7 @@ func (fs *faults) draw(send bool) fault {
 		return drawn
 	}
 	for _, f := range fs.random {
-		if (send || f.Everything) && fs.rng.Float64() < f.P {
+		if f.fits(e) && fs.rng.Float64() < f.P {
 			return f
 		}
 	}
@@ -119,13 +152,16 @@ func (s *Server) Fail(in Fault) error {
 	if err != nil {
 		return err
 	}
+	if s.desks[in.Gateway] == nil && in.Gateway != "" {
+		return fmt.Errorf("fault %q: no gateway %q; there is %q", in.Name, in.Gateway, Names())
+	}
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
 	if f.N > 0 {
 		s.faults.next = append(s.faults.next, f)
 		return nil
 	}
-	s.faults.random = slices.DeleteFunc(s.faults.random, func(old fault) bool { return old.Name == f.Name })
+	s.faults.random = slices.DeleteFunc(s.faults.random, func(old fault) bool { return old.Name == f.Name && old.Gateway == f.Gateway })
 	if f.P > 0 {
 		s.faults.random = append(s.faults.random, f)
 	}
@@ -149,7 +185,7 @@ func (s *Server) Mend() {
 const maintenance = "<!DOCTYPE html>\n<html><head><title>Maintenance</title></head><body><h1>We will be back soon</h1></body></html>\n"
 
 // fail lets f strike. a is the answer that it replaces, if the call was accepted.
-func (s *Server) fail(w http.ResponseWriter, r *http.Request, f fault, e endpoint, body []byte, a answer) {
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, f fault, e place, body []byte, a answer) {
 	switch {
 	case f.kind == faultHang:
 		select {
@@ -160,7 +196,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, f fault, e endpoin
 	case f.kind == faultClose:
 		panic(http.ErrAbortHandler)
 	case f.kind == faultCut:
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.Header().Set("Content-Type", cmp.Or(a.contentType, plainText))
 		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
 		_, _ = w.Write(a.body[:len(a.body)/2])
 		_ = http.NewResponseController(w).Flush()
@@ -175,9 +211,31 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, f fault, e endpoin
 			w.Header().Set("Location", "/elsewhere")
 		}
 		write(w, answer{status: f.status, body: []byte(http.StatusText(f.status) + "\n")})
-	case f.accept:
+	case f.kind == faultMissing, f.kind == faultExtra, f.kind == faultShuffled:
+		write(w, twist(f.kind, a))
+	case f.kind == faultLater:
+		write(w, e.refuse(r, body, e.later))
+	case e.refuse == nil:
 		write(w, answer{body: []byte(f.kind)})
 	default:
 		write(w, e.refuse(r, body, f.kind))
 	}
+}
+
+// twist is an answer that does not name quite the numbers it should.
+func twist(kind string, a answer) answer {
+	if a.rows == nil {
+		return a
+	}
+	rows, build := a.rows()
+	switch kind {
+	case faultMissing:
+		rows = rows[1:]
+	case faultExtra:
+		rows = append(rows, row{number: rows[len(rows)-1].number + 1, text: rows[0].text})
+	case faultShuffled:
+		slices.Reverse(rows)
+	}
+	a.body = build(rows)
+	return a
 }

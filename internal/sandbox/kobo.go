@@ -25,19 +25,20 @@ const (
 
 // kobo is KoboMobile as its page says.
 type kobo struct {
-	s    *Server
+	*Desk
 	ids  idMaker
 	seed maphash.Seed
 
 	// The server's lock guards the rest.
-	repeat  Repeat
-	report  string
-	word    string // for an invalid number
-	invalid map[uint64]bool
-	calls   []*koboCall          // by sequence number
-	byKey   map[string]*koboCall // user, NUL, message_uuid
-	errors  map[string]string    // with RepeatAll
+	repeat Repeat
+	report string
+	word   string               // for an invalid number
+	taken  []*koboCall          // by sequence number
+	byKey  map[string]*koboCall // user, NUL, message_uuid
+	errors map[string]string    // with RepeatAll
 }
+
+var _ = register("kobo", newKobo)
 
 // koboCall is an accepted call; its answer can be made again from it.
 type koboCall struct {
@@ -53,19 +54,26 @@ type koboRequest struct {
 	ids                                   bool
 }
 
-func newKobo(s *Server) *kobo {
-	return &kobo{s: s, seed: maphash.MakeSeed(), ids: newIDMaker(s.options.Seed)}
+func newKobo(d *Desk) gateway {
+	return &kobo{Desk: d, seed: maphash.MakeSeed(), ids: newIDMaker(d.s.options.Seed)}
 }
 
 func (k *kobo) reset() {
 	k.repeat, k.report, k.word = k.s.options.Repeat, "DELIVRD", "error_limit"
-	k.invalid, k.byKey, k.errors = map[uint64]bool{}, map[string]*koboCall{}, map[string]string{}
-	k.calls = nil
+	k.byKey, k.errors, k.taken = map[string]*koboCall{}, map[string]string{}, nil
+}
+
+// reach: an answer names no number that is not accepted.
+func (k *kobo) reach(w Word) Reach {
+	if w == Reject {
+		return OfCall
+	}
+	return Unsaid
 }
 
 func (k *kobo) endpoints() map[string]endpoint {
 	return map[string]endpoint{
-		"/api/send/":   {send: true, answer: k.send, refuse: k.refuse},
+		"/api/send/":   {send: true, answer: k.send, refuse: k.refuse, later: "error_gw"},
 		"/api/credit/": {answer: k.balance, refuse: k.refuse},
 		"/api/report/": {answer: k.status, refuse: k.refuse},
 	}
@@ -123,7 +131,29 @@ func (k *kobo) send(r *http.Request, body []byte) answer {
 	if refusal != "" {
 		return word(refusal)
 	}
-	return answer{body: k.accepted(call), taken: true}
+	a := answer{body: k.accepted(call), taken: true}
+	if call.ids {
+		text := a.body
+		a.rows = func() ([]row, func([]row) []byte) { return koboRows(string(text), call.numbers), koboJoin }
+	}
+	return a
+}
+
+func koboRows(text string, numbers []uint64) []row {
+	var rows []row
+	for part := range strings.SplitSeq(text, "~") {
+		_, id, _ := strings.Cut(part, ",")
+		rows = append(rows, row{numbers[len(rows)], id})
+	}
+	return rows
+}
+
+func koboJoin(rows []row) []byte {
+	var parts []string
+	for _, r := range rows {
+		parts = append(parts, strconv.FormatUint(r.number, 10)+","+r.text)
+	}
+	return []byte(strings.Join(parts, "~"))
 }
 
 // take accepts a call, or finds the one that its key stands for, or refuses it.
@@ -138,10 +168,7 @@ func (k *kobo) take(q koboRequest, ok bool, numbers []uint64, wellFormed bool, c
 	}
 	key := q.key()
 	if call := k.byKey[key]; call != nil {
-		k.s.book.replays++
-		if call.content != content {
-			k.s.book.conflicts++
-		}
+		k.replayed(call.content != content)
 		if k.repeat == RepeatError {
 			return nil, k.reject("", "error_msgid")
 		}
@@ -157,13 +184,12 @@ func (k *kobo) take(q koboRequest, ok bool, numbers []uint64, wellFormed bool, c
 		return nil, k.reject(key, "error_limit")
 	case !wellFormed || k.hasInvalid(numbers):
 		return nil, k.reject(key, k.word)
-	case float64(len(numbers)) > k.s.credit:
+	case !k.affords(len(numbers)):
 		return nil, k.reject(key, "error_credit")
 	}
-	k.s.credit -= float64(len(numbers))
-	k.s.book.accept(numbers)
-	call := &koboCall{seq: uint64(len(k.calls)), content: content, numbers: numbers, ids: q.ids}
-	k.calls = append(k.calls, call)
+	k.accept(Taken{Numbers: numbers, From: q.from, Body: q.msg, Key: q.uuid, Fields: map[string]string{"type": q.kind}})
+	call := &koboCall{seq: uint64(len(k.taken)), content: content, numbers: numbers, ids: q.ids}
+	k.taken = append(k.taken, call)
 	if key != "" {
 		k.byKey[key] = call
 	}
@@ -172,7 +198,7 @@ func (k *kobo) take(q koboRequest, ok bool, numbers []uint64, wellFormed bool, c
 
 // reject counts a refusal and remembers it under key if errors are repeated.
 func (k *kobo) reject(key, w string) string {
-	k.s.book.rejected++
+	k.rejected()
 	k.remember(key, w)
 	return w
 }
@@ -195,11 +221,11 @@ func (k *kobo) refuse(r *http.Request, body []byte, w string) answer {
 }
 
 func (k *kobo) hasInvalid(numbers []uint64) bool {
-	if len(k.invalid) == 0 {
+	if len(k.words) == 0 {
 		return false
 	}
 	for _, n := range numbers {
-		if k.invalid[n] {
+		if k.said(n) == Reject {
 			return true
 		}
 	}
@@ -248,7 +274,7 @@ func (k *kobo) balance(r *http.Request, body []byte) answer {
 	case !k.s.login(q.user, q.pass):
 		return word("error_user")
 	}
-	return word(strconv.FormatFloat(k.s.credit, 'f', -1, 64))
+	return word(strconv.FormatFloat(k.credit, 'f', -1, 64))
 }
 
 func (k *kobo) status(r *http.Request, body []byte) answer {
@@ -270,7 +296,7 @@ func (k *kobo) status(r *http.Request, body []byte) answer {
 // knows says whether id was given to a message.
 func (k *kobo) knows(id string) bool {
 	seq, i, ok := k.ids.parse(id)
-	if !ok || seq >= uint64(len(k.calls)) || i >= uint64(len(k.calls[seq].numbers)) || !k.calls[seq].ids {
+	if !ok || seq >= uint64(len(k.taken)) || i >= uint64(len(k.taken[seq].numbers)) || !k.taken[seq].ids {
 		return false
 	}
 	return string(k.ids.append(nil, seq, i)) == id
@@ -279,19 +305,19 @@ func (k *kobo) knows(id string) bool {
 // KoboInvalid makes KoboMobile refuse every call that holds one of these numbers,
 // with word: "error_limit" (also for the empty word) or "error_number".
 func (s *Server) KoboInvalid(word string, numbers ...uint64) {
+	d := s.Desk("kobo")
+	_ = d.Say(Reject, numbers...) // which it can
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if word != "" {
-		s.kobo.word = word
-	}
-	for _, n := range numbers {
-		s.kobo.invalid[n] = true
+		d.gateway.(*kobo).word = word
 	}
 }
 
 // KoboReport sets what KoboMobile says has become of every message. Default: "DELIVRD".
 func (s *Server) KoboReport(state string) {
+	d := s.Desk("kobo")
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.kobo.report = state
+	d.gateway.(*kobo).report = state
 }

@@ -21,7 +21,7 @@ type Options struct {
 	Seed uint64
 	// Users are the logins, user to password. Empty: any login is good.
 	Users map[string]string
-	// Credit is how many messages may be accepted. Default: a billion.
+	// Credit is how many messages each gateway may accept. Default: a billion.
 	Credit float64
 	// Latency is how long an accepted call waits for its answer.
 	Latency time.Duration
@@ -34,68 +34,57 @@ type Options struct {
 
 // Server is an http.Handler that serves every gateway, each under its name
 // ("/kobo/api/send/") and at the vendor's own path ("/api/send/"), and under
-// /_sandbox/ the controls. All gateways share one book: a number that two of them
-// accepted is a duplicate. It is safe for concurrent use.
+// /_sandbox/ the controls. Its figures are those of all gateways together, and a
+// number that two of them accepted is a duplicate; a Desk has those of one gateway.
+// It is safe for concurrent use.
 type Server struct {
 	options   Options
-	endpoints map[string]endpoint
+	desks     map[string]*Desk
+	endpoints map[string]place
 	faults    faults
 	closed    chan struct{}
 	closeOnce sync.Once
 
-	latency  atomic.Int64
-	requests atomic.Int64
-	calls    atomic.Int64
-	inFlight atomic.Int64
-	peak     atomic.Int64
-	struck   atomic.Int64
+	latency   atomic.Int64
+	requests  atomic.Int64
+	calls     atomic.Int64
+	inFlight  atomic.Int64
+	peak      atomic.Int64
+	struck    atomic.Int64
+	ambiguous atomic.Int64
 
-	mu     sync.Mutex // guards all below, and what the gateways keep
-	users  map[string]string
-	credit float64
-	book   book
-	kobo   *kobo
+	mu    sync.Mutex // guards all below, and what the desks and gateways keep
+	users map[string]string
+	book  book
 }
 
-// endpoint is one path of a gateway.
-type endpoint struct {
-	// send says that a request here is a call: faults strike it, and it is counted.
-	send bool
-	// answer serves a request whose body has been read.
-	answer func(r *http.Request, body []byte) answer
-	// refuse answers with a gateway's own error word, as a fault of the gateway.
-	refuse func(r *http.Request, body []byte, word string) answer
-}
-
-// answer is what a gateway says.
-type answer struct {
-	status      int // 0 is 200
-	contentType string
-	body        []byte
-	taken       bool // messages have been accepted (now, or before under the same key)
+// place is an endpoint of a gateway.
+type place struct {
+	endpoint
+	desk *Desk
 }
 
 // New returns a Server. Close releases the calls it lets hang.
 func New(o Options) *Server {
-	s := &Server{options: o, endpoints: map[string]endpoint{}, closed: make(chan struct{})}
-	s.kobo = newKobo(s)
-	s.mount("kobo", s.kobo.endpoints())
+	s := &Server{options: o, desks: map[string]*Desk{}, endpoints: map[string]place{}, closed: make(chan struct{})}
+	for name, open := range makers {
+		d := &Desk{s: s, name: name}
+		d.gateway = open(d)
+		s.desks[name] = d
+		for path, e := range d.gateway.endpoints() {
+			s.endpoints[path] = place{e, d}
+			s.endpoints["/"+name+path] = place{e, d}
+		}
+	}
 	s.Reset()
 	return s
-}
-
-func (s *Server) mount(name string, endpoints map[string]endpoint) {
-	for path, e := range endpoints {
-		s.endpoints[path] = e
-		s.endpoints["/"+name+path] = e
-	}
 }
 
 // Reset makes the server as new: options, books, keys, faults, figures.
 func (s *Server) Reset() {
 	s.faults.reset(s.options.Seed)
 	s.latency.Store(int64(s.options.Latency))
-	for _, n := range []*atomic.Int64{&s.requests, &s.calls, &s.peak, &s.struck} {
+	for _, n := range []*atomic.Int64{&s.requests, &s.calls, &s.peak, &s.struck, &s.ambiguous} {
 		n.Store(0)
 	}
 	s.mu.Lock()
@@ -104,12 +93,10 @@ func (s *Server) Reset() {
 	for user, password := range s.options.Users {
 		s.users[user] = password
 	}
-	s.credit = s.options.Credit
-	if s.credit == 0 {
-		s.credit = 1e9
-	}
 	s.book = newBook(!s.options.NoCount)
-	s.kobo.reset()
+	for _, d := range s.desks {
+		d.reset()
+	}
 }
 
 // Close lets every call that hangs go, by closing its connection. Calls that would
@@ -123,21 +110,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s.requests.Add(1)
 	e, ok := s.endpoints[r.URL.Path]
-	switch {
-	case !ok:
+	if !ok {
 		http.NotFound(w, r)
 		return
-	case r.Method != http.MethodPost:
+	}
+	e.desk.requests.Add(1)
+	if r.Method != http.MethodPost && (r.Method != http.MethodGet || !e.get) {
 		w.Header().Set("Allow", http.MethodPost)
 		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
 		return
-	}
-	if e.send {
-		s.calls.Add(1)
-		now := s.inFlight.Add(1)
-		defer s.inFlight.Add(-1)
-		for peak := s.peak.Load(); now > peak && !s.peak.CompareAndSwap(peak, now); peak = s.peak.Load() {
-		}
 	}
 	s.exchange(w, r, e)
 }
@@ -145,19 +126,26 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // exchange reads a request, answers it, and breaks what the faults say.
-func (s *Server) exchange(w http.ResponseWriter, r *http.Request, e endpoint) {
-	f := s.faults.draw(e.send)
+func (s *Server) exchange(w http.ResponseWriter, r *http.Request, e place) {
+	buf := buffers.Get().(*bytes.Buffer)
+	buf.Reset()
+	defer buffers.Put(buf)
+	if e.sends != nil { // only what is read tells whether faults strike it
+		s.read(r, buf)
+		e.send = e.sends(r, buf.Bytes())
+	}
+	if e.send {
+		defer s.count(e.desk)()
+	}
+	f := s.faults.draw(e)
 	if f.strikes() {
-		s.struck.Add(1)
+		s.strike(e.desk, f)
 	}
 	if f.kind == faultClose && !f.accept {
 		panic(http.ErrAbortHandler)
 	}
-	buf := buffers.Get().(*bytes.Buffer)
-	buf.Reset()
-	defer buffers.Put(buf)
-	if _, err := buf.ReadFrom(io.LimitReader(r.Body, 1<<20)); err != nil {
-		panic(http.ErrAbortHandler) // the client went away: nothing was accepted
+	if e.sends == nil {
+		s.read(r, buf)
 	}
 	if f.strikes() && !f.accept {
 		s.fail(w, r, f, e, buf.Bytes(), answer{})
@@ -172,6 +160,33 @@ func (s *Server) exchange(w http.ResponseWriter, r *http.Request, e endpoint) {
 		return
 	}
 	write(w, a)
+}
+
+// read reads a request's body. A client that goes away meanwhile has sent nothing.
+func (s *Server) read(r *http.Request, buf *bytes.Buffer) {
+	if _, err := buf.ReadFrom(io.LimitReader(r.Body, 1<<20)); err != nil {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// count counts a call, and returns what ends it.
+func (s *Server) count(d *Desk) func() {
+	s.calls.Add(1)
+	d.calls.Add(1)
+	now := s.inFlight.Add(1)
+	for peak := s.peak.Load(); now > peak && !s.peak.CompareAndSwap(peak, now); peak = s.peak.Load() {
+	}
+	return func() { s.inFlight.Add(-1) }
+}
+
+// strike counts a fault.
+func (s *Server) strike(d *Desk, f fault) {
+	s.struck.Add(1)
+	d.struck.Add(1)
+	if f.ambiguous() {
+		s.ambiguous.Add(1)
+		d.ambiguous.Add(1)
+	}
 }
 
 // sleep waits as long as the latency says, or until nobody waits for the answer.
@@ -189,10 +204,12 @@ func (s *Server) sleep(r *http.Request) {
 	}
 }
 
+const plainText = "text/plain; charset=utf-8"
+
 func write(w http.ResponseWriter, a answer) {
 	h := w.Header()
 	if a.contentType == "" {
-		a.contentType = "text/plain; charset=utf-8"
+		a.contentType = plainText
 	}
 	h.Set("Content-Type", a.contentType)
 	h.Set("Content-Length", strconv.Itoa(len(a.body)))
@@ -209,4 +226,18 @@ func (s *Server) login(user, password string) bool {
 	}
 	want, ok := s.users[user]
 	return ok && want == password
+}
+
+// knows says whether a secret is anybody's, for gateways whose login is a token
+// alone. The caller holds s.mu.
+func (s *Server) knows(secret string) bool {
+	if len(s.users) == 0 {
+		return secret != ""
+	}
+	for _, password := range s.users {
+		if password == secret {
+			return true
+		}
+	}
+	return false
 }

@@ -1,0 +1,140 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const eve = "2348030000022"
+
+func TestADeskHasBooksOfItsOwn(t *testing.T) {
+	t.Parallel()
+	s, address := server(t, Options{})
+	d := s.Desk("kobo")
+	if _, body := post(t, address+"/kobo/api/send/", with(call(1, ada, obi), "type", "1")); !strings.HasPrefix(body, ada+",") {
+		t.Fatalf("answer %q", body)
+	}
+	post(t, address+"/_sandbox/nothing", url.Values{})
+	if st := d.Stats(); st.Requests != 1 || st.Calls != 1 || st.Accepted != 2 || st.Credit != 1e9-2 || st != s.Stats() {
+		t.Errorf("%+v, of all %+v", st, s.Stats())
+	}
+	last := d.Last()
+	if !slices.Equal(last.Numbers, []uint64{2348030000000, 2348030000011}) || last.From != "Testing" || last.Body != "Hello" || last.Fields["type"] != "1" ||
+		last.Key != call(1)["message_uuid"][0] {
+		t.Errorf("last %+v", last)
+	}
+	if d.Accepted(2348030000011) != 1 || d.Accepted(2348030000022) != 0 {
+		t.Error("another count than the messages")
+	}
+	for n, count := range d.AllAccepted() {
+		if count != 1 || n != 2348030000000 && n != 2348030000011 {
+			t.Errorf("%d: %d", n, count)
+		}
+	}
+	var st Stats
+	if err := json.Unmarshal([]byte(get(t, address+"/_sandbox/stats?gateway=kobo")), &st); err != nil || st != d.Stats() {
+		t.Errorf("%+v, %v", st, err)
+	}
+	if status, body := post(t, address+"/_sandbox/credit", url.Values{"gateway": {"nobody"}, "credit": {"1"}}); status != 400 || !strings.Contains(body, `no gateway "nobody"`) {
+		t.Errorf("%d %q", status, body)
+	}
+}
+
+func TestWordsOfNumbers(t *testing.T) {
+	t.Parallel()
+	s, address := server(t, Options{})
+	d := s.Desk("kobo")
+	if d.Reach(Reject) != OfCall || d.Reach(Later) != Unsaid {
+		t.Errorf("reaches %v %v", d.Reach(Reject), d.Reach(Later))
+	}
+	if err := d.Say(Later, 2348030000000); err == nil {
+		t.Error("it says what it has no answer for")
+	}
+	if status, body := post(t, address+"/_sandbox/say", url.Values{"gateway": {"kobo"}, "word": {"reject"}, "numbers": {obi}}); status != 204 {
+		t.Fatalf("%d %s", status, body)
+	}
+	if _, body := post(t, address+"/api/send/", call(1, ada, obi)); body != "error_limit" {
+		t.Errorf("answer %q", body)
+	}
+	if err := d.Say(Accept, 2348030000011); err != nil {
+		t.Fatal(err)
+	}
+	if _, body := post(t, address+"/api/send/", call(2, ada, obi)); !strings.HasPrefix(body, ada) {
+		t.Errorf("answer %q", body)
+	}
+	for _, form := range []url.Values{
+		{"word": {"reject"}, "numbers": {obi}}, {"gateway": {"kobo"}, "word": {"reject"}, "numbers": {"x"}}, {"gateway": {"kobo"}, "word": {"perhaps"}, "numbers": {obi}},
+	} {
+		if status, _ := post(t, address+"/_sandbox/say", form); status != 400 {
+			t.Errorf("%v: %d", form, status)
+		}
+	}
+}
+
+func TestAnswersThatNameOtherNumbers(t *testing.T) {
+	t.Parallel()
+	numbers := func(body string) (out []string) {
+		for part := range strings.SplitSeq(body, "~") {
+			number, id, _ := strings.Cut(part, ",")
+			if len(id) != 36 {
+				t.Errorf("%q: id %q", body, id)
+			}
+			out = append(out, number)
+		}
+		return out
+	}
+	for fault, want := range map[string][]string{
+		"missing": {obi, eve}, "extra": {ada, obi, eve, "2348030000023"}, "shuffled": {eve, obi, ada},
+	} {
+		s, address := server(t, Options{})
+		s.FailNext(1, fault)
+		_, body := post(t, address+"/api/send/", call(1, ada, obi, eve))
+		if got := numbers(body); !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", fault, got, want)
+		}
+		if st := s.Stats(); st.Accepted != 3 || st.Faults != 1 || (st.Ambiguous == 1) != (fault == "missing") {
+			t.Errorf("%s: %+v", fault, st)
+		}
+		s.FailNext(1, fault)
+		if _, body := post(t, address+"/api/send/", with(call(2, ada), "enable_msg_id", "0")); body != "sent" {
+			t.Errorf("%s of an answer that names nobody: %q", fault, body)
+		}
+	}
+}
+
+func TestFaultsOfOneGateway(t *testing.T) {
+	t.Parallel()
+	s, address := server(t, Options{})
+	for _, f := range []Fault{{Name: "404", N: 1, Gateway: "kobo"}, {Name: "later", N: 1}, {Name: "code_error_billing", N: 1, Gateway: "kobo"}} {
+		if err := s.Fail(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Fail(Fault{Name: "404", N: 1, Gateway: "nobody"}); err == nil {
+		t.Error("a fault of nobody")
+	}
+	for i, want := range []string{"Not Found\n", "error_gw", "error_billing"} {
+		if _, body := post(t, address+"/api/send/", call(i, ada)); body != want {
+			t.Errorf("%d: %q, want %q", i, body, want)
+		}
+	}
+	if st := s.Stats(); st.Faults != 3 || st.Ambiguous != 0 {
+		t.Errorf("%+v", st)
+	}
+}
+
+func TestWhichFaultsLeaveTheClientInDoubt(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]bool{
+		"close": true, "hang": true, "html": true, "cut": true, "500": true, "502": true, "accept_close": true, "accept_429": true, "missing": true,
+		"429": false, "404": false, "401": false, "error_gw": false, "later": false, "code_x": false, "extra": false, "shuffled": false,
+	} {
+		f, err := parseFault(Fault{Name: name, N: 1})
+		if err != nil || f.ambiguous() != want {
+			t.Errorf("%s: %t %v, want %t", name, f.ambiguous(), err, want)
+		}
+	}
+}
