@@ -131,15 +131,29 @@ func (w *Worker) askBalance(ctx context.Context, a *account) string {
 		w.log.Debug().Err(err).Str("account", a.Name).Msg("balance not known")
 		return ""
 	}
-	text := strconv.FormatFloat(got.Amount, 'f', -1, 64)
-	shown := text
-	if got.Currency != "" {
-		shown = got.Currency + " " + text
+	w.noteBalance(ctx, a, got)
+	return strconv.FormatFloat(got.Amount, 'f', -1, 64)
+}
+
+// noteBalance writes on the account's card what is left.
+func (w *Worker) noteBalance(ctx context.Context, a *account, b providers.Balance) {
+	shown := strconv.FormatFloat(b.Amount, 'f', -1, 64)
+	if b.Currency != "" {
+		shown = b.Currency + " " + shown
 	}
 	if err := w.ledger.SetBalance(ctx, a.Name, shown); err != nil {
 		w.log.Warn().Err(err).Str("account", a.Name).Msg("balance not noted")
 	}
-	return text
+}
+
+// balanceIn returns what is left according to the answer of a call, if it says so.
+func balanceIn(results []providers.Result) (providers.Balance, bool) {
+	for _, r := range results {
+		if r.Balance != nil {
+			return *r.Balance, true
+		}
+	}
+	return providers.Balance{}, false
 }
 
 // balance asks a provider for its credit; a panic in it costs the answer and no more.

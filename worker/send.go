@@ -333,6 +333,9 @@ func (s *sending) submit(c *ledger.Claim, g *ledger.Generation, look ledger.Look
 	v := judge(results, err, situation{recipients: len(to), doubt: c.Doubt, keyed: s.acc.info.KeyTTL > 0, tries: c.Tries,
 		maxAttempts: s.acc.MaxAttempts, lastAccepted: look.LastAccepted, first: c.First, now: c.At})
 	s.logCall(c, g, v, err, time.Since(start))
+	if left, ok := balanceIn(results); ok {
+		s.noteBalance(ctx, s.acc, left)
+	}
 	return s.carryOut(c, g, v)
 }
 

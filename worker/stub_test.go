@@ -3,6 +3,7 @@ package worker_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -58,6 +59,13 @@ func (s *stub) times(n sms.MSISDN) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.took[n]
+}
+
+// all is how often each number was taken.
+func (s *stub) all() map[sms.MSISDN]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.took)
 }
 
 // refused is an answer that refuses a call as a whole.

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"errors"
 	"math/rand/v2"
 	"time"
@@ -106,7 +107,7 @@ func judgeError(e *providers.Error, s situation) verdict {
 		v.went = ""
 		return v
 	case e.Outcome == providers.Rejected && e.Scope == providers.Campaign:
-		return verdict{deed: deedRelease, renew: true, pause: word(e)}
+		return verdict{deed: deedRelease, renew: true, pause: wordOf(e.Code, e.Cause)}
 	case e.Outcome == providers.Rejected && e.Scope == providers.Account:
 		return verdict{deed: deedRelease, renew: true, went: ledger.WentHold}
 	case e.Outcome == providers.Rejected:
@@ -165,53 +166,66 @@ func unknown(e *providers.Error, s situation, count bool) verdict {
 	return v
 }
 
-// judgeResults takes the gateway's word for each recipient.
+// judgeResults takes the gateway's word for each recipient. What it says of a
+// recipient because of the account or the campaign stops these, and costs the
+// recipient nothing.
 func judgeResults(results []providers.Result, s situation) verdict {
 	v := verdict{deed: deedSettle, basis: ledger.Answer, records: make([]ledger.Record, len(results)), backOff: backOff(s.tries + 2)}
 	accepted, unsaid := 0, 0
+	var wide *providers.Result
 	for i, r := range results {
-		rec := ledger.Record{MessageID: r.MessageID, Reason: r.Reason, Code: r.Code, Cost: r.Cost, Currency: r.Currency}
-		switch r.Outcome {
-		case providers.Accepted:
-			rec.Status = ledger.Accepted
+		v.records[i] = ledger.Record{Status: s.statusOf(r), MessageID: r.MessageID, Reason: r.Reason, Code: r.Code, Cost: r.Cost, Currency: r.Currency}
+		switch {
+		case r.Outcome == providers.Accepted:
 			accepted++
-		case providers.Rejected:
-			rec.Status = ledger.Rejected
-		case providers.Retryable:
-			switch {
-			case s.doubt:
-				rec.Status = ledger.Unknown
-			case s.tries+1 >= s.maxAttempts:
-				rec.Status = ledger.Rejected
-			default:
-				rec.Status = ledger.Pending
-			}
-		default:
-			rec.Status = ledger.Unknown
+		case r.Outcome == providers.Unknown || r.Outcome > providers.Retryable:
 			unsaid++
+		case r.Scope == providers.Campaign:
+			v.pause = wordOf(r.Code, r.Cause)
+		case r.Scope == providers.Account:
+			wide = &results[i]
 		}
-		v.records[i] = rec
+		if r.Outcome == providers.Retryable && r.Scope != providers.Account {
+			v.backOff = max(v.backOff, r.RetryAfter)
+		}
 	}
 	switch {
+	case wide != nil:
+		why := judgeNotSent(&providers.Error{Cause: wide.Cause, RetryAfter: wide.RetryAfter})
+		v.went, v.cooldown, v.reason, v.code = why.went, why.cooldown, string(wide.Cause), wide.Code
 	case accepted > 0:
 		v.went = ledger.WentWell
 	case unsaid == len(results):
 		v.went, v.reason = ledger.WentBad, string(providers.CauseNotUnderstood)
 	}
-	if unsaid > 0 && s.keyed && !s.doubt {
+	switch {
+	case unsaid > 0 && s.keyed && !s.doubt:
 		// Asking once more under the same key may tell of those it did not name.
 		v.basis = ledger.Partial
+	case wide != nil || v.pause != "":
+		v.basis = ledger.Spared
 	}
 	return v
 }
 
-// word is one word for a campaign-wide refusal.
-func word(e *providers.Error) string {
-	if e.Code != "" {
-		return e.Code
+// statusOf is what an answer makes of its recipient.
+func (s situation) statusOf(r providers.Result) ledger.Status {
+	wide := r.Scope == providers.Campaign || r.Scope == providers.Account
+	switch {
+	case r.Outcome == providers.Accepted:
+		return ledger.Accepted
+	case r.Outcome == providers.Rejected && !wide:
+		return ledger.Rejected
+	case r.Outcome != providers.Rejected && r.Outcome != providers.Retryable, s.doubt:
+		return ledger.Unknown
+	case !wide && s.tries+1 >= s.maxAttempts:
+		return ledger.Rejected
 	}
-	return string(e.Cause)
+	return ledger.Pending
 }
+
+// wordOf is one word for a campaign-wide refusal.
+func wordOf(code string, cause providers.Cause) string { return cmp.Or(code, string(cause)) }
 
 // backOff is how long to leave a call alone at its n-th try: doubling from a
 // second to a minute, with full jitter above half of it.

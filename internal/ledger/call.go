@@ -130,6 +130,9 @@ const (
 	// Partial: the gateway spoke, but not of all; who is Unknown in the records
 	// stays doubtful, and may be asked for again under the same uuid.
 	Partial Basis = "partial"
+	// Spared: the gateway's word as in Answer, but who is Pending in the records was
+	// refused because of the account or the campaign: nobody's attempt is spent.
+	Spared Basis = "spared"
 	// Verdict: ours, from an error or the lack of an answer.
 	Verdict Basis = "verdict"
 	// Abandon: a doubtful generation that will not be submitted again.

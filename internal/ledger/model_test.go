@@ -389,7 +389,11 @@ func (m *model) settle(s modelSettle) (superseded bool) {
 		}
 	}
 	if len(again) > 0 && m.stop == "" {
-		m.openGen(s.call, again, g.tries+1, m.now+s.retryIn)
+		tries := g.tries + 1
+		if s.basis == Spared {
+			tries--
+		}
+		m.openGen(s.call, again, tries, m.now+s.retryIn)
 	}
 	gave := g.state != "t" && s.basis == Abandon
 	for x := range touched {
@@ -411,7 +415,7 @@ func (m *model) settle(s modelSettle) (superseded bool) {
 }
 
 // gateways says whether a basis is the gateway's own word.
-func (b Basis) gateways() bool { return b == Answer || b == Partial }
+func (b Basis) gateways() bool { return b == Answer || b == Partial || b == Spared }
 
 func (m *model) retryOpen(token string, unknown, rejected bool) error {
 	switch {

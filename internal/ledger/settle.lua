@@ -4,7 +4,8 @@
 -- ARGV: 1 token, 2 batch, 3 call, 4 generation, 5 recipients of the call, 6 the generation's positions, packed, or '' for all,
 --       7 one [status][length][detail] a position; status 0 is: certainly refused for now, goes into the next generation,
 --       8 basis: 'answer' (the gateway's own), 'partial' (the same, but who is unknown in it stays doubtful and may be asked for
---         again under the same uuid), 'verdict' (ours), 'abandon' (a doubtful one that will not go again),
+--         again under the same uuid), 'spared' (the same as answer, but what is refused for now is so because of the account or the
+--         campaign, and costs nobody an attempt), 'verdict' (ours), 'abandon' (a doubtful one that will not go again),
 --       9 window, 10 back-off ms of the next generation, 11 segments a message, 12 accepted, 13 rejected, 14 unknown in 7
 -- Returns {'settled', done 0|1, 'batch:wake'…} | {'superseded'|'missing'|'newer'}. The same again changes nothing.
 local bad = unfit()
@@ -12,8 +13,8 @@ if bad then return {bad} end
 local token, b, k, g, n = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local basis, window, segs = ARGV[8], tonumber(ARGV[9]), tonumber(ARGV[11])
 local now, wakes = now_ms(), {}
-local partial = basis == 'partial'
-if partial then basis = 'answer' end
+local partial, spared = basis == 'partial', basis == 'spared'
+if partial or spared then basis = 'answer' end
 local rec = load_gen(b, k, g, n)
 -- A generation that is not there at all was forgotten: what it knew is written down, and its number is not given again.
 local forgotten = not rec
@@ -166,7 +167,7 @@ end
 local open = state ~= 't' and still_open(g, solved)
 if #again > 0 then
   leave(#again, was)
-  if not stopped then open_gen(b, k, again, tonumber(rec[TRIES]) + 1, now + tonumber(ARGV[10]), st, de) end
+  if not stopped then open_gen(b, k, again, tonumber(rec[TRIES]) + (spared and 0 or 1), now + tonumber(ARGV[10]), st, de) end
 end
 for f, by in pairs(moved) do add(f, by) end
 write_results(b, k, st, de)

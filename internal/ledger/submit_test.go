@@ -127,7 +127,8 @@ func (d *driver) reactTo(r reading, call string, a int, c *Claim, answer reply) 
 		})
 	case busy:
 		if d.chance(2, "busy is an answer") {
-			d.settleLater("busy", r, call, c, repeat(n, notNow()), Answer, backOff)
+			basis := []Basis{Answer, Spared}[d.draw(2, "whose fault")]
+			d.settleLater("busy", r, call, c, repeat(n, notNow()), basis, backOff)
 		} else {
 			d.later("renew", func() { d.releaseNow(call, number, c, backOff, true) })
 		}
@@ -141,7 +142,8 @@ func (d *driver) reactTo(r reading, call string, a int, c *Claim, answer reply) 
 			d.later("split", func() { d.splitNow(call, number, c) })
 		}
 	case answered:
-		d.settleLater("settle", r, call, c, answer.records, Answer, backOff)
+		basis := []Basis{Answer, Answer, Spared}[d.draw(3, "whose fault")]
+		d.settleLater("settle", r, call, c, answer.records, basis, backOff)
 	case partial:
 		basis := Answer
 		if a == 0 {

@@ -1,0 +1,131 @@
+package worker_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/providers"
+)
+
+// halfway makes a stub that accepts the first half of each call and says the same
+// of everybody else, until it is mended.
+func halfway(says providers.Result) (gw *stub, mend func()) {
+	gw = newStub(providers.Info{MaxRecipients: 100})
+	var mended atomic.Bool
+	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
+		if mended.Load() {
+			return gw.accept(ctx, b)
+		}
+		rest := b.To[len(b.To)/2:]
+		b.To = b.To[:len(b.To)/2]
+		out, err := gw.accept(ctx, b)
+		for range rest {
+			out = append(out, says)
+		}
+		return out, err
+	}
+	return gw, func() { mended.Store(true) }
+}
+
+func TestCreditThatEndsInACallHoldsTheAccountAndUsesNobodyUp(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	gw, mend := halfway(providers.Result{Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredit, Code: "405"})
+	a := through(gw)
+	a.MaxAttempts, a.Concurrency = 1, 1
+	r.start(a)
+	r.enqueue("c", kenyan(400))
+	r.eventually(20*time.Second, "the hold", func() bool { return len(r.status("c").BlockedBy) > 0 })
+	if b := r.status("c").BlockedBy[0]; b.Reason != "credit" || b.Account != "kobo-main" {
+		t.Errorf("blocked by %+v", b)
+	}
+	if s := r.status("c"); s.Rejected != 0 || s.Unknown != 0 || s.Accepted == 0 || s.Accepted+s.Pending != 400 {
+		t.Errorf("while held %+v", s)
+	}
+	mend()
+	if _, err := r.producer.Release(t.Context(), "kobo-main"); err != nil {
+		t.Fatal(err)
+	}
+	if s := r.wait("c", 30*time.Second); s.Accepted != 400 {
+		t.Errorf("after a top-up %+v", s)
+	}
+	for n, count := range gw.all() {
+		if count != 1 {
+			t.Errorf("%s has %d messages", n.Masked(), count)
+		}
+	}
+}
+
+func TestASenderRefusedRecipientByRecipientPausesTheCampaign(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	gw, mend := halfway(providers.Result{Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused, Code: "402"})
+	a := through(gw)
+	a.MaxAttempts = 1
+	r.start(a)
+	r.enqueue("c", kenyan(200))
+	r.eventually(20*time.Second, "the pause", func() bool { return r.status("c").State == producer.Paused })
+	r.eventually(10*time.Second, "the calls in flight", func() bool { return r.status("c").InFlight.Calls == 0 })
+	if s := r.status("c"); s.Rejected != 0 || s.Unknown != 0 || s.Accepted == 0 || s.Accepted+s.Pending != 200 {
+		t.Errorf("while paused %+v", s)
+	}
+	if b := r.status("c").BlockedBy; len(b) != 1 || b[0].Reason != "paused" || b[0].By != "gateway:402" {
+		t.Errorf("blocked by %+v", b)
+	}
+	mend()
+	if _, err := r.producer.Resume(t.Context(), "c"); err != nil {
+		t.Fatal(err)
+	}
+	if s := r.wait("c", 30*time.Second); s.Accepted != 200 {
+		t.Errorf("after resume %+v", s)
+	}
+	for n, count := range gw.all() {
+		if count != 1 {
+			t.Errorf("%s has %d messages", n.Masked(), count)
+		}
+	}
+}
+
+func TestTheCreditInAReplyIsOnTheAccountsCard(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	gw := newStub(providers.Info{})
+	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
+		out, err := gw.accept(ctx, b)
+		out[0].Balance = &providers.Balance{Amount: 8823.5, Currency: "KES"}
+		out[0].Cost, out[0].Currency = "0.8000", "KES"
+		return out, err
+	}
+	r.start(through(gw))
+	r.enqueue("c", kenyan(3))
+	r.wait("c", 20*time.Second)
+	accounts, err := r.producer.Accounts(t.Context())
+	if err != nil || len(accounts) != 1 || accounts[0].Balance != "KES 8823.5" || accounts[0].BalanceAt.IsZero() {
+		t.Errorf("accounts %+v, %v", accounts, err)
+	}
+	for x, err := range r.producer.Results(t.Context(), "c") {
+		if err != nil || (x.Row == 1) != (x.Cost == "0.8000" && x.Currency == "KES") {
+			t.Errorf("row %+v, %v", x, err)
+		}
+	}
+}
+
+func TestARecipientRefusedUntilTomorrowIsLeftUntilTomorrow(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	gw, mend := halfway(providers.Result{Outcome: providers.Retryable, Reason: "daily_cap", Code: "-411", RetryAfter: 24 * time.Hour})
+	r.start(through(gw))
+	r.enqueue("c", kenyan(4))
+	r.eventually(20*time.Second, "the first half", func() bool { return r.status("c").Accepted == 2 })
+	mend()
+	calls := gw.calls.Load()
+	r.enqueue("later", kenyan(8)[4:])
+	r.wait("later", 20*time.Second)
+	if s := r.status("c"); s.Pending != 2 || gw.calls.Load() != calls+1 {
+		t.Errorf("%d calls more; %+v", gw.calls.Load()-calls, s)
+	}
+}
