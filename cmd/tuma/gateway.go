@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/catalog"
 )
 
 func newGateway(a *app) *cobra.Command {
@@ -17,17 +19,27 @@ func newGateway(a *app) *cobra.Command {
 		Long: `Gateway asks the gateway of an account in the configuration, past Redis and the
 workers. Not every gateway can be asked everything.`,
 		Example: `  tuma gateway balance kobo-main
-  tuma gateway status kobo-main 24137cf8-eccc-469c-80af-109538857e53`,
+  tuma gateway status kobo-main 24137cf8-eccc-469c-80af-109538857e53
+  tuma gateway reports tc Messages --from 2026-11-01T08:00:00Z
+  tuma gateway inbox at`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return misuse("%s cannot ask for %q; it can for balance, status, reports and inbox", c.CommandPath(), args[0])
+				var known []string
+				for _, sub := range c.Commands() {
+					known = append(known, sub.Name())
+				}
+				return misuse("%s has no %q; it has %s", c.CommandPath(), args[0], strings.Join(known, ", "))
 			}
 			return nil
 		},
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newGatewayBalance(a), newGatewayStatus(a), newGatewayLacks(a, "reports", "delivery reports that wait to be fetched"),
-		newGatewayLacks(a, "inbox", "messages that people have sent in"))
+	c.AddCommand(newGatewayBalance(a), newGatewayStatus(a), newGatewayReports(a), newGatewayInbox(a))
+	for _, kind := range catalog.Kinds() {
+		if len(kind.Actions) > 0 {
+			c.AddCommand(newGatewayActions(a, kind))
+		}
+	}
 	return c
 }
 
@@ -111,27 +123,9 @@ func yesNo(b bool) string {
 	return "no"
 }
 
-// newGatewayLacks is a question that no gateway of this release can be asked.
-func newGatewayLacks(a *app, name, what string) *cobra.Command {
-	return &cobra.Command{
-		Use:               name + " ACCOUNT",
-		Short:             "Ask for " + what,
-		Long:              "Asks for " + what + ". No gateway of this release has them.",
-		Example:           "  tuma gateway " + name + " kobo-main",
-		Args:              takes("ACCOUNT"),
-		ValidArgsFunction: a.completeAccounts,
-		RunE: a.verb(func(_ context.Context, args []string) error {
-			acc, err := a.account(args[0])
-			if err != nil {
-				return err
-			}
-			return lacks(acc, what)
-		}),
-	}
-}
-
+// lacks says that a gateway cannot be asked for something.
 func lacks(acc *accountConfig, what string) error {
-	return misuse("account %s: provider %s cannot be asked for %s", acc.name, acc.kind.Name, what)
+	return misuse("account %s: this gateway has none: provider %s cannot be asked for %s", acc.name, acc.kind.Name, what)
 }
 
 // account returns an account of the configuration, ready for use.

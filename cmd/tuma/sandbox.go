@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/providers/catalog"
 )
 
 func newSandbox(a *app) *cobra.Command {
@@ -18,13 +20,15 @@ func newSandbox(a *app) *cobra.Command {
 	var latency time.Duration
 	c := &cobra.Command{
 		Use:   "sandbox",
-		Short: "Run a gateway that only pretends",
+		Short: "Run all gateways, as ones that only pretend",
 		Long: `Sandbox serves the gateways as their pages describe them, and sends nothing to
 anybody. Any login is good. It counts what it has accepted, and breaks on demand:
 
   curl localhost:8025/_sandbox/stats
   curl localhost:8025/_sandbox/faults -d fault=accept_close -d n=3
   curl localhost:8025/_sandbox/faults -d fault=502 -d p=0.05
+  curl localhost:8025/_sandbox/faults -d gateway=africastalking -d fault=later -d n=3
+  curl localhost:8025/_sandbox/say -d gateway=kobo -d word=reject -d numbers=2348030000011
   curl localhost:8025/_sandbox/faults -d clear=1`,
 		Example: "  tuma sandbox\n  tuma sandbox --listen 127.0.0.1:9000 --latency 50ms",
 		Args:    takes(),
@@ -41,26 +45,31 @@ func (a *app) sandbox(ctx context.Context, listen string, latency time.Duration)
 	if err != nil {
 		return err
 	}
-	insecure := ""
-	if host, _, err := net.SplitHostPort(address); err == nil && !net.ParseIP(host).IsLoopback() {
-		insecure = "    allow_http: true\n"
-	}
-	_, err = fmt.Fprintf(a.out, `The sandbox listens at http://%[1]s. In tuma.yaml an account is pointed at it by base_url:
-
-accounts:
-  try-kobo:
-    provider: kobo
-    base_url: http://%[1]s/kobo
-    user: any
-    pass: any
-    sender: ACME
-%[2]s
-`, address, insecure)
+	_, err = fmt.Fprint(a.out, sandboxAccounts(address))
 	if err == nil {
 		<-ctx.Done()
 	}
 	gateway.Close()
 	return errors.Join(err, server.Close())
+}
+
+// sandboxAccounts tells how accounts are pointed at a sandbox: as YAML that can be
+// taken as it is.
+func sandboxAccounts(address string) string {
+	var b strings.Builder
+	_, _ = fmt.Fprintf(&b, "The sandbox listens at http://%s. In tuma.yaml accounts are pointed at it by base_url:\n\naccounts:\n", address)
+	host, _, err := net.SplitHostPort(address)
+	for _, kind := range catalog.Kinds() {
+		_, _ = fmt.Fprintf(&b, "  try-%[1]s:\n    provider: %[1]s\n    base_url: http://%[2]s/%[1]s\n", kind.Name, address)
+		for _, field := range kind.Required {
+			_, _ = fmt.Fprintf(&b, "    %s: any\n", field)
+		}
+		b.WriteString("    sender: ACME\n")
+		if err == nil && !net.ParseIP(host).IsLoopback() {
+			b.WriteString("    allow_http: true\n")
+		}
+	}
+	return b.String() + "\n"
 }
 
 // serveSandbox serves at an address until the server is closed, and returns the

@@ -105,16 +105,25 @@ func (s *sending) run(ctx context.Context) (err error) {
 	return s.enqueue(ctx, b, src)
 }
 
+// parseMoment reads the value of a flag that is a time; empty is the zero time.
+func parseMoment(flag, text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return t, misuse("%s: %.40q is no time; write it like 2025-12-01T08:00:00+03:00", flag, text)
+	}
+	return t, nil
+}
+
 // parse reads the flags that are more than text, and reports all mistakes in them.
 func (s *sending) parse() error {
 	var mistakes []error
 	moment := func(flag, text string) time.Time {
-		if text == "" {
-			return time.Time{}
-		}
-		t, err := time.Parse(time.RFC3339, text)
+		t, err := parseMoment(flag, text)
 		if err != nil {
-			mistakes = append(mistakes, misuse("%s: %.40q is no time; write it like 2025-12-01T08:00:00+03:00", flag, text))
+			mistakes = append(mistakes, err)
 		}
 		return t
 	}

@@ -40,9 +40,9 @@ func TestWrongUseIsOneLineAndStatusTwo(t *testing.T) {
 		{[]string{"worker", "--log-level", "loud"}, `--log-level: "loud" must be`},
 		{[]string{"worker", "--log-format", "xml"}, `--log-format: "xml" must be`},
 		{[]string{"worker", "--accounts", "zz"}, `has no account "zz"; it has k`},
-		{[]string{"gateway", "fax"}, `tuma gateway cannot ask for "fax"`},
+		{[]string{"gateway", "fax"}, `tuma gateway has no "fax"; it has balance, inbox, reports, status`},
 		{[]string{"gateway", "inbox", "k"}, "provider kobo cannot be asked for messages that people have sent in"},
-		{[]string{"gateway", "reports", "k"}, "provider kobo cannot be asked for delivery reports"},
+		{[]string{"gateway", "reports", "k"}, "this gateway has none: provider kobo cannot be asked for reports"},
 		{[]string{"gateway", "status", "k"}, "needs an account and a message id"},
 		{[]string{"balance", "zz"}, `has no account "zz"`},
 	}

@@ -61,19 +61,25 @@ type fleet struct {
 // account, to which extra lines are added.
 func newFleet(t *testing.T, o sandbox.Options, extra ...string) *fleet {
 	t.Helper()
-	f := &fleet{t: t, dir: t.TempDir(), redis: redistest.Start(t, redistest.WithAOF("everysec")), gateway: sandbox.New(o)}
-	f.rdb = f.redis.Client()
-	srv := httptest.NewServer(f.gateway)
+	gateway := sandbox.New(o)
+	srv := httptest.NewServer(gateway)
 	t.Cleanup(func() {
-		f.gateway.Close()
+		gateway.Close()
 		srv.Close()
 	})
-	config := "redis: {url: '" + f.redis.URL() + "'}\ndefault_country: KE\nwindows: off\naccounts:\n  kobo-main:\n    provider: kobo\n    base_url: " + srv.URL +
-		"\n    user: demo\n    pass: demopass\n    rate: \"0\"\n    sender: ACME\n"
+	account := "  kobo-main:\n    provider: kobo\n    base_url: " + srv.URL + "\n    user: demo\n    pass: demopass\n    rate: \"0\"\n    sender: ACME\n"
 	for _, line := range extra {
-		config += "    " + line + "\n"
+		account += "    " + line + "\n"
 	}
-	f.write("tuma.yaml", config)
+	return fleetWith(t, gateway, account)
+}
+
+// fleetWith starts a Redis, and writes a tuma.yaml with these accounts at a sandbox.
+func fleetWith(t *testing.T, gateway *sandbox.Server, accounts string) *fleet {
+	t.Helper()
+	f := &fleet{t: t, dir: t.TempDir(), redis: redistest.Start(t, redistest.WithAOF("everysec")), gateway: gateway}
+	f.rdb = f.redis.Client()
+	f.write("tuma.yaml", "redis: {url: '"+f.redis.URL()+"'}\ndefault_country: KE\nwindows: off\naccounts:\n"+accounts)
 	var err error
 	if f.client, err = producer.New(f.rdb, producer.WithPollInterval(50*time.Millisecond)); err != nil {
 		t.Fatal(err)

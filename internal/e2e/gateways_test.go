@@ -1,0 +1,296 @@
+package e2e
+
+import (
+	"flag"
+	"fmt"
+	"iter"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/catalog"
+)
+
+// perGateway is how many recipients each gateway gets.
+const perGateway = 3000
+
+var outageFor = flag.Duration("outage.for", 15*time.Second, "how long the gateways are stopped")
+
+// town is a fleet with one account at every gateway of the catalog.
+type town struct {
+	*fleet
+	kinds   []providers.Kind
+	address string
+	web     *http.Server
+}
+
+// newTown starts a sandbox and a fleet with an account at each gateway, named as
+// its provider. Extra lines of an account are given by provider; "" is all.
+func newTown(t *testing.T, o sandbox.Options, extra map[string][]string) *town {
+	t.Helper()
+	x := &town{kinds: catalog.Kinds(), address: "127.0.0.1:0"}
+	gateway := sandbox.New(o)
+	x.serve(t, gateway)
+	t.Cleanup(func() {
+		gateway.Close()
+		_ = x.web.Close()
+	})
+	var accounts strings.Builder
+	for _, k := range x.kinds {
+		fmt.Fprintf(&accounts, "  %[1]s:\n    provider: %[1]s\n    base_url: http://%[2]s/%[1]s\n    sender: ACME\n", k.Name, x.address)
+		for _, field := range k.Required {
+			fmt.Fprintf(&accounts, "    %s: demo\n", field)
+		}
+		for _, line := range append(extra[""], extra[k.Name]...) {
+			accounts.WriteString("    " + line + "\n")
+		}
+	}
+	x.fleet = fleetWith(t, gateway, accounts.String())
+	return x
+}
+
+// serve serves a sandbox at the town's address, and keeps the port it has got.
+func (x *town) serve(t *testing.T, gateway *sandbox.Server) {
+	t.Helper()
+	listener, err := net.Listen("tcp", x.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.address = listener.Addr().String()
+	x.web = &http.Server{Handler: gateway, ReadHeaderTimeout: time.Minute}
+	go func(web *http.Server) { _ = web.Serve(listener) }(x.web)
+}
+
+// numbers yields n numbers that are the i-th gateway's alone.
+func numbers(i, n int) iter.Seq2[producer.Recipient, error] {
+	return func(yield func(producer.Recipient, error) bool) {
+		for k := range n {
+			if !yield(producer.Recipient{Number: fmt.Sprint(number(i, k))}, nil) {
+				return
+			}
+		}
+	}
+}
+
+func number(i, k int) uint64 { return uint64(254_710_000_000 + i*1_000_000 + k) }
+
+// enqueueAll enqueues a campaign of n at every gateway, under its provider's name.
+func (x *town) enqueueAll(n int) {
+	x.t.Helper()
+	for i, k := range x.kinds {
+		if _, err := x.client.Enqueue(x.t.Context(), producer.Campaign{ID: k.Name, Via: k.Name, Body: text}, numbers(i, n)); err != nil {
+			x.t.Fatal(err)
+		}
+	}
+}
+
+// info is what the account's card says of its gateway.
+func (x *town) info(name string) providers.Info {
+	x.t.Helper()
+	accounts, err := x.client.Accounts(x.t.Context())
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	i := slices.IndexFunc(accounts, func(a producer.Account) bool { return a.Name == name })
+	if i < 0 {
+		x.t.Fatalf("no card of %s", name)
+	}
+	return accounts[i].Info
+}
+
+// audit is a gateway's campaign held against the gateway's own books.
+type audit struct {
+	accepted, rejected, unknown int
+	ids                         map[string]bool
+	unknownCalls                map[string]bool
+	refused                     []producer.Result
+}
+
+func (x *town) audit(i, n int) audit {
+	x.t.Helper()
+	k := x.kinds[i]
+	desk := x.gateway.Desk(k.Name)
+	a := audit{ids: map[string]bool{}, unknownCalls: map[string]bool{}}
+	rows := 0
+	for r, err := range x.client.Results(x.t.Context(), k.Name) {
+		if err != nil {
+			x.t.Fatal(err)
+		}
+		got := desk.Accepted(number(i, rows))
+		if rows++; r.MSISDN != fmt.Sprint(number(i, rows-1)) {
+			x.t.Fatalf("%s row %d is of %s", k.Name, r.Row, r.MSISDN)
+		}
+		ok := false
+		switch r.Status {
+		case "accepted":
+			a.accepted++
+			ok = got == 1
+			if r.MessageID != "" {
+				a.ids[r.MessageID] = true
+			}
+		case "rejected":
+			a.rejected++
+			a.refused = append(a.refused, r)
+			ok = got == 0
+		case "unknown":
+			a.unknown++
+			a.unknownCalls[r.MessageUUID] = true
+			ok = got <= 1
+		}
+		if !ok {
+			x.t.Errorf("%s row %d is %s (%s %s), and the gateway accepted it %d times", k.Name, r.Row, r.Status, r.Reason, r.Code, got)
+		}
+	}
+	if st := desk.Stats(); rows != n || st.Duplicates != 0 || st.Conflicts != 0 {
+		x.t.Errorf("%s: %d rows, gateway %+v", k.Name, rows, st)
+	}
+	return a
+}
+
+func TestThreeThousandThroughEachOfTheGatewaysAtOnce(t *testing.T) {
+	t.Parallel()
+	x := newTown(t, sandbox.Options{}, nil)
+	bad := []int{7, 1203, 1204, 2999}
+	for i, k := range x.kinds {
+		if desk := x.gateway.Desk(k.Name); desk.Reach(sandbox.Reject) == sandbox.OfNumber {
+			for _, at := range bad {
+				if err := desk.Say(sandbox.Reject, number(i, at)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	x.start()
+	x.enqueueAll(perGateway)
+	sizes := map[string]int{"kobo": 500, "textconnect": 200, "africastalking": 200, "qserve": 100, "connectmedia": 1}
+	for i, k := range x.kinds {
+		s := x.wait(k.Name, 2*time.Minute)
+		a := x.audit(i, perGateway)
+		refused := 0
+		if x.gateway.Desk(k.Name).Reach(sandbox.Reject) == sandbox.OfNumber {
+			refused = len(bad)
+		}
+		if s.State != producer.Done || a.accepted != perGateway-refused || a.rejected != refused || a.unknown != 0 {
+			t.Errorf("%s: %+v", k.Name, s)
+		}
+		calls := (perGateway + sizes[k.Name] - 1) / sizes[k.Name]
+		if st := x.gateway.Desk(k.Name).Stats(); s.Calls != calls || st.Calls != int64(calls) || st.Accepted != int64(perGateway-refused) {
+			t.Errorf("%s: %d calls, %d at the gateway, want %d; %+v", k.Name, s.Calls, st.Calls, calls, st)
+		}
+		// Two of the five answer without ids.
+		if withIDs := k.Name != "qserve" && k.Name != "connectmedia"; withIDs != (len(a.ids) == a.accepted) || !withIDs && len(a.ids) > 0 {
+			t.Errorf("%s: %d different ids for %d accepted", k.Name, len(a.ids), a.accepted)
+		}
+		for _, r := range a.refused {
+			if r.Reason == "" || r.Code == "" || !slices.Contains(bad, r.Row-1) {
+				t.Errorf("%s: row %d is rejected with reason %q, code %q", k.Name, r.Row, r.Reason, r.Code)
+			}
+		}
+	}
+}
+
+func TestFaultsAtEveryGatewayCostNothingButWhatNobodyCanKnow(t *testing.T) {
+	t.Parallel()
+	x := newTown(t, sandbox.Options{Seed: 3}, map[string][]string{
+		"": {"timeout: 2s"}, "kobo": {"max_recipients: 20"}, "textconnect": {"max_recipients: 20"},
+		"africastalking": {"max_recipients: 20"}, "qserve": {"max_recipients: 20"},
+	})
+	for _, name := range []string{"accept_close", "accept_502", "close", "429", "later"} {
+		if err := x.gateway.Fail(sandbox.Fault{Name: name, P: 0.05}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	x.start()
+	x.enqueueAll(perGateway)
+	for i, k := range x.kinds {
+		s := x.wait(k.Name, 4*time.Minute)
+		a := x.audit(i, perGateway)
+		st := x.gateway.Desk(k.Name).Stats()
+		t.Logf("%s: %d accepted, %d unknown in %d calls; the gateway: %d accepted in %d calls, %d faults, %d of them ambiguous, %d duplicates",
+			k.Name, a.accepted, a.unknown, len(a.unknownCalls), st.Accepted, st.Calls, st.Faults, st.Ambiguous, st.Duplicates)
+		if s.State != producer.Done || a.accepted+a.unknown != perGateway || st.Faults == 0 {
+			t.Errorf("%s: %+v, gateway %+v", k.Name, s, st)
+		}
+		if x.info(k.Name).KeyTTL > 0 && a.unknown > 0 {
+			t.Errorf("%s has a key, and %d are unknown", k.Name, a.unknown)
+		}
+		if len(a.unknownCalls) > int(st.Ambiguous) {
+			t.Errorf("%s: %d calls are unknown, and the gateway left %d in doubt", k.Name, len(a.unknownCalls), st.Ambiguous)
+		}
+	}
+}
+
+func TestABadNumberCostsItselfAlone(t *testing.T) {
+	t.Parallel()
+	x := newTown(t, sandbox.Options{}, nil)
+	x.start()
+	for i, k := range x.kinds {
+		most := int64(1)
+		switch desk := x.gateway.Desk(k.Name); {
+		case desk.Reach(sandbox.Reject) == sandbox.Unsaid || x.info(k.Name).MaxRecipients == 1:
+			continue
+		case desk.Reach(sandbox.Reject) == sandbox.OfCall:
+			most = 19
+		}
+		n := x.info(k.Name).MaxRecipients
+		if err := x.gateway.Desk(k.Name).Say(sandbox.Reject, number(i, n/3)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := x.client.Enqueue(t.Context(), producer.Campaign{ID: k.Name, Via: k.Name, Body: text}, numbers(i, n)); err != nil {
+			t.Fatal(err)
+		}
+		s := x.wait(k.Name, time.Minute)
+		a := x.audit(i, n)
+		st := x.gateway.Desk(k.Name).Stats()
+		t.Logf("%s: one bad number among %d cost %d calls", k.Name, n, st.Calls)
+		if s.Accepted != n-1 || a.rejected != 1 || a.refused[0].Row != n/3+1 || st.Calls > most {
+			t.Errorf("%s: %+v, %d calls", k.Name, s, st.Calls)
+		}
+	}
+}
+
+func TestAStoppedGatewayFailsNothing(t *testing.T) {
+	t.Parallel()
+	x := newTown(t, sandbox.Options{}, map[string][]string{"": {"timeout: 2s"}})
+	x.start()
+	if err := x.web.Close(); err != nil {
+		t.Fatal(err)
+	}
+	x.enqueueAll(50)
+	for _, k := range x.kinds {
+		x.eventually(30*time.Second, "the hold of "+k.Name, func() bool {
+			s := x.status(k.Name)
+			return len(s.BlockedBy) > 0 && s.BlockedBy[0].Reason == "connection"
+		})
+	}
+	over := time.After(*outageFor)
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for waiting := true; waiting; {
+		select {
+		case <-over:
+			waiting = false
+		case <-tick.C:
+			for _, k := range x.kinds {
+				if s := x.status(k.Name); s.Pending != 50 {
+					t.Fatalf("%s: somebody was used up: %+v", k.Name, s)
+				}
+			}
+		}
+	}
+	x.serve(t, x.gateway)
+	for i, k := range x.kinds {
+		if s := x.wait(k.Name, 3*time.Minute); s.Accepted != 50 {
+			t.Errorf("%s: %+v", k.Name, s)
+		}
+		if a := x.audit(i, 50); a.accepted != 50 {
+			t.Errorf("%s: %+v", k.Name, a)
+		}
+	}
+}
