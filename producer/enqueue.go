@@ -335,6 +335,9 @@ func checkCard(c Campaign, a Account, m *mistakes) {
 			m.add("from", "%s", err)
 		}
 	}
+	if c.Flash && !a.Info.Flash {
+		m.add("flash", "the gateway of account %s has no flash messages", a.Name)
+	}
 	if n := utf8.RuneCountInString(c.Body); a.Info.MaxChars > 0 && n > a.Info.MaxChars {
 		m.add("body", "it has %d characters, account %s takes %d", n, a.Name, a.Info.MaxChars)
 	}

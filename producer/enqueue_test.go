@@ -72,6 +72,7 @@ func TestAllMistakesComeInOneError(t *testing.T) {
 		{"no id", func(c *producer.Campaign) { c.ID = "" }, []string{"id"}},
 		{"a bad id", func(c *producer.Campaign) { c.ID = "a{b}" }, []string{"id"}},
 		{"a long id", func(c *producer.Campaign) { c.ID = strings.Repeat("x", 129) }, []string{"id"}},
+		{"flash where there is none", func(c *producer.Campaign) { c.Flash = true }, []string{"flash"}},
 		{"no body", func(c *producer.Campaign) { c.Body = "" }, []string{"body"}},
 		{"a blank body", func(c *producer.Campaign) { c.Body = " \n\t" }, []string{"body"}},
 		{"a body that is not UTF-8", func(c *producer.Campaign) { c.Body = "a\xff" }, []string{"body"}},

@@ -145,6 +145,8 @@ type Info struct {
 	SenderDigitsMax int `json:"sender_digits_max,omitempty"`
 	// SenderOptional says that the gateway has a default sender of its own.
 	SenderOptional bool `json:"sender_optional,omitempty"`
+	// Flash says that the gateway can send class-0 messages.
+	Flash bool `json:"flash,omitempty"`
 }
 
 // Batch is one call to a gateway: one body to at most Info.MaxRecipients numbers.

@@ -70,7 +70,7 @@ from the content, so that pressing Enter twice sends once; --again sends it agai
 	f.StringVar(&s.expireIn, "expires-in", "", "the same from now (or --start-at) on: 90m, 12h, 2d")
 	f.StringVar(&s.campaign.OnUnknown, "on-unknown", "", "what to do with a message whose outcome is unknown: keep")
 	f.IntVar(&s.campaign.MaxMessages, "max-messages", 0, "send to no more than so many recipients; 0: all")
-	f.BoolVar(&s.campaign.Flash, "flash", false, "show the message at once and do not store it, where the gateway can")
+	f.BoolVar(&s.campaign.Flash, "flash", false, "show the message at once and do not store it; not every gateway can")
 	f.BoolVar(&s.again, "again", false, "send although the same has been sent before")
 	f.BoolVar(&s.dryRun, "dry-run", false, "only read and count; nothing is enqueued")
 	f.BoolVar(&s.wait, "wait", false, "wait until the campaign has ended; status 3 if not all were accepted")
