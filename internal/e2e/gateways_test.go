@@ -294,3 +294,92 @@ func TestAStoppedGatewayFailsNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatAGatewaySaysOfTheAccountOrTheSenderUsesNobodyUp(t *testing.T) {
+	t.Parallel()
+	x := newTown(t, sandbox.Options{Users: map[string]string{"demo": "demo"}}, nil)
+	x.start()
+	accepted := map[string]int64{}
+	blocked := func(id, reason string) {
+		t.Helper()
+		x.eventually(30*time.Second, id+" to be blocked by "+reason, func() bool {
+			return slices.ContainsFunc(x.status(id).BlockedBy, func(b producer.Block) bool { return b.Reason == reason })
+		})
+		x.eventually(30*time.Second, "the calls in flight", func() bool { return x.status(id).InFlight.Calls == 0 })
+		if s := x.status(id); s.Pending != s.Total {
+			t.Errorf("%s: somebody was used up: %+v", id, s)
+		}
+	}
+	through := func(id, name string, n int) {
+		t.Helper()
+		if s := x.wait(id, time.Minute); s.Accepted != n {
+			t.Errorf("%s: %+v", id, s)
+		}
+		accepted[name] += int64(n)
+		if st := x.gateway.Desk(name).Stats(); st.Accepted != accepted[name] || st.Duplicates != 0 {
+			t.Errorf("%s: gateway %+v, want %d accepted", id, st, accepted[name])
+		}
+	}
+	enqueue := func(id, name string, i, from, n int) {
+		t.Helper()
+		list := func(yield func(producer.Recipient, error) bool) {
+			for k := range n {
+				if !yield(producer.Recipient{Number: fmt.Sprint(number(i, from+k))}, nil) {
+					return
+				}
+			}
+		}
+		if _, err := x.client.Enqueue(t.Context(), producer.Campaign{ID: id, Via: name, Body: text}, list); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Run("login", func(t *testing.T) {
+		x.gateway.SetPassword("demo", "other")
+		for i, k := range x.kinds {
+			enqueue(k.Name+":login", k.Name, i, 0, 20)
+		}
+		for _, k := range x.kinds {
+			blocked(k.Name+":login", "credentials")
+		}
+		x.gateway.SetPassword("demo", "demo")
+		for _, k := range x.kinds {
+			x.must("release", k.Name)
+			through(k.Name+":login", k.Name, 20)
+		}
+	})
+	t.Run("credit", func(t *testing.T) {
+		// 254sms publishes no answer for it.
+		kinds := slices.DeleteFunc(slices.Clone(x.kinds), func(k providers.Kind) bool { return k.Name == "qserve" })
+		for i, k := range kinds {
+			x.gateway.Desk(k.Name).SetCredit(0)
+			enqueue(k.Name+":credit", k.Name, 5+i, 0, 20)
+		}
+		for _, k := range kinds {
+			blocked(k.Name+":credit", "credit")
+		}
+		for _, k := range kinds {
+			x.gateway.Desk(k.Name).SetCredit(1000) // a top-up; nobody releases
+		}
+		for _, k := range kinds {
+			through(k.Name+":credit", k.Name, 20)
+		}
+	})
+	t.Run("sender", func(t *testing.T) {
+		words := map[string]string{"kobo": "error_restricted_senderid", "textconnect": "code_-518", "africastalking": "code_InvalidSenderId",
+			"qserve": "code_X000", "connectmedia": "code_103"}
+		for i, k := range x.kinds {
+			if err := x.gateway.Fail(sandbox.Fault{Name: words[k.Name], Gateway: k.Name, P: 1}); err != nil {
+				t.Fatal(err)
+			}
+			enqueue(k.Name+":sender", k.Name, 10+i, 0, 20)
+		}
+		for _, k := range x.kinds {
+			blocked(k.Name+":sender", "paused")
+		}
+		x.gateway.Mend()
+		for _, k := range x.kinds {
+			x.must("resume", k.Name+":sender")
+			through(k.Name+":sender", k.Name, 20)
+		}
+	})
+}
