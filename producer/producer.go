@@ -27,6 +27,9 @@ var (
 	ErrConflict = ledger.ErrConflict
 	// ErrNotFound: there is no campaign with this ID, or its retention is over.
 	ErrNotFound = ledger.ErrNotFound
+	// ErrNotDurable: the change was made, but it could not be had in time that it would
+	// outlive a crash of Redis (WithDurability). Saying the same again is safe.
+	ErrNotDurable = ledger.ErrNotDurable
 	// ErrUnknownAccount: no worker has ever published the account.
 	ErrUnknownAccount = errors.New("unknown account")
 	// ErrInvalid: the campaign cannot be sent as it is; the error lists all
@@ -74,6 +77,17 @@ func WithPollInterval(d time.Duration) Option {
 			c.poll = d
 		}
 	}
+}
+
+// Durability says what must hold a change in Redis before a call of this package
+// returns: the append-only file on disk (Fsync), or so many replicas (Replicas).
+type Durability = ledger.Durability
+
+// WithDurability makes Enqueue, Pause, Resume, Cancel, Retry, Hold and Release wait
+// until what they changed is durable; what is not in time is an ErrNotDurable. The
+// default, the zero Durability, waits for Redis' answer alone.
+func WithDurability(d Durability) Option {
+	return func(c *Client) { c.ledger = ledger.NewDurable(c.rdb, d) }
 }
 
 // New returns a client on a Redis client that is shared with the caller and stays

@@ -6,6 +6,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
+
+	"github.com/tuma-sms/tuma/providers/providertest"
 )
 
 // quiet drops what go-redis says of a Redis that a test has killed.
@@ -16,5 +18,5 @@ func (quiet) Printf(context.Context, string, ...any) {}
 
 func TestMain(m *testing.M) {
 	redis.SetLogger(quiet{})
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(providertest.Guarded(m))
 }

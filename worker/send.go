@@ -234,6 +234,9 @@ func (s *sending) try(ctx context.Context, g *ledger.Generation) (step, time.Tim
 	// answered late leaves less of it.
 	start := time.Now()
 	claim, err := s.claim(ctx, g)
+	if errors.Is(err, ledger.ErrNotDurable) {
+		return stepAgain, time.Time{}, s.giveBack(ctx, claim, units, time.Until(turn), err)
+	}
 	if err != nil {
 		return stepDone, time.Time{}, err
 	}
@@ -251,6 +254,22 @@ func (s *sending) claim(ctx context.Context, g *ledger.Generation) (*ledger.Clai
 	return s.ledger.Claim(ctx, ledger.ClaimRequest{ID: s.id, Batch: s.batch, Wake: s.pointer.Wake, Gen: g,
 		UUID: s.requestUUID(g), Login: s.acc.info.Fingerprint, KeyLife: s.acc.keyLife(), Lease: s.acc.Timeout + leaseMargin,
 		Window: s.window(ctx, s.acc.Name)})
+}
+
+// giveBack ends a claim that a crash of Redis could take with it: no call is made
+// under it, and it is tried again a little later.
+func (s *sending) giveBack(ctx context.Context, c *ledger.Claim, units int, ahead time.Duration, why error) error {
+	s.log.Warn().Err(why).Str("account", s.acc.Name).Str("campaign", s.id).Msg("no call without a durable claim")
+	if err := s.limiter().Return(ctx, units, ahead); err != nil {
+		s.log.Warn().Err(err).Str("account", s.acc.Name).Msg("a booking could not be given back")
+	}
+	return s.end("release", func(ctx context.Context) (ledger.Settled, error) {
+		out, err := s.ledger.Release(ctx, c, backOff(2), false)
+		if errors.Is(err, ledger.ErrNotDurable) {
+			err = nil // what is forgotten of a claim that was given back harms nobody
+		}
+		return out, err
+	})
 }
 
 // whileHeld leaves a batch until the hold is over. But the doubt of a campaign

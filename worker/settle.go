@@ -52,6 +52,10 @@ func (s *sending) write(ctx context.Context, c *ledger.Claim, g *ledger.Generati
 	return out, err
 }
 
+// durableTries is how often a draining worker asks whether what it has written is
+// durable.
+const durableTries = 3
+
 // end writes down what happened at a gateway and keeps trying while Redis is
 // away: on a context of its own, until the worker itself is ended. Then it queues
 // the batches that were handed out.
@@ -74,6 +78,9 @@ func (s *sending) end(what string, write func(context.Context) (ledger.Settled, 
 		cancel()
 		if errors.Is(err, ledger.ErrNotFound) || errors.Is(err, ledger.ErrNewer) {
 			return err
+		}
+		if errors.Is(err, ledger.ErrNotDurable) && s.draining() && try >= durableTries {
+			return err // it is written; that it will stay so is for the next worker to wait for
 		}
 		if try == 1 || try%20 == 0 {
 			s.log.Error().Err(err).Str("campaign", s.id).Str("batch", s.batch).Int("try", try).Msg(what + " failed, trying again")

@@ -37,6 +37,9 @@ type Config struct {
 	Country string
 	// Retention is how long a finished campaign stays; 30 days.
 	Retention time.Duration
+	// Durability says what must hold a claim before its call is made, and a settle
+	// before its call is done with. Default: nothing beyond Redis' answer.
+	Durability Durability
 	// UnsafeRedis accepts a Redis that may forget, with a warning.
 	UnsafeRedis bool
 	// Logger takes the worker's own lines; the zero logger is silent.
@@ -124,7 +127,7 @@ func New(cfg Config) (*Worker, error) {
 	if len(mistakes) > 0 {
 		return nil, fmt.Errorf("new worker: %w", errors.Join(mistakes...))
 	}
-	w.ledger, w.queue = ledger.New(cfg.Redis), queue.New(cfg.Redis)
+	w.ledger, w.queue = ledger.NewDurable(cfg.Redis, cfg.Durability), queue.New(cfg.Redis)
 	return w, nil
 }
 
@@ -156,7 +159,11 @@ func (w *Worker) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("run worker: %w", err)
 	}
-	for _, x := range warnings {
+	more, err := CheckDurability(ctx, w.cfg.Redis, w.cfg.Durability)
+	if err != nil {
+		return fmt.Errorf("run worker: %w", err)
+	}
+	for _, x := range append(warnings, more...) {
 		w.log.Warn().Msg(x)
 	}
 	if err := w.publish(ctx); err != nil {

@@ -84,8 +84,9 @@ func (a *app) checkRedis(ctx context.Context, cfg *config) error {
 	}
 	defer b.Close()
 	warnings, err := worker.CheckRedis(ctx, b.rdb, cfg.redis.unsafe)
-	for _, w := range warnings {
+	more, err2 := worker.CheckDurability(ctx, b.rdb, cfg.redis.durability)
+	for _, w := range append(warnings, more...) {
 		a.note("tuma: warning: %s", w)
 	}
-	return err
+	return errors.Join(err, err2)
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
 // redisConfig says where Redis is and what is asked of it.
@@ -18,12 +20,13 @@ type redisConfig struct {
 	source string
 	// unsafe accepts a Redis that may forget.
 	unsafe bool
+	// durability is what must hold a change before anybody acts on it.
+	durability ledger.Durability
 }
 
 // redis reads the section of that name.
 func (r *reader) redis(e entry, to *redisConfig) {
 	fromEnvironment, _ := r.lookup("TUMA_REDIS_URL")
-	durability := "none"
 	where := func(e entry, read func(entry, *string)) {
 		if fromEnvironment != "" {
 			return // it wins, and what is wrong here then harms nobody
@@ -43,9 +46,13 @@ func (r *reader) redis(e entry, to *redisConfig) {
 		"url_file": func(e entry) { where(e, r.secretFile) },
 		"unsafe":   func(e entry) { r.bool(e, &to.unsafe) },
 		"durability": func(e entry) {
-			r.string(e, &durability)
-			if durability != "none" {
-				r.fail(e, "%s does not work in this release yet; only none does, and Redis itself must then keep what it was told", show(e))
+			text, ok := r.text(e)
+			if !ok {
+				return
+			}
+			var err error
+			if to.durability, err = ledger.ParseDurability(text); err != nil {
+				r.fail(e, "%v", err)
 			}
 		},
 	})

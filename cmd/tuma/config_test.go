@@ -49,8 +49,8 @@ func TestConfigMistakesNameTheirLine(t *testing.T) {
 		"duration out of range":    {"retention: 1s\n", `t.yaml:1: retention: "1s" must be from`},
 		"bad bool":                 {"redis: {unsafe: yes}\n", `t.yaml:1: redis.unsafe: "yes" must be true or false`},
 		"bad redis scheme":         {"redis:\n  url: http://h\n", "t.yaml:2: redis.url: must be a URL such as redis://"},
-		"durability of later":      {"redis: {durability: fsync}\n", `redis.durability: "fsync" does not work in this release yet`},
-		"replicas of later":        {"redis: {durability: 'replicas:1'}\n", `redis.durability: "replicas:1" does not work in this release yet`},
+		"a bad durability":         {"redis: {durability: disk}\n", `redis.durability: "disk" must be none, fsync or replicas:N with N from 1 to 16`},
+		"no replicas":              {"redis: {durability: 'replicas:0'}\n", `redis.durability: "replicas:0" must be none, fsync or replicas:N`},
 		"unset variable":           {"retention: ${NOT_SET}\n", "t.yaml:1: retention: the environment variable NOT_SET is not set"},
 		"variable without a name":  {"retention: ${}\n", "t.yaml:1: retention: ${} names no environment variable"},
 		"unknown provider":         {"accounts:\n  k: {provider: nexmo}\n", `t.yaml:2: accounts.k.provider: "nexmo" is no provider of this release; there is kobo`},
@@ -207,7 +207,7 @@ func TestConfigIsRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	c, err := parseConfig(filepath.Join(dir, "tuma.yaml"), []byte(`
-redis: {url: "redis://h:1/2", unsafe: true, durability: none}
+redis: {url: "redis://h:1/2", unsafe: true, durability: "replicas:2"}
 retention: 1d12h
 accounts:
   main:

@@ -45,7 +45,7 @@ func openBackend(ctx context.Context, cfg *config, connections int) (*backend, e
 		return nil, fmt.Errorf("redis: %w", err)
 	}
 	rdb := open(connections)
-	client, err := producer.New(rdb)
+	client, err := producer.New(rdb, producer.WithDurability(cfg.redis.durability))
 	if err == nil {
 		err = ping(ctx, rdb, cfg.redis)
 	}
@@ -101,7 +101,7 @@ func refuseEviction(ctx context.Context, b *backend) error {
 // workerConfig is what a worker needs to serve the accounts.
 func workerConfig(b *backend, accounts []*accountConfig) worker.Config {
 	c := worker.Config{
-		Redis: b.rdb, Routes: b.cfg.routes, Country: b.cfg.country, Retention: b.cfg.retention, UnsafeRedis: b.cfg.redis.unsafe,
+		Redis: b.rdb, Routes: b.cfg.routes, Country: b.cfg.country, Retention: b.cfg.retention, UnsafeRedis: b.cfg.redis.unsafe, Durability: b.cfg.redis.durability,
 	}
 	for _, acc := range accounts {
 		c.Accounts = append(c.Accounts, acc.worker)

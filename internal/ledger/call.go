@@ -74,7 +74,8 @@ type ClaimRequest struct {
 }
 
 // Claim asks to submit one generation. After an error the caller does not know
-// whether it holds a claim: it must not submit, and the lease runs out.
+// whether it holds a claim: it must not submit, and the lease runs out; but beside an
+// ErrNotDurable comes a claim that can be released.
 func (l *Ledger) Claim(ctx context.Context, r ClaimRequest) (*Claim, error) {
 	if len(strings.Fields(r.Login)) != 1 || strings.TrimSpace(r.Login) != r.Login {
 		return nil, fmt.Errorf("claim %s %s: the login is not one word", r.ID, r.Batch)
@@ -83,6 +84,9 @@ func (l *Ledger) Claim(ctx context.Context, r ClaimRequest) (*Claim, error) {
 	out, err := l.run(ctx, claimScript, r.ID, nil,
 		c.Token, r.Batch, r.Wake, r.Gen.Call, r.Gen.Number, r.Gen.Revision, r.Lease.Milliseconds(),
 		shortUUID(r.UUID), r.Login, r.KeyLife.Milliseconds(), len(r.Gen.To))
+	if errors.Is(err, ErrNotDurable) {
+		return c, err
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -38,10 +38,19 @@ type Ledger struct {
 	rdb redis.UniversalClient
 	// noFlags: the server cannot read a script's flags line.
 	noFlags atomic.Bool
+	// durability is what binding scripts wait for; noWaitAOF: the server cannot be asked.
+	durability Durability
+	noWaitAOF  atomic.Bool
 }
 
 // New returns a ledger on a Redis client that stays the caller's.
 func New(rdb redis.UniversalClient) *Ledger { return &Ledger{rdb: rdb} }
+
+// NewDurable is New for a ledger whose claims, settles and orders must be durable
+// before they count. What is not in time is an ErrNotDurable.
+func NewDurable(rdb redis.UniversalClient, d Durability) *Ledger {
+	return &Ledger{rdb: rdb, durability: d}
+}
 
 var idPattern = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
 
@@ -67,15 +76,19 @@ func verdict(word string) error {
 	return nil
 }
 
-// run calls a script on a campaign and returns its answer as text.
+// run calls a script on a campaign and returns its answer as text, which comes
+// beside an ErrNotDurable too.
 func (l *Ledger) run(ctx context.Context, s *script, id string, keys []string, args ...any) ([]string, error) {
 	all := append([]string{ledgerKey(id), openKey(id)}, keys...)
 	out, err := l.evalStrings(ctx, s, all, args...)
-	if err != nil {
-		return nil, fmt.Errorf("%s %s: %w", s.name, id, err)
+	if len(out) > 0 {
+		// A campaign that is not there is no matter of durability.
+		if v := verdict(out[0]); v != nil {
+			err = v
+		}
 	}
-	if err := verdict(out[0]); err != nil {
-		return nil, fmt.Errorf("%s %s: %w", s.name, id, err)
+	if err != nil {
+		return out, fmt.Errorf("%s %s: %w", s.name, id, err)
 	}
 	return out, nil
 }

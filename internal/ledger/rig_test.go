@@ -20,14 +20,16 @@ import (
 // campaign what producers, planners and workers do.
 type rig struct {
 	testing.TB
-	rdb *redis.Client
+	server *redistest.Server // nil: miniredis
+	rdb    *redis.Client
 	*Ledger
 }
 
 func newRig(t testing.TB, opts ...redistest.Option) *rig {
 	t.Helper()
-	rdb := redistest.Start(t, opts...).Client()
-	return &rig{TB: t, rdb: rdb, Ledger: New(rdb)}
+	server := redistest.Start(t, opts...)
+	rdb := server.Client()
+	return &rig{TB: t, server: server, rdb: rdb, Ledger: New(rdb)}
 }
 
 func miniRig(t testing.TB) *rig {

@@ -20,6 +20,8 @@ type script struct {
 	name    string
 	flagged *redis.Script
 	plain   *redis.Script
+	// binding: somebody acts on it, outside of Redis, so it must be durable first.
+	binding bool
 }
 
 func mustSource(name string) string {
@@ -45,27 +47,33 @@ func alwaysAllowed(s *script, source string) *script {
 	return s
 }
 
+// binding marks a script that must be durable before its caller goes on.
+func binding(s *script) *script {
+	s.binding = true
+	return s
+}
+
 var (
-	commitScript    = campaignScript("commit")
+	commitScript    = binding(campaignScript("commit"))
 	planStartScript = campaignScript("plan_start")
 	planPageScript  = campaignScript("plan_page")
-	claimScript     = campaignScript("claim")
+	claimScript     = binding(campaignScript("claim"))
 	wakeScript      = campaignScript("wake")
 	topUpScript     = campaignScript("top_up")
-	retryOpenScript = campaignScript("retry_open")
-	retryStepScript = campaignScript("retry_step")
+	retryOpenScript = binding(campaignScript("retry_open"))
+	retryStepScript = binding(campaignScript("retry_step"))
 	purgeScript     = campaignScript("purge")
-	doubtScript     = settling("doubt")
-	releaseScript   = settling("release")
-	splitScript     = settling("split")
-	settleScript    = settling("settle")
-	controlScript   = settling("control")
+	doubtScript     = binding(settling("doubt"))
+	releaseScript   = binding(settling("release"))
+	splitScript     = binding(settling("split"))
+	settleScript    = binding(settling("settle"))
+	controlScript   = binding(settling("control"))
 
 	accountLookScript    = plainScript("account_look")
 	accountReportScript  = plainScript("account_report")
-	accountHoldScript    = plainScript("account_hold")
-	accountReleaseScript = plainScript("account_release")
-	indexScript          = plainScript("index")
+	accountHoldScript    = binding(plainScript("account_hold"))
+	accountReleaseScript = binding(plainScript("account_release"))
+	indexScript          = binding(plainScript("index"))
 	unindexScript        = plainScript("unindex")
 )
 
@@ -75,14 +83,18 @@ func settling(name string) *script {
 
 // eval runs a script on this ledger's Redis.
 func (l *Ledger) eval(ctx context.Context, s *script, keys []string, args ...any) (any, error) {
+	run := func(x *redis.Script) (any, error) { return x.Run(ctx, l.rdb, keys, args...).Result() }
+	if s.binding && l.durability != (Durability{}) {
+		run = func(x *redis.Script) (any, error) { return l.evalDurable(ctx, x, keys, args...) }
+	}
 	if s.flagged != nil && !l.noFlags.Load() {
-		v, err := s.flagged.Run(ctx, l.rdb, keys, args...).Result()
+		v, err := run(s.flagged)
 		if err == nil || !strings.Contains(err.Error(), "compiling") {
 			return v, err
 		}
 		l.noFlags.Store(true)
 	}
-	return s.plain.Run(ctx, l.rdb, keys, args...).Result()
+	return run(s.plain)
 }
 
 var errAnswer = errors.New("the script's answer is not a list of text")
@@ -90,7 +102,7 @@ var errAnswer = errors.New("the script's answer is not a list of text")
 // evalStrings runs a script whose answer is a list of text.
 func (l *Ledger) evalStrings(ctx context.Context, s *script, keys []string, args ...any) ([]string, error) {
 	v, err := l.eval(ctx, s, keys, args...)
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrNotDurable) {
 		return nil, err
 	}
 	list, ok := v.([]any)
@@ -108,5 +120,5 @@ func (l *Ledger) evalStrings(ctx context.Context, s *script, keys []string, args
 			return nil, errAnswer
 		}
 	}
-	return out, nil
+	return out, err
 }

@@ -14,11 +14,11 @@ import (
 // It ends with the test. Its methods are safe for concurrent use.
 type Proxy struct {
 	t        testing.TB
-	target   string
 	listener net.Listener
 	running  sync.WaitGroup
 
 	mu     sync.Mutex
+	target string
 	change *sync.Cond // paused, gone or closed has changed
 	conns  map[*link]struct{}
 	paused bool
@@ -68,6 +68,14 @@ func (p *Proxy) Cut() {
 	}
 }
 
+// Retarget passes new connections to another host:port: a failover. Those there are
+// stay until they are cut.
+func (p *Proxy) Retarget(target string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.target = target
+}
+
 // CutAfter lets n more bytes of answers through, counted over all connections,
 // and then, once, breaks the connection whose answer would go on. With n = 0
 // the next command is run and its whole answer is lost; a client without a
@@ -97,7 +105,10 @@ func (p *Proxy) accept() {
 		if err != nil {
 			return
 		}
-		server, err := net.Dial("tcp", p.target)
+		p.mu.Lock()
+		target := p.target
+		p.mu.Unlock()
+		server, err := net.Dial("tcp", target)
 		if err != nil {
 			// The Redis is down: a client of it would be turned away too.
 			_ = client.Close()

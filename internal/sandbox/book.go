@@ -69,7 +69,7 @@ type Stats struct {
 	// InFlight calls are being served; PeakInFlight is the most there were.
 	InFlight     int64 `json:"in_flight"`
 	PeakInFlight int64 `json:"peak_in_flight"`
-	// Credit is what is left; of the server, at the gateway that has most of it.
+	// Credit is what is left; of the server, at the gateway that has least.
 	Credit float64 `json:"credit"`
 }
 
@@ -77,9 +77,9 @@ type Stats struct {
 func (s *Server) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var credit float64
+	credit := math.Inf(1)
 	for _, d := range s.desks {
-		credit = max(credit, d.credit)
+		credit = min(credit, d.credit)
 	}
 	return s.stats(&s.book, credit, &s.requests, &s.calls, &s.struck, &s.ambiguous)
 }

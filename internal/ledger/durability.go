@@ -1,0 +1,132 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Durability says what must hold a change before anybody acts on it: the file of
+// the Redis it was made in, or so many replicas of it. The zero value asks for
+// nothing more than Redis' answer.
+type Durability struct {
+	// Fsync: the change is in the append-only file, and the file on the disk.
+	Fsync bool
+	// Replicas is how many replicas must have the change.
+	Replicas int
+}
+
+// ErrNotDurable: the change was made, and whether it would outlive a crash could not
+// be had in time. Who asked must not act on it; saying it again asks again.
+var ErrNotDurable = errors.New("not durable yet")
+
+// durableWithin is how long a change may take to become durable.
+const durableWithin = time.Second
+
+// maxReplicas is more than anybody waits for.
+const maxReplicas = 16
+
+// ParseDurability reads "none", "fsync" or "replicas:N", with N from 1 to 16.
+func ParseDurability(text string) (Durability, error) {
+	if text == "none" {
+		return Durability{}, nil
+	}
+	if text == "fsync" {
+		return Durability{Fsync: true}, nil
+	}
+	if count, ok := strings.CutPrefix(text, "replicas:"); ok {
+		if n, err := strconv.Atoi(count); err == nil && n >= 1 && n <= maxReplicas && strconv.Itoa(n) == count {
+			return Durability{Replicas: n}, nil
+		}
+	}
+	return Durability{}, fmt.Errorf("%.40q must be none, fsync or replicas:N with N from 1 to %d", text, maxReplicas)
+}
+
+// String is the reverse of ParseDurability.
+func (d Durability) String() string {
+	switch {
+	case d.Replicas > 0:
+		return "replicas:" + strconv.Itoa(d.Replicas)
+	case d.Fsync:
+		return "fsync"
+	}
+	return "none"
+}
+
+// barrier is the command that waits until all that its connection has seen is
+// durable, and nil where Redis' answer alone says so.
+func (l *Ledger) barrier() []any {
+	switch d := l.durability; {
+	case d.Replicas > 0:
+		return []any{"WAIT", d.Replicas, durableWithin.Milliseconds()}
+	case d.Fsync && !l.noWaitAOF.Load():
+		return []any{"WAITAOF", 1, 0, durableWithin.Milliseconds()}
+	}
+	return nil
+}
+
+// evalDurable runs a script and the barrier in one pipeline on one connection to the
+// master of the script's keys. What the script has answered is returned beside
+// ErrNotDurable too.
+func (l *Ledger) evalDurable(ctx context.Context, s *redis.Script, keys []string, args ...any) (any, error) {
+	node, err := l.master(ctx, keys[0])
+	if err != nil {
+		return nil, err
+	}
+	for {
+		barrier := l.barrier()
+		if barrier == nil {
+			return s.Run(ctx, node, keys, args...).Result()
+		}
+		pipe := node.Pipeline()
+		answer := s.EvalSha(ctx, pipe, keys, args...)
+		held := pipe.Do(ctx, barrier...)
+		_, err := pipe.Exec(ctx)
+		switch {
+		case redis.HasErrorPrefix(answer.Err(), "NOSCRIPT"):
+			if err := s.Load(ctx, node).Err(); err != nil {
+				return nil, err
+			}
+			continue
+		case answer.Err() != nil:
+			return nil, answer.Err()
+		case held.Err() != nil && strings.Contains(held.Err().Error(), "unknown command"):
+			// Before Redis 7.2: there appendfsync always says it with the answer, and CheckRedis looks.
+			l.noWaitAOF.Store(true)
+			continue
+		case err != nil:
+			return answer.Val(), fmt.Errorf("%w: %w", ErrNotDurable, err)
+		}
+		if n, want := acknowledged(held.Val()), max(l.durability.Replicas, 1); n < want {
+			return answer.Val(), fmt.Errorf("%w: held by %d of %d after %s (redis.durability: %s)", ErrNotDurable, n, want, durableWithin, l.durability)
+		}
+		return answer.Val(), nil
+	}
+}
+
+// acknowledged reads the answer of WAIT, a number, or of WAITAOF, whose first is of
+// the server itself.
+func acknowledged(v any) int {
+	if list, ok := v.([]any); ok && len(list) > 0 {
+		v = list[0]
+	}
+	n, _ := v.(int64)
+	return int(n)
+}
+
+// master returns the client of the one server that a key lives on: a barrier on
+// another connection would wait for something else.
+func (l *Ledger) master(ctx context.Context, key string) (*redis.Client, error) {
+	switch rdb := l.rdb.(type) {
+	case *redis.Client:
+		return rdb, nil
+	case *redis.ClusterClient:
+		return rdb.MasterForKey(ctx, key)
+	}
+	return nil, fmt.Errorf("durability %s is not possible with a redis client of type %T", l.durability, l.rdb)
+}

@@ -1,0 +1,132 @@
+package ledger
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/redistest"
+)
+
+func TestDurabilityIsReadAsItIsWritten(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]Durability{"none": {}, "fsync": {Fsync: true}, "replicas:1": {Replicas: 1}, "replicas:16": {Replicas: 16}} {
+		if got, err := ParseDurability(text); err != nil || got != want || got.String() != text {
+			t.Errorf("%s: %+v %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"", "None", "replicas", "replicas:", "replicas:0", "replicas:17", "replicas:-1", "replicas:01", "replicas:+1", "fsync:1"} {
+		if got, err := ParseDurability(text); err == nil || got != (Durability{}) {
+			t.Errorf("%q: %+v %v", text, got, err)
+		}
+	}
+}
+
+// mirrored is a rig whose Redis has one replica, and whose ledger waits for it.
+func mirrored(t *testing.T) (r *rig, replica *redistest.Server) {
+	t.Helper()
+	r = newRig(t, redistest.WithConfig("repl-diskless-sync-delay", "0"))
+	host, port, _ := strings.Cut(r.server.Addr(), ":")
+	replica = redistest.Start(t, redistest.WithConfig("replicaof", host+" "+port))
+	r.Ledger = NewDurable(r.rdb, Durability{Replicas: 1})
+	deadline := time.After(20 * time.Second)
+	for r.rdb.Wait(t.Context(), 1, 100*time.Millisecond).Val() != 1 {
+		select {
+		case <-deadline:
+			t.Fatal("the replica does not follow")
+		default:
+		}
+	}
+	return r, replica
+}
+
+func TestAClaimCountsOnceAReplicaHasIt(t *testing.T) {
+	t.Parallel()
+	r, replica := mirrored(t)
+	r.sending("c", []int{2, 2})
+	c := r.claim("c", "0.0", 0, 0, noKey, long)
+	copied, err := replica.Client().HGet(t.Context(), ledgerKey("c"), "g0.0.0.0").Result()
+	if original := r.rdb.HGet(t.Context(), ledgerKey("c"), "g0.0.0.0").Val(); err != nil || original == "" || copied != original {
+		t.Errorf("the replica has %q, %v; the master %q", copied, err, original)
+	}
+	r.settle(c, Answer, accepted("m"), accepted("n"))
+	if c.Answer != ClaimGo {
+		t.Errorf("answer %q", c.Answer)
+	}
+}
+
+func TestAClaimThatNoReplicaHasIsNoLeaveToSend(t *testing.T) {
+	t.Parallel()
+	r, replica := mirrored(t)
+	r.sending("c", []int{2, 2})
+	replica.Stop()
+	work, err := r.LoadWork(t.Context(), "c", "0.0")
+	r.ok(err)
+	c, err := r.Claim(t.Context(), ClaimRequest{ID: "c", Batch: "0.0", Gen: work.Open[0], UUID: requestID("0.0", work.Open[0], "one"), Login: "one",
+		Lease: time.Hour, Window: 1})
+	if !errors.Is(err, ErrNotDurable) || c == nil || c.Answer == ClaimGo {
+		t.Fatalf("claim %+v, %v", c, err)
+	}
+	if !strings.Contains(err.Error(), "held by 0 of 1") || !strings.Contains(err.Error(), "replicas:1") {
+		t.Errorf("error %v", err)
+	}
+	// Given back it is as if it had never been: at a gateway without a key too.
+	out, err := r.Release(t.Context(), c, 0, false)
+	if !errors.Is(err, ErrNotDurable) || out.Stale {
+		t.Errorf("release %+v, %v", out, err)
+	}
+	replica.Cont()
+	again := r.claim("c", "0.0", 0, 0, noKey, long)
+	if again.Answer != ClaimGo || again.Doubt {
+		t.Errorf("claimed again: %+v", again)
+	}
+	r.settle(again, Answer, accepted("m"), accepted("n"))
+}
+
+func TestOrdersWaitUntilTheyAreDurable(t *testing.T) {
+	t.Parallel()
+	r, replica := mirrored(t)
+	r.sending("c", []int{2, 2})
+	r.ok(r.Publish(t.Context(), "w", Card{Name: "a"}))
+	c := r.claim("c", "0.0", 0, 0, noKey, long)
+	replica.Stop()
+	for name, order := range map[string]func() error{
+		"pause":  func() error { _, err := r.Pause(t.Context(), "c", "me"); return err },
+		"cancel": func() error { _, err := r.Cancel(t.Context(), "c", "me"); return err },
+		"hold":   func() error { return r.HoldAccount(t.Context(), "a", "audit", "me") },
+		"settle": func() error {
+			_, err := r.Settle(t.Context(), c, []Record{accepted("m"), accepted("n")}, Answer, 1, 0)
+			return err
+		},
+	} {
+		if err := order(); !errors.Is(err, ErrNotDurable) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := r.Pause(t.Context(), "nobody", "me"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("pause of nobody: %v", err)
+	}
+	replica.Cont()
+	// Said again they are durable, and have changed nothing more.
+	if _, err := r.Settle(t.Context(), c, []Record{accepted("m"), accepted("n")}, Answer, 1, 0); err != nil {
+		t.Error(err)
+	}
+	r.expect("c", "accepted accepted skipped skipped")
+}
+
+func TestAlwaysSyncedFileNeedsNoQuestion(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, redistest.WithAOF("always"))
+	r.Ledger = NewDurable(r.rdb, Durability{Fsync: true})
+	r.sending("c", []int{2, 2})
+	c := r.claim("c", "0.0", 0, 0, noKey, long)
+	if c.Answer != ClaimGo {
+		t.Fatalf("claim %+v", c)
+	}
+	r.server.Kill()
+	r.server.Restart()
+	if _, err := r.Settle(t.Context(), c, []Record{accepted("m"), accepted("n")}, Answer, 1, 0); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,155 @@
+package worker_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tuma-sms/tuma/internal/redistest"
+	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/worker"
+)
+
+// pair is a Redis with a replica, behind one address that follows a failover.
+type pair struct {
+	*rig
+	master, replica *redistest.Server
+	proxy           *redistest.Proxy
+	stream          *redistest.Proxy // between the two
+}
+
+// followers start at once, and not after the 5 s in which others might come too.
+var followers = redistest.WithConfig("repl-diskless-sync-delay", "0")
+
+func (p *pair) follow() {
+	p.t.Helper()
+	p.stream = redistest.NewProxy(p.t, p.master.Addr())
+	host, port, _ := strings.Cut(p.stream.Addr(), ":")
+	p.replica = redistest.Start(p.t, followers, redistest.WithConfig("replicaof", host+" "+port))
+}
+
+func newPair(t *testing.T) *pair {
+	t.Helper()
+	p := &pair{rig: newRig(t, sandbox.Options{}), master: redistest.Start(t, followers)}
+	p.follow()
+	p.proxy = redistest.NewProxy(t, p.master.Addr())
+	p.rdb = p.master.Client(func(o *redis.Options) { o.Addr = p.proxy.Addr() })
+	p.inStep()
+	return p
+}
+
+func (p *pair) inStep() {
+	p.t.Helper()
+	p.eventually(20*time.Second, "the replica to follow", func() bool { return p.rdb.Wait(p.t.Context(), 1, 100*time.Millisecond).Val() == 1 })
+}
+
+// promote lets the replica take the master's place, and gives it one of its own.
+func (p *pair) promote() {
+	p.t.Helper()
+	p.master.Kill()
+	if err := p.replica.Client().ReplicaOf(p.t.Context(), "NO", "ONE").Err(); err != nil {
+		p.t.Fatal(err)
+	}
+	p.master = p.replica
+	p.follow()
+	p.proxy.Retarget(p.master.Addr())
+	p.proxy.Cut()
+	p.inStep()
+}
+
+// failover sends 8,000 messages through a gateway without keys, while the replica
+// lags behind and is then promoted. It returns how many went out more than once.
+func failover(t *testing.T, d worker.Durability) (twice int, s producer.Status) {
+	p := newPair(t)
+	gw := newStub(providers.Info{MaxRecipients: 10})
+	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
+		select {
+		case <-ctx.Done():
+			return nil, unanswered()
+		case <-time.After(20 * time.Millisecond):
+		}
+		return gw.accept(ctx, b)
+	}
+	var err error
+	if p.producer, err = producer.New(p.rdb, producer.WithDurability(d), producer.WithPollInterval(20*time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	p.startWith(worker.Config{Accounts: []worker.Account{through(gw)}, Durability: d, Country: "KE", SweepEvery: 100 * time.Millisecond})
+	p.enqueue("c", kenyan(8000))
+	p.eventually(20*time.Second, "half of it", func() bool { return gw.calls.Load() > 100 })
+	p.stream.Pause()
+	before := gw.calls.Load()
+	lagged := time.After(700 * time.Millisecond)
+	for lagging := true; lagging; {
+		select {
+		case <-lagged:
+			lagging = false
+		case <-time.After(50 * time.Millisecond):
+			if gw.calls.Load() > before+100 {
+				lagging = false
+			}
+		}
+	}
+	p.master.Kill()
+	p.stream.Cut()
+	p.promote()
+	s = p.wait("c", 90*time.Second)
+	for n, count := range gw.all() {
+		if count > 1 {
+			twice++
+			if testing.Verbose() && twice < 4 {
+				t.Logf("%s went out %d times", n.Masked(), count)
+			}
+		}
+	}
+	return twice, s
+}
+
+func TestAPromotedReplicaSendsNothingTwice(t *testing.T) {
+	t.Parallel()
+	twice, s := failover(t, worker.Durability{Replicas: 1})
+	if twice != 0 {
+		t.Errorf("%d went out twice; %+v", twice, s)
+	}
+	// What was claimed when the master died, at most a call a slot.
+	if s.Accepted+s.Unknown != 8000 || s.Unknown > 80 {
+		t.Errorf("status %+v", s)
+	}
+}
+
+func TestAPromotedReplicaMayRepeatWhatItWasNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	// That there is a difference: without durability the same failover repeats.
+	if twice, s := failover(t, worker.Durability{}); twice == 0 {
+		t.Errorf("nothing went out twice: the test above would not notice either; %+v", s)
+	}
+}
+
+func TestADurabilityThatRedisCannotGiveIsRefused(t *testing.T) {
+	t.Parallel()
+	for policy, fit := range map[string]bool{"everysec": false, "always": true} {
+		rdb := redistest.Start(t, redistest.WithAOF(policy)).Client()
+		version, err := rdb.InfoMap(t.Context(), "server").Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasPrefix(version["Server"]["redis_version"], "7.0.") {
+			if _, err := worker.CheckDurability(t.Context(), rdb, worker.Durability{Fsync: true}); (err == nil) != fit || !fit && !errors.Is(err, worker.ErrRedisUnfit) {
+				t.Errorf("appendfsync %s: %v", policy, err)
+			}
+		}
+		warnings, err := worker.CheckDurability(t.Context(), rdb, worker.Durability{Replicas: 1})
+		if err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "has 0 replicas") {
+			t.Errorf("replicas: %q, %v", warnings, err)
+		}
+		if warnings, err := worker.CheckDurability(t.Context(), rdb, worker.Durability{}); err != nil || len(warnings) != 0 {
+			t.Errorf("none: %q, %v", warnings, err)
+		}
+	}
+}
