@@ -16,6 +16,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/tuma-sms/tuma/providers/internal/dial"
 )
 
 // Defaults of ClientConfig.
@@ -124,22 +126,24 @@ func newTransport(concurrency int, roots *x509.CertPool) *http.Transport {
 	}
 	plainDialer := &net.Dialer{Timeout: dialTimeout}
 	tlsDialer := &tls.Dialer{NetDialer: plainDialer, Config: secure}
-	gate := func(conn net.Conn, err error) (net.Conn, error) {
-		if err != nil {
-			return nil, err
+	gated := func(open func(ctx context.Context, network, addr string) (net.Conn, error)) func(context.Context, string, string) (net.Conn, error) {
+		return func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if err := dial.Refusal(network, addr); err != nil {
+				return nil, err
+			}
+			conn, err := open(ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			return &gateConn{Conn: conn}, nil
 		}
-		return &gateConn{Conn: conn}, nil
 	}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	return &http.Transport{
-		Proxy: http.ProxyFromEnvironment,
-		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			return gate(plainDialer.DialContext(ctx, network, addr))
-		},
-		DialTLSContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			return gate(tlsDialer.DialContext(ctx, network, addr))
-		},
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            gated(plainDialer.DialContext),
+		DialTLSContext:         gated(tlsDialer.DialContext),
 		TLSClientConfig:        secure, // through a proxy the transport makes the TLS itself
 		TLSHandshakeTimeout:    dialTimeout,
 		Protocols:              protocols,
@@ -250,7 +254,7 @@ func (c *Client) Do(ctx context.Context, r Request) (*Reply, error) {
 		if errors.Is(err, errTooLong) {
 			cause = CauseNotUnderstood
 		}
-		return nil, &Error{Op: r.Op, Outcome: Unknown, Scope: Call, Cause: cause, Err: c.scrub(err)}
+		return nil, &Error{Op: r.Op, Outcome: Unknown, Scope: Call, Cause: cause, Err: c.scrub(mute(err))}
 	}
 	return reply, nil
 }
@@ -312,10 +316,28 @@ func (c *Client) request(ctx context.Context, r Request) *http.Request {
 	return req.WithContext(ctx)
 }
 
+// mute passes on the errors that tell of a connection or a time, and replaces all
+// others: net/http's words for a reply that is no HTTP repeat the reply, and that
+// may repeat numbers and texts.
+func mute(err error) error {
+	var connection net.Error
+	if errors.As(err, &connection) {
+		return err
+	}
+	for _, known := range []error{io.EOF, io.ErrUnexpectedEOF, context.Canceled, context.DeadlineExceeded, net.ErrClosed, errTooLong} {
+		if errors.Is(err, known) {
+			return err
+		}
+	}
+	return errNoHTTP
+}
+
+var errNoHTTP = errors.New("the connection ended, or what came over it is no HTTP")
+
 // noAnswer is the error of a call without an answer: not sent if that is certain.
 func (c *Client) noAnswer(op string, a *attempt, err error) *Error {
 	if !a.seal() {
-		return &Error{Op: op, Outcome: Unknown, Scope: Call, Cause: CauseNoAnswer, Err: c.scrub(err)}
+		return &Error{Op: op, Outcome: Unknown, Scope: Call, Cause: CauseNoAnswer, Err: c.scrub(mute(err))}
 	}
 	if a.late.Load() {
 		err = errLate

@@ -418,3 +418,22 @@ func TestErrorsOfTheTransportAreScrubbed(t *testing.T) {
 		t.Errorf("error %v", e)
 	}
 }
+
+func TestAReplyThatIsNoHTTPIsNotRepeatedInTheError(t *testing.T) {
+	t.Parallel()
+	for _, reply := range []string{
+		"HTTP/1.1 2547123 45678\r\n\r\n", "2547123 45678 Hello\r\n\r\n", "HTTP/1.1 200 OK\r\nHello 254712345678\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: 254712345678x\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: Hello 254712345678\r\n\r\nHello",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n254712345678Hello\r\n",
+	} {
+		s := serve(t, func(c *rawConn) {
+			c.request()
+			c.say(reply)
+		})
+		_, err := s.client(t, nil).Do(t.Context(), form())
+		e, ok := errors.AsType[*Error](err)
+		if !ok || e.Outcome != Unknown || strings.Contains(err.Error(), "254712") || strings.Contains(err.Error(), "Hello") || strings.Contains(err.Error(), "2547123") {
+			t.Errorf("%q: %v", reply, err)
+		}
+	}
+}

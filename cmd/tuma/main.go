@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	_ "time/tzdata" // gateways' times and sending hours are local, and a small image has no zones
 
 	"github.com/redis/go-redis/v9"
 )

@@ -22,6 +22,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/redistest"
 	"github.com/tuma-sms/tuma/internal/sandbox"
 	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/providers/providertest"
 )
 
 // binary is the tuma that TestMain has built.
@@ -42,7 +43,7 @@ func testMain(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "build tuma: %v\n%s", err, out)
 		return 1
 	}
-	return m.Run()
+	return providertest.Guarded(m).Run()
 }
 
 // fleet is Tuma as a platform team runs it: worker processes on one Redis.

@@ -55,6 +55,16 @@ func newTown(t *testing.T, o sandbox.Options, extra map[string][]string) *town {
 	return x
 }
 
+// start runs a worker process and returns once it serves every gateway.
+func (x *town) start() {
+	x.t.Helper()
+	x.spawn()
+	x.eventually(20*time.Second, "a worker to serve every gateway", func() bool {
+		accounts, err := x.client.Accounts(x.t.Context())
+		return err == nil && len(accounts) == len(x.kinds) && !slices.ContainsFunc(accounts, func(a producer.Account) bool { return a.Workers == 0 })
+	})
+}
+
 // serve serves a sandbox at the town's address, and keeps the port it has got.
 func (x *town) serve(t *testing.T, gateway *sandbox.Server) {
 	t.Helper()

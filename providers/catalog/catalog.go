@@ -7,13 +7,21 @@ import (
 	"strings"
 
 	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/africastalking"
+	"github.com/tuma-sms/tuma/providers/connectmedia"
 	"github.com/tuma-sms/tuma/providers/kobo"
+	"github.com/tuma-sms/tuma/providers/qserve"
+	"github.com/tuma-sms/tuma/providers/textconnect"
 )
 
 // Kinds returns every provider, in the order in which people are shown them.
 func Kinds() []providers.Kind {
 	return []providers.Kind{
 		kobo.Kind(),
+		textconnect.Kind(),
+		africastalking.Kind(),
+		qserve.Kind(),
+		connectmedia.Kind(),
 	}
 }
 

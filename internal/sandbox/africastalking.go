@@ -1,0 +1,361 @@
+package sandbox
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// africasTalking is Africa's Talking as its page says, and as recorded replies show
+// it: 201 for whatever was processed, recipients in an order of its own, "None" for
+// an id and "0" for a cost where there is none, XML unless JSON is asked for.
+type africasTalking struct {
+	*Desk
+	ids idMaker
+
+	// The server's lock guards the rest.
+	sent    uint64 // calls taken so far
+	refused map[string]bool
+	inbox   []atMessage
+}
+
+var _ = register("africastalking", newAfricasTalking)
+
+// atMessage is a message that somebody has sent in.
+type atMessage struct {
+	XMLName struct{} `json:"-" xml:"Message"`
+	LinkID  string   `json:"linkId" xml:"linkId"`
+	Text    string   `json:"text" xml:"text"`
+	To      string   `json:"to" xml:"to"`
+	ID      uint64   `json:"id" xml:"id"`
+	Date    string   `json:"date" xml:"date"`
+	From    string   `json:"from" xml:"from"`
+}
+
+// atRecipient is what is said of one recipient.
+type atRecipient struct {
+	XMLName    struct{} `json:"-" xml:"Recipient"`
+	Number     string   `json:"number" xml:"number"`
+	Cost       string   `json:"cost" xml:"cost"`
+	Status     string   `json:"status" xml:"status"`
+	StatusCode int      `json:"statusCode" xml:"statusCode"`
+	MessageID  string   `json:"messageId" xml:"messageId"`
+}
+
+// atCodes are the codes of refusals. Beside 100, 101 and 102 stands "Success".
+var atCodes = map[int]string{
+	401: "RiskHold", 402: "InvalidSenderId", 403: "InvalidPhoneNumber", 404: "UnsupportedNumberType", 405: "InsufficientBalance",
+	406: "UserInBlackList", 407: "CouldNotRoute", 409: "DoNotDisturbRejection",
+	500: "InternalServerError", 501: "GatewayError", 502: "RejectedByGateway",
+}
+
+func newAfricasTalking(d *Desk) gateway {
+	return &africasTalking{Desk: d, ids: newIDMaker(d.s.options.Seed ^ 0x4154)}
+}
+
+func (a *africasTalking) reset() {
+	a.sent, a.refused = 0, map[string]bool{}
+	a.inbox = []atMessage{
+		{Text: "JOIN", To: "28901", ID: 15071, Date: "2026-03-02T08:34:18.445Z", From: "+254711000001", LinkID: "28a92cdf-2d63-4ee3-93df-4233d3de0356"},
+		{Text: "Habari? \"Sawa\" & <poa> 😀\nAsante", To: "28901", ID: 15072, Date: "2026-03-02T09:01:00.000Z", From: "+254733000002"},
+		{Text: "STOP", To: "28901", ID: 15080, Date: "2026-03-03T20:15:59.120Z", From: "+2348030000000"},
+	}
+}
+
+// reach: every recipient has a code of its own.
+func (a *africasTalking) reach(Word) Reach { return OfNumber }
+
+func (a *africasTalking) endpoints() map[string]endpoint {
+	sends := func(r *http.Request, _ []byte) bool { return r.Method == http.MethodPost }
+	return map[string]endpoint{
+		"/version1/messaging": {sends: sends, get: true, answer: a.messaging, refuse: a.refuse, later: atCodes[501]},
+		"/version1/user":      {get: true, answer: a.user, refuse: a.refuse},
+	}
+}
+
+func (a *africasTalking) messaging(r *http.Request, body []byte) answer {
+	if r.Method == http.MethodGet {
+		return a.received(r)
+	}
+	return a.send(r, body)
+}
+
+// atCall is a form that was read.
+type atCall struct {
+	user, from, message string
+	to                  []string
+	fields              map[string]string
+	queued              bool
+}
+
+// atFields are the fields of a send that need not be there, and what they may hold.
+var atFields = map[string]*regexp.Regexp{
+	"bulkSMSMode": regexp.MustCompile(`^[01]$`), "enqueue": regexp.MustCompile(`^[01]$`),
+	"retryDurationInHours": regexp.MustCompile(`^[1-9][0-9]*$`), "keyword": regexp.MustCompile(`.`), "linkId": regexp.MustCompile(`.`),
+}
+
+// readATCall reads the form of a send, or says what is wrong with it.
+func readATCall(r *http.Request, body []byte) (c atCall, wrong string) {
+	if !strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
+		return c, "The request's Content-Type is not supported"
+	}
+	form, err := url.ParseQuery(string(body))
+	if err != nil {
+		return c, "The request content was malformed"
+	}
+	c = atCall{
+		user: form.Get("username"), from: form.Get("from"), message: form.Get("message"), to: strings.Split(form.Get("to"), ","),
+		fields: map[string]string{}, queued: form.Get("enqueue") == "1",
+	}
+	for _, name := range []string{"username", "to", "message"} {
+		if form.Get(name) == "" {
+			return c, "Request is missing required form field '" + name + "'"
+		}
+	}
+	for name, values := range form {
+		pattern, optional := atFields[name]
+		if len(values) != 1 || optional && !pattern.MatchString(values[0]) {
+			return c, "The form field '" + name + "' was malformed"
+		}
+		if optional {
+			c.fields[name] = values[0]
+		}
+	}
+	return c, ""
+}
+
+func (a *africasTalking) send(r *http.Request, body []byte) answer {
+	call, wrong := readATCall(r, body)
+	a.s.mu.Lock()
+	defer a.s.mu.Unlock()
+	if refusal, ok := a.admit(r, call.user, wrong); !ok {
+		a.rejected()
+		return refusal
+	}
+	if !a.mayUse(call.from) {
+		a.rejected()
+		return atReply(r, "InvalidSenderId", nil)
+	}
+	recipients, taken := a.judge(call)
+	if len(taken) == 0 {
+		a.rejected()
+	} else {
+		a.accept(Taken{Numbers: taken, From: call.from, Body: call.message, Fields: call.fields})
+		a.sent++
+	}
+	// An order that is not that of the call, and not the reverse of it either.
+	half := (len(recipients) + 1) / 2
+	recipients = append(recipients[half:len(recipients):len(recipients)], recipients[:half]...)
+	reply := atReply(r, atSummary(recipients), recipients)
+	reply.taken = len(taken) > 0
+	reply.rows = func() ([]row, func([]row) []byte) { return atRows(r, recipients) }
+	return reply
+}
+
+// admit lets a request in, or answers it: 401 to a key that is not the user's, 400
+// to what is wrong with the request. The caller holds the server's lock.
+func (a *africasTalking) admit(r *http.Request, user, wrong string) (answer, bool) {
+	key := r.Header.Get("apiKey")
+	switch {
+	case key == "", user != "" && !a.s.login(user, key), user == "" && !a.s.knows(key):
+		return answer{status: http.StatusUnauthorized, contentType: plainText, body: []byte("The supplied authentication is invalid")}, false
+	case wrong != "":
+		return answer{status: http.StatusBadRequest, contentType: plainText, body: []byte(wrong)}, false
+	}
+	return answer{}, true
+}
+
+// atSender is what a from may look like: a short code, or letters with digits and spaces.
+var atSender = regexp.MustCompile(`^[A-Za-z0-9 _.&-]{1,11}$`)
+
+// mayUse says whether a sender is one of the account's. Without one the gateway's
+// own stands there.
+func (a *africasTalking) mayUse(from string) bool {
+	return from == "" || atSender.MatchString(from) && !a.refused[from]
+}
+
+// atNumber is a number as the gateway wants it.
+var atNumber = regexp.MustCompile(`^\+[1-9][0-9]{9,14}$`)
+
+// judge says of each number what becomes of it, and returns those that are taken.
+// The caller holds the server's lock.
+func (a *africasTalking) judge(call atCall) (recipients []atRecipient, taken []uint64) {
+	recipients = make([]atRecipient, 0, len(call.to))
+	accepted := 101
+	if call.queued {
+		accepted = 102
+	}
+	for _, text := range call.to {
+		number, _ := strconv.ParseUint(strings.TrimPrefix(text, "+"), 10, 64)
+		code := accepted
+		switch word := a.said(number); {
+		case !atNumber.MatchString(text):
+			code = 403
+		case word == Later:
+			code = 501
+		case word == Reject && strings.HasPrefix(text, "+234"):
+			code = 409
+		case word == Reject:
+			code = 406
+		case !a.affords(len(taken) + 1):
+			code = 405
+		}
+		if code != accepted {
+			recipients = append(recipients, atRefused(text, code))
+			continue
+		}
+		id := strings.ReplaceAll(string(a.ids.append(nil, a.sent, uint64(len(taken)))), "-", "")
+		taken = append(taken, number)
+		recipients = append(recipients, atRecipient{Number: text, Cost: "KES 1.0000", Status: "Success", StatusCode: code, MessageID: "ATXid_" + id})
+	}
+	return recipients, taken
+}
+
+// atRefused is what is said of a number that is not taken.
+func atRefused(number string, code int) atRecipient {
+	return atRecipient{Number: number, Cost: "0", Status: atCodes[code], StatusCode: code, MessageID: "None"}
+}
+
+func atSummary(recipients []atRecipient) string {
+	taken := 0
+	for _, r := range recipients {
+		if r.StatusCode < 200 {
+			taken++
+		}
+	}
+	if taken == 0 {
+		return fmt.Sprintf("Sent to 0/%d Total Cost: 0", len(recipients))
+	}
+	return fmt.Sprintf("Sent to %d/%d Total Cost: KES %d.0000 Message parts: 1", taken, len(recipients), taken)
+}
+
+// atReply is the reply to what was processed, in the format that was asked for.
+func atReply(r *http.Request, message string, recipients []atRecipient) answer {
+	if recipients == nil {
+		recipients = []atRecipient{}
+	}
+	asJSON := map[string]any{"Message": message, "Recipients": recipients}
+	var asXML struct {
+		XMLName    struct{} `xml:"SMSMessageData"`
+		Message    string
+		Recipients struct{ List []atRecipient } // is there when it is empty, too
+	}
+	asXML.Message, asXML.Recipients.List = message, recipients
+	return atWrite(r, http.StatusCreated, "SMSMessageData", asJSON, asXML)
+}
+
+// atWrite writes a document in the format that was asked for: XML unless it is JSON.
+func atWrite(r *http.Request, status int, name string, asJSON, asXML any) answer {
+	if strings.Contains(r.Header.Get("Accept"), "application/json") {
+		body, _ := json.Marshal(map[string]any{name: asJSON}) // of strings and numbers: it cannot err
+		return answer{status: status, contentType: "application/json", body: body}
+	}
+	var b bytes.Buffer
+	b.WriteString("<?xml version=\"1.0\"?>\n<AfricasTalkingResponse>")
+	_ = xml.NewEncoder(&b).Encode(asXML)
+	b.WriteString("</AfricasTalkingResponse>\n")
+	return answer{status: status, contentType: "application/xml", body: b.Bytes()}
+}
+
+// atRows takes a reply apart. A row's text is all of a recipient; its number counts
+// where a fault has put another one there.
+func atRows(r *http.Request, recipients []atRecipient) ([]row, func([]row) []byte) {
+	rows := make([]row, len(recipients))
+	for i, recipient := range recipients {
+		number, _ := strconv.ParseUint(strings.TrimPrefix(recipient.Number, "+"), 10, 64)
+		text, _ := json.Marshal(recipient) // of strings and numbers: it cannot err
+		rows[i] = row{number: number, text: string(text)}
+	}
+	return rows, func(rows []row) []byte {
+		recipients := make([]atRecipient, len(rows))
+		for i, row := range rows {
+			_ = json.Unmarshal([]byte(row.text), &recipients[i])
+			if atNumber.MatchString(recipients[i].Number) {
+				recipients[i].Number = "+" + strconv.FormatUint(row.number, 10)
+			}
+		}
+		return atReply(r, atSummary(recipients), recipients).body
+	}
+}
+
+// refuse is a fault of the gateway: a code ("405") or its name said of every number
+// of a call, or, for "InvalidSenderId" and any other word, of none of them.
+func (a *africasTalking) refuse(r *http.Request, body []byte, word string) answer {
+	call, wrong := readATCall(r, body)
+	if r.Method != http.MethodPost || wrong != "" {
+		return answer{status: http.StatusInternalServerError, contentType: plainText, body: []byte(word)}
+	}
+	for code, name := range atCodes {
+		if word == strconv.Itoa(code) || word == name && code != 402 {
+			recipients := make([]atRecipient, 0, len(call.to))
+			for _, number := range call.to {
+				recipients = append(recipients, atRefused(number, code))
+			}
+			return atReply(r, atSummary(recipients), recipients)
+		}
+	}
+	return atReply(r, word, nil)
+}
+
+func (a *africasTalking) user(r *http.Request, _ []byte) answer {
+	user := r.URL.Query().Get("username")
+	a.s.mu.Lock()
+	defer a.s.mu.Unlock()
+	if refusal, ok := a.admit(r, user, atMissing(user)); !ok {
+		return refusal
+	}
+	type data struct {
+		XMLName struct{} `json:"-" xml:"UserData"`
+		Balance string   `json:"balance" xml:"balance"`
+	}
+	d := data{Balance: "KES " + strconv.FormatFloat(a.credit, 'f', 2, 64)}
+	return atWrite(r, http.StatusOK, "UserData", d, d)
+}
+
+// received gives the messages that came in after an id.
+func (a *africasTalking) received(r *http.Request) answer {
+	query := r.URL.Query()
+	user, wrong := query.Get("username"), atMissing(query.Get("username"))
+	after, err := strconv.ParseUint(query.Get("lastReceivedId"), 10, 64)
+	if err != nil && query.Has("lastReceivedId") {
+		wrong = "The query parameter 'lastReceivedId' was malformed"
+	}
+	a.s.mu.Lock()
+	defer a.s.mu.Unlock()
+	if refusal, ok := a.admit(r, user, wrong); !ok {
+		return refusal
+	}
+	messages := []atMessage{}
+	for _, m := range a.inbox {
+		if m.ID > after {
+			messages = append(messages, m)
+		}
+	}
+	type data struct {
+		XMLName  struct{}    `json:"-" xml:"SMSMessageData"`
+		Messages []atMessage `json:"Messages" xml:"Messages>Message"`
+	}
+	d := data{Messages: messages}
+	return atWrite(r, http.StatusOK, "SMSMessageData", d, d)
+}
+
+func atMissing(user string) string {
+	if user == "" {
+		return "Request is missing required query parameter 'username'"
+	}
+	return ""
+}
+
+// AfricasTalkingRefuse makes Africa's Talking refuse a sender ID.
+func (s *Server) AfricasTalkingRefuse(from string) {
+	d := s.Desk("africastalking")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d.gateway.(*africasTalking).refused[from] = true
+}

@@ -1,0 +1,296 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const (
+	wanja  = "+254711000001"
+	otieno = "+254733000002"
+	chidi  = "+2348030000000"
+)
+
+// atForm is a good send to Africa's Talking.
+func atForm(to ...string) url.Values {
+	return url.Values{
+		"username": {"demo"}, "to": {strings.Join(to, ",")}, "message": {"Hello"}, "from": {"ACME"}, "bulkSMSMode": {"1"}, "enqueue": {"1"},
+	}
+}
+
+// atAsk puts a request to Africa's Talking; a form makes it a POST.
+func atAsk(t *testing.T, address string, form url.Values, header ...string) (status int, contentType, body string) {
+	t.Helper()
+	method, text := http.MethodGet, ""
+	if form != nil {
+		method, text = http.MethodPost, form.Encode()
+	}
+	r, err := http.NewRequest(method, address, strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("apiKey", "key")
+	r.Header.Set("Accept", "application/json")
+	if form != nil {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	read, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, resp.Header.Get("Content-Type"), string(read)
+}
+
+// atSaid sends and returns "number code" for each recipient, in the order of the reply.
+func atSaid(t *testing.T, address string, form url.Values) (said []string) {
+	t.Helper()
+	status, contentType, body := atAsk(t, address, form)
+	var reply struct {
+		SMSMessageData struct {
+			Message    *string
+			Recipients []map[string]any
+		}
+	}
+	if err := json.Unmarshal([]byte(body), &reply); err != nil || status != 201 || contentType != "application/json" || reply.SMSMessageData.Message == nil || reply.SMSMessageData.Recipients == nil {
+		t.Fatalf("%d %s %s %v", status, contentType, body, err)
+	}
+	for _, r := range reply.SMSMessageData.Recipients {
+		code := r["statusCode"].(float64)
+		id, cost, word := r["messageId"].(string), r["cost"].(string), r["status"].(string)
+		if taken := code < 200; taken != regexp.MustCompile(`^ATXid_[0-9a-f]{32}$`).MatchString(id) || taken != (id != "None") || taken != (cost == "KES 1.0000") || taken != (cost != "0") || taken != (word == "Success") {
+			t.Errorf("recipient %v", r)
+		}
+		said = append(said, fmt.Sprint(r["number"], " ", code))
+	}
+	return said
+}
+
+func TestAfricasTalkingJudgesEachNumber(t *testing.T) {
+	t.Parallel()
+	s, address := server(t, Options{Users: map[string]string{"demo": "key"}, Credit: 5})
+	address += "/africastalking/version1/messaging"
+	d := s.Desk("africastalking")
+	for _, w := range []Word{Reject, Later} {
+		if d.Reach(w) != OfNumber {
+			t.Errorf("reach of %s: %v", w, d.Reach(w))
+		}
+	}
+	say := func(w Word, n uint64) {
+		if err := d.Say(w, n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, want := atSaid(t, address, atForm(wanja, otieno, chidi)), []string{chidi + " 102", wanja + " 102", otieno + " 102"}; !slices.Equal(got, want) {
+		t.Errorf("%v, want another order than asked: %v", got, want)
+	}
+	if last := d.Last(); !slices.Equal(last.Numbers, []uint64{254711000001, 254733000002, 2348030000000}) || last.From != "ACME" || last.Body != "Hello" || last.Fields["enqueue"] != "1" || last.Fields["bulkSMSMode"] != "1" {
+		t.Errorf("%+v", last)
+	}
+	say(Reject, 254711000001)
+	say(Later, 254733000002)
+	say(Reject, 2348030000000)
+	refused := []string{chidi + " 409", wanja + " 406", otieno + " 501"}
+	if got := atSaid(t, address, with(atForm(wanja, otieno, chidi), "enqueue", "0")); !slices.Equal(got, refused) {
+		t.Errorf("%v, want %v", got, refused)
+	}
+	say(Accept, 254711000001)
+	say(Accept, 254733000002)
+	say(Accept, 2348030000000)
+	// Two credits are left, for the first two good ones of the call.
+	got := atSaid(t, address, with(atForm("254711000001", " 254711000001", "+0711000001", "", "+254711x00001", wanja, otieno, chidi), "enqueue", "0"))
+	slices.Sort(got)
+	want := []string{" 254711000001 403", " 403", "+0711000001 403", "+2348030000000 405", "+254711000001 101", "+254711x00001 403", "+254733000002 101", "254711000001 403"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if st := d.Stats(); st.Accepted != 5 || st.AcceptedCalls != 2 || st.Rejected != 1 || st.Calls != 3 || st.Credit != 0 {
+		t.Errorf("%+v", st)
+	}
+}
+
+func TestAfricasTalkingTakesNoPlusThatIsASpace(t *testing.T) {
+	t.Parallel()
+	s, address := server(t, Options{})
+	resp, err := http.Post(address+"/version1/messaging", "application/x-www-form-urlencoded", strings.NewReader("username=demo&message=Hello&to="+wanja))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusUnauthorized { // http.Post has no key
+		t.Errorf("status %d", resp.StatusCode)
+	}
+	_, _, body := atAsk(t, address+"/version1/messaging", url.Values{"username": {"demo"}, "message": {"Hello"}, "to": {strings.Replace(wanja, "+", " ", 1)}})
+	if !strings.Contains(body, `"number":" 254711000001"`) || !strings.Contains(body, `"statusCode":403`) || s.Stats().Accepted != 0 {
+		t.Errorf("%s", body)
+	}
+}
+
+func TestAfricasTalkingIsStrict(t *testing.T) {
+	t.Parallel()
+	good := atForm(wanja)
+	for name, tc := range map[string]struct {
+		form   url.Values
+		header []string
+		status int
+		body   string
+	}{
+		"good":             {good, nil, 201, `"Sent to 1/1 Total Cost: KES 1.0000 Message parts: 1"`},
+		"least":            {url.Values{"username": {"demo"}, "to": {wanja}, "message": {"Hello"}}, nil, 201, `"statusCode":101`},
+		"premium":          {with(with(with(with(good, "bulkSMSMode", "0"), "keyword", "k"), "linkId", "l"), "retryDurationInHours", "24"), nil, 201, `"statusCode":102`},
+		"wrong key":        {good, []string{"apiKey", "x"}, 401, "The supplied authentication is invalid"},
+		"no key":           {good, []string{"apiKey", ""}, 401, "The supplied authentication is invalid"},
+		"another user":     {with(good, "username", "x"), nil, 401, "The supplied authentication is invalid"},
+		"no user":          {with(good, "username", ""), nil, 400, "'username'"},
+		"no to":            {with(good, "to", ""), nil, 400, "'to'"},
+		"no message":       {with(good, "message", ""), nil, 400, "'message'"},
+		"bulkSMSMode 2":    {with(good, "bulkSMSMode", "2"), nil, 400, "'bulkSMSMode'"},
+		"enqueue true":     {with(good, "enqueue", "true"), nil, 400, "'enqueue'"},
+		"no hours":         {with(good, "retryDurationInHours", "0"), nil, 400, "'retryDurationInHours'"},
+		"twice":            {url.Values{"username": {"demo"}, "to": {wanja, otieno}, "message": {"Hello"}}, nil, 400, "'to'"},
+		"JSON":             {good, []string{"Content-Type", "application/json"}, 400, "Content-Type"},
+		"a short code":     {with(good, "from", "20414"), nil, 201, `"statusCode":102`},
+		"a default sender": {with(good, "from", ""), nil, 201, `"statusCode":102`},
+		"12 letters":       {with(good, "from", "ABCDEFGHIJKL"), nil, 201, `{"SMSMessageData":{"Message":"InvalidSenderId","Recipients":[]}}`},
+		"a refused sender": {with(good, "from", "Spam"), nil, 201, `{"SMSMessageData":{"Message":"InvalidSenderId","Recipients":[]}}`},
+	} {
+		s, address := server(t, Options{Users: map[string]string{"demo": "key"}})
+		s.AfricasTalkingRefuse("Spam")
+		status, contentType, body := atAsk(t, address+"/version1/messaging", tc.form, tc.header...)
+		if status != tc.status || !strings.Contains(body, tc.body) || (status == 201) != (contentType == "application/json") {
+			t.Errorf("%s: %d %s %s", name, status, contentType, body)
+		}
+		taken := int64(0)
+		if strings.Contains(body, "ATXid_") {
+			taken = 1
+		}
+		if st := s.Stats(); st.Accepted != taken || st.Rejected != 1-taken {
+			t.Errorf("%s: %+v", name, st)
+		}
+	}
+}
+
+func TestAfricasTalkingSpeaksXMLUnlessAsked(t *testing.T) {
+	t.Parallel()
+	s, address := server(t, Options{})
+	for accept, json := range map[string]bool{"": false, "*/*": false, "application/xml": false, "application/json": true, "application/json; q=1": true} {
+		for _, form := range []url.Values{atForm(wanja, "a<b&c"), with(atForm(wanja), "from", "too long a sender"), nil} {
+			_, contentType, body := atAsk(t, address+"/version1/messaging?username=demo", form, "Accept", accept)
+			if (contentType == "application/json") != json || strings.HasPrefix(body, "{") != json || (contentType == "application/xml") == json || strings.HasPrefix(body, "<?xml") == json {
+				t.Errorf("Accept %q: %s %s", accept, contentType, body)
+			}
+		}
+	}
+	s.Reset()
+	_, _, body := atAsk(t, address+"/version1/messaging", atForm(wanja, "a<b&c"), "Accept", "")
+	id := regexp.MustCompile(`ATXid_[0-9a-f]{32}`).FindString(body)
+	if want := `<?xml version="1.0"?>` + "\n" + `<AfricasTalkingResponse><SMSMessageData><Message>Sent to 1/2 Total Cost: KES 1.0000 Message parts: 1</Message><Recipients>` +
+		`<Recipient><number>a&lt;b&amp;c</number><cost>0</cost><status>InvalidPhoneNumber</status><statusCode>403</statusCode><messageId>None</messageId></Recipient>` +
+		`<Recipient><number>+254711000001</number><cost>KES 1.0000</cost><status>Success</status><statusCode>102</statusCode><messageId>` + id + `</messageId></Recipient>` +
+		`</Recipients></SMSMessageData></AfricasTalkingResponse>` + "\n"; body != want || id == "" {
+		t.Errorf("%s\nwant %s", body, want)
+	}
+	_, _, body = atAsk(t, address+"/version1/messaging", with(atForm(wanja), "from", "too long a sender"), "Accept", "")
+	if !strings.HasSuffix(body, `<SMSMessageData><Message>InvalidSenderId</Message><Recipients></Recipients></SMSMessageData></AfricasTalkingResponse>`+"\n") {
+		t.Errorf("%s", body)
+	}
+	_, _, body = atAsk(t, address+"/version1/user?username=demo", nil, "Accept", "")
+	if !strings.HasSuffix(body, "<AfricasTalkingResponse><UserData><balance>KES 999999999.00</balance></UserData></AfricasTalkingResponse>\n") {
+		t.Errorf("%s", body)
+	}
+}
+
+func TestAfricasTalkingAnswersQuestions(t *testing.T) {
+	t.Parallel()
+	s, address := server(t, Options{Users: map[string]string{"demo": "key"}, Credit: 1785.5})
+	for path, want := range map[string]string{
+		"user?username=demo": `200 {"UserData":{"balance":"KES 1785.50"}}`,
+		"user?username=x":    `401 The supplied authentication is invalid`,
+		"user":               `400 Request is missing required query parameter 'username'`,
+		"messaging":          `400 Request is missing required query parameter 'username'`,
+		"messaging?username=demo&lastReceivedId=x":         `400 The query parameter 'lastReceivedId' was malformed`,
+		"messaging?username=demo&lastReceivedId=15080":     `200 {"SMSMessageData":{"Messages":[]}}`,
+		"messaging?username=demo&lastReceivedId=15072":     `200 {"SMSMessageData":{"Messages":[{"linkId":"","text":"STOP","to":"28901","id":15080,"date":"2026-03-03T20:15:59.120Z","from":"+2348030000000"}]}}`,
+		"messaging?username=x&lastReceivedId=1":            `401 The supplied authentication is invalid`,
+		"messaging?username=demo&lastReceivedId=0&more=15": `200 `,
+	} {
+		status, _, body := atAsk(t, address+"/version1/"+path, nil)
+		if got := fmt.Sprint(status, " ", body); got != want && (want != "200 " || strings.Count(body, `"id":`) != 3) {
+			t.Errorf("%s: %s, want %s", path, got, want)
+		}
+	}
+	if st := s.Stats(); st.Calls != 0 || st.Requests != 9 || st.Rejected != 0 {
+		t.Errorf("%+v", st)
+	}
+	if status, _, _ := atAsk(t, address+"/version1/user?username=demo", url.Values{}); status != 200 {
+		t.Errorf("status %d", status)
+	}
+}
+
+func TestAfricasTalkingsFaults(t *testing.T) {
+	t.Parallel()
+	both := func(code string) []string { return []string{wanja + code, otieno + code} }
+	for fault, want := range map[string][]string{
+		"later": both(" 501"), "code_405": both(" 405"), "code_RiskHold": both(" 401"), "code_402": both(" 402"),
+		"code_InvalidSenderId": nil, "code_Maintenance": nil, "error_x": nil,
+		"shuffled": {wanja + " 102", otieno + " 102"}, "missing": {wanja + " 102"},
+		"extra": {otieno + " 102", wanja + " 102", "+254711000002 102"},
+	} {
+		s, address := server(t, Options{})
+		address += "/version1/messaging"
+		s.FailNext(1, fault)
+		if got := atSaid(t, address, atForm(wanja, otieno)); !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", fault, got, want)
+		}
+		taken := int64(0)
+		if fault == "shuffled" || fault == "missing" || fault == "extra" {
+			taken = 2
+		}
+		if st := s.Stats(); st.Accepted != taken || st.Faults != 1 || st.Calls != 1 {
+			t.Errorf("%s: %+v", fault, st)
+		}
+		if got := atSaid(t, address, atForm(wanja, otieno)); !slices.Equal(got, []string{otieno + " 102", wanja + " 102"}) {
+			t.Errorf("afterwards %v", got)
+		}
+	}
+	s, address := server(t, Options{})
+	if err := s.Fail(Fault{Name: "code_Oops", N: 1, Everything: true}); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, body := atAsk(t, address+"/version1/user?username=demo", nil); status != 500 || body != "Oops" {
+		t.Errorf("%d %s", status, body)
+	}
+}
+
+func TestAfricasTalkingsIDsAreDistinct(t *testing.T) {
+	t.Parallel()
+	s, address := server(t, Options{Seed: 7})
+	var to []string
+	for i := range 200 {
+		to = append(to, fmt.Sprintf("+%d", 254711000000+i))
+	}
+	ids := map[string]bool{}
+	for range 3 {
+		_, _, body := atAsk(t, address+"/version1/messaging", atForm(to...))
+		for _, id := range regexp.MustCompile(`ATXid_[0-9a-f]{32}`).FindAllString(body, -1) {
+			ids[id] = true
+		}
+	}
+	if st := s.Stats(); len(ids) != 600 || st.Accepted != 600 || st.Duplicates != 400 {
+		t.Errorf("%d ids, %+v", len(ids), st)
+	}
+}

@@ -1,0 +1,231 @@
+package sandbox
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// connectMedia is Connect Media as its page says: one path whose query tells the
+// version, forms of either kind, a code in each reply, and lists whose rows stand
+// under numbers in no order, with the code among them. It URL-decodes every message
+// once more, as working integrations assume. What the page does not have is taken
+// from public code (104, 105) or made up (102, for a sender).
+type connectMedia struct {
+	*Desk
+
+	// The server's lock guards the rest.
+	history []map[string]string // the last messages
+	sent    int
+}
+
+var _ = register("connectmedia", func(d *Desk) gateway { return &connectMedia{Desk: d} })
+
+// connectMediaKept is how many messages the history shows.
+const connectMediaKept = 200
+
+// connectMediaSays are the codes, with the page's words where it has them.
+var connectMediaSays = map[string]string{
+	"100": "Invalid login details",
+	"101": "No enough balance to send message",
+	"102": "Invalid sender",
+	"103": "No action defined",
+	"104": "Invalid recipient",
+	"105": "Invalid message",
+	"201": " Message Sent Successfully!",
+	"301": "Error in fetching data",
+}
+
+// connectMediaInbox is what people have sent in.
+var connectMediaInbox = []map[string]string{
+	{"message_text": "incoming test message", "message_datetime": "2016-06-11 06:00:27", "message_from": "254712345678"},
+	{"message_text": "another test message", "message_datetime": "2016-06-11 15:03:49", "message_from": "254787654321"},
+	{"message_text": "STOP <é> \"漢😀\"", "message_datetime": "2016-06-11 15:03:49", "message_from": "254110000003"},
+}
+
+func (c *connectMedia) reset() { c.history, c.sent = nil, 0 }
+
+// reach: a call has one number, and 104 is said of it.
+func (c *connectMedia) reach(w Word) Reach {
+	if w == Reject {
+		return OfNumber
+	}
+	return Unsaid
+}
+
+func (c *connectMedia) endpoints() map[string]endpoint {
+	sends := func(r *http.Request, body []byte) bool { return connectMediaForm(r, body).Get("action") == "send" }
+	return map[string]endpoint{
+		"/user-board/": {sends: sends, answer: c.answer, refuse: c.refuse},
+	}
+}
+
+// connectMediaForm reads a form of either kind; it is empty if there is none.
+func connectMediaForm(r *http.Request, body []byte) url.Values {
+	mediaType, params, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	switch mediaType {
+	case "application/x-www-form-urlencoded":
+		form, err := url.ParseQuery(string(body))
+		if err == nil {
+			return form
+		}
+	case "multipart/form-data":
+		form, err := multipart.NewReader(bytes.NewReader(body), params["boundary"]).ReadForm(1 << 20)
+		if err == nil {
+			return form.Value
+		}
+	}
+	return url.Values{}
+}
+
+// connectMediaActions are the actions at each of the two queries.
+var connectMediaActions = map[string][]string{
+	"api":    {"send", "balance", "history"},
+	"api_v2": {"inbox"},
+}
+
+func (c *connectMedia) answer(r *http.Request, body []byte) answer {
+	actions, ok := connectMediaActions[r.URL.RawQuery]
+	if !ok { // the site that the board is part of
+		return answer{contentType: "text/html; charset=utf-8", body: []byte("<!DOCTYPE html>\n<html><head><title>Login</title></head></html>\n")}
+	}
+	form := connectMediaForm(r, body)
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	action := form.Get("action")
+	switch {
+	case !slices.Contains(actions, action):
+		return connectMediaCode("103")
+	case form.Get("username") == "" || form.Get("password") == "" || !c.s.login(form.Get("username"), form.Get("password")):
+		if action == "send" {
+			c.rejected()
+		}
+		return connectMediaCode("100")
+	}
+	switch action {
+	case "balance":
+		return connectMediaAnswer("200", strconv.FormatFloat(c.credit, 'f', -1, 64))
+	case "history":
+		return connectMediaList("202", c.history)
+	case "inbox":
+		return connectMediaList("302", connectMediaInbox)
+	}
+	return c.send(form)
+}
+
+// connectMediaNumber is one number with its country code, in digits.
+var connectMediaNumber = regexp.MustCompile(`^[1-9][0-9]{9,14}$`)
+
+// send takes a message. The caller holds the server's lock.
+func (c *connectMedia) send(form url.Values) answer {
+	from, to, message := form.Get("sender"), form.Get("to"), connectMediaDecode(form.Get("message"))
+	if from == "" {
+		from = "ConectMedia"
+	}
+	number, _ := strconv.ParseUint(to, 10, 64)
+	code := "201"
+	switch {
+	case utf8.RuneCountInString(from) > 11:
+		code = "102"
+	case !connectMediaNumber.MatchString(to), c.said(number) == Reject:
+		code = "104"
+	case message == "":
+		code = "105"
+	case !c.affords(1):
+		code = "101"
+	}
+	if code != "201" {
+		c.rejected()
+		return connectMediaCode(code)
+	}
+	c.accept(Taken{Numbers: []uint64{number}, From: from, Body: message})
+	c.remember(message)
+	a := connectMediaCode(code)
+	a.taken = true
+	return a
+}
+
+// remember enters a message in the history. The caller holds the server's lock.
+func (c *connectMedia) remember(message string) {
+	c.sent++
+	if c.s.options.NoCount {
+		return
+	}
+	at := time.Date(2016, 6, 11, 6, 0, 27, 0, time.UTC).Add(time.Duration(c.sent) * time.Second)
+	c.history = append(c.history, map[string]string{
+		"message_id": strconv.Itoa(c.sent), "message_text": message, "message_date": at.Format(time.DateTime),
+		"message_status": "Delivered", "message_error": "OK",
+	})
+	c.history = c.history[max(0, len(c.history)-connectMediaKept):]
+}
+
+// connectMediaDecode is PHP's urldecode: a + is a space, and a % that begins nothing
+// stays.
+func connectMediaDecode(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) {
+			if c, err := strconv.ParseUint(s[i+1:i+3], 16, 8); err == nil {
+				b.WriteByte(byte(c))
+				i += 2
+				continue
+			}
+		}
+		if s[i] == '+' {
+			b.WriteByte(' ')
+			continue
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+// refuse is a fault of the gateway: one of its codes, or any other.
+func (c *connectMedia) refuse(_ *http.Request, _ []byte, word string) answer {
+	return connectMediaCode(word)
+}
+
+func connectMediaCode(code string) answer { return connectMediaAnswer(code, connectMediaSays[code]) }
+
+func connectMediaAnswer(code, message string) answer {
+	body, _ := json.Marshal(map[string]string{"code": code, "message": message}) // of strings: it cannot err
+	return answer{contentType: "application/json", body: body}
+}
+
+// connectMediaList writes rows under their numbers, these in the backward order of
+// texts ("9", "10", "1", "0"), with the code in the middle of them.
+func connectMediaList(code string, rows []map[string]string) answer {
+	numbers := make([]string, len(rows))
+	for i := range rows {
+		numbers[i] = strconv.Itoa(i)
+	}
+	slices.SortFunc(numbers, func(a, b string) int { return strings.Compare(b, a) })
+	var b bytes.Buffer
+	b.WriteByte('{')
+	for i, number := range numbers {
+		if i == len(numbers)/2 {
+			_, _ = fmt.Fprintf(&b, `"code":%q,`, code)
+		}
+		at, _ := strconv.Atoi(number)
+		row, _ := json.Marshal(rows[at]) // of strings: it cannot err
+		_, _ = fmt.Fprintf(&b, `%q:%s`, number, row)
+		if i < len(numbers)-1 {
+			b.WriteByte(',')
+		}
+	}
+	if len(numbers) == 0 {
+		_, _ = fmt.Fprintf(&b, `"code":%q`, code)
+	}
+	b.WriteByte('}')
+	return answer{contentType: "application/json", body: b.Bytes()}
+}

@@ -1,0 +1,364 @@
+package sandbox
+
+import (
+	"net/http"
+	"net/url"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// textConnect is TextConnect as its page says. Where the page is silent it does what
+// FastSMS does, the product it is a white label of. It has some contacts, the groups
+// "Staff" and "Empty", and the lists "Members", "Everyone" (of 250, which go out in
+// the background) and "Nobody".
+type textConnect struct {
+	*Desk
+	zone *time.Location
+
+	// The server's lock guards the rest.
+	taken    []textConnectCall // in the order of their ids
+	nextID   uint64
+	state    string
+	refusals map[uint64]string // what is said of a number instead of -401
+	sends    []textConnectSend // in the background
+	lists    map[string][]uint64
+	groups   map[string]bool
+	contacts []textConnectContact
+	users    map[string]float64 // children, with their credits
+}
+
+var _ = register("textconnect", newTextConnect)
+
+// textConnectCall is an accepted call. Its messages have the ids from first on, one
+// for each part.
+type textConnectCall struct {
+	first, parts uint64
+	numbers      []uint64
+	from         string
+	sent         time.Time
+	scheduled    time.Time
+}
+
+// textConnectSend is a send to a list or group, and its messages.
+type textConnectSend struct {
+	asked bool
+	call  int // index, or -1 if nobody could be sent to
+	from  int // the first of its numbers, and how many
+	count int
+}
+
+func newTextConnect(d *Desk) gateway {
+	zone, err := time.LoadLocation("Europe/London")
+	if err != nil {
+		zone = time.UTC // only the dates of its reports are wrong then
+	}
+	return &textConnect{Desk: d, zone: zone}
+}
+
+func (g *textConnect) reset() {
+	g.taken, g.sends, g.nextID, g.state = nil, nil, 3509592+mix(g.s.options.Seed)%1_000_000, "Delivered"
+	g.refusals = map[uint64]string{}
+	g.seed()
+}
+
+// reach: every number has an id or a code of its own.
+func (g *textConnect) reach(w Word) Reach {
+	if w == Reject || w == Later {
+		return OfNumber
+	}
+	return Unsaid
+}
+
+func (g *textConnect) endpoints() map[string]endpoint {
+	return map[string]endpoint{"/api": {
+		get: true, answer: g.answer, refuse: g.refuse, later: "-511",
+		sends: func(r *http.Request, body []byte) bool {
+			form, ok := textConnectForm(r, body)
+			return ok && strings.EqualFold(form.Get("Action"), "Send")
+		},
+	}}
+}
+
+// textConnectForm reads the parameters: from the body of a POST, the query of a GET.
+func textConnectForm(r *http.Request, body []byte) (url.Values, bool) {
+	text := r.URL.RawQuery
+	if r.Method == http.MethodPost {
+		if !strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
+			return nil, false
+		}
+		text = string(body)
+	}
+	form, err := url.ParseQuery(text)
+	return form, err == nil
+}
+
+func (g *textConnect) answer(r *http.Request, body []byte) answer {
+	form, _ := textConnectForm(r, body)
+	g.s.mu.Lock()
+	defer g.s.mu.Unlock()
+	action := strings.ToLower(form.Get("Action"))
+	if !g.s.knows(form.Get("Token")) {
+		if action == "send" {
+			g.rejected()
+		}
+		return textConnectCode(form, "-501")
+	}
+	do, ok := map[string]func(url.Values) answer{
+		"checkcredits": g.credits, "checkmessagestatus": g.status, "send": g.send, "report": g.report, "getbgmessages": g.background,
+		"createuser": g.createUser, "updatecredits": g.updateCredits, "importcontactscsv": g.importContacts,
+		"deleteallcontacts": g.deleteAllContacts, "deleteallgroups": g.deleteAllGroups, "emptygroup": g.emptyGroup, "deletegroup": g.deleteGroup,
+	}[action]
+	if !ok {
+		return textConnectCode(form, "-502")
+	}
+	return do(form)
+}
+
+func (g *textConnect) refuse(r *http.Request, body []byte, w string) answer {
+	form, _ := textConnectForm(r, body)
+	return textConnectCode(form, w)
+}
+
+// textConnectCode answers a code, and a line of text beneath it if that was asked for
+// with any value, even an empty one.
+func textConnectCode(form url.Values, code string) answer {
+	if form.Has("ShowErrorMessage") {
+		return word(code + "\nThe error has the code " + code)
+	}
+	return word(code)
+}
+
+func (g *textConnect) credits(url.Values) answer {
+	return word(strconv.FormatFloat(g.credit, 'f', -1, 64))
+}
+
+// send takes a message to numbers, a list or a group.
+func (g *textConnect) send(form url.Values) answer {
+	scheduled, code := g.message(form)
+	if code != "" {
+		return g.refused(form, code)
+	}
+	switch to := form.Get("DestinationAddress"); {
+	case strings.EqualFold(to, "List"):
+		numbers, ok := g.lists[form.Get("ListName")]
+		return g.sendStored(form, scheduled, numbers, ok, [3]string{"-410", "-516", "-408"}, "ListName")
+	case strings.EqualFold(to, "Group"):
+		name := form.Get("GroupName")
+		return g.sendStored(form, scheduled, g.members(name), g.groups[name], [3]string{"-414", "-520", "-409"}, "GroupName")
+	default:
+		return g.sendNumbers(form, scheduled, strings.Split(to, ","))
+	}
+}
+
+func (g *textConnect) refused(form url.Values, code string) answer {
+	g.rejected()
+	return textConnectCode(form, code)
+}
+
+// message looks at all of a send but whom it goes to.
+func (g *textConnect) message(form url.Values) (scheduled time.Time, code string) {
+	from, body, ton := form.Get("SourceAddress"), form.Get("Body"), form.Get("SourceTON")
+	digits := strings.Trim(strings.TrimPrefix(from, "+"), "0123456789") == ""
+	seconds, err := strconv.Atoi(form.Get("ValidityPeriod"))
+	switch {
+	case strings.TrimSpace(from) == "":
+		return scheduled, "-518"
+	case !digits && utf8.RuneCountInString(from) > 11:
+		return scheduled, "-402"
+	case digits && (len(from) < 3 || len(from) > 16), !digits && ton == "1":
+		return scheduled, "-403"
+	case ton != "" && ton != "1" && ton != "5", utf8.RuneCountInString(body) > 459:
+		return scheduled, "-507"
+	case !form.Has("Body"):
+		return scheduled, "-519"
+	case strings.TrimSpace(body) == "":
+		return scheduled, "-404"
+	case err != nil || seconds < 1 || seconds > 86400:
+		return scheduled, "-405"
+	}
+	if date := form.Get("ScheduleDate"); date != "" {
+		scheduled, err = time.ParseInLocation("20060102150405", date, g.zone)
+		if err != nil || scheduled.Before(time.Now().Add(-time.Hour)) {
+			return scheduled, "-407"
+		}
+	}
+	return scheduled, ""
+}
+
+// sendNumbers answers an id or a code for each number, in their order. More than 200
+// go out in the background, and 1 is all that is said of them.
+func (g *textConnect) sendNumbers(form url.Values, scheduled time.Time, to []string) answer {
+	numbers := make([]uint64, 0, len(to))
+	codes := make([]string, len(to))
+	for i, text := range to {
+		n, err := strconv.ParseUint(text, 10, 64)
+		if err != nil || len(text) < 10 || len(text) > 15 || text[0] == '0' {
+			codes[i] = "-401"
+		} else if codes[i] = g.saidCode(n); codes[i] == "" {
+			numbers = append(numbers, n)
+		}
+	}
+	if !g.affords(len(numbers)) {
+		return g.refused(form, "-100")
+	}
+	if len(numbers) == 0 {
+		g.rejected()
+		return word(strings.Join(codes, ","))
+	}
+	call := g.taken[g.take(form, scheduled, numbers)]
+	if len(to) > 200 {
+		return answer{body: []byte("1"), taken: true}
+	}
+	out := make([]byte, 0, 8*len(to))
+	id := call.first
+	for i, code := range codes {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		if code != "" {
+			out = append(out, code...)
+			continue
+		}
+		out = strconv.AppendUint(out, id, 10)
+		for part := uint64(1); part < call.parts && form.Get("GetAllMessageIDs") == "1"; part++ {
+			out = strconv.AppendUint(append(out, ','), id+part, 10)
+		}
+		id += call.parts
+	}
+	return answer{body: out, taken: true}
+}
+
+// saidCode is the code that was said of a number; empty: it is taken.
+func (g *textConnect) saidCode(number uint64) string {
+	switch word := g.said(number); {
+	case word == Later:
+		return "-411"
+	case word == Reject && g.refusals[number] != "":
+		return g.refusals[number]
+	case word == Reject:
+		return "-401"
+	}
+	return ""
+}
+
+// take accepts a call and returns its index.
+func (g *textConnect) take(form url.Values, scheduled time.Time, numbers []uint64) int {
+	fields := map[string]string{}
+	for _, name := range []string{"ValidityPeriod", "SourceTON", "ScheduleDate", "ListName", "GroupName"} {
+		if form.Has(name) {
+			fields[name] = form.Get(name)
+		}
+	}
+	g.accept(Taken{Numbers: numbers, From: form.Get("SourceAddress"), Body: form.Get("Body"), Fields: fields})
+	parts := uint64(1)
+	if length := utf8.RuneCountInString(form.Get("Body")); length > 160 {
+		parts = uint64((length + 152) / 153)
+	}
+	g.taken = append(g.taken, textConnectCall{
+		first: g.nextID, parts: parts, numbers: numbers, from: form.Get("SourceAddress"), sent: time.Now().Truncate(time.Second), scheduled: scheduled,
+	})
+	g.nextID += parts * uint64(len(numbers))
+	return len(g.taken) - 1
+}
+
+// sendStored sends to a list or a group. Its codes are for a name that is missing,
+// unknown, and of one that nobody is in.
+func (g *textConnect) sendStored(form url.Values, scheduled time.Time, all []uint64, known bool, codes [3]string, field string) answer {
+	switch {
+	case form.Get(field) == "":
+		return g.refused(form, codes[0])
+	case !known:
+		return g.refused(form, codes[1])
+	case len(all) == 0:
+		return g.refused(form, codes[2])
+	case !g.affords(len(all)):
+		return g.refused(form, "-100")
+	}
+	var numbers []uint64
+	for _, n := range all {
+		if g.saidCode(n) == "" {
+			numbers = append(numbers, n)
+		}
+	}
+	call := -1
+	if len(numbers) > 0 {
+		call = g.take(form, scheduled, numbers)
+	}
+	var ids []string
+	for from := 0; from == 0 || from < len(numbers); from += 200 {
+		g.sends = append(g.sends, textConnectSend{call: call, from: from, count: min(200, len(numbers)-from)})
+		ids = append(ids, strconv.Itoa(100+len(g.sends)))
+	}
+	if form.Get("GetBGSendID") != "1" {
+		return answer{body: []byte("1"), taken: call >= 0}
+	}
+	return answer{body: []byte(strings.Join(ids, ",")), taken: call >= 0}
+}
+
+// background tells the messages of a send, and the first time that it is not
+// finished. Only here the errors are JSON.
+func (g *textConnect) background(form url.Values) answer {
+	const contentType = "application/json"
+	i, err := strconv.Atoi(form.Get("BGSendID"))
+	i -= 101
+	if err != nil || i < 0 || i >= len(g.sends) {
+		return answer{contentType: contentType, body: []byte(`{"error":"-521","message":"Unknown Background SendID"}`)}
+	}
+	send := &g.sends[i]
+	if !send.asked {
+		send.asked = true
+		return answer{contentType: contentType, body: []byte(`{"error":"-522","message":"Background Send Not Finished"}`)}
+	}
+	if send.call < 0 {
+		return answer{contentType: contentType, body: []byte(`{"error":"-523","message":"No messages were found"}`)}
+	}
+	call := g.taken[send.call]
+	rows := make([]string, send.count)
+	for k := range rows {
+		at := send.from + k
+		rows[k] = `{"MessageID":"` + strconv.FormatUint(call.first+uint64(at)*call.parts, 10) +
+			`","Destination":"` + strconv.FormatUint(call.numbers[at], 10) + `","Status":"` + g.state + `"}`
+	}
+	return answer{contentType: contentType, body: []byte("[" + strings.Join(rows, ",") + "]")}
+}
+
+// status tells what became of a message, or of a part of one.
+func (g *textConnect) status(form url.Values) answer {
+	id, err := strconv.ParseUint(form.Get("MessageID"), 10, 64)
+	i := sort.Search(len(g.taken), func(i int) bool { return g.taken[i].first > id }) - 1
+	if err != nil || i < 0 || id >= g.nextID {
+		return textConnectCode(form, "-503")
+	}
+	return word(g.stateOf(g.taken[i]))
+}
+
+func (g *textConnect) stateOf(call textConnectCall) string {
+	if call.scheduled.After(time.Now()) {
+		return "Pending"
+	}
+	return g.state
+}
+
+// TextConnectState sets what TextConnect says has become of every message that has
+// gone out. Default: "Delivered".
+func (s *Server) TextConnectState(state string) {
+	d := s.Desk("textconnect")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d.gateway.(*textConnect).state = state
+}
+
+// TextConnectRefuse makes TextConnect answer these numbers with a code of their own,
+// such as "-412" for one that is blacklisted, instead of the "-401" of Reject.
+func (s *Server) TextConnectRefuse(code string, numbers ...uint64) {
+	d := s.Desk("textconnect")
+	_ = d.Say(Reject, numbers...) // which it can
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, n := range numbers {
+		d.gateway.(*textConnect).refusals[n] = code
+	}
+}

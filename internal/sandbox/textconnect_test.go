@@ -1,0 +1,375 @@
+package sandbox
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+const ann, bob, cat = "447777777771", "447777777772", "447777777773"
+
+func tcSend(to ...string) url.Values {
+	return url.Values{
+		"Token": {"demopass"}, "Action": {"Send"}, "DestinationAddress": {strings.Join(to, ",")}, "SourceAddress": {"Testing"}, "Body": {"Hello"},
+		"ValidityPeriod": {"86400"}, "SourceTON": {"5"},
+	}
+}
+
+func tcAct(action string, pairs ...string) url.Values {
+	form := url.Values{"Token": {"demopass"}, "Action": {action}}
+	for i := 0; i < len(pairs); i += 2 {
+		form.Set(pairs[i], pairs[i+1])
+	}
+	return form
+}
+
+// tcServer starts a sandbox with one login, and returns what posts to it.
+func tcServer(t testing.TB) (*Server, func(url.Values) string) {
+	t.Helper()
+	s, address := server(t, Options{Users: map[string]string{"demo": "demopass"}})
+	return s, func(form url.Values) string {
+		status, body := post(t, address+"/textconnect/api", form)
+		if status != 200 {
+			t.Errorf("%v: status %d", form, status)
+		}
+		return body
+	}
+}
+
+func TestTextConnectAnswersAsItsPageSays(t *testing.T) {
+	t.Parallel()
+	good := tcSend(ann)
+	day := func(d int) string { return time.Now().AddDate(0, 0, d).Format("20060102150405") }
+	stored := func(kind, field, name string) url.Values {
+		return with(with(good, "DestinationAddress", kind), field, name)
+	}
+	for name, tc := range map[string]struct {
+		form url.Values
+		want string // "id": an id
+	}{
+		"good":                      {good, "id"},
+		"action in capitals":        {with(good, "Action", "SEND"), "id"},
+		"no token":                  {with(good, "Token", ""), "-501"},
+		"wrong token":               {with(good, "Token", "x"), "-501"},
+		"no action":                 {with(good, "Action", ""), "-502"},
+		"unknown action":            {with(good, "Action", "Sent"), "-502"},
+		"no sender":                 {with(good, "SourceAddress", ""), "-518"},
+		"blank sender":              {with(good, "SourceAddress", "  "), "-518"},
+		"12 letters":                {with(good, "SourceAddress", "Testing12345"), "-402"},
+		"numeric sender":            {with(with(good, "SourceAddress", "447700900000"), "SourceTON", "1"), "id"},
+		"letters with type 1":       {with(good, "SourceTON", "1"), "-403"},
+		"two digits":                {with(good, "SourceAddress", "12"), "-403"},
+		"17 digits":                 {with(good, "SourceAddress", "12345678901234567"), "-403"},
+		"no type":                   {with(good, "SourceTON", ""), "id"},
+		"type 2":                    {with(good, "SourceTON", "2"), "-507"},
+		"459 characters":            {with(good, "Body", strings.Repeat("€", 459)), "id"},
+		"460 characters":            {with(good, "Body", strings.Repeat("x", 460)), "-507"},
+		"no body":                   {with(good, "Body", ""), "-519"},
+		"blank body":                {with(good, "Body", " \n"), "-404"},
+		"no validity":               {with(good, "ValidityPeriod", ""), "-405"},
+		"validity 0":                {with(good, "ValidityPeriod", "0"), "-405"},
+		"validity 86401":            {with(good, "ValidityPeriod", "86401"), "-405"},
+		"validity in words":         {with(good, "ValidityPeriod", "24h"), "-405"},
+		"scheduled":                 {with(good, "ScheduleDate", day(2)), "id"},
+		"scheduled for long ago":    {with(good, "ScheduleDate", day(-2)), "-407"},
+		"scheduled in words":        {with(good, "ScheduleDate", "tomorrow"), "-407"},
+		"no destination":            {with(good, "DestinationAddress", ""), "-401"},
+		"national number":           {with(good, "DestinationAddress", "07777777771"), "-401"},
+		"plus":                      {with(good, "DestinationAddress", "+"+ann), "-401"},
+		"space":                     {with(good, "DestinationAddress", ann+", "+bob), "ids"},
+		"list without a name":       {with(good, "DestinationAddress", "List"), "-410"},
+		"unknown list":              {stored("List", "ListName", "Strangers"), "-516"},
+		"empty list":                {stored("List", "ListName", "Nobody"), "-408"},
+		"list":                      {stored("List", "ListName", "Members"), "1"},
+		"group without a name":      {with(good, "DestinationAddress", "Group"), "-414"},
+		"unknown group":             {stored("Group", "GroupName", "Strangers"), "-520"},
+		"empty group":               {stored("Group", "GroupName", "Empty"), "-409"},
+		"group":                     {stored("Group", "GroupName", "Staff"), "1"},
+		"status of nothing":         {tcAct("CheckMessageStatus"), "-503"},
+		"status of a strange id":    {tcAct("CheckMessageStatus", "MessageID", "17"), "-503"},
+		"status of a word":          {tcAct("CheckMessageStatus", "MessageID", "x"), "-503"},
+		"unknown report":            {tcAct("Report", "ReportType", "All"), "-601"},
+		"report without from":       {tcAct("Report", "ReportType", "Messages", "To", day(0)), "-504"},
+		"report without to":         {tcAct("Report", "ReportType", "Usage", "From", day(0)), "-505"},
+		"report backwards":          {tcAct("Report", "ReportType", "Usage", "From", day(0), "To", day(-1)), "-505"},
+		"unknown background send":   {tcAct("GetBGMessages", "BGSendID", "7"), `{"error":"-521","message":"Unknown Background SendID"}`},
+		"with its text":             {with(with(good, "Body", ""), "ShowErrorMessage", "0"), "-519\nThe error has the code -519"},
+		"credits":                   {tcAct("checkcredits"), "1000000000"},
+		"update of nobody":          {tcAct("UpdateCredits", "ChildUsername", "nobody", "Quantity", "1"), "-509"},
+		"update by nothing":         {tcAct("UpdateCredits", "ChildUsername", "child", "Quantity", "0"), "-702"},
+		"update by a word":          {tcAct("UpdateCredits", "ChildUsername", "child", "Quantity", "x"), "-702"},
+		"update below zero":         {tcAct("UpdateCredits", "ChildUsername", "child", "Quantity", "-11"), "-510"},
+		"update above all there is": {tcAct("UpdateCredits", "ChildUsername", "child", "Quantity", "2e9"), "-100"},
+		"import of nothing":         {tcAct("ImportContactsCSV", "ContactsCSV", "\n"), "-507"},
+		"empty no group":            {tcAct("EmptyGroup"), "-414"},
+		"empty a strange group":     {tcAct("EmptyGroup", "Group", "Strangers"), "-520"},
+		"delete no group":           {tcAct("DeleteGroup"), "-414"},
+		"delete a strange group":    {tcAct("DeleteGroup", "Group", "Strangers"), "-520"},
+	} {
+		s, ask := tcServer(t)
+		body := ask(tc.form)
+		switch tc.want {
+		case "id":
+			if n, err := strconv.Atoi(body); err != nil || n < 3509592 || s.Stats().Accepted != 1 {
+				t.Errorf("%s: %q, %+v", name, body, s.Stats())
+			}
+		case "ids":
+			if id, code, _ := strings.Cut(body, ","); id[0] == '-' || code != "-401" {
+				t.Errorf("%s: %q", name, body)
+			}
+		default:
+			if body != tc.want {
+				t.Errorf("%s: %q, want %q", name, body, tc.want)
+			}
+			if sends := strings.EqualFold(tc.form.Get("Action"), "Send"); s.Stats().Calls > 0 != sends || tc.want[0] == '-' && sends && s.Stats().Rejected != 1 {
+				t.Errorf("%s: %+v", name, s.Stats())
+			}
+		}
+	}
+}
+
+func TestTextConnectAnswersByPosition(t *testing.T) {
+	t.Parallel()
+	s, ask := tcServer(t)
+	d := s.Desk("textconnect")
+	if d.Reach(Reject) != OfNumber || d.Reach(Later) != OfNumber || d.Reach(Accept) != Unsaid {
+		t.Error("another reach")
+	}
+	if err := d.Say(Later, 447777777772); err != nil {
+		t.Fatal(err)
+	}
+	s.TextConnectRefuse("-412", 447777777773)
+	first, rest, _ := strings.Cut(ask(tcSend(ann, bob, cat, "447777777774")), ",")
+	id, _ := strconv.Atoi(first)
+	if want := fmt.Sprintf("-411,-412,%d", id+1); rest != want {
+		t.Errorf("%q, want %q", rest, want)
+	}
+	last := d.Last()
+	if !slices.Equal(last.Numbers, []uint64{447777777771, 447777777774}) || last.From != "Testing" || last.Body != "Hello" ||
+		last.Fields["ValidityPeriod"] != "86400" || last.Fields["SourceTON"] != "5" || d.Accepted(447777777772) != 0 {
+		t.Errorf("%+v", last)
+	}
+	if err := d.Say(Reject, 447777777771); err != nil {
+		t.Fatal(err)
+	}
+	if body := ask(tcSend(ann, cat)); body != "-401,-412" || s.Stats().Accepted != 2 || s.Stats().Rejected != 1 {
+		t.Errorf("%q, %+v", body, s.Stats())
+	}
+	many := make([]string, 201)
+	for i := range many {
+		many[i] = strconv.Itoa(447800000000 + i)
+	}
+	if body := ask(tcSend(many[:200]...)); strings.Count(body, ",") != 199 {
+		t.Errorf("%q", body)
+	}
+	if body := ask(tcSend(many...)); body != "1" || s.Stats().Accepted != 403 {
+		t.Errorf("%q, %+v", body, s.Stats())
+	}
+	s.SetCredit(1)
+	if body := ask(tcSend(many[:2]...)); body != "-100" {
+		t.Errorf("%q", body)
+	}
+}
+
+func TestTextConnectIDsOfLongMessages(t *testing.T) {
+	t.Parallel()
+	s, ask := tcServer(t)
+	long := with(tcSend(ann, bob), "Body", strings.Repeat("x", 307))
+	ids := strings.Split(ask(long), ",")
+	all := strings.Split(ask(with(long, "GetAllMessageIDs", "1")), ",")
+	a, _ := strconv.Atoi(ids[0])
+	b, _ := strconv.Atoi(ids[1])
+	if len(ids) != 2 || b != a+3 || len(all) != 6 || all[0] != strconv.Itoa(a+6) {
+		t.Fatalf("%q, all %q", ids, all)
+	}
+	s.TextConnectState("UNDELIVERABLE")
+	for _, id := range append(ids, all...) {
+		if body := ask(tcAct("CheckMessageStatus", "MessageID", id)); body != "UNDELIVERABLE" {
+			t.Errorf("%s: %q", id, body)
+		}
+	}
+	if body := ask(tcAct("CheckMessageStatus", "MessageID", strconv.Itoa(a+12))); body != "-503" {
+		t.Errorf("%q", body)
+	}
+}
+
+func TestTextConnectByGetAndFaults(t *testing.T) {
+	t.Parallel()
+	s, address := server(t, Options{})
+	if n, err := strconv.Atoi(get(t, address+"/api?"+tcSend(ann).Encode())); err != nil || n == 0 || s.Stats().Calls != 1 {
+		t.Errorf("%d %v %+v", n, err, s.Stats())
+	}
+	if _, body := post(t, address+"/api?"+tcSend(ann).Encode(), nil); body != "-501" {
+		t.Errorf("parameters beside a form: %q", body)
+	}
+	resp, err := http.Post(address+"/api", "text/plain", strings.NewReader(tcSend(ann).Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if s.Stats().Calls != 1 {
+		t.Error("no form was a send")
+	}
+	for _, name := range []string{"later", "code_-300"} {
+		if err := s.Fail(Fault{Name: name, N: 1, Gateway: "textconnect"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, body := post(t, address+"/api", tcAct("CheckCredits")); body != "999999999" {
+		t.Errorf("a fault of sends struck %q", body)
+	}
+	for _, want := range []string{"-511", "-300"} {
+		if _, body := post(t, address+"/api", tcSend(ann)); body != want {
+			t.Errorf("%q, want %q", body, want)
+		}
+	}
+	if d := s.Desk("textconnect"); d.Stats().Accepted != 1 || d.Stats().Faults != 2 {
+		t.Errorf("%+v", d.Stats())
+	}
+}
+
+func TestTextConnectBackgroundSends(t *testing.T) {
+	t.Parallel()
+	s, ask := tcServer(t)
+	form := with(with(with(tcSend(), "DestinationAddress", "List"), "ListName", "Everyone"), "GetBGSendID", "1")
+	ids := strings.Split(ask(form), ",")
+	if len(ids) != 2 || s.Stats().Accepted != 250 {
+		t.Fatalf("%q, %+v", ids, s.Stats())
+	}
+	seen := map[string]bool{}
+	for _, id := range ids {
+		if body := ask(tcAct("GetBGMessages", "BGSendID", id)); !strings.Contains(body, `"-522"`) {
+			t.Errorf("%s is finished at once: %q", id, body)
+		}
+		var rows []map[string]string
+		if err := json.Unmarshal([]byte(ask(tcAct("GetBGMessages", "BGSendID", id))), &rows); err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range rows {
+			seen[row["Destination"]] = true
+			if body := ask(tcAct("CheckMessageStatus", "MessageID", row["MessageID"])); body != row["Status"] {
+				t.Errorf("%v: %q", row, body)
+			}
+		}
+	}
+	if len(seen) != 250 {
+		t.Errorf("%d numbers", len(seen))
+	}
+	if err := s.Desk("textconnect").Say(Reject, 447700900001, 447700900002); err != nil {
+		t.Fatal(err)
+	}
+	id := ask(with(with(with(tcSend(), "DestinationAddress", "Group"), "GroupName", "Staff"), "GetBGSendID", "1"))
+	ask(tcAct("GetBGMessages", "BGSendID", id))
+	if body := ask(tcAct("GetBGMessages", "BGSendID", id)); !strings.Contains(body, `"-523"`) {
+		t.Errorf("%q", body)
+	}
+	s.SetCredit(249)
+	if body := ask(form); body != "-100" {
+		t.Errorf("%q", body)
+	}
+}
+
+func TestTextConnectReports(t *testing.T) {
+	t.Parallel()
+	s, ask := tcServer(t)
+	rows := func(kind string, hours ...int) [][]string {
+		t.Helper()
+		zone, err := time.LoadLocation("Europe/London")
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := func(h int) string {
+			return time.Now().Add(time.Duration(h) * time.Hour).In(zone).Format("20060102150405")
+		}
+		got, err := csv.NewReader(strings.NewReader(ask(tcAct("Report", "ReportType", kind, "From", at(hours[0]), "To", at(hours[1]))))).ReadAll()
+		if err != nil {
+			t.Fatalf("%s: %v", kind, err)
+		}
+		return got
+	}
+	id := ask(tcSend(ann))
+	later := ask(with(tcSend(bob), "ScheduleDate", time.Now().AddDate(0, 0, 3).Format("20060102150405")))
+	if got := rows("Messages", -1, 1); len(got) != 3 || strings.Join(got[0], ",") != "MessageID,Username,Destination,Source,Status,Schedule Date,Sent Date,Delivery Date" ||
+		got[1][0] != id || got[1][2] != ann || got[1][3] != "Testing" || got[1][4] != "Delivered" || got[1][5] != "" || got[1][6] == "" || got[1][7] == "" ||
+		got[2][0] != later || got[2][4] != "Pending" || got[2][5] == "" || got[2][6] != "" {
+		t.Errorf("%q", got)
+	}
+	if got := rows("Messages", 1, 2); len(got) != 1 {
+		t.Errorf("%q", got)
+	}
+	if got := rows("outbox", 1, 2); len(got) != 2 || got[1][0] != later {
+		t.Errorf("%q", got)
+	}
+	if got := rows("FailedMessages", -1, 1); len(got) != 1 {
+		t.Errorf("%q", got)
+	}
+	s.TextConnectState("EXPIRED")
+	if got := rows("FailedMessages", -1, 1); len(got) != 2 || got[1][0] != id || got[1][7] != "" {
+		t.Errorf("%q", got)
+	}
+	if got := rows("Usage", -1, 1); len(got) != 2 || got[1][1] != "2" {
+		t.Errorf("%q", got)
+	}
+	if got := rows("InboundMessages", -1, 1); len(got) != 2 || got[1][3] != `Yes, "count" me in` {
+		t.Errorf("%q", got)
+	}
+	if got := rows("InboundMessages", 1, 2); len(got) != 1 {
+		t.Errorf("%q", got)
+	}
+	if body := ask(tcAct("Report", "ReportType", "Outbox")); !strings.HasPrefix(body, `"MessageID",`) {
+		t.Errorf("%q", body)
+	}
+}
+
+func TestTextConnectUsersAndContacts(t *testing.T) {
+	t.Parallel()
+	s, ask := tcServer(t)
+	create := tcAct("CreateUser", "ChildUsername", "ann", "ChildPassword", "x", "AccessLevel", "Normal", "FirstName", "A", "LastName", "L", "Email", "e", "Credits", "5")
+	for _, tc := range []struct {
+		form url.Values
+		want string
+	}{
+		{with(create, "Email", ""), "-507\nEmail is missing"},
+		{with(create, "AccessLevel", "Root"), "-508\n"},
+		{with(create, "Credits", "-1"), "-702\n"},
+		{with(create, "Credits", "2e9"), "-100\n"},
+		{create, "1"},
+		{create, "-508\nThe username is taken"},
+		{tcAct("CheckCredits"), "999999995"},
+		{tcAct("UpdateCredits", "ChildUsername", "ann", "Quantity", "-2.5"), "1"},
+		{tcAct("UpdateCredits", "ChildUsername", "ann", "Quantity", "-2.6"), "-510"},
+		{tcAct("CheckCredits"), "999999997.5"},
+		{tcAct("ImportContactsCSV", "ContactsCSV", "Ann,447777777771,,Staff\nAnn,447777777772\nBob,447777777771\n,447777777773\nCat,mynumber,,Staff\nCat,447777777773,,Moon\n"),
+			"1 : Success\r\n2 : Duplicate Name\r\n3 : Duplicate Number\r\n4 : Failed\r\n5 : Failed\r\n6 : Partial\r\n\r\n\r\n4 : No name\r\n5 : Invalid number (mynumber)\r\n6 : Unknown group (Moon)"},
+		{tcAct("ImportContactsCSV", "ContactsCSV", "Ann,447777777772", "IgnoreDupes", "1"), "1 : Success\r\n"},
+		{tcAct("ImportContactsCSV", "ContactsCSV", "Bob,447777777771,,Empty", "OverwriteDupes", "1"), "1 : Success\r\n"},
+		{with(with(tcSend(), "DestinationAddress", "Group"), "GroupName", "Staff"), "1"},
+		{with(with(tcSend(), "DestinationAddress", "Group"), "GroupName", "Empty"), "1"},
+		{tcAct("EmptyGroup", "Group", "Staff"), "1"},
+		{with(with(tcSend(), "DestinationAddress", "Group"), "GroupName", "Staff"), "-409"},
+		{tcAct("DeleteGroup", "Group", "Staff"), "1"},
+		{with(with(tcSend(), "DestinationAddress", "Group"), "GroupName", "Staff"), "-520"},
+		{tcAct("DeleteAllContacts"), "1"},
+		{with(with(tcSend(), "DestinationAddress", "Group"), "GroupName", "Empty"), "-409"},
+		{tcAct("DeleteAllGroups"), "1"},
+		{with(with(tcSend(), "DestinationAddress", "Group"), "GroupName", "Empty"), "-520"},
+	} {
+		if body := ask(tc.form); !strings.HasPrefix(body, tc.want) {
+			t.Errorf("%v: %q, want %q", tc.form, body, tc.want)
+		}
+	}
+	if last := s.Desk("textconnect").Last(); !slices.Equal(last.Numbers, []uint64{447777777771}) || last.Fields["GroupName"] != "Empty" {
+		t.Errorf("%+v", last)
+	}
+	s.Reset()
+	if body := ask(with(with(tcSend(), "DestinationAddress", "Group"), "GroupName", "Staff")); body != "1" {
+		t.Errorf("after a reset: %q", body)
+	}
+}

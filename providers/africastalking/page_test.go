@@ -1,0 +1,141 @@
+package africastalking
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/tuma-sms/tuma/providers"
+)
+
+// notOffered are the sections of the page that the client has no place for.
+var notOffered = map[string]string{
+	"Example using CURL client":  "its + is not escaped and its --insecure verifies nobody",
+	"Send messages via url call": "the login would stand in an address",
+}
+
+// offered are the other sections and notes, with the method that does what they show.
+var offered = map[string]string{
+	"Sending a Message":                                 "Send",
+	"Sending messages: Use short code/Sender id":        "Batch.From",
+	"Sending messages: Queue messages to be sent later": "Options.Enqueue",
+	"Sending premium rated (subscription) messages":     "SendWith",
+	"# set bulkSMSMode flag to 0 daily quote":           "Options.BulkSMSMode",
+}
+
+// elsewhere are codes of ours that the page does not have.
+var elsewhere = map[int]string{409: "public code and the vendor's later documents: DoNotDisturbRejection"}
+
+var (
+	parameterLine = regexp.MustCompile(`^(API key|\S+) (Header|Body) .+ (?:Yes|No|No \(.+\))$`)
+	fieldLine     = regexp.MustCompile(`^(number|cost|statusCode|messageId) (?:The|This) `)
+	codeLine      = regexp.MustCompile(`^  • (\d+): (\w+)$`)
+	sampleLine    = regexp.MustCompile(`^ +"(\w+)": ?(?:[{\[]|".*",?|\d+,?)$`)
+)
+
+// TestEverythingOnThePageHasItsPlace reads the vendor's page line by line. A line
+// that is new there fails it, as does a code of ours that is not on it.
+func TestEverythingOnThePageHasItsPlace(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("testdata/page.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	header, form := fullRequest(t)
+	described := readableFields(t)
+	var found []int
+	for line := range strings.Lines(string(page)) {
+		line = strings.TrimRight(line, "\n")
+		if m := parameterLine.FindStringSubmatch(line); m != nil {
+			name, place := m[1], m[2]
+			if name == "API key" {
+				name = "apiKey"
+			}
+			if place == "Header" && header.Get(name) == "" || place == "Body" && !form.Has(name) {
+				t.Errorf("parameter %s has no place in a request", name)
+			}
+			continue
+		}
+		if m := codeLine.FindStringSubmatch(line); m != nil {
+			code, _ := strconv.Atoi(m[1])
+			found = append(found, code)
+			if w, ok := codes[code]; !ok || w.name != m[2] || w.Outcome == providers.Unknown {
+				t.Errorf("code %d %s has no verdict: %+v", code, m[2], w)
+			}
+			continue
+		}
+		m := fieldLine.FindStringSubmatch(line)
+		if m == nil {
+			m = sampleLine.FindStringSubmatch(line)
+		}
+		switch {
+		case m != nil:
+			if !slices.Contains(described, m[1]) {
+				t.Errorf("field %s of a reply is not read", m[1])
+			}
+		case line == "", line == "Parameter Location Description Required", line == "Parameter Description",
+			strings.HasPrefix(line, "The body of the response will be a JSON or XML object named SMSMessageData"):
+		case notOffered[line] == "" && offered[line] == "":
+			t.Errorf("a line without a place: %q", line)
+		}
+	}
+	for code := range codes {
+		if elsewhere[code] == "" && !slices.Contains(found, code) {
+			t.Errorf("code %d is on no page and not marked", code)
+		}
+	}
+	if len(found) != 13 {
+		t.Errorf("%d codes found on the page", len(found))
+	}
+	for code := range elsewhere {
+		if slices.Contains(found, code) {
+			t.Errorf("code %d stands on the page now", code)
+		}
+	}
+}
+
+// fullRequest returns a request that has every parameter there is.
+func fullRequest(t *testing.T) (header http.Header, form url.Values) {
+	t.Helper()
+	web := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_ = r.ParseForm()
+		header, form = r.Header, r.PostForm
+	}))
+	p := account(t, web.URL)
+	_, _ = p.SendWith(context.Background(), batch(one), Options{Keyword: "k", LinkID: "l", RetryDurationInHours: 1})
+	web.Close() // waits for the handler
+	return header, form
+}
+
+// readableFields returns the names of a reply's fields that change what is read of it.
+func readableFields(t *testing.T) []string {
+	t.Helper()
+	const good = `{"SMSMessageData":{"Message":"InvalidSenderId","Recipients":[{"number":"+254711000001","cost":"KES 1","statusCode":102,"status":"Success","messageId":"ATXid_1"}]}}`
+	read := map[string]string{
+		"SMSMessageData": strings.Replace(good, "SMSMessageData", "x", 1),
+		"Recipients":     strings.Replace(good, "Recipients", "x", 1),
+		"number":         strings.Replace(good, "number", "x", 1),
+		"cost":           strings.Replace(good, "cost", "x", 1),
+		"statusCode":     strings.Replace(good, "statusCode", "x", 1),
+		"messageId":      strings.Replace(good, "messageId", "x", 1),
+		"status":         strings.Replace(good, "Success", "RiskHold", 1),
+	}
+	whole, _ := parseAnswer([]byte(good), nums(one))
+	for name, changed := range read {
+		if got, _ := parseAnswer([]byte(changed), nums(one)); slices.Equal(got, whole) {
+			t.Errorf("%s changes nothing", name)
+		}
+	}
+	if _, e := parseAnswer([]byte(`{"SMSMessageData":{"Message":"InvalidSenderId","Recipients":[]}}`), nums(one)); e == nil {
+		t.Error("Message changes nothing")
+	}
+	return append(slices.Collect(maps.Keys(read)), "Message")
+}

@@ -1,0 +1,154 @@
+package africastalking
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/sms"
+)
+
+// gateway starts a sandbox and returns it with an account at it.
+func gateway(t *testing.T, o sandbox.Options, format Format) (*sandbox.Server, *Provider) {
+	t.Helper()
+	o.Users = map[string]string{"demo": apiKey}
+	s := sandbox.New(o)
+	web := httptest.NewServer(s)
+	t.Cleanup(func() { s.Close(); web.Close() })
+	return s, open(t, Config{
+		Endpoint: providers.Endpoint{BaseURL: web.URL + "/africastalking", Timeout: time.Minute}, Username: "demo", APIKey: apiKey, Format: format,
+	})
+}
+
+// TestTheSandboxAndTheClientAgree sends through a server that was written from the
+// same page and shares no code.
+func TestTheSandboxAndTheClientAgree(t *testing.T) {
+	t.Parallel()
+	for _, format := range []Format{JSON, XML} {
+		t.Run(string(format), func(t *testing.T) {
+			t.Parallel()
+			s, p := gateway(t, sandbox.Options{Credit: 198}, format)
+			d := s.Desk("africastalking")
+			b := batch(append(manyNumbers(199), three)...)
+			b.Body = "a+b & c% é€漢😀"
+			refused := map[int]sandbox.Word{3: sandbox.Reject, 100: sandbox.Later, 199: sandbox.Reject}
+			for i, w := range refused {
+				if err := d.Say(w, uint64(b.To[i])); err != nil {
+					t.Fatal(err)
+				}
+			}
+			results, err := p.Send(t.Context(), b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids := map[string]bool{}
+			for i, r := range results {
+				if refused[i] != "" {
+					continue
+				}
+				want := providers.Result{Outcome: providers.Accepted, MessageID: r.MessageID, Cost: "1.0000", Currency: "KES"}
+				if diff := cmp.Diff(want, r); diff != "" || !strings.HasPrefix(r.MessageID, "ATXid_") {
+					t.Errorf("recipient %d (-want +got):\n%s", i, diff)
+				}
+				ids[r.MessageID] = true
+			}
+			want := []providers.Result{
+				{Outcome: providers.Rejected, Reason: "blacklisted", Code: "406", Cost: "0"},
+				{Outcome: providers.Retryable, Reason: "gateway_error", Code: "501", Cost: "0"},
+				{Outcome: providers.Rejected, Reason: "do_not_disturb", Code: "409", Cost: "0"},
+			}
+			if diff := cmp.Diff(want, []providers.Result{results[3], results[100], results[199]}); diff != "" || len(ids) != 197 {
+				t.Errorf("%d ids (-want +got):\n%s", len(ids), diff)
+			}
+			if last := d.Last(); last.Body != b.Body || last.From != "ACME" || len(last.Numbers) != 197 || last.Fields["enqueue"] != "1" || last.Fields["bulkSMSMode"] != "1" {
+				t.Errorf("%+v", last)
+			}
+			if got, err := p.Balance(t.Context()); err != nil || got != (providers.Balance{Amount: 1, Currency: "KES"}) {
+				t.Errorf("%+v, %v", got, err)
+			}
+			// The last credit goes to the first; the other one is the account's trouble.
+			results, err = p.Send(t.Context(), batch(one+1000, one+1001))
+			if err != nil || results[0].Outcome != providers.Accepted || !slices.Equal(results[1:], res(providers.Result{
+				Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredit, Reason: "no_credit", Code: "405", Cost: "0",
+			})) {
+				t.Errorf("%+v, %v", results, err)
+			}
+			s.AfricasTalkingRefuse("ACME")
+			_, err = p.Send(t.Context(), batch(one))
+			if e := verdict(t, err); e.Scope != providers.Campaign || e.Outcome != providers.Rejected || e.Code != "InvalidSenderId" {
+				t.Errorf("%+v", e)
+			}
+			messages, err := p.Inbox(t.Context(), "15071")
+			if err != nil || len(messages) != 2 || messages[1].Text != "STOP" || messages[0].From != "+254733000002" || messages[0].At.IsZero() {
+				t.Errorf("%+v, %v", messages, err)
+			}
+			s.SetPassword("demo", "other")
+			_, err = p.Balance(t.Context())
+			if e := verdict(t, err); e.Cause != providers.CauseCredentials {
+				t.Errorf("%+v", e)
+			}
+		})
+	}
+}
+
+func TestAnswersThatNameOtherNumbers(t *testing.T) {
+	t.Parallel()
+	for fault, unknown := range map[string]int{"missing": 1, "extra": 0, "shuffled": 0} {
+		for _, format := range []Format{JSON, XML} {
+			s, p := gateway(t, sandbox.Options{}, format)
+			s.FailNext(1, fault)
+			results, err := p.Send(t.Context(), batch(one, three, two))
+			if err != nil || len(results) != 3 {
+				t.Errorf("%s: %v, %v", fault, results, err)
+				continue
+			}
+			left := unknown
+			for _, r := range results {
+				switch {
+				case r.Outcome == providers.Accepted && r.MessageID != "":
+				case r == missing:
+					left--
+				default:
+					t.Errorf("%s: %+v", fault, r)
+				}
+			}
+			if left != 0 {
+				t.Errorf("%s: %+v, want %d unknown", fault, results, unknown)
+			}
+		}
+	}
+}
+
+func ExampleProvider_Send() {
+	server := httptest.NewServer(sandbox.New(sandbox.Options{Seed: 1, Credit: 2}))
+	defer server.Close()
+	p, err := New(Config{Endpoint: providers.Endpoint{BaseURL: server.URL}, Username: "demo", APIKey: "key"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	b := providers.Batch{From: "ACME", Body: "Hello", To: []sms.MSISDN{254711000001, 254733000002, 254711000003}}
+	results, _ := p.Send(context.Background(), b)
+	for i, r := range results {
+		fmt.Println(b.To[i].Masked(), r.Outcome, r.Scope, len(r.MessageID), r.Cost)
+	}
+	b.From = "a sender too long"
+	_, err = p.Send(context.Background(), b)
+	if e, ok := errors.AsType[*providers.Error](err); ok {
+		fmt.Println(e.Outcome, e.Scope, e.Cause, e.Code)
+	}
+	// Output:
+	// 2547****0001 accepted recipient 38 1.0000
+	// 2547****0002 accepted recipient 38 1.0000
+	// 2547****0003 retryable account 0 0
+	// rejected campaign refused InvalidSenderId
+}

@@ -1,0 +1,81 @@
+package providers
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+)
+
+func TestParseAmount(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]float64{
+		"0": 0, "1234": 1234, "12.50": 12.5, " 12.50\r\n": 12.5, "-3.25": -3.25, "0.0079": 0.0079, ".5": 0.5, "5.": 5, "007": 7,
+		"1785.50": 1785.5, "999999999999": 999999999999,
+	} {
+		if got, ok := ParseAmount(text); !ok || got != want {
+			t.Errorf("%q: %v %v, want %v", text, got, ok, want)
+		}
+	}
+	for _, text := range []string{
+		"", " ", "-", ".", "-.", "--1", "1-", "1-2", "+1", "1.2.3", "1,234.50", "1 234", "1e5", "1E5", "0x10", "0b1", "1_000", "inf", "Inf", "NaN", "infinity",
+		"KES 5", "5 KES", "€5", "٥", "１", "1\x00", `"1"`, strings.Repeat("9", 400),
+	} {
+		if got, ok := ParseAmount(text); ok {
+			t.Errorf("%q: read as %v", text, got)
+		}
+	}
+}
+
+func TestParseMoney(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string][2]string{
+		"KES 0.8000": {"0.8000", "KES"}, "KES0.8000": {"0.8000", "KES"}, "USD 0.0079": {"0.0079", "USD"}, "0": {"0", ""}, " NGN 2.20\n": {"2.20", "NGN"},
+		"KES -5": {"-5", "KES"}, "-5.5": {"-5.5", ""}, "KES 1785.50": {"1785.50", "KES"}, "007": {"007", ""},
+		"KES 999999999999999.123456789012345": {"999999999999999.123456789012345", "KES"},
+	} {
+		amount, currency, ok := ParseMoney(text)
+		if !ok || amount != want[0] || currency != want[1] {
+			t.Errorf("%q: %q %q %v, want %q", text, amount, currency, ok, want)
+		}
+		if value, ok := ParseAmount(amount); !ok || math.IsInf(value, 0) {
+			t.Errorf("%q: an amount that is none", amount)
+		}
+	}
+	for _, text := range []string{
+		"", " ", "KES", "KES ", "kes 5", "KE 5", "KESX 5", "KES  5", "KES\t5", "5 KES", "KES 5 ,", "KES 1,785.50", "KES .5", "KES 5.", "KES YY", "KES 1e5",
+		"KES --5", "KES +5", "K€S 5", "KES 5\nKES 6", "None", "1234567890123456", "1.1234567890123456", "KES 1 2", "٥",
+	} {
+		if amount, currency, ok := ParseMoney(text); ok || amount != "" || currency != "" {
+			t.Errorf("%q: read as %q %q", text, amount, currency)
+		}
+	}
+}
+
+func FuzzParseMoney(f *testing.F) {
+	for _, seed := range []string{"KES 0.8000", "0", "USD -5", "KES 1,785.50", ""} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		amount, currency, ok := ParseMoney(text)
+		if !ok {
+			return
+		}
+		if _, isAmount := ParseAmount(amount); !isAmount || len(amount) > 32 || currency != "" && currency != strings.ToUpper(currency) {
+			t.Fatalf("%q: %q %q", text, amount, currency)
+		}
+		if trimmed := strings.TrimSpace(text); trimmed != amount && trimmed != currency+amount && trimmed != currency+" "+amount {
+			t.Fatalf("%q: %q %q", text, amount, currency)
+		}
+	})
+}
+
+func ExampleParseMoney() {
+	amount, currency, ok := ParseMoney("KES 0.8000")
+	fmt.Println(amount, currency, ok)
+	_, _, ok = ParseMoney("KES 1,785.50")
+	fmt.Println(ok)
+	// Output:
+	// 0.8000 KES true
+	// false
+}

@@ -1,0 +1,32 @@
+package catalog_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/tuma-sms/tuma/providers/catalog"
+	"github.com/tuma-sms/tuma/providers/providertest"
+)
+
+func TestMain(m *testing.M) { providertest.Main(m) }
+
+// TestEveryEntryPassesTheSuite takes the entries from the catalog, so that none can be
+// left out.
+func TestEveryEntryPassesTheSuite(t *testing.T) {
+	t.Parallel()
+	t.Run("entry", func(t *testing.T) {
+		for _, kind := range catalog.Kinds() {
+			t.Run(kind.Name, func(t *testing.T) {
+				t.Parallel()
+				providertest.Run(t, kind)
+			})
+		}
+	})
+	t.Run("all of it", func(t *testing.T) {
+		for _, name := range catalog.Names() {
+			if ran, all := providertest.Ran(name), providertest.Checks(); len(all) == 0 || !slices.Equal(ran, all) {
+				t.Errorf("%s went through %d of %d checks: %q", name, len(ran), len(all), ran)
+			}
+		}
+	})
+}

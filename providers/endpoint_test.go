@@ -1,0 +1,94 @@
+package providers
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestAnEndpointOpens(t *testing.T) {
+	t.Parallel()
+	const base = "https://gateway.example/api"
+	for name, tc := range map[string]struct {
+		endpoint Endpoint
+		limit    int
+		wantBase string
+		want     int // recipients
+	}{
+		"nothing given":          {Endpoint{}, 200, base, 200},
+		"another base":           {Endpoint{BaseURL: "https://other.example/"}, 200, "https://other.example", 200},
+		"a lower limit":          {Endpoint{MaxRecipients: 20}, 200, base, 20},
+		"the limit itself":       {Endpoint{MaxRecipients: 200}, 200, base, 200},
+		"one":                    {Endpoint{MaxRecipients: 1}, 1, base, 1},
+		"http to this machine":   {Endpoint{BaseURL: "http://127.0.0.1:8025"}, 1, "http://127.0.0.1:8025", 1},
+		"http that is asked for": {Endpoint{BaseURL: "http://gateway.example", AllowHTTP: true}, 1, "http://gateway.example", 1},
+	} {
+		client, limit, err := tc.endpoint.Open(base, tc.limit)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if got := client.base.String(); got != tc.wantBase || limit != tc.want {
+			t.Errorf("%s: %s, %d recipients", name, got, limit)
+		}
+	}
+}
+
+func TestAnEndpointHandsOnWhatItIsTold(t *testing.T) {
+	t.Parallel()
+	client, _, err := Endpoint{Timeout: 7 * time.Second, Concurrency: 3}.Open("https://gateway.example", 1, hunter, "other secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if client.timeout != 7*time.Second || client.transport.MaxIdleConnsPerHost != 3 {
+		t.Errorf("timeout %v, %d connections", client.timeout, client.transport.MaxIdleConnsPerHost)
+	}
+	if text := client.Scrub("it said " + hunter + " and other secret"); strings.Contains(text, hunter) || strings.Contains(text, "other") {
+		t.Errorf("%s", text)
+	}
+	client, _, err = Endpoint{}.Open("https://gateway.example", 1)
+	if err != nil || client.timeout != DefaultTimeout || client.transport.MaxIdleConnsPerHost != DefaultConcurrency {
+		t.Errorf("%v: not the defaults", err)
+	}
+}
+
+func TestAnEndpointTellsEveryMistake(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		endpoint Endpoint
+		limit    int
+		want     []string
+		says     string
+	}{
+		"limit raised":       {Endpoint{MaxRecipients: 201}, 200, []string{"max_recipients"}, "must be 1 to 200"},
+		"limit negative":     {Endpoint{MaxRecipients: -1}, 200, []string{"max_recipients"}, "never raise it"},
+		"more than one":      {Endpoint{MaxRecipients: 2}, 1, []string{"max_recipients"}, "carries one number"},
+		"plain http":         {Endpoint{BaseURL: "http://gateway.example"}, 1, []string{"base_url"}, "allow_http"},
+		"a login in the URL": {Endpoint{BaseURL: "https://joe:hunter2@gateway.example"}, 1, []string{"base_url"}, "login"},
+		"negative timeout":   {Endpoint{Timeout: -1}, 1, []string{"timeout"}, "negative"},
+		"everything":         {Endpoint{BaseURL: "ftp://x", Timeout: -1, MaxRecipients: 5, Concurrency: -1}, 4, []string{"max_recipients", "base_url", "timeout", "concurrency"}, "must be 1 to 4"},
+	} {
+		client, limit, err := tc.endpoint.Open("https://gateway.example", tc.limit)
+		if client != nil || limit != 0 {
+			t.Errorf("%s: a client in spite of mistakes", name)
+		}
+		if got := fields(err); !slices.Equal(got, tc.want) || !strings.Contains(fmt.Sprint(err), tc.says) || strings.Contains(fmt.Sprint(err), "hunter") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, _, err := (Endpoint{}).Open("", 1); !slices.Equal(fields(err), []string{"base_url"}) {
+		t.Errorf("a provider without a base URL: %v", err)
+	}
+}
+
+func TestMissing(t *testing.T) {
+	t.Parallel()
+	if err := Missing("token", "x"); err != nil {
+		t.Error(err)
+	}
+	if err := Missing("token", ""); err == nil || err.Error() != "token: is missing" || !slices.Equal(fields(err), []string{"token"}) {
+		t.Errorf("%v", err)
+	}
+}

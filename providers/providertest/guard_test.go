@@ -1,0 +1,68 @@
+package providertest
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/kobo"
+)
+
+const asChild = "TUMA_TEST_DIALS_OUT"
+
+// It is a test only in the process that the test below starts: every call in it is
+// refused, as it wants, and still the process has to fail.
+func TestDialsOut(t *testing.T) {
+	t.Parallel()
+	if os.Getenv(asChild) == "" {
+		return
+	}
+	for _, base := range []string{"https://gateway.invalid", "http://192.0.2.1:8080", "http://[2001:db8::1]:8080"} { // nobody's, by RFC 2606, 5737 and 3849
+		p, err := kobo.New(kobo.Config{Endpoint: providers.Endpoint{BaseURL: base, AllowHTTP: true}, User: user, Pass: secret})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = p.Send(t.Context(), batch(nil))
+		if err == nil || strings.Contains(err.Error(), "guard") {
+			t.Errorf("%s: a call to nobody is no call: %v", base, err)
+		}
+		for range 2 {
+			_, err = p.Balance(t.Context())
+			e, ok := err.(*providers.Error)
+			if !ok || e.Outcome != providers.Retryable || e.Scope != providers.Account || !strings.Contains(e.Error(), "refused by the guard") {
+				t.Errorf("%s: %v", base, err)
+			}
+		}
+	}
+}
+
+func TestTheGuardFailsABinaryThatDialsOut(t *testing.T) {
+	t.Parallel()
+	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestDialsOut$", "-test.v")
+	child.Env = append(os.Environ(), asChild+"=1", "HTTPS_PROXY=http://127.0.0.1:1", "HTTP_PROXY=http://127.0.0.1:1", "GORACE=atexit_sleep_ms=0")
+	out, err := child.CombinedOutput()
+	if err == nil || child.ProcessState.ExitCode() != 1 || !strings.Contains(string(out), "--- PASS: TestDialsOut") {
+		t.Errorf("want a test that passes in a process that fails: %v\n%s", err, out)
+	}
+	for _, addr := range []string{"gateway.invalid:443", "192.0.2.1:8080", "[2001:db8::1]:8080"} {
+		line := "FAIL: github.com/tuma-sms/tuma/providers/providertest: a provider's client wanted to dial " + addr + ";"
+		if strings.Count(string(out), line) != 1 {
+			t.Errorf("want once %q in\n%s", line, out)
+		}
+	}
+}
+
+func TestTheGuardLetsOnlyThisMachineThrough(t *testing.T) {
+	t.Parallel()
+	for addr, want := range map[string]bool{
+		"127.0.0.1:80": true, "127.9.9.9:80": true, "[::1]:80": true, "localhost:80": true, "LocalHost:80": true, "[::ffff:127.0.0.1]:80": true,
+		"localhost.example.com:80": false, "10.0.0.1:80": false, "0.0.0.0:80": false, "[::]:80": false, "[fe80::1%lo]:80": false,
+		"example.com:443": false, ":80": false, "": false, "127.0.0.1": false, "127.1:80": false,
+	} {
+		if got := onThisMachine(addr); got != want {
+			t.Errorf("%q: %v, want %v", addr, got, want)
+		}
+	}
+}

@@ -1,0 +1,5 @@
+package providertest
+
+import "testing"
+
+func TestMain(m *testing.M) { Main(m) }

@@ -1,0 +1,105 @@
+package providertest
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/tuma-sms/tuma/providers"
+)
+
+// recorder stands in for a test whose failures are what a test wants.
+type recorder struct {
+	ctx context.Context
+
+	mu       sync.Mutex
+	failures []string
+	cleanups []func()
+}
+
+func (r *recorder) Helper()                  {}
+func (r *recorder) Context() context.Context { return r.ctx }
+
+func (r *recorder) Cleanup(f func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.cleanups = append(r.cleanups, f)
+}
+
+func (r *recorder) Errorf(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failures = append(r.failures, fmt.Sprintf(format, args...))
+}
+
+func (r *recorder) Fatalf(format string, args ...any) {
+	r.Errorf(format, args...)
+	runtime.Goexit()
+}
+
+// record puts a kind through one check, and returns how that has failed.
+func record(ctx context.Context, s *suite, c check) []string {
+	ctx, cancel := context.WithCancel(ctx)
+	r := &recorder{ctx: ctx}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		c.run(&exam{tester: r, suite: s, check: c.name})
+	}()
+	<-ended
+	cancel()
+	for _, f := range slices.Backward(r.cleanups) {
+		f()
+	}
+	return r.failures
+}
+
+// failing puts a kind through the whole suite, and returns the checks that fail with
+// what they say.
+func failing(t *testing.T, kind providers.Kind) map[string][]string {
+	t.Helper()
+	s := &suite{kind: kind}
+	var mu sync.Mutex
+	failures := map[string][]string{}
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
+	for _, c := range checks {
+		wg.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			if said := record(t.Context(), s, c); len(said) > 0 {
+				mu.Lock()
+				defer mu.Unlock()
+				failures[c.name] = said
+			}
+		})
+	}
+	wg.Wait()
+	if said := record(t.Context(), s, discretion); len(said) > 0 {
+		failures[discretion.name] = said
+	}
+	return failures
+}
+
+// wantFailing wants exactly these checks to fail.
+func wantFailing(t *testing.T, kind providers.Kind, want ...string) {
+	t.Helper()
+	got := failing(t, kind)
+	for _, name := range slices.Sorted(maps.Keys(got)) {
+		if !slices.Contains(want, name) {
+			t.Errorf("%q fails too: %.400q (%d in all)", name, got[name][0], len(got[name]))
+		}
+	}
+	for _, name := range want {
+		if !slices.Contains(Checks(), name) {
+			t.Errorf("there is no check %q", name)
+		}
+		if len(got[name]) == 0 {
+			t.Errorf("%q does not catch it", name)
+		}
+	}
+}

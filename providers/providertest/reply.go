@@ -1,0 +1,373 @@
+package providertest
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/sms"
+)
+
+var replyChecks = []check{
+	{"replies that say nothing", emptyReplies},
+	{"replies of ten megabytes", hugeReplies},
+	{"a reply that gives the request back", echo},
+	{"a reply cut anywhere", cutReplies},
+	{"a reply with bytes changed", changedReplies},
+	{"a refusal cut anywhere", cutRefusals},
+	{"a reply said twice", twice},
+	{"a reply in another order", shuffledReply},
+	{"a reply that leaves one out", missingReply},
+	{"a reply that names one more", extraReply},
+	{"a reply about others", othersReply},
+	{"the sandbox breaks its replies", brokenReplies},
+}
+
+func emptyReplies(x *exam) {
+	s := x.canned()
+	p := x.open(s.url)
+	b := x.few(p, 3)
+	for _, body := range []string{
+		"", " ", "\n", "\x00", "\ufeff", `{}`, `[]`, `[{}]`, `[[]]`, `[null]`, `null`, `true`, `{`, `}`, `[`, `"`, `""`, `'`, `,`, `,,`, `~`, `<`,
+		"<!DOCTYPE html>\n<html><head><title>Maintenance</title></head><body>Back soon</body></html>",
+		`<?xml version="1.0"?><error/>`, `{"error":"maintenance"}`, `{"status":"ok"}`, "OK", "success", "error", "error_nobody_knows",
+		strings.Repeat("[", 10_000), strings.Repeat(`{"a":`, 10_000), "\xff\xfe\xfd", "1e999", "NaN",
+	} {
+		s.answer(reply(200, "", body))
+		x.wantAll(x.send(p, b), providers.Unknown, fmt.Sprintf("status 200 with %.30q", body))
+	}
+}
+
+func hugeReplies(x *exam) {
+	s := x.canned()
+	p := x.open(s.url)
+	b := x.few(p, 3)
+	for _, text := range hugeTexts() {
+		s.text.Store(&text)
+		x.wantAll(x.send(p, b), providers.Unknown, fmt.Sprintf("ten megabytes, %q…", text[:100]))
+	}
+}
+
+// hugeTexts are replies, made once: with their length announced, and until it is closed.
+var hugeTexts = sync.OnceValue(func() (texts [][]byte) {
+	const size = 10 << 20
+	for _, body := range []string{strings.Repeat(" ", size), strings.Repeat("0", size), `"` + strings.Repeat("a", size) + `"`} {
+		texts = append(texts, []byte(reply(200, "", body)), []byte("HTTP/1.1 200 OK\r\n"+closing+"\r\n"+body))
+	}
+	return texts
+})
+
+// echo gives back what was asked: numbers beside the text, and the login with them.
+func echo(x *exam) {
+	var status atomic.Int64
+	s := x.serve(func(c *conn) {
+		for body, ok := c.request(); ok; body, ok = c.request() {
+			c.say(reply(int(status.Load()), "X-Asked: "+strings.ReplaceAll(body, "\n", " ")+"\r\n", body))
+		}
+	})
+	p := x.open(s.url)
+	b := x.few(p, 3)
+	for _, code := range []int64{200, 201, 400, 401, 429, 500} {
+		status.Store(code)
+		a := x.send(p, b)
+		x.wantNobody(a, "the request given back")
+		if code < 300 {
+			x.wantAll(a, providers.Unknown, "the request given back")
+		}
+	}
+}
+
+// names says whether a reply names a number: as digits with no others beside them.
+func names(reply []byte, number sms.MSISDN) bool {
+	digits := []byte(number.String())
+	digit := func(i int) bool { return i >= 0 && i < len(reply) && '0' <= reply[i] && reply[i] <= '9' }
+	for from := 0; ; {
+		at := bytes.Index(reply[from:], digits)
+		if at < 0 {
+			return false
+		}
+		at += from
+		if !digit(at-1) && !digit(at+len(digits)) {
+			return true
+		}
+		from = at + 1
+	}
+}
+
+// namesAll says whether a reply names every number of a call, and so whether the
+// gateway is one that does.
+func namesAll(reply []byte, to []sms.MSISDN) bool {
+	for _, number := range to {
+		if !names(reply, number) {
+			return false
+		}
+	}
+	return true
+}
+
+// wantVouched wants everyone of whom something is said to be named by the reply, where
+// the gateway names numbers, and everyone who is Accepted to have an id that stands in it.
+func (x *exam) wantVouched(a answer, reply []byte, named bool, when string) {
+	x.Helper()
+	for i, number := range a.to {
+		v := a.verdict(i)
+		switch {
+		case v.Outcome == providers.Unknown, a.err != nil:
+		case named && !names(reply, number):
+			x.Errorf("%s: one whom the reply does not name is %v", when, v.Outcome)
+		case v.Outcome == providers.Accepted && !bytes.Contains(reply, []byte(v.MessageID)):
+			x.Errorf("%s: an id that is not in the reply", when)
+		}
+	}
+}
+
+func cutReplies(x *exam) {
+	p := x.open("http://127.0.0.1:1")
+	b := x.few(p, 4)
+	e, _ := x.genuine(b)
+	named := namesAll(e.reply, b.To)
+	x.eachCut(e, b, 300, func(a answer, part []byte, when string) {
+		x.wantVouched(a, part, named, when)
+		if accepted := a.count(providers.Accepted); accepted+a.count(providers.Unknown) != len(b.To) || len(part) == 0 && accepted > 0 {
+			x.Errorf("%s of an accepted call's reply: %v", when, a)
+		}
+	})
+}
+
+// eachCut answers a call with so many beginnings of a reply, at most.
+func (x *exam) eachCut(e exchange, b providers.Batch, most int, look func(a answer, part []byte, when string)) {
+	s := x.canned()
+	p := x.open(s.url)
+	step := 1 + len(e.reply)/most
+	for n := 0; n < len(e.reply); n += step {
+		s.answer(e.raw(e.reply[:n]))
+		look(x.send(p, b), e.reply[:n], fmt.Sprintf("%d of %d bytes", n, len(e.reply)))
+	}
+}
+
+// cutRefusals cuts replies that refuse a call or some of its recipients: what is left
+// may say less than the whole, but nothing else.
+func cutRefusals(x *exam) {
+	for name, refuse := range map[string]func(g *gateway, b providers.Batch) error{
+		"rejected": func(g *gateway, b providers.Batch) error {
+			return g.Say(sandbox.Reject, uint64(b.To[0]), uint64(b.To[len(b.To)-1]))
+		},
+		"put off": func(g *gateway, b providers.Batch) error {
+			return g.Say(sandbox.Later, uint64(b.To[0]), uint64(b.To[len(b.To)-1]))
+		},
+		"the call is put off": func(g *gateway, _ providers.Batch) error {
+			return g.server.Fail(sandbox.Fault{Name: "later", Gateway: x.kind.Name, N: 1})
+		},
+		"no credit":      func(g *gateway, _ providers.Batch) error { g.SetCredit(0); return nil },
+		"wrong password": func(g *gateway, _ providers.Batch) error { g.server.SetPassword(user, wrongSecret); return nil },
+	} {
+		g := x.gateway()
+		p := x.open(g.url)
+		b := x.few(p, 4)
+		if err := refuse(g, b); err != nil {
+			continue // the vendor has no such answer
+		}
+		whole := x.send(p, b)
+		tape := g.heard()
+		if len(tape) != 1 {
+			x.Fatalf("%s: %d requests", name, len(tape))
+		}
+		// The beginning of a list without numbers may be the whole of another reply, and
+		// nobody can tell them apart.
+		positions := whole.err == nil && len(b.To) > 1 && !namesAll(tape[0].reply, b.To)
+		x.eachCut(tape[0], b, 100, func(a answer, part []byte, when string) {
+			for i := range b.To {
+				got, want := a.verdict(i), whole.verdict(i)
+				if got.Outcome == providers.Unknown || positions && a.err != nil {
+					continue
+				}
+				if got.Outcome != want.Outcome || got.Scope != want.Scope {
+					x.Errorf("%s, %s: %v %v, and the whole reply says %v %v: %.100q", name, when, got.Outcome, got.Scope, want.Outcome, want.Scope, part)
+				}
+			}
+		})
+	}
+}
+
+// twice answers a call with its reply and the same again.
+func twice(x *exam) {
+	p := x.open("http://127.0.0.1:1")
+	b := x.few(p, 4)
+	e, there := x.genuine(b)
+	s := x.canned()
+	p = x.open(s.url)
+	for _, between := range []string{"", " ", "\n", ",", "~", ";"} {
+		both := slices.Concat(e.reply, []byte(between), e.reply)
+		s.answer(e.raw(both))
+		a := x.send(p, b)
+		x.wantVouched(a, both, namesAll(e.reply, b.To), "twice")
+		x.wantSameIDs(a, there, "twice")
+		if a.count(providers.Accepted)+a.count(providers.Unknown) != len(b.To) {
+			x.Errorf("an accepted call's reply twice: %v", a)
+		}
+	}
+}
+
+func changedReplies(x *exam) {
+	p := x.open("http://127.0.0.1:1")
+	b := x.few(p, 4)
+	e, _ := x.genuine(b)
+	named := namesAll(e.reply, b.To)
+	s := x.canned()
+	p = x.open(s.url)
+	rng := rand.New(rand.NewPCG(1, 2))
+	for range 500 {
+		changed := bytes.Clone(e.reply)
+		for range 1 + rng.IntN(3) {
+			changed = change(rng, changed)
+		}
+		s.answer(e.raw(changed))
+		x.wantVouched(x.send(p, b), changed, named, fmt.Sprintf("%.200q", changed))
+	}
+}
+
+// change changes one byte, drops one, doubles one or makes two change places.
+func change(rng *rand.Rand, text []byte) []byte {
+	const signs = "\"',:;{}[]<>~\\/ \n\x000123456789-+.eE\xff"
+	if len(text) == 0 {
+		return text
+	}
+	i, j := rng.IntN(len(text)), rng.IntN(len(text))
+	switch rng.IntN(5) {
+	case 0:
+		text[i] = byte(rng.UintN(256))
+	case 1:
+		text[i] = signs[rng.IntN(len(signs))]
+	case 2:
+		text = append(text[:i], text[i+1:]...)
+	case 3:
+		text = append(text[:i+1], text[i:]...)
+	case 4:
+		text[i], text[j] = text[j], text[i]
+	}
+	return text
+}
+
+// replay lets a call to asked be answered with the gateway's reply to a call to
+// answered. It returns that reply, and what was made of it there and here.
+func (x *exam) replay(answered, asked []sms.MSISDN) (reply []byte, there, here answer) {
+	x.Helper()
+	e, there := x.genuine(batch(answered))
+	s := x.canned()
+	s.answer(e.raw(e.reply))
+	return e.reply, there, x.send(x.open(s.url), batch(asked))
+}
+
+// some are numbers for a call, with one to spare at a gateway that takes two.
+func (x *exam) some() []sms.MSISDN {
+	p := x.open("http://127.0.0.1:1")
+	return x.numbers(min(5, p.Info().MaxRecipients))
+}
+
+func shuffledReply(x *exam) {
+	to := x.some()
+	backwards := make([]sms.MSISDN, len(to))
+	for i, number := range to {
+		backwards[len(to)-1-i] = number
+	}
+	reply, there, here := x.replay(backwards, to)
+	if !namesAll(reply, to) {
+		return // the order is all there is to go by
+	}
+	x.wantAll(here, providers.Accepted, "another order")
+	x.wantSameIDs(here, there, "another order")
+}
+
+func missingReply(x *exam) {
+	to := x.some()
+	if len(to) < 2 {
+		return
+	}
+	for left := range to {
+		answered := append(append([]sms.MSISDN{}, to[:left]...), to[left+1:]...)
+		reply, there, here := x.replay(answered, to)
+		named := namesAll(reply, answered)
+		x.wantVouched(here, reply, named, "one left out")
+		if here.verdict(left).Outcome != providers.Unknown {
+			x.Errorf("one left out: %v", here)
+		}
+		if hasIDs := there.results[0].MessageID != ""; !named && hasIDs {
+			x.wantAll(here, providers.Unknown, "fewer ids than recipients, and no numbers")
+		}
+		x.wantSameIDs(here, there, "one left out")
+	}
+}
+
+// wantSameIDs wants each one who is Accepted to have the id that the reply has for
+// that number.
+func (x *exam) wantSameIDs(here, there answer, when string) {
+	x.Helper()
+	ids := map[sms.MSISDN]string{}
+	for i, number := range there.to {
+		ids[number] = there.results[i].MessageID
+	}
+	for i, number := range here.to {
+		if v := here.verdict(i); v.Outcome == providers.Accepted && v.MessageID != ids[number] {
+			x.Errorf("%s: a recipient has another one's id", when)
+		}
+	}
+}
+
+func extraReply(x *exam) {
+	to := x.some()
+	if len(to) < 2 {
+		return
+	}
+	asked := to[1:]
+	reply, there, here := x.replay(to, asked)
+	x.wantSameIDs(here, there, "one more")
+	switch accepted := here.count(providers.Accepted); {
+	case accepted+here.count(providers.Unknown) != len(asked), accepted > 0 && accepted < len(asked):
+		x.Errorf("one more: want the others as they are, or nothing understood: %v", here)
+	case accepted > 0 && !namesAll(reply, to) && there.results[0].MessageID != "":
+		x.Errorf("more ids than recipients, and no numbers: accepted")
+	}
+}
+
+func othersReply(x *exam) {
+	to := x.some()
+	reply, _, here := x.replay(to, x.numbers(len(to)))
+	if namesAll(reply, to) {
+		x.wantAll(here, providers.Unknown, "a reply about others")
+	}
+}
+
+// brokenReplies lets the sandbox's own faults strike calls that it has accepted.
+func brokenReplies(x *exam) {
+	to := x.some()
+	e, _ := x.genuine(batch(to))
+	named := namesAll(e.reply, to)
+	for _, name := range []string{"missing", "extra", "shuffled", "cut", "html", "accept_close", "accept_html", "accept_502", "close", "502"} {
+		g := x.gateway()
+		p := x.open(g.url)
+		b := x.few(p, 4)
+		if err := g.server.Fail(sandbox.Fault{Name: name, Gateway: x.kind.Name, N: 1}); err != nil {
+			x.Fatalf("%v", err)
+		}
+		a := x.send(p, b)
+		tape := g.heard()
+		x.wantSeen(int64(len(tape)), 1, "fault "+name)
+		switch reply := tape[0].reply; name {
+		case "missing", "extra", "shuffled":
+			x.wantInBooks(g, b.To)
+			x.wantVouched(a, reply, named, "fault "+name)
+			if a.count(providers.Accepted)+a.count(providers.Unknown) != len(b.To) {
+				x.Errorf("fault %s: %v", name, a)
+			}
+		default:
+			x.wantAll(a, providers.Unknown, "fault "+name)
+		}
+		x.wantSeen(int64(len(g.heard())), 1, "fault "+name)
+	}
+}

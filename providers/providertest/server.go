@@ -1,0 +1,248 @@
+package providertest
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/providers"
+)
+
+// gateway is the kind's desk at a sandbox server, with a tape of all that was said.
+type gateway struct {
+	*sandbox.Desk
+	server *sandbox.Server
+	url    string
+	// hangUp closes every connection and the server.
+	hangUp func()
+
+	mu   sync.Mutex
+	tape []exchange
+}
+
+// exchange is a request that was read to its end, and its reply.
+type exchange struct {
+	method, target string
+	header         http.Header
+	body           []byte
+	status         int
+	contentType    string
+	reply          []byte
+}
+
+// gateway starts a sandbox at which only the suite's user may come in.
+func (x *exam) gateway() *gateway {
+	s := sandbox.New(sandbox.Options{Users: map[string]string{user: secret}})
+	g := &gateway{Desk: s.Desk(x.kind.Name), server: s}
+	web := httptest.NewServer(g)
+	g.url = web.URL + "/" + x.kind.Name
+	g.hangUp = sync.OnceFunc(func() { s.Close(); web.Close() })
+	x.Cleanup(g.hangUp)
+	return g
+}
+
+// ServeHTTP serves the sandbox and keeps what was said.
+func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	t := &tee{ResponseWriter: w, status: http.StatusOK}
+	defer func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.tape = append(g.tape, exchange{
+			r.Method, r.RequestURI, r.Header, body, t.status, t.Header().Get("Content-Type"), t.body.Bytes(),
+		})
+	}()
+	g.server.ServeHTTP(t, r)
+}
+
+// heard returns what has been said so far.
+func (g *gateway) heard() []exchange {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.tape)
+}
+
+type tee struct {
+	http.ResponseWriter
+	status int
+	body   bytes.Buffer
+}
+
+func (t *tee) WriteHeader(status int) {
+	t.status = status
+	t.ResponseWriter.WriteHeader(status)
+}
+
+func (t *tee) Write(p []byte) (int, error) {
+	t.body.Write(p)
+	return t.ResponseWriter.Write(p)
+}
+
+// Unwrap lets http.ResponseController flush.
+func (t *tee) Unwrap() http.ResponseWriter { return t.ResponseWriter }
+
+// genuine sends a batch through a sandbox that takes all of it, and returns the
+// gateway's reply and what the provider made of it.
+func (x *exam) genuine(b providers.Batch) (exchange, answer) {
+	x.Helper()
+	g := x.gateway()
+	p := x.open(g.url)
+	a := x.send(p, b)
+	tape := g.heard()
+	if a.count(providers.Accepted) != len(b.To) || len(tape) != 1 {
+		x.Fatalf("%d requests, and the sandbox's own reply is not understood: %v", len(tape), a)
+	}
+	return tape[0], a
+}
+
+// raw writes the exchange's reply with another body, as it goes over the wire.
+func (e exchange) raw(body []byte) string {
+	return reply(e.status, "Content-Type: "+e.contentType+"\r\n", string(body))
+}
+
+// reply writes an HTTP reply. Header lines end in \r\n.
+func reply(status int, header, body string) string {
+	var b strings.Builder
+	b.Grow(len(header) + len(body) + len("HTTP/1.1 200 As it is\r\nContent-Length: 10000000\r\n\r\n"))
+	fmt.Fprintf(&b, "HTTP/1.1 %d As it is\r\n%s", status, header)
+	switch {
+	case status < 200 || status == http.StatusNoContent || status == http.StatusNotModified: // these have no body
+		b.WriteString("\r\n")
+	default:
+		fmt.Fprintf(&b, "Content-Length: %d\r\n\r\n%s", len(body), body)
+	}
+	return b.String()
+}
+
+// scripted is a server that leaves every connection to a script, and counts the
+// requests that were read to their end.
+type scripted struct {
+	url         string
+	requests    atomic.Int64
+	connections atomic.Int64
+
+	wg   sync.WaitGroup
+	mu   sync.Mutex
+	open map[net.Conn]bool
+}
+
+// conn is a connection as the server sees it.
+type conn struct {
+	net.Conn
+	s *scripted
+	r *bufio.Reader
+}
+
+// serve runs script on each connection, which is closed when it returns.
+func (x *exam) serve(script func(c *conn)) *scripted {
+	x.Helper()
+	var lc net.ListenConfig
+	l, err := lc.Listen(x.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		x.Fatalf("listen: %v", err)
+	}
+	s := &scripted{url: "http://" + l.Addr().String(), open: map[net.Conn]bool{}}
+	s.wg.Go(func() {
+		for {
+			nc, err := l.Accept()
+			if err != nil {
+				return
+			}
+			s.connections.Add(1)
+			s.set(nc, true)
+			s.wg.Go(func() {
+				script(&conn{Conn: nc, s: s, r: bufio.NewReader(nc)})
+				_ = nc.Close()
+				s.set(nc, false)
+			})
+		}
+	})
+	x.Cleanup(func() {
+		_ = l.Close()
+		s.mu.Lock()
+		for nc := range s.open {
+			_ = nc.Close()
+		}
+		s.mu.Unlock()
+		s.wg.Wait()
+	})
+	return s
+}
+
+func (s *scripted) set(nc net.Conn, open bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if open {
+		s.open[nc] = true
+		return
+	}
+	delete(s.open, nc)
+}
+
+// request reads one request to its end; ok is false if the connection ends before.
+func (c *conn) request() (body string, ok bool) {
+	r, err := http.ReadRequest(c.r)
+	if err != nil {
+		return "", false
+	}
+	all, err := io.ReadAll(r.Body)
+	if err != nil {
+		return "", false
+	}
+	c.s.requests.Add(1)
+	return string(all), true
+}
+
+func (c *conn) say(text string) { _, _ = io.WriteString(c, text) }
+
+// wait returns when the client has closed the connection.
+func (c *conn) wait() { _, _ = io.Copy(io.Discard, c.r) }
+
+// canned is a server that gives every request the same reply until it is given
+// another one, and closes the connection after one that says so.
+type canned struct {
+	*scripted
+	text atomic.Pointer[[]byte]
+}
+
+func (x *exam) canned() *canned {
+	x.Helper()
+	s := new(canned)
+	s.answer("")
+	s.scripted = x.serve(func(c *conn) {
+		for {
+			if _, ok := c.request(); !ok {
+				return
+			}
+			text := *s.text.Load()
+			_, _ = c.Write(text)
+			if len(text) == 0 || bytes.Contains(text[:min(len(text), 1<<10)], []byte(closing)) {
+				return
+			}
+		}
+	})
+	return s
+}
+
+const closing = "Connection: close\r\n"
+
+func (s *canned) answer(text string) {
+	raw := []byte(text)
+	s.text.Store(&raw)
+}
+
+var quiet = log.New(io.Discard, "", 0)

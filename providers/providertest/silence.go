@@ -1,0 +1,209 @@
+package providertest
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"time"
+
+	"github.com/tuma-sms/tuma/providers"
+)
+
+var silenceChecks = []check{
+	{"a refused connection is not sent", refusedConnection},
+	{"a certificate nobody trusts is not sent to", badTLS},
+	{"a context that is over sends nothing", func(x *exam) { contextOver(x, context.WithCancel) }},
+	{"a deadline that has passed sends nothing", func(x *exam) {
+		contextOver(x, func(parent context.Context) (context.Context, context.CancelFunc) {
+			return context.WithDeadline(parent, time.Now().Add(-time.Second))
+		})
+	}},
+
+	{"closed after the request was read", unanswered(func(c *conn, _ exchange) {})},
+	{"reset after the request was read", unanswered(func(c *conn, _ exchange) {
+		if tcp, ok := c.Conn.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0)
+		}
+	})},
+	{"closed half-way through the reply", unanswered(func(c *conn, e exchange) {
+		text := e.raw(e.reply)
+		c.say(text[:len(text)-len(e.reply)/2])
+	})},
+	{"closed half-way through a reply in chunks", unanswered(func(c *conn, e exchange) {
+		c.say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk(e.reply))
+	})},
+	{"closed half-way through the headers", unanswered(func(c *conn, _ exchange) { c.say("HTTP/1.1 200 OK\r\nContent-Ty") })},
+	{"closed after an interim answer", unanswered(func(c *conn, _ exchange) { c.say("HTTP/1.1 103 Early Hints\r\n\r\n") })},
+	{"what answers is not HTTP", unanswered(func(c *conn, e exchange) { c.say(string(e.reply) + "\r\n\r\n") })},
+	{"what answers has no headers", unanswered(func(c *conn, e exchange) { c.say("HTTP/1.1 200 OK\r\n" + string(e.reply) + "\r\n\r\n") })},
+
+	{"hangs until the deadline", givenUp(context.DeadlineExceeded, false)},
+	{"hangs until it is cancelled", givenUp(context.Canceled, false)},
+	{"hangs half-way through the reply until the deadline", givenUp(context.DeadlineExceeded, true)},
+	{"hangs half-way through the reply until it is cancelled", givenUp(context.Canceled, true)},
+
+	{"a reused connection closed after the second request was read", reusedConnection},
+	{"an idle connection that the gateway has closed", idleConnection},
+}
+
+func refusedConnection(x *exam) {
+	// Nothing listens at a port that only root may have. One that was free a moment
+	// ago may be another test's by now.
+	p := x.open("http://127.0.0.1:1")
+	x.wantNotSent(x.send(p, x.few(p, 3)), "connection refused")
+}
+
+func (x *exam) wantNotSent(a answer, when string) {
+	x.Helper()
+	x.wantError(a, providers.Retryable, providers.Account, providers.CauseConnection, when)
+}
+
+func badTLS(x *exam) {
+	var requests atomic.Int64
+	web := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { requests.Add(1) }))
+	web.Config.ErrorLog = quiet
+	web.StartTLS()
+	x.Cleanup(web.Close)
+	p := x.open(web.URL)
+	x.wantNotSent(x.send(p, x.few(p, 3)), "a certificate that nobody trusts")
+	x.wantSeen(requests.Load(), 0, "a certificate that nobody trusts")
+}
+
+func contextOver(x *exam, over func(context.Context) (context.Context, context.CancelFunc)) {
+	g := x.gateway()
+	p := x.open(g.url)
+	ctx, cancel := over(x.Context())
+	cancel()
+	x.wantNotSent(x.sendIn(ctx, p, x.few(p, 3)), "a context that is over")
+	x.wantSeen(int64(len(g.heard())), 0, "a context that is over")
+	// The same with a connection at hand.
+	x.wantAll(x.send(p, x.few(p, 1)), providers.Accepted, "the next call")
+	x.wantNotSent(x.sendIn(ctx, p, x.few(p, 3)), "a context that is over")
+	x.wantSeen(int64(len(g.heard())), 1, "a context that is over, and one call that is not")
+}
+
+func (x *exam) wantNoAnswer(a answer, when string) {
+	x.Helper()
+	x.wantError(a, providers.Unknown, providers.Call, providers.CauseNoAnswer, when)
+}
+
+// unanswered puts one call to a server that reads it, says what the script says,
+// given the gateway's own reply to such a call, and closes.
+func unanswered(script func(c *conn, e exchange)) func(x *exam) {
+	return func(x *exam) {
+		b := batch(nil)
+		p := x.open("http://127.0.0.1:1")
+		b.To = x.few(p, 3).To
+		e, _ := x.genuine(b)
+		s := x.serve(func(c *conn) {
+			if _, ok := c.request(); ok {
+				script(c, e)
+			}
+		})
+		b.To = x.numbers(len(b.To))
+		x.wantNoAnswer(x.send(x.open(s.url), b), "no whole answer")
+		x.wantSeen(s.requests.Load(), 1, "no whole answer")
+	}
+}
+
+// chunk is the first half of a text as a chunk, without the last one.
+func chunk(text []byte) string {
+	half := text[:(len(text)+1)/2]
+	const hex = "0123456789abcdef"
+	var size []byte
+	for n := len(half); n > 0; n /= 16 {
+		size = append([]byte{hex[n%16]}, size...)
+	}
+	return string(size) + "\r\n" + string(half) + "\r\n"
+}
+
+// ending is a context that a test ends when it likes, for whatever cause: a deadline
+// that is waited for may pass before the request is out.
+type ending struct {
+	context.Context
+	done chan struct{}
+	err  error
+}
+
+// Done returns the channel that the test closes.
+func (e ending) Done() <-chan struct{} { return e.done }
+
+// Err returns the cause once the test has ended the context.
+func (e ending) Err() error {
+	select {
+	case <-e.done:
+		return e.err
+	default:
+		return e.Context.Err()
+	}
+}
+
+// givenUp puts one call to a server that reads it, says half a reply or nothing, and
+// hangs; then the context ends.
+func givenUp(cause error, half bool) func(x *exam) {
+	return func(x *exam) {
+		ctx := ending{x.Context(), make(chan struct{}), cause}
+		s := x.serve(func(c *conn) {
+			if _, ok := c.request(); !ok {
+				return
+			}
+			if half {
+				c.say("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n[")
+			}
+			close(ctx.done)
+			c.wait()
+		})
+		p := x.open(s.url)
+		x.wantNoAnswer(x.sendIn(ctx, p, x.few(p, 3)), "given up")
+		x.wantSeen(s.requests.Load(), 1, "given up")
+	}
+}
+
+func reusedConnection(x *exam) {
+	p := x.open("http://127.0.0.1:1")
+	b := x.few(p, 2)
+	e, _ := x.genuine(b)
+	s := x.serve(func(c *conn) {
+		if _, ok := c.request(); ok {
+			c.say(e.raw(e.reply))
+			c.request()
+		}
+	})
+	p = x.open(s.url)
+	x.wantAll(x.send(p, b), providers.Accepted, "the first call")
+	x.wantNoAnswer(x.send(p, batch(b.To)), "the second call")
+	x.wantSeen(s.requests.Load(), 2, "two calls")
+	if n := s.connections.Load(); n != 1 {
+		x.Errorf("%d connections for two calls: it is not reused", n)
+	}
+}
+
+func idleConnection(x *exam) {
+	p := x.open("http://127.0.0.1:1")
+	b := x.few(p, 2)
+	e, _ := x.genuine(b)
+	noticed := make(chan struct{}, 1)
+	s := x.serve(func(c *conn) {
+		if _, ok := c.request(); !ok {
+			return
+		}
+		c.say(e.raw(e.reply))
+		if tcp, ok := c.Conn.(*net.TCPConn); ok {
+			_ = tcp.CloseWrite()
+		}
+		c.wait() // until the client has seen it, and so cannot use it any more
+		noticed <- struct{}{}
+	})
+	p = x.open(s.url)
+	for range 3 {
+		x.wantAll(x.send(p, b), providers.Accepted, "a call after the gateway has closed an idle connection")
+		select {
+		case <-noticed:
+		case <-x.Context().Done():
+			x.Fatalf("the client keeps a connection that is closed")
+		}
+	}
+	x.wantSeen(s.requests.Load(), 3, "three calls")
+}

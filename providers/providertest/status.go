@@ -1,0 +1,141 @@
+package providertest
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/tuma-sms/tuma/providers"
+)
+
+var statusChecks = []check{
+	{"every status that is no success", statuses},
+	{"every status with the body of an accepted call", statusesThatLie},
+	{"every success without an answer in it", successes},
+	{"an interim answer is not the answer", interim},
+	{"Retry-After is passed on", retryAfter},
+	{"redirects are not followed", redirects},
+}
+
+// verdicts say what a status may be taken for.
+func verdicts(status int) (outcomes []providers.Outcome, scope providers.Scope, cause providers.Cause) {
+	one := func(o providers.Outcome) []providers.Outcome { return []providers.Outcome{o} }
+	switch status {
+	case 400, 413, 422:
+		return one(providers.Rejected), providers.Call, providers.CauseRefused
+	case 401, 403:
+		return one(providers.Retryable), providers.Account, providers.CauseCredentials
+	case 402:
+		return one(providers.Retryable), providers.Account, providers.CauseCredit
+	case 429:
+		return one(providers.Retryable), providers.Account, providers.CauseThrottled
+	case 404, 405, 415:
+		return []providers.Outcome{providers.Unknown, providers.Retryable}, providers.Account, providers.CauseConfiguration
+	}
+	if status/100 == 3 {
+		return []providers.Outcome{providers.Unknown, providers.Retryable}, providers.Account, providers.CauseConfiguration
+	}
+	return one(providers.Unknown), providers.Call, providers.CauseGateway
+}
+
+func statuses(x *exam) {
+	s := x.canned()
+	p := x.open(s.url)
+	x.eachStatus(s, p, x.few(p, 3), "<html><body>As it is</body></html>")
+}
+
+func statusesThatLie(x *exam) {
+	p := x.open("http://127.0.0.1:1")
+	b := x.few(p, 3)
+	e, _ := x.genuine(b)
+	s := x.canned()
+	x.eachStatus(s, x.open(s.url), b, string(e.reply))
+}
+
+// eachStatus answers a call with each status that is no success. The interim ones are
+// answers only if nothing follows; net/http then has no answer at all, except for 101.
+func (x *exam) eachStatus(s *canned, p providers.Provider, b providers.Batch, body string) {
+	for status := 100; status < 600; status++ {
+		if status/100 == 2 {
+			continue
+		}
+		header := ""
+		if status < 200 {
+			header = closing
+		}
+		s.answer(reply(status, header, body))
+		before := s.requests.Load()
+		a := x.send(p, b)
+		x.wantSeen(s.requests.Load()-before, 1, "status "+strconv.Itoa(status))
+		if status < 200 && status != http.StatusSwitchingProtocols {
+			x.wantNoAnswer(a, "nothing but status "+strconv.Itoa(status))
+			continue
+		}
+		outcomes, scope, cause := verdicts(status)
+		ok := false
+		for _, o := range outcomes {
+			ok = ok || a.err != nil && a.err.Outcome == o && a.err.Scope == scope && a.err.Cause == cause
+		}
+		if !ok {
+			x.Errorf("status %d: want %v %v %q, got %v", status, outcomes, scope, cause, a)
+		}
+	}
+}
+
+func successes(x *exam) {
+	s := x.canned()
+	p := x.open(s.url)
+	b := x.few(p, 3)
+	for status := 200; status < 300; status++ {
+		for _, body := range []string{"", "<html><body>OK</body></html>", marker} {
+			s.answer(reply(status, "", body))
+			before := s.requests.Load()
+			x.wantAll(x.send(p, b), providers.Unknown, fmt.Sprintf("status %d with a body of %d bytes that says nothing", status, len(body)))
+			x.wantSeen(s.requests.Load()-before, 1, "status "+strconv.Itoa(status))
+		}
+	}
+}
+
+func interim(x *exam) {
+	p := x.open("http://127.0.0.1:1")
+	b := x.few(p, 3)
+	e, _ := x.genuine(b)
+	s := x.canned()
+	p = x.open(s.url)
+	for _, status := range []int{100, 102, 103} {
+		s.answer(reply(status, "", "") + e.raw(e.reply))
+		x.wantAll(x.send(p, b), providers.Accepted, "an answer after status "+strconv.Itoa(status))
+	}
+}
+
+func retryAfter(x *exam) {
+	s := x.canned()
+	p := x.open(s.url)
+	b := x.few(p, 2)
+	for _, status := range []int{429, 503} {
+		s.answer(reply(status, "Retry-After: 7\r\n", "slow down"))
+		if a := x.send(p, b); a.err == nil || a.err.RetryAfter != 7*time.Second {
+			x.Errorf("status %d, Retry-After: 7: got %v", status, a)
+		}
+		const wait = 10 * time.Minute
+		s.answer(reply(status, "Retry-After: "+time.Now().Add(wait).UTC().Format(http.TimeFormat)+"\r\n", "slow down"))
+		if a := x.send(p, b); a.err == nil || a.err.RetryAfter < wait-time.Minute || a.err.RetryAfter > wait {
+			x.Errorf("status %d, Retry-After in ten minutes, as a date: got %v", status, a)
+		}
+	}
+}
+
+func redirects(x *exam) {
+	g := x.gateway() // it would take the call
+	s := x.canned()
+	p := x.open(s.url)
+	b := x.few(p, 2)
+	statuses := []int{300, 301, 302, 303, 307, 308}
+	for _, status := range statuses {
+		s.answer(reply(status, "Location: "+g.url+"\r\n", ""))
+		x.wantNobody(x.send(p, b), "status "+strconv.Itoa(status))
+	}
+	x.wantSeen(s.requests.Load(), int64(len(statuses)), "as many redirects")
+	x.wantSeen(int64(len(g.heard())), 0, "where the redirects led")
+}

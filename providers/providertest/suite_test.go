@@ -1,0 +1,181 @@
+package providertest
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"testing"
+
+	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/kobo"
+	"github.com/tuma-sms/tuma/sms"
+)
+
+func TestTheHonestPass(t *testing.T) {
+	t.Parallel()
+	wantFailing(t, kobo.Kind())
+}
+
+// wrong is a provider that would be an honest one but for the way it sends.
+type wrong struct {
+	*kobo.Provider
+	base string
+	send sending
+}
+
+type sending func(ctx context.Context, w wrong, b providers.Batch) ([]providers.Result, error)
+
+// Send sends wrongly.
+func (w wrong) Send(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
+	return w.send(ctx, w, b)
+}
+
+func wrongly(send sending) providers.Kind {
+	kind := kobo.Kind()
+	honest := kind.New
+	kind.New = func(s providers.Settings) (providers.Provider, error) {
+		p, err := honest(s)
+		if err != nil {
+			return nil, err
+		}
+		return wrong{p.(*kobo.Provider), s.BaseURL, send}, nil
+	}
+	return kind
+}
+
+// judging sends as it should be and changes the verdict on the whole call.
+func judging(change func(e *providers.Error)) sending {
+	return func(ctx context.Context, w wrong, b providers.Batch) ([]providers.Result, error) {
+		results, err := w.Provider.Send(ctx, b)
+		if e, ok := err.(*providers.Error); ok {
+			judged := *e
+			change(&judged)
+			return nil, &judged
+		}
+		return results, err
+	}
+}
+
+// answering sends as it should be and changes the results.
+func answering(change func(b providers.Batch, results []providers.Result)) sending {
+	return func(ctx context.Context, w wrong, b providers.Batch) ([]providers.Result, error) {
+		results, err := w.Provider.Send(ctx, b)
+		if err == nil {
+			change(b, results)
+		}
+		return results, err
+	}
+}
+
+// The checks that a mistake of some kind runs into.
+var (
+	bySilence = []string{
+		"closed after the request was read", "reset after the request was read",
+		"closed half-way through the reply", "closed half-way through a reply in chunks", "closed half-way through the headers",
+		"closed after an interim answer", "what answers is not HTTP", "what answers has no headers",
+		"hangs until the deadline", "hangs until it is cancelled",
+		"hangs half-way through the reply until the deadline", "hangs half-way through the reply until it is cancelled",
+		"a reused connection closed after the second request was read", "no goroutine is left behind",
+		"fifty calls at once while the gateway breaks",
+	}
+	byStatus   = []string{"every status that is no success", "every status with the body of an accepted call"}
+	byNonsense = []string{
+		"every success without an answer in it", "replies that say nothing", "replies of ten megabytes", "a reply that gives the request back",
+		"a reply cut anywhere", "a refusal cut anywhere", "a reply about others", "the sandbox breaks its replies", "fifty calls at once while the gateway breaks",
+	}
+)
+
+func TestTheWrongAreCaughtByTheRightCheck(t *testing.T) {
+	t.Parallel()
+	ended := make(chan struct{})
+	t.Cleanup(func() { close(ended) })
+	for name, tc := range map[string]struct {
+		send sending
+		by   []string
+	}{
+		"it tries again by itself": {func(ctx context.Context, w wrong, b providers.Batch) ([]providers.Result, error) {
+			results, err := w.Provider.Send(ctx, b)
+			if e, ok := err.(*providers.Error); ok && e.Outcome == providers.Unknown {
+				return w.Provider.Send(ctx, b)
+			}
+			return results, err
+		}, slices.Concat(bySilence, byStatus, []string{"every success without an answer in it", "the sandbox breaks its replies"})},
+		"5xx is Retryable": {judging(func(e *providers.Error) {
+			if e.Cause == providers.CauseGateway && e.Outcome == providers.Unknown {
+				e.Outcome, e.Scope = providers.Retryable, providers.Account
+			}
+		}), slices.Concat(byStatus, []string{"the sandbox breaks its replies", "fifty calls at once while the gateway breaks"})},
+		"a parse error is Rejected": {judging(func(e *providers.Error) {
+			if e.Cause == providers.CauseNotUnderstood {
+				e.Outcome, e.Cause = providers.Rejected, providers.CauseRefused
+			}
+		}), byNonsense},
+		"silence is Retryable": {judging(func(e *providers.Error) {
+			if e.Cause == providers.CauseNoAnswer {
+				e.Outcome, e.Scope, e.Cause = providers.Retryable, providers.Account, providers.CauseConnection
+			}
+		}), slices.Concat(bySilence, byStatus, []string{"the sandbox breaks its replies"})},
+		"it panics at what it does not understand": {judging(func(e *providers.Error) {
+			if e.Cause == providers.CauseNotUnderstood {
+				panic("index out of range")
+			}
+		}), byNonsense},
+		"it tells the password": {judging(func(e *providers.Error) {
+			e.Err = fmt.Errorf("login %s, %s: %w", user, secret, e.Err)
+		}), []string{discretion.name}},
+		"it tells the number": {answering(func(b providers.Batch, results []providers.Result) {
+			if results[0].Outcome == providers.Unknown {
+				results[0].Code = b.To[0].String()
+			}
+		}), []string{discretion.name}},
+		"whom the reply leaves out is Accepted": {answering(func(_ providers.Batch, results []providers.Result) {
+			for i := range results {
+				results[i] = providers.Result{MessageID: results[i].MessageID, Outcome: providers.Accepted}
+			}
+		}), []string{
+			"a reply that leaves one out", "a reply cut anywhere", "a reply with bytes changed", "a reply said twice", "the sandbox breaks its replies",
+		}},
+		"results come in an order of its own": {answering(func(b providers.Batch, results []providers.Result) {
+			places := map[sms.MSISDN]int{}
+			for i, number := range b.To {
+				places[number] = i
+			}
+			was := slices.Clone(results)
+			for i, number := range slices.Sorted(slices.Values(b.To)) {
+				results[i] = was[places[number]]
+			}
+		}), []string{
+			"a reply that leaves one out", "a reply in another order", "a reply cut anywhere", "a reply with bytes changed", "the sandbox breaks its replies",
+		}},
+		"it follows redirects": {func(ctx context.Context, w wrong, b providers.Batch) ([]providers.Result, error) {
+			results, err := w.Provider.Send(ctx, b)
+			if e, ok := err.(*providers.Error); ok && e.Cause == providers.CauseConfiguration {
+				form := url.Values{"user": {user}, "pass": {secret}, "from": {b.From}, "to": {b.To[0].String()}, "msg": {b.Body}}
+				if resp, err := http.PostForm(w.base+"/api/send/", form); err == nil {
+					_ = resp.Body.Close()
+				}
+			}
+			return results, err
+		}, slices.Concat(byStatus, []string{"redirects are not followed"})},
+		"it changes the batch": {func(ctx context.Context, w wrong, b providers.Batch) ([]providers.Result, error) {
+			slices.SortFunc(b.To, func(x, y sms.MSISDN) int { return cmp.Compare(x%10, y%10) })
+			return w.Provider.Send(ctx, b)
+		}, []string{"the batch is left as it is"}},
+		"it leaves a goroutine": {func(ctx context.Context, w wrong, b providers.Batch) ([]providers.Result, error) {
+			go func() { <-ended }()
+			return w.Provider.Send(ctx, b)
+		}, []string{"no goroutine is left behind"}},
+		"it sends too much": {func(ctx context.Context, w wrong, b providers.Batch) ([]providers.Result, error) {
+			b.To = b.To[:min(len(b.To), w.Info().MaxRecipients)]
+			return w.Provider.Send(ctx, b)
+		}, []string{"refuses more than a call may carry without a request"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			wantFailing(t, wrongly(tc.send), tc.by...)
+		})
+	}
+}

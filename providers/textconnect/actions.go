@@ -1,0 +1,208 @@
+package textconnect
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/tuma-sms/tuma/providers"
+)
+
+// message are the parameters that every send takes, by the vendor's names.
+var messageNeeds, messageTakes = []string{"SourceAddress", "Body"}, []string{"ScheduleDate", "SourceTON", "ValidityPeriod"}
+
+// actions are the administration, by the vendor's names.
+func actions() []providers.Action {
+	type params = map[string]string
+	nothing := func(do func(*Provider, context.Context) error) doing {
+		return func(ctx context.Context, p *Provider, _ params) (providers.Table, error) {
+			return providers.Table{}, do(p, ctx)
+		}
+	}
+	group := func(do func(*Provider, context.Context, string) error) doing {
+		return func(ctx context.Context, p *Provider, in params) (providers.Table, error) {
+			return providers.Table{}, do(p, ctx, in["Group"])
+		}
+	}
+	stored := func(batch func(name string) providers.StoredBatch, field string) doing {
+		return func(ctx context.Context, p *Provider, in params) (providers.Table, error) {
+			return sendStored(ctx, p, batch(in[field]), in)
+		}
+	}
+	list := []providers.Action{
+		{
+			Name: "CreateUser", Does: "create a child user; an admin's account only",
+			Needs: []string{"ChildUsername", "ChildPassword", "AccessLevel", "FirstName", "LastName", "Email", "Credits"},
+			Takes: []string{"Telephone", "CreditReminder", "Alert"}, Do: createUser.do("CreateUser"),
+		},
+		{
+			Name: "UpdateCredits", Does: "move credits to a child user, or back with a negative Quantity",
+			Needs: []string{"ChildUsername", "Quantity"}, Do: updateCredits.do("UpdateCredits"),
+		},
+		{
+			Name: "ImportContactsCSV", Does: "add contacts, one a line: name,number,email,group,…",
+			Needs: []string{"ContactsCSV"}, Takes: []string{"IgnoreDupes", "OverwriteDupes"}, Do: importContacts.do("ImportContactsCSV"),
+		},
+		{Name: "DeleteAllContacts", Does: "delete all contacts", Destroys: "all contacts", Do: nothing((*Provider).DeleteAllContacts).do("DeleteAllContacts")},
+		{Name: "DeleteAllGroups", Does: "delete all groups", Destroys: "all groups", Do: nothing((*Provider).DeleteAllGroups).do("DeleteAllGroups")},
+		{
+			Name: "EmptyGroup", Does: "remove all contacts from a group", Needs: []string{"Group"},
+			Destroys: "who is in the group", Do: group((*Provider).EmptyGroup).do("EmptyGroup"),
+		},
+		{
+			Name: "DeleteGroup", Does: "delete a group", Needs: []string{"Group"},
+			Destroys: "the group", Do: group((*Provider).DeleteGroup).do("DeleteGroup"),
+		},
+		{
+			Name: "SendList", Does: "send to a list kept at the gateway; the ledger knows nothing of it",
+			Needs: append([]string{"ListName"}, messageNeeds...), Takes: messageTakes,
+			Do: stored(func(name string) providers.StoredBatch { return providers.StoredBatch{List: name} }, "ListName").do("SendList"),
+		},
+		{
+			Name: "SendGroup", Does: "send to a group kept at the gateway; the ledger knows nothing of it",
+			Needs: append([]string{"GroupName"}, messageNeeds...), Takes: messageTakes,
+			Do: stored(func(name string) providers.StoredBatch { return providers.StoredBatch{Group: name} }, "GroupName").do("SendGroup"),
+		},
+		{
+			Name: "GetBGMessages", Does: "list the messages of a send to a list or group",
+			Needs: []string{"BGSendID"}, Do: backgroundMessages.do("GetBGMessages"),
+		},
+	}
+	return list
+}
+
+// doing is an action at a provider of this package.
+type doing func(ctx context.Context, p *Provider, in map[string]string) (providers.Table, error)
+
+// do is the action for whoever knows only the contract.
+func (d doing) do(name string) func(context.Context, providers.Provider, map[string]string) (providers.Table, error) {
+	return func(ctx context.Context, p providers.Provider, in map[string]string) (providers.Table, error) {
+		own, ok := p.(*Provider)
+		if !ok {
+			return providers.Table{}, refusal(Name+" "+name, "the account is not at TextConnect")
+		}
+		table, err := d(ctx, own, in)
+		if mistake, ok := errors.AsType[*providers.FieldError](err); ok {
+			return providers.Table{}, refusal(Name+" "+name, mistake.Error())
+		}
+		return table, err
+	}
+}
+
+var createUser doing = func(ctx context.Context, p *Provider, in map[string]string) (providers.Table, error) {
+	credits, err := decimal(in, "Credits")
+	reminder, reminderErr := decimal(in, "CreditReminder")
+	alert, alertErr := whole(in, "Alert")
+	if err = errors.Join(err, reminderErr, alertErr); err != nil {
+		return providers.Table{}, err
+	}
+	return providers.Table{}, p.CreateUser(ctx, User{
+		Username: in["ChildUsername"], Password: providers.Secret(in["ChildPassword"]), AccessLevel: in["AccessLevel"],
+		FirstName: in["FirstName"], LastName: in["LastName"], Email: in["Email"], Telephone: in["Telephone"],
+		Credits: credits, CreditReminder: reminder, Alert: alert,
+	})
+}
+
+var updateCredits doing = func(ctx context.Context, p *Provider, in map[string]string) (providers.Table, error) {
+	quantity, err := decimal(in, "Quantity")
+	if err != nil {
+		return providers.Table{}, err
+	}
+	return providers.Table{}, p.UpdateCredits(ctx, in["ChildUsername"], quantity)
+}
+
+var importContacts doing = func(ctx context.Context, p *Provider, in map[string]string) (providers.Table, error) {
+	ignore, err := flag(in, "IgnoreDupes")
+	overwrite, overwriteErr := flag(in, "OverwriteDupes")
+	if err = errors.Join(err, overwriteErr); err != nil {
+		return providers.Table{}, err
+	}
+	lines, err := p.ImportContactsCSV(ctx, in["ContactsCSV"], ImportOptions{IgnoreDupes: ignore, OverwriteDupes: overwrite})
+	if err != nil {
+		return providers.Table{}, err
+	}
+	table := providers.Table{Columns: []string{"line", "result", "detail"}}
+	for _, l := range lines {
+		table.Rows = append(table.Rows, []string{strconv.Itoa(l.Line), l.Result, l.Detail})
+	}
+	return table, nil
+}
+
+func sendStored(ctx context.Context, p *Provider, b providers.StoredBatch, in map[string]string) (providers.Table, error) {
+	ton, err := whole(in, "SourceTON")
+	seconds, secondsErr := whole(in, "ValidityPeriod")
+	o := SendOptions{SourceTON: ton, ValidityPeriod: MaxValidity + 1}
+	if seconds <= int(MaxValidity/time.Second) { // or the product could be anything
+		o.ValidityPeriod = time.Duration(seconds) * time.Second
+	}
+	var dateErr error
+	if date := in["ScheduleDate"]; date != "" {
+		if o.ScheduleDate, dateErr = time.ParseInLocation(timestamp, date, p.zone); dateErr != nil {
+			dateErr = providers.Mistake("ScheduleDate", "must be YYYYMMDDHHMMSS, London's time")
+		}
+	}
+	if err = errors.Join(err, secondsErr, dateErr); err != nil {
+		return providers.Table{}, err
+	}
+	b.From, b.Body = in["SourceAddress"], in["Body"]
+	ids, err := p.SendStoredWith(ctx, b, o)
+	if err != nil {
+		return providers.Table{}, err
+	}
+	table := providers.Table{Columns: []string{"BGSendID"}}
+	for _, id := range ids {
+		table.Rows = append(table.Rows, []string{id})
+	}
+	return table, nil
+}
+
+var backgroundMessages doing = func(ctx context.Context, p *Provider, in map[string]string) (providers.Table, error) {
+	messages, err := p.BackgroundMessages(ctx, in["BGSendID"])
+	if errors.Is(err, providers.ErrNotFinished) {
+		err = &providers.Error{Op: opBackground, Outcome: providers.Retryable, Scope: providers.Call, Code: strconv.Itoa(notDone), Err: err}
+	}
+	if err != nil {
+		return providers.Table{}, err
+	}
+	table := providers.Table{Columns: []string{"MessageID", "Destination", "Status"}}
+	for _, m := range messages {
+		table.Rows = append(table.Rows, []string{m.MessageID, m.To.String(), m.Report.State})
+	}
+	return table, nil
+}
+
+// decimal reads a parameter that is a number; none is 0.
+func decimal(in map[string]string, name string) (float64, error) {
+	if in[name] == "" {
+		return 0, nil
+	}
+	n, ok := providers.ParseAmount(in[name])
+	if !ok {
+		return 0, providers.Mistake(name, "must be a number")
+	}
+	return n, nil
+}
+
+// whole reads a parameter that is a whole number; none is 0, which itself is no value.
+func whole(in map[string]string, name string) (int, error) {
+	if in[name] == "" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(in[name])
+	if err != nil || n < 1 {
+		return 0, providers.Mistake(name, "must be a whole number above zero")
+	}
+	return n, nil
+}
+
+// flag reads a parameter that is set with 1.
+func flag(in map[string]string, name string) (bool, error) {
+	switch in[name] {
+	case "", "0":
+		return false, nil
+	case "1":
+		return true, nil
+	}
+	return false, providers.Mistake(name, "must be 1 or 0")
+}

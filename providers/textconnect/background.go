@@ -1,0 +1,166 @@
+package textconnect
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/tuma-sms/tuma/providers"
+)
+
+const (
+	opSendStored = "textconnect send to a list"
+	opBackground = "textconnect background messages"
+)
+
+// SendStored sends to a list or a group kept at the gateway, once, with the account's
+// own options. See SendStoredWith.
+func (p *Provider) SendStored(ctx context.Context, b providers.StoredBatch) ([]string, error) {
+	return p.SendStoredWith(ctx, b, SendOptions{})
+}
+
+// SendStoredWith sends to a list or a group kept at the gateway, once, and returns
+// the ids to ask BackgroundMessages for. There may be several, if the gateway splits
+// the send, and none with a nil error: the gateway then says only that it has taken
+// the send. AllMessageIDs has no meaning here.
+func (p *Provider) SendStoredWith(ctx context.Context, b providers.StoredBatch, o SendOptions) ([]string, error) {
+	if (b.List == "") == (b.Group == "") {
+		return nil, refusal(opSendStored, "name either a list or a group")
+	}
+	if what := messageRefusal(b.From, b.Body, o); what != "" {
+		return nil, refusal(opSendStored, what)
+	}
+	form := p.form("Send")
+	if b.List != "" {
+		form = providers.AppendField(providers.AppendField(form, "DestinationAddress", "List"), "ListName", b.List)
+	} else {
+		form = providers.AppendField(providers.AppendField(form, "DestinationAddress", "Group"), "GroupName", b.Group)
+	}
+	form = providers.AppendField(p.appendMessage(form, b.From, b.Body, o), "GetBGSendID", "1")
+	reply, err := p.post(ctx, opSendStored, form)
+	if err != nil {
+		return nil, err
+	}
+	ids, verdict := parseSendIDs(reply.Body)
+	switch {
+	case verdict != nil:
+		verdict.Op = opSendStored
+		return nil, verdict
+	case ids == nil:
+		return nil, reply.NotUnderstood(opSendStored)
+	}
+	return ids, nil
+}
+
+// parseSendIDs reads the ids of background sends, none for the 1 of a send that has
+// no id, or a code; neither ids nor a verdict if nothing is understood. It has no
+// effects.
+func parseSendIDs(body []byte) ([]string, *providers.Error) {
+	const most, longest = 1000, 18
+	line := firstLine(body)
+	if n, ok := parseCode(line); ok {
+		_, verdict := oneCode(n, most) // as for a send to many numbers
+		return nil, verdict
+	}
+	ids := []string{}
+	if line == "1" {
+		return ids, nil
+	}
+	for id := range strings.SplitSeq(line, ",") {
+		id = strings.TrimSpace(id)
+		if id == "" || len(id) > longest || id[0] == '0' || strings.Trim(id, "0123456789") != "" || slices.Contains(ids, id) || len(ids) == most {
+			return nil, nil
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
+// BackgroundMessages returns the messages of a background send (GetBGMessages). The
+// error is providers.ErrNotFinished as long as it goes on. Messages that have been
+// archived are out of its reach.
+func (p *Provider) BackgroundMessages(ctx context.Context, id string) ([]providers.BackgroundMessage, error) {
+	if id == "" {
+		return nil, refusal(opBackground, "no id of a background send")
+	}
+	reply, err := p.post(ctx, opBackground, providers.AppendField(p.form("GetBGMessages"), "BGSendID", id))
+	if err != nil {
+		return nil, err
+	}
+	messages, n, ok := parseBackground(reply.Body)
+	switch {
+	case ok:
+		return messages, nil
+	case n == notDone:
+		return nil, providers.ErrNotFinished
+	case n != 0:
+		return nil, verdictOn(opBackground, n)
+	}
+	return nil, reply.NotUnderstood(opBackground)
+}
+
+// parseBackground reads a JSON array of messages, or the code of a JSON error (the
+// page calls it an array too, and shows an object), or a bare code. It has no effects.
+func parseBackground(body []byte) (messages []providers.BackgroundMessage, code int, ok bool) {
+	if n, is := parseCode(firstLine(body)); is {
+		return nil, n, false
+	}
+	body = bytes.TrimSpace(body)
+	if len(body) > 0 && body[0] == '{' {
+		body = slices.Concat([]byte("["), body, []byte("]"))
+		code, _ = failure(body)
+		return nil, code, false
+	}
+	if code, failed := failure(body); failed {
+		return nil, code, false
+	}
+	var rows []struct {
+		MessageID, Destination text
+		Status                 *string
+	}
+	if json.Unmarshal(body, &rows) != nil || rows == nil {
+		return nil, 0, false
+	}
+	messages = make([]providers.BackgroundMessage, 0, len(rows))
+	for _, row := range rows {
+		to, isNumber := parseNumber(string(row.Destination))
+		if !isNumber || !isID(string(row.MessageID)) || row.Status == nil {
+			return nil, 0, false
+		}
+		messages = append(messages, providers.BackgroundMessage{MessageID: string(row.MessageID), To: to, Report: rowState(*row.Status)})
+	}
+	return messages, 0, true
+}
+
+// failure reads a JSON array that holds one error.
+func failure(array []byte) (code int, ok bool) {
+	var failures []struct{ Error text }
+	if json.Unmarshal(array, &failures) != nil || len(failures) != 1 {
+		return 0, false
+	}
+	return parseCode(string(failures[0].Error))
+}
+
+// text is a JSON string, or a whole number as it is written.
+type text string
+
+var errNotText = errors.New("neither a string nor a whole number")
+
+// UnmarshalJSON reads either.
+func (t *text) UnmarshalJSON(data []byte) error {
+	if len(data) > 0 && data[0] == '"' {
+		var s string
+		err := json.Unmarshal(data, &s)
+		*t = text(s)
+		return err
+	}
+	if _, err := strconv.ParseInt(string(data), 10, 64); err != nil {
+		return errNotText
+	}
+	*t = text(data)
+	return nil
+}

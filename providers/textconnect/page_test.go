@@ -1,0 +1,348 @@
+package textconnect
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tuma-sms/tuma/providers"
+)
+
+// page holds the tables of the vendor's page, word for word under headings of ours
+// in brackets.
+//
+//go:embed testdata/page.txt
+var page string
+
+// What stands on the page and is not offered, with the reason the package's doc gives.
+var notOffered = map[string]string{
+	"ShowErrorMessage":           "its text says nothing that the code does not",
+	"CreateUser/Credit Reminder": "spelt CreditReminder here, as the sibling does",
+}
+
+// What is offered and stands in no table of the page.
+var fromElsewhere = map[string]string{
+	"GetBGMessages":             "sibling: the page describes it and has lost its name",
+	"EmptyGroup":                "page: a heading; sibling: the name",
+	"DeleteGroup":               "page: a heading; sibling: the name",
+	"EmptyGroup/Group":          "sibling",
+	"DeleteGroup/Group":         "sibling",
+	"CreateUser/CreditReminder": "sibling: without the space",
+}
+
+// sections cuts the page at its headings. Every line belongs to one. Some of the
+// page's spaces do not break.
+func sections(t testing.TB) map[string][]string {
+	t.Helper()
+	found := map[string][]string{}
+	name := ""
+	for line := range strings.SplitSeq(strings.TrimSuffix(strings.ReplaceAll(page, "\u00a0", " "), "\n"), "\n") {
+		if strings.HasPrefix(line, "[") && strings.HasSuffix(line, "]") && !strings.Contains(line, "{") {
+			name = strings.Trim(line, "[]")
+			continue
+		}
+		found[name] = append(found[name], line)
+	}
+	return found
+}
+
+// TestEveryTableOfThePageIsLookedAt fails when a section is added that no test reads.
+func TestEveryTableOfThePageIsLookedAt(t *testing.T) {
+	t.Parallel()
+	read := []string{
+		"actions", "actions that have only a heading", "answers of GetBGMessages", "codes", "codes of GetBGMessages", "example of ImportContactsCSV",
+		"fields of inbound", "parameters of CheckMessageStatus", "parameters of CreateUser", "parameters of GetBGMessages", "parameters of ImportContactsCSV",
+		"parameters of Report", "parameters of Send", "parameters of UpdateCredits", "parameters of all", "results of ImportContactsCSV",
+	}
+	if got := slices.Sorted(maps.Keys(sections(t))); !slices.Equal(got, read) {
+		t.Errorf("sections %q", got)
+	}
+}
+
+func TestEveryCodeOfThePageHasItsVerdict(t *testing.T) {
+	t.Parallel()
+	tables := sections(t)
+	onPage := map[int]string{}
+	for _, line := range slices.Concat(tables["codes"], tables["codes of GetBGMessages"]) {
+		number, text, _ := strings.Cut(strings.Replace(line, " : ", " ", 1), " ")
+		n, err := strconv.Atoi(number)
+		if err != nil || text == "" {
+			t.Errorf("no code: %q", line)
+			continue
+		}
+		onPage[n] = text
+		if codes[n].text != text {
+			t.Errorf("%d is %q on the page and %q in the table", n, text, codes[n].text)
+		}
+	}
+	for n := range codes {
+		if onPage[n] == "" {
+			t.Errorf("%d has a verdict and is not on the page", n)
+		}
+	}
+	judged := " " + strings.Join(slices.Collect(maps.Values(verdicts)), " ") + " "
+	for n := range onPage {
+		if strings.Count(judged, fmt.Sprintf(" %d ", n)) != 1 {
+			t.Errorf("%d is not tested once", n)
+		}
+	}
+}
+
+var quoted = regexp.MustCompile(`new parameter “(\w+)”`)
+
+// onPage returns the actions and parameters of the page, as "Send" and "Send/Body".
+func onPage(t testing.TB) map[string]bool {
+	t.Helper()
+	found := map[string]bool{}
+	for section, lines := range sections(t) {
+		switch action, isParameters := strings.CutPrefix(section, "parameters of "); {
+		case isParameters:
+			for _, line := range lines {
+				name, _, _ := strings.Cut(line, " ")
+				if strings.HasPrefix(line, "Credit Reminder ") {
+					name = "Credit Reminder"
+				}
+				if action == "all" {
+					found[name] = true
+				} else {
+					found[action+"/"+name] = true
+				}
+				for _, m := range quoted.FindAllStringSubmatch(line, -1) {
+					found[action+"/"+m[1]] = true
+				}
+			}
+		case section == "actions":
+			for _, line := range lines {
+				name, _, _ := strings.Cut(line, " to ")
+				found[name] = true
+			}
+		case section == "actions that have only a heading":
+			for _, line := range lines {
+				if fromElsewhere[strings.ReplaceAll(line, " ", "")] == "" {
+					t.Errorf("no action for the heading %q", line)
+				}
+			}
+		}
+	}
+	return found
+}
+
+// TestEveryActionAndParameterIsOnThePageAndOnTheWire does everything that the
+// package can and compares what comes over the wire with the page.
+func TestEveryActionAndParameterIsOnThePageAndOnTheWire(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	wire := map[string]bool{}
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = r.ParseForm()
+		mu.Lock()
+		defer mu.Unlock()
+		action := r.PostForm.Get("Action")
+		wire[action] = true
+		for name := range r.PostForm {
+			if name == "Token" || name == "Action" {
+				wire[name] = true
+				continue
+			}
+			wire[action+"/"+name] = true
+		}
+		_, _ = io.WriteString(w, "1")
+	}))
+	t.Cleanup(web.Close)
+	everything(t.Context(), open(t, Config{Endpoint: providers.Endpoint{BaseURL: web.URL}}))
+
+	there := onPage(t)
+	for name := range there {
+		if !wire[name] && notOffered[name] == "" {
+			t.Errorf("%s is on the page, not on the wire, and there is no reason why", name)
+		}
+		if wire[name] && notOffered[name] != "" {
+			t.Errorf("%s is on the wire, although %s", name, notOffered[name])
+		}
+	}
+	for name := range wire {
+		if there[name] == (fromElsewhere[name] != "") {
+			t.Errorf("%s is on the wire; on the page: %v; from elsewhere: %q", name, there[name], fromElsewhere[name])
+		}
+	}
+	for name := range notOffered {
+		if !there[name] {
+			t.Errorf("%s is not offered, and not on the page either", name)
+		}
+	}
+	for name := range fromElsewhere {
+		if !wire[name] {
+			t.Errorf("%s is said to be on the wire, and is not", name)
+		}
+	}
+}
+
+// everything asks for all that can be asked for.
+func everything(ctx context.Context, p *Provider) {
+	message := SendOptions{ScheduleDate: time.Unix(1e9, 0), AllMessageIDs: true}
+	_, _ = p.SendWith(ctx, batch(one), message)
+	_, _ = p.SendStored(ctx, providers.StoredBatch{List: "L", From: "ACME", Body: "Hello"})
+	_, _ = p.SendStored(ctx, providers.StoredBatch{Group: "G", From: "ACME", Body: "Hello"})
+	_, _ = p.BackgroundMessages(ctx, "17")
+	_, _ = p.Balance(ctx)
+	_, _ = p.MessageStatus(ctx, "3509592")
+	for _, kind := range p.ReportKinds() {
+		_, _ = p.Report(ctx, kind, time.Time{}, time.Time{})
+	}
+	_, _ = p.ImportContactsCSV(ctx, contacts, ImportOptions{IgnoreDupes: true, OverwriteDupes: true})
+	u := ann
+	u.Telephone, u.CreditReminder, u.Alert = "1", 1, 1
+	_ = p.CreateUser(ctx, u)
+	for _, deed := range administration {
+		_ = deed.do(ctx, p)
+	}
+}
+
+func TestEveryActionOfAdministrationIsAnAction(t *testing.T) {
+	t.Parallel()
+	// What is asked for by an interface of the contract needs no action of its own.
+	contract := []string{"Action", "Token", "ShowErrorMessage", "CheckCredits", "CheckMessageStatus", "Send", "Report"}
+	names := map[string]providers.Action{}
+	for _, a := range Kind().Actions {
+		names[a.Name] = a
+	}
+	there := onPage(t)
+	for name := range fromElsewhere {
+		there[name] = true
+	}
+	for name := range there {
+		action, parameter, _ := strings.Cut(name, "/")
+		a, ok := names[action]
+		switch {
+		case slices.Contains(contract, action) || notOffered[name] != "":
+		case !ok:
+			t.Errorf("%s is no action", action)
+		case parameter != "" && !slices.Contains(a.Needs, parameter) && !slices.Contains(a.Takes, parameter):
+			t.Errorf("%s does not take %s", action, parameter)
+		}
+	}
+	for _, name := range []string{"SendList", "SendGroup"} {
+		a := names[name]
+		for _, parameter := range slices.Concat(a.Needs, a.Takes) {
+			if !there["Send/"+parameter] {
+				t.Errorf("%s takes %s, and the page does not", name, parameter)
+			}
+		}
+	}
+}
+
+func TestTheReportTypesAreThoseOfThePage(t *testing.T) {
+	t.Parallel()
+	line := sections(t)["parameters of Report"][0]
+	_, options, _ := strings.Cut(line, "Options are: ")
+	options = regexp.MustCompile(`\([^)]*\)`).ReplaceAllString(options, "")
+	var want []string
+	for option := range strings.SplitSeq(options, ",") {
+		want = append(want, strings.TrimSpace(option))
+	}
+	got := open(t, Config{}).ReportKinds()
+	slices.Sort(want)
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("kinds %q, want %q", got, want)
+	}
+}
+
+func TestTheLimitsAreThoseOfThePage(t *testing.T) {
+	t.Parallel()
+	send := strings.Join(sections(t)["parameters of Send"], "\n")
+	for _, words := range []string{
+		fmt.Sprintf("max %d characters", MaxChars), fmt.Sprintf("must be %d or less characters", MaxSenderAlpha),
+		fmt.Sprintf("more than %d entries", MaxRecipients), fmt.Sprintf("maximum %d = 24 hours", MaxValidity/time.Second),
+		fmt.Sprintf("%d for international, %d for alphanumeric", TONInternational, TONAlphanumeric),
+	} {
+		if !strings.Contains(send, words) {
+			t.Errorf("the page does not say %q", words)
+		}
+	}
+}
+
+func TestTheExamplesOfThePageAreRead(t *testing.T) {
+	t.Parallel()
+	tables := sections(t)
+	results, details := []string{}, []string{}
+	for _, line := range tables["example of ImportContactsCSV"] {
+		if _, result, _ := strings.Cut(line, " : "); slices.Contains(importResults, result) {
+			results = append(results, line)
+		} else {
+			details = append(details, line)
+		}
+	}
+	got, ok := parseImport([]byte(strings.Join(results, "\n")+"\n\n\n"+strings.Join(details, "\n")), len(results))
+	if !ok || len(details) != 2 || got[3].Detail != "No name" || got[4] != (ImportedLine{5, "Failed", "Invalid number (mynumber)"}) {
+		t.Errorf("%+v", got)
+	}
+	for _, word := range tables["results of ImportContactsCSV"] {
+		if !slices.Contains(importResults, word) {
+			t.Errorf("%q is no result", word)
+		}
+	}
+
+	plainQuotes := strings.NewReplacer("“", `"`, "”", `"`, "″", `"`)
+	example := regexp.MustCompile(`\[?\{.*\}\]?`)
+	answers := tables["answers of GetBGMessages"]
+	if len(answers) != 2 {
+		t.Fatalf("answers %q", answers)
+	}
+	messages, _, ok := parseBackground([]byte(example.FindString(plainQuotes.Replace(answers[0]))))
+	if !ok || len(messages) != 2 || messages[1].MessageID != "3509593" || messages[1].To != 447777777778 || messages[1].Report.State != "Sent" {
+		t.Errorf("%+v", messages)
+	}
+	if _, n, ok := parseBackground([]byte(example.FindString(plainQuotes.Replace(answers[1])))); ok || n != -521 {
+		t.Errorf("%d %v", n, ok)
+	}
+	if !json.Valid([]byte(example.FindString(plainQuotes.Replace(answers[1])))) {
+		t.Error("the page's error is no JSON")
+	}
+}
+
+func TestTheFieldsOfInboundMessagesAreThoseOfThePage(t *testing.T) {
+	t.Parallel()
+	for _, line := range sections(t)["fields of inbound"] {
+		name, _, _ := strings.Cut(line, " – ")
+		if name == "auth" {
+			continue // TestInboundRequestsThatAreNotTaken
+		}
+		const mark = "2026-07-01 13:30:45" // fits every field
+		form := url.Values{"id": {"x"}, "source": {"x"}}
+		before, _ := parseInbound(form, zone(t))
+		form.Set(name, mark)
+		after, _ := parseInbound(form, zone(t))
+		if fmt.Sprint(before) == fmt.Sprint(after) {
+			t.Errorf("%s is read nowhere", name)
+		}
+	}
+}
+
+func TestSecretsNeverGoIntoErrorsOfTheNetwork(t *testing.T) {
+	t.Parallel()
+	web := httptest.NewServer(http.NotFoundHandler())
+	web.Close()
+	p := open(t, Config{Endpoint: providers.Endpoint{BaseURL: web.URL}})
+	err := p.CreateUser(t.Context(), ann)
+	if e := verdict(t, err); e.Cause != providers.CauseConnection || e.Outcome != providers.Retryable {
+		t.Errorf("%v", err)
+	}
+	if errors.Unwrap(err) == nil {
+		t.Error("no cause")
+	}
+}

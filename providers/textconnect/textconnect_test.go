@@ -1,0 +1,428 @@
+package textconnect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	_ "time/tzdata" // the gateway's times are London's, wherever the tests run
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/sms"
+)
+
+const token = "s3cr3t&token"
+
+// server is a gateway that says what it is told to and remembers what it was asked.
+type server struct {
+	*httptest.Server
+	asked chan *http.Request
+}
+
+// answering starts a gateway that gives every request the same answer.
+func answering(t testing.TB, status int, body string) (*Provider, server) {
+	t.Helper()
+	s := server{asked: make(chan *http.Request, 100)}
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := r.ParseForm(); err != nil {
+			t.Errorf("not a form: %v", err)
+		}
+		s.asked <- r
+		if status >= 400 {
+			w.Header().Set("Retry-After", "7")
+		}
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}))
+	t.Cleanup(s.Close)
+	return open(t, Config{Endpoint: providers.Endpoint{BaseURL: s.URL + "/prefix/", Timeout: time.Minute}}), s
+}
+
+func open(t testing.TB, cfg Config) *Provider {
+	t.Helper()
+	cfg.Token = token
+	p, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.client.CloseIdle)
+	return p
+}
+
+// form returns the only form that the gateway was sent, without its token, after
+// looking at all else of the request.
+func (s server) form(t testing.TB) url.Values {
+	t.Helper()
+	if len(s.asked) != 1 {
+		t.Fatalf("%d requests, want 1", len(s.asked))
+	}
+	r := <-s.asked
+	if r.Method != http.MethodPost || r.RequestURI != "/prefix/api" || r.Header.Get("Content-Type") != providers.FormContentType {
+		t.Errorf("%s %s, %v", r.Method, r.RequestURI, r.Header)
+	}
+	if strings.Contains(fmt.Sprint(r.Header), "s3cr3t") {
+		t.Error("the token is in a header")
+	}
+	if got := r.PostForm["Token"]; !slices.Equal(got, []string{token}) {
+		t.Errorf("token %q", got)
+	}
+	r.PostForm.Del("Token")
+	return r.PostForm
+}
+
+// asks fails the test unless the gateway was sent exactly this.
+func (s server) asks(t testing.TB, name string, want url.Values) {
+	t.Helper()
+	if diff := cmp.Diff(want, s.form(t)); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", name, diff)
+	}
+}
+
+func batch(to ...sms.MSISDN) providers.Batch {
+	return providers.Batch{Key: "58c0d0f9-7dc6-4ce0-91ae-2d84c5880713", From: "ACME", Body: "Hello", To: to}
+}
+
+// verdict returns the *Error that err is, without what is below it.
+func verdict(t testing.TB, err error) providers.Error {
+	t.Helper()
+	e, ok := err.(*providers.Error)
+	if !ok {
+		t.Fatalf("error %v (%T), want an *Error", err, err)
+	}
+	for _, secret := range []string{"s3cr3t", "hunter", one.String()} {
+		if strings.Contains(e.Error(), secret) {
+			t.Fatalf("error %v tells too much", e)
+		}
+	}
+	e2 := *e
+	e2.Err = nil
+	return e2
+}
+
+func refusedLocally(op string, scope providers.Scope) providers.Error {
+	return providers.Error{Op: op, Outcome: providers.Rejected, Scope: scope, Cause: providers.CauseRefused}
+}
+
+func TestTheFormIsTheDocumentedOne(t *testing.T) {
+	t.Parallel()
+	summer := time.Date(2026, time.July, 1, 12, 30, 45, 999, time.UTC)
+	for name, tc := range map[string]struct {
+		cfg     Config
+		change  func(*providers.Batch, *SendOptions)
+		answer  string
+		differs url.Values
+	}{
+		"plain":                   {differs: url.Values{}},
+		"signs":                   {change: func(b *providers.Batch, _ *SendOptions) { b.Body = "a&b=c+d %/?#~\n€{}é漢😀" }, differs: url.Values{"Body": {"a&b=c+d %/?#~\n€{}é漢😀"}}},
+		"numeric sender":          {change: func(b *providers.Batch, _ *SendOptions) { b.From = "447700900000" }, differs: url.Values{"SourceAddress": {"447700900000"}, "SourceTON": {"1"}}},
+		"numeric sender, plus":    {change: func(b *providers.Batch, _ *SendOptions) { b.From = "+447700900000" }, differs: url.Values{"SourceAddress": {"+447700900000"}, "SourceTON": {"1"}}},
+		"sender with a digit":     {change: func(b *providers.Batch, _ *SendOptions) { b.From = "4Sale" }, differs: url.Values{"SourceAddress": {"4Sale"}}},
+		"flash has no meaning":    {change: func(b *providers.Batch, _ *SendOptions) { b.Flash = true }, differs: url.Values{}},
+		"type of the account":     {cfg: Config{SourceTON: 1}, differs: url.Values{"SourceTON": {"1"}}},
+		"type of the message":     {cfg: Config{SourceTON: 1}, change: func(_ *providers.Batch, o *SendOptions) { o.SourceTON = 5 }, differs: url.Values{}},
+		"validity of the account": {cfg: Config{ValidityPeriod: time.Hour}, differs: url.Values{"ValidityPeriod": {"3600"}}},
+		"validity of the message": {cfg: Config{ValidityPeriod: time.Hour}, change: func(_ *providers.Batch, o *SendOptions) { o.ValidityPeriod = time.Second }, differs: url.Values{"ValidityPeriod": {"1"}}},
+		"scheduled in summer":     {change: func(_ *providers.Batch, o *SendOptions) { o.ScheduleDate = summer }, differs: url.Values{"ScheduleDate": {"20260701133045"}}},
+		"scheduled in winter":     {change: func(_ *providers.Batch, o *SendOptions) { o.ScheduleDate = summer.AddDate(0, 6, 0) }, differs: url.Values{"ScheduleDate": {"20270101123045"}}},
+		"all ids": {change: func(b *providers.Batch, o *SendOptions) { b.To, o.AllMessageIDs = b.To[:1], true }, answer: "3509592,3509593,3509594",
+			differs: url.Values{"DestinationAddress": {"447777777771"}, "GetAllMessageIDs": {"1"}}},
+	} {
+		b, o := batch(one, two), SendOptions{}
+		if tc.change != nil {
+			tc.change(&b, &o)
+		}
+		if tc.answer == "" {
+			tc.answer = "3509592,3509593"
+		}
+		_, s := answering(t, 200, tc.answer)
+		tc.cfg.BaseURL = s.URL + "/prefix"
+		results, err := open(t, tc.cfg).SendWith(t.Context(), b, o)
+		if err != nil || len(results) != len(b.To) || results[0] != accepted("3509592") {
+			t.Errorf("%s: %v, %v", name, results, err)
+		}
+		want := url.Values{
+			"Action": {"Send"}, "DestinationAddress": {"447777777771,447777777772"}, "SourceAddress": {"ACME"}, "Body": {"Hello"},
+			"ValidityPeriod": {"86400"}, "SourceTON": {"5"},
+		}
+		for field, value := range tc.differs {
+			want[field] = value
+		}
+		s.asks(t, name, want)
+	}
+}
+
+func TestSendTakesTheAccountsOptions(t *testing.T) {
+	t.Parallel()
+	_, s := answering(t, 200, "3509592,-401")
+	p := open(t, Config{Endpoint: providers.Endpoint{BaseURL: s.URL + "/prefix"}, ValidityPeriod: time.Minute, SourceTON: 1})
+	got, err := p.Send(t.Context(), batch(one, two))
+	if diff := cmp.Diff(res(accepted("3509592"), rejected("invalid_number", "-401")), got); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	s.asks(t, "send", url.Values{
+		"Action": {"Send"}, "DestinationAddress": {"447777777771,447777777772"}, "SourceAddress": {"ACME"}, "Body": {"Hello"},
+		"ValidityPeriod": {"60"}, "SourceTON": {"1"},
+	})
+}
+
+func TestABatchThatIsNoCallMakesNoRequest(t *testing.T) {
+	t.Parallel()
+	p, s := answering(t, 200, "3509592")
+	many := make([]sms.MSISDN, 201)
+	for name, change := range map[string]func(*providers.Batch, *SendOptions){
+		"no recipients":         func(b *providers.Batch, _ *SendOptions) { b.To = nil },
+		"too many":              func(b *providers.Batch, _ *SendOptions) { b.To = many },
+		"no sender":             func(b *providers.Batch, _ *SendOptions) { b.From = "" },
+		"no text":               func(b *providers.Batch, _ *SendOptions) { b.Body = "" },
+		"type 2":                func(_ *providers.Batch, o *SendOptions) { o.SourceTON = 2 },
+		"validity of a moment":  func(_ *providers.Batch, o *SendOptions) { o.ValidityPeriod = time.Millisecond },
+		"validity of 1.5 s":     func(_ *providers.Batch, o *SendOptions) { o.ValidityPeriod = 1500 * time.Millisecond },
+		"validity too long":     func(_ *providers.Batch, o *SendOptions) { o.ValidityPeriod = MaxValidity + time.Second },
+		"negative validity":     func(_ *providers.Batch, o *SendOptions) { o.ValidityPeriod = -time.Second },
+		"all ids of several":    func(b *providers.Batch, o *SendOptions) { b.To, o.AllMessageIDs = nums(one, two), true },
+		"all ids of nobody yet": func(b *providers.Batch, o *SendOptions) { b.To, o.AllMessageIDs = nil, true },
+	} {
+		b, o := batch(one), SendOptions{}
+		change(&b, &o)
+		_, err := p.SendWith(t.Context(), b, o)
+		if diff := cmp.Diff(refusedLocally("textconnect send", providers.Campaign), verdict(t, err)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	if len(s.asked) != 0 {
+		t.Errorf("%d requests", len(s.asked))
+	}
+}
+
+func TestAnswersToACall(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		status int
+		body   string
+		want   providers.Error
+	}{
+		"down":          {200, "-511", providers.Error{Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseGateway, Code: "-511"}},
+		"no login":      {200, "-501", providers.Error{Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredentials, Code: "-501"}},
+		"bad sender":    {200, "-518", providers.Error{Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused, Code: "-518"}},
+		"one of them":   {200, "-401", providers.Error{Outcome: providers.Rejected, Scope: providers.Call, Cause: providers.CauseRefused, Code: "-401"}},
+		"database":      {200, "-300", providers.Error{Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseGateway, Code: "-300"}},
+		"other length":  {200, "3509592", providers.Error{Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseNotUnderstood, Code: "http 200"}},
+		"HTML":          {200, "<html>447777777771", providers.Error{Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseNotUnderstood, Code: "http 200"}},
+		"404":           {404, "3509592,3509593", providers.Error{Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseConfiguration, Code: "http 404", RetryAfter: 7 * time.Second}},
+		"502":           {502, "3509592,3509593", providers.Error{Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseGateway, Code: "http 502", RetryAfter: 7 * time.Second}},
+		"401, no words": {401, "", providers.Error{Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredentials, Code: "http 401", RetryAfter: 7 * time.Second}},
+	} {
+		p, s := answering(t, tc.status, tc.body)
+		results, err := p.Send(t.Context(), batch(one, two))
+		tc.want.Op = "textconnect send"
+		if diff := cmp.Diff(tc.want, verdict(t, err)); diff != "" || results != nil {
+			t.Errorf("%s: %v (-want +got):\n%s", name, results, diff)
+		}
+		if len(s.asked) != 1 {
+			t.Errorf("%s: %d requests", name, len(s.asked))
+		}
+	}
+}
+
+func TestBalance(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]float64{"1234": 1234, " 12.50\n": 12.5, "0": 0, "7.25\nand more": 7.25} {
+		p, s := answering(t, 200, body)
+		if got, err := p.Balance(t.Context()); err != nil || got != (providers.Balance{Amount: want}) {
+			t.Errorf("%q: %+v, %v", body, got, err)
+		}
+		s.asks(t, body, url.Values{"Action": {"CheckCredits"}})
+	}
+	for body, want := range map[string]string{
+		"-501": "retryable account credentials -501", "-100": "retryable account credit -100", "-300": "unknown call gateway -300",
+		"-502": "rejected call refused -502", "-5": "unknown call not_understood -5", "-3.5": "unknown call not_understood http 200",
+		"": "unknown call not_understood http 200", "1,234": "unknown call not_understood http 200", "1e5": "unknown call not_understood http 200",
+		"<html>": "unknown call not_understood http 200", "inf": "unknown call not_understood http 200",
+	} {
+		p, _ := answering(t, 200, body)
+		_, err := p.Balance(t.Context())
+		if e := verdict(t, err); e.Op != "textconnect balance" || summary(e) != want {
+			t.Errorf("%q: %s, want %s", body, summary(e), want)
+		}
+	}
+}
+
+func summary(e providers.Error) string {
+	return fmt.Sprint(e.Outcome, " ", e.Scope, " ", e.Cause, " ", e.Code)
+}
+
+func TestMessageStatus(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]providers.Report{
+		"Pending":            {State: "Pending"},
+		"SENT\n":             {State: "SENT"},
+		"Delivered":          {State: "Delivered", Final: true, Delivered: true},
+		"FAILED":             {State: "FAILED", Final: true},
+		"undeliverable":      {State: "undeliverable", Final: true},
+		"Expired\r\n":        {State: "Expired", Final: true},
+		"COMMAND_REJECTED":   {State: "COMMAND_REJECTED", Final: true},
+		"COMMAND_FAILED":     {State: "COMMAND_FAILED", Final: true},
+		"UNKNOWN":            {State: "UNKNOWN"},
+		"Sent\nnothing else": {State: "Sent"},
+	} {
+		p, s := answering(t, 200, body)
+		if got, err := p.MessageStatus(t.Context(), "35&9592"); err != nil || got != want {
+			t.Errorf("%q: %+v, %v", body, got, err)
+		}
+		s.asks(t, body, url.Values{"Action": {"CheckMessageStatus"}, "MessageID": {"35&9592"}})
+	}
+	for body, want := range map[string]string{
+		"-503": "rejected call refused -503", "-511": "retryable account gateway -511", "Delivered!": "unknown call not_understood http 200",
+		"": "unknown call not_understood http 200", "1": "unknown call not_understood http 200", "-999": "unknown call not_understood -999",
+	} {
+		p, _ := answering(t, 200, body)
+		_, err := p.MessageStatus(t.Context(), "3509592")
+		if e := verdict(t, err); e.Op != "textconnect status" || summary(e) != want {
+			t.Errorf("%q: %s, want %s", body, summary(e), want)
+		}
+	}
+	p, s := answering(t, 200, "Sent")
+	_, err := p.MessageStatus(t.Context(), "")
+	if diff := cmp.Diff(refusedLocally("textconnect status", providers.Call), verdict(t, err)); diff != "" || len(s.asked) != 0 {
+		t.Errorf("%d requests (-want +got):\n%s", len(s.asked), diff)
+	}
+}
+
+func TestKindTellsEveryMistake(t *testing.T) {
+	t.Parallel()
+	options := func(pairs ...string) providers.Settings {
+		s := providers.Settings{Token: token, Options: map[string]string{}}
+		for i := 0; i < len(pairs); i += 2 {
+			s.Options[pairs[i]] = pairs[i+1]
+		}
+		return s
+	}
+	bad := options("validity_period", "0", "source_ton", "2")
+	bad.Token, bad.MaxRecipients, bad.BaseURL = "", 201, "http://goto.text-connect.co.uk"
+	for name, tc := range map[string]struct {
+		settings providers.Settings
+		want     []string
+	}{
+		"nothing":              {providers.Settings{}, []string{"token"}},
+		"good":                 {options(), nil},
+		"options":              {options("validity_period", "1", "source_ton", "5"), nil},
+		"options at the other": {options("validity_period", "86400", "source_ton", "1"), nil},
+		"a day and a second":   {options("validity_period", "86401"), []string{"validity_period"}},
+		"validity in words":    {options("validity_period", "24h"), []string{"validity_period"}},
+		"type in words":        {options("source_ton", "alphanumeric"), []string{"source_ton"}},
+		"type zero":            {options("source_ton", "0"), []string{"source_ton"}},
+		"another option":       {options("callback_url", "x"), []string{"callback_url"}},
+		"everything":           {bad, []string{"validity_period", "token", "max_recipients", "base_url", "source_ton"}},
+	} {
+		p, err := Kind().Open(tc.settings)
+		var got []string
+		for m := range providers.Mistakes(err) {
+			got = append(got, m.Field)
+		}
+		slices.Sort(got)
+		slices.Sort(tc.want)
+		if !slices.Equal(got, tc.want) || (p == nil) != (tc.want != nil) {
+			t.Errorf("%s: mistakes in %v, want %v", name, got, tc.want)
+		}
+	}
+	p, err := Kind().Open(options("validity_period", "60", "source_ton", "1"))
+	if err != nil || p.(*Provider).defaults != (SendOptions{ValidityPeriod: time.Minute, SourceTON: 1}) {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
+
+func TestNewRefusesOptionsOutOfRange(t *testing.T) {
+	t.Parallel()
+	_, err := New(Config{Token: token, ValidityPeriod: 1500 * time.Millisecond, SourceTON: 3})
+	var got []string
+	for m := range providers.Mistakes(err) {
+		got = append(got, m.Field)
+	}
+	if !slices.Equal(got, []string{"validity_period", "source_ton"}) {
+		t.Errorf("mistakes in %v", got)
+	}
+}
+
+func TestAProgramWithoutTimeZonesIsTold(t *testing.T) {
+	t.Parallel()
+	missing := errors.New("no such zone")
+	zone, err := london(func(name string) (*time.Location, error) {
+		if name != "Europe/London" {
+			t.Errorf("asked for %s", name)
+		}
+		return nil, missing
+	})
+	if zone != nil || !errors.Is(err, missing) {
+		t.Errorf("%v, %v", zone, err)
+	}
+}
+
+func TestInfo(t *testing.T) {
+	t.Parallel()
+	got := open(t, Config{}).Info()
+	want := providers.Info{
+		Name: "textconnect", Fingerprint: got.Fingerprint, MaxRecipients: 200, MaxChars: 459, MaxSegments: 3, SenderAlphaMax: 11,
+	}
+	if diff := cmp.Diff(want, got); diff != "" || got.Fingerprint == "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if n := open(t, Config{Endpoint: providers.Endpoint{MaxRecipients: 20}}).Info().MaxRecipients; n != 20 {
+		t.Errorf("max_recipients 20 gives %d", n)
+	}
+	if open(t, Config{Endpoint: providers.Endpoint{BaseURL: "https://example.com"}}).Info().Fingerprint == got.Fingerprint {
+		t.Error("another address has the same fingerprint")
+	}
+}
+
+func TestAProviderNeverPrintsItsLogin(t *testing.T) {
+	t.Parallel()
+	cfg := Config{Token: token}
+	p := open(t, cfg)
+	for _, verb := range []string{"%v", "%+v", "%#v"} {
+		if text := fmt.Sprintf(verb, *p) + fmt.Sprintf(verb, cfg) + fmt.Sprintf(verb, User{Password: "s3cr3t"}); strings.Contains(text, "s3cr3t") {
+			t.Errorf("%s: %s", verb, text)
+		}
+	}
+}
+
+func TestALongSendIsOneBuffer(t *testing.T) {
+	p := open(t, Config{})
+	b := batch(slices.Repeat(nums(999999999999999), 200)...)
+	b.Body = strings.Repeat("€", 459)
+	o := SendOptions{ScheduleDate: time.Unix(1e9, 0), AllMessageIDs: true}
+	if n := testing.AllocsPerRun(20, func() { p.sendForm(b, o) }); n > 3 { // the form, and the date
+		t.Errorf("%v allocations of a form", n)
+	}
+}
+
+func ExampleProvider_Send() {
+	gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "3509592,-412,-411")
+	}))
+	defer gateway.Close()
+	p, err := New(Config{Endpoint: providers.Endpoint{BaseURL: gateway.URL}, Token: "token"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	to := []sms.MSISDN{447777777771, 447777777772, 447777777773}
+	results, err := p.Send(context.Background(), providers.Batch{From: "ACME", Body: "Hello", To: to})
+	for i, r := range results {
+		fmt.Println(to[i].Masked(), r.Outcome, r.MessageID, r.Reason, r.RetryAfter)
+	}
+	fmt.Println(err)
+	// Output:
+	// 4477****7771 accepted 3509592  0s
+	// 4477****7772 rejected  blacklisted 0s
+	// 4477****7773 retryable  daily_cap 24h0m0s
+	// <nil>
+}
