@@ -1,0 +1,154 @@
+package main
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/providers/catalog"
+)
+
+// street has an account at every gateway of the catalog, named as its provider.
+func street(t *testing.T, o sandbox.Options) (*cli, *sandbox.Server) {
+	t.Helper()
+	gateway := sandbox.New(o)
+	server := httptest.NewServer(gateway)
+	t.Cleanup(func() { gateway.Close(); server.Close() })
+	config := strings.ReplaceAll(sandboxAccounts(strings.TrimPrefix(server.URL, "http://")), "try-", "")
+	_, config, _ = strings.Cut(config, "accounts:\n")
+	return newCLI(t, "accounts:\n"+config), gateway
+}
+
+func TestWhatTheSandboxPrintsIsAConfiguration(t *testing.T) {
+	t.Parallel()
+	c, _ := street(t, sandbox.Options{Credit: 17})
+	out, _ := c.must("balance")
+	for _, name := range catalog.Names() {
+		if !strings.Contains(out, name) {
+			t.Errorf("no balance of %s:\n%s", name, out)
+		}
+	}
+	if strings.Count(out, " 17") != len(catalog.Names()) {
+		t.Errorf("balances\n%s", out)
+	}
+	if text := sandboxAccounts("0.0.0.0:8025"); strings.Count(text, "allow_http: true") != len(catalog.Names()) {
+		t.Errorf("at an address that is not loopback:\n%s", text)
+	}
+}
+
+func TestReports(t *testing.T) {
+	t.Parallel()
+	c, _ := street(t, sandbox.Options{})
+	out, _ := c.must("gateway", "reports", "textconnect", "inboundmessages", "--csv", "--from", "2000-01-01T00:00:00Z")
+	rows, err := csv.NewReader(strings.NewReader(out)).ReadAll()
+	if err != nil || len(rows) < 2 || len(rows[0]) < 3 {
+		t.Errorf("%v\n%s", err, out)
+	}
+	out, _ = c.must("gateway", "reports", "textconnect", "Messages", "--json")
+	if out != "[]\n" {
+		t.Errorf("of an account that has sent nothing: %s", out)
+	}
+	out, errOut := c.must("gateway", "reports", "connectmedia")
+	if out != "" || !strings.Contains(errOut, "nothing in history") {
+		t.Errorf("an empty history: %q, %q", out, errOut)
+	}
+	for want, args := range map[string][]string{
+		`there is no report "Sales"; there is Messages, `: {"textconnect", "Sales"},
+		"provider qserve cannot be asked for reports":     {"qserve"},
+		`--from: "yesterday" is no time`:                  {"textconnect", "--from", "yesterday"},
+		"--to is before --from":                           {"textconnect", "--from", "2026-11-02T00:00:00Z", "--to", "2026-11-01T00:00:00Z"},
+		"needs an account and at most one report":         {"textconnect", "Usage", "Outbox"},
+	} {
+		if out, errOut, exit := c.run(append([]string{"gateway", "reports"}, args...)...); exit != exitMisuse || out != "" || !strings.Contains(errOut, want) {
+			t.Errorf("%v: exit %d, %s%s", args, exit, out, errOut)
+		}
+	}
+}
+
+func TestInbox(t *testing.T) {
+	t.Parallel()
+	c, gateway := street(t, sandbox.Options{Users: map[string]string{"any": "any"}})
+	var messages []map[string]string
+	out, _ := c.must("gateway", "inbox", "africastalking", "--json")
+	if err := json.Unmarshal([]byte(out), &messages); err != nil || len(messages) < 2 {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	first := messages[0]
+	if first["id"] == "" || first["from"] == "" || first["to"] == "" || first["text"] == "" || first["at"] == "" {
+		t.Errorf("a message without a part: %v", first)
+	}
+	out, _ = c.must("gateway", "inbox", "africastalking", "--after", first["id"])
+	if strings.Contains(out, first["text"]) || strings.Count(out, "\n") != len(messages) {
+		t.Errorf("after the first:\n%s", out)
+	}
+	if out, _ := c.must("gateway", "inbox", "connectmedia"); !strings.HasPrefix(out, "ID") || strings.Count(out, "\n") < 2 {
+		t.Errorf("got\n%s", out)
+	}
+	gateway.SetPassword("any", "other")
+	if out, errOut, exit := c.run("gateway", "inbox", "africastalking"); exit != exitFailed || out != "" || !strings.Contains(errOut, "credentials") {
+		t.Errorf("exit %d, %s%s", exit, out, errOut)
+	}
+}
+
+func TestAdministration(t *testing.T) {
+	t.Parallel()
+	c, _ := street(t, sandbox.Options{})
+	act := func(args ...string) string {
+		t.Helper()
+		out, _ := c.must(append([]string{"gateway", "textconnect", "textconnect"}, args...)...)
+		return out
+	}
+	password := c.file("password", "s3cr3t-word\n")
+	if out := act("createuser", "ChildUsername=bob", "childpassword=@"+password, "AccessLevel=Normal", "FirstName=Bob", "LastName=O=Hara", "Email=b@example.com", "Credits=5"); out != "CreateUser: done\n" {
+		t.Errorf("got %q", out)
+	}
+	if out := act("UpdateCredits", "ChildUsername=bob", "Quantity=-2"); out != "UpdateCredits: done\n" {
+		t.Errorf("got %q", out)
+	}
+	contacts := c.file("contacts.csv", "Ada,447700900917,,vip\nObi,nonsense,,vip\n")
+	out := act("ImportContactsCSV", "ContactsCSV=@"+contacts)
+	if !strings.Contains(out, "Success") || !strings.Contains(out, "Failed") || strings.Count(out, "\n") != 3 {
+		t.Errorf("got\n%s", out)
+	}
+	if out := act("DeleteAllContacts", "--yes"); out != "DeleteAllContacts: done\n" {
+		t.Errorf("got %q", out)
+	}
+	for want, args := range map[string][]string{
+		"DeleteAllGroups destroys all groups at account textconnect; say --yes": {"DeleteAllGroups"},
+		`textconnect has no action "Dance"; it has CreateUser, `:                {"Dance"},
+		"UpdateCredits needs Quantity=…":                                        {"UpdateCredits", "ChildUsername=bob"},
+		`UpdateCredits does not take "Color"; it takes ChildUsername, Quantity`: {"UpdateCredits", "ChildUsername=bob", "Quantity=1", "Color=red"},
+		"ChildUsername is given twice":                                          {"UpdateCredits", "ChildUsername=bob", "childusername=eve", "Quantity=1"},
+		`"Quantity" is no KEY=VALUE`:                                            {"UpdateCredits", "ChildUsername=bob", "Quantity"},
+		"Quantity: open nowhere: no such file":                                  {"UpdateCredits", "ChildUsername=bob", "Quantity=@nowhere"},
+	} {
+		out, errOut, exit := c.run(append([]string{"gateway", "textconnect", "textconnect"}, args...)...)
+		if exit != exitMisuse || out != "" || !strings.Contains(errOut, want) || strings.Count(errOut, "\n") != 1 {
+			t.Errorf("%v: exit %d, %s%s", args, exit, out, errOut)
+		}
+	}
+	if _, errOut, exit := c.run("gateway", "textconnect", "kobo", "DeleteAllGroups"); exit != exitMisuse || !strings.Contains(errOut, "account kobo is one of provider kobo") {
+		t.Errorf("exit %d, %s", exit, errOut)
+	}
+	if _, errOut, exit := c.run("gateway", "textconnect", "textconnect", "UpdateCredits", "ChildUsername=nobody", "Quantity=1"); exit != exitFailed || !strings.Contains(errOut, "-509") {
+		t.Errorf("exit %d, %s", exit, errOut)
+	}
+	out, _, _ = c.feed("7\n", "gateway", "textconnect", "textconnect", "UpdateCredits", "ChildUsername=bob", "Quantity=@-")
+	if out != "UpdateCredits: done\n" {
+		t.Errorf("from standard input: %q", out)
+	}
+}
+
+func TestWhatOthersHaveWrittenIsHarmlessOnATerminal(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"plain é 😀": "plain é 😀", "\x1b[2Jgone": " [2Jgone", "a\u009bb": "a b", "tab\tand\nline": "tab and line", "\u202egnp.exe": " gnp.exe",
+	} {
+		if got := harmless(in); got != want {
+			t.Errorf("%q: %q", in, got)
+		}
+	}
+}
