@@ -108,7 +108,7 @@ func TestAdministration(t *testing.T) {
 	if out := act("UpdateCredits", "ChildUsername=bob", "Quantity=-2"); out != "UpdateCredits: done\n" {
 		t.Errorf("got %q", out)
 	}
-	contacts := c.file("contacts.csv", "Zuri,447700900917,,vip\nObi,nonsense,,vip\n")
+	contacts := c.file("contacts.csv", "Zuri,447700900917,,\nObi,nonsense,,vip\n")
 	out := act("ImportContactsCSV", "ContactsCSV=@"+contacts)
 	if !strings.Contains(out, "Success") || !strings.Contains(out, "Failed") || strings.Count(out, "\n") != 3 {
 		t.Errorf("got\n%s", out)
