@@ -138,7 +138,7 @@ func messageStatus(x *exam) {
 			x.Errorf("the status of a message that nobody has sent: %+v", report)
 			continue
 		}
-		x.checkError(err)
+		_ = x.checkError(err)
 	}
 }
 
@@ -176,7 +176,7 @@ func reports(x *exam) {
 	if _, err := reporter.Report(x.Context(), "no such report", time.Time{}, time.Time{}); err == nil {
 		x.Errorf("a report that does not exist")
 	} else {
-		x.checkError(err)
+		_ = x.checkError(err)
 	}
 	x.wantSeen(int64(len(g.heard())-before), 0, "a report that does not exist")
 }

@@ -127,7 +127,7 @@ func credentials(x *exam) {
 	x.wantAccepted(x.send(p, x.few(p, 2)))
 	sent := g.heard()
 	for _, q := range questions(p) {
-		x.put(x.Context(), q)
+		_, _ = x.put(x.Context(), q)
 	}
 	x.send(x.open(g.url, withWrongPassword(x)), x.few(p, 1))
 	for i, e := range g.heard() {
@@ -178,7 +178,7 @@ func goroutines(x *exam) {
 		x.send(p, x.few(p, 3))
 		x.wantNoAnswer(x.sendIn(ctx, hanging, x.few(p, 3)), "given up")
 		for _, q := range questions(p) {
-			x.put(x.Context(), q)
+			_, _ = x.put(x.Context(), q)
 		}
 	})
 	for _, stack := range labelled(label) {

@@ -49,9 +49,9 @@ func Checks() []string {
 	return append(names, discretion.name)
 }
 
-// Ran returns the checks that Run has put the kind of that name through to their
-// end, in this process, in the order of Checks; those that failed at once are among
-// them. It is safe for concurrent use.
+// Ran returns the checks that Run has put the kind of that name through to their end
+// in this process, in the order of Checks, whether they passed or not. One that could
+// not go on is not among them. It is safe for concurrent use.
 func Ran(kind string) []string {
 	ran.Lock()
 	defer ran.Unlock()

@@ -82,11 +82,13 @@ type tee struct {
 	body   bytes.Buffer
 }
 
+// WriteHeader keeps the status.
 func (t *tee) WriteHeader(status int) {
 	t.status = status
 	t.ResponseWriter.WriteHeader(status)
 }
 
+// Write keeps the body.
 func (t *tee) Write(p []byte) (int, error) {
 	t.body.Write(p)
 	return t.ResponseWriter.Write(p)

@@ -34,6 +34,37 @@ func (w wrong) Send(ctx context.Context, b providers.Batch) ([]providers.Result,
 }
 
 func wrongly(send sending) providers.Kind {
+	return opening(func(p *kobo.Provider, s providers.Settings) providers.Provider { return wrong{p, s.BaseURL, send} })
+}
+
+// glib has an answer to every question, whatever the gateway says.
+type glib struct{ *kobo.Provider }
+
+// Balance is never at a loss.
+func (g glib) Balance(ctx context.Context) (providers.Balance, error) {
+	balance, _ := g.Provider.Balance(ctx)
+	return balance, nil
+}
+
+// MessageStatus is all delivered.
+func (g glib) MessageStatus(context.Context, string) (providers.Report, error) {
+	return providers.Report{Final: true, Delivered: true, State: "DELIVRD"}, nil
+}
+
+// careless lets its secret be printed, and its login be known by it.
+type careless struct {
+	*kobo.Provider
+	Pass string
+}
+
+// Info names the login by its password.
+func (c careless) Info() providers.Info {
+	info := c.Provider.Info()
+	info.Fingerprint += url.QueryEscape(c.Pass)[:2]
+	return info
+}
+
+func opening(open func(p *kobo.Provider, s providers.Settings) providers.Provider) providers.Kind {
 	kind := kobo.Kind()
 	honest := kind.New
 	kind.New = func(s providers.Settings) (providers.Provider, error) {
@@ -41,9 +72,22 @@ func wrongly(send sending) providers.Kind {
 		if err != nil {
 			return nil, err
 		}
-		return wrong{p.(*kobo.Provider), s.BaseURL, send}, nil
+		return open(p.(*kobo.Provider), s), nil
 	}
 	return kind
+}
+
+func TestWrongAnswersAreCaughtByTheRightCheck(t *testing.T) {
+	t.Parallel()
+	wantFailing(t, opening(func(p *kobo.Provider, _ providers.Settings) providers.Provider { return glib{p} }),
+		"the balance with a wrong password", "the status of a message", "a question without an answer is an error",
+		"a question answered with nonsense", "a question for which there is no time")
+}
+
+func TestWhatIsPrintedIsCaughtByTheRightCheck(t *testing.T) {
+	t.Parallel()
+	wantFailing(t, opening(func(p *kobo.Provider, s providers.Settings) providers.Provider { return careless{p, s.Pass.Reveal()} }),
+		"prints of a provider hold no secret", "the fingerprint names the login and not the secret", discretion.name)
 }
 
 // judging sends as it should be and changes the verdict on the whole call.
