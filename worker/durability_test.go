@@ -3,6 +3,7 @@ package worker_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -64,8 +65,9 @@ func (p *pair) promote() {
 }
 
 // failover sends 8,000 messages through a gateway without keys, while the replica
-// lags behind and is then promoted. It returns how many went out more than once.
-func failover(t *testing.T, d worker.Durability) (twice int, s producer.Status) {
+// lags behind and is then promoted; with anew the worker dies with the master and
+// another one goes on. It returns how many went out more than once.
+func failover(t *testing.T, d worker.Durability, anew bool) (twice int, s producer.Status) {
 	p := newPair(t)
 	gw := newStub(providers.Info{MaxRecipients: 10})
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
@@ -80,9 +82,11 @@ func failover(t *testing.T, d worker.Durability) (twice int, s producer.Status) 
 	if p.producer, err = producer.New(p.rdb, producer.WithDurability(d), producer.WithPollInterval(20*time.Millisecond)); err != nil {
 		t.Fatal(err)
 	}
-	p.startWith(worker.Config{Accounts: []worker.Account{through(gw)}, Durability: d, Country: "KE", SweepEvery: 100 * time.Millisecond})
+	cfg := worker.Config{Accounts: []worker.Account{through(gw)}, Durability: d, Country: "KE", SweepEvery: 100 * time.Millisecond}
+	first := p.startWith(cfg)
 	p.enqueue("c", kenyan(8000))
 	p.eventually(20*time.Second, "half of it", func() bool { return gw.calls.Load() > 100 })
+	p.inStep() // it has the campaign, and what comes from now on is what it lacks
 	p.stream.Pause()
 	before := gw.calls.Load()
 	lagged := time.After(700 * time.Millisecond)
@@ -97,8 +101,15 @@ func failover(t *testing.T, d worker.Durability) (twice int, s producer.Status) 
 		}
 	}
 	p.master.Kill()
+	if anew {
+		first.worker.Kill()
+		first.drain(t)
+	}
 	p.stream.Cut()
 	p.promote()
+	if anew {
+		p.startWith(cfg)
+	}
 	s = p.wait("c", 90*time.Second)
 	for n, count := range gw.all() {
 		if count > 1 {
@@ -113,20 +124,34 @@ func failover(t *testing.T, d worker.Durability) (twice int, s producer.Status) 
 
 func TestAPromotedReplicaSendsNothingTwice(t *testing.T) {
 	t.Parallel()
-	twice, s := failover(t, worker.Durability{Replicas: 1})
-	if twice != 0 {
-		t.Errorf("%d went out twice; %+v", twice, s)
+	for _, anew := range []bool{false, true} {
+		t.Run(fmt.Sprintf("new worker %t", anew), func(t *testing.T) {
+			t.Parallel()
+			twice, s := failover(t, worker.Durability{Replicas: 1}, anew)
+			if twice != 0 {
+				t.Errorf("%d went out twice; %+v", twice, s)
+			}
+			// What was claimed when the master died, at most a call a slot.
+			if s.Accepted+s.Unknown != 8000 || s.Unknown > 80 {
+				t.Errorf("status %+v", s)
+			}
+		})
 	}
-	// What was claimed when the master died, at most a call a slot.
-	if s.Accepted+s.Unknown != 8000 || s.Unknown > 80 {
-		t.Errorf("status %+v", s)
+}
+
+func TestAWorkerTellsAPromotedReplicaWhatItHasSettled(t *testing.T) {
+	t.Parallel()
+	twice, s := failover(t, worker.Durability{}, false)
+	if twice != 0 || s.Accepted+s.Unknown != 8000 || s.Unknown > 80 {
+		t.Errorf("%d went out twice; %+v", twice, s)
 	}
 }
 
 func TestAPromotedReplicaMayRepeatWhatItWasNotWaitedFor(t *testing.T) {
 	t.Parallel()
-	// That there is a difference: without durability the same failover repeats.
-	if twice, s := failover(t, worker.Durability{}); twice == 0 {
+	// That there is a difference: nobody is left who knows what was settled, and without
+	// durability the same failover repeats.
+	if twice, s := failover(t, worker.Durability{}, true); twice == 0 {
 		t.Errorf("nothing went out twice: the test above would not notice either; %+v", s)
 	}
 }

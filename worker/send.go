@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/queue"
 	"github.com/tuma-sms/tuma/providers"
@@ -235,10 +237,14 @@ func (s *sending) try(ctx context.Context, g *ledger.Generation) (step, time.Tim
 	start := time.Now()
 	claim, err := s.claim(ctx, g)
 	if errors.Is(err, ledger.ErrNotDurable) {
-		return stepAgain, time.Time{}, s.giveBack(ctx, claim, units, time.Until(turn), err)
+		return stepAgain, time.Time{}, s.giveBack(ctx, claim, units, time.Until(turn), backOff(2), err)
 	}
 	if err != nil {
 		return stepDone, time.Time{}, err
+	}
+	if claim.Answer == ledger.ClaimGo && s.failover.suspect.Load() {
+		// Perhaps it was had from a Redis that does not know yet what was settled.
+		return stepAgain, time.Time{}, s.giveBack(ctx, claim, units, time.Until(turn), 0, errSuspect)
 	}
 	if claim.Answer != ledger.ClaimGo {
 		if err := s.limiter().Return(ctx, units, time.Until(turn)); err != nil {
@@ -251,20 +257,28 @@ func (s *sending) try(ctx context.Context, g *ledger.Generation) (step, time.Tim
 }
 
 func (s *sending) claim(ctx context.Context, g *ledger.Generation) (*ledger.Claim, error) {
+	if err := s.sameRedis(ctx); err != nil {
+		return nil, err
+	}
 	return s.ledger.Claim(ctx, ledger.ClaimRequest{ID: s.id, Batch: s.batch, Wake: s.pointer.Wake, Gen: g,
 		UUID: s.requestUUID(g), Login: s.acc.info.Fingerprint, KeyLife: s.acc.keyLife(), Lease: s.acc.Timeout + leaseMargin,
 		Window: s.window(ctx, s.acc.Name)})
 }
 
-// giveBack ends a claim that a crash of Redis could take with it: no call is made
-// under it, and it is tried again a little later.
-func (s *sending) giveBack(ctx context.Context, c *ledger.Claim, units int, ahead time.Duration, why error) error {
-	s.log.Warn().Err(why).Str("account", s.acc.Name).Str("campaign", s.id).Msg("no call without a durable claim")
+var errSuspect = errors.New("a connection to redis was made meanwhile")
+
+// giveBack ends a claim that cannot be relied on: no call is made under it.
+func (s *sending) giveBack(ctx context.Context, c *ledger.Claim, units int, ahead, wait time.Duration, why error) error {
+	level := zerolog.WarnLevel
+	if errors.Is(why, errSuspect) {
+		level = zerolog.DebugLevel // also while the pool of connections grows
+	}
+	s.log.WithLevel(level).Err(why).Str("account", s.acc.Name).Str("campaign", s.id).Msg("claim given back: it cannot be relied on")
 	if err := s.limiter().Return(ctx, units, ahead); err != nil {
 		s.log.Warn().Err(err).Str("account", s.acc.Name).Msg("a booking could not be given back")
 	}
 	return s.end("release", func(ctx context.Context) (ledger.Settled, error) {
-		out, err := s.ledger.Release(ctx, c, backOff(2), false)
+		out, err := s.ledger.Release(ctx, c, wait, false)
 		if errors.Is(err, ledger.ErrNotDurable) {
 			err = nil // what is forgotten of a claim that was given back harms nobody
 		}

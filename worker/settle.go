@@ -18,6 +18,12 @@ func (s *sending) carryOut(c *ledger.Claim, g *ledger.Generation, v verdict) (st
 	}
 	s.report(c, v)
 	err := s.end("settle", func(ctx context.Context) (ledger.Settled, error) { return s.write(ctx, c, g, v) })
+	if err == nil && v.deed == deedSettle {
+		s.failover.keep(len(g.To), func(ctx context.Context) error {
+			_, err := s.write(ctx, c, g, v)
+			return err
+		})
+	}
 	if v.final() {
 		return stepDone, time.Time{}, err
 	}

@@ -98,6 +98,8 @@ type Worker struct {
 	kill    sync.Once
 	running sync.RWMutex // read-locked by each handler; draining locks it for good
 	serving atomic.Bool
+	// failover says whether the Redis is still the one that was settled in.
+	failover failover
 }
 
 // New checks the configuration and fills in its defaults. It does not talk to
@@ -165,6 +167,9 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	for _, x := range append(warnings, more...) {
 		w.log.Warn().Msg(x)
+	}
+	if err := w.watchRedis(ctx); err != nil {
+		return fmt.Errorf("run worker: %w", err)
 	}
 	if err := w.publish(ctx); err != nil {
 		return fmt.Errorf("run worker: %w", err)

@@ -2,7 +2,10 @@ package ledger
 
 import (
 	"errors"
+	"slices"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -128,5 +131,63 @@ func TestAlwaysSyncedFileNeedsNoQuestion(t *testing.T) {
 	r.server.Restart()
 	if _, err := r.Settle(t.Context(), c, []Record{accepted("m"), accepted("n")}, Answer, 1, 0); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// BenchmarkACall is what a call costs the ledger, its claim and its settle, with eight
+// in flight. Compare the lines with each other, not with another day's.
+func BenchmarkACall(b *testing.B) {
+	durable := func(d Durability) func(*rig) {
+		return func(r *rig) { r.Ledger = NewDurable(r.rdb, d) }
+	}
+	for name, c := range map[string]struct {
+		fsync  string
+		change func(*rig)
+	}{
+		"none,everysec":       {"everysec", func(*rig) {}},
+		"fsync,always":        {"always", durable(Durability{Fsync: true})},
+		"replicas:1,everysec": {"everysec", durable(Durability{Replicas: 1})},
+	} {
+		b.Run(name, func(b *testing.B) {
+			r := newRig(b, redistest.WithAOF(c.fsync), redistest.WithConfig("repl-diskless-sync-delay", "0"))
+			if strings.HasPrefix(name, "replicas") {
+				host, port, _ := strings.Cut(r.server.Addr(), ":")
+				redistest.Start(b, redistest.WithConfig("replicaof", host+" "+port))
+				for r.rdb.Wait(b.Context(), 1, 100*time.Millisecond).Val() != 1 {
+				}
+			}
+			const batches, calls = 40, 500
+			plan := make([][]int, batches)
+			for i := range plan {
+				plan[i] = slices.Repeat([]int{1}, calls)
+			}
+			r.sending("c", plan...)
+			c.change(r)
+			var work []*Generation
+			var names []string
+			for i := range batches {
+				w, err := r.LoadWork(b.Context(), "c", "0."+strconv.Itoa(i))
+				r.ok(err)
+				for _, g := range w.Open {
+					work, names = append(work, g), append(names, w.Batch.Name)
+				}
+			}
+			var next atomic.Int64
+			b.SetParallelism(4) // of two processors
+			b.ResetTimer()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					i := int(next.Add(1)-1) % len(work)
+					claim := r.ask("c", names[i], work[i], noKey, long)
+					if claim.Answer != ClaimGo {
+						continue
+					}
+					if _, err := r.Settle(b.Context(), claim, []Record{accepted("m")}, Answer, 1, 0); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "calls/s")
+		})
 	}
 }

@@ -1,0 +1,178 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+)
+
+// What a worker keeps of its settles, to say them again to a Redis that has
+// forgotten its last seconds: so many recipients, so many calls, so long.
+const (
+	keptRecipients = 50_000
+	keptSettles    = 5_000
+	keptFor        = 30 * time.Second
+)
+
+// failover notices that another Redis is where the old one was: one that was
+// restarted, or a replica that was promoted. It may have forgotten what it was told
+// last, so nothing is claimed there before the worker has said its settles again.
+type failover struct {
+	// suspect: a connection was made, and nobody has asked yet to which Redis.
+	suspect atomic.Bool
+	asking  sync.Mutex
+	runID   string // guarded by asking
+
+	mu         sync.Mutex // guards the rest
+	kept       []keptSettle
+	recipients int
+}
+
+// keptSettle is a settle that was written.
+type keptSettle struct {
+	at         time.Time
+	recipients int
+	say        func(context.Context) error
+}
+
+// dialWatch is a hook on a Redis client that notices new connections: no command
+// reaches another Redis without one.
+type dialWatch struct{ suspect *atomic.Bool }
+
+// DialHook is go-redis's.
+func (h dialWatch) DialHook(next redis.DialHook) redis.DialHook {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := next(ctx, network, addr)
+		h.suspect.Store(true)
+		return conn, err
+	}
+}
+
+// ProcessHook is go-redis's.
+func (h dialWatch) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+// ProcessPipelineHook is go-redis's.
+func (h dialWatch) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+// watchRedis remembers which Redis this is. A Redis that does not say is never
+// another one.
+func (w *Worker) watchRedis(ctx context.Context) error {
+	w.cfg.Redis.AddHook(dialWatch{&w.failover.suspect})
+	id, err := runID(ctx, w.cfg.Redis)
+	w.failover.asking.Lock()
+	defer w.failover.asking.Unlock()
+	w.failover.runID = id
+	return err
+}
+
+// runID names the Redis behind a client, or the masters of its cluster; empty: it
+// does not tell.
+func runID(ctx context.Context, rdb redis.UniversalClient) (string, error) {
+	if cluster, ok := rdb.(*redis.ClusterClient); ok {
+		var mu sync.Mutex
+		var ids []string
+		err := cluster.ForEachMaster(ctx, func(ctx context.Context, master *redis.Client) error {
+			id, err := runID(ctx, master)
+			mu.Lock()
+			defer mu.Unlock()
+			ids = append(ids, id)
+			return err
+		})
+		slices.Sort(ids)
+		return strings.Join(ids, " "), err
+	}
+	info, err := rdb.InfoMap(ctx, "server").Result()
+	if _, refused := errors.AsType[redis.Error](err); refused {
+		return "", nil // INFO is forbidden
+	}
+	if err != nil {
+		return "", fmt.Errorf("ask redis for its run_id: %w", err)
+	}
+	return info["Server"]["run_id"], nil
+}
+
+// sameRedis returns once it is certain that the Redis is the one it was, or that
+// another one knows what this worker has settled. An error means that nothing may be
+// claimed yet.
+func (w *Worker) sameRedis(ctx context.Context) error {
+	f := &w.failover
+	if !f.suspect.Load() {
+		return nil
+	}
+	f.asking.Lock()
+	defer f.asking.Unlock()
+	if !f.suspect.Swap(false) { // before the question: a connection made meanwhile asks again
+		return nil
+	}
+	err := w.meetRedis(ctx)
+	if err != nil {
+		f.suspect.Store(true)
+	}
+	return err
+}
+
+// meetRedis asks which Redis this is, and tells one that is new what it may not know.
+func (w *Worker) meetRedis(ctx context.Context) error {
+	f := &w.failover
+	id, err := runID(ctx, w.cfg.Redis)
+	if err != nil {
+		return err
+	}
+	if id == f.runID || id == "" || f.runID == "" {
+		f.runID = id
+		return nil
+	}
+	if _, err := CheckRedis(ctx, w.cfg.Redis, w.cfg.UnsafeRedis); err != nil {
+		return err
+	}
+	n, err := f.sayAgain(ctx)
+	if err != nil {
+		return fmt.Errorf("say settles again: %w", err)
+	}
+	f.runID = id
+	w.log.Warn().Int("settles", n).Msg("another redis answers, or it was restarted: it was told again what this worker has settled last")
+	return nil
+}
+
+// keep remembers a settle that was written.
+func (f *failover) keep(recipients int, say func(context.Context) error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.kept = append(f.kept, keptSettle{at: time.Now(), recipients: recipients, say: say})
+	f.recipients += recipients
+	old := time.Now().Add(-keptFor)
+	first := 0
+	for len(f.kept)-first > 1 && (f.recipients > keptRecipients || len(f.kept)-first > keptSettles || f.kept[first].at.Before(old)) {
+		f.recipients -= f.kept[first].recipients
+		f.kept[first] = keptSettle{}
+		first++
+	}
+	f.kept = f.kept[first:]
+}
+
+// sayAgain writes every settle that is remembered once more, which changes nothing
+// where it is known. It returns how many there were.
+func (f *failover) sayAgain(ctx context.Context) (int, error) {
+	f.mu.Lock()
+	kept := slices.Clone(f.kept)
+	f.mu.Unlock()
+	for _, k := range kept {
+		err := k.say(ctx)
+		if err != nil && !errors.Is(err, ledger.ErrNotFound) && !errors.Is(err, ledger.ErrNewer) {
+			return 0, err
+		}
+	}
+	return len(kept), nil
+}
