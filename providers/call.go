@@ -260,13 +260,13 @@ func (c *Client) Do(ctx context.Context, r Request) (*Reply, error) {
 }
 
 // Call puts one request to the gateway like Do, and returns only a 2xx; any other
-// status is the *Error that StatusVerdict makes of it with notSent.
-func (c *Client) Call(ctx context.Context, r Request, notSent func(status int) bool) (*Reply, error) {
+// status is the *Error that StatusVerdict makes of it.
+func (c *Client) Call(ctx context.Context, r Request) (*Reply, error) {
 	reply, err := c.Do(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	if e := StatusVerdict(r.Op, reply.Status, reply.RetryAfter, notSent); e != nil {
+	if e := StatusVerdict(r.Op, reply.Status, reply.RetryAfter); e != nil {
 		return nil, e
 	}
 	return reply, nil

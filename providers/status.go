@@ -14,17 +14,19 @@ const maxRetryAfter = time.Hour
 
 // StatusVerdict says what an HTTP status means for the call it answers: nil for
 // 2xx, whose body is the answer, and a verdict for every other status from 100 to
-// 599. A status the table does not know is Unknown. notSent names the statuses
-// that the vendor documents, or by its design can only mean, not to have been
-// taken; nil names none. retryAfter is kept as information whatever the status.
+// 599. A status the table does not know is Unknown. retryAfter is kept as
+// information whatever the status.
 //
 //	400 413 422          rejected,  call:    refused
 //	401 403              retryable, account: credentials
 //	402                  retryable, account: credit
 //	429                  retryable, account: throttled
-//	3xx 404 405 415      unknown,   account: configuration; retryable where notSent says so
-//	1xx, other 4xx, 5xx  unknown,   call:    gateway;       retryable, account where notSent says so
-func StatusVerdict(op string, status int, retryAfter time.Duration, notSent func(status int) bool) *Error {
+//	3xx 404 405 415      unknown,   account: configuration
+//	1xx, other 4xx, 5xx  unknown,   call:    gateway
+//
+// No vendor of ours documents a status of the last two lines as not taken. They look
+// like it, but a redirect is also how many a form answers when it has done its work.
+func StatusVerdict(op string, status int, retryAfter time.Duration) *Error {
 	if status >= 200 && status < 300 {
 		return nil
 	}
@@ -41,25 +43,10 @@ func StatusVerdict(op string, status int, retryAfter time.Duration, notSent func
 	case status >= 300 && status < 400, status == http.StatusNotFound,
 		status == http.StatusMethodNotAllowed, status == http.StatusUnsupportedMediaType:
 		e.Outcome, e.Scope, e.Cause = Unknown, Account, CauseConfiguration
-		if notSent != nil && notSent(status) {
-			e.Outcome = Retryable
-		}
 	default:
 		e.Outcome, e.Scope, e.Cause = Unknown, Call, CauseGateway
-		if notSent != nil && notSent(status) {
-			e.Outcome, e.Scope = Retryable, Account
-		}
 	}
 	return e
-}
-
-// NoHandler names the statuses with which a web server says that nothing here
-// handles such a request: a wrong base URL, a parked domain, an application that is
-// not there. It is the notSent of gateways that answer 2xx even for their errors,
-// since nothing at such an address can have taken a message.
-func NoHandler(status int) bool {
-	return status >= 300 && status < 400 ||
-		status == http.StatusNotFound || status == http.StatusMethodNotAllowed || status == http.StatusUnsupportedMediaType
 }
 
 // ParseRetryAfter reads a Retry-After header, in seconds or as an HTTP date, and

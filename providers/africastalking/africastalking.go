@@ -178,7 +178,7 @@ func (p *Provider) SendWith(ctx context.Context, b providers.Batch, o Options) (
 	reply, err := p.client.Call(ctx, providers.Request{
 		Op: opSend, Path: messagingPath, Header: p.header(p.accept),
 		ContentType: providers.FormContentType, Body: sendForm(p.user, b, o.or(p.options)),
-	}, notSent)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -204,10 +204,6 @@ func (p *Provider) refusal(b providers.Batch, o Options) string {
 	return p.info.Refusal(b)
 }
 
-// notSent names the statuses that can only mean not taken: the gateway answers 201
-// to whatever it has processed, also when it rejects every number [public].
-var notSent = providers.NoHandler
-
 // header makes the headers of a request. The key goes here and nowhere else.
 func (p *Provider) header(accept string) http.Header {
 	return http.Header{"Apikey": {p.key.Reveal()}, "Accept": {accept}}
@@ -216,5 +212,5 @@ func (p *Provider) header(accept string) http.Header {
 // get asks for a JSON object; query begins with the user's name already.
 func (p *Provider) get(ctx context.Context, op, path, query string) (*providers.Reply, error) {
 	target := path + "?" + string(providers.AppendField(nil, "username", p.user)) + query
-	return p.client.Call(ctx, providers.Request{Op: op, Method: http.MethodGet, Path: target, Header: p.header("application/json")}, notSent)
+	return p.client.Call(ctx, providers.Request{Op: op, Method: http.MethodGet, Path: target, Header: p.header("application/json")})
 }

@@ -132,7 +132,7 @@ func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Res
 // post puts a form to the gateway and returns a 2xx reply, or an *Error. The gateway
 // has codes of its own for errors, which come in the body of a 2xx.
 func (p *Provider) post(ctx context.Context, op, path string, form []byte) (*providers.Reply, error) {
-	return p.client.Call(ctx, providers.Request{Op: op, Path: path, ContentType: providers.FormContentType, Body: form}, providers.NoHandler)
+	return p.client.Call(ctx, providers.Request{Op: op, Path: path, ContentType: providers.FormContentType, Body: form})
 }
 
 // sendForm builds the form of a send. It is never used again: the transport may read

@@ -151,8 +151,8 @@ func TestVerdictsOnWholeCalls(t *testing.T) {
 		"another code": {200, `{"code":"200","1"}`, e{Outcome: unknown, Scope: providers.Call, Cause: providers.CauseNotUnderstood, Code: "200"}},
 		"a web page":   {200, `<html>`, e{Outcome: unknown, Scope: providers.Call, Cause: providers.CauseNotUnderstood, Code: "http 200"}},
 		"too long":     {200, strings.Repeat(" ", providers.DefaultMaxReply+1), e{Outcome: unknown, Scope: providers.Call, Cause: providers.CauseNotUnderstood}},
-		"elsewhere":    {404, ``, e{Outcome: retryable, Scope: providers.Account, Cause: providers.CauseConfiguration, Code: "http 404"}},
-		"to https":     {301, ``, e{Outcome: retryable, Scope: providers.Account, Cause: providers.CauseConfiguration, Code: "http 301"}},
+		"elsewhere":    {404, ``, e{Outcome: unknown, Scope: providers.Account, Cause: providers.CauseConfiguration, Code: "http 404"}},
+		"to https":     {301, ``, e{Outcome: unknown, Scope: providers.Account, Cause: providers.CauseConfiguration, Code: "http 301"}},
 		"trouble":      {500, `{"code":"201"}`, e{Outcome: unknown, Scope: providers.Call, Cause: providers.CauseGateway, Code: "http 500"}},
 	} {
 		p, seen := answering(t, tc.status, tc.body)

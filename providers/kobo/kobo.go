@@ -132,7 +132,7 @@ func (p *Provider) refusal(b providers.Batch) string {
 // post puts a form to the gateway and returns a 2xx reply, or an *Error. The
 // gateway answers HTTP 200 even for its errors.
 func (p *Provider) post(ctx context.Context, op, path string, form []byte) (*providers.Reply, error) {
-	return p.client.Call(ctx, providers.Request{Op: op, Path: path, ContentType: providers.FormContentType, Body: form}, providers.NoHandler)
+	return p.client.Call(ctx, providers.Request{Op: op, Path: path, ContentType: providers.FormContentType, Body: form})
 }
 
 // The values of type. Only one can be asked for.

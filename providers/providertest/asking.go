@@ -274,7 +274,7 @@ func unansweredQuestions(x *exam) {
 			s.answer(reply(status, "", "0"))
 			before := s.requests.Load()
 			_, e := x.put(x.Context(), q)
-			_, scope, cause := verdicts(status)
+			_, scope, cause := verdictOf(status)
 			if e == nil || e.Scope != scope || e.Cause != cause {
 				x.Errorf("%s: status %d: want %v %q, got %v", q.name, status, scope, cause, e)
 			}
@@ -288,7 +288,7 @@ func nonsenseAnswers(x *exam) {
 	for _, q := range questions(x.open(s.url)) {
 		for _, body := range []string{
 			"", "\x00", `{}`, `[]`, `null`, `{`, `"`, `[{}]`, `{"0":{}}`, "<html><body>1</body></html>", "error", "success", "\"\n\"", "a,b\n\"c",
-			"\xff\xfe", "Infinity", "0x10", "1e3", "1,234",
+			"\xff\xfe", "Infinity", "0x10", "1e3", "1,23",
 		} {
 			s.answer(reply(200, "", body))
 			said, e := x.put(x.Context(), q)

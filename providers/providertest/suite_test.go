@@ -146,7 +146,7 @@ func TestTheWrongAreCaughtByTheRightCheck(t *testing.T) {
 				return w.Provider.Send(ctx, b)
 			}
 			return results, err
-		}, slices.Concat(bySilence, byStatus, []string{"every success without an answer in it", "the sandbox breaks its replies"})},
+		}, slices.Concat(bySilence, byStatus, []string{"every success without an answer in it", "the sandbox breaks its replies", "redirects are not followed"})},
 		"5xx is Retryable": {judging(func(e *providers.Error) {
 			if e.Cause == providers.CauseGateway && e.Outcome == providers.Unknown {
 				e.Outcome, e.Scope = providers.Retryable, providers.Account

@@ -124,7 +124,7 @@ func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Res
 // post puts a body to the gateway and returns a 2xx reply, or an *Error. No status
 // stands for "not sent": the page does not say how errors come.
 func (p *Provider) post(ctx context.Context, op, path string, body []byte) (*providers.Reply, error) {
-	return p.client.Call(ctx, providers.Request{Op: op, Path: path, ContentType: jsonContentType, Body: body}, nil)
+	return p.client.Call(ctx, providers.Request{Op: op, Path: path, ContentType: jsonContentType, Body: body})
 }
 
 // sendBody is the body of a send. It is never used again: the transport may read it

@@ -217,7 +217,7 @@ func TestAnswersToACall(t *testing.T) {
 		"database":      {200, "-300", providers.Error{Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseGateway, Code: "-300"}},
 		"other length":  {200, "3509592", providers.Error{Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseNotUnderstood, Code: "http 200"}},
 		"HTML":          {200, "<html>447777777771", providers.Error{Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseNotUnderstood, Code: "http 200"}},
-		"404":           {404, "3509592,3509593", providers.Error{Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseConfiguration, Code: "http 404", RetryAfter: 7 * time.Second}},
+		"404":           {404, "3509592,3509593", providers.Error{Outcome: providers.Unknown, Scope: providers.Account, Cause: providers.CauseConfiguration, Code: "http 404", RetryAfter: 7 * time.Second}},
 		"502":           {502, "3509592,3509593", providers.Error{Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseGateway, Code: "http 502", RetryAfter: 7 * time.Second}},
 		"401, no words": {401, "", providers.Error{Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredentials, Code: "http 401", RetryAfter: 7 * time.Second}},
 	} {
