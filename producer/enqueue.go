@@ -25,6 +25,15 @@ const (
 	Transactional = ledger.Transactional
 )
 
+// What becomes of a recipient whose outcome is unknown at a gateway without
+// idempotency keys; at one with keys neither word changes anything.
+const (
+	// OnUnknownKeep leaves it unknown, for you to decide.
+	OnUnknownKeep = ledger.KeepUnknown
+	// OnUnknownResend submits it once more, at most: it may be sent twice.
+	OnUnknownResend = ledger.ResendUnknown
+)
+
 // Campaign is one body to many recipients.
 type Campaign struct {
 	// ID is the caller's idempotency key, [A-Za-z0-9._:-]{1,128}.
@@ -42,7 +51,7 @@ type Campaign struct {
 	Country string
 	// Flash asks for a message that is shown and not stored.
 	Flash bool
-	// OnUnknown is "keep" or "resend". Empty: the account's.
+	// OnUnknown is OnUnknownKeep or OnUnknownResend. Empty: the account's.
 	OnUnknown string
 	// MaxMessages caps how many recipients are planned; 0: no cap.
 	MaxMessages int
@@ -260,8 +269,8 @@ func checkText(c Campaign, m *mistakes) {
 	if c.Class != "" && c.Class != Marketing && c.Class != Transactional {
 		m.add("class", "%.40q must be marketing or transactional", string(c.Class))
 	}
-	if c.OnUnknown != "" && c.OnUnknown != "keep" {
-		m.add("on_unknown", "%.40q is not supported in this release; leave it out or take keep", c.OnUnknown)
+	if c.OnUnknown != "" && c.OnUnknown != OnUnknownKeep && c.OnUnknown != OnUnknownResend {
+		m.add("on_unknown", "%.40q must be keep or resend", c.OnUnknown)
 	}
 	if c.MaxMessages < 0 {
 		m.add("max_messages", "%d is less than nothing", c.MaxMessages)

@@ -29,7 +29,8 @@ const (
 type Block struct {
 	Account string `json:"account,omitempty"`
 	// Reason is one word: paused, no_worker, no_route (no account is named and the
-	// workers have no routes), or that of the account's hold.
+	// workers have no routes), later (the gateway has put off all numbers that are
+	// left), or that of the account's hold.
 	Reason string `json:"reason"`
 	// Code is the gateway's own word for it, By who did it.
 	Code  string     `json:"code,omitempty"`
@@ -63,9 +64,12 @@ type Status struct {
 	// Segments belong to accepted messages.
 	Segments int `json:"segments"`
 	// Resent counts recipients that were submitted again and both went out.
-	Resent   int      `json:"resent,omitempty"`
-	InFlight InFlight `json:"in_flight"`
-	Accounts []string `json:"accounts,omitempty"`
+	Resent int `json:"resent,omitempty"`
+	// OnUnknown is OnUnknownResend from the beginning of planning on if, at one of the
+	// accounts, whose outcome is unknown is submitted once more; else empty.
+	OnUnknown string   `json:"on_unknown,omitempty"`
+	InFlight  InFlight `json:"in_flight"`
+	Accounts  []string `json:"accounts,omitempty"`
 	// Rate is the accounts' rate together, in their unit a second; 0: unlimited.
 	Rate       float64    `json:"rate,omitempty"`
 	Class      Class      `json:"class,omitempty"`
@@ -96,11 +100,15 @@ func (c *Client) Status(ctx context.Context, id string) (Status, error) {
 
 // statusOf is a status without what the accounts have to do with it.
 func statusOf(sum ledger.Summary) Status {
-	return Status{ID: sum.ID, State: sum.State, Total: sum.Total, Pending: sum.Pending, Accepted: sum.Accepted, Delivered: sum.Delivered,
+	s := Status{ID: sum.ID, State: sum.State, Total: sum.Total, Pending: sum.Pending, Accepted: sum.Accepted, Delivered: sum.Delivered,
 		Undelivered: sum.Undelivered, Rejected: sum.Rejected, Unknown: sum.Unknown, Skipped: sum.Skipped, Reasons: sum.Reasons,
 		Batches: sum.Batches, Calls: sum.Calls, Segments: sum.Segments, Resent: sum.Resent, InFlight: sum.InFlight,
 		Accounts: sum.Accounts, Class: sum.Spec.Class, CreatedAt: sum.CreatedAt, StartAt: timeOrNil(sum.StartAt),
 		ExpiresAt: timeOrNil(sum.ExpiresAt), FinishedAt: timeOrNil(sum.FinishedAt), BlockedBy: []Block{}}
+	if sum.Resend {
+		s.OnUnknown = OnUnknownResend
+	}
+	return s
 }
 
 // mayUse names the accounts a campaign goes, or may go, through.
@@ -153,10 +161,29 @@ func (c *Client) whyNot(ctx context.Context, sum ledger.Summary, s *Status) erro
 		limited = limited && a.Rate > 0 && a.Unit == "messages"
 		s.Rate += a.Rate
 	}
+	if err := c.later(ctx, s); err != nil {
+		return err
+	}
 	if len(s.BlockedBy) == 0 {
 		s.ETA = c.eta(sum, s.Rate, limited)
 	}
 	return nil
+}
+
+// farAhead is further than a batch that somebody works on is ever put off.
+const farAhead = 90 * time.Second
+
+// later says so when all that is left has been put off for long, by the gateway's own
+// word on the numbers.
+func (c *Client) later(ctx context.Context, s *Status) error {
+	if len(s.BlockedBy) > 0 || s.State != Sending || s.InFlight.Calls > 0 || s.Pending == 0 {
+		return nil
+	}
+	next, err := c.ledger.NextDue(ctx, s.ID)
+	if err == nil && next.Sub(c.now()) > farAhead {
+		s.BlockedBy = append(s.BlockedBy, Block{Reason: "later", Until: timeOrNil(next.UTC())})
+	}
+	return err
 }
 
 // eta takes the configured rate, or how fast it has gone so far.

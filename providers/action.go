@@ -16,9 +16,10 @@ type Action struct {
 	Does string
 	// Needs and Takes name the parameters that must and those that may be given.
 	Needs, Takes []string
-	// Destroys says what is gone for good afterwards ("all contacts"); empty if
-	// nothing is. Programs ask before they do it.
-	Destroys string
+	// Confirm says what somebody has to confirm before it is done, as the end of a
+	// sentence about it ("deletes all contacts, for good"); empty if nothing. Programs
+	// ask.
+	Confirm string
 	// Do does it, once, with a provider of the kind it belongs to and parameters
 	// that have passed Check. The table is what there is to show, perhaps nothing.
 	// Errors are *Error.

@@ -220,6 +220,9 @@ type Reply struct {
 	Body []byte
 	// RetryAfter is how long the gateway asked to be left alone; 0 if it did not.
 	RetryAfter time.Duration
+	// Framed says that the reply told its length or its end, so that Body is surely all of
+	// it. A body that ends with the connection may have been cut.
+	Framed bool
 }
 
 // Do puts one request to the gateway, at most once, and returns its answer
@@ -243,7 +246,7 @@ func (c *Client) Do(ctx context.Context, r Request) (*Reply, error) {
 		return nil, c.noAnswer(r.Op, a, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	reply := &Reply{Status: resp.StatusCode, Header: resp.Header}
+	reply := &Reply{Status: resp.StatusCode, Header: resp.Header, Framed: resp.ContentLength >= 0 || len(resp.TransferEncoding) > 0}
 	reply.RetryAfter = ParseRetryAfter(resp.Header.Get("Retry-After"), c.now())
 	if resp.StatusCode < 200 {
 		return reply, nil // 101: what follows is not a body, and would not end

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -39,12 +40,25 @@ func TestTheFormOfACallback(t *testing.T) {
 		"query":                   {both, get, "/?a=1&b=%2B", "", "", url.Values{"a": {"1"}, "b": {"+"}}, 0},
 		"the body is not a query": {both, get, "/?a=1", FormContentType, "b=2", url.Values{"a": {"1"}}, 0},
 		"no query":                {both, get, "/", "", "", url.Values{}, 0},
-		"JSON is no form":         {both, post, "/", "application/json", `{"a":1}`, url.Values{}, 0},
+		"a body without a type":   {both, post, "/", "", "a=1", url.Values{"a": {"1"}}, 0},
+		"a body of another type":  {both, post, "/", "text/plain", "a=1", url.Values{"a": {"1"}}, 0},
+		"JSON is one odd field":   {both, post, "/", "application/json", `{"a":1}`, url.Values{`{"a":1}`: {""}}, 0},
+		"multipart":               {both, post, "/", "Multipart/form-data; boundary=x", "--x--", nil, 400},
 		"60 KB":                   {both, post, "/", FormContentType, "a=" + strings.Repeat("x", 60<<10), url.Values{"a": {strings.Repeat("x", 60<<10)}}, 0},
 		"65 KB":                   {both, post, "/", FormContentType, "a=" + strings.Repeat("x", 65<<10), nil, 400},
-		"a broken body":           {both, post, "/", FormContentType, "a=%zz", nil, 400},
-		"a broken query":          {both, get, "/?a=%zz", "", "", nil, 400},
-		"semicolons":              {both, get, "/?a=1;b=2", "", "", nil, 400},
+		"65 KB of a query":        {both, get, "/?a=" + strings.Repeat("x", 65<<10), "", "", nil, 400},
+		"100 fields":              {both, post, "/", FormContentType, strings.Repeat("a&", 99) + "a", url.Values{"a": make([]string, 100)}, 0},
+		"101 fields":              {both, post, "/", FormContentType, strings.Repeat("a&", 100) + "a", nil, 400},
+		"101 fields of a query":   {both, get, "/?" + strings.Repeat("&", 100), "", "", nil, 400},
+		"no field between":        {both, post, "/", FormContentType, "&a=1&&=2&", url.Values{"a": {"1"}, "": {"2"}}, 0},
+		"an = in a value":         {both, post, "/", FormContentType, "a=1=2", url.Values{"a": {"1=2"}}, 0},
+		"no escape":               {both, post, "/", FormContentType, "a=%zz&b=50%+off&c=%&d=%4&e=%%34", url.Values{"a": {"%zz"}, "b": {"50% off"}, "c": {"%"}, "d": {"%4"}, "e": {"%4"}}, 0},
+		"no escape in a query":    {both, get, "/?msg=50%+off", "", "", url.Values{"msg": {"50% off"}}, 0},
+		"semicolons in a query":   {both, get, "/?msg=a;b&c=1;d=2", "", "", url.Values{"msg": {"a;b"}, "c": {"1;d=2"}}, 0},
+		"semicolons in a body":    {both, post, "/", FormContentType, "msg=a;b", url.Values{"msg": {"a;b"}}, 0},
+		"an odd query and a body": {both, post, "/?utm=a;b&%zz", FormContentType, "a=1", url.Values{"a": {"1"}}, 0},
+		"not in UTF-8":            {both, post, "/", FormContentType, "a=caf%e9%ff&b%ff=\xff", url.Values{"a": {"caf\ufffd"}, "b\ufffd": {"\ufffd"}}, 0},
+		"NUL":                     {both, post, "/", FormContentType, "a=x%00y\x00&b%00=%C3%00%A9", url.Values{"a": {"xy"}, "b": {"é"}}, 0},
 		"GET where only POST":     {[]string{post}, get, "/?a=1", "", "", nil, 405},
 		"POST where only GET":     {[]string{get}, post, "/", FormContentType, "a=1", nil, 405},
 		"PUT":                     {both, http.MethodPut, "/", FormContentType, "a=1", nil, 405},
@@ -89,21 +103,66 @@ func TestAPathIsGuardedByItsLastElement(t *testing.T) {
 		"other case":         {secret, "/callbacks/" + strings.ToUpper(secret), false},
 		"behind a dot":       {secret, "/callbacks/." + secret, false},
 		"root":               {secret, "/", false},
-		"no secret":          {"", "/", false},
-		"no secret, a path":  {"", "/callbacks/", false},
-		"a slash as one":     {"/", "/callbacks/", false},
 	} {
 		passed := false
 		w := httptest.NewRecorder()
-		GuardPath(tc.secret, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		guarded, err := GuardPath(tc.secret, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			passed = true
 			w.WriteHeader(http.StatusTeapot)
-		})).ServeHTTP(w, formRequest(http.MethodPost, tc.target, "", ""))
+		}))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		guarded.ServeHTTP(w, formRequest(http.MethodPost, tc.target, "", ""))
 		want := map[bool]int{true: http.StatusTeapot, false: http.StatusNotFound}[tc.passes]
-		if passed != tc.passes || w.Code != want || tc.secret != "" && tc.secret != "/" && strings.Contains(w.Body.String(), tc.secret.Reveal()) {
+		if passed != tc.passes || w.Code != want || strings.Contains(w.Body.String(), tc.secret.Reveal()) {
 			t.Errorf("%s: passed %v, %d %q", name, passed, w.Code, w.Body)
 		}
 	}
+}
+
+func TestASecretThatIsNoElementOfAPathGuardsNothing(t *testing.T) {
+	t.Parallel()
+	for _, secret := range []Secret{"", "/", ".", "..", "a/hunter", "/hunter", "hunter/"} {
+		h, err := GuardPath(secret, http.NotFoundHandler())
+		if h != nil || err == nil || strings.Contains(err.Error(), "hunter") {
+			t.Errorf("%q: %v, %v", secret.Reveal(), h, err)
+		}
+	}
+}
+
+// FuzzCallbackForm holds the lenient reading of a form to the strict one, where there
+// is one.
+func FuzzCallbackForm(f *testing.F) {
+	for _, seed := range []string{"a=1&a=2&b=%2B%26+%E2%82%AC", "msg=a;b", "msg=50%+off", "&=&%zz=%", "id=%00&msg=caf%e9"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		form, ok := parseForm(text)
+		if ok != (len(text) <= 64<<10 && strings.Count(text, "&") < 100) {
+			t.Fatalf("%.100q: %v", text, ok)
+		}
+		fields := 0
+		for name, values := range form {
+			fields += len(values)
+			for _, s := range append(values, name) {
+				if !utf8.ValidString(s) || strings.ContainsRune(s, 0) || len(s) > 3*len(text) {
+					t.Fatalf("%.100q: %.100q", text, s)
+				}
+			}
+		}
+		if fields > 100 {
+			t.Fatalf("%d fields", fields)
+		}
+		strict, err := url.ParseQuery(text)
+		if clean := strings.ToValidUTF8(text, "") == text && !strings.ContainsAny(text, "%\x00"); ok && err == nil && clean && !cmp.Equal(strict, form) {
+			t.Fatalf("%q: %q, strictly %q", text, form, strict)
+		}
+		if again, _ := parseForm(form.Encode()); ok && len(form.Encode()) <= 64<<10 && !cmp.Equal(form, again) {
+			t.Fatalf("%q: %q, then %q", text, form, again)
+		}
+	})
 }
 
 func TestSameSecret(t *testing.T) {
@@ -135,7 +194,7 @@ func TestACallbackIsTakenOrComesAgain(t *testing.T) {
 }
 
 func ExampleGuardPath() {
-	handler := GuardPath("l0ng-and-random", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	handler, err := GuardPath("l0ng-and-random", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		form, ok := CallbackForm(w, r, http.MethodPost)
 		if !ok {
 			return
@@ -143,6 +202,10 @@ func ExampleGuardPath() {
 		fmt.Println("status", form.Get("status"))
 		Taken(w, nil)
 	}))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	for _, path := range []string{"/reports/guessed", "/reports/l0ng-and-random"} {
 		r := httptest.NewRequest(http.MethodPost, path, strings.NewReader("status=Success"))
 		r.Header.Set("Content-Type", FormContentType)

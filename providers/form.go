@@ -1,10 +1,16 @@
 package providers
 
 import (
+	"context"
 	"strconv"
 
 	"github.com/tuma-sms/tuma/sms"
 )
+
+// PostForm puts a form to the gateway like Call.
+func (c *Client) PostForm(ctx context.Context, op, path string, form []byte) (*Reply, error) {
+	return c.Call(ctx, Request{Op: op, Path: path, ContentType: FormContentType, Body: form})
+}
 
 // AppendField appends name=value to an application/x-www-form-urlencoded form,
 // with an & before it unless the form is empty. The name is written as it is.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"regexp"
+	"slices"
 	"strconv"
 	"time"
 
@@ -23,6 +24,7 @@ type account struct {
 	bulk, transactional ratelimit.Limiter
 	// inFlight has room for Concurrency calls.
 	inFlight chan struct{}
+	pioneer  *pioneer
 }
 
 // enter waits until another call may begin; false: stop was closed before.
@@ -54,6 +56,9 @@ func newAccount(rdb redis.UniversalClient, a Account) (*account, error) {
 	if a.Unit != UnitMessages && a.Unit != UnitSegments && a.Unit != UnitRequests {
 		mistakes = append(mistakes, fmt.Errorf("unit %.40q must be messages, segments or requests", a.Unit))
 	}
+	if a.OnUnknown != "" && a.OnUnknown != OnUnknownKeep && a.OnUnknown != OnUnknownResend {
+		mistakes = append(mistakes, fmt.Errorf("on unknown %.40q must be keep or resend", a.OnUnknown))
+	}
 	if a.Concurrency <= 0 {
 		a.Concurrency = 8
 	}
@@ -68,7 +73,7 @@ func newAccount(rdb redis.UniversalClient, a Account) (*account, error) {
 		return nil, errors.Join(append(mistakes, err)...)
 	}
 	return &account{Account: a, info: a.Provider.Info(), bulk: limiter, transactional: limiter.Transactional(),
-		inFlight: make(chan struct{}, a.Concurrency)}, errors.Join(mistakes...)
+		inFlight: make(chan struct{}, a.Concurrency), pioneer: newPioneer()}, errors.Join(mistakes...)
 }
 
 // keyLife is how long a uuid surely counts as known at the gateway; 0: it has no keys.
@@ -76,7 +81,7 @@ func (a *account) keyLife() time.Duration { return min(a.info.KeyTTL, ledger.Key
 
 func (a *account) card(country string) ledger.Card {
 	return ledger.Card{Name: a.Name, Provider: a.info.Name, Info: a.info, Rate: float64(a.Rate), Burst: float64(a.Burst), Unit: a.Unit,
-		Sender: a.Sender, Concurrency: a.Concurrency, Price: a.Price, Country: country}
+		Sender: a.Sender, Concurrency: a.Concurrency, Price: a.Price, OnUnknown: a.OnUnknown, Country: country}
 }
 
 const (
@@ -146,14 +151,16 @@ func (w *Worker) noteBalance(ctx context.Context, a *account, b providers.Balanc
 	}
 }
 
-// balanceIn returns what is left according to the answer of a call, if it says so.
-func balanceIn(results []providers.Result) (providers.Balance, bool) {
-	for _, r := range results {
-		if r.Balance != nil {
-			return *r.Balance, true
-		}
+// noteBalanceIn writes down what is left according to the answer of a call, if it
+// says so. It is advice, and comes after what has to be written.
+func (s *sending) noteBalanceIn(results []providers.Result) {
+	i := slices.IndexFunc(results, func(r providers.Result) bool { return r.Balance != nil })
+	if i < 0 {
+		return
 	}
-	return providers.Balance{}, false
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	s.noteBalance(ctx, s.acc, *results[i].Balance)
 }
 
 // balance asks a provider for its credit; a panic in it costs the answer and no more.

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -96,7 +97,8 @@ func (w *Worker) freeze(ctx context.Context, spec ledger.Spec) (ledger.Frozen, e
 			return f, fmt.Errorf("plan: %w", err)
 		}
 		most := max(1, a.Info.MaxRecipients)
-		f.Accounts = append(f.Accounts, ledger.FrozenAccount{Name: name, MaxRecipients: most, BatchSize: batchSize(most, messageRate(a.Card, segments))})
+		f.Accounts = append(f.Accounts, ledger.FrozenAccount{Name: name, MaxRecipients: most, BatchSize: batchSize(most, messageRate(a.Card, segments)),
+			Resend: a.Info.KeyTTL == 0 && cmp.Or(spec.OnUnknown, a.OnUnknown) == OnUnknownResend})
 	}
 	if len(f.Accounts) == 0 {
 		return f, errors.New("plan: the campaign names no account and this worker has no routes")

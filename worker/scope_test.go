@@ -2,6 +2,7 @@ package worker_test
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -60,17 +61,32 @@ func TestCreditThatEndsInACallHoldsTheAccountAndUsesNobodyUp(t *testing.T) {
 	}
 }
 
+// refusing makes a stub that says the same of everybody, until it is mended.
+func refusing(says providers.Result) (gw *stub, mend func()) {
+	gw = newStub(providers.Info{MaxRecipients: 100})
+	var mended atomic.Bool
+	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
+		if mended.Load() {
+			return gw.accept(ctx, b)
+		}
+		return slices.Repeat([]providers.Result{says}, len(b.To)), nil
+	}
+	return gw, func() { mended.Store(true) }
+}
+
+var senderRefused = providers.Result{Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused, Reason: "sender_refused", Code: "402"}
+
 func TestASenderRefusedRecipientByRecipientPausesTheCampaign(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw, mend := halfway(providers.Result{Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused, Code: "402"})
+	gw, mend := refusing(senderRefused)
 	a := through(gw)
 	a.MaxAttempts = 1
 	r.start(a)
 	r.enqueue("c", kenyan(200))
 	r.eventually(20*time.Second, "the pause", func() bool { return r.status("c").State == producer.Paused })
 	r.eventually(10*time.Second, "the calls in flight", func() bool { return r.status("c").InFlight.Calls == 0 })
-	if s := r.status("c"); s.Rejected != 0 || s.Unknown != 0 || s.Accepted == 0 || s.Accepted+s.Pending != 200 {
+	if s := r.status("c"); s.Pending != 200 {
 		t.Errorf("while paused %+v", s)
 	}
 	if b := r.status("c").BlockedBy; len(b) != 1 || b[0].Reason != "paused" || b[0].By != "gateway:402" {
@@ -86,6 +102,22 @@ func TestASenderRefusedRecipientByRecipientPausesTheCampaign(t *testing.T) {
 	for n, count := range gw.all() {
 		if count != 1 {
 			t.Errorf("%s has %d messages", n.Masked(), count)
+		}
+	}
+}
+
+func TestASenderThatOthersWereTakenWithIsRefusedForOneAlone(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	gw, _ := halfway(senderRefused)
+	r.start(through(gw))
+	r.enqueue("c", kenyan(200))
+	if s := r.wait("c", 30*time.Second); s.Accepted != 100 || s.Rejected != 100 {
+		t.Errorf("status %+v", s)
+	}
+	for x, err := range r.producer.Results(t.Context(), "c", "rejected") {
+		if err != nil || x.Reason != "sender_refused" || x.Code != "402" {
+			t.Errorf("row %+v, %v", x, err)
 		}
 	}
 }
@@ -127,5 +159,30 @@ func TestARecipientRefusedUntilTomorrowIsLeftUntilTomorrow(t *testing.T) {
 	r.wait("later", 20*time.Second)
 	if s := r.status("c"); s.Pending != 2 || gw.calls.Load() != calls+1 {
 		t.Errorf("%d calls more; %+v", gw.calls.Load()-calls, s)
+	}
+}
+
+func TestOneNumbersDailyCapPutsNobodyElseOff(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	gw := newStub(providers.Info{MaxRecipients: 100})
+	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
+		if gw.calls.Load() > 1 {
+			return gw.accept(ctx, b)
+		}
+		out := slices.Repeat([]providers.Result{{Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredit, Code: "-100"}}, len(b.To))
+		out[0] = providers.Result{Outcome: providers.Retryable, Reason: "daily_cap", Code: "-411", RetryAfter: 24 * time.Hour}
+		return out, nil
+	}
+	r.start(through(gw))
+	r.enqueue("c", kenyan(100))
+	r.eventually(20*time.Second, "the hold", func() bool { return len(r.status("c").BlockedBy) > 0 })
+	if _, err := r.producer.Release(t.Context(), "kobo-main"); err != nil {
+		t.Fatal(err)
+	}
+	r.eventually(20*time.Second, "all but one", func() bool { return r.status("c").Accepted == 99 })
+	s := r.status("c")
+	if s.Pending != 1 || len(s.BlockedBy) != 1 || s.BlockedBy[0].Reason != "later" || s.BlockedBy[0].Until == nil || time.Until(*s.BlockedBy[0].Until) < 23*time.Hour {
+		t.Errorf("status %+v", s)
 	}
 }

@@ -219,6 +219,11 @@ func (s *sending) try(ctx context.Context, g *ledger.Generation) (step, time.Tim
 			}
 		}()
 	}
+	done, ok := s.first(look)
+	if !ok {
+		return stepAgain, time.Time{}, nil
+	}
+	defer done()
 	looked := time.Now()
 	units := s.units(len(g.To))
 	turn, ok, err := s.reserve(ctx, units)
@@ -262,7 +267,14 @@ func (s *sending) claim(ctx context.Context, g *ledger.Generation) (*ledger.Clai
 	}
 	return s.ledger.Claim(ctx, ledger.ClaimRequest{ID: s.id, Batch: s.batch, Wake: s.pointer.Wake, Gen: g,
 		UUID: s.requestUUID(g), Login: s.acc.info.Fingerprint, KeyLife: s.acc.keyLife(), Lease: s.acc.Timeout + leaseMargin,
-		Window: s.window(ctx, s.acc.Name)})
+		Window: s.window(ctx, s.acc.Name), Resend: s.resends()})
+}
+
+// resends says whether a recipient whose outcome is unknown is submitted once more, as
+// was frozen when planning began. With a key there is a better way to ask again.
+func (s *sending) resends() bool {
+	n := accountNumber(s.camp.frozen, s.acc.Name)
+	return n >= 0 && s.camp.frozen.Accounts[n].Resend && s.acc.info.KeyTTL == 0
 }
 
 var errSuspect = errors.New("a connection to redis was made meanwhile")
@@ -347,8 +359,9 @@ func (s *sending) whilePaused(ctx context.Context) (step, time.Time, error) {
 // abandon settles a doubtful generation that will not go again as unknown.
 func (s *sending) abandon(c *ledger.Claim, g *ledger.Generation, why string) error {
 	records := fill(len(g.To), ledger.Record{Status: ledger.Unknown, Reason: why})
+	wait := backOff(1) // of those who are resent
 	return s.end("abandon", func(ctx context.Context) (ledger.Settled, error) {
-		return s.ledger.Settle(ctx, c, records, ledger.Abandon, s.segments, 0)
+		return s.ledger.Settle(ctx, c, records, ledger.Abandon, s.segments, wait)
 	})
 }
 
@@ -366,10 +379,12 @@ func (s *sending) submit(c *ledger.Claim, g *ledger.Generation, look ledger.Look
 	v := judge(results, err, situation{recipients: len(to), doubt: c.Doubt, keyed: s.acc.info.KeyTTL > 0, tries: c.Tries,
 		maxAttempts: s.acc.MaxAttempts, lastAccepted: look.LastAccepted, first: c.First, now: c.At})
 	s.logCall(c, g, v, err, time.Since(start))
-	if left, ok := balanceIn(results); ok {
-		s.noteBalance(ctx, s.acc, left)
+	if v.went == ledger.WentWell {
+		s.acc.pioneer.seen(time.Now())
 	}
-	return s.carryOut(c, g, v)
+	st, err := s.carryOut(c, g, v)
+	s.noteBalanceIn(results)
+	return st, time.Time{}, err
 }
 
 // call submits a batch; a panic in a provider costs that call and no more.

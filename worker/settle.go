@@ -11,7 +11,7 @@ import (
 )
 
 // carryOut tells the ledger, the account and the campaign what a verdict means.
-func (s *sending) carryOut(c *ledger.Claim, g *ledger.Generation, v verdict) (step, time.Time, error) {
+func (s *sending) carryOut(c *ledger.Claim, g *ledger.Generation, v verdict) (step, error) {
 	if v.pause != "" {
 		// Before the release, so that no other worker claims it in between.
 		s.pauseCampaign(v.pause)
@@ -24,10 +24,10 @@ func (s *sending) carryOut(c *ledger.Claim, g *ledger.Generation, v verdict) (st
 			return err
 		})
 	}
-	if v.final() {
-		return stepDone, time.Time{}, err
+	if v.final(s.resends()) {
+		return stepDone, err
 	}
-	return stepAgain, time.Time{}, err
+	return stepAgain, err
 }
 
 // write ends the claim in the ledger.

@@ -39,13 +39,14 @@ type verdict struct {
 	pause string
 }
 
-// final says that the verdict leaves nothing of the generation open.
-func (v verdict) final() bool {
+// final says that the verdict leaves nothing to submit of the generation, where
+// resend says whether who is unknown may go once more.
+func (v verdict) final(resend bool) bool {
 	if v.deed != deedSettle || v.basis == ledger.Partial {
 		return false
 	}
 	for _, r := range v.records {
-		if r.Status == ledger.Pending {
+		if r.Status == ledger.Pending || resend && r.Status == ledger.Unknown {
 			return false
 		}
 	}
@@ -172,12 +173,21 @@ func unknown(e *providers.Error, s situation, count bool) verdict {
 func judgeResults(results []providers.Result, s situation) verdict {
 	v := verdict{deed: deedSettle, basis: ledger.Answer, records: make([]ledger.Record, len(results)), backOff: backOff(s.tries + 2)}
 	accepted, unsaid := 0, 0
+	for _, r := range results {
+		if r.Outcome == providers.Accepted {
+			accepted++
+		}
+	}
 	var wide *providers.Result
 	for i, r := range results {
+		if accepted > 0 && r.Scope == providers.Campaign {
+			// Others have been taken with the same sender and text: it is this recipient's (a
+			// sender that one network does not know), and the campaign goes on.
+			r.Scope = providers.Recipient
+		}
 		v.records[i] = ledger.Record{Status: s.statusOf(r), MessageID: r.MessageID, Reason: r.Reason, Code: r.Code, Cost: r.Cost, Currency: r.Currency}
 		switch {
 		case r.Outcome == providers.Accepted:
-			accepted++
 		case r.Outcome == providers.Unknown || r.Outcome > providers.Retryable:
 			unsaid++
 		case r.Scope == providers.Campaign:
@@ -186,7 +196,7 @@ func judgeResults(results []providers.Result, s situation) verdict {
 			wide = &results[i]
 		}
 		if r.Outcome == providers.Retryable && r.Scope != providers.Account {
-			v.backOff = max(v.backOff, r.RetryAfter)
+			v.records[i].RetryIn = r.RetryAfter
 		}
 	}
 	switch {

@@ -59,6 +59,32 @@ func TestWhatMayHaveBeenTakenIsNeverCalledNotSent(t *testing.T) {
 	})
 }
 
+func TestABatchIsReadAgainWhereMoreOfItMayGo(t *testing.T) {
+	t.Parallel()
+	settled := func(basis ledger.Basis, all ...ledger.Status) (v verdict) {
+		v = verdict{deed: deedSettle, basis: basis}
+		for _, s := range all {
+			v.records = append(v.records, ledger.Record{Status: s})
+		}
+		return v
+	}
+	for name, tt := range map[string]struct {
+		v           verdict
+		keep, again bool // whether it is final without and with resend
+	}{
+		"all known":       {settled(ledger.Answer, ledger.Accepted, ledger.Rejected), true, true},
+		"one unknown":     {settled(ledger.Verdict, ledger.Accepted, ledger.Unknown), true, false},
+		"one not now":     {settled(ledger.Answer, ledger.Pending, ledger.Accepted), false, false},
+		"one not named":   {settled(ledger.Partial, ledger.Unknown, ledger.Accepted), false, false},
+		"no settle":       {verdict{deed: deedRelease}, false, false},
+		"refused, halved": {verdict{deed: deedSplit}, false, false},
+	} {
+		if tt.v.final(false) != tt.keep || tt.v.final(true) != tt.again {
+			t.Errorf("%s: final is %t, with resend %t", name, tt.v.final(false), tt.v.final(true))
+		}
+	}
+}
+
 func TestAFaultOfTheAccountUsesNobodyUp(t *testing.T) {
 	t.Parallel()
 	every(func(name string, e *providers.Error, s situation) {

@@ -59,6 +59,12 @@ const (
 	UnitRequests = "requests"
 )
 
+// What becomes of a recipient whose outcome is unknown.
+const (
+	OnUnknownKeep   = ledger.KeepUnknown   // it stays unknown
+	OnUnknownResend = ledger.ResendUnknown // it is submitted once more, and perhaps sent twice
+)
+
 // Account is a provider with the throughput it may use.
 type Account struct {
 	Name     string
@@ -77,6 +83,9 @@ type Account struct {
 	Timeout time.Duration
 	// MaxAttempts is how many answers about a message itself it gets; 8.
 	MaxAttempts int
+	// OnUnknown is what becomes of a recipient whose outcome is unknown at a gateway
+	// without idempotency keys, where the campaign does not say: keep (default) or resend.
+	OnUnknown string
 	// Price is per segment, "0.80 KES", for estimates.
 	Price string
 }

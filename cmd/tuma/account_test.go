@@ -73,7 +73,7 @@ func TestCheckTellsEverythingAtOnce(t *testing.T) {
 		t.Errorf("exit %d\n%s%s", exit, out, errOut)
 	}
 	h.gateway.SetPassword("demo", "changed")
-	if _, errOut, exit := h.run("check"); exit != exitFailed || !strings.Contains(errOut, "look at its user and password") {
+	if _, errOut, exit := h.run("check"); exit != exitFailed || !strings.Contains(errOut, "look at its user and pass") {
 		t.Errorf("exit %d\n%s", exit, errOut)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tuma-sms/tuma/internal/redistest"
 	"github.com/tuma-sms/tuma/internal/sandbox"
 	"github.com/tuma-sms/tuma/producer"
 )
@@ -163,22 +165,22 @@ func TestBadInputEnqueuesNothing(t *testing.T) {
 		args []string
 		want string
 	}{
-		"empty":               {"", nil, "standard input is empty"},
-		"no column":           {"name,town\nA,B\n", nil, "standard input:1: no column of numbers"},
-		"all invalid":         {"phone\nn/a\n12\n", nil, "standard input: none of its 2 numbers is valid; the first: parse number"},
-		"all of other lands":  {"0803 123 4567\n", []string{"--id", "x"}, "national numbers were read as those of KE"},
-		"error at the end":    {"phone,x\n0712345678,1\n0712345679,1,2\n", []string{"--id", "x"}, "standard input:3: the row has 3 fields"},
-		"unknown account":     {"0712345678", []string{"--via", "nope"}, `--via: no worker serves an account "nope"; there is kobo-main`},
-		"sender too long":     {"0712345678", []string{"--from", "ACME-AND-SONS"}, "--from: sender \"ACME-AND-SONS\" has 13 characters, the gateway takes 11"},
-		"body too long":       {"0712345678", []string{"--body", strings.Repeat("x", 906)}, "--body: it has 906 characters, account kobo-main takes 905"},
-		"empty body":          {"0712345678", []string{"--body", " "}, "--body: it is empty"},
-		"merge fields":        {"0712345678", []string{"--body", "Dear {{name}}"}, "--body: it has merge fields"},
-		"a date in the past":  {"0712345678", []string{"--start-at", "2020-01-01T00:00:00Z"}, "--start-at: 2020-01-01T00:00:00Z is in the past"},
-		"on-unknown of later": {"0712345678", []string{"--on-unknown", "resend"}, "--on-unknown:"},
-		"two expiries":        {"0712345678", []string{"--expires-in", "1h", "--expires-at", "2120-01-01T00:00:00Z"}, "--expires-in: give either"},
-		"bad id":              {"0712345678", []string{"--id", "a b"}, "--id:"},
-		"bad class":           {"0712345678", []string{"--class", "vip"}, `--class: "vip" must be`},
-		"several at once":     {"0712345678", []string{"--class", "vip", "--via", "nope"}, "--via: no worker serves"},
+		"empty":              {"", nil, "standard input is empty"},
+		"no column":          {"name,town\nA,B\n", nil, "standard input:1: no column of numbers"},
+		"all invalid":        {"phone\nn/a\n12\n", nil, "standard input: none of its 2 numbers is valid; the first: parse number"},
+		"all of other lands": {"0803 123 4567\n", []string{"--id", "x"}, "national numbers were read as those of KE"},
+		"error at the end":   {"phone,x\n0712345678,1\n0712345679,1,2\n", []string{"--id", "x"}, "standard input:3: the row has 3 fields"},
+		"unknown account":    {"0712345678", []string{"--via", "nope"}, `--via: no worker serves an account "nope"; there is kobo-main`},
+		"sender too long":    {"0712345678", []string{"--from", "ACME-AND-SONS"}, "--from: sender \"ACME-AND-SONS\" has 13 characters, the gateway takes 11"},
+		"body too long":      {"0712345678", []string{"--body", strings.Repeat("x", 906)}, "--body: it has 906 characters, account kobo-main takes 905"},
+		"empty body":         {"0712345678", []string{"--body", " "}, "--body: it is empty"},
+		"merge fields":       {"0712345678", []string{"--body", "Dear {{name}}"}, "--body: it has merge fields"},
+		"a date in the past": {"0712345678", []string{"--start-at", "2020-01-01T00:00:00Z"}, "--start-at: 2020-01-01T00:00:00Z is in the past"},
+		"on-unknown":         {"0712345678", []string{"--on-unknown", "drop"}, `--on-unknown: "drop" must be keep or resend`},
+		"two expiries":       {"0712345678", []string{"--expires-in", "1h", "--expires-at", "2120-01-01T00:00:00Z"}, "--expires-in: give either"},
+		"bad id":             {"0712345678", []string{"--id", "a b"}, "--id:"},
+		"bad class":          {"0712345678", []string{"--class", "vip"}, `--class: "vip" must be`},
+		"several at once":    {"0712345678", []string{"--class", "vip", "--via", "nope"}, "--via: no worker serves"},
 	}
 	for name, tt := range tests {
 		args := append([]string{"send", "--via", "kobo-main", "--body", "Hello"}, tt.args...)
@@ -189,6 +191,46 @@ func TestBadInputEnqueuesNothing(t *testing.T) {
 	}
 	if all := h.campaigns(); len(all) != 0 {
 		t.Errorf("something was enqueued: %+v", all)
+	}
+}
+
+func TestSendWarnsWhereSomebodyMayGetItTwice(t *testing.T) {
+	t.Parallel()
+	gateway := sandbox.New(sandbox.Options{})
+	server := httptest.NewServer(gateway)
+	t.Cleanup(func() { gateway.Close(); server.Close() })
+	c := newCLI(t, `
+redis: {url: "`+redistest.Start(t, redistest.WithAOF("no")).URL()+`"}
+accounts:
+  keyed: {provider: kobo, base_url: "`+server.URL+`/kobo", user: demo, pass: demo, sender: ACME, on_unknown: resend}
+  careful: {provider: africastalking, base_url: "`+server.URL+`/africastalking", username: demo, api_key: demo, sender: ACME}
+  bold: {provider: africastalking, base_url: "`+server.URL+`/africastalking", username: demo, api_key: demo, sender: ACME, on_unknown: resend}
+default_country: KE
+`)
+	c.start("worker")
+	eventually(t, "the worker to publish its accounts", func() bool {
+		out, _, _ := c.run("accounts", "--json")
+		return strings.Count(out, `"workers": 1`) == 3
+	})
+	const warning = "may get the message twice"
+	for id, tt := range map[string]struct {
+		args  []string
+		warns bool
+	}{
+		"a key":                {[]string{"--via", "keyed", "--on-unknown", "resend"}, false},
+		"nobody said":          {[]string{"--via", "careful"}, false},
+		"the campaign said":    {[]string{"--via", "careful", "--on-unknown", "resend"}, true},
+		"the account said":     {[]string{"--via", "bold"}, true},
+		"the campaign says no": {[]string{"--via", "bold", "--on-unknown", "keep"}, false},
+	} {
+		args := append([]string{"send", "--id", strings.ReplaceAll(id, " ", "-"), "--body", "Hello", "--wait"}, tt.args...)
+		out, errOut, exit := c.feed("0712345678", args...)
+		if exit != exitDone || strings.Contains(errOut, warning) != tt.warns || strings.Contains(out, "may get it twice") != tt.warns {
+			t.Errorf("%s: exit %d, %s%s", id, exit, out, errOut)
+		}
+		if _, errOut, _ := c.feed("0712345678", args...); strings.Contains(errOut, warning) {
+			t.Errorf("%s: a warning although nothing is sent: %s", id, errOut)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -67,7 +68,7 @@ func accountTrouble(acc *accountConfig, err error) error {
 	if e, ok := errors.AsType[*providers.Error](err); ok {
 		switch e.Cause {
 		case providers.CauseCredentials:
-			advice = ": look at its user and password"
+			advice = ": look at its " + strings.Join(acc.kind.Required, " and ")
 		case providers.CauseConfiguration, providers.CauseNotUnderstood:
 			advice = ": look at its base_url"
 		case providers.CauseConnection:

@@ -129,7 +129,6 @@ func (r *reader) account(name string, e entry) *accountConfig {
 
 // tumaKeys are the keys that every account may have.
 func (r *reader) tumaKeys(w *worker.Account, s *providers.Settings) map[string]func(entry) {
-	var onUnknown string
 	return map[string]func(entry){
 		"provider":       func(entry) {}, // read before the others
 		"base_url":       func(e entry) { r.string(e, &s.BaseURL) },
@@ -143,11 +142,7 @@ func (r *reader) tumaKeys(w *worker.Account, s *providers.Settings) map[string]f
 		"max_recipients": func(e entry) { r.int(e, &s.MaxRecipients, 100_000) },
 		"max_attempts":   func(e entry) { r.int(e, &w.MaxAttempts, 1000) },
 		"price":          func(e entry) { r.price(e, &w.Price) },
-		"on_unknown": func(e entry) {
-			if r.oneOf(e, &onUnknown, "keep", "resend"); onUnknown == "resend" {
-				r.fail(e, "resend does not work in this release yet; leave it out or take keep, and send again what is unknown with tuma retry")
-			}
-		},
+		"on_unknown":     func(e entry) { r.oneOf(e, &w.OnUnknown, worker.OnUnknownKeep, worker.OnUnknownResend) },
 	}
 }
 

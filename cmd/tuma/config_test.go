@@ -64,7 +64,6 @@ func TestConfigMistakesNameTheirLine(t *testing.T) {
 		"bad timeout":              {kobo + "    timeout: 1h\n", `t.yaml:6: accounts.k.timeout: "1h" must be from 100ms to 5m0s`},
 		"raised limit":             {kobo + "    max_recipients: 501\n", "t.yaml:6: accounts.k.max_recipients: must be 1 to 500"},
 		"bad attempts":             {kobo + "    max_attempts: -1\n", `t.yaml:6: accounts.k.max_attempts: "-1" must be a whole number`},
-		"resend of later":          {kobo + "    on_unknown: resend\n", "t.yaml:6: accounts.k.on_unknown: resend does not work in this release yet"},
 		"bad on_unknown":           {kobo + "    on_unknown: drop\n", `t.yaml:6: accounts.k.on_unknown: "drop" must be keep or resend`},
 		"bad price":                {kobo + "    price: 0.80\n", `t.yaml:6: accounts.k.price: "0.80" is no price`},
 		"plain http":               {kobo + "    base_url: http://example.com\n", "t.yaml:6: accounts.k.base_url: plain http is refused"},
@@ -223,7 +222,7 @@ accounts:
     timeout: 1500ms
     max_recipients: 50
     max_attempts: 2
-    on_unknown: keep
+    on_unknown: resend
     price: 0.80 KES
   defaults: {provider: kobo, user: u, pass: 007}
 routes:
@@ -248,7 +247,7 @@ failover_after: 90s
 	}
 	w := c.accounts[0].worker
 	if w.Name != "main" || w.Rate != 10 || w.Burst != 7 || w.Unit != "segments" || w.Sender != "ACME" || w.Concurrency != 3 ||
-		w.Timeout != 1500*time.Millisecond || w.MaxAttempts != 2 || w.Price != "0.80 KES" || w.Provider.Info().MaxRecipients != 50 {
+		w.Timeout != 1500*time.Millisecond || w.MaxAttempts != 2 || w.OnUnknown != "resend" || w.Price != "0.80 KES" || w.Provider.Info().MaxRecipients != 50 {
 		t.Errorf("got %+v", w)
 	}
 	// The login is in the fingerprint only, and there it must differ from one with another user.

@@ -32,7 +32,7 @@ func newGatewayActions(a *app, kind providers.Kind) *cobra.Command {
 		Long: `Does something at the gateway that only it can, by the vendor's own names. Upper
 and lower case of the action do not matter. KEY=@FILE takes the value from a file,
 KEY=@- from standard input: a password belongs there, and not on the command line.
-What destroys something asks first.
+What destroys something, or sends, asks first.
 
 Actions:
 ` + list.String(),
@@ -97,14 +97,14 @@ func (a *app) gatewayAction(ctx context.Context, kind providers.Kind, args []str
 	if err := action.Check(params); err != nil {
 		return misuse("%w: %s", err, usageOf(action))
 	}
-	if action.Destroys != "" && !yes {
+	if action.Confirm != "" && !yes {
 		if err := a.sureTo(action, acc); err != nil {
 			return err
 		}
 	}
 	t, err := action.Do(ctx, acc.worker.Provider, params)
 	if err != nil {
-		return err
+		return perhapsDone(acc, err)
 	}
 	if len(t.Columns) == 0 && !format.json && !format.csv {
 		_, err = fmt.Fprintf(a.out, "%s: done\n", action.Name)
@@ -113,12 +113,27 @@ func (a *app) gatewayAction(ctx context.Context, kind providers.Kind, args []str
 	return a.printTable(t, format, action.Name+": done, and nothing to show")
 }
 
-// sureTo asks before something is destroyed. Without anybody to ask, nothing is.
+// perhapsDone adds to an error without a verdict that the action may have been
+// carried out all the same, and where to look.
+func perhapsDone(acc *accountConfig, err error) error {
+	e, ok := errors.AsType[*providers.Error](err)
+	if !ok || e.Outcome != providers.Unknown {
+		return err
+	}
+	look := "at the gateway"
+	if _, ok := acc.worker.Provider.(providers.Reporter); ok {
+		look += ", or with tuma gateway reports " + acc.name + ","
+	}
+	return fmt.Errorf("%w; it may have been carried out: look %s before you do it again", err, look)
+}
+
+// sureTo asks before something is done that wants to be confirmed. Without anybody to
+// ask, nothing is.
 func (a *app) sureTo(action providers.Action, acc *accountConfig) error {
 	if !isTerminal(a.in) || !isTerminal(a.err) {
-		return misuse("%s destroys %s at account %s; say --yes if that is meant", action.Name, action.Destroys, acc.name)
+		return misuse("at account %s %s %s; say --yes if that is meant", acc.name, action.Name, action.Confirm)
 	}
-	sure, err := a.ask(fmt.Sprintf("destroy %s at account %s, for good?", action.Destroys, acc.name))
+	sure, err := a.ask(fmt.Sprintf("at account %s %s %s. Do it?", acc.name, action.Name, action.Confirm))
 	if err != nil || !sure {
 		return errors.Join(errors.New("nothing was done"), err)
 	}
@@ -126,14 +141,14 @@ func (a *app) sureTo(action providers.Action, acc *accountConfig) error {
 }
 
 // parameters reads KEY=VALUE, with the keys in the vendor's own spelling whatever
-// their case.
+// their case. Its error never repeats what is no KEY=VALUE: it may be a password.
 func (a *app) parameters(action providers.Action, args []string) (map[string]string, error) {
 	known := slices.Concat(action.Needs, action.Takes)
 	params := map[string]string{}
-	for _, arg := range args {
+	for i, arg := range args {
 		key, value, ok := strings.Cut(arg, "=")
 		if !ok || key == "" {
-			return nil, misuse("%.40q is no KEY=VALUE: %s", arg, usageOf(action))
+			return nil, misuse("parameter %d is no KEY=VALUE: %s", i+1, usageOf(action))
 		}
 		if i := slices.IndexFunc(known, func(k string) bool { return strings.EqualFold(k, key) }); i >= 0 {
 			key = known[i]

@@ -121,7 +121,13 @@ have ids, --after leaves out those up to one that is known already.`,
 			if err != nil {
 				return err
 			}
-			return a.printTable(inboxTable(messages), format, "the inbox is empty")
+			if err := a.printTable(inboxTable(messages), format, "the inbox is empty"); err != nil {
+				return err
+			}
+			if n := len(messages); n > 0 && messages[n-1].ID != "" {
+				a.note("more with --after %s", harmless(messages[n-1].ID))
+			}
+			return nil
 		}),
 	}
 	c.Flags().StringVar(&after, "after", "", "the id of the last message that is known already")

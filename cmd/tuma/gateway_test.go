@@ -80,12 +80,16 @@ func TestInbox(t *testing.T) {
 	if first["id"] == "" || first["from"] == "" || first["to"] == "" || first["text"] == "" || first["at"] == "" {
 		t.Errorf("a message without a part: %v", first)
 	}
-	out, _ = c.must("gateway", "inbox", "africastalking", "--after", first["id"])
-	if strings.Contains(out, first["text"]) || strings.Count(out, "\n") != len(messages) {
-		t.Errorf("after the first:\n%s", out)
+	last := messages[len(messages)-1]["id"]
+	out, errOut := c.must("gateway", "inbox", "africastalking", "--after", first["id"])
+	if strings.Contains(out, first["text"]) || strings.Count(out, "\n") != len(messages) || errOut != "more with --after "+last+"\n" {
+		t.Errorf("after the first:\n%s%s", out, errOut)
 	}
-	if out, _ := c.must("gateway", "inbox", "connectmedia"); !strings.HasPrefix(out, "ID") || strings.Count(out, "\n") < 2 {
-		t.Errorf("got\n%s", out)
+	if out, errOut := c.must("gateway", "inbox", "africastalking", "--after", last); out != "" || errOut != "the inbox is empty\n" {
+		t.Errorf("after the last:\n%s%s", out, errOut)
+	}
+	if out, errOut := c.must("gateway", "inbox", "connectmedia"); !strings.HasPrefix(out, "ID") || strings.Count(out, "\n") < 2 || errOut != "" {
+		t.Errorf("got\n%s%s", out, errOut)
 	}
 	gateway.SetPassword("any", "other")
 	if out, errOut, exit := c.run("gateway", "inbox", "africastalking"); exit != exitFailed || out != "" || !strings.Contains(errOut, "credentials") {
@@ -117,16 +121,20 @@ func TestAdministration(t *testing.T) {
 		t.Errorf("got %q", out)
 	}
 	for want, args := range map[string][]string{
-		"DeleteAllGroups destroys all groups at account textconnect; say --yes": {"DeleteAllGroups"},
+		"at account textconnect DeleteAllGroups deletes all groups, for good; say --yes": {"DeleteAllGroups"},
+		"SendList sends to everybody in the list, past the ledger: nothing keeps it from being sent twice; say --yes": {
+			"SendList", "ListName=Everyone", "SourceAddress=ACME", "Body=Hello",
+		},
 		`textconnect has no action "Dance"; it has CreateUser, `:                {"Dance"},
 		"UpdateCredits needs Quantity=…":                                        {"UpdateCredits", "ChildUsername=bob"},
 		`UpdateCredits does not take "Color"; it takes ChildUsername, Quantity`: {"UpdateCredits", "ChildUsername=bob", "Quantity=1", "Color=red"},
 		"ChildUsername is given twice":                                          {"UpdateCredits", "ChildUsername=bob", "childusername=eve", "Quantity=1"},
-		`"Quantity" is no KEY=VALUE`:                                            {"UpdateCredits", "ChildUsername=bob", "Quantity"},
+		"parameter 2 is no KEY=VALUE: UpdateCredits ChildUsername=… Quantity=…": {"UpdateCredits", "ChildUsername=bob", "s3cr3t"},
+		"parameter 1 is no KEY=VALUE: UpdateCredits":                            {"UpdateCredits", "=s3cr3t", "ChildUsername=bob"},
 		"Quantity: open nowhere: no such file":                                  {"UpdateCredits", "ChildUsername=bob", "Quantity=@nowhere"},
 	} {
 		out, errOut, exit := c.run(append([]string{"gateway", "textconnect", "textconnect"}, args...)...)
-		if exit != exitMisuse || out != "" || !strings.Contains(errOut, want) || strings.Count(errOut, "\n") != 1 {
+		if exit != exitMisuse || out != "" || !strings.Contains(errOut, want) || strings.Count(errOut, "\n") != 1 || strings.Contains(errOut, "s3cr3t") {
 			t.Errorf("%v: exit %d, %s%s", args, exit, out, errOut)
 		}
 	}
@@ -139,6 +147,24 @@ func TestAdministration(t *testing.T) {
 	out, _, _ = c.feed("7\n", "gateway", "textconnect", "textconnect", "UpdateCredits", "ChildUsername=bob", "Quantity=@-")
 	if out != "UpdateCredits: done\n" {
 		t.Errorf("from standard input: %q", out)
+	}
+}
+
+func TestAnActionWithoutAnAnswerMayHaveBeenCarriedOut(t *testing.T) {
+	t.Parallel()
+	c, gateway := street(t, sandbox.Options{})
+	gateway.FailNext(1, "accept_close")
+	send := []string{"gateway", "textconnect", "textconnect", "SendList", "ListName=Everyone", "SourceAddress=ACME", "Body=Hello", "--yes"}
+	const hint = "it may have been carried out: look at the gateway, or with tuma gateway reports textconnect, before you do it again"
+	if out, errOut, exit := c.run(send...); exit != exitFailed || out != "" || !strings.Contains(errOut, hint) {
+		t.Errorf("exit %d, %s%s", exit, out, errOut)
+	}
+	if out, errOut := c.must(send...); !strings.HasPrefix(out, "BGSENDID") || strings.Contains(errOut, hint) {
+		t.Errorf("%s%s", out, errOut)
+	}
+	send[4] = "ListName=Nobody"
+	if _, errOut, exit := c.run(send...); exit != exitFailed || !strings.Contains(errOut, "rejected") || strings.Contains(errOut, hint) {
+		t.Errorf("refused: exit %d, %s", exit, errOut)
 	}
 }
 

@@ -21,8 +21,8 @@ func newRetry(a *app) *cobra.Command {
 		Long: `Retry sends again to recipients of a campaign, and says to how many.
 
 --rejected are those that the gateway has refused. --unknown are those of whom
-nobody can say whether the gateway took the message: they may get it twice, which
-is why nothing but this command ever sends to them again.`,
+nobody can say whether the gateway took the message: they may get it twice, which is
+why only this command sends to them again, or on_unknown: resend, once.`,
 		Example: `  tuma retry sale-2025-11 --rejected
   tuma retry sale-2025-11 --unknown --yes`,
 		Args:              takes("ID"),

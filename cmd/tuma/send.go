@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -68,7 +69,8 @@ from the content, so that pressing Enter twice sends once; --again sends it agai
 	f.StringVar(&s.startAt, "start-at", "", "when to begin, RFC 3339: 2025-12-01T08:00:00+03:00")
 	f.StringVar(&s.expireAt, "expires-at", "", "when to give up what has not been sent, RFC 3339")
 	f.StringVar(&s.expireIn, "expires-in", "", "the same from now (or --start-at) on: 90m, 12h, 2d")
-	f.StringVar(&s.campaign.OnUnknown, "on-unknown", "", "what to do with a message whose outcome is unknown: keep")
+	f.StringVar(&s.campaign.OnUnknown, "on-unknown", "",
+		"keep a message whose outcome is unknown, or resend it once, which may send it twice; a gateway with keys needs neither (default: the account's)")
 	f.IntVar(&s.campaign.MaxMessages, "max-messages", 0, "send to no more than so many recipients; 0: all")
 	f.BoolVar(&s.campaign.Flash, "flash", false, "show the message at once and do not store it; not every gateway can")
 	f.BoolVar(&s.again, "again", false, "send although the same has been sent before")
@@ -78,6 +80,8 @@ from the content, so that pressing Enter twice sends once; --again sends it agai
 	_ = c.MarkFlagRequired("body") // the flag is there
 	_ = c.MarkFlagFilename("file")
 	_ = c.RegisterFlagCompletionFunc("via", a.completeAccounts)
+	_ = c.RegisterFlagCompletionFunc("on-unknown",
+		cobra.FixedCompletions([]string{producer.OnUnknownKeep, producer.OnUnknownResend}, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("class", cobra.FixedCompletions([]string{"marketing", "transactional"}, cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
@@ -164,11 +168,19 @@ func (s *sending) enqueue(ctx context.Context, b *backend, src *source) error {
 	if s.again {
 		s.campaign.ID += "-" + strings.ReplaceAll(uuid.NewString(), "-", "")[:8]
 	}
+	twice, err := s.mayGoTwice(ctx, b)
+	if err != nil {
+		return err
+	}
 	receipt, err := b.Enqueue(ctx, s.campaign, src.all())
 	if err != nil {
 		return err
 	}
 	s.announce(receipt, derived)
+	if len(twice) > 0 && !receipt.Again {
+		s.note("tuma: warning: on_unknown is resend: whoever's outcome cannot be known (account %s) is sent to once more, and may get the message twice",
+			strings.Join(twice, ", "))
+	}
 	if s.wait {
 		return s.await(ctx, b, receipt)
 	}
@@ -191,6 +203,21 @@ func (s *sending) announce(r producer.Receipt, derived bool) {
 	default:
 		s.note("tuma: enqueued %s; watch it with: tuma status %s --watch", counted(r.Total, "recipient"), r.ID)
 	}
+}
+
+// mayGoTwice names the accounts at which whose outcome is unknown is resent.
+func (s *sending) mayGoTwice(ctx context.Context, b *backend) (where []string, err error) {
+	accounts, err := b.Accounts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, acc := range accounts {
+		may := s.campaign.Via == "" || s.campaign.Via == acc.Name
+		if may && acc.Info.KeyTTL == 0 && cmp.Or(s.campaign.OnUnknown, acc.OnUnknown) == producer.OnUnknownResend {
+			where = append(where, acc.Name)
+		}
+	}
+	return where, nil
 }
 
 // await waits until the campaign has ended or stands still by order.

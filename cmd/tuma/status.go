@@ -84,7 +84,11 @@ func printStatus(w io.Writer, st producer.Status, now time.Time) error {
 	figure("  delivered", st.Delivered, false, "")
 	figure("  undelivered", st.Undelivered, false, "")
 	figure("  rejected", st.Rejected, true, "")
-	figure("  unknown", st.Unknown, true, "")
+	resend := ""
+	if st.OnUnknown == producer.OnUnknownResend {
+		resend = "each is sent to once more, and may get it twice"
+	}
+	figure("  unknown", st.Unknown, true, resend)
 	figure("  skipped", st.Skipped, true, tally(st.Reasons))
 	figure("resent", st.Resent, false, "both went out")
 	figure("calls", st.Calls, true, "")
@@ -132,6 +136,10 @@ func describeBlock(b producer.Block, now time.Time) string {
 			by = " by " + b.By
 		}
 		return "it is paused" + by + since + "; tuma resume lets it go on"
+	case b.Reason == "later" && b.Until != nil:
+		return "the gateway has put off all numbers that are left; the next is tried " + when(*b.Until, now)
+	case b.Reason == "no_route":
+		return "no account is named, and the workers have no routes"
 	case b.Reason == "no_worker" && b.Since != nil:
 		return fmt.Sprintf("no worker serves account %s; the last was seen %s ago", b.Account, roughly(now.Sub(*b.Since)))
 	case b.Reason == "no_worker":

@@ -122,6 +122,8 @@ func (f *fleet) spawn() *exec.Cmd {
 		f.t.Fatal(err)
 	}
 	cmd := exec.Command(binary, "worker", "--config", filepath.Join(f.dir, "tuma.yaml"), "--log-level", "info", "--log-format", "json")
+	// A worker that wanted to talk to the world would find a proxy that is dead.
+	cmd.Env = append(os.Environ(), "HTTP_PROXY=http://127.0.0.1:1", "HTTPS_PROXY=http://127.0.0.1:1", "NO_PROXY=")
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		f.t.Fatal(err)

@@ -38,6 +38,7 @@ var rooms = []room{
 	{"worker", []string{"sms", "providers", "ratelimit", "internal/ledger", "internal/queue"},
 		"it is handed its gateways, and finds the producer's work in the ledger alone"},
 	{"internal/bench", []string{anything}, "a measuring rig"},
+	{"internal/chaos", []string{anything}, "breaks the whole on purpose, and counts"},
 	{"internal/e2e", []string{anything}, "tests of the whole"},
 	{"cmd/tuma", []string{anything}, "the one place that knows everyone"},
 }
@@ -48,8 +49,9 @@ var unimported = map[string][]string{
 	"providers/internal/dial": {"providers", "providers/providertest"},
 	"providers/providertest":  nil,
 	"internal/redistest":      {"internal/bench"},
-	"internal/sandbox":        {"cmd/tuma", "internal/bench", "providers/providertest"},
+	"internal/sandbox":        {"cmd/tuma", "internal/bench", "internal/chaos", "providers/providertest"},
 	"internal/bench":          nil,
+	"internal/chaos":          nil,
 	"internal/e2e":            nil,
 }
 
@@ -136,6 +138,9 @@ func TestImportRulesRefuseWhatThePlanForbids(t *testing.T) {
 		{"ratelimit", "sms", false},
 		{"cmd/tuma", "providers/catalog", true},
 		{"cmd/tuma", "internal/bench", false},
+		{"cmd/tuma", "internal/chaos", false},
+		{"internal/chaos", "internal/sandbox", true},
+		{"internal/chaos", "internal/redistest", false},
 		{"newcomer", "sms", false},
 	} {
 		if why := refuse(c.importer, c.imported); (why == "") != c.allowed {

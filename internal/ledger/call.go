@@ -54,6 +54,7 @@ type Claim struct {
 	id, batch string
 	gen       *Generation
 	window    int
+	resend    bool
 }
 
 // ClaimRequest says who claims what.
@@ -71,6 +72,9 @@ type ClaimRequest struct {
 	Lease time.Duration
 	// Window is how many batches of the account the campaign may have open.
 	Window int
+	// Resend: whom the end of this claim leaves unknown, for the first time, is
+	// submitted once more.
+	Resend bool
 }
 
 // Claim asks to submit one generation. After an error the caller does not know
@@ -80,7 +84,7 @@ func (l *Ledger) Claim(ctx context.Context, r ClaimRequest) (*Claim, error) {
 	if len(strings.Fields(r.Login)) != 1 || strings.TrimSpace(r.Login) != r.Login {
 		return nil, fmt.Errorf("claim %s %s: the login is not one word", r.ID, r.Batch)
 	}
-	c := &Claim{Token: NewToken(), id: r.ID, batch: r.Batch, gen: r.Gen, window: r.Window}
+	c := &Claim{Token: NewToken(), id: r.ID, batch: r.Batch, gen: r.Gen, window: r.Window, resend: r.Resend}
 	out, err := l.run(ctx, claimScript, r.ID, nil,
 		c.Token, r.Batch, r.Wake, r.Gen.Call, r.Gen.Number, r.Gen.Revision, r.Lease.Milliseconds(),
 		shortUUID(r.UUID), r.Login, r.KeyLife.Milliseconds(), len(r.Gen.To))
@@ -143,8 +147,13 @@ const (
 	Abandon Basis = "abandon"
 )
 
+// patientStatus is what settle.lua reads as Pending for longer than the others.
+const patientStatus = 7
+
 // Settle writes what became of the generation's recipients, one record each in
-// order; Pending is: certainly refused for now, may go again after retryIn.
+// order; Pending is: certainly refused for now, may go again after retryIn, or after
+// the longest RetryIn among those records that ask for longer, apart from the others.
+// Once more goes too, where the claim says Resend, who is Unknown and was not before.
 // segments is the number of segments of one message.
 func (l *Ledger) Settle(ctx context.Context, c *Claim, records []Record, basis Basis, segments int, retryIn time.Duration) (Settled, error) {
 	if len(records) != len(c.gen.To) {
@@ -152,17 +161,22 @@ func (l *Ledger) Settle(ctx context.Context, c *Claim, records []Record, basis B
 	}
 	blob := make([]byte, 0, 22*len(records))
 	var counts [7]int
+	longest := retryIn
 	for _, r := range records {
 		if r.Status > Undelivered {
 			return Settled{}, fmt.Errorf("settle %s %s: a call cannot end %s", c.id, c.batch, r.Status)
 		}
 		r.Generation = c.gen.Number
 		counts[r.Status]++
-		blob = appendRecord(blob, r)
+		at := len(blob)
+		if blob = appendRecord(blob, r); r.Status == Pending && r.RetryIn > retryIn {
+			blob[at] = patientStatus
+			longest = max(longest, r.RetryIn)
+		}
 	}
 	out, err := l.run(ctx, settleScript, c.id, nil,
 		c.Token, c.batch, c.gen.Call, c.gen.Number, c.gen.CallSize, c.gen.positions, blob, string(basis), c.window,
-		retryIn.Milliseconds(), segments, counts[Accepted], counts[Rejected], counts[Unknown])
+		retryIn.Milliseconds(), segments, counts[Accepted], counts[Rejected], counts[Unknown], boolArg(c.resend), longest.Milliseconds())
 	return ended(out, err)
 }
 

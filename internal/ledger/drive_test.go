@@ -29,7 +29,9 @@ type driver struct {
 	uuids  map[string]string // I2: what each message_uuid stood for
 	best   map[int]Status    // I4: the most that was known of each row
 	asked  map[int]int       // by row: how often it was retried
+	resend bool              // at account 1, who is unknown is submitted once more
 	noKey  map[string]bool   // I3: generations at account 1 that may have been taken
+	maybe  map[int]int       // I3: by row, submissions at account 1 that took it or left it open
 	saves  []save
 	forgot bool
 	steps  int
@@ -67,6 +69,7 @@ func (d *driver) draw(n int, what string) int { return rapid.IntRange(0, n-1).Dr
 func (d *driver) chance(n int, what string) bool { return d.draw(n, what) == n-1 }
 
 func (d *driver) enqueue() {
+	d.resend = d.chance(2, "resend")
 	d.m = &model{calls: map[string]*modelCall{}, gens: map[string]*modelGen{}}
 	n := 1 + d.draw(24, "recipients")
 	spec := Spec{Body: "Habari"}

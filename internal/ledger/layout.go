@@ -16,7 +16,7 @@ package ledger
 //	cur carry pt frozen wplan         planning: next page, recipients carried over, last answer, frozen record, wake
 //	pending accepted … skipped        recipients by status, absent when 0
 //	fly flyc                          pending recipients, and calls, in flight
-//	was                               pending recipients, not in flight, that a retry took out of unknown
+//	was                               pending recipients, not in flight, that a retry or a resend took out of unknown
 //	x:REASON                          left-out recipients by reason
 //	calls seg resent                  what was submitted
 //	paused stop stop_at fin           state

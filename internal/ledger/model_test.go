@@ -41,7 +41,7 @@ type modelRow struct {
 	pos    int
 	status Status
 	gen    int        // it waits in, or that brought the status
-	before *modelSent // unknown once, until a retry
+	before *modelSent // unknown once, until a retry or a resend
 	sent   []modelSent
 }
 
@@ -317,6 +317,7 @@ type modelSettle struct {
 	records []Record
 	basis   Basis
 	retryIn time.Duration
+	resend  bool
 }
 
 func (m *model) settle(s modelSettle) (superseded bool) {
@@ -341,7 +342,7 @@ func (m *model) settle(s modelSettle) (superseded bool) {
 	case !mine && g.state != "r" && s.basis == Verdict && !saysAccepted:
 		return true
 	}
-	var again []int
+	var again, anew []int
 	touched := map[*modelGen]bool{g: true}
 	state := g.state
 	for i, p := range s.list {
@@ -365,6 +366,9 @@ func (m *model) settle(s modelSettle) (superseded bool) {
 			case status == Pending:
 			case status == Unknown && state != "r" && (s.basis == Partial || !mine && s.basis != Abandon):
 			default:
+				if status == Unknown && s.resend && m.stop == "" && r.before == nil {
+					anew = append(anew, p)
+				}
 				resolve()
 			}
 		case r.status == Pending:
@@ -393,7 +397,27 @@ func (m *model) settle(s modelSettle) (superseded bool) {
 		if s.basis == Spared {
 			tries--
 		}
-		m.openGen(s.call, again, tries, m.now+s.retryIn)
+		prompt, later, longest := []int(nil), []int(nil), s.retryIn
+		for i, p := range s.list {
+			switch in := s.records[i].RetryIn; {
+			case s.records[i].Status == Pending && in > s.retryIn:
+				longest = max(longest, in)
+				if slices.Contains(again, p) {
+					later = append(later, p)
+				}
+			case slices.Contains(again, p):
+				prompt = append(prompt, p)
+			}
+		}
+		if len(prompt) > 0 {
+			m.openGen(s.call, prompt, tries, m.now+s.retryIn)
+		}
+		if len(later) > 0 {
+			m.openGen(s.call, later, tries, m.now+longest)
+		}
+	}
+	if len(anew) > 0 {
+		m.openGen(s.call, anew, g.tries, m.now+s.retryIn)
 	}
 	gave := g.state != "t" && s.basis == Abandon
 	for x := range touched {

@@ -108,7 +108,7 @@ local function write_results(b, k, st, de)
   set(result_field(b, k), table.concat(out))
 end
 
--- A pending recipient's detail names the generation it waits in. One that a retry took out of unknown keeps at the end, tagged
+-- A pending recipient's detail names the generation it waits in. One that a retry or a resend took out of unknown keeps at the end, tagged
 -- 9, its old detail, also when it is rejected then: if a later generation is never claimed, it is unknown still.
 local function pending_in(detail)
   if detail == '' then return '0' end

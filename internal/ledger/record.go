@@ -3,6 +3,7 @@ package ledger
 import (
 	"encoding/binary"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -51,10 +52,13 @@ type Record struct {
 	Code       string
 	Cost       string
 	Currency   string
+	// RetryIn is how long a Pending recipient of a settle has to wait, if longer than the
+	// others. It is not stored.
+	RetryIn time.Duration
 	// Resent holds further message ids, where the recipient was submitted again
 	// and both went out.
 	Resent []string
-	// before is what a pending recipient was until a retry: unknown.
+	// before is what a pending recipient was until a retry or a resend: unknown.
 	before *Record
 }
 
@@ -66,7 +70,7 @@ const (
 	tagCost     = 5
 	tagCurrency = 6
 	tagAgain    = 8 // another record's rest, for a recipient that went out twice
-	tagBefore   = 9 // the rest of an unknown record, for a pending recipient that a retry took out of it
+	tagBefore   = 9 // the rest of an unknown record, for a pending recipient that a retry or a resend took out of it
 
 	maxDetail = 250
 )

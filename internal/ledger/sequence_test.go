@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -52,7 +53,7 @@ func sequences(t *testing.T, forgetful bool) {
 
 func newDriver(rt *rapid.T, rdb *redis.Client, id string) *driver {
 	ctx := context.Background()
-	d := &driver{rt: rt, ctx: ctx, id: id, uuids: map[string]string{}, best: map[int]Status{}, asked: map[int]int{}, noKey: map[string]bool{},
+	d := &driver{rt: rt, ctx: ctx, id: id, uuids: map[string]string{}, best: map[int]Status{}, asked: map[int]int{}, noKey: map[string]bool{}, maybe: map[int]int{},
 		gw: &gateway{rt: rt, known: map[string]map[int]Record{}, taken: map[int]int{}}}
 	// A client of its own, so that its hook ends with it.
 	d.rdb = redis.NewClient(&redis.Options{Addr: rdb.Options().Addr})
@@ -164,7 +165,7 @@ func (d *driver) checkTruth(row Row, r *modelRow) {
 		return
 	}
 	taken := d.gw.taken[row.Row]
-	if most := 1 + d.asked[row.Row]; taken > most {
+	if most := d.submissions(row.Row); taken > most {
 		d.rt.Errorf("I2, I3: row %d was taken %d times, and asked for %d times", row.Row, taken, most)
 	}
 	switch row.Status {
@@ -173,8 +174,8 @@ func (d *driver) checkTruth(row Row, r *modelRow) {
 			d.rt.Errorf("row %d is accepted with %d resent, and was taken %d times", row.Row, len(row.Resent), taken)
 		}
 	case Rejected:
-		// After a retry of an unknown one, the word is about the retry.
-		if taken > 0 && d.asked[row.Row] == 0 {
+		// After a retry or a resend of an unknown one, the word is about that.
+		if taken > 0 && d.asked[row.Row] == 0 && r.before == nil {
 			d.rt.Errorf("row %d is rejected, and was taken %d times", row.Row, taken)
 		}
 	case Skipped:
@@ -182,10 +183,20 @@ func (d *driver) checkTruth(row Row, r *modelRow) {
 			d.rt.Errorf("row %d is skipped (%s), and was taken %d times", row.Row, row.Reason, taken)
 		}
 	case Pending:
-		if g := d.m.gens[genKey(r.call, r.gen)]; taken > 0 && !g.inFlight() && d.asked[row.Row] == 0 {
+		if g := d.m.gens[genKey(r.call, r.gen)]; taken > 0 && !g.inFlight() && d.asked[row.Row] == 0 && r.before == nil {
 			d.rt.Errorf("row %d waits to go, and was taken %d times", row.Row, taken)
 		}
 	}
+}
+
+// submissions is how often a row may be submitted in a way that could have taken it:
+// once, once more if it is unknown and its campaign says so, and for each retry.
+func (d *driver) submissions(row int) int {
+	n := 1 + d.asked[row]
+	if d.resend && strings.HasPrefix(d.m.rows[row-1].call, "1.") {
+		n++
+	}
+	return n
 }
 
 // finish lets everything come to its end as honest workers and a sweeper do, and

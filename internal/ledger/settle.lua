@@ -2,17 +2,21 @@
 -- accepted < delivered or undelivered. It is applied whatever the lease says, also for a claim that Redis forgot.
 -- KEYS: 1 ledger, 2 open set
 -- ARGV: 1 token, 2 batch, 3 call, 4 generation, 5 recipients of the call, 6 the generation's positions, packed, or '' for all,
---       7 one [status][length][detail] a position; status 0 is: certainly refused for now, goes into the next generation,
+--       7 one [status][length][detail] a position; status 0 is: certainly refused for now, goes into the next generation; 7 is: the
+--         same, but into one of its own that waits for 16,
 --       8 basis: 'answer' (the gateway's own), 'partial' (the same, but who is unknown in it stays doubtful and may be asked for
 --         again under the same uuid), 'spared' (the same as answer, but what is refused for now is so because of the account or the
 --         campaign, and costs nobody an attempt), 'verdict' (ours), 'abandon' (a doubtful one that will not go again),
---       9 window, 10 back-off ms of the next generation, 11 segments a message, 12 accepted, 13 rejected, 14 unknown in 7
+--       9 window, 10 back-off ms of the next generation, 11 segments a message, 12 accepted, 13 rejected, 14 unknown in 7,
+--       15 resend 0|1: who becomes unknown by this, and has not been before, waits in a new generation to be submitted once more,
+--       16 back-off ms of those with status 7
 -- Returns {'settled', done 0|1, 'batch:wake'…} | {'superseded'|'missing'|'newer'}. The same again changes nothing.
 local bad = unfit()
 if bad then return {bad} end
 local token, b, k, g, n = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local basis, window, segs = ARGV[8], tonumber(ARGV[9]), tonumber(ARGV[11])
 local now, wakes = now_ms(), {}
+local resend = ARGV[15] == '1' and not get('stop')
 local partial, spared = basis == 'partial', basis == 'spared'
 if partial or spared then basis = 'answer' end
 local rec = load_gen(b, k, g, n)
@@ -35,7 +39,8 @@ local function answer()
 end
 
 local a, r, u = tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
-if mine and not partial and g == '0' and a + r + u == n and (rec[DOUBT] == '0' or r == 0) and redis.call('HEXISTS', L, result_field(b, k)) == 0 then
+if mine and not partial and g == '0' and a + r + u == n and not (resend and u > 0) and (rec[DOUBT] == '0' or r == 0)
+  and redis.call('HEXISTS', L, result_field(b, k)) == 0 then
   set(result_field(b, k), ARGV[7])
   add('pending', -n)
   add('fly', -n)
@@ -63,9 +68,13 @@ else
   for i = 1, #ARGV[6], 2 do list[#list + 1] = string.byte(ARGV[6], i) * 256 + string.byte(ARGV[6], i + 1) end
 end
 local new, detail = read_records(ARGV[7])
+local patient = {}
+for j, ns in ipairs(new) do
+  if ns == 7 then new[j], patient[list[j]] = 0, true end
+end
 local st, de = read_results(b, k, n)
 local flight = in_flight(rec)
-local moved, again, was, solved, others, taken = {}, {}, 0, {}, {}, {}
+local moved, again, was, anew, solved, others, taken = {}, {}, 0, {}, {}, {}, {}
 local function move(f, by) moved[f] = (moved[f] or 0) + by end
 
 -- resolve gives a pending recipient its outcome. One that is not in flight was counted as skipped, or as unknown again, when the
@@ -87,6 +96,14 @@ local function resolve(i, ns, nd, flew)
   move(STATUS[ns], 1)
   if ns >= 3 then move('seg', segs) end
   st[i], de[i] = ns, ns < 3 and with_past(nd, de[i]) or nd
+end
+
+-- once_more leaves a recipient pending, as one that was unknown, for a new generation; open_gen takes its past from what it is here.
+local function once_more(i, p, nd, flew)
+  if flew then move('fly', -1) end
+  move('was', 1)
+  st[i], de[i] = 1, nd
+  anew[#anew + 1] = p
 end
 
 -- both keeps, for a recipient that went out, also what another generation's submission came to.
@@ -135,7 +152,7 @@ for j, p in ipairs(list) do
       if was_unknown(de[i]) then was = was + 1 end
       solved[p] = true
     elseif ns ~= 0 and not (ns == 1 and state ~= 'r' and (partial or not mine and basis ~= 'abandon')) then
-      resolve(i, ns, nd, flight)
+      if ns == 1 and resend and not was_unknown(de[i]) then once_more(i, p, nd, flight) else resolve(i, ns, nd, flight) end
       solved[p] = true
     end
   elseif os == 0 then
@@ -167,8 +184,16 @@ end
 local open = state ~= 't' and still_open(g, solved)
 if #again > 0 then
   leave(#again, was)
-  if not stopped then open_gen(b, k, again, tonumber(rec[TRIES]) + (spared and 0 or 1), now + tonumber(ARGV[10]), st, de) end
+  local prompt, later, tries = {}, {}, tonumber(rec[TRIES]) + (spared and 0 or 1)
+  for _, p in ipairs(again) do
+    local to = patient[p] and later or prompt
+    to[#to + 1] = p
+  end
+  if not stopped and #prompt > 0 then open_gen(b, k, prompt, tries, now + tonumber(ARGV[10]), st, de) end
+  if not stopped and #later > 0 then open_gen(b, k, later, tries, now + tonumber(ARGV[16]), st, de) end
 end
+-- Nobody has answered about these: it costs them no attempt.
+if #anew > 0 then open_gen(b, k, anew, tonumber(rec[TRIES]), now + tonumber(ARGV[10]), st, de) end
 for f, by in pairs(moved) do add(f, by) end
 write_results(b, k, st, de)
 for pg, ps in pairs(taken) do

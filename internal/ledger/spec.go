@@ -17,6 +17,12 @@ const (
 	Transactional Class = "transactional"
 )
 
+// What becomes of a recipient whose outcome is unknown at a gateway without keys.
+const (
+	KeepUnknown   = "keep"
+	ResendUnknown = "resend" // submitted once more, and perhaps sent twice
+)
+
 // Spec is what a campaign's producer asked for. It is written once, at commit,
 // and never changes. The JSON names are short because every campaign, also one
 // of a single message, carries a copy in Redis.
@@ -27,7 +33,7 @@ type Spec struct {
 	Class       Class         `json:"c,omitempty"`  // empty: marketing
 	Country     string        `json:"cc,omitempty"` // ISO code for numbers in national format; empty: the worker's
 	Flash       bool          `json:"fl,omitempty"`
-	OnUnknown   string        `json:"u,omitempty"` // keep or resend; empty: the account's
+	OnUnknown   string        `json:"u,omitempty"` // KeepUnknown or ResendUnknown; empty: the account's
 	MaxMessages int           `json:"m,omitempty"` // 0: no cap
 	StartAt     time.Time     `json:"s,omitzero"`
 	ExpiresAt   time.Time     `json:"x,omitzero"`
@@ -86,6 +92,8 @@ type FrozenAccount struct {
 	MaxRecipients int    `json:"m"` // a call
 	// BatchSize is recipients a batch, a multiple of MaxRecipients or less than it; 0: MaxRecipients.
 	BatchSize int `json:"b,omitempty"`
+	// Resend: whose outcome is unknown is submitted once more; its gateway has no keys.
+	Resend bool `json:"r,omitempty"`
 }
 
 // Route sends the numbers with a prefix through accounts, in order of preference.

@@ -31,8 +31,10 @@ type Summary struct {
 	ID    string
 	State State
 	Spec  Spec
-	// Accounts it is planned for; empty before planning.
+	// Accounts it is planned for; empty before planning. Resend: at one of them, whose
+	// outcome is unknown is submitted once more.
 	Accounts []string
+	Resend   bool
 
 	Total, Pending, Accepted, Delivered, Undelivered, Rejected, Unknown, Skipped int
 	// Reasons count the skipped by reason.
@@ -119,7 +121,7 @@ func (l *Ledger) summaryExtras(ctx context.Context, s *Summary, f map[string]str
 	}
 	var names []string
 	for a, acc := range frozen.Accounts {
-		s.Accounts = append(s.Accounts, acc.Name)
+		s.Accounts, s.Resend = append(s.Accounts, acc.Name), s.Resend || acc.Resend
 		names = append(names, "nb:"+strconv.Itoa(a))
 	}
 	for _, r := range skipReasons {

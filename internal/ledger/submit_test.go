@@ -61,7 +61,7 @@ func (d *driver) ask(r reading, wake int, stale bool, lease time.Duration) *Clai
 		was = mg.state
 	}
 	req := ClaimRequest{ID: d.id, Batch: r.batch, Wake: wake, Gen: r.gen, UUID: requestID(r.batch, r.gen, login), Login: login,
-		KeyLife: keyLife, Lease: lease, Window: 1 + d.draw(3, "window")}
+		KeyLife: keyLife, Lease: lease, Window: 1 + d.draw(3, "window"), Resend: d.resend && a == 1}
 	c, err := d.l.Claim(d.ctx, req)
 	d.ok(err)
 	d.rt.Logf("claim %s.%d rev %d login %s wake %d lease %v by %s: %s %s", call, r.gen.Number, r.rev, login, wake, lease, c.Token, c.Answer, c.Why)
@@ -110,8 +110,24 @@ func (d *driver) went(r reading, call string, a int, mg *modelGen, c *Claim, log
 	if a == 1 && (answer.kind == lost || answer.kind == partial || answer.kind == answered) {
 		d.noKey[genKey(call, r.gen.Number)] = true
 	}
+	d.checkMaybe(a, rows, answer)
 	d.rt.Logf("  sent to %v: %s %v", rows, answer.kind, answer.records)
 	d.reactTo(r, call, a, c, answer)
+}
+
+// checkMaybe: I3, counted by what the worker can know of each submission.
+func (d *driver) checkMaybe(a int, rows []int, answer reply) {
+	if a == 0 || answer.kind != lost && answer.kind != partial && answer.kind != answered {
+		return
+	}
+	for i, row := range rows {
+		if s := answer.records[i].Status; answer.kind == lost || s == Unknown || s == Accepted {
+			d.maybe[row]++
+		}
+		if most := d.submissions(row); d.maybe[row] > most && !d.forgot {
+			d.rt.Fatalf("I3: row %d was submitted %d times in a way that may have taken it, and asked for %d times", row, d.maybe[row], most)
+		}
+	}
 }
 
 func (d *driver) reactTo(r reading, call string, a int, c *Claim, answer reply) {
@@ -171,6 +187,12 @@ func (d *driver) reactTo(r reading, call string, a int, c *Claim, answer reply) 
 func (d *driver) later(what string, do func()) { d.ends = append(d.ends, end{what, do}) }
 
 func (d *driver) settleLater(what string, r reading, call string, c *Claim, records []Record, basis Basis, retryIn time.Duration) {
+	records = slices.Clone(records)
+	for i := range records {
+		if records[i].Status == Pending && d.chance(4, "for longer") {
+			records[i].RetryIn = []time.Duration{time.Millisecond, 2 * time.Hour, 26 * time.Hour}[d.draw(3, "how long")]
+		}
+	}
 	d.later(what, func() { d.settleNow(call, r, c, records, basis, retryIn) })
 }
 
@@ -185,7 +207,8 @@ func (d *driver) settleNow(call string, r reading, c *Claim, records []Record, b
 	d.rt.Logf("  settle %s.%d by %s: %s %v", call, r.gen.Number, c.Token, basis, records)
 	out, err := d.l.Settle(d.ctx, c, records, basis, 1, retryIn)
 	d.ok(err)
-	stale := d.m.settle(modelSettle{call: call, gen: r.gen.Number, token: c.Token, list: list, records: records, basis: basis, retryIn: retryIn})
+	stale := d.m.settle(modelSettle{call: call, gen: r.gen.Number, token: c.Token, list: list, records: records, basis: basis, retryIn: retryIn,
+		resend: c.resend})
 	d.ended("settle", out, stale)
 }
 

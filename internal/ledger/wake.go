@@ -59,6 +59,19 @@ func (l *Ledger) Watch(ctx context.Context, id, batch string, at time.Time) erro
 	return nil
 }
 
+// NextDue is when the first of a campaign's batches that are handed out is looked at
+// next; zero if none is.
+func (l *Ledger) NextDue(ctx context.Context, id string) (time.Time, error) {
+	first, err := l.rdb.ZRangeWithScores(ctx, openKey(id), 0, 0).Result()
+	if err != nil {
+		return time.Time{}, fmt.Errorf("next due of %s: %w", id, err)
+	}
+	if len(first) == 0 {
+		return time.Time{}, nil
+	}
+	return time.UnixMilli(int64(first[0].Score)), nil
+}
+
 // RaiseWake gives a batch, or the plan, whose wake `lost` is gone, a new wake
 // number. ok is false when it is closed. watch is how long the sweeper waits
 // before it looks again.

@@ -48,6 +48,8 @@ type atRecipient struct {
 	MessageID  string   `json:"messageId" xml:"messageId"`
 }
 
+var atWords = map[string]string{faultLater: "GatewayError", faultCampaign: "InvalidSenderId", faultCredit: "InsufficientBalance"}
+
 // atCodes are the codes of refusals. Beside 100, 101 and 102 stands "Success".
 var atCodes = map[int]string{
 	401: "RiskHold", 402: "InvalidSenderId", 403: "InvalidPhoneNumber", 404: "UnsupportedNumberType", 405: "InsufficientBalance",
@@ -74,7 +76,7 @@ func (a *africasTalking) reach(Word) Reach { return OfNumber }
 func (a *africasTalking) endpoints() map[string]endpoint {
 	sends := func(r *http.Request, _ []byte) bool { return r.Method == http.MethodPost }
 	return map[string]endpoint{
-		"/version1/messaging": {sends: sends, get: true, answer: a.messaging, refuse: a.refuse, later: atCodes[501]},
+		"/version1/messaging": {sends: sends, get: true, answer: a.messaging, refuse: a.refuse, words: atWords},
 		"/version1/user":      {get: true, answer: a.user, refuse: a.refuse},
 	}
 }

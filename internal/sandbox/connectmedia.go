@@ -19,7 +19,8 @@ import (
 // connectMedia is Connect Media as its page says: one path whose query tells the
 // version, forms of either kind, a code in each reply, and lists whose rows stand
 // under numbers in no order, with the code among them. It URL-decodes every message
-// once more, as working integrations assume. What the page does not have is taken
+// once more, as working integrations assume, unless ConnectMediaPlain says that it
+// does not, as the page's sample in Python assumes. What the page does not have is taken
 // from public code (104, 105) or made up (102, for a sender).
 type connectMedia struct {
 	*Desk
@@ -27,9 +28,21 @@ type connectMedia struct {
 	// The server's lock guards the rest.
 	history []map[string]string // the last messages
 	sent    int
+	plain   bool
 }
 
 var _ = register("connectmedia", func(d *Desk) gateway { return &connectMedia{Desk: d} })
+
+// ConnectMediaPlain makes Connect Media take messages as they come in the form (true),
+// or URL-decode them once more (false, as at first). The vendor's samples do not agree
+// on which of the two it does. Safe for concurrent use; a reset does not change it.
+func (s *Server) ConnectMediaPlain(plain bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c, ok := s.desks["connectmedia"].gateway.(*connectMedia); ok {
+		c.plain = plain
+	}
+}
 
 // connectMediaKept is how many messages the history shows.
 const connectMediaKept = 200
@@ -66,7 +79,7 @@ func (c *connectMedia) reach(w Word) Reach {
 func (c *connectMedia) endpoints() map[string]endpoint {
 	sends := func(r *http.Request, body []byte) bool { return connectMediaForm(r, body).Get("action") == "send" }
 	return map[string]endpoint{
-		"/user-board/": {sends: sends, answer: c.answer, refuse: c.refuse},
+		"/user-board/": {sends: sends, answer: c.answer, refuse: c.refuse, words: map[string]string{faultCampaign: "103", faultCredit: "101"}},
 	}
 }
 
@@ -128,7 +141,10 @@ var connectMediaNumber = regexp.MustCompile(`^[1-9][0-9]{9,14}$`)
 
 // send takes a message. The caller holds the server's lock.
 func (c *connectMedia) send(form url.Values) answer {
-	from, to, message := form.Get("sender"), form.Get("to"), connectMediaDecode(form.Get("message"))
+	from, to, message := form.Get("sender"), form.Get("to"), form.Get("message")
+	if !c.plain {
+		message = connectMediaDecode(message)
+	}
 	if from == "" {
 		from = "ConectMedia"
 	}

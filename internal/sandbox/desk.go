@@ -21,9 +21,14 @@ import (
 // the credit and said for each number, and call accept for what they take; all of
 // that under the server's lock s.mu. It shares no code with the client.
 //
+// The refuse of an endpoint is given those words, and any other behind "code_" in a
+// fault; one that belongs to numbers it says of every number of the call. In a row the
+// text is whatever the answer has beside a number.
+//
 // A request's body is only the handler's until it has answered: keep copies. Where a
-// vendor has a word for "not taken, come again", the endpoint says which (later), and
-// where answers name numbers, answer.rows lets faults leave one out.
+// vendor has a word for what the faults later, campaign and credit mean, the endpoint
+// says which (words), and where answers name numbers, answer.rows lets faults leave one
+// out.
 //
 // A Desk is safe for concurrent use.
 type Desk struct {
@@ -55,9 +60,9 @@ type gateway interface {
 // outside world: a new gateway there changes nothing of the others either.
 var makers = map[string]func(*Desk) gateway{}
 
-func register(name string, make func(*Desk) gateway) struct{} {
-	makers[name] = make
-	return struct{}{}
+func register(name string, open func(*Desk) gateway) func(*Desk) gateway {
+	makers[name] = open
+	return open
 }
 
 // Names returns the gateways that there are servers for, sorted.
@@ -128,6 +133,16 @@ func (d *Desk) Say(word Word, numbers ...uint64) error {
 
 // Reach tells how far a word goes when it is said of one number.
 func (d *Desk) Reach(word Word) Reach { return d.gateway.reach(word) }
+
+// Says tells whether the gateway has a word for a fault: later, campaign or credit.
+func (d *Desk) Says(fault string) bool {
+	for _, p := range d.s.endpoints {
+		if p.desk == d && p.words[fault] != "" {
+			return true
+		}
+	}
+	return false
+}
 
 // Last returns the call that was accepted last, and not under a key that was known.
 // With Options.NoCount it is empty.
@@ -234,9 +249,9 @@ type endpoint struct {
 	// refuse answers with the gateway's own error word, as a fault of the gateway;
 	// nil: it has none.
 	refuse func(r *http.Request, body []byte, word string) answer
-	// later is the word with which the gateway says that it has not taken a call and
-	// will another time; empty: it has none.
-	later string
+	// words are those with which the gateway says something of a whole call, by
+	// the name of the fault: later, campaign, credit. What is missing it cannot say.
+	words map[string]string
 }
 
 // answer is what a gateway says.

@@ -50,6 +50,14 @@ func TestWordsOfNumbers(t *testing.T) {
 	if d.Reach(Reject) != OfCall || d.Reach(Later) != Unsaid {
 		t.Errorf("reaches %v %v", d.Reach(Reject), d.Reach(Later))
 	}
+	for fault, want := range map[string]bool{"later": true, "campaign": true, "credit": true, "close": false} {
+		if d.Says(fault) != want {
+			t.Errorf("says %s: %t", fault, !want)
+		}
+	}
+	if s.Desk("qserve").Says("credit") || !s.Desk("qserve").Says("campaign") {
+		t.Error("254sms has words that it has not published")
+	}
 	if err := d.Say(Later, 2348030000000); err == nil {
 		t.Error("it says what it has no answer for")
 	}

@@ -23,7 +23,9 @@ import (
 //	429       or any status from 300 to 599; RetryAfter goes with it
 //	error_gw  or any other of the gateway's own words that begin with "error"
 //	code_405  or any other of the gateway's own words, behind "code_"
-//	later     the gateway's own word for: not taken, come again; strikes only where there is one
+//	later     the gateway's own word for: not taken, come again
+//	campaign  its own word for a campaign that it refuses as a whole
+//	credit    its own word for an account without credit
 //	missing   the answer leaves the first number out
 //	extra     the answer names a number that nobody has asked for
 //	shuffled  the answer names the numbers in another order
@@ -31,7 +33,7 @@ import (
 // and means that nothing was accepted; with "accept_" before it ("accept_close",
 // "accept_502") the call is accepted first, if the gateway would accept it. A cut
 // answer is always accepted first, and so are the last three, which strike only
-// answers that name numbers.
+// answers that name numbers. A word strikes only where the gateway has one.
 type Fault struct {
 	Name string
 	// Gateway is the one it strikes; empty: any.
@@ -52,7 +54,10 @@ const (
 	faultHang  = "hang"
 	faultHTML  = "html"
 	faultCut   = "cut"
-	faultLater = "later"
+
+	faultLater    = "later"
+	faultCampaign = "campaign"
+	faultCredit   = "credit"
 
 	faultMissing  = "missing"
 	faultExtra    = "extra"
@@ -81,9 +86,14 @@ func (f fault) ambiguous() bool {
 	return f.kind == faultClose || f.kind == faultHang || f.kind == faultHTML
 }
 
+// isWord says whether it stands for a word of the gateway's.
+func (f fault) isWord() bool {
+	return f.kind == faultLater || f.kind == faultCampaign || f.kind == faultCredit
+}
+
 // fits says whether it can strike at a place.
 func (f fault) fits(e place) bool {
-	return (f.Gateway == "" || f.Gateway == e.desk.name) && (e.send || f.Everything) && (f.kind != faultLater || e.later != "")
+	return (f.Gateway == "" || f.Gateway == e.desk.name) && (e.send || f.Everything) && (!f.isWord() || e.words[f.kind] != "")
 }
 
 func parseFault(in Fault) (fault, error) {
@@ -95,7 +105,7 @@ func parseFault(in Fault) (fault, error) {
 	switch {
 	case f.kind == faultCut, f.kind == faultMissing, f.kind == faultExtra, f.kind == faultShuffled:
 		f.accept = true
-	case f.kind == faultLater, f.kind == faultClose, f.kind == faultHang, f.kind == faultHTML, strings.HasPrefix(f.kind, "error"):
+	case f.isWord(), f.kind == faultClose, f.kind == faultHang, f.kind == faultHTML, strings.HasPrefix(f.kind, "error"):
 	case strings.HasPrefix(f.kind, "code_"):
 		f.kind = strings.TrimPrefix(f.kind, "code_")
 	default:
@@ -213,8 +223,8 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, f fault, e place, 
 		write(w, answer{status: f.status, body: []byte(http.StatusText(f.status) + "\n")})
 	case f.kind == faultMissing, f.kind == faultExtra, f.kind == faultShuffled:
 		write(w, twist(f.kind, a))
-	case f.kind == faultLater:
-		write(w, e.refuse(r, body, e.later))
+	case f.isWord():
+		write(w, e.refuse(r, body, e.words[f.kind]))
 	case e.refuse == nil:
 		write(w, answer{body: []byte(f.kind)})
 	default:

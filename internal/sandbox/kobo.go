@@ -73,11 +73,13 @@ func (k *kobo) reach(w Word) Reach {
 
 func (k *kobo) endpoints() map[string]endpoint {
 	return map[string]endpoint{
-		"/api/send/":   {send: true, answer: k.send, refuse: k.refuse, later: "error_gw"},
+		"/api/send/":   {send: true, answer: k.send, refuse: k.refuse, words: koboWords},
 		"/api/credit/": {answer: k.balance, refuse: k.refuse},
 		"/api/report/": {answer: k.status, refuse: k.refuse},
 	}
 }
+
+var koboWords = map[string]string{faultLater: "error_gw", faultCampaign: "error_restricted_senderid", faultCredit: "error_credit"}
 
 func word(w string) answer { return answer{body: []byte(w)} }
 

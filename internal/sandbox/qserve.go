@@ -24,7 +24,7 @@ func (q qserve) reach(Word) Reach { return Unsaid }
 
 func (q qserve) endpoints() map[string]endpoint {
 	return map[string]endpoint{
-		"/version1/sendsms": {send: true, answer: q.send, refuse: q.refuse},
+		"/version1/sendsms": {send: true, answer: q.send, refuse: q.refuse, words: map[string]string{faultCampaign: "X000"}},
 		"/version1/credits": {answer: q.credits, refuse: q.refuse},
 	}
 }

@@ -72,6 +72,9 @@ func New(o Options) *Server {
 		d.gateway = open(d)
 		s.desks[name] = d
 		for path, e := range d.gateway.endpoints() {
+			if _, shared := s.endpoints[path]; shared {
+				panic("sandbox: " + path + " is the path of two gateways; serve one of them under its name alone")
+			}
 			s.endpoints[path] = place{e, d}
 			s.endpoints["/"+name+path] = place{e, d}
 		}

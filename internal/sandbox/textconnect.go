@@ -74,7 +74,7 @@ func (g *textConnect) reach(w Word) Reach {
 
 func (g *textConnect) endpoints() map[string]endpoint {
 	return map[string]endpoint{"/api": {
-		get: true, answer: g.answer, refuse: g.refuse, later: "-511",
+		get: true, answer: g.answer, refuse: g.refuse, words: map[string]string{faultLater: "-511", faultCampaign: "-518", faultCredit: "-100"},
 		sends: func(r *http.Request, body []byte) bool {
 			form, ok := textConnectForm(r, body)
 			return ok && strings.EqualFold(form.Get("Action"), "Send")

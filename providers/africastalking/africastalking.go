@@ -183,14 +183,7 @@ func (p *Provider) SendWith(ctx context.Context, b providers.Batch, o Options) (
 		return nil, err
 	}
 	results, verdict := parseAnswer(reply.Body, b.To)
-	switch {
-	case verdict != nil:
-		verdict.Op = opSend
-		return nil, verdict
-	case results == nil:
-		return nil, reply.NotUnderstood(opSend)
-	}
-	return results, nil
+	return reply.Results(opSend, results, verdict)
 }
 
 // refusal says what makes a batch no call at all, or nothing.

@@ -167,12 +167,14 @@ func (w word) agrees(status string) bool {
 	return !known || said.Outcome == w.Outcome && said.Scope == w.Scope
 }
 
+// longestID is more bytes than any id or name of the gateway's has.
+const longestID = 128
+
 // messageID returns an id, or nothing for "None", which stands where there is none
 // [public], and for what can be no id: it is empty, long, or has odd signs.
 func messageID(text string) string {
-	const longest = 128
 	text = strings.TrimSpace(text)
-	if strings.EqualFold(text, "None") || len(text) > longest || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
+	if strings.EqualFold(text, "None") || len(text) > longestID || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return ""
 	}
 	return text

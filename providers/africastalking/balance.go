@@ -2,7 +2,6 @@ package africastalking
 
 import (
 	"context"
-	"encoding/json"
 
 	"github.com/tuma-sms/tuma/providers"
 )
@@ -23,12 +22,12 @@ func (p *Provider) Balance(ctx context.Context) (providers.Balance, error) {
 // parseBalance reads {"UserData":{"balance":"KES 1785.50"}}, or userData, as another
 // document has it. It has no effects.
 func parseBalance(body []byte) (providers.Balance, bool) {
-	var outer envelope
-	var user struct{ Balance once }
-	if json.Unmarshal(body, &outer) != nil || !outer.UserData.object(&user) {
-		return providers.Balance{}, false
+	outer, _ := providers.ReadObject(body)
+	user, ok := outer.Object("UserData")
+	if !ok {
+		user, _ = outer.Object("userData")
 	}
-	text, _ := user.Balance.text()
+	text, _ := user.Text("balance")
 	written, currency, ok := providers.ParseMoney(text)
 	if !ok {
 		return providers.Balance{}, false

@@ -22,31 +22,36 @@ var states = map[string]providers.Report{
 }
 
 // DeliveryReports serves the gateway's "Delivery Reports" callback [public]. Each
-// report is given to take, and comes again if that errs: see callback. A status that
-// is no known word is handed on as one that is not final.
-func DeliveryReports(secret providers.Secret, take func(context.Context, providers.DeliveryReport) error) http.Handler {
+// report is given to take, and comes again if that errs. A status that is no known
+// word is handed on as one that is not final.
+//
+// It is POSTed to a path whose last element is the secret, which is the only guard:
+// the gateway signs nothing, so the address must be https. The error says that the
+// secret can be no such element (see providers.GuardPath).
+func DeliveryReports(secret providers.Secret, take func(context.Context, providers.DeliveryReport) error) (http.Handler, error) {
 	return callback(secret, parseReport, take)
 }
 
 // Incoming serves the gateway's "Incoming Messages" callback [public]: each message
 // that somebody sent in is given to take, and comes again if that errs. LinkID goes
-// back in Options for an answer to an on-demand service.
-func Incoming(secret providers.Secret, take func(context.Context, providers.Inbound) error) http.Handler {
+// back in Options for an answer to an on-demand service. The secret and the error are
+// those of DeliveryReports.
+func Incoming(secret providers.Secret, take func(context.Context, providers.Inbound) error) (http.Handler, error) {
 	return callback(secret, parseIncoming, take)
 }
 
 // OptOuts serves the gateway's "Bulk SMS Opt Out" callback [public]: each wish is
-// given to take, and comes again if that errs.
-func OptOuts(secret providers.Secret, take func(context.Context, providers.OptOut) error) http.Handler {
+// given to take, and comes again if that errs. The secret and the error are those of
+// DeliveryReports.
+func OptOuts(secret providers.Secret, take func(context.Context, providers.OptOut) error) (http.Handler, error) {
 	return callback(secret, parseOptOut, take)
 }
 
-// callback serves a form that is POSTed to a path whose last element is the secret,
-// which is the only guard: the gateway signs nothing, so the address must be https.
-// The context of take is the request's. The answer is 200, which every sender of
+// callback serves a form that is POSTed to a path that ends in the secret. The context
+// of take is the request's. The answer is 200, which every sender of
 // callbacks takes for a yes; that 204 is one too the vendor documents nowhere. What
 // is no form of theirs gets 400, and 500 what take has an error for.
-func callback[T any](secret providers.Secret, parse func(url.Values) (T, bool), take func(context.Context, T) error) http.Handler {
+func callback[T any](secret providers.Secret, parse func(url.Values) (T, bool), take func(context.Context, T) error) (http.Handler, error) {
 	return providers.GuardPath(secret, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		form, ok := providers.CallbackForm(w, r, http.MethodPost)
 		if !ok {
@@ -84,17 +89,17 @@ func parseReport(form url.Values) (d providers.DeliveryReport, ok bool) {
 }
 
 // parseIncoming reads date, from, id, linkId, text, to, cost and networkCode; from,
-// text and id must be there, the text may be empty. It has no effects.
+// text and an id must be there, the text may be empty. It has no effects.
 func parseIncoming(form url.Values) (m providers.Inbound, ok bool) {
 	m = providers.Inbound{
-		ID: strings.TrimSpace(form.Get("id")), From: restored(form.Get("from")), To: restored(form.Get("to")),
+		ID: messageID(form.Get("id")), From: restored(form.Get("from")), To: restored(form.Get("to")),
 		Text: form.Get("text"), LinkID: strings.TrimSpace(form.Get("linkId")),
 	}
 	for _, name := range []string{"cost", "networkCode"} {
 		m.Fields = withField(m.Fields, name, clip(form.Get(name)))
 	}
-	m.At, m.Fields = received(form.Get("date"), m.Fields)
-	return m, m.ID != "" && m.From != "" && form.Has("text")
+	m.At, m.Fields = received(clip(form.Get("date")), m.Fields)
+	return m, m.ID != "" && m.From != "" && form.Has("text") && max(len(m.From), len(m.To), len(m.LinkID)) <= longestID
 }
 
 // parseOptOut reads senderId and phoneNumber. Without a sender the wish goes for all
@@ -102,7 +107,7 @@ func parseIncoming(form url.Values) (m providers.Inbound, ok bool) {
 func parseOptOut(form url.Values) (o providers.OptOut, ok bool) {
 	o.From = strings.TrimSpace(form.Get("senderId"))
 	o.Number, ok = parseNumber(form.Get("phoneNumber"))
-	return o, ok
+	return o, ok && len(o.From) <= longestID
 }
 
 // restored gives a number back the plus that has become a space on its way.
@@ -118,6 +123,6 @@ func restored(number string) string {
 // clip cuts a text that the gateway sends for information.
 func clip(text string) string {
 	const longest = 64
-	text = strings.ToValidUTF8(strings.TrimSpace(text), "")
+	text = strings.TrimSpace(text)
 	return strings.ToValidUTF8(text[:min(len(text), longest)], "")
 }

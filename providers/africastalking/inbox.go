@@ -36,13 +36,10 @@ func (p *Provider) Inbox(ctx context.Context, after string) ([]providers.Inbound
 // list: were it left out, whoever asks after the next one's id would never see it.
 // It has no effects.
 func parseInbox(body []byte) ([]providers.Inbound, bool) {
-	var outer envelope
-	var data struct{ Messages once }
-	if json.Unmarshal(body, &outer) != nil || !outer.SMSMessageData.object(&data) {
-		return nil, false
-	}
-	list, ok := data.Messages.list()
-	if !ok {
+	outer, _ := providers.ReadObject(body)
+	data, _ := outer.Object("SMSMessageData")
+	list, ok := data.List("Messages")
+	if !ok || list == nil {
 		return nil, false
 	}
 	messages := make([]providers.Inbound, 0, len(list))
@@ -57,16 +54,13 @@ func parseInbox(body []byte) ([]providers.Inbound, bool) {
 }
 
 func readMessage(raw json.RawMessage) (m providers.Inbound, ok bool) {
-	var in struct{ LinkID, Text, To, ID, Date, From once }
-	if json.Unmarshal(raw, &in) != nil {
+	in, ok := providers.ReadObject(raw)
+	if !ok {
 		return m, false
 	}
 	var date string
-	for _, field := range []struct {
-		from once
-		to   *string
-	}{{in.LinkID, &m.LinkID}, {in.Text, &m.Text}, {in.To, &m.To}, {in.ID, &m.ID}, {in.Date, &date}, {in.From, &m.From}} {
-		if *field.to, ok = field.from.text(); !ok {
+	for name, field := range map[string]*string{"linkId": &m.LinkID, "text": &m.Text, "to": &m.To, "id": &m.ID, "date": &date, "from": &m.From} {
+		if *field, ok = in.Text(name); !ok {
 			return m, false
 		}
 	}

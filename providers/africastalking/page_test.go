@@ -16,14 +16,27 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// notOffered are the sections of the page that the client has no place for.
+// notOffered are the lines of the page that the client has no place for.
 var notOffered = map[string]string{
-	"Example using CURL client":  "its + is not escaped and its --insecure verifies nobody",
-	"Send messages via url call": "the login would stand in an address",
+	"Example using CURL client": "see its two lines",
+	`curl -v -H "Accept: application/xml" -d "username=myusername&message=hello test&to=+254711XXXYYY,+254733YYYZZZ" ` +
+		`-H "Apikey:fb752d3417021812f0961y6c9464832dd1adb1`: "its + is not escaped, and arrives as a space",
+	`e555c73f1e7c32bcc006488674" -X POST --insecure`: "it verifies nobody",
+	"Send messages via url call":                     "the login would stand in an address",
+	"Our APIs allows a sender to send messages by opening a URL link. That's how easy it is to send a message.": "the same",
+	"The response is in XML format. see the xml response here":                                                  "the same; XML is read",
 }
 
-// offered are the other sections and notes, with the method that does what they show.
+// offered are the other lines, with what does what they show.
 var offered = map[string]string{
+	`<?xml version="1.0"?>`: "Config.Format, and whatever was asked for",
+	"You need your AfricasTalking username and APIKey for any request to our API. If you don't have an APIKey, " +
+		"you can generate one from your applications settings page.": "Config.Username, Config.APIKey",
+	"# send to a single user love code": "Batch.To",
+	"# send to many users: comma-separate numbers as shown,+254733YYYZZZ&message=We love code": "Batch.To",
+	"# for sender id love code":                         "Batch.From",
+	"# for short code love code":                        "Batch.From",
+	"# from parameter is optional love code":            "Info.SenderOptional",
 	"Sending a Message":                                 "Send",
 	"Sending messages: Use short code/Sender id":        "Batch.From",
 	"Sending messages: Queue messages to be sent later": "Options.Enqueue",
@@ -39,6 +52,7 @@ var (
 	fieldLine     = regexp.MustCompile(`^(number|cost|statusCode|messageId) (?:The|This) `)
 	codeLine      = regexp.MustCompile(`^  • (\d+): (\w+)$`)
 	sampleLine    = regexp.MustCompile(`^ +"(\w+)": ?(?:[{\[]|".*",?|\d+,?)$`)
+	xmlLine       = regexp.MustCompile(`^ +<(\w+)>.+</\w+>$`)
 )
 
 // TestEverythingOnThePageHasItsPlace reads the vendor's page line by line. A line
@@ -50,7 +64,7 @@ func TestEverythingOnThePageHasItsPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	header, form := fullRequest(t)
-	described := readableFields(t)
+	described, describedXML := readableFields(t), readableElements(t)
 	var found []int
 	for line := range strings.Lines(string(page)) {
 		line = strings.TrimRight(line, "\n")
@@ -76,7 +90,12 @@ func TestEverythingOnThePageHasItsPlace(t *testing.T) {
 		if m == nil {
 			m = sampleLine.FindStringSubmatch(line)
 		}
+		inXML := xmlLine.FindStringSubmatch(line)
 		switch {
+		case inXML != nil:
+			if !slices.Contains(describedXML, inXML[1]) {
+				t.Errorf("element %s of a reply is not read", inXML[1])
+			}
 		case m != nil:
 			if !slices.Contains(described, m[1]) {
 				t.Errorf("field %s of a reply is not read", m[1])
@@ -138,4 +157,31 @@ func readableFields(t *testing.T) []string {
 		t.Error("Message changes nothing")
 	}
 	return append(slices.Collect(maps.Keys(read)), "Message")
+}
+
+// readableElements returns the names of the elements that change what is read of a
+// reply in XML.
+func readableElements(t *testing.T) []string {
+	t.Helper()
+	refused := strings.Replace(xmlReply(), "Sent to 1/1 Total Cost: KES 0.8000", "InvalidSenderId", 1)
+	row := xmlRow("+254711000001", "102", "RiskHold", idA)
+	read := []string{"AfricasTalkingResponse", "SMSMessageData", "Recipients", "Recipient", "number", "cost", "status", "statusCode", "messageId", "Message"}
+	for _, name := range read {
+		good := xmlReply(strings.Replace(row, "RiskHold", "Success", 1))
+		changed := strings.NewReplacer("<"+name+">", "<x>", "</"+name+">", "</x>").Replace(good)
+		switch name {
+		case "status": // a good one says nothing that the code does not
+			good = xmlReply(row)
+			changed = strings.NewReplacer("<status>", "<x>", "</status>", "</x>").Replace(good)
+		case "Message": // read where there are no recipients
+			good = refused
+			changed = strings.NewReplacer("<Message>", "<x>", "</Message>", "</x>").Replace(good)
+		}
+		got, e := parseAnswer([]byte(changed), nums(one))
+		whole, wholeError := parseAnswer([]byte(good), nums(one))
+		if slices.Equal(got, whole) && (e == nil) == (wholeError == nil) {
+			t.Errorf("%s in XML changes nothing", name)
+		}
+	}
+	return read
 }

@@ -6,65 +6,19 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+
+	"github.com/tuma-sms/tuma/providers"
 )
 
-// once is a value of a JSON object, with how often its name stands there: of two
-// values encoding/json would silently take the last. Names are compared without
-// regard to case, as encoding/json does.
-type once struct {
-	raw   json.RawMessage
-	times int
-}
-
-// UnmarshalJSON keeps the value and counts it.
-func (o *once) UnmarshalJSON(raw []byte) error {
-	o.raw, o.times = bytes.Clone(raw), o.times+1
-	return nil
-}
-
-// text returns a string, or a number as it is written; nothing for null or what is
-// missing. It is not ok for what stands there twice or is no such value.
-func (o once) text() (text string, ok bool) {
-	switch {
-	case o.times == 0 || string(o.raw) == "null":
-		return "", o.times <= 1
-	case o.times > 1 || o.raw[0] == '{' || o.raw[0] == '[' || o.raw[0] == 't' || o.raw[0] == 'f':
-		return "", false
-	case o.raw[0] != '"':
-		return string(o.raw), true
-	}
-	return text, json.Unmarshal(o.raw, &text) == nil
-}
-
-// list returns the elements of an array.
-func (o once) list() (elements []json.RawMessage, ok bool) {
-	if o.times != 1 || o.raw[0] != '[' || json.Unmarshal(o.raw, &elements) != nil {
-		return nil, false
-	}
-	return elements, true
-}
-
-// object reads the one object that stands there into v, and says whether it is one.
-func (o once) object(v any) bool {
-	return o.times == 1 && o.raw[0] == '{' && json.Unmarshal(o.raw, v) == nil
-}
-
-// envelope is what replies are wrapped in.
-type envelope struct {
-	SMSMessageData, UserData once
-}
-
 // readJSON reads the reply to a send. It is not ok for what is not of the shape the
-// page shows: then nothing of it is believed.
+// page shows: then nothing of it is believed. That there are no Recipients, or null,
+// is the same as an empty list of them: so the gateway may answer a refused sender.
 func readJSON(body []byte) (message string, entries []entry, ok bool) {
-	var outer envelope
-	var data struct{ Message, Recipients once }
-	if json.Unmarshal(body, &outer) != nil || !outer.SMSMessageData.object(&data) {
-		return "", nil, false
-	}
-	message, textOK := data.Message.text()
-	recipients, listOK := data.Recipients.list()
-	if !textOK || !listOK {
+	outer, _ := providers.ReadObject(body)
+	data, ok := outer.Object("SMSMessageData")
+	message, textOK := data.Text("Message")
+	recipients, listOK := data.List("Recipients")
+	if !ok || !textOK || !listOK {
 		return "", nil, false
 	}
 	for _, raw := range recipients {
@@ -76,20 +30,20 @@ func readJSON(body []byte) (message string, entries []entry, ok bool) {
 // readRecipient reads one element of Recipients. One without a number that can be
 // read stands for nobody, but the list is not empty.
 func readRecipient(raw json.RawMessage) entry {
-	var r struct{ Number, StatusCode, Status, MessageID, Cost once }
-	if json.Unmarshal(raw, &r) != nil {
+	r, ok := providers.ReadObject(raw)
+	if !ok {
 		return entry{unclear: true}
 	}
 	var e entry
 	var codeOK, statusOK bool
-	if n := r.Number; len(n.raw) > 0 && n.raw[0] == '"' {
-		e.number, _ = n.text()
+	if n := r["number"]; len(n) > 0 && n[0] == '"' {
+		e.number, _ = r.Text("number")
 	}
-	e.code, codeOK = r.StatusCode.text()
-	e.status, statusOK = r.Status.text()
+	e.code, codeOK = r.Text("statusCode")
+	e.status, statusOK = r.Text("status")
 	e.unclear = !codeOK || !statusOK
-	e.id, _ = r.MessageID.text()
-	e.cost, _ = r.Cost.text()
+	e.id, _ = r.Text("messageId")
+	e.cost, _ = r.Text("cost")
 	return e
 }
 
@@ -105,12 +59,14 @@ func readXML(body []byte) (message string, entries []entry, ok bool) {
 		} `xml:"SMSMessageData"`
 	}
 	d := xml.NewDecoder(bytes.NewReader(body))
-	if d.Decode(&reply) != nil || !atEnd(d) || len(reply.Data) != 1 || len(reply.Data[0].Recipients) != 1 {
+	if d.Decode(&reply) != nil || !atEnd(d) || len(reply.Data) != 1 || len(reply.Data[0].Recipients) > 1 {
 		return "", nil, false
 	}
 	message, ok = atMostOne(reply.Data[0].Message)
-	for _, r := range reply.Data[0].Recipients[0].Recipient {
-		entries = append(entries, r.entry())
+	for _, list := range reply.Data[0].Recipients {
+		for _, r := range list.Recipient {
+			entries = append(entries, r.entry())
+		}
 	}
 	return message, entries, ok
 }

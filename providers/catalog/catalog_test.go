@@ -3,8 +3,11 @@ package catalog_test
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/tuma-sms/tuma/providers"
@@ -107,4 +110,32 @@ func ExampleOpen() {
 	// token: is not a setting of provider kobo; it knows allow_http, base_url, concurrency, max_recipients, pass, timeout, user
 	// pass: is missing
 	// max_recipients: must be 1 to 500: it may lower the gateway's limit, never raise it
+}
+
+// What no compiler asks of a new gateway: a row for people, the vendor's page, a fuzz
+// target.
+func TestEveryKindIsToldOfAndTested(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range catalog.Kinds() {
+		if !strings.Contains(string(readme), "| `"+k.Name+"` |") {
+			t.Errorf("%s: the README's table of gateways has no row with `%s`", k.Name, k.Name)
+		}
+		if page, err := os.ReadFile("../" + k.Name + "/testdata/page.txt"); err != nil || len(page) < 200 {
+			t.Errorf("%s: no vendor's page in testdata/page.txt: %v", k.Name, err)
+		}
+		tests, err := filepath.Glob("../" + k.Name + "/*_test.go")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(tests, func(name string) bool {
+			text, err := os.ReadFile(name)
+			return err == nil && strings.Contains(string(text), "\nfunc Fuzz")
+		}) {
+			t.Errorf("%s: no fuzz target", k.Name)
+		}
+	}
 }

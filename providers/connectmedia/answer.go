@@ -1,7 +1,6 @@
 package connectmedia
 
 import (
-	"encoding/json"
 	"regexp"
 	"strings"
 
@@ -32,14 +31,12 @@ var refusals = map[string]providers.Error{
 	"101": {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredit},
 	// "No action defined": our own request is malformed.
 	"103": {Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused},
+	// "Invalid message" [public]: of the text, which all messages of a campaign share.
+	"105": {Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused},
 }
 
-// rejections are the codes that refuse one message, and Tuma's word for why. They
-// are not on the page, but in public code.
-var rejections = map[string]string{
-	"104": "invalid_number",
-	"105": "invalid_message",
-}
+// codeInvalidNumber refuses one message because of its number [public].
+const codeInvalidNumber = "104"
 
 // codeNoInbox is "Error in fetching data (inbox)".
 const codeNoInbox = "301"
@@ -49,22 +46,24 @@ const codeNoInbox = "301"
 // no number, since a call has one. It has no effects.
 func parseAnswer(body []byte) (*providers.Result, *providers.Error) {
 	code, _ := parseReply(body)
-	if code == codeSent {
+	switch code {
+	case codeSent:
 		return &providers.Result{Outcome: providers.Accepted}, nil
-	}
-	if reason, ok := rejections[code]; ok {
-		return &providers.Result{Outcome: providers.Rejected, Reason: reason, Code: code}, nil
+	case codeInvalidNumber:
+		return &providers.Result{Outcome: providers.Rejected, Reason: "invalid_number", Code: code}, nil
 	}
 	return nil, refusal(code)
 }
 
 // parseReply reads the code of a reply and whatever else it holds; no code if it is
 // not a reply of the gateway's.
-func parseReply(body []byte) (code string, o object) {
-	if json.Unmarshal(body, &o) != nil {
+func parseReply(body []byte) (code string, o providers.Object) {
+	o, ok := providers.ReadObject(body)
+	if !ok {
 		o = parsePrinted(body)
 	}
-	return o.text("code"), o
+	code, _ = o.Text("code")
+	return code, o
 }
 
 // printed is {"code":"201"," Message Sent Successfully!"}: how the page prints the
@@ -73,12 +72,12 @@ var printed = regexp.MustCompile(`^\s*\{\s*"code"\s*:\s*("?[0-9]{3}"?)\s*,\s*("[
 
 // parsePrinted reads a reply as the page prints it. The text without a name is taken
 // for the message.
-func parsePrinted(body []byte) object {
+func parsePrinted(body []byte) providers.Object {
 	m := printed.FindSubmatch(body)
 	if m == nil || strings.Count(string(m[1]), `"`) == 1 {
 		return nil
 	}
-	return object{"code": m[1], "message": m[2]}
+	return providers.Object{"code": m[1], "message": m[2]}
 }
 
 // refusal returns the verdict of a code that refuses a request: Unknown for one that
@@ -93,14 +92,4 @@ func refusal(code string) *providers.Error {
 	}
 	e.Code = code
 	return &e
-}
-
-// refused is the verdict on a reply that is not what was asked for: that of its
-// code, if it has one.
-func refused(op string, reply *providers.Reply, verdict *providers.Error) *providers.Error {
-	if verdict == nil {
-		return reply.NotUnderstood(op)
-	}
-	verdict.Op = op
-	return verdict
 }

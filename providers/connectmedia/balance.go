@@ -10,13 +10,13 @@ var _ providers.Balancer = (*Provider)(nil)
 
 // Balance asks for the account's balance, in the gateway's own units.
 func (p *Provider) Balance(ctx context.Context) (providers.Balance, error) {
-	reply, err := p.post(ctx, opBalance, path, askForm(*p.login, actionBalance))
+	reply, err := p.client.PostForm(ctx, opBalance, path, askForm(*p.login, actionBalance))
 	if err != nil {
 		return providers.Balance{}, err
 	}
 	amount, ok, verdict := parseBalance(reply.Body)
 	if !ok {
-		return providers.Balance{}, refused(opBalance, reply, verdict)
+		return providers.Balance{}, reply.Refused(opBalance, verdict)
 	}
 	return providers.Balance{Amount: amount}, nil
 }
@@ -28,6 +28,7 @@ func parseBalance(body []byte) (amount float64, ok bool, verdict *providers.Erro
 	if code != codeBalance {
 		return 0, false, refusal(code)
 	}
-	amount, ok = providers.ParseAmount(o.text("message"))
+	text, _ := o.Text("message")
+	amount, ok = providers.ParseAmount(text)
 	return amount, ok, nil
 }

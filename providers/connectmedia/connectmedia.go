@@ -118,21 +118,15 @@ func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Res
 	if what := p.info.Refusal(b); what != "" {
 		return nil, providers.NoCall(opSend, what)
 	}
-	reply, err := p.post(ctx, opSend, path, sendForm(*p.login, b, p.plain))
+	reply, err := p.client.PostForm(ctx, opSend, path, sendForm(*p.login, b, p.plain))
 	if err != nil {
 		return nil, err
 	}
 	result, verdict := parseAnswer(reply.Body)
 	if result == nil {
-		return nil, refused(opSend, reply, verdict)
+		return nil, reply.Refused(opSend, verdict)
 	}
 	return []providers.Result{*result}, nil
-}
-
-// post puts a form to the gateway and returns a 2xx reply, or an *Error. The gateway
-// has codes of its own for errors, which come in the body of a 2xx.
-func (p *Provider) post(ctx context.Context, op, path string, form []byte) (*providers.Reply, error) {
-	return p.client.Call(ctx, providers.Request{Op: op, Path: path, ContentType: providers.FormContentType, Body: form})
 }
 
 // sendForm builds the form of a send. It is never used again: the transport may read

@@ -45,13 +45,13 @@ func (p *Provider) Report(ctx context.Context, kind string, _, _ time.Time) (pro
 			Err: errors.New("there is one report, history"),
 		}
 	}
-	reply, err := p.post(ctx, opHistory, path, askForm(*p.login, actionHistory))
+	reply, err := p.client.PostForm(ctx, opHistory, path, askForm(*p.login, actionHistory))
 	if err != nil {
 		return providers.Table{}, err
 	}
 	rows, ok, verdict := parseList(reply.Body, codeHistory, historyColumns)
 	if !ok {
-		return providers.Table{}, refused(opHistory, reply, verdict)
+		return providers.Table{}, reply.Refused(opHistory, verdict)
 	}
 	return providers.Table{Columns: slices.Clone(historyColumns), Rows: rows}, nil
 }
@@ -59,13 +59,13 @@ func (p *Provider) Report(ctx context.Context, kind string, _, _ time.Time) (pro
 // Inbox fetches the messages that people have sent in, all that the gateway has:
 // they have no ids, and so after means nothing.
 func (p *Provider) Inbox(ctx context.Context, _ string) ([]providers.Inbound, error) {
-	reply, err := p.post(ctx, opInbox, inboxPath, askForm(*p.login, actionInbox))
+	reply, err := p.client.PostForm(ctx, opInbox, inboxPath, askForm(*p.login, actionInbox))
 	if err != nil {
 		return nil, err
 	}
 	inbox, ok, verdict := parseInbox(reply.Body)
 	if !ok {
-		return nil, refused(opInbox, reply, verdict)
+		return nil, reply.Refused(opInbox, verdict)
 	}
 	return inbox, nil
 }
@@ -131,13 +131,13 @@ func parseList(body []byte, code string, columns []string) (rows [][]string, ok 
 
 // parseRow returns what a row has under the names of columns; nil if it is none.
 func parseRow(raw json.RawMessage, columns []string) []string {
-	var fields object
-	if json.Unmarshal(raw, &fields) != nil {
+	fields, ok := providers.ReadObject(raw)
+	if !ok {
 		return nil
 	}
 	row := make([]string, len(columns))
 	for i, column := range columns {
-		row[i] = fields.text(column)
+		row[i], _ = fields.Text(column)
 	}
 	return row
 }

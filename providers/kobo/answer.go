@@ -56,14 +56,18 @@ func parseAnswer(body []byte, to []sms.MSISDN) ([]providers.Result, *providers.E
 	return parseIDs(string(body), to), nil
 }
 
-// refusal returns the verdict of an error word, or nil if body is none that is known.
+// refusal returns the verdict of an error word: Unknown for one that nobody has
+// documented, and nil for what is no such word.
 func refusal(body []byte) *providers.Error {
-	if _, ok := answers[string(body)]; !ok {
-		return nil
+	if _, known := answers[string(body)]; known {
+		e := answers[string(body)] // a copy, made only now, since it moves to the heap
+		e.Code = string(body)
+		return &e
 	}
-	e := answers[string(body)] // a copy, made only now, since it moves to the heap
-	e.Code = string(body)
-	return &e
+	if len(body) <= maxWord && errorWord(string(body)) != "" {
+		return &providers.Error{Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseNotUnderstood, Code: string(body)}
+	}
+	return nil
 }
 
 // unquote cuts white space and one pair of JSON quotes: the page says replies are
@@ -189,10 +193,13 @@ func isRecipient(id string, to []sms.MSISDN) bool {
 	return err == nil && slices.Contains(to, sms.MSISDN(number))
 }
 
+// maxWord is longer than any error word.
+const maxWord = 64
+
 // errorWord returns s if it is one of the gateway's error words or like one, so
 // that a result's code never repeats a number or a text.
 func errorWord(s string) string {
-	if len(s) > 64 || !strings.HasPrefix(s, "error") {
+	if len(s) > maxWord || !strings.HasPrefix(s, "error") {
 		return ""
 	}
 	for i := range len(s) {

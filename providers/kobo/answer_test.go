@@ -83,7 +83,6 @@ func TestAnswerWithIDs(t *testing.T) {
 		"SENT":                       {"SENT", nums(one), nil},
 		"sent and more":              {"sent 1", nums(one), nil},
 		"two pairs of quotes":        {`""sent""`, nums(one), nil},
-		"unknown error":              {"error_unheard_of", nums(one), nil},
 		"error and more":             {"error_credit: 0", nums(one), nil},
 	} {
 		got, e := parseAnswer([]byte(tc.body), tc.to)
@@ -139,6 +138,10 @@ func TestEveryRefusalHasItsVerdict(t *testing.T) {
 			}
 		}
 	}
+	undocumented := providers.Error{Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseNotUnderstood, Code: "error_unheard_of"}
+	if results, e := parseAnswer([]byte(" error_unheard_of\n"), nums(one)); results != nil || e == nil || *e != undocumented {
+		t.Errorf("a word that nobody documents: %v, %v", results, e)
+	}
 	if answers["error_gw"].Code != "" {
 		t.Error("the table itself was written to")
 	}
@@ -161,7 +164,7 @@ func FuzzParseAnswer(f *testing.F) {
 		}
 		switch {
 		case e != nil:
-			if results != nil || e.Outcome == providers.Accepted || e.Outcome == providers.Unknown || len(e.Code) > 64 {
+			if results != nil || e.Outcome == providers.Accepted || len(e.Code) > 64 || e.Outcome == providers.Unknown && !strings.HasPrefix(e.Code, "error") {
 				t.Fatalf("%q: %v with %v", body, e, results)
 			}
 			return
@@ -225,16 +228,58 @@ func plausible(ids []string) bool {
 
 func TestCredit(t *testing.T) {
 	t.Parallel()
-	for body, want := range map[string]float64{"1234": 1234, " 12.50\n": 12.5, `"7"`: 7, "-3.25": -3.25, "0": 0} {
+	for body, want := range map[string]float64{"1234": 1234, "1,234.50": 1234.5, " 12.50\n": 12.5, `"7"`: 7, "-3.25": -3.25, "0": 0} {
 		if got, ok := parseCredit([]byte(body)); !ok || got != want {
 			t.Errorf("%q: %v %v, want %v", body, got, ok, want)
 		}
 	}
-	for _, body := range []string{"", "-", ".", "1,234.50", "NGN 5", "1e5", "0x10", "inf", "NaN", "1_000", "--1", "1-2", `{"credit":1}`, "sent", "error_user"} {
+	for _, body := range []string{"", "-", ".", "1,23", "NGN 5", "1e5", "0x10", "inf", "NaN", "1_000", "--1", "1-2", `{"credit":1}`, "sent", "error_user"} {
 		if got, ok := parseCredit([]byte(body)); ok {
 			t.Errorf("%q: read as %v", body, got)
 		}
 	}
+}
+
+// FuzzParseCredit holds the parser to signs that an amount can have.
+func FuzzParseCredit(f *testing.F) {
+	for _, seed := range []string{"1234", ` "12.50" `, "-3", "1,234.50", "error_user", ""} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		amount, ok := parseCredit(body)
+		if !ok && amount != 0 {
+			t.Fatalf("%q: %v", body, amount)
+		}
+		text := strings.TrimFunc(string(body), func(r rune) bool { return r == '"' || unicode.IsSpace(r) })
+		if ok && (strings.Trim(text, "0123456789.,-") != "" || (amount < 0) && text[0] != '-') {
+			t.Fatalf("%q: %v", body, amount)
+		}
+		if digits := strings.Trim(text, "0123456789") == "" && text != "" && len(text) < 16 && len(body) == len(text); digits && (!ok || fmt.Sprintf("%015.0f", amount) != fmt.Sprintf("%015s", text)) {
+			t.Fatalf("%q: %v %v", body, amount, ok)
+		}
+	})
+}
+
+// FuzzParseReport holds the parser to the word that a report begins with.
+func FuzzParseReport(f *testing.F) {
+	for _, seed := range []string{"DELIVRD", "UNDELIV err:0dc", "\"EXPIRED 12\"\n", "enroute", "DELIVRDX", "error_user", ""} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		report, ok := parseReport(body)
+		if !ok {
+			if report != (providers.Report{}) {
+				t.Fatalf("%q: %+v", body, report)
+			}
+			return
+		}
+		word, _, _ := strings.Cut(report.State, " ")
+		known, isWord := states[strings.ToUpper(word)]
+		if !isWord || known.Final != report.Final || report.Delivered != strings.EqualFold(word, "DELIVRD") ||
+			len(report.State) > 64 || !strings.Contains(string(body), report.State) {
+			t.Fatalf("%q: %+v", body, report)
+		}
+	})
 }
 
 func TestReport(t *testing.T) {

@@ -103,19 +103,12 @@ func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Res
 	if what := p.refusal(b); what != "" {
 		return nil, providers.NoCall(opSend, what)
 	}
-	reply, err := p.post(ctx, opSend, sendPath, sendForm(*p.login, b))
+	reply, err := p.client.PostForm(ctx, opSend, sendPath, sendForm(*p.login, b))
 	if err != nil {
 		return nil, err
 	}
 	results, verdict := parseAnswer(reply.Body, b.To)
-	switch {
-	case verdict != nil:
-		verdict.Op = opSend
-		return nil, verdict
-	case results == nil:
-		return nil, notUnderstood(opSend, reply)
-	}
-	return results, nil
+	return reply.Results(opSend, results, verdict)
 }
 
 // refusal says what makes a batch no call at all, or nothing.
@@ -127,12 +120,6 @@ func (p *Provider) refusal(b providers.Batch) string {
 		return fmt.Sprintf("a message_uuid of %d characters, at most %d are allowed", len(b.Key), MaxKey)
 	}
 	return p.info.Refusal(b)
-}
-
-// post puts a form to the gateway and returns a 2xx reply, or an *Error. The
-// gateway answers HTTP 200 even for its errors.
-func (p *Provider) post(ctx context.Context, op, path string, form []byte) (*providers.Reply, error) {
-	return p.client.Call(ctx, providers.Request{Op: op, Path: path, ContentType: providers.FormContentType, Body: form})
 }
 
 // The values of type. Only one can be asked for.

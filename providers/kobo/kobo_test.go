@@ -159,29 +159,16 @@ func TestSendGivesEachRecipientTheGatewaysID(t *testing.T) {
 
 func TestFaultsOfTheGatewayAndTheirVerdicts(t *testing.T) {
 	t.Parallel()
-	const unknown, rejected, retryable = providers.Unknown, providers.Rejected, providers.Retryable
+	const unknown, retryable = providers.Unknown, providers.Retryable
 	type e = providers.Error
 	for name, tc := range map[string]struct {
 		fault string
 		want  e
 		taken int64
 	}{
-		"closed before reading":   {"close", e{Outcome: unknown, Scope: providers.Call, Cause: providers.CauseNoAnswer}, 0},
 		"closed after accepting":  {"accept_close", e{Outcome: unknown, Scope: providers.Call, Cause: providers.CauseNoAnswer}, 2},
 		"cut after accepting":     {"cut", e{Outcome: unknown, Scope: providers.Call, Cause: providers.CauseNoAnswer}, 2},
-		"500":                     {"500", e{Outcome: unknown, Scope: providers.Call, Cause: providers.CauseGateway, Code: "http 500"}, 0},
-		"502 after accepting":     {"accept_502", e{Outcome: unknown, Scope: providers.Call, Cause: providers.CauseGateway, Code: "http 502"}, 2},
-		"503":                     {"503", e{Outcome: unknown, Scope: providers.Call, Cause: providers.CauseGateway, Code: "http 503", RetryAfter: 9 * time.Second}, 0},
-		"429":                     {"429", e{Outcome: retryable, Scope: providers.Account, Cause: providers.CauseThrottled, Code: "http 429", RetryAfter: 9 * time.Second}, 0},
-		"400":                     {"400", e{Outcome: rejected, Scope: providers.Call, Cause: providers.CauseRefused, Code: "http 400"}, 0},
-		"401":                     {"401", e{Outcome: retryable, Scope: providers.Account, Cause: providers.CauseCredentials, Code: "http 401"}, 0},
-		"301":                     {"301", e{Outcome: unknown, Scope: providers.Account, Cause: providers.CauseConfiguration, Code: "http 301"}, 0},
-		"307":                     {"307", e{Outcome: unknown, Scope: providers.Account, Cause: providers.CauseConfiguration, Code: "http 307"}, 0},
-		"404":                     {"404", e{Outcome: unknown, Scope: providers.Account, Cause: providers.CauseConfiguration, Code: "http 404"}, 0},
-		"405":                     {"405", e{Outcome: unknown, Scope: providers.Account, Cause: providers.CauseConfiguration, Code: "http 405"}, 0},
-		"415":                     {"415", e{Outcome: unknown, Scope: providers.Account, Cause: providers.CauseConfiguration, Code: "http 415"}, 0},
-		"409":                     {"409", e{Outcome: unknown, Scope: providers.Call, Cause: providers.CauseGateway, Code: "http 409"}, 0},
-		"a web page":              {"html", e{Outcome: unknown, Scope: providers.Call, Cause: providers.CauseNotUnderstood, Code: "http 200"}, 0},
+		"502 after accepting":     {"accept_502", e{Outcome: unknown, Scope: providers.Call, Cause: providers.CauseGateway, Code: "http 502", RetryAfter: 9 * time.Second}, 2},
 		"a web page, accepted":    {"accept_html", e{Outcome: unknown, Scope: providers.Call, Cause: providers.CauseNotUnderstood, Code: "http 200"}, 2},
 		"error_gw":                {"error_gw", e{Outcome: retryable, Scope: providers.Account, Cause: providers.CauseGateway, Code: "error_gw", KeepKey: true}, 0},
 		"error_gw, accepted":      {"accept_error_gw", e{Outcome: retryable, Scope: providers.Account, Cause: providers.CauseGateway, Code: "error_gw", KeepKey: true}, 2},
@@ -193,9 +180,6 @@ func TestFaultsOfTheGatewayAndTheirVerdicts(t *testing.T) {
 			s, p := gateway(t, sandbox.Options{})
 			if err := s.Fail(sandbox.Fault{Name: tc.fault, N: 1, RetryAfter: 9 * time.Second}); err != nil {
 				t.Fatal(err)
-			}
-			if tc.want.RetryAfter == 0 && tc.want.Code != "" && strings.HasPrefix(tc.want.Code, "http") && tc.want.Code != "http 200" {
-				tc.want.RetryAfter = 9 * time.Second // kept as information whatever the status
 			}
 			results, err := p.Send(t.Context(), batch(one, two))
 			if results != nil {
@@ -271,48 +255,6 @@ func TestARepeatedKeyAnsweredWithAnError(t *testing.T) {
 	if st := s.Stats(); st.Accepted != 1 {
 		t.Errorf("%+v", st)
 	}
-}
-
-func TestAHangingGatewayIsUnknownWhenTheContextEnds(t *testing.T) {
-	t.Parallel()
-	for fault, taken := range map[string]int64{"hang": 0, "accept_hang": 1} {
-		t.Run(fault, func(t *testing.T) {
-			t.Parallel()
-			s := sandbox.New(sandbox.Options{})
-			ctx, cancel := context.WithCancel(t.Context())
-			reached := make(chan struct{})
-			web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				r.Body = notifyingBody{r.Body, reached}
-				s.ServeHTTP(w, r)
-			}))
-			t.Cleanup(func() { s.Close(); web.Close() })
-			s.FailNext(1, fault)
-			go func() { <-reached; cancel() }()
-			_, err := account(t, web.URL).Send(ctx, batch(one))
-			if e := verdict(t, err); e.Outcome != providers.Unknown || e.Cause != providers.CauseNoAnswer {
-				t.Errorf("verdict %+v", e)
-			}
-			s.Close()
-			web.Close() // waits for the handler
-			if st := s.Stats(); st.Accepted != taken || st.Requests != 1 {
-				t.Errorf("%+v", st)
-			}
-		})
-	}
-}
-
-// notifyingBody tells when the whole body has been read.
-type notifyingBody struct {
-	io.ReadCloser
-	done chan struct{}
-}
-
-func (b notifyingBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if err != nil {
-		close(b.done)
-	}
-	return n, err
 }
 
 func TestABatchThatIsNoCallMakesNoRequest(t *testing.T) {

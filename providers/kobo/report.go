@@ -2,7 +2,6 @@ package kobo
 
 import (
 	"context"
-	"errors"
 	"strings"
 
 	"github.com/tuma-sms/tuma/providers"
@@ -24,17 +23,17 @@ var states = map[string]providers.Report{
 // MessageStatus asks what became of one message. The gateway takes one id a call.
 func (p *Provider) MessageStatus(ctx context.Context, messageID string) (providers.Report, error) {
 	if messageID == "" {
-		return providers.Report{}, &providers.Error{
-			Op: opReport, Outcome: providers.Rejected, Scope: providers.Call, Cause: providers.CauseRefused, Err: errors.New("no message id"),
-		}
+		e := providers.NoCall(opReport, "no message id")
+		e.Scope = providers.Call
+		return providers.Report{}, e
 	}
-	reply, err := p.post(ctx, opReport, reportPath, providers.AppendField([]byte(p.login.Reveal()), "msgid", messageID))
+	reply, err := p.client.PostForm(ctx, opReport, reportPath, providers.AppendField([]byte(p.login.Reveal()), "msgid", messageID))
 	if err != nil {
 		return providers.Report{}, err
 	}
 	report, ok := parseReport(reply.Body)
 	if !ok {
-		return providers.Report{}, refused(opReport, reply)
+		return providers.Report{}, reply.Refused(opReport, refusal(unquote(reply.Body)))
 	}
 	return report, nil
 }

@@ -1,8 +1,10 @@
 package providertest
 
 import (
+	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"runtime/debug"
 	"slices"
@@ -35,7 +37,7 @@ func (g guarded) Run() int {
 	code := g.Runner.Run()
 	addresses := refused()
 	for _, addr := range addresses {
-		fmt.Fprintf(os.Stderr, "FAIL: %s: a provider's client wanted to dial %s; tests talk to nothing but loopback\n", testedPackage(), addr)
+		fmt.Fprintf(os.Stderr, "FAIL: %s: something wanted to dial %s; tests talk to nothing but loopback\n", testedPackage(), addr)
 	}
 	if len(addresses) > 0 && code == 0 {
 		code = 1
@@ -44,8 +46,8 @@ func (g guarded) Run() int {
 }
 
 // Guard refuses, from now on and in the whole process, every connection of a
-// provider's client to an address that is not on this machine, before its name is
-// resolved. The environment's proxies are forgotten: one on this machine could carry a
+// provider's client and of http.DefaultTransport to an address that is not on this
+// machine, before its name is resolved. The environment's proxies are forgotten: one on this machine could carry a
 // call anywhere. Refused returns the addresses that were refused, sorted. It is to be
 // called before anything is sent, and is for processes without a Runner.
 func Guard() (refused func() []string) {
@@ -54,7 +56,7 @@ func Guard() (refused func() []string) {
 	}
 	var mu sync.Mutex
 	var addresses []string
-	dial.Guard(func(network, addr string) error {
+	ask := func(network, addr string) error {
 		if onThisMachine(addr) {
 			return nil
 		}
@@ -64,12 +66,31 @@ func Guard() (refused func() []string) {
 			addresses = append(addresses, addr)
 		}
 		return fmt.Errorf("dial %s %s: refused by the guard of tests: it is not loopback", network, addr)
-	})
+	}
+	dial.Guard(ask)
+	guardDefaultTransport(ask)
 	return func() []string {
 		mu.Lock()
 		defer mu.Unlock()
 		return slices.Sorted(slices.Values(addresses))
 	}
+}
+
+// guardDefaultTransport makes http.Get and its like ask too.
+func guardDefaultTransport(ask func(network, addr string) error) {
+	standard, ok := http.DefaultTransport.(*http.Transport)
+	if !ok {
+		return
+	}
+	guarded := standard.Clone()
+	var dialer net.Dialer
+	guarded.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if err := ask(network, addr); err != nil {
+			return nil, err
+		}
+		return dialer.DialContext(ctx, network, addr)
+	}
+	http.DefaultTransport = guarded
 }
 
 func onThisMachine(addr string) bool {

@@ -1,6 +1,7 @@
 package providertest
 
 import (
+	"net/http"
 	"os"
 	"os/exec"
 	"strings"
@@ -38,16 +39,34 @@ func TestDialsOut(t *testing.T) {
 	}
 }
 
+// The same of what does not go through a provider.
+func TestGetsFromOutside(t *testing.T) {
+	t.Parallel()
+	if os.Getenv(asChild) == "" {
+		return
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://198.51.100.1:81/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp, err := http.DefaultClient.Do(req); err == nil || !strings.Contains(err.Error(), "refused by the guard") {
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestTheGuardFailsABinaryThatDialsOut(t *testing.T) {
 	t.Parallel()
-	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestDialsOut$", "-test.v")
+	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^(TestDialsOut|TestGetsFromOutside)$", "-test.v")
 	child.Env = append(os.Environ(), asChild+"=1", "HTTPS_PROXY=http://127.0.0.1:1", "HTTP_PROXY=http://127.0.0.1:1", "GORACE=atexit_sleep_ms=0")
 	out, err := child.CombinedOutput()
 	if err == nil || child.ProcessState.ExitCode() != 1 || !strings.Contains(string(out), "--- PASS: TestDialsOut") {
 		t.Errorf("want a test that passes in a process that fails: %v\n%s", err, out)
 	}
-	for _, addr := range []string{"gateway.invalid:443", "192.0.2.1:8080", "[2001:db8::1]:8080"} {
-		line := "FAIL: github.com/tuma-sms/tuma/providers/providertest: a provider's client wanted to dial " + addr + ";"
+	for _, addr := range []string{"gateway.invalid:443", "192.0.2.1:8080", "[2001:db8::1]:8080", "198.51.100.1:81"} {
+		line := "FAIL: github.com/tuma-sms/tuma/providers/providertest: something wanted to dial " + addr + ";"
 		if strings.Count(string(out), line) != 1 {
 			t.Errorf("want once %q in\n%s", line, out)
 		}

@@ -40,7 +40,8 @@ func parseAnswer(body []byte, to []sms.MSISDN) ([]providers.Result, *providers.E
 	if o == nil {
 		return nil, verdict
 	}
-	results := parseRows(o["messageDetails"], to)
+	rows, _ := o.List("messageDetails")
+	results := parseRows(rows, to)
 	if results != nil {
 		results[0].Balance = amount(o, "Balance")
 	}
@@ -50,25 +51,25 @@ func parseAnswer(body []byte, to []sms.MSISDN) ([]providers.Result, *providers.E
 // parseEnvelope returns the one object of a reply that is no error, or the verdict
 // of its code, or neither. An error code beside another one or beside rows is a
 // contradiction.
-func parseEnvelope(body []byte) (object, *providers.Error) {
-	list := objects(body)
-	if len(list) != 1 {
+func parseEnvelope(body []byte) (providers.Object, *providers.Error) {
+	o, ok := single(body)
+	rows, rowsOK := o.List("messageDetails")
+	if !ok {
 		return nil, nil
 	}
-	o := list[0]
 	var found string
 	for _, name := range errorFields {
-		text, _ := o.text(name)
-		if _, known := answers[text]; !known || text == found {
+		said, _ := text(o, name)
+		if _, known := answers[said]; !known || said == found {
 			continue
 		}
 		if found != "" {
 			return nil, nil
 		}
-		found = text
+		found = said
 	}
-	switch code, _ := o.text("statusCode"); {
-	case found != "" && code != codeDone && empty(o["messageDetails"]):
+	switch code, _ := text(o, "statusCode"); {
+	case found != "" && code != codeDone && rowsOK && len(rows) == 0:
 		e := answers[found]
 		e.Code = found
 		return nil, &e
@@ -80,42 +81,28 @@ func parseEnvelope(body []byte) (object, *providers.Error) {
 	return nil, nil
 }
 
-// objects reads a list of objects, or one alone.
-func objects(body []byte) []object {
-	var list []object
-	if json.Unmarshal(body, &list) == nil {
-		return list
+// single reads an object, alone or in a list by itself.
+func single(body []byte) (providers.Object, bool) {
+	if o, ok := providers.ReadObject(body); ok {
+		return o, true
 	}
-	var o object
-	if json.Unmarshal(body, &o) == nil {
-		return []object{o}
+	var list []providers.Object
+	if json.Unmarshal(body, &list) != nil || len(list) != 1 {
+		return nil, false
 	}
-	return nil
+	return list[0], true
 }
 
-// empty says whether a list is not there or has nothing in it.
-func empty(raw json.RawMessage) bool {
-	return len(raw) == 0 || string(raw) == "null" || string(raw) == "[]"
-}
-
-// refused is the verdict on a reply that is not what was asked for: that of its
-// code, if it has one.
-func refused(op string, reply *providers.Reply, verdict *providers.Error) *providers.Error {
-	if verdict == nil {
-		return reply.NotUnderstood(op)
-	}
-	verdict.Op = op
-	return verdict
+// text returns the string or number under a name without white space around it.
+func text(o providers.Object, name string) (text string, ok bool) {
+	text, ok = o.Text(name)
+	return strings.TrimSpace(text), ok
 }
 
 // parseRows reads the rows of recipients. Only a number that was asked for and
 // whose row says sent is Accepted, in whatever order; a number that has another row
 // besides is not. It returns nil if no number of the call is named at all.
-func parseRows(raw json.RawMessage, to []sms.MSISDN) []providers.Result {
-	var rows []json.RawMessage
-	if json.Unmarshal(raw, &rows) != nil {
-		return nil
-	}
+func parseRows(rows []json.RawMessage, to []sms.MSISDN) []providers.Result {
 	index := make(map[string]int, len(to))
 	for i, number := range to {
 		index[number.String()] = i
@@ -123,11 +110,11 @@ func parseRows(raw json.RawMessage, to []sms.MSISDN) []providers.Result {
 	results := make([]providers.Result, len(to))
 	named := false
 	for _, row := range rows {
-		var o object
-		if json.Unmarshal(row, &o) != nil {
+		o, ok := providers.ReadObject(row)
+		if !ok {
 			continue
 		}
-		number, _ := o.text("recipient")
+		number, _ := text(o, "recipient")
 		i, ok := index[strings.TrimPrefix(number, "+")]
 		if !ok {
 			continue
@@ -156,18 +143,18 @@ func parseRows(raw json.RawMessage, to []sms.MSISDN) []providers.Result {
 // sent ("Successfully Sent"), and the other says nothing against it: it is a number,
 // or empty, or such words too. What has a word that is not in the list may mean
 // anything ("not sent", "to be sent").
-func saysSent(o object) bool {
+func saysSent(o providers.Object) bool {
 	sent := false
 	for _, name := range [...]string{"statusCode", "statusMessage"} {
-		text, ok := o.text(name)
+		said, ok := text(o, name)
 		if !ok {
 			return false
 		}
-		if isDigits(text) {
+		if isDigits(said) {
 			continue
 		}
-		for said := range strings.FieldsSeq(strings.ToLower(text)) {
-			switch strings.TrimRight(said, ".!") {
+		for word := range strings.FieldsSeq(strings.ToLower(said)) {
+			switch strings.TrimRight(word, ".!") {
 			case "sent":
 				sent = true
 			case "success", "successful", "successfully", "message", "sms", "ok":
@@ -181,11 +168,11 @@ func saysSent(o object) bool {
 
 // word returns what a row says instead of sent, if it is words only, so that a
 // result's code never repeats a number.
-func word(o object) string {
+func word(o providers.Object) string {
 	for _, name := range [...]string{"statusCode", "statusMessage"} {
-		text, _ := o.text(name)
-		if text != "" && len(text) <= 64 && strings.Trim(text, letters+" _-") == "" {
-			return text
+		said, _ := text(o, name)
+		if said != "" && len(said) <= 64 && strings.Trim(said, letters+" _-") == "" {
+			return said
 		}
 	}
 	return ""

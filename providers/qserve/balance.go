@@ -16,7 +16,7 @@ func (p *Provider) Balance(ctx context.Context) (providers.Balance, error) {
 	}
 	balance, verdict := parseCredits(reply.Body)
 	if balance == nil {
-		return providers.Balance{}, refused(opBalance, reply, verdict)
+		return providers.Balance{}, reply.Refused(opBalance, verdict)
 	}
 	return *balance, nil
 }
@@ -40,9 +40,9 @@ func parseCredits(body []byte) (*providers.Balance, *providers.Error) {
 
 // amount reads a balance that may be written as a number or as a string; nil if
 // there is none.
-func amount(o object, name string) *providers.Balance {
-	text, _ := o.text(name)
-	credits, ok := providers.ParseAmount(text)
+func amount(o providers.Object, name string) *providers.Balance {
+	written, _ := o.Text(name)
+	credits, ok := providers.ParseAmount(written)
 	if !ok {
 		return nil
 	}

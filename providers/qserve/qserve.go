@@ -115,10 +115,7 @@ func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Res
 		return nil, err
 	}
 	results, verdict := parseAnswer(reply.Body, b.To)
-	if results == nil {
-		return nil, refused(opSend, reply, verdict)
-	}
-	return results, nil
+	return reply.Results(opSend, results, verdict)
 }
 
 // post puts a body to the gateway and returns a 2xx reply, or an *Error. No status

@@ -125,16 +125,11 @@ func TestVerdictsOnWholeCalls(t *testing.T) {
 		body   string
 		want   e
 	}{
-		"key":           {200, `[{"statusCode":"X001","statusMessage":"Unknown or unvalid secret_key"}]`, e{Outcome: retryable, Scope: providers.Account, Cause: providers.CauseCredentials, Code: "X001"}},
-		"parameters":    {200, `{"code":"X000"}`, e{Outcome: rejected, Scope: providers.Campaign, Cause: providers.CauseRefused, Code: "X000"}},
-		"another code":  {200, `[{"statusCode":102}]`, e{Outcome: unknown, Scope: providers.Call, Cause: providers.CauseNotUnderstood, Code: "102"}},
-		"no rows":       {200, `[{"statusCode":101}]`, e{Outcome: unknown, Scope: providers.Call, Cause: providers.CauseNotUnderstood, Code: "http 200"}},
-		"a web page":    {200, `<html>`, e{Outcome: unknown, Scope: providers.Call, Cause: providers.CauseNotUnderstood, Code: "http 200"}},
-		"too long":      {200, strings.Repeat(" ", providers.DefaultMaxReply+1), e{Outcome: unknown, Scope: providers.Call, Cause: providers.CauseNotUnderstood}},
-		"elsewhere":     {404, ``, e{Outcome: unknown, Scope: providers.Account, Cause: providers.CauseConfiguration, Code: "http 404"}},
-		"another place": {307, ``, e{Outcome: unknown, Scope: providers.Account, Cause: providers.CauseConfiguration, Code: "http 307"}},
-		"login":         {401, `{"code":"X000"}`, e{Outcome: retryable, Scope: providers.Account, Cause: providers.CauseCredentials, Code: "http 401"}},
-		"trouble":       {500, reply(sentRow(one)), e{Outcome: unknown, Scope: providers.Call, Cause: providers.CauseGateway, Code: "http 500"}},
+		"key":          {200, `[{"statusCode":"X001","statusMessage":"Unknown or unvalid secret_key"}]`, e{Outcome: retryable, Scope: providers.Account, Cause: providers.CauseCredentials, Code: "X001"}},
+		"parameters":   {200, `{"code":"X000"}`, e{Outcome: rejected, Scope: providers.Campaign, Cause: providers.CauseRefused, Code: "X000"}},
+		"another code": {200, `[{"statusCode":102}]`, e{Outcome: unknown, Scope: providers.Call, Cause: providers.CauseNotUnderstood, Code: "102"}},
+		"no rows":      {200, `[{"statusCode":101}]`, e{Outcome: unknown, Scope: providers.Call, Cause: providers.CauseNotUnderstood, Code: "http 200"}},
+		"login":        {401, `{"code":"X000"}`, e{Outcome: retryable, Scope: providers.Account, Cause: providers.CauseCredentials, Code: "http 401"}},
 	} {
 		p, seen := answering(t, tc.status, tc.body)
 		results, err := p.Send(t.Context(), batch(one))

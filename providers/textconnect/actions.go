@@ -12,6 +12,8 @@ import (
 // message are the parameters that every send takes, by the vendor's names.
 var messageNeeds, messageTakes = []string{"SourceAddress", "Body"}, []string{"ScheduleDate", "SourceTON", "ValidityPeriod"}
 
+const pastTheLedger = ", past the ledger: nothing keeps it from being sent twice"
+
 // actions are the administration, by the vendor's names.
 func actions() []providers.Action {
 	type params = map[string]string
@@ -44,25 +46,27 @@ func actions() []providers.Action {
 			Name: "ImportContactsCSV", Does: "add contacts, one a line: name,number,email,group,…",
 			Needs: []string{"ContactsCSV"}, Takes: []string{"IgnoreDupes", "OverwriteDupes"}, Do: importContacts.do("ImportContactsCSV"),
 		},
-		{Name: "DeleteAllContacts", Does: "delete all contacts", Destroys: "all contacts", Do: nothing((*Provider).DeleteAllContacts).do("DeleteAllContacts")},
-		{Name: "DeleteAllGroups", Does: "delete all groups", Destroys: "all groups", Do: nothing((*Provider).DeleteAllGroups).do("DeleteAllGroups")},
+		{Name: "DeleteAllContacts", Does: "delete all contacts", Confirm: "deletes all contacts, for good", Do: nothing((*Provider).DeleteAllContacts).do("DeleteAllContacts")},
+		{Name: "DeleteAllGroups", Does: "delete all groups", Confirm: "deletes all groups, for good", Do: nothing((*Provider).DeleteAllGroups).do("DeleteAllGroups")},
 		{
 			Name: "EmptyGroup", Does: "remove all contacts from a group", Needs: []string{"Group"},
-			Destroys: "who is in the group", Do: group((*Provider).EmptyGroup).do("EmptyGroup"),
+			Confirm: "removes everybody from the group, for good", Do: group((*Provider).EmptyGroup).do("EmptyGroup"),
 		},
 		{
 			Name: "DeleteGroup", Does: "delete a group", Needs: []string{"Group"},
-			Destroys: "the group", Do: group((*Provider).DeleteGroup).do("DeleteGroup"),
+			Confirm: "deletes the group, for good", Do: group((*Provider).DeleteGroup).do("DeleteGroup"),
 		},
 		{
 			Name: "SendList", Does: "send to a list kept at the gateway; the ledger knows nothing of it",
 			Needs: append([]string{"ListName"}, messageNeeds...), Takes: messageTakes,
-			Do: stored(func(name string) providers.StoredBatch { return providers.StoredBatch{List: name} }, "ListName").do("SendList"),
+			Confirm: "sends to everybody in the list" + pastTheLedger,
+			Do:      stored(func(name string) providers.StoredBatch { return providers.StoredBatch{List: name} }, "ListName").do("SendList"),
 		},
 		{
 			Name: "SendGroup", Does: "send to a group kept at the gateway; the ledger knows nothing of it",
 			Needs: append([]string{"GroupName"}, messageNeeds...), Takes: messageTakes,
-			Do: stored(func(name string) providers.StoredBatch { return providers.StoredBatch{Group: name} }, "GroupName").do("SendGroup"),
+			Confirm: "sends to everybody in the group" + pastTheLedger,
+			Do:      stored(func(name string) providers.StoredBatch { return providers.StoredBatch{Group: name} }, "GroupName").do("SendGroup"),
 		},
 		{
 			Name: "GetBGMessages", Does: "list the messages of a send to a list or group",

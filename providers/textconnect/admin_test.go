@@ -269,12 +269,18 @@ func TestActionsDoWhatTheMethodsDo(t *testing.T) {
 	}
 }
 
-func TestActionsThatDestroySaySo(t *testing.T) {
+func TestActionsThatDestroyOrSendWantToBeConfirmed(t *testing.T) {
 	t.Parallel()
 	for _, a := range Kind().Actions {
-		destroys := strings.HasPrefix(a.Name, "Delete") || strings.HasPrefix(a.Name, "Empty")
-		if (a.Destroys != "") != destroys || a.Does == "" {
-			t.Errorf("%s: does %q, destroys %q", a.Name, a.Does, a.Destroys)
+		var says string
+		switch {
+		case strings.HasPrefix(a.Name, "Delete"), strings.HasPrefix(a.Name, "Empty"):
+			says = "for good"
+		case strings.HasPrefix(a.Name, "Send"):
+			says = "past the ledger"
+		}
+		if (a.Confirm != "") != (says != "") || !strings.Contains(a.Confirm, says) || a.Does == "" {
+			t.Errorf("%s: does %q, has to be confirmed: %q", a.Name, a.Does, a.Confirm)
 		}
 		_, err := a.Do(t.Context(), stranger{}, nil)
 		if e := verdict(t, err); e.Op != "textconnect "+a.Name || e.Outcome != providers.Rejected {

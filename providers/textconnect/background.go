@@ -5,9 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/tuma-sms/tuma/providers"
 )
@@ -26,12 +28,21 @@ func (p *Provider) SendStored(ctx context.Context, b providers.StoredBatch) ([]s
 // SendStoredWith sends to a list or a group kept at the gateway, once, and returns
 // the ids to ask BackgroundMessages for. There may be several, if the gateway splits
 // the send, and none with a nil error: the gateway then says only that it has taken
-// the send. AllMessageIDs has no meaning here.
+// the send. A text or an alphanumeric sender over the page's limits is refused without a
+// request. AllMessageIDs has no meaning here.
 func (p *Provider) SendStoredWith(ctx context.Context, b providers.StoredBatch, o SendOptions) ([]string, error) {
 	if (b.List == "") == (b.Group == "") {
 		return nil, refusal(opSendStored, "name either a list or a group")
 	}
-	if what := messageRefusal(b.From, b.Body, o); what != "" {
+	what := messageRefusal(b.From, b.Body, o)
+	switch { // what goes past the producer is past its checks too
+	case what != "":
+	case utf8.RuneCountInString(b.Body) > MaxChars:
+		what = fmt.Sprintf("a text of more than %d characters", MaxChars)
+	case typeOfNumber(b.From) == TONAlphanumeric && utf8.RuneCountInString(b.From) > MaxSenderAlpha:
+		what = fmt.Sprintf("an alphanumeric sender of more than %d characters", MaxSenderAlpha)
+	}
+	if what != "" {
 		return nil, refusal(opSendStored, what)
 	}
 	form := p.form("Send")
@@ -46,12 +57,8 @@ func (p *Provider) SendStoredWith(ctx context.Context, b providers.StoredBatch, 
 		return nil, err
 	}
 	ids, verdict := parseSendIDs(reply.Body)
-	switch {
-	case verdict != nil:
-		verdict.Op = opSendStored
-		return nil, verdict
-	case ids == nil:
-		return nil, reply.NotUnderstood(opSendStored)
+	if ids == nil {
+		return nil, reply.Refused(opSendStored, verdict)
 	}
 	return ids, nil
 }
@@ -80,8 +87,9 @@ func parseSendIDs(body []byte) ([]string, *providers.Error) {
 	return ids, nil
 }
 
-// BackgroundMessages returns the messages of a background send (GetBGMessages). The
-// error is providers.ErrNotFinished as long as it goes on. Messages that have been
+// BackgroundMessages returns the messages of a background send. The page describes the
+// action, its parameter and its answers, and has lost its name: GetBGMessages is the
+// sibling's. The error is providers.ErrNotFinished as long as it goes on. Messages that have been
 // archived are out of its reach.
 func (p *Provider) BackgroundMessages(ctx context.Context, id string) ([]providers.BackgroundMessage, error) {
 	if id == "" {

@@ -28,6 +28,14 @@ func TestSendToAListOrAGroup(t *testing.T) {
 		"group":          {batch: providers.StoredBatch{Group: "Staff"}, answer: "17, 18\n", ids: []string{"17", "18"}, differs: url.Values{"DestinationAddress": {"Group"}, "GroupName": {"Staff"}}},
 		"taken, no id":   {batch: providers.StoredBatch{Group: "Staff"}, answer: "1\r\n", ids: []string{}, differs: url.Values{"DestinationAddress": {"Group"}, "GroupName": {"Staff"}}},
 		"several, one 1": {batch: providers.StoredBatch{Group: "Staff"}, answer: "1,2", ids: []string{"1", "2"}, differs: url.Values{"DestinationAddress": {"Group"}, "GroupName": {"Staff"}}},
+		"the longest": {
+			batch: providers.StoredBatch{List: "L", From: "ACME & Söns", Body: strings.Repeat("é", MaxChars)}, answer: "17", ids: []string{"17"},
+			differs: url.Values{"DestinationAddress": {"List"}, "ListName": {"L"}, "SourceAddress": {"ACME & Söns"}, "Body": {strings.Repeat("é", 459)}},
+		},
+		"a numeric sender": {
+			batch: providers.StoredBatch{List: "L", From: "+447777777777", Body: "Hello"}, answer: "17", ids: []string{"17"},
+			differs: url.Values{"DestinationAddress": {"List"}, "ListName": {"L"}, "SourceAddress": {"+447777777777"}, "SourceTON": {"1"}},
+		},
 		"with its options": {
 			batch: providers.StoredBatch{List: "L"}, answer: "17", ids: []string{"17"},
 			options: SendOptions{ScheduleDate: time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC), SourceTON: 1, ValidityPeriod: time.Hour, AllMessageIDs: true},
@@ -35,7 +43,9 @@ func TestSendToAListOrAGroup(t *testing.T) {
 		},
 	} {
 		p, s := answering(t, 200, tc.answer)
-		tc.batch.From, tc.batch.Body = "ACME", "Hello"
+		if tc.batch.From == "" {
+			tc.batch.From, tc.batch.Body = "ACME", "Hello"
+		}
 		ids, err := p.SendStoredWith(t.Context(), tc.batch, tc.options)
 		if err != nil || !cmp.Equal(tc.ids, ids) {
 			t.Errorf("%s: %q, %v", name, ids, err)
@@ -53,6 +63,7 @@ func TestASendToAListThatIsNoneMakesNoRequest(t *testing.T) {
 	p, s := answering(t, 200, "17")
 	for _, b := range []providers.StoredBatch{
 		{From: "ACME", Body: "Hello"}, {List: "L", Group: "G", From: "ACME", Body: "Hello"}, {List: "L", Body: "Hello"}, {Group: "G", From: "ACME"},
+		{List: "L", From: "ACME", Body: strings.Repeat("é", MaxChars+1)}, {Group: "G", From: "ACME & Sons.", Body: "Hello"},
 	} {
 		_, err := p.SendStored(t.Context(), b)
 		if diff := cmp.Diff(refusedLocally("textconnect send to a list", providers.Call), verdict(t, err)); diff != "" {

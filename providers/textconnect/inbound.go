@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/tuma-sms/tuma/providers"
@@ -53,17 +52,16 @@ func Inbound(auth providers.Secret, take func(context.Context, providers.Inbound
 // from its double, and one without a source cannot be answered; a time that cannot
 // be read costs only the time, and stays among the fields. It has no effects.
 func parseInbound(form url.Values, zone *time.Location) (providers.Inbound, bool) {
-	get := func(name string) string { return strings.ToValidUTF8(form.Get(name), "\ufffd") }
-	m := providers.Inbound{ID: get("id"), From: get("source"), To: get("dest"), Text: get("msg"), Fields: map[string]string{}}
+	m := providers.Inbound{ID: form.Get("id"), From: form.Get("source"), To: form.Get("dest"), Text: form.Get("msg"), Fields: map[string]string{}}
 	if m.ID == "" || m.From == "" {
 		return providers.Inbound{}, false
 	}
 	for _, name := range supplements {
 		if form.Has(name) {
-			m.Fields[name] = get(name)
+			m.Fields[name] = form.Get(name)
 		}
 	}
-	received := get("receivedts")
+	received := form.Get("receivedts")
 	at, err := time.ParseInLocation(time.DateTime, received, zone)
 	switch {
 	case err == nil:

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -148,8 +149,9 @@ func FuzzParseInbound(f *testing.F) {
 	}
 	london := zone(f)
 	f.Fuzz(func(t *testing.T, query string) {
+		// What callbacks are given is valid UTF-8: see providers.CallbackForm.
 		form, err := url.ParseQuery(query)
-		if err != nil {
+		if plain, _ := url.QueryUnescape(query); err != nil || !utf8.ValidString(plain) {
 			return
 		}
 		m, ok := parseInbound(form, london)

@@ -44,14 +44,12 @@ func (p *Provider) SendWith(ctx context.Context, b providers.Batch, o SendOption
 		return nil, err
 	}
 	results, verdict := parseSend(reply.Body, b.To, o.AllMessageIDs)
-	switch {
-	case verdict != nil:
-		verdict.Op = opSend
-		return nil, verdict
-	case results == nil:
+	if verdict != nil && !reply.Framed && len(b.To) > 1 {
+		// A code alone speaks for the whole call, unless it is the beginning of a list that
+		// was cut; and in that others may have been sent to.
 		return nil, reply.NotUnderstood(opSend)
 	}
-	return results, nil
+	return reply.Results(opSend, results, verdict)
 }
 
 // refusal says what makes a batch no call at all, or nothing.

@@ -172,7 +172,7 @@ func (p *Provider) appendHead(form []byte, action string) []byte {
 // errors come with 200 is assumed, and so a status that only a web server without
 // the API gives means: not taken.
 func (p *Provider) post(ctx context.Context, op string, form []byte) (*providers.Reply, error) {
-	return p.client.Call(ctx, providers.Request{Op: op, Path: path, ContentType: providers.FormContentType, Body: form})
+	return p.client.PostForm(ctx, op, path, form)
 }
 
 // timestamp is how the gateway writes times in parameters; they are London's (sibling).

@@ -1,0 +1,279 @@
+package ledger
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// resending makes a claim one of a campaign that resends.
+func resending(c *Claim) *Claim {
+	c.resend = true
+	return c
+}
+
+// Each case is a call of three at position 0 of batch 0.0, at a gateway without keys,
+// in a campaign of its own that resends.
+func TestResend(t *testing.T) {
+	t.Parallel()
+	const b = "0.0"
+	first := func(r *rig, id string) *Claim { return resending(r.claim(id, b, 0, 0, noKey, long)) }
+	second := func(r *rig, id string) *Claim { return resending(r.claim(id, b, 0, 1, noKey, long)) }
+	lost := repeat(3, unknown("no_answer"))
+	cases := map[string]struct {
+		do   func(r *rig, id string)
+		want string
+	}{
+		"unknown waits to go once more, and is not over": {func(r *rig, id string) {
+			out := r.settle(first(r, id), Verdict, lost...)
+			if s := r.summary(id); out.Done || !s.FinishedAt.IsZero() || s.State != Sending || s.InFlight != (InFlight{}) {
+				r.Errorf("done %t, %+v", out.Done, s)
+			}
+		}, "pending pending pending"},
+		"the second answer counts": {func(r *rig, id string) {
+			one := first(r, id)
+			r.settle(one, Verdict, lost...)
+			two := second(r, id)
+			if two.UUID == one.UUID || two.Doubt || two.Tries != 0 {
+				r.Errorf("the second is %+v, want a request of its own without doubt", two)
+			}
+			r.settle(two, Answer, accepted("m1"), rejected("bad_number"), accepted("m3"))
+		}, "accepted rejected accepted"},
+		"unknown twice is unknown": {func(r *rig, id string) {
+			r.settle(first(r, id), Verdict, lost...)
+			two := second(r, id)
+			if out := r.settle(two, Verdict, repeat(3, unknown("reset"))...); !out.Done {
+				r.Error("it is not done")
+			}
+			if row := r.rows(id)[0]; row.Reason != "reset" || row.MessageUUID != two.UUID.String() {
+				r.Errorf("it is unknown for %q under %s, want the second request", row.Reason, row.MessageUUID)
+			}
+		}, "unknown unknown unknown"},
+		"who is not named goes once more, alone": {func(r *rig, id string) {
+			r.settle(first(r, id), Answer, accepted("m1"), unknown("unsaid"), rejected("bad_number"))
+			if g := r.open(id, b, 0, 1); len(g.To) != 1 || g.To[0].Row != 2 {
+				r.Errorf("the next generation holds %v, want row 2", g.To)
+			}
+			r.expect(id, "accepted pending rejected")
+			r.settle(second(r, id), Answer, accepted("m2"))
+		}, "accepted accepted rejected"},
+		"who is not named and who is refused for now go apart": {func(r *rig, id string) {
+			r.settle(first(r, id), Answer, notNow(), unknown("unsaid"), accepted("m3"))
+			r.sound(id)
+			later := second(r, id)
+			anew := resending(r.claim(id, b, 0, 2, noKey, long))
+			if later.Tries != 1 || anew.Tries != 0 {
+				r.Errorf("tries are %d and %d, want 1 for the one that was answered", later.Tries, anew.Tries)
+			}
+			r.settle(anew, Verdict, unknown("no_answer"))
+			r.settle(later, Verdict, unknown("no_answer")) // its first one
+			r.expect(id, "pending unknown accepted")
+			r.settle(resending(r.claim(id, b, 0, 3, noKey, long)), Answer, accepted("m1"))
+		}, "accepted unknown accepted"},
+		"a lease that ran out goes once more": {func(r *rig, id string) {
+			r.claim(id, b, 0, 0, noKey, lapsed)
+			c := resending(r.ask(id, b, r.open(id, b, 0, 0), noKey, long))
+			if c.Answer != ClaimDoubtful {
+				r.Fatalf("the next claim was told %q", c.Answer)
+			}
+			r.settle(c, Abandon, repeat(3, unknown(c.Why))...)
+			r.expect(id, "pending pending pending")
+			r.settle(second(r, id), Answer, repeat(3, accepted("m"))...)
+		}, "accepted accepted accepted"},
+		"two that give it up make one resend": {func(r *rig, id string) {
+			r.claim(id, b, 0, 0, noKey, lapsed)
+			one := resending(r.ask(id, b, r.open(id, b, 0, 0), noKey, long))
+			two := resending(r.ask(id, b, r.open(id, b, 0, 0), noKey, long))
+			r.settle(one, Abandon, repeat(3, unknown(one.Why))...)
+			before := r.state(id)
+			if out := r.settle(two, Abandon, repeat(3, unknown(two.Why))...); !out.Stale || r.state(id) != before {
+				r.Error("the second was taken")
+			}
+			r.settle(second(r, id), Answer, repeat(3, accepted("m"))...)
+		}, "accepted accepted accepted"},
+		"a late answer takes its recipients out before the second call": {func(r *rig, id string) {
+			one := first(r, id)
+			r.settle(one, Verdict, lost...)
+			r.settle(one, Answer, accepted("m1"), unknown("unsaid"), rejected("bad_number"))
+			if g := r.open(id, b, 0, 1); len(g.To) != 2 || g.To[0].Row != 2 || g.To[1].Row != 3 {
+				r.Errorf("the resend holds %v, want rows 2 and 3", g.To)
+			}
+			r.settle(second(r, id), Answer, repeat(2, accepted("m"))...)
+			if s := r.summary(id); s.Resent != 0 {
+				r.Errorf("resent is %d", s.Resent)
+			}
+		}, "accepted accepted accepted"},
+		"a late answer to all leaves nothing to resend": {func(r *rig, id string) {
+			one := first(r, id)
+			r.settle(one, Verdict, lost...)
+			if out := r.settle(one, Answer, repeat(3, accepted("m"))...); !out.Done {
+				r.Error("it is not done")
+			}
+		}, "accepted accepted accepted"},
+		"both went out: both ids, and it is counted": {func(r *rig, id string) {
+			one := first(r, id)
+			r.settle(one, Verdict, lost...)
+			two := second(r, id)
+			r.settle(one, Answer, accepted("a1"), accepted("a2"), unknown("unsaid")) // while the second is out
+			r.expect(id, "accepted accepted pending")
+			r.settle(two, Answer, accepted("b1"), unknown("unsaid"), accepted("b3"))
+			r.settle(one, Answer, accepted("a1"), accepted("a2"), accepted("a3")) // and after it
+			for i, want := range []string{"a1 b1", "a2 ", "b3 a3"} {
+				if row := r.rows(id)[i]; row.MessageID+" "+strings.Join(row.Resent, " ") != want {
+					r.Errorf("row %d has the ids %s %v, want %s", i+1, row.MessageID, row.Resent, want)
+				}
+			}
+			if s := r.summary(id); s.Resent != 2 {
+				r.Errorf("resent is %d, want 2", s.Resent)
+			}
+		}, "accepted accepted accepted"},
+		"said again at any time it changes nothing": {func(r *rig, id string) {
+			one := first(r, id)
+			for _, end := range []func(){func() {}, func() { r.settle(second(r, id), Verdict, lost...) }} {
+				r.settle(one, Verdict, lost...)
+				end()
+				before := r.state(id)
+				r.settle(one, Verdict, lost...)
+				if r.state(id) != before {
+					r.Error("it changed something")
+				}
+			}
+		}, "unknown unknown unknown"},
+		"cancelled while it waits, it is unknown again": {func(r *rig, id string) {
+			one := first(r, id)
+			r.settle(one, Verdict, lost...)
+			_, err := r.Cancel(r.Context(), id, "me")
+			r.ok(err)
+			if row := r.rows(id)[0]; row.Reason != "no_answer" || row.MessageUUID != one.UUID.String() {
+				r.Errorf("it is unknown for %q under %s, want the first request", row.Reason, row.MessageUUID)
+			}
+			if s := r.summary(id); s.FinishedAt.IsZero() {
+				r.Error("it is not over")
+			}
+			r.expect(id, "unknown unknown unknown")
+			r.settle(one, Answer, accepted("m1"), unknown("unsaid"), unknown("unsaid"))
+		}, "accepted unknown unknown"},
+		"expired while it waits, it is unknown again": {func(r *rig, id string) {
+			r.settle(first(r, id), Verdict, lost...)
+			g := r.open(id, b, 0, 1)
+			r.travel(id, 2*time.Hour)
+			if c := r.ask(id, b, g, noKey, long); c.Answer != ClaimStopped || c.Doubt {
+				r.Errorf("the claim was told %+v", c)
+			}
+		}, "unknown unknown unknown"},
+		"cancelled before its answer, it does not go again": {func(r *rig, id string) {
+			one := first(r, id)
+			_, err := r.Cancel(r.Context(), id, "me")
+			r.ok(err)
+			if out := r.settle(one, Verdict, lost...); !out.Done {
+				r.Error("it is not done")
+			}
+		}, "unknown unknown unknown"},
+		"cancelled during the second call, and that was not sent": {func(r *rig, id string) {
+			r.settle(first(r, id), Verdict, lost...)
+			two := second(r, id)
+			_, err := r.Cancel(r.Context(), id, "me")
+			r.ok(err)
+			r.expect(id, "pending pending pending")
+			_, err = r.Release(r.Context(), two, 0, false)
+			r.ok(err)
+		}, "unknown unknown unknown"},
+		"a pause holds it": {func(r *rig, id string) {
+			_, err := r.Pause(r.Context(), id, "me")
+			r.ok(err)
+			_, err = r.Resume(r.Context(), id, "me")
+			r.ok(err)
+			one := first(r, id)
+			_, err = r.Pause(r.Context(), id, "me")
+			r.ok(err)
+			r.settle(one, Verdict, lost...)
+			g := r.open(id, b, 0, 1)
+			if c := r.ask(id, b, g, noKey, long); c.Answer != ClaimPaused {
+				r.Errorf("the claim was told %q", c.Answer)
+			}
+			_, err = r.Resume(r.Context(), id, "me")
+			r.ok(err)
+			r.settle(second(r, id), Answer, repeat(3, accepted("m"))...)
+		}, "accepted accepted accepted"},
+		"it backs off": {func(r *rig, id string) {
+			_, err := r.Settle(r.Context(), first(r, id), lost, Verdict, 1, time.Hour)
+			r.ok(err)
+			if c := r.ask(id, b, r.open(id, b, 0, 1), noKey, long); c.Answer != ClaimLater {
+				r.Errorf("the claim was told %q", c.Answer)
+			}
+			r.travel(id, time.Hour)
+			r.settle(second(r, id), Answer, repeat(3, accepted("m"))...)
+		}, "accepted accepted accepted"},
+		"a resend that is halved is no first time": {func(r *rig, id string) {
+			r.settle(first(r, id), Verdict, lost...)
+			_, err := r.Split(r.Context(), second(r, id))
+			r.ok(err)
+			r.sound(id)
+			r.settle(resending(r.claim(id, b, 0, 2, noKey, long)), Verdict, lost[:2]...)
+			r.settle(resending(r.claim(id, b, 0, 3, noKey, long)), Answer, notNow())
+			r.settle(resending(r.claim(id, b, 0, 4, noKey, long)), Verdict, lost[:1]...)
+		}, "unknown unknown unknown"},
+		"a retry by hand is one more submission": {func(r *rig, id string) {
+			r.settle(first(r, id), Verdict, lost...)
+			r.settle(second(r, id), Verdict, lost...)
+			n, err := r.Retry(r.Context(), id, "op", true, false)
+			if r.ok(err); n != 3 {
+				r.Errorf("retry came to %d", n)
+			}
+			r.expect(id, "pending pending pending")
+			if out := r.settle(resending(r.claim(id, b, 0, 2, noKey, long)), Verdict, lost...); !out.Done {
+				r.Error("it is not done")
+			}
+		}, "unknown unknown unknown"},
+		"a first call that Redis forgot goes once more, a second does not": {func(r *rig, id string) {
+			l, err := r.rdb.Dump(r.Context(), ledgerKey(id)).Result()
+			r.ok(err)
+			o, err := r.rdb.Dump(r.Context(), openKey(id)).Result()
+			r.ok(err)
+			forget := func() {
+				r.ok(r.rdb.RestoreReplace(r.Context(), ledgerKey(id), 0, l).Err())
+				r.ok(r.rdb.RestoreReplace(r.Context(), openKey(id), 0, o).Err())
+			}
+			one := first(r, id)
+			r.settle(one, Verdict, lost...)
+			two := second(r, id)
+			forget()
+			r.settle(one, Verdict, lost...)
+			r.expect(id, "pending pending pending")
+			r.settle(two, Verdict, lost...)
+			r.expect(id, "unknown unknown unknown")
+
+			forget()
+			r.settle(two, Verdict, lost...) // first of all
+			r.settle(one, Verdict, lost...)
+		}, "unknown unknown unknown"},
+	}
+	r := newRig(t)
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			sub := &rig{TB: t, rdb: r.rdb, Ledger: r.Ledger}
+			id := strings.ReplaceAll(nameID(name), ":", "")
+			sub.sendingSpec(id, Spec{ExpiresAt: time.Now().Add(90 * time.Minute)}, []int{3})
+			c.do(sub, id)
+			sub.expect(id, c.want)
+		})
+	}
+}
+
+// The positions of a resend are those in the call, also when it is a part of it; and
+// the batch can be found by the sweeper.
+func TestAResendIsWatched(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.sending("c", []int{2, 1})
+	r.settle(r.claim("c", "0.0", 0, 0, noKey, long), Answer, repeat(2, accepted("m"))...)
+	r.settle(resending(r.claim("c", "0.0", 1, 0, noKey, long)), Verdict, unknown("no_answer"))
+	r.expect("c", "accepted accepted pending")
+	due, err := r.Due(t.Context(), "c", time.Now().Add(time.Minute))
+	if r.ok(err); len(due) != 1 || due[0].Batch != "0.0" {
+		t.Errorf("due is %v, want batch 0.0", due)
+	}
+	if g := r.open("c", "0.0", 1, 1); len(g.To) != 1 || g.To[0].Row != 3 {
+		t.Errorf("the resend holds %v, want row 3", g.To)
+	}
+}

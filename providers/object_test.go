@@ -1,0 +1,126 @@
+package providers
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestWhatIsAnObject(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string][]string{
+		`{}`: {}, " {\"a\":1,\n\"b\":{\"a\":1}} ": {"a", "b"}, `{"":null}`: {""}, `{"\u0061":1,"é":2}`: {"a", "é"}, `{"a":{"x":1,"x":2}}`: {"a"},
+	} {
+		o, ok := ReadObject([]byte(text))
+		names := []string{}
+		for name := range o {
+			names = append(names, name)
+		}
+		if slices.Sort(names); !ok || !slices.Equal(names, want) {
+			t.Errorf("%s: %q %v", text, names, ok)
+		}
+	}
+	for _, text := range []string{
+		``, `null`, `1`, `"a"`, `[]`, `[{"a":1}]`, `{"a":1}{}`, `{"a":1} x`, `{"a":1,}`, `{"a"}`, `{"a":1`, `{a:1}`, `<html>`,
+		`{"a":1,"a":1}`, `{"a":1,"b":2,"a":null}`, `{"a":1,"A":2}`, `{"É":1,"é":2}`, `{"a":1,"\u0061":2}`, strings.Repeat(`{"a":`, 1<<16),
+	} {
+		if o, ok := ReadObject([]byte(text)); ok || o != nil {
+			t.Errorf("%.40s: %v", text, o)
+		}
+	}
+	var list []Object
+	if json.Unmarshal([]byte(`[{"a":1},{"b":1}]`), &list) != nil || len(list) != 2 || list[1]["b"] == nil {
+		t.Errorf("a list of them: %v", list)
+	}
+	if json.Unmarshal([]byte(`[{"a":1},null]`), &list) == nil {
+		t.Error("null among them")
+	}
+}
+
+func TestWhatStandsUnderAName(t *testing.T) {
+	t.Parallel()
+	o, _ := ReadObject([]byte(`{"s":" é\n ","e":"","i":-12,"f":1.50,"x":1e3,"n":null,"t":true,"l":[1,{"a":2},null],"o":{"a":"b"},"p":[],"twice":{"a":1,"a":2}}`))
+	for name, want := range map[string]string{
+		"s": " é\n /true", "e": "/true", "i": "-12/true", "f": "1.50/true", "x": "1e3/true", "n": "/true", "missing": "/true", "S": "/true",
+		"t": "/false", "l": "/false", "o": "/false",
+	} {
+		if text, ok := o.Text(name); fmt.Sprintf("%s/%v", text, ok) != want {
+			t.Errorf("text %s: %q %v", name, text, ok)
+		}
+	}
+	for name, want := range map[string]string{
+		"l": `[1 {"a":2} null] true false`, "p": "[] true false", "n": "[] true true", "missing": "[] true true", "s": "[] false true", "o": "[] false true", "t": "[] false true",
+	} {
+		elements, ok := o.List(name)
+		if got := fmt.Sprintf("%s %v %v", elements, ok, elements == nil); got != want {
+			t.Errorf("list %s: %s, want %s", name, got, want)
+		}
+	}
+	for name, want := range map[string]bool{"o": true, "n": false, "missing": false, "l": false, "s": false, "twice": false} {
+		inner, ok := o.Object(name)
+		if text, _ := inner.Text("a"); ok != want || ok && text != "b" {
+			t.Errorf("object %s: %v %v", name, inner, ok)
+		}
+	}
+	if text, ok := Object(nil).Text("a"); text != "" || !ok {
+		t.Errorf("of no object: %q %v", text, ok)
+	}
+}
+
+// FuzzReadObject holds what is read to what encoding/json reads.
+func FuzzReadObject(f *testing.F) {
+	for _, seed := range []string{`{"code":"201","message":" Message Sent Successfully!"}`, `{"a":1,"A":2}`, `{"l":[1,{}],"n":null}`, `[]`, `null`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		o, ok := ReadObject(text)
+		var plain map[string]json.RawMessage
+		err := json.Unmarshal(text, &plain)
+		if want := err == nil && plain != nil && distinct(text); ok != want || ok != (o != nil) || ok && len(plain) != len(o) {
+			t.Fatalf("%q: %v %v, %v", text, o, ok, err)
+		}
+		for name, raw := range o {
+			if string(plain[name]) != string(raw) {
+				t.Fatalf("%q: %s is %s", text, name, raw)
+			}
+			if said, ok := o.Text(name); !ok && said != "" {
+				t.Fatalf("%q: %s says %q", text, name, said)
+			}
+			if list, ok := o.List(name); ok && list != nil && raw[0] != '[' {
+				t.Fatalf("%q: %s is no list", text, name)
+			}
+		}
+	})
+}
+
+// distinct says whether the names of a valid object are, read one by one.
+func distinct(object []byte) bool {
+	d := json.NewDecoder(bytes.NewReader(object))
+	seen := map[string]bool{}
+	_, _ = d.Token()
+	for d.More() {
+		token, _ := d.Token()
+		var value json.RawMessage
+		name := strings.ToLower(fmt.Sprint(token))
+		if d.Decode(&value) != nil || seen[name] {
+			return false
+		}
+		seen[name] = true
+	}
+	return true
+}
+
+func ExampleObject() {
+	o, _ := ReadObject([]byte(`{"code":201,"message":"Message Sent"}`))
+	code, _ := o.Text("code")
+	message, _ := o.Text("message")
+	fmt.Println(code, message)
+	_, ok := ReadObject([]byte(`{"code":201,"code":100}`))
+	fmt.Println(ok)
+	// Output:
+	// 201 Message Sent
+	// false
+}

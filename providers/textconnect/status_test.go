@@ -1,0 +1,80 @@
+package textconnect
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/tuma-sms/tuma/providers"
+)
+
+func TestCredits(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]float64{
+		"1234": 1234, "0": 0, " 12.50\r\n": 12.5, "1,234.5": 1234.5, "7\nYour credits": 7, "\n 3": 3,
+	} {
+		if got, ok := parseCredits([]byte(body)); !ok || got != want {
+			t.Errorf("%q: %v %v", body, got, ok)
+		}
+	}
+	for _, body := range []string{"", "\n", "-1", "-0", "-501", "-0.5", "1,23", "1e5", "inf", "7 credits", "credits\n7", "<html>", "£7", "[7]"} {
+		if got, ok := parseCredits([]byte(body)); ok || got != 0 {
+			t.Errorf("%q: read as %v", body, got)
+		}
+	}
+}
+
+func TestStates(t *testing.T) {
+	t.Parallel()
+	for word, want := range map[string]providers.Report{
+		"Sent": {State: "Sent"}, "PENDING": {State: "PENDING"}, "delivered": {State: "delivered", Final: true, Delivered: true},
+		"Failed": {State: "Failed", Final: true}, "Command_Rejected": {State: "Command_Rejected", Final: true},
+	} {
+		if got, ok := parseState(word); !ok || got != want {
+			t.Errorf("%q: %+v %v", word, got, ok)
+		}
+	}
+	for _, word := range []string{"", " Sent", "Sent ", "Sent!", "undelivered", "Delivered 1", "1", "-503", "<html>"} {
+		if got, ok := parseState(word); ok || got != (providers.Report{}) {
+			t.Errorf("%q: read as %+v", word, got)
+		}
+	}
+}
+
+// FuzzParseCredits holds the parser to the signs that credits can have.
+func FuzzParseCredits(f *testing.F) {
+	for _, seed := range []string{"1234", " 12.50\n", "1,234.5", "-501\nUnknown Username/Password", ""} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		credits, ok := parseCredits(body)
+		line, _, _ := strings.Cut(strings.TrimSpace(string(body)), "\n")
+		line = strings.TrimSpace(line)
+		if ok && (credits < 0 || line == "" || strings.Trim(line, "0123456789.,") != "") || !ok && credits != 0 {
+			t.Fatalf("%q: %v %v", body, credits, ok)
+		}
+		if digits := line != "" && strings.Trim(line, "0123456789") == ""; digits && len(line) < 300 && !ok {
+			t.Fatalf("%q: not read", body)
+		}
+	})
+}
+
+// FuzzParseState holds the parser to the word itself.
+func FuzzParseState(f *testing.F) {
+	for _, seed := range []string{"Sent", "DELIVERED", "undeliverable", "Command_Failed", "-503", ""} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, word string) {
+		report, ok := parseState(word)
+		if !ok {
+			if report != (providers.Report{}) {
+				t.Fatalf("%q: %+v", word, report)
+			}
+		} else if report.State != word || report.Delivered != strings.EqualFold(word, "delivered") || report.Delivered && !report.Final {
+			t.Fatalf("%q: %+v", word, report)
+		}
+		row := rowState(word)
+		if len(row.State) > 64 || !ok && (row.Final || row.Delivered) {
+			t.Fatalf("%q in a list: %+v", word, row)
+		}
+	})
+}

@@ -1,0 +1,54 @@
+package worker
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+)
+
+// pioneer lets one call at a time through to a gateway without idempotency keys that
+// has accepted nothing lately: a wrong address or a gateway that hangs up then leaves
+// the recipients of one call in doubt, and not those of every slot.
+type pioneer struct {
+	turn     chan struct{} // has room for one
+	accepted atomic.Int64  // when this worker last saw a call accepted, in unix ms
+}
+
+func newPioneer() *pioneer { return &pioneer{turn: make(chan struct{}, 1)} }
+
+// seen notes that a call was accepted.
+func (p *pioneer) seen(at time.Time) { p.accepted.Store(at.UnixMilli()) }
+
+// proven says whether the account has accepted something lately.
+func (p *pioneer) proven(look ledger.Look, now time.Time) bool {
+	last := time.UnixMilli(p.accepted.Load())
+	if look.LastAccepted.After(last) {
+		last = look.LastAccepted
+	}
+	return now.Sub(last) < provenFor
+}
+
+// first waits until no other call tries an account that is not proven. ok is false if
+// it had to wait, since what that call came to has to be looked at first, or if the
+// worker drains. With ok comes what ends the turn.
+func (s *sending) first(look ledger.Look) (done func(), ok bool) {
+	p := s.acc.pioneer
+	if s.acc.info.KeyTTL > 0 || p.proven(look, time.Now()) {
+		return func() {}, true
+	}
+	done = func() { <-p.turn }
+	select {
+	case p.turn <- struct{}{}:
+		return done, true
+	default:
+	}
+	select {
+	case p.turn <- struct{}{}:
+		done()
+	case <-s.drain:
+	case <-time.After(s.acc.Timeout + leaseMargin):
+		return func() {}, true // a call that does not keep its own time must not hold up the others
+	}
+	return nil, false
+}

@@ -1,0 +1,216 @@
+package worker_test
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/catalog"
+	"github.com/tuma-sms/tuma/providers/kobo"
+	"github.com/tuma-sms/tuma/sms"
+	"github.com/tuma-sms/tuma/worker"
+)
+
+// keyless is an account at the sandbox's Africa's Talking, five numbers a call.
+func (r *rig) keyless(onUnknown string) worker.Account {
+	r.t.Helper()
+	kind, ok := catalog.Lookup("africastalking")
+	if !ok {
+		r.t.Fatal("no such gateway")
+	}
+	p, err := kind.Open(providers.Settings{Endpoint: providers.Endpoint{BaseURL: r.url + "/africastalking", MaxRecipients: 5, Timeout: 2 * time.Second},
+		Username: "demo", APIKey: "demopass"})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return worker.Account{Name: "kobo-main", Provider: p, Sender: "ACME", Timeout: 2 * time.Second, OnUnknown: onUnknown}
+}
+
+// enqueueWith is enqueue of a campaign that has its own word for the unknown.
+func (r *rig) enqueueWith(id, onUnknown string, numbers []string) {
+	r.t.Helper()
+	c := producer.Campaign{ID: id, Via: "kobo-main", Body: "Hello from ACME", OnUnknown: onUnknown}
+	if _, err := r.producer.Enqueue(r.t.Context(), c, producer.Numbers(numbers...)); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func TestTheUnknownAreKeptOrResent(t *testing.T) {
+	t.Parallel()
+	for onUnknown, want := range map[string]struct {
+		accepted, unknown int
+		calls             int64
+		times             [3]int // how many numbers the gateway has taken never, once, twice
+	}{
+		// Of ten calls two are taken and not answered, one is not taken either.
+		worker.OnUnknownKeep:   {35, 15, 10, [3]int{5, 45, 0}},
+		worker.OnUnknownResend: {50, 0, 13, [3]int{0, 40, 10}},
+	} {
+		t.Run(onUnknown, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, sandbox.Options{})
+			r.gateway.FailNext(2, "accept_close")
+			r.gateway.FailNext(1, "close")
+			r.start(r.keyless(onUnknown))
+			r.enqueue("c", kenyan(50))
+			s := r.wait("c", 60*time.Second)
+			if s.Accepted != want.accepted || s.Unknown != want.unknown || s.Resent != 0 || int64(s.Calls) != want.calls {
+				t.Errorf("status %+v", s)
+			}
+			if resends := onUnknown == worker.OnUnknownResend; (s.OnUnknown == producer.OnUnknownResend) != resends {
+				t.Errorf("the status says on_unknown %q", s.OnUnknown)
+			}
+			if got := r.gateway.Stats(); got.Calls != want.calls {
+				t.Errorf("gateway %+v", got)
+			}
+			times := [3]int{}
+			for i := range 50 {
+				times[r.gateway.Accepted(254_710_000_000+uint64(i))]++
+			}
+			if times != want.times {
+				t.Errorf("taken never, once, twice: %v, want %v", times, want.times)
+			}
+		})
+	}
+}
+
+func TestWhereThereIsAKeyResendChangesNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	r.gateway.FailNext(2, "accept_close")
+	r.start(r.account(func(c *kobo.Config, a *worker.Account) { c.MaxRecipients, a.OnUnknown = 10, worker.OnUnknownResend }))
+	r.enqueueWith("c", producer.OnUnknownResend, kenyan(50))
+	if s := r.wait("c", 30*time.Second); s.Accepted != 50 || s.OnUnknown != "" || s.Calls != 5 {
+		t.Errorf("status %+v", s)
+	}
+	if got := r.gateway.Stats(); got.Accepted != 50 || got.Duplicates != 0 {
+		t.Errorf("gateway %+v", got)
+	}
+	r.tally("c")
+}
+
+// unansweredFirst has the gateway take every call, and answer none of the first n that
+// hold the same number.
+func (s *stub) unansweredFirst(n int) {
+	s.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
+		out, err := s.accept(ctx, b)
+		if s.times(b.To[0]) <= n {
+			return nil, unanswered()
+		}
+		return out, err
+	}
+}
+
+func TestTheCampaignsWordForTheUnknownWins(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		account, campaign string
+		times             int
+	}{
+		{"", "", 1},
+		{worker.OnUnknownResend, "", 2},
+		{worker.OnUnknownResend, producer.OnUnknownKeep, 1},
+		{worker.OnUnknownKeep, producer.OnUnknownResend, 2},
+	} {
+		t.Run(tt.account+" "+tt.campaign, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, sandbox.Options{})
+			gw := newStub(providers.Info{})
+			gw.unansweredFirst(1)
+			a := through(gw)
+			a.OnUnknown = tt.account
+			r.start(a)
+			r.enqueueWith("c", tt.campaign, kenyan(1))
+			s := r.wait("c", 20*time.Second)
+			if s.Unknown != 2-tt.times || s.Accepted != tt.times-1 || gw.times(254_710_000_000) != tt.times {
+				t.Errorf("sent %d times, status %+v", gw.times(254_710_000_000), s)
+			}
+		})
+	}
+}
+
+func TestAResendThatIsUnknownTooIsTheLast(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	gw := newStub(providers.Info{})
+	gw.unansweredFirst(3)
+	r.start(through(gw))
+	r.enqueueWith("c", producer.OnUnknownResend, kenyan(3))
+	if s := r.wait("c", 20*time.Second); s.Unknown != 3 || gw.calls.Load() != 2 {
+		t.Errorf("%d calls, status %+v", gw.calls.Load(), s)
+	}
+	if n, err := r.producer.Retry(t.Context(), "c", producer.RetryOptions{Unknown: true}); n != 3 || err != nil {
+		t.Fatal(n, err)
+	}
+	if s := r.wait("c", 20*time.Second); s.Unknown != 3 || gw.calls.Load() != 3 {
+		t.Errorf("after a retry %d calls, status %+v", gw.calls.Load(), s)
+	}
+}
+
+func TestWhatWasFrozenOfTheUnknownOutlivesTheConfiguration(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	gw := newStub(providers.Info{})
+	gw.unansweredFirst(1)
+	before := through(gw)
+	before.OnUnknown = worker.OnUnknownResend
+	first := r.start(before)
+	if err := r.producer.Hold(t.Context(), "kobo-main", "audit"); err != nil {
+		t.Fatal(err)
+	}
+	r.enqueue("c", kenyan(3))
+	r.eventually(10*time.Second, "planning", func() bool { return r.status("c").State == producer.Sending })
+	first.drain(t)
+	r.start(through(gw))
+	if _, err := r.producer.Release(t.Context(), "kobo-main"); err != nil {
+		t.Fatal(err)
+	}
+	if s := r.wait("c", 20*time.Second); s.Accepted != 3 || gw.calls.Load() != 2 {
+		t.Errorf("%d calls, status %+v", gw.calls.Load(), s)
+	}
+	r.enqueue("later", kenyan(1))
+	if s := r.wait("later", 20*time.Second); s.OnUnknown != "" {
+		t.Errorf("a campaign of the new configuration: %+v", s)
+	}
+}
+
+// The first call hangs past its lease and is answered after all, when the second has been.
+func TestTwoAnswersToAResendAreBothKept(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	gw := newStub(providers.Info{})
+	var calls atomic.Int64
+	proceed := make(chan struct{})
+	release := sync.OnceFunc(func() { close(proceed) })
+	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
+		if calls.Add(1) == 2 {
+			<-proceed // whatever the deadline says
+		}
+		return gw.accept(ctx, b)
+	}
+	a := through(gw)
+	a.Timeout = 200 * time.Millisecond
+	r.start(a)
+	t.Cleanup(release) // before the worker is drained
+	r.enqueue("before", []string{"0720000000"})
+	r.wait("before", 10*time.Second) // the account works: nobody waits for the call that hangs
+	r.enqueueWith("c", producer.OnUnknownResend, kenyan(2))
+	if s := r.wait("c", 30*time.Second); s.Accepted != 2 || s.Resent != 0 {
+		t.Fatalf("status %+v", s)
+	}
+	release()
+	r.eventually(10*time.Second, "the late answer to be counted", func() bool { return r.status("c").Resent == 2 })
+	if s := r.status("c"); s.Accepted != 2 || s.Segments != 2 || s.State != producer.Done {
+		t.Errorf("status %+v", s)
+	}
+	for n := range sms.MSISDN(2) {
+		if gw.times(254_710_000_000+n) != 2 {
+			t.Errorf("number %d was sent %d times", n, gw.times(254_710_000_000+n))
+		}
+	}
+}
