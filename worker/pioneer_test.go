@@ -35,6 +35,7 @@ func TestAGatewayWithoutKeysThatLiesFromTheStartCostsFewCalls(t *testing.T) {
 			r.start(through(gw))
 			r.enqueue("c", kenyan(3000))
 			r.eventually(20*time.Second, "the hold", func() bool { return len(r.status("c").BlockedBy) > 0 })
+			r.eventually(10*time.Second, "the calls in flight", func() bool { return r.status("c").InFlight.Calls == 0 })
 			s, calls := r.status("c"), gw.calls.Load()
 			if s.BlockedBy[0].Reason != tt.reason || calls != tt.calls || s.Unknown != int(100*calls) || s.Unknown+s.Pending != 3000 {
 				t.Errorf("%d calls, %+v", calls, s)
