@@ -207,6 +207,9 @@ type Request struct {
 	// Header is sent too. The names Idempotency-Key and X-Idempotency-Key are
 	// left out: net/http takes them as leave to send a POST again by itself.
 	Header http.Header
+	// ErrorsInBody says that the gateway answers 2xx even for its errors, by its page or
+	// by all that is known of it. See StatusVerdict.
+	ErrorsInBody bool
 }
 
 // Reply is a gateway's answer, of whatever status.
@@ -269,7 +272,7 @@ func (c *Client) Call(ctx context.Context, r Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	if e := StatusVerdict(r.Op, reply.Status, reply.RetryAfter); e != nil {
+	if e := StatusVerdict(r.Op, reply.Status, reply.RetryAfter, r.ErrorsInBody); e != nil {
 		return nil, e
 	}
 	return reply, nil

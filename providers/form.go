@@ -7,9 +7,9 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// PostForm puts a form to the gateway like Call.
+// PostForm puts a form to a gateway whose errors come in the body of a 2xx, like Call.
 func (c *Client) PostForm(ctx context.Context, op, path string, form []byte) (*Reply, error) {
-	return c.Call(ctx, Request{Op: op, Path: path, ContentType: FormContentType, Body: form})
+	return c.Call(ctx, Request{Op: op, Path: path, ContentType: FormContentType, Body: form, ErrorsInBody: true})
 }
 
 // AppendField appends name=value to an application/x-www-form-urlencoded form,

@@ -21,12 +21,15 @@ const maxRetryAfter = time.Hour
 //	401 403              retryable, account: credentials
 //	402                  retryable, account: credit
 //	429                  retryable, account: throttled
-//	3xx 404 405 415      unknown,   account: configuration
+//	404 405 415          retryable, account: configuration; unknown unless errorsInBody
+//	3xx                  unknown,   account: configuration
 //	1xx, other 4xx, 5xx  unknown,   call:    gateway
 //
-// No vendor of ours documents a status of the last two lines as not taken. They look
-// like it, but a redirect is also how many a form answers when it has done its work.
-func StatusVerdict(op string, status int, retryAfter time.Duration) *Error {
+// With errorsInBody the gateway answers 2xx even for its errors: what says 404, 405 or
+// 415 is a web server that has nothing at this address, a wrong base URL or a parked
+// domain, and cannot have taken a message. A redirect says less: it is also how many a
+// form answers when it has done its work.
+func StatusVerdict(op string, status int, retryAfter time.Duration, errorsInBody bool) *Error {
 	if status >= 200 && status < 300 {
 		return nil
 	}
@@ -40,8 +43,12 @@ func StatusVerdict(op string, status int, retryAfter time.Duration) *Error {
 		e.Outcome, e.Scope, e.Cause = Retryable, Account, CauseCredit
 	case status == http.StatusTooManyRequests:
 		e.Outcome, e.Scope, e.Cause = Retryable, Account, CauseThrottled
-	case status >= 300 && status < 400, status == http.StatusNotFound,
-		status == http.StatusMethodNotAllowed, status == http.StatusUnsupportedMediaType:
+	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed, status == http.StatusUnsupportedMediaType:
+		e.Outcome, e.Scope, e.Cause = Unknown, Account, CauseConfiguration
+		if errorsInBody {
+			e.Outcome = Retryable
+		}
+	case status >= 300 && status < 400:
 		e.Outcome, e.Scope, e.Cause = Unknown, Account, CauseConfiguration
 	default:
 		e.Outcome, e.Scope, e.Cause = Unknown, Call, CauseGateway

@@ -26,12 +26,13 @@ func TestStatusVerdictOfEveryStatus(t *testing.T) {
 		}
 		return statuses
 	}
+	noHandler := []int{404, 405, 415}
 	table := []row{
 		{verdict{Rejected, Call, CauseRefused}, []int{400, 413, 422}},
 		{verdict{Retryable, Account, CauseCredentials}, []int{401, 403}},
 		{verdict{Retryable, Account, CauseCredit}, []int{402}},
 		{verdict{Retryable, Account, CauseThrottled}, []int{429}},
-		{verdict{Unknown, Account, CauseConfiguration}, append(span(300, 399), 404, 405, 415)},
+		{verdict{Unknown, Account, CauseConfiguration}, append(span(300, 399), noHandler...)},
 	}
 	var listed []int
 	for _, r := range table {
@@ -43,13 +44,21 @@ func TestStatusVerdictOfEveryStatus(t *testing.T) {
 	seen := 0
 	for _, r := range table {
 		for _, status := range r.statuses {
+			r := r
 			seen++
-			e := StatusVerdict("x send", status, 3*time.Second)
+			e := StatusVerdict("x send", status, 3*time.Second, false)
 			if e == nil {
 				t.Fatalf("%d: no verdict", status)
 			}
 			if got := (verdict{e.Outcome, e.Scope, e.Cause}); got != r.want {
 				t.Errorf("%d: %v, want %v", status, got, r.want)
+			}
+			if slices.Contains(noHandler, status) {
+				r.want.Outcome = Retryable
+			}
+			inBody := StatusVerdict("x send", status, 3*time.Second, true)
+			if got := (verdict{inBody.Outcome, inBody.Scope, inBody.Cause}); got != r.want {
+				t.Errorf("%d, with errors in the body: %v, want %v", status, got, r.want)
 			}
 			if e.Op != "x send" || e.Code != fmt.Sprintf("http %d", status) || e.RetryAfter != 3*time.Second || e.KeepKey {
 				t.Errorf("%d: %+v", status, e)
@@ -58,7 +67,7 @@ func TestStatusVerdictOfEveryStatus(t *testing.T) {
 	}
 	for status := 200; status <= 299; status++ {
 		seen++
-		if e := StatusVerdict("x send", status, 0); e != nil {
+		if e := StatusVerdict("x send", status, 0, true); e != nil {
 			t.Errorf("%d: %v", status, e)
 		}
 	}

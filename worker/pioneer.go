@@ -7,9 +7,10 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
-// pioneer lets one call at a time through to a gateway without idempotency keys that
-// has accepted nothing lately: a wrong address or a gateway that hangs up then leaves
-// the recipients of one call in doubt, and not those of every slot.
+// pioneer lets one call at a time through to an account that has accepted nothing
+// lately: a wrong address or a gateway that hangs up then leaves the recipients of one
+// call in doubt, and not those of every slot. Where there is a key doubt can be cleared
+// up, but not once the address has been put right: it is another login then.
 type pioneer struct {
 	turn     chan struct{} // has room for one
 	accepted atomic.Int64  // when this worker last saw a call accepted, in unix ms
@@ -34,7 +35,7 @@ func (p *pioneer) proven(look ledger.Look, now time.Time) bool {
 // worker drains. With ok comes what ends the turn.
 func (s *sending) first(look ledger.Look) (done func(), ok bool) {
 	p := s.acc.pioneer
-	if s.acc.info.KeyTTL > 0 || p.proven(look, time.Now()) {
+	if p.proven(look, time.Now()) {
 		return func() {}, true
 	}
 	done = func() { <-p.turn }

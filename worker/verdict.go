@@ -123,7 +123,9 @@ func judgeNotSent(e *providers.Error) verdict {
 	switch e.Cause {
 	case providers.CauseConnection:
 		v.renew = false // nothing of it has ever been seen there
-	case providers.CauseCredentials, providers.CauseCredit, providers.CauseConfiguration:
+	case providers.CauseConfiguration:
+		v.went, v.renew = ledger.WentHold, false // as above: whatever answered, it was not the gateway
+	case providers.CauseCredentials, providers.CauseCredit:
 		v.went = ledger.WentHold
 	case providers.CauseThrottled:
 		v.went, v.cooldown = "", e.RetryAfter

@@ -178,6 +178,7 @@ func (p *Provider) SendWith(ctx context.Context, b providers.Batch, o Options) (
 	reply, err := p.client.Call(ctx, providers.Request{
 		Op: opSend, Path: messagingPath, Header: p.header(p.accept),
 		ContentType: providers.FormContentType, Body: sendForm(p.user, b, o.or(p.options)),
+		ErrorsInBody: true, // 201 for whatever is processed, also if every number is rejected [public]
 	})
 	if err != nil {
 		return nil, err

@@ -274,7 +274,7 @@ func unansweredQuestions(x *exam) {
 			s.answer(reply(status, "", "0"))
 			before := s.requests.Load()
 			_, e := x.put(x.Context(), q)
-			_, scope, cause := verdictOf(status)
+			_, scope, cause := verdictsOf(status)
 			if e == nil || e.Scope != scope || e.Cause != cause {
 				x.Errorf("%s: status %d: want %v %q, got %v", q.name, status, scope, cause, e)
 			}
