@@ -10,6 +10,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/sandbox"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/kobo"
 	"github.com/tuma-sms/tuma/sms"
 	"github.com/tuma-sms/tuma/worker"
 )
@@ -194,5 +195,21 @@ func TestAProviderThatBreaksItsContractCostsItsCallOnly(t *testing.T) {
 				t.Errorf("with a key: %+v", s)
 			}
 		})
+	}
+}
+
+// A repeated key that is refused says nothing of the account: it neither lifts the hold
+// nor lengthens it, and must not keep the next probe from being made.
+func TestAProbeThatShowsNothingGivesItsTurnBack(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{Repeat: sandbox.RepeatError})
+	r.gateway.FailNext(3, "accept_close")
+	r.start(r.account(func(c *kobo.Config, a *worker.Account) { c.MaxRecipients, a.MaxAttempts = 20, 3 }))
+	r.enqueue("c", kenyan(60))
+	if s := r.wait("c", 30*time.Second); s.Unknown != 60 {
+		t.Errorf("status %+v", s)
+	}
+	if st := r.gateway.Stats(); st.Accepted != 60 || st.Duplicates != 0 {
+		t.Errorf("gateway %+v", st)
 	}
 }

@@ -120,10 +120,15 @@ func messageRate(c ledger.Card, segments int) float64 {
 	return c.Rate
 }
 
-// batchSize is up to 500 recipients or a minute of the rate, in whole calls
+// mostCalls is how many calls a batch has at most: one slot makes them one after the
+// other, and a small campaign at a gateway that takes one number a call should use more
+// slots than one.
+const mostCalls = 50
+
+// batchSize is up to 500 recipients, 50 calls or a minute of the rate, in whole calls
 // where more than one fits.
 func batchSize(maxRecipients int, rate float64) int {
-	n := largestBatch
+	n := min(largestBatch, mostCalls*maxRecipients)
 	if rate > 0 {
 		n = int(min(float64(n), max(1, rate*60)))
 	}

@@ -383,6 +383,9 @@ func (s *sending) submit(c *ledger.Claim, g *ledger.Generation, look ledger.Look
 		s.acc.pioneer.seen(time.Now())
 	}
 	st, err := s.carryOut(c, g, v)
+	if look.Probe && v.went == "" {
+		s.endProbe() // it has shown nothing of the account: let another call try at once
+	}
 	s.noteBalanceIn(results)
 	return st, time.Time{}, err
 }

@@ -147,6 +147,8 @@ func TestABatchIsAMinuteOfTheRateInWholeCalls(t *testing.T) {
 	}{
 		{UnitMessages, 0, 500, 1, 500},
 		{UnitMessages, 1000, 500, 1, 500},
+		{UnitMessages, 0, 1, 1, 50},
+		{UnitMessages, 0, 9, 1, 450},
 		{UnitMessages, 2, 500, 1, 120},
 		{UnitMessages, 2, 50, 1, 100},
 		{UnitMessages, 0.001, 500, 1, 1},

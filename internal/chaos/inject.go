@@ -1,0 +1,333 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/queue"
+	"github.com/tuma-sms/tuma/internal/sandbox"
+)
+
+// tally counts what was done, and remembers when. Safe for concurrent use.
+type tally struct {
+	mu         sync.Mutex
+	counts     map[string]int
+	spans      []span
+	recoveries []recovery
+	trouble    []string
+}
+
+// span is when something was being done.
+type span struct{ from, to time.Time }
+
+// begin counts one and returns what is called when it is over.
+func (t *tally) begin(name string) (over func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.counts == nil {
+		t.counts = map[string]int{}
+	}
+	t.counts[name]++
+	i := len(t.spans)
+	t.spans = append(t.spans, span{from: time.Now()})
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.spans[i].to = time.Now()
+	}
+}
+
+// others counts what was going on at any time between two instants.
+func (t *tally) others(from, to time.Time) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := 0
+	for _, s := range t.spans {
+		if s.from.Before(to) && (s.to.IsZero() || s.to.After(from)) {
+			n++
+		}
+	}
+	return n
+}
+
+func (t *tally) recovered(r recovery) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.recoveries = append(t.recoveries, r)
+}
+
+func (t *tally) fail(err error) {
+	if err == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.trouble = append(t.trouble, err.Error())
+}
+
+// storm is one run's faults being injected.
+type storm struct {
+	*rig
+	// over ends when nothing more is to go wrong; what has begun is mended then.
+	over context.Context
+	// ctx ends with the run.
+	ctx     context.Context
+	running sync.WaitGroup
+}
+
+// blow injects the schedule, and returns when all of it has happened and is over.
+func (s *storm) blow(events []event) {
+	for _, e := range events {
+		if !s.wait(time.Until(s.began.Add(e.at))) {
+			break
+		}
+		s.running.Go(func() { s.inject(e) })
+	}
+	<-s.over.Done()
+	s.running.Wait()
+}
+
+// wait waits, and says whether the storm still goes on.
+func (s *storm) wait(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-s.over.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// take locks what an event needs for itself; false: the storm was over meanwhile.
+func (s *storm) take(mu *sync.Mutex) bool {
+	mu.Lock()
+	if s.over.Err() != nil {
+		mu.Unlock()
+		return false
+	}
+	return true
+}
+
+func (s *storm) inject(e event) {
+	slot := s.slots[e.worker]
+	switch e.kind {
+	case workerKilled:
+		if s.take(&slot.fault) {
+			s.killWorker(e, slot)
+		}
+	case workerStopped:
+		if s.take(&slot.fault) {
+			defer slot.fault.Unlock()
+			s.stopWorker(e, slot)
+		}
+	case workerDrained:
+		if s.take(&slot.fault) {
+			defer slot.fault.Unlock()
+			s.drainWorker(e, slot)
+		}
+	case redisKilled, redisStopped, redisStoppedLong, redisFull, linksSilent:
+		if s.take(&s.redisMu) {
+			defer s.redisMu.Unlock()
+			s.breakRedis(e)
+		}
+	case linkCut, linksCut:
+		s.cut(e)
+	case queueWiped:
+		over := s.injected.begin(e.name())
+		defer over()
+		s.note("%s", e.name())
+		s.whileThere(func() error { return s.wipe(s.ctx, "asynq:*") })
+	case taskTwice:
+		s.repeatTask(e)
+	case planTwice, enqueueTwice:
+		// Never beside one at KoboMobile: see streams.
+		gateways := slices.DeleteFunc(sandbox.Names(), func(name string) bool { return name == "kobo" || name == oneByOne })
+		over := s.injected.begin(e.name())
+		s.note("%s", e.name())
+		s.traffic.extra(s.ctx, gateways[e.worker%len(gateways)], e.kind == enqueueTwice, e.kind == planTwice)
+		over()
+	case gatewayFault:
+		s.breakGateways(e)
+	}
+}
+
+// whileThere does something to the data in Redis, again if Redis goes away meanwhile.
+func (s *storm) whileThere(do func() error) {
+	for do() != nil && s.wait(200*time.Millisecond) {
+	}
+}
+
+func (s *storm) killWorker(e event, slot *slot) {
+	s.claims.expose(s.ctx)
+	over := s.injected.begin(e.name())
+	killed := time.Now()
+	s.injected.fail(slot.kill())
+	s.note("%s, worker %d", e.name(), e.worker+1)
+	slot.fault.Unlock()
+	open := s.claims.exposeAfter(s.ctx)
+	over()
+	if r, ok := s.claims.recover(s.ctx, killed, open); ok {
+		// A gateway that refuses every repeat is asked eight times, and that is its doing.
+		stubborn := slices.ContainsFunc(r.left, func(c claim) bool { return s.traffic.isStubborn(c.campaign) })
+		r.alone = e.alone && !stubborn && s.injected.others(killed, killed.Add(r.took)) == 1
+		s.injected.recovered(r)
+		s.note("recovered from the kill of worker %d: %d calls in %s, alone %v", e.worker+1, len(r.left), r.took.Round(time.Millisecond), r.alone)
+	}
+}
+
+func (s *storm) stopWorker(e event, slot *slot) {
+	s.claims.expose(s.ctx)
+	over := s.injected.begin(e.name())
+	defer over()
+	thaw, err := slot.freeze()
+	s.injected.fail(err)
+	s.note("%s, worker %d for %s", e.name(), e.worker+1, e.lasts.Round(time.Millisecond))
+	s.running.Go(func() { s.claims.exposeAfter(s.ctx) })
+	s.wait(e.lasts)
+	s.injected.fail(thaw())
+}
+
+func (s *storm) drainWorker(e event, slot *slot) {
+	if !s.take(&s.latency) {
+		return
+	}
+	s.gateway.SetLatency(slowLatency)
+	defer func() {
+		s.gateway.SetLatency(latency)
+		s.latency.Unlock()
+	}()
+	s.wait(slowLatency / 2) // until slow calls are in flight
+	over := s.injected.begin(e.name())
+	defer over()
+	s.note("%s, worker %d", e.name(), e.worker+1)
+	s.injected.fail(slot.drain(s.ctx, drainsWithin))
+}
+
+func (s *storm) breakRedis(e event) {
+	if e.kind == redisFull {
+		s.fill(e)
+		return
+	}
+	s.claims.expose(s.ctx)
+	over := s.injected.begin(e.name())
+	s.note("%s", e.name())
+	switch e.kind {
+	case redisKilled:
+		s.injected.fail(s.redis.kill())
+		s.injected.fail(s.redis.start(s.ctx))
+	case linksSilent:
+		s.proxy.hush(true)
+		s.wait(e.lasts)
+		s.proxy.hush(false)
+	default:
+		s.injected.fail(s.redis.freeze())
+		s.wait(e.lasts)
+		s.injected.fail(s.redis.thaw())
+	}
+	s.claims.exposeAfter(s.ctx)
+	over()
+}
+
+// fill leaves Redis no room for anything new, for a while.
+func (s *storm) fill(e event) {
+	over := s.injected.begin(e.name())
+	defer over()
+	info, err := s.direct.InfoMap(s.ctx, "memory").Result()
+	if err != nil {
+		s.injected.fail(fmt.Errorf("fill redis: %w", err))
+		return
+	}
+	used, err := strconv.ParseInt(info["Memory"]["used_memory"], 10, 64)
+	if err == nil {
+		err = s.direct.ConfigSet(s.ctx, "maxmemory", strconv.FormatInt(used-64<<10, 10)).Err()
+	}
+	s.note("%s at %d bytes", e.name(), used)
+	s.wait(e.lasts)
+	s.injected.fail(errors.Join(err, s.direct.ConfigSet(s.ctx, "maxmemory", "0").Err()))
+}
+
+func (s *storm) cut(e event) {
+	if e.kind == linksCut {
+		over := s.injected.begin(e.name())
+		s.proxy.cutAll()
+		over()
+		return
+	}
+	s.proxy.cutAfter(e.bytes)
+	select {
+	case <-s.proxy.cuts:
+		s.injected.begin(e.name())()
+	case <-s.over.Done():
+	}
+}
+
+// repeatTask has a task that a worker is at delivered once more: asynq is made to
+// forget that it has it, and is given it again.
+func (s *storm) repeatTask(e event) {
+	gateways := sandbox.Names()
+	for first := e.worker; ; first++ {
+		for i := range gateways {
+			gateway := gateways[(first+i)%len(gateways)]
+			if s.repeatAt(queue.SendQueue(gateway, false)) {
+				s.injected.begin(e.name())()
+				s.note("%s at %s", e.name(), gateway)
+				return
+			}
+		}
+		if !s.wait(50 * time.Millisecond) {
+			return
+		}
+	}
+}
+
+func (s *storm) repeatAt(name string) bool {
+	prefix := "asynq:{" + name + "}:" // where asynq 0.26 keeps a queue
+	ids, err := s.direct.LRange(s.ctx, prefix+"active", 0, -1).Result()
+	if err != nil || len(ids) == 0 {
+		return false
+	}
+	p, ok := readTask(ids[len(ids)-1])
+	if !ok || s.direct.Del(s.ctx, prefix+"t:"+ids[len(ids)-1]).Err() != nil {
+		return false
+	}
+	s.whileThere(func() error { return s.traffic.queue.Wake(s.ctx, name, p) })
+	return true
+}
+
+// readTask takes the id of a send task apart: campaign:batch:wake.
+func readTask(id string) (p queue.Pointer, ok bool) {
+	parts := strings.Split(id, ":")
+	if len(parts) != 3 {
+		return p, false
+	}
+	wake, err := strconv.Atoi(parts[2])
+	return queue.Pointer{Campaign: parts[0], Batch: parts[1], Wake: wake}, err == nil && strings.Contains(parts[1], ".")
+}
+
+// withRows are the gateways whose answers name numbers; only there one can be missing.
+var withRows = []string{"africastalking", "kobo", "textconnect"}
+
+func (s *storm) breakGateways(e event) {
+	over := s.injected.begin(e.name())
+	defer over()
+	for _, p := range []float64{e.p, 0} {
+		for name := range logins {
+			if e.fault != "missing" || slices.Contains(withRows, name) {
+				s.injected.fail(s.gateway.Fail(sandbox.Fault{Name: e.fault, Gateway: name, P: p, RetryAfter: time.Second}))
+			}
+		}
+		if p > 0 {
+			s.note("%s, p %.3f for %s", e.name(), p, e.lasts.Round(time.Millisecond))
+			s.wait(e.lasts)
+		}
+	}
+}

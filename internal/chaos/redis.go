@@ -1,0 +1,116 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// redisServer is a redis-server of this run's own, on loopback, with an append-only file.
+type redisServer struct {
+	binary, dir, port, fsync string
+
+	mu      sync.Mutex
+	process *child
+}
+
+// findRedis is $REDIS_SERVER, else the redis-server on PATH.
+func findRedis() (string, error) {
+	name := os.Getenv("REDIS_SERVER")
+	if name == "" {
+		name = "redis-server"
+	}
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return "", fmt.Errorf("needs redis-server 7.0 or newer (or set REDIS_SERVER, or give -redis): %w", err)
+	}
+	return path, nil
+}
+
+const portTries = 20
+
+// startRedis starts one in a directory.
+func startRedis(ctx context.Context, dir, fsync string) (*redisServer, error) {
+	binary, err := findRedis()
+	if err != nil {
+		return nil, err
+	}
+	s := &redisServer{binary: binary, dir: dir, fsync: fsync}
+	for range portTries {
+		// Below the ephemeral ports: one of those could be taken by an outgoing
+		// connection between kill and restart.
+		s.port = strconv.Itoa(20000 + rand.IntN(12000))
+		if err = s.start(ctx); err == nil {
+			return s, nil
+		}
+	}
+	return nil, err
+}
+
+func (s *redisServer) address() string { return net.JoinHostPort("127.0.0.1", s.port) }
+
+// start starts the process and returns when it answers with what it remembers.
+func (s *redisServer) start(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, err := startChild(filepath.Join(s.dir, "redis.log"), nil, s.binary, "--bind", "127.0.0.1", "--port", s.port, "--dir", s.dir,
+		"--save", "", "--appendonly", "yes", "--appendfsync", s.fsync, "--maxmemory-policy", "noeviction")
+	if err != nil {
+		return err
+	}
+	s.process = c
+	if err := s.ready(ctx); err != nil {
+		return errors.Join(fmt.Errorf("redis at %s: %w", s.address(), err), c.kill())
+	}
+	return nil
+}
+
+// ready waits until our process, and no stranger on its port, answers.
+func (s *redisServer) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	rdb := redis.NewClient(&redis.Options{Addr: s.address(), MaxRetries: -1, DialerRetries: 1, ReadTimeout: time.Second})
+	defer rdb.Close()
+	for tick := time.Tick(10 * time.Millisecond); ; {
+		info, err := rdb.InfoMap(ctx, "server", "persistence").Result()
+		fields := info["Server"]
+		switch {
+		case err == nil && fields["process_id"] != strconv.Itoa(s.process.process.Pid):
+			return errors.New("another process has its port")
+		case err == nil && info["Persistence"]["loading"] == "0":
+			return nil
+		case s.process.ended():
+			return errors.New("it ended at once; its log is " + filepath.Join(s.dir, "redis.log"))
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("it does not answer: %w", errors.Join(err, ctx.Err()))
+		case <-tick:
+		}
+	}
+}
+
+func (s *redisServer) now() *child {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.process
+}
+
+func (s *redisServer) kill() error { return s.now().kill() }
+
+func (s *redisServer) freeze() error { return s.now().signal(syscall.SIGSTOP) }
+
+func (s *redisServer) thaw() error { return s.now().signal(syscall.SIGCONT) }

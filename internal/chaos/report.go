@@ -1,0 +1,185 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/sandbox"
+)
+
+// report is what a run came to.
+type report struct {
+	*rig
+	lasted, settled time.Duration
+	audits          []*audit
+	stats           map[string]sandbox.Stats
+	breaches        []string
+}
+
+// recoverWithin is how soon after a worker's death its calls are resolved when
+// nothing else is wrong: the call's timeout and 15 s.
+const recoverWithin = callTimeout + 15*time.Second
+
+// report compares everything, recipient by recipient.
+func (r *rig) report(ctx context.Context, settled time.Duration) (*report, error) {
+	out := &report{rig: r, lasted: time.Since(r.began), settled: settled, stats: map[string]sandbox.Stats{}}
+	audits := map[string]*audit{}
+	for _, name := range sandbox.Names() {
+		audits[name] = &audit{gateway: name, unknownCalls: map[string]bool{}}
+		out.audits = append(out.audits, audits[name])
+	}
+	for _, c := range r.traffic.begun() {
+		if err := r.compare(ctx, c, audits[c.gateway]); err != nil {
+			return nil, err
+		}
+	}
+	for _, a := range out.audits {
+		st := r.gateway.Desk(a.gateway).Stats()
+		out.stats[a.gateway] = st
+		a.finish(books{numbers: int(st.Numbers), duplicates: int(st.Duplicates), conflicts: int(st.Conflicts), broken: out.broken(a.gateway)})
+		out.breaches = append(out.breaches, a.breaches...)
+	}
+	r.traffic.mu.Lock()
+	out.breaches = append(out.breaches, r.traffic.breaches...)
+	r.traffic.mu.Unlock()
+	for _, s := range r.slots {
+		s.mu.Lock()
+		out.breaches = append(out.breaches, s.strange...)
+		s.mu.Unlock()
+	}
+	out.breaches = append(out.breaches, r.injected.trouble...)
+	for _, x := range r.injected.recoveries {
+		if x.alone && x.took > recoverWithin {
+			out.breaches = append(out.breaches, fmt.Sprintf("%d calls of a killed worker took %s with nothing else wrong", len(x.left), x.took))
+		}
+	}
+	return out, nil
+}
+
+// broken are the calls that the gateway left in doubt, or whose caller had gone
+// before it answered.
+func (r *report) broken(gateway string) int {
+	return int(r.gateway.Desk(gateway).Stats().Ambiguous + r.left[gateway].Load())
+}
+
+// compare holds one campaign against its gateway's books.
+func (r *rig) compare(ctx context.Context, c *campaign, a *audit) error {
+	a.campaigns++
+	switch enqueued, ended := r.traffic.stands(c); {
+	case !enqueued:
+		a.breach("%s could not be enqueued", c.id)
+		return nil
+	case !ended:
+		st, err := r.traffic.watcher.Status(ctx, c.id)
+		a.breach("%s has not ended %s after everything was mended: %+v %v", c.id, mendedWithin, st, err)
+	}
+	desk, rows := r.gateway.Desk(c.gateway), 0
+	for x, err := range r.traffic.watcher.Results(ctx, c.id) {
+		if err != nil {
+			return fmt.Errorf("results of %s: %w", c.id, err)
+		}
+		want := c.first + uint64(rows)
+		rows++
+		a.row(c.id, x, want, desk.Accepted(want), c.sure, r.claims.isExposed)
+	}
+	if rows != c.total {
+		a.lost += max(0, c.total-rows)
+		a.breach("%s has %d rows, and %d recipients were enqueued", c.id, rows, c.total)
+	}
+	return nil
+}
+
+func (r *report) print(out io.Writer) {
+	fmt.Fprintf(out, "\nchaos: seed %d, %s of faults, %s until all had ended; %d workers, redis %s, durability %s\n\n",
+		r.seed, r.lasts, r.settled.Round(100*time.Millisecond), r.workers, r.redisIs(), r.durability)
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "faults injected")
+	for _, name := range slices.Sorted(maps.Keys(r.injected.counts)) {
+		fmt.Fprintf(w, "  %s\t%d\n", name, r.injected.counts[name])
+	}
+	_ = w.Flush()
+	fmt.Fprintln(out)
+	r.printGateways(out)
+	fmt.Fprintln(out)
+	w = tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "I1 samples\t%d, one a second of each open campaign; %d times Redis did not answer\n", r.traffic.samples.Load(), r.traffic.unread.Load())
+	fmt.Fprintf(w, "enqueues tried again\t%d\n", r.traffic.enqueueErrors.Load())
+	fmt.Fprintf(w, "calls in flight when something died or stood still\t%d\n", r.claims.exposures())
+	r.printRecoveries(w)
+	_ = w.Flush()
+	if len(r.breaches) == 0 {
+		fmt.Fprintln(out, "\nEvery recipient has one status; nothing was sent twice, nothing was lost.")
+		return
+	}
+	fmt.Fprintf(out, "\nBROKEN PROMISES (at most %d of a kind):\n  %s\n", mostBreaches, strings.Join(r.breaches, "\n  "))
+}
+
+func (r *report) redisIs() string {
+	if r.foreign {
+		return "your own"
+	}
+	return "with appendfsync " + r.fsync
+}
+
+func (r *report) printGateways(out io.Writer) {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	row := func(name string, of func(a *audit) int) {
+		sum := 0
+		fmt.Fprintf(w, "%s\t", name)
+		for _, a := range r.audits {
+			fmt.Fprintf(w, "%d\t", of(a))
+			sum += of(a)
+		}
+		fmt.Fprintf(w, "%d\t\n", sum)
+	}
+	fmt.Fprint(w, "\t")
+	for _, a := range r.audits {
+		fmt.Fprintf(w, "%s\t", a.gateway)
+	}
+	fmt.Fprint(w, "all\t\n")
+	row("campaigns", func(a *audit) int { return a.campaigns })
+	row("messages", func(a *audit) int { return a.recipients })
+	row("accepted", func(a *audit) int { return a.accepted })
+	row("rejected", func(a *audit) int { return a.rejected })
+	row("skipped", func(a *audit) int { return a.skipped })
+	row("unknown", func(a *audit) int { return a.unknown })
+	row("of which their worker or Redis died or stood still", func(a *audit) int { return a.excused })
+	row("of which the gateway broke the call", func(a *audit) int { return a.unknown - a.excused - a.sure })
+	row("in so many calls", func(a *audit) int { return len(a.unknownCalls) })
+	row("calls left in doubt by the gateway", func(a *audit) int { return r.broken(a.gateway) })
+	row("DUPLICATES", func(a *audit) int { return max(a.duplicates, int(r.stats[a.gateway].Duplicates)) })
+	row("LOST", func(a *audit) int { return a.lost })
+	row("calls at the gateway", func(a *audit) int { return int(r.stats[a.gateway].Calls) })
+	row("of which broken by a fault", func(a *audit) int { return int(r.stats[a.gateway].Faults) })
+	row("of which repeats under a known key", func(a *audit) int { return int(r.stats[a.gateway].Replays) })
+	_ = w.Flush()
+}
+
+func (r *report) printRecoveries(w io.Writer) {
+	var all, alone []time.Duration
+	for _, x := range r.injected.recoveries {
+		all = append(all, x.took)
+		if x.alone {
+			alone = append(alone, x.took)
+		}
+	}
+	for _, x := range []struct {
+		what string
+		took []time.Duration
+	}{{"time to recover from kill -9 of a worker", all}, {"  of those with nothing else wrong", alone}} {
+		if len(x.took) == 0 {
+			continue
+		}
+		slices.Sort(x.took)
+		fmt.Fprintf(w, "%s\tmedian %.1f s, at most %.1f s, of %d kills that left calls behind\n",
+			x.what, x.took[len(x.took)/2].Seconds(), x.took[len(x.took)-1].Seconds(), len(x.took))
+	}
+}

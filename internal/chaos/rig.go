@@ -1,0 +1,283 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/queue"
+	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/producer"
+)
+
+// logins are the gateways and what an account at each has to say.
+var logins = map[string][]string{
+	"africastalking": {"username", "api_key"},
+	"connectmedia":   {"username", "password"},
+	"kobo":           {"user", "pass"},
+	"qserve":         {"username", "api_key"},
+	"textconnect":    {"token"},
+}
+
+// oneByOne is the gateway that takes one number a call.
+const oneByOne = "connectmedia"
+
+// rig is everything that a run has started.
+type rig struct {
+	options
+	dir      string
+	out      io.Writer
+	redis    *redisServer // nil: somebody's own
+	direct   *redis.Client
+	through  *redis.Client
+	proxy    *proxy
+	gateway  *sandbox.Server
+	web      *http.Server
+	left     map[string]*atomic.Int64 // calls whose caller had gone before the answer, by gateway
+	slots    []*slot
+	traffic  *traffic
+	claims   *claims
+	redisMu  sync.Mutex // held while something is being done to Redis
+	latency  sync.Mutex // held while the gateways are slow
+	injected tally
+	telling  sync.Mutex // one line at a time
+	began    time.Time
+}
+
+// newRig starts Redis, the gateways and the workers, and returns when all workers serve.
+func newRig(ctx context.Context, o options, dir string, out io.Writer) (r *rig, err error) {
+	r = &rig{options: o, dir: dir, out: out, left: map[string]*atomic.Int64{}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.close())
+		}
+	}()
+	url, err := r.startRedis(ctx)
+	if err != nil {
+		return r, err
+	}
+	base, err := r.startGateways(ctx)
+	if err != nil {
+		return r, err
+	}
+	config := filepath.Join(dir, "tuma.yaml")
+	if err := os.WriteFile(config, []byte(r.config(url, base)), 0o600); err != nil {
+		return r, err
+	}
+	for n := range o.workers {
+		r.slots = append(r.slots, newSlot(dir, o.binary, config, n))
+	}
+	return r, r.startTraffic()
+}
+
+// startRedis starts a redis-server, or looks at the one that was given, puts the
+// proxy before it, and returns the URL that leads through the proxy.
+func (r *rig) startRedis(ctx context.Context) (url string, err error) {
+	at := &redis.Options{}
+	url = r.options.redis
+	if !r.foreign {
+		if r.redis, err = startRedis(ctx, r.dir, r.fsync); err != nil {
+			return "", err
+		}
+		url = "redis://" + r.redis.address() + "/0"
+	}
+	if at, err = redis.ParseURL(url); err != nil || at.TLSConfig != nil || at.Network != "tcp" {
+		return "", errors.New("-redis: must be of the form redis://[USER:PASSWORD@]HOST:PORT/DB")
+	}
+	if r.proxy, err = newProxy(at.Addr); err != nil {
+		return "", err
+	}
+	straight := *at
+	straight.ContextTimeoutEnabled, straight.MaxRetries = true, -1
+	r.direct = redis.NewClient(&straight)
+	bent := *at
+	bent.Addr = r.proxy.address()
+	r.through = redis.NewClient(&bent)
+	n, err := r.direct.DBSize(ctx).Result()
+	if err != nil {
+		return "", fmt.Errorf("redis: %w", err)
+	}
+	if n > 0 {
+		return "", fmt.Errorf("-redis: the database has %d keys; it must be an empty one, since what is in it is wiped", n)
+	}
+	return strings.Replace(url, at.Addr, bent.Addr, 1), nil
+}
+
+// startGateways serves the sandbox and returns its address.
+func (r *rig) startGateways(ctx context.Context) (base string, err error) {
+	for name := range logins {
+		r.left[name] = new(atomic.Int64)
+	}
+	r.gateway = sandbox.New(sandbox.Options{Latency: latency, Seed: r.seed})
+	var config net.ListenConfig
+	l, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	r.web = &http.Server{Handler: http.HandlerFunc(r.serve), ReadHeaderTimeout: time.Minute}
+	go func() { _ = r.web.Serve(l) }() // until it is closed
+	return "http://" + l.Addr().String(), nil
+}
+
+// serve counts the calls whose caller had gone when their answer was ready. (Where
+// a fault has broken the connection, the sandbox counts, and this line is not reached.)
+func (r *rig) serve(w http.ResponseWriter, q *http.Request) {
+	r.gateway.ServeHTTP(w, q)
+	if q.Context().Err() == nil {
+		return
+	}
+	name, _, _ := strings.Cut(strings.TrimPrefix(q.URL.Path, "/"), "/")
+	if n := r.left[name]; n != nil {
+		n.Add(1)
+	}
+}
+
+func (r *rig) config(url, base string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "redis: {url: '%s', durability: '%s'}\ndefault_country: KE\nwindows: off\naccounts:\n", url, r.durability)
+	for _, name := range slices.Sorted(maps.Keys(logins)) {
+		fmt.Fprintf(&b, "  %[1]s:\n    provider: %[1]s\n    base_url: %[2]s/%[1]s\n    sender: ACME\n    rate: \"0\"\n    timeout: %[3]s\n    concurrency: %[4]d\n",
+			name, base, callTimeout, concurrency)
+		if name != oneByOne {
+			fmt.Fprintf(&b, "    max_recipients: %d\n", perCall)
+		}
+		for _, field := range logins[name] {
+			fmt.Fprintf(&b, "    %s: demo\n", field)
+		}
+	}
+	return b.String()
+}
+
+func (r *rig) startTraffic() error {
+	d, err := ledger.ParseDurability(r.durability)
+	if err != nil {
+		return err
+	}
+	t := &traffic{queue: queue.New(r.through), gateway: r.gateway, given: map[string]int{}}
+	t.size = func(gateway string) int {
+		switch {
+		case r.quick && gateway == oneByOne:
+			return 20
+		case r.quick:
+			return 200
+		case gateway == oneByOne:
+			return 100
+		}
+		return 2000
+	}
+	if t.client, err = producer.New(r.through, producer.WithDurability(d)); err != nil {
+		return err
+	}
+	if t.watcher, err = producer.New(r.direct); err != nil {
+		return err
+	}
+	r.traffic = t
+	r.claims = &claims{rdb: r.direct, open: t.open, exposed: map[string]bool{}}
+	return nil
+}
+
+// awaitWorkers returns when all workers serve every gateway.
+func (r *rig) awaitWorkers(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for tick := time.Tick(50 * time.Millisecond); ; {
+		accounts, err := r.traffic.watcher.Accounts(ctx)
+		if err == nil && len(accounts) == len(logins) &&
+			!slices.ContainsFunc(accounts, func(a producer.Account) bool { return a.Workers < r.workers }) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the workers do not serve (%s): %w", r.slots[0].log, errors.Join(err, ctx.Err()))
+		case <-tick:
+		}
+	}
+}
+
+// note tells of what happens, if anybody wants to hear it.
+func (r *rig) note(format string, args ...any) {
+	if r.verbose {
+		r.tell(format, args...)
+	}
+}
+
+func (r *rig) tell(format string, args ...any) {
+	r.telling.Lock()
+	defer r.telling.Unlock()
+	fmt.Fprintf(r.out, "%7.1fs  %s\n", time.Since(r.began).Seconds(), fmt.Sprintf(format, args...))
+}
+
+// streams is how many campaigns a gateway has at a time. Its slots work on a batch
+// each, and a campaign has few. At KoboMobile one follows the other, since in
+// between it is told what to say to a key that comes again.
+func streams(gateway string) int {
+	switch gateway {
+	case "kobo":
+		return 1
+	case oneByOne:
+		return 4
+	}
+	return 2
+}
+
+// close ends everything that was started.
+func (r *rig) close() error {
+	var errs []error
+	for _, s := range r.slots {
+		s.end()
+	}
+	if r.web != nil {
+		r.gateway.Close()
+		errs = append(errs, r.web.Close())
+	}
+	if r.foreign && r.direct != nil && r.traffic != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		errs = append(errs, r.wipe(ctx, "tuma:*"), r.wipe(ctx, "asynq:*"))
+	}
+	if r.direct != nil {
+		errs = append(errs, r.direct.Close(), r.through.Close())
+	}
+	if r.proxy != nil {
+		errs = append(errs, r.proxy.close())
+	}
+	if r.redis != nil {
+		errs = append(errs, r.redis.kill())
+	}
+	return errors.Join(errs...)
+}
+
+// wipe removes all keys of a pattern.
+func (r *rig) wipe(ctx context.Context, pattern string) error {
+	for keys := r.direct.Scan(ctx, 0, pattern, 1000); ; {
+		page, cursor, err := keys.Result()
+		if err != nil {
+			return fmt.Errorf("wipe %s: %w", pattern, err)
+		}
+		if len(page) > 0 {
+			if err := r.direct.Unlink(ctx, page...).Err(); err != nil {
+				return fmt.Errorf("wipe %s: %w", pattern, err)
+			}
+		}
+		if cursor == 0 {
+			return nil
+		}
+		keys = r.direct.Scan(ctx, cursor, pattern, 1000)
+	}
+}

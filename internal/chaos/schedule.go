@@ -1,0 +1,195 @@
+//go:build unix
+
+package main
+
+import (
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// kind is a way in which something goes wrong.
+type kind string
+
+// The kinds, in the order of the report.
+const (
+	workerKilled     kind = "worker: kill -9"
+	workerStopped    kind = "worker: SIGSTOP past its lease, SIGCONT"
+	workerDrained    kind = "worker: SIGTERM in a slow call"
+	redisKilled      kind = "redis: kill -9, restart from its AOF"
+	redisStopped     kind = "redis: SIGSTOP for 5 s"
+	redisStoppedLong kind = "redis: SIGSTOP for 40 s"
+	redisFull        kind = "redis: full"
+	linkCut          kind = "redis connection: cut within an answer"
+	linksCut         kind = "redis connections: all cut"
+	linksSilent      kind = "redis connections: answers held back"
+	queueWiped       kind = "queue: all asynq keys wiped"
+	taskTwice        kind = "queue: a send task delivered twice"
+	planTwice        kind = "queue: a plan said three times"
+	enqueueTwice     kind = "producer: a campaign enqueued twice at once"
+	gatewayFault     kind = "gateway"
+)
+
+// gatewayFaults are what the sandbox can be made to do to calls, and its names for it.
+var gatewayFaults = []string{"close", "accept_close", "accept_502", "500", "429", "later", "cut", "html", "missing", "hang"}
+
+// event is one thing that goes wrong.
+type event struct {
+	at     time.Duration // since the start of the run
+	kind   kind
+	lasts  time.Duration // where it lasts
+	worker int
+	fault  string  // of a gateway
+	p      float64 // how likely the fault strikes a call
+	bytes  int64   // of answers that pass before the cut
+	alone  bool    // nothing else goes wrong around it
+}
+
+// name is how the event is counted.
+func (e event) name() string {
+	if e.kind == gatewayFault {
+		return string(e.kind) + ": " + e.fault
+	}
+	return string(e.kind)
+}
+
+// plan says how a run is to be.
+type plan struct {
+	seed    uint64
+	lasts   time.Duration
+	workers int
+	// quick leaves out what takes long, and makes the rest short.
+	quick bool
+	// foreign: the Redis is somebody's own, and is neither killed nor stopped nor filled.
+	foreign bool
+}
+
+// In every round a storm is followed by a calm, in which one worker is killed and
+// nothing else: the time to recover from that is nobody else's.
+const (
+	roundLasts = 60 * time.Second
+	stormLasts = 38 * time.Second
+	calmKill   = 44 * time.Second
+)
+
+// schedule draws what goes wrong and when. The same plan gives the same schedule:
+// every kind comes from a deck that is dealt to its end before it is shuffled
+// again, so that none is forgotten.
+func schedule(p plan) []event {
+	rng := rand.New(rand.NewPCG(p.seed, 0x6368_616f_73))
+	if p.quick {
+		return quickSchedule(p, rng)
+	}
+	var events []event
+	deck, decks := []event{}, 0
+	for at := time.Second; ; at += between(rng, 700*time.Millisecond, 2700*time.Millisecond) {
+		if round := at.Truncate(roundLasts); at-round > stormLasts {
+			if round+calmKill < p.lasts {
+				events = append(events, event{at: round + calmKill, kind: workerKilled, worker: rng.IntN(p.workers), alone: true})
+			}
+			at = round + roundLasts
+		}
+		if at >= p.lasts {
+			return events
+		}
+		if len(deck) == 0 {
+			deck = newDeck(p, decks)
+			decks++
+			rng.Shuffle(len(deck), func(i, j int) { deck[i], deck[j] = deck[j], deck[i] })
+		}
+		e := deck[0]
+		deck = deck[1:]
+		e.at, e.worker = at, rng.IntN(p.workers)
+		e.draw(rng)
+		if end := at.Truncate(roundLasts) + stormLasts; e.kind == gatewayFault && e.at+e.lasts > end {
+			e.lasts = end - e.at
+		}
+		events = append(events, e)
+	}
+}
+
+// quickSchedule deals one deck of what is over soon, evenly over the run. One worker
+// is stopped from the beginning, since that has to outlast its lease, and what is
+// done to workers meanwhile is done to the others. The queue is wiped at the end: with
+// little to do, nothing would be queued for a while.
+func quickSchedule(p plan, rng *rand.Rand) []event {
+	deck := newDeck(p, 0)
+	rng.Shuffle(len(deck), func(i, j int) { deck[i], deck[j] = deck[j], deck[i] })
+	stop := slices.IndexFunc(deck, func(e event) bool { return e.kind == workerStopped })
+	deck[0], deck[stop] = deck[stop], deck[0]
+	wipe := slices.IndexFunc(deck, func(e event) bool { return e.kind == queueWiped })
+	deck[len(deck)-1], deck[wipe] = deck[wipe], deck[len(deck)-1]
+	gap := p.lasts / time.Duration(len(deck)+1)
+	for i := range deck {
+		e := &deck[i]
+		e.at = gap/2 + time.Duration(i)*gap + between(rng, 0, gap/2)
+		e.worker = 1 + rng.IntN(p.workers-1)
+		e.draw(rng)
+		switch e.kind {
+		case workerStopped:
+			e.worker, e.lasts = 0, callTimeout+leaseMargin+300*time.Millisecond
+		case gatewayFault:
+			e.lasts, e.p = p.lasts/4, 0.04
+		case redisFull:
+			e.lasts = time.Second
+		}
+	}
+	return deck
+}
+
+// newDeck has every kind as often as it is to come before the others come again.
+func newDeck(p plan, n int) []event {
+	type share struct {
+		kind               kind
+		often, oftenQuick  int
+		touchesRedisItself bool
+	}
+	var deck []event
+	for _, s := range []share{
+		{workerKilled, 6, 2, false}, {workerStopped, 3, 1, false}, {workerDrained, 3, 1, false},
+		{redisKilled, 2, 1, true}, {redisStopped, 1, 0, true}, {redisFull, 1, 1, true},
+		{linkCut, 5, 3, false}, {linksCut, 1, 1, false}, {linksSilent, 1, 0, false},
+		{queueWiped, 2, 1, false}, {taskTwice, 5, 2, false}, {planTwice, 3, 1, false}, {enqueueTwice, 2, 1, false},
+	} {
+		often := s.often
+		if p.quick {
+			often = s.oftenQuick
+		}
+		if s.touchesRedisItself && p.foreign {
+			often = 0
+		}
+		deck = append(deck, slices.Repeat([]event{{kind: s.kind}}, often)...)
+	}
+	if n%3 == 1 && !p.foreign && !p.quick {
+		deck = append(deck, event{kind: redisStoppedLong})
+	}
+	for _, name := range gatewayFaults {
+		deck = append(deck, event{kind: gatewayFault, fault: name})
+	}
+	return deck
+}
+
+// draw fills in what an event of its kind needs.
+func (e *event) draw(rng *rand.Rand) {
+	switch e.kind {
+	case workerStopped:
+		e.lasts = between(rng, callTimeout+leaseMargin+500*time.Millisecond, 2*(callTimeout+leaseMargin))
+	case redisStopped:
+		e.lasts = 5 * time.Second
+	case redisStoppedLong:
+		e.lasts = 40 * time.Second
+	case linksSilent:
+		e.lasts = between(rng, time.Second, 6*time.Second)
+	case redisFull:
+		e.lasts = between(rng, 2*time.Second, 4*time.Second)
+	case linkCut:
+		e.bytes = rng.Int64N(2000)
+	case gatewayFault:
+		e.lasts, e.p = between(rng, 8*time.Second, 20*time.Second), 0.01+0.02*rng.Float64()
+	default:
+	}
+}
+
+func between(rng *rand.Rand, least, most time.Duration) time.Duration {
+	return least + time.Duration(rng.Int64N(int64(most-least)+1))
+}

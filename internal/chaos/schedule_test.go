@@ -1,0 +1,91 @@
+//go:build unix
+
+package main
+
+import (
+	"slices"
+	"testing"
+	"time"
+)
+
+func TestTheSameSeedGivesTheSameSchedule(t *testing.T) {
+	t.Parallel()
+	p := plan{seed: 7, lasts: 10 * time.Minute, workers: 3}
+	first := schedule(p)
+	if !slices.Equal(first, schedule(p)) {
+		t.Error("two draws of one seed differ")
+	}
+	p.seed++
+	if slices.Equal(first, schedule(p)) {
+		t.Error("two seeds draw the same")
+	}
+}
+
+func TestScheduleHasEveryKindAndKeepsItsTimes(t *testing.T) {
+	t.Parallel()
+	alike := []kind{workerKilled, workerStopped, workerDrained, linkCut, linksCut, queueWiped, taskTwice, planTwice, enqueueTwice}
+	own := []kind{redisKilled, redisFull}
+	slow := []kind{redisStopped, redisStoppedLong, linksSilent}
+	for _, c := range []struct {
+		name       string
+		plan       plan
+		want, none []kind
+	}{
+		{"ten minutes", plan{lasts: 10 * time.Minute}, slices.Concat(alike, own, slow), nil},
+		{"quick", plan{lasts: 6 * time.Second, quick: true}, slices.Concat(alike, own), slow},
+		{"somebody's own redis", plan{lasts: 10 * time.Minute, foreign: true}, append(alike, linksSilent), append(own, redisStopped, redisStoppedLong)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			for seed := range uint64(20) {
+				c.plan.seed, c.plan.workers = seed, 3
+				checkSchedule(t, c.plan, c.want, c.none)
+			}
+		})
+	}
+}
+
+func checkSchedule(t *testing.T, p plan, want, none []kind) {
+	t.Helper()
+	kinds, faults, workers := map[kind]int{}, map[string]int{}, map[int]int{}
+	last := time.Duration(0)
+	for _, e := range schedule(p) {
+		kinds[e.kind]++
+		workers[e.worker]++
+		if e.kind == gatewayFault {
+			faults[e.fault]++
+			if e.p <= 0 || e.p > 0.05 || e.lasts <= 0 {
+				t.Errorf("seed %d: %+v", p.seed, e)
+			}
+		}
+		if e.at < last || e.at >= p.lasts {
+			t.Errorf("seed %d: %+v after %s", p.seed, e, last)
+		}
+		last = e.at
+		inRound := e.at % roundLasts
+		if calm := !p.quick && inRound > stormLasts; calm != e.alone || calm && e.kind != workerKilled {
+			t.Errorf("seed %d: %+v in the calm", p.seed, e)
+		}
+		if e.kind == workerStopped && e.lasts <= callTimeout+leaseMargin || p.quick && e.kind == workerStopped && e.at+e.lasts > p.lasts {
+			t.Errorf("seed %d: a worker is stopped for %s, its lease is longer", p.seed, e.lasts)
+		}
+	}
+	for _, k := range want {
+		if kinds[k] == 0 {
+			t.Errorf("seed %d: never %q", p.seed, k)
+		}
+	}
+	for _, k := range none {
+		if kinds[k] > 0 {
+			t.Errorf("seed %d: %q is not for this run", p.seed, k)
+		}
+	}
+	for _, name := range gatewayFaults {
+		if faults[name] == 0 {
+			t.Errorf("seed %d: the gateways never %q", p.seed, name)
+		}
+	}
+	if !p.quick && len(workers) != p.workers {
+		t.Errorf("seed %d: only the workers %v are hit", p.seed, workers)
+	}
+}

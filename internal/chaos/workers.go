@@ -1,0 +1,115 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// slot is a worker that is started again whenever it ends, as a supervisor of
+// services would.
+type slot struct {
+	binary, config, log string
+	// fault is held while something is being done to the worker.
+	fault   sync.Mutex
+	current atomic.Pointer[child]
+	replace chan *child
+	starts  atomic.Int64
+
+	mu  sync.Mutex
+	all []*child
+	// strange are ends that nobody has asked for.
+	strange []string
+}
+
+func newSlot(dir, binary, config string, n int) *slot {
+	return &slot{binary: binary, config: config, log: filepath.Join(dir, fmt.Sprintf("worker-%d.log", n+1)), replace: make(chan *child)}
+}
+
+// settled is how long a worker must have run for its end to be no failed start: it
+// refuses to start while there is no Redis.
+const settled = 20 * time.Second
+
+// run keeps a worker running until the context ends.
+func (s *slot) run(ctx context.Context) error {
+	for {
+		c, err := startChild(s.log, []string{"TUMA_CONFIG=", "HOME=" + filepath.Dir(s.log)}, s.binary,
+			"worker", "--config", s.config, "--log-level", "debug", "--log-format", "json")
+		if err != nil {
+			return err
+		}
+		s.starts.Add(1)
+		s.mu.Lock()
+		s.all = append(s.all, c)
+		s.mu.Unlock()
+		s.current.Store(c)
+		select {
+		case <-ctx.Done():
+			return nil
+		case s.replace <- c:
+			continue
+		case <-c.done:
+		}
+		if !c.meant.Load() && time.Since(c.began) > settled {
+			s.mu.Lock()
+			s.strange = append(s.strange, fmt.Sprintf("process %d of %s ended by itself: %v", c.process.Pid, filepath.Base(s.log), c.state))
+			s.mu.Unlock()
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// kill ends the worker of the moment with kill -9; another is started.
+func (s *slot) kill() error { return s.current.Load().kill() }
+
+// freeze stops the worker of the moment, until the function that is returned is called.
+func (s *slot) freeze() (thaw func() error, err error) {
+	c := s.current.Load()
+	return func() error { return c.signal(syscall.SIGCONT) }, c.signal(syscall.SIGSTOP)
+}
+
+// drain sends SIGTERM to the worker of the moment, has another started at once, and
+// returns when the first has drained.
+func (s *slot) drain(ctx context.Context, within time.Duration) error {
+	c := s.current.Load()
+	c.meant.Store(true)
+	if err := c.signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	select {
+	case <-s.replace:
+	case <-c.done: // and run starts another by itself
+	case <-ctx.Done():
+		return nil
+	}
+	select {
+	case <-c.done:
+	case <-ctx.Done():
+		return nil
+	case <-time.After(within):
+		return fmt.Errorf("process %d has not drained within %s", c.process.Pid, within)
+	}
+	if !c.state.Success() {
+		return fmt.Errorf("process %d drained with %v", c.process.Pid, c.state)
+	}
+	return nil
+}
+
+// end kills every process of the slot that is left.
+func (s *slot) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.all {
+		_ = c.kill() // nobody else could do more
+	}
+}
