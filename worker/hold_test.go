@@ -213,3 +213,35 @@ func TestAProbeThatShowsNothingGivesItsTurnBack(t *testing.T) {
 		t.Errorf("gateway %+v", st)
 	}
 }
+
+// A gateway that remembers errors answers one key with error_gw for ever. The call ends
+// unknown in the end, and neither holds the account up nor waits with it.
+func TestAKeyThatIsAnsweredWithAnErrorForEverHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	gw := newStub(providers.Info{KeyTTL: keyed, MaxRecipients: 20})
+	var cursed atomic.Value
+	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
+		if gw.calls.Load() == 3 {
+			cursed.Store(b.Key)
+			return nil, unanswered()
+		}
+		if cursed.Load() == b.Key {
+			return nil, &providers.Error{Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseGateway, Code: "error_gw", KeepKey: true}
+		}
+		return gw.accept(ctx, b)
+	}
+	a := through(gw)
+	a.MaxAttempts = 4
+	r.start(a)
+	r.enqueue("c", kenyan(500))
+	var held []producer.Block
+	r.eventually(60*time.Second, "the end", func() bool {
+		s := r.status("c")
+		held = append(held, s.BlockedBy...)
+		return s.State == producer.Done
+	})
+	if s := r.status("c"); s.Accepted != 480 || s.Unknown != 20 || len(held) > 0 {
+		t.Errorf("status %+v; was blocked by %+v", s, held)
+	}
+}

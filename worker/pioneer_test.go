@@ -2,6 +2,8 @@ package worker_test
 
 import (
 	"context"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -66,5 +68,42 @@ func TestAnAccountThatIsProvenUsesAllItsSlots(t *testing.T) {
 	r.enqueue("c", kenyan(8000))
 	if s := r.wait("c", 30*time.Second); s.Accepted != 8000 {
 		t.Errorf("not all eight slots were ever in use: %+v", s)
+	}
+}
+
+func TestAProbeAtAGatewayWithoutKeysIsOneRecipient(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	gw := newStub(providers.Info{MaxRecipients: 100})
+	var mu sync.Mutex
+	var sizes []int
+	var mended atomic.Bool
+	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
+		mu.Lock()
+		sizes = append(sizes, len(b.To))
+		mu.Unlock()
+		if mended.Load() {
+			return gw.accept(ctx, b)
+		}
+		return nil, unanswered()
+	}
+	r.start(through(gw))
+	r.enqueue("c", kenyan(1000))
+	r.eventually(30*time.Second, "two probes", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(sizes) >= 5
+	})
+	mended.Store(true)
+	s := r.wait("c", 60*time.Second)
+	mu.Lock()
+	defer mu.Unlock()
+	if !slices.Equal(sizes[:5], []int{100, 100, 100, 1, 1}) || s.Unknown > 304 || s.Accepted+s.Unknown != 1000 {
+		t.Errorf("calls of %v; %+v", sizes, s)
+	}
+	for n, count := range gw.all() {
+		if count != 1 {
+			t.Errorf("%s has %d messages", n.Masked(), count)
+		}
 	}
 }

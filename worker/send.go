@@ -257,6 +257,11 @@ func (s *sending) try(ctx context.Context, g *ledger.Generation) (step, time.Tim
 		}
 		return s.refused(ctx, g, claim)
 	}
+	if look.Probe && s.acc.info.KeyTTL == 0 && len(g.To) > 1 && !claim.Doubt {
+		// What a probe comes to at a gateway without keys may stay unknown: of one recipient,
+		// and not of a whole call.
+		return stepAgain, time.Time{}, s.carve(ctx, claim, units, time.Until(turn))
+	}
 	submitted = true
 	return s.submit(claim, g, look, start)
 }
@@ -296,6 +301,14 @@ func (s *sending) giveBack(ctx context.Context, c *ledger.Claim, units int, ahea
 		}
 		return out, err
 	})
+}
+
+// carve gives a claim back and makes a call of its own of the first recipient.
+func (s *sending) carve(ctx context.Context, c *ledger.Claim, units int, ahead time.Duration) error {
+	if err := s.limiter().Return(ctx, units, ahead); err != nil {
+		s.log.Warn().Err(err).Str("account", s.acc.Name).Msg("a booking could not be given back")
+	}
+	return s.end("split", func(ctx context.Context) (ledger.Settled, error) { return s.ledger.SplitAfter(ctx, c, 1) })
 }
 
 // whileHeld leaves a batch until the hold is over. But the doubt of a campaign
@@ -376,7 +389,7 @@ func (s *sending) submit(c *ledger.Claim, g *ledger.Generation, look ledger.Look
 		to[i] = p.MSISDN
 	}
 	results, err := call(ctx, s.acc.Provider, providers.Batch{Key: c.UUID.String(), From: s.sender(), Body: s.camp.spec.Body, Flash: s.camp.spec.Flash, To: to})
-	v := judge(results, err, situation{recipients: len(to), doubt: c.Doubt, keyed: s.acc.info.KeyTTL > 0, tries: c.Tries,
+	v := judge(results, err, situation{recipients: len(to), doubt: c.Doubt, keyed: s.acc.info.KeyTTL > 0, tries: c.Tries, claims: c.Claims,
 		maxAttempts: s.acc.MaxAttempts, lastAccepted: look.LastAccepted, first: c.First, now: c.At})
 	s.logCall(c, g, v, err, time.Since(start))
 	if v.went == ledger.WentWell {

@@ -59,6 +59,7 @@ type situation struct {
 	doubt        bool // an earlier attempt under this uuid may have been taken
 	keyed        bool // the gateway knows idempotency keys
 	tries        int
+	claims       int // of this generation, this one included
 	maxAttempts  int
 	lastAccepted time.Time // of the account, before this call
 	first, now   time.Time // first submission under this uuid; this claim
@@ -98,6 +99,9 @@ func judgeError(e *providers.Error, s situation) verdict {
 		// would say the same for ever, so it counts once others have got through.
 		v := unknown(e, s, s.blamesCall())
 		v.went = ledger.WentBad
+		if s.blamesCall() {
+			v.went = "" // the account must not wait until this one is given up
+		}
 		return v
 	case e.Outcome == providers.Retryable:
 		return judgeNotSent(e)
@@ -158,7 +162,7 @@ func judgeRefusal(e *providers.Error, s situation) verdict {
 // unknown keeps a call doubtful where the gateway has a key, and settles it as
 // unknown where it has none.
 func unknown(e *providers.Error, s situation, count bool) verdict {
-	v := verdict{deed: deedDoubt, count: count, backOff: backOff(1), went: ledger.WentBad}
+	v := verdict{deed: deedDoubt, count: count, backOff: backOff(max(1, s.claims)), went: ledger.WentBad}
 	if e.Scope == providers.Account {
 		v.went = ledger.WentHold
 	}

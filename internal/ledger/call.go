@@ -44,8 +44,9 @@ type Claim struct {
 	// First is when this UUID was first submitted, At when this claim was made,
 	// by Redis' clock.
 	First, At time.Time
-	// Tries counts the answers about the message itself so far.
-	Tries int
+	// Tries counts the answers about the message itself so far, Claims the claims of the
+	// generation, this one included.
+	Tries, Claims int
 	// Until is when to ask again (busy, later).
 	Until time.Time
 	// Why is one word.
@@ -101,7 +102,10 @@ func (l *Ledger) Claim(ctx context.Context, r ClaimRequest) (*Claim, error) {
 			return nil, fmt.Errorf("claim %s %s: %w", r.ID, r.Batch, err)
 		}
 		c.Doubt, c.First, c.At = out[2] == "1", parseMilli(out[3]), parseMilli(out[4])
-		if c.Tries, err = strconv.Atoi(out[5]); err != nil {
+		var err1, err2 error
+		c.Tries, err1 = strconv.Atoi(out[5])
+		c.Claims, err2 = strconv.Atoi(out[6])
+		if err1 != nil || err2 != nil {
 			return nil, fmt.Errorf("claim %s %s: %w", r.ID, r.Batch, errAnswer)
 		}
 	case c.Answer == ClaimGo:
@@ -215,7 +219,17 @@ func (l *Ledger) Doubt(ctx context.Context, c *Claim, backOff time.Duration, cou
 // Split ends a claim that the gateway refused as a whole: both halves become
 // generations of their own. Doubt is never split: then Stale is set.
 func (l *Ledger) Split(ctx context.Context, c *Claim) (Settled, error) {
-	return ended(l.run(ctx, splitScript, c.id, nil, c.Token, c.batch, c.gen.Call, c.gen.Number, c.gen.CallSize, c.window))
+	return l.split(ctx, c, 0)
+}
+
+// SplitAfter is Split for a claim of which nothing was submitted, with so many
+// recipients, at least one, in the first part.
+func (l *Ledger) SplitAfter(ctx context.Context, c *Claim, first int) (Settled, error) {
+	return l.split(ctx, c, max(first, 1))
+}
+
+func (l *Ledger) split(ctx context.Context, c *Claim, first int) (Settled, error) {
+	return ended(l.run(ctx, splitScript, c.id, nil, c.Token, c.batch, c.gen.Call, c.gen.Number, c.gen.CallSize, c.window, first))
 }
 
 func ended(out []string, err error) (Settled, error) {

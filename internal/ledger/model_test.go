@@ -286,7 +286,7 @@ func (m *model) release(g *modelGen, token string, backOff time.Duration, renew 
 	return false
 }
 
-func (m *model) split(g *modelGen, token string) (stale bool) {
+func (m *model) split(g *modelGen, token string, first int) (stale bool) {
 	switch {
 	case g == nil:
 		return true
@@ -298,8 +298,11 @@ func (m *model) split(g *modelGen, token string) (stale bool) {
 	left := m.waiting(g)
 	m.closeGen(g)
 	if m.stop == "" {
-		half := (len(left) + 1) / 2
-		for _, part := range [][]int{left[:half], left[half:]} {
+		if first == 0 {
+			first = (len(left) + 1) / 2
+		}
+		first = min(first, len(left))
+		for _, part := range [][]int{left[:first], left[first:]} {
 			if len(part) > 0 {
 				m.openGen(g.call, slices.Clone(part), g.tries, 0)
 			}

@@ -1,7 +1,8 @@
--- split.lua ends a claim that the gateway refused as a whole, and not for certain because of all its recipients:
--- its two halves become generations of their own.
+-- split.lua ends a claim that the gateway refused as a whole, and not for certain because of all its recipients, or one that was
+-- too large to try an account with: its two parts become generations of their own.
 -- KEYS: 1 ledger, 2 open set
--- ARGV: 1 token, 2 batch, 3 call, 4 generation, 5 recipients, 6 window
+-- ARGV: 1 token, 2 batch, 3 call, 4 generation, 5 recipients, 6 window, 7 recipients of the first part of a call that
+--       was not submitted, which then counts for none; 0: half of one that was
 -- Returns {'split', done 0|1, 'batch:wake'…} | {'doubtful'|'settled'|'stale'|'missing'|'newer'}; doubt is never split.
 local bad = unfit()
 if bad then return {bad} end
@@ -23,16 +24,18 @@ if rec[TOKEN] ~= token or rec[STATE] ~= 's' then return {'stale'} end
 if rec[DOUBT] == '1' then return {'doubtful'} end
 
 local st, de = read_results(b, k, n)
+if ARGV[7] ~= '0' then add('calls', -1) end
 local left, was = waiting(b, k, g, n, st, de)
 leave(#left, was)
 if not get('stop') and #left > 0 then
-  local halves = {{}, {}}
+  local parts, first = {{}, {}}, tonumber(ARGV[7])
+  if first == 0 then first = math.ceil(#left / 2) end
   for i, p in ipairs(left) do
-    local h = halves[i <= math.ceil(#left / 2) and 1 or 2]
-    h[#h + 1] = p
+    local part = parts[i <= first and 1 or 2]
+    part[#part + 1] = p
   end
   for i = 1, 2 do
-    if #halves[i] > 0 then open_gen(b, k, halves[i], tonumber(rec[TRIES]), 0, st, de) end
+    if #parts[i] > 0 then open_gen(b, k, parts[i], tonumber(rec[TRIES]), 0, st, de) end
   end
   write_results(b, k, st, de)
 end

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -136,6 +137,11 @@ func (d *driver) reactTo(r reading, call string, a int, c *Claim, answer reply) 
 	number := r.gen.Number
 	switch answer.kind {
 	case unreached:
+		if d.chance(4, "carve") {
+			first := 1 + d.draw(2, "first part")
+			d.later("carve", func() { d.splitNow(call, number, first, c) })
+			return
+		}
 		d.later("release", func() {
 			if d.releaseNow(call, number, c, backOff, d.chance(2, "renew")) {
 				d.settleNow(call, r, c, repeat(n, notSent()), Verdict, 0)
@@ -155,7 +161,7 @@ func (d *driver) reactTo(r reading, call string, a int, c *Claim, answer reply) 
 		case 1:
 			d.later("renew", func() { d.releaseNow(call, number, c, backOff, true) })
 		case 2:
-			d.later("split", func() { d.splitNow(call, number, c) })
+			d.later("split", func() { d.splitNow(call, number, 0, c) })
 		}
 	case answered:
 		basis := []Basis{Answer, Answer, Spared}[d.draw(3, "whose fault")]
@@ -221,11 +227,15 @@ func (d *driver) releaseNow(call string, number int, c *Claim, backOff time.Dura
 	return stale
 }
 
-func (d *driver) splitNow(call string, number int, c *Claim) {
-	out, err := d.l.Split(d.ctx, c)
+func (d *driver) splitNow(call string, number, first int, c *Claim) {
+	split := d.l.Split
+	if first > 0 {
+		split = func(ctx context.Context, c *Claim) (Settled, error) { return d.l.SplitAfter(ctx, c, first) }
+	}
+	out, err := split(d.ctx, c)
 	d.ok(err)
 	d.rt.Logf("  split %s.%d by %s: stale %t", call, number, c.Token, out.Stale)
-	d.ended("split", out, d.m.split(d.m.gens[genKey(call, number)], c.Token))
+	d.ended("split", out, d.m.split(d.m.gens[genKey(call, number)], c.Token, first))
 }
 
 func (d *driver) ended(what string, out Settled, stale bool) {
