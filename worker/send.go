@@ -389,7 +389,7 @@ func (s *sending) submit(c *ledger.Claim, g *ledger.Generation, look ledger.Look
 		to[i] = p.MSISDN
 	}
 	results, err := call(ctx, s.acc.Provider, providers.Batch{Key: c.UUID.String(), From: s.sender(), Body: s.camp.spec.Body, Flash: s.camp.spec.Flash, To: to})
-	v := judge(results, err, situation{recipients: len(to), doubt: c.Doubt, keyed: s.acc.info.KeyTTL > 0, tries: c.Tries, claims: c.Claims,
+	v := judge(results, err, situation{recipients: len(to), doubt: c.Doubt, keyed: s.acc.info.KeyTTL > 0, tries: c.Tries, claims: c.Claims, probe: look.Probe,
 		maxAttempts: s.acc.MaxAttempts, lastAccepted: look.LastAccepted, first: c.First, now: c.At})
 	s.logCall(c, g, v, err, time.Since(start))
 	if v.went == ledger.WentWell {

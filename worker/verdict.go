@@ -60,6 +60,7 @@ type situation struct {
 	keyed        bool // the gateway knows idempotency keys
 	tries        int
 	claims       int // of this generation, this one included
+	probe        bool
 	maxAttempts  int
 	lastAccepted time.Time // of the account, before this call
 	first, now   time.Time // first submission under this uuid; this claim
@@ -147,8 +148,10 @@ func judgeNotSent(e *providers.Error) verdict {
 func judgeRefusal(e *providers.Error, s situation) verdict {
 	if s.recipients > 1 {
 		v := verdict{deed: deedSplit}
-		if !s.accountWorks() {
-			v.went = ledger.WentBad // perhaps it refuses everything
+		if !s.accountWorks() && !s.probe {
+			// Perhaps it refuses everything. But a probe that is halved is a step further, of nine
+			// at most, and must not make the hold longer each time.
+			v.went = ledger.WentBad
 		}
 		return v
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"net"
 	"net/http"
 	"os/exec"
 	"strings"
@@ -123,6 +124,25 @@ func TestWorkerTellsOfItsHealthAndDrains(t *testing.T) {
 		t.Errorf("a second worker at the same address: exit %d, %s", exit, errOut)
 	}
 	if exit := w.end(t); exit != exitDone {
+		t.Errorf("exit %d\n%s", exit, w.log)
+	}
+}
+
+func TestAWorkerThatIsEndedWhileItWaitsForRedisHasDoneWhatItWasAsked(t *testing.T) {
+	t.Parallel()
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // a Redis that is frozen
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	c := newCLI(t, "redis: {url: 'redis://"+silent.Addr().String()+"'}\naccounts: {k: {provider: kobo, user: u, pass: p}}\n")
+	w := c.start("worker")
+	conn, err := silent.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if exit := w.end(t); exit != exitDone || w.log.String() != "" {
 		t.Errorf("exit %d\n%s", exit, w.log)
 	}
 }

@@ -72,7 +72,7 @@ func (w *working) run(ctx context.Context) error {
 	}
 	b, err := openBackend(ctx, cfg, connectionsFor(accounts))
 	if err != nil {
-		return err
+		return unlessEnded(ctx, err)
 	}
 	defer b.Close()
 	settings := workerConfig(b, accounts)
@@ -82,15 +82,23 @@ func (w *working) run(ctx context.Context) error {
 		return err
 	}
 	if w.listen == "" {
-		return wk.Run(ctx)
+		return unlessEnded(ctx, wk.Run(ctx))
 	}
 	// Before any work begins: an address that is taken is an error of the start.
 	server, err := serveHealth(ctx, w.listen, wk.Ready, log)
 	if err != nil {
 		return err
 	}
-	err = wk.Run(ctx)
-	return errors.Join(err, server.Close())
+	return errors.Join(unlessEnded(ctx, wk.Run(ctx)), server.Close())
+}
+
+// unlessEnded is what kept a worker from beginning, unless it was asked to end
+// meanwhile: then it has done what it was asked.
+func unlessEnded(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
 }
 
 // chooseAccounts returns the accounts named, or all, every one of them complete.
