@@ -196,7 +196,7 @@ func (d *driver) settleLater(what string, r reading, call string, c *Claim, reco
 	records = slices.Clone(records)
 	for i := range records {
 		if records[i].Status == Pending && d.chance(4, "for longer") {
-			records[i].RetryIn = []time.Duration{time.Millisecond, 2 * time.Hour, 26 * time.Hour}[d.draw(3, "how long")]
+			records[i].RetryIn = []time.Duration{0, 2 * time.Hour, 26 * time.Hour}[d.draw(3, "how long")]
 		}
 	}
 	d.later(what, func() { d.settleNow(call, r, c, records, basis, retryIn) })
