@@ -17,13 +17,15 @@ func (s *sending) carryOut(c *ledger.Claim, g *ledger.Generation, v verdict) (st
 		s.pauseCampaign(v.pause)
 	}
 	s.report(c, v)
-	err := s.end("settle", func(ctx context.Context) (ledger.Settled, error) { return s.write(ctx, c, g, v) })
-	if err == nil && v.deed == deedSettle {
+	write := func(ctx context.Context) (ledger.Settled, error) { return s.write(ctx, c, g, v) }
+	if v.deed == deedSettle {
+		// Before it is written: a Redis that is met right afterwards must be told of it too.
 		s.failover.keep(len(g.To), func(ctx context.Context) error {
-			_, err := s.write(ctx, c, g, v)
+			_, err := write(ctx)
 			return err
 		})
 	}
+	err := s.end("settle", write)
 	if v.final(s.resends()) {
 		return stepDone, err
 	}
