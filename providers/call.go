@@ -24,7 +24,7 @@ import (
 const (
 	DefaultTimeout     = 30 * time.Second
 	DefaultConcurrency = 8
-	DefaultMaxReply    = 4 << 20
+	DefaultMaxReply    = 16 << 20
 )
 
 // FormContentType is the Content-Type of a form in a request's body.

@@ -55,6 +55,27 @@ type Reporter interface {
 	Report(ctx context.Context, kind string, from, to time.Time) (Table, error)
 }
 
+// Reconciler is a provider whose gateway lists what it has taken, so that a call of
+// unknown outcome can be looked for there.
+type Reconciler interface {
+	// Taken lists the account's messages that the gateway has sent, or has been given to
+	// send, in a span of time, to the second; there may be others in the list. Presence
+	// proves that a message was taken; absence proves nothing. Errors are *Error.
+	Taken(ctx context.Context, from, to time.Time) ([]TakenMessage, error)
+}
+
+// TakenMessage is a message that a gateway has taken.
+type TakenMessage struct {
+	// ID is the gateway's id, as Send returns it.
+	ID string
+	// To is the recipient; 0 if the gateway's word for it is no number.
+	To sms.MSISDN
+	// From is the sender ID.
+	From string
+	// At is when the gateway took or sent it; zero if it does not say.
+	At time.Time
+}
+
 // Table is a list of a gateway's with its own column names. Every row has as many
 // fields as there are columns.
 type Table struct {
@@ -130,6 +151,9 @@ type Info struct {
 	// hashed; no secret can be read from it. An idempotency key means nothing
 	// under another fingerprint.
 	Fingerprint string `json:"fingerprint"`
+	// NamedReports says that the gateway's delivery reports name the recipient: one that
+	// comes for a message nobody knows can then tell of a call of unknown outcome.
+	NamedReports bool `json:"named_reports,omitempty"`
 	// MaxRecipients is how many numbers one call may carry.
 	MaxRecipients int `json:"max_recipients"`
 	// KeyTTL is how long the gateway remembers an idempotency key; 0 means it

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -25,6 +26,11 @@ type account struct {
 	// inFlight has room for Concurrency calls.
 	inFlight chan struct{}
 	pioneer  *pioneer
+	// reconciler is the provider, where it can list what it has taken; asking is held
+	// while it is asked. open is for a gateway that tells by itself.
+	reconciler providers.Reconciler
+	asking     sync.Mutex
+	open       openAttempts
 }
 
 // enter waits until another call may begin; false: stop was closed before.
@@ -72,8 +78,12 @@ func newAccount(rdb redis.UniversalClient, a Account) (*account, error) {
 	if err != nil {
 		return nil, errors.Join(append(mistakes, err)...)
 	}
+	if a.ReconcileFor == 0 {
+		a.ReconcileFor = time.Minute
+	}
+	reconciler, _ := a.Provider.(providers.Reconciler)
 	return &account{Account: a, info: a.Provider.Info(), bulk: limiter, transactional: limiter.Transactional(),
-		inFlight: make(chan struct{}, a.Concurrency), pioneer: newPioneer()}, errors.Join(mistakes...)
+		inFlight: make(chan struct{}, a.Concurrency), pioneer: newPioneer(), reconciler: reconciler}, errors.Join(mistakes...)
 }
 
 // keyLife is how long a uuid surely counts as known at the gateway; 0: it has no keys.

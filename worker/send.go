@@ -202,6 +202,9 @@ func (s *sending) try(ctx context.Context, g *ledger.Generation) (step, time.Tim
 	if s.memory.full() {
 		return stepLeave, time.Time{}, s.watchIn(ctx, fullWatch)
 	}
+	if g.Doubtful && s.acc.info.KeyTTL == 0 {
+		return s.ask(ctx, g) // it goes nowhere any more, and waits neither for its turn nor for a hold
+	}
 	look, ok, err := s.mayUse(ctx)
 	if err != nil {
 		return stepDone, time.Time{}, err
@@ -239,7 +242,7 @@ func (s *sending) try(ctx context.Context, g *ledger.Generation) (step, time.Tim
 	// answered late leaves less of it.
 	start := time.Now()
 	claim, err := s.claim(ctx, g)
-	if errors.Is(err, ledger.ErrNotDurable) {
+	if claim != nil && err != nil {
 		return stepAgain, time.Time{}, s.giveBack(ctx, claim, units, time.Until(turn), backOff(2), err)
 	}
 	if err != nil {
@@ -264,13 +267,27 @@ func (s *sending) try(ctx context.Context, g *ledger.Generation) (step, time.Tim
 	return s.submit(claim, g, look, start)
 }
 
+// claim asks to submit a generation. A claim beside an error can be given back.
 func (s *sending) claim(ctx context.Context, g *ledger.Generation) (*ledger.Claim, error) {
 	if err := s.sameRedis(ctx); err != nil {
 		return nil, err
 	}
-	return s.ledger.Claim(ctx, ledger.ClaimRequest{ID: s.id, Batch: s.batch, Wake: s.pointer.Wake, Gen: g,
+	c, err := s.ledger.Claim(ctx, ledger.ClaimRequest{ID: s.id, Batch: s.batch, Wake: s.pointer.Wake, Gen: g,
 		UUID: s.requestUUID(g), Login: s.acc.info.Fingerprint, KeyLife: s.acc.keyLife(), Lease: s.acc.Timeout + leaseMargin,
 		Window: s.window(ctx, s.acc.Name), Resend: s.resends()})
+	if err == nil && c.Answer == ledger.ClaimGo && s.acc.tracked() {
+		err = s.ledger.BeginAttempt(ctx, s.acc.info.Fingerprint, c.Attempt())
+	}
+	return c, err
+}
+
+// ask claims what a claim is never told to go on with, for what it is told instead.
+func (s *sending) ask(ctx context.Context, g *ledger.Generation) (step, time.Time, error) {
+	claim, err := s.claim(ctx, g)
+	if err != nil {
+		return stepDone, time.Time{}, err
+	}
+	return s.refused(ctx, g, claim)
 }
 
 // resends says whether a recipient whose outcome is unknown is submitted once more, as
@@ -293,11 +310,7 @@ func (s *sending) whileHeld(ctx context.Context, g *ledger.Generation) (step, ti
 	if sum.StoppedBy == "" {
 		return stepLeave, time.Time{}, s.watchIn(ctx, heldWatch)
 	}
-	claim, err := s.claim(ctx, g)
-	if err != nil {
-		return stepDone, time.Time{}, err
-	}
-	return s.refused(ctx, g, claim)
+	return s.ask(ctx, g)
 }
 
 // refused acts on a claim that was not told to go.
@@ -312,6 +325,9 @@ func (s *sending) refused(ctx context.Context, g *ledger.Generation, c *ledger.C
 	case ledger.ClaimStale:
 		return stepLeave, time.Time{}, nil
 	case ledger.ClaimDoubtful:
+		if c.Why == ledger.DoubtNoKey && s.acc.reconciles() {
+			return s.look(ctx, c, g)
+		}
 		return stepAgain, time.Time{}, s.abandon(c, g, c.Why)
 	case ledger.ClaimStopped:
 		if c.Doubt {
@@ -358,7 +374,7 @@ func (s *sending) submit(c *ledger.Claim, g *ledger.Generation, look ledger.Look
 		to[i] = p.MSISDN
 	}
 	results, err := call(ctx, s.acc.Provider, providers.Batch{Key: c.UUID.String(), From: s.sender(), Body: s.camp.spec.Body, Flash: s.camp.spec.Flash, To: to})
-	v := judge(results, err, situation{recipients: len(to), doubt: c.Doubt, keyed: s.acc.info.KeyTTL > 0, tries: c.Tries, claims: c.Claims, probe: look.Probe,
+	v := judge(results, err, situation{recipients: len(to), doubt: c.Doubt, keyed: s.acc.info.KeyTTL > 0, reconcileFor: s.acc.reconcileFor(), tries: c.Tries, claims: c.Claims, probe: look.Probe,
 		maxAttempts: s.acc.MaxAttempts, lastAccepted: look.LastAccepted, first: c.First, now: c.At})
 	s.logCall(c, g, v, err, time.Since(start))
 	if v.went == ledger.WentWell {

@@ -17,7 +17,16 @@ func (s *sending) carryOut(c *ledger.Claim, g *ledger.Generation, v verdict) (st
 		s.pauseCampaign(v.pause)
 	}
 	s.report(c, v)
-	write := func(ctx context.Context) (ledger.Settled, error) { return s.write(ctx, c, g, v) }
+	write := func(ctx context.Context) (ledger.Settled, error) {
+		if err := s.noteSent(ctx, c, v.records); err != nil {
+			return ledger.Settled{}, err
+		}
+		out, err := s.write(ctx, c, g, v)
+		if err == nil {
+			s.endAttempt(ctx, c, v)
+		}
+		return out, err
+	}
 	if v.deed == deedSettle {
 		// Before it is written: a Redis that is met right afterwards must be told of it too.
 		s.failover.keep(len(g.To), func(ctx context.Context) error {

@@ -42,7 +42,7 @@ type verdict struct {
 // final says that the verdict leaves nothing to submit of the generation, where
 // resend says whether who is unknown may go once more.
 func (v verdict) final(resend bool) bool {
-	if v.deed != deedSettle || v.basis == ledger.Partial {
+	if v.deed != deedSettle || v.basis == ledger.Partial || v.basis == ledger.Looked {
 		return false
 	}
 	for _, r := range v.records {
@@ -55,9 +55,12 @@ func (v verdict) final(resend bool) bool {
 
 // situation is what a verdict depends on besides the answer.
 type situation struct {
-	recipients   int
-	doubt        bool // an earlier attempt under this uuid may have been taken
-	keyed        bool // the gateway knows idempotency keys
+	recipients int
+	doubt      bool // an earlier attempt under this uuid may have been taken
+	keyed      bool // the gateway knows idempotency keys
+	// reconcileFor is how long what is unknown can be looked for at the gateway; 0: it
+	// cannot.
+	reconcileFor time.Duration
 	tries        int
 	claims       int // of this generation, this one included
 	probe        bool
@@ -162,14 +165,18 @@ func judgeRefusal(e *providers.Error, s situation) verdict {
 		records: []ledger.Record{{Status: ledger.Rejected, Reason: string(providers.CauseRefused), Code: e.Code}}}
 }
 
-// unknown keeps a call doubtful where the gateway has a key, and settles it as
-// unknown where it has none.
+// unknown keeps a call doubtful where the gateway has a key, or can be asked what it has
+// taken, and settles it as unknown where neither is so.
 func unknown(e *providers.Error, s situation, count bool) verdict {
 	v := verdict{deed: deedDoubt, count: count, backOff: backOff(max(1, s.claims)), went: ledger.WentBad}
 	if e.Scope == providers.Account {
 		v.went = ledger.WentHold
 	}
-	if !s.keyed {
+	switch {
+	case s.keyed:
+	case s.reconcileFor > 0:
+		v.count, v.backOff = false, lookIn(s.reconcileFor, 0)
+	default:
 		v.deed, v.basis = deedSettle, ledger.Verdict
 		v.records = fill(s.recipients, ledger.Record{Status: ledger.Unknown, Reason: string(e.Cause), Code: e.Code})
 	}
@@ -218,6 +225,8 @@ func judgeResults(results []providers.Result, s situation) verdict {
 		v.went, v.reason = ledger.WentBad, string(providers.CauseNotUnderstood)
 	}
 	switch {
+	case unsaid > 0 && !s.keyed && s.reconcileFor > 0:
+		v.basis, v.backOff = ledger.Looked, lookIn(s.reconcileFor, 0)
 	case unsaid > 0 && s.keyed && !s.doubt:
 		// Asking once more under the same key may tell of those it did not name.
 		v.basis = ledger.Partial

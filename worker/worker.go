@@ -86,6 +86,9 @@ type Account struct {
 	// OnUnknown is what becomes of a recipient whose outcome is unknown at a gateway
 	// without idempotency keys, where the campaign does not say: keep (default) or resend.
 	OnUnknown string
+	// ReconcileFor is how long a call of unknown outcome is looked for where the gateway
+	// lists what it has taken, before it ends unknown; 1 minute. Negative: not at all.
+	ReconcileFor time.Duration
 	// Price is per segment, "0.80 KES", for estimates.
 	Price string
 }

@@ -143,6 +143,7 @@ func (r *reader) tumaKeys(w *worker.Account, s *providers.Settings) map[string]f
 		"max_attempts":   func(e entry) { r.int(e, &w.MaxAttempts, 1000) },
 		"price":          func(e entry) { r.price(e, &w.Price) },
 		"on_unknown":     func(e entry) { r.oneOf(e, &w.OnUnknown, worker.OnUnknownKeep, worker.OnUnknownResend) },
+		"reconcile_for":  func(e entry) { r.reconcileFor(e, &w.ReconcileFor) },
 	}
 }
 

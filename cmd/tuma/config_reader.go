@@ -327,6 +327,15 @@ func (r *reader) duration(e entry, to *time.Duration, least, most time.Duration)
 	}
 }
 
+// reconcileFor reads a time from a second on, or 0 for not at all.
+func (r *reader) reconcileFor(e entry, to *time.Duration) {
+	if s, _ := r.text(e); s == "0" || s == "0s" {
+		*to = -1
+		return
+	}
+	r.duration(e, to, time.Second, time.Hour)
+}
+
 var errNegative = errors.New("less than nothing")
 
 // parseDuration is time.ParseDuration with days: "30d", "1d12h".

@@ -65,6 +65,7 @@ func TestConfigMistakesNameTheirLine(t *testing.T) {
 		"raised limit":             {kobo + "    max_recipients: 501\n", "t.yaml:6: accounts.k.max_recipients: must be 1 to 500"},
 		"bad attempts":             {kobo + "    max_attempts: -1\n", `t.yaml:6: accounts.k.max_attempts: "-1" must be a whole number`},
 		"bad on_unknown":           {kobo + "    on_unknown: drop\n", `t.yaml:6: accounts.k.on_unknown: "drop" must be keep or resend`},
+		"bad reconcile_for":        {kobo + "    reconcile_for: 2h\n", `t.yaml:6: accounts.k.reconcile_for: "2h" must be from 1s to 1h0m0s`},
 		"bad price":                {kobo + "    price: 0.80\n", `t.yaml:6: accounts.k.price: "0.80" is no price`},
 		"plain http":               {kobo + "    base_url: http://example.com\n", "t.yaml:6: accounts.k.base_url: plain http is refused"},
 		"bad allow_http":           {kobo + "    allow_http: 1\n", `t.yaml:6: accounts.k.allow_http: "1" must be true or false`},
@@ -223,6 +224,7 @@ accounts:
     max_recipients: 50
     max_attempts: 2
     on_unknown: resend
+    reconcile_for: 0
     price: 0.80 KES
   defaults: {provider: kobo, user: u, pass: 007}
 routes:
@@ -247,7 +249,7 @@ failover_after: 90s
 	}
 	w := c.accounts[0].worker
 	if w.Name != "main" || w.Rate != 10 || w.Burst != 7 || w.Unit != "segments" || w.Sender != "ACME" || w.Concurrency != 3 ||
-		w.Timeout != 1500*time.Millisecond || w.MaxAttempts != 2 || w.OnUnknown != "resend" || w.Price != "0.80 KES" || w.Provider.Info().MaxRecipients != 50 {
+		w.Timeout != 1500*time.Millisecond || w.MaxAttempts != 2 || w.OnUnknown != "resend" || w.ReconcileFor >= 0 || w.Price != "0.80 KES" || w.Provider.Info().MaxRecipients != 50 {
 		t.Errorf("got %+v", w)
 	}
 	// The login is in the fingerprint only, and there it must differ from one with another user.

@@ -152,7 +152,7 @@ func (r *rig) config(url, base string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "redis: {url: '%s', durability: '%s'}\ndefault_country: KE\nwindows: off\naccounts:\n", url, r.durability)
 	for _, name := range slices.Sorted(maps.Keys(logins)) {
-		fmt.Fprintf(&b, "  %[1]s:\n    provider: %[1]s\n    base_url: %[2]s/%[1]s\n    sender: ACME\n    rate: \"0\"\n    timeout: %[3]s\n    concurrency: %[4]d\n",
+		fmt.Fprintf(&b, "  %[1]s:\n    provider: %[1]s\n    base_url: %[2]s/%[1]s\n    sender: ACME\n    rate: \"0\"\n    timeout: %[3]s\n    reconcile_for: 12s\n    concurrency: %[4]d\n",
 			name, base, callTimeout, concurrency)
 		if name != oneByOne {
 			fmt.Fprintf(&b, "    max_recipients: %d\n", perCall)

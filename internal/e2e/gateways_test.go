@@ -216,7 +216,7 @@ func TestThreeThousandThroughEachOfTheGatewaysAtOnce(t *testing.T) {
 func TestFaultsAtEveryGatewayCostNothingButWhatNobodyCanKnow(t *testing.T) {
 	t.Parallel()
 	// Small calls, so that many of them are broken.
-	extra := map[string][]string{"": {"timeout: 2s"}}
+	extra := map[string][]string{"": {"timeout: 2s", "reconcile_for: 6s"}}
 	for _, k := range catalog.Kinds() {
 		if _, err := k.Open(providers.Settings{Endpoint: providers.Endpoint{MaxRecipients: 20}}); err == nil || !strings.Contains(err.Error(), "max_recipients") {
 			extra[k.Name] = []string{"max_recipients: 20"}
@@ -252,7 +252,7 @@ func TestFaultsAtEveryGatewayCostNothingButWhatNobodyCanKnow(t *testing.T) {
 // What looks as if nothing had been there to take it, and was not so.
 func TestARedirectAfterAcceptingSendsNothingAgain(t *testing.T) {
 	t.Parallel()
-	x := newTown(t, sandbox.Options{}, nil)
+	x := newTown(t, sandbox.Options{}, map[string][]string{"": {"reconcile_for: 3s"}})
 	for _, k := range x.kinds {
 		if err := x.gateway.Fail(sandbox.Fault{Name: "accept_302", N: 1, Gateway: k.Name}); err != nil {
 			t.Fatal(err)

@@ -82,7 +82,9 @@ type Generation struct {
 	// CallSize is how many recipients the whole call has.
 	CallSize int
 	// Due is when it may go at the earliest.
-	Due       time.Time
+	Due time.Time
+	// Doubtful: an earlier submission may have been taken.
+	Doubtful  bool
 	positions string // packed; empty: all of the call
 }
 
@@ -151,7 +153,7 @@ func (w *Work) generation(name, record, positions string) (*Generation, error) {
 			return nil, errRecord
 		}
 		g.Revision = f[8]
-		g.Due = parseMilli(f[11])
+		g.Due, g.Doubtful = parseMilli(f[11]), f[0] == "d"
 	} else if n > 0 {
 		return nil, nil
 	}

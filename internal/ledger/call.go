@@ -32,6 +32,9 @@ const (
 	ClaimDoubtful Go = "doubtful" // must not go again: Claim.Why; ends in unknown
 )
 
+// DoubtNoKey is Claim.Why of a doubtful one at a gateway without idempotency keys.
+const DoubtNoKey = "no_key"
+
 // Claim is the answer to asking to submit a generation.
 type Claim struct {
 	Answer Go
@@ -47,6 +50,9 @@ type Claim struct {
 	// Tries counts the answers about the message itself so far, Claims the claims of the
 	// generation, this one included.
 	Tries, Claims int
+	// Looks is how often a doubtful one was looked for at the gateway; At is then when it
+	// was claimed last.
+	Looks int
 	// Until is when to ask again (busy, later).
 	Until time.Time
 	// Why is one word.
@@ -116,6 +122,13 @@ func (l *Ledger) Claim(ctx context.Context, r ClaimRequest) (*Claim, error) {
 		c.Why, c.Doubt = out[1], out[2] == "1"
 	case c.Answer == ClaimDoubtful && len(out) > 1:
 		c.Why, c.Doubt = out[1], true
+		if len(out) < 4 {
+			return nil, fmt.Errorf("claim %s %s: %w", r.ID, r.Batch, errAnswer)
+		}
+		c.At = parseMilli(out[2])
+		if c.Looks, err = strconv.Atoi(out[3]); err != nil {
+			return nil, fmt.Errorf("claim %s %s: %w", r.ID, r.Batch, errAnswer)
+		}
 	}
 	return c, nil
 }
@@ -147,6 +160,9 @@ const (
 	Spared Basis = "spared"
 	// Verdict: ours, from an error or the lack of an answer.
 	Verdict Basis = "verdict"
+	// Looked: the gateway's word as in Answer, of a call or from its list, but who is Unknown
+	// in the records stays doubtful, and is looked for in its list after retryIn.
+	Looked Basis = "looked"
 	// Abandon: a doubtful generation that will not be submitted again.
 	Abandon Basis = "abandon"
 )
@@ -180,7 +196,7 @@ func (l *Ledger) Settle(ctx context.Context, c *Claim, records []Record, basis B
 	}
 	out, err := l.run(ctx, settleScript, c.id, nil,
 		c.Token, c.batch, c.gen.Call, c.gen.Number, c.gen.CallSize, c.gen.positions, blob, string(basis), c.window,
-		retryIn.Milliseconds(), segments, counts[Accepted], counts[Rejected], counts[Unknown], boolArg(c.resend), longest.Milliseconds())
+		retryIn.Milliseconds(), segments, counts[Accepted], counts[Rejected], counts[Unknown], boolArg(c.resend), longest.Milliseconds(), c.looksBefore())
 	return ended(out, err)
 }
 
@@ -230,6 +246,15 @@ func (l *Ledger) SplitAfter(ctx context.Context, c *Claim, first int) (Settled, 
 
 func (l *Ledger) split(ctx context.Context, c *Claim, first int) (Settled, error) {
 	return ended(l.run(ctx, splitScript, c.id, nil, c.Token, c.batch, c.gen.Call, c.gen.Number, c.gen.CallSize, c.window, first))
+}
+
+// looksBefore is how many looks there were before the one that a settle tells of; none
+// were before the call's own answer, and it is not told as one.
+func (c *Claim) looksBefore() int {
+	if c.Answer != ClaimDoubtful {
+		return -1
+	}
+	return c.Looks
 }
 
 func ended(out []string, err error) (Settled, error) {

@@ -4,7 +4,8 @@
 --       9 login, 10 ms for which the gateway surely remembers a uuid (0: not at all), 11 recipients
 -- Returns {'go', uuid, doubt 0|1, first ms, claimed ms, tries, claims} and nothing else lets a byte out;
 --   {'settled'|'paused'|'stale'|'changed'|'missing'|'newer'}, {'busy', until}, {'later', due},
---   {'stopped', why, doubt 0|1}, {'doubtful', why}: it must not go again and ends in unknown.
+--   {'stopped', why, doubt 0|1}, {'doubtful', why, claimed ms, looks}: it must not go again; it is looked for at the gateway if
+--   that is possible (so many looks so far), and ends in unknown.
 -- The same token is answered the same again. A lease that is over without a settle makes the generation doubtful.
 local bad = unfit()
 if bad then return {bad} end
@@ -33,10 +34,11 @@ if not again then
 end
 
 if rec[STATE] == 'd' then
-  local ttl = tonumber(ARGV[10])
-  if ttl == 0 then return {'doubtful', 'no_key'} end
-  if rec[LOGIN] ~= ARGV[9] then return {'doubtful', 'login_changed'} end
-  if now - tonumber(rec[FIRST]) > ttl then return {'doubtful', 'key_expired'} end
+  local ttl, why = tonumber(ARGV[10]), nil
+  if rec[LOGIN] ~= ARGV[9] then why = 'login_changed'
+  elseif ttl == 0 then why = 'no_key'
+  elseif now - tonumber(rec[FIRST]) > ttl then why = 'key_expired' end
+  if why then return {'doubtful', why, rec[CLAIMED], rec[BAD]} end
 elseif rec[STATE] == 'r' then
   if rec[UUID] == '-' or rec[LOGIN] ~= ARGV[9] then
     rec[UUID], rec[LOGIN], rec[FIRST] = ARGV[8], ARGV[9], int(now)

@@ -26,6 +26,11 @@ package ledger
 //	gB.K.G iB.K.G nB.K                a generation, its positions in the call, how many there are
 //	rB.K                              results of a call's recipients
 //	rt rop rlast ctl                  retries, recent orders
+//
+// By login, where a gateway can be asked what it has taken (attempt.go):
+//
+//	tuma:attempts:{login}   the calls that may have been taken, scored by the ms of their claim
+//	tuma:sent:{login}:N     the ids of the messages of ten minutes, hashed
 const (
 	keyPrefix     = "tuma:"
 	openIndex     = keyPrefix + "open"

@@ -228,10 +228,10 @@ func (m *model) claim(g *modelGen, c modelClaim) (answer Go, why string) {
 	}
 	if g.state == "d" {
 		switch {
-		case c.keyLife == 0:
-			return ClaimDoubtful, "no_key"
 		case g.login != c.login:
 			return ClaimDoubtful, "login_changed"
+		case c.keyLife == 0:
+			return ClaimDoubtful, "no_key"
 		case m.now-g.first > c.keyLife:
 			return ClaimDoubtful, "key_expired"
 		}
@@ -321,6 +321,7 @@ type modelSettle struct {
 	basis   Basis
 	retryIn time.Duration
 	resend  bool
+	looks   int
 }
 
 func (m *model) settle(s modelSettle) (superseded bool) {
@@ -367,7 +368,7 @@ func (m *model) settle(s modelSettle) (superseded bool) {
 			case status == Pending && mine && s.basis != Partial:
 				again = append(again, p)
 			case status == Pending:
-			case status == Unknown && state != "r" && (s.basis == Partial || !mine && s.basis != Abandon):
+			case status == Unknown && state != "r" && (s.basis == Partial || s.basis == Looked || !mine && s.basis != Abandon):
 			default:
 				if status == Unknown && s.resend && m.stop == "" && r.before == nil {
 					anew = append(anew, p)
@@ -433,16 +434,22 @@ func (m *model) settle(s modelSettle) (superseded bool) {
 	if gave && g.state == "t" {
 		g.gave = s.token
 	}
+	if s.basis == Looked && g.state == "d" && g.bad == s.looks {
+		g.due = m.now + s.retryIn
+		g.bad++
+	}
 	if mine && g.state == "s" {
 		g.state, g.doubt, g.due = "d", true, m.now+s.retryIn
-		g.bad++
+		if s.basis != Looked {
+			g.bad++
+		}
 	}
 	m.finish()
 	return false
 }
 
 // gateways says whether a basis is the gateway's own word.
-func (b Basis) gateways() bool { return b == Answer || b == Partial || b == Spared }
+func (b Basis) gateways() bool { return b == Answer || b == Partial || b == Spared || b == Looked }
 
 func (m *model) retryOpen(token string, unknown, rejected bool) error {
 	switch {

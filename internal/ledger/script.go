@@ -75,6 +75,7 @@ var (
 	accountReleaseScript = binding(plainScript("account_release"))
 	indexScript          = binding(plainScript("index"))
 	unindexScript        = plainScript("unindex")
+	sentScript           = alwaysAllowed(plainScript("sent"), mustSource("sent"))
 )
 
 func settling(name string) *script {

@@ -6,10 +6,11 @@
 --         same, but into one of its own that waits for 16,
 --       8 basis: 'answer' (the gateway's own), 'partial' (the same, but who is unknown in it stays doubtful and may be asked for
 --         again under the same uuid), 'spared' (the same as answer, but what is refused for now is so because of the account or the
---         campaign, and costs nobody an attempt), 'verdict' (ours), 'abandon' (a doubtful one that will not go again),
+--         campaign, and costs nobody an attempt), 'verdict' (ours), 'looked' (who is unknown in it is looked for at the gateway after
+--         10; the rest is the gateway's own, in its answer or its list), 'abandon' (a doubtful one that will not go again),
 --       9 window, 10 back-off ms of the next generation, 11 segments a message, 12 accepted, 13 rejected, 14 unknown in 7,
 --       15 resend 0|1: who becomes unknown by this, and has not been before, waits in a new generation to be submitted once more,
---       16 back-off ms of those with status 7
+--       16 back-off ms of those with status 7, 17 looks there had been before this one ('looked'; -1: it is none)
 -- Returns {'settled', done 0|1, 'batch:wake'…} | {'superseded'|'missing'|'newer'}. The same again changes nothing.
 local bad = unfit()
 if bad then return {bad} end
@@ -17,8 +18,8 @@ local token, b, k, g, n = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local basis, window, segs = ARGV[8], tonumber(ARGV[9]), tonumber(ARGV[11])
 local now, wakes = now_ms(), {}
 local resend = ARGV[15] == '1' and not get('stop')
-local partial, spared = basis == 'partial', basis == 'spared'
-if partial or spared then basis = 'answer' end
+local partial, spared, looked = basis == 'partial', basis == 'spared', basis == 'looked'
+if partial or spared or looked then basis = 'answer' end
 local rec = load_gen(b, k, g, n)
 -- A generation that is not there at all was forgotten: what it knew is written down, and its number is not given again.
 local forgotten = not rec
@@ -39,7 +40,7 @@ local function answer()
 end
 
 local a, r, u = tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
-if mine and not partial and g == '0' and a + r + u == n and not (resend and u > 0) and (rec[DOUBT] == '0' or r == 0)
+if mine and not partial and not looked and g == '0' and a + r + u == n and not (resend and u > 0) and (rec[DOUBT] == '0' or r == 0)
   and redis.call('HEXISTS', L, result_field(b, k)) == 0 then
   set(result_field(b, k), ARGV[7])
   add('pending', -n)
@@ -151,7 +152,7 @@ for j, p in ipairs(list) do
       again[#again + 1] = p
       if was_unknown(de[i]) then was = was + 1 end
       solved[p] = true
-    elseif ns ~= 0 and not (ns == 1 and state ~= 'r' and (partial or not mine and basis ~= 'abandon')) then
+    elseif ns ~= 0 and not (ns == 1 and state ~= 'r' and (partial or looked or not mine and basis ~= 'abandon')) then
       if ns == 1 and resend and not was_unknown(de[i]) then once_more(i, p, nd, flight) else resolve(i, ns, nd, flight) end
       solved[p] = true
     end
@@ -207,10 +208,14 @@ end
 if state ~= 't' and not open then
   close_gen(b, k, g, rec, now, window, wakes, basis == 'abandon' and token)
 elseif mine then
-  rec[STATE], rec[DOUBT], rec[BAD] = 'd', '1', int(tonumber(rec[BAD]) + 1)
+  rec[STATE], rec[DOUBT], rec[BAD] = 'd', '1', int(tonumber(rec[BAD]) + (looked and 0 or 1))
   rec[DUE] = int(now + tonumber(ARGV[10]))
   save_gen(b, k, g, rec)
   add('flyc', -1)
+  redis.call('ZADD', O, 'XX', rec[DUE], b)
+elseif looked and state == 'd' and rec[BAD] == ARGV[17] then
+  rec[BAD], rec[DUE] = int(tonumber(rec[BAD]) + 1), int(now + tonumber(ARGV[10]))
+  save_gen(b, k, g, rec)
   redis.call('ZADD', O, 'XX', rec[DUE], b)
 elseif state == 'r' and next(solved) then
   take_out(b, k, g, rec, n, solved, now, window, wakes)

@@ -67,6 +67,8 @@ const (
 	ReasonOverCap       = "over_cap"
 	ReasonNoRoute       = "no_route"
 	ReasonNotSent       = "not_sent"
+	ReasonReconciled    = "reconciled" // of an accepted one: a message of unknown outcome was found at the gateway
+	ReasonNotFound      = "not_found"  // of an unknown one: it was looked for there
 )
 
 // Summary reads a campaign's state. ErrNotFound: never committed, or removed;

@@ -79,8 +79,21 @@ func (d *driver) ask(r reading, wake int, stale bool, lease time.Duration) *Clai
 	return c
 }
 
-// giveUp is a worker's decision not to submit a doubtful generation again.
+// giveUp is a worker's decision not to submit a doubtful generation again; before it
+// ends unknown it may be looked for at the gateway, which may list what it has taken.
 func (d *driver) giveUp(r reading, call string, c *Claim) {
+	if c.Answer == ClaimDoubtful && d.chance(2, "look") {
+		records := repeat(len(r.gen.To), unknown(c.Why))
+		mg := d.m.gens[genKey(call, r.gen.Number)]
+		for i, p := range r.gen.To {
+			if was := d.gw.known[mg.login+mg.uuid][p.Row]; was.Status == Accepted && d.chance(2, "found") {
+				records[i] = Record{Status: Accepted, MessageID: was.MessageID, Reason: ReasonReconciled}
+			}
+		}
+		basis := []Basis{Looked, Abandon}[d.draw(2, "the last look")]
+		d.settleLater("look", r, call, c, records, basis, []time.Duration{0, 2 * time.Hour}[d.draw(2, "next look")])
+		return
+	}
 	d.settleLater("abandon", r, call, c, repeat(len(r.gen.To), unknown(c.Why)), Abandon, 0)
 }
 
@@ -167,7 +180,7 @@ func (d *driver) reactTo(r reading, call string, a int, c *Claim, answer reply) 
 		basis := []Basis{Answer, Answer, Spared}[d.draw(3, "whose fault")]
 		d.settleLater("settle", r, call, c, answer.records, basis, backOff)
 	case partial:
-		basis := Answer
+		basis := []Basis{Answer, Looked}[d.draw(2, "can look")]
 		if a == 0 {
 			basis = Partial
 		}
@@ -214,7 +227,7 @@ func (d *driver) settleNow(call string, r reading, c *Claim, records []Record, b
 	out, err := d.l.Settle(d.ctx, c, records, basis, 1, retryIn)
 	d.ok(err)
 	stale := d.m.settle(modelSettle{call: call, gen: r.gen.Number, token: c.Token, list: list, records: records, basis: basis, retryIn: retryIn,
-		resend: c.resend})
+		resend: c.resend, looks: c.looksBefore()})
 	d.ended("settle", out, stale)
 }
 

@@ -220,6 +220,12 @@ func questions(p providers.Provider) (all []question) {
 			}})
 		}
 	}
+	if reconciler, ok := p.(providers.Reconciler); ok {
+		all = append(all, question{"taken", func(ctx context.Context) (bool, error) {
+			messages, err := reconciler.Taken(ctx, time.Time{}, time.Time{})
+			return len(messages) > 0, err
+		}})
+	}
 	if background, ok := p.(providers.BackgroundSender); ok {
 		all = append(all, question{"background messages", func(ctx context.Context) (bool, error) {
 			messages, err := background.BackgroundMessages(ctx, "123456789")

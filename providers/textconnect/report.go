@@ -122,10 +122,8 @@ type Message struct {
 	Scheduled, Sent, Delivered time.Time
 }
 
-// Messages fetches the report on messages of a span of time and reads its rows. It
-// is how a send of unknown outcome can be looked for: a message to the number, from
-// the sender, about the time of the attempt, whose ID nobody knows yet. That there is
-// none proves nothing. Errors are those of Report.
+// Messages fetches the report on messages of a span of time and reads its rows.
+// Errors are those of Report.
 func (p *Provider) Messages(ctx context.Context, from, to time.Time) ([]Message, error) {
 	table, reply, err := p.report(ctx, ReportMessages, from, to)
 	if err != nil {
@@ -136,6 +134,26 @@ func (p *Provider) Messages(ctx context.Context, from, to time.Time) ([]Message,
 		return nil, reply.NotUnderstood(opReport)
 	}
 	return messages, nil
+}
+
+// Taken lists the messages that the report on messages has of a span of time: how a
+// send of unknown outcome is looked for, by number and sender. Of a message of several
+// parts the page does not say whether the report has one row or one for each. Errors
+// are those of Report.
+func (p *Provider) Taken(ctx context.Context, from, to time.Time) ([]providers.TakenMessage, error) {
+	messages, err := p.Messages(ctx, from, to)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]providers.TakenMessage, len(messages))
+	for i, m := range messages {
+		at := m.Sent
+		if at.IsZero() {
+			at = m.Scheduled
+		}
+		out[i] = providers.TakenMessage{ID: m.ID, To: m.To, From: m.From, At: at}
+	}
+	return out, nil
 }
 
 // parseMessages reads a table of messages by the names of its columns. It has no effects.

@@ -101,6 +101,7 @@ var (
 	_ providers.Balancer         = (*Provider)(nil)
 	_ providers.StatusPoller     = (*Provider)(nil)
 	_ providers.Reporter         = (*Provider)(nil)
+	_ providers.Reconciler       = (*Provider)(nil)
 	_ providers.BackgroundSender = (*Provider)(nil)
 )
 

@@ -1,0 +1,106 @@
+package ledger
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestAttemptsAreKeptUntilTheyEndOrAnHourIsOver(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	now := time.UnixMilli(1_790_000_000_000)
+	at := func(id string, ago time.Duration) Attempt {
+		return Attempt{Campaign: id, Batch: "0.12", Call: 3, Generation: 1, At: now.Add(-ago)}
+	}
+	old, before, last := at("old", AttemptLife+time.Second), at("before", 10*time.Minute), at("last", 0)
+	for _, a := range []Attempt{old, before, last} {
+		if err := r.BeginAttempt(t.Context(), "login", a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list := func(login string, from, to time.Duration) []Attempt {
+		got, err := r.Attempts(t.Context(), login, now.Add(from), now.Add(to))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	if got := list("login", -2*AttemptLife, 0); !slices.Equal(got, []Attempt{before, last}) {
+		t.Errorf("attempts %v", got)
+	}
+	if got := list("login", -2*AttemptLife, -time.Minute); !slices.Equal(got, []Attempt{before}) {
+		t.Errorf("attempts before the last %v", got)
+	}
+	if got := list("another", -2*AttemptLife, 0); len(got) != 0 {
+		t.Errorf("attempts under another login %v", got)
+	}
+	if err := r.EndAttempt(t.Context(), "login", before); err != nil {
+		t.Fatal(err)
+	}
+	if got := list("login", -2*AttemptLife, 0); !slices.Equal(got, []Attempt{last}) {
+		t.Errorf("attempts after one has ended %v", got)
+	}
+}
+
+func TestIDsAreKnownOverTheEdgesOfTheirSpans(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	start := time.UnixMilli(1_790_000_000_000)
+	for n := range 5 {
+		a := Attempt{Campaign: "c", Batch: "0.0", At: start.Add(time.Duration(n) * 7 * time.Minute)}
+		for range 2 { // the same again does no harm
+			if err := r.NoteSent(t.Context(), "login", a, []string{fmt.Sprint("id-", n), fmt.Sprint("other-", n)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	known, err := r.Sent(t.Context(), "login", start, start.Add(28*time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 5 {
+		if !known(fmt.Sprint("id-", n)) || !known(fmt.Sprint("other-", n)) {
+			t.Errorf("the ids of attempt %d are not known", n)
+		}
+	}
+	if known("id-5") || known("") {
+		t.Error("an id is known that nobody has noted")
+	}
+	if known, err = r.Sent(t.Context(), "another", start, start.Add(28*time.Minute)); err != nil || known("id-0") {
+		t.Errorf("under another login an id is known: %v", err)
+	}
+	if err := r.NoteSent(t.Context(), "login", Attempt{At: start}, nil); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestIDsAreNotedInAFullRedis(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.ok(r.rdb.ConfigSet(t.Context(), "maxmemory", "100kb").Err())
+	if err := r.rdb.Set(t.Context(), "more", "x", 0).Err(); err == nil {
+		t.Fatal("redis is not full")
+	}
+	a := Attempt{Campaign: "c", Batch: "0.0", At: time.UnixMilli(1_790_000_000_000)}
+	if err := r.NoteSent(t.Context(), "login", a, []string{"id"}); err != nil {
+		t.Error(err)
+	}
+}
+
+func FuzzParseAttempt(f *testing.F) {
+	f.Add("c 0.0 1 2")
+	f.Add("c 0.0 1")
+	f.Add("c 0.0 -1 x")
+	f.Fuzz(func(t *testing.T, member string) {
+		a, err := parseAttempt(member, time.Time{})
+		if err != nil {
+			return
+		}
+		if again, err := parseAttempt(a.member(), time.Time{}); err != nil || again != a || len(strings.Fields(a.member())) != 4 {
+			t.Errorf("%q was read as %+v and that as %+v (%v)", member, a, again, err)
+		}
+	})
+}

@@ -1,0 +1,223 @@
+package worker_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/catalog"
+	"github.com/tuma-sms/tuma/sms"
+	"github.com/tuma-sms/tuma/worker"
+)
+
+// listing is an account at the sandbox's TextConnect, which lists what it has taken,
+// five numbers a call.
+func (r *rig) listing(change ...func(*worker.Account)) worker.Account {
+	r.t.Helper()
+	kind, ok := catalog.Lookup("textconnect")
+	if !ok {
+		r.t.Fatal("no such gateway")
+	}
+	p, err := kind.Open(providers.Settings{Endpoint: providers.Endpoint{BaseURL: r.url + "/textconnect", MaxRecipients: 5, Timeout: 2 * time.Second}, Token: "demo"})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	a := worker.Account{Name: "kobo-main", Provider: p, Sender: "ACME", Timeout: 2 * time.Second, ReconcileFor: 1200 * time.Millisecond}
+	for _, f := range change {
+		f(&a)
+	}
+	return a
+}
+
+// rows returns the results of a campaign by number.
+func (r *rig) rows(id string) map[string]producer.Result {
+	r.t.Helper()
+	out := map[string]producer.Result{}
+	for x, err := range r.producer.Results(r.t.Context(), id) {
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		out[x.MSISDN] = x
+	}
+	return out
+}
+
+func TestWhatWasTakenWithoutAnAnswerIsFoundAtTheGateway(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	r.gateway.FailNext(1, "accept_close")
+	r.gateway.FailNext(1, "accept_502")
+	r.gateway.FailNext(1, "close")
+	r.start(r.listing())
+	r.enqueue("c", kenyan(40))
+	s := r.wait("c", 60*time.Second)
+	// The third call, which was not taken, is that of a proven account or a probe of one recipient.
+	if s.Accepted+s.Unknown != 40 || s.Unknown == 0 || s.Unknown > 5 {
+		t.Errorf("status %+v", s)
+	}
+	reconciled := 0
+	for n, x := range r.rows("c") {
+		m, err := sms.ParseMSISDN("+"+n, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch times := r.gateway.Accepted(uint64(m)); {
+		case times > 1:
+			t.Errorf("%s went out %d times", n, times)
+		case (x.Status == "accepted") != (times == 1):
+			t.Errorf("%s is %s and went out %d times", n, x.Status, times)
+		case x.Status == "unknown" && x.Reason != "not_found":
+			t.Errorf("%s is unknown because of %q", n, x.Reason)
+		case x.Status == "accepted" && x.MessageID == "":
+			t.Errorf("%s has no id", n)
+		}
+		if x.Reason == "reconciled" {
+			reconciled++
+		}
+	}
+	if reconciled < 2 || reconciled+s.Unknown < 3 {
+		t.Errorf("%d are reconciled, %d unknown", reconciled, s.Unknown)
+	}
+}
+
+func TestWhatIsFoundIsNotResent(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	r.gateway.FailNext(1, "accept_close")
+	r.gateway.FailNext(1, "close")
+	r.start(r.listing(func(a *worker.Account) { a.OnUnknown = worker.OnUnknownResend }))
+	r.enqueue("c", kenyan(30))
+	if s := r.wait("c", 60*time.Second); s.Accepted != 30 || s.Resent != 0 {
+		t.Errorf("status %+v", s)
+	}
+	for i := range 30 {
+		if times := r.gateway.Accepted(254_710_000_000 + uint64(i)); times != 1 {
+			t.Errorf("number %d went out %d times", i, times)
+		}
+	}
+}
+
+func TestWhatCanBeTwoCallsMessageIsNobodys(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	r.start(r.listing())
+	r.enqueue("first", kenyan(5)) // its messages are known, and nobody else's
+	if s := r.wait("first", 30*time.Second); s.Accepted != 5 {
+		t.Fatalf("status %+v", s)
+	}
+	r.gateway.FailNext(1, "accept_close")
+	r.enqueue("taken", kenyan(4))
+	r.eventually(10*time.Second, "the call to be in doubt", func() bool { return r.gateway.Stats().Ambiguous == 1 })
+	r.gateway.FailNext(1, "close")
+	r.enqueue("lost", kenyan(3))
+	for id, want := range map[string][2]int{"taken": {1, 3}, "lost": {0, 3}} {
+		if s := r.wait(id, 60*time.Second); s.Accepted != want[0] || s.Unknown != want[1] {
+			t.Errorf("%s: %+v", id, s)
+		}
+	}
+}
+
+func TestWhatIsSwitchedOffIsNotLookedFor(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	r.gateway.FailNext(1, "accept_close")
+	r.start(r.listing(func(a *worker.Account) { a.ReconcileFor = -1 }))
+	r.enqueue("c", kenyan(5))
+	if s := r.wait("c", 30*time.Second); s.Unknown != 5 {
+		t.Errorf("status %+v", s)
+	}
+}
+
+func TestTheCallsOfADeadWorkerAreFound(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	a := r.listing()
+	dead := speechless{Provider: a.Provider, Reconciler: a.Provider.(providers.Reconciler), until: make(chan struct{})}
+	first := a
+	first.Provider = dead
+	r.start(first)
+	t.Cleanup(func() { close(dead.until) })
+	r.enqueue("c", kenyan(5))
+	r.eventually(10*time.Second, "the gateway to take it", func() bool { return r.gateway.Stats().Accepted == 5 })
+	r.start(a)
+	if s := r.wait("c", 60*time.Second); s.Accepted != 5 {
+		t.Errorf("status %+v", s)
+	}
+	for n, x := range r.rows("c") {
+		if x.Reason != "reconciled" || x.MessageID == "" {
+			t.Errorf("%s: %+v", n, x)
+		}
+	}
+}
+
+// speechless makes its calls, and comes back from none before until is closed: as good
+// as dead for whoever waits.
+type speechless struct {
+	providers.Provider
+	providers.Reconciler
+	until chan struct{}
+}
+
+// Send is the Provider's.
+func (p speechless) Send(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
+	out, err := p.Provider.Send(ctx, b)
+	<-p.until
+	return out, err
+}
+
+func TestADeliveryReportTellsOfAMessageOfUnknownOutcome(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	w := r.start(r.keyless(worker.OnUnknownKeep)).worker
+	r.enqueue("known", kenyan(2))
+	known := r.wait("known", 30*time.Second)
+	r.gateway.FailNext(1, "accept_close")
+	r.enqueue("lost", kenyan(5)[1:])
+	if s := r.wait("lost", 30*time.Second); known.Accepted != 2 || s.Unknown != 4 {
+		t.Fatalf("%+v, %+v", known, s)
+	}
+	number := func(i int) sms.MSISDN { return sms.MSISDN(254_710_000_000 + i) }
+	rows := r.rows("known")
+	steps := []struct {
+		what   string
+		report providers.DeliveryReport
+		told   bool
+	}{
+		{"of a message that is known", providers.DeliveryReport{MessageID: rows[number(1).String()].MessageID, To: number(1)}, false},
+		{"without a number", providers.DeliveryReport{MessageID: "ATXid_new0"}, false},
+		{"without an id", providers.DeliveryReport{To: number(2)}, false},
+		{"to somebody else", providers.DeliveryReport{MessageID: "ATXid_new1", To: number(77)}, false},
+		{"of a message nobody knows", providers.DeliveryReport{MessageID: "ATXid_new2", To: number(2)}, true},
+		{"the same again", providers.DeliveryReport{MessageID: "ATXid_new2", To: number(2)}, false},
+		{"of one more", providers.DeliveryReport{MessageID: "ATXid_new3", To: number(3), Report: providers.Report{Final: true, State: "Failed"}}, true},
+	}
+	for _, x := range steps {
+		if told, err := w.Reconcile(t.Context(), "kobo-main", x.report); told != x.told || err != nil {
+			t.Errorf("a report %s: %t, %v", x.what, told, err)
+		}
+	}
+	if s := r.status("lost"); s.Accepted != 2 || s.Unknown != 2 {
+		t.Errorf("status %+v", s)
+	}
+	if x := r.rows("lost")[number(2).String()]; x.Status != "accepted" || x.Reason != "reconciled" || x.MessageID != "ATXid_new2" {
+		t.Errorf("%+v", x)
+	}
+	// Now two calls to the same number are unknown.
+	r.gateway.FailNext(1, "close")
+	r.enqueue("other", kenyan(5)[4:])
+	if s := r.wait("other", 60*time.Second); s.Unknown != 1 {
+		t.Fatalf("%+v", s)
+	}
+	if told, err := w.Reconcile(t.Context(), "kobo-main", providers.DeliveryReport{MessageID: "ATXid_new4", To: number(4)}); told || err != nil {
+		t.Errorf("a report that may be of either call: %t, %v", told, err)
+	}
+	if s := r.status("lost"); s.Accepted != 2 || s.Unknown != 2 {
+		t.Errorf("status %+v", s)
+	}
+	if _, err := w.Reconcile(t.Context(), "nobody", steps[0].report); err == nil {
+		t.Error("a report for an account that is not served was taken")
+	}
+}
