@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -144,6 +145,64 @@ func TestAWorkerTellsAPromotedReplicaWhatItHasSettled(t *testing.T) {
 	twice, s := failover(t, worker.Durability{}, false)
 	if twice != 0 || s.Accepted+s.Unknown != 8000 || s.Unknown > 80 {
 		t.Errorf("%d went out twice; %+v", twice, s)
+	}
+}
+
+// Calls are in flight when the replica takes over that knows of none of them. A slot
+// that comes free must not make those of the others.
+func TestNothingInFlightIsMadeAgainBesideAPromotedReplica(t *testing.T) {
+	t.Parallel()
+	p := newPair(t)
+	gw := newStub(providers.Info{MaxRecipients: 1}) // so that every slot has a batch
+	var slow, begun atomic.Int64
+	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
+		out, err := gw.accept(ctx, b)
+		if slow.Load() > 0 {
+			// Half of them come back soon, the others long after the failover.
+			takes := 3500 * time.Millisecond
+			if begun.Add(1)%2 == 0 {
+				takes = 1500 * time.Millisecond
+			}
+			<-time.After(takes)
+		}
+		return out, err
+	}
+	var err error
+	if p.producer, err = producer.New(p.rdb, producer.WithPollInterval(20*time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	account := through(gw)
+	account.Timeout = 10 * time.Second
+	p.startWith(worker.Config{Accounts: []worker.Account{account}, Country: "KE", SweepEvery: 100 * time.Millisecond})
+	p.enqueue("before", kenyan(100))
+	p.wait("before", 20*time.Second)
+	release := func() {
+		t.Helper()
+		if _, err := p.producer.Release(t.Context(), "kobo-main"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.producer.Hold(t.Context(), "kobo-main", "test"); err != nil {
+		t.Fatal(err)
+	}
+	p.enqueue("c", kenyan(400))
+	p.eventually(10*time.Second, "the plan", func() bool { return p.status("c").State == producer.Sending })
+	p.inStep()
+	p.stream.Pause()
+	slow.Store(1)
+	release()
+	p.eventually(10*time.Second, "calls to be in flight", func() bool { return begun.Load() >= 8 })
+	p.stream.Cut()
+	p.promote()
+	release() // which it does not know either
+	slow.Store(0)
+	if s := p.wait("c", 60*time.Second); s.Accepted != 400 {
+		t.Errorf("status %+v", s)
+	}
+	for n, count := range gw.all() {
+		if most := map[bool]int{true: 2, false: 1}[uint64(n) < 254_710_000_100]; count > most {
+			t.Errorf("%s went out %d times, want %d", n.Masked(), count, most)
+		}
 	}
 }
 

@@ -28,10 +28,13 @@ const (
 // restarted, or a replica that was promoted. It may have forgotten what it was told
 // last, so nothing is claimed there before the worker has said its settles again.
 type failover struct {
-	// suspect: a connection was made, and nobody has asked yet to which Redis.
-	suspect atomic.Bool
-	asking  sync.Mutex
-	runID   string // guarded by asking
+	// dials counts the connections that were made, met is how many of them are known to
+	// lead to a Redis that has been told everything.
+	dials, met atomic.Int64
+	// inFlight counts the claims that are asked for or held.
+	inFlight atomic.Int64
+	asking   sync.Mutex
+	runID    string // guarded by asking
 
 	mu         sync.Mutex // guards the rest
 	kept       []keptSettle
@@ -45,15 +48,15 @@ type keptSettle struct {
 	say        func(context.Context) error
 }
 
-// dialWatch is a hook on a Redis client that notices new connections: no command
+// dialWatch is a hook on a Redis client that counts new connections: no command
 // reaches another Redis without one.
-type dialWatch struct{ suspect *atomic.Bool }
+type dialWatch struct{ dials *atomic.Int64 }
 
 // DialHook is go-redis's.
 func (h dialWatch) DialHook(next redis.DialHook) redis.DialHook {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := next(ctx, network, addr)
-		h.suspect.Store(true)
+		h.dials.Add(1)
 		return conn, err
 	}
 }
@@ -69,7 +72,7 @@ func (h dialWatch) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pro
 // watchRedis remembers which Redis this is. A Redis that does not say is never
 // another one.
 func (w *Worker) watchRedis(ctx context.Context) error {
-	w.cfg.Redis.AddHook(dialWatch{&w.failover.suspect})
+	w.cfg.Redis.AddHook(dialWatch{&w.failover.dials})
 	id, err := runID(ctx, w.cfg.Redis)
 	w.failover.asking.Lock()
 	defer w.failover.asking.Unlock()
@@ -104,23 +107,24 @@ func runID(ctx context.Context, rdb redis.UniversalClient) (string, error) {
 }
 
 // sameRedis returns once it is certain that the Redis is the one it was, or that
-// another one knows what this worker has settled. An error means that nothing may be
-// claimed yet.
-func (w *Worker) sameRedis(ctx context.Context) error {
+// another one knows what this worker has settled; dials is how many connections that
+// goes for. What is claimed then counts if there are as many afterwards. An error means
+// that nothing may be claimed yet.
+func (w *Worker) sameRedis(ctx context.Context) (dials int64, err error) {
 	f := &w.failover
-	if !f.suspect.Load() {
-		return nil
+	if dials = f.dials.Load(); dials == f.met.Load() {
+		return dials, nil
 	}
 	f.asking.Lock()
 	defer f.asking.Unlock()
-	if !f.suspect.Swap(false) { // before the question: a connection made meanwhile asks again
-		return nil
+	if dials = f.dials.Load(); dials == f.met.Load() { // before the question: a connection made meanwhile asks again
+		return dials, nil
 	}
-	err := w.meetRedis(ctx)
-	if err != nil {
-		f.suspect.Store(true)
+	if err := w.meetRedis(ctx); err != nil {
+		return dials, err
 	}
-	return err
+	f.met.Store(dials)
+	return dials, nil
 }
 
 // meetRedis asks which Redis this is, and tells one that is new what it may not know.
@@ -137,6 +141,9 @@ func (w *Worker) meetRedis(ctx context.Context) error {
 	if _, err := CheckRedis(ctx, w.cfg.Redis, w.cfg.UnsafeRedis); err != nil {
 		return err
 	}
+	if err := w.landed(ctx); err != nil {
+		return err
+	}
 	n, err := f.sayAgain(ctx)
 	if err != nil {
 		return fmt.Errorf("say settles again: %w", err)
@@ -145,6 +152,29 @@ func (w *Worker) meetRedis(ctx context.Context) error {
 	w.log.Warn().Int("settles", n).Msg("another redis answers, or it was restarted: it was told again what this worker has settled last")
 	return nil
 }
+
+// landed waits until the calls in flight are settled, where the Redis that gave leave for
+// them need not have told anybody: the new one may not know of their claims, and would
+// let another slot make them. It errs when the worker drains.
+func (w *Worker) landed(ctx context.Context) error {
+	if w.cfg.Durability != (Durability{}) {
+		return nil
+	}
+	for said := false; w.failover.inFlight.Load() > 0; said = true {
+		if !said {
+			w.log.Warn().Int64("calls", w.failover.inFlight.Load()).Msg("another redis answers, or it was restarted: calls in flight are waited for")
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if !w.sleep(10 * time.Millisecond) {
+			return errDraining
+		}
+	}
+	return nil
+}
+
+var errDraining = errors.New("draining")
 
 // keep remembers a settle that was written.
 func (f *failover) keep(recipients int, say func(context.Context) error) {

@@ -40,6 +40,10 @@ type sending struct {
 	chainUntil time.Time
 	// watched is when a wait has last told the sweeper that somebody works here.
 	watched time.Time
+	// dials is how many connections to Redis there were when the last claim was asked for;
+	// holds: it has not been let go yet.
+	dials int64
+	holds bool
 }
 
 // chainFor is how long a slot goes on with the batches that its own settles hand
@@ -241,6 +245,7 @@ func (s *sending) try(ctx context.Context, g *ledger.Generation) (step, time.Tim
 	// The call's time runs from before the first try of the claim: a claim that was
 	// answered late leaves less of it.
 	start := time.Now()
+	defer s.letGo()
 	claim, err := s.claim(ctx, g)
 	if claim != nil && err != nil {
 		return stepAgain, time.Time{}, s.giveBack(ctx, claim, units, time.Until(turn), backOff(2), err)
@@ -248,7 +253,7 @@ func (s *sending) try(ctx context.Context, g *ledger.Generation) (step, time.Tim
 	if err != nil {
 		return stepDone, time.Time{}, err
 	}
-	if claim.Answer == ledger.ClaimGo && s.failover.suspect.Load() {
+	if claim.Answer == ledger.ClaimGo && s.failover.dials.Load() != s.dials {
 		// Perhaps it was had from a Redis that does not know yet what was settled.
 		return stepAgain, time.Time{}, s.giveBack(ctx, claim, units, time.Until(turn), 0, errSuspect)
 	}
@@ -265,36 +270,6 @@ func (s *sending) try(ctx context.Context, g *ledger.Generation) (step, time.Tim
 	}
 	submitted = true
 	return s.submit(claim, g, look, start)
-}
-
-// claim asks to submit a generation. A claim beside an error can be given back.
-func (s *sending) claim(ctx context.Context, g *ledger.Generation) (*ledger.Claim, error) {
-	if err := s.sameRedis(ctx); err != nil {
-		return nil, err
-	}
-	c, err := s.ledger.Claim(ctx, ledger.ClaimRequest{ID: s.id, Batch: s.batch, Wake: s.pointer.Wake, Gen: g,
-		UUID: s.requestUUID(g), Login: s.acc.info.Fingerprint, KeyLife: s.acc.keyLife(), Lease: s.acc.Timeout + leaseMargin,
-		Window: s.window(ctx, s.acc.Name), Resend: s.resends()})
-	if err == nil && c.Answer == ledger.ClaimGo && s.acc.tracked() {
-		err = s.ledger.BeginAttempt(ctx, s.acc.info.Fingerprint, c.Attempt())
-	}
-	return c, err
-}
-
-// ask claims what a claim is never told to go on with, for what it is told instead.
-func (s *sending) ask(ctx context.Context, g *ledger.Generation) (step, time.Time, error) {
-	claim, err := s.claim(ctx, g)
-	if err != nil {
-		return stepDone, time.Time{}, err
-	}
-	return s.refused(ctx, g, claim)
-}
-
-// resends says whether a recipient whose outcome is unknown is submitted once more, as
-// was frozen when planning began. With a key there is a better way to ask again.
-func (s *sending) resends() bool {
-	n := accountNumber(s.camp.frozen, s.acc.Name)
-	return n >= 0 && s.camp.frozen.Accounts[n].Resend && s.acc.info.KeyTTL == 0
 }
 
 // whileHeld leaves a batch until the hold is over. But the doubt of a campaign

@@ -1,0 +1,50 @@
+package worker
+
+import (
+	"context"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+)
+
+// claim asks to submit a generation. A claim beside an error can be given back.
+func (s *sending) claim(ctx context.Context, g *ledger.Generation) (*ledger.Claim, error) {
+	var err error
+	if s.dials, err = s.sameRedis(ctx); err != nil {
+		return nil, err
+	}
+	s.failover.inFlight.Add(1)
+	s.holds = true
+	c, err := s.ledger.Claim(ctx, ledger.ClaimRequest{ID: s.id, Batch: s.batch, Wake: s.pointer.Wake, Gen: g,
+		UUID: s.requestUUID(g), Login: s.acc.info.Fingerprint, KeyLife: s.acc.keyLife(), Lease: s.acc.Timeout + leaseMargin,
+		Window: s.window(ctx, s.acc.Name), Resend: s.resends()})
+	if err == nil && c.Answer == ledger.ClaimGo && s.acc.tracked() {
+		err = s.ledger.BeginAttempt(ctx, s.acc.info.Fingerprint, c.Attempt())
+	}
+	return c, err
+}
+
+// letGo ends what a claim has begun, once it has been settled or given back.
+func (s *sending) letGo() {
+	if s.holds {
+		s.holds = false
+		s.failover.inFlight.Add(-1)
+	}
+}
+
+// ask claims what a claim is never told to go on with, for what it is told instead.
+func (s *sending) ask(ctx context.Context, g *ledger.Generation) (step, time.Time, error) {
+	defer s.letGo()
+	claim, err := s.claim(ctx, g)
+	if err != nil {
+		return stepDone, time.Time{}, err
+	}
+	return s.refused(ctx, g, claim)
+}
+
+// resends says whether a recipient whose outcome is unknown is submitted once more, as
+// was frozen when planning began. With a key there is a better way to ask again.
+func (s *sending) resends() bool {
+	n := accountNumber(s.camp.frozen, s.acc.Name)
+	return n >= 0 && s.camp.frozen.Accounts[n].Resend && s.acc.info.KeyTTL == 0
+}
