@@ -64,6 +64,10 @@ chaos: ## Break everything for CHAOS_FOR=10m: workers, Redis, connections, gatew
 	@REDIS_SERVER="$$(tools/redis-server)" && export REDIS_SERVER && \
 		$(GO) run ./internal/chaos -for $(CHAOS_FOR) -seed $(CHAOS_SEED)
 
+.PHONY: mutants
+mutants: ## Break Tuma on purpose, one way at a time, and demand that a test or a chaos run notices
+	@REDIS_SERVER="$$(tools/redis-server)" && export REDIS_SERVER && $(GO) run ./internal/mutants
+
 .PHONY: cross
 cross: ## Build for macOS, Linux and Windows, and compile the tests for macOS
 	@set -e; for target in darwin/arm64 linux/arm64 windows/amd64; do \

@@ -59,6 +59,38 @@ func TestWhatMayHaveBeenTakenIsNeverCalledNotSent(t *testing.T) {
 	})
 }
 
+func TestWhomAnAnswerDoesNotNameIsNeverCalledNotSent(t *testing.T) {
+	t.Parallel()
+	unsaid := []providers.Result{{Outcome: providers.Accepted, MessageID: "m"}, {Outcome: providers.Unknown, Reason: "not_in_reply"}}
+	odd := []providers.Result{unsaid[0], {Outcome: providers.Outcome(9)}}
+	for _, keyed := range []bool{false, true} {
+		for _, doubt := range []bool{false, true} {
+			s := situation{recipients: 2, keyed: keyed, doubt: doubt, maxAttempts: 8, first: time.Unix(1e9, 0), now: time.Unix(1e9, 0)}
+			for _, results := range [][]providers.Result{unsaid, odd} {
+				v := judge(results, nil, s)
+				if v.deed != deedSettle || len(v.records) != 2 || v.records[0].Status != ledger.Accepted || v.records[1].Status != ledger.Unknown {
+					t.Errorf("%+v: %s %+v", s, v.deed, v.records)
+				}
+				// Under a key it may be asked for once more, unless that is what was done.
+				if partial := v.basis == ledger.Partial; partial != (keyed && !doubt) {
+					t.Errorf("%+v: on the basis %s", s, v.basis)
+				}
+			}
+			for _, results := range [][]providers.Result{nil, unsaid[:1], append(unsaid, unsaid[0])} {
+				v := judge(results, nil, s)
+				if keyed && v.deed != deedDoubt || !keyed && (v.deed != deedSettle || len(v.records) != 2) {
+					t.Errorf("%+v, an answer for %d of 2: %s %+v", s, len(results), v.deed, v.records)
+				}
+				for _, r := range v.records {
+					if r.Status != ledger.Unknown {
+						t.Errorf("%+v, an answer for %d of 2: %s", s, len(results), r.Status)
+					}
+				}
+			}
+		}
+	}
+}
+
 func TestABatchIsReadAgainWhereMoreOfItMayGo(t *testing.T) {
 	t.Parallel()
 	settled := func(basis ledger.Basis, all ...ledger.Status) (v verdict) {

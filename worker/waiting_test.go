@@ -1,6 +1,7 @@
 package worker_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -12,9 +13,12 @@ import (
 func TestAHoldStopsCallsThatWaitForTheirTurn(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	// One call every 500 ms, and eight slots that wait for it.
+	// One call every 500 ms, and eight slots that wait for it: a batch each.
 	r.start(r.account(func(c *kobo.Config, a *worker.Account) { c.MaxRecipients, a.Rate, a.Burst = 10, 20, 1 }))
-	r.enqueue("c", kenyan(200))
+	numbers := kenyan(160)
+	for n := range 8 {
+		r.enqueue(fmt.Sprint("c", n), numbers[20*n:20*n+20])
+	}
 	r.eventually(10*time.Second, "two calls", func() bool { return r.gateway.Stats().Calls >= 2 })
 	if err := r.producer.Hold(t.Context(), "kobo-main", "audit"); err != nil {
 		t.Fatal(err)
@@ -30,7 +34,9 @@ func TestAHoldStopsCallsThatWaitForTheirTurn(t *testing.T) {
 	if _, err := r.producer.Release(t.Context(), "kobo-main"); err != nil {
 		t.Fatal(err)
 	}
-	if s := r.wait("c", 40*time.Second); s.Accepted != 200 {
-		t.Errorf("status %+v", s)
+	for n := range 8 {
+		if s := r.wait(fmt.Sprint("c", n), 40*time.Second); s.Accepted != 20 {
+			t.Errorf("status %+v", s)
+		}
 	}
 }

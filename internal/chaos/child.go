@@ -18,6 +18,7 @@ import (
 // reaches it only through us, and on Linux gone when we are, however we end.
 type child struct {
 	process *os.Process
+	log     string
 	began   time.Time
 	done    chan struct{} // closed when it is gone and reaped
 	// meant: its end is our doing.
@@ -35,7 +36,7 @@ func startChild(log string, env []string, name string, args ...string) (*child, 
 	cmd := exec.Command(name, args...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = env, out, out
 	cmd.SysProcAttr = ownGroup()
-	c := &child{began: time.Now(), done: make(chan struct{})}
+	c := &child{log: log, began: time.Now(), done: make(chan struct{})}
 	started := make(chan error)
 	go func() {
 		// Linux ends the child when the thread that started it ends.

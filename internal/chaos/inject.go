@@ -134,6 +134,9 @@ func (s *storm) inject(e event) {
 			defer slot.fault.Unlock()
 			s.drainWorker(e, slot)
 		}
+	case workerClock:
+		s.clockWorker(e, slot)
+	case workerClockEver: // not drawn: it is from the start
 	case redisKilled, redisStopped, redisStoppedLong, redisFull, linksSilent:
 		if s.take(&s.redisMu) {
 			defer s.redisMu.Unlock()

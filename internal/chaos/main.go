@@ -19,7 +19,7 @@
 // after it (after it is over, if it is Redis'). Of all other unknown calls there may be
 // at most as many as the gateway has answered in a way that leaves their outcome open,
 // or whose caller had gone when the answer was ready. A connection to Redis that is
-// cut, a queue that is wiped or a full Redis excuse nobody.
+// cut, a queue that is wiped, a full Redis or a worker whose clock is wrong excuse nobody.
 //
 // The same seed gives the same schedule; what meets what is the machine's choice.
 // Everything runs on loopback, and every process ends with this one.
@@ -32,7 +32,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"syscall"
@@ -57,6 +56,8 @@ const (
 type options struct {
 	plan
 	binary     string
+	wrongClock string // the same with a clock that can be wrong, or empty
+	overlay    string
 	redis      string
 	fsync      string
 	durability string
@@ -91,6 +92,7 @@ func parse(args []string) (options, error) {
 	f.Uint64Var(&o.seed, "seed", 1, "seed of what goes wrong, and when")
 	f.BoolVar(&o.quick, "quick", false, "small campaigns, and only faults that are over soon")
 	f.StringVar(&o.binary, "tuma", "", "the tuma to run (default: built from this tree)")
+	f.StringVar(&o.overlay, "overlay", "", "build that tuma with this overlay of go build's: to see whether a wrong one is found out")
 	f.StringVar(&o.redis, "redis", "", "an empty database of your own, redis://…, that is not killed, stopped or filled (default: a redis-server is started)")
 	f.StringVar(&o.fsync, "fsync", "always", "appendfsync of the redis-server that is started: always, everysec or no")
 	f.StringVar(&o.durability, "durability", "", "redis.durability (default: fsync with -fsync always, else none)")
@@ -135,11 +137,8 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 		}
 		os.RemoveAll(dir)
 	}()
-	if o.binary == "" {
-		o.binary = filepath.Join(dir, "tuma")
-		if said, err := exec.CommandContext(ctx, "go", "build", "-o", o.binary, "github.com/tuma-sms/tuma/cmd/tuma").CombinedOutput(); err != nil {
-			return fmt.Errorf("build tuma: %w\n%s", err, said)
-		}
+	if err := o.buildAll(ctx, dir, out); err != nil {
+		return err
 	}
 	if o.binary, err = filepath.Abs(o.binary); err != nil {
 		return err

@@ -32,6 +32,9 @@ func (r *rig) play(ctx context.Context) (*report, error) {
 	if err := r.awaitWorkers(ctx); err != nil {
 		return nil, err
 	}
+	if r.clocks {
+		r.injected.begin(string(workerClockEver))()
+	}
 	r.began = time.Now()
 	over, stop := context.WithTimeout(ctx, r.lasts)
 	defer stop()

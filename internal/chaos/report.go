@@ -55,6 +55,9 @@ func (r *rig) report(ctx context.Context, settled time.Duration) (*report, error
 		out.breaches = append(out.breaches, s.strange...)
 		s.mu.Unlock()
 	}
+	if r.clocks {
+		r.injected.fail(r.slots[r.workers-1].checkClock(lastingClock(r.seed)))
+	}
 	out.breaches = append(out.breaches, r.injected.trouble...)
 	for _, x := range r.injected.recoveries {
 		if x.alone && x.took > recoverWithin {

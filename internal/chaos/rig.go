@@ -81,7 +81,7 @@ func newRig(ctx context.Context, o options, dir string, out io.Writer) (r *rig, 
 		return r, err
 	}
 	for n := range o.workers {
-		r.slots = append(r.slots, newSlot(dir, o.binary, config, n))
+		r.slots = append(r.slots, newSlot(o, dir, config, n))
 	}
 	return r, r.startTraffic()
 }

@@ -16,6 +16,8 @@ const (
 	workerKilled     kind = "worker: kill -9"
 	workerStopped    kind = "worker: SIGSTOP past its lease, SIGCONT"
 	workerDrained    kind = "worker: SIGTERM in a slow call"
+	workerClock      kind = "worker: clock a minute off for a while"
+	workerClockEver  kind = "worker: clock a minute off for the entire run"
 	redisKilled      kind = "redis: kill -9, restart from its AOF"
 	redisStopped     kind = "redis: SIGSTOP for 5 s"
 	redisStoppedLong kind = "redis: SIGSTOP for 40 s"
@@ -38,6 +40,7 @@ type event struct {
 	at     time.Duration // since the start of the run
 	kind   kind
 	lasts  time.Duration // where it lasts
+	off    time.Duration // of a clock
 	worker int
 	fault  string  // of a gateway
 	p      float64 // how likely the fault strikes a call
@@ -60,6 +63,8 @@ type plan struct {
 	workers int
 	// quick leaves out what takes long, and makes the rest short.
 	quick bool
+	// clocks: there is a worker to be had whose clock is wrong.
+	clocks bool
 	// foreign: the Redis is somebody's own, and is neither killed nor stopped nor filled.
 	foreign bool
 }
@@ -101,6 +106,9 @@ func schedule(p plan) []event {
 		deck = deck[1:]
 		e.at, e.worker = at, rng.IntN(p.workers)
 		e.draw(rng)
+		if e.kind == workerClock {
+			e.worker = rng.IntN(p.workers - 1) // the last one's is wrong anyway
+		}
 		if end := at.Truncate(roundLasts) + stormLasts; e.kind == gatewayFault && e.at+e.lasts > end {
 			e.lasts = end - e.at
 		}
@@ -144,9 +152,13 @@ func newDeck(p plan, n int) []event {
 		often, oftenQuick  int
 		touchesRedisItself bool
 	}
+	oftenClock := 0
+	if p.clocks {
+		oftenClock = 2
+	}
 	var deck []event
 	for _, s := range []share{
-		{workerKilled, 6, 2, false}, {workerStopped, 3, 1, false}, {workerDrained, 3, 1, false},
+		{workerKilled, 6, 2, false}, {workerStopped, 3, 1, false}, {workerDrained, 3, 1, false}, {workerClock, oftenClock, 0, false},
 		{redisKilled, 2, 1, true}, {redisStopped, 1, 0, true}, {redisFull, 1, 1, true},
 		{linkCut, 5, 3, false}, {linksCut, 1, 1, false}, {linksSilent, 1, 0, false},
 		{queueWiped, 2, 1, false}, {taskTwice, 5, 2, false}, {planTwice, 3, 1, false}, {enqueueTwice, 2, 1, false},
@@ -182,6 +194,8 @@ func (e *event) draw(rng *rand.Rand) {
 		e.lasts = between(rng, time.Second, 6*time.Second)
 	case redisFull:
 		e.lasts = between(rng, 2*time.Second, 4*time.Second)
+	case workerClock:
+		e.off, e.lasts = drawClock(rng), between(rng, 15*time.Second, 40*time.Second)
 	case linkCut:
 		e.bytes = rng.Int64N(2000)
 	case gatewayFault:

@@ -31,7 +31,8 @@ func TestScheduleHasEveryKindAndKeepsItsTimes(t *testing.T) {
 		plan       plan
 		want, none []kind
 	}{
-		{"ten minutes", plan{lasts: 10 * time.Minute}, slices.Concat(alike, own, slow), nil},
+		{"ten minutes", plan{lasts: 10 * time.Minute}, slices.Concat(alike, own, slow), []kind{workerClock}},
+		{"ten minutes with clocks", plan{lasts: 10 * time.Minute, clocks: true}, slices.Concat(alike, own, slow, []kind{workerClock}), nil},
 		{"quick", plan{lasts: 6 * time.Second, quick: true}, slices.Concat(alike, own), slow},
 		{"somebody's own redis", plan{lasts: 10 * time.Minute, foreign: true}, append(alike, linksSilent), append(own, redisStopped, redisStoppedLong)},
 	} {
@@ -57,6 +58,9 @@ func checkSchedule(t *testing.T, p plan, want, none []kind) {
 			if e.p <= 0 || e.p > 0.05 || e.lasts <= 0 {
 				t.Errorf("seed %d: %+v", p.seed, e)
 			}
+		}
+		if e.kind == workerClock && (max(e.off, -e.off) != time.Minute || e.worker == p.workers-1) {
+			t.Errorf("seed %d: %+v", p.seed, e)
 		}
 		if e.at < last || e.at >= p.lasts {
 			t.Errorf("seed %d: %+v after %s", p.seed, e, last)

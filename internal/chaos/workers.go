@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -16,6 +17,11 @@ import (
 // services would.
 type slot struct {
 	binary, config, log string
+	// wrongClock is the binary for when off says by how much the clock is to be wrong.
+	wrongClock string
+	off        atomic.Int64
+	// clock is held as long as it is, for a while.
+	clock sync.Mutex
 	// fault is held while something is being done to the worker.
 	fault   sync.Mutex
 	current atomic.Pointer[child]
@@ -28,8 +34,13 @@ type slot struct {
 	strange []string
 }
 
-func newSlot(dir, binary, config string, n int) *slot {
-	return &slot{binary: binary, config: config, log: filepath.Join(dir, fmt.Sprintf("worker-%d.log", n+1)), replace: make(chan *child)}
+func newSlot(o options, dir, config string, n int) *slot {
+	s := &slot{binary: o.binary, wrongClock: o.wrongClock, config: config, log: filepath.Join(dir, fmt.Sprintf("worker-%d.log", n+1)),
+		replace: make(chan *child)}
+	if o.clocks && n == o.workers-1 {
+		s.off.Store(int64(lastingClock(o.seed)))
+	}
+	return s
 }
 
 // settled is how long a worker must have run for its end to be no failed start: it
@@ -39,8 +50,7 @@ const settled = 20 * time.Second
 // run keeps a worker running until the context ends.
 func (s *slot) run(ctx context.Context) error {
 	for {
-		c, err := startChild(s.log, []string{"TUMA_CONFIG=", "HOME=" + filepath.Dir(s.log)}, s.binary,
-			"worker", "--config", s.config, "--log-level", "debug", "--log-format", "json")
+		c, err := s.start()
 		if err != nil {
 			return err
 		}
@@ -67,6 +77,17 @@ func (s *slot) run(ctx context.Context) error {
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
+}
+
+// start starts a worker, with the clock that it is to have now.
+func (s *slot) start() (*child, error) {
+	off, binary := time.Duration(s.off.Load()), s.binary
+	env := []string{"TUMA_CONFIG=", "HOME=" + filepath.Dir(s.log)}
+	if off != 0 {
+		binary = s.wrongClock
+		env = append(env, clockVariable+"="+strconv.FormatInt(int64(off/time.Second), 10))
+	}
+	return startChild(s.logOf(off), env, binary, "worker", "--config", s.config, "--log-level", "debug", "--log-format", "json")
 }
 
 // kill ends the worker of the moment with kill -9; another is started.

@@ -39,6 +39,7 @@ var rooms = []room{
 		"it is handed its gateways, and finds the producer's work in the ledger alone"},
 	{"internal/bench", []string{anything}, "a measuring rig"},
 	{"internal/chaos", []string{anything}, "breaks the whole on purpose, and counts"},
+	{"internal/mutants", nil, "it changes texts, runs tests, and must not stand on what it breaks"},
 	{"internal/e2e", []string{anything}, "tests of the whole"},
 	{"cmd/tuma", []string{anything}, "the one place that knows everyone"},
 }
@@ -52,6 +53,7 @@ var unimported = map[string][]string{
 	"internal/sandbox":        {"cmd/tuma", "internal/bench", "internal/chaos", "providers/providertest"},
 	"internal/bench":          nil,
 	"internal/chaos":          nil,
+	"internal/mutants":        nil,
 	"internal/e2e":            nil,
 }
 

@@ -368,3 +368,26 @@ func TestForgottenGenerationLeavesTheBatchOpen(t *testing.T) {
 	r.settle(r.claim("c", "0.0", 0, 2, noKey, long), Answer, accepted("m2"))
 	r.expect("c", "accepted accepted")
 }
+
+// Who was told that doubt must not go again may be slow to give it up, and it has gone
+// again, under the login that it first went under, meanwhile.
+func TestWhatIsInFlightIsNotGivenUp(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.sending("c", []int{2, 1})
+	r.claim("c", "0.0", 0, 0, keyed, lapsed)
+	g := r.open("c", "0.0", 0, 0)
+	slow, err := r.Claim(t.Context(), ClaimRequest{ID: "c", Batch: "0.0", Gen: g, UUID: requestID("0.0", g, "other"), Login: "other", KeyLife: keyed,
+		Lease: long, Window: 1000})
+	if err != nil || slow.Answer != ClaimDoubtful {
+		t.Fatalf("%+v, %v", slow, err)
+	}
+	again := r.claim("c", "0.0", 0, 0, keyed, long)
+	if out := r.settle(slow, Abandon, unknown(slow.Why), unknown(slow.Why)); !out.Stale {
+		t.Errorf("it was given up: %+v", out)
+	}
+	r.expect("c", "pending pending pending")
+	r.settle(again, Answer, accepted("m1"), accepted("m2"))
+	r.expect("c", "accepted accepted pending")
+	r.sound("c")
+}

@@ -56,12 +56,16 @@ func (d *driver) ask(r reading, wake int, stale bool, lease time.Duration) *Clai
 	if d.chance(6, "another login") {
 		login = "two"
 	}
+	named := login
+	if d.chance(6, "another sender") {
+		named += " two" // it would be another request now, but what is stored is what went out
+	}
 	keyLife := []time.Duration{keyed, noKey}[a]
 	was := "?"
 	if mg != nil {
 		was = mg.state
 	}
-	req := ClaimRequest{ID: d.id, Batch: r.batch, Wake: wake, Gen: r.gen, UUID: requestID(r.batch, r.gen, login), Login: login,
+	req := ClaimRequest{ID: d.id, Batch: r.batch, Wake: wake, Gen: r.gen, UUID: requestID(r.batch, r.gen, named), Login: login,
 		KeyLife: keyLife, Lease: lease, Window: 1 + d.draw(3, "window"), Resend: d.resend && a == 1}
 	c, err := d.l.Claim(d.ctx, req)
 	d.ok(err)

@@ -2,6 +2,7 @@ package redistest
 
 import (
 	"testing"
+	"time"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
@@ -14,7 +15,21 @@ import (
 // nothing on disk. Use Start for whatever depends on those.
 func Mini(t testing.TB) *redis.Client {
 	t.Helper()
-	c := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
+	return mini(t, miniredis.RunT(t))
+}
+
+// MiniAt is Mini with a clock that stands still at now, for what must go by Redis' clock
+// and not by ours.
+func MiniAt(t testing.TB, now time.Time) *redis.Client {
+	t.Helper()
+	server := miniredis.RunT(t)
+	server.SetTime(now)
+	return mini(t, server)
+}
+
+func mini(t testing.TB, server *miniredis.Miniredis) *redis.Client {
+	t.Helper()
+	c := redis.NewClient(&redis.Options{Addr: server.Addr()})
 	t.Cleanup(func() { _ = c.Close() })
 	return c
 }

@@ -1,0 +1,113 @@
+//go:build unix
+
+package main
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestAClockThatIsOffIsOff builds the smallest command there is with the overlay that
+// workers are built with. Should a new Go fail it, its time.Now is written otherwise:
+// clockFunction is out of date, and `make chaos` goes without this fault.
+func TestAClockThatIsOffIsOff(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	root, err := goroot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	overlay, err := overlayClock(dir, root, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, binary := filepath.Join(dir, "main.go"), filepath.Join(dir, "clock")
+	err = os.WriteFile(source, []byte(`package main
+
+import "time"
+
+func main() {
+	now := time.Now()
+	since, until := time.Since(now), time.Until(now.Add(time.Minute))
+	println(now.UnixMilli(), since >= 0 && since < 20*time.Second, until > 40*time.Second && until <= time.Minute)
+}
+`), 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := build(t.Context(), binary, source, "-overlay", overlay); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		set string
+		off time.Duration
+	}{{"", 0}, {"60", time.Minute}, {"-60", -time.Minute}} {
+		cmd := exec.Command(binary)
+		cmd.Env = []string{clockVariable + "=" + c.set}
+		before := time.Now()
+		said, err := cmd.CombinedOutput()
+		after := time.Now()
+		f := strings.Fields(string(said))
+		if err != nil || len(f) != 3 {
+			t.Fatalf("%q, %v", said, err)
+		}
+		milli, err := strconv.ParseInt(f[0], 10, 64)
+		if is := time.UnixMilli(milli).Add(-c.off); err != nil || is.Before(before.Truncate(time.Millisecond)) || is.After(after) {
+			t.Errorf("with %q it is %s, between %s and %s: %v", c.set, time.UnixMilli(milli), before, after, err)
+		}
+		if f[1] != "true" || f[2] != "true" {
+			t.Errorf("with %q: %q: a clock that is wrong does not run differently", c.set, said)
+		}
+	}
+}
+
+func TestAnotherPackageTimeIsNotGuessedAt(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	at := filepath.Join(root, "src", "time")
+	if err := os.MkdirAll(at, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(at, "time.go"), []byte("package time\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := overlayClock(t.TempDir(), root, ""); !errors.Is(err, errOtherClock) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := overlayClock(t.TempDir(), t.TempDir(), ""); err == nil {
+		t.Error("nothing is taken for a package time")
+	}
+}
+
+func TestTheLogTellsWhetherTheClockWasOff(t *testing.T) {
+	t.Parallel()
+	began := time.Now()
+	for _, c := range []struct {
+		name, text string
+		off        time.Duration
+		ok         bool
+	}{
+		{"a minute late", `{"time":"` + began.Add(-time.Minute).Format(time.RFC3339) + `"}`, -time.Minute, true},
+		{"a minute early", "no redis\n" + `{"time":"` + began.Add(time.Minute).Format(time.RFC3339) + `"}`, time.Minute, true},
+		{"right", `{"time":"` + began.Format(time.RFC3339) + `"}`, time.Minute, false},
+		{"silent", "no redis\n", time.Minute, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := &slot{log: filepath.Join(t.TempDir(), "worker-1.log")}
+			s.all = []*child{{log: s.log}, {log: s.logOf(c.off), began: began}}
+			if err := os.WriteFile(s.logOf(c.off), []byte(c.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.checkClock(c.off); (err == nil) != c.ok {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}

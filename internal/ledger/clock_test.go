@@ -1,0 +1,37 @@
+package ledger
+
+import (
+	"testing"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/redistest"
+)
+
+// A worker's clock may be wrong. Leases, back-offs and watches are by Redis' alone,
+// which here stands still, far from ours.
+func TestTimeIsRedisOwn(t *testing.T) {
+	t.Parallel()
+	is := time.UnixMilli(1_000_000_000_000)
+	rdb := redistest.MiniAt(t, is)
+	r := &rig{TB: t, rdb: rdb, Ledger: New(rdb)}
+	if now, err := r.Now(t.Context()); err != nil || !now.Equal(is) {
+		t.Errorf("now is %s, %v", now, err)
+	}
+	r.sending("c", []int{2, 1})
+	c := r.claim("c", "0.0", 0, 0, keyed, time.Minute)
+	if !c.At.Equal(is) || !c.First.Equal(is) {
+		t.Errorf("claimed at %s, first at %s", c.At, c.First)
+	}
+	if busy := r.ask("c", "0.0", r.open("c", "0.0", 0, 0), keyed, time.Minute); busy.Answer != ClaimBusy || !busy.Until.Equal(is.Add(time.Minute)) {
+		t.Errorf("another is told %q until %s", busy.Answer, busy.Until)
+	}
+	if _, err := r.Doubt(t.Context(), c, time.Hour, false); err != nil {
+		t.Fatal(err)
+	}
+	if due := r.open("c", "0.0", 0, 0).Due; !due.Equal(is.Add(time.Hour)) {
+		t.Errorf("due at %s", due)
+	}
+	if later := r.ask("c", "0.0", r.open("c", "0.0", 0, 0), keyed, time.Minute); later.Answer != ClaimLater {
+		t.Errorf("backing off it is told %q", later.Answer)
+	}
+}

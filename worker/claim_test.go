@@ -1,0 +1,133 @@
+package worker_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/providers"
+)
+
+// afterGo is a hook on a Redis client that does something between the answer of a
+// claim that is told to go and the worker.
+type afterGo func(ctx context.Context)
+
+// DialHook is go-redis's.
+func (h afterGo) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+// ProcessPipelineHook is go-redis's.
+func (h afterGo) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+// ProcessHook is go-redis's.
+func (h afterGo) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		script, ok := cmd.(*redis.Cmd)
+		if !ok || err != nil {
+			return err
+		}
+		// Planning is told so too, in fewer words.
+		if answer, ok := script.Val().([]any); ok && len(answer) == 7 && answer[0] == "go" {
+			h(ctx)
+		}
+		return nil
+	}
+}
+
+// The lease began when Redis made the claim, and the call must be over before it is.
+func TestAClaimThatWasAnsweredLateLeavesLessTime(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	gw := newStub(providers.Info{})
+	a := through(gw)
+	a.Timeout = 4 * time.Second
+	const late = time.Second
+	r.rdb.AddHook(afterGo(func(context.Context) { pass(t, late) }))
+	left := make(chan time.Duration, 1)
+	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
+		deadline, _ := ctx.Deadline()
+		left <- time.Until(deadline)
+		return gw.accept(ctx, b)
+	}
+	r.start(a)
+	r.enqueue("c", kenyan(2))
+	if s := r.wait("c", 20*time.Second); s.Accepted != 2 {
+		t.Errorf("status %+v", s)
+	}
+	if got := <-left; got > a.Timeout-late {
+		t.Errorf("the call had %s, of %s that its claim was answered %s into", got, a.Timeout, late)
+	}
+}
+
+// A connection that is made while a claim is answered may lead to another Redis, which
+// does not know what was settled; that is asked before anything is sent.
+func TestAClaimFromARedisThatMayBeNewIsGivenBack(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	gw := newStub(providers.Info{})
+	var mu sync.Mutex
+	var calls []int64 // so many there were at each claim
+	r.rdb.AddHook(afterGo(func(ctx context.Context) {
+		mu.Lock()
+		defer mu.Unlock()
+		if calls = append(calls, gw.calls.Load()); len(calls) > 1 {
+			return
+		}
+		for dialled := r.rdb.PoolStats().Misses; r.rdb.PoolStats().Misses == dialled; {
+			conn := r.rdb.Conn() // kept until one has to be made
+			defer func() { _ = conn.Close() }()
+			if err := conn.Ping(ctx).Err(); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	}))
+	r.start(through(gw))
+	r.enqueue("c", kenyan(2))
+	if s := r.wait("c", 20*time.Second); s.Accepted != 2 || gw.calls.Load() != 1 {
+		t.Errorf("%d calls, status %+v", gw.calls.Load(), s)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if len(calls) < 2 || calls[1] != 0 {
+		t.Errorf("calls at each claim: %v; the first was relied on", calls)
+	}
+}
+
+// A gateway that remembers its answers would give the same one for ever under the same key.
+func TestARefusedCallGoesAgainUnderAnotherKey(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	gw := newStub(providers.Info{KeyTTL: keyed})
+	var mu sync.Mutex
+	keys := map[string]bool{}
+	refusedKey := ""
+	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		keys[b.Key] = true
+		if refusedKey == "" {
+			refusedKey = b.Key
+		}
+		if b.Key == refusedKey {
+			return nil, &providers.Error{Op: "stub send", Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseBilling}
+		}
+		return gw.accept(ctx, b)
+	}
+	r.start(through(gw))
+	r.enqueue("c", kenyan(2))
+	if s := r.wait("c", 20*time.Second); s.Accepted != 2 {
+		t.Errorf("status %+v", s)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if len(keys) != 2 {
+		t.Errorf("it went out under %d keys", len(keys))
+	}
+}

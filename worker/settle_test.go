@@ -1,0 +1,58 @@
+package worker_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/providers"
+)
+
+// failingSettles is a hook on a Redis client that lets the first few settles fail, unwritten.
+type failingSettles struct{ left atomic.Int64 }
+
+// DialHook is go-redis's.
+func (h *failingSettles) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+// ProcessPipelineHook is go-redis's.
+func (h *failingSettles) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+// ProcessHook is go-redis's.
+func (h *failingSettles) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if slices.Contains(cmd.Args(), any("answer")) && h.left.Add(-1) >= 0 {
+			err := errors.New("no redis for a moment")
+			cmd.SetErr(err)
+			return err
+		}
+		return next(ctx, cmd)
+	}
+}
+
+// What happened at a gateway without keys is known to this worker alone.
+func TestAnAnswerIsWrittenHoweverOftenItFails(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	h := &failingSettles{}
+	h.left.Store(3)
+	r.rdb.AddHook(h)
+	gw := newStub(providers.Info{})
+	a := through(gw)
+	a.Timeout = time.Second
+	r.start(a)
+	r.enqueue("c", kenyan(2))
+	if s := r.wait("c", 20*time.Second); s.Accepted != 2 || gw.calls.Load() != 1 {
+		t.Errorf("%d calls, status %+v", gw.calls.Load(), s)
+	}
+	if left := h.left.Load(); left >= 0 {
+		t.Errorf("%d more settles were to fail: the hook knows none", left+1)
+	}
+}

@@ -1,0 +1,56 @@
+package worker_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/sms"
+	"github.com/tuma-sms/tuma/worker"
+)
+
+// Of the first page a planner has put 800 into batches and carried 200 over when it
+// dies. The second repeats some of both, and has two more than may be sent.
+func TestAPlannerThatTakesOverKnowsWhatWasPlanned(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	l := ledger.New(r.rdb)
+	gw := newStub(providers.Info{KeyTTL: keyed})
+	if err := l.Publish(t.Context(), "dead", ledger.Card{Name: "kobo-main", Info: gw.info, Unit: worker.UnitMessages, Concurrency: 1}); err != nil {
+		t.Fatal(err)
+	}
+	const planned = ledger.MaxPageRows
+	all := kenyan(planned + 5)
+	list := slices.Concat(all[:planned], all[:10], all[planned-10:planned], all[planned:])
+	if _, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: "b", MaxMessages: planned + 3},
+		producer.Numbers(list...)); err != nil {
+		t.Fatal(err)
+	}
+	frozen := ledger.Frozen{Country: "KE", Accounts: []ledger.FrozenAccount{{Name: "kobo-main", MaxRecipients: 400, BatchSize: 400}}}
+	plan, err := l.StartPlan(t.Context(), "c", func(ledger.Spec) (ledger.Frozen, error) { return frozen, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var to []ledger.Planned
+	for i := range planned {
+		to = append(to, ledger.Planned{Row: i + 1, MSISDN: 254_710_000_000 + sms.MSISDN(i)})
+	}
+	page := ledger.PlannedPage{First: 1, Windows: map[int]int{0: 4}, Carry: [][]ledger.Planned{to[800:]},
+		Batches: []ledger.PlannedBatch{{Calls: []int{400}, To: to[:400]}, {Calls: []int{400}, To: to[400:800]}}}
+	if _, _, err := plan.CommitPage(t.Context(), ledger.NewToken(), page); err != nil {
+		t.Fatal(err)
+	}
+	r.start(through(gw))
+	if s := r.wait("c", 40*time.Second); s.Accepted != planned+3 || s.Skipped != 22 {
+		t.Errorf("status %+v", s)
+	}
+	for n, times := range gw.all() {
+		if times != 1 {
+			t.Errorf("%s went out %d times", n.Masked(), times)
+		}
+	}
+}
