@@ -30,7 +30,8 @@ type Block struct {
 	Account string `json:"account,omitempty"`
 	// Reason is one word: paused, no_worker, no_route (no account is named and the
 	// workers have no routes), later (the gateway has put off all numbers that are
-	// left), or that of the account's hold.
+	// left), set_aside (records of it cannot be read; Resume tries them again), or that
+	// of the account's hold.
 	Reason string `json:"reason"`
 	// Code is the gateway's own word for it, By who did it.
 	Code  string     `json:"code,omitempty"`
@@ -67,9 +68,14 @@ type Status struct {
 	Resent int `json:"resent,omitempty"`
 	// OnUnknown is OnUnknownResend from the beginning of planning on if, at one of the
 	// accounts, whose outcome is unknown is submitted once more; else empty.
-	OnUnknown string   `json:"on_unknown,omitempty"`
-	InFlight  InFlight `json:"in_flight"`
-	Accounts  []string `json:"accounts,omitempty"`
+	OnUnknown string `json:"on_unknown,omitempty"`
+	// SetAside counts records and tasks of the campaign that cannot be read. What does not
+	// need them goes on; who is in them stays as counted, and Results ends at them.
+	SetAside int `json:"set_aside,omitempty"`
+	// Unreadable names some of them, with what is wrong.
+	Unreadable []string `json:"unreadable,omitempty"`
+	InFlight   InFlight `json:"in_flight"`
+	Accounts   []string `json:"accounts,omitempty"`
 	// Rate is the accounts' rate together, in their unit a second; 0: unlimited.
 	Rate       float64    `json:"rate,omitempty"`
 	Class      Class      `json:"class,omitempty"`
@@ -92,6 +98,9 @@ func (c *Client) Status(ctx context.Context, id string) (Status, error) {
 		return Status{}, err
 	}
 	s := statusOf(sum)
+	if err := c.unreadable(ctx, sum, &s); err != nil {
+		return s, err
+	}
 	if s.State == Done || s.State == Cancelled || s.State == Uploading {
 		return s, nil
 	}
@@ -104,11 +113,40 @@ func statusOf(sum ledger.Summary) Status {
 		Undelivered: sum.Undelivered, Rejected: sum.Rejected, Unknown: sum.Unknown, Skipped: sum.Skipped, Reasons: sum.Reasons,
 		Batches: sum.Batches, Calls: sum.Calls, Segments: sum.Segments, Resent: sum.Resent, InFlight: sum.InFlight,
 		Accounts: sum.Accounts, Class: sum.Spec.Class, CreatedAt: sum.CreatedAt, StartAt: timeOrNil(sum.StartAt),
-		ExpiresAt: timeOrNil(sum.ExpiresAt), FinishedAt: timeOrNil(sum.FinishedAt), BlockedBy: []Block{}}
+		ExpiresAt: timeOrNil(sum.ExpiresAt), FinishedAt: timeOrNil(sum.FinishedAt), BlockedBy: []Block{}, SetAside: sum.SetAside}
+	if sum.Unreadable != nil {
+		s.SetAside = max(1, s.SetAside) // also before a worker has met it
+	}
 	if sum.Resend {
 		s.OnUnknown = OnUnknownResend
 	}
 	return s
+}
+
+// namedUnreadable is how many records that cannot be read a status names.
+const namedUnreadable = 5
+
+// unreadable fills in what of a campaign cannot be read, and that it waits for that.
+func (c *Client) unreadable(ctx context.Context, sum ledger.Summary, s *Status) error {
+	if s.SetAside == 0 {
+		return nil
+	}
+	if u := sum.Unreadable; u != nil {
+		s.Unreadable = append(s.Unreadable, u.Record+": "+u.Err.Error())
+	}
+	records, err := c.ledger.SetAsideRecords(ctx, sum.ID)
+	if err != nil {
+		return err
+	}
+	for _, r := range records {
+		if len(s.Unreadable) < namedUnreadable && (sum.Unreadable == nil || r.Record != sum.Unreadable.Record) {
+			s.Unreadable = append(s.Unreadable, r.Record+": "+r.Why)
+		}
+	}
+	if !s.Ended() && (sum.SetAsideWork > 0 || sum.Unreadable != nil) {
+		s.BlockedBy = append(s.BlockedBy, Block{Reason: "set_aside"})
+	}
+	return nil
 }
 
 // mayUse names the accounts a campaign goes, or may go, through.

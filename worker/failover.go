@@ -200,7 +200,7 @@ func (f *failover) sayAgain(ctx context.Context) (int, error) {
 	f.mu.Unlock()
 	for _, k := range kept {
 		err := k.say(ctx)
-		if err != nil && !errors.Is(err, ledger.ErrNotFound) && !errors.Is(err, ledger.ErrNewer) {
+		if err != nil && !errors.Is(err, ledger.ErrNotFound) && !errors.Is(err, ledger.ErrNewer) && ledger.AsUnreadable(err) == nil {
 			return 0, err
 		}
 	}

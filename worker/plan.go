@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/RoaringBitmap/roaring/v2/roaring64"
@@ -45,6 +46,9 @@ func (w *Worker) plan(ctx context.Context, p queue.Pointer) error {
 		}
 		if w.draining() {
 			return w.handOver(p)
+		}
+		if err := pl.complete(page); err != nil {
+			return err
 		}
 		done, err := w.planPage(ctx, pl, page)
 		if errors.Is(err, ledger.ErrMoved) || errors.Is(err, ledger.ErrStopped) || errors.Is(err, ledger.ErrNotFound) {
@@ -171,6 +175,17 @@ func (p *planner) catchUp(ctx context.Context) (first int, err error) {
 		p.count++
 	}
 	return p.plan.FirstRow(ctx)
+}
+
+// complete says so if the last page does not end with the last recipient: then a page
+// was cut short, and what is in none of them would be pending for ever.
+func (p *planner) complete(page ledger.Page) error {
+	rows := page.First + len(page.Inputs) - 1
+	if page.Number+1 != p.plan.Pages || rows == p.plan.Total {
+		return nil
+	}
+	return &ledger.Unreadable{Campaign: p.plan.ID, Record: "p" + strconv.Itoa(page.Number),
+		Err: fmt.Errorf("the pages hold %d recipients of %d", rows, p.plan.Total)}
 }
 
 // page plans one page, and on the last one also what is left over.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"net"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -18,12 +20,16 @@ import (
 var ErrRedisUnfit = errors.New("this redis is not fit for sending")
 
 // CheckRedis reads from INFO whether a Redis keeps what it is told: version 7.0
-// or later, no eviction, append-only file on, writable. Everything that is wrong
+// or later, no eviction, append-only file on, a master. Everything that is wrong
 // comes in one error, an ErrRedisUnfit; with unsafe it comes as warnings. What
-// cannot be read is a warning. An error of the connection is returned as it is.
+// cannot be read is a warning. An error of the connection is returned as it is, and one
+// of CheckWritable also with unsafe.
 func CheckRedis(ctx context.Context, rdb redis.UniversalClient, unsafe bool) (warnings []string, err error) {
 	if err := rdb.Ping(ctx).Err(); err != nil {
 		return nil, fmt.Errorf("check redis: %w", err)
+	}
+	if err := CheckWritable(ctx, rdb); err != nil {
+		return nil, err
 	}
 	info := map[string]string{}
 	for _, section := range []string{"server", "memory", "persistence", "replication"} {
@@ -48,6 +54,53 @@ func CheckRedis(ctx context.Context, rdb redis.UniversalClient, unsafe bool) (wa
 		return warnings, nil
 	}
 	return warnings, fmt.Errorf("%w: %s (redis.unsafe: true accepts it, for trials only)", ErrRedisUnfit, strings.Join(wrong, "; "))
+}
+
+// hashSlots is how many a Redis cluster has.
+const hashSlots = 16384
+
+// CheckWritable says, with an ErrRedisUnfit, whether a Redis can be written to at all: it
+// is no read-only replica, and no cluster that does not serve all its hash slots. What a
+// Redis does not tell is no reason to refuse it.
+func CheckWritable(ctx context.Context, rdb redis.UniversalClient) error {
+	info := map[string]string{}
+	for _, section := range []string{"replication", "cluster"} {
+		got, err := rdb.InfoMap(ctx, section).Result()
+		if err != nil {
+			return nil //nolint:nilerr // INFO is forbidden
+		}
+		for _, fields := range got {
+			maps.Copy(info, fields)
+		}
+	}
+	if info["role"] == "slave" && info["slave_read_only"] == "1" {
+		return fmt.Errorf("%w: it is a read-only replica: connect to its master, %s", ErrRedisUnfit, net.JoinHostPort(info["master_host"], info["master_port"]))
+	}
+	if info["cluster_enabled"] != "1" {
+		return nil
+	}
+	text, err := rdb.ClusterInfo(ctx).Result()
+	if err != nil {
+		return nil //nolint:nilerr // CLUSTER is forbidden
+	}
+	cluster := map[string]string{}
+	for line := range strings.Lines(text) {
+		k, v, _ := strings.Cut(strings.TrimSpace(line), ":")
+		cluster[k] = v
+	}
+	ok, err := strconv.Atoi(cluster["cluster_slots_ok"])
+	if err != nil {
+		return nil //nolint:nilerr // it does not tell
+	}
+	if ok < hashSlots {
+		return fmt.Errorf("%w: its cluster serves %d of %d hash slots, state %s: redis-cli --cluster check tells which nodes are missing",
+			ErrRedisUnfit, ok, hashSlots, cluster["cluster_state"])
+	}
+	if _, aware := rdb.(*redis.ClusterClient); !aware && cluster["cluster_size"] != "1" {
+		return fmt.Errorf("%w: it is one of %s masters of a cluster, and is spoken to as if it were alone: use redis-cluster:// in its URL",
+			ErrRedisUnfit, cluster["cluster_size"])
+	}
+	return nil
 }
 
 // Durability says what must hold a change in Redis before anybody acts on it: its

@@ -24,6 +24,9 @@ const (
 	heldWatch = 2 * time.Second
 	// fullWatch is how long to wait when Redis has no room for another claim.
 	fullWatch = 2 * time.Second
+	// mostFaults is after how many looks a batch is set aside whole, if a script meets what
+	// it cannot read and no look has found it.
+	mostFaults = 3
 )
 
 // sending is one wake-up call of a batch being worked on.
@@ -64,7 +67,7 @@ func (w *Worker) send(ctx context.Context, acc *account, p queue.Pointer) error 
 	s := &sending{Worker: w, acc: acc, id: p.Campaign, camp: camp, chainUntil: time.Now().Add(chainFor)}
 	s.segments, _ = sms.Segments(camp.spec.Body)
 	for {
-		if err := s.sendBatch(ctx, p); err != nil {
+		if err := s.orSetAside(ctx, s.id, p.Batch, s.sendBatch(ctx, p)); err != nil {
 			return errors.Join(err, s.passOn(ctx))
 		}
 		if s.next == nil {
@@ -99,6 +102,7 @@ func (s *sending) passOn(ctx context.Context) error {
 // sendBatch works on one batch until nothing in it can go right now.
 func (s *sending) sendBatch(ctx context.Context, p queue.Pointer) error {
 	s.batch, s.pointer = p.Batch, p
+	faults := 0
 	for {
 		if s.draining() {
 			return s.handOver(p)
@@ -110,10 +114,16 @@ func (s *sending) sendBatch(ctx context.Context, p queue.Pointer) error {
 		if err != nil {
 			return err
 		}
-		if work.Wake > p.Wake || len(work.Open) == 0 {
+		if work.Wake > p.Wake {
 			return nil
 		}
+		if left, err := s.setAsideBad(ctx, work); err != nil || left {
+			return err
+		}
 		again, err := s.pass(ctx, work)
+		if faults++; ledger.AsUnreadable(err) != nil && faults <= mostFaults {
+			continue // the next look knows what can still go
+		}
 		if err != nil || !again {
 			return err
 		}

@@ -59,14 +59,13 @@ func shutdown(servers []*asynq.Server) {
 }
 
 // handle is where every wake-up call arrives.
-func (w *Worker) handle(_ context.Context, t *asynq.Task) error {
+func (w *Worker) handle(task context.Context, t *asynq.Task) error {
 	p, err := queue.Decode(t.Payload())
 	if errors.Is(err, queue.ErrNewer) {
 		return err // for a newer worker; asynq offers it again
 	}
 	if err != nil {
-		// Archived with its bytes; the sweeper wakes the work it may have meant.
-		return fmt.Errorf("%w: %w", err, asynq.SkipRetry)
+		return w.setPayloadAside(task, t, err)
 	}
 	if !w.running.TryRLock() {
 		return w.handOver(p) // taken off the queue in the very moment of draining
@@ -77,18 +76,21 @@ func (w *Worker) handle(_ context.Context, t *asynq.Task) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	if p.Batch == "" {
-		return w.plan(ctx, p)
+		return w.orSetAside(ctx, p.Campaign, ledger.PlanWork, w.plan(ctx, p))
 	}
 	camp, err := w.campaign(ctx, p.Campaign)
 	if errors.Is(err, ledger.ErrNotFound) {
 		return nil
+	}
+	if u := ledger.AsUnreadable(err); u != nil {
+		return w.setAside(ctx, p.Campaign, "", u, false)
 	}
 	if err != nil {
 		return err
 	}
 	n, err := ledger.BatchAccount(p.Batch)
 	if err != nil || n >= len(camp.frozen.Accounts) {
-		return fmt.Errorf("batch %.40q of %s: %w: %w", p.Batch, p.Campaign, queue.ErrPayload, asynq.SkipRetry)
+		return w.setPayloadAside(task, t, fmt.Errorf("batch %.40q of %s: %w", p.Batch, p.Campaign, queue.ErrPayload))
 	}
 	acc := w.accounts[camp.frozen.Accounts[n].Name]
 	if acc == nil {
@@ -99,9 +101,5 @@ func (w *Worker) handle(_ context.Context, t *asynq.Task) error {
 
 // taskFailed logs what a handler could not do.
 func (w *Worker) taskFailed(_ context.Context, t *asynq.Task, err error) {
-	e := w.log.Error().Err(err).Str("task", t.Type())
-	if errors.Is(err, queue.ErrPayload) {
-		e = e.Hex("payload", t.Payload()[:min(len(t.Payload()), 256)])
-	}
-	e.Msg("task failed")
+	w.log.Error().Err(err).Str("task", t.Type()).Msg("task failed")
 }

@@ -35,6 +35,7 @@ func (s *sending) carryOut(c *ledger.Claim, g *ledger.Generation, v verdict) (st
 		})
 	}
 	err := s.end("settle", write)
+	s.keepAnswer(c, g, v, err)
 	if v.final(s.resends()) {
 		return stepDone, err
 	}
@@ -93,7 +94,7 @@ func (s *sending) end(what string, write func(context.Context) (ledger.Settled, 
 			return nil
 		}
 		cancel()
-		if errors.Is(err, ledger.ErrNotFound) || errors.Is(err, ledger.ErrNewer) {
+		if errors.Is(err, ledger.ErrNotFound) || errors.Is(err, ledger.ErrNewer) || ledger.AsUnreadable(err) != nil {
 			return err
 		}
 		if errors.Is(err, ledger.ErrNotDurable) && s.draining() && try >= durableTries {

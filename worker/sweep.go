@@ -110,6 +110,8 @@ func (w *Worker) sweepCampaign(ctx context.Context, e ledger.Indexed, now time.T
 		return w.ledger.Close(ctx, e)
 	case errors.Is(err, ledger.ErrNewer):
 		return nil
+	case ledger.AsUnreadable(err) != nil:
+		return w.setAside(ctx, e.ID, "", ledger.AsUnreadable(err), false)
 	case err != nil:
 		return err
 	case sum.State == ledger.Uploading:
@@ -119,7 +121,12 @@ func (w *Worker) sweepCampaign(ctx context.Context, e ledger.Indexed, now time.T
 		return nil
 	}
 	if sum.RetryRecord != "" {
-		if err := w.takeOverRetry(ctx, e.ID, sum.RetryRecord, now); err != nil {
+		// What of it cannot be read keeps the rest of the campaign from nothing.
+		err := w.takeOverRetry(ctx, e.ID, sum.RetryRecord, now)
+		if u := ledger.AsUnreadable(err); u != nil {
+			err = w.setAside(ctx, e.ID, "", u, false)
+		}
+		if err != nil {
 			return err
 		}
 	} else {
@@ -130,6 +137,14 @@ func (w *Worker) sweepCampaign(ctx context.Context, e ledger.Indexed, now time.T
 			return nil
 		}
 		return w.ledger.Close(ctx, e)
+	}
+	if sum.Unreadable != nil {
+		return w.setAside(ctx, e.ID, "", sum.Unreadable, false)
+	}
+	if sum.StoppedBy != "" && sum.SetAsideWork > 0 {
+		if done, err := w.ledger.WriteOff(ctx, e.ID, w.writeOffAfter()); err != nil || done {
+			return err
+		}
 	}
 	return w.sweepOpen(ctx, e.ID, sum, now)
 }
@@ -148,6 +163,9 @@ func (w *Worker) sweepOpen(ctx context.Context, id string, sum ledger.Summary, n
 		}
 	}
 	wakes, done, err := w.ledger.TopUp(ctx, id, windows)
+	if u := ledger.AsUnreadable(err); u != nil {
+		err = w.setAside(ctx, id, "", u, false)
+	}
 	if err != nil || done {
 		return err
 	}
@@ -158,12 +176,11 @@ func (w *Worker) sweepOpen(ctx context.Context, id string, sum ledger.Summary, n
 	if err != nil {
 		return err
 	}
+	var errs []error
 	for _, x := range due {
-		if err := w.sweepWork(ctx, sum, c, x, now); err != nil {
-			return err
-		}
+		errs = append(errs, w.orSetAside(ctx, id, x.Batch, w.sweepWork(ctx, sum, c, x, now)))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // sweepWork looks where the wake-up call of overdue work is, and wakes it again
@@ -174,7 +191,7 @@ func (w *Worker) sweepWork(ctx context.Context, sum ledger.Summary, c *campaign,
 	if x.Batch != ledger.PlanWork {
 		var err error
 		if name, err = queueOf(c.frozen, c.spec, x.Batch); err != nil {
-			return err
+			return &ledger.Unreadable{Campaign: id, Record: "o", Bytes: []byte(x.Batch), Err: err}
 		}
 		p.Batch = x.Batch
 		held, err := w.stillHeld(ctx, sum, c, x.Batch, now)
@@ -295,7 +312,7 @@ func (w *Worker) retireSome(ctx context.Context, before time.Time) (some bool, e
 	}
 	for _, id := range ids {
 		gone, err := w.ledger.Purge(ctx, id, before)
-		if errors.Is(err, ledger.ErrNewer) {
+		if errors.Is(err, ledger.ErrNewer) || ledger.AsUnreadable(err) != nil {
 			continue
 		}
 		if err != nil {

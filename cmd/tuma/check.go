@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/worker"
 )
@@ -89,5 +90,12 @@ func (a *app) checkRedis(ctx context.Context, cfg *config) error {
 	for _, w := range append(warnings, more...) {
 		a.note("tuma: warning: %s", w)
 	}
-	return errors.Join(err, err2)
+	if err = errors.Join(err, err2); err != nil {
+		return err
+	}
+	n, err := ledger.New(b.rdb).PayloadsSetAside(ctx)
+	if n > 0 {
+		a.note("tuma: warning: %s of no known campaign could not be read and set aside, in the Redis key tuma:payloads", counted(n, "task"))
+	}
+	return err
 }

@@ -92,6 +92,10 @@ func explain(err error) []string {
 	}
 	text := err.Error()
 	switch {
+	case redis.HasErrorPrefix(err, "READONLY"):
+		return []string{text + " Say where its master is with TUMA_REDIS_URL or redis.url in tuma.yaml"}
+	case redis.HasErrorPrefix(err, "CLUSTERDOWN"):
+		return []string{text + ": its cluster does not serve all hash slots; redis-cli --cluster check tells more"}
 	case errors.Is(err, producer.ErrConflict):
 		text += "; nothing was enqueued: take another --id, or send what was sent under this one"
 	case errors.Is(err, producer.ErrNotFound):

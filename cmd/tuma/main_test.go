@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
 
 	"github.com/tuma-sms/tuma/internal/redistest"
 	"github.com/tuma-sms/tuma/internal/sandbox"
@@ -25,7 +26,7 @@ func TestMain(m *testing.M) {
 		main()
 	}
 	redis.SetLogger(silence{})
-	providertest.Main(m)
+	goleak.VerifyTestMain(providertest.Guarded(m))
 }
 
 // cli runs the whole program in this process, with an environment of its own.

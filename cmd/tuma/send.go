@@ -103,6 +103,9 @@ func (s *sending) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer b.Close()
+	if err := refuseUnwritable(ctx, b); err != nil {
+		return err
+	}
 	if err := refuseEviction(ctx, b); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -91,6 +92,7 @@ func printStatus(w io.Writer, st producer.Status, now time.Time) error {
 	figure("  unknown", st.Unknown, true, resend)
 	figure("  skipped", st.Skipped, true, tally(st.Reasons))
 	figure("resent", st.Resent, false, "both went out")
+	figure("set aside", st.SetAside, false, "cannot be read: "+strings.Join(st.Unreadable, "; "))
 	figure("calls", st.Calls, true, "")
 	figure("segments", st.Segments, true, "")
 	dates := grid{}
@@ -138,6 +140,8 @@ func describeBlock(b producer.Block, now time.Time) string {
 		return "it is paused" + by + since + "; tuma resume lets it go on"
 	case b.Reason == "later" && b.Until != nil:
 		return "the gateway has put off all numbers that are left; the next is tried " + when(*b.Until, now)
+	case b.Reason == "set_aside":
+		return "records that cannot be read are set aside, and who is in them waits; tuma resume tries them again, tuma cancel gives them up"
 	case b.Reason == "no_route":
 		return "no account is named, and the workers have no routes"
 	case b.Reason == "no_worker" && b.Since != nil:

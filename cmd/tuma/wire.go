@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -79,7 +80,18 @@ func ping(ctx context.Context, rdb redis.UniversalClient, cfg redisConfig) error
 		//nolint:gosec // no password, but how to write one
 		advice = "the URL needs its login: redis://USER:PASSWORD@HOST:6379/0"
 	}
+	if strings.Contains(err.Error(), "cluster has no nodes") {
+		advice = "none of its nodes serves any hash slot: redis-cli --cluster check tells more"
+	}
 	return fmt.Errorf("cannot reach Redis at %s (%s): %w; %s", shownURL(cfg.url), cfg.source, err, advice)
+}
+
+// refuseUnwritable returns an error for a Redis that takes no writes, before any work.
+func refuseUnwritable(ctx context.Context, b *backend) error {
+	if err := worker.CheckWritable(ctx, b.rdb); err != nil {
+		return fmt.Errorf("redis at %s: %w", shownURL(b.cfg.redis.url), err)
+	}
+	return nil
 }
 
 // refuseEviction returns an error for a Redis that throws campaigns away when it

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"iter"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -60,7 +61,7 @@ func (l *Ledger) batches(ctx context.Context, id string, account int) iter.Seq2[
 			for i, v := range got {
 				b := &Batch{Name: fields[i][1:]}
 				if b.Calls, b.To, err = decodeBatch([]byte(fieldString(v))); err != nil {
-					yield(nil, fmt.Errorf("campaign %s batch %s: %w", id, b.Name, err))
+					yield(nil, unreadable(id, fields[i], fieldString(v), err))
 					return
 				}
 				if !yield(b, nil) {
@@ -93,11 +94,15 @@ type Work struct {
 	Batch *Batch
 	Wake  int
 	Open  []*Generation
+	// Bad are records because of which other generations of it cannot go on.
+	Bad []*Unreadable
 }
 
-// LoadWork reads a batch and its open generations. ErrNotFound: no such batch.
+// LoadWork reads a batch and its open generations. ErrNotFound: no such batch; an
+// Unreadable: nothing of it can go on. Of what it returns as open, the scripts can read
+// all that they need.
 func (l *Ledger) LoadWork(ctx context.Context, id, batch string) (*Work, error) {
-	got, err := l.rdb.HMGet(ctx, ledgerKey(id), "b"+batch, "w"+batch, "x"+batch, "v").Result()
+	got, err := l.rdb.HMGet(ctx, ledgerKey(id), "b"+batch, "w"+batch, "x"+batch, "v", "l"+batch).Result()
 	if err != nil {
 		return nil, fmt.Errorf("load batch %s of %s: %w", batch, id, err)
 	}
@@ -107,15 +112,25 @@ func (l *Ledger) LoadWork(ctx context.Context, id, batch string) (*Work, error) 
 	if fieldInt(got[3]) > 1 {
 		return nil, fmt.Errorf("load batch %s of %s: %w", batch, id, ErrNewer)
 	}
+	for i, f := range map[int]string{1: "w" + batch, 4: "l" + batch} {
+		if _, err := strconv.Atoi(fieldString(got[i])); err != nil && got[i] != nil {
+			return nil, unreadable(id, f, fieldString(got[i]), errRecord)
+		}
+	}
 	w := &Work{Batch: &Batch{Name: batch}, Wake: fieldInt(got[1])}
 	if w.Batch.Calls, w.Batch.To, err = decodeBatch([]byte(fieldString(got[0]))); err != nil {
-		return nil, fmt.Errorf("load batch %s of %s: %w", batch, id, err)
+		return nil, unreadable(id, "b"+batch, fieldString(got[0]), err)
 	}
 	names := make([]string, 0, len(w.Batch.Calls)+4)
 	for k := range w.Batch.Calls {
 		names = append(names, strconv.Itoa(k)+".0")
 	}
-	names = append(names, strings.Fields(fieldString(got[2]))...)
+	for _, n := range strings.Fields(fieldString(got[2])) {
+		if _, _, err := w.callOf(n); err != nil {
+			return nil, unreadable(id, "x"+batch, fieldString(got[2]), err)
+		}
+		names = append(names, n)
+	}
 	fields := make([]string, 0, 2*len(names))
 	for _, n := range names {
 		fields = append(fields, "g"+batch+"."+n, "i"+batch+"."+n)
@@ -123,50 +138,114 @@ func (l *Ledger) LoadWork(ctx context.Context, id, batch string) (*Work, error) 
 	if got, err = l.rdb.HMGet(ctx, ledgerKey(id), fields...).Result(); err != nil {
 		return nil, fmt.Errorf("load batch %s of %s: %w", batch, id, err)
 	}
+	var touched []int // calls with a result, perhaps
 	for i, n := range names {
-		g, err := w.generation(n, fieldString(got[2*i]), fieldString(got[2*i+1]))
+		g, bad, err := w.generation(n, got[2*i], got[2*i+1])
 		if err != nil {
-			return nil, fmt.Errorf("load generation %s of %s %s: %w", n, id, batch, err)
+			field := fields[2*i+bad]
+			w.Bad = append(w.Bad, &Unreadable{Campaign: id, Record: field, Bytes: []byte(fieldString(got[2*i+bad])), Err: err})
+			continue
 		}
 		if g != nil {
 			w.Open = append(w.Open, g)
+			if got[2*i] != nil {
+				touched = append(touched, g.Call)
+			}
 		}
 	}
-	return w, nil
+	return w, l.checkResults(ctx, id, w, touched)
 }
 
-// generation reads one record; nil if it is settled.
-func (w *Work) generation(name, record, positions string) (*Generation, error) {
+// checkResults takes the generations of those calls out of the open ones whose results
+// cannot be read: what comes of them could not be written down.
+func (l *Ledger) checkResults(ctx context.Context, id string, w *Work, calls []int) error {
+	if len(calls) == 0 {
+		return nil
+	}
+	slices.Sort(calls)
+	calls = slices.Compact(calls)
+	fields := make([]string, len(calls))
+	for i, k := range calls {
+		fields[i] = "r" + w.Batch.Name + "." + strconv.Itoa(k)
+	}
+	got, err := l.rdb.HMGet(ctx, ledgerKey(id), fields...).Result()
+	if err != nil {
+		return fmt.Errorf("load batch %s of %s: %w", w.Batch.Name, id, err)
+	}
+	for i, k := range calls {
+		if _, err := callRecords(got[i], w.Batch.Calls[k]); err != nil {
+			w.Bad = append(w.Bad, &Unreadable{Campaign: id, Record: fields[i], Bytes: []byte(fieldString(got[i])), Err: err})
+			w.Open = slices.DeleteFunc(w.Open, func(g *Generation) bool { return g.Call == k })
+		}
+	}
+	return nil
+}
+
+// callOf is the call and the number in a generation's name.
+func (w *Work) callOf(name string) (call, number int, err error) {
 	ks, gs, _ := strings.Cut(name, ".")
 	k, err1 := strconv.Atoi(ks)
 	n, err2 := strconv.Atoi(gs)
-	if err1 != nil || err2 != nil || k < 0 || k >= len(w.Batch.Calls) || len(positions)%2 != 0 {
-		return nil, errRecord
+	if err1 != nil || err2 != nil || k < 0 || n < 0 || k >= len(w.Batch.Calls) {
+		return 0, 0, errRecord
 	}
-	g := &Generation{Call: k, Number: n, Revision: "0", positions: positions, CallSize: w.Batch.Calls[k], To: w.Batch.call(k)}
-	if record != "" {
-		f := strings.Fields(record)
-		if len(f) > 0 && f[0] == "t" {
-			return nil, nil
+	return k, n, nil
+}
+
+// generation reads one record, nil if it is settled, and its positions. What of the two
+// is bad comes beside an error: 0 or 1.
+func (w *Work) generation(name string, record, positions any) (g *Generation, bad int, err error) {
+	k, n, err := w.callOf(name)
+	if err != nil {
+		return nil, 0, err
+	}
+	g = &Generation{Call: k, Number: n, Revision: "0", positions: fieldString(positions), CallSize: w.Batch.Calls[k], To: w.Batch.call(k)}
+	size := g.CallSize
+	if record != nil {
+		f := strings.Fields(fieldString(record))
+		if !isGeneration(f) {
+			return nil, 0, errRecord
 		}
-		if len(f) < 14 {
-			return nil, errRecord
+		if f[0] == "t" {
+			return nil, 0, nil
 		}
 		g.Revision = f[8]
 		g.Due, g.Doubtful = parseMilli(f[11]), f[0] == "d"
+		if size, err = strconv.Atoi(f[12]); err != nil {
+			return nil, 0, errRecord
+		}
 	} else if n > 0 {
-		return nil, nil
+		return nil, 0, nil
 	}
-	if positions != "" {
+	if positions != nil {
 		all := g.To
-		g.To = make([]Planned, 0, len(positions)/2)
-		for i := 0; i < len(positions); i += 2 {
-			p := int(binary.BigEndian.Uint16([]byte(positions[i : i+2])))
+		g.To = make([]Planned, 0, len(g.positions)/2)
+		for i := 0; i+1 < len(g.positions); i += 2 {
+			p := int(binary.BigEndian.Uint16([]byte(g.positions[i : i+2])))
 			if p >= len(all) {
-				return nil, errRecord
+				return nil, 1, errRecord
 			}
 			g.To = append(g.To, all[p])
 		}
 	}
-	return g, nil
+	if len(g.positions)%2 != 0 || len(g.To) != size {
+		return nil, 1, errRecord
+	}
+	return g, 0, nil
+}
+
+// isGeneration says whether these are a generation's words (prelude.lua has the same test).
+func isGeneration(f []string) bool {
+	if len(f) > 0 && f[0] == "t" {
+		return true
+	}
+	if len(f) < 14 || !slices.Contains([]string{"r", "s", "d"}, f[0]) {
+		return false
+	}
+	for _, i := range []int{2, 3, 4, 5, 6, 7, 8, 11, 12, 13} {
+		if strings.Trim(f[i], "0123456789") != "" {
+			return false
+		}
+	}
+	return true
 }

@@ -56,6 +56,17 @@ func squeeze(b []byte) []byte {
 	return append(append(make([]byte, 0, len(b)+1), formatPlain), b...)
 }
 
+// lastFormat is the highest format that a later release may come to use: a byte above
+// it was not written by any.
+const lastFormat = 31
+
+func wrongFormat(b byte) error {
+	if b > lastFormat {
+		return fmt.Errorf("format %d: %w", b, errRecord)
+	}
+	return fmt.Errorf("format %d: %w", b, ErrNewer)
+}
+
 func unsqueeze(b []byte) ([]byte, error) {
 	if len(b) == 0 {
 		return nil, fmt.Errorf("empty: %w", errRecord)
@@ -70,7 +81,7 @@ func unsqueeze(b []byte) ([]byte, error) {
 		}
 		return out, nil
 	}
-	return nil, fmt.Errorf("format %d: %w", b[0], ErrNewer)
+	return nil, wrongFormat(b[0])
 }
 
 // reader takes varints and runs of bytes off a record; after the first failure
@@ -267,7 +278,7 @@ func decodeBatch(b []byte) (calls []int, to []Planned, err error) {
 		return nil, nil, fmt.Errorf("batch: %w", errRecord)
 	}
 	if b[0] != formatPlain {
-		return nil, nil, fmt.Errorf("batch: format %d: %w", b[0], ErrNewer)
+		return nil, nil, fmt.Errorf("batch: %w", wrongFormat(b[0]))
 	}
 	r := reader{b: b[1:]}
 	calls = make([]int, r.count())

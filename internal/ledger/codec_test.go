@@ -179,8 +179,7 @@ func TestSubmissionOfEveryState(t *testing.T) {
 	u := uuid.MustParse("0191d7a0-0000-7000-8000-000000000001")
 	short := shortUUID(u)
 	for record, want := range map[string]submission{
-		"":                            {},
-		"r - 0 0 0 0 0 0 0 - - 0 3 0": {},
+		"r - 0 0 0 0 0 0 0 - - 0 3 0":                               {},
 		"r tok 0 1700000000000 1 0 0 0 0 " + short + " login 0 3 1": {uuid: u.String(), at: parseMilli("1700000000000")},
 		"s tok 9 1700000000000 1 0 0 0 0 " + short + " login 0 3 1": {uuid: u.String(), at: parseMilli("1700000000000"), flying: true},
 		"d tok 9 1700000000000 1 0 0 1 0 " + short + " login 0 3 1": {uuid: u.String(), at: parseMilli("1700000000000"), flying: true},
@@ -191,7 +190,7 @@ func TestSubmissionOfEveryState(t *testing.T) {
 			t.Errorf("%q reads as %+v, %v; want %+v", record, got, err, want)
 		}
 	}
-	for _, record := range []string{"x", "t", "s 1 2 3", "t ! 1 tok 1", "t AAAA 1 tok 1"} {
+	for _, record := range []string{"", " ", "x", "t", "s 1 2 3", "t ! 1 tok 1", "t AAAA 1 tok 1"} {
 		if got, err := parseSubmission(record); err == nil {
 			t.Errorf("%q reads as %+v", record, got)
 		}
@@ -318,11 +317,11 @@ func FuzzGenerationRecord(f *testing.F) {
 	f.Add("0.0", " ", "")
 	f.Fuzz(func(t *testing.T, name, record, positions string) {
 		w := &Work{Batch: &Batch{Name: "0.0", Calls: []int{2, 1}, To: run(1, 3)}}
-		g, err := w.generation(name, record, positions)
+		g, _, err := w.generation(name, record, positions)
 		if err != nil || g == nil {
 			return
 		}
-		if len(g.To) > max(g.CallSize, len(positions)/2) || g.Call > 1 {
+		if len(g.To) > max(g.CallSize, len(positions)/2) || g.Call > 1 || !isGeneration(strings.Fields(record)) {
 			t.Fatalf("%q %q gives %+v", name, record, g)
 		}
 	})

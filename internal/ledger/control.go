@@ -20,7 +20,7 @@ func (l *Ledger) Pause(ctx context.Context, id, by string) (InFlight, error) {
 	return l.control(ctx, id, "pause", by)
 }
 
-// Resume takes a pause back. A campaign that is not paused stays as it is.
+// Resume takes a pause back, and tries what was set aside again.
 func (l *Ledger) Resume(ctx context.Context, id, by string) (InFlight, error) {
 	return l.control(ctx, id, "resume", by)
 }
@@ -31,7 +31,7 @@ func (l *Ledger) Cancel(ctx context.Context, id, by string) (InFlight, error) {
 }
 
 func (l *Ledger) control(ctx context.Context, id, order, by string) (InFlight, error) {
-	out, err := l.run(ctx, controlScript, id, nil, NewToken(), order, by)
+	out, err := l.run(ctx, controlScript, id, []string{asideKey(id), asideWorkKey(id)}, NewToken(), order, by)
 	if err != nil {
 		return InFlight{}, err
 	}

@@ -126,7 +126,7 @@ func (l *Ledger) Ended(ctx context.Context, before time.Time) ([]string, error) 
 // reports whether it did.
 func (l *Ledger) Purge(ctx context.Context, id string, before time.Time) (bool, error) {
 	const tombstone = 365 * 24 * time.Hour
-	out, err := l.run(ctx, purgeScript, id, []string{specKey(id), tombstoneKey(id)}, before.UnixMilli(), int(tombstone.Seconds()))
+	out, err := l.run(ctx, purgeScript, id, []string{specKey(id), tombstoneKey(id), asideKey(id), asideWorkKey(id)}, before.UnixMilli(), int(tombstone.Seconds()))
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return false, err
 	}

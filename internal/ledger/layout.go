@@ -8,6 +8,8 @@ package ledger
 //	              the ms at which the sweeper looks whether somebody works on them
 //	tuma:{id}:u:… an upload being written; it becomes the ledger hash at commit
 //	tuma:{id}:t   the tombstone after retention
+//	tuma:{id}:a   records that cannot be read and were set aside, with their bytes
+//	tuma:{id}:aw  the work that needs them, scored by when it was set aside
 //
 // The fields of the ledger hash (a: account number, b: batch "a.s", k: call in
 // the batch, g: generation of the call):
@@ -26,6 +28,7 @@ package ledger
 //	gB.K.G iB.K.G nB.K                a generation, its positions in the call, how many there are
 //	rB.K                              results of a call's recipients
 //	rt rop rlast ctl                  retries, recent orders
+//	aside left                        records set aside, works that left the open set for it
 //
 // By login, where a gateway can be asked what it has taken (attempt.go):
 //
@@ -38,6 +41,7 @@ const (
 	accountIndex  = keyPrefix + "accounts"
 	sweeperLock   = keyPrefix + "sweeper"
 	routesKey     = keyPrefix + "routes"
+	payloadsKey   = keyPrefix + "payloads" // tasks that cannot be read and name no campaign
 )
 
 func ledgerKey(id string) string          { return keyPrefix + "{" + id + "}:l" }
@@ -45,6 +49,8 @@ func specKey(id string) string            { return keyPrefix + "{" + id + "}:s" 
 func openKey(id string) string            { return keyPrefix + "{" + id + "}:o" }
 func stagingKey(id, upload string) string { return keyPrefix + "{" + id + "}:u:" + upload }
 func tombstoneKey(id string) string       { return keyPrefix + "{" + id + "}:t" }
+func asideKey(id string) string           { return keyPrefix + "{" + id + "}:a" }
+func asideWorkKey(id string) string       { return keyPrefix + "{" + id + "}:aw" }
 func accountKey(name string) string       { return keyPrefix + "account:{" + name + "}" }
 
 // RateKey is the key in which an account's limiter lives, beside its account card.

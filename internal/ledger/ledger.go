@@ -81,6 +81,7 @@ func verdict(word string) error {
 func (l *Ledger) run(ctx context.Context, s *script, id string, keys []string, args ...any) ([]string, error) {
 	all := append([]string{ledgerKey(id), openKey(id)}, keys...)
 	out, err := l.evalStrings(ctx, s, all, args...)
+	err = scriptFault(id, s.name, args, err)
 	if len(out) > 0 {
 		// A campaign that is not there is no matter of durability.
 		if v := verdict(out[0]); v != nil {

@@ -57,13 +57,13 @@ func (l *Ledger) StartPlan(ctx context.Context, id string, want func(Spec) (Froz
 	}
 	p := &Plan{ID: id, Spec: spec, ledger: l}
 	if p.Frozen, err = decodeFrozen(out[1]); err != nil {
-		return nil, fmt.Errorf("plan %s: %w", id, err)
+		return nil, unreadable(id, "frozen", out[1], err)
 	}
 	if p.Next, err = strconv.Atoi(out[2]); err != nil {
-		return nil, fmt.Errorf("plan %s: cursor: %w", id, errRecord)
+		return nil, unreadable(id, "cur", out[2], errRecord)
 	}
 	if p.Carry, err = decodeCarry([]byte(out[3]), len(p.Frozen.Accounts)); err != nil {
-		return nil, fmt.Errorf("plan %s: %w", id, err)
+		return nil, unreadable(id, "carry", out[3], err)
 	}
 	sizes, err := l.rdb.HMGet(ctx, ledgerKey(id), "total", "pg").Result()
 	if err != nil {
@@ -82,7 +82,8 @@ func (l *Ledger) Spec(ctx context.Context, id string) (Spec, error) {
 	if err != nil {
 		return Spec{}, fmt.Errorf("read campaign %s: %w", id, err)
 	}
-	return decodeSpec(b)
+	s, err := decodeSpec(b)
+	return s, unreadable(id, specRecord, string(b), err)
 }
 
 // Page is a run of recipients as uploaded; First is the row of the first, from 1.
@@ -109,7 +110,7 @@ func (l *Ledger) ReadPages(ctx context.Context, id string, from, to, first int) 
 			for i, v := range got {
 				inputs, err := decodePage([]byte(fieldString(v)))
 				if err != nil {
-					yield(Page{}, fmt.Errorf("campaign %s page %d: %w", id, at+i, err))
+					yield(Page{}, unreadable(id, fields[i], fieldString(v), err))
 					return
 				}
 				if !yield(Page{Number: at + i, First: first, Inputs: inputs}, nil) {

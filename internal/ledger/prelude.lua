@@ -11,7 +11,11 @@ end
 
 local function int(n) return string.format('%.0f', n) end
 local function get(f) return redis.call('HGET', L, f) end
-local function num(f) return tonumber(redis.call('HGET', L, f) or 0) end
+
+-- unreadable ends the script, before it has written anything of the record: the caller sets it aside.
+local function unreadable(f) error('UNREADABLE ' .. f) end
+
+local function num(f) return tonumber(redis.call('HGET', L, f) or 0) or unreadable(f) end
 local function set(...) return redis.call('HSET', L, ...) end
 local function del(...) return redis.call('HDEL', L, ...) end
 
@@ -24,7 +28,7 @@ end
 local function unfit()
   local v = get('v')
   if not v then return 'missing' end
-  if tonumber(v) > 1 then return 'newer' end
+  if (tonumber(v) or unreadable('v')) > 1 then return 'newer' end
   return nil
 end
 
@@ -54,10 +58,25 @@ local function new_gen(size, tries)
   return {'r', '-', '0', '0', '0', int(tries), '0', '0', '0', '-', '-', '0', int(size), '0'}
 end
 
+local STATES, NUMBERS = {r = true, s = true, d = true}, {LEASE, CLAIMED, FIRST, TRIES, BAD, DOUBT, REV, DUE, SIZE, CLAIMS}
+
+-- is_gen says whether these are a generation's words (batch.go has the same test).
+local function is_gen(w)
+  if w[STATE] == 't' then return true end
+  if not STATES[w[STATE]] or #w < CLAIMS then return false end
+  for _, i in ipairs(NUMBERS) do
+    if not string.find(w[i], '^%d+$') then return false end
+  end
+  return true
+end
+
 -- load_gen reads a generation; one that was never touched is ready.
 local function load_gen(b, k, g, size)
   local s = get(gen_field(b, k, g))
-  if s then return words(s) end
+  if s then
+    local w = words(s)
+    return is_gen(w) and w or unreadable(gen_field(b, k, g))
+  end
   if g ~= '0' then return nil end
   return new_gen(size, 0)
 end
@@ -71,6 +90,7 @@ local function members(b, k, g, n)
     for i = 0, n - 1 do out[i + 1] = i end
     return out
   end
+  if #s == 0 or #s % 2 == 1 then unreadable(members_field(b, k, g)) end
   for i = 1, #s, 2 do out[#out + 1] = string.byte(s, i) * 256 + string.byte(s, i + 1) end
   return out
 end
@@ -81,11 +101,12 @@ local function pack_members(list)
   return table.concat(out)
 end
 
--- read_records cuts a blob of [status][length][detail] into two lists, from 1.
+-- read_records cuts a blob of [status][length][detail] into two lists, from 1; or into none, if it is cut short.
 local function read_records(blob)
   local st, de, pos, i = {}, {}, 1, 0
   while pos <= #blob do
     local s, n = string.byte(blob, pos, pos + 1)
+    if not n or pos + 1 + n > #blob then return nil end
     i = i + 1
     st[i], de[i] = s, string.sub(blob, pos + 2, pos + 1 + n)
     pos = pos + 2 + n
@@ -93,11 +114,15 @@ local function read_records(blob)
   return st, de
 end
 
--- read_results gives statuses and details of a call's n recipients; nothing stored is all pending.
+-- read_results gives statuses and details of a call's n recipients (0: however many); nothing stored is all pending.
 local function read_results(b, k, n)
   local blob = get(result_field(b, k))
-  if blob then return read_records(blob) end
   local st, de = {}, {}
+  if blob then
+    st, de = read_records(blob)
+    if not st or #st == 0 or n > 0 and #st ~= n then unreadable(result_field(b, k)) end
+    return st, de
+  end
   for i = 1, n do st[i], de[i] = 0, '' end
   return st, de
 end
@@ -166,10 +191,10 @@ local function hand_out(a, window, now, out)
   while ob + opened < window and h < nb do
     local b = a .. '.' .. int(h)
     -- A Redis that forgot something may meet a batch here that is settled, or open, already.
-    if num('l' .. b) > 0 then
+    -- One whose numbers cannot be read is for whoever works on it to set aside.
+    if (tonumber(get('l' .. b) or 0) or 1) > 0 then
       opened = opened + redis.call('ZADD', O, int(now + 5000), b)
-      redis.call('HINCRBY', L, 'w' .. b, 1)
-      out[#out + 1] = b .. ':' .. num('w' .. b)
+      if tonumber(get('w' .. b) or 0) then out[#out + 1] = b .. ':' .. redis.call('HINCRBY', L, 'w' .. b, 1) end
     end
     h = h + 1
   end

@@ -141,6 +141,15 @@ func decodeRecords(b []byte, n int) ([]Record, error) {
 	return out, nil
 }
 
+// callRecords is decodeRecords for a field as Redis gives it: one that is there holds something.
+func callRecords(field any, n int) ([]Record, error) {
+	b := fieldString(field)
+	if field != nil && b == "" {
+		return nil, fmt.Errorf("results: empty: %w", errRecord)
+	}
+	return decodeRecords([]byte(b), n)
+}
+
 func (r *Record) detail(b []byte) error {
 	if len(b) == 0 {
 		return nil

@@ -27,7 +27,8 @@ type Row struct {
 
 // Results yields every uploaded recipient in the order of the upload, read page
 // by page; what happens meanwhile may or may not be in it. Recipients that were
-// never planned are pending, or skipped once the campaign is stopped.
+// never planned are pending, or skipped once the campaign is stopped. It ends at a
+// record that cannot be read with an Unreadable, which names it.
 func (l *Ledger) Results(ctx context.Context, id string) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		if err := l.results(ctx, id, yield); err != nil {
@@ -104,7 +105,7 @@ func (l *Ledger) leftOut(ctx context.Context, id string, page Page) ([]LeftOut, 
 	}
 	out, err := decodeLeftOut(page.First-1, []byte(fieldString(got[0])))
 	if err != nil {
-		return nil, fmt.Errorf("campaign %s page %d: %w", id, page.Number, err)
+		return nil, unreadable(id, "k"+strconv.Itoa(page.Number), fieldString(got[0]), err)
 	}
 	return out, nil
 }
@@ -170,7 +171,7 @@ func (l *Ledger) batchRows(ctx context.Context, id string, a int, account string
 			}
 			rows, err := l.rowsOf(ctx, id, b, segments, stopped)
 			if err != nil {
-				yield(nil, fmt.Errorf("campaign %s batch %s: %w", id, b.Name, err))
+				yield(nil, fmt.Errorf("batch %s: %w", b.Name, err))
 				return
 			}
 			for i := range rows {
@@ -207,9 +208,9 @@ func (l *Ledger) rowsOf(ctx context.Context, id string, b *Batch, segments int, 
 	}
 	in, before := make([]int, 0, len(b.To)), make([]int, 0, len(b.To))
 	for k, n := range b.Calls {
-		records, err := decodeRecords([]byte(fieldString(got[k])), n)
+		records, err := callRecords(got[k], n)
 		if err != nil {
-			return nil, err
+			return nil, unreadable(id, fields[k], fieldString(got[k]), err)
 		}
 		for i, to := range b.call(k) {
 			r := records[i]
@@ -227,8 +228,11 @@ func (l *Ledger) rowsOf(ctx context.Context, id string, b *Batch, segments int, 
 	}
 	submissions := make([]submission, len(names))
 	for i := range names {
+		if got[i] == nil {
+			continue
+		}
 		if submissions[i], err = parseSubmission(fieldString(got[i])); err != nil {
-			return nil, err
+			return nil, unreadable(id, names[i], fieldString(got[i]), err)
 		}
 	}
 	for i := range rows {
@@ -256,15 +260,12 @@ type submission struct {
 
 func parseSubmission(record string) (submission, error) {
 	f := strings.Fields(record)
-	if len(f) == 0 {
-		return submission{}, nil
-	}
 	at, short := "", ""
 	var s submission
 	switch {
-	case f[0] == "t" && len(f) >= 3:
+	case len(f) >= 3 && f[0] == "t":
 		short, at = f[1], f[2]
-	case len(f) >= 14:
+	case len(f) >= 14 && isGeneration(f):
 		short, at, s.flying = f[9], f[3], f[0] != "r"
 	default:
 		return s, errRecord

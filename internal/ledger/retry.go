@@ -19,7 +19,8 @@ var (
 
 // Retry sends again, on purpose, what ended unknown or rejected, and returns how
 // many recipients that are. The token names the operation: the same one again
-// goes on with it. The sweeper finishes one whose caller died.
+// goes on with it. The sweeper finishes one whose caller died. Batches that cannot be
+// read are passed over, and named in an error beside the count of the others.
 func (l *Ledger) Retry(ctx context.Context, id, token string, unknown, rejected bool) (int, error) {
 	// An id in the index without a campaign would read as an upload under way.
 	if ok, err := l.rdb.HExists(ctx, ledgerKey(id), "v").Result(); err != nil {
@@ -55,29 +56,25 @@ func (l *Ledger) Retry(ctx context.Context, id, token string, unknown, rejected 
 		return 0, errAnswer
 	}
 	if out[0] == "open" {
-		if count, err = l.retrySteps(ctx, id, out[1], out[2]); err != nil {
+		count, err = l.retrySteps(ctx, id, out[1], out[2])
+		if err != nil && AsUnreadable(err) == nil {
 			return count, err
 		}
 	}
 	// The sweeper may have closed the entry between the first index and the script.
-	return count, l.index(ctx, id)
+	return count, errors.Join(err, l.index(ctx, id))
 }
 
 func (l *Ledger) retrySteps(ctx context.Context, id, op, batch string) (int, error) {
-	for {
-		b, err := l.rdb.HGet(ctx, ledgerKey(id), "b"+batch).Bytes()
-		if err != nil {
-			return 0, fmt.Errorf("retry %s batch %s: %w", id, batch, err)
+	var bad error // the first few of what cannot be read
+	for passed := 0; ; {
+		out, err := l.retryStep(ctx, id, op, batch)
+		if AsUnreadable(err) != nil {
+			if passed++; passed <= 10 {
+				bad = errors.Join(bad, err)
+			}
+			out, err = l.run(ctx, retryStepScript, id, nil, op, batch)
 		}
-		calls, _, err := decodeBatch(b)
-		if err != nil {
-			return 0, fmt.Errorf("retry %s batch %s: %w", id, batch, err)
-		}
-		args := []any{op, batch}
-		for _, n := range calls {
-			args = append(args, n)
-		}
-		out, err := l.run(ctx, retryStepScript, id, nil, args...)
 		if err != nil {
 			return 0, err
 		}
@@ -89,10 +86,27 @@ func (l *Ledger) retrySteps(ctx context.Context, id, op, batch string) (int, err
 			return 0, errAnswer
 		}
 		if out[0] == "ended" {
-			return count, nil
+			return count, bad
 		}
 		batch = out[1]
 	}
+}
+
+// retryStep opens again what a retry asks for of one batch.
+func (l *Ledger) retryStep(ctx context.Context, id, op, batch string) ([]string, error) {
+	b, err := l.rdb.HGet(ctx, ledgerKey(id), "b"+batch).Bytes()
+	if err != nil {
+		return nil, fmt.Errorf("retry %s batch %s: %w", id, batch, err)
+	}
+	calls, _, err := decodeBatch(b)
+	if err != nil {
+		return nil, unreadable(id, "b"+batch, string(b), err)
+	}
+	args := []any{op, batch}
+	for _, n := range calls {
+		args = append(args, n)
+	}
+	return l.run(ctx, retryStepScript, id, nil, args...)
 }
 
 // FinishRetry goes on with a retry whose caller may have died.
@@ -100,7 +114,7 @@ func (l *Ledger) FinishRetry(ctx context.Context, id, record string) error {
 	var token, op, batch string
 	var unknown, rejected, count int
 	if _, err := fmt.Sscan(record, &token, &op, &unknown, &rejected, &batch, &count); err != nil {
-		return fmt.Errorf("retry record of %s: %w", id, errRecord)
+		return unreadable(id, "rt", record, errRecord)
 	}
 	_, err := l.retrySteps(ctx, id, op, batch)
 	if errors.Is(err, ErrBusy) {

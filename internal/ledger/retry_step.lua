@@ -1,6 +1,6 @@
 -- retry_step.lua puts the recipients of one batch that a retry asks for into new generations.
 -- KEYS: 1 ledger, 2 open set
--- ARGV: 1 operation, 2 batch, then the number of recipients of each of its calls
+-- ARGV: 1 operation, 2 batch, then the number of recipients of each of its calls; none: the batch is passed over
 -- Returns {'open', next batch, counted} | {'ended', '', counted} | {'past'|'missing'|'newer'}. A batch that is not the
 -- operation's next changes nothing and is told where the operation stands; 'past' is one that was followed by another.
 local bad = unfit()
@@ -13,11 +13,16 @@ local b = ARGV[2]
 local a, s = string.match(b, '^(%d+)%.(%d+)$')
 local now, count = now_ms(), 0
 local want = {[1] = w[3] == '1', [2] = w[4] == '1'}
+local results = {} -- all of them before the first is written: one that cannot be read ends the script
+for i = 3, #ARGV do
+  local k = int(i - 3)
+  if get(result_field(b, k)) then results[k] = {read_results(b, k, tonumber(ARGV[i]))} end
+end
 if not get('stop') then
   for i = 3, #ARGV do
     local k = int(i - 3)
-    if get(result_field(b, k)) then
-      local st, de = read_results(b, k, tonumber(ARGV[i]))
+    if results[k] then
+      local st, de = unpack(results[k])
       local list, from = {}, {0, 0}
       for p = 1, #st do
         if want[st[p]] then

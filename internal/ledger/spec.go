@@ -141,7 +141,7 @@ func (l *Ledger) Frozen(ctx context.Context, id string) (Frozen, int, error) {
 	}
 	f, err := decodeFrozen(fieldString(got[0]))
 	if err != nil {
-		return f, 0, fmt.Errorf("read campaign %s: %w", id, err)
+		return f, 0, unreadable(id, "frozen", fieldString(got[0]), err)
 	}
 	return f, fieldInt(got[1]), nil
 }

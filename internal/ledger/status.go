@@ -51,12 +51,17 @@ type Summary struct {
 	PausedAt time.Time
 	// StoppedBy is cancelled or expired.
 	StoppedBy string
+	// SetAside counts records that cannot be read, SetAsideWork what has left the open
+	// set because of them. Unreadable is the spec or what planning froze, without which
+	// nothing of the campaign goes on; nil: both can be read.
+	SetAside, SetAsideWork int
+	Unreadable             *Unreadable
 	// RetryRecord is an unfinished retry, for FinishRetry.
 	RetryRecord string
 }
 
 var summaryFields = []string{"v", "total", "pending", "accepted", "delivered", "undelivered", "rejected", "unknown", "skipped",
-	"calls", "seg", "resent", "fly", "flyc", "at", "fin", "start", "exp", "paused", "stop", "rt", "cur", "pg", "frozen"}
+	"calls", "seg", "resent", "fly", "flyc", "at", "fin", "start", "exp", "paused", "stop", "rt", "cur", "pg", "aside", "left", "frozen"}
 
 // Reasons that recipients are left out or skipped for.
 const (
@@ -90,18 +95,21 @@ func (l *Ledger) Summary(ctx context.Context, id string) (Summary, error) {
 	for i, name := range summaryFields {
 		f[name] = fieldString(v[i])
 	}
-	if f["v"] == "" {
+	if v[0] == nil {
 		return l.uploading(ctx, s)
 	}
-	if n, err := strconv.Atoi(f["v"]); err != nil || n > 1 {
+	if n, err := strconv.Atoi(f["v"]); err != nil {
+		return s, unreadable(id, "v", f["v"], errRecord)
+	} else if n > 1 {
 		return s, fmt.Errorf("status of %s: %w", id, ErrNewer)
 	}
 	if s.Spec, err = decodeSpec([]byte(spec.Val())); err != nil {
-		return s, fmt.Errorf("status of %s: %w", id, err)
+		s.Unreadable = &Unreadable{Campaign: id, Record: specRecord, Bytes: []byte(spec.Val()), Err: err}
 	}
 	for name, to := range map[string]*int{"total": &s.Total, "pending": &s.Pending, "accepted": &s.Accepted, "delivered": &s.Delivered,
 		"undelivered": &s.Undelivered, "rejected": &s.Rejected, "unknown": &s.Unknown, "skipped": &s.Skipped, "calls": &s.Calls,
-		"seg": &s.Segments, "resent": &s.Resent, "fly": &s.InFlight.Recipients, "flyc": &s.InFlight.Calls} {
+		"seg": &s.Segments, "resent": &s.Resent, "fly": &s.InFlight.Recipients, "flyc": &s.InFlight.Calls,
+		"aside": &s.SetAside, "left": &s.SetAsideWork} {
 		*to = fieldInt(f[name])
 	}
 	s.CreatedAt, s.FinishedAt = parseMilli(f["at"]), parseMilli(f["fin"])
@@ -109,16 +117,17 @@ func (l *Ledger) Summary(ctx context.Context, id string) (Summary, error) {
 	if i := strings.LastIndexByte(f["paused"], ' '); i >= 0 {
 		s.PausedBy, s.PausedAt = f["paused"][:i], parseMilli(f["paused"][i+1:])
 	}
-	return s, l.summaryExtras(ctx, &s, f)
+	return s, l.summaryExtras(ctx, &s, f, v[len(v)-1] != nil)
 }
 
 // summaryExtras reads what depends on the accounts, and derives the state.
-func (l *Ledger) summaryExtras(ctx context.Context, s *Summary, f map[string]string) error {
+func (l *Ledger) summaryExtras(ctx context.Context, s *Summary, f map[string]string, isFrozen bool) error {
 	var frozen Frozen
-	if f["frozen"] != "" {
+	if isFrozen {
 		var err error
 		if frozen, err = decodeFrozen(f["frozen"]); err != nil {
-			return fmt.Errorf("status of %s: %w", s.ID, err)
+			frozen = Frozen{}
+			s.Unreadable = &Unreadable{Campaign: s.ID, Record: "frozen", Bytes: []byte(f["frozen"]), Err: err}
 		}
 	}
 	var names []string
@@ -150,7 +159,7 @@ func (l *Ledger) summaryExtras(ctx context.Context, s *Summary, f map[string]str
 		s.State = Done
 	case s.PausedBy != "":
 		s.State = Paused
-	case f["frozen"] == "" && s.StartAt.After(s.CreatedAt):
+	case !isFrozen && s.StartAt.After(s.CreatedAt):
 		s.State = Scheduled
 	case !planned && s.StoppedBy == "":
 		s.State = Planning

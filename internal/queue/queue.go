@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -96,6 +97,24 @@ func (p Pointer) taskID() string {
 		work = "plan"
 	}
 	return p.Campaign + ":" + work + ":" + strconv.Itoa(p.Wake)
+}
+
+// CampaignOf is the campaign in a task id; empty: it is none of this package's.
+func CampaignOf(taskID string) string {
+	rest, wake, ok1 := cutLast(taskID)
+	campaign, _, ok2 := cutLast(rest)
+	if _, err := strconv.Atoi(wake); err != nil || !ok1 || !ok2 {
+		return ""
+	}
+	return campaign
+}
+
+func cutLast(s string) (before, after string, ok bool) {
+	i := strings.LastIndexByte(s, ':')
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+1:], true
 }
 
 // Queue puts wake-up calls into asynq, and looks them up. Safe for concurrent use.

@@ -1,0 +1,126 @@
+package house
+
+import (
+	"go/ast"
+	"maps"
+	"path"
+	"slices"
+	"testing"
+)
+
+// TestWhatStartsGoroutinesShowsThatTheyEnd wants goleak in every package that starts
+// goroutines, or an HTTP server, and has tests.
+func TestWhatStartsGoroutinesShowsThatTheyEnd(t *testing.T) {
+	t.Parallel()
+	folders := map[string][]parsed{}
+	for file := range goFiles(t) {
+		folders[path.Dir(file.name)] = append(folders[path.Dir(file.name)], file)
+	}
+	found := 0
+	for _, folder := range slices.Sorted(maps.Keys(folders)) {
+		starts := slices.ContainsFunc(folders[folder], func(f parsed) bool { return !isTest(f.name) && startsGoroutines(f) })
+		tested := slices.ContainsFunc(folders[folder], func(f parsed) bool { return isTest(f.name) })
+		if !starts || !tested {
+			continue
+		}
+		found++
+		if !slices.ContainsFunc(folders[folder], looksForLeaks) {
+			t.Errorf("%s starts goroutines, so it needs a TestMain with goleak.VerifyTestMain", folder)
+		}
+	}
+	if found == 0 {
+		t.Error("no package that starts goroutines has been found")
+	}
+}
+
+// startsGoroutines says whether a file has a go statement, a call of a method Go, or an
+// http.Server or httptest server.
+func startsGoroutines(file parsed) bool {
+	found := false
+	ast.Inspect(file.File, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.GoStmt:
+			found = true
+		case *ast.CallExpr:
+			called, ok := n.Fun.(*ast.SelectorExpr)
+			found = found || ok && (called.Sel.Name == "Go" || called.Sel.Name == "ListenAndServe" || is(called, "httptest", "NewServer"))
+		case *ast.SelectorExpr:
+			found = found || is(n, "http", "Server")
+		}
+		return true
+	})
+	return found
+}
+
+func is(x *ast.SelectorExpr, of, name string) bool {
+	id, ok := x.X.(*ast.Ident)
+	return ok && id.Name == of && x.Sel.Name == name
+}
+
+// looksForLeaks says whether a test file has a TestMain, and goleak in it or beside it.
+func looksForLeaks(file parsed) bool {
+	main, leak := false, false
+	ast.Inspect(file.File, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.FuncDecl:
+			main = main || n.Name.Name == "TestMain" && n.Recv == nil
+		case *ast.SelectorExpr:
+			leak = leak || is(n, "goleak", "VerifyTestMain")
+		}
+		return true
+	})
+	return isTest(file.name) && main && leak
+}
+
+// TestNoTestSleeps: a test waits for what it wants, not for as long as that takes today.
+func TestNoTestSleeps(t *testing.T) {
+	t.Parallel()
+	for file := range goFiles(t) {
+		if isTest(file.name) {
+			for _, at := range sleeps(file) {
+				t.Errorf("%s: wait for a signal or a condition, or let testing/synctest do it", at)
+			}
+		}
+	}
+}
+
+func sleeps(file parsed) (at []string) {
+	ast.Inspect(file.File, func(n ast.Node) bool {
+		if x, ok := n.(*ast.SelectorExpr); ok && is(x, "time", "Sleep") {
+			at = append(at, file.at(x))
+		}
+		return true
+	})
+	return at
+}
+
+func TestLeaksAreLookedForWhereTheyCanBe(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		"package x\nfunc f() { go f() }":                                true,
+		"package x\nfunc f() { wg.Go(f) }":                              true,
+		"package x\nvar s = http.Server{}":                              true,
+		"package x\nfunc f() *http.Server { return nil }":               true,
+		"package x\nfunc f() { httptest.NewServer(nil) }":               true,
+		"package x\nfunc f() { http.Get(url) }\nfunc Go() {}":           false,
+		"package x\n// go f() and wg.Go(f)\nvar s = \"go f()\"":         false,
+		"package x\nfunc f() { defer f(); httptest.NewRecorder() }":     false,
+		"package x\nfunc f() error { return http.ListenAndServe(a, b)}": true,
+	} {
+		if got := startsGoroutines(parse(t, "x.go", text)); got != want {
+			t.Errorf("%v, want %v, of\n%s", got, want, text)
+		}
+	}
+	for text, want := range map[string]bool{
+		"package x\nfunc TestMain(m *testing.M) { goleak.VerifyTestMain(m) }": true,
+		"package x\nfunc TestMain(m *testing.M) { os.Exit(m.Run()) }":         false,
+		"package x\nfunc TestX(t *testing.T) { goleak.VerifyTestMain(m) }":    false,
+	} {
+		if got := looksForLeaks(parse(t, "x_test.go", text)); got != want {
+			t.Errorf("%v, want %v, of\n%s", got, want, text)
+		}
+	}
+	if got := sleeps(parse(t, "x_test.go", "package x\nfunc f() {\n\ttime.Sleep(1)\n\tclock.Sleep(1)\n\ttime.After(1)\n}")); len(got) != 1 {
+		t.Errorf("found %v", got)
+	}
+}

@@ -1,0 +1,16 @@
+-- write_off.lua ends a stopped campaign whose last recipients were in flight when their records could not be read any more.
+-- KEYS: 1 ledger, 2 open set, 3 works that were set aside
+-- ARGV: 1 ms since the last was set aside
+-- Returns {'done'|'open'|'missing'|'newer'}. The same again changes nothing.
+local bad = unfit()
+if bad then return {bad} end
+if get('fin') then return {'done'} end
+local last = redis.call('ZRANGE', KEYS[3], -1, -1, 'WITHSCORES')
+if not get('stop') or get('rt') or not last[2] or redis.call('ZCARD', O) > 0 then return {'open'} end
+local now, left = now_ms(), num('pending')
+if now - tonumber(last[2]) < tonumber(ARGV[1]) then return {'open'} end
+add('pending', -left)
+add('unknown', left)
+del('fly', 'flyc')
+finish(now)
+return {'done'}
