@@ -30,9 +30,11 @@ type Block struct {
 	Account string `json:"account,omitempty"`
 	// Reason is one word: paused, no_worker, no_route (no account is named and the
 	// workers have no routes), later (the gateway has put off all numbers that are
-	// left), set_aside (records of it cannot be read; Resume tries them again), or that
-	// of the account's hold.
+	// left), set_aside (records of it cannot be read; Resume tries them again), window (it
+	// is outside of the sending hours of all that is left), or that of the account's hold.
 	Reason string `json:"reason"`
+	// Country is the one whose sending hours are closed.
+	Country string `json:"country,omitempty"`
 	// Code is the gateway's own word for it, By who did it.
 	Code  string     `json:"code,omitempty"`
 	By    string     `json:"by,omitempty"`
@@ -199,13 +201,37 @@ func (c *Client) whyNot(ctx context.Context, sum ledger.Summary, s *Status) erro
 		limited = limited && a.Rate > 0 && a.Unit == "messages"
 		s.Rate += a.Rate
 	}
+	free := len(s.BlockedBy) == 0
+	opens := c.closed(sum, s)
 	if err := c.later(ctx, s); err != nil {
 		return err
 	}
-	if len(s.BlockedBy) == 0 {
-		s.ETA = c.eta(sum, s.Rate, limited)
+	if free && (len(s.BlockedBy) == 0 || limited && !opens.IsZero()) {
+		s.ETA = c.eta(sum, s.Rate, limited, opens)
 	}
 	return nil
+}
+
+// closed says so when all that is left waits for sending hours, and returns when the
+// last of them begin.
+func (c *Client) closed(sum ledger.Summary, s *Status) (opens time.Time) {
+	if s.State != Sending || sum.StoppedBy != "" || s.InFlight.Calls > 0 || len(sum.Lanes) == 0 {
+		return opens
+	}
+	now := c.now()
+	for _, l := range sum.Lanes {
+		if !l.ClosedUntil.After(now) {
+			return opens
+		}
+	}
+	for _, l := range sum.Lanes {
+		s.BlockedBy = append(s.BlockedBy, Block{Account: l.Account, Reason: "window", Country: l.Country,
+			Since: timeOrNil(l.ClosedSince), Until: timeOrNil(l.ClosedUntil)})
+		if l.ClosedUntil.After(opens) {
+			opens = l.ClosedUntil
+		}
+	}
+	return opens
 }
 
 // farAhead is further than a batch that somebody works on is ever put off.
@@ -224,8 +250,9 @@ func (c *Client) later(ctx context.Context, s *Status) error {
 	return err
 }
 
-// eta takes the configured rate, or how fast it has gone so far.
-func (c *Client) eta(sum ledger.Summary, rate float64, limited bool) *time.Time {
+// eta takes the configured rate, or how fast it has gone so far. It goes on at opens, if
+// that is given.
+func (c *Client) eta(sum ledger.Summary, rate float64, limited bool, opens time.Time) *time.Time {
 	now := c.now().UTC()
 	done := sum.Accepted + sum.Delivered + sum.Undelivered + sum.Rejected + sum.Unknown
 	ran := now.Sub(sum.CreatedAt).Seconds()
@@ -248,6 +275,9 @@ func (c *Client) eta(sum ledger.Summary, rate float64, limited bool) *time.Time 
 	from := now
 	if sum.StartAt.After(now) {
 		from = sum.StartAt.UTC()
+	}
+	if opens.After(from) {
+		from = opens.UTC()
 	}
 	at := from.Add(time.Duration(seconds * float64(time.Second))).Truncate(time.Second)
 	return &at

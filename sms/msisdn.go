@@ -1,6 +1,10 @@
 package sms
 
-import "strconv"
+import (
+	"strconv"
+
+	"github.com/nyaruka/phonenumbers"
+)
 
 // MSISDN is a mobile number in international form, its digits as one integer:
 // 254712345678. The zero value is no number. It is comparable and ordered.
@@ -38,6 +42,16 @@ func (m MSISDN) Country() string {
 		return nigeria
 	}
 	return regionOf(m)
+}
+
+// CallingCode returns the digits with which the international numbers of a country,
+// by its ISO code in capitals, begin; other countries' may begin with the same. It
+// is empty for what is no country.
+func CallingCode(iso string) string {
+	if code := phonenumbers.GetCountryCodeForRegion(iso); code > 0 {
+		return strconv.Itoa(code)
+	}
+	return ""
 }
 
 // Mask returns what may be shown of a number as a user wrote it, valid or not:

@@ -89,9 +89,9 @@ func newAccount(rdb redis.UniversalClient, a Account) (*account, error) {
 // keyLife is how long a uuid surely counts as known at the gateway; 0: it has no keys.
 func (a *account) keyLife() time.Duration { return min(a.info.KeyTTL, ledger.KeyLife) }
 
-func (a *account) card(country string) ledger.Card {
+func (a *account) card(cfg Config) ledger.Card {
 	return ledger.Card{Name: a.Name, Provider: a.info.Name, Info: a.info, Rate: float64(a.Rate), Burst: float64(a.Burst), Unit: a.Unit,
-		Sender: a.Sender, Concurrency: a.Concurrency, Price: a.Price, OnUnknown: a.OnUnknown, Country: country}
+		Sender: a.Sender, Concurrency: a.Concurrency, Price: a.Price, OnUnknown: a.OnUnknown, Country: cfg.Country, Windows: shownWindows(cfg.Windows)}
 }
 
 const (
@@ -106,7 +106,7 @@ const (
 func (w *Worker) publish(ctx context.Context) error {
 	var errs []error
 	for _, a := range w.accounts {
-		errs = append(errs, w.ledger.Publish(ctx, w.cfg.Name, a.card(w.cfg.Country)))
+		errs = append(errs, w.ledger.Publish(ctx, w.cfg.Name, a.card(w.cfg)))
 	}
 	errs = append(errs, w.ledger.PublishRoutes(ctx, w.cfg.Routes))
 	return errors.Join(errs...)

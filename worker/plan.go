@@ -32,9 +32,9 @@ func (w *Worker) plan(ctx context.Context, p queue.Pointer) error {
 	if err != nil {
 		return err
 	}
-	pl := &planner{plan: plan, seen: roaring64.New(), carry: plan.Carry, size: make([]int, len(plan.Frozen.Accounts))}
-	for i, a := range plan.Frozen.Accounts {
-		pl.size[i] = a.BatchSize
+	pl := &planner{plan: plan, seen: roaring64.New(), carry: plan.Carry, size: make([]int, plan.Frozen.Lanes()), codes: callingCodes(plan.Frozen)}
+	for n := range pl.size {
+		pl.size[n] = plan.Frozen.Lane(n).Account.BatchSize
 	}
 	first, err := pl.catchUp(ctx)
 	if err != nil {
@@ -67,8 +67,8 @@ func (w *Worker) plan(ctx context.Context, p queue.Pointer) error {
 func (w *Worker) planPage(ctx context.Context, pl *planner, page ledger.Page) (done bool, err error) {
 	out := pl.page(page)
 	out.Windows = map[int]int{}
-	for i, a := range pl.plan.Frozen.Accounts {
-		out.Windows[i] = w.window(ctx, a.Name)
+	for n := range pl.size {
+		out.Windows[n] = w.window(ctx, pl.plan.Frozen.Lane(n).Account.Name)
 	}
 	wakes, done, err := pl.plan.CommitPage(ctx, ledger.NewToken(), out)
 	if err != nil {
@@ -81,6 +81,9 @@ func (w *Worker) planPage(ctx context.Context, pl *planner, page ledger.Page) (d
 // freeze works out what planning of a campaign depends on.
 func (w *Worker) freeze(ctx context.Context, spec ledger.Spec) (ledger.Frozen, error) {
 	f := ledger.Frozen{Country: spec.Country}
+	if spec.Class != ledger.Transactional {
+		f.Windows = w.frozenWindows()
+	}
 	segments, _ := sms.Segments(spec.Body)
 	if f.Country == "" {
 		f.Country = w.cfg.Country
@@ -156,8 +159,9 @@ func accountNumber(f ledger.Frozen, name string) int {
 type planner struct {
 	plan  *ledger.Plan
 	seen  *roaring64.Bitmap
-	carry [][]ledger.Planned
-	size  []int
+	carry [][]ledger.Planned // by lane
+	size  []int              // of a batch, by lane
+	codes []string           // with which numbers of each window's country begin
 	count int
 }
 
@@ -195,30 +199,30 @@ func (p *planner) page(page ledger.Page) ledger.PlannedPage {
 	copy(out.Carry, p.carry)
 	for i, input := range page.Inputs {
 		row := page.First + i
-		m, a, reason, code := p.place(input)
+		m, lane, reason, code := p.place(input)
 		if reason != "" {
 			out.LeftOut = append(out.LeftOut, ledger.LeftOut{Row: row, Reason: reason, Code: code})
 			continue
 		}
-		out.Carry[a] = append(out.Carry[a], ledger.Planned{Row: row, MSISDN: m})
-		if len(out.Carry[a]) == p.size[a] {
-			out.Batches = append(out.Batches, p.batch(a, out.Carry[a]))
-			out.Carry[a] = nil
+		out.Carry[lane] = append(out.Carry[lane], ledger.Planned{Row: row, MSISDN: m})
+		if len(out.Carry[lane]) == p.size[lane] {
+			out.Batches = append(out.Batches, p.batch(lane, out.Carry[lane]))
+			out.Carry[lane] = nil
 		}
 	}
 	if page.Number+1 == p.plan.Pages {
-		for a, rest := range out.Carry {
+		for lane, rest := range out.Carry {
 			if len(rest) > 0 {
-				out.Batches = append(out.Batches, p.batch(a, rest))
-				out.Carry[a] = nil
+				out.Batches = append(out.Batches, p.batch(lane, rest))
+				out.Carry[lane] = nil
 			}
 		}
 	}
 	return out
 }
 
-// place reads a number and finds the account that carries it, or says why it is left out.
-func (p *planner) place(input string) (m sms.MSISDN, account int, reason, code string) {
+// place reads a number and finds the lane that carries it, or says why it is left out.
+func (p *planner) place(input string) (m sms.MSISDN, lane int, reason, code string) {
 	m, err := sms.ParseMSISDN(input, p.plan.Frozen.Country)
 	if err != nil {
 		code = "invalid"
@@ -230,7 +234,8 @@ func (p *planner) place(input string) (m sms.MSISDN, account int, reason, code s
 	if p.seen.Contains(uint64(m)) {
 		return 0, 0, ledger.ReasonDuplicate, ""
 	}
-	if account = p.route(m); account < 0 {
+	account := p.route(m)
+	if account < 0 {
 		return 0, 0, ledger.ReasonNoRoute, ""
 	}
 	if most := p.plan.Spec.MaxMessages; most > 0 && p.count >= most {
@@ -238,7 +243,35 @@ func (p *planner) place(input string) (m sms.MSISDN, account int, reason, code s
 	}
 	p.seen.Add(uint64(m))
 	p.count++
-	return m, account, "", ""
+	return m, account + p.window(m)*len(p.plan.Frozen.Accounts), "", ""
+}
+
+// window is the number, from 1, of the window that a recipient is sent to in; 0: none.
+func (p *planner) window(m sms.MSISDN) int {
+	if len(p.codes) == 0 {
+		return 0
+	}
+	digits, country := m.String(), ""
+	for i, w := range p.plan.Frozen.Windows {
+		if !strings.HasPrefix(digits, p.codes[i]) {
+			continue
+		}
+		if country == "" {
+			country = m.Country()
+		}
+		if country == w.Country {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// callingCodes spares most numbers the question which country they belong to.
+func callingCodes(f ledger.Frozen) (out []string) {
+	for _, w := range f.Windows {
+		out = append(out, sms.CallingCode(w.Country))
+	}
+	return out
 }
 
 func (p *planner) route(m sms.MSISDN) int {
@@ -254,9 +287,9 @@ func (p *planner) route(m sms.MSISDN) int {
 	return -1
 }
 
-func (p *planner) batch(a int, to []ledger.Planned) ledger.PlannedBatch {
-	b := ledger.PlannedBatch{Account: a, To: to}
-	most := p.plan.Frozen.Accounts[a].MaxRecipients
+func (p *planner) batch(lane int, to []ledger.Planned) ledger.PlannedBatch {
+	b := ledger.PlannedBatch{Lane: lane, To: to}
+	most := p.plan.Frozen.Lane(lane).Account.MaxRecipients
 	for left := len(to); left > 0; left -= most {
 		b.Calls = append(b.Calls, min(left, most))
 	}

@@ -41,6 +41,8 @@ type sending struct {
 	// next is a batch that a settle has handed out and this slot goes on with.
 	next       *ledger.Wake
 	chainUntil time.Time
+	// schedule is when the batch at hand may go; nil: at any time.
+	schedule *schedule
 	// watched is when a wait has last told the sweeper that somebody works here.
 	watched time.Time
 	// dials is how many connections to Redis there were when the last claim was asked for;
@@ -83,7 +85,7 @@ func (s *sending) keep(wakes []ledger.Wake) []ledger.Wake {
 		return wakes
 	}
 	for i, x := range wakes {
-		if n, err := ledger.BatchAccount(x.Batch); err == nil && s.camp.frozen.Accounts[n].Name == s.acc.Name {
+		if lane, err := s.camp.frozen.LaneOf(x.Batch); err == nil && lane.Account.Name == s.acc.Name {
 			s.next = &x
 			return append(wakes[:i:i], wakes[i+1:]...)
 		}
@@ -161,6 +163,9 @@ func inTurn(open []*ledger.Generation) []*ledger.Generation {
 // pass tries each open generation once that is not backing off.
 func (s *sending) pass(ctx context.Context, work *ledger.Work) (again bool, err error) {
 	var now, next time.Time
+	if s.schedule, err = s.readSchedule(ctx); err != nil {
+		return false, err
+	}
 	for _, g := range inTurn(work.Open) {
 		if s.draining() {
 			return true, nil
@@ -218,6 +223,9 @@ func (s *sending) try(ctx context.Context, g *ledger.Generation) (step, time.Tim
 	}
 	if g.Doubtful && s.acc.info.KeyTTL == 0 {
 		return s.ask(ctx, g) // it goes nowhere any more, and waits neither for its turn nor for a hold
+	}
+	if s.schedule.closed() {
+		return s.whileClosed(ctx, g)
 	}
 	look, ok, err := s.mayUse(ctx)
 	if err != nil {
@@ -303,6 +311,8 @@ func (s *sending) refused(ctx context.Context, g *ledger.Generation, c *ledger.C
 	switch c.Answer {
 	case ledger.ClaimBusy, ledger.ClaimLater:
 		return stepLater, c.Until.Add(50 * time.Millisecond), nil
+	case ledger.ClaimClosed:
+		return stepLater, c.Until.Add(rand.N(openingSpread)), nil
 	case ledger.ClaimPaused:
 		return s.whilePaused(ctx)
 	case ledger.ClaimChanged:

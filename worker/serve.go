@@ -88,13 +88,13 @@ func (w *Worker) handle(task context.Context, t *asynq.Task) error {
 	if err != nil {
 		return err
 	}
-	n, err := ledger.BatchAccount(p.Batch)
-	if err != nil || n >= len(camp.frozen.Accounts) {
+	lane, err := camp.frozen.LaneOf(p.Batch)
+	if err != nil {
 		return w.setPayloadAside(task, t, fmt.Errorf("batch %.40q of %s: %w", p.Batch, p.Campaign, queue.ErrPayload))
 	}
-	acc := w.accounts[camp.frozen.Accounts[n].Name]
+	acc := w.accounts[lane.Account.Name]
 	if acc == nil {
-		return fmt.Errorf("account %s is not served here", camp.frozen.Accounts[n].Name)
+		return fmt.Errorf("account %s is not served here", lane.Account.Name)
 	}
 	return w.send(ctx, acc, p)
 }

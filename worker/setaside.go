@@ -42,12 +42,12 @@ func (w *Worker) orSetAside(ctx context.Context, id, work string, err error) err
 // leave, the work that needs it leaves the open set.
 func (w *Worker) setAside(ctx context.Context, id, work string, u *ledger.Unreadable, leave bool) error {
 	c, window := &campaign{}, 0
-	if n, err := ledger.BatchAccount(work); err == nil && leave {
+	if _, err := ledger.BatchLane(work); err == nil && leave {
 		if c, err = w.campaign(ctx, id); err != nil {
 			return err // the campaign itself: it is for the sweeper to set aside
 		}
-		if n < len(c.frozen.Accounts) {
-			window = w.window(ctx, c.frozen.Accounts[n].Name)
+		if lane, err := c.frozen.LaneOf(work); err == nil {
+			window = w.window(ctx, lane.Account.Name)
 		}
 	}
 	wakes, first, err := w.ledger.SetAside(ctx, u, work, leave, window)

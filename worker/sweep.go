@@ -158,8 +158,8 @@ func (w *Worker) sweepOpen(ctx context.Context, id string, sum ledger.Summary, n
 		if c, err = w.campaign(ctx, id); err != nil {
 			return err
 		}
-		for i, a := range c.frozen.Accounts {
-			windows[i] = w.window(ctx, a.Name)
+		for n := range c.frozen.Lanes() {
+			windows[n] = w.window(ctx, c.frozen.Lane(n).Account.Name)
 		}
 	}
 	wakes, done, err := w.ledger.TopUp(ctx, id, windows)
@@ -225,11 +225,11 @@ func (w *Worker) stillHeld(ctx context.Context, sum ledger.Summary, c *campaign,
 	if sum.StoppedBy != "" {
 		return false, nil
 	}
-	n, err := ledger.BatchAccount(batch)
+	lane, err := c.frozen.LaneOf(batch)
 	if err != nil {
 		return false, err
 	}
-	name := c.frozen.Accounts[n].Name
+	name := lane.Account.Name
 	a, err := w.ledger.Account(ctx, name)
 	if errors.Is(err, ledger.ErrNoAccount) {
 		return false, nil

@@ -27,14 +27,11 @@ func (w *Worker) wakeAll(ctx context.Context, id string, f ledger.Frozen, spec l
 
 // queueOf names the queue of a batch, by its account and the campaign's class.
 func queueOf(f ledger.Frozen, spec ledger.Spec, batch string) (string, error) {
-	a, err := ledger.BatchAccount(batch)
+	lane, err := f.LaneOf(batch)
 	if err != nil {
 		return "", err
 	}
-	if a >= len(f.Accounts) {
-		return "", fmt.Errorf("batch %s has account number %d of %d", batch, a, len(f.Accounts))
-	}
-	return queue.SendQueue(f.Accounts[a].Name, spec.Class == ledger.Transactional), nil
+	return queue.SendQueue(lane.Account.Name, spec.Class == ledger.Transactional), nil
 }
 
 // handOver queues a new wake-up call for work that this worker, draining, leaves

@@ -35,6 +35,10 @@ type Config struct {
 	// Country is the default for numbers in national format, "KE"; empty: only
 	// international numbers are read.
 	Country string
+	// Windows are the hours in which marketing may be handed over, local to the
+	// recipient, by ISO code of the recipient's country. A country that is not there
+	// has none. A campaign keeps to those that were in force when its planning began.
+	Windows map[string]Hours
 	// Retention is how long a finished campaign stays; 30 days.
 	Retention time.Duration
 	// Durability says what must hold a claim before its call is made, and a settle
@@ -102,6 +106,7 @@ type Worker struct {
 	accounts  map[string]*account
 	campaigns campaignCache
 	windows   windowCache
+	hours     hoursCache
 	memory    memoryWatch
 	sweeper   sweeper
 
@@ -137,6 +142,9 @@ func New(cfg Config) (*Worker, error) {
 			mistakes = append(mistakes, fmt.Errorf("account %s is there twice", a.Name))
 		}
 		w.accounts[a.Name] = acc
+	}
+	if err := w.checkWindows(); err != nil {
+		mistakes = append(mistakes, err)
 	}
 	if len(mistakes) > 0 {
 		return nil, fmt.Errorf("new worker: %w", errors.Join(mistakes...))

@@ -70,7 +70,7 @@ func TestCheckTellsEverythingAtOnce(t *testing.T) {
 		t.Errorf("exit %d\n%s%s", exit, out, errOut)
 	}
 	h.env = append(h.env, "NOBODY_SET_THIS=somebody")
-	if out, errOut, exit := h.run("check"); exit != exitDone || strings.Count(out, " ok ") != 4 {
+	if out, errOut, exit := h.run("check"); exit != exitDone || strings.Count(out, " ok ") != 5 || !strings.Contains(out, "windows        ok  off") {
 		t.Errorf("exit %d\n%s%s", exit, out, errOut)
 	}
 	h.gateway.SetPassword("demo", "changed")

@@ -33,6 +33,8 @@ type accountView struct {
 	BadInARow int       `json:"bad_in_a_row"`
 	Balance   string    `json:"balance,omitempty"`
 	BalanceAt time.Time `json:"balance_at,omitzero"`
+	// Windows are the sending hours of marketing by country: "08:00-18:00".
+	Windows map[string]string `json:"windows,omitempty"`
 }
 
 type holdView struct {
@@ -48,7 +50,7 @@ func viewAccount(acc producer.Account) accountView {
 	v := accountView{
 		Name: acc.Name, Provider: acc.Provider, Rate: acc.Rate, Burst: acc.Burst, Unit: acc.Unit, Sender: acc.Sender, Price: acc.Price,
 		MaxRecipients: acc.Info.MaxRecipients, Workers: acc.Workers, Slots: acc.Slots, LastSeen: acc.LastSeen,
-		LastAccepted: acc.LastAccepted, Circuit: "closed", BadInARow: acc.Bad, Balance: acc.Balance, BalanceAt: acc.BalanceAt,
+		LastAccepted: acc.LastAccepted, Circuit: "closed", BadInARow: acc.Bad, Balance: acc.Balance, BalanceAt: acc.BalanceAt, Windows: acc.Windows,
 	}
 	if h := acc.Hold; h.Held() {
 		v.Hold = &holdView{Reason: h.Reason, Code: h.Code, By: h.By, Since: h.Since, Until: h.Until}

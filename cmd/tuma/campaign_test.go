@@ -206,6 +206,7 @@ accounts:
   careful: {provider: africastalking, base_url: "`+server.URL+`/africastalking", username: demo, api_key: demo, sender: ACME}
   bold: {provider: africastalking, base_url: "`+server.URL+`/africastalking", username: demo, api_key: demo, sender: ACME, on_unknown: resend}
 default_country: KE
+windows: off
 `)
 	c.start("worker")
 	eventually(t, "the worker to publish its accounts", func() bool {

@@ -41,6 +41,11 @@ func (a *app) check(ctx context.Context) error {
 	} else {
 		say("redis          ok  %s", shownURL(cfg.redis.url))
 	}
+	if windows, err := shownWindows(cfg.windows, a.now()); err != nil {
+		failed = append(failed, err)
+	} else {
+		say("windows        ok  %s", windows)
+	}
 	for _, acc := range cfg.accounts {
 		got, err := askBalance(ctx, acc)
 		var wrong misuseError

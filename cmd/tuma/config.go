@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/worker"
 )
 
 // config is what tuma.yaml says, checked and with its defaults filled in. Only
@@ -26,8 +27,8 @@ type config struct {
 	routes   []ledger.Route
 	country  string
 	// windows are the hours in which marketing may be sent, by country; nil: at any
-	// hour. They are read and checked; a later release keeps to them.
-	windows map[string]window
+	// hour.
+	windows map[string]worker.Hours
 	// failoverAfter is how long an account must be held before its work moves to the
 	// route's next. It is read and checked; a later release acts on it.
 	failoverAfter time.Duration

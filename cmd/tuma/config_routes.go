@@ -1,11 +1,9 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -76,69 +74,4 @@ func (r *reader) country(e entry, to *string) {
 		return
 	}
 	*to = strings.ToUpper(s)
-}
-
-// window is a time of day between which marketing may be sent, local to the
-// recipient: both since midnight.
-type window struct{ from, to time.Duration }
-
-// defaultWindows are the strictest rules in force (Safaricom's for Kenya, the
-// NCC's for Nigeria).
-func defaultWindows() map[string]window {
-	return map[string]window{"KE": {8 * time.Hour, 18 * time.Hour}, "NG": {8 * time.Hour, 20 * time.Hour}}
-}
-
-// windows reads sending windows by country: "08:00-18:00" or off; or off for all.
-func (r *reader) windows(e entry, to *map[string]window) {
-	if n := resolve(e.value); n != nil && n.Kind == yaml.ScalarNode {
-		var off string
-		if r.oneOf(e, &off, "off"); off != "" {
-			*to = nil
-		}
-		return
-	}
-	for child := range r.entries(e) {
-		country := strings.ToUpper(child.name)
-		child.name = e.name + "." + child.name
-		text, ok := r.text(child)
-		switch {
-		case !sms.ValidCountry(country):
-			r.fail(child, "%q is no country; take an ISO code such as KE", country)
-		case !ok:
-		case text == "off":
-			delete(*to, country)
-		default:
-			w, err := parseWindow(text)
-			if err != nil {
-				r.fail(child, `%s must be such as "08:00-18:00", or off`, show(child))
-				continue
-			}
-			(*to)[country] = w
-		}
-	}
-}
-
-func parseWindow(s string) (window, error) {
-	before, after, _ := strings.Cut(s, "-")
-	from, err1 := parseClock(before)
-	to, err2 := parseClock(after)
-	if err := errors.Join(err1, err2); err != nil {
-		return window{}, fmt.Errorf("parse window: %w", err)
-	}
-	if from >= to {
-		return window{}, fmt.Errorf("parse window %q: it ends before it begins", s)
-	}
-	return window{from, to}, nil
-}
-
-// parseClock reads a time of day, "24:00" included.
-func parseClock(s string) (time.Duration, error) {
-	if s = strings.TrimSpace(s); s == "24:00" {
-		return 24 * time.Hour, nil
-	}
-	t, err := time.Parse("15:04", s)
-	if err != nil {
-		return 0, err
-	}
-	return time.Duration(t.Hour())*time.Hour + time.Duration(t.Minute())*time.Minute, nil
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tuma-sms/tuma/worker"
 )
 
 func environment(pairs ...string) func(string) (string, bool) {
@@ -77,7 +79,8 @@ func TestConfigMistakesNameTheirLine(t *testing.T) {
 		"bad country":              {"default_country: Kenya\n", `t.yaml:1: default_country: "Kenya" is no country`},
 		"bad windows":              {"windows: never\n", `t.yaml:1: windows: "never" must be off`},
 		"bad window":               {"windows:\n  KE: 8-18\n", `t.yaml:2: windows.KE: "8-18" must be such as "08:00-18:00"`},
-		"window that ends early":   {"windows: {KE: '18:00-08:00'}\n", `t.yaml:1: windows.KE: "18:00-08:00" must be such as`},
+		"window of no time":        {"windows: {KE: '18:00-18:00'}\n", `t.yaml:1: windows.KE: "18:00-18:00" must be such as`},
+		"window that never opens":  {"windows:\n  KE: off\n  RU: '08:00-12:00'\n", `t.yaml:3: windows.RU: hours in RU: there is no moment at which it is 08:00-12:00 in all of its time zones`},
 		"window of no country":     {"windows: {XX: off}\n", `t.yaml:1: windows.XX: "XX" is no country`},
 		"bad redis in environment": {"retention: 1d\n#TUMA_REDIS_URL=nonsense", "t.yaml: TUMA_REDIS_URL: must be a URL such as"},
 	}
@@ -231,7 +234,7 @@ routes:
   - {match: "254", via: [main, defaults]}
   - {match: "", via: [main]}
 default_country: ke
-windows: {NG: "09:30-24:00", KE: off, ug: "08:00-17:00"}
+windows: {NG: "09:30-24:00", KE: off, ug: "08:00-17:00", GH: "20:00-06:00"}
 failover_after: 90s
 `), environment("WHO", "me"))
 	if err != nil {
@@ -244,7 +247,8 @@ failover_after: 90s
 		c.routes[0].Match + ": " + strings.Join(c.routes[0].Via, " "), c.routes[1].Match + ": " + strings.Join(c.routes[1].Via, " ")}); diff != "" {
 		t.Error(diff)
 	}
-	if want := (map[string]window{"NG": {9*time.Hour + 30*time.Minute, 24 * time.Hour}, "UG": {8 * time.Hour, 17 * time.Hour}}); !maps.Equal(want, c.windows) {
+	if want := (map[string]worker.Hours{"NG": {From: 9*time.Hour + 30*time.Minute, To: 24 * time.Hour}, "UG": {From: 8 * time.Hour, To: 17 * time.Hour},
+		"GH": {From: 20 * time.Hour, To: 6 * time.Hour}}); !maps.Equal(want, c.windows) {
 		t.Errorf("windows %v", c.windows)
 	}
 	w := c.accounts[0].worker
@@ -271,7 +275,7 @@ func TestConfigDefaults(t *testing.T) {
 			t.Fatal(err)
 		}
 		if c.redis.url != defaultRedisURL || c.redis.unsafe || c.retention != 30*24*time.Hour || c.failoverAfter != time.Minute ||
-			!maps.Equal(c.windows, map[string]window{"KE": {8 * time.Hour, 18 * time.Hour}, "NG": {8 * time.Hour, 20 * time.Hour}}) {
+			!maps.Equal(c.windows, map[string]worker.Hours{"KE": {From: 8 * time.Hour, To: 18 * time.Hour}, "NG": {From: 8 * time.Hour, To: 20 * time.Hour}}) {
 			t.Errorf("%q: %+v", text, c)
 		}
 	}

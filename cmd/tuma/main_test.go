@@ -161,6 +161,7 @@ accounts:
   kobo-main: {provider: kobo, base_url: "`+server.URL+`/kobo", user: demo, pass: secret-word, sender: ACME, timeout: 2s, price: 0.80 KES}
   other: {provider: kobo, base_url: "`+server.URL+`/kobo", user: "${NOBODY_SET_THIS}", pass: x, rate: 600/m, unit: requests}
 default_country: KE
+windows: off
 `)
 	return h
 }

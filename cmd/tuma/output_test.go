@@ -185,6 +185,8 @@ func TestDescribeBlock(t *testing.T) {
 		{producer.Block{Account: "k", Reason: "no_worker", Since: &ago}, "no worker serves account k; the last was seen 1m30s ago"},
 		{producer.Block{Account: "k", Reason: "credentials", Code: "error_user", Since: &ago, Until: &soon},
 			"account k is held: credentials (error_user) for 1m30s, tried again in 30s"},
+		{producer.Block{Account: "k", Reason: "window", Country: "KE", Since: &ago, Until: &soon},
+			"it is outside of the sending hours of KE; they begin in 30s, at 2025-11-03T09:00:30Z"},
 		{producer.Block{Account: "k", Reason: "connection", Until: &past}, "account k is held: connection, tried again now"},
 	}
 	for _, tt := range tests {

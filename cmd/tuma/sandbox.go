@@ -69,7 +69,7 @@ func sandboxAccounts(address string) string {
 			b.WriteString("    allow_http: true\n")
 		}
 	}
-	return b.String() + "\n"
+	return b.String() + "\nwindows: off # it disturbs nobody at night\n\n"
 }
 
 // serveSandbox serves at an address until the server is closed, and returns the

@@ -175,11 +175,18 @@ func (s *sending) enqueue(ctx context.Context, b *backend, src *source) error {
 	if err != nil {
 		return err
 	}
-	receipt, err := b.Enqueue(ctx, s.campaign, src.all())
+	night, err := s.curfew(ctx, b, countries)
+	if err != nil {
+		return err
+	}
+	receipt, err := b.Enqueue(ctx, s.campaign, night.note(src.all()))
 	if err != nil {
 		return err
 	}
 	s.announce(receipt, derived)
+	if !receipt.Again {
+		s.warn(night)
+	}
 	if len(twice) > 0 && !receipt.Again {
 		s.note("tuma: warning: on_unknown is resend: whoever's outcome cannot be known (account %s) is sent to once more, and may get the message twice",
 			strings.Join(twice, ", "))

@@ -142,6 +142,8 @@ func describeBlock(b producer.Block, now time.Time) string {
 		return "the gateway has put off all numbers that are left; the next is tried " + when(*b.Until, now)
 	case b.Reason == "set_aside":
 		return "records that cannot be read are set aside, and who is in them waits; tuma resume tries them again, tuma cancel gives them up"
+	case b.Reason == "window" && b.Until != nil:
+		return fmt.Sprintf("it is outside of the sending hours of %s; they begin %s, at %s", b.Country, when(*b.Until, now), stamp(*b.Until))
 	case b.Reason == "no_route":
 		return "no account is named, and the workers have no routes"
 	case b.Reason == "no_worker" && b.Since != nil:

@@ -29,6 +29,8 @@ type Card struct {
 	Price       string         `json:"price,omitempty"`
 	OnUnknown   string         `json:"on_unknown,omitempty"`
 	Country     string         `json:"country,omitempty"`
+	// Windows are the sending hours of marketing by country: "08:00-18:00".
+	Windows map[string]string `json:"windows,omitempty"`
 }
 
 // Account is a card with what is known of the account right now.

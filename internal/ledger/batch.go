@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// BatchName names a batch within its campaign: account number and position.
-func BatchName(account, seq int) string { return strconv.Itoa(account) + "." + strconv.Itoa(seq) }
+// BatchName names a batch within its campaign: number of its lane and position.
+func BatchName(lane, seq int) string { return strconv.Itoa(lane) + "." + strconv.Itoa(seq) }
 
-// BatchAccount is the account number in a batch's name.
-func BatchAccount(batch string) (int, error) {
+// BatchLane is the number of the lane in a batch's name.
+func BatchLane(batch string) (int, error) {
 	a, s, ok := strings.Cut(batch, ".")
 	n, err := strconv.Atoi(a)
 	if _, err2 := strconv.Atoi(s); !ok || err != nil || err2 != nil || n < 0 {
@@ -40,10 +40,10 @@ func (b *Batch) call(k int) []Planned {
 	return b.To[at : at+b.Calls[k]]
 }
 
-func (l *Ledger) batches(ctx context.Context, id string, account int) iter.Seq2[*Batch, error] {
+func (l *Ledger) batches(ctx context.Context, id string, lane int) iter.Seq2[*Batch, error] {
 	const step = 8
 	return func(yield func(*Batch, error) bool) {
-		n, err := l.rdb.HMGet(ctx, ledgerKey(id), "nb:"+strconv.Itoa(account)).Result()
+		n, err := l.rdb.HMGet(ctx, ledgerKey(id), "nb:"+strconv.Itoa(lane)).Result()
 		if err != nil {
 			yield(nil, fmt.Errorf("read batches of %s: %w", id, err))
 			return
@@ -51,7 +51,7 @@ func (l *Ledger) batches(ctx context.Context, id string, account int) iter.Seq2[
 		for at, end := 0, fieldInt(n[0]); at < end; at += step {
 			var fields []string
 			for s := at; s < min(at+step, end); s++ {
-				fields = append(fields, "b"+BatchName(account, s))
+				fields = append(fields, "b"+BatchName(lane, s))
 			}
 			got, err := l.rdb.HMGet(ctx, ledgerKey(id), fields...).Result()
 			if err != nil {

@@ -25,6 +25,7 @@ const (
 	ClaimSettled  Go = "settled"  // nothing left to do
 	ClaimBusy     Go = "busy"     // another claim holds it, until Claim.Until
 	ClaimLater    Go = "later"    // backing off, until Claim.Until
+	ClaimClosed   Go = "closed"   // outside of the sending hours, until Claim.Until
 	ClaimPaused   Go = "paused"   //
 	ClaimStopped  Go = "stopped"  // cancelled or expired: Claim.Why
 	ClaimStale    Go = "stale"    // a later wake works on the batch
@@ -53,7 +54,7 @@ type Claim struct {
 	// Looks is how often a doubtful one was looked for at the gateway; At is then when it
 	// was claimed last.
 	Looks int
-	// Until is when to ask again (busy, later).
+	// Until is when to ask again (busy, later, closed).
 	Until time.Time
 	// Why is one word.
 	Why string
@@ -79,9 +80,22 @@ type ClaimRequest struct {
 	Lease time.Duration
 	// Window is how many batches of the account the campaign may have open.
 	Window int
+	// Open are the times in which it may go, in their order; empty: any time.
+	Open []Span
 	// Resend: whom the end of this claim leaves unknown, for the first time, is
 	// submitted once more.
 	Resend bool
+}
+
+// Span is a stretch of time, from From until just before Until.
+type Span struct{ From, Until time.Time }
+
+func spanArg(spans []Span) string {
+	var b []byte
+	for _, s := range spans {
+		b = fmt.Appendf(b, "%d %d ", s.From.UnixMilli(), s.Until.UnixMilli())
+	}
+	return string(b)
 }
 
 // Claim asks to submit one generation. After an error the caller does not know
@@ -94,7 +108,7 @@ func (l *Ledger) Claim(ctx context.Context, r ClaimRequest) (*Claim, error) {
 	c := &Claim{Token: NewToken(), id: r.ID, batch: r.Batch, gen: r.Gen, window: r.Window, resend: r.Resend}
 	out, err := l.run(ctx, claimScript, r.ID, nil,
 		c.Token, r.Batch, r.Wake, r.Gen.Call, r.Gen.Number, r.Gen.Revision, r.Lease.Milliseconds(),
-		shortUUID(r.UUID), r.Login, r.KeyLife.Milliseconds(), len(r.Gen.To))
+		shortUUID(r.UUID), r.Login, r.KeyLife.Milliseconds(), len(r.Gen.To), spanArg(r.Open))
 	if errors.Is(err, ErrNotDurable) {
 		return c, err
 	}
@@ -116,7 +130,7 @@ func (l *Ledger) Claim(ctx context.Context, r ClaimRequest) (*Claim, error) {
 		}
 	case c.Answer == ClaimGo:
 		return nil, fmt.Errorf("claim %s %s: %w", r.ID, r.Batch, errAnswer)
-	case (c.Answer == ClaimBusy || c.Answer == ClaimLater) && len(out) > 1:
+	case (c.Answer == ClaimBusy || c.Answer == ClaimLater || c.Answer == ClaimClosed) && len(out) > 1:
 		c.Until = parseMilli(out[1])
 	case c.Answer == ClaimStopped && len(out) > 2:
 		c.Why, c.Doubt = out[1], out[2] == "1"

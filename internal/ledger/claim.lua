@@ -1,12 +1,25 @@
 -- claim.lua asks to submit one generation of a call; what is told 'go' may write to the gateway until its lease is over.
 -- KEYS: 1 ledger, 2 open set
 -- ARGV: 1 token, 2 batch, 3 wake (0: not checked), 4 call, 5 generation, 6 revision the caller read, 7 lease ms, 8 uuid,
---       9 login, 10 ms for which the gateway surely remembers a uuid (0: not at all), 11 recipients
+--       9 login, 10 ms for which the gateway surely remembers a uuid (0: not at all), 11 recipients,
+--       12 the spans of time in which it may go, 'from until from until …' in ms, or '': at any time
 -- Returns {'go', uuid, doubt 0|1, first ms, claimed ms, tries, claims} and nothing else lets a byte out;
---   {'settled'|'paused'|'stale'|'changed'|'missing'|'newer'}, {'busy', until}, {'later', due},
+--   {'settled'|'paused'|'stale'|'changed'|'missing'|'newer'}, {'busy', until}, {'later', due}, {'closed', opens},
 --   {'stopped', why, doubt 0|1}, {'doubtful', why, claimed ms, looks}: it must not go again; it is looked for at the gateway if
 --   that is possible (so many looks so far), and ends in unknown.
 -- The same token is answered the same again. A lease that is over without a settle makes the generation doubtful.
+
+-- closed says from when on it may go, if not now; past the last span it has to be asked for anew.
+local function closed(now)
+  local opens
+  for from, till in string.gmatch(ARGV[12], '(%d+) (%d+)') do
+    if now < tonumber(from) then return from end
+    if now < tonumber(till) then return nil end
+    opens = till
+  end
+  return opens
+end
+
 local bad = unfit()
 if bad then return {bad} end
 local token, b, k, g = ARGV[1], ARGV[2], ARGV[4], ARGV[5]
@@ -39,7 +52,14 @@ if rec[STATE] == 'd' then
   elseif ttl == 0 then why = 'no_key'
   elseif now - tonumber(rec[FIRST]) > ttl then why = 'key_expired' end
   if why then return {'doubtful', why, rec[CLAIMED], rec[BAD]} end
-elseif rec[STATE] == 'r' then
+end
+local opens = not again and closed(now)
+if opens then
+  local z = 'z:' .. string.match(b, '^%d+')
+  if words(get(z) or '')[2] ~= opens then set(z, int(now) .. ' ' .. opens) end
+  return {'closed', opens}
+end
+if rec[STATE] == 'r' then
   if rec[UUID] == '-' or rec[LOGIN] ~= ARGV[9] then
     rec[UUID], rec[LOGIN], rec[FIRST] = ARGV[8], ARGV[9], int(now)
     add('calls', 1)

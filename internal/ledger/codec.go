@@ -294,7 +294,7 @@ func decodeBatch(b []byte) (calls []int, to []Planned, err error) {
 	return calls, to, nil
 }
 
-// encodeCarry writes what planning carries over from page to page, an account each.
+// encodeCarry writes what planning carries over from page to page, by lane.
 func encodeCarry(carry [][]Planned) []byte {
 	empty := true
 	var b []byte
@@ -308,8 +308,8 @@ func encodeCarry(carry [][]Planned) []byte {
 	return squeeze(b)
 }
 
-func decodeCarry(b []byte, accounts int) ([][]Planned, error) {
-	out := make([][]Planned, accounts)
+func decodeCarry(b []byte, lanes int) ([][]Planned, error) {
+	out := make([][]Planned, lanes)
 	if len(b) == 0 {
 		return out, nil
 	}

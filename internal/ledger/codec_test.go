@@ -327,16 +327,56 @@ func FuzzGenerationRecord(f *testing.F) {
 	})
 }
 
+func TestLanes(t *testing.T) {
+	t.Parallel()
+	f := Frozen{Accounts: []FrozenAccount{{Name: "a", MaxRecipients: 5, BatchSize: 5}, {Name: "b", MaxRecipients: 5, BatchSize: 5}},
+		Windows: []FrozenWindow{{"KE", "08:00-18:00"}, {"NG", "08:00-20:00"}}}
+	record, err := f.encode()
+	windows := encodeWindows(f.Windows)
+	if err != nil || windows != "KE 08:00-18:00 NG 08:00-20:00" {
+		t.Fatalf("%s, %v", windows, err)
+	}
+	read, err := decodeFrozen(string(record), windows)
+	if err != nil || !cmp.Equal(f, read) {
+		t.Errorf("%s reads as %+v, %v", record, read, err)
+	}
+	var got []string
+	for n := range read.Lanes() {
+		lane, err := read.LaneOf(BatchName(n, 3))
+		if err != nil || lane.Number != n {
+			t.Fatalf("lane %d is %+v, %v", n, lane, err)
+		}
+		got = append(got, lane.Account.Name+lane.Window.Country)
+	}
+	if diff := cmp.Diff([]string{"a", "b", "aKE", "bKE", "aNG", "bNG"}, got); diff != "" {
+		t.Error(diff)
+	}
+	for _, batch := range []string{"6.0", "-1.0", "x"} {
+		if lane, err := read.LaneOf(batch); err == nil {
+			t.Errorf("batch %s has lane %+v", batch, lane)
+		}
+	}
+
+	// As a release without sending hours wrote it: an account is a lane.
+	before, err := decodeFrozen(`{"cc":"KE","a":[{"n":"a","m":5},{"n":"b","m":1}]}`, "")
+	if err != nil || before.Lanes() != 2 || before.Lane(1).Account.Name != "b" || before.Lane(1).Window != (FrozenWindow{}) {
+		t.Errorf("%+v, %v", before, err)
+	}
+	if f, err := decodeFrozen(`{"a":[]}`, "KE"); err == nil {
+		t.Errorf("a window without hours reads as %+v", f)
+	}
+}
+
 func TestBatchNames(t *testing.T) {
 	t.Parallel()
 	for _, a := range []int{0, 7, 255} {
-		if got, err := BatchAccount(BatchName(a, 12)); err != nil || got != a {
-			t.Errorf("account %d reads as %d, %v", a, got, err)
+		if got, err := BatchLane(BatchName(a, 12)); err != nil || got != a {
+			t.Errorf("lane %d reads as %d, %v", a, got, err)
 		}
 	}
 	for _, name := range []string{"", "0", "a.1", "1.b", "-1.0", PlanWork} {
-		if got, err := BatchAccount(name); err == nil {
-			t.Errorf("%q reads as account %d", name, got)
+		if got, err := BatchLane(name); err == nil {
+			t.Errorf("%q reads as lane %d", name, got)
 		}
 	}
 	for _, wake := range []string{"", "0.0", "0.0:", "0.0:x"} {

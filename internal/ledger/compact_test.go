@@ -145,13 +145,18 @@ func TestACampaignOfOneLeavesLittle(t *testing.T) {
 				_, err := u.Commit(t.Context())
 				r.ok(err)
 				p, err := r.StartPlan(t.Context(), id, func(Spec) (Frozen, error) {
-					return Frozen{Country: "KE", Accounts: []FrozenAccount{{Name: "kobo-main", MaxRecipients: 500, BatchSize: 500}}}, nil
+					f := Frozen{Country: "KE", Accounts: []FrozenAccount{{Name: "kobo-main", MaxRecipients: 500, BatchSize: 500}}}
+					if c.spec.Class != Transactional {
+						f.Windows = []FrozenWindow{{"KE", "08:00-18:00"}, {"NG", "08:00-20:00"}}
+					}
+					return f, nil
 				})
 				r.ok(err)
-				_, _, err = p.CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, Windows: map[int]int{0: 4},
-					Batches: []PlannedBatch{{Calls: []int{1}, To: []Planned{{Row: 1, MSISDN: 254712345678}}}}})
+				lane := min(1, len(p.Frozen.Windows))
+				_, _, err = p.CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, Windows: map[int]int{0: 4, 1: 4},
+					Batches: []PlannedBatch{{Lane: lane, Calls: []int{1}, To: []Planned{{Row: 1, MSISDN: 254712345678}}}}})
 				r.ok(err)
-				claim := r.claim(id, "0.0", 0, 0, keyed, long)
+				claim := r.claim(id, BatchName(lane, 0), 0, 0, keyed, long)
 				rec := c.record
 				if rec.Status == Accepted {
 					rec.MessageID = uuid.NewString()

@@ -188,7 +188,7 @@ func (d *driver) fillPage(p *Plan) PlannedPage {
 
 // cutBatch takes calls of one to six off what an account carries.
 func (d *driver) cutBatch(a int) PlannedBatch {
-	b := PlannedBatch{Account: a}
+	b := PlannedBatch{Lane: a}
 	name := BatchName(a, len(d.m.order[a]))
 	d.m.order[a] = append(d.m.order[a], name)
 	for k := range 1 + d.draw(3, "calls") {

@@ -11,11 +11,11 @@ package ledger
 //	tuma:{id}:a   records that cannot be read and were set aside, with their bytes
 //	tuma:{id}:aw  the work that needs them, scored by when it was set aside
 //
-// The fields of the ledger hash (a: account number, b: batch "a.s", k: call in
-// the batch, g: generation of the call):
+// The fields of the ledger hash (a: lane, an account and the sending hours of its
+// recipients, b: batch "a.s", k: call in the batch, g: generation of the call):
 //
 //	v hash up at total pg start exp   format, content hash, upload, created, recipients, pages, times
-//	cur carry pt frozen wplan         planning: next page, recipients carried over, last answer, frozen record, wake
+//	cur carry pt frozen win wplan     planning: next page, recipients carried over, last answer, frozen record and hours, wake
 //	pending accepted … skipped        recipients by status, absent when 0
 //	fly flyc                          pending recipients, and calls, in flight
 //	was                               pending recipients, not in flight, that a retry or a resend took out of unknown
@@ -23,6 +23,7 @@ package ledger
 //	calls seg resent                  what was submitted
 //	paused stop stop_at fin           state
 //	nb:a h:a ob:a                     batches planned, handed out, open
+//	z:a                               since when the lane is closed, and when it opens
 //	pN kN                             page N as uploaded; what planning left out of it
 //	bB lB wB xB                       batch record, open generations, wake number, open extra generations
 //	gB.K.G iB.K.G nB.K                a generation, its positions in the call, how many there are

@@ -197,7 +197,7 @@ type modelClaim struct {
 	token, uuid, login string
 	rev                int
 	keyLife, lease     time.Duration
-	staleWake          bool
+	staleWake, closed  bool
 }
 
 func (m *model) claim(g *modelGen, c modelClaim) (answer Go, why string) {
@@ -235,7 +235,11 @@ func (m *model) claim(g *modelGen, c modelClaim) (answer Go, why string) {
 		case m.now-g.first > c.keyLife:
 			return ClaimDoubtful, "key_expired"
 		}
-	} else if g.uuid == "" || g.login != c.login {
+	}
+	if c.closed {
+		return ClaimClosed, ""
+	}
+	if g.state == "r" && (g.uuid == "" || g.login != c.login) {
 		g.uuid, g.login, g.first = c.uuid, c.login, m.now
 	}
 	g.state, g.token, g.lease = "s", c.token, m.now+c.lease

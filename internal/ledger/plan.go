@@ -21,7 +21,7 @@ type Plan struct {
 	Frozen Frozen
 	// Total and Pages are the size of the upload, Next the page to go on with.
 	Total, Pages, Next int
-	// Carry are the recipients, an account each, that earlier pages left over.
+	// Carry are the recipients, by lane, that earlier pages left over.
 	Carry  [][]Planned
 	ledger *Ledger
 }
@@ -48,21 +48,21 @@ func (l *Ledger) StartPlan(ctx context.Context, id string, want func(Spec) (Froz
 	if err != nil {
 		return nil, fmt.Errorf("plan %s: %w", id, err)
 	}
-	out, err := l.run(ctx, planStartScript, id, nil, record, planWatch.Milliseconds())
+	out, err := l.run(ctx, planStartScript, id, nil, record, planWatch.Milliseconds(), encodeWindows(frozen.Windows))
 	if err != nil || out[0] != "go" {
 		return nil, err
 	}
-	if len(out) < 4 {
+	if len(out) < 5 {
 		return nil, errAnswer
 	}
 	p := &Plan{ID: id, Spec: spec, ledger: l}
-	if p.Frozen, err = decodeFrozen(out[1]); err != nil {
+	if p.Frozen, err = decodeFrozen(out[1], out[4]); err != nil {
 		return nil, unreadable(id, "frozen", out[1], err)
 	}
 	if p.Next, err = strconv.Atoi(out[2]); err != nil {
 		return nil, unreadable(id, "cur", out[2], errRecord)
 	}
-	if p.Carry, err = decodeCarry([]byte(out[3]), len(p.Frozen.Accounts)); err != nil {
+	if p.Carry, err = decodeCarry([]byte(out[3]), p.Frozen.Lanes()); err != nil {
 		return nil, unreadable(id, "carry", out[3], err)
 	}
 	sizes, err := l.rdb.HMGet(ctx, ledgerKey(id), "total", "pg").Result()
@@ -129,15 +129,15 @@ type PlannedPage struct {
 	LeftOut []LeftOut
 	Batches []PlannedBatch
 	Carry   [][]Planned
-	// Windows say how many batches of an account may be open at once, by account number.
+	// Windows say how many batches may be open at once, by lane.
 	Windows map[int]int
 }
 
-// PlannedBatch is a batch of recipients for one account, cut into calls.
+// PlannedBatch is a batch of recipients for one lane, cut into calls.
 type PlannedBatch struct {
-	Account int
-	Calls   []int
-	To      []Planned
+	Lane  int
+	Calls []int
+	To    []Planned
 }
 
 // CommitPage writes a planned page in one step, if planning still stands where p
@@ -160,7 +160,7 @@ func (p *Plan) CommitPage(ctx context.Context, token string, page PlannedPage) (
 		args = append(args, a, n)
 	}
 	for _, b := range page.Batches {
-		args = append(args, b.Account, len(b.Calls), encodeBatch(b.Calls, b.To))
+		args = append(args, b.Lane, len(b.Calls), encodeBatch(b.Calls, b.To))
 	}
 	out, err := p.ledger.run(ctx, planPageScript, p.ID, nil, args...)
 	if err != nil {
@@ -199,7 +199,7 @@ func answerWakes(out []string) ([]Wake, bool, error) {
 // that takes up another's work and must not plan a number twice.
 func (p *Plan) PlannedNumbers(ctx context.Context) iter.Seq2[Planned, error] {
 	return func(yield func(Planned, error) bool) {
-		for a := range p.Frozen.Accounts {
+		for a := range p.Frozen.Lanes() {
 			for b, err := range p.ledger.batches(ctx, p.ID, a) {
 				if err != nil {
 					yield(Planned{}, err)

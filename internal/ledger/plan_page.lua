@@ -1,8 +1,8 @@
 -- plan_page.lua writes what came of planning one page, if the cursor is still the one the planner read.
 -- KEYS: 1 ledger, 2 open set
 -- ARGV: 1 token, 2 page, 3 left-out record or '', 4 carry or '', 5 ms until the sweeper may look,
---       6 number of reasons, then reason, count for each; then number of windows, then account, window for each;
---       then for each batch: account, calls, record
+--       6 number of reasons, then reason, count for each; then number of windows, then lane, window for each;
+--       then for each batch: lane, calls, record
 -- Returns {'ok', done 0|1, 'batch:wake'…} | {'stopped'|'moved'|'missing'|'newer'}; a replay of the page just
 -- committed answers as it did, any other changes nothing and is told 'moved'.
 local bad = unfit()

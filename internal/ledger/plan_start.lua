@@ -1,11 +1,11 @@
 -- plan_start.lua freezes what planning depends on, at the first call, and gives back what is frozen.
 -- KEYS: 1 ledger, 2 open set
--- ARGV: 1 frozen record, 2 ms until the sweeper may look
--- Returns {'go', frozen, cursor, carry} | {'stopped'|'planned'|'missing'|'newer'}
+-- ARGV: 1 frozen record, 2 ms until the sweeper may look, 3 sending hours or ''
+-- Returns {'go', frozen, cursor, carry, sending hours} | {'stopped'|'planned'|'missing'|'newer'}
 local bad = unfit()
 if bad then return {bad} end
 if get('stop') then return {'stopped'} end
-redis.call('HSETNX', L, 'frozen', ARGV[1])
+if redis.call('HSETNX', L, 'frozen', ARGV[1]) == 1 and ARGV[3] ~= '' then set('win', ARGV[3]) end
 redis.call('ZADD', O, 'XX', int(now_ms() + tonumber(ARGV[2])), 'plan')
 if num('cur') >= num('pg') then return {'planned'} end
-return {'go', get('frozen'), get('cur'), get('carry') or ''}
+return {'go', get('frozen'), get('cur'), get('carry') or '', get('win') or ''}

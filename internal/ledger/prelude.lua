@@ -32,6 +32,8 @@ local function unfit()
   return nil
 end
 
+local LANES = 1024 -- at most (spec.go)
+
 local STATUS = {[1] = 'unknown', [2] = 'rejected', [3] = 'accepted', [4] = 'delivered', [5] = 'undelivered'}
 local RANK = {[0] = 0, 1, 2, 3, 4, 4}
 
@@ -183,7 +185,7 @@ end
 
 local function in_flight(rec) return rec[STATE] == 's' or rec[STATE] == 'd' end
 
--- hand_out opens the next batches of account a while its window has room, and adds "batch:wake" to out.
+-- hand_out opens the next batches of lane a while its window has room, and adds "batch:wake" to out.
 local function hand_out(a, window, now, out)
   if get('stop') then return end
   local from, nb, ob = num('h:' .. a), num('nb:' .. a), num('ob:' .. a)
@@ -300,6 +302,8 @@ local function stop(why, now)
   add('skipped', left - was)
   add('x:' .. why, left - was)
   redis.call('ZREM', O, 'plan')
+  -- What is in doubt and waits for its hours, or for long, ends now.
+  for _, b in ipairs(redis.call('ZRANGEBYSCORE', O, int(now + 60000), '+inf')) do redis.call('ZADD', O, int(now), b) end
   del('carry', 'paused', 'was')
   finish(now)
 end

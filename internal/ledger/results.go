@@ -56,8 +56,8 @@ func (l *Ledger) results(ctx context.Context, id string, yield func(Row, error) 
 	country := frozen.Country
 	segments, _ := sms.Segments(sum.Spec.Body)
 	var sources []*source
-	for a, name := range sum.Accounts {
-		next, stop := iter.Pull2(l.batchRows(ctx, id, a, name, segments, sum.StoppedBy))
+	for n := range frozen.Lanes() {
+		next, stop := iter.Pull2(l.batchRows(ctx, id, n, frozen.Lane(n).Account.Name, segments, sum.StoppedBy))
 		defer stop()
 		sources = append(sources, &source{next: next})
 	}
@@ -111,7 +111,7 @@ func (l *Ledger) leftOut(ctx context.Context, id string, page Page) ([]LeftOut, 
 }
 
 // rowOf finds the recipient of a row among those left out and, in order of rows,
-// among the accounts' batches.
+// among the lanes' batches.
 func rowOf(n int, left *[]LeftOut, sources []*source, stopped string) (Row, error) {
 	if len(*left) > 0 && (*left)[0].Row == n {
 		x := (*left)[0]
@@ -134,7 +134,7 @@ func skipIfStopped(r Row, stopped string) Row {
 	return r
 }
 
-// source yields one account's rows, batch by batch, each sorted.
+// source yields one lane's rows, batch by batch, each sorted.
 type source struct {
 	next func() ([]Row, error, bool)
 	rows []Row
@@ -161,10 +161,10 @@ func (s *source) take(n int) (Row, bool, error) {
 	}
 }
 
-// batchRows yields the rows of an account's batches, a batch at a time.
-func (l *Ledger) batchRows(ctx context.Context, id string, a int, account string, segments int, stopped string) iter.Seq2[[]Row, error] {
+// batchRows yields the rows of a lane's batches, a batch at a time.
+func (l *Ledger) batchRows(ctx context.Context, id string, lane int, account string, segments int, stopped string) iter.Seq2[[]Row, error] {
 	return func(yield func([]Row, error) bool) {
-		for b, err := range l.batches(ctx, id, a) {
+		for b, err := range l.batches(ctx, id, lane) {
 			if err != nil {
 				yield(nil, err)
 				return

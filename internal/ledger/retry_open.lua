@@ -21,7 +21,7 @@ if num('cur') < num('pg') then return {'planning'} end
 local some = (ARGV[2] == '1' and num('unknown') or 0) + (ARGV[3] == '1' and num('rejected') or 0)
 if some == 0 then return {'nothing'} end
 local first
-for a = 0, 255 do
+for a = 0, LANES - 1 do
   if num('nb:' .. a) > 0 then first = a .. '.0' break end
 end
 local op = int(redis.call('HINCRBY', L, 'rop', 1))

@@ -54,7 +54,7 @@ w[6] = int(tonumber(w[6]) + count)
 local nxt = a .. '.' .. int(tonumber(s) + 1)
 if tonumber(s) + 1 >= num('nb:' .. a) then
   nxt = nil
-  for o = tonumber(a) + 1, 255 do
+  for o = tonumber(a) + 1, LANES - 1 do
     if num('nb:' .. o) > 0 then nxt = o .. '.0' break end
   end
 end

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -83,10 +84,12 @@ type Frozen struct {
 	Country  string          `json:"cc,omitempty"`
 	Accounts []FrozenAccount `json:"a"`
 	Routes   []Route         `json:"r,omitempty"` // empty: all to account 0
+	// Windows are the sending hours it keeps to, a country each. They stand in a field of
+	// their own: what has more than 64 bytes keeps a small campaign from being compact.
+	Windows []FrozenWindow `json:"-"`
 }
 
-// FrozenAccount is one account a campaign may go through; its index is the
-// account number in batch names.
+// FrozenAccount is one account a campaign may go through.
 type FrozenAccount struct {
 	Name          string `json:"n"`
 	MaxRecipients int    `json:"m"` // a call
@@ -94,6 +97,70 @@ type FrozenAccount struct {
 	BatchSize int `json:"b,omitempty"`
 	// Resend: whose outcome is unknown is submitted once more; its gateway has no keys.
 	Resend bool `json:"r,omitempty"`
+}
+
+// FrozenWindow is when recipients of a country may be sent to. The zero value: at
+// any hour.
+type FrozenWindow struct {
+	Country string // ISO code
+	Hours   string // local to the recipient: "08:00-18:00"
+}
+
+// encodeWindows writes "KE 08:00-18:00 NG 08:00-20:00".
+func encodeWindows(windows []FrozenWindow) string {
+	var words []string
+	for _, w := range windows {
+		words = append(words, w.Country, w.Hours)
+	}
+	return strings.Join(words, " ")
+}
+
+func decodeWindows(s string) (out []FrozenWindow, err error) {
+	words := strings.Fields(s)
+	if len(words)%2 != 0 {
+		return nil, fmt.Errorf("windows: %w", errRecord)
+	}
+	for w := range slices.Chunk(words, 2) {
+		out = append(out, FrozenWindow{Country: w[0], Hours: w[1]})
+	}
+	return out, nil
+}
+
+// MaxLanes is how many lanes a campaign has at most; the scripts look no further.
+const MaxLanes = 1024
+
+// Lane is what batches are numbered by, and the window of batches counted by: an
+// account, and the sending hours of its recipients. So a batch is open or closed as
+// a whole, and one that is closed takes no place from others.
+type Lane struct {
+	Number  int
+	Account FrozenAccount
+	Window  FrozenWindow
+}
+
+// Lanes is how many lanes a campaign has: first one an account for recipients who
+// may be sent to at any hour, then as many for each of the windows.
+func (f Frozen) Lanes() int { return len(f.Accounts) * (1 + len(f.Windows)) }
+
+// Lane describes a lane by its number, which must be from 0 to less than Lanes.
+func (f Frozen) Lane(n int) Lane {
+	l := Lane{Number: n, Account: f.Accounts[n%len(f.Accounts)]}
+	if w := n / len(f.Accounts); w > 0 {
+		l.Window = f.Windows[w-1]
+	}
+	return l
+}
+
+// LaneOf describes the lane of a batch.
+func (f Frozen) LaneOf(batch string) (Lane, error) {
+	n, err := BatchLane(batch)
+	if err != nil {
+		return Lane{}, err
+	}
+	if n >= f.Lanes() {
+		return Lane{}, fmt.Errorf("batch %s has lane %d of %d: %w", batch, n, f.Lanes(), errRecord)
+	}
+	return f.Lane(n), nil
 }
 
 // Route sends the numbers with a prefix through accounts, in order of preference.
@@ -116,9 +183,13 @@ func (f Frozen) encode() ([]byte, error) {
 	return b, nil
 }
 
-func decodeFrozen(s string) (Frozen, error) {
+func decodeFrozen(s, windows string) (Frozen, error) {
 	var f Frozen
-	if err := json.Unmarshal([]byte(s), &f); err != nil {
+	err := json.Unmarshal([]byte(s), &f)
+	if err == nil {
+		f.Windows, err = decodeWindows(windows)
+	}
+	if err != nil {
 		return f, fmt.Errorf("frozen record: %w", err)
 	}
 	for i, a := range f.Accounts {
@@ -132,14 +203,14 @@ func decodeFrozen(s string) (Frozen, error) {
 // Frozen reads what planning of a campaign froze, and the number of its
 // recipients. Before planning it is the zero value.
 func (l *Ledger) Frozen(ctx context.Context, id string) (Frozen, int, error) {
-	got, err := l.rdb.HMGet(ctx, ledgerKey(id), "frozen", "total").Result()
+	got, err := l.rdb.HMGet(ctx, ledgerKey(id), "frozen", "total", "win").Result()
 	if err != nil {
 		return Frozen{}, 0, fmt.Errorf("read campaign %s: %w", id, err)
 	}
 	if got[0] == nil {
 		return Frozen{}, fieldInt(got[1]), nil
 	}
-	f, err := decodeFrozen(fieldString(got[0]))
+	f, err := decodeFrozen(fieldString(got[0]), fieldString(got[2]))
 	if err != nil {
 		return f, 0, unreadable(id, "frozen", fieldString(got[0]), err)
 	}

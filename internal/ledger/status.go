@@ -35,6 +35,8 @@ type Summary struct {
 	// outcome is unknown is submitted once more.
 	Accounts []string
 	Resend   bool
+	// Lanes are those in which something is left to do.
+	Lanes []LaneState
 
 	Total, Pending, Accepted, Delivered, Undelivered, Rejected, Unknown, Skipped int
 	// Reasons count the skipped by reason.
@@ -60,8 +62,16 @@ type Summary struct {
 	RetryRecord string
 }
 
+// LaneState is a lane with work in it. ClosedUntil is when its sending hours begin, as
+// it was told who last asked to submit, ClosedSince when that was first told; zero:
+// nobody has been sent away, or not for the lane's hours.
+type LaneState struct {
+	Account, Country         string
+	ClosedSince, ClosedUntil time.Time
+}
+
 var summaryFields = []string{"v", "total", "pending", "accepted", "delivered", "undelivered", "rejected", "unknown", "skipped",
-	"calls", "seg", "resent", "fly", "flyc", "at", "fin", "start", "exp", "paused", "stop", "rt", "cur", "pg", "aside", "left", "frozen"}
+	"calls", "seg", "resent", "fly", "flyc", "at", "fin", "start", "exp", "paused", "stop", "rt", "cur", "pg", "aside", "left", "win", "frozen"}
 
 // Reasons that recipients are left out or skipped for.
 const (
@@ -117,7 +127,7 @@ func (l *Ledger) Summary(ctx context.Context, id string) (Summary, error) {
 	if i := strings.LastIndexByte(f["paused"], ' '); i >= 0 {
 		s.PausedBy, s.PausedAt = f["paused"][:i], parseMilli(f["paused"][i+1:])
 	}
-	return s, l.summaryExtras(ctx, &s, f, v[len(v)-1] != nil)
+	return s, l.summaryExtras(ctx, &s, f, v[len(v)-1] != nil) // the last is frozen
 }
 
 // summaryExtras reads what depends on the accounts, and derives the state.
@@ -125,15 +135,24 @@ func (l *Ledger) summaryExtras(ctx context.Context, s *Summary, f map[string]str
 	var frozen Frozen
 	if isFrozen {
 		var err error
-		if frozen, err = decodeFrozen(f["frozen"]); err != nil {
+		if frozen, err = decodeFrozen(f["frozen"], f["win"]); err != nil {
 			frozen = Frozen{}
 			s.Unreadable = &Unreadable{Campaign: s.ID, Record: "frozen", Bytes: []byte(f["frozen"]), Err: err}
 		}
 	}
 	var names []string
-	for a, acc := range frozen.Accounts {
+	for _, acc := range frozen.Accounts {
 		s.Accounts, s.Resend = append(s.Accounts, acc.Name), s.Resend || acc.Resend
+	}
+	lanes := frozen.Lanes()
+	for a := range lanes {
 		names = append(names, "nb:"+strconv.Itoa(a))
+	}
+	if len(frozen.Windows) > 0 {
+		for a := range lanes {
+			n := strconv.Itoa(a)
+			names = append(names, "h:"+n, "ob:"+n, "z:"+n)
+		}
 	}
 	for _, r := range skipReasons {
 		names = append(names, "x:"+r)
@@ -143,13 +162,18 @@ func (l *Ledger) summaryExtras(ctx context.Context, s *Summary, f map[string]str
 		return fmt.Errorf("status of %s: %w", s.ID, err)
 	}
 	s.Reasons = map[string]int{}
+	read := map[string]string{}
 	for i, n := range names {
+		read[n] = fieldString(got[i])
 		count := fieldInt(got[i])
-		if reason, ok := strings.CutPrefix(n, "x:"); !ok {
+		if strings.HasPrefix(n, "nb:") {
 			s.Batches += count
-		} else if count > 0 {
+		} else if reason, ok := strings.CutPrefix(n, "x:"); ok && count > 0 {
 			s.Reasons[reason] = count
 		}
+	}
+	if len(frozen.Windows) > 0 {
+		s.Lanes = openLanes(frozen, read)
 	}
 	planned := f["cur"] == f["pg"]
 	switch {
@@ -167,6 +191,20 @@ func (l *Ledger) summaryExtras(ctx context.Context, s *Summary, f map[string]str
 		s.State = Sending
 	}
 	return nil
+}
+
+// openLanes picks the lanes that have batches to hand out, or handed out and not settled.
+func openLanes(f Frozen, fields map[string]string) (out []LaneState) {
+	for a := range f.Lanes() {
+		n := strconv.Itoa(a)
+		if fieldInt(fields["ob:"+n]) == 0 && fieldInt(fields["h:"+n]) >= fieldInt(fields["nb:"+n]) {
+			continue
+		}
+		lane := f.Lane(a)
+		since, until, _ := strings.Cut(fields["z:"+n], " ")
+		out = append(out, LaneState{Account: lane.Account.Name, Country: lane.Window.Country, ClosedSince: parseMilli(since), ClosedUntil: parseMilli(until)})
+	}
+	return out
 }
 
 // skipReasons are all words that may stand behind x: in a ledger.

@@ -48,7 +48,7 @@ func (d *driver) claim() {
 }
 
 func (d *driver) ask(r reading, wake int, stale bool, lease time.Duration) *Claim {
-	a, err := BatchAccount(r.batch)
+	a, err := BatchLane(r.batch)
 	d.ok(err)
 	call := r.batch + "." + strconv.Itoa(r.gen.Call)
 	mg := d.m.gens[genKey(call, r.gen.Number)]
@@ -67,16 +67,29 @@ func (d *driver) ask(r reading, wake int, stale bool, lease time.Duration) *Clai
 	}
 	req := ClaimRequest{ID: d.id, Batch: r.batch, Wake: wake, Gen: r.gen, UUID: requestID(r.batch, r.gen, named), Login: login,
 		KeyLife: keyLife, Lease: lease, Window: 1 + d.draw(3, "window"), Resend: d.resend && a == 1}
+	closed := false
+	switch d.draw(8, "sending hours") {
+	case 0:
+		req.Open, closed = []Span{{From: time.Now().Add(time.Hour), Until: time.Now().Add(2 * time.Hour)}}, true
+	case 1:
+		req.Open, closed = []Span{{From: time.Now().Add(-time.Hour), Until: time.Now().Add(-time.Second)}}, true
+	case 2:
+		req.Open = []Span{{From: time.Unix(1, 0), Until: time.Unix(2, 0)}, {From: time.Now().Add(-time.Hour), Until: time.Now().Add(time.Hour)}}
+	}
 	c, err := d.l.Claim(d.ctx, req)
 	d.ok(err)
 	d.rt.Logf("claim %s.%d rev %d login %s wake %d lease %v by %s: %s %s", call, r.gen.Number, r.rev, login, wake, lease, c.Token, c.Answer, c.Why)
-	want, why := d.m.claim(mg, modelClaim{token: c.Token, uuid: req.UUID.String(), login: login, rev: r.rev, keyLife: keyLife, lease: lease, staleWake: stale})
+	want, why := d.m.claim(mg, modelClaim{token: c.Token, uuid: req.UUID.String(), login: login, rev: r.rev, keyLife: keyLife, lease: lease, staleWake: stale, closed: closed})
 	if c.Answer != want || c.Why != why {
 		d.rt.Fatalf("claim of %s.%d (%s) was told %q %q, want %q %q", call, r.gen.Number, was, c.Answer, c.Why, want, why)
 	}
 	switch {
 	case c.Answer == ClaimGo:
 		d.went(r, call, a, mg, c, login)
+	case c.Answer == ClaimClosed:
+		if at := c.Until; !at.Equal(req.Open[0].From.Truncate(time.Millisecond)) && !at.Equal(req.Open[0].Until.Truncate(time.Millisecond)) {
+			d.rt.Fatalf("closed until %s, outside of %v", at, req.Open)
+		}
 	case c.Answer == ClaimDoubtful || c.Answer == ClaimStopped && c.Doubt:
 		d.giveUp(r, call, c)
 	}

@@ -1,6 +1,6 @@
 -- top_up.lua hands out batches where a crash or a larger window left room.
 -- KEYS: 1 ledger, 2 open set
--- ARGV: account, window, account, window, …
+-- ARGV: lane, window, lane, window, …
 -- Returns {'ok', done 0|1, 'batch:wake'…} | {'missing'|'newer'}. It also ends a campaign whose time is over. The same again
 -- changes nothing and names no batch: one whose wake was in an answer that got lost is due for the sweeper like any other.
 local bad = unfit()

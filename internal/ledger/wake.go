@@ -93,8 +93,7 @@ func (l *Ledger) RaiseWake(ctx context.Context, id string, lost Wake, watch time
 	return Wake{Batch: lost.Batch, Number: n}, true, nil
 }
 
-// TopUp hands out batches where a crash or a grown window left room, by account
-// number, and ends a campaign whose time is over.
+// TopUp hands out batches where a crash or a grown window left room, by lane, and ends a campaign whose time is over.
 func (l *Ledger) TopUp(ctx context.Context, id string, windows map[int]int) (wakes []Wake, done bool, err error) {
 	var args []any
 	for a, n := range windows {

@@ -101,8 +101,8 @@ var inLua = []mutant{
 	{"an old reading of a generation is claimed", one(claimLua, "if rec[REV] ~= ARGV[6] then return {'changed'} end", ""), model},
 	{"a stopped campaign is claimed", one(claimLua, "if why then return {'stopped', why, rec[STATE] == 'd' and '1' or '0'} end", ""), model},
 	{"time comes from the worker and not from Redis", []edit{
-		{claimLua, "local now = now_ms()\n", "local now = tonumber(ARGV[12])\n"},
-		{"internal/ledger/call.go", "r.KeyLife.Milliseconds(), len(r.Gen.To))", "r.KeyLife.Milliseconds(), len(r.Gen.To), time.Now().UnixMilli())"},
+		{claimLua, "local now = now_ms()\n", "local now = tonumber(ARGV[13])\n"},
+		{"internal/ledger/call.go", "len(r.Gen.To), spanArg(r.Open))", "len(r.Gen.To), spanArg(r.Open), time.Now().UnixMilli())"},
 	}, tests("internal/ledger", "TestTimeIsRedisOwn")},
 	{"the sweeper looks at its own clock", one("internal/ledger/wake.go", "\tt, err := l.rdb.Time(ctx).Result()",
 		"\tt, err := time.Now(), ctx.Err()"), tests("internal/ledger", "TestTimeIsRedisOwn")},

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+	_ "time/tzdata" // sending hours must not depend on what the machine has installed
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/tuma-sms/tuma/internal/hours"
+	"github.com/tuma-sms/tuma/sms"
+	"github.com/tuma-sms/tuma/worker"
+)
+
+// defaultWindows are the strictest rules in force (Safaricom's for Kenya, the
+// NCC's for Nigeria).
+func defaultWindows() map[string]worker.Hours {
+	return map[string]worker.Hours{"KE": {From: 8 * time.Hour, To: 18 * time.Hour}, "NG": {From: 8 * time.Hour, To: 20 * time.Hour}}
+}
+
+// windows reads sending windows by country: "08:00-18:00" or off; or off for all.
+func (r *reader) windows(e entry, to *map[string]worker.Hours) {
+	if n := resolve(e.value); n != nil && n.Kind == yaml.ScalarNode {
+		var off string
+		if r.oneOf(e, &off, "off"); off != "" {
+			*to = nil
+		}
+		return
+	}
+	for child := range r.entries(e) {
+		country := strings.ToUpper(child.name)
+		child.name = e.name + "." + child.name
+		text, ok := r.text(child)
+		switch {
+		case !sms.ValidCountry(country):
+			r.fail(child, "%q is no country; take an ISO code such as KE", country)
+		case !ok:
+		case text == "off":
+			delete(*to, country)
+		default:
+			h, err := worker.ParseHours(text)
+			if err != nil {
+				r.fail(child, `%s must be such as "08:00-18:00", or off`, show(child))
+				continue
+			}
+			if _, err := hours.In(country, h); err != nil {
+				r.fail(child, "%v", err)
+				continue
+			}
+			(*to)[country] = h
+		}
+	}
+}
+
+// shownWindows says which windows are in force, and how they stand now.
+func shownWindows(windows map[string]worker.Hours, now time.Time) (string, error) {
+	if len(windows) == 0 {
+		return "off: marketing is sent at any hour", nil
+	}
+	var parts []string
+	for _, country := range slices.Sorted(maps.Keys(windows)) {
+		w, err := hours.In(country, windows[country])
+		if err != nil {
+			return "", err
+		}
+		parts = append(parts, w.String()+" ("+shownOpening(w, now)+")")
+	}
+	return "marketing to " + strings.Join(parts, ", "), nil
+}
+
+func shownOpening(w *hours.Window, now time.Time) string {
+	switch open, until := w.Open(now); {
+	case open && until.IsZero():
+		return "open"
+	case open:
+		return "open until " + stamp(until)
+	default:
+		return "closed until " + stamp(until)
+	}
+}

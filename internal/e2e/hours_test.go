@@ -1,0 +1,64 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/sandbox"
+)
+
+// TestMarketingWaitsForItsHours has a window that opens a few seconds after the workers have begun.
+func TestMarketingWaitsForItsHours(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, sandbox.Options{})
+	config, err := os.ReadFile(filepath.Join(f.dir, "tuma.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	opens := time.Now().Add(12 * time.Second).Truncate(time.Second)
+	there := opens.In(time.FixedZone("Nairobi", 3*60*60))
+	hours := there.Format("15:04:05") + "-" + there.Add(8*time.Hour).Format("15:04:05")
+	f.write("tuma.yaml", strings.Replace(string(config), "windows: off", "windows: {KE: '"+hours+"'}", 1))
+	if out := f.must("check"); !strings.Contains(out, "KE "+hours+" (closed until "+opens.UTC().Format(time.RFC3339)+")") {
+		t.Errorf("check says\n%s", out)
+	}
+
+	first := f.start()
+	list := f.recipients("list.csv", 2000)
+	send := []string{"send", "--via", "kobo-main", "--body", text, "--file", list, "--id"}
+	_, said, exit := f.tuma(append(send, "late")...)
+	if want := "outside of the sending hours of KE (" + hours + " there): sent from " + opens.UTC().Format(time.RFC3339) + " on"; exit != 0 || !strings.Contains(said, want) {
+		t.Errorf("exit %d, %s; want %q", exit, said, want)
+	}
+	if _, said, _ := f.tuma(append(send, "gone", "--expires-in", "2s")...); !strings.Contains(said, "; but it expires before") {
+		t.Errorf("it said %s", said)
+	}
+	if _, said, exit := f.tuma(append(send, "code", "--class", "transactional", "--wait")...); exit != 0 || strings.Contains(said, "sending hours") {
+		t.Errorf("exit %d, %s", exit, said)
+	}
+	f.eventually(8*time.Second, "the reason", func() bool { return len(f.status("late").BlockedBy) > 0 })
+	if b := f.status("late").BlockedBy[0]; b.Reason != "window" || b.Account != "kobo-main" || b.Country != "KE" || b.Until == nil || !b.Until.Equal(opens) {
+		t.Errorf("blocked by %+v", b)
+	}
+	if out := f.must("status", "late"); !strings.Contains(out, "waiting: it is outside of the sending hours of KE; they begin in ") {
+		t.Errorf("status says\n%s", out)
+	}
+	f.kill(first)
+	f.spawn()
+	f.eventually(30*time.Second, "the first call", func() bool {
+		went := f.gateway.Stats().Accepted > 2000
+		if now := time.Now(); went && now.Before(opens) {
+			t.Fatalf("sent %s too early", opens.Sub(now))
+		}
+		return went
+	})
+	if s := f.wait("late", 30*time.Second); s.Accepted != 2000 {
+		t.Errorf("status %+v", s)
+	}
+	if s := f.wait("gone", 5*time.Second); s.Reasons["expired"] != 2000 {
+		t.Errorf("status %+v", s)
+	}
+}
