@@ -6,6 +6,8 @@ GO  ?= go
 FUZZ_FOR  ?= 60s
 CHAOS_FOR ?= 10m
 CHAOS_SEED ?= 1
+# How long each case of the flow is measured; FLOW=-cases=rate chooses among them.
+FLOW_FOR ?= 30s
 # The race detector needs cgo, and go switches cgo off where there is no C compiler.
 RACE = $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 # Tests mostly wait, for servers, leases and timeouts: more of them than cores run at once.
@@ -58,6 +60,10 @@ fuzz-short: ## The same, 4,000 inputs each
 .PHONY: bench
 bench: ## Send 1,000,000 messages to a sandbox, beside the bare loop without a queue
 	$(GO) run ./internal/bench
+
+.PHONY: bench-flow
+bench-flow: ## Measure rates, fairness, hanging gateways, latency and pauses at the sandbox, FLOW_FOR=30s each
+	$(GO) run ./internal/bench flow -for $(FLOW_FOR) $(FLOW)
 
 .PHONY: chaos
 chaos: ## Break everything for CHAOS_FOR=10m: workers, Redis, connections, gateways; CHAOS_SEED decides what and when

@@ -137,7 +137,7 @@ func (c *Client) Enqueue(ctx context.Context, campaign Campaign, recipients iter
 		return receipt, nil // the sweeper wakes it when it is time
 	}
 	// Also when the campaign was there: whoever committed it may have died right here.
-	err = c.queue.Wake(ctx, queue.PlanQueue(receipt.Total), queue.Pointer{Campaign: campaign.ID, Wake: 1})
+	err = c.queue.Wake(ctx, queue.FirstQueue(campaign.Via, campaign.Class == Transactional, receipt.Total), queue.Pointer{Campaign: campaign.ID, Wake: 1})
 	if err != nil {
 		// The commit stands and the sweeper would plan it; the caller hears of it all the same.
 		return receipt, fmt.Errorf("enqueue: committed, but not queued yet: %w", err)

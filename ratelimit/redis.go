@@ -19,6 +19,7 @@ type Redis struct {
 	rdb    redis.UniversalClient
 	script *redis.Script
 	key    string
+	hash   string // where a rate set by hand is; empty: nowhere
 	rate   Rate
 	burst  int
 	class  class
@@ -55,6 +56,26 @@ func (l *Redis) Transactional() *Redis {
 	return &t
 }
 
+// Following is the same account where the field "rate" of a hash may hold a rate and a
+// burst that win over the limiter's own, as Setting writes them: for as long as the
+// field is there, from the next command on, in every process. In a Redis cluster hash
+// and key must share a slot.
+func (l *Redis) Following(hash string) *Redis {
+	f := *l
+	f.hash = hash
+	return &f
+}
+
+// Setting is what the field "rate" of a hash that limiters follow holds for a rate and
+// a burst; a burst of 0 is DefaultBurst. It errs on either out of range.
+func Setting(r Rate, burst int) (string, error) {
+	burst, err := checkBucket("rate setting", r, burst)
+	if err != nil {
+		return "", err
+	}
+	return strconv.FormatFloat(float64(r), 'f', -1, 64) + " " + strconv.Itoa(burst), nil
+}
+
 // Reserve is Limiter's. It errs also when Redis does not answer; go-redis may
 // then have asked more than once, and each time may have booked.
 func (l *Redis) Reserve(ctx context.Context, n int, max time.Duration) (wait time.Duration, ok bool, err error) {
@@ -81,7 +102,7 @@ func (l *Redis) Return(ctx context.Context, n int, ahead time.Duration) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("return: %w", err)
 	}
-	if l.rate == Unlimited {
+	if l.rate == Unlimited && l.hash == "" {
 		return nil
 	}
 	if _, err := l.run(ctx, atMostOnce{l.rdb}, "return", n, ahead.Microseconds()); err != nil {
@@ -107,7 +128,11 @@ func (l *Redis) Cooldown(ctx context.Context, d time.Duration) error {
 // run has reserve.lua do one thing, and returns its two numbers.
 func (l *Redis) run(ctx context.Context, rdb redis.Scripter, what string, args ...any) ([]int64, error) {
 	rate := strconv.FormatFloat(float64(l.rate), 'g', -1, 64)
-	answer, err := l.script.Run(ctx, rdb, []string{l.key}, append([]any{what, rate, l.burst}, args...)...).Int64Slice()
+	keys := []string{l.key}
+	if l.hash != "" {
+		keys = append(keys, l.hash)
+	}
+	answer, err := l.script.Run(ctx, rdb, keys, append([]any{what, rate, l.burst}, args...)...).Int64Slice()
 	if err != nil {
 		return nil, err
 	}

@@ -405,3 +405,62 @@ func TestNewRedisRefusesNonsense(t *testing.T) {
 }
 
 func noRetry(o *redis.Options) { o.MaxRetries, o.DialerRetries = -1, 1 }
+
+func TestRedisFollowsARateSetByHand(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t).Client()
+	ctx := t.Context()
+	// Two processes that were configured differently.
+	a, b := newRedis(t, rdb, "{acct}:rate", 10, 1).Following("{acct}"), newRedis(t, rdb, "{acct}:rate", Unlimited, 0).Following("{acct}")
+	set := func(r Rate, burst int) {
+		t.Helper()
+		s, err := Setting(r, burst)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := rdb.HSet(ctx, "{acct}", "rate", s, "card", "{}").Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wait := func(l *Redis, n int) time.Duration {
+		t.Helper()
+		d, ok, err := l.Reserve(ctx, n, long)
+		if err != nil || !ok {
+			t.Fatalf("Reserve: %v, %v", ok, err)
+		}
+		return d
+	}
+	near := func(got, want time.Duration) bool { return got > want-500*ms && got <= want }
+	if d := wait(b, 1000); d != 0 {
+		t.Errorf("unlimited: %v", d)
+	}
+	set(Rate(1.0/60), 5)
+	wait(b, 5)
+	if d := wait(a, 1); !near(d, time.Minute) {
+		t.Errorf("at one a minute, after a burst of 5: %v", d)
+	}
+	// What is owed is paid off at the new rate, whoever asks.
+	set(0.1, 0)
+	if d := wait(b, 1); !near(d, 20*time.Second) {
+		t.Errorf("at a tenth a second: %v", d)
+	}
+	set(Unlimited, 0)
+	if d := wait(a, 1000); d != 0 {
+		t.Errorf("set to unlimited: %v", d)
+	}
+	if err := a.Return(ctx, 1000, 0); err != nil {
+		t.Fatal(err)
+	}
+	rdb.HDel(ctx, "{acct}", "rate")
+	if d := wait(a, 1); !near(d, 300*ms) {
+		t.Errorf("as configured again, with two owed: %v", d)
+	}
+	for _, wrong := range []func() (string, error){
+		func() (string, error) { return Setting(-1, 0) },
+		func() (string, error) { return Setting(10, -1) },
+	} {
+		if s, err := wrong(); err == nil {
+			t.Errorf("Setting gave %q", s)
+		}
+	}
+}

@@ -1,6 +1,8 @@
 -- The bucket of one account, shared by every worker of the cluster.
 --
 -- KEYS[1]  the account's bucket: a hash that expires by itself an hour after it is full again
+-- KEYS[2]  may be missing: a hash of the same slot whose field "rate", such as "80 8", is a rate and a burst that
+--          win over ARGV[2] and ARGV[3]; changed there, it holds for everybody from the next command on
 -- ARGV[1]  what to do: "reserve", "return" or "cool"
 -- ARGV[2]  rate in tokens a second, 0 for none
 -- ARGV[3]  burst in tokens, at least 1
@@ -24,6 +26,11 @@
 local rate = tonumber(ARGV[2]) / 1e6 -- a µs
 local burst = tonumber(ARGV[3])
 local amount = tonumber(ARGV[4])
+local set = KEYS[2] and redis.call('HGET', KEYS[2], 'rate')
+if set then
+  local r, b = string.match(set, '^([%d.]+) (%d+)$')
+  if r then rate, burst = tonumber(r) / 1e6, math.max(1, tonumber(b)) end
+end
 
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1e6 + tonumber(time[2])
@@ -65,6 +72,7 @@ if ARGV[1] == 'cool' then
 end
 
 if ARGV[1] == 'return' then
+  if rate == 0 then return {1, 0} end
   -- What would have run over since the turn, had it not been booked, is lost; it is bounded by what flowed in
   -- until the last turn that was booked behind it.
   local lost = math.max(0, booked - tonumber(ARGV[5])) * rate

@@ -82,6 +82,7 @@ func newAccount(rdb redis.UniversalClient, a Account) (*account, error) {
 		a.ReconcileFor = time.Minute
 	}
 	reconciler, _ := a.Provider.(providers.Reconciler)
+	limiter = limiter.Following(ledger.AccountKey(a.Name))
 	return &account{Account: a, info: a.Provider.Info(), bulk: limiter, transactional: limiter.Transactional(),
 		inFlight: make(chan struct{}, a.Concurrency), pioneer: newPioneer(), reconciler: reconciler}, errors.Join(mistakes...)
 }

@@ -68,7 +68,7 @@ func (p *pair) promote() {
 // failover sends 8,000 messages through a gateway without keys, while the replica
 // lags behind and is then promoted; with anew the worker dies with the master and
 // another one goes on. It returns how many went out more than once.
-func failover(t *testing.T, d worker.Durability, anew bool) (twice int, s producer.Status) {
+func failover(t *testing.T, d worker.Durability, anew bool, campaigns ...string) (twice int, s producer.Status) {
 	p := newPair(t)
 	gw := newStub(providers.Info{MaxRecipients: 10})
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
@@ -85,7 +85,10 @@ func failover(t *testing.T, d worker.Durability, anew bool) (twice int, s produc
 	}
 	cfg := worker.Config{Accounts: []worker.Account{through(gw)}, Durability: d, Country: "KE", SweepEvery: 100 * time.Millisecond}
 	first := p.startWith(cfg)
-	p.enqueue("c", kenyan(8000))
+	each := 8000 / len(campaigns)
+	for i, id := range campaigns {
+		p.enqueue(id, kenyan(8000)[i*each:(i+1)*each])
+	}
 	p.eventually(20*time.Second, "half of it", func() bool { return gw.calls.Load() > 100 })
 	p.inStep() // it has the campaign, and what comes from now on is what it lacks
 	p.stream.Pause()
@@ -111,7 +114,10 @@ func failover(t *testing.T, d worker.Durability, anew bool) (twice int, s produc
 	if anew {
 		p.startWith(cfg)
 	}
-	s = p.wait("c", 90*time.Second)
+	for _, id := range campaigns {
+		one := p.wait(id, 90*time.Second)
+		s.Accepted, s.Unknown = s.Accepted+one.Accepted, s.Unknown+one.Unknown
+	}
 	for n, count := range gw.all() {
 		if count > 1 {
 			twice++
@@ -128,7 +134,7 @@ func TestAPromotedReplicaSendsNothingTwice(t *testing.T) {
 	for _, anew := range []bool{false, true} {
 		t.Run(fmt.Sprintf("new worker %t", anew), func(t *testing.T) {
 			t.Parallel()
-			twice, s := failover(t, worker.Durability{Replicas: 1}, anew)
+			twice, s := failover(t, worker.Durability{Replicas: 1}, anew, "c")
 			if twice != 0 {
 				t.Errorf("%d went out twice; %+v", twice, s)
 			}
@@ -142,9 +148,14 @@ func TestAPromotedReplicaSendsNothingTwice(t *testing.T) {
 
 func TestAWorkerTellsAPromotedReplicaWhatItHasSettled(t *testing.T) {
 	t.Parallel()
-	twice, s := failover(t, worker.Durability{}, false)
-	if twice != 0 || s.Accepted+s.Unknown != 8000 || s.Unknown > 80 {
-		t.Errorf("%d went out twice; %+v", twice, s)
+	for _, campaigns := range [][]string{{"c"}, {"c", "d", "e", "f"}} { // several share the account's slots
+		t.Run(fmt.Sprint(len(campaigns)), func(t *testing.T) {
+			t.Parallel()
+			twice, s := failover(t, worker.Durability{}, false, campaigns...)
+			if twice != 0 || s.Accepted+s.Unknown != 8000 || s.Unknown > 80 {
+				t.Errorf("%d went out twice; %+v", twice, s)
+			}
+		})
 	}
 }
 
@@ -210,7 +221,7 @@ func TestAPromotedReplicaMayRepeatWhatItWasNotWaitedFor(t *testing.T) {
 	t.Parallel()
 	// That there is a difference: nobody is left who knows what was settled, and without
 	// durability the same failover repeats.
-	if twice, s := failover(t, worker.Durability{}, true); twice == 0 {
+	if twice, s := failover(t, worker.Durability{}, true, "c"); twice == 0 {
 		t.Errorf("nothing went out twice: the test above would not notice either; %+v", s)
 	}
 }

@@ -242,14 +242,14 @@ func TestATaskThatAsynqGaveUpIsQueuedAgain(t *testing.T) {
 	r := newRig(t, sandbox.Options{})
 	r.enqueueAt(t.Context(), "c")
 	// What asynq does to a task whose handler has failed too often.
-	moved, err := r.rdb.LMove(t.Context(), "asynq:{tuma-plan}:pending", "elsewhere", "RIGHT", "LEFT").Result()
+	moved, err := r.rdb.LMove(t.Context(), "asynq:{tuma-send:kobo-main}:pending", "elsewhere", "RIGHT", "LEFT").Result()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.rdb.ZAdd(t.Context(), "asynq:{tuma-plan}:archived", redis.Z{Score: float64(time.Now().Unix()), Member: moved}).Err(); err != nil {
+	if err := r.rdb.ZAdd(t.Context(), "asynq:{tuma-send:kobo-main}:archived", redis.Z{Score: float64(time.Now().Unix()), Member: moved}).Err(); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.rdb.HSet(t.Context(), "asynq:{tuma-plan}:t:"+moved, "state", "archived").Err(); err != nil {
+	if err := r.rdb.HSet(t.Context(), "asynq:{tuma-send:kobo-main}:t:"+moved, "state", "archived").Err(); err != nil {
 		t.Fatal(err)
 	}
 	r.start(through(newStub(providers.Info{})))

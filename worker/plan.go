@@ -36,6 +36,11 @@ func (w *Worker) plan(ctx context.Context, p queue.Pointer) error {
 	for n := range pl.size {
 		pl.size[n] = plan.Frozen.Lane(n).Account.BatchSize
 	}
+	if plan.Next == 0 {
+		if err := w.joins(ctx, plan.Frozen); err != nil {
+			return err
+		}
+	}
 	first, err := pl.catchUp(ctx)
 	if err != nil {
 		return err
@@ -50,7 +55,7 @@ func (w *Worker) plan(ctx context.Context, p queue.Pointer) error {
 		if err := pl.complete(page); err != nil {
 			return err
 		}
-		done, err := w.planPage(ctx, pl, page)
+		done, first, err := w.planPage(ctx, pl, page)
 		if errors.Is(err, ledger.ErrMoved) || errors.Is(err, ledger.ErrStopped) || errors.Is(err, ledger.ErrNotFound) {
 			return nil
 		}
@@ -60,22 +65,32 @@ func (w *Worker) plan(ctx context.Context, p queue.Pointer) error {
 		if page.Number+1 == plan.Pages {
 			w.log.Info().Str("campaign", plan.ID).Int("recipients", plan.Total).Bool("done", done).Msg("planned")
 		}
+		if first != nil {
+			p.Batch, p.Wake = first.Batch, first.Number
+			return w.send(ctx, w.accounts[plan.Spec.Via], p)
+		}
 	}
 	return nil
 }
 
-func (w *Worker) planPage(ctx context.Context, pl *planner, page ledger.Page) (done bool, err error) {
+// planPage plans a page and queues the batches that are handed out; but the first of a
+// campaign that one task plans and sends is the caller's to go on with.
+func (w *Worker) planPage(ctx context.Context, pl *planner, page ledger.Page) (done bool, first *ledger.Wake, err error) {
 	out := pl.page(page)
 	out.Windows = map[int]int{}
 	for n := range pl.size {
-		out.Windows[n] = w.window(ctx, pl.plan.Frozen.Lane(n).Account.Name)
+		out.Windows[n] = min(firstWindow, w.window(ctx, pl.plan.Frozen.Lane(n).Account.Name))
 	}
 	wakes, done, err := pl.plan.CommitPage(ctx, ledger.NewToken(), out)
 	if err != nil {
-		return false, err
+		return false, nil, err
 	}
 	pl.carry = out.Carry
-	return done, w.wakeAll(ctx, pl.plan.ID, pl.plan.Frozen, pl.plan.Spec, wakes)
+	via := pl.plan.Spec.Via
+	if len(wakes) > 0 && pl.plan.Pages == 1 && w.accounts[via] != nil && queue.PlansWhereItSends(via, pl.plan.Total) {
+		first, wakes = &wakes[0], wakes[1:]
+	}
+	return done, first, w.wakeAll(ctx, pl.plan.ID, pl.plan.Frozen, pl.plan.Spec, wakes)
 }
 
 // freeze works out what planning of a campaign depends on.

@@ -24,22 +24,26 @@ const (
 // its own; together they begin no more calls than the account's concurrency.
 func (w *Worker) servers() []*asynq.Server {
 	out := []*asynq.Server{
-		w.server(smallPlans, queue.PlanSmall),
-		w.server(largePlans, queue.PlanLarge),
+		w.server(smallPlans, queue.PlanSmall, w.planPoll()),
+		w.server(largePlans, queue.PlanLarge, w.planPoll()),
 	}
 	for _, a := range w.accounts {
 		now, bulk := queue.SendQueues(a.Name)
-		out = append(out, w.server(a.Concurrency, now), w.server(a.Concurrency, bulk))
+		out = append(out, w.server(a.Concurrency, now, w.cfg.PollEvery), w.server(a.Concurrency, bulk, w.cfg.PollEvery))
 	}
 	return out
 }
 
-func (w *Worker) server(concurrency int, name string) *asynq.Server {
+// planPoll is how often the planning lanes are asked when they are idle: a campaign that
+// is planned there takes longer to enqueue than that.
+func (w *Worker) planPoll() time.Duration { return min(4*w.cfg.PollEvery, 500*time.Millisecond) }
+
+func (w *Worker) server(concurrency int, name string, poll time.Duration) *asynq.Server {
 	return asynq.NewServerFromRedisClient(w.cfg.Redis, asynq.Config{
 		Concurrency:              concurrency,
 		Queues:                   map[string]int{name: 1},
-		TaskCheckInterval:        w.cfg.PollEvery,
-		DelayedTaskCheckInterval: time.Second,
+		TaskCheckInterval:        poll,
+		DelayedTaskCheckInterval: 3 * time.Second,
 		// A handler that failed has decided nothing: soon again. asynq's own retries
 		// carry no meaning beyond that.
 		RetryDelayFunc: func(int, error, *asynq.Task) time.Duration { return 2 * time.Second },

@@ -29,6 +29,8 @@ type sweeper struct {
 	retired time.Time
 	retries map[string]retrySeen
 	probes  map[string]*probing
+	flows   flows
+	told    map[string]int // campaigns by account
 }
 
 // probing is whose turn it is to try a held account. Each batch gets one before
@@ -88,6 +90,9 @@ func (w *Worker) sweep(ctx context.Context) error {
 		p.newSweep()
 	}
 	var errs []error
+	if err := w.shareOut(ctx, open); err != nil {
+		errs = append(errs, err)
+	}
 	for _, e := range open {
 		if err := w.sweepCampaign(ctx, e, now); err != nil {
 			errs = append(errs, fmt.Errorf("sweep %s: %w", e.ID, err))
@@ -120,6 +125,7 @@ func (w *Worker) sweepCampaign(ctx context.Context, e ledger.Indexed, now time.T
 		}
 		return nil
 	}
+	w.sweeper.note(e.ID, sum)
 	if sum.RetryRecord != "" {
 		// What of it cannot be read keeps the rest of the campaign from nothing.
 		err := w.takeOverRetry(ctx, e.ID, sum.RetryRecord, now)
@@ -186,7 +192,7 @@ func (w *Worker) sweepOpen(ctx context.Context, id string, sum ledger.Summary, n
 // sweepWork looks where the wake-up call of overdue work is, and wakes it again
 // if it is lost or its worker has fallen silent.
 func (w *Worker) sweepWork(ctx context.Context, sum ledger.Summary, c *campaign, x ledger.Wake, now time.Time) error {
-	id, name := sum.ID, queue.PlanQueue(c.total)
+	id, name := sum.ID, c.firstQueue()
 	p := queue.Pointer{Campaign: id, Wake: x.Number}
 	if x.Batch != ledger.PlanWork {
 		var err error
@@ -285,14 +291,14 @@ func (w *Worker) retire(ctx context.Context, before time.Time) (more bool, err e
 }
 
 // retireAccounts forgets accounts that nobody has served since before retention,
-// unless a hold by hand says that somebody still minds them.
+// unless a hold or a rate set by hand says that somebody still minds them.
 func (w *Worker) retireAccounts(ctx context.Context, before time.Time) error {
 	accounts, err := w.ledger.Accounts(ctx)
 	if err != nil {
 		return err
 	}
 	for _, a := range accounts {
-		if a.LastSeen.IsZero() || a.LastSeen.After(before) || a.Hold.Held() && a.Hold.Until.IsZero() {
+		if a.LastSeen.IsZero() || a.LastSeen.After(before) || a.RateSet || a.Hold.Held() && a.Hold.Until.IsZero() {
 			continue
 		}
 		if err := w.ledger.ForgetAccount(ctx, a.Name); err != nil {

@@ -57,7 +57,7 @@ func (w *Worker) handOver(p queue.Pointer) error {
 // wakeOne queues the wake-up call of a batch or of planning.
 func (w *Worker) wakeOne(ctx context.Context, id string, c *campaign, x ledger.Wake) error {
 	if x.Batch == ledger.PlanWork {
-		return w.queue.Wake(ctx, queue.PlanQueue(c.total), queue.Pointer{Campaign: id, Wake: x.Number})
+		return w.queue.Wake(ctx, c.firstQueue(), queue.Pointer{Campaign: id, Wake: x.Number})
 	}
 	return w.wakeAll(ctx, id, c.frozen, c.spec, []ledger.Wake{x})
 }
@@ -71,6 +71,11 @@ type campaign struct {
 	spec   ledger.Spec
 	frozen ledger.Frozen
 	total  int
+}
+
+// firstQueue is where its planning is queued.
+func (c *campaign) firstQueue() string {
+	return queue.FirstQueue(c.spec.Via, c.spec.Class == ledger.Transactional, c.total)
 }
 
 // campaignCache keeps the campaigns that are being sent; a worker sends few at a time.
@@ -114,40 +119,4 @@ func (w *Worker) campaign(ctx context.Context, id string) (*campaign, error) {
 		w.campaigns.put(id, c)
 	}
 	return c, nil
-}
-
-// windowCache remembers for a moment how many batches of an account a campaign
-// may have open.
-type windowCache struct {
-	mu sync.Mutex
-	by map[string]windowEntry
-}
-
-type windowEntry struct {
-	n  int
-	at time.Time
-}
-
-const windowLife = 2 * time.Second
-
-// window is about twice the calls that all live workers can have in flight for an
-// account, so that nobody waits for a wake-up call and the queue stays small.
-func (w *Worker) window(ctx context.Context, account string) int {
-	const least = 4
-	w.windows.mu.Lock()
-	defer w.windows.mu.Unlock()
-	if e, ok := w.windows.by[account]; ok && time.Since(e.at) < windowLife {
-		return e.n
-	}
-	e := windowEntry{n: least, at: time.Now()}
-	if a, err := w.ledger.Account(ctx, account); err == nil {
-		e.n = max(least, 2*a.Slots)
-	} else {
-		w.log.Warn().Err(err).Str("account", account).Msg("account cannot be read; the window stays small")
-	}
-	if w.windows.by == nil {
-		w.windows.by = map[string]windowEntry{}
-	}
-	w.windows.by[account] = e
-	return e.n
 }

@@ -260,3 +260,40 @@ func (c *cli) process(args ...string) *exec.Cmd {
 	}
 	return cmd
 }
+
+func TestRateIsChangedByHandUntilItIsChangedBack(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, sandbox.Options{})
+	if _, errOut, exit := h.run("rate", "kobo-main", "80/s"); exit != exitFailed || !strings.Contains(errOut, "kobo-main") {
+		t.Errorf("an account that nobody has published: exit %d, %s", exit, errOut)
+	}
+	h.work()
+	rate := func() accountView {
+		t.Helper()
+		out, _ := h.must("accounts", "--json")
+		var all []accountView
+		if err := json.Unmarshal([]byte(out), &all); err != nil {
+			t.Fatal(err)
+		}
+		return all[0]
+	}
+	configured := rate()
+	if out, _ := h.must("rate", "kobo-main", "80/s"); !strings.HasPrefix(out, "kobo-main: 80/s until tuma rate kobo-main default") {
+		t.Errorf("said %q", out)
+	}
+	if v := rate(); v.Rate != 80 || v.ConfiguredRate == nil || *v.ConfiguredRate != configured.Rate {
+		t.Errorf("set: %+v", v)
+	}
+	if out, _ := h.must("accounts"); !strings.Contains(out, "80/s by hand, not ") {
+		t.Errorf("accounts says\n%s", out)
+	}
+	h.must("rate", "kobo-main", "default")
+	if v := rate(); v.Rate != configured.Rate || v.Burst != configured.Burst || v.ConfiguredRate != nil {
+		t.Errorf("changed back: %+v, not %+v", v, configured)
+	}
+	for _, wrong := range []string{"-1/s", "80", "fast", "0/s"} {
+		if _, errOut, exit := h.run("rate", "--", "kobo-main", wrong); exit != exitMisuse || !strings.Contains(errOut, "is no rate") {
+			t.Errorf("%s: exit %d, %s", wrong, exit, errOut)
+		}
+	}
+}

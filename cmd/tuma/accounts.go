@@ -15,19 +15,21 @@ import (
 
 // accountView is an account in the form of `tuma accounts --json`.
 type accountView struct {
-	Name          string    `json:"name"`
-	Provider      string    `json:"provider"`
-	Rate          float64   `json:"rate"` // in Unit a second; 0: unlimited
-	Burst         float64   `json:"burst,omitempty"`
-	Unit          string    `json:"unit"`
-	Sender        string    `json:"sender,omitempty"`
-	Price         string    `json:"price,omitempty"`
-	MaxRecipients int       `json:"max_recipients"` // a call
-	Workers       int       `json:"workers"`
-	Slots         int       `json:"slots"` // calls at once, of all workers
-	LastSeen      time.Time `json:"last_seen,omitzero"`
-	LastAccepted  time.Time `json:"last_accepted,omitzero"`
-	Hold          *holdView `json:"hold"`
+	Name     string  `json:"name"`
+	Provider string  `json:"provider"`
+	Rate     float64 `json:"rate"` // in Unit a second; 0: unlimited
+	// ConfiguredRate is there when tuma rate has set another one.
+	ConfiguredRate *float64  `json:"configured_rate,omitempty"`
+	Burst          float64   `json:"burst,omitempty"`
+	Unit           string    `json:"unit"`
+	Sender         string    `json:"sender,omitempty"`
+	Price          string    `json:"price,omitempty"`
+	MaxRecipients  int       `json:"max_recipients"` // a call
+	Workers        int       `json:"workers"`
+	Slots          int       `json:"slots"` // calls at once, of all workers
+	LastSeen       time.Time `json:"last_seen,omitzero"`
+	LastAccepted   time.Time `json:"last_accepted,omitzero"`
+	Hold           *holdView `json:"hold"`
 	// Circuit is closed, or open while an automatic hold keeps calls back.
 	Circuit   string    `json:"circuit"`
 	BadInARow int       `json:"bad_in_a_row"`
@@ -52,6 +54,9 @@ func viewAccount(acc producer.Account) accountView {
 		MaxRecipients: acc.Info.MaxRecipients, Workers: acc.Workers, Slots: acc.Slots, LastSeen: acc.LastSeen,
 		LastAccepted: acc.LastAccepted, Circuit: "closed", BadInARow: acc.Bad, Balance: acc.Balance, BalanceAt: acc.BalanceAt, Windows: acc.Windows,
 	}
+	if acc.RateSet {
+		v.ConfiguredRate = &acc.Configured
+	}
 	if h := acc.Hold; h.Held() {
 		v.Hold = &holdView{Reason: h.Reason, Code: h.Code, By: h.By, Since: h.Since, Until: h.Until}
 		if !h.Until.IsZero() {
@@ -68,7 +73,8 @@ func newAccounts(a *app) *cobra.Command {
 		Short: "Show accounts as workers serve them: rate, hold and why, balance",
 		Long: `Accounts shows what workers have published of their accounts. An account that is
 held sends nothing until the time shown, when Tuma tries it again by itself, or
-until tuma release. Its work waits; nothing fails.`,
+until tuma release. Its work waits; nothing fails. A rate that tuma rate has set is
+shown with the configuration's beside it.`,
 		Example: `  tuma accounts
   tuma accounts --json | jq -r '.[] | select(.hold) | .name'`,
 		Args: takes(),
@@ -106,14 +112,21 @@ until tuma release. Its work waits; nothing fails.`,
 }
 
 func showRate(acc producer.Account) string {
-	if acc.Rate == 0 {
-		return "unlimited"
-	}
-	rate := ratelimit.Rate(acc.Rate).String()
-	if acc.Unit != "messages" {
+	rate := rateText(acc.Rate)
+	if acc.Unit != "messages" && acc.Rate != 0 {
 		rate += " " + acc.Unit
 	}
+	if acc.RateSet {
+		rate += " by hand, not " + rateText(acc.Configured)
+	}
 	return rate
+}
+
+func rateText(r float64) string {
+	if r == 0 {
+		return "unlimited"
+	}
+	return ratelimit.Rate(r).String()
 }
 
 func showHold(acc producer.Account, now time.Time) string {

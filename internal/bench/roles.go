@@ -34,7 +34,7 @@ import (
 
 // roles are what the bench starts itself as.
 var roles = map[string]func(context.Context, []string) error{
-	"sandbox": sandboxRole, "bare": bareRole, "producer": producerRole, "worker": workerRole, "results": resultsRole,
+	"flow": flowRole, "sandbox": sandboxRole, "bare": bareRole, "producer": producerRole, "worker": workerRole, "results": resultsRole,
 }
 
 const body = "Dear customer, your statement is ready. Reply STOP to opt out."

@@ -203,7 +203,7 @@ func (t *traffic) enqueue(ctx context.Context, c *campaign) bool {
 	}
 	if c.thrice {
 		for wake := 2; wake <= 3; wake++ {
-			_ = t.queue.Wake(ctx, queue.PlanQueue(c.total), queue.Pointer{Campaign: c.id, Wake: wake}) // the first stands anyway
+			_ = t.queue.Wake(ctx, queue.FirstQueue(c.gateway, false, c.total), queue.Pointer{Campaign: c.id, Wake: wake}) // the first stands anyway
 		}
 	}
 	t.set(&c.enqueued)

@@ -39,10 +39,17 @@ type Account struct {
 	// Workers serve it at the moment, Slots are their calls at once, together.
 	Workers, Slots int
 	LastSeen       time.Time
-	Hold           Hold
-	Balance        string
-	BalanceAt      time.Time
-	LastAccepted   time.Time
+	// Campaigns want to send through it, by the last sweep.
+	Campaigns    int
+	Hold         Hold
+	Balance      string
+	BalanceAt    time.Time
+	LastAccepted time.Time
+	// RateSet: Rate and Burst were set by hand, and the configuration's rate is Configured.
+	RateSet    bool
+	Configured float64
+	// ConfiguredBurst is the configuration's; 0: it names none.
+	ConfiguredBurst int
 	// Bad counts the bad answers in a row.
 	Bad int
 }
@@ -172,11 +179,18 @@ func (l *Ledger) Account(ctx context.Context, name string) (Account, error) {
 	if err := json.Unmarshal([]byte(f["card"]), &a.Card); err != nil {
 		return a, fmt.Errorf("account %s: card: %w", name, err)
 	}
+	a.Configured, a.ConfiguredBurst = a.Rate, int(a.Burst)
+	if set := f["rate"]; set != "" {
+		if _, err := fmt.Sscan(set, &a.Rate, &a.Burst); err != nil {
+			return a, fmt.Errorf("account %s: rate %.40q: %w", name, set, errRecord)
+		}
+		a.RateSet = true
+	}
 	now, err := l.Now(ctx)
 	if err != nil {
 		return a, err
 	}
-	a.LastSeen = parseMilli(f["seen"])
+	a.LastSeen, a.Campaigns = parseMilli(f["seen"]), fieldInt(f["campaigns"])
 	for k, v := range f {
 		if !strings.HasPrefix(k, "w:") {
 			continue
@@ -205,6 +219,50 @@ func (l *Ledger) SetBalance(ctx context.Context, name, balance string) error {
 	}
 	if err := l.rdb.HSet(ctx, accountKey(name), "balance", balance, "balance_at", now.UnixMilli()).Err(); err != nil {
 		return fmt.Errorf("balance of %s: %w", name, err)
+	}
+	return nil
+}
+
+// AccountKey is the hash of an account, in whose field "rate" its limiter finds a rate
+// that was set by hand. It shares a slot with RateKey.
+func AccountKey(name string) string { return accountKey(name) }
+
+// SetRate sets an account's rate by hand, as ratelimit.Setting writes it; empty: the
+// configuration's again. Limiters follow from their next turn on.
+func (l *Ledger) SetRate(ctx context.Context, name, setting string) error {
+	if _, err := l.Account(ctx, name); err != nil {
+		return err
+	}
+	var err error
+	if setting == "" {
+		err = l.rdb.HDel(ctx, accountKey(name), "rate").Err()
+	} else {
+		err = l.rdb.HSet(ctx, accountKey(name), "rate", setting).Err()
+	}
+	if err != nil {
+		return fmt.Errorf("rate of account %s: %w", name, err)
+	}
+	return nil
+}
+
+// SetCampaigns notes how many campaigns share an account; one that nobody has
+// published it leaves alone.
+func (l *Ledger) SetCampaigns(ctx context.Context, name string, n int) error {
+	return l.campaigns(ctx, name, func() error { return l.rdb.HSet(ctx, accountKey(name), "campaigns", n).Err() })
+}
+
+// AddCampaign notes that one more campaign shares an account, until SetCampaigns.
+func (l *Ledger) AddCampaign(ctx context.Context, name string) error {
+	return l.campaigns(ctx, name, func() error { return l.rdb.HIncrBy(ctx, accountKey(name), "campaigns", 1).Err() })
+}
+
+func (l *Ledger) campaigns(ctx context.Context, name string, note func() error) error {
+	known, err := l.rdb.HExists(ctx, accountKey(name), "card").Result()
+	if err == nil && known {
+		err = note()
+	}
+	if err != nil {
+		return fmt.Errorf("campaigns of %s: %w", name, err)
 	}
 	return nil
 }

@@ -59,6 +59,23 @@ func (l *Ledger) Watch(ctx context.Context, id, batch string, at time.Time) erro
 	return nil
 }
 
+// Ahead is how many open batches of a campaign, for the same account, were handed out
+// before this one, not counting those that are looked at only after until.
+func (l *Ledger) Ahead(ctx context.Context, id, batch string, until time.Time) (n int, err error) {
+	names, err := l.rdb.ZRangeByScore(ctx, openKey(id), &redis.ZRangeBy{Min: "-inf", Max: strconv.FormatInt(until.UnixMilli(), 10)}).Result()
+	if err != nil {
+		return 0, fmt.Errorf("batches of %s: %w", id, err)
+	}
+	for _, name := range names {
+		a, _, _ := strings.Cut(batch, ".")
+		// Of two numbers without leading zeros the longer one is the larger.
+		if b, _, _ := strings.Cut(name, "."); a == b && (len(name) < len(batch) || len(name) == len(batch) && name < batch) {
+			n++
+		}
+	}
+	return n, nil
+}
+
 // NextDue is when the first of a campaign's batches that are handed out is looked at
 // next; zero if none is.
 func (l *Ledger) NextDue(ctx context.Context, id string) (time.Time, error) {

@@ -38,6 +38,26 @@ func PlanQueue(recipients int) string {
 	return PlanSmall
 }
 
+// OneTask is how many recipients a campaign has at most that is planned and sent by
+// one task.
+const OneTask = 500
+
+// PlansWhereItSends says whether a campaign is small enough, and its account known, so
+// that one task plans it and begins to send it, on the account's own queue: a message
+// waits for one look at a queue then and not for two.
+func PlansWhereItSends(account string, recipients int) bool {
+	return account != "" && recipients <= OneTask
+}
+
+// FirstQueue is where a campaign's planning is queued; account is the one it names, or
+// empty.
+func FirstQueue(account string, transactional bool, recipients int) string {
+	if PlansWhereItSends(account, recipients) {
+		return SendQueue(account, transactional)
+	}
+	return PlanQueue(recipients)
+}
+
 // SendQueues are an account's two queues.
 func SendQueues(account string) (transactional, bulk string) {
 	return "tuma-send-now:" + account, "tuma-send:" + account
@@ -119,13 +139,14 @@ func cutLast(s string) (before, after string, ok bool) {
 
 // Queue puts wake-up calls into asynq, and looks them up. Safe for concurrent use.
 type Queue struct {
+	rdb       redis.UniversalClient
 	client    *asynq.Client
 	inspector *asynq.Inspector
 }
 
 // New returns a queue on a Redis client that stays the caller's.
 func New(rdb redis.UniversalClient) *Queue {
-	return &Queue{client: asynq.NewClientFromRedisClient(rdb), inspector: asynq.NewInspectorFromRedisClient(rdb)}
+	return &Queue{rdb: rdb, client: asynq.NewClientFromRedisClient(rdb), inspector: asynq.NewInspectorFromRedisClient(rdb)}
 }
 
 // Wake queues one wake-up call; one that is queued already is no error. asynq's
@@ -174,4 +195,14 @@ func (q *Queue) Find(name string, p Pointer) (Place, error) {
 		return Running, nil
 	}
 	return Lost, nil
+}
+
+// Length is how many wake-up calls wait in a queue for a worker to take them. It is
+// one command, where asynq's own inspector counts everything.
+func (q *Queue) Length(ctx context.Context, name string) (int64, error) {
+	n, err := q.rdb.LLen(ctx, "asynq:{"+name+"}:pending").Result() // where asynq 0.26 keeps them
+	if err != nil {
+		return 0, fmt.Errorf("length of queue %s: %w", name, err)
+	}
+	return n, nil
 }

@@ -203,6 +203,7 @@ func (d *Desk) accept(t Taken) {
 	d.credit -= float64(len(t.Numbers))
 	d.book.accept(t.Numbers)
 	d.s.book.accept(t.Numbers)
+	d.s.note(d.name, t)
 	if !d.s.options.NoCount {
 		d.last = t
 	}

@@ -30,6 +30,8 @@ type Options struct {
 	// NoCount switches off the count per number, for benchmarks. Accepted,
 	// Duplicates and the list of numbers are then empty.
 	NoCount bool
+	// Log is how many accepted calls Log remembers, the first ones; 0: none.
+	Log int
 }
 
 // Server is an http.Handler that serves every gateway, each under its name
@@ -56,6 +58,7 @@ type Server struct {
 	mu    sync.Mutex // guards all below, and what the desks and gateways keep
 	users map[string]string
 	book  book
+	log   []Entry
 }
 
 // place is an endpoint of a gateway.
@@ -96,7 +99,7 @@ func (s *Server) Reset() {
 	for user, password := range s.options.Users {
 		s.users[user] = password
 	}
-	s.book = newBook(!s.options.NoCount)
+	s.book, s.log = newBook(!s.options.NoCount), nil
 	for _, d := range s.desks {
 		d.reset()
 	}

@@ -1,0 +1,120 @@
+//go:build unix
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// idleSetup is five accounts and one worker with nothing to do.
+func idleSetup() flowSetup {
+	s := flowSetup{workers: 1}
+	for _, name := range slices.Sorted(maps.Keys(logins)) {
+		s.accounts = append(s.accounts, flowAccount{gateway: name, rate: "100/s"})
+	}
+	return s
+}
+
+// measureIdle counts what an idle worker asks of Redis.
+func measureIdle(ctx context.Context, o flowOptions) ([]string, error) {
+	var b bounds
+	r, err := newFlowRig(ctx, o, idleSetup())
+	if err != nil {
+		return nil, err
+	}
+	defer r.end()
+	if err := wait(ctx, time.Now().Add(warmUp)); err != nil {
+		return nil, err
+	}
+	before, err := r.commands(ctx)
+	if err != nil {
+		return nil, err
+	}
+	begun := time.Now()
+	if err := wait(ctx, begun.Add(o.lasts)); err != nil {
+		return nil, err
+	}
+	after, err := r.commands(ctx)
+	if err != nil {
+		return nil, err
+	}
+	perSecond := float64(after-before) / time.Since(begun).Seconds()
+	inside, err := r.insideScripts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	fmt.Printf("\nan idle worker with five accounts: %.0f Redis commands a second with those inside of scripts, %.0f without\n", perSecond, perSecond-inside)
+	b.hold(perSecond-inside <= 100, "%.0f Redis commands a second, not 100", perSecond-inside)
+	return b.broken, nil
+}
+
+// measureLatency sends campaigns of one message through an idle system.
+func measureLatency(ctx context.Context, o flowOptions) ([]string, error) {
+	var b bounds
+	r, err := newFlowRig(ctx, o, idleSetup())
+	if err != nil {
+		return nil, err
+	}
+	defer r.end()
+	all := make([]time.Duration, 0, o.times)
+	for i := range o.times {
+		// Anywhere in the time between two looks at the queue.
+		if err := wait(ctx, time.Now().Add(200*time.Millisecond+rand.N(400*time.Millisecond))); err != nil {
+			return nil, err
+		}
+		begun := time.Now()
+		if err := r.enqueue(ctx, fmt.Sprintf("one-%d", i), "kobo", "ACME", 1, i); err != nil {
+			return nil, err
+		}
+		if err := until(ctx, 30*time.Second, "the message", func() (bool, error) { return len(r.gateway.Log()) > i, nil }); err != nil {
+			return nil, err
+		}
+		all = append(all, r.gateway.Log()[i].At.Sub(begun))
+	}
+	slices.Sort(all)
+	middle, p99 := all[len(all)/2], all[(len(all)*99+99)/100-1]
+	fmt.Printf("\n%d campaigns of one message: from enqueue to the gateway %s at the median, %s at p99\n",
+		len(all), middle.Round(time.Millisecond), p99.Round(time.Millisecond))
+	b.hold(middle <= 100*time.Millisecond, "%s at the median, not 100ms", middle.Round(time.Millisecond))
+	b.hold(p99 <= 300*time.Millisecond, "%s at p99, not 300ms", p99.Round(time.Millisecond))
+	return b.broken, nil
+}
+
+// insideScripts watches for a few seconds how many commands a second scripts give.
+// What is inside of a script costs no way to Redis and back.
+func (r *flowRig) insideScripts(ctx context.Context) (perSecond float64, err error) {
+	const lasts = 3 * time.Second
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "tcp", r.redis.client.Options().Addr)
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(lasts)); err != nil {
+		return 0, err
+	}
+	if _, err := conn.Write([]byte("MONITOR\r\n")); err != nil {
+		return 0, err
+	}
+	n := 0
+	lines := bufio.NewScanner(conn)
+	for lines.Scan() {
+		if strings.Contains(lines.Text(), " lua] ") {
+			n++
+		}
+	}
+	if err := lines.Err(); !errors.Is(err, os.ErrDeadlineExceeded) {
+		return 0, fmt.Errorf("monitor: %w", err)
+	}
+	return float64(n) / lasts.Seconds(), nil
+}

@@ -1,0 +1,142 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// warmUp is left out at the beginning: one call goes first, and planning begins.
+const warmUp = 3 * time.Second
+
+// measureRates has one account's backlog sent by so many workers at such a rate.
+func measureRates(ctx context.Context, o flowOptions) ([]string, error) {
+	var b bounds
+	fmt.Printf("\none account with a backlog, %s each\n", o.lasts)
+	fmt.Println("workers   rate/s  a call     used    granted in 1 s    at the gateway    asked a grant   redis commands/s")
+	for _, rate := range o.rates {
+		for _, workers := range o.workers {
+			if err := measureRate(ctx, o, workers, rate, &b); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return b.broken, nil
+}
+
+// perCall is how many recipients a call has at a rate.
+func perCall(rate int) int {
+	if rate >= 5000 {
+		return 500
+	}
+	return 1
+}
+
+func measureRate(ctx context.Context, o flowOptions, workers, rate int, b *bounds) error {
+	size := perCall(rate)
+	r, err := newFlowRig(ctx, o, flowSetup{workers: workers, traced: true,
+		accounts: []flowAccount{{gateway: "kobo", rate: fmt.Sprintf("%d/s", rate), perCall: size}}})
+	if err != nil {
+		return err
+	}
+	defer r.end()
+	backlog := rate * int((o.lasts+warmUp+3*time.Second)/time.Second)
+	if err := r.enqueue(ctx, "backlog", "kobo", "ACME", backlog, 0); err != nil {
+		return err
+	}
+	first, err := r.firstCall(ctx)
+	if err != nil {
+		return err
+	}
+	from := first.Add(warmUp)
+	if err := wait(ctx, from); err != nil {
+		return err
+	}
+	commandsBefore, err := r.commands(ctx)
+	if err != nil {
+		return err
+	}
+	askedBefore, err := r.asked(ctx, "kobo")
+	if err != nil {
+		return err
+	}
+	if err := wait(ctx, from.Add(o.lasts)); err != nil {
+		return err
+	}
+	commandsAfter, err := r.commands(ctx)
+	if err != nil {
+		return err
+	}
+	asked, err := r.asked(ctx, "kobo")
+	if err != nil {
+		return err
+	}
+	to := time.Now()
+	if err := wait(ctx, to.Add(time.Second)); err != nil { // for a call after the end
+		return err
+	}
+	granted, err := r.turns(ctx, "kobo")
+	if err != nil {
+		return err
+	}
+	went := calls(r.gateway.Log(), nil)
+	n, took := between(went, from, to)
+	grants, _ := between(granted, from, to)
+	used := float64(n) / took.Seconds() / float64(rate)
+	// A tenth of a second of the rate is the default burst.
+	bound := rate + max(rate/10, 1, size)
+	most, arrived := mostInASecond(granted), mostInASecond(went)
+	perGrant := float64(asked-askedBefore) / float64(max(1, grants/size))
+	perSecond := float64(commandsAfter-commandsBefore)/to.Sub(from).Seconds() - 3*float64(rate/size) // without what tracing costs
+	fmt.Printf("%7d  %7d  %6d  %6.1f%%  %7d ≤ %6d  %7d ≤ %6.0f  %13.2f  %17.0f\n",
+		workers, rate, size, 100*used, most, bound, arrived, 1.05*float64(bound), perGrant, perSecond)
+	of := fmt.Sprintf("%d workers at %d/s: ", workers, rate)
+	b.hold(used >= 0.99, "%s%.1f%% of the rate used, not 99%%", of, 100*used)
+	b.hold(most <= bound, "%s%d granted in a second, not %d", of, most, bound)
+	b.hold(float64(arrived) <= 1.05*float64(bound), "%s%d arrived in a second, not %.0f", of, arrived, 1.05*float64(bound))
+	b.hold(perGrant <= 1.05, "%sthe limiter was asked %.2f times a grant, not once", of, perGrant)
+	return nil
+}
+
+// measureKill kills half of the workers while a backlog is sent.
+func measureKill(ctx context.Context, o flowOptions) ([]string, error) {
+	const workers, rate = 4, 500
+	var b bounds
+	r, err := newFlowRig(ctx, o, flowSetup{workers: workers,
+		accounts: []flowAccount{{gateway: "kobo", rate: fmt.Sprintf("%d/s", rate), perCall: 1}}})
+	if err != nil {
+		return nil, err
+	}
+	defer r.end()
+	if err := r.enqueue(ctx, "backlog", "kobo", "ACME", rate*int((o.lasts+warmUp+5*time.Second)/time.Second), 0); err != nil {
+		return nil, err
+	}
+	first, err := r.firstCall(ctx)
+	if err != nil {
+		return nil, err
+	}
+	from := first.Add(warmUp)
+	killed := from.Add(o.lasts / 3)
+	if err := wait(ctx, killed); err != nil {
+		return nil, err
+	}
+	for _, w := range r.workers[:workers/2] {
+		r.kill(w)
+	}
+	to := from.Add(o.lasts)
+	if err := wait(ctx, to.Add(time.Second)); err != nil {
+		return nil, err
+	}
+	went := calls(r.gateway.Log(), nil)
+	before, t := between(went, from, killed)
+	n, took := between(went, killed, to)
+	rateBefore := float64(before) / t.Seconds()
+	lost := took.Seconds() - float64(n)/rate
+	fmt.Printf("\n%d of %d workers killed at %d/s: before it %.1f/s, after it %.1f/s on average, %.2f s of capacity lost in %s\n",
+		workers/2, workers, rate, rateBefore, float64(n)/took.Seconds(), lost, took.Round(100*time.Millisecond))
+	// Of a rate 99 % must be used anyway.
+	b.hold(lost <= 1+0.01*took.Seconds(), "%.2f s of capacity lost in %.0f s, not 1 s and 1 %%", lost, took.Seconds())
+	return b.broken, nil
+}

@@ -1,0 +1,123 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/sandbox"
+)
+
+// measureFair has ten equal campaigns share an account.
+func measureFair(ctx context.Context, o flowOptions) ([]string, error) {
+	const campaigns, rate, slots, workers = 10, 1000, 8, 2
+	each := rate * int(o.lasts/time.Second) / campaigns
+	var b bounds
+	r, err := newFlowRig(ctx, o, flowSetup{workers: workers,
+		accounts: []flowAccount{{gateway: "kobo", rate: fmt.Sprintf("%d/s", rate), perCall: 1, concurrency: slots}}})
+	if err != nil {
+		return nil, err
+	}
+	defer r.end()
+	// Held until all are there, so that none has a start.
+	if err := r.client.Hold(ctx, "kobo", "start"); err != nil {
+		return nil, err
+	}
+	for i := range campaigns {
+		if err := r.enqueue(ctx, fmt.Sprintf("campaign-%d", i), "kobo", fmt.Sprintf("C%d", i), each, i*each); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := r.client.Release(ctx, "kobo"); err != nil {
+		return nil, err
+	}
+	total := campaigns * each
+	if err := until(ctx, 3*o.lasts+30*time.Second, "the campaigns", func() (bool, error) {
+		return r.gateway.Stats().Accepted >= int64(total), nil
+	}); err != nil {
+		return nil, err
+	}
+	// A window is what a campaign may have open: its part of twice the account's slots, in
+	// batches of 50 calls.
+	window := 50 * max(1, (2*slots*workers+campaigns-1)/campaigns)
+	fmt.Printf("\nten campaigns of %d at %d/s, most and least advanced at each tenth (a window's worth is %d):\n ", each, rate, window)
+	count := map[string]int{}
+	for i := range campaigns {
+		count[fmt.Sprintf("C%d", i)] = 0
+	}
+	for i, e := range r.gateway.Log() {
+		count[e.From] += e.Messages
+		if (i+1)%(total/10) != 0 {
+			continue
+		}
+		v := slices.Sorted(maps.Values(count))
+		least, most := v[0], v[len(v)-1]
+		fmt.Printf(" %d-%d", least, most)
+		b.hold(most-least <= 2*window, "%d messages apart after %d of %d, not %d", most-least, i+1, total, 2*window)
+	}
+	fmt.Println()
+	return b.broken, nil
+}
+
+// measureHang compares four accounts beside a fifth that works and beside one that hangs.
+func measureHang(ctx context.Context, o flowOptions) ([]string, error) {
+	var b bounds
+	without, err := throughput(ctx, o, false)
+	if err != nil {
+		return nil, err
+	}
+	with, err := throughput(ctx, o, true)
+	if err != nil {
+		return nil, err
+	}
+	fmt.Println("\nmessages a second at five gateways, and while Connect Media answers no call:")
+	for _, name := range slices.Sorted(maps.Keys(logins)) {
+		fmt.Printf("  %-15s %7.1f  %7.1f\n", name, without[name], with[name])
+		b.hold(name == "connectmedia" || with[name] >= 0.95*without[name], "%s: %.1f/s instead of %.1f/s", name, with[name], without[name])
+	}
+	return b.broken, nil
+}
+
+// throughput is what each gateway takes in a second, and Connect Media hangs or not.
+func throughput(ctx context.Context, o flowOptions, hang bool) (map[string]float64, error) {
+	const rate = 100
+	s := flowSetup{workers: 2, latency: 20 * time.Millisecond}
+	for _, name := range slices.Sorted(maps.Keys(logins)) {
+		s.accounts = append(s.accounts, flowAccount{gateway: name, rate: fmt.Sprintf("%d/s", rate), perCall: 1, timeout: 2 * time.Second})
+	}
+	r, err := newFlowRig(ctx, o, s)
+	if err != nil {
+		return nil, err
+	}
+	defer r.end()
+	if hang {
+		if err := r.gateway.Fail(sandbox.Fault{Name: "hang", Gateway: "connectmedia", P: 1}); err != nil {
+			return nil, err
+		}
+	}
+	n := rate * int((o.lasts+warmUp+4*time.Second)/time.Second)
+	for i, a := range s.accounts {
+		if err := r.enqueue(ctx, "to-"+a.gateway, a.gateway, "ACME", n, i*n); err != nil {
+			return nil, err
+		}
+	}
+	first, err := r.firstCall(ctx)
+	if err != nil {
+		return nil, err
+	}
+	from := first.Add(warmUp)
+	if err := wait(ctx, from.Add(o.lasts+time.Second)); err != nil {
+		return nil, err
+	}
+	out := map[string]float64{}
+	for name := range logins {
+		got, took := between(calls(r.gateway.Log(), func(e sandbox.Entry) bool { return strings.HasPrefix(e.Gateway, name) }), from, from.Add(o.lasts))
+		out[name] = float64(got) / took.Seconds()
+	}
+	return out, nil
+}

@@ -1,0 +1,159 @@
+//go:build unix
+
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/sandbox"
+)
+
+// What the limiter grants only its script knows. For a measurement tuma is built with
+// a script that has these lines more, and nothing in the tree knows of it.
+var tracing = [][2]string{
+	{"local function save()", "redis.call('INCR', KEYS[1] .. ':asked:' .. ARGV[1])\nlocal function save()"},
+	{"  return {1, turn}", "  redis.call('RPUSH', KEYS[1] .. ':turns', string.format('%.0f %.0f', now + turn, amount))\n  return {1, turn}"},
+	{"  return {1, whole}", "  redis.call('RPUSH', KEYS[1] .. ':turns', string.format('%.0f %.0f', now + tonumber(ARGV[5]), -amount))\n  return {1, whole}"},
+}
+
+// tracedScript writes such a script and returns the overlay for `go build` that puts
+// it in the place of the real one.
+func tracedScript(ctx context.Context, dir string) (overlay string, err error) {
+	out, err := exec.CommandContext(ctx, "go", "list", "-f", "{{.Dir}}", module+"/ratelimit").Output()
+	if err != nil {
+		return "", fmt.Errorf("find the limiter's script: %w", err)
+	}
+	file := filepath.Join(strings.TrimSpace(string(out)), "reserve.lua")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	source := string(text)
+	for _, t := range tracing {
+		if strings.Count(source, t[0]) != 1 {
+			return "", fmt.Errorf("%s does not have one %q: say here where its grants can be traced", file, t[0])
+		}
+		source = strings.Replace(source, t[0], t[1], 1)
+	}
+	traced, overlay := filepath.Join(dir, "reserve.lua"), filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(traced, []byte(source), 0o600); err != nil {
+		return "", err
+	}
+	replace, err := json.Marshal(map[string]map[string]string{"Replace": {file: traced}})
+	if err != nil {
+		return "", err
+	}
+	return overlay, os.WriteFile(overlay, replace, 0o600)
+}
+
+// turn is when so many messages may go, or went.
+type turn struct {
+	at time.Time
+	n  int
+}
+
+// turns are what an account's limiter has granted, without what was given back, in
+// the order of the turns.
+func (r *flowRig) turns(ctx context.Context, account string) ([]turn, error) {
+	lines, err := r.redis.client.LRange(ctx, ledger.RateKey(account)+":turns", 0, -1).Result()
+	if err != nil {
+		return nil, err
+	}
+	var given, back []turn
+	for _, line := range lines {
+		at, n, _ := strings.Cut(line, " ")
+		micros, err := strconv.ParseInt(at, 10, 64)
+		if err != nil {
+			return nil, err
+		}
+		t := turn{at: time.UnixMicro(micros), n: atoi(n)}
+		if strings.HasPrefix(n, "-") {
+			back = append(back, turn{at: t.at, n: -t.n})
+		} else {
+			given = append(given, t)
+		}
+	}
+	slices.SortStableFunc(given, func(a, b turn) int { return a.at.Compare(b.at) })
+	for _, b := range back {
+		// Who gives back knows its turn by its own clock, and about.
+		near := -1
+		for i, g := range given {
+			if g.n == b.n && (near < 0 || g.at.Sub(b.at).Abs() < given[near].at.Sub(b.at).Abs()) {
+				near = i
+			}
+		}
+		if near >= 0 {
+			given = slices.Delete(given, near, near+1)
+		}
+	}
+	return given, nil
+}
+
+// asked is how often an account's limiter was asked for or given back something.
+func (r *flowRig) asked(ctx context.Context, account string) (n int, err error) {
+	for _, what := range []string{"reserve", "return"} {
+		m, err := r.redis.client.Get(ctx, ledger.RateKey(account)+":asked:"+what).Result()
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return 0, err
+		}
+		if err == nil {
+			n += atoi(m)
+		}
+	}
+	return n, nil
+}
+
+// calls are what the gateway took.
+func calls(log []sandbox.Entry, of func(sandbox.Entry) bool) []turn {
+	var out []turn
+	for _, e := range log {
+		if of == nil || of(e) {
+			out = append(out, turn{at: e.At, n: e.Messages})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b turn) int { return a.at.Compare(b.at) })
+	return out
+}
+
+// mostInASecond is the most in any second, however it lies.
+func mostInASecond(all []turn) (most int) {
+	sum, from := 0, 0
+	for _, t := range all {
+		sum += t.n
+		for t.at.Sub(all[from].at) >= time.Second {
+			sum -= all[from].n
+			from++
+		}
+		most = max(most, sum)
+	}
+	return most
+}
+
+// between is how many go in a span of time, and how long that was, from the first call in it
+// to the first one after it: so that a span of few calls is not measured by where
+// its ends happen to fall.
+func between(all []turn, from, to time.Time) (n int, took time.Duration) {
+	i, _ := slices.BinarySearchFunc(all, from, func(t turn, at time.Time) int { return cmp.Compare(t.at.UnixNano(), at.UnixNano()) })
+	j, _ := slices.BinarySearchFunc(all, to, func(t turn, at time.Time) int { return cmp.Compare(t.at.UnixNano(), at.UnixNano()) })
+	if i >= len(all) || j >= len(all) {
+		return 0, time.Second // it ended before
+	}
+	for _, t := range all[i:j] {
+		n += t.n
+	}
+	return n, all[j].at.Sub(all[i].at)
+}

@@ -1,0 +1,20 @@
+package sandbox
+
+import "testing"
+
+func TestLogHasTheFirstAcceptedCalls(t *testing.T) {
+	t.Parallel()
+	s, address := server(t, Options{Log: 2})
+	for i := range 3 {
+		post(t, address+"/kobo/api/send/", call(i+1, ada, obi))
+		post(t, address+"/kobo/api/send/", call(i+1, ada, obi)) // a repeat is no other call
+	}
+	log := s.Log()
+	if len(log) != 2 || log[0].Gateway != "kobo" || log[0].From != "Testing" || log[0].Messages != 2 || log[1].At.Before(log[0].At) {
+		t.Errorf("log %+v", log)
+	}
+	s.Reset()
+	if log := s.Log(); len(log) != 0 {
+		t.Errorf("after a reset %+v", log)
+	}
+}

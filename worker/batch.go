@@ -1,0 +1,135 @@
+package worker
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/queue"
+)
+
+// sendBatch works on one batch until nothing in it can go right now.
+func (s *sending) sendBatch(ctx context.Context, p queue.Pointer) error {
+	s.batch, s.pointer, s.took, s.tried, s.yields = p.Batch, p, time.Now(), false, false
+	err := s.goThrough(ctx, p)
+	if s.yields && err == nil {
+		return s.handOver(p)
+	}
+	return err
+}
+
+// goThrough is sendBatch without the question who comes next.
+func (s *sending) goThrough(ctx context.Context, p queue.Pointer) error {
+	faults := 0
+	for {
+		if s.draining() {
+			return s.handOver(p)
+		}
+		work, err := s.ledger.LoadWork(ctx, p.Campaign, p.Batch)
+		if errors.Is(err, ledger.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if work.Wake > p.Wake {
+			return nil
+		}
+		if left, err := s.setAsideBad(ctx, work); err != nil || left {
+			return err
+		}
+		if beyond, err := s.beyondShare(ctx); err != nil || beyond {
+			if err == nil {
+				err = s.watchIn(ctx, shareWatch)
+			}
+			return err
+		}
+		again, err := s.pass(ctx, work)
+		if faults++; ledger.AsUnreadable(err) != nil && faults <= mostFaults {
+			continue // the next look knows what can still go
+		}
+		if err != nil || !again {
+			return err
+		}
+	}
+}
+
+// step is what came of one try at a generation.
+type step uint8
+
+const (
+	stepDone  step = iota // settled, split, or somebody else's: go on with the next
+	stepAgain             // read the batch again: something new may be open in it
+	stepLater             // not before a time
+	stepLeave             // leave the batch; the sweeper knows when to look again
+)
+
+// inTurn sorts the open generations: calls that were never cut in their order, but
+// before them the later generations, the smallest first and of two halves either:
+// a call that was refused because of some of its recipients is cut down quickly to
+// a part that is good and shows that the account works.
+func inTurn(open []*ledger.Generation) []*ledger.Generation {
+	var later, first []*ledger.Generation
+	for _, g := range open {
+		if g.Number == 0 {
+			first = append(first, g)
+		} else {
+			later = append(later, g)
+		}
+	}
+	rand.Shuffle(len(later), func(i, j int) { later[i], later[j] = later[j], later[i] })
+	slices.SortStableFunc(later, func(a, b *ledger.Generation) int { return cmp.Compare(len(a.To), len(b.To)) })
+	return append(later, first...)
+}
+
+// pass tries each open generation once that is not backing off.
+func (s *sending) pass(ctx context.Context, work *ledger.Work) (again bool, err error) {
+	var now, next time.Time
+	if s.schedule, err = s.readSchedule(ctx); err != nil {
+		return false, err
+	}
+	for _, g := range inTurn(work.Open) {
+		if s.draining() {
+			return true, nil
+		}
+		if !g.Due.IsZero() && now.IsZero() {
+			if now, err = s.ledger.Now(ctx); err != nil {
+				return false, err
+			}
+		}
+		if now.Before(g.Due) { // it books nothing, and is no probe
+			if next.IsZero() || g.Due.Before(next) {
+				next = g.Due
+			}
+			continue
+		}
+		if over, err := s.sliceOver(ctx); err != nil || over {
+			s.yields = over
+			return false, err
+		}
+		s.tried = true
+		st, due, err := s.try(ctx, g)
+		if err != nil {
+			return false, err
+		}
+		switch st {
+		case stepAgain:
+			return true, nil
+		case stepLeave:
+			return false, nil
+		case stepLater:
+			if next.IsZero() || due.Before(next) {
+				next = due
+			}
+		case stepDone:
+		}
+	}
+	if next.IsZero() {
+		return false, nil
+	}
+	return false, s.watch(ctx, next)
+}

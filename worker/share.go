@@ -1,0 +1,202 @@
+package worker
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/queue"
+)
+
+// slice is how long a slot goes on with a batch while others wait for a slot. It then
+// joins the end of the queue, so that a batch of many calls, each waiting for its turn,
+// does not keep the other campaigns of its account waiting.
+const slice = 250 * time.Millisecond
+
+// sliceOver says whether the slot should go to somebody who waits for it. A batch that
+// was taken up gets at least one try.
+func (s *sending) sliceOver(ctx context.Context) (bool, error) {
+	if !s.tried || time.Since(s.took) < slice {
+		return false, nil
+	}
+	if _, alone := s.share(ctx, s.acc.Name); alone {
+		s.took = time.Now() // who waits is of the same campaign
+		return false, nil
+	}
+	n, err := s.queue.Length(ctx, queue.SendQueue(s.acc.Name, s.camp.spec.Class == ledger.Transactional))
+	if n == 0 {
+		s.took = time.Now()
+	}
+	return n > 0, err
+}
+
+const (
+	// shareWatch is how long a batch beyond the share of its campaign is left alone.
+	shareWatch = 500 * time.Millisecond
+	// busyWatch is more than how far ahead a batch is watched that somebody works on or
+	// that waits for a slot; one that is watched later backs off.
+	busyWatch = 2 * wakeWatch
+)
+
+// beyondShare says whether other campaigns have joined since the batch was handed out,
+// and its campaign has as many batches before it as it may have open now.
+func (s *sending) beyondShare(ctx context.Context) (bool, error) {
+	share, alone := s.share(ctx, s.acc.Name)
+	if alone || s.tried {
+		return false, nil
+	}
+	n, err := s.ledger.Ahead(ctx, s.id, s.batch, time.Now().Add(busyWatch))
+	return n >= share, err
+}
+
+// firstWindow is how many batches of an account planning hands out. When ten campaigns
+// come at once, the first must not have filled the queue before it is known that there
+// are ten. The sweeper, and every batch that ends, top up to the window.
+const firstWindow = 2
+
+// shared is what one of so many campaigns has of a window.
+func shared(window, campaigns int) int {
+	campaigns = max(1, campaigns)
+	return max(1, (window+campaigns-1)/campaigns)
+}
+
+// windowCache remembers for a moment how many batches of an account a campaign
+// may have open.
+type windowCache struct {
+	mu sync.Mutex
+	by map[string]windowEntry
+}
+
+type windowEntry struct {
+	n     int
+	alone bool
+	at    time.Time
+}
+
+const windowLife = time.Second / 2
+
+// forget has the next question asked of the ledger.
+func (c *windowCache) forget(account string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.by, account)
+}
+
+// window is how many batches of an account a campaign may have open: of about twice the
+// calls that all live workers can have in flight, so that nobody waits for a wake-up call
+// and the queue stays small, as much as every other campaign has.
+func (w *Worker) window(ctx context.Context, account string) int {
+	n, _ := w.share(ctx, account)
+	return n
+}
+
+// share is the window, and whether the campaign has the account for itself.
+func (w *Worker) share(ctx context.Context, account string) (window int, alone bool) {
+	const least = 4
+	w.windows.mu.Lock()
+	defer w.windows.mu.Unlock()
+	if e, ok := w.windows.by[account]; ok && time.Since(e.at) < windowLife {
+		return e.n, e.alone
+	}
+	e := windowEntry{n: least, alone: true, at: time.Now()}
+	if a, err := w.ledger.Account(ctx, account); err == nil {
+		e.n, e.alone = shared(max(least, 2*a.Slots), a.Campaigns), a.Campaigns < 2
+	} else {
+		w.log.Warn().Err(err).Str("account", account).Msg("account cannot be read; the window stays small")
+	}
+	if w.windows.by == nil {
+		w.windows.by = map[string]windowEntry{}
+	}
+	w.windows.by[account] = e
+	return e.n, e.alone
+}
+
+// flows is which accounts each open campaign wants to send through, as the sweeper last
+// saw it.
+type flows map[string][]string
+
+// through is which accounts a campaign wants to send through right now.
+func through(sum ledger.Summary) []string {
+	switch {
+	case sum.PausedBy != "", sum.StoppedBy != "":
+		return nil
+	case len(sum.Accounts) == 0 && sum.State == ledger.Planning && sum.Spec.Via != "":
+		return []string{sum.Spec.Via}
+	case sum.Pending == 0 && sum.State != ledger.Planning:
+		return nil
+	}
+	return sum.Accounts
+}
+
+// note remembers what a sweep has seen of a campaign.
+func (s *sweeper) note(id string, sum ledger.Summary) {
+	if s.flows == nil {
+		s.flows = flows{}
+	}
+	s.flows[id] = through(sum)
+}
+
+// count is how many campaigns share each account. One that no sweep has looked at yet
+// counts everywhere, for as long as that takes.
+func (f flows) count(open []ledger.Indexed, own map[string]*account) map[string]int {
+	n, strange := map[string]int{}, 0
+	for _, e := range open {
+		accounts, known := f[e.ID]
+		if !known {
+			strange++
+		}
+		for _, a := range accounts {
+			n[a]++
+		}
+	}
+	if strange == 0 {
+		return n
+	}
+	everywhere := map[string]int{}
+	for _, a := range slices.Concat(slices.Collect(maps.Keys(own)), slices.Collect(maps.Keys(n))) {
+		everywhere[a] = n[a] + strange
+	}
+	return everywhere
+}
+
+// joins tells all workers at once that a campaign wants to send through these accounts;
+// the next sweep counts.
+func (w *Worker) joins(ctx context.Context, f ledger.Frozen) error {
+	for _, a := range f.Accounts {
+		if err := w.ledger.AddCampaign(ctx, a.Name); err != nil {
+			return err
+		}
+		w.windows.forget(a.Name)
+	}
+	return nil
+}
+
+// shareOut tells all workers how many campaigns share each account.
+func (w *Worker) shareOut(ctx context.Context, open []ledger.Indexed) error {
+	now := w.sweeper.flows.count(open, w.accounts)
+	for a := range w.sweeper.told {
+		if _, ok := now[a]; !ok {
+			now[a] = 0
+		}
+	}
+	for a, n := range now {
+		if n == 0 && w.sweeper.told[a] == 0 {
+			delete(now, a)
+			continue
+		}
+		if err := w.ledger.SetCampaigns(ctx, a, n); err != nil {
+			return err
+		}
+		w.windows.forget(a)
+	}
+	w.sweeper.told = now
+	ids := make(map[string]bool, len(open))
+	for _, e := range open {
+		ids[e.ID] = true
+	}
+	maps.DeleteFunc(w.sweeper.flows, func(id string, _ []string) bool { return !ids[id] })
+	return nil
+}
