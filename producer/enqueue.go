@@ -55,6 +55,13 @@ type Campaign struct {
 	OnUnknown string
 	// MaxMessages caps how many recipients are planned; 0: no cap.
 	MaxMessages int
+	// MaxSegments caps the segments of all planned messages together; 0: no cap. Who
+	// is left out by a cap is skipped with the reason "over_cap".
+	MaxSegments int
+	// RequireCredit refuses the campaign, as ErrNoCredit, if the balance of one of its
+	// accounts does not cover what it may cost, or cannot be told. Otherwise the receipt
+	// says so (Credit). It is no part of the content.
+	RequireCredit bool
 	// StartAt is when sending may begin. Zero: now.
 	StartAt time.Time
 	// ExpiresAt is when what is not submitted is skipped; ExpiresIn says the same
@@ -114,7 +121,7 @@ const MaxBody = 16 << 10
 // ID with other content is ErrConflict; mistakes are ErrInvalid, all in one error.
 // An account that no worker has published is ErrUnknownAccount.
 func (c *Client) Enqueue(ctx context.Context, campaign Campaign, recipients iter.Seq2[Recipient, error]) (Receipt, error) {
-	spec, err := c.check(ctx, campaign)
+	spec, accounts, err := c.check(ctx, campaign)
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -125,13 +132,21 @@ func (c *Client) Enqueue(ctx context.Context, campaign Campaign, recipients iter
 	if err != nil {
 		return Receipt{}, err
 	}
-	if err := c.upload(ctx, u, recipients); err != nil {
+	estimate := newEstimate(spec, accounts)
+	err = c.upload(ctx, u, estimate.count(recipients))
+	if err == nil {
+		err = estimate.require(campaign.RequireCredit, c.now())
+	}
+	if err != nil {
 		// The staging area is out of sight and goes by itself within a day.
 		return Receipt{}, errors.Join(err, u.Discard(context.WithoutCancel(ctx)))
 	}
 	receipt, err := u.Commit(ctx)
 	if err != nil {
 		return Receipt{}, fmt.Errorf("enqueue: %w", err)
+	}
+	if !receipt.Again {
+		receipt.Credit = estimate.warnings(c.now())
 	}
 	if spec.StartAt.After(c.now()) {
 		return receipt, nil // the sweeper wakes it when it is time
@@ -184,7 +199,7 @@ func ContentID(campaign Campaign, recipients iter.Seq2[Recipient, error]) (strin
 
 func specOf(c Campaign) ledger.Spec {
 	s := ledger.Spec{Via: c.Via, From: c.From, Body: c.Body, Class: c.Class, Country: strings.ToUpper(c.Country), Flash: c.Flash,
-		OnUnknown: c.OnUnknown, MaxMessages: c.MaxMessages, StartAt: c.StartAt.UTC(), ExpiresAt: c.ExpiresAt.UTC(), ExpiresIn: c.ExpiresIn}
+		OnUnknown: c.OnUnknown, MaxMessages: c.MaxMessages, MaxSegments: c.MaxSegments, StartAt: c.StartAt.UTC(), ExpiresAt: c.ExpiresAt.UTC(), ExpiresIn: c.ExpiresIn}
 	if c.StartAt.IsZero() {
 		s.StartAt = time.Time{}
 	}
@@ -211,12 +226,13 @@ func (m *mistakes) past(field string, t, now time.Time) {
 	}
 }
 
-// check validates a campaign by itself and against the account card, and returns
-// its spec. A campaign that was enqueued before must pass too, so that repeating
+// check validates a campaign by itself and against the account cards, and returns
+// its spec and, of a new one, what is known of its accounts. A campaign that was enqueued before must pass too, so that repeating
 // it stays harmless: a date in the past, or what an account does not take any more,
 // is only wrong for a new one.
-func (c *Client) check(ctx context.Context, campaign Campaign) (ledger.Spec, error) {
+func (c *Client) check(ctx context.Context, campaign Campaign) (ledger.Spec, accountsOf, error) {
 	var m mistakes
+	var accounts accountsOf
 	now := c.now()
 	checkText(campaign, &m)
 	if campaign.Country != "" && !sms.ValidCountry(strings.ToUpper(campaign.Country)) {
@@ -242,14 +258,15 @@ func (c *Client) check(ctx context.Context, campaign Campaign) (ledger.Spec, err
 	if !c.known(ctx, campaign.ID) {
 		m.past("start_at", campaign.StartAt, now)
 		m.past("expires_at", campaign.ExpiresAt, now)
-		if err := c.checkAccounts(ctx, campaign, &m); err != nil {
-			return spec, err
+		var err error
+		if accounts, err = c.checkAccounts(ctx, campaign, &m); err != nil {
+			return spec, accounts, err
 		}
 	}
 	if len(m) > 0 {
-		return spec, fmt.Errorf("%w: %w", ErrInvalid, errors.Join(m...))
+		return spec, accounts, fmt.Errorf("%w: %w", ErrInvalid, errors.Join(m...))
 	}
-	return spec, nil
+	return spec, accounts, nil
 }
 
 func checkText(c Campaign, m *mistakes) {
@@ -275,6 +292,11 @@ func checkText(c Campaign, m *mistakes) {
 	if c.MaxMessages < 0 {
 		m.add("max_messages", "%d is less than nothing", c.MaxMessages)
 	}
+	if n, _ := sms.Segments(c.Body); c.MaxSegments < 0 {
+		m.add("max_segments", "%d is less than nothing", c.MaxSegments)
+	} else if c.MaxSegments > 0 && c.MaxSegments < n {
+		m.add("max_segments", "one message takes %d segments: nobody would be sent to", n)
+	}
 }
 
 // known says whether a campaign of that ID exists; if it cannot be told, no.
@@ -286,19 +308,18 @@ func (c *Client) known(ctx context.Context, id string) bool {
 	return err == nil && there
 }
 
-func (c *Client) checkAccounts(ctx context.Context, campaign Campaign, m *mistakes) error {
+func (c *Client) checkAccounts(ctx context.Context, campaign Campaign, m *mistakes) (known accountsOf, err error) {
 	names := []string{campaign.Via}
 	if campaign.Via == "" {
-		routes, err := c.ledger.Routes(ctx)
-		if err != nil {
-			return err
+		if known.routes, err = c.ledger.Routes(ctx); err != nil {
+			return known, err
 		}
-		if len(routes) == 0 {
+		if len(known.routes) == 0 {
 			m.add("via", "no account is named, and the workers have no routes")
-			return nil
+			return known, nil
 		}
 		names = names[:0]
-		for _, r := range routes {
+		for _, r := range known.routes {
 			names = append(names, r.Via...)
 		}
 	}
@@ -311,11 +332,12 @@ func (c *Client) checkAccounts(ctx context.Context, campaign Campaign, m *mistak
 			continue
 		}
 		if err != nil {
-			return err
+			return known, err
 		}
 		checkCard(campaign, a, m)
+		known.all = append(known.all, a)
 	}
-	return nil
+	return known, nil
 }
 
 // published names the accounts there are, for a message.

@@ -35,6 +35,9 @@ var (
 	// ErrInvalid: the campaign cannot be sent as it is; the error lists all
 	// mistakes, each with its field.
 	ErrInvalid = errors.New("invalid campaign")
+	// ErrNoCredit: Campaign.RequireCredit, and a balance does not cover what the campaign
+	// may cost, or cannot be told. It is an ErrInvalid; nothing was enqueued.
+	ErrNoCredit = errors.New("not enough credit")
 	// ErrDone: the campaign has ended and takes no such order.
 	ErrDone = ledger.ErrDone
 	// ErrStopped: the campaign was cancelled or has expired, and takes no such order.

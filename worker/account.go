@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"regexp"
 	"slices"
 	"strconv"
@@ -98,7 +97,6 @@ func (a *account) card(cfg Config) ledger.Card {
 const (
 	// publishEvery is well within ledger.WorkerLife.
 	publishEvery = 4 * time.Second
-	balanceEvery = 5 * time.Minute
 	// balanceTimeout bounds a question for the balance.
 	balanceTimeout = 10 * time.Second
 )
@@ -125,14 +123,6 @@ func (w *Worker) withdraw() {
 	}
 }
 
-// pollBalances asks every gateway that can tell for the credit that is left.
-func (w *Worker) pollBalances(ctx context.Context) error {
-	for _, a := range w.accounts {
-		w.askBalance(ctx, a)
-	}
-	return nil
-}
-
 // askBalance asks the gateway, notes the answer, and returns it; empty if it
 // cannot be had, which the log says.
 func (w *Worker) askBalance(ctx context.Context, a *account) string {
@@ -148,12 +138,15 @@ func (w *Worker) askBalance(ctx context.Context, a *account) string {
 		return ""
 	}
 	w.noteBalance(ctx, a, got)
-	return strconv.FormatFloat(got.Amount, 'f', -1, 64)
+	return amountText(got.Amount)
 }
+
+// amountText writes an amount with the figures it has.
+func amountText(amount float64) string { return strconv.FormatFloat(amount, 'f', -1, 64) }
 
 // noteBalance writes on the account's card what is left.
 func (w *Worker) noteBalance(ctx context.Context, a *account, b providers.Balance) {
-	shown := strconv.FormatFloat(b.Amount, 'f', -1, 64)
+	shown := amountText(b.Amount)
 	if b.Currency != "" {
 		shown = b.Currency + " " + shown
 	}
@@ -192,69 +185,4 @@ func (s *sending) endProbe() {
 	if err := s.ledger.EndProbe(ctx, s.acc.Name); err != nil {
 		s.log.Warn().Err(err).Str("account", s.acc.Name).Msg("unused probe not given back")
 	}
-}
-
-// mayUse looks whether the account is open, and probes one whose hold is over.
-func (s *sending) mayUse(ctx context.Context) (ledger.Look, bool, error) {
-	look, err := s.ledger.LookAt(ctx, s.acc.Name, balanceTimeout+s.acc.Timeout+leaseMargin)
-	if err != nil || look.Open {
-		return look, look.Open, err
-	}
-	if !look.Probe {
-		return look, false, nil
-	}
-	ok, err := s.probe(ctx, look)
-	return look, ok, err
-}
-
-// callProbeAfter is how long a hold must have lasted before a call is tried
-// although the balance speaks against it: the gateway's word on the balance may
-// be wrong or missing for ever, and a hold must not be.
-const callProbeAfter = time.Minute
-
-// probe says whether the call at hand may try a held account. The balance, which
-// costs nothing, is asked first and can spare the call; that messages go through
-// only a call can show.
-func (s *sending) probe(ctx context.Context, look ledger.Look) (ok bool, err error) {
-	b, can := s.acc.Provider.(providers.Balancer)
-	if !can {
-		return true, nil
-	}
-	// Asking in silence would look like being dead.
-	if err := s.watchIn(ctx, balanceTimeout+wakeWatch); err != nil {
-		return false, err
-	}
-	bctx, cancel := context.WithTimeout(ctx, balanceTimeout)
-	got, err := balance(bctx, b)
-	cancel()
-	report := ledger.CallReport{Went: ledger.WentHold, Reason: look.Reason, Jitter: rand.Float64()}
-	switch e, isError := errors.AsType[*providers.Error](err); {
-	case isError && e != nil:
-		report.Reason, report.Code = string(e.Cause), e.Code
-	case err != nil:
-	case providers.Cause(look.Reason) != providers.CauseCredit, risen(got.Amount, look.BalanceBefore):
-		return true, nil
-	}
-	a, err := s.ledger.Account(ctx, s.acc.Name)
-	if err != nil {
-		return false, err
-	}
-	if !a.Hold.Held() || look.Until.Sub(a.Hold.Since) > callProbeAfter {
-		return true, nil
-	}
-	hold, err := s.ledger.Report(ctx, s.acc.Name, report)
-	if err != nil {
-		return false, err
-	}
-	s.log.Info().Str("account", s.acc.Name).Str("reason", report.Reason).Time("until", hold.Until).Msg("still held: its balance was asked")
-	return !hold.Held(), nil
-}
-
-// risen says whether there is credit, and more than when the account was held.
-func risen(amount float64, before string) bool {
-	was, err := strconv.ParseFloat(before, 64)
-	if err != nil {
-		return amount > 0
-	}
-	return amount > 0 && amount > was
 }

@@ -39,6 +39,10 @@ func (s *sending) goThrough(ctx context.Context, p queue.Pointer) error {
 		if work.Wake > p.Wake {
 			return nil
 		}
+		if work.Stopped {
+			// They would wait for their turn, one after the other, only to be told so.
+			work.Open = slices.DeleteFunc(work.Open, func(g *ledger.Generation) bool { return g.Ready })
+		}
 		if left, err := s.setAsideBad(ctx, work); err != nil || left {
 			return err
 		}

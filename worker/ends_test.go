@@ -310,3 +310,40 @@ func (r *rig) tallyRows(id string) map[string]int {
 	}
 	return out
 }
+
+// What is left of a campaign that was stopped must not take turns that others wait for.
+func TestAStoppedCampaignHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	for name, stop := range map[string]func(*rig){
+		"cancelled": func(r *rig) {
+			if _, err := r.producer.Cancel(r.t.Context(), "stopped"); err != nil {
+				r.t.Fatal(err)
+			}
+		},
+		"expired": func(r *rig) {
+			r.eventually(20*time.Second, "the expiry", func() bool { return r.status("stopped").Reasons["expired"] > 0 })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, sandbox.Options{})
+			r.start(r.account(func(c *kobo.Config, a *worker.Account) { c.MaxRecipients, a.Rate = 10, 50 }))
+			c := producer.Campaign{ID: "stopped", Via: "kobo-main", Body: "b"}
+			if name == "expired" {
+				c.ExpiresIn = 2 * time.Second
+			}
+			if _, err := r.producer.Enqueue(t.Context(), c, producer.Numbers(kenyan(3000)...)); err != nil {
+				t.Fatal(err)
+			}
+			r.eventually(10*time.Second, "it to begin", func() bool { return r.status("stopped").Accepted > 0 })
+			stop(r)
+			begun := time.Now()
+			if _, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "next", Via: "kobo-main", Body: "b"}, producer.Numbers(kenyan(200)...)); err != nil {
+				t.Fatal(err)
+			}
+			if r.wait("next", 60*time.Second); time.Since(begun) > 9*time.Second {
+				t.Errorf("200 at 50/s took %s", time.Since(begun))
+			}
+		})
+	}
+}

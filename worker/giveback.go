@@ -31,10 +31,10 @@ func (s *sending) giveBack(ctx context.Context, c *ledger.Claim, units int, ahea
 
 var errSuspect = errors.New("a connection to redis was made meanwhile")
 
-// carve gives a claim back and makes a call of its own of the first recipient.
-func (s *sending) carve(ctx context.Context, c *ledger.Claim, units int, ahead time.Duration) error {
+// carve gives a claim back and makes a call of its own of its first recipients.
+func (s *sending) carve(ctx context.Context, c *ledger.Claim, first, units int, ahead time.Duration) error {
 	if err := s.limiter().Return(ctx, units, ahead); err != nil {
 		s.log.Warn().Err(err).Str("account", s.acc.Name).Msg("a booking could not be given back")
 	}
-	return s.end("split", func(ctx context.Context) (ledger.Settled, error) { return s.ledger.SplitAfter(ctx, c, 1) })
+	return s.end("split", func(ctx context.Context) (ledger.Settled, error) { return s.ledger.SplitAfter(ctx, c, first) })
 }

@@ -3,6 +3,7 @@ package worker_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -137,6 +138,59 @@ func TestACreditHoldLiftsAfterATopUp(t *testing.T) {
 	r.gateway.SetCredit(100)
 	if s := r.wait("c", 20*time.Second); s.Accepted != 10 {
 		t.Errorf("status %+v", s)
+	}
+}
+
+// A gateway whose price nobody knows refuses a call as a whole when its credit does not
+// do for all of it: what is left must not be lost to smaller ones.
+func TestCreditThatIsLeftIsUsedUpByHalves(t *testing.T) {
+	t.Parallel()
+	for name, info := range map[string]providers.Info{"with a key": {KeyTTL: keyed}, "without": {}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const perMessage = 2.5
+			r := newRig(t, sandbox.Options{})
+			gw := &balancing{stub: newStub(info)}
+			var mu sync.Mutex
+			left, refusals := 260*perMessage, 0
+			gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				if float64(len(b.To))*perMessage > left {
+					refusals++
+					return nil, &providers.Error{Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredit, Code: "broke"}
+				}
+				left -= float64(len(b.To)) * perMessage
+				return gw.accept(ctx, b)
+			}
+			gw.balance = func(context.Context) (providers.Balance, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				return providers.Balance{Amount: left, Currency: "KES"}, nil
+			}
+			r.start(through(gw))
+			r.enqueue("c", kenyan(1000))
+			r.eventually(60*time.Second, "all credit to be used up", func() bool { return r.status("c").Accepted == 260 })
+			r.eventually(20*time.Second, "the hold", func() bool {
+				b := r.status("c").BlockedBy
+				return len(b) > 0 && b[0].Reason == "credit" && b[0].Code == "broke" && r.status("c").InFlight.Calls == 0
+			})
+			mu.Lock()
+			t.Logf("%d calls were refused", refusals)
+			if refusals > 80 {
+				t.Errorf("%d calls were refused", refusals)
+			}
+			left += 2000 * perMessage
+			mu.Unlock()
+			if s := r.wait("c", 40*time.Second); s.Accepted != 1000 {
+				t.Errorf("status %+v", s)
+			}
+			for n, times := range gw.all() {
+				if times != 1 {
+					t.Errorf("%s went out %d times", n, times)
+				}
+			}
+		})
 	}
 }
 

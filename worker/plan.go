@@ -253,7 +253,7 @@ func (p *planner) place(input string) (m sms.MSISDN, lane int, reason, code stri
 	if account < 0 {
 		return 0, 0, ledger.ReasonNoRoute, ""
 	}
-	if most := p.plan.Spec.MaxMessages; most > 0 && p.count >= most {
+	if p.plan.Spec.Capped(p.count) {
 		return 0, 0, ledger.ReasonOverCap, ""
 	}
 	p.seen.Add(uint64(m))

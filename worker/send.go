@@ -129,7 +129,7 @@ func (s *sending) try(ctx context.Context, g *ledger.Generation) (step, time.Tim
 	if s.schedule.closed() {
 		return s.whileClosed(ctx, g)
 	}
-	look, ok, err := s.mayUse(ctx)
+	look, most, ok, err := s.mayUse(ctx)
 	if err != nil {
 		return stepDone, time.Time{}, err
 	}
@@ -183,10 +183,8 @@ func (s *sending) try(ctx context.Context, g *ledger.Generation) (step, time.Tim
 		}
 		return s.refused(ctx, g, claim)
 	}
-	if look.Probe && s.acc.info.KeyTTL == 0 && len(g.To) > 1 && !claim.Doubt {
-		// What a probe comes to at a gateway without keys may stay unknown: of one recipient,
-		// and not of a whole call.
-		return stepAgain, time.Time{}, s.carve(ctx, claim, units, time.Until(turn))
+	if look.Probe && most > 0 && len(g.To) > most && !claim.Doubt {
+		return stepAgain, time.Time{}, s.carve(ctx, claim, most, units, time.Until(turn))
 	}
 	submitted = true
 	return s.submit(claim, g, look, start)
@@ -230,7 +228,7 @@ func (s *sending) refused(ctx context.Context, g *ledger.Generation, c *ledger.C
 		if c.Doubt {
 			return stepAgain, time.Time{}, s.abandon(c, g, c.Why)
 		}
-		return stepDone, time.Time{}, nil
+		return stepAgain, time.Time{}, nil
 	}
 	return stepDone, time.Time{}, nil
 }

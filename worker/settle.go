@@ -16,7 +16,7 @@ func (s *sending) carryOut(c *ledger.Claim, g *ledger.Generation, v verdict) (st
 		// Before the release, so that no other worker claims it in between.
 		s.pauseCampaign(v.pause)
 	}
-	s.report(c, v)
+	s.report(c, g, v)
 	write := func(ctx context.Context) (ledger.Settled, error) {
 		if err := s.noteSent(ctx, c, v.records); err != nil {
 			return ledger.Settled{}, err
@@ -114,7 +114,7 @@ func (s *sending) end(what string, write func(context.Context) (ledger.Settled, 
 
 // report tells the account how the call went. It is advice: if Redis is away, the
 // next call tells.
-func (s *sending) report(c *ledger.Claim, v verdict) {
+func (s *sending) report(c *ledger.Claim, g *ledger.Generation, v verdict) {
 	// Within the lease's margin: the claim is only ended afterwards.
 	ctx, cancel := context.WithTimeout(context.Background(), leaseMargin*2/3)
 	defer cancel()
@@ -128,7 +128,7 @@ func (s *sending) report(c *ledger.Claim, v verdict) {
 	}
 	r := ledger.CallReport{Went: v.went, Claimed: c.At, Reason: v.reason, Code: v.code, Jitter: rand.Float64()}
 	if v.went == ledger.WentHold && v.reason == string(providers.CauseCredit) {
-		r.Balance = s.askBalance(ctx, s.acc)
+		r.Balance, r.Size = s.askBalance(ctx, s.acc), s.wanting(g, v)
 	}
 	hold, err := s.ledger.Report(ctx, s.acc.Name, r)
 	if err != nil {

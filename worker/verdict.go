@@ -133,8 +133,10 @@ func judgeNotSent(e *providers.Error) verdict {
 		v.renew = false // nothing of it has ever been seen there
 	case providers.CauseConfiguration:
 		v.went, v.renew = ledger.WentHold, false // as above: whatever answered, it was not the gateway
-	case providers.CauseCredentials, providers.CauseCredit:
+	case providers.CauseCredentials:
 		v.went = ledger.WentHold
+	case providers.CauseCredit:
+		v.went, v.backOff = ledger.WentHold, 0 // the hold is the back-off
 	case providers.CauseThrottled:
 		v.went, v.cooldown = "", e.RetryAfter
 		if v.cooldown <= 0 {

@@ -207,7 +207,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
 	loops.Go(func() { w.every(background, w.cfg.SweepEvery, "sweep", w.sweep) })
 	loops.Go(func() { w.every(background, publishEvery, "publish", w.publish) })
-	loops.Go(func() { w.every(background, balanceEvery, "balance", w.pollBalances) })
+	loops.Go(func() { w.every(background, balanceTick, "balance", w.pollBalances()) })
 	w.serving.Store(true)
 	w.log.Info().Int("accounts", len(w.accounts)).Msg("working")
 

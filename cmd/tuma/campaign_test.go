@@ -262,6 +262,8 @@ func TestDryRunCountsAndEnqueuesNothing(t *testing.T) {
 	want.Sent, want.Skipped, want.AllSegments, want.Cost, want.Reasons["over_cap"] = 3, 4, 6, "4.80 KES", 1
 	out, _ = h.must(append(send, "--max-messages", "3")...)
 	check(out)
+	out, _ = h.must(append(send, "--max-segments", "7")...) // of two a message
+	check(out)
 	out, errOut = h.must(send[:len(send)-1]...)
 	if !strings.Contains(out, "left out") || !strings.Contains(errOut, "nothing was enqueued") {
 		t.Errorf("%s%s", out, errOut)

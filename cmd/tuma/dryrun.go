@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -46,6 +47,8 @@ func (s *sending) rehearse(ctx context.Context, src *source) error {
 		return misuse("--body: it is empty")
 	}
 	r := rehearsal{Reasons: map[string]int{}, Invalid: map[string]int{}, Country: country}
+	segments, encoding := sms.Segments(s.campaign.Body)
+	caps := ledger.Spec{Body: s.campaign.Body, MaxMessages: s.campaign.MaxMessages, MaxSegments: s.campaign.MaxSegments}
 	seen := map[sms.MSISDN]struct{}{}
 	for recipient, err := range src.all() {
 		if err != nil {
@@ -63,7 +66,7 @@ func (s *sending) rehearse(ctx context.Context, src *source) error {
 			r.Reasons["duplicate"]++
 			continue
 		}
-		if most := s.campaign.MaxMessages; most > 0 && len(seen) == most {
+		if caps.Capped(len(seen)) {
 			r.Reasons["over_cap"]++
 			continue
 		}
@@ -71,7 +74,6 @@ func (s *sending) rehearse(ctx context.Context, src *source) error {
 	}
 	r.Sent = len(seen)
 	r.Skipped = r.Total - r.Sent
-	segments, encoding := sms.Segments(s.campaign.Body)
 	r.Segments, r.Encoding, r.AllSegments = segments, encoding.String(), segments*r.Sent
 	r.Cost = cost(account.price, r.AllSegments)
 	if account.perCall > 0 {

@@ -46,7 +46,7 @@ func newOrder(a *app, o order) *cobra.Command {
 			return a.withCampaign(ctx, args[0], func(b *backend, id string) error {
 				flying, err := o.give(b.Client, ctx, id)
 				if err != nil {
-					return unwelcome(err)
+					return unwelcome(err, "stop")
 				}
 				if flying.Calls > 0 {
 					a.note("tuma: %s, to %s, had begun before",
@@ -82,13 +82,14 @@ func (a *app) land(ctx context.Context, b *backend, id string) error {
 	return errors.New("the order stands, but calls are still in flight: see tuma status " + id)
 }
 
-// unwelcome says what an order that a campaign does not take means.
-func unwelcome(err error) error {
+// unwelcome says what an order that a campaign does not take means, and what there is
+// nothing left to do.
+func unwelcome(err error, do string) error {
 	switch {
 	case errors.Is(err, producer.ErrDone):
-		return fmt.Errorf("%w: there is nothing left to stop", err)
+		return fmt.Errorf("%w: there is nothing left to %s", err, do)
 	case errors.Is(err, producer.ErrStopped):
-		return fmt.Errorf("%w: it was cancelled or has expired", err)
+		return fmt.Errorf("%w: it was cancelled, and that is for good", err)
 	}
 	return err
 }

@@ -21,7 +21,7 @@ aside are tried again.`,
 		RunE: a.verb(func(ctx context.Context, args []string) error {
 			return a.withCampaign(ctx, args[0], func(b *backend, id string) error {
 				if _, err := b.Resume(ctx, id); err != nil {
-					return unwelcome(err)
+					return unwelcome(err, "send")
 				}
 				_, err := fmt.Fprintf(a.out, "%s goes on\n", id)
 				return err

@@ -72,6 +72,9 @@ from the content, so that pressing Enter twice sends once; --again sends it agai
 	f.StringVar(&s.campaign.OnUnknown, "on-unknown", "",
 		"keep a message whose outcome is unknown, or resend it once, which may send it twice; a gateway with keys needs neither (default: the account's)")
 	f.IntVar(&s.campaign.MaxMessages, "max-messages", 0, "send to no more than so many recipients; 0: all")
+	f.IntVar(&s.campaign.MaxSegments, "max-segments", 0, "send no more than so many segments, all messages together; 0: all")
+	f.BoolVar(&s.campaign.RequireCredit, "require-credit", false,
+		"refuse, with status 2, what the account's balance may not cover (default: warn)")
 	f.BoolVar(&s.campaign.Flash, "flash", false, "show the message at once and do not store it; not every gateway can")
 	f.BoolVar(&s.again, "again", false, "send although the same has been sent before")
 	f.BoolVar(&s.dryRun, "dry-run", false, "only read and count; nothing is enqueued")
@@ -187,6 +190,13 @@ func (s *sending) enqueue(ctx context.Context, b *backend, src *source) error {
 	if !receipt.Again {
 		s.warn(night)
 	}
+	for _, gap := range receipt.Credit {
+		if gap.Problem == producer.CreditShort {
+			s.note("tuma: warning: %s", gap.Warning)
+		} else {
+			s.note("tuma: note: %s", gap.Warning)
+		}
+	}
 	if len(twice) > 0 && !receipt.Again {
 		s.note("tuma: warning: on_unknown is resend: whoever's outcome cannot be known (account %s) is sent to once more, and may get the message twice",
 			strings.Join(twice, ", "))
@@ -210,6 +220,9 @@ func (s *sending) announce(r producer.Receipt, derived bool) {
 		s.note("tuma: %s is there already with the same content (%s, %s): nothing changed", r.ID, counted(r.Total, "recipient"), stamp(r.CreatedAt))
 	case s.wait:
 		s.note("tuma: enqueued %s as %s", counted(r.Total, "recipient"), r.ID)
+	case s.campaign.StartAt.After(s.now()):
+		s.note("tuma: enqueued %s, to begin at %s; watch it with: tuma status %s --watch",
+			counted(r.Total, "recipient"), stamp(s.campaign.StartAt), r.ID)
 	default:
 		s.note("tuma: enqueued %s; watch it with: tuma status %s --watch", counted(r.Total, "recipient"), r.ID)
 	}

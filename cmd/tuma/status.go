@@ -14,6 +14,7 @@ import (
 
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/providers"
 )
 
 func newStatus(a *app) *cobra.Command {
@@ -156,6 +157,9 @@ func describeBlock(b producer.Block, now time.Time) string {
 		text += " (" + b.Code + ")"
 	}
 	text += since
+	if b.Until != nil && b.Reason == string(providers.CauseCredit) {
+		return text + "; top it up, and it goes on by itself"
+	}
 	if b.Until != nil {
 		return text + ", tried again " + when(*b.Until, now)
 	}

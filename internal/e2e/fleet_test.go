@@ -288,3 +288,12 @@ func (f *fleet) recipients(name string, n int) string {
 	}
 	return f.write(name, b.String())
 }
+
+func (f *fleet) read(name string) string {
+	f.t.Helper()
+	text, err := os.ReadFile(filepath.Join(f.dir, name))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return string(text)
+}

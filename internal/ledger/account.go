@@ -275,6 +275,10 @@ type Look struct {
 	Until       time.Time
 	// BalanceBefore is the credit that was known when the account was held.
 	BalanceBefore string
+	// Refused is how many segments the last call had that was refused for want of
+	// credit, at that balance, and RefusedAt when that was; 0: none.
+	Refused   int
+	RefusedAt time.Time
 	// LastAccepted is when a call was last accepted.
 	LastAccepted time.Time
 }
@@ -289,10 +293,11 @@ func (l *Ledger) LookAt(ctx context.Context, name string, probeFor time.Duration
 	if out[0] == "open" && len(out) > 1 {
 		return Look{Open: true, LastAccepted: parseMilli(out[1])}, nil
 	}
-	if len(out) < 4 {
+	if len(out) < 6 {
 		return Look{}, fmt.Errorf("look at account %s: %w", name, errAnswer)
 	}
-	return Look{Probe: out[0] == "probe", Reason: out[1], Until: parseMilli(out[2]), BalanceBefore: out[3]}, nil
+	return Look{Probe: out[0] == "probe", Reason: out[1], Until: parseMilli(out[2]), BalanceBefore: out[3],
+		Refused: fieldInt(out[4]), RefusedAt: parseMilli(out[5])}, nil
 }
 
 // Went is how a call or probe went, for the account.
@@ -309,6 +314,9 @@ const (
 const (
 	holdFirst   = 2 * time.Second
 	holdLongest = 5 * time.Minute
+	// creditLongest is for want of credit where the balance can be asked, which spares
+	// the call: a top-up is to be seen soon.
+	creditLongest = 30 * time.Second
 )
 
 // CallReport is how one call or probe went.
@@ -320,14 +328,21 @@ type CallReport struct {
 	Reason, Code string
 	// Balance is the credit known at a hold for credit, or empty.
 	Balance string
+	// Size is how many segments a call had that was refused for want of credit; 0: the
+	// balance alone was asked, or it is about something else.
+	Size int
 	// Jitter is a random number from 0 to 1, for the back-off.
 	Jitter float64
 }
 
 // Report tells an account how a call went. It returns the hold, if there is one.
 func (l *Ledger) Report(ctx context.Context, name string, r CallReport) (Hold, error) {
+	longest := holdLongest
+	if r.Reason == string(providers.CauseCredit) && r.Balance != "" {
+		longest = creditLongest
+	}
 	out, err := l.evalStrings(ctx, accountReportScript, []string{accountKey(name)}, string(r.Went), unixMilli(r.Claimed), r.Reason, r.Code,
-		holdFirst.Milliseconds(), holdLongest.Milliseconds(), strconv.FormatFloat(r.Jitter, 'f', 6, 64), r.Balance)
+		holdFirst.Milliseconds(), longest.Milliseconds(), strconv.FormatFloat(r.Jitter, 'f', 6, 64), r.Balance, r.Size)
 	if err != nil {
 		return Hold{}, fmt.Errorf("report to account %s: %w", name, err)
 	}

@@ -5,6 +5,6 @@
 local A = KEYS[1]
 if redis.call('HEXISTS', A, 'hold') == 0 then return {'open'} end
 local t = redis.call('TIME')
-redis.call('HDEL', A, 'hold', 'hold_code', 'hold_by', 'hold_at', 'hold_until', 'hold_balance', 'probe_until', 'bad', 'ring', 'trips')
+redis.call('HDEL', A, 'hold', 'hold_code', 'hold_by', 'hold_at', 'hold_until', 'hold_balance', 'hold_size', 'hold_call', 'probe_until', 'bad', 'ring', 'trips')
 redis.call('HSET', A, 'released_at', string.format('%.0f', tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)))
 return {'released'}

@@ -2,15 +2,16 @@
 -- release count against it.
 -- KEYS: 1 account
 -- ARGV: 1 'ok'|'bad'|'hold', 2 claimed at ms (0: now), 3 reason word, 4 the gateway's code or '', 5 first back-off ms, 6 longest,
---       7 jitter 0…1, 8 balance known or ''
+--       7 jitter 0…1, 8 balance known or '', 9 segments of a call that was refused for want of credit (0: none was made)
 -- Returns {'open'} | {'held', reason, until ms}. 'ok' lifts any hold but one by hand; three 'bad' in a row, or five of the
--- last ten, hold; 'hold' holds at once. A hold by hand is left alone.
+-- last ten, hold; 'hold' holds at once. A hold by hand is left alone. A probe for which there was too little credit, and which was
+-- smaller than the call before it at the same balance, is a step towards what can be afforded: the next may follow at once.
 local A = KEYS[1]
 local t = redis.call('TIME')
 local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
 local function int(n) return string.format('%.0f', n) end
 local kind, claimed = ARGV[1], tonumber(ARGV[2])
-local v = redis.call('HMGET', A, 'hold', 'hold_until', 'released_at', 'bad', 'ring', 'trips', 'hold_at')
+local v = redis.call('HMGET', A, 'hold', 'hold_until', 'released_at', 'bad', 'ring', 'trips', 'hold_at', 'hold_balance', 'hold_size')
 local held, by_hand = v[1], v[1] and tonumber(v[2] or 0) == 0
 if claimed ~= 0 and claimed < tonumber(v[3] or 0) then
   if held then return {'held', held, v[2]} end
@@ -22,7 +23,8 @@ if kind == 'ok' then
   redis.call('HDEL', A, 'bad')
   -- A call claimed before the hold proves nothing about now.
   if held and not by_hand and (claimed == 0 or claimed >= tonumber(v[7] or 0)) then
-    redis.call('HDEL', A, 'hold', 'hold_code', 'hold_by', 'hold_at', 'hold_until', 'hold_balance', 'probe_until', 'ring', 'trips')
+    redis.call('HDEL', A, 'hold', 'hold_code', 'hold_by', 'hold_at', 'hold_until', 'hold_balance', 'hold_size', 'hold_call', 'probe_until',
+      'ring', 'trips')
     redis.call('HSET', A, 'released_at', int(now))
     return {'open'}
   end
@@ -38,11 +40,15 @@ local _, broken = string.gsub(ring, 'x', '')
 local trip = kind == 'hold' or bad >= 3 or (#ring == 10 and broken >= 5)
 if held and not probed then return {'held', held, v[2]} end
 if not held and not trip then return {'open'} end
-local trips = tonumber(v[6] or 0) + 1
+local before, balance, size = held and tonumber(v[8] or ''), tonumber(ARGV[8]), tonumber(ARGV[9])
+local step = before and balance and balance <= before and size > 0 and size < tonumber(v[9] or 0)
+local trips = tonumber(v[6] or 0) + (step and 0 or 1)
 local wait = math.min(tonumber(ARGV[6]), tonumber(ARGV[5]) * 2 ^ math.min(trips - 1, 20))
-local till = int(now + wait * (0.5 + tonumber(ARGV[7]) / 2))
+local till = int(step and now or now + wait * (0.5 + tonumber(ARGV[7]) / 2))
 redis.call('HSET', A, 'hold', ARGV[3], 'hold_code', ARGV[4], 'hold_by', 'worker', 'hold_until', till, 'trips', int(trips))
 if not held then redis.call('HSET', A, 'hold_at', int(now)) end
-if ARGV[8] ~= '' and not held then redis.call('HSET', A, 'hold_balance', ARGV[8]) end
+if size > 0 then redis.call('HSET', A, 'hold_size', int(size), 'hold_call', int(now)) end
+-- A probe that only asked for the balance can find that it has fallen.
+if balance and (not held or size > 0 or kind == 'hold' and before and balance < before) then redis.call('HSET', A, 'hold_balance', ARGV[8]) end
 redis.call('HDEL', A, 'probe_until')
 return {'held', ARGV[3], till}

@@ -385,3 +385,67 @@ func TestAnUnusedProbeIsGivenBack(t *testing.T) {
 		t.Errorf("after it was given back: %+v", again)
 	}
 }
+
+func TestAHoldForCreditStepsDownQuicklyAndThenWaits(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.publish("a")
+	tell := func(balance string, size int) Hold {
+		t.Helper()
+		h, err := r.Report(t.Context(), "a", CallReport{Went: WentHold, Reason: "credit", Code: "101", Balance: balance, Size: size, Jitter: 1})
+		r.ok(err)
+		return h
+	}
+	wait := func(h Hold) time.Duration { return h.Until.Sub(r.clock()).Round(time.Second) }
+	next := func() Look {
+		t.Helper()
+		r.ageAccount("a", time.Hour)
+		return r.look("a")
+	}
+	if d := wait(tell("200", 500)); d != 2*time.Second {
+		t.Errorf("held for %s", d)
+	}
+	if l := next(); !l.Probe || l.BalanceBefore != "200" || l.Refused != 500 || l.RefusedAt.IsZero() {
+		t.Errorf("look %+v", l)
+	}
+	if d := wait(tell("200", 250)); d > 0 {
+		t.Errorf("a smaller call at the same balance: held for %s more", d)
+	}
+	if l := r.look("a"); !l.Probe || l.Refused != 250 {
+		t.Errorf("look %+v", l)
+	}
+	if d := wait(tell("200", 250)); d != 4*time.Second {
+		t.Errorf("the same again: %s", d)
+	}
+	next()
+	if d := wait(tell("150", 0)); d != 8*time.Second {
+		t.Errorf("the balance alone: %s", d)
+	}
+	if l := next(); l.BalanceBefore != "150" || l.Refused != 250 {
+		t.Errorf("a lower balance: %+v", l)
+	}
+	if d := wait(tell("151", 0)); d != 16*time.Second {
+		t.Errorf("the balance alone: %s", d)
+	}
+	if l := next(); l.BalanceBefore != "150" {
+		t.Errorf("a higher balance of which no call was made: %+v", l)
+	}
+	for range 3 {
+		if d := wait(tell("150", 0)); d > 30*time.Second {
+			t.Errorf("held for %s", d)
+		}
+		next()
+	}
+	if d := wait(tell("9000", 499)); d != 30*time.Second {
+		t.Errorf("a higher balance: %s", d)
+	}
+	if l := next(); l.BalanceBefore != "9000" || l.Refused != 499 {
+		t.Errorf("look %+v", l)
+	}
+	if _, err := r.ReleaseAccount(t.Context(), "a"); err != nil {
+		t.Error(err)
+	}
+	if f, err := r.rdb.HGetAll(t.Context(), accountKey("a")).Result(); err != nil || f["hold_size"]+f["hold_call"]+f["hold_balance"] != "" {
+		t.Errorf("after the release: %v, %v", f, err)
+	}
+}

@@ -85,7 +85,9 @@ type Generation struct {
 	// Due is when it may go at the earliest.
 	Due time.Time
 	// Doubtful: an earlier submission may have been taken.
-	Doubtful  bool
+	Doubtful bool
+	// Ready: nothing of it is, or may have been, submitted.
+	Ready     bool
 	positions string // packed; empty: all of the call
 }
 
@@ -93,7 +95,9 @@ type Generation struct {
 type Work struct {
 	Batch *Batch
 	Wake  int
-	Open  []*Generation
+	// Stopped: the campaign was cancelled or has expired, and nothing that is ready goes.
+	Stopped bool
+	Open    []*Generation
 	// Bad are records because of which other generations of it cannot go on.
 	Bad []*Unreadable
 }
@@ -102,7 +106,7 @@ type Work struct {
 // Unreadable: nothing of it can go on. Of what it returns as open, the scripts can read
 // all that they need.
 func (l *Ledger) LoadWork(ctx context.Context, id, batch string) (*Work, error) {
-	got, err := l.rdb.HMGet(ctx, ledgerKey(id), "b"+batch, "w"+batch, "x"+batch, "v", "l"+batch).Result()
+	got, err := l.rdb.HMGet(ctx, ledgerKey(id), "b"+batch, "w"+batch, "x"+batch, "v", "l"+batch, "stop").Result()
 	if err != nil {
 		return nil, fmt.Errorf("load batch %s of %s: %w", batch, id, err)
 	}
@@ -117,7 +121,7 @@ func (l *Ledger) LoadWork(ctx context.Context, id, batch string) (*Work, error) 
 			return nil, unreadable(id, f, fieldString(got[i]), errRecord)
 		}
 	}
-	w := &Work{Batch: &Batch{Name: batch}, Wake: fieldInt(got[1])}
+	w := &Work{Batch: &Batch{Name: batch}, Wake: fieldInt(got[1]), Stopped: got[5] != nil}
 	if w.Batch.Calls, w.Batch.To, err = decodeBatch([]byte(fieldString(got[0]))); err != nil {
 		return nil, unreadable(id, "b"+batch, fieldString(got[0]), err)
 	}
@@ -199,7 +203,7 @@ func (w *Work) generation(name string, record, positions any) (g *Generation, ba
 	if err != nil {
 		return nil, 0, err
 	}
-	g = &Generation{Call: k, Number: n, Revision: "0", positions: fieldString(positions), CallSize: w.Batch.Calls[k], To: w.Batch.call(k)}
+	g = &Generation{Call: k, Number: n, Revision: "0", positions: fieldString(positions), CallSize: w.Batch.Calls[k], To: w.Batch.call(k), Ready: true}
 	size := g.CallSize
 	if record != nil {
 		f := strings.Fields(fieldString(record))
@@ -210,7 +214,7 @@ func (w *Work) generation(name string, record, positions any) (g *Generation, ba
 			return nil, 0, nil
 		}
 		g.Revision = f[8]
-		g.Due, g.Doubtful = parseMilli(f[11]), f[0] == "d"
+		g.Due, g.Doubtful, g.Ready = parseMilli(f[11]), f[0] == "d", f[0] == "r"
 		if size, err = strconv.Atoi(f[12]); err != nil {
 			return nil, 0, errRecord
 		}

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 )
@@ -32,6 +33,9 @@ func (l *Ledger) Cancel(ctx context.Context, id, by string) (InFlight, error) {
 
 func (l *Ledger) control(ctx context.Context, id, order, by string) (InFlight, error) {
 	out, err := l.run(ctx, controlScript, id, []string{asideKey(id), asideWorkKey(id)}, NewToken(), order, by)
+	if errors.Is(err, ErrNotFound) {
+		return InFlight{}, fmt.Errorf("%s %s: %w", order, id, ErrNotFound)
+	}
 	if err != nil {
 		return InFlight{}, err
 	}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/tuma-sms/tuma/sms"
 )
 
 // Class decides consent, hours and priority of a campaign.
@@ -34,12 +36,29 @@ type Spec struct {
 	Class       Class         `json:"c,omitempty"`  // empty: marketing
 	Country     string        `json:"cc,omitempty"` // ISO code for numbers in national format; empty: the worker's
 	Flash       bool          `json:"fl,omitempty"`
-	OnUnknown   string        `json:"u,omitempty"` // KeepUnknown or ResendUnknown; empty: the account's
-	MaxMessages int           `json:"m,omitempty"` // 0: no cap
+	OnUnknown   string        `json:"u,omitempty"`  // KeepUnknown or ResendUnknown; empty: the account's
+	MaxMessages int           `json:"m,omitempty"`  // 0: no cap
+	MaxSegments int           `json:"ms,omitempty"` // of all messages together; 0: no cap
 	StartAt     time.Time     `json:"s,omitzero"`
 	ExpiresAt   time.Time     `json:"x,omitzero"`
 	ExpiresIn   time.Duration `json:"xi,omitempty"` // as asked for; ExpiresAt is worked out from it
 }
+
+// Cap is how many messages may be planned; 0: any number. A cap on segments counts
+// every message with the segments of the body.
+func (s Spec) Cap() int {
+	most := s.MaxMessages
+	if s.MaxSegments > 0 {
+		segments, _ := sms.Segments(s.Body)
+		if n := s.MaxSegments / max(1, segments); most == 0 || n < most {
+			most = n
+		}
+	}
+	return most
+}
+
+// Capped says whether one more message than n would pass the caps.
+func (s Spec) Capped(n int) bool { return (s.MaxMessages > 0 || s.MaxSegments > 0) && n >= s.Cap() }
 
 // content is the part of a spec that makes two enqueues the same one. A duration
 // counts as it was given, not as the instant it came to.

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -48,7 +49,7 @@ func TestCommitOnce(t *testing.T) {
 	}
 	for name, c := range cases {
 		got, err := c.u.Commit(t.Context())
-		if !errors.Is(err, c.err) || got != c.want {
+		if !errors.Is(err, c.err) || !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s came to %+v, %v; want %+v, %v", name, got, err, c.want, c.err)
 		}
 		if n, err := r.rdb.Exists(t.Context(), stagingKey("c", c.u.token)).Result(); err != nil || n > 0 {
@@ -68,7 +69,7 @@ func TestCommitWhoseAnswerGotLost(t *testing.T) {
 	r.ok(err)
 	before := r.state("c")
 	again, err := u.Commit(t.Context())
-	if err != nil || again != first {
+	if err != nil || !reflect.DeepEqual(again, first) {
 		t.Errorf("commit said again came to %+v, %v; at first to %+v", again, err, first)
 	}
 	if r.state("c") != before {

@@ -1,0 +1,168 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/producer"
+)
+
+// each is how many recipients a campaign of these tests has; no two share a number.
+const each = 600
+
+// taken is how many of a campaign's messages the gateway has accepted; none may be twice.
+func (f *fleet) taken(campaign int) (n int) {
+	f.t.Helper()
+	for r := range some(campaign, each) {
+		count := f.gateway.Accepted(mustNumber(f.t, r.Number[1:]))
+		if count > 1 {
+			f.t.Fatalf("%s was accepted %d times", r.Number, count)
+		}
+		n += count
+	}
+	return n
+}
+
+func (f *fleet) enqueue(n int, c producer.Campaign) {
+	f.t.Helper()
+	c.Via, c.Body = "kobo-main", text
+	if _, err := f.client.Enqueue(f.t.Context(), c, some(n, each)); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// Every order is given twice, and again after what happens in between.
+func TestOrdersOutliveWhateverIsRestarted(t *testing.T) {
+	t.Parallel()
+	for name, between := range map[string]func(*fleet){
+		"nothing": func(*fleet) {},
+		"the worker is killed": func(f *fleet) {
+			f.kill(f.workers[0])
+			f.spawn()
+		},
+		"redis is killed": func(f *fleet) {
+			f.redis.Kill()
+			f.redis.Restart()
+		},
+		"both are": func(f *fleet) {
+			f.kill(f.workers[0])
+			f.redis.Kill()
+			f.redis.Restart()
+			f.spawn()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFleet(t, sandbox.Options{Latency: 20 * time.Millisecond}, "timeout: 1s", "max_recipients: 20")
+			f.write("tuma.yaml", strings.Replace(f.read("tuma.yaml"), `rate: "0"`, "rate: 200/s", 1))
+			f.start()
+			startAt, expiresAt := time.Now().Add(8*time.Second), time.Now().Add(5*time.Second)
+			for n, c := range []producer.Campaign{
+				{ID: "paused"}, {ID: "resumed"}, {ID: "cancelled"}, {ID: "scheduled", StartAt: startAt}, {ID: "expiring", ExpiresAt: expiresAt},
+				{ID: "capped", MaxSegments: 90}, {ID: "idle"},
+			} {
+				f.enqueue(n+1, c)
+				if c.ID == "idle" {
+					f.must("cancel", c.ID)
+				}
+			}
+			for _, id := range []string{"paused", "resumed", "cancelled"} {
+				f.eventually(30*time.Second, id+" to begin", func() bool { return f.status(id).Accepted > 0 })
+			}
+			for range 2 {
+				f.must("pause", "paused")
+				f.must("pause", "resumed")
+				f.must("cancel", "cancelled")
+			}
+			for range 2 {
+				f.must("resume", "resumed")
+			}
+			stood, gone := f.taken(1), f.taken(3)
+
+			between(f)
+
+			if s := f.status("paused"); s.State != producer.Paused || s.Accepted != stood || len(s.BlockedBy) == 0 || s.BlockedBy[0].By != "producer" {
+				t.Errorf("paused: %+v; the gateway had taken %d", s, stood)
+			}
+			if s := f.status("scheduled"); time.Now().Before(startAt) && (s.State != producer.Scheduled || f.taken(4) > 0) {
+				t.Errorf("scheduled: %+v", s)
+			}
+			if s := f.wait("resumed", time.Minute); s.State != producer.Done || s.Accepted != each {
+				t.Errorf("resumed: %+v", s)
+			}
+			if _, errOut, exit := f.tuma("resume", "cancelled"); exit != 1 || !strings.Contains(errOut, "cancelled, and that is for good") {
+				t.Errorf("resume of what is cancelled: exit %d, %s", exit, errOut)
+			}
+			if _, errOut, exit := f.tuma("resume", "resumed"); exit != 1 || !strings.Contains(errOut, "nothing left to send") {
+				t.Errorf("resume of what is done: exit %d, %s", exit, errOut)
+			}
+			f.must("pause", "paused")
+			f.must("cancel", "cancelled")
+			if f.taken(1) != stood || f.taken(3) != gone {
+				t.Errorf("the gateway has taken %d of the paused and %d of the cancelled campaign; it had taken %d and %d",
+					f.taken(1), f.taken(3), stood, gone)
+			}
+			if s := f.status("cancelled"); s.State != producer.Cancelled || s.Accepted != gone || s.Reasons["cancelled"] != each-gone {
+				t.Errorf("cancelled: %+v; the gateway has taken %d", s, gone)
+			}
+			f.must("resume", "paused")
+			if s := f.wait("paused", time.Minute); s.State != producer.Done || s.Accepted != each || f.taken(1) != each {
+				t.Errorf("paused and resumed: %+v", s)
+			}
+			if s := f.wait("expiring", time.Minute); s.State != producer.Done || s.Accepted != f.taken(5) || s.Accepted+s.Reasons["expired"] != each {
+				t.Errorf("expiring: %+v; the gateway has taken %d", s, f.taken(5))
+			}
+			if s := f.wait("capped", time.Minute); s.State != producer.Done || s.Accepted != 90 || s.Reasons["over_cap"] != each-90 || f.taken(6) != 90 {
+				t.Errorf("capped: %+v", s)
+			}
+			if s := f.status("idle"); s.State != producer.Cancelled || s.Accepted+s.Reasons["cancelled"] != each || s.Accepted != f.taken(7) {
+				t.Errorf("cancelled at once: %+v", s)
+			}
+			if s := f.wait("scheduled", time.Minute); s.State != producer.Done || s.Accepted != each || f.taken(4) != each {
+				t.Errorf("scheduled: %+v", s)
+			}
+		})
+	}
+}
+
+func TestAfterAPauseOnlyTheCallsThatItReportedArrive(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, sandbox.Options{Latency: 10 * time.Millisecond}, "max_recipients: 5")
+	f.start()
+	f.start()
+	const n = 20_000
+	if _, err := f.client.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: text}, some(1, n)); err != nil {
+		t.Fatal(err)
+	}
+	seen, flying := int64(0), 0
+	for i := range 20 {
+		f.eventually(30*time.Second, "calls", func() bool { return f.gateway.Stats().Calls > seen+50 })
+		flight, err := f.client.Pause(t.Context(), "c")
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := f.gateway.Stats().Calls
+		f.eventually(30*time.Second, "the calls in flight", func() bool { return f.status("c").InFlight.Calls == 0 })
+		landed := f.gateway.Stats().Calls
+		if landed-at > int64(flight.Calls) {
+			t.Errorf("pause %d: %d calls came after it, and it reported %d in flight", i, landed-at, flight.Calls)
+		}
+		flying += flight.Calls
+		<-time.After(30 * time.Millisecond)
+		if seen = f.gateway.Stats().Calls; seen != landed {
+			t.Errorf("pause %d: %d calls began after the last had landed", i, seen-landed)
+		}
+		if _, err := f.client.Resume(t.Context(), "c"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if flying == 0 {
+		t.Error("not one pause met a call in flight")
+	}
+	if s := f.wait("c", 2*time.Minute); s.Accepted != n || s.Calls != n/5 {
+		t.Errorf("%+v", s)
+	}
+	f.compare("c", n)
+}

@@ -1,0 +1,97 @@
+package e2e
+
+import (
+	"flag"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/providers"
+)
+
+// The full size is 15000 with a credit of 10000.
+var (
+	creditMessages = flag.Int("credit.messages", 1500, "messages of each gateway")
+	creditFor      = flag.Int("credit.for", 1000, "messages that each gateway has credit for at first")
+)
+
+// withCreditCode are the gateways that have published an answer for want of credit.
+func (x *town) withCreditCode() []int {
+	var out []int
+	for i, k := range x.kinds {
+		if x.gateway.Desk(k.Name).Says("credit") {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+func (x *town) heldForCredit(name string) bool {
+	return slices.ContainsFunc(x.status(name).BlockedBy, func(b producer.Block) bool { return b.Reason == string(providers.CauseCredit) })
+}
+
+func TestCreditThatRunsOutIsUsedUpAndATopUpSendsTheRest(t *testing.T) {
+	t.Parallel()
+	n, first := *creditMessages, *creditFor
+	for name, credit := range map[string]int{"whole calls": first, "no multiple of a call": first + 37} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			x := newTown(t, sandbox.Options{}, nil)
+			for _, i := range x.withCreditCode() {
+				x.gateway.Desk(x.kinds[i].Name).SetCredit(float64(credit))
+			}
+			x.start()
+			var all sync.WaitGroup
+			for _, i := range x.withCreditCode() {
+				all.Go(func() { x.runOut(i, n, credit) })
+			}
+			all.Wait()
+		})
+	}
+}
+
+// runOut sends n through a gateway that has credit for fewer, waits until that is used
+// up, tops it up, and waits for the rest.
+func (x *town) runOut(i, n, credit int) {
+	t, k := x.t, x.kinds[i]
+	desk := x.gateway.Desk(k.Name)
+	if _, err := x.client.Enqueue(t.Context(), producer.Campaign{ID: k.Name, Via: k.Name, Body: text}, numbers(i, n)); err != nil {
+		t.Error(err)
+		return
+	}
+	begun := time.Now()
+	x.eventually(3*time.Minute, k.Name+" to use up its credit", func() bool { return x.status(k.Name).Accepted >= credit && x.heldForCredit(k.Name) })
+	x.eventually(30*time.Second, "the calls in flight of "+k.Name, func() bool { return x.status(k.Name).InFlight.Calls == 0 })
+	usedUp := time.Since(begun)
+	s, st := x.status(k.Name), desk.Stats()
+	if s.Accepted != credit || s.Pending != n-credit || st.Accepted != int64(credit) {
+		t.Errorf("%s, without credit: %+v, gateway %+v", k.Name, s, st)
+	}
+	// A while without credit: the balance is asked, and calls are not made.
+	quiet := desk.Stats().Calls
+	rest := time.After(8 * time.Second)
+	<-rest
+	if more := desk.Stats().Calls - quiet; more > 1 {
+		t.Errorf("%s: %d calls without credit", k.Name, more)
+	}
+	desk.SetCredit(float64(n))
+	topUp := time.Now()
+	x.eventually(time.Minute, k.Name+" to go on", func() bool { return desk.Stats().Accepted > int64(credit) })
+	resumed := time.Since(topUp)
+	done := x.wait(k.Name, 3*time.Minute)
+	a := x.audit(i, n)
+	end := desk.Stats()
+	if done.State != producer.Done || a.accepted != n || a.rejected+a.unknown != 0 || end.Accepted != int64(n) || end.Duplicates != 0 {
+		t.Errorf("%s: %+v, gateway %+v", k.Name, done, end)
+	}
+	size := x.info(k.Name).MaxRecipients
+	if spare := st.Calls - int64((credit+size-1)/size); spare > 60 {
+		t.Errorf("%s: %d calls more than needed until its credit was used up", k.Name, spare)
+	}
+	t.Logf("%s, %d a call: %d of %d with credit for %d in %d calls (%d refused) after %s; went on %s after the top-up, %d accepted, %d calls in all, %d twice",
+		k.Name, size, st.Accepted, n, credit, st.Calls, st.Rejected, usedUp.Round(100*time.Millisecond), resumed.Round(100*time.Millisecond),
+		end.Accepted, end.Calls, end.Duplicates)
+}

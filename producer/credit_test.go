@@ -1,0 +1,123 @@
+package producer_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/producer"
+)
+
+// holding publishes an account with a balance; empty: nobody knows it.
+func (b *bench) holding(name, balance, price string) {
+	b.t.Helper()
+	b.serve(name, func(c *ledger.Card) { c.Price = price; c.Country = "KE" })
+	if balance == "" {
+		return
+	}
+	if err := b.ledger.SetBalance(b.t.Context(), name, balance); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func TestWhatACampaignCostsIsComparedWithTheBalance(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	later := newBenchOn(t, b, producer.WithClock(func() time.Time { return time.Now().Add(3 * time.Hour) }))
+	b.holding("credits", "3", "")
+	b.holding("priced", "3", "0.80 KES")
+	b.holding("money", "KES 2.40", "0.80 KES")
+	b.holding("unpriced", "KES 100", "")
+	b.holding("foreign", "USD 100", "0.80 KES")
+	b.holding("silent", "", "")
+	long := strings.Repeat("x", 161)
+	for name, tt := range map[string]struct {
+		client  *producer.Client
+		via     string
+		n       int
+		change  func(*producer.Campaign)
+		problem string
+		says    string
+	}{
+		"enough credits":        {b.Client, "credits", 3, nil, "", ""},
+		"too few credits":       {b.Client, "credits", 4, nil, "short", "up to 4 credits, and account credits has 3, asked "},
+		"two segments each":     {b.Client, "credits", 2, func(c *producer.Campaign) { c.Body = long }, "short", "4 credits"},
+		"a cap":                 {b.Client, "credits", 9, func(c *producer.Campaign) { c.MaxMessages = 3 }, "", ""},
+		"a cap on segments":     {b.Client, "credits", 9, func(c *producer.Campaign) { c.Body, c.MaxSegments = long, 3 }, "", ""},
+		"a price makes it last": {b.Client, "priced", 3, nil, "", ""},
+		"not for ever":          {b.Client, "priced", 4, nil, "short", "3.2 KES"},
+		"money, exactly":        {b.Client, "money", 3, nil, "", ""},
+		"money, too little":     {b.Client, "money", 4, nil, "short", "KES 2.40"},
+		"money without a price": {b.Client, "unpriced", 1, nil, "unknown", "price"},
+		"another currency":      {b.Client, "foreign", 1, nil, "unknown", "another currency"},
+		"no balance":            {b.Client, "silent", 1, nil, "unknown", "tuma balance silent"},
+		"old":                   {later, "credits", 1, nil, "old", "asked 3h0m"},
+		"old and too little":    {later, "credits", 4, nil, "short", "asked 3h0m"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := producer.Campaign{ID: strings.ReplaceAll(strings.ReplaceAll(name, " ", "-"), ",", ""), Via: tt.via, Body: "b"}
+			if tt.change != nil {
+				tt.change(&c)
+			}
+			numbers := producer.Numbers(kenyan(tt.n)...)
+			refuses := tt.problem == "short" || tt.problem == "unknown"
+			c.RequireCredit = true
+			_, err := tt.client.Enqueue(t.Context(), c, numbers)
+			if errors.Is(err, producer.ErrNoCredit) != refuses || errors.Is(err, producer.ErrInvalid) != refuses || refuses && !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("required: %v", err)
+			}
+			if _, err := b.Status(t.Context(), c.ID); errors.Is(err, producer.ErrNotFound) != refuses {
+				t.Errorf("after it: %v", err)
+			}
+			c.RequireCredit = false
+			c.ID += ":2"
+			got, err := tt.client.Enqueue(t.Context(), c, numbers)
+			if err != nil || len(got.Credit) > 1 || (len(got.Credit) == 0) != (tt.problem == "") {
+				t.Fatalf("%+v, %v", got, err)
+			}
+			if len(got.Credit) == 1 && (got.Credit[0].Problem != tt.problem || got.Credit[0].Account != tt.via || !strings.Contains(got.Credit[0].Warning, tt.says)) {
+				t.Errorf("%+v", got.Credit[0])
+			}
+			c.RequireCredit = true // no part of the content, and nothing is enqueued
+			if again, err := tt.client.Enqueue(t.Context(), c, numbers); err != nil || !again.Again || len(again.Credit) > 0 {
+				t.Errorf("again: %+v, %v", again, err)
+			}
+		})
+	}
+}
+
+func TestTheCostIsSharedOutByRoute(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.holding("ke", "2", "")
+	b.holding("ng", "5", "")
+	b.holding("spare", "0", "")
+	if err := b.ledger.PublishRoutes(t.Context(), []ledger.Route{{Match: "254", Via: []string{"ke", "spare"}}, {Match: "234", Via: []string{"ng", "spare"}}}); err != nil {
+		t.Fatal(err)
+	}
+	numbers := append(kenyan(3), "+2348031234567", "+255712000001", "x")
+	got, err := b.Enqueue(t.Context(), producer.Campaign{ID: "c", Body: "b"}, producer.Numbers(numbers...))
+	if err != nil || len(got.Credit) != 1 || got.Credit[0].Account != "ke" || got.Credit[0].Cost != "3 credits" {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func kenyan(n int) (out []string) {
+	for i := range n {
+		out = append(out, "071234567"+string(rune('0'+i)))
+	}
+	return out
+}
+
+// newBenchOn is another client on a bench's Redis.
+func newBenchOn(t *testing.T, b *bench, options ...producer.Option) *producer.Client {
+	t.Helper()
+	c, err := producer.New(b.rdb, options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
