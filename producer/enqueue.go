@@ -354,26 +354,8 @@ func (c *Client) published(ctx context.Context) string {
 }
 
 func checkCard(c Campaign, a Account, m *mistakes) {
-	from := c.From
-	if from == "" {
-		from = a.Sender
-	}
-	if from == "" && !a.Info.SenderOptional {
-		m.add("from", "account %s has no default sender: name one", a.Name)
-	}
-	if from != "" {
-		if err := sms.ValidateSender(from, a.Info.SenderAlphaMax, a.Info.SenderDigitsMax); err != nil {
-			m.add("from", "%s", err)
-		}
-	}
-	if c.Flash && !a.Info.Flash {
-		m.add("flash", "the gateway of account %s has no flash messages", a.Name)
-	}
-	if n := utf8.RuneCountInString(c.Body); a.Info.MaxChars > 0 && n > a.Info.MaxChars {
-		m.add("body", "it has %d characters, account %s takes %d", n, a.Name, a.Info.MaxChars)
-	}
-	if n, enc := sms.Segments(c.Body); a.Info.MaxSegments > 0 && n > a.Info.MaxSegments {
-		m.add("body", "it takes %d segments in %s, account %s takes %d", n, enc, a.Name, a.Info.MaxSegments)
+	for _, x := range a.Misfits(c.From, c.Body, c.Flash) {
+		m.add(x.Field, "%s", x.Problem)
 	}
 }
 

@@ -25,6 +25,10 @@ const (
 	Done      = ledger.Done
 )
 
+// AccountCounts are a campaign's recipients with one of its accounts, by status. Who was
+// left out in planning, or is not planned yet, is with none.
+type AccountCounts = ledger.AccountCounts
+
 // Block is a reason why a campaign is not moving.
 type Block struct {
 	Account string `json:"account,omitempty"`
@@ -41,6 +45,9 @@ type Block struct {
 	Since *time.Time `json:"since,omitempty"`
 	// Until is when it is tried again; nil: when somebody acts.
 	Until *time.Time `json:"until,omitempty"`
+	// Unfit are the further accounts of its routes that cannot carry the campaign, and why:
+	// work that waits for this one does not move there.
+	Unfit []string `json:"unfit,omitempty"`
 }
 
 // Status is a campaign's state and counts, in the form of `tuma status --json`.
@@ -78,6 +85,9 @@ type Status struct {
 	Unreadable []string `json:"unreadable,omitempty"`
 	InFlight   InFlight `json:"in_flight"`
 	Accounts   []string `json:"accounts,omitempty"`
+	// ByAccount are the counts of each account, from planning on: of the recipients that
+	// are with it now, or have ended there.
+	ByAccount []AccountCounts `json:"by_account,omitempty"`
 	// Rate is the accounts' rate together, in their unit a second; 0: unlimited.
 	Rate       float64    `json:"rate,omitempty"`
 	Class      Class      `json:"class,omitempty"`
@@ -114,7 +124,7 @@ func statusOf(sum ledger.Summary) Status {
 	s := Status{ID: sum.ID, State: sum.State, Total: sum.Total, Pending: sum.Pending, Accepted: sum.Accepted, Delivered: sum.Delivered,
 		Undelivered: sum.Undelivered, Rejected: sum.Rejected, Unknown: sum.Unknown, Skipped: sum.Skipped, Reasons: sum.Reasons,
 		Batches: sum.Batches, Calls: sum.Calls, Segments: sum.Segments, Resent: sum.Resent, InFlight: sum.InFlight,
-		Accounts: sum.Accounts, Class: sum.Spec.Class, CreatedAt: sum.CreatedAt, StartAt: timeOrNil(sum.StartAt),
+		Accounts: sum.Accounts, ByAccount: sum.ByAccount, Class: sum.Spec.Class, CreatedAt: sum.CreatedAt, StartAt: timeOrNil(sum.StartAt),
 		ExpiresAt: timeOrNil(sum.ExpiresAt), FinishedAt: timeOrNil(sum.FinishedAt), BlockedBy: []Block{}, SetAside: sum.SetAside}
 	if sum.Unreadable != nil {
 		s.SetAside = max(1, s.SetAside) // also before a worker has met it
@@ -185,6 +195,9 @@ func (c *Client) whyNot(ctx context.Context, sum ledger.Summary, s *Status) erro
 	}
 	limited := len(names) > 0
 	for _, name := range names {
+		if s.State == Sending && hasNone(s, name) {
+			continue // what holds it holds nobody up
+		}
 		a, err := c.ledger.Account(ctx, name)
 		if errors.Is(err, ledger.ErrNoAccount) || err == nil && a.Workers == 0 {
 			s.BlockedBy = append(s.BlockedBy, Block{Account: name, Reason: "no_worker", Since: timeOrNil(a.LastSeen)})
@@ -197,6 +210,9 @@ func (c *Client) whyNot(ctx context.Context, sum ledger.Summary, s *Status) erro
 		if a.Hold.Held() {
 			s.BlockedBy = append(s.BlockedBy, Block{Account: name, Reason: a.Hold.Reason, Code: a.Hold.Code, By: a.Hold.By,
 				Since: timeOrNil(a.Hold.Since), Until: timeOrNil(a.Hold.Until)})
+			if err := c.unfit(ctx, sum, &s.BlockedBy[len(s.BlockedBy)-1]); err != nil {
+				return err
+			}
 		}
 		limited = limited && a.Rate > 0 && a.Unit == "messages"
 		s.Rate += a.Rate
@@ -232,6 +248,43 @@ func (c *Client) closed(sum ledger.Summary, s *Status) (opens time.Time) {
 		}
 	}
 	return opens
+}
+
+// unfit fills in which accounts the work of a held one cannot move to.
+func (c *Client) unfit(ctx context.Context, sum ledger.Summary, b *Block) error {
+	seen := map[string]bool{b.Account: true}
+	for _, r := range sum.Routes {
+		if !slices.Contains(r.Via, b.Account) {
+			continue
+		}
+		for _, name := range r.Via {
+			if seen[name] {
+				continue
+			}
+			seen[name] = true
+			a, err := c.ledger.Account(ctx, name)
+			if errors.Is(err, ledger.ErrNoAccount) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if x := a.Misfits(sum.Spec.From, sum.Spec.Body, sum.Spec.Flash); len(x) > 0 {
+				b.Unfit = append(b.Unfit, name+": "+x[0].Field+": "+x[0].Problem)
+			}
+		}
+	}
+	return nil
+}
+
+// hasNone says whether nothing of a campaign that is planned waits at an account.
+func hasNone(s *Status, account string) bool {
+	for _, x := range s.ByAccount {
+		if x.Account == account {
+			return x.Pending == 0
+		}
+	}
+	return false
 }
 
 // farAhead is further than a batch that somebody works on is ever put off.

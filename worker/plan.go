@@ -100,6 +100,10 @@ func (w *Worker) freeze(ctx context.Context, spec ledger.Spec) (ledger.Frozen, e
 		f.Windows = w.frozenWindows()
 	}
 	segments, _ := sms.Segments(spec.Body)
+	now, err := w.ledger.Now(ctx)
+	if err != nil {
+		return f, err
+	}
 	if f.Country == "" {
 		f.Country = w.cfg.Country
 	}
@@ -120,7 +124,7 @@ func (w *Worker) freeze(ctx context.Context, spec ledger.Spec) (ledger.Frozen, e
 		}
 		most := max(1, a.Info.MaxRecipients)
 		f.Accounts = append(f.Accounts, ledger.FrozenAccount{Name: name, MaxRecipients: most, BatchSize: batchSize(most, messageRate(a.Card, segments)),
-			Resend: a.Info.KeyTTL == 0 && cmp.Or(spec.OnUnknown, a.OnUnknown) == OnUnknownResend})
+			Resend: a.Info.KeyTTL == 0 && cmp.Or(spec.OnUnknown, a.OnUnknown) == OnUnknownResend, Held: spec.Via == "" && w.passOver(a, now)})
 	}
 	if len(f.Accounts) == 0 {
 		return f, errors.New("plan: the campaign names no account and this worker has no routes")
@@ -294,12 +298,7 @@ func (p *planner) route(m sms.MSISDN) int {
 		return 0
 	}
 	digits := m.String()
-	for _, r := range p.plan.Frozen.Routes {
-		if strings.HasPrefix(digits, r.Match) && len(r.Via) > 0 {
-			return accountNumber(p.plan.Frozen, r.Via[0])
-		}
-	}
-	return -1
+	return firstOf(p.plan.Frozen, routeOf(p.plan.Frozen, digits))
 }
 
 func (p *planner) batch(lane int, to []ledger.Planned) ledger.PlannedBatch {

@@ -31,6 +31,7 @@ type sweeper struct {
 	probes  map[string]*probing
 	flows   flows
 	told    map[string]int // campaigns by account
+	moves   moves
 }
 
 // probing is whose turn it is to try a held account. Each batch gets one before
@@ -89,6 +90,7 @@ func (w *Worker) sweep(ctx context.Context) error {
 	for _, p := range w.sweeper.probes {
 		p.newSweep()
 	}
+	w.sweeper.moves.newSweep()
 	var errs []error
 	if err := w.shareOut(ctx, open); err != nil {
 		errs = append(errs, err)
@@ -178,11 +180,9 @@ func (w *Worker) sweepOpen(ctx context.Context, id string, sum ledger.Summary, n
 	if err := w.wakeAll(ctx, id, c.frozen, c.spec, wakes); err != nil {
 		return err
 	}
+	errs := []error{w.moveOn(ctx, sum, c, windows, now)}
 	due, err := w.ledger.Due(ctx, id, now)
-	if err != nil {
-		return err
-	}
-	var errs []error
+	errs = append(errs, err)
 	for _, x := range due {
 		errs = append(errs, w.orSetAside(ctx, id, x.Batch, w.sweepWork(ctx, sum, c, x, now)))
 	}

@@ -41,6 +41,10 @@ type Config struct {
 	Windows map[string]Hours
 	// Retention is how long a finished campaign stays; 30 days.
 	Retention time.Duration
+	// FailoverAfter is how long an account must have been held, otherwise than by hand,
+	// before the work that waits for it moves to the next account of its route; 1 minute.
+	// Negative: never.
+	FailoverAfter time.Duration
 	// Durability says what must hold a claim before its call is made, and a settle
 	// before its call is done with. Default: nothing beyond Redis' answer.
 	Durability Durability
@@ -158,6 +162,9 @@ func New(cfg Config) (*Worker, error) {
 func (c *Config) setDefaults() {
 	if c.Retention <= 0 {
 		c.Retention = 30 * 24 * time.Hour
+	}
+	if c.FailoverAfter == 0 {
+		c.FailoverAfter = time.Minute
 	}
 	if c.SweepEvery <= 0 {
 		c.SweepEvery = time.Second

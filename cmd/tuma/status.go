@@ -108,7 +108,7 @@ func printStatus(w io.Writer, st producer.Status, now time.Time) error {
 	if st.ETA != nil {
 		dates.add("should end", stamp(*st.ETA)+", in "+roughly(st.ETA.Sub(now)))
 	}
-	if err := errors.Join(g.print(w), dates.print(w)); err != nil {
+	if err := errors.Join(g.print(w), printByAccount(w, st.ByAccount), dates.print(w)); err != nil {
 		return err
 	}
 	for _, b := range st.BlockedBy {
@@ -117,6 +117,20 @@ func printStatus(w io.Writer, st producer.Status, now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// printByAccount writes what is with each account, where there are several.
+func printByAccount(w io.Writer, counts []producer.AccountCounts) error {
+	if len(counts) < 2 {
+		return nil
+	}
+	g := grid{header: []string{"account", "recipients", "pending", "accepted", "delivered", "undelivered", "rejected", "unknown", "skipped"},
+		right: []int{1, 2, 3, 4, 5, 6, 7, 8}}
+	for _, c := range counts {
+		g.add(c.Account, count(c.Total), count(c.Pending), count(c.Accepted), count(c.Delivered), count(c.Undelivered), count(c.Rejected),
+			count(c.Unknown), count(c.Skipped))
+	}
+	return g.print(w)
 }
 
 func inFlight(f producer.InFlight) string {
@@ -161,9 +175,14 @@ func describeBlock(b producer.Block, now time.Time) string {
 		return text + "; top it up, and it goes on by itself"
 	}
 	if b.Until != nil {
-		return text + ", tried again " + when(*b.Until, now)
+		text += ", tried again " + when(*b.Until, now)
+	} else {
+		text += ", until tuma release " + b.Account
 	}
-	return text + ", until tuma release " + b.Account
+	for _, x := range b.Unfit {
+		text += "; its work cannot move to " + x
+	}
+	return text
 }
 
 func when(at, now time.Time) string {

@@ -18,7 +18,7 @@ func BatchName(lane, seq int) string { return strconv.Itoa(lane) + "." + strconv
 func BatchLane(batch string) (int, error) {
 	a, s, ok := strings.Cut(batch, ".")
 	n, err := strconv.Atoi(a)
-	if _, err2 := strconv.Atoi(s); !ok || err != nil || err2 != nil || n < 0 {
+	if _, err2 := strconv.ParseUint(s, 10, 63); !ok || err != nil || err2 != nil || n < 0 {
 		return 0, fmt.Errorf("batch name %.20q: %w", batch, errRecord)
 	}
 	return n, nil
@@ -89,6 +89,9 @@ type Generation struct {
 	// Ready: nothing of it is, or may have been, submitted.
 	Ready     bool
 	positions string // packed; empty: all of the call
+	claimed   bool
+	// from are the batches that its recipients were in before, the last first.
+	from []string
 }
 
 // Work is a batch with what is open in it.
@@ -99,14 +102,15 @@ type Work struct {
 	Stopped bool
 	Open    []*Generation
 	// Bad are records because of which other generations of it cannot go on.
-	Bad []*Unreadable
+	Bad  []*Unreadable
+	from []string
 }
 
 // LoadWork reads a batch and its open generations. ErrNotFound: no such batch; an
 // Unreadable: nothing of it can go on. Of what it returns as open, the scripts can read
 // all that they need.
 func (l *Ledger) LoadWork(ctx context.Context, id, batch string) (*Work, error) {
-	got, err := l.rdb.HMGet(ctx, ledgerKey(id), "b"+batch, "w"+batch, "x"+batch, "v", "l"+batch, "stop").Result()
+	got, err := l.rdb.HMGet(ctx, ledgerKey(id), "b"+batch, "w"+batch, "x"+batch, "v", "l"+batch, "stop", "f"+batch).Result()
 	if err != nil {
 		return nil, fmt.Errorf("load batch %s of %s: %w", batch, id, err)
 	}
@@ -121,7 +125,7 @@ func (l *Ledger) LoadWork(ctx context.Context, id, batch string) (*Work, error) 
 			return nil, unreadable(id, f, fieldString(got[i]), errRecord)
 		}
 	}
-	w := &Work{Batch: &Batch{Name: batch}, Wake: fieldInt(got[1]), Stopped: got[5] != nil}
+	w := &Work{Batch: &Batch{Name: batch}, Wake: fieldInt(got[1]), Stopped: got[5] != nil, from: strings.Fields(fieldString(got[6]))}
 	if w.Batch.Calls, w.Batch.To, err = decodeBatch([]byte(fieldString(got[0]))); err != nil {
 		return nil, unreadable(id, "b"+batch, fieldString(got[0]), err)
 	}
@@ -203,7 +207,7 @@ func (w *Work) generation(name string, record, positions any) (g *Generation, ba
 	if err != nil {
 		return nil, 0, err
 	}
-	g = &Generation{Call: k, Number: n, Revision: "0", positions: fieldString(positions), CallSize: w.Batch.Calls[k], To: w.Batch.call(k), Ready: true}
+	g = &Generation{Call: k, Number: n, Revision: "0", positions: fieldString(positions), CallSize: w.Batch.Calls[k], To: w.Batch.call(k), Ready: true, from: w.from}
 	size := g.CallSize
 	if record != nil {
 		f := strings.Fields(fieldString(record))
@@ -214,7 +218,7 @@ func (w *Work) generation(name string, record, positions any) (g *Generation, ba
 			return nil, 0, nil
 		}
 		g.Revision = f[8]
-		g.Due, g.Doubtful, g.Ready = parseMilli(f[11]), f[0] == "d", f[0] == "r"
+		g.Due, g.Doubtful, g.Ready, g.claimed = parseMilli(f[11]), f[0] == "d", f[0] == "r", f[0] == "s"
 		if size, err = strconv.Atoi(f[12]); err != nil {
 			return nil, 0, errRecord
 		}

@@ -210,7 +210,11 @@ func (l *Ledger) Settle(ctx context.Context, c *Claim, records []Record, basis B
 	}
 	out, err := l.run(ctx, settleScript, c.id, nil,
 		c.Token, c.batch, c.gen.Call, c.gen.Number, c.gen.CallSize, c.gen.positions, blob, string(basis), c.window,
-		retryIn.Milliseconds(), segments, counts[Accepted], counts[Rejected], counts[Unknown], boolArg(c.resend), longest.Milliseconds(), c.looksBefore())
+		retryIn.Milliseconds(), segments, counts[Accepted], counts[Rejected], counts[Unknown], boolArg(c.resend), longest.Milliseconds(), c.looksBefore(),
+		"", "")
+	if err == nil && (out[0] == "forward" || out[0] == "lost") {
+		return l.settled(ctx, c, records, segments, out)
+	}
 	return ended(out, err)
 }
 
@@ -276,7 +280,7 @@ func ended(out []string, err error) (Settled, error) {
 		return Settled{}, err
 	}
 	switch out[0] {
-	case "settled", "released", "split":
+	case "settled", "forward", "released", "split":
 		if len(out) < 2 { // settled by somebody else before
 			return Settled{Stale: true}, nil
 		}

@@ -26,6 +26,7 @@ local token, b, k, g = ARGV[1], ARGV[2], ARGV[4], ARGV[5]
 local now = now_ms()
 local exp = get('exp')
 if exp and now >= tonumber(exp) then stop('expired', now) end
+of_batch(b)
 
 local rec = load_gen(b, k, g, tonumber(ARGV[11]))
 if not rec or rec[STATE] == 't' then return {'settled'} end

@@ -22,19 +22,20 @@ type driver struct {
 	gw  *gateway
 	say *again
 
-	plan   *Plan // of the planner that is up to date
-	behind *Plan // of one that may not be
-	read   []reading
-	ends   []end
-	uuids  map[string]string // I2: what each message_uuid stood for
-	best   map[int]Status    // I4: the most that was known of each row
-	asked  map[int]int       // by row: how often it was retried
-	resend bool              // at account 1, who is unknown is submitted once more
-	noKey  map[string]bool   // I3: generations at account 1 that may have been taken
-	maybe  map[int]int       // I3: by row, submissions at account 1 that took it or left it open
-	saves  []save
-	forgot bool
-	steps  int
+	plan     *Plan // of the planner that is up to date
+	behind   *Plan // of one that may not be
+	read     []reading
+	ends     []end
+	uuids    map[string]string // I2: what each message_uuid stood for
+	best     map[int]Status    // I4: the most that was known of each row
+	asked    map[int]int       // by row: how often it was retried
+	resend   bool              // at account 1, who is unknown is submitted once more
+	noKey    map[string]bool   // I3: generations at account 1 that may have been taken
+	maybe    map[int]int       // I3: by row, submissions at account 1 that took it or left it open
+	saves    []save
+	movables []*Movable
+	forgot   bool
+	steps    int
 }
 
 // reading is a generation as some worker read it, and may act on however late.
@@ -70,7 +71,7 @@ func (d *driver) chance(n int, what string) bool { return d.draw(n, what) == n-1
 
 func (d *driver) enqueue() {
 	d.resend = d.chance(2, "resend")
-	d.m = &model{calls: map[string]*modelCall{}, gens: map[string]*modelGen{}}
+	d.m = &model{calls: map[string]*modelCall{}, gens: map[string]*modelGen{}, moved: map[string][]string{}, under: map[string]string{}}
 	n := 1 + d.draw(24, "recipients")
 	spec := Spec{Body: "Habari"}
 	if d.chance(3, "expires") {
@@ -98,7 +99,7 @@ func (d *driver) enqueue() {
 
 func (d *driver) startPlan() *Plan {
 	p, err := d.l.StartPlan(d.ctx, d.id, func(Spec) (Frozen, error) {
-		return Frozen{Country: "KE", Accounts: []FrozenAccount{{Name: "a0", MaxRecipients: 6, BatchSize: 6}, {Name: "a1", MaxRecipients: 6, BatchSize: 6}}}, nil
+		return frozen, nil
 	})
 	d.ok(err)
 	if wantNil := d.m.planned() || d.m.stop != ""; (p == nil) != wantNil {
@@ -203,7 +204,7 @@ func (d *driver) cutBatch(a int) PlannedBatch {
 		g := &modelGen{call: call, state: "r"}
 		for pos, row := range rows {
 			b.To = append(b.To, Planned{Row: row, MSISDN: number(row)})
-			d.m.rows[row-1].call, d.m.rows[row-1].pos = call, pos
+			d.m.rows[row-1].call, d.m.rows[row-1].pos, d.m.rows[row-1].from = call, pos, genKey(call, 0)
 			g.members = append(g.members, pos)
 		}
 		d.m.gens[genKey(call, 0)] = g

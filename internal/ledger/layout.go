@@ -19,6 +19,7 @@ package ledger
 //	pending accepted … skipped        recipients by status, absent when 0
 //	fly flyc                          pending recipients, and calls, in flight
 //	was                               pending recipients, not in flight, that a retry or a resend took out of unknown
+//	per to:a accepted:a … was:a       where there are several accounts: how many lanes; of each, its recipients and these counts
 //	x:REASON                          left-out recipients by reason
 //	calls seg resent                  what was submitted
 //	paused stop stop_at fin           state
@@ -28,6 +29,7 @@ package ledger
 //	bB lB wB xB                       batch record, open generations, wake number, open extra generations
 //	gB.K.G iB.K.G nB.K                a generation, its positions in the call, how many there are
 //	rB.K                              results of a call's recipients
+//	mB fB qB.K mt                     batches that recipients moved to; came from; generations of those, by number; last move
 //	rt rop rlast ctl                  retries, recent orders
 //	aside left                        records set aside, works that left the open set for it
 //

@@ -41,15 +41,17 @@ type Ledger struct {
 	// durability is what binding scripts wait for; noWaitAOF: the server cannot be asked.
 	durability Durability
 	noWaitAOF  atomic.Bool
+	// lot draws the numbers of batches that recipients move to.
+	lot func() uint64
 }
 
 // New returns a ledger on a Redis client that stays the caller's.
-func New(rdb redis.UniversalClient) *Ledger { return &Ledger{rdb: rdb} }
+func New(rdb redis.UniversalClient) *Ledger { return &Ledger{rdb: rdb, lot: drawLot} }
 
 // NewDurable is New for a ledger whose claims, settles and orders must be durable
 // before they count. What is not in time is an ErrNotDurable.
 func NewDurable(rdb redis.UniversalClient, d Durability) *Ledger {
-	return &Ledger{rdb: rdb, durability: d}
+	return &Ledger{rdb: rdb, durability: d, lot: drawLot}
 }
 
 var idPattern = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)

@@ -21,7 +21,9 @@ type model struct {
 
 	calls map[string]*modelCall // "b.k"
 	gens  map[string]*modelGen  // "b.k.g"
-	order [accounts][]string    // batches
+	order [accounts][]string    // batches as planned
+	moved map[string][]string   // batches that recipients of one moved to
+	under map[string]string     // by call and generation of another: the uuid of its late word
 
 	paused bool
 	stop   string
@@ -40,14 +42,15 @@ type modelRow struct {
 	call   string // "b.k", when it is in a batch
 	pos    int
 	status Status
-	gen    int        // it waits in, or that brought the status
+	from   string     // the generation it waits in, or that brought the status
+	under  string     // the uuid of that, if it is of another call
 	before *modelSent // unknown once, until a retry or a resend
 	sent   []modelSent
 }
 
 // modelSent is one generation's word on a recipient.
 type modelSent struct {
-	gen int
+	gen string
 	id  string
 }
 
@@ -92,6 +95,10 @@ func (m *model) clone() *model {
 		c.carry[a], c.order[a] = slices.Clone(m.carry[a]), slices.Clone(m.order[a])
 	}
 	c.calls, c.gens = map[string]*modelCall{}, map[string]*modelGen{}
+	c.under, c.moved = maps.Clone(m.under), map[string][]string{}
+	for k, v := range m.moved {
+		c.moved[k] = slices.Clone(v)
+	}
 	for k, v := range m.calls {
 		x := *v
 		c.calls[k] = &x
@@ -121,7 +128,7 @@ func (m *model) shown(r *modelRow) (Status, string) {
 		return Skipped, r.left
 	case r.status != Pending || m.stop == "":
 		return r.status, ""
-	case r.call != "" && m.gens[genKey(r.call, r.gen)].inFlight():
+	case r.call != "" && m.gens[r.from].inFlight():
 		return Pending, ""
 	case r.before != nil:
 		return Unknown, ""
@@ -154,7 +161,7 @@ func (m *model) halt(why string) {
 // waiting lists the positions that are pending in a generation.
 func (m *model) waiting(g *modelGen) (out []int) {
 	for _, p := range g.members {
-		if r := m.row(g.call, p); r.status == Pending && r.gen == g.number {
+		if r := m.row(g.call, p); r.status == Pending && r.from == genKey(g.call, g.number) {
 			out = append(out, p)
 		}
 	}
@@ -189,7 +196,7 @@ func (m *model) openGen(call string, members []int, tries int, due time.Duration
 		if r.status == Unknown {
 			r.before = &r.sent[0]
 		}
-		r.status, r.gen, r.sent = Pending, c.next, nil
+		r.status, r.from, r.under, r.sent = Pending, genKey(call, c.next), "", nil
 	}
 }
 
@@ -198,11 +205,15 @@ type modelClaim struct {
 	rev                int
 	keyLife, lease     time.Duration
 	staleWake, closed  bool
+	ghost              bool // it is in a batch that Redis forgot, and was never cut
 }
 
 func (m *model) claim(g *modelGen, c modelClaim) (answer Go, why string) {
 	if m.expiry != 0 && m.now >= m.expiry {
 		m.halt(ReasonExpired)
+	}
+	if c.ghost {
+		return ClaimChanged, ""
 	}
 	if g == nil || g.state == "t" {
 		return ClaimSettled, ""
@@ -321,6 +332,8 @@ type modelSettle struct {
 	gen     int
 	token   string
 	list    []int // positions
+	rows    []int
+	uuid    string
 	records []Record
 	basis   Basis
 	retryIn time.Duration
@@ -328,7 +341,90 @@ type modelSettle struct {
 	looks   int
 }
 
+// tellElsewhere is a late word on recipients that have moved, or moved back with a Redis
+// that forgot it: that they were accepted ends their wait.
+func (m *model) tellElsewhere(s modelSettle) (told bool) {
+	key := genKey(s.call, s.gen)
+	if g := m.gens[key]; s.uuid == "" && g != nil {
+		s.uuid = g.uuid
+	}
+	touched := map[*modelGen]bool{}
+	for i, row := range s.rows {
+		r, x := m.rows[row-1], s.records[i]
+		if r.call == s.call || x.Status < Accepted {
+			continue
+		}
+		told = true
+		word := modelSent{gen: key, id: x.MessageID}
+		if _, ok := m.under[r.call+" "+key]; !ok {
+			m.under[r.call+" "+key] = s.uuid
+			m.calls[r.call].next++ // the generation has a number there too
+		}
+		switch {
+		case r.status >= Accepted:
+			if !slices.ContainsFunc(r.sent, func(w modelSent) bool { return w.gen == key }) {
+				r.sent = append(r.sent, word)
+			}
+			continue
+		case r.status == Pending:
+			touched[m.gens[r.from]] = true
+		}
+		r.status, r.from, r.under, r.sent, r.before = x.Status, key, m.under[r.call+" "+key], []modelSent{word}, nil
+	}
+	for g := range touched {
+		m.tidy(g)
+	}
+	m.finish()
+	return told
+}
+
+// move takes rows of a batch's generations to another account's batches, calls by batch.
+func (m *model) move(taken map[*modelGen][]int, to map[string][][]int) {
+	for g, positions := range taken {
+		g.members = slices.DeleteFunc(g.members, func(p int) bool { return slices.Contains(positions, p) })
+		if len(g.members) == 0 {
+			m.closeGen(g)
+			continue
+		}
+		g.rev++
+		g.uuid, g.login = "", ""
+	}
+	for _, name := range slices.Sorted(maps.Keys(to)) {
+		for k, rows := range to[name] {
+			call := fmt.Sprintf("%s.%d", name, k)
+			g := &modelGen{call: call, state: "r"}
+			for pos, row := range rows {
+				r := m.rows[row-1]
+				r.call, r.pos, r.from, r.under = call, pos, genKey(call, 0), ""
+				g.members = append(g.members, pos)
+			}
+			m.calls[call] = &modelCall{rows: rows}
+			m.gens[genKey(call, 0)] = g
+		}
+	}
+}
+
+// below lists a batch and those that its recipients moved to, as a retry goes through them.
+func (m *model) below(batch string) []string {
+	out := []string{batch}
+	for _, b := range m.moved[batch] {
+		out = append(out, m.below(b)...)
+	}
+	return out
+}
+
 func (m *model) settle(s modelSettle) (superseded bool) {
+	if m.calls[s.call] == nil {
+		return !m.tellElsewhere(s)
+	}
+	if !m.settleHere(s) {
+		m.tellElsewhere(s)
+		return false
+	}
+	return true
+}
+
+func (m *model) settleHere(s modelSettle) (superseded bool) {
 	g := m.gens[genKey(s.call, s.gen)]
 	forgotten := g == nil
 	if forgotten {
@@ -356,18 +452,21 @@ func (m *model) settle(s modelSettle) (superseded bool) {
 	for i, p := range s.list {
 		r, x := m.row(s.call, p), s.records[i]
 		status := x.Status
+		if r.call != s.call {
+			continue
+		}
 		if state != "t" && g.doubt && (status == Rejected && !s.basis.gateways() || status == Pending && mine) {
 			status = Unknown
 		}
-		word := modelSent{gen: s.gen, id: x.MessageID}
+		word := modelSent{gen: genKey(s.call, s.gen), id: x.MessageID}
 		resolve := func() {
-			r.status, r.gen, r.sent = status, s.gen, []modelSent{word}
+			r.status, r.from, r.under, r.sent = status, word.gen, "", []modelSent{word}
 			if status >= Accepted {
 				r.before = nil
 			}
 		}
 		switch {
-		case r.status == Pending && state != "t" && r.gen == s.gen:
+		case r.status == Pending && state != "t" && r.from == word.gen:
 			switch {
 			case status == Pending && mine && s.basis != Partial:
 				again = append(again, p)
@@ -380,7 +479,7 @@ func (m *model) settle(s modelSettle) (superseded bool) {
 				resolve()
 			}
 		case r.status == Pending:
-			other := m.gens[genKey(s.call, r.gen)]
+			other := m.gens[r.from]
 			if status >= Accepted || forgotten && status != Pending && !other.inFlight() {
 				if other != nil {
 					touched[other] = true
@@ -388,12 +487,12 @@ func (m *model) settle(s modelSettle) (superseded bool) {
 				resolve()
 			}
 		case status >= Accepted && r.status >= Accepted:
-			if !slices.ContainsFunc(r.sent, func(w modelSent) bool { return w.gen == s.gen }) {
+			if !slices.ContainsFunc(r.sent, func(w modelSent) bool { return w.gen == word.gen }) {
 				r.sent = append(r.sent, word)
 			}
 		case status >= Accepted:
 			resolve()
-		case r.status == Unknown && r.gen == s.gen:
+		case r.status == Unknown && r.from == word.gen:
 			single := state == "t" && g.closedBy == s.token && g.claims == 1
 			if status == Rejected && s.basis.gateways() || status != Unknown && single {
 				r.status, r.sent = Rejected, []modelSent{word}
@@ -475,7 +574,9 @@ func (m *model) retryOpen(token string, unknown, rejected bool) error {
 	m.fin = false
 	m.retry = &modelRetry{token: token, unknown: unknown, rejected: rejected}
 	for a := range accounts {
-		m.retry.batches = append(m.retry.batches, m.order[a]...)
+		for _, b := range m.order[a] {
+			m.retry.batches = append(m.retry.batches, m.below(b)...)
+		}
 	}
 	return nil
 }
@@ -491,7 +592,7 @@ func (m *model) retryStep() {
 		}
 		var list []int
 		for p := range m.calls[call].rows {
-			if x := m.row(call, p); r.unknown && x.status == Unknown || r.rejected && x.status == Rejected {
+			if x := m.row(call, p); x.call == call && (r.unknown && x.status == Unknown || r.rejected && x.status == Rejected) {
 				list = append(list, p)
 			}
 		}

@@ -48,7 +48,7 @@ func (l *Ledger) StartPlan(ctx context.Context, id string, want func(Spec) (Froz
 	if err != nil {
 		return nil, fmt.Errorf("plan %s: %w", id, err)
 	}
-	out, err := l.run(ctx, planStartScript, id, nil, record, planWatch.Milliseconds(), encodeWindows(frozen.Windows))
+	out, err := l.run(ctx, planStartScript, id, nil, record, planWatch.Milliseconds(), encodeWindows(frozen.Windows), frozen.counted())
 	if err != nil || out[0] != "go" {
 		return nil, err
 	}
@@ -160,7 +160,7 @@ func (p *Plan) CommitPage(ctx context.Context, token string, page PlannedPage) (
 		args = append(args, a, n)
 	}
 	for _, b := range page.Batches {
-		args = append(args, b.Lane, len(b.Calls), encodeBatch(b.Calls, b.To))
+		args = append(args, b.Lane, len(b.Calls), len(b.To), encodeBatch(b.Calls, b.To))
 	}
 	out, err := p.ledger.run(ctx, planPageScript, p.ID, nil, args...)
 	if err != nil {

@@ -2,7 +2,7 @@
 -- KEYS: 1 ledger, 2 open set
 -- ARGV: 1 token, 2 page, 3 left-out record or '', 4 carry or '', 5 ms until the sweeper may look,
 --       6 number of reasons, then reason, count for each; then number of windows, then lane, window for each;
---       then for each batch: lane, calls, record
+--       then for each batch: lane, calls, recipients, record
 -- Returns {'ok', done 0|1, 'batch:wake'…} | {'stopped'|'moved'|'missing'|'newer'}; a replay of the page just
 -- committed answers as it did, any other changes nothing and is told 'moved'.
 local bad = unfit()
@@ -33,12 +33,14 @@ end
 local windows = {}
 for i = 1, tonumber(ARGV[at]) do windows[i] = {ARGV[at + 1 + 2 * (i - 1)], tonumber(ARGV[at + 2 * i])} end
 at = at + 1 + 2 * #windows
+local per = get('per')
 while ARGV[at] do
   local a = ARGV[at]
   local b = a .. '.' .. int(redis.call('HINCRBY', L, 'nb:' .. a, 1) - 1)
-  set('b' .. b, ARGV[at + 2])
+  set('b' .. b, ARGV[at + 3])
+  if per then add('to:' .. a, tonumber(ARGV[at + 2])) end
   add('l' .. b, tonumber(ARGV[at + 1])) -- not set: a call may be settled already whose planning Redis forgot
-  at = at + 3
+  at = at + 4
 end
 local wakes = {}
 for _, w in ipairs(windows) do

@@ -19,9 +19,16 @@ local function num(f) return tonumber(redis.call('HGET', L, f) or 0) or unreadab
 local function set(...) return redis.call('HSET', L, ...) end
 local function del(...) return redis.call('HDEL', L, ...) end
 
+-- In a campaign of several accounts, what is counted of a batch is counted of its lane too, once of_batch has said which.
+local OF_LANE = {accepted = true, delivered = true, undelivered = true, rejected = true, unknown = true, fly = true, was = true}
+local lane
+local function of_batch(b) lane = get('per') and string.match(b, '^(%d+)%.') end
+
 -- add moves a counter; one that comes to zero takes no room.
 local function add(f, by)
-  if by ~= 0 and redis.call('HINCRBY', L, f, int(by)) == 0 then del(f) end
+  if by == 0 then return end
+  if redis.call('HINCRBY', L, f, int(by)) == 0 then del(f) end
+  if lane and OF_LANE[f] and redis.call('HINCRBY', L, f .. ':' .. lane, int(by)) == 0 then del(f .. ':' .. lane) end
 end
 
 -- unfit names why no script may touch this campaign, or returns nil.
@@ -36,6 +43,8 @@ local LANES = 1024 -- at most (spec.go)
 
 local STATUS = {[1] = 'unknown', [2] = 'rejected', [3] = 'accepted', [4] = 'delivered', [5] = 'undelivered'}
 local RANK = {[0] = 0, 1, 2, 3, 4, 4}
+-- MOVED stands in the place of a recipient that another batch has now (move.lua).
+local MOVED = 6
 
 -- A generation's record is text, its words in this order.
 local STATE, TOKEN, LEASE, CLAIMED, FIRST, TRIES, BAD, DOUBT, REV, UUID, LOGIN, DUE, SIZE, CLAIMS = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14
@@ -85,15 +94,20 @@ end
 
 local function save_gen(b, k, g, rec) set(gen_field(b, k, g), table.concat(rec, ' ')) end
 
+local function unpack_members(s)
+  local out = {}
+  for i = 1, #s, 2 do out[#out + 1] = string.byte(s, i) * 256 + string.byte(s, i + 1) end
+  return out
+end
+
 -- members lists the positions, from 0, of a generation's recipients in their call of n.
 local function members(b, k, g, n)
   local s, out = get(members_field(b, k, g)), {}
-  if not s then
-    for i = 0, n - 1 do out[i + 1] = i end
-    return out
+  if s then
+    if #s == 0 or #s % 2 == 1 then unreadable(members_field(b, k, g)) end
+    return unpack_members(s)
   end
-  if #s == 0 or #s % 2 == 1 then unreadable(members_field(b, k, g)) end
-  for i = 1, #s, 2 do out[#out + 1] = string.byte(s, i) * 256 + string.byte(s, i + 1) end
+  for i = 0, n - 1 do out[i + 1] = i end
   return out
 end
 
@@ -216,7 +230,7 @@ local function finish(now)
   if num('cur') < num('pg') and not get('stop') then return end
   set('fin', int(now))
   redis.call('DEL', O)
-  del('carry', 'pt', 'ctl', 'wplan')
+  del('carry', 'pt', 'ctl', 'wplan', 'mt')
   if num('total') <= 8 and redis.call('HLEN', L) <= 128 then
     local all = redis.call('HGETALL', L)
     redis.call('DEL', L)
@@ -301,6 +315,10 @@ local function stop(why, now)
   add('unknown', was)
   add('skipped', left - was)
   add('x:' .. why, left - was)
+  for a = 0, num('per') - 1 do
+    add('unknown:' .. a, num('was:' .. a))
+    del('was:' .. a)
+  end
   redis.call('ZREM', O, 'plan')
   -- What is in doubt and waits for its hours, or for long, ends now.
   for _, b in ipairs(redis.call('ZRANGEBYSCORE', O, int(now + 60000), '+inf')) do redis.call('ZADD', O, int(now), b) end

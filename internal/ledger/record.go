@@ -22,6 +22,10 @@ const (
 	Skipped
 )
 
+// movedStatus stands in the stored results of a call for a recipient that is in another
+// batch now; nobody who is in a batch is stored as skipped.
+const movedStatus = byte(Skipped)
+
 var statusNames = [...]string{"pending", "unknown", "rejected", "accepted", "delivered", "undelivered", "skipped"}
 
 // String returns the status as users see it.
@@ -60,6 +64,8 @@ type Record struct {
 	Resent []string
 	// before is what a pending recipient was until a retry or a resend: unknown.
 	before *Record
+	// moved: another batch has the recipient now; the rest says nothing.
+	moved bool
 }
 
 const (
@@ -129,7 +135,7 @@ func decodeRecords(b []byte, n int) ([]Record, error) {
 		if len(b) < 2 || len(b) < 2+int(b[1]) || b[0] > byte(Skipped) {
 			return nil, fmt.Errorf("results: %w", errRecord)
 		}
-		out[i].Status = Status(b[0])
+		out[i].Status, out[i].moved = Status(b[0]), b[0] == movedStatus
 		if err := out[i].detail(b[2 : 2+int(b[1])]); err != nil {
 			return nil, fmt.Errorf("results: %w", err)
 		}

@@ -6,6 +6,7 @@
 local bad = unfit()
 if bad then return {bad} end
 local token, b, k, g, n = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+of_batch(b)
 local rec = load_gen(b, k, g, n)
 local now, window, wakes = now_ms(), tonumber(ARGV[8]), {}
 local function answer()

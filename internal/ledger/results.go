@@ -56,8 +56,9 @@ func (l *Ledger) results(ctx context.Context, id string, yield func(Row, error) 
 	country := frozen.Country
 	segments, _ := sms.Segments(sum.Spec.Body)
 	var sources []*source
+	reading := &rowReading{frozen: frozen, segments: segments, stopped: sum.StoppedBy}
 	for n := range frozen.Lanes() {
-		next, stop := iter.Pull2(l.batchRows(ctx, id, n, frozen.Lane(n).Account.Name, segments, sum.StoppedBy))
+		next, stop := iter.Pull2(l.batchRows(ctx, id, n, reading))
 		defer stop()
 		sources = append(sources, &source{next: next})
 	}
@@ -162,20 +163,17 @@ func (s *source) take(n int) (Row, bool, error) {
 }
 
 // batchRows yields the rows of a lane's batches, a batch at a time.
-func (l *Ledger) batchRows(ctx context.Context, id string, lane int, account string, segments int, stopped string) iter.Seq2[[]Row, error] {
+func (l *Ledger) batchRows(ctx context.Context, id string, lane int, r *rowReading) iter.Seq2[[]Row, error] {
 	return func(yield func([]Row, error) bool) {
 		for b, err := range l.batches(ctx, id, lane) {
 			if err != nil {
 				yield(nil, err)
 				return
 			}
-			rows, err := l.rowsOf(ctx, id, b, segments, stopped)
+			rows, err := l.rowsAt(ctx, id, b, r)
 			if err != nil {
-				yield(nil, fmt.Errorf("batch %s: %w", b.Name, err))
+				yield(nil, err)
 				return
-			}
-			for i := range rows {
-				rows[i].Account = account
 			}
 			slices.SortFunc(rows, func(x, y Row) int { return cmp.Compare(x.Row, y.Row) })
 			if !yield(rows, nil) {
@@ -183,6 +181,29 @@ func (l *Ledger) batchRows(ctx context.Context, id string, lane int, account str
 			}
 		}
 	}
+}
+
+// rowReading is what the rows of all batches of a campaign are read with.
+type rowReading struct {
+	frozen   Frozen
+	segments int
+	stopped  string
+}
+
+// rowsAt reads the rows of a batch, wherever they are now.
+func (l *Ledger) rowsAt(ctx context.Context, id string, b *Batch, r *rowReading) ([]Row, error) {
+	rows, err := l.rowsOf(ctx, id, b, r.segments, r.stopped)
+	if err != nil {
+		return nil, fmt.Errorf("batch %s: %w", b.Name, err)
+	}
+	lane, err := r.frozen.LaneOf(b.Name)
+	if err != nil {
+		return nil, fmt.Errorf("campaign %s: %w", id, err)
+	}
+	for i := range rows {
+		rows[i].Account = lane.Account.Name
+	}
+	return rows, l.follow(ctx, id, b, rows, r)
 }
 
 func (l *Ledger) rowsOf(ctx context.Context, id string, b *Batch, segments int, stopped string) ([]Row, error) {

@@ -10,8 +10,30 @@ if last[2] == ARGV[1] then return {'ended', '', last[3]} end
 if w[2] ~= ARGV[1] then return {'past'} end
 if w[5] ~= ARGV[2] then return {'open', w[5], w[6]} end
 local b = ARGV[2]
-local a, s = string.match(b, '^(%d+)%.(%d+)$')
+local a = string.match(b, '^(%d+)%.')
+of_batch(b)
 local now, count = now_ms(), 0
+
+-- after is the batch that comes next: one that recipients of this one were moved to, or else of those it came from, or else the
+-- next that was planned.
+local function after(x)
+  local to = get('m' .. x)
+  if to then return string.match(to, '^%S+') end
+  local from = get('f' .. x)
+  while from do
+    local parent, found = string.match(from, '^%S+'), false
+    for w in string.gmatch(get('m' .. parent) or '', '%S+') do
+      if found then return w end
+      found = w == x
+    end
+    x, from = parent, get('f' .. parent)
+  end
+  local o, s = string.match(x, '^(%d+)%.(%d+)$')
+  if tonumber(s) + 1 < num('nb:' .. o) then return o .. '.' .. int(tonumber(s) + 1) end
+  for n = tonumber(o) + 1, LANES - 1 do
+    if num('nb:' .. n) > 0 then return n .. '.0' end
+  end
+end
 local want = {[1] = w[3] == '1', [2] = w[4] == '1'}
 local results = {} -- all of them before the first is written: one that cannot be read ends the script
 for i = 3, #ARGV do
@@ -51,13 +73,7 @@ if count > 0 then
   redis.call('HINCRBY', L, 'w' .. b, 1)
 end
 w[6] = int(tonumber(w[6]) + count)
-local nxt = a .. '.' .. int(tonumber(s) + 1)
-if tonumber(s) + 1 >= num('nb:' .. a) then
-  nxt = nil
-  for o = tonumber(a) + 1, LANES - 1 do
-    if num('nb:' .. o) > 0 then nxt = o .. '.0' break end
-  end
-end
+local nxt = after(b)
 if nxt then
   w[5] = nxt
   set('rt', table.concat(w, ' '))

@@ -68,6 +68,7 @@ var (
 	doubtScript     = binding(settling("doubt"))
 	releaseScript   = binding(settling("release"))
 	splitScript     = binding(settling("split"))
+	moveScript      = campaignScript("move") // a claim of what has moved is durable only with it
 	settleScript    = binding(settling("settle"))
 	controlScript   = binding(settling("control"))
 

@@ -59,9 +59,11 @@ func newDriver(rt *rapid.T, rdb *redis.Client, id string) *driver {
 	d.rdb = redis.NewClient(&redis.Options{Addr: rdb.Options().Addr})
 	rt.Cleanup(func() { _ = d.rdb.Close() })
 	d.l = New(d.rdb)
+	lots := uint64(0)
+	d.l.lot = func() uint64 { lots++; return lots }
 	d.say = &again{snapshot: func() (string, error) { return ledgerText(ctx, rdb, id) }}
-	commit, page := commitScript.plain.Hash(), planPageScript.plain.Hash()
-	d.say.keep = func(args []any) bool { return args[1] == commit || args[1] == page }
+	late := []any{commitScript.plain.Hash(), planPageScript.plain.Hash(), moveScript.plain.Hash()}
+	d.say.keep = func(args []any) bool { return slices.Contains(late, args[1]) }
 	d.rdb.AddHook(d.say)
 	return d
 }
@@ -85,10 +87,12 @@ func (d *driver) actions(forgetful bool) (out []action) {
 	add(2, "top up", d.topUp)
 	add(1, "wake", d.wake)
 	add(3, "retry", d.retry)
+	add(4, "move", d.move)
 	add(1, "again", d.sayAgain)
 	if forgetful {
 		add(3, "remember", d.remember)
 		add(2, "forget", d.forget)
+		add(4, "move", d.move)
 	}
 	return out
 }
@@ -139,8 +143,12 @@ func (d *driver) checkRow(row Row) {
 			d.rt.Errorf("row %d has the message ids %q, want %q", row.Row, got, ids)
 		}
 	}
-	if g := d.m.gens[genKey(r.call, r.gen)]; g != nil && (want == Accepted || want == Rejected) && row.MessageUUID != g.uuid {
-		d.rt.Errorf("row %d went under %q, want %q", row.Row, row.MessageUUID, g.uuid)
+	under := r.under
+	if g := d.m.gens[r.from]; under == "" && g != nil {
+		under = g.uuid
+	}
+	if (want == Accepted || want == Rejected) && row.MessageUUID != under {
+		d.rt.Errorf("row %d went under %q, want %q", row.Row, row.MessageUUID, under)
 	}
 	d.checkKnowledge(row)
 	d.checkTruth(row, r)
@@ -183,7 +191,7 @@ func (d *driver) checkTruth(row Row, r *modelRow) {
 			d.rt.Errorf("row %d is skipped (%s), and was taken %d times", row.Row, row.Reason, taken)
 		}
 	case Pending:
-		if g := d.m.gens[genKey(r.call, r.gen)]; taken > 0 && !g.inFlight() && d.asked[row.Row] == 0 && r.before == nil {
+		if g := d.m.gens[r.from]; taken > 0 && !g.inFlight() && d.asked[row.Row] == 0 && r.before == nil {
 			d.rt.Errorf("row %d waits to go, and was taken %d times", row.Row, taken)
 		}
 	}

@@ -10,16 +10,45 @@
 --         10; the rest is the gateway's own, in its answer or its list), 'abandon' (a doubtful one that will not go again),
 --       9 window, 10 back-off ms of the next generation, 11 segments a message, 12 accepted, 13 rejected, 14 unknown in 7,
 --       15 resend 0|1: who becomes unknown by this, and has not been before, waits in a new generation to be submitted once more,
---       16 back-off ms of those with status 7, 17 looks there had been before this one ('looked'; -1: it is none)
--- Returns {'settled', done 0|1, 'batch:wake'…} | {'superseded'|'missing'|'newer'}. The same again changes nothing.
+--       16 back-off ms of those with status 7, 17 looks there had been before this one ('looked'; -1: it is none),
+--       18 and 19 the generation of another batch, "b.k.g", and its uuid or '-', if this is its word on recipients that are here now
+-- Returns {'settled'|'forward', done 0|1, 'batch:wake'…} | {'superseded'|'lost'|'missing'|'newer'}. The same again changes nothing.
+-- 'forward' is settled, but somebody who was accepted has moved and must be told of there; 'lost' changes nothing: recipients were
+-- moved to this batch, and Redis forgot it.
 local bad = unfit()
 if bad then return {bad} end
 local token, b, k, g, n = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local basis, window, segs = ARGV[8], tonumber(ARGV[9]), tonumber(ARGV[11])
 local now, wakes = now_ms(), {}
+
+-- moved_here says by a batch's name that recipients of another were moved to it.
+local function moved_here(b) return #string.match(b, '%.(%d+)$') > 12 end
+
+-- foreign is the number under which a call knows a generation of another batch: of one that its recipients were in before they moved.
+local function foreign(origin, uuid)
+  local f = 'q' .. b .. '.' .. k
+  local all = get(f) or ''
+  for name, number in string.gmatch(all, '(%S+)=(%d+)') do
+    if name == origin then return number end
+  end
+  local number = int(redis.call('HINCRBY', L, 'n' .. b .. '.' .. k, 1))
+  set(f, all .. ' ' .. origin .. '=' .. number)
+  save_gen(b, k, number, {'t', uuid, int(now), half(token), '0'})
+  return number
+end
+
 local resend = ARGV[15] == '1' and not get('stop')
 local partial, spared, looked = basis == 'partial', basis == 'spared', basis == 'looked'
 if partial or spared or looked then basis = 'answer' end
+of_batch(b)
+if ARGV[18] ~= '' then
+  local there, here = read_results(b, k, n), false
+  for _, p in ipairs(unpack_members(ARGV[6])) do here = here or there[p + 1] ~= MOVED end
+  if not here then return {'forward', get('fin') and '1' or '0'} end
+  g = foreign(ARGV[18], ARGV[19])
+elseif moved_here(b) and not get('b' .. b) then
+  return {'lost'}
+end
 local rec = load_gen(b, k, g, n)
 -- A generation that is not there at all was forgotten: what it knew is written down, and its number is not given again.
 local forgotten = not rec
@@ -31,10 +60,11 @@ end
 local state = rec[STATE]
 local mine = state == 's' and rec[TOKEN] == token
 local stopped = get('stop')
+local forward, before = false, 0 -- whether somebody is elsewhere; the wakes that were told before
 
 local function answer()
   finish(now)
-  local out = {'settled', get('fin') and '1' or '0'}
+  local out = {forward and 'forward' or 'settled', get('fin') and '1' or '0'}
   for _, x in ipairs(wakes) do out[#out + 1] = x end
   return out
 end
@@ -56,6 +86,7 @@ end
 if state == 't' then
   if basis == 'abandon' and not forgotten and rec[T_BY] ~= half(token) then return {'superseded'} end
   told(rec, wakes)
+  before = #wakes
 elseif basis == 'abandon' then
   if state == 's' then return {'superseded'} end
 elseif not mine and state ~= 'r' and basis == 'verdict' and a == 0 then
@@ -144,6 +175,7 @@ end
 
 for j, p in ipairs(list) do
   local i, ns, nd = p + 1, new[j], detail[j]
+  if ARGV[18] ~= '' then nd = pending_detail(g) .. string.sub(nd, 3) end
   if rec[DOUBT] == '1' and (ns == 2 and basis ~= 'answer' or ns == 0 and mine) then ns = 1 end
   local os = st[i]
   local same = string.sub(nd, 1, 2) == string.sub(de[i], 1, 2)
@@ -158,6 +190,8 @@ for j, p in ipairs(list) do
     end
   elseif os == 0 then
     elsewhere(i, p, ns, nd)
+  elseif os == MOVED then
+    forward = forward or ns >= 3
   elseif ns >= 3 and os >= 3 then
     both(i, ns, nd)
   elseif ns >= 3 then
@@ -219,5 +253,8 @@ elseif looked and state == 'd' and rec[BAD] == ARGV[17] then
   redis.call('ZADD', O, 'XX', rec[DUE], b)
 elseif state == 'r' and next(solved) then
   take_out(b, k, g, rec, n, solved, now, window, wakes)
+elseif state == 't' and #wakes > before then
+  rec[T_WAKES] = table.concat(wakes, ',') -- another generation ended because of this one's word
+  save_gen(b, k, g, rec)
 end
 return answer()

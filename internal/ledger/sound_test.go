@@ -31,6 +31,7 @@ func inspect(ctx context.Context, l *Ledger, rdb *redis.Client, id string) (*aud
 	}
 	a.counts(a.sum)
 	a.generations(a.sum)
+	a.byAccount(a.sum)
 	a.batches(a.sum)
 	a.end(a.sum)
 	return a, nil
@@ -266,12 +267,12 @@ func (a *audit) batches(sum Summary) {
 		if !slices.Equal(listed, extra[b]) {
 			a.failf("batch %s has the open extra generations %v and lists %v", b, extra[b], listed)
 		}
-		n, _ := strconv.Atoi(seq)
+		n, _ := strconv.ParseUint(seq, 10, 64)
 		_, watched := a.open[b]
 		if watched && open[b] == 0 {
 			a.failf("batch %s is watched and nothing is open in it", b)
 		}
-		if !watched && open[b] > 0 && n < a.number("h:"+acc) && !stopped {
+		if !watched && open[b] > 0 && (n < uint64(a.number("h:"+acc)) || n >= movedBase) && !stopped {
 			a.failf("batch %s is open and nobody watches it", b)
 		}
 		if ob := a.number("ob:" + acc); ob != window[acc] && !stopped {
@@ -319,4 +320,27 @@ func ledgerText(ctx context.Context, rdb redis.Cmdable, id string) (string, erro
 		fmt.Fprintf(&b, "%s %d\n", k, v)
 	}
 	return b.String(), nil
+}
+
+// byAccount: what is counted of each account is what the results say of it.
+func (a *audit) byAccount(sum Summary) {
+	if a.fields["per"] == "" {
+		return
+	}
+	want := map[string]AccountCounts{}
+	for _, row := range a.rows {
+		if row.Account == "" {
+			continue
+		}
+		c := want[row.Account]
+		c.Account = row.Account
+		c.Total++
+		*[]*int{&c.Pending, &c.Unknown, &c.Rejected, &c.Accepted, &c.Delivered, &c.Undelivered, &c.Skipped}[row.Status]++
+		want[row.Account] = c
+	}
+	for _, c := range sum.ByAccount {
+		if w := want[c.Account]; c != w && (c.Total != 0 || w.Total != 0) {
+			a.failf("the results say of account %s %+v, the summary %+v", c.Account, w, c)
+		}
+	}
 }

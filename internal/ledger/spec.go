@@ -116,6 +116,9 @@ type FrozenAccount struct {
 	BatchSize int `json:"b,omitempty"`
 	// Resend: whose outcome is unknown is submitted once more; its gateway has no keys.
 	Resend bool `json:"r,omitempty"`
+	// Held: it had been held for long when planning began, and routes that name another
+	// account beside it do without it.
+	Held bool `json:"h,omitempty"`
 }
 
 // FrozenWindow is when recipients of a country may be sent to. The zero value: at
@@ -168,6 +171,19 @@ func (f Frozen) Lane(n int) Lane {
 		l.Window = f.Windows[w-1]
 	}
 	return l
+}
+
+// Beside is the number of the lane of an account, by its number, for the same sending
+// hours as a lane's.
+func (f Frozen) Beside(lane, account int) int { return lane - lane%len(f.Accounts) + account }
+
+// counted is how many lanes the scripts count the recipients of, each by itself: none, where
+// the campaign's own counts say it all.
+func (f Frozen) counted() int {
+	if len(f.Accounts) < 2 {
+		return 0
+	}
+	return f.Lanes()
 }
 
 // LaneOf describes the lane of a batch.

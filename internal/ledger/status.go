@@ -37,6 +37,10 @@ type Summary struct {
 	Resend   bool
 	// Lanes are those in which something is left to do.
 	Lanes []LaneState
+	// Routes are those it was planned by; none: all went to Accounts[0]. ByAccount are the
+	// counts of each of the accounts, in their order; nil if they are not known.
+	Routes    []Route
+	ByAccount []AccountCounts
 
 	Total, Pending, Accepted, Delivered, Undelivered, Rejected, Unknown, Skipped int
 	// Reasons count the skipped by reason.
@@ -157,10 +161,19 @@ func (l *Ledger) summaryExtras(ctx context.Context, s *Summary, f map[string]str
 	for _, r := range skipReasons {
 		names = append(names, "x:"+r)
 	}
+	s.Routes = frozen.Routes
+	extras := len(names)
+	if len(s.Accounts) > 1 {
+		names = append(names, countFields(lanes)...)
+	}
 	got, err := l.rdb.HMGet(ctx, ledgerKey(s.ID), names...).Result()
 	if err != nil {
 		return fmt.Errorf("status of %s: %w", s.ID, err)
 	}
+	if len(s.Accounts) > 1 {
+		s.ByAccount = accountCounts(s.Accounts, lanes, got[extras:])
+	}
+	names = names[:extras]
 	s.Reasons = map[string]int{}
 	read := map[string]string{}
 	for i, n := range names {
@@ -174,6 +187,9 @@ func (l *Ledger) summaryExtras(ctx context.Context, s *Summary, f map[string]str
 	}
 	if len(frozen.Windows) > 0 {
 		s.Lanes = openLanes(frozen, read)
+	}
+	if len(s.Accounts) == 1 {
+		s.ByAccount = s.onlyAccount()
 	}
 	planned := f["cur"] == f["pg"]
 	switch {

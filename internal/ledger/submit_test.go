@@ -79,7 +79,8 @@ func (d *driver) ask(r reading, wake int, stale bool, lease time.Duration) *Clai
 	c, err := d.l.Claim(d.ctx, req)
 	d.ok(err)
 	d.rt.Logf("claim %s.%d rev %d login %s wake %d lease %v by %s: %s %s", call, r.gen.Number, r.rev, login, wake, lease, c.Token, c.Answer, c.Why)
-	want, why := d.m.claim(mg, modelClaim{token: c.Token, uuid: req.UUID.String(), login: login, rev: r.rev, keyLife: keyLife, lease: lease, staleWake: stale, closed: closed})
+	want, why := d.m.claim(mg, modelClaim{token: c.Token, uuid: req.UUID.String(), login: login, rev: r.rev, keyLife: keyLife, lease: lease, staleWake: stale, closed: closed,
+		ghost: d.m.calls[call] == nil && r.gen.Number == 0})
 	if c.Answer != want || c.Why != why {
 		d.rt.Fatalf("claim of %s.%d (%s) was told %q %q, want %q %q", call, r.gen.Number, was, c.Answer, c.Why, want, why)
 	}
@@ -233,9 +234,9 @@ func (d *driver) settleLater(what string, r reading, call string, c *Claim, reco
 }
 
 func (d *driver) settleNow(call string, r reading, c *Claim, records []Record, basis Basis, retryIn time.Duration) {
-	list := make([]int, len(r.gen.To))
+	list, rows := make([]int, len(r.gen.To)), make([]int, len(r.gen.To))
 	for i := range list {
-		list[i] = i
+		list[i], rows[i] = i, r.gen.To[i].Row
 		if p := r.gen.positions; p != "" {
 			list[i] = int(binary.BigEndian.Uint16([]byte(p[2*i:])))
 		}
@@ -244,7 +245,7 @@ func (d *driver) settleNow(call string, r reading, c *Claim, records []Record, b
 	out, err := d.l.Settle(d.ctx, c, records, basis, 1, retryIn)
 	d.ok(err)
 	stale := d.m.settle(modelSettle{call: call, gen: r.gen.Number, token: c.Token, list: list, records: records, basis: basis, retryIn: retryIn,
-		resend: c.resend, looks: c.looksBefore()})
+		resend: c.resend, looks: c.looksBefore(), rows: rows, uuid: claimUUID(c)})
 	d.ended("settle", out, stale)
 }
 

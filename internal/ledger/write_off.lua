@@ -11,6 +11,10 @@ local now, left = now_ms(), num('pending')
 if now - tonumber(last[2]) < tonumber(ARGV[1]) then return {'open'} end
 add('pending', -left)
 add('unknown', left)
+for a = 0, num('per') - 1 do
+  add('unknown:' .. a, num('fly:' .. a))
+  del('fly:' .. a)
+end
 del('fly', 'flyc')
 finish(now)
 return {'done'}

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tuma-sms/tuma/producer"
+)
+
+func TestStatusCountsByAccountWhereThereAreSeveral(t *testing.T) {
+	t.Parallel()
+	counts := []producer.AccountCounts{{Account: "at", Total: 150, Pending: 150}, {Account: "qs", Total: 3850, Accepted: 3849, Rejected: 1}}
+	for name, tt := range map[string]struct {
+		counts []producer.AccountCounts
+		lines  []string
+	}{
+		"one":     {counts: counts[:1]},
+		"several": {counts: counts, lines: []string{"at 150 150 0 0 0 0 0 0", "qs 3,850 0 3,849 0 0 1 0 0"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var out bytes.Buffer
+			if err := printStatus(&out, producer.Status{ID: "c", State: producer.Sending, ByAccount: tt.counts}, time.Now()); err != nil {
+				t.Fatal(err)
+			}
+			text := strings.Join(strings.Fields(out.String()), " ")
+			for _, line := range tt.lines {
+				if !strings.Contains(text, line) {
+					t.Errorf("no %q in\n%s", line, &out)
+				}
+			}
+			if len(tt.lines) == 0 && strings.Contains(text, "at 150") {
+				t.Errorf("a table for one account:\n%s", &out)
+			}
+		})
+	}
+}
+
+func TestABlockNamesTheAccountsThatCannotHelp(t *testing.T) {
+	t.Parallel()
+	got := describeBlock(producer.Block{Account: "at", Reason: "connection", Unfit: []string{"qs: body: it has 700 characters, account qs takes 459"}}, time.Now())
+	if want := "; its work cannot move to qs: body: it has 700 characters, account qs takes 459"; !strings.HasSuffix(got, want) {
+		t.Errorf("%q", got)
+	}
+}

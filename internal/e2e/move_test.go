@@ -1,0 +1,158 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/producer"
+)
+
+// pair is a fleet with two accounts at two gateways, each behind a server of its own; all
+// Kenyan numbers go through the first, and when that is held for two seconds through the
+// second.
+type pair struct {
+	*fleet
+	names [2]string
+	webs  [2]*httptest.Server
+}
+
+// logins are the secrets of the gateways' accounts, as tuma.yaml has them.
+var logins = map[string]string{
+	"kobo":         "    user: demo\n    pass: demo\n",
+	"qserve":       "    username: demo\n    api_key: demo\n",
+	"connectmedia": "    username: demo\n    password: demo\n",
+}
+
+func newPair(t *testing.T, first, second string, extra string) *pair {
+	t.Helper()
+	gateway := sandbox.New(sandbox.Options{})
+	x := &pair{names: [2]string{first, second}}
+	accounts := ""
+	for i, name := range x.names {
+		x.webs[i] = httptest.NewServer(gateway)
+		accounts += fmt.Sprintf("  %[1]s:\n    provider: %[1]s\n    base_url: %[2]s/%[1]s\n    sender: FROM%[3]d\n    timeout: 2s\n%[4]s",
+			name, x.webs[i].URL, i, logins[name])
+		if i == 0 {
+			accounts += extra
+		}
+	}
+	t.Cleanup(func() {
+		gateway.Close()
+		for _, web := range x.webs {
+			web.Close()
+		}
+	})
+	accounts += fmt.Sprintf("routes:\n  - {match: \"254\", via: [%s, %s]}\nfailover_after: 2s\n", first, second)
+	x.fleet = fleetWith(t, gateway, accounts)
+	return x
+}
+
+func (x *pair) enqueue(id string, n int) {
+	x.t.Helper()
+	if _, err := x.client.Enqueue(x.t.Context(), producer.Campaign{ID: id, Body: text}, numbers(0, n)); err != nil {
+		x.t.Fatal(err)
+	}
+}
+
+// audit counts the rows by account and status, and holds each against both gateways' books.
+func (x *pair) audit(id string, n int) map[string]int {
+	x.t.Helper()
+	out := map[string]int{}
+	rows := 0
+	for r, err := range x.client.Results(x.t.Context(), id) {
+		if err != nil {
+			x.t.Fatal(err)
+		}
+		var took [2]int
+		for i, name := range x.names {
+			took[i] = x.gateway.Desk(name).Accepted(number(0, rows))
+		}
+		rows++
+		out[r.Account+" "+r.Status]++
+		all := took[0] + took[1]
+		ok := r.Status == "accepted" && all == 1 && (took[0] == 1) == (r.Account == x.names[0]) || r.Status == "unknown" && took[1] == 0 && all <= 1 ||
+			r.Status == "pending" && all <= 1
+		if !ok {
+			x.t.Errorf("row %d is %s at %s (%s %s), and the gateways accepted it %v times", r.Row, r.Status, r.Account, r.Reason, r.Code, took)
+		}
+	}
+	if rows != n {
+		x.t.Errorf("%d rows of %d", rows, n)
+	}
+	return out
+}
+
+func TestAGatewayThatIsGoneLosesItsWorkToTheNext(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		first, second string
+		n             int
+	}{
+		{"kobo", "qserve", 5000},
+		{"kobo", "connectmedia", 600},
+		{"connectmedia", "kobo", 3000},
+	}
+	for _, tt := range tests {
+		t.Run(tt.first+" to "+tt.second, func(t *testing.T) {
+			t.Parallel()
+			x := newPair(t, tt.first, tt.second, "")
+			x.webs[0].Close()
+			x.start()
+			x.start()
+			x.enqueue("c", tt.n)
+			s := x.wait("c", 2*time.Minute)
+			t.Logf("%d calls; %+v", s.Calls, s.ByAccount)
+			if s.State != producer.Done || s.Accepted != tt.n {
+				t.Errorf("status %+v", s)
+			}
+			if got := x.audit("c", tt.n); got[tt.second+" accepted"] != tt.n {
+				t.Errorf("%v", got)
+			}
+		})
+	}
+}
+
+func TestWhatIsInDoubtAtAGatewayThatFailsNeverMoves(t *testing.T) {
+	t.Parallel()
+	const n = 4000
+	for first, second := range map[string]string{"kobo": "qserve", "qserve": "kobo"} {
+		t.Run(first, func(t *testing.T) {
+			t.Parallel()
+			x := newPair(t, first, second, "    max_recipients: 50\n    concurrency: 4\n")
+			if err := x.gateway.Fail(sandbox.Fault{Name: "accept_close", P: 1, Gateway: first}); err != nil {
+				t.Fatal(err)
+			}
+			x.start()
+			x.enqueue("c", n)
+			x.eventually(time.Minute, "the rest to go through the second", func() bool {
+				s := x.status("c")
+				return s.Accepted > 0 && s.Accepted == n-doubtful(s, first)
+			})
+			s := x.status("c")
+			t.Logf("%+v", s.ByAccount)
+			if d := doubtful(s, first); d == 0 || d > 20*50 {
+				t.Errorf("%d in doubt at %s", d, first)
+			}
+			x.audit("c", n)
+			x.gateway.Mend()
+			x.must("release", first)
+			s = x.wait("c", time.Minute)
+			if got := x.audit("c", n); first == "kobo" && (s.Accepted != n || s.Unknown != 0) || first != "kobo" && (s.Accepted+s.Unknown != n || s.Unknown == 0) {
+				t.Errorf("%v, status %+v", got, s)
+			}
+		})
+	}
+}
+
+// doubtful is how many are pending or unknown at an account.
+func doubtful(s producer.Status, account string) int {
+	for _, c := range s.ByAccount {
+		if c.Account == account {
+			return c.Pending + c.Unknown
+		}
+	}
+	return 0
+}

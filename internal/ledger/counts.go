@@ -1,0 +1,60 @@
+package ledger
+
+import "strconv"
+
+// AccountCounts are the recipients of a campaign that are with one of its accounts, by
+// status. Who was left out in planning, or is not planned yet, is with none.
+type AccountCounts struct {
+	Account     string `json:"account"`
+	Total       int    `json:"total"`
+	Pending     int    `json:"pending"`
+	Accepted    int    `json:"accepted"`
+	Delivered   int    `json:"delivered"`
+	Undelivered int    `json:"undelivered"`
+	Rejected    int    `json:"rejected"`
+	Unknown     int    `json:"unknown"`
+	Skipped     int    `json:"skipped"`
+}
+
+// countFields are what accountCounts needs of each lane of a campaign of several accounts.
+func countFields(lanes int) []string {
+	out := []string{"per", "stop"}
+	for a := range lanes {
+		for _, f := range []string{"to:", "accepted:", "delivered:", "undelivered:", "rejected:", "unknown:", "fly:"} {
+			out = append(out, f+strconv.Itoa(a))
+		}
+	}
+	return out
+}
+
+// accountCounts reads those fields: nil for a campaign whose planning did not count.
+func accountCounts(names []string, lanes int, v []any) []AccountCounts {
+	if fieldInt(v[0]) != lanes {
+		return nil
+	}
+	stopped := fieldString(v[1]) != ""
+	out := make([]AccountCounts, len(names))
+	for a := range lanes {
+		n := func(i int) int { return fieldInt(v[2+7*a+i]) }
+		c := &out[a%len(names)]
+		c.Account = names[a%len(names)]
+		ended := n(1) + n(2) + n(3) + n(4) + n(5)
+		pending, skipped := n(0)-ended, 0
+		if stopped {
+			// What was not in flight when it was stopped was skipped by arithmetic.
+			pending, skipped = n(6), pending-n(6)
+		}
+		for to, by := range map[*int]int{&c.Total: n(0), &c.Accepted: n(1), &c.Delivered: n(2), &c.Undelivered: n(3), &c.Rejected: n(4),
+			&c.Unknown: n(5), &c.Pending: pending, &c.Skipped: skipped} {
+			*to += by
+		}
+	}
+	return out
+}
+
+// onlyAccount are the counts of a campaign that has but one account.
+func (s *Summary) onlyAccount() []AccountCounts {
+	stopped := s.Reasons[ReasonCancelled] + s.Reasons[ReasonExpired]
+	return []AccountCounts{{Account: s.Accounts[0], Total: s.Total - s.Skipped + stopped, Pending: s.Pending, Accepted: s.Accepted, Delivered: s.Delivered,
+		Undelivered: s.Undelivered, Rejected: s.Rejected, Unknown: s.Unknown, Skipped: stopped}}
+}

@@ -1,0 +1,270 @@
+package ledger
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Movable are the recipients of a batch that may go through another account: they have
+// certainly not been sent, and wait for no time of their own.
+type Movable struct {
+	Batch string
+	// To are they, in the order of the batch.
+	To []Planned
+	// Been are the lanes that they have been in, the batch's own first.
+	Been []int
+	gens []movableGen
+}
+
+// movableGen is the part of a generation that may move.
+type movableGen struct {
+	gen       *Generation
+	to        []Planned
+	positions []uint16
+}
+
+// Movable reads who of a batch may move at a time by Redis' clock. Who is in flight, in
+// doubt, or was unknown once, may not. ErrNotFound: there is no such batch.
+func (l *Ledger) Movable(ctx context.Context, id, batch string, now time.Time) (*Movable, error) {
+	w, err := l.LoadWork(ctx, id, batch)
+	if err != nil {
+		return nil, err
+	}
+	m := &Movable{Batch: batch}
+	for _, name := range append([]string{batch}, w.from...) {
+		a, err := BatchLane(name)
+		if err != nil {
+			return nil, fmt.Errorf("movable of %s: %w", id, err)
+		}
+		m.Been = append(m.Been, a)
+	}
+	for _, g := range w.Open {
+		if g.claimed || g.Doubtful || now.Before(g.Due) {
+			continue
+		}
+		once, err := l.onceUnknown(ctx, id, batch, g)
+		if err != nil {
+			return nil, err
+		}
+		x := movableGen{gen: g}
+		for i, to := range g.To {
+			if p := g.position(i); !once[p] {
+				x.to, x.positions = append(x.to, to), append(x.positions, p)
+				m.To = append(m.To, to)
+			}
+		}
+		if len(x.to) > 0 {
+			m.gens = append(m.gens, x)
+		}
+	}
+	return m, nil
+}
+
+// position is the place in the call of a generation's i-th recipient.
+func (g *Generation) position(i int) uint16 {
+	if g.positions == "" {
+		return uint16(i)
+	}
+	return binary.BigEndian.Uint16([]byte(g.positions[2*i : 2*i+2]))
+}
+
+// onceUnknown are the positions of a generation's recipients that a retry or a resend
+// took out of unknown: their account may still tell of them.
+func (l *Ledger) onceUnknown(ctx context.Context, id, batch string, g *Generation) (map[uint16]bool, error) {
+	if g.Number == 0 {
+		return nil, nil
+	}
+	got, err := l.rdb.HMGet(ctx, ledgerKey(id), "r"+batch+"."+strconv.Itoa(g.Call)).Result()
+	if err != nil {
+		return nil, fmt.Errorf("movable of %s: %w", id, err)
+	}
+	records, err := callRecords(got[0], g.CallSize)
+	if err != nil {
+		return nil, unreadable(id, "r"+batch+"."+strconv.Itoa(g.Call), fieldString(got[0]), err)
+	}
+	once := map[uint16]bool{}
+	for i := range g.To {
+		p := g.position(i)
+		once[p] = records[p].before != nil
+	}
+	return once, nil
+}
+
+// Moved is what a move came to.
+type Moved struct {
+	// Count is how many recipients have moved.
+	Count int
+	// Wakes are the new batches, which are handed out at once, and those of the old
+	// account that there was room for then.
+	Wakes []Wake
+}
+
+// Move takes recipients to batches of other accounts, cut as those like it: to says which
+// account each goes to, by number, -1: it stays. A recipient never is in two batches.
+// Nothing moves, which is no error, when the batch has changed since it was read, or the
+// campaign is over, stopped or being retried. The token makes trying again after an error
+// safe. window is that of the batch's account.
+func (l *Ledger) Move(ctx context.Context, id, token string, m *Movable, f Frozen, window int, to func(Planned) int) (Moved, error) {
+	going := make([][]Planned, len(f.Accounts))
+	var gens []any
+	count, parts := 0, 0
+	for _, g := range m.gens {
+		var positions []byte
+		for i, p := range g.to {
+			a := to(p)
+			if a < 0 || a >= len(going) {
+				continue
+			}
+			going[a] = append(going[a], p)
+			positions = binary.BigEndian.AppendUint16(positions, g.positions[i])
+			count++
+		}
+		if len(positions) > 0 {
+			gens = append(gens, g.gen.Call, g.gen.Number, g.gen.Revision, g.gen.CallSize, positions)
+			parts++
+		}
+	}
+	if count == 0 {
+		return Moved{}, nil
+	}
+	args := append([]any{token, m.Batch, window, parts}, gens...)
+	for a, list := range going {
+		lane := f.Beside(m.Been[0], a)
+		size := max(1, f.Accounts[a].BatchSize)
+		for part := range slices.Chunk(list, size) {
+			calls := cutCalls(len(part), f.Accounts[a].MaxRecipients)
+			args = append(args, l.movedName(lane), len(calls), len(part), encodeBatch(calls, part))
+		}
+	}
+	out, err := l.run(ctx, moveScript, id, nil, args...)
+	if err != nil {
+		return Moved{}, err
+	}
+	if out[0] != "moved" {
+		return Moved{}, nil
+	}
+	wakes, _, err := answerWakes(out)
+	return Moved{Count: count, Wakes: wakes}, err
+}
+
+// cutCalls cuts so many recipients into calls of at most so many.
+func cutCalls(n, most int) (calls []int) {
+	most = max(1, most)
+	for ; n > 0; n -= most {
+		calls = append(calls, min(n, most))
+	}
+	return calls
+}
+
+// movedBase is where the numbers of batches begin that recipients have moved to. They are
+// drawn by lot: a Redis that forgets a move, and sees another, must never take what is told
+// of a batch of the one for a word on a batch of the other.
+const movedBase uint64 = 1_000_000_000_000
+
+func (l *Ledger) movedName(lane int) string {
+	return fmt.Sprintf("%d.%d", lane, movedBase+l.lot()%(8*movedBase))
+}
+
+func drawLot() uint64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
+	return binary.BigEndian.Uint64(b[:])
+}
+
+// follow puts in the place of each recipient that has moved what is known of it where it
+// is now.
+func (l *Ledger) follow(ctx context.Context, id string, b *Batch, rows []Row, r *rowReading) error {
+	if !slices.ContainsFunc(rows, func(x Row) bool { return x.moved }) {
+		return nil
+	}
+	to, err := l.movedTo(ctx, id, b.Name)
+	if err != nil {
+		return err
+	}
+	now := map[int]Row{}
+	for _, name := range to {
+		other, err := l.batch(ctx, id, name)
+		if err != nil {
+			return err
+		}
+		more, err := l.rowsAt(ctx, id, other, r)
+		if err != nil {
+			return err
+		}
+		for _, x := range more {
+			if !x.moved {
+				now[x.Row] = x
+			}
+		}
+	}
+	for i, x := range rows {
+		if y, ok := now[x.Row]; ok && x.moved {
+			rows[i] = y
+		}
+	}
+	return nil
+}
+
+// movedTo names the batches that recipients of one have moved to.
+func (l *Ledger) movedTo(ctx context.Context, id, name string) ([]string, error) {
+	got, err := l.rdb.HMGet(ctx, ledgerKey(id), "m"+name).Result()
+	if err != nil {
+		return nil, fmt.Errorf("moves from batch %s of %s: %w", name, id, err)
+	}
+	return strings.Fields(fieldString(got[0])), nil
+}
+
+// batch reads one batch.
+func (l *Ledger) batch(ctx context.Context, id, name string) (*Batch, error) {
+	got, err := l.rdb.HMGet(ctx, ledgerKey(id), "b"+name).Result()
+	if err != nil {
+		return nil, fmt.Errorf("read batch %s of %s: %w", name, id, err)
+	}
+	if got[0] == nil {
+		return nil, fmt.Errorf("read batch %s of %s: %w", name, id, ErrNotFound)
+	}
+	b := &Batch{Name: name}
+	if b.Calls, b.To, err = decodeBatch([]byte(fieldString(got[0]))); err != nil {
+		return nil, unreadable(id, "b"+name, fieldString(got[0]), err)
+	}
+	return b, nil
+}
+
+// Waiting is what of a campaign waits in its lanes.
+type Waiting struct {
+	// Open are the batches that are handed out, of all lanes.
+	Open []string
+	// Next is the first batch of each lane that is not handed out, Planned how many
+	// there are of it.
+	Next, Planned []int
+}
+
+// Waiting reads where a campaign's batches are.
+func (l *Ledger) Waiting(ctx context.Context, id string, lanes int) (*Waiting, error) {
+	var fields []string
+	for a := range lanes {
+		fields = append(fields, "h:"+strconv.Itoa(a), "nb:"+strconv.Itoa(a))
+	}
+	var open *redis.StringSliceCmd
+	var counts *redis.SliceCmd
+	_, err := l.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		open, counts = p.ZRange(ctx, openKey(id), 0, -1), p.HMGet(ctx, ledgerKey(id), fields...)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("what waits of %s: %w", id, err)
+	}
+	w := &Waiting{Open: slices.DeleteFunc(open.Val(), func(s string) bool { return s == PlanWork })}
+	for a := range lanes {
+		w.Next, w.Planned = append(w.Next, fieldInt(counts.Val()[2*a])), append(w.Planned, fieldInt(counts.Val()[2*a+1]))
+	}
+	return w, nil
+}

@@ -1,0 +1,127 @@
+package ledger
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+func claimUUID(c *Claim) string {
+	if c.UUID == (uuid.UUID{}) {
+		return ""
+	}
+	return c.UUID.String()
+}
+
+// frozen is what planning of a test campaign froze: calls of six at account 0, of two at
+// account 1.
+var frozen = Frozen{Country: "KE", Accounts: []FrozenAccount{{Name: "a0", MaxRecipients: 6, BatchSize: 6}, {Name: "a1", MaxRecipients: 2, BatchSize: 4}}}
+
+// move takes some of a batch's recipients to the other account, as a sweeper does that may
+// have read the batch long ago.
+func (d *driver) move() {
+	var batches []string
+	for a := range accounts {
+		for _, b := range d.m.order[a] {
+			batches = append(batches, d.m.below(b)...)
+		}
+	}
+	if len(batches) == 0 {
+		return
+	}
+	batch := batches[d.draw(len(batches), "batch")]
+	if d.chance(4, "long ago") && len(d.movables) > 0 {
+		d.moveNow(d.movables[d.draw(len(d.movables), "movable")])
+		return
+	}
+	m, err := d.l.Movable(d.ctx, d.id, batch, time.Now().Add(1000*time.Hour))
+	d.ok(err)
+	d.checkMovable(m)
+	d.movables = append(d.movables, m)
+	if d.chance(4, "later") {
+		return
+	}
+	d.moveNow(m)
+}
+
+// checkMovable: those who have certainly not been sent, and no others.
+func (d *driver) checkMovable(m *Movable) {
+	var want, got []int
+	for i, r := range d.m.rows {
+		g := d.m.gens[r.from]
+		if strings.HasPrefix(r.call, m.Batch+".") && r.status == Pending && g.state == "r" && r.before == nil {
+			want = append(want, i+1)
+		}
+	}
+	for _, p := range m.To {
+		got = append(got, p.Row)
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		d.rt.Fatalf("of batch %s may move %v, want %v", m.Batch, got, want)
+	}
+}
+
+func (d *driver) moveNow(m *Movable) {
+	stay := map[int]bool{}
+	for _, p := range m.To {
+		stay[p.Row] = d.chance(5, "stays")
+	}
+	target := 1 - m.Been[0]
+	window := 1 + d.draw(3, "window")
+	taken := map[*modelGen][]int{}
+	changed, count := false, 0
+	for _, x := range m.gens {
+		g := d.m.gens[genKey(m.Batch+"."+strconv.Itoa(x.gen.Call), x.gen.Number)]
+		for i, p := range x.to {
+			if stay[p.Row] {
+				continue
+			}
+			count++
+			changed = changed || g == nil || g.state != "r" || strconv.Itoa(g.rev) != x.gen.Revision
+			if g != nil {
+				taken[g] = append(taken[g], int(x.positions[i]))
+			}
+		}
+	}
+	out, err := d.l.Move(d.ctx, d.id, NewToken(), m, frozen, window, func(p Planned) int {
+		if stay[p.Row] {
+			return -1
+		}
+		return target
+	})
+	d.ok(err)
+	d.rt.Logf("  move %d of %s to account %d: %+v", count, m.Batch, target, out)
+	if changed || d.m.stop != "" || d.m.fin || d.m.retry != nil {
+		count = 0
+	}
+	if out.Count != count {
+		d.rt.Fatalf("%d of batch %s moved, want %d", out.Count, m.Batch, count)
+	}
+	d.watched(out.Wakes)
+	if count == 0 {
+		return
+	}
+	to := map[string][][]int{}
+	names, err := d.l.movedTo(d.ctx, d.id, m.Batch)
+	d.ok(err)
+	for _, name := range names[len(d.m.moved[m.Batch]):] {
+		b, err := d.l.batch(d.ctx, d.id, name)
+		d.ok(err)
+		for k := range b.Calls {
+			var rows []int
+			for _, p := range b.call(k) {
+				rows = append(rows, p.Row)
+			}
+			if len(rows) > frozen.Accounts[target].MaxRecipients {
+				d.rt.Fatalf("a call of %d for account %d", len(rows), target)
+			}
+			to[name] = append(to[name], rows)
+		}
+	}
+	d.m.moved[m.Batch] = names
+	d.m.move(taken, to)
+}

@@ -1,0 +1,248 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+)
+
+// mostMoves is how many batches of a campaign are looked at, at each held account, in one
+// sweep; the next goes on behind them.
+const mostMoves = 128
+
+// moves is what the sweeper knows of accounts in one sweep, and from one to the next where
+// among the planned batches of a campaign's held account it goes on.
+type moves struct {
+	accounts map[string]ledger.Account
+	next     map[movePlace]int
+}
+
+type movePlace struct {
+	id   string
+	lane int
+}
+
+func (m *moves) newSweep() { m.accounts = map[string]ledger.Account{} }
+
+// account is what is known of an account, read once a sweep; one without a card is served
+// by nobody.
+func (m *moves) account(ctx context.Context, l *ledger.Ledger, name string) (ledger.Account, error) {
+	if a, ok := m.accounts[name]; ok {
+		return a, nil
+	}
+	a, err := l.Account(ctx, name)
+	if err != nil && !errors.Is(err, ledger.ErrNoAccount) {
+		return a, err
+	}
+	m.accounts[name] = a
+	return a, nil
+}
+
+// routeOf are the accounts of the first route that matches a number.
+func routeOf(f ledger.Frozen, digits string) []string {
+	for _, r := range f.Routes {
+		if strings.HasPrefix(digits, r.Match) && len(r.Via) > 0 {
+			return r.Via
+		}
+	}
+	return nil
+}
+
+// firstOf is the number of the first account of a route that was not held for long when
+// planning began; the first of all, if all were; -1 without any.
+func firstOf(f ledger.Frozen, via []string) int {
+	for _, name := range via {
+		if n := accountNumber(f, name); n >= 0 && !f.Accounts[n].Held {
+			return n
+		}
+	}
+	if len(via) == 0 {
+		return -1
+	}
+	return accountNumber(f, via[0])
+}
+
+// heldLong says whether an account's work moves on: it has been held for FailoverAfter,
+// and not by hand, for who held it can also say when it goes on.
+func (w *Worker) heldLong(a ledger.Account, now time.Time) bool {
+	return w.cfg.FailoverAfter > 0 && a.Hold.Held() && !a.Hold.Until.IsZero() && now.Sub(a.Hold.Since) >= w.cfg.FailoverAfter
+}
+
+// passOver says whether planning does without an account. One that is due to be tried
+// again is given work to be tried with: somebody has to find out that it works.
+func (w *Worker) passOver(a ledger.Account, now time.Time) bool {
+	return w.heldLong(a, now) && now.Before(a.Hold.Until)
+}
+
+// moving is a campaign's work being taken off one held account.
+type moving struct {
+	*Worker
+	id   string
+	camp *campaign
+	from int // lane
+	// able are the numbers of the accounts that can take it, and room how many batches
+	// each lane is to be given.
+	able map[int]bool
+	room map[int]int
+	// window is that of the held account.
+	window int
+	moved  int
+}
+
+// moveOn takes what waits of a campaign at accounts that have been held for long to the
+// next accounts of its routes, as much as those have use for; the rest waits to see who
+// comes first.
+func (w *Worker) moveOn(ctx context.Context, sum ledger.Summary, c *campaign, windows map[int]int, now time.Time) error {
+	if len(c.frozen.Routes) == 0 || len(c.frozen.Accounts) < 2 || sum.StoppedBy != "" || sum.RetryRecord != "" || w.cfg.FailoverAfter < 0 {
+		return nil
+	}
+	var held []int
+	able := map[int]bool{}
+	for n, f := range c.frozen.Accounts {
+		a, err := w.sweeper.moves.account(ctx, w.ledger, f.Name)
+		if err != nil {
+			return err
+		}
+		switch {
+		case w.heldLong(a, now):
+			if sum.ByAccount == nil || sum.ByAccount[n].Pending > 0 {
+				held = append(held, n)
+			}
+		case !a.Hold.Held() && a.Workers > 0 && len(a.Misfits(c.spec.From, c.spec.Body, c.spec.Flash)) == 0:
+			able[n] = true
+		}
+	}
+	if len(held) == 0 || len(able) == 0 {
+		return nil
+	}
+	waiting, err := w.ledger.Waiting(ctx, sum.ID, c.frozen.Lanes())
+	if err != nil {
+		return err
+	}
+	room := map[int]int{}
+	for lane := range c.frozen.Lanes() {
+		if !able[lane%len(c.frozen.Accounts)] {
+			continue
+		}
+		// As much more as it will need until the next sweep, unless it has work of its own.
+		if room[lane] = windows[lane]; waiting.Next[lane] >= waiting.Planned[lane] {
+			room[lane] *= 2
+		}
+	}
+	for _, b := range waiting.Open {
+		if n, err := ledger.BatchLane(b); err == nil {
+			room[n]--
+		}
+	}
+	for n := range c.frozen.Lanes() {
+		if !slices.Contains(held, n%len(c.frozen.Accounts)) {
+			continue
+		}
+		m := &moving{Worker: w, id: sum.ID, camp: c, from: n, able: able, room: room, window: windows[n]}
+		if err := m.all(ctx, waiting, now); err != nil {
+			return err
+		}
+		if m.moved > 0 {
+			w.log.Info().Str("campaign", m.id).Str("account", c.frozen.Lane(n).Account.Name).Int("recipients", m.moved).Msg("moved on: the account has been held for long")
+		}
+	}
+	return nil
+}
+
+// all goes through the batches that are handed out, and then through those that are not.
+func (m *moving) all(ctx context.Context, waiting *ledger.Waiting, now time.Time) error {
+	looked := 0
+	for _, b := range waiting.Open {
+		if n, err := ledger.BatchLane(b); err != nil || n != m.from {
+			continue
+		}
+		if looked++; looked > mostMoves || !m.roomLeft() {
+			return nil
+		}
+		if err := m.one(ctx, b, now); err != nil {
+			return err
+		}
+	}
+	place := movePlace{m.id, m.from}
+	next := max(waiting.Next[m.from], m.sweeper.moves.next[place])
+	for ; next < waiting.Planned[m.from]; next++ {
+		if looked++; looked > mostMoves || !m.roomLeft() {
+			m.sweeper.moves.goOnAt(place, next)
+			return nil
+		}
+		if err := m.one(ctx, ledger.BatchName(m.from, next), now); err != nil {
+			return err
+		}
+	}
+	delete(m.sweeper.moves.next, place)
+	return nil
+}
+
+// mostPlaces bounds what is remembered; without it a sweep begins again in front.
+const mostPlaces = 1000
+
+func (m *moves) goOnAt(p movePlace, next int) {
+	if m.next == nil || len(m.next) >= mostPlaces {
+		m.next = map[movePlace]int{}
+	}
+	m.next[p] = next
+}
+
+func (m *moving) roomLeft() bool {
+	for a := range m.able {
+		if m.room[m.camp.frozen.Beside(m.from, a)] > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// one moves what may move of a batch.
+func (m *moving) one(ctx context.Context, batch string, now time.Time) error {
+	part, err := m.ledger.Movable(ctx, m.id, batch, now)
+	if errors.Is(err, ledger.ErrNotFound) || ledger.AsUnreadable(err) != nil || err == nil && len(part.To) == 0 {
+		return nil //nolint:nilerr // what cannot be read is for those to set aside who work on it
+	}
+	if err != nil {
+		return err
+	}
+	out, err := m.ledger.Move(ctx, m.id, ledger.NewToken(), part, m.camp.frozen, m.window, func(p ledger.Planned) int {
+		return m.target(p, part.Been)
+	})
+	if ledger.AsUnreadable(err) != nil {
+		return nil //nolint:nilerr // see above
+	}
+	if err != nil {
+		return err
+	}
+	m.moved += out.Count
+	var wakes []ledger.Wake
+	for _, x := range out.Wakes {
+		// What the held account's window had room for is not woken: it is next to move.
+		if n, err := ledger.BatchLane(x.Batch); err == nil && n != m.from {
+			m.room[n]--
+			wakes = append(wakes, x)
+		}
+	}
+	return m.wakeAll(ctx, m.id, m.camp.frozen, m.camp.spec, wakes)
+}
+
+// target is the first account of a recipient's route that it has not been at, if it can
+// take more: a recipient is at each once, and never goes back. -1: it waits where it is.
+func (m *moving) target(p ledger.Planned, been []int) int {
+	for _, name := range routeOf(m.camp.frozen, p.MSISDN.String()) {
+		n := accountNumber(m.camp.frozen, name)
+		if n < 0 || !m.able[n] || slices.ContainsFunc(been, func(lane int) bool { return lane%len(m.camp.frozen.Accounts) == n }) {
+			continue
+		}
+		if m.room[m.camp.frozen.Beside(m.from, n)] <= 0 {
+			return -1
+		}
+		return n
+	}
+	return -1
+}
