@@ -111,8 +111,11 @@ func TestOrdersOutliveWhateverIsRestarted(t *testing.T) {
 			if s := f.wait("paused", time.Minute); s.State != producer.Done || s.Accepted != each || f.taken(1) != each {
 				t.Errorf("paused and resumed: %+v", s)
 			}
-			if s := f.wait("expiring", time.Minute); s.State != producer.Done || s.Accepted != f.taken(5) || s.Accepted+s.Reasons["expired"] != each {
-				t.Errorf("expiring: %+v; the gateway has taken %d", s, f.taken(5))
+			// A call that its worker died with is in doubt, and stays so where its campaign expires first.
+			s := f.wait("expiring", time.Minute)
+			if taken := f.taken(5); s.State != producer.Done || s.Accepted+s.Unknown+s.Reasons["expired"] != each ||
+				s.Unknown > 0 && !strings.Contains(name, "worker") && name != "both are" || taken < s.Accepted || taken > s.Accepted+s.Unknown {
+				t.Errorf("expiring: %+v; the gateway has taken %d", s, taken)
 			}
 			if s := f.wait("capped", time.Minute); s.State != producer.Done || s.Accepted != 90 || s.Reasons["over_cap"] != each-90 || f.taken(6) != 90 {
 				t.Errorf("capped: %+v", s)

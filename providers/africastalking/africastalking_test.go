@@ -312,7 +312,8 @@ func TestInfo(t *testing.T) {
 	t.Parallel()
 	p := open(t, Config{Username: "u", APIKey: apiKey})
 	got := p.Info()
-	want := providers.Info{Name: "africastalking", Fingerprint: got.Fingerprint, MaxRecipients: 200, SenderAlphaMax: 11, SenderOptional: true}
+	want := providers.Info{Name: "africastalking", Fingerprint: got.Fingerprint, MaxRecipients: 200, SenderAlphaMax: 11, SenderOptional: true,
+		NamedReports: true}
 	if diff := cmp.Diff(want, got); diff != "" || got.Fingerprint == "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
