@@ -46,11 +46,13 @@ func (s *sending) goThrough(ctx context.Context, p queue.Pointer) error {
 		if left, err := s.setAsideBad(ctx, work); err != nil || left {
 			return err
 		}
-		if beyond, err := s.beyondShare(ctx); err != nil || beyond {
-			if err == nil {
-				err = s.watchIn(ctx, shareWatch)
+		if !work.Stopped { // what is left of a stopped campaign only ends
+			if beyond, err := s.beyondShare(ctx); err != nil || beyond {
+				if err == nil {
+					err = s.watchIn(ctx, shareWatch)
+				}
+				return err
 			}
-			return err
 		}
 		again, err := s.pass(ctx, work)
 		if faults++; ledger.AsUnreadable(err) != nil && faults <= mostFaults {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -346,4 +347,22 @@ func TestAStoppedCampaignHoldsNobodyUp(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Others share the account, so that a campaign has few places in its queue.
+func TestTheDoubtOfACancelledCampaignEndsBesideOthers(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	r.start(r.account(func(c *kobo.Config, a *worker.Account) { c.MaxRecipients, a.Concurrency, a.Rate = 1, 4, 100 }))
+	r.enqueue("c", kenyan(600))
+	r.eventually(20*time.Second, "some of it", func() bool { return r.status("c").Accepted > 60 })
+	r.gateway.FailNext(5000, "close")
+	for i := range 9 {
+		r.enqueue("other-"+strconv.Itoa(i), kenyan(40))
+	}
+	r.eventually(20*time.Second, "the hold", func() bool { return len(r.status("c").BlockedBy) > 0 })
+	if _, err := r.producer.Cancel(t.Context(), "c"); err != nil {
+		t.Fatal(err)
+	}
+	r.eventually(25*time.Second, "its end", func() bool { return r.status("c").Pending == 0 })
 }

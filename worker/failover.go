@@ -69,10 +69,27 @@ func (h dialWatch) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pro
 	return next
 }
 
+// watchDials puts the hook where connections are made: in a cluster those are its nodes'
+// clients, which its own hooks do not reach.
+func watchDials(ctx context.Context, rdb redis.UniversalClient, h dialWatch) error {
+	cluster, ok := rdb.(*redis.ClusterClient)
+	if !ok {
+		rdb.AddHook(h)
+		return nil
+	}
+	cluster.OnNewNode(func(node *redis.Client) { node.AddHook(h) })
+	return cluster.ForEachShard(ctx, func(_ context.Context, node *redis.Client) error {
+		node.AddHook(h) // one that has just come counts twice, which harms nobody
+		return nil
+	})
+}
+
 // watchRedis remembers which Redis this is. A Redis that does not say is never
 // another one.
 func (w *Worker) watchRedis(ctx context.Context) error {
-	w.cfg.Redis.AddHook(dialWatch{&w.failover.dials})
+	if err := watchDials(ctx, w.cfg.Redis, dialWatch{&w.failover.dials}); err != nil {
+		return fmt.Errorf("watch redis: %w", err)
+	}
 	id, err := runID(ctx, w.cfg.Redis)
 	w.failover.asking.Lock()
 	defer w.failover.asking.Unlock()
@@ -160,7 +177,13 @@ func (w *Worker) landed(ctx context.Context) error {
 	if w.cfg.Durability != (Durability{}) {
 		return nil
 	}
-	for said := false; w.failover.inFlight.Load() > 0; said = true {
+	longest := leaseMargin
+	for _, a := range w.accounts {
+		longest = max(longest, a.Timeout+leaseMargin)
+	}
+	// A call that does not keep its own time must not stop everybody for ever.
+	until := time.Now().Add(longest)
+	for said := false; w.failover.inFlight.Load() > 0 && time.Now().Before(until); said = true {
 		if !said {
 			w.log.Warn().Int64("calls", w.failover.inFlight.Load()).Msg("another redis answers, or it was restarted: calls in flight are waited for")
 		}

@@ -25,6 +25,9 @@ func (s *sending) giveBack(ctx context.Context, c *ledger.Claim, units int, ahea
 		if errors.Is(err, ledger.ErrNotDurable) {
 			err = nil // what is forgotten of a claim that was given back harms nobody
 		}
+		if err == nil {
+			s.neverWas(ctx, c)
+		}
 		return out, err
 	})
 }
@@ -36,5 +39,11 @@ func (s *sending) carve(ctx context.Context, c *ledger.Claim, first, units int, 
 	if err := s.limiter().Return(ctx, units, ahead); err != nil {
 		s.log.Warn().Err(err).Str("account", s.acc.Name).Msg("a booking could not be given back")
 	}
-	return s.end("split", func(ctx context.Context) (ledger.Settled, error) { return s.ledger.SplitAfter(ctx, c, first) })
+	return s.end("split", func(ctx context.Context) (ledger.Settled, error) {
+		out, err := s.ledger.SplitAfter(ctx, c, first)
+		if err == nil {
+			s.neverWas(ctx, c)
+		}
+		return out, err
+	})
 }

@@ -60,6 +60,20 @@ func TestOnlyTheOneMessageThatCanBeTheCallsIsFound(t *testing.T) {
 	}
 }
 
+func TestACallOfWhichTooMuchIsForgottenIsNotLookedFor(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, time.July, 1, 12, 0, 0, 0, time.UTC)
+	// What was claimed two call times and two slacks before it must not be forgotten yet.
+	lasts := 33 * time.Second
+	first := at.Add(-clockSlack).Add(-lasts - clockSlack)
+	forgotten := first.Add(ledger.AttemptLife)
+	for now, want := range map[time.Time]bool{at: false, at.Add(30 * time.Minute): false, forgotten: true, at.Add(2 * ledger.AttemptLife): true} {
+		if got := tooOld(now, at, lasts); got != want {
+			t.Errorf("%s after the claim: %t", now.Sub(at), got)
+		}
+	}
+}
+
 func TestTheLooksTakeAsLongAsTheAccountSays(t *testing.T) {
 	t.Parallel()
 	var all time.Duration

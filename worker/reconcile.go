@@ -16,6 +16,9 @@ import (
 const (
 	// clockSlack is how far a gateway's clock may be from Redis'.
 	clockSlack = 2 * time.Minute
+	// reportLife is how long after its message a delivery report may come: gateways hold
+	// messages for two days at most (a day is usual).
+	reportLife = 48 * time.Hour
 	// mostLooks is how often a call is looked for; with each it is given more time to
 	// show up.
 	mostLooks = 4
@@ -47,6 +50,15 @@ func (a *account) tracked() bool {
 	return a.info.KeyTTL == 0 && (a.reconciles() || a.info.NamedReports)
 }
 
+// idsLife is how long the ids of messages are kept: as long as a list or a report may
+// come that names them.
+func (a *account) idsLife() time.Duration {
+	if a.info.NamedReports {
+		return reportLife
+	}
+	return ledger.AttemptLife
+}
+
 // noteSent notes the ids of accepted messages, before they are settled.
 func (s *sending) noteSent(ctx context.Context, c *ledger.Claim, records []ledger.Record) error {
 	if !s.acc.tracked() {
@@ -58,7 +70,7 @@ func (s *sending) noteSent(ctx context.Context, c *ledger.Claim, records []ledge
 			ids = append(ids, r.MessageID)
 		}
 	}
-	return s.ledger.NoteSent(ctx, s.acc.info.Fingerprint, c.Attempt(), ids)
+	return s.ledger.NoteSent(ctx, s.acc.info.Fingerprint, c.Attempt(), ids, s.acc.idsLife())
 }
 
 // endAttempt takes a submission out once nothing of it is unknown. One of several parts
@@ -72,15 +84,40 @@ func (s *sending) endAttempt(ctx context.Context, c *ledger.Claim, v verdict) {
 			return
 		}
 	}
+	s.neverWas(ctx, c)
+}
+
+// neverWas takes an attempt out: no message can be its own and unknown.
+func (s *sending) neverWas(ctx context.Context, c *ledger.Claim) {
+	if !s.acc.tracked() {
+		return
+	}
 	if err := s.ledger.EndAttempt(ctx, s.acc.info.Fingerprint, c.Attempt()); err != nil {
 		s.log.Debug().Err(err).Msg("an attempt is kept that has ended; less can be reconciled") // and nothing wrong
 	}
 }
 
+// tooOld says whether what is kept of other calls may not reach back to a call any more.
+func tooOld(now, at time.Time, lasts time.Duration) bool {
+	return now.Sub(at) > ledger.AttemptLife-2*lasts-4*clockSlack
+}
+
 // look looks for a doubtful call in the gateway's list of what it has taken. Who is
 // found is accepted; after the last look the others end unknown.
 func (s *sending) look(ctx context.Context, c *ledger.Claim, g *ledger.Generation) (step, time.Time, error) {
-	if err := s.watchIn(ctx, s.acc.Timeout+wakeWatch); err != nil { // asking in silence would look like being dead
+	s.letGo() // nothing is submitted
+	now, err := s.ledger.Now(ctx)
+	if err != nil {
+		return stepDone, time.Time{}, err
+	}
+	if tooOld(now, c.At, s.acc.Timeout+leaseMargin) {
+		return stepAgain, time.Time{}, s.abandon(c, g, c.Why)
+	}
+	if !s.acc.asking.TryLock() { // the lists are long: one at a time
+		return stepLeave, time.Time{}, s.watch(ctx, now.Add(s.acc.Timeout/4))
+	}
+	defer s.acc.asking.Unlock()
+	if err := s.watch(ctx, now.Add(s.acc.Timeout+wakeWatch)); err != nil { // asking in silence would look like being dead
 		return stepDone, time.Time{}, err
 	}
 	found, err := s.find(ctx, c, g)
@@ -107,11 +144,11 @@ func (s *sending) look(ctx context.Context, c *ledger.Claim, g *ledger.Generatio
 // could be another call's is not among them. The order of the three questions is what
 // makes it sound: see ledger.Attempt.
 func (s *sending) find(ctx context.Context, c *ledger.Claim, g *ledger.Generation) (map[sms.MSISDN]string, error) {
-	s.acc.asking.Lock() // the lists are long: one at a time
-	defer s.acc.asking.Unlock()
 	lasts := s.acc.Timeout + leaseMargin
 	from, to := c.At.Add(-clockSlack), c.At.Add(lasts+clockSlack)
-	listed, err := taken(ctx, s.acc.reconciler, from, to)
+	bounded, cancel := context.WithTimeout(ctx, s.acc.Timeout)
+	listed, err := taken(bounded, s.acc.reconciler, from, to)
+	cancel()
 	if err != nil {
 		return nil, err
 	}
@@ -202,7 +239,7 @@ func sameSender(a, b string) bool {
 
 // Reconcile takes a gateway's delivery report, and says whether it has told the ledger
 // something: that a message of unknown outcome was taken. It has if the account's reports
-// name the recipient, nobody knows the message's id, and of all calls of the last hour
+// name the recipient, nobody has known the message's id for two days, and of all calls of the last hour
 // of which nobody knows the end exactly one was to that number. What else the report
 // says, and reports on messages that are known, are not its matter. An account that this
 // worker does not serve is an error; after another error the report should come again.
@@ -224,7 +261,7 @@ func (w *Worker) Reconcile(ctx context.Context, account string, r providers.Deli
 		return false, err
 	}
 	a := attempts[0]
-	known, err := w.ledger.Sent(ctx, acc.info.Fingerprint, now.Add(-ledger.AttemptLife), now)
+	known, err := w.ledger.Sent(ctx, acc.info.Fingerprint, now.Add(-reportLife), now)
 	if err != nil || known(r.MessageID) {
 		return false, err
 	}
@@ -235,7 +272,7 @@ func (w *Worker) Reconcile(ctx context.Context, account string, r providers.Deli
 	if err != nil {
 		return false, err
 	}
-	if err := w.ledger.NoteSent(ctx, acc.info.Fingerprint, a, []string{r.MessageID}); err != nil {
+	if err := w.ledger.NoteSent(ctx, acc.info.Fingerprint, a, []string{r.MessageID}, acc.idsLife()); err != nil {
 		return false, err
 	}
 	segments, _ := sms.Segments(camp.spec.Body)

@@ -83,6 +83,26 @@ func TestWhatWasTakenWithoutAnAnswerIsFoundAtTheGateway(t *testing.T) {
 	}
 }
 
+// The account is held, and its probe is one recipient, cut off a call.
+func TestTheMessageOfAProbeIsFoundToo(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	r.gateway.FailNext(3, "close")
+	r.gateway.FailNext(1, "accept_close")
+	r.start(r.listing())
+	r.enqueue("c", kenyan(20))
+	r.wait("c", 60*time.Second)
+	for n, x := range r.rows("c") {
+		m, err := sms.ParseMSISDN("+"+n, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if times := r.gateway.Accepted(uint64(m)); times > 1 || (times == 1) != (x.Status == "accepted") {
+			t.Errorf("%s is %s %s and went out %d times", n, x.Status, x.Reason, times)
+		}
+	}
+}
+
 func TestWhatIsFoundIsNotResent(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})

@@ -31,7 +31,8 @@ type Attempt struct {
 	At time.Time
 }
 
-// AttemptLife is how long attempts that ended unknown, and the ids of messages, are kept.
+// AttemptLife is how long attempts that ended unknown are kept, and the ids of messages
+// at least.
 const AttemptLife = time.Hour
 
 // sentSpan is how long ids are noted in the same key; a key lives as long as any of them.
@@ -150,9 +151,9 @@ func hashID(id string) string {
 	return string(sum[:sentHash])
 }
 
-// NoteSent notes the gateway's ids of the messages of an attempt, before it is settled.
-// It finds room in a full Redis.
-func (l *Ledger) NoteSent(ctx context.Context, login string, a Attempt, ids []string) error {
+// NoteSent notes the gateway's ids of the messages of an attempt, before it is settled,
+// for so long. It finds room in a full Redis.
+func (l *Ledger) NoteSent(ctx context.Context, login string, a Attempt, ids []string, life time.Duration) error {
 	if len(ids) == 0 {
 		return nil
 	}
@@ -160,7 +161,7 @@ func (l *Ledger) NoteSent(ctx context.Context, login string, a Attempt, ids []st
 	for _, id := range ids {
 		b.WriteString(hashID(id))
 	}
-	_, err := l.evalStrings(ctx, sentScript, []string{sentKey(login, a.At)}, b.String(), (AttemptLife + 2*sentSpan).Milliseconds())
+	_, err := l.evalStrings(ctx, sentScript, []string{sentKey(login, a.At)}, b.String(), (life + 2*sentSpan).Milliseconds())
 	if err != nil {
 		return fmt.Errorf("note ids of %s %s: %w", a.Campaign, a.Batch, err)
 	}
