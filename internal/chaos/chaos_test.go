@@ -79,7 +79,8 @@ func TestTaskIDsAreReadAsTheQueueWritesThem(t *testing.T) {
 		ok   bool
 	}{
 		{"chaos-kobo-3:0.12:4", queue.Pointer{Campaign: "chaos-kobo-3", Batch: "0.12", Wake: 4}, true},
-		{"chaos-kobo-3:plan:4", queue.Pointer{}, false},
+		{"chaos-kobo-3:plan:4", queue.Pointer{Campaign: "chaos-kobo-3", Wake: 4}, true},
+		{"chaos-kobo-3:else:4", queue.Pointer{}, false},
 		{"chaos-kobo-3", queue.Pointer{}, false},
 	} {
 		if got, ok := readTask(c.id); ok != c.ok || ok && got != c.want {

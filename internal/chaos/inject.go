@@ -298,22 +298,28 @@ func (s *storm) repeatAt(name string) bool {
 	if err != nil || len(ids) == 0 {
 		return false
 	}
-	p, ok := readTask(ids[len(ids)-1])
-	if !ok || s.direct.Del(s.ctx, prefix+"t:"+ids[len(ids)-1]).Err() != nil {
+	id := ids[len(ids)-1]
+	p, ok := readTask(id)
+	if !ok || s.direct.Del(s.ctx, prefix+"t:"+id).Err() != nil {
 		return false
 	}
 	s.whileThere(func() error { return s.traffic.queue.Wake(s.ctx, name, p) })
 	return true
 }
 
-// readTask takes the id of a send task apart: campaign:batch:wake.
+// readTask takes the id of a task apart: campaign:batch:wake, or campaign:plan:wake of one
+// that plans a small campaign and sends it.
 func readTask(id string) (p queue.Pointer, ok bool) {
 	parts := strings.Split(id, ":")
 	if len(parts) != 3 {
 		return p, false
 	}
 	wake, err := strconv.Atoi(parts[2])
-	return queue.Pointer{Campaign: parts[0], Batch: parts[1], Wake: wake}, err == nil && strings.Contains(parts[1], ".")
+	p = queue.Pointer{Campaign: parts[0], Batch: parts[1], Wake: wake}
+	if p.Batch == "plan" {
+		p.Batch = ""
+	}
+	return p, err == nil && (p.Batch == "" || strings.Contains(p.Batch, "."))
 }
 
 // withRows are the gateways whose answers name numbers; only there one can be missing.

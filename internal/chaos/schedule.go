@@ -26,7 +26,7 @@ const (
 	linksCut         kind = "redis connections: all cut"
 	linksSilent      kind = "redis connections: answers held back"
 	queueWiped       kind = "queue: all asynq keys wiped"
-	taskTwice        kind = "queue: a send task delivered twice"
+	taskTwice        kind = "queue: a task at work delivered twice"
 	planTwice        kind = "queue: a plan said three times"
 	enqueueTwice     kind = "producer: a campaign enqueued twice at once"
 	gatewayFault     kind = "gateway"
