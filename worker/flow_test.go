@@ -189,23 +189,3 @@ func TestRoutesSpreadACampaignOverAccounts(t *testing.T) {
 		t.Error("the first number did not go out once")
 	}
 }
-
-// startWith starts a worker with more than accounts.
-func (r *rig) startWith(cfg worker.Config) *running {
-	r.t.Helper()
-	cfg.Redis, cfg.Logger, cfg.UnsafeRedis = r.rdb, testLogger(r.t), true
-	if cfg.Country == "" {
-		cfg.Country = "KE"
-	}
-	cfg.SweepEvery, cfg.PollEvery = 100*time.Millisecond, 20*time.Millisecond
-	w, err := worker.New(cfg)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	x := &running{worker: w, stop: cancel, ended: make(chan error, 1)}
-	go func() { x.ended <- w.Run(ctx) }()
-	r.t.Cleanup(func() { x.drain(r.t) })
-	r.eventually(10*time.Second, "the worker to be ready", func() bool { return w.Ready(ctx) == nil })
-	return x
-}

@@ -73,15 +73,15 @@ func (s *sending) noteSent(ctx context.Context, c *ledger.Claim, records []ledge
 	return s.ledger.NoteSent(ctx, s.acc.info.Fingerprint, c.Attempt(), ids, s.acc.idsLife())
 }
 
-// endAttempt takes a submission out once nothing of it is unknown. One of several parts
+// endAttempt takes a submission out once nothing of it is unknown, and all ids are known. One of several parts
 // stays where the gateway's list may have more ids than its answer had.
 func (s *sending) endAttempt(ctx context.Context, c *ledger.Claim, v verdict) {
 	if !s.acc.tracked() || v.deed == deedDoubt || s.acc.reconciles() && s.segments > 1 && v.deed == deedSettle {
 		return
 	}
 	for _, r := range v.records {
-		if r.Status == ledger.Unknown {
-			return
+		if r.Status == ledger.Unknown || r.Status == ledger.Accepted && r.MessageID == "" {
+			return // a message of it may turn up that nobody knows
 		}
 	}
 	s.neverWas(ctx, c)

@@ -241,3 +241,31 @@ func TestADeliveryReportTellsOfAMessageOfUnknownOutcome(t *testing.T) {
 		t.Error("a report for an account that is not served was taken")
 	}
 }
+
+// A message whose id the answer did not tell may be what a report is about.
+func TestAReportIsNobodysBesideAMessageWithoutAnID(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	gw := newStub(providers.Info{NamedReports: true})
+	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
+		out, err := gw.accept(ctx, b)
+		for i := range out {
+			out[i].MessageID = ""
+		}
+		if gw.calls.Load() > 1 {
+			return nil, unanswered()
+		}
+		return out, err
+	}
+	w := r.start(through(gw)).worker
+	r.enqueue("told", kenyan(1))
+	r.wait("told", 20*time.Second)
+	r.enqueue("untold", kenyan(1))
+	if s := r.wait("untold", 20*time.Second); s.Unknown != 1 {
+		t.Fatalf("status %+v", s)
+	}
+	told, err := w.Reconcile(t.Context(), "kobo-main", providers.DeliveryReport{MessageID: "new", To: 254_710_000_000})
+	if s := r.status("untold"); told || err != nil || s.Unknown != 1 {
+		t.Errorf("%t, %v; status %+v", told, err, s)
+	}
+}

@@ -1,6 +1,7 @@
 package worker_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http/httptest"
@@ -89,8 +90,23 @@ func (x *running) drain(t *testing.T) {
 
 func (r *rig) start(accounts ...worker.Account) *running {
 	r.t.Helper()
-	w, err := worker.New(worker.Config{Redis: r.rdb, Accounts: accounts, Country: "KE", UnsafeRedis: true, Logger: testLogger(r.t),
-		SweepEvery: 100 * time.Millisecond, PollEvery: 20 * time.Millisecond})
+	return r.startWith(worker.Config{Accounts: accounts, Country: "KE"})
+}
+
+// startWith starts a worker with more than accounts.
+func (r *rig) startWith(cfg worker.Config) *running {
+	r.t.Helper()
+	cfg.Logger = testLogger(r.t)
+	return r.run(cfg)
+}
+
+// run starts a worker with a log of its own.
+func (r *rig) run(cfg worker.Config) *running {
+	r.t.Helper()
+	cfg.Redis, cfg.UnsafeRedis, cfg.PollEvery = r.rdb, true, 20*time.Millisecond
+	cfg.Country = cmp.Or(cfg.Country, "KE")
+	cfg.SweepEvery = cmp.Or(cfg.SweepEvery, 100*time.Millisecond)
+	w, err := worker.New(cfg)
 	if err != nil {
 		r.t.Fatal(err)
 	}

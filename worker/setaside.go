@@ -14,9 +14,6 @@ import (
 	"github.com/tuma-sms/tuma/internal/queue"
 )
 
-// loggedBytes is how much of what cannot be read a log line carries.
-const loggedBytes = 256
-
 // writeOffAfter is how long a stopped campaign waits for calls whose records cannot be
 // read: longer than any lease.
 func (w *Worker) writeOffAfter() time.Duration {
@@ -38,8 +35,9 @@ func (w *Worker) orSetAside(ctx context.Context, id, work string, err error) err
 	return w.setAside(ctx, id, work, u, true)
 }
 
-// setAside enters a record among those that cannot be read, and says so once. With
-// leave, the work that needs it leaves the open set.
+// setAside enters a record among those that cannot be read, and says so once; not with
+// its bytes, which may hold numbers or a text. With leave, the work that needs it leaves
+// the open set.
 func (w *Worker) setAside(ctx context.Context, id, work string, u *ledger.Unreadable, leave bool) error {
 	c, window := &campaign{}, 0
 	if _, err := ledger.BatchLane(work); err == nil && leave {
@@ -59,7 +57,7 @@ func (w *Worker) setAside(ctx context.Context, id, work string, u *ledger.Unread
 	}
 	if first {
 		w.log.Error().Str("campaign", id).Str("record", u.Record).Str("work", work).Err(u.Err).Int("size", len(u.Bytes)).
-			Hex("bytes", u.Bytes[:min(len(u.Bytes), loggedBytes)]).Msg("a record cannot be read: set aside; all else goes on, tuma resume tries it again")
+			Str("kept_in", ledger.AsideKey(id)).Msg("a record cannot be read: set aside with its bytes, in redis; all else goes on, tuma resume tries it again")
 	}
 	return w.wakeAll(ctx, id, c.frozen, c.spec, wakes)
 }
@@ -121,7 +119,7 @@ func (w *Worker) setPayloadAside(ctx context.Context, t *asynq.Task, why error) 
 	first, err := w.ledger.SetPayloadAside(ctx, task, t.Payload(), why)
 	if err == nil && first {
 		w.log.Error().Str("task", t.Type()).Str("task_id", task).Err(why).Int("size", len(t.Payload())).
-			Hex("bytes", t.Payload()[:min(len(t.Payload()), loggedBytes)]).Msg("a task's payload cannot be read: set aside")
+			Str("kept_in", ledger.AsideKey("")).Msg("a task's payload cannot be read: set aside with its bytes, in redis")
 	}
 	return err
 }

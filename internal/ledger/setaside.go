@@ -38,6 +38,15 @@ func (u *Unreadable) Error() string {
 // Unwrap gives what is wrong with it.
 func (u *Unreadable) Unwrap() error { return u.Err }
 
+// AsideKey is the key of Redis in which the bytes are kept of what a campaign has set
+// aside, or, for an empty id, of tasks that name no campaign.
+func AsideKey(id string) string {
+	if id == "" {
+		return payloadsKey
+	}
+	return asideKey(id)
+}
+
 // AsUnreadable finds what cannot be read in an error; nil: it is about something else.
 func AsUnreadable(err error) *Unreadable {
 	u, _ := errors.AsType[*Unreadable](err)
