@@ -20,8 +20,9 @@ import (
 // account is an Account at work: with its limiters and its provider's facts.
 type account struct {
 	Account
-	info                providers.Info
-	bulk, transactional ratelimit.Limiter
+	info                 providers.Info
+	bulk, transactional  ratelimit.Limiter
+	bulkPace, urgentPace *pacer
 	// inFlight has room for Concurrency calls.
 	inFlight chan struct{}
 	pioneer  *pioneer
@@ -83,6 +84,7 @@ func newAccount(rdb redis.UniversalClient, a Account) (*account, error) {
 	reconciler, _ := a.Provider.(providers.Reconciler)
 	limiter = limiter.Following(ledger.AccountKey(a.Name))
 	return &account{Account: a, info: a.Provider.Info(), bulk: limiter, transactional: limiter.Transactional(),
+		bulkPace: newPacer(), urgentPace: newPacer(),
 		inFlight: make(chan struct{}, a.Concurrency), pioneer: newPioneer(), reconciler: reconciler}, errors.Join(mistakes...)
 }
 

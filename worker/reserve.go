@@ -17,13 +17,60 @@ func (s *sending) limiter() ratelimit.Limiter {
 	return s.acc.bulk
 }
 
+// pacer spaces out what is asked of the limiter.
+func (s *sending) pacer() *pacer {
+	if s.camp.spec.Class == ledger.Transactional {
+		return s.acc.urgentPace
+	}
+	return s.acc.bulkPace
+}
+
+// askRate asks the limiter for a turn when it is this worker's time to. False: it drains.
+func (s *sending) askRate(ctx context.Context, n int) (wait time.Duration, booked, ok bool, err error) {
+	p := s.pacer()
+	_, spaced := p.until(time.Now())
+	if spaced {
+		if ok, err := s.queueUp(ctx, p); err != nil || !ok {
+			return 0, false, false, err
+		}
+		defer p.done()
+		wait, _ := p.until(time.Now())
+		if ok, err := s.waitFor(ctx, wait); err != nil || !ok {
+			return 0, false, false, err
+		}
+	}
+	wait, booked, err = s.limiter().Reserve(ctx, n, s.maxWait())
+	if err == nil {
+		p.learn(time.Now(), wait, booked, spaced, s.maxWait(), s.fairGap(ctx, s.acc, n))
+	}
+	return wait, booked, true, err
+}
+
+// queueUp waits until this slot is the one of its worker that asks.
+func (s *sending) queueUp(ctx context.Context, p *pacer) (bool, error) {
+	for {
+		if time.Since(s.watched) > watchEvery {
+			if err := s.stillHere(ctx); err != nil {
+				return false, err
+			}
+		}
+		select {
+		case p.asks <- struct{}{}:
+			return true, nil
+		case <-s.drain:
+			return false, nil
+		case <-time.After(watchEvery):
+		}
+	}
+}
+
 // reserve waits until the account's rate allows n units and one of its calls may
 // begin, enters it, and returns when their turn began. ok is false, and nothing
 // entered, when the worker drains meanwhile.
 func (s *sending) reserve(ctx context.Context, n int) (turn time.Time, ok bool, err error) {
 	for !s.draining() {
-		wait, booked, err := s.limiter().Reserve(ctx, n, s.maxWait())
-		if err != nil {
+		wait, booked, ok, err := s.askRate(ctx, n)
+		if err != nil || !ok {
 			return turn, false, err
 		}
 		turn = time.Now().Add(wait)
@@ -60,22 +107,32 @@ func (s *sending) maxWait() time.Duration {
 // waitFor sleeps, and lets the sweeper know that somebody does: working in silence
 // would look like being dead. False: the worker drains.
 func (s *sending) waitFor(ctx context.Context, d time.Duration) (bool, error) {
-	const slice = 2 * time.Second
 	for {
-		if d > slice || time.Since(s.watched) > slice {
-			if err := s.watchIn(ctx, slice+wakeWatch); err != nil {
+		if d > watchEvery || time.Since(s.watched) > watchEvery {
+			if err := s.stillHere(ctx); err != nil {
 				return false, err
 			}
-			s.watched = time.Now()
 		}
-		if d <= slice {
+		if d <= watchEvery {
 			return s.sleep(d), nil
 		}
-		if !s.sleep(slice) {
+		if !s.sleep(watchEvery) {
 			return false, nil
 		}
-		d -= slice
+		d -= watchEvery
 	}
+}
+
+// watchEvery is how often a slot that waits tells the sweeper.
+const watchEvery = 2 * time.Second
+
+// stillHere tells the sweeper that somebody works on the batch.
+func (s *sending) stillHere(ctx context.Context) error {
+	if err := s.watchIn(ctx, watchEvery+wakeWatch); err != nil {
+		return err
+	}
+	s.watched = time.Now()
+	return nil
 }
 
 // units is what a call of n recipients takes of the account's rate.

@@ -73,7 +73,9 @@ type windowCache struct {
 type windowEntry struct {
 	n     int
 	alone bool
-	at    time.Time
+	// unit is how long all workers together take of the rate if each takes one unit of it.
+	unit time.Duration
+	at   time.Time
 }
 
 const windowLife = time.Second / 2
@@ -95,15 +97,30 @@ func (w *Worker) window(ctx context.Context, account string) int {
 
 // share is the window, and whether the campaign has the account for itself.
 func (w *Worker) share(ctx context.Context, account string) (window int, alone bool) {
+	e := w.sharing(ctx, account)
+	return e.n, e.alone
+}
+
+// fairGap is the time in which every worker can take n units of an account's rate.
+func (w *Worker) fairGap(ctx context.Context, acc *account, n int) time.Duration {
+	return time.Duration(n) * w.sharing(ctx, acc.Name).unit
+}
+
+// sharing is what is known of who shares an account.
+func (w *Worker) sharing(ctx context.Context, account string) windowEntry {
 	const least = 4
 	w.windows.mu.Lock()
 	defer w.windows.mu.Unlock()
 	if e, ok := w.windows.by[account]; ok && time.Since(e.at) < windowLife {
-		return e.n, e.alone
+		return e
 	}
 	e := windowEntry{n: least, alone: true, at: time.Now()}
 	if a, err := w.ledger.Account(ctx, account); err == nil {
 		e.n, e.alone = shared(max(least, 2*a.Slots), a.Campaigns), a.Campaigns < 2
+		if a.Rate > 0 {
+			workers := max(1, float64(a.Slots)/float64(max(1, a.Concurrency)))
+			e.unit = time.Duration(workers / a.Rate * float64(time.Second))
+		}
 	} else {
 		w.log.Warn().Err(err).Str("account", account).Msg("account cannot be read; the window stays small")
 	}
@@ -111,7 +128,7 @@ func (w *Worker) share(ctx context.Context, account string) (window int, alone b
 		w.windows.by = map[string]windowEntry{}
 	}
 	w.windows.by[account] = e
-	return e.n, e.alone
+	return e
 }
 
 // flows is which accounts each open campaign wants to send through, as the sweeper last
