@@ -47,11 +47,12 @@ func (s *sending) goThrough(ctx context.Context, p queue.Pointer) error {
 			return err
 		}
 		if !work.Stopped { // what is left of a stopped campaign only ends
-			if beyond, err := s.beyondShare(ctx); err != nil || beyond {
-				if err == nil {
-					err = s.watchIn(ctx, shareWatch)
-				}
+			leave, err := s.beyondShare(ctx)
+			if err != nil {
 				return err
+			}
+			if leave > 0 {
+				return s.watchIn(ctx, leave)
 			}
 		}
 		again, err := s.pass(ctx, work)

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/queue"
@@ -23,26 +26,27 @@ const (
 // calls that wait for their turn do not keep a transactional one from asking for
 // its own; together they begin no more calls than the account's concurrency.
 func (w *Worker) servers() []*asynq.Server {
-	out := []*asynq.Server{
-		w.server(smallPlans, queue.PlanSmall, w.planPoll()),
-		w.server(largePlans, queue.PlanLarge, w.planPoll()),
-	}
+	slots := map[string]int{queue.PlanSmall: smallPlans, queue.PlanLarge: largePlans}
 	for _, a := range w.accounts {
 		now, bulk := queue.SendQueues(a.Name)
-		out = append(out, w.server(a.Concurrency, now, w.cfg.PollEvery), w.server(a.Concurrency, bulk, w.cfg.PollEvery))
+		slots[now], slots[bulk] = a.Concurrency, a.Concurrency
+	}
+	rdb := w.cfg.Redis
+	if gate := queue.NewGate(rdb, w.cfg.PollEvery/2, slices.Sorted(maps.Keys(slots))); gate != nil {
+		rdb = gate.Client()
+	}
+	var out []*asynq.Server
+	for name, n := range slots {
+		out = append(out, w.server(rdb, n, name))
 	}
 	return out
 }
 
-// planPoll is how often the planning lanes are asked when they are idle: a campaign that
-// is planned there takes longer to enqueue than that.
-func (w *Worker) planPoll() time.Duration { return min(4*w.cfg.PollEvery, 500*time.Millisecond) }
-
-func (w *Worker) server(concurrency int, name string, poll time.Duration) *asynq.Server {
-	return asynq.NewServerFromRedisClient(w.cfg.Redis, asynq.Config{
+func (w *Worker) server(rdb redis.UniversalClient, concurrency int, name string) *asynq.Server {
+	return asynq.NewServerFromRedisClient(rdb, asynq.Config{
 		Concurrency:              concurrency,
 		Queues:                   map[string]int{name: 1},
-		TaskCheckInterval:        poll,
+		TaskCheckInterval:        w.cfg.PollEvery,
 		DelayedTaskCheckInterval: 3 * time.Second,
 		// A handler that failed has decided nothing: soon again. asynq's own retries
 		// carry no meaning beyond that.

@@ -34,22 +34,29 @@ func (s *sending) sliceOver(ctx context.Context) (bool, error) {
 }
 
 const (
-	// shareWatch is how long a batch beyond the share of its campaign is left alone.
+	// shareWatch is how long a batch is left alone that is next beyond the share of its
+	// campaign; the further beyond, the longer.
 	shareWatch = 500 * time.Millisecond
+	// mostShares is how many shares beyond make no difference any more.
+	mostShares = 20
 	// busyWatch is more than how far ahead a batch is watched that somebody works on or
 	// that waits for a slot; one that is watched later backs off.
 	busyWatch = 2 * wakeWatch
 )
 
 // beyondShare says whether other campaigns have joined since the batch was handed out,
-// and its campaign has as many batches before it as it may have open now.
-func (s *sending) beyondShare(ctx context.Context) (bool, error) {
+// and its campaign has as many batches before it as it may have open now: then for how
+// long to leave it alone, else 0.
+func (s *sending) beyondShare(ctx context.Context) (time.Duration, error) {
 	share, alone := s.share(ctx, s.acc.Name)
 	if alone || s.tried {
-		return false, nil
+		return 0, nil
 	}
-	n, err := s.ledger.Ahead(ctx, s.id, s.batch, time.Now().Add(busyWatch))
-	return n >= share, err
+	n, err := s.ledger.Ahead(ctx, s.id, s.batch, time.Now().Add(busyWatch), mostShares*share)
+	if err != nil {
+		return 0, err
+	}
+	return time.Duration(n/share) * shareWatch, nil
 }
 
 // firstWindow is how many batches of an account planning hands out. When ten campaigns

@@ -56,9 +56,10 @@ type Config struct {
 	Name string
 	// SweepEvery is how often lost wake-ups are looked for; 1 s.
 	SweepEvery time.Duration
-	// PollEvery is how often an idle account's queues are asked, which a message waits for
-	// half of on average; 16 ms for each queue, from 50 to 250 ms: with five accounts 160 ms,
-	// and an idle worker gives Redis less than 100 commands a second.
+	// PollEvery is how often idle queues are asked, which a message waits for half of on
+	// average; 50 ms, and one question for all of them together. In a Redis cluster, where
+	// each is asked by itself, 16 ms for each queue, from 50 to 250 ms. An idle worker gives
+	// Redis less than 100 commands a second.
 	PollEvery time.Duration
 }
 
@@ -170,7 +171,10 @@ func (c *Config) setDefaults() {
 		c.SweepEvery = time.Second
 	}
 	if c.PollEvery <= 0 {
-		c.PollEvery = min(max(time.Duration(2*len(c.Accounts))*16*time.Millisecond, 50*time.Millisecond), 250*time.Millisecond)
+		c.PollEvery = 50 * time.Millisecond
+		if _, single := c.Redis.(*redis.Client); !single {
+			c.PollEvery = min(max(time.Duration(2*len(c.Accounts))*16*time.Millisecond, c.PollEvery), 250*time.Millisecond)
+		}
 	}
 	if c.Name == "" {
 		host, err := os.Hostname()

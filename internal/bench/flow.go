@@ -25,7 +25,7 @@ type flowCase struct {
 
 // flowCases in the order in which they run.
 var flowCases = []flowCase{
-	{"rate", measureRates}, {"kill", measureKill}, {"change", measureChange}, {"fair", measureFair},
+	{"rate", measureRates}, {"kill", measureKill}, {"change", measureChange}, {"fair", measureFair}, {"behind", measureBehind},
 	{"hang", measureHang}, {"idle", measureIdle}, {"latency", measureLatency}, {"pause", measurePauses},
 }
 

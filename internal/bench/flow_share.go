@@ -6,11 +6,13 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/producer"
 )
 
 // measureFair has ten equal campaigns share an account.
@@ -61,6 +63,55 @@ func measureFair(ctx context.Context, o flowOptions) ([]string, error) {
 		b.hold(most-least <= 2*window, "%d messages apart after %d of %d, not %d", most-least, i+1, total, 2*window)
 	}
 	fmt.Println()
+	return b.broken, nil
+}
+
+// measureBehind sends campaigns of one message while one of a million is going out through
+// the same account.
+func measureBehind(ctx context.Context, o flowOptions) ([]string, error) {
+	const rate, million = 500, 1_000_000
+	var b bounds
+	r, err := newFlowRig(ctx, o, flowSetup{workers: 2, accounts: []flowAccount{{gateway: "kobo", rate: fmt.Sprintf("%d/s", rate), perCall: 1}}})
+	if err != nil {
+		return nil, err
+	}
+	defer r.end()
+	if err := r.enqueue(ctx, "million", "kobo", "MANY", million, 0); err != nil {
+		return nil, err
+	}
+	if err := until(ctx, time.Minute, "the million to be planned", func() (bool, error) {
+		s, err := r.client.Status(ctx, "million")
+		return s.State == producer.Sending, err
+	}); err != nil {
+		return nil, err
+	}
+	all := make([]time.Duration, 0, 20)
+	for i := range cap(all) {
+		if err := wait(ctx, time.Now().Add(200*time.Millisecond+rand.N(400*time.Millisecond))); err != nil {
+			return nil, err
+		}
+		begun, from := time.Now(), fmt.Sprintf("ONE%d", i)
+		if err := r.enqueue(ctx, fmt.Sprintf("one-%d", i), "kobo", from, 1, million+i); err != nil {
+			return nil, err
+		}
+		var at time.Time
+		if err := until(ctx, 30*time.Second, "the message", func() (bool, error) {
+			for _, e := range slices.Backward(r.gateway.Log()) {
+				if e.From == from {
+					at = e.At
+				}
+			}
+			return !at.IsZero(), nil
+		}); err != nil {
+			return nil, err
+		}
+		all = append(all, at.Sub(begun))
+	}
+	slices.Sort(all)
+	middle, most := all[len(all)/2], all[len(all)-1]
+	fmt.Printf("\n%d campaigns of one message behind one of %d at %d/s: from enqueue to the gateway %s at the median, %s at most\n",
+		len(all), million, rate, middle.Round(time.Millisecond), most.Round(time.Millisecond))
+	b.hold(most <= 2*time.Second, "%s at most, not 2s", most.Round(time.Millisecond))
 	return b.broken, nil
 }
 

@@ -60,20 +60,27 @@ func (l *Ledger) Watch(ctx context.Context, id, batch string, at time.Time) erro
 }
 
 // Ahead is how many open batches of a campaign, for the same account, were handed out
-// before this one, not counting those that are looked at only after until.
-func (l *Ledger) Ahead(ctx context.Context, id, batch string, until time.Time) (n int, err error) {
-	names, err := l.rdb.ZRangeByScore(ctx, openKey(id), &redis.ZRangeBy{Min: "-inf", Max: strconv.FormatInt(until.UnixMilli(), 10)}).Result()
-	if err != nil {
-		return 0, fmt.Errorf("batches of %s: %w", id, err)
-	}
-	for _, name := range names {
-		a, _, _ := strings.Cut(batch, ".")
-		// Of two numbers without leading zeros the longer one is the larger.
-		if b, _, _ := strings.Cut(name, "."); a == b && (len(name) < len(batch) || len(name) == len(batch) && name < batch) {
-			n++
+// before this one, not counting those that are looked at only after until. It counts no
+// further than most, since a retry may have opened very many.
+func (l *Ledger) Ahead(ctx context.Context, id, batch string, until time.Time, most int) (n int, err error) {
+	const step = 256
+	lane, _, _ := strings.Cut(batch, ".")
+	by := &redis.ZRangeBy{Min: "-inf", Max: strconv.FormatInt(until.UnixMilli(), 10), Count: step}
+	for {
+		names, err := l.rdb.ZRangeByScore(ctx, openKey(id), by).Result()
+		if err != nil {
+			return 0, fmt.Errorf("batches of %s: %w", id, err)
+		}
+		for _, name := range names {
+			// Of two numbers without leading zeros the longer one is the larger.
+			if b, _, _ := strings.Cut(name, "."); b == lane && (len(name) < len(batch) || len(name) == len(batch) && name < batch) {
+				n++
+			}
+		}
+		if by.Offset += step; len(names) < step || n >= most {
+			return min(n, most), nil
 		}
 	}
-	return n, nil
 }
 
 // NextDue is when the first of a campaign's batches that are handed out is looked at

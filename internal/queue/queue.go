@@ -200,7 +200,7 @@ func (q *Queue) Find(name string, p Pointer) (Place, error) {
 // Length is how many wake-up calls wait in a queue for a worker to take them. It is
 // one command, where asynq's own inspector counts everything.
 func (q *Queue) Length(ctx context.Context, name string) (int64, error) {
-	n, err := q.rdb.LLen(ctx, "asynq:{"+name+"}:pending").Result() // where asynq 0.26 keeps them
+	n, err := q.rdb.LLen(ctx, pendingKey(name)).Result()
 	if err != nil {
 		return 0, fmt.Errorf("length of queue %s: %w", name, err)
 	}
