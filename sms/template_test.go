@@ -1,0 +1,270 @@
+package sms_test
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tuma-sms/tuma/sms"
+)
+
+func lookup(values map[string]string) func(string) string {
+	return func(field string) string { return values[field] }
+}
+
+func TestTemplatesRender(t *testing.T) {
+	t.Parallel()
+	jane := map[string]string{
+		"name": "Jane", "firstname": " JANE wanjiru\u00a0", "town": "nairobi west", "amount": "1,500.00", "blank": " \u00a0\u200b\t",
+		"na": "#N/A", "trap": "{{name}} {{{{", "lines": "Moi\u00a0Avenue\r\n  14", "clan": "ng'ang'a mary-ann", "accent": "Rene\u0301e",
+		"thumb": "ok👍🏾!", "hash": "#1",
+	}
+	tests := []struct{ name, body, want, missing string }{
+		{"no field", "We open at 9.", "We open at 9.", ""},
+		{"empty", "", "", ""},
+		{"one field", "Hi {{name}}!", "Hi Jane!", ""},
+		{"field alone", "{{name}}", "Jane", ""},
+		{"spaces and capitals", "Hi {{ First Name }}, {{FIRST_NAME}} {{first-name}}", "Hi JANE wanjiru, JANE wanjiru JANE wanjiru", ""},
+		{"a default that is not needed", "Hi {{name|there}}", "Hi Jane", ""},
+		{"a default", "Hi {{blank|there}}", "Hi there", ""},
+		{"a default with spaces", "Hi {{ blank | dear customer }},", "Hi dear customer,", ""},
+		{"an empty default", "Hi{{blank|}}!", "Hi!", ""},
+		{"no value", "Hi {{blank}} {{other}}!", "Hi  !", "blank"},
+		{"no such value", "{{name|x}}{{gone|y}}{{gone}}", "Janey", "gone"},
+		{"a spreadsheet's error is no value", "Hi {{na|there}}", "Hi there", ""},
+		{"a number sign is a value", "Queue {{hash}}", "Queue #1", ""},
+		{"filters", "{{name:upper}} {{name:lower}} {{first name:title}}", "JANE jane Jane Wanjiru", ""},
+		{"filters one after the other", "{{ First Name : first : Title | there }}", "Jane", ""},
+		{"a filter leaves the default alone", "{{blank:upper|there}}", "there", ""},
+		{"names with apostrophes and dashes", "{{clan:title}}", "Ng'ang'a Mary-Ann", ""},
+		{"so many characters", "{{town:max:9}}|{{town:max:8}}|{{town:max:99}}", "nairobi w|nairobi|nairobi west", ""},
+		{"an accent stays with its letter", "{{accent:max:4}}", "Ren", ""},
+		{"an emoji keeps its colour", "{{thumb:max:3}}", "ok", ""},
+		{"one space for many", "{{lines:trim}}", "Moi Avenue 14", ""},
+		{"a value is no template", "{{trap}}", "{{name}} {{{{", ""},
+
+		{"four braces", "{{{{name}} {{name}}", "{{name}} Jane", ""},
+		{"four braces and no field", "a {{{{ b", "a {{ b", ""},
+		{"eight braces", "{{{{{{{{", "{{{{", ""},
+		{"six braces", "{{{{{{name}}}}", "{{Jane}}", ""},
+		{"three braces", "{{{name}}}", "{Jane}", ""},
+		{"JSON", `{"a":{"b":1},"c":{}}`, `{"a":{"b":1},"c":{}}`, ""},
+		{"JSON with a field", `{"a":{"b":"{{name}}"}}`, `{"a":{"b":"Jane"}}`, ""},
+		{"closing braces are text", "}} a }", "}} a }", ""},
+		{"one brace is text", "{name} { {name} }", "{name} { {name} }", ""},
+		{"curly quotes", "“{{name}}”’s", "“Jane”’s", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			tmpl, err := sms.ParseTemplate(tt.body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, missing := tmpl.Render([]byte("> "), lookup(jane))
+			if string(got) != "> "+tt.want || missing != tt.missing {
+				t.Errorf("%q renders as %q, missing %q; want %q, missing %q", tt.body, got, missing, "> "+tt.want, tt.missing)
+			}
+			if plain := tt.body == tt.want && len(tmpl.Fields()) == 0; tmpl.Plain() != plain {
+				t.Errorf("%q: Plain = %v; want %v", tt.body, tmpl.Plain(), plain)
+			}
+		})
+	}
+}
+
+func TestTemplatesNameTheirFieldsOnce(t *testing.T) {
+	t.Parallel()
+	tmpl, err := sms.ParseTemplate("{{ Town }} {{First name|x}} {{town:upper}} {{first_name}} {{Amount.KES}}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := tmpl.Fields(), []string{"town", "firstname", "amountkes"}; !slices.Equal(got, want) {
+		t.Errorf("Fields = %q; want %q", got, want)
+	}
+}
+
+func TestTemplateMistakesNameThePlaceAndTheRemedy(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]string{
+		"Hi {{name":                  "character 4: {{ opens a merge field that is not closed: write }} behind its name, or {{{{ for two plain braces",
+		"Hi {{name}, bye":            "character 4: {{ opens a merge field that is not closed",
+		"Hi {{na{me}}":               "character 4: {{ opens a merge field that is not closed",
+		"Hi {{first\nname}}":         "line 1, character 4: {{ opens a merge field that is not closed",
+		"Habari 😀,\nHi ‘{{":          "line 2, character 5: {{ opens a merge field that is not closed",
+		"{{name}} {{{a}} {{b":        "character 17: {{ opens",
+		"{{}}":                       "character 1: a merge field needs the name of a column, as in {{name}}",
+		"{{ - }}":                    "character 1: a merge field needs the name of a column",
+		"{{|there}}":                 "character 1: a merge field needs the name of a column",
+		"{{name:shout}}":             `character 1: there is no filter "shout"; there are upper, lower, title, first, trim and max:20`,
+		"{{name:}}":                  "character 1: a filter is missing behind the colon",
+		"{{name:max}}":               "character 1: max needs a number of characters, as in {{name:max:20}}",
+		"{{name:max:0}}":             "character 1: max needs a number",
+		"{{name:max:x}}":             "character 1: max needs a number",
+		"{{name|upper}}":             `character 1: "upper" behind the | would be the default: filters stand behind colons`,
+		"{{ name | default: there}}": `character 1: "default: there" behind the |`,
+		"{{name|max:3}}":             `character 1: "max:3" behind the |`,
+		"{{name|there|upper}}":       "character 1: a merge field has one | only",
+		"{{" + strings.Repeat("x", sms.MaxFieldName+1) + "}}":    "character 1: the name of a merge field has at most 64 characters",
+		strings.Repeat("{{name}}", sms.MaxMergeFields) + "{{n}}": "character 801: a body has at most 100 merge fields",
+	} {
+		tmpl, err := sms.ParseTemplate(body)
+		if tmpl != nil || err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("ParseTemplate(%.60q) = %v, %v; want %s…", body, tmpl, err, want)
+		}
+		if _, ok := errors.AsType[*sms.TemplateError](err); !ok {
+			t.Errorf("ParseTemplate(%.60q): %T is no *TemplateError", body, err)
+		}
+	}
+}
+
+func TestRenderingEndsWhereNoMessageIsSoLong(t *testing.T) {
+	t.Parallel()
+	tmpl, err := sms.ParseTemplate(strings.Repeat("{{a:upper}}-", sms.MaxMergeFields))
+	if err != nil {
+		t.Fatal(err)
+	}
+	huge := strings.Repeat("x", 1<<20)
+	got, _ := tmpl.Render(nil, func(string) string { return huge })
+	if len(got) <= sms.MaxRendered || len(got) > sms.MaxRendered+1+sms.MaxMergeFields {
+		t.Errorf("values of a megabyte render to %d bytes", len(got))
+	}
+	exact, err := sms.ParseTemplate("{{a}}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	full := huge[:sms.MaxRendered]
+	if got, _ := exact.Render([]byte("before"), func(string) string { return full }); string(got) != "before"+full {
+		t.Errorf("a value of %d bytes renders to %d", len(full), len(got)-len("before"))
+	}
+}
+
+func TestFieldKey(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"First name": "firstname", "first_name": "firstname", "FIRST-NAME": "firstname", " First.Name ": "firstname",
+		"\ufeffFirst\u00a0Name:": "firstname", "Jina la mteja": "jinalamteja", "PRÉNOM": "prénom", "Amount {KES}": "amountkes",
+		"Amount (KES)": "amount(kes)", "_-. ": "", "": "", "a–b": "ab",
+	} {
+		if got := sms.FieldKey(name); got != want {
+			t.Errorf("FieldKey(%q) = %q; want %q", name, got, want)
+		}
+	}
+}
+
+// Not parallel: testing.AllocsPerRun counts the whole program's allocations.
+func TestRenderingDoesNotAllocate(t *testing.T) {
+	tmpl, err := sms.ParseTemplate("Hi {{first name:first:title|there}}, {{amount}} is due on {{date:upper}}. {{town:max:4}}{{town:trim}}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	value := lookup(map[string]string{"firstname": "JÀNE wanjiru", "amount": "1,500", "date": "3 nov", "town": "Nairobi"})
+	dst := make([]byte, 0, 1024)
+	if n := testing.AllocsPerRun(100, func() { dst, _ = tmpl.Render(dst[:0], value) }); n != 0 {
+		t.Errorf("Render allocates %v times", n)
+	}
+}
+
+func FuzzTemplate(f *testing.F) {
+	for _, body := range []string{
+		"", "Hi {{name}}", "{{ First Name:first:max:3|there }} {{{{ }}", "{{{a}}}", "{{a", "{{}}", "{{a|b|c}}", "{{a:title}}{{a:upper:lower:trim}}",
+		"{{{{{{{{{a}}", "{\"a\":{\"b\":\"{{c}}\"}}", "{{a\n}}", "\xff{{\xff}}",
+	} {
+		for _, value := range []string{"", "Jane", "{{a}}", " ŉ ẞ İ\u0301 ", "a\xffb", "#N/A"} {
+			f.Add(body, value)
+		}
+	}
+	f.Fuzz(func(t *testing.T, body, value string) {
+		tmpl, err := sms.ParseTemplate(body)
+		if !strings.Contains(body, "{{") && (err != nil || !tmpl.Plain()) {
+			t.Fatalf("%q has no {{ and is no plain template: %v", body, err)
+		}
+		if err != nil {
+			if tmpl != nil || err.Error() == "" {
+				t.Fatalf("ParseTemplate(%q) = %v, %q", body, tmpl, err)
+			}
+			return
+		}
+		asked := map[string]bool{}
+		got, missing := tmpl.Render([]byte("x"), func(field string) string {
+			asked[field] = true
+			if sms.FieldKey(field) != field || field == "" {
+				t.Errorf("%q asks for %q, which is no key", body, field)
+			}
+			return value
+		})
+		if !slices.Equal(slices.Sorted(maps.Keys(asked)), slices.Sorted(slices.Values(tmpl.Fields()))) {
+			t.Errorf("%q asks for %v; its fields are %v", body, asked, tmpl.Fields())
+		}
+		if len(tmpl.Fields()) == 0 {
+			if want := strings.ReplaceAll(body, "{{{{", "{{"); string(got) != "x"+want || tmpl.Plain() != (body == want) {
+				t.Errorf("%q without fields renders as %q, plain %v", body, got, tmpl.Plain())
+			}
+		}
+		if missing != "" && (strings.TrimSpace(value) == value && value != "" && value[0] > ' ' && value[0] < 0x7F && value[0] != '#') {
+			t.Errorf("%q misses %q although its value is %q", body, missing, value)
+		}
+		if len(got) > sms.MaxRendered*3+len(body)+1 {
+			t.Errorf("%d bytes are rendered", len(got))
+		}
+	})
+}
+
+// FuzzTemplateValues proves that values are text: what a field gives stands between
+// what stood around it, whatever it looks like.
+func FuzzTemplateValues(f *testing.F) {
+	f.Add("Hi ", "Jane", "!")
+	f.Add("{", "{{a}}", "}}")
+	f.Add("}}", "}}{{{{", "a|b:c")
+	f.Fuzz(func(t *testing.T, before, value, after string) {
+		if strings.Contains(before, "{{") || strings.HasSuffix(before, "{") || strings.Contains(after, "{{") || len(value) > sms.MaxRendered/2 {
+			return
+		}
+		tmpl, err := sms.ParseTemplate(before + "{{a}}" + after)
+		if err != nil {
+			t.Fatalf("%q around a field: %v", before+"…"+after, err)
+		}
+		got, missing := tmpl.Render(nil, func(string) string { return "." + value + "." })
+		if want := before + "." + value + "." + after; string(got) != want || missing != "" {
+			t.Errorf("renders as %q, missing %q; want %q", got, missing, want)
+		}
+	})
+}
+
+func BenchmarkTemplate(b *testing.B) {
+	values := lookup(map[string]string{"name": "JANE WANJIRU", "amount": "1,500", "date": "3 November"})
+	for _, bm := range []struct{ name, body string }{
+		{"fields", "Hi {{name}}, your bill of KES {{amount}} is due on {{date}}. Pay by M-Pesa, paybill 123456."},
+		{"filters", "Hi {{name:first:title|there}}, your bill of KES {{amount}} is due on {{date:upper}}. Pay by M-Pesa, paybill 123456."},
+	} {
+		b.Run(bm.name, func(b *testing.B) {
+			tmpl, err := sms.ParseTemplate(bm.body)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			var dst []byte
+			for b.Loop() {
+				dst, _ = tmpl.Render(dst[:0], values)
+			}
+		})
+	}
+}
+
+func ExampleTemplate_Render() {
+	t, err := sms.ParseTemplate("Hi {{ First Name:title|there }}, your code is {{code}}.")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, row := range []map[string]string{{"firstname": "JANE", "code": "1234"}, {"code": "5678"}, {"firstname": "Otieno"}} {
+		body, missing := t.Render(nil, func(field string) string { return row[field] })
+		fmt.Printf("%s %q\n", body, missing)
+	}
+	// Output:
+	// Hi Jane, your code is 1234. ""
+	// Hi there, your code is 5678. ""
+	// Hi Otieno, your code is . "code"
+}
