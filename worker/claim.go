@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/planning"
 )
 
 // claim asks to submit a generation. A claim beside an error can be given back.
@@ -45,6 +46,6 @@ func (s *sending) ask(ctx context.Context, g *ledger.Generation) (step, time.Tim
 // resends says whether a recipient whose outcome is unknown is submitted once more, as
 // was frozen when planning began. With a key there is a better way to ask again.
 func (s *sending) resends() bool {
-	n := accountNumber(s.camp.frozen, s.acc.Name)
+	n := planning.AccountNumber(s.camp.frozen, s.acc.Name)
 	return n >= 0 && s.camp.frozen.Accounts[n].Resend && s.acc.info.KeyTTL == 0
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/planning"
 )
 
 // mostMoves is how many batches of a campaign are looked at, at each held account, in one
@@ -40,30 +40,6 @@ func (m *moves) account(ctx context.Context, l *ledger.Ledger, name string) (led
 	}
 	m.accounts[name] = a
 	return a, nil
-}
-
-// routeOf are the accounts of the first route that matches a number.
-func routeOf(f ledger.Frozen, digits string) []string {
-	for _, r := range f.Routes {
-		if strings.HasPrefix(digits, r.Match) && len(r.Via) > 0 {
-			return r.Via
-		}
-	}
-	return nil
-}
-
-// firstOf is the number of the first account of a route that was not held for long when
-// planning began; the first of all, if all were; -1 without any.
-func firstOf(f ledger.Frozen, via []string) int {
-	for _, name := range via {
-		if n := accountNumber(f, name); n >= 0 && !f.Accounts[n].Held {
-			return n
-		}
-	}
-	if len(via) == 0 {
-		return -1
-	}
-	return accountNumber(f, via[0])
 }
 
 // heldLong says whether an account's work moves on: it has been held for FailoverAfter,
@@ -234,8 +210,8 @@ func (m *moving) one(ctx context.Context, batch string, now time.Time) error {
 // target is the first account of a recipient's route that it has not been at, if it can
 // take more: a recipient is at each once, and never goes back. -1: it waits where it is.
 func (m *moving) target(p ledger.Planned, been []int) int {
-	for _, name := range routeOf(m.camp.frozen, p.MSISDN.String()) {
-		n := accountNumber(m.camp.frozen, name)
+	for _, name := range planning.RouteOf(m.camp.frozen, p.MSISDN.String()) {
+		n := planning.AccountNumber(m.camp.frozen, name)
 		if n < 0 || !m.able[n] || slices.ContainsFunc(been, func(lane int) bool { return lane%len(m.camp.frozen.Accounts) == n }) {
 			continue
 		}

@@ -167,31 +167,3 @@ func TestEveryBatchGetsItsTurnToProbe(t *testing.T) {
 		t.Errorf("probes %v", got)
 	}
 }
-
-func TestABatchIsAMinuteOfTheRateInWholeCalls(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct {
-		unit      string
-		rate      float64
-		most      int
-		segments  int
-		recipient int
-	}{
-		{UnitMessages, 0, 500, 1, 500},
-		{UnitMessages, 1000, 500, 1, 500},
-		{UnitMessages, 0, 1, 1, 50},
-		{UnitMessages, 0, 9, 1, 450},
-		{UnitMessages, 2, 500, 1, 120},
-		{UnitMessages, 2, 50, 1, 100},
-		{UnitMessages, 0.001, 500, 1, 1},
-		{UnitMessages, 0, 30, 1, 480},
-		{UnitRequests, 1, 500, 1, 500},
-		{UnitRequests, 0.01, 50, 1, 30},
-		{UnitSegments, 4, 500, 2, 120},
-	} {
-		card := ledger.Card{Unit: tt.unit, Rate: tt.rate, Info: providers.Info{MaxRecipients: tt.most}}
-		if got := batchSize(tt.most, messageRate(card, tt.segments)); got != tt.recipient {
-			t.Errorf("%+v: %d recipients", tt, got)
-		}
-	}
-}

@@ -65,9 +65,9 @@ type Config struct {
 
 // What an account's rate counts.
 const (
-	UnitMessages = "messages"
-	UnitSegments = "segments"
-	UnitRequests = "requests"
+	UnitMessages = ledger.UnitMessages
+	UnitSegments = ledger.UnitSegments
+	UnitRequests = ledger.UnitRequests
 )
 
 // What becomes of a recipient whose outcome is unknown.

@@ -15,6 +15,13 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
+// What an account's rate counts.
+const (
+	UnitMessages = "messages" // recipients
+	UnitSegments = "segments"
+	UnitRequests = "requests"
+)
+
 // Card is what workers publish of an account for everyone else: producers
 // validate against it, the CLI shows it.
 type Card struct {
@@ -23,7 +30,7 @@ type Card struct {
 	Info        providers.Info `json:"info"`
 	Rate        float64        `json:"rate"` // a second; 0: unlimited
 	Burst       float64        `json:"burst,omitempty"`
-	Unit        string         `json:"unit"` // messages, segments or requests
+	Unit        string         `json:"unit"` // UnitMessages, UnitSegments or UnitRequests
 	Sender      string         `json:"sender,omitempty"`
 	Concurrency int            `json:"concurrency"` // a worker
 	Price       string         `json:"price,omitempty"`

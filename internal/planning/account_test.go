@@ -1,0 +1,37 @@
+package planning_test
+
+import (
+	"testing"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/planning"
+	"github.com/tuma-sms/tuma/providers"
+)
+
+func TestABatchIsAMinuteOfTheRateInWholeCalls(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		unit      string
+		rate      float64
+		most      int
+		segments  int
+		recipient int
+	}{
+		{ledger.UnitMessages, 0, 500, 1, 500},
+		{ledger.UnitMessages, 1000, 500, 1, 500},
+		{ledger.UnitMessages, 0, 1, 1, 50},
+		{ledger.UnitMessages, 0, 9, 1, 450},
+		{ledger.UnitMessages, 2, 500, 1, 120},
+		{ledger.UnitMessages, 2, 50, 1, 100},
+		{ledger.UnitMessages, 0.001, 500, 1, 1},
+		{ledger.UnitMessages, 0, 30, 1, 480},
+		{ledger.UnitRequests, 1, 500, 1, 500},
+		{ledger.UnitRequests, 0.01, 50, 1, 30},
+		{ledger.UnitSegments, 4, 500, 2, 120},
+	} {
+		card := ledger.Card{Unit: tt.unit, Rate: tt.rate, Info: providers.Info{MaxRecipients: tt.most}}
+		if got := planning.Account(card, tt.segments).BatchSize; got != tt.recipient {
+			t.Errorf("%+v: %d recipients", tt, got)
+		}
+	}
+}

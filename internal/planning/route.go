@@ -1,0 +1,89 @@
+package planning
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/sms"
+)
+
+// RouteOf are the accounts, in order of preference, of the first route that matches a
+// number, given as digits; nil: there is none.
+func RouteOf(f ledger.Frozen, digits string) []string {
+	for _, r := range f.Routes {
+		if strings.HasPrefix(digits, r.Match) && len(r.Via) > 0 {
+			return r.Via
+		}
+	}
+	return nil
+}
+
+// AccountNumber is the place of an account among those of a campaign, by its name; -1: it
+// is none of them.
+func AccountNumber(f ledger.Frozen, name string) int {
+	for i, a := range f.Accounts {
+		if a.Name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// firstOf is the number of the first account of a route that was not held for long when
+// planning began; the first of all, if all were; -1 without any.
+func firstOf(f ledger.Frozen, via []string) int {
+	for _, name := range via {
+		if n := AccountNumber(f, name); n >= 0 && !f.Accounts[n].Held {
+			return n
+		}
+	}
+	if len(via) == 0 {
+		return -1
+	}
+	return AccountNumber(f, via[0])
+}
+
+// route is the number of the account that a recipient goes through; -1: none.
+func (p *Planner) route(m sms.MSISDN) int {
+	if len(p.frozen.Routes) == 0 {
+		return 0
+	}
+	return firstOf(p.frozen, RouteOf(p.frozen, m.String()))
+}
+
+// window is the number, from 1, of the window that a recipient is sent to in; 0: none.
+func (p *Planner) window(m sms.MSISDN) int {
+	if len(p.codes) == 0 {
+		return 0
+	}
+	digits, country := m.String(), ""
+	for i, w := range p.frozen.Windows {
+		if !strings.HasPrefix(digits, p.codes[i]) {
+			continue
+		}
+		if country == "" {
+			country = m.Country()
+		}
+		if country == w.Country {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// callingCodes spares most numbers the question which country they belong to.
+func callingCodes(f ledger.Frozen) (out []string) {
+	for _, w := range f.Windows {
+		out = append(out, sms.CallingCode(w.Country))
+	}
+	return out
+}
+
+// numberCode says more exactly why a number is invalid.
+func numberCode(err error) string {
+	if n, ok := errors.AsType[*sms.NumberError](err); ok {
+		return string(n.Reason)
+	}
+	return "invalid"
+}
