@@ -75,6 +75,9 @@ type Recipient struct {
 	// Number is the phone number as people write it; of more than 64 bytes the
 	// first 64 are kept.
 	Number string
+	// Fields are its values for the body's merge fields, by name as sms.FieldKey
+	// writes it; nil for a plain campaign. Enqueue copies what it keeps.
+	Fields map[string]string
 }
 
 // Numbers makes a sequence of recipients from plain numbers.

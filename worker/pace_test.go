@@ -26,7 +26,7 @@ func (f *fleet) work(p *pacer, l ratelimit.Limiter, n int, fair time.Duration, f
 		if spaced {
 			p.asks <- struct{}{}
 			wait, _ = p.until(time.Now())
-			time.Sleep(wait)
+			<-time.After(wait)
 		}
 		turn, booked, err := l.Reserve(context.Background(), n, longest)
 		if err != nil {
@@ -37,9 +37,9 @@ func (f *fleet) work(p *pacer, l ratelimit.Limiter, n int, fair time.Duration, f
 			p.done()
 		}
 		f.count(booked, n, time.Now().Add(turn), from, until)
-		time.Sleep(turn)
+		<-time.After(turn)
 		if booked {
-			time.Sleep(calls())
+			<-time.After(calls())
 		}
 	}
 }
@@ -87,7 +87,7 @@ func TestManyWorkersWithLargeCallsAskOnceAGrant(t *testing.T) {
 					p := newPacer()
 					for range 8 {
 						wg.Go(func() {
-							time.Sleep(rand.N(time.Second))
+							<-time.After(rand.N(time.Second))
 							f.work(p, l, c.n, time.Duration(c.workers*c.n)*time.Second/time.Duration(c.rate), from, until, func() time.Duration { return c.call/2 + rand.N(c.call) })
 						})
 					}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tuma-sms/tuma/internal/recipients"
 	"github.com/tuma-sms/tuma/internal/sandbox"
 	"github.com/tuma-sms/tuma/producer"
 )
@@ -196,11 +197,15 @@ func (d *demo) awaitWorkers(ctx context.Context, b *backend) error {
 	}
 }
 
+// demoList is the list that is built in.
+func demoList() *recipients.List {
+	return recipients.New(bytes.NewReader(demoRecipients), int64(len(demoRecipients)), recipients.Options{Name: "recipients.csv"})
+}
+
 // send enqueues the campaign and watches it; halfway it kills a worker.
 func (d *demo) send(ctx context.Context, b *backend) (producer.Status, error) {
-	recipients := readRecipients("recipients.csv", bytes.NewReader(demoRecipients), "")
 	d.campaign = producer.Campaign{ID: "demo", Via: demoAccount, Body: "Habari! Our shop opens at 9 on Saturday. Karibu."}
-	receipt, err := b.Enqueue(ctx, d.campaign, recipients)
+	receipt, err := b.Enqueue(ctx, d.campaign, demoList().All())
 	if err != nil {
 		return producer.Status{}, err
 	}

@@ -37,7 +37,7 @@ func TestDemoRecipients(t *testing.T) {
 	}
 	seen := map[sms.MSISDN]bool{}
 	var rows, duplicates, invalid int
-	for r, err := range readRecipients("recipients.csv", bytes.NewReader(demoRecipients), "") {
+	for r, err := range demoList().All() {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 
@@ -62,7 +61,7 @@ func (d *demo) report(st producer.Status) error {
 // the gateway's book: how many are not there, and how many there are not in the list.
 func (d *demo) compare() (lost, strangers int, err error) {
 	expected := map[sms.MSISDN]bool{}
-	for r, err := range readRecipients("recipients.csv", bytes.NewReader(demoRecipients), "") {
+	for r, err := range demoList().All() {
 		if err != nil {
 			return 0, 0, err
 		}

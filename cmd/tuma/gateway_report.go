@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/csv"
 	"errors"
 	"io"
 	"slices"
@@ -191,16 +190,11 @@ func writeTableJSON(w io.Writer, t providers.Table) error {
 }
 
 func writeTableCSV(w io.Writer, t providers.Table) error {
-	out := csv.NewWriter(w)
+	out := newSheet(w)
 	for _, row := range append([][]string{t.Columns}, t.Rows...) {
-		cells := make([]string, len(row))
-		for i, c := range row {
-			cells[i] = noFormula(c)
-		}
-		if err := out.Write(cells); err != nil {
+		if err := out.row(row...); err != nil {
 			return err
 		}
 	}
-	out.Flush()
-	return out.Error()
+	return out.flush()
 }

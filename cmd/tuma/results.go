@@ -3,14 +3,11 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"io"
 	"iter"
 	"strconv"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -60,7 +57,7 @@ In CSV a field that a spreadsheet would take for a formula begins with a quote (
 }
 
 func writeResultsCSV(w io.Writer, results iter.Seq2[producer.Result, error]) error {
-	out := csv.NewWriter(w)
+	out := newSheet(w)
 	headed := false
 	// Not before the campaign is known to be there.
 	head := func() error {
@@ -68,9 +65,8 @@ func writeResultsCSV(w io.Writer, results iter.Seq2[producer.Result, error]) err
 			return nil
 		}
 		headed = true
-		return out.Write(resultHeader)
+		return out.row(resultHeader...)
 	}
-	row := make([]string, len(resultHeader))
 	for r, err := range results {
 		if err == nil {
 			err = head()
@@ -78,17 +74,16 @@ func writeResultsCSV(w io.Writer, results iter.Seq2[producer.Result, error]) err
 		if err != nil {
 			return err
 		}
-		row = append(row[:0], strconv.Itoa(r.Row), r.MSISDN, r.Status, r.Reason, r.Account, noFormula(r.MessageID), r.MessageUUID,
-			noFormula(r.Code), strconv.Itoa(r.Segments), noFormula(r.Cost), noFormula(r.Currency), stamp(r.UpdatedAt), noFormula(r.Input))
-		if err := out.Write(row); err != nil {
+		err := out.row(strconv.Itoa(r.Row), r.MSISDN, r.Status, r.Reason, r.Account, r.MessageID, r.MessageUUID,
+			r.Code, strconv.Itoa(r.Segments), r.Cost, r.Currency, stamp(r.UpdatedAt), r.Input)
+		if err != nil {
 			return err
 		}
 	}
 	if err := head(); err != nil {
 		return err
 	}
-	out.Flush()
-	return out.Error()
+	return out.flush()
 }
 
 func writeResultsJSON(w io.Writer, results iter.Seq2[producer.Result, error]) error {
@@ -103,21 +98,4 @@ func writeResultsJSON(w io.Writer, results iter.Seq2[producer.Result, error]) er
 		}
 	}
 	return nil
-}
-
-// noFormula puts a quote before what a spreadsheet would run: what came from the
-// list or from a gateway must not become =HYPERLINK(…) on somebody's desk. A
-// number with its plus sign stays as it is, since without a letter there is
-// nothing to call, and scripts compare it with their own.
-func noFormula(s string) string {
-	first, size := utf8.DecodeRuneInString(s)
-	switch first {
-	case '=', '@', '\t', '\r', '\n', '\uFF1D', '\uFF20':
-		return "'" + s
-	case '+', '-', '\uFF0B', '\uFF0D':
-		if strings.Trim(s[size:], "0123456789 ().-") != "" {
-			return "'" + s
-		}
-	}
-	return s
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"github.com/tuma-sms/tuma/internal/recipients"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/sms"
 )
@@ -24,7 +25,7 @@ type sending struct {
 	*app
 	campaign producer.Campaign
 	file     string
-	column   string
+	list     recipients.Options
 	startAt  string
 	expireAt string
 	expireIn string
@@ -42,7 +43,7 @@ func newSend(a *app) *cobra.Command {
 		Short: "Enqueue a campaign: one text to many recipients",
 		Long: `Send enqueues a campaign and prints its ID. Workers plan and send it.
 
-Recipients are a CSV with a header that names a column of numbers (` + numberColumnList + `,
+Recipients are a CSV with a header that names a column of numbers (` + recipients.NumberColumns + `,
 in any case; separated by comma, semicolon or tab), or one bare number a line.
 Numbers are taken as people write them. Invalid and repeated ones are left out,
 each counted and listed by tuma results.
@@ -63,7 +64,7 @@ from the content, so that pressing Enter twice sends once; --again sends it agai
 	f.StringVar(&s.campaign.From, "from", "", "sender ID (default: the account's)")
 	f.StringVar(&s.campaign.Body, "body", "", "the text")
 	f.StringVarP(&s.file, "file", "f", "", "recipients; - or nothing reads standard input")
-	f.StringVar(&s.column, "column", "", "name of the column of numbers, if it is none of the usual ones")
+	f.StringVar(&s.list.Column, "column", "", "name of the column of numbers, if it is none of the usual ones")
 	f.StringVar(&s.campaign.Country, "country", "", "country of numbers in national form, such as KE (default: the workers')")
 	f.StringVar(&s.class, "class", "", "marketing or transactional (default marketing)")
 	f.StringVar(&s.startAt, "start-at", "", "when to begin, RFC 3339: 2025-12-01T08:00:00+03:00")
@@ -93,7 +94,7 @@ func (s *sending) run(ctx context.Context) (err error) {
 	if err := s.parse(); err != nil {
 		return err
 	}
-	src, err := s.openSource(s.file, s.column)
+	src, err := s.openSource(s.file, s.list)
 	if err != nil {
 		return err
 	}

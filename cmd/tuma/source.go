@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/recipients"
 	"github.com/tuma-sms/tuma/producer"
 )
 
@@ -16,7 +17,7 @@ import (
 // came by a pipe and was put into one.
 type source struct {
 	name    string
-	column  string
+	list    *recipients.List
 	file    *os.File
 	size    int64
 	changed time.Time
@@ -26,12 +27,12 @@ type source struct {
 
 // openSource opens the file of that name; "-" or none is standard input. What
 // cannot be read twice is copied to a temporary file first.
-func (a *app) openSource(name, column string) (*source, error) {
+func (a *app) openSource(name string, o recipients.Options) (*source, error) {
 	if name == "" || name == "-" {
 		if isTerminal(a.in) {
 			a.note("tuma: reading recipients from the keyboard, one number a line; end with Ctrl-D")
 		}
-		return spool("standard input", column, a.in)
+		return spool("standard input", o, a.in)
 	}
 	file, err := os.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -47,29 +48,38 @@ func (a *app) openSource(name, column string) (*source, error) {
 	case info.IsDir():
 		return nil, errors.Join(misuse("%s is a directory, not a file of recipients", name), file.Close())
 	case !info.Mode().IsRegular():
-		s, err := spool(name, column, file)
+		s, err := spool(name, o, file)
 		return s, errors.Join(err, file.Close())
 	}
-	return &source{name: name, column: column, file: file, size: info.Size(), changed: info.ModTime()}, nil
+	s := &source{name: name, file: file}
+	s.is(info, o)
+	return s, nil
 }
 
 // spool copies a stream to a temporary file.
-func spool(name, column string, from io.Reader) (*source, error) {
+func spool(name string, o recipients.Options, from io.Reader) (*source, error) {
 	file, err := os.CreateTemp("", "tuma-recipients-*")
 	if err != nil {
 		return nil, fmt.Errorf("keep %s: %w", name, err)
 	}
 	// Where a file can go while it is open, nobody's numbers stay behind if this process is killed.
-	s := &source{name: name, column: column, file: file, temporary: os.Remove(file.Name()) != nil}
-	if s.size, err = io.Copy(file, from); err != nil {
+	s := &source{name: name, file: file, temporary: os.Remove(file.Name()) != nil}
+	if _, err = io.Copy(file, from); err != nil {
 		return nil, errors.Join(fmt.Errorf("read %s: %w", name, err), s.Close())
 	}
 	info, err := file.Stat()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("keep %s: %w", name, err), s.Close())
 	}
-	s.changed = info.ModTime()
+	s.is(info, o)
 	return s, nil
+}
+
+// is notes what the file is like, which is how it has to stay.
+func (s *source) is(info fs.FileInfo, o recipients.Options) {
+	s.size, s.changed = info.Size(), info.ModTime()
+	o.Name = s.name
+	s.list = recipients.New(s.file, s.size, o)
 }
 
 // Close closes the file, and removes it if it is a temporary one that is still there.
@@ -86,7 +96,10 @@ func (s *source) Close() error {
 // one content must not be given to another.
 func (s *source) all() iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
-		for r, err := range readRecipients(s.name, io.NewSectionReader(s.file, 0, s.size), s.column) {
+		for r, err := range s.list.All() {
+			if _, wrong := errors.AsType[*recipients.Error](err); wrong {
+				err = misuseError{err: err}
+			}
 			if !yield(r, err) || err != nil {
 				return
 			}

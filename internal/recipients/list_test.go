@@ -1,25 +1,27 @@
-package main
+package recipients
 
 import (
 	"bytes"
+	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/tuma-sms/tuma/producer"
 )
+
+// listOf is a list with that text.
+func listOf(text string, o Options) *List { return New(strings.NewReader(text), int64(len(text)), o) }
 
 // numbersIn reads a list to its end, or its error.
 func numbersIn(text, column string) (numbers []string, err error) {
-	for r, err := range readRecipients("list.csv", strings.NewReader(text), column) {
+	for r, err := range listOf(text, Options{Name: "list.csv", Column: column}).All() {
 		if err != nil {
 			return numbers, err
 		}
@@ -36,7 +38,7 @@ func inUTF16(s string) string {
 	return string(b)
 }
 
-func TestReadRecipients(t *testing.T) {
+func TestList(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		text string
@@ -76,7 +78,7 @@ func TestReadRecipients(t *testing.T) {
 	}
 }
 
-func TestReadRecipientsByColumn(t *testing.T) {
+func TestANamedColumn(t *testing.T) {
 	t.Parallel()
 	got, err := numbersIn("phone,Office Line\n1,2\n3,4\n", "office line")
 	if diff := cmp.Diff([]string{"2", "4"}, got); err != nil || diff != "" {
@@ -102,11 +104,11 @@ func TestBadRecipientsNameTheirLine(t *testing.T) {
 		"no header":             {"254712345678,Jane\n", `it has "2547****5678", "Jane"`},
 		"two columns":           {"phone,mobile\n1,2\n", "list.csv:1: the header has two columns of numbers, phone and mobile: say which with --column"},
 		"too many fields":       {"name,phone\nA,1\nDoe, John,1\n", "list.csv:3: the row has 3 fields and the header 2"},
-		"stray quote":           {"name,phone\nA,1\n\"B\" C,2\n", "list.csv:3: extraneous"},
-		"open quote":            {"name,phone\n\"A,1\nB,2\n", "list.csv:2: extraneous"},
+		"stray quote":           {"name,phone\nA,1\n\"B\" C,2\n", "list.csv:3: something stands behind the quote"},
+		"open quote":            {"name,phone\n\"A,1\nB,2\n", "list.csv:2: a quote (\") is not closed"},
 		"open quote, long file": {"name,phone\nA,1\n\"B,2\n" + strings.Repeat("C,3\n", 1<<16), "list.csv:3: from here on a record is longer than"},
-		"long line":             {"0712345678\n" + strings.Repeat("1", maxLine+1), "list.csv:2: the line is longer than"},
-		"long header":           {strings.Repeat("phone,", maxLine), "list.csv:1: the line is longer than"},
+		"long line":             {"0712345678\n" + strings.Repeat("1", MaxLine+1), "list.csv:2: the line is longer than"},
+		"long header":           {strings.Repeat("phone,", MaxLine), "list.csv:1: the line is longer than"},
 		"workbook":              {"PK\x03\x04rest", "list.csv is a workbook"},
 		"binary":                {"ab\x00c\n", "list.csv:1: this is no text"},
 		"binary further on":     {"0712345678\n\x00\x01\n", "list.csv:2: this is no text"},
@@ -119,8 +121,8 @@ func TestBadRecipientsNameTheirLine(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Fatalf("got %v, want %s", err, tt.want)
 			}
-			if exitStatus(err) != exitMisuse {
-				t.Errorf("exit status %d", exitStatus(err))
+			if _, ok := errors.AsType[*Error](err); !ok {
+				t.Errorf("%v is a %T", err, err)
 			}
 			if strings.Contains(err.Error(), "254712345678") {
 				t.Errorf("a whole number is in: %v", err)
@@ -129,21 +131,26 @@ func TestBadRecipientsNameTheirLine(t *testing.T) {
 	}
 }
 
-// endless yields a line for ever and counts what was read of it.
+// endless is a file that begins with a head and repeats a line for ever; it counts
+// what is read of it.
 type endless struct {
-	line, left string
-	read       int
+	head, line string
+	read       int64
 }
 
-func (e *endless) Read(b []byte) (int, error) {
-	if e.left == "" {
-		e.left = e.line
+func (e *endless) ReadAt(b []byte, at int64) (int, error) {
+	for i := range b {
+		if n := at + int64(i); n < int64(len(e.head)) {
+			b[i] = e.head[n]
+		} else {
+			b[i] = e.line[(n-int64(len(e.head)))%int64(len(e.line))]
+		}
 	}
-	n := copy(b, e.left)
-	e.left = e.left[n:]
-	e.read += n
-	return n, nil
+	e.read = max(e.read, at+int64(len(b)))
+	return len(b), nil
 }
+
+const endlessSize = 1 << 40
 
 func TestWhatIsKeptInMemoryIsBounded(t *testing.T) {
 	t.Parallel()
@@ -153,25 +160,25 @@ func TestWhatIsKeptInMemoryIsBounded(t *testing.T) {
 		"one line below a header":  {"phone\n", "0"},
 		"one line with separators": {"phone\n", "0,"},
 	} {
-		src := &endless{line: tt.line}
+		src := &endless{head: tt.head, line: tt.line}
 		// An error has to come, for the source has no end.
-		for _, err := range readRecipients(name, io.MultiReader(strings.NewReader(tt.head), src), "") {
+		for _, err := range New(src, endlessSize, Options{Name: name}).All() {
 			if err != nil {
 				break
 			}
 		}
-		if src.read > 8*maxLine {
+		if src.read > 8*MaxLine {
 			t.Errorf("%s: %d bytes were read", name, src.read)
 		}
 	}
 }
 
-type failing struct{ after io.Reader }
+type failing struct{ io.ReaderAt }
 
 var errDisk = errors.New("the disk is on fire")
 
-func (f failing) Read(b []byte) (int, error) {
-	n, err := f.after.Read(b)
+func (f failing) ReadAt(b []byte, at int64) (int, error) {
+	n, err := f.ReaderAt.ReadAt(b, at)
 	if errors.Is(err, io.EOF) {
 		err = errDisk
 	}
@@ -182,89 +189,29 @@ func TestAReadErrorIsNoEndOfTheList(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", "0712345678\n", "phone,x\n1,2\n", "phone,x\n\"1"} {
 		var last error
-		for _, err := range readRecipients("list.csv", failing{strings.NewReader(text)}, "") {
+		for _, err := range New(failing{strings.NewReader(text)}, int64(len(text))+1, Options{Name: "list.csv"}).All() {
 			last = err
 		}
-		if !errors.Is(last, errDisk) || exitStatus(last) != exitFailed {
+		if _, wrong := errors.AsType[*Error](last); !errors.Is(last, errDisk) || wrong {
 			t.Errorf("%q ends in %v", text, last)
 		}
 	}
 }
 
-func TestAListThatChangesWhileItIsReadIsRefused(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "list.csv")
-	if err := os.WriteFile(path, []byte("0712345678\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	a := &app{err: io.Discard}
-	src, err := a.openSource(path, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := src.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	for _, err := range src.all() {
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.Chtimes(path, time.Time{}, time.Now().Add(time.Hour)); err != nil {
-		t.Fatal(err)
-	}
-	var last error
-	for _, err := range src.all() {
-		last = err
-	}
-	if last == nil || !strings.Contains(last.Error(), "was changed while it was read") {
-		t.Errorf("got %v", last)
-	}
-}
-
-func TestStandardInputIsKeptInAFileThatGoes(t *testing.T) {
-	t.Parallel()
-	a := &app{in: strings.NewReader("phone\n1\n2\n"), err: io.Discard}
-	src, err := a.openSource("-", "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		var got []producer.Recipient
-		for r, err := range src.all() {
-			if err != nil {
-				t.Fatal(err)
-			}
-			got = append(got, r)
-		}
-		if diff := cmp.Diff([]producer.Recipient{{Number: "1"}, {Number: "2"}}, got); diff != "" {
-			t.Error(diff)
-		}
-	}
-	if err := src.Close(); err != nil {
-		t.Error(err)
-	}
-	if _, err := os.Stat(src.file.Name()); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the temporary file is still there: %v", err)
-	}
-}
-
-func FuzzReadRecipients(f *testing.F) {
+func FuzzList(f *testing.F) {
 	for _, seed := range []string{"phone\n1\n", "0712345678\n", "a;to\n\"x\n\";1\n", "\xff\xfep\x00", "sep=,\nto,\n1", "phone,mobile\n", "phone\r1\r"} {
 		f.Add(seed, "")
 	}
 	f.Add("a,b\n1,2\n", "b")
 	f.Fuzz(func(t *testing.T, text, column string) {
 		var rows, failed int
-		for r, err := range readRecipients("f", bytes.NewReader([]byte(text)), column) {
+		for r, err := range listOf(text, Options{Name: "f", Column: column}).All() {
 			if failed > 0 {
 				t.Fatal("something came after an error")
 			}
 			if err != nil {
 				failed++
-				if r.Number != "" || exitStatus(err) != exitMisuse {
+				if _, ok := errors.AsType[*Error](err); !ok || r.Number != "" {
 					t.Fatalf("error %v comes with %q", err, r.Number)
 				}
 				continue
@@ -275,13 +222,14 @@ func FuzzReadRecipients(f *testing.F) {
 			t.Fatal("no recipients, and nobody says so")
 		}
 		// Stopping early must be possible anywhere.
-		for range readRecipients("f", bytes.NewReader([]byte(text)), column) {
+		for _, err := range listOf(text, Options{Name: "f", Column: column}).All() {
+			_ = err
 			break
 		}
 	})
 }
 
-func BenchmarkReadRecipients(b *testing.B) {
+func BenchmarkCSV(b *testing.B) {
 	var list bytes.Buffer
 	list.WriteString("name,phone\n")
 	for i := range 100_000 {
@@ -289,10 +237,127 @@ func BenchmarkReadRecipients(b *testing.B) {
 	}
 	b.SetBytes(int64(list.Len()))
 	for b.Loop() {
-		for _, err := range readRecipients("list", bytes.NewReader(list.Bytes()), "") {
+		for _, err := range New(bytes.NewReader(list.Bytes()), int64(list.Len()), Options{Name: "list"}).All() {
 			if err != nil {
 				b.Fatal(err)
 			}
+		}
+	}
+}
+
+// equalToTheirs reads a text with our reader of records and with Go's.
+func equalToTheirs(t *testing.T, text string, comma byte) {
+	t.Helper()
+	theirs := csv.NewReader(strings.NewReader(text))
+	theirs.Comma, theirs.FieldsPerRecord, theirs.ReuseRecord = rune(comma), -1, true
+	ours := &records{lines: newLines(strings.NewReader(text)), comma: comma}
+	for n := 1; ; n++ {
+		want, wrong := theirs.Read()
+		got, err := ours.next()
+		if (wrong == nil) != (err == nil) || errors.Is(wrong, io.EOF) != errors.Is(err, io.EOF) {
+			t.Fatalf("record %d: %v, theirs %v", n, err, wrong)
+		}
+		if err != nil {
+			return
+		}
+		if line, _ := theirs.FieldPos(0); line != ours.line {
+			t.Fatalf("record %d is on line %d, theirs on %d", n, ours.line, line)
+		}
+		if !slices.EqualFunc(got, want, func(a []byte, b string) bool { return string(a) == b }) {
+			t.Fatalf("record %d: %q, theirs %q", n, got, want)
+		}
+	}
+}
+
+func FuzzRecordsAreThoseOfEncodingCSV(f *testing.F) {
+	for _, seed := range []string{"a,b\n1,2\n", "\"a\",\"b\n\r\nc\"\r\n", "a\"b,c\n", "\"a\"b\n", "\"a\"\"\",\n\n,\n", "\"a\n", "a\r", "\r\r\n\r", "\"", "\"\"\r", "a,\"\r"} {
+		f.Add(seed, byte(','))
+	}
+	f.Add("a;\"b;\";c", byte(';'))
+	f.Fuzz(func(t *testing.T, text string, comma byte) {
+		if comma != ',' && comma != ';' && comma != '\t' || len(text) >= MaxLine {
+			return
+		}
+		equalToTheirs(t, text, comma)
+	})
+}
+
+func FuzzWhatEncodingCSVWritesIsReadBack(f *testing.F) {
+	f.Add("0712345678", "Jane", "=1+1", false)
+	f.Add(" \"07\"\n", "a,b;c", "\r\n", true)
+	f.Fuzz(func(t *testing.T, a, b, c string, crlf bool) {
+		if len(a)+len(b)+len(c) > MaxLine/4 || !utf8.ValidString(a+b+c) || strings.Contains(a+b+c, "\x00") {
+			return
+		}
+		var text bytes.Buffer
+		w := csv.NewWriter(&text)
+		w.UseCRLF = crlf
+		rows := [][]string{{a, b, c}, {b, a, c}, {c, c, c}}
+		_ = w.Write([]string{"phone", "First Name", "x"})
+		_ = w.WriteAll(rows) // a Buffer takes everything
+		var want, got []string
+		theirs := csv.NewReader(bytes.NewReader(text.Bytes()))
+		_, _ = theirs.Read() // the header
+		for {
+			row, err := theirs.Read()
+			if err != nil {
+				break
+			}
+			if strings.TrimSpace(row[0]+row[1]+row[2]) != "" {
+				want = append(want, row[0], strings.TrimSpace(row[1]))
+			}
+		}
+		l := listOf(text.String(), Options{Name: "f", Fields: []string{"firstname"}})
+		for r, err := range l.All() {
+			switch {
+			case err == nil:
+				got = append(got, r.Number, r.Fields["firstname"])
+			case len(want) > 0 && len(b) <= MaxField && len(a) <= MaxField && len(c) <= MaxField:
+				t.Fatal(err)
+			default:
+				return
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatal(diff)
+		}
+	})
+}
+
+func TestMergeFields(t *testing.T) {
+	t.Parallel()
+	l := listOf("First name;Phone;amount\n Jane ;1;5\n;2\n", Options{Name: "list.csv", Fields: []string{"firstname", "amount"}})
+	var got []map[string]string
+	var where []string
+	for r, err := range l.All() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, where = append(got, maps.Clone(r.Fields)), append(where, l.Where())
+	}
+	want := []map[string]string{{"firstname": "Jane", "amount": "5"}, {"firstname": "", "amount": ""}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"list.csv:2", "list.csv:3"}, where); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestMergeFieldsThatAreNotThere(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct{ text, want string }{
+		"unknown":       {"Name,Phone\nA,1\n", `list.csv:1: the text has {{town}}, and the header no column of that name; it has "Name", "Phone"`},
+		"twice":         {"Town,Phone,town\nA,1,B\n", `list.csv:1: the header has two columns for {{town}}`},
+		"plain list":    {"0712345678\n", `list.csv:1: a plain list of numbers has no column "town"`},
+		"much too long": {"town,phone\nA,1\n" + strings.Repeat("x", MaxField+1) + ",2\n", "list.csv:3: the field town has 4097 bytes"},
+	} {
+		var last error
+		for _, err := range listOf(tt.text, Options{Name: "list.csv", Fields: []string{"town"}}).All() {
+			last = err
+		}
+		if last == nil || !strings.Contains(last.Error(), tt.want) {
+			t.Errorf("%s: %v, want %s", name, last, tt.want)
 		}
 	}
 }

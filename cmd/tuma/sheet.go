@@ -1,0 +1,49 @@
+package main
+
+import (
+	"encoding/csv"
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+// sheet writes the CSV that people open in a spreadsheet; all that tuma writes goes
+// through it, so that no cell becomes a formula.
+type sheet struct {
+	out   *csv.Writer
+	cells []string
+}
+
+func newSheet(w io.Writer) *sheet { return &sheet{out: csv.NewWriter(w)} }
+
+// row writes one row.
+func (s *sheet) row(cells ...string) error {
+	s.cells = s.cells[:0]
+	for _, c := range cells {
+		s.cells = append(s.cells, noFormula(c))
+	}
+	return s.out.Write(s.cells)
+}
+
+// flush ends it, and says whether all of it could be written.
+func (s *sheet) flush() error {
+	s.out.Flush()
+	return s.out.Error()
+}
+
+// noFormula puts a quote before what a spreadsheet would run: what came from the
+// list or from a gateway must not become =HYPERLINK(…) on somebody's desk. A
+// number with its plus sign stays as it is, since without a letter there is
+// nothing to call, and scripts compare it with their own.
+func noFormula(s string) string {
+	first, size := utf8.DecodeRuneInString(s)
+	switch first {
+	case '=', '@', '\t', '\r', '\n', '\uFF1D', '\uFF20':
+		return "'" + s
+	case '+', '-', '\uFF0B', '\uFF0D':
+		if strings.Trim(s[size:], "0123456789 ().-") != "" {
+			return "'" + s
+		}
+	}
+	return s
+}

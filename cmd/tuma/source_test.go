@@ -1,0 +1,95 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tuma-sms/tuma/internal/recipients"
+	"github.com/tuma-sms/tuma/producer"
+)
+
+func TestAListThatChangesWhileItIsReadIsRefused(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "list.csv")
+	if err := os.WriteFile(path, []byte("0712345678\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a := &app{err: io.Discard}
+	src, err := a.openSource(path, recipients.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := src.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, err := range src.all() {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chtimes(path, time.Time{}, time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	var last error
+	for _, err := range src.all() {
+		last = err
+	}
+	if last == nil || !strings.Contains(last.Error(), "was changed while it was read") {
+		t.Errorf("got %v", last)
+	}
+}
+
+func TestStandardInputIsKeptInAFileThatGoes(t *testing.T) {
+	t.Parallel()
+	a := &app{in: strings.NewReader("phone\n1\n2\n"), err: io.Discard}
+	src, err := a.openSource("-", recipients.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		var got []producer.Recipient
+		for r, err := range src.all() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, r)
+		}
+		if diff := cmp.Diff([]producer.Recipient{{Number: "1"}, {Number: "2"}}, got); diff != "" {
+			t.Error(diff)
+		}
+	}
+	if err := src.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(src.file.Name()); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the temporary file is still there: %v", err)
+	}
+}
+
+func TestAListThatIsWrongIsTheUsersToPutRight(t *testing.T) {
+	t.Parallel()
+	a := &app{in: strings.NewReader("phone\n\"0712345678\n"), err: io.Discard}
+	src, err := a.openSource("-", recipients.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := src.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, err = range src.all() {
+	}
+	if exitStatus(err) != exitMisuse || !strings.Contains(err.Error(), "standard input:2: ") {
+		t.Errorf("got %v, status %d", err, exitStatus(err))
+	}
+}

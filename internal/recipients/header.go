@@ -1,0 +1,116 @@
+package recipients
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tuma-sms/tuma/sms"
+)
+
+// numberColumns are the names of a column of numbers, as Key writes them.
+var numberColumns = []string{"msisdn", "phone", "number", "mobile", "to", "recipient", "phonenumber", "mobilenumber"}
+
+// NumberColumns are the usual names of a column of numbers, for people to read.
+const NumberColumns = "msisdn, phone, number, mobile, to or recipient"
+
+// header is where in a row stands what is wanted.
+type header struct {
+	columns int
+	number  int
+	// fields are the columns of Options.Fields, in their order.
+	fields []int
+}
+
+// findHeader finds the columns in a text's first line, and what separates them; the
+// header is nil if the line is a bare number.
+func (p *reading) findHeader(first string) (comma byte, h *header, err error) {
+	line := p.in.n + 1
+	var widest []string
+	for _, comma := range []byte(",;\t") {
+		cells := p.headerCells(comma)
+		if len(cells) > len(widest) {
+			widest = cells
+		}
+		if h, err := p.match(cells); h != nil || err != nil {
+			if err != nil {
+				err = p.faultAt(line, "%v", err)
+			}
+			return comma, h, err
+		}
+	}
+	if p.o.Column == "" && isNumberLike([]byte(first)) {
+		if len(p.o.Fields) > 0 {
+			return 0, nil, p.faultAt(line, "a plain list of numbers has no column %q for the text: give it a header", p.o.Fields[0])
+		}
+		return 0, nil, nil
+	}
+	return 0, nil, p.faultAt(line, "%v", p.noNumbers(widest))
+}
+
+// headerCells reads the header as if that separated its cells.
+func (p *reading) headerCells(comma byte) (cells []string) {
+	c := &records{lines: newLines(bytes.NewReader(p.in.head())), comma: comma}
+	record, err := c.next()
+	if err != nil {
+		return nil
+	}
+	for _, cell := range record {
+		cells = append(cells, string(cell))
+	}
+	return cells
+}
+
+// match finds the columns that are wanted; nil if there is none of numbers.
+func (l *List) match(cells []string) (*header, error) {
+	wanted := func(cell string) bool { return slices.Contains(numberColumns, Key(cell)) }
+	if l.o.Column != "" {
+		wanted = func(cell string) bool {
+			return strings.EqualFold(strings.TrimSpace(cell), strings.TrimSpace(l.o.Column))
+		}
+	}
+	at := slices.IndexFunc(cells, wanted)
+	if at < 0 {
+		return nil, nil
+	}
+	if again := slices.IndexFunc(cells[at+1:], wanted); again >= 0 {
+		return nil, fmt.Errorf("the header has two columns of numbers, %s and %s: say which with --column", cells[at], cells[at+1+again])
+	}
+	h := &header{columns: len(cells), number: at}
+	for _, key := range l.o.Fields {
+		named := func(cell string) bool { return Key(cell) == key }
+		at := slices.IndexFunc(cells, named)
+		if at < 0 {
+			return nil, fmt.Errorf("the text has {{%s}}, and the header no column of that name; it has %s", key, shown(cells))
+		}
+		if slices.ContainsFunc(cells[at+1:], named) {
+			return nil, fmt.Errorf("the header has two columns for {{%s}}: rename one of them", key)
+		}
+		h.fields = append(h.fields, at)
+	}
+	return h, nil
+}
+
+func (l *List) noNumbers(cells []string) error {
+	if l.o.Column != "" {
+		return fmt.Errorf("the header has no column %q; it has %s", l.o.Column, shown(cells))
+	}
+	return fmt.Errorf("no column of numbers: the header must name one %s (or another with --column), "+
+		"or every line be one number; it has %s", NumberColumns, shown(cells))
+}
+
+// shown is what a header has, and nothing that may be somebody's number.
+func shown(cells []string) string {
+	var out []string
+	for _, c := range cells {
+		if strings.ContainsAny(c, "0123456789") {
+			c = sms.Mask(c)
+		}
+		out = append(out, fmt.Sprintf("%.30q", c))
+		if len(out) == 10 {
+			break
+		}
+	}
+	return strings.Join(out, ", ")
+}

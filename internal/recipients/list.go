@@ -1,0 +1,145 @@
+// Package recipients reads lists of recipients as people have them: CSV, Excel
+// workbooks, JSON lines and plain lists of numbers. It streams, and what is hostile
+// or broken costs an error that names file and line, never memory.
+package recipients
+
+import (
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+
+	"github.com/tuma-sms/tuma/producer"
+)
+
+// Format is how a list is written.
+type Format string
+
+// The formats; Auto finds out which of them it is.
+const (
+	Auto  Format = ""
+	CSV   Format = "csv"
+	Plain Format = "plain"
+)
+
+// Options say how a list is to be read. The zero value finds everything out.
+type Options struct {
+	// Name is the file's, for errors; its extension counts where the content leaves
+	// open what it is.
+	Name string
+	// Format is one of the formats. Default: Auto.
+	Format Format
+	// Column is the header's name for the numbers. Default: one of the usual names.
+	Column string
+	// Fields are the columns, as Key writes their names, whose values are wanted
+	// beside the number.
+	Fields []string
+}
+
+// What a list may have; more is an error.
+const (
+	// MaxLine bounds a line, and a record of several quoted lines, in bytes: a quote
+	// that never closes, or a file that is no text, must not fill the memory.
+	MaxLine = 64 << 10
+	// MaxColumns is what Excel takes.
+	MaxColumns = 16_384
+	// MaxField bounds a value that goes into a text, in bytes; a text itself may have four times as many.
+	MaxField = 4 << 10
+)
+
+// Error is what is wrong with a list, for its owner to put right.
+type Error struct {
+	// Where is the file's name, with the line or the sheet and row if it is one's.
+	Where string
+	// Problem says what is wrong and what to do.
+	Problem string
+}
+
+// Error returns the place and the problem.
+func (e *Error) Error() string { return e.Where + e.Problem }
+
+// Key makes one of the ways to write a column's name: "Phone number",
+// "phone_number" and "PHONE-NUMBER" are the same.
+func Key(name string) string {
+	return strings.ToLower(strings.Map(func(r rune) rune {
+		if strings.ContainsRune(" _-.\u00a0", r) {
+			return -1
+		}
+		return r
+	}, name))
+}
+
+// List is a list of recipients that can be read any number of times. It is not safe
+// for concurrent use.
+type List struct {
+	src  io.ReaderAt
+	size int64
+	o    Options
+	// line is that of the record read last, from 1.
+	line int
+	// fields are the values of the record read last, by Options.Fields.
+	fields map[string]string
+	text   arena
+}
+
+// New makes a list of the first size bytes of src. It reads nothing yet.
+func New(src io.ReaderAt, size int64, o Options) *List {
+	l := &List{src: src, size: size, o: o}
+	if len(o.Fields) > 0 {
+		l.fields = make(map[string]string, len(o.Fields))
+	}
+	return l
+}
+
+// All yields the recipients from the beginning, in constant memory. The map of
+// fields is the same one every time. Blank lines are passed over; a row without a
+// number is a recipient without one. An error ends the sequence: a *Error, or what
+// went wrong while reading.
+func (l *List) All() iter.Seq2[producer.Recipient, error] {
+	return func(yield func(producer.Recipient, error) bool) {
+		l.line = 0
+		p := &reading{List: l, in: newLines(io.NewSectionReader(l.src, 0, l.size))}
+		rows, err := p.each(func(r producer.Recipient) bool { return yield(r, nil) })
+		switch {
+		case err != nil:
+		case rows == 0 && !p.began:
+			err = l.fault("is empty: there are no recipients")
+		case rows == 0:
+			err = l.fault("has a header and no recipients")
+		}
+		if err != nil {
+			yield(producer.Recipient{}, err)
+		}
+	}
+}
+
+// Where is the place of the recipient yielded last: "customers.csv:17".
+func (l *List) Where() string { return fmt.Sprintf("%s:%d", l.o.Name, l.line) }
+
+// fault is of the whole file.
+func (l *List) fault(format string, args ...any) error {
+	return &Error{Where: l.o.Name + " ", Problem: fmt.Sprintf(format, args...)}
+}
+
+// faultAt is of one line.
+func (l *List) faultAt(line int, format string, args ...any) error {
+	return &Error{Where: fmt.Sprintf("%s:%d: ", l.o.Name, line), Problem: fmt.Sprintf(format, args...)}
+}
+
+// arena makes many short strings of a few long ones.
+type arena struct{ chunk strings.Builder }
+
+const arenaChunk = 32 << 10
+
+func (a *arena) string(b []byte) string {
+	if len(b) == 0 {
+		return ""
+	}
+	if a.chunk.Cap()-a.chunk.Len() < len(b) {
+		a.chunk = strings.Builder{}
+		a.chunk.Grow(max(arenaChunk, len(b)))
+	}
+	at := a.chunk.Len()
+	a.chunk.Write(b)
+	return a.chunk.String()[at:]
+}

@@ -1,0 +1,120 @@
+package recipients
+
+import (
+	"bytes"
+	"errors"
+	"io"
+)
+
+// records reads the records of a CSV as encoding/csv does, which a fuzz test holds
+// it to, and most of them, which have no quotes, in a fraction of its time.
+type records struct {
+	lines *lines
+	comma byte
+	// line is where the record read last began.
+	line   int
+	fields [][]byte
+	// unquoted holds the fields of a record with quotes, one behind the other; ends
+	// says where each ends.
+	unquoted []byte
+	ends     []int
+}
+
+var (
+	errRecordTooLong = errors.New("the record is too long")
+	errQuoteInField  = errors.New(`a quote (") stands inside of a field that does not begin with one`)
+	errQuoteOpen     = errors.New(`a quote (") is not closed`)
+	errAfterQuote    = errors.New(`something stands behind the quote (") that closes a field`)
+)
+
+// next returns the fields of the next record, valid until the next call. Empty lines
+// are passed over. io.EOF after the last.
+func (r *records) next() ([][]byte, error) {
+	for {
+		line, err := r.lines.next()
+		if err != nil {
+			return nil, err
+		}
+		if len(line) == 0 {
+			continue
+		}
+		r.line = r.lines.n
+		if bytes.IndexByte(line, '"') >= 0 {
+			return r.quoted(line)
+		}
+		r.fields = r.fields[:0]
+		for {
+			i := bytes.IndexByte(line, r.comma)
+			if i < 0 {
+				r.fields = append(r.fields, line)
+				return r.fields, nil
+			}
+			r.fields = append(r.fields, line[:i])
+			line = line[i+1:]
+		}
+	}
+}
+
+// quoted reads a record in which there are quotes, and which may go on in further lines.
+func (r *records) quoted(line []byte) ([][]byte, error) {
+	r.unquoted, r.ends = r.unquoted[:0], r.ends[:0]
+	for more := true; more; {
+		if len(line) > 0 && line[0] == '"' {
+			var err error
+			if line, more, err = r.inQuotes(line[1:]); err != nil {
+				return nil, err
+			}
+		} else {
+			i := bytes.IndexByte(line, r.comma)
+			field := line
+			if more = i >= 0; more {
+				field, line = line[:i], line[i+1:]
+			}
+			if bytes.IndexByte(field, '"') >= 0 {
+				return nil, errQuoteInField
+			}
+			r.unquoted = append(r.unquoted, field...)
+		}
+		r.ends = append(r.ends, len(r.unquoted))
+	}
+	r.fields = r.fields[:0]
+	begin := 0
+	for _, end := range r.ends {
+		r.fields = append(r.fields, r.unquoted[begin:end])
+		begin = end
+	}
+	return r.fields, nil
+}
+
+// inQuotes reads on behind the quote that opens a field, and returns what is left of
+// the line behind it, and whether another field follows.
+func (r *records) inQuotes(line []byte) (rest []byte, more bool, err error) {
+	for {
+		i := bytes.IndexByte(line, '"')
+		if i < 0 {
+			r.unquoted = append(append(r.unquoted, line...), '\n')
+			if len(r.unquoted) > MaxLine {
+				return nil, false, errRecordTooLong
+			}
+			if line, err = r.lines.next(); errors.Is(err, io.EOF) {
+				return nil, false, errQuoteOpen
+			} else if err != nil {
+				return nil, false, err
+			}
+			continue
+		}
+		r.unquoted = append(r.unquoted, line[:i]...)
+		line = line[i+1:]
+		switch {
+		case len(line) == 0:
+			return nil, false, nil
+		case line[0] == '"':
+			r.unquoted = append(r.unquoted, '"')
+			line = line[1:]
+		case line[0] == r.comma:
+			return line[1:], true, nil
+		default:
+			return nil, false, errAfterQuote
+		}
+	}
+}
