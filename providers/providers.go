@@ -159,7 +159,8 @@ type Info struct {
 	// KeyTTL is how long the gateway remembers an idempotency key; 0 means it
 	// has none, and a call that may have been taken must not be repeated.
 	KeyTTL time.Duration `json:"key_ttl,omitempty"`
-	// MaxChars is how many characters a body may have; 0 means no published limit.
+	// MaxChars is how many characters a body may have, an escaped one of GSM-7 and an
+	// emoji counted twice (sms.Length.Fits); 0 means no published limit.
 	MaxChars int `json:"max_chars,omitempty"`
 	// MaxSegments is how many segments a body may take; 0 means no published limit.
 	MaxSegments int `json:"max_segments,omitempty"`

@@ -9,14 +9,8 @@ import "unicode/utf8"
 // is split between parts. A byte that is not UTF-8 counts as U+FFFD. An empty
 // body has no segments.
 func Segments(body string) (n int, enc Encoding) {
-	units, parts, enc := measure(body)
-	switch {
-	case units == 0:
-		return 0, enc
-	case units <= alphabets[enc].single:
-		return 1, enc
-	}
-	return parts, enc
+	l := Measure(body)
+	return l.Segments, l.Encoding
 }
 
 // EncodingOf returns the alphabet the body needs. One character outside GSM-7
@@ -31,6 +25,33 @@ func EncodingOf(body string) Encoding {
 func Units(body string) int {
 	units, _, _ := measure(body)
 	return units
+}
+
+// Length is how long a body is, as it is sent and paid for.
+type Length struct {
+	// Encoding is the alphabet, Units its septets or UTF-16 units, and Segments the
+	// parts; see Units and Segments.
+	Encoding Encoding
+	Units    int
+	Segments int
+}
+
+// Measure returns the encoding, units and segments of a body, in one pass.
+func Measure(body string) Length {
+	l := Length{}
+	l.Units, l.Segments, l.Encoding = measure(body)
+	if l.Units <= alphabets[l.Encoding].single {
+		l.Segments = min(l.Units, 1)
+	}
+	return l
+}
+
+// Fits reports whether a gateway takes it that has these limits; 0 is no limit.
+// Characters are units: an escaped character of GSM-7 counts two, and so does an
+// emoji. Where a gateway's page says no more than "characters", that is the safe
+// side.
+func (l Length) Fits(maxChars, maxSegments int) bool {
+	return (maxChars <= 0 || l.Units <= maxChars) && (maxSegments <= 0 || l.Segments <= maxSegments)
 }
 
 // Encoding is the alphabet an SMS is sent in.

@@ -33,11 +33,16 @@ func (c Card) Misfits(from, body string, flash bool) (out []Misfit) {
 	if flash && !c.Info.Flash {
 		add("flash", "the gateway of account %s has no flash messages", c.Name)
 	}
-	if n := utf8.RuneCountInString(body); c.Info.MaxChars > 0 && n > c.Info.MaxChars {
-		add("body", "it has %d characters, account %s takes %d", n, c.Name, c.Info.MaxChars)
+	l := sms.Measure(body)
+	if !l.Fits(c.Info.MaxChars, 0) {
+		twice := ""
+		if l.Units > utf8.RuneCountInString(body) {
+			twice = fmt.Sprintf(" in %s, where some count two", l.Encoding)
+		}
+		add("body", "it has %d characters%s, account %s takes %d", l.Units, twice, c.Name, c.Info.MaxChars)
 	}
-	if n, enc := sms.Segments(body); c.Info.MaxSegments > 0 && n > c.Info.MaxSegments {
-		add("body", "it takes %d segments in %s, account %s takes %d", n, enc, c.Name, c.Info.MaxSegments)
+	if !l.Fits(0, c.Info.MaxSegments) {
+		add("body", "it takes %d segments in %s, account %s takes %d", l.Segments, l.Encoding, c.Name, c.Info.MaxSegments)
 	}
 	return out
 }

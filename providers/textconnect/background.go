@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/sms"
 )
 
 const (
@@ -37,8 +38,8 @@ func (p *Provider) SendStoredWith(ctx context.Context, b providers.StoredBatch, 
 	what := messageRefusal(b.From, b.Body, o)
 	switch { // what goes past the producer is past its checks too
 	case what != "":
-	case utf8.RuneCountInString(b.Body) > MaxChars:
-		what = fmt.Sprintf("a text of more than %d characters", MaxChars)
+	case !sms.Measure(b.Body).Fits(MaxChars, MaxSegments):
+		what = fmt.Sprintf("a text of more than %d characters or %d segments", MaxChars, MaxSegments)
 	case typeOfNumber(b.From) == TONAlphanumeric && utf8.RuneCountInString(b.From) > MaxSenderAlpha:
 		what = fmt.Sprintf("an alphanumeric sender of more than %d characters", MaxSenderAlpha)
 	}

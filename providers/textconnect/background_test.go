@@ -63,7 +63,8 @@ func TestASendToAListThatIsNoneMakesNoRequest(t *testing.T) {
 	p, s := answering(t, 200, "17")
 	for _, b := range []providers.StoredBatch{
 		{From: "ACME", Body: "Hello"}, {List: "L", Group: "G", From: "ACME", Body: "Hello"}, {List: "L", Body: "Hello"}, {Group: "G", From: "ACME"},
-		{List: "L", From: "ACME", Body: strings.Repeat("é", MaxChars+1)}, {Group: "G", From: "ACME & Sons.", Body: "Hello"},
+		{List: "L", From: "ACME", Body: strings.Repeat("é", MaxChars+1)},
+		{List: "L", From: "ACME", Body: strings.Repeat("ẹ", MaxSegments*67+1)}, {Group: "G", From: "ACME & Sons.", Body: "Hello"},
 	} {
 		_, err := p.SendStored(t.Context(), b)
 		if diff := cmp.Diff(refusedLocally("textconnect send to a list", providers.Call), verdict(t, err)); diff != "" {

@@ -1,0 +1,154 @@
+package sms
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Transliterate writes the body in GSM-7 if that takes nothing but other forms of
+// the same characters: straight quotes for curly ones, hyphens for dashes, "..." for
+// an ellipsis, plain spaces, "NGN" for ₦, one character for a letter and its accent.
+// changed is how many characters it replaced or left out. Letters of other scripts,
+// accents that GSM-7 lacks and emoji are never touched.
+//
+// Where a character remains that GSM-7 cannot say, or the message would take more
+// segments than before, the body is returned as it is, and changed is 0: replacing
+// only some would save nothing.
+func Transliterate(body string) (out string, changed int) {
+	if EncodingOf(body) == GSM7 {
+		return body, 0
+	}
+	var b strings.Builder
+	b.Grow(len(body))
+	for i := 0; i < len(body); {
+		r, size := utf8.DecodeRuneInString(body[i:])
+		i += size
+		if mark, n := utf8.DecodeRuneInString(body[i:]); n > 0 {
+			if whole := composed(r, mark); whole != 0 {
+				b.WriteRune(whole)
+				i += n
+				changed++
+				continue
+			}
+		}
+		if inGSM7(r) {
+			b.WriteRune(r)
+			continue
+		}
+		plain, ok := plainOf(r)
+		if !ok || size == 1 && r == utf8.RuneError {
+			return body, 0
+		}
+		b.WriteString(plain)
+		changed++
+	}
+	before, _ := Segments(body)
+	if after, _ := Segments(b.String()); after > before {
+		return body, 0
+	}
+	return b.String(), changed
+}
+
+func inGSM7(r rune) bool {
+	if r >= 0 && r < utf8.RuneSelf {
+		return asciiSeptets[r] > 0
+	}
+	return septets(r) > 0
+}
+
+// plainOf writes one character in GSM-7, if it means the same.
+func plainOf(r rune) (string, bool) {
+	switch {
+	case r >= 0xFF01 && r <= 0xFF5E: // full-width ASCII
+		r -= 0xFF01 - '!'
+		if inGSM7(r) {
+			return string(r), true
+		}
+	case r >= 0x1D400 && r < 0x1D6A4 && unicode.IsLetter(r): // bold, italic and other alphabets of 52 letters
+		n := (r - 0x1D400) % 52
+		if n >= 26 {
+			n += 'a' - 'A' - 26
+		}
+		return string('A' + n), true
+	case r >= 0x1D7CE && r <= 0x1D7FF: // bold and other digits
+		return string('0' + (r-0x1D7CE)%10), true
+	}
+	p, ok := plainForms[r]
+	return p.text, ok
+}
+
+// composed returns the one character of GSM-7 that a letter and the accent behind
+// it are, as some keyboards and file systems write them; 0 if there is none.
+func composed(letter, accent rune) rune {
+	var letters, whole string
+	switch accent {
+	case '\u0300':
+		letters, whole = "aeiou", "àèìòù"
+	case '\u0301':
+		letters, whole = "eE", "éÉ"
+	case '\u0303':
+		letters, whole = "nN", "ñÑ"
+	case '\u0308':
+		letters, whole = "aouAOU", "äöüÄÖÜ"
+	case '\u030A':
+		letters, whole = "aA", "åÅ"
+	case '\u0327':
+		letters, whole = "C", "Ç"
+	default:
+		return 0
+	}
+	i := strings.IndexRune(letters, letter)
+	if i < 0 {
+		return 0
+	}
+	return []rune(whole)[i]
+}
+
+// plainForm is what GSM-7 has for a character, and the character's name for people.
+type plainForm struct{ text, name string }
+
+const (
+	invisible = "an invisible character"
+	direction = "an invisible mark of the writing direction"
+	exotic    = "a space of unusual width"
+	hardSpace = "a non-breaking space"
+	bullet    = "a bullet"
+)
+
+var plainForms = map[rune]plainForm{
+	'`': {"'", "a backtick"}, '´': {"'", "an accent that stands alone"},
+	'‘': {"'", "a curly quote"}, '’': {"'", "a curly apostrophe"}, '‚': {"'", "a low quote"}, '‛': {"'", "a reversed quote"},
+	'‹': {"'", "an angle quote"}, '›': {"'", "an angle quote"}, 'ʼ': {"'", "an apostrophe of phonetic script"},
+	'ʻ': {"'", "a turned apostrophe"}, '′': {"'", "a prime"}, '‵': {"'", "a reversed prime"},
+	'“': {`"`, "a curly quote"}, '”': {`"`, "a curly quote"}, '„': {`"`, "a low quote"}, '‟': {`"`, "a reversed quote"},
+	'«': {`"`, "an angle quote"}, '»': {`"`, "an angle quote"}, '″': {`"`, "a double prime"},
+
+	'‐': {"-", "a typographic hyphen"}, '‑': {"-", "a non-breaking hyphen"}, '‒': {"-", "a figure dash"}, '–': {"-", "an en dash"},
+	'—': {"-", "an em dash"}, '―': {"-", "a horizontal bar"}, '−': {"-", "a minus sign"}, '⁃': {"-", "a hyphen bullet"},
+	'﹘': {"-", "a small em dash"}, '﹣': {"-", "a small hyphen"},
+
+	'…': {"...", "an ellipsis"}, '‥': {"..", "two dots in one"}, '‼': {"!!", "a double exclamation mark"}, '⁄': {"/", "a fraction slash"},
+	'∕': {"/", "a division slash"}, '∗': {"*", "an asterisk of mathematics"}, '×': {"x", "a multiplication sign"},
+	'±': {"+/-", "a plus-minus sign"}, '≤': {"<=", "a less-or-equal sign"}, '≥': {">=", "a greater-or-equal sign"},
+	'→': {"->", "an arrow"}, '←': {"<-", "an arrow"}, '¦': {"|", "a broken bar"},
+	'•': {"*", bullet}, '‣': {"*", bullet}, '◦': {"*", bullet}, '▪': {"*", bullet}, '●': {"*", bullet}, '∙': {"*", bullet},
+	'™': {"(TM)", "a trademark sign"}, '®': {"(R)", "a registered sign"}, '©': {"(C)", "a copyright sign"}, '№': {"No.", "a numero sign"},
+	'ﬀ': {"ff", "a ligature"}, 'ﬁ': {"fi", "a ligature"}, 'ﬂ': {"fl", "a ligature"}, 'ﬃ': {"ffi", "a ligature"}, 'ﬄ': {"ffl", "a ligature"},
+
+	'₦': {"NGN", "the naira sign"}, '₵': {"GHS", "the cedi sign"}, '₹': {"INR", "the rupee sign"}, '₺': {"TRY", "the lira sign"},
+	'₽': {"RUB", "the rouble sign"}, '₴': {"UAH", "the hryvnia sign"}, '₫': {"VND", "the dong sign"}, '₱': {"PHP", "the peso sign"},
+
+	'\t': {" ", "a tab"}, '\v': {"\n", "a vertical tab"}, '\u0085': {"\n", "a line break of another kind"},
+	'\u2028': {"\n", "a line separator"}, '\u2029': {"\n", "a paragraph separator"},
+	'\u00a0': {" ", hardSpace}, '\u202f': {" ", hardSpace}, '\u2007': {" ", hardSpace}, '\u2000': {" ", exotic}, '\u2001': {" ", exotic},
+	'\u2002': {" ", exotic}, '\u2003': {" ", exotic}, '\u2004': {" ", exotic}, '\u2005': {" ", exotic}, '\u2006': {" ", exotic},
+	'\u2008': {" ", exotic}, '\u2009': {" ", exotic}, '\u200a': {" ", exotic}, '\u205f': {" ", exotic}, '\u3000': {" ", exotic},
+
+	'\u00ad': {"", "a soft hyphen"}, '\u200b': {"", invisible}, '\u2060': {"", invisible}, '\ufeff': {"", "a byte order mark"},
+	// These have a meaning among letters and emoji, which GSM-7 cannot say anyway.
+	'\u200c': {"", invisible}, '\u200d': {"", invisible}, '\ufe0e': {"", invisible}, '\ufe0f': {"", invisible},
+	'\u200e': {"", direction}, '\u200f': {"", direction}, '\u061c': {"", direction}, '\u202a': {"", direction}, '\u202b': {"", direction},
+	'\u202c': {"", direction}, '\u202d': {"", direction}, '\u202e': {"", direction}, '\u2066': {"", direction}, '\u2067': {"", direction},
+	'\u2068': {"", direction}, '\u2069': {"", direction},
+}
