@@ -43,8 +43,11 @@ func newSend(a *app) *cobra.Command {
 		Short: "Enqueue a campaign: one text to many recipients",
 		Long: `Send enqueues a campaign and prints its ID. Workers plan and send it.
 
-Recipients are a CSV with a header that names a column of numbers (` + recipients.NumberColumns + `,
-in any case; separated by comma, semicolon or tab), or one bare number a line.
+Recipients are a CSV or an Excel workbook (.xlsx) with a header that names a column
+of numbers (` + recipients.NumberColumns + `, in any case), JSON
+objects, one a line, with such a member, or one bare number a line. What separates
+the columns, and how letters are encoded, is found out. Of a workbook the first
+sheet is read, numbers in full and dates as 2025-11-30.
 Numbers are taken as people write them. Invalid and repeated ones are left out,
 each counted and listed by tuma results.
 
@@ -64,6 +67,9 @@ from the content, so that pressing Enter twice sends once; --again sends it agai
 	f.StringVar(&s.campaign.From, "from", "", "sender ID (default: the account's)")
 	f.StringVar(&s.campaign.Body, "body", "", "the text")
 	f.StringVarP(&s.file, "file", "f", "", "recipients; - or nothing reads standard input")
+	f.StringVar((*string)(&s.list.Format), "format", "", "of the recipients: csv, xlsx, jsonl or plain (default: found out)")
+	f.StringVar(&s.list.Encoding, "encoding", "", "of the recipients: utf-8, utf-16le, utf-16be or windows-1252 (default: found out)")
+	f.StringVar(&s.list.Sheet, "sheet", "", "sheet of a workbook (default: the first)")
 	f.StringVar(&s.list.Column, "column", "", "name of the column of numbers, if it is none of the usual ones")
 	f.StringVar(&s.campaign.Country, "country", "", "country of numbers in national form, such as KE (default: the workers')")
 	f.StringVar(&s.class, "class", "", "marketing or transactional (default marketing)")
@@ -86,6 +92,9 @@ from the content, so that pressing Enter twice sends once; --again sends it agai
 	_ = c.RegisterFlagCompletionFunc("via", a.completeAccounts)
 	_ = c.RegisterFlagCompletionFunc("on-unknown",
 		cobra.FixedCompletions([]string{producer.OnUnknownKeep, producer.OnUnknownResend}, cobra.ShellCompDirectiveNoFileComp))
+	formats := []string{string(recipients.CSV), string(recipients.XLSX), string(recipients.JSONL), string(recipients.Plain)}
+	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("encoding", cobra.FixedCompletions(recipients.Encodings, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("class", cobra.FixedCompletions([]string{"marketing", "transactional"}, cobra.ShellCompDirectiveNoFileComp))
 	return c
 }

@@ -64,8 +64,8 @@ func spool(name string, o recipients.Options, from io.Reader) (*source, error) {
 	}
 	// Where a file can go while it is open, nobody's numbers stay behind if this process is killed.
 	s := &source{name: name, file: file, temporary: os.Remove(file.Name()) != nil}
-	if _, err = io.Copy(file, from); err != nil {
-		return nil, errors.Join(fmt.Errorf("read %s: %w", name, err), s.Close())
+	if err = fill(file, name, o, from); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
 	info, err := file.Stat()
 	if err != nil {
@@ -73,6 +73,27 @@ func spool(name string, o recipients.Options, from io.Reader) (*source, error) {
 	}
 	s.is(info, o)
 	return s, nil
+}
+
+// fill copies a stream, unless its beginning shows that it is no list, or it has no end.
+func fill(file *os.File, name string, o recipients.Options, from io.Reader) error {
+	from = io.LimitReader(from, recipients.MaxBytes+1)
+	head := make([]byte, 4<<10)
+	n, err := io.ReadFull(from, head)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("read %s: %w", name, err)
+	}
+	o.Name = name
+	if err := recipients.Detect(head[:n], o); err != nil {
+		return misuseError{err: err}
+	}
+	if _, err := file.Write(head[:n]); err != nil {
+		return fmt.Errorf("keep %s: %w", name, err)
+	}
+	if _, err := io.Copy(file, from); err != nil {
+		return fmt.Errorf("read %s: %w", name, err)
+	}
+	return nil
 }
 
 // is notes what the file is like, which is how it has to stay.

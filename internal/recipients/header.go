@@ -23,6 +23,8 @@ type header struct {
 	fields []int
 }
 
+func (h *header) wants(column int) bool { return slices.Contains(h.fields, column) }
+
 // findHeader finds the columns in a text's first line, and what separates them; the
 // header is nil if the line is a bare number.
 func (p *reading) findHeader(first string) (comma byte, h *header, err error) {
@@ -42,7 +44,7 @@ func (p *reading) findHeader(first string) (comma byte, h *header, err error) {
 	}
 	if p.o.Column == "" && isNumberLike([]byte(first)) {
 		if len(p.o.Fields) > 0 {
-			return 0, nil, p.faultAt(line, "a plain list of numbers has no column %q for the text: give it a header", p.o.Fields[0])
+			return 0, nil, p.noFields(line)
 		}
 		return 0, nil, nil
 	}
@@ -57,7 +59,7 @@ func (p *reading) headerCells(comma byte) (cells []string) {
 		return nil
 	}
 	for _, cell := range record {
-		cells = append(cells, string(cell))
+		cells = append(cells, string(p.letters.number(cell)))
 	}
 	return cells
 }

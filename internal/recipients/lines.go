@@ -17,7 +17,10 @@ type lines struct {
 	again bool
 }
 
-var errLineTooLong = errors.New("the line is too long")
+var (
+	errLineTooLong = errors.New("the line is too long")
+	errBinary      = errors.New("this is no text")
+)
 
 func newLines(src io.Reader) *lines { return &lines{in: bufio.NewReaderSize(src, MaxLine)} }
 
@@ -42,6 +45,9 @@ func (l *lines) next() ([]byte, error) {
 		return nil, io.EOF
 	}
 	l.n++
+	if bytes.IndexByte(line, 0) >= 0 {
+		return nil, errBinary
+	}
 	if n := len(line); n > 0 && line[n-1] == '\r' {
 		line = line[:n-1]
 	}

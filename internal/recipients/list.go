@@ -20,6 +20,8 @@ const (
 	Auto  Format = ""
 	CSV   Format = "csv"
 	Plain Format = "plain"
+	XLSX  Format = "xlsx"
+	JSONL Format = "jsonl"
 )
 
 // Options say how a list is to be read. The zero value finds everything out.
@@ -29,6 +31,10 @@ type Options struct {
 	Name string
 	// Format is one of the formats. Default: Auto.
 	Format Format
+	// Encoding is one of Encodings. Default: found out.
+	Encoding string
+	// Sheet is the name of a workbook's sheet. Default: the first.
+	Sheet string
 	// Column is the header's name for the numbers. Default: one of the usual names.
 	Column string
 	// Fields are the columns, as Key writes their names, whose values are wanted
@@ -41,6 +47,9 @@ const (
 	// MaxLine bounds a line, and a record of several quoted lines, in bytes: a quote
 	// that never closes, or a file that is no text, must not fill the memory.
 	MaxLine = 64 << 10
+	// MaxBytes bounds a text file, and MaxRows what is read of it.
+	MaxBytes = 8 << 30
+	MaxRows  = 100_000_000
 	// MaxColumns is what Excel takes.
 	MaxColumns = 16_384
 	// MaxField bounds a value that goes into a text, in bytes; a text itself may have four times as many.
@@ -75,11 +84,12 @@ type List struct {
 	src  io.ReaderAt
 	size int64
 	o    Options
-	// line is that of the record read last, from 1.
-	line int
+	// line is that of the record read last, from 1; of a workbook it is the row of a sheet.
+	line  int
+	sheet string
 	// fields are the values of the record read last, by Options.Fields.
 	fields map[string]string
-	text   arena
+	arena  arena
 }
 
 // New makes a list of the first size bytes of src. It reads nothing yet.
@@ -97,8 +107,8 @@ func New(src io.ReaderAt, size int64, o Options) *List {
 // went wrong while reading.
 func (l *List) All() iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
-		l.line = 0
-		p := &reading{List: l, in: newLines(io.NewSectionReader(l.src, 0, l.size))}
+		l.line, l.sheet = 0, ""
+		p := &reading{List: l}
 		rows, err := p.each(func(r producer.Recipient) bool { return yield(r, nil) })
 		switch {
 		case err != nil:
@@ -113,8 +123,14 @@ func (l *List) All() iter.Seq2[producer.Recipient, error] {
 	}
 }
 
-// Where is the place of the recipient yielded last: "customers.csv:17".
-func (l *List) Where() string { return fmt.Sprintf("%s:%d", l.o.Name, l.line) }
+// Where is the place of the recipient yielded last: "customers.csv:17", or
+// `customers.xlsx, sheet "May", row 17`.
+func (l *List) Where() string {
+	if l.sheet != "" {
+		return fmt.Sprintf("%s, sheet %q, row %d", l.o.Name, l.sheet, l.line)
+	}
+	return fmt.Sprintf("%s:%d", l.o.Name, l.line)
+}
 
 // fault is of the whole file.
 func (l *List) fault(format string, args ...any) error {
@@ -124,6 +140,18 @@ func (l *List) fault(format string, args ...any) error {
 // faultAt is of one line.
 func (l *List) faultAt(line int, format string, args ...any) error {
 	return &Error{Where: fmt.Sprintf("%s:%d: ", l.o.Name, line), Problem: fmt.Sprintf(format, args...)}
+}
+
+// faultIn is of the place read last.
+func (l *List) faultIn(format string, args ...any) error {
+	if l.line == 0 {
+		return l.fault(format, args...)
+	}
+	return &Error{Where: l.Where() + ": ", Problem: fmt.Sprintf(format, args...)}
+}
+
+func (l *List) fieldTooLong(key string, n int) error {
+	return l.faultIn("the field %s has %d bytes, at most %d are taken", key, n, MaxField)
 }
 
 // arena makes many short strings of a few long ones.

@@ -109,8 +109,8 @@ func TestBadRecipientsNameTheirLine(t *testing.T) {
 		"open quote, long file": {"name,phone\nA,1\n\"B,2\n" + strings.Repeat("C,3\n", 1<<16), "list.csv:3: from here on a record is longer than"},
 		"long line":             {"0712345678\n" + strings.Repeat("1", MaxLine+1), "list.csv:2: the line is longer than"},
 		"long header":           {strings.Repeat("phone,", MaxLine), "list.csv:1: the line is longer than"},
-		"workbook":              {"PK\x03\x04rest", "list.csv is a workbook"},
-		"binary":                {"ab\x00c\n", "list.csv:1: this is no text"},
+		"workbook":              {"PK\x03\x04rest", "list.csv is a damaged workbook"},
+		"binary":                {"ab\x00c\n", "list.csv is no text"},
 		"binary further on":     {"0712345678\n\x00\x01\n", "list.csv:2: this is no text"},
 		"carriage returns":      {"phone\r0712345678\r0712345679\r", "list.csv:1: the lines end in a carriage return alone"},
 	}

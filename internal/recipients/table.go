@@ -1,7 +1,10 @@
 package recipients
 
 import (
+	"bufio"
 	"bytes"
+	"compress/flate"
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -17,7 +20,9 @@ import (
 // reading is one reading of a list.
 type reading struct {
 	*List
-	in *lines
+	in      *lines
+	letters letters
+	rows    int
 	// began: there is a line that is not blank.
 	began bool
 }
@@ -25,9 +30,104 @@ type reading struct {
 // each calls take with every recipient until there are no more or it says false, and
 // returns how many there were.
 func (p *reading) each(take func(producer.Recipient) bool) (rows int, err error) {
-	if err := p.decode(); err != nil {
+	if p.size > MaxBytes {
+		return 0, p.fault("has %d GB, a list may have %d: send it in parts", p.size>>30, MaxBytes>>30)
+	}
+	c, err := p.open()
+	if err != nil {
 		return 0, err
 	}
+	counted := func(r producer.Recipient) bool {
+		if p.rows++; p.rows > MaxRows {
+			return false
+		}
+		return take(r)
+	}
+	switch c.format {
+	case XLSX:
+		rows, err = p.workbookRows(counted)
+	case JSONL:
+		rows, err = p.objects(counted)
+	default:
+		rows, err = p.tableOrPlain(c.format, counted)
+	}
+	if err == nil && p.rows > MaxRows {
+		err = p.faultIn("a list may have %d rows: send it in parts", MaxRows)
+	}
+	return rows, err
+}
+
+// open finds out what the file is, and has it ready to be read as UTF-8.
+func (p *reading) open() (content, error) {
+	head := make([]byte, min(headSize, p.size))
+	if _, err := p.src.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
+		return content{}, fmt.Errorf("read %s: %w", p.o.Name, err)
+	}
+	c, err := detect(head, p.o)
+	if err != nil || c.format == XLSX {
+		return c, err
+	}
+	var text io.Reader = io.NewSectionReader(p.src, 0, p.size)
+	if c.gzip {
+		if c, text, err = p.unzipped(text); err != nil {
+			return c, err
+		}
+	}
+	if _, err := io.CopyN(io.Discard, text, int64(c.bom)); err != nil {
+		return c, fmt.Errorf("read %s: %w", p.o.Name, err)
+	}
+	endian := unicode.LittleEndian
+	switch c.encoding {
+	case encodingUTF16BE:
+		endian = unicode.BigEndian
+		fallthrough
+	case encodingUTF16LE:
+		text = transform.NewReader(text, unicode.UTF16(endian, unicode.IgnoreBOM).NewDecoder())
+		c.encoding = encodingUTF8
+	}
+	p.in, p.letters = newLines(text), letters{encoding: c.encoding}
+	return c, nil
+}
+
+// unzipped looks into a .gz file.
+func (p *reading) unzipped(packed io.Reader) (c content, text io.Reader, err error) {
+	z, err := gzip.NewReader(packed)
+	if err != nil {
+		return c, nil, p.fault("is compressed with gzip and damaged")
+	}
+	in := bufio.NewReaderSize(&bounded{src: z, left: MaxBytes}, headSize)
+	head, err := in.Peek(headSize)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return c, nil, p.broken(err)
+	}
+	o := p.o
+	o.Name = strings.TrimSuffix(o.Name, ".gz")
+	if c, err = detect(head, o); err == nil && (c.gzip || c.format == XLSX) {
+		err = p.fault("is compressed: unpack it first")
+	}
+	return c, in, err
+}
+
+// bounded ends a text that unpacks to more than a file may have.
+type bounded struct {
+	src  io.Reader
+	left int64
+}
+
+var errTooLarge = errors.New("it is too large")
+
+// Read reads until the bound.
+func (b *bounded) Read(to []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, errTooLarge
+	}
+	n, err := b.src.Read(to[:min(int64(len(to)), b.left)])
+	b.left -= int64(n)
+	return n, err
+}
+
+// tableOrPlain reads what has lines.
+func (p *reading) tableOrPlain(format Format, take func(producer.Recipient) bool) (rows int, err error) {
 	first, err := p.in.first()
 	if separator, ok := bytes.CutPrefix(bytes.TrimSpace(first), []byte("sep=")); ok && len(separator) == 1 {
 		// Excel's own line before the header; which separator it is, the header shows.
@@ -41,11 +141,14 @@ func (p *reading) each(take func(producer.Recipient) bool) (rows int, err error)
 		return 0, p.broken(err)
 	}
 	p.began = true
-	switch {
-	case bytes.IndexByte(first, 0) >= 0:
-		return 0, p.faultAt(p.in.n+1, "this is no text in UTF-8: save it as CSV UTF-8")
-	case bytes.IndexByte(first, '\r') >= 0:
+	if bytes.IndexByte(first, '\r') >= 0 {
 		return 0, p.faultAt(p.in.n+1, "the lines end in a carriage return alone: save it as CSV UTF-8")
+	}
+	if format == Plain {
+		if len(p.o.Fields) > 0 {
+			return 0, p.noFields(p.in.n + 1)
+		}
+		return p.bare(take)
 	}
 	comma, h, err := p.findHeader(string(first))
 	if err != nil {
@@ -57,23 +160,8 @@ func (p *reading) each(take func(producer.Recipient) bool) (rows int, err error)
 	return p.table(comma, h, take)
 }
 
-// decode puts the text into UTF-8 without a byte order mark.
-func (p *reading) decode() error {
-	head, err := p.in.in.Peek(4)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("read %s: %w", p.o.Name, err)
-	}
-	switch {
-	case bytes.HasPrefix(head, []byte("\xef\xbb\xbf")):
-		_, _ = p.in.in.Discard(3) // they have been seen
-	case bytes.HasPrefix(head, []byte("\xff\xfe")), bytes.HasPrefix(head, []byte("\xfe\xff")):
-		// A spreadsheet's "Unicode text".
-		utf16 := unicode.UTF16(unicode.LittleEndian, unicode.ExpectBOM)
-		p.in = newLines(transform.NewReader(p.in.in, utf16.NewDecoder()))
-	case bytes.HasPrefix(head, []byte("PK\x03\x04")):
-		return p.fault("is a workbook, not text: save it as CSV first")
-	}
-	return nil
+func (p *reading) noFields(line int) error {
+	return p.faultAt(line, "a plain list of numbers has no column %q for the text: give it a header", p.o.Fields[0])
 }
 
 // broken says where and why a record cannot be read.
@@ -85,8 +173,19 @@ func (p *reading) broken(err error) error {
 		return p.faultAt(p.line, "from here on a record is longer than %d bytes: is a quote missing?", MaxLine)
 	case errors.Is(err, errQuoteInField), errors.Is(err, errQuoteOpen), errors.Is(err, errAfterQuote):
 		return p.faultAt(p.line, "%v: write a field that holds quotes as \"say \"\"hello\"\"\"", err)
+	case errors.Is(err, errBinary):
+		return p.faultAt(p.in.n, "this is no text: save the list as CSV UTF-8")
+	case errors.Is(err, errTooLarge):
+		return p.fault("unpacks to more than %d GB: send it in parts", MaxBytes>>30)
+	case errors.Is(err, gzip.ErrChecksum), errors.Is(err, gzip.ErrHeader), errors.Is(err, io.ErrUnexpectedEOF), isCorrupt(err):
+		return p.fault("is compressed with gzip and damaged")
 	}
 	return fmt.Errorf("read %s: %w", p.o.Name, err)
+}
+
+func isCorrupt(err error) bool {
+	_, corrupt := errors.AsType[flate.CorruptInputError](err)
+	return corrupt
 }
 
 // bare reads one number a line.
@@ -101,11 +200,9 @@ func (p *reading) bare(take func(producer.Recipient) bool) (rows int, err error)
 			return rows, p.broken(err)
 		case len(bytes.TrimSpace(line)) == 0:
 			continue
-		case bytes.IndexByte(line, 0) >= 0:
-			return rows, p.faultAt(p.line, "this is no text")
 		}
 		rows++
-		if !take(producer.Recipient{Number: p.text.string(unquote(line))}) {
+		if !take(producer.Recipient{Number: p.arena.string(p.letters.number(unquote(line)))}) {
 			return rows, nil
 		}
 	}
@@ -129,9 +226,6 @@ func (p *reading) table(comma byte, h *header, take func(producer.Recipient) boo
 		case errors.Is(err, io.EOF):
 			return rows, nil
 		case err != nil:
-			if !errors.Is(err, errLineTooLong) && p.in.n > p.line {
-				p.line = c.line
-			}
 			return rows, p.broken(err)
 		case !below:
 			continue
@@ -157,13 +251,17 @@ func (p *reading) table(comma byte, h *header, take func(producer.Recipient) boo
 // recipient picks out of a row what is wanted.
 func (p *reading) recipient(h *header, cell func(column int) []byte) (producer.Recipient, error) {
 	for i, key := range p.o.Fields {
-		value := bytes.TrimSpace(cell(h.fields[i]))
-		if len(value) > MaxField {
-			return producer.Recipient{}, p.faultAt(p.line, "the field %s has %d bytes, at most %d are taken", key, len(value), MaxField)
+		value, problem := p.letters.field(bytes.TrimSpace(cell(h.fields[i])), p.line)
+		if problem != "" {
+			return producer.Recipient{}, p.faultIn("the field %s %s%s: save the list as CSV UTF-8, or say which it is with --encoding",
+				key, problem, p.letters.decided())
 		}
-		p.fields[key] = p.text.string(value)
+		if value = bytes.TrimSpace(value); len(value) > MaxField {
+			return producer.Recipient{}, p.fieldTooLong(key, len(value))
+		}
+		p.fields[key] = p.arena.string(value)
 	}
-	return producer.Recipient{Number: p.text.string(cell(h.number)), Fields: p.fields}, nil
+	return producer.Recipient{Number: p.arena.string(p.letters.number(cell(h.number))), Fields: p.fields}, nil
 }
 
 // isBlank says whether no field holds anything: the row ";;;" of a spreadsheet.

@@ -1,0 +1,340 @@
+package recipients
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/xuri/excelize/v2"
+)
+
+// workbookOf has excelize write a workbook, as an independent hand.
+func workbookOf(t testing.TB, fill func(f *excelize.File)) []byte {
+	t.Helper()
+	f := excelize.NewFile()
+	fill(f)
+	var out bytes.Buffer
+	if err := f.Write(&out); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func fillRows(t testing.TB, f *excelize.File, sheet string, rows ...[]any) {
+	t.Helper()
+	for i, row := range rows {
+		if err := f.SetSheetRow(sheet, fmt.Sprintf("A%d", i+1), &row); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func inBytes(b []byte, o Options) *List { return New(bytes.NewReader(b), int64(len(b)), o) }
+
+// readAll reads a list with its fields: "number|field|field".
+func readAll(l *List) (out, where []string, err error) {
+	for r, err := range l.All() {
+		if err != nil {
+			return out, where, err
+		}
+		parts := []string{r.Number}
+		for _, key := range l.o.Fields {
+			parts = append(parts, r.Fields[key])
+		}
+		out, where = append(out, strings.Join(parts, "|")), append(where, l.Where())
+	}
+	return out, where, nil
+}
+
+func TestWorkbook(t *testing.T) {
+	t.Parallel()
+	file := workbookOf(t, func(f *excelize.File) {
+		fillRows(t, f, "Sheet1",
+			[]any{"Name", "Phone Number", "Due", "Amount", "Paid"},
+			[]any{"Wanjirũ", 254712345678, time.Date(2025, 11, 30, 0, 0, 0, 0, time.UTC), 1500.5, true},
+			[]any{" Ọláníyì & <Söhne> ", "+254 712 345 679", time.Date(2025, 11, 30, 14, 5, 0, 0, time.UTC), 19.99, false},
+			[]any{nil, nil, nil, nil, nil},
+			[]any{"", 0.1 + 0.2, nil, 1e15, ""},
+			[]any{"no number"},
+		)
+		if err := f.SetCellRichText("Sheet1", "A7", []excelize.RichTextRun{{Text: "A"}, {Text: "da", Font: &excelize.Font{Bold: true}}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.SetCellFormula("Sheet1", "B7", "254700000000+1"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.NewSheet("Other"); err != nil {
+			t.Fatal(err)
+		}
+		fillRows(t, f, "Other", []any{712345678}, []any{"0712 345 679"})
+	})
+	got, where, err := readAll(inBytes(file, Options{Name: "list.xlsx", Fields: []string{"name", "due", "amount", "paid"}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"254712345678|Wanjirũ|2025-11-30|1500.5|TRUE",
+		"+254 712 345 679|Ọláníyì & <Söhne>|2025-11-30 14:05|19.99|FALSE",
+		"0.3|||1000000000000000|",
+		"|no number|||",
+		"|Ada|||",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if where[0] != `list.xlsx, sheet "Sheet1", row 2` || where[2] != `list.xlsx, sheet "Sheet1", row 5` {
+		t.Error(where)
+	}
+	got, _, err = readAll(inBytes(file, Options{Name: "list", Sheet: "other"}))
+	if diff := cmp.Diff([]string{"712345678", "0712 345 679"}, got); err != nil || diff != "" {
+		t.Errorf("%v %s", err, diff)
+	}
+	for name, tt := range map[string]struct {
+		o    Options
+		want string
+	}{
+		"no such sheet":  {Options{Sheet: "Others"}, ` has no sheet "Others"; it has ["Sheet1" "Other"]`},
+		"no such column": {Options{Column: "fax"}, `, sheet "Sheet1", row 1: the header has no column "fax"; it has "Name", "Phone Number"`},
+		"no such field":  {Options{Fields: []string{"town"}}, `, sheet "Sheet1", row 1: the text has {{town}}, and the header no column of that name`},
+		"as CSV":         {Options{Format: CSV}, " is a workbook: leave out --format"},
+	} {
+		tt.o.Name = "list.xlsx"
+		if _, _, err := readAll(inBytes(file, tt.o)); err == nil || !strings.HasPrefix(err.Error(), "list.xlsx"+tt.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// What excelize streams has the texts in the cells and not shared.
+func TestAWorkbookThatWasStreamed(t *testing.T) {
+	t.Parallel()
+	const rows = 3000
+	file := workbookOf(t, func(f *excelize.File) {
+		w, err := f.NewStreamWriter("Sheet1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = w.SetRow("A1", []any{"name", "mobile"}) // Flush tells
+		for i := range rows {
+			_ = w.SetRow(fmt.Sprintf("A%d", i+2), []any{fmt.Sprintf("N%d", i), fmt.Sprintf("07%08d", i)})
+		}
+		if err := w.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	})
+	got, _, err := readAll(inBytes(file, Options{Name: "f", Fields: []string{"name"}}))
+	if err != nil || len(got) != rows || got[rows-1] != "0700002999|N2999" {
+		t.Errorf("%v, %d rows, the last %v", err, len(got), got[max(0, len(got)-1):])
+	}
+}
+
+func TestTextsThatDoNotFitIntoMemory(t *testing.T) {
+	t.Parallel()
+	const rows = 3000
+	long := strings.Repeat("x", 2000)
+	file := workbookOf(t, func(f *excelize.File) {
+		fillRows(t, f, "Sheet1", []any{"phone", "name"})
+		for i := range rows {
+			row := []any{fmt.Sprintf("07%08d", i), fmt.Sprintf("%d-%s", i, long)}
+			if err := f.SetSheetRow("Sheet1", fmt.Sprintf("A%d", 2+(i*997)%rows), &row); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	got, _, err := readAll(inBytes(file, Options{Name: "f", Fields: []string{"name"}}))
+	if err != nil || len(got) != rows {
+		t.Fatalf("%v, %d rows", err, len(got))
+	}
+	for i := range rows {
+		if want := fmt.Sprintf("07%08d|%d-%s", i, i, long); got[(i*997)%rows] != want {
+			t.Fatalf("row %d is %.40s", i, got[i])
+		}
+	}
+}
+
+func TestDates(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		number, code, want string
+		since1904          bool
+	}{
+		{"45991", "dd/mm/yyyy", "2025-11-30", false},
+		{"45991.5", "dd/mm/yyyy hh:mm", "2025-11-30 12:00", false},
+		{"0.75", "h:mm AM/PM", "18:00", false},
+		{"1", "d", "1900-01-01", false},
+		{"60", "d", "1900-02-28", false},
+		{"61", "d", "1900-03-01", false},
+		{"44529", "yyyy", "2025-11-30", true},
+		{"45991", "mmm-yy", "2025-11-30", false},
+		{"0.5", "mm:ss", "12:00", false},
+	} {
+		w := &workbook{since1904: tt.since1904}
+		if got, ok := w.date(tt.number, formatCode(tt.code)); !ok || got != tt.want {
+			t.Errorf("%s as %s is %q %v, want %q", tt.number, tt.code, got, ok, tt.want)
+		}
+	}
+	for _, code := range []string{"0", "0.00", "General", `"dmy"0`, "[Red]0", `\d0`, "#,##0.00 [$KES-409]", "0%", "@", "_d0"} {
+		if formatCode(code) != 0 {
+			t.Errorf("%s is no date", code)
+		}
+	}
+}
+
+func TestShownNumbers(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"254712345678": "254712345678", "2.54712345678E11": "254712345678", "2.547123456E+11": "254712345600", "254712345678.0": "254712345678",
+		"19.989999999999998": "19.99", "-1.5": "-1.5", "1E400": "1E400", "0712345678": "0712345678", "": "", "NaN": "NaN", "1e-7": "0.0000001",
+	} {
+		if got := shownNumber(in); got != want {
+			t.Errorf("%s is shown as %s, want %s", in, got, want)
+		}
+	}
+	for in, want := range map[[2]string]string{
+		{"254712345678", "n"}: "254712345678", {"2.54712345678e11", "n"}: "254712345678", {"2.54712E+11", "n"}: "2.54712E+11",
+		{"254712345678.0", "n"}: "254712345678", {"2.54712E+11", ""}: "254712000000", {"0.50", ""}: "0.50", {"1.5e-3", ""}: "0.0015",
+		{"-12e0", ""}: "-12", {"1e999999999", ""}: "1e999999999", {"12345678901234567890123", "n"}: "12345678901234567890123", {"0", "n"}: "0", {"-0.0", ""}: "-0",
+	} {
+		if got := written(in[0], in[1] == "n"); got != want {
+			t.Errorf("%s is written as %s, want %s", in, got, want)
+		}
+	}
+}
+
+func TestObjects(t *testing.T) {
+	t.Parallel()
+	text := `{"Name": "Jané", "phone": 254712345678, "n": 1.50}
+
+{"phone": "0712 345 679", "name": null, "extra": {"a": [1]}}
+{"PHONE":254712345680.0,"Name":"B"}
+{"Name":"C"}
+`
+	got, where, err := readAll(listOf(text, Options{Name: "list.jsonl", Fields: []string{"name", "n"}}))
+	if diff := cmp.Diff([]string{"254712345678|Jané|1.50", "0712 345 679||", "254712345680|B|", "|C|"}, got); err != nil || diff != "" {
+		t.Errorf("%v %s", err, diff)
+	}
+	if diff := cmp.Diff([]string{"list.jsonl:1", "list.jsonl:3", "list.jsonl:4", "list.jsonl:5"}, where); diff != "" {
+		t.Error(diff)
+	}
+	for name, tt := range map[string]struct{ text, want string }{
+		"no number":        {`{"name":"A"}`, `list.jsonl:1: no column of numbers: the first object must name one msisdn`},
+		"two numbers":      {`{"phone":1,"mobile":2}`, `list.jsonl:1: the first object has two columns of numbers, mobile and phone`},
+		"not an object":    {"{\"phone\":1}\n[1]\n", `list.jsonl:2: this is no JSON object: write one a line`},
+		"broken":           {"{\"phone\":1}\n{\"phone\":\n", `list.jsonl:2: this is no JSON object: unexpected end of JSON input`},
+		"over many lines":  {"{\n\"phone\":1}\n", `list.jsonl:1: this is no JSON object: unexpected end of JSON input; an object must stand on one line`},
+		"an array":         {"[{\"phone\":1}]", `list.jsonl is one JSON array`},
+		"a nested number":  {`{"phone":{"n":1}}`, `list.jsonl:1: "phone" must be a string or a number`},
+		"not UTF-8":        {"{\"phone\":1}\n{\"phone\":\"\xff\"}", `list.jsonl:2: this is not UTF-8`},
+		"an unknown field": {`{"phone":1}`, `list.jsonl:1: the text has {{town}}, and the first object no column of that name; it has "phone"`},
+		"no object at all": {"\n\n", `list.jsonl is empty`},
+	} {
+		o := Options{Name: "list.jsonl"}
+		if name == "an unknown field" {
+			o.Fields = []string{"town"}
+		}
+		if _, _, err := readAll(listOf(tt.text, o)); err == nil || !strings.HasPrefix(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want %s", name, err, tt.want)
+		}
+	}
+}
+
+func TestWhatAFileIsIsFoundOut(t *testing.T) {
+	t.Parallel()
+	u16 := func(s string, big, mark bool) string {
+		b := []byte(inUTF16(s))
+		if !mark {
+			b = b[2:]
+		}
+		for i := 0; big && i+1 < len(b); i += 2 {
+			b[i], b[i+1] = b[i+1], b[i]
+		}
+		return string(b)
+	}
+	const table = "phone,name\n0712345678,Ọlá Müller\n"
+	const western = "phone;name\n07\xa0123;Ren\xe9e \x80\n1;plain\n"
+	for name, tt := range map[string]struct {
+		o    Options
+		text string
+		want string
+	}{
+		"UTF-8":                         {Options{}, table, "0712345678|Ọlá Müller"},
+		"UTF-8 with a mark":             {Options{}, "\xef\xbb\xbf" + table, "0712345678|Ọlá Müller"},
+		"UTF-16LE with a mark":          {Options{}, u16(table, false, true), "0712345678|Ọlá Müller"},
+		"UTF-16BE with a mark":          {Options{}, u16(table, true, true), "0712345678|Ọlá Müller"},
+		"UTF-16LE":                      {Options{}, u16(table, false, false), "0712345678|Ọlá Müller"},
+		"UTF-16BE":                      {Options{}, u16(table, true, false), "0712345678|Ọlá Müller"},
+		"UTF-16BE, asked for":           {Options{Encoding: "UTF-16BE"}, u16(table, true, false), "0712345678|Ọlá Müller"},
+		"Windows-1252":                  {Options{}, western, "07\u00a0123|Renée € 1|plain"},
+		"Windows-1252, asked for":       {Options{Encoding: "latin1"}, western, "07\u00a0123|Renée € 1|plain"},
+		"UTF-8 taken for Windows-1252":  {Options{Encoding: "windows-1252"}, "phone,name\n1,é\n", "1|Ã©"},
+		"JSON lines by content":         {Options{Name: "f.txt"}, `{"phone":"1","name":"x"}`, "1|x"},
+		"JSON lines in UTF-16":          {Options{}, u16(`{"phone":"1","name":"x"}`, false, false), "1|x"},
+		"a header that looks like JSON": {Options{Name: "f.csv"}, "{name},phone,name\n1,2,3\n", "2|3"},
+	} {
+		tt.o.Fields = []string{"name"}
+		got, _, err := readAll(listOf(tt.text, tt.o))
+		if name == "a header that looks like JSON" {
+			// Key leaves the braces, so that only one column is called name.
+			tt.want = "2|3"
+		}
+		if strings.Join(got, " ") != tt.want || err != nil {
+			t.Errorf("%s: %q, %v, want %q", name, got, err, tt.want)
+		}
+	}
+	for name, tt := range map[string]struct {
+		o          Options
+		text, want string
+	}{
+		"Windows-1252 in UTF-8":     {Options{}, "phone,name\n1,é\n2,Ren\xe9e\n", "f:3: the field name is not UTF-8, as the rest is (since line 2)"},
+		"UTF-8 in Windows-1252":     {Options{}, "phone,name\n2,Ren\xe9e\n1,é\n", "f:3: the field name is UTF-8, and the rest Windows-1252 (since line 2)"},
+		"not UTF-8 as asked for":    {Options{Encoding: "utf-8"}, "phone,name\n2,Ren\xe9e\n", "f:2: the field name is not UTF-8"},
+		"no letter of Windows-1252": {Options{}, "phone,name\n2,\x81\n", "f:2: the field name has a byte that Windows-1252 has not"},
+		"another mark":              {Options{Encoding: "windows-1252"}, "\xef\xbb\xbfphone\n", "f is in utf-8, as its first bytes say"},
+		"an unknown encoding":       {Options{Encoding: "ebcdic"}, "phone\n", "--encoding: it must be utf-8, "},
+		"an unknown format":         {Options{Format: "ods"}, "phone\n", "--format: it must be csv, "},
+		"a sheet of a CSV":          {Options{Sheet: "x"}, "phone\n", "f is no workbook, and has no sheets"},
+		"a CSV as workbook":         {Options{Format: XLSX}, "phone\n", "f is no workbook (.xlsx)"},
+		"an old workbook":           {Options{}, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "f is a workbook of the old kind"},
+		"a web page":                {Options{}, "<!DOCTYPE html>", "f is a web page"},
+		"UTF-32":                    {Options{}, "\xff\xfe\x00\x00p\x00\x00\x00", "f is in UTF-32"},
+		"zeros":                     {Options{}, strings.Repeat("\x00", 9000), "f is no text"},
+		"a plain list with a field": {Options{Format: Plain}, "0712345678\n", "f:1: a plain list of numbers has no column \"name\""},
+	} {
+		tt.o.Name, tt.o.Fields = "f", []string{"name"}
+		if _, _, err := readAll(listOf(tt.text, tt.o)); err == nil || !strings.HasPrefix(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want %s", name, err, tt.want)
+		}
+	}
+}
+
+func TestAPlainListThatWasAskedForHasNoHeader(t *testing.T) {
+	t.Parallel()
+	got, _, err := readAll(listOf("phone\n1\n", Options{Format: Plain}))
+	if diff := cmp.Diff([]string{"phone", "1"}, got); err != nil || diff != "" {
+		t.Errorf("%v %s", err, diff)
+	}
+}
+
+func TestMapOfFieldsIsUsedAgain(t *testing.T) {
+	t.Parallel()
+	l := listOf("phone,name\n1,A\n2,B\n", Options{Fields: []string{"name"}})
+	var first map[string]string
+	for r, err := range l.All() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first == nil {
+			first = r.Fields
+		}
+	}
+	if !maps.Equal(first, map[string]string{"name": "B"}) {
+		t.Errorf("%v", first)
+	}
+}
