@@ -2,6 +2,7 @@ package producer
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"slices"
 	"time"
@@ -39,7 +40,18 @@ type Result struct {
 // upload and in constant memory; with statuses named, only those. ErrNotFound if
 // there is no such campaign.
 func (c *Client) Results(ctx context.Context, id string, statuses ...string) iter.Seq2[Result, error] {
+	return c.ResultsAfter(ctx, id, 0, statuses...)
+}
+
+// ResultsAfter yields what Results does, from the row behind one on: whoever was
+// interrupted gives the last Result.Row that he has got, and has each row once. What
+// happened to those before meanwhile is not told again.
+func (c *Client) ResultsAfter(ctx context.Context, id string, row int, statuses ...string) iter.Seq2[Result, error] {
 	return func(yield func(Result, error) bool) {
+		if row < 0 {
+			yield(Result{}, &FieldError{Field: "after", Problem: fmt.Sprintf("%d is the number of no row", row)})
+			return
+		}
 		if !ledger.ValidID(id) {
 			yield(Result{}, &FieldError{Field: "id", Problem: "it is no campaign id"})
 			return
@@ -50,7 +62,7 @@ func (c *Client) Results(ctx context.Context, id string, statuses ...string) ite
 				return
 			}
 		}
-		for r, err := range c.ledger.Results(ctx, id) {
+		for r, err := range c.ledger.ResultsAfter(ctx, id, row) {
 			if err != nil {
 				yield(Result{}, err)
 				return

@@ -99,9 +99,14 @@ func TestACampaignFromAFileToTheGateway(t *testing.T) {
 			t.Errorf("exit %d, %s%s", exit, out, errOut)
 		}
 	})
-	t.Run("what is done cannot be stopped", func(t *testing.T) {
-		if _, errOut, exit := h.run("pause", "sale"); exit != exitFailed || !strings.Contains(errOut, "nothing left to stop") {
-			t.Errorf("exit %d, %s", exit, errOut)
+	t.Run("an order to what is done has nothing to do and says so", func(t *testing.T) {
+		for order, want := range map[string]string{"pause": "stop", "cancel": "stop", "resume": "send"} {
+			if out, _ := h.must(order, "sale"); out != "sale is done: there is nothing left to "+want+"\n" {
+				t.Errorf("%s: %s", order, out)
+			}
+		}
+		if st := h.status("sale"); st.State != producer.Done {
+			t.Errorf("status %+v", st)
 		}
 		if out, _ := h.must("retry", "sale", "--unknown", "--rejected"); out != "sale has nobody to send to again\n" {
 			t.Errorf("retry: %s", out)
@@ -344,6 +349,9 @@ func TestCancelWaitsForCallsInFlight(t *testing.T) {
 	}
 	if out, _ := h.must("cancel", "big", "--no-wait"); out != "big is cancelled\n" {
 		t.Errorf("again: %s", out)
+	}
+	if out, _ := h.must("pause", "big"); out != "big is cancelled already: there is nothing left to stop\n" {
+		t.Errorf("pause of what is cancelled: %s", out)
 	}
 	if _, errOut, exit := h.run("resume", "big"); exit != exitFailed || !strings.Contains(errOut, "it was cancelled") {
 		t.Errorf("resume: exit %d, %s", exit, errOut)

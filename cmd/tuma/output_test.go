@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"iter"
 	"strings"
 	"testing"
 	"time"
@@ -49,7 +50,12 @@ func TestResultsAsCSV(t *testing.T) {
 			yield(producer.Result{Row: 2, Status: "skipped", Reason: "invalid_number", Code: "not_a_number", Input: "=1+1"}, nil)
 	}
 	var out bytes.Buffer
-	if err := writeResultsCSV(&out, results); err != nil {
+	write := func(results iter.Seq2[producer.Result, error], headed bool) error {
+		out.Reset()
+		w := &wholeRows{to: &out}
+		return errors.Join(writeResultsCSV(w, results, headed), w.flush())
+	}
+	if err := write(results, true); err != nil {
 		t.Fatal(err)
 	}
 	want := `row,msisdn,status,reason,account,message_id,message_uuid,code,segments,cost,currency,updated_at,input
@@ -60,12 +66,15 @@ func TestResultsAsCSV(t *testing.T) {
 		t.Error(diff)
 	}
 
-	out.Reset()
+	_, rest, _ := strings.Cut(want, "\n")
+	if err := write(results, false); err != nil || out.String() != rest {
+		t.Errorf("without its header: %v, %q", err, out.String())
+	}
 	nothing := func(yield func(producer.Result, error) bool) { yield(producer.Result{}, producer.ErrNotFound) }
-	if err := writeResultsCSV(&out, nothing); !errors.Is(err, producer.ErrNotFound) || out.Len() > 0 {
+	if err := write(nothing, true); !errors.Is(err, producer.ErrNotFound) || out.Len() > 0 {
 		t.Errorf("of no campaign: %v, %q", err, out.String())
 	}
-	if err := writeResultsCSV(&out, func(func(producer.Result, error) bool) {}); err != nil || strings.Count(out.String(), "\n") != 1 {
+	if err := write(func(func(producer.Result, error) bool) {}, true); err != nil || strings.Count(out.String(), "\n") != 1 {
 		t.Errorf("of no recipient with that status: %v, %q", err, out.String())
 	}
 }

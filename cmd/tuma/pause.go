@@ -17,7 +17,8 @@ func newPause(a *app) *cobra.Command {
 		short: "Stop a campaign until it is resumed",
 		long: `Pause stops a campaign: once it is back, no call begins that had not begun before.
 Calls that are with a gateway at that moment are finished and counted; pause
-waits for them, unless --no-wait is given.`,
+waits for them, unless --no-wait is given. Of a campaign that has ended it says so,
+and has nothing to do.`,
 		example: "  tuma pause sale-2025-11\n  tuma resume sale-2025-11",
 		give:    (*producer.Client).Pause,
 		done:    "is paused",
@@ -45,8 +46,14 @@ func newOrder(a *app, o order) *cobra.Command {
 		RunE: a.verb(func(ctx context.Context, args []string) error {
 			return a.withCampaign(ctx, args[0], func(b *backend, id string) error {
 				flying, err := o.give(b.Client, ctx, id)
-				if err != nil {
-					return unwelcome(err, "stop")
+				done := o.done
+				switch {
+				case errors.Is(err, producer.ErrDone):
+					done = "is done: there is nothing left to stop"
+				case errors.Is(err, producer.ErrStopped):
+					done = "is cancelled already: there is nothing left to stop"
+				case err != nil:
+					return err
 				}
 				if flying.Calls > 0 {
 					a.note("tuma: %s, to %s, had begun before",
@@ -57,7 +64,7 @@ func newOrder(a *app, o order) *cobra.Command {
 						}
 					}
 				}
-				_, err = fmt.Fprintf(a.out, "%s %s\n", id, o.done)
+				_, err = fmt.Fprintf(a.out, "%s %s\n", id, done)
 				return err
 			})
 		}),
@@ -82,13 +89,9 @@ func (a *app) land(ctx context.Context, b *backend, id string) error {
 	return errors.New("the order stands, but calls are still in flight: see tuma status " + id)
 }
 
-// unwelcome says what an order that a campaign does not take means, and what there is
-// nothing left to do.
-func unwelcome(err error, do string) error {
-	switch {
-	case errors.Is(err, producer.ErrDone):
-		return fmt.Errorf("%w: there is nothing left to %s", err, do)
-	case errors.Is(err, producer.ErrStopped):
+// unwelcome says what it means that a campaign does not take an order.
+func unwelcome(err error) error {
+	if errors.Is(err, producer.ErrStopped) {
 		return fmt.Errorf("%w: it was cancelled, and that is for good", err)
 	}
 	return err

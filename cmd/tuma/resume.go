@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"github.com/tuma-sms/tuma/producer"
 )
 
 func newResume(a *app) *cobra.Command {
@@ -20,12 +23,30 @@ aside are tried again.`,
 		ValidArgsFunction: a.completeCampaigns,
 		RunE: a.verb(func(ctx context.Context, args []string) error {
 			return a.withCampaign(ctx, args[0], func(b *backend, id string) error {
-				if _, err := b.Resume(ctx, id); err != nil {
-					return unwelcome(err, "send")
+				_, err := b.Resume(ctx, id)
+				if errors.Is(err, producer.ErrDone) {
+					return a.resumeDone(ctx, b, id, err)
 				}
-				_, err := fmt.Fprintf(a.out, "%s goes on\n", id)
+				if err != nil {
+					return unwelcome(err)
+				}
+				_, err = fmt.Fprintf(a.out, "%s goes on\n", id)
 				return err
 			})
 		}),
 	}
+}
+
+// resumeDone answers for a campaign that has ended: if all of it was sent, what was
+// asked for has happened already.
+func (a *app) resumeDone(ctx context.Context, b *backend, id string, refused error) error {
+	st, err := b.Status(ctx, id)
+	if err != nil {
+		return err
+	}
+	if n := st.Reasons["expired"]; n > 0 {
+		return fmt.Errorf("%w: it expired, with %s to send to", refused, counted(n, "recipient"))
+	}
+	_, err = fmt.Fprintf(a.out, "%s is done: there is nothing left to send\n", id)
+	return err
 }

@@ -64,7 +64,7 @@ func (a *app) retry(ctx context.Context, b *backend, id string, o producer.Retry
 		n, err = 0, nil
 	}
 	if err != nil {
-		return unwelcome(err, "send")
+		return unwelcome(err)
 	}
 	if n == 0 {
 		_, err = fmt.Fprintf(a.out, "%s has nobody to send to again\n", id)

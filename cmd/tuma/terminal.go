@@ -46,6 +46,10 @@ func (g *grid) print(w io.Writer) error {
 	if isTerminal(w) {
 		return g.draw(w)
 	}
+	return g.plain(w)
+}
+
+func (g *grid) plain(w io.Writer) error {
 	var widths []int
 	rows := g.rows
 	if len(g.header) > 0 {

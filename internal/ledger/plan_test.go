@@ -3,6 +3,7 @@ package ledger
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"testing"
 	"time"
 
@@ -249,5 +250,15 @@ func TestResultsOfLargeUploadComeInOrder(t *testing.T) {
 	r.sound("c")
 	if first := rows[600]; first.Status != Accepted || first.UpdatedAt.Before(time.Now().Add(-time.Hour)) {
 		t.Errorf("row 601 is %+v", first)
+	}
+	for _, after := range []int{0, 1, 99, 100, 600, 601, MaxPageRows - 1, MaxPageRows, MaxPageRows + 1, 2 * MaxPageRows, n - 1, n, n + 1} {
+		var rest []Row
+		for row, err := range r.ResultsAfter(t.Context(), "c", after) {
+			r.ok(err)
+			rest = append(rest, row)
+		}
+		if want := rows[min(after, n):]; len(rest) != len(want) || len(want) > 0 && !reflect.DeepEqual(rest, want) {
+			t.Errorf("after row %d come %d rows, or others than in the whole", after, len(rest))
+		}
 	}
 }

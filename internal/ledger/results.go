@@ -30,14 +30,20 @@ type Row struct {
 // never planned are pending, or skipped once the campaign is stopped. It ends at a
 // record that cannot be read with an Unreadable, which names it.
 func (l *Ledger) Results(ctx context.Context, id string) iter.Seq2[Row, error] {
+	return l.ResultsAfter(ctx, id, 0)
+}
+
+// ResultsAfter yields what Results does from the row behind a number on. What came of
+// the rows before is not read.
+func (l *Ledger) ResultsAfter(ctx context.Context, id string, after int) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
-		if err := l.results(ctx, id, yield); err != nil {
+		if err := l.results(ctx, id, after, yield); err != nil {
 			yield(Row{}, err)
 		}
 	}
 }
 
-func (l *Ledger) results(ctx context.Context, id string, yield func(Row, error) bool) error {
+func (l *Ledger) results(ctx context.Context, id string, after int, yield func(Row, error) bool) error {
 	sum, err := l.Summary(ctx, id)
 	if err != nil {
 		return err
@@ -56,7 +62,7 @@ func (l *Ledger) results(ctx context.Context, id string, yield func(Row, error) 
 	country := frozen.Country
 	segments, _ := sms.Segments(sum.Spec.Body)
 	var sources []*source
-	reading := &rowReading{frozen: frozen, segments: segments, stopped: sum.StoppedBy}
+	reading := &rowReading{frozen: frozen, segments: segments, stopped: sum.StoppedBy, after: after}
 	for n := range frozen.Lanes() {
 		next, stop := iter.Pull2(l.batchRows(ctx, id, n, reading))
 		defer stop()
@@ -66,11 +72,17 @@ func (l *Ledger) results(ctx context.Context, id string, yield func(Row, error) 
 		if err != nil {
 			return err
 		}
+		if page.First+len(page.Inputs)-1 <= after {
+			continue
+		}
 		left, err := l.leftOut(ctx, id, page)
 		if err != nil {
 			return err
 		}
 		for i, input := range page.Inputs {
+			if page.First+i <= after {
+				continue
+			}
 			row, err := rowOf(page.First+i, &left, sources, sum.StoppedBy)
 			if err != nil {
 				return err
@@ -114,6 +126,9 @@ func (l *Ledger) leftOut(ctx context.Context, id string, page Page) ([]LeftOut, 
 // rowOf finds the recipient of a row among those left out and, in order of rows,
 // among the lanes' batches.
 func rowOf(n int, left *[]LeftOut, sources []*source, stopped string) (Row, error) {
+	for len(*left) > 0 && (*left)[0].Row < n {
+		*left = (*left)[1:]
+	}
 	if len(*left) > 0 && (*left)[0].Row == n {
 		x := (*left)[0]
 		*left = (*left)[1:]
@@ -170,6 +185,9 @@ func (l *Ledger) batchRows(ctx context.Context, id string, lane int, r *rowReadi
 				yield(nil, err)
 				return
 			}
+			if !slices.ContainsFunc(b.To, func(p Planned) bool { return p.Row > r.after }) {
+				continue
+			}
 			rows, err := l.rowsAt(ctx, id, b, r)
 			if err != nil {
 				yield(nil, err)
@@ -188,6 +206,7 @@ type rowReading struct {
 	frozen   Frozen
 	segments int
 	stopped  string
+	after    int // rows up to it are not asked for
 }
 
 // rowsAt reads the rows of a batch, wherever they are now.
