@@ -58,6 +58,16 @@ type Campaign struct {
 	// MaxSegments caps the segments of all planned messages together; 0: no cap. Who
 	// is left out by a cap is skipped with the reason "over_cap".
 	MaxSegments int
+	// Canary is how many messages go first, the first ones of the list that can be sent to:
+	// no other goes before all of them have ended, and if more of them were rejected or are
+	// unknown than MaxRejected allows, the campaign is paused. 0: no canary. It and
+	// MaxRejected are no part of the content.
+	Canary int
+	// MaxRejected is of how many of a hundred messages that have ended at most it may be
+	// that they were rejected or are unknown, above 0 and at most 100. Above it the campaign
+	// is paused (Status.TooMany), as soon as LimitSample have ended, and Resume lets it go on
+	// and counts anew. 0: DefaultMaxRejected where there is a Canary, else any number.
+	MaxRejected float64
 	// RequireCredit refuses the campaign, as ErrNoCredit, if the balance of one of its
 	// accounts does not cover what it may cost, or cannot be told. Otherwise the receipt
 	// says so (Credit). It is no part of the content.
@@ -69,6 +79,15 @@ type Campaign struct {
 	ExpiresAt time.Time
 	ExpiresIn time.Duration
 }
+
+const (
+	// DefaultMaxRejected is the limit, in percent, of a campaign with a canary that names none.
+	DefaultMaxRejected = ledger.DefaultMaxRejected
+	// LimitSample is how many messages must have ended for a limit to say anything, other
+	// than at the end of a canary. After each LimitSpan that kept within it it is counted anew.
+	LimitSample = ledger.LimitSample
+	LimitSpan   = ledger.LimitSpan
+)
 
 // Recipient is one uploaded recipient.
 type Recipient struct {
@@ -202,7 +221,8 @@ func ContentID(campaign Campaign, recipients iter.Seq2[Recipient, error]) (strin
 
 func specOf(c Campaign) ledger.Spec {
 	s := ledger.Spec{Via: c.Via, From: c.From, Body: c.Body, Class: c.Class, Country: strings.ToUpper(c.Country), Flash: c.Flash,
-		OnUnknown: c.OnUnknown, MaxMessages: c.MaxMessages, MaxSegments: c.MaxSegments, StartAt: c.StartAt.UTC(), ExpiresAt: c.ExpiresAt.UTC(), ExpiresIn: c.ExpiresIn}
+		OnUnknown: c.OnUnknown, MaxMessages: c.MaxMessages, MaxSegments: c.MaxSegments, StartAt: c.StartAt.UTC(), ExpiresAt: c.ExpiresAt.UTC(), ExpiresIn: c.ExpiresIn,
+		Canary: c.Canary, MaxRejected: c.MaxRejected}
 	if c.StartAt.IsZero() {
 		s.StartAt = time.Time{}
 	}
@@ -241,6 +261,7 @@ func (c *Client) check(ctx context.Context, campaign Campaign) (ledger.Spec, acc
 	if campaign.Country != "" && !sms.ValidCountry(strings.ToUpper(campaign.Country)) {
 		m.add("country", "%q is no country; take an ISO code such as KE", campaign.Country)
 	}
+	checkLimit(campaign, &m)
 	if campaign.ExpiresIn != 0 && !campaign.ExpiresAt.IsZero() {
 		m.add("expires_in", "give either this or expires_at")
 	}
@@ -270,6 +291,15 @@ func (c *Client) check(ctx context.Context, campaign Campaign) (ledger.Spec, acc
 		return spec, accounts, fmt.Errorf("%w: %w", ErrInvalid, errors.Join(m...))
 	}
 	return spec, accounts, nil
+}
+
+func checkLimit(c Campaign, m *mistakes) {
+	if c.Canary < 0 {
+		m.add("canary", "%d is no number of messages", c.Canary)
+	}
+	if !(c.MaxRejected >= 0 && c.MaxRejected <= 100) { // also what is no number
+		m.add("max_rejected", "%g is no share; it is in percent, above 0 and at most 100", c.MaxRejected)
+	}
 }
 
 func checkText(c Campaign, m *mistakes) {

@@ -88,6 +88,13 @@ type Status struct {
 	// ByAccount are the counts of each account, from planning on: of the recipients that
 	// are with it now, or have ended there.
 	ByAccount []AccountCounts `json:"by_account,omitempty"`
+	// Canary is how the campaign's canary stands while others wait for it; nil: there is none,
+	// or it is over.
+	Canary *Canary `json:"canary,omitempty"`
+	// TooMany is for what a campaign that is paused by "too_many_rejected" was paused.
+	TooMany *TooMany `json:"too_many_rejected,omitempty"`
+	// MaxRejected is the limit in percent; 0: none.
+	MaxRejected float64 `json:"max_rejected,omitempty"`
 	// Rate is the accounts' rate together, in their unit a second; 0: unlimited.
 	Rate       float64    `json:"rate,omitempty"`
 	Class      Class      `json:"class,omitempty"`
@@ -96,6 +103,21 @@ type Status struct {
 	ExpiresAt  *time.Time `json:"expires_at,omitempty"`
 	FinishedAt *time.Time `json:"finished_at"`
 }
+
+// Canary is where the first messages of a campaign stand, of which all have to end before
+// others go.
+type Canary struct {
+	// Size is how many they are; fewer than were asked for if fewer can be sent to.
+	Size int `json:"size"`
+	// Ended counts those that have ended, Rejected and Unknown among them.
+	Ended    int `json:"ended"`
+	Rejected int `json:"rejected"`
+	Unknown  int `json:"unknown"`
+}
+
+// TooMany says that so many of those that had ended were rejected or unknown, more than
+// Campaign.MaxRejected.
+type TooMany = ledger.TooMany
 
 // Ended says that nothing of the campaign can move any more.
 func (s Status) Ended() bool { return s.State == Done || s.State == Cancelled && s.Pending == 0 }
@@ -128,6 +150,10 @@ func statusOf(sum ledger.Summary) Status {
 		ExpiresAt: timeOrNil(sum.ExpiresAt), FinishedAt: timeOrNil(sum.FinishedAt), BlockedBy: []Block{}, SetAside: sum.SetAside}
 	if sum.Unreadable != nil {
 		s.SetAside = max(1, s.SetAside) // also before a worker has met it
+	}
+	s.MaxRejected, s.TooMany = sum.Spec.Limit(), sum.TooMany
+	if sum.Canary > 0 && !s.Ended() && sum.StoppedBy == "" {
+		s.Canary = &Canary{Size: sum.Canary, Ended: s.Total - s.Pending - s.Skipped, Rejected: s.Rejected, Unknown: s.Unknown}
 	}
 	if sum.Resend {
 		s.OnUnknown = OnUnknownResend

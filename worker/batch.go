@@ -78,7 +78,8 @@ const (
 // inTurn sorts the open generations: calls that were never cut in their order, but
 // before them the later generations, the smallest first and of two halves either:
 // a call that was refused because of some of its recipients is cut down quickly to
-// a part that is good and shows that the account works.
+// a part that is good and shows that the account works. One that was tried and has to
+// wait comes behind those that were not, for the smallest part may be the bad one.
 func inTurn(open []*ledger.Generation) []*ledger.Generation {
 	var later, first []*ledger.Generation
 	for _, g := range open {
@@ -89,7 +90,9 @@ func inTurn(open []*ledger.Generation) []*ledger.Generation {
 		}
 	}
 	rand.Shuffle(len(later), func(i, j int) { later[i], later[j] = later[j], later[i] })
-	slices.SortStableFunc(later, func(a, b *ledger.Generation) int { return cmp.Compare(len(a.To), len(b.To)) })
+	slices.SortStableFunc(later, func(a, b *ledger.Generation) int {
+		return cmp.Or(a.Due.Compare(b.Due), cmp.Compare(len(a.To), len(b.To)))
+	})
 	return append(later, first...)
 }
 

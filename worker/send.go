@@ -215,6 +215,8 @@ func (s *sending) refused(ctx context.Context, g *ledger.Generation, c *ledger.C
 		return stepLater, c.Until.Add(rand.N(openingSpread)), nil
 	case ledger.ClaimPaused:
 		return s.whilePaused(ctx)
+	case ledger.ClaimCanary:
+		return stepLeave, time.Time{}, s.watchIn(ctx, heldWatch)
 	case ledger.ClaimChanged:
 		return stepAgain, time.Time{}, nil
 	case ledger.ClaimStale:

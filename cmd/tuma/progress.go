@@ -104,6 +104,9 @@ func (p *progress) show(st producer.Status) {
 // pace is the rate and the time left, and what blocks it.
 func (p *progress) pace(st producer.Status, now time.Time) string {
 	var parts []string
+	if st.Canary != nil {
+		parts = append(parts, "canary: "+canaryText(st.Canary))
+	}
 	if rate := p.meter.rate(); rate > 0 && !st.Ended() {
 		parts = append(parts, perSecond(rate))
 		if len(st.BlockedBy) == 0 {

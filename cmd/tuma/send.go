@@ -9,6 +9,7 @@ import (
 	"io"
 	"iter"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -31,9 +32,13 @@ type sending struct {
 	expireIn string
 	class    string
 	again    bool
-	dryRun   bool
-	wait     bool
-	json     bool
+	test     string
+	yes      bool
+	// derived: the campaign's ID is that of its content.
+	derived bool
+	dryRun  bool
+	wait    bool
+	json    bool
 }
 
 func newSend(a *app) *cobra.Command {
@@ -53,15 +58,33 @@ each counted and listed by tuma results.
 
 An ID stands for one content, for ever: the same ID and content again changes
 nothing, the same ID with other content is refused. Without --id it is derived
-from the content, so that pressing Enter twice sends once; --again sends it again.`,
+from the content, so that pressing Enter twice sends once; --again sends it again.
+
+Before a large campaign: --test sends the message to one number first, waits for
+what the gateway says and asks; --canary sends to the first so many recipients and
+goes on by itself if not more than --max-rejected percent of them were rejected or
+are unknown, and is paused otherwise; tuma resume lets it go on all the same. With
+--max-rejected a campaign is paused later, too, once ` + strconv.Itoa(producer.LimitSample) + ` messages have ended.
+None of these makes it another campaign: without an ID of your own, the same list
+and text are sent once, with them or without.`,
 		Example: `  tuma send --via kobo-main --from ACME --body 'We open at 9.' --file customers.csv
   tuma send --id sale-2025-11 --via kobo-main --body 'Half price today.' --file customers.csv --wait
   echo 254712345678 | tuma send --via kobo-main --body 'Your code is 1234' --class transactional
-  tuma send --via kobo-main --body 'Hello' --file customers.csv --country KE --dry-run`,
+  tuma send --via kobo-main --body 'Hello' --file customers.csv --country KE --dry-run
+  tuma send --via kobo-main --body 'Half price today.' --file customers.csv --test 0712345678 --canary 50 --max-rejected 5`,
 		Args: takes(),
-		RunE: a.verb(func(ctx context.Context, _ []string) error { return s.run(ctx) }),
 	}
 	f := c.Flags()
+	c.RunE = a.verb(func(ctx context.Context, _ []string) error {
+		// What is empty by mistake must not mean that nothing is tried first, or nothing stops it.
+		if f.Changed("test") && strings.TrimSpace(s.test) == "" {
+			return misuse("--test: it is empty; give the number to send to first")
+		}
+		if f.Changed("max-rejected") && s.campaign.MaxRejected == 0 {
+			return misuse("--max-rejected: it is in percent, above 0 and at most 100")
+		}
+		return s.run(ctx)
+	})
 	f.StringVar(&s.campaign.ID, "id", "", "campaign ID, A-Z a-z 0-9 . _ : - (default: derived from the content)")
 	f.StringVar(&s.campaign.Via, "via", "", "account to send through (default: by the workers' routes)")
 	f.StringVar(&s.campaign.From, "from", "", "sender ID (default: the account's)")
@@ -80,6 +103,11 @@ from the content, so that pressing Enter twice sends once; --again sends it agai
 		"keep a message whose outcome is unknown, or resend it once, which may send it twice; a gateway with keys needs neither (default: the account's)")
 	f.IntVar(&s.campaign.MaxMessages, "max-messages", 0, "send to no more than so many recipients; 0: all")
 	f.IntVar(&s.campaign.MaxSegments, "max-segments", 0, "send no more than so many segments, all messages together; 0: all")
+	f.StringVar(&s.test, "test", "", "send to this number first, show what came of it, and ask before anything else is sent")
+	f.BoolVar(&s.yes, "yes", false, "after --test do not ask: go on if the test was accepted")
+	f.IntVar(&s.campaign.Canary, "canary", 0, "send to so many first, and to the others when these have ended and not too many were rejected")
+	f.Float64Var(&s.campaign.MaxRejected, "max-rejected", 0,
+		fmt.Sprintf("pause if more than so many percent were rejected or are unknown (default: %d with --canary, else any)", producer.DefaultMaxRejected))
 	f.BoolVar(&s.campaign.RequireCredit, "require-credit", false,
 		"refuse, with status 2, what the account's balance may not cover (default: warn)")
 	f.BoolVar(&s.campaign.Flash, "flash", false, "show the message at once and do not store it; not every gateway can")
@@ -159,6 +187,12 @@ func (s *sending) parse() error {
 	if s.again && c.ID != "" {
 		mistakes = append(mistakes, misuse("--again: to send again under an ID of your own, give another --id"))
 	}
+	if s.dryRun && s.test != "" {
+		mistakes = append(mistakes, misuse("--test: a --dry-run sends nothing"))
+	}
+	if s.yes && s.test == "" {
+		mistakes = append(mistakes, misuse("--yes: nothing is asked without --test"))
+	}
 	if s.dryRun && s.wait {
 		mistakes = append(mistakes, misuse("--wait: a --dry-run enqueues nothing to wait for"))
 	}
@@ -173,7 +207,7 @@ func (s *sending) parse() error {
 }
 
 func (s *sending) enqueue(ctx context.Context, b *backend, src *source) error {
-	derived := s.campaign.ID == ""
+	s.derived = s.campaign.ID == ""
 	countries, err := s.countries(ctx, b)
 	if err != nil {
 		return err
@@ -192,11 +226,14 @@ func (s *sending) enqueue(ctx context.Context, b *backend, src *source) error {
 	if err != nil {
 		return err
 	}
+	if err := s.tryFirst(ctx, b, src, countries); err != nil {
+		return err
+	}
 	receipt, err := b.Enqueue(ctx, s.campaign, night.note(src.all()))
 	if err != nil {
 		return err
 	}
-	s.announce(receipt, derived)
+	s.announce(receipt)
 	if !receipt.Again {
 		s.warn(night)
 	}
@@ -222,9 +259,9 @@ func (s *sending) enqueue(ctx context.Context, b *backend, src *source) error {
 }
 
 // announce says on standard error what the enqueue came to.
-func (s *sending) announce(r producer.Receipt, derived bool) {
+func (s *sending) announce(r producer.Receipt) {
 	switch {
-	case r.Again && derived:
+	case r.Again && s.derived:
 		s.note("tuma: already sent as %s (%s, %s); --again sends it again", r.ID, counted(r.Total, "recipient"), stamp(r.CreatedAt))
 	case r.Again:
 		s.note("tuma: %s is there already with the same content (%s, %s): nothing changed", r.ID, counted(r.Total, "recipient"), stamp(r.CreatedAt))

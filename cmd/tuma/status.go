@@ -92,6 +92,9 @@ func printStatus(w io.Writer, st producer.Status, now time.Time) error {
 	}
 	figure("  unknown", st.Unknown, true, resend)
 	figure("  skipped", st.Skipped, true, tally(st.Reasons))
+	if c := st.Canary; c != nil {
+		g.add("canary", count(c.Size), canaryText(c)+"; the others wait for it")
+	}
 	figure("resent", st.Resent, false, "both went out")
 	figure("set aside", st.SetAside, false, "cannot be read: "+strings.Join(st.Unreadable, "; "))
 	figure("calls", st.Calls, true, "")
@@ -112,7 +115,7 @@ func printStatus(w io.Writer, st producer.Status, now time.Time) error {
 		return err
 	}
 	for _, b := range st.BlockedBy {
-		if _, err := fmt.Fprintln(w, "waiting: "+describeBlock(b, now)); err != nil {
+		if _, err := fmt.Fprintln(w, "waiting: "+describe(st, b, now)); err != nil {
 			return err
 		}
 	}
@@ -185,6 +188,35 @@ func describeBlock(b producer.Block, now time.Time) string {
 	return text
 }
 
+// describe is describeBlock with what the status knows beyond the block.
+func describe(st producer.Status, b producer.Block, now time.Time) string {
+	if b.Reason != "paused" || st.TooMany == nil {
+		return describeBlock(b, now)
+	}
+	what, share := "messages that had ended", 100*float64(st.TooMany.Bad)/float64(max(1, st.TooMany.Ended))
+	if st.TooMany.Canary {
+		what = "messages of its canary"
+	}
+	since := ""
+	if b.Since != nil {
+		since = " for " + roughly(now.Sub(*b.Since))
+	}
+	return fmt.Sprintf("it is paused%s: %s of %s %s were rejected or are unknown, %.3g %% where %g %% are allowed (tuma results %s says why); "+
+		"tuma resume lets it go on, tuma cancel ends it", since, count(st.TooMany.Bad), count(st.TooMany.Ended), what, share, st.MaxRejected, st.ID)
+}
+
+// canaryText says how a canary stands: "37 of 50 ended, 2 rejected".
+func canaryText(c *producer.Canary) string {
+	text := fmt.Sprintf("%s of %s ended", count(c.Ended), count(c.Size))
+	if c.Rejected > 0 {
+		text += ", " + count(c.Rejected) + " rejected"
+	}
+	if c.Unknown > 0 {
+		text += ", " + count(c.Unknown) + " unknown"
+	}
+	return text
+}
+
 func when(at, now time.Time) string {
 	if d := at.Sub(now); d > time.Second {
 		return "in " + roughly(d)
@@ -196,7 +228,7 @@ func when(at, now time.Time) string {
 func blocks(st producer.Status, now time.Time) string {
 	text := map[string]bool{}
 	for _, b := range st.BlockedBy {
-		text[describeBlock(b, now)] = true
+		text[describe(st, b, now)] = true
 	}
 	out := ""
 	for _, t := range slices.Sorted(maps.Keys(text)) {

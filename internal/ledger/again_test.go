@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"reflect"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -39,7 +40,8 @@ func (a *again) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 			return err
 		}
 		a.scripts++
-		if a.keep != nil && a.keep(cmd.Args()) {
+		// What was refused for now may well be done later.
+		if answer := fmt.Sprint(first.Val()); a.keep != nil && a.keep(cmd.Args()) && !strings.HasPrefix(answer, "[busy") && !strings.HasPrefix(answer, "[changed") {
 			a.late = append(a.late, cmd.Args())
 		}
 		if !a.armed {

@@ -27,6 +27,7 @@ const (
 	ClaimLater    Go = "later"    // backing off, until Claim.Until
 	ClaimClosed   Go = "closed"   // outside of the sending hours, until Claim.Until
 	ClaimPaused   Go = "paused"   //
+	ClaimCanary   Go = "canary"   // beyond the campaign's canary, which has not ended
 	ClaimStopped  Go = "stopped"  // cancelled or expired: Claim.Why
 	ClaimStale    Go = "stale"    // a later wake works on the batch
 	ClaimChanged  Go = "changed"  // not the request that was read: read again

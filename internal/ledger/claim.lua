@@ -4,7 +4,7 @@
 --       9 login, 10 ms for which the gateway surely remembers a uuid (0: not at all), 11 recipients,
 --       12 the spans of time in which it may go, 'from until from until …' in ms, or '': at any time
 -- Returns {'go', uuid, doubt 0|1, first ms, claimed ms, tries, claims} and nothing else lets a byte out;
---   {'settled'|'paused'|'stale'|'changed'|'missing'|'newer'}, {'busy', until}, {'later', due}, {'closed', opens},
+--   {'settled'|'paused'|'canary'|'stale'|'changed'|'missing'|'newer'}, {'busy', until}, {'later', due}, {'closed', opens},
 --   {'stopped', why, doubt 0|1}, {'doubtful', why, claimed ms, looks}: it must not go again; it is looked for at the gateway if
 --   that is possible (so many looks so far), and ends in unknown.
 -- The same token is answered the same again. A lease that is over without a settle makes the generation doubtful.
@@ -42,7 +42,9 @@ if not again then
   end
   local why = get('stop')
   if why then return {'stopped', why, rec[STATE] == 'd' and '1' or '0'} end
-  if get('paused') then return {'paused'} end
+  local paused, lim = unpack(redis.call('HMGET', L, 'paused', 'lim'))
+  if paused then return {'paused'} end
+  if is_beyond_canary(b, lim) then return {'canary'} end
   if now < tonumber(rec[DUE]) then return {'later', rec[DUE]} end
   if rec[REV] ~= ARGV[6] then return {'changed'} end
 end

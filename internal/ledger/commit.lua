@@ -1,6 +1,7 @@
 -- commit.lua installs a finished upload as a campaign, or finds the one that is there.
 -- KEYS: 1 ledger, 2 open set, 3 staging hash of the upload, 4 spec, 5 tombstone
--- ARGV: 1 upload id (the token), 2 content hash, 3 spec record, 4 recipients, 5 pages, 6 start at ms or 0, 7 expires at ms or 0
+-- ARGV: 1 upload id (the token), 2 content hash, 3 spec record, 4 recipients, 5 pages, 6 start at ms or 0, 7 expires at ms or 0,
+--       8 limit on what is rejected or unknown (prelude.lua, lim), or ''
 -- Returns {'new'|'same'|'conflict'|'past'|'past_conflict'|'lost', created ms, recipients}; the past ones are of a campaign that
 -- retention has removed,
 -- 'lost' a staging area that is not all there. Anything but 'new' and 'lost' drops the staging area and changes nothing else.
@@ -22,6 +23,7 @@ redis.call('RENAME', KEYS[3], L)
 redis.call('PERSIST', L)
 set('v', '1', 'hash', ARGV[2], 'up', ARGV[1], 'at', int(now), 'total', ARGV[4], 'pg', ARGV[5], 'cur', '0',
   'pending', ARGV[4], 'wplan', '1')
+if ARGV[8] ~= '' then set('lim', ARGV[8]) end
 if ARGV[6] ~= '0' then set('start', ARGV[6]) end
 if ARGV[7] ~= '0' then set('exp', ARGV[7]) end
 redis.call('SET', KEYS[4], ARGV[3])

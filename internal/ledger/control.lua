@@ -17,6 +17,7 @@ local now = now_ms()
 if ARGV[2] == 'pause' then
   if not get('paused') then set('paused', ARGV[3] .. ' ' .. int(now)) end
 elseif ARGV[2] == 'resume' then
+  accept_so_far()
   del('paused')
   for _, m in ipairs(redis.call('ZRANGE', O, 0, -1)) do
     if m ~= 'plan' then redis.call('ZADD', O, 'XX', 'LT', int(now), m) end

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -36,6 +37,7 @@ type driver struct {
 	movables []*Movable
 	forgot   bool
 	steps    int
+	named    []string // batches that the page at hand was cut into
 }
 
 // reading is a generation as some worker read it, and may act on however late.
@@ -78,6 +80,7 @@ func (d *driver) enqueue() {
 		d.m.expiry = 40 * 24 * time.Hour
 		spec.ExpiresAt = time.Now().Add(d.m.expiry)
 	}
+	d.limited(&spec)
 	u, err := d.l.Begin(d.id, spec)
 	d.ok(err)
 	pageSize := 1 + d.draw(12, "page size")
@@ -143,6 +146,8 @@ func (d *driver) planPage() {
 	wakes, done, err := p.CommitPage(d.ctx, NewToken(), page)
 	d.ok(err)
 	d.m.cur++
+	d.m.lim.plan(len(page.LeftOut), page.Batches, d.named, d.m.planned())
+	d.m.judge()
 	d.m.finish()
 	if done != d.m.fin {
 		d.rt.Fatalf("done is %t after planning, want %t", done, d.m.fin)
@@ -162,6 +167,7 @@ func (d *driver) fillPage(p *Plan) PlannedPage {
 			d.rt.Fatalf("account %d carries %d over, want %d", a, len(c), len(d.m.carry[a]))
 		}
 	}
+	d.named = nil
 	for _, row := range rows {
 		switch to := d.draw(8, "place"); to {
 		case 0:
@@ -172,6 +178,13 @@ func (d *driver) fillPage(p *Plan) PlannedPage {
 			d.m.rows[row-1].left = ReasonDuplicate
 		default:
 			d.m.carry[to%accounts] = append(d.m.carry[to%accounts], row)
+			if d.m.lim.place() {
+				for a := range accounts {
+					for len(d.m.carry[a]) > 0 {
+						page.Batches = append(page.Batches, d.cutBatch(a))
+					}
+				}
+			}
 		}
 	}
 	last := p.Next+1 == len(d.m.pages)
@@ -191,7 +204,7 @@ func (d *driver) fillPage(p *Plan) PlannedPage {
 func (d *driver) cutBatch(a int) PlannedBatch {
 	b := PlannedBatch{Lane: a}
 	name := BatchName(a, len(d.m.order[a]))
-	d.m.order[a] = append(d.m.order[a], name)
+	d.m.order[a], d.named = append(d.m.order[a], name), append(d.named, name)
 	for k := range 1 + d.draw(3, "calls") {
 		rows := d.m.carry[a][:min(1+d.draw(6, "call size"), len(d.m.carry[a]))]
 		if len(rows) == 0 {
@@ -216,6 +229,9 @@ func (d *driver) cutBatch(a int) PlannedBatch {
 // as long as something is open in them.
 func (d *driver) watched(wakes []Wake) {
 	for _, w := range wakes {
+		if planned := slices.Contains(slices.Concat(d.m.order[:]...), w.Batch); planned && d.m.lim.beyond(w.Batch) {
+			d.rt.Fatalf("batch %s was handed out before the canary was over", w.Batch)
+		}
 		open, err := d.rdb.HExists(d.ctx, ledgerKey(d.id), "l"+w.Batch).Result()
 		d.ok(err)
 		if err := d.rdb.ZScore(d.ctx, openKey(d.id), w.Batch).Err(); err != nil && open && d.m.stop == "" {

@@ -23,6 +23,7 @@ package ledger
 //	x:REASON                          left-out recipients by reason
 //	calls seg resent                  what was submitted
 //	paused stop stop_at fin           state
+//	lim cb:a                          limit on what is rejected or unknown; batches of the canary, while it is open
 //	nb:a h:a ob:a                     batches planned, handed out, open
 //	z:a                               since when the lane is closed, and when it opens
 //	pN kN                             page N as uploaded; what planning left out of it

@@ -43,15 +43,17 @@ type Ledger struct {
 	noWaitAOF  atomic.Bool
 	// lot draws the numbers of batches that recipients move to.
 	lot func() uint64
+	// limitSample and limitSpan are LimitSample and LimitSpan, but in some tests.
+	limitSample, limitSpan int
 }
 
 // New returns a ledger on a Redis client that stays the caller's.
-func New(rdb redis.UniversalClient) *Ledger { return &Ledger{rdb: rdb, lot: drawLot} }
+func New(rdb redis.UniversalClient) *Ledger { return NewDurable(rdb, Durability{}) }
 
 // NewDurable is New for a ledger whose claims, settles and orders must be durable
 // before they count. What is not in time is an ErrNotDurable.
 func NewDurable(rdb redis.UniversalClient, d Durability) *Ledger {
-	return &Ledger{rdb: rdb, durability: d, lot: drawLot}
+	return &Ledger{rdb: rdb, durability: d, lot: drawLot, limitSample: LimitSample, limitSpan: LimitSpan}
 }
 
 var idPattern = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)

@@ -26,6 +26,7 @@ type model struct {
 	under map[string]string     // by call and generation of another: the uuid of its late word
 
 	paused bool
+	lim    *modelLimit
 	stop   string
 	fin    bool
 
@@ -111,6 +112,11 @@ func (m *model) clone() *model {
 	if m.retry != nil {
 		x := *m.retry
 		c.retry = &x
+	}
+	if m.lim != nil {
+		x := *m.lim
+		x.batches = maps.Clone(m.lim.batches)
+		c.lim = &x
 	}
 	return &c
 }
@@ -205,7 +211,8 @@ type modelClaim struct {
 	rev                int
 	keyLife, lease     time.Duration
 	staleWake, closed  bool
-	ghost              bool // it is in a batch that Redis forgot, and was never cut
+	origin             string // batch that its recipients were planned in
+	ghost              bool   // it is in a batch that Redis forgot, and was never cut
 }
 
 func (m *model) claim(g *modelGen, c modelClaim) (answer Go, why string) {
@@ -232,6 +239,8 @@ func (m *model) claim(g *modelGen, c modelClaim) (answer Go, why string) {
 		return ClaimStopped, m.stop
 	case m.paused:
 		return ClaimPaused, ""
+	case m.lim.beyond(c.origin):
+		return ClaimCanary, ""
 	case m.now < g.due:
 		return ClaimLater, ""
 	case g.rev != c.rev:
@@ -413,15 +422,16 @@ func (m *model) below(batch string) []string {
 	return out
 }
 
-func (m *model) settle(s modelSettle) (superseded bool) {
+func (m *model) settle(s modelSettle) (superseded, elsewhere bool) {
 	if m.calls[s.call] == nil {
-		return !m.tellElsewhere(s)
+		elsewhere = m.tellElsewhere(s)
+		return !elsewhere, elsewhere
 	}
 	if !m.settleHere(s) {
-		m.tellElsewhere(s)
-		return false
+		m.judge()
+		return false, m.tellElsewhere(s)
 	}
-	return true
+	return true, false
 }
 
 func (m *model) settleHere(s modelSettle) (superseded bool) {
@@ -599,6 +609,7 @@ func (m *model) retryStep() {
 		if len(list) > 0 {
 			m.openGen(call, list, 0, 0)
 			r.count += len(list)
+			m.lim.tryAgain(len(list))
 		}
 	}
 	if len(r.batches) == 0 {

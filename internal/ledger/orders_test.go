@@ -25,8 +25,10 @@ func (d *driver) control() {
 		want = ErrDone
 	case order == "cancel":
 		d.m.halt(ReasonCancelled)
+	case order == "pause":
+		d.m.paused = true
 	default:
-		d.m.paused = order == "pause"
+		d.m.resume()
 	}
 	do := map[string]func(context.Context, string, string) (InFlight, error){"pause": d.l.Pause, "resume": d.l.Resume, "cancel": d.l.Cancel}
 	f, err := do[order](d.ctx, d.id, "test")
@@ -60,6 +62,7 @@ func (d *driver) topUp() {
 	if d.m.expiry != 0 && d.m.now >= d.m.expiry {
 		d.m.halt(ReasonExpired)
 	}
+	d.m.judge()
 	if done != d.m.fin {
 		d.rt.Fatalf("top-up: done is %t, want %t", done, d.m.fin)
 	}

@@ -22,12 +22,13 @@ local page = tonumber(ARGV[2])
 if ARGV[3] ~= '' then set('k' .. ARGV[2], ARGV[3]) end
 if ARGV[4] ~= '' then set('carry', ARGV[4]) else del('carry') end
 set('cur', int(page + 1))
-local at = 7
+local at, left_out, batches = 7, 0, {}
 for _ = 1, tonumber(ARGV[6]) do
   local n = tonumber(ARGV[at + 1])
   add('x:' .. ARGV[at], n)
   add('skipped', n)
   add('pending', -n)
+  left_out = left_out + n
   at = at + 2
 end
 local windows = {}
@@ -40,8 +41,11 @@ while ARGV[at] do
   set('b' .. b, ARGV[at + 3])
   if per then add('to:' .. a, tonumber(ARGV[at + 2])) end
   add('l' .. b, tonumber(ARGV[at + 1])) -- not set: a call may be settled already whose planning Redis forgot
+  batches[#batches + 1] = {a, tonumber(ARGV[at + 2])}
   at = at + 4
 end
+plan_canary(left_out, batches, page + 1 >= num('pg'))
+judge(now)
 local wakes = {}
 for _, w in ipairs(windows) do
   local mine = {}

@@ -199,10 +199,36 @@ end
 
 local function in_flight(rec) return rec[STATE] == 's' or rec[STATE] == 'd' end
 
+-- A campaign that may not have too much rejected or unknown has a field lim, its words in this order: the limit in percent; how many must
+-- have ended for it to say anything, and after how many that were fine it is counted anew, so that they do not hide bad ones that follow;
+-- how many had ended, and how many of them badly, when it was counted anew last; how many the canary is meant to have, and has in the
+-- batches planned so far; whom planning left out meanwhile; whether it is still being planned, all planned, or over (or there is none).
+local PERCENT, ENOUGH, SPAN, BASE_ENDED, BASE_BAD, CANARY, IN_CANARY, LEFT_OUT, PHASE = 1, 2, 3, 4, 5, 6, 7, 8, 9
+local BEING_PLANNED, ALL_PLANNED, OVER = 'p', 's', '-'
+
+-- limit takes the words of lim apart; nil: there is none, or it cannot be read, which is for top_up.lua to say.
+local function limit(lim)
+  local w = words(lim or '')
+  for i = PERCENT, LEFT_OUT do
+    if not tonumber(w[i]) then return nil end
+  end
+  return w[PHASE] and w
+end
+
+local function is_canary_open(lim) return lim and string.sub(lim, -1) ~= OVER end
+
+-- is_beyond_canary says whether a batch has to wait until the canary of its campaign has ended, and is that with where it came from.
+local function is_beyond_canary(b, lim)
+  if not is_canary_open(lim) then return false end
+  local a, s = string.match(get('f' .. b) or b, '(%d+)%.(%d+)$')
+  return tonumber(s) >= num('cb:' .. a)
+end
+
 -- hand_out opens the next batches of lane a while its window has room, and adds "batch:wake" to out.
 local function hand_out(a, window, now, out)
-  if get('stop') then return end
-  local from, nb, ob = num('h:' .. a), num('nb:' .. a), num('ob:' .. a)
+  local stop, lim = unpack(redis.call('HMGET', L, 'stop', 'lim'))
+  if stop then return end
+  local from, nb, ob = num('h:' .. a), num((is_canary_open(lim) and 'cb:' or 'nb:') .. a), num('ob:' .. a)
   local h, opened = from, 0
   while ob + opened < window and h < nb do
     local b = a .. '.' .. int(h)
@@ -216,6 +242,76 @@ local function hand_out(a, window, now, out)
   end
   if h > from then set('h:' .. a, int(h)) end
   add('ob:' .. a, opened)
+end
+
+local TOO_MANY = 'too_many_rejected'
+
+-- so_far counts who has ended, who of them was rejected or is unknown, who is pending, and who has ended or been skipped.
+local function so_far()
+  local n = redis.call('HMGET', L, 'total', 'pending', 'skipped', 'rejected', 'unknown')
+  for i = 1, 5 do n[i] = tonumber(n[i] or 0) end
+  return n[1] - n[2] - n[3], n[4] + n[5], n[2], n[1] - n[2]
+end
+
+-- judge pauses a campaign of which too much was rejected or is unknown: once its canary has ended, or whenever enough have.
+local function judge(now)
+  local lim, stop, paused = unpack(redis.call('HMGET', L, 'lim', 'stop', 'paused'))
+  local w = limit(lim)
+  if not w or stop or string.find(paused or '', TOO_MANY, 1, true) then return end
+  local ended, bad, pending, gone = so_far()
+  local of = ''
+  if w[PHASE] ~= OVER then
+    if w[PHASE] ~= ALL_PLANNED or gone - tonumber(w[LEFT_OUT]) < tonumber(w[IN_CANARY]) then return end
+    w[PHASE], of = OVER, '/canary'
+    local marks = {}
+    for a = 0, LANES - 1 do marks[a + 1] = 'cb:' .. a end
+    del(unpack(marks))
+  else
+    -- A late word, or a retry, may have made it better than it was then.
+    w[BASE_BAD] = int(math.min(tonumber(w[BASE_BAD]), bad))
+    ended, bad = ended - tonumber(w[BASE_ENDED]), bad - tonumber(w[BASE_BAD])
+    if ended < tonumber(w[ENOUGH]) then return end
+  end
+  if bad * 100 > tonumber(w[PERCENT]) * ended then
+    if pending > 0 then set('paused', TOO_MANY .. '/' .. int(bad) .. '/' .. int(ended) .. of .. ' ' .. int(now)) end
+  elseif ended >= tonumber(w[SPAN]) and of == '' then
+    w[BASE_ENDED], w[BASE_BAD] = int(tonumber(w[BASE_ENDED]) + ended), int(tonumber(w[BASE_BAD]) + bad)
+  end
+  set('lim', table.concat(w, ' '))
+end
+
+-- accept_so_far lets a campaign that was paused for its limit go on: it is counted anew.
+local function accept_so_far()
+  local w = limit(get('lim'))
+  if not w or not string.find(get('paused') or '', TOO_MANY, 1, true) then return end
+  local ended, bad = so_far()
+  w[BASE_ENDED], w[BASE_BAD] = int(ended), int(bad)
+  set('lim', table.concat(w, ' '))
+end
+
+-- try_again takes those that a retry sends to again out of what was accepted before: they count when they end again.
+local function try_again(n)
+  local w = n > 0 and limit(get('lim'))
+  if not w then return end
+  n = math.min(n, tonumber(w[BASE_BAD]))
+  w[BASE_ENDED], w[BASE_BAD] = int(tonumber(w[BASE_ENDED]) - n), int(tonumber(w[BASE_BAD]) - n)
+  set('lim', table.concat(w, ' '))
+end
+
+-- plan_canary notes what planning a page came to for the canary: whom it left out, its batches as {lane, recipients} in their order, and
+-- whether it was the last.
+local function plan_canary(left_out, batches, last)
+  local w = limit(get('lim'))
+  if not w or w[PHASE] == OVER then return end
+  w[LEFT_OUT] = int(tonumber(w[LEFT_OUT]) + left_out)
+  for _, x in ipairs(batches) do
+    if w[PHASE] ~= BEING_PLANNED then break end
+    w[IN_CANARY] = int(tonumber(w[IN_CANARY]) + x[2])
+    add('cb:' .. x[1], 1)
+    if tonumber(w[IN_CANARY]) >= tonumber(w[CANARY]) then w[PHASE] = ALL_PLANNED end
+  end
+  if last then w[PHASE] = ALL_PLANNED end
+  set('lim', table.concat(w, ' '))
 end
 
 -- told adds the wakes that the end of a settled generation handed out.

@@ -68,6 +68,7 @@ if not get('stop') then
     end
   end
 end
+try_again(count)
 if count > 0 then
   if redis.call('ZADD', O, int(now + 5000), b) == 1 then add('ob:' .. a, 1) end
   redis.call('HINCRBY', L, 'w' .. b, 1)

@@ -118,6 +118,7 @@ func (d *driver) check() {
 	if n := d.flying(); sum.InFlight.Calls != n {
 		d.rt.Errorf("%d calls are in flight, want %d", sum.InFlight.Calls, n)
 	}
+	d.checkLimit(sum)
 	for _, row := range a.rows {
 		d.checkRow(row)
 	}
@@ -207,16 +208,21 @@ func (d *driver) submissions(row int) int {
 	return n
 }
 
+// goOn resumes the campaign if it is paused.
+func (d *driver) goOn() {
+	if d.m.paused && !d.m.fin && d.m.stop == "" {
+		_, err := d.l.Resume(d.ctx, d.id, "test")
+		d.ok(err)
+		d.m.resume()
+	}
+}
+
 // finish lets everything come to its end as honest workers and a sweeper do, and
 // expects it to.
 func (d *driver) finish() {
 	d.rt.Log("to the end")
 	d.say.armed = false
-	if d.m.paused && !d.m.fin {
-		_, err := d.l.Resume(d.ctx, d.id, "test")
-		d.ok(err)
-		d.m.paused = false
-	}
+	d.goOn()
 	if d.m.retry != nil {
 		sum, err := d.l.Summary(d.ctx, d.id)
 		d.ok(err)
@@ -232,6 +238,7 @@ func (d *driver) finish() {
 		}
 	}
 	for i := 0; !d.m.fin; i++ {
+		d.goOn()
 		d.pass()
 		d.topUp()
 		if w := d.look(); w != nil {

@@ -37,7 +37,8 @@ local function foreign(origin, uuid)
   return number
 end
 
-local resend = ARGV[15] == '1' and not get('stop')
+local stopped, lim = unpack(redis.call('HMGET', L, 'stop', 'lim'))
+local resend = ARGV[15] == '1' and not stopped
 local partial, spared, looked = basis == 'partial', basis == 'spared', basis == 'looked'
 if partial or spared or looked then basis = 'answer' end
 of_batch(b)
@@ -59,7 +60,6 @@ if forgotten then
 end
 local state = rec[STATE]
 local mine = state == 's' and rec[TOKEN] == token
-local stopped = get('stop')
 local forward, before = false, 0 -- whether somebody is elsewhere; the wakes that were told before
 
 local function answer()
@@ -79,6 +79,7 @@ if mine and not partial and not looked and g == '0' and a + r + u == n and not (
   add('rejected', r)
   add('unknown', u)
   add('seg', a * segs)
+  if lim then judge(now) end
   close_gen(b, k, g, rec, now, window, wakes)
   return answer()
 end
@@ -230,6 +231,7 @@ end
 -- Nobody has answered about these: it costs them no attempt.
 if #anew > 0 then open_gen(b, k, anew, tonumber(rec[TRIES]), now + tonumber(ARGV[10]), st, de) end
 for f, by in pairs(moved) do add(f, by) end
+if lim then judge(now) end
 write_results(b, k, st, de)
 for pg, ps in pairs(taken) do
   local other = others[pg]

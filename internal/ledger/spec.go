@@ -42,6 +42,11 @@ type Spec struct {
 	StartAt     time.Time     `json:"s,omitzero"`
 	ExpiresAt   time.Time     `json:"x,omitzero"`
 	ExpiresIn   time.Duration `json:"xi,omitempty"` // as asked for; ExpiresAt is worked out from it
+	// Canary is how many messages go first, and have to end before any other goes; 0: none.
+	// MaxRejected is of how many of a hundred messages that have ended at most it may be
+	// that they were rejected, or are unknown; 0: DefaultMaxRejected with a canary, else any.
+	Canary      int     `json:"cy,omitempty"`
+	MaxRejected float64 `json:"mr,omitempty"`
 }
 
 // Cap is how many messages may be planned; 0: any number. A cap on segments counts
@@ -61,8 +66,10 @@ func (s Spec) Cap() int {
 func (s Spec) Capped(n int) bool { return (s.MaxMessages > 0 || s.MaxSegments > 0) && n >= s.Cap() }
 
 // content is the part of a spec that makes two enqueues the same one. A duration
-// counts as it was given, not as the instant it came to.
+// counts as it was given, not as the instant it came to. How carefully it begins makes
+// no other campaign: it must not go out twice because somebody left that out once.
 func (s Spec) content() Spec {
+	s.Canary, s.MaxRejected = 0, 0
 	if s.ExpiresIn != 0 {
 		s.ExpiresAt = time.Time{}
 	}

@@ -55,6 +55,10 @@ type Summary struct {
 	// PausedBy and PausedAt are who or what paused it, one word, and when.
 	PausedBy string
 	PausedAt time.Time
+	// TooMany is set if it was paused for its limit. Canary is how many messages have to end
+	// before others go; 0: none, any more.
+	TooMany *TooMany
+	Canary  int
 	// StoppedBy is cancelled or expired.
 	StoppedBy string
 	// SetAside counts records that cannot be read, SetAsideWork what has left the open
@@ -75,7 +79,7 @@ type LaneState struct {
 }
 
 var summaryFields = []string{"v", "total", "pending", "accepted", "delivered", "undelivered", "rejected", "unknown", "skipped",
-	"calls", "seg", "resent", "fly", "flyc", "at", "fin", "start", "exp", "paused", "stop", "rt", "cur", "pg", "aside", "left", "win", "frozen"}
+	"calls", "seg", "resent", "fly", "flyc", "at", "fin", "start", "exp", "paused", "stop", "rt", "cur", "pg", "aside", "left", "win", "lim", "frozen"}
 
 // Reasons that recipients are left out or skipped for.
 const (
@@ -129,8 +133,10 @@ func (l *Ledger) Summary(ctx context.Context, id string) (Summary, error) {
 	s.CreatedAt, s.FinishedAt = parseMilli(f["at"]), parseMilli(f["fin"])
 	s.StartAt, s.ExpiresAt, s.StoppedBy, s.RetryRecord = parseMilli(f["start"]), parseMilli(f["exp"]), f["stop"], f["rt"]
 	if i := strings.LastIndexByte(f["paused"], ' '); i >= 0 {
-		s.PausedBy, s.PausedAt = f["paused"][:i], parseMilli(f["paused"][i+1:])
+		s.PausedAt = parseMilli(f["paused"][i+1:])
+		s.PausedBy, s.TooMany = tooMany(f["paused"][:i])
 	}
+	s.Canary = openCanary(f["lim"])
 	return s, l.summaryExtras(ctx, &s, f, v[len(v)-1] != nil) // the last is frozen
 }
 
@@ -155,7 +161,7 @@ func (l *Ledger) summaryExtras(ctx context.Context, s *Summary, f map[string]str
 	if len(frozen.Windows) > 0 {
 		for a := range lanes {
 			n := strconv.Itoa(a)
-			names = append(names, "h:"+n, "ob:"+n, "z:"+n)
+			names = append(names, "h:"+n, "ob:"+n, "z:"+n, "cb:"+n)
 		}
 	}
 	for _, r := range skipReasons {
@@ -186,7 +192,7 @@ func (l *Ledger) summaryExtras(ctx context.Context, s *Summary, f map[string]str
 		}
 	}
 	if len(frozen.Windows) > 0 {
-		s.Lanes = openLanes(frozen, read)
+		s.Lanes = openLanes(frozen, read, s.Canary > 0)
 	}
 	if len(s.Accounts) == 1 {
 		s.ByAccount = s.onlyAccount()
@@ -209,11 +215,16 @@ func (l *Ledger) summaryExtras(ctx context.Context, s *Summary, f map[string]str
 	return nil
 }
 
-// openLanes picks the lanes that have batches to hand out, or handed out and not settled.
-func openLanes(f Frozen, fields map[string]string) (out []LaneState) {
+// openLanes picks the lanes that have batches to hand out, of the canary if it is open, or
+// handed out and not settled.
+func openLanes(f Frozen, fields map[string]string, canary bool) (out []LaneState) {
+	last := "nb:"
+	if canary {
+		last = "cb:"
+	}
 	for a := range f.Lanes() {
 		n := strconv.Itoa(a)
-		if fieldInt(fields["ob:"+n]) == 0 && fieldInt(fields["h:"+n]) >= fieldInt(fields["nb:"+n]) {
+		if fieldInt(fields["ob:"+n]) == 0 && fieldInt(fields["h:"+n]) >= fieldInt(fields[last+n]) {
 			continue
 		}
 		lane := f.Lane(a)

@@ -80,7 +80,7 @@ func (d *driver) ask(r reading, wake int, stale bool, lease time.Duration) *Clai
 	d.ok(err)
 	d.rt.Logf("claim %s.%d rev %d login %s wake %d lease %v by %s: %s %s", call, r.gen.Number, r.rev, login, wake, lease, c.Token, c.Answer, c.Why)
 	want, why := d.m.claim(mg, modelClaim{token: c.Token, uuid: req.UUID.String(), login: login, rev: r.rev, keyLife: keyLife, lease: lease, staleWake: stale, closed: closed,
-		ghost: d.m.calls[call] == nil && r.gen.Number == 0})
+		origin: d.origin(r.batch), ghost: d.m.calls[call] == nil && r.gen.Number == 0})
 	if c.Answer != want || c.Why != why {
 		d.rt.Fatalf("claim of %s.%d (%s) was told %q %q, want %q %q", call, r.gen.Number, was, c.Answer, c.Why, want, why)
 	}
@@ -244,8 +244,11 @@ func (d *driver) settleNow(call string, r reading, c *Claim, records []Record, b
 	d.rt.Logf("  settle %s.%d by %s: %s %v", call, r.gen.Number, c.Token, basis, records)
 	out, err := d.l.Settle(d.ctx, c, records, basis, 1, retryIn)
 	d.ok(err)
-	stale := d.m.settle(modelSettle{call: call, gen: r.gen.Number, token: c.Token, list: list, records: records, basis: basis, retryIn: retryIn,
+	stale, elsewhere := d.m.settle(modelSettle{call: call, gen: r.gen.Number, token: c.Token, list: list, records: records, basis: basis, retryIn: retryIn,
 		resend: c.resend, looks: c.looksBefore(), rows: rows, uuid: claimUUID(c)})
+	if elsewhere {
+		d.adoptLimit()
+	}
 	d.ended("settle", out, stale)
 }
 

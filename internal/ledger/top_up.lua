@@ -8,6 +8,9 @@ if bad then return {bad} end
 local now, out = now_ms(), {'ok', '0'}
 local exp = get('exp')
 if exp and now >= tonumber(exp) then stop('expired', now) end
+local lim = get('lim')
+if lim and not limit(lim) then unreadable('lim') end
+judge(now)
 for i = 1, #ARGV, 2 do
   local mine = {}
   hand_out(ARGV[i], tonumber(ARGV[i + 1]), now, mine)

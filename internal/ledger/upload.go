@@ -166,7 +166,7 @@ func (u *Upload) Commit(ctx context.Context) (Receipt, error) {
 	}
 	out, err := u.ledger.run(ctx, commitScript, u.id,
 		[]string{stagingKey(u.id, u.token), specKey(u.id), tombstoneKey(u.id)},
-		u.token, u.digest.Sum(), u.record, u.total, u.pages, unixMilli(u.spec.StartAt), unixMilli(u.spec.ExpiresAt))
+		u.token, u.digest.Sum(), u.record, u.total, u.pages, unixMilli(u.spec.StartAt), unixMilli(u.spec.ExpiresAt), u.ledger.limitRecord(u.spec))
 	if err != nil {
 		return Receipt{}, err
 	}

@@ -66,16 +66,24 @@ func (p *Planner) Page(page ledger.Page, last bool) ledger.PlannedPage {
 			out.Batches = append(out.Batches, p.batch(lane, out.Carry[lane]))
 			out.Carry[lane] = nil
 		}
-	}
-	if last {
-		for lane, rest := range out.Carry {
-			if len(rest) > 0 {
-				out.Batches = append(out.Batches, p.batch(lane, rest))
-				out.Carry[lane] = nil
-			}
+		if p.count == p.spec.Canary {
+			p.close(&out) // the canary has batches, and so calls, of its own
 		}
 	}
+	if last {
+		p.close(&out)
+	}
 	return out
+}
+
+// close makes batches of all that is carried over.
+func (p *Planner) close(out *ledger.PlannedPage) {
+	for lane, rest := range out.Carry {
+		if len(rest) > 0 {
+			out.Batches = append(out.Batches, p.batch(lane, rest))
+			out.Carry[lane] = nil
+		}
+	}
 }
 
 // place reads a number and finds the lane that carries it, or says why it is left out.

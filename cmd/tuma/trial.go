@@ -1,0 +1,237 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/tuma-sms/tuma/producer"
+)
+
+const (
+	// trialPatience is how long the outcome of a test is waited for; then it is cancelled.
+	trialPatience = 2 * time.Minute
+	// mostTrials is how often a test that did not go out can be made anew under an ID that
+	// is derived from it; nobody gets there.
+	mostTrials = 1000
+)
+
+// trial is what `tuma send --test` does before anything of the campaign is enqueued.
+type trial struct {
+	*sending
+	b        *backend
+	campaign producer.Campaign
+}
+
+// mayAsk says, before anything is sent, whether there is somebody to ask, or --yes. A list
+// from standard input leaves nobody who could answer.
+func (s *sending) mayAsk() error {
+	switch {
+	case s.yes:
+		return nil
+	case s.file == "" || s.file == "-":
+		return misuse("--test: the recipients come from standard input, so that nobody can be asked there; give --file, or --yes to go on if the test is accepted")
+	case !isTerminal(s.in) || !isTerminal(s.err):
+		return misuse("--test: there is nobody to ask; say --yes to go on if the test is accepted")
+	}
+	return nil
+}
+
+// tryFirst sends the message to the test number and asks; an error means that nothing else
+// is sent. A campaign that is there already needs no test: it is sent, or in conflict.
+func (s *sending) tryFirst(ctx context.Context, b *backend, src *source, countries []string) error {
+	if s.test == "" {
+		return nil
+	}
+	if why := invalidIn(s.test, countries); why != nil {
+		return misuse("--test: %v%s", why, s.countryHint(countries))
+	}
+	if err := s.mayAsk(); err != nil {
+		return err
+	}
+	switch st, err := b.Status(ctx, s.campaign.ID); {
+	case errors.Is(err, producer.ErrNotFound), err == nil && st.State == producer.Uploading: // perhaps an upload that was cut off
+	case err != nil, st.State != producer.Uploading:
+		return err
+	}
+	total, first, err := measure(src)
+	if err != nil {
+		return err
+	}
+	first.Number = s.test
+	t := &trial{sending: s, b: b, campaign: trialOf(s.campaign)}
+	r, err := t.run(ctx, first)
+	if err != nil {
+		return fmt.Errorf("%w; nothing of the campaign was enqueued", err)
+	}
+	good := r.Status == "accepted" || r.Status == "delivered"
+	if s.yes {
+		if !good {
+			return fmt.Errorf("the test ended %s, and --yes goes on only if it is accepted; nothing of the campaign was enqueued", r.Status)
+		}
+		return nil
+	}
+	sure, err := s.ask("send to " + counted(total, "recipient") + "?")
+	if err != nil || !sure {
+		return errors.Join(errors.New("nothing of the campaign was enqueued"), err)
+	}
+	return nil
+}
+
+// measure counts the recipients, and returns the first.
+func measure(src *source) (total int, first producer.Recipient, err error) {
+	for r, err := range src.all() {
+		if err != nil {
+			return total, first, err
+		}
+		if total++; total == 1 {
+			first = r
+		}
+	}
+	return total, first, nil
+}
+
+// trialOf is a campaign of one message that differs from another in nothing that shows on
+// the phone. It goes to one's own phone, at any hour and before what is bulk: so it is
+// transactional, begins now, and is not sent any more when nobody waits for it.
+func trialOf(c producer.Campaign) producer.Campaign {
+	c.Class, c.StartAt, c.ExpiresAt, c.ExpiresIn = producer.Transactional, time.Time{}, time.Time{}, trialPatience
+	c.MaxMessages, c.MaxSegments, c.Canary, c.MaxRejected, c.RequireCredit = 0, 0, 0, 0, false
+	return c
+}
+
+// run makes the test, or finds that the same was made before, and returns what came of it.
+// An error is a test that was not sent.
+func (t *trial) run(ctx context.Context, to producer.Recipient) (producer.Result, error) {
+	again, err := t.name(ctx, to)
+	if err != nil {
+		return producer.Result{}, err
+	}
+	if again {
+		t.note("tuma: the same was sent to %s before, as %s; %s", to.Number, t.campaign.ID, t.howAgain())
+	} else {
+		t.note("tuma: sending to %s first, as %s", to.Number, t.campaign.ID)
+	}
+	one := func(yield func(producer.Recipient, error) bool) { yield(to, nil) }
+	// Also what is there already: whoever enqueued it may have died before a worker was told.
+	if _, err := t.b.Enqueue(ctx, t.campaign, one); err != nil {
+		return producer.Result{}, err
+	}
+	return t.await(ctx)
+}
+
+func (t *trial) howAgain() string {
+	if t.derived {
+		return "--again sends it again"
+	}
+	return "another --id sends it again"
+}
+
+// name finds the test its ID, which is that of the campaign and of all that it consists of:
+// the same test again is not sent again, unless the one before did certainly not go out.
+func (t *trial) name(ctx context.Context, to producer.Recipient) (again bool, err error) {
+	content, err := producer.ContentID(t.campaign, func(yield func(producer.Recipient, error) bool) { yield(to, nil) })
+	if err != nil {
+		return false, err
+	}
+	stem := t.campaign.ID
+	if len(stem) > 100 {
+		stem = stem[:100] // what follows tells it from others
+	}
+	stem += ".test-" + content[2:12]
+	for n := 1; n < mostTrials; n++ {
+		t.campaign.ID = stem
+		if n > 1 {
+			t.campaign.ID += "-" + strconv.Itoa(n)
+		}
+		st, err := t.b.Status(ctx, t.campaign.ID)
+		if errors.Is(err, producer.ErrNotFound) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		if !st.Ended() || st.Rejected+st.Skipped == 0 {
+			return true, nil
+		}
+	}
+	return false, fmt.Errorf("%s and all tests after it did not go out", stem)
+}
+
+// await waits until the test has an outcome and says it. One that has none in time, or is
+// paused by its gateway, or is not waited for any more, is cancelled.
+func (t *trial) await(ctx context.Context) (producer.Result, error) {
+	deadline := t.now().Add(trialPatience)
+	st, err := t.follow(ctx, t.b, t.campaign.ID, func(st producer.Status) bool {
+		return st.Ended() || st.State == producer.Paused || t.now().After(deadline)
+	})
+	if err != nil || !st.Ended() {
+		why := blocks(st, t.now())
+		if st, err = t.giveUp(ctx, err); err != nil {
+			return producer.Result{}, err
+		}
+		if !st.Ended() {
+			return producer.Result{}, fmt.Errorf("what came of the test is not known yet: tuma status %s", t.campaign.ID)
+		}
+		if st.Skipped > 0 && why != "" {
+			return producer.Result{}, fmt.Errorf("the test was not sent, and is cancelled: %s", why)
+		}
+	}
+	return t.outcome(ctx)
+}
+
+// giveUp cancels a test, and waits a moment for a call in flight.
+func (t *trial) giveUp(ctx context.Context, cause error) (producer.Status, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	_, err := t.b.Cancel(ctx, t.campaign.ID)
+	if errors.Is(err, producer.ErrDone) {
+		err = nil
+	}
+	if cause != nil {
+		return producer.Status{}, errors.Join(errors.New("the test is cancelled"), err)
+	}
+	if err != nil {
+		return producer.Status{}, err
+	}
+	var last producer.Status
+	for st, err := range t.b.Watch(ctx, t.campaign.ID) {
+		if err != nil {
+			break // the time is over
+		}
+		if last = st; st.Ended() {
+			break
+		}
+	}
+	return last, nil
+}
+
+// outcome says what came of the test.
+func (t *trial) outcome(ctx context.Context) (r producer.Result, err error) {
+	for x, err := range t.b.Results(ctx, t.campaign.ID) {
+		if err != nil {
+			return r, err
+		}
+		r = x
+	}
+	text := r.Status
+	for _, word := range []string{r.Reason, r.Code} {
+		if word != "" {
+			text += " (" + word + ")"
+		}
+	}
+	if r.Account != "" {
+		text += " by " + r.Account
+	}
+	switch r.Status {
+	case "rejected", "skipped", "undelivered":
+		return r, fmt.Errorf("the test to %s was %s", r.Input, text)
+	case "unknown":
+		t.note("tuma: what came of the test to %s is unknown: %s; look at the phone", r.Input, text)
+	default:
+		t.note("tuma: the test to %s was %s; look at the phone", r.Input, text)
+	}
+	return r, nil
+}

@@ -1,0 +1,206 @@
+package worker_test
+
+import (
+	"context"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/kobo"
+	"github.com/tuma-sms/tuma/sms"
+	"github.com/tuma-sms/tuma/worker"
+)
+
+// verdicts is a gateway that says of each recipient what a test wants, and counts them.
+type verdicts struct {
+	*stub
+	seen atomic.Int64
+}
+
+func newVerdicts(most int, say func(n int64) providers.Result) *verdicts {
+	v := &verdicts{stub: newStub(providers.Info{MaxRecipients: most})}
+	v.send = func(_ context.Context, b providers.Batch) ([]providers.Result, error) {
+		out := make([]providers.Result, len(b.To))
+		for i, n := range b.To {
+			out[i] = say(v.seen.Add(1))
+			if out[i].Outcome == providers.Accepted {
+				out[i].MessageID = "m-" + n.String()
+			}
+		}
+		return out, nil
+	}
+	return v
+}
+
+var (
+	fine    = providers.Result{Outcome: providers.Accepted}
+	refusal = providers.Result{Outcome: providers.Rejected, Scope: providers.Recipient, Cause: providers.CauseRefused, Reason: "bad_number", Code: "403"}
+	silence = providers.Result{Outcome: providers.Unknown, Scope: providers.Recipient, Cause: providers.CauseNoAnswer, Reason: "no_answer"}
+)
+
+func (r *rig) enqueueCareful(id string, n, canary int, maxRejected float64) {
+	r.t.Helper()
+	c := producer.Campaign{ID: id, Via: "kobo-main", Body: "Hello from ACME", Canary: canary, MaxRejected: maxRejected}
+	if _, err := r.producer.Enqueue(r.t.Context(), c, producer.Numbers(kenyan(n)...)); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// paused waits until a campaign is paused, and until nothing of it is in flight.
+func (r *rig) paused(id string) producer.Status {
+	r.t.Helper()
+	var s producer.Status
+	r.eventually(30*time.Second, "the campaign to be paused", func() bool {
+		s = r.status(id)
+		return s.State == producer.Paused && s.InFlight.Calls == 0
+	})
+	return s
+}
+
+func (r *rig) resume(id string) {
+	r.t.Helper()
+	if _, err := r.producer.Resume(r.t.Context(), id); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func TestOfAFailingCampaignOnlyTheCanaryArrives(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		most int // a call
+		say  providers.Result
+	}{
+		"one call, all rejected":       {500, refusal},
+		"several calls, all rejected":  {20, refusal},
+		"a call each, all rejected":    {1, refusal},
+		"several calls, none answered": {20, silence},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, sandbox.Options{})
+			gw := newVerdicts(tt.most, func(int64) providers.Result { return tt.say })
+			for range 2 {
+				r.start(through(gw))
+			}
+			r.enqueueCareful("c", 5000, 50, 0)
+			s := r.paused("c")
+			if s.TooMany == nil || *s.TooMany != (producer.TooMany{Bad: 50, Ended: 50, Canary: true}) || s.MaxRejected != producer.DefaultMaxRejected {
+				t.Errorf("it is paused for %+v of %v %%", s.TooMany, s.MaxRejected)
+			}
+			if b := s.BlockedBy; len(b) == 0 || b[0].Reason != "paused" || b[0].By != ledger.PausedTooMany || b[0].Since == nil {
+				t.Errorf("it waits for %+v", b)
+			}
+			r.eventually(30*time.Second, "all of it to be planned", func() bool { return r.status("c").Batches >= 5000/500 })
+			if n := gw.seen.Load(); n != 50 {
+				t.Errorf("%d messages arrived, want the canary's 50", n)
+			}
+			if _, err := r.producer.Cancel(t.Context(), "c"); err != nil {
+				t.Fatal(err)
+			}
+			if s := r.wait("c", time.Minute); s.Skipped != 4950 {
+				t.Errorf("cancelled: %+v", s)
+			}
+		})
+	}
+}
+
+func TestACanaryWithinTheLimitGoesOnByItself(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	gw := newVerdicts(20, func(n int64) providers.Result {
+		if n%10 == 0 {
+			return refusal
+		}
+		return fine
+	})
+	r.start(through(gw))
+	r.enqueueCareful("c", 1000, 50, 10)
+	if s := r.wait("c", time.Minute); s.State != producer.Done || s.Accepted != 900 || s.Rejected != 100 || s.Canary != nil || s.TooMany != nil {
+		t.Errorf("it came to %+v", s)
+	}
+}
+
+func TestOfARunningCampaignNoMoreIsClaimedAboveTheLimit(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	gw := newVerdicts(10, func(n int64) providers.Result {
+		if n > 300 {
+			return refusal
+		}
+		return fine
+	})
+	acc := through(gw)
+	acc.Concurrency = 2
+	r.start(acc)
+	r.enqueueCareful("c", 3000, 0, 20)
+	s := r.paused("c")
+	// 75 of 375 are 20 %: 76 are more, in whole calls of ten, with another call in flight.
+	if s.TooMany == nil || s.TooMany.Bad < 76 || s.TooMany.Bad > 90 || s.TooMany.Canary || gw.seen.Load() > 300+100 {
+		t.Fatalf("it is paused for %+v; %d arrived", s.TooMany, gw.seen.Load())
+	}
+	// Whoever lets it go on is asked again after as many as at first.
+	before := gw.seen.Load()
+	r.resume("c")
+	again := r.paused("c")
+	if n := gw.seen.Load() - before; again.TooMany.Ended < 100 || again.TooMany.Bad != again.TooMany.Ended || n > 120 {
+		t.Errorf("resumed, it is paused for %+v; %d more arrived", again.TooMany, n)
+	}
+}
+
+func TestTheSandboxRejectsEveryThird(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	r.start(r.account(func(c *kobo.Config, a *worker.Account) { a.Concurrency = 3 }))
+	numbers := kenyan(3000)
+	for i, n := range numbers {
+		if i%3 == 2 {
+			m, err := sms.ParseMSISDN(n, "KE")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := r.gateway.Desk("kobo").Say(sandbox.Reject, uint64(m)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	c := producer.Campaign{ID: "c", Via: "kobo-main", Body: "Hello from ACME", Canary: 60, MaxRejected: 30}
+	if _, err := r.producer.Enqueue(t.Context(), c, producer.Numbers(numbers...)); err != nil {
+		t.Fatal(err)
+	}
+	s := r.paused("c")
+	if s.Rejected != 20 || s.Accepted != 40 || r.gateway.Stats().Accepted != 40 {
+		t.Errorf("of the canary: %+v; sandbox %+v", s, r.gateway.Stats())
+	}
+	if _, err := r.producer.Cancel(t.Context(), "c"); err != nil {
+		t.Fatal(err)
+	}
+	r.tally("c")
+}
+
+// The part of a refused call that is tried first is the bad one, and the account has never
+// accepted anything: the other part has its turn all the same.
+func TestABadPartDoesNotKeepTheGoodOneFromItsTurn(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	gw := newStub(providers.Info{})
+	bad, err := sms.ParseMSISDN(kenyan(3)[2], "KE")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
+		if slices.Contains(b.To, bad) {
+			return nil, refused()
+		}
+		return gw.accept(ctx, b)
+	}
+	r.start(through(gw))
+	r.enqueue("c", kenyan(3))
+	if s := r.wait("c", time.Minute); s.Accepted != 2 || s.Rejected != 1 {
+		t.Errorf("it came to %+v", s)
+	}
+}
