@@ -140,14 +140,23 @@ type RetryOptions struct {
 	Rejected bool
 }
 
-// Retry sends again, on purpose, and returns to how many recipients. It is
-// ErrNothingToRetry if there is none with such a status.
+// Retry sends again, on purpose, and returns to how many recipients: who has opted out
+// since is left as it is, and LastRetry says how many these are. It is ErrNothingToRetry if
+// there is none with such a status.
 func (c *Client) Retry(ctx context.Context, id string, o RetryOptions) (int, error) {
 	// A retry makes the campaign findable before all else; one that is not there must not be.
 	if _, err := c.ledger.Spec(ctx, id); err != nil {
 		return 0, err
 	}
 	return c.ledger.Retry(ctx, id, ledger.NewToken(), o.Unknown, o.Rejected)
+}
+
+// Retried is what a retry came to.
+type Retried = ledger.Retried
+
+// LastRetry is what the last retry of a campaign came to that is through.
+func (c *Client) LastRetry(ctx context.Context, id string) (Retried, error) {
+	return c.ledger.LastRetry(ctx, id)
 }
 
 var holdReason = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,40}$`)

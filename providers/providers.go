@@ -172,7 +172,14 @@ type Info struct {
 	SenderOptional bool `json:"sender_optional,omitempty"`
 	// Flash says that the gateway can send class-0 messages.
 	Flash bool `json:"flash,omitempty"`
+	// BlacklistBySender says that a recipient whom the gateway rejects with ReasonBlacklisted
+	// is on a list of the call's sender, and not on one of all its users.
+	BlacklistBySender bool `json:"blacklist_by_sender,omitempty"`
 }
+
+// ReasonBlacklisted is the Reason of a Result whose recipient the gateway keeps on a list
+// of people who must not be sent to: Tuma does not send to them again.
+const ReasonBlacklisted = "blacklisted"
 
 // Batch is one call to a gateway: one body to at most Info.MaxRecipients numbers.
 type Batch struct {
@@ -203,7 +210,7 @@ type Result struct {
 	// MessageID is the gateway's id of the message, if it gave one.
 	MessageID string
 	// Reason is one lower-case word of Tuma's for what is not Accepted
-	// ("invalid_number", "blacklisted", "not_in_reply").
+	// ("invalid_number", ReasonBlacklisted, "not_in_reply").
 	Reason string
 	// Code is the gateway's own word or number for it, at most 64 bytes.
 	Code string

@@ -18,7 +18,7 @@ func (s *sending) claim(ctx context.Context, g *ledger.Generation) (*ledger.Clai
 	s.holds = true
 	c, err := s.ledger.Claim(ctx, ledger.ClaimRequest{ID: s.id, Batch: s.batch, Wake: s.pointer.Wake, Gen: g,
 		UUID: s.requestUUID(g), Login: s.acc.info.Fingerprint, KeyLife: s.acc.keyLife(), Lease: s.acc.Timeout + leaseMargin,
-		Open: s.schedule.open(), Window: s.window(ctx, s.acc.Name), Resend: s.resends()})
+		Open: s.schedule.open(), Window: s.window(ctx, s.acc.Name), Exclusions: s.heeded, Resend: s.resends()})
 	if err == nil && c.Answer == ledger.ClaimGo && s.acc.tracked() {
 		err = s.ledger.BeginAttempt(ctx, s.acc.info.Fingerprint, c.Attempt())
 	}

@@ -41,6 +41,10 @@ func (w *Worker) plan(ctx context.Context, p queue.Pointer) error {
 	if err != nil {
 		return err
 	}
+	lists, err := w.suppressed(ctx, plan)
+	if err != nil {
+		return err
+	}
 	for page, err := range w.ledger.ReadPages(ctx, plan.ID, plan.Next, plan.Pages, first) {
 		if err != nil {
 			return err
@@ -51,6 +55,11 @@ func (w *Worker) plan(ctx context.Context, p queue.Pointer) error {
 		if err := complete(plan, page); err != nil {
 			return err
 		}
+		opted, err := w.ledger.OptedOut(ctx, lists, numbersIn(pl, page, lists))
+		if err != nil {
+			return err
+		}
+		pl.LeaveOut(opted)
 		done, first, err := w.planPage(ctx, plan, pl, page)
 		if errors.Is(err, ledger.ErrMoved) || errors.Is(err, ledger.ErrStopped) || errors.Is(err, ledger.ErrNotFound) {
 			return nil

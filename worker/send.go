@@ -53,6 +53,9 @@ type sending struct {
 	// holds: it has not been let go yet.
 	dials int64
 	holds bool
+	// heeded is the version of the campaign's opt-outs by which the generation at hand has
+	// none of them in it.
+	heeded string
 }
 
 // chainFor is how long a slot goes on with the batches that its own settles hand
@@ -122,6 +125,9 @@ func (s *sending) watchIn(ctx context.Context, d time.Duration) error {
 func (s *sending) try(ctx context.Context, g *ledger.Generation) (step, time.Time, error) {
 	if s.memory.full() {
 		return stepLeave, time.Time{}, s.watchIn(ctx, fullWatch)
+	}
+	if narrowed, err := s.heed(ctx, g); err != nil || narrowed {
+		return stepAgain, time.Time{}, err
 	}
 	if g.Doubtful && s.acc.info.KeyTTL == 0 {
 		return s.ask(ctx, g) // it goes nowhere any more, and waits neither for its turn nor for a hold
@@ -219,6 +225,8 @@ func (s *sending) refused(ctx context.Context, g *ledger.Generation, c *ledger.C
 		return stepLeave, time.Time{}, s.watchIn(ctx, heldWatch)
 	case ledger.ClaimChanged:
 		return stepAgain, time.Time{}, nil
+	case ledger.ClaimExcluded:
+		return stepAgain, time.Time{}, s.ledger.ReadExclusions(ctx, s.id, s.camp.opted)
 	case ledger.ClaimStale:
 		return stepLeave, time.Time{}, nil
 	case ledger.ClaimDoubtful:

@@ -36,6 +36,9 @@ func (s *sending) carryOut(c *ledger.Claim, g *ledger.Generation, v verdict) (st
 	}
 	err := s.end("settle", write)
 	s.keepAnswer(c, g, v, err)
+	if v.deed == deedSettle && err == nil {
+		s.suppress(g, v.records)
+	}
 	if v.final(s.resends()) {
 		return stepDone, err
 	}

@@ -66,11 +66,13 @@ func (w *Worker) wakeOne(ctx context.Context, id string, c *campaign, x ledger.W
 // sweeper looks for it.
 const wakeWatch = 5 * time.Second
 
-// campaign is what never changes of a campaign once its planning has begun.
+// campaign is what never changes of a campaign once its planning has begun, and whom it
+// must not send to any more.
 type campaign struct {
 	spec   ledger.Spec
 	frozen ledger.Frozen
 	total  int
+	opted  *ledger.Exclusions
 }
 
 // firstQueue is where its planning is queued.
@@ -114,7 +116,7 @@ func (w *Worker) campaign(ctx context.Context, id string) (*campaign, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &campaign{spec: spec, frozen: frozen, total: total}
+	c := &campaign{spec: spec, frozen: frozen, total: total, opted: &ledger.Exclusions{}}
 	if len(frozen.Accounts) > 0 {
 		w.campaigns.put(id, c)
 	}

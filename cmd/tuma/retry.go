@@ -61,16 +61,25 @@ func (a *app) retry(ctx context.Context, b *backend, id string, o producer.Retry
 	n, err := b.Retry(ctx, id, o)
 	if errors.Is(err, producer.ErrNothingToRetry) {
 		// That nobody is left is what was wanted.
-		n, err = 0, nil
+		_, err = fmt.Fprintf(a.out, "%s has nobody to send to again\n", id)
+		return err
 	}
 	if err != nil {
 		return unwelcome(err)
 	}
-	if n == 0 {
-		_, err = fmt.Fprintf(a.out, "%s has nobody to send to again\n", id)
+	last, err := b.LastRetry(ctx, id)
+	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(a.out, "%s is sent again to %s\n", id, counted(n, "recipient"))
+	opted := ""
+	if last.OptedOut > 0 {
+		opted = fmt.Sprintf("; %s opted out and stay as they are", counted(last.OptedOut, "recipient"))
+	}
+	if n == 0 {
+		_, err = fmt.Fprintf(a.out, "%s has nobody to send to again%s\n", id, opted)
+		return err
+	}
+	_, err = fmt.Fprintf(a.out, "%s is sent again to %s%s\n", id, counted(n, "recipient"), opted)
 	return err
 }
 

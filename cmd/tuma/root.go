@@ -39,7 +39,7 @@ ended, or was paused or cancelled, with recipients not accepted.`,
 			root.AddCommand(v)
 		}
 	}
-	add(groupCampaigns, newSend(a), newStatus(a), newList(a), newResults(a), newReport(a), newPause(a), newResume(a), newCancel(a), newRetry(a))
+	add(groupCampaigns, newSend(a), newStatus(a), newList(a), newResults(a), newReport(a), newPause(a), newResume(a), newCancel(a), newRetry(a), newOptOut(a))
 	add(groupAccounts, newAccounts(a), newHold(a), newRelease(a), newRate(a), newGateway(a), newBalance(a))
 	add(groupRunning, newWorker(a), newCheck(a), newSandbox(a), newDemo(a), newVersion(a))
 	return root

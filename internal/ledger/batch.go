@@ -90,6 +90,7 @@ type Generation struct {
 	Ready     bool
 	positions string // packed; empty: all of the call
 	claimed   bool
+	token     string // of its last claim
 	// from are the batches that its recipients were in before, the last first.
 	from []string
 }
@@ -217,7 +218,7 @@ func (w *Work) generation(name string, record, positions any) (g *Generation, ba
 		if f[0] == "t" {
 			return nil, 0, nil
 		}
-		g.Revision = f[8]
+		g.Revision, g.token = f[8], f[1]
 		g.Due, g.Doubtful, g.Ready, g.claimed = parseMilli(f[11]), f[0] == "d", f[0] == "r", f[0] == "s"
 		if size, err = strconv.Atoi(f[12]); err != nil {
 			return nil, 0, errRecord

@@ -32,6 +32,7 @@ const (
 	ClaimStale    Go = "stale"    // a later wake works on the batch
 	ClaimChanged  Go = "changed"  // not the request that was read: read again
 	ClaimDoubtful Go = "doubtful" // must not go again: Claim.Why; ends in unknown
+	ClaimExcluded Go = "excluded" // the campaign has been told of opt-outs since: read them
 )
 
 // DoubtNoKey is Claim.Why of a doubtful one at a gateway without idempotency keys.
@@ -83,6 +84,8 @@ type ClaimRequest struct {
 	Window int
 	// Open are the times in which it may go, in their order; empty: any time.
 	Open []Span
+	// Exclusions is the version of the campaign's opt-outs that were taken out of Gen.
+	Exclusions string
 	// Resend: whom the end of this claim leaves unknown, for the first time, is
 	// submitted once more.
 	Resend bool
@@ -109,7 +112,7 @@ func (l *Ledger) Claim(ctx context.Context, r ClaimRequest) (*Claim, error) {
 	c := &Claim{Token: NewToken(), id: r.ID, batch: r.Batch, gen: r.Gen, window: r.Window, resend: r.Resend}
 	out, err := l.run(ctx, claimScript, r.ID, nil,
 		c.Token, r.Batch, r.Wake, r.Gen.Call, r.Gen.Number, r.Gen.Revision, r.Lease.Milliseconds(),
-		shortUUID(r.UUID), r.Login, r.KeyLife.Milliseconds(), len(r.Gen.To), spanArg(r.Open))
+		shortUUID(r.UUID), r.Login, r.KeyLife.Milliseconds(), len(r.Gen.To), spanArg(r.Open), r.Exclusions)
 	if errors.Is(err, ErrNotDurable) {
 		return c, err
 	}

@@ -2,9 +2,11 @@
 -- KEYS: 1 ledger, 2 open set
 -- ARGV: 1 token, 2 batch, 3 wake (0: not checked), 4 call, 5 generation, 6 revision the caller read, 7 lease ms, 8 uuid,
 --       9 login, 10 ms for which the gateway surely remembers a uuid (0: not at all), 11 recipients,
---       12 the spans of time in which it may go, 'from until from until …' in ms, or '': at any time
+--       12 the spans of time in which it may go, 'from until from until …' in ms, or '': at any time,
+--       13 the version of the campaign's opt-outs that the caller has taken out of the generation, or ''
 -- Returns {'go', uuid, doubt 0|1, first ms, claimed ms, tries, claims} and nothing else lets a byte out;
 --   {'settled'|'paused'|'canary'|'stale'|'changed'|'missing'|'newer'}, {'busy', until}, {'later', due}, {'closed', opens},
+--   {'excluded'}: there is a newer version of the opt-outs (what is in doubt goes on without it);
 --   {'stopped', why, doubt 0|1}, {'doubtful', why, claimed ms, looks}: it must not go again; it is looked for at the gateway if
 --   that is possible (so many looks so far), and ends in unknown.
 -- The same token is answered the same again. A lease that is over without a settle makes the generation doubtful.
@@ -56,6 +58,7 @@ if rec[STATE] == 'd' then
   elseif now - tonumber(rec[FIRST]) > ttl then why = 'key_expired' end
   if why then return {'doubtful', why, rec[CLAIMED], rec[BAD]} end
 end
+if rec[STATE] == 'r' and outdated(ARGV[13]) then return {'excluded'} end
 local opens = not again and closed(now)
 if opens then
   local z = 'z:' .. string.match(b, '^%d+')

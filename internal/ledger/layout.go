@@ -33,6 +33,9 @@ package ledger
 //	mB fB qB.K mt                     batches that recipients moved to; came from; generations of those, by number; last move
 //	rt rop rlast ctl                  retries, recent orders
 //	aside left                        records set aside, works that left the open set for it
+//	ex eN                             opt-outs told of: how many times, the last token; each with its list and numbers
+//
+// Over all campaigns, the suppression lists: optout.go.
 //
 // By login, where a gateway can be asked what it has taken (attempt.go):
 //

@@ -124,7 +124,7 @@ func (d *driver) retryOne() {
 	d.ok(err)
 	calls, _, err := decodeBatch(b)
 	d.ok(err)
-	args := []any{w[1], w[4]}
+	args := []any{w[1], w[4], ""}
 	for _, n := range calls {
 		args = append(args, n)
 	}

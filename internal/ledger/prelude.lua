@@ -45,6 +45,8 @@ local STATUS = {[1] = 'unknown', [2] = 'rejected', [3] = 'accepted', [4] = 'deli
 local RANK = {[0] = 0, 1, 2, 3, 4, 4}
 -- MOVED stands in the place of a recipient that another batch has now (move.lua).
 local MOVED = 6
+-- OPTED is skipped because of an opt-out after planning (narrow.lua).
+local OPTED = 8
 
 -- A generation's record is text, its words in this order.
 local STATE, TOKEN, LEASE, CLAIMED, FIRST, TRIES, BAD, DOUBT, REV, UUID, LOGIN, DUE, SIZE, CLAIMS = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14
@@ -333,6 +335,9 @@ local function finish(now)
     set(unpack(all))
   end
 end
+
+-- outdated says whether the campaign has been told of opt-outs that the caller has not read (exclude.lua).
+local function outdated(version) return (get('ex') or '') ~= version end
 
 -- forget_open takes an extra generation off its batch's list of open ones.
 local function forget_open(b, kg)

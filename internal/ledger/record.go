@@ -22,6 +22,10 @@ const (
 	Skipped
 )
 
+// optedStatus is stored for a recipient who was skipped because of an opt-out after
+// planning (narrow.lua); as the others, it is Skipped where it is read.
+const optedStatus = byte(8)
+
 // movedStatus stands in the stored results of a call for a recipient that is in another
 // batch now; nobody who is in a batch is stored as skipped.
 const movedStatus = byte(Skipped)
@@ -132,10 +136,13 @@ func decodeRecords(b []byte, n int) ([]Record, error) {
 		return out, nil
 	}
 	for i := range out {
-		if len(b) < 2 || len(b) < 2+int(b[1]) || b[0] > byte(Skipped) {
+		if len(b) < 2 || len(b) < 2+int(b[1]) || b[0] > byte(Skipped) && b[0] != optedStatus {
 			return nil, fmt.Errorf("results: %w", errRecord)
 		}
 		out[i].Status, out[i].moved = Status(b[0]), b[0] == movedStatus
+		if b[0] == optedStatus {
+			out[i].Status = Skipped
+		}
 		if err := out[i].detail(b[2 : 2+int(b[1])]); err != nil {
 			return nil, fmt.Errorf("results: %w", err)
 		}

@@ -88,7 +88,7 @@ func (l *Ledger) results(ctx context.Context, id string, after int, yield func(R
 				return err
 			}
 			row.Input = input
-			if row.Reason == ReasonDuplicate || row.Reason == ReasonOverCap || row.Reason == ReasonNoRoute {
+			if row.MSISDN == 0 && row.Status == Skipped && row.Reason != ReasonInvalidNumber {
 				row.MSISDN = readAgain(input, country)
 			}
 			if !yield(row, nil) {
@@ -220,7 +220,9 @@ func (l *Ledger) rowsAt(ctx context.Context, id string, b *Batch, r *rowReading)
 		return nil, fmt.Errorf("campaign %s: %w", id, err)
 	}
 	for i := range rows {
-		rows[i].Account = lane.Account.Name
+		if rows[i].Status != Skipped || rows[i].Reason != ReasonOptedOut { // as those left out in planning, they are with none
+			rows[i].Account = lane.Account.Name
+		}
 	}
 	return rows, l.follow(ctx, id, b, rows, r)
 }
@@ -276,6 +278,9 @@ func (l *Ledger) rowsOf(ctx context.Context, id string, b *Batch, segments int, 
 		}
 	}
 	for i := range rows {
+		if rows[i].Status == Skipped && !rows[i].moved {
+			continue // what was submitted later of their generation was without them
+		}
 		s := submissions[in[i]]
 		if stopped != "" && !s.flying && rows[i].Status == Pending && rows[i].before != nil {
 			// A retry that was stopped before anybody claimed it leaves it as unknown as it was.

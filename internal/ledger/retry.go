@@ -2,9 +2,13 @@ package ledger
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
+
+	"github.com/tuma-sms/tuma/sms"
 )
 
 // Errors of a retry.
@@ -18,7 +22,7 @@ var (
 )
 
 // Retry sends again, on purpose, what ended unknown or rejected, and returns how
-// many recipients that are. The token names the operation: the same one again
+// many recipients that are; who has opted out since is left as it is. The token names the operation: the same one again
 // goes on with it. The sweeper finishes one whose caller died. Batches that cannot be
 // read are passed over, and named in an error beside the count of the others.
 func (l *Ledger) Retry(ctx context.Context, id, token string, unknown, rejected bool) (int, error) {
@@ -56,6 +60,11 @@ func (l *Ledger) Retry(ctx context.Context, id, token string, unknown, rejected 
 		return 0, errAnswer
 	}
 	if out[0] == "open" {
+		// Findable from now on until it is through: who opts out meanwhile is told to it, and
+		// who did before is on a list that is read below.
+		if err := l.index(ctx, id); err != nil {
+			return 0, err
+		}
 		count, err = l.retrySteps(ctx, id, out[1], out[2])
 		if err != nil && AsUnreadable(err) == nil {
 			return count, err
@@ -65,10 +74,34 @@ func (l *Ledger) Retry(ctx context.Context, id, token string, unknown, rejected 
 	return count, errors.Join(err, l.index(ctx, id))
 }
 
+// Retried is what a retry came to.
+type Retried struct {
+	// Count is how many recipients are sent to again, OptedOut how many were to be, and are
+	// left as they are.
+	Count, OptedOut int
+}
+
+// LastRetry is what the last retry of a campaign that is through came to.
+func (l *Ledger) LastRetry(ctx context.Context, id string) (Retried, error) {
+	got, err := l.rdb.HMGet(ctx, ledgerKey(id), "rlast").Result()
+	if err != nil {
+		return Retried{}, fmt.Errorf("last retry of %s: %w", id, err)
+	}
+	w := append(strings.Fields(fieldString(got[0])), "", "", "", "")
+	return Retried{Count: fieldInt(w[2]), OptedOut: fieldInt(w[3])}, nil
+}
+
 func (l *Ledger) retrySteps(ctx context.Context, id, op, batch string) (int, error) {
+	lists, err := l.ListsOf(ctx, id)
+	if err == nil {
+		lists, err = l.HaveOptOuts(ctx, lists)
+	}
+	if err != nil {
+		return 0, err
+	}
 	var bad error // the first few of what cannot be read
 	for passed := 0; ; {
-		out, err := l.retryStep(ctx, id, op, batch)
+		out, err := l.retryStep(ctx, id, op, batch, lists)
 		if AsUnreadable(err) != nil {
 			if passed++; passed <= 10 {
 				bad = errors.Join(bad, err)
@@ -92,17 +125,31 @@ func (l *Ledger) retrySteps(ctx context.Context, id, op, batch string) (int, err
 	}
 }
 
-// retryStep opens again what a retry asks for of one batch.
-func (l *Ledger) retryStep(ctx context.Context, id, op, batch string) ([]string, error) {
+// retryStep opens again what a retry asks for of one batch, but for who is on the lists.
+func (l *Ledger) retryStep(ctx context.Context, id, op, batch string, lists []string) ([]string, error) {
 	b, err := l.rdb.HGet(ctx, ledgerKey(id), "b"+batch).Bytes()
 	if err != nil {
 		return nil, fmt.Errorf("retry %s batch %s: %w", id, batch, err)
 	}
-	calls, _, err := decodeBatch(b)
+	calls, to, err := decodeBatch(b)
 	if err != nil {
 		return nil, unreadable(id, "b"+batch, string(b), err)
 	}
-	args := []any{op, batch}
+	numbers := make([]sms.MSISDN, len(to))
+	for i, p := range to {
+		numbers[i] = p.MSISDN
+	}
+	on, err := l.OptedOut(ctx, lists, numbers)
+	if err != nil {
+		return nil, err
+	}
+	var opted []byte
+	for i, m := range numbers {
+		if on[m] != "" {
+			opted = binary.BigEndian.AppendUint16(opted, uint16(i))
+		}
+	}
+	args := []any{op, batch, opted}
 	for _, n := range calls {
 		args = append(args, n)
 	}

@@ -26,5 +26,5 @@ for a = 0, LANES - 1 do
 end
 local op = int(redis.call('HINCRBY', L, 'rop', 1))
 del('fin')
-set('rt', table.concat({ARGV[1], op, ARGV[2], ARGV[3], first, '0'}, ' '))
+set('rt', table.concat({ARGV[1], op, ARGV[2], ARGV[3], first, '0', '0'}, ' '))
 return {'open', op, first, '0'}

@@ -1,6 +1,7 @@
 -- retry_step.lua puts the recipients of one batch that a retry asks for into new generations.
 -- KEYS: 1 ledger, 2 open set
--- ARGV: 1 operation, 2 batch, then the number of recipients of each of its calls; none: the batch is passed over
+-- ARGV: 1 operation, 2 batch, 3 the places in the batch, packed, of those who have opted out and stay as they are; then the number of
+--       recipients of each of its calls; none: the batch is passed over
 -- Returns {'open', next batch, counted} | {'ended', '', counted} | {'past'|'missing'|'newer'}. A batch that is not the
 -- operation's next changes nothing and is told where the operation stands; 'past' is one that was followed by another.
 local bad = unfit()
@@ -12,7 +13,9 @@ if w[5] ~= ARGV[2] then return {'open', w[5], w[6]} end
 local b = ARGV[2]
 local a = string.match(b, '^(%d+)%.')
 of_batch(b)
-local now, count = now_ms(), 0
+local now, count, left, at = now_ms(), 0, 0, 0
+local opted = {}
+for _, p in ipairs(unpack_members(ARGV[3] or '')) do opted[p] = true end
 
 -- after is the batch that comes next: one that recipients of this one were moved to, or else of those it came from, or else the
 -- next that was planned.
@@ -36,18 +39,20 @@ local function after(x)
 end
 local want = {[1] = w[3] == '1', [2] = w[4] == '1'}
 local results = {} -- all of them before the first is written: one that cannot be read ends the script
-for i = 3, #ARGV do
-  local k = int(i - 3)
+for i = 4, #ARGV do
+  local k = int(i - 4)
   if get(result_field(b, k)) then results[k] = {read_results(b, k, tonumber(ARGV[i]))} end
 end
 if not get('stop') then
-  for i = 3, #ARGV do
-    local k = int(i - 3)
+  for i = 4, #ARGV do
+    local k = int(i - 4)
     if results[k] then
       local st, de = unpack(results[k])
       local list, from = {}, {0, 0}
       for p = 1, #st do
-        if want[st[p]] then
+        if want[st[p]] and opted[at + p - 1] then
+          left = left + 1
+        elseif want[st[p]] then
           list[#list + 1] = p - 1
           from[st[p]] = from[st[p]] + 1
         end
@@ -66,6 +71,7 @@ if not get('stop') then
         count = count + #list
       end
     end
+    at = at + tonumber(ARGV[i])
   end
 end
 try_again(count)
@@ -73,7 +79,7 @@ if count > 0 then
   if redis.call('ZADD', O, int(now + 5000), b) == 1 then add('ob:' .. a, 1) end
   redis.call('HINCRBY', L, 'w' .. b, 1)
 end
-w[6] = int(tonumber(w[6]) + count)
+w[6], w[7] = int(tonumber(w[6]) + count), int(tonumber(w[7] or '0') + left)
 local nxt = after(b)
 if nxt then
   w[5] = nxt
@@ -81,6 +87,6 @@ if nxt then
   return {'open', nxt, w[6]}
 end
 del('rt')
-set('rlast', w[1] .. ' ' .. w[2] .. ' ' .. w[6])
+set('rlast', w[1] .. ' ' .. w[2] .. ' ' .. w[6] .. ' ' .. w[7])
 finish(now)
 return {'ended', '', w[6]}

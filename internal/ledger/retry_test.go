@@ -86,7 +86,7 @@ func TestRetryWhoseCallerDiesIsFinishedOnce(t *testing.T) {
 	r.ended("c", Spec{})
 	out, err := r.run(t.Context(), retryOpenScript, "c", nil, "op", 1, 0)
 	r.ok(err)
-	_, err = r.run(t.Context(), retryStepScript, "c", nil, out[1], out[2], 3)
+	_, err = r.run(t.Context(), retryStepScript, "c", nil, out[1], out[2], "", 3)
 	r.ok(err)
 	r.expect("c", "accepted pending rejected unknown")
 	record := r.summary("c").RetryRecord
@@ -191,7 +191,7 @@ func TestRetryStepsSaidAgain(t *testing.T) {
 	r.ended("c", Spec{})
 	step := func(op, batch string, calls ...any) []string {
 		t.Helper()
-		out, err := r.run(t.Context(), retryStepScript, "c", nil, append([]any{op, batch}, calls...)...)
+		out, err := r.run(t.Context(), retryStepScript, "c", nil, append([]any{op, batch, ""}, calls...)...)
 		r.ok(err)
 		return out
 	}

@@ -70,6 +70,8 @@ var (
 	splitScript     = binding(settling("split"))
 	moveScript      = campaignScript("move") // a claim of what has moved is durable only with it
 	settleScript    = binding(settling("settle"))
+	excludeScript   = binding(settling("exclude"))
+	narrowScript    = settling("narrow") // what is claimed afterwards is durable only with it
 	controlScript   = binding(settling("control"))
 
 	payloadAsideScript   = plainScript("payload_aside")

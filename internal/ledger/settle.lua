@@ -139,6 +139,16 @@ local function once_more(i, p, nd, flew)
   anew[#anew + 1] = p
 end
 
+-- opted gives one who was skipped because of an opt-out the outcome that a claim had which Redis forgot.
+local function opted(i, ns, nd)
+  move('skipped', -1)
+  move('x:opted_out', -1)
+  if lane then move('to:' .. lane, 1) end
+  move(STATUS[ns], 1)
+  if ns >= 3 then move('seg', segs) end
+  st[i], de[i] = ns, nd
+end
+
 -- both keeps, for a recipient that went out, also what another generation's submission came to.
 local function both(i, ns, nd)
   local more, has = further(de[i], 8, string.sub(nd, 1, 2))
@@ -193,6 +203,8 @@ for j, p in ipairs(list) do
     elsewhere(i, p, ns, nd)
   elseif os == MOVED then
     forward = forward or ns >= 3
+  elseif os == OPTED then
+    if ns > 0 then opted(i, ns, nd) end
   elseif ns >= 3 and os >= 3 then
     both(i, ns, nd)
   elseif ns >= 3 then

@@ -89,6 +89,7 @@ const (
 	ReasonExpired       = "expired"
 	ReasonOverCap       = "over_cap"
 	ReasonNoRoute       = "no_route"
+	ReasonOptedOut      = "opted_out"
 	ReasonNotSent       = "not_sent"
 	ReasonReconciled    = "reconciled" // of an accepted one: a message of unknown outcome was found at the gateway
 	ReasonNotFound      = "not_found"  // of an unknown one: it was looked for there
@@ -235,7 +236,7 @@ func openLanes(f Frozen, fields map[string]string, canary bool) (out []LaneState
 }
 
 // skipReasons are all words that may stand behind x: in a ledger.
-var skipReasons = []string{ReasonInvalidNumber, ReasonDuplicate, ReasonCancelled, ReasonExpired, ReasonOverCap, ReasonNoRoute}
+var skipReasons = []string{ReasonInvalidNumber, ReasonDuplicate, ReasonCancelled, ReasonExpired, ReasonOverCap, ReasonNoRoute, ReasonOptedOut}
 
 func (l *Ledger) uploading(ctx context.Context, s Summary) (Summary, error) {
 	at, err := l.rdb.ZScore(ctx, openIndex, s.ID).Result()

@@ -22,6 +22,7 @@ type Planner struct {
 	size   []int              // of a batch, by lane
 	codes  []string           // with which numbers of each window's country begin
 	count  int
+	opted  map[sms.MSISDN]string // who is on a suppression list, of the page at hand
 }
 
 // New begins to plan a campaign. The frozen part must name an account.
@@ -46,6 +47,22 @@ func (p *Planner) Resume(carry [][]ledger.Planned) { p.carry = carry }
 
 // Planned is how many recipients are planned so far.
 func (p *Planner) Planned() int { return p.count }
+
+// Numbers are those of a page's recipients that are numbers, for who has to ask which of
+// them have opted out.
+func (p *Planner) Numbers(page ledger.Page) []sms.MSISDN {
+	out := make([]sms.MSISDN, 0, len(page.Inputs))
+	for _, input := range page.Inputs {
+		if m, err := sms.ParseMSISDN(input, p.frozen.Country); err == nil {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// LeaveOut says who of the next page is on a suppression list, and on which. They are left
+// out before all else: it does not count who else they would be, or where they would go.
+func (p *Planner) LeaveOut(opted map[sms.MSISDN]string) { p.opted = opted }
 
 // Page plans one page, and what is left over with the last one. What it returns is not
 // gone on with before Resume: a page that could not be committed is lost, and its planner
@@ -91,6 +108,9 @@ func (p *Planner) place(input string) (m sms.MSISDN, lane int, reason, code stri
 	m, err := sms.ParseMSISDN(input, p.frozen.Country)
 	if err != nil {
 		return 0, 0, ledger.ReasonInvalidNumber, numberCode(err)
+	}
+	if list, ok := p.opted[m]; ok {
+		return 0, 0, ledger.ReasonOptedOut, ledger.ListCode(list)
 	}
 	if p.seen.Contains(uint64(m)) {
 		return 0, 0, ledger.ReasonDuplicate, ""

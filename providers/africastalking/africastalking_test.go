@@ -313,7 +313,7 @@ func TestInfo(t *testing.T) {
 	p := open(t, Config{Username: "u", APIKey: apiKey})
 	got := p.Info()
 	want := providers.Info{Name: "africastalking", Fingerprint: got.Fingerprint, MaxRecipients: 200, SenderAlphaMax: 11, SenderOptional: true,
-		NamedReports: true}
+		NamedReports: true, BlacklistBySender: true}
 	if diff := cmp.Diff(want, got); diff != "" || got.Fingerprint == "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -30,7 +30,7 @@ var codes = map[int]word{
 	405: {"InsufficientBalance", providers.Result{
 		Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredit, Reason: "no_credit",
 	}},
-	406: {"UserInBlackList", rejected("blacklisted")},
+	406: {"UserInBlackList", rejected(providers.ReasonBlacklisted)},
 	407: {"CouldNotRoute", rejected("no_route")},
 	409: {"DoNotDisturbRejection", rejected("do_not_disturb")}, // [public]: Nigeria's list, and its hours
 	// Assumed: the gateway says of this number that it has not sent, so it may go later.

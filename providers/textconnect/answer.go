@@ -73,7 +73,7 @@ var codes = map[int]code{
 		outcome: providers.Retryable, scope: providers.Recipient, reason: "daily_cap",
 		text: "You have exceeded the limit of messages you can send in a single day to a single number",
 	},
-	-412: recipient("blacklisted", "Number is blacklisted"),
+	-412: recipient(providers.ReasonBlacklisted, "Number is blacklisted"),
 	-414: campaign("Invalid Group"),
 
 	-501:    account(providers.CauseCredentials, "Unknown Username/Password"),

@@ -1,0 +1,264 @@
+package ledger
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/tuma-sms/tuma/sms"
+)
+
+// excluding asks for a generation as a worker does that has read the opt-outs in x.
+func (r *rig) excluding(id, batch string, g *Generation, x *Exclusions) *Claim {
+	r.Helper()
+	_, version, _ := x.In(g.To)
+	c, err := r.Claim(r.Context(), ClaimRequest{ID: id, Batch: batch, Gen: g, UUID: requestID(batch, g, "login"), Login: "login",
+		KeyLife: keyed, Lease: long, Window: 1000, Exclusions: version})
+	r.ok(err)
+	return c
+}
+
+func (r *rig) exclude(id string, rows ...int) {
+	r.Helper()
+	var numbers []sms.MSISDN
+	for _, row := range rows {
+		numbers = append(numbers, number(row))
+	}
+	_, err := r.Exclude(r.Context(), id, AllSenders, numbers)
+	r.ok(err)
+}
+
+func TestWhoOptsOutIsNotClaimedAnyMore(t *testing.T) {
+	t.Parallel()
+	for name, r := range map[string]*rig{"redis": newRig(t), "miniredis": miniRig(t)} {
+		r.sending("c", []int{3, 2})
+		var x Exclusions
+		first := r.excluding("c", "0.0", r.open("c", "0.0", 0, 0), &x)
+		if first.Answer != ClaimGo {
+			t.Fatalf("%s: %s", name, first.Answer)
+		}
+		calls, err := r.Exclude(t.Context(), "c", "ACME", []sms.MSISDN{number(2), number(5), number(77)})
+		if err != nil || calls != 1 {
+			t.Fatalf("%s: %d calls, %v", name, calls, err)
+		}
+		flying, err := r.flyingTo(t.Context(), "c", "ACME", []sms.MSISDN{number(2), number(5)})
+		if err != nil || len(flying) != 1 || flying[0].Recipients != 1 {
+			t.Fatalf("%s: %+v, %v", name, flying, err)
+		}
+		g := r.open("c", "0.0", 1, 0)
+		if c := r.excluding("c", "0.0", g, &x); c.Answer != ClaimExcluded {
+			t.Fatalf("%s: who has not read the opt-outs was told %s", name, c.Answer)
+		}
+		r.ok(r.ReadExclusions(t.Context(), "c", &x))
+		gone, _, lists := x.In(g.To)
+		if len(gone) != 1 || gone[1] != "ACME" || lists != nil {
+			t.Fatalf("%s: %v %v", name, gone, lists)
+		}
+		out, err := r.Narrow(t.Context(), "c", NewToken(), "0.0", g, gone, 1000)
+		if err != nil || out.Stale {
+			t.Fatalf("%s: %+v, %v", name, out, err)
+		}
+		r.expect("c", "pending pending pending pending skipped")
+		if c := r.excluding("c", "0.0", g, &x); c.Answer != ClaimChanged {
+			t.Errorf("%s: the old list was told %s", name, c.Answer)
+		}
+		c := r.excluding("c", "0.0", r.open("c", "0.0", 1, 0), &x)
+		if c.Answer != ClaimGo || c.UUID == requestID("0.0", g, "login") {
+			t.Errorf("%s: the narrowed one was told %s under %s", name, c.Answer, c.UUID)
+		}
+		r.settle(c, Answer, accepted("m4"))
+		r.settle(first, Answer, accepted("m1"), accepted("m2"), accepted("m3"))
+		r.expect("c", "accepted accepted accepted accepted skipped")
+		if still, err := r.StillFlying(t.Context(), flying); err != nil || len(still) != 0 {
+			t.Errorf("%s: still in flight %v, %v", name, still, err)
+		}
+		rows := r.rows("c")
+		if x := rows[4]; x.Reason != ReasonOptedOut || x.Code != "ACME" || x.MSISDN != number(5) || x.MessageUUID != "" || x.Account != "" {
+			t.Errorf("%s: %+v", name, x)
+		}
+		if s := r.summary("c"); s.State != Done || s.Reasons[ReasonOptedOut] != 1 {
+			t.Errorf("%s: %+v", name, s)
+		}
+	}
+}
+
+func TestACampaignWhoseLastOnesOptOutIsDone(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.sending("c", []int{2}, []int{1})
+	r.exclude("c", 1, 2)
+	r.exclude("c", 3)
+	var x Exclusions
+	r.ok(r.ReadExclusions(t.Context(), "c", &x))
+	for _, b := range []string{"0.0", "0.1"} {
+		g := r.open("c", b, 0, 0)
+		gone, _, _ := x.In(g.To)
+		token := NewToken()
+		out, err := r.Narrow(t.Context(), "c", token, b, g, gone, 1000)
+		r.ok(err)
+		if again, err := r.Narrow(t.Context(), "c", token, b, g, gone, 1000); err != nil || again.Stale || !slices.Equal(again.Wakes, out.Wakes) {
+			t.Errorf("said again: %+v, %v; want %+v", again, err, out)
+		}
+		if other, err := r.Narrow(t.Context(), "c", NewToken(), b, g, gone, 1000); err != nil || !other.Stale {
+			t.Errorf("by somebody else: %+v, %v", other, err)
+		}
+	}
+	r.expect("c", "skipped skipped skipped")
+	if s := r.summary("c"); s.State != Done {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestDoubtGoesOnWithWhoHasOptedOut(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.sending("c", []int{2})
+	var x Exclusions
+	g := r.open("c", "0.0", 0, 0)
+	c := r.excluding("c", "0.0", g, &x)
+	_, err := r.Doubt(t.Context(), c, 0, false)
+	r.ok(err)
+	r.exclude("c", 1)
+	again := r.excluding("c", "0.0", g, &x)
+	if again.Answer != ClaimGo || again.UUID != c.UUID || !again.Doubt {
+		t.Errorf("doubt was told %s under %s, doubt %t; want the same request again", again.Answer, again.UUID, again.Doubt)
+	}
+	if out, err := r.Narrow(t.Context(), "c", NewToken(), "0.0", g, map[int]string{0: "*"}, 1000); err != nil || !out.Stale {
+		t.Errorf("narrowed in flight: %+v, %v", out, err)
+	}
+	r.settle(again, Answer, accepted("m1"), accepted("m2"))
+	r.expect("c", "accepted accepted")
+}
+
+func TestRetriesLeaveOutWhoHasOptedOut(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.sending("c", []int{2}, []int{2})
+	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), Answer, rejected("no"), unknown("?"))
+	r.settle(r.claim("c", "0.1", 0, 0, keyed, long), Answer, rejected("no"), unknown("?"))
+	_, err := r.AddOptOuts(t.Context(), AllSenders, []OptOut{{MSISDN: number(1)}, {MSISDN: number(4)}}, true)
+	r.ok(err)
+	if n, err := r.Retry(t.Context(), "c", "op", true, true); err != nil || n != 2 {
+		t.Errorf("retried %d, %v", n, err)
+	}
+	r.expect("c", "rejected pending pending unknown")
+	if got, err := r.LastRetry(t.Context(), "c"); err != nil || got != (Retried{Count: 2, OptedOut: 2}) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	// Who was unknown is so again when they opt out before the retry has gone.
+	r.exclude("c", 2, 3)
+	var x Exclusions
+	r.ok(r.ReadExclusions(t.Context(), "c", &x))
+	for _, b := range []string{"0.0", "0.1"} {
+		g := r.open("c", b, 0, 1)
+		gone, _, _ := x.In(g.To)
+		_, err := r.Narrow(t.Context(), "c", NewToken(), b, g, gone, 1000)
+		r.ok(err)
+	}
+	r.expect("c", "rejected unknown skipped unknown")
+	if n, err := r.Retry(t.Context(), "c", "op2", false, true); err != nil || n != 0 {
+		t.Errorf("retried %d, %v; everybody who was rejected has opted out", n, err)
+	}
+	r.expect("c", "rejected unknown skipped unknown")
+}
+
+func TestALateWordOnWhoWasExcludedCounts(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.sending("c", []int{3})
+	before, err := r.rdb.Dump(t.Context(), ledgerKey("c")).Result()
+	r.ok(err)
+	c := r.claim("c", "0.0", 0, 0, keyed, long)
+	r.ok(r.rdb.RestoreReplace(t.Context(), ledgerKey("c"), 0, before).Err()) // Redis forgets the claim
+	r.exclude("c", 1, 2, 3)
+	out, err := r.Narrow(t.Context(), "c", NewToken(), "0.0", r.open("c", "0.0", 0, 0), map[int]string{0: "*", 1: "*", 2: "*"}, 1000)
+	if err != nil || !out.Done {
+		t.Fatalf("%+v, %v", out, err)
+	}
+	for range 2 {
+		r.settle(c, Answer, accepted("m1"), rejected("no"), unknown("?"))
+		r.expect("c", "accepted rejected unknown")
+	}
+	if s := r.summary("c"); s.Skipped != 0 || len(s.Reasons) != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestExclusionsThatRedisForgotAreReadAnew(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.sending("c", []int{9})
+	r.exclude("c", 1)
+	before, err := r.rdb.Dump(t.Context(), ledgerKey("c")).Result()
+	r.ok(err)
+	r.exclude("c", 2)
+	var x Exclusions
+	read := func(want ...int) {
+		t.Helper()
+		r.ok(r.ReadExclusions(t.Context(), "c", &x))
+		gone, _, _ := x.In(run(1, 9))
+		var got []int
+		for i := range 9 {
+			if gone[i] != "" {
+				got = append(got, i+1)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("excluded are rows %v, want %v", got, want)
+		}
+	}
+	read(1, 2)
+	r.ok(r.rdb.RestoreReplace(t.Context(), ledgerKey("c"), 0, before).Err())
+	read(1)
+	r.exclude("c", 2)
+	read(1, 2)
+	r.ok(r.rdb.RestoreReplace(t.Context(), ledgerKey("c"), 0, before).Err())
+	r.exclude("c", 3)
+	r.exclude("c", 4)
+	read(1, 3, 4)
+	r.exclude("c", 5)
+	read(1, 3, 4, 5)
+	// Too many to name.
+	_, err = r.Exclude(t.Context(), "c", "ACME", nil)
+	r.ok(err)
+	read(1, 3, 4, 5)
+	if _, _, lists := x.In(nil); !slices.Equal(lists, []string{"ACME"}) {
+		t.Errorf("everybody of %v is meant", lists)
+	}
+}
+
+func TestOpenCampaignsOfTheSenderAreTold(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.ok(r.Publish(t.Context(), "w", Card{Name: "a0", Sender: "Other"}))
+	r.sendingSpec("acme", Spec{From: "Acme", Via: "a0"}, []int{1})
+	r.sendingSpec("other", Spec{Via: "a0"}, []int{1})
+	r.sendingSpec("paused", Spec{From: "ACME", Via: "a0"}, []int{1})
+	_, err := r.Pause(t.Context(), "paused", "me")
+	r.ok(err)
+	r.sendingSpec("done", Spec{From: "ACME", Via: "a0"}, []int{1})
+	r.settle(r.claim("done", "0.0", 0, 0, keyed, long), Answer, accepted("m"))
+	told := func(want ...string) {
+		t.Helper()
+		var got []string
+		for _, id := range []string{"acme", "other", "paused", "done"} {
+			if ok, err := r.rdb.HExists(t.Context(), ledgerKey(id), "ex").Result(); err != nil || ok {
+				got = append(got, id)
+			}
+			r.ok(r.rdb.HDel(t.Context(), ledgerKey(id), "ex").Err())
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("told were %v, want %v", got, want)
+		}
+	}
+	for _, c := range []struct {
+		list, but string
+		want      []string
+	}{
+		{"ACME", "", []string{"acme", "paused"}}, {"ACME", "acme", []string{"paused"}}, {"OTHER", "", []string{"other"}},
+		{AllSenders, "", []string{"acme", "other", "paused"}}, {"NOBODY", "", nil},
+	} {
+		_, err := r.ExcludeOpen(t.Context(), c.list, []sms.MSISDN{number(1)}, c.but)
+		r.ok(err)
+		told(c.want...)
+	}
+}

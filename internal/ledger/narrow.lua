@@ -1,0 +1,55 @@
+-- narrow.lua takes recipients who have opted out from a generation of which nothing is, or may have been, submitted. Who was unknown
+-- before a retry or a resend is so again; the others are skipped. The request is another one from here on.
+-- KEYS: 1 ledger, 2 open set
+-- ARGV: 1 token, 2 batch, 3 call, 4 generation, 5 revision that was read, 6 recipients of the call, 7 window, 8 the positions, packed,
+--       9 one [status][length][detail] a position
+-- Returns {'narrowed', done 0|1, 'batch:wake'…} | {'settled'|'changed'|'missing'|'newer'}, of which only the first changes anything.
+local bad = unfit()
+if bad then return {bad} end
+local token, b, k, g, n = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[6])
+of_batch(b)
+local now, window, wakes = now_ms(), tonumber(ARGV[7]), {}
+local function answer()
+  local out = {'narrowed', get('fin') and '1' or '0'}
+  for _, x in ipairs(wakes) do out[#out + 1] = x end
+  return out
+end
+local rec = load_gen(b, k, g, n)
+if not rec then return {'settled'} end
+if rec[STATE] == 't' then
+  if rec[T_TOKEN] ~= half(token) then return {'settled'} end
+  told(rec, wakes)
+  return answer()
+end
+if rec[STATE] ~= 'r' or rec[REV] ~= ARGV[5] or get('stop') then return {'changed'} end
+
+local st, de = read_results(b, k, n)
+local _, detail = read_records(ARGV[9])
+local gone, count, was = {}, 0, 0
+for j, p in ipairs(unpack_members(ARGV[8])) do
+  local i = p + 1
+  if st[i] == 0 and pending_in(de[i]) == g then
+    gone[p], count = true, count + 1
+    if was_unknown(de[i]) then
+      st[i], de[i], was = 1, string.sub(further(de[i], 9), 3), was + 1
+    else
+      st[i], de[i] = OPTED, detail[j]
+    end
+  end
+end
+if count == 0 then return {'changed'} end
+add('pending', -count)
+add('unknown', was)
+add('was', -was)
+add('skipped', count - was)
+add('x:opted_out', count - was)
+if lane then add('to:' .. lane, was - count) end
+write_results(b, k, st, de)
+if count == tonumber(rec[SIZE]) then
+  rec[TOKEN] = token
+  close_gen(b, k, g, rec, now, window, wakes)
+else
+  take_out(b, k, g, rec, n, gone, now, window, wakes)
+end
+finish(now)
+return answer()

@@ -1,0 +1,351 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tuma-sms/tuma/sms"
+)
+
+// The suppression lists share one hash tag:
+//
+//	tuma:{optout}:m        what is kept of all lists: n:LIST how many are on each, o:ORIGIN and i:N the numbers of origins,
+//	                       origins the next of those, last the last change
+//	tuma:{optout}:LIST:B   bucket B of a list: those of its numbers whose remainder by optOutBuckets is B
+//
+// In a bucket a number is its quotient, and its value when (minutes since 2020) and from where (origin) it came. Both are
+// small integers in a hash that Redis keeps as a listpack: eleven to twelve bytes together, where a plain set takes 48.
+
+// optOutBuckets is how many buckets a list has: 10,000,000 numbers are 76 in each, and up
+// to 50,000,000 stay within the 512 up to which Redis keeps a hash compact.
+const optOutBuckets = 1 << 17
+
+// AllSenders is the list that holds for every campaign, whoever sends it.
+const AllSenders = "*"
+
+// The origins of an opt-out that are always known. A gateway's answer is
+// "gateway:ACCOUNT:CODE".
+const (
+	OriginHand    = "hand"
+	OriginImport  = "import"
+	OriginKeyword = "keyword"
+	OriginGateway = "gateway"
+)
+
+// Numbers of origins: those from firstOrigin on are given as they come, and what comes
+// when all are given is "gateway" alone.
+const (
+	firstOrigin = 8
+	lastOrigin  = 63
+)
+
+var fixedOrigins = map[string]int{"": 0, OriginHand: 1, OriginImport: 2, OriginKeyword: 3, OriginGateway: 4}
+
+// ErrSender: a suppression list cannot have this name.
+var ErrSender = errors.New("no sender ID: it has 1 to 16 letters, digits, spaces or . - _ &")
+
+var listPattern = regexp.MustCompile(`^[A-Z0-9 ._&-]{1,16}$`)
+
+// OptOutList names the suppression list of a sender ID, in which upper and lower case
+// are the same and a plus sign in front is nothing; that of an empty one is AllSenders.
+func OptOutList(sender string) (string, error) {
+	s := strings.ToUpper(strings.TrimPrefix(strings.TrimSpace(sender), "+"))
+	if s == "" || s == AllSenders {
+		return AllSenders, nil
+	}
+	if !listPattern.MatchString(s) {
+		return "", fmt.Errorf("suppression list %.40q: %w", sender, ErrSender)
+	}
+	return s, nil
+}
+
+// ListCode is a list's name as the code of a recipient who was left out because of it.
+func ListCode(list string) string {
+	if list == AllSenders {
+		return "global"
+	}
+	return list
+}
+
+// OptOut is an entry of a suppression list.
+type OptOut struct {
+	MSISDN sms.MSISDN
+	// List is AllSenders or a sender's.
+	List string
+	// Origin is hand, import, keyword or gateway:ACCOUNT:CODE; empty: not known.
+	Origin string
+	// At is when it came to the list, to the minute.
+	At time.Time
+}
+
+const optOutKey = keyPrefix + "{optout}:"
+
+// optOutMeta holds what is kept of all lists.
+const optOutMeta = optOutKey + "m"
+
+func optOutBucket(list string, bucket int) string {
+	return optOutKey + list + ":" + strconv.Itoa(bucket)
+}
+
+// optOutPlace is where a list keeps a number, and what it is called there.
+func optOutPlace(list string, m sms.MSISDN) (key, field string) {
+	return optOutBucket(list, int(m%optOutBuckets)), strconv.FormatUint(uint64(m/optOutBuckets), 10)
+}
+
+// optOutEpoch is from when on the minutes of entries count.
+var optOutEpoch = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func optOutValue(origin int, at time.Time) int64 {
+	return max(0, int64(at.Sub(optOutEpoch)/time.Minute))*(lastOrigin+1) + int64(origin)
+}
+
+// OptOutChunk is how many numbers one script adds or removes at most.
+const OptOutChunk = 1000
+
+var (
+	optOutAddScript    = binding(alwaysAllowed(plainScript("optout_add"), mustSource("optout_add")))
+	optOutRemoveScript = binding(plainScript("optout_remove"))
+	optOutOriginScript = plainScript("optout_origin")
+	// optOutLoadScript is for the many of an import, of which only the last has to wait.
+	optOutLoadScript = plainScript("optout_add")
+)
+
+// AddOptOuts puts numbers on a list, and returns how many were not on it. Who is on it
+// already stays there as first entered. A zero At is now. last says that no more come: only
+// then is what was added durable.
+func (l *Ledger) AddOptOuts(ctx context.Context, list string, entries []OptOut, last bool) (added int, err error) {
+	origins := map[string]int{}
+	var now time.Time
+	for i, e := range entries {
+		if _, ok := origins[e.Origin]; !ok {
+			if origins[e.Origin], err = l.originNumber(ctx, e.Origin); err != nil {
+				return 0, err
+			}
+		}
+		if e.At.IsZero() {
+			if now.IsZero() {
+				if now, err = l.Now(ctx); err != nil {
+					return 0, err
+				}
+			}
+			entries[i].At = now
+		}
+	}
+	for at := 0; at == 0 || at < len(entries); at += OptOutChunk {
+		part := entries[at:min(at+OptOutChunk, len(entries))]
+		keys, args := []string{optOutMeta}, []any{NewToken(), list}
+		for _, e := range part {
+			key, field := optOutPlace(list, e.MSISDN)
+			keys, args = append(keys, key), append(args, field, optOutValue(origins[e.Origin], e.At))
+		}
+		script := optOutLoadScript
+		if last && at+len(part) == len(entries) {
+			script = optOutAddScript
+		}
+		out, err := l.evalStrings(ctx, script, keys, args...)
+		if err != nil {
+			return added, fmt.Errorf("opt out: %w", err)
+		}
+		if len(out) < 2 {
+			return added, fmt.Errorf("opt out: %w", errAnswer)
+		}
+		n, err := strconv.Atoi(out[1])
+		if err != nil {
+			return added, fmt.Errorf("opt out: %w", errAnswer)
+		}
+		added += n
+	}
+	return added, nil
+}
+
+// RemoveOptOuts takes numbers off a list, and returns how many were on it.
+func (l *Ledger) RemoveOptOuts(ctx context.Context, list string, numbers []sms.MSISDN) (removed int, err error) {
+	for at := 0; at < len(numbers); at += OptOutChunk {
+		keys, args := []string{optOutMeta}, []any{NewToken(), list}
+		for _, m := range numbers[at:min(at+OptOutChunk, len(numbers))] {
+			key, field := optOutPlace(list, m)
+			keys, args = append(keys, key), append(args, field)
+		}
+		out, err := l.evalStrings(ctx, optOutRemoveScript, keys, args...)
+		if err != nil {
+			return removed, fmt.Errorf("opt in: %w", err)
+		}
+		if len(out) < 2 {
+			return removed, fmt.Errorf("opt in: %w", errAnswer)
+		}
+		n, err := strconv.Atoi(out[1])
+		if err != nil {
+			return removed, fmt.Errorf("opt in: %w", errAnswer)
+		}
+		removed += n
+	}
+	return removed, nil
+}
+
+// originNumber is what an origin is called in entries.
+func (l *Ledger) originNumber(ctx context.Context, origin string) (int, error) {
+	if n, ok := fixedOrigins[origin]; ok {
+		return n, nil
+	}
+	out, err := l.evalStrings(ctx, optOutOriginScript, []string{optOutMeta}, origin, firstOrigin, lastOrigin, fixedOrigins[OriginGateway])
+	if err != nil {
+		return 0, fmt.Errorf("origin of opt-outs: %w", err)
+	}
+	n, err := strconv.Atoi(out[0])
+	if err != nil {
+		return 0, fmt.Errorf("origin of opt-outs: %w", errAnswer)
+	}
+	return n, nil
+}
+
+// OptOutCounts is how many numbers are on each list that is not empty.
+func (l *Ledger) OptOutCounts(ctx context.Context) (map[string]int, error) {
+	all, err := l.rdb.HGetAll(ctx, optOutMeta).Result()
+	if err != nil {
+		return nil, fmt.Errorf("count opt-outs: %w", err)
+	}
+	out := map[string]int{}
+	for f, v := range all {
+		if list, ok := strings.CutPrefix(f, "n:"); ok && fieldInt(v) > 0 {
+			out[list] = fieldInt(v)
+		}
+	}
+	return out, nil
+}
+
+// HaveOptOuts returns those of some lists on which there is anybody, in one round trip.
+func (l *Ledger) HaveOptOuts(ctx context.Context, lists []string) ([]string, error) {
+	fields := make([]string, len(lists))
+	for i, list := range lists {
+		fields[i] = "n:" + list
+	}
+	got, err := l.rdb.HMGet(ctx, optOutMeta, fields...).Result()
+	if err != nil {
+		return nil, fmt.Errorf("count opt-outs: %w", err)
+	}
+	var out []string
+	for i, v := range got {
+		if fieldInt(v) > 0 {
+			out = append(out, lists[i])
+		}
+	}
+	return out, nil
+}
+
+// OptedOut finds those of some numbers, a page's or a batch's, who are on one of the
+// lists, and names the first of these. Without lists it asks nothing.
+func (l *Ledger) OptedOut(ctx context.Context, lists []string, numbers []sms.MSISDN) (map[sms.MSISDN]string, error) {
+	if len(lists) == 0 || len(numbers) == 0 {
+		return nil, nil
+	}
+	answers := make([]*redis.BoolCmd, 0, len(lists)*len(numbers))
+	_, err := l.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for _, list := range lists {
+			for _, m := range numbers {
+				key, field := optOutPlace(list, m)
+				answers = append(answers, p.HExists(ctx, key, field))
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look for opt-outs: %w", err)
+	}
+	var out map[sms.MSISDN]string
+	for i, a := range answers {
+		if !a.Val() {
+			continue
+		}
+		if out == nil {
+			out = map[sms.MSISDN]string{}
+		}
+		if m := numbers[i%len(numbers)]; out[m] == "" {
+			out[m] = lists[i/len(numbers)]
+		}
+	}
+	return out, nil
+}
+
+// OptOutsOf lists where a number is on a suppression list.
+func (l *Ledger) OptOutsOf(ctx context.Context, m sms.MSISDN) ([]OptOut, error) {
+	all, err := l.rdb.HGetAll(ctx, optOutMeta).Result()
+	if err != nil {
+		return nil, fmt.Errorf("look for opt-outs: %w", err)
+	}
+	counts, err := l.OptOutCounts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []OptOut
+	for list := range counts {
+		key, field := optOutPlace(list, m)
+		v, err := l.rdb.HGet(ctx, key, field).Result()
+		if errors.Is(err, redis.Nil) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("look for opt-outs: %w", err)
+		}
+		out = append(out, optOutEntry(all, list, m, v))
+	}
+	return out, nil
+}
+
+func optOutEntry(meta map[string]string, list string, m sms.MSISDN, value string) OptOut {
+	e := OptOut{MSISDN: m, List: list}
+	v, err := strconv.ParseInt(value, 10, 64)
+	if err != nil || v < 0 {
+		return e // that the number is there is what counts
+	}
+	e.At = optOutEpoch.Add(time.Duration(v/(lastOrigin+1)) * time.Minute)
+	number := int(v % (lastOrigin + 1))
+	e.Origin = meta["i:"+strconv.Itoa(number)]
+	for word, n := range fixedOrigins {
+		if n == number {
+			e.Origin = word
+		}
+	}
+	return e
+}
+
+// OptOuts yields everybody on a list, in no order; who comes or goes meanwhile may or may
+// not be in it. It holds a few hundred buckets at a time.
+func (l *Ledger) OptOuts(ctx context.Context, list string) iter.Seq2[OptOut, error] {
+	return func(yield func(OptOut, error) bool) {
+		const step = 256
+		for at := 0; at < optOutBuckets; at += step {
+			var meta *redis.MapStringStringCmd
+			buckets := make([]*redis.MapStringStringCmd, step)
+			_, err := l.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+				for i := range buckets {
+					buckets[i] = p.HGetAll(ctx, optOutBucket(list, at+i))
+				}
+				meta = p.HGetAll(ctx, optOutMeta) // behind them: it knows every origin in them
+				return nil
+			})
+			if err != nil {
+				yield(OptOut{}, fmt.Errorf("list opt-outs: %w", err))
+				return
+			}
+			for i, b := range buckets {
+				for field, v := range b.Val() {
+					n, err := strconv.ParseUint(field, 10, 64)
+					if err != nil {
+						continue
+					}
+					if !yield(optOutEntry(meta.Val(), list, sms.MSISDN(n*optOutBuckets+uint64(at+i)), v), nil) {
+						return
+					}
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,11 @@
+-- optout_remove.lua takes numbers off a suppression list.
+-- KEYS: 1 what is kept of all lists, then the bucket of each number
+-- ARGV: 1 token, 2 list, then what its bucket calls each number
+-- Returns {'removed', how many were on it}. The token that was there last is answered the same again.
+local token, removed = string.match(redis.call('HGET', KEYS[1], 'last') or '', '^(%S+) (%d+)$')
+if token == ARGV[1] then return {'removed', removed} end
+local count = 0
+for i = 2, #KEYS do count = count + redis.call('HDEL', KEYS[i], ARGV[i + 1]) end
+redis.call('HSET', KEYS[1], 'last', ARGV[1] .. ' ' .. count)
+if count > 0 and redis.call('HINCRBY', KEYS[1], 'n:' .. ARGV[2], -count) <= 0 then redis.call('HDEL', KEYS[1], 'n:' .. ARGV[2]) end
+return {'removed', tostring(count)}

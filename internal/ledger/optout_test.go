@@ -1,0 +1,136 @@
+package ledger
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tuma-sms/tuma/sms"
+)
+
+func TestOptOutsAreKeptByList(t *testing.T) {
+	t.Parallel()
+	for name, r := range map[string]*rig{"redis": newRig(t), "miniredis": miniRig(t)} {
+		ctx := t.Context()
+		at := time.Date(2026, 11, 22, 10, 7, 31, 0, time.UTC)
+		some := []sms.MSISDN{254712345678, 2348031234567, 1, 999_999_999_999_999}
+		var entries []OptOut
+		for i, m := range some {
+			entries = append(entries, OptOut{MSISDN: m, Origin: []string{OriginHand, "gateway:at:406", "", OriginKeyword}[i], At: at})
+		}
+		if n, err := r.AddOptOuts(ctx, AllSenders, entries, true); err != nil || n != 4 {
+			t.Fatalf("%s: added %d, %v", name, n, err)
+		}
+		again := []OptOut{{MSISDN: some[0], Origin: OriginImport, At: at.Add(time.Hour)}, {MSISDN: 254712345679, Origin: OriginImport, At: at}}
+		if n, err := r.AddOptOuts(ctx, AllSenders, again, true); err != nil || n != 1 {
+			t.Errorf("%s: added %d, %v; want the one that is new", name, n, err)
+		}
+		if n, err := r.AddOptOuts(ctx, "ACME", []OptOut{{MSISDN: some[1], Origin: OriginHand}}, false); err != nil || n != 1 {
+			t.Errorf("%s: added %d, %v", name, n, err)
+		}
+		counts, err := r.OptOutCounts(ctx)
+		if err != nil || counts[AllSenders] != 5 || counts["ACME"] != 1 || len(counts) != 2 {
+			t.Errorf("%s: %v, %v", name, counts, err)
+		}
+		have, err := r.HaveOptOuts(ctx, []string{"OTHER", "ACME", AllSenders})
+		if err != nil || !slices.Equal(have, []string{"ACME", AllSenders}) {
+			t.Errorf("%s: %v, %v", name, have, err)
+		}
+		on, err := r.OptedOut(ctx, []string{"ACME", AllSenders}, []sms.MSISDN{some[0], some[1], 254700000000})
+		if err != nil || len(on) != 2 || on[some[0]] != AllSenders || on[some[1]] != "ACME" {
+			t.Errorf("%s: on are %v, %v", name, on, err)
+		}
+		var listed []OptOut
+		for x, err := range r.OptOuts(ctx, AllSenders) {
+			r.ok(err)
+			listed = append(listed, x)
+		}
+		slices.SortFunc(listed, func(a, b OptOut) int { return strings.Compare(a.MSISDN.String(), b.MSISDN.String()) })
+		minute := at.Truncate(time.Minute)
+		want := []OptOut{{1, "*", "", minute}, {some[1], "*", "gateway:at:406", minute}, {some[0], "*", OriginHand, minute},
+			{254712345679, "*", OriginImport, minute}, {some[3], "*", OriginKeyword, minute}}
+		if !slices.Equal(listed, want) {
+			t.Errorf("%s: listed %v, want %v", name, listed, want)
+		}
+		if found, err := r.OptOutsOf(ctx, some[1]); err != nil || len(found) != 2 {
+			t.Errorf("%s: %v, %v", name, found, err)
+		}
+		if n, err := r.RemoveOptOuts(ctx, AllSenders, []sms.MSISDN{some[0], some[1], 7}); err != nil || n != 2 {
+			t.Errorf("%s: removed %d, %v", name, n, err)
+		}
+		if n, err := r.RemoveOptOuts(ctx, "ACME", some[:2]); err != nil || n != 1 {
+			t.Errorf("%s: removed %d, %v", name, n, err)
+		}
+		if counts, err := r.OptOutCounts(ctx); err != nil || counts[AllSenders] != 3 || len(counts) != 1 {
+			t.Errorf("%s: %v, %v", name, counts, err)
+		}
+	}
+}
+
+func TestOriginsOfOptOutsAreBounded(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for n := range 70 {
+		_, err := r.AddOptOuts(t.Context(), AllSenders, []OptOut{{MSISDN: sms.MSISDN(254700000000 + n), Origin: "gateway:a:" + string(rune('A'+n))}}, true)
+		r.ok(err)
+	}
+	by := map[string]int{}
+	for x, err := range r.OptOuts(t.Context(), AllSenders) {
+		r.ok(err)
+		by[x.Origin]++
+	}
+	if len(by) != lastOrigin-firstOrigin+2 || by[OriginGateway] != 70-(lastOrigin-firstOrigin+1) {
+		t.Errorf("%d origins, %d of them plain gateway's: %v", len(by), by[OriginGateway], by)
+	}
+}
+
+func TestSendersOfSuppressionLists(t *testing.T) {
+	t.Parallel()
+	for sender, want := range map[string]string{"": "*", "*": "*", "Acme": "ACME", " My-Brand & Co": "MY-BRAND & CO", "+25420": "25420"} {
+		if got, err := OptOutList(sender); err != nil || got != want {
+			t.Errorf("%q: %q, %v; want %q", sender, got, err, want)
+		}
+	}
+	for _, sender := range []string{"a:b", "ÄCME", "a*", "12345678901234567", "{x}", "a\nb"} {
+		if got, err := OptOutList(sender); !errors.Is(err, ErrSender) {
+			t.Errorf("%q: %q, %v; want ErrSender", sender, got, err)
+		}
+	}
+}
+
+// optOutBytes is what a suppression list may take of Redis: 200 MB for 10,000,000 numbers
+// (make bench-optout measures those).
+const optOutBytes = 20
+
+func TestASuppressionListIsSmall(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	before := usedMemory(r)
+	const n = 500_000
+	perNumber := float64(0)
+	entries := make([]OptOut, 0, 10_000)
+	for i := range n {
+		// Numbers as in a country: spread over its networks. So few fill a bucket with few.
+		entries = append(entries, OptOut{MSISDN: sms.MSISDN(254700000000 + uint64(i)*199), Origin: OriginImport})
+		if len(entries) == cap(entries) {
+			_, err := r.AddOptOuts(t.Context(), AllSenders, entries, false)
+			r.ok(err)
+			entries = entries[:0]
+		}
+	}
+	perNumber = float64(usedMemory(r)-before) / n
+	t.Logf("%.1f bytes a number", perNumber)
+	// 131,072 buckets cost 100 bytes each, which 10,000,000 share.
+	if most := optOutBytes + 150.0*optOutBuckets/n; perNumber > most {
+		t.Errorf("%.1f bytes a number, want less than %.1f", perNumber, most)
+	}
+}
+
+func usedMemory(r *rig) int {
+	r.Helper()
+	info, err := r.rdb.InfoMap(r.Context(), "memory").Result()
+	r.ok(err)
+	return fieldInt(info["Memory"]["used_memory"])
+}

@@ -1,0 +1,183 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/tuma-sms/tuma/sms"
+)
+
+// FlyingCall is a call that was claimed before somebody in it opted out.
+type FlyingCall struct {
+	Campaign string
+	// Recipients are how many of those who opted out are in it.
+	Recipients int
+	field      string // of its generation
+	token      string
+}
+
+// Lists are the suppression lists that hold for a campaign: the one for all senders, and
+// those of the senders it has or, where it leaves that to its accounts, may come to have.
+func (l *Ledger) Lists(ctx context.Context, spec Spec, accounts []string) ([]string, error) {
+	out := []string{AllSenders}
+	add := func(sender string) {
+		if list, err := OptOutList(sender); err == nil && !slices.Contains(out, list) {
+			out = append(out, list)
+		}
+	}
+	if spec.From != "" {
+		add(spec.From)
+		return out, nil
+	}
+	for _, name := range accounts {
+		a, err := l.Account(ctx, name)
+		if err != nil && !errors.Is(err, ErrNoAccount) {
+			return nil, err
+		}
+		add(a.Sender)
+	}
+	return out, nil
+}
+
+// ListsOf is Lists for a campaign by its id. ErrNotFound: none was committed yet.
+func (l *Ledger) ListsOf(ctx context.Context, id string) ([]string, error) {
+	spec, err := l.Spec(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	if spec.From == "" {
+		frozen, _, err := l.Frozen(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		if names = accountNames(frozen); len(names) == 0 {
+			names = []string{spec.Via}
+		}
+		if spec.Via == "" && len(frozen.Accounts) == 0 {
+			// Planned by routes that may be anybody's.
+			all, err := l.Accounts(ctx)
+			if err != nil {
+				return nil, err
+			}
+			for _, a := range all {
+				names = append(names, a.Name)
+			}
+		}
+	}
+	return l.Lists(ctx, spec, names)
+}
+
+func accountNames(f Frozen) (out []string) {
+	for _, a := range f.Accounts {
+		out = append(out, a.Name)
+	}
+	return out
+}
+
+// ExcludeOpen tells every open campaign for which a list holds, but the one named, that
+// numbers have come to it; nil: many. It returns the calls to any of them that were claimed
+// before and are in flight. The list must have been written before.
+func (l *Ledger) ExcludeOpen(ctx context.Context, list string, numbers []sms.MSISDN, but string) (flying []FlyingCall, err error) {
+	open, err := l.OpenCampaigns(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var errs []error // one campaign that cannot be told keeps no other from being
+	for _, e := range open {
+		if e.ID == but {
+			continue
+		}
+		lists, err := l.ListsOf(ctx, e.ID)
+		if errors.Is(err, ErrNotFound) {
+			continue // its planning reads the list
+		}
+		if err == nil && !slices.Contains(lists, list) {
+			continue
+		}
+		if err != nil && AsUnreadable(err) == nil {
+			errs = append(errs, err)
+			continue
+		}
+		calls, err := l.Exclude(ctx, e.ID, list, numbers)
+		if err == nil && calls > 0 {
+			var more []FlyingCall
+			more, err = l.flyingTo(ctx, e.ID, list, numbers)
+			flying = append(flying, more...)
+		}
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return flying, errors.Join(errs...)
+}
+
+// flyingTo finds the calls of a campaign that hold a claim and any of the numbers; nil:
+// anybody who is on the list.
+func (l *Ledger) flyingTo(ctx context.Context, id, list string, numbers []sms.MSISDN) (out []FlyingCall, err error) {
+	batches, err := l.rdb.ZRange(ctx, openKey(id), 0, -1).Result()
+	if err != nil {
+		return nil, fmt.Errorf("calls in flight of %s: %w", id, err)
+	}
+	wanted := map[sms.MSISDN]bool{}
+	for _, m := range numbers {
+		wanted[m] = true
+	}
+	for _, batch := range batches {
+		if batch == PlanWork {
+			continue
+		}
+		w, err := l.LoadWork(ctx, id, batch)
+		if errors.Is(err, ErrNotFound) || AsUnreadable(err) != nil {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, g := range w.Open {
+			if !g.claimed {
+				continue
+			}
+			count := 0
+			if numbers == nil {
+				all := make([]sms.MSISDN, len(g.To))
+				for i, p := range g.To {
+					all[i] = p.MSISDN
+				}
+				on, err := l.OptedOut(ctx, []string{list}, all)
+				if err != nil {
+					return nil, err
+				}
+				count = len(on)
+			}
+			for _, p := range g.To {
+				if wanted[p.MSISDN] {
+					count++
+				}
+			}
+			if count > 0 {
+				out = append(out, FlyingCall{Campaign: id, Recipients: count, token: g.token,
+					field: "g" + batch + "." + strconv.Itoa(g.Call) + "." + strconv.Itoa(g.Number)})
+			}
+		}
+	}
+	return out, nil
+}
+
+// StillFlying returns those of the calls whose claims are not settled or given back.
+func (l *Ledger) StillFlying(ctx context.Context, calls []FlyingCall) (out []FlyingCall, err error) {
+	for _, c := range calls {
+		got, err := l.rdb.HMGet(ctx, ledgerKey(c.Campaign), c.field).Result()
+		if err != nil {
+			return nil, fmt.Errorf("calls in flight of %s: %w", c.Campaign, err)
+		}
+		if w := strings.Fields(fieldString(got[0])); len(w) > 1 && w[0] == "s" && w[1] == c.token {
+			out = append(out, c)
+		}
+	}
+	return out, nil
+}
