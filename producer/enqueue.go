@@ -84,9 +84,10 @@ const (
 	// DefaultMaxRejected is the limit, in percent, of a campaign with a canary that names none.
 	DefaultMaxRejected = ledger.DefaultMaxRejected
 	// LimitSample is how many messages must have ended for a limit to say anything, other
-	// than at the end of a canary. After each LimitSpan that kept within it it is counted anew.
+	// than at the end of a canary.
 	LimitSample = ledger.LimitSample
-	LimitSpan   = ledger.LimitSpan
+	// LimitSpan is after how many messages that kept within a limit it is counted anew.
+	LimitSpan = ledger.LimitSpan
 )
 
 // Recipient is one uploaded recipient.
