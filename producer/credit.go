@@ -3,7 +3,6 @@ package producer
 import (
 	"errors"
 	"fmt"
-	"iter"
 	"math"
 	"strconv"
 	"strings"
@@ -44,28 +43,49 @@ type estimate struct {
 	spec       ledger.Spec
 	segments   int
 	recipients map[string]int // by account
+	// own counts the segments by account where each message has its own, and most is how
+	// many one of them has at most.
+	own  map[string]int
+	most int
 }
 
 func newEstimate(spec ledger.Spec, accounts accountsOf) *estimate {
 	n, _ := sms.Segments(spec.Body)
-	return &estimate{accountsOf: accounts, spec: spec, segments: n, recipients: map[string]int{}}
+	return &estimate{accountsOf: accounts, spec: spec, segments: n, recipients: map[string]int{}, own: map[string]int{}}
 }
 
-// count yields what it is given, and counts it.
-func (e *estimate) count(recipients iter.Seq2[Recipient, error]) iter.Seq2[Recipient, error] {
-	if len(e.all) == 0 || recipients == nil {
-		return recipients
+// asked says whether anybody asks for the estimate.
+func (e *estimate) asked() bool { return len(e.all) > 0 }
+
+// add counts a recipient; segments are those of its message, in a campaign with merge
+// fields.
+func (e *estimate) add(number string, segments int) {
+	if !e.asked() {
+		return
 	}
-	return func(yield func(Recipient, error) bool) {
-		for r, err := range recipients {
-			if err == nil {
-				e.recipients[e.account(r.Number)]++
-			}
-			if !yield(r, err) {
-				return
-			}
+	name := e.account(number)
+	e.recipients[name]++
+	e.own[name] += segments
+	e.most = max(e.most, segments)
+}
+
+// cost is how many segments an account has to carry at most.
+func (e *estimate) cost(account string) int {
+	n := e.recipients[account]
+	if !e.spec.Personal() {
+		if e.spec.Capped(n) {
+			n = e.spec.Cap()
 		}
+		return n * e.segments
 	}
+	segments := e.own[account]
+	if e.spec.MaxMessages > 0 && n > e.spec.MaxMessages {
+		segments = min(segments, e.spec.MaxMessages*e.most)
+	}
+	if e.spec.MaxSegments > 0 {
+		segments = min(segments, e.spec.MaxSegments)
+	}
+	return segments
 }
 
 // account is the one that a number goes through, if all goes well; empty: none.
@@ -93,14 +113,11 @@ func (e *estimate) account(number string) string {
 // gaps says what there is to say of each account's balance.
 func (e *estimate) gaps(now time.Time) (out []CreditGap) {
 	for _, a := range e.all {
-		n := e.recipients[a.Name]
-		if e.spec.Capped(n) {
-			n = e.spec.Cap()
-		}
+		n := e.cost(a.Name)
 		if n == 0 {
 			continue
 		}
-		if g := gapOf(a, n*e.segments, now); g.Problem != "" {
+		if g := gapOf(a, n, now); g.Problem != "" {
 			out = append(out, g)
 		}
 	}

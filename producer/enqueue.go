@@ -42,8 +42,14 @@ type Campaign struct {
 	Via string
 	// From is the sender ID. Empty: the account's default.
 	From string
-	// Body is the text, UTF-8. Merge fields are refused in this release.
+	// Body is the text, UTF-8. It may have merge fields, {{name}}, with filters and
+	// defaults, {{name:first|there}}, which are filled in for each recipient from its
+	// Fields; {{{{ stands for two braces.
 	Body string
+	// OnMissing is what becomes of a recipient whose value for a merge field without a
+	// default is blank: OnMissingFail, OnMissingSkip or OnMissingDefault. Empty:
+	// OnMissingFail. It is no matter of a plain campaign.
+	OnMissing string
 	// Class defaults to Marketing.
 	Class Class
 	// Country is the ISO code for numbers in national format, "KE". Empty: the
@@ -95,8 +101,10 @@ type Recipient struct {
 	// Number is the phone number as people write it; of more than 64 bytes the
 	// first 64 are kept.
 	Number string
-	// Fields are its values for the body's merge fields, by name as sms.FieldKey
-	// writes it; nil for a plain campaign. Enqueue copies what it keeps.
+	// Fields are the values for the body's merge fields, by the names of columns, such as
+	// "First name": sms.FieldKey says which of them are the same. Others are passed over.
+	// The map is read before the next recipient is asked for. Whose values are longer than
+	// 4 KB each, or 16 KB together, is left out with the reason "body_too_long".
 	Fields map[string]string
 }
 
@@ -156,7 +164,7 @@ func (c *Client) Enqueue(ctx context.Context, campaign Campaign, recipients iter
 		return Receipt{}, err
 	}
 	estimate := newEstimate(spec, accounts)
-	err = c.upload(ctx, u, estimate.count(recipients))
+	err = c.upload(ctx, u, spec, estimate, recipients)
 	if err == nil {
 		err = estimate.require(campaign.RequireCredit, c.now())
 	}
@@ -183,9 +191,13 @@ func (c *Client) Enqueue(ctx context.Context, campaign Campaign, recipients iter
 	return receipt, nil
 }
 
-func (c *Client) upload(ctx context.Context, u *ledger.Upload, recipients iter.Seq2[Recipient, error]) error {
+func (c *Client) upload(ctx context.Context, u *ledger.Upload, spec ledger.Spec, e *estimate, recipients iter.Seq2[Recipient, error]) error {
 	if recipients == nil {
 		recipients = Numbers()
+	}
+	p, err := newPersonal(spec)
+	if err != nil {
+		return fmt.Errorf("enqueue: %w", err)
 	}
 	for r, err := range recipients {
 		if err == nil {
@@ -194,28 +206,51 @@ func (c *Client) upload(ctx context.Context, u *ledger.Upload, recipients iter.S
 		if err != nil {
 			return fmt.Errorf("enqueue: recipient %d: %w", u.Total()+1, err)
 		}
-		if err := u.Add(ctx, r.Number); err != nil {
+		n := u.Total() + 1
+		values, err := p.read(n, r)
+		if err != nil {
+			return fmt.Errorf("enqueue: %w", err)
+		}
+		segments := 0
+		if p != nil && (p.strict || e.asked()) {
+			if segments, err = p.segments(n); err != nil {
+				return fmt.Errorf("enqueue: %w", err)
+			}
+		}
+		e.add(r.Number, segments)
+		if err := u.Add(ctx, r.Number, values...); err != nil {
 			return fmt.Errorf("enqueue: %w", err)
 		}
 	}
 	if u.Total() == 0 {
 		return &FieldError{Field: "recipients", Problem: "there are none"}
 	}
-	return nil
+	return p.unknown()
 }
 
 // ContentID derives a campaign ID from content: the same campaign (its ID is not
 // looked at) and recipients always give the same one.
 func ContentID(campaign Campaign, recipients iter.Seq2[Recipient, error]) (string, error) {
-	d, err := ledger.NewDigest(specOf(campaign))
+	spec := specOf(campaign)
+	d, err := ledger.NewDigest(spec)
 	if err != nil {
 		return "", err
 	}
+	p, err := newPersonal(spec)
+	if err != nil {
+		return "", err
+	}
+	n := 0
 	for r, err := range recipients {
 		if err != nil {
 			return "", fmt.Errorf("derive campaign id: %w", err)
 		}
-		d.Add(r.Number)
+		n++
+		values, err := p.read(n, r)
+		if err != nil {
+			return "", fmt.Errorf("derive campaign id: %w", err)
+		}
+		d.Add(r.Number, values...)
 	}
 	return "c-" + d.Sum()[:22], nil
 }
@@ -232,6 +267,18 @@ func specOf(c Campaign) ledger.Spec {
 	}
 	if s.Class == Marketing {
 		s.Class = "" // the default takes no room
+	}
+	t, err := sms.ParseTemplate(c.Body)
+	switch {
+	case err != nil || t.Plain(): // checkText says what is wrong
+	case len(t.Fields()) == 0:
+		text, _ := t.Render(nil, nil) // only braces that stand for others
+		s.Body = string(text)
+	default:
+		s.Fields = t.Fields()
+		if c.OnMissing != OnMissingFail {
+			s.OnMissing = c.OnMissing
+		}
 	}
 	return s
 }
@@ -314,8 +361,12 @@ func checkText(c Campaign, m *mistakes) {
 		m.add("body", "it has %d bytes, at most %d are taken", len(c.Body), MaxBody)
 	case !utf8.ValidString(c.Body):
 		m.add("body", "it is not UTF-8")
-	case sms.HasMergeFields(c.Body):
-		m.add("body", "it has merge fields like {{name}}, which this release cannot fill in")
+	}
+	if _, err := sms.ParseTemplate(c.Body); err != nil {
+		m.add("body", "%s", err)
+	}
+	if c.OnMissing != "" && c.OnMissing != OnMissingFail && c.OnMissing != OnMissingSkip && c.OnMissing != OnMissingDefault {
+		m.add("on_missing", "%.40q must be fail, skip or default", c.OnMissing)
 	}
 	if c.Class != "" && c.Class != Marketing && c.Class != Transactional {
 		m.add("class", "%.40q must be marketing or transactional", string(c.Class))
@@ -326,7 +377,7 @@ func checkText(c Campaign, m *mistakes) {
 	if c.MaxMessages < 0 {
 		m.add("max_messages", "%d is less than nothing", c.MaxMessages)
 	}
-	if n, _ := sms.Segments(c.Body); c.MaxSegments < 0 {
+	if n, _ := sms.Segments(specOf(c).ShortBody()); c.MaxSegments < 0 {
 		m.add("max_segments", "%d is less than nothing", c.MaxSegments)
 	} else if c.MaxSegments > 0 && c.MaxSegments < n {
 		m.add("max_segments", "one message takes %d segments: nobody would be sent to", n)
@@ -368,7 +419,7 @@ func (c *Client) checkAccounts(ctx context.Context, campaign Campaign, m *mistak
 		if err != nil {
 			return known, err
 		}
-		checkCard(campaign, a, m)
+		checkCard(specOf(campaign), a, m)
 		known.all = append(known.all, a)
 	}
 	return known, nil
@@ -387,8 +438,8 @@ func (c *Client) published(ctx context.Context) string {
 	return "; there is " + strings.Join(names, ", ")
 }
 
-func checkCard(c Campaign, a Account, m *mistakes) {
-	for _, x := range a.Misfits(c.From, c.Body, c.Flash) {
+func checkCard(s ledger.Spec, a Account, m *mistakes) {
+	for _, x := range a.Misfits(s.From, s.ShortBody(), s.Flash) {
 		m.add(x.Field, "%s", x.Problem)
 	}
 }

@@ -76,7 +76,7 @@ func TestAllMistakesComeInOneError(t *testing.T) {
 		{"no body", func(c *producer.Campaign) { c.Body = "" }, []string{"body"}},
 		{"a blank body", func(c *producer.Campaign) { c.Body = " \n\t" }, []string{"body"}},
 		{"a body that is not UTF-8", func(c *producer.Campaign) { c.Body = "a\xff" }, []string{"body"}},
-		{"merge fields", func(c *producer.Campaign) { c.Body = "Dear {{name}}" }, []string{"body"}},
+		{"a merge field that is not closed", func(c *producer.Campaign) { c.Body = "Dear {{name" }, []string{"body"}},
 		{"a body beyond all bounds", func(c *producer.Campaign) { c.Body = strings.Repeat("x", producer.MaxBody+1) }, []string{"body", "body", "body"}},
 		{"too many characters and segments", func(c *producer.Campaign) { c.Body = strings.Repeat("x", 1000) }, []string{"body", "body"}},
 		{"too many segments", func(c *producer.Campaign) { c.Body = strings.Repeat("ŝ", 600) }, []string{"body"}},

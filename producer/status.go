@@ -295,7 +295,7 @@ func (c *Client) unfit(ctx context.Context, sum ledger.Summary, b *Block) error 
 			if err != nil {
 				return err
 			}
-			if x := a.Misfits(sum.Spec.From, sum.Spec.Body, sum.Spec.Flash); len(x) > 0 {
+			if x := a.Misfits(sum.Spec.From, sum.Spec.ShortBody(), sum.Spec.Flash); len(x) > 0 {
 				b.Unfit = append(b.Unfit, name+": "+x[0].Field+": "+x[0].Problem)
 			}
 		}

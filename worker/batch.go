@@ -39,6 +39,9 @@ func (s *sending) goThrough(ctx context.Context, p queue.Pointer) error {
 		if work.Wake > p.Wake {
 			return nil
 		}
+		if s.camp.spec.Personal() && work.Batch.Bodies == nil {
+			return &ledger.Unreadable{Campaign: s.id, Record: "b" + p.Batch, Err: errNoBodies} // never the template
+		}
 		if work.Stopped {
 			// They would wait for their turn, one after the other, only to be told so.
 			work.Open = slices.DeleteFunc(work.Open, func(g *ledger.Generation) bool { return g.Ready })

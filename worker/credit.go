@@ -50,12 +50,12 @@ func (w *Worker) pollBalances() func(context.Context) error {
 
 // mayUse looks whether the account is open, and probes one whose hold is over. most is
 // how many recipients a probe may have; 0: any number.
-func (s *sending) mayUse(ctx context.Context) (look ledger.Look, most int, ok bool, err error) {
+func (s *sending) mayUse(ctx context.Context, g *ledger.Generation) (look ledger.Look, most int, ok bool, err error) {
 	look, err = s.ledger.LookAt(ctx, s.acc.Name, balanceTimeout+s.acc.Timeout+leaseMargin)
 	if err != nil || look.Open || !look.Probe {
 		return look, 0, look.Open, err
 	}
-	most, ok, err = s.probe(ctx, look)
+	most, ok, err = s.probe(ctx, look, g)
 	return look, most, ok, err
 }
 
@@ -71,7 +71,7 @@ const (
 // probe says whether the call at hand may try a held account, and with how many
 // recipients at most (0: all). The balance, which costs nothing, is asked first and can
 // spare the call; that messages go through only a call can show.
-func (s *sending) probe(ctx context.Context, look ledger.Look) (most int, ok bool, err error) {
+func (s *sending) probe(ctx context.Context, look ledger.Look, g *ledger.Generation) (most int, ok bool, err error) {
 	if s.acc.info.KeyTTL == 0 {
 		// What a probe comes to at a gateway without keys may stay unknown: of one recipient,
 		// and not of a whole call.
@@ -101,7 +101,7 @@ func (s *sending) probe(ctx context.Context, look ledger.Look) (most int, ok boo
 		if !credit {
 			return most, true, nil
 		}
-		if n := s.affords(got, look); n > 0 {
+		if n := s.affords(got, look, g); n > 0 {
 			// Of what is left, a call of many also at a gateway without keys: it has just answered one.
 			if risen(got.Amount, look.BalanceBefore) && most > 0 {
 				n = most
@@ -149,7 +149,7 @@ const anySize = 1 << 30
 // that is held for want of credit; 0: none. What is left when a call of many was refused
 // may do for a smaller one: for as many as it pays for where that can be told, or for
 // half as many, until there is nobody to take away any more.
-func (s *sending) affords(b providers.Balance, look ledger.Look) int {
+func (s *sending) affords(b providers.Balance, look ledger.Look, g *ledger.Generation) int {
 	if b.Amount <= 0 {
 		return 0
 	}
@@ -160,7 +160,7 @@ func (s *sending) affords(b providers.Balance, look ledger.Look) int {
 	if !risen(b.Amount, look.BalanceBefore) && most >= look.Refused {
 		most = look.Refused / 2
 	}
-	return most / max(1, s.segments)
+	return most / max(1, s.parts(g))
 }
 
 // risen says whether there is credit, and more than when the account was held.
@@ -179,5 +179,5 @@ func (s *sending) wanting(g *ledger.Generation, v verdict) int {
 	if slices.ContainsFunc(v.records, func(r ledger.Record) bool { return r.Status == ledger.Accepted }) {
 		n = 1
 	}
-	return n * max(1, s.segments)
+	return n * max(1, s.parts(g))
 }

@@ -34,7 +34,7 @@ func TestWhatIsLeftMayDoForASmallerCall(t *testing.T) {
 	} {
 		s := &sending{acc: &account{Account: Account{Price: tt.price}}, segments: tt.segments}
 		before := ledger.Look{BalanceBefore: amountText(tt.before), Refused: tt.refused}
-		if got := s.affords(providers.Balance{Amount: tt.amount, Currency: tt.currency}, before); got != tt.want {
+		if got := s.affords(providers.Balance{Amount: tt.amount, Currency: tt.currency}, before, &ledger.Generation{}); got != tt.want {
 			t.Errorf("%s: a call of %d, want %d", name, got, tt.want)
 		}
 	}

@@ -194,13 +194,13 @@ func TestAPlannerThatDiedAnywhereIsTakenUp(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out := ledger.PlannedPage{First: 1, Windows: map[int]int{0: 4}, Carry: make([][]ledger.Planned, 1)}
+		out := ledger.PlannedPage{First: 1, Windows: map[int]int{0: 4}, Carry: make([][]ledger.Call, 1)}
 		var to []ledger.Planned
 		for i := range page.Inputs {
 			to = append(to, ledger.Planned{Row: i + 1, MSISDN: 254_710_000_000 + sms.MSISDN(i)})
 		}
 		out.Batches = []ledger.PlannedBatch{{Calls: []int{400}, To: to[:400]}, {Calls: []int{400}, To: to[400:800]}}
-		out.Carry[0] = to[800:]
+		out.Carry[0] = []ledger.Call{{To: to[800:]}}
 		if _, _, err := plan.CommitPage(t.Context(), ledger.NewToken(), out); err != nil {
 			t.Fatal(err)
 		}

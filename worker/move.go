@@ -88,7 +88,7 @@ func (w *Worker) moveOn(ctx context.Context, sum ledger.Summary, c *campaign, wi
 			if sum.ByAccount == nil || sum.ByAccount[n].Pending > 0 {
 				held = append(held, n)
 			}
-		case !a.Hold.Held() && a.Workers > 0 && len(a.Misfits(c.spec.From, c.spec.Body, c.spec.Flash)) == 0:
+		case !a.Hold.Held() && a.Workers > 0 && len(a.Misfits(c.spec.From, c.spec.ShortBody(), c.spec.Flash)) == 0:
 			able[n] = true
 		}
 	}
@@ -186,8 +186,8 @@ func (m *moving) one(ctx context.Context, batch string, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	out, err := m.ledger.Move(ctx, m.id, ledger.NewToken(), part, m.camp.frozen, m.window, func(p ledger.Planned) int {
-		return m.target(p, part.Been)
+	out, err := m.ledger.Move(ctx, m.id, ledger.NewToken(), part, m.camp.frozen, m.window, func(p ledger.Planned, body string) int {
+		return m.target(p, body, part.Been)
 	})
 	if ledger.AsUnreadable(err) != nil {
 		return nil //nolint:nilerr // see above
@@ -208,11 +208,12 @@ func (m *moving) one(ctx context.Context, batch string, now time.Time) error {
 }
 
 // target is the first account of a recipient's route that it has not been at, if it can
-// take more: a recipient is at each once, and never goes back. -1: it waits where it is.
-func (m *moving) target(p ledger.Planned, been []int) int {
+// take more and the body: a recipient is at each once, and never goes back. -1: it waits where it is.
+func (m *moving) target(p ledger.Planned, body string, been []int) int {
 	for _, name := range planning.RouteOf(m.camp.frozen, p.MSISDN.String()) {
 		n := planning.AccountNumber(m.camp.frozen, name)
-		if n < 0 || !m.able[n] || slices.ContainsFunc(been, func(lane int) bool { return lane%len(m.camp.frozen.Accounts) == n }) {
+		if n < 0 || !m.able[n] || slices.ContainsFunc(been, func(lane int) bool { return lane%len(m.camp.frozen.Accounts) == n }) ||
+			!m.camp.frozen.Accounts[n].Takes(body) {
 			continue
 		}
 		if m.room[m.camp.frozen.Beside(m.from, n)] <= 0 {

@@ -10,7 +10,6 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/planning"
 	"github.com/tuma-sms/tuma/internal/queue"
-	"github.com/tuma-sms/tuma/sms"
 )
 
 // plan takes up a campaign's planning where it stands and carries it on until it
@@ -30,8 +29,10 @@ func (w *Worker) plan(ctx context.Context, p queue.Pointer) error {
 	if err != nil {
 		return err
 	}
-	pl := planning.New(plan.Spec, plan.Frozen)
-	pl.Resume(plan.Carry)
+	pl, err := planning.New(plan.Spec, plan.Frozen)
+	if err != nil {
+		return &ledger.Unreadable{Campaign: plan.ID, Record: "spec", Err: err}
+	}
 	if plan.Next == 0 {
 		if err := w.joins(ctx, plan.Frozen); err != nil {
 			return err
@@ -90,7 +91,6 @@ func (w *Worker) planPage(ctx context.Context, plan *ledger.Plan, pl *planning.P
 	if err != nil {
 		return false, nil, err
 	}
-	pl.Resume(out.Carry)
 	via := plan.Spec.Via
 	if len(wakes) > 0 && plan.Pages == 1 && w.accounts[via] != nil && queue.PlansWhereItSends(via, plan.Total) {
 		first, wakes = &wakes[0], wakes[1:]
@@ -104,7 +104,6 @@ func (w *Worker) freeze(ctx context.Context, spec ledger.Spec) (ledger.Frozen, e
 	if spec.Class != ledger.Transactional {
 		f.Windows = w.frozenWindows()
 	}
-	segments, _ := sms.Segments(spec.Body)
 	now, err := w.ledger.Now(ctx)
 	if err != nil {
 		return f, err
@@ -127,7 +126,7 @@ func (w *Worker) freeze(ctx context.Context, spec ledger.Spec) (ledger.Frozen, e
 		if err != nil {
 			return f, fmt.Errorf("plan: %w", err)
 		}
-		frozen := planning.Account(a.Card, segments)
+		frozen := planning.Account(a.Card, spec)
 		frozen.Resend = a.Info.KeyTTL == 0 && cmp.Or(spec.OnUnknown, a.OnUnknown) == OnUnknownResend
 		frozen.Held = spec.Via == "" && w.passOver(a, now)
 		f.Accounts = append(f.Accounts, frozen)
@@ -149,6 +148,15 @@ func catchUp(ctx context.Context, plan *ledger.Plan, pl *planning.Planner) (firs
 			return 0, err
 		}
 		pl.Remember(x)
+	}
+	segments := 0
+	if plan.Spec.Personal() && plan.Spec.MaxSegments > 0 {
+		if segments, err = plan.PlannedSegments(ctx); err != nil {
+			return 0, err
+		}
+	}
+	if err := pl.Resume(plan.Carry, segments); err != nil {
+		return 0, &ledger.Unreadable{Campaign: plan.ID, Record: "carry", Err: err}
 	}
 	return plan.FirstRow(ctx)
 }

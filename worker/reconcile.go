@@ -75,8 +75,8 @@ func (s *sending) noteSent(ctx context.Context, c *ledger.Claim, records []ledge
 
 // endAttempt takes a submission out once nothing of it is unknown, and all ids are known. One of several parts
 // stays where the gateway's list may have more ids than its answer had.
-func (s *sending) endAttempt(ctx context.Context, c *ledger.Claim, v verdict) {
-	if !s.acc.tracked() || v.deed == deedDoubt || s.acc.reconciles() && s.segments > 1 && v.deed == deedSettle {
+func (s *sending) endAttempt(ctx context.Context, c *ledger.Claim, g *ledger.Generation, v verdict) {
+	if !s.acc.tracked() || v.deed == deedDoubt || s.acc.reconciles() && s.parts(g) > 1 && v.deed == deedSettle {
 		return
 	}
 	for _, r := range v.records {
@@ -136,7 +136,7 @@ func (s *sending) look(ctx context.Context, c *ledger.Claim, g *ledger.Generatio
 		if err := s.noteSent(ctx, c, records); err != nil {
 			return ledger.Settled{}, err
 		}
-		return s.ledger.Settle(ctx, c, records, basis, s.segments, wait)
+		return s.ledger.Settle(ctx, c, records, basis, s.parts(g), wait)
 	})
 }
 
@@ -176,7 +176,7 @@ func (s *sending) find(ctx context.Context, c *ledger.Claim, g *ledger.Generatio
 	if err != nil {
 		return nil, err
 	}
-	m := match{from: from, to: to, sender: s.sender(), parts: max(1, s.segments), others: others, known: known}
+	m := match{from: from, to: to, sender: s.sender(), parts: max(1, s.parts(g)), others: others, known: known}
 	return m.among(listed, g.To), nil
 }
 

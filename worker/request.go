@@ -3,11 +3,13 @@ package worker
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
 
 	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/sms"
 )
 
 // requestNamespace is the UUIDv5 namespace of Tuma's message_uuids.
@@ -18,7 +20,7 @@ var requestNamespace = uuid.MustParse("6f2b8a54-9c1d-5e7a-8b3f-2d4c6e8a0b1c")
 func (s *sending) requestUUID(g *ledger.Generation) uuid.UUID {
 	h := sha256.New()
 	var buf []byte
-	for _, x := range []string{s.acc.info.Name, s.acc.info.Fingerprint, s.sender(), s.camp.spec.Body} {
+	for _, x := range []string{s.acc.info.Name, s.acc.info.Fingerprint, s.sender(), s.body(g)} {
 		buf = binary.AppendUvarint(buf[:0], uint64(len(x)))
 		h.Write(append(buf, x...))
 	}
@@ -32,4 +34,23 @@ func (s *sending) requestUUID(g *ledger.Generation) uuid.UUID {
 	h.Write(buf)
 	name := fmt.Appendf(nil, "%s %s %d %d %s ", s.id, s.batch, g.Call, g.Number, g.Revision)
 	return uuid.NewSHA1(requestNamespace, h.Sum(name))
+}
+
+var errNoBodies = errors.New("a batch of a campaign with merge fields has no bodies")
+
+// body is what the recipients of a generation get.
+func (s *sending) body(g *ledger.Generation) string {
+	if g.Body != "" {
+		return g.Body
+	}
+	return s.camp.spec.Body
+}
+
+// parts is how many segments one message of a generation has.
+func (s *sending) parts(g *ledger.Generation) int {
+	if g.Body == "" {
+		return s.segments
+	}
+	n, _ := sms.Segments(g.Body)
+	return n
 }

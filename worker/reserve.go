@@ -135,13 +135,14 @@ func (s *sending) stillHere(ctx context.Context) error {
 	return nil
 }
 
-// units is what a call of n recipients takes of the account's rate.
-func (s *sending) units(n int) int {
+// units is what a call takes of the account's rate.
+func (s *sending) units(g *ledger.Generation) int {
+	n := len(g.To)
 	switch s.acc.Unit {
 	case UnitRequests:
 		return 1
 	case UnitSegments:
-		return n * max(1, s.segments)
+		return n * max(1, s.parts(g))
 	}
 	return n
 }

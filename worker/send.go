@@ -35,7 +35,7 @@ type sending struct {
 	batch    string
 	pointer  queue.Pointer
 	camp     *campaign
-	segments int
+	segments int // of a plain campaign's message
 	// next is a batch that a settle has handed out and this slot goes on with.
 	next       *ledger.Wake
 	chainUntil time.Time
@@ -135,7 +135,7 @@ func (s *sending) try(ctx context.Context, g *ledger.Generation) (step, time.Tim
 	if s.schedule.closed() {
 		return s.whileClosed(ctx, g)
 	}
-	look, most, ok, err := s.mayUse(ctx)
+	look, most, ok, err := s.mayUse(ctx, g)
 	if err != nil {
 		return stepDone, time.Time{}, err
 	}
@@ -156,7 +156,7 @@ func (s *sending) try(ctx context.Context, g *ledger.Generation) (step, time.Tim
 	}
 	defer done()
 	looked := time.Now()
-	units := s.units(len(g.To))
+	units := s.units(g)
 	turn, ok, err := s.reserve(ctx, units)
 	if err != nil || !ok {
 		return stepAgain, time.Time{}, err // draining: the next look at the batch hands it over
@@ -264,7 +264,7 @@ func (s *sending) abandon(c *ledger.Claim, g *ledger.Generation, why string) err
 	records := fill(len(g.To), ledger.Record{Status: ledger.Unknown, Reason: why})
 	wait := backOff(1) // of those who are resent
 	return s.end("abandon", func(ctx context.Context) (ledger.Settled, error) {
-		return s.ledger.Settle(ctx, c, records, ledger.Abandon, s.segments, wait)
+		return s.ledger.Settle(ctx, c, records, ledger.Abandon, s.parts(g), wait)
 	})
 }
 
@@ -278,7 +278,7 @@ func (s *sending) submit(c *ledger.Claim, g *ledger.Generation, look ledger.Look
 	for i, p := range g.To {
 		to[i] = p.MSISDN
 	}
-	results, err := call(ctx, s.acc.Provider, providers.Batch{Key: c.UUID.String(), From: s.sender(), Body: s.camp.spec.Body, Flash: s.camp.spec.Flash, To: to})
+	results, err := call(ctx, s.acc.Provider, providers.Batch{Key: c.UUID.String(), From: s.sender(), Body: s.body(g), Flash: s.camp.spec.Flash, To: to})
 	v := judge(results, err, situation{recipients: len(to), doubt: c.Doubt, keyed: s.acc.info.KeyTTL > 0, reconcileFor: s.acc.reconcileFor(), tries: c.Tries, claims: c.Claims, probe: look.Probe,
 		maxAttempts: s.acc.MaxAttempts, lastAccepted: look.LastAccepted, first: c.First, now: c.At})
 	s.logCall(c, g, v, err, time.Since(start))

@@ -23,7 +23,7 @@ func (s *sending) carryOut(c *ledger.Claim, g *ledger.Generation, v verdict) (st
 		}
 		out, err := s.write(ctx, c, g, v)
 		if err == nil {
-			s.endAttempt(ctx, c, v)
+			s.endAttempt(ctx, c, g, v)
 		}
 		return out, err
 	}
@@ -49,13 +49,13 @@ func (s *sending) carryOut(c *ledger.Claim, g *ledger.Generation, v verdict) (st
 func (s *sending) write(ctx context.Context, c *ledger.Claim, g *ledger.Generation, v verdict) (ledger.Settled, error) {
 	switch v.deed {
 	case deedSettle:
-		return s.ledger.Settle(ctx, c, v.records, v.basis, s.segments, v.backOff)
+		return s.ledger.Settle(ctx, c, v.records, v.basis, s.parts(g), v.backOff)
 	case deedRelease:
 		out, err := s.ledger.Release(ctx, c, v.backOff, v.renew)
 		if err == nil && out.Stale {
 			// The lease ran out meanwhile, and it may have been given up as unknown: that it
 			// was not sent is knowledge all the same.
-			return s.ledger.Settle(ctx, c, fill(len(g.To), ledger.Record{Reason: ledger.ReasonNotSent, Code: v.code}), ledger.Verdict, s.segments, 0)
+			return s.ledger.Settle(ctx, c, fill(len(g.To), ledger.Record{Reason: ledger.ReasonNotSent, Code: v.code}), ledger.Verdict, s.parts(g), 0)
 		}
 		return out, err
 	case deedSplit:
@@ -68,7 +68,7 @@ func (s *sending) write(ctx context.Context, c *ledger.Claim, g *ledger.Generati
 	out, err := s.ledger.Doubt(ctx, c, v.backOff, v.count)
 	if err == nil && out.Count >= s.acc.MaxAttempts {
 		records := fill(len(g.To), ledger.Record{Status: ledger.Unknown, Reason: v.reason, Code: v.code})
-		return s.ledger.Settle(ctx, c, records, ledger.Abandon, s.segments, 0)
+		return s.ledger.Settle(ctx, c, records, ledger.Abandon, s.parts(g), 0)
 	}
 	return out, err
 }

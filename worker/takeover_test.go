@@ -39,7 +39,7 @@ func TestAPlannerThatTakesOverKnowsWhatWasPlanned(t *testing.T) {
 	for i := range planned {
 		to = append(to, ledger.Planned{Row: i + 1, MSISDN: 254_710_000_000 + sms.MSISDN(i)})
 	}
-	page := ledger.PlannedPage{First: 1, Windows: map[int]int{0: 4}, Carry: [][]ledger.Planned{to[800:]},
+	page := ledger.PlannedPage{First: 1, Windows: map[int]int{0: 4}, Carry: [][]ledger.Call{{{To: to[800:]}}},
 		Batches: []ledger.PlannedBatch{{Calls: []int{400}, To: to[:400]}, {Calls: []int{400}, To: to[400:800]}}}
 	if _, _, err := plan.CommitPage(t.Context(), ledger.NewToken(), page); err != nil {
 		t.Fatal(err)

@@ -56,6 +56,12 @@ sheet is read, numbers in full and dates as 2025-11-30.
 Numbers are taken as people write them. Invalid and repeated ones are left out,
 each counted and listed by tuma results.
 
+The text may have merge fields: {{name}} stands for what the recipient has in the
+column "name", {{name|there}} for "there" if that is blank; {{name:first:title|there}}
+is changed by filters: upper, lower, title, first, trim, max:20. Four braces, {{{{,
+are two of the text. A column that is not there, or a blank without a default, is
+refused before anything is sent; see --on-missing. Recipients of the same text share a call.
+
 An ID stands for one content, for ever: the same ID and content again changes
 nothing, the same ID with other content is refused. Without --id it is derived
 from the content, so that pressing Enter twice sends once; --again sends it again.
@@ -69,6 +75,7 @@ None of these makes it another campaign: without an ID of your own, the same lis
 and text are sent once, with them or without.`,
 		Example: `  tuma send --via kobo-main --from ACME --body 'We open at 9.' --file customers.csv
   tuma send --id sale-2025-11 --via kobo-main --body 'Half price today.' --file customers.csv --wait
+  tuma send --via kobo-main --body 'Habari {{name:first|there}}, {{points}} points are yours.' --file customers.csv
   echo 254712345678 | tuma send --via kobo-main --body 'Your code is 1234' --class transactional
   tuma send --via kobo-main --body 'Hello' --file customers.csv --country KE --dry-run
   tuma send --via kobo-main --body 'Half price today.' --file customers.csv --test 0712345678 --canary 50 --max-rejected 5`,
@@ -88,7 +95,9 @@ and text are sent once, with them or without.`,
 	f.StringVar(&s.campaign.ID, "id", "", "campaign ID, A-Z a-z 0-9 . _ : - (default: derived from the content)")
 	f.StringVar(&s.campaign.Via, "via", "", "account to send through (default: by the workers' routes)")
 	f.StringVar(&s.campaign.From, "from", "", "sender ID (default: the account's)")
-	f.StringVar(&s.campaign.Body, "body", "", "the text")
+	f.StringVar(&s.campaign.Body, "body", "", "the text; {{name}} or {{name|there}} is filled in from the recipient's column of that name")
+	f.StringVar(&s.campaign.OnMissing, "on-missing", "",
+		"fail, skip or default: refuse the file, leave the recipient out, or leave the field empty, where a {{field}} without a default is blank (default fail)")
 	f.StringVarP(&s.file, "file", "f", "", "recipients; - or nothing reads standard input")
 	f.StringVar((*string)(&s.list.Format), "format", "", "of the recipients: csv, xlsx, jsonl or plain (default: found out)")
 	f.StringVar(&s.list.Encoding, "encoding", "", "of the recipients: utf-8, utf-16le, utf-16be or windows-1252 (default: found out)")
@@ -120,6 +129,8 @@ and text are sent once, with them or without.`,
 	_ = c.RegisterFlagCompletionFunc("via", a.completeAccounts)
 	_ = c.RegisterFlagCompletionFunc("on-unknown",
 		cobra.FixedCompletions([]string{producer.OnUnknownKeep, producer.OnUnknownResend}, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("on-missing",
+		cobra.FixedCompletions([]string{producer.OnMissingFail, producer.OnMissingSkip, producer.OnMissingDefault}, cobra.ShellCompDirectiveNoFileComp))
 	formats := []string{string(recipients.CSV), string(recipients.XLSX), string(recipients.JSONL), string(recipients.Plain)}
 	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("encoding", cobra.FixedCompletions(recipients.Encodings, cobra.ShellCompDirectiveNoFileComp))
@@ -131,6 +142,11 @@ func (s *sending) run(ctx context.Context) (err error) {
 	if err := s.parse(); err != nil {
 		return err
 	}
+	fields, err := producer.Fields(s.campaign.Body)
+	if err != nil {
+		return err
+	}
+	s.list.Fields = fields
 	src, err := s.openSource(s.file, s.list)
 	if err != nil {
 		return err
@@ -230,6 +246,10 @@ func (s *sending) enqueue(ctx context.Context, b *backend, src *source) error {
 		return err
 	}
 	receipt, err := b.Enqueue(ctx, s.campaign, night.note(src.all()))
+	if missing, ok := errors.AsType[*producer.MissingError](err); ok {
+		return misuse("%s: the field %s is blank: fill it in, give it a default as in {{%s|there}}, or take --on-missing skip or default",
+			src.list.Where(), missing.Field, missing.Field)
+	}
 	if err != nil {
 		return err
 	}

@@ -110,7 +110,7 @@ func (l *Ledger) Attempts(ctx context.Context, login string, from, to time.Time)
 // AttemptTo returns the numbers of the call that an attempt was made for; those of its
 // generation are among them. None if the campaign is gone.
 func (l *Ledger) AttemptTo(ctx context.Context, a Attempt) ([]sms.MSISDN, error) {
-	to, err := l.recipientsOf(ctx, a)
+	to, _, err := l.callOf(ctx, a, 0)
 	if errors.Is(err, ErrNotFound) {
 		return nil, nil
 	}
@@ -124,22 +124,20 @@ func (l *Ledger) AttemptTo(ctx context.Context, a Attempt) ([]sms.MSISDN, error)
 	return out, nil
 }
 
-func (l *Ledger) recipientsOf(ctx context.Context, a Attempt) ([]Planned, error) {
-	record, err := l.rdb.HGet(ctx, ledgerKey(a.Campaign), "b"+a.Batch).Bytes()
-	if errors.Is(err, redis.Nil) {
-		return nil, fmt.Errorf("batch %s of %s: %w", a.Batch, a.Campaign, ErrNotFound)
+// callOf reads the recipients of the call that an attempt was made for, and the segments of
+// its message; of a plain campaign's so many.
+func (l *Ledger) callOf(ctx context.Context, a Attempt, plain int) (to []Planned, segments int, err error) {
+	b, err := l.batch(ctx, a.Campaign, a.Batch)
+	if u := AsUnreadable(err); u != nil {
+		return nil, 0, fmt.Errorf("batch %s of %s: %w", a.Batch, a.Campaign, u.Err) // for others to set aside
 	}
 	if err != nil {
-		return nil, fmt.Errorf("batch %s of %s: %w", a.Batch, a.Campaign, err)
-	}
-	b := &Batch{Name: a.Batch}
-	if b.Calls, b.To, err = decodeBatch(record); err != nil {
-		return nil, fmt.Errorf("batch %s of %s: %w", a.Batch, a.Campaign, err)
+		return nil, 0, err
 	}
 	if a.Call >= len(b.Calls) {
-		return nil, fmt.Errorf("call %d of batch %s of %s: %w", a.Call, a.Batch, a.Campaign, errRecord)
+		return nil, 0, fmt.Errorf("call %d of batch %s of %s: %w", a.Call, a.Batch, a.Campaign, errRecord)
 	}
-	return b.call(a.Call), nil
+	return b.call(a.Call), b.segments(a.Call, plain), nil
 }
 
 // sentHash is how an id is noted: in so many bytes that two ids of an hour are hardly
@@ -201,9 +199,10 @@ func (l *Ledger) Sent(ctx context.Context, login string, from, to time.Time) (fu
 
 // Reconcile settles as accepted, whatever has become of the attempt's generation since,
 // the recipients for whom a message was found at the gateway: its id by number. Numbers
-// that are not the call's change nothing. ErrNotFound: the campaign is gone.
+// that are not the call's change nothing. segments are those of a plain campaign's
+// message. ErrNotFound: the campaign is gone.
 func (l *Ledger) Reconcile(ctx context.Context, a Attempt, found map[sms.MSISDN]string, segments, window int) (Settled, error) {
-	to, err := l.recipientsOf(ctx, a)
+	to, segments, err := l.callOf(ctx, a, segments)
 	if err != nil {
 		return Settled{}, fmt.Errorf("reconcile: %w", err)
 	}

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tuma-sms/tuma/sms"
 )
 
 // BatchName names a batch within its campaign: number of its lane and position.
@@ -29,6 +31,41 @@ type Batch struct {
 	Name  string
 	Calls []int // recipients of each call
 	To    []Planned
+	// Bodies are the calls'; nil in a plain campaign.
+	Bodies []string
+}
+
+// readBatch reads the record of a batch and, where it says that there is one, that of its
+// bodies. What it errs with is an Unreadable of the one or the other.
+func readBatch(id, name string, record, bodies any) (*Batch, error) {
+	b, raw := &Batch{Name: name}, fieldString(record)
+	var err error
+	if b.Calls, b.To, err = decodeBatch([]byte(raw)); err != nil {
+		return nil, unreadable(id, "b"+name, raw, err)
+	}
+	if raw[0] == formatOwn {
+		if b.Bodies, err = decodeBodies([]byte(fieldString(bodies)), len(b.Calls)); err != nil {
+			return nil, unreadable(id, "t"+name, fieldString(bodies), err)
+		}
+	}
+	return b, nil
+}
+
+// body is that of the k-th call; empty: the campaign's.
+func (b *Batch) body(k int) string {
+	if b.Bodies == nil {
+		return ""
+	}
+	return b.Bodies[k]
+}
+
+// segments are those of one message of the k-th call; of a plain campaign's so many.
+func (b *Batch) segments(k, plain int) int {
+	if b.Bodies == nil {
+		return plain
+	}
+	n, _ := sms.Segments(b.Bodies[k])
+	return n
 }
 
 // call returns the recipients of the k-th call.
@@ -40,7 +77,9 @@ func (b *Batch) call(k int) []Planned {
 	return b.To[at : at+b.Calls[k]]
 }
 
-func (l *Ledger) batches(ctx context.Context, id string, lane int) iter.Seq2[*Batch, error] {
+// batches yields the planned batches of a lane; of a campaign with merge fields, bodies
+// says whether they are wanted.
+func (l *Ledger) batches(ctx context.Context, id string, lane int, bodies bool) iter.Seq2[*Batch, error] {
 	const step = 8
 	return func(yield func(*Batch, error) bool) {
 		n, err := l.rdb.HMGet(ctx, ledgerKey(id), "nb:"+strconv.Itoa(lane)).Result()
@@ -53,15 +92,28 @@ func (l *Ledger) batches(ctx context.Context, id string, lane int) iter.Seq2[*Ba
 			for s := at; s < min(at+step, end); s++ {
 				fields = append(fields, "b"+BatchName(lane, s))
 			}
+			names := len(fields)
+			for i := range names {
+				if bodies {
+					fields = append(fields, "t"+fields[i][1:])
+				}
+			}
 			got, err := l.rdb.HMGet(ctx, ledgerKey(id), fields...).Result()
 			if err != nil {
 				yield(nil, fmt.Errorf("read batches of %s: %w", id, err))
 				return
 			}
-			for i, v := range got {
-				b := &Batch{Name: fields[i][1:]}
-				if b.Calls, b.To, err = decodeBatch([]byte(fieldString(v))); err != nil {
-					yield(nil, unreadable(id, fields[i], fieldString(v), err))
+			for i, v := range got[:names] {
+				var b *Batch
+				if bodies {
+					b, err = readBatch(id, fields[i][1:], v, got[names+i])
+				} else {
+					b = &Batch{Name: fields[i][1:]}
+					b.Calls, b.To, err = decodeBatch([]byte(fieldString(v)))
+					err = unreadable(id, fields[i], fieldString(v), err)
+				}
+				if err != nil {
+					yield(nil, err)
 					return
 				}
 				if !yield(b, nil) {
@@ -80,6 +132,8 @@ type Generation struct {
 	Revision string
 	// To are its recipients, positions their places in the call.
 	To []Planned
+	// Body is what they get; empty in a plain campaign.
+	Body string
 	// CallSize is how many recipients the whole call has.
 	CallSize int
 	// Due is when it may go at the earliest.
@@ -111,7 +165,7 @@ type Work struct {
 // Unreadable: nothing of it can go on. Of what it returns as open, the scripts can read
 // all that they need.
 func (l *Ledger) LoadWork(ctx context.Context, id, batch string) (*Work, error) {
-	got, err := l.rdb.HMGet(ctx, ledgerKey(id), "b"+batch, "w"+batch, "x"+batch, "v", "l"+batch, "stop", "f"+batch).Result()
+	got, err := l.rdb.HMGet(ctx, ledgerKey(id), "b"+batch, "w"+batch, "x"+batch, "v", "l"+batch, "stop", "f"+batch, "t"+batch).Result()
 	if err != nil {
 		return nil, fmt.Errorf("load batch %s of %s: %w", batch, id, err)
 	}
@@ -126,9 +180,9 @@ func (l *Ledger) LoadWork(ctx context.Context, id, batch string) (*Work, error) 
 			return nil, unreadable(id, f, fieldString(got[i]), errRecord)
 		}
 	}
-	w := &Work{Batch: &Batch{Name: batch}, Wake: fieldInt(got[1]), Stopped: got[5] != nil, from: strings.Fields(fieldString(got[6]))}
-	if w.Batch.Calls, w.Batch.To, err = decodeBatch([]byte(fieldString(got[0]))); err != nil {
-		return nil, unreadable(id, "b"+batch, fieldString(got[0]), err)
+	w := &Work{Wake: fieldInt(got[1]), Stopped: got[5] != nil, from: strings.Fields(fieldString(got[6]))}
+	if w.Batch, err = readBatch(id, batch, got[0], got[7]); err != nil {
+		return nil, err
 	}
 	names := make([]string, 0, len(w.Batch.Calls)+4)
 	for k := range w.Batch.Calls {
@@ -208,7 +262,7 @@ func (w *Work) generation(name string, record, positions any) (g *Generation, ba
 	if err != nil {
 		return nil, 0, err
 	}
-	g = &Generation{Call: k, Number: n, Revision: "0", positions: fieldString(positions), CallSize: w.Batch.Calls[k], To: w.Batch.call(k), Ready: true, from: w.from}
+	g = &Generation{Call: k, Number: n, Revision: "0", positions: fieldString(positions), CallSize: w.Batch.Calls[k], To: w.Batch.call(k), Body: w.Batch.body(k), Ready: true, from: w.from}
 	size := g.CallSize
 	if record != nil {
 		f := strings.Fields(fieldString(record))

@@ -19,6 +19,9 @@ var errRecord = errors.New("record cannot be read")
 const (
 	formatPlain = 0
 	formatZstd  = 1
+	// formatOwn is the first of the formats of what has bodies, or their values, of its
+	// own, which an older release must not take for a plain campaign's.
+	formatOwn = 2
 	// maxPageRaw bounds the text of a page before compression, so that neither
 	// form passes 64 KB in Redis.
 	maxPageRaw = 48 << 10
@@ -137,7 +140,7 @@ func (r *reader) err() error {
 	return nil
 }
 
-// decodePage returns the recipients of a page as uploaded, in order.
+// decodePage returns the recipients of a plain campaign's page as uploaded, in order.
 func decodePage(b []byte) ([]string, error) {
 	raw, err := unsqueeze(b)
 	if err != nil {
@@ -224,8 +227,10 @@ type Planned struct {
 
 // encodeBatch writes a batch: the sizes of its calls, then its recipients in the
 // order of the calls, rows as differences, numbers above the smallest of them.
-func encodeBatch(calls []int, to []Planned) []byte {
-	b := append(make([]byte, 0, 16+6*len(to)), formatPlain)
+func encodeBatch(calls []int, to []Planned) []byte { return encodeBatchAs(formatPlain, calls, to) }
+
+func encodeBatchAs(format byte, calls []int, to []Planned) []byte {
+	b := append(make([]byte, 0, 16+6*len(to)), format)
 	b = binary.AppendUvarint(b, uint64(len(calls)))
 	for _, n := range calls {
 		b = binary.AppendUvarint(b, uint64(n))
@@ -277,7 +282,7 @@ func decodeBatch(b []byte) (calls []int, to []Planned, err error) {
 	if len(b) == 0 {
 		return nil, nil, fmt.Errorf("batch: %w", errRecord)
 	}
-	if b[0] != formatPlain {
+	if b[0] != formatPlain && b[0] != formatOwn {
 		return nil, nil, fmt.Errorf("batch: %w", wrongFormat(b[0]))
 	}
 	r := reader{b: b[1:]}
@@ -292,37 +297,4 @@ func decodeBatch(b []byte) (calls []int, to []Planned, err error) {
 		return nil, nil, fmt.Errorf("batch: %w", errRecord)
 	}
 	return calls, to, nil
-}
-
-// encodeCarry writes what planning carries over from page to page, by lane.
-func encodeCarry(carry [][]Planned) []byte {
-	empty := true
-	var b []byte
-	for _, c := range carry {
-		empty = empty && len(c) == 0
-		b = appendPlanned(b, c)
-	}
-	if empty {
-		return nil
-	}
-	return squeeze(b)
-}
-
-func decodeCarry(b []byte, lanes int) ([][]Planned, error) {
-	out := make([][]Planned, lanes)
-	if len(b) == 0 {
-		return out, nil
-	}
-	raw, err := unsqueeze(b)
-	if err != nil {
-		return nil, fmt.Errorf("carry: %w", err)
-	}
-	r := reader{b: raw}
-	for i := range out {
-		out[i] = r.planned()
-	}
-	if r.bad {
-		return nil, fmt.Errorf("carry: %w", errRecord)
-	}
-	return out, nil
 }

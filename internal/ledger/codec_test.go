@@ -65,13 +65,13 @@ func TestBatchRoundTrip(t *testing.T) {
 
 func TestCarryRoundTrip(t *testing.T) {
 	t.Parallel()
-	for _, carry := range [][][]Planned{{nil}, {nil, nil, nil}, {run(1, 3), nil, run(4, 499)}, {nil, run(7, 1)}} {
-		got, err := decodeCarry(encodeCarry(carry), len(carry))
+	for _, carry := range [][][]Call{carried(nil), carried(nil, nil, nil), carried(run(1, 3), nil, run(4, 499)), carried(nil, run(7, 1))} {
+		got, err := decodeCarry(encodeCarry(carry), len(carry), false)
 		if err != nil || !cmp.Equal(got, carry, cmpopts.EquateEmpty()) {
 			t.Errorf("%v came back as %v, %v", carry, got, err)
 		}
 	}
-	if b := encodeCarry([][]Planned{nil, {}}); b != nil {
+	if b := encodeCarry([][]Call{nil, {}}); b != nil {
 		t.Errorf("nothing carried over takes %d bytes", len(b))
 	}
 }
@@ -138,7 +138,7 @@ func TestFormatsOfNewerReleasesAreTold(t *testing.T) {
 	newer := []byte{7, 1, 2, 3}
 	_, page := decodePage(newer)
 	_, _, batch := decodeBatch(newer)
-	_, carry := decodeCarry(newer, 1)
+	_, carry := decodeCarry(newer, 1, true)
 	_, left := decodeLeftOut(0, newer)
 	for name, err := range map[string]error{"page": page, "batch": batch, "carry": carry, "left out": left} {
 		if !errors.Is(err, ErrNewer) {
@@ -238,14 +238,15 @@ func FuzzBatch(f *testing.F) {
 }
 
 func FuzzCarry(f *testing.F) {
-	f.Add(encodeCarry([][]Planned{run(1, 2), nil}), 2)
-	f.Fuzz(func(t *testing.T, b []byte, accounts int) {
+	f.Add(encodeCarry(carried(run(1, 2), nil)), 2, false)
+	f.Add(encodeCarry([][]Call{{{To: run(1, 2), Values: []string{"Amina", ""}}}, nil}), 2, true)
+	f.Fuzz(func(t *testing.T, b []byte, accounts int, personal bool) {
 		accounts = 1 + accounts&7
-		got, err := decodeCarry(b, accounts)
+		got, err := decodeCarry(b, accounts, personal)
 		if err != nil {
 			return
 		}
-		again, err := decodeCarry(encodeCarry(got), accounts)
+		again, err := decodeCarry(encodeCarry(got), accounts, personal)
 		if err != nil || !cmp.Equal(got, again, cmpopts.EquateEmpty()) {
 			t.Fatalf("%v came back as %v, %v", got, again, err)
 		}

@@ -163,8 +163,12 @@ func (d *driver) fillPage(p *Plan) PlannedPage {
 	rows := d.m.pages[p.Next]
 	page := PlannedPage{Page: p.Next, First: rows[0], Windows: map[int]int{0: 1 + d.draw(3, "window"), 1: 1 + d.draw(3, "window")}}
 	for a, c := range p.Carry {
-		if len(c) != len(d.m.carry[a]) {
-			d.rt.Fatalf("account %d carries %d over, want %d", a, len(c), len(d.m.carry[a]))
+		n := 0
+		for _, x := range c {
+			n += len(x.To)
+		}
+		if n != len(d.m.carry[a]) {
+			d.rt.Fatalf("account %d carries %d over, want %d", a, n, len(d.m.carry[a]))
 		}
 	}
 	d.named = nil
@@ -188,13 +192,16 @@ func (d *driver) fillPage(p *Plan) PlannedPage {
 		}
 	}
 	last := p.Next+1 == len(d.m.pages)
-	page.Carry = make([][]Planned, accounts)
+	page.Carry = make([][]Call, accounts)
 	for a := range accounts {
 		for len(d.m.carry[a]) > 0 && (last || d.chance(2, "batch")) {
 			page.Batches = append(page.Batches, d.cutBatch(a))
 		}
+		if len(d.m.carry[a]) > 0 {
+			page.Carry[a] = []Call{{}}
+		}
 		for _, row := range d.m.carry[a] {
-			page.Carry[a] = append(page.Carry[a], Planned{Row: row, MSISDN: number(row)})
+			page.Carry[a][0].To = append(page.Carry[a][0].To, Planned{Row: row, MSISDN: number(row)})
 		}
 	}
 	return page

@@ -46,3 +46,8 @@ func (c Card) Misfits(from, body string, flash bool) (out []Misfit) {
 	}
 	return out
 }
+
+// Takes says whether the account's gateway takes a body of that length.
+func (a FrozenAccount) Takes(body string) bool {
+	return a.MaxChars == 0 && a.MaxSegments == 0 || sms.Measure(body).Fits(a.MaxChars, a.MaxSegments)
+}

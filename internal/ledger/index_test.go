@@ -306,7 +306,7 @@ func TestPlanningIsWatched(t *testing.T) {
 	p := r.startPlan("c", 1)
 	looks("begun", planWatch)
 	r.ok(r.Watch(t.Context(), "c", PlanWork, time.Now()))
-	_, _, err := p.CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, Carry: [][]Planned{run(1, 1)}})
+	_, _, err := p.CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, Carry: carried(run(1, 1))})
 	r.ok(err)
 	looks("one page planned", planWatch)
 	_, _, err = p.CommitPage(t.Context(), NewToken(), PlannedPage{Page: 1, First: 2, Windows: map[int]int{0: 1}, Batches: []PlannedBatch{{Calls: []int{2}, To: run(1, 2)}}})

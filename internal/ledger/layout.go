@@ -27,7 +27,7 @@ package ledger
 //	nb:a h:a ob:a                     batches planned, handed out, open
 //	z:a                               since when the lane is closed, and when it opens
 //	pN kN                             page N as uploaded; what planning left out of it
-//	bB lB wB xB                       batch record, open generations, wake number, open extra generations
+//	bB tB lB wB xB                    batch record, its calls' bodies where they have their own, open generations, wake number, open extra generations
 //	gB.K.G iB.K.G nB.K                a generation, its positions in the call, how many there are
 //	rB.K                              results of a call's recipients
 //	mB fB qB.K mt                     batches that recipients moved to; came from; generations of those, by number; last move

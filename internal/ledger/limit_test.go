@@ -167,7 +167,7 @@ func TestACanaryIsCountedOverTheCampaign(t *testing.T) {
 		r.ok(err)
 		f, _, err := r.Frozen(t.Context(), "c")
 		r.ok(err)
-		out, err := r.Move(t.Context(), "c", NewToken(), m, f, 9, func(Planned) int { return 1 })
+		out, err := r.Move(t.Context(), "c", NewToken(), m, f, 9, func(Planned, string) int { return 1 })
 		r.ok(err)
 		to := out.Wakes[0].Batch
 		c := r.ask("c", to, r.open("c", to, 0, 0), keyed, long)

@@ -111,19 +111,20 @@ type Moved struct {
 // account each goes to, by number, -1: it stays. A recipient never is in two batches.
 // Nothing moves, which is no error, when the batch has changed since it was read, or the
 // campaign is over, stopped or being retried. The token makes trying again after an error
-// safe. window is that of the batch's account.
-func (l *Ledger) Move(ctx context.Context, id, token string, m *Movable, f Frozen, window int, to func(Planned) int) (Moved, error) {
-	going := make([][]Planned, len(f.Accounts))
+// safe. window is that of the batch's account. to is told the body too, which goes with
+// the recipient; empty in a plain campaign.
+func (l *Ledger) Move(ctx context.Context, id, token string, m *Movable, f Frozen, window int, to func(p Planned, body string) int) (Moved, error) {
+	going := make([][]Call, len(f.Accounts))
 	var gens []any
 	count, parts := 0, 0
 	for _, g := range m.gens {
 		var positions []byte
 		for i, p := range g.to {
-			a := to(p)
+			a := to(p, g.gen.Body)
 			if a < 0 || a >= len(going) {
 				continue
 			}
-			going[a] = append(going[a], p)
+			going[a] = appendTo(going[a], p, g.gen.Body, f.Accounts[a])
 			positions = binary.BigEndian.AppendUint16(positions, g.positions[i])
 			count++
 		}
@@ -138,10 +139,11 @@ func (l *Ledger) Move(ctx context.Context, id, token string, m *Movable, f Froze
 	args := append([]any{token, m.Batch, window, parts}, gens...)
 	for a, list := range going {
 		lane := f.Beside(m.Been[0], a)
-		size := max(1, f.Accounts[a].BatchSize)
-		for part := range slices.Chunk(list, size) {
-			calls := cutCalls(len(part), f.Accounts[a].MaxRecipients)
-			args = append(args, l.movedName(lane), len(calls), len(part), encodeBatch(calls, part))
+		for len(list) > 0 {
+			b, n := f.Accounts[a].Fill(lane, list)
+			batch, bodies := b.records()
+			args = append(args, l.movedName(lane), len(b.Calls), len(b.To), batch, bodies)
+			list = list[n:]
 		}
 	}
 	out, err := l.run(ctx, moveScript, id, nil, args...)
@@ -155,14 +157,22 @@ func (l *Ledger) Move(ctx context.Context, id, token string, m *Movable, f Froze
 	return Moved{Count: count, Wakes: wakes}, err
 }
 
-// cutCalls cuts so many recipients into calls of at most so many.
-func cutCalls(n, most int) (calls []int) {
-	most = max(1, most)
-	for ; n > 0; n -= most {
-		calls = append(calls, min(n, most))
+// appendTo adds a recipient to the last call with its body, or a new one if that is full.
+func appendTo(calls []Call, p Planned, body string, a FrozenAccount) []Call {
+	for i := len(calls) - 1; i >= 0; i-- {
+		if calls[i].Body == body && len(calls[i].To) < a.CallSize() {
+			calls[i].To = append(calls[i].To, p)
+			return calls
+		}
+		if body == "" {
+			break
+		}
 	}
-	return calls
+	return append(calls, Call{Body: body, To: []Planned{p}})
 }
+
+// CallSize is how many recipients a call through the account has at most.
+func (a FrozenAccount) CallSize() int { return max(1, min(a.MaxRecipients, a.BatchSize)) }
 
 // movedBase is where the numbers of batches begin that recipients have moved to. They are
 // drawn by lot: a Redis that forgets a move, and sees another, must never take what is told
@@ -224,18 +234,14 @@ func (l *Ledger) movedTo(ctx context.Context, id, name string) ([]string, error)
 
 // batch reads one batch.
 func (l *Ledger) batch(ctx context.Context, id, name string) (*Batch, error) {
-	got, err := l.rdb.HMGet(ctx, ledgerKey(id), "b"+name).Result()
+	got, err := l.rdb.HMGet(ctx, ledgerKey(id), "b"+name, "t"+name).Result()
 	if err != nil {
 		return nil, fmt.Errorf("read batch %s of %s: %w", name, id, err)
 	}
 	if got[0] == nil {
 		return nil, fmt.Errorf("read batch %s of %s: %w", name, id, ErrNotFound)
 	}
-	b := &Batch{Name: name}
-	if b.Calls, b.To, err = decodeBatch([]byte(fieldString(got[0]))); err != nil {
-		return nil, unreadable(id, "b"+name, fieldString(got[0]), err)
-	}
-	return b, nil
+	return readBatch(id, name, got[0], got[1])
 }
 
 // Waiting is what of a campaign waits in its lanes.

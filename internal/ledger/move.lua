@@ -1,7 +1,8 @@
 -- move.lua takes recipients of one batch that have certainly not been sent, and wait, to batches of other accounts.
 -- KEYS: 1 ledger, 2 open set
 -- ARGV: 1 token, 2 batch, 3 window of its account, 4 number of generations, then for each: call, generation, revision that was read,
---       recipients of the call, the positions that move, packed; then for each new batch: name, calls, recipients, record
+--       recipients of the call, the positions that move, packed; then for each new batch: name, calls, recipients, record,
+--       record of its bodies or ''
 -- Returns {'moved', '0', 'batch:wake'…} | {'changed'|'busy'|'missing'|'newer'}. All of it moves, or nothing: 'changed' is that one of
 -- the generations is not, or not any more, as it was read; 'busy' that the campaign is over, stopped or being retried.
 local bad = unfit()
@@ -61,12 +62,13 @@ while ARGV[at] do
   local new = ARGV[at]
   local other = string.match(new, '^(%d+)%.')
   set('b' .. new, ARGV[at + 3], 'f' .. new, from and b .. ' ' .. from or b, 'w' .. new, '1')
+  if ARGV[at + 4] ~= '' then set('t' .. new, ARGV[at + 4]) end
   add('l' .. new, tonumber(ARGV[at + 1]))
   if per then add('to:' .. other, tonumber(ARGV[at + 2])) end
   add('ob:' .. other, redis.call('ZADD', O, int(now + 5000), new))
   to = (to and to .. ' ' or '') .. new
   wakes[#wakes + 1] = new .. ':1'
-  at = at + 4
+  at = at + 5
 end
 set('m' .. b, to, 'mt', token .. ' ' .. table.concat(wakes, ' '))
 return answer()

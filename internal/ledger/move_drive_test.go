@@ -87,7 +87,7 @@ func (d *driver) moveNow(m *Movable) {
 			}
 		}
 	}
-	out, err := d.l.Move(d.ctx, d.id, NewToken(), m, frozen, window, func(p Planned) int {
+	out, err := d.l.Move(d.ctx, d.id, NewToken(), m, frozen, window, func(p Planned, _ string) int {
 		if stay[p.Row] {
 			return -1
 		}

@@ -35,7 +35,7 @@ func (r *rig) movable(id, batch string) *Movable {
 func (r *rig) move(id, batch string, f Frozen, to int) []string {
 	r.Helper()
 	m := r.movable(id, batch)
-	out, err := r.Move(r.Context(), id, NewToken(), m, f, 1000, func(Planned) int { return to })
+	out, err := r.Move(r.Context(), id, NewToken(), m, f, 1000, func(Planned, string) int { return to })
 	r.ok(err)
 	if out.Count != len(m.To) {
 		r.Fatalf("%d of %d moved", out.Count, len(m.To))
@@ -134,7 +134,7 @@ func TestAMoveOfWhatHasChangedMovesNothing(t *testing.T) {
 			m := r.movable("c", "0.0")
 			change(r)
 			before := r.state("c")
-			out, err := r.Move(t.Context(), "c", NewToken(), m, f, 1000, func(Planned) int { return 1 })
+			out, err := r.Move(t.Context(), "c", NewToken(), m, f, 1000, func(Planned, string) int { return 1 })
 			if err != nil || out.Count != 0 || r.state("c") != before {
 				t.Errorf("moved %+v, %v", out, err)
 			}

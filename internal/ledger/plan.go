@@ -21,8 +21,8 @@ type Plan struct {
 	Frozen Frozen
 	// Total and Pages are the size of the upload, Next the page to go on with.
 	Total, Pages, Next int
-	// Carry are the recipients, by lane, that earlier pages left over.
-	Carry  [][]Planned
+	// Carry are the calls, by lane, that earlier pages left over, without their bodies.
+	Carry  [][]Call
 	ledger *Ledger
 }
 
@@ -62,7 +62,7 @@ func (l *Ledger) StartPlan(ctx context.Context, id string, want func(Spec) (Froz
 	if p.Next, err = strconv.Atoi(out[2]); err != nil {
 		return nil, unreadable(id, "cur", out[2], errRecord)
 	}
-	if p.Carry, err = decodeCarry([]byte(out[3]), p.Frozen.Lanes()); err != nil {
+	if p.Carry, err = decodeCarry([]byte(out[3]), p.Frozen.Lanes(), spec.Personal()); err != nil {
 		return nil, unreadable(id, "carry", out[3], err)
 	}
 	sizes, err := l.rdb.HMGet(ctx, ledgerKey(id), "total", "pg").Result()
@@ -90,6 +90,9 @@ func (l *Ledger) Spec(ctx context.Context, id string) (Spec, error) {
 type Page struct {
 	Number, First int
 	Inputs        []string
+	// Values are those of the spec's fields, a list for each of the Inputs, of which nil
+	// stands for such as are too long; nil in a plain campaign.
+	Values [][]string
 }
 
 // ReadPages reads pages from one on, several in a round trip. first is the row
@@ -108,12 +111,12 @@ func (l *Ledger) ReadPages(ctx context.Context, id string, from, to, first int) 
 				return
 			}
 			for i, v := range got {
-				inputs, err := decodePage([]byte(fieldString(v)))
+				inputs, values, err := decodeRows([]byte(fieldString(v)))
 				if err != nil {
 					yield(Page{}, unreadable(id, fields[i], fieldString(v), err))
 					return
 				}
-				if !yield(Page{Number: at + i, First: first, Inputs: inputs}, nil) {
+				if !yield(Page{Number: at + i, First: first, Inputs: inputs, Values: values}, nil) {
 					return
 				}
 				first += len(inputs)
@@ -128,16 +131,45 @@ type PlannedPage struct {
 	First   int // row of the page's first recipient, from 1
 	LeftOut []LeftOut
 	Batches []PlannedBatch
-	Carry   [][]Planned
+	Carry   [][]Call
 	// Windows say how many batches may be open at once, by lane.
 	Windows map[int]int
 }
 
-// PlannedBatch is a batch of recipients for one lane, cut into calls.
+// PlannedBatch is a batch of recipients for one lane, cut into calls. Bodies are the
+// calls', none in a plain campaign.
 type PlannedBatch struct {
-	Lane  int
-	Calls []int
-	To    []Planned
+	Lane   int
+	Calls  []int
+	To     []Planned
+	Bodies []string
+}
+
+// records are what is kept of a batch: itself, and its bodies.
+func (b PlannedBatch) records() (batch, bodies []byte) {
+	if len(b.Bodies) == 0 {
+		return encodeBatch(b.Calls, b.To), nil
+	}
+	return encodeBatchAs(formatOwn, b.Calls, b.To), encodeBodies(b.Bodies)
+}
+
+// Fill makes a batch for one of an account's lanes of the first of some calls, as many as
+// there is room for in it, and says how many these are: one at least.
+func (a FrozenAccount) Fill(lane int, calls []Call) (b PlannedBatch, n int) {
+	b.Lane = lane
+	text := 0
+	for _, c := range calls {
+		text += len(c.Body)
+		if n > 0 && (len(b.To)+len(c.To) > a.BatchSize || a.Calls > 0 && n == a.Calls || text+4*(n+2) > MaxBodies) {
+			break
+		}
+		n++
+		b.Calls, b.To = append(b.Calls, len(c.To)), append(b.To, c.To...)
+		if c.Body != "" {
+			b.Bodies = append(b.Bodies, c.Body)
+		}
+	}
+	return b, n
 }
 
 // CommitPage writes a planned page in one step, if planning still stands where p
@@ -160,7 +192,8 @@ func (p *Plan) CommitPage(ctx context.Context, token string, page PlannedPage) (
 		args = append(args, a, n)
 	}
 	for _, b := range page.Batches {
-		args = append(args, b.Lane, len(b.Calls), len(b.To), encodeBatch(b.Calls, b.To))
+		batch, bodies := b.records()
+		args = append(args, b.Lane, len(b.Calls), len(b.To), batch, bodies)
 	}
 	out, err := p.ledger.run(ctx, planPageScript, p.ID, nil, args...)
 	if err != nil {
@@ -200,7 +233,7 @@ func answerWakes(out []string) ([]Wake, bool, error) {
 func (p *Plan) PlannedNumbers(ctx context.Context) iter.Seq2[Planned, error] {
 	return func(yield func(Planned, error) bool) {
 		for a := range p.Frozen.Lanes() {
-			for b, err := range p.ledger.batches(ctx, p.ID, a) {
+			for b, err := range p.ledger.batches(ctx, p.ID, a, false) {
 				if err != nil {
 					yield(Planned{}, err)
 					return
@@ -214,12 +247,30 @@ func (p *Plan) PlannedNumbers(ctx context.Context) iter.Seq2[Planned, error] {
 		}
 		for _, c := range p.Carry {
 			for _, x := range c {
-				if !yield(x, nil) {
-					return
+				for _, to := range x.To {
+					if !yield(to, nil) {
+						return
+					}
 				}
 			}
 		}
 	}
+}
+
+// PlannedSegments are the segments of all messages in batches so far, of a campaign with
+// merge fields.
+func (p *Plan) PlannedSegments(ctx context.Context) (sum int, err error) {
+	for a := range p.Frozen.Lanes() {
+		for b, err := range p.ledger.batches(ctx, p.ID, a, true) {
+			if err != nil {
+				return 0, err
+			}
+			for k, n := range b.Calls {
+				sum += n * b.segments(k, 0)
+			}
+		}
+	}
+	return sum, nil
 }
 
 // FirstRow counts the recipients of the pages before p.Next and returns the row

@@ -2,7 +2,7 @@
 -- KEYS: 1 ledger, 2 open set
 -- ARGV: 1 token, 2 page, 3 left-out record or '', 4 carry or '', 5 ms until the sweeper may look,
 --       6 number of reasons, then reason, count for each; then number of windows, then lane, window for each;
---       then for each batch: lane, calls, recipients, record
+--       then for each batch: lane, calls, recipients, record, record of its bodies or ''
 -- Returns {'ok', done 0|1, 'batch:wake'…} | {'stopped'|'moved'|'missing'|'newer'}; a replay of the page just
 -- committed answers as it did, any other changes nothing and is told 'moved'.
 local bad = unfit()
@@ -39,10 +39,11 @@ while ARGV[at] do
   local a = ARGV[at]
   local b = a .. '.' .. int(redis.call('HINCRBY', L, 'nb:' .. a, 1) - 1)
   set('b' .. b, ARGV[at + 3])
+  if ARGV[at + 4] ~= '' then set('t' .. b, ARGV[at + 4]) end
   if per then add('to:' .. a, tonumber(ARGV[at + 2])) end
   add('l' .. b, tonumber(ARGV[at + 1])) -- not set: a call may be settled already whose planning Redis forgot
   batches[#batches + 1] = {a, tonumber(ARGV[at + 2])}
-  at = at + 4
+  at = at + 5
 end
 plan_canary(left_out, batches, page + 1 >= num('pg'))
 judge(now)

@@ -36,7 +36,7 @@ func TestPlanGoesPageByPageWithCarryOver(t *testing.T) {
 	if p.Total != 7 || p.Pages != 3 || p.Next != 0 {
 		t.Fatalf("the plan is of %d recipients, %d pages, from page %d", p.Total, p.Pages, p.Next)
 	}
-	_, done, err := p.CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, Carry: [][]Planned{run(1, 1), run(3, 1)},
+	_, done, err := p.CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, Carry: carried(run(1, 1), run(3, 1)),
 		LeftOut: []LeftOut{{Row: 2, Reason: ReasonInvalidNumber, Code: "too_short"}}})
 	if err != nil || done {
 		t.Fatal(done, err)
@@ -45,14 +45,14 @@ func TestPlanGoesPageByPageWithCarryOver(t *testing.T) {
 
 	// Another planner takes over and finds what the first one knew.
 	p = r.startPlan("c", 7) // what is frozen wins
-	if len(p.Frozen.Accounts) != 2 || p.Next != 1 || !cmp.Equal(p.Carry, [][]Planned{run(1, 1), run(3, 1)}) {
+	if len(p.Frozen.Accounts) != 2 || p.Next != 1 || !cmp.Equal(p.Carry, carried(run(1, 1), run(3, 1))) {
 		t.Fatalf("it goes on at page %d with %v and %d accounts", p.Next, p.Carry, len(p.Frozen.Accounts))
 	}
 	if row, err := p.FirstRow(t.Context()); err != nil || row != 4 {
 		t.Errorf("page 1 begins with row %d, %v; want 4", row, err)
 	}
 	wakes, _, err := p.CommitPage(t.Context(), NewToken(), PlannedPage{Page: 1, First: 4, Windows: map[int]int{0: 1, 1: 1},
-		Batches: []PlannedBatch{{Lane: 0, Calls: []int{2}, To: append(run(1, 1), run(4, 1)...)}}, Carry: [][]Planned{nil, append(run(3, 1), run(5, 1)...)}})
+		Batches: []PlannedBatch{{Lane: 0, Calls: []int{2}, To: append(run(1, 1), run(4, 1)...)}}, Carry: carried(nil, append(run(3, 1), run(5, 1)...))})
 	r.ok(err)
 	if want := []Wake{{"0.0", 1}}; !cmp.Equal(wakes, want) {
 		t.Errorf("handed out %v, want %v", wakes, want)
@@ -191,7 +191,7 @@ func TestPlanStopsWithTheCampaign(t *testing.T) {
 	r.uploaded("c", Spec{}, 2, 2)
 	p := r.startPlan("c", 1)
 	_, _, err := p.CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, Windows: map[int]int{0: 2}, LeftOut: []LeftOut{{Row: 2, Reason: ReasonDuplicate}},
-		Carry: [][]Planned{run(1, 1)}})
+		Carry: carried(run(1, 1))})
 	r.ok(err)
 	if _, err := r.Cancel(t.Context(), "c", "me"); err != nil {
 		t.Fatal(err)

@@ -62,7 +62,7 @@ func (l *Ledger) results(ctx context.Context, id string, after int, yield func(R
 	country := frozen.Country
 	segments, _ := sms.Segments(sum.Spec.Body)
 	var sources []*source
-	reading := &rowReading{frozen: frozen, segments: segments, stopped: sum.StoppedBy, after: after}
+	reading := &rowReading{frozen: frozen, segments: segments, stopped: sum.StoppedBy, after: after, personal: sum.Spec.Personal()}
 	for n := range frozen.Lanes() {
 		next, stop := iter.Pull2(l.batchRows(ctx, id, n, reading))
 		defer stop()
@@ -180,7 +180,7 @@ func (s *source) take(n int) (Row, bool, error) {
 // batchRows yields the rows of a lane's batches, a batch at a time.
 func (l *Ledger) batchRows(ctx context.Context, id string, lane int, r *rowReading) iter.Seq2[[]Row, error] {
 	return func(yield func([]Row, error) bool) {
-		for b, err := range l.batches(ctx, id, lane) {
+		for b, err := range l.batches(ctx, id, lane, r.personal) {
 			if err != nil {
 				yield(nil, err)
 				return
@@ -204,9 +204,10 @@ func (l *Ledger) batchRows(ctx context.Context, id string, lane int, r *rowReadi
 // rowReading is what the rows of all batches of a campaign are read with.
 type rowReading struct {
 	frozen   Frozen
-	segments int
+	segments int // of a plain campaign's messages
 	stopped  string
 	after    int // rows up to it are not asked for
+	personal bool
 }
 
 // rowsAt reads the rows of a batch, wherever they are now.
@@ -249,7 +250,9 @@ func (l *Ledger) rowsOf(ctx context.Context, id string, b *Batch, segments int, 
 		return i
 	}
 	in, before := make([]int, 0, len(b.To)), make([]int, 0, len(b.To))
+	parts := make([]int, 0, len(b.To))
 	for k, n := range b.Calls {
+		each := b.segments(k, segments)
 		records, err := callRecords(got[k], n)
 		if err != nil {
 			return nil, unreadable(id, fields[k], fieldString(got[k]), err)
@@ -257,7 +260,7 @@ func (l *Ledger) rowsOf(ctx context.Context, id string, b *Batch, segments int, 
 		for i, to := range b.call(k) {
 			r := records[i]
 			rows = append(rows, Row{Row: to.Row, MSISDN: to.MSISDN, Record: r})
-			in = append(in, find(k, r.Generation))
+			in, parts = append(in, find(k, r.Generation)), append(parts, each)
 			if r.before != nil {
 				before = append(before, find(k, r.before.Generation))
 			} else {
@@ -287,7 +290,7 @@ func (l *Ledger) rowsOf(ctx context.Context, id string, b *Batch, segments int, 
 			s, rows[i].Record = submissions[before[i]], *rows[i].before
 		}
 		if s.uuid != "" {
-			rows[i].MessageUUID, rows[i].UpdatedAt, rows[i].Segments = s.uuid, s.at, segments
+			rows[i].MessageUUID, rows[i].UpdatedAt, rows[i].Segments = s.uuid, s.at, parts[i]
 		}
 		if !s.flying {
 			rows[i] = skipIfStopped(rows[i], stopped)

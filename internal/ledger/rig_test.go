@@ -283,3 +283,15 @@ func travel(ctx context.Context, rdb *redis.Client, id string, d time.Duration) 
 	}
 	return nil
 }
+
+// carried is what is carried over by lane, of a plain campaign.
+func carried(lanes ...[]Planned) (out [][]Call) {
+	for _, to := range lanes {
+		if len(to) == 0 {
+			out = append(out, nil)
+			continue
+		}
+		out = append(out, []Call{{To: to}})
+	}
+	return out
+}

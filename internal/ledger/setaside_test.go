@@ -94,7 +94,7 @@ func TestANewerReleasesRecordIsNotSetAside(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.inHalves("c")
-	for first, newer := range map[byte]bool{2: true, lastFormat: true, lastFormat + 1: false, 255: false} {
+	for first, newer := range map[byte]bool{3: true, lastFormat: true, lastFormat + 1: false, 255: false} {
 		r.ok(r.rdb.HSet(t.Context(), ledgerKey("c"), "b0.0", string([]byte{first, 1, 1})).Err())
 		_, err := r.LoadWork(t.Context(), "c", "0.0")
 		if errors.Is(err, ErrNewer) != newer || (AsUnreadable(err) == nil) != newer {

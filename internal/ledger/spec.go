@@ -47,10 +47,40 @@ type Spec struct {
 	// that they were rejected, or are unknown; 0: DefaultMaxRejected with a canary, else any.
 	Canary      int     `json:"cy,omitempty"`
 	MaxRejected float64 `json:"mr,omitempty"`
+	// Fields are the body's merge fields, in the order of each recipient's values. None: the
+	// campaign is plain, and the body text, whatever it looks like.
+	Fields []string `json:"fd,omitempty"`
+	// OnMissing is what becomes of a recipient whose value for a field without a default is
+	// blank: MissingSkip or MissingDefault; empty: it was made sure that there is none.
+	OnMissing string `json:"om,omitempty"`
 }
 
-// Cap is how many messages may be planned; 0: any number. A cap on segments counts
-// every message with the segments of the body.
+// What becomes of a recipient with a blank value for a field without a default.
+const (
+	MissingFail    = "fail"    // the campaign is not enqueued
+	MissingSkip    = "skip"    // it is left out
+	MissingDefault = "default" // the field is left empty
+)
+
+// Personal says whether the body has merge fields.
+func (s Spec) Personal() bool { return len(s.Fields) > 0 }
+
+// ShortBody is the body, or one that no recipient's is much shorter than: to see whether
+// an account can carry any of it.
+func (s Spec) ShortBody() string {
+	if !s.Personal() {
+		return s.Body
+	}
+	t, err := sms.ParseTemplate(s.Body)
+	if err != nil {
+		return s.Body // planning says so
+	}
+	out, _ := t.Render(nil, func(string) string { return "x" })
+	return string(out)
+}
+
+// Cap is how many messages of a plain campaign may be planned; 0: any number. A cap on
+// segments counts every message with the segments of the body.
 func (s Spec) Cap() int {
 	most := s.MaxMessages
 	if s.MaxSegments > 0 {
@@ -123,6 +153,12 @@ type FrozenAccount struct {
 	BatchSize int `json:"b,omitempty"`
 	// Resend: whose outcome is unknown is submitted once more; its gateway has no keys.
 	Resend bool `json:"r,omitempty"`
+	// MaxChars and MaxSegments are what its gateway takes of a body, and Calls how many calls
+	// a batch has at most; 0: any number, and in plain campaigns, where the body was looked
+	// at before and BatchSize says it all.
+	MaxChars    int `json:"mc,omitempty"`
+	MaxSegments int `json:"mx,omitempty"`
+	Calls       int `json:"k,omitempty"`
 	// Held: it had been held for long when planning began, and routes that name another
 	// account beside it do without it.
 	Held bool `json:"h,omitempty"`

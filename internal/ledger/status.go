@@ -90,6 +90,8 @@ const (
 	ReasonOverCap       = "over_cap"
 	ReasonNoRoute       = "no_route"
 	ReasonOptedOut      = "opted_out"
+	ReasonMissingField  = "missing_field" // the code is the field
+	ReasonBodyTooLong   = "body_too_long"
 	ReasonNotSent       = "not_sent"
 	ReasonReconciled    = "reconciled" // of an accepted one: a message of unknown outcome was found at the gateway
 	ReasonNotFound      = "not_found"  // of an unknown one: it was looked for there
@@ -236,7 +238,8 @@ func openLanes(f Frozen, fields map[string]string, canary bool) (out []LaneState
 }
 
 // skipReasons are all words that may stand behind x: in a ledger.
-var skipReasons = []string{ReasonInvalidNumber, ReasonDuplicate, ReasonCancelled, ReasonExpired, ReasonOverCap, ReasonNoRoute, ReasonOptedOut}
+var skipReasons = []string{ReasonInvalidNumber, ReasonDuplicate, ReasonCancelled, ReasonExpired, ReasonOverCap, ReasonNoRoute, ReasonOptedOut,
+	ReasonMissingField, ReasonBodyTooLong}
 
 func (l *Ledger) uploading(ctx context.Context, s Summary) (Summary, error) {
 	at, err := l.rdb.ZScore(ctx, openIndex, s.ID).Result()

@@ -40,10 +40,14 @@ func NewDigest(s Spec) (*Digest, error) {
 	return d, nil
 }
 
-// Add takes the next recipient as uploaded.
-func (d *Digest) Add(input string) {
+// Add takes the next recipient as uploaded, with the values of the spec's fields.
+func (d *Digest) Add(input string, values ...string) {
 	d.buf = binary.AppendUvarint(d.buf[:0], uint64(len(input)))
 	d.buf = append(d.buf, input...)
+	for _, v := range values {
+		d.buf = binary.AppendUvarint(d.buf, uint64(len(v)))
+		d.buf = append(d.buf, v...)
+	}
 	d.h.Write(d.buf)
 }
 
@@ -62,6 +66,7 @@ type Upload struct {
 	record []byte
 	digest *Digest
 	page   []byte
+	row    []byte
 	rows   int
 	total  int
 	pages  int
@@ -97,19 +102,28 @@ func (l *Ledger) Begin(id string, spec Spec) (*Upload, error) {
 	return &Upload{ledger: l, id: id, token: NewToken(), spec: spec, record: record, digest: d}, nil
 }
 
-// Add takes the next recipient as uploaded; what is longer than any number is cut.
-func (u *Upload) Add(ctx context.Context, input string) error {
+// Add takes the next recipient as uploaded, and the values of the spec's fields in their
+// order. What is longer than any number is cut; of values that are too long (MaxValue,
+// MaxValues) planning is told only that.
+func (u *Upload) Add(ctx context.Context, input string, values ...string) error {
 	if len(input) > MaxInput {
 		input = input[:MaxInput]
 	}
-	if u.rows == MaxPageRows || len(u.page)+len(input)+2 > maxPageRaw {
+	if len(values) != len(u.spec.Fields) {
+		return fmt.Errorf("upload %s: %d values for %d fields", u.id, len(values), len(u.spec.Fields))
+	}
+	u.digest.Add(input, values...)
+	u.row = binary.AppendUvarint(u.row[:0], uint64(len(input)))
+	u.row = append(u.row, input...)
+	if len(values) > 0 {
+		u.row = appendValues(u.row, keptValues(values))
+	}
+	if u.rows == MaxPageRows || len(u.page)+len(u.row) > maxPageRaw {
 		if err := u.flush(ctx, pagesAhead); err != nil {
 			return err
 		}
 	}
-	u.digest.Add(input)
-	u.page = binary.AppendUvarint(u.page, uint64(len(input)))
-	u.page = append(u.page, input...)
+	u.page = append(u.page, u.row...)
 	u.rows++
 	u.total++
 	return nil
@@ -121,7 +135,11 @@ func (u *Upload) Total() int { return u.total }
 // flush closes the current page and, when at least so many wait, writes them.
 func (u *Upload) flush(ctx context.Context, ahead int) error {
 	if u.rows > 0 {
-		u.queued = append(u.queued, "p"+strconv.Itoa(u.pages), squeeze(u.page))
+		pack := squeeze
+		if u.spec.Personal() {
+			pack = squeezeOwn
+		}
+		u.queued = append(u.queued, "p"+strconv.Itoa(u.pages), pack(u.page))
 		u.page, u.rows = u.page[:0], 0
 		u.pages++
 	}

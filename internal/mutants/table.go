@@ -43,7 +43,7 @@ var inTheIssue = []mutant{
 	}
 	bounded, cancel := context.WithTimeout(context.Background(), s.acc.Timeout)
 	defer cancel()
-	s.early, s.earlyErr = call(bounded, s.acc.Provider, providers.Batch{Key: s.requestUUID(g).String(), From: s.sender(), Body: s.camp.spec.Body, To: early})
+	s.early, s.earlyErr = call(bounded, s.acc.Provider, providers.Batch{Key: s.requestUUID(g).String(), From: s.sender(), Body: s.body(g), To: early})
 	claim, err := s.claim(ctx, g)
 	if claim != nil && err != nil {`},
 		{sendGo, "\tresults, err := call(ctx, s.acc.Provider, providers.Batch{", "\t_ = ctx\n\tresults, err := s.early, s.earlyErr\n\t_ = (providers.Batch{"},

@@ -1,6 +1,8 @@
 package planning
 
-import "github.com/tuma-sms/tuma/internal/ledger"
+import (
+	"github.com/tuma-sms/tuma/internal/ledger"
+)
 
 // largestBatch bounds a batch, whatever the rate.
 const largestBatch = 500
@@ -10,11 +12,22 @@ const largestBatch = 500
 // slots than one.
 const mostCalls = 50
 
-// Account freezes what planning needs of an account, for messages of so many segments.
-// Whether it resends, and is passed over by routes, is the caller's to say.
-func Account(c ledger.Card, segments int) ledger.FrozenAccount {
+// Account freezes what planning a campaign needs of an account. Whether it resends, and is
+// passed over by routes, is the caller's to say.
+func Account(c ledger.Card, spec ledger.Spec) ledger.FrozenAccount {
 	most := max(1, c.Info.MaxRecipients)
-	return ledger.FrozenAccount{Name: c.Name, MaxRecipients: most, BatchSize: batchSize(most, messageRate(c, segments))}
+	rate := messageRate(c, segmentsOf(spec.ShortBody()))
+	a := ledger.FrozenAccount{Name: c.Name, MaxRecipients: most, BatchSize: batchSize(most, rate)}
+	if !spec.Personal() {
+		return a
+	}
+	// Its calls may have one recipient each, or many.
+	a.MaxChars, a.MaxSegments = c.Info.MaxChars, c.Info.MaxSegments
+	a.Calls = mostCalls
+	if c.Unit == ledger.UnitRequests && c.Rate > 0 {
+		a.Calls = int(min(mostCalls, max(1, c.Rate*60)))
+	}
+	return a
 }
 
 // messageRate is an account's rate in messages a second; 0: unlimited.

@@ -1,6 +1,7 @@
 package planning_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/tuma-sms/tuma/internal/ledger"
@@ -30,7 +31,7 @@ func TestABatchIsAMinuteOfTheRateInWholeCalls(t *testing.T) {
 		{ledger.UnitSegments, 4, 500, 2, 120},
 	} {
 		card := ledger.Card{Unit: tt.unit, Rate: tt.rate, Info: providers.Info{MaxRecipients: tt.most}}
-		if got := planning.Account(card, tt.segments).BatchSize; got != tt.recipient {
+		if got := planning.Account(card, ledger.Spec{Body: strings.Repeat("x", 150*tt.segments)}).BatchSize; got != tt.recipient {
 			t.Errorf("%+v: %d recipients", tt, got)
 		}
 	}

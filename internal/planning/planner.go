@@ -1,9 +1,11 @@
 // Package planning decides, without Redis, what becomes of each uploaded recipient of a
-// campaign: left out and why, or in which batch and call of which account. A worker
-// commits what it decides; a preview counts it.
+// campaign: left out and why, or in which batch and call of which account, and with which
+// body. A worker commits what it decides; a preview counts it.
 package planning
 
 import (
+	"fmt"
+
 	"github.com/RoaringBitmap/roaring/v2/roaring64"
 
 	"github.com/tuma-sms/tuma/internal/ledger"
@@ -11,28 +13,37 @@ import (
 )
 
 // Planner turns the pages of one campaign, in their order, into batches. It remembers
-// every number that it has planned, in about three bytes each. What it says depends on
-// nothing but what it was given, so that another planner says the same. Not safe for
-// concurrent use.
+// every number that it has planned, in about three bytes each, and per lane the calls
+// that are not full yet: recipients with the same body meet in one as long as all that
+// waits fits into what one page carries over to the next. What it says depends on nothing
+// but what it was given, so that another planner says the same. Not safe for concurrent
+// use.
 type Planner struct {
-	spec   ledger.Spec
-	frozen ledger.Frozen
-	seen   *roaring64.Bitmap
-	carry  [][]ledger.Planned // by lane
-	size   []int              // of a batch, by lane
-	codes  []string           // with which numbers of each window's country begin
-	count  int
-	opted  map[sms.MSISDN]string // who is on a suppression list, of the page at hand
+	spec     ledger.Spec
+	frozen   ledger.Frozen
+	renderer *renderer // nil: the campaign is plain
+	seen     *roaring64.Bitmap
+	lanes    []*lane
+	codes    []string // with which numbers of each window's country begin
+	count    int
+	segments int
+	// opted is who is on a suppression list, of the page at hand.
+	opted map[sms.MSISDN]string
 }
 
-// New begins to plan a campaign. The frozen part must name an account.
-func New(spec ledger.Spec, frozen ledger.Frozen) *Planner {
-	p := &Planner{spec: spec, frozen: frozen, seen: roaring64.New(), carry: make([][]ledger.Planned, frozen.Lanes()),
-		size: make([]int, frozen.Lanes()), codes: callingCodes(frozen)}
-	for n := range p.size {
-		p.size[n] = frozen.Lane(n).Account.BatchSize
+// New begins to plan a campaign. The frozen part must name an account. It errs if the
+// body cannot be read.
+func New(spec ledger.Spec, frozen ledger.Frozen) (*Planner, error) {
+	p := &Planner{spec: spec, frozen: frozen, seen: roaring64.New(), codes: callingCodes(frozen)}
+	for n := range frozen.Lanes() {
+		p.lanes = append(p.lanes, newLane(frozen.Lane(n)))
 	}
-	return p
+	if !spec.Personal() {
+		return p, nil
+	}
+	var err error
+	p.renderer, err = newRenderer(spec)
+	return p, err
 }
 
 // Remember tells of a recipient that an earlier planner has planned, whether it is in a
@@ -42,8 +53,29 @@ func (p *Planner) Remember(x ledger.Planned) {
 	p.count++
 }
 
-// Resume goes on with what an earlier page, or planner, has carried over, by lane.
-func (p *Planner) Resume(carry [][]ledger.Planned) { p.carry = carry }
+// Resume goes on with what an earlier planner has carried over, by lane, where its batches
+// have so many segments; that only counts if the body has merge fields and the campaign a
+// cap on segments. It errs if what was carried over cannot be rendered.
+func (p *Planner) Resume(carry [][]ledger.Call, segments int) error {
+	p.segments = segments
+	for n, calls := range carry {
+		for _, c := range calls {
+			if p.renderer == nil {
+				for _, x := range c.To {
+					p.lanes[n].add("", nil, x)
+				}
+				continue
+			}
+			body, reason, _ := p.renderer.render(c.Values)
+			if reason != "" {
+				return fmt.Errorf("plan: a body that was carried over cannot be rendered: %s", reason)
+			}
+			p.segments += len(c.To) * segmentsOf(body)
+			p.lanes[n].resume(body, c)
+		}
+	}
+	return nil
+}
 
 // Planned is how many recipients are planned so far.
 func (p *Planner) Planned() int { return p.count }
@@ -64,75 +96,120 @@ func (p *Planner) Numbers(page ledger.Page) []sms.MSISDN {
 // out before all else: it does not count who else they would be, or where they would go.
 func (p *Planner) LeaveOut(opted map[sms.MSISDN]string) { p.opted = opted }
 
-// Page plans one page, and what is left over with the last one. What it returns is not
-// gone on with before Resume: a page that could not be committed is lost, and its planner
-// with it. Windows of the page are the caller's to fill in.
+// Page plans one page, and what is left over with the last one. A page that could not be
+// committed is lost, and its planner with it. Windows are the caller's to fill in.
 func (p *Planner) Page(page ledger.Page, last bool) ledger.PlannedPage {
 	out := ledger.PlannedPage{Page: page.Number, First: page.First}
-	out.Carry = make([][]ledger.Planned, len(p.size))
-	copy(out.Carry, p.carry)
 	for i, input := range page.Inputs {
+		var values []string
+		if page.Values != nil {
+			values = page.Values[i]
+		}
 		row := page.First + i
-		m, lane, reason, code := p.place(input)
+		m, body, to, reason, code := p.place(input, values)
 		if reason != "" {
 			out.LeftOut = append(out.LeftOut, ledger.LeftOut{Row: row, Reason: reason, Code: code})
 			continue
 		}
-		out.Carry[lane] = append(out.Carry[lane], ledger.Planned{Row: row, MSISDN: m})
-		if len(out.Carry[lane]) == p.size[lane] {
-			out.Batches = append(out.Batches, p.batch(lane, out.Carry[lane]))
-			out.Carry[lane] = nil
-		}
+		l := p.lanes[to]
+		l.add(body, values, ledger.Planned{Row: row, MSISDN: m})
+		out.Batches = append(out.Batches, l.ready()...)
 		if p.count == p.spec.Canary {
-			p.close(&out) // the canary has batches, and so calls, of its own
+			out.Batches = append(out.Batches, p.close()...) // the canary has batches, and so calls, of its own
 		}
 	}
 	if last {
-		p.close(&out)
+		out.Batches = append(out.Batches, p.close()...)
+	}
+	out.Batches = append(out.Batches, p.shrink()...)
+	for _, l := range p.lanes {
+		out.Carry = append(out.Carry, l.carry())
 	}
 	return out
 }
 
-// close makes batches of all that is carried over.
-func (p *Planner) close(out *ledger.PlannedPage) {
-	for lane, rest := range out.Carry {
-		if len(rest) > 0 {
-			out.Batches = append(out.Batches, p.batch(lane, rest))
-			out.Carry[lane] = nil
+// close makes batches of all that waits.
+func (p *Planner) close() (out []ledger.PlannedBatch) {
+	for _, l := range p.lanes {
+		for len(l.calls) > 0 {
+			out = append(out, l.oldest())
 		}
 	}
+	return out
 }
 
-// place reads a number and finds the lane that carries it, or says why it is left out.
-func (p *Planner) place(input string) (m sms.MSISDN, lane int, reason, code string) {
+// shrink makes batches of what waits in the fullest lanes until the rest can be carried over.
+func (p *Planner) shrink() (out []ledger.PlannedBatch) {
+	sizes, sum := make([]int, len(p.lanes)), 0
+	for n, l := range p.lanes {
+		sizes[n] = ledger.CarrySize(l.calls)
+		sum += sizes[n]
+	}
+	for sum > ledger.MaxBodies {
+		fullest := 0
+		for n := range sizes {
+			if sizes[n] > sizes[fullest] {
+				fullest = n
+			}
+		}
+		out = append(out, p.lanes[fullest].oldest())
+		sum -= sizes[fullest]
+		sizes[fullest] = ledger.CarrySize(p.lanes[fullest].calls)
+		sum += sizes[fullest]
+	}
+	return out
+}
+
+// place reads a number, renders its body and finds the lane that carries it, or says why
+// it is left out.
+func (p *Planner) place(input string, values []string) (m sms.MSISDN, body string, lane int, reason, code string) {
 	m, err := sms.ParseMSISDN(input, p.frozen.Country)
 	if err != nil {
-		return 0, 0, ledger.ReasonInvalidNumber, numberCode(err)
+		return 0, "", 0, ledger.ReasonInvalidNumber, numberCode(err)
 	}
 	if list, ok := p.opted[m]; ok {
-		return 0, 0, ledger.ReasonOptedOut, ledger.ListCode(list)
+		return 0, "", 0, ledger.ReasonOptedOut, ledger.ListCode(list)
 	}
 	if p.seen.Contains(uint64(m)) {
-		return 0, 0, ledger.ReasonDuplicate, ""
+		return 0, "", 0, ledger.ReasonDuplicate, ""
 	}
-	account := p.route(m)
-	if account < 0 {
-		return 0, 0, ledger.ReasonNoRoute, ""
+	if p.renderer != nil {
+		if body, reason, code = p.renderer.render(values); reason != "" {
+			return 0, "", 0, reason, code
+		}
 	}
-	if p.spec.Capped(p.count) {
-		return 0, 0, ledger.ReasonOverCap, ""
+	account, reason := p.route(m, body)
+	if reason != "" {
+		return 0, "", 0, reason, ""
+	}
+	if !p.spend(body) {
+		return 0, "", 0, ledger.ReasonOverCap, ""
 	}
 	p.seen.Add(uint64(m))
 	p.count++
-	return m, account + p.window(m)*len(p.frozen.Accounts), "", ""
+	return m, body, account + p.window(m)*len(p.frozen.Accounts), "", ""
 }
 
-// batch cuts the recipients of a batch into calls.
-func (p *Planner) batch(lane int, to []ledger.Planned) ledger.PlannedBatch {
-	b := ledger.PlannedBatch{Lane: lane, To: to}
-	most := p.frozen.Lane(lane).Account.MaxRecipients
-	for left := len(to); left > 0; left -= most {
-		b.Calls = append(b.Calls, min(left, most))
+// spend counts a message, if the caps allow it.
+func (p *Planner) spend(body string) bool {
+	if p.renderer == nil {
+		return !p.spec.Capped(p.count)
 	}
-	return b
+	if p.spec.MaxMessages > 0 && p.count >= p.spec.MaxMessages {
+		return false
+	}
+	if p.spec.MaxSegments == 0 {
+		return true
+	}
+	n := segmentsOf(body)
+	if p.segments+n > p.spec.MaxSegments {
+		return false
+	}
+	p.segments += n
+	return true
+}
+
+func segmentsOf(body string) int {
+	n, _ := sms.Segments(body)
+	return n
 }

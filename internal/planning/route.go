@@ -30,26 +30,36 @@ func AccountNumber(f ledger.Frozen, name string) int {
 	return -1
 }
 
-// firstOf is the number of the first account of a route that was not held for long when
-// planning began; the first of all, if all were; -1 without any.
-func firstOf(f ledger.Frozen, via []string) int {
-	for _, name := range via {
-		if n := AccountNumber(f, name); n >= 0 && !f.Accounts[n].Held {
-			return n
+// route is the number of the account that a recipient goes through: the first of its route
+// that takes the body and was not held for long when planning began; the first that takes
+// it, if all were. Without one there is a reason.
+func (p *Planner) route(m sms.MSISDN, body string) (account int, reason string) {
+	if len(p.frozen.Routes) == 0 {
+		if !p.frozen.Accounts[0].Takes(body) {
+			return 0, ledger.ReasonBodyTooLong
+		}
+		return 0, ""
+	}
+	held, short := -1, false
+	for _, name := range RouteOf(p.frozen, m.String()) {
+		n := AccountNumber(p.frozen, name)
+		switch {
+		case n < 0:
+		case !p.frozen.Accounts[n].Takes(body):
+			short = true
+		case !p.frozen.Accounts[n].Held:
+			return n, ""
+		case held < 0:
+			held = n
 		}
 	}
-	if len(via) == 0 {
-		return -1
+	switch {
+	case held >= 0:
+		return held, ""
+	case short:
+		return 0, ledger.ReasonBodyTooLong
 	}
-	return AccountNumber(f, via[0])
-}
-
-// route is the number of the account that a recipient goes through; -1: none.
-func (p *Planner) route(m sms.MSISDN) int {
-	if len(p.frozen.Routes) == 0 {
-		return 0
-	}
-	return firstOf(p.frozen, RouteOf(p.frozen, m.String()))
+	return 0, ledger.ReasonNoRoute
 }
 
 // window is the number, from 1, of the window that a recipient is sent to in; 0: none.

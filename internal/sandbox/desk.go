@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"sync/atomic"
 )
 
@@ -42,6 +43,7 @@ type Desk struct {
 	credit  float64
 	book    book
 	words   map[uint64]Word
+	texts   map[uint64]string // nil: not kept
 	last    Taken
 }
 
@@ -160,6 +162,14 @@ func (d *Desk) Accepted(number uint64) int {
 	return int(d.book.perNumber[number])
 }
 
+// Text returns the message that this gateway has accepted last for a number, if
+// Options.Texts has it kept; empty: none.
+func (d *Desk) Text(number uint64) string {
+	d.s.mu.Lock()
+	defer d.s.mu.Unlock()
+	return d.texts[number]
+}
+
 // AllAccepted yields every number that this gateway has accepted something for, in
 // ascending order, with how many messages. It works on a copy.
 func (d *Desk) AllAccepted() iter.Seq2[uint64, int] {
@@ -193,7 +203,10 @@ func (d *Desk) reset() {
 		d.credit = 1e9
 	}
 	d.book = newBook(!d.s.options.NoCount)
-	d.words, d.last = map[uint64]Word{}, Taken{}
+	d.words, d.last, d.texts = map[uint64]Word{}, Taken{}, nil
+	if d.s.options.Texts {
+		d.texts = map[uint64]string{}
+	}
 	d.gateway.reset()
 }
 
@@ -204,6 +217,12 @@ func (d *Desk) accept(t Taken) {
 	d.book.accept(t.Numbers)
 	d.s.book.accept(t.Numbers)
 	d.s.note(d.name, t)
+	if d.texts != nil {
+		text := strings.Clone(t.Body)
+		for _, n := range t.Numbers {
+			d.texts[n] = text
+		}
+	}
 	if !d.s.options.NoCount {
 		d.last = t
 	}

@@ -30,6 +30,8 @@ type Options struct {
 	// NoCount switches off the count per number, for benchmarks. Accepted,
 	// Duplicates and the list of numbers are then empty.
 	NoCount bool
+	// Texts keeps what was accepted last for each number (Desk.Text).
+	Texts bool
 	// Log is how many accepted calls Log remembers, the first ones; 0: none.
 	Log int
 }

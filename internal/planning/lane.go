@@ -1,0 +1,95 @@
+package planning
+
+import "github.com/tuma-sms/tuma/internal/ledger"
+
+// lane is what waits to go through one account in the same sending hours.
+type lane struct {
+	ledger.Lane
+	// calls are those that wait, the oldest first.
+	calls []ledger.Call
+	// open are the places of those among them that are not full, by their bodies.
+	open map[string]int
+	// full counts the others, and fullTo and fullText their recipients and the bytes of
+	// their bodies.
+	full, fullTo, fullText int
+}
+
+func newLane(l ledger.Lane) *lane { return &lane{Lane: l, open: map[string]int{}} }
+
+// add puts a recipient into the call with its body.
+func (l *lane) add(body string, values []string, x ledger.Planned) {
+	i, ok := l.open[body]
+	if !ok {
+		i = len(l.calls)
+		l.calls = append(l.calls, ledger.Call{Body: body, Values: values})
+		l.open[body] = i
+	}
+	l.calls[i].To = append(l.calls[i].To, x)
+	l.close(i)
+}
+
+// resume puts in a call that was carried over.
+func (l *lane) resume(body string, c ledger.Call) {
+	c.Body = body
+	l.calls = append(l.calls, c)
+	l.open[body] = len(l.calls) - 1
+	l.close(len(l.calls) - 1)
+}
+
+// close takes a call that is full off the open ones.
+func (l *lane) close(i int) {
+	c := l.calls[i]
+	if len(c.To) < l.Account.CallSize() {
+		return
+	}
+	delete(l.open, c.Body)
+	l.full++
+	l.fullTo += len(c.To)
+	l.fullText += len(c.Body) + 4
+}
+
+// ready makes batches of the full calls, when they are enough for one.
+func (l *lane) ready() (out []ledger.PlannedBatch) {
+	for l.full > 0 && (l.fullTo >= l.Account.BatchSize || l.Account.Calls > 0 && l.full >= l.Account.Calls || l.fullText > ledger.MaxBodies) {
+		var full, rest []ledger.Call
+		for _, c := range l.calls {
+			if len(c.To) >= l.Account.CallSize() {
+				full = append(full, c)
+			} else {
+				rest = append(rest, c)
+			}
+		}
+		b, n := l.Account.Fill(l.Number, full)
+		out = append(out, b)
+		l.reset(append(full[n:], rest...))
+	}
+	return out
+}
+
+// oldest makes a batch of the calls that have waited longest, full or not.
+func (l *lane) oldest() ledger.PlannedBatch {
+	b, n := l.Account.Fill(l.Number, l.calls)
+	l.reset(l.calls[n:])
+	return b
+}
+
+func (l *lane) reset(calls []ledger.Call) {
+	l.calls, l.full, l.fullTo, l.fullText = calls, 0, 0, 0
+	clear(l.open)
+	for i, c := range calls {
+		l.open[c.Body] = i
+		l.close(i)
+	}
+}
+
+// carry is what waits, for the next page. It shares no memory with what is added later.
+func (l *lane) carry() []ledger.Call {
+	if len(l.calls) == 0 {
+		return nil
+	}
+	out := make([]ledger.Call, len(l.calls))
+	for i, c := range l.calls {
+		out[i] = ledger.Call{Body: c.Body, Values: c.Values, To: c.To[:len(c.To):len(c.To)]}
+	}
+	return out
+}

@@ -1,0 +1,56 @@
+package planning
+
+import (
+	"bytes"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/sms"
+)
+
+// renderer fills in a campaign's body. Not safe for concurrent use.
+type renderer struct {
+	template *sms.Template
+	place    map[string]int // of a field among the values
+	blanks   bool           // a field without a value is left empty
+	first    string         // field
+	values   []string
+	lookup   func(string) string
+	buf      []byte
+}
+
+func newRenderer(spec ledger.Spec) (*renderer, error) {
+	t, err := sms.ParseTemplate(spec.Body)
+	if err != nil {
+		return nil, err
+	}
+	r := &renderer{template: t, place: map[string]int{}, blanks: spec.OnMissing == ledger.MissingDefault, first: spec.Fields[0]}
+	for i, f := range spec.Fields {
+		r.place[f] = i
+	}
+	r.lookup = func(field string) string {
+		if i, ok := r.place[field]; ok && i < len(r.values) {
+			return r.values[i]
+		}
+		return ""
+	}
+	return r, nil
+}
+
+// render gives the body for one recipient's values, or the reason why there is none.
+func (r *renderer) render(values []string) (body, reason, code string) {
+	if values == nil {
+		return "", ledger.ReasonBodyTooLong, ""
+	}
+	r.values = values
+	var missing string
+	r.buf, missing = r.template.Render(r.buf[:0], r.lookup)
+	switch {
+	case len(r.buf) > sms.MaxRendered:
+		return "", ledger.ReasonBodyTooLong, ""
+	case missing != "" && !r.blanks:
+		return "", ledger.ReasonMissingField, missing
+	case len(bytes.TrimSpace(r.buf)) == 0:
+		return "", ledger.ReasonMissingField, r.first
+	}
+	return string(r.buf), "", ""
+}
