@@ -50,6 +50,9 @@ type Campaign struct {
 	// default is blank: OnMissingFail, OnMissingSkip or OnMissingDefault. Empty:
 	// OnMissingFail. It is no matter of a plain campaign.
 	OnMissing string
+	// Transliterate writes each message in GSM-7 if that takes nothing but other forms of
+	// the same characters, as sms.Transliterate has it.
+	Transliterate bool
 	// Class defaults to Marketing.
 	Class Class
 	// Country is the ISO code for numbers in national format, "KE". Empty: the
@@ -279,6 +282,10 @@ func specOf(c Campaign) ledger.Spec {
 		if c.OnMissing != OnMissingFail {
 			s.OnMissing = c.OnMissing
 		}
+		s.Transliterate = c.Transliterate
+	}
+	if c.Transliterate && len(s.Fields) == 0 {
+		s.Body, _ = sms.Transliterate(s.Body)
 	}
 	return s
 }

@@ -59,6 +59,7 @@ type personal struct {
 	values   []string
 	has      []bool
 	body     []byte
+	plain    bool // the message is transliterated
 }
 
 // newPersonal is nil for a plain campaign.
@@ -71,7 +72,7 @@ func newPersonal(spec ledger.Spec) (*personal, error) {
 		return nil, &FieldError{Field: "body", Problem: err.Error()}
 	}
 	n := len(spec.Fields)
-	p := &personal{fields: spec.Fields, template: t, strict: spec.OnMissing == "", place: map[string]int{}, names: map[string]int{},
+	p := &personal{fields: spec.Fields, template: t, strict: spec.OnMissing == "", plain: spec.Transliterate, place: map[string]int{}, names: map[string]int{},
 		seen: make([]bool, n), values: make([]string, n), has: make([]bool, n)}
 	for i, f := range spec.Fields {
 		p.place[f] = i
@@ -130,7 +131,11 @@ func (p *personal) segments(n int) (int, error) {
 	if missing != "" && p.strict {
 		return 0, &MissingError{Recipient: n, Field: missing}
 	}
-	segments, _ := sms.Segments(string(p.body))
+	body := string(p.body)
+	if p.plain {
+		body, _ = sms.Transliterate(body)
+	}
+	segments, _ := sms.Segments(body)
 	return segments, nil
 }
 

@@ -3,7 +3,7 @@ package sms
 // parseFast decides the usual ways of writing a Kenyan or Nigerian mobile number
 // without allocating, some hundred times faster than the library. It only ever
 // accepts; ok is false for whatever the library has to look at. What it accepts,
-// parseSlow accepts as the same number: the tests try every prefix, and a fuzz
+// the library accepts as the same number: the tests try every prefix, and a fuzz
 // test the rest.
 func parseFast(s, country string) (m MSISDN, ok bool) {
 	if len(s) > maxFastInput {
@@ -38,14 +38,6 @@ func parseFast(s, country string) (m MSISDN, ok bool) {
 // maxFastInput leaves room for separators. (Digits enough to overflow are too
 // many for any form, whatever value they leave.)
 const maxFastInput = 32
-
-// The two home markets, by ISO 3166 code and by calling code.
-const (
-	kenya       = "KE"
-	kenyaCode   = 254
-	nigeria     = "NG"
-	nigeriaCode = 234
-)
 
 // fastKenyaOrNigeria takes the digits as a number and their count, zeros in front included.
 func fastKenyaOrNigeria(value uint64, count int, plus bool, country string) (MSISDN, bool) {
@@ -88,7 +80,7 @@ func nigerianMobile(national uint64) (MSISDN, bool) {
 	switch p := national / 1e6; {
 	case p == 7023:
 		return 0, false
-	case p >= 7010 && p <= 7099, p >= 8010 && p <= 8099, p >= 9010 && p <= 9099:
+	case p >= 7010 && p <= 7099, p >= 7100 && p <= 7299, p >= 8010 && p <= 8099, p >= 9010 && p <= 9099:
 	case p >= 8100 && p <= 8191, p >= 9110 && p <= 9169:
 	default:
 		return 0, false

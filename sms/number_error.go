@@ -32,9 +32,11 @@ const (
 	ReasonEmpty NumberReason = "empty"
 	// ReasonLostDigits: scientific notation; the last digits are gone.
 	ReasonLostDigits NumberReason = "lost_digits"
-	// ReasonDecimal: a decimal point with one or two digits behind it.
+	// ReasonDecimal: a decimal point with one or two digits behind it that are not zero.
 	ReasonDecimal NumberReason = "decimal"
-	// ReasonNotANumber: letters, an extension, several numbers, a stray sign.
+	// ReasonSeveralNumbers: two numbers or more, or 0712345678/9 for two.
+	ReasonSeveralNumbers NumberReason = "several_numbers"
+	// ReasonNotANumber: letters, an extension, a stray sign.
 	ReasonNotANumber NumberReason = "not_a_number"
 	// ReasonTooShort: too few digits for its country.
 	ReasonTooShort NumberReason = "too_short"
@@ -54,6 +56,7 @@ var reasonTexts = map[NumberReason]string{
 	ReasonEmpty:          "there is no number",
 	ReasonLostDigits:     "a spreadsheet has shortened it and its last digits are lost; format the column as text and export again",
 	ReasonDecimal:        "it has a decimal point; format the column as text and export again",
+	ReasonSeveralNumbers: "there are several numbers; give each a row of its own",
 	ReasonNotANumber:     "it contains something that is not part of one phone number",
 	ReasonTooShort:       "it has too few digits",
 	ReasonTooLong:        "it has too many digits",

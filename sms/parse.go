@@ -4,7 +4,6 @@ import (
 	"errors"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/nyaruka/phonenumbers"
 )
@@ -20,48 +19,57 @@ import (
 // dialled there), or with the calling code itself. If country is given, the bare
 // calling code must be that country's, Kenya's or Nigeria's: a mistyped national
 // number is too often a good number elsewhere (254761788134 with its 4 left out
-// is Burundian).
+// is Burundian). In lists of these two, and with "", 0254… and 0234… are taken
+// for the calling code as well.
 //
-// Spaces of every kind, invisible characters, dashes, dots, brackets and
-// non-breaking spaces are skipped. Everything else makes the number invalid:
-// letters, extensions, two numbers in one cell, what a spreadsheet has turned
-// into 2.54712E+11 or 254712345678.0. So do landlines, toll-free and other
-// special numbers, and short codes. Nothing is ever guessed or repaired.
+// Spaces of every kind, invisible characters, dashes, dots, slashes and brackets
+// within the number are skipped, and quotes around it; so are tel:, sms:, whatsapp:
+// and wa.me/ before it, and the .0 and the thousands commas of a spreadsheet.
+// Digits may be of any script. Everything else makes the number invalid: letters,
+// extensions, two numbers in one cell, what a spreadsheet has turned into
+// 2.54712E+11. So do landlines, toll-free and other special numbers, and short
+// codes. Nothing is ever guessed: no digit is added or left out.
 //
 // The error is a *NumberError. Input of more than 64 bytes is not looked at.
 func ParseMSISDN(s, country string) (MSISDN, error) {
 	if m, ok := parseFast(s, country); ok {
 		return m, nil
 	}
-	m, reason := parseSlow(s, country)
-	if reason != "" {
-		return 0, &NumberError{Reason: reason, Masked: Mask(s)}
+	c, reason := clean(s)
+	if reason == "" {
+		var m MSISDN
+		if m, reason = c.decide(country); reason == "" {
+			return m, nil
+		}
 	}
-	return m, nil
+	return 0, &NumberError{Reason: reason, Masked: Mask(s)}
+}
+
+// decide asks the library only about what it does not know itself.
+func (c *cell) decide(country string) (m MSISDN, reason NumberReason) {
+	digits, plus := c.dialled(country)
+	m, reason, decided := decideHome(digits, plus, country)
+	if !decided {
+		m, reason = decideByLibrary(digits, plus, country)
+	}
+	if reason == ReasonTooLong && c.isSeveral(country) {
+		reason = ReasonSeveralNumbers
+	}
+	return m, reason
 }
 
 // ValidCountry reports whether iso is the ISO 3166 alpha-2 code, in capitals, of
 // a country whose national numbers ParseMSISDN understands.
 func ValidCountry(iso string) bool { return phonenumbers.GetSupportedRegions()[iso] }
 
-const (
-	// maxInput is how many bytes of input are worth looking at.
-	maxInput = 64
-	// minViable is fewer digits than any mobile number has, calling code left off.
-	minViable = 4
-)
+// minViable is fewer digits than any mobile number has, calling code left off.
+const minViable = 4
 
-// parseSlow is ParseMSISDN without the fast path; the reason is empty if m is good.
-func parseSlow(s, country string) (m MSISDN, reason NumberReason) {
-	digits, plus, reason := clean(s)
+// decideByLibrary decides a number without separators; plus says that the calling
+// code comes first.
+func decideByLibrary(digits string, plus bool, country string) (m MSISDN, reason NumberReason) {
 	switch {
-	case reason != "":
-		return 0, reason
-	case plus:
-		return international(digits)
-	case strings.HasPrefix(digits, "00"):
-		return international(digits[2:])
-	case country == "":
+	case plus || country == "":
 		return international(digits)
 	case !ValidCountry(country):
 		return 0, ReasonUnknownCountry
@@ -72,94 +80,15 @@ func parseSlow(s, country string) (m MSISDN, reason NumberReason) {
 	}
 	abroad, problem := international(digits)
 	switch {
+	case isHome(country) && hasHomeCode(digits):
+		// 254712345 is a Kenyan number with digits missing, not a national one of nine.
+		return abroad, problem
 	case problem != "":
 		return 0, reason
 	case abroad.Country() == kenya, abroad.Country() == nigeria:
 		return abroad, ""
 	}
 	return 0, ReasonUnknownCountry
-}
-
-// clean returns the digits of s as ASCII, and whether a plus sign stood before them.
-func clean(s string) (digits string, plus bool, reason NumberReason) {
-	if len(s) > maxInput {
-		return "", false, ReasonTooLong
-	}
-	var buf [maxUintDigits]byte
-	n, dots, afterDot := 0, 0, 0
-	for _, r := range s {
-		d, isDigit := digitOf(r)
-		switch {
-		case isDigit:
-			if n == len(buf) {
-				return "", false, ReasonTooLong
-			}
-			buf[n] = d
-			n++
-			afterDot++
-		case r == '+' || r == '\uFF0B':
-			if plus || n > 0 {
-				return "", false, ReasonNotANumber
-			}
-			plus = true
-		case r == '.':
-			dots++
-			afterDot = 0
-		case !isSeparator(r):
-			if isScientific(s) {
-				return "", false, ReasonLostDigits
-			}
-			return "", false, ReasonNotANumber
-		}
-	}
-	switch {
-	case n == 0 && plus:
-		return "", false, ReasonNotANumber
-	case n == 0:
-		return "", false, ReasonEmpty
-	case dots == 1 && (afterDot == 1 || afterDot == 2):
-		// Taken for a separator, the point of 254712345678.0 would add a digit.
-		return "", false, ReasonDecimal
-	}
-	return string(buf[:n]), plus, ""
-}
-
-// digitOf knows ASCII, full-width and the two Arabic sets of digits, as the
-// library does.
-func digitOf(r rune) (byte, bool) {
-	for _, zero := range [...]rune{'0', '\uFF10', '\u0660', '\u06F0'} {
-		if r >= zero && r <= zero+9 {
-			return '0' + byte(r-zero), true
-		}
-	}
-	return 0, false
-}
-
-// isSeparator knows what people and programs put between digits, the full stop
-// excepted. A slash, a comma or a semicolon is not among it: they separate
-// numbers, not digits.
-func isSeparator(r rune) bool {
-	switch r {
-	case '(', ')', '[', ']', '\uFF08', '\uFF09', '\u2212', '\u00B7', '\uFF0E':
-		return true
-	}
-	return unicode.IsSpace(r) || unicode.In(r, unicode.Cf, unicode.Pd)
-}
-
-// isScientific recognises 2.54712E+11, also with a decimal comma.
-func isScientific(s string) bool {
-	s = strings.TrimFunc(s, func(r rune) bool { return isSeparator(r) || r == '+' })
-	mantissa, exponent, found := strings.Cut(strings.ToLower(s), "e")
-	if !found {
-		return false
-	}
-	whole, fraction, _ := strings.Cut(strings.ReplaceAll(mantissa, ",", "."), ".")
-	exponent = strings.TrimLeft(exponent, "+-")
-	return isDigits(whole) && (fraction == "" || isDigits(fraction)) && isDigits(exponent)
-}
-
-func isDigits(s string) bool {
-	return s != "" && strings.Trim(s, "0123456789") == ""
 }
 
 // international takes the digits behind + or 00. No calling code begins with

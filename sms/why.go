@@ -21,6 +21,10 @@ type Cause struct {
 	Segments, Without int
 	// Transliterated is what it takes after Transliterate; 0 if that cannot help.
 	Transliterated int
+	// Keeps is the first character that Transliterate has no other form for, and
+	// KeepsAt where it stands; 0 if there is none.
+	Keeps   rune
+	KeepsAt int
 }
 
 // Why says what makes a body UCS-2; ok is false if nothing does.
@@ -41,12 +45,16 @@ func Why(body string) (c Cause, ok bool) {
 			c.First, c.At = r, c.Characters
 		}
 		seen[r] = struct{}{}
+		if _, has := plainOf(r); !has && c.Keeps == 0 {
+			c.Keeps, c.KeepsAt = r, c.Characters
+		}
 	}
 	c.Kinds = len(seen)
 	c.Segments, _ = Segments(body)
 	c.Without, _ = Segments(plain.String())
 	if out, changed := Transliterate(body); changed > 0 {
 		c.Transliterated, _ = Segments(out)
+		c.Keeps, c.KeepsAt = 0, 0
 	}
 	return c, true
 }

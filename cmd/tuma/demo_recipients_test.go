@@ -68,7 +68,7 @@ var (
 	kenyanTowns   = strings.Fields("Nairobi Mombasa Kisumu Nakuru Eldoret Thika Malindi Kitale Garissa Nyeri")
 	nigerianTowns = strings.Fields("Lagos Abuja Kano Ibadan Enugu Kaduna Jos Benin Calabar Owerri")
 	notNumbers    = []string{
-		"", "-", "n/a", "2.54712E+11", "254712345678.0", "0712 34567", "07123456789", "+254 20 271 2345", "0800 720 720",
+		"", "-", "n/a", "2.54712E+11", "1500.00", "0712 34567", "07123456789", "+254 20 271 2345", "0800 720 720",
 		"call after 5", "0712345678 / 0722345678", "+1", "20400", "2547o2345678",
 	}
 )

@@ -120,6 +120,8 @@ and text are sent once, with them or without.`,
 	f.BoolVar(&s.campaign.RequireCredit, "require-credit", false,
 		"refuse, with status 2, what the account's balance may not cover (default: warn)")
 	f.BoolVar(&s.campaign.Flash, "flash", false, "show the message at once and do not store it; not every gateway can")
+	f.BoolVar(&s.campaign.Transliterate, "transliterate", false,
+		"write curly quotes, dashes, ₦ and such in GSM-7, where that keeps a message from being UCS-2; letters and emoji stay")
 	f.BoolVar(&s.again, "again", false, "send although the same has been sent before")
 	f.BoolVar(&s.dryRun, "dry-run", false, "only read and count; nothing is enqueued")
 	f.BoolVar(&s.wait, "wait", false, "wait until the campaign has ended; status 3 if not all were accepted")
@@ -256,6 +258,9 @@ func (s *sending) enqueue(ctx context.Context, b *backend, src *source) error {
 	s.announce(receipt)
 	if !receipt.Again {
 		s.warn(night)
+		for _, line := range wording(s.campaign) {
+			s.note("tuma: note: %s", line)
+		}
 	}
 	for _, gap := range receipt.Credit {
 		if gap.Problem == producer.CreditShort {

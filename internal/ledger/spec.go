@@ -53,6 +53,8 @@ type Spec struct {
 	// OnMissing is what becomes of a recipient whose value for a field without a default is
 	// blank: MissingSkip or MissingDefault; empty: it was made sure that there is none.
 	OnMissing string `json:"om,omitempty"`
+	// Transliterate writes each rendered body in GSM-7 where it can; a plain body was written so.
+	Transliterate bool `json:"tl,omitempty"`
 }
 
 // What becomes of a recipient with a blank value for a field without a default.

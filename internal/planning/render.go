@@ -12,6 +12,7 @@ type renderer struct {
 	template *sms.Template
 	place    map[string]int // of a field among the values
 	blanks   bool           // a field without a value is left empty
+	plain    bool           // what is rendered is transliterated
 	first    string         // field
 	values   []string
 	lookup   func(string) string
@@ -23,7 +24,7 @@ func newRenderer(spec ledger.Spec) (*renderer, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &renderer{template: t, place: map[string]int{}, blanks: spec.OnMissing == ledger.MissingDefault, first: spec.Fields[0]}
+	r := &renderer{template: t, place: map[string]int{}, blanks: spec.OnMissing == ledger.MissingDefault, plain: spec.Transliterate, first: spec.Fields[0]}
 	for i, f := range spec.Fields {
 		r.place[f] = i
 	}
@@ -52,5 +53,9 @@ func (r *renderer) render(values []string) (body, reason, code string) {
 	case len(bytes.TrimSpace(r.buf)) == 0:
 		return "", ledger.ReasonMissingField, r.first
 	}
-	return string(r.buf), "", ""
+	body = string(r.buf)
+	if r.plain {
+		body, _ = sms.Transliterate(body)
+	}
+	return body, "", ""
 }

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/tuma-sms/tuma/producer"
+)
+
+func TestWhatIsSaidOfAText(t *testing.T) {
+	t.Parallel()
+	x := strings.Repeat("x", 80)
+	const quote = "a message takes 2 segments, UCS-2 because of ’ (U+2019, a curly apostrophe) at character 3"
+	const emoji = "😀 (U+1F600, an emoji or symbol) at character "
+	for _, tt := range []struct {
+		name, body    string
+		transliterate bool
+		want          string
+	}{
+		{"GSM-7", "It's " + x, false, ""},
+		{"GSM-7 to transliterate", "It's " + x, true, ""},
+		{"a quote", "It’s " + x, false, quote + "; with --transliterate 1"},
+		{"a quote transliterated", "It’s " + x, true, "transliterated 1 character: 1 segment in GSM-7 in place of 2 in UCS-2"},
+		{"a quote that costs nothing", "It’s", false, ""},
+		{"an emoji", x + "😀", false, "a message takes 2 segments, UCS-2 because of " + emoji + "81; without it 1"},
+		{"a quote and an emoji", "It’s " + x + "😀", false, quote + ", and 1 more; without them 1"},
+		{"a quote and an emoji to transliterate", "It’s " + x + "😀", true,
+			quote + ", and 1 more; nothing was transliterated: there is no other form of " + emoji + "86"},
+		{"naira signs that would take more", strings.Repeat("₦", 70), true,
+			"a message takes 1 segment, UCS-2 because of ₦ (U+20A6, the naira sign) at character 1, and 69 more; transliterated it would take more"},
+		{"another language", strings.Repeat("Привет ", 20), false, ""},
+		{"a field and a quote", "It’s {{name}}", false,
+			"every message is UCS-2 because of ’ (U+2019, a curly apostrophe) at character 3; --transliterate writes what it can in GSM-7"},
+		{"a field and a quote transliterated", "It’s {{name}}", true, ""},
+		{"a field and an emoji to transliterate", "{{name}} 😀", true, "every message is UCS-2 because of " + emoji +
+			"10; nothing was transliterated: there is no other form of " + emoji + "10"},
+		{"a field and another language", "Привет {{name}}", false, ""},
+		{"no template", "It’s {{", false, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got := strings.Join(wording(producer.Campaign{Body: tt.body, Transliterate: tt.transliterate}), "\n")
+			if got != tt.want {
+				t.Errorf("%q\nwant %q", got, tt.want)
+			}
+		})
+	}
+}
