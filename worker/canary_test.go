@@ -182,13 +182,13 @@ func TestTheSandboxRejectsEveryThird(t *testing.T) {
 	r.tally("c")
 }
 
-// The part of a refused call that is tried first is the bad one, and the account has never
-// accepted anything: the other part has its turn all the same.
+// Of a refused call the smallest part is the bad one, the third bad answer in a row of an
+// account that has never accepted anything: the other parts have their turn all the same.
 func TestABadPartDoesNotKeepTheGoodOneFromItsTurn(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
 	gw := newStub(providers.Info{})
-	bad, err := sms.ParseMSISDN(kenyan(3)[2], "KE")
+	bad, err := sms.ParseMSISDN(kenyan(7)[6], "KE")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,8 +199,8 @@ func TestABadPartDoesNotKeepTheGoodOneFromItsTurn(t *testing.T) {
 		return gw.accept(ctx, b)
 	}
 	r.start(through(gw))
-	r.enqueue("c", kenyan(3))
-	if s := r.wait("c", time.Minute); s.Accepted != 2 || s.Rejected != 1 {
+	r.enqueue("c", kenyan(7))
+	if s := r.wait("c", time.Minute); s.Accepted != 6 || s.Rejected != 1 {
 		t.Errorf("it came to %+v", s)
 	}
 }

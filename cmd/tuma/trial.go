@@ -229,7 +229,7 @@ func (t *trial) outcome(ctx context.Context) (r producer.Result, err error) {
 	case "rejected", "skipped", "undelivered":
 		return r, fmt.Errorf("the test to %s was %s", r.Input, text)
 	case "unknown":
-		t.note("tuma: what came of the test to %s is unknown: %s; look at the phone", r.Input, text)
+		t.note("tuma: what came of the test to %s is %s; look at the phone", r.Input, text)
 	default:
 		t.note("tuma: the test to %s was %s; look at the phone", r.Input, text)
 	}

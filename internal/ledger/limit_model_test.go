@@ -99,7 +99,7 @@ func (m *model) judge() {
 		if m.pending() > 0 {
 			m.paused, x.tooMany = true, true
 		}
-	case !canary && ended >= x.span:
+	case ended >= x.span:
 		x.baseEnded, x.baseBad = x.baseEnded+ended, x.baseBad+bad
 	}
 }

@@ -271,3 +271,24 @@ func TestHowCarefullyItBeginsMakesNoOtherCampaign(t *testing.T) {
 		t.Error("the same without a canary is another campaign, and would be sent twice")
 	}
 }
+
+// Who opts out of a canary is no longer of it: nobody waits for them, and they say nothing.
+func TestACanaryDoesNotWaitForWhoHasOptedOut(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.canary("c", Spec{}, []int{2, 1}, 3)
+	leave := func(call int, gone map[int]string) Settled {
+		t.Helper()
+		out, err := r.Narrow(t.Context(), "c", NewToken(), "0.0", r.open("c", "0.0", call, 0), gone, 1000)
+		r.ok(err)
+		return out
+	}
+	leave(0, map[int]string{1: "ACME"})
+	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), Answer, accepted("m"))
+	r.answer("c", "0.1", 0, ClaimCanary)
+	if got := leave(1, map[int]string{0: "ACME"}).Wakes; len(got) != 1 || got[0].Batch != "0.1" {
+		t.Errorf("the end of the canary handed out %v", got)
+	}
+	r.settle(r.claim("c", "0.1", 0, 0, keyed, long), Answer, repeat(3, accepted("m"))...)
+	r.expect("c", "accepted skipped skipped accepted accepted accepted")
+}

@@ -45,6 +45,7 @@ add('skipped', count - was)
 add('x:opted_out', count - was)
 if lane then add('to:' .. lane, was - count) end
 write_results(b, k, st, de)
+judge(now)
 if count == tonumber(rec[SIZE]) then
   rec[TOKEN] = token
   close_gen(b, k, g, rec, now, window, wakes)

@@ -276,7 +276,7 @@ local function judge(now)
   end
   if bad * 100 > tonumber(w[PERCENT]) * ended then
     if pending > 0 then set('paused', TOO_MANY .. '/' .. int(bad) .. '/' .. int(ended) .. of .. ' ' .. int(now)) end
-  elseif ended >= tonumber(w[SPAN]) and of == '' then
+  elseif ended >= tonumber(w[SPAN]) then
     w[BASE_ENDED], w[BASE_BAD] = int(tonumber(w[BASE_ENDED]) + ended), int(tonumber(w[BASE_BAD]) + bad)
   end
   set('lim', table.concat(w, ' '))

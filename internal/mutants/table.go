@@ -32,7 +32,7 @@ const (
 )
 
 // mutants are all of them.
-var mutants = slices.Concat(inTheIssue, inLua, inGo, inMove)
+var mutants = slices.Concat(inTheIssue, inLua, inGo, inMove, inLimit)
 
 // inTheIssue are those that have to be caught by chaos or the model test.
 var inTheIssue = []mutant{
@@ -84,8 +84,8 @@ var inTheIssue = []mutant{
 	}, chaos(twice)},
 	{"a 502 treated as retryable", one("providers/status.go", "\tdefault:\n\t\te.Outcome, e.Scope, e.Cause = Unknown, Call, CauseGateway",
 		"\tdefault:\n\t\te.Outcome, e.Scope, e.Cause = Retryable, Account, CauseGateway"), chaos(twice)},
-	{"a settle refused because its lease is over", one(settleLua, "local stopped = get('stop')\n",
-		"local stopped = get('stop')\nif mine and now >= tonumber(rec[LEASE]) then return {'superseded'} end\n"), model},
+	{"a settle refused because its lease is over", one(settleLua, "local mine = state == 's' and rec[TOKEN] == token\n",
+		"local mine = state == 's' and rec[TOKEN] == token\nif mine and now >= tonumber(rec[LEASE]) then return {'superseded'} end\n"), model},
 }
 
 // inLua are wrong scripts of the ledger.
@@ -96,13 +96,13 @@ var inLua = []mutant{
 	{"doubt goes again after its key has ended", one(claimLua, "elseif now - tonumber(rec[FIRST]) > ttl then why = 'key_expired' end", "end"), model},
 	{"doubt goes again under another login", one(claimLua, "if rec[LOGIN] ~= ARGV[9] then why = 'login_changed'\n  elseif ttl == 0", "if ttl == 0"), model},
 	{"a look that is said again counts twice", one(settleLua, "elseif looked and state == 'd' and rec[BAD] == ARGV[17] then", "elseif looked and state == 'd' then"), model},
-	{"the pause not looked at in the claim", one(claimLua, "if get('paused') then return {'paused'} end", ""), model},
+	{"the pause not looked at in the claim", one(claimLua, "if paused then return {'paused'} end", ""), model},
 	{"the back-off not looked at in the claim", one(claimLua, "if now < tonumber(rec[DUE]) then return {'later', rec[DUE]} end", ""), model},
 	{"an old reading of a generation is claimed", one(claimLua, "if rec[REV] ~= ARGV[6] then return {'changed'} end", ""), model},
 	{"a stopped campaign is claimed", one(claimLua, "if why then return {'stopped', why, rec[STATE] == 'd' and '1' or '0'} end", ""), model},
 	{"time comes from the worker and not from Redis", []edit{
-		{claimLua, "local now = now_ms()\n", "local now = tonumber(ARGV[13])\n"},
-		{"internal/ledger/call.go", "len(r.Gen.To), spanArg(r.Open))", "len(r.Gen.To), spanArg(r.Open), time.Now().UnixMilli())"},
+		{claimLua, "local now = now_ms()\n", "local now = tonumber(ARGV[14])\n"},
+		{"internal/ledger/call.go", "spanArg(r.Open), r.Exclusions)", "spanArg(r.Open), r.Exclusions, time.Now().UnixMilli())"},
 	}, tests("internal/ledger", "TestTimeIsRedisOwn")},
 	{"the sweeper looks at its own clock", one("internal/ledger/wake.go", "\tt, err := l.rdb.Time(ctx).Result()",
 		"\tt, err := time.Now(), ctx.Err()"), tests("internal/ledger", "TestTimeIsRedisOwn")},
@@ -118,7 +118,7 @@ var inLua = []mutant{
 	{"a generation in flight is given up", one(settleLua, "if state == 's' then return {'superseded'} end", ""), tests("internal/ledger", "TestBothWentOut|TestWhatIsInFlightIsNotGivenUp")},
 	{"a late acceptance does not overrule", one(settleLua, "  elseif ns >= 3 then\n    move(STATUS[os], -1)", "  elseif ns >= 3 and os ~= 2 then\n    move(STATUS[os], -1)"), tests("internal/ledger", "TestBothWentOut|TestWhatIsInFlightIsNotGivenUp")},
 	{"resend twice", one(settleLua, "if ns == 1 and resend and not was_unknown(de[i]) then", "if ns == 1 and resend then"), model},
-	{"resend where somebody cancelled", one(settleLua, "local resend = ARGV[15] == '1' and not get('stop')", "local resend = ARGV[15] == '1'"), model},
+	{"resend where somebody cancelled", one(settleLua, "local resend = ARGV[15] == '1' and not stopped", "local resend = ARGV[15] == '1'"), model},
 	{"split of a doubtful generation", one("internal/ledger/split.lua", "if rec[DOUBT] == '1' then return {'doubtful'} end", ""), model},
 	{"a split counts twice when its answer got lost", one("internal/ledger/split.lua", "  if rec[T_TOKEN] ~= half(token) then return {'settled'} end\n  told",
 		"  if rec[T_TOKEN] == half(token) then return {'settled'} end\n  told"), model},

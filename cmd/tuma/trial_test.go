@@ -1,0 +1,90 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/producer"
+)
+
+const (
+	ownPhone  = "0799000001"
+	ownNumber = 254799000001
+)
+
+// sale are the arguments of a campaign of three with a test.
+func (h *house) sale(more ...string) []string {
+	return append([]string{"send", "--via", "kobo-main", "--body", "Half price", "--file", h.file("sale.csv", "phone\n0712345678\n0712345679\n0712345680\n"),
+		"--test", ownPhone}, more...)
+}
+
+// sent are how many messages the gateway has accepted for the test number, and in all.
+func (h *house) sent() [2]int {
+	return [2]int{h.gateway.Accepted(ownNumber), int(h.gateway.Stats().Accepted)}
+}
+
+func TestWithNobodyToAskATestNeedsYes(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, sandbox.Options{})
+	h.work()
+	refused := func(in, want string, args ...string) {
+		t.Helper()
+		out, errOut, exit := h.feed(in, args...)
+		if exit != exitMisuse || out != "" || strings.Count(errOut, "\n") != 1 || !strings.Contains(errOut, want) {
+			t.Errorf("exit %d, %q%s; want one line with %q", exit, errOut, out, want)
+		}
+	}
+	refused("", "there is nobody to ask; say --yes", h.sale()...)
+	refused("0712345678\n", "the recipients come from standard input", "send", "--via", "kobo-main", "--body", "Hello", "--test", ownPhone)
+	refused("", `--test: `, h.sale("--test", "12345", "--yes")...)
+	if len(h.campaigns()) > 0 || h.sent() != [2]int{} {
+		t.Fatalf("there are %v, and %v was sent", h.campaigns(), h.sent())
+	}
+	out, errOut := h.must(h.sale("--yes", "--json", "--wait")...)
+	if !strings.Contains(out, `"accepted": 3`) || !strings.Contains(errOut, "was accepted by kobo-main") || h.sent() != [2]int{1, 4} {
+		t.Errorf("sent %v\n%s%s", h.sent(), out, errOut)
+	}
+}
+
+func TestATestOfARefusedSenderIsCancelled(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, sandbox.Options{})
+	h.work()
+	h.gateway.FailNext(1, "campaign")
+	_, errOut, exit := h.run(h.sale("--yes")...)
+	if exit != exitFailed || !strings.Contains(errOut, "the test was not sent, and is cancelled: it is paused by gateway:") || h.sent() != [2]int{} {
+		t.Errorf("exit %d, %s", exit, errOut)
+	}
+	if all := h.campaigns(); len(all) != 1 || all[0].State != producer.Cancelled {
+		t.Errorf("there are %+v", all)
+	}
+}
+
+func TestATestThatNobodySendsIsCancelledInTime(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, sandbox.Options{})
+	h.work().end(t)
+	var looks atomic.Int64
+	a := &app{in: strings.NewReader(""), env: map[string]string{}, now: func() time.Time {
+		return time.Now().Add(time.Duration(looks.Add(1)) * trialPatience / 20)
+	}}
+	for _, pair := range h.env {
+		name, value, _ := strings.Cut(pair, "=")
+		a.env[name] = value
+	}
+	var out, errOut bytes.Buffer
+	a.out, a.err = &out, &errOut
+	root := newRoot(a)
+	root.SetArgs(h.sale("--yes"))
+	err := root.ExecuteContext(t.Context())
+	if exitStatus(err) != exitFailed || !strings.Contains(err.Error(), "the test was not sent, and is cancelled: no worker serves account kobo-main") {
+		t.Errorf("exit %d, %v\n%s", exitStatus(err), err, errOut.String())
+	}
+	if all := h.campaigns(); len(all) != 1 || all[0].State != producer.Cancelled {
+		t.Errorf("there are %+v", all)
+	}
+}

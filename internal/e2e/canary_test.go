@@ -1,0 +1,129 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/producer"
+)
+
+// counter stands before a gateway and counts how often each number arrives, also those
+// that the gateway then refuses. Once a few are through it keeps calls waiting until it is
+// opened.
+type counter struct {
+	next http.Handler
+	open chan struct{}
+	mu   sync.Mutex
+	seen map[string]int
+}
+
+// atOnce is how many numbers the counter lets through without a wait.
+const atOnce = 20
+
+var aNumber = regexp.MustCompile(`2547\d{8}`)
+
+// ServeHTTP is the handler's.
+func (c *counter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return
+	}
+	c.mu.Lock()
+	for _, n := range aNumber.FindAllString(string(body), -1) {
+		c.seen[n]++
+	}
+	wait := len(c.seen) > atOnce
+	c.mu.Unlock()
+	if wait {
+		select {
+		case <-c.open:
+		case <-r.Context().Done():
+			return
+		}
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	c.next.ServeHTTP(w, r)
+}
+
+func (c *counter) counts() (numbers, most int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, n := range c.seen {
+		most = max(most, n)
+	}
+	return len(c.seen), most
+}
+
+// A worker is killed in the middle of a canary, at a gateway without keys that rejects
+// everybody: of 5,000 messages the canary's 50 arrive, once, and no other does.
+func TestAKilledWorkerSendsNothingBeyondTheCanary(t *testing.T) {
+	t.Parallel()
+	gateway := sandbox.New(sandbox.Options{})
+	door := &counter{next: gateway, open: make(chan struct{}), seen: map[string]int{}}
+	srv := httptest.NewServer(door)
+	t.Cleanup(func() {
+		gateway.Close()
+		srv.Close()
+	})
+	f := fleetWith(t, gateway, "  kobo-main: {provider: africastalking, base_url: '"+srv.URL+
+		"', username: demo, api_key: demokey, sender: ACME, timeout: 5s, concurrency: 2, max_recipients: 5}\n")
+	numbers := make([]uint64, 5000)
+	for i := range numbers {
+		numbers[i] = mustNumber(t, fmt.Sprintf("2547%08d", 10_000_000+i))
+	}
+	if err := gateway.Desk("africastalking").Say(sandbox.Reject, numbers...); err != nil {
+		t.Fatal(err)
+	}
+	f.start()
+	sent := make(chan string, 1)
+	go func() {
+		out, errOut, exit := f.tuma("send", "--id", "sale", "--via", "kobo-main", "--body", "Half price", "--file", f.recipients("sale.csv", 5000),
+			"--canary", "50", "--max-rejected", "5", "--wait")
+		sent <- fmt.Sprint(exit, out, errOut)
+	}()
+	f.eventually(30*time.Second, "calls to wait", func() bool { n, _ := door.counts(); return n > atOnce })
+	f.kill(f.workers[0])
+	close(door.open)
+	f.start()
+	var said string
+	select {
+	case said = <-sent:
+	case <-time.After(2 * time.Minute):
+		t.Fatalf("it is not paused: %+v", f.status("sale"))
+	}
+	if !strings.HasPrefix(said, "3") || !strings.Contains(said, "50 of 50 messages of its canary were rejected or are unknown") || !strings.Contains(said, "tuma resume") {
+		t.Errorf("tuma send says %s", said)
+	}
+	s := f.status("sale")
+	if s.State != producer.Paused || s.Rejected+s.Unknown != 50 || s.Unknown == 0 || s.Unknown > 10 || s.Pending != 4950 {
+		t.Errorf("it came to %+v", s)
+	}
+	if n, most := door.counts(); n != 50 || most != 1 {
+		t.Errorf("%d numbers arrived, one of them %d times; want 50, once", n, most)
+	}
+
+	// A restart of everything forgets neither the pause nor that it was said.
+	f.kill(f.workers[1])
+	f.redis.Kill()
+	f.redis.Restart()
+	f.start()
+	if s := f.status("sale"); s.State != producer.Paused || s.TooMany == nil {
+		t.Errorf("after a restart: %+v", s)
+	}
+	if n, _ := door.counts(); n != 50 {
+		t.Errorf("after a restart %d numbers have arrived", n)
+	}
+	f.must("cancel", "sale")
+	if s := f.wait("sale", time.Minute); s.Skipped != 4950 {
+		t.Errorf("cancelled: %+v", s)
+	}
+}
