@@ -61,6 +61,10 @@ fuzz-short: ## The same, 4,000 inputs each
 bench: ## Send 1,000,000 messages to a sandbox, beside the bare loop without a queue
 	$(GO) run ./internal/bench
 
+.PHONY: bench-personal
+bench-personal: ## Send 100,000 messages that each have a text of their own, beside the loop that POSTs one a message
+	$(GO) run ./internal/bench personal
+
 .PHONY: bench-flow
 bench-flow: ## Measure rates, fairness, hanging gateways, latency and pauses at the sandbox, FLOW_FOR=30s each
 	$(GO) run ./internal/bench flow -for $(FLOW_FOR) $(FLOW)

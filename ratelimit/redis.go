@@ -125,6 +125,20 @@ func (l *Redis) Cooldown(ctx context.Context, d time.Duration) error {
 	return nil
 }
 
+// Free says whether nothing limits the account just now, neither a rate nor a cool-down:
+// a Reserve would book nothing and have nobody wait. It errs also when Redis does not
+// answer.
+func (l *Redis) Free(ctx context.Context) (bool, error) {
+	if err := ctx.Err(); err != nil {
+		return false, fmt.Errorf("free: %w", err)
+	}
+	answer, err := l.run(ctx, l.rdb, "free")
+	if err != nil {
+		return false, fmt.Errorf("free: %w", err)
+	}
+	return answer[0] == 1, nil
+}
+
 // run has reserve.lua do one thing, and returns its two numbers.
 func (l *Redis) run(ctx context.Context, rdb redis.Scripter, what string, args ...any) ([]int64, error) {
 	rate := strconv.FormatFloat(float64(l.rate), 'g', -1, 64)

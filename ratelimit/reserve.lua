@@ -3,7 +3,7 @@
 -- KEYS[1]  the account's bucket: a hash that expires by itself an hour after it is full again
 -- KEYS[2]  may be missing: a hash of the same slot whose field "rate", such as "80 8", is a rate and a burst that
 --          win over ARGV[2] and ARGV[3]; changed there, it holds for everybody from the next command on
--- ARGV[1]  what to do: "reserve", "return" or "cool"
+-- ARGV[1]  what to do: "reserve", "return", "cool" or "free"
 -- ARGV[2]  rate in tokens a second, 0 for none
 -- ARGV[3]  burst in tokens, at least 1
 --   reserve:  ARGV[4] tokens, ARGV[5] the longest wait in µs, not negative, ARGV[6] "bulk" or "transactional",
@@ -11,9 +11,10 @@
 --             ARGV[8] how many longest waits past its turn a caller may be told to come back
 --   return:   ARGV[4] tokens, ARGV[5] µs until the turn they were booked for, negative once it has passed
 --   cool:     ARGV[4] µs
+--   free:     nothing more
 --
 -- Returns, to reserve, {1, µs until the turn} or {0, µs after which to ask again}; to return, {1, tokens had
--- back}; to cool, {1, µs left}. A refused reservation changes nothing but the field "back:<class>".
+-- back}; to cool, {1, µs left}; to free, {1, 0} if there is no rate and no cool-down, else {0, 0}. A refused reservation changes nothing but the field "back:<class>".
 --
 -- Run again with the same arguments, "reserve" books a second time, which wastes capacity and no more; "cool"
 -- ends a little later; "return" would give the same tokens back twice, so its caller never has it run again.
@@ -64,6 +65,8 @@ local function save()
   local idle = math.max(cool, booked, back.bulk, back.transactional, refill(burst - tokens))
   redis.call('PEXPIRE', KEYS[1], string.format('%.0f', idle / 1000 + 3600000))
 end
+
+if ARGV[1] == 'free' then return {rate == 0 and cool == 0 and 1 or 0, 0} end
 
 if ARGV[1] == 'cool' then
   cool = math.max(cool, amount)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -23,9 +24,13 @@ type account struct {
 	info                 providers.Info
 	bulk, transactional  ratelimit.Limiter
 	bulkPace, urgentPace *pacer
-	// inFlight has room for Concurrency calls.
+	// free says whether neither a rate nor a cool-down limits the account.
+	free func(context.Context) (bool, error)
+	// inFlight has room for Concurrency calls; so many wait until one may begin.
 	inFlight chan struct{}
+	waiting  atomic.Int64
 	pioneer  *pioneer
+	health   health
 	// reconciler is the provider, where it can list what it has taken; asking is held
 	// while it is asked. open is for a gateway that tells by itself.
 	reconciler providers.Reconciler
@@ -35,6 +40,13 @@ type account struct {
 
 // enter waits until another call may begin; false: stop was closed before.
 func (a *account) enter(stop <-chan struct{}) bool {
+	select {
+	case a.inFlight <- struct{}{}:
+		return true
+	default:
+	}
+	a.waiting.Add(1)
+	defer a.waiting.Add(-1)
 	select {
 	case a.inFlight <- struct{}{}:
 		return true
@@ -83,7 +95,7 @@ func newAccount(rdb redis.UniversalClient, a Account) (*account, error) {
 	}
 	reconciler, _ := a.Provider.(providers.Reconciler)
 	limiter = limiter.Following(ledger.AccountKey(a.Name))
-	return &account{Account: a, info: a.Provider.Info(), bulk: limiter, transactional: limiter.Transactional(),
+	return &account{Account: a, info: a.Provider.Info(), bulk: limiter, transactional: limiter.Transactional(), free: limiter.Free,
 		bulkPace: newPacer(), urgentPace: newPacer(),
 		inFlight: make(chan struct{}, a.Concurrency), pioneer: newPioneer(), reconciler: reconciler}, errors.Join(mistakes...)
 }

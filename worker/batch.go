@@ -105,7 +105,9 @@ func (s *sending) pass(ctx context.Context, work *ledger.Work) (again bool, err 
 	if s.schedule, err = s.readSchedule(ctx); err != nil {
 		return false, err
 	}
-	for _, g := range inTurn(work.Open) {
+	for open := inTurn(work.Open); len(open) > 0; {
+		g := open[0]
+		open = open[1:]
 		if s.draining() {
 			return true, nil
 		}
@@ -125,7 +127,7 @@ func (s *sending) pass(ctx context.Context, work *ledger.Work) (again bool, err 
 			return false, err
 		}
 		s.tried = true
-		st, due, err := s.try(ctx, g)
+		st, due, err := s.try(ctx, g, &open)
 		if err != nil {
 			return false, err
 		}

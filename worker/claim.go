@@ -16,13 +16,17 @@ func (s *sending) claim(ctx context.Context, g *ledger.Generation) (*ledger.Clai
 	}
 	s.failover.inFlight.Add(1)
 	s.holds = true
-	c, err := s.ledger.Claim(ctx, ledger.ClaimRequest{ID: s.id, Batch: s.batch, Wake: s.pointer.Wake, Gen: g,
-		UUID: s.requestUUID(g), Login: s.acc.info.Fingerprint, KeyLife: s.acc.keyLife(), Lease: s.acc.Timeout + leaseMargin,
-		Open: s.schedule.open(), Window: s.window(ctx, s.acc.Name), Exclusions: s.heeded, Resend: s.resends()})
+	c, err := s.ledger.Claim(ctx, s.claimRequest(ctx, g))
 	if err == nil && c.Answer == ledger.ClaimGo && s.acc.tracked() {
 		err = s.ledger.BeginAttempt(ctx, s.acc.info.Fingerprint, c.Attempt())
 	}
 	return c, err
+}
+
+func (s *sending) claimRequest(ctx context.Context, g *ledger.Generation) ledger.ClaimRequest {
+	return ledger.ClaimRequest{ID: s.id, Batch: s.batch, Wake: s.pointer.Wake, Gen: g,
+		UUID: s.requestUUID(g), Login: s.acc.info.Fingerprint, KeyLife: s.acc.keyLife(), Lease: s.acc.Timeout + leaseMargin,
+		Open: s.schedule.open(), Window: s.window(ctx, s.acc.Name), Exclusions: s.heeded, Resend: s.resends()}
 }
 
 // letGo ends what a claim has begun, once it has been settled or given back.

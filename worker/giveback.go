@@ -20,6 +20,11 @@ func (s *sending) giveBack(ctx context.Context, c *ledger.Claim, units int, ahea
 	if err := s.limiter().Return(ctx, units, ahead); err != nil {
 		s.log.Warn().Err(err).Str("account", s.acc.Name).Msg("a booking could not be given back")
 	}
+	return s.unclaim(c, wait)
+}
+
+// unclaim ends a claim under which no call is made.
+func (s *sending) unclaim(c *ledger.Claim, wait time.Duration) error {
 	return s.end("release", func(ctx context.Context) (ledger.Settled, error) {
 		out, err := s.ledger.Release(ctx, c, wait, false)
 		if errors.Is(err, ledger.ErrNotDurable) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/ledger"
@@ -75,6 +76,7 @@ func (w *Worker) send(ctx context.Context, acc *account, p queue.Pointer) error 
 	}
 	s := &sending{Worker: w, acc: acc, id: p.Campaign, camp: camp, chainUntil: time.Now().Add(chainFor)}
 	s.segments, _ = sms.Segments(camp.spec.Body)
+	defer s.tellWell()
 	for {
 		if err := s.orSetAside(ctx, s.id, p.Batch, s.sendBatch(ctx, p)); err != nil {
 			return errors.Join(err, s.passOn(ctx))
@@ -122,7 +124,9 @@ func (s *sending) watchIn(ctx context.Context, d time.Duration) error {
 }
 
 // try submits one generation if everything allows it: look, reserve, claim, call, settle.
-func (s *sending) try(ctx context.Context, g *ledger.Generation) (step, time.Time, error) {
+// Where the settle of one claims the next, it goes on with those that come after it, and
+// takes them off their list.
+func (s *sending) try(ctx context.Context, g *ledger.Generation, after *[]*ledger.Generation) (step, time.Time, error) {
 	if s.memory.full() {
 		return stepLeave, time.Time{}, s.watchIn(ctx, fullWatch)
 	}
@@ -154,6 +158,7 @@ func (s *sending) try(ctx context.Context, g *ledger.Generation) (step, time.Tim
 	if !ok {
 		return stepAgain, time.Time{}, nil
 	}
+	done = sync.OnceFunc(done)
 	defer done()
 	looked := time.Now()
 	units := s.units(g)
@@ -193,7 +198,15 @@ func (s *sending) try(ctx context.Context, g *ledger.Generation) (step, time.Tim
 		return stepAgain, time.Time{}, s.carve(ctx, claim, most, units, time.Until(turn))
 	}
 	submitted = true
-	return s.submit(claim, g, look, start)
+	at := submission{claim: claim, gen: g, look: look, start: start}
+	for {
+		next, st, err := s.submit(at, *after)
+		done() // others need not wait for those that follow
+		if next == nil || err != nil {
+			return st, time.Time{}, err
+		}
+		at, *after = *next, (*after)[1:]
+	}
 }
 
 // whileHeld leaves a batch until the hold is over. But the doubt of a campaign
@@ -268,11 +281,21 @@ func (s *sending) abandon(c *ledger.Claim, g *ledger.Generation, why string) err
 	})
 }
 
-// submit makes the call and ends the claim. It runs on contexts of its own: the
-// task's context ends on shutdown, a lost lease or a timeout of the queue's, and
-// none of these may turn a call in flight into an unknown one.
-func (s *sending) submit(c *ledger.Claim, g *ledger.Generation, look ledger.Look, start time.Time) (step, time.Time, error) {
-	ctx, cancel := context.WithDeadline(context.Background(), start.Add(s.acc.Timeout))
+// submission is a call that may be made.
+type submission struct {
+	claim *ledger.Claim
+	gen   *ledger.Generation
+	look  ledger.Look
+	start time.Time // from which on its time runs
+}
+
+// submit makes the call and ends the claim; perhaps it returns the next of those that come
+// after it. It runs on contexts of its own: the task's context ends on shutdown, a lost
+// lease or a timeout of the queue's, and none of these may turn a call in flight into an
+// unknown one.
+func (s *sending) submit(at submission, after []*ledger.Generation) (*submission, step, error) {
+	c, g, look := at.claim, at.gen, at.look
+	ctx, cancel := context.WithDeadline(context.Background(), at.start.Add(s.acc.Timeout))
 	defer cancel()
 	to := make([]sms.MSISDN, len(g.To))
 	for i, p := range g.To {
@@ -281,16 +304,16 @@ func (s *sending) submit(c *ledger.Claim, g *ledger.Generation, look ledger.Look
 	results, err := call(ctx, s.acc.Provider, providers.Batch{Key: c.UUID.String(), From: s.sender(), Body: s.body(g), Flash: s.camp.spec.Flash, To: to})
 	v := judge(results, err, situation{recipients: len(to), doubt: c.Doubt, keyed: s.acc.info.KeyTTL > 0, reconcileFor: s.acc.reconcileFor(), tries: c.Tries, claims: c.Claims, probe: look.Probe,
 		maxAttempts: s.acc.MaxAttempts, lastAccepted: look.LastAccepted, first: c.First, now: c.At})
-	s.logCall(c, g, v, err, time.Since(start))
+	s.logCall(c, g, v, err, time.Since(at.start))
 	if v.went == ledger.WentWell {
 		s.acc.pioneer.seen(time.Now())
 	}
-	st, err := s.carryOut(c, g, v)
+	next, st, err := s.carryOut(at, v, after)
 	if look.Probe && v.went == "" {
 		s.endProbe() // it has shown nothing of the account: let another call try at once
 	}
 	s.noteBalanceIn(results)
-	return st, time.Time{}, err
+	return next, st, err
 }
 
 // call submits a batch; a panic in a provider costs that call and no more.

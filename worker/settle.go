@@ -10,8 +10,10 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// carryOut tells the ledger, the account and the campaign what a verdict means.
-func (s *sending) carryOut(c *ledger.Claim, g *ledger.Generation, v verdict) (step, error) {
+// carryOut tells the ledger, the account and the campaign what a verdict means. Where all
+// is well it claims the next call with that.
+func (s *sending) carryOut(at submission, v verdict, after []*ledger.Generation) (*submission, step, error) {
+	c, g := at.claim, at.gen
 	if v.pause != "" {
 		// Before the release, so that no other worker claims it in between.
 		s.pauseCampaign(v.pause)
@@ -34,15 +36,24 @@ func (s *sending) carryOut(c *ledger.Claim, g *ledger.Generation, v verdict) (st
 			return err
 		})
 	}
-	err := s.end("settle", write)
+	next, done, back := s.goOn(at, v, after)
+	var err error
+	if !done {
+		err = s.end("settle", write)
+	}
 	s.keepAnswer(c, g, v, err)
 	if v.deed == deedSettle && err == nil {
 		s.suppress(g, v.records)
 	}
-	if v.final(s.resends()) {
-		return stepDone, err
+	switch {
+	case err != nil:
+		return nil, stepAgain, err
+	case back != nil:
+		return nil, stepAgain, s.unclaim(back, 0)
+	case v.final(s.resends()):
+		return next, stepDone, nil
 	}
-	return stepAgain, err
+	return nil, stepAgain, nil
 }
 
 // write ends the claim in the ledger.
@@ -122,6 +133,7 @@ func (s *sending) report(c *ledger.Claim, g *ledger.Generation, v verdict) {
 	ctx, cancel := context.WithTimeout(context.Background(), leaseMargin*2/3)
 	defer cancel()
 	if v.cooldown > 0 {
+		s.acc.health.forget()
 		if err := s.limiter().Cooldown(ctx, v.cooldown); err != nil {
 			s.log.Warn().Err(err).Str("account", s.acc.Name).Msg("cool-down not set")
 		}
@@ -129,6 +141,12 @@ func (s *sending) report(c *ledger.Claim, g *ledger.Generation, v verdict) {
 	if v.went == "" {
 		return
 	}
+	if v.went == ledger.WentWell {
+		s.wentWell(ctx, c.At)
+		return
+	}
+	s.tellWell() // in the order in which it was
+	s.acc.health.forget()
 	r := ledger.CallReport{Went: v.went, Claimed: c.At, Reason: v.reason, Code: v.code, Jitter: rand.Float64()}
 	if v.went == ledger.WentHold && v.reason == string(providers.CauseCredit) {
 		r.Balance, r.Size = s.askBalance(ctx, s.acc), s.wanting(g, v)
@@ -138,7 +156,7 @@ func (s *sending) report(c *ledger.Claim, g *ledger.Generation, v verdict) {
 		s.log.Warn().Err(err).Str("account", s.acc.Name).Msg("account not told how a call went")
 		return
 	}
-	if v.went != ledger.WentWell && hold.Held() {
+	if hold.Held() {
 		s.log.Warn().Str("account", s.acc.Name).Str("reason", hold.Reason).Time("until", hold.Until).Msg("account held")
 	}
 }
@@ -159,6 +177,9 @@ func (s *sending) logCall(c *ledger.Claim, g *ledger.Generation, v verdict, err 
 	e := s.log.Debug()
 	if err != nil {
 		e = s.log.Warn().Err(err)
+	}
+	if !e.Enabled() {
+		return
 	}
 	e.Str("campaign", s.id).Str("batch", s.batch).Int("call", g.Call).Int("generation", g.Number).Str("account", s.acc.Name).
 		Str("uuid", c.UUID.String()).Int("recipients", len(g.To)).Bool("doubt", c.Doubt).Int("tries", c.Tries).

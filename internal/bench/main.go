@@ -91,7 +91,7 @@ func compare(ctx context.Context, o options) error {
 		if err != nil {
 			return fmt.Errorf("bare loop: %w", err)
 		}
-		t, err := runTuma(ctx, o, url, file, redis, fmt.Sprintf("bench-%d", i))
+		t, err := runTuma(ctx, o, url, file, redis, fmt.Sprintf("bench-%d", i), "500", "")
 		if err != nil {
 			return fmt.Errorf("tuma: %w", err)
 		}
@@ -108,6 +108,7 @@ type figures struct {
 	wall, results                    time.Duration
 	cpu                              time.Duration // all processes but the sandbox
 	producerCPU, workerCPU, redisCPU time.Duration
+	sandboxCPU                       time.Duration
 	producerPeak, workerPeak         int64 // bytes
 	redisPeak, redisIdle             int64 // used_memory, bytes
 	enqueued                         time.Duration

@@ -34,7 +34,8 @@ import (
 
 // roles are what the bench starts itself as.
 var roles = map[string]func(context.Context, []string) error{
-	"flow": flowRole, "sandbox": sandboxRole, "bare": bareRole, "producer": producerRole, "worker": workerRole, "results": resultsRole,
+	"flow": flowRole, "personal": personalRole, "bare-personal": barePersonalRole,
+	"sandbox": sandboxRole, "bare": bareRole, "producer": producerRole, "worker": workerRole, "results": resultsRole,
 }
 
 const body = "Dear customer, your statement is ready. Reply STOP to opt out."
@@ -60,33 +61,20 @@ func sandboxRole(ctx context.Context, args []string) error {
 	return nil
 }
 
-// recipients reads the second column of a CSV.
-func recipients(file string) iter.Seq2[producer.Recipient, error] {
+// recipients reads the second column of a CSV, and for a text with merge fields the first.
+func recipients(file string, fields bool) iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
-		f, err := os.Open(file)
+		values := map[string]string{}
+		err := rows(file, func(rec []string) bool {
+			r := producer.Recipient{Number: rec[1]}
+			if fields {
+				values["name"] = rec[0]
+				r.Fields = values
+			}
+			return yield(r, nil)
+		})
 		if err != nil {
 			yield(producer.Recipient{}, err)
-			return
-		}
-		defer f.Close()
-		r := csv.NewReader(bufio.NewReaderSize(f, 1<<16))
-		r.ReuseRecord = true
-		if _, err := r.Read(); err != nil {
-			yield(producer.Recipient{}, err)
-			return
-		}
-		for {
-			rec, err := r.Read()
-			if errors.Is(err, io.EOF) {
-				return
-			}
-			if err != nil {
-				yield(producer.Recipient{}, err)
-				return
-			}
-			if !yield(producer.Recipient{Number: rec[1]}, nil) {
-				return
-			}
 		}
 	}
 }
@@ -107,7 +95,7 @@ func bareRole(ctx context.Context, args []string) error {
 	for range concurrency {
 		wg.Go(func() {
 			for to := range calls {
-				lines, err := barePost(ctx, client, base, to)
+				lines, err := barePost(ctx, client, base, body, to)
 				mu.Lock()
 				if err != nil {
 					failed = err
@@ -120,7 +108,7 @@ func bareRole(ctx context.Context, args []string) error {
 		})
 	}
 	var to []string
-	for r, err := range recipients(file) {
+	for r, err := range recipients(file, false) {
 		if err != nil {
 			return err
 		}
@@ -137,8 +125,8 @@ func bareRole(ctx context.Context, args []string) error {
 	return errors.Join(failed, w.Flush(), f.Close())
 }
 
-func barePost(ctx context.Context, client *http.Client, base string, to []string) ([]string, error) {
-	form := url.Values{"user": {"demo"}, "pass": {"demopass"}, "from": {"ACME"}, "msg": {body}, "type": {"0"}, "enable_msg_id": {"1"},
+func barePost(ctx context.Context, client *http.Client, base, text string, to []string) ([]string, error) {
+	form := url.Values{"user": {"demo"}, "pass": {"demopass"}, "from": {"ACME"}, "msg": {text}, "type": {"0"}, "enable_msg_id": {"1"},
 		"message_uuid": {uuid.NewString()}, "to": {strings.Join(to, ",")}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/api/send/", strings.NewReader(form.Encode()))
 	if err != nil {
@@ -174,12 +162,20 @@ func producerRole(ctx context.Context, args []string) error {
 		return err
 	}
 	defer rdb.Close()
+	var count commandCount
+	rdb.AddHook(&count)
 	c, err := producer.New(rdb)
 	if err != nil {
 		return err
 	}
-	_, err = c.Enqueue(ctx, producer.Campaign{ID: args[3], Via: "kobo-main", From: "ACME", Body: body}, recipients(args[2]))
-	return err
+	campaign := producer.Campaign{ID: args[3], Via: "kobo-main", From: "ACME", Body: body}
+	if args[4] == "1" {
+		campaign = personalCampaign(args[3])
+	}
+	if _, err = c.Enqueue(ctx, campaign, recipients(args[2], args[4] == "1")); err != nil || args[5] == "" {
+		return err
+	}
+	return count.note(args[5] + ".producer")
 }
 
 func workerRole(ctx context.Context, args []string) error {
@@ -188,8 +184,10 @@ func workerRole(ctx context.Context, args []string) error {
 		return err
 	}
 	defer rdb.Close()
+	var count commandCount
+	rdb.AddHook(&count)
 	concurrency := atoi(args[3])
-	p, err := kobo.New(kobo.Config{Endpoint: providers.Endpoint{BaseURL: args[2], Concurrency: concurrency}, User: "demo", Pass: "demopass"})
+	p, err := kobo.New(kobo.Config{Endpoint: providers.Endpoint{BaseURL: args[2], Concurrency: concurrency, MaxRecipients: atoi(args[4])}, User: "demo", Pass: "demopass"})
 	if err != nil {
 		return err
 	}
@@ -210,7 +208,10 @@ func workerRole(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	return w.Run(ctx)
+	if err := w.Run(ctx); err != nil || args[5] == "" {
+		return err
+	}
+	return count.note(args[5] + ".worker")
 }
 
 // resultsRole writes the results of a campaign as CSV.

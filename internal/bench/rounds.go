@@ -36,13 +36,14 @@ func runBare(ctx context.Context, o options, url, file string) (figures, error) 
 }
 
 // runTuma times Tuma from the start of the producer to the state done. The worker
-// is there already, as it is for users.
-func runTuma(ctx context.Context, o options, url, file string, r *redisServer, id string) (figures, error) {
+// is there already, as it is for users. most is how many recipients a call has; with a
+// name for note, the processes write there how many commands they have given to Redis.
+func runTuma(ctx context.Context, o options, url, file string, r *redisServer, id, most, note string) (figures, error) {
 	var f figures
 	if err := r.client.FlushAll(ctx).Err(); err != nil {
 		return f, err
 	}
-	w, err := startRole("worker", "", r.url, url, strconv.Itoa(o.concurrency))
+	w, err := startRole("worker", "", r.url, url, strconv.Itoa(o.concurrency), most, note)
 	if err != nil {
 		return f, err
 	}
@@ -63,7 +64,7 @@ func runTuma(ctx context.Context, o options, url, file string, r *redisServer, i
 	}
 	peak := r.watchPeak(ctx)
 	begun := time.Now()
-	p, err := startRole("producer", "", r.url, file, id)
+	p, err := startRole("producer", "", r.url, file, id, most, note)
 	if err != nil {
 		return f, err
 	}

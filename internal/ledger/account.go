@@ -340,6 +340,9 @@ type CallReport struct {
 	Size int
 	// Jitter is a random number from 0 to 1, for the back-off.
 	Jitter float64
+	// Calls is how many went well, where several are reported at once; Claimed is when the
+	// last of them was. 0 is 1.
+	Calls int
 }
 
 // Report tells an account how a call went. It returns the hold, if there is one.
@@ -349,7 +352,7 @@ func (l *Ledger) Report(ctx context.Context, name string, r CallReport) (Hold, e
 		longest = creditLongest
 	}
 	out, err := l.evalStrings(ctx, accountReportScript, []string{accountKey(name)}, string(r.Went), unixMilli(r.Claimed), r.Reason, r.Code,
-		holdFirst.Milliseconds(), longest.Milliseconds(), strconv.FormatFloat(r.Jitter, 'f', 6, 64), r.Balance, r.Size)
+		holdFirst.Milliseconds(), longest.Milliseconds(), strconv.FormatFloat(r.Jitter, 'f', 6, 64), r.Balance, r.Size, max(1, r.Calls))
 	if err != nil {
 		return Hold{}, fmt.Errorf("report to account %s: %w", name, err)
 	}

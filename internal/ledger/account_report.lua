@@ -2,7 +2,8 @@
 -- release count against it.
 -- KEYS: 1 account
 -- ARGV: 1 'ok'|'bad'|'hold', 2 claimed at ms (0: now), 3 reason word, 4 the gateway's code or '', 5 first back-off ms, 6 longest,
---       7 jitter 0…1, 8 balance known or '', 9 segments of a call that was refused for want of credit (0: none was made)
+--       7 jitter 0…1, 8 balance known or '', 9 segments of a call that was refused for want of credit (0: none was made),
+--       10 how many calls went so, one after the other; 2 is when the last of them was claimed
 -- Returns {'open'} | {'held', reason, until ms}. 'ok' lifts any hold but one by hand; three 'bad' in a row, or five of the
 -- last ten, hold; 'hold' holds at once. A hold by hand is left alone. A probe for which there was too little credit, and which was
 -- smaller than the call before it at the same balance, is a step towards what can be afforded: the next may follow at once.
@@ -17,7 +18,7 @@ if claimed ~= 0 and claimed < tonumber(v[3] or 0) then
   if held then return {'held', held, v[2]} end
   return {'open'}
 end
-local ring = string.sub((v[5] or '') .. (kind == 'ok' and '.' or 'x'), -10)
+local ring = string.sub((v[5] or '') .. string.rep(kind == 'ok' and '.' or 'x', math.min(10, tonumber(ARGV[10]))), -10)
 if kind == 'ok' then
   redis.call('HSET', A, 'ok_at', int(now), 'ring', ring)
   redis.call('HDEL', A, 'bad')

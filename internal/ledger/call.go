@@ -106,34 +106,56 @@ func spanArg(spans []Span) string {
 // whether it holds a claim: it must not submit, and the lease runs out; but beside an
 // ErrNotDurable comes a claim that can be released.
 func (l *Ledger) Claim(ctx context.Context, r ClaimRequest) (*Claim, error) {
-	if len(strings.Fields(r.Login)) != 1 || strings.TrimSpace(r.Login) != r.Login {
-		return nil, fmt.Errorf("claim %s %s: the login is not one word", r.ID, r.Batch)
+	if err := r.check(); err != nil {
+		return nil, err
 	}
-	c := &Claim{Token: NewToken(), id: r.ID, batch: r.Batch, gen: r.Gen, window: r.Window, resend: r.Resend}
+	c := r.claim()
 	out, err := l.run(ctx, claimScript, r.ID, nil,
 		c.Token, r.Batch, r.Wake, r.Gen.Call, r.Gen.Number, r.Gen.Revision, r.Lease.Milliseconds(),
 		shortUUID(r.UUID), r.Login, r.KeyLife.Milliseconds(), len(r.Gen.To), spanArg(r.Open), r.Exclusions)
 	if errors.Is(err, ErrNotDurable) {
 		return c, err
 	}
+	if err == nil {
+		err = c.read(out)
+	}
 	if err != nil {
 		return nil, err
 	}
+	return c, nil
+}
+
+// check errs for what the scripts could not write down.
+func (r ClaimRequest) check() error {
+	if len(strings.Fields(r.Login)) != 1 || strings.TrimSpace(r.Login) != r.Login {
+		return fmt.Errorf("claim %s %s: the login is not one word", r.ID, r.Batch)
+	}
+	return nil
+}
+
+// claim is one that is about to be asked for.
+func (r ClaimRequest) claim() *Claim {
+	return &Claim{Token: NewToken(), id: r.ID, batch: r.Batch, gen: r.Gen, window: r.Window, resend: r.Resend}
+}
+
+// read takes the answer of a script.
+func (c *Claim) read(out []string) (err error) {
+	bad := fmt.Errorf("claim %s %s: %w", c.id, c.batch, errAnswer)
 	c.Answer = Go(out[0])
 	switch {
 	case c.Answer == ClaimGo && len(out) == 7:
 		if c.UUID, err = longUUID(out[1]); err != nil {
-			return nil, fmt.Errorf("claim %s %s: %w", r.ID, r.Batch, err)
+			return fmt.Errorf("claim %s %s: %w", c.id, c.batch, err)
 		}
 		c.Doubt, c.First, c.At = out[2] == "1", parseMilli(out[3]), parseMilli(out[4])
 		var err1, err2 error
 		c.Tries, err1 = strconv.Atoi(out[5])
 		c.Claims, err2 = strconv.Atoi(out[6])
 		if err1 != nil || err2 != nil {
-			return nil, fmt.Errorf("claim %s %s: %w", r.ID, r.Batch, errAnswer)
+			return bad
 		}
 	case c.Answer == ClaimGo:
-		return nil, fmt.Errorf("claim %s %s: %w", r.ID, r.Batch, errAnswer)
+		return bad
 	case (c.Answer == ClaimBusy || c.Answer == ClaimLater || c.Answer == ClaimClosed) && len(out) > 1:
 		c.Until = parseMilli(out[1])
 	case c.Answer == ClaimStopped && len(out) > 2:
@@ -141,14 +163,14 @@ func (l *Ledger) Claim(ctx context.Context, r ClaimRequest) (*Claim, error) {
 	case c.Answer == ClaimDoubtful && len(out) > 1:
 		c.Why, c.Doubt = out[1], true
 		if len(out) < 4 {
-			return nil, fmt.Errorf("claim %s %s: %w", r.ID, r.Batch, errAnswer)
+			return bad
 		}
 		c.At = parseMilli(out[2])
 		if c.Looks, err = strconv.Atoi(out[3]); err != nil {
-			return nil, fmt.Errorf("claim %s %s: %w", r.ID, r.Batch, errAnswer)
+			return bad
 		}
 	}
-	return c, nil
+	return nil
 }
 
 // Settled is what ending a claim came to.

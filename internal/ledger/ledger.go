@@ -45,6 +45,8 @@ type Ledger struct {
 	lot func() uint64
 	// limitSample and limitSpan are LimitSample and LimitSpan, but in some tests.
 	limitSample, limitSpan int
+	// together is where callers of next.lua meet.
+	together together
 }
 
 // New returns a ledger on a Redis client that stays the caller's.
@@ -85,6 +87,11 @@ func verdict(word string) error {
 func (l *Ledger) run(ctx context.Context, s *script, id string, keys []string, args ...any) ([]string, error) {
 	all := append([]string{ledgerKey(id), openKey(id)}, keys...)
 	out, err := l.evalStrings(ctx, s, all, args...)
+	return judged(s, id, args, out, err)
+}
+
+// judged is what an answer of a campaign's script means.
+func judged(s *script, id string, args []any, out []string, err error) ([]string, error) {
 	err = scriptFault(id, s.name, args, err)
 	if len(out) > 0 {
 		// A campaign that is not there is no matter of durability.

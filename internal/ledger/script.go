@@ -4,7 +4,7 @@ import (
 	"context"
 	"embed"
 	"errors"
-	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -65,6 +65,7 @@ var (
 	purgeScript     = campaignScript("purge")
 	setAsideScript  = campaignScript("set_aside")
 	writeOffScript  = binding(campaignScript("write_off"))
+	nextScript      = binding(plainScript("next")) // without the prelude, which takes longer than all that it does
 	doubtScript     = binding(settling("doubt"))
 	releaseScript   = binding(settling("release"))
 	splitScript     = binding(settling("split"))
@@ -108,7 +109,11 @@ var errAnswer = errors.New("the script's answer is not a list of text")
 
 // evalStrings runs a script whose answer is a list of text.
 func (l *Ledger) evalStrings(ctx context.Context, s *script, keys []string, args ...any) ([]string, error) {
-	v, err := l.eval(ctx, s, keys, args...)
+	return texts(l.eval(ctx, s, keys, args...))
+}
+
+// texts reads a script's answer that is a list of text.
+func texts(v any, err error) ([]string, error) {
 	if err != nil && !errors.Is(err, ErrNotDurable) {
 		return nil, err
 	}
@@ -122,7 +127,7 @@ func (l *Ledger) evalStrings(ctx context.Context, s *script, keys []string, args
 		case string:
 			out[i] = x
 		case int64:
-			out[i] = fmt.Sprint(x)
+			out[i] = strconv.FormatInt(x, 10)
 		default:
 			return nil, errAnswer
 		}

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -48,39 +49,16 @@ func (d *driver) claim() {
 }
 
 func (d *driver) ask(r reading, wake int, stale bool, lease time.Duration) *Claim {
-	a, err := BatchLane(r.batch)
-	d.ok(err)
-	call := r.batch + "." + strconv.Itoa(r.gen.Call)
-	mg := d.m.gens[genKey(call, r.gen.Number)]
-	login := "one"
-	if d.chance(6, "another login") {
-		login = "two"
-	}
-	named := login
-	if d.chance(6, "another sender") {
-		named += " two" // it would be another request now, but what is stored is what went out
-	}
-	keyLife := []time.Duration{keyed, noKey}[a]
+	x := d.request(r, wake, stale, lease)
+	a, call, mg, login, req := x.account, x.call, x.gen, x.login, x.ClaimRequest
 	was := "?"
 	if mg != nil {
 		was = mg.state
 	}
-	req := ClaimRequest{ID: d.id, Batch: r.batch, Wake: wake, Gen: r.gen, UUID: requestID(r.batch, r.gen, named), Login: login,
-		KeyLife: keyLife, Lease: lease, Window: 1 + d.draw(3, "window"), Resend: d.resend && a == 1}
-	closed := false
-	switch d.draw(8, "sending hours") {
-	case 0:
-		req.Open, closed = []Span{{From: time.Now().Add(time.Hour), Until: time.Now().Add(2 * time.Hour)}}, true
-	case 1:
-		req.Open, closed = []Span{{From: time.Now().Add(-time.Hour), Until: time.Now().Add(-time.Second)}}, true
-	case 2:
-		req.Open = []Span{{From: time.Unix(1, 0), Until: time.Unix(2, 0)}, {From: time.Now().Add(-time.Hour), Until: time.Now().Add(time.Hour)}}
-	}
 	c, err := d.l.Claim(d.ctx, req)
 	d.ok(err)
 	d.rt.Logf("claim %s.%d rev %d login %s wake %d lease %v by %s: %s %s", call, r.gen.Number, r.rev, login, wake, lease, c.Token, c.Answer, c.Why)
-	want, why := d.m.claim(mg, modelClaim{token: c.Token, uuid: req.UUID.String(), login: login, rev: r.rev, keyLife: keyLife, lease: lease, staleWake: stale, closed: closed,
-		origin: d.origin(r.batch), ghost: d.m.calls[call] == nil && r.gen.Number == 0})
+	want, why := d.m.claim(mg, x.model(d, c))
 	if c.Answer != want || c.Why != why {
 		d.rt.Fatalf("claim of %s.%d (%s) was told %q %q, want %q %q", call, r.gen.Number, was, c.Answer, c.Why, want, why)
 	}
@@ -95,6 +73,106 @@ func (d *driver) ask(r reading, wake int, stale bool, lease time.Duration) *Clai
 		d.giveUp(r, call, c)
 	}
 	return c
+}
+
+// request is a worker's, with what the model has to know of it.
+type request struct {
+	ClaimRequest
+	reading
+	account       int
+	call, login   string
+	gen           *modelGen
+	stale, closed bool
+}
+
+func (d *driver) request(r reading, wake int, stale bool, lease time.Duration) request {
+	a, err := BatchLane(r.batch)
+	d.ok(err)
+	call := r.batch + "." + strconv.Itoa(r.gen.Call)
+	login := "one"
+	if d.chance(6, "another login") {
+		login = "two"
+	}
+	named := login
+	if d.chance(6, "another sender") {
+		named += " two" // it would be another request now, but what is stored is what went out
+	}
+	req := ClaimRequest{ID: d.id, Batch: r.batch, Wake: wake, Gen: r.gen, UUID: requestID(r.batch, r.gen, named), Login: login,
+		KeyLife: []time.Duration{keyed, noKey}[a], Lease: lease, Window: 1 + d.draw(3, "window"), Resend: d.resend && a == 1}
+	closed := false
+	switch d.draw(8, "sending hours") {
+	case 0:
+		req.Open, closed = []Span{{From: time.Now().Add(time.Hour), Until: time.Now().Add(2 * time.Hour)}}, true
+	case 1:
+		req.Open, closed = []Span{{From: time.Now().Add(-time.Hour), Until: time.Now().Add(-time.Second)}}, true
+	case 2:
+		req.Open = []Span{{From: time.Unix(1, 0), Until: time.Unix(2, 0)}, {From: time.Now().Add(-time.Hour), Until: time.Now().Add(time.Hour)}}
+	}
+	return request{ClaimRequest: req, reading: r, account: a, call: call, login: login, gen: d.m.gens[genKey(call, r.gen.Number)], stale: stale, closed: closed}
+}
+
+// model is the request as the model takes it.
+func (x request) model(d *driver, c *Claim) modelClaim {
+	return modelClaim{token: c.Token, uuid: x.UUID.String(), login: x.login, rev: x.rev, keyLife: x.KeyLife, lease: x.Lease, staleWake: x.stale, closed: x.closed,
+		origin: d.origin(x.ClaimRequest.Batch), ghost: d.m.calls[x.call] == nil && x.ClaimRequest.Gen.Number == 0}
+}
+
+// next settles a claim and makes another one in its batch in one step, if the ledger does
+// that; what it does has to be the same as the one and then the other.
+func (d *driver) next(r reading, call string, c *Claim, records []Record) bool {
+	w, err := d.l.LoadWork(d.ctx, d.id, r.batch)
+	if errors.Is(err, ErrNotFound) {
+		return false // Redis forgot it
+	}
+	d.ok(err)
+	var other []reading
+	for _, x := range d.read {
+		if x.batch == r.batch {
+			other = append(other, x)
+		}
+	}
+	for _, g := range w.Open {
+		rev, err := strconv.Atoi(g.Revision)
+		d.ok(err)
+		other = append(other, reading{r.batch, g, rev})
+	}
+	if len(other) == 0 {
+		return false
+	}
+	to := other[len(other)-1-d.draw(min(len(other), 4), "next")]
+	wake, stale := w.Wake, false
+	if d.chance(8, "a stale wake") && wake > 1 {
+		wake, stale = wake-1, true
+	}
+	x := d.request(to, wake, stale, []time.Duration{lapsed, time.Hour}[d.draw(2, "lease")])
+	next, ok, err := d.l.Next(d.ctx, c, records, 1, x.ClaimRequest)
+	d.ok(err)
+	d.rt.Logf("next after %s.%d by %s: %s by %s: %t", call, r.gen.Number, c.Token, x.call, next.Token, ok)
+	if !ok {
+		return false
+	}
+	list, rows := d.places(r)
+	stale, elsewhere := d.m.settle(modelSettle{call: call, gen: r.gen.Number, token: c.Token, list: list, records: records, basis: Answer, rows: rows, uuid: claimUUID(c)})
+	if stale || elsewhere || d.m.fin {
+		d.rt.Fatalf("a claim that was not one's own to settle was settled on the way to the next, or ended the campaign (%t)", d.m.fin)
+	}
+	if want, _ := d.m.claim(x.gen, x.model(d, next)); want != ClaimGo || next.Answer != ClaimGo {
+		d.rt.Fatalf("the next claim was told %q, want %q", next.Answer, want)
+	}
+	d.went(to, x.call, x.account, x.gen, next, x.login)
+	return true
+}
+
+// places are the positions and the rows of what was read.
+func (d *driver) places(r reading) (list, rows []int) {
+	list, rows = make([]int, len(r.gen.To)), make([]int, len(r.gen.To))
+	for i := range list {
+		list[i], rows[i] = i, r.gen.To[i].Row
+		if p := r.gen.positions; p != "" {
+			list[i] = int(binary.BigEndian.Uint16([]byte(p[2*i:])))
+		}
+	}
+	return list, rows
 }
 
 // giveUp is a worker's decision not to submit a doubtful generation again; before it
@@ -230,17 +308,15 @@ func (d *driver) settleLater(what string, r reading, call string, c *Claim, reco
 			records[i].RetryIn = []time.Duration{0, 2 * time.Hour, 26 * time.Hour}[d.draw(3, "how long")]
 		}
 	}
-	d.later(what, func() { d.settleNow(call, r, c, records, basis, retryIn) })
+	d.later(what, func() {
+		if basis != Answer || !d.chance(2, "and the next") || !d.next(r, call, c, records) {
+			d.settleNow(call, r, c, records, basis, retryIn)
+		}
+	})
 }
 
 func (d *driver) settleNow(call string, r reading, c *Claim, records []Record, basis Basis, retryIn time.Duration) {
-	list, rows := make([]int, len(r.gen.To)), make([]int, len(r.gen.To))
-	for i := range list {
-		list[i], rows[i] = i, r.gen.To[i].Row
-		if p := r.gen.positions; p != "" {
-			list[i] = int(binary.BigEndian.Uint16([]byte(p[2*i:])))
-		}
-	}
+	list, rows := d.places(r)
 	d.rt.Logf("  settle %s.%d by %s: %s %v", call, r.gen.Number, c.Token, basis, records)
 	out, err := d.l.Settle(d.ctx, c, records, basis, 1, retryIn)
 	d.ok(err)
