@@ -1,15 +1,25 @@
 package worker_test
 
 import (
+	"context"
 	"fmt"
 	"iter"
+	"math/rand/v2"
+	"slices"
 	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/planning"
 	"github.com/tuma-sms/tuma/internal/sandbox"
 	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/providers/kobo"
+	"github.com/tuma-sms/tuma/sms"
 	"github.com/tuma-sms/tuma/worker"
 )
 
@@ -90,5 +100,301 @@ func TestRecipientsOfTheSameTextShareACall(t *testing.T) {
 		if got := r.gateway.Desk("kobo").Text(uint64(254_710_000_000 + i)); got != fmt.Sprintf("You are number %d", i%names) {
 			t.Fatalf("recipient %d was sent %q", i, got)
 		}
+	}
+}
+
+// heard is a stub that looks at each call whether its body is that of its recipients,
+// whatever it then says.
+type heard struct {
+	*stub
+	t     *testing.T
+	share int
+	say   func(ctx context.Context, b providers.Batch, times int) ([]providers.Result, error)
+	kind  atomic.Bool // it takes everything now
+	mu    sync.Mutex
+	asked map[sms.MSISDN]int
+}
+
+func newHeard(t *testing.T, share int, info providers.Info) *heard {
+	h := &heard{stub: newStub(info), t: t, share: share, asked: map[sms.MSISDN]int{}}
+	h.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
+		h.mu.Lock()
+		times := h.asked[b.To[0]]
+		for _, m := range b.To {
+			if want := greetingOf(int(m)-254_710_000_000, share); b.Body != want {
+				h.t.Errorf("%s was to be sent %q, and not %q", m, b.Body, want)
+			}
+			h.asked[m]++
+		}
+		h.mu.Unlock()
+		if h.say == nil || h.kind.Load() {
+			return h.accept(ctx, b)
+		}
+		return h.say(ctx, b, times)
+	}
+	return h
+}
+
+func (r *rig) enqueueGreeting(c producer.Campaign, n, share int) {
+	r.t.Helper()
+	c.Body = greeting
+	if _, err := r.producer.Enqueue(r.t.Context(), c, people(n, share)); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// onceEach checks that each of the first n was taken once.
+func (h *heard) onceEach(n int) {
+	h.t.Helper()
+	all := h.all()
+	for i := range n {
+		if times := all[sms.MSISDN(254_710_000_000+i)]; times != 1 {
+			h.t.Fatalf("recipient %d was taken %d times", i, times)
+		}
+	}
+}
+
+func TestATextStaysWithItsRecipientsWhateverHappens(t *testing.T) {
+	t.Parallel()
+	const n, share = 300, 7
+	for name, x := range map[string]struct {
+		info   providers.Info
+		resend string
+		say    func(h *heard) func(context.Context, providers.Batch, int) ([]providers.Result, error)
+		left   int // recipients that are not accepted at first, and are by a retry
+	}{
+		"calls are refused because of one of them": {info: providers.Info{KeyTTL: keyed}, left: n / 50,
+			say: func(h *heard) func(context.Context, providers.Batch, int) ([]providers.Result, error) {
+				return func(ctx context.Context, b providers.Batch, _ int) ([]providers.Result, error) {
+					if slices.ContainsFunc(b.To, func(m sms.MSISDN) bool { return m%50 == 7 }) {
+						return nil, refused()
+					}
+					return h.accept(ctx, b)
+				}
+			}},
+		"some are refused for now": {info: providers.Info{KeyTTL: keyed},
+			say: func(h *heard) func(context.Context, providers.Batch, int) ([]providers.Result, error) {
+				return func(ctx context.Context, b providers.Batch, times int) ([]providers.Result, error) {
+					out, err := h.accept(ctx, b)
+					if times == 0 && len(b.To) > 2 {
+						h.stub.mu.Lock()
+						delete(h.took, b.To[1])
+						h.stub.mu.Unlock()
+						out[1] = providers.Result{Outcome: providers.Retryable, Reason: "later"}
+					}
+					return out, err
+				}
+			}},
+		"there is no answer, and a key": {info: providers.Info{KeyTTL: keyed},
+			say: func(h *heard) func(context.Context, providers.Batch, int) ([]providers.Result, error) {
+				return func(ctx context.Context, b providers.Batch, times int) ([]providers.Result, error) {
+					if times == 0 && b.To[0]%3 == 0 {
+						return nil, unanswered()
+					}
+					return h.accept(ctx, b)
+				}
+			}},
+		"there is no answer, and a resend": {resend: worker.OnUnknownResend,
+			say: func(h *heard) func(context.Context, providers.Batch, int) ([]providers.Result, error) {
+				return func(ctx context.Context, b providers.Batch, times int) ([]providers.Result, error) {
+					if times == 0 && b.To[0]%50 == 0 {
+						return nil, unanswered()
+					}
+					return h.accept(ctx, b)
+				}
+			}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, sandbox.Options{})
+			h := newHeard(t, share, x.info)
+			h.say = x.say(h)
+			a := through(h)
+			a.MaxAttempts = 100
+			r.start(a)
+			r.enqueueGreeting(producer.Campaign{ID: "c", Via: "kobo-main", OnUnknown: x.resend}, n, share)
+			s := r.wait("c", 60*time.Second)
+			if s.Accepted != n-x.left || s.Rejected != x.left {
+				t.Fatalf("it ended as %+v", s)
+			}
+			if x.left > 0 {
+				h.kind.Store(true)
+				if _, err := r.producer.Retry(t.Context(), "c", producer.RetryOptions{Rejected: true}); err != nil {
+					t.Fatal(err)
+				}
+				if s = r.wait("c", 60*time.Second); s.Accepted != n {
+					t.Fatalf("after a retry it ended as %+v", s)
+				}
+			}
+			h.onceEach(n)
+			if s.Segments != n {
+				t.Errorf("%d segments", s.Segments)
+			}
+		})
+	}
+}
+
+// The first gateway is gone, and the next takes fewer a call, and no more than a character
+// less than the longest of the texts has: who is to get that one waits.
+func TestATextMovesWithItsRecipientsToWhereItFits(t *testing.T) {
+	t.Parallel()
+	const n, share = 600, 30
+	r := newRig(t, sandbox.Options{})
+	a, b := newHeard(t, share, providers.Info{MaxRecipients: 500, KeyTTL: keyed}), newHeard(t, share, providers.Info{MaxRecipients: 4})
+	a.say = func(context.Context, providers.Batch, int) ([]providers.Result, error) { return nil, unreached() }
+	b.info.MaxChars = len(greetingOf(0, share)) // of nine numbers; the others have a figure more
+	r.routed(300*time.Millisecond, a, b)
+	r.enqueueGreeting(producer.Campaign{ID: "c"}, n, share)
+	short := 10 * share
+	r.eventually(40*time.Second, "those whose text fits to have gone", func() bool { return r.status("c").Accepted >= short })
+	if s := r.status("c"); at(s, "b").Accepted != short || s.Pending != n-short || int64(s.Calls) > b.calls.Load()+a.calls.Load() {
+		t.Errorf("it stands at %+v", s)
+	}
+	b.onceEach(short)
+	a.kind.Store(true)
+	if _, err := r.producer.Release(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	if s := r.wait("c", 40*time.Second); s.Accepted != n {
+		t.Errorf("it ended as %+v", s)
+	}
+}
+
+// A planner has committed the first of three pages when it dies: the next knows who was to
+// get what, and puts the recipients of a text into the calls that had begun.
+func TestAPlannerThatTakesOverKnowsEveryonesText(t *testing.T) {
+	t.Parallel()
+	const n, share = 2500, 300
+	r := newRig(t, sandbox.Options{})
+	l := ledger.New(r.rdb)
+	h := newHeard(t, share, providers.Info{KeyTTL: keyed})
+	card := ledger.Card{Name: "kobo-main", Info: h.info, Unit: worker.UnitMessages, Concurrency: 1}
+	if err := l.Publish(t.Context(), "dead", card); err != nil {
+		t.Fatal(err)
+	}
+	r.enqueueGreeting(producer.Campaign{ID: "c", Via: "kobo-main", MaxSegments: n - 1}, n, share)
+	plan, err := l.StartPlan(t.Context(), "c", func(s ledger.Spec) (ledger.Frozen, error) {
+		return ledger.Frozen{Country: "KE", Accounts: []ledger.FrozenAccount{planning.Account(card, s)}}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pl, err := planning.New(plan.Spec, plan.Frozen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for page, err := range l.ReadPages(t.Context(), "c", 0, 1, 1) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := pl.Page(page, false)
+		if len(out.Carry[0]) == 0 {
+			t.Fatal("nothing is carried over")
+		}
+		if _, _, err := plan.CommitPage(t.Context(), ledger.NewToken(), out); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.start(through(h))
+	if s := r.wait("c", 40*time.Second); s.Accepted != n-1 || s.Reasons["over_cap"] != 1 || s.Calls != (n+share-1)/share {
+		t.Errorf("it ended as %+v", s)
+	}
+	h.onceEach(n - 1)
+}
+
+// What cannot be read of the texts of one batch costs that batch, and sends nobody a
+// template.
+func TestTextsThatCannotBeReadStopTheirBatchAlone(t *testing.T) {
+	t.Parallel()
+	const n, share = 1200, 1
+	for name, is := range map[string]string{"cut short": "", "noise": "\xf3\x01\x02", "of another batch": "\x00\x01\x01x"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, sandbox.Options{})
+			h := newHeard(t, share, providers.Info{KeyTTL: keyed})
+			r.known(through(h))
+			r.enqueueGreeting(producer.Campaign{ID: "c", Via: "kobo-main"}, n, share)
+			if _, err := r.producer.Pause(t.Context(), "c"); err != nil {
+				t.Fatal(err)
+			}
+			r.startLogged(through(h))
+			r.eventually(20*time.Second, "the plan, and nobody at work", func() bool {
+				q := "asynq:{tuma-send:kobo-main}:"
+				busy := r.rdb.LLen(t.Context(), q+"active").Val() + r.rdb.LLen(t.Context(), q+"pending").Val()
+				return r.status("c").Batches == n/50 && busy == 0
+			})
+			was := r.hget("c", "t0.1")
+			if is == "" {
+				is = was[:len(was)-1]
+			}
+			r.hset("c", "t0.1", is)
+			if _, err := r.producer.Resume(t.Context(), "c"); err != nil {
+				t.Fatal(err)
+			}
+			r.eventually(20*time.Second, "the others to have gone", func() bool {
+				s := r.status("c")
+				return s.Accepted == n-50 && s.SetAside > 0 && s.Pending == 50 && strings.Contains(strings.Join(s.Unreadable, " "), "t0.1")
+			})
+			r.hset("c", "t0.1", was)
+			if _, err := r.producer.Resume(t.Context(), "c"); err != nil {
+				t.Fatal(err)
+			}
+			if s := r.wait("c", 20*time.Second); s.Accepted != n {
+				t.Errorf("mended, it ended as %+v", s)
+			}
+			h.onceEach(n)
+		})
+	}
+}
+
+// Long values, long texts and many lanes: nothing in Redis has more than 64 KB.
+func TestNoRecordOfLongTextsIsLarge(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	h := newHeard(t, 1, providers.Info{KeyTTL: keyed})
+	h.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) { return h.accept(ctx, b) }
+	r.known(through(h))
+	const n = 400
+	letters := make([]byte, 5000) // nothing that could be compressed
+	lot := rand.New(rand.NewPCG(1, 2))
+	for i := range letters {
+		letters[i] = byte('!' + lot.IntN(90))
+	}
+	noise := string(letters)
+	many := func(yield func(producer.Recipient, error) bool) {
+		for i, number := range kenyan(n) {
+			x := noise[:min(4900, i*20)]
+			if !yield(producer.Recipient{Number: number, Fields: map[string]string{"a": x + "a", "b": "b" + x, "c": "c" + x, "d": "d" + x}}, nil) {
+				return
+			}
+		}
+	}
+	if _, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: "{{a}} {{b}} {{c}} {{d}}"}, many); err != nil {
+		t.Fatal(err)
+	}
+	largest := func() (most int64) {
+		for _, f := range r.rdb.HKeys(t.Context(), "tuma:{c}:l").Val() {
+			most = max(most, r.rdb.HStrLen(t.Context(), "tuma:{c}:l", f).Val())
+		}
+		return most
+	}
+	uploaded := largest()
+	r.start(through(h))
+	s := r.wait("c", 30*time.Second)
+	if s.Accepted+s.Reasons["body_too_long"] != n || s.Accepted < 50 || s.Reasons["body_too_long"] < 50 {
+		t.Errorf("it ended as %+v", s)
+	}
+	if got := max(uploaded, largest()); got > 64<<10 || got < 1000 {
+		t.Errorf("the largest record has %d bytes", got)
+	}
+	segments := 0
+	for x, err := range r.producer.Results(t.Context(), "c") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		segments += x.Segments
+	}
+	if segments != s.Segments || segments <= s.Accepted {
+		t.Errorf("the results have %d segments, the status %d", segments, s.Segments)
 	}
 }

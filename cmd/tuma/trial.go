@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"time"
 
@@ -88,6 +89,7 @@ func measure(src *source) (total int, first producer.Recipient, err error) {
 		}
 		if total++; total == 1 {
 			first = r
+			first.Fields = maps.Clone(r.Fields) // the map is the reader's
 		}
 	}
 	return total, first, nil

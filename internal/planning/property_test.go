@@ -1,0 +1,365 @@
+package planning_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/planning"
+	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/sms"
+)
+
+// world is a campaign and its recipients, drawn by lot.
+type world struct {
+	spec   ledger.Spec
+	frozen ledger.Frozen
+	pages  []ledger.Page
+}
+
+func drawWorld(t *rapid.T) world {
+	var w world
+	w.spec = drawSpec(t)
+	for i := range rapid.IntRange(1, 3).Draw(t, "accounts") {
+		card := ledger.Card{Name: fmt.Sprintf("a%d", i), Unit: rapid.SampledFrom([]string{ledger.UnitMessages, ledger.UnitSegments, ledger.UnitRequests}).Draw(t, "unit"),
+			Rate: rapid.SampledFrom([]float64{0, 0.1, 2, 1000}).Draw(t, "rate"),
+			Info: providers.Info{MaxRecipients: rapid.SampledFrom([]int{1, 2, 7, 100, 500}).Draw(t, "most"),
+				MaxChars: rapid.SampledFrom([]int{0, 20, 160, 905}).Draw(t, "characters"), MaxSegments: rapid.SampledFrom([]int{0, 1, 2, 6}).Draw(t, "segments")}}
+		a := planning.Account(card, w.spec)
+		a.Held = rapid.IntRange(0, 3).Draw(t, "held") == 0
+		w.frozen.Accounts = append(w.frozen.Accounts, a)
+	}
+	w.frozen.Country = "KE"
+	if rapid.Bool().Draw(t, "routes") {
+		for _, match := range []string{"25471", "2547", "234"} {
+			var via []string
+			for _, a := range rapid.Permutation(w.frozen.Accounts).Draw(t, "via") {
+				via = append(via, a.Name)
+			}
+			w.frozen.Routes = append(w.frozen.Routes, ledger.Route{Match: match, Via: via[:rapid.IntRange(0, len(via)).Draw(t, "of them")]})
+		}
+	}
+	if rapid.Bool().Draw(t, "windows") {
+		w.frozen.Windows = []ledger.FrozenWindow{{Country: "KE", Hours: "08:00-18:00"}}
+	}
+	w.pages = drawPages(t, w.spec)
+	return w
+}
+
+func drawSpec(t *rapid.T) ledger.Spec {
+	pieces := []string{"Habari ", "{{name}}", "{{name|there}}", "{{name:first:upper|you}}", "{{city}}", "{{city|}}", "{{city:max:3}}", ", ", "€", "ŝ", "😀",
+		"{{{{", strings.Repeat("x", 70), strings.Repeat("long ", 200)}
+	s := ledger.Spec{Body: "x" + strings.Join(rapid.SliceOfN(rapid.SampledFrom(pieces), 0, 6).Draw(t, "body"), "")}
+	if rapid.IntRange(0, 9).Draw(t, "blank but for fields") == 0 {
+		s.Body = "{{name}} "
+	}
+	template, err := sms.ParseTemplate(s.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Fields = template.Fields()
+	s.OnMissing = rapid.SampledFrom([]string{"", ledger.MissingSkip, ledger.MissingDefault}).Draw(t, "on missing")
+	s.MaxMessages = rapid.SampledFrom([]int{0, 0, 5, 100}).Draw(t, "messages")
+	s.MaxSegments = rapid.SampledFrom([]int{0, 0, 9, 200}).Draw(t, "segments in all")
+	s.Canary = rapid.SampledFrom([]int{0, 0, 1, 60}).Draw(t, "canary")
+	return s
+}
+
+func drawPages(t *rapid.T, s ledger.Spec) (pages []ledger.Page) {
+	values := rapid.SampledFrom([]string{"Amina", "Amina Wanjiru", "Juma", "Ọláyínká", "", "  ", "#N/A", strings.Repeat("né", 60), strings.Repeat("y", 1000)})
+	distinct := rapid.Bool().Draw(t, "everyone is somebody else")
+	row := 1
+	for n := range rapid.IntRange(1, 5).Draw(t, "pages") {
+		page := ledger.Page{Number: n, First: row}
+		for range rapid.IntRange(1, 400).Draw(t, "rows") {
+			page.Inputs = append(page.Inputs, drawNumber(t, row))
+			if s.Personal() {
+				mine := make([]string, len(s.Fields))
+				for i := range mine {
+					if mine[i] = values.Draw(t, "value"); distinct && strings.TrimSpace(mine[i]) != "" {
+						mine[i] += fmt.Sprint(" ", row)
+					}
+				}
+				if rapid.IntRange(0, 99).Draw(t, "too long") == 0 {
+					mine = nil
+				}
+				page.Values = append(page.Values, mine)
+			}
+			row++
+		}
+		pages = append(pages, page)
+	}
+	return pages
+}
+
+func drawNumber(t *rapid.T, row int) string {
+	switch rapid.IntRange(0, 19).Draw(t, "number") {
+	case 0:
+		return "n/a"
+	case 1:
+		return "0712000001"
+	case 2:
+		return fmt.Sprintf("23480%08d", row)
+	case 3:
+		return fmt.Sprintf("+2567%08d", row)
+	case 4:
+		return fmt.Sprintf("0722%06d", row%10)
+	}
+	return fmt.Sprintf("0710%06d", row)
+}
+
+// plan plans it all; at each page the lot says whether another planner goes on.
+func (w world) plan(t *rapid.T, again func() bool) (out []ledger.PlannedPage) {
+	p, err := planning.New(w.spec, w.frozen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, page := range w.pages {
+		if n > 0 && again() {
+			p = w.takeOver(t, out)
+		}
+		out = append(out, p.Page(page, n+1 == len(w.pages)))
+	}
+	return out
+}
+
+// takeOver makes a planner of what the ones before have committed.
+func (w world) takeOver(t *rapid.T, out []ledger.PlannedPage) *planning.Planner {
+	p, err := planning.New(w.spec, w.frozen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	segments := 0
+	for _, page := range out {
+		for _, b := range page.Batches {
+			for _, x := range b.To {
+				p.Remember(x)
+			}
+			for k, n := range b.Calls {
+				if b.Bodies != nil {
+					s, _ := sms.Segments(b.Bodies[k])
+					segments += n * s
+				}
+			}
+		}
+	}
+	var carry [][]ledger.Call // as it comes from Redis
+	for _, calls := range out[len(out)-1].Carry {
+		var lane []ledger.Call
+		for _, c := range calls {
+			for _, x := range c.To {
+				p.Remember(x)
+			}
+			c.Body = ""
+			if w.spec.Personal() || len(lane) == 0 {
+				lane = append(lane, ledger.Call{Values: c.Values, To: slices.Clone(c.To)})
+			} else {
+				lane[0].To = append(lane[0].To, c.To...)
+			}
+		}
+		carry = append(carry, lane)
+	}
+	if err := p.Resume(carry, segments); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// fate is what planning made of a row, as told by an oracle that does one row after the
+// other, remembers everything, and knows no batches.
+type fate struct {
+	reason, body string
+	lane         int
+	msisdn       sms.MSISDN
+}
+
+func (w world) oracle(t *rapid.T) []fate {
+	template, err := sms.ParseTemplate(w.spec.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []fate
+	seen := map[sms.MSISDN]bool{}
+	count, segments := 0, 0
+	for _, page := range w.pages {
+		for i, input := range page.Inputs {
+			var values []string
+			if w.spec.Personal() {
+				values = page.Values[i]
+			}
+			f := w.fateOf(template, input, values, seen)
+			if f.reason == "" {
+				body := f.body
+				if !w.spec.Personal() {
+					body = w.spec.Body
+				}
+				n, _ := sms.Segments(body)
+				if w.spec.MaxMessages > 0 && count == w.spec.MaxMessages || w.spec.MaxSegments > 0 && segments+n > w.spec.MaxSegments {
+					f.reason = ledger.ReasonOverCap
+				} else {
+					seen[f.msisdn] = true
+					count, segments = count+1, segments+n
+				}
+			}
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+func (w world) fateOf(template *sms.Template, input string, values []string, seen map[sms.MSISDN]bool) (f fate) {
+	var err error
+	if f.msisdn, err = sms.ParseMSISDN(input, "KE"); err != nil {
+		return fate{reason: ledger.ReasonInvalidNumber}
+	}
+	if seen[f.msisdn] {
+		return fate{reason: ledger.ReasonDuplicate}
+	}
+	if w.spec.Personal() {
+		if values == nil {
+			return fate{reason: ledger.ReasonBodyTooLong}
+		}
+		body, missing := template.Render(nil, func(field string) string { return values[slices.Index(w.spec.Fields, field)] })
+		f.body = string(body)
+		if missing != "" && w.spec.OnMissing != ledger.MissingDefault || strings.TrimSpace(f.body) == "" {
+			return fate{reason: ledger.ReasonMissingField}
+		}
+	}
+	account, reason := w.accountOf(f.msisdn, f.body)
+	if reason != "" {
+		return fate{reason: reason}
+	}
+	f.lane = account
+	if len(w.frozen.Windows) > 0 && f.msisdn.Country() == "KE" {
+		f.lane += len(w.frozen.Accounts)
+	}
+	return f
+}
+
+func (w world) accountOf(m sms.MSISDN, body string) (int, string) {
+	via := []string{w.frozen.Accounts[0].Name}
+	if len(w.frozen.Routes) > 0 {
+		i := slices.IndexFunc(w.frozen.Routes, func(r ledger.Route) bool { return len(r.Via) > 0 && strings.HasPrefix(m.String(), r.Match) })
+		if i < 0 {
+			return 0, ledger.ReasonNoRoute
+		}
+		via = w.frozen.Routes[i].Via
+	}
+	for _, held := range []bool{false, true} {
+		for _, name := range via {
+			i := slices.IndexFunc(w.frozen.Accounts, func(a ledger.FrozenAccount) bool { return a.Name == name })
+			if w.fits(i, body) && (len(w.frozen.Routes) == 0 || w.frozen.Accounts[i].Held == held) {
+				return i, ""
+			}
+		}
+	}
+	return 0, ledger.ReasonBodyTooLong
+}
+
+func (w world) fits(account int, body string) bool {
+	a := w.frozen.Accounts[account]
+	segments, _ := sms.Segments(body)
+	return (a.MaxChars == 0 || sms.Units(body) <= a.MaxChars) && (a.MaxSegments == 0 || segments <= a.MaxSegments)
+}
+
+// For every body and recipient set: each recipient is in one call or left out with the
+// right reason, each call has one body, which is the rendering of each of its recipients,
+// and nothing is larger than its gateway, its batch or its place in Redis takes.
+func TestCallsPartitionTheRecipients(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		w := drawWorld(t)
+		want := w.oracle(t)
+		once := w.plan(t, func() bool { return false })
+		again := w.plan(t, func() bool { return rapid.Bool().Draw(t, "another planner") })
+		if diff := cmp.Diff(once, again, cmpopts.EquateEmpty()); diff != "" {
+			t.Fatalf("another planner plans otherwise: %s", diff)
+		}
+		got := make([]string, len(want)) // what became of each row
+		for n, page := range once {
+			for _, x := range page.LeftOut {
+				got[x.Row-1] += x.Reason
+				if f := want[x.Row-1]; f.reason != x.Reason {
+					t.Fatalf("row %d is left out: %s, want %q", x.Row, x.Reason, f.reason)
+				}
+			}
+			for _, b := range page.Batches {
+				w.checkBatch(t, b, want, got)
+			}
+			carried, size := 0, 0
+			for _, calls := range page.Carry {
+				carried += len(calls)
+				size += ledger.CarrySize(calls)
+			}
+			if size > ledger.MaxBodies || n+1 == len(once) && carried > 0 {
+				t.Fatalf("%d bytes and %d calls are carried over from page %d of %d", size, carried, n, len(once))
+			}
+		}
+		for i, x := range got {
+			if f := want[i]; x != f.reason && x != "sent" || x == "sent" && f.reason != "" {
+				t.Fatalf("row %d came to %q, want %+v", i+1, x, f)
+			}
+		}
+		w.checkCanary(t, once)
+	})
+}
+
+func (w world) checkBatch(t *rapid.T, b ledger.PlannedBatch, want []fate, got []string) {
+	a := w.frozen.Lane(b.Lane).Account
+	text, at, halfFull := 0, 0, map[string]bool{}
+	for _, body := range b.Bodies {
+		text += len(body) + 4
+	}
+	if len(b.Calls) > 1 && (len(b.To) > a.BatchSize || a.Calls > 0 && len(b.Calls) > a.Calls) || text > ledger.MaxBodies || len(b.Bodies) > 0 != w.spec.Personal() {
+		t.Fatalf("a batch of %d calls, %d recipients and %d bodies with %d bytes for %+v", len(b.Calls), len(b.To), len(b.Bodies), text, a)
+	}
+	for k, n := range b.Calls {
+		body := ""
+		if w.spec.Personal() {
+			body = b.Bodies[k]
+		}
+		if n < 1 || n > a.MaxRecipients || w.spec.Personal() && !w.fits(b.Lane%len(w.frozen.Accounts), body) {
+			t.Fatalf("a call of %d, and %d characters in %q, through %+v", n, sms.Units(body), body, a)
+		}
+		if n < a.CallSize() && halfFull[body] {
+			t.Fatalf("a batch has two calls for %q", body)
+		}
+		halfFull[body] = halfFull[body] || n < a.CallSize()
+		for _, x := range b.To[at : at+n] {
+			got[x.Row-1] += "sent"
+			if f := want[x.Row-1]; f.reason != "" || f.msisdn != x.MSISDN || f.lane != b.Lane || f.body != body {
+				t.Fatalf("row %d is sent %q to %s in lane %d, want %+v", x.Row, body, x.MSISDN, b.Lane, f)
+			}
+		}
+		at += n
+	}
+	if at != len(b.To) {
+		t.Fatalf("the calls hold %d of %d recipients", at, len(b.To))
+	}
+}
+
+// checkCanary says whether the first batches hold the first recipients that are sent to, and no other.
+func (w world) checkCanary(t *rapid.T, pages []ledger.PlannedPage) {
+	var order []int
+	for _, p := range pages {
+		for _, b := range p.Batches {
+			n := len(order)
+			for _, x := range b.To {
+				order = append(order, x.Row)
+			}
+			if n < w.spec.Canary && len(order) > w.spec.Canary {
+				t.Fatalf("a batch has recipients of the canary and others")
+			}
+		}
+	}
+	n := min(w.spec.Canary, len(order))
+	if rest := slices.Clone(order); n > 0 && n < len(order) && slices.Max(rest[:n]) > slices.Min(rest[n:]) {
+		t.Fatalf("the canary of %d is not the first ones", n)
+	}
+}
