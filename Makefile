@@ -69,6 +69,10 @@ bench-personal: ## Send 100,000 messages that each have a text of their own, bes
 bench-flow: ## Measure rates, fairness, hanging gateways, latency and pauses at the sandbox, FLOW_FOR=30s each
 	$(GO) run ./internal/bench flow -for $(FLOW_FOR) $(FLOW)
 
+.PHONY: bench-file
+bench-file: ## Enqueue and plan a dirty list of 1,000,000, beside encoding/csv reading and copying it
+	$(GO) run ./internal/bench file
+
 .PHONY: chaos
 chaos: ## Break everything for CHAOS_FOR=10m: workers, Redis, connections, gateways; CHAOS_SEED decides what and when
 	@REDIS_SERVER="$$(tools/redis-server)" && export REDIS_SERVER && \

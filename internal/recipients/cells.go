@@ -225,7 +225,7 @@ func (t *tokens) row(r *row, want func(column int) bool) error {
 			if !inText || len(e) == 0 {
 				continue
 			}
-			if r.filled = r.filled || len(bytes.TrimSpace(e)) > 0; !want(c.column) {
+			if r.filled = r.filled || c.kind != "s" && len(bytes.TrimSpace(e)) > 0; c.kind != "s" && !want(c.column) {
 				continue
 			}
 			if len(c.raw)+len(e) > maxToken {
@@ -239,6 +239,13 @@ func (t *tokens) row(r *row, want func(column int) bool) error {
 			case "rPh":
 				phonetic--
 			case "c":
+				if inCell && c.kind == "s" && !r.filled {
+					text, err := t.w.text(&c, false)
+					if err != nil {
+						return err
+					}
+					r.filled = len(bytes.TrimSpace(text)) > 0
+				}
 				if inCell && want(c.column) {
 					if t.held(r) > maxRow {
 						return t.w.faultIn("the row has more than %d bytes", maxRow)

@@ -9,7 +9,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// numberColumns are the names of a column of numbers, as Key writes them.
+// numberColumns are the names of a column of numbers, as sms.FieldKey writes them.
 var numberColumns = []string{"msisdn", "phone", "number", "mobile", "to", "recipient", "phonenumber", "mobilenumber"}
 
 // NumberColumns are the usual names of a column of numbers, for people to read.
@@ -32,6 +32,9 @@ func (p *reading) findHeader(first string) (comma byte, h *header, err error) {
 	var widest []string
 	for _, comma := range []byte(",;\t") {
 		cells := p.headerCells(comma)
+		if len(cells) > MaxColumns {
+			return 0, nil, p.faultAt(line, "the header has more than %d columns", MaxColumns)
+		}
 		if len(cells) > len(widest) {
 			widest = cells
 		}
@@ -66,7 +69,7 @@ func (p *reading) headerCells(comma byte) (cells []string) {
 
 // match finds the columns that are wanted; nil if there is none of numbers.
 func (l *List) match(cells []string) (*header, error) {
-	wanted := func(cell string) bool { return slices.Contains(numberColumns, Key(cell)) }
+	wanted := func(cell string) bool { return slices.Contains(numberColumns, sms.FieldKey(cell)) }
 	if l.o.Column != "" {
 		wanted = func(cell string) bool {
 			return strings.EqualFold(strings.TrimSpace(cell), strings.TrimSpace(l.o.Column))
@@ -81,7 +84,7 @@ func (l *List) match(cells []string) (*header, error) {
 	}
 	h := &header{columns: len(cells), number: at}
 	for _, key := range l.o.Fields {
-		named := func(cell string) bool { return Key(cell) == key }
+		named := func(cell string) bool { return sms.FieldKey(cell) == key }
 		at := slices.IndexFunc(cells, named)
 		if at < 0 {
 			return nil, fmt.Errorf("the text has {{%s}}, and the header no column of that name; it has %s", key, shown(cells))

@@ -37,7 +37,7 @@ type Options struct {
 	Sheet string
 	// Column is the header's name for the numbers. Default: one of the usual names.
 	Column string
-	// Fields are the columns, as Key writes their names, whose values are wanted
+	// Fields are the columns, as sms.FieldKey writes their names, whose values are wanted
 	// beside the number.
 	Fields []string
 }
@@ -66,17 +66,6 @@ type Error struct {
 
 // Error returns the place and the problem.
 func (e *Error) Error() string { return e.Where + e.Problem }
-
-// Key makes one of the ways to write a column's name: "Phone number",
-// "phone_number" and "PHONE-NUMBER" are the same.
-func Key(name string) string {
-	return strings.ToLower(strings.Map(func(r rune) rune {
-		if strings.ContainsRune(" _-.\u00a0", r) {
-			return -1
-		}
-		return r
-	}, name))
-}
 
 // List is a list of recipients that can be read any number of times. It is not safe
 // for concurrent use.

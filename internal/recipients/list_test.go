@@ -203,6 +203,10 @@ func FuzzList(f *testing.F) {
 		f.Add(seed, "")
 	}
 	f.Add("a,b\n1,2\n", "b")
+	f.Add("{\"to\":1}\n\n{\"to\":\"x\"}", "")
+	f.Add("p\x00\n\x00"+inUTF16("to\n1\n"), "")
+	f.Add(inUTF16("to;b\n\"1\n2\";3\n")[2:], "")
+	f.Add("phone;n\n1;Ren\xe9\n", "phone")
 	f.Fuzz(func(t *testing.T, text, column string) {
 		var rows, failed int
 		for r, err := range listOf(text, Options{Name: "f", Column: column}).All() {
@@ -217,6 +221,9 @@ func FuzzList(f *testing.F) {
 				continue
 			}
 			rows++
+		}
+		if most := strings.Count(text, "\n") + 1; rows > most && !strings.HasPrefix(text, "\x1f\x8b") && !strings.HasPrefix(text, "PK") {
+			t.Fatalf("%d rows in %d lines", rows, most)
 		}
 		if rows == 0 && failed == 0 {
 			t.Fatal("no recipients, and nobody says so")

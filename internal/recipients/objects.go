@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/sms"
 )
 
 // objects reads one JSON object a line. The first is the header: it must name what
@@ -78,7 +79,7 @@ func (p *reading) member(members map[string]json.RawMessage, names []string, h *
 			return v
 		}
 		for other, v := range members {
-			if Key(other) == Key(name) {
+			if sms.FieldKey(other) == sms.FieldKey(name) {
 				return v
 			}
 		}

@@ -25,7 +25,7 @@ const (
 	// to 30, deflate ends at 1032.
 	maxRatio = 300
 	// ratioFrom is from how many bytes on that is asked.
-	ratioFrom = 64 << 20
+	ratioFrom = 16 << 20
 	// maxToken bounds a tag or a text within a sheet: a cell may have 32,767 characters.
 	maxToken = 128 << 10
 )

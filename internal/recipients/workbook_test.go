@@ -276,14 +276,10 @@ func TestWhatAFileIsIsFoundOut(t *testing.T) {
 		"UTF-8 taken for Windows-1252":  {Options{Encoding: "windows-1252"}, "phone,name\n1,é\n", "1|Ã©"},
 		"JSON lines by content":         {Options{Name: "f.txt"}, `{"phone":"1","name":"x"}`, "1|x"},
 		"JSON lines in UTF-16":          {Options{}, u16(`{"phone":"1","name":"x"}`, false, false), "1|x"},
-		"a header that looks like JSON": {Options{Name: "f.csv"}, "{name},phone,name\n1,2,3\n", "2|3"},
+		"a header that looks like JSON": {Options{Name: "f.csv"}, "{x},phone,name\n1,2,3\n", "2|3"},
 	} {
 		tt.o.Fields = []string{"name"}
 		got, _, err := readAll(listOf(tt.text, tt.o))
-		if name == "a header that looks like JSON" {
-			// Key leaves the braces, so that only one column is called name.
-			tt.want = "2|3"
-		}
 		if strings.Join(got, " ") != tt.want || err != nil {
 			t.Errorf("%s: %q, %v, want %q", name, got, err, tt.want)
 		}

@@ -1,0 +1,273 @@
+//go:build unix
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/csv"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/dirty"
+	"github.com/tuma-sms/tuma/producer"
+)
+
+// fileOptions are those of a list's way from a file to its plan.
+type fileOptions struct {
+	sizes  []int
+	rounds int
+	dir    string
+	binary string
+}
+
+// mostOfFile is how many times as long as reading and copying its file a list may take
+// until it is planned.
+const mostOfFile = 3
+
+// fileRole measures how long a dirty list takes from its file until it is planned, by
+// tuma send and a worker, beside reading the file with encoding/csv and copying it;
+// its account is held, so that no gateway is waited for. Then it looks whether every
+// row is in tuma results as it was meant.
+//
+//	go run ./internal/bench file -n 1000000,100000 -rounds 5
+func fileRole(ctx context.Context, args []string) error {
+	o := fileOptions{sizes: []int{100_000, 1_000_000}}
+	f := flag.NewFlagSet("bench file", flag.ContinueOnError)
+	f.Func("n", "recipients (default 100000,1000000)", intList(&o.sizes))
+	f.IntVar(&o.rounds, "rounds", 5, "how often each runs")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "tuma-file-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	o.dir, o.binary = dir, filepath.Join(dir, "tuma")
+	if err := buildBoth(ctx, flowOptions{dir: dir, binary: o.binary, traced: filepath.Join(dir, "traced")}); err != nil {
+		return err
+	}
+	var b bounds
+	for _, n := range o.sizes {
+		ratio, err := measureFile(ctx, o, n)
+		if err != nil {
+			return err
+		}
+		b.hold(ratio <= mostOfFile, "%d rows took %.2f times as long as reading and copying them, at most %d are wanted", n, ratio, mostOfFile)
+	}
+	if len(b.broken) > 0 {
+		return errors.New(b.broken[0])
+	}
+	return nil
+}
+
+// fileFigures are what one round came to.
+type fileFigures struct {
+	copied, enqueued, planned      time.Duration
+	copyCPU, sendCPU, workerCPU    time.Duration
+	redisCPU                       time.Duration
+	copyPeak, sendPeak, workerPeak int64
+}
+
+func (f fileFigures) ratio() float64 { return (f.enqueued + f.planned).Seconds() / f.copied.Seconds() }
+
+func measureFile(ctx context.Context, o fileOptions, n int) (float64, error) {
+	file := filepath.Join(o.dir, "dirty.csv")
+	if err := writeDirty(file, n); err != nil {
+		return 0, err
+	}
+	var all []fileFigures
+	for i := range o.rounds {
+		f, err := fileRound(ctx, o, file, n, i == o.rounds-1)
+		if err != nil {
+			return 0, err
+		}
+		fmt.Printf("round %d: copy %.2f s, enqueue %.2f s, plan %.2f s, ratio %.2f; CPU-s: copy %.2f, send %.2f, worker %.2f, redis %.2f\n", i+1,
+			f.copied.Seconds(), f.enqueued.Seconds(), f.planned.Seconds(), f.ratio(), f.copyCPU.Seconds(), f.sendCPU.Seconds(), f.workerCPU.Seconds(), f.redisCPU.Seconds())
+		all = append(all, f)
+	}
+	ratios := make([]float64, len(all))
+	var send, work, bare int64
+	for i, f := range all {
+		ratios[i] = f.ratio()
+		send, work, bare = max(send, f.sendPeak), max(work, f.workerPeak), max(bare, f.copyPeak)
+	}
+	slices.Sort(ratios)
+	ratio := ratios[len(ratios)/2]
+	fmt.Printf("\n%d rows, a tenth of them dirty, medians of %d rounds; every row is in the results as it was meant\n", n, o.rounds)
+	seconds := func(of func(fileFigures) time.Duration) float64 {
+		v := make([]time.Duration, len(all))
+		for i, f := range all {
+			v[i] = of(f)
+		}
+		slices.Sort(v)
+		return v[len(v)/2].Seconds()
+	}
+	fmt.Printf("  encoding/csv, read and copied   %6.2f s   peak %3d MB\n", seconds(func(f fileFigures) time.Duration { return f.copied }), bare>>20)
+	fmt.Printf("  tuma send, until enqueued       %6.2f s   peak %3d MB\n", seconds(func(f fileFigures) time.Duration { return f.enqueued }), send>>20)
+	fmt.Printf("  tuma worker, until planned      %6.2f s   peak %3d MB\n", seconds(func(f fileFigures) time.Duration { return f.planned }), work>>20)
+	fmt.Printf("  ratio                           %6.2f     (target: at most %d)\n\n", ratio, mostOfFile)
+	return ratio, nil
+}
+
+func writeDirty(file string, n int) error {
+	f, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dirty.Write(f, n), f.Close())
+}
+
+// fileRound copies the file, and has it sent with a redis-server and a worker of its own.
+func fileRound(ctx context.Context, o fileOptions, file string, n int, look bool) (f fileFigures, err error) {
+	begun := time.Now()
+	p, err := startRole("copy", "", file, filepath.Join(o.dir, "copy.csv"))
+	if err != nil {
+		return f, err
+	}
+	if err := p.cmd.Wait(); err != nil {
+		return f, fmt.Errorf("copy: %w", err)
+	}
+	f.copied = time.Since(begun)
+	f.copyCPU, f.copyPeak = p.usage()
+
+	r, err := newFlowRig(ctx, flowOptions{dir: o.dir, binary: o.binary}, flowSetup{accounts: []flowAccount{{gateway: "kobo", rate: "0"}}, workers: 1})
+	if err != nil {
+		return f, err
+	}
+	defer r.end()
+	if said, err := r.command("hold", "kobo").CombinedOutput(); err != nil {
+		return f, fmt.Errorf("hold: %w: %s", err, said)
+	}
+	redisBefore, err := r.redis.cpu(ctx)
+	if err != nil {
+		return f, err
+	}
+	begun = time.Now()
+	send := process{cmd: r.command("send", "--id", "file", "--via", "kobo", "--country", dirty.Country, "--body", body, "--file", file)}
+	send.cmd.Stderr = os.Stderr
+	if err := send.cmd.Run(); err != nil {
+		return f, fmt.Errorf("send: %w", err)
+	}
+	f.enqueued = time.Since(begun)
+	f.sendCPU, f.sendPeak = send.usage()
+	begun = time.Now()
+	if err := planned(ctx, r); err != nil {
+		return f, err
+	}
+	f.planned = time.Since(begun)
+	redisAfter, err := r.redis.cpu(ctx)
+	if err != nil {
+		return f, err
+	}
+	f.redisCPU = redisAfter - redisBefore
+	w := r.workers[0]
+	_ = w.cmd.Process.Signal(syscall.SIGTERM) // Wait tells
+	if err := w.cmd.Wait(); err != nil {
+		return f, fmt.Errorf("worker: %w", err)
+	}
+	f.workerCPU, f.workerPeak = w.usage()
+	if look {
+		err = asMeant(r, n)
+	}
+	return f, err
+}
+
+// planned waits until the campaign is planned.
+func planned(ctx context.Context, r *flowRig) error {
+	return until(ctx, 5*time.Minute, "the plan", func() (bool, error) {
+		st, err := r.client.Status(ctx, "file")
+		return err == nil && st.State != producer.Planning, err
+	})
+}
+
+// asMeant reads the results as a user would, and compares every row with what the list
+// was made for.
+func asMeant(r *flowRig, n int) error {
+	cmd := r.command("results", "file")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	in := csv.NewReader(bufio.NewReaderSize(out, 64<<10))
+	in.ReuseRecord = true
+	header, err := in.Read()
+	if err != nil {
+		return err
+	}
+	at := map[string]int{}
+	for i, name := range header {
+		at[name] = i
+	}
+	rows := 0
+	for ; ; rows++ {
+		row, err := in.Read()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		want := dirty.At(rows)
+		status, msisdn := "pending", strconv.FormatUint(want.MSISDN, 10)
+		if want.Reason != "" {
+			status = "skipped"
+		}
+		if want.MSISDN == 0 {
+			msisdn = ""
+		}
+		if row[at["row"]] != strconv.Itoa(rows+1) || row[at["status"]] != status || row[at["reason"]] != want.Reason ||
+			row[at["code"]] != want.Code || row[at["msisdn"]] != msisdn {
+			return fmt.Errorf("row %d came to %q, meant were %s, %q, %q, %q for %q", rows+1, row, status, want.Reason, want.Code, msisdn, want.Text)
+		}
+	}
+	if err := cmd.Wait(); err != nil {
+		return fmt.Errorf("results: %w", err)
+	}
+	if rows != n {
+		return fmt.Errorf("%d of %d rows are in the results", rows, n)
+	}
+	return nil
+}
+
+// copyRole reads a CSV and writes what it has read.
+func copyRole(_ context.Context, args []string) error {
+	from, err := os.Open(args[1])
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	to, err := os.Create(args[2])
+	if err != nil {
+		return err
+	}
+	in, out := csv.NewReader(bufio.NewReaderSize(from, 64<<10)), csv.NewWriter(bufio.NewWriterSize(to, 64<<10))
+	in.Comma, in.ReuseRecord, in.FieldsPerRecord = ';', true, -1
+	out.Comma = ';'
+	for {
+		row, err := in.Read()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if err := out.Write(row); err != nil {
+			return err
+		}
+	}
+	out.Flush()
+	return errors.Join(out.Error(), to.Close())
+}

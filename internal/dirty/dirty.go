@@ -1,0 +1,133 @@
+// Package dirty makes lists of recipients as dirty as those that people have, and
+// knows of every row what is to become of it. It is for tests and for measuring.
+package dirty
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+)
+
+// Row is one recipient of a list.
+type Row struct {
+	// Text is how it stands in a CSV, with the end of its line.
+	Text string
+	// Number is the number as a reader of CSV gives it.
+	Number string
+	// MSISDN is what the number is; 0 if it is none.
+	MSISDN uint64
+	// Reason is why it is left out; empty if it is not. Code is why its number is invalid.
+	Reason, Code string
+}
+
+// Header is the first line of a list.
+const Header = "\xef\xbb\xbfName;Phone;Town\r\n"
+
+// Country is the one whose numbers may stand in national form.
+const Country = "KE"
+
+// The reasons as results have them.
+const (
+	invalid   = "invalid_number"
+	duplicate = "duplicate"
+)
+
+// Write writes a list of n recipients; nine of ten are clean, the others are dirty in
+// each of the ways in turn.
+func Write(to io.Writer, n int) error {
+	w := bufio.NewWriter(to)
+	if _, err := w.WriteString(Header); err != nil {
+		return err
+	}
+	for i := range n {
+		if _, err := w.WriteString(At(i).Text); err != nil {
+			return err
+		}
+	}
+	return w.Flush()
+}
+
+// At is the row of that number, from 0. The rows of a list of up to 30 million have
+// different numbers, but for those that are there to repeat another.
+func At(i int) Row {
+	if i%10 != 9 {
+		n := subscriber(i)
+		return Row{Text: fmt.Sprintf("Customer %d;0%d;Nairobi\n", i, n), Number: fmt.Sprintf("0%d", n), MSISDN: kenya + n}
+	}
+	return ways[i/10%len(ways)](i)
+}
+
+const (
+	kenya   = 254_000_000_000
+	nigeria = 2_340_000_000_000
+)
+
+// subscriber is a Kenyan mobile number without its calling code.
+func subscriber(i int) uint64 {
+	// A step coprime to the range spreads the numbers without a repetition.
+	return 710_000_000 + uint64(i)*7919%30_000_000
+}
+
+// as is a row whose number is good, written in that way: of %[1]d to %[3]d, its three,
+// three and three digits.
+func as(format string) func(int) Row {
+	return func(i int) Row {
+		n := subscriber(i)
+		number := fmt.Sprintf(format, n/1e6, n/1e3%1e3, n%1e3)
+		return Row{Text: fmt.Sprintf("Wanjirũ %d;%s;Kisumu\n", i, number), Number: number, MSISDN: kenya + n}
+	}
+}
+
+// nigerian is the same of a Nigerian number: three, three and four digits.
+func nigerian(format string) func(int) Row {
+	return func(i int) Row {
+		n := uint64(i) * 7919 % 10_000_000
+		number := fmt.Sprintf(format, 803, n/1e4, n%1e4)
+		return Row{Text: fmt.Sprintf("Fọlákẹ́ %d;%s;Èkó\n", i, number), Number: number, MSISDN: nigeria + 803*1e7 + n}
+	}
+}
+
+// none is a row whose number is none, and why.
+func none(number, code string) func(int) Row {
+	return func(i int) Row {
+		return Row{Text: fmt.Sprintf("Nobody %d;%s;\n", i, number), Number: number, Reason: invalid, Code: code}
+	}
+}
+
+// again is a row that repeats a clean one before it, written in another way.
+func again(format string) func(int) Row {
+	return func(i int) Row {
+		r := as(format)(i - 5)
+		r.Reason = duplicate
+		return r
+	}
+}
+
+// framed puts a good number into a row that is written in an odd way: of %[1]d, the
+// row, and %[2]s, the number.
+func framed(format string) func(int) Row {
+	return func(i int) Row {
+		r := as("0%[1]d%03[2]d%03[3]d")(i)
+		r.Text = fmt.Sprintf(format, i, r.Number)
+		return r
+	}
+}
+
+// ways are those in which a row is dirty.
+var ways = []func(int) Row{
+	as(" 0%d %03d %03d "), as("+254%d%03d%03d"), as("+254 %d-%03d-%03d"), as("00254%d%03d%03d"), as("(+254) %d%03d%03d"),
+	as("+254 (0)%d %03d %03d"), as("0%d\u00a0%03d\u00a0%03d"), as("%d%03d%03d"), as("\u202a+254%d%03d%03d\u202c"),
+	as("0%d.%03d.%03d"), as("254%d%03d%03d.0"), as("tel:+254%d%03d%03d"), as("+254 0%d%03d%03d"), as("0%d–%03d–%03d"), as("\ufeff0%d%03d%03d"),
+	nigerian("+234 %d %03d %04d"), nigerian("234%d%03d%04d"), nigerian("234 (0)%d %03d %04d"), nigerian("+234-%d-%03d-%04d"),
+	none("", "empty"), none("-", "empty"), none("n/a", "not_a_number"), none("call after 5", "not_a_number"), none("#N/A", "not_a_number"),
+	none("2.54712E+11", "lost_digits"), none("07l2345678", "not_a_number"), none("0712 34567", "too_short"), none("20400", "too_short"),
+	none("07123456789", "too_long"), none("+254 20 271 2345", "not_mobile"), none("0800 720 720", "not_mobile"),
+	none("0712345678 / 0722345678", "several_numbers"), none("+999 712 345 678", "unknown_country"), none("+44 20 7946 0018", "not_mobile"),
+	none("=1+1", "not_a_number"),
+	again("+254%d%03d%03d"), again("0%d-%03d-%03d"), again("%d%03d%03d"),
+	framed("\"Doe; \"\"J\"\" %d\nsecond line\";%s;Thika\n"), framed("\r\n;;\r\n\"Quoted %d\";\"%s\";\"\"\r\n"), framed("Wide %d;%s;;;;\n"),
+	framed("Short %d;%s\r\n"), framed(" ;;\n   \nBelow blanks %d;%s;\n"),
+	func(i int) Row {
+		return Row{Text: fmt.Sprintf("Cut off %d\n", i), Reason: invalid, Code: "empty"}
+	},
+}

@@ -1,0 +1,118 @@
+package recipients
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/xuri/excelize/v2"
+)
+
+// readsOrSaysWhy reads a list, which may end in nothing but an Error, and returns how
+// many rows it had.
+func readsOrSaysWhy(t *testing.T, l *List) (rows int) {
+	t.Helper()
+	var last error
+	for _, err := range l.All() {
+		if last != nil {
+			t.Fatal("something came after an error")
+		}
+		if last = err; err == nil {
+			rows++
+		}
+	}
+	if _, ok := errors.AsType[*Error](last); last != nil && !ok {
+		t.Fatalf("%v is a %T", last, last)
+	}
+	if rows == 0 && last == nil {
+		t.Fatal("no recipients, and nobody says so")
+	}
+	return rows
+}
+
+func FuzzWorkbookParts(f *testing.F) {
+	f.Add(`<row r="1"><c r="A1" t="s"><v>0</v></c><c t="inlineStr"><is><t>name</t></is></c></row><row><c><v>254712345678</v></c><c s="1"><v>45991</v></c></row>`,
+		`<si><t>phone</t></si>`, `<numFmts><numFmt numFmtId="170" formatCode="yyyy"/></numFmts><cellXfs><xf numFmtId="0"/><xf numFmtId="170"/></cellXfs>`)
+	f.Add(`<row><c><v>712345678</v></c></row>`, `<si><r><t>a</t></r><rPh><t>b</t></rPh></si>`, ``)
+	f.Add(`<row r="9999999"/>`, `<si>`, `<cellXfs><xf numFmtId="99999999999999999999"/>`)
+	f.Fuzz(func(t *testing.T, rows, shared, styles string) {
+		text := func(s string) func(io.Writer) {
+			return func(w io.Writer) { _, _ = io.WriteString(w, "<x>"+s+"</x>") } // a Buffer takes everything
+		}
+		file := partsOf(t, map[string]func(io.Writer){"xl/sheet.xml": text(rows), "xl/texts.xml": text(shared), "xl/styles.xml": text(styles)})
+		for _, fields := range [][]string{nil, {"name"}} {
+			if n := readsOrSaysWhy(t, inBytes(file, Options{Name: "f", Fields: fields})); n > strings.Count(rows, "row") {
+				t.Fatalf("%d recipients of %d rows", n, strings.Count(rows, "row"))
+			}
+		}
+	})
+}
+
+func FuzzWorkbookFile(f *testing.F) {
+	f.Add(workbookOf(f, func(x *excelize.File) { fillRows(f, x, "Sheet1", []any{"phone", "name"}, []any{254712345678, "A"}) }))
+	f.Add(sheetOf(f, repeated(sheetHead, "<row><c><v>1</v></c></row>", "", 3)))
+	f.Fuzz(func(t *testing.T, file []byte) {
+		readsOrSaysWhy(t, inBytes(file, Options{Name: "f.xlsx", Fields: []string{"name"}}))
+	})
+}
+
+func FuzzWhatExcelizeWritesIsReadBack(f *testing.F) {
+	f.Add("0712345678", "Wanjirũ <&> \"x\"", int64(254712345678))
+	f.Add("", " ", int64(-1))
+	f.Fuzz(func(t *testing.T, number, name string, other int64) {
+		// Excel escapes what XML cannot hold in a way of its own, and ends lines as XML does.
+		bad := func(r rune) bool { return r < ' ' || r == utf8.RuneError || r == 0xfffe || r == 0xffff }
+		if !utf8.ValidString(number+name) || strings.ContainsFunc(number+name, bad) || strings.Contains(number+name, "_x") ||
+			len(name) > MaxField || len(number) > MaxField || other >= 1e15 || other <= -1e15 {
+			return
+		}
+		file := workbookOf(t, func(x *excelize.File) {
+			fillRows(t, x, "Sheet1", []any{"Phone", "Name"}, []any{number, name}, []any{other, "x"})
+		})
+		got, _, err := readAll(inBytes(file, Options{Name: "f", Fields: []string{"name"}}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.TrimSpace(number+name) != "" {
+			if want := number + "|" + strings.TrimSpace(name); got[0] != want {
+				t.Fatalf("%q, want %q", got[0], want)
+			}
+			got = got[1:]
+		}
+		if want, _ := json.Marshal(other); len(got) != 1 || got[0] != string(want)+"|x" {
+			t.Fatalf("%q, want %s", got, want)
+		}
+	})
+}
+
+func FuzzObjects(f *testing.F) {
+	f.Add(`{"phone":1}`+"\n"+`{"phone":"2","x":{}}`, "1", 1.5)
+	f.Add("{\"to\":1e5}\n\n[]", "0712", 2e300)
+	f.Fuzz(func(t *testing.T, text, number string, other float64) {
+		o := Options{Name: "f.jsonl", Format: JSONL}
+		if n := readsOrSaysWhy(t, listOf(text, o)); n > strings.Count(text, "\n")+1 {
+			t.Fatalf("%d recipients of %d lines", n, strings.Count(text, "\n")+1)
+		}
+		line, err := json.Marshal(map[string]any{"Phone": number, "First name": other})
+		if err != nil || !utf8.ValidString(number) || len(line) >= MaxLine {
+			return
+		}
+		o.Fields = []string{"firstname"}
+		got, _, err := readAll(inBytes(append(bytes.Clone(line), '\n'), o))
+		if err != nil || len(got) != 1 {
+			t.Fatalf("%v: %q", err, got)
+		}
+		back, value, _ := strings.Cut(got[0], "|")
+		if strings.Contains(number, "|") {
+			return
+		}
+		var same float64
+		if err := json.Unmarshal([]byte(value), &same); err != nil || back != number || same != other {
+			t.Fatalf("%q of %s: %v", got, line, err)
+		}
+	})
+}

@@ -1,0 +1,249 @@
+package recipients
+
+import (
+	"archive/zip"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// partsOf is a workbook with these parts, beside those that any has.
+func partsOf(t testing.TB, parts map[string]func(io.Writer)) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	z := zip.NewWriter(&out)
+	text := func(s string) func(io.Writer) { return func(w io.Writer) { _, _ = io.WriteString(w, s) } }
+	all := map[string]func(io.Writer){
+		"xl/workbook.xml": text(`<workbook><sheets><sheet name="S" sheetId="1" r:id="r1"/></sheets></workbook>`),
+		"xl/_rels/workbook.xml.rels": text(`<Relationships><Relationship Id="r1" Type="x/worksheet" Target="sheet.xml"/>` +
+			`<Relationship Id="r2" Type="x/sharedStrings" Target="texts.xml"/><Relationship Id="r3" Type="x/styles" Target="styles.xml"/></Relationships>`),
+	}
+	for name, write := range parts {
+		all[name] = write
+	}
+	for name, write := range all {
+		w, err := z.Create(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(w)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func sheetOf(t testing.TB, write func(io.Writer)) []byte {
+	return partsOf(t, map[string]func(io.Writer){"xl/sheet.xml": write})
+}
+
+// repeated writes a head, a line so often, and a tail.
+func repeated(head, line, tail string, n int) func(io.Writer) {
+	return func(w io.Writer) {
+		_, _ = io.WriteString(w, head) // a Buffer takes everything
+		const step = 1000
+		many := []byte(strings.Repeat(line, step))
+		for ; n > 0; n -= step {
+			_, _ = w.Write(many[:len(line)*min(n, step)])
+		}
+		_, _ = io.WriteString(w, tail)
+	}
+}
+
+const sheetHead = `<worksheet><sheetData><row><c t="str"><v>phone</v></c></row>`
+
+// hostile are files that somebody made to do harm, and what is said of them.
+var hostile = map[string]struct {
+	make func(t testing.TB) (io.ReaderAt, int64)
+	want string
+}{
+	"10 million empty rows":       {inSheet(repeated(sheetHead, "<row/>", "", 10_000_000)), `row 1048577: a sheet may have 1048576 rows`},
+	"rows that count backwards":   {inSheet(repeated(sheetHead, `<row r="5"/>`, "", 2_000_000)), `row 1048577: a sheet may have`},
+	"a cell of 40 MB":             {inSheet(repeated(sheetHead+"<row><c><v>", "0123456789", "", 4_000_000)), "row 2: a cell has more than 131072 bytes"},
+	"a cell of many pieces":       {inSheet(repeated(sheetHead+"<row><c>", "<v>"+strings.Repeat("7", 1000)+"</v>", "", 100_000)), "row 2: a cell has more than"},
+	"a tag of 40 MB":              {inSheet(repeated("<worksheet ", `a="1" `, "", 7_000_000)), "a cell has more than 131072 bytes"},
+	"a comment of 40 MB":          {inSheet(repeated("<worksheet><!--", "0123456789", "-->", 4_000_000)), "a cell has more than 131072 bytes"},
+	"8 million tags in another":   {inSheet(repeated("<worksheet>", "<a>", "", 8_000_000)), "unpacks to more than 300 times its size"},
+	"empty tags for ever":         {inSheet(repeated(sheetHead, "<x/>", "", 6_000_000)), "unpacks to more than 300 times its size"},
+	"100,000 columns":             {inSheet(repeated("<worksheet><row>", "<c><v>1</v></c>", "</row>", 100_000)), "row 1: a row may have 16384 columns"},
+	"one column 100,000 times":    {inSheet(repeated("<worksheet><row>", `<c r="A1"><v>1</v></c>`, "</row>", 100_000)), "row 1: a row may have 16384 columns"},
+	"column ZZZZZZ":               {inSheet(repeated(`<worksheet><row><c r="ZZZZZZ1"><v>1</v></c>`, "", "", 0)), "row 1: a row may have 16384 columns"},
+	"a header of 40 MB":           {inSheet(repeated("<worksheet><row>", "<c><v>"+strings.Repeat("7", 60_000)+"</v></c>", "</row>", 700)), "row 1: the row has more than 1048576 bytes"},
+	"a header of 1 MB":            {inSheet(repeated("<worksheet><row>", "<c><v>"+strings.Repeat("7", 6_000)+"</v></c>", "</row>", 100)), "row 1: the header is longer than 65536 bytes"},
+	"entities of entities":        {inSheet(repeated(`<!DOCTYPE a [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;">]>`+sheetHead+"<row><c><v>&b;</v></c></row>", "", "", 0)), "damaged"},
+	"a text that is not there":    {inSheet(repeated(sheetHead+`<row><c t="s"><v>7</v></c></row>`, "", "", 0)), "row 2: the workbook is damaged: a cell has a text that is not there"},
+	"texts without end":           {inTexts(repeated("<sst>", "<si><t>x</t></si>", "", 1_500_000)), "unpacks to more than 300 times its size"},
+	"one text of 40 MB":           {inTexts(repeated("<sst><si><t>", "0123456789", "", 4_000_000)), "a cell has more than 131072 bytes"},
+	"one text of many runs":       {inTexts(repeated("<sst><si>", "<r><t>0123456789</t></r>", "", 1_000_000)), "a cell has more than 131072 bytes"},
+	"many texts, of noise":        {noisyTexts, "has a header and no recipients"},
+	"100,000 files in an archive": {crowdedArchive, "it has too many parts"},
+	"an archive cut in half":      {halfAWorkbook, "is a damaged workbook"},
+	"a quote that never closes":   {endlessly("phone,x\n\"", "0712345678,1\n", 1<<32), ":2: from here on a record is longer than"},
+	"zeros behind a header":       {endlessly("phone,x\n0712345678,1\n"+strings.Repeat("1,2\n", 4000), "\x00", 1<<32), "the line is longer than"},
+	"zeros among lines":           {endlessly("phone,x\n0712345678,1\n"+strings.Repeat("1,2\n", 4000), "\x00\n", 1<<32), ":4003: this is no text"},
+	"one line":                    {endlessly("", "1", 1<<32), ":1: the line is longer than"},
+	"too many columns":            {endlessly("phone", ",", 60_000), ":1: the header has more than 16384 columns"},
+	"a file of 1 TB":              {endlessly("phone\n", "0712345678\n", 1<<40), "has 1024 GB, a list may have 8"},
+	"an object of 4 GB":           {endlessly(`{"phone":"1","x":"`, "1", 1<<32), ":1: the line is longer than"},
+	"an object in an object":      {endlessly(`{"phone":1,"x":`, `{"x":`, 60_000), "this is no JSON object"},
+	"a list in a list":            {endlessly(`{"phone":1,"x":`, `[`, 60_000), "this is no JSON object"},
+	"a bomb of gzip":              {gzipBomb, ":2: the line is longer than"},
+	"half of a gzip":              {halfAGzip, "is compressed with gzip and damaged"},
+}
+
+func inSheet(write func(io.Writer)) func(testing.TB) (io.ReaderAt, int64) {
+	return func(t testing.TB) (io.ReaderAt, int64) {
+		b := sheetOf(t, write)
+		return bytes.NewReader(b), int64(len(b))
+	}
+}
+
+func inTexts(write func(io.Writer)) func(testing.TB) (io.ReaderAt, int64) {
+	return func(t testing.TB) (io.ReaderAt, int64) {
+		b := partsOf(t, map[string]func(io.Writer){"xl/sheet.xml": repeated(sheetHead, "", "", 0), "xl/texts.xml": write})
+		return bytes.NewReader(b), int64(len(b))
+	}
+}
+
+func endlessly(head, line string, size int64) func(testing.TB) (io.ReaderAt, int64) {
+	return func(testing.TB) (io.ReaderAt, int64) { return &endless{head: head, line: line}, size }
+}
+
+// noisyTexts do not compress, so that only their number bounds them; they go to a file.
+func noisyTexts(t testing.TB) (io.ReaderAt, int64) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	return inTexts(func(w io.Writer) {
+		_, _ = io.WriteString(w, "<sst>") // a Buffer takes everything
+		for range 200_000 {
+			_, _ = fmt.Fprintf(w, "<si><t>%x%x%x</t></si>", rng.Uint64(), rng.Uint64(), rng.Uint64())
+		}
+		_, _ = io.WriteString(w, "</sst>")
+	})(t)
+}
+
+func crowdedArchive(t testing.TB) (io.ReaderAt, int64) {
+	parts := map[string]func(io.Writer){}
+	for i := range 100_000 {
+		parts[fmt.Sprintf("f%d", i)] = func(io.Writer) {}
+	}
+	b := partsOf(t, parts)
+	return bytes.NewReader(b), int64(len(b))
+}
+
+func halfAWorkbook(t testing.TB) (io.ReaderAt, int64) {
+	b := sheetOf(t, repeated(sheetHead, "<row><c><v>254712345678</v></c></row>", "</sheetData></worksheet>", 1000))
+	return bytes.NewReader(b), int64(len(b) / 2)
+}
+
+func gzipBomb(testing.TB) (io.ReaderAt, int64) {
+	var out bytes.Buffer
+	z := gzip.NewWriter(&out)
+	repeated("phone\n", "0", "", 100_000_000)(z)
+	_ = z.Close() // a Buffer takes everything
+	return bytes.NewReader(out.Bytes()), int64(out.Len())
+}
+
+func halfAGzip(t testing.TB) (io.ReaderAt, int64) {
+	var out bytes.Buffer
+	z := gzip.NewWriter(&out)
+	rng := rand.New(rand.NewPCG(1, 2))
+	_, _ = io.WriteString(z, "phone\n")
+	for range 10_000 {
+		_, _ = fmt.Fprintln(z, rng.Uint64())
+	}
+	_ = z.Close() // a Buffer takes everything
+	return bytes.NewReader(out.Bytes()), int64(out.Len() / 2)
+}
+
+// mostMemory is what reading may have had of the system, all in all.
+const mostMemory = 48 << 20
+
+// The file is made by the test and read by a process of its own, whose memory is what
+// that takes and nothing else.
+func TestHostileFilesCostAnErrorAndNoMemory(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range hostile {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			src, size := tt.make(t)
+			cmd := exec.Command(self, "-test.run", "^TestReadHostile$")
+			cmd.Env = append(os.Environ(), hostileEnv+"="+name)
+			if _, ok := src.(*endless); !ok {
+				path := t.TempDir() + "/list"
+				b, err := io.ReadAll(io.NewSectionReader(src, 0, size))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(path, b, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				cmd.Env = append(cmd.Env, hostileFileEnv+"="+path)
+			}
+			out, err := cmd.Output()
+			if err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			said, rest, _ := strings.Cut(string(out), "\nmemory ")
+			if !strings.Contains(said, tt.want) {
+				t.Errorf("it says %q, want %q", said, tt.want)
+			}
+			used, _, _ := strings.Cut(rest, "\n")
+			if n, err := strconv.Atoi(used); err != nil || n > mostMemory {
+				t.Errorf("it took %s bytes (%v)", used, err)
+			}
+		})
+	}
+}
+
+const (
+	hostileEnv     = "TUMA_TEST_HOSTILE"
+	hostileFileEnv = "TUMA_TEST_HOSTILE_FILE"
+)
+
+// TestReadHostile is the other process.
+func TestReadHostile(t *testing.T) {
+	tt, ok := hostile[os.Getenv(hostileEnv)]
+	if !ok {
+		return // nobody asked
+	}
+	var src io.ReaderAt
+	var size int64
+	if path := os.Getenv(hostileFileEnv); path != "" {
+		f, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		info, err := f.Stat()
+		if err != nil {
+			t.Fatal(err)
+		}
+		src, size = f, info.Size()
+	} else {
+		src, size = tt.make(t)
+	}
+	var last error
+	for _, err := range New(src, size, Options{Name: "list"}).All() {
+		last = err
+	}
+	if _, ok := errors.AsType[*Error](last); !ok {
+		t.Fatalf("%v is a %T", last, last)
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	fmt.Printf("%v\nmemory %d\n", last, m.Sys)
+}
