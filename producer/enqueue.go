@@ -231,6 +231,14 @@ func (c *Client) upload(ctx context.Context, u *ledger.Upload, spec ledger.Spec,
 	return p.unknown()
 }
 
+// Check finds the mistakes that Enqueue would find in the campaign itself, all in one
+// ErrInvalid, and an account that no worker has published, an ErrUnknownAccount. It changes
+// nothing and looks at no recipient.
+func (c *Client) Check(ctx context.Context, campaign Campaign) error {
+	_, _, err := c.check(ctx, campaign)
+	return err
+}
+
 // ContentID derives a campaign ID from content: the same campaign (its ID is not
 // looked at) and recipients always give the same one.
 func ContentID(campaign Campaign, recipients iter.Seq2[Recipient, error]) (string, error) {

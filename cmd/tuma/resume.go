@@ -16,8 +16,8 @@ func newResume(a *app) *cobra.Command {
 		Short: "Let a paused campaign go on",
 		Long: `Resume lets a paused campaign go on where it stood; nothing is repeated. It also
 lifts a pause that Tuma set itself, when a gateway refused something about the
-whole campaign: tuma status says what. Records that could not be read and were set
-aside are tried again.`,
+whole campaign, or too many were rejected (tuma send --max-rejected): tuma status
+says what. Records that could not be read and were set aside are tried again.`,
 		Example:           "  tuma resume sale-2025-11",
 		Args:              takes("ID"),
 		ValidArgsFunction: a.completeCampaigns,

@@ -249,8 +249,7 @@ func (s *sending) enqueue(ctx context.Context, b *backend, src *source) error {
 	}
 	receipt, err := b.Enqueue(ctx, s.campaign, night.note(src.all()))
 	if missing, ok := errors.AsType[*producer.MissingError](err); ok {
-		return misuse("%s: the field %s is blank: fill it in, give it a default as in {{%s|there}}, or take --on-missing skip or default",
-			src.list.Where(), missing.Field, missing.Field)
+		return missingField(src, missing.Field)
 	}
 	if err != nil {
 		return err

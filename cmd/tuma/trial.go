@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/sms"
 )
 
 const (
@@ -57,7 +59,10 @@ func (s *sending) tryFirst(ctx context.Context, b *backend, src *source, countri
 	case err != nil, st.State != producer.Uploading:
 		return err
 	}
-	total, first, err := measure(src)
+	if err := b.Check(ctx, s.campaign); err != nil {
+		return err
+	}
+	total, first, err := s.measure(src)
 	if err != nil {
 		return err
 	}
@@ -81,18 +86,39 @@ func (s *sending) tryFirst(ctx context.Context, b *backend, src *source, countri
 	return nil
 }
 
-// measure counts the recipients, and returns the first.
-func measure(src *source) (total int, first producer.Recipient, err error) {
+// measure counts the recipients, and returns the first whose values make a whole message. A
+// value that is missing where none may be is found here, before the test goes.
+func (s *sending) measure(src *source) (total int, first producer.Recipient, err error) {
+	body, err := sms.ParseTemplate(s.campaign.Body)
+	if err != nil {
+		return 0, first, err
+	}
+	var text []byte
+	found := false
 	for r, err := range src.all() {
 		if err != nil {
 			return total, first, err
 		}
-		if total++; total == 1 {
-			first = r
-			first.Fields = maps.Clone(r.Fields) // the map is the reader's
+		total++
+		missing := ""
+		if len(r.Fields) > 0 {
+			text, missing = body.Render(text[:0], func(field string) string { return r.Fields[field] })
+		}
+		if missing != "" && cmp.Or(s.campaign.OnMissing, producer.OnMissingFail) == producer.OnMissingFail {
+			return total, first, missingField(src, missing)
+		}
+		if !found && (missing == "" || s.campaign.OnMissing == producer.OnMissingDefault) {
+			first, found = r, true
+			first.Fields = maps.Clone(r.Fields) // the reader takes the map for the next one
 		}
 	}
 	return total, first, nil
+}
+
+// missingField says where a value is missing, and what can be done about it.
+func missingField(src *source, field string) error {
+	return misuse("%s: the field %s is blank: fill it in, give it a default as in {{%s|there}}, or take --on-missing skip or default",
+		src.list.Where(), field, field)
 }
 
 // trialOf is a campaign of one message that differs from another in nothing that shows on

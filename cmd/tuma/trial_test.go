@@ -50,6 +50,27 @@ func TestWithNobodyToAskATestNeedsYes(t *testing.T) {
 	}
 }
 
+func TestATestIsRenderedForTheFirstWhoCanBeSentTo(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, sandbox.Options{})
+	h.work()
+	send := []string{"send", "--via", "kobo-main", "--body", "Hi {{name}}", "--test", ownPhone, "--yes",
+		"--file", h.file("sale.csv", "phone,name\n0712345678,\n0712345679,Wanjiku\n")}
+	if _, errOut, exit := h.run(send...); exit != exitMisuse || !strings.Contains(errOut, "the field name is blank") || h.sent() != [2]int{} {
+		t.Errorf("exit %d, sent %v, %s", exit, h.sent(), errOut)
+	}
+	if _, errOut, exit := h.run(append(send, "--on-missing", "skip", "--start-at", "2020-01-01T00:00:00Z")...); exit != exitMisuse ||
+		!strings.Contains(errOut, "is in the past") || h.sent() != [2]int{} {
+		t.Errorf("exit %d, sent %v, %s", exit, h.sent(), errOut)
+	}
+	if _, errOut, exit := h.run(append(send, "--on-missing", "skip", "--wait")...); exit != exitNotAll || h.sent() != [2]int{1, 2} {
+		t.Errorf("exit %d, sent %v, %s", exit, h.sent(), errOut)
+	}
+	if last := h.gateway.Desk("kobo").Last(); last.Body != "Hi Wanjiku" {
+		t.Errorf("sent was %+v", last)
+	}
+}
+
 func TestATestOfARefusedSenderIsCancelled(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, sandbox.Options{})
