@@ -395,6 +395,17 @@ func TestTheContentNamesACampaign(t *testing.T) {
 	if id(c, "1", "2") == one {
 		t.Error("another body made no difference")
 	}
+	c.Body = "It’s {on}"
+	curly := id(c, "1")
+	c.Transliterate = true
+	straight := id(c, "1")
+	if c.Body = "It's {on}"; straight == curly || straight != id(c, "1") {
+		t.Error("a transliterated body is not what it is sent as")
+	}
+	c.Transliterate = false
+	if straight != id(c, "1") {
+		t.Error("where there is nothing to transliterate, it made a difference")
+	}
 	broken := errors.New("broken")
 	_, err := producer.ContentID(c, func(yield func(producer.Recipient, error) bool) { yield(producer.Recipient{}, broken) })
 	if !errors.Is(err, broken) {

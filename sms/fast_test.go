@@ -93,6 +93,24 @@ func TestHomeAgreesOnEveryPrefixOfEveryLength(t *testing.T) {
 	}
 }
 
+func TestNumbersOfNoCountryAreKnown(t *testing.T) {
+	t.Parallel()
+	nobodys := 0
+	for code := range 1000 {
+		for _, rest := range []string{"", "1", "712345678"} {
+			digits := fmt.Sprintf("%d%s", code, rest)
+			agree(t, "+"+digits, kenya)
+			agree(t, digits, "")
+		}
+		if isNobodys(fmt.Sprintf("%03d712345678", code)) {
+			nobodys++
+		}
+	}
+	if nobodys < 150 || nobodys > 300 {
+		t.Errorf("%d of 1000 beginnings are no country's", nobodys)
+	}
+}
+
 // TestFastPathAgreesOnEveryLength tries what a digit more, a digit less or a
 // stray zero makes of a number.
 func TestFastPathAgreesOnEveryLength(t *testing.T) {

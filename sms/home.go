@@ -1,6 +1,11 @@
 package sms
 
-import "strings"
+import (
+	"strings"
+	"sync"
+
+	"github.com/nyaruka/phonenumbers"
+)
 
 // The two home markets, by ISO 3166 code and by calling code.
 const (
@@ -40,8 +45,8 @@ func (c *cell) dialled(country string) (digits string, plus bool) {
 	return digits, c.plus
 }
 
-// decideHome decides what is certainly a Kenyan or a Nigerian number, good or bad,
-// as decideByLibrary does, without the library; the tests hold the two together.
+// decideHome decides what is certainly a Kenyan or a Nigerian number, good or bad, or
+// no country's, as decideByLibrary does, without the library; the tests hold the two together.
 func decideHome(digits string, plus bool, country string) (m MSISDN, reason NumberReason, decided bool) {
 	if !plus && country != "" && !isHome(country) {
 		return 0, "", false
@@ -52,6 +57,9 @@ func decideHome(digits string, plus bool, country string) (m MSISDN, reason Numb
 	case strings.HasPrefix(digits, nigeriaPrefix):
 		return nigerianNumber(withoutZero(digits[3:]))
 	case plus || country == "":
+		if isNobodys(digits) {
+			return 0, ReasonUnknownCountry, true
+		}
 		return 0, "", false
 	}
 	national := withoutZero(digits)
@@ -67,6 +75,24 @@ func decideHome(digits string, plus bool, country string) (m MSISDN, reason Numb
 	}
 	return m, reason, decided
 }
+
+// isNobodys reports whether an international number begins with no calling code.
+func isNobodys(digits string) bool {
+	if len(digits) < minViable {
+		return false
+	}
+	codes := callingCodeStarts()
+	return digits[0] == '0' || !codes[number(digits[:1])] && !codes[number(digits[:2])] && !codes[number(digits[:3])]
+}
+
+// callingCodeStarts holds which numbers are calling codes.
+var callingCodeStarts = sync.OnceValue(func() []bool {
+	codes := make([]bool, 1000)
+	for code := range codes {
+		codes[code] = phonenumbers.GetRegionCodeForCountryCode(code) != phonenumbers.UNKNOWN_REGION
+	}
+	return codes
+})
 
 func withoutZero(national string) string { return strings.TrimPrefix(national, "0") }
 

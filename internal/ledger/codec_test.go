@@ -427,6 +427,7 @@ func TestDigestTellsContentApart(t *testing.T) {
 		"nobody": sum(Spec{Body: "b"}), "a": sum(Spec{Body: "b"}, "a"), "ab": sum(Spec{Body: "b"}, "ab"), "a b": sum(Spec{Body: "b"}, "a", "b"),
 		"b a": sum(Spec{Body: "b"}, "b", "a"), "a and nothing": sum(Spec{Body: "b"}, "a", ""), "flash": sum(Spec{Body: "b", Flash: true}, "a"),
 		"via": sum(Spec{Body: "b", Via: "x"}, "a"), "from": sum(Spec{Body: "b", From: "x"}, "a"),
+		"transliterated": sum(Spec{Body: "b", Transliterate: true}, "a"),
 	} {
 		if other, ok := seen[got]; ok || len(got) != 43 {
 			t.Errorf("%q and %q have the hash %q", name, other, got)

@@ -78,6 +78,10 @@ func (s Spec) ShortBody() string {
 		return s.Body // planning says so
 	}
 	out, _ := t.Render(nil, func(string) string { return "x" })
+	if s.Transliterate {
+		body, _ := sms.Transliterate(string(out))
+		return body
+	}
 	return string(out)
 }
 
