@@ -3,7 +3,9 @@ package producer
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -192,4 +194,30 @@ func (e *estimate) require(required bool, now time.Time) error {
 		return nil
 	}
 	return fmt.Errorf("%w: %w", ErrInvalid, errors.Join(m...))
+}
+
+// costText writes an amount with two decimals, or as many as it needs.
+func costText(amount float64, currency string) string {
+	digits := strconv.FormatFloat(math.Round(amount*1e6)/1e6, 'f', -1, 64)
+	if _, part, _ := strings.Cut(digits, "."); len(part) < 2 {
+		digits = strconv.FormatFloat(amount, 'f', 2, 64)
+	}
+	return strings.TrimSpace(digits + " " + currency)
+}
+
+// totalCost adds up what accounts cost, by currency; empty if one of them has no price.
+func totalCost(accounts []AccountForecast) string {
+	sums := map[string]float64{}
+	for _, a := range accounts {
+		cost, ok := ledger.Money(a.Cost)
+		if !ok {
+			return ""
+		}
+		sums[cost.Currency] += cost.Amount
+	}
+	var parts []string
+	for _, currency := range slices.Sorted(maps.Keys(sums)) {
+		parts = append(parts, costText(sums[currency], currency))
+	}
+	return strings.Join(parts, " + ")
 }

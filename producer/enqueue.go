@@ -320,11 +320,28 @@ func (c *Client) check(ctx context.Context, campaign Campaign) (ledger.Spec, acc
 	var m mistakes
 	var accounts accountsOf
 	now := c.now()
-	checkText(campaign, &m)
+	spec := checkContent(campaign, now, &m)
+	if !c.known(ctx, campaign.ID) {
+		m.past("start_at", campaign.StartAt, now)
+		m.past("expires_at", campaign.ExpiresAt, now)
+		var err error
+		if accounts, err = c.checkAccounts(ctx, campaign, &m); err != nil {
+			return spec, accounts, err
+		}
+	}
+	if len(m) > 0 {
+		return spec, accounts, fmt.Errorf("%w: %w", ErrInvalid, errors.Join(m...))
+	}
+	return spec, accounts, nil
+}
+
+// checkContent validates a campaign by itself, and returns its spec.
+func checkContent(campaign Campaign, now time.Time, m *mistakes) ledger.Spec {
+	checkText(campaign, m)
 	if campaign.Country != "" && !sms.ValidCountry(strings.ToUpper(campaign.Country)) {
 		m.add("country", "%q is no country; take an ISO code such as KE", campaign.Country)
 	}
-	checkLimit(campaign, &m)
+	checkLimit(campaign, m)
 	if campaign.ExpiresIn != 0 && !campaign.ExpiresAt.IsZero() {
 		m.add("expires_in", "give either this or expires_at")
 	}
@@ -342,18 +359,7 @@ func (c *Client) check(ctx context.Context, campaign Campaign) (ledger.Spec, acc
 	if !campaign.ExpiresAt.IsZero() && campaign.ExpiresAt.Before(campaign.StartAt) {
 		m.add("expires_at", "it is before start_at")
 	}
-	if !c.known(ctx, campaign.ID) {
-		m.past("start_at", campaign.StartAt, now)
-		m.past("expires_at", campaign.ExpiresAt, now)
-		var err error
-		if accounts, err = c.checkAccounts(ctx, campaign, &m); err != nil {
-			return spec, accounts, err
-		}
-	}
-	if len(m) > 0 {
-		return spec, accounts, fmt.Errorf("%w: %w", ErrInvalid, errors.Join(m...))
-	}
-	return spec, accounts, nil
+	return spec
 }
 
 func checkLimit(c Campaign, m *mistakes) {

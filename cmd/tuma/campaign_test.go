@@ -240,49 +240,6 @@ windows: off
 	}
 }
 
-func TestDryRunCountsAndEnqueuesNothing(t *testing.T) {
-	t.Parallel()
-	h := newHouse(t, sandbox.Options{})
-	file := h.file("customers.csv", mixed)
-	send := []string{"send", "--via", "kobo-main", "--body", strings.Repeat("x", 161), "--file", file, "--dry-run", "--json"}
-	calls := 1
-	want := rehearsal{
-		Total: 7, Sent: 4, Skipped: 3, Reasons: map[string]int{"duplicate": 1, "invalid_number": 2}, Invalid: map[string]int{"not_a_number": 2},
-		Calls: &calls, Segments: 2, Encoding: "GSM-7", AllSegments: 8, Cost: "6.40 KES", Country: "KE",
-	}
-	check := func(out string) {
-		t.Helper()
-		var got rehearsal
-		if err := json.Unmarshal([]byte(out), &got); err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Error(diff)
-		}
-	}
-	out, errOut := h.must(send...)
-	if check(out); !strings.Contains(errOut, "nothing was enqueued") && errOut != "" {
-		t.Errorf("got %s", errOut)
-	}
-	want.Sent, want.Skipped, want.AllSegments, want.Cost, want.Reasons["over_cap"] = 3, 4, 6, "4.80 KES", 1
-	out, _ = h.must(append(send, "--max-messages", "3")...)
-	check(out)
-	out, _ = h.must(append(send, "--max-segments", "7")...) // of two a message
-	check(out)
-	out, errOut = h.must(send[:len(send)-1]...)
-	if !strings.Contains(out, "left out") || !strings.Contains(errOut, "nothing was enqueued") {
-		t.Errorf("%s%s", out, errOut)
-	}
-	if all := h.campaigns(); len(all) != 0 {
-		t.Errorf("something was enqueued: %+v", all)
-	}
-	// Redis is not needed for it.
-	h.redis.Kill()
-	want.Calls, want.Cost = nil, ""
-	out, _ = h.must(append(slices.Clone(send), "--via", "elsewhere", "--max-messages", "3")...)
-	check(out)
-}
-
 func TestOrdersToACampaign(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, sandbox.Options{Latency: 50 * time.Millisecond})

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -21,6 +20,8 @@ type accountConfig struct {
 	line int
 	file string
 	kind providers.Kind
+	// info are the provider's facts, also if something is missing.
+	info providers.Info
 	// worker is what a worker wants to know; its Provider is nil if something is missing.
 	worker worker.Account
 	// missing is what the account cannot be used without and nobody gave: a secret,
@@ -202,6 +203,9 @@ func (r *reader) open(acc *accountConfig, e entry, s providers.Settings, given m
 			r.fail(at, "%v", m.Err)
 		}
 	}
+	if err == nil {
+		acc.info = provider.Info()
+	}
 	if err == nil && len(acc.missing) == 0 {
 		acc.worker.Provider = provider
 	}
@@ -255,17 +259,4 @@ func (r *reader) price(e entry, to *string) {
 		return
 	}
 	*to = s
-}
-
-// cost is what so many segments come to at a price, or empty.
-func cost(price string, segments int) string {
-	m := priceForm.FindStringSubmatch(price)
-	if m == nil {
-		return ""
-	}
-	var amount float64
-	if _, err := fmt.Sscan(m[1], &amount); err != nil {
-		return ""
-	}
-	return fmt.Sprintf("%.2f %s", amount*float64(segments), m[2])
 }

@@ -1,167 +1,152 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"maps"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/ledger"
-	"github.com/tuma-sms/tuma/sms"
+	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/worker"
 )
 
-// rehearsal is what `tuma send --dry-run` finds.
-type rehearsal struct {
-	Total   int            `json:"total"`
-	Sent    int            `json:"would_send"`
-	Skipped int            `json:"skipped"`
-	Reasons map[string]int `json:"reasons"`
-	// Invalid counts the invalid numbers by what exactly is wrong with them.
-	Invalid map[string]int `json:"invalid"`
-	// Calls is what an account needs for them; nil if nobody knows the account.
-	Calls *int `json:"calls"`
-	// Each message has Segments in Encoding; AllSegments are those of all of them.
-	Segments    int    `json:"segments_each"`
-	Encoding    string `json:"encoding"`
-	AllSegments int    `json:"segments"`
-	// Cost is by the account's configured price.
-	Cost string `json:"cost,omitempty"`
-	// Country is what national numbers were read as.
-	Country string `json:"country"`
-}
-
-// rehearse reads everything as sending would, here and without asking workers,
-// and enqueues nothing. Memory grows with the number of distinct recipients.
-func (s *sending) rehearse(ctx context.Context, src *source) error {
+// rehearse plans everything as sending would, and enqueues nothing. The configuration is
+// enough for it; what Redis and the gateways know is asked for as far as it can be.
+func (s *sending) rehearse(ctx context.Context, src *source) (err error) {
 	cfg, err := s.config(false)
 	if err != nil {
 		return err
 	}
-	account := s.knownAccount(ctx, cfg)
-	country := cmp.Or(s.campaign.Country, account.country, cfg.country)
-	if strings.TrimSpace(s.campaign.Body) == "" {
-		return misuse("--body: it is empty")
-	}
-	r := rehearsal{Reasons: map[string]int{}, Invalid: map[string]int{}, Country: country}
-	segments, encoding := sms.Segments(s.campaign.Body)
-	caps := ledger.Spec{Body: s.campaign.Body, MaxMessages: s.campaign.MaxMessages, MaxSegments: s.campaign.MaxSegments}
-	seen := map[sms.MSISDN]struct{}{}
-	for recipient, err := range src.all() {
-		if err != nil {
-			return err
-		}
-		r.Total++
-		number, err := sms.ParseMSISDN(recipient.Number, country)
-		var bad *sms.NumberError
-		if errors.As(err, &bad) {
-			r.Reasons["invalid_number"]++
-			r.Invalid[string(bad.Reason)]++
-			continue
-		}
-		if _, twice := seen[number]; twice {
-			r.Reasons["duplicate"]++
-			continue
-		}
-		if caps.Capped(len(seen)) {
-			r.Reasons["over_cap"]++
-			continue
-		}
-		seen[number] = struct{}{}
-	}
-	r.Sent = len(seen)
-	r.Skipped = r.Total - r.Sent
-	r.Segments, r.Encoding, r.AllSegments = segments, encoding.String(), segments*r.Sent
-	r.Cost = cost(account.price, r.AllSegments)
-	if account.perCall > 0 {
-		calls := (r.Sent + account.perCall - 1) / account.perCall
-		r.Calls = &calls
-	}
-	if s.json {
-		return writeJSON(s.out, r)
-	}
-	return s.printRehearsal(r)
-}
-
-// facts are what a rehearsal wants to know of the account.
-type facts struct {
-	perCall        int
-	country, price string
-}
-
-// knownAccount asks the configuration, else Redis if it is there; an account that
-// neither knows has no facts.
-func (s *sending) knownAccount(ctx context.Context, cfg *config) facts {
-	for _, acc := range cfg.accounts {
-		if acc.name == s.campaign.Via && acc.worker.Provider != nil {
-			return facts{acc.worker.Provider.Info().MaxRecipients, cfg.country, acc.worker.Price}
-		}
-	}
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	b, err := s.connect(ctx)
+	rejects, err := s.openRejects()
 	if err != nil {
-		return facts{}
-	}
-	defer b.Close()
-	accounts, err := b.Accounts(ctx)
-	if err != nil {
-		return facts{}
-	}
-	for _, acc := range accounts {
-		if acc.Name == s.campaign.Via {
-			return facts{acc.Info.MaxRecipients, acc.Country, acc.Price}
-		}
-	}
-	return facts{}
-}
-
-func (s *sending) printRehearsal(r rehearsal) error {
-	g := grid{right: []int{1}}
-	g.add("recipients", count(r.Total), "")
-	g.add("would be sent", count(r.Sent), "")
-	g.add("left out", count(r.Skipped), "")
-	for _, reason := range slices.Sorted(maps.Keys(r.Reasons)) {
-		detail := ""
-		if reason == "invalid_number" {
-			detail = tally(r.Invalid)
-		}
-		g.add("  "+reason, count(r.Reasons[reason]), detail)
-	}
-	if r.Calls != nil {
-		g.add("calls", count(*r.Calls), "")
-	} else {
-		g.add("calls", "?", "no configuration or worker knows the account; name it with --via")
-	}
-	g.add("segments", count(r.AllSegments), fmt.Sprintf("%d a message, %s", r.Segments, r.Encoding))
-	if r.Cost != "" {
-		g.add("cost", r.Cost, "by the account's price")
-	}
-	if err := g.print(s.out); err != nil {
 		return err
 	}
-	note := "nothing was enqueued"
-	if r.Country == "" {
-		note += "; numbers in national form count as invalid: name their --country"
+	defer func() { err = errors.Join(err, rejects.close(err == nil)) }()
+	o := producer.Outlook{Accounts: cards(cfg), Routes: cfg.routes, Country: cfg.country, Now: s.now(), FailoverAfter: cfg.failoverAfter}
+	lines := &lineBook{}
+	o.LeftOut = func(x producer.LeftOut) error { return rejects.add(x, lines.of(x.Row)) }
+	recipients := lines.note(src)
+	b := s.reachable(ctx)
+	if b != nil {
+		defer b.Close()
 	}
-	s.note("tuma: %s", note)
+	s.askBalances(ctx, cfg, b, &o)
+	var f producer.Forecast
+	if b != nil {
+		f, err = b.Preview(ctx, s.campaign, recipients, o)
+	} else {
+		f, err = producer.Preview(ctx, s.campaign, recipients, o)
+	}
+	if err != nil {
+		return src.blank(err)
+	}
+	if s.json {
+		return writeJSON(s.out, f)
+	}
+	if err := printForecast(s.out, s.page(), f, wording(s.campaign), s.now()); err != nil {
+		return err
+	}
+	if rejects != nil {
+		s.note("tuma: the %s left out are in %s", counted(f.Skipped, "recipient"), s.rejects)
+	}
+	s.note("tuma: nothing was enqueued")
 	return nil
 }
 
-// tally writes counts by word, the largest first: "3 too_short, 1 empty".
-func tally(counts map[string]int) string {
-	words := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
-		if d := counts[b] - counts[a]; d != 0 {
-			return d
-		}
-		return strings.Compare(a, b)
-	})
-	parts := make([]string, len(words))
-	for i, w := range words {
-		parts[i] = count(counts[w]) + " " + w
+// cards are the accounts of a configuration as workers would publish them.
+func cards(cfg *config) (out []producer.Account) {
+	windows := map[string]string{}
+	for country, h := range cfg.windows {
+		windows[country] = h.String()
 	}
-	return strings.Join(parts, ", ")
+	for _, acc := range cfg.accounts {
+		w := acc.worker
+		if w.Unit == "" {
+			w.Unit = worker.UnitMessages
+		}
+		out = append(out, producer.Account{Card: ledger.Card{Name: acc.name, Provider: acc.info.Name, Info: acc.info, Rate: float64(w.Rate), Burst: float64(w.Burst),
+			Unit: w.Unit, Sender: w.Sender, Price: w.Price, OnUnknown: w.OnUnknown, Country: cfg.country, Windows: windows}})
+	}
+	return out
 }
+
+// reachableWithin is how long a rehearsal waits for a Redis that it can do without.
+const reachableWithin = 2 * time.Second
+
+// reachable connects to Redis, if it is there.
+func (s *sending) reachable(ctx context.Context) *backend {
+	ping, cancel := context.WithTimeout(ctx, reachableWithin)
+	defer cancel()
+	b, err := s.connect(ping)
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
+// balanceWithin is how long a rehearsal waits for gateways.
+const balanceWithin = 10 * time.Second
+
+// askBalances asks gateways for the credit of accounts that the campaign may go through
+// and no worker serves, which would ask for it.
+func (s *sending) askBalances(ctx context.Context, cfg *config, b *backend, o *producer.Outlook) {
+	var published []producer.Account
+	if b != nil {
+		published, _ = b.Accounts(ctx) // what Redis does not tell, gateways are asked for
+	}
+	served := func(name string) bool {
+		return slices.ContainsFunc(published, func(a producer.Account) bool { return a.Name == name && a.Workers > 0 })
+	}
+	routed := func(name string) bool {
+		return slices.ContainsFunc(cfg.routes, func(r ledger.Route) bool { return slices.Contains(r.Via, name) })
+	}
+	ctx, cancel := context.WithTimeout(ctx, balanceWithin)
+	defer cancel()
+	var asking sync.WaitGroup
+	for i, acc := range cfg.accounts {
+		if served(acc.name) || s.campaign.Via != acc.name && (s.campaign.Via != "" || !routed(acc.name)) || acc.worker.Provider == nil {
+			continue
+		}
+		asking.Go(func() {
+			if got, err := askBalance(ctx, acc); err == nil {
+				o.Accounts[i].Balance, o.Accounts[i].BalanceAt = shownBalance(got), s.now()
+			}
+		})
+	}
+	asking.Wait()
+}
+
+// shownBalance writes a balance as workers note it.
+func shownBalance(b providers.Balance) string {
+	amount := strconv.FormatFloat(b.Amount, 'f', -1, 64)
+	return strings.TrimSpace(b.Currency + " " + amount)
+}
+
+// lineBook remembers in which line of the file the last few rows stand.
+type lineBook struct {
+	lines [lineBookSize]int
+	row   int
+}
+
+// lineBookSize is more than the rows of a page, which are planned together.
+const lineBookSize = 4 * ledger.MaxPageRows
+
+// note yields a source's recipients, and remembers their lines.
+func (l *lineBook) note(src *source) func(func(producer.Recipient, error) bool) {
+	return func(yield func(producer.Recipient, error) bool) {
+		for r, err := range src.all() {
+			l.row++
+			l.lines[l.row%lineBookSize] = src.list.Line()
+			if !yield(r, err) {
+				return
+			}
+		}
+	}
+}
+
+func (l *lineBook) of(row int) int { return l.lines[row%lineBookSize] }

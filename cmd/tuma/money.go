@@ -43,7 +43,7 @@ func (a amount) String() string {
 }
 
 // MarshalText writes it for programs: "1234567.80".
-func (a amount) MarshalText() ([]byte, error) {
+func (a amount) MarshalText() ([]byte, error) { //nolint:unparam // the interface wants it
 	return []byte(strings.ReplaceAll(a.String(), ",", "")), nil
 }
 

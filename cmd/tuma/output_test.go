@@ -99,11 +99,6 @@ func TestFiguresForPeople(t *testing.T) {
 			t.Errorf("perSecond(%v) = %s, want %s", rate, got, want)
 		}
 	}
-	for price, want := range map[string]string{"0.80 KES": "80.00 KES", "4 NGN": "400.00 NGN", "": "", "nonsense": ""} {
-		if got := cost(price, 100); got != want {
-			t.Errorf("cost(%q, 100) = %q, want %q", price, got, want)
-		}
-	}
 	if got := oneLine("a\n b  c", 3); got != "a …" {
 		t.Errorf("oneLine cuts to %q", got)
 	}

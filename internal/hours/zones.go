@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"strings"
 	"sync"
+	"time"
 )
 
 //go:embed zones.txt
@@ -21,3 +22,17 @@ var zonesByCountry = sync.OnceValue(func() map[string][]string {
 
 // zonesOf names the time zones of a country.
 func zonesOf(country string) []string { return zonesByCountry()[country] }
+
+// Zone is the time zone of a country, by its ISO code in capitals; nil if it has none or
+// several.
+func Zone(country string) *time.Location {
+	names := zonesOf(country)
+	if len(names) != 1 {
+		return nil
+	}
+	zone, err := time.LoadLocation(names[0])
+	if err != nil {
+		return nil
+	}
+	return zone
+}

@@ -37,7 +37,7 @@ var rooms = []room{
 	{"internal/redistest", nil, "every test may use it"},
 	{"internal/house", nil, "a check must not stand on what it checks"},
 	{"internal/house/*", nil, "as above"},
-	{"producer", []string{"sms", "internal/ledger", "internal/queue", "internal/planning"}, "embedded by others: no gateway code, no credentials"},
+	{"producer", []string{"sms", "internal/ledger", "internal/queue", "internal/planning", "internal/hours"}, "embedded by others: no gateway code, no credentials"},
 	{"internal/recipients", []string{"sms", "producer"}, "it reads files for the command; nobody else carries spreadsheets about"},
 	{"worker", []string{"sms", "providers", "ratelimit", "internal/ledger", "internal/queue", "internal/planning", "internal/hours"},
 		"it is handed its gateways, and finds the producer's work in the ledger alone"},

@@ -54,6 +54,30 @@ func (d *Digest) Add(input string, values ...string) {
 // Sum returns the hash of all so far, 43 characters.
 func (d *Digest) Sum() string { return base64.RawURLEncoding.EncodeToString(d.h.Sum(nil)) }
 
+// Pager cuts recipients into pages. The zero value begins with the first.
+type Pager struct {
+	rows, size int
+	row        []byte
+}
+
+// Add takes the next recipient, and its values of the spec's fields. It returns the bytes
+// that a page keeps of it, valid until the next call, the values that planning will find
+// there, nil if they are too long, and whether a page begins with it other than the first.
+func (p *Pager) Add(input string, values []string) (row []byte, kept []string, next bool) {
+	p.row = binary.AppendUvarint(p.row[:0], uint64(len(input)))
+	p.row = append(p.row, input...)
+	if len(values) > 0 {
+		kept = keptValues(values)
+		p.row = appendValues(p.row, kept)
+	}
+	if next = p.rows == MaxPageRows || p.rows > 0 && p.size+len(p.row) > maxPageRaw; next {
+		p.rows, p.size = 0, 0
+	}
+	p.rows++
+	p.size += len(p.row)
+	return p.row, kept, next
+}
+
 // Upload writes the recipients of one campaign into a staging area of its own,
 // in constant memory, and commits them in one step. Until then nothing of it can
 // be seen, and an upload that is not committed is gone after a day. Not safe for
@@ -66,7 +90,7 @@ type Upload struct {
 	record []byte
 	digest *Digest
 	page   []byte
-	row    []byte
+	pager  Pager
 	rows   int
 	total  int
 	pages  int
@@ -113,17 +137,13 @@ func (u *Upload) Add(ctx context.Context, input string, values ...string) error 
 		return fmt.Errorf("upload %s: %d values for %d fields", u.id, len(values), len(u.spec.Fields))
 	}
 	u.digest.Add(input, values...)
-	u.row = binary.AppendUvarint(u.row[:0], uint64(len(input)))
-	u.row = append(u.row, input...)
-	if len(values) > 0 {
-		u.row = appendValues(u.row, keptValues(values))
-	}
-	if u.rows == MaxPageRows || len(u.page)+len(u.row) > maxPageRaw {
+	row, _, next := u.pager.Add(input, values)
+	if next {
 		if err := u.flush(ctx, pagesAhead); err != nil {
 			return err
 		}
 	}
-	u.page = append(u.page, u.row...)
+	u.page = append(u.page, row...)
 	u.rows++
 	u.total++
 	return nil

@@ -121,6 +121,9 @@ func (l *List) Where() string {
 	return fmt.Sprintf("%s:%d", l.o.Name, l.line)
 }
 
+// Line is the line of the recipient yielded last, or its row in a sheet, from 1.
+func (l *List) Line() int { return l.line }
+
 // fault is of the whole file.
 func (l *List) fault(format string, args ...any) error {
 	return &Error{Where: l.o.Name + " ", Problem: fmt.Sprintf(format, args...)}

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/sms"
+)
+
+// printForecast writes for people what a campaign would come to; text is what there is to
+// say of its wording.
+func printForecast(w io.Writer, p page, f producer.Forecast, text []string, now time.Time) error {
+	if err := p.table(w, forecastFigures(f)); err != nil {
+		return err
+	}
+	if err := section(w, p, accountForecasts(f, now)); err != nil {
+		return err
+	}
+	if len(text) == 0 && f.UCS2 != "" {
+		text = []string{f.UCS2}
+	}
+	var out strings.Builder
+	block := func(title string, lines []string) {
+		if len(lines) == 0 {
+			return
+		}
+		fmt.Fprintf(&out, "\n%s:\n", title)
+		for _, line := range lines {
+			for _, part := range wrap(line, p.width-2) {
+				fmt.Fprintf(&out, "  %s\n", part)
+			}
+		}
+	}
+	block("text", text)
+	block("when", scheduleWords(f, now))
+	block("samples", sampleWords(f))
+	block("credit", creditWords(f))
+	block("not known", f.Unknown)
+	_, err := io.WriteString(w, out.String())
+	return err
+}
+
+// section is a table with a line above it.
+func section(w io.Writer, p page, g grid) error {
+	if len(g.rows) == 0 {
+		return nil
+	}
+	if _, err := fmt.Fprintln(w); err != nil {
+		return err
+	}
+	return p.table(w, g)
+}
+
+func forecastFigures(f producer.Forecast) grid {
+	g := grid{right: []int{1}}
+	g.add("recipients", count(f.Total), "")
+	g.add("would be sent", count(f.Sent), tally(byCountry(f.Countries)))
+	g.add("left out", count(f.Skipped), "")
+	for _, reason := range slices.Sorted(maps.Keys(f.Reasons)) {
+		detail := ""
+		if reason == "invalid_number" {
+			detail = tally(f.Invalid)
+		}
+		g.add("  "+reason, count(f.Reasons[reason]), detail)
+	}
+	if f.Calls != nil {
+		g.add("calls", count(*f.Calls), "")
+	} else {
+		g.add("calls", "?", "")
+	}
+	g.add("segments", count(f.Segments), spread(f))
+	if f.Cost != "" {
+		g.add("cost", f.Cost, "by the accounts' price")
+	}
+	return g
+}
+
+// byCountry names what belongs to no country.
+func byCountry(countries map[string]int) map[string]int {
+	out := maps.Clone(countries)
+	if n := out[""]; n > 0 {
+		delete(out, "")
+		out["elsewhere"] = n
+	}
+	return out
+}
+
+// spread says how long messages are.
+func spread(f producer.Forecast) string {
+	if len(f.Spread) < 2 {
+		return fmt.Sprintf("%d a message, %s", f.SegmentsEach, f.Encoding)
+	}
+	var parts []string
+	for _, l := range slices.Backward(f.Spread) {
+		parts = append(parts, fmt.Sprintf("%s of %d %s", count(l.Messages), l.Segments, l.Encoding))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func accountForecasts(f producer.Forecast, now time.Time) grid {
+	g := grid{header: []string{"account", "recipients", "calls", "segments", "cost", "balance", "rate"}, right: []int{1, 2, 3, 4}}
+	for _, a := range f.Accounts {
+		if a.Account == "" {
+			continue
+		}
+		calls, balance, rate := "?", "not known", "?"
+		if a.Calls != nil {
+			if calls, rate = count(*a.Calls), "unlimited"; a.Rate > 0 {
+				rate = perSecond(a.Rate) + " " + a.Unit
+			}
+		}
+		if a.Balance != "" {
+			if balance = a.Balance; a.BalanceAt != nil && now.Sub(*a.BalanceAt) > time.Second {
+				balance += " (" + roughly(now.Sub(*a.BalanceAt)) + " ago)"
+			}
+		}
+		if a.Held != "" {
+			rate += ", held: " + a.Held
+		}
+		g.add(a.Account, count(a.Recipients), calls, count(a.Segments), a.Cost, balance, rate)
+	}
+	return g
+}
+
+func creditWords(f producer.Forecast) (lines []string) {
+	for _, a := range f.Accounts {
+		if a.Credit != nil {
+			lines = append(lines, a.Credit.Warning)
+		}
+	}
+	return lines
+}
+
+// sampleBody is how much of a sample is shown.
+const sampleBody = 300
+
+func sampleWords(f producer.Forecast) (lines []string) {
+	for _, x := range f.Samples {
+		lines = append(lines, fmt.Sprintf("row %s, %s, %s: %s", count(x.Row), sms.Mask(x.MSISDN), counted(x.Segments, "segment"), printable(x.Body, sampleBody)))
+	}
+	return lines
+}
+
+// tally writes counts by word, the largest first: "3 too_short, 1 empty".
+func tally(counts map[string]int) string {
+	words := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
+		if d := counts[b] - counts[a]; d != 0 {
+			return d
+		}
+		return strings.Compare(a, b)
+	})
+	parts := make([]string, len(words))
+	for i, w := range words {
+		parts[i] = count(counts[w]) + " " + w
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,255 @@
+package producer_test
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+	_ "time/tzdata" // sending hours are the same wherever the tests run
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/providers"
+)
+
+func card(name string, rate float64, change ...func(*producer.Account)) producer.Account {
+	a := producer.Account{Card: ledger.Card{Name: name, Provider: "kobo", Rate: rate, Unit: "messages", Sender: "ACME", Country: "KE", Price: "0.80 KES",
+		Info: providers.Info{Name: "kobo", MaxRecipients: 500, MaxChars: 905, MaxSegments: 6, SenderAlphaMax: 11, SenderDigitsMax: 16}}}
+	for _, f := range change {
+		f(&a)
+	}
+	return a
+}
+
+// kenyans and nigerians are so many recipients, one after the other.
+func people(kenyans, nigerians int) iter.Seq2[producer.Recipient, error] {
+	return func(yield func(producer.Recipient, error) bool) {
+		for i := range kenyans {
+			if !yield(producer.Recipient{Number: fmt.Sprintf("0712%06d", i)}, nil) {
+				return
+			}
+		}
+		for i := range nigerians {
+			if !yield(producer.Recipient{Number: fmt.Sprintf("+234803%07d", i)}, nil) {
+				return
+			}
+		}
+	}
+}
+
+func TestPreviewForeseesWhenItEnds(t *testing.T) {
+	t.Parallel()
+	at := func(s string) time.Time {
+		x, err := time.Parse(time.RFC3339, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return x
+	}
+	byDay := func(a *producer.Account) { a.Windows = map[string]string{"KE": "08:00-18:00", "NG": "08:00-20:00"} }
+	requests := func(a *producer.Account) { a.Unit = "requests" }
+	segments := func(a *producer.Account) { a.Unit = "segments" }
+	const morning = "2026-11-23T09:00:00+03:00" // a Monday
+	tests := map[string]struct {
+		kenyans, nigerians int
+		campaign           producer.Campaign
+		accounts           []producer.Account
+		routes             []producer.Route
+		until              string
+		stretches          []string
+		expired            int
+	}{
+		"in one go": {kenyans: 3600, accounts: []producer.Account{card("k", 1, byDay)}, until: "2026-11-23T10:00:00+03:00",
+			stretches: []string{"KE 09:00 10:00 3600"}},
+		"at any hour": {kenyans: 7200, campaign: producer.Campaign{Class: producer.Transactional}, accounts: []producer.Account{card("k", 0.1, byDay)},
+			until: "2026-11-24T05:00:00+03:00", stretches: []string{" 09:00 05:00 7200"}},
+		"not in one day": {kenyans: 7200, accounts: []producer.Account{card("k", 0.1, byDay)}, until: "2026-11-25T09:00:00+03:00",
+			stretches: []string{"KE 09:00 18:00 3240", "KE 08:00 18:00 3600", "KE 08:00 09:00 360"}},
+		"it begins at night": {kenyans: 3600, campaign: producer.Campaign{StartAt: at("2026-11-23T22:00:00+03:00")},
+			accounts: []producer.Account{card("k", 1, byDay)}, until: "2026-11-24T09:00:00+03:00", stretches: []string{"KE 08:00 09:00 3600"}},
+		"two countries have one account": {kenyans: 3600, nigerians: 3600, accounts: []producer.Account{card("k", 1, byDay)},
+			// In Nigeria it is 08:00 at 10:00 of Nairobi: until then Kenya has the account for itself.
+			until: "2026-11-23T11:00:00+03:00", stretches: []string{"KE 09:00 10:00 3600", "NG 10:00 11:00 3600"}},
+		"and share it": {kenyans: 5400, nigerians: 3600, accounts: []producer.Account{card("k", 1, byDay)},
+			until: "2026-11-23T11:30:00+03:00", stretches: []string{"KE 09:00 11:00 5400", "NG 10:00 11:30 3600"}},
+		"two accounts side by side": {kenyans: 3600, nigerians: 1800, campaign: producer.Campaign{Class: producer.Transactional},
+			accounts: []producer.Account{card("k", 1), card("n", 0.25)}, routes: []producer.Route{{Match: "254", Via: []string{"k"}}, {Match: "234", Via: []string{"n"}}},
+			until: "2026-11-23T11:00:00+03:00", stretches: []string{" 09:00 11:00 5400"}},
+		"by requests": {kenyans: 3600, accounts: []producer.Account{card("k", 0.1, byDay, requests)}, until: "2026-11-23T09:01:20+03:00",
+			stretches: []string{"KE 09:00 09:01 3600"}},
+		"by segments": {kenyans: 3600, campaign: producer.Campaign{Body: fmt.Sprintf("%0161d", 0)}, accounts: []producer.Account{card("k", 1, byDay, segments)},
+			until: "2026-11-23T11:00:00+03:00", stretches: []string{"KE 09:00 11:00 3600"}},
+		"it expires": {kenyans: 7200, campaign: producer.Campaign{ExpiresIn: time.Hour}, accounts: []producer.Account{card("k", 1, byDay)},
+			until: "2026-11-23T10:00:00+03:00", stretches: []string{"KE 09:00 10:00 3600"}, expired: 3600},
+		"it expires before the hours begin": {nigerians: 100, campaign: producer.Campaign{ExpiresIn: time.Minute}, accounts: []producer.Account{card("k", 1, byDay)},
+			until: "2026-11-23T09:01:00+03:00", expired: 100},
+		"without a rate": {kenyans: 7200, nigerians: 10, accounts: []producer.Account{card("k", 0, byDay)}, until: "2026-11-23T10:00:00+03:00",
+			stretches: []string{"KE 09:00 09:00 7200", "NG 10:00 10:00 10"}},
+		"more than a year": {kenyans: 7200, campaign: producer.Campaign{Class: producer.Transactional}, accounts: []producer.Account{card("k", 0.0001)},
+			stretches: []string{" 09:00 09:00 3162"}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := tt.campaign
+			if c.Body == "" {
+				c.Body = "Hello"
+			}
+			if len(tt.routes) == 0 {
+				c.Via = "k"
+			}
+			f, err := producer.Preview(t.Context(), c, people(tt.kenyans, tt.nigerians), producer.Outlook{Accounts: tt.accounts, Routes: tt.routes, Now: at(morning)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			nairobi := at(morning).Location()
+			sum := f.Schedule.Expired
+			for _, x := range f.Schedule.Stretches {
+				got = append(got, fmt.Sprintf("%s %s %s %d", x.Country, x.From.In(nairobi).Format("15:04"), x.Until.In(nairobi).Format("15:04"), x.Recipients))
+				sum += x.Recipients
+			}
+			if !slices.Equal(got, tt.stretches) || f.Schedule.Expired != tt.expired {
+				t.Errorf("got %q, %d expire; want %q, %d", got, f.Schedule.Expired, tt.stretches, tt.expired)
+			}
+			if tt.until == "" {
+				if f.Schedule.Until != nil {
+					t.Errorf("it ends at %s", f.Schedule.Until)
+				}
+				return
+			}
+			if sum != f.Sent {
+				t.Errorf("of %d recipients %d have a time or expire", f.Sent, sum)
+			}
+			if u := f.Schedule.Until; u == nil || u.Sub(at(tt.until)).Abs() > time.Second {
+				t.Errorf("it ends at %v, want %s", u, tt.until)
+			}
+		})
+	}
+}
+
+func TestPreviewOfRoutesAndHeldAccounts(t *testing.T) {
+	t.Parallel()
+	held := func(since, until time.Duration) func(*producer.Account) {
+		return func(a *producer.Account) {
+			a.Hold = ledger.Hold{Reason: "connection", Since: now.Add(-since), Until: now.Add(until)}
+		}
+	}
+	for name, tt := range map[string]struct {
+		first producer.Account
+		via   string
+		after time.Duration
+	}{
+		"open":            {card("k", 1), "k", time.Minute},
+		"held for long":   {card("k", 1, held(2*time.Minute, time.Minute)), "n", time.Minute},
+		"held just now":   {card("k", 1, held(time.Second, time.Minute)), "k", time.Minute},
+		"tried again now": {card("k", 1, held(2*time.Minute, 0)), "k", time.Minute},
+		"never over":      {card("k", 1, held(2*time.Hour, time.Minute)), "k", 0},
+	} {
+		f, err := producer.Preview(t.Context(), producer.Campaign{Body: "Hello"}, people(10, 10), producer.Outlook{Now: now, FailoverAfter: tt.after,
+			Accounts: []producer.Account{tt.first, card("n", 1)}, Routes: []producer.Route{{Match: "254", Via: []string{"k", "n"}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(f.Accounts) != 1 || f.Accounts[0].Account != tt.via || f.Accounts[0].Recipients != 10 || f.Reasons["no_route"] != 10 {
+			t.Errorf("%s: %+v, %v", name, f.Accounts, f.Reasons)
+		}
+	}
+}
+
+func TestPreviewSaysWhatItDoesNotKnow(t *testing.T) {
+	t.Parallel()
+	f, err := producer.Preview(t.Context(), producer.Campaign{Body: "Hello"}, producer.Numbers("0712345678", "+254712345678"), producer.Outlook{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Total != 2 || f.Sent != 1 || f.Calls != nil || f.Invalid["unknown_country"] != 1 || len(f.Unknown) != 3 || f.Schedule.Until != nil || f.Cost != "" {
+		t.Errorf("got %+v", f)
+	}
+}
+
+func TestPreviewRefusesAsEnqueueDoes(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		campaign producer.Campaign
+		fields   []string
+	}{
+		"nothing":       {producer.Campaign{Via: "k"}, []string{"body"}},
+		"long":          {producer.Campaign{Via: "k", Body: fmt.Sprintf("%0906d", 0)}, []string{"body"}},
+		"many mistakes": {producer.Campaign{ID: "/", Via: "k", Body: "x", Class: "x", Country: "XX", StartAt: now.Add(-time.Hour)}, []string{"id", "class", "country", "start_at"}},
+		"flash":         {producer.Campaign{Via: "k", Body: "x", Flash: true}, []string{"flash"}},
+	} {
+		_, err := producer.Preview(t.Context(), tt.campaign, people(1, 0), producer.Outlook{Accounts: []producer.Account{card("k", 1)}, Now: now})
+		if !errors.Is(err, producer.ErrInvalid) || !slices.Equal(fields(err), tt.fields) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	broken := errors.New("broken")
+	_, err := producer.Preview(t.Context(), producer.Campaign{Body: "x"}, func(yield func(producer.Recipient, error) bool) { yield(producer.Recipient{}, broken) }, producer.Outlook{})
+	if !errors.Is(err, broken) {
+		t.Errorf("got %v", err)
+	}
+	_, err = producer.Preview(t.Context(), producer.Campaign{Body: "x"}, producer.Numbers("1"), producer.Outlook{LeftOut: func(producer.LeftOut) error { return broken }})
+	if !errors.Is(err, broken) {
+		t.Errorf("got %v", err)
+	}
+	if _, err = producer.Preview(t.Context(), producer.Campaign{Body: "x"}, nil, producer.Outlook{}); !errors.Is(err, producer.ErrInvalid) {
+		t.Errorf("of nobody: %v", err)
+	}
+}
+
+func TestPreviewTellsOfCreditAndAlphabet(t *testing.T) {
+	t.Parallel()
+	account := card("k", 1, func(a *producer.Account) { a.Balance, a.BalanceAt = "KES 100", now.Add(-time.Minute) })
+	f, err := producer.Preview(t.Context(), producer.Campaign{Via: "k", Body: "It’s on"}, people(1000, 0), producer.Outlook{Accounts: []producer.Account{account}, Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := f.Accounts[0]
+	if a.Cost != "800.00 KES" || f.Cost != a.Cost || a.Credit == nil || a.Credit.Problem != producer.CreditShort || !a.BalanceAt.Equal(account.BalanceAt) {
+		t.Errorf("account %+v, credit %+v", a, a.Credit)
+	}
+	if f.Encoding != "UCS-2" || f.UCS2 == "" {
+		t.Errorf("encoding %s because of %q", f.Encoding, f.UCS2)
+	}
+	if diff := cmp.Diff([]producer.Length{{Segments: 1, Encoding: "UCS-2", Messages: 1000}}, f.Spread); diff != "" {
+		t.Error(diff)
+	}
+	if len(f.Samples) != 5 || f.Samples[0].Row != 1 || !slices.IsSortedFunc(f.Samples, func(a, b producer.Sample) int { return a.Row - b.Row }) {
+		t.Errorf("samples %+v", f.Samples)
+	}
+}
+
+func TestPreviewMemoryIsBounded(t *testing.T) {
+	// Not in parallel: it looks at the heap of the whole process.
+	const n = 300_000
+	var peak uint64
+	rows := func(yield func(producer.Recipient, error) bool) {
+		for i := range n {
+			if i%50_000 == 49_999 {
+				runtime.GC()
+				var m runtime.MemStats
+				runtime.ReadMemStats(&m)
+				peak = max(peak, m.HeapAlloc)
+			}
+			if !yield(producer.Recipient{Number: fmt.Sprintf("0712%06d", i)}, nil) {
+				return
+			}
+		}
+	}
+	var before runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	f, err := producer.Preview(t.Context(), producer.Campaign{Via: "k", Body: "Hello"}, rows, producer.Outlook{Accounts: []producer.Account{card("k", 1)}, Now: now})
+	if err != nil || f.Sent != n {
+		t.Fatalf("%+v, %v", f, err)
+	}
+	if grown := int64(peak) - int64(before.HeapAlloc); grown > 8<<20 {
+		t.Errorf("%d bytes for %d recipients", grown, n)
+	}
+}

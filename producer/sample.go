@@ -1,0 +1,66 @@
+package producer
+
+import (
+	"cmp"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/sms"
+)
+
+// samples picks a few messages out of many: the first, the longest, the shortest, and
+// others by chance.
+type samples struct {
+	seen                     int
+	first, longest, shortest sampled
+	others                   []sampled
+	random                   *rand.Rand
+}
+
+type sampled struct {
+	ledger.Planned
+	lane     int
+	body     string
+	segments int
+}
+
+// shownSamples is how many a Forecast has.
+const shownSamples = 5
+
+func (s *samples) offer(lane int, x ledger.Planned, body string, segments int) {
+	if s.random == nil {
+		// The same list gives the same samples.
+		s.random = rand.New(rand.NewPCG(1, 2))
+	}
+	one := sampled{x, lane, body, segments}
+	s.seen++
+	if s.first.Row == 0 || x.Row < s.first.Row {
+		s.first = one
+	}
+	if s.longest.Row == 0 || len(body) > len(s.longest.body) {
+		s.longest = one
+	}
+	if s.shortest.Row == 0 || len(body) < len(s.shortest.body) {
+		s.shortest = one
+	}
+	if len(s.others) < shownSamples {
+		s.others = append(s.others, one)
+	} else if i := s.random.IntN(s.seen); i < shownSamples {
+		s.others[i] = one
+	}
+}
+
+// picked are the samples, in the order of their rows.
+func (s *samples) picked(account func(lane int) string) []Sample {
+	out := []Sample{}
+	for _, x := range append([]sampled{s.first, s.longest, s.shortest}, s.others...) {
+		if x.Row == 0 || len(out) == shownSamples || slices.ContainsFunc(out, func(y Sample) bool { return y.Row == x.Row }) {
+			continue
+		}
+		out = append(out, Sample{Row: x.Row, MSISDN: x.MSISDN.String(), Account: account(x.lane), Body: x.body, Segments: x.segments,
+			Encoding: sms.EncodingOf(x.body).String()})
+	}
+	slices.SortFunc(out, func(a, b Sample) int { return cmp.Compare(a.Row, b.Row) })
+	return out
+}

@@ -1,0 +1,206 @@
+package producer
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/hours"
+	"github.com/tuma-sms/tuma/internal/ledger"
+)
+
+// Schedule is when a campaign would be sent, at the accounts' rates and within the sending
+// hours, if nobody else used the accounts and no gateway were slower.
+type Schedule struct {
+	// From is when it may begin, Until when it should have ended; nil: that cannot be told,
+	// or takes more than a year.
+	From  time.Time  `json:"from"`
+	Until *time.Time `json:"until"`
+	// Unlimited are the accounts without a rate: how long they take is up to the gateways.
+	Unlimited []string `json:"unlimited"`
+	// Stretches are the times in which something goes out, by country and in their order.
+	Stretches []Stretch `json:"stretches"`
+	// Expired is how many would not have had their turn when the campaign expires.
+	Expired int `json:"expired"`
+}
+
+// Stretch is a time in which a country's recipients are sent to.
+type Stretch struct {
+	// Country is the one whose sending hours they are; empty: all who may be sent to at
+	// any hour.
+	Country    string    `json:"country"`
+	From       time.Time `json:"from"`
+	Until      time.Time `json:"until"`
+	Recipients int       `json:"recipients"`
+}
+
+// queueing is a lane's way through the schedule.
+type queueing struct {
+	account int
+	country string
+	window  *hours.Window // nil: always open
+	left    float64       // recipients
+	units   float64       // of its account's rate, a recipient
+	shut    bool
+	change  time.Time // of its window
+}
+
+// pace is a speed, in recipients a second.
+func (q *queueing) pace(rate float64, sharers int) float64 {
+	if rate <= 0 || q.units <= 0 {
+		return math.Inf(1)
+	}
+	return rate / float64(sharers) / q.units
+}
+
+const (
+	// farthest is how far ahead a schedule looks, and mostSpans how many changes it follows.
+	farthest  = 366 * 24 * time.Hour
+	mostSpans = 20_000
+)
+
+// schedule follows all lanes through their hours.
+func (p *preview) schedule() Schedule {
+	s := Schedule{From: p.Now.UTC(), Unlimited: []string{}, Stretches: []Stretch{}}
+	if p.spec.StartAt.After(p.Now) {
+		s.From = p.spec.StartAt.UTC()
+	}
+	queue, ok := p.queue(&s)
+	if !ok {
+		return s
+	}
+	now, sent := s.From, map[string]float64{}
+	for range mostSpans {
+		queue = slices.DeleteFunc(queue, func(q *queueing) bool { return q.left < 1e-6 })
+		if len(queue) == 0 {
+			s.Until = &now
+			return s
+		}
+		expired := !p.spec.ExpiresAt.IsZero() && !now.Before(p.spec.ExpiresAt)
+		if expired || now.Sub(s.From) >= farthest {
+			break
+		}
+		now = p.step(queue, now, sent, &s)
+	}
+	left := 0.0
+	for _, q := range queue {
+		left += q.left
+	}
+	if x := p.spec.ExpiresAt; !x.IsZero() && !now.Before(x) {
+		s.Expired = int(math.Round(left))
+		s.Until = timeOrNil(x)
+	}
+	return s
+}
+
+// queue is what there is to do; false: it cannot be told how long that takes.
+func (p *preview) queue(s *Schedule) (queue []*queueing, ok bool) {
+	for n, l := range p.lanes {
+		lane := p.frozen.Lane(n)
+		if l.recipients == 0 {
+			continue
+		}
+		account := n % len(p.cards)
+		if !p.known[account] {
+			return nil, false
+		}
+		q := &queueing{account: account, country: lane.Window.Country, left: float64(l.recipients), units: 1}
+		switch p.cards[account].Unit {
+		case ledger.UnitRequests:
+			q.units = float64(l.calls) / q.left
+		case ledger.UnitSegments:
+			q.units = float64(l.segments) / q.left
+		}
+		if q.country != "" {
+			h, err := hours.Parse(lane.Window.Hours)
+			if err == nil {
+				q.window, err = hours.In(q.country, h)
+			}
+			if err != nil {
+				return nil, false
+			}
+		}
+		if name := p.cards[account].Name; p.cards[account].Rate <= 0 && !slices.Contains(s.Unlimited, name) {
+			s.Unlimited = append(s.Unlimited, name)
+		}
+		queue = append(queue, q)
+	}
+	return queue, true
+}
+
+// step goes on to the next moment at which something changes: a lane is through, a
+// window opens or closes, the campaign expires.
+func (p *preview) step(queue []*queueing, now time.Time, sent map[string]float64, s *Schedule) time.Time {
+	next := now.Add(farthest)
+	sooner := func(at time.Time) {
+		if at.After(now) && at.Before(next) {
+			next = at
+		}
+	}
+	sharers := map[int]int{}
+	for _, q := range queue {
+		if q.window != nil && !now.Before(q.change) {
+			open, change := q.window.Open(now)
+			if q.shut, q.change = !open, change; change.IsZero() {
+				q.change = now.Add(farthest)
+			}
+		}
+		if q.window != nil {
+			sooner(q.change)
+		}
+		if !q.shut {
+			sharers[q.account]++
+		}
+	}
+	if !p.spec.ExpiresAt.IsZero() {
+		sooner(p.spec.ExpiresAt)
+	}
+	for _, q := range queue {
+		if q.shut {
+			continue
+		}
+		pace := q.pace(p.cards[q.account].Rate, sharers[q.account])
+		if math.IsInf(pace, 1) {
+			next = now
+			break
+		}
+		// A moment later than exactly, so that rounding leaves nothing over.
+		if seconds := q.left / pace; seconds < next.Sub(now).Seconds() {
+			next = now.Add(time.Duration(seconds*float64(time.Second)) + time.Microsecond)
+		}
+	}
+	for _, q := range queue {
+		if q.shut {
+			continue
+		}
+		pace := q.pace(p.cards[q.account].Rate, sharers[q.account])
+		done := q.left
+		if !math.IsInf(pace, 1) {
+			done = min(q.left, pace*next.Sub(now).Seconds())
+		}
+		q.left -= done
+		s.note(q.country, now, next, done, sent)
+	}
+	return next.UTC()
+}
+
+// note adds what went out in a time to the country's stretch. Those are recipients in
+// full, which add up.
+func (s *Schedule) note(country string, from, until time.Time, recipients float64, sent map[string]float64) {
+	before := sent[country]
+	sent[country] += recipients
+	n := int(math.Round(sent[country])) - int(math.Round(before))
+	for i := len(s.Stretches) - 1; i >= 0; i-- {
+		if last := &s.Stretches[i]; last.Country == country {
+			if !from.After(last.Until) {
+				last.Recipients += n
+				if until.After(last.Until) {
+					last.Until = until.UTC()
+				}
+				return
+			}
+			break
+		}
+	}
+	s.Stretches = append(s.Stretches, Stretch{Country: country, From: from.UTC(), Until: until.UTC(), Recipients: n})
+}
