@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -42,6 +43,9 @@ func (s *sending) heed(ctx context.Context, g *ledger.Generation) (narrowed bool
 		return false, nil
 	}
 	out, err := s.ledger.Narrow(ctx, s.id, ledger.NewToken(), s.batch, g, gone, s.window(ctx, s.acc.Name))
+	if errors.Is(err, ledger.ErrCanary) {
+		return false, nil // the claim is told so too, or else that this was not heeded
+	}
 	if err != nil {
 		return false, err
 	}

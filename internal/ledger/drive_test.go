@@ -37,7 +37,8 @@ type driver struct {
 	movables []*Movable
 	forgot   bool
 	steps    int
-	named    []string // batches that the page at hand was cut into
+	named    []string   // batches that the page at hand was cut into
+	opts     Exclusions // as far as the worker has read them
 }
 
 // reading is a generation as some worker read it, and may act on however late.
@@ -73,7 +74,7 @@ func (d *driver) chance(n int, what string) bool { return d.draw(n, what) == n-1
 
 func (d *driver) enqueue() {
 	d.resend = d.chance(2, "resend")
-	d.m = &model{calls: map[string]*modelCall{}, gens: map[string]*modelGen{}, moved: map[string][]string{}, under: map[string]string{}}
+	d.m = &model{excluded: map[int]bool{}, listed: map[int]bool{}, calls: map[string]*modelCall{}, gens: map[string]*modelGen{}, moved: map[string][]string{}, under: map[string]string{}}
 	n := 1 + d.draw(24, "recipients")
 	spec := Spec{Body: "Habari"}
 	if d.chance(3, "expires") {

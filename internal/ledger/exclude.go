@@ -157,8 +157,12 @@ func (l *Ledger) Exclude(ctx context.Context, id, list string, numbers []sms.MSI
 	return calls, nil
 }
 
+// ErrCanary: the campaign's canary has not ended, and this waits for that.
+var ErrCanary = errors.New("it waits for the canary to end")
+
 // Narrow takes recipients, by their places in To, each with its list, out of a generation
-// that is ready. Stale: it has changed since it was read, and nothing happened.
+// that is ready. Stale: it has changed since it was read, and nothing happened; nor has it
+// with an ErrCanary.
 func (l *Ledger) Narrow(ctx context.Context, id, token, batch string, g *Generation, gone map[int]string, window int) (Settled, error) {
 	var positions, blob []byte
 	for i := range g.To {
@@ -172,6 +176,9 @@ func (l *Ledger) Narrow(ctx context.Context, id, token, batch string, g *Generat
 	out, err := l.run(ctx, narrowScript, id, nil, token, batch, g.Call, g.Number, g.Revision, g.CallSize, window, positions, blob)
 	if err != nil {
 		return Settled{}, err
+	}
+	if out[0] == "canary" {
+		return Settled{}, fmt.Errorf("narrow %s %s: %w", id, batch, ErrCanary)
 	}
 	if out[0] != "narrowed" {
 		return Settled{Stale: true}, nil

@@ -172,7 +172,7 @@ func (d *driver) checkLimit(sum Summary) {
 	if x.closed {
 		x.closed = false
 		for i, r := range d.m.rows {
-			if r.status == Pending && r.call != "" && x.batches[d.origin(batchOf(r.call))] {
+			if r.status == Pending && r.left == "" && r.call != "" && x.batches[d.origin(batchOf(r.call))] {
 				d.rt.Errorf("the canary is over, and row %d of it is pending", i+1)
 			}
 		}

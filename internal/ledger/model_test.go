@@ -25,6 +25,10 @@ type model struct {
 	moved map[string][]string   // batches that recipients of one moved to
 	under map[string]string     // by call and generation of another: the uuid of its late word
 
+	version  string       // of the opts it has been told of
+	excluded map[int]bool // rows, told of
+	listed   map[int]bool // rows, on a suppression list, which no Redis forgets here
+
 	paused bool
 	lim    *modelLimit
 	stop   string
@@ -97,6 +101,7 @@ func (m *model) clone() *model {
 	}
 	c.calls, c.gens = map[string]*modelCall{}, map[string]*modelGen{}
 	c.under, c.moved = maps.Clone(m.under), map[string][]string{}
+	c.excluded = maps.Clone(m.excluded)
 	for k, v := range m.moved {
 		c.moved[k] = slices.Clone(v)
 	}
@@ -212,7 +217,8 @@ type modelClaim struct {
 	keyLife, lease     time.Duration
 	staleWake, closed  bool
 	origin             string // batch that its recipients were planned in
-	ghost              bool   // it is in a batch that Redis forgot, and was never cut
+	version            string
+	ghost              bool // it is in a batch that Redis forgot, and was never cut
 }
 
 func (m *model) claim(g *modelGen, c modelClaim) (answer Go, why string) {
@@ -256,6 +262,9 @@ func (m *model) claim(g *modelGen, c modelClaim) (answer Go, why string) {
 			return ClaimDoubtful, "key_expired"
 		}
 	}
+	if g.state == "r" && c.version != m.version {
+		return ClaimExcluded, ""
+	}
 	if c.closed {
 		return ClaimClosed, ""
 	}
@@ -265,6 +274,32 @@ func (m *model) claim(g *modelGen, c modelClaim) (answer Go, why string) {
 	g.state, g.token, g.lease = "s", c.token, m.now+c.lease
 	g.claims++
 	return ClaimGo, ""
+}
+
+// narrow takes out whoever has opted out, by places in the call.
+func (m *model) narrow(g *modelGen, rev int, token string, positions []int) (stale bool) {
+	if g == nil || g.state != "r" || g.rev != rev || m.stop != "" {
+		return true
+	}
+	for _, p := range positions {
+		r := m.row(g.call, p)
+		if r.before != nil {
+			r.status, r.from, r.under, r.sent, r.before = Unknown, r.before.gen, "", []modelSent{*r.before}, nil
+		} else {
+			r.left, r.from = ReasonOptedOut, ""
+		}
+	}
+	g.token = token
+	g.members = slices.DeleteFunc(g.members, func(p int) bool { return slices.Contains(positions, p) })
+	if len(g.members) == 0 {
+		m.closeGen(g)
+	} else {
+		g.rev++
+		g.uuid, g.login = "", ""
+	}
+	m.judge()
+	m.finish()
+	return false
 }
 
 func (m *model) doubtEnd(g *modelGen, token string, backOff time.Duration, count bool) (stale bool) {
@@ -364,6 +399,8 @@ func (m *model) tellElsewhere(s modelSettle) (told bool) {
 			continue
 		}
 		told = true
+		opted := r.left != ""
+		r.left = ""
 		word := modelSent{gen: key, id: x.MessageID}
 		if _, ok := m.under[r.call+" "+key]; !ok {
 			m.under[r.call+" "+key] = s.uuid
@@ -375,7 +412,7 @@ func (m *model) tellElsewhere(s modelSettle) (told bool) {
 				r.sent = append(r.sent, word)
 			}
 			continue
-		case r.status == Pending:
+		case r.status == Pending && !opted:
 			touched[m.gens[r.from]] = true
 		}
 		r.status, r.from, r.under, r.sent, r.before = x.Status, key, m.under[r.call+" "+key], []modelSent{word}, nil
@@ -476,6 +513,11 @@ func (m *model) settleHere(s modelSettle) (superseded bool) {
 			}
 		}
 		switch {
+		case r.left != "":
+			if status != Pending {
+				r.left = ""
+				resolve()
+			}
 		case r.status == Pending && state != "t" && r.from == word.gen:
 			switch {
 			case status == Pending && mine && s.basis != Partial:
@@ -602,7 +644,7 @@ func (m *model) retryStep() {
 		}
 		var list []int
 		for p := range m.calls[call].rows {
-			if x := m.row(call, p); x.call == call && (r.unknown && x.status == Unknown || r.rejected && x.status == Rejected) {
+			if x := m.row(call, p); x.call == call && x.left == "" && !m.listed[m.calls[call].rows[p]] && (r.unknown && x.status == Unknown || r.rejected && x.status == Rejected) {
 				list = append(list, p)
 			}
 		}

@@ -52,7 +52,7 @@ func (d *driver) checkMovable(m *Movable) {
 	var want, got []int
 	for i, r := range d.m.rows {
 		g := d.m.gens[r.from]
-		if strings.HasPrefix(r.call, m.Batch+".") && r.status == Pending && g.state == "r" && r.before == nil {
+		if strings.HasPrefix(r.call, m.Batch+".") && r.left == "" && r.status == Pending && g.state == "r" && r.before == nil {
 			want = append(want, i+1)
 		}
 	}

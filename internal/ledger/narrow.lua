@@ -3,7 +3,8 @@
 -- KEYS: 1 ledger, 2 open set
 -- ARGV: 1 token, 2 batch, 3 call, 4 generation, 5 revision that was read, 6 recipients of the call, 7 window, 8 the positions, packed,
 --       9 one [status][length][detail] a position
--- Returns {'narrowed', done 0|1, 'batch:wake'…} | {'settled'|'changed'|'missing'|'newer'}, of which only the first changes anything.
+-- Returns {'narrowed', done 0|1, 'batch:wake'…} | {'settled'|'changed'|'canary'|'missing'|'newer'}, of which only the first changes
+-- anything. 'canary': what waits for the canary to end stays whole until then, since it would be counted to it.
 local bad = unfit()
 if bad then return {bad} end
 local token, b, k, g, n = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[6])
@@ -21,7 +22,10 @@ if rec[STATE] == 't' then
   told(rec, wakes)
   return answer()
 end
+if rec[STATE] == 'r' and rec[TOKEN] == token and tonumber(rec[REV]) == tonumber(ARGV[5]) + 1 then return answer() end
 if rec[STATE] ~= 'r' or rec[REV] ~= ARGV[5] or get('stop') then return {'changed'} end
+
+if is_beyond_canary(b, get('lim')) then return {'canary'} end
 
 local st, de = read_results(b, k, n)
 local _, detail = read_records(ARGV[9])
@@ -46,8 +50,8 @@ add('x:opted_out', count - was)
 if lane then add('to:' .. lane, was - count) end
 write_results(b, k, st, de)
 judge(now)
+rec[TOKEN] = token
 if count == tonumber(rec[SIZE]) then
-  rec[TOKEN] = token
   close_gen(b, k, g, rec, now, window, wakes)
 else
   take_out(b, k, g, rec, n, gone, now, window, wakes)

@@ -9,6 +9,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"pgregory.net/rapid"
+
+	"github.com/tuma-sms/tuma/sms"
 )
 
 func (d *driver) control() {
@@ -48,6 +50,56 @@ func (d *driver) flying() (n int) {
 		}
 	}
 	return n
+}
+
+// optOut puts a few on the suppression list, and tells the campaign.
+func (d *driver) optOut() {
+	var numbers []sms.MSISDN
+	var entries []OptOut
+	for range 1 + d.draw(2, "opt-outs") {
+		row := 1 + d.draw(len(d.m.rows), "who opts out")
+		numbers, entries = append(numbers, number(row)), append(entries, OptOut{MSISDN: number(row)})
+		d.m.listed[row] = true
+		if !d.m.fin {
+			d.m.excluded[row] = true
+		}
+	}
+	_, err := d.l.AddOptOuts(d.ctx, AllSenders, entries, true)
+	d.ok(err)
+	calls, err := d.l.Exclude(d.ctx, d.id, AllSenders, numbers)
+	d.ok(err)
+	d.rt.Logf("  %v opt out", numbers)
+	if n := d.flying(); !d.m.fin && calls != n {
+		d.rt.Fatalf("excluding says %d calls are in flight, want %d", calls, n)
+	}
+	if d.m.version, err = d.rdb.HGet(d.ctx, ledgerKey(d.id), "ex").Result(); !errors.Is(err, redis.Nil) {
+		d.ok(err)
+	}
+}
+
+// heed does as a worker does before it claims: whom it knows to have opted out it takes out
+// of what is ready.
+func (d *driver) heed(r reading, mg *modelGen) (version string, narrowed bool) {
+	gone, version, _ := d.opts.In(r.gen.To)
+	if !r.gen.Ready {
+		return "", false
+	}
+	if len(gone) == 0 {
+		return version, false
+	}
+	token := NewToken()
+	var positions []int
+	for i := range gone {
+		positions = append(positions, int(r.gen.position(i)))
+	}
+	out, err := d.l.Narrow(d.ctx, d.id, token, r.batch, r.gen, gone, 1+d.draw(3, "window"))
+	if beyond := d.m.lim.beyond(d.origin(r.batch)); beyond && errors.Is(err, ErrCanary) && mg != nil && mg.state == "r" && mg.rev == r.rev && d.m.stop == "" {
+		return "", false
+	}
+	d.ok(err)
+	d.rt.Logf("  narrow %s.%d.%d rev %d by %v: stale %t", r.batch, r.gen.Call, r.gen.Number, r.rev, positions, out.Stale)
+	d.ended("narrow", out, d.m.narrow(mg, r.rev, token, positions))
+	return version, true
 }
 
 func (d *driver) pass() {
@@ -120,15 +172,7 @@ func (d *driver) retryOne() {
 	sum, err := d.l.Summary(d.ctx, d.id)
 	d.ok(err)
 	w := strings.Fields(sum.RetryRecord)
-	b, err := d.rdb.HGet(d.ctx, ledgerKey(d.id), "b"+w[4]).Bytes()
-	d.ok(err)
-	calls, _, err := decodeBatch(b)
-	d.ok(err)
-	args := []any{w[1], w[4], ""}
-	for _, n := range calls {
-		args = append(args, n)
-	}
-	_, err = d.l.run(d.ctx, retryStepScript, d.id, nil, args...)
+	_, err = d.l.retryStep(d.ctx, d.id, w[1], w[4], []string{AllSenders})
 	d.ok(err)
 	d.noteRetry(d.m.retryStep)
 }

@@ -83,6 +83,7 @@ func (d *driver) actions(forgetful bool) (out []action) {
 	add(16, "claim", d.claim)
 	add(14, "end", d.end)
 	add(2, "control", d.control)
+	add(2, "opt out", d.optOut)
 	add(3, "time passes", d.pass)
 	add(2, "top up", d.topUp)
 	add(1, "wake", d.wake)

@@ -49,7 +49,11 @@ func (d *driver) claim() {
 }
 
 func (d *driver) ask(r reading, wake int, stale bool, lease time.Duration) *Claim {
-	x := d.request(r, wake, stale, lease)
+	version, narrowed := d.heed(r, d.m.gens[genKey(r.batch+"."+strconv.Itoa(r.gen.Call), r.gen.Number)])
+	if narrowed {
+		return nil
+	}
+	x := d.request(r, wake, stale, lease, version)
 	a, call, mg, login, req := x.account, x.call, x.gen, x.login, x.ClaimRequest
 	was := "?"
 	if mg != nil {
@@ -63,7 +67,10 @@ func (d *driver) ask(r reading, wake int, stale bool, lease time.Duration) *Clai
 		d.rt.Fatalf("claim of %s.%d (%s) was told %q %q, want %q %q", call, r.gen.Number, was, c.Answer, c.Why, want, why)
 	}
 	switch {
+	case c.Answer == ClaimExcluded:
+		d.ok(d.l.ReadExclusions(d.ctx, d.id, &d.opts))
 	case c.Answer == ClaimGo:
+		d.noneOut(r, was)
 		d.went(r, call, a, mg, c, login)
 	case c.Answer == ClaimClosed:
 		if at := c.Until; !at.Equal(req.Open[0].From.Truncate(time.Millisecond)) && !at.Equal(req.Open[0].Until.Truncate(time.Millisecond)) {
@@ -73,6 +80,15 @@ func (d *driver) ask(r reading, wake int, stale bool, lease time.Duration) *Clai
 		d.giveUp(r, call, c)
 	}
 	return c
+}
+
+// noneOut fails if somebody is in what was claimed first who had opted out.
+func (d *driver) noneOut(r reading, was string) {
+	for _, p := range r.gen.To {
+		if d.m.excluded[p.Row] && was == "r" {
+			d.rt.Fatalf("row %d has opted out, and a call to it was claimed", p.Row)
+		}
+	}
 }
 
 // request is a worker's, with what the model has to know of it.
@@ -85,7 +101,7 @@ type request struct {
 	stale, closed bool
 }
 
-func (d *driver) request(r reading, wake int, stale bool, lease time.Duration) request {
+func (d *driver) request(r reading, wake int, stale bool, lease time.Duration, version string) request {
 	a, err := BatchLane(r.batch)
 	d.ok(err)
 	call := r.batch + "." + strconv.Itoa(r.gen.Call)
@@ -98,7 +114,7 @@ func (d *driver) request(r reading, wake int, stale bool, lease time.Duration) r
 		named += " two" // it would be another request now, but what is stored is what went out
 	}
 	req := ClaimRequest{ID: d.id, Batch: r.batch, Wake: wake, Gen: r.gen, UUID: requestID(r.batch, r.gen, named), Login: login,
-		KeyLife: []time.Duration{keyed, noKey}[a], Lease: lease, Window: 1 + d.draw(3, "window"), Resend: d.resend && a == 1}
+		KeyLife: []time.Duration{keyed, noKey}[a], Lease: lease, Window: 1 + d.draw(3, "window"), Resend: d.resend && a == 1, Exclusions: version}
 	closed := false
 	switch d.draw(8, "sending hours") {
 	case 0:
@@ -113,7 +129,7 @@ func (d *driver) request(r reading, wake int, stale bool, lease time.Duration) r
 
 // model is the request as the model takes it.
 func (x request) model(d *driver, c *Claim) modelClaim {
-	return modelClaim{token: c.Token, uuid: x.UUID.String(), login: x.login, rev: x.rev, keyLife: x.KeyLife, lease: x.Lease, staleWake: x.stale, closed: x.closed,
+	return modelClaim{token: c.Token, uuid: x.UUID.String(), login: x.login, rev: x.rev, keyLife: x.KeyLife, lease: x.Lease, staleWake: x.stale, closed: x.closed, version: x.Exclusions,
 		origin: d.origin(x.ClaimRequest.Batch), ghost: d.m.calls[x.call] == nil && x.ClaimRequest.Gen.Number == 0}
 }
 
@@ -144,7 +160,11 @@ func (d *driver) next(r reading, call string, c *Claim, records []Record) bool {
 	if d.chance(8, "a stale wake") && wake > 1 {
 		wake, stale = wake-1, true
 	}
-	x := d.request(to, wake, stale, []time.Duration{lapsed, time.Hour}[d.draw(2, "lease")])
+	gone, version, _ := d.opts.In(to.gen.To)
+	if len(gone) > 0 {
+		return false // they are taken out first
+	}
+	x := d.request(to, wake, stale, []time.Duration{lapsed, time.Hour}[d.draw(2, "lease")], version)
 	next, ok, err := d.l.Next(d.ctx, c, records, 1, x.ClaimRequest)
 	d.ok(err)
 	d.rt.Logf("next after %s.%d by %s: %s by %s: %t", call, r.gen.Number, c.Token, x.call, next.Token, ok)
@@ -159,6 +179,7 @@ func (d *driver) next(r reading, call string, c *Claim, records []Record) bool {
 	if want, _ := d.m.claim(x.gen, x.model(d, next)); want != ClaimGo || next.Answer != ClaimGo {
 		d.rt.Fatalf("the next claim was told %q, want %q", next.Answer, want)
 	}
+	d.noneOut(to, "r")
 	d.went(to, x.call, x.account, x.gen, next, x.login)
 	return true
 }
