@@ -112,7 +112,7 @@ func TestRetrySendsUnknownAndRejectedAgainOnPurpose(t *testing.T) {
 		for i := range out {
 			switch i {
 			case 0, 1:
-				out[i] = providers.Result{Outcome: providers.Rejected, Reason: "blacklisted"}
+				out[i] = providers.Result{Outcome: providers.Rejected, Reason: "refused"}
 			case 2:
 			default:
 				out[i] = providers.Result{Outcome: providers.Accepted, MessageID: "first"}

@@ -179,7 +179,7 @@ func TestBadInputEnqueuesNothing(t *testing.T) {
 		"sender too long":    {"0712345678", []string{"--from", "ACME-AND-SONS"}, "--from: sender \"ACME-AND-SONS\" has 13 characters, the gateway takes 11"},
 		"body too long":      {"0712345678", []string{"--body", strings.Repeat("x", 906)}, "--body: it has 906 characters, account kobo-main takes 905"},
 		"empty body":         {"0712345678", []string{"--body", " "}, "--body: it is empty"},
-		"merge fields":       {"0712345678", []string{"--body", "Dear {{name}}"}, "--body: it has merge fields"},
+		"merge fields":       {"0712345678", []string{"--body", "Dear {{name}}"}, `standard input:1: a plain list of numbers has no column "name"`},
 		"a date in the past": {"0712345678", []string{"--start-at", "2020-01-01T00:00:00Z"}, "--start-at: 2020-01-01T00:00:00Z is in the past"},
 		"on-unknown":         {"0712345678", []string{"--on-unknown", "drop"}, `--on-unknown: "drop" must be keep or resend`},
 		"two expiries":       {"0712345678", []string{"--expires-in", "1h", "--expires-at", "2120-01-01T00:00:00Z"}, "--expires-in: give either"},
