@@ -315,3 +315,23 @@ func TestPlanningIsWatched(t *testing.T) {
 		t.Errorf("planned, and due is %v, %v", due, err)
 	}
 }
+
+func TestBatchesAheadAreCountedNoFurtherThanNeeded(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	now := time.Now()
+	var all []redis.Z
+	for i := range 600 { // more than are read at a time
+		all = append(all, redis.Z{Score: float64(now.UnixMilli() + int64(i)), Member: BatchName(0, i)})
+	}
+	all = append(all, redis.Z{Score: float64(now.UnixMilli()), Member: BatchName(1, 0)}, // of another lane
+		redis.Z{Score: float64(now.Add(time.Hour).UnixMilli()), Member: BatchName(0, 600)}) // backs off
+	r.ok(r.rdb.ZAdd(r.Context(), openKey("c"), all...).Err())
+	for _, x := range []struct{ seq, most, want int }{{0, 10, 0}, {9, 10, 9}, {500, 10, 10}, {500, 1000, 500}, {700, 1000, 600}, {700, 300, 300}} {
+		n, err := r.Ahead(r.Context(), "c", BatchName(0, x.seq), now.Add(time.Minute), x.most)
+		r.ok(err)
+		if n != x.want {
+			t.Errorf("%d batches are ahead of %d, counted to %d; want %d", n, x.seq, x.most, x.want)
+		}
+	}
+}
