@@ -42,7 +42,7 @@ func (h *health) good() bool {
 
 // wentWell notes a good call, and tells the account of it and others unless it has just
 // been told; with that it looks whether it is open.
-func (s *sending) wentWell(ctx context.Context, claimed time.Time) {
+func (s *sending) wentWell(claimed time.Time) {
 	h := &s.acc.health
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -53,7 +53,7 @@ func (s *sending) wentWell(ctx context.Context, claimed time.Time) {
 	if h.open && time.Since(h.told) < wellEvery {
 		return
 	}
-	s.tell(ctx, h)
+	s.tell(h)
 }
 
 // tellWell tells the account of good calls that it does not know of yet.
@@ -64,13 +64,14 @@ func (s *sending) tellWell() {
 	if h.calls == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), leaseMargin/3)
-	defer cancel()
-	s.tell(ctx, h)
+	s.tell(h)
 }
 
 // tell is for whoever holds the lock. It is advice, as report is.
-func (s *sending) tell(ctx context.Context, h *health) {
+func (s *sending) tell(h *health) {
+	// Within the lease's margin: the claim is only ended afterwards.
+	ctx, cancel := context.WithTimeout(context.Background(), leaseMargin/3)
+	defer cancel()
 	now := time.Now()
 	hold, err := s.ledger.Report(ctx, s.acc.Name, ledger.CallReport{Went: ledger.WentWell, Claimed: h.claimed, Calls: h.calls, Jitter: rand.Float64()})
 	h.calls, h.told, h.open, h.free = 0, now, err == nil && !hold.Held(), false

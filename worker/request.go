@@ -4,7 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
-	"fmt"
+	"strconv"
 
 	"github.com/google/uuid"
 
@@ -32,7 +32,10 @@ func (s *sending) requestUUID(g *ledger.Generation) uuid.UUID {
 		buf = binary.BigEndian.AppendUint64(buf, uint64(p.MSISDN))
 	}
 	h.Write(buf)
-	name := fmt.Appendf(nil, "%s %s %d %d %s ", s.id, s.batch, g.Call, g.Number, g.Revision)
+	name := make([]byte, 0, 128)
+	for _, x := range []string{s.id, s.batch, strconv.Itoa(g.Call), strconv.Itoa(g.Number), g.Revision} {
+		name = append(append(name, x...), ' ')
+	}
 	return uuid.NewSHA1(requestNamespace, h.Sum(name))
 }
 

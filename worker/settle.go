@@ -129,6 +129,10 @@ func (s *sending) end(what string, write func(context.Context) (ledger.Settled, 
 // report tells the account how the call went. It is advice: if Redis is away, the
 // next call tells.
 func (s *sending) report(c *ledger.Claim, g *ledger.Generation, v verdict) {
+	if v.went == ledger.WentWell && v.cooldown <= 0 {
+		s.wentWell(c.At)
+		return
+	}
 	// Within the lease's margin: the claim is only ended afterwards.
 	ctx, cancel := context.WithTimeout(context.Background(), leaseMargin*2/3)
 	defer cancel()
@@ -142,7 +146,7 @@ func (s *sending) report(c *ledger.Claim, g *ledger.Generation, v verdict) {
 		return
 	}
 	if v.went == ledger.WentWell {
-		s.wentWell(ctx, c.At)
+		s.wentWell(c.At)
 		return
 	}
 	s.tellWell() // in the order in which it was

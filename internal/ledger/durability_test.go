@@ -191,3 +191,25 @@ func BenchmarkACall(b *testing.B) {
 		})
 	}
 }
+
+func TestANextThatNoReplicaHasIsNoLeaveToSend(t *testing.T) {
+	t.Parallel()
+	r, replica := mirrored(t)
+	r.sending("c", []int{1, 1})
+	c := r.claim("c", "0.0", 0, 0, noKey, long)
+	g := r.open("c", "0.0", 1, 0)
+	replica.Stop()
+	next, ok, err := r.Next(t.Context(), c, []Record{accepted("m")}, 1, r.nextRequest(c, g, long))
+	if ok || next == nil || next.Answer == ClaimGo || !errors.Is(err, ErrNotDurable) {
+		t.Fatalf("it came to %+v, %t, %v", next, ok, err)
+	}
+	replica.Cont()
+	r.settle(c, Answer, accepted("m"))
+	if _, err := r.Release(t.Context(), next, 0, false); err != nil {
+		t.Error(err)
+	}
+	if again := r.claim("c", "0.0", 1, 0, noKey, long); again.Doubt {
+		t.Errorf("claimed again: %+v", again)
+	}
+	r.expect("c", "accepted pending")
+}

@@ -29,10 +29,6 @@ else
   local was, before, size, claims = match(v[2], '^s (%S+) %d+ %d+ %d+ %d+ %d+ 0 %d+ (%S+) %S+ %d+ (%d+) (%d+)$')
   if was ~= token or size ~= ARGV[4] or v[8] or (v[17] or '') ~= ARGV[15] then return {'apart'} end
   if v[16] then return {'apart'} end -- a limit on what is rejected is judged with every settle
-  -- What is no number is left to the scripts that say so.
-  for i = 9, 14 do
-    if v[i] and not match(v[i], '^%d+$') then return {'apart'} end
-  end
   if v[6] and now >= (tonumber(v[6]) or 0) or ARGV[8] ~= '0' and (tonumber(v[7] or 0) or 1 / 0) > tonumber(ARGV[8]) then return {'apart'} end
   if ARGV[14] ~= '' then
     local open = false
@@ -41,15 +37,14 @@ else
   end
   local n, m = ARGV[4] + 0, ARGV[10] + 0
   local left, pending, fly = (v[9] or 0) - 1, (v[10] or 0) - n, (v[11] or 0) - n
-  -- What ends the batch or the campaign has more to do.
+  -- What ends the batch or the campaign has more to do. What is no number ends the script here, before it has written anything.
   if left < 1 or pending < m or fly < 0 then return {'apart'} end
   local lanes = {}
   if v[15] then
     local a = match(b, '^%d+')
     lanes = {'accepted:' .. a, 'fly:' .. a}
     local w = redis.call('HMGET', L, lanes[1], lanes[2])
-    if not match(w[1] or '0', '^%d+$') or not match(w[2] or '', '^%d+$') then return {'apart'} end
-    lanes = {lanes[1], int('%d', (w[1] or 0) + n), lanes[2], int('%d', w[2] - n + m)}
+    lanes = {lanes[1], int('%d', (w[1] or 0) + n), lanes[2], int('%d', (w[2] or 0) - n + m)}
   end
   first, uuid = stamp, ARGV[12]
   redis.call('HSET', L, result, ARGV[5], this, 't ' .. before .. ' ' .. stamp .. ' ' .. string.sub(token, 1, 6) .. ' ' .. claims,

@@ -1,7 +1,12 @@
 package ledger
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -111,9 +116,6 @@ func TestNextLeavesWhatIsNotSimple(t *testing.T) {
 		"gone": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
 			r.ok(r.rdb.Del(r.Context(), ledgerKey(c.id)).Err())
 		},
-		"a counter that is none": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
-			r.ok(r.rdb.HSet(r.Context(), ledgerKey(c.id), "pending", "many").Err())
-		},
 		"a record that is none": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
 			r.ok(r.rdb.HSet(r.Context(), ledgerKey(c.id), "g0.0.0.0", "s x").Err())
 		},
@@ -145,6 +147,110 @@ func TestNextLeavesWhatIsNotSimple(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A counter that cannot be read is for the scripts to name that are asked then.
+func TestNextWritesNothingBesideACounterThatIsNone(t *testing.T) {
+	t.Parallel()
+	for _, field := range []string{"l0.0", "pending", "fly", "accepted", "seg", "calls", "w0.0", "exp"} {
+		r := newRig(t)
+		r.sending("c", []int{1, 1, 1})
+		c := r.claim("c", "0.0", 0, 0, keyed, long)
+		g := r.open("c", "0.0", 1, 0)
+		r.ok(r.rdb.HSet(t.Context(), ledgerKey("c"), field, "many").Err())
+		before := r.state("c")
+		_, ok, err := r.Next(t.Context(), c, []Record{accepted("m")}, 1, r.nextRequest(c, g, long))
+		if ok || err != nil && AsUnreadable(err) == nil {
+			t.Errorf("%s: it came to %t, %v", field, ok, err)
+		}
+		if after := r.state("c"); after != before {
+			t.Errorf("%s: something was written:\n%s\nbefore:\n%s", field, after, before)
+		}
+	}
+}
+
+// Many at once share pipelines, and each has its own answer; also when Redis has never
+// seen the script.
+func TestManyNextsAtOnceAreEachTheirOwn(t *testing.T) {
+	t.Parallel()
+	const slots, calls = 12, 15
+	r := newRig(t)
+	batches := make([][]int, slots)
+	for i := range batches {
+		batches[i] = slices.Repeat([]int{1}, calls)
+	}
+	r.sending("c", batches...)
+	r.sending("paused", []int{1, 1, 1})
+	p := r.claim("paused", "0.0", 0, 0, keyed, long)
+	g := r.open("paused", "0.0", 1, 0)
+	_, err := r.Pause(t.Context(), "paused", "me")
+	r.ok(err)
+	var all sync.WaitGroup
+	for slot := range slots {
+		batch := BatchName(0, slot)
+		w, err := r.LoadWork(t.Context(), "c", batch)
+		r.ok(err)
+		c := r.ask("c", batch, w.Open[0], keyed, long)
+		all.Go(func() {
+			for k, g := range w.Open[1:] {
+				next, ok, err := r.Next(t.Context(), c, []Record{accepted(fmt.Sprintf("m%d-%d", slot, k))}, 1, r.nextRequest(c, g, long))
+				if err != nil || !ok || next.UUID != requestID(batch, g, "login") {
+					t.Errorf("batch %s call %d: %+v, %t, %v", batch, k+1, next, ok, err)
+					return
+				}
+				if c = next; k == calls/2 {
+					if err := r.rdb.ScriptFlush(t.Context()).Err(); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+			if _, err := r.Settle(t.Context(), c, []Record{accepted(fmt.Sprintf("m%d-last", slot))}, Answer, 1, 0); err != nil {
+				t.Error(err)
+			}
+		})
+		all.Go(func() {
+			if next, ok, err := r.Next(t.Context(), p, []Record{accepted("m")}, 1, r.nextRequest(p, g, long)); ok || err != nil {
+				t.Errorf("of a paused campaign: %+v, %t, %v", next, ok, err)
+			}
+		})
+	}
+	all.Wait()
+	ids := map[string]bool{}
+	for _, row := range r.rows("c") {
+		ids[row.MessageID] = true
+	}
+	if len(ids) != slots*calls {
+		t.Errorf("%d message ids for %d recipients", len(ids), slots*calls)
+	}
+	r.expect("paused", "pending pending pending")
+	r.sound("c")
+}
+
+// Whoever goes away does not keep the others waiting, and what he asked for may be done.
+func TestNextOfOneWhoGoesAway(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.sending("c", []int{1, 1})
+	c := r.claim("c", "0.0", 0, 0, keyed, long)
+	g := r.open("c", "0.0", 1, 0)
+	r.together.busy = true // as if a pipeline were under way
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	next, ok, err := r.Next(ctx, c, []Record{accepted("m")}, 1, r.nextRequest(c, g, long))
+	if ok || next == nil || !errors.Is(err, context.Canceled) {
+		t.Errorf("it came to %+v, %t, %v", next, ok, err)
+	}
+	asked := r.together.queue[0]
+	r.evalNext(nextScript)
+	<-asked.done
+	if asked.err != nil || r.together.busy {
+		t.Errorf("it was not run: %v", asked.err)
+	}
+	r.settle(c, Answer, accepted("m"))
+	if out, err := r.Release(t.Context(), next, 0, false); err != nil || out.Stale {
+		t.Errorf("giving it back came to %+v, %v", out, err)
+	}
+	r.expect("c", "accepted pending")
 }
 
 // What is not simple by its caller's own knowledge is not even asked for.

@@ -20,7 +20,7 @@ var inGo = []mutant{
 		tests("worker", "TestWhomAnAnswerDoesNotNameIsNeverCalledNotSent")},
 	{"a panic of a provider is called not sent", one(sendGo, "&providers.Error{Op: \"send\", Outcome: providers.Unknown,", "&providers.Error{Op: \"send\", Outcome: providers.Retryable,"),
 		tests("worker", "TestAProviderThatBreaksItsContractCostsItsCallOnly")},
-	{"a call's time begins when its claim is answered", one(sendGo, "context.WithDeadline(context.Background(), start.Add(s.acc.Timeout))",
+	{"a call's time begins when its claim is answered", one(sendGo, "context.WithDeadline(context.Background(), at.start.Add(s.acc.Timeout))",
 		"context.WithDeadline(context.Background(), time.Now().Add(s.acc.Timeout))"), tests("worker", "TestAClaimThatWasAnsweredLateLeavesLessTime")},
 	{"the deadline is not looked at before the first byte", one("providers/attempt.go", "if now.Before(a.deadline) && now.Round(0).Before(a.deadline.Round(0)) {",
 		"if now.Before(now.Add(1)) {"), tests("providers", "TestAWorkerThatWakesTooLateWritesNothing")},
