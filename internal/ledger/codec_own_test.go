@@ -163,3 +163,40 @@ func FuzzBodies(f *testing.F) {
 		}
 	})
 }
+
+// Rows of a campaign with merge fields come in their order, although its batches do not.
+func TestResultsAreInOrderWhereBatchesAreNot(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	u, err := r.Begin("c", Spec{Body: "Habari {{n}}", Fields: []string{"n"}})
+	r.ok(err)
+	const rows = 2500
+	for range rows {
+		r.ok(u.Add(t.Context(), "0712345678", "Amina"))
+	}
+	_, err = u.Commit(t.Context())
+	r.ok(err)
+	p := r.startPlan("c", 1)
+	for n := range 3 {
+		page := PlannedPage{Page: n, First: n*MaxPageRows + 1, Windows: map[int]int{0: 1}}
+		if n == 2 {
+			two := "ŝ" + strings.Repeat("x", 80)
+			page.Batches = []PlannedBatch{{Calls: []int{1000, 999}, To: append(run(1501, 1000), run(2, 999)...), Bodies: []string{"a", two}},
+				{Calls: []int{1, 500}, To: append(run(1, 1), run(1001, 500)...), Bodies: []string{two, "b"}}}
+		}
+		_, _, err := p.CommitPage(t.Context(), NewToken(), page)
+		r.ok(err)
+	}
+	for after := range 2 {
+		want := after * 1200
+		for x, err := range r.ResultsAfter(t.Context(), "c", want) {
+			r.ok(err)
+			if want++; x.Row != want || x.MSISDN != run(want, 1)[0].MSISDN {
+				t.Fatalf("row %d of %s where %d was due", x.Row, x.MSISDN, want)
+			}
+		}
+		if want != rows {
+			t.Errorf("%d rows", want)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -77,6 +78,10 @@ func (d *driver) enqueue() {
 	d.m = &model{excluded: map[int]bool{}, listed: map[int]bool{}, calls: map[string]*modelCall{}, gens: map[string]*modelGen{}, moved: map[string][]string{}, under: map[string]string{}}
 	n := 1 + d.draw(24, "recipients")
 	spec := Spec{Body: "Habari"}
+	var values []string
+	if d.m.personal = d.chance(2, "merge fields"); d.m.personal {
+		spec, values = Spec{Body: "{{n}}", Fields: []string{"n"}}, []string{"n"}
+	}
 	if d.chance(3, "expires") {
 		d.m.expiry = 40 * 24 * time.Hour
 		spec.ExpiresAt = time.Now().Add(d.m.expiry)
@@ -89,7 +94,7 @@ func (d *driver) enqueue() {
 		if u.rows == pageSize {
 			d.ok(u.flush(d.ctx, 1)) // small pages, so that planning has several
 		}
-		d.ok(u.Add(d.ctx, number(row).E164()))
+		d.ok(u.Add(d.ctx, number(row).E164(), values...))
 		d.m.rows = append(d.m.rows, &modelRow{})
 		if (row-1)%pageSize == 0 {
 			d.m.pages = append(d.m.pages, nil)
@@ -200,12 +205,28 @@ func (d *driver) fillPage(p *Plan) PlannedPage {
 		}
 		if len(d.m.carry[a]) > 0 {
 			page.Carry[a] = []Call{{}}
+			if d.m.personal {
+				page.Carry[a][0].Values = []string{"n"}
+			}
 		}
 		for _, row := range d.m.carry[a] {
 			page.Carry[a][0].To = append(page.Carry[a][0].To, Planned{Row: row, MSISDN: number(row)})
 		}
 	}
 	return page
+}
+
+// ownBody is what the recipient of a row gets in a campaign with merge fields.
+func ownBody(row int) string {
+	return strings.Repeat("Habari, Amina! ", 1+12*(row/3%2)) + strconv.Itoa(row/3)
+}
+
+// body is what the recipient of a row gets; empty: what all get.
+func (m *model) body(row int) string {
+	if !m.personal {
+		return ""
+	}
+	return ownBody(row)
 }
 
 // cutBatch takes calls of one to six off what an account carries.
@@ -217,6 +238,12 @@ func (d *driver) cutBatch(a int) PlannedBatch {
 		rows := d.m.carry[a][:min(1+d.draw(6, "call size"), len(d.m.carry[a]))]
 		if len(rows) == 0 {
 			break
+		}
+		if d.m.personal {
+			b.Bodies = append(b.Bodies, ownBody(rows[0]))
+			if i := slices.IndexFunc(rows, func(row int) bool { return ownBody(row) != ownBody(rows[0]) }); i > 0 {
+				rows = rows[:i]
+			}
 		}
 		d.m.carry[a] = d.m.carry[a][len(rows):]
 		b.Calls = append(b.Calls, len(rows))

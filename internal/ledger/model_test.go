@@ -11,8 +11,9 @@ import (
 // model is what a campaign ought to be: plain data and the rules of delivery.md,
 // without Redis. The driver does everything to both and compares.
 type model struct {
-	now    time.Duration // by a clock that only travels
-	expiry time.Duration // 0: none
+	personal bool          // it has merge fields
+	now      time.Duration // by a clock that only travels
+	expiry   time.Duration // 0: none
 
 	rows  []*modelRow
 	pages [][]int // rows, from 1

@@ -87,7 +87,10 @@ func (d *driver) moveNow(m *Movable) {
 			}
 		}
 	}
-	out, err := d.l.Move(d.ctx, d.id, NewToken(), m, frozen, window, func(p Planned, _ string) int {
+	out, err := d.l.Move(d.ctx, d.id, NewToken(), m, frozen, window, func(p Planned, body string) int {
+		if body != d.m.body(p.Row) {
+			d.rt.Fatalf("row %d would move with %q", p.Row, body)
+		}
 		if stay[p.Row] {
 			return -1
 		}
@@ -115,6 +118,9 @@ func (d *driver) moveNow(m *Movable) {
 			var rows []int
 			for _, p := range b.call(k) {
 				rows = append(rows, p.Row)
+			}
+			if i := slices.IndexFunc(rows, func(row int) bool { return d.m.body(row) != b.body(k) }); i >= 0 {
+				d.rt.Fatalf("row %d has moved to a call that sends %q", rows[i], b.body(k))
 			}
 			if len(rows) > frozen.Accounts[target].MaxRecipients {
 				d.rt.Fatalf("a call of %d for account %d", len(rows), target)

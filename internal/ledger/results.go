@@ -66,7 +66,11 @@ func (l *Ledger) results(ctx context.Context, id string, after int, yield func(R
 	for n := range frozen.Lanes() {
 		next, stop := iter.Pull2(l.batchRows(ctx, id, n, reading))
 		defer stop()
-		sources = append(sources, &source{next: next})
+		s := &source{next: next}
+		if reading.personal {
+			s.early = map[int]Row{}
+		}
+		sources = append(sources, s)
 	}
 	for page, err := range l.ReadPages(ctx, id, 0, pages, 1) {
 		if err != nil {
@@ -154,9 +158,21 @@ func skipIfStopped(r Row, stopped string) Row {
 type source struct {
 	next func() ([]Row, error, bool)
 	rows []Row
+	// early are rows of batches that were read before it was their turn, and last is the
+	// last of all rows read; nil where batches come in the order of their rows.
+	early map[int]Row
+	last  int
 }
 
+// CarryRows is how many rows planning carries a recipient on at most, to meet others with
+// the same body: so far, and a page, batches of a lane are out of the order of their rows.
+// A later release may lower it only by keeping this one's for campaigns that it has planned.
+const CarryRows = 5000
+
 func (s *source) take(n int) (Row, bool, error) {
+	if s.early != nil {
+		return s.takeEarly(n)
+	}
 	for {
 		for len(s.rows) > 0 && s.rows[0].Row < n {
 			s.rows = s.rows[1:]
@@ -175,6 +191,28 @@ func (s *source) take(n int) (Row, bool, error) {
 		}
 		s.rows = rows
 	}
+}
+
+// takeEarly is take where rows of a batch may come before those of earlier ones.
+func (s *source) takeEarly(n int) (Row, bool, error) {
+	for s.next != nil && s.last < n+CarryRows+MaxPageRows {
+		rows, err, ok := s.next()
+		if err != nil {
+			return Row{}, false, err
+		}
+		if !ok {
+			s.next = nil
+		}
+		for _, r := range rows {
+			s.last = max(s.last, r.Row)
+			if r.Row >= n {
+				s.early[r.Row] = r
+			}
+		}
+	}
+	r, ok := s.early[n]
+	delete(s.early, n)
+	return r, ok, nil
 }
 
 // batchRows yields the rows of a lane's batches, a batch at a time.

@@ -77,12 +77,18 @@ func (s Spec) ShortBody() string {
 	if err != nil {
 		return s.Body // planning says so
 	}
-	out, _ := t.Render(nil, func(string) string { return "x" })
-	if s.Transliterate {
-		body, _ := sms.Transliterate(string(out))
-		return body
+	short := ""
+	for _, value := range []string{"x", ""} {
+		out, _ := t.Render(nil, func(string) string { return value })
+		body := string(out)
+		if s.Transliterate {
+			body, _ = sms.Transliterate(body)
+		}
+		if value == "x" || sms.Units(body) < sms.Units(short) {
+			short = body
+		}
 	}
-	return string(out)
+	return short
 }
 
 // Cap is how many messages of a plain campaign may be planned; 0: any number. A cap on

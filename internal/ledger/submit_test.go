@@ -24,6 +24,11 @@ func (d *driver) look() *Work {
 	for _, g := range w.Open {
 		rev, err := strconv.Atoi(g.Revision)
 		d.ok(err)
+		for _, p := range g.To {
+			if want := d.m.body(p.Row); g.Body != want {
+				d.rt.Fatalf("call %d of batch %s would send %q to row %d, want %q", g.Call, w.Batch.Name, g.Body, p.Row, want)
+			}
+		}
 		d.read = append(d.read, reading{batch: w.Batch.Name, gen: g, rev: rev})
 	}
 	return w
@@ -339,7 +344,7 @@ func (d *driver) settleLater(what string, r reading, call string, c *Claim, reco
 func (d *driver) settleNow(call string, r reading, c *Claim, records []Record, basis Basis, retryIn time.Duration) {
 	list, rows := d.places(r)
 	d.rt.Logf("  settle %s.%d by %s: %s %v", call, r.gen.Number, c.Token, basis, records)
-	out, err := d.l.Settle(d.ctx, c, records, basis, 1, retryIn)
+	out, err := d.l.Settle(d.ctx, c, records, basis, segmentsOf(c.gen.Body), retryIn)
 	d.ok(err)
 	stale, elsewhere := d.m.settle(modelSettle{call: call, gen: r.gen.Number, token: c.Token, list: list, records: records, basis: basis, retryIn: retryIn,
 		resend: c.resend, looks: c.looksBefore(), rows: rows, uuid: claimUUID(c)})

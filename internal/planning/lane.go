@@ -1,6 +1,10 @@
 package planning
 
-import "github.com/tuma-sms/tuma/internal/ledger"
+import (
+	"slices"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+)
 
 // lane is what waits to go through one account in the same sending hours.
 type lane struct {
@@ -39,7 +43,7 @@ func (l *lane) resume(body string, c ledger.Call) {
 // close takes a call that is full off the open ones.
 func (l *lane) close(i int) {
 	c := l.calls[i]
-	if len(c.To) < l.Account.CallSize() {
+	if !l.isFull(c) {
 		return
 	}
 	delete(l.open, c.Body)
@@ -51,20 +55,26 @@ func (l *lane) close(i int) {
 // ready makes batches of the full calls, when they are enough for one.
 func (l *lane) ready() (out []ledger.PlannedBatch) {
 	for l.full > 0 && (l.fullTo >= l.Account.BatchSize || l.Account.Calls > 0 && l.full >= l.Account.Calls || l.fullText > ledger.MaxBodies) {
-		var full, rest []ledger.Call
+		var full []ledger.Call
 		for _, c := range l.calls {
-			if len(c.To) >= l.Account.CallSize() {
+			if l.isFull(c) {
 				full = append(full, c)
-			} else {
-				rest = append(rest, c)
 			}
 		}
 		b, n := l.Account.Fill(l.Number, full)
 		out = append(out, b)
-		l.reset(append(full[n:], rest...))
+		l.reset(slices.DeleteFunc(l.calls, func(c ledger.Call) bool {
+			going := n > 0 && l.isFull(c)
+			if going {
+				n--
+			}
+			return going
+		}))
 	}
 	return out
 }
+
+func (l *lane) isFull(c ledger.Call) bool { return len(c.To) >= l.Account.CallSize() }
 
 // oldest makes a batch of the calls that have waited longest, full or not.
 func (l *lane) oldest() ledger.PlannedBatch {

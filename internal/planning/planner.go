@@ -14,8 +14,9 @@ import (
 
 // Planner turns the pages of one campaign, in their order, into batches. It remembers
 // every number that it has planned, in about three bytes each, and per lane the calls
-// that are not full yet: recipients with the same body meet in one as long as all that
-// waits fits into what one page carries over to the next. What it says depends on nothing
+// that are not full yet: recipients with the same body meet in one if they are no more
+// than ledger.CarryRows apart, as long as all that waits fits into what one page carries
+// over to the next. What it says depends on nothing
 // but what it was given, so that another planner says the same. Not safe for concurrent
 // use.
 type Planner struct {
@@ -120,6 +121,12 @@ func (p *Planner) Page(page ledger.Page, last bool) ledger.PlannedPage {
 	}
 	if last {
 		out.Batches = append(out.Batches, p.close()...)
+	}
+	next := page.First + len(page.Inputs)
+	for _, l := range p.lanes {
+		for len(l.calls) > 0 && l.calls[0].To[0].Row <= next-ledger.CarryRows {
+			out.Batches = append(out.Batches, l.oldest())
+		}
 	}
 	out.Batches = append(out.Batches, p.shrink()...)
 	for _, l := range p.lanes {

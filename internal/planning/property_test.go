@@ -53,7 +53,7 @@ func drawWorld(t *rapid.T) world {
 }
 
 func drawSpec(t *rapid.T) ledger.Spec {
-	pieces := []string{"Habari ", "{{name}}", "{{name|there}}", "{{name:first:upper|you}}", "{{city}}", "{{city|}}", "{{city:max:3}}", ", ", "€", "ŝ", "😀",
+	pieces := []string{"Habari ", "{{name}}", "{{name|there}}", "{{name:first:upper|you}}", "{{city}}", "{{city|}}", "{{city:max:3}}", ", ", "€", "ŝ", "😀", "₦", "‘",
 		"{{{{", strings.Repeat("x", 70), strings.Repeat("long ", 200)}
 	s := ledger.Spec{Body: "x" + strings.Join(rapid.SliceOfN(rapid.SampledFrom(pieces), 0, 6).Draw(t, "body"), "")}
 	if rapid.IntRange(0, 9).Draw(t, "blank but for fields") == 0 {
@@ -65,6 +65,7 @@ func drawSpec(t *rapid.T) ledger.Spec {
 	}
 	s.Fields = template.Fields()
 	s.OnMissing = rapid.SampledFrom([]string{"", ledger.MissingSkip, ledger.MissingDefault}).Draw(t, "on missing")
+	s.Transliterate = s.Personal() && rapid.Bool().Draw(t, "transliterate")
 	s.MaxMessages = rapid.SampledFrom([]int{0, 0, 5, 100}).Draw(t, "messages")
 	s.MaxSegments = rapid.SampledFrom([]int{0, 0, 9, 200}).Draw(t, "segments in all")
 	s.Canary = rapid.SampledFrom([]int{0, 0, 1, 60}).Draw(t, "canary")
@@ -227,6 +228,9 @@ func (w world) fateOf(template *sms.Template, input string, values []string, see
 		}
 		body, missing := template.Render(nil, func(field string) string { return values[slices.Index(w.spec.Fields, field)] })
 		f.body = string(body)
+		if w.spec.Transliterate {
+			f.body, _ = sms.Transliterate(f.body)
+		}
 		if missing != "" && w.spec.OnMissing != ledger.MissingDefault || strings.TrimSpace(f.body) == "" {
 			return fate{reason: ledger.ReasonMissingField}
 		}

@@ -1,0 +1,100 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/producer"
+)
+
+// guest is the k-th of a gateway's recipients with merge fields: three of them share a
+// name, and so a text.
+func guest(i, k int) (r producer.Recipient, text string) {
+	name := fmt.Sprintf("Wanjiru %c%d", 'A'+k%3, k/9)
+	if k%20 == 7 {
+		name = fmt.Sprintf("Ọlá %d", k) // nothing that GSM-7 has
+	}
+	fields := map[string]string{"Name": name, "points": fmt.Sprint(k / 9)}
+	if k%9 == 8 {
+		fields["Name"], name = " ", "friend"
+	}
+	return producer.Recipient{Number: fmt.Sprint(number(i, k)), Fields: fields}, fmt.Sprintf("Habari %s, you have %d points & {{more}}.", name, k/9)
+}
+
+const guestText = "Habari {{name|friend}}, you have {{points}} points & {{{{more}}."
+
+func TestThroughEachGatewayEveryoneGetsTheirOwnText(t *testing.T) {
+	t.Parallel()
+	const n = 450
+	x := newTown(t, sandbox.Options{Texts: true}, nil)
+	x.start()
+	for i, k := range x.kinds {
+		_, err := x.client.Enqueue(t.Context(), producer.Campaign{ID: k.Name, Via: k.Name, Body: guestText},
+			func(yield func(producer.Recipient, error) bool) {
+				for j := range n {
+					if r, _ := guest(i, j); !yield(r, nil) {
+						return
+					}
+				}
+			})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	texts := map[string]bool{}
+	for j := range n {
+		_, text := guest(0, j)
+		texts[text] = true
+	}
+	for i, k := range x.kinds {
+		s := x.wait(k.Name, time.Minute)
+		desk := x.gateway.Desk(k.Name)
+		calls := len(texts)
+		if x.info(k.Name).MaxRecipients == 1 {
+			calls = n
+		}
+		if s.State != producer.Done || s.Accepted != n || s.Calls != calls || desk.Stats().AcceptedCalls != int64(calls) {
+			t.Errorf("%s: %+v; want %d calls, the gateway had %d", k.Name, s, calls, desk.Stats().AcceptedCalls)
+		}
+		for j := range n {
+			if _, want := guest(i, j); desk.Text(number(i, j)) != want || desk.Accepted(number(i, j)) != 1 {
+				t.Fatalf("%s: recipient %d got %q, %d times, want %q", k.Name, j, desk.Text(number(i, j)), desk.Accepted(number(i, j)), want)
+			}
+		}
+		x.audit(i, n)
+	}
+}
+
+// From the file to the phone by the command, with workers that are killed while they plan
+// and send: everyone has got their own text, or is unknown.
+func TestKilledWorkersMixUpNobodysText(t *testing.T) {
+	t.Parallel()
+	const n = 6000
+	f := newFleet(t, sandbox.Options{Texts: true, Latency: 2 * time.Millisecond})
+	var list strings.Builder
+	list.WriteString("Phone;First name;points\n")
+	for k := range n {
+		fmt.Fprintf(&list, "+%d;Amina %d;%d\n", number(0, k), k/2, k%2)
+	}
+	file := f.write("guests.csv", list.String())
+	worker := f.start()
+	f.must("send", "--id", "guests", "--via", "kobo-main", "--body", "Habari {{first_name:upper}}, {{points|no}} points.", "--file", file)
+	for _, part := range []int{n / 60, n / 3} {
+		f.eventually(time.Minute, "some to have gone", func() bool { return f.status("guests").Accepted >= part })
+		f.kill(worker)
+		worker = f.start()
+	}
+	s := f.wait("guests", 2*time.Minute)
+	if s.Accepted+s.Unknown != n {
+		t.Errorf("it ended as %+v", s)
+	}
+	desk := f.gateway.Desk("kobo")
+	for k := range n {
+		if got, want := desk.Text(number(0, k)), fmt.Sprintf("Habari AMINA %d, %d points.", k/2, k%2); got != want || desk.Accepted(number(0, k)) != 1 {
+			t.Fatalf("recipient %d got %q, %d times, want %q", k, got, desk.Accepted(number(0, k)), want)
+		}
+	}
+}

@@ -1,0 +1,181 @@
+package producer_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+	"testing"
+
+	"github.com/tuma-sms/tuma/producer"
+)
+
+// fielded yields recipients with these fields.
+func fielded(all ...map[string]string) iter.Seq2[producer.Recipient, error] {
+	return func(yield func(producer.Recipient, error) bool) {
+		for i, x := range all {
+			if !yield(producer.Recipient{Number: fmt.Sprintf("07123456%02d", i), Fields: x}, nil) {
+				return
+			}
+		}
+	}
+}
+
+type values = map[string]string
+
+func TestWhatCannotBeFilledInIsRefusedBeforeAnythingIsEnqueued(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.serve("kobo-main")
+	good := values{"First name": "Amina", "city": "Nairobi"}
+	for name, x := range map[string]struct {
+		body       string
+		recipients iter.Seq2[producer.Recipient, error]
+		says       string
+	}{
+		"a blank value":              {"Habari {{first_name}}", fielded(good, values{"first_name": " "}), "recipient 2: the field firstname is blank"},
+		"one is without the field":   {"Habari {{FirstName}}", fielded(good, good, values{"city": "x"}), "recipient 3: the field firstname is blank"},
+		"no recipient has the field": {"Habari {{nmae|there}}", fielded(good, good), "no recipient has a field nmae"},
+		"two of the same name":       {"Habari {{first name}}", fielded(values{"First name": "a", "first_name": "b"}), "recipient 1 has two fields firstname"},
+		"no UTF-8":                   {"Habari {{city}}", fielded(values{"city": "\xff"}), "recipient 1: the field city is not UTF-8"},
+		"no fields at all":           {"Habari {{city|you}}", producer.Numbers("0712345678"), "no recipient has a field city"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := producer.Campaign{ID: strings.ReplaceAll(name, " ", "-"), Via: "kobo-main", Body: x.body}
+			_, err := b.Enqueue(t.Context(), c, x.recipients)
+			if !errors.Is(err, producer.ErrInvalid) || !strings.Contains(err.Error(), x.says) {
+				t.Fatalf("enqueued: %v", err)
+			}
+			var missing *producer.MissingError
+			if errors.As(err, &missing) != strings.Contains(x.says, "blank") {
+				t.Errorf("it is %T", err)
+			}
+			if n := b.rdb.Exists(t.Context(), "tuma:{"+c.ID+"}:l", "tuma:{"+c.ID+"}:s").Val(); n != 0 {
+				t.Errorf("%d keys are there", n)
+			}
+			c.OnMissing = producer.OnMissingSkip
+			if _, err := b.Enqueue(t.Context(), c, x.recipients); (err == nil) != (missing != nil) {
+				t.Errorf("enqueued with skip: %v", err)
+			}
+		})
+	}
+}
+
+func TestTheValuesThatTheTextUsesAreTheContent(t *testing.T) {
+	t.Parallel()
+	id := func(c producer.Campaign, all ...values) string {
+		t.Helper()
+		out, err := producer.ContentID(c, fielded(all...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	c := producer.Campaign{Via: "kobo-main", Body: "Habari {{name}} {{city|there}}"}
+	first := id(c, values{"name": "Amina", "city": "Nairobi"}, values{"name": "Juma"})
+	if got := id(c, values{"NAME": "Amina", "City": "Nairobi", "age": "7"}, values{"name": "Juma", "city": ""}); got != first {
+		t.Error("the names of columns, or such as are not used, make another campaign")
+	}
+	for what, other := range map[string]string{
+		"a value":             id(c, values{"name": "Amina", "city": "Nairobi"}, values{"name": "Jumo"}),
+		"values that moved":   id(c, values{"name": "Juma"}, values{"name": "Amina", "city": "Nairobi"}),
+		"a value in another":  id(c, values{"name": "Nairobi", "city": "Amina"}, values{"name": "Juma"}),
+		"what becomes of who": id(producer.Campaign{Via: c.Via, Body: c.Body, OnMissing: producer.OnMissingSkip}, values{"name": "Amina", "city": "Nairobi"}, values{"name": "Juma"}),
+	} {
+		if other == first {
+			t.Errorf("%s makes no other campaign", what)
+		}
+	}
+	if id(producer.Campaign{Via: c.Via, Body: c.Body, OnMissing: producer.OnMissingFail}, values{"name": "a"}) != id(c, values{"name": "a"}) {
+		t.Error("the default by its name makes another campaign")
+	}
+}
+
+func TestFourBracesAreTwoInAPlainText(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.serve("kobo-main")
+	c := producer.Campaign{ID: "c", Via: "kobo-main", Body: "Use {{{{name}} in your text"}
+	if _, err := b.Enqueue(t.Context(), c, producer.Numbers("0712345678")); err != nil {
+		t.Fatal(err)
+	}
+	if spec, err := b.ledger.Spec(t.Context(), "c"); err != nil || spec.Body != "Use {{name}} in your text" || spec.Personal() {
+		t.Errorf("the spec is %+v, %v", spec, err)
+	}
+}
+
+// Each message counts its own segments for what it costs at most.
+func TestTheCostOfOwnTextsIsWorkedOutFromThem(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.holding("credits", "6", "")
+	long := strings.Repeat("x", 161)
+	for name, x := range map[string]struct {
+		change func(*producer.Campaign)
+		all    []values
+		short  string
+	}{
+		"enough":                {nil, []values{{"a": long}, {"a": long}, {"a": "y"}, {"a": "y"}}, ""},
+		"one too many":          {nil, []values{{"a": long}, {"a": long}, {"a": long}, {"a": "y"}}, "7 credits"},
+		"a cap":                 {func(c *producer.Campaign) { c.MaxMessages = 3 }, []values{{"a": long}, {"a": long}, {"a": long}, {"a": "y"}}, ""},
+		"a cap on segments":     {func(c *producer.Campaign) { c.MaxSegments = 6 }, []values{{"a": long}, {"a": long}, {"a": long}, {"a": "y"}}, ""},
+		"skipped are estimated": {func(c *producer.Campaign) { c.OnMissing = producer.OnMissingSkip }, []values{{"a": long}, {"a": long}, {"a": long}, {"a": " "}}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := producer.Campaign{ID: strings.ReplaceAll(name, " ", "-"), Via: "credits", Body: "{{a}}"}
+			if x.change != nil {
+				x.change(&c)
+			}
+			receipt, err := b.Enqueue(t.Context(), c, fielded(x.all...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			said := fmt.Sprint(receipt.Credit)
+			if (x.short != "") != strings.Contains(said, "short") || !strings.Contains(said, x.short) {
+				t.Errorf("it says %s", said)
+			}
+		})
+	}
+}
+
+// A text that no value makes short enough is found before anything is uploaded.
+func TestATextThatIsTooLongForAllIsRefused(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.serve("kobo-main")
+	c := producer.Campaign{ID: "c", Via: "kobo-main", Body: strings.Repeat("x", 906) + "{{a}}"}
+	if _, err := b.Enqueue(t.Context(), c, fielded(values{"a": "1"})); !errors.Is(err, producer.ErrInvalid) || !strings.Contains(err.Error(), "905") {
+		t.Errorf("enqueued: %v", err)
+	}
+}
+
+// Each recipient's fields fill in the text.
+func ExampleClient_Enqueue_mergeFields() {
+	rdb, done := openRedis()
+	defer done()
+
+	client, err := producer.New(rdb)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	campaign := producer.Campaign{ID: "points-june", Via: "kobo-main", From: "ACME", Body: "Habari {{first name|there}}, you have {{points}} points."}
+	receipt, err := client.Enqueue(context.Background(), campaign, func(yield func(producer.Recipient, error) bool) {
+		_ = yield(producer.Recipient{Number: "0803 123 4567", Fields: map[string]string{"First name": "Ngozi", "points": "7"}}, nil) &&
+			yield(producer.Recipient{Number: "0805 765 4321", Fields: map[string]string{"First name": "", "points": "12"}}, nil)
+	})
+	fmt.Println(receipt.Total, err)
+
+	campaign.ID, campaign.Body = "points-july", "{{points}} points"
+	_, err = client.Enqueue(context.Background(), campaign, func(yield func(producer.Recipient, error) bool) {
+		yield(producer.Recipient{Number: "0803 123 4567", Fields: map[string]string{"points": ""}}, nil)
+	})
+	var missing *producer.MissingError
+	fmt.Println(errors.As(err, &missing), missing.Recipient, missing.Field)
+	// Output:
+	// 2 <nil>
+	// true 1 points
+}
