@@ -119,9 +119,9 @@ func (w *Worker) suppressed(ctx context.Context, plan *ledger.Plan) ([]string, e
 }
 
 // numbersIn reads the numbers of a page if there are lists that they may be on.
-func numbersIn(pl *planning.Planner, page ledger.Page, lists []string) []sms.MSISDN {
+func numbersIn(page planning.Reading, lists []string) []sms.MSISDN {
 	if len(lists) == 0 {
 		return nil
 	}
-	return pl.Numbers(page)
+	return page.Numbers()
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"strconv"
 
 	"github.com/tuma-sms/tuma/internal/ledger"
@@ -46,56 +47,89 @@ func (w *Worker) plan(ctx context.Context, p queue.Pointer) error {
 	if err != nil {
 		return err
 	}
-	for page, err := range w.ledger.ReadPages(ctx, plan.ID, plan.Next, plan.Pages, first) {
-		if err != nil {
-			return err
-		}
-		if w.draining() {
-			return w.handOver(p)
-		}
-		if err := complete(plan, page); err != nil {
-			return err
-		}
-		opted, err := w.ledger.OptedOut(ctx, lists, numbersIn(pl, page, lists))
-		if err != nil {
-			return err
-		}
-		pl.LeaveOut(opted)
-		done, first, err := w.planPage(ctx, plan, pl, page)
-		if errors.Is(err, ledger.ErrMoved) || errors.Is(err, ledger.ErrStopped) || errors.Is(err, ledger.ErrNotFound) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if page.Number+1 == plan.Pages {
-			w.log.Info().Str("campaign", plan.ID).Int("recipients", plan.Total).Bool("done", done).Msg("planned")
-		}
-		if first != nil {
-			p.Batch, p.Wake = first.Batch, first.Number
-			return w.send(ctx, w.accounts[plan.Spec.Via], p)
-		}
+	last, err := w.planPages(ctx, plan, pl, lists, first)
+	switch {
+	case errors.Is(err, ledger.ErrMoved), errors.Is(err, ledger.ErrStopped), errors.Is(err, ledger.ErrNotFound):
+		return nil
+	case errors.Is(err, errDraining):
+		return w.handOver(p)
+	case err != nil:
+		return err
+	}
+	w.log.Info().Str("campaign", plan.ID).Int("recipients", plan.Total).Bool("done", last.done).Msg("planned")
+	if last.first != nil {
+		p.Batch, p.Wake = last.first.Batch, last.first.Number
+		return w.send(ctx, w.accounts[plan.Spec.Via], p)
 	}
 	return nil
 }
 
-// planPage plans a page and queues the batches that are handed out; but the first of a
+// planPages plans the pages that are left, from the one that begins with that row, and
+// returns what came of the last. While a page is planned, the next is read, and the one
+// before committed: none is before the one before it is.
+func (w *Worker) planPages(ctx context.Context, plan *ledger.Plan, pl *planning.Planner, lists []string, first int) (last committed, err error) {
+	var before *behind[committed]
+	defer func() { _, _ = before.wait() }() // what it came to has been looked at, unless something else went wrong
+	for page, err := range ahead(1, readings(pl, w.ledger.ReadPages(ctx, plan.ID, plan.Next, plan.Pages, first))) {
+		if err != nil {
+			return last, err
+		}
+		if w.draining() {
+			_, err := before.wait()
+			return last, cmp.Or(err, errDraining)
+		}
+		if err := complete(plan, page.Page); err != nil {
+			return last, err
+		}
+		opted, err := w.ledger.OptedOut(ctx, lists, numbersIn(page, lists))
+		if err != nil {
+			return last, err
+		}
+		pl.LeaveOut(opted)
+		out := pl.Plan(page, page.Number+1 == plan.Pages)
+		if _, err := before.wait(); err != nil {
+			return last, err
+		}
+		before = goBehind(func() (committed, error) { return w.commitPage(ctx, plan, out) })
+	}
+	return before.wait()
+}
+
+// readings reads the numbers of pages.
+func readings(pl *planning.Planner, pages iter.Seq2[ledger.Page, error]) iter.Seq2[planning.Reading, error] {
+	return func(yield func(planning.Reading, error) bool) {
+		for page, err := range pages {
+			if !yield(pl.Read(page), err) {
+				return
+			}
+		}
+	}
+}
+
+// committed is what came of a page: whether the campaign is done with it, and the first
+// batch of a campaign that one task plans and sends.
+type committed struct {
+	done  bool
+	first *ledger.Wake
+}
+
+// commitPage commits a page and queues the batches that are handed out; but the first of a
 // campaign that one task plans and sends is the caller's to go on with.
-func (w *Worker) planPage(ctx context.Context, plan *ledger.Plan, pl *planning.Planner, page ledger.Page) (done bool, first *ledger.Wake, err error) {
-	out := pl.Page(page, page.Number+1 == plan.Pages)
-	out.Windows = map[int]int{}
+func (w *Worker) commitPage(ctx context.Context, plan *ledger.Plan, page ledger.PlannedPage) (c committed, err error) {
+	page.Windows = map[int]int{}
 	for n := range plan.Frozen.Lanes() {
-		out.Windows[n] = min(firstWindow, w.window(ctx, plan.Frozen.Lane(n).Account.Name))
+		page.Windows[n] = min(firstWindow, w.window(ctx, plan.Frozen.Lane(n).Account.Name))
 	}
-	wakes, done, err := plan.CommitPage(ctx, ledger.NewToken(), out)
+	wakes, done, err := plan.CommitPage(ctx, ledger.NewToken(), page)
 	if err != nil {
-		return false, nil, err
+		return c, err
 	}
+	c.done = done
 	via := plan.Spec.Via
 	if len(wakes) > 0 && plan.Pages == 1 && w.accounts[via] != nil && queue.PlansWhereItSends(via, plan.Total) {
-		first, wakes = &wakes[0], wakes[1:]
+		c.first, wakes = &wakes[0], wakes[1:]
 	}
-	return done, first, w.wakeAll(ctx, plan.ID, plan.Frozen, plan.Spec, wakes)
+	return c, w.wakeAll(ctx, plan.ID, plan.Frozen, plan.Spec, wakes)
 }
 
 // freeze works out what planning of a campaign depends on.

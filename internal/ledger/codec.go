@@ -148,8 +148,11 @@ func decodePage(b []byte) ([]string, error) {
 	}
 	r := reader{b: raw}
 	out := make([]string, 0, MaxPageRows)
+	text := string(raw) // one string that all of them are parts of
 	for len(r.b) > 0 && !r.bad && len(out) < MaxPageRows {
-		out = append(out, string(r.bytes(r.count())))
+		n := len(r.bytes(r.count()))
+		end := len(text) - len(r.b)
+		out = append(out, text[end-n:end])
 	}
 	if r.bad || len(r.b) > 0 {
 		return nil, fmt.Errorf("page: %w", errRecord)

@@ -174,6 +174,7 @@ func TestPurgeOfAnUploadThatNeverCame(t *testing.T) {
 	r := newRig(t)
 	u := r.upload("c", Spec{Body: "x"}, "1")
 	r.ok(u.flush(t.Context(), 1))
+	r.ok(u.settle())
 	r.age("c", 2*time.Hour)
 	_, err := r.Purge(t.Context(), "c", time.Now())
 	r.ok(err)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -94,7 +95,10 @@ type Upload struct {
 	rows   int
 	total  int
 	pages  int
-	queued []any
+	// full are pages that wait to be written, flying those that are being written, and
+	// written tells what came of these.
+	full, flying [][]byte
+	written      chan error
 	// indexed: the campaign was entered in the index of open ones.
 	indexed bool
 }
@@ -152,35 +156,64 @@ func (u *Upload) Add(ctx context.Context, input string, values ...string) error 
 // Total is how many recipients were added so far.
 func (u *Upload) Total() int { return u.total }
 
-// flush closes the current page and, when at least so many wait, writes them.
+// flush closes the current page and, when at least so many wait, begins to write them,
+// which goes on while further ones are filled.
 func (u *Upload) flush(ctx context.Context, ahead int) error {
 	if u.rows > 0 {
-		pack := squeeze
-		if u.spec.Personal() {
-			pack = squeezeOwn
-		}
-		u.queued = append(u.queued, "p"+strconv.Itoa(u.pages), pack(u.page))
+		u.full = append(u.full, slices.Clone(u.page))
 		u.page, u.rows = u.page[:0], 0
 		u.pages++
 	}
-	if len(u.queued) < 2*ahead || len(u.queued) == 0 {
+	if len(u.full) < ahead || len(u.full) == 0 {
 		return nil
+	}
+	if err := u.settle(); err != nil {
+		return err
+	}
+	first, flying, index, written := u.pages-len(u.full), u.full, !u.indexed, make(chan error, 1)
+	u.full, u.flying, u.written = nil, flying, written
+	go func() { written <- u.write(ctx, first, flying, index) }()
+	return nil
+}
+
+// settle waits for the pages that are being written; those that could not be wait again.
+func (u *Upload) settle() error {
+	if u.written == nil {
+		return nil
+	}
+	err := <-u.written
+	if err != nil {
+		u.full = append(u.flying, u.full...)
+	} else {
+		u.indexed = true
+	}
+	u.flying, u.written = nil, nil
+	return err
+}
+
+// write writes pages, from the one of that number on.
+func (u *Upload) write(ctx context.Context, first int, pages [][]byte, index bool) error {
+	pack := squeeze
+	if u.spec.Personal() {
+		pack = squeezeOwn
+	}
+	fields := make([]any, 0, 2*len(pages))
+	for i, page := range pages {
+		fields = append(fields, "p"+strconv.Itoa(first+i), pack(page))
 	}
 	key := stagingKey(u.id, u.token)
 	_, err := u.ledger.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		p.HSet(ctx, key, u.queued...)
+		p.HSet(ctx, key, fields...)
 		p.Expire(ctx, key, stagingLife)
 		return nil
 	})
-	if err == nil && !u.indexed {
+	if err == nil && index {
 		// Known as uploading.
 		err = u.ledger.index(ctx, u.id)
 	}
 	if err != nil {
 		return fmt.Errorf("upload %s: %w", u.id, err)
 	}
-	u.indexed = true
-	u.queued = u.queued[:0]
 	return nil
 }
 
@@ -193,8 +226,14 @@ func (u *Upload) Commit(ctx context.Context) (Receipt, error) {
 	}
 	// Findable by the sweeper before the commit can happen, as of now: an upload may
 	// have taken hours.
+	if err := u.settle(); err != nil {
+		return Receipt{}, err
+	}
 	u.indexed = false
 	if err := u.flush(ctx, 1); err != nil {
+		return Receipt{}, err
+	}
+	if err := u.settle(); err != nil {
 		return Receipt{}, err
 	}
 	if !u.indexed {
@@ -232,6 +271,7 @@ func (u *Upload) Commit(ctx context.Context) (Receipt, error) {
 
 // Discard drops what was uploaded; a commit afterwards fails.
 func (u *Upload) Discard(ctx context.Context) error {
+	_ = u.settle() // what is dropped need not have been written
 	if err := u.ledger.rdb.Unlink(ctx, stagingKey(u.id, u.token)).Err(); err != nil {
 		return fmt.Errorf("discard upload %s: %w", u.id, err)
 	}

@@ -87,6 +87,7 @@ func TestCommitOfWhatIsNotThere(t *testing.T) {
 	r.ok(half.flush(t.Context(), 1))
 	r.ok(half.Add(t.Context(), "2"))
 	r.ok(half.flush(t.Context(), 1))
+	r.ok(half.settle())
 	r.ok(r.rdb.HDel(t.Context(), stagingKey("half", half.token), "p1").Err())
 	for _, u := range []*Upload{gone, half, r.upload("nobody", Spec{Body: "x"})} {
 		if _, err := u.Commit(t.Context()); err == nil || errors.Is(err, ErrConflict) {

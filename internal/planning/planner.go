@@ -81,33 +81,71 @@ func (p *Planner) Resume(carry [][]ledger.Call, segments int) error {
 // Planned is how many recipients are planned so far.
 func (p *Planner) Planned() int { return p.count }
 
-// Numbers are those of a page's recipients that are numbers, for who has to ask which of
+// Reading is a page whose numbers have been read.
+type Reading struct {
+	ledger.Page
+	numbers []sms.MSISDN   // 0: it is none
+	codes   map[int]string // why not
+}
+
+// Read reads the numbers of a page, which takes most of the time that planning takes.
+// Unlike the other methods it may be called while another page is planned.
+func (p *Planner) Read(page ledger.Page) Reading {
+	r := Reading{Page: page, numbers: make([]sms.MSISDN, len(page.Inputs))}
+	for i, input := range page.Inputs {
+		m, err := sms.ParseMSISDN(input, p.frozen.Country)
+		if err != nil {
+			if r.codes == nil {
+				r.codes = map[int]string{}
+			}
+			r.codes[i] = numberCode(err)
+			continue
+		}
+		r.numbers[i] = m
+	}
+	return r
+}
+
+// Numbers are those of the recipients that are numbers, for who has to ask which of
 // them have opted out.
-func (p *Planner) Numbers(page ledger.Page) []sms.MSISDN {
-	out := make([]sms.MSISDN, 0, len(page.Inputs))
-	for _, input := range page.Inputs {
-		if m, err := sms.ParseMSISDN(input, p.frozen.Country); err == nil {
+func (r Reading) Numbers() []sms.MSISDN {
+	out := make([]sms.MSISDN, 0, len(r.numbers))
+	for _, m := range r.numbers {
+		if m != 0 {
 			out = append(out, m)
 		}
 	}
 	return out
 }
 
+// Numbers are those of a page that was not read yet.
+func (p *Planner) Numbers(page ledger.Page) []sms.MSISDN { return p.Read(page).Numbers() }
+
 // LeaveOut says who of the next page is on a suppression list, and on which. They are left
 // out before all else: it does not count who else they would be, or where they would go.
 func (p *Planner) LeaveOut(opted map[sms.MSISDN]string) { p.opted = opted }
 
-// Page plans one page, and what is left over with the last one. A page that could not be
-// committed is lost, and its planner with it. Windows are the caller's to fill in.
+// Page plans a page that was not read yet.
 func (p *Planner) Page(page ledger.Page, last bool) ledger.PlannedPage {
+	return p.Plan(p.Read(page), last)
+}
+
+// Plan plans one page, and what is left over with the last one. A page that could not be
+// committed is lost, and its planner with it. Windows are the caller's to fill in. What
+// it returns shares no memory with what is planned later.
+func (p *Planner) Plan(page Reading, last bool) ledger.PlannedPage {
 	out := ledger.PlannedPage{Page: page.Number, First: page.First}
-	for i, input := range page.Inputs {
+	for i, m := range page.numbers {
 		var values []string
 		if page.Values != nil {
 			values = page.Values[i]
 		}
 		row := page.First + i
-		m, body, to, reason, code := p.place(input, values)
+		if m == 0 {
+			out.LeftOut = append(out.LeftOut, ledger.LeftOut{Row: row, Reason: ledger.ReasonInvalidNumber, Code: page.codes[i]})
+			continue
+		}
+		body, to, reason, code := p.place(m, values)
 		if reason != "" {
 			out.LeftOut = append(out.LeftOut, ledger.LeftOut{Row: row, Reason: reason, Code: code})
 			continue
@@ -167,34 +205,37 @@ func (p *Planner) shrink() (out []ledger.PlannedBatch) {
 	return out
 }
 
-// place reads a number, renders its body and finds the lane that carries it, or says why
-// it is left out.
-func (p *Planner) place(input string, values []string) (m sms.MSISDN, body string, lane int, reason, code string) {
-	m, err := sms.ParseMSISDN(input, p.frozen.Country)
-	if err != nil {
-		return 0, "", 0, ledger.ReasonInvalidNumber, numberCode(err)
-	}
+// place renders the body for a number and finds the lane that carries it, or says why it
+// is left out.
+func (p *Planner) place(m sms.MSISDN, values []string) (body string, lane int, reason, code string) {
 	if list, ok := p.opted[m]; ok {
-		return 0, "", 0, ledger.ReasonOptedOut, ledger.ListCode(list)
+		return "", 0, ledger.ReasonOptedOut, ledger.ListCode(list)
 	}
-	if p.seen.Contains(uint64(m)) {
-		return 0, "", 0, ledger.ReasonDuplicate, ""
+	if !p.seen.CheckedAdd(uint64(m)) {
+		return "", 0, ledger.ReasonDuplicate, ""
 	}
+	if body, lane, reason, code = p.carrier(m, values); reason != "" {
+		p.seen.Remove(uint64(m)) // whoever repeats it is left out for the same reason, or is not
+		return "", 0, reason, code
+	}
+	p.count++
+	return body, lane, "", ""
+}
+
+func (p *Planner) carrier(m sms.MSISDN, values []string) (body string, lane int, reason, code string) {
 	if p.renderer != nil {
 		if body, reason, code = p.renderer.render(values); reason != "" {
-			return 0, "", 0, reason, code
+			return "", 0, reason, code
 		}
 	}
 	account, reason := p.route(m, body)
 	if reason != "" {
-		return 0, "", 0, reason, ""
+		return "", 0, reason, ""
 	}
 	if !p.spend(body) {
-		return 0, "", 0, ledger.ReasonOverCap, ""
+		return "", 0, ledger.ReasonOverCap, ""
 	}
-	p.seen.Add(uint64(m))
-	p.count++
-	return m, body, account + p.window(m)*len(p.frozen.Accounts), "", ""
+	return body, account + p.window(m)*len(p.frozen.Accounts), "", ""
 }
 
 // spend counts a message, if the caps allow it.
