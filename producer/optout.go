@@ -55,9 +55,10 @@ type OptOutReceipt struct {
 	Added int `json:"added"`
 	Known int `json:"known"`
 	// InFlight are calls with them that were claimed before, and hold that claim still, and
-	// the recipients meant in these. No other begins, but for the repetition of a call of
-	// which the gateway may have taken one before.
+	// the recipients meant in these. No other begins but those in Doubt, whose outcome is
+	// unknown: they may be repeated, as they were, at a gateway that then sends them once.
 	InFlight InFlight `json:"in_flight"`
+	Doubt    int      `json:"doubt"`
 	flying   []ledger.FlyingCall
 }
 
@@ -90,8 +91,12 @@ func (c *Client) OptOut(ctx context.Context, people iter.Seq2[OptOut, error]) (O
 	// Also after an error: who is on the list must be on it altogether.
 	err := load.end(ctx)
 	r.Added, r.Known, r.flying = load.added, load.count-load.added, load.flying
-	r.InFlight.Calls = len(r.flying)
 	for _, x := range r.flying {
+		if x.Doubtful {
+			r.Doubt++
+			continue
+		}
+		r.InFlight.Calls++
 		r.InFlight.Recipients += x.Recipients
 	}
 	return r, errors.Join(wrong, err)

@@ -228,6 +228,9 @@ func (o *optOutVerb) told(ctx context.Context, b *backend, r producer.OptOutRece
 			}
 		}
 	}
+	if r.Doubt > 0 {
+		o.note("tuma: of %s to them nobody knows yet whether a gateway has taken it; it may be repeated as it was", counted(r.Doubt, "call"))
+	}
 	if o.json {
 		return nil
 	}

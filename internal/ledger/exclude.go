@@ -129,9 +129,9 @@ const mostNamed = 1000
 
 // Exclude tells a campaign of numbers that have come to a list; nil: of everybody on it.
 // From when it returns, a call to them is only claimed if an earlier submission of it may
-// have been taken. It returns how many calls are in flight. A campaign that is over, or not
+// have been taken. It returns what is in flight of the campaign. A campaign that is over, or not
 // there, needs no telling.
-func (l *Ledger) Exclude(ctx context.Context, id, list string, numbers []sms.MSISDN) (calls int, err error) {
+func (l *Ledger) Exclude(ctx context.Context, id, list string, numbers []sms.MSISDN) (InFlight, error) {
 	text := everybody
 	if numbers != nil && len(numbers) <= mostNamed {
 		b := make([]byte, 0, 14*len(numbers))
@@ -142,19 +142,15 @@ func (l *Ledger) Exclude(ctx context.Context, id, list string, numbers []sms.MSI
 	}
 	out, err := l.run(ctx, excludeScript, id, nil, NewToken(), list, text)
 	if errors.Is(err, ErrNotFound) || err == nil && out[0] == "over" {
-		return 0, nil
+		return InFlight{}, nil
 	}
 	if err != nil {
-		return 0, err
+		return InFlight{}, err
 	}
-	if len(out) < 2 {
-		return 0, errAnswer
+	if len(out) < 3 {
+		return InFlight{}, errAnswer
 	}
-	calls, err = strconv.Atoi(out[1])
-	if err != nil {
-		return 0, errAnswer
-	}
-	return calls, nil
+	return InFlight{Calls: fieldInt(out[1]), Recipients: fieldInt(out[2])}, nil
 }
 
 // ErrCanary: the campaign's canary has not ended, and this waits for that.

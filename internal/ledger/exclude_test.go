@@ -36,9 +36,9 @@ func TestWhoOptsOutIsNotClaimedAnyMore(t *testing.T) {
 		if first.Answer != ClaimGo {
 			t.Fatalf("%s: %s", name, first.Answer)
 		}
-		calls, err := r.Exclude(t.Context(), "c", "ACME", []sms.MSISDN{number(2), number(5), number(77)})
-		if err != nil || calls != 1 {
-			t.Fatalf("%s: %d calls, %v", name, calls, err)
+		in, err := r.Exclude(t.Context(), "c", "ACME", []sms.MSISDN{number(2), number(5), number(77)})
+		if err != nil || in != (InFlight{Calls: 1, Recipients: 3}) {
+			t.Fatalf("%s: in flight are %+v, %v", name, in, err)
 		}
 		flying, err := r.flyingTo(t.Context(), "c", "ACME", []sms.MSISDN{number(2), number(5)})
 		if err != nil || len(flying) != 1 || flying[0].Recipients != 1 {

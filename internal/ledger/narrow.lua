@@ -23,7 +23,9 @@ if rec[STATE] == 't' then
   return answer()
 end
 if rec[STATE] == 'r' and rec[TOKEN] == token and tonumber(rec[REV]) == tonumber(ARGV[5]) + 1 then return answer() end
-if rec[STATE] ~= 'r' or rec[REV] ~= ARGV[5] or get('stop') then return {'changed'} end
+if rec[STATE] ~= 'r' or rec[REV] ~= ARGV[5] or get('stop') or not get('b' .. b) then
+  return {'changed'} -- also of a move that Redis forgot
+end
 
 if is_beyond_canary(b, get('lim')) then return {'canary'} end
 

@@ -66,11 +66,11 @@ func (d *driver) optOut() {
 	}
 	_, err := d.l.AddOptOuts(d.ctx, AllSenders, entries, true)
 	d.ok(err)
-	calls, err := d.l.Exclude(d.ctx, d.id, AllSenders, numbers)
+	in, err := d.l.Exclude(d.ctx, d.id, AllSenders, numbers)
 	d.ok(err)
 	d.rt.Logf("  %v opt out", numbers)
-	if n := d.flying(); !d.m.fin && calls != n {
-		d.rt.Fatalf("excluding says %d calls are in flight, want %d", calls, n)
+	if n := d.flying(); !d.m.fin && in.Calls != n {
+		d.rt.Fatalf("excluding says %d calls are in flight, want %d", in.Calls, n)
 	}
 	if d.m.version, err = d.rdb.HGet(d.ctx, ledgerKey(d.id), "ex").Result(); !errors.Is(err, redis.Nil) {
 		d.ok(err)

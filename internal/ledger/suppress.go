@@ -16,8 +16,11 @@ type FlyingCall struct {
 	Campaign string
 	// Recipients are how many of those who opted out are in it.
 	Recipients int
-	field      string // of its generation
-	token      string
+	// Doubtful: no claim holds it, but the gateway may have taken it, and where that harms
+	// nobody it is repeated as it was.
+	Doubtful bool
+	field    string // of its generation
+	token    string
 }
 
 // Lists are the suppression lists that hold for a campaign: the one for all senders, and
@@ -81,7 +84,7 @@ func accountNames(f Frozen) (out []string) {
 
 // ExcludeOpen tells every open campaign for which a list holds, but the one named, that
 // numbers have come to it; nil: many. It returns the calls to any of them that were claimed
-// before and are in flight. The list must have been written before.
+// before and are in flight, or in doubt. The list must have been written before.
 func (l *Ledger) ExcludeOpen(ctx context.Context, list string, numbers []sms.MSISDN, but string) (flying []FlyingCall, err error) {
 	open, err := l.OpenCampaigns(ctx)
 	if err != nil {
@@ -103,8 +106,8 @@ func (l *Ledger) ExcludeOpen(ctx context.Context, list string, numbers []sms.MSI
 			errs = append(errs, err)
 			continue
 		}
-		calls, err := l.Exclude(ctx, e.ID, list, numbers)
-		if err == nil && calls > 0 {
+		in, err := l.Exclude(ctx, e.ID, list, numbers)
+		if err == nil && in.Recipients > 0 {
 			var more []FlyingCall
 			more, err = l.flyingTo(ctx, e.ID, list, numbers)
 			flying = append(flying, more...)
@@ -116,8 +119,8 @@ func (l *Ledger) ExcludeOpen(ctx context.Context, list string, numbers []sms.MSI
 	return flying, errors.Join(errs...)
 }
 
-// flyingTo finds the calls of a campaign that hold a claim and any of the numbers; nil:
-// anybody who is on the list.
+// flyingTo finds the calls of a campaign that hold a claim, or are in doubt, with any of
+// the numbers; nil: with anybody who is on the list.
 func (l *Ledger) flyingTo(ctx context.Context, id, list string, numbers []sms.MSISDN) (out []FlyingCall, err error) {
 	batches, err := l.rdb.ZRange(ctx, openKey(id), 0, -1).Result()
 	if err != nil {
@@ -139,7 +142,7 @@ func (l *Ledger) flyingTo(ctx context.Context, id, list string, numbers []sms.MS
 			return nil, err
 		}
 		for _, g := range w.Open {
-			if !g.claimed {
+			if !g.claimed && !g.Doubtful {
 				continue
 			}
 			count := 0
@@ -160,7 +163,7 @@ func (l *Ledger) flyingTo(ctx context.Context, id, list string, numbers []sms.MS
 				}
 			}
 			if count > 0 {
-				out = append(out, FlyingCall{Campaign: id, Recipients: count, token: g.token,
+				out = append(out, FlyingCall{Campaign: id, Recipients: count, Doubtful: g.Doubtful, token: g.token,
 					field: "g" + batch + "." + strconv.Itoa(g.Call) + "." + strconv.Itoa(g.Number)})
 			}
 		}
@@ -168,7 +171,7 @@ func (l *Ledger) flyingTo(ctx context.Context, id, list string, numbers []sms.MS
 	return out, nil
 }
 
-// StillFlying returns those of the calls whose claims are not settled or given back.
+// StillFlying returns those of the calls that hold the claim they held.
 func (l *Ledger) StillFlying(ctx context.Context, calls []FlyingCall) (out []FlyingCall, err error) {
 	for _, c := range calls {
 		got, err := l.rdb.HMGet(ctx, ledgerKey(c.Campaign), c.field).Result()

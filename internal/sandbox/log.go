@@ -12,6 +12,7 @@ type Entry struct {
 	At            time.Time
 	Gateway, From string
 	Messages      int
+	Numbers       []uint64
 }
 
 // Log returns the calls that were accepted, in order, as many as Options.Log says.
@@ -25,6 +26,6 @@ func (s *Server) Log() []Entry {
 // note enters a call in the log. The caller holds s.mu.
 func (s *Server) note(gateway string, t Taken) {
 	if len(s.log) < s.options.Log {
-		s.log = append(s.log, Entry{At: time.Now(), Gateway: gateway, From: strings.Clone(t.From), Messages: len(t.Numbers)})
+		s.log = append(s.log, Entry{At: time.Now(), Gateway: gateway, From: strings.Clone(t.From), Messages: len(t.Numbers), Numbers: slices.Clone(t.Numbers)})
 	}
 }

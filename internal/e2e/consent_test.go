@@ -1,0 +1,212 @@
+package e2e
+
+import (
+	"encoding/json"
+	"math/rand/v2"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/producer"
+)
+
+// optingOut says of numbers when their opt-out was back, and what it said was in flight.
+type optingOut struct {
+	mu    sync.Mutex
+	since map[uint64]time.Time
+	calls map[uint64]int
+}
+
+// check compares what has begun at the gateway since with what was said to be in flight.
+func (o *optingOut) check(f *fleet) (flying int) {
+	f.t.Helper()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	late := map[uint64]int{}
+	for _, e := range f.gateway.Log() {
+		for _, n := range e.Numbers {
+			if at, ok := o.since[n]; ok && e.At.After(at) {
+				late[n]++
+			}
+		}
+	}
+	for n := range o.since {
+		flying += o.calls[n]
+		if late[n] > o.calls[n] {
+			f.t.Errorf("%d calls to %d came after it had opted out, which named %d in flight", late[n], n, o.calls[n])
+		}
+	}
+	return flying
+}
+
+func (o *optingOut) add(f *fleet, number string) {
+	f.t.Helper()
+	var r producer.OptOutReceipt
+	f.eventually(30*time.Second, "an opt-out", func() (ok bool) {
+		var err error
+		r, err = f.client.OptOut(f.t.Context(), producer.OptOutNumbers("", "", number))
+		return err == nil // Redis may be on its way back
+	})
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	m := mustNumber(f.t, strings.TrimPrefix(number, "+"))
+	o.since[m], o.calls[m] = time.Now(), r.InFlight.Calls+r.Doubt
+}
+
+// At full speed, at a gateway with keys and at 5 recipients a call, 100 people opt out at
+// random moments; with workers and Redis dying meanwhile too.
+func TestNoCallBeginsToWhoHasOptedOut(t *testing.T) {
+	t.Parallel()
+	for name, harm := range map[string]func(*fleet, int){
+		"all is well": nil,
+		"workers are killed": func(f *fleet, i int) {
+			if i%25 == 10 {
+				f.kill(f.workers[len(f.workers)-1])
+				f.spawn()
+			}
+		},
+		"redis is restarted": func(f *fleet, i int) {
+			if i == 50 {
+				f.redis.Kill()
+				f.redis.Restart()
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFleet(t, sandbox.Options{Latency: 5 * time.Millisecond, Log: 10_000}, "max_recipients: 5", "timeout: 1s")
+			f.start()
+			f.start()
+			const n = 20_000
+			if _, err := f.client.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: text}, some(1, n)); err != nil {
+				t.Fatal(err)
+			}
+			var numbers []string
+			for r := range some(1, n) {
+				numbers = append(numbers, r.Number)
+			}
+			o := &optingOut{since: map[uint64]time.Time{}, calls: map[uint64]int{}}
+			f.eventually(30*time.Second, "calls", func() bool { return f.gateway.Stats().Calls > 10 })
+			for i := range 100 {
+				before := f.gateway.Stats().Calls
+				at := rand.IntN(n)
+				if log := f.gateway.Log(); i%4 > 0 {
+					// Most of them just behind, or in, a call that has arrived last.
+					near := log[len(log)-1-rand.IntN(4)].Numbers[0]
+					at = min(int(near-mustNumber(t, numbers[0][1:]))+rand.IntN(15), n-1)
+				}
+				o.add(f, numbers[at])
+				if harm != nil {
+					harm(f, i)
+				}
+				f.eventually(30*time.Second, "more calls", func() bool {
+					s, err := f.client.Status(t.Context(), "c")
+					return f.gateway.Stats().Calls > before+int64(rand.IntN(30)) || err == nil && s.State == producer.Done
+				})
+			}
+			s := f.wait("c", 2*time.Minute)
+			flying := o.check(f)
+			left := 0
+			for x, err := range f.client.Results(t.Context(), "c") {
+				if err != nil {
+					t.Fatal(err)
+				}
+				m := mustNumber(t, x.MSISDN)
+				if _, ok := o.since[m]; x.Reason == "opted_out" && (!ok || f.gateway.Accepted(m) > 0) {
+					t.Errorf("%+v was sent to %d times; it opted out: %t", x, f.gateway.Accepted(m), ok)
+				}
+				if x.Reason == "opted_out" {
+					left++
+				}
+			}
+			if s.Accepted+s.Skipped != n || s.Skipped != left || left == 0 {
+				t.Errorf("%+v; %d were left out", s, left)
+			}
+			t.Logf("%d opted out, %d of them before they were sent to; %d calls were in flight", len(o.since), left, flying)
+			if st := f.gateway.Stats(); st.Duplicates != 0 || st.Conflicts != 0 || st.Accepted != int64(n-left) {
+				t.Errorf("gateway %+v, and %d were left out of %d", st, left, n)
+			}
+		})
+	}
+}
+
+func TestOptOutOnTheCommandLine(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, sandbox.Options{Latency: 300 * time.Millisecond}, "max_recipients: 2", "concurrency: 1")
+	f.start()
+	if out := f.must("optout", "add", "0710000001", "+254710000002", "--sender", "acme"); out != "2 numbers added to the suppression list of ACME\n" {
+		t.Error(out)
+	}
+	if out := f.must("optout", "add", "0710000001", "--sender", "ACME"); !strings.HasPrefix(out, "0 numbers added") || !strings.Contains(out, "1 had been on it") {
+		t.Error(out)
+	}
+	list := f.write("list.txt", "0710000003\n0710000004\nnobody\n254710000001\n")
+	if _, errOut, exit := f.tuma("optout", "import", list); exit != 1 || !strings.Contains(errOut, "list.txt:3: ") || !strings.Contains(errOut, "1 row could not be taken") {
+		t.Errorf("exit %d: %s", exit, errOut)
+	}
+	if _, errOut, exit := f.tuma("optout", "add", "0710000009", "12"); exit != 2 || !strings.Contains(errOut, "number 2: ") || !strings.Contains(errOut, "nothing was changed") {
+		t.Errorf("exit %d: %s", exit, errOut)
+	}
+	if out := f.must("optout", "check", "0710000009"); out != "on no suppression list\n" {
+		t.Error(out)
+	}
+	var found []producer.OptOut
+	if err := json.Unmarshal([]byte(f.must("optout", "check", "0710000001", "--json")), &found); err != nil || len(found) != 2 ||
+		found[0].Sender != "" || found[0].Origin != "import" || found[1].Sender != "ACME" || found[1].Origin != "hand" {
+		t.Errorf("%+v, %v", found, err)
+	}
+	export := f.write("export.csv", "")
+	f.must("optout", "export", export)
+	was := f.read("export.csv")
+	if strings.Count(was, "\n") != 6 || !strings.HasPrefix(was, "msisdn,sender,origin,at\n") {
+		t.Error(was)
+	}
+	if out := f.must("optout", "remove", "--file", list[:len(list)-8]+"export.csv"); !strings.HasPrefix(out, "3 numbers removed") {
+		t.Error(out)
+	}
+	if out := f.must("optout", "remove", "0710000001", "0710000002", "--sender", "ACME"); !strings.HasPrefix(out, "2 numbers removed") {
+		t.Error(out)
+	}
+	if out := f.must("optout", "list", "--count"); out != "" {
+		t.Error(out)
+	}
+	f.must("optout", "import", export)
+	f.must("optout", "export", export)
+	lines := func(s string) map[string]bool {
+		out := map[string]bool{}
+		for line := range strings.Lines(s) {
+			out[line] = true
+		}
+		return out
+	}
+	for line := range lines(was) {
+		if !lines(f.read("export.csv"))[line] {
+			t.Errorf("%q was exported, imported, and is not exported again", line)
+		}
+	}
+	// While a call with them is at the gateway.
+	if _, err := f.client.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: text}, some(9, 6)); err != nil {
+		t.Fatal(err)
+	}
+	f.eventually(10*time.Second, "a call", func() bool { return f.status("c").InFlight.Calls > 0 })
+	numbers := f.write("people.txt", "")
+	var people []string
+	for r := range some(9, 6) {
+		people = append(people, r.Number)
+	}
+	f.write("people.txt", strings.Join(people, "\n"))
+	cmd := exec.Command(binary, "--config", f.dir+"/tuma.yaml", "optout", "add", "--file", numbers)
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "1 call, to 2 of these, had begun before") || !strings.Contains(string(out), "6 numbers added") {
+		t.Errorf("%v: %s", err, out)
+	}
+	if s := f.status("c"); s.Accepted != 2 || s.InFlight.Calls != 0 {
+		t.Errorf("it waited for calls in flight, and now: %+v", s)
+	}
+	if s := f.wait("c", time.Minute); s.Accepted != 2 || s.Reasons["opted_out"] != 4 {
+		t.Errorf("%+v", s)
+	}
+}
