@@ -69,6 +69,9 @@ func clean(s string) (c *cell, reason NumberReason) {
 		return c, c.cutFraction(tail)
 	case commas+slashes > 0 && isSeveral(s):
 		return nil, ReasonSeveralNumbers
+	case c.n <= 8 && isDate(s):
+		// Of eight digits, and in some countries a number.
+		return nil, ReasonNotANumber
 	}
 	return c, ""
 }
@@ -180,6 +183,20 @@ func (c *cell) isSeveral(country string) bool {
 		}
 	}
 	return false
+}
+
+// isDate recognises 2025-11-30, 30/11/2025 and 30.11.2025.
+func isDate(s string) bool {
+	mark := strings.IndexAny(s, "-/.")
+	if mark < 0 {
+		return false
+	}
+	parts := strings.Split(s, s[mark:mark+1])
+	if len(parts) != 3 || !isDigits(parts[0]) || !isDigits(parts[1]) || !isDigits(parts[2]) {
+		return false
+	}
+	first, middle, last := len(parts[0]), len(parts[1]), len(parts[2])
+	return middle <= 2 && (first == 4 && last <= 2 || first <= 2 && last == 4)
 }
 
 // digitOf knows the decimal digits of all scripts.

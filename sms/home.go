@@ -68,12 +68,12 @@ func decideHome(digits string, plus bool, country string) (m MSISDN, reason Numb
 	} else {
 		m, reason, decided = nigerianNumber(national)
 	}
-	if decided && reason != "" && reason != ReasonNotMobile && len(national) == len(digits) && !(len(digits) < 11 && (digits[0] == '7' || digits[0] == '1')) {
-		// Without its zero it may be a number of another country. None that begins
-		// with 7 or 1 is so short.
-		return 0, "", false
+	if !decided || reason == "" || reason == ReasonNotMobile || len(national) < len(digits) {
+		return m, reason, decided
 	}
-	return m, reason, decided
+	// Without its zero it may be a number of another country. None that begins with 7
+	// or 1 is so short.
+	return m, reason, len(digits) < 11 && (digits[0] == '7' || digits[0] == '1')
 }
 
 // isNobodys reports whether an international number begins with no calling code.

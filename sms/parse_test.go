@@ -40,6 +40,7 @@ func TestParseMSISDNAccepts(t *testing.T) {
 		{"Nigerian double zero", "002348031234567", "NG", 2348031234567},
 		{"Nigerian range only the library knows as mobile", "07201234567", "NG", 2347201234567},
 
+		{"Danish in pairs", "20-25-11-30", "DK", 4520251130},
 		{"British national", "07911 123456", "GB", 447911123456},
 		{"British in a Kenyan list", "+447911123456", "KE", 447911123456},
 		{"British calling code", "447911123456", "GB", 447911123456},
@@ -152,6 +153,10 @@ func TestParseMSISDNRefuses(t *testing.T) {
 		{"two numbers, the second by its last digit", "0712345678/9", "KE", sms.ReasonSeveralNumbers},
 		{"two numbers, the second by its last digits", "+254712345678 / 79", "KE", sms.ReasonSeveralNumbers},
 		{"three numbers", "0712345678,0722345678,0733345678", "KE", sms.ReasonSeveralNumbers},
+
+		{"a date, which would be Danish", "2025-11-30", "DK", sms.ReasonNotANumber},
+		{"a date of slashes", "30/11/2025", "DK", sms.ReasonNotANumber},
+		{"a date of dots", "3.11.2025", "KE", sms.ReasonNotANumber},
 
 		{"words", "John Otieno", "KE", sms.ReasonNotANumber},
 		{"letters among digits", "07I2345678", "KE", sms.ReasonNotANumber},

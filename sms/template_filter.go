@@ -46,9 +46,9 @@ func parseFilters(s string) (out []filter, err error) {
 func looksLikeFilter(fallback string) bool {
 	word, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(fallback)), ":")
 	switch strings.TrimSpace(word) {
-	case "upper", "lower", "title", "first", "trim", "max":
+	case "upper", "lower", "title", "first", "trim":
 		return true
-	case "default":
+	case "default", "max":
 		return strings.Contains(fallback, ":")
 	}
 	return false

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tuma-sms/tuma/internal/sandbox"
 	"github.com/tuma-sms/tuma/producer"
 )
 
@@ -44,5 +45,21 @@ func TestWhatIsSaidOfAText(t *testing.T) {
 				t.Errorf("%q\nwant %q", got, tt.want)
 			}
 		})
+	}
+}
+
+func TestACampaignIsTransliterated(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, sandbox.Options{})
+	h.work()
+	file := h.file("list.csv", "phone,name\n0712345678,O’Neill\n0712345679,Ada\n0712345680,Ọláníyì\n")
+	body := "It’s on, {{name}} – " + strings.Repeat("x", 60)
+	h.must("send", "--id", "straight", "--via", "kobo-main", "--body", body, "--file", file, "--transliterate", "--wait")
+	if st := h.status("straight"); st.Accepted != 3 || st.Segments != 4 {
+		t.Errorf("%d accepted, %d segments; want 3 and 4, for one name keeps its message UCS-2", st.Accepted, st.Segments)
+	}
+	_, errOut := h.must("send", "--id", "curly", "--via", "kobo-main", "--body", body, "--file", file, "--wait")
+	if st := h.status("curly"); st.Segments != 6 || !strings.Contains(errOut, "UCS-2 because of ’ (U+2019, a curly apostrophe) at character 3") {
+		t.Errorf("%d segments; %s", st.Segments, errOut)
 	}
 }
