@@ -21,7 +21,7 @@ func TestACampaignThatItsCanaryPausesSaysWhatToDo(t *testing.T) {
 		t.Fatal(err)
 	}
 	send := []string{"send", "--id", "sale", "--via", "kobo-main", "--body", "Half price", "--file", h.file("sale.txt", numbers), "--wait"}
-	out, errOut, exit := h.run(append(send, "--canary", "2", "--max-rejected", "12.5")...)
+	out, errOut, exit := h.run(append(send, "--canary", "2", "--max-rejected", "12.5%")...)
 	const why = "1 of 2 messages of its canary were rejected or are unknown, 50 % where 12.5 % are allowed"
 	if exit != exitNotAll || !strings.Contains(out, "sale: paused") || !strings.Contains(out, why) || !strings.Contains(out, "tuma resume lets it go on, tuma cancel ends it") {
 		t.Fatalf("exit %d\n%s%s", exit, errOut, out)

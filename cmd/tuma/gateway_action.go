@@ -98,7 +98,7 @@ func (a *app) gatewayAction(ctx context.Context, kind providers.Kind, args []str
 		return misuse("%w: %s", err, usageOf(action))
 	}
 	if action.Confirm != "" && !yes {
-		if err := a.sureTo(action, acc); err != nil {
+		if err := a.sureTo(ctx, action, acc); err != nil {
 			return err
 		}
 	}
@@ -129,11 +129,11 @@ func perhapsDone(acc *accountConfig, err error) error {
 
 // sureTo asks before something is done that wants to be confirmed. Without anybody to
 // ask, nothing is.
-func (a *app) sureTo(action providers.Action, acc *accountConfig) error {
+func (a *app) sureTo(ctx context.Context, action providers.Action, acc *accountConfig) error {
 	if !isTerminal(a.in) || !isTerminal(a.err) {
 		return misuse("at account %s %s %s; say --yes if that is meant", acc.name, action.Name, action.Confirm)
 	}
-	sure, err := a.ask(fmt.Sprintf("at account %s %s %s. Do it?", acc.name, action.Name, action.Confirm))
+	sure, err := a.ask(ctx, fmt.Sprintf("at account %s %s %s. Do it?", acc.name, action.Name, action.Confirm))
 	if err != nil || !sure {
 		return errors.Join(errors.New("nothing was done"), err)
 	}

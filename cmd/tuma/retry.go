@@ -53,7 +53,7 @@ func (a *app) retry(ctx context.Context, b *backend, id string, o producer.Retry
 		whom = append(whom, count(st.Rejected)+" rejected")
 	}
 	if len(whom) > 0 && !yes && isTerminal(a.in) && isTerminal(a.err) {
-		sure, err := a.ask("send again to " + strings.Join(whom, " and ") + "?")
+		sure, err := a.ask(ctx, "send again to "+strings.Join(whom, " and ")+"?")
 		if err != nil || !sure {
 			return errors.Join(errors.New("nothing was sent again"), err)
 		}
@@ -83,13 +83,25 @@ func (a *app) retry(ctx context.Context, b *backend, id string, o producer.Retry
 	return err
 }
 
-// ask puts a question to the person at the terminal; anything but yes is no.
-func (a *app) ask(question string) (bool, error) {
+// ask puts a question to the person at the terminal; anything but yes is no, and so is
+// Ctrl-C, at once.
+func (a *app) ask(ctx context.Context, question string) (bool, error) {
 	_, _ = fmt.Fprintf(a.err, "%s [y/N] ", question)
-	line, err := bufio.NewReader(a.in).ReadString('\n')
-	if err != nil {
-		return false, err
+	type answer struct {
+		line string
+		err  error
 	}
-	answer := strings.ToLower(strings.TrimSpace(line))
-	return answer == "y" || answer == "yes", nil
+	given := make(chan answer, 1)
+	go func() {
+		line, err := bufio.NewReader(a.in).ReadString('\n')
+		given <- answer{line, err}
+	}()
+	select {
+	case <-ctx.Done():
+		_, _ = fmt.Fprintln(a.err)
+		return false, nil
+	case x := <-given:
+		said := strings.ToLower(strings.TrimSpace(x.line))
+		return x.err == nil && (said == "y" || said == "yes"), x.err
+	}
 }

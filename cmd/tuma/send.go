@@ -33,6 +33,8 @@ type sending struct {
 	again    bool
 	test     string
 	yes      bool
+	// maxRejected is a share in percent, as written.
+	maxRejected string
 	// derived: the campaign's ID is that of its content.
 	derived bool
 	dryRun  bool
@@ -83,12 +85,8 @@ and text are sent once, with them or without.`,
 	}
 	f := c.Flags()
 	c.RunE = a.verb(func(ctx context.Context, _ []string) error {
-		// What is empty by mistake must not mean that nothing is tried first, or nothing stops it.
-		if f.Changed("test") && strings.TrimSpace(s.test) == "" {
-			return misuse("--test: it is empty; give the number to send to first")
-		}
-		if f.Changed("max-rejected") && s.campaign.MaxRejected == 0 {
-			return misuse("--max-rejected: it is in percent, above 0 and at most 100")
+		if err := s.care(c); err != nil {
+			return err
 		}
 		return s.run(ctx)
 	})

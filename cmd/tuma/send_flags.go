@@ -56,7 +56,7 @@ func (s *sending) careFlags(f *pflag.FlagSet) {
 	f.StringVar(&s.test, "test", "", "send to this number first, show what came of it, and ask before anything else is sent")
 	f.BoolVar(&s.yes, "yes", false, "after --test do not ask: go on if the test was accepted")
 	f.IntVar(&s.campaign.Canary, "canary", 0, "send to so many first, and to the others when these have ended and not too many were rejected")
-	f.Float64Var(&s.campaign.MaxRejected, "max-rejected", 0,
+	f.StringVar(&s.maxRejected, "max-rejected", "",
 		fmt.Sprintf("pause if more than so many percent were rejected or are unknown (default: %d with --canary, else any)", producer.DefaultMaxRejected))
 	f.BoolVar(&s.campaign.RequireCredit, "require-credit", false,
 		"refuse, with status 2, what the account's balance may not cover (default: warn)")

@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"maps"
 	"strconv"
+	"strings"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/sms"
@@ -26,6 +29,24 @@ type trial struct {
 	*sending
 	b        *backend
 	campaign producer.Campaign
+}
+
+// care reads those of these flags that are text. It refuses what would mean that nothing is
+// tried first, or nothing stops it, such as a variable of the shell that was not set.
+func (s *sending) care(c *cobra.Command) error {
+	f := c.Flags()
+	if f.Changed("test") && strings.TrimSpace(s.test) == "" {
+		return misuse("--test: it is empty; give the number to send to first")
+	}
+	if !f.Changed("max-rejected") {
+		return nil
+	}
+	percent, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(s.maxRejected), "%")), 64)
+	if err != nil || !(percent > 0 && percent <= 100) { // also what is no number
+		return misuse("--max-rejected: %.40q must be in percent, above 0 and at most 100", s.maxRejected)
+	}
+	s.campaign.MaxRejected = percent
+	return nil
 }
 
 // mayAsk says, before anything is sent, whether there is somebody to ask, or --yes. A list
@@ -79,7 +100,7 @@ func (s *sending) tryFirst(ctx context.Context, b *backend, src *source, countri
 		}
 		return nil
 	}
-	sure, err := s.ask("send to " + counted(total, "recipient") + "?")
+	sure, err := s.ask(ctx, "send to "+counted(total, "recipient")+"?")
 	if err != nil || !sure {
 		return errors.Join(errors.New("nothing of the campaign was enqueued"), err)
 	}
