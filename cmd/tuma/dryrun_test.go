@@ -98,7 +98,9 @@ func TestDryRunRefusesWhatWouldBeRefused(t *testing.T) {
 		"--body: it has 906 characters, account kobo-main takes 905": {"--body", strings.Repeat("x", 906)},
 		"--from: sender": {"--body", "x", "--from", "ACME-AND-SONS"},
 		"--start-at: 2020-01-01T00:00:00Z is in the past": {"--body", "x", "--start-at", "2020-01-01T00:00:00Z"},
-		"standard input:2:": {"--body", "x"},
+		"standard input:2: the field name is blank":       {"--body", "Hi {{name}}"},
+		"and the header no column of that name":           {"--body", "Hi {{town}}"},
+		"standard input:2: ":                              {"--body", "x"},
 	} {
 		in := "0712345678\n"
 		switch {

@@ -24,8 +24,9 @@ var (
 		"github.com/google/go-cmp", module + "/internal/sandbox", module + "/internal/redistest", module + "/internal/house",
 		module + "/internal/bench",
 	}
+	// Planning is not among them: a preview plans as a worker does.
 	forSending = []string{
-		"github.com/rs/zerolog", "github.com/RoaringBitmap/roaring", module + "/cmd", module + "/worker", module + "/ratelimit",
+		"github.com/rs/zerolog", module + "/cmd", module + "/worker", module + "/ratelimit",
 		module + "/providers/",
 	}
 	unwanted = slices.Concat(forPeople, forWatching, forTests, forSending)
