@@ -51,7 +51,9 @@ func TestFastPathAgreesOnEveryPrefix(t *testing.T) {
 					if rest == "9" {
 						continue
 					}
-					decided++
+					if decided++; decided%8 > 0 {
+						continue // the forms do not depend on the prefix
+					}
 					for _, country := range []string{kenya, nigeria, "", "DE"} {
 						for _, form := range []string{"", plan.code, "+" + plan.code, "00" + plan.code} {
 							agree(t, form+national, country)
@@ -74,9 +76,13 @@ func TestHomeAgreesOnEveryPrefixOfEveryLength(t *testing.T) {
 		t.Run(country, func(t *testing.T) {
 			t.Parallel()
 			undecided := 0
-			for prefix := range 1000 {
-				for _, n := range []int{0, 2, 4, 5, 6, 7, 8, 11} {
-					digits := fmt.Sprintf("%03d%s", prefix, "12345678901"[:n])
+			prefixes := []string{"8001", "8002", "8009", "7001", "9000", "9001", "9009"}
+			for prefix := range 100 {
+				prefixes = append(prefixes, fmt.Sprintf("%02d12", prefix))
+			}
+			for _, prefix := range prefixes {
+				for _, n := range []int{2, 3, 5, 6, 7, 8, 9, 10, 11, 14} {
+					digits := (prefix + "3456789012")[:n]
 					agree(t, digits, country)
 					agree(t, "0"+digits, country)
 					agree(t, "+"+CallingCode(country)+digits, country)
@@ -86,8 +92,8 @@ func TestHomeAgreesOnEveryPrefixOfEveryLength(t *testing.T) {
 				}
 			}
 			// Those with two zeros in front, and landlines of Nigeria.
-			if undecided > 100*8+10*8 {
-				t.Errorf("%d of 8,000 are left to the library", undecided)
+			if most := 10*10 + 1; undecided > most {
+				t.Errorf("%d are left to the library; want %d at most", undecided, most)
 			}
 		})
 	}
