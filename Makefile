@@ -65,6 +65,10 @@ bench: ## Send 1,000,000 messages to a sandbox, beside the bare loop without a q
 bench-personal: ## Send 100,000 messages that each have a text of their own, beside the loop that POSTs one a message
 	$(GO) run ./internal/bench personal
 
+.PHONY: bench-optout
+bench-optout: ## Put 10,000,000 numbers on a suppression list: bytes of Redis a number, and how long it takes
+	$(GO) run ./internal/bench optout
+
 .PHONY: bench-flow
 bench-flow: ## Measure rates, fairness, hanging gateways, latency and pauses at the sandbox, FLOW_FOR=30s each
 	$(GO) run ./internal/bench flow -for $(FLOW_FOR) $(FLOW)

@@ -86,7 +86,7 @@ func WithPollInterval(d time.Duration) Option {
 // returns: the append-only file on disk (Fsync), or so many replicas (Replicas).
 type Durability = ledger.Durability
 
-// WithDurability makes Enqueue, Pause, Resume, Cancel, Retry, Hold and Release wait
+// WithDurability makes Enqueue, Pause, Resume, Cancel, Retry, OptOut, OptIn, Hold and Release wait
 // until what they changed is durable; what is not in time is an ErrNotDurable. The
 // default, the zero Durability, waits for Redis' answer alone.
 func WithDurability(d Durability) Option {

@@ -36,7 +36,7 @@ import (
 var roles = map[string]func(context.Context, []string) error{
 	"flow": flowRole, "personal": personalRole, "bare-personal": barePersonalRole,
 	"sandbox": sandboxRole, "bare": bareRole, "producer": producerRole, "worker": workerRole, "results": resultsRole,
-	"file": fileRole, "copy": copyRole,
+	"file": fileRole, "copy": copyRole, "optout": optOutRole,
 }
 
 const body = "Dear customer, your statement is ready. Reply STOP to opt out."

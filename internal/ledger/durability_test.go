@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/redistest"
+	"github.com/tuma-sms/tuma/sms"
 )
 
 func TestDurabilityIsReadAsItIsWritten(t *testing.T) {
@@ -98,6 +99,14 @@ func TestOrdersWaitUntilTheyAreDurable(t *testing.T) {
 		"pause":  func() error { _, err := r.Pause(t.Context(), "c", "me"); return err },
 		"cancel": func() error { _, err := r.Cancel(t.Context(), "c", "me"); return err },
 		"hold":   func() error { return r.HoldAccount(t.Context(), "a", "audit", "me") },
+		"opt out": func() error {
+			_, err := r.AddOptOuts(t.Context(), AllSenders, []OptOut{{MSISDN: number(9)}}, true)
+			return err
+		},
+		"exclude": func() error {
+			_, err := r.Exclude(t.Context(), "c", AllSenders, []sms.MSISDN{number(9)})
+			return err
+		},
 		"settle": func() error {
 			_, err := r.Settle(t.Context(), c, []Record{accepted("m"), accepted("n")}, Answer, 1, 0)
 			return err

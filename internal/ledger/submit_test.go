@@ -170,7 +170,7 @@ func (d *driver) next(r reading, call string, c *Claim, records []Record) bool {
 		return false // they are taken out first
 	}
 	x := d.request(to, wake, stale, []time.Duration{lapsed, time.Hour}[d.draw(2, "lease")], version)
-	next, ok, err := d.l.Next(d.ctx, c, records, 1, x.ClaimRequest)
+	next, ok, err := d.l.Next(d.ctx, c, records, segmentsOf(c.gen.Body), x.ClaimRequest)
 	d.ok(err)
 	d.rt.Logf("next after %s.%d by %s: %s by %s: %t", call, r.gen.Number, c.Token, x.call, next.Token, ok)
 	if !ok {

@@ -32,7 +32,7 @@ const (
 )
 
 // mutants are all of them.
-var mutants = slices.Concat(inTheIssue, inLua, inGo, inNext, inMove, inLimit, inPersonal)
+var mutants = slices.Concat(inTheIssue, inLua, inGo, inNext, inMove, inLimit, inPersonal, inConsent)
 
 // inTheIssue are those that have to be caught by chaos or the model test.
 var inTheIssue = []mutant{

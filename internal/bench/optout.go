@@ -1,0 +1,108 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/sms"
+)
+
+// optOutBytes is what a number on a suppression list may take of Redis: 200 MB for
+// 10,000,000 of them.
+const optOutBytes = 20
+
+// optOutRole measures a suppression list: what it takes of Redis, how long it takes to
+// import, to export and to look a page of 1,000 up in it. Its exit status is 1 if a number
+// takes more than optOutBytes.
+//
+//	go run ./internal/bench optout -n 10000000
+func optOutRole(ctx context.Context, args []string) error {
+	f := flag.NewFlagSet("bench optout", flag.ContinueOnError)
+	n := f.Int("n", 10_000_000, "numbers")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "tuma-optout-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	server, err := startRedis(ctx, options{dir: dir})
+	if err != nil {
+		return err
+	}
+	defer server.end()
+	rdb := server.client
+	client, err := producer.New(rdb)
+	if err != nil {
+		return err
+	}
+	before, err := server.used(ctx)
+	if err != nil {
+		return err
+	}
+	start := time.Now()
+	r, err := client.OptOut(ctx, optedOut(*n))
+	if err != nil {
+		return err
+	}
+	took := time.Since(start)
+	after, err := server.used(ctx)
+	if err != nil {
+		return err
+	}
+	each := float64(after-before) / float64(r.Added)
+	fmt.Printf("%d numbers added in %.1f s; %.1f MB of Redis, %.1f bytes a number\n", r.Added, took.Seconds(), float64(after-before)/1e6, each)
+	start, listed := time.Now(), 0
+	for _, err := range client.OptOuts(ctx, "") {
+		if err != nil {
+			return err
+		}
+		listed++
+	}
+	fmt.Printf("%d listed in %.1f s\n", listed, time.Since(start).Seconds())
+	const pages = 200
+	l, found := ledger.New(rdb), 0
+	start = time.Now()
+	for p := range pages {
+		page := make([]sms.MSISDN, 1000)
+		for i := range page {
+			page[i] = sms.MSISDN(firstOptedOut + uint64(p*1000+i)*7)
+		}
+		on, err := l.OptedOut(ctx, []string{ledger.AllSenders}, page)
+		if err != nil {
+			return err
+		}
+		found += len(on)
+	}
+	fmt.Printf("a page of 1,000 is looked up in %.2f ms; %d of %d were on the list\n", time.Since(start).Seconds()*1000/pages, found, pages*1000)
+	if each > optOutBytes || listed != r.Added || r.Added != *n {
+		return errors.New("a number takes too much, or some are missing")
+	}
+	return nil
+}
+
+// firstOptedOut is a Kenyan number, and spread how far they are from one to the next: over
+// all of the country's prefixes for 10,000,000.
+const (
+	firstOptedOut = 254_700_000_000
+	spread        = 9
+)
+
+func optedOut(n int) func(yield func(producer.OptOut, error) bool) {
+	return func(yield func(producer.OptOut, error) bool) {
+		for i := range n {
+			if !yield(producer.OptOut{Number: "+" + sms.MSISDN(firstOptedOut+uint64(i)*spread%100_000_000).String(), Origin: producer.OriginImport}, nil) {
+				return
+			}
+		}
+	}
+}
