@@ -146,3 +146,18 @@ func ExampleContentID() {
 	// Output:
 	// true false <nil>
 }
+
+func ExamplePreview() {
+	account := producer.Account{}
+	account.Name, account.Country, account.Price, account.Rate, account.Unit, account.Sender = "kobo-main", "KE", "0.80 KES", 50, "messages", "ACME"
+	account.Info.Name, account.Info.MaxRecipients, account.Info.MaxChars, account.Info.MaxSegments = "kobo", 500, 905, 6
+	account.Info.SenderAlphaMax = 11
+	f, err := producer.Preview(context.Background(), producer.Campaign{Via: "kobo-main", Body: "We open at 9."},
+		producer.Numbers("0712 345 678", "+254712345678", "12345"), producer.Outlook{Accounts: []producer.Account{account}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(f.Sent, f.Reasons["duplicate"], f.Reasons["invalid_number"], *f.Calls, f.Segments, f.Cost)
+	// Output: 1 1 1 1 1 0.80 KES
+}

@@ -218,7 +218,8 @@ windows: {KE: "00:00-24:00", NG: "00:00-24:00"}
 			}
 			got := counts{Total: st.Total, Sent: st.Accepted, Skipped: st.Skipped, Calls: st.Calls, Segments: st.Segments, Reasons: st.Reasons,
 				Invalid: map[string]int{}, Each: want.Each, Encoding: want.Encoding, Cost: want.Cost, Country: want.Country}
-			out, _ = c.must("results", id(name), "--status", "skipped", "--format", "jsonl")
+			out, _ = c.must("results", id(name), "--format", "jsonl")
+			accepted := 0
 			for line := range strings.Lines(out) {
 				var r producer.Result
 				if err := json.Unmarshal([]byte(line), &r); err != nil {
@@ -227,6 +228,12 @@ windows: {KE: "00:00-24:00", NG: "00:00-24:00"}
 				if r.Reason == "invalid_number" {
 					got.Invalid[r.Code]++
 				}
+				if r.Status == "accepted" {
+					accepted++
+				}
+			}
+			if accepted != st.Accepted {
+				t.Errorf("%d are accepted by the results, %d by the status", accepted, st.Accepted)
 			}
 			if diff := cmp.Diff(want, got); diff != "" || want.Sent == 0 {
 				t.Error(diff)

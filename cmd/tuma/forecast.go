@@ -75,7 +75,7 @@ func forecastFigures(f producer.Forecast) grid {
 	}
 	g.add("segments", count(f.Segments), spread(f))
 	if f.Cost != "" {
-		g.add("cost", f.Cost, "by the accounts' price")
+		g.add("cost", pretty(f.Cost), "by the accounts' price")
 	}
 	return g
 }
@@ -122,9 +122,20 @@ func accountForecasts(f producer.Forecast, now time.Time) grid {
 		if a.Held != "" {
 			rate += ", held: " + a.Held
 		}
-		g.add(a.Account, count(a.Recipients), calls, count(a.Segments), a.Cost, balance, rate)
+		g.add(a.Account, count(a.Recipients), calls, count(a.Segments), pretty(a.Cost), balance, rate)
 	}
 	return g
+}
+
+// pretty writes the thousands of amounts such as "1234567.80 KES" apart.
+func pretty(cost string) string {
+	words := strings.Fields(cost)
+	for i, w := range words {
+		if n, ok := parseAmount(w); ok {
+			words[i] = n.String()
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 func creditWords(f producer.Forecast) (lines []string) {

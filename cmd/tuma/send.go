@@ -68,6 +68,10 @@ An ID stands for one content, for ever: the same ID and content again changes
 nothing, the same ID with other content is refused. Without --id it is derived
 from the content, so that pressing Enter twice sends once; --again sends it again.
 
+With --dry-run everything is planned and nothing is sent: it prints who is left out
+and why, calls, segments, cost and balance, when it would finish, and samples. The
+configuration is enough for it; what it cannot know without Redis, it says.
+
 Before a large campaign: --test sends the message to one number first, waits for
 what the gateway says and asks; --canary sends to the first so many recipients and
 goes on by itself if not more than --max-rejected percent of them were rejected or

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -61,17 +60,9 @@ func (l *Ledger) results(ctx context.Context, id string, after int, yield func(R
 	}
 	country := frozen.Country
 	segments, _ := sms.Segments(sum.Spec.Body)
-	var sources []*source
 	reading := &rowReading{frozen: frozen, segments: segments, stopped: sum.StoppedBy, after: after, personal: sum.Spec.Personal()}
-	for n := range frozen.Lanes() {
-		next, stop := iter.Pull2(l.batchRows(ctx, id, n, reading))
-		defer stop()
-		s := &source{next: next}
-		if reading.personal {
-			s.early = map[int]Row{}
-		}
-		sources = append(sources, s)
-	}
+	found, stop := l.newFinder(ctx, id, sum.Total, reading)
+	defer stop()
 	for page, err := range l.ReadPages(ctx, id, 0, pages, 1) {
 		if err != nil {
 			return err
@@ -87,7 +78,7 @@ func (l *Ledger) results(ctx context.Context, id string, after int, yield func(R
 			if page.First+i <= after {
 				continue
 			}
-			row, err := rowOf(page.First+i, &left, sources, sum.StoppedBy)
+			row, err := rowOf(ctx, page.First+i, &left, found)
 			if err != nil {
 				return err
 			}
@@ -127,9 +118,8 @@ func (l *Ledger) leftOut(ctx context.Context, id string, page Page) ([]LeftOut, 
 	return out, nil
 }
 
-// rowOf finds the recipient of a row among those left out and, in order of rows,
-// among the lanes' batches.
-func rowOf(n int, left *[]LeftOut, sources []*source, stopped string) (Row, error) {
+// rowOf finds the recipient of a row among those left out and those in batches.
+func rowOf(ctx context.Context, n int, left *[]LeftOut, found *finder) (Row, error) {
 	for len(*left) > 0 && (*left)[0].Row < n {
 		*left = (*left)[1:]
 	}
@@ -138,13 +128,11 @@ func rowOf(n int, left *[]LeftOut, sources []*source, stopped string) (Row, erro
 		*left = (*left)[1:]
 		return Row{Row: n, Record: Record{Status: Skipped, Reason: x.Reason, Code: x.Code}}, nil
 	}
-	for _, s := range sources {
-		row, ok, err := s.take(n)
-		if err != nil || ok {
-			return row, err
-		}
+	row, ok, err := found.find(ctx, n)
+	if err != nil || ok {
+		return row, err
 	}
-	return skipIfStopped(Row{Row: n}, stopped), nil
+	return skipIfStopped(Row{Row: n}, found.reading.stopped), nil
 }
 
 func skipIfStopped(r Row, stopped string) Row {
@@ -226,12 +214,11 @@ func (l *Ledger) batchRows(ctx context.Context, id string, lane int, r *rowReadi
 			if !slices.ContainsFunc(b.To, func(p Planned) bool { return p.Row > r.after }) {
 				continue
 			}
-			rows, err := l.rowsAt(ctx, id, b, r)
+			rows, err := l.sortedRows(ctx, id, b, r)
 			if err != nil {
 				yield(nil, err)
 				return
 			}
-			slices.SortFunc(rows, func(x, y Row) int { return cmp.Compare(x.Row, y.Row) })
 			if !yield(rows, nil) {
 				return
 			}

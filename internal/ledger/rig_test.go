@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -57,7 +58,7 @@ func (r *rig) enqueue(id string, spec Spec, n int) Receipt {
 	u, err := r.Begin(id, spec)
 	r.ok(err)
 	for row := 1; row <= n; row++ {
-		r.ok(u.Add(r.Context(), number(row).E164()))
+		r.ok(u.Add(r.Context(), number(row).E164(), slices.Repeat([]string{"x"}, len(spec.Fields))...))
 	}
 	receipt, err := u.Commit(r.Context())
 	r.ok(err)
