@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -83,8 +84,8 @@ func (a *app) retry(ctx context.Context, b *backend, id string, o producer.Retry
 	return err
 }
 
-// ask puts a question to the person at the terminal; anything but yes is no, and so is
-// Ctrl-C, at once.
+// ask puts a question to the person at the terminal; anything but yes is no, and so are
+// Ctrl-C, at once, and Ctrl-D.
 func (a *app) ask(ctx context.Context, question string) (bool, error) {
 	_, _ = fmt.Fprintf(a.err, "%s [y/N] ", question)
 	type answer struct {
@@ -101,6 +102,10 @@ func (a *app) ask(ctx context.Context, question string) (bool, error) {
 		_, _ = fmt.Fprintln(a.err)
 		return false, nil
 	case x := <-given:
+		if errors.Is(x.err, io.EOF) { // Ctrl-D
+			_, _ = fmt.Fprintln(a.err)
+			return false, nil
+		}
 		said := strings.ToLower(strings.TrimSpace(x.line))
 		return x.err == nil && (said == "y" || said == "yes"), x.err
 	}

@@ -144,9 +144,11 @@ func missingField(src *source, field string) error {
 
 // trialOf is a campaign of one message that differs from another in nothing that shows on
 // the phone. It goes to one's own phone, at any hour and before what is bulk: so it is
-// transactional, begins now, and is not sent any more when nobody waits for it.
+// transactional, begins now, is not sent any more when nobody waits for it, and not twice
+// when nobody knows what came of it.
 func trialOf(c producer.Campaign) producer.Campaign {
 	c.Class, c.StartAt, c.ExpiresAt, c.ExpiresIn = producer.Transactional, time.Time{}, time.Time{}, trialPatience
+	c.OnUnknown = producer.OnUnknownKeep
 	c.MaxMessages, c.MaxSegments, c.Canary, c.MaxRejected, c.RequireCredit = 0, 0, 0, 0, false
 	return c
 }

@@ -71,6 +71,7 @@ func TestATestGoesFirstAndOnce(t *testing.T) {
 			"send to 3 recipients? [y/N] ", "nothing of the campaign was enqueued"}, [2]int{1, 1}},
 		{"so is nothing, and the test is not sent again", "\n", nil, exitFailed, []string{"the same was sent to 0799000001 before", "--again sends it again",
 			"nothing of the campaign was enqueued"}, [2]int{1, 1}},
+		{"so is Ctrl-D", "\x04", nil, exitFailed, []string{"tuma: nothing of the campaign was enqueued\r\n"}, [2]int{1, 1}},
 		{"yes sends", "y\n", []string{"--wait"}, exitDone, []string{"send to 3 recipients?", "done"}, [2]int{1, 4}},
 		{"what is sent needs no test", "", nil, exitDone, []string{"already sent as c-"}, [2]int{1, 4}},
 		{"again tests again", "y\n", []string{"--again", "--wait"}, exitDone, []string{"sending to 0799000001 first"}, [2]int{2, 8}},
