@@ -76,6 +76,16 @@ func TestNextLeavesWhatIsNotSimple(t *testing.T) {
 			_, err := r.Cancel(r.Context(), c.id, "me")
 			r.ok(err)
 		},
+		"cancelled beside another call": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+			r.claim(c.id, "0.0", 2, 0, keyed, long)
+			_, err := r.Cancel(r.Context(), c.id, "me")
+			r.ok(err)
+		},
+		"released, claimed again": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+			_, err := r.Release(r.Context(), c, 0, false)
+			r.ok(err)
+			r.claim(c.id, "0.0", 0, 0, keyed, long)
+		},
 		"expired": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
 			r.ok(r.rdb.HSet(r.Context(), ledgerKey(c.id), "exp", time.Now().Add(-time.Second).UnixMilli()).Err())
 		},
