@@ -111,6 +111,7 @@ func TestStagingIsOutOfSightAndGoesByItself(t *testing.T) {
 	}
 	u := r.upload("c", Spec{Body: "x"}, "1")
 	r.ok(u.flush(t.Context(), 1))
+	r.ok(u.settle())
 	if s := r.summary("c"); s.State != Uploading || s.CreatedAt.IsZero() {
 		t.Errorf("state is %s since %v, want uploading", s.State, s.CreatedAt)
 	}
