@@ -13,12 +13,12 @@ import (
 
 // ownPage is a page as an upload with merge fields writes it.
 func ownPage(inputs []string, values [][]string) []byte {
-	u := &Upload{spec: Spec{Fields: []string{"f"}}}
+	var raw []byte
 	for i, input := range inputs {
-		u.page = append(append(u.page, byte(len(input))), input...)
-		u.page = appendValues(u.page, values[i])
+		raw = append(append(raw, byte(len(input))), input...)
+		raw = appendValues(raw, values[i])
 	}
-	return squeezeOwn(u.page)
+	return squeezeOwn(raw)
 }
 
 func TestRowsRoundTrip(t *testing.T) {

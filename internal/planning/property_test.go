@@ -157,7 +157,6 @@ func (w world) takeOver(t *rapid.T, out []ledger.PlannedPage) *planning.Planner 
 			for _, x := range c.To {
 				p.Remember(x)
 			}
-			c.Body = ""
 			if w.spec.Personal() || len(lane) == 0 {
 				lane = append(lane, ledger.Call{Values: c.Values, To: slices.Clone(c.To)})
 			} else {
