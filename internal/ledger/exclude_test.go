@@ -118,6 +118,9 @@ func TestDoubtGoesOnWithWhoHasOptedOut(t *testing.T) {
 	_, err := r.Doubt(t.Context(), c, 0, false)
 	r.ok(err)
 	r.exclude("c", 1)
+	if out, err := r.Narrow(t.Context(), "c", NewToken(), "0.0", g, map[int]string{0: "*"}, 1000); err != nil || !out.Stale {
+		t.Errorf("narrowed in doubt: %+v, %v", out, err)
+	}
 	again := r.excluding("c", "0.0", g, &x)
 	if again.Answer != ClaimGo || again.UUID != c.UUID || !again.Doubt {
 		t.Errorf("doubt was told %s under %s, doubt %t; want the same request again", again.Answer, again.UUID, again.Doubt)

@@ -8,7 +8,6 @@ const (
 // inConsent are about people who have opted out.
 var inConsent = []mutant{
 	{"a claim that has not read the opt-outs", one(preludeLua, "return (get('ex') or '') ~= version end", "return false end"), model},
-	{"a next claim that has not read the opt-outs", one("internal/ledger/next.lua", " or (v[17] or '') ~= ARGV[15]", ""), model},
 	{"doubt that is narrowed", one(narrowLua, "if rec[STATE] ~= 'r' or", "if rec[STATE] == 's' or"), tests("internal/ledger", "TestDoubtGoesOnWithWhoHasOptedOut")},
 	{"a narrowed call that is the same request", one(preludeLua, "int(#keep), int(tonumber(rec[REV]) + 1), '-', '-', '0'", "int(#keep), rec[REV], rec[UUID], rec[LOGIN], rec[FIRST]"), model},
 	{"who opts out is still pending in the counts", one(narrowLua, "add('pending', -count)\n", ""), model},
