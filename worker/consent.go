@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/planning"
 	"github.com/tuma-sms/tuma/providers"
@@ -95,12 +97,12 @@ func (s *sending) suppress(g *ledger.Generation, records []ledger.Record) {
 	if err == nil {
 		_, err = s.ledger.ExcludeOpen(ctx, list, numbers, s.id)
 	}
-	e := s.log.Info()
+	level := zerolog.InfoLevel
 	if err != nil {
-		e = s.log.Error().Err(err)
+		level = zerolog.ErrorLevel
 	}
-	e.Str("campaign", s.id).Str("account", s.acc.Name).Str("list", ledger.ListCode(list)).Int("recipients", len(numbers)).Int("new", added).
-		Msg("blacklisted by the gateway: added to the suppression list")
+	s.log.WithLevel(level).Err(err).Str("campaign", s.id).Str("account", s.acc.Name).Str("list", ledger.ListCode(list)).Int("recipients", len(numbers)).
+		Int("new", added).Msg("blacklisted by the gateway: added to the suppression list")
 }
 
 // suppressed names the suppression lists that hold for a campaign and have anybody on them.

@@ -22,10 +22,10 @@ type fleet struct {
 func (f *fleet) work(p *pacer, l ratelimit.Limiter, n int, fair time.Duration, from, until time.Time, calls func() time.Duration) {
 	const longest = 800 * time.Millisecond
 	for time.Now().Before(until) {
-		wait, spaced := p.until(time.Now())
+		_, spaced := p.until(time.Now())
 		if spaced {
 			p.asks <- struct{}{}
-			wait, _ = p.until(time.Now())
+			wait, _ := p.until(time.Now())
 			<-time.After(wait)
 		}
 		turn, booked, err := l.Reserve(context.Background(), n, longest)

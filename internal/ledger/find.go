@@ -96,7 +96,7 @@ func (f *finder) look(ctx context.Context, from int) error {
 			f.names = append(f.names, b.Name)
 			for _, to := range b.To {
 				if at := to.Row - from; at >= 0 && at < len(f.index) && f.index[at] == 0 {
-					f.index[at] = uint32(len(f.names)) //nolint:gosec // a campaign has not as many batches
+					f.index[at] = uint32(len(f.names))
 				}
 			}
 		}

@@ -243,7 +243,7 @@ func TestNextOfOneWhoGoesAway(t *testing.T) {
 	r.sending("c", []int{1, 1})
 	c := r.claim("c", "0.0", 0, 0, keyed, long)
 	g := r.open("c", "0.0", 1, 0)
-	r.together.busy = true // as if a pipeline were under way
+	r.together.busy = mostPipelines // as if a pipeline were under way
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	next, ok, err := r.Next(ctx, c, []Record{accepted("m")}, 1, r.nextRequest(c, g, long))
@@ -253,7 +253,7 @@ func TestNextOfOneWhoGoesAway(t *testing.T) {
 	asked := r.together.queue[0]
 	r.evalNext(nextScript)
 	<-asked.done
-	if asked.err != nil || r.together.busy {
+	if asked.err != nil || r.together.busy != mostPipelines-1 {
 		t.Errorf("it was not run: %v", asked.err)
 	}
 	r.settle(c, Answer, accepted("m"))

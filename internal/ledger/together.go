@@ -13,6 +13,10 @@ import (
 // mostTogether bounds a pipeline, so that Redis answers others in between.
 const mostTogether = 64
 
+// mostPipelines are under way at once: while Redis runs the scripts of one, answers of
+// another are read and the next is filled.
+const mostPipelines = 2
+
 // groupTimeout is for all of a pipeline.
 const groupTimeout = 10 * time.Second
 
@@ -22,7 +26,7 @@ const groupTimeout = 10 * time.Second
 type together struct {
 	mu    sync.Mutex
 	queue []*asked
-	busy  bool
+	busy  int // pipelines under way
 }
 
 // asked is a script that somebody waits for.
@@ -44,8 +48,10 @@ func (l *Ledger) evalTogether(ctx context.Context, s *script, keys []string, arg
 	a := &asked{keys: keys, args: args, done: make(chan struct{})}
 	t.mu.Lock()
 	t.queue = append(t.queue, a)
-	leads := !t.busy
-	t.busy = true
+	leads := t.busy < mostPipelines
+	if leads {
+		t.busy++
+	}
 	t.mu.Unlock()
 	if leads {
 		l.evalNext(s)
@@ -68,12 +74,16 @@ func (l *Ledger) evalNext(s *script) {
 	group := t.queue[:n:n]
 	t.queue = t.queue[n:]
 	t.mu.Unlock()
-	l.evalGroup(s, group)
+	if n > 0 { // or else the pipeline before has taken all
+		l.evalGroup(s, group)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.busy = len(t.queue) > 0; t.busy {
+	if len(t.queue) > 0 {
 		go l.evalNext(s)
+		return
 	}
+	t.busy--
 }
 
 // evalGroup runs scripts in one pipeline, each for itself.
