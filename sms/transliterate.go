@@ -44,8 +44,8 @@ func Transliterate(body string) (out string, changed int) {
 		changed++
 	}
 	before, _ := Segments(body)
-	if after, _ := Segments(b.String()); after > before {
-		return body, 0
+	if after, _ := Segments(b.String()); after > before || strings.TrimSpace(b.String()) == "" {
+		return body, 0 // nothing but what cannot be seen: an empty message is another one
 	}
 	return b.String(), changed
 }

@@ -56,7 +56,7 @@ func TestTransliterate(t *testing.T) {
 }
 
 func FuzzTransliterate(f *testing.F) {
-	for _, s := range []string{"", "It’s", "It’s 😀", "₦₦…", "e\u0301\u0301", "\xff’", "ＡＢ｀", "𝗔\U0001D455", "C\u0327\u200b\u0327", "a\u200b\u030A"} {
+	for _, s := range []string{"", "It’s", "It’s 😀", "₦₦…", "e\u0301\u0301", "\xff’", "ＡＢ｀", "𝗔\U0001D455", "C\u0327\u200b\u0327", "a\u200b\u030A", "\u200b", "\u200b "} {
 		f.Add(s, uint8(1))
 		f.Add(s, uint8(70))
 	}
