@@ -23,14 +23,18 @@ func withoutSeparators(amount string) string {
 
 // ParseAmount reads a decimal number, perhaps with commas between thousands, and
 // nothing that strconv.ParseFloat takes beyond that (hexadecimal, "inf", an
-// exponent). White space around it is cut.
+// exponent). White space around it is cut. What is no such number, or one too large for a
+// float64, is 0 and false.
 func ParseAmount(text string) (float64, bool) {
 	text = withoutSeparators(strings.TrimSpace(text))
 	if !decimal.MatchString(text) {
 		return 0, false
 	}
 	amount, err := strconv.ParseFloat(text, 64)
-	return amount, err == nil
+	if err != nil { // of more digits than there is money
+		return 0, false
+	}
+	return amount, true
 }
 
 // ParseMoney reads an amount behind its currency ("KES 1,785.50") or alone ("0"), and
