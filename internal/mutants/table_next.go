@@ -35,4 +35,4 @@ var inNext = []mutant{
 		tests("worker", "TestANextWhoseAnswerIsLostCostsNobodyAnything")},
 }
 
-var nextTests = tests("internal/ledger", "Next")
+var nextTests = tests("internal/ledger", "TestNext.*")
