@@ -190,7 +190,7 @@ func newPreview(ctx context.Context, spec ledger.Spec, o Outlook) (*preview, err
 	for _, name := range o.namesFor(spec.Via) {
 		a, known := o.account(name)
 		known = known && a.Info.MaxRecipients > 0
-		frozen := planning.Account(a.Card, spec)
+		frozen := planning.Account(a.Card, spec, 0) // a batch's size is no matter of a preview
 		frozen.Held = spec.Via == "" && o.passesOver(a.Hold)
 		p.frozen.Accounts = append(p.frozen.Accounts, frozen)
 		p.cards, p.known = append(p.cards, a), append(p.known, known)

@@ -235,11 +235,16 @@ type Reply struct {
 // deadline, or the client's timeout if that is earlier, is checked by the wall
 // clock and the monotonic one right before the first byte; what is late is not sent.
 func (c *Client) Do(ctx context.Context, r Request) (*Reply, error) {
-	ctx, stop := context.WithTimeout(ctx, c.timeout)
-	defer stop()
+	deadline := time.Now().Add(c.timeout)
+	if sooner, ok := ctx.Deadline(); ok && sooner.Before(deadline) {
+		deadline = sooner
+	} else {
+		var stop context.CancelFunc
+		ctx, stop = context.WithDeadline(ctx, deadline)
+		defer stop()
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	deadline, _ := ctx.Deadline()
 	a := &attempt{deadline: deadline, now: c.now, cancel: cancel}
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: a.gotConn})
 

@@ -274,7 +274,7 @@ func TestAPlannerThatTakesOverKnowsEveryonesText(t *testing.T) {
 	}
 	r.enqueueGreeting(producer.Campaign{ID: "c", Via: "kobo-main", MaxSegments: n - 1}, n, share)
 	plan, err := l.StartPlan(t.Context(), "c", func(s ledger.Spec) (ledger.Frozen, error) {
-		return ledger.Frozen{Country: "KE", Accounts: []ledger.FrozenAccount{planning.Account(card, s)}}, nil
+		return ledger.Frozen{Country: "KE", Accounts: []ledger.FrozenAccount{planning.Account(card, s, 0)}}, nil
 	})
 	if err != nil {
 		t.Fatal(err)

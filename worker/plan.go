@@ -22,7 +22,7 @@ func (w *Worker) plan(ctx context.Context, p queue.Pointer) error {
 		if f, _, err := w.ledger.Frozen(ctx, p.Campaign); err != nil || len(f.Accounts) > 0 {
 			return f, err
 		}
-		return w.freeze(ctx, spec)
+		return w.freeze(ctx, p.Campaign, spec)
 	})
 	if errors.Is(err, ledger.ErrNotFound) || err == nil && plan == nil {
 		return nil
@@ -133,12 +133,16 @@ func (w *Worker) commitPage(ctx context.Context, plan *ledger.Plan, page ledger.
 }
 
 // freeze works out what planning of a campaign depends on.
-func (w *Worker) freeze(ctx context.Context, spec ledger.Spec) (ledger.Frozen, error) {
+func (w *Worker) freeze(ctx context.Context, id string, spec ledger.Spec) (ledger.Frozen, error) {
 	f := ledger.Frozen{Country: spec.Country}
 	if spec.Class != ledger.Transactional {
 		f.Windows = w.frozenWindows()
 	}
 	now, err := w.ledger.Now(ctx)
+	if err != nil {
+		return f, err
+	}
+	sum, err := w.ledger.Summary(ctx, id)
 	if err != nil {
 		return f, err
 	}
@@ -160,7 +164,7 @@ func (w *Worker) freeze(ctx context.Context, spec ledger.Spec) (ledger.Frozen, e
 		if err != nil {
 			return f, fmt.Errorf("plan: %w", err)
 		}
-		frozen := planning.Account(a.Card, spec)
+		frozen := planning.Account(a.Card, spec, sum.Total)
 		frozen.Resend = a.Info.KeyTTL == 0 && cmp.Or(spec.OnUnknown, a.OnUnknown) == OnUnknownResend
 		frozen.Held = spec.Via == "" && w.passOver(a, now)
 		f.Accounts = append(f.Accounts, frozen)

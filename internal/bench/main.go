@@ -27,6 +27,9 @@ type options struct {
 	n, rounds, concurrency int
 	aof                    bool
 	dir                    string
+	// look is how often the bench looks at a running round: seldom enough to cost it little,
+	// often enough that what it waits too long for is no part of the result.
+	look time.Duration
 }
 
 func main() {
@@ -46,7 +49,7 @@ func run(ctx context.Context, args []string) error {
 			return role(ctx, args[1:])
 		}
 	}
-	var o options
+	o := options{look: 10 * time.Millisecond}
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.IntVar(&o.n, "n", 1_000_000, "recipients")
 	f.IntVar(&o.rounds, "rounds", 3, "how often each runs")

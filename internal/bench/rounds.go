@@ -48,7 +48,7 @@ func runTuma(ctx context.Context, o options, url, file string, r *redisServer, i
 		return f, err
 	}
 	defer w.end()
-	c, err := producer.New(r.client, producer.WithPollInterval(10*time.Millisecond))
+	c, err := producer.New(r.client, producer.WithPollInterval(o.look))
 	if err != nil {
 		return f, err
 	}
@@ -62,7 +62,7 @@ func runTuma(ctx context.Context, o options, url, file string, r *redisServer, i
 	if f.redisIdle, err = r.used(ctx); err != nil {
 		return f, err
 	}
-	peak := r.watchPeak(ctx)
+	peak := r.watchPeak(ctx, o.look)
 	begun := time.Now()
 	p, err := startRole("producer", "", r.url, file, id, most, note)
 	if err != nil {
@@ -182,13 +182,13 @@ func (r *redisServer) cpu(ctx context.Context) (time.Duration, error) {
 }
 
 // watchPeak samples used_memory; the function it returns ends that and tells the peak.
-func (r *redisServer) watchPeak(ctx context.Context) func() int64 {
+func (r *redisServer) watchPeak(ctx context.Context, every time.Duration) func() int64 {
 	ctx, stop := context.WithCancel(ctx)
 	var peak atomic.Int64
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for tick := time.Tick(10 * time.Millisecond); ; {
+		for tick := time.Tick(every); ; {
 			if n, err := r.used(ctx); err == nil && n > peak.Load() {
 				peak.Store(n)
 			}

@@ -140,22 +140,26 @@ func (r ClaimRequest) claim() *Claim {
 
 // read takes the answer of a script.
 func (c *Claim) read(out []string) (err error) {
-	bad := fmt.Errorf("claim %s %s: %w", c.id, c.batch, errAnswer)
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("claim %s %s: %w", c.id, c.batch, err)
+		}
+	}()
 	c.Answer = Go(out[0])
 	switch {
 	case c.Answer == ClaimGo && len(out) == 7:
 		if c.UUID, err = longUUID(out[1]); err != nil {
-			return fmt.Errorf("claim %s %s: %w", c.id, c.batch, err)
+			return err
 		}
 		c.Doubt, c.First, c.At = out[2] == "1", parseMilli(out[3]), parseMilli(out[4])
 		var err1, err2 error
 		c.Tries, err1 = strconv.Atoi(out[5])
 		c.Claims, err2 = strconv.Atoi(out[6])
 		if err1 != nil || err2 != nil {
-			return bad
+			return errAnswer
 		}
 	case c.Answer == ClaimGo:
-		return bad
+		return errAnswer
 	case (c.Answer == ClaimBusy || c.Answer == ClaimLater || c.Answer == ClaimClosed) && len(out) > 1:
 		c.Until = parseMilli(out[1])
 	case c.Answer == ClaimStopped && len(out) > 2:
@@ -163,11 +167,11 @@ func (c *Claim) read(out []string) (err error) {
 	case c.Answer == ClaimDoubtful && len(out) > 1:
 		c.Why, c.Doubt = out[1], true
 		if len(out) < 4 {
-			return bad
+			return errAnswer
 		}
 		c.At = parseMilli(out[2])
 		if c.Looks, err = strconv.Atoi(out[3]); err != nil {
-			return bad
+			return errAnswer
 		}
 	}
 	return nil

@@ -1,6 +1,9 @@
 package ledger
 
-import "context"
+import (
+	"context"
+	"strings"
+)
 
 // Next writes that all recipients of a claim were accepted, one record each in order,
 // and makes another claim in the same batch, in one step; segments is as in Settle. It
@@ -22,17 +25,14 @@ func (l *Ledger) Next(ctx context.Context, c *Claim, records []Record, segments 
 	for _, x := range records {
 		blob = appendRecord(blob, x)
 	}
-	args := []any{c.Token, c.batch, c.gen.Call, len(records), blob, segments,
-		next.Token, r.Wake, r.Gen.Call, len(r.Gen.To), r.Lease.Milliseconds(), shortUUID(r.UUID), r.Login, spanArg(r.Open), r.Exclusions}
-	out, err := texts(l.evalTogether(ctx, nextScript, []string{ledgerKey(r.ID), openKey(r.ID)}, args...))
-	out, err = judged(nextScript, r.ID, args, out, err)
-	if err != nil {
+	shared := shared{r.ID, r.Lease, r.Login, spanArg(r.Open), r.Exclusions}
+	own := [nextArgs]any{c.Token, c.batch, c.gen.Call, len(records), blob, segments, r.Wake, next.Token, r.Gen.Call, len(r.Gen.To), shortUUID(r.UUID)}
+	answer, err := l.evalTogether(ctx, shared, own)
+	if _, err = judged(nextScript, r.ID, own[:], nil, err); err != nil || answer == "" {
 		return next, false, err
 	}
-	if out[0] == "apart" {
-		return next, false, nil
-	}
-	return next, true, next.read(out)
+	uuid, at, _ := strings.Cut(answer, " ")
+	return next, true, next.read([]string{string(ClaimGo), uuid, "0", at, at, "0", "1"})
 }
 
 // nextTo says whether a settle and a claim are such as next.lua can do together, as far

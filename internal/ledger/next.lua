@@ -1,56 +1,106 @@
--- next.lua settles a call all of whose recipients were accepted, and claims the next of its batch, as settle.lua and claim.lua would
--- one after the other, to the byte: both, where both are as simple as they mostly are, or it writes nothing. It is refused by a full
--- Redis like a claim; then settle.lua, which is not, has to be asked. It runs once a call, and does nothing that it can do without.
+-- next.lua settles calls all of whose recipients were accepted, and claims for each another call of its batch, as settle.lua and
+-- claim.lua would one after the other, to the byte. A call for which not both is as simple as it mostly is, is left as it is. The calls
+-- are many slots', so that what they share is read and written once. It is refused by a full Redis like a claim; then settle.lua,
+-- which is not, has to be asked. It runs once a call where slots are few, and does nothing that it can do without.
 -- KEYS: 1 ledger, 2 open set
--- ARGV: 1 token, 2 batch, 3 call (its generation 0, uncut), 4 recipients, 5 one [status][length][detail] each, 6 segments a message,
---       7 token of the next claim, 8 wake (0: not checked), 9 next call (its generation 0, never claimed), 10 recipients of it, 11 lease ms,
---       12 uuid, 13 login, 14 the spans of time in which it may go, 15 the version of the campaign's opt-outs, both as in claim.lua
--- Returns what claim.lua answers with 'go', or {'apart'}: nothing was written, ask settle.lua and claim.lua. The same tokens are
--- answered the same again, for as long as the next claim holds.
-local L, token, b, mine, lease = KEYS[1], ARGV[1], ARGV[2], ARGV[7], tonumber(ARGV[11])
-local int, match = string.format, string.match
-local this, result, other = 'g' .. b .. '.' .. ARGV[3] .. '.0', 'r' .. b .. '.' .. ARGV[3], 'g' .. b .. '.' .. ARGV[9] .. '.0'
-local v = redis.call('HMGET', L, 'v', this, other, 'stop', 'paused', 'exp', 'w' .. b, result, 'l' .. b, 'pending', 'fly', 'accepted',
-  'seg', 'calls', 'per', 'lim', 'ex')
-if v[1] ~= '1' or not v[2] or (v[4] or v[5]) and not v[3] then return {'apart'} end
+-- ARGV: 1 lease ms, 2 login, 3 the spans of time in which it may go, 4 the version of the campaign's opt-outs, both as in claim.lua;
+--       then of each: 1 token, 2 batch, 3 call (its generation 0, uncut), 4 recipients, 5 one [status][length][detail] each, 6 segments a
+--       message, 7 wake (0: not checked), 8 token of the next claim, 9 next call (its generation 0, never claimed), 10 recipients of it,
+--       11 uuid
+-- Returns of each the uuid and when it was claimed, told 'go', or '': nothing was written, ask settle.lua and claim.lua. The same tokens
+-- are answered the same again, for as long as the next claim holds.
+local L, lease, login, version = KEYS[1], tonumber(ARGV[1]), ARGV[2], ARGV[4]
+local int, match, sub, each, head, own = string.format, string.match, string.sub, 11, 4, 12
+local fields = {'v', 'stop', 'paused', 'exp', 'ex', 'lim', 'per', 'pending', 'fly', 'accepted', 'seg', 'calls'}
+for i = head, #ARGV - each, each do
+  local b, k = ARGV[i + 2], #fields
+  fields[k + 1], fields[k + 2], fields[k + 3] = 'g' .. b .. '.' .. ARGV[i + 3] .. '.0', 'r' .. b .. '.' .. ARGV[i + 3], 'g' .. b .. '.' .. ARGV[i + 9] .. '.0'
+  fields[k + 4], fields[k + 5] = 'w' .. b, 'l' .. b
+end
+local v = redis.call('HMGET', L, unpack(fields))
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
-local stamp = int('%d', now)
-local first, uuid
+local stamp, due = int('%d', now), int('%d', now + lease)
 
-if v[3] then
-  -- Said again: settled by this token, claimed by that, and nothing since.
-  local was
-  was, first, uuid = match(v[3], '^s (%S+) %d+ (%d+) %d+ 0 0 0 0 (%S+) %S+ 0 %d+ 1$')
-  if was ~= mine or match(v[2], '^t %S+ %d+ (%S+) %d+$') ~= string.sub(token, 1, 6) then return {'apart'} end
-  redis.call('HSET', L, other, (string.gsub(v[3], '^(s %S+) %d+', '%1 ' .. int('%d', now + lease))))
-else
-  -- The record's words (prelude.lua): state, token, lease, claimed, first, tries, bad, doubt, revision, uuid, login, due, size, claims.
-  local was, before, size, claims = match(v[2], '^s (%S+) %d+ %d+ %d+ %d+ %d+ 0 %d+ (%S+) %S+ %d+ (%d+) (%d+)$')
-  if was ~= token or size ~= ARGV[4] or v[8] or (v[17] or '') ~= ARGV[15] then return {'apart'} end
-  if v[16] then return {'apart'} end -- a limit on what is rejected is judged with every settle
-  if v[6] and now >= (tonumber(v[6]) or 0) or ARGV[8] ~= '0' and (tonumber(v[7] or 0) or 1 / 0) > tonumber(ARGV[8]) then return {'apart'} end
-  if ARGV[14] ~= '' then
-    local open = false
-    for from, till in string.gmatch(ARGV[14], '(%d+) (%d+)') do open = open or now >= tonumber(from) and now < tonumber(till) end
-    if not open then return {'apart'} end
-  end
-  local n, m = ARGV[4] + 0, ARGV[10] + 0
-  local left, pending, fly = (v[9] or 0) - 1, (v[10] or 0) - n, (v[11] or 0) - n
-  -- What ends the batch or the campaign has more to do. What is no number ends the script here, before it has written anything.
-  if left < 1 or pending < m or fly < 0 then return {'apart'} end
-  local lanes = {}
-  if v[15] then
-    local a = match(b, '^%d+')
-    lanes = {'accepted:' .. a, 'fly:' .. a}
-    local w = redis.call('HMGET', L, lanes[1], lanes[2])
-    lanes = {lanes[1], int('%d', (w[1] or 0) + n), lanes[2], int('%d', (w[2] or 0) - n + m)}
-  end
-  first, uuid = stamp, ARGV[12]
-  redis.call('HSET', L, result, ARGV[5], this, 't ' .. before .. ' ' .. stamp .. ' ' .. string.sub(token, 1, 6) .. ' ' .. claims,
-    other, 's ' .. mine .. ' ' .. int('%d', now + lease) .. ' ' .. stamp .. ' ' .. stamp .. ' 0 0 0 0 ' .. uuid .. ' ' .. ARGV[13] .. ' 0 ' .. ARGV[10] .. ' 1',
-    'l' .. b, int('%d', left), 'pending', int('%d', pending), 'fly', int('%d', fly + m), 'accepted', int('%d', (v[12] or 0) + n),
-    'seg', int('%d', (v[13] or 0) + n * ARGV[6]), 'calls', int('%d', (v[14] or 0) + 1), unpack(lanes))
+-- What holds for all of them: a limit on what is rejected is judged with every settle, and what is no number is for others to name.
+local pending, fly, accepted, seg, calls = tonumber(v[8] or 0), tonumber(v[9] or 0), tonumber(v[10] or 0), tonumber(v[11] or 0), tonumber(v[12] or 0)
+local simple = not (v[2] or v[3] or v[6]) and (v[5] or '') == version and pending and fly and accepted and seg and calls
+if v[4] and now >= (tonumber(v[4]) or 0) then simple = false end
+if ARGV[3] ~= '' then
+  local open = false
+  for from, till in string.gmatch(ARGV[3], '(%d+) (%d+)') do open = open or now >= tonumber(from) and now < tonumber(till) end
+  simple = simple and open
 end
-if redis.call('ZADD', KEYS[2], int('%d', now + lease + 1000), b) == 1 then redis.call('HINCRBY', L, 'ob:' .. match(b, '^%d+'), 1) end
-return {'go', uuid, '0', first, first, '0', '1'}
+
+-- Counters that are kept of each account, where there are several.
+local accounts = {}
+local function account(a)
+  if not accounts[a] then
+    local w = redis.call('HMGET', L, 'accepted:' .. a, 'fly:' .. a)
+    accounts[a] = {tonumber(w[1] or 0), tonumber(w[2] or 0)}
+  end
+  return accounts[a][1] and accounts[a][2] and accounts[a]
+end
+
+local out, changes, batches, watched, settled = {}, {}, {}, {}, {}
+local function change(field, value) changes[#changes + 1], changes[#changes + 2] = field, value end
+
+-- one returns the uuid and the time, if it has written both.
+local function one(i, k)
+  local token, b, mine = ARGV[i + 1], ARGV[i + 2], ARGV[i + 8]
+  local this, result, other, wake, left = v[k + 1], v[k + 2], v[k + 3], v[k + 4], v[k + 5]
+  if not this then return nil end
+  if other then
+    -- Said again: settled by this token, claimed by that, and nothing since.
+    local was, first, uuid = match(other, '^s (%S+) %d+ (%d+) %d+ 0 0 0 0 (%S+) %S+ 0 %d+ 1$')
+    if was ~= mine or match(this, '^t %S+ %d+ (%S+) %d+$') ~= sub(token, 1, 6) then return nil end
+    change(fields[k + 3], (string.gsub(other, '^(s %S+) %d+', '%1 ' .. due)))
+    return uuid, first
+  end
+  -- The record's words (prelude.lua): state, token, lease, claimed, first, tries, bad, doubt, revision, uuid, login, due, size, claims.
+  local was, before, size, claims = match(this, '^s (%S+) %d+ %d+ %d+ %d+ %d+ 0 %d+ (%S+) %S+ %d+ (%d+) (%d+)$')
+  if was ~= token or size ~= ARGV[i + 4] or result or not simple or settled[b] then return nil end
+  if ARGV[i + 7] ~= '0' and (tonumber(wake or 0) or 1 / 0) > tonumber(ARGV[i + 7]) then return nil end
+  local n, m = ARGV[i + 4] + 0, ARGV[i + 10] + 0
+  left = (tonumber(left or 0) or 0) - 1
+  -- What ends the batch or the campaign has more to do.
+  if left < 1 or pending - n < m or fly < n then return nil end
+  if v[7] then
+    local a = account(match(b, '^%d+'))
+    if not a then return nil end
+    a[1], a[2] = a[1] + n, a[2] - n + m
+  end
+  pending, fly, accepted, seg, calls = pending - n, fly - n + m, accepted + n, seg + n * ARGV[i + 6], calls + 1
+  settled[b] = true
+  change(fields[k + 2], ARGV[i + 5])
+  change(fields[k + 1], 't ' .. before .. ' ' .. stamp .. ' ' .. sub(token, 1, 6) .. ' ' .. claims)
+  change(fields[k + 3], 's ' .. mine .. ' ' .. due .. ' ' .. stamp .. ' ' .. stamp .. ' 0 0 0 0 ' .. ARGV[i + 11] .. ' ' .. login .. ' 0 ' .. ARGV[i + 10] .. ' 1')
+  change(fields[k + 5], int('%d', left))
+  return ARGV[i + 11], stamp
+end
+
+for i = head, #ARGV - each, each do
+  local uuid, first = nil, nil
+  if v[1] == '1' then uuid, first = one(i, own + (i - head) / each * 5) end
+  out[#out + 1] = uuid and uuid .. ' ' .. first or ''
+  if uuid and not watched[ARGV[i + 2]] then
+    watched[ARGV[i + 2]] = true
+    batches[#batches + 1] = ARGV[i + 2]
+  end
+end
+if #batches == 0 then return out end
+
+if next(settled) then
+  for field, value in pairs({pending = pending, fly = fly, accepted = accepted, seg = seg, calls = calls}) do change(field, int('%d', value)) end
+  for a, w in pairs(accounts) do
+    if w[1] and w[2] then change('accepted:' .. a, int('%d', w[1])) change('fly:' .. a, int('%d', w[2])) end
+  end
+end
+redis.call('HSET', L, unpack(changes))
+local was, scores = redis.call('ZMSCORE', KEYS[2], unpack(batches)), {}
+for i, b in ipairs(batches) do
+  if not was[i] then redis.call('HINCRBY', L, 'ob:' .. match(b, '^%d+'), 1) end
+  scores[#scores + 1], scores[#scores + 2] = int('%d', now + lease + 1000), b
+end
+redis.call('ZADD', KEYS[2], unpack(scores))
+return out

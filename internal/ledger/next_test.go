@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -62,6 +64,108 @@ func TestNextIsASettleAndAClaim(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Many who share a run of the script have each what a settle and a claim would have come to, to the last byte; but of one batch one at a time.
+func TestNextsThatShareARunAreEachASettleAndAClaim(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	var states []string
+	for _, together := range []bool{false, true} {
+		r.ok(r.rdb.FlushAll(t.Context()).Err())
+		r.enqueue("c", Spec{}, 15)
+		page := PlannedPage{First: 1, Windows: map[int]int{0: 9, 1: 9}}
+		row := 1
+		for i, calls := range [][]int{{1, 1, 1}, {1, 2}, {2, 1, 1}, {1, 1}, {2, 1}} {
+			n := 0
+			for _, c := range calls {
+				n += c
+			}
+			page.Batches = append(page.Batches, PlannedBatch{Lane: i % 2, Calls: calls, To: run(row, n)})
+			row += n
+		}
+		_, _, err := r.startPlan("c", 2).CommitPage(t.Context(), "planner token", page)
+		r.ok(err)
+		hide := []string{"planner token", "<planner>", r.rdb.HGet(t.Context(), ledgerKey("c"), "up").Val(), "<upload>"}
+		var asks []func() (*Claim, bool)
+		for i := range page.Batches {
+			batch := BatchName(i%2, i/2)
+			c, g := r.claim("c", batch, 0, 0, keyed, long), r.open("c", batch, 1, 0)
+			r.rdb.HSet(t.Context(), ledgerKey("c"), "w"+batch, 1)
+			hide = append(hide, c.Token, fmt.Sprintf("<%d>", i), c.Token[:6], fmt.Sprintf("<%d", i))
+			asks = append(asks, func() (*Claim, bool) {
+				if together {
+					return r.next(c, g, long)
+				}
+				r.settle(c, Answer, repeat(len(c.gen.To), accepted("0191d7a0-0000-7000-8000-000000000001"))...)
+				return r.claim("c", batch, 1, 0, keyed, long), true
+			})
+			if i == 0 && together { // the same batch's third call, claimed by another: there is a run for it too
+				other, last := *c, r.open("c", batch, 2, 0)
+				asks = append(asks, func() (*Claim, bool) { return r.next(&other, last, long) })
+			}
+		}
+		got := make([]*Claim, len(asks))
+		var all sync.WaitGroup
+		r.together.busy = mostPipelines // as if pipelines were under way, until all are there
+		done := 0
+		for i, ask := range asks {
+			if !together {
+				got[i], _ = ask()
+				continue
+			}
+			all.Go(func() {
+				if next, ok := ask(); ok {
+					got[i] = next
+				}
+			})
+			for n := 0; n <= i; { // in their order
+				r.together.mu.Lock()
+				n = len(r.together.queue)
+				r.together.mu.Unlock()
+				runtime.Gosched()
+			}
+		}
+		if together {
+			before := r.evalsha()
+			r.evalNext()
+			all.Wait()
+			if n := r.evalsha() - before; n != 1 {
+				t.Errorf("there were %d runs of a script", n)
+			}
+			if got[1] != nil {
+				t.Errorf("two calls of one batch were settled in one run: %+v", got[1])
+			}
+			got = slices.Delete(got, 1, 2)
+		}
+		for i, next := range got {
+			if next == nil || next.Answer != ClaimGo || next.UUID != requestID(next.batch, next.gen, "login") {
+				t.Fatalf("together %t: the next of %d is %+v", together, i, next)
+			}
+			hide = append(hide, next.Token, fmt.Sprintf("<next %d>", i))
+			done += len(next.gen.To)
+		}
+		states = append(states, strings.NewReplacer(hide...).Replace(r.state("c")))
+		r.sound("c")
+		if f := r.summary("c").InFlight; f.Recipients != done {
+			t.Errorf("together %t: %d recipients are in flight, want %d", together, f.Recipients, done)
+		}
+	}
+	if states[0] != states[1] {
+		t.Errorf("one after the other:\n%s\nin one run:\n%s", states[0], states[1])
+	}
+}
+
+// evalsha is how many runs of scripts Redis was asked for.
+func (r *rig) evalsha() (n int) {
+	r.Helper()
+	info, err := r.rdb.Info(r.Context(), "commandstats").Result()
+	r.ok(err)
+	_, rest, _ := strings.Cut(info, "cmdstat_evalsha:calls=")
+	calls, _, _ := strings.Cut(rest, ",")
+	n, err = strconv.Atoi(calls)
+	r.ok(err)
+	return n
 }
 
 // Whatever is not simple is left to the scripts that know it, and nothing is written.
@@ -251,7 +355,7 @@ func TestNextOfOneWhoGoesAway(t *testing.T) {
 		t.Errorf("it came to %+v, %t, %v", next, ok, err)
 	}
 	asked := r.together.queue[0]
-	r.evalNext(nextScript)
+	r.evalNext()
 	<-asked.done
 	if asked.err != nil || r.together.busy != mostPipelines-1 {
 		t.Errorf("it was not run: %v", asked.err)

@@ -2,7 +2,9 @@ package ledger
 
 import (
 	"context"
+	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -10,63 +12,79 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// mostTogether bounds a pipeline, so that Redis answers others in between.
+// mostTogether bounds what next.lua is asked at once, so that Redis answers others in
+// between.
 const mostTogether = 64
 
-// mostPipelines are under way at once: while Redis runs the scripts of one, answers of
-// another are read and the next is filled.
-const mostPipelines = 2
+// mostPipelines are under way at once: while Redis works on one, answers of another are
+// read and the next is filled. A further one waits until it has enoughTogether: what a run
+// of the script costs is shared by all in it.
+const (
+	mostPipelines  = 2
+	enoughTogether = 8
+)
 
 // groupTimeout is for all of a pipeline.
 const groupTimeout = 10 * time.Second
 
-// together gives Redis the scripts of many slots in one pipeline: whoever comes while one
-// is under way goes with the next. Nobody waits longer than for the one before, and what
-// reading and writing cost is shared by all.
+// nextArgs is how many arguments of next.lua are each asker's own.
+const nextArgs = 11
+
+// together brings what many slots ask of next.lua to Redis: whoever comes while a pipeline
+// is under way goes with the next, and those who share a campaign and an account share a
+// run of the script. Nobody waits longer than for the one before.
 type together struct {
 	mu    sync.Mutex
 	queue []*asked
 	busy  int // pipelines under way
 }
 
-// asked is a script that somebody waits for.
+// asked is what somebody waits for.
 type asked struct {
-	keys   []string
-	args   []any
-	answer any
+	shared shared
+	own    [nextArgs]any
+	answer string
 	err    error
 	done   chan struct{}
 }
 
-// evalTogether is eval for a script of this one name that many call at once. Whoever's
-// context ends goes without the answer, and the script runs all the same.
-func (l *Ledger) evalTogether(ctx context.Context, s *script, keys []string, args ...any) (any, error) {
-	if s.binding && l.durability != (Durability{}) {
-		return l.eval(ctx, s, keys, args...)
+// shared is what those have in common who share a run of the script.
+type shared struct {
+	id                      string
+	lease                   time.Duration
+	login, open, exclusions string
+}
+
+// evalTogether asks next.lua, and returns what it answers of this one. Whoever's context
+// ends goes without the answer, and the script runs all the same.
+func (l *Ledger) evalTogether(ctx context.Context, s shared, own [nextArgs]any) (string, error) {
+	a := &asked{shared: s, own: own, done: make(chan struct{})}
+	if l.durability != (Durability{}) {
+		l.evalShared(ctx, []*asked{a}) // a barrier takes long, and everybody waits for his own
+		return a.answer, a.err
 	}
 	t := &l.together
-	a := &asked{keys: keys, args: args, done: make(chan struct{})}
 	t.mu.Lock()
 	t.queue = append(t.queue, a)
-	leads := t.busy < mostPipelines
+	leads := t.busy == 0 || t.busy < mostPipelines && len(t.queue) >= enoughTogether
 	if leads {
 		t.busy++
 	}
 	t.mu.Unlock()
 	if leads {
-		l.evalNext(s)
+		l.evalNext()
 	}
 	select {
 	case <-a.done:
 		return a.answer, a.err
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return "", ctx.Err()
 	}
 }
 
-// evalNext runs the scripts of those who are there, and sees to it that those who come
-// meanwhile are next.
-func (l *Ledger) evalNext(s *script) {
+// evalNext asks for those who are there, and sees to it that those who come meanwhile are
+// next.
+func (l *Ledger) evalNext() {
 	runtime.Gosched() // whoever has just had an answer from his gateway comes along: where all is idle, nobody has
 	t := &l.together
 	t.mu.Lock()
@@ -75,37 +93,75 @@ func (l *Ledger) evalNext(s *script) {
 	t.queue = t.queue[n:]
 	t.mu.Unlock()
 	if n > 0 { // or else the pipeline before has taken all
-		l.evalGroup(s, group)
+		l.evalGroup(group)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.queue) > 0 {
-		go l.evalNext(s)
+	if n := len(t.queue); n >= enoughTogether || n > 0 && t.busy == 1 {
+		go l.evalNext()
 		return
 	}
 	t.busy--
 }
 
-// evalGroup runs scripts in one pipeline, each for itself.
-func (l *Ledger) evalGroup(s *script, group []*asked) {
+// evalGroup runs the script once for all that can share a run, all in one pipeline.
+func (l *Ledger) evalGroup(group []*asked) {
+	var runs [][]*asked
+	for _, a := range group {
+		n := slices.IndexFunc(runs, func(run []*asked) bool { return run[0].shared == a.shared })
+		if n < 0 {
+			n, runs = len(runs), append(runs, make([]*asked, 0, len(group)))
+		}
+		runs[n] = append(runs[n], a)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), groupTimeout)
 	defer cancel()
-	if len(group) == 1 {
-		a := group[0]
-		a.answer, a.err = l.eval(ctx, s, a.keys, a.args...)
-		close(a.done)
+	if len(runs) == 1 {
+		l.evalShared(ctx, runs[0])
 		return
 	}
 	pipe := l.rdb.Pipeline()
-	cmds := make([]*redis.Cmd, len(group))
-	for i, a := range group {
-		cmds[i] = s.plain.EvalSha(ctx, pipe, a.keys, a.args...)
+	cmds := make([]*redis.Cmd, len(runs))
+	for i, run := range runs {
+		keys, args := nextOf(run)
+		cmds[i] = nextScript.plain.EvalSha(ctx, pipe, keys, args...)
 	}
 	_, _ = pipe.Exec(ctx) // every command has its own error
-	for i, a := range group {
-		a.answer, a.err = cmds[i].Result()
-		if a.err != nil && strings.HasPrefix(a.err.Error(), "NOSCRIPT") {
-			a.answer, a.err = l.eval(ctx, s, a.keys, a.args...)
+	for i, run := range runs {
+		if err := cmds[i].Err(); err != nil && strings.HasPrefix(err.Error(), "NOSCRIPT") {
+			l.evalShared(ctx, run)
+			continue
+		}
+		out, err := texts(cmds[i].Result())
+		tell(run, out, err)
+	}
+}
+
+// evalShared runs the script for those who share a run.
+func (l *Ledger) evalShared(ctx context.Context, run []*asked) {
+	keys, args := nextOf(run)
+	out, err := l.evalStrings(ctx, nextScript, keys, args...)
+	tell(run, out, err)
+}
+
+// nextOf is how next.lua is asked.
+func nextOf(run []*asked) (keys []string, args []any) {
+	s := run[0].shared
+	args = append(make([]any, 0, 4+nextArgs*len(run)), s.lease.Milliseconds(), s.login, s.open, s.exclusions)
+	for _, a := range run {
+		args = append(args, a.own[:]...)
+	}
+	return []string{ledgerKey(s.id), openKey(s.id)}, args
+}
+
+// tell gives everybody his answer, or the error that all have.
+func tell(run []*asked, out []string, err error) {
+	if err == nil && len(out) != len(run) {
+		err = fmt.Errorf("%w: %d for %d", errAnswer, len(out), len(run))
+	}
+	for i, a := range run {
+		if a.err = err; err == nil {
+			a.answer = out[i]
 		}
 		close(a.done)
 	}

@@ -7,25 +7,33 @@ import (
 // largestBatch bounds a batch, whatever the rate.
 const largestBatch = 500
 
-// mostCalls is how many calls a batch has at most: one slot makes them one after the
+// A batch has at most fewestCalls calls, or so many that the campaign has manyBatches of
+// them, but never more than mostCalls: one slot makes the calls of a batch one after the
 // other, and a small campaign at a gateway that takes one number a call should use more
-// slots than one.
-const mostCalls = 50
+// slots than one; of a large one too much time would go to where batches end.
+const (
+	fewestCalls = 50
+	mostCalls   = 250
+	manyBatches = 200
+)
 
-// Account freezes what planning a campaign needs of an account. Whether it resends, and is
-// passed over by routes, is the caller's to say.
-func Account(c ledger.Card, spec ledger.Spec) ledger.FrozenAccount {
+func callsOf(recipients int) int { return min(max(fewestCalls, recipients/manyBatches), mostCalls) }
+
+// Account freezes what planning a campaign of so many recipients, 0 if that is not known,
+// needs of an account. Whether it resends, and is passed over by routes, is the caller's to
+// say.
+func Account(c ledger.Card, spec ledger.Spec, recipients int) ledger.FrozenAccount {
 	most := max(1, c.Info.MaxRecipients)
 	rate := messageRate(c, segmentsOf(spec.ShortBody()))
-	a := ledger.FrozenAccount{Name: c.Name, MaxRecipients: most, BatchSize: batchSize(most, rate)}
+	a := ledger.FrozenAccount{Name: c.Name, MaxRecipients: most, BatchSize: batchSize(most, callsOf(recipients), rate)}
 	if !spec.Personal() {
 		return a
 	}
 	// Its calls may have one recipient each, or many.
 	a.MaxChars, a.MaxSegments = c.Info.MaxChars, c.Info.MaxSegments
-	a.Calls = mostCalls
+	a.Calls = callsOf(recipients)
 	if c.Unit == ledger.UnitRequests && c.Rate > 0 {
-		a.Calls = int(min(mostCalls, max(1, c.Rate*60)))
+		a.Calls = int(min(float64(a.Calls), max(1, c.Rate*60)))
 	}
 	return a
 }
@@ -41,10 +49,10 @@ func messageRate(c ledger.Card, segments int) float64 {
 	return c.Rate
 }
 
-// batchSize is up to 500 recipients, 50 calls or a minute of the rate, in whole calls
+// batchSize is up to 500 recipients, so many calls or a minute of the rate, in whole calls
 // where more than one fits.
-func batchSize(maxRecipients int, rate float64) int {
-	n := min(largestBatch, mostCalls*maxRecipients)
+func batchSize(maxRecipients, calls int, rate float64) int {
+	n := min(largestBatch, calls*maxRecipients)
 	if rate > 0 {
 		n = int(min(float64(n), max(1, rate*60)))
 	}

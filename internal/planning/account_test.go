@@ -31,8 +31,21 @@ func TestABatchIsAMinuteOfTheRateInWholeCalls(t *testing.T) {
 		{ledger.UnitSegments, 4, 500, 2, 120},
 	} {
 		card := ledger.Card{Unit: tt.unit, Rate: tt.rate, Info: providers.Info{MaxRecipients: tt.most}}
-		if got := planning.Account(card, ledger.Spec{Body: strings.Repeat("x", 150*tt.segments)}).BatchSize; got != tt.recipient {
+		if got := planning.Account(card, ledger.Spec{Body: strings.Repeat("x", 150*tt.segments)}, 0).BatchSize; got != tt.recipient {
 			t.Errorf("%+v: %d recipients", tt, got)
+		}
+	}
+}
+
+func TestALargeCampaignHasMoreCallsInABatch(t *testing.T) {
+	t.Parallel()
+	for recipients, want := range map[int]int{0: 50, 200: 50, 10_000: 50, 20_000: 100, 100_000: 250, 1_000_000: 250} {
+		card := ledger.Card{Unit: ledger.UnitMessages, Info: providers.Info{MaxRecipients: 1}}
+		if got := planning.Account(card, ledger.Spec{Body: "x"}, recipients).BatchSize; got != want {
+			t.Errorf("%d recipients: batches of %d calls, want %d", recipients, got, want)
+		}
+		if got := planning.Account(card, ledger.Spec{Body: "x {{name}}", Fields: []string{"name"}}, recipients).Calls; got != want {
+			t.Errorf("%d recipients with texts of their own: batches of %d calls, want %d", recipients, got, want)
 		}
 	}
 }

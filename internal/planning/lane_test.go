@@ -25,7 +25,7 @@ func pagesOf(rows int, value func(row int) string) (pages []ledger.Page) {
 func planAll(t *testing.T, most int, pages []ledger.Page) (batches []ledger.PlannedBatch) {
 	t.Helper()
 	spec := ledger.Spec{Body: "Habari {{name}}", Fields: []string{"name"}}
-	account := planning.Account(ledger.Card{Name: "a", Info: providers.Info{MaxRecipients: most}}, spec)
+	account := planning.Account(ledger.Card{Name: "a", Info: providers.Info{MaxRecipients: most}}, spec, 0)
 	p, err := planning.New(spec, ledger.Frozen{Country: "KE", Accounts: []ledger.FrozenAccount{account}})
 	if err != nil {
 		t.Fatal(err)
