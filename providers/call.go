@@ -312,10 +312,8 @@ func (c *Client) request(ctx context.Context, r Request) *http.Request {
 		}
 	}
 	header["User-Agent"] = []string{"tuma"}
-	req := &http.Request{
-		Method: r.Method, URL: &u, Host: u.Host, Header: header, Body: http.NoBody,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-	}
+	req := blank.WithContext(ctx) // a context goes into a copy only: this is the one there is
+	req.Method, req.URL, req.Host, req.Header, req.Body = r.Method, &u, u.Host, header, http.NoBody
 	if req.Method == "" {
 		req.Method = http.MethodPost
 	}
@@ -324,8 +322,11 @@ func (c *Client) request(ctx context.Context, r Request) *http.Request {
 		req.ContentLength = int64(len(r.Body))
 		req.Body = io.NopCloser(bytes.NewReader(r.Body)) // known to the transport: one write with the headers
 	}
-	return req.WithContext(ctx)
+	return req
 }
+
+// blank is what every request has.
+var blank = http.Request{Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 
 // mute passes on the errors that tell of a connection or a time, and replaces all
 // others: net/http's words for a reply that is no HTTP repeat the reply, and that
@@ -362,11 +363,14 @@ func (c *Client) readBody(resp *http.Response) ([]byte, error) {
 	if resp.ContentLength > c.maxReply {
 		return nil, fmt.Errorf("%w: %d bytes announced, %d allowed", errTooLong, resp.ContentLength, c.maxReply)
 	}
-	// With room for what is announced and the buffer's own slack it never grows.
-	buf := bytes.NewBuffer(make([]byte, 0, max(resp.ContentLength, 0)+bytes.MinRead))
-	_, err := buf.ReadFrom(io.LimitReader(resp.Body, c.maxReply+1))
-	if err == nil && int64(buf.Len()) > c.maxReply {
+	if n := resp.ContentLength; n >= 0 {
+		body := make([]byte, n)
+		got, err := io.ReadFull(resp.Body, body)
+		return body[:got], err
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, c.maxReply+1))
+	if err == nil && int64(len(body)) > c.maxReply {
 		err = fmt.Errorf("%w: more than %d bytes", errTooLong, c.maxReply)
 	}
-	return buf.Bytes(), err
+	return body, err
 }

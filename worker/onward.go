@@ -99,8 +99,7 @@ func (s *sending) goOn(at submission, v verdict, after []*ledger.Generation) (ne
 	if dials != s.failover.met.Load() {
 		return nil, false, nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
+	ctx := context.Background() // each command has a bound of its own
 	if s.noteSent(ctx, at.claim, v.records) != nil {
 		return nil, false, nil // it is said again, with the settle
 	}

@@ -18,25 +18,22 @@ var requestNamespace = uuid.MustParse("6f2b8a54-9c1d-5e7a-8b3f-2d4c6e8a0b1c")
 // requestUUID names the request: who asks whom to send what to which list. It is
 // stored at the first claim and never worked out again for the same request.
 func (s *sending) requestUUID(g *ledger.Generation) uuid.UUID {
-	h := sha256.New()
-	var buf []byte
+	request := make([]byte, 0, 512)
 	for _, x := range []string{s.acc.info.Name, s.acc.info.Fingerprint, s.sender(), s.body(g)} {
-		buf = binary.AppendUvarint(buf[:0], uint64(len(x)))
-		h.Write(append(buf, x...))
+		request = append(binary.AppendUvarint(request, uint64(len(x))), x...)
 	}
-	buf = buf[:0]
 	if s.camp.spec.Flash {
-		buf = append(buf, 'f')
+		request = append(request, 'f')
 	}
 	for _, p := range g.To {
-		buf = binary.BigEndian.AppendUint64(buf, uint64(p.MSISDN))
+		request = binary.BigEndian.AppendUint64(request, uint64(p.MSISDN))
 	}
-	h.Write(buf)
+	sum := sha256.Sum256(request)
 	name := make([]byte, 0, 128)
 	for _, x := range []string{s.id, s.batch, strconv.Itoa(g.Call), strconv.Itoa(g.Number), g.Revision} {
 		name = append(append(name, x...), ' ')
 	}
-	return uuid.NewSHA1(requestNamespace, h.Sum(name))
+	return uuid.NewSHA1(requestNamespace, append(name, sum[:]...))
 }
 
 var errNoBodies = errors.New("a batch of a campaign with merge fields has no bodies")
