@@ -118,7 +118,7 @@ type committed struct {
 func (w *Worker) commitPage(ctx context.Context, plan *ledger.Plan, page ledger.PlannedPage) (c committed, err error) {
 	page.Windows = map[int]int{}
 	for n := range plan.Frozen.Lanes() {
-		page.Windows[n] = min(firstWindow, w.window(ctx, plan.Frozen.Lane(n).Account.Name))
+		page.Windows[n] = min(firstWindow*(page.Page+1), w.window(ctx, plan.Frozen.Lane(n).Account.Name))
 	}
 	wakes, done, err := plan.CommitPage(ctx, ledger.NewToken(), page)
 	if err != nil {

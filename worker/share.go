@@ -59,9 +59,9 @@ func (s *sending) beyondShare(ctx context.Context) (time.Duration, error) {
 	return time.Duration(n/share) * shareWatch, nil
 }
 
-// firstWindow is how many batches of an account planning hands out. When ten campaigns
-// come at once, the first must not have filled the queue before it is known that there
-// are ten. The sweeper, and every batch that ends, top up to the window.
+// firstWindow is how many batches of an account planning hands out for each page. When ten
+// campaigns come at once, the first must not have filled the queue before it is known that
+// there are ten. The sweeper, and every batch that ends, top up to the window.
 const firstWindow = 2
 
 // shared is what one of so many campaigns has of a window.

@@ -37,7 +37,7 @@ const leastShare = 0.4
 //
 //	go run ./internal/bench personal -n 100000 -rounds 3
 func personalRole(ctx context.Context, args []string) error {
-	o := options{look: 50 * time.Millisecond}
+	o := options{look: 25 * time.Millisecond}
 	f := flag.NewFlagSet("bench personal", flag.ContinueOnError)
 	f.IntVar(&o.n, "n", 100_000, "recipients")
 	f.IntVar(&o.rounds, "rounds", 3, "how often each runs")

@@ -97,10 +97,13 @@ if next(settled) then
   end
 end
 redis.call('HSET', L, unpack(changes))
-local was, scores = redis.call('ZMSCORE', KEYS[2], unpack(batches)), {}
-for i, b in ipairs(batches) do
-  if not was[i] then redis.call('HINCRBY', L, 'ob:' .. match(b, '^%d+'), 1) end
-  scores[#scores + 1], scores[#scores + 2] = int('%d', now + lease + 1000), b
+local scores = {}
+for i, b in ipairs(batches) do scores[2 * i - 1], scores[2 * i] = int('%d', now + lease + 1000), b end
+-- Nearly always all of them are in the open set, and move.
+if redis.call('ZADD', KEYS[2], 'XX', 'CH', unpack(scores)) < #batches then
+  for i, was in ipairs(redis.call('ZMSCORE', KEYS[2], unpack(batches))) do
+    if not was then redis.call('HINCRBY', L, 'ob:' .. match(batches[i], '^%d+'), 1) end
+  end
+  redis.call('ZADD', KEYS[2], unpack(scores))
 end
-redis.call('ZADD', KEYS[2], unpack(scores))
 return out
