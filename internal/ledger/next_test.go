@@ -224,6 +224,9 @@ func TestNextLeavesWhatIsNotSimple(t *testing.T) {
 			r.settle(r.claim(c.id, "0.0", 2, 0, keyed, long), Answer, accepted("m"))
 			r.settle(r.claim(c.id, "0.0", 1, 0, keyed, long), Answer, accepted("m"))
 		},
+		"the last by the batch's own count": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+			r.ok(r.rdb.HSet(r.Context(), ledgerKey(c.id), "l0.0", 1).Err())
+		},
 		"of a newer release": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
 			r.ok(r.rdb.HSet(r.Context(), ledgerKey(c.id), "v", 2).Err())
 		},
@@ -435,6 +438,28 @@ func TestNextIsAnsweredTheSameAgain(t *testing.T) {
 	}
 	r.settle(third, Answer, accepted("m"))
 	r.expect("c", "accepted accepted accepted")
+}
+
+// Said again once the next claim is somebody else's, it is no leave to send, and changes nothing.
+func TestNextIsNotAnsweredAgainOnceSomebodyElseHasTheCall(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.sending("c", []int{1, 1, 1})
+	say := &again{keep: func([]any) bool { return true }}
+	r.rdb.AddHook(say)
+	c := r.claim("c", "0.0", 0, 0, keyed, long)
+	next, _ := r.next(c, r.open("c", "0.0", 1, 0), long)
+	asked := say.late[len(say.late)-1]
+	_, err := r.Release(t.Context(), next, 0, false)
+	r.ok(err)
+	r.claim("c", "0.0", 1, 0, keyed, long)
+	before := r.state("c")
+	if out, err := r.rdb.Do(t.Context(), asked...).StringSlice(); err != nil || !slices.Equal(out, []string{""}) {
+		t.Errorf("it was told %q, %v", out, err)
+	}
+	if after := r.state("c"); after != before {
+		t.Errorf("something was written:\n%s\nbefore:\n%s", after, before)
+	}
 }
 
 // A claim whose answer came to nobody is found by its token, and given back.
