@@ -26,7 +26,7 @@ var inNext = []mutant{
 	{"doubt is settled with the next", one("internal/ledger/next.go", "c.Answer != ClaimGo || c.Doubt || ", "c.Answer != ClaimGo || "), nextTests},
 	{"two calls of one batch are settled in one run", one(nextLua, " or not simple or settled[b] then", " or not simple then"), nextTests},
 	{"what one account has counts for the other", one(nextLua, "account(match(b, '^%d+'))", "account('0')"), nextTests},
-	{"everybody in a run has the first one's answer", one("internal/ledger/together.go", "a.answer = out[i]", "a.answer = out[0]"),
+	{"everybody in a run has somebody else's answer", one("internal/ledger/together.go", "a.answer = out[i]", "a.answer = out[len(out)-1-i]"),
 		tests("internal/ledger", "TestManyNextsAtOnceAreEachTheirOwn")},
 	{"a held account goes on by itself", one(onwardGo, "h.calls, h.told, h.open, h.free = 0, now, err == nil && !hold.Held(), false", "h.calls, h.told, h.open, h.free = 0, now, err == nil, hold.Held() && false"),
 		tests("worker", "TestAfterAHoldNoSettleClaimsTheNext")},
