@@ -213,6 +213,10 @@ func TestNextLeavesWhatIsNotSimple(t *testing.T) {
 			r.claim(c.id, "0.0", 0, 0, keyed, long)
 		},
 		"the next is claimed": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) { r.claim(c.id, "0.0", 1, 0, keyed, long) },
+		"settled, and the next is somebody else's": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) { // it comes late
+			r.settle(c, Answer, accepted("m"))
+			r.claim(c.id, "0.0", 1, 0, keyed, long)
+		},
 		"the next is settled": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
 			r.settle(r.claim(c.id, "0.0", 1, 0, keyed, long), Answer, accepted("m"))
 		},
