@@ -167,7 +167,7 @@ type preview struct {
 	cards   []Account
 	page    ledger.Page
 	pager   ledger.Pager
-	lists   []string // of who has opted out
+	opted   *ledger.Lookup // nil: without a ledger
 	lanes   []load
 	spread  map[Length]int
 	samples samples
@@ -211,7 +211,7 @@ func newPreview(ctx context.Context, spec ledger.Spec, o Outlook) (*preview, err
 	return p, p.findLists(ctx)
 }
 
-// findLists names the suppression lists that hold for the campaign and have anybody on them.
+// findLists finds the suppression lists that hold for the campaign.
 func (p *preview) findLists(ctx context.Context) error {
 	if p.ledger == nil {
 		return nil
@@ -226,13 +226,13 @@ func (p *preview) findLists(ctx context.Context) error {
 			senders = append(senders, a.Sender)
 		}
 	}
-	p.lists = []string{ledger.AllSenders}
+	lists := []string{ledger.AllSenders}
 	for _, sender := range senders {
-		if list, err := ledger.OptOutList(sender); err == nil && !slices.Contains(p.lists, list) {
-			p.lists = append(p.lists, list)
+		if list, err := ledger.OptOutList(sender); err == nil && !slices.Contains(lists, list) {
+			lists = append(lists, list)
 		}
 	}
-	p.lists = slices.DeleteFunc(p.lists, func(list string) bool { return counts[list] == 0 })
+	p.opted = p.ledger.Lookup(lists, counts, 0)
 	return nil
 }
 
@@ -301,8 +301,8 @@ func (p *preview) add(ctx context.Context, number string, values []string) error
 
 // plan plans the page that has been read.
 func (p *preview) plan(ctx context.Context, last bool) error {
-	if len(p.lists) > 0 {
-		opted, err := p.ledger.OptedOut(ctx, p.lists, p.planner.Numbers(p.page))
+	if p.opted != nil && p.opted.Any() {
+		opted, err := p.opted.OptedOut(ctx, p.planner.Numbers(p.page))
 		if err != nil {
 			return err
 		}

@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"github.com/tuma-sms/tuma/internal/ledger"
-	"github.com/tuma-sms/tuma/internal/planning"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/sms"
 )
@@ -105,25 +103,18 @@ func (s *sending) suppress(g *ledger.Generation, records []ledger.Record) {
 		Int("new", added).Msg("blacklisted by the gateway: added to the suppression list")
 }
 
-// suppressed names the suppression lists that hold for a campaign and have anybody on them.
-// One reading is enough: the campaign is open, and is told of who comes to a list later.
-func (w *Worker) suppressed(ctx context.Context, plan *ledger.Plan) ([]string, error) {
+// suppressed finds the suppression lists that hold for a campaign, of which it has those
+// recipients to plan. Which of them have anybody on them it reads once: the campaign is
+// open, and is told of who comes to a list later.
+func (w *Worker) suppressed(ctx context.Context, plan *ledger.Plan, recipients int) (*ledger.Lookup, error) {
 	counts, err := w.ledger.OptOutCounts(ctx)
 	if err != nil || len(counts) == 0 {
-		return nil, err
+		return w.ledger.Lookup(nil, nil, 0), err
 	}
 	var accounts []string
 	for _, a := range plan.Frozen.Accounts {
 		accounts = append(accounts, a.Name)
 	}
 	lists, err := w.ledger.Lists(ctx, plan.Spec, accounts)
-	return slices.DeleteFunc(lists, func(list string) bool { return counts[list] == 0 }), err
-}
-
-// numbersIn reads the numbers of a page if there are lists that they may be on.
-func numbersIn(page planning.Reading, lists []string) []sms.MSISDN {
-	if len(lists) == 0 {
-		return nil
-	}
-	return page.Numbers()
+	return w.ledger.Lookup(lists, counts, recipients), err
 }

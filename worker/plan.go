@@ -11,6 +11,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/planning"
 	"github.com/tuma-sms/tuma/internal/queue"
+	"github.com/tuma-sms/tuma/sms"
 )
 
 // plan takes up a campaign's planning where it stands and carries it on until it
@@ -43,11 +44,11 @@ func (w *Worker) plan(ctx context.Context, p queue.Pointer) error {
 	if err != nil {
 		return err
 	}
-	lists, err := w.suppressed(ctx, plan)
+	opted, err := w.suppressed(ctx, plan, plan.Total-first+1)
 	if err != nil {
 		return err
 	}
-	last, err := w.planPages(ctx, plan, pl, lists, first)
+	last, err := w.planPages(ctx, plan, pl, opted, first)
 	switch {
 	case errors.Is(err, ledger.ErrMoved), errors.Is(err, ledger.ErrStopped), errors.Is(err, ledger.ErrNotFound):
 		return nil
@@ -65,12 +66,13 @@ func (w *Worker) plan(ctx context.Context, p queue.Pointer) error {
 }
 
 // planPages plans the pages that are left, from the one that begins with that row, and
-// returns what came of the last. While a page is planned, the next is read, and the one
-// before committed: none is before the one before it is.
-func (w *Worker) planPages(ctx context.Context, plan *ledger.Plan, pl *planning.Planner, lists []string, first int) (last committed, err error) {
+// returns what came of the last. While a page is planned, the next is looked up, the one
+// after that read, and the one before committed: none is before the one before it is.
+func (w *Worker) planPages(ctx context.Context, plan *ledger.Plan, pl *planning.Planner, opted *ledger.Lookup, first int) (last committed, err error) {
 	var before *behind[committed]
 	defer func() { _, _ = before.wait() }() // what it came to has been looked at, unless something else went wrong
-	for page, err := range ahead(1, readings(pl, w.ledger.ReadPages(ctx, plan.ID, plan.Next, plan.Pages, first))) {
+	pages := ahead(1, readings(pl, w.ledger.ReadPages(ctx, plan.ID, plan.Next, plan.Pages, first)))
+	for page, err := range ahead(1, lookups(ctx, opted, pages)) {
 		if err != nil {
 			return last, err
 		}
@@ -81,12 +83,8 @@ func (w *Worker) planPages(ctx context.Context, plan *ledger.Plan, pl *planning.
 		if err := complete(plan, page.Page); err != nil {
 			return last, err
 		}
-		opted, err := w.ledger.OptedOut(ctx, lists, numbersIn(page, lists))
-		if err != nil {
-			return last, err
-		}
-		pl.LeaveOut(opted)
-		out := pl.Plan(page, page.Number+1 == plan.Pages)
+		pl.LeaveOut(page.opted)
+		out := pl.Plan(page.Reading, page.Number+1 == plan.Pages)
 		if _, err := before.wait(); err != nil {
 			return last, err
 		}
@@ -100,6 +98,27 @@ func readings(pl *planning.Planner, pages iter.Seq2[ledger.Page, error]) iter.Se
 	return func(yield func(planning.Reading, error) bool) {
 		for page, err := range pages {
 			if !yield(pl.Read(page), err) {
+				return
+			}
+		}
+	}
+}
+
+// lookedUp is a page of which it is known who has opted out, by list.
+type lookedUp struct {
+	planning.Reading
+	opted map[sms.MSISDN]string
+}
+
+// lookups finds who of pages has opted out.
+func lookups(ctx context.Context, opted *ledger.Lookup, pages iter.Seq2[planning.Reading, error]) iter.Seq2[lookedUp, error] {
+	return func(yield func(lookedUp, error) bool) {
+		for page, err := range pages {
+			x := lookedUp{Reading: page}
+			if err == nil && opted.Any() {
+				x.opted, err = opted.OptedOut(ctx, page.Numbers())
+			}
+			if !yield(x, err) {
 				return
 			}
 		}

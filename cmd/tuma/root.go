@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // newRoot returns the tuma command with all its verbs.
@@ -28,6 +31,7 @@ ended, or was paused or cancelled, with recipients not accepted.`,
 		SilenceUsage:  true,
 	}
 	root.PersistentFlags().StringVar(&a.configPath, "config", "", "configuration file (default $TUMA_CONFIG, else ./tuma.yaml)")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return wrongValue(err) })
 	root.AddGroup(
 		&cobra.Group{ID: groupCampaigns, Title: "Campaigns:"},
 		&cobra.Group{ID: groupAccounts, Title: "Accounts:"},
@@ -78,6 +82,28 @@ func (a *app) verb(do func(ctx context.Context, args []string) error) func(*cobr
 		a.began = true
 		return do(c.Context(), args)
 	}
+}
+
+// wrongValue says of a flag's value what to write instead.
+func wrongValue(err error) error {
+	wrong, ok := errors.AsType[*pflag.InvalidValueError](err)
+	if !ok {
+		return err
+	}
+	problem := ""
+	switch kind := wrong.GetFlag().Value.Type(); {
+	case kind == "int" && errors.Is(err, strconv.ErrRange):
+		problem = "is too large"
+	case kind == "int":
+		problem = "is no whole number; write it like 1000"
+	case kind == "duration":
+		problem = "is no span of time; write it like 250ms, 2s or 1m"
+	case kind == "bool":
+		problem = "is neither true nor false; the flag alone says true"
+	default:
+		return err
+	}
+	return misuse("--%s: %.40q %s", wrong.GetFlag().Name, wrong.GetValue(), problem)
 }
 
 // takes says which arguments a verb needs, by name, all of them required.

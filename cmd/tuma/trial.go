@@ -1,11 +1,11 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -83,7 +83,7 @@ func (s *sending) tryFirst(ctx context.Context, b *backend, src *source, countri
 	if err := b.Check(ctx, s.campaign); err != nil {
 		return err
 	}
-	total, first, err := s.measure(src)
+	planned, first, err := s.measure(ctx, b, src)
 	if err != nil {
 		return err
 	}
@@ -100,40 +100,65 @@ func (s *sending) tryFirst(ctx context.Context, b *backend, src *source, countri
 		}
 		return nil
 	}
-	sure, err := s.ask(ctx, "send to "+counted(total, "recipient")+"?")
+	sure, err := s.ask(ctx, "send to "+whom(planned)+"?")
 	if err != nil || !sure {
 		return errors.Join(errors.New("nothing of the campaign was enqueued"), err)
 	}
 	return nil
 }
 
-// measure counts the recipients, and returns the first whose values make a whole message. A
-// value that is missing where none may be is found here, before the test goes.
-func (s *sending) measure(src *source) (total int, first producer.Recipient, err error) {
+// measure plans the campaign as a dry run does, and returns what comes of it, and the first
+// recipient whose values make a whole message. A value that is missing where none may be is
+// found here, before the test goes.
+func (s *sending) measure(ctx context.Context, b *backend, src *source) (f producer.Forecast, first producer.Recipient, err error) {
 	body, err := sms.ParseTemplate(s.campaign.Body)
 	if err != nil {
-		return 0, first, err
+		return f, first, err
 	}
 	var text []byte
 	found := false
-	for r, err := range src.all() {
-		if err != nil {
-			return total, first, err
-		}
-		total++
-		missing := ""
-		if len(r.Fields) > 0 {
-			text, missing = body.Render(text[:0], func(field string) string { return r.Fields[field] })
-		}
-		if missing != "" && cmp.Or(s.campaign.OnMissing, producer.OnMissingFail) == producer.OnMissingFail {
-			return total, first, missingField(src, missing)
-		}
-		if !found && (missing == "" || s.campaign.OnMissing == producer.OnMissingDefault) {
-			first, found = r, true
-			first.Fields = maps.Clone(r.Fields) // the reader takes the map for the next one
+	look := func(yield func(producer.Recipient, error) bool) {
+		for r, err := range src.all() {
+			if err == nil && !found {
+				missing := ""
+				if len(r.Fields) > 0 {
+					text, missing = body.Render(text[:0], func(field string) string { return r.Fields[field] })
+				}
+				if missing == "" || s.campaign.OnMissing == producer.OnMissingDefault {
+					first, found = r, true
+					first.Fields = maps.Clone(r.Fields) // the reader takes the map for the next one
+				}
+			}
+			if !yield(r, err) {
+				return
+			}
 		}
 	}
-	return total, first, nil
+	f, err = b.Preview(ctx, s.campaign, look, producer.Outlook{Country: b.cfg.country, Now: s.now(), FailoverAfter: b.cfg.failoverAfter})
+	if err != nil {
+		return f, first, src.blank(err)
+	}
+	if f.Sent == 0 {
+		return f, first, misuse("%s: none of its %s can be sent to (%s)", src.name, counted(f.Total, "recipient"), leftOut(f))
+	}
+	return f, first, nil
+}
+
+// whom says in a question how many would be sent to, and who would be left out.
+func whom(f producer.Forecast) string {
+	if f.Skipped == 0 {
+		return counted(f.Total, "recipient")
+	}
+	return fmt.Sprintf("%s of %s (left out: %s)", count(f.Sent), counted(f.Total, "recipient"), leftOut(f))
+}
+
+// leftOut counts who is left out by reason.
+func leftOut(f producer.Forecast) string {
+	var words []string
+	for _, reason := range slices.Sorted(maps.Keys(f.Reasons)) {
+		words = append(words, count(f.Reasons[reason])+" "+reason)
+	}
+	return strings.Join(words, ", ")
 }
 
 // missingField says where a value is missing, and what can be done about it.

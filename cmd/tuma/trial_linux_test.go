@@ -96,6 +96,27 @@ func TestATestGoesFirstAndOnce(t *testing.T) {
 	}
 }
 
+func TestWhoIsLeftOutIsNotAskedAbout(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, sandbox.Options{})
+	h.work()
+	if out, errOut, exit := h.run("optout", "add", "0712345680"); exit != exitDone {
+		t.Fatal(out, errOut)
+	}
+	send := []string{"send", "--via", "kobo-main", "--body", "Hi {{name}}", "--on-missing", "skip", "--test", ownPhone, "--file"}
+	list := h.file("mixed.csv", "phone,name\n12,A\n0712345678,\n0712345679,B\n0712345680,C\n+254712345679,D\n0712345681,E\n")
+	screen, _, exit := h.typed("y\n", append(send, list, "--wait")...)
+	const question = "send to 2 of 6 recipients (left out: 1 duplicate, 1 invalid_number, 1 missing_field, 1 opted_out)? [y/N] "
+	if exit != exitNotAll || !strings.Contains(screen, question) || h.sent() != [2]int{1, 3} {
+		t.Errorf("exit %d, sent %v\n%s", exit, h.sent(), screen)
+	}
+	nobody := h.file("nobody.csv", "phone,name\n0712345680,C\n0712345680,C\n")
+	screen, _, exit = h.typed("y\n", append(send, nobody)...)
+	if exit != exitMisuse || !strings.Contains(screen, "nobody.csv: none of its 2 recipients can be sent to (2 opted_out)") || h.sent() != [2]int{1, 3} {
+		t.Errorf("exit %d, sent %v\n%s", exit, h.sent(), screen)
+	}
+}
+
 func TestAfterATestThatIsRefusedNothingGoes(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, sandbox.Options{})

@@ -26,8 +26,11 @@ type audit struct {
 	unknownCalls map[string]bool
 	excused      int
 	// sure are unknown recipients of campaigns in which there may be none.
-	sure     int
-	breaches []string
+	sure int
+	// asked have opted out while their campaign was sent, left are those of them who were
+	// left out; open are the calls that they were told of, and late those that came.
+	asked, left, open, late int
+	breaches                []string
 }
 
 // mostBreaches is how many are told in words; the counts have them all.
@@ -86,6 +89,41 @@ func (a *audit) row(campaign string, r producer.Result, want uint64, got int, su
 	default:
 		a.lost++
 		a.breach("%s at the end", what)
+	}
+}
+
+// consent holds one result against what its number has asked for, and against the calls
+// to it that have come to the gateway, which has accepted it so often.
+func (a *audit) consent(campaign string, r producer.Result, got int, is record) {
+	what := fmt.Sprintf("%s row %d is %s (%s %s %s)", campaign, r.Row, r.Status, r.Reason, r.Code, r.MessageUUID)
+	if got > 0 && len(is.calls) == 0 {
+		a.breach("%s, and was accepted in a call that chaos has not read", what)
+	}
+	skipped := r.Status == "skipped"
+	if !is.asked {
+		if skipped {
+			a.breach("%s, and has not opted out", what)
+		}
+		return
+	}
+	a.asked++
+	if is.back.IsZero() {
+		a.breach("%s, and its opt-out never came back", what)
+		return
+	}
+	late := is.late()
+	a.open += is.open
+	a.late += late
+	switch {
+	case skipped && r.Reason != "opted_out":
+		a.breach("%s, and has opted out", what)
+	case skipped:
+		a.left++
+	case len(is.calls) == 0 && r.Status != "unknown":
+		a.breach("%s, has opted out, and no call to it has come", what)
+	}
+	if late > is.open {
+		a.breach("%s, and %d calls to it came after its opt-out was back, which told of %d", what, late, is.open)
 	}
 }
 

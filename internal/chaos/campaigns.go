@@ -30,8 +30,10 @@ type campaign struct {
 	stubborn bool
 	// twice: enqueued twice at once; thrice: its planning is asked for three times.
 	twice, thrice bool
-	enqueued      bool
-	ended         bool
+	// leaving: people opt out of it while it is being sent.
+	leaving  bool
+	enqueued bool
+	ended    bool
 }
 
 // Every gateway has numbers of its own, enough for more than an hour.
@@ -60,9 +62,11 @@ type traffic struct {
 	queue           *queue.Queue
 	gateway         *sandbox.Server
 	size            func(gateway string) int
+	consent         *consent
+	pause           time.Duration // between two opt-outs of a campaign, at most
 
 	samples, unread, enqueueErrors atomic.Int64
-	followed                       sync.WaitGroup // extra campaigns
+	followed                       sync.WaitGroup // extra campaigns, and opt-outs
 
 	mu       sync.Mutex
 	all      []*campaign
@@ -113,7 +117,7 @@ func (t *traffic) begin(gateway string) *campaign {
 			n++
 		}
 	}
-	c := &campaign{id: fmt.Sprintf("chaos-%s-%d", gateway, n+1), gateway: gateway, total: t.size(gateway)}
+	c := &campaign{id: fmt.Sprintf("chaos-%s-%d", gateway, n+1), gateway: gateway, total: t.size(gateway), leaving: optsOut(n)}
 	c.first = uint64(firstNumber + i*perBlock + t.given[gateway])
 	if t.given[gateway] += c.total; t.given[gateway] > perBlock {
 		return nil
@@ -159,6 +163,7 @@ func (t *traffic) keep(ctx context.Context, gateway string, over <-chan struct{}
 			c.sure, c.stubborn = repeat == sandbox.RepeatAccepts, repeat == sandbox.RepeatError
 			t.mu.Unlock()
 		}
+		t.beginLeaving(ctx, c)
 		if !t.enqueue(ctx, c) || !t.follow(ctx, c) {
 			return
 		}
@@ -172,6 +177,7 @@ func (t *traffic) extra(ctx context.Context, gateway string, twice, thrice bool)
 		return
 	}
 	c.twice, c.thrice = twice, thrice
+	t.beginLeaving(ctx, c)
 	if t.enqueue(ctx, c) {
 		t.followed.Go(func() { t.follow(ctx, c) })
 	}

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"io"
 	"net"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -38,8 +39,11 @@ func TestNothingIsLostOrSentTwiceWhateverBreaks(t *testing.T) {
 			t.Errorf("never injected: %s", e.name())
 		}
 	}
-	if !strings.Contains(out.String(), "nothing was sent twice, nothing was lost") {
+	if !strings.Contains(out.String(), "nothing was sent twice, nothing was lost, nothing went out to whom had opted out") {
 		t.Errorf("no verdict:\n%s", out.String())
+	}
+	if !regexp.MustCompile(`opted out meanwhile .* [1-9][0-9]*\n`).MatchString(injected) {
+		t.Errorf("nobody has opted out:\n%s", out.String())
 	}
 }
 

@@ -12,7 +12,9 @@
 // a final status, or accepted and unknown to the gateway, or refused and accepted; a
 // status whose counts do not add up (I1, looked at each second); anybody unknown at
 // KoboMobile while it knows its keys again (where it refuses every repeat, or repeats
-// its errors, some may be); and at any gateway more unknown calls than there is a
+// its errors, some may be); a call to somebody who opted out of a campaign that was being
+// sent, if it came after `tuma optout add` was back and that had not told of it; anybody
+// skipped who has not opted out; and at any gateway more unknown calls than there is a
 // reason for. The reasons are two. A call was open in the ledger in the moment around
 // the death or standstill of a worker or of Redis: such calls are known by their
 // message_uuid, from looks just before the fault and during the third of a second

@@ -91,7 +91,9 @@ func (r *rig) compare(ctx context.Context, c *campaign, a *audit) error {
 		}
 		want := c.first + uint64(rows)
 		rows++
-		a.row(c.id, x, want, desk.Accepted(want), c.sure, r.claims.isExposed)
+		got := desk.Accepted(want)
+		a.row(c.id, x, want, got, c.sure, r.claims.isExposed)
+		a.consent(c.id, x, got, r.consent.of(want))
 	}
 	if rows != c.total {
 		a.lost += max(0, c.total-rows)
@@ -115,11 +117,12 @@ func (r *report) print(out io.Writer) {
 	w = tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "I1 samples\t%d, one a second of each open campaign; %d times Redis did not answer\n", r.traffic.samples.Load(), r.traffic.unread.Load())
 	fmt.Fprintf(w, "enqueues tried again\t%d\n", r.traffic.enqueueErrors.Load())
+	fmt.Fprintf(w, "opt-outs tried again\t%d\n", r.consent.again.Load())
 	fmt.Fprintf(w, "calls in flight when something died or stood still\t%d\n", r.claims.exposures())
 	r.printRecoveries(w)
 	_ = w.Flush()
 	if len(r.breaches) == 0 {
-		fmt.Fprintln(out, "\nEvery recipient has one status; nothing was sent twice, nothing was lost.")
+		fmt.Fprintln(out, "\nEvery recipient has one status; nothing was sent twice, nothing was lost, nothing went out to whom had opted out.")
 		return
 	}
 	fmt.Fprintf(out, "\nBROKEN PROMISES (at most %d of a kind):\n  %s\n", mostBreaches, strings.Join(r.breaches, "\n  "))
@@ -153,6 +156,9 @@ func (r *report) printGateways(out io.Writer) {
 	row("accepted", func(a *audit) int { return a.accepted })
 	row("rejected", func(a *audit) int { return a.rejected })
 	row("skipped", func(a *audit) int { return a.skipped })
+	row("opted out meanwhile", func(a *audit) int { return a.asked })
+	row("calls to them that were told of as in flight", func(a *audit) int { return a.open })
+	row("of which came after that", func(a *audit) int { return a.late })
 	row("unknown", func(a *audit) int { return a.unknown })
 	row("of which their worker or Redis died or stood still", func(a *audit) int { return a.excused })
 	row("of which the gateway broke the call", func(a *audit) int { return a.unknown - a.excused - a.sure })

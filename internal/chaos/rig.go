@@ -53,6 +53,7 @@ type rig struct {
 	slots    []*slot
 	traffic  *traffic
 	claims   *claims
+	consent  *consent
 	redisMu  sync.Mutex // held while something is being done to Redis
 	latency  sync.Mutex // held while the gateways are slow
 	injected tally
@@ -83,7 +84,7 @@ func newRig(ctx context.Context, o options, dir string, out io.Writer) (r *rig, 
 	for n := range o.workers {
 		r.slots = append(r.slots, newSlot(o, dir, config, n))
 	}
-	return r, r.startTraffic()
+	return r, r.startTraffic(config)
 }
 
 // startRedis starts a redis-server, or looks at the one that was given, puts the
@@ -124,6 +125,7 @@ func (r *rig) startGateways(ctx context.Context) (base string, err error) {
 	for name := range logins {
 		r.left[name] = new(atomic.Int64)
 	}
+	r.consent = newConsent()
 	r.gateway = sandbox.New(sandbox.Options{Latency: latency, Seed: r.seed})
 	var config net.ListenConfig
 	l, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
@@ -138,11 +140,14 @@ func (r *rig) startGateways(ctx context.Context) (base string, err error) {
 // serve counts the calls whose caller had gone when their answer was ready. (Where
 // a fault has broken the connection, the sandbox counts, and this line is not reached.)
 func (r *rig) serve(w http.ResponseWriter, q *http.Request) {
+	name, _, _ := strings.Cut(strings.TrimPrefix(q.URL.Path, "/"), "/")
+	if r.consent.note(name, q) != nil {
+		return // its caller has gone before it had said everything
+	}
 	r.gateway.ServeHTTP(w, q)
 	if q.Context().Err() == nil {
 		return
 	}
-	name, _, _ := strings.Cut(strings.TrimPrefix(q.URL.Path, "/"), "/")
 	if n := r.left[name]; n != nil {
 		n.Add(1)
 	}
@@ -164,12 +169,15 @@ func (r *rig) config(url, base string) string {
 	return b.String()
 }
 
-func (r *rig) startTraffic() error {
+func (r *rig) startTraffic(config string) error {
 	d, err := ledger.ParseDurability(r.durability)
 	if err != nil {
 		return err
 	}
-	t := &traffic{queue: queue.New(r.through), gateway: r.gateway, given: map[string]int{}}
+	t := &traffic{queue: queue.New(r.through), gateway: r.gateway, given: map[string]int{}, consent: r.consent, pause: 400 * time.Millisecond}
+	if r.quick {
+		t.pause = 200 * time.Millisecond
+	}
 	t.size = func(gateway string) int {
 		switch {
 		case r.quick && gateway == oneByOne:
@@ -187,6 +195,7 @@ func (r *rig) startTraffic() error {
 	if t.watcher, err = producer.New(r.direct); err != nil {
 		return err
 	}
+	r.consent.ask = r.asking(t.client, config)
 	r.traffic = t
 	r.claims = &claims{rdb: r.direct, open: t.open, exposed: map[string]bool{}}
 	return nil

@@ -114,6 +114,7 @@ var (
 	optOutAddScript    = binding(alwaysAllowed(plainScript("optout_add"), mustSource("optout_add")))
 	optOutRemoveScript = binding(plainScript("optout_remove"))
 	optOutOriginScript = plainScript("optout_origin")
+	optOutCopyScript   = plainScript("optout_copy")
 	// optOutLoadScript is for the many of an import, of which only the last has to wait.
 	optOutLoadScript = plainScript("optout_add")
 )

@@ -21,5 +21,7 @@ var inConsent = []mutant{
 	{"planning that does not look at the list", one("internal/planning/planner.go", "if list, ok := p.opted[m]; ok {", "if list, ok := p.opted[m]; ok && false {"),
 		tests("worker", "TestPlanningLeavesOutWhoHasOptedOut")},
 	{"a gateway's blacklist that is forgotten", one(consentGo, "r.Status == ledger.Rejected && r.Reason", "false && r.Reason"), tests("worker", "TestAGatewaysBlacklistIsOurs")},
+	{"a call to whom had opted out, if nobody else in it has", one("internal/ledger/exclude.go", "if list, ok := x.numbers[p.MSISDN]; ok {", "if list, ok := x.numbers[p.MSISDN]; ok && (gone != nil || i > 0) {"),
+		chaos("came after its opt-out was back")},
 	{"an opt-out without its barrier", one("internal/ledger/script.go", "binding(settling(\"exclude\"))", "settling(\"exclude\")"), tests("internal/ledger", "TestOrdersWaitUntilTheyAreDurable")},
 }

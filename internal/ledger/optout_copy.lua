@@ -1,0 +1,11 @@
+-- optout_copy.lua reads buckets of a suppression list.
+-- KEYS: the buckets
+-- ARGV: none
+-- Returns one text: for each bucket what it calls its numbers, with a space before each, and the end of a line
+local out = {}
+for i = 1, #KEYS do
+  local numbers = redis.call('HKEYS', KEYS[i])
+  if #numbers > 0 then out[#out + 1] = ' ' .. table.concat(numbers, ' ') end
+  out[#out + 1] = '\n'
+end
+return {table.concat(out)}
