@@ -42,18 +42,23 @@ type accountsOf struct {
 // counts, also one that planning will leave out.
 type estimate struct {
 	accountsOf
-	spec       ledger.Spec
-	segments   int
-	recipients map[string]int // by account
-	// own counts the segments by account where each message has its own, and most is how
-	// many one of them has at most.
-	own  map[string]int
+	spec     ledger.Spec
+	segments int
+	// burdens are by account; last is that of the account counted last, which as a rule is the next one's.
+	burdens  map[string]*burden
+	last     *burden
+	lastName string
+	// most is how many segments a message has at most, where each has its own.
 	most int
 }
 
+// burden is what an account has to carry: recipients, and their segments where each message
+// has its own.
+type burden struct{ recipients, segments int }
+
 func newEstimate(spec ledger.Spec, accounts accountsOf) *estimate {
 	n, _ := sms.Segments(spec.Body)
-	return &estimate{accountsOf: accounts, spec: spec, segments: n, recipients: map[string]int{}, own: map[string]int{}}
+	return &estimate{accountsOf: accounts, spec: spec, segments: n, burdens: map[string]*burden{}}
 }
 
 // asked says whether anybody asks for the estimate.
@@ -66,21 +71,31 @@ func (e *estimate) add(number string, segments int) {
 		return
 	}
 	name := e.account(number)
-	e.recipients[name]++
-	e.own[name] += segments
+	if e.last == nil || name != e.lastName {
+		if e.burdens[name] == nil {
+			e.burdens[name] = &burden{}
+		}
+		e.last, e.lastName = e.burdens[name], name
+	}
+	e.last.recipients++
+	e.last.segments += segments
 	e.most = max(e.most, segments)
 }
 
 // cost is how many segments an account has to carry at most.
 func (e *estimate) cost(account string) int {
-	n := e.recipients[account]
+	l := e.burdens[account]
+	if l == nil {
+		return 0
+	}
+	n := l.recipients
 	if !e.spec.Personal() {
 		if e.spec.Capped(n) {
 			n = e.spec.Cap()
 		}
 		return n * e.segments
 	}
-	segments := e.own[account]
+	segments := l.segments
 	if e.spec.MaxMessages > 0 && n > e.spec.MaxMessages {
 		segments = min(segments, e.spec.MaxMessages*e.most)
 	}

@@ -2,6 +2,7 @@ package sms
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 )
@@ -96,6 +97,25 @@ func TestHomeAgreesOnEveryPrefixOfEveryLength(t *testing.T) {
 				t.Errorf("%d are left to the library; want %d at most", undecided, most)
 			}
 		})
+	}
+}
+
+// Short codes, prices and house numbers are no country's numbers.
+func TestHomeAgreesOnWhatIsTooShortForAnyCountry(t *testing.T) {
+	t.Parallel()
+	for n := 1; n < fewestAbroad; n++ {
+		// Calling codes have up to three digits; a step that has no factor of 10 tries all of their ends.
+		for i, step := 0, max(1, int(math.Pow10(n))/2000)|1; i < int(math.Pow10(n)); i += step {
+			digits := fmt.Sprintf("%0*d", n, i)
+			agree(t, digits, kenya)
+			agree(t, digits, nigeria)
+			if m, reason := decideByLibrary(digits, true, ""); reason == "" {
+				t.Errorf("%s is %v", digits, m)
+			}
+		}
+	}
+	if _, reason := decideByLibrary("6907290", true, ""); reason != "" {
+		t.Errorf("a number of Tokelau is none: %s", reason)
 	}
 }
 

@@ -73,8 +73,12 @@ func decideHome(digits string, plus bool, country string) (m MSISDN, reason Numb
 	}
 	// Without its zero it may be a number of another country. None that begins with 7
 	// or 1 is so short.
-	return m, reason, len(digits) < 11 && (digits[0] == '7' || digits[0] == '1')
+	return m, reason, len(digits) < fewestAbroad || len(digits) < 11 && (digits[0] == '7' || digits[0] == '1')
 }
+
+// fewestAbroad is how many digits the shortest mobile numbers have, with their calling
+// code: those of Tokelau.
+const fewestAbroad = 7
 
 // isNobodys reports whether an international number begins with no calling code.
 func isNobodys(digits string) bool {

@@ -41,6 +41,36 @@ func ahead[T any](steps int, seq iter.Seq2[T, error]) iter.Seq2[T, error] {
 	}
 }
 
+// abreast does something with each of a sequence, with so many at once, and yields what
+// came of them in their order. It does nothing any more when the sequence returned has
+// ended; a panic in it is one of the caller's.
+func abreast[T, U any](most int, seq iter.Seq2[T, error], do func(T) U) iter.Seq2[U, error] {
+	return func(yield func(U, error) bool) {
+		var begun []*behind[U]
+		defer func() {
+			for _, b := range begun {
+				<-b.done // nobody wants it
+			}
+		}()
+		first := func() bool {
+			b := begun[0]
+			begun = begun[1:]
+			return yield(b.wait())
+		}
+		for value, err := range seq {
+			begun = append(begun, goBehind(func() (U, error) { return do(value), err }))
+			if len(begun) == most && !first() {
+				return
+			}
+		}
+		for len(begun) > 0 {
+			if !first() {
+				return
+			}
+		}
+	}
+}
+
 // behind does something in a goroutine of its own; wait waits for it.
 type behind[T any] struct {
 	done     chan struct{}

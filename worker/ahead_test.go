@@ -2,8 +2,9 @@ package worker
 
 import (
 	"errors"
-	"fmt"
 	"iter"
+	"runtime"
+	"sync/atomic"
 	"testing"
 )
 
@@ -58,6 +59,41 @@ func TestAheadEndsWithWhoeverTakes(t *testing.T) {
 	}
 }
 
+func TestAbreastYieldsInOrder(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("broken")
+	for _, most := range []int{1, 2, 20} {
+		var running atomic.Int32
+		double := func(i int) int {
+			if n := running.Add(1); int(n) > most {
+				t.Errorf("%d at once, of %d", n, most)
+			}
+			defer running.Add(-1)
+			if i%2 == 0 {
+				runtime.Gosched() // the next one overtakes it
+			}
+			return 2 * i
+		}
+		n, last := 0, error(nil)
+		for i, err := range abreast(most, countTo(10, broken), double) {
+			if last = err; err == nil && i != 2*n {
+				t.Fatalf("%d is in place %d", i, n)
+			} else if err == nil {
+				n++
+			}
+		}
+		if n != 10 || !errors.Is(last, broken) {
+			t.Errorf("%d abreast: %d, %v", most, n, last)
+		}
+		for range abreast(most, countTo(10, nil), double) {
+			break
+		}
+		if n := running.Load(); n != 0 {
+			t.Errorf("%d go on behind the caller's back", n)
+		}
+	}
+}
+
 func TestAPanicAheadOrBehindIsTheCallers(t *testing.T) {
 	t.Parallel()
 	caught := func(do func()) (p any) {
@@ -74,8 +110,13 @@ func TestAPanicAheadOrBehindIsTheCallers(t *testing.T) {
 		_, err := goBehind(func() (int, error) { panic("behind") }).wait()
 		t.Error(err)
 	})
-	if fmt.Sprint(p, q) != "ahead behind" && fmt.Sprint(p, q) != "aheadbehind" {
-		t.Errorf("caught %v and %v", p, q)
+	r := caught(func() {
+		for i, err := range ahead(1, abreast(2, countTo(9, nil), func(int) int { panic("abreast") })) {
+			t.Error(i, err)
+		}
+	})
+	if p != "ahead" || q != "behind" || r != "abreast" {
+		t.Errorf("caught %v, %v and %v", p, q, r)
 	}
 	var none *behind[int]
 	if n, err := none.wait(); n != 0 || err != nil {

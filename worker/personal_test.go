@@ -264,7 +264,7 @@ func TestATextMovesWithItsRecipientsToWhereItFits(t *testing.T) {
 // get what, and puts the recipients of a text into the calls that had begun.
 func TestAPlannerThatTakesOverKnowsEveryonesText(t *testing.T) {
 	t.Parallel()
-	const n, share = 2500, 300
+	const n, share = 5000, 300
 	r := newRig(t, sandbox.Options{})
 	l := ledger.New(r.rdb)
 	h := newHeard(t, share, providers.Info{KeyTTL: keyed})

@@ -66,18 +66,19 @@ func (w *Worker) plan(ctx context.Context, p queue.Pointer) error {
 }
 
 // planPages plans the pages that are left, from the one that begins with that row, and
-// returns what came of the last. While a page is planned, the next is looked up, the one
-// after that read, and the one before committed: none is before the one before it is.
+// returns what came of the last. While a page is planned, the next is looked up, the two after
+// that are read, which takes longest, and the two before are committed: none is before the one
+// before it is.
 func (w *Worker) planPages(ctx context.Context, plan *ledger.Plan, pl *planning.Planner, opted *ledger.Lookup, first int) (last committed, err error) {
-	var before *behind[committed]
-	defer func() { _, _ = before.wait() }() // what it came to has been looked at, unless something else went wrong
-	pages := ahead(1, readings(pl, w.ledger.ReadPages(ctx, plan.ID, plan.Next, plan.Pages, first)))
+	var before, newest *behind[committed]
+	defer func() { _, _ = newest.wait() }() // what it came to has been looked at, unless something else went wrong
+	pages := ahead(1, abreast(2, w.ledger.ReadPages(ctx, plan.ID, plan.Next, plan.Pages, first), pl.Read))
 	for page, err := range ahead(1, lookups(ctx, opted, pages)) {
 		if err != nil {
 			return last, err
 		}
 		if w.draining() {
-			_, err := before.wait()
+			_, err := newest.wait()
 			return last, cmp.Or(err, errDraining)
 		}
 		if err := complete(plan, page.Page); err != nil {
@@ -88,20 +89,11 @@ func (w *Worker) planPages(ctx context.Context, plan *ledger.Plan, pl *planning.
 		if _, err := before.wait(); err != nil {
 			return last, err
 		}
-		before = goBehind(func() (committed, error) { return w.commitPage(ctx, plan, out) })
+		previous := newest
+		newest = goBehind(func() (committed, error) { return w.commitPage(ctx, plan, out, previous) })
+		before = previous
 	}
-	return before.wait()
-}
-
-// readings reads the numbers of pages.
-func readings(pl *planning.Planner, pages iter.Seq2[ledger.Page, error]) iter.Seq2[planning.Reading, error] {
-	return func(yield func(planning.Reading, error) bool) {
-		for page, err := range pages {
-			if !yield(pl.Read(page), err) {
-				return
-			}
-		}
-	}
+	return newest.wait()
 }
 
 // lookedUp is a page of which it is known who has opted out, by list.
@@ -132,14 +124,19 @@ type committed struct {
 	first *ledger.Wake
 }
 
-// commitPage commits a page and queues the batches that are handed out; but the first of a
-// campaign that one task plans and sends is the caller's to go on with.
-func (w *Worker) commitPage(ctx context.Context, plan *ledger.Plan, page ledger.PlannedPage) (c committed, err error) {
+// commitPage commits a page, once the one before it is, and queues the batches that are
+// handed out; but the first of a campaign that one task plans and sends is the caller's to
+// go on with.
+func (w *Worker) commitPage(ctx context.Context, plan *ledger.Plan, page ledger.PlannedPage, before *behind[committed]) (c committed, err error) {
 	page.Windows = map[int]int{}
 	for n := range plan.Frozen.Lanes() {
 		page.Windows[n] = min(firstWindow*(page.Page+1), w.window(ctx, plan.Frozen.Lane(n).Account.Name))
 	}
-	wakes, done, err := plan.CommitPage(ctx, ledger.NewToken(), page)
+	packed := page.Pack()
+	if c, err := before.wait(); err != nil {
+		return c, err
+	}
+	wakes, done, err := plan.Commit(ctx, ledger.NewToken(), packed)
 	if err != nil {
 		return c, err
 	}

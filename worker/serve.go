@@ -21,6 +21,11 @@ const (
 	largePlans = 2
 )
 
+// A server tries its queue up to so many times in the time of a poll: that asks Redis for no
+// more, and sees the sooner that there is a task. Of many servers each does so less often,
+// for it costs an idle worker some microseconds.
+const triesPerPoll, triesOfAll = 4, 64
+
 // servers are one asynq server for each of an account's two queues and each of
 // the two planning lanes. A hanging gateway fills its own slots only, and bulk
 // calls that wait for their turn do not keep a transactional one from asking for
@@ -31,22 +36,22 @@ func (w *Worker) servers() []*asynq.Server {
 		now, bulk := queue.SendQueues(a.Name)
 		slots[now], slots[bulk] = a.Concurrency, a.Concurrency
 	}
-	rdb := w.cfg.Redis
-	if gate := queue.NewGate(rdb, w.cfg.PollEvery/2, slices.Sorted(maps.Keys(slots))); gate != nil {
-		rdb = gate.Client()
+	rdb, every := w.cfg.Redis, w.cfg.PollEvery
+	if gate := queue.NewGate(rdb, every, slices.Sorted(maps.Keys(slots))); gate != nil {
+		rdb, every = gate.Client(), every/time.Duration(max(1, min(triesPerPoll, triesOfAll/len(slots))))
 	}
 	var out []*asynq.Server
 	for name, n := range slots {
-		out = append(out, w.server(rdb, n, name))
+		out = append(out, w.server(rdb, every, n, name))
 	}
 	return out
 }
 
-func (w *Worker) server(rdb redis.UniversalClient, concurrency int, name string) *asynq.Server {
+func (w *Worker) server(rdb redis.UniversalClient, every time.Duration, concurrency int, name string) *asynq.Server {
 	return asynq.NewServerFromRedisClient(rdb, asynq.Config{
 		Concurrency:              concurrency,
 		Queues:                   map[string]int{name: 1},
-		TaskCheckInterval:        w.cfg.PollEvery,
+		TaskCheckInterval:        every,
 		DelayedTaskCheckInterval: 3 * time.Second,
 		// A handler that failed has decided nothing: soon again. asynq's own retries
 		// carry no meaning beyond that.

@@ -16,6 +16,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 
+	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/queue"
 	"github.com/tuma-sms/tuma/internal/sandbox"
 	"github.com/tuma-sms/tuma/producer"
@@ -187,16 +188,17 @@ func TestWhatCannotBeReadStopsNothingElse(t *testing.T) {
 
 func TestWhatWasMendedGoesOnAfterResume(t *testing.T) {
 	t.Parallel()
+	const page, n = ledger.MaxPageRows, ledger.MaxPageRows + 200
 	r := newRig(t, sandbox.Options{})
 	gateway, account := r.inFives()
 	r.known(account)
-	r.enqueue("c", kenyan(1200))
+	r.enqueue("c", kenyan(n))
 	good := r.hget("c", "p1")
 	r.hset("c", "p1", good[:len(good)-2])
 	log := r.startLogged(account)
-	r.eventually(15*time.Second, "the first page to have gone", func() bool {
+	r.eventually(15*time.Second, "whole batches of the first page to have gone", func() bool {
 		s := r.status("c")
-		return s.Accepted == 1000 && s.SetAside == 1 && s.BlockedBy[0].Reason == "set_aside"
+		return s.Accepted == page-page%250 && s.SetAside == 1 && s.BlockedBy[0].Reason == "set_aside"
 	})
 	r.sweeps()
 	if n := log.with("cannot be read", `"record":"p1"`, `"kept_in":"tuma:{c}:a"`); n != 1 {
@@ -204,7 +206,7 @@ func TestWhatWasMendedGoesOnAfterResume(t *testing.T) {
 	}
 	// Its bytes hold numbers, which are no matter of a log in any form.
 	head := good[:16]
-	if kept := r.rdb.HGet(t.Context(), "tuma:{c}:a", "p1").Val(); kept == "" || log.with(hex.EncodeToString([]byte(head))) > 0 || log.with(kenyan(1001)[1000]) > 0 {
+	if kept := r.rdb.HGet(t.Context(), "tuma:{c}:a", "p1").Val(); kept == "" || log.with(hex.EncodeToString([]byte(head))) > 0 || log.with(kenyan(page + 1)[page]) > 0 {
 		t.Errorf("kept are %d bytes; the log is\n%s", len(kept), log.text.String())
 	}
 	if _, err := r.producer.Resume(t.Context(), "c"); err != nil {
@@ -215,10 +217,10 @@ func TestWhatWasMendedGoesOnAfterResume(t *testing.T) {
 	if _, err := r.producer.Resume(t.Context(), "c"); err != nil {
 		t.Fatal(err)
 	}
-	if s := r.wait("c", 15*time.Second); s.Accepted != 1200 || s.SetAside != 0 {
+	if s := r.wait("c", 15*time.Second); s.Accepted != n || s.SetAside != 0 {
 		t.Errorf("at last it is %+v", s)
 	}
-	if len(gateway.all()) != 1200 {
+	if len(gateway.all()) != n {
 		t.Errorf("%d numbers got it", len(gateway.all()))
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// Of the first page a planner has put 800 into batches and carried 200 over when it
-// dies. The second repeats some of both, and has two more than may be sent.
+// Of the first page a planner has put 800 into batches and carried the rest over when
+// it dies. The second repeats some of both, and has two more than may be sent.
 func TestAPlannerThatTakesOverKnowsWhatWasPlanned(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})

@@ -56,7 +56,7 @@ type Config struct {
 	Name string
 	// SweepEvery is how often lost wake-ups are looked for; 1 s.
 	SweepEvery time.Duration
-	// PollEvery is how often idle queues are asked, which a message waits for half of on
+	// PollEvery is how often idle queues are asked, which a message waits for less than half of on
 	// average; 50 ms, and one question for all of them together. In a Redis cluster, where
 	// each is asked by itself, 16 ms for each queue, from 50 to 250 ms. An idle worker gives
 	// Redis less than 100 commands a second.

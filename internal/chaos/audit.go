@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/tuma-sms/tuma/producer"
 )
@@ -47,7 +48,7 @@ func (a *audit) breach(format string, args ...any) {
 func (a *audit) row(campaign string, r producer.Result, want uint64, got int, sure bool, exposed func(uuid string) bool) {
 	a.recipients++
 	what := fmt.Sprintf("%s row %d is %s (%s %s %s)", campaign, r.Row, r.Status, r.Reason, r.Code, r.MessageUUID)
-	if r.Input != strconv.FormatUint(want, 10) {
+	if strings.TrimSpace(r.Input) != strconv.FormatUint(want, 10) {
 		a.lost++
 		a.breach("%s, and is %.20q, not the number enqueued", what, r.Input)
 		return

@@ -9,7 +9,6 @@ import (
 	"iter"
 	"math/rand/v2"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,7 +44,8 @@ const (
 func (c *campaign) recipients() iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
 		for i := range c.total {
-			if !yield(producer.Recipient{Number: strconv.FormatUint(c.first+uint64(i), 10)}, nil) {
+			// As wide as a spreadsheet may have it: so a large campaign has several pages.
+			if !yield(producer.Recipient{Number: fmt.Sprintf("%-50d", c.first+uint64(i))}, nil) {
 				return
 			}
 		}

@@ -25,15 +25,17 @@ const (
 	// maxPageRaw bounds the text of a page before compression, so that neither
 	// form passes 64 KB in Redis.
 	maxPageRaw = 48 << 10
-	// MaxPageRows is how many recipients a page holds at most.
-	MaxPageRows = 1000
+	// MaxPageRows is how many recipients a page holds at most: of plain numbers about as
+	// many as there is room for in its text. What a page costs Redis is hardly more for many.
+	MaxPageRows = 4096
 	// MaxInput is how many bytes of a recipient as uploaded are kept; no number
 	// is longer.
 	MaxInput = 64
 )
 
+// The lowest level packs numbers better than those above it, and text nearly as well.
 var zstdWriter = sync.OnceValue(func() *zstd.Encoder {
-	w, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(64<<10), zstd.WithEncoderCRC(false), zstd.WithLowerEncoderMem(true))
+	w, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(64<<10), zstd.WithEncoderCRC(false), zstd.WithLowerEncoderMem(true))
 	if err != nil {
 		panic("ledger: zstd: " + err.Error())
 	}

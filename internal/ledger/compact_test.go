@@ -86,16 +86,19 @@ func (p *peak) uploadAll(numbers []sms.MSISDN) {
 func (p *peak) planAll(numbers []sms.MSISDN) {
 	p.Helper()
 	plan := p.startPlan("c", 1)
+	var waiting []Planned
 	for page, err := range p.ReadPages(p.Context(), "c", 0, plan.Pages, 1) {
 		p.ok(err)
 		out := PlannedPage{Page: page.Number, First: page.First, Windows: map[int]int{0: 16}}
-		for at := 0; at < len(page.Inputs); at += 500 {
-			b := PlannedBatch{Calls: []int{500}}
-			for i := range 500 {
-				row := page.First + at + i
-				b.To = append(b.To, Planned{Row: row, MSISDN: numbers[row-1]})
-			}
-			out.Batches = append(out.Batches, b)
+		for i := range page.Inputs {
+			row := page.First + i
+			waiting = append(waiting, Planned{Row: row, MSISDN: numbers[row-1]})
+		}
+		for ; len(waiting) >= 500; waiting = waiting[500:] {
+			out.Batches = append(out.Batches, PlannedBatch{Calls: []int{500}, To: waiting[:500]})
+		}
+		if len(waiting) > 0 {
+			out.Carry = [][]Call{{{To: waiting}}}
 		}
 		_, _, err := plan.CommitPage(p.Context(), NewToken(), out)
 		p.ok(err)

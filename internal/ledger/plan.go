@@ -163,8 +163,12 @@ func (a FrozenAccount) Fill(lane int, calls []Call) (b PlannedBatch, n int) {
 		if n > 0 && (len(b.To)+len(c.To) > a.BatchSize || a.Calls > 0 && n == a.Calls || text+4*(n+2) > MaxBodies) {
 			break
 		}
-		n++
-		b.Calls, b.To = append(b.Calls, len(c.To)), append(b.To, c.To...)
+		if n++; n == 1 {
+			b.To = c.To[:len(c.To):len(c.To)] // as a rule it is the only one
+		} else {
+			b.To = append(b.To, c.To...)
+		}
+		b.Calls = append(b.Calls, len(c.To))
 		if c.Body != "" {
 			b.Bodies = append(b.Bodies, c.Body)
 		}
@@ -172,13 +176,17 @@ func (a FrozenAccount) Fill(lane int, calls []Call) (b PlannedBatch, n int) {
 	return b, n
 }
 
-// CommitPage writes a planned page in one step, if planning still stands where p
-// read it, and moves p on. It returns the batches to queue and whether the
-// campaign is done with it. ErrMoved: another planner was there first.
-// The token makes trying again after an error safe.
-func (p *Plan) CommitPage(ctx context.Context, token string, page PlannedPage) (wakes []Wake, done bool, err error) {
+// PackedPage is a planned page in the form in which it is written.
+type PackedPage struct {
+	page  int
+	carry [][]Call
+	args  []any // without the token
+}
+
+// Pack packs a planned page. It may be called while another page is committed.
+func (page PlannedPage) Pack() PackedPage {
 	carry := encodeCarry(page.Carry)
-	args := []any{token, page.Page, encodeLeftOut(page.First-1, page.LeftOut), carry, planWatch.Milliseconds()}
+	args := []any{page.Page, encodeLeftOut(page.First-1, page.LeftOut), carry, planWatch.Milliseconds()}
 	reasons := map[string]int{}
 	for _, x := range page.LeftOut {
 		reasons[x.Reason]++
@@ -195,17 +203,30 @@ func (p *Plan) CommitPage(ctx context.Context, token string, page PlannedPage) (
 		batch, bodies := b.records()
 		args = append(args, b.Lane, len(b.Calls), len(b.To), batch, bodies)
 	}
-	out, err := p.ledger.run(ctx, planPageScript, p.ID, nil, args...)
+	return PackedPage{page: page.Page, carry: page.Carry, args: args}
+}
+
+// CommitPage writes a planned page, as Commit does.
+func (p *Plan) CommitPage(ctx context.Context, token string, page PlannedPage) (wakes []Wake, done bool, err error) {
+	return p.Commit(ctx, token, page.Pack())
+}
+
+// Commit writes a page in one step, if planning still stands where p read it, and
+// moves p on. It returns the batches to queue and whether the campaign is done
+// with it. ErrMoved: another planner was there first. The token makes trying again
+// after an error safe.
+func (p *Plan) Commit(ctx context.Context, token string, page PackedPage) (wakes []Wake, done bool, err error) {
+	out, err := p.ledger.run(ctx, planPageScript, p.ID, nil, append([]any{token}, page.args...)...)
 	if err != nil {
 		return nil, false, err
 	}
 	switch out[0] {
 	case "moved":
-		return nil, false, fmt.Errorf("plan %s page %d: %w", p.ID, page.Page, ErrMoved)
+		return nil, false, fmt.Errorf("plan %s page %d: %w", p.ID, page.page, ErrMoved)
 	case "stopped":
 		return nil, false, fmt.Errorf("plan %s: %w", p.ID, ErrStopped)
 	}
-	p.Next, p.Carry = page.Page+1, page.Carry
+	p.Next, p.Carry = page.page+1, page.carry
 	return answerWakes(out)
 }
 

@@ -20,15 +20,19 @@ const (
 	// stagingLife is how long an upload that nobody goes on with is kept.
 	stagingLife = 24 * time.Hour
 	// pagesAhead is how many pages go to Redis in one round trip.
-	pagesAhead = 8
+	pagesAhead = 2
 )
 
 // Digest works out the content hash that makes two enqueues the same one: the
 // spec and every recipient in order. Not safe for concurrent use.
 type Digest struct {
-	h   hash.Hash
+	h hash.Hash
+	// buf is what is not hashed yet.
 	buf []byte
 }
+
+// digestStep is how much is hashed at once.
+const digestStep = 4 << 10
 
 // NewDigest begins a content hash with the spec's own part.
 func NewDigest(s Spec) (*Digest, error) {
@@ -43,17 +47,27 @@ func NewDigest(s Spec) (*Digest, error) {
 
 // Add takes the next recipient as uploaded, with the values of the spec's fields.
 func (d *Digest) Add(input string, values ...string) {
-	d.buf = binary.AppendUvarint(d.buf[:0], uint64(len(input)))
+	d.buf = binary.AppendUvarint(d.buf, uint64(len(input)))
 	d.buf = append(d.buf, input...)
 	for _, v := range values {
 		d.buf = binary.AppendUvarint(d.buf, uint64(len(v)))
 		d.buf = append(d.buf, v...)
 	}
+	if len(d.buf) >= digestStep {
+		d.flush()
+	}
+}
+
+func (d *Digest) flush() {
 	d.h.Write(d.buf)
+	d.buf = d.buf[:0]
 }
 
 // Sum returns the hash of all so far, 43 characters.
-func (d *Digest) Sum() string { return base64.RawURLEncoding.EncodeToString(d.h.Sum(nil)) }
+func (d *Digest) Sum() string {
+	d.flush()
+	return base64.RawURLEncoding.EncodeToString(d.h.Sum(nil))
+}
 
 // Pager cuts recipients into pages. The zero value begins with the first.
 type Pager struct {

@@ -9,43 +9,68 @@ import (
 // lane is what waits to go through one account in the same sending hours.
 type lane struct {
 	ledger.Lane
+	// size is of how many recipients a call is full.
+	size int
 	// calls are those that wait, the oldest first.
 	calls []ledger.Call
-	// open are the places of those among them that are not full, by their bodies.
+	// open are the places of those among them that are not full, by their bodies; last is
+	// the one that was added to last, if it is still there.
 	open map[string]int
+	last int
 	// full counts the others, and fullTo and fullText their recipients and the bytes of
 	// their bodies.
 	full, fullTo, fullText int
 }
 
-func newLane(l ledger.Lane) *lane { return &lane{Lane: l, open: map[string]int{}} }
+func newLane(l ledger.Lane) *lane {
+	return &lane{Lane: l, size: l.Account.CallSize(), open: map[string]int{}}
+}
 
 // add puts a recipient into the call with its body.
 func (l *lane) add(body string, values []string, x ledger.Planned) {
+	if l.last >= len(l.calls) || l.calls[l.last].Body != body || l.isFull(&l.calls[l.last]) {
+		l.last = l.callOf(body, values)
+	}
+	c := &l.calls[l.last]
+	c.To = append(c.To, x)
+	if l.isFull(c) {
+		l.close(l.last)
+	}
+}
+
+// callOf is the place of the call with that body that is not full.
+func (l *lane) callOf(body string, values []string) int {
 	i, ok := l.open[body]
 	if !ok {
+		c := ledger.Call{Body: body, Values: values}
+		if values == nil {
+			c.To = make([]ledger.Planned, 0, l.size) // a plain campaign fills it, unless it ends before
+		}
 		i = len(l.calls)
-		l.calls = append(l.calls, ledger.Call{Body: body, Values: values})
+		l.calls = append(l.calls, c)
 		l.open[body] = i
 	}
-	l.calls[i].To = append(l.calls[i].To, x)
-	l.close(i)
+	return i
 }
 
 // resume puts in a call that was carried over.
 func (l *lane) resume(body string, c ledger.Call) {
 	c.Body = body
 	l.calls = append(l.calls, c)
-	l.open[body] = len(l.calls) - 1
-	l.close(len(l.calls) - 1)
+	l.note(len(l.calls) - 1)
+}
+
+// note puts a call, full or not, to where it belongs.
+func (l *lane) note(i int) {
+	l.open[l.calls[i].Body] = i
+	if l.isFull(&l.calls[i]) {
+		l.close(i)
+	}
 }
 
 // close takes a call that is full off the open ones.
 func (l *lane) close(i int) {
-	c := l.calls[i]
-	if !l.isFull(c) {
-		return
-	}
+	c := &l.calls[i]
 	delete(l.open, c.Body)
 	l.full++
 	l.fullTo += len(c.To)
@@ -56,15 +81,15 @@ func (l *lane) close(i int) {
 func (l *lane) ready() (out []ledger.PlannedBatch) {
 	for l.full > 0 && (l.fullTo >= l.Account.BatchSize || l.Account.Calls > 0 && l.full >= l.Account.Calls || l.fullText > ledger.MaxBodies) {
 		var full []ledger.Call
-		for _, c := range l.calls {
-			if l.isFull(c) {
-				full = append(full, c)
+		for i := range l.calls {
+			if l.isFull(&l.calls[i]) {
+				full = append(full, l.calls[i])
 			}
 		}
 		b, n := l.Account.Fill(l.Number, full)
 		out = append(out, b)
 		l.reset(slices.DeleteFunc(l.calls, func(c ledger.Call) bool {
-			going := n > 0 && l.isFull(c)
+			going := n > 0 && l.isFull(&c)
 			if going {
 				n--
 			}
@@ -74,7 +99,7 @@ func (l *lane) ready() (out []ledger.PlannedBatch) {
 	return out
 }
 
-func (l *lane) isFull(c ledger.Call) bool { return len(c.To) >= l.Account.CallSize() }
+func (l *lane) isFull(c *ledger.Call) bool { return len(c.To) >= l.size }
 
 // oldest makes a batch of the calls that have waited longest, full or not.
 func (l *lane) oldest() ledger.PlannedBatch {
@@ -86,9 +111,8 @@ func (l *lane) oldest() ledger.PlannedBatch {
 func (l *lane) reset(calls []ledger.Call) {
 	l.calls, l.full, l.fullTo, l.fullText = calls, 0, 0, 0
 	clear(l.open)
-	for i, c := range calls {
-		l.open[c.Body] = i
-		l.close(i)
+	for i := range calls {
+		l.note(i)
 	}
 }
 

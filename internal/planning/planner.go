@@ -6,14 +6,12 @@ package planning
 import (
 	"fmt"
 
-	"github.com/RoaringBitmap/roaring/v2/roaring64"
-
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/sms"
 )
 
 // Planner turns the pages of one campaign, in their order, into batches. It remembers
-// every number that it has planned, in about three bytes each, and per lane the calls
+// every number that it has planned, in three to six bytes each, and per lane the calls
 // that are not full yet: recipients with the same body meet in one if they are no more
 // than ledger.CarryRows apart, as long as all that waits fits into what one page carries
 // over to the next. What it says depends on nothing
@@ -23,7 +21,7 @@ type Planner struct {
 	spec     ledger.Spec
 	frozen   ledger.Frozen
 	renderer *renderer // nil: the campaign is plain
-	seen     *roaring64.Bitmap
+	seen     *numbers
 	lanes    []*lane
 	codes    []string // with which numbers of each window's country begin
 	count    int
@@ -35,7 +33,7 @@ type Planner struct {
 // New begins to plan a campaign. The frozen part must name an account. It errs if the
 // body cannot be read.
 func New(spec ledger.Spec, frozen ledger.Frozen) (*Planner, error) {
-	p := &Planner{spec: spec, frozen: frozen, seen: roaring64.New(), codes: callingCodes(frozen)}
+	p := &Planner{spec: spec, frozen: frozen, seen: newNumbers(), codes: callingCodes(frozen)}
 	for n := range frozen.Lanes() {
 		p.lanes = append(p.lanes, newLane(frozen.Lane(n)))
 	}
@@ -50,7 +48,7 @@ func New(spec ledger.Spec, frozen ledger.Frozen) (*Planner, error) {
 // Remember tells of a recipient that an earlier planner has planned, whether it is in a
 // batch or carried over.
 func (p *Planner) Remember(x ledger.Planned) {
-	p.seen.Add(uint64(x.MSISDN))
+	p.seen.add(x.MSISDN)
 	p.count++
 }
 
@@ -89,7 +87,7 @@ type Reading struct {
 }
 
 // Read reads the numbers of a page, which takes most of the time that planning takes.
-// Unlike the other methods it may be called while another page is planned.
+// Unlike the other methods it may be called while other pages are read, and one is planned.
 func (p *Planner) Read(page ledger.Page) Reading {
 	r := Reading{Page: page, numbers: make([]sms.MSISDN, len(page.Inputs))}
 	for i, input := range page.Inputs {
@@ -135,6 +133,8 @@ func (p *Planner) Page(page ledger.Page, last bool) ledger.PlannedPage {
 // it returns shares no memory with what is planned later.
 func (p *Planner) Plan(page Reading, last bool) ledger.PlannedPage {
 	out := ledger.PlannedPage{Page: page.Number, First: page.First}
+	// Most of what is remembered is in no cache; asked for all at once, memory answers faster.
+	again := p.seen.all(page.numbers)
 	for i, m := range page.numbers {
 		var values []string
 		if page.Values != nil {
@@ -145,7 +145,7 @@ func (p *Planner) Plan(page Reading, last bool) ledger.PlannedPage {
 			out.LeftOut = append(out.LeftOut, ledger.LeftOut{Row: row, Reason: ledger.ReasonInvalidNumber, Code: page.codes[i]})
 			continue
 		}
-		body, to, reason, code := p.place(m, values)
+		body, to, reason, code := p.place(m, again[i], values)
 		if reason != "" {
 			out.LeftOut = append(out.LeftOut, ledger.LeftOut{Row: row, Reason: reason, Code: code})
 			continue
@@ -207,17 +207,18 @@ func (p *Planner) shrink() (out []ledger.PlannedBatch) {
 
 // place renders the body for a number and finds the lane that carries it, or says why it
 // is left out.
-func (p *Planner) place(m sms.MSISDN, values []string) (body string, lane int, reason, code string) {
+func (p *Planner) place(m sms.MSISDN, again bool, values []string) (body string, lane int, reason, code string) {
 	if list, ok := p.opted[m]; ok {
 		return "", 0, ledger.ReasonOptedOut, ledger.ListCode(list)
 	}
-	if !p.seen.CheckedAdd(uint64(m)) {
+	seen, low := p.seen.of(m)
+	if again || seen.has(low) {
 		return "", 0, ledger.ReasonDuplicate, ""
 	}
 	if body, lane, reason, code = p.carrier(m, values); reason != "" {
-		p.seen.Remove(uint64(m)) // whoever repeats it is left out for the same reason, or is not
-		return "", 0, reason, code
+		return "", 0, reason, code // whoever repeats it is left out for the same reason, or is not
 	}
+	seen.add(low)
 	p.count++
 	return body, lane, "", ""
 }

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"time"
@@ -16,22 +17,26 @@ import (
 type Gate struct {
 	rdb  *redis.Client
 	keys []string
-	// fresh is for how long a look holds.
-	fresh time.Duration
+	// every is for how long a queue that was tried by itself in vain is left alone, and
+	// half of it for how long a look at all of them holds.
+	every time.Duration
 	mu    sync.Mutex
 	at    time.Time
 	empty bool
+	// tried is when a queue was, by its key, while others were not empty.
+	tried map[string]time.Time
 }
 
 // NewGate returns a gate for the queues of those names, or nil where Redis cannot be asked
-// for several keys at once: in a cluster. A task is found at most fresh later than it would
-// be without the gate.
-func NewGate(rdb redis.UniversalClient, fresh time.Duration, queues []string) *Gate {
+// for several keys at once: in a cluster. Whoever tries more often than every finds a task
+// sooner where all queues were empty, and costs Redis no more: it is asked twice in that
+// time for all of them together, and once for each while some are not empty.
+func NewGate(rdb redis.UniversalClient, every time.Duration, queues []string) *Gate {
 	client, ok := rdb.(*redis.Client)
 	if !ok || len(queues) < 2 {
 		return nil
 	}
-	g := &Gate{rdb: client, fresh: fresh}
+	g := &Gate{rdb: client, every: every, tried: map[string]time.Time{}}
 	for _, q := range queues {
 		g.keys = append(g.keys, pendingKey(q))
 	}
@@ -41,17 +46,28 @@ func NewGate(rdb redis.UniversalClient, fresh time.Duration, queues []string) *G
 // Client is the Redis client for asynq's servers.
 func (g *Gate) Client() redis.UniversalClient { return gated{g.rdb, g} }
 
-// shut says whether all queues were empty just now. What cannot be told is not.
-func (g *Gate) shut(ctx context.Context) bool {
+// shut says whether all queues were empty just now, or the one of that key was. What
+// cannot be told is not.
+func (g *Gate) shut(ctx context.Context, queue string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if time.Since(g.at) < g.fresh {
-		return g.empty
+	if time.Since(g.at) < g.every/2 {
+		return g.empty || time.Since(g.tried[queue]) < g.every
 	}
 	begun := time.Now()
 	n, err := g.rdb.Exists(ctx, g.keys...).Result()
 	g.at, g.empty = begun, err == nil && n == 0
-	return g.empty
+	if g.empty {
+		clear(g.tried) // whatever comes now is new
+	}
+	return g.empty || time.Since(g.tried[queue]) < g.every
+}
+
+// inVain notes that a queue was tried and is empty.
+func (g *Gate) inVain(queue string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.tried[queue] = time.Now()
 }
 
 // gated is a Redis client on which asynq's tries to take a task are not made while the
@@ -63,12 +79,19 @@ type gated struct {
 
 // EvalSha runs a script by its digest.
 func (c gated) EvalSha(ctx context.Context, digest string, keys []string, args ...any) *redis.Cmd {
-	if takes(keys) && c.gate.shut(ctx) {
+	if !takes(keys) {
+		return c.UniversalClient.EvalSha(ctx, digest, keys, args...)
+	}
+	if c.gate.shut(ctx, keys[0]) {
 		cmd := redis.NewCmd(ctx)
 		cmd.SetErr(redis.Nil) // as if the queue were empty
 		return cmd
 	}
-	return c.UniversalClient.EvalSha(ctx, digest, keys, args...)
+	cmd := c.UniversalClient.EvalSha(ctx, digest, keys, args...)
+	if errors.Is(cmd.Err(), redis.Nil) {
+		c.gate.inVain(keys[0])
+	}
+	return cmd
 }
 
 // takes says whether these are the keys of asynq 0.26's script that takes a task. Should

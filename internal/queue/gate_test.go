@@ -56,6 +56,29 @@ func TestEmptyQueuesAreLookedAtTogether(t *testing.T) {
 	}
 }
 
+func TestAnEmptyQueueBesideAFullOneIsTriedOnce(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t).Client()
+	names := []string{"tuma-send:a", "tuma-send:b"}
+	c := queue.NewGate(rdb, time.Minute, names).Client()
+	if err := queue.New(rdb).Wake(t.Context(), names[1], queue.Pointer{Campaign: "c", Batch: "0.0", Wake: 1}); err != nil {
+		t.Fatal(err)
+	}
+	before := scripts(t, rdb)
+	for range 10 {
+		if err := take(t.Context(), c, names[0]); !errors.Is(err, redis.Nil) {
+			t.Fatalf("an empty queue gave %v", err)
+		}
+	}
+	if err := take(t.Context(), c, names[1]); err != nil {
+		t.Errorf("the full one gave %v", err)
+	}
+	// The script that takes is not known yet, and is sent twice.
+	if n := scripts(t, rdb) - before; n < 2 || n > 4 {
+		t.Errorf("%d scripts were run, want one for each queue", n)
+	}
+}
+
 func TestATaskIsTakenAsSoonAsALookIsOld(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client()
