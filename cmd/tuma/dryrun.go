@@ -54,6 +54,7 @@ func (s *sending) rehearse(ctx context.Context, src *source) (err error) {
 	if rejects != nil {
 		s.note("tuma: the %s left out are in %s", counted(f.Skipped, "recipient"), s.rejects)
 	}
+	s.noteHidden(src)
 	s.note("tuma: nothing was enqueued")
 	return nil
 }

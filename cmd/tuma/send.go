@@ -158,6 +158,9 @@ func (s *sending) enqueue(ctx context.Context, b *backend, src *source) error {
 	}
 	s.announce(receipt)
 	if !receipt.Again {
+		if s.test == "" { // else it was said before it asked
+			s.noteHidden(src)
+		}
 		s.warn(night)
 		for _, line := range wording(s.campaign) {
 			s.note("tuma: note: %s", line)
@@ -182,6 +185,13 @@ func (s *sending) enqueue(ctx context.Context, b *backend, src *source) error {
 	}
 	_, err = fmt.Fprintln(s.out, receipt.ID)
 	return err
+}
+
+// noteHidden says how many of the recipients that were read are hidden in their sheet.
+func (s *sending) noteHidden(src *source) {
+	if n := src.list.Hidden(); n > 0 {
+		s.note("tuma: note: hidden in the sheet, and taken all the same: %s", counted(n, "row"))
+	}
 }
 
 // blank says in which line a merge field has no value, if that is the error.

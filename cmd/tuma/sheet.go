@@ -34,11 +34,28 @@ func (s *sheet) flush() error {
 // noFormula puts a quote before what a spreadsheet would run: what came from the
 // list or from a gateway must not become =HYPERLINK(…) on somebody's desk. A
 // number with its plus sign stays as it is, since without a letter there is
-// nothing to call, and scripts compare it with their own.
+// nothing to call, and scripts compare it with their own. A spreadsheet that is set to
+// semicolons or tabs makes cells of what stands between these.
 func noFormula(s string) string {
+	end := strings.IndexAny(s, ";\t")
+	if end < 0 {
+		return inCell(s)
+	}
+	out := ""
+	if s[0] == '\t' {
+		out = "'" // which a spreadsheet may pass over, and what follows is first
+	}
+	for ; end >= 0; end = strings.IndexAny(s, ";\t") {
+		out += inCell(s[:end]) + s[end:end+1]
+		s = s[end+1:]
+	}
+	return out + inCell(s)
+}
+
+func inCell(s string) string {
 	first, size := utf8.DecodeRuneInString(s)
 	switch first {
-	case '=', '@', '\t', '\r', '\n', '\uFF1D', '\uFF20':
+	case '=', '@', '\r', '\n', '\uFF1D', '\uFF20':
 		return "'" + s
 	case '+', '-', '\uFF0B', '\uFF0D':
 		if strings.Trim(s[size:], "0123456789 ().-") != "" {

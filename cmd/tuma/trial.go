@@ -87,6 +87,7 @@ func (s *sending) tryFirst(ctx context.Context, b *backend, src *source, countri
 	if err != nil {
 		return err
 	}
+	s.noteHidden(src)
 	first.Number = s.test
 	t := &trial{sending: s, b: b, campaign: trialOf(s.campaign)}
 	r, err := t.run(ctx, first)

@@ -25,6 +25,7 @@ type row struct {
 	cells  []cell
 	// filled: some cell, asked for or not, holds something.
 	filled bool
+	hidden bool
 	count  int
 }
 
@@ -81,6 +82,9 @@ func (p *reading) workbookRows(take func(producer.Recipient) bool) (rows int, er
 			}
 		}
 		rows++
+		if r.hidden {
+			p.hidden++
+		}
 		recipient, err := w.recipient(r, h)
 		if err != nil || !take(recipient) {
 			return rows, err
@@ -281,6 +285,7 @@ func (t *tokens) number(r *row, e xml.StartElement) error {
 	if n, err := strconv.Atoi(attribute(e, "r")); err == nil && n > r.number {
 		r.number = n
 	}
+	r.hidden, _ = strconv.ParseBool(attribute(e, "hidden")) // false if it says nothing
 	if t.w.line = r.number; r.number > MaxSheetRows {
 		return t.w.faultIn("a sheet may have %d rows: save it as CSV UTF-8", MaxSheetRows)
 	}

@@ -76,6 +76,8 @@ type List struct {
 	// line is that of the record read last, from 1; of a workbook it is the row of a sheet.
 	line  int
 	sheet string
+	// hidden are the rows yielded that a workbook's filter, or a hand, has hidden.
+	hidden int
 	// fields are the values of the record read last, by Options.Fields.
 	fields map[string]string
 	arena  arena
@@ -96,7 +98,7 @@ func New(src io.ReaderAt, size int64, o Options) *List {
 // went wrong while reading.
 func (l *List) All() iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
-		l.line, l.sheet = 0, ""
+		l.line, l.sheet, l.hidden = 0, "", 0
 		p := &reading{List: l}
 		rows, err := p.each(func(r producer.Recipient) bool { return yield(r, nil) })
 		switch {
@@ -123,6 +125,10 @@ func (l *List) Where() string {
 
 // Line is the line of the recipient yielded last, or its row in a sheet, from 1.
 func (l *List) Line() int { return l.line }
+
+// Hidden counts the rows yielded so far that are hidden in their sheet: who has filtered it
+// sees fewer.
+func (l *List) Hidden() int { return l.hidden }
 
 // fault is of the whole file.
 func (l *List) fault(format string, args ...any) error {

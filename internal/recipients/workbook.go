@@ -30,8 +30,11 @@ const (
 	maxToken = 128 << 10
 )
 
-// workbook is an open Excel file. It is read with care instead of convenience: the
-// usual libraries hold the file, the shared texts or a whole cell in memory.
+// workbook is an open Excel file. It is read here, and not by excelize, which streams
+// rows too, for what that makes of dates: 45962 with its RawCellValue, which is any
+// number, and without it "Nov-25" or "11/1/25", as the cell shows them. That one took 11
+// to 18 seconds of a processor for 200,000 rows of five columns, where this takes 1.8
+// to 2.8, both within 25 to 46 MB; with RawCellValue it was 3.3 to 4.6.
 type workbook struct {
 	*List
 	file  archive

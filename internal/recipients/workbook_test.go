@@ -112,6 +112,24 @@ func TestWorkbook(t *testing.T) {
 	}
 }
 
+func TestHiddenRowsAreCounted(t *testing.T) {
+	t.Parallel()
+	file := workbookOf(t, func(f *excelize.File) {
+		fillRows(t, f, "Sheet1", []any{"phone"}, []any{1}, []any{2}, []any{3}, []any{4})
+		for _, row := range []int{1, 3, 5} {
+			if err := f.SetRowVisible("Sheet1", row, false); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	l := inBytes(file, Options{Name: "list.xlsx"})
+	for range 2 {
+		if got, _, err := readAll(l); err != nil || len(got) != 4 || l.Hidden() != 2 {
+			t.Errorf("%q, %v; %d are hidden, want 2 beside the header", got, err, l.Hidden())
+		}
+	}
+}
+
 // What excelize streams has the texts in the cells and not shared.
 func TestAWorkbookThatWasStreamed(t *testing.T) {
 	t.Parallel()
