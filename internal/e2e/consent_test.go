@@ -135,7 +135,7 @@ func TestNoCallBeginsToWhoHasOptedOut(t *testing.T) {
 
 func TestOptOutOnTheCommandLine(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t, sandbox.Options{Latency: 300 * time.Millisecond}, "max_recipients: 2", "concurrency: 1")
+	f := newFleet(t, sandbox.Options{Latency: 2 * time.Second}, "max_recipients: 2", "concurrency: 1")
 	f.start()
 	if out := f.must("optout", "add", "0710000001", "+254710000002", "--sender", "acme"); out != "2 numbers added to the suppression list of ACME\n" {
 		t.Error(out)
