@@ -12,8 +12,10 @@ import (
 
 // Lookup finds, page by page, who of a campaign is on one of some suppression lists. Redis
 // is asked of every number, two or three microseconds each, until there have been so many,
-// or are to be, that a list is read sooner: then it is read, and Redis asked no more. Of
-// whoever comes to it later an open campaign is told anyway. Not safe for concurrent use.
+// or are to be, that a list is read sooner: then it is read, and Redis asked only whether
+// the list has grown or shrunk since. If it has, every number is asked of again: an open
+// campaign is told of whoever comes to a list, but only once he has been entered, and not if
+// whoever enters him dies in between. Not safe for concurrent use.
 type Lookup struct {
 	ledger *Ledger
 	lists  []string
@@ -51,6 +53,9 @@ func (x *Lookup) Any() bool { return len(x.lists) > 0 }
 // OptedOut finds those of some numbers who are on one of the lists, and names the first of
 // these.
 func (x *Lookup) OptedOut(ctx context.Context, numbers []sms.MSISDN) (map[sms.MSISDN]string, error) {
+	if err := x.dropChanged(ctx); err != nil {
+		return nil, err
+	}
 	var asked []string
 	for i, list := range x.lists {
 		if x.copies[i] == nil && x.counts[i] <= mostCopied && max(x.asked, x.most) >= copyFrom+x.counts[i]/copyShare {
@@ -85,6 +90,23 @@ func (x *Lookup) OptedOut(ctx context.Context, numbers []sms.MSISDN) (map[sms.MS
 		}
 	}
 	return out, nil
+}
+
+// dropChanged forgets the copies of lists that have changed, for good.
+func (x *Lookup) dropChanged(ctx context.Context) error {
+	if !slices.ContainsFunc(x.copies, func(c *listCopy) bool { return c != nil }) {
+		return nil
+	}
+	now, err := x.ledger.OptOutCounts(ctx)
+	if err != nil {
+		return err
+	}
+	for i, list := range x.lists {
+		if x.copies[i] != nil && now[list] != len(x.copies[i].numbers) {
+			x.copies[i], x.counts[i] = nil, mostCopied+1 // so it is not read again
+		}
+	}
+	return nil
 }
 
 // listCopy is a suppression list, by its buckets.

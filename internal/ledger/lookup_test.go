@@ -54,10 +54,17 @@ func TestALookupTurnsToReadingAfterManyPages(t *testing.T) {
 	for i := range page {
 		page[i] = sms.MSISDN(254700000000 + i)
 	}
-	for n, reads := range []bool{false, true} {
+	for n, reads := range []bool{false, true, true} {
 		on, err := x.OptedOut(t.Context(), page)
 		if err != nil || len(on) != 1 || on[254700000007] != AllSenders || (x.copies[0] != nil) != reads {
 			t.Errorf("page %d: %v, %v; the list is read: %t", n, on, err, x.copies[0] != nil)
+		}
+	}
+	_, err = r.AddOptOuts(t.Context(), AllSenders, []OptOut{{MSISDN: 254700000009}}, true)
+	r.ok(err)
+	for range 2 {
+		if on, err := x.OptedOut(t.Context(), page); err != nil || len(on) != 2 || x.copies[0] != nil {
+			t.Errorf("%v, %v: the list has grown since it was read", on, err)
 		}
 	}
 	big := r.Lookup([]string{AllSenders}, map[string]int{AllSenders: mostCopied + 1}, 1_000_000_000)

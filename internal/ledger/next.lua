@@ -23,7 +23,11 @@ local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local stamp, due = int('%d', now), int('%d', now + lease)
 
 -- What holds for all of them: a limit on what is rejected is judged with every settle, and what is no number is for others to name.
-local pending, fly, accepted, seg, calls = tonumber(v[8] or 0), tonumber(v[9] or 0), tonumber(v[10] or 0), tonumber(v[11] or 0), tonumber(v[12] or 0)
+local function whole(x)
+  if not x then return 0 end
+  return match(x, '^%d+$') and tonumber(x)
+end
+local pending, fly, accepted, seg, calls = whole(v[8]), whole(v[9]), whole(v[10]), whole(v[11]), whole(v[12])
 local simple = not (v[2] or v[3] or v[6]) and (v[5] or '') == version and pending and fly and accepted and seg and calls
 if v[4] and now >= (tonumber(v[4]) or 0) then simple = false end
 if ARGV[3] ~= '' then
@@ -37,7 +41,7 @@ local accounts = {}
 local function account(a)
   if not accounts[a] then
     local w = redis.call('HMGET', L, 'accepted:' .. a, 'fly:' .. a)
-    accounts[a] = {tonumber(w[1] or 0), tonumber(w[2] or 0)}
+    accounts[a] = {whole(w[1]), whole(w[2])}
   end
   return accounts[a][1] and accounts[a][2] and accounts[a]
 end
@@ -62,7 +66,7 @@ local function one(i, k)
   if was ~= token or size ~= ARGV[i + 4] or result or not simple or settled[b] then return nil end
   if ARGV[i + 7] ~= '0' and (tonumber(wake or 0) or 1 / 0) > tonumber(ARGV[i + 7]) then return nil end
   local n, m = ARGV[i + 4] + 0, ARGV[i + 10] + 0
-  left = (tonumber(left or 0) or 0) - 1
+  left = (whole(left) or 0) - 1
   -- What ends the batch or the campaign has more to do.
   if left < 1 or pending - n < m or fly < n then return nil end
   if v[7] then

@@ -273,12 +273,12 @@ func TestNextLeavesWhatIsNotSimple(t *testing.T) {
 // A counter that cannot be read is for the scripts to name that are asked then.
 func TestNextWritesNothingBesideACounterThatIsNone(t *testing.T) {
 	t.Parallel()
-	for _, field := range []string{"l0.0", "pending", "fly", "accepted", "seg", "calls", "w0.0", "exp"} {
+	for i, field := range []string{"l0.0", "l0.0", "pending", "pending", "fly", "accepted", "seg", "calls", "w0.0", "exp"} {
 		r := newRig(t)
 		r.sending("c", []int{1, 1, 1})
 		c := r.claim("c", "0.0", 0, 0, keyed, long)
 		g := r.open("c", "0.0", 1, 0)
-		r.ok(r.rdb.HSet(t.Context(), ledgerKey("c"), field, "many").Err())
+		r.ok(r.rdb.HSet(t.Context(), ledgerKey("c"), field, []string{"many", "2.5"}[i%2]).Err())
 		before := r.state("c")
 		_, ok, err := r.Next(t.Context(), c, []Record{accepted("m")}, 1, r.nextRequest(c, g, long))
 		if ok || err != nil && AsUnreadable(err) == nil {

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -45,6 +46,7 @@ type asked struct {
 	own    [nextArgs]any
 	answer string
 	err    error
+	told   bool // done is closed
 	done   chan struct{}
 }
 
@@ -85,16 +87,23 @@ func (l *Ledger) evalTogether(ctx context.Context, s shared, own [nextArgs]any) 
 // evalNext asks for those who are there, and sees to it that those who come meanwhile are
 // next.
 func (l *Ledger) evalNext() {
-	runtime.Gosched() // whoever has just had an answer from his gateway comes along: where all is idle, nobody has
+	defer l.evalMore() // also if this panics, which its caller may survive
+	runtime.Gosched()  // whoever has just had an answer from his gateway comes along: where all is idle, nobody has
 	t := &l.together
 	t.mu.Lock()
 	n := min(len(t.queue), mostTogether)
 	group := t.queue[:n:n]
 	t.queue = t.queue[n:]
 	t.mu.Unlock()
+	defer tellRest(group)
 	if n > 0 { // or else the pipeline before has taken all
 		l.evalGroup(group)
 	}
+}
+
+// evalMore is what comes after a pipeline.
+func (l *Ledger) evalMore() {
+	t := &l.together
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if n := len(t.queue); n >= enoughTogether || n > 0 && t.busy == 1 {
@@ -163,6 +172,18 @@ func tell(run []*asked, out []string, err error) {
 		if a.err = err; err == nil {
 			a.answer = out[i]
 		}
+		a.told = true
 		close(a.done)
+	}
+}
+
+var errUntold = errors.New("nobody said what came of it")
+
+// tellRest ends the wait of those whom a panic has left without an answer.
+func tellRest(group []*asked) {
+	for _, a := range group {
+		if !a.told {
+			tell([]*asked{a}, nil, errUntold)
+		}
 	}
 }
