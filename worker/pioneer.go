@@ -14,6 +14,7 @@ import (
 type pioneer struct {
 	turn     chan struct{} // has room for one
 	accepted atomic.Int64  // when this worker last saw a call accepted, in unix ms
+	turns    atomic.Int64  // how many turns have ended
 }
 
 func newPioneer() *pioneer { return &pioneer{turn: make(chan struct{}, 1)} }
@@ -30,23 +31,30 @@ func (p *pioneer) proven(look ledger.Look, now time.Time) bool {
 	return now.Sub(last) < provenFor
 }
 
-// first waits until no other call tries an account that is not proven. ok is false if
-// it had to wait, since what that call came to has to be looked at first, or if the
-// worker drains. With ok comes what ends the turn.
-func (s *sending) first(look ledger.Look) (done func(), ok bool) {
+// first waits until no other call tries an account that is not proven; turns had ended
+// before it was looked at. ok is false if another has since, since what that call came to
+// has to be looked at first, or if the worker drains. With ok comes what ends the turn.
+func (s *sending) first(look ledger.Look, turns int64) (done func(), ok bool) {
 	p := s.acc.pioneer
 	if p.proven(look, time.Now()) {
 		return func() {}, true
 	}
-	done = func() { <-p.turn }
+	done = func() {
+		p.turns.Add(1)
+		<-p.turn
+	}
 	select {
 	case p.turn <- struct{}{}:
-		return done, true
+		if p.turns.Load() == turns {
+			return done, true
+		}
+		<-p.turn
+		return nil, false
 	default:
 	}
 	select {
 	case p.turn <- struct{}{}:
-		done()
+		<-p.turn
 	case <-s.drain:
 	case <-time.After(s.acc.Timeout + leaseMargin):
 		return func() {}, true // a call that does not keep its own time must not hold up the others

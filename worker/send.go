@@ -139,6 +139,7 @@ func (s *sending) try(ctx context.Context, g *ledger.Generation, after *[]*ledge
 	if s.schedule.closed() {
 		return s.whileClosed(ctx, g)
 	}
+	turns := s.acc.pioneer.turns.Load()
 	look, most, ok, err := s.mayUse(ctx, g)
 	if err != nil {
 		return stepDone, time.Time{}, err
@@ -154,7 +155,7 @@ func (s *sending) try(ctx context.Context, g *ledger.Generation, after *[]*ledge
 			}
 		}()
 	}
-	done, ok := s.first(look)
+	done, ok := s.first(look, turns)
 	if !ok {
 		return stepAgain, time.Time{}, nil
 	}
