@@ -39,9 +39,9 @@ func (m *mistakes) past(field string, t, now time.Time) {
 // its spec and, of a new one, what is known of its accounts. A campaign that was enqueued before must pass too, so that repeating
 // it stays harmless: a date in the past, or what an account does not take any more,
 // is only wrong for a new one.
-func (c *Client) check(ctx context.Context, campaign Campaign) (ledger.Spec, accountsOf, error) {
+func (c *Client) check(ctx context.Context, campaign Campaign) (ledger.Spec, accountSet, error) {
 	var m mistakes
-	var accounts accountsOf
+	var accounts accountSet
 	now := c.now()
 	spec := checkContent(campaign, now, &m)
 	if !c.known(ctx, campaign.ID) {
@@ -133,11 +133,11 @@ func (c *Client) known(ctx context.Context, id string) bool {
 	if !ledger.ValidID(id) {
 		return false
 	}
-	there, err := c.ledger.Known(ctx, id)
+	there, err := c.ledger.Exists(ctx, id)
 	return err == nil && there
 }
 
-func (c *Client) checkAccounts(ctx context.Context, campaign Campaign, m *mistakes) (known accountsOf, err error) {
+func (c *Client) checkAccounts(ctx context.Context, campaign Campaign, m *mistakes) (known accountSet, err error) {
 	names := []string{campaign.Via}
 	if campaign.Via == "" {
 		if known.routes, err = c.ledger.Routes(ctx); err != nil {
@@ -183,7 +183,7 @@ func (c *Client) published(ctx context.Context) string {
 }
 
 func checkCard(s ledger.Spec, a Account, m *mistakes) {
-	for _, x := range a.Misfits(s.From, s.ShortBody(), s.Flash) {
+	for _, x := range a.Incompatibilities(s.From, s.ShortBody(), s.Flash) {
 		m.add(x.Field, "%s", x.Problem)
 	}
 }

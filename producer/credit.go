@@ -33,7 +33,7 @@ const balanceOld = 15 * time.Minute
 
 // accountsOf is what is known of the accounts that a campaign may go through, and the
 // routes to them if it names none.
-type accountsOf struct {
+type accountSet struct {
 	all    []Account
 	routes []ledger.Route
 }
@@ -41,7 +41,7 @@ type accountsOf struct {
 // estimate works out what a campaign costs at most, by account: every recipient
 // counts, also one that planning will leave out.
 type estimate struct {
-	accountsOf
+	accountSet
 	spec     ledger.Spec
 	segments int
 	// burdens are by account; last is that of the account counted last, which as a rule is the next one's.
@@ -56,9 +56,9 @@ type estimate struct {
 // has its own.
 type burden struct{ recipients, segments int }
 
-func newEstimate(spec ledger.Spec, accounts accountsOf) *estimate {
+func newEstimate(spec ledger.Spec, accounts accountSet) *estimate {
 	n, _ := sms.Segments(spec.Body)
-	return &estimate{accountsOf: accounts, spec: spec, segments: n, burdens: map[string]*burden{}}
+	return &estimate{accountSet: accounts, spec: spec, segments: n, burdens: map[string]*burden{}}
 }
 
 // asked says whether anybody asks for the estimate.
@@ -89,9 +89,9 @@ func (e *estimate) cost(account string) int {
 		return 0
 	}
 	n := l.recipients
-	if !e.spec.Personal() {
+	if !e.spec.Personalized() {
 		if e.spec.Capped(n) {
-			n = e.spec.Cap()
+			n = e.spec.MessageCap()
 		}
 		return n * e.segments
 	}

@@ -92,9 +92,9 @@ const (
 	DefaultMaxRejected = ledger.DefaultMaxRejected
 	// LimitSample is how many messages must have ended for a limit to say anything, other
 	// than at the end of a canary.
-	LimitSample = ledger.LimitSample
+	ThresholdSample = ledger.ThresholdSample
 	// LimitSpan is after how many messages that kept within a limit it is counted anew.
-	LimitSpan = ledger.LimitSpan
+	ThresholdSpan = ledger.ThresholdSpan
 )
 
 // Recipient is one uploaded recipient.
@@ -160,7 +160,7 @@ func (c *Client) Enqueue(ctx context.Context, campaign Campaign, recipients iter
 	if err := c.roomInRedis(ctx); err != nil {
 		return Receipt{}, err
 	}
-	u, err := c.ledger.Begin(campaign.ID, spec)
+	u, err := c.ledger.BeginUpload(campaign.ID, spec)
 	if err != nil {
 		return Receipt{}, err
 	}

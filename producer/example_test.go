@@ -153,7 +153,7 @@ func ExamplePreview() {
 	account.Info.Name, account.Info.MaxRecipients, account.Info.MaxChars, account.Info.MaxSegments = "kobo", 500, 905, 6
 	account.Info.SenderAlphaMax = 11
 	f, err := producer.Preview(context.Background(), producer.Campaign{Via: "kobo-main", Body: "We open at 9."},
-		producer.Numbers("0712 345 678", "+254712345678", "12345"), producer.Outlook{Accounts: []producer.Account{account}})
+		producer.Numbers("0712 345 678", "+254712345678", "12345"), producer.PreviewOptions{Accounts: []producer.Account{account}})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -103,7 +103,7 @@ func (p *preview) forecast() Forecast {
 	}
 	f.Cost = totalCost(f.Accounts)
 	p.lengths()
-	f.Samples = p.samples.picked(func(lane int) string { return p.frozen.Lane(lane).Account.Name })
+	f.Samples = p.samples.picked(func(stream int) string { return p.frozen.Stream(stream).Account.Name })
 	f.Schedule = p.schedule()
 	p.unknown()
 	return *f
@@ -113,10 +113,10 @@ func (p *preview) forecast() Forecast {
 func (p *preview) account(n int, card Account) AccountForecast {
 	a := AccountForecast{Account: card.Name, Rate: card.Rate, Unit: card.Unit, Balance: card.Balance, Held: card.Hold.Reason}
 	calls := 0
-	for lane := n; lane < len(p.lanes); lane += len(p.cards) {
-		a.Recipients += p.lanes[lane].recipients
-		a.Segments += p.lanes[lane].segments
-		calls += p.lanes[lane].calls
+	for stream := n; stream < len(p.lanes); stream += len(p.cards) {
+		a.Recipients += p.lanes[stream].recipients
+		a.Segments += p.lanes[stream].segments
+		calls += p.lanes[stream].calls
 	}
 	if !p.known[n] {
 		return a

@@ -59,7 +59,7 @@ type OptOutReceipt struct {
 	// unknown: they may be repeated, as they were, at a gateway that then sends them once.
 	InFlight InFlight `json:"in_flight"`
 	Doubt    int      `json:"doubt"`
-	flying   []ledger.FlyingCall
+	flying   []ledger.InFlightCall
 }
 
 // optOutBatch is how many are added at once.
@@ -108,7 +108,7 @@ type optOutLoad struct {
 	waiting      map[string][]ledger.OptOut // by list
 	named        map[string][]sms.MSISDN    // by list, who has come to it; nil: too many to name
 	added, count int
-	flying       []ledger.FlyingCall
+	flying       []ledger.InFlightCall
 }
 
 // mostNamed is how many a campaign is told of by name.
@@ -179,12 +179,12 @@ func (o *optOutLoad) end(ctx context.Context) error {
 }
 
 // Landed waits until none of the calls that a receipt names is in flight.
-func (c *Client) Landed(ctx context.Context, r OptOutReceipt) error {
+func (c *Client) WaitForInFlight(ctx context.Context, r OptOutReceipt) error {
 	tick := time.NewTicker(c.poll)
 	defer tick.Stop()
 	for flying := r.flying; ; {
 		var err error
-		if flying, err = c.ledger.StillFlying(ctx, flying); err != nil || len(flying) == 0 {
+		if flying, err = c.ledger.StillInFlight(ctx, flying); err != nil || len(flying) == 0 {
 			return err
 		}
 		select {

@@ -64,7 +64,7 @@ type personal struct {
 
 // newPersonal is nil for a plain campaign.
 func newPersonal(spec ledger.Spec) (*personal, error) {
-	if !spec.Personal() {
+	if !spec.Personalized() {
 		return nil, nil //nolint:nilnil // there is nothing to read, and nothing wrong
 	}
 	t, err := sms.ParseTemplate(spec.Body)

@@ -101,7 +101,7 @@ func TestFourBracesAreTwoInAPlainText(t *testing.T) {
 	if _, err := b.Enqueue(t.Context(), c, producer.Numbers("0712345678")); err != nil {
 		t.Fatal(err)
 	}
-	if spec, err := b.ledger.Spec(t.Context(), "c"); err != nil || spec.Body != "Use {{name}} in your text" || spec.Personal() {
+	if spec, err := b.ledger.Spec(t.Context(), "c"); err != nil || spec.Body != "Use {{name}} in your text" || spec.Personalized() {
 		t.Errorf("the spec is %+v, %v", spec, err)
 	}
 }

@@ -21,7 +21,7 @@ type Route = ledger.Route
 
 // Outlook is what Preview is told of the world. The zero value knows nothing of it: then
 // only what the campaign itself says is counted.
-type Outlook struct {
+type PreviewOptions struct {
 	// Accounts are those that campaigns may go through.
 	Accounts []Account
 	// Routes are for a campaign that names no account.
@@ -36,14 +36,14 @@ type Outlook struct {
 	FailoverAfter time.Duration
 	// LeftOut, if not nil, is called with every recipient that is left out, in the order of
 	// their rows. An error of it ends the preview.
-	LeftOut func(LeftOut) error
+	Skipped func(SkippedRecipient) error
 
 	// ledger, if not nil, knows who has opted out.
 	ledger *ledger.Ledger
 }
 
 // LeftOut is a recipient that would not be sent to.
-type LeftOut struct {
+type SkippedRecipient struct {
 	// Row counts the recipients from 1, Input is the number as it was given.
 	Row   int    `json:"row"`
 	Input string `json:"input"`
@@ -56,7 +56,7 @@ type LeftOut struct {
 // what it is not told it names as not known. Memory grows by about three bytes a
 // recipient. A campaign that Enqueue would refuse for what it is is ErrInvalid here too;
 // its ID may be empty.
-func Preview(ctx context.Context, campaign Campaign, recipients iter.Seq2[Recipient, error], o Outlook) (Forecast, error) {
+func Preview(ctx context.Context, campaign Campaign, recipients iter.Seq2[Recipient, error], o PreviewOptions) (Forecast, error) {
 	if o.Now.IsZero() {
 		o.Now = time.Now()
 	}
@@ -77,7 +77,7 @@ func Preview(ctx context.Context, campaign Campaign, recipients iter.Seq2[Recipi
 // Preview is the function of that name with what Redis knows: accounts that workers serve,
 // their routes, and who has opted out. Of an account that no worker serves at the moment,
 // what o says goes first.
-func (c *Client) Preview(ctx context.Context, campaign Campaign, recipients iter.Seq2[Recipient, error], o Outlook) (Forecast, error) {
+func (c *Client) Preview(ctx context.Context, campaign Campaign, recipients iter.Seq2[Recipient, error], o PreviewOptions) (Forecast, error) {
 	published, err := c.ledger.Accounts(ctx)
 	if err != nil {
 		return Forecast{}, fmt.Errorf("preview: %w", err)
@@ -107,7 +107,7 @@ func (c *Client) Preview(ctx context.Context, campaign Campaign, recipients iter
 }
 
 // check says what is wrong with a campaign as Enqueue would.
-func (o Outlook) check(campaign Campaign) (ledger.Spec, error) {
+func (o PreviewOptions) check(campaign Campaign) (ledger.Spec, error) {
 	if campaign.ID == "" {
 		campaign.ID = "preview"
 	}
@@ -126,7 +126,7 @@ func (o Outlook) check(campaign Campaign) (ledger.Spec, error) {
 	return spec, nil
 }
 
-func (o Outlook) account(name string) (Account, bool) {
+func (o PreviewOptions) account(name string) (Account, bool) {
 	i := slices.IndexFunc(o.Accounts, func(a Account) bool { return a.Name == name })
 	if i < 0 {
 		return Account{Card: ledger.Card{Name: name}}, false
@@ -135,7 +135,7 @@ func (o Outlook) account(name string) (Account, bool) {
 }
 
 // namesFor are the accounts that a campaign may go through, each once.
-func (o Outlook) namesFor(via string) (names []string) {
+func (o PreviewOptions) namesFor(via string) (names []string) {
 	if via != "" {
 		return []string{via}
 	}
@@ -153,21 +153,21 @@ func (o Outlook) namesFor(via string) (names []string) {
 }
 
 // passesOver says whether routes do without an account that is held.
-func (o Outlook) passesOver(h ledger.Hold) bool {
+func (o PreviewOptions) passesOver(h ledger.Hold) bool {
 	return o.FailoverAfter > 0 && h.Held() && !h.Until.IsZero() && o.Now.Sub(h.Since) >= o.FailoverAfter && o.Now.Before(h.Until)
 }
 
 // preview is one Preview at work.
 type preview struct {
-	Outlook
+	PreviewOptions
 	spec    ledger.Spec
-	frozen  ledger.Frozen
+	frozen  ledger.PlanSnapshot
 	planner *planning.Planner
 	known   []bool // by account
 	cards   []Account
 	page    ledger.Page
 	pager   ledger.Pager
-	opted   *ledger.Lookup // nil: without a ledger
+	opted   *ledger.OptOutLookup // nil: without a ledger
 	lanes   []load
 	spread  map[Length]int
 	samples samples
@@ -179,8 +179,8 @@ type preview struct {
 // load is what goes through a lane.
 type load struct{ recipients, calls, segments int }
 
-func newPreview(ctx context.Context, spec ledger.Spec, o Outlook) (*preview, error) {
-	p := &preview{Outlook: o, spec: spec, spread: map[Length]int{}, page: ledger.Page{First: 1},
+func newPreview(ctx context.Context, spec ledger.Spec, o PreviewOptions) (*preview, error) {
+	p := &preview{PreviewOptions: o, spec: spec, spread: map[Length]int{}, page: ledger.Page{First: 1},
 		out: Forecast{Reasons: map[string]int{}, Invalid: map[string]int{}, Countries: map[string]int{}, Unknown: []string{}}}
 	p.frozen.Country = spec.Country
 	if spec.Via == "" {
@@ -190,9 +190,9 @@ func newPreview(ctx context.Context, spec ledger.Spec, o Outlook) (*preview, err
 	for _, name := range o.namesFor(spec.Via) {
 		a, known := o.account(name)
 		known = known && a.Info.MaxRecipients > 0
-		frozen := planning.Account(a.Card, spec, 0) // a batch's size is no matter of a preview
-		frozen.Held = spec.Via == "" && o.passesOver(a.Hold)
-		p.frozen.Accounts = append(p.frozen.Accounts, frozen)
+		snapshot := planning.Account(a.Card, spec, 0) // a batch's size is no matter of a preview
+		snapshot.Held = spec.Via == "" && o.passesOver(a.Hold)
+		p.frozen.Accounts = append(p.frozen.Accounts, snapshot)
 		p.cards, p.known = append(p.cards, a), append(p.known, known)
 		p.frozen.Country = cmp.Or(p.frozen.Country, a.Country)
 		maps.Copy(windows, a.Windows)
@@ -200,10 +200,10 @@ func newPreview(ctx context.Context, spec ledger.Spec, o Outlook) (*preview, err
 	p.frozen.Country = cmp.Or(p.frozen.Country, o.Country)
 	if spec.Class != ledger.Transactional {
 		for _, country := range slices.Sorted(maps.Keys(windows)) {
-			p.frozen.Windows = append(p.frozen.Windows, ledger.FrozenWindow{Country: country, Hours: windows[country]})
+			p.frozen.SendingHours = append(p.frozen.SendingHours, ledger.CountryHours{Country: country, Hours: windows[country]})
 		}
 	}
-	p.lanes = make([]load, p.frozen.Lanes())
+	p.lanes = make([]load, p.frozen.Streams())
 	var err error
 	if p.planner, err = planning.New(spec, p.frozen); err != nil {
 		return nil, fmt.Errorf("preview: %w", err)
@@ -232,7 +232,7 @@ func (p *preview) findLists(ctx context.Context) error {
 			lists = append(lists, list)
 		}
 	}
-	p.opted = p.ledger.Lookup(lists, counts, 0)
+	p.opted = p.ledger.NewOptOutLookup(lists, counts, 0)
 	return nil
 }
 
@@ -286,7 +286,7 @@ func (p *preview) add(ctx context.Context, number string, values []string) error
 	}
 	// What came may be a part of something large, or change, and is kept for as long as its page.
 	p.page.Inputs = append(p.page.Inputs, strings.Clone(number))
-	if p.spec.Personal() {
+	if p.spec.Personalized() {
 		if kept != nil {
 			kept = slices.Clone(kept)
 			for i := range kept {
@@ -306,16 +306,16 @@ func (p *preview) plan(ctx context.Context, last bool) error {
 		if err != nil {
 			return err
 		}
-		p.planner.LeaveOut(opted)
+		p.planner.SetOptedOut(opted)
 	}
 	page := p.planner.Page(p.page, last)
-	for _, x := range page.LeftOut {
+	for _, x := range page.Skipped {
 		p.out.Reasons[x.Reason]++
 		if x.Reason == ledger.ReasonInvalidNumber {
 			p.out.Invalid[x.Code]++
 		}
-		if p.LeftOut != nil {
-			err := p.LeftOut(LeftOut{Row: x.Row, Input: p.page.Inputs[x.Row-p.page.First], Reason: x.Reason, Code: x.Code})
+		if p.Skipped != nil {
+			err := p.Skipped(SkippedRecipient{Row: x.Row, Input: p.page.Inputs[x.Row-p.page.First], Reason: x.Reason, Code: x.Code})
 			if err != nil {
 				return err
 			}
@@ -346,20 +346,20 @@ func (p *preview) batch(b ledger.PlannedBatch) {
 	}
 }
 
-func (p *preview) call(lane int, body string, to []ledger.Planned) {
+func (p *preview) call(stream int, body string, to []ledger.Planned) {
 	segments, encoding := sms.Segments(body)
-	l := &p.lanes[lane]
+	l := &p.lanes[stream]
 	l.recipients += len(to)
 	l.calls++
 	l.segments += segments * len(to)
 	p.spread[Length{Segments: segments, Encoding: encoding.String()}] += len(to)
 	if encoding == sms.UCS2 && p.why == "" {
-		if cause, ok := sms.Why(body); ok {
+		if cause, ok := sms.ExplainUCS2(body); ok {
 			p.why = cause.String()
 		}
 	}
 	for _, x := range to {
 		p.out.Countries[x.MSISDN.Country()]++
-		p.samples.offer(lane, x, body, segments)
+		p.samples.offer(stream, x, body, segments)
 	}
 }

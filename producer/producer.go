@@ -43,7 +43,7 @@ var (
 	// ErrStopped: the campaign was cancelled or has expired, and takes no such order.
 	ErrStopped = ledger.ErrStopped
 	// ErrNothingToRetry: no recipient has a status that was asked for.
-	ErrNothingToRetry = ledger.ErrNothing
+	ErrNothingToRetry = ledger.ErrNothingToRetry
 	// ErrFull: Redis is nearly full; nothing was enqueued.
 	ErrFull = errors.New("redis is nearly full")
 )
@@ -152,10 +152,10 @@ func (c *Client) Retry(ctx context.Context, id string, o RetryOptions) (int, err
 }
 
 // Retried is what a retry came to.
-type Retried = ledger.Retried
+type RetryResult = ledger.RetryResult
 
 // LastRetry is what the last retry of a campaign came to that is through.
-func (c *Client) LastRetry(ctx context.Context, id string) (Retried, error) {
+func (c *Client) LastRetry(ctx context.Context, id string) (RetryResult, error) {
 	return c.ledger.LastRetry(ctx, id)
 }
 

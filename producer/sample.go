@@ -28,12 +28,12 @@ type sampled struct {
 // shownSamples is how many a Forecast has.
 const shownSamples = 5
 
-func (s *samples) offer(lane int, x ledger.Planned, body string, segments int) {
+func (s *samples) offer(stream int, x ledger.Planned, body string, segments int) {
 	if s.random == nil {
 		// The same list gives the same samples.
 		s.random = rand.New(rand.NewPCG(1, 2))
 	}
-	one := sampled{x, lane, body, segments}
+	one := sampled{x, stream, body, segments}
 	s.seen++
 	if s.first.Row == 0 || x.Row < s.first.Row {
 		s.first = one
@@ -52,7 +52,7 @@ func (s *samples) offer(lane int, x ledger.Planned, body string, segments int) {
 }
 
 // picked are the samples, in the order of their rows.
-func (s *samples) picked(account func(lane int) string) []Sample {
+func (s *samples) picked(account func(stream int) string) []Sample {
 	out := []Sample{}
 	for _, x := range append([]sampled{s.first, s.longest, s.shortest}, s.others...) {
 		if x.Row == 0 || len(out) == shownSamples || slices.ContainsFunc(out, func(y Sample) bool { return y.Row == x.Row }) {

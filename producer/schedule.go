@@ -19,13 +19,13 @@ type Schedule struct {
 	// Unlimited are the accounts without a rate: how long they take is up to the gateways.
 	Unlimited []string `json:"unlimited"`
 	// Stretches are the times in which something goes out, by country and in their order.
-	Stretches []Stretch `json:"stretches"`
+	Spans []SendingSpan `json:"stretches"`
 	// Expired is how many would not have had their turn when the campaign expires.
 	Expired int `json:"expired"`
 }
 
 // Stretch is a time in which a country's recipients are sent to.
-type Stretch struct {
+type SendingSpan struct {
 	// Country is the one whose sending hours they are; empty: all who may be sent to at
 	// any hour.
 	Country    string    `json:"country"`
@@ -61,7 +61,7 @@ const (
 
 // schedule follows all lanes through their hours.
 func (p *preview) schedule() Schedule {
-	s := Schedule{From: p.Now.UTC(), Unlimited: []string{}, Stretches: []Stretch{}}
+	s := Schedule{From: p.Now.UTC(), Unlimited: []string{}, Spans: []SendingSpan{}}
 	if p.spec.StartAt.After(p.Now) {
 		s.From = p.spec.StartAt.UTC()
 	}
@@ -96,7 +96,7 @@ func (p *preview) schedule() Schedule {
 // queue is what there is to do; false: it cannot be told how long that takes.
 func (p *preview) queue(s *Schedule) (queue []*queueing, ok bool) {
 	for n, l := range p.lanes {
-		lane := p.frozen.Lane(n)
+		stream := p.frozen.Stream(n)
 		if l.recipients == 0 {
 			continue
 		}
@@ -104,7 +104,7 @@ func (p *preview) queue(s *Schedule) (queue []*queueing, ok bool) {
 		if !p.known[account] {
 			return nil, false
 		}
-		q := &queueing{account: account, country: lane.Window.Country, left: float64(l.recipients), units: 1}
+		q := &queueing{account: account, country: stream.SendingHours.Country, left: float64(l.recipients), units: 1}
 		switch p.cards[account].Unit {
 		case ledger.UnitRequests:
 			q.units = float64(l.calls) / q.left
@@ -112,7 +112,7 @@ func (p *preview) queue(s *Schedule) (queue []*queueing, ok bool) {
 			q.units = float64(l.segments) / q.left
 		}
 		if q.country != "" {
-			h, err := hours.Parse(lane.Window.Hours)
+			h, err := hours.Parse(stream.SendingHours.Hours)
 			if err == nil {
 				q.window, err = hours.In(q.country, h)
 			}
@@ -190,8 +190,8 @@ func (s *Schedule) note(country string, from, until time.Time, recipients float6
 	before := sent[country]
 	sent[country] += recipients
 	n := int(math.Round(sent[country])) - int(math.Round(before))
-	for i := len(s.Stretches) - 1; i >= 0; i-- {
-		if last := &s.Stretches[i]; last.Country == country {
+	for i := len(s.Spans) - 1; i >= 0; i-- {
+		if last := &s.Spans[i]; last.Country == country {
 			if !from.After(last.Until) {
 				last.Recipients += n
 				if until.After(last.Until) {
@@ -202,5 +202,5 @@ func (s *Schedule) note(country string, from, until time.Time, recipients float6
 			break
 		}
 	}
-	s.Stretches = append(s.Stretches, Stretch{Country: country, From: from.UTC(), Until: until.UTC(), Recipients: n})
+	s.Spans = append(s.Spans, SendingSpan{Country: country, From: from.UTC(), Until: until.UTC(), Recipients: n})
 }

@@ -47,7 +47,7 @@ type Block struct {
 	Until *time.Time `json:"until,omitempty"`
 	// Unfit are the further accounts of its routes that cannot carry the campaign, and why:
 	// work that waits for this one does not move there.
-	Unfit []string `json:"unfit,omitempty"`
+	Incompatible []string `json:"unfit,omitempty"`
 }
 
 // Status is a campaign's state and counts, in the form of `tuma status --json`.
@@ -80,7 +80,7 @@ type Status struct {
 	OnUnknown string `json:"on_unknown,omitempty"`
 	// SetAside counts records and tasks of the campaign that cannot be read. What does not
 	// need them goes on; who is in them stays as counted, and Results ends at them.
-	SetAside int `json:"set_aside,omitempty"`
+	Quarantined int `json:"set_aside,omitempty"`
 	// Unreadable names some of them, with what is wrong.
 	Unreadable []string `json:"unreadable,omitempty"`
 	InFlight   InFlight `json:"in_flight"`
@@ -92,7 +92,7 @@ type Status struct {
 	// or it is over.
 	Canary *Canary `json:"canary,omitempty"`
 	// TooMany is for what a campaign that is paused by "too_many_rejected" was paused.
-	TooMany *TooMany `json:"too_many_rejected,omitempty"`
+	TooManyRejected *TooManyRejected `json:"too_many_rejected,omitempty"`
 	// MaxRejected is the limit in percent; 0: none.
 	MaxRejected float64 `json:"max_rejected,omitempty"`
 	// Rate is the accounts' rate together, in their unit a second; 0: unlimited.
@@ -117,7 +117,7 @@ type Canary struct {
 
 // TooMany says that so many of those that had ended were rejected or unknown, more than
 // Campaign.MaxRejected.
-type TooMany = ledger.TooMany
+type TooManyRejected = ledger.TooManyRejected
 
 // Ended says that nothing of the campaign can move any more.
 func (s Status) Ended() bool { return s.State == Done || s.State == Cancelled && s.Pending == 0 }
@@ -138,7 +138,7 @@ func (c *Client) Status(ctx context.Context, id string) (Status, error) {
 	if s.State == Done || s.State == Cancelled || s.State == Uploading {
 		return s, nil
 	}
-	return s, c.whyNot(ctx, sum, &s)
+	return s, c.explainBlocks(ctx, sum, &s)
 }
 
 // statusOf is a status without what the accounts have to do with it.
@@ -147,11 +147,11 @@ func statusOf(sum ledger.Summary) Status {
 		Undelivered: sum.Undelivered, Rejected: sum.Rejected, Unknown: sum.Unknown, Skipped: sum.Skipped, Reasons: sum.Reasons,
 		Batches: sum.Batches, Calls: sum.Calls, Segments: sum.Segments, Resent: sum.Resent, InFlight: sum.InFlight,
 		Accounts: sum.Accounts, ByAccount: sum.ByAccount, Class: sum.Spec.Class, CreatedAt: sum.CreatedAt, StartAt: timeOrNil(sum.StartAt),
-		ExpiresAt: timeOrNil(sum.ExpiresAt), FinishedAt: timeOrNil(sum.FinishedAt), BlockedBy: []Block{}, SetAside: sum.SetAside}
+		ExpiresAt: timeOrNil(sum.ExpiresAt), FinishedAt: timeOrNil(sum.FinishedAt), BlockedBy: []Block{}, Quarantined: sum.Quarantined}
 	if sum.Unreadable != nil {
-		s.SetAside = max(1, s.SetAside) // also before a worker has met it
+		s.Quarantined = max(1, s.Quarantined) // also before a worker has met it
 	}
-	s.MaxRejected, s.TooMany = sum.Spec.Limit(), sum.TooMany
+	s.MaxRejected, s.TooManyRejected = sum.Spec.FailureThreshold(), sum.TooManyRejected
 	if sum.Canary > 0 && !s.Ended() && sum.StoppedBy == "" {
 		s.Canary = &Canary{Size: sum.Canary, Ended: s.Total - s.Pending - s.Skipped, Rejected: s.Rejected, Unknown: s.Unknown}
 	}
@@ -166,13 +166,13 @@ const namedUnreadable = 5
 
 // unreadable fills in what of a campaign cannot be read, and that it waits for that.
 func (c *Client) unreadable(ctx context.Context, sum ledger.Summary, s *Status) error {
-	if s.SetAside == 0 {
+	if s.Quarantined == 0 {
 		return nil
 	}
 	if u := sum.Unreadable; u != nil {
 		s.Unreadable = append(s.Unreadable, u.Record+": "+u.Err.Error())
 	}
-	records, err := c.ledger.SetAsideRecords(ctx, sum.ID)
+	records, err := c.ledger.QuarantinedRecords(ctx, sum.ID)
 	if err != nil {
 		return err
 	}
@@ -181,7 +181,7 @@ func (c *Client) unreadable(ctx context.Context, sum ledger.Summary, s *Status) 
 			s.Unreadable = append(s.Unreadable, r.Record+": "+r.Why)
 		}
 	}
-	if !s.Ended() && (sum.SetAsideWork > 0 || sum.Unreadable != nil) {
+	if !s.Ended() && (sum.QuarantinedWork > 0 || sum.Unreadable != nil) {
 		s.BlockedBy = append(s.BlockedBy, Block{Reason: "set_aside"})
 	}
 	return nil
@@ -208,7 +208,7 @@ func (c *Client) mayUse(ctx context.Context, sum ledger.Summary) ([]string, erro
 }
 
 // whyNot fills in what keeps a campaign from moving, and when it should be done.
-func (c *Client) whyNot(ctx context.Context, sum ledger.Summary, s *Status) error {
+func (c *Client) explainBlocks(ctx context.Context, sum ledger.Summary, s *Status) error {
 	if s.State == Paused {
 		s.BlockedBy = append(s.BlockedBy, Block{Reason: "paused", By: sum.PausedBy, Since: timeOrNil(sum.PausedAt)})
 	}
@@ -221,7 +221,7 @@ func (c *Client) whyNot(ctx context.Context, sum ledger.Summary, s *Status) erro
 	}
 	limited := len(names) > 0
 	for _, name := range names {
-		if s.State == Sending && hasNone(s, name) {
+		if s.State == Sending && hasNonePending(s, name) {
 			continue // what holds it holds nobody up
 		}
 		a, err := c.ledger.Account(ctx, name)
@@ -244,8 +244,8 @@ func (c *Client) whyNot(ctx context.Context, sum ledger.Summary, s *Status) erro
 		s.Rate += a.Rate
 	}
 	free := len(s.BlockedBy) == 0
-	opens := c.closed(sum, s)
-	if err := c.later(ctx, s); err != nil {
+	opens := c.closedHours(sum, s)
+	if err := c.deferredByGateway(ctx, s); err != nil {
 		return err
 	}
 	if free && (len(s.BlockedBy) == 0 || limited && !opens.IsZero()) {
@@ -256,17 +256,17 @@ func (c *Client) whyNot(ctx context.Context, sum ledger.Summary, s *Status) erro
 
 // closed says so when all that is left waits for sending hours, and returns when the
 // last of them begin.
-func (c *Client) closed(sum ledger.Summary, s *Status) (opens time.Time) {
-	if s.State != Sending || sum.StoppedBy != "" || s.InFlight.Calls > 0 || len(sum.Lanes) == 0 {
+func (c *Client) closedHours(sum ledger.Summary, s *Status) (opens time.Time) {
+	if s.State != Sending || sum.StoppedBy != "" || s.InFlight.Calls > 0 || len(sum.Streams) == 0 {
 		return opens
 	}
 	now := c.now()
-	for _, l := range sum.Lanes {
+	for _, l := range sum.Streams {
 		if !l.ClosedUntil.After(now) {
 			return opens
 		}
 	}
-	for _, l := range sum.Lanes {
+	for _, l := range sum.Streams {
 		s.BlockedBy = append(s.BlockedBy, Block{Account: l.Account, Reason: "window", Country: l.Country,
 			Since: timeOrNil(l.ClosedSince), Until: timeOrNil(l.ClosedUntil)})
 		if l.ClosedUntil.After(opens) {
@@ -295,8 +295,8 @@ func (c *Client) unfit(ctx context.Context, sum ledger.Summary, b *Block) error 
 			if err != nil {
 				return err
 			}
-			if x := a.Misfits(sum.Spec.From, sum.Spec.ShortBody(), sum.Spec.Flash); len(x) > 0 {
-				b.Unfit = append(b.Unfit, name+": "+x[0].Field+": "+x[0].Problem)
+			if x := a.Incompatibilities(sum.Spec.From, sum.Spec.ShortBody(), sum.Spec.Flash); len(x) > 0 {
+				b.Incompatible = append(b.Incompatible, name+": "+x[0].Field+": "+x[0].Problem)
 			}
 		}
 	}
@@ -304,7 +304,7 @@ func (c *Client) unfit(ctx context.Context, sum ledger.Summary, b *Block) error 
 }
 
 // hasNone says whether nothing of a campaign that is planned waits at an account.
-func hasNone(s *Status, account string) bool {
+func hasNonePending(s *Status, account string) bool {
 	for _, x := range s.ByAccount {
 		if x.Account == account {
 			return x.Pending == 0
@@ -318,7 +318,7 @@ const farAhead = 90 * time.Second
 
 // later says so when all that is left has been put off for long, by the gateway's own
 // word on the numbers.
-func (c *Client) later(ctx context.Context, s *Status) error {
+func (c *Client) deferredByGateway(ctx context.Context, s *Status) error {
 	if len(s.BlockedBy) > 0 || s.State != Sending || s.InFlight.Calls > 0 || s.Pending == 0 {
 		return nil
 	}

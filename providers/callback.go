@@ -18,13 +18,13 @@ import (
 // DeliveryReport is a gateway's word on a message, told by itself. Reports may come
 // twice, out of order, and before the answer to the call: whoever keeps them goes by
 // MessageID and never back from a final state.
-type DeliveryReport struct {
+type DLR struct {
 	// MessageID is the gateway's id of the message.
 	MessageID string
 	// To is the recipient; 0 if the report does not name one.
 	To sms.MSISDN
 	// Report is what became of it.
-	Report Report
+	Status MessageStatus
 	// Reason is the gateway's own word for why it was not delivered.
 	Reason string
 	// Fields are what else the gateway tells, under its own names.

@@ -43,7 +43,7 @@ type Balancer interface {
 type StatusPoller interface {
 	// MessageStatus asks the gateway for the delivery state of one message id
 	// of its own. Errors are *Error.
-	MessageStatus(ctx context.Context, messageID string) (Report, error)
+	MessageStatus(ctx context.Context, messageID string) (MessageStatus, error)
 }
 
 // Reporter is a provider that lists what became of messages, or what was used.
@@ -138,7 +138,7 @@ type StoredBatch struct {
 type BackgroundMessage struct {
 	MessageID string
 	To        sms.MSISDN
-	Report    Report
+	Status    MessageStatus
 }
 
 // Info holds the facts about a gateway which do not change while the program
@@ -153,7 +153,7 @@ type Info struct {
 	Fingerprint string `json:"fingerprint"`
 	// NamedReports says that the gateway's delivery reports name the recipient: one that
 	// comes for a message nobody knows can then tell of a call of unknown outcome.
-	NamedReports bool `json:"named_reports,omitempty"`
+	DLRNamesRecipient bool `json:"named_reports,omitempty"`
 	// MaxRecipients is how many numbers one call may carry.
 	MaxRecipients int `json:"max_recipients"`
 	// KeyTTL is how long the gateway remembers an idempotency key; 0 means it
@@ -185,7 +185,7 @@ const ReasonBlacklisted = "blacklisted"
 type Batch struct {
 	// Key is the call's idempotency key (message_uuid), a UUID in text form.
 	// Gateways without such a key ignore it.
-	Key string
+	IdempotencyKey string
 	// From is the sender ID; empty means the gateway's default where it has one.
 	From string
 	// Body is the text, UTF-8.
@@ -233,7 +233,7 @@ type Balance struct {
 }
 
 // Report is a gateway's word on a message it accepted earlier.
-type Report struct {
+type MessageStatus struct {
 	// Final says that the state will not change any more.
 	Final bool
 	// Delivered is true when the handset has the message.

@@ -27,10 +27,10 @@ type account struct {
 	// free says whether neither a rate nor a cool-down limits the account.
 	free func(context.Context) (bool, error)
 	// inFlight has room for Concurrency calls; so many wait until one may begin.
-	inFlight chan struct{}
-	waiting  atomic.Int64
-	pioneer  *pioneer
-	health   health
+	inFlight  chan struct{}
+	waiting   atomic.Int64
+	slowStart *slowStart
+	health    accountHealth
 	// reconciler is the provider, where it can list what it has taken; asking is held
 	// while it is asked. open is for a gateway that tells by itself.
 	reconciler providers.Reconciler
@@ -97,11 +97,11 @@ func newAccount(rdb redis.UniversalClient, a Account) (*account, error) {
 	limiter = limiter.Following(ledger.AccountKey(a.Name))
 	return &account{Account: a, info: a.Provider.Info(), bulk: limiter, transactional: limiter.Transactional(), free: limiter.Free,
 		bulkPace: newPacer(), urgentPace: newPacer(),
-		inFlight: make(chan struct{}, a.Concurrency), pioneer: newPioneer(), reconciler: reconciler}, errors.Join(mistakes...)
+		inFlight: make(chan struct{}, a.Concurrency), slowStart: newSlowStart(), reconciler: reconciler}, errors.Join(mistakes...)
 }
 
 // keyLife is how long a uuid surely counts as known at the gateway; 0: it has no keys.
-func (a *account) keyLife() time.Duration { return min(a.info.KeyTTL, ledger.KeyLife) }
+func (a *account) keyTTL() time.Duration { return min(a.info.KeyTTL, ledger.MaxKeyAge) }
 
 func (a *account) card(cfg Config) ledger.Card {
 	return ledger.Card{Name: a.Name, Provider: a.info.Name, Info: a.info, Rate: float64(a.Rate), Burst: float64(a.Burst), Unit: a.Unit,
@@ -171,7 +171,7 @@ func (w *Worker) noteBalance(ctx context.Context, a *account, b providers.Balanc
 
 // noteBalanceIn writes down what is left according to the answer of a call, if it
 // says so. It is advice, and comes after what has to be written.
-func (s *sending) noteBalanceIn(results []providers.Result) {
+func (s *batchSender) noteBalanceIn(results []providers.Result) {
 	i := slices.IndexFunc(results, func(r providers.Result) bool { return r.Balance != nil })
 	if i < 0 {
 		return
@@ -193,7 +193,7 @@ func balance(ctx context.Context, b providers.Balancer) (got providers.Balance, 
 
 // endProbe lets another batch probe the account at once, because this one came to
 // no call. If it fails the probe's time just runs out.
-func (s *sending) endProbe() {
+func (s *batchSender) endProbe() {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	if err := s.ledger.EndProbe(ctx, s.acc.Name); err != nil {

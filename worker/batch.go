@@ -13,9 +13,9 @@ import (
 )
 
 // sendBatch works on one batch until nothing in it can go right now.
-func (s *sending) sendBatch(ctx context.Context, p queue.Pointer) error {
+func (s *batchSender) sendBatch(ctx context.Context, p queue.Pointer) error {
 	s.batch, s.pointer, s.took, s.tried, s.yields = p.Batch, p, time.Now(), false, false
-	err := s.goThrough(ctx, p)
+	err := s.runPasses(ctx, p)
 	if s.yields && err == nil {
 		return s.handOver(p)
 	}
@@ -23,7 +23,7 @@ func (s *sending) sendBatch(ctx context.Context, p queue.Pointer) error {
 }
 
 // goThrough is sendBatch without the question who comes next.
-func (s *sending) goThrough(ctx context.Context, p queue.Pointer) error {
+func (s *batchSender) runPasses(ctx context.Context, p queue.Pointer) error {
 	faults := 0
 	for {
 		if s.draining() {
@@ -39,14 +39,14 @@ func (s *sending) goThrough(ctx context.Context, p queue.Pointer) error {
 		if work.Wake > p.Wake {
 			return nil
 		}
-		if s.camp.spec.Personal() && work.Batch.Bodies == nil {
+		if s.camp.spec.Personalized() && work.Batch.Bodies == nil {
 			return &ledger.Unreadable{Campaign: s.id, Record: "b" + p.Batch, Err: errNoBodies} // never the template
 		}
 		if work.Stopped {
 			// They would wait for their turn, one after the other, only to be told so.
 			work.Open = slices.DeleteFunc(work.Open, func(g *ledger.Generation) bool { return g.Ready })
 		}
-		if left, err := s.setAsideBad(ctx, work); err != nil || left {
+		if left, err := s.quarantineUnreadable(ctx, work); err != nil || left {
 			return err
 		}
 		if !work.Stopped { // what is left of a stopped campaign only ends
@@ -58,7 +58,7 @@ func (s *sending) goThrough(ctx context.Context, p queue.Pointer) error {
 				return s.watchIn(ctx, leave)
 			}
 		}
-		again, err := s.pass(ctx, work)
+		again, err := s.runPass(ctx, work)
 		if faults++; ledger.AsUnreadable(err) != nil && faults <= mostFaults {
 			continue // the next look knows what can still go
 		}
@@ -100,7 +100,7 @@ func inTurn(open []*ledger.Generation) []*ledger.Generation {
 }
 
 // pass tries each open generation once that is not backing off.
-func (s *sending) pass(ctx context.Context, work *ledger.Work) (again bool, err error) {
+func (s *batchSender) runPass(ctx context.Context, work *ledger.Work) (again bool, err error) {
 	var now, next time.Time
 	if s.schedule, err = s.readSchedule(ctx); err != nil {
 		return false, err
@@ -127,7 +127,7 @@ func (s *sending) pass(ctx context.Context, work *ledger.Work) (again bool, err 
 			return false, err
 		}
 		s.tried = true
-		st, due, err := s.try(ctx, g, &open)
+		st, due, err := s.tryGeneration(ctx, g, &open)
 		if err != nil {
 			return false, err
 		}

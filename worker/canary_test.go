@@ -85,12 +85,12 @@ func TestOfAFailingCampaignOnlyTheCanaryArrives(t *testing.T) {
 			r := newRig(t, sandbox.Options{})
 			gw := newVerdicts(tt.most, func(int64) providers.Result { return tt.say })
 			for range 2 {
-				r.start(through(gw))
+				r.start(accountsInUse(gw))
 			}
 			r.enqueueCareful("c", 5000, 50, 0)
 			s := r.paused("c")
-			if s.TooMany == nil || *s.TooMany != (producer.TooMany{Bad: 50, Ended: 50, Canary: true}) || s.MaxRejected != producer.DefaultMaxRejected {
-				t.Errorf("it is paused for %+v of %v %%", s.TooMany, s.MaxRejected)
+			if s.TooManyRejected == nil || *s.TooManyRejected != (producer.TooManyRejected{Bad: 50, Ended: 50, Canary: true}) || s.MaxRejected != producer.DefaultMaxRejected {
+				t.Errorf("it is paused for %+v of %v %%", s.TooManyRejected, s.MaxRejected)
 			}
 			if b := s.BlockedBy; len(b) == 0 || b[0].Reason != "paused" || b[0].By != ledger.PausedTooMany || b[0].Since == nil {
 				t.Errorf("it waits for %+v", b)
@@ -118,9 +118,9 @@ func TestACanaryWithinTheLimitGoesOnByItself(t *testing.T) {
 		}
 		return fine
 	})
-	r.start(through(gw))
+	r.start(accountsInUse(gw))
 	r.enqueueCareful("c", 1000, 50, 10)
-	if s := r.wait("c", time.Minute); s.State != producer.Done || s.Accepted != 900 || s.Rejected != 100 || s.Canary != nil || s.TooMany != nil {
+	if s := r.wait("c", time.Minute); s.State != producer.Done || s.Accepted != 900 || s.Rejected != 100 || s.Canary != nil || s.TooManyRejected != nil {
 		t.Errorf("it came to %+v", s)
 	}
 }
@@ -134,21 +134,21 @@ func TestOfARunningCampaignNoMoreIsClaimedAboveTheLimit(t *testing.T) {
 		}
 		return fine
 	})
-	acc := through(gw)
+	acc := accountsInUse(gw)
 	acc.Concurrency = 2
 	r.start(acc)
 	r.enqueueCareful("c", 3000, 0, 20)
 	s := r.paused("c")
 	// 75 of 375 are 20 %: 76 are more, in whole calls of ten, with another call in flight.
-	if s.TooMany == nil || s.TooMany.Bad < 76 || s.TooMany.Bad > 90 || s.TooMany.Canary || gw.seen.Load() > 300+100 {
-		t.Fatalf("it is paused for %+v; %d arrived", s.TooMany, gw.seen.Load())
+	if s.TooManyRejected == nil || s.TooManyRejected.Bad < 76 || s.TooManyRejected.Bad > 90 || s.TooManyRejected.Canary || gw.seen.Load() > 300+100 {
+		t.Fatalf("it is paused for %+v; %d arrived", s.TooManyRejected, gw.seen.Load())
 	}
 	// Whoever lets it go on is asked again after as many as at first.
 	before := gw.seen.Load()
 	r.resume("c")
 	again := r.paused("c")
-	if n := gw.seen.Load() - before; again.TooMany.Ended < 100 || again.TooMany.Bad != again.TooMany.Ended || n > 120 {
-		t.Errorf("resumed, it is paused for %+v; %d more arrived", again.TooMany, n)
+	if n := gw.seen.Load() - before; again.TooManyRejected.Ended < 100 || again.TooManyRejected.Bad != again.TooManyRejected.Ended || n > 120 {
+		t.Errorf("resumed, it is paused for %+v; %d more arrived", again.TooManyRejected, n)
 	}
 }
 
@@ -198,7 +198,7 @@ func TestABadPartDoesNotKeepTheGoodOneFromItsTurn(t *testing.T) {
 		}
 		return gw.accept(ctx, b)
 	}
-	r.start(through(gw))
+	r.start(accountsInUse(gw))
 	r.enqueue("c", kenyan(7))
 	if s := r.wait("c", time.Minute); s.Accepted != 6 || s.Rejected != 1 {
 		t.Errorf("it came to %+v", s)

@@ -9,36 +9,36 @@ import (
 )
 
 // claim asks to submit a generation. A claim beside an error can be given back.
-func (s *sending) claim(ctx context.Context, g *ledger.Generation) (*ledger.Claim, error) {
+func (s *batchSender) claim(ctx context.Context, g *ledger.Generation) (*ledger.Claim, error) {
 	var err error
 	if s.dials, err = s.sameRedis(ctx); err != nil {
 		return nil, err
 	}
-	s.failover.inFlight.Add(1)
+	s.restartGuard.inFlight.Add(1)
 	s.holds = true
 	c, err := s.ledger.Claim(ctx, s.claimRequest(ctx, g))
-	if err == nil && c.Answer == ledger.ClaimGo && s.acc.tracked() {
+	if err == nil && c.Result == ledger.ClaimGranted && s.acc.tracked() {
 		err = s.ledger.BeginAttempt(ctx, s.acc.info.Fingerprint, c.Attempt())
 	}
 	return c, err
 }
 
-func (s *sending) claimRequest(ctx context.Context, g *ledger.Generation) ledger.ClaimRequest {
+func (s *batchSender) claimRequest(ctx context.Context, g *ledger.Generation) ledger.ClaimRequest {
 	return ledger.ClaimRequest{ID: s.id, Batch: s.batch, Wake: s.pointer.Wake, Gen: g,
-		UUID: s.requestUUID(g), Login: s.acc.info.Fingerprint, KeyLife: s.acc.keyLife(), Lease: s.acc.Timeout + leaseMargin,
-		Open: s.schedule.open(), Window: s.window(ctx, s.acc.Name), Exclusions: s.heeded, Resend: s.resends()}
+		IdempotencyKey: s.idempotencyKey(g), Login: s.acc.info.Fingerprint, KeyTTL: s.acc.keyTTL(), Lease: s.acc.Timeout + leaseMargin,
+		Open: s.schedule.open(), OpenBatchLimit: s.openBatchLimit(ctx, s.acc.Name), Exclusions: s.exclusionVersion, Resend: s.resends()}
 }
 
 // letGo ends what a claim has begun, once it has been settled or given back.
-func (s *sending) letGo() {
+func (s *batchSender) letGo() {
 	if s.holds {
 		s.holds = false
-		s.failover.inFlight.Add(-1)
+		s.restartGuard.inFlight.Add(-1)
 	}
 }
 
 // ask claims what a claim is never told to go on with, for what it is told instead.
-func (s *sending) ask(ctx context.Context, g *ledger.Generation) (step, time.Time, error) {
+func (s *batchSender) ask(ctx context.Context, g *ledger.Generation) (step, time.Time, error) {
 	defer s.letGo()
 	claim, err := s.claim(ctx, g)
 	if err != nil {
@@ -49,7 +49,7 @@ func (s *sending) ask(ctx context.Context, g *ledger.Generation) (step, time.Tim
 
 // resends says whether a recipient whose outcome is unknown is submitted once more, as
 // was frozen when planning began. With a key there is a better way to ask again.
-func (s *sending) resends() bool {
-	n := planning.AccountNumber(s.camp.frozen, s.acc.Name)
-	return n >= 0 && s.camp.frozen.Accounts[n].Resend && s.acc.info.KeyTTL == 0
+func (s *batchSender) resends() bool {
+	n := planning.AccountNumber(s.camp.snapshot, s.acc.Name)
+	return n >= 0 && s.camp.snapshot.Accounts[n].Resend && s.acc.info.KeyTTL == 0
 }

@@ -45,7 +45,7 @@ func TestAClaimThatWasAnsweredLateLeavesLessTime(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
 	gw := newStub(providers.Info{})
-	a := through(gw)
+	a := accountsInUse(gw)
 	a.Timeout = 4 * time.Second
 	const late = time.Second
 	r.rdb.AddHook(afterGo(func(context.Context) { pass(t, late) }))
@@ -88,7 +88,7 @@ func TestAClaimFromARedisThatMayBeNewIsGivenBack(t *testing.T) {
 			}
 		}
 	}))
-	r.start(through(gw))
+	r.start(accountsInUse(gw))
 	r.enqueue("c", kenyan(2))
 	if s := r.wait("c", 20*time.Second); s.Accepted != 2 || gw.calls.Load() != 1 {
 		t.Errorf("%d calls, status %+v", gw.calls.Load(), s)
@@ -111,16 +111,16 @@ func TestARefusedCallGoesAgainUnderAnotherKey(t *testing.T) {
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		mu.Lock()
 		defer mu.Unlock()
-		keys[b.Key] = true
+		keys[b.IdempotencyKey] = true
 		if refusedKey == "" {
-			refusedKey = b.Key
+			refusedKey = b.IdempotencyKey
 		}
-		if b.Key == refusedKey {
+		if b.IdempotencyKey == refusedKey {
 			return nil, &providers.Error{Op: "stub send", Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseBilling}
 		}
 		return gw.accept(ctx, b)
 	}
-	r.start(through(gw))
+	r.start(accountsInUse(gw))
 	r.enqueue("c", kenyan(2))
 	if s := r.wait("c", 20*time.Second); s.Accepted != 2 {
 		t.Errorf("status %+v", s)

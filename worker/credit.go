@@ -50,8 +50,8 @@ func (w *Worker) pollBalances() func(context.Context) error {
 
 // mayUse looks whether the account is open, and probes one whose hold is over. most is
 // how many recipients a probe may have; 0: any number.
-func (s *sending) mayUse(ctx context.Context, g *ledger.Generation) (look ledger.Look, most int, ok bool, err error) {
-	look, err = s.ledger.LookAt(ctx, s.acc.Name, balanceTimeout+s.acc.Timeout+leaseMargin)
+func (s *batchSender) mayUse(ctx context.Context, g *ledger.Generation) (look ledger.AccountCheck, most int, ok bool, err error) {
+	look, err = s.ledger.CheckAccount(ctx, s.acc.Name, balanceTimeout+s.acc.Timeout+leaseMargin)
 	if err != nil || look.Open || !look.Probe {
 		return look, 0, look.Open, err
 	}
@@ -71,7 +71,7 @@ const (
 // probe says whether the call at hand may try a held account, and with how many
 // recipients at most (0: all). The balance, which costs nothing, is asked first and can
 // spare the call; that messages go through only a call can show.
-func (s *sending) probe(ctx context.Context, look ledger.Look, g *ledger.Generation) (most int, ok bool, err error) {
+func (s *batchSender) probe(ctx context.Context, look ledger.AccountCheck, g *ledger.Generation) (most int, ok bool, err error) {
 	if s.acc.info.KeyTTL == 0 {
 		// What a probe comes to at a gateway without keys may stay unknown: of one recipient,
 		// and not of a whole call.
@@ -89,7 +89,7 @@ func (s *sending) probe(ctx context.Context, look ledger.Look, g *ledger.Generat
 	got, err := balance(bctx, b)
 	cancel()
 	credit := providers.Cause(look.Reason) == providers.CauseCredit
-	report := ledger.CallReport{Went: ledger.WentHold, Reason: look.Reason, Jitter: rand.Float64()}
+	report := ledger.CallReport{Outcome: ledger.CallHold, Reason: look.Reason, Jitter: rand.Float64()}
 	switch e, isError := errors.AsType[*providers.Error](err); {
 	case isError && e != nil:
 		report.Reason, report.Code, credit = string(e.Cause), e.Code, false
@@ -122,7 +122,7 @@ func (s *sending) probe(ctx context.Context, look ledger.Look, g *ledger.Generat
 	if report.Reason == a.Hold.Reason {
 		report.Code = cmp.Or(report.Code, a.Hold.Code)
 	}
-	hold, err := s.ledger.Report(ctx, s.acc.Name, report)
+	hold, err := s.ledger.ReportCall(ctx, s.acc.Name, report)
 	if err != nil {
 		return 0, false, err
 	}
@@ -131,7 +131,7 @@ func (s *sending) probe(ctx context.Context, look ledger.Look, g *ledger.Generat
 }
 
 // despite says whether a call may be tried although the balance speaks against it.
-func despite(look ledger.Look, h ledger.Hold, credit bool) bool {
+func despite(look ledger.AccountCheck, h ledger.Hold, credit bool) bool {
 	if !credit {
 		return look.Until.Sub(h.Since) > callProbeAfter
 	}
@@ -149,7 +149,7 @@ const anySize = 1 << 30
 // that is held for want of credit; 0: none. What is left when a call of many was refused
 // may do for a smaller one: for as many as it pays for where that can be told, or for
 // half as many, until there is nobody to take away any more.
-func (s *sending) affords(b providers.Balance, look ledger.Look, g *ledger.Generation) int {
+func (s *batchSender) affords(b providers.Balance, look ledger.AccountCheck, g *ledger.Generation) int {
 	if b.Amount <= 0 {
 		return 0
 	}
@@ -160,7 +160,7 @@ func (s *sending) affords(b providers.Balance, look ledger.Look, g *ledger.Gener
 	if !risen(b.Amount, look.BalanceBefore) && most >= look.Refused {
 		most = look.Refused / 2
 	}
-	return most / max(1, s.parts(g))
+	return most / max(1, s.segmentsOf(g))
 }
 
 // risen says whether there is credit, and more than when the account was held.
@@ -174,10 +174,10 @@ func risen(amount float64, before string) bool {
 
 // wanting is how many segments there was too little credit for, of a call; of one that
 // was taken in part, not even for one more message.
-func (s *sending) wanting(g *ledger.Generation, v verdict) int {
+func (s *batchSender) wanting(g *ledger.Generation, v verdict) int {
 	n := len(g.To)
 	if slices.ContainsFunc(v.records, func(r ledger.Record) bool { return r.Status == ledger.Accepted }) {
 		n = 1
 	}
-	return n * max(1, s.parts(g))
+	return n * max(1, s.segmentsOf(g))
 }

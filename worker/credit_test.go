@@ -32,8 +32,8 @@ func TestWhatIsLeftMayDoForASmallerCall(t *testing.T) {
 		"it has risen, but not for all":      {300, 200, "", "", 500, 1, 300},
 		"it has risen, at an unknown price":  {300, 200, "KES", "", 500, 1, anySize},
 	} {
-		s := &sending{acc: &account{Account: Account{Price: tt.price}}, segments: tt.segments}
-		before := ledger.Look{BalanceBefore: amountText(tt.before), Refused: tt.refused}
+		s := &batchSender{acc: &account{Account: Account{Price: tt.price}}, segments: tt.segments}
+		before := ledger.AccountCheck{BalanceBefore: amountText(tt.before), Refused: tt.refused}
 		if got := s.affords(providers.Balance{Amount: tt.amount, Currency: tt.currency}, before, &ledger.Generation{}); got != tt.want {
 			t.Errorf("%s: a call of %d, want %d", name, got, tt.want)
 		}
@@ -43,7 +43,7 @@ func TestWhatIsLeftMayDoForASmallerCall(t *testing.T) {
 func TestACallAgainstTheBalanceIsTriedSeldom(t *testing.T) {
 	t.Parallel()
 	begun := time.Date(2025, 11, 1, 8, 0, 0, 0, time.UTC)
-	look, tries := ledger.Look{RefusedAt: begun}, 0
+	look, tries := ledger.AccountCheck{RefusedAt: begun}, 0
 	for now := begun; now.Sub(begun) < 24*time.Hour; now = now.Add(20 * time.Second) {
 		if look.Until = now; despite(look, ledger.Hold{Since: begun}, true) {
 			tries++

@@ -68,7 +68,7 @@ func (p *pair) promote() {
 // failover sends 8,000 messages through a gateway without keys, while the replica
 // lags behind and is then promoted; with anew the worker dies with the master and
 // another one goes on. It returns how many went out more than once.
-func failover(t *testing.T, d worker.Durability, anew bool, campaigns ...string) (twice int, s producer.Status) {
+func restartGuard(t *testing.T, d worker.Durability, anew bool, campaigns ...string) (twice int, s producer.Status) {
 	p := newPair(t)
 	gw := newStub(providers.Info{MaxRecipients: 10})
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
@@ -83,7 +83,7 @@ func failover(t *testing.T, d worker.Durability, anew bool, campaigns ...string)
 	if p.producer, err = producer.New(p.rdb, producer.WithDurability(d), producer.WithPollInterval(20*time.Millisecond)); err != nil {
 		t.Fatal(err)
 	}
-	cfg := worker.Config{Accounts: []worker.Account{through(gw)}, Durability: d, Country: "KE", SweepEvery: 100 * time.Millisecond}
+	cfg := worker.Config{Accounts: []worker.Account{accountsInUse(gw)}, Durability: d, Country: "KE", SweepEvery: 100 * time.Millisecond}
 	first := p.startWith(cfg)
 	each := 8000 / len(campaigns)
 	for i, id := range campaigns {
@@ -134,7 +134,7 @@ func TestAPromotedReplicaSendsNothingTwice(t *testing.T) {
 	for _, anew := range []bool{false, true} {
 		t.Run(fmt.Sprintf("new worker %t", anew), func(t *testing.T) {
 			t.Parallel()
-			twice, s := failover(t, worker.Durability{Replicas: 1}, anew, "c")
+			twice, s := restartGuard(t, worker.Durability{Replicas: 1}, anew, "c")
 			if twice != 0 {
 				t.Errorf("%d went out twice; %+v", twice, s)
 			}
@@ -151,7 +151,7 @@ func TestAWorkerTellsAPromotedReplicaWhatItHasSettled(t *testing.T) {
 	for _, campaigns := range [][]string{{"c"}, {"c", "d", "e", "f"}} { // several share the account's slots
 		t.Run(fmt.Sprint(len(campaigns)), func(t *testing.T) {
 			t.Parallel()
-			twice, s := failover(t, worker.Durability{}, false, campaigns...)
+			twice, s := restartGuard(t, worker.Durability{}, false, campaigns...)
 			if twice != 0 || s.Accepted+s.Unknown != 8000 || s.Unknown > 80 {
 				t.Errorf("%d went out twice; %+v", twice, s)
 			}
@@ -182,7 +182,7 @@ func TestNothingInFlightIsMadeAgainBesideAPromotedReplica(t *testing.T) {
 	if p.producer, err = producer.New(p.rdb, producer.WithPollInterval(20*time.Millisecond)); err != nil {
 		t.Fatal(err)
 	}
-	account := through(gw)
+	account := accountsInUse(gw)
 	account.Timeout = 10 * time.Second
 	p.startWith(worker.Config{Accounts: []worker.Account{account}, Country: "KE", SweepEvery: 100 * time.Millisecond})
 	p.enqueue("before", kenyan(100))
@@ -221,7 +221,7 @@ func TestAPromotedReplicaMayRepeatWhatItWasNotWaitedFor(t *testing.T) {
 	t.Parallel()
 	// That there is a difference: nobody is left who knows what was settled, and without
 	// durability the same failover repeats.
-	if twice, s := failover(t, worker.Durability{}, true, "c"); twice == 0 {
+	if twice, s := restartGuard(t, worker.Durability{}, true, "c"); twice == 0 {
 		t.Errorf("nothing went out twice: the test above would not notice either; %+v", s)
 	}
 }

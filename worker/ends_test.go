@@ -24,7 +24,7 @@ func TestAScheduledCampaignStartsOnTimeAndNotBefore(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
 	gw := newClocked(providers.Info{})
-	r.start(through(gw))
+	r.start(accountsInUse(gw))
 	start := time.Now().Add(1500 * time.Millisecond).Truncate(time.Millisecond)
 	_, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: "b", StartAt: start}, producer.Numbers(kenyan(3)...))
 	if err != nil {
@@ -44,7 +44,7 @@ func TestACampaignExpiresWhileItsAccountIsHeld(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
 	gw := newStub(providers.Info{KeyTTL: keyed})
-	r.start(through(gw))
+	r.start(accountsInUse(gw))
 	if err := r.producer.Hold(t.Context(), "kobo-main", "audit"); err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func TestAnAnswerAfterTheExpiryStillCounts(t *testing.T) {
 		<-proceed
 		return gw.accept(ctx, b)
 	}
-	a := through(gw)
+	a := accountsInUse(gw)
 	a.Timeout = 5 * time.Second
 	r.start(a)
 	_, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: "b", ExpiresIn: time.Second}, producer.Numbers(kenyan(3)...))
@@ -88,7 +88,7 @@ func TestCancelSettlesDoubtAsUnknown(t *testing.T) {
 	r := newRig(t, sandbox.Options{})
 	gw := newStub(providers.Info{KeyTTL: keyed})
 	gw.send = func(context.Context, providers.Batch) ([]providers.Result, error) { return nil, unanswered() }
-	r.start(through(gw))
+	r.start(accountsInUse(gw))
 	r.enqueue("c", kenyan(3))
 	r.eventually(10*time.Second, "a doubtful call", func() bool { return gw.calls.Load() > 0 })
 	if _, err := r.producer.Cancel(t.Context(), "c"); err != nil {
@@ -120,7 +120,7 @@ func TestRetrySendsUnknownAndRejectedAgainOnPurpose(t *testing.T) {
 		}
 		return out, nil
 	}
-	r.start(through(gw))
+	r.start(accountsInUse(gw))
 	r.enqueue("c", kenyan(10))
 	if s := r.wait("c", 10*time.Second); s.Accepted != 7 || s.Rejected != 2 || s.Unknown != 1 {
 		t.Fatalf("status %+v", s)
@@ -186,8 +186,8 @@ func TestAPlannerThatDiedAnywhereIsTakenUp(t *testing.T) {
 	}
 	// A planner commits a page and dies before it has woken the batches of it. The
 	// next one has no routes: what is frozen wins.
-	frozen := ledger.Frozen{Country: "KE", Accounts: []ledger.FrozenAccount{{Name: "kobo-main", MaxRecipients: 400, BatchSize: 400}}}
-	plan, err := l.StartPlan(t.Context(), "c", func(ledger.Spec) (ledger.Frozen, error) { return frozen, nil })
+	snapshot := ledger.PlanSnapshot{Country: "KE", Accounts: []ledger.SnapshotAccount{{Name: "kobo-main", MaxRecipients: 400, BatchSize: 400}}}
+	plan, err := l.StartPlan(t.Context(), "c", func(ledger.Spec) (ledger.PlanSnapshot, error) { return snapshot, nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +195,7 @@ func TestAPlannerThatDiedAnywhereIsTakenUp(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out := ledger.PlannedPage{First: 1, Windows: map[int]int{0: 4}, Carry: make([][]ledger.Call, 1)}
+		out := ledger.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 4}, Carry: make([][]ledger.Call, 1)}
 		var to []ledger.Planned
 		for i := range page.Inputs {
 			to = append(to, ledger.Planned{Row: i + 1, MSISDN: 254_710_000_000 + sms.MSISDN(i)})
@@ -206,7 +206,7 @@ func TestAPlannerThatDiedAnywhereIsTakenUp(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	r.start(through(gw))
+	r.start(accountsInUse(gw))
 	if s := r.wait("c", 40*time.Second); s.Accepted != n || s.Batches != (n+399)/400 {
 		t.Errorf("status %+v", s)
 	}
@@ -226,14 +226,14 @@ func TestPlanningWaitsForAnAccountAndForRoutes(t *testing.T) {
 	if err := l.ForgetAccount(t.Context(), "kobo-main"); err != nil {
 		t.Fatal(err)
 	}
-	other := through(newStub(providers.Info{}))
+	other := accountsInUse(newStub(providers.Info{}))
 	other.Name = "other"
 	r.start(other)
 	r.eventually(5*time.Second, "the reason", func() bool {
 		b := r.status("c").BlockedBy
 		return len(b) == 1 && b[0].Reason == "no_worker" && b[0].Account == "kobo-main"
 	})
-	r.start(through(newStub(providers.Info{})))
+	r.start(accountsInUse(newStub(providers.Info{})))
 	if s := r.wait("c", 20*time.Second); s.Accepted != 20 {
 		t.Errorf("status %+v", s)
 	}
@@ -254,7 +254,7 @@ func TestATaskThatAsynqGaveUpIsQueuedAgain(t *testing.T) {
 	if err := r.rdb.HSet(t.Context(), "asynq:{tuma-send:kobo-main}:t:"+moved, "state", "archived").Err(); err != nil {
 		t.Fatal(err)
 	}
-	r.start(through(newStub(providers.Info{})))
+	r.start(accountsInUse(newStub(providers.Info{})))
 	if s := r.wait("c", 20*time.Second); s.Accepted != 2 {
 		t.Errorf("status %+v", s)
 	}
@@ -270,7 +270,7 @@ func TestAnotherWorkerSweepsWhenTheSweeperDies(t *testing.T) {
 	if err := r.rdb.Del(t.Context(), r.rdb.Keys(t.Context(), "asynq:*").Val()...).Err(); err != nil {
 		t.Fatal(err)
 	}
-	r.start(through(newStub(providers.Info{})))
+	r.start(accountsInUse(newStub(providers.Info{})))
 	if s := r.wait("c", 20*time.Second); s.Accepted != 2 {
 		t.Errorf("status %+v", s)
 	}
@@ -286,7 +286,7 @@ func TestRetentionKeepsUpHoweverManyThereAre(t *testing.T) {
 	if err := r.rdb.ZAdd(t.Context(), "tuma:campaigns", old...).Err(); err != nil {
 		t.Fatal(err)
 	}
-	r.start(through(newStub(providers.Info{})))
+	r.start(accountsInUse(newStub(providers.Info{})))
 	r.eventually(20*time.Second, "retention", func() bool { return r.rdb.ZCard(t.Context(), "tuma:campaigns").Val() == 0 })
 }
 

@@ -54,7 +54,7 @@ func TestTheRateHoldsAtTheGateway(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
 	gw := newClocked(providers.Info{KeyTTL: keyed, MaxRecipients: 10})
-	limited := through(gw)
+	limited := accountsInUse(gw)
 	limited.Rate, limited.Burst = 200, 20
 	for range 2 {
 		r.start(limited)
@@ -76,7 +76,7 @@ func TestATransactionalMessageDoesNotWaitForBulkDebt(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
 	gw := newStub(providers.Info{KeyTTL: keyed})
-	limited := through(gw)
+	limited := accountsInUse(gw)
 	limited.Rate, limited.Burst, limited.Concurrency = 50, 5, 2
 	r.start(limited)
 	r.enqueue("bulk", kenyan(5000))
@@ -134,7 +134,7 @@ func TestSegmentsAreTheUnitWhereTheAccountSaysSo(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
 	gw := newClocked(providers.Info{KeyTTL: keyed, MaxRecipients: 5})
-	a := through(gw)
+	a := accountsInUse(gw)
 	a.Rate, a.Burst, a.Unit = 60, 1, worker.UnitSegments
 	r.start(a)
 	body := make([]byte, 300) // two segments
@@ -157,7 +157,7 @@ func TestRoutesSpreadACampaignOverAccounts(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
 	ke, ng := newStub(providers.Info{}), newStub(providers.Info{})
-	a, b := through(ke), through(ng)
+	a, b := accountsInUse(ke), accountsInUse(ng)
 	a.Name, b.Name = "ke", "ng"
 	r.startWith(worker.Config{Accounts: []worker.Account{a, b},
 		Routes: []ledger.Route{{Match: "254", Via: []string{"ke"}}, {Match: "234", Via: []string{"ng", "ke"}}}})

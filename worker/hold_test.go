@@ -16,7 +16,7 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-func through(p providers.Provider) worker.Account {
+func accountsInUse(p providers.Provider) worker.Account {
 	return worker.Account{Name: "kobo-main", Provider: p, Timeout: time.Second}
 }
 
@@ -32,7 +32,7 @@ func TestARefusedRecipientDoesNotKeepOthersFromProvingTheAccount(t *testing.T) {
 		}
 		return gw.accept(ctx, b)
 	}
-	r.start(through(gw))
+	r.start(accountsInUse(gw))
 	r.enqueue("poison", []string{"0710000000"})
 	r.eventually(15*time.Second, "the hold", func() bool { return len(r.status("poison").BlockedBy) > 0 })
 	r.enqueue("good", []string{"0710000001"})
@@ -49,7 +49,7 @@ func TestARefusalOfEverythingIsHeldWithinAFewCalls(t *testing.T) {
 	r := newRig(t, sandbox.Options{})
 	gw := newStub(providers.Info{KeyTTL: keyed})
 	gw.send = func(context.Context, providers.Batch) ([]providers.Result, error) { return nil, refused() }
-	r.start(through(gw))
+	r.start(accountsInUse(gw))
 	r.enqueue("c", kenyan(3000))
 	r.eventually(20*time.Second, "the hold", func() bool { return len(r.status("c").BlockedBy) > 0 })
 	r.eventually(10*time.Second, "calls in flight to end", func() bool { return r.status("c").InFlight.Calls == 0 })
@@ -81,7 +81,7 @@ func TestCancelEndsADoubtfulCallOfAHeldAccount(t *testing.T) {
 	r := newRig(t, sandbox.Options{})
 	gw := newStub(providers.Info{KeyTTL: keyed})
 	gw.send = func(context.Context, providers.Batch) ([]providers.Result, error) { return nil, unanswered() }
-	r.start(through(gw))
+	r.start(accountsInUse(gw))
 	r.enqueue("c", kenyan(3))
 	r.eventually(10*time.Second, "a doubtful call", func() bool { return gw.calls.Load() > 0 && r.status("c").InFlight.Calls == 0 })
 	if err := r.producer.Hold(t.Context(), "kobo-main", "audit"); err != nil {
@@ -113,7 +113,7 @@ func TestAPausedCampaignDoesNotUseUpTheProbesOfOthers(t *testing.T) {
 		return gw.accept(ctx, b)
 	}
 	down.Store(true)
-	r.start(through(gw))
+	r.start(accountsInUse(gw))
 	r.enqueue("paused", kenyan(3000))
 	r.eventually(10*time.Second, "the hold", func() bool { return len(r.status("paused").BlockedBy) > 0 })
 	if _, err := r.producer.Pause(t.Context(), "paused"); err != nil {
@@ -168,7 +168,7 @@ func TestCreditThatIsLeftIsUsedUpByHalves(t *testing.T) {
 				defer mu.Unlock()
 				return providers.Balance{Amount: left, Currency: "KES"}, nil
 			}
-			r.start(through(gw))
+			r.start(accountsInUse(gw))
 			r.enqueue("c", kenyan(1000))
 			r.eventually(60*time.Second, "all credit to be used up", func() bool { return r.status("c").Accepted == 260 })
 			r.eventually(20*time.Second, "the hold", func() bool {
@@ -198,7 +198,7 @@ func TestAPanicOfABalanceCostsNothing(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
 	gw := &balancing{stub: newStub(providers.Info{}), balance: func(context.Context) (providers.Balance, error) { panic("no") }}
-	r.start(through(gw))
+	r.start(accountsInUse(gw))
 	r.enqueue("c", kenyan(3))
 	if s := r.wait("c", 10*time.Second); s.Accepted != 3 {
 		t.Errorf("status %+v", s)
@@ -232,7 +232,7 @@ func TestAProviderThatBreaksItsContractCostsItsCallOnly(t *testing.T) {
 				}
 				return with.accept(ctx, b)
 			}
-			a, b := through(without), through(with)
+			a, b := accountsInUse(without), accountsInUse(with)
 			b.Name = "keyed"
 			r.start(a, b)
 			r.enqueue("without", kenyan(5))
@@ -277,15 +277,15 @@ func TestAKeyThatIsAnsweredWithAnErrorForEverHoldsNobodyUp(t *testing.T) {
 	var cursed atomic.Value
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		if gw.calls.Load() == 3 {
-			cursed.Store(b.Key)
+			cursed.Store(b.IdempotencyKey)
 			return nil, unanswered()
 		}
-		if cursed.Load() == b.Key {
+		if cursed.Load() == b.IdempotencyKey {
 			return nil, &providers.Error{Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseGateway, Code: "error_gw", KeepKey: true}
 		}
 		return gw.accept(ctx, b)
 	}
-	a := through(gw)
+	a := accountsInUse(gw)
 	a.MaxAttempts = 4
 	r.start(a)
 	r.enqueue("c", kenyan(500))

@@ -69,12 +69,12 @@ func (c *schedule) next() *schedule {
 }
 
 // readSchedule works out when the batch at hand may go; nil: at any time.
-func (s *sending) readSchedule(ctx context.Context) (*schedule, error) {
-	lane, err := s.camp.frozen.LaneOf(s.batch)
-	if err != nil || lane.Window == (ledger.FrozenWindow{}) {
+func (s *batchSender) readSchedule(ctx context.Context) (*schedule, error) {
+	stream, err := s.camp.snapshot.StreamOf(s.batch)
+	if err != nil || stream.SendingHours == (ledger.CountryHours{}) {
 		return nil, err
 	}
-	w, err := s.hours.get(lane.Window)
+	w, err := s.hours.get(stream.SendingHours)
 	if err != nil {
 		return nil, fmt.Errorf("sending hours of %s: %w", s.id, err)
 	}
@@ -92,7 +92,7 @@ func (s *sending) readSchedule(ctx context.Context) (*schedule, error) {
 // whileClosed asks for a generation that cannot go now, and so books nothing: for
 // when it can, and because there may be an end to it meanwhile, such as that of a
 // campaign that was stopped, or of doubt that no call can clear up.
-func (s *sending) whileClosed(ctx context.Context, g *ledger.Generation) (step, time.Time, error) {
+func (s *batchSender) whileClosed(ctx context.Context, g *ledger.Generation) (step, time.Time, error) {
 	was := s.schedule
 	s.schedule = was.next()
 	defer func() { s.schedule = was }()
@@ -104,9 +104,9 @@ func (s *sending) whileClosed(ctx context.Context, g *ledger.Generation) (step, 
 }
 
 // frozenWindows are the windows in force, for a campaign whose planning begins.
-func (w *Worker) frozenWindows() (out []ledger.FrozenWindow) {
+func (w *Worker) snapshotHours() (out []ledger.CountryHours) {
 	for _, country := range slices.Sorted(maps.Keys(w.cfg.Windows)) {
-		out = append(out, ledger.FrozenWindow{Country: country, Hours: w.cfg.Windows[country].String()})
+		out = append(out, ledger.CountryHours{Country: country, Hours: w.cfg.Windows[country].String()})
 	}
 	return out
 }
@@ -114,7 +114,7 @@ func (w *Worker) frozenWindows() (out []ledger.FrozenWindow) {
 // checkWindows errs for windows that never open, and for more than a campaign can have lanes.
 func (w *Worker) checkWindows() error {
 	var mistakes []error
-	for _, x := range w.frozenWindows() {
+	for _, x := range w.snapshotHours() {
 		if _, err := w.hours.get(x); err != nil {
 			mistakes = append(mistakes, err)
 		}
@@ -125,15 +125,15 @@ func (w *Worker) checkWindows() error {
 			accounts[name] = true
 		}
 	}
-	if n := max(1, len(accounts)) * (1 + len(w.cfg.Windows)); n > ledger.MaxLanes {
+	if n := max(1, len(accounts)) * (1 + len(w.cfg.Windows)); n > ledger.MaxStreams {
 		mistakes = append(mistakes, fmt.Errorf("sending hours of %d countries for the %d accounts of the routes are too many", len(w.cfg.Windows), len(accounts)))
 	}
 	return errors.Join(mistakes...)
 }
 
-func shownWindows(windows map[string]Hours) map[string]string {
+func shownWindows(openBatchLimits map[string]Hours) map[string]string {
 	out := map[string]string{}
-	for country, h := range windows {
+	for country, h := range openBatchLimits {
 		out[country] = h.String()
 	}
 	return out
@@ -142,10 +142,10 @@ func shownWindows(windows map[string]Hours) map[string]string {
 // hoursCache keeps windows with their time zones, which take a while to read.
 type hoursCache struct {
 	mu sync.Mutex
-	by map[ledger.FrozenWindow]*hours.Window
+	by map[ledger.CountryHours]*hours.Window
 }
 
-func (c *hoursCache) get(x ledger.FrozenWindow) (*hours.Window, error) {
+func (c *hoursCache) get(x ledger.CountryHours) (*hours.Window, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if w := c.by[x]; w != nil {
@@ -160,7 +160,7 @@ func (c *hoursCache) get(x ledger.FrozenWindow) (*hours.Window, error) {
 		return nil, err
 	}
 	if c.by == nil {
-		c.by = map[ledger.FrozenWindow]*hours.Window{}
+		c.by = map[ledger.CountryHours]*hours.Window{}
 	}
 	c.by[x] = w
 	return w, nil

@@ -100,7 +100,7 @@ func TestAClosedCountryWaitsAndTheOthersGo(t *testing.T) {
 	r := newRig(t, sandbox.Options{})
 	gw := newPostmark(t, providers.Info{MaxRecipients: 20})
 	opens := r.now().Add(8 * time.Second)
-	r.startWith(worker.Config{Accounts: []worker.Account{through(gw)}, Windows: map[string]worker.Hours{
+	r.startWith(worker.Config{Accounts: []worker.Account{accountsInUse(gw)}, Windows: map[string]worker.Hours{
 		"KE": hoursIn("KE", opens, opens.Add(8*time.Hour)),
 		"NG": hoursIn("NG", opens.Add(-time.Hour), opens.Add(time.Hour)),
 		"JM": hoursIn("JM", opens.Add(time.Hour), opens.Add(2*time.Hour)),
@@ -150,7 +150,7 @@ func TestWhatIsClosedBooksNothing(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
 	gw := newPostmark(t, providers.Info{})
-	a := through(gw)
+	a := accountsInUse(gw)
 	a.Rate, a.Burst = 100, 10
 	opens := r.now().Add(time.Hour)
 	closed := map[string]worker.Hours{"KE": hoursIn("KE", opens, opens.Add(8*time.Hour))}
@@ -194,7 +194,7 @@ func TestTransactionalKeepsNoHours(t *testing.T) {
 	r := newRig(t, sandbox.Options{})
 	gw := newPostmark(t, providers.Info{})
 	opens := r.now().Add(time.Hour)
-	r.startWith(worker.Config{Accounts: []worker.Account{through(gw)}, Windows: map[string]worker.Hours{"KE": hoursIn("KE", opens, opens.Add(time.Hour))}})
+	r.startWith(worker.Config{Accounts: []worker.Account{accountsInUse(gw)}, Windows: map[string]worker.Hours{"KE": hoursIn("KE", opens, opens.Add(time.Hour))}})
 	_, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "code", Via: "kobo-main", Body: "b", Class: producer.Transactional}, producer.Numbers(kenyan(3)...))
 	if err != nil {
 		t.Fatal(err)
@@ -209,7 +209,7 @@ func TestWhatExpiresBeforeItsHoursIsSkipped(t *testing.T) {
 	r := newRig(t, sandbox.Options{})
 	gw := newPostmark(t, providers.Info{})
 	opens := r.now().Add(time.Hour)
-	r.startWith(worker.Config{Accounts: []worker.Account{through(gw)}, Windows: map[string]worker.Hours{"KE": hoursIn("KE", opens, opens.Add(time.Hour))}})
+	r.startWith(worker.Config{Accounts: []worker.Account{accountsInUse(gw)}, Windows: map[string]worker.Hours{"KE": hoursIn("KE", opens, opens.Add(time.Hour))}})
 	_, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: "b", ExpiresIn: 2 * time.Second}, producer.Numbers(kenyan(700)...))
 	if err != nil {
 		t.Fatal(err)
@@ -251,7 +251,7 @@ func TestWhatGoesAgainKeepsTheHours(t *testing.T) {
 				}
 				return tt.answer()
 			}
-			a := through(gw)
+			a := accountsInUse(gw)
 			a.Timeout, a.OnUnknown = 20*time.Second, tt.resend
 			r.startWith(worker.Config{Accounts: []worker.Account{a}, Windows: map[string]worker.Hours{"KE": hoursIn("KE", opens, closes)}})
 			r.enqueue("c", []string{"0712345678"})
@@ -282,7 +282,7 @@ func TestDoubtOfACancelledCampaignDoesNotWaitForTheHours(t *testing.T) {
 		}
 		return nil, unanswered()
 	}
-	a := through(gw)
+	a := accountsInUse(gw)
 	a.Timeout = 20 * time.Second
 	r.startWith(worker.Config{Accounts: []worker.Account{a}, Windows: map[string]worker.Hours{"KE": hoursIn("KE", closes.Add(time.Hour), closes)}})
 	r.enqueue("c", []string{"0712345678"})
@@ -324,12 +324,12 @@ func TestNothingGoesOnceTheHoursAreOver(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
 	gw := newPostmark(t, providers.Info{MaxRecipients: 1})
-	a := through(gw)
+	a := accountsInUse(gw)
 	a.Rate, a.Burst, a.Concurrency = 40, 4, 16 // so that every slot waits for its turn when it closes
 	closes := r.now().Add(5 * time.Second)
-	windows := map[string]worker.Hours{"KE": hoursIn("KE", closes.Add(time.Hour), closes)}
-	r.startWith(worker.Config{Accounts: []worker.Account{a}, Windows: windows})
-	r.startWith(worker.Config{Accounts: []worker.Account{a}, Windows: windows})
+	openBatchLimits := map[string]worker.Hours{"KE": hoursIn("KE", closes.Add(time.Hour), closes)}
+	r.startWith(worker.Config{Accounts: []worker.Account{a}, Windows: openBatchLimits})
+	r.startWith(worker.Config{Accounts: []worker.Account{a}, Windows: openBatchLimits})
 	r.enqueue("c", kenyan(2000))
 	r.eventually(15*time.Second, "the reason", func() bool { b := r.blocks("c"); return len(b) == 1 && b[0].Reason == "window" })
 	went := gw.calls.Load()

@@ -209,7 +209,7 @@ func TestATextStaysWithItsRecipientsWhateverHappens(t *testing.T) {
 			r := newRig(t, sandbox.Options{})
 			h := newHeard(t, share, x.info)
 			h.say = x.say(h)
-			a := through(h)
+			a := accountsInUse(h)
 			a.MaxAttempts = 100
 			r.start(a)
 			r.enqueueGreeting(producer.Campaign{ID: "c", Via: "kobo-main", OnUnknown: x.resend}, n, share)
@@ -273,13 +273,13 @@ func TestAPlannerThatTakesOverKnowsEveryonesText(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.enqueueGreeting(producer.Campaign{ID: "c", Via: "kobo-main", MaxSegments: n - 1}, n, share)
-	plan, err := l.StartPlan(t.Context(), "c", func(s ledger.Spec) (ledger.Frozen, error) {
-		return ledger.Frozen{Country: "KE", Accounts: []ledger.FrozenAccount{planning.Account(card, s, 0)}}, nil
+	plan, err := l.StartPlan(t.Context(), "c", func(s ledger.Spec) (ledger.PlanSnapshot, error) {
+		return ledger.PlanSnapshot{Country: "KE", Accounts: []ledger.SnapshotAccount{planning.Account(card, s, 0)}}, nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	pl, err := planning.New(plan.Spec, plan.Frozen)
+	pl, err := planning.New(plan.Spec, plan.Snapshot)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -295,7 +295,7 @@ func TestAPlannerThatTakesOverKnowsEveryonesText(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	r.start(through(h))
+	r.start(accountsInUse(h))
 	if s := r.wait("c", 40*time.Second); s.Accepted != n-1 || s.Reasons["over_cap"] != 1 || s.Calls != (n+share-1)/share {
 		t.Errorf("it ended as %+v", s)
 	}
@@ -312,12 +312,12 @@ func TestTextsThatCannotBeReadStopTheirBatchAlone(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, sandbox.Options{})
 			h := newHeard(t, share, providers.Info{KeyTTL: keyed})
-			r.known(through(h))
+			r.known(accountsInUse(h))
 			r.enqueueGreeting(producer.Campaign{ID: "c", Via: "kobo-main"}, n, share)
 			if _, err := r.producer.Pause(t.Context(), "c"); err != nil {
 				t.Fatal(err)
 			}
-			r.startLogged(through(h))
+			r.startLogged(accountsInUse(h))
 			r.eventually(20*time.Second, "the plan, and nobody at work", func() bool {
 				q := "asynq:{tuma-send:kobo-main}:"
 				busy := r.rdb.LLen(t.Context(), q+"active").Val() + r.rdb.LLen(t.Context(), q+"pending").Val()
@@ -333,7 +333,7 @@ func TestTextsThatCannotBeReadStopTheirBatchAlone(t *testing.T) {
 			}
 			r.eventually(20*time.Second, "the others to have gone", func() bool {
 				s := r.status("c")
-				return s.Accepted == n-50 && s.SetAside > 0 && s.Pending == 50 && strings.Contains(strings.Join(s.Unreadable, " "), "t0.1")
+				return s.Accepted == n-50 && s.Quarantined > 0 && s.Pending == 50 && strings.Contains(strings.Join(s.Unreadable, " "), "t0.1")
 			})
 			r.hset("c", "t0.1", was)
 			if _, err := r.producer.Resume(t.Context(), "c"); err != nil {
@@ -353,7 +353,7 @@ func TestNoRecordOfLongTextsIsLarge(t *testing.T) {
 	r := newRig(t, sandbox.Options{})
 	h := newHeard(t, 1, providers.Info{KeyTTL: keyed})
 	h.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) { return h.accept(ctx, b) }
-	r.known(through(h))
+	r.known(accountsInUse(h))
 	const n = 400
 	letters := make([]byte, 5000) // nothing that could be compressed
 	lot := rand.New(rand.NewPCG(1, 2))
@@ -379,7 +379,7 @@ func TestNoRecordOfLongTextsIsLarge(t *testing.T) {
 		return most
 	}
 	uploaded := largest()
-	r.start(through(h))
+	r.start(accountsInUse(h))
 	s := r.wait("c", 30*time.Second)
 	if s.Accepted+s.Reasons["body_too_long"] != n || s.Accepted < 50 || s.Reasons["body_too_long"] < 50 {
 		t.Errorf("it ended as %+v", s)

@@ -18,9 +18,9 @@ import (
 // is through, stopped, another planner was faster, or this worker drains. Every
 // page is committed by itself, so that it can end anywhere.
 func (w *Worker) plan(ctx context.Context, p queue.Pointer) error {
-	plan, err := w.ledger.StartPlan(ctx, p.Campaign, func(spec ledger.Spec) (ledger.Frozen, error) {
+	plan, err := w.ledger.StartPlan(ctx, p.Campaign, func(spec ledger.Spec) (ledger.PlanSnapshot, error) {
 		// What is frozen wins, also over accounts and routes that this worker does not know.
-		if f, _, err := w.ledger.Frozen(ctx, p.Campaign); err != nil || len(f.Accounts) > 0 {
+		if f, _, err := w.ledger.Snapshot(ctx, p.Campaign); err != nil || len(f.Accounts) > 0 {
 			return f, err
 		}
 		return w.freeze(ctx, p.Campaign, spec)
@@ -31,12 +31,12 @@ func (w *Worker) plan(ctx context.Context, p queue.Pointer) error {
 	if err != nil {
 		return err
 	}
-	pl, err := planning.New(plan.Spec, plan.Frozen)
+	pl, err := planning.New(plan.Spec, plan.Snapshot)
 	if err != nil {
 		return &ledger.Unreadable{Campaign: plan.ID, Record: "spec", Err: err}
 	}
 	if plan.Next == 0 {
-		if err := w.joins(ctx, plan.Frozen); err != nil {
+		if err := w.joinAccounts(ctx, plan.Snapshot); err != nil {
 			return err
 		}
 	}
@@ -44,7 +44,7 @@ func (w *Worker) plan(ctx context.Context, p queue.Pointer) error {
 	if err != nil {
 		return err
 	}
-	opted, err := w.suppressed(ctx, plan, plan.Total-first+1)
+	opted, err := w.optOutLookup(ctx, plan, plan.Total-first+1)
 	if err != nil {
 		return err
 	}
@@ -69,11 +69,11 @@ func (w *Worker) plan(ctx context.Context, p queue.Pointer) error {
 // returns what came of the last. While a page is planned, the next is looked up, the two after
 // that are read, which takes longest, and the two before are committed: none is before the one
 // before it is.
-func (w *Worker) planPages(ctx context.Context, plan *ledger.Plan, pl *planning.Planner, opted *ledger.Lookup, first int) (last committed, err error) {
-	var before, newest *behind[committed]
+func (w *Worker) planPages(ctx context.Context, plan *ledger.Plan, pl *planning.Planner, opted *ledger.OptOutLookup, first int) (last committed, err error) {
+	var before, newest *future[committed]
 	defer func() { _, _ = newest.wait() }() // what it came to has been looked at, unless something else went wrong
-	pages := ahead(1, abreast(2, w.ledger.ReadPages(ctx, plan.ID, plan.Next, plan.Pages, first), pl.Read))
-	for page, err := range ahead(1, lookups(ctx, opted, pages)) {
+	pages := prefetch(1, parallelMap(2, w.ledger.ReadPages(ctx, plan.ID, plan.Next, plan.Pages, first), pl.Read))
+	for page, err := range prefetch(1, lookups(ctx, opted, pages)) {
 		if err != nil {
 			return last, err
 		}
@@ -84,13 +84,13 @@ func (w *Worker) planPages(ctx context.Context, plan *ledger.Plan, pl *planning.
 		if err := complete(plan, page.Page); err != nil {
 			return last, err
 		}
-		pl.LeaveOut(page.opted)
+		pl.SetOptedOut(page.opted)
 		out := pl.Plan(page.Reading, page.Number+1 == plan.Pages)
 		if _, err := before.wait(); err != nil {
 			return last, err
 		}
 		previous := newest
-		newest = goBehind(func() (committed, error) { return w.commitPage(ctx, plan, out, previous) })
+		newest = startFuture(func() (committed, error) { return w.commitPage(ctx, plan, out, previous) })
 		before = previous
 	}
 	return newest.wait()
@@ -103,7 +103,7 @@ type lookedUp struct {
 }
 
 // lookups finds who of pages has opted out.
-func lookups(ctx context.Context, opted *ledger.Lookup, pages iter.Seq2[planning.Reading, error]) iter.Seq2[lookedUp, error] {
+func lookups(ctx context.Context, opted *ledger.OptOutLookup, pages iter.Seq2[planning.Reading, error]) iter.Seq2[lookedUp, error] {
 	return func(yield func(lookedUp, error) bool) {
 		for page, err := range pages {
 			x := lookedUp{Reading: page}
@@ -127,10 +127,10 @@ type committed struct {
 // commitPage commits a page, once the one before it is, and queues the batches that are
 // handed out; but the first of a campaign that one task plans and sends is the caller's to
 // go on with.
-func (w *Worker) commitPage(ctx context.Context, plan *ledger.Plan, page ledger.PlannedPage, before *behind[committed]) (c committed, err error) {
-	page.Windows = map[int]int{}
-	for n := range plan.Frozen.Lanes() {
-		page.Windows[n] = min(firstWindow*(page.Page+1), w.window(ctx, plan.Frozen.Lane(n).Account.Name))
+func (w *Worker) commitPage(ctx context.Context, plan *ledger.Plan, page ledger.PlannedPage, before *future[committed]) (c committed, err error) {
+	page.OpenBatchLimits = map[int]int{}
+	for n := range plan.Snapshot.Streams() {
+		page.OpenBatchLimits[n] = min(firstOpenBatchLimit*(page.Page+1), w.openBatchLimit(ctx, plan.Snapshot.Stream(n).Account.Name))
 	}
 	packed := page.Pack()
 	if c, err := before.wait(); err != nil {
@@ -142,17 +142,17 @@ func (w *Worker) commitPage(ctx context.Context, plan *ledger.Plan, page ledger.
 	}
 	c.done = done
 	via := plan.Spec.Via
-	if len(wakes) > 0 && plan.Pages == 1 && w.accounts[via] != nil && queue.PlansWhereItSends(via, plan.Total) {
+	if len(wakes) > 0 && plan.Pages == 1 && w.accounts[via] != nil && queue.PlansInline(via, plan.Total) {
 		c.first, wakes = &wakes[0], wakes[1:]
 	}
-	return c, w.wakeAll(ctx, plan.ID, plan.Frozen, plan.Spec, wakes)
+	return c, w.wakeAll(ctx, plan.ID, plan.Snapshot, plan.Spec, wakes)
 }
 
 // freeze works out what planning of a campaign depends on.
-func (w *Worker) freeze(ctx context.Context, id string, spec ledger.Spec) (ledger.Frozen, error) {
-	f := ledger.Frozen{Country: spec.Country}
+func (w *Worker) freeze(ctx context.Context, id string, spec ledger.Spec) (ledger.PlanSnapshot, error) {
+	f := ledger.PlanSnapshot{Country: spec.Country}
 	if spec.Class != ledger.Transactional {
-		f.Windows = w.frozenWindows()
+		f.SendingHours = w.snapshotHours()
 	}
 	now, err := w.ledger.Now(ctx)
 	if err != nil {
@@ -180,10 +180,10 @@ func (w *Worker) freeze(ctx context.Context, id string, spec ledger.Spec) (ledge
 		if err != nil {
 			return f, fmt.Errorf("plan: %w", err)
 		}
-		frozen := planning.Account(a.Card, spec, sum.Total)
-		frozen.Resend = a.Info.KeyTTL == 0 && cmp.Or(spec.OnUnknown, a.OnUnknown) == OnUnknownResend
-		frozen.Held = spec.Via == "" && w.passOver(a, now)
-		f.Accounts = append(f.Accounts, frozen)
+		snapshot := planning.Account(a.Card, spec, sum.Total)
+		snapshot.Resend = a.Info.KeyTTL == 0 && cmp.Or(spec.OnUnknown, a.OnUnknown) == OnUnknownResend
+		snapshot.Held = spec.Via == "" && w.passOver(a, now)
+		f.Accounts = append(f.Accounts, snapshot)
 	}
 	if len(f.Accounts) == 0 {
 		return f, errors.New("plan: the campaign names no account and this worker has no routes")
@@ -204,7 +204,7 @@ func catchUp(ctx context.Context, plan *ledger.Plan, pl *planning.Planner) (firs
 		pl.Remember(x)
 	}
 	segments := 0
-	if plan.Spec.Personal() && plan.Spec.MaxSegments > 0 {
+	if plan.Spec.Personalized() && plan.Spec.MaxSegments > 0 {
 		if segments, err = plan.PlannedSegments(ctx); err != nil {
 			return 0, err
 		}

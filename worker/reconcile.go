@@ -47,20 +47,20 @@ func (a *account) reconciles() bool {
 // tracked says whether the account's submissions are kept, so that what the gateway
 // has taken can be held against them.
 func (a *account) tracked() bool {
-	return a.info.KeyTTL == 0 && (a.reconciles() || a.info.NamedReports)
+	return a.info.KeyTTL == 0 && (a.reconciles() || a.info.DLRNamesRecipient)
 }
 
 // idsLife is how long the ids of messages are kept: as long as a list or a report may
 // come that names them.
 func (a *account) idsLife() time.Duration {
-	if a.info.NamedReports {
+	if a.info.DLRNamesRecipient {
 		return reportLife
 	}
 	return ledger.AttemptLife
 }
 
 // noteSent notes the ids of accepted messages, before they are settled.
-func (s *sending) noteSent(ctx context.Context, c *ledger.Claim, records []ledger.Record) error {
+func (s *batchSender) noteSent(ctx context.Context, c *ledger.Claim, records []ledger.Record) error {
 	if !s.acc.tracked() {
 		return nil
 	}
@@ -70,13 +70,13 @@ func (s *sending) noteSent(ctx context.Context, c *ledger.Claim, records []ledge
 			ids = append(ids, r.MessageID)
 		}
 	}
-	return s.ledger.NoteSent(ctx, s.acc.info.Fingerprint, c.Attempt(), ids, s.acc.idsLife())
+	return s.ledger.RecordMessageIDs(ctx, s.acc.info.Fingerprint, c.Attempt(), ids, s.acc.idsLife())
 }
 
 // endAttempt takes a submission out once nothing of it is unknown, and all ids are known. One of several parts
 // stays where the gateway's list may have more ids than its answer had.
-func (s *sending) endAttempt(ctx context.Context, c *ledger.Claim, g *ledger.Generation, v verdict) {
-	if !s.acc.tracked() || v.deed == deedDoubt || s.acc.reconciles() && s.parts(g) > 1 && v.deed == deedSettle {
+func (s *batchSender) endAttempt(ctx context.Context, c *ledger.Claim, g *ledger.Generation, v verdict) {
+	if !s.acc.tracked() || v.action == actionDoubt || s.acc.reconciles() && s.segmentsOf(g) > 1 && v.action == actionSettle {
 		return
 	}
 	for _, r := range v.records {
@@ -84,11 +84,11 @@ func (s *sending) endAttempt(ctx context.Context, c *ledger.Claim, g *ledger.Gen
 			return // a message of it may turn up that nobody knows
 		}
 	}
-	s.neverWas(ctx, c)
+	s.forgetAttempt(ctx, c)
 }
 
 // neverWas takes an attempt out: no message can be its own and unknown.
-func (s *sending) neverWas(ctx context.Context, c *ledger.Claim) {
+func (s *batchSender) forgetAttempt(ctx context.Context, c *ledger.Claim) {
 	if !s.acc.tracked() {
 		return
 	}
@@ -104,7 +104,7 @@ func tooOld(now, at time.Time, lasts time.Duration) bool {
 
 // look looks for a doubtful call in the gateway's list of what it has taken. Who is
 // found is accepted; after the last look the others end unknown.
-func (s *sending) look(ctx context.Context, c *ledger.Claim, g *ledger.Generation) (step, time.Time, error) {
+func (s *batchSender) lookUp(ctx context.Context, c *ledger.Claim, g *ledger.Generation) (step, time.Time, error) {
 	s.letGo() // nothing is submitted
 	now, err := s.ledger.Now(ctx)
 	if err != nil {
@@ -124,26 +124,26 @@ func (s *sending) look(ctx context.Context, c *ledger.Claim, g *ledger.Generatio
 	why := ledger.ReasonNotFound
 	if err != nil {
 		why = c.Why
-		s.log.Warn().Err(err).Str("campaign", s.id).Str("account", s.acc.Name).Int("look", c.Looks+1).Msg("a call of unknown outcome cannot be looked for")
+		s.log.Warn().Err(err).Str("campaign", s.id).Str("account", s.acc.Name).Int("look", c.Lookups+1).Msg("a call of unknown outcome cannot be looked for")
 	}
-	records, basis, wait := g.Found(found, why), ledger.Looked, lookIn(s.acc.ReconcileFor, c.Looks+1)
-	if c.Looks+1 >= mostLooks {
-		basis, wait = ledger.Abandon, backOff(1) // of those who are resent
+	records, basis, wait := g.Found(found, why), ledger.SettleLookup, lookIn(s.acc.ReconcileFor, c.Lookups+1)
+	if c.Lookups+1 >= mostLooks {
+		basis, wait = ledger.SettleAbandon, backOff(1) // of those who are resent
 	}
-	s.log.Info().Str("campaign", s.id).Str("batch", s.batch).Str("account", s.acc.Name).Int("look", c.Looks+1).
+	s.log.Info().Str("campaign", s.id).Str("batch", s.batch).Str("account", s.acc.Name).Int("look", c.Lookups+1).
 		Int("found", len(found)).Int("recipients", len(g.To)).Msg("looked for a call of unknown outcome")
 	return stepAgain, time.Time{}, s.end("look", func(ctx context.Context) (ledger.Settled, error) {
 		if err := s.noteSent(ctx, c, records); err != nil {
 			return ledger.Settled{}, err
 		}
-		return s.ledger.Settle(ctx, c, records, basis, s.parts(g), wait)
+		return s.ledger.Settle(ctx, c, records, basis, s.segmentsOf(g), wait)
 	})
 }
 
 // find returns the gateway's ids of the messages of a doubtful call, by number. What
 // could be another call's is not among them. The order of the three questions is what
 // makes it sound: see ledger.Attempt.
-func (s *sending) find(ctx context.Context, c *ledger.Claim, g *ledger.Generation) (map[sms.MSISDN]string, error) {
+func (s *batchSender) find(ctx context.Context, c *ledger.Claim, g *ledger.Generation) (map[sms.MSISDN]string, error) {
 	lasts := s.acc.Timeout + leaseMargin
 	from, to := c.At.Add(-clockSlack), c.At.Add(lasts+clockSlack)
 	bounded, cancel := context.WithTimeout(ctx, s.acc.Timeout)
@@ -172,11 +172,11 @@ func (s *sending) find(ctx context.Context, c *ledger.Claim, g *ledger.Generatio
 			others[n] = true
 		}
 	}
-	known, err := s.ledger.Sent(ctx, s.acc.info.Fingerprint, first, last)
+	known, err := s.ledger.KnownMessageIDs(ctx, s.acc.info.Fingerprint, first, last)
 	if err != nil {
 		return nil, err
 	}
-	m := match{from: from, to: to, sender: s.sender(), parts: max(1, s.parts(g)), others: others, known: known}
+	m := match{from: from, to: to, sender: s.sender(), parts: max(1, s.segmentsOf(g)), others: others, known: known}
 	return m.among(listed, g.To), nil
 }
 
@@ -244,12 +244,12 @@ func sameSender(a, b string) bool {
 // says, and reports on messages that are known, are not its matter. An account that this
 // worker does not serve is an error; after another error the report should come again.
 // It is safe for concurrent use, also while the worker does not run.
-func (w *Worker) Reconcile(ctx context.Context, account string, r providers.DeliveryReport) (bool, error) {
+func (w *Worker) Reconcile(ctx context.Context, account string, r providers.DLR) (bool, error) {
 	acc := w.accounts[account]
 	if acc == nil {
 		return false, fmt.Errorf("reconcile: account %.64q is not served here", account)
 	}
-	if !acc.info.NamedReports || !acc.tracked() || r.To == 0 || r.MessageID == "" {
+	if !acc.info.DLRNamesRecipient || !acc.tracked() || r.To == 0 || r.MessageID == "" {
 		return false, nil
 	}
 	now, err := w.ledger.Now(ctx)
@@ -261,7 +261,7 @@ func (w *Worker) Reconcile(ctx context.Context, account string, r providers.Deli
 		return false, err
 	}
 	a := attempts[0]
-	known, err := w.ledger.Sent(ctx, acc.info.Fingerprint, now.Add(-reportLife), now)
+	known, err := w.ledger.KnownMessageIDs(ctx, acc.info.Fingerprint, now.Add(-reportLife), now)
 	if err != nil || known(r.MessageID) {
 		return false, err
 	}
@@ -272,11 +272,11 @@ func (w *Worker) Reconcile(ctx context.Context, account string, r providers.Deli
 	if err != nil {
 		return false, err
 	}
-	if err := w.ledger.NoteSent(ctx, acc.info.Fingerprint, a, []string{r.MessageID}, acc.idsLife()); err != nil {
+	if err := w.ledger.RecordMessageIDs(ctx, acc.info.Fingerprint, a, []string{r.MessageID}, acc.idsLife()); err != nil {
 		return false, err
 	}
 	segments, _ := sms.Segments(camp.spec.Body)
-	out, err := w.ledger.Reconcile(ctx, a, map[sms.MSISDN]string{r.To: r.MessageID}, segments, w.window(ctx, acc.Name))
+	out, err := w.ledger.Reconcile(ctx, a, map[sms.MSISDN]string{r.To: r.MessageID}, segments, w.openBatchLimit(ctx, acc.Name))
 	if errors.Is(err, ledger.ErrNotFound) {
 		return false, nil
 	}
@@ -284,7 +284,7 @@ func (w *Worker) Reconcile(ctx context.Context, account string, r providers.Deli
 		return false, err
 	}
 	w.log.Info().Str("campaign", a.Campaign).Str("batch", a.Batch).Str("account", account).Msg("a delivery report tells of a message of unknown outcome")
-	return true, w.wakeAll(ctx, a.Campaign, camp.frozen, camp.spec, out.Wakes)
+	return true, w.wakeAll(ctx, a.Campaign, camp.snapshot, camp.spec, out.Wakes)
 }
 
 // openAttempts remembers to whom the attempts of a login were that have not been taken

@@ -203,16 +203,16 @@ func TestADeliveryReportTellsOfAMessageOfUnknownOutcome(t *testing.T) {
 	rows := r.rows("known")
 	steps := []struct {
 		what   string
-		report providers.DeliveryReport
+		report providers.DLR
 		told   bool
 	}{
-		{"of a message that is known", providers.DeliveryReport{MessageID: rows[number(1).String()].MessageID, To: number(1)}, false},
-		{"without a number", providers.DeliveryReport{MessageID: "ATXid_new0"}, false},
-		{"without an id", providers.DeliveryReport{To: number(2)}, false},
-		{"to somebody else", providers.DeliveryReport{MessageID: "ATXid_new1", To: number(77)}, false},
-		{"of a message nobody knows", providers.DeliveryReport{MessageID: "ATXid_new2", To: number(2)}, true},
-		{"the same again", providers.DeliveryReport{MessageID: "ATXid_new2", To: number(2)}, false},
-		{"of one more", providers.DeliveryReport{MessageID: "ATXid_new3", To: number(3), Report: providers.Report{Final: true, State: "Failed"}}, true},
+		{"of a message that is known", providers.DLR{MessageID: rows[number(1).String()].MessageID, To: number(1)}, false},
+		{"without a number", providers.DLR{MessageID: "ATXid_new0"}, false},
+		{"without an id", providers.DLR{To: number(2)}, false},
+		{"to somebody else", providers.DLR{MessageID: "ATXid_new1", To: number(77)}, false},
+		{"of a message nobody knows", providers.DLR{MessageID: "ATXid_new2", To: number(2)}, true},
+		{"the same again", providers.DLR{MessageID: "ATXid_new2", To: number(2)}, false},
+		{"of one more", providers.DLR{MessageID: "ATXid_new3", To: number(3), Status: providers.MessageStatus{Final: true, State: "Failed"}}, true},
 	}
 	for _, x := range steps {
 		if told, err := w.Reconcile(t.Context(), "kobo-main", x.report); told != x.told || err != nil {
@@ -231,7 +231,7 @@ func TestADeliveryReportTellsOfAMessageOfUnknownOutcome(t *testing.T) {
 	if s := r.wait("other", 60*time.Second); s.Unknown != 1 {
 		t.Fatalf("%+v", s)
 	}
-	if told, err := w.Reconcile(t.Context(), "kobo-main", providers.DeliveryReport{MessageID: "ATXid_new4", To: number(4)}); told || err != nil {
+	if told, err := w.Reconcile(t.Context(), "kobo-main", providers.DLR{MessageID: "ATXid_new4", To: number(4)}); told || err != nil {
 		t.Errorf("a report that may be of either call: %t, %v", told, err)
 	}
 	if s := r.status("lost"); s.Accepted != 2 || s.Unknown != 2 {
@@ -246,7 +246,7 @@ func TestADeliveryReportTellsOfAMessageOfUnknownOutcome(t *testing.T) {
 func TestAReportIsNobodysBesideAMessageWithoutAnID(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newStub(providers.Info{NamedReports: true})
+	gw := newStub(providers.Info{DLRNamesRecipient: true})
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		out, err := gw.accept(ctx, b)
 		for i := range out {
@@ -257,14 +257,14 @@ func TestAReportIsNobodysBesideAMessageWithoutAnID(t *testing.T) {
 		}
 		return out, err
 	}
-	w := r.start(through(gw)).worker
+	w := r.start(accountsInUse(gw)).worker
 	r.enqueue("told", kenyan(1))
 	r.wait("told", 20*time.Second)
 	r.enqueue("untold", kenyan(1))
 	if s := r.wait("untold", 20*time.Second); s.Unknown != 1 {
 		t.Fatalf("status %+v", s)
 	}
-	told, err := w.Reconcile(t.Context(), "kobo-main", providers.DeliveryReport{MessageID: "new", To: 254_710_000_000})
+	told, err := w.Reconcile(t.Context(), "kobo-main", providers.DLR{MessageID: "new", To: 254_710_000_000})
 	if s := r.status("untold"); told || err != nil || s.Unknown != 1 {
 		t.Errorf("%t, %v; status %+v", told, err, s)
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // limiter is the account's, for the campaign's class.
-func (s *sending) limiter() ratelimit.Limiter {
+func (s *batchSender) limiter() ratelimit.Limiter {
 	if s.camp.spec.Class == ledger.Transactional {
 		return s.acc.transactional
 	}
@@ -18,7 +18,7 @@ func (s *sending) limiter() ratelimit.Limiter {
 }
 
 // pacer spaces out what is asked of the limiter.
-func (s *sending) pacer() *pacer {
+func (s *batchSender) pacer() *pacer {
 	if s.camp.spec.Class == ledger.Transactional {
 		return s.acc.urgentPace
 	}
@@ -26,7 +26,7 @@ func (s *sending) pacer() *pacer {
 }
 
 // askRate asks the limiter for a turn when it is this worker's time to. False: it drains.
-func (s *sending) askRate(ctx context.Context, n int) (wait time.Duration, booked, ok bool, err error) {
+func (s *batchSender) askRate(ctx context.Context, n int) (wait time.Duration, booked, ok bool, err error) {
 	p := s.pacer()
 	_, spaced := p.until(time.Now())
 	if spaced {
@@ -41,13 +41,13 @@ func (s *sending) askRate(ctx context.Context, n int) (wait time.Duration, booke
 	}
 	wait, booked, err = s.limiter().Reserve(ctx, n, s.maxWait())
 	if err == nil {
-		p.learn(time.Now(), wait, booked, spaced, s.maxWait(), s.fairGap(ctx, s.acc, n))
+		p.observe(time.Now(), wait, booked, spaced, s.maxWait(), s.fairGap(ctx, s.acc, n))
 	}
 	return wait, booked, true, err
 }
 
 // queueUp waits until this slot is the one of its worker that asks.
-func (s *sending) queueUp(ctx context.Context, p *pacer) (bool, error) {
+func (s *batchSender) queueUp(ctx context.Context, p *pacer) (bool, error) {
 	for {
 		if time.Since(s.watched) > watchEvery {
 			if err := s.stillHere(ctx); err != nil {
@@ -67,7 +67,7 @@ func (s *sending) queueUp(ctx context.Context, p *pacer) (bool, error) {
 // reserve waits until the account's rate allows n units and one of its calls may
 // begin, enters it, and returns when their turn began. ok is false, and nothing
 // entered, when the worker drains meanwhile.
-func (s *sending) reserve(ctx context.Context, n int) (turn time.Time, ok bool, err error) {
+func (s *batchSender) reserve(ctx context.Context, n int) (turn time.Time, ok bool, err error) {
 	for !s.draining() {
 		wait, booked, ok, err := s.askRate(ctx, n)
 		if err != nil || !ok {
@@ -97,7 +97,7 @@ func (s *sending) reserve(ctx context.Context, n int) (turn time.Time, ok bool, 
 // maxWait is how far ahead a slot is booked; a worker that dies or drains wastes no
 // more than this. Bulk books less far, so that it always leaves a place for a
 // transactional call.
-func (s *sending) maxWait() time.Duration {
+func (s *batchSender) maxWait() time.Duration {
 	if s.camp.spec.Class == ledger.Transactional {
 		return time.Second
 	}
@@ -106,7 +106,7 @@ func (s *sending) maxWait() time.Duration {
 
 // waitFor sleeps, and lets the sweeper know that somebody does: working in silence
 // would look like being dead. False: the worker drains.
-func (s *sending) waitFor(ctx context.Context, d time.Duration) (bool, error) {
+func (s *batchSender) waitFor(ctx context.Context, d time.Duration) (bool, error) {
 	for {
 		if d > watchEvery || time.Since(s.watched) > watchEvery {
 			if err := s.stillHere(ctx); err != nil {
@@ -127,7 +127,7 @@ func (s *sending) waitFor(ctx context.Context, d time.Duration) (bool, error) {
 const watchEvery = 2 * time.Second
 
 // stillHere tells the sweeper that somebody works on the batch.
-func (s *sending) stillHere(ctx context.Context) error {
+func (s *batchSender) stillHere(ctx context.Context) error {
 	if err := s.watchIn(ctx, watchEvery+wakeWatch); err != nil {
 		return err
 	}
@@ -136,20 +136,20 @@ func (s *sending) stillHere(ctx context.Context) error {
 }
 
 // units is what a call takes of the account's rate.
-func (s *sending) units(g *ledger.Generation) int {
+func (s *batchSender) units(g *ledger.Generation) int {
 	n := len(g.To)
 	switch s.acc.Unit {
 	case UnitRequests:
 		return 1
 	case UnitSegments:
-		return n * max(1, s.parts(g))
+		return n * max(1, s.segmentsOf(g))
 	}
 	return n
 }
 
 // heldMeanwhile says whether the account was held while this call waited for its
 // turn: a hold must not be followed by a call of every slot that was waiting.
-func (s *sending) heldMeanwhile(ctx context.Context, look ledger.Look, looked time.Time) (bool, error) {
+func (s *batchSender) heldMeanwhile(ctx context.Context, look ledger.AccountCheck, looked time.Time) (bool, error) {
 	if look.Probe || time.Since(looked) < missedSlot {
 		return false, nil
 	}

@@ -36,7 +36,7 @@ func TestCreditThatEndsInACallHoldsTheAccountAndUsesNobodyUp(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
 	gw, mend := halfway(providers.Result{Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredit, Code: "405"})
-	a := through(gw)
+	a := accountsInUse(gw)
 	a.MaxAttempts, a.Concurrency = 1, 1
 	r.start(a)
 	r.enqueue("c", kenyan(400))
@@ -81,7 +81,7 @@ func TestASenderRefusedRecipientByRecipientPausesTheCampaign(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
 	gw, mend := refusing(senderRefused)
-	a := through(gw)
+	a := accountsInUse(gw)
 	a.MaxAttempts = 1
 	r.start(a)
 	r.enqueue("c", kenyan(200))
@@ -111,7 +111,7 @@ func TestASenderThatOthersWereTakenWithIsRefusedForOneAlone(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
 	gw, _ := halfway(senderRefused)
-	r.start(through(gw))
+	r.start(accountsInUse(gw))
 	r.enqueue("c", kenyan(200))
 	if s := r.wait("c", 30*time.Second); s.Accepted != 100 || s.Rejected != 100 {
 		t.Errorf("status %+v", s)
@@ -133,7 +133,7 @@ func TestTheCreditInAReplyIsOnTheAccountsCard(t *testing.T) {
 		out[0].Cost, out[0].Currency = "0.8000", "KES"
 		return out, err
 	}
-	r.start(through(gw))
+	r.start(accountsInUse(gw))
 	r.enqueue("c", kenyan(3))
 	r.wait("c", 20*time.Second)
 	r.eventually(10*time.Second, "the balance", func() bool {
@@ -151,7 +151,7 @@ func TestARecipientRefusedUntilTomorrowIsLeftUntilTomorrow(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
 	gw, mend := halfway(providers.Result{Outcome: providers.Retryable, Reason: "daily_cap", Code: "-411", RetryAfter: 24 * time.Hour})
-	r.start(through(gw))
+	r.start(accountsInUse(gw))
 	r.enqueue("c", kenyan(4))
 	r.eventually(20*time.Second, "the first half", func() bool { return r.status("c").Accepted == 2 })
 	mend()
@@ -175,7 +175,7 @@ func TestOneNumbersDailyCapPutsNobodyElseOff(t *testing.T) {
 		out[0] = providers.Result{Outcome: providers.Retryable, Reason: "daily_cap", Code: "-411", RetryAfter: 24 * time.Hour}
 		return out, nil
 	}
-	r.start(through(gw))
+	r.start(accountsInUse(gw))
 	r.enqueue("c", kenyan(100))
 	r.eventually(20*time.Second, "the hold", func() bool { return len(r.status("c").BlockedBy) > 0 })
 	if _, err := r.producer.Release(t.Context(), "kobo-main"); err != nil {

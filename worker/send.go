@@ -29,7 +29,7 @@ const (
 )
 
 // sending is one wake-up call of a batch being worked on.
-type sending struct {
+type batchSender struct {
 	*Worker
 	acc      *account
 	id       string
@@ -56,7 +56,7 @@ type sending struct {
 	holds bool
 	// heeded is the version of the campaign's opt-outs by which the generation at hand has
 	// none of them in it.
-	heeded string
+	exclusionVersion string
 }
 
 // chainFor is how long a slot goes on with the batches that its own settles hand
@@ -74,11 +74,11 @@ func (w *Worker) send(ctx context.Context, acc *account, p queue.Pointer) error 
 	if err != nil {
 		return err
 	}
-	s := &sending{Worker: w, acc: acc, id: p.Campaign, camp: camp, chainUntil: time.Now().Add(chainFor)}
+	s := &batchSender{Worker: w, acc: acc, id: p.Campaign, camp: camp, chainUntil: time.Now().Add(chainFor)}
 	s.segments, _ = sms.Segments(camp.spec.Body)
-	defer s.tellWell()
+	defer s.reportSuccesses()
 	for {
-		if err := s.orSetAside(ctx, s.id, p.Batch, s.sendBatch(ctx, p)); err != nil {
+		if err := s.orQuarantine(ctx, s.id, p.Batch, s.sendBatch(ctx, p)); err != nil {
 			return errors.Join(err, s.passOn(ctx))
 		}
 		if s.next == nil {
@@ -89,12 +89,12 @@ func (w *Worker) send(ctx context.Context, acc *account, p queue.Pointer) error 
 }
 
 // keep holds back one handed-out batch for this slot, and returns the others.
-func (s *sending) keep(wakes []ledger.Wake) []ledger.Wake {
+func (s *batchSender) keep(wakes []ledger.Wake) []ledger.Wake {
 	if s.next != nil || s.draining() || time.Now().After(s.chainUntil) {
 		return wakes
 	}
 	for i, x := range wakes {
-		if lane, err := s.camp.frozen.LaneOf(x.Batch); err == nil && lane.Account.Name == s.acc.Name {
+		if stream, err := s.camp.snapshot.StreamOf(x.Batch); err == nil && stream.Account.Name == s.acc.Name {
 			s.next = &x
 			return append(wakes[:i:i], wakes[i+1:]...)
 		}
@@ -103,19 +103,19 @@ func (s *sending) keep(wakes []ledger.Wake) []ledger.Wake {
 }
 
 // passOn queues the batch that was held back, when this slot cannot go on.
-func (s *sending) passOn(ctx context.Context) error {
+func (s *batchSender) passOn(ctx context.Context) error {
 	if s.next == nil {
 		return nil
 	}
-	return s.wakeAll(ctx, s.id, s.camp.frozen, s.camp.spec, []ledger.Wake{*s.next})
+	return s.wakeAll(ctx, s.id, s.camp.snapshot, s.camp.spec, []ledger.Wake{*s.next})
 }
 
-func (s *sending) watch(ctx context.Context, at time.Time) error {
+func (s *batchSender) watch(ctx context.Context, at time.Time) error {
 	return s.ledger.Watch(ctx, s.id, s.batch, at)
 }
 
 // watchIn is watch by Redis' clock, for waits that no script has given an instant.
-func (s *sending) watchIn(ctx context.Context, d time.Duration) error {
+func (s *batchSender) watchIn(ctx context.Context, d time.Duration) error {
 	now, err := s.ledger.Now(ctx)
 	if err != nil {
 		return err
@@ -126,11 +126,11 @@ func (s *sending) watchIn(ctx context.Context, d time.Duration) error {
 // try submits one generation if everything allows it: look, reserve, claim, call, settle.
 // Where the settle of one claims the next, it goes on with those that come after it, and
 // takes them off their list.
-func (s *sending) try(ctx context.Context, g *ledger.Generation, after *[]*ledger.Generation) (step, time.Time, error) {
+func (s *batchSender) tryGeneration(ctx context.Context, g *ledger.Generation, after *[]*ledger.Generation) (step, time.Time, error) {
 	if s.memory.full() {
 		return stepLeave, time.Time{}, s.watchIn(ctx, fullWatch)
 	}
-	if narrowed, err := s.heed(ctx, g); err != nil || narrowed {
+	if narrowed, err := s.excludeOptOuts(ctx, g); err != nil || narrowed {
 		return stepAgain, time.Time{}, err
 	}
 	if g.Doubtful && s.acc.info.KeyTTL == 0 {
@@ -139,7 +139,7 @@ func (s *sending) try(ctx context.Context, g *ledger.Generation, after *[]*ledge
 	if s.schedule.closed() {
 		return s.whileClosed(ctx, g)
 	}
-	turns := s.acc.pioneer.turns.Load()
+	turns := s.acc.slowStart.turns.Load()
 	look, most, ok, err := s.mayUse(ctx, g)
 	if err != nil {
 		return stepDone, time.Time{}, err
@@ -155,7 +155,7 @@ func (s *sending) try(ctx context.Context, g *ledger.Generation, after *[]*ledge
 			}
 		}()
 	}
-	done, ok := s.first(look, turns)
+	done, ok := s.admitFirst(look, turns)
 	if !ok {
 		return stepAgain, time.Time{}, nil
 	}
@@ -180,28 +180,28 @@ func (s *sending) try(ctx context.Context, g *ledger.Generation, after *[]*ledge
 	defer s.letGo()
 	claim, err := s.claim(ctx, g)
 	if claim != nil && err != nil {
-		return stepAgain, time.Time{}, s.giveBack(ctx, claim, units, time.Until(turn), backOff(2), err)
+		return stepAgain, time.Time{}, s.releaseUnused(ctx, claim, units, time.Until(turn), backOff(2), err)
 	}
 	if err != nil {
 		return stepDone, time.Time{}, err
 	}
-	if claim.Answer == ledger.ClaimGo && s.failover.dials.Load() != s.dials {
+	if claim.Result == ledger.ClaimGranted && s.restartGuard.dials.Load() != s.dials {
 		// Perhaps it was had from a Redis that does not know yet what was settled.
-		return stepAgain, time.Time{}, s.giveBack(ctx, claim, units, time.Until(turn), 0, errSuspect)
+		return stepAgain, time.Time{}, s.releaseUnused(ctx, claim, units, time.Until(turn), 0, errSuspect)
 	}
-	if claim.Answer != ledger.ClaimGo {
+	if claim.Result != ledger.ClaimGranted {
 		if err := s.limiter().Return(ctx, units, time.Until(turn)); err != nil {
 			s.log.Warn().Err(err).Str("account", s.acc.Name).Msg("a booking could not be given back")
 		}
 		return s.refused(ctx, g, claim)
 	}
 	if look.Probe && most > 0 && len(g.To) > most && !claim.Doubt {
-		return stepAgain, time.Time{}, s.carve(ctx, claim, most, units, time.Until(turn))
+		return stepAgain, time.Time{}, s.splitProbe(ctx, claim, most, units, time.Until(turn))
 	}
 	submitted = true
 	at := submission{claim: claim, gen: g, look: look, start: start}
 	for {
-		next, st, err := s.submit(at, *after)
+		next, st, err := s.submitCall(at, *after)
 		done() // others need not wait for those that follow
 		if next == nil || err != nil {
 			return st, time.Time{}, err
@@ -212,7 +212,7 @@ func (s *sending) try(ctx context.Context, g *ledger.Generation, after *[]*ledge
 
 // whileHeld leaves a batch until the hold is over. But the doubt of a campaign
 // that was stopped ends now: a claim of it is never told to go.
-func (s *sending) whileHeld(ctx context.Context, g *ledger.Generation) (step, time.Time, error) {
+func (s *batchSender) whileHeld(ctx context.Context, g *ledger.Generation) (step, time.Time, error) {
 	sum, err := s.ledger.Summary(ctx, s.id)
 	if errors.Is(err, ledger.ErrNotFound) {
 		return stepLeave, time.Time{}, nil
@@ -227,8 +227,8 @@ func (s *sending) whileHeld(ctx context.Context, g *ledger.Generation) (step, ti
 }
 
 // refused acts on a claim that was not told to go.
-func (s *sending) refused(ctx context.Context, g *ledger.Generation, c *ledger.Claim) (step, time.Time, error) {
-	switch c.Answer {
+func (s *batchSender) refused(ctx context.Context, g *ledger.Generation, c *ledger.Claim) (step, time.Time, error) {
+	switch c.Result {
 	case ledger.ClaimBusy, ledger.ClaimLater:
 		return stepLater, c.Until.Add(50 * time.Millisecond), nil
 	case ledger.ClaimClosed:
@@ -245,7 +245,7 @@ func (s *sending) refused(ctx context.Context, g *ledger.Generation, c *ledger.C
 		return stepLeave, time.Time{}, nil
 	case ledger.ClaimDoubtful:
 		if c.Why == ledger.DoubtNoKey && s.acc.reconciles() {
-			return s.look(ctx, c, g)
+			return s.lookUp(ctx, c, g)
 		}
 		return stepAgain, time.Time{}, s.abandon(c, g, c.Why)
 	case ledger.ClaimStopped:
@@ -259,7 +259,7 @@ func (s *sending) refused(ctx context.Context, g *ledger.Generation, c *ledger.C
 
 // whilePaused leaves a batch until the campaign is resumed, which sets its watch
 // to now; unless that has happened since the claim was refused.
-func (s *sending) whilePaused(ctx context.Context) (step, time.Time, error) {
+func (s *batchSender) whilePaused(ctx context.Context) (step, time.Time, error) {
 	if err := s.watchIn(ctx, time.Minute); err != nil {
 		return stepDone, time.Time{}, err
 	}
@@ -274,11 +274,11 @@ func (s *sending) whilePaused(ctx context.Context) (step, time.Time, error) {
 }
 
 // abandon settles a doubtful generation that will not go again as unknown.
-func (s *sending) abandon(c *ledger.Claim, g *ledger.Generation, why string) error {
+func (s *batchSender) abandon(c *ledger.Claim, g *ledger.Generation, why string) error {
 	records := fill(len(g.To), ledger.Record{Status: ledger.Unknown, Reason: why})
 	wait := backOff(1) // of those who are resent
 	return s.end("abandon", func(ctx context.Context) (ledger.Settled, error) {
-		return s.ledger.Settle(ctx, c, records, ledger.Abandon, s.parts(g), wait)
+		return s.ledger.Settle(ctx, c, records, ledger.SettleAbandon, s.segmentsOf(g), wait)
 	})
 }
 
@@ -286,7 +286,7 @@ func (s *sending) abandon(c *ledger.Claim, g *ledger.Generation, why string) err
 type submission struct {
 	claim *ledger.Claim
 	gen   *ledger.Generation
-	look  ledger.Look
+	look  ledger.AccountCheck
 	start time.Time // from which on its time runs
 }
 
@@ -294,7 +294,7 @@ type submission struct {
 // after it. It runs on contexts of its own: the task's context ends on shutdown, a lost
 // lease or a timeout of the queue's, and none of these may turn a call in flight into an
 // unknown one.
-func (s *sending) submit(at submission, after []*ledger.Generation) (*submission, step, error) {
+func (s *batchSender) submitCall(at submission, after []*ledger.Generation) (*submission, step, error) {
 	c, g, look := at.claim, at.gen, at.look
 	ctx, cancel := context.WithDeadline(context.Background(), at.start.Add(s.acc.Timeout))
 	defer cancel()
@@ -302,15 +302,15 @@ func (s *sending) submit(at submission, after []*ledger.Generation) (*submission
 	for i, p := range g.To {
 		to[i] = p.MSISDN
 	}
-	results, err := call(ctx, s.acc.Provider, providers.Batch{Key: c.UUID.String(), From: s.sender(), Body: s.body(g), Flash: s.camp.spec.Flash, To: to})
-	v := judge(results, err, situation{recipients: len(to), doubt: c.Doubt, keyed: s.acc.info.KeyTTL > 0, reconcileFor: s.acc.reconcileFor(), tries: c.Tries, claims: c.Claims, probe: look.Probe,
+	results, err := callProvider(ctx, s.acc.Provider, providers.Batch{IdempotencyKey: c.IdempotencyKey.String(), From: s.sender(), Body: s.body(g), Flash: s.camp.spec.Flash, To: to})
+	v := judge(results, err, situation{recipients: len(to), doubt: c.Doubt, hasKeys: s.acc.info.KeyTTL > 0, reconcileFor: s.acc.reconcileFor(), tries: c.Tries, claims: c.Claims, probe: look.Probe,
 		maxAttempts: s.acc.MaxAttempts, lastAccepted: look.LastAccepted, first: c.First, now: c.At})
 	s.logCall(c, g, v, err, time.Since(at.start))
-	if v.went == ledger.WentWell {
-		s.acc.pioneer.seen(time.Now())
+	if v.outcome == ledger.CallOK {
+		s.acc.slowStart.seen(time.Now())
 	}
 	next, st, err := s.carryOut(at, v, after)
-	if look.Probe && v.went == "" {
+	if look.Probe && v.outcome == "" {
 		s.endProbe() // it has shown nothing of the account: let another call try at once
 	}
 	s.noteBalanceIn(results)
@@ -318,7 +318,7 @@ func (s *sending) submit(at submission, after []*ledger.Generation) (*submission
 }
 
 // call submits a batch; a panic in a provider costs that call and no more.
-func call(ctx context.Context, p providers.Provider, b providers.Batch) (results []providers.Result, err error) {
+func callProvider(ctx context.Context, p providers.Provider, b providers.Batch) (results []providers.Result, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			// The panic's own text could hold a body or a secret.
@@ -329,7 +329,7 @@ func call(ctx context.Context, p providers.Provider, b providers.Batch) (results
 	return p.Send(ctx, b)
 }
 
-func (s *sending) sender() string {
+func (s *batchSender) sender() string {
 	if s.camp.spec.From != "" {
 		return s.camp.spec.From
 	}

@@ -78,7 +78,7 @@ func (w *Worker) handle(task context.Context, t *asynq.Task) error {
 		return err // for a newer worker; asynq offers it again
 	}
 	if err != nil {
-		return w.setPayloadAside(task, t, err)
+		return w.quarantinePayload(task, t, err)
 	}
 	if !w.running.TryRLock() {
 		return w.handOver(p) // taken off the queue in the very moment of draining
@@ -89,25 +89,25 @@ func (w *Worker) handle(task context.Context, t *asynq.Task) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	if p.Batch == "" {
-		return w.orSetAside(ctx, p.Campaign, ledger.PlanWork, w.plan(ctx, p))
+		return w.orQuarantine(ctx, p.Campaign, ledger.PlanWork, w.plan(ctx, p))
 	}
 	camp, err := w.campaign(ctx, p.Campaign)
 	if errors.Is(err, ledger.ErrNotFound) {
 		return nil
 	}
 	if u := ledger.AsUnreadable(err); u != nil {
-		return w.setAside(ctx, p.Campaign, "", u, false)
+		return w.quarantine(ctx, p.Campaign, "", u, false)
 	}
 	if err != nil {
 		return err
 	}
-	lane, err := camp.frozen.LaneOf(p.Batch)
+	stream, err := camp.snapshot.StreamOf(p.Batch)
 	if err != nil {
-		return w.setPayloadAside(task, t, fmt.Errorf("batch %.40q of %s: %w", p.Batch, p.Campaign, queue.ErrPayload))
+		return w.quarantinePayload(task, t, fmt.Errorf("batch %.40q of %s: %w", p.Batch, p.Campaign, queue.ErrPayload))
 	}
-	acc := w.accounts[lane.Account.Name]
+	acc := w.accounts[stream.Account.Name]
 	if acc == nil {
-		return fmt.Errorf("account %s is not served here", lane.Account.Name)
+		return fmt.Errorf("account %s is not served here", stream.Account.Name)
 	}
 	return w.send(ctx, acc, p)
 }

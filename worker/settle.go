@@ -12,7 +12,7 @@ import (
 
 // carryOut tells the ledger, the account and the campaign what a verdict means. Where all
 // is well it claims the next call with that.
-func (s *sending) carryOut(at submission, v verdict, after []*ledger.Generation) (*submission, step, error) {
+func (s *batchSender) carryOut(at submission, v verdict, after []*ledger.Generation) (*submission, step, error) {
 	c, g := at.claim, at.gen
 	if v.pause != "" {
 		// Before the release, so that no other worker claims it in between.
@@ -29,27 +29,27 @@ func (s *sending) carryOut(at submission, v verdict, after []*ledger.Generation)
 		}
 		return out, err
 	}
-	if v.deed == deedSettle {
+	if v.action == actionSettle {
 		// Before it is written: a Redis that is met right afterwards must be told of it too.
-		s.failover.keep(len(g.To), func(ctx context.Context) error {
+		s.restartGuard.remember(len(g.To), func(ctx context.Context) error {
 			_, err := write(ctx)
 			return err
 		})
 	}
-	next, done, back := s.goOn(at, v, after)
+	next, done, back := s.settleAndClaimNext(at, v, after)
 	var err error
 	if !done {
 		err = s.end("settle", write)
 	}
 	s.keepAnswer(c, g, v, err)
-	if v.deed == deedSettle && err == nil {
-		s.suppress(g, v.records)
+	if v.action == actionSettle && err == nil {
+		s.addBlacklisted(g, v.records)
 	}
 	switch {
 	case err != nil:
 		return nil, stepAgain, err
 	case back != nil:
-		return nil, stepAgain, s.unclaim(back, 0)
+		return nil, stepAgain, s.releaseClaim(back, 0)
 	case v.final(s.resends()):
 		return next, stepDone, nil
 	}
@@ -57,19 +57,19 @@ func (s *sending) carryOut(at submission, v verdict, after []*ledger.Generation)
 }
 
 // write ends the claim in the ledger.
-func (s *sending) write(ctx context.Context, c *ledger.Claim, g *ledger.Generation, v verdict) (ledger.Settled, error) {
-	switch v.deed {
-	case deedSettle:
-		return s.ledger.Settle(ctx, c, v.records, v.basis, s.parts(g), v.backOff)
-	case deedRelease:
+func (s *batchSender) write(ctx context.Context, c *ledger.Claim, g *ledger.Generation, v verdict) (ledger.Settled, error) {
+	switch v.action {
+	case actionSettle:
+		return s.ledger.Settle(ctx, c, v.records, v.settleReason, s.segmentsOf(g), v.backOff)
+	case actionRelease:
 		out, err := s.ledger.Release(ctx, c, v.backOff, v.renew)
 		if err == nil && out.Stale {
 			// The lease ran out meanwhile, and it may have been given up as unknown: that it
 			// was not sent is knowledge all the same.
-			return s.ledger.Settle(ctx, c, fill(len(g.To), ledger.Record{Reason: ledger.ReasonNotSent, Code: v.code}), ledger.Verdict, s.parts(g), 0)
+			return s.ledger.Settle(ctx, c, fill(len(g.To), ledger.Record{Reason: ledger.ReasonNotSent, Code: v.code}), ledger.SettleVerdict, s.segmentsOf(g), 0)
 		}
 		return out, err
-	case deedSplit:
+	case actionSplit:
 		out, err := s.ledger.Split(ctx, c)
 		if err == nil && out.Stale {
 			return s.ledger.Doubt(ctx, c, v.backOff, true)
@@ -79,7 +79,7 @@ func (s *sending) write(ctx context.Context, c *ledger.Claim, g *ledger.Generati
 	out, err := s.ledger.Doubt(ctx, c, v.backOff, v.count)
 	if err == nil && out.Count >= s.acc.MaxAttempts {
 		records := fill(len(g.To), ledger.Record{Status: ledger.Unknown, Reason: v.reason, Code: v.code})
-		return s.ledger.Settle(ctx, c, records, ledger.Abandon, s.parts(g), 0)
+		return s.ledger.Settle(ctx, c, records, ledger.SettleAbandon, s.segmentsOf(g), 0)
 	}
 	return out, err
 }
@@ -91,13 +91,13 @@ const durableTries = 3
 // end writes down what happened at a gateway and keeps trying while Redis is
 // away: on a context of its own, until the worker itself is ended. Then it queues
 // the batches that were handed out.
-func (s *sending) end(what string, write func(context.Context) (ledger.Settled, error)) error {
+func (s *batchSender) end(what string, write func(context.Context) (ledger.Settled, error)) error {
 	wait := 50 * time.Millisecond
 	for try := 1; ; try++ {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		out, err := write(ctx)
 		if err == nil {
-			err = s.wakeAll(ctx, s.id, s.camp.frozen, s.camp.spec, s.keep(out.Wakes))
+			err = s.wakeAll(ctx, s.id, s.camp.snapshot, s.camp.spec, s.keep(out.Wakes))
 			cancel()
 			if err != nil {
 				s.log.Warn().Err(err).Str("campaign", s.id).Msg("handed-out batches not queued; the sweeper will")
@@ -128,9 +128,9 @@ func (s *sending) end(what string, write func(context.Context) (ledger.Settled, 
 
 // report tells the account how the call went. It is advice: if Redis is away, the
 // next call tells.
-func (s *sending) report(c *ledger.Claim, g *ledger.Generation, v verdict) {
-	if v.went == ledger.WentWell && v.cooldown <= 0 {
-		s.wentWell(c.At)
+func (s *batchSender) report(c *ledger.Claim, g *ledger.Generation, v verdict) {
+	if v.outcome == ledger.CallOK && v.cooldown <= 0 {
+		s.noteSuccess(c.At)
 		return
 	}
 	// Within the lease's margin: the claim is only ended afterwards.
@@ -142,20 +142,20 @@ func (s *sending) report(c *ledger.Claim, g *ledger.Generation, v verdict) {
 			s.log.Warn().Err(err).Str("account", s.acc.Name).Msg("cool-down not set")
 		}
 	}
-	if v.went == "" {
+	if v.outcome == "" {
 		return
 	}
-	if v.went == ledger.WentWell {
-		s.wentWell(c.At)
+	if v.outcome == ledger.CallOK {
+		s.noteSuccess(c.At)
 		return
 	}
-	s.tellWell() // in the order in which it was
+	s.reportSuccesses() // in the order in which it was
 	s.acc.health.forget()
-	r := ledger.CallReport{Went: v.went, Claimed: c.At, Reason: v.reason, Code: v.code, Jitter: rand.Float64()}
-	if v.went == ledger.WentHold && v.reason == string(providers.CauseCredit) {
+	r := ledger.CallReport{Outcome: v.outcome, Claimed: c.At, Reason: v.reason, Code: v.code, Jitter: rand.Float64()}
+	if v.outcome == ledger.CallHold && v.reason == string(providers.CauseCredit) {
 		r.Balance, r.Size = s.askBalance(ctx, s.acc), s.wanting(g, v)
 	}
-	hold, err := s.ledger.Report(ctx, s.acc.Name, r)
+	hold, err := s.ledger.ReportCall(ctx, s.acc.Name, r)
 	if err != nil {
 		s.log.Warn().Err(err).Str("account", s.acc.Name).Msg("account not told how a call went")
 		return
@@ -166,7 +166,7 @@ func (s *sending) report(c *ledger.Claim, g *ledger.Generation, v verdict) {
 }
 
 // pauseCampaign stops a campaign that its gateway would refuse as a whole.
-func (s *sending) pauseCampaign(why string) {
+func (s *batchSender) pauseCampaign(why string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	_, err := s.ledger.Pause(ctx, s.id, "gateway:"+why)
@@ -177,7 +177,7 @@ func (s *sending) pauseCampaign(why string) {
 	s.log.Warn().Str("campaign", s.id).Str("account", s.acc.Name).Str("why", why).Msg("campaign paused: the gateway refuses it")
 }
 
-func (s *sending) logCall(c *ledger.Claim, g *ledger.Generation, v verdict, err error, took time.Duration) {
+func (s *batchSender) logCall(c *ledger.Claim, g *ledger.Generation, v verdict, err error, took time.Duration) {
 	e := s.log.Debug()
 	if err != nil {
 		e = s.log.Warn().Err(err)
@@ -186,18 +186,18 @@ func (s *sending) logCall(c *ledger.Claim, g *ledger.Generation, v verdict, err 
 		return
 	}
 	e.Str("campaign", s.id).Str("batch", s.batch).Int("call", g.Call).Int("generation", g.Number).Str("account", s.acc.Name).
-		Str("uuid", c.UUID.String()).Int("recipients", len(g.To)).Bool("doubt", c.Doubt).Int("tries", c.Tries).
-		Str("deed", v.deed.String()).Dur("took", took).Msg("call")
+		Str("uuid", c.IdempotencyKey.String()).Int("recipients", len(g.To)).Bool("doubt", c.Doubt).Int("tries", c.Tries).
+		Str("deed", v.action.String()).Dur("took", took).Msg("call")
 }
 
 // String names the deed for logs.
-func (d deed) String() string {
+func (d action) String() string {
 	switch d {
-	case deedSettle:
+	case actionSettle:
 		return "settle"
-	case deedRelease:
+	case actionRelease:
 		return "release"
-	case deedSplit:
+	case actionSplit:
 		return "split"
 	}
 	return "doubt"

@@ -31,7 +31,7 @@ type sweeper struct {
 	probes  map[string]*probing
 	flows   flows
 	told    map[string]int // campaigns by account
-	moves   moves
+	moves   failoverState
 }
 
 // probing is whose turn it is to try a held account. Each batch gets one before
@@ -110,20 +110,20 @@ func (w *Worker) sweep(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-func (w *Worker) sweepCampaign(ctx context.Context, e ledger.Indexed, now time.Time) error {
+func (w *Worker) sweepCampaign(ctx context.Context, e ledger.IndexEntry, now time.Time) error {
 	sum, err := w.ledger.Summary(ctx, e.ID)
 	switch {
 	case errors.Is(err, ledger.ErrNotFound):
-		return w.ledger.Close(ctx, e)
+		return w.ledger.RemoveFromOpenIndex(ctx, e)
 	case errors.Is(err, ledger.ErrNewer):
 		return nil
 	case ledger.AsUnreadable(err) != nil:
-		return w.setAside(ctx, e.ID, "", ledger.AsUnreadable(err), false)
+		return w.quarantine(ctx, e.ID, "", ledger.AsUnreadable(err), false)
 	case err != nil:
 		return err
 	case sum.State == ledger.Uploading:
 		if now.Sub(e.Since) > staleUpload {
-			return w.ledger.Close(ctx, e)
+			return w.ledger.RemoveFromOpenIndex(ctx, e)
 		}
 		return nil
 	}
@@ -132,7 +132,7 @@ func (w *Worker) sweepCampaign(ctx context.Context, e ledger.Indexed, now time.T
 		// What of it cannot be read keeps the rest of the campaign from nothing.
 		err := w.takeOverRetry(ctx, e.ID, sum.RetryRecord, now)
 		if u := ledger.AsUnreadable(err); u != nil {
-			err = w.setAside(ctx, e.ID, "", u, false)
+			err = w.quarantine(ctx, e.ID, "", u, false)
 		}
 		if err != nil {
 			return err
@@ -144,12 +144,12 @@ func (w *Worker) sweepCampaign(ctx context.Context, e ledger.Indexed, now time.T
 		if sum.RetryRecord != "" {
 			return nil
 		}
-		return w.ledger.Close(ctx, e)
+		return w.ledger.RemoveFromOpenIndex(ctx, e)
 	}
 	if sum.Unreadable != nil {
-		return w.setAside(ctx, e.ID, "", sum.Unreadable, false)
+		return w.quarantine(ctx, e.ID, "", sum.Unreadable, false)
 	}
-	if sum.StoppedBy != "" && sum.SetAsideWork > 0 {
+	if sum.StoppedBy != "" && sum.QuarantinedWork > 0 {
 		if done, err := w.ledger.WriteOff(ctx, e.ID, w.writeOffAfter()); err != nil || done {
 			return err
 		}
@@ -160,31 +160,31 @@ func (w *Worker) sweepCampaign(ctx context.Context, e ledger.Indexed, now time.T
 // sweepOpen wakes what is due of a campaign that is under way.
 func (w *Worker) sweepOpen(ctx context.Context, id string, sum ledger.Summary, now time.Time) error {
 	c := &campaign{spec: sum.Spec, total: sum.Total}
-	windows := map[int]int{}
+	openBatchLimits := map[int]int{}
 	if len(sum.Accounts) > 0 {
 		var err error
 		if c, err = w.campaign(ctx, id); err != nil {
 			return err
 		}
-		for n := range c.frozen.Lanes() {
-			windows[n] = w.window(ctx, c.frozen.Lane(n).Account.Name)
+		for n := range c.snapshot.Streams() {
+			openBatchLimits[n] = w.openBatchLimit(ctx, c.snapshot.Stream(n).Account.Name)
 		}
 	}
-	wakes, done, err := w.ledger.TopUp(ctx, id, windows)
+	wakes, done, err := w.ledger.TopUp(ctx, id, openBatchLimits)
 	if u := ledger.AsUnreadable(err); u != nil {
-		err = w.setAside(ctx, id, "", u, false)
+		err = w.quarantine(ctx, id, "", u, false)
 	}
 	if err != nil || done {
 		return err
 	}
-	if err := w.wakeAll(ctx, id, c.frozen, c.spec, wakes); err != nil {
+	if err := w.wakeAll(ctx, id, c.snapshot, c.spec, wakes); err != nil {
 		return err
 	}
-	errs := []error{w.moveOn(ctx, sum, c, windows, now)}
-	due, err := w.ledger.Due(ctx, id, now)
+	errs := []error{w.failOver(ctx, sum, c, openBatchLimits, now)}
+	due, err := w.ledger.DueBatches(ctx, id, now)
 	errs = append(errs, err)
 	for _, x := range due {
-		errs = append(errs, w.orSetAside(ctx, id, x.Batch, w.sweepWork(ctx, sum, c, x, now)))
+		errs = append(errs, w.orQuarantine(ctx, id, x.Batch, w.sweepWork(ctx, sum, c, x, now)))
 	}
 	return errors.Join(errs...)
 }
@@ -196,7 +196,7 @@ func (w *Worker) sweepWork(ctx context.Context, sum ledger.Summary, c *campaign,
 	p := queue.Pointer{Campaign: id, Wake: x.Number}
 	if x.Batch != ledger.PlanWork {
 		var err error
-		if name, err = queueOf(c.frozen, c.spec, x.Batch); err != nil {
+		if name, err = queueOf(c.snapshot, c.spec, x.Batch); err != nil {
 			return &ledger.Unreadable{Campaign: id, Record: "o", Bytes: []byte(x.Batch), Err: err}
 		}
 		p.Batch = x.Batch
@@ -231,11 +231,11 @@ func (w *Worker) stillHeld(ctx context.Context, sum ledger.Summary, c *campaign,
 	if sum.StoppedBy != "" {
 		return false, nil
 	}
-	lane, err := c.frozen.LaneOf(batch)
+	stream, err := c.snapshot.StreamOf(batch)
 	if err != nil {
 		return false, err
 	}
-	name := lane.Account.Name
+	name := stream.Account.Name
 	a, err := w.ledger.Account(ctx, name)
 	if errors.Is(err, ledger.ErrNoAccount) {
 		return false, nil
@@ -312,7 +312,7 @@ func (w *Worker) retireAccounts(ctx context.Context, before time.Time) error {
 // retireSome goes through the first thousand there are, and says whether it
 // removed any of them.
 func (w *Worker) retireSome(ctx context.Context, before time.Time) (some bool, err error) {
-	ids, err := w.ledger.Ended(ctx, before)
+	ids, err := w.ledger.IndexedBefore(ctx, before)
 	if err != nil {
 		return false, err
 	}

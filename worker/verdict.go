@@ -11,27 +11,27 @@ import (
 )
 
 // deed is what the ledger is told of a call.
-type deed uint8
+type action uint8
 
 const (
-	deedDoubt   deed = iota // unknown: the same again, or nothing (zero, so that forgetting is safe)
-	deedSettle              // the recipients have an outcome
-	deedRelease             // certainly not sent, nobody's attempt is spent
-	deedSplit               // refused as a whole: halve it
+	actionDoubt   action = iota // unknown: the same again, or nothing (zero, so that forgetting is safe)
+	actionSettle                // the recipients have an outcome
+	actionRelease               // certainly not sent, nobody's attempt is spent
+	actionSplit                 // refused as a whole: halve it
 )
 
 // verdict is what an answer means, for the call, its account and its campaign.
 type verdict struct {
-	deed    deed
-	records []ledger.Record // deedSettle
-	basis   ledger.Basis
-	backOff time.Duration
-	renew   bool // deedRelease: the next try takes another uuid
-	count   bool // deedDoubt: counts against the call itself
+	action       action
+	records      []ledger.Record // deedSettle
+	settleReason ledger.SettleReason
+	backOff      time.Duration
+	renew        bool // deedRelease: the next try takes another uuid
+	count        bool // deedDoubt: counts against the call itself
 
 	// For the account: how it went ("" says nothing), why, and how long to leave
 	// it alone.
-	went     ledger.Went
+	outcome  ledger.CallOutcome
 	reason   string
 	code     string
 	cooldown time.Duration
@@ -42,7 +42,7 @@ type verdict struct {
 // final says that the verdict leaves nothing to submit of the generation, where
 // resend says whether who is unknown may go once more.
 func (v verdict) final(resend bool) bool {
-	if v.deed != deedSettle || v.basis == ledger.Partial || v.basis == ledger.Looked {
+	if v.action != actionSettle || v.settleReason == ledger.SettlePartial || v.settleReason == ledger.SettleLookup {
 		return false
 	}
 	for _, r := range v.records {
@@ -57,7 +57,7 @@ func (v verdict) final(resend bool) bool {
 type situation struct {
 	recipients int
 	doubt      bool // an earlier attempt under this uuid may have been taken
-	keyed      bool // the gateway knows idempotency keys
+	hasKeys    bool // the gateway knows idempotency keys
 	// reconcileFor is how long what is unknown can be looked for at the gateway; 0: it
 	// cannot.
 	reconcileFor time.Duration
@@ -102,9 +102,9 @@ func judgeError(e *providers.Error, s situation) verdict {
 		// It may have begun on it: as good as unknown. A gateway that remembers errors
 		// would say the same for ever, so it counts once others have got through.
 		v := unknown(e, s, s.blamesCall())
-		v.went = ledger.WentBad
+		v.outcome = ledger.CallBad
 		if s.blamesCall() {
-			v.went = "" // the account must not wait until this one is given up
+			v.outcome = "" // the account must not wait until this one is given up
 		}
 		return v
 	case e.Outcome == providers.Retryable:
@@ -113,12 +113,12 @@ func judgeError(e *providers.Error, s situation) verdict {
 		// A refusal now says nothing of the earlier attempt; that the gateway answers
 		// at all is no reason for the breaker.
 		v := unknown(e, s, true)
-		v.went = ""
+		v.outcome = ""
 		return v
 	case e.Outcome == providers.Rejected && e.Scope == providers.Campaign:
-		return verdict{deed: deedRelease, renew: true, pause: wordOf(e.Code, e.Cause)}
+		return verdict{action: actionRelease, renew: true, pause: reasonOf(e.Code, e.Cause)}
 	case e.Outcome == providers.Rejected && e.Scope == providers.Account:
-		return verdict{deed: deedRelease, renew: true, went: ledger.WentHold}
+		return verdict{action: actionRelease, renew: true, outcome: ledger.CallHold}
 	case e.Outcome == providers.Rejected:
 		return judgeRefusal(e, s)
 	}
@@ -127,18 +127,18 @@ func judgeError(e *providers.Error, s situation) verdict {
 
 // judgeNotSent is for calls that the gateway certainly has not taken.
 func judgeNotSent(e *providers.Error) verdict {
-	v := verdict{deed: deedRelease, renew: true, went: ledger.WentBad, backOff: backOff(1)}
+	v := verdict{action: actionRelease, renew: true, outcome: ledger.CallBad, backOff: backOff(1)}
 	switch e.Cause {
 	case providers.CauseConnection:
 		v.renew = false // nothing of it has ever been seen there
 	case providers.CauseConfiguration:
-		v.went, v.renew = ledger.WentHold, false // as above: whatever answered, it was not the gateway
+		v.outcome, v.renew = ledger.CallHold, false // as above: whatever answered, it was not the gateway
 	case providers.CauseCredentials:
-		v.went = ledger.WentHold
+		v.outcome = ledger.CallHold
 	case providers.CauseCredit:
-		v.went, v.backOff = ledger.WentHold, 0 // the hold is the back-off
+		v.outcome, v.backOff = ledger.CallHold, 0 // the hold is the back-off
 	case providers.CauseThrottled:
-		v.went, v.cooldown = "", e.RetryAfter
+		v.outcome, v.cooldown = "", e.RetryAfter
 		if v.cooldown <= 0 {
 			v.cooldown = time.Second
 		}
@@ -152,34 +152,34 @@ func judgeNotSent(e *providers.Error) verdict {
 // find out who is to blame. A single recipient is, if the account works otherwise.
 func judgeRefusal(e *providers.Error, s situation) verdict {
 	if s.recipients > 1 {
-		v := verdict{deed: deedSplit}
+		v := verdict{action: actionSplit}
 		if !s.accountWorks() && !s.probe {
 			// Perhaps it refuses everything. But a probe that is halved is a step further, of nine
 			// at most, and must not make the hold longer each time.
-			v.went = ledger.WentBad
+			v.outcome = ledger.CallBad
 		}
 		return v
 	}
 	if !s.accountWorks() {
-		return verdict{deed: deedRelease, renew: true, backOff: backOff(2), went: ledger.WentBad}
+		return verdict{action: actionRelease, renew: true, backOff: backOff(2), outcome: ledger.CallBad}
 	}
-	return verdict{deed: deedSettle, basis: ledger.Verdict,
+	return verdict{action: actionSettle, settleReason: ledger.SettleVerdict,
 		records: []ledger.Record{{Status: ledger.Rejected, Reason: string(providers.CauseRefused), Code: e.Code}}}
 }
 
 // unknown keeps a call doubtful where the gateway has a key, or can be asked what it has
 // taken, and settles it as unknown where neither is so.
 func unknown(e *providers.Error, s situation, count bool) verdict {
-	v := verdict{deed: deedDoubt, count: count, backOff: backOff(max(1, s.claims)), went: ledger.WentBad}
+	v := verdict{action: actionDoubt, count: count, backOff: backOff(max(1, s.claims)), outcome: ledger.CallBad}
 	if e.Scope == providers.Account {
-		v.went = ledger.WentHold
+		v.outcome = ledger.CallHold
 	}
 	switch {
-	case s.keyed:
+	case s.hasKeys:
 	case s.reconcileFor > 0:
 		v.count, v.backOff = false, lookIn(s.reconcileFor, 0)
 	default:
-		v.deed, v.basis = deedSettle, ledger.Verdict
+		v.action, v.settleReason = actionSettle, ledger.SettleVerdict
 		v.records = fill(s.recipients, ledger.Record{Status: ledger.Unknown, Reason: string(e.Cause), Code: e.Code})
 	}
 	return v
@@ -189,7 +189,7 @@ func unknown(e *providers.Error, s situation, count bool) verdict {
 // recipient because of the account or the campaign stops these, and costs the
 // recipient nothing.
 func judgeResults(results []providers.Result, s situation) verdict {
-	v := verdict{deed: deedSettle, basis: ledger.Answer, records: make([]ledger.Record, len(results)), backOff: backOff(s.tries + 2)}
+	v := verdict{action: actionSettle, settleReason: ledger.SettleAnswer, records: make([]ledger.Record, len(results)), backOff: backOff(s.tries + 2)}
 	accepted, unsaid := 0, 0
 	for _, r := range results {
 		if r.Outcome == providers.Accepted {
@@ -209,7 +209,7 @@ func judgeResults(results []providers.Result, s situation) verdict {
 		case r.Outcome == providers.Unknown || r.Outcome > providers.Retryable:
 			unsaid++
 		case r.Scope == providers.Campaign:
-			v.pause = wordOf(r.Code, r.Cause)
+			v.pause = reasonOf(r.Code, r.Cause)
 		case r.Scope == providers.Account:
 			wide = &results[i]
 		}
@@ -220,20 +220,20 @@ func judgeResults(results []providers.Result, s situation) verdict {
 	switch {
 	case wide != nil:
 		why := judgeNotSent(&providers.Error{Cause: wide.Cause, RetryAfter: wide.RetryAfter})
-		v.went, v.cooldown, v.reason, v.code = why.went, why.cooldown, string(wide.Cause), wide.Code
+		v.outcome, v.cooldown, v.reason, v.code = why.outcome, why.cooldown, string(wide.Cause), wide.Code
 	case accepted > 0:
-		v.went = ledger.WentWell
+		v.outcome = ledger.CallOK
 	case unsaid == len(results):
-		v.went, v.reason = ledger.WentBad, string(providers.CauseNotUnderstood)
+		v.outcome, v.reason = ledger.CallBad, string(providers.CauseNotUnderstood)
 	}
 	switch {
-	case unsaid > 0 && !s.keyed && s.reconcileFor > 0:
-		v.basis, v.backOff = ledger.Looked, lookIn(s.reconcileFor, 0)
-	case unsaid > 0 && s.keyed && !s.doubt:
+	case unsaid > 0 && !s.hasKeys && s.reconcileFor > 0:
+		v.settleReason, v.backOff = ledger.SettleLookup, lookIn(s.reconcileFor, 0)
+	case unsaid > 0 && s.hasKeys && !s.doubt:
 		// Asking once more under the same key may tell of those it did not name.
-		v.basis = ledger.Partial
+		v.settleReason = ledger.SettlePartial
 	case wide != nil || v.pause != "":
-		v.basis = ledger.Spared
+		v.settleReason = ledger.SettleSpared
 	}
 	return v
 }
@@ -255,7 +255,7 @@ func (s situation) statusOf(r providers.Result) ledger.Status {
 }
 
 // wordOf is one word for a campaign-wide refusal.
-func wordOf(code string, cause providers.Cause) string { return cmp.Or(code, string(cause)) }
+func reasonOf(code string, cause providers.Cause) string { return cmp.Or(code, string(cause)) }
 
 // backOff is how long to leave a call alone at its n-th try: doubling from a
 // second to a minute, with full jitter above half of it.

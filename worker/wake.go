@@ -12,7 +12,7 @@ import (
 
 // wakeAll queues the wake-up calls of batches that the ledger has handed out. One
 // that is lost on the way is queued again by the sweeper.
-func (w *Worker) wakeAll(ctx context.Context, id string, f ledger.Frozen, spec ledger.Spec, wakes []ledger.Wake) error {
+func (w *Worker) wakeAll(ctx context.Context, id string, f ledger.PlanSnapshot, spec ledger.Spec, wakes []ledger.Wake) error {
 	for _, x := range wakes {
 		name, err := queueOf(f, spec, x.Batch)
 		if err != nil {
@@ -26,12 +26,12 @@ func (w *Worker) wakeAll(ctx context.Context, id string, f ledger.Frozen, spec l
 }
 
 // queueOf names the queue of a batch, by its account and the campaign's class.
-func queueOf(f ledger.Frozen, spec ledger.Spec, batch string) (string, error) {
-	lane, err := f.LaneOf(batch)
+func queueOf(f ledger.PlanSnapshot, spec ledger.Spec, batch string) (string, error) {
+	stream, err := f.StreamOf(batch)
 	if err != nil {
 		return "", err
 	}
-	return queue.SendQueue(lane.Account.Name, spec.Class == ledger.Transactional), nil
+	return queue.SendQueue(stream.Account.Name, spec.Class == ledger.Transactional), nil
 }
 
 // handOver queues a new wake-up call for work that this worker, draining, leaves
@@ -59,7 +59,7 @@ func (w *Worker) wakeOne(ctx context.Context, id string, c *campaign, x ledger.W
 	if x.Batch == ledger.PlanWork {
 		return w.queue.Wake(ctx, c.firstQueue(), queue.Pointer{Campaign: id, Wake: x.Number})
 	}
-	return w.wakeAll(ctx, id, c.frozen, c.spec, []ledger.Wake{x})
+	return w.wakeAll(ctx, id, c.snapshot, c.spec, []ledger.Wake{x})
 }
 
 // wakeWatch is how long a wake-up call may wait or work in silence before the
@@ -69,10 +69,10 @@ const wakeWatch = 5 * time.Second
 // campaign is what never changes of a campaign once its planning has begun, and whom it
 // must not send to any more.
 type campaign struct {
-	spec   ledger.Spec
-	frozen ledger.Frozen
-	total  int
-	opted  *ledger.Exclusions
+	spec     ledger.Spec
+	snapshot ledger.PlanSnapshot
+	total    int
+	opted    *ledger.Exclusions
 }
 
 // firstQueue is where its planning is queued.
@@ -112,12 +112,12 @@ func (w *Worker) campaign(ctx context.Context, id string) (*campaign, error) {
 	if err != nil {
 		return nil, err
 	}
-	frozen, total, err := w.ledger.Frozen(ctx, id)
+	snapshot, total, err := w.ledger.Snapshot(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	c := &campaign{spec: spec, frozen: frozen, total: total, opted: &ledger.Exclusions{}}
-	if len(frozen.Accounts) > 0 {
+	c := &campaign{spec: spec, snapshot: snapshot, total: total, opted: &ledger.Exclusions{}}
+	if len(snapshot.Accounts) > 0 {
 		w.campaigns.put(id, c)
 	}
 	return c, nil

@@ -106,16 +106,16 @@ type Account struct {
 
 // Worker plans and sends. Its methods may be called from any goroutine, Run once.
 type Worker struct {
-	cfg       Config
-	log       zerolog.Logger
-	ledger    *ledger.Ledger
-	queue     *queue.Queue
-	accounts  map[string]*account
-	campaigns campaignCache
-	windows   windowCache
-	hours     hoursCache
-	memory    memoryWatch
-	sweeper   sweeper
+	cfg         Config
+	log         zerolog.Logger
+	ledger      *ledger.Ledger
+	queue       *queue.Queue
+	accounts    map[string]*account
+	campaigns   campaignCache
+	openBatches openBatchCache
+	hours       hoursCache
+	memory      memoryWatch
+	sweeper     sweeper
 
 	drain   chan struct{} // closed: claim nothing more
 	killed  chan struct{} // closed: stop trying to write to Redis
@@ -123,7 +123,7 @@ type Worker struct {
 	running sync.RWMutex // read-locked by each handler; draining locks it for good
 	serving atomic.Bool
 	// failover says whether the Redis is still the one that was settled in.
-	failover failover
+	restartGuard restartGuard
 }
 
 // New checks the configuration and fills in its defaults. It does not talk to

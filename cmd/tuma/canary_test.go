@@ -27,7 +27,7 @@ func TestACampaignThatItsCanaryPausesSaysWhatToDo(t *testing.T) {
 		t.Fatalf("exit %d\n%s%s", exit, errOut, out)
 	}
 	st := h.status("sale")
-	if want := (&producer.TooMany{Bad: 1, Ended: 2, Canary: true}); !cmp.Equal(st.TooMany, want) || st.BlockedBy[0].By != "too_many_rejected" || h.gateway.Stats().Accepted != 2 {
+	if want := (&producer.TooManyRejected{Bad: 1, Ended: 2, Canary: true}); !cmp.Equal(st.TooManyRejected, want) || st.BlockedBy[0].By != "too_many_rejected" || h.gateway.Stats().Accepted != 2 {
 		t.Errorf("%+v, at the gateway %+v", st, h.gateway.Stats())
 	}
 	// Left out, the options make no other campaign: nothing goes twice.
@@ -36,7 +36,7 @@ func TestACampaignThatItsCanaryPausesSaysWhatToDo(t *testing.T) {
 	}
 	h.must("resume", "sale")
 	eventually(t, "it to be done", func() bool { return h.status("sale").State == producer.Done })
-	if st := h.status("sale"); st.Accepted != 3 || st.Rejected != 1 || st.TooMany != nil {
+	if st := h.status("sale"); st.Accepted != 3 || st.Rejected != 1 || st.TooManyRejected != nil {
 		t.Errorf("%+v", st)
 	}
 }

@@ -98,7 +98,7 @@ func (a *app) checkRedis(ctx context.Context, cfg *config) error {
 	if err = errors.Join(err, err2); err != nil {
 		return err
 	}
-	n, err := ledger.New(b.rdb).PayloadsSetAside(ctx)
+	n, err := ledger.New(b.rdb).QuarantinedPayloads(ctx)
 	if n > 0 {
 		a.note("tuma: warning: %s of no known campaign could not be read and set aside, in the Redis key tuma:payloads", counted(n, "task"))
 	}

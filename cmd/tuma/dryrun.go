@@ -27,9 +27,9 @@ func (s *sending) rehearse(ctx context.Context, src *source) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, rejects.close(err == nil)) }()
-	o := producer.Outlook{Accounts: cards(cfg), Routes: cfg.routes, Country: cfg.country, Now: s.now(), FailoverAfter: cfg.failoverAfter}
+	o := producer.PreviewOptions{Accounts: cards(cfg), Routes: cfg.routes, Country: cfg.country, Now: s.now(), FailoverAfter: cfg.failoverAfter}
 	lines := &lineBook{}
-	o.LeftOut = func(x producer.LeftOut) error { return rejects.add(x, lines.of(x.Row)) }
+	o.Skipped = func(x producer.SkippedRecipient) error { return rejects.add(x, lines.of(x.Row)) }
 	recipients := lines.note(src)
 	b := s.reachable(ctx)
 	if b != nil {
@@ -95,7 +95,7 @@ const balanceWithin = 10 * time.Second
 
 // askBalances asks gateways for the credit of accounts that the campaign may go through
 // and no worker serves, which would ask for it.
-func (s *sending) askBalances(ctx context.Context, cfg *config, b *backend, o *producer.Outlook) {
+func (s *sending) askBalances(ctx context.Context, cfg *config, b *backend, o *producer.PreviewOptions) {
 	var published []producer.Account
 	if b != nil {
 		published, _ = b.Accounts(ctx) // what Redis does not tell, gateways are asked for

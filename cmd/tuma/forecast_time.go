@@ -13,12 +13,12 @@ import (
 // sending hours.
 func scheduleWords(f producer.Forecast, now time.Time) (lines []string) {
 	s := f.Schedule
-	if len(s.Stretches) == 0 {
+	if len(s.Spans) == 0 {
 		return nil
 	}
 	var countries []string
-	by := map[string][]producer.Stretch{}
-	for _, x := range s.Stretches {
+	by := map[string][]producer.SendingSpan{}
+	for _, x := range s.Spans {
 		if by[x.Country] == nil {
 			countries = append(countries, x.Country)
 		}
@@ -55,7 +55,7 @@ func scheduleWords(f producer.Forecast, now time.Time) (lines []string) {
 }
 
 // countryWords says when a country's recipients are sent to.
-func countryWords(stretches []producer.Stretch, s producer.Schedule, c clockOf) string {
+func countryWords(stretches []producer.SendingSpan, s producer.Schedule, c clockOf) string {
 	total := 0
 	for _, x := range stretches {
 		total += x.Recipients
@@ -77,7 +77,7 @@ func countryWords(stretches []producer.Stretch, s producer.Schedule, c clockOf) 
 	return words
 }
 
-func mostOf(stretches []producer.Stretch) (most int) {
+func mostOf(stretches []producer.SendingSpan) (most int) {
 	for _, x := range stretches {
 		most = max(most, x.Recipients)
 	}

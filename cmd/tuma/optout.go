@@ -223,7 +223,7 @@ func (o *optOutVerb) told(ctx context.Context, b *backend, r producer.OptOutRece
 			o.note("tuma: waiting for them (--no-wait does not)")
 			ctx, cancel := context.WithTimeout(ctx, inFlightPatience)
 			defer cancel()
-			if err := b.Landed(ctx, r); err != nil {
+			if err := b.WaitForInFlight(ctx, r); err != nil {
 				return fmt.Errorf("they are on the list, but %w", err)
 			}
 		}

@@ -40,7 +40,7 @@ func (s *sending) openRejects() (*rejects, error) {
 	return r, nil
 }
 
-func (r *rejects) add(x producer.LeftOut, line int) error {
+func (r *rejects) add(x producer.SkippedRecipient, line int) error {
 	if r == nil {
 		return nil
 	}

@@ -76,7 +76,7 @@ Before a large campaign: --test sends the message to one number first, waits for
 what the gateway says and asks; --canary sends to the first so many recipients and
 goes on by itself if not more than --max-rejected percent of them were rejected or
 are unknown, and is paused otherwise; tuma resume lets it go on all the same. With
---max-rejected a campaign is paused later, too, once ` + strconv.Itoa(producer.LimitSample) + ` messages have ended.
+--max-rejected a campaign is paused later, too, once ` + strconv.Itoa(producer.ThresholdSample) + ` messages have ended.
 None of these makes it another campaign: without an ID of your own, the same list
 and text are sent once, with them or without.`,
 		Example: `  tuma send --via kobo-main --from ACME --body 'We open at 9.' --file customers.csv

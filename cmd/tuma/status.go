@@ -96,7 +96,7 @@ func printStatus(w io.Writer, st producer.Status, now time.Time) error {
 		g.add("canary", count(c.Size), canaryText(c)+"; the others wait for it")
 	}
 	figure("resent", st.Resent, false, "both went out")
-	figure("set aside", st.SetAside, false, "cannot be read: "+strings.Join(st.Unreadable, "; "))
+	figure("set aside", st.Quarantined, false, "cannot be read: "+strings.Join(st.Unreadable, "; "))
 	figure("calls", st.Calls, true, "")
 	figure("segments", st.Segments, true, "")
 	dates := grid{}
@@ -182,7 +182,7 @@ func describeBlock(b producer.Block, now time.Time) string {
 	} else {
 		text += ", until tuma release " + b.Account
 	}
-	for _, x := range b.Unfit {
+	for _, x := range b.Incompatible {
 		text += "; its work cannot move to " + x
 	}
 	return text
@@ -190,11 +190,11 @@ func describeBlock(b producer.Block, now time.Time) string {
 
 // describe is describeBlock with what the status knows beyond the block.
 func describe(st producer.Status, b producer.Block, now time.Time) string {
-	if b.Reason != "paused" || st.TooMany == nil {
+	if b.Reason != "paused" || st.TooManyRejected == nil {
 		return describeBlock(b, now)
 	}
-	what, share := "messages that had ended", 100*float64(st.TooMany.Bad)/float64(max(1, st.TooMany.Ended))
-	if st.TooMany.Canary {
+	what, share := "messages that had ended", 100*float64(st.TooManyRejected.Bad)/float64(max(1, st.TooManyRejected.Ended))
+	if st.TooManyRejected.Canary {
 		what = "messages of its canary"
 	}
 	since := ""
@@ -202,7 +202,7 @@ func describe(st producer.Status, b producer.Block, now time.Time) string {
 		since = " for " + roughly(now.Sub(*b.Since))
 	}
 	return fmt.Sprintf("it is paused%s: %s of %s %s were rejected or are unknown, %.3g %% where %g %% are allowed (tuma results %s says why); "+
-		"tuma resume lets it go on, tuma cancel ends it", since, count(st.TooMany.Bad), count(st.TooMany.Ended), what, share, st.MaxRejected, st.ID)
+		"tuma resume lets it go on, tuma cancel ends it", since, count(st.TooManyRejected.Bad), count(st.TooManyRejected.Ended), what, share, st.MaxRejected, st.ID)
 }
 
 // canaryText says how a canary stands: "37 of 50 ended, 2 rejected".

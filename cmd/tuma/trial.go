@@ -135,7 +135,7 @@ func (s *sending) measure(ctx context.Context, b *backend, src *source) (f produ
 			}
 		}
 	}
-	f, err = b.Preview(ctx, s.campaign, look, producer.Outlook{Country: b.cfg.country, Now: s.now(), FailoverAfter: b.cfg.failoverAfter})
+	f, err = b.Preview(ctx, s.campaign, look, producer.PreviewOptions{Country: b.cfg.country, Now: s.now(), FailoverAfter: b.cfg.failoverAfter})
 	if err != nil {
 		return f, first, src.blank(err)
 	}

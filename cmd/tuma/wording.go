@@ -10,7 +10,7 @@ import (
 // wording says what is worth knowing about a campaign's text before it is sent, a line
 // each: which character makes it longer than it need be, and what --transliterate saves.
 func wording(c producer.Campaign) []string {
-	why, wide := sms.Why(c.Body)
+	why, wide := sms.ExplainUCS2(c.Body)
 	t, err := sms.ParseTemplate(c.Body)
 	if !wide || err != nil {
 		return nil
@@ -51,7 +51,7 @@ func wording(c producer.Campaign) []string {
 }
 
 // keeps says why nothing was transliterated.
-func keeps(why sms.Cause) string {
+func keeps(why sms.UCS2Cause) string {
 	if why.Keeps == 0 {
 		return "; transliterated it would take more"
 	}

@@ -116,7 +116,7 @@ func TestAKilledWorkerSendsNothingBeyondTheCanary(t *testing.T) {
 	f.redis.Kill()
 	f.redis.Restart()
 	f.start()
-	if s := f.status("sale"); s.State != producer.Paused || s.TooMany == nil {
+	if s := f.status("sale"); s.State != producer.Paused || s.TooManyRejected == nil {
 		t.Errorf("after a restart: %+v", s)
 	}
 	if n, _ := door.counts(); n != 50 {

@@ -275,7 +275,7 @@ func (l *Ledger) campaigns(ctx context.Context, name string, note func() error) 
 }
 
 // Look is what a worker is told before it uses an account.
-type Look struct {
+type AccountCheck struct {
 	// Open: go on. Probe: the hold's time is over, and this caller alone may try.
 	Open, Probe bool
 	Reason      string
@@ -292,29 +292,29 @@ type Look struct {
 
 // LookAt asks whether an account may be used now. probeFor is how long a probe
 // may take before another caller gets the next.
-func (l *Ledger) LookAt(ctx context.Context, name string, probeFor time.Duration) (Look, error) {
-	out, err := l.evalStrings(ctx, accountLookScript, []string{accountKey(name)}, probeFor.Milliseconds())
+func (l *Ledger) CheckAccount(ctx context.Context, name string, probeFor time.Duration) (AccountCheck, error) {
+	out, err := l.evalStrings(ctx, accountCheckScript, []string{accountKey(name)}, probeFor.Milliseconds())
 	if err != nil {
-		return Look{}, fmt.Errorf("look at account %s: %w", name, err)
+		return AccountCheck{}, fmt.Errorf("look at account %s: %w", name, err)
 	}
 	if out[0] == "open" && len(out) > 1 {
-		return Look{Open: true, LastAccepted: parseMilli(out[1])}, nil
+		return AccountCheck{Open: true, LastAccepted: parseMilli(out[1])}, nil
 	}
 	if len(out) < 6 {
-		return Look{}, fmt.Errorf("look at account %s: %w", name, errAnswer)
+		return AccountCheck{}, fmt.Errorf("look at account %s: %w", name, errAnswer)
 	}
-	return Look{Probe: out[0] == "probe", Reason: out[1], Until: parseMilli(out[2]), BalanceBefore: out[3],
+	return AccountCheck{Probe: out[0] == "probe", Reason: out[1], Until: parseMilli(out[2]), BalanceBefore: out[3],
 		Refused: fieldInt(out[4]), RefusedAt: parseMilli(out[5])}, nil
 }
 
 // Went is how a call or probe went, for the account.
-type Went string
+type CallOutcome string
 
 // The ways a call can go.
 const (
-	WentWell Went = "ok"   // the gateway took something
-	WentBad  Went = "bad"  // counts for the breaker
-	WentHold Went = "hold" // holds at once
+	CallOK   CallOutcome = "ok"   // the gateway took something
+	CallBad  CallOutcome = "bad"  // counts for the breaker
+	CallHold CallOutcome = "hold" // holds at once
 )
 
 // Back-off of an automatic hold: doubled each time it is set again.
@@ -328,7 +328,7 @@ const (
 
 // CallReport is how one call or probe went.
 type CallReport struct {
-	Went Went
+	Outcome CallOutcome
 	// Claimed is when the call was claimed; zero: a probe, just now.
 	Claimed time.Time
 	// Reason is one word of ours, Code the gateway's own.
@@ -346,12 +346,12 @@ type CallReport struct {
 }
 
 // Report tells an account how a call went. It returns the hold, if there is one.
-func (l *Ledger) Report(ctx context.Context, name string, r CallReport) (Hold, error) {
+func (l *Ledger) ReportCall(ctx context.Context, name string, r CallReport) (Hold, error) {
 	longest := holdLongest
 	if r.Reason == string(providers.CauseCredit) && r.Balance != "" {
 		longest = creditLongest
 	}
-	out, err := l.evalStrings(ctx, accountReportScript, []string{accountKey(name)}, string(r.Went), unixMilli(r.Claimed), r.Reason, r.Code,
+	out, err := l.evalStrings(ctx, accountReportScript, []string{accountKey(name)}, string(r.Outcome), unixMilli(r.Claimed), r.Reason, r.Code,
 		holdFirst.Milliseconds(), longest.Milliseconds(), strconv.FormatFloat(r.Jitter, 'f', 6, 64), r.Balance, r.Size, max(1, r.Calls))
 	if err != nil {
 		return Hold{}, fmt.Errorf("report to account %s: %w", name, err)

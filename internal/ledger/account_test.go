@@ -24,17 +24,17 @@ func (r *rig) account(name string) Account {
 	return a
 }
 
-func (r *rig) look(name string) Look {
+func (r *rig) look(name string) AccountCheck {
 	r.Helper()
-	l, err := r.LookAt(r.Context(), name, time.Minute)
+	l, err := r.CheckAccount(r.Context(), name, time.Minute)
 	r.ok(err)
 	return l
 }
 
 // report tells of a call that was claimed at a moment, by Redis' clock.
-func (r *rig) report(name string, went Went, claimed time.Time) Hold {
+func (r *rig) report(name string, went CallOutcome, claimed time.Time) Hold {
 	r.Helper()
-	h, err := r.Report(r.Context(), name, CallReport{Went: went, Claimed: claimed, Reason: "gateway", Code: "http 502", Jitter: 1})
+	h, err := r.ReportCall(r.Context(), name, CallReport{Outcome: went, Claimed: claimed, Reason: "gateway", Code: "http 502", Jitter: 1})
 	r.ok(err)
 	return h
 }
@@ -78,7 +78,7 @@ func TestBreaker(t *testing.T) {
 		r.publish(name)
 		start := r.clock()
 		for _, x := range c.calls {
-			r.report(name, map[rune]Went{'.': WentWell, 'x': WentBad}[x], start)
+			r.report(name, map[rune]CallOutcome{'.': CallOK, 'x': CallBad}[x], start)
 		}
 		a := r.account(name)
 		if a.Hold.Held() != c.held || r.look(name).Open == c.held {
@@ -94,7 +94,7 @@ func TestHoldAtOnce(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.publish("a")
-	h, err := r.Report(t.Context(), "a", CallReport{Went: WentHold, Claimed: r.clock(), Reason: "credit", Balance: "12.5", Jitter: 1})
+	h, err := r.ReportCall(t.Context(), "a", CallReport{Outcome: CallHold, Claimed: r.clock(), Reason: "credit", Balance: "12.5", Jitter: 1})
 	if err != nil || h.Reason != "credit" || h.Until.IsZero() {
 		t.Errorf("hold is %+v, %v", h, err)
 	}
@@ -107,7 +107,7 @@ func TestOneProbeAtATime(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.publish("a")
-	r.report("a", WentHold, r.clock())
+	r.report("a", CallHold, r.clock())
 	if l := r.look("a"); l.Probe || l.Open {
 		t.Errorf("the hold is not over and a look says %+v", l)
 	}
@@ -122,7 +122,7 @@ func TestOneProbeAtATime(t *testing.T) {
 	if l := r.look("a"); !l.Probe {
 		t.Errorf("the prober is gone and the next look says %+v", l)
 	}
-	r.report("a", WentWell, time.Time{})
+	r.report("a", CallOK, time.Time{})
 	if l := r.look("a"); !l.Open || l.LastAccepted.IsZero() {
 		t.Errorf("the probe went well and a look says %+v", l)
 	}
@@ -136,7 +136,7 @@ func TestBackOffDoublesWithEachFailedProbeOnly(t *testing.T) {
 	r := newRig(t)
 	r.publish("a")
 	underWay := r.clock()
-	h := r.report("a", WentHold, underWay)
+	h := r.report("a", CallHold, underWay)
 	want := holdFirst
 	for range 12 {
 		wait := h.Until.Sub(r.clock())
@@ -146,10 +146,10 @@ func TestBackOffDoublesWithEachFailedProbeOnly(t *testing.T) {
 		// Calls that were under way when the hold began, or were claimed just after a
 		// look that came just before it, do not make it longer.
 		for range 3 {
-			if again := r.report("a", WentBad, underWay); !again.Until.Equal(h.Until) {
+			if again := r.report("a", CallBad, underWay); !again.Until.Equal(h.Until) {
 				t.Fatalf("a call under way moved the hold from %v to %v", h.Until, again.Until)
 			}
-			if again := r.report("a", WentBad, r.clock()); !again.Until.Equal(h.Until) {
+			if again := r.report("a", CallBad, r.clock()); !again.Until.Equal(h.Until) {
 				t.Fatalf("a call claimed while it is held moved the hold from %v to %v", h.Until, again.Until)
 			}
 		}
@@ -157,12 +157,12 @@ func TestBackOffDoublesWithEachFailedProbeOnly(t *testing.T) {
 		if l := r.look("a"); !l.Probe {
 			t.Fatalf("no probe: %+v", l)
 		}
-		h = r.report("a", WentBad, r.clock())
+		h = r.report("a", CallBad, r.clock())
 		want = min(2*want, holdLongest)
 	}
 	// Once it has gone well, the back-off begins anew.
-	r.report("a", WentWell, time.Time{})
-	h = r.report("a", WentHold, r.clock().Add(time.Second))
+	r.report("a", CallOK, time.Time{})
+	h = r.report("a", CallHold, r.clock().Add(time.Second))
 	if wait := h.Until.Sub(r.clock()); wait > holdFirst {
 		t.Errorf("after it went well a hold lasts %v, want %v", wait, holdFirst)
 	}
@@ -173,14 +173,14 @@ func TestFailedProbeKeepsAHoldAtOnce(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.publish("a")
-	_, err := r.Report(t.Context(), "a", CallReport{Went: WentHold, Claimed: r.clock(), Reason: "credit", Balance: "12.5", Jitter: 1})
+	_, err := r.ReportCall(t.Context(), "a", CallReport{Outcome: CallHold, Claimed: r.clock(), Reason: "credit", Balance: "12.5", Jitter: 1})
 	r.ok(err)
 	since := r.account("a").Hold.Since
 	r.ageAccount("a", time.Hour)
 	if !r.look("a").Probe {
 		t.Fatal("no probe")
 	}
-	h, err := r.Report(t.Context(), "a", CallReport{Went: WentBad, Reason: "credit", Balance: "3", Jitter: 1})
+	h, err := r.ReportCall(t.Context(), "a", CallReport{Outcome: CallBad, Reason: "credit", Balance: "3", Jitter: 1})
 	if err != nil || !h.Held() {
 		t.Errorf("the probe failed and the hold is %+v, %v", h, err)
 	}
@@ -194,8 +194,8 @@ func TestFailedProbeKeepsAHoldAtOnce(t *testing.T) {
 	}
 	// What was claimed before it went well counts for nothing afterwards.
 	before := r.clock()
-	r.report("a", WentWell, time.Time{})
-	if h := r.report("a", WentHold, before.Add(-time.Millisecond)); h.Held() || !r.look("a").Open {
+	r.report("a", CallOK, time.Time{})
+	if h := r.report("a", CallHold, before.Add(-time.Millisecond)); h.Held() || !r.look("a").Open {
 		t.Errorf("a call claimed before the probe went well holds it again: %+v", h)
 	}
 }
@@ -205,12 +205,12 @@ func TestReportWithoutAClaimIsOfNow(t *testing.T) {
 	r := newRig(t)
 	r.publish("a")
 	r.ok(r.HoldAccount(t.Context(), "a", "maintenance", "me"))
-	if h := r.report("a", WentWell, time.Time{}); h.Reason != "maintenance" {
+	if h := r.report("a", CallOK, time.Time{}); h.Reason != "maintenance" {
 		t.Errorf("a good call under a hold by hand was answered %+v", h)
 	}
 	_, err := r.ReleaseAccount(t.Context(), "a")
 	r.ok(err)
-	if h := r.report("a", WentHold, time.Time{}); !h.Held() {
+	if h := r.report("a", CallHold, time.Time{}); !h.Held() {
 		t.Error("a report of now was taken for one from before the release")
 	}
 }
@@ -220,12 +220,12 @@ func TestSuccessClaimedBeforeTheHoldProvesNothing(t *testing.T) {
 	r := newRig(t)
 	r.publish("a")
 	before := r.clock().Add(-time.Second)
-	r.report("a", WentHold, r.clock())
-	r.report("a", WentWell, before)
+	r.report("a", CallHold, r.clock())
+	r.report("a", CallOK, before)
 	if !r.account("a").Hold.Held() {
 		t.Error("a call claimed before the hold lifted it")
 	}
-	r.report("a", WentWell, r.clock().Add(time.Millisecond))
+	r.report("a", CallOK, r.clock().Add(time.Millisecond))
 	if r.account("a").Hold.Held() {
 		t.Error("a call claimed during the hold went well and did not lift it")
 	}
@@ -237,9 +237,9 @@ func TestHoldByHand(t *testing.T) {
 	r.publish("a")
 	claimed := r.clock()
 	r.ok(r.HoldAccount(t.Context(), "a", "maintenance", "me"))
-	r.report("a", WentWell, time.Time{})
-	r.report("a", WentBad, r.clock())
-	r.report("a", WentHold, r.clock())
+	r.report("a", CallOK, time.Time{})
+	r.report("a", CallBad, r.clock())
+	r.report("a", CallHold, r.clock())
 	r.ageAccount("a", 1000*time.Hour)
 	a := r.account("a")
 	if h := a.Hold; h.Reason != "maintenance" || h.By != "me" || !h.Until.IsZero() || h.Since.IsZero() {
@@ -255,13 +255,13 @@ func TestHoldByHand(t *testing.T) {
 	}
 	// Calls claimed before the release can not hold it again.
 	for range 5 {
-		r.report("a", WentBad, claimed)
-		r.report("a", WentHold, claimed)
+		r.report("a", CallBad, claimed)
+		r.report("a", CallHold, claimed)
 	}
 	if !r.look("a").Open {
 		t.Error("a call claimed before the release holds the account again")
 	}
-	r.report("a", WentHold, r.clock().Add(time.Millisecond))
+	r.report("a", CallHold, r.clock().Add(time.Millisecond))
 	if r.look("a").Open {
 		t.Error("a call claimed after the release does not")
 	}
@@ -271,7 +271,7 @@ func TestHoldByHandOverAnAutomaticOne(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.publish("a")
-	r.report("a", WentHold, r.clock())
+	r.report("a", CallHold, r.clock())
 	r.ok(r.HoldAccount(t.Context(), "a", "maintenance", "me"))
 	r.ageAccount("a", time.Hour)
 	if l := r.look("a"); l.Open || l.Probe || l.Reason != "maintenance" {
@@ -329,12 +329,12 @@ func TestAccountsOnMiniredis(t *testing.T) {
 	rdb := redistest.Mini(t)
 	r := &rig{TB: t, rdb: rdb, Ledger: New(rdb)}
 	r.publish("a")
-	r.report("a", WentHold, r.clock())
+	r.report("a", CallHold, r.clock())
 	r.ageAccount("a", time.Hour)
 	if !r.look("a").Probe {
 		t.Error("no probe")
 	}
-	r.report("a", WentWell, time.Time{})
+	r.report("a", CallOK, time.Time{})
 	if !r.look("a").Open {
 		t.Error("it stays held")
 	}
@@ -368,12 +368,12 @@ func TestAnUnusedProbeIsGivenBack(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.ok(r.Publish(r.Context(), "w1", Card{Name: "a"}))
-	_, err := r.Report(r.Context(), "a", CallReport{Went: WentHold, Reason: "credit"})
+	_, err := r.ReportCall(r.Context(), "a", CallReport{Outcome: CallHold, Reason: "credit"})
 	r.ok(err)
 	r.ok(r.rdb.HSet(r.Context(), accountKey("a"), "hold_until", "1").Err())
-	look := func() Look {
+	look := func() AccountCheck {
 		t.Helper()
-		l, err := r.LookAt(r.Context(), "a", time.Minute)
+		l, err := r.CheckAccount(r.Context(), "a", time.Minute)
 		r.ok(err)
 		return l
 	}
@@ -392,12 +392,12 @@ func TestAHoldForCreditStepsDownQuicklyAndThenWaits(t *testing.T) {
 	r.publish("a")
 	tell := func(balance string, size int) Hold {
 		t.Helper()
-		h, err := r.Report(t.Context(), "a", CallReport{Went: WentHold, Reason: "credit", Code: "101", Balance: balance, Size: size, Jitter: 1})
+		h, err := r.ReportCall(t.Context(), "a", CallReport{Outcome: CallHold, Reason: "credit", Code: "101", Balance: balance, Size: size, Jitter: 1})
 		r.ok(err)
 		return h
 	}
 	wait := func(h Hold) time.Duration { return h.Until.Sub(r.clock()).Round(time.Second) }
-	next := func() Look {
+	next := func() AccountCheck {
 		t.Helper()
 		r.ageAccount("a", time.Hour)
 		return r.look("a")

@@ -151,7 +151,7 @@ func hashID(id string) string {
 
 // NoteSent notes the gateway's ids of the messages of an attempt, before it is settled,
 // for so long. It finds room in a full Redis.
-func (l *Ledger) NoteSent(ctx context.Context, login string, a Attempt, ids []string, life time.Duration) error {
+func (l *Ledger) RecordMessageIDs(ctx context.Context, login string, a Attempt, ids []string, life time.Duration) error {
 	if len(ids) == 0 {
 		return nil
 	}
@@ -168,7 +168,7 @@ func (l *Ledger) NoteSent(ctx context.Context, login string, a Attempt, ids []st
 
 // Sent returns a function that says whether an id was noted under a login by an attempt
 // that began in a span of time. It may say so, once in many millions, of one that was not.
-func (l *Ledger) Sent(ctx context.Context, login string, from, to time.Time) (func(id string) bool, error) {
+func (l *Ledger) KnownMessageIDs(ctx context.Context, login string, from, to time.Time) (func(id string) bool, error) {
 	var keys []string
 	for at := from; ; at = at.Add(sentSpan) {
 		if at.After(to) {
@@ -220,8 +220,8 @@ func (l *Ledger) Reconcile(ctx context.Context, a Attempt, found map[sms.MSISDN]
 		return Settled{}, nil
 	}
 	g.positions = string(positions)
-	c := &Claim{Token: NewToken(), id: a.Campaign, batch: a.Batch, gen: g, window: window}
-	return l.Settle(ctx, c, records, Answer, segments, 0)
+	c := &Claim{Token: NewToken(), id: a.Campaign, batch: a.Batch, gen: g, openBatchLimit: window}
+	return l.Settle(ctx, c, records, SettleAnswer, segments, 0)
 }
 
 // Found turns what was found for a doubtful generation into its records: who is not

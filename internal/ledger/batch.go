@@ -14,10 +14,10 @@ import (
 )
 
 // BatchName names a batch within its campaign: number of its lane and position.
-func BatchName(lane, seq int) string { return strconv.Itoa(lane) + "." + strconv.Itoa(seq) }
+func BatchName(stream, seq int) string { return strconv.Itoa(stream) + "." + strconv.Itoa(seq) }
 
 // BatchLane is the number of the lane in a batch's name.
-func BatchLane(batch string) (int, error) {
+func BatchStream(batch string) (int, error) {
 	a, s, ok := strings.Cut(batch, ".")
 	n, err := strconv.Atoi(a)
 	if _, err2 := strconv.ParseUint(s, 10, 63); !ok || err != nil || err2 != nil || n < 0 {
@@ -79,10 +79,10 @@ func (b *Batch) call(k int) []Planned {
 
 // batches yields the planned batches of a lane; of a campaign with merge fields, bodies
 // says whether they are wanted.
-func (l *Ledger) batches(ctx context.Context, id string, lane int, bodies bool) iter.Seq2[*Batch, error] {
+func (l *Ledger) batches(ctx context.Context, id string, stream int, bodies bool) iter.Seq2[*Batch, error] {
 	const step = 8
 	return func(yield func(*Batch, error) bool) {
-		n, err := l.rdb.HMGet(ctx, ledgerKey(id), "nb:"+strconv.Itoa(lane)).Result()
+		n, err := l.rdb.HMGet(ctx, ledgerKey(id), "nb:"+strconv.Itoa(stream)).Result()
 		if err != nil {
 			yield(nil, fmt.Errorf("read batches of %s: %w", id, err))
 			return
@@ -90,7 +90,7 @@ func (l *Ledger) batches(ctx context.Context, id string, lane int, bodies bool) 
 		for at, end := 0, fieldInt(n[0]); at < end; at += step {
 			var fields []string
 			for s := at; s < min(at+step, end); s++ {
-				fields = append(fields, "b"+BatchName(lane, s))
+				fields = append(fields, "b"+BatchName(stream, s))
 			}
 			names := len(fields)
 			for i := range names {

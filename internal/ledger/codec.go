@@ -51,7 +51,7 @@ var zstdReader = sync.OnceValue(func() *zstd.Decoder {
 })
 
 // squeeze puts a format byte before b, compressed where that is shorter.
-func squeeze(b []byte) []byte {
+func compress(b []byte) []byte {
 	if len(b) > 64 {
 		out := zstdWriter().EncodeAll(b, append(make([]byte, 0, len(b)/2), formatZstd))
 		if len(out) < len(b) {
@@ -72,7 +72,7 @@ func wrongFormat(b byte) error {
 	return fmt.Errorf("format %d: %w", b, ErrNewer)
 }
 
-func unsqueeze(b []byte) ([]byte, error) {
+func decompress(b []byte) ([]byte, error) {
 	if len(b) == 0 {
 		return nil, fmt.Errorf("empty: %w", errRecord)
 	}
@@ -144,7 +144,7 @@ func (r *reader) err() error {
 
 // decodePage returns the recipients of a plain campaign's page as uploaded, in order.
 func decodePage(b []byte) ([]string, error) {
-	raw, err := unsqueeze(b)
+	raw, err := decompress(b)
 	if err != nil {
 		return nil, fmt.Errorf("page: %w", err)
 	}
@@ -163,14 +163,14 @@ func decodePage(b []byte) ([]string, error) {
 }
 
 // LeftOut is a recipient that planning did not put into a batch.
-type LeftOut struct {
+type SkippedRecipient struct {
 	Row    int    // in the upload, from 1
 	Reason string // one of the Reason words
 	Code   string // more exactly, or empty
 }
 
 // encodeLeftOut writes the rows of one page, which begins after row before.
-func encodeLeftOut(before int, rows []LeftOut) []byte {
+func encodeSkipped(before int, rows []SkippedRecipient) []byte {
 	if len(rows) == 0 {
 		return nil
 	}
@@ -194,11 +194,11 @@ func encodeLeftOut(before int, rows []LeftOut) []byte {
 		b = binary.AppendUvarint(b, index[x.Reason+":"+x.Code])
 		last = x.Row
 	}
-	return squeeze(b)
+	return compress(b)
 }
 
-func decodeLeftOut(before int, b []byte) ([]LeftOut, error) {
-	raw, err := unsqueeze(b)
+func decodeSkipped(before int, b []byte) ([]SkippedRecipient, error) {
+	raw, err := decompress(b)
 	if err != nil {
 		return nil, fmt.Errorf("left-out record: %w", err)
 	}
@@ -207,7 +207,7 @@ func decodeLeftOut(before int, b []byte) ([]LeftOut, error) {
 	for i := range words {
 		words[i] = string(r.bytes(r.count()))
 	}
-	var out []LeftOut
+	var out []SkippedRecipient
 	row := before
 	for len(r.b) > 0 && !r.bad {
 		row += int(r.uvarint())
@@ -216,7 +216,7 @@ func decodeLeftOut(before int, b []byte) ([]LeftOut, error) {
 			return nil, fmt.Errorf("left-out record: %w", errRecord)
 		}
 		reason, code, _ := strings.Cut(words[i], ":")
-		out = append(out, LeftOut{Row: row, Reason: reason, Code: code})
+		out = append(out, SkippedRecipient{Row: row, Reason: reason, Code: code})
 	}
 	if r.bad {
 		return nil, fmt.Errorf("left-out record: %w", errRecord)

@@ -19,7 +19,7 @@ func page(inputs ...string) []byte {
 		b = binary.AppendUvarint(b, uint64(len(s)))
 		b = append(b, s...)
 	}
-	return squeeze(b)
+	return compress(b)
 }
 
 func TestPageRoundTrip(t *testing.T) {
@@ -37,13 +37,13 @@ func TestPageRoundTrip(t *testing.T) {
 
 func TestLeftOutRoundTrip(t *testing.T) {
 	t.Parallel()
-	rows := []LeftOut{{Row: 2001, Reason: ReasonInvalidNumber, Code: "too_short"}, {Row: 2002, Reason: ReasonDuplicate},
+	rows := []SkippedRecipient{{Row: 2001, Reason: ReasonInvalidNumber, Code: "too_short"}, {Row: 2002, Reason: ReasonDuplicate},
 		{Row: 2500, Reason: ReasonInvalidNumber, Code: "a:b"}, {Row: 3000, Reason: ReasonInvalidNumber, Code: "too_short"}}
-	got, err := decodeLeftOut(2000, encodeLeftOut(2000, rows))
+	got, err := decodeSkipped(2000, encodeSkipped(2000, rows))
 	if err != nil || !cmp.Equal(got, rows) {
 		t.Errorf("came back as %v, %v", got, err)
 	}
-	if b := encodeLeftOut(7, nil); b != nil {
+	if b := encodeSkipped(7, nil); b != nil {
 		t.Errorf("nobody left out takes %d bytes", len(b))
 	}
 }
@@ -139,7 +139,7 @@ func TestFormatsOfNewerReleasesAreTold(t *testing.T) {
 	_, page := decodePage(newer)
 	_, _, batch := decodeBatch(newer)
 	_, carry := decodeCarry(newer, 1, true)
-	_, left := decodeLeftOut(0, newer)
+	_, left := decodeSkipped(0, newer)
 	for name, err := range map[string]error{"page": page, "batch": batch, "carry": carry, "left out": left} {
 		if !errors.Is(err, ErrNewer) {
 			t.Errorf("%s: %v, want ErrNewer", name, err)
@@ -154,7 +154,7 @@ func TestDecompressionIsBounded(t *testing.T) {
 	if len(bomb) > 64<<10 {
 		t.Fatalf("the bomb has %d bytes", len(bomb))
 	}
-	if _, err := unsqueeze(bomb); !errors.Is(err, errRecord) {
+	if _, err := decompress(bomb); !errors.Is(err, errRecord) {
 		t.Errorf("64 MB came out: %v", err)
 	}
 }
@@ -254,19 +254,19 @@ func FuzzCarry(f *testing.F) {
 }
 
 func FuzzLeftOut(f *testing.F) {
-	f.Add(encodeLeftOut(0, []LeftOut{{Row: 1, Reason: "a", Code: "b"}, {Row: 9, Reason: "c"}}))
+	f.Add(encodeSkipped(0, []SkippedRecipient{{Row: 1, Reason: "a", Code: "b"}, {Row: 9, Reason: "c"}}))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		got, err := decodeLeftOut(0, b)
+		got, err := decodeSkipped(0, b)
 		if err != nil {
 			return
 		}
-		if raw, err := unsqueeze(b); err != nil || len(got) > len(raw) {
+		if raw, err := decompress(b); err != nil || len(got) > len(raw) {
 			t.Fatalf("%d rows out of %d bytes", len(got), len(raw))
 		}
 		if len(got) == 0 {
 			return
 		}
-		again, err := decodeLeftOut(0, encodeLeftOut(0, got))
+		again, err := decodeSkipped(0, encodeSkipped(0, got))
 		if err != nil || !cmp.Equal(got, again) {
 			t.Fatalf("%v came back as %v, %v", got, again, err)
 		}
@@ -330,40 +330,40 @@ func FuzzGenerationRecord(f *testing.F) {
 
 func TestLanes(t *testing.T) {
 	t.Parallel()
-	f := Frozen{Accounts: []FrozenAccount{{Name: "a", MaxRecipients: 5, BatchSize: 5}, {Name: "b", MaxRecipients: 5, BatchSize: 5}},
-		Windows: []FrozenWindow{{"KE", "08:00-18:00"}, {"NG", "08:00-20:00"}}}
+	f := PlanSnapshot{Accounts: []SnapshotAccount{{Name: "a", MaxRecipients: 5, BatchSize: 5}, {Name: "b", MaxRecipients: 5, BatchSize: 5}},
+		SendingHours: []CountryHours{{"KE", "08:00-18:00"}, {"NG", "08:00-20:00"}}}
 	record, err := f.encode()
-	windows := encodeWindows(f.Windows)
+	windows := encodeSendingHours(f.SendingHours)
 	if err != nil || windows != "KE 08:00-18:00 NG 08:00-20:00" {
 		t.Fatalf("%s, %v", windows, err)
 	}
-	read, err := decodeFrozen(string(record), windows)
+	read, err := decodeSnapshot(string(record), windows)
 	if err != nil || !cmp.Equal(f, read) {
 		t.Errorf("%s reads as %+v, %v", record, read, err)
 	}
 	var got []string
-	for n := range read.Lanes() {
-		lane, err := read.LaneOf(BatchName(n, 3))
-		if err != nil || lane.Number != n {
-			t.Fatalf("lane %d is %+v, %v", n, lane, err)
+	for n := range read.Streams() {
+		stream, err := read.StreamOf(BatchName(n, 3))
+		if err != nil || stream.Number != n {
+			t.Fatalf("lane %d is %+v, %v", n, stream, err)
 		}
-		got = append(got, lane.Account.Name+lane.Window.Country)
+		got = append(got, stream.Account.Name+stream.SendingHours.Country)
 	}
 	if diff := cmp.Diff([]string{"a", "b", "aKE", "bKE", "aNG", "bNG"}, got); diff != "" {
 		t.Error(diff)
 	}
 	for _, batch := range []string{"6.0", "-1.0", "x"} {
-		if lane, err := read.LaneOf(batch); err == nil {
-			t.Errorf("batch %s has lane %+v", batch, lane)
+		if stream, err := read.StreamOf(batch); err == nil {
+			t.Errorf("batch %s has lane %+v", batch, stream)
 		}
 	}
 
 	// As a release without sending hours wrote it: an account is a lane.
-	before, err := decodeFrozen(`{"cc":"KE","a":[{"n":"a","m":5},{"n":"b","m":1}]}`, "")
-	if err != nil || before.Lanes() != 2 || before.Lane(1).Account.Name != "b" || before.Lane(1).Window != (FrozenWindow{}) {
+	before, err := decodeSnapshot(`{"cc":"KE","a":[{"n":"a","m":5},{"n":"b","m":1}]}`, "")
+	if err != nil || before.Streams() != 2 || before.Stream(1).Account.Name != "b" || before.Stream(1).SendingHours != (CountryHours{}) {
 		t.Errorf("%+v, %v", before, err)
 	}
-	if f, err := decodeFrozen(`{"a":[]}`, "KE"); err == nil {
+	if f, err := decodeSnapshot(`{"a":[]}`, "KE"); err == nil {
 		t.Errorf("a window without hours reads as %+v", f)
 	}
 }
@@ -371,12 +371,12 @@ func TestLanes(t *testing.T) {
 func TestBatchNames(t *testing.T) {
 	t.Parallel()
 	for _, a := range []int{0, 7, 255} {
-		if got, err := BatchLane(BatchName(a, 12)); err != nil || got != a {
+		if got, err := BatchStream(BatchName(a, 12)); err != nil || got != a {
 			t.Errorf("lane %d reads as %d, %v", a, got, err)
 		}
 	}
 	for _, name := range []string{"", "0", "a.1", "1.b", "-1.0", PlanWork} {
-		if got, err := BatchLane(name); err == nil {
+		if got, err := BatchStream(name); err == nil {
 			t.Errorf("%q reads as lane %d", name, got)
 		}
 	}
@@ -391,8 +391,8 @@ func TestSqueezeNeverGrowsByMoreThanItsFormat(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{0, 1, 64, 65, 1000, maxPageRaw} {
 		for _, b := range [][]byte{bytes.Repeat([]byte{'1'}, n), uniform(n)} {
-			out := squeeze(b)
-			back, err := unsqueeze(out)
+			out := compress(b)
+			back, err := decompress(out)
 			if err != nil || !bytes.Equal(back, b) || len(out) > n+1 {
 				t.Errorf("%d bytes became %d, %v", n, len(out), err)
 			}

@@ -70,7 +70,7 @@ func TestAMillionRecipientsStayCompact(t *testing.T) {
 
 func (p *peak) uploadAll(numbers []sms.MSISDN) {
 	p.Helper()
-	u, err := p.Begin("c", Spec{Body: "Habari, leo kuna punguzo la bei katika maduka yetu yote."})
+	u, err := p.BeginUpload("c", Spec{Body: "Habari, leo kuna punguzo la bei katika maduka yetu yote."})
 	p.ok(err)
 	for i, m := range numbers {
 		p.ok(u.Add(p.Context(), m.E164()))
@@ -89,7 +89,7 @@ func (p *peak) planAll(numbers []sms.MSISDN) {
 	var waiting []Planned
 	for page, err := range p.ReadPages(p.Context(), "c", 0, plan.Pages, 1) {
 		p.ok(err)
-		out := PlannedPage{Page: page.Number, First: page.First, Windows: map[int]int{0: 16}}
+		out := PlannedPage{Page: page.Number, First: page.First, OpenBatchLimits: map[int]int{0: 16}}
 		for i := range page.Inputs {
 			row := page.First + i
 			waiting = append(waiting, Planned{Row: row, MSISDN: numbers[row-1]})
@@ -117,8 +117,8 @@ func (p *peak) settleAll(batches int) {
 		for i := range records {
 			records[i] = accepted(uuid.NewString())
 		}
-		c.window = 16
-		p.settle(c, Answer, records...)
+		c.openBatchLimit = 16
+		p.settle(c, SettleAnswer, records...)
 		if b%50 == 0 {
 			p.look()
 		}
@@ -147,24 +147,24 @@ func TestACampaignOfOneLeavesLittle(t *testing.T) {
 				u := r.upload(id, c.spec, "+254712345678")
 				_, err := u.Commit(t.Context())
 				r.ok(err)
-				p, err := r.StartPlan(t.Context(), id, func(Spec) (Frozen, error) {
-					f := Frozen{Country: "KE", Accounts: []FrozenAccount{{Name: "kobo-main", MaxRecipients: 500, BatchSize: 500}}}
+				p, err := r.StartPlan(t.Context(), id, func(Spec) (PlanSnapshot, error) {
+					f := PlanSnapshot{Country: "KE", Accounts: []SnapshotAccount{{Name: "kobo-main", MaxRecipients: 500, BatchSize: 500}}}
 					if c.spec.Class != Transactional {
-						f.Windows = []FrozenWindow{{"KE", "08:00-18:00"}, {"NG", "08:00-20:00"}}
+						f.SendingHours = []CountryHours{{"KE", "08:00-18:00"}, {"NG", "08:00-20:00"}}
 					}
 					return f, nil
 				})
 				r.ok(err)
-				lane := min(1, len(p.Frozen.Windows))
-				_, _, err = p.CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, Windows: map[int]int{0: 4, 1: 4},
-					Batches: []PlannedBatch{{Lane: lane, Calls: []int{1}, To: []Planned{{Row: 1, MSISDN: 254712345678}}}}})
+				stream := min(1, len(p.Snapshot.SendingHours))
+				_, _, err = p.CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 4, 1: 4},
+					Batches: []PlannedBatch{{Lane: stream, Calls: []int{1}, To: []Planned{{Row: 1, MSISDN: 254712345678}}}}})
 				r.ok(err)
-				claim := r.claim(id, BatchName(lane, 0), 0, 0, keyed, long)
+				claim := r.claim(id, BatchName(stream, 0), 0, 0, keyed, long)
 				rec := c.record
 				if rec.Status == Accepted {
 					rec.MessageID = uuid.NewString()
 				}
-				if out := r.settle(claim, Answer, rec); !out.Done {
+				if out := r.settle(claim, SettleAnswer, rec); !out.Done {
 					t.Fatal("it is not done")
 				}
 			}

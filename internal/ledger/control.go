@@ -32,7 +32,7 @@ func (l *Ledger) Cancel(ctx context.Context, id, by string) (InFlight, error) {
 }
 
 func (l *Ledger) control(ctx context.Context, id, order, by string) (InFlight, error) {
-	out, err := l.run(ctx, controlScript, id, []string{asideKey(id), asideWorkKey(id)}, NewToken(), order, by)
+	out, err := l.run(ctx, controlScript, id, []string{quarantineKey(id), quarantineWorkKey(id)}, NewToken(), order, by)
 	if errors.Is(err, ErrNotFound) {
 		return InFlight{}, fmt.Errorf("%s %s: %w", order, id, ErrNotFound)
 	}

@@ -19,11 +19,11 @@ func TestPauseAndResume(t *testing.T) {
 	if s.State != Paused || s.PausedBy != "gateway:http 400" || time.Since(s.PausedAt) > time.Minute {
 		t.Errorf("state is %s by %q at %v", s.State, s.PausedBy, s.PausedAt)
 	}
-	if c := r.ask("c", "0.0", r.open("c", "0.0", 1, 0), keyed, long); c.Answer != ClaimPaused {
-		t.Errorf("a claim was told %q", c.Answer)
+	if c := r.ask("c", "0.0", r.open("c", "0.0", 1, 0), keyed, long); c.Result != ClaimPaused {
+		t.Errorf("a claim was told %q", c.Result)
 	}
 	// The call that was out is settled all the same, and what it leaves waits.
-	r.settle(out, Answer, accepted("m1"), notNow())
+	r.settle(out, SettleAnswer, accepted("m1"), notNow())
 	r.expect("c", "accepted pending pending")
 	if _, err := r.Pause(t.Context(), "c", "another"); err != nil {
 		t.Error(err)
@@ -37,11 +37,11 @@ func TestPauseAndResume(t *testing.T) {
 	}
 	now, err := r.Now(t.Context())
 	r.ok(err)
-	if due, err := r.Due(t.Context(), "c", now); err != nil || len(due) != 1 {
+	if due, err := r.DueBatches(t.Context(), "c", now); err != nil || len(due) != 1 {
 		t.Errorf("after resuming, due is %v, %v", due, err)
 	}
-	r.settle(r.claim("c", "0.0", 1, 0, keyed, long), Answer, accepted("m3"))
-	r.settle(r.claim("c", "0.0", 0, 1, keyed, long), Answer, accepted("m2"))
+	r.settle(r.claim("c", "0.0", 1, 0, keyed, long), SettleAnswer, accepted("m3"))
+	r.settle(r.claim("c", "0.0", 0, 1, keyed, long), SettleAnswer, accepted("m2"))
 	r.expect("c", "accepted accepted accepted")
 	if _, err := r.Resume(t.Context(), "c", "me"); !errors.Is(err, ErrDone) {
 		t.Errorf("a done campaign's resume came to %v, want ErrDone", err)
@@ -80,21 +80,21 @@ func TestCancelWithCallsInFlight(t *testing.T) {
 		t.Errorf("state is %s, finished %v", s.State, s.FinishedAt)
 	}
 	// Refused for now, or released, is not sent: skipped.
-	if got := r.settle(out, Answer, accepted("m1"), notNow()); got.Done || len(got.Wakes) > 0 {
+	if got := r.settle(out, SettleAnswer, accepted("m1"), notNow()); got.Done || len(got.Wakes) > 0 {
 		t.Errorf("the settle came to %+v", got)
 	}
 	r.expect("c", "accepted skipped pending skipped skipped")
 	c := r.ask("c", "0.0", r.open("c", "0.0", 1, 0), noKey, long)
-	if c.Answer != ClaimStopped || !c.Doubt {
-		t.Errorf("a doubtful call of a cancelled campaign was told %q, doubt %t", c.Answer, c.Doubt)
+	if c.Result != ClaimStopped || !c.Doubt {
+		t.Errorf("a doubtful call of a cancelled campaign was told %q, doubt %t", c.Result, c.Doubt)
 	}
-	if got := r.settle(c, Abandon, unknown(c.Why)); !got.Done {
+	if got := r.settle(c, SettleAbandon, unknown(c.Why)); !got.Done {
 		t.Error("it is not over")
 	}
 	r.expect("c", "accepted skipped unknown skipped skipped")
 	// What comes late is written down all the same, also for one that was skipped.
-	r.settle(doubtful, Answer, accepted("m3"))
-	r.settle(out, Answer, accepted("m1"), accepted("m2"))
+	r.settle(doubtful, SettleAnswer, accepted("m3"))
+	r.settle(out, SettleAnswer, accepted("m1"), accepted("m2"))
 	r.expect("c", "accepted accepted accepted skipped skipped")
 	for name, do := range map[string]func() (InFlight, error){
 		"pause":  func() (InFlight, error) { return r.Pause(t.Context(), "c", "me") },
@@ -172,7 +172,7 @@ func TestWhatIsOverOrStoppedStaysAsItIs(t *testing.T) {
 	r := newRig(t)
 	r.sendingSpec("done", Spec{ExpiresAt: time.Now().Add(time.Hour)}, []int{1})
 	old := r.open("done", "0.0", 0, 0)
-	r.settle(r.claim("done", "0.0", 0, 0, keyed, long), Answer, accepted("m"))
+	r.settle(r.claim("done", "0.0", 0, 0, keyed, long), SettleAnswer, accepted("m"))
 	r.sendingSpec("cancelled", Spec{ExpiresAt: time.Now().Add(time.Hour)}, []int{1, 1})
 	out := r.claim("cancelled", "0.0", 0, 0, keyed, 1000*time.Hour)
 	_, err := r.Cancel(t.Context(), "cancelled", "me")
@@ -194,15 +194,15 @@ func TestStoppingInTheMiddleOfPlanningEndsItsWatch(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.uploaded("c", Spec{}, 1, 1)
-	_, _, err := r.startPlan("c", 1).CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, Windows: map[int]int{0: 1}, Batches: []PlannedBatch{{Calls: []int{1}, To: run(1, 1)}}})
+	_, _, err := r.startPlan("c", 1).CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1}, Batches: []PlannedBatch{{Calls: []int{1}, To: run(1, 1)}}})
 	r.ok(err)
 	out := r.claim("c", "0.0", 0, 0, keyed, long)
 	_, err = r.Cancel(t.Context(), "c", "me")
 	r.ok(err)
 	r.expect("c", "pending skipped")
-	if due, err := r.Due(t.Context(), "c", time.Now().Add(2*time.Hour)); err != nil || len(due) != 1 || due[0].Batch != "0.0" {
+	if due, err := r.DueBatches(t.Context(), "c", time.Now().Add(2*time.Hour)); err != nil || len(due) != 1 || due[0].Batch != "0.0" {
 		t.Errorf("due is %v, %v; want the batch in flight alone", due, err)
 	}
-	r.settle(out, Answer, accepted("m"))
+	r.settle(out, SettleAnswer, accepted("m"))
 	r.expect("c", "accepted skipped")
 }

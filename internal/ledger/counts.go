@@ -17,9 +17,9 @@ type AccountCounts struct {
 }
 
 // countFields are what accountCounts needs of each lane of a campaign of several accounts.
-func countFields(lanes int) []string {
+func countFields(streams int) []string {
 	out := []string{"per", "stop"}
-	for a := range lanes {
+	for a := range streams {
 		for _, f := range []string{"to:", "accepted:", "delivered:", "undelivered:", "rejected:", "unknown:", "fly:"} {
 			out = append(out, f+strconv.Itoa(a))
 		}
@@ -28,13 +28,13 @@ func countFields(lanes int) []string {
 }
 
 // accountCounts reads those fields: nil for a campaign whose planning did not count.
-func accountCounts(names []string, lanes int, v []any) []AccountCounts {
-	if fieldInt(v[0]) != lanes {
+func accountCounts(names []string, streams int, v []any) []AccountCounts {
+	if fieldInt(v[0]) != streams {
 		return nil
 	}
 	stopped := fieldString(v[1]) != ""
 	out := make([]AccountCounts, len(names))
-	for a := range lanes {
+	for a := range streams {
 		n := func(i int) int { return fieldInt(v[2+7*a+i]) }
 		c := &out[a%len(names)]
 		c.Account = names[a%len(names)]

@@ -87,7 +87,7 @@ func (d *driver) enqueue() {
 		spec.ExpiresAt = time.Now().Add(d.m.expiry)
 	}
 	d.limited(&spec)
-	u, err := d.l.Begin(d.id, spec)
+	u, err := d.l.BeginUpload(d.id, spec)
 	d.ok(err)
 	pageSize := 1 + d.draw(12, "page size")
 	for row := 1; row <= n; row++ {
@@ -107,7 +107,7 @@ func (d *driver) enqueue() {
 }
 
 func (d *driver) startPlan() *Plan {
-	p, err := d.l.StartPlan(d.ctx, d.id, func(Spec) (Frozen, error) {
+	p, err := d.l.StartPlan(d.ctx, d.id, func(Spec) (PlanSnapshot, error) {
 		return frozen, nil
 	})
 	d.ok(err)
@@ -137,7 +137,7 @@ func (d *driver) planPage() {
 		return // it knows that it is through
 	}
 	if p.Next != d.m.cur || d.m.stop != "" {
-		_, _, err := p.CommitPage(d.ctx, NewToken(), PlannedPage{Page: p.Next, First: 1, LeftOut: []LeftOut{{Row: 1, Reason: ReasonDuplicate}}})
+		_, _, err := p.CommitPage(d.ctx, NewToken(), PlannedPage{Page: p.Next, First: 1, Skipped: []SkippedRecipient{{Row: 1, Reason: ReasonDuplicate}}})
 		want := ErrMoved
 		if d.m.stop != "" {
 			want = ErrStopped
@@ -152,7 +152,7 @@ func (d *driver) planPage() {
 	wakes, done, err := p.CommitPage(d.ctx, NewToken(), page)
 	d.ok(err)
 	d.m.cur++
-	d.m.lim.plan(len(page.LeftOut), page.Batches, d.named, d.m.planned())
+	d.m.lim.plan(len(page.Skipped), page.Batches, d.named, d.m.planned())
 	d.m.judge()
 	d.m.finish()
 	if done != d.m.fin {
@@ -167,7 +167,7 @@ func (d *driver) planPage() {
 
 func (d *driver) fillPage(p *Plan) PlannedPage {
 	rows := d.m.pages[p.Next]
-	page := PlannedPage{Page: p.Next, First: rows[0], Windows: map[int]int{0: 1 + d.draw(3, "window"), 1: 1 + d.draw(3, "window")}}
+	page := PlannedPage{Page: p.Next, First: rows[0], OpenBatchLimits: map[int]int{0: 1 + d.draw(3, "window"), 1: 1 + d.draw(3, "window")}}
 	for a, c := range p.Carry {
 		n := 0
 		for _, x := range c {
@@ -181,10 +181,10 @@ func (d *driver) fillPage(p *Plan) PlannedPage {
 	for _, row := range rows {
 		switch to := d.draw(8, "place"); to {
 		case 0:
-			page.LeftOut = append(page.LeftOut, LeftOut{Row: row, Reason: ReasonInvalidNumber, Code: "too_short"})
+			page.Skipped = append(page.Skipped, SkippedRecipient{Row: row, Reason: ReasonInvalidNumber, Code: "too_short"})
 			d.m.rows[row-1].left = ReasonInvalidNumber
 		case 1:
-			page.LeftOut = append(page.LeftOut, LeftOut{Row: row, Reason: ReasonDuplicate})
+			page.Skipped = append(page.Skipped, SkippedRecipient{Row: row, Reason: ReasonDuplicate})
 			d.m.rows[row-1].left = ReasonDuplicate
 		default:
 			d.m.carry[to%accounts] = append(d.m.carry[to%accounts], row)

@@ -31,20 +31,20 @@ type Exclusions struct {
 // In finds those of a generation's recipients, by their places in To, who must not be sent
 // to, each with its list, and names the version by which they are all that must not. lists
 // are those of which everybody is meant: who is on them has to be asked for.
-func (x *Exclusions) In(to []Planned) (gone map[int]string, version string, lists []string) {
+func (x *Exclusions) In(to []Planned) (optedOut map[int]string, version string, lists []string) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	if len(x.numbers) > 0 {
 		for i, p := range to {
 			if list, ok := x.numbers[p.MSISDN]; ok {
-				if gone == nil {
-					gone = map[int]string{}
+				if optedOut == nil {
+					optedOut = map[int]string{}
 				}
-				gone[i] = list
+				optedOut[i] = list
 			}
 		}
 	}
-	return gone, x.version, x.lists
+	return optedOut, x.version, x.lists
 }
 
 // versionParts are the number and the token of a version.
@@ -159,10 +159,10 @@ var ErrCanary = errors.New("it waits for the canary to end")
 // Narrow takes recipients, by their places in To, each with its list, out of a generation
 // that is ready. Stale: it has changed since it was read, and nothing happened; nor has it
 // with an ErrCanary.
-func (l *Ledger) Narrow(ctx context.Context, id, token, batch string, g *Generation, gone map[int]string, window int) (Settled, error) {
+func (l *Ledger) Narrow(ctx context.Context, id, token, batch string, g *Generation, optedOut map[int]string, window int) (Settled, error) {
 	var positions, blob []byte
 	for i := range g.To {
-		list, ok := gone[i]
+		list, ok := optedOut[i]
 		if !ok {
 			continue
 		}

@@ -47,7 +47,7 @@ func (l *Ledger) unindex(ctx context.Context, id string) error {
 
 // Known says whether there is a campaign of that ID, or was one within the life of
 // its tombstone.
-func (l *Ledger) Known(ctx context.Context, id string) (bool, error) {
+func (l *Ledger) Exists(ctx context.Context, id string) (bool, error) {
 	n, err := l.rdb.Exists(ctx, specKey(id), tombstoneKey(id)).Result()
 	if err != nil {
 		return false, fmt.Errorf("look for %s: %w", id, err)
@@ -56,7 +56,7 @@ func (l *Ledger) Known(ctx context.Context, id string) (bool, error) {
 }
 
 // Indexed is an entry of the open index.
-type Indexed struct {
+type IndexEntry struct {
 	ID    string
 	Since time.Time
 	score float64
@@ -64,15 +64,15 @@ type Indexed struct {
 
 // OpenCampaigns lists the campaigns that the sweeper has to look at: all that
 // are not done, and some that are.
-func (l *Ledger) OpenCampaigns(ctx context.Context) ([]Indexed, error) {
+func (l *Ledger) OpenCampaigns(ctx context.Context) ([]IndexEntry, error) {
 	zs, err := l.rdb.ZRangeWithScores(ctx, openIndex, 0, -1).Result()
 	if err != nil {
 		return nil, fmt.Errorf("list open campaigns: %w", err)
 	}
-	out := make([]Indexed, 0, len(zs))
+	out := make([]IndexEntry, 0, len(zs))
 	for _, z := range zs {
 		if id, ok := z.Member.(string); ok {
-			out = append(out, Indexed{ID: id, Since: time.UnixMilli(int64(z.Score)), score: z.Score})
+			out = append(out, IndexEntry{ID: id, Since: time.UnixMilli(int64(z.Score)), score: z.Score})
 		}
 	}
 	return out, nil
@@ -80,7 +80,7 @@ func (l *Ledger) OpenCampaigns(ctx context.Context) ([]Indexed, error) {
 
 // Close takes a campaign that needs no more looks off the open index, unless
 // somebody has touched the entry since it was read or in the last minute.
-func (l *Ledger) Close(ctx context.Context, e Indexed) error {
+func (l *Ledger) RemoveFromOpenIndex(ctx context.Context, e IndexEntry) error {
 	_, err := l.evalStrings(ctx, unindexScript, []string{openIndex}, e.ID, strconv.FormatFloat(e.score, 'f', -1, 64), unindexAfter.Milliseconds())
 	if err != nil {
 		return fmt.Errorf("close %s: %w", e.ID, err)
@@ -111,7 +111,7 @@ func (l *Ledger) Campaigns(ctx context.Context) iter.Seq2[string, error] {
 }
 
 // Ended lists campaigns whose index entry is older than a time, a thousand at most.
-func (l *Ledger) Ended(ctx context.Context, before time.Time) ([]string, error) {
+func (l *Ledger) IndexedBefore(ctx context.Context, before time.Time) ([]string, error) {
 	ids, err := l.rdb.ZRangeByScore(ctx, campaignIndex, &redis.ZRangeBy{
 		Min: "-inf", Max: "(" + strconv.FormatInt(before.UnixMilli(), 10), Count: 1000,
 	}).Result()
@@ -126,7 +126,7 @@ func (l *Ledger) Ended(ctx context.Context, before time.Time) ([]string, error) 
 // reports whether it did.
 func (l *Ledger) Purge(ctx context.Context, id string, before time.Time) (bool, error) {
 	const tombstone = 365 * 24 * time.Hour
-	out, err := l.run(ctx, purgeScript, id, []string{specKey(id), tombstoneKey(id), asideKey(id), asideWorkKey(id)}, before.UnixMilli(), int(tombstone.Seconds()))
+	out, err := l.run(ctx, purgeScript, id, []string{specKey(id), tombstoneKey(id), quarantineKey(id), quarantineWorkKey(id)}, before.UnixMilli(), int(tombstone.Seconds()))
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return false, err
 	}

@@ -9,13 +9,13 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-func (r *rig) indexed(id string) (Indexed, bool) {
+func (r *rig) indexed(id string) (IndexEntry, bool) {
 	r.Helper()
 	all, err := r.OpenCampaigns(r.Context())
 	r.ok(err)
-	i := slices.IndexFunc(all, func(e Indexed) bool { return e.ID == id })
+	i := slices.IndexFunc(all, func(e IndexEntry) bool { return e.ID == id })
 	if i < 0 {
-		return Indexed{}, false
+		return IndexEntry{}, false
 	}
 	return all[i], true
 }
@@ -62,7 +62,7 @@ func TestCloseLeavesWhatSomebodyTouched(t *testing.T) {
 				t.Fatal("a campaign is not in the open index")
 			}
 			c.between(r)
-			r.ok(r.Close(t.Context(), e))
+			r.ok(r.RemoveFromOpenIndex(t.Context(), e))
 			if _, ok := r.indexed("c"); ok != c.open {
 				t.Errorf("it is open: %t, want %t", ok, c.open)
 			}
@@ -76,7 +76,7 @@ func TestCloseLeavesWhatSomebodyTouched(t *testing.T) {
 		r := newRig(t)
 		r.enqueue("c", Spec{}, 1)
 		e, _ := r.indexed("c")
-		r.ok(r.Close(t.Context(), e))
+		r.ok(r.RemoveFromOpenIndex(t.Context(), e))
 		if _, ok := r.indexed("c"); !ok {
 			t.Error("an enqueue may be on its way to its commit, and its entry is gone")
 		}
@@ -108,14 +108,14 @@ func TestPurgeKeepsWhatIsNotOver(t *testing.T) {
 	hour := time.Now().Add(time.Hour)
 	r.sending("sending", []int{1})
 	r.sending("young", []int{1})
-	r.settle(r.claim("young", "0.0", 0, 0, keyed, long), Answer, accepted("m"))
+	r.settle(r.claim("young", "0.0", 0, 0, keyed, long), SettleAnswer, accepted("m"))
 	r.ended("retried", Spec{})
 	_, err := r.run(t.Context(), retryOpenScript, "retried", nil, "op", 1, 1)
 	r.ok(err)
 	for id, before := range map[string]time.Time{"sending": hour, "young": time.Now().Add(-time.Hour), "retried": hour} {
 		state := r.state(id)
-		if gone, err := r.Purge(t.Context(), id, before); err != nil || gone {
-			t.Errorf("%s: purge came to %t, %v", id, gone, err)
+		if optedOut, err := r.Purge(t.Context(), id, before); err != nil || optedOut {
+			t.Errorf("%s: purge came to %t, %v", id, optedOut, err)
 		}
 		if r.state(id) != state || !r.listed(id) {
 			t.Errorf("%s: it changed", id)
@@ -127,17 +127,17 @@ func TestPurgeLeavesATombstone(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	first := r.enqueue("c", Spec{}, 1)
-	_, _, err := r.startPlan("c", 1).CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, Windows: map[int]int{0: 1}, Batches: []PlannedBatch{{Calls: []int{1}, To: run(1, 1)}}})
+	_, _, err := r.startPlan("c", 1).CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1}, Batches: []PlannedBatch{{Calls: []int{1}, To: run(1, 1)}}})
 	r.ok(err)
 	c := r.claim("c", "0.0", 0, 0, keyed, long)
-	r.settle(c, Answer, accepted("m"))
+	r.settle(c, SettleAnswer, accepted("m"))
 	r.age("c", 48*time.Hour)
-	if old, err := r.Ended(t.Context(), time.Now().Add(-47*time.Hour)); err != nil || !slices.Equal(old, []string{"c"}) {
+	if old, err := r.IndexedBefore(t.Context(), time.Now().Add(-47*time.Hour)); err != nil || !slices.Equal(old, []string{"c"}) {
 		t.Errorf("past retention are %v, %v", old, err)
 	}
 	for range 2 {
-		if gone, err := r.Purge(t.Context(), "c", time.Now().Add(time.Hour)); err != nil || !gone {
-			t.Errorf("purge came to %t, %v", gone, err)
+		if optedOut, err := r.Purge(t.Context(), "c", time.Now().Add(time.Hour)); err != nil || !optedOut {
+			t.Errorf("purge came to %t, %v", optedOut, err)
 		}
 	}
 	if _, open := r.indexed("c"); open || r.listed("c") {
@@ -152,7 +152,7 @@ func TestPurgeLeavesATombstone(t *testing.T) {
 	if _, err := r.Summary(t.Context(), "c"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("its summary: %v", err)
 	}
-	if _, err := r.Settle(t.Context(), c, repeat(1, accepted("m")), Answer, 1, 0); !errors.Is(err, ErrNotFound) {
+	if _, err := r.Settle(t.Context(), c, repeat(1, accepted("m")), SettleAnswer, 1, 0); !errors.Is(err, ErrNotFound) {
 		t.Errorf("a late settle: %v", err)
 	}
 
@@ -174,7 +174,7 @@ func TestPurgeOfAnUploadThatNeverCame(t *testing.T) {
 	r := newRig(t)
 	u := r.upload("c", Spec{Body: "x"}, "1")
 	r.ok(u.flush(t.Context(), 1))
-	r.ok(u.settle())
+	r.ok(u.waitForWrite())
 	r.age("c", 2*time.Hour)
 	_, err := r.Purge(t.Context(), "c", time.Now())
 	r.ok(err)
@@ -222,14 +222,14 @@ func TestWakesAreRaisedOnce(t *testing.T) {
 	}
 	now, err := r.Now(t.Context())
 	r.ok(err)
-	if due, err := r.Due(t.Context(), "c", now.Add(50*time.Second)); err != nil || len(due) > 0 {
+	if due, err := r.DueBatches(t.Context(), "c", now.Add(50*time.Second)); err != nil || len(due) > 0 {
 		t.Errorf("due before its watch is over: %v, %v", due, err)
 	}
 	r.ok(r.Watch(t.Context(), "c", "0.0", now))
-	if due, err := r.Due(t.Context(), "c", now); err != nil || !slices.Equal(due, []Wake{{"0.0", 2}}) {
+	if due, err := r.DueBatches(t.Context(), "c", now); err != nil || !slices.Equal(due, []Wake{{"0.0", 2}}) {
 		t.Errorf("due: %v, %v", due, err)
 	}
-	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), Answer, accepted("m"))
+	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), SettleAnswer, accepted("m"))
 	r.ok(r.Watch(t.Context(), "c", "0.0", now))
 	if _, ok, err := r.RaiseWake(t.Context(), "c", Wake{"0.0", 2}, 0); err != nil || ok {
 		t.Errorf("a closed batch was woken: %t, %v", ok, err)
@@ -261,7 +261,7 @@ func TestWhenTheSweeperLooksAtABatch(t *testing.T) {
 			r.ok(err)
 		}, time.Minute},
 		"one of two is over": {func(r *rig, id string) {
-			r.settle(r.claim(id, b, 0, 0, keyed, long), Answer, repeat(2, accepted("m"))...)
+			r.settle(r.claim(id, b, 0, 0, keyed, long), SettleAnswer, repeat(2, accepted("m"))...)
 		}, 5 * time.Second},
 		"it was split": {func(r *rig, id string) { _, err := r.Split(r.Context(), r.claim(id, b, 0, 0, keyed, long)); r.ok(err) }, 5 * time.Second},
 		"woken": {func(r *rig, id string) {
@@ -270,7 +270,7 @@ func TestWhenTheSweeperLooksAtABatch(t *testing.T) {
 		}, 7 * time.Second},
 		"resumed": {func(r *rig, id string) { _, err := r.Resume(r.Context(), id, "me"); r.ok(err) }, 0},
 		"its answer is partial": {func(r *rig, id string) {
-			_, err := r.Settle(r.Context(), r.claim(id, b, 0, 0, keyed, long), []Record{accepted("m"), unknown("unsaid")}, Partial, 1, 2*time.Minute)
+			_, err := r.Settle(r.Context(), r.claim(id, b, 0, 0, keyed, long), []Record{accepted("m"), unknown("unsaid")}, SettlePartial, 1, 2*time.Minute)
 			r.ok(err)
 		}, 2 * time.Minute},
 	}
@@ -310,9 +310,9 @@ func TestPlanningIsWatched(t *testing.T) {
 	_, _, err := p.CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, Carry: carried(run(1, 1))})
 	r.ok(err)
 	looks("one page planned", planWatch)
-	_, _, err = p.CommitPage(t.Context(), NewToken(), PlannedPage{Page: 1, First: 2, Windows: map[int]int{0: 1}, Batches: []PlannedBatch{{Calls: []int{2}, To: run(1, 2)}}})
+	_, _, err = p.CommitPage(t.Context(), NewToken(), PlannedPage{Page: 1, First: 2, OpenBatchLimits: map[int]int{0: 1}, Batches: []PlannedBatch{{Calls: []int{2}, To: run(1, 2)}}})
 	r.ok(err)
-	if due, err := r.Due(t.Context(), "c", time.Now().Add(time.Hour)); err != nil || !slices.Equal(due, []Wake{{"0.0", 1}}) {
+	if due, err := r.DueBatches(t.Context(), "c", time.Now().Add(time.Hour)); err != nil || !slices.Equal(due, []Wake{{"0.0", 1}}) {
 		t.Errorf("planned, and due is %v, %v", due, err)
 	}
 }
@@ -329,7 +329,7 @@ func TestBatchesAheadAreCountedNoFurtherThanNeeded(t *testing.T) {
 		redis.Z{Score: float64(now.Add(time.Hour).UnixMilli()), Member: BatchName(0, 600)}) // backs off
 	r.ok(r.rdb.ZAdd(r.Context(), openKey("c"), all...).Err())
 	for _, x := range []struct{ seq, most, want int }{{0, 10, 0}, {9, 10, 9}, {500, 10, 10}, {500, 1000, 500}, {700, 1000, 600}, {700, 300, 300}} {
-		n, err := r.Ahead(r.Context(), "c", BatchName(0, x.seq), now.Add(time.Minute), x.most)
+		n, err := r.BatchesAhead(r.Context(), "c", BatchName(0, x.seq), now.Add(time.Minute), x.most)
 		r.ok(err)
 		if n != x.want {
 			t.Errorf("%d batches are ahead of %d, counted to %d; want %d", n, x.seq, x.most, x.want)

@@ -56,8 +56,8 @@ func specKey(id string) string            { return keyPrefix + "{" + id + "}:s" 
 func openKey(id string) string            { return keyPrefix + "{" + id + "}:o" }
 func stagingKey(id, upload string) string { return keyPrefix + "{" + id + "}:u:" + upload }
 func tombstoneKey(id string) string       { return keyPrefix + "{" + id + "}:t" }
-func asideKey(id string) string           { return keyPrefix + "{" + id + "}:a" }
-func asideWorkKey(id string) string       { return keyPrefix + "{" + id + "}:aw" }
+func quarantineKey(id string) string      { return keyPrefix + "{" + id + "}:a" }
+func quarantineWorkKey(id string) string  { return keyPrefix + "{" + id + "}:aw" }
 func accountKey(name string) string       { return keyPrefix + "account:{" + name + "}" }
 
 // RateKey is the key in which an account's limiter lives, beside its account card.

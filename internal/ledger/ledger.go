@@ -44,9 +44,9 @@ type Ledger struct {
 	// lot draws the numbers of batches that recipients move to.
 	lot func() uint64
 	// limitSample and limitSpan are LimitSample and LimitSpan, but in some tests.
-	limitSample, limitSpan int
+	thresholdSample, thresholdSpan int
 	// together is where callers of next.lua meet.
-	together together
+	batcher batcher
 }
 
 // New returns a ledger on a Redis client that stays the caller's.
@@ -55,7 +55,7 @@ func New(rdb redis.UniversalClient) *Ledger { return NewDurable(rdb, Durability{
 // NewDurable is New for a ledger whose claims, settles and orders must be durable
 // before they count. What is not in time is an ErrNotDurable.
 func NewDurable(rdb redis.UniversalClient, d Durability) *Ledger {
-	return &Ledger{rdb: rdb, durability: d, lot: drawLot, limitSample: LimitSample, limitSpan: LimitSpan}
+	return &Ledger{rdb: rdb, durability: d, lot: drawLot, thresholdSample: ThresholdSample, thresholdSpan: ThresholdSpan}
 }
 
 var idPattern = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
@@ -72,7 +72,7 @@ func NewToken() string {
 }
 
 // verdict turns the first word of a script's answer into an error, where it is one.
-func verdict(word string) error {
+func errorFor(word string) error {
 	switch word {
 	case "missing":
 		return ErrNotFound
@@ -87,15 +87,15 @@ func verdict(word string) error {
 func (l *Ledger) run(ctx context.Context, s *script, id string, keys []string, args ...any) ([]string, error) {
 	all := append([]string{ledgerKey(id), openKey(id)}, keys...)
 	out, err := l.evalStrings(ctx, s, all, args...)
-	return judged(s, id, args, out, err)
+	return checkAnswer(s, id, args, out, err)
 }
 
 // judged is what an answer of a campaign's script means.
-func judged(s *script, id string, args []any, out []string, err error) ([]string, error) {
+func checkAnswer(s *script, id string, args []any, out []string, err error) ([]string, error) {
 	err = scriptFault(id, s.name, args, err)
 	if len(out) > 0 {
 		// A campaign that is not there is no matter of durability.
-		if v := verdict(out[0]); v != nil {
+		if v := errorFor(out[0]); v != nil {
 			err = v
 		}
 	}

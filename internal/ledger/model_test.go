@@ -222,7 +222,7 @@ type modelClaim struct {
 	ghost              bool // it is in a batch that Redis forgot, and was never cut
 }
 
-func (m *model) claim(g *modelGen, c modelClaim) (answer Go, why string) {
+func (m *model) claim(g *modelGen, c modelClaim) (answer ClaimResult, why string) {
 	if m.expiry != 0 && m.now >= m.expiry {
 		m.halt(ReasonExpired)
 	}
@@ -274,7 +274,7 @@ func (m *model) claim(g *modelGen, c modelClaim) (answer Go, why string) {
 	}
 	g.state, g.token, g.lease = "s", c.token, m.now+c.lease
 	g.claims++
-	return ClaimGo, ""
+	return ClaimGranted, ""
 }
 
 // narrow takes out whoever has opted out, by places in the call.
@@ -380,7 +380,7 @@ type modelSettle struct {
 	rows    []int
 	uuid    string
 	records []Record
-	basis   Basis
+	basis   SettleReason
 	retryIn time.Duration
 	resend  bool
 	looks   int
@@ -484,14 +484,14 @@ func (m *model) settleHere(s modelSettle) (superseded bool) {
 	saysAccepted := slices.ContainsFunc(s.records, func(r Record) bool { return r.Status == Accepted })
 	switch {
 	case g.state == "t":
-		if s.basis == Abandon && !forgotten && g.gave != s.token {
+		if s.basis == SettleAbandon && !forgotten && g.gave != s.token {
 			return true
 		}
-	case s.basis == Abandon:
+	case s.basis == SettleAbandon:
 		if g.state == "s" {
 			return true
 		}
-	case !mine && g.state != "r" && s.basis == Verdict && !saysAccepted:
+	case !mine && g.state != "r" && s.basis == SettleVerdict && !saysAccepted:
 		return true
 	}
 	var again, anew []int
@@ -521,10 +521,10 @@ func (m *model) settleHere(s modelSettle) (superseded bool) {
 			}
 		case r.status == Pending && state != "t" && r.from == word.gen:
 			switch {
-			case status == Pending && mine && s.basis != Partial:
+			case status == Pending && mine && s.basis != SettlePartial:
 				again = append(again, p)
 			case status == Pending:
-			case status == Unknown && state != "r" && (s.basis == Partial || s.basis == Looked || !mine && s.basis != Abandon):
+			case status == Unknown && state != "r" && (s.basis == SettlePartial || s.basis == SettleLookup || !mine && s.basis != SettleAbandon):
 			default:
 				if status == Unknown && s.resend && m.stop == "" && r.before == nil {
 					anew = append(anew, p)
@@ -554,7 +554,7 @@ func (m *model) settleHere(s modelSettle) (superseded bool) {
 	}
 	if len(again) > 0 && m.stop == "" {
 		tries := g.tries + 1
-		if s.basis == Spared {
+		if s.basis == SettleSpared {
 			tries--
 		}
 		prompt, later, longest := []int(nil), []int(nil), s.retryIn
@@ -579,7 +579,7 @@ func (m *model) settleHere(s modelSettle) (superseded bool) {
 	if len(anew) > 0 {
 		m.openGen(s.call, anew, g.tries, m.now+s.retryIn)
 	}
-	gave := g.state != "t" && s.basis == Abandon
+	gave := g.state != "t" && s.basis == SettleAbandon
 	for x := range touched {
 		if x == g && m.stop != "" && len(again) > 0 && len(again) == len(m.waiting(g)) {
 			m.closeGen(g)
@@ -590,13 +590,13 @@ func (m *model) settleHere(s modelSettle) (superseded bool) {
 	if gave && g.state == "t" {
 		g.gave = s.token
 	}
-	if s.basis == Looked && g.state == "d" && g.bad == s.looks {
+	if s.basis == SettleLookup && g.state == "d" && g.bad == s.looks {
 		g.due = m.now + s.retryIn
 		g.bad++
 	}
 	if mine && g.state == "s" {
 		g.state, g.doubt, g.due = "d", true, m.now+s.retryIn
-		if s.basis != Looked {
+		if s.basis != SettleLookup {
 			g.bad++
 		}
 	}
@@ -605,7 +605,9 @@ func (m *model) settleHere(s modelSettle) (superseded bool) {
 }
 
 // gateways says whether a basis is the gateway's own word.
-func (b Basis) gateways() bool { return b == Answer || b == Partial || b == Spared || b == Looked }
+func (b SettleReason) gateways() bool {
+	return b == SettleAnswer || b == SettlePartial || b == SettleSpared || b == SettleLookup
+}
 
 func (m *model) retryOpen(token string, unknown, rejected bool) error {
 	switch {
@@ -622,7 +624,7 @@ func (m *model) retryOpen(token string, unknown, rejected bool) error {
 	}
 	some := slices.ContainsFunc(m.rows, func(r *modelRow) bool { return unknown && r.status == Unknown || rejected && r.status == Rejected })
 	if !some {
-		return ErrNothing
+		return ErrNothingToRetry
 	}
 	m.fin = false
 	m.retry = &modelRetry{token: token, unknown: unknown, rejected: rejected}

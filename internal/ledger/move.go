@@ -40,7 +40,7 @@ func (l *Ledger) Movable(ctx context.Context, id, batch string, now time.Time) (
 	}
 	m := &Movable{Batch: batch}
 	for _, name := range append([]string{batch}, w.from...) {
-		a, err := BatchLane(name)
+		a, err := BatchStream(name)
 		if err != nil {
 			return nil, fmt.Errorf("movable of %s: %w", id, err)
 		}
@@ -113,7 +113,7 @@ type Moved struct {
 // campaign is over, stopped or being retried. The token makes trying again after an error
 // safe. window is that of the batch's account. to is told the body too, which goes with
 // the recipient; empty in a plain campaign.
-func (l *Ledger) Move(ctx context.Context, id, token string, m *Movable, f Frozen, window int, to func(p Planned, body string) int) (Moved, error) {
+func (l *Ledger) Move(ctx context.Context, id, token string, m *Movable, f PlanSnapshot, window int, to func(p Planned, body string) int) (Moved, error) {
 	going := make([][]Call, len(f.Accounts))
 	var gens []any
 	count, parts := 0, 0
@@ -138,11 +138,11 @@ func (l *Ledger) Move(ctx context.Context, id, token string, m *Movable, f Froze
 	}
 	args := append([]any{token, m.Batch, window, parts}, gens...)
 	for a, list := range going {
-		lane := f.Beside(m.Been[0], a)
+		stream := f.SameHoursFor(m.Been[0], a)
 		for len(list) > 0 {
-			b, n := f.Accounts[a].Fill(lane, list)
+			b, n := f.Accounts[a].Fill(stream, list)
 			batch, bodies := b.records()
-			args = append(args, l.movedName(lane), len(b.Calls), len(b.To), batch, bodies)
+			args = append(args, l.movedName(stream), len(b.Calls), len(b.To), batch, bodies)
 			list = list[n:]
 		}
 	}
@@ -158,7 +158,7 @@ func (l *Ledger) Move(ctx context.Context, id, token string, m *Movable, f Froze
 }
 
 // appendTo adds a recipient to the last call with its body, or a new one if that is full.
-func appendTo(calls []Call, p Planned, body string, a FrozenAccount) []Call {
+func appendTo(calls []Call, p Planned, body string, a SnapshotAccount) []Call {
 	for i := len(calls) - 1; i >= 0; i-- {
 		if calls[i].Body == body && len(calls[i].To) < a.CallSize() {
 			calls[i].To = append(calls[i].To, p)
@@ -172,15 +172,15 @@ func appendTo(calls []Call, p Planned, body string, a FrozenAccount) []Call {
 }
 
 // CallSize is how many recipients a call through the account has at most.
-func (a FrozenAccount) CallSize() int { return max(1, min(a.MaxRecipients, a.BatchSize)) }
+func (a SnapshotAccount) CallSize() int { return max(1, min(a.MaxRecipients, a.BatchSize)) }
 
 // movedBase is where the numbers of batches begin that recipients have moved to. They are
 // drawn by lot: a Redis that forgets a move, and sees another, must never take what is told
 // of a batch of the one for a word on a batch of the other.
 const movedBase uint64 = 1_000_000_000_000
 
-func (l *Ledger) movedName(lane int) string {
-	return fmt.Sprintf("%d.%d", lane, movedBase+l.lot()%(8*movedBase))
+func (l *Ledger) movedName(stream int) string {
+	return fmt.Sprintf("%d.%d", stream, movedBase+l.lot()%(8*movedBase))
 }
 
 func drawLot() uint64 {
@@ -254,9 +254,9 @@ type Waiting struct {
 }
 
 // Waiting reads where a campaign's batches are.
-func (l *Ledger) Waiting(ctx context.Context, id string, lanes int) (*Waiting, error) {
+func (l *Ledger) Waiting(ctx context.Context, id string, streams int) (*Waiting, error) {
 	var fields []string
-	for a := range lanes {
+	for a := range streams {
 		fields = append(fields, "h:"+strconv.Itoa(a), "nb:"+strconv.Itoa(a))
 	}
 	var open *redis.StringSliceCmd
@@ -269,7 +269,7 @@ func (l *Ledger) Waiting(ctx context.Context, id string, lanes int) (*Waiting, e
 		return nil, fmt.Errorf("what waits of %s: %w", id, err)
 	}
 	w := &Waiting{Open: slices.DeleteFunc(open.Val(), func(s string) bool { return s == PlanWork })}
-	for a := range lanes {
+	for a := range streams {
 		w.Next, w.Planned = append(w.Next, fieldInt(counts.Val()[2*a])), append(w.Planned, fieldInt(counts.Val()[2*a+1]))
 	}
 	return w, nil

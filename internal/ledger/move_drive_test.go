@@ -10,15 +10,15 @@ import (
 )
 
 func claimUUID(c *Claim) string {
-	if c.UUID == (uuid.UUID{}) {
+	if c.IdempotencyKey == (uuid.UUID{}) {
 		return ""
 	}
-	return c.UUID.String()
+	return c.IdempotencyKey.String()
 }
 
 // frozen is what planning of a test campaign froze: calls of six at account 0, of two at
 // account 1.
-var frozen = Frozen{Country: "KE", Accounts: []FrozenAccount{{Name: "a0", MaxRecipients: 6, BatchSize: 6}, {Name: "a1", MaxRecipients: 2, BatchSize: 4}}}
+var frozen = PlanSnapshot{Country: "KE", Accounts: []SnapshotAccount{{Name: "a0", MaxRecipients: 6, BatchSize: 6}, {Name: "a1", MaxRecipients: 2, BatchSize: 4}}}
 
 // move takes some of a batch's recipients to the other account, as a sweeper does that may
 // have read the batch long ago.

@@ -80,19 +80,19 @@ func (d *driver) optOut() {
 // heed does as a worker does before it claims: whom it knows to have opted out it takes out
 // of what is ready.
 func (d *driver) heed(r reading, mg *modelGen) (version string, narrowed bool) {
-	gone, version, _ := d.opts.In(r.gen.To)
+	optedOut, version, _ := d.opts.In(r.gen.To)
 	if !r.gen.Ready {
 		return "", false
 	}
-	if len(gone) == 0 {
+	if len(optedOut) == 0 {
 		return version, false
 	}
 	token := NewToken()
 	var positions []int
-	for i := range gone {
+	for i := range optedOut {
 		positions = append(positions, int(r.gen.position(i)))
 	}
-	out, err := d.l.Narrow(d.ctx, d.id, token, r.batch, r.gen, gone, 1+d.draw(3, "window"))
+	out, err := d.l.Narrow(d.ctx, d.id, token, r.batch, r.gen, optedOut, 1+d.draw(3, "window"))
 	if beyond := d.m.lim.beyond(d.origin(r.batch)); beyond && errors.Is(err, ErrCanary) && mg != nil && mg.state == "r" && mg.rev == r.rev && d.m.stop == "" {
 		return "", false
 	}
@@ -122,7 +122,7 @@ func (d *driver) topUp() {
 }
 
 func (d *driver) wake() {
-	due, err := d.l.Due(d.ctx, d.id, time.Now().Add(1000*time.Hour))
+	due, err := d.l.DueBatches(d.ctx, d.id, time.Now().Add(1000*time.Hour))
 	d.ok(err)
 	if len(due) == 0 {
 		return

@@ -16,9 +16,9 @@ const planWatch = 20 * time.Second
 
 // Plan is a campaign's planning, picked up where it stands. Not safe for concurrent use.
 type Plan struct {
-	ID     string
-	Spec   Spec
-	Frozen Frozen
+	ID       string
+	Spec     Spec
+	Snapshot PlanSnapshot
 	// Total and Pages are the size of the upload, Next the page to go on with.
 	Total, Pages, Next int
 	// Carry are the calls, by lane, that earlier pages left over, without their bodies.
@@ -35,20 +35,20 @@ type Wake struct {
 // StartPlan begins or takes up planning. want is what planning depends on if it
 // has not begun; what is frozen wins. Nil without an error means that there is
 // nothing to plan: planned already, or stopped.
-func (l *Ledger) StartPlan(ctx context.Context, id string, want func(Spec) (Frozen, error)) (*Plan, error) {
+func (l *Ledger) StartPlan(ctx context.Context, id string, want func(Spec) (PlanSnapshot, error)) (*Plan, error) {
 	spec, err := l.Spec(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	frozen, err := want(spec)
+	snapshot, err := want(spec)
 	if err != nil {
 		return nil, err
 	}
-	record, err := frozen.encode()
+	record, err := snapshot.encode()
 	if err != nil {
 		return nil, fmt.Errorf("plan %s: %w", id, err)
 	}
-	out, err := l.run(ctx, planStartScript, id, nil, record, planWatch.Milliseconds(), encodeWindows(frozen.Windows), frozen.counted())
+	out, err := l.run(ctx, planStartScript, id, nil, record, planWatch.Milliseconds(), encodeSendingHours(snapshot.SendingHours), snapshot.countedStreams())
 	if err != nil || out[0] != "go" {
 		return nil, err
 	}
@@ -56,13 +56,13 @@ func (l *Ledger) StartPlan(ctx context.Context, id string, want func(Spec) (Froz
 		return nil, errAnswer
 	}
 	p := &Plan{ID: id, Spec: spec, ledger: l}
-	if p.Frozen, err = decodeFrozen(out[1], out[4]); err != nil {
+	if p.Snapshot, err = decodeSnapshot(out[1], out[4]); err != nil {
 		return nil, unreadable(id, "frozen", out[1], err)
 	}
 	if p.Next, err = strconv.Atoi(out[2]); err != nil {
 		return nil, unreadable(id, "cur", out[2], errRecord)
 	}
-	if p.Carry, err = decodeCarry([]byte(out[3]), p.Frozen.Lanes(), spec.Personal()); err != nil {
+	if p.Carry, err = decodeCarry([]byte(out[3]), p.Snapshot.Streams(), spec.Personalized()); err != nil {
 		return nil, unreadable(id, "carry", out[3], err)
 	}
 	sizes, err := l.rdb.HMGet(ctx, ledgerKey(id), "total", "pg").Result()
@@ -129,11 +129,11 @@ func (l *Ledger) ReadPages(ctx context.Context, id string, from, to, first int) 
 type PlannedPage struct {
 	Page    int
 	First   int // row of the page's first recipient, from 1
-	LeftOut []LeftOut
+	Skipped []SkippedRecipient
 	Batches []PlannedBatch
 	Carry   [][]Call
 	// Windows say how many batches may be open at once, by lane.
-	Windows map[int]int
+	OpenBatchLimits map[int]int
 }
 
 // PlannedBatch is a batch of recipients for one lane, cut into calls. Bodies are the
@@ -155,8 +155,8 @@ func (b PlannedBatch) records() (batch, bodies []byte) {
 
 // Fill makes a batch for one of an account's lanes of the first of some calls, as many as
 // there is room for in it, and says how many these are: one at least.
-func (a FrozenAccount) Fill(lane int, calls []Call) (b PlannedBatch, n int) {
-	b.Lane = lane
+func (a SnapshotAccount) Fill(stream int, calls []Call) (b PlannedBatch, n int) {
+	b.Lane = stream
 	text := 0
 	for _, c := range calls {
 		text += len(c.Body)
@@ -186,17 +186,17 @@ type PackedPage struct {
 // Pack packs a planned page. It may be called while another page is committed.
 func (page PlannedPage) Pack() PackedPage {
 	carry := encodeCarry(page.Carry)
-	args := []any{page.Page, encodeLeftOut(page.First-1, page.LeftOut), carry, planWatch.Milliseconds()}
+	args := []any{page.Page, encodeSkipped(page.First-1, page.Skipped), carry, planWatch.Milliseconds()}
 	reasons := map[string]int{}
-	for _, x := range page.LeftOut {
+	for _, x := range page.Skipped {
 		reasons[x.Reason]++
 	}
 	args = append(args, len(reasons))
 	for reason, n := range reasons {
 		args = append(args, reason, n)
 	}
-	args = append(args, len(page.Windows))
-	for a, n := range page.Windows {
+	args = append(args, len(page.OpenBatchLimits))
+	for a, n := range page.OpenBatchLimits {
 		args = append(args, a, n)
 	}
 	for _, b := range page.Batches {
@@ -253,7 +253,7 @@ func answerWakes(out []string) ([]Wake, bool, error) {
 // that takes up another's work and must not plan a number twice.
 func (p *Plan) PlannedNumbers(ctx context.Context) iter.Seq2[Planned, error] {
 	return func(yield func(Planned, error) bool) {
-		for a := range p.Frozen.Lanes() {
+		for a := range p.Snapshot.Streams() {
 			for b, err := range p.ledger.batches(ctx, p.ID, a, false) {
 				if err != nil {
 					yield(Planned{}, err)
@@ -281,7 +281,7 @@ func (p *Plan) PlannedNumbers(ctx context.Context) iter.Seq2[Planned, error] {
 // PlannedSegments are the segments of all messages in batches so far, of a campaign with
 // merge fields.
 func (p *Plan) PlannedSegments(ctx context.Context) (sum int, err error) {
-	for a := range p.Frozen.Lanes() {
+	for a := range p.Snapshot.Streams() {
 		for b, err := range p.ledger.batches(ctx, p.ID, a, true) {
 			if err != nil {
 				return 0, err

@@ -14,7 +14,7 @@ import (
 func (r *rig) uploaded(id string, spec Spec, pages ...int) {
 	r.Helper()
 	spec.Body = "Habari"
-	u, err := r.Begin(id, spec)
+	u, err := r.BeginUpload(id, spec)
 	r.ok(err)
 	row := 1
 	for _, n := range pages {
@@ -37,7 +37,7 @@ func TestPlanGoesPageByPageWithCarryOver(t *testing.T) {
 		t.Fatalf("the plan is of %d recipients, %d pages, from page %d", p.Total, p.Pages, p.Next)
 	}
 	_, done, err := p.CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, Carry: carried(run(1, 1), run(3, 1)),
-		LeftOut: []LeftOut{{Row: 2, Reason: ReasonInvalidNumber, Code: "too_short"}}})
+		Skipped: []SkippedRecipient{{Row: 2, Reason: ReasonInvalidNumber, Code: "too_short"}}})
 	if err != nil || done {
 		t.Fatal(done, err)
 	}
@@ -45,13 +45,13 @@ func TestPlanGoesPageByPageWithCarryOver(t *testing.T) {
 
 	// Another planner takes over and finds what the first one knew.
 	p = r.startPlan("c", 7) // what is frozen wins
-	if len(p.Frozen.Accounts) != 2 || p.Next != 1 || !cmp.Equal(p.Carry, carried(run(1, 1), run(3, 1))) {
-		t.Fatalf("it goes on at page %d with %v and %d accounts", p.Next, p.Carry, len(p.Frozen.Accounts))
+	if len(p.Snapshot.Accounts) != 2 || p.Next != 1 || !cmp.Equal(p.Carry, carried(run(1, 1), run(3, 1))) {
+		t.Fatalf("it goes on at page %d with %v and %d accounts", p.Next, p.Carry, len(p.Snapshot.Accounts))
 	}
 	if row, err := p.FirstRow(t.Context()); err != nil || row != 4 {
 		t.Errorf("page 1 begins with row %d, %v; want 4", row, err)
 	}
-	wakes, _, err := p.CommitPage(t.Context(), NewToken(), PlannedPage{Page: 1, First: 4, Windows: map[int]int{0: 1, 1: 1},
+	wakes, _, err := p.CommitPage(t.Context(), NewToken(), PlannedPage{Page: 1, First: 4, OpenBatchLimits: map[int]int{0: 1, 1: 1},
 		Batches: []PlannedBatch{{Lane: 0, Calls: []int{2}, To: append(run(1, 1), run(4, 1)...)}}, Carry: carried(nil, append(run(3, 1), run(5, 1)...))})
 	r.ok(err)
 	if want := []Wake{{"0.0", 1}}; !cmp.Equal(wakes, want) {
@@ -67,17 +67,17 @@ func TestPlanGoesPageByPageWithCarryOver(t *testing.T) {
 	}
 	r.sound("c")
 
-	_, done, err = p.CommitPage(t.Context(), NewToken(), PlannedPage{Page: 2, First: 6, Windows: map[int]int{0: 1, 1: 1},
-		LeftOut: []LeftOut{{Row: 7, Reason: ReasonDuplicate}}, Batches: []PlannedBatch{{Lane: 1, Calls: []int{1, 2}, To: append(append(run(3, 1), run(5, 1)...), run(6, 1)...)}}})
+	_, done, err = p.CommitPage(t.Context(), NewToken(), PlannedPage{Page: 2, First: 6, OpenBatchLimits: map[int]int{0: 1, 1: 1},
+		Skipped: []SkippedRecipient{{Row: 7, Reason: ReasonDuplicate}}, Batches: []PlannedBatch{{Lane: 1, Calls: []int{1, 2}, To: append(append(run(3, 1), run(5, 1)...), run(6, 1)...)}}})
 	if err != nil || done {
 		t.Fatal(done, err)
 	}
-	if again, err := r.StartPlan(t.Context(), "c", func(Spec) (Frozen, error) { return Frozen{}, nil }); again != nil || err != nil {
+	if again, err := r.StartPlan(t.Context(), "c", func(Spec) (PlanSnapshot, error) { return PlanSnapshot{}, nil }); again != nil || err != nil {
 		t.Errorf("there is more to plan: %v, %v", again, err)
 	}
-	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), Answer, accepted("m1"), accepted("m4"))
-	r.settle(r.claim("c", "1.0", 0, 0, noKey, long), Answer, accepted("m3"))
-	r.settle(r.claim("c", "1.0", 1, 0, noKey, long), Answer, rejected("bad_number"), accepted("m6"))
+	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), SettleAnswer, accepted("m1"), accepted("m4"))
+	r.settle(r.claim("c", "1.0", 0, 0, noKey, long), SettleAnswer, accepted("m3"))
+	r.settle(r.claim("c", "1.0", 1, 0, noKey, long), SettleAnswer, rejected("bad_number"), accepted("m6"))
 	r.expect("c", "accepted skipped accepted accepted rejected accepted skipped")
 	rows := r.rows("c")
 	if rows[0].Account != "a0" || rows[2].Account != "a1" || rows[1].Code != "too_short" || rows[4].Input != number(5).E164() || rows[4].MSISDN != number(5) {
@@ -93,7 +93,7 @@ func TestOfTwoPlannersOneStops(t *testing.T) {
 	r := newRig(t)
 	r.uploaded("c", Spec{}, 2, 2)
 	one, two := r.startPlan("c", 1), r.startPlan("c", 1)
-	page := PlannedPage{First: 1, Windows: map[int]int{0: 2}, Batches: []PlannedBatch{{Calls: []int{2}, To: run(1, 2)}}}
+	page := PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 2}, Batches: []PlannedBatch{{Calls: []int{2}, To: run(1, 2)}}}
 	token := NewToken()
 	first, _, err := one.CommitPage(t.Context(), token, page)
 	r.ok(err)
@@ -116,7 +116,7 @@ func TestPlanThatEndsTheCampaignSaidAgain(t *testing.T) {
 	r := newRig(t)
 	r.uploaded("c", Spec{}, 2)
 	p := r.startPlan("c", 1)
-	page := PlannedPage{First: 1, LeftOut: []LeftOut{{Row: 1, Reason: ReasonNoRoute}, {Row: 2, Reason: ReasonOverCap}}}
+	page := PlannedPage{First: 1, Skipped: []SkippedRecipient{{Row: 1, Reason: ReasonNoRoute}, {Row: 2, Reason: ReasonOverCap}}}
 	token := NewToken()
 	for range 2 {
 		if _, done, err := p.CommitPage(t.Context(), token, page); err != nil || !done {
@@ -130,7 +130,7 @@ func TestWindowBoundsWhatIsHandedOut(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.uploaded("c", Spec{}, 6)
-	page := PlannedPage{First: 1, Windows: map[int]int{0: 2, 1: 0}}
+	page := PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 2, 1: 0}}
 	for i := range 5 {
 		page.Batches = append(page.Batches, PlannedBatch{Calls: []int{1}, To: run(i+1, 1)})
 	}
@@ -141,8 +141,8 @@ func TestWindowBoundsWhatIsHandedOut(t *testing.T) {
 		t.Fatalf("handed out %v, want %v", wakes, want)
 	}
 	c := r.claim("c", "0.1", 0, 0, keyed, long)
-	c.window = 2
-	if out := r.settle(c, Answer, accepted("m")); !cmp.Equal(out.Wakes, []Wake{{"0.2", 1}}) {
+	c.openBatchLimit = 2
+	if out := r.settle(c, SettleAnswer, accepted("m")); !cmp.Equal(out.Wakes, []Wake{{"0.2", 1}}) {
 		t.Errorf("a settled batch handed out %v", out.Wakes)
 	}
 	r.sound("c")
@@ -165,7 +165,7 @@ func TestWindowAfterRedisForgotAHandOut(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.uploaded("c", Spec{}, 3)
-	page := PlannedPage{First: 1, Windows: map[int]int{0: 1}}
+	page := PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1}}
 	for i := range 3 {
 		page.Batches = append(page.Batches, PlannedBatch{Calls: []int{1}, To: run(i+1, 1)})
 	}
@@ -173,13 +173,13 @@ func TestWindowAfterRedisForgotAHandOut(t *testing.T) {
 	r.ok(err)
 	c := r.claim("c", "0.1", 0, 0, keyed, long)
 	d := r.claim("c", "0.2", 0, 0, keyed, long)
-	r.settle(d, Answer, accepted("m3"))
+	r.settle(d, SettleAnswer, accepted("m3"))
 	end := r.claim("c", "0.0", 0, 0, keyed, long)
-	end.window = 1
-	r.settle(end, Answer, accepted("m1"))
+	end.openBatchLimit = 1
+	r.settle(end, SettleAnswer, accepted("m1"))
 	r.sound("c")
-	c.window = 1
-	if out := r.settle(c, Answer, accepted("m2")); !out.Done {
+	c.openBatchLimit = 1
+	if out := r.settle(c, SettleAnswer, accepted("m2")); !out.Done {
 		t.Error("it is not done")
 	}
 	r.expect("c", "accepted accepted accepted")
@@ -190,7 +190,7 @@ func TestPlanStopsWithTheCampaign(t *testing.T) {
 	r := newRig(t)
 	r.uploaded("c", Spec{}, 2, 2)
 	p := r.startPlan("c", 1)
-	_, _, err := p.CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, Windows: map[int]int{0: 2}, LeftOut: []LeftOut{{Row: 2, Reason: ReasonDuplicate}},
+	_, _, err := p.CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 2}, Skipped: []SkippedRecipient{{Row: 2, Reason: ReasonDuplicate}},
 		Carry: carried(run(1, 1))})
 	r.ok(err)
 	if _, err := r.Cancel(t.Context(), "c", "me"); err != nil {
@@ -204,7 +204,7 @@ func TestPlanStopsWithTheCampaign(t *testing.T) {
 	if _, _, err := p.CommitPage(t.Context(), NewToken(), PlannedPage{Page: 1, First: 3}); !errors.Is(err, ErrStopped) {
 		t.Errorf("its planner was told %v, want ErrStopped", err)
 	}
-	if p, err := r.StartPlan(t.Context(), "c", func(Spec) (Frozen, error) { return Frozen{}, nil }); p != nil || err != nil {
+	if p, err := r.StartPlan(t.Context(), "c", func(Spec) (PlanSnapshot, error) { return PlanSnapshot{}, nil }); p != nil || err != nil {
 		t.Errorf("a new planner was given %v, %v", p, err)
 	}
 	if r.state("c") != before {
@@ -220,7 +220,7 @@ func TestResultsOfLargeUploadComeInOrder(t *testing.T) {
 	p := r.startPlan("c", 2)
 	for page, err := range r.ReadPages(t.Context(), "c", 0, p.Pages, 1) {
 		r.ok(err)
-		out := PlannedPage{Page: page.Number, First: page.First, Windows: map[int]int{0: 100, 1: 100}}
+		out := PlannedPage{Page: page.Number, First: page.First, OpenBatchLimits: map[int]int{0: 100, 1: 100}}
 		// Odd rows to account 0, the others to account 1, batches of 100.
 		to := [2][]Planned{}
 		for i := range page.Inputs {
@@ -236,7 +236,7 @@ func TestResultsOfLargeUploadComeInOrder(t *testing.T) {
 		_, _, err := p.CommitPage(t.Context(), NewToken(), out)
 		r.ok(err)
 	}
-	r.settle(r.claim("c", "1.3", 0, 0, keyed, long), Answer, repeat(100, accepted("m"))...)
+	r.settle(r.claim("c", "1.3", 0, 0, keyed, long), SettleAnswer, repeat(100, accepted("m"))...)
 	rows := r.rows("c")
 	if len(rows) != n {
 		t.Fatalf("%d results of %d", len(rows), n)

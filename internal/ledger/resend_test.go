@@ -25,99 +25,99 @@ func TestResend(t *testing.T) {
 		want string
 	}{
 		"unknown waits to go once more, and is not over": {func(r *rig, id string) {
-			out := r.settle(first(r, id), Verdict, lost...)
+			out := r.settle(first(r, id), SettleVerdict, lost...)
 			if s := r.summary(id); out.Done || !s.FinishedAt.IsZero() || s.State != Sending || s.InFlight != (InFlight{}) {
 				r.Errorf("done %t, %+v", out.Done, s)
 			}
 		}, "pending pending pending"},
 		"the second answer counts": {func(r *rig, id string) {
 			one := first(r, id)
-			r.settle(one, Verdict, lost...)
+			r.settle(one, SettleVerdict, lost...)
 			two := second(r, id)
-			if two.UUID == one.UUID || two.Doubt || two.Tries != 0 {
+			if two.IdempotencyKey == one.IdempotencyKey || two.Doubt || two.Tries != 0 {
 				r.Errorf("the second is %+v, want a request of its own without doubt", two)
 			}
-			r.settle(two, Answer, accepted("m1"), rejected("bad_number"), accepted("m3"))
+			r.settle(two, SettleAnswer, accepted("m1"), rejected("bad_number"), accepted("m3"))
 		}, "accepted rejected accepted"},
 		"unknown twice is unknown": {func(r *rig, id string) {
-			r.settle(first(r, id), Verdict, lost...)
+			r.settle(first(r, id), SettleVerdict, lost...)
 			two := second(r, id)
-			if out := r.settle(two, Verdict, repeat(3, unknown("reset"))...); !out.Done {
+			if out := r.settle(two, SettleVerdict, repeat(3, unknown("reset"))...); !out.Done {
 				r.Error("it is not done")
 			}
-			if row := r.rows(id)[0]; row.Reason != "reset" || row.MessageUUID != two.UUID.String() {
+			if row := r.rows(id)[0]; row.Reason != "reset" || row.MessageUUID != two.IdempotencyKey.String() {
 				r.Errorf("it is unknown for %q under %s, want the second request", row.Reason, row.MessageUUID)
 			}
 		}, "unknown unknown unknown"},
 		"who is not named goes once more, alone": {func(r *rig, id string) {
-			r.settle(first(r, id), Answer, accepted("m1"), unknown("unsaid"), rejected("bad_number"))
+			r.settle(first(r, id), SettleAnswer, accepted("m1"), unknown("unsaid"), rejected("bad_number"))
 			if g := r.open(id, b, 0, 1); len(g.To) != 1 || g.To[0].Row != 2 {
 				r.Errorf("the next generation holds %v, want row 2", g.To)
 			}
 			r.expect(id, "accepted pending rejected")
-			r.settle(second(r, id), Answer, accepted("m2"))
+			r.settle(second(r, id), SettleAnswer, accepted("m2"))
 		}, "accepted accepted rejected"},
 		"who is not named and who is refused for now go apart": {func(r *rig, id string) {
-			r.settle(first(r, id), Answer, notNow(), unknown("unsaid"), accepted("m3"))
+			r.settle(first(r, id), SettleAnswer, notNow(), unknown("unsaid"), accepted("m3"))
 			r.sound(id)
 			later := second(r, id)
 			anew := resending(r.claim(id, b, 0, 2, noKey, long))
 			if later.Tries != 1 || anew.Tries != 0 {
 				r.Errorf("tries are %d and %d, want 1 for the one that was answered", later.Tries, anew.Tries)
 			}
-			r.settle(anew, Verdict, unknown("no_answer"))
-			r.settle(later, Verdict, unknown("no_answer")) // its first one
+			r.settle(anew, SettleVerdict, unknown("no_answer"))
+			r.settle(later, SettleVerdict, unknown("no_answer")) // its first one
 			r.expect(id, "pending unknown accepted")
-			r.settle(resending(r.claim(id, b, 0, 3, noKey, long)), Answer, accepted("m1"))
+			r.settle(resending(r.claim(id, b, 0, 3, noKey, long)), SettleAnswer, accepted("m1"))
 		}, "accepted unknown accepted"},
 		"a lease that ran out goes once more": {func(r *rig, id string) {
 			r.claim(id, b, 0, 0, noKey, lapsed)
 			c := resending(r.ask(id, b, r.open(id, b, 0, 0), noKey, long))
-			if c.Answer != ClaimDoubtful {
-				r.Fatalf("the next claim was told %q", c.Answer)
+			if c.Result != ClaimDoubtful {
+				r.Fatalf("the next claim was told %q", c.Result)
 			}
-			r.settle(c, Abandon, repeat(3, unknown(c.Why))...)
+			r.settle(c, SettleAbandon, repeat(3, unknown(c.Why))...)
 			r.expect(id, "pending pending pending")
-			r.settle(second(r, id), Answer, repeat(3, accepted("m"))...)
+			r.settle(second(r, id), SettleAnswer, repeat(3, accepted("m"))...)
 		}, "accepted accepted accepted"},
 		"two that give it up make one resend": {func(r *rig, id string) {
 			r.claim(id, b, 0, 0, noKey, lapsed)
 			one := resending(r.ask(id, b, r.open(id, b, 0, 0), noKey, long))
 			two := resending(r.ask(id, b, r.open(id, b, 0, 0), noKey, long))
-			r.settle(one, Abandon, repeat(3, unknown(one.Why))...)
+			r.settle(one, SettleAbandon, repeat(3, unknown(one.Why))...)
 			before := r.state(id)
-			if out := r.settle(two, Abandon, repeat(3, unknown(two.Why))...); !out.Stale || r.state(id) != before {
+			if out := r.settle(two, SettleAbandon, repeat(3, unknown(two.Why))...); !out.Stale || r.state(id) != before {
 				r.Error("the second was taken")
 			}
-			r.settle(second(r, id), Answer, repeat(3, accepted("m"))...)
+			r.settle(second(r, id), SettleAnswer, repeat(3, accepted("m"))...)
 		}, "accepted accepted accepted"},
 		"a late answer takes its recipients out before the second call": {func(r *rig, id string) {
 			one := first(r, id)
-			r.settle(one, Verdict, lost...)
-			r.settle(one, Answer, accepted("m1"), unknown("unsaid"), rejected("bad_number"))
+			r.settle(one, SettleVerdict, lost...)
+			r.settle(one, SettleAnswer, accepted("m1"), unknown("unsaid"), rejected("bad_number"))
 			if g := r.open(id, b, 0, 1); len(g.To) != 2 || g.To[0].Row != 2 || g.To[1].Row != 3 {
 				r.Errorf("the resend holds %v, want rows 2 and 3", g.To)
 			}
-			r.settle(second(r, id), Answer, repeat(2, accepted("m"))...)
+			r.settle(second(r, id), SettleAnswer, repeat(2, accepted("m"))...)
 			if s := r.summary(id); s.Resent != 0 {
 				r.Errorf("resent is %d", s.Resent)
 			}
 		}, "accepted accepted accepted"},
 		"a late answer to all leaves nothing to resend": {func(r *rig, id string) {
 			one := first(r, id)
-			r.settle(one, Verdict, lost...)
-			if out := r.settle(one, Answer, repeat(3, accepted("m"))...); !out.Done {
+			r.settle(one, SettleVerdict, lost...)
+			if out := r.settle(one, SettleAnswer, repeat(3, accepted("m"))...); !out.Done {
 				r.Error("it is not done")
 			}
 		}, "accepted accepted accepted"},
 		"both went out: both ids, and it is counted": {func(r *rig, id string) {
 			one := first(r, id)
-			r.settle(one, Verdict, lost...)
+			r.settle(one, SettleVerdict, lost...)
 			two := second(r, id)
-			r.settle(one, Answer, accepted("a1"), accepted("a2"), unknown("unsaid")) // while the second is out
+			r.settle(one, SettleAnswer, accepted("a1"), accepted("a2"), unknown("unsaid")) // while the second is out
 			r.expect(id, "accepted accepted pending")
-			r.settle(two, Answer, accepted("b1"), unknown("unsaid"), accepted("b3"))
-			r.settle(one, Answer, accepted("a1"), accepted("a2"), accepted("a3")) // and after it
+			r.settle(two, SettleAnswer, accepted("b1"), unknown("unsaid"), accepted("b3"))
+			r.settle(one, SettleAnswer, accepted("a1"), accepted("a2"), accepted("a3")) // and after it
 			for i, want := range []string{"a1 b1", "a2 ", "b3 a3"} {
 				if row := r.rows(id)[i]; row.MessageID+" "+strings.Join(row.Resent, " ") != want {
 					r.Errorf("row %d has the ids %s %v, want %s", i+1, row.MessageID, row.Resent, want)
@@ -129,11 +129,11 @@ func TestResend(t *testing.T) {
 		}, "accepted accepted accepted"},
 		"said again at any time it changes nothing": {func(r *rig, id string) {
 			one := first(r, id)
-			for _, end := range []func(){func() {}, func() { r.settle(second(r, id), Verdict, lost...) }} {
-				r.settle(one, Verdict, lost...)
+			for _, end := range []func(){func() {}, func() { r.settle(second(r, id), SettleVerdict, lost...) }} {
+				r.settle(one, SettleVerdict, lost...)
 				end()
 				before := r.state(id)
-				r.settle(one, Verdict, lost...)
+				r.settle(one, SettleVerdict, lost...)
 				if r.state(id) != before {
 					r.Error("it changed something")
 				}
@@ -141,23 +141,23 @@ func TestResend(t *testing.T) {
 		}, "unknown unknown unknown"},
 		"cancelled while it waits, it is unknown again": {func(r *rig, id string) {
 			one := first(r, id)
-			r.settle(one, Verdict, lost...)
+			r.settle(one, SettleVerdict, lost...)
 			_, err := r.Cancel(r.Context(), id, "me")
 			r.ok(err)
-			if row := r.rows(id)[0]; row.Reason != "no_answer" || row.MessageUUID != one.UUID.String() {
+			if row := r.rows(id)[0]; row.Reason != "no_answer" || row.MessageUUID != one.IdempotencyKey.String() {
 				r.Errorf("it is unknown for %q under %s, want the first request", row.Reason, row.MessageUUID)
 			}
 			if s := r.summary(id); s.FinishedAt.IsZero() {
 				r.Error("it is not over")
 			}
 			r.expect(id, "unknown unknown unknown")
-			r.settle(one, Answer, accepted("m1"), unknown("unsaid"), unknown("unsaid"))
+			r.settle(one, SettleAnswer, accepted("m1"), unknown("unsaid"), unknown("unsaid"))
 		}, "accepted unknown unknown"},
 		"expired while it waits, it is unknown again": {func(r *rig, id string) {
-			r.settle(first(r, id), Verdict, lost...)
+			r.settle(first(r, id), SettleVerdict, lost...)
 			g := r.open(id, b, 0, 1)
 			r.travel(id, 2*time.Hour)
-			if c := r.ask(id, b, g, noKey, long); c.Answer != ClaimStopped || c.Doubt {
+			if c := r.ask(id, b, g, noKey, long); c.Result != ClaimStopped || c.Doubt {
 				r.Errorf("the claim was told %+v", c)
 			}
 		}, "unknown unknown unknown"},
@@ -165,12 +165,12 @@ func TestResend(t *testing.T) {
 			one := first(r, id)
 			_, err := r.Cancel(r.Context(), id, "me")
 			r.ok(err)
-			if out := r.settle(one, Verdict, lost...); !out.Done {
+			if out := r.settle(one, SettleVerdict, lost...); !out.Done {
 				r.Error("it is not done")
 			}
 		}, "unknown unknown unknown"},
 		"cancelled during the second call, and that was not sent": {func(r *rig, id string) {
-			r.settle(first(r, id), Verdict, lost...)
+			r.settle(first(r, id), SettleVerdict, lost...)
 			two := second(r, id)
 			_, err := r.Cancel(r.Context(), id, "me")
 			r.ok(err)
@@ -186,42 +186,42 @@ func TestResend(t *testing.T) {
 			one := first(r, id)
 			_, err = r.Pause(r.Context(), id, "me")
 			r.ok(err)
-			r.settle(one, Verdict, lost...)
+			r.settle(one, SettleVerdict, lost...)
 			g := r.open(id, b, 0, 1)
-			if c := r.ask(id, b, g, noKey, long); c.Answer != ClaimPaused {
-				r.Errorf("the claim was told %q", c.Answer)
+			if c := r.ask(id, b, g, noKey, long); c.Result != ClaimPaused {
+				r.Errorf("the claim was told %q", c.Result)
 			}
 			_, err = r.Resume(r.Context(), id, "me")
 			r.ok(err)
-			r.settle(second(r, id), Answer, repeat(3, accepted("m"))...)
+			r.settle(second(r, id), SettleAnswer, repeat(3, accepted("m"))...)
 		}, "accepted accepted accepted"},
 		"it backs off": {func(r *rig, id string) {
-			_, err := r.Settle(r.Context(), first(r, id), lost, Verdict, 1, time.Hour)
+			_, err := r.Settle(r.Context(), first(r, id), lost, SettleVerdict, 1, time.Hour)
 			r.ok(err)
-			if c := r.ask(id, b, r.open(id, b, 0, 1), noKey, long); c.Answer != ClaimLater {
-				r.Errorf("the claim was told %q", c.Answer)
+			if c := r.ask(id, b, r.open(id, b, 0, 1), noKey, long); c.Result != ClaimLater {
+				r.Errorf("the claim was told %q", c.Result)
 			}
 			r.travel(id, time.Hour)
-			r.settle(second(r, id), Answer, repeat(3, accepted("m"))...)
+			r.settle(second(r, id), SettleAnswer, repeat(3, accepted("m"))...)
 		}, "accepted accepted accepted"},
 		"a resend that is halved is no first time": {func(r *rig, id string) {
-			r.settle(first(r, id), Verdict, lost...)
+			r.settle(first(r, id), SettleVerdict, lost...)
 			_, err := r.Split(r.Context(), second(r, id))
 			r.ok(err)
 			r.sound(id)
-			r.settle(resending(r.claim(id, b, 0, 2, noKey, long)), Verdict, lost[:2]...)
-			r.settle(resending(r.claim(id, b, 0, 3, noKey, long)), Answer, notNow())
-			r.settle(resending(r.claim(id, b, 0, 4, noKey, long)), Verdict, lost[:1]...)
+			r.settle(resending(r.claim(id, b, 0, 2, noKey, long)), SettleVerdict, lost[:2]...)
+			r.settle(resending(r.claim(id, b, 0, 3, noKey, long)), SettleAnswer, notNow())
+			r.settle(resending(r.claim(id, b, 0, 4, noKey, long)), SettleVerdict, lost[:1]...)
 		}, "unknown unknown unknown"},
 		"a retry by hand is one more submission": {func(r *rig, id string) {
-			r.settle(first(r, id), Verdict, lost...)
-			r.settle(second(r, id), Verdict, lost...)
+			r.settle(first(r, id), SettleVerdict, lost...)
+			r.settle(second(r, id), SettleVerdict, lost...)
 			n, err := r.Retry(r.Context(), id, "op", true, false)
 			if r.ok(err); n != 3 {
 				r.Errorf("retry came to %d", n)
 			}
 			r.expect(id, "pending pending pending")
-			if out := r.settle(resending(r.claim(id, b, 0, 2, noKey, long)), Verdict, lost...); !out.Done {
+			if out := r.settle(resending(r.claim(id, b, 0, 2, noKey, long)), SettleVerdict, lost...); !out.Done {
 				r.Error("it is not done")
 			}
 		}, "unknown unknown unknown"},
@@ -235,17 +235,17 @@ func TestResend(t *testing.T) {
 				r.ok(r.rdb.RestoreReplace(r.Context(), openKey(id), 0, o).Err())
 			}
 			one := first(r, id)
-			r.settle(one, Verdict, lost...)
+			r.settle(one, SettleVerdict, lost...)
 			two := second(r, id)
 			forget()
-			r.settle(one, Verdict, lost...)
+			r.settle(one, SettleVerdict, lost...)
 			r.expect(id, "pending pending pending")
-			r.settle(two, Verdict, lost...)
+			r.settle(two, SettleVerdict, lost...)
 			r.expect(id, "unknown unknown unknown")
 
 			forget()
-			r.settle(two, Verdict, lost...) // first of all
-			r.settle(one, Verdict, lost...)
+			r.settle(two, SettleVerdict, lost...) // first of all
+			r.settle(one, SettleVerdict, lost...)
 		}, "unknown unknown unknown"},
 	}
 	r := newRig(t)
@@ -266,10 +266,10 @@ func TestAResendIsWatched(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{2, 1})
-	r.settle(r.claim("c", "0.0", 0, 0, noKey, long), Answer, repeat(2, accepted("m"))...)
-	r.settle(resending(r.claim("c", "0.0", 1, 0, noKey, long)), Verdict, unknown("no_answer"))
+	r.settle(r.claim("c", "0.0", 0, 0, noKey, long), SettleAnswer, repeat(2, accepted("m"))...)
+	r.settle(resending(r.claim("c", "0.0", 1, 0, noKey, long)), SettleVerdict, unknown("no_answer"))
 	r.expect("c", "accepted accepted pending")
-	due, err := r.Due(t.Context(), "c", time.Now().Add(time.Minute))
+	due, err := r.DueBatches(t.Context(), "c", time.Now().Add(time.Minute))
 	if r.ok(err); len(due) != 1 || due[0].Batch != "0.0" {
 		t.Errorf("due is %v, want batch 0.0", due)
 	}

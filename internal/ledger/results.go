@@ -54,14 +54,14 @@ func (l *Ledger) results(ctx context.Context, id string, after int, yield func(R
 	if err != nil {
 		return fmt.Errorf("results of %s: %w", id, err)
 	}
-	frozen, _, err := l.Frozen(ctx, id)
+	snapshot, _, err := l.Snapshot(ctx, id)
 	if err != nil {
 		return err
 	}
-	country := frozen.Country
+	country := snapshot.Country
 	segments, _ := sms.Segments(sum.Spec.Body)
-	reading := &rowReading{frozen: frozen, segments: segments, stopped: sum.StoppedBy, after: after, personal: sum.Spec.Personal()}
-	found, stop := l.newFinder(ctx, id, sum.Total, reading)
+	reading := &rowReading{frozen: snapshot, segments: segments, stopped: sum.StoppedBy, after: after, personal: sum.Spec.Personalized()}
+	found, stop := l.newRowIndex(ctx, id, sum.Total, reading)
 	defer stop()
 	for page, err := range l.ReadPages(ctx, id, 0, pages, 1) {
 		if err != nil {
@@ -70,7 +70,7 @@ func (l *Ledger) results(ctx context.Context, id string, after int, yield func(R
 		if page.First+len(page.Inputs)-1 <= after {
 			continue
 		}
-		left, err := l.leftOut(ctx, id, page)
+		left, err := l.skipped(ctx, id, page)
 		if err != nil {
 			return err
 		}
@@ -103,7 +103,7 @@ func readAgain(input, country string) sms.MSISDN {
 	return m
 }
 
-func (l *Ledger) leftOut(ctx context.Context, id string, page Page) ([]LeftOut, error) {
+func (l *Ledger) skipped(ctx context.Context, id string, page Page) ([]SkippedRecipient, error) {
 	got, err := l.rdb.HMGet(ctx, ledgerKey(id), "k"+strconv.Itoa(page.Number)).Result()
 	if err != nil {
 		return nil, fmt.Errorf("results of %s: %w", id, err)
@@ -111,7 +111,7 @@ func (l *Ledger) leftOut(ctx context.Context, id string, page Page) ([]LeftOut, 
 	if got[0] == nil {
 		return nil, nil
 	}
-	out, err := decodeLeftOut(page.First-1, []byte(fieldString(got[0])))
+	out, err := decodeSkipped(page.First-1, []byte(fieldString(got[0])))
 	if err != nil {
 		return nil, unreadable(id, "k"+strconv.Itoa(page.Number), fieldString(got[0]), err)
 	}
@@ -119,7 +119,7 @@ func (l *Ledger) leftOut(ctx context.Context, id string, page Page) ([]LeftOut, 
 }
 
 // rowOf finds the recipient of a row among those left out and those in batches.
-func rowOf(ctx context.Context, n int, left *[]LeftOut, found *finder) (Row, error) {
+func rowOf(ctx context.Context, n int, left *[]SkippedRecipient, found *rowIndex) (Row, error) {
 	for len(*left) > 0 && (*left)[0].Row < n {
 		*left = (*left)[1:]
 	}
@@ -157,9 +157,9 @@ type source struct {
 // A later release may lower it only by keeping this one's for campaigns that it has planned.
 const CarryRows = 5000
 
-func (s *source) take(n int) (Row, bool, error) {
+func (s *source) nextRow(n int) (Row, bool, error) {
 	if s.early != nil {
-		return s.takeEarly(n)
+		return s.nextEarlyRow(n)
 	}
 	for {
 		for len(s.rows) > 0 && s.rows[0].Row < n {
@@ -182,7 +182,7 @@ func (s *source) take(n int) (Row, bool, error) {
 }
 
 // takeEarly is take where rows of a batch may come before those of earlier ones.
-func (s *source) takeEarly(n int) (Row, bool, error) {
+func (s *source) nextEarlyRow(n int) (Row, bool, error) {
 	for s.next != nil && s.last < n+CarryRows+MaxPageRows {
 		rows, err, ok := s.next()
 		if err != nil {
@@ -204,9 +204,9 @@ func (s *source) takeEarly(n int) (Row, bool, error) {
 }
 
 // batchRows yields the rows of a lane's batches, a batch at a time.
-func (l *Ledger) batchRows(ctx context.Context, id string, lane int, r *rowReading) iter.Seq2[[]Row, error] {
+func (l *Ledger) batchRows(ctx context.Context, id string, stream int, r *rowReading) iter.Seq2[[]Row, error] {
 	return func(yield func([]Row, error) bool) {
-		for b, err := range l.batches(ctx, id, lane, r.personal) {
+		for b, err := range l.batches(ctx, id, stream, r.personal) {
 			if err != nil {
 				yield(nil, err)
 				return
@@ -228,7 +228,7 @@ func (l *Ledger) batchRows(ctx context.Context, id string, lane int, r *rowReadi
 
 // rowReading is what the rows of all batches of a campaign are read with.
 type rowReading struct {
-	frozen   Frozen
+	frozen   PlanSnapshot
 	segments int // of a plain campaign's messages
 	stopped  string
 	after    int // rows up to it are not asked for
@@ -241,13 +241,13 @@ func (l *Ledger) rowsAt(ctx context.Context, id string, b *Batch, r *rowReading)
 	if err != nil {
 		return nil, fmt.Errorf("batch %s: %w", b.Name, err)
 	}
-	lane, err := r.frozen.LaneOf(b.Name)
+	stream, err := r.frozen.StreamOf(b.Name)
 	if err != nil {
 		return nil, fmt.Errorf("campaign %s: %w", id, err)
 	}
 	for i := range rows {
 		if rows[i].Status != Skipped || rows[i].Reason != ReasonOptedOut { // as those left out in planning, they are with none
-			rows[i].Account = lane.Account.Name
+			rows[i].Account = stream.Account.Name
 		}
 	}
 	return rows, l.follow(ctx, id, b, rows, r)

@@ -14,7 +14,7 @@ import (
 // Errors of a retry.
 var (
 	// ErrNothing: no recipient has the status that is to be retried.
-	ErrNothing = errors.New("nothing to retry")
+	ErrNothingToRetry = errors.New("nothing to retry")
 	// ErrBusy: another retry of the campaign is not through yet.
 	ErrBusy = errors.New("another retry of this campaign is under way")
 	// ErrPlanning: the campaign is still being planned.
@@ -47,7 +47,7 @@ func (l *Ledger) Retry(ctx context.Context, id, token string, unknown, rejected 
 	case "stopped":
 		err = ErrStopped
 	case "nothing":
-		err = ErrNothing
+		err = ErrNothingToRetry
 	}
 	if err != nil {
 		return 0, fmt.Errorf("retry %s: %w", id, err)
@@ -75,24 +75,24 @@ func (l *Ledger) Retry(ctx context.Context, id, token string, unknown, rejected 
 }
 
 // Retried is what a retry came to.
-type Retried struct {
+type RetryResult struct {
 	// Count is how many recipients are sent to again, OptedOut how many were to be, and are
 	// left as they are.
 	Count, OptedOut int
 }
 
 // LastRetry is what the last retry of a campaign that is through came to.
-func (l *Ledger) LastRetry(ctx context.Context, id string) (Retried, error) {
+func (l *Ledger) LastRetry(ctx context.Context, id string) (RetryResult, error) {
 	got, err := l.rdb.HMGet(ctx, ledgerKey(id), "rlast").Result()
 	if err != nil {
-		return Retried{}, fmt.Errorf("last retry of %s: %w", id, err)
+		return RetryResult{}, fmt.Errorf("last retry of %s: %w", id, err)
 	}
 	w := append(strings.Fields(fieldString(got[0])), "", "", "", "")
-	return Retried{Count: fieldInt(w[2]), OptedOut: fieldInt(w[3])}, nil
+	return RetryResult{Count: fieldInt(w[2]), OptedOut: fieldInt(w[3])}, nil
 }
 
 func (l *Ledger) retrySteps(ctx context.Context, id, op, batch string) (int, error) {
-	lists, err := l.ListsOf(ctx, id)
+	lists, err := l.SuppressionListsOf(ctx, id)
 	if err == nil {
 		lists, err = l.HaveOptOuts(ctx, lists)
 	}

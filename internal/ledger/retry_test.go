@@ -13,8 +13,8 @@ import (
 func (r *rig) ended(id string, spec Spec) {
 	r.Helper()
 	r.sendingSpec(id, spec, []int{3}, []int{1})
-	r.settle(r.claim(id, "0.0", 0, 0, keyed, long), Answer, accepted("m1"), unknown("unsaid"), rejected("bad_number"))
-	r.settle(r.claim(id, "0.1", 0, 0, keyed, long), Verdict, unknown("no_answer"))
+	r.settle(r.claim(id, "0.0", 0, 0, keyed, long), SettleAnswer, accepted("m1"), unknown("unsaid"), rejected("bad_number"))
+	r.settle(r.claim(id, "0.1", 0, 0, keyed, long), SettleVerdict, unknown("no_answer"))
 	r.expect(id, "accepted unknown rejected unknown")
 }
 
@@ -43,7 +43,7 @@ func TestRetryPutsBackWhatIsAskedFor(t *testing.T) {
 			if s := r.summary(name); s.State != Sending || !s.FinishedAt.IsZero() {
 				t.Errorf("state is %s, finished %v", s.State, s.FinishedAt)
 			}
-			due, err := r.Due(t.Context(), name, time.Now().Add(time.Minute))
+			due, err := r.DueBatches(t.Context(), name, time.Now().Add(time.Minute))
 			if err != nil || len(due) == 0 || slices.ContainsFunc(due, func(w Wake) bool { return w.Number != 2 }) {
 				t.Errorf("due is %v, %v; want batches with a new wake", due, err)
 			}
@@ -56,7 +56,7 @@ func TestRetryIsRefused(t *testing.T) {
 	r := newRig(t)
 	r.enqueue("planning", Spec{}, 2)
 	r.sending("nothing", []int{1})
-	r.settle(r.claim("nothing", "0.0", 0, 0, keyed, long), Answer, accepted("m"))
+	r.settle(r.claim("nothing", "0.0", 0, 0, keyed, long), SettleAnswer, accepted("m"))
 	r.ended("expired", Spec{ExpiresAt: time.Now().Add(time.Hour)})
 	r.travel("expired", 2*time.Hour)
 	r.sending("cancelled", []int{1})
@@ -65,7 +65,7 @@ func TestRetryIsRefused(t *testing.T) {
 	r.ended("busy", Spec{})
 	_, err = r.run(t.Context(), retryOpenScript, "busy", nil, "another", 1, 1)
 	r.ok(err)
-	for id, want := range map[string]error{"planning": ErrPlanning, "nothing": ErrNothing, "expired": ErrStopped, "cancelled": ErrStopped,
+	for id, want := range map[string]error{"planning": ErrPlanning, "nothing": ErrNothingToRetry, "expired": ErrStopped, "cancelled": ErrStopped,
 		"busy": ErrBusy, "no-such": ErrNotFound} {
 		before := r.state(id)
 		if _, err := r.Retry(t.Context(), id, "op", true, true); !errors.Is(err, want) {
@@ -94,7 +94,7 @@ func TestRetryWhoseCallerDiesIsFinishedOnce(t *testing.T) {
 		t.Fatal("nobody can see that a retry is under way")
 	}
 	// All that is known answers before the retry is through: it is not done yet.
-	if out := r.settle(r.claim("c", "0.0", 0, 1, keyed, long), Answer, accepted("m2")); out.Done {
+	if out := r.settle(r.claim("c", "0.0", 0, 1, keyed, long), SettleAnswer, accepted("m2")); out.Done {
 		t.Error("done in the middle of a retry")
 	}
 	r.ok(r.FinishRetry(t.Context(), "c", record))
@@ -117,11 +117,11 @@ func TestRetryWhoseLastRecipientsWereSettledMeanwhileEnds(t *testing.T) {
 	r := newRig(t)
 	r.sending("c", []int{1}, []int{1})
 	late := r.claim("c", "0.0", 0, 0, noKey, lapsed)
-	r.settle(r.ask("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), Abandon, unknown("no_key"))
-	r.settle(r.claim("c", "0.1", 0, 0, noKey, long), Answer, accepted("m2"))
+	r.settle(r.ask("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), SettleAbandon, unknown("no_key"))
+	r.settle(r.claim("c", "0.1", 0, 0, noKey, long), SettleAnswer, accepted("m2"))
 	out, err := r.run(t.Context(), retryOpenScript, "c", nil, "op", 1, 0)
 	r.ok(err)
-	r.settle(late, Answer, accepted("m1"))
+	r.settle(late, SettleAnswer, accepted("m1"))
 	r.sound("c")
 	n, err := r.retrySteps(t.Context(), "c", out[1], out[2])
 	if err != nil || n != 0 {
@@ -169,10 +169,10 @@ func TestRetryOfAnUnknownThatIsRefusedForNowKeepsItsPast(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{2})
-	r.settle(r.claim("c", "0.0", 0, 0, noKey, long), Verdict, repeat(2, unknown("no_answer"))...)
+	r.settle(r.claim("c", "0.0", 0, 0, noKey, long), SettleVerdict, repeat(2, unknown("no_answer"))...)
 	_, err := r.Retry(t.Context(), "c", "op", true, false)
 	r.ok(err)
-	r.settle(r.claim("c", "0.0", 0, 1, noKey, long), Answer, notNow(), notNow())
+	r.settle(r.claim("c", "0.0", 0, 1, noKey, long), SettleAnswer, notNow(), notNow())
 	r.sound("c")
 	_, err = r.Split(t.Context(), r.claim("c", "0.0", 0, 2, noKey, long))
 	r.ok(err)
@@ -249,23 +249,23 @@ func TestRetryOfARejectionAfterAnUnknownKeepsItsPast(t *testing.T) {
 	for name, code := range map[string]string{"short": "x", "long": strings.Repeat("x", 240)} {
 		r.sending(name, []int{1, 1})
 		first := r.claim(name, "0.0", 0, 0, noKey, long)
-		r.settle(first, Verdict, Record{Status: Unknown, Reason: "no_answer", Code: code})
-		r.settle(r.claim(name, "0.0", 1, 0, noKey, long), Answer, rejected("bad_number"))
+		r.settle(first, SettleVerdict, Record{Status: Unknown, Reason: "no_answer", Code: code})
+		r.settle(r.claim(name, "0.0", 1, 0, noKey, long), SettleAnswer, rejected("bad_number"))
 		for op := range 3 {
 			_, err := r.Retry(t.Context(), name, strconv.Itoa(op), true, true)
 			r.ok(err)
 			r.sound(name)
-			r.settle(r.claim(name, "0.0", 0, op+1, noKey, long), Answer, Record{Status: Rejected, Reason: "blacklisted", Code: code})
+			r.settle(r.claim(name, "0.0", 0, op+1, noKey, long), SettleAnswer, Record{Status: Rejected, Reason: "blacklisted", Code: code})
 			r.expect(name, "rejected pending")
-			r.settle(r.claim(name, "0.0", 1, op+1, noKey, long), Answer, rejected("bad_number"))
+			r.settle(r.claim(name, "0.0", 1, op+1, noKey, long), SettleAnswer, rejected("bad_number"))
 		}
 		_, err := r.Retry(t.Context(), name, "last", true, true)
 		r.ok(err)
 		_, err = r.Cancel(t.Context(), name, "me")
 		r.ok(err)
 		r.expect(name, "unknown skipped")
-		if got := r.rows(name)[0].MessageUUID; got != first.UUID.String() {
-			t.Errorf("it is unknown under %s, want the first request %s", got, first.UUID)
+		if got := r.rows(name)[0].MessageUUID; got != first.IdempotencyKey.String() {
+			t.Errorf("it is unknown under %s, want the first request %s", got, first.IdempotencyKey)
 		}
 	}
 }

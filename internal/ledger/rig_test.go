@@ -55,7 +55,7 @@ func (r *rig) enqueue(id string, spec Spec, n int) Receipt {
 	if spec.Body == "" {
 		spec.Body = "Habari"
 	}
-	u, err := r.Begin(id, spec)
+	u, err := r.BeginUpload(id, spec)
 	r.ok(err)
 	for row := 1; row <= n; row++ {
 		r.ok(u.Add(r.Context(), number(row).E164(), slices.Repeat([]string{"x"}, len(spec.Fields))...))
@@ -68,10 +68,10 @@ func (r *rig) enqueue(id string, spec Spec, n int) Receipt {
 // startPlan begins planning for accounts named a0, a1, ….
 func (r *rig) startPlan(id string, accounts int) *Plan {
 	r.Helper()
-	p, err := r.StartPlan(r.Context(), id, func(Spec) (Frozen, error) {
-		f := Frozen{Country: "KE"}
+	p, err := r.StartPlan(r.Context(), id, func(Spec) (PlanSnapshot, error) {
+		f := PlanSnapshot{Country: "KE"}
 		for a := range accounts {
-			f.Accounts = append(f.Accounts, FrozenAccount{Name: "a" + strconv.Itoa(a), MaxRecipients: 500, BatchSize: 500})
+			f.Accounts = append(f.Accounts, SnapshotAccount{Name: "a" + strconv.Itoa(a), MaxRecipients: 500, BatchSize: 500})
 		}
 		return f, nil
 	})
@@ -100,7 +100,7 @@ func (r *rig) sending(id string, batches ...[]int) {
 
 func (r *rig) sendingSpec(id string, spec Spec, batches ...[]int) {
 	r.Helper()
-	page := PlannedPage{First: 1, Windows: map[int]int{0: 1000}}
+	page := PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1000}}
 	row := 1
 	for _, calls := range batches {
 		n := 0
@@ -130,7 +130,7 @@ func (r *rig) open(id, batch string, call, number int) *Generation {
 }
 
 const (
-	keyed   = KeyLife
+	keyed   = MaxKeyAge
 	noKey   = time.Duration(0)
 	long    = time.Hour // longer than any test
 	lapsed  = time.Duration(0)
@@ -140,8 +140,8 @@ const (
 // ask claims the generation that reads as this.
 func (r *rig) ask(id, batch string, g *Generation, keyLife, lease time.Duration) *Claim {
 	r.Helper()
-	c, err := r.Claim(r.Context(), ClaimRequest{ID: id, Batch: batch, Gen: g, UUID: requestID(batch, g, "login"), Login: "login",
-		KeyLife: keyLife, Lease: lease, Window: 1000})
+	c, err := r.Claim(r.Context(), ClaimRequest{ID: id, Batch: batch, Gen: g, IdempotencyKey: requestID(batch, g, "login"), Login: "login",
+		KeyTTL: keyLife, Lease: lease, OpenBatchLimit: 1000})
 	r.ok(err)
 	return c
 }
@@ -150,8 +150,8 @@ func (r *rig) ask(id, batch string, g *Generation, keyLife, lease time.Duration)
 func (r *rig) claim(id, batch string, call, number int, keyLife, lease time.Duration) *Claim {
 	r.Helper()
 	c := r.ask(id, batch, r.open(id, batch, call, number), keyLife, lease)
-	if c.Answer != ClaimGo {
-		r.Fatalf("claim of %s %d.%d was told %q, want go", batch, call, number, c.Answer)
+	if c.Result != ClaimGranted {
+		r.Fatalf("claim of %s %d.%d was told %q, want go", batch, call, number, c.Result)
 	}
 	return c
 }
@@ -165,9 +165,9 @@ func requestID(batch string, g *Generation, login string) uuid.UUID {
 	return uuid.NewSHA1(uuid.NameSpaceOID, b)
 }
 
-func (r *rig) settle(c *Claim, basis Basis, records ...Record) Settled {
+func (r *rig) settle(c *Claim, reason SettleReason, records ...Record) Settled {
 	r.Helper()
-	out, err := r.Settle(r.Context(), c, records, basis, 1, 0)
+	out, err := r.Settle(r.Context(), c, records, reason, 1, 0)
 	r.ok(err)
 	return out
 }
@@ -286,8 +286,8 @@ func travel(ctx context.Context, rdb *redis.Client, id string, d time.Duration) 
 }
 
 // carried is what is carried over by lane, of a plain campaign.
-func carried(lanes ...[]Planned) (out [][]Call) {
-	for _, to := range lanes {
+func carried(streams ...[]Planned) (out [][]Call) {
+	for _, to := range streams {
 		if len(to) == 0 {
 			out = append(out, nil)
 			continue

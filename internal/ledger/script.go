@@ -54,35 +54,35 @@ func binding(s *script) *script {
 }
 
 var (
-	commitScript    = binding(campaignScript("commit"))
-	planStartScript = campaignScript("plan_start")
-	planPageScript  = campaignScript("plan_page")
-	claimScript     = binding(campaignScript("claim"))
-	wakeScript      = campaignScript("wake")
-	topUpScript     = campaignScript("top_up")
-	retryOpenScript = binding(campaignScript("retry_open"))
-	retryStepScript = binding(campaignScript("retry_step"))
-	purgeScript     = campaignScript("purge")
-	setAsideScript  = campaignScript("set_aside")
-	writeOffScript  = binding(campaignScript("write_off"))
-	nextScript      = binding(plainScript("next")) // without the prelude, which takes longer than all that it does
-	doubtScript     = binding(settling("doubt"))
-	releaseScript   = binding(settling("release"))
-	splitScript     = binding(settling("split"))
-	moveScript      = campaignScript("move") // a claim of what has moved is durable only with it
-	settleScript    = binding(settling("settle"))
-	excludeScript   = binding(settling("exclude"))
-	narrowScript    = settling("narrow") // what is claimed afterwards is durable only with it
-	controlScript   = binding(settling("control"))
+	commitScript         = binding(campaignScript("commit"))
+	planStartScript      = campaignScript("plan_start")
+	planPageScript       = campaignScript("plan_page")
+	claimScript          = binding(campaignScript("claim"))
+	wakeScript           = campaignScript("wake")
+	topUpScript          = campaignScript("top_up")
+	retryOpenScript      = binding(campaignScript("retry_open"))
+	retryStepScript      = binding(campaignScript("retry_step"))
+	purgeScript          = campaignScript("purge")
+	quarantineScript     = campaignScript("quarantine")
+	writeOffScript       = binding(campaignScript("write_off"))
+	settleAndClaimScript = binding(plainScript("settle_and_claim")) // without the prelude, which takes longer than all that it does
+	doubtScript          = binding(settling("doubt"))
+	releaseScript        = binding(settling("release"))
+	splitScript          = binding(settling("split"))
+	moveScript           = campaignScript("move") // a claim of what has moved is durable only with it
+	settleScript         = binding(settling("settle"))
+	excludeScript        = binding(settling("exclude"))
+	narrowScript         = settling("narrow") // what is claimed afterwards is durable only with it
+	controlScript        = binding(settling("control"))
 
-	payloadAsideScript   = plainScript("payload_aside")
-	accountLookScript    = plainScript("account_look")
-	accountReportScript  = plainScript("account_report")
-	accountHoldScript    = binding(plainScript("account_hold"))
-	accountReleaseScript = binding(plainScript("account_release"))
-	indexScript          = binding(plainScript("index"))
-	unindexScript        = plainScript("unindex")
-	sentScript           = alwaysAllowed(plainScript("sent"), mustSource("sent"))
+	quarantinePayloadScript = plainScript("quarantine_payload")
+	accountCheckScript      = plainScript("account_check")
+	accountReportScript     = plainScript("account_report")
+	accountHoldScript       = binding(plainScript("account_hold"))
+	accountReleaseScript    = binding(plainScript("account_release"))
+	indexScript             = binding(plainScript("index"))
+	unindexScript           = plainScript("unindex")
+	sentScript              = alwaysAllowed(plainScript("sent"), mustSource("sent"))
 )
 
 func settling(name string) *script {

@@ -184,7 +184,7 @@ func (a *audit) counts(sum Summary) {
 	// All tests send messages of one segment, but those with merge fields.
 	went := 0
 	for _, row := range a.rows {
-		if row.Status >= Accepted && row.Status <= Undelivered && sum.Spec.Personal() {
+		if row.Status >= Accepted && row.Status <= Undelivered && sum.Spec.Personalized() {
 			went += segmentsOf(ownBody(row.Row))
 		} else if row.Status >= Accepted && row.Status <= Undelivered {
 			went++

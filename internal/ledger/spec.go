@@ -1,11 +1,8 @@
 package ledger
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/tuma-sms/tuma/sms"
@@ -65,12 +62,12 @@ const (
 )
 
 // Personal says whether the body has merge fields.
-func (s Spec) Personal() bool { return len(s.Fields) > 0 }
+func (s Spec) Personalized() bool { return len(s.Fields) > 0 }
 
 // ShortBody is the body, or one that no recipient's is much shorter than: to see whether
 // an account can carry any of it.
 func (s Spec) ShortBody() string {
-	if !s.Personal() {
+	if !s.Personalized() {
 		return s.Body
 	}
 	t, err := sms.ParseTemplate(s.Body)
@@ -84,7 +81,7 @@ func (s Spec) ShortBody() string {
 		if s.Transliterate {
 			body, _ = sms.Transliterate(body)
 		}
-		if value == "x" || sms.Units(body) < sms.Units(short) {
+		if value == "x" || sms.CodeUnits(body) < sms.CodeUnits(short) {
 			short = body
 		}
 	}
@@ -93,7 +90,7 @@ func (s Spec) ShortBody() string {
 
 // Cap is how many messages of a plain campaign may be planned; 0: any number. A cap on
 // segments counts every message with the segments of the body.
-func (s Spec) Cap() int {
+func (s Spec) MessageCap() int {
 	most := s.MaxMessages
 	if s.MaxSegments > 0 {
 		segments, _ := sms.Segments(s.Body)
@@ -105,7 +102,9 @@ func (s Spec) Cap() int {
 }
 
 // Capped says whether one more message than n would pass the caps.
-func (s Spec) Capped(n int) bool { return (s.MaxMessages > 0 || s.MaxSegments > 0) && n >= s.Cap() }
+func (s Spec) Capped(n int) bool {
+	return (s.MaxMessages > 0 || s.MaxSegments > 0) && n >= s.MessageCap()
+}
 
 // content is the part of a spec that makes two enqueues the same one. A duration
 // counts as it was given, not as the instant it came to. How carefully it begins makes
@@ -146,163 +145,8 @@ func decodeSpec(b []byte) (Spec, error) {
 	return s, nil
 }
 
-// Frozen is what planning depends on besides the spec, fixed when it starts, so
-// that a restart with another configuration plans on as it began.
-type Frozen struct {
-	Country  string          `json:"cc,omitempty"`
-	Accounts []FrozenAccount `json:"a"`
-	Routes   []Route         `json:"r,omitempty"` // empty: all to account 0
-	// Windows are the sending hours it keeps to, a country each. They stand in a field of
-	// their own: what has more than 64 bytes keeps a small campaign from being compact.
-	Windows []FrozenWindow `json:"-"`
-}
-
-// FrozenAccount is one account a campaign may go through.
-type FrozenAccount struct {
-	Name          string `json:"n"`
-	MaxRecipients int    `json:"m"` // a call
-	// BatchSize is recipients a batch, a multiple of MaxRecipients or less than it; 0: MaxRecipients.
-	BatchSize int `json:"b,omitempty"`
-	// Resend: whose outcome is unknown is submitted once more; its gateway has no keys.
-	Resend bool `json:"r,omitempty"`
-	// MaxChars and MaxSegments are what its gateway takes of a body, and Calls how many calls
-	// a batch has at most; 0: any number, and in plain campaigns, where the body was looked
-	// at before and BatchSize says it all.
-	MaxChars    int `json:"mc,omitempty"`
-	MaxSegments int `json:"mx,omitempty"`
-	Calls       int `json:"k,omitempty"`
-	// Held: it had been held for long when planning began, and routes that name another
-	// account beside it do without it.
-	Held bool `json:"h,omitempty"`
-}
-
-// FrozenWindow is when recipients of a country may be sent to. The zero value: at
-// any hour.
-type FrozenWindow struct {
-	Country string // ISO code
-	Hours   string // local to the recipient: "08:00-18:00"
-}
-
-// encodeWindows writes "KE 08:00-18:00 NG 08:00-20:00".
-func encodeWindows(windows []FrozenWindow) string {
-	var words []string
-	for _, w := range windows {
-		words = append(words, w.Country, w.Hours)
-	}
-	return strings.Join(words, " ")
-}
-
-func decodeWindows(s string) (out []FrozenWindow, err error) {
-	words := strings.Fields(s)
-	if len(words)%2 != 0 {
-		return nil, fmt.Errorf("windows: %w", errRecord)
-	}
-	for w := range slices.Chunk(words, 2) {
-		out = append(out, FrozenWindow{Country: w[0], Hours: w[1]})
-	}
-	return out, nil
-}
-
-// MaxLanes is how many lanes a campaign has at most; the scripts look no further.
-const MaxLanes = 1024
-
-// Lane is what batches are numbered by, and the window of batches counted by: an
-// account, and the sending hours of its recipients. So a batch is open or closed as
-// a whole, and one that is closed takes no place from others.
-type Lane struct {
-	Number  int
-	Account FrozenAccount
-	Window  FrozenWindow
-}
-
-// Lanes is how many lanes a campaign has: first one an account for recipients who
-// may be sent to at any hour, then as many for each of the windows.
-func (f Frozen) Lanes() int { return len(f.Accounts) * (1 + len(f.Windows)) }
-
-// Lane describes a lane by its number, which must be from 0 to less than Lanes.
-func (f Frozen) Lane(n int) Lane {
-	l := Lane{Number: n, Account: f.Accounts[n%len(f.Accounts)]}
-	if w := n / len(f.Accounts); w > 0 {
-		l.Window = f.Windows[w-1]
-	}
-	return l
-}
-
-// Beside is the number of the lane of an account, by its number, for the same sending
-// hours as a lane's.
-func (f Frozen) Beside(lane, account int) int { return lane - lane%len(f.Accounts) + account }
-
-// counted is how many lanes the scripts count the recipients of, each by itself: none, where
-// the campaign's own counts say it all.
-func (f Frozen) counted() int {
-	if len(f.Accounts) < 2 {
-		return 0
-	}
-	return f.Lanes()
-}
-
-// LaneOf describes the lane of a batch.
-func (f Frozen) LaneOf(batch string) (Lane, error) {
-	n, err := BatchLane(batch)
-	if err != nil {
-		return Lane{}, err
-	}
-	if n >= f.Lanes() {
-		return Lane{}, fmt.Errorf("batch %s has lane %d of %d: %w", batch, n, f.Lanes(), errRecord)
-	}
-	return f.Lane(n), nil
-}
-
 // Route sends the numbers with a prefix through accounts, in order of preference.
 type Route struct {
 	Match string   `json:"match" yaml:"match"`
 	Via   []string `json:"via" yaml:"via"`
-}
-
-func (f Frozen) encode() ([]byte, error) {
-	f.Accounts = slices.Clone(f.Accounts)
-	for i, a := range f.Accounts {
-		if a.BatchSize == a.MaxRecipients {
-			f.Accounts[i].BatchSize = 0 // every campaign of one carries it
-		}
-	}
-	b, err := json.Marshal(f)
-	if err != nil {
-		return nil, fmt.Errorf("frozen record: %w", err)
-	}
-	return b, nil
-}
-
-func decodeFrozen(s, windows string) (Frozen, error) {
-	var f Frozen
-	err := json.Unmarshal([]byte(s), &f)
-	if err == nil {
-		f.Windows, err = decodeWindows(windows)
-	}
-	if err != nil {
-		return f, fmt.Errorf("frozen record: %w", err)
-	}
-	for i, a := range f.Accounts {
-		if a.BatchSize == 0 {
-			f.Accounts[i].BatchSize = a.MaxRecipients
-		}
-	}
-	return f, nil
-}
-
-// Frozen reads what planning of a campaign froze, and the number of its
-// recipients. Before planning it is the zero value.
-func (l *Ledger) Frozen(ctx context.Context, id string) (Frozen, int, error) {
-	got, err := l.rdb.HMGet(ctx, ledgerKey(id), "frozen", "total", "win").Result()
-	if err != nil {
-		return Frozen{}, 0, fmt.Errorf("read campaign %s: %w", id, err)
-	}
-	if got[0] == nil {
-		return Frozen{}, fieldInt(got[1]), nil
-	}
-	f, err := decodeFrozen(fieldString(got[0]), fieldString(got[2]))
-	if err != nil {
-		return f, 0, unreadable(id, "frozen", fieldString(got[0]), err)
-	}
-	return f, fieldInt(got[1]), nil
 }

@@ -36,7 +36,7 @@ type Summary struct {
 	Accounts []string
 	Resend   bool
 	// Lanes are those in which something is left to do.
-	Lanes []LaneState
+	Streams []StreamState
 	// Routes are those it was planned by; none: all went to Accounts[0]. ByAccount are the
 	// counts of each of the accounts, in their order; nil if they are not known.
 	Routes    []Route
@@ -57,15 +57,15 @@ type Summary struct {
 	PausedAt time.Time
 	// TooMany is set if it was paused for its limit. Canary is how many messages have to end
 	// before others go; 0: none, any more.
-	TooMany *TooMany
-	Canary  int
+	TooManyRejected *TooManyRejected
+	Canary          int
 	// StoppedBy is cancelled or expired.
 	StoppedBy string
 	// SetAside counts records that cannot be read, SetAsideWork what has left the open
 	// set because of them. Unreadable is the spec or what planning froze, without which
 	// nothing of the campaign goes on; nil: both can be read.
-	SetAside, SetAsideWork int
-	Unreadable             *Unreadable
+	Quarantined, QuarantinedWork int
+	Unreadable                   *Unreadable
 	// RetryRecord is an unfinished retry, for FinishRetry.
 	RetryRecord string
 }
@@ -73,7 +73,7 @@ type Summary struct {
 // LaneState is a lane with work in it. ClosedUntil is when its sending hours begin, as
 // it was told who last asked to submit, ClosedSince when that was first told; zero:
 // nobody has been sent away, or not for the lane's hours.
-type LaneState struct {
+type StreamState struct {
 	Account, Country         string
 	ClosedSince, ClosedUntil time.Time
 }
@@ -130,39 +130,39 @@ func (l *Ledger) Summary(ctx context.Context, id string) (Summary, error) {
 	for name, to := range map[string]*int{"total": &s.Total, "pending": &s.Pending, "accepted": &s.Accepted, "delivered": &s.Delivered,
 		"undelivered": &s.Undelivered, "rejected": &s.Rejected, "unknown": &s.Unknown, "skipped": &s.Skipped, "calls": &s.Calls,
 		"seg": &s.Segments, "resent": &s.Resent, "fly": &s.InFlight.Recipients, "flyc": &s.InFlight.Calls,
-		"aside": &s.SetAside, "left": &s.SetAsideWork} {
+		"aside": &s.Quarantined, "left": &s.QuarantinedWork} {
 		*to = fieldInt(f[name])
 	}
 	s.CreatedAt, s.FinishedAt = parseMilli(f["at"]), parseMilli(f["fin"])
 	s.StartAt, s.ExpiresAt, s.StoppedBy, s.RetryRecord = parseMilli(f["start"]), parseMilli(f["exp"]), f["stop"], f["rt"]
 	if i := strings.LastIndexByte(f["paused"], ' '); i >= 0 {
 		s.PausedAt = parseMilli(f["paused"][i+1:])
-		s.PausedBy, s.TooMany = tooMany(f["paused"][:i])
+		s.PausedBy, s.TooManyRejected = parseTooManyRejected(f["paused"][:i])
 	}
 	s.Canary = openCanary(f["lim"])
 	return s, l.summaryExtras(ctx, &s, f, v[len(v)-1] != nil) // the last is frozen
 }
 
 // summaryExtras reads what depends on the accounts, and derives the state.
-func (l *Ledger) summaryExtras(ctx context.Context, s *Summary, f map[string]string, isFrozen bool) error {
-	var frozen Frozen
-	if isFrozen {
+func (l *Ledger) summaryExtras(ctx context.Context, s *Summary, f map[string]string, hasSnapshot bool) error {
+	var snapshot PlanSnapshot
+	if hasSnapshot {
 		var err error
-		if frozen, err = decodeFrozen(f["frozen"], f["win"]); err != nil {
-			frozen = Frozen{}
+		if snapshot, err = decodeSnapshot(f["frozen"], f["win"]); err != nil {
+			snapshot = PlanSnapshot{}
 			s.Unreadable = &Unreadable{Campaign: s.ID, Record: "frozen", Bytes: []byte(f["frozen"]), Err: err}
 		}
 	}
 	var names []string
-	for _, acc := range frozen.Accounts {
+	for _, acc := range snapshot.Accounts {
 		s.Accounts, s.Resend = append(s.Accounts, acc.Name), s.Resend || acc.Resend
 	}
-	lanes := frozen.Lanes()
-	for a := range lanes {
+	streams := snapshot.Streams()
+	for a := range streams {
 		names = append(names, "nb:"+strconv.Itoa(a))
 	}
-	if len(frozen.Windows) > 0 {
-		for a := range lanes {
+	if len(snapshot.SendingHours) > 0 {
+		for a := range streams {
 			n := strconv.Itoa(a)
 			names = append(names, "h:"+n, "ob:"+n, "z:"+n, "cb:"+n)
 		}
@@ -170,17 +170,17 @@ func (l *Ledger) summaryExtras(ctx context.Context, s *Summary, f map[string]str
 	for _, r := range skipReasons {
 		names = append(names, "x:"+r)
 	}
-	s.Routes = frozen.Routes
+	s.Routes = snapshot.Routes
 	extras := len(names)
 	if len(s.Accounts) > 1 {
-		names = append(names, countFields(lanes)...)
+		names = append(names, countFields(streams)...)
 	}
 	got, err := l.rdb.HMGet(ctx, ledgerKey(s.ID), names...).Result()
 	if err != nil {
 		return fmt.Errorf("status of %s: %w", s.ID, err)
 	}
 	if len(s.Accounts) > 1 {
-		s.ByAccount = accountCounts(s.Accounts, lanes, got[extras:])
+		s.ByAccount = accountCounts(s.Accounts, streams, got[extras:])
 	}
 	names = names[:extras]
 	s.Reasons = map[string]int{}
@@ -194,8 +194,8 @@ func (l *Ledger) summaryExtras(ctx context.Context, s *Summary, f map[string]str
 			s.Reasons[reason] = count
 		}
 	}
-	if len(frozen.Windows) > 0 {
-		s.Lanes = openLanes(frozen, read, s.Canary > 0)
+	if len(snapshot.SendingHours) > 0 {
+		s.Streams = openStreams(snapshot, read, s.Canary > 0)
 	}
 	if len(s.Accounts) == 1 {
 		s.ByAccount = s.onlyAccount()
@@ -208,7 +208,7 @@ func (l *Ledger) summaryExtras(ctx context.Context, s *Summary, f map[string]str
 		s.State = Done
 	case s.PausedBy != "":
 		s.State = Paused
-	case !isFrozen && s.StartAt.After(s.CreatedAt):
+	case !hasSnapshot && s.StartAt.After(s.CreatedAt):
 		s.State = Scheduled
 	case !planned && s.StoppedBy == "":
 		s.State = Planning
@@ -220,19 +220,19 @@ func (l *Ledger) summaryExtras(ctx context.Context, s *Summary, f map[string]str
 
 // openLanes picks the lanes that have batches to hand out, of the canary if it is open, or
 // handed out and not settled.
-func openLanes(f Frozen, fields map[string]string, canary bool) (out []LaneState) {
+func openStreams(f PlanSnapshot, fields map[string]string, canary bool) (out []StreamState) {
 	last := "nb:"
 	if canary {
 		last = "cb:"
 	}
-	for a := range f.Lanes() {
+	for a := range f.Streams() {
 		n := strconv.Itoa(a)
 		if fieldInt(fields["ob:"+n]) == 0 && fieldInt(fields["h:"+n]) >= fieldInt(fields[last+n]) {
 			continue
 		}
-		lane := f.Lane(a)
+		stream := f.Stream(a)
 		since, until, _ := strings.Cut(fields["z:"+n], " ")
-		out = append(out, LaneState{Account: lane.Account.Name, Country: lane.Window.Country, ClosedSince: parseMilli(since), ClosedUntil: parseMilli(until)})
+		out = append(out, StreamState{Account: stream.Account.Name, Country: stream.SendingHours.Country, ClosedSince: parseMilli(since), ClosedUntil: parseMilli(until)})
 	}
 	return out
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // FlyingCall is a call that was claimed before somebody in it opted out.
-type FlyingCall struct {
+type InFlightCall struct {
 	Campaign string
 	// Recipients are how many of those who opted out are in it.
 	Recipients int
@@ -25,7 +25,7 @@ type FlyingCall struct {
 
 // Lists are the suppression lists that hold for a campaign: the one for all senders, and
 // those of the senders it has or, where it leaves that to its accounts, may come to have.
-func (l *Ledger) Lists(ctx context.Context, spec Spec, accounts []string) ([]string, error) {
+func (l *Ledger) SuppressionLists(ctx context.Context, spec Spec, accounts []string) ([]string, error) {
 	out := []string{AllSenders}
 	add := func(sender string) {
 		if list, err := OptOutList(sender); err == nil && !slices.Contains(out, list) {
@@ -47,21 +47,21 @@ func (l *Ledger) Lists(ctx context.Context, spec Spec, accounts []string) ([]str
 }
 
 // ListsOf is Lists for a campaign by its id. ErrNotFound: none was committed yet.
-func (l *Ledger) ListsOf(ctx context.Context, id string) ([]string, error) {
+func (l *Ledger) SuppressionListsOf(ctx context.Context, id string) ([]string, error) {
 	spec, err := l.Spec(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	var names []string
 	if spec.From == "" {
-		frozen, _, err := l.Frozen(ctx, id)
+		snapshot, _, err := l.Snapshot(ctx, id)
 		if err != nil {
 			return nil, err
 		}
-		if names = accountNames(frozen); len(names) == 0 {
+		if names = accountNames(snapshot); len(names) == 0 {
 			names = []string{spec.Via}
 		}
-		if spec.Via == "" && len(frozen.Accounts) == 0 {
+		if spec.Via == "" && len(snapshot.Accounts) == 0 {
 			// Planned by routes that may be anybody's.
 			all, err := l.Accounts(ctx)
 			if err != nil {
@@ -72,10 +72,10 @@ func (l *Ledger) ListsOf(ctx context.Context, id string) ([]string, error) {
 			}
 		}
 	}
-	return l.Lists(ctx, spec, names)
+	return l.SuppressionLists(ctx, spec, names)
 }
 
-func accountNames(f Frozen) (out []string) {
+func accountNames(f PlanSnapshot) (out []string) {
 	for _, a := range f.Accounts {
 		out = append(out, a.Name)
 	}
@@ -85,7 +85,7 @@ func accountNames(f Frozen) (out []string) {
 // ExcludeOpen tells every open campaign for which a list holds, but the one named, that
 // numbers have come to it; nil: many. It returns the calls to any of them that were claimed
 // before and are in flight, or in doubt. The list must have been written before.
-func (l *Ledger) ExcludeOpen(ctx context.Context, list string, numbers []sms.MSISDN, but string) (flying []FlyingCall, err error) {
+func (l *Ledger) ExcludeOpen(ctx context.Context, list string, numbers []sms.MSISDN, but string) (inFlight []InFlightCall, err error) {
 	open, err := l.OpenCampaigns(ctx)
 	if err != nil {
 		return nil, err
@@ -95,7 +95,7 @@ func (l *Ledger) ExcludeOpen(ctx context.Context, list string, numbers []sms.MSI
 		if e.ID == but {
 			continue
 		}
-		lists, err := l.ListsOf(ctx, e.ID)
+		lists, err := l.SuppressionListsOf(ctx, e.ID)
 		if errors.Is(err, ErrNotFound) {
 			continue // its planning reads the list
 		}
@@ -108,20 +108,20 @@ func (l *Ledger) ExcludeOpen(ctx context.Context, list string, numbers []sms.MSI
 		}
 		in, err := l.Exclude(ctx, e.ID, list, numbers)
 		if err == nil && in.Recipients > 0 {
-			var more []FlyingCall
-			more, err = l.flyingTo(ctx, e.ID, list, numbers)
-			flying = append(flying, more...)
+			var more []InFlightCall
+			more, err = l.inFlightTo(ctx, e.ID, list, numbers)
+			inFlight = append(inFlight, more...)
 		}
 		if err != nil {
 			errs = append(errs, err)
 		}
 	}
-	return flying, errors.Join(errs...)
+	return inFlight, errors.Join(errs...)
 }
 
 // flyingTo finds the calls of a campaign that hold a claim, or are in doubt, with any of
 // the numbers; nil: with anybody who is on the list.
-func (l *Ledger) flyingTo(ctx context.Context, id, list string, numbers []sms.MSISDN) (out []FlyingCall, err error) {
+func (l *Ledger) inFlightTo(ctx context.Context, id, list string, numbers []sms.MSISDN) (out []InFlightCall, err error) {
 	batches, err := l.rdb.ZRange(ctx, openKey(id), 0, -1).Result()
 	if err != nil {
 		return nil, fmt.Errorf("calls in flight of %s: %w", id, err)
@@ -163,7 +163,7 @@ func (l *Ledger) flyingTo(ctx context.Context, id, list string, numbers []sms.MS
 				}
 			}
 			if count > 0 {
-				out = append(out, FlyingCall{Campaign: id, Recipients: count, Doubtful: g.Doubtful, token: g.token,
+				out = append(out, InFlightCall{Campaign: id, Recipients: count, Doubtful: g.Doubtful, token: g.token,
 					field: "g" + batch + "." + strconv.Itoa(g.Call) + "." + strconv.Itoa(g.Number)})
 			}
 		}
@@ -172,7 +172,7 @@ func (l *Ledger) flyingTo(ctx context.Context, id, list string, numbers []sms.MS
 }
 
 // StillFlying returns those of the calls that hold the claim they held.
-func (l *Ledger) StillFlying(ctx context.Context, calls []FlyingCall) (out []FlyingCall, err error) {
+func (l *Ledger) StillInFlight(ctx context.Context, calls []InFlightCall) (out []InFlightCall, err error) {
 	for _, c := range calls {
 		got, err := l.rdb.HMGet(ctx, ledgerKey(c.Campaign), c.field).Result()
 		if err != nil {

@@ -129,7 +129,7 @@ type Receipt struct {
 }
 
 // Begin starts an upload. It touches nothing in Redis yet.
-func (l *Ledger) Begin(id string, spec Spec) (*Upload, error) {
+func (l *Ledger) BeginUpload(id string, spec Spec) (*Upload, error) {
 	if !ValidID(id) {
 		return nil, errors.New("upload: not a valid campaign id")
 	}
@@ -181,17 +181,17 @@ func (u *Upload) flush(ctx context.Context, ahead int) error {
 	if len(u.full) < ahead || len(u.full) == 0 {
 		return nil
 	}
-	if err := u.settle(); err != nil {
+	if err := u.waitForWrite(); err != nil {
 		return err
 	}
-	first, flying, index, written := u.pages-len(u.full), u.full, !u.indexed, make(chan error, 1)
-	u.full, u.flying, u.written = nil, flying, written
-	go func() { written <- u.write(ctx, first, flying, index) }()
+	first, inFlight, index, written := u.pages-len(u.full), u.full, !u.indexed, make(chan error, 1)
+	u.full, u.flying, u.written = nil, inFlight, written
+	go func() { written <- u.write(ctx, first, inFlight, index) }()
 	return nil
 }
 
 // settle waits for the pages that are being written; those that could not be wait again.
-func (u *Upload) settle() error {
+func (u *Upload) waitForWrite() error {
 	if u.written == nil {
 		return nil
 	}
@@ -207,9 +207,9 @@ func (u *Upload) settle() error {
 
 // write writes pages, from the one of that number on.
 func (u *Upload) write(ctx context.Context, first int, pages [][]byte, index bool) error {
-	pack := squeeze
-	if u.spec.Personal() {
-		pack = squeezeOwn
+	pack := compress
+	if u.spec.Personalized() {
+		pack = compressPersonalized
 	}
 	fields := make([]any, 0, 2*len(pages))
 	for i, page := range pages {
@@ -240,14 +240,14 @@ func (u *Upload) Commit(ctx context.Context) (Receipt, error) {
 	}
 	// Findable by the sweeper before the commit can happen, as of now: an upload may
 	// have taken hours.
-	if err := u.settle(); err != nil {
+	if err := u.waitForWrite(); err != nil {
 		return Receipt{}, err
 	}
 	u.indexed = false
 	if err := u.flush(ctx, 1); err != nil {
 		return Receipt{}, err
 	}
-	if err := u.settle(); err != nil {
+	if err := u.waitForWrite(); err != nil {
 		return Receipt{}, err
 	}
 	if !u.indexed {
@@ -257,7 +257,7 @@ func (u *Upload) Commit(ctx context.Context) (Receipt, error) {
 	}
 	out, err := u.ledger.run(ctx, commitScript, u.id,
 		[]string{stagingKey(u.id, u.token), specKey(u.id), tombstoneKey(u.id)},
-		u.token, u.digest.Sum(), u.record, u.total, u.pages, unixMilli(u.spec.StartAt), unixMilli(u.spec.ExpiresAt), u.ledger.limitRecord(u.spec))
+		u.token, u.digest.Sum(), u.record, u.total, u.pages, unixMilli(u.spec.StartAt), unixMilli(u.spec.ExpiresAt), u.ledger.thresholdRecord(u.spec))
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -285,7 +285,7 @@ func (u *Upload) Commit(ctx context.Context) (Receipt, error) {
 
 // Discard drops what was uploaded; a commit afterwards fails.
 func (u *Upload) Discard(ctx context.Context) error {
-	_ = u.settle() // what is dropped need not have been written
+	_ = u.waitForWrite() // what is dropped need not have been written
 	if err := u.ledger.rdb.Unlink(ctx, stagingKey(u.id, u.token)).Err(); err != nil {
 		return fmt.Errorf("discard upload %s: %w", u.id, err)
 	}

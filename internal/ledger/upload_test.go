@@ -12,7 +12,7 @@ import (
 
 func (r *rig) upload(id string, spec Spec, inputs ...string) *Upload {
 	r.Helper()
-	u, err := r.Begin(id, spec)
+	u, err := r.BeginUpload(id, spec)
 	r.ok(err)
 	for _, x := range inputs {
 		r.ok(u.Add(r.Context(), x))
@@ -80,16 +80,16 @@ func TestCommitWhoseAnswerGotLost(t *testing.T) {
 func TestCommitOfWhatIsNotThere(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	gone := r.upload("gone", Spec{Body: "x"}, "1")
-	r.ok(gone.flush(t.Context(), 1))
-	r.ok(gone.Discard(t.Context()))
+	optedOut := r.upload("gone", Spec{Body: "x"}, "1")
+	r.ok(optedOut.flush(t.Context(), 1))
+	r.ok(optedOut.Discard(t.Context()))
 	half := r.upload("half", Spec{Body: "x"}, "1")
 	r.ok(half.flush(t.Context(), 1))
 	r.ok(half.Add(t.Context(), "2"))
 	r.ok(half.flush(t.Context(), 1))
-	r.ok(half.settle())
+	r.ok(half.waitForWrite())
 	r.ok(r.rdb.HDel(t.Context(), stagingKey("half", half.token), "p1").Err())
-	for _, u := range []*Upload{gone, half, r.upload("nobody", Spec{Body: "x"})} {
+	for _, u := range []*Upload{optedOut, half, r.upload("nobody", Spec{Body: "x"})} {
 		if _, err := u.Commit(t.Context()); err == nil || errors.Is(err, ErrConflict) {
 			t.Errorf("%s: commit came to %v", u.id, err)
 		}
@@ -111,7 +111,7 @@ func TestStagingIsOutOfSightAndGoesByItself(t *testing.T) {
 	}
 	u := r.upload("c", Spec{Body: "x"}, "1")
 	r.ok(u.flush(t.Context(), 1))
-	r.ok(u.settle())
+	r.ok(u.waitForWrite())
 	if s := r.summary("c"); s.State != Uploading || s.CreatedAt.IsZero() {
 		t.Errorf("state is %s since %v, want uploading", s.State, s.CreatedAt)
 	}
@@ -149,12 +149,12 @@ func TestBeginRefusesBadIDs(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	for _, id := range []string{"", "a b", "{a}", "ä", strings.Repeat("x", 129), "a\n"} {
-		if _, err := r.Begin(id, Spec{}); err == nil || ValidID(id) {
+		if _, err := r.BeginUpload(id, Spec{}); err == nil || ValidID(id) {
 			t.Errorf("id %q was taken", id)
 		}
 	}
 	for _, id := range []string{"a", "A.b_c:d-9", strings.Repeat("x", 128)} {
-		if _, err := r.Begin(id, Spec{}); err != nil || !ValidID(id) {
+		if _, err := r.BeginUpload(id, Spec{}); err != nil || !ValidID(id) {
 			t.Errorf("id %q was not taken: %v", id, err)
 		}
 	}
@@ -187,7 +187,7 @@ func TestScheduledCampaignIsWatchedFromItsStart(t *testing.T) {
 	if s := r.summary("c"); s.State != Scheduled || !s.StartAt.Equal(start) {
 		t.Errorf("state is %s, start %v", s.State, s.StartAt)
 	}
-	if due, err := r.Due(t.Context(), "c", start.Add(-time.Second)); err != nil || len(due) > 0 {
+	if due, err := r.DueBatches(t.Context(), "c", start.Add(-time.Second)); err != nil || len(due) > 0 {
 		t.Errorf("due before its start: %v, %v", due, err)
 	}
 	// Nor does pausing and resuming it bring it forward.
@@ -195,10 +195,10 @@ func TestScheduledCampaignIsWatchedFromItsStart(t *testing.T) {
 	r.ok(err)
 	_, err = r.Resume(t.Context(), "c", "me")
 	r.ok(err)
-	if due, err := r.Due(t.Context(), "c", start.Add(-time.Second)); err != nil || len(due) > 0 {
+	if due, err := r.DueBatches(t.Context(), "c", start.Add(-time.Second)); err != nil || len(due) > 0 {
 		t.Errorf("resumed, it is due before its start: %v, %v", due, err)
 	}
-	due, err := r.Due(t.Context(), "c", start)
+	due, err := r.DueBatches(t.Context(), "c", start)
 	if want := (Wake{Batch: PlanWork, Number: 1}); err != nil || len(due) != 1 || due[0] != want {
 		t.Errorf("due at its start: %v, %v", due, err)
 	}
@@ -216,7 +216,7 @@ func TestUploadsAtOnceOneWins(t *testing.T) {
 	for i := range n {
 		body := []string{"one", "other"}[i%2]
 		go func() {
-			u, err := r.Begin("c", Spec{Body: body})
+			u, err := r.BeginUpload("c", Spec{Body: body})
 			if err == nil {
 				err = u.Add(t.Context(), "1")
 			}

@@ -25,7 +25,7 @@ func parseWake(s string) (Wake, error) {
 
 // Due lists the open work of a campaign (batches, or PlanWork) that the sweeper
 // should look at by now, with the number of its last wake.
-func (l *Ledger) Due(ctx context.Context, id string, now time.Time) ([]Wake, error) {
+func (l *Ledger) DueBatches(ctx context.Context, id string, now time.Time) ([]Wake, error) {
 	names, err := l.rdb.ZRangeByScore(ctx, openKey(id), &redis.ZRangeBy{
 		Min: "-inf", Max: strconv.FormatInt(now.UnixMilli(), 10), Count: 500,
 	}).Result()
@@ -62,9 +62,9 @@ func (l *Ledger) Watch(ctx context.Context, id, batch string, at time.Time) erro
 // Ahead is how many open batches of a campaign, for the same account, were handed out
 // before this one, not counting those that are looked at only after until. It counts no
 // further than most, since a retry may have opened very many.
-func (l *Ledger) Ahead(ctx context.Context, id, batch string, until time.Time, most int) (n int, err error) {
+func (l *Ledger) BatchesAhead(ctx context.Context, id, batch string, until time.Time, most int) (n int, err error) {
 	const step = 256
-	lane, _, _ := strings.Cut(batch, ".")
+	stream, _, _ := strings.Cut(batch, ".")
 	by := &redis.ZRangeBy{Min: "-inf", Max: strconv.FormatInt(until.UnixMilli(), 10), Count: step}
 	for {
 		names, err := l.rdb.ZRangeByScore(ctx, openKey(id), by).Result()
@@ -73,7 +73,7 @@ func (l *Ledger) Ahead(ctx context.Context, id, batch string, until time.Time, m
 		}
 		for _, name := range names {
 			// Of two numbers without leading zeros the longer one is the larger.
-			if b, _, _ := strings.Cut(name, "."); b == lane && (len(name) < len(batch) || len(name) == len(batch) && name < batch) {
+			if b, _, _ := strings.Cut(name, "."); b == stream && (len(name) < len(batch) || len(name) == len(batch) && name < batch) {
 				n++
 			}
 		}

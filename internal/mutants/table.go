@@ -102,7 +102,7 @@ var inLua = []mutant{
 	{"a stopped campaign is claimed", one(claimLua, "if why then return {'stopped', why, rec[STATE] == 'd' and '1' or '0'} end", ""), model},
 	{"time comes from the worker and not from Redis", []edit{
 		{claimLua, "local now = now_ms()\n", "local now = tonumber(ARGV[14])\n"},
-		{"internal/ledger/call.go", "spanArg(r.Open), r.Exclusions)", "spanArg(r.Open), r.Exclusions, time.Now().UnixMilli())"},
+		{"internal/ledger/claim.go", "spanArg(r.Open), r.Exclusions)", "spanArg(r.Open), r.Exclusions, time.Now().UnixMilli())"},
 	}, tests("internal/ledger", "TestTimeIsRedisOwn")},
 	{"the sweeper looks at its own clock", one("internal/ledger/wake.go", "\tt, err := l.rdb.Time(ctx).Result()",
 		"\tt, err := time.Now(), ctx.Err()"), tests("internal/ledger", "TestTimeIsRedisOwn")},
@@ -129,7 +129,7 @@ var inLua = []mutant{
 	{"a retry's batch is put back twice", one("internal/ledger/retry_step.lua", "if w[5] ~= ARGV[2] then return {'open', w[5], w[6]} end", ""),
 		tests("internal/ledger", "TestRetryStepsSaidAgain|TestRetryWhoseCallerDiesIsFinishedOnce")},
 	{"two planners plan one page", one("internal/ledger/plan_page.lua", "if get('cur') ~= ARGV[2] then return {'moved'} end", ""), model},
-	{"everybody probes a held account", one("internal/ledger/account_look.lua", " or now < tonumber(v[3] or 0) then", " then"),
+	{"everybody probes a held account", one("internal/ledger/account_check.lua", " or now < tonumber(v[3] or 0) then", " then"),
 		tests("internal/ledger", "TestOneProbeAtATime")},
 	{"an upload is committed twice", one("internal/ledger/commit.lua", "if redis.call('EXISTS', L) == 1 then", "if false then"), tests("internal/ledger", "TestCommitOnce|TestUploadsAtOnceOneWins")},
 }

@@ -1,7 +1,7 @@
 package main
 
 const (
-	nextLua  = "internal/ledger/next.lua"
+	nextLua  = "internal/ledger/settle_and_claim.lua"
 	onwardGo = "worker/onward.go"
 )
 
@@ -24,8 +24,10 @@ var inNext = []mutant{
 		tests("internal/ledger", "TestANextThatNoReplicaHasIsNoLeaveToSend")},
 	{"who is not accepted is settled with the next", one("internal/ledger/next.go", "if x.Status != Accepted || x.Generation != 0 {", "if x.Generation != 0 {"), nextTests},
 	{"doubt is settled with the next", one("internal/ledger/next.go", "c.Answer != ClaimGo || c.Doubt || ", "c.Answer != ClaimGo || "), nextTests},
-	{"two calls of one batch are settled in one run", one(nextLua, " or not simple or settled[b] then", " or not simple then"), nextTests},
+	{"two calls of one batch are settled in one run", one(nextLua, "if not this or done[b] then", "if not this then"), tests("internal/ledger", "TestNextsThatShareARun.*")},
 	{"what one account has counts for the other", one(nextLua, "account(match(b, '^%d+'))", "account('0')"), nextTests},
+	{"a pipeline that has ended counts as under way", one("internal/ledger/together.go", "\tt.busy--\n", ""),
+		tests("internal/ledger", "TestAPanicInAPipelineKeepsNobodyWaiting")},
 	{"everybody in a run has somebody else's answer", one("internal/ledger/together.go", "a.answer = out[i]", "a.answer = out[len(out)-1-i]"),
 		tests("internal/ledger", "TestManyNextsAtOnceAreEachTheirOwn")},
 	{"a held account goes on by itself", one(onwardGo, "h.calls, h.told, h.open, h.free = 0, now, err == nil && !hold.Held(), false", "h.calls, h.told, h.open, h.free = 0, now, err == nil, hold.Held() && false"),

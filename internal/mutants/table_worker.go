@@ -60,6 +60,8 @@ var inGo = []mutant{
 		tests("worker", "TestAnAnswerIsWrittenHoweverOftenItFails")},
 	{"a hold is not looked at once more", one("worker/reserve.go", "return err == nil && a.Hold.Held(), err", "_ = a\n\treturn false, err"),
 		tests("worker", "TestAHoldStopsCallsThatWaitForTheirTurn")},
+	{"a look from before another call's turn is good enough", one("worker/pioneer.go", "if p.turns.Load() == turns {", "if turns >= 0 {"),
+		tests("worker", "TestALookFromBeforeAnothersTurnIsNoLeaveToTry")},
 	{"every account counts as proven", one("worker/pioneer.go", "return now.Sub(last) < provenFor", "_ = last\n\treturn true"),
 		tests("worker", "TestAGatewayWithoutKeysThatLiesFromTheStartCostsFewCalls")},
 }

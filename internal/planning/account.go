@@ -22,11 +22,11 @@ func callsOf(recipients int) int { return min(max(fewestCalls, recipients/manyBa
 // Account freezes what planning a campaign of so many recipients, 0 if that is not known,
 // needs of an account. Whether it resends, and is passed over by routes, is the caller's to
 // say.
-func Account(c ledger.Card, spec ledger.Spec, recipients int) ledger.FrozenAccount {
+func Account(c ledger.Card, spec ledger.Spec, recipients int) ledger.SnapshotAccount {
 	most := max(1, c.Info.MaxRecipients)
 	rate := messageRate(c, segmentsOf(spec.ShortBody()))
-	a := ledger.FrozenAccount{Name: c.Name, MaxRecipients: most, BatchSize: batchSize(most, callsOf(recipients), rate)}
-	if !spec.Personal() {
+	a := ledger.SnapshotAccount{Name: c.Name, MaxRecipients: most, BatchSize: batchSize(most, callsOf(recipients), rate)}
+	if !spec.Personalized() {
 		return a
 	}
 	// Its calls may have one recipient each, or many.

@@ -19,10 +19,10 @@ import (
 // use.
 type Planner struct {
 	spec     ledger.Spec
-	frozen   ledger.Frozen
+	frozen   ledger.PlanSnapshot
 	renderer *renderer // nil: the campaign is plain
-	seen     *numbers
-	lanes    []*lane
+	seen     *msisdnSet
+	lanes    []*stream
 	codes    []string // with which numbers of each window's country begin
 	count    int
 	segments int
@@ -32,12 +32,12 @@ type Planner struct {
 
 // New begins to plan a campaign. The frozen part must name an account. It errs if the
 // body cannot be read.
-func New(spec ledger.Spec, frozen ledger.Frozen) (*Planner, error) {
-	p := &Planner{spec: spec, frozen: frozen, seen: newNumbers(), codes: callingCodes(frozen)}
-	for n := range frozen.Lanes() {
-		p.lanes = append(p.lanes, newLane(frozen.Lane(n)))
+func New(spec ledger.Spec, snapshot ledger.PlanSnapshot) (*Planner, error) {
+	p := &Planner{spec: spec, frozen: snapshot, seen: newMSISDNSet(), codes: callingCodes(snapshot)}
+	for n := range snapshot.Streams() {
+		p.lanes = append(p.lanes, newStream(snapshot.Stream(n)))
 	}
-	if !spec.Personal() {
+	if !spec.Personalized() {
 		return p, nil
 	}
 	var err error
@@ -121,7 +121,7 @@ func (p *Planner) Numbers(page ledger.Page) []sms.MSISDN { return p.Read(page).N
 
 // LeaveOut says who of the next page is on a suppression list, and on which. They are left
 // out before all else: it does not count who else they would be, or where they would go.
-func (p *Planner) LeaveOut(opted map[sms.MSISDN]string) { p.opted = opted }
+func (p *Planner) SetOptedOut(opted map[sms.MSISDN]string) { p.opted = opted }
 
 // Page plans a page that was not read yet.
 func (p *Planner) Page(page ledger.Page, last bool) ledger.PlannedPage {
@@ -142,12 +142,12 @@ func (p *Planner) Plan(page Reading, last bool) ledger.PlannedPage {
 		}
 		row := page.First + i
 		if m == 0 {
-			out.LeftOut = append(out.LeftOut, ledger.LeftOut{Row: row, Reason: ledger.ReasonInvalidNumber, Code: page.codes[i]})
+			out.Skipped = append(out.Skipped, ledger.SkippedRecipient{Row: row, Reason: ledger.ReasonInvalidNumber, Code: page.codes[i]})
 			continue
 		}
 		body, to, reason, code := p.place(m, again[i], values)
 		if reason != "" {
-			out.LeftOut = append(out.LeftOut, ledger.LeftOut{Row: row, Reason: reason, Code: code})
+			out.Skipped = append(out.Skipped, ledger.SkippedRecipient{Row: row, Reason: reason, Code: code})
 			continue
 		}
 		l := p.lanes[to]
@@ -207,7 +207,7 @@ func (p *Planner) shrink() (out []ledger.PlannedBatch) {
 
 // place renders the body for a number and finds the lane that carries it, or says why it
 // is left out.
-func (p *Planner) place(m sms.MSISDN, again bool, values []string) (body string, lane int, reason, code string) {
+func (p *Planner) place(m sms.MSISDN, again bool, values []string) (body string, stream int, reason, code string) {
 	if list, ok := p.opted[m]; ok {
 		return "", 0, ledger.ReasonOptedOut, ledger.ListCode(list)
 	}
@@ -215,15 +215,15 @@ func (p *Planner) place(m sms.MSISDN, again bool, values []string) (body string,
 	if again || seen.has(low) {
 		return "", 0, ledger.ReasonDuplicate, ""
 	}
-	if body, lane, reason, code = p.carrier(m, values); reason != "" {
+	if body, stream, reason, code = p.carrier(m, values); reason != "" {
 		return "", 0, reason, code // whoever repeats it is left out for the same reason, or is not
 	}
 	seen.add(low)
 	p.count++
-	return body, lane, "", ""
+	return body, stream, "", ""
 }
 
-func (p *Planner) carrier(m sms.MSISDN, values []string) (body string, lane int, reason, code string) {
+func (p *Planner) carrier(m sms.MSISDN, values []string) (body string, stream int, reason, code string) {
 	if p.renderer != nil {
 		if body, reason, code = p.renderer.render(values); reason != "" {
 			return "", 0, reason, code

@@ -19,7 +19,7 @@ import (
 // world is a campaign and its recipients, drawn by lot.
 type world struct {
 	spec   ledger.Spec
-	frozen ledger.Frozen
+	frozen ledger.PlanSnapshot
 	pages  []ledger.Page
 }
 
@@ -46,7 +46,7 @@ func drawWorld(t *rapid.T) world {
 		}
 	}
 	if rapid.Bool().Draw(t, "windows") {
-		w.frozen.Windows = []ledger.FrozenWindow{{Country: "KE", Hours: "08:00-18:00"}}
+		w.frozen.SendingHours = []ledger.CountryHours{{Country: "KE", Hours: "08:00-18:00"}}
 	}
 	w.pages = drawPages(t, w.spec)
 	return w
@@ -65,7 +65,7 @@ func drawSpec(t *rapid.T) ledger.Spec {
 	}
 	s.Fields = template.Fields()
 	s.OnMissing = rapid.SampledFrom([]string{"", ledger.MissingSkip, ledger.MissingDefault}).Draw(t, "on missing")
-	s.Transliterate = s.Personal() && rapid.Bool().Draw(t, "transliterate")
+	s.Transliterate = s.Personalized() && rapid.Bool().Draw(t, "transliterate")
 	s.MaxMessages = rapid.SampledFrom([]int{0, 0, 5, 100}).Draw(t, "messages")
 	s.MaxSegments = rapid.SampledFrom([]int{0, 0, 9, 200}).Draw(t, "segments in all")
 	s.Canary = rapid.SampledFrom([]int{0, 0, 1, 60}).Draw(t, "canary")
@@ -80,7 +80,7 @@ func drawPages(t *rapid.T, s ledger.Spec) (pages []ledger.Page) {
 		page := ledger.Page{Number: n, First: row}
 		for range rapid.IntRange(1, 400).Draw(t, "rows") {
 			page.Inputs = append(page.Inputs, drawNumber(t, row))
-			if s.Personal() {
+			if s.Personalized() {
 				mine := make([]string, len(s.Fields))
 				for i := range mine {
 					if mine[i] = values.Draw(t, "value"); distinct && strings.TrimSpace(mine[i]) != "" {
@@ -152,18 +152,18 @@ func (w world) takeOver(t *rapid.T, out []ledger.PlannedPage) *planning.Planner 
 	}
 	var carry [][]ledger.Call // as it comes from Redis
 	for _, calls := range out[len(out)-1].Carry {
-		var lane []ledger.Call
+		var stream []ledger.Call
 		for _, c := range calls {
 			for _, x := range c.To {
 				p.Remember(x)
 			}
-			if w.spec.Personal() || len(lane) == 0 {
-				lane = append(lane, ledger.Call{Values: c.Values, To: slices.Clone(c.To)})
+			if w.spec.Personalized() || len(stream) == 0 {
+				stream = append(stream, ledger.Call{Values: c.Values, To: slices.Clone(c.To)})
 			} else {
-				lane[0].To = append(lane[0].To, c.To...)
+				stream[0].To = append(stream[0].To, c.To...)
 			}
 		}
-		carry = append(carry, lane)
+		carry = append(carry, stream)
 	}
 	if err := p.Resume(carry, segments); err != nil {
 		t.Fatal(err)
@@ -190,13 +190,13 @@ func (w world) oracle(t *rapid.T) []fate {
 	for _, page := range w.pages {
 		for i, input := range page.Inputs {
 			var values []string
-			if w.spec.Personal() {
+			if w.spec.Personalized() {
 				values = page.Values[i]
 			}
 			f := w.fateOf(template, input, values, seen)
 			if f.reason == "" {
 				body := f.body
-				if !w.spec.Personal() {
+				if !w.spec.Personalized() {
 					body = w.spec.Body
 				}
 				n, _ := sms.Segments(body)
@@ -221,7 +221,7 @@ func (w world) fateOf(template *sms.Template, input string, values []string, see
 	if seen[f.msisdn] {
 		return fate{reason: ledger.ReasonDuplicate}
 	}
-	if w.spec.Personal() {
+	if w.spec.Personalized() {
 		if values == nil {
 			return fate{reason: ledger.ReasonBodyTooLong}
 		}
@@ -239,7 +239,7 @@ func (w world) fateOf(template *sms.Template, input string, values []string, see
 		return fate{reason: reason}
 	}
 	f.lane = account
-	if len(w.frozen.Windows) > 0 && f.msisdn.Country() == "KE" {
+	if len(w.frozen.SendingHours) > 0 && f.msisdn.Country() == "KE" {
 		f.lane += len(w.frozen.Accounts)
 	}
 	return f
@@ -256,7 +256,7 @@ func (w world) accountOf(m sms.MSISDN, body string) (int, string) {
 	}
 	for _, held := range []bool{false, true} {
 		for _, name := range via {
-			i := slices.IndexFunc(w.frozen.Accounts, func(a ledger.FrozenAccount) bool { return a.Name == name })
+			i := slices.IndexFunc(w.frozen.Accounts, func(a ledger.SnapshotAccount) bool { return a.Name == name })
 			if w.fits(i, body) && (len(w.frozen.Routes) == 0 || w.frozen.Accounts[i].Held == held) {
 				return i, ""
 			}
@@ -268,7 +268,7 @@ func (w world) accountOf(m sms.MSISDN, body string) (int, string) {
 func (w world) fits(account int, body string) bool {
 	a := w.frozen.Accounts[account]
 	segments, _ := sms.Segments(body)
-	return (a.MaxChars == 0 || sms.Units(body) <= a.MaxChars) && (a.MaxSegments == 0 || segments <= a.MaxSegments)
+	return (a.MaxChars == 0 || sms.CodeUnits(body) <= a.MaxChars) && (a.MaxSegments == 0 || segments <= a.MaxSegments)
 }
 
 // For every body and recipient set: each recipient is in one call or left out with the
@@ -286,7 +286,7 @@ func TestCallsPartitionTheRecipients(t *testing.T) {
 		}
 		got := make([]string, len(want)) // what became of each row
 		for n, page := range once {
-			for _, x := range page.LeftOut {
+			for _, x := range page.Skipped {
 				got[x.Row-1] += x.Reason
 				if f := want[x.Row-1]; f.reason != x.Reason {
 					t.Fatalf("row %d is left out: %s, want %q", x.Row, x.Reason, f.reason)
@@ -314,21 +314,21 @@ func TestCallsPartitionTheRecipients(t *testing.T) {
 }
 
 func (w world) checkBatch(t *rapid.T, b ledger.PlannedBatch, want []fate, got []string) {
-	a := w.frozen.Lane(b.Lane).Account
+	a := w.frozen.Stream(b.Lane).Account
 	text, at, halfFull := 0, 0, map[string]bool{}
 	for _, body := range b.Bodies {
 		text += len(body) + 4
 	}
-	if len(b.Calls) > 1 && (len(b.To) > a.BatchSize || a.Calls > 0 && len(b.Calls) > a.Calls) || text > ledger.MaxBodies || len(b.Bodies) > 0 != w.spec.Personal() {
+	if len(b.Calls) > 1 && (len(b.To) > a.BatchSize || a.Calls > 0 && len(b.Calls) > a.Calls) || text > ledger.MaxBodies || len(b.Bodies) > 0 != w.spec.Personalized() {
 		t.Fatalf("a batch of %d calls, %d recipients and %d bodies with %d bytes for %+v", len(b.Calls), len(b.To), len(b.Bodies), text, a)
 	}
 	for k, n := range b.Calls {
 		body := ""
-		if w.spec.Personal() {
+		if w.spec.Personalized() {
 			body = b.Bodies[k]
 		}
-		if n < 1 || n > a.MaxRecipients || w.spec.Personal() && !w.fits(b.Lane%len(w.frozen.Accounts), body) {
-			t.Fatalf("a call of %d, and %d characters in %q, through %+v", n, sms.Units(body), body, a)
+		if n < 1 || n > a.MaxRecipients || w.spec.Personalized() && !w.fits(b.Lane%len(w.frozen.Accounts), body) {
+			t.Fatalf("a call of %d, and %d characters in %q, through %+v", n, sms.CodeUnits(body), body, a)
 		}
 		if n < a.CallSize() && halfFull[body] {
 			t.Fatalf("a batch has two calls for %q", body)

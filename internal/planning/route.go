@@ -10,7 +10,7 @@ import (
 
 // RouteOf are the accounts, in order of preference, of the first route that matches a
 // number, given as digits; nil: there is none.
-func RouteOf(f ledger.Frozen, digits string) []string {
+func RouteOf(f ledger.PlanSnapshot, digits string) []string {
 	for _, r := range f.Routes {
 		if strings.HasPrefix(digits, r.Match) && len(r.Via) > 0 {
 			return r.Via
@@ -21,7 +21,7 @@ func RouteOf(f ledger.Frozen, digits string) []string {
 
 // AccountNumber is the place of an account among those of a campaign, by its name; -1: it
 // is none of them.
-func AccountNumber(f ledger.Frozen, name string) int {
+func AccountNumber(f ledger.PlanSnapshot, name string) int {
 	for i, a := range f.Accounts {
 		if a.Name == name {
 			return i
@@ -35,7 +35,7 @@ func AccountNumber(f ledger.Frozen, name string) int {
 // it, if all were. Without one there is a reason.
 func (p *Planner) route(m sms.MSISDN, body string) (account int, reason string) {
 	if len(p.frozen.Routes) == 0 {
-		if !p.frozen.Accounts[0].Takes(body) {
+		if !p.frozen.Accounts[0].AcceptsBody(body) {
 			return 0, ledger.ReasonBodyTooLong
 		}
 		return 0, ""
@@ -45,7 +45,7 @@ func (p *Planner) route(m sms.MSISDN, body string) (account int, reason string) 
 		n := AccountNumber(p.frozen, name)
 		switch {
 		case n < 0:
-		case !p.frozen.Accounts[n].Takes(body):
+		case !p.frozen.Accounts[n].AcceptsBody(body):
 			short = true
 		case !p.frozen.Accounts[n].Held:
 			return n, ""
@@ -68,7 +68,7 @@ func (p *Planner) window(m sms.MSISDN) int {
 		return 0
 	}
 	digits, country := m.String(), ""
-	for i, w := range p.frozen.Windows {
+	for i, w := range p.frozen.SendingHours {
 		if !strings.HasPrefix(digits, p.codes[i]) {
 			continue
 		}
@@ -83,8 +83,8 @@ func (p *Planner) window(m sms.MSISDN) int {
 }
 
 // callingCodes spares most numbers the question which country they belong to.
-func callingCodes(f ledger.Frozen) (out []string) {
-	for _, w := range f.Windows {
+func callingCodes(f ledger.PlanSnapshot) (out []string) {
+	for _, w := range f.SendingHours {
 		out = append(out, sms.CallingCode(w.Country))
 	}
 	return out

@@ -40,19 +40,19 @@ func PlanQueue(recipients int) string {
 
 // OneTask is how many recipients a campaign has at most that is planned and sent by
 // one task.
-const OneTask = 500
+const InlinePlanLimit = 500
 
 // PlansWhereItSends says whether a campaign is small enough, and its account known, so
 // that one task plans it and begins to send it, on the account's own queue: a message
 // waits for one look at a queue then and not for two.
-func PlansWhereItSends(account string, recipients int) bool {
-	return account != "" && recipients <= OneTask
+func PlansInline(account string, recipients int) bool {
+	return account != "" && recipients <= InlinePlanLimit
 }
 
 // FirstQueue is where a campaign's planning is queued; account is the one it names, or
 // empty.
 func FirstQueue(account string, transactional bool, recipients int) string {
-	if PlansWhereItSends(account, recipients) {
+	if PlansInline(account, recipients) {
 		return SendQueue(account, transactional)
 	}
 	return PlanQueue(recipients)

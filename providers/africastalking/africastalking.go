@@ -113,7 +113,7 @@ func New(cfg Config) (*Provider, error) {
 	}
 	info := providers.Info{
 		Name: Name, Fingerprint: client.Fingerprint(Name, cfg.Username), MaxRecipients: limit,
-		SenderAlphaMax: MaxSenderAlpha, SenderOptional: true, NamedReports: true, BlacklistBySender: true,
+		SenderAlphaMax: MaxSenderAlpha, SenderOptional: true, DLRNamesRecipient: true, BlacklistBySender: true,
 	}
 	return &Provider{client: client, info: info, user: cfg.Username, key: &cfg.APIKey, accept: accept, options: cfg.Options}, nil
 }

@@ -61,7 +61,7 @@ func answering(t *testing.T, status int, contentType, body string) (*Provider, c
 }
 
 func batch(to ...sms.MSISDN) providers.Batch {
-	return providers.Batch{Key: "58c0d0f9-7dc6-4ce0-91ae-2d84c5880713", From: "ACME", Body: "Hello", To: to}
+	return providers.Batch{IdempotencyKey: "58c0d0f9-7dc6-4ce0-91ae-2d84c5880713", From: "ACME", Body: "Hello", To: to}
 }
 
 func verdict(t *testing.T, err error) providers.Error {
@@ -91,7 +91,7 @@ func TestTheRequestIsTheDocumentedOne(t *testing.T) {
 		"usual":              {},
 		"no sender":          {batch: func(b *providers.Batch) { b.From = "" }, want: strings.Replace(usual, "&from=ACME", "", 1)},
 		"flash is not there": {batch: func(b *providers.Batch) { b.Flash = true }},
-		"no key is sent":     {batch: func(b *providers.Batch) { b.Key = "" }},
+		"no key is sent":     {batch: func(b *providers.Batch) { b.IdempotencyKey = "" }},
 		"odd signs": {
 			batch: func(b *providers.Batch) { b.Body = "a&b=c+d %é€漢😀\r\n" },
 			want:  strings.Replace(usual, "Hello", "a%26b%3Dc%2Bd+%25%C3%A9%E2%82%AC%E6%BC%A2%F0%9F%98%80%0D%0A", 1),
@@ -313,7 +313,7 @@ func TestInfo(t *testing.T) {
 	p := open(t, Config{Username: "u", APIKey: apiKey})
 	got := p.Info()
 	want := providers.Info{Name: "africastalking", Fingerprint: got.Fingerprint, MaxRecipients: 200, SenderAlphaMax: 11, SenderOptional: true,
-		NamedReports: true, BlacklistBySender: true}
+		DLRNamesRecipient: true, BlacklistBySender: true}
 	if diff := cmp.Diff(want, got); diff != "" || got.Fingerprint == "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

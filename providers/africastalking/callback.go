@@ -10,7 +10,7 @@ import (
 )
 
 // states are the words of a delivery report, in lower case [public].
-var states = map[string]providers.Report{
+var states = map[string]providers.MessageStatus{
 	"sent":             {},
 	"submitted":        {},
 	"buffered":         {},
@@ -28,7 +28,7 @@ var states = map[string]providers.Report{
 // It is POSTed to a path whose last element is the secret, which is the only guard:
 // the gateway signs nothing, so the address must be https. The error says that the
 // secret can be no such element (see providers.GuardPath).
-func DeliveryReports(secret providers.Secret, take func(context.Context, providers.DeliveryReport) error) (http.Handler, error) {
+func DeliveryReports(secret providers.Secret, take func(context.Context, providers.DLR) error) (http.Handler, error) {
 	return callback(secret, parseReport, take)
 }
 
@@ -73,11 +73,11 @@ func callback[T any](secret providers.Secret, parse func(url.Values) (T, bool), 
 // parseReport reads id, status, phoneNumber, networkCode, failureReason and
 // retryCount; the first two must be there. A number that cannot be read is kept
 // among the fields. It has no effects.
-func parseReport(form url.Values) (d providers.DeliveryReport, ok bool) {
+func parseReport(form url.Values) (d providers.DLR, ok bool) {
 	d.MessageID = messageID(form.Get("id"))
 	state := strings.TrimSpace(form.Get("status"))
-	d.Report = states[strings.ToLower(state)]
-	d.Report.State, d.Reason = clip(state), clip(form.Get("failureReason"))
+	d.Status = states[strings.ToLower(state)]
+	d.Status.State, d.Reason = clip(state), clip(form.Get("failureReason"))
 	for _, name := range []string{"networkCode", "retryCount"} {
 		d.Fields = withField(d.Fields, name, clip(form.Get(name)))
 	}

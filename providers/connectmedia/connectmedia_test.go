@@ -66,7 +66,7 @@ func answering(t *testing.T, status int, body string) (*Provider, <-chan request
 }
 
 func batch(to ...sms.MSISDN) providers.Batch {
-	return providers.Batch{Key: "58c0d0f9-7dc6-4ce0-91ae-2d84c5880713", From: "ACME", Body: "Hello", To: to}
+	return providers.Batch{IdempotencyKey: "58c0d0f9-7dc6-4ce0-91ae-2d84c5880713", From: "ACME", Body: "Hello", To: to}
 }
 
 func verdict(t *testing.T, err error) providers.Error {
@@ -94,7 +94,7 @@ func TestTheFormIsTheDocumentedOne(t *testing.T) {
 	}{
 		"plain":               {func(*providers.Batch) {}, false, "&sender=ACME&message=Hello"},
 		"no sender":           {func(b *providers.Batch) { b.From = "" }, false, "&sender=ConectMedia&message=Hello"},
-		"flash, no key":       {func(b *providers.Batch) { b.Flash, b.Key = true, "" }, false, "&sender=ACME&message=Hello"},
+		"flash, no key":       {func(b *providers.Batch) { b.Flash, b.IdempotencyKey = true, "" }, false, "&sender=ACME&message=Hello"},
 		"a space":             {func(b *providers.Batch) { b.Body = "a b" }, false, "&sender=ACME&message=a%2520b"},
 		"a space as it is":    {func(b *providers.Batch) { b.Body = "a b" }, true, "&sender=ACME&message=a+b"},
 		"signs":               {func(b *providers.Batch) { b.Body = signs }, false, "&sender=ACME&message=" + url.QueryEscape("a%2Bb%20%2541%20%C3%A9%E2%82%AC%E6%BC%A2%F0%9F%98%80%26%0A~%27%21")},

@@ -268,7 +268,7 @@ func FuzzParseReport(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		report, ok := parseReport(body)
 		if !ok {
-			if report != (providers.Report{}) {
+			if report != (providers.MessageStatus{}) {
 				t.Fatalf("%q: %+v", body, report)
 			}
 			return
@@ -284,7 +284,7 @@ func FuzzParseReport(f *testing.F) {
 
 func TestReport(t *testing.T) {
 	t.Parallel()
-	for body, want := range map[string]providers.Report{
+	for body, want := range map[string]providers.MessageStatus{
 		"DELIVRD":          {Final: true, Delivered: true, State: "DELIVRD"},
 		"UNDELIV err:0dc":  {Final: true, State: "UNDELIV err:0dc"},
 		"\"EXPIRED 12\"\n": {Final: true, State: "EXPIRED 12"},
@@ -331,7 +331,7 @@ func TestALongAnswerIsReadWithFewAllocations(t *testing.T) {
 	}); n > 2 {
 		t.Errorf("%v allocations in order, want 2", n)
 	}
-	batch := providers.Batch{Key: idA, From: "ACME", Body: "Hello & good bye ₦", To: to}
+	batch := providers.Batch{IdempotencyKey: idA, From: "ACME", Body: "Hello & good bye ₦", To: to}
 	login := loginForm("demo", "demopass")
 	if n := testing.AllocsPerRun(20, func() { sendForm(login, batch) }); n > 1 {
 		t.Errorf("%v allocations of a form, want 1", n)
@@ -354,7 +354,7 @@ func BenchmarkParseAnswer500(b *testing.B) {
 }
 
 func BenchmarkSendForm500(b *testing.B) {
-	batch := providers.Batch{Key: idA, From: "ACME", Body: strings.Repeat("Hello world. ", 12), To: manyNumbers(500)}
+	batch := providers.Batch{IdempotencyKey: idA, From: "ACME", Body: strings.Repeat("Hello world. ", 12), To: manyNumbers(500)}
 	login := loginForm("demo", "demopass")
 	b.ReportAllocs()
 	for b.Loop() {

@@ -6,14 +6,14 @@ import "github.com/tuma-sms/tuma/providers"
 // read it after the call has returned, so it is never used again.
 func sendForm(login providers.Secret, b providers.Batch) []byte {
 	const names = len("&from=&to=&msg=&type=0&enable_msg_id=1&message_uuid=")
-	form := make([]byte, 0, providers.FormSize(len(login)+names, b.To, b.From, b.Body, b.Key))
+	form := make([]byte, 0, providers.FormSize(len(login)+names, b.To, b.From, b.Body, b.IdempotencyKey))
 	form = append(form, login.Reveal()...)
 	form = providers.AppendField(form, "from", b.From)
 	form = providers.AppendNumbers(form, "to", "", b.To)
 	form = providers.AppendField(form, "msg", b.Body)
 	form = providers.AppendField(form, "type", messageType(b))
 	form = providers.AppendField(form, "enable_msg_id", "1")
-	return providers.AppendField(form, "message_uuid", b.Key)
+	return providers.AppendField(form, "message_uuid", b.IdempotencyKey)
 }
 
 // loginForm builds the fields that every request has.

@@ -114,10 +114,10 @@ func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Res
 // refusal says what makes a batch no call at all, or nothing.
 func (p *Provider) refusal(b providers.Batch) string {
 	switch {
-	case b.Key == "":
+	case b.IdempotencyKey == "":
 		return "no message_uuid"
-	case len(b.Key) > MaxKey:
-		return fmt.Sprintf("a message_uuid of %d characters, at most %d are allowed", len(b.Key), MaxKey)
+	case len(b.IdempotencyKey) > MaxKey:
+		return fmt.Sprintf("a message_uuid of %d characters, at most %d are allowed", len(b.IdempotencyKey), MaxKey)
 	}
 	return p.info.Refusal(b)
 }

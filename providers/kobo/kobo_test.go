@@ -59,7 +59,7 @@ func answering(t *testing.T, status int, header http.Header, body string) *Provi
 }
 
 func batch(to ...sms.MSISDN) providers.Batch {
-	return providers.Batch{Key: "58c0d0f9-7dc6-4ce0-91ae-2d84c5880713", From: "ACME", Body: "Hello", To: to}
+	return providers.Batch{IdempotencyKey: "58c0d0f9-7dc6-4ce0-91ae-2d84c5880713", From: "ACME", Body: "Hello", To: to}
 }
 
 func verdict(t *testing.T, err error) providers.Error {
@@ -112,7 +112,7 @@ func TestTheFormIsTheDocumentedOne(t *testing.T) {
 		}
 		want := url.Values{
 			"user": {"demo"}, "pass": {password}, "from": {"ACME"}, "to": {strings.Join(to, ",")}, "msg": {b.Body},
-			"type": {tc.wantType}, "enable_msg_id": {"1"}, "message_uuid": {b.Key},
+			"type": {tc.wantType}, "enable_msg_id": {"1"}, "message_uuid": {b.IdempotencyKey},
 		}
 		if diff := cmp.Diff(want, r.PostForm); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
@@ -216,7 +216,7 @@ func TestRefusalsOfTheGateway(t *testing.T) {
 		"error_number":   {arrange: func(s *sandbox.Server) { s.KoboInvalid("error_number", uint64(two)) }, code: "error_number"},
 		"no body":        {change: func(b *providers.Batch) { b.Body = "" }, code: "error_param"},
 		"no sender":      {change: func(b *providers.Batch) { b.From = "" }, code: "error_param"},
-		"short key":      {change: func(b *providers.Batch) { b.Key = "short" }, code: "error_msgid"},
+		"short key":      {change: func(b *providers.Batch) { b.IdempotencyKey = "short" }, code: "error_msgid"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -269,8 +269,8 @@ func TestABatchThatIsNoCallMakesNoRequest(t *testing.T) {
 	for name, change := range map[string]func(*providers.Batch){
 		"no recipients": func(b *providers.Batch) { b.To = nil },
 		"too many":      func(b *providers.Batch) { b.To = manyNumbers(3) },
-		"no key":        func(b *providers.Batch) { b.Key = "" },
-		"key too long":  func(b *providers.Batch) { b.Key = strings.Repeat("k", 65) },
+		"no key":        func(b *providers.Batch) { b.IdempotencyKey = "" },
+		"key too long":  func(b *providers.Batch) { b.IdempotencyKey = strings.Repeat("k", 65) },
 	} {
 		b := batch(one)
 		change(&b)
@@ -331,7 +331,7 @@ func TestMessageStatus(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := p.MessageStatus(t.Context(), results[0].MessageID)
-	if want := (providers.Report{Final: true, Delivered: true, State: "DELIVRD"}); err != nil || got != want {
+	if want := (providers.MessageStatus{Final: true, Delivered: true, State: "DELIVRD"}); err != nil || got != want {
 		t.Errorf("%+v, %v", got, err)
 	}
 	s.KoboReport("ENROUTE")
@@ -427,12 +427,12 @@ func ExampleProvider_Send() {
 		fmt.Println(err)
 		return
 	}
-	b := providers.Batch{Key: "58c0d0f9-7dc6-4ce0-91ae-2d84c5880713", From: "ACME", Body: "Hello", To: []sms.MSISDN{2348030000000, 2348030000011}}
+	b := providers.Batch{IdempotencyKey: "58c0d0f9-7dc6-4ce0-91ae-2d84c5880713", From: "ACME", Body: "Hello", To: []sms.MSISDN{2348030000000, 2348030000011}}
 	results, _ := p.Send(context.Background(), b)
 	for i, r := range results {
 		fmt.Println(b.To[i].Masked(), r.Outcome, len(r.MessageID))
 	}
-	b.Key = "0d4a2c1e-2f5e-4a8b-b6a4-6d1d3c5c7a11"
+	b.IdempotencyKey = "0d4a2c1e-2f5e-4a8b-b6a4-6d1d3c5c7a11"
 	_, err = p.Send(context.Background(), b)
 	if e, ok := errors.AsType[*providers.Error](err); ok {
 		fmt.Println(e.Outcome, e.Scope, e.Cause, e.Code)
@@ -448,7 +448,7 @@ func BenchmarkSend500(b *testing.B) {
 	call := batch(manyNumbers(500)...)
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		call.Key = fmt.Sprintf("58c0d0f9-7dc6-4ce0-91ae-%012d", i)
+		call.IdempotencyKey = fmt.Sprintf("58c0d0f9-7dc6-4ce0-91ae-%012d", i)
 		if _, err := p.Send(context.Background(), call); err != nil {
 			b.Fatal(err)
 		}

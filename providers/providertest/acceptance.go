@@ -37,7 +37,7 @@ func acceptsAll(x *exam, n int) {
 	if stats := g.Stats(); stats.Requests != 1 || stats.Calls != 1 {
 		x.Errorf("%d requests, %d calls, want one", stats.Requests, stats.Calls)
 	}
-	want := sandbox.Taken{From: b.From, Body: b.Body, Key: b.Key}
+	want := sandbox.Taken{From: b.From, Body: b.Body, Key: b.IdempotencyKey}
 	if p.Info().KeyTTL == 0 {
 		want.Key = ""
 	}
@@ -177,13 +177,13 @@ func repeatsByKey(x *exam) {
 	b := x.few(p, 3)
 	first := x.send(p, b)
 	if p.Info().KeyTTL == 0 {
-		b.Key = "" // it means nothing here, and so must not be missed
+		b.IdempotencyKey = "" // it means nothing here, and so must not be missed
 		b.To = x.numbers(len(b.To))
 		x.wantAll(x.send(p, b), providers.Accepted, "a call without a key")
 		return
 	}
 	keyless := batch(x.numbers(1))
-	keyless.Key = ""
+	keyless.IdempotencyKey = ""
 	x.wantError(x.send(p, keyless), providers.Rejected, providers.Campaign, providers.CauseRefused, "a call without a key where there are keys")
 	second := x.send(p, b)
 	x.wantAccepted(second)

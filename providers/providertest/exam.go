@@ -100,7 +100,7 @@ var keys atomic.Uint64
 // batch is a call to these numbers, in a list of its own, under a key of its own.
 func batch(to []sms.MSISDN) providers.Batch {
 	key := fmt.Sprintf("7e57ab1e-0000-4000-8000-%012x", keys.Add(1))
-	return providers.Batch{Key: key, From: sender, Body: text, To: slices.Clone(to)}
+	return providers.Batch{IdempotencyKey: key, From: sender, Body: text, To: slices.Clone(to)}
 }
 
 // few is a call to so many new numbers, or as many as one call of p may carry.

@@ -90,7 +90,7 @@ func batchIsLeft(x *exam) {
 	if !slices.Equal(room, was) {
 		x.Errorf("the list of recipients, or what lies behind it, has been changed")
 	}
-	if b.To = nil; b.Key != before.Key || b.From != before.From || b.Body != before.Body || b.Flash != before.Flash {
+	if b.To = nil; b.IdempotencyKey != before.IdempotencyKey || b.From != before.From || b.Body != before.Body || b.Flash != before.Flash {
 		x.Errorf("the batch has been changed")
 	}
 	// Nor may the results live in it.

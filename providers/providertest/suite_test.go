@@ -47,8 +47,8 @@ func (g glib) Balance(ctx context.Context) (providers.Balance, error) {
 }
 
 // MessageStatus is all delivered.
-func (g glib) MessageStatus(context.Context, string) (providers.Report, error) {
-	return providers.Report{Final: true, Delivered: true, State: "DELIVRD"}, nil
+func (g glib) MessageStatus(context.Context, string) (providers.MessageStatus, error) {
+	return providers.MessageStatus{Final: true, Delivered: true, State: "DELIVRD"}, nil
 }
 
 // careless lets its secret be printed, and its login be known by it.

@@ -51,7 +51,7 @@ func answering(t *testing.T, status int, body string) (*Provider, <-chan request
 }
 
 func batch(to ...sms.MSISDN) providers.Batch {
-	return providers.Batch{Key: "58c0d0f9-7dc6-4ce0-91ae-2d84c5880713", From: "ACME", Body: "Hello", To: to}
+	return providers.Batch{IdempotencyKey: "58c0d0f9-7dc6-4ce0-91ae-2d84c5880713", From: "ACME", Body: "Hello", To: to}
 }
 
 func verdict(t *testing.T, err error) providers.Error {
@@ -80,7 +80,7 @@ func TestTheBodyIsTheDocumentedOne(t *testing.T) {
 		"no sender":    {func(b *providers.Batch) { b.From = "" }, `"sender_id":"254sms","phone":"254725656565,254722998999","message":"Hello"`},
 		"signs":        {func(b *providers.Batch) { b.Body = "a&b<c>+ %41 €\n\"é漢😀" }, `"sender_id":"ACME","phone":"254725656565,254722998999","message":"a&b<c>+ %41 €\n\"é漢😀"`},
 		"broken UTF-8": {func(b *providers.Batch) { b.Body = "a\xff" }, `"sender_id":"ACME","phone":"254725656565,254722998999","message":"a\ufffd"`},
-		"flash, key":   {func(b *providers.Batch) { b.Flash, b.Key = true, "" }, `"sender_id":"ACME","phone":"254725656565,254722998999","message":"Hello"`},
+		"flash, key":   {func(b *providers.Batch) { b.Flash, b.IdempotencyKey = true, "" }, `"sender_id":"ACME","phone":"254725656565,254722998999","message":"Hello"`},
 	} {
 		b := batch(one, two)
 		tc.change(&b)

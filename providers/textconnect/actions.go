@@ -171,7 +171,7 @@ var backgroundMessages doing = func(ctx context.Context, p *Provider, in map[str
 	}
 	table := providers.Table{Columns: []string{"MessageID", "Destination", "Status"}}
 	for _, m := range messages {
-		table.Rows = append(table.Rows, []string{m.MessageID, m.To.String(), m.Report.State})
+		table.Rows = append(table.Rows, []string{m.MessageID, m.To.String(), m.Status.State})
 	}
 	return table, nil
 }

@@ -140,7 +140,7 @@ func parseBackground(body []byte) (messages []providers.BackgroundMessage, code 
 		if !isNumber || !isID(string(row.MessageID)) || row.Status == nil {
 			return nil, 0, false
 		}
-		messages = append(messages, providers.BackgroundMessage{MessageID: string(row.MessageID), To: to, Report: rowState(*row.Status)})
+		messages = append(messages, providers.BackgroundMessage{MessageID: string(row.MessageID), To: to, Status: rowState(*row.Status)})
 	}
 	return messages, 0, true
 }

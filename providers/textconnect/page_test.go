@@ -304,7 +304,7 @@ func TestTheExamplesOfThePageAreRead(t *testing.T) {
 		t.Fatalf("answers %q", answers)
 	}
 	messages, _, ok := parseBackground([]byte(example.FindString(plainQuotes.Replace(answers[0]))))
-	if !ok || len(messages) != 2 || messages[1].MessageID != "3509593" || messages[1].To != 447777777778 || messages[1].Report.State != "Sent" {
+	if !ok || len(messages) != 2 || messages[1].MessageID != "3509593" || messages[1].To != 447777777778 || messages[1].Status.State != "Sent" {
 		t.Errorf("%+v", messages)
 	}
 	if _, n, ok := parseBackground([]byte(example.FindString(plainQuotes.Replace(answers[1])))); ok || n != -521 {

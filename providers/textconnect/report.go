@@ -115,7 +115,7 @@ type Message struct {
 	// From is the sender ID.
 	From string
 	// Report is what became of it.
-	Report providers.Report
+	Report providers.MessageStatus
 	// Scheduled, Sent and Delivered are to the second, zero where the gateway has no
 	// time. In the hour that October has twice they may be an hour off: the gateway
 	// writes London's time without a zone.

@@ -79,9 +79,9 @@ func TestMessages(t *testing.T) {
 		`"3509594","demo","Group, old","ACME","Something new","","01/12/2026 12:30:30",""`+"\n")
 	got, err := p.Messages(t.Context(), at(12, 0), at(13, 0))
 	want := []Message{
-		{ID: "3509592", Username: "demo", To: one, From: "ACME", Report: providers.Report{State: "Delivered", Final: true, Delivered: true}, Sent: at(12, 30), Delivered: at(12, 31)},
-		{ID: "3509593", Username: "demo", To: two, From: "447700900000", Report: providers.Report{State: "Pending"}, Scheduled: at(36, 30)},
-		{ID: "3509594", Username: "demo", From: "ACME", Report: providers.Report{State: "Something new"}, Sent: time.Date(2026, time.December, 1, 12, 30, 30, 0, time.UTC)},
+		{ID: "3509592", Username: "demo", To: one, From: "ACME", Report: providers.MessageStatus{State: "Delivered", Final: true, Delivered: true}, Sent: at(12, 30), Delivered: at(12, 31)},
+		{ID: "3509593", Username: "demo", To: two, From: "447700900000", Report: providers.MessageStatus{State: "Pending"}, Scheduled: at(36, 30)},
+		{ID: "3509594", Username: "demo", From: "ACME", Report: providers.MessageStatus{State: "Something new"}, Sent: time.Date(2026, time.December, 1, 12, 30, 30, 0, time.UTC)},
 	}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, diff)

@@ -70,7 +70,7 @@ func TestABackgroundSendFromBeginningToEnd(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, m := range messages {
-			if s.Accepted(uint64(m.To)) != 1 || !m.Report.Delivered {
+			if s.Accepted(uint64(m.To)) != 1 || !m.Status.Delivered {
 				t.Errorf("%+v", m)
 			}
 		}

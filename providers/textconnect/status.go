@@ -9,7 +9,7 @@ import (
 
 // states are the words for what became of a message (sibling; the page shows "Sent"),
 // upper case.
-var states = map[string]providers.Report{
+var states = map[string]providers.MessageStatus{
 	"PENDING":          {},
 	"SENT":             {},
 	"DELIVERED":        {Final: true, Delivered: true},
@@ -23,23 +23,23 @@ var states = map[string]providers.Report{
 
 // MessageStatus asks what became of one message (CheckMessageStatus). The gateway
 // takes one id a call.
-func (p *Provider) MessageStatus(ctx context.Context, messageID string) (providers.Report, error) {
+func (p *Provider) MessageStatus(ctx context.Context, messageID string) (providers.MessageStatus, error) {
 	if messageID == "" {
-		return providers.Report{}, refusal(opStatus, "no message id")
+		return providers.MessageStatus{}, refusal(opStatus, "no message id")
 	}
 	reply, err := p.post(ctx, opStatus, providers.AppendField(p.form("CheckMessageStatus"), "MessageID", messageID))
 	if err != nil {
-		return providers.Report{}, err
+		return providers.MessageStatus{}, err
 	}
 	report, ok := parseState(firstLine(reply.Body))
 	if !ok {
-		return providers.Report{}, refused(opStatus, reply)
+		return providers.MessageStatus{}, refused(opStatus, reply)
 	}
 	return report, nil
 }
 
 // parseState reads one of the states, in any case. It has no effects.
-func parseState(word string) (providers.Report, bool) {
+func parseState(word string) (providers.MessageStatus, bool) {
 	report, ok := states[strings.ToUpper(word)]
 	if ok {
 		report.State = word
@@ -49,7 +49,7 @@ func parseState(word string) (providers.Report, bool) {
 
 // rowState is the state in a row of a list: a word that is not known says nothing
 // final, and takes nothing from the other rows.
-func rowState(word string) providers.Report {
+func rowState(word string) providers.MessageStatus {
 	report, ok := parseState(word)
 	if !ok {
 		const longest = 64

@@ -91,7 +91,7 @@ func (s server) asks(t testing.TB, name string, want url.Values) {
 }
 
 func batch(to ...sms.MSISDN) providers.Batch {
-	return providers.Batch{Key: "58c0d0f9-7dc6-4ce0-91ae-2d84c5880713", From: "ACME", Body: "Hello", To: to}
+	return providers.Batch{IdempotencyKey: "58c0d0f9-7dc6-4ce0-91ae-2d84c5880713", From: "ACME", Body: "Hello", To: to}
 }
 
 // verdict returns the *Error that err is, without what is below it.
@@ -262,7 +262,7 @@ func summary(e providers.Error) string {
 
 func TestMessageStatus(t *testing.T) {
 	t.Parallel()
-	for body, want := range map[string]providers.Report{
+	for body, want := range map[string]providers.MessageStatus{
 		"Pending":            {State: "Pending"},
 		"SENT\n":             {State: "SENT"},
 		"Delivered":          {State: "Delivered", Final: true, Delivered: true},

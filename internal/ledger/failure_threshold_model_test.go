@@ -1,0 +1,214 @@
+package ledger
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// modelLimit is what a campaign's limit and canary ought to be. Nil: it has neither.
+type modelLimit struct {
+	percent            float64
+	enough, span       int
+	baseEnded, baseBad int
+	canary, planned    int
+	leftOut            int
+	phase              string          // of the canary: p s -
+	batches            map[string]bool // those of the canary, also when it is over
+	tooMany            bool            // it was paused for it
+	closed             bool            // the canary has been judged
+	placed             int             // recipients that are not left out
+}
+
+// beyond says whether a batch has to wait for the canary.
+func (x *modelLimit) beyond(batch string) bool {
+	return x != nil && x.phase != "-" && !x.batches[batch]
+}
+
+// place counts a recipient that is not left out, and says whether it is the canary's last.
+func (x *modelLimit) place() bool {
+	if x == nil {
+		return false
+	}
+	x.placed++
+	return x.placed == x.canary
+}
+
+// plan notes a planned page: its batches in their order.
+func (x *modelLimit) plan(leftOut int, batches []PlannedBatch, names []string, last bool) {
+	if x == nil || x.phase == "-" {
+		return
+	}
+	x.leftOut += leftOut
+	for i, b := range batches {
+		if x.phase != "p" {
+			break
+		}
+		x.batches[names[i]] = true
+		if x.planned += len(b.To); x.planned >= x.canary {
+			x.phase = "s"
+		}
+	}
+	if last {
+		x.phase = "s"
+	}
+}
+
+func (x *modelLimit) tryAgain(n int) {
+	if x != nil {
+		n = min(n, x.baseBad)
+		x.baseEnded, x.baseBad = x.baseEnded-n, x.baseBad-n
+	}
+}
+
+// soFar counts who has ended, and badly.
+func (m *model) soFar() (ended, bad int) {
+	for _, r := range m.rows {
+		s, _ := m.shown(r)
+		if s != Pending && s != Skipped {
+			ended++
+		}
+		if s == Rejected || s == Unknown {
+			bad++
+		}
+	}
+	return ended, bad
+}
+
+func (m *model) judge() {
+	x := m.lim
+	if x == nil || m.stop != "" || x.tooMany {
+		return
+	}
+	ended, bad := m.soFar()
+	canary := x.phase != "-"
+	if canary {
+		if x.phase != "s" || len(m.rows)-m.pending()-x.leftOut < x.planned {
+			return
+		}
+		x.phase, x.closed = "-", true
+	} else {
+		x.baseBad = min(x.baseBad, bad)
+		ended, bad = ended-x.baseEnded, bad-x.baseBad
+		if ended < x.enough {
+			return
+		}
+	}
+	switch {
+	case float64(bad)*100 > x.percent*float64(ended):
+		if m.pending() > 0 {
+			m.paused, x.tooMany = true, true
+		}
+	case ended >= x.span:
+		x.baseEnded, x.baseBad = x.baseEnded+ended, x.baseBad+bad
+	}
+}
+
+// resume is an operator's: what is so far is accepted.
+func (m *model) resume() {
+	if m.lim != nil && m.lim.tooMany {
+		m.lim.baseEnded, m.lim.baseBad = m.soFar()
+		m.lim.tooMany = false
+	}
+	m.paused = false
+}
+
+// limited draws a limit and a canary for the campaign.
+func (d *driver) limited(spec *Spec) {
+	d.l.thresholdSample, d.l.thresholdSpan = 1+d.draw(6, "sample"), 6+d.draw(6, "span")
+	if d.chance(2, "no limit") {
+		return
+	}
+	if !d.chance(3, "no canary") {
+		spec.Canary = 1 + d.draw(9, "canary")
+	}
+	spec.MaxRejected = []float64{0, 1, 33.3, 50, 100}[d.draw(5, "limit")]
+	if spec.FailureThreshold() == 0 {
+		return
+	}
+	d.m.lim = &modelLimit{percent: spec.FailureThreshold(), enough: d.l.thresholdSample, span: d.l.thresholdSpan, canary: spec.Canary, phase: "-", batches: map[string]bool{}}
+	if spec.Canary > 0 {
+		d.m.lim.phase = "p"
+	}
+}
+
+// origin is the batch that the recipients of a batch were planned in.
+func (d *driver) origin(batch string) string {
+	for from, to := range d.m.moved {
+		for _, b := range to {
+			if b == batch {
+				return d.origin(from)
+			}
+		}
+	}
+	return batch
+}
+
+// checkLimit: nothing goes beyond an open canary, and it is over when all of it has ended.
+func (d *driver) checkLimit(sum Summary) {
+	x := d.m.lim
+	if x == nil {
+		return
+	}
+	want := 0
+	switch x.phase {
+	case "p":
+		want = x.canary
+	case "s":
+		want = x.planned
+	}
+	if d.m.stop == "" && sum.Canary != want {
+		d.rt.Errorf("the canary is %d, want %d", sum.Canary, want)
+	}
+	if d.m.stop == "" && (sum.TooManyRejected != nil) != x.tooMany {
+		d.rt.Errorf("too many were rejected: %+v, want %t", sum.TooManyRejected, x.tooMany)
+	}
+	if t := sum.TooManyRejected; t != nil && float64(t.Bad)*100 <= x.percent*float64(t.Ended) {
+		d.rt.Errorf("it is paused for %+v, which is within %g %%", t, x.percent)
+	}
+	if d.forgot {
+		return
+	}
+	if x.closed {
+		x.closed = false
+		for i, r := range d.m.rows {
+			if r.status == Pending && r.left == "" && r.call != "" && x.batches[d.origin(batchOf(r.call))] {
+				d.rt.Errorf("the canary is over, and row %d of it is pending", i+1)
+			}
+		}
+	}
+	if x.phase != "-" {
+		for i, r := range d.m.rows {
+			if r.status != Pending && r.call != "" && !x.batches[d.origin(batchOf(r.call))] {
+				d.rt.Errorf("row %d was sent to before the canary was over", i+1)
+			}
+		}
+	}
+}
+
+func batchOf(call string) string { return call[:strings.LastIndexByte(call, '.')] }
+
+// adoptLimit takes what the ledger has come to, where a word went to several batches and
+// it was judged after each.
+func (d *driver) adoptLimit() {
+	x := d.m.lim
+	if x == nil {
+		return
+	}
+	sum, err := d.l.Summary(d.ctx, d.id)
+	d.ok(err)
+	lim, err := d.rdb.HGet(d.ctx, ledgerKey(d.id), "lim").Result()
+	d.ok(err)
+	w := strings.Fields(lim)
+	x.baseEnded, _ = strconv.Atoi(w[3])
+	x.baseBad, _ = strconv.Atoi(w[4])
+	if x.phase != w[8] {
+		x.phase, x.closed = w[8], true
+	}
+	if x.tooMany = sum.TooManyRejected != nil; x.tooMany {
+		d.m.paused = true
+	}
+	if fmt.Sprintf("%g", x.percent) != w[0] {
+		d.rt.Fatalf("the limit is %s, want %g", w[0], x.percent)
+	}
+}

@@ -1,0 +1,356 @@
+package ledger
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/redistest"
+)
+
+// nextTo asks for a claim's settle, all of it accepted, and the claim of another call.
+func (r *rig) next(c *Claim, g *Generation, lease time.Duration) (*Claim, bool) {
+	r.Helper()
+	next, ok, err := r.SettleAndClaim(r.Context(), c, repeat(len(c.gen.To), accepted("0191d7a0-0000-7000-8000-000000000001")), 1, r.nextRequest(c, g, lease))
+	r.ok(err)
+	return next, ok
+}
+
+func (r *rig) nextRequest(c *Claim, g *Generation, lease time.Duration) ClaimRequest {
+	return ClaimRequest{ID: c.id, Batch: c.batch, Wake: 1, Gen: g, IdempotencyKey: requestID(c.batch, g, "login"), Login: "login", KeyTTL: keyed, Lease: lease, OpenBatchLimit: 1000}
+}
+
+// In one step there comes of it what comes of the two, to the last byte.
+func TestNextIsASettleAndAClaim(t *testing.T) {
+	t.Parallel()
+	for name, streams := range map[string]int{"one account": 1, "several accounts": 2} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			var states []string
+			for _, together := range []bool{false, true} {
+				r.ok(r.rdb.FlushAll(t.Context()).Err())
+				r.enqueue("c", Spec{}, 7)
+				page := PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 9, 1: 9}, Batches: []PlannedBatch{{Calls: []int{2, 3, 1}, To: run(1, 6)}}}
+				page.Batches = append(page.Batches, PlannedBatch{Lane: streams - 1, Calls: []int{1}, To: run(7, 1)})
+				_, _, err := r.startPlan("c", streams).CommitPage(t.Context(), "planner token", page)
+				r.ok(err)
+				c := r.claim("c", "0.0", 0, 0, keyed, long)
+				g := r.open("c", "0.0", 1, 0)
+				var next *Claim
+				if together {
+					var ok bool
+					if next, ok = r.next(c, g, long); !ok || next.Result != ClaimGranted || next.IdempotencyKey != requestID("0.0", g, "login") || next.Doubt || next.Claims != 1 ||
+						next.First.IsZero() || next.At != next.First {
+						t.Errorf("the next claim is %+v, %t", next, ok)
+					}
+				} else {
+					r.settle(c, SettleAnswer, repeat(2, accepted("0191d7a0-0000-7000-8000-000000000001"))...)
+					next = r.claim("c", "0.0", 1, 0, keyed, long)
+				}
+				named := strings.NewReplacer("1.0:1 0.0:1", "0.0:1 1.0:1", c.Token, "<c>", c.Token[:6], "<c>", next.Token, "<next>", r.rdb.HGet(t.Context(), ledgerKey("c"), "up").Val(), "<upload>")
+				states = append(states, named.Replace(r.state("c")))
+				r.expect("c", "accepted accepted pending pending pending pending pending")
+			}
+			if states[0] != states[1] {
+				t.Errorf("after a settle and a claim:\n%s\nin one step:\n%s", states[0], states[1])
+			}
+		})
+	}
+}
+
+// evalsha is how many runs of scripts Redis was asked for.
+func (r *rig) evalsha() (n int) {
+	r.Helper()
+	info, err := r.rdb.Info(r.Context(), "commandstats").Result()
+	r.ok(err)
+	_, rest, _ := strings.Cut(info, "cmdstat_evalsha:calls=")
+	calls, _, _ := strings.Cut(rest, ",")
+	n, err = strconv.Atoi(calls)
+	r.ok(err)
+	return n
+}
+
+// Whatever is not simple is left to the scripts that know it, and nothing is written.
+func TestNextLeavesWhatIsNotSimple(t *testing.T) {
+	t.Parallel()
+	for name, bend := range map[string]func(r *rig, c *Claim, g *Generation, q *ClaimRequest){
+		"paused": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+			_, err := r.Pause(r.Context(), c.id, "me")
+			r.ok(err)
+		},
+		"cancelled": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+			_, err := r.Cancel(r.Context(), c.id, "me")
+			r.ok(err)
+		},
+		"cancelled beside another call": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+			r.claim(c.id, "0.0", 2, 0, keyed, long)
+			_, err := r.Cancel(r.Context(), c.id, "me")
+			r.ok(err)
+		},
+		"released, claimed again": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+			_, err := r.Release(r.Context(), c, 0, false)
+			r.ok(err)
+			r.claim(c.id, "0.0", 0, 0, keyed, long)
+		},
+		"expired": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+			r.ok(r.rdb.HSet(r.Context(), ledgerKey(c.id), "exp", time.Now().Add(-time.Second).UnixMilli()).Err())
+		},
+		"a later wake": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+			r.ok(r.rdb.HSet(r.Context(), ledgerKey(c.id), "w0.0", 2).Err())
+		},
+		"closed": func(_ *rig, _ *Claim, _ *Generation, q *ClaimRequest) {
+			q.Open = []Span{{From: time.Now().Add(time.Hour), Until: time.Now().Add(2 * time.Hour)}}
+		},
+		"settled meanwhile": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) { r.settle(c, SettleAnswer, accepted("m")) },
+		"released": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+			_, err := r.Release(r.Context(), c, 0, false)
+			r.ok(err)
+		},
+		"in doubt": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+			_, err := r.Doubt(r.Context(), c, 0, true)
+			r.ok(err)
+		},
+		"lease over, claimed again": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+			r.travel(c.id, 2*long)
+			r.claim(c.id, "0.0", 0, 0, keyed, long)
+		},
+		"the next is claimed": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) { r.claim(c.id, "0.0", 1, 0, keyed, long) },
+		"settled, and the next is somebody else's": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) { // it comes late
+			r.settle(c, SettleAnswer, accepted("m"))
+			r.claim(c.id, "0.0", 1, 0, keyed, long)
+		},
+		"the next is settled": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+			r.settle(r.claim(c.id, "0.0", 1, 0, keyed, long), SettleAnswer, accepted("m"))
+		},
+		"the next was refused": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+			_, err := r.Release(r.Context(), r.claim(c.id, "0.0", 1, 0, keyed, long), time.Minute, true)
+			r.ok(err)
+		},
+		"the last of the batch": func(r *rig, c *Claim, g *Generation, q *ClaimRequest) {
+			r.settle(r.claim(c.id, "0.0", 2, 0, keyed, long), SettleAnswer, accepted("m"))
+			r.settle(r.claim(c.id, "0.0", 1, 0, keyed, long), SettleAnswer, accepted("m"))
+		},
+		"the last by the batch's own count": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+			r.ok(r.rdb.HSet(r.Context(), ledgerKey(c.id), "l0.0", 1).Err())
+		},
+		"of a newer release": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+			r.ok(r.rdb.HSet(r.Context(), ledgerKey(c.id), "v", 2).Err())
+		},
+		"gone": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+			r.ok(r.rdb.Del(r.Context(), ledgerKey(c.id)).Err())
+		},
+		"a record that is none": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+			r.ok(r.rdb.HSet(r.Context(), ledgerKey(c.id), "g0.0.0.0", "s x").Err())
+		},
+		"told of opt-outs": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+			r.ok(r.rdb.HSet(r.Context(), ledgerKey(c.id), "ex", "1 token").Err())
+		},
+		"a limit": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+			r.ok(r.rdb.HSet(r.Context(), ledgerKey(c.id), "lim", "5 100 1000 0 0 0 0 0 -").Err())
+		},
+		"results that are there": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+			r.ok(r.rdb.HSet(r.Context(), ledgerKey(c.id), "r0.0.0", "\x03\x00").Err())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			id := nameID(name)
+			r.sending(id, []int{1, 1, 1})
+			c := r.claim(id, "0.0", 0, 0, keyed, long)
+			g := r.open(id, "0.0", 1, 0)
+			q := r.nextRequest(c, g, long)
+			bend(r, c, g, &q)
+			before := r.state(id)
+			if next, ok, err := r.SettleAndClaim(t.Context(), c, []Record{accepted("m")}, 1, q); ok || err != nil || next == nil {
+				t.Errorf("it was done: %+v, %v", next, err)
+			}
+			if after := r.state(id); after != before {
+				t.Errorf("something was written:\n%s\nbefore:\n%s", after, before)
+			}
+		})
+	}
+}
+
+// A counter that cannot be read is for the scripts to name that are asked then.
+func TestNextWritesNothingBesideACounterThatIsNone(t *testing.T) {
+	t.Parallel()
+	for i, field := range []string{"l0.0", "l0.0", "pending", "pending", "fly", "accepted", "seg", "calls", "w0.0", "exp"} {
+		r := newRig(t)
+		r.sending("c", []int{1, 1, 1})
+		c := r.claim("c", "0.0", 0, 0, keyed, long)
+		g := r.open("c", "0.0", 1, 0)
+		r.ok(r.rdb.HSet(t.Context(), ledgerKey("c"), field, []string{"many", "2.5"}[i%2]).Err())
+		before := r.state("c")
+		_, ok, err := r.SettleAndClaim(t.Context(), c, []Record{accepted("m")}, 1, r.nextRequest(c, g, long))
+		if ok || err != nil && AsUnreadable(err) == nil {
+			t.Errorf("%s: it came to %t, %v", field, ok, err)
+		}
+		if after := r.state("c"); after != before {
+			t.Errorf("%s: something was written:\n%s\nbefore:\n%s", field, after, before)
+		}
+	}
+}
+
+// What is not simple by its caller's own knowledge is not even asked for.
+func TestNextTakesOnlyWhatIsSimple(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.sending("c", []int{2, 1, 1}, []int{1})
+	c := r.claim("c", "0.0", 0, 0, keyed, long)
+	g, other := r.open("c", "0.0", 1, 0), r.open("c", "0.1", 0, 0)
+	ok := repeat(2, accepted("m"))
+	for name, x := range map[string]struct {
+		records []Record
+		bend    func(c *Claim, q *ClaimRequest)
+	}{
+		"one is rejected":      {[]Record{accepted("m"), rejected("no")}, nil},
+		"one is unknown":       {[]Record{accepted("m"), unknown("x")}, nil},
+		"one is for later":     {[]Record{accepted("m"), notNow()}, nil},
+		"too few":              {ok[:1], nil},
+		"doubt":                {ok, func(c *Claim, _ *ClaimRequest) { c.Doubt = true }},
+		"no leave":             {ok, func(c *Claim, _ *ClaimRequest) { c.Result = ClaimDoubtful }},
+		"the same call":        {ok, func(c *Claim, q *ClaimRequest) { q.Gen = c.gen }},
+		"another batch":        {ok, func(_ *Claim, q *ClaimRequest) { q.Batch, q.Gen = "0.1", other }},
+		"backing off":          {ok, func(_ *Claim, q *ClaimRequest) { q.Gen.Due = time.Now() }},
+		"another generation":   {ok, func(_ *Claim, q *ClaimRequest) { q.Gen.Number = 1 }},
+		"another request":      {ok, func(_ *Claim, q *ClaimRequest) { q.Gen.Revision = "1" }},
+		"less of a call":       {ok, func(_ *Claim, q *ClaimRequest) { q.Gen.positions = "\x00\x00" }},
+		"a doubtful one":       {ok, func(_ *Claim, q *ClaimRequest) { q.Gen.Ready, q.Gen.Doubtful = false, true }},
+		"a cut one's settle":   {ok, func(c *Claim, _ *ClaimRequest) { c.gen.positions = "\x00\x00\x00\x01" }},
+		"a later one's settle": {ok, func(c *Claim, _ *ClaimRequest) { c.gen.Number = 1 }},
+	} {
+		one, gen, own := *c, *g, *c.gen
+		one.gen = &own
+		q := r.nextRequest(&one, &gen, long)
+		if x.bend != nil {
+			x.bend(&one, &q)
+		}
+		before := r.state("c")
+		if _, ok, err := r.SettleAndClaim(t.Context(), &one, x.records, 1, q); ok || err != nil {
+			t.Errorf("%s: it was done: %t, %v", name, ok, err)
+		}
+		if r.state("c") != before {
+			t.Errorf("%s: something was written", name)
+		}
+	}
+	if _, ok := r.next(c, g, long); !ok {
+		t.Error("what is simple was not done")
+	}
+}
+
+// The answer that was lost is had by asking again, for as long as the next claim holds.
+func TestNextIsAnsweredTheSameAgain(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.sending("c", []int{1, 1, 1})
+	say := &again{armed: true, snapshot: func() (string, error) { return ledgerText(t.Context(), r.server.Client(), "c") }}
+	r.rdb.AddHook(say)
+	c := r.claim("c", "0.0", 0, 0, keyed, long)
+	next, ok := r.next(c, r.open("c", "0.0", 1, 0), long)
+	if !ok || next.Result != ClaimGranted {
+		t.Fatalf("the answer to the second asking is %+v, %t", next, ok)
+	}
+	third, ok := r.next(next, r.open("c", "0.0", 2, 0), long)
+	if !ok {
+		t.Fatal("the third call was not claimed")
+	}
+	for _, p := range say.problems {
+		t.Error(p)
+	}
+	r.settle(third, SettleAnswer, accepted("m"))
+	r.expect("c", "accepted accepted accepted")
+}
+
+// Said again once the next claim is somebody else's, it is no leave to send, and changes nothing.
+func TestNextIsNotAnsweredAgainOnceSomebodyElseHasTheCall(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.sending("c", []int{1, 1, 1})
+	say := &again{keep: func([]any) bool { return true }}
+	r.rdb.AddHook(say)
+	c := r.claim("c", "0.0", 0, 0, keyed, long)
+	next, _ := r.next(c, r.open("c", "0.0", 1, 0), long)
+	asked := say.late[len(say.late)-1]
+	_, err := r.Release(t.Context(), next, 0, false)
+	r.ok(err)
+	r.claim("c", "0.0", 1, 0, keyed, long)
+	before := r.state("c")
+	if out, err := r.rdb.Do(t.Context(), asked...).StringSlice(); err != nil || !slices.Equal(out, []string{""}) {
+		t.Errorf("it was told %q, %v", out, err)
+	}
+	if after := r.state("c"); after != before {
+		t.Errorf("something was written:\n%s\nbefore:\n%s", after, before)
+	}
+}
+
+// A claim whose answer came to nobody is found by its token, and given back.
+func TestANextThatNobodyHeardOfIsGivenBack(t *testing.T) {
+	t.Parallel()
+	for _, done := range []bool{true, false} {
+		r := newRig(t)
+		r.sending("c", []int{1, 1})
+		c := r.claim("c", "0.0", 0, 0, keyed, long)
+		g := r.open("c", "0.0", 1, 0)
+		next := r.nextRequest(c, g, long).claim()
+		if done {
+			next, _ = r.next(c, g, long)
+		}
+		r.settle(c, SettleAnswer, accepted("m"))
+		out, err := r.Release(t.Context(), next, 0, false)
+		if err != nil || out.Stale == done {
+			t.Errorf("done %t: giving it back came to %+v, %v", done, out, err)
+		}
+		r.expect("c", "accepted pending")
+		if n := r.summary("c").InFlight; n.Calls != 0 || n.Recipients != 0 {
+			t.Errorf("done %t: in flight are %+v", done, n)
+		}
+		r.settle(r.claim("c", "0.0", 1, 0, noKey, long), SettleAnswer, accepted("m"))
+		r.expect("c", "accepted accepted")
+	}
+}
+
+// The next claim's lease is its own: over without a settle it is in doubt, and its token is worth nothing.
+func TestANextWhoseLeaseIsOverIsInDoubt(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.sending("c", []int{1, 1, 1})
+	c := r.claim("c", "0.0", 0, 0, keyed, long)
+	g := r.open("c", "0.0", 1, 0)
+	next, _ := r.next(c, g, lapsed)
+	if got := r.ask("c", "0.0", r.open("c", "0.0", 1, 0), noKey, long); got.Result != ClaimDoubtful {
+		t.Errorf("the claim was told %q, want doubtful", got.Result)
+	}
+	last := r.open("c", "0.0", 2, 0)
+	if _, ok := r.next(next, last, long); ok {
+		t.Error("a claim that is in doubt was settled as if it were held")
+	}
+	r.settle(next, SettleAnswer, accepted("m"))
+	r.expect("c", "accepted accepted pending")
+}
+
+// A full Redis takes the settle, and no claim beside it.
+func TestAFullRedisRefusesTheNextAndTakesTheSettle(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, redistest.WithConfig("maxmemory", "64mb", "maxmemory-policy", "noeviction"))
+	r.sending("c", []int{1, 1})
+	c := r.claim("c", "0.0", 0, 0, keyed, long)
+	g := r.open("c", "0.0", 1, 0)
+	before := r.state("c")
+	r.ok(r.rdb.ConfigSet(t.Context(), "maxmemory", "1mb").Err())
+	next, ok, err := r.SettleAndClaim(t.Context(), c, []Record{accepted("m")}, 1, r.nextRequest(c, g, long))
+	if ok || next == nil || err == nil || !strings.Contains(err.Error(), "OOM") {
+		t.Errorf("it came to %+v, %t, %v; want OOM", next, ok, err)
+	}
+	if r.state("c") != before {
+		t.Error("something was written")
+	}
+	r.settle(c, SettleAnswer, accepted("m"))
+	if out, err := r.Release(t.Context(), next, 0, false); err != nil || !out.Stale {
+		t.Errorf("giving back what was never had came to %+v, %v", out, err)
+	}
+	r.expect("c", "accepted pending")
+}

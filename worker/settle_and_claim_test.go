@@ -1,0 +1,212 @@
+package worker_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/providers"
+)
+
+// nexts is a hook on a Redis client that knows the scripts which settle one call and claim
+// another, by how many words they have, and may lose their answers.
+type nexts struct {
+	seen atomic.Int64
+	// lose says what of so many answers is lost; nil: none.
+	lose func(n int64) bool
+}
+
+// nextWords is how many words such a script has: what it is, its keys and arguments.
+const nextWords = 3 + 2 + 15
+
+// DialHook is go-redis's.
+func (h *nexts) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+// ProcessHook is go-redis's.
+func (h *nexts) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		if err == nil && h.loses(cmd) {
+			cmd.SetErr(errLost)
+			return errLost
+		}
+		return err
+	}
+}
+
+// ProcessPipelineHook is go-redis's.
+func (h *nexts) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		err := next(ctx, cmds)
+		for _, cmd := range cmds {
+			if cmd.Err() == nil && h.loses(cmd) {
+				cmd.SetErr(errLost)
+			}
+		}
+		return err
+	}
+}
+
+var errLost = errors.New("the answer was lost")
+
+func (h *nexts) loses(cmd redis.Cmder) bool {
+	if name := cmd.Name(); len(cmd.Args()) != nextWords || name != "evalsha" && name != "eval" {
+		return false
+	}
+	n := h.seen.Add(1)
+	return h.lose != nil && h.lose(n)
+}
+
+// oneByOne is an account whose calls carry one number each.
+func oneByOne(r *rig, gw *stub) *nexts {
+	r.t.Helper()
+	h := &nexts{}
+	r.rdb.AddHook(h)
+	a := accountsInUse(gw)
+	a.Concurrency = 1
+	r.start(a)
+	return h
+}
+
+func TestTheSettleOfAGoodCallClaimsTheNext(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	gw := newStub(providers.Info{MaxRecipients: 1})
+	h := oneByOne(r, gw)
+	r.enqueue("c", kenyan(120))
+	if s := r.wait("c", 30*time.Second); s.Accepted != 120 || s.Calls != 120 || s.InFlight.Calls != 0 {
+		t.Errorf("status %+v", s)
+	}
+	for n, times := range gw.all() {
+		if times != 1 {
+			t.Errorf("%s was taken %d times", n, times)
+		}
+	}
+	if h.seen.Load() == 0 {
+		t.Error("no settle has claimed anything")
+	}
+}
+
+// Whoever does not hear what came of it settles, and gives back what may have been claimed;
+// at a gateway without keys nothing of it is in doubt.
+func TestANextWhoseAnswerIsLostCostsNobodyAnything(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	gw := newStub(providers.Info{MaxRecipients: 1})
+	h := &nexts{lose: func(n int64) bool { return n%3 == 1 }}
+	r.rdb.AddHook(h)
+	r.start(accountsInUse(gw))
+	r.enqueue("c", kenyan(150))
+	if s := r.wait("c", 60*time.Second); s.Accepted != 150 || s.Unknown != 0 {
+		t.Errorf("status %+v", s)
+	}
+	for n, times := range gw.all() {
+		if times != 1 {
+			t.Errorf("%s was taken %d times", n, times)
+		}
+	}
+	if h.seen.Load() == 0 {
+		t.Error("no answer was lost")
+	}
+}
+
+// during has the n-th call take longer than a look at the account is good for, and
+// something happen meanwhile.
+func during(gw *stub, n int64, what func()) {
+	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
+		if gw.calls.Load() == n {
+			what()
+			select {
+			case <-time.After(100 * time.Millisecond):
+			case <-ctx.Done():
+			}
+		}
+		return gw.accept(ctx, b)
+	}
+}
+
+func TestAfterAHoldNoSettleClaimsTheNext(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	gw := newStub(providers.Info{MaxRecipients: 1, KeyTTL: keyed})
+	during(gw, 5, func() {
+		if err := r.producer.Hold(t.Context(), "kobo-main", "audit"); err != nil {
+			t.Error(err)
+		}
+	})
+	oneByOne(r, gw)
+	r.enqueue("c", kenyan(30))
+	r.eventually(20*time.Second, "the hold to be met", func() bool {
+		s := r.status("c")
+		return gw.calls.Load() >= 5 && s.InFlight.Calls == 0 && s.Accepted >= 5
+	})
+	if n := gw.calls.Load(); n != 5 {
+		t.Errorf("%d calls were made, want 5", n)
+	}
+	if _, err := r.producer.Release(t.Context(), "kobo-main"); err != nil {
+		t.Fatal(err)
+	}
+	if s := r.wait("c", 20*time.Second); s.Accepted != 30 {
+		t.Errorf("status %+v", s)
+	}
+}
+
+func TestWhereThereIsARateEveryCallIsBooked(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	gw := newStub(providers.Info{MaxRecipients: 1, KeyTTL: keyed})
+	var before atomic.Int64
+	h := &nexts{}
+	during(gw, 5, func() {
+		if err := ledger.New(r.rdb).SetRate(t.Context(), "kobo-main", "1000 1"); err != nil {
+			t.Error(err)
+		}
+		before.Store(h.seen.Load())
+	})
+	r.rdb.AddHook(h)
+	a := accountsInUse(gw)
+	a.Concurrency = 1
+	r.start(a)
+	r.enqueue("c", kenyan(40))
+	if s := r.wait("c", 30*time.Second); s.Accepted != 40 {
+		t.Errorf("status %+v", s)
+	}
+	if n := h.seen.Load() - before.Load(); n > 0 {
+		t.Errorf("%d calls were claimed without a booking", n)
+	}
+}
+
+func TestAfterACoolDownNoSettleClaimsTheNext(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	gw := newStub(providers.Info{MaxRecipients: 1, KeyTTL: keyed})
+	h := &nexts{}
+	var before, after atomic.Int64
+	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
+		switch gw.calls.Load() {
+		case 5:
+			before.Store(h.seen.Load())
+			return nil, &providers.Error{Op: "stub send", Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseThrottled, RetryAfter: 300 * time.Millisecond}
+		case 6:
+			after.Store(h.seen.Load())
+		}
+		return gw.accept(ctx, b)
+	}
+	r.rdb.AddHook(h)
+	a := accountsInUse(gw)
+	a.Concurrency = 1
+	r.start(a)
+	r.enqueue("c", kenyan(20))
+	if s := r.wait("c", 20*time.Second); s.Accepted != 20 {
+		t.Errorf("status %+v", s)
+	}
+	if after.Load() != before.Load() {
+		t.Errorf("%d claims were made in a cool-down", after.Load()-before.Load())
+	}
+}
