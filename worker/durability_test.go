@@ -80,7 +80,7 @@ func restartGuard(t *testing.T, d worker.Durability, anew bool, campaigns ...str
 		return gw.accept(ctx, b)
 	}
 	var err error
-	if p.producer, err = producer.New(p.rdb, producer.WithDurability(d), producer.WithPollInterval(20*time.Millisecond)); err != nil {
+	if p.producer, err = producer.New(p.rdb, producer.WithDurability(producer.Durability(d)), producer.WithPollInterval(20*time.Millisecond)); err != nil {
 		t.Fatal(err)
 	}
 	cfg := worker.Config{Accounts: []worker.Account{accountsInUse(gw)}, Durability: d, Country: "KE", SweepEvery: 100 * time.Millisecond}

@@ -19,11 +19,11 @@ func TestAWindowIsShared(t *testing.T) {
 func TestCampaignsOfAnAccountAreCounted(t *testing.T) {
 	t.Parallel()
 	var s sweeper
-	s.note("a", ledger.Summary{State: ledger.Sending, Accounts: []string{"kobo", "at"}, Pending: 1})
-	s.note("b", ledger.Summary{State: ledger.Sending, Accounts: []string{"kobo"}, Pending: 1})
+	s.note("a", ledger.Summary{State: ledger.Sending, Accounts: []string{"kobo", "at"}, Counts: ledger.Counts{Pending: 1}})
+	s.note("b", ledger.Summary{State: ledger.Sending, Accounts: []string{"kobo"}, Counts: ledger.Counts{Pending: 1}})
 	s.note("planning", ledger.Summary{State: ledger.Planning, Spec: ledger.Spec{Via: "kobo"}})
-	s.note("paused", ledger.Summary{State: ledger.Paused, PausedBy: "operator", Accounts: []string{"kobo"}, Pending: 1})
-	s.note("stopped", ledger.Summary{State: ledger.Cancelled, StoppedBy: "cancelled", Accounts: []string{"kobo"}, Pending: 1})
+	s.note("paused", ledger.Summary{State: ledger.Paused, PausedBy: "operator", Accounts: []string{"kobo"}, Counts: ledger.Counts{Pending: 1}})
+	s.note("stopped", ledger.Summary{State: ledger.Cancelled, StoppedBy: "cancelled", Accounts: []string{"kobo"}, Counts: ledger.Counts{Pending: 1}})
 	s.note("through", ledger.Summary{State: ledger.Done, Accounts: []string{"kobo"}})
 	open := []ledger.IndexEntry{{ID: "a"}, {ID: "b"}, {ID: "planning"}, {ID: "paused"}, {ID: "stopped"}, {ID: "through"}}
 	own := map[string]*account{"qs": nil}

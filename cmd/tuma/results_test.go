@@ -64,7 +64,7 @@ func TestResultsGoOnWhereTheyWereInterrupted(t *testing.T) {
 	if out, _ := h.must("results", "big", "--after", "6000"); out != "" {
 		t.Errorf("after the last row comes %q", out)
 	}
-	if _, errOut, exit := h.run("results", "big", "--after", "-1"); exit != exitMisuse || !strings.Contains(errOut, "--after: -1 is the number of no row") {
+	if _, errOut, exit := h.run("results", "big", "--after", "-1"); exit != exitMisuse || !strings.Contains(errOut, "--after: -1 must not be negative") {
 		t.Errorf("exit %d, %s", exit, errOut)
 	}
 }

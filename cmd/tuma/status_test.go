@@ -11,7 +11,7 @@ import (
 
 func TestStatusCountsByAccountWhereThereAreSeveral(t *testing.T) {
 	t.Parallel()
-	counts := []producer.AccountCounts{{Account: "at", Total: 150, Pending: 150}, {Account: "qs", Total: 3850, Accepted: 3849, Rejected: 1}}
+	counts := []producer.AccountCounts{{Account: "at", Counts: producer.Counts{Total: 150, Pending: 150}}, {Account: "qs", Counts: producer.Counts{Total: 3850, Accepted: 3849, Rejected: 1}}}
 	for name, tt := range map[string]struct {
 		counts []producer.AccountCounts
 		lines  []string

@@ -46,7 +46,7 @@ func openBackend(ctx context.Context, cfg *config, connections int) (*backend, e
 		return nil, fmt.Errorf("redis: %w", err)
 	}
 	rdb := open(connections)
-	client, err := producer.New(rdb, producer.WithDurability(cfg.redis.durability))
+	client, err := producer.New(rdb, producer.WithDurability(producer.Durability(cfg.redis.durability)))
 	if err == nil {
 		err = ping(ctx, rdb, cfg.redis)
 	}

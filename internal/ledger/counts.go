@@ -2,18 +2,24 @@ package ledger
 
 import "strconv"
 
-// AccountCounts are the recipients of a campaign that are with one of its accounts, by
-// status. Who was left out in planning, or is not planned yet, is with none.
+// Counts counts recipients by status. After the commit of a campaign, Total is always the sum of
+// the other seven.
+type Counts struct {
+	Total       int
+	Pending     int
+	Accepted    int
+	Delivered   int
+	Undelivered int
+	Rejected    int
+	Unknown     int
+	Skipped     int
+}
+
+// AccountCounts counts a campaign's recipients at one of its accounts. Recipients that planning
+// skipped or has not reached belong to no account.
 type AccountCounts struct {
-	Account     string `json:"account"`
-	Total       int    `json:"total"`
-	Pending     int    `json:"pending"`
-	Accepted    int    `json:"accepted"`
-	Delivered   int    `json:"delivered"`
-	Undelivered int    `json:"undelivered"`
-	Rejected    int    `json:"rejected"`
-	Unknown     int    `json:"unknown"`
-	Skipped     int    `json:"skipped"`
+	Account string
+	Counts
 }
 
 // countFields are what accountCounts needs of each lane of a campaign of several accounts.
@@ -55,6 +61,7 @@ func accountCounts(names []string, streams int, v []any) []AccountCounts {
 // onlyAccount are the counts of a campaign that has but one account.
 func (s *Summary) onlyAccount() []AccountCounts {
 	stopped := s.Reasons[ReasonCancelled] + s.Reasons[ReasonExpired]
-	return []AccountCounts{{Account: s.Accounts[0], Total: s.Total - s.Skipped + stopped, Pending: s.Pending, Accepted: s.Accepted, Delivered: s.Delivered,
-		Undelivered: s.Undelivered, Rejected: s.Rejected, Unknown: s.Unknown, Skipped: stopped}}
+	c := s.Counts
+	c.Total, c.Skipped = s.Total-s.Skipped+stopped, stopped
+	return []AccountCounts{{Account: s.Accounts[0], Counts: c}}
 }

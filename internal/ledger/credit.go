@@ -3,33 +3,8 @@ package ledger
 import (
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/tuma-sms/tuma/providers"
-)
-
-// CreditGap is what there is to say of an account's balance before a campaign goes
-// through it.
-type CreditGap struct {
-	Account string `json:"account"`
-	// Problem is one word: short (the balance does not cover the campaign), unknown (it
-	// cannot be told) or old (it would, but nobody has asked for long).
-	Problem string `json:"problem"`
-	// Cost is what the campaign takes at most, as its balance is counted; empty if that
-	// cannot be told.
-	Cost string `json:"cost,omitempty"`
-	// Balance is what the gateway said at BalanceAt.
-	Balance   string    `json:"balance,omitempty"`
-	BalanceAt time.Time `json:"balance_at,omitzero"`
-	// Warning says it in a sentence, with what to do.
-	Warning string `json:"warning"`
-}
-
-// Problems of a CreditGap.
-const (
-	CreditShort   = "short"
-	CreditUnknown = "unknown"
-	CreditOld     = "old"
 )
 
 // Money reads an amount as prices ("0.80 KES") and balances ("KES 12.5", "1000")

@@ -70,7 +70,7 @@ func TestAMoveCutsForTheOtherAccount(t *testing.T) {
 	}
 	out := r.settle(r.claim("c", names[1], 0, 0, noKey, long), SettleAnswer, accepted("x"), rejected("bad_number"))
 	r.expect("c", "accepted accepted accepted accepted accepted rejected")
-	if s := r.summary("c"); !out.Done || s.ByAccount[0].Total != 0 || s.ByAccount[1] != (AccountCounts{Account: "a1", Total: 6, Accepted: 5, Rejected: 1}) {
+	if s := r.summary("c"); !out.Done || s.ByAccount[0].Total != 0 || s.ByAccount[1] != (AccountCounts{Account: "a1", Counts: Counts{Total: 6, Accepted: 5, Rejected: 1}}) {
 		t.Errorf("done %t, %+v", out.Done, s.ByAccount)
 	}
 	for _, row := range r.rows("c") {

@@ -42,7 +42,7 @@ type Summary struct {
 	Routes    []Route
 	ByAccount []AccountCounts
 
-	Total, Pending, Accepted, Delivered, Undelivered, Rejected, Unknown, Skipped int
+	Counts
 	// Reasons count the skipped by reason.
 	Reasons map[string]int
 	// Batches are planned ones, Calls those that were submitted, each counted once

@@ -124,8 +124,6 @@ type Receipt struct {
 	CreatedAt time.Time `json:"created_at"`
 	// Again is true when the campaign was there already, with the same content.
 	Again bool `json:"again"`
-	// Credit says at which accounts the balance may not do; of a new campaign only.
-	Credit []CreditGap `json:"credit,omitempty"`
 }
 
 // Begin starts an upload. It touches nothing in Redis yet.
