@@ -99,7 +99,7 @@ func (l *Ledger) Publish(ctx context.Context, worker string, c Card) error {
 }
 
 // forgotten is how long the word of a worker that is gone is kept.
-const forgotten = time.Hour
+const workerRecordLife = time.Hour
 
 // forgetWorkers removes workers that have long said nothing, so that a crash loop
 // does not grow the account's hash.
@@ -110,7 +110,7 @@ func (l *Ledger) forgetWorkers(ctx context.Context, account string, now time.Tim
 	}
 	for k, v := range f {
 		at, _, _ := strings.Cut(v, " ")
-		if !strings.HasPrefix(k, "w:") || now.Sub(parseMilli(at)) < forgotten {
+		if !strings.HasPrefix(k, "w:") || now.Sub(parseMilli(at)) < workerRecordLife {
 			continue
 		}
 		if err := l.rdb.HDel(ctx, accountKey(account), k).Err(); err != nil {

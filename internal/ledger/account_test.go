@@ -24,7 +24,7 @@ func (r *rig) account(name string) Account {
 	return a
 }
 
-func (r *rig) look(name string) AccountCheck {
+func (r *rig) checkAccount(name string) AccountCheck {
 	r.Helper()
 	l, err := r.CheckAccount(r.Context(), name, time.Minute)
 	r.ok(err)
@@ -81,7 +81,7 @@ func TestBreaker(t *testing.T) {
 			r.report(name, map[rune]CallOutcome{'.': CallOK, 'x': CallBad}[x], start)
 		}
 		a := r.account(name)
-		if a.Hold.Held() != c.held || r.look(name).Open == c.held {
+		if a.Hold.Held() != c.held || r.checkAccount(name).Open == c.held {
 			t.Errorf("%s: hold is %+v, want held %t", name, a.Hold, c.held)
 		}
 		if c.held && (a.Hold.Reason != "gateway" || a.Hold.Code != "http 502" || a.Hold.By != "worker" || a.Hold.Until.Before(a.Hold.Since)) {
@@ -98,7 +98,7 @@ func TestHoldAtOnce(t *testing.T) {
 	if err != nil || h.Reason != "credit" || h.Until.IsZero() {
 		t.Errorf("hold is %+v, %v", h, err)
 	}
-	if l := r.look("a"); l.Open || l.Probe || l.Reason != "credit" || l.BalanceBefore != "12.5" || l.Until.IsZero() {
+	if l := r.checkAccount("a"); l.Open || l.Probe || l.Reason != "credit" || l.BalanceBefore != "12.5" || l.Until.IsZero() {
 		t.Errorf("a look at it: %+v", l)
 	}
 }
@@ -108,22 +108,22 @@ func TestOneProbeAtATime(t *testing.T) {
 	r := newRig(t)
 	r.publish("a")
 	r.report("a", CallHold, r.clock())
-	if l := r.look("a"); l.Probe || l.Open {
+	if l := r.checkAccount("a"); l.Probe || l.Open {
 		t.Errorf("the hold is not over and a look says %+v", l)
 	}
 	r.ageAccount("a", time.Hour)
-	if l := r.look("a"); !l.Probe || l.Open {
+	if l := r.checkAccount("a"); !l.Probe || l.Open {
 		t.Errorf("the hold is over and the first look says %+v", l)
 	}
-	if l := r.look("a"); l.Probe || l.Open {
+	if l := r.checkAccount("a"); l.Probe || l.Open {
 		t.Errorf("a probe is under way and another look says %+v", l)
 	}
 	r.ageAccount("a", time.Hour) // the prober died
-	if l := r.look("a"); !l.Probe {
+	if l := r.checkAccount("a"); !l.Probe {
 		t.Errorf("the prober is gone and the next look says %+v", l)
 	}
 	r.report("a", CallOK, time.Time{})
-	if l := r.look("a"); !l.Open || l.LastAccepted.IsZero() {
+	if l := r.checkAccount("a"); !l.Open || l.LastAccepted.IsZero() {
 		t.Errorf("the probe went well and a look says %+v", l)
 	}
 	if a := r.account("a"); a.Hold.Held() || a.Bad != 0 {
@@ -154,7 +154,7 @@ func TestBackOffDoublesWithEachFailedProbeOnly(t *testing.T) {
 			}
 		}
 		r.ageAccount("a", time.Hour)
-		if l := r.look("a"); !l.Probe {
+		if l := r.checkAccount("a"); !l.Probe {
 			t.Fatalf("no probe: %+v", l)
 		}
 		h = r.report("a", CallBad, r.clock())
@@ -177,7 +177,7 @@ func TestFailedProbeKeepsAHoldAtOnce(t *testing.T) {
 	r.ok(err)
 	since := r.account("a").Hold.Since
 	r.ageAccount("a", time.Hour)
-	if !r.look("a").Probe {
+	if !r.checkAccount("a").Probe {
 		t.Fatal("no probe")
 	}
 	h, err := r.ReportCall(t.Context(), "a", CallReport{Outcome: CallBad, Reason: "credit", Balance: "3", Jitter: 1})
@@ -189,13 +189,13 @@ func TestFailedProbeKeepsAHoldAtOnce(t *testing.T) {
 	}
 	// The failed probe is over: once the longer hold is, the next may go at once.
 	r.ageAccount("a", 10*time.Second)
-	if l := r.look("a"); !l.Probe || l.BalanceBefore != "12.5" {
+	if l := r.checkAccount("a"); !l.Probe || l.BalanceBefore != "12.5" {
 		t.Errorf("the next look says %+v", l)
 	}
 	// What was claimed before it went well counts for nothing afterwards.
 	before := r.clock()
 	r.report("a", CallOK, time.Time{})
-	if h := r.report("a", CallHold, before.Add(-time.Millisecond)); h.Held() || !r.look("a").Open {
+	if h := r.report("a", CallHold, before.Add(-time.Millisecond)); h.Held() || !r.checkAccount("a").Open {
 		t.Errorf("a call claimed before the probe went well holds it again: %+v", h)
 	}
 }
@@ -245,7 +245,7 @@ func TestHoldByHand(t *testing.T) {
 	if h := a.Hold; h.Reason != "maintenance" || h.By != "me" || !h.Until.IsZero() || h.Since.IsZero() {
 		t.Errorf("hold is %+v", h)
 	}
-	if l := r.look("a"); l.Open || l.Probe {
+	if l := r.checkAccount("a"); l.Open || l.Probe {
 		t.Errorf("a look says %+v", l)
 	}
 	for i, want := range []bool{true, false} {
@@ -258,11 +258,11 @@ func TestHoldByHand(t *testing.T) {
 		r.report("a", CallBad, claimed)
 		r.report("a", CallHold, claimed)
 	}
-	if !r.look("a").Open {
+	if !r.checkAccount("a").Open {
 		t.Error("a call claimed before the release holds the account again")
 	}
 	r.report("a", CallHold, r.clock().Add(time.Millisecond))
-	if r.look("a").Open {
+	if r.checkAccount("a").Open {
 		t.Error("a call claimed after the release does not")
 	}
 }
@@ -274,7 +274,7 @@ func TestHoldByHandOverAnAutomaticOne(t *testing.T) {
 	r.report("a", CallHold, r.clock())
 	r.ok(r.HoldAccount(t.Context(), "a", "maintenance", "me"))
 	r.ageAccount("a", time.Hour)
-	if l := r.look("a"); l.Open || l.Probe || l.Reason != "maintenance" {
+	if l := r.checkAccount("a"); l.Open || l.Probe || l.Reason != "maintenance" {
 		t.Errorf("a look says %+v", l)
 	}
 }
@@ -331,11 +331,11 @@ func TestAccountsOnMiniredis(t *testing.T) {
 	r.publish("a")
 	r.report("a", CallHold, r.clock())
 	r.ageAccount("a", time.Hour)
-	if !r.look("a").Probe {
+	if !r.checkAccount("a").Probe {
 		t.Error("no probe")
 	}
 	r.report("a", CallOK, time.Time{})
-	if !r.look("a").Open {
+	if !r.checkAccount("a").Open {
 		t.Error("it stays held")
 	}
 }
@@ -400,7 +400,7 @@ func TestAHoldForCreditStepsDownQuicklyAndThenWaits(t *testing.T) {
 	next := func() AccountCheck {
 		t.Helper()
 		r.ageAccount("a", time.Hour)
-		return r.look("a")
+		return r.checkAccount("a")
 	}
 	if d := wait(tell("200", 500)); d != 2*time.Second {
 		t.Errorf("held for %s", d)
@@ -411,7 +411,7 @@ func TestAHoldForCreditStepsDownQuicklyAndThenWaits(t *testing.T) {
 	if d := wait(tell("200", 250)); d > 0 {
 		t.Errorf("a smaller call at the same balance: held for %s more", d)
 	}
-	if l := r.look("a"); !l.Probe || l.Refused != 250 {
+	if l := r.checkAccount("a"); !l.Probe || l.Refused != 250 {
 		t.Errorf("look %+v", l)
 	}
 	if d := wait(tell("200", 250)); d != 4*time.Second {

@@ -14,7 +14,7 @@ import (
 // it runs a script again with the same arguments. While armed, every script runs
 // twice, the caller gets the second answer, and what the second run changed or
 // answered otherwise is noted.
-type again struct {
+type replayHook struct {
 	armed    bool
 	snapshot func() (string, error)
 	scripts  int
@@ -24,15 +24,15 @@ type again struct {
 	keep func(args []any) bool
 }
 
-func (a *again) DialHook(next redis.DialHook) redis.DialHook {
+func (a *replayHook) DialHook(next redis.DialHook) redis.DialHook {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
 }
 
-func (a *again) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+func (a *replayHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return next
 }
 
-func (a *again) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+func (a *replayHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		err := next(ctx, cmd)
 		first, ok := cmd.(*redis.Cmd)

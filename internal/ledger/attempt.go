@@ -110,7 +110,7 @@ func (l *Ledger) Attempts(ctx context.Context, login string, from, to time.Time)
 // AttemptTo returns the numbers of the call that an attempt was made for; those of its
 // generation are among them. None if the campaign is gone.
 func (l *Ledger) AttemptTo(ctx context.Context, a Attempt) ([]sms.MSISDN, error) {
-	to, _, err := l.callOf(ctx, a, 0)
+	to, _, err := l.recipientsOf(ctx, a, 0)
 	if errors.Is(err, ErrNotFound) {
 		return nil, nil
 	}
@@ -126,7 +126,7 @@ func (l *Ledger) AttemptTo(ctx context.Context, a Attempt) ([]sms.MSISDN, error)
 
 // callOf reads the recipients of the call that an attempt was made for, and the segments of
 // its message; of a plain campaign's so many.
-func (l *Ledger) callOf(ctx context.Context, a Attempt, plain int) (to []Planned, segments int, err error) {
+func (l *Ledger) recipientsOf(ctx context.Context, a Attempt, plain int) (to []Planned, segments int, err error) {
 	b, err := l.batch(ctx, a.Campaign, a.Batch)
 	if u := AsUnreadable(err); u != nil {
 		return nil, 0, fmt.Errorf("batch %s of %s: %w", a.Batch, a.Campaign, u.Err) // for others to set aside
@@ -201,8 +201,8 @@ func (l *Ledger) KnownMessageIDs(ctx context.Context, login string, from, to tim
 // the recipients for whom a message was found at the gateway: its id by number. Numbers
 // that are not the call's change nothing. segments are those of a plain campaign's
 // message. ErrNotFound: the campaign is gone.
-func (l *Ledger) Reconcile(ctx context.Context, a Attempt, found map[sms.MSISDN]string, segments, window int) (Settled, error) {
-	to, segments, err := l.callOf(ctx, a, segments)
+func (l *Ledger) Reconcile(ctx context.Context, a Attempt, found map[sms.MSISDN]string, segments, openBatchLimit int) (Settled, error) {
+	to, segments, err := l.recipientsOf(ctx, a, segments)
 	if err != nil {
 		return Settled{}, fmt.Errorf("reconcile: %w", err)
 	}
@@ -220,7 +220,7 @@ func (l *Ledger) Reconcile(ctx context.Context, a Attempt, found map[sms.MSISDN]
 		return Settled{}, nil
 	}
 	g.positions = string(positions)
-	c := &Claim{Token: NewToken(), id: a.Campaign, batch: a.Batch, gen: g, openBatchLimit: window}
+	c := &Claim{Token: NewToken(), id: a.Campaign, batch: a.Batch, gen: g, openBatchLimit: openBatchLimit}
 	return l.Settle(ctx, c, records, SettleAnswer, segments, 0)
 }
 

@@ -189,7 +189,7 @@ func (l *Ledger) LoadWork(ctx context.Context, id, batch string) (*Work, error) 
 		names = append(names, strconv.Itoa(k)+".0")
 	}
 	for _, n := range strings.Fields(fieldString(got[2])) {
-		if _, _, err := w.callOf(n); err != nil {
+		if _, _, err := w.parseName(n); err != nil {
 			return nil, unreadable(id, "x"+batch, fieldString(got[2]), err)
 		}
 		names = append(names, n)
@@ -245,7 +245,7 @@ func (l *Ledger) checkResults(ctx context.Context, id string, w *Work, calls []i
 }
 
 // callOf is the call and the number in a generation's name.
-func (w *Work) callOf(name string) (call, number int, err error) {
+func (w *Work) parseName(name string) (call, number int, err error) {
 	ks, gs, _ := strings.Cut(name, ".")
 	k, err1 := strconv.Atoi(ks)
 	n, err2 := strconv.Atoi(gs)
@@ -258,7 +258,7 @@ func (w *Work) callOf(name string) (call, number int, err error) {
 // generation reads one record, nil if it is settled, and its positions. What of the two
 // is bad comes beside an error: 0 or 1.
 func (w *Work) generation(name string, record, positions any) (g *Generation, bad int, err error) {
-	k, n, err := w.callOf(name)
+	k, n, err := w.parseName(name)
 	if err != nil {
 		return nil, 0, err
 	}

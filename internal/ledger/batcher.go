@@ -42,7 +42,7 @@ type batcher struct {
 
 // asked is what somebody waits for.
 type batchedRequest struct {
-	shared   shared
+	common   runKey
 	own      [settleAndClaimArgs]any
 	answer   string
 	err      error
@@ -51,7 +51,7 @@ type batchedRequest struct {
 }
 
 // shared is what those have in common who share a run of the script.
-type shared struct {
+type runKey struct {
 	id                      string
 	lease                   time.Duration
 	login, open, exclusions string
@@ -59,8 +59,8 @@ type shared struct {
 
 // evalTogether asks next.lua, and returns what it answers of this one. Whoever's context
 // ends goes without the answer, and the script runs all the same.
-func (l *Ledger) evalBatched(ctx context.Context, s shared, own [settleAndClaimArgs]any) (string, error) {
-	a := &batchedRequest{shared: s, own: own, done: make(chan struct{})}
+func (l *Ledger) evalBatched(ctx context.Context, s runKey, own [settleAndClaimArgs]any) (string, error) {
+	a := &batchedRequest{common: s, own: own, done: make(chan struct{})}
 	if l.durability != (Durability{}) {
 		l.evalShared(ctx, []*batchedRequest{a}) // a barrier takes long, and everybody waits for his own
 		return a.answer, a.err
@@ -117,7 +117,7 @@ func (l *Ledger) finishPipeline() {
 func (l *Ledger) evalGroup(group []*batchedRequest) {
 	var runs [][]*batchedRequest
 	for _, a := range group {
-		n := slices.IndexFunc(runs, func(run []*batchedRequest) bool { return run[0].shared == a.shared })
+		n := slices.IndexFunc(runs, func(run []*batchedRequest) bool { return run[0].common == a.common })
 		if n < 0 {
 			n, runs = len(runs), append(runs, make([]*batchedRequest, 0, len(group)))
 		}
@@ -155,7 +155,7 @@ func (l *Ledger) evalShared(ctx context.Context, run []*batchedRequest) {
 
 // nextOf is how next.lua is asked.
 func batchedArgs(run []*batchedRequest) (keys []string, args []any) {
-	s := run[0].shared
+	s := run[0].common
 	args = append(make([]any, 0, 4+settleAndClaimArgs*len(run)), s.lease.Milliseconds(), s.login, s.open, s.exclusions)
 	for _, a := range run {
 		args = append(args, a.own[:]...)

@@ -18,7 +18,7 @@ import (
 func TestNextsThatShareARunAreEachASettleAndAClaim(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	say := &again{snapshot: func() (string, error) { return ledgerText(t.Context(), r.server.Client(), "c") }}
+	say := &replayHook{snapshot: func() (string, error) { return ledgerText(t.Context(), r.server.Client(), "c") }}
 	r.rdb.AddHook(say)
 	var states []string
 	for _, together := range []bool{false, true} {
@@ -44,7 +44,7 @@ func TestNextsThatShareARunAreEachASettleAndAClaim(t *testing.T) {
 			hide = append(hide, c.Token, fmt.Sprintf("<%d>", i), c.Token[:6], fmt.Sprintf("<%d", i))
 			asks = append(asks, func() (*Claim, bool) {
 				if together {
-					return r.next(c, g, long)
+					return r.settleAndClaim(c, g, long)
 				}
 				r.settle(c, SettleAnswer, repeat(len(c.gen.To), accepted("0191d7a0-0000-7000-8000-000000000001"))...)
 				return r.claim("c", batch, 1, 0, keyed, long), true
@@ -56,7 +56,7 @@ func TestNextsThatShareARunAreEachASettleAndAClaim(t *testing.T) {
 		got := make([]*Claim, len(asks))
 		if together {
 			say.armed, say.scripts = true, 0
-			second := func() (*Claim, bool) { return r.next(other, last, long) }
+			second := func() (*Claim, bool) { return r.settleAndClaim(other, last, long) }
 			got = r.inOnePipeline(slices.Insert(slices.Clone(asks), 1, second))
 			say.armed = false
 			if say.scripts != 1 {
@@ -125,14 +125,14 @@ func TestAPanicInAPipelineKeepsNobodyWaiting(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{1, 1}, []int{1, 1})
-	r.rdb.AddHook(new(panics))
+	r.rdb.AddHook(new(panicHook))
 	errs := make([]error, 2)
 	var asks []func() (*Claim, bool)
 	for i := range errs {
 		batch := BatchName(0, i)
 		c, g := r.claim("c", batch, 0, 0, keyed, long), r.open("c", batch, 1, 0)
 		asks = append(asks, func() (*Claim, bool) {
-			_, ok, err := r.SettleAndClaim(t.Context(), c, []Record{accepted("m")}, 1, r.nextRequest(c, g, long))
+			_, ok, err := r.SettleAndClaim(t.Context(), c, []Record{accepted("m")}, 1, r.settleAndClaimRequest(c, g, long))
 			errs[i] = err
 			return nil, ok
 		})
@@ -157,17 +157,17 @@ func TestAPanicInAPipelineKeepsNobodyWaiting(t *testing.T) {
 }
 
 // panics is a hook that panics at next.lua.
-type panics struct{}
+type panicHook struct{}
 
-func (*panics) DialHook(next redis.DialHook) redis.DialHook {
+func (*panicHook) DialHook(next redis.DialHook) redis.DialHook {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
 }
 
-func (*panics) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+func (*panicHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return next
 }
 
-func (*panics) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+func (*panicHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		if args := cmd.Args(); len(args) > 1 && args[1] == settleAndClaimScript.plain.Hash() {
 			panic("in the client")
@@ -197,10 +197,10 @@ func TestManyNextsAtOnceAreEachTheirOwn(t *testing.T) {
 		batch := BatchName(0, slot)
 		w, err := r.LoadWork(t.Context(), "c", batch)
 		r.ok(err)
-		c := r.ask("c", batch, w.Open[0], keyed, long)
+		c := r.tryClaim("c", batch, w.Open[0], keyed, long)
 		all.Go(func() {
 			for k, g := range w.Open[1:] {
-				next, ok, err := r.SettleAndClaim(t.Context(), c, []Record{accepted(fmt.Sprintf("m%d-%d", slot, k))}, 1, r.nextRequest(c, g, long))
+				next, ok, err := r.SettleAndClaim(t.Context(), c, []Record{accepted(fmt.Sprintf("m%d-%d", slot, k))}, 1, r.settleAndClaimRequest(c, g, long))
 				if err != nil || !ok || next.IdempotencyKey != requestID(batch, g, "login") {
 					t.Errorf("batch %s call %d: %+v, %t, %v", batch, k+1, next, ok, err)
 					return
@@ -216,7 +216,7 @@ func TestManyNextsAtOnceAreEachTheirOwn(t *testing.T) {
 			}
 		})
 		all.Go(func() {
-			if next, ok, err := r.SettleAndClaim(t.Context(), p, []Record{accepted("m")}, 1, r.nextRequest(p, g, long)); ok || err != nil {
+			if next, ok, err := r.SettleAndClaim(t.Context(), p, []Record{accepted("m")}, 1, r.settleAndClaimRequest(p, g, long)); ok || err != nil {
 				t.Errorf("of a paused campaign: %+v, %t, %v", next, ok, err)
 			}
 		})
@@ -243,7 +243,7 @@ func TestNextOfOneWhoGoesAway(t *testing.T) {
 	r.batcher.busy = maxInFlightPipelines // as if a pipeline were under way
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	next, ok, err := r.SettleAndClaim(ctx, c, []Record{accepted("m")}, 1, r.nextRequest(c, g, long))
+	next, ok, err := r.SettleAndClaim(ctx, c, []Record{accepted("m")}, 1, r.settleAndClaimRequest(c, g, long))
 	if ok || next == nil || !errors.Is(err, context.Canceled) {
 		t.Errorf("it came to %+v, %t, %v", next, ok, err)
 	}

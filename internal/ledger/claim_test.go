@@ -131,13 +131,13 @@ func TestClaimOfADoubtfulGenerationByAnOldReading(t *testing.T) {
 	r := newRig(t)
 	r.sending("c", []int{2})
 	late := r.claim("c", "0.0", 0, 0, noKey, lapsed)
-	r.settle(r.ask("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), SettleAbandon, repeat(2, unknown("no_key"))...)
+	r.settle(r.tryClaim("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), SettleAbandon, repeat(2, unknown("no_key"))...)
 	_, err := r.Retry(t.Context(), "c", "op", true, false)
 	r.ok(err)
 	old := r.open("c", "0.0", 0, 1)
 	r.settle(late, SettleAnswer, accepted("m1"), unknown("unsaid"))
 	narrow := r.claim("c", "0.0", 0, 1, keyed, lapsed)
-	if c := r.ask("c", "0.0", old, keyed, long); c.Result != ClaimChanged {
+	if c := r.tryClaim("c", "0.0", old, keyed, long); c.Result != ClaimChanged {
 		t.Errorf("a claim for %v was told %q under %s, which stands for %v", old.To, c.Result, c.IdempotencyKey, narrow.gen.To)
 	}
 }
@@ -218,7 +218,7 @@ func TestReleaseNarrowsToWhoStillWaits(t *testing.T) {
 	r := newRig(t)
 	r.sending("c", []int{2})
 	late := r.claim("c", "0.0", 0, 0, noKey, lapsed)
-	r.settle(r.ask("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), SettleAbandon, repeat(2, unknown("no_key"))...)
+	r.settle(r.tryClaim("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), SettleAbandon, repeat(2, unknown("no_key"))...)
 	_, err := r.Retry(t.Context(), "c", "op", true, false)
 	r.ok(err)
 	out := r.claim("c", "0.0", 0, 1, noKey, long)

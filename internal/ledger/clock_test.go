@@ -22,7 +22,7 @@ func TestTimeIsRedisOwn(t *testing.T) {
 	if !c.At.Equal(is) || !c.First.Equal(is) {
 		t.Errorf("claimed at %s, first at %s", c.At, c.First)
 	}
-	if busy := r.ask("c", "0.0", r.open("c", "0.0", 0, 0), keyed, time.Minute); busy.Result != ClaimBusy || !busy.Until.Equal(is.Add(time.Minute)) {
+	if busy := r.tryClaim("c", "0.0", r.open("c", "0.0", 0, 0), keyed, time.Minute); busy.Result != ClaimBusy || !busy.Until.Equal(is.Add(time.Minute)) {
 		t.Errorf("another is told %q until %s", busy.Result, busy.Until)
 	}
 	if _, err := r.Doubt(t.Context(), c, time.Hour, false); err != nil {
@@ -31,7 +31,7 @@ func TestTimeIsRedisOwn(t *testing.T) {
 	if due := r.open("c", "0.0", 0, 0).Due; !due.Equal(is.Add(time.Hour)) {
 		t.Errorf("due at %s", due)
 	}
-	if later := r.ask("c", "0.0", r.open("c", "0.0", 0, 0), keyed, time.Minute); later.Result != ClaimLater {
+	if later := r.tryClaim("c", "0.0", r.open("c", "0.0", 0, 0), keyed, time.Minute); later.Result != ClaimLater {
 		t.Errorf("backing off it is told %q", later.Result)
 	}
 }

@@ -101,13 +101,13 @@ func CarrySize(calls []Call) int { return len(appendCarried(nil, calls)) }
 
 func appendCarried(b []byte, calls []Call) []byte {
 	var to []Planned
-	personal := false
+	personalized := false
 	for _, c := range calls {
 		to = append(to, c.To...)
-		personal = personal || c.Values != nil
+		personalized = personalized || c.Values != nil
 	}
 	b = appendPlanned(b, to)
-	if !personal {
+	if !personalized {
 		return b
 	}
 	b = binary.AppendUvarint(b, uint64(len(calls)))
@@ -135,7 +135,7 @@ func encodeCarry(carry [][]Call) []byte {
 
 // decodeCarry reads it; personal: of a campaign with merge fields. The bodies are for
 // planning to render again. What is carried over of a plain campaign comes as one call.
-func decodeCarry(b []byte, streams int, personal bool) ([][]Call, error) {
+func decodeCarry(b []byte, streams int, personalized bool) ([][]Call, error) {
 	out := make([][]Call, streams)
 	if len(b) == 0 {
 		return out, nil
@@ -146,7 +146,7 @@ func decodeCarry(b []byte, streams int, personal bool) ([][]Call, error) {
 	}
 	r := reader{b: raw}
 	for i := range out {
-		out[i] = r.carried(personal)
+		out[i] = r.carried(personalized)
 	}
 	if r.bad {
 		return nil, fmt.Errorf("carry: %w", errRecord)
@@ -154,12 +154,12 @@ func decodeCarry(b []byte, streams int, personal bool) ([][]Call, error) {
 	return out, nil
 }
 
-func (r *reader) carried(personal bool) []Call {
+func (r *reader) carried(personalized bool) []Call {
 	to := r.planned()
 	if len(to) == 0 {
 		return nil
 	}
-	if !personal {
+	if !personalized {
 		return []Call{{To: to}}
 	}
 	calls := r.uvarint()

@@ -12,7 +12,7 @@ import (
 )
 
 // ownPage is a page as an upload with merge fields writes it.
-func ownPage(inputs []string, values [][]string) []byte {
+func personalizedPage(inputs []string, values [][]string) []byte {
 	var raw []byte
 	for i, input := range inputs {
 		raw = append(append(raw, byte(len(input))), input...)
@@ -32,7 +32,7 @@ func TestRowsRoundTrip(t *testing.T) {
 		"too long":  {[]string{"1", "2"}, [][]string{nil, {"x"}}},
 		"of a page": {make([]string, MaxPageRows), func() [][]string { v := make([][]string, MaxPageRows); v[999] = []string{"é\n"}; return v }()},
 	} {
-		inputs, values, err := decodeRows(ownPage(x.inputs, x.values))
+		inputs, values, err := decodeRows(personalizedPage(x.inputs, x.values))
 		if err != nil || !cmp.Equal(inputs, x.inputs) || !cmp.Equal(values, x.values) {
 			t.Errorf("%s came back as %q %q, %v", name, inputs, values, err)
 		}
@@ -40,7 +40,7 @@ func TestRowsRoundTrip(t *testing.T) {
 	if inputs, values, err := decodeRows(page("1", "2")); err != nil || values != nil || !cmp.Equal(inputs, []string{"1", "2"}) {
 		t.Errorf("a plain page came back as %q %q, %v", inputs, values, err)
 	}
-	if _, err := decodePage(ownPage([]string{"1"}, [][]string{{"x"}})); !errors.Is(err, ErrNewer) {
+	if _, err := decodePage(personalizedPage([]string{"1"}, [][]string{{"x"}})); !errors.Is(err, ErrNewer) {
 		t.Errorf("a release without merge fields makes of a page with values: %v, want ErrNewer", err)
 	}
 }
@@ -127,7 +127,7 @@ func TestCarryWithValuesRoundTrip(t *testing.T) {
 }
 
 func FuzzRows(f *testing.F) {
-	f.Add(ownPage([]string{"0712345678", ""}, [][]string{{"Amina", ""}, nil}))
+	f.Add(personalizedPage([]string{"0712345678", ""}, [][]string{{"Amina", ""}, nil}))
 	f.Add(page("1", "2"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		inputs, values, err := decodeRows(b)
@@ -142,7 +142,7 @@ func FuzzRows(f *testing.F) {
 				return // no upload writes those
 			}
 		}
-		i2, v2, err := decodeRows(ownPage(inputs, values))
+		i2, v2, err := decodeRows(personalizedPage(inputs, values))
 		if err != nil || !cmp.Equal(inputs, i2) || !cmp.Equal(values, v2) {
 			t.Fatalf("%q %q came back as %q %q, %v", inputs, values, i2, v2, err)
 		}

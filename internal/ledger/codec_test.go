@@ -181,8 +181,8 @@ func TestSubmissionOfEveryState(t *testing.T) {
 	for record, want := range map[string]submission{
 		"r - 0 0 0 0 0 0 0 - - 0 3 0":                               {},
 		"r tok 0 1700000000000 1 0 0 0 0 " + short + " login 0 3 1": {uuid: u.String(), at: parseMilli("1700000000000")},
-		"s tok 9 1700000000000 1 0 0 0 0 " + short + " login 0 3 1": {uuid: u.String(), at: parseMilli("1700000000000"), flying: true},
-		"d tok 9 1700000000000 1 0 0 1 0 " + short + " login 0 3 1": {uuid: u.String(), at: parseMilli("1700000000000"), flying: true},
+		"s tok 9 1700000000000 1 0 0 0 0 " + short + " login 0 3 1": {uuid: u.String(), at: parseMilli("1700000000000"), inFlight: true},
+		"d tok 9 1700000000000 1 0 0 1 0 " + short + " login 0 3 1": {uuid: u.String(), at: parseMilli("1700000000000"), inFlight: true},
 		"t " + short + " 1700000000000 tok 1":                       {uuid: u.String(), at: parseMilli("1700000000000")},
 		"t - 1700000000000 tok 1 0.1:1,0.2:1 abcdef":                {},
 	} {
@@ -240,13 +240,13 @@ func FuzzBatch(f *testing.F) {
 func FuzzCarry(f *testing.F) {
 	f.Add(encodeCarry(carried(run(1, 2), nil)), 2, false)
 	f.Add(encodeCarry([][]Call{{{To: run(1, 2), Values: []string{"Amina", ""}}}, nil}), 2, true)
-	f.Fuzz(func(t *testing.T, b []byte, accounts int, personal bool) {
+	f.Fuzz(func(t *testing.T, b []byte, accounts int, personalized bool) {
 		accounts = 1 + accounts&7
-		got, err := decodeCarry(b, accounts, personal)
+		got, err := decodeCarry(b, accounts, personalized)
 		if err != nil {
 			return
 		}
-		again, err := decodeCarry(encodeCarry(got), accounts, personal)
+		again, err := decodeCarry(encodeCarry(got), accounts, personalized)
 		if err != nil || !cmp.Equal(got, again, cmpopts.EquateEmpty()) {
 			t.Fatalf("%v came back as %v, %v", got, again, err)
 		}

@@ -23,12 +23,12 @@ func (r *rig) usedMemory() int {
 }
 
 // peak remembers the most memory that was used.
-type peak struct {
+type peakMemory struct {
 	*rig
 	idle, most int
 }
 
-func (p *peak) look() {
+func (p *peakMemory) look() {
 	p.Helper()
 	p.most = max(p.most, p.usedMemory())
 }
@@ -49,7 +49,7 @@ func TestAMillionRecipientsStayCompact(t *testing.T) {
 	for i, x := range seed.Perm(n) {
 		numbers[i] = sms.MSISDN(254700000000 + uint64(x)*97 + seed.Uint64N(97))
 	}
-	p := &peak{rig: r, idle: r.usedMemory()}
+	p := &peakMemory{rig: r, idle: r.usedMemory()}
 
 	p.uploadAll(numbers)
 	staged := p.most
@@ -68,7 +68,7 @@ func TestAMillionRecipientsStayCompact(t *testing.T) {
 	}
 }
 
-func (p *peak) uploadAll(numbers []sms.MSISDN) {
+func (p *peakMemory) uploadAll(numbers []sms.MSISDN) {
 	p.Helper()
 	u, err := p.BeginUpload("c", Spec{Body: "Habari, leo kuna punguzo la bei katika maduka yetu yote."})
 	p.ok(err)
@@ -83,7 +83,7 @@ func (p *peak) uploadAll(numbers []sms.MSISDN) {
 	p.look()
 }
 
-func (p *peak) planAll(numbers []sms.MSISDN) {
+func (p *peakMemory) planAll(numbers []sms.MSISDN) {
 	p.Helper()
 	plan := p.startPlan("c", 1)
 	var waiting []Planned
@@ -109,7 +109,7 @@ func (p *peak) planAll(numbers []sms.MSISDN) {
 	p.look()
 }
 
-func (p *peak) settleAll(batches int) {
+func (p *peakMemory) settleAll(batches int) {
 	p.Helper()
 	records := make([]Record, 500)
 	for b := range batches {

@@ -19,7 +19,7 @@ func TestPauseAndResume(t *testing.T) {
 	if s.State != Paused || s.PausedBy != "gateway:http 400" || time.Since(s.PausedAt) > time.Minute {
 		t.Errorf("state is %s by %q at %v", s.State, s.PausedBy, s.PausedAt)
 	}
-	if c := r.ask("c", "0.0", r.open("c", "0.0", 1, 0), keyed, long); c.Result != ClaimPaused {
+	if c := r.tryClaim("c", "0.0", r.open("c", "0.0", 1, 0), keyed, long); c.Result != ClaimPaused {
 		t.Errorf("a claim was told %q", c.Result)
 	}
 	// The call that was out is settled all the same, and what it leaves waits.
@@ -84,7 +84,7 @@ func TestCancelWithCallsInFlight(t *testing.T) {
 		t.Errorf("the settle came to %+v", got)
 	}
 	r.expect("c", "accepted skipped pending skipped skipped")
-	c := r.ask("c", "0.0", r.open("c", "0.0", 1, 0), noKey, long)
+	c := r.tryClaim("c", "0.0", r.open("c", "0.0", 1, 0), noKey, long)
 	if c.Result != ClaimStopped || !c.Doubt {
 		t.Errorf("a doubtful call of a cancelled campaign was told %q, doubt %t", c.Result, c.Doubt)
 	}
@@ -136,7 +136,7 @@ func TestExpiryIsNoticedByClaimsAndBySweeping(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	for name, notice := range map[string]func(id string){
-		"claim": func(id string) { r.ask(id, "0.0", r.open(id, "0.0", 0, 0), keyed, long) },
+		"claim": func(id string) { r.tryClaim(id, "0.0", r.open(id, "0.0", 0, 0), keyed, long) },
 		"sweep": func(id string) {
 			if _, done, err := r.TopUp(t.Context(), id, map[int]int{0: 4}); err != nil || !done {
 				t.Errorf("top-up came to done %t, %v", done, err)
@@ -180,7 +180,7 @@ func TestWhatIsOverOrStoppedStaysAsItIs(t *testing.T) {
 	for id, g := range map[string]*Generation{"done": old, "cancelled": out.gen} {
 		r.travel(id, 2*time.Hour)
 		before := r.summary(id)
-		r.ask(id, "0.0", g, keyed, long)
+		r.tryClaim(id, "0.0", g, keyed, long)
 		_, _, err := r.TopUp(t.Context(), id, map[int]int{0: 4})
 		r.ok(err)
 		if s := r.summary(id); s.State != before.State || s.StoppedBy != before.StoppedBy || !s.FinishedAt.Equal(before.FinishedAt) {

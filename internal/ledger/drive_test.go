@@ -15,31 +15,31 @@ import (
 // driver does a random sequence of everything that can happen to a campaign, to
 // the ledger and to the model, and compares them after every step.
 type driver struct {
-	rt  *rapid.T
-	ctx context.Context
-	id  string
-	l   *Ledger
-	rdb *redis.Client
-	m   *model
-	gw  *gateway
-	say *again
+	rt     *rapid.T
+	ctx    context.Context
+	id     string
+	l      *Ledger
+	rdb    *redis.Client
+	m      *model
+	gw     *gateway
+	replay *replayHook
 
-	plan     *Plan // of the planner that is up to date
-	behind   *Plan // of one that may not be
-	read     []reading
-	ends     []end
-	uuids    map[string]string // I2: what each message_uuid stood for
-	best     map[int]Status    // I4: the most that was known of each row
-	asked    map[int]int       // by row: how often it was retried
-	resend   bool              // at account 1, who is unknown is submitted once more
-	noKey    map[string]bool   // I3: generations at account 1 that may have been taken
-	maybe    map[int]int       // I3: by row, submissions at account 1 that took it or left it open
-	saves    []save
-	movables []*Movable
-	forgot   bool
-	steps    int
-	named    []string   // batches that the page at hand was cut into
-	opts     Exclusions // as far as the worker has read them
+	plan      *Plan // of the planner that is up to date
+	stalePlan *Plan // of one that may not be
+	read      []reading
+	ends      []end
+	uuids     map[string]string // I2: what each message_uuid stood for
+	mostKnown map[int]Status    // I4: the most that was known of each row
+	retried   map[int]int       // by row: how often it was retried
+	resend    bool              // at account 1, who is unknown is submitted once more
+	noKey     map[string]bool   // I3: generations at account 1 that may have been taken
+	maybe     map[int]int       // I3: by row, submissions at account 1 that took it or left it open
+	saves     []save
+	movables  []*Movable
+	forgot    bool
+	steps     int
+	named     []string   // batches that the page at hand was cut into
+	opts      Exclusions // as far as the worker has read them
 }
 
 // reading is a generation as some worker read it, and may act on however late.
@@ -86,7 +86,7 @@ func (d *driver) enqueue() {
 		d.m.expiry = 40 * 24 * time.Hour
 		spec.ExpiresAt = time.Now().Add(d.m.expiry)
 	}
-	d.limited(&spec)
+	d.drawThreshold(&spec)
 	u, err := d.l.BeginUpload(d.id, spec)
 	d.ok(err)
 	pageSize := 1 + d.draw(12, "page size")
@@ -108,7 +108,7 @@ func (d *driver) enqueue() {
 
 func (d *driver) startPlan() *Plan {
 	p, err := d.l.StartPlan(d.ctx, d.id, func(Spec) (PlanSnapshot, error) {
-		return frozen, nil
+		return testSnapshot, nil
 	})
 	d.ok(err)
 	if wantNil := d.m.planned() || d.m.stop != ""; (p == nil) != wantNil {
@@ -125,13 +125,13 @@ func (d *driver) planPage() {
 	if d.plan == nil {
 		return
 	}
-	if d.behind == nil {
+	if d.stalePlan == nil {
 		other := *d.plan
-		d.behind = &other
+		d.stalePlan = &other
 	}
 	p := d.plan
 	if d.chance(5, "planner is behind") {
-		p = d.behind
+		p = d.stalePlan
 	}
 	if p.Next == len(d.m.pages) {
 		return // it knows that it is through
@@ -145,23 +145,23 @@ func (d *driver) planPage() {
 		if !errors.Is(err, want) {
 			d.rt.Fatalf("a planner at page %d of %d was told %v, want %v", p.Next, d.m.cur, err, want)
 		}
-		d.plan, d.behind = nil, nil
+		d.plan, d.stalePlan = nil, nil
 		return
 	}
 	page := d.fillPage(p)
 	wakes, done, err := p.CommitPage(d.ctx, NewToken(), page)
 	d.ok(err)
 	d.m.cur++
-	d.m.lim.plan(len(page.Skipped), page.Batches, d.named, d.m.planned())
+	d.m.threshold.plan(len(page.Skipped), page.Batches, d.named, d.m.planned())
 	d.m.judge()
 	d.m.finish()
 	if done != d.m.fin {
 		d.rt.Fatalf("done is %t after planning, want %t", done, d.m.fin)
 	}
-	d.watched(wakes)
+	d.checkWatched(wakes)
 	d.plan = p
-	if p == d.behind {
-		d.behind = nil
+	if p == d.stalePlan {
+		d.stalePlan = nil
 	}
 }
 
@@ -188,7 +188,7 @@ func (d *driver) fillPage(p *Plan) PlannedPage {
 			d.m.rows[row-1].left = ReasonDuplicate
 		default:
 			d.m.carry[to%accounts] = append(d.m.carry[to%accounts], row)
-			if d.m.lim.place() {
+			if d.m.threshold.place() {
 				for a := range accounts {
 					for len(d.m.carry[a]) > 0 {
 						page.Batches = append(page.Batches, d.cutBatch(a))
@@ -217,7 +217,7 @@ func (d *driver) fillPage(p *Plan) PlannedPage {
 }
 
 // ownBody is what the recipient of a row gets in a campaign with merge fields.
-func ownBody(row int) string {
+func personalizedBody(row int) string {
 	return strings.Repeat("Habari, Amina! ", 1+12*(row/3%2)) + strconv.Itoa(row/3)
 }
 
@@ -226,7 +226,7 @@ func (m *model) body(row int) string {
 	if !m.personal {
 		return ""
 	}
-	return ownBody(row)
+	return personalizedBody(row)
 }
 
 // cutBatch takes calls of one to six off what an account carries.
@@ -240,8 +240,8 @@ func (d *driver) cutBatch(a int) PlannedBatch {
 			break
 		}
 		if d.m.personal {
-			b.Bodies = append(b.Bodies, ownBody(rows[0]))
-			if i := slices.IndexFunc(rows, func(row int) bool { return ownBody(row) != ownBody(rows[0]) }); i > 0 {
+			b.Bodies = append(b.Bodies, personalizedBody(rows[0]))
+			if i := slices.IndexFunc(rows, func(row int) bool { return personalizedBody(row) != personalizedBody(rows[0]) }); i > 0 {
 				rows = rows[:i]
 			}
 		}
@@ -262,9 +262,9 @@ func (d *driver) cutBatch(a int) PlannedBatch {
 
 // watched checks that batches which were handed out can be found by the sweeper,
 // as long as something is open in them.
-func (d *driver) watched(wakes []Wake) {
+func (d *driver) checkWatched(wakes []Wake) {
 	for _, w := range wakes {
-		if planned := slices.Contains(slices.Concat(d.m.order[:]...), w.Batch); planned && d.m.lim.beyond(w.Batch) {
+		if planned := slices.Contains(slices.Concat(d.m.order[:]...), w.Batch); planned && d.m.threshold.beyond(w.Batch) {
 			d.rt.Fatalf("batch %s was handed out before the canary was over", w.Batch)
 		}
 		open, err := d.rdb.HExists(d.ctx, ledgerKey(d.id), "l"+w.Batch).Result()

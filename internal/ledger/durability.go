@@ -26,7 +26,7 @@ type Durability struct {
 var ErrNotDurable = errors.New("not durable yet")
 
 // durableWithin is how long a change may take to become durable.
-const durableWithin = time.Second
+const durabilityTimeout = time.Second
 
 // maxReplicas is more than anybody waits for.
 const maxReplicas = 16
@@ -63,9 +63,9 @@ func (d Durability) String() string {
 func (l *Ledger) barrier() []any {
 	switch d := l.durability; {
 	case d.Replicas > 0:
-		return []any{"WAIT", d.Replicas, durableWithin.Milliseconds()}
+		return []any{"WAIT", d.Replicas, durabilityTimeout.Milliseconds()}
 	case d.Fsync && !l.noWaitAOF.Load():
-		return []any{"WAITAOF", 1, 0, durableWithin.Milliseconds()}
+		return []any{"WAITAOF", 1, 0, durabilityTimeout.Milliseconds()}
 	}
 	return nil
 }
@@ -103,7 +103,7 @@ func (l *Ledger) evalDurable(ctx context.Context, s *redis.Script, keys []string
 			return answer.Val(), fmt.Errorf("%w: %w", ErrNotDurable, err)
 		}
 		if n, want := acknowledged(held.Val()), max(l.durability.Replicas, 1); n < want {
-			return answer.Val(), fmt.Errorf("%w: held by %d of %d after %s (redis.durability: %s)", ErrNotDurable, n, want, durableWithin, l.durability)
+			return answer.Val(), fmt.Errorf("%w: held by %d of %d after %s (redis.durability: %s)", ErrNotDurable, n, want, durabilityTimeout, l.durability)
 		}
 		return answer.Val(), nil
 	}

@@ -187,7 +187,7 @@ func BenchmarkACall(b *testing.B) {
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
 					i := int(next.Add(1)-1) % len(work)
-					claim := r.ask("c", names[i], work[i], noKey, long)
+					claim := r.tryClaim("c", names[i], work[i], noKey, long)
 					if claim.Result != ClaimGranted {
 						continue
 					}
@@ -208,7 +208,7 @@ func TestANextThatNoReplicaHasIsNoLeaveToSend(t *testing.T) {
 	c := r.claim("c", "0.0", 0, 0, noKey, long)
 	g := r.open("c", "0.0", 1, 0)
 	replica.Stop()
-	next, ok, err := r.SettleAndClaim(t.Context(), c, []Record{accepted("m")}, 1, r.nextRequest(c, g, long))
+	next, ok, err := r.SettleAndClaim(t.Context(), c, []Record{accepted("m")}, 1, r.settleAndClaimRequest(c, g, long))
 	if ok || next == nil || next.Result == ClaimGranted || !errors.Is(err, ErrNotDurable) {
 		t.Fatalf("it came to %+v, %t, %v", next, ok, err)
 	}

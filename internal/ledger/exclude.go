@@ -17,7 +17,7 @@ import (
 
 // everybody stands for numbers where a campaign is told of too many to name: whoever is
 // on the list.
-const everybody = "*"
+const wholeList = "*"
 
 // Exclusions are the opt-outs that a campaign has been told of, as far as they have been
 // read. The zero value has read nothing. Safe for concurrent use.
@@ -106,7 +106,7 @@ func (l *Ledger) readExclusions(ctx context.Context, id string, from, to int, to
 			if len(parts) < 3 {
 				return false, unreadable(id, fields[i], fieldString(v), errRecord)
 			}
-			if parts[2] == everybody {
+			if parts[2] == wholeList {
 				if !slices.Contains(*lists, parts[1]) {
 					*lists = append(slices.Clone(*lists), parts[1])
 				}
@@ -125,15 +125,15 @@ func (l *Ledger) readExclusions(ctx context.Context, id string, from, to int, to
 }
 
 // mostNamed is how many numbers a campaign is told of by name at once.
-const mostNamed = 1000
+const maxNamed = 1000
 
 // Exclude tells a campaign of numbers that have come to a list; nil: of everybody on it.
 // From when it returns, a call to them is only claimed if an earlier submission of it may
 // have been taken. It returns what is in flight of the campaign. A campaign that is over, or not
 // there, needs no telling.
 func (l *Ledger) Exclude(ctx context.Context, id, list string, numbers []sms.MSISDN) (InFlight, error) {
-	text := everybody
-	if numbers != nil && len(numbers) <= mostNamed {
+	text := wholeList
+	if numbers != nil && len(numbers) <= maxNamed {
 		b := make([]byte, 0, 14*len(numbers))
 		for _, m := range numbers {
 			b = append(m.AppendTo(b), ' ')
@@ -159,7 +159,7 @@ var ErrCanary = errors.New("it waits for the canary to end")
 // Narrow takes recipients, by their places in To, each with its list, out of a generation
 // that is ready. Stale: it has changed since it was read, and nothing happened; nor has it
 // with an ErrCanary.
-func (l *Ledger) Narrow(ctx context.Context, id, token, batch string, g *Generation, optedOut map[int]string, window int) (Settled, error) {
+func (l *Ledger) Narrow(ctx context.Context, id, token, batch string, g *Generation, optedOut map[int]string, openBatchLimit int) (Settled, error) {
 	var positions, blob []byte
 	for i := range g.To {
 		list, ok := optedOut[i]
@@ -169,7 +169,7 @@ func (l *Ledger) Narrow(ctx context.Context, id, token, batch string, g *Generat
 		positions = binary.BigEndian.AppendUint16(positions, g.position(i))
 		blob = appendRecord(blob, Record{Status: Skipped, Generation: g.Number, Reason: ReasonOptedOut, Code: ListCode(list)})
 	}
-	out, err := l.run(ctx, narrowScript, id, nil, token, batch, g.Call, g.Number, g.Revision, g.CallSize, window, positions, blob)
+	out, err := l.run(ctx, narrowScript, id, nil, token, batch, g.Call, g.Number, g.Revision, g.CallSize, openBatchLimit, positions, blob)
 	if err != nil {
 		return Settled{}, err
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 // modelLimit is what a campaign's limit and canary ought to be. Nil: it has neither.
-type modelLimit struct {
+type modelThreshold struct {
 	percent            float64
 	enough, span       int
 	baseEnded, baseBad int
@@ -21,12 +21,12 @@ type modelLimit struct {
 }
 
 // beyond says whether a batch has to wait for the canary.
-func (x *modelLimit) beyond(batch string) bool {
+func (x *modelThreshold) beyond(batch string) bool {
 	return x != nil && x.phase != "-" && !x.batches[batch]
 }
 
 // place counts a recipient that is not left out, and says whether it is the canary's last.
-func (x *modelLimit) place() bool {
+func (x *modelThreshold) place() bool {
 	if x == nil {
 		return false
 	}
@@ -35,7 +35,7 @@ func (x *modelLimit) place() bool {
 }
 
 // plan notes a planned page: its batches in their order.
-func (x *modelLimit) plan(leftOut int, batches []PlannedBatch, names []string, last bool) {
+func (x *modelThreshold) plan(leftOut int, batches []PlannedBatch, names []string, last bool) {
 	if x == nil || x.phase == "-" {
 		return
 	}
@@ -54,7 +54,7 @@ func (x *modelLimit) plan(leftOut int, batches []PlannedBatch, names []string, l
 	}
 }
 
-func (x *modelLimit) tryAgain(n int) {
+func (x *modelThreshold) tryAgain(n int) {
 	if x != nil {
 		n = min(n, x.baseBad)
 		x.baseEnded, x.baseBad = x.baseEnded-n, x.baseBad-n
@@ -76,7 +76,7 @@ func (m *model) soFar() (ended, bad int) {
 }
 
 func (m *model) judge() {
-	x := m.lim
+	x := m.threshold
 	if x == nil || m.stop != "" || x.tooMany {
 		return
 	}
@@ -106,15 +106,15 @@ func (m *model) judge() {
 
 // resume is an operator's: what is so far is accepted.
 func (m *model) resume() {
-	if m.lim != nil && m.lim.tooMany {
-		m.lim.baseEnded, m.lim.baseBad = m.soFar()
-		m.lim.tooMany = false
+	if m.threshold != nil && m.threshold.tooMany {
+		m.threshold.baseEnded, m.threshold.baseBad = m.soFar()
+		m.threshold.tooMany = false
 	}
 	m.paused = false
 }
 
 // limited draws a limit and a canary for the campaign.
-func (d *driver) limited(spec *Spec) {
+func (d *driver) drawThreshold(spec *Spec) {
 	d.l.thresholdSample, d.l.thresholdSpan = 1+d.draw(6, "sample"), 6+d.draw(6, "span")
 	if d.chance(2, "no limit") {
 		return
@@ -126,9 +126,9 @@ func (d *driver) limited(spec *Spec) {
 	if spec.FailureThreshold() == 0 {
 		return
 	}
-	d.m.lim = &modelLimit{percent: spec.FailureThreshold(), enough: d.l.thresholdSample, span: d.l.thresholdSpan, canary: spec.Canary, phase: "-", batches: map[string]bool{}}
+	d.m.threshold = &modelThreshold{percent: spec.FailureThreshold(), enough: d.l.thresholdSample, span: d.l.thresholdSpan, canary: spec.Canary, phase: "-", batches: map[string]bool{}}
 	if spec.Canary > 0 {
-		d.m.lim.phase = "p"
+		d.m.threshold.phase = "p"
 	}
 }
 
@@ -145,8 +145,8 @@ func (d *driver) origin(batch string) string {
 }
 
 // checkLimit: nothing goes beyond an open canary, and it is over when all of it has ended.
-func (d *driver) checkLimit(sum Summary) {
-	x := d.m.lim
+func (d *driver) checkThreshold(sum Summary) {
+	x := d.m.threshold
 	if x == nil {
 		return
 	}
@@ -190,8 +190,8 @@ func batchOf(call string) string { return call[:strings.LastIndexByte(call, '.')
 
 // adoptLimit takes what the ledger has come to, where a word went to several batches and
 // it was judged after each.
-func (d *driver) adoptLimit() {
-	x := d.m.lim
+func (d *driver) adoptThreshold() {
+	x := d.m.threshold
 	if x == nil {
 		return
 	}

@@ -19,15 +19,15 @@ func (r *rig) canary(id string, spec Spec, first []int, rest int) {
 }
 
 // limits is a rig whose campaigns are paused for as few as four.
-func limits(t testing.TB) *rig {
+func newThresholdRig(t testing.TB) *rig {
 	r := newRig(t)
 	r.thresholdSample, r.thresholdSpan = 4, 8
 	return r
 }
 
-func (r *rig) answer(id, batch string, call int, want ClaimResult) {
+func (r *rig) wantClaim(id, batch string, call int, want ClaimResult) {
 	r.Helper()
-	if c := r.ask(id, batch, r.open(id, batch, call, 0), keyed, long); c.Result != want {
+	if c := r.tryClaim(id, batch, r.open(id, batch, call, 0), keyed, long); c.Result != want {
 		r.Errorf("a claim of %s %d was told %q, want %q", batch, call, c.Result, want)
 	}
 }
@@ -41,7 +41,7 @@ func TestNothingGoesBeforeTheCanaryHasEnded(t *testing.T) {
 	if due, err := r.DueBatches(t.Context(), "c", now.Add(time.Minute)); err != nil || len(due) != 1 || due[0].Batch != "0.0" {
 		t.Fatalf("handed out is %v, %v; want the canary alone", due, err)
 	}
-	r.answer("c", "0.1", 0, ClaimCanary) // a sweeper may have opened it
+	r.wantClaim("c", "0.1", 0, ClaimCanary) // a sweeper may have opened it
 	if s := r.summary("c"); s.Canary != 4 || s.TooManyRejected != nil {
 		t.Errorf("the canary is %d, %+v", s.Canary, s.TooManyRejected)
 	}
@@ -57,12 +57,12 @@ func TestNothingGoesBeforeTheCanaryHasEnded(t *testing.T) {
 			t.Fatalf("a top-up handed out %v, %v", wakes, err)
 		}
 	}
-	r.answer("c", "0.1", 0, ClaimCanary)
+	r.wantClaim("c", "0.1", 0, ClaimCanary)
 	r.settle(r.claim("c", "0.0", 2, 1, keyed, long), SettleAnswer, unknown("no_answer"))
 	if _, err := r.Resume(t.Context(), "c", "me"); err != nil { // nobody has paused it
 		t.Error(err)
 	}
-	r.answer("c", "0.1", 0, ClaimCanary)
+	r.wantClaim("c", "0.1", 0, ClaimCanary)
 
 	// The doubt is cleared up: two of four, which is not more than 50 %.
 	out := r.settle(r.claim("c", "0.0", 1, 0, keyed, long), SettleAnswer, accepted("m3"))
@@ -90,7 +90,7 @@ func TestACanaryOfWhichTooManyAreRejectedPausesTheCampaign(t *testing.T) {
 	if want := (&TooManyRejected{Bad: 2, Ended: 4, Canary: true}); s.State != Paused || s.PausedBy != PausedTooMany || !cmp.Equal(s.TooManyRejected, want) || s.PausedAt.IsZero() {
 		t.Fatalf("it is %s by %q, %+v; want paused for %+v", s.State, s.PausedBy, s.TooManyRejected, want)
 	}
-	r.answer("c", "0.1", 0, ClaimPaused)
+	r.wantClaim("c", "0.1", 0, ClaimPaused)
 	if before, _, after := r.state("c"), settle(), r.state("c"); before != after {
 		t.Errorf("the settle said again changed\n%s\nto\n%s", before, after)
 	}
@@ -156,10 +156,10 @@ func TestACanaryIsCountedOverTheCampaign(t *testing.T) {
 		{Lane: 0, Calls: []int{3}, To: run(1, 3)}, {Lane: 1, Calls: []int{1}, To: run(4, 1)},
 		{Lane: 0, Calls: []int{3}, To: run(5, 3)}, {Lane: 1, Calls: []int{3}, To: run(8, 3)}}})
 	r.ok(err)
-	r.answer("c", "0.1", 0, ClaimCanary)
-	r.answer("c", "1.1", 0, ClaimCanary)
+	r.wantClaim("c", "0.1", 0, ClaimCanary)
+	r.wantClaim("c", "1.1", 0, ClaimCanary)
 	r.settle(r.claim("c", "1.0", 0, 0, keyed, long), SettleAnswer, rejected("bad_number"))
-	r.answer("c", "1.1", 0, ClaimCanary)
+	r.wantClaim("c", "1.1", 0, ClaimCanary)
 
 	// One whose account is held moves, and is the canary still; another's waits where it goes.
 	for batch, want := range map[string]ClaimResult{"0.0": ClaimGranted, "0.1": ClaimCanary} {
@@ -170,7 +170,7 @@ func TestACanaryIsCountedOverTheCampaign(t *testing.T) {
 		out, err := r.Move(t.Context(), "c", NewToken(), m, f, 9, func(Planned, string) int { return 1 })
 		r.ok(err)
 		to := out.Wakes[0].Batch
-		c := r.ask("c", to, r.open("c", to, 0, 0), keyed, long)
+		c := r.tryClaim("c", to, r.open("c", to, 0, 0), keyed, long)
 		if c.Result != want {
 			t.Errorf("what moved from %s to %s was told %q, want %q", batch, to, c.Result, want)
 		}
@@ -183,7 +183,7 @@ func TestACanaryIsCountedOverTheCampaign(t *testing.T) {
 
 func TestARunningCampaignIsPausedForItsLimit(t *testing.T) {
 	t.Parallel()
-	r := limits(t)
+	r := newThresholdRig(t)
 	r.sendingSpec("c", Spec{MaxRejected: 40}, []int{3, 2, 3, 4, 6, 9, 9})
 	end := func(call int, records ...Record) *TooManyRejected {
 		t.Helper()
@@ -196,7 +196,7 @@ func TestARunningCampaignIsPausedForItsLimit(t *testing.T) {
 	if got, want := end(1, accepted("m"), accepted("m")), (&TooManyRejected{Bad: 3, Ended: 5}); !cmp.Equal(got, want) {
 		t.Fatalf("it is paused for %+v, want %+v", got, want)
 	}
-	r.answer("c", "0.0", 2, ClaimPaused)
+	r.wantClaim("c", "0.0", 2, ClaimPaused)
 
 	// What is so far is accepted; from here on it is counted anew, and a retry of what was
 	// accepted does not count twice.
@@ -233,7 +233,7 @@ func TestARunningCampaignIsPausedForItsLimit(t *testing.T) {
 
 func TestALimitOverrulesWhoPausedByHand(t *testing.T) {
 	t.Parallel()
-	r := limits(t)
+	r := newThresholdRig(t)
 	r.sendingSpec("c", Spec{MaxRejected: 40}, []int{4, 1})
 	out := r.claim("c", "0.0", 0, 0, keyed, long)
 	_, err := r.Pause(t.Context(), "c", "me")
@@ -259,7 +259,7 @@ func TestALimitThatCannotBeReadIsSaid(t *testing.T) {
 	}
 	// What has happened is written down, and nothing goes beyond what may be the canary.
 	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), SettleAnswer, accepted("m"))
-	r.answer("c", "0.1", 0, ClaimCanary)
+	r.wantClaim("c", "0.1", 0, ClaimCanary)
 	r.expect("c", "accepted pending")
 }
 
@@ -285,7 +285,7 @@ func TestACanaryDoesNotWaitForWhoHasOptedOut(t *testing.T) {
 	}
 	leave(0, map[int]string{1: "ACME"})
 	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), SettleAnswer, accepted("m"))
-	r.answer("c", "0.1", 0, ClaimCanary)
+	r.wantClaim("c", "0.1", 0, ClaimCanary)
 	if got := leave(1, map[int]string{0: "ACME"}).Wakes; len(got) != 1 || got[0].Batch != "0.1" {
 		t.Errorf("the end of the canary handed out %v", got)
 	}

@@ -83,7 +83,7 @@ func TestEveryScriptRunsOnMiniredis(t *testing.T) {
 	_, err = r.Doubt(ctx, r.claim("c", "0.0", 1, 2, keyed, long), 0, true)
 	r.ok(err)
 	r.settle(r.claim("c", "0.0", 1, 2, keyed, long), SettlePartial, unknown("unsaid"))
-	r.settle(r.ask("c", "0.0", r.open("c", "0.0", 1, 2), noKey, long), SettleAbandon, unknown("no_key"))
+	r.settle(r.tryClaim("c", "0.0", r.open("c", "0.0", 1, 2), noKey, long), SettleAbandon, unknown("no_key"))
 	r.expect("c", "accepted pending rejected accepted unknown pending")
 	_, err = r.Pause(ctx, "c", "me")
 	r.ok(err)

@@ -23,7 +23,7 @@ type lateResult struct {
 
 // forward tells those of whom a settle said that they were accepted, from the batches on
 // that are to be looked through.
-func (l *Ledger) forward(ctx context.Context, c *Claim, records []Record, segments int, from []string) (*lateResult, error) {
+func (l *Ledger) applyElsewhere(ctx context.Context, c *Claim, records []Record, segments int, from []string) (*lateResult, error) {
 	g := c.gen
 	w := &lateResult{claim: c, origin: fmt.Sprintf("%s.%d.%d", c.batch, g.Call, g.Number), uuid: shortUUID(c.IdempotencyKey), records: map[int]Record{}, segments: segments}
 	for i, r := range records {
@@ -125,7 +125,7 @@ func (l *Ledger) settleLate(ctx context.Context, c *Claim, records []Record, seg
 	} else if from, err = l.movedTo(ctx, c.id, c.batch); err != nil {
 		return s, err
 	}
-	w, err := l.forward(ctx, c, records, segments, from)
+	w, err := l.applyElsewhere(ctx, c, records, segments, from)
 	if err != nil {
 		return s, err
 	}

@@ -42,7 +42,7 @@ type Ledger struct {
 	durability Durability
 	noWaitAOF  atomic.Bool
 	// lot draws the numbers of batches that recipients move to.
-	lot func() uint64
+	drawNumber func() uint64
 	// limitSample and limitSpan are LimitSample and LimitSpan, but in some tests.
 	thresholdSample, thresholdSpan int
 	// together is where callers of next.lua meet.
@@ -55,7 +55,7 @@ func New(rdb redis.UniversalClient) *Ledger { return NewDurable(rdb, Durability{
 // NewDurable is New for a ledger whose claims, settles and orders must be durable
 // before they count. What is not in time is an ErrNotDurable.
 func NewDurable(rdb redis.UniversalClient, d Durability) *Ledger {
-	return &Ledger{rdb: rdb, durability: d, lot: drawLot, thresholdSample: ThresholdSample, thresholdSpan: ThresholdSpan}
+	return &Ledger{rdb: rdb, durability: d, drawNumber: randomNumber, thresholdSample: ThresholdSample, thresholdSpan: ThresholdSpan}
 }
 
 var idPattern = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)

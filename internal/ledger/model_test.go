@@ -30,10 +30,10 @@ type model struct {
 	excluded map[int]bool // rows, told of
 	listed   map[int]bool // rows, on a suppression list, which no Redis forgets here
 
-	paused bool
-	lim    *modelLimit
-	stop   string
-	fin    bool
+	paused    bool
+	threshold *modelThreshold
+	stop      string
+	fin       bool
 
 	retry     *modelRetry
 	lastRetry modelRetry
@@ -66,18 +66,18 @@ type modelCall struct {
 }
 
 type modelGen struct {
-	call           string
-	number         int
-	state          string // r s d t
-	members        []int  // positions
-	token          string
-	claims, tries  int
-	bad, rev       int
-	doubt          bool
-	uuid, login    string
-	lease, due     time.Duration
-	first          time.Duration
-	closedBy, gave string // tokens: of the last claim, of who gave it up
+	call                  string
+	number                int
+	state                 string // r s d t
+	members               []int  // positions
+	token                 string
+	claims, tries         int
+	bad, rev              int
+	doubt                 bool
+	uuid, login           string
+	lease, due            time.Duration
+	first                 time.Duration
+	closedBy, abandonedBy string // tokens: of the last claim, of who gave it up
 }
 
 type modelRetry struct {
@@ -119,10 +119,10 @@ func (m *model) clone() *model {
 		x := *m.retry
 		c.retry = &x
 	}
-	if m.lim != nil {
-		x := *m.lim
-		x.batches = maps.Clone(m.lim.batches)
-		c.lim = &x
+	if m.threshold != nil {
+		x := *m.threshold
+		x.batches = maps.Clone(m.threshold.batches)
+		c.threshold = &x
 	}
 	return &c
 }
@@ -163,7 +163,7 @@ func (m *model) finish() {
 	}
 }
 
-func (m *model) halt(why string) {
+func (m *model) stopCampaign(why string) {
 	if m.stop == "" && !m.fin {
 		m.stop, m.paused = why, false
 		m.finish()
@@ -224,7 +224,7 @@ type modelClaim struct {
 
 func (m *model) claim(g *modelGen, c modelClaim) (answer ClaimResult, why string) {
 	if m.expiry != 0 && m.now >= m.expiry {
-		m.halt(ReasonExpired)
+		m.stopCampaign(ReasonExpired)
 	}
 	if c.ghost {
 		return ClaimChanged, ""
@@ -246,7 +246,7 @@ func (m *model) claim(g *modelGen, c modelClaim) (answer ClaimResult, why string
 		return ClaimStopped, m.stop
 	case m.paused:
 		return ClaimPaused, ""
-	case m.lim.beyond(c.origin):
+	case m.threshold.beyond(c.origin):
 		return ClaimCanary, ""
 	case m.now < g.due:
 		return ClaimLater, ""
@@ -380,7 +380,7 @@ type modelSettle struct {
 	rows    []int
 	uuid    string
 	records []Record
-	basis   SettleReason
+	reason  SettleReason
 	retryIn time.Duration
 	resend  bool
 	looks   int
@@ -388,7 +388,7 @@ type modelSettle struct {
 
 // tellElsewhere is a late word on recipients that have moved, or moved back with a Redis
 // that forgot it: that they were accepted ends their wait.
-func (m *model) tellElsewhere(s modelSettle) (told bool) {
+func (m *model) settleElsewhere(s modelSettle) (told bool) {
 	key := genKey(s.call, s.gen)
 	if g := m.gens[key]; s.uuid == "" && g != nil {
 		s.uuid = g.uuid
@@ -462,12 +462,12 @@ func (m *model) below(batch string) []string {
 
 func (m *model) settle(s modelSettle) (superseded, elsewhere bool) {
 	if m.calls[s.call] == nil {
-		elsewhere = m.tellElsewhere(s)
+		elsewhere = m.settleElsewhere(s)
 		return !elsewhere, elsewhere
 	}
 	if !m.settleHere(s) {
 		m.judge()
-		return false, m.tellElsewhere(s)
+		return false, m.settleElsewhere(s)
 	}
 	return true, false
 }
@@ -484,14 +484,14 @@ func (m *model) settleHere(s modelSettle) (superseded bool) {
 	saysAccepted := slices.ContainsFunc(s.records, func(r Record) bool { return r.Status == Accepted })
 	switch {
 	case g.state == "t":
-		if s.basis == SettleAbandon && !forgotten && g.gave != s.token {
+		if s.reason == SettleAbandon && !forgotten && g.abandonedBy != s.token {
 			return true
 		}
-	case s.basis == SettleAbandon:
+	case s.reason == SettleAbandon:
 		if g.state == "s" {
 			return true
 		}
-	case !mine && g.state != "r" && s.basis == SettleVerdict && !saysAccepted:
+	case !mine && g.state != "r" && s.reason == SettleVerdict && !saysAccepted:
 		return true
 	}
 	var again, anew []int
@@ -503,7 +503,7 @@ func (m *model) settleHere(s modelSettle) (superseded bool) {
 		if r.call != s.call {
 			continue
 		}
-		if state != "t" && g.doubt && (status == Rejected && !s.basis.gateways() || status == Pending && mine) {
+		if state != "t" && g.doubt && (status == Rejected && !s.reason.fromGateway() || status == Pending && mine) {
 			status = Unknown
 		}
 		word := modelSent{gen: genKey(s.call, s.gen), id: x.MessageID}
@@ -521,10 +521,10 @@ func (m *model) settleHere(s modelSettle) (superseded bool) {
 			}
 		case r.status == Pending && state != "t" && r.from == word.gen:
 			switch {
-			case status == Pending && mine && s.basis != SettlePartial:
+			case status == Pending && mine && s.reason != SettlePartial:
 				again = append(again, p)
 			case status == Pending:
-			case status == Unknown && state != "r" && (s.basis == SettlePartial || s.basis == SettleLookup || !mine && s.basis != SettleAbandon):
+			case status == Unknown && state != "r" && (s.reason == SettlePartial || s.reason == SettleLookup || !mine && s.reason != SettleAbandon):
 			default:
 				if status == Unknown && s.resend && m.stop == "" && r.before == nil {
 					anew = append(anew, p)
@@ -547,14 +547,14 @@ func (m *model) settleHere(s modelSettle) (superseded bool) {
 			resolve()
 		case r.status == Unknown && r.from == word.gen:
 			single := state == "t" && g.closedBy == s.token && g.claims == 1
-			if status == Rejected && s.basis.gateways() || status != Unknown && single {
+			if status == Rejected && s.reason.fromGateway() || status != Unknown && single {
 				r.status, r.sent = Rejected, []modelSent{word}
 			}
 		}
 	}
 	if len(again) > 0 && m.stop == "" {
 		tries := g.tries + 1
-		if s.basis == SettleSpared {
+		if s.reason == SettleSpared {
 			tries--
 		}
 		prompt, later, longest := []int(nil), []int(nil), s.retryIn
@@ -579,7 +579,7 @@ func (m *model) settleHere(s modelSettle) (superseded bool) {
 	if len(anew) > 0 {
 		m.openGen(s.call, anew, g.tries, m.now+s.retryIn)
 	}
-	gave := g.state != "t" && s.basis == SettleAbandon
+	gave := g.state != "t" && s.reason == SettleAbandon
 	for x := range touched {
 		if x == g && m.stop != "" && len(again) > 0 && len(again) == len(m.waiting(g)) {
 			m.closeGen(g)
@@ -588,15 +588,15 @@ func (m *model) settleHere(s modelSettle) (superseded bool) {
 		m.tidy(x)
 	}
 	if gave && g.state == "t" {
-		g.gave = s.token
+		g.abandonedBy = s.token
 	}
-	if s.basis == SettleLookup && g.state == "d" && g.bad == s.looks {
+	if s.reason == SettleLookup && g.state == "d" && g.bad == s.looks {
 		g.due = m.now + s.retryIn
 		g.bad++
 	}
 	if mine && g.state == "s" {
 		g.state, g.doubt, g.due = "d", true, m.now+s.retryIn
-		if s.basis != SettleLookup {
+		if s.reason != SettleLookup {
 			g.bad++
 		}
 	}
@@ -605,7 +605,7 @@ func (m *model) settleHere(s modelSettle) (superseded bool) {
 }
 
 // gateways says whether a basis is the gateway's own word.
-func (b SettleReason) gateways() bool {
+func (b SettleReason) fromGateway() bool {
 	return b == SettleAnswer || b == SettlePartial || b == SettleSpared || b == SettleLookup
 }
 
@@ -654,7 +654,7 @@ func (m *model) retryStep() {
 		if len(list) > 0 {
 			m.openGen(call, list, 0, 0)
 			r.count += len(list)
-			m.lim.tryAgain(len(list))
+			m.threshold.tryAgain(len(list))
 		}
 	}
 	if len(r.batches) == 0 {

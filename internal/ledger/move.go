@@ -113,7 +113,7 @@ type Moved struct {
 // campaign is over, stopped or being retried. The token makes trying again after an error
 // safe. window is that of the batch's account. to is told the body too, which goes with
 // the recipient; empty in a plain campaign.
-func (l *Ledger) Move(ctx context.Context, id, token string, m *Movable, f PlanSnapshot, window int, to func(p Planned, body string) int) (Moved, error) {
+func (l *Ledger) Move(ctx context.Context, id, token string, m *Movable, f PlanSnapshot, openBatchLimit int, to func(p Planned, body string) int) (Moved, error) {
 	going := make([][]Call, len(f.Accounts))
 	var gens []any
 	count, parts := 0, 0
@@ -136,7 +136,7 @@ func (l *Ledger) Move(ctx context.Context, id, token string, m *Movable, f PlanS
 	if count == 0 {
 		return Moved{}, nil
 	}
-	args := append([]any{token, m.Batch, window, parts}, gens...)
+	args := append([]any{token, m.Batch, openBatchLimit, parts}, gens...)
 	for a, list := range going {
 		stream := f.SameHoursFor(m.Been[0], a)
 		for len(list) > 0 {
@@ -180,10 +180,10 @@ func (a SnapshotAccount) CallSize() int { return max(1, min(a.MaxRecipients, a.B
 const movedBase uint64 = 1_000_000_000_000
 
 func (l *Ledger) movedName(stream int) string {
-	return fmt.Sprintf("%d.%d", stream, movedBase+l.lot()%(8*movedBase))
+	return fmt.Sprintf("%d.%d", stream, movedBase+l.drawNumber()%(8*movedBase))
 }
 
-func drawLot() uint64 {
+func randomNumber() uint64 {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
 	return binary.BigEndian.Uint64(b[:])
@@ -191,7 +191,7 @@ func drawLot() uint64 {
 
 // follow puts in the place of each recipient that has moved what is known of it where it
 // is now.
-func (l *Ledger) follow(ctx context.Context, id string, b *Batch, rows []Row, r *rowReading) error {
+func (l *Ledger) replaceMoved(ctx context.Context, id string, b *Batch, rows []Row, r *rowReading) error {
 	if !slices.ContainsFunc(rows, func(x Row) bool { return x.moved }) {
 		return nil
 	}

@@ -121,7 +121,7 @@ func TestAMoveOfWhatHasChangedMovesNothing(t *testing.T) {
 			_, err := r.Release(r.Context(), r.claim("c", "0.0", 1, 0, noKey, long), 0, true)
 			r.ok(err)
 		},
-		"moved by another": func(r *rig) { r.move("c", "0.0", r.frozen("c"), 2) },
+		"moved by another": func(r *rig) { r.move("c", "0.0", r.snapshot("c"), 2) },
 		"cancelled": func(r *rig) {
 			_, err := r.Cancel(r.Context(), "c", "me")
 			r.ok(err)
@@ -143,7 +143,7 @@ func TestAMoveOfWhatHasChangedMovesNothing(t *testing.T) {
 	}
 }
 
-func (r *rig) frozen(id string) PlanSnapshot {
+func (r *rig) snapshot(id string) PlanSnapshot {
 	r.Helper()
 	f, _, err := r.Snapshot(r.Context(), id)
 	r.ok(err)

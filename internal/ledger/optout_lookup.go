@@ -17,27 +17,27 @@ import (
 // campaign is told of whoever comes to a list, but only once he has been entered, and not if
 // whoever enters him dies in between. Not safe for concurrent use.
 type OptOutLookup struct {
-	ledger *Ledger
-	lists  []string
-	counts []int
-	copies []*listCopy // nil: Redis is asked
-	most   int
-	asked  int
+	ledger   *Ledger
+	lists    []string
+	counts   []int
+	copies   []*listCopy // nil: Redis is asked
+	expected int
+	asked    int
 }
 
 // Reading a list takes as long as asking of copyFrom numbers, for its buckets, and of one
 // in copyShare of the list's own. One of more than mostCopied, of eight bytes each, would
 // take too much memory.
 const (
-	copyFrom   = optOutBuckets / 2
-	copyShare  = 8
-	mostCopied = 1_000_000
+	copyFrom  = optOutBuckets / 2
+	copyShare = 8
+	maxCopied = 1_000_000
 )
 
 // Lookup returns a Lookup in those of some lists that have anybody on them, by the counts
 // of OptOutCounts, for so many numbers; 0: their number is not known.
 func (l *Ledger) NewOptOutLookup(lists []string, counts map[string]int, numbers int) *OptOutLookup {
-	x := &OptOutLookup{ledger: l, most: numbers}
+	x := &OptOutLookup{ledger: l, expected: numbers}
 	for _, list := range lists {
 		if counts[list] > 0 {
 			x.lists, x.counts = append(x.lists, list), append(x.counts, counts[list])
@@ -58,7 +58,7 @@ func (x *OptOutLookup) OptedOut(ctx context.Context, numbers []sms.MSISDN) (map[
 	}
 	var asked []string
 	for i, list := range x.lists {
-		if x.copies[i] == nil && x.counts[i] <= mostCopied && max(x.asked, x.most) >= copyFrom+x.counts[i]/copyShare {
+		if x.copies[i] == nil && x.counts[i] <= maxCopied && max(x.asked, x.expected) >= copyFrom+x.counts[i]/copyShare {
 			var err error
 			if x.copies[i], err = x.ledger.copyOptOuts(ctx, list); err != nil {
 				return nil, err
@@ -103,7 +103,7 @@ func (x *OptOutLookup) dropChanged(ctx context.Context) error {
 	}
 	for i, list := range x.lists {
 		if x.copies[i] != nil && now[list] != len(x.copies[i].numbers) {
-			x.copies[i], x.counts[i] = nil, mostCopied+1 // so it is not read again
+			x.copies[i], x.counts[i] = nil, maxCopied+1 // so it is not read again
 		}
 	}
 	return nil

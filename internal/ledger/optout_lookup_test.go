@@ -67,7 +67,7 @@ func TestALookupTurnsToReadingAfterManyPages(t *testing.T) {
 			t.Errorf("%v, %v: the list has grown since it was read", on, err)
 		}
 	}
-	big := r.NewOptOutLookup([]string{AllSenders}, map[string]int{AllSenders: mostCopied + 1}, 1_000_000_000)
+	big := r.NewOptOutLookup([]string{AllSenders}, map[string]int{AllSenders: maxCopied + 1}, 1_000_000_000)
 	if on, err := big.OptedOut(t.Context(), page[:8]); err != nil || len(on) != 1 || big.copies[0] != nil {
 		t.Errorf("%v, %v: a list as long is not read", on, err)
 	}

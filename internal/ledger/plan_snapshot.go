@@ -46,10 +46,10 @@ type CountryHours struct {
 }
 
 // encodeWindows writes "KE 08:00-18:00 NG 08:00-20:00".
-func encodeSendingHours(windows []CountryHours) string {
+func encodeSendingHours(hours []CountryHours) string {
 	var words []string
-	for _, w := range windows {
-		words = append(words, w.Country, w.Hours)
+	for _, h := range hours {
+		words = append(words, h.Country, h.Hours)
 	}
 	return strings.Join(words, " ")
 }
@@ -79,11 +79,11 @@ func (f PlanSnapshot) encode() ([]byte, error) {
 	return b, nil
 }
 
-func decodeSnapshot(s, windows string) (PlanSnapshot, error) {
+func decodeSnapshot(s, hours string) (PlanSnapshot, error) {
 	var f PlanSnapshot
 	err := json.Unmarshal([]byte(s), &f)
 	if err == nil {
-		f.SendingHours, err = decodeSendingHours(windows)
+		f.SendingHours, err = decodeSendingHours(hours)
 	}
 	if err != nil {
 		return f, fmt.Errorf("frozen record: %w", err)

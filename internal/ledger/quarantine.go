@@ -103,7 +103,7 @@ type quarantineEntry struct {
 // and its place in the window of so many batches goes to the wakes that are returned;
 // its recipients stay pending. first: it was not on the list. Once resumed, the campaign
 // has a new list.
-func (l *Ledger) Quarantine(ctx context.Context, u *Unreadable, work string, leave bool, window int) (wakes []Wake, first bool, err error) {
+func (l *Ledger) Quarantine(ctx context.Context, u *Unreadable, work string, leave bool, openBatchLimit int) (wakes []Wake, first bool, err error) {
 	e := quarantineEntry{Work: work, Why: strings.ToValidUTF8(fmt.Sprintf("%.200s", u.Err), "?"), Size: len(u.Bytes)}
 	short, err := json.Marshal(e)
 	if err != nil {
@@ -115,7 +115,7 @@ func (l *Ledger) Quarantine(ctx context.Context, u *Unreadable, work string, lea
 		return nil, false, fmt.Errorf("set aside %s of %s: %w", u.Record, u.Campaign, err)
 	}
 	out, err := l.run(ctx, quarantineScript, u.Campaign, []string{quarantineKey(u.Campaign), quarantineWorkKey(u.Campaign)},
-		NewToken(), u.Record, full, short, work, boolArg(leave), window)
+		NewToken(), u.Record, full, short, work, boolArg(leave), openBatchLimit)
 	if err != nil {
 		return nil, false, err
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // manglings are ways in which a record may come to be unreadable.
-var manglings = map[string]func(string) string{
+var corruptions = map[string]func(string) string{
 	"cut short":    func(s string) string { return s[:len(s)-1] },
 	"empty":        func(string) string { return "" },
 	"random bytes": randomBytes,
@@ -27,7 +27,7 @@ func randomBytes(s string) string {
 	return string(b)
 }
 
-func (r *rig) mangle(id, field string, how func(string) string) {
+func (r *rig) corrupt(id, field string, how func(string) string) {
 	r.Helper()
 	v, err := r.rdb.HGet(r.Context(), ledgerKey(id), field).Result()
 	r.ok(err)
@@ -47,7 +47,7 @@ func TestRecordsThatCannotBeReadAreNamed(t *testing.T) {
 	t.Parallel()
 	all := newRig(t)
 	for field, whole := range map[string]bool{"b0.0": true, "w0.0": true, "l0.0": true, "x0.0": true, "g0.0.0.1": false, "i0.0.0.1": false, "r0.0.0": false} {
-		for name, how := range manglings {
+		for name, how := range corruptions {
 			if name == "cut short" && strings.ContainsRune("wl", rune(field[0])) || name != "random bytes" && field[0] == 'x' {
 				continue // a shorter number is a number, and no list is one of nothing
 			}
@@ -58,7 +58,7 @@ func TestRecordsThatCannotBeReadAreNamed(t *testing.T) {
 				id := nameID(t.Name()[strings.IndexByte(t.Name(), '/')+1:])
 				id = strings.ReplaceAll(id, "_", "-")
 				r.inHalves(id)
-				r.mangle(id, field, how)
+				r.corrupt(id, field, how)
 				w, err := r.LoadWork(t.Context(), id, "0.0")
 				if whole {
 					if u := AsUnreadable(err); u == nil || u.Record != field || u.Campaign != id {
@@ -122,7 +122,7 @@ func TestScriptsWriteNothingOfWhatTheyCannotRead(t *testing.T) {
 		"doubt":   func(r *rig, c *Claim) error { _, err := r.Doubt(r.Context(), c, 0, true); return err },
 	} {
 		for _, field := range []string{"g0.0.0.1", "r0.0.0"} {
-			for name, how := range manglings {
+			for name, how := range corruptions {
 				if field[0] == 'r' && (script == "claim" || script == "doubt") {
 					continue // they read no results of a generation that is claimed
 				}
@@ -133,7 +133,7 @@ func TestScriptsWriteNothingOfWhatTheyCannotRead(t *testing.T) {
 					id := "c" + strconv.FormatUint(rand.Uint64(), 36)
 					r.inHalves(id)
 					c := r.claim(id, "0.0", 0, 1, keyed, long)
-					r.mangle(id, field, how)
+					r.corrupt(id, field, how)
 					before := r.state(id)
 					if u := AsUnreadable(do(&r, c)); u == nil || u.Record != field {
 						t.Errorf("%s ends with %v", script, u)
@@ -161,11 +161,11 @@ func TestSetAsideGivesItsPlaceToOthers(t *testing.T) {
 		t.Fatalf("handed out: %v", wakes)
 	}
 	whole := r.rdb.HGet(t.Context(), ledgerKey("c"), "b0.0").Val()
-	r.mangle("c", "b0.0", manglings["cut short"])
+	r.corrupt("c", "b0.0", corruptions["cut short"])
 	_, err = r.LoadWork(t.Context(), "c", "0.0")
 	u := AsUnreadable(err)
 
-	hook := &again{armed: true, snapshot: func() (string, error) {
+	hook := &replayHook{armed: true, snapshot: func() (string, error) {
 		a, err := r.rdb.HGetAll(t.Context(), quarantineKey("c")).Result()
 		return r.state("c") + aTime.ReplaceAllString(a["b0.0"], "<time>"), err
 	}}
@@ -285,7 +285,7 @@ func TestARetryPassesOverWhatCannotBeRead(t *testing.T) {
 			}{{"0.0", 0}, {"0.0", 1}, {"0.1", 0}} {
 				r.settle(r.claim("c", x.batch, x.call, 0, noKey, long), SettleAnswer, rejected("no"), rejected("no"))
 			}
-			r.mangle("c", field, manglings["cut short"])
+			r.corrupt("c", field, corruptions["cut short"])
 			n, err := r.Retry(t.Context(), "c", NewToken(), false, true)
 			if u := AsUnreadable(err); n != 2 || u == nil || u.Record != field {
 				t.Errorf("retried %d with %v", n, err)
@@ -299,12 +299,12 @@ func TestARetryPassesOverWhatCannotBeRead(t *testing.T) {
 
 func TestACampaignThatCannotBeReadStillHasItsCounts(t *testing.T) {
 	t.Parallel()
-	for name, how := range manglings {
+	for name, how := range corruptions {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
 			r.sending("frozen", []int{2})
-			r.mangle("frozen", "frozen", how)
+			r.corrupt("frozen", "frozen", how)
 			if s := r.summary("frozen"); s.Unreadable == nil || s.Unreadable.Record != "frozen" || s.Pending != 2 {
 				t.Errorf("the summary is %+v", s)
 			}

@@ -72,7 +72,7 @@ func TestResend(t *testing.T) {
 		}, "accepted unknown accepted"},
 		"a lease that ran out goes once more": {func(r *rig, id string) {
 			r.claim(id, b, 0, 0, noKey, lapsed)
-			c := resending(r.ask(id, b, r.open(id, b, 0, 0), noKey, long))
+			c := resending(r.tryClaim(id, b, r.open(id, b, 0, 0), noKey, long))
 			if c.Result != ClaimDoubtful {
 				r.Fatalf("the next claim was told %q", c.Result)
 			}
@@ -82,8 +82,8 @@ func TestResend(t *testing.T) {
 		}, "accepted accepted accepted"},
 		"two that give it up make one resend": {func(r *rig, id string) {
 			r.claim(id, b, 0, 0, noKey, lapsed)
-			one := resending(r.ask(id, b, r.open(id, b, 0, 0), noKey, long))
-			two := resending(r.ask(id, b, r.open(id, b, 0, 0), noKey, long))
+			one := resending(r.tryClaim(id, b, r.open(id, b, 0, 0), noKey, long))
+			two := resending(r.tryClaim(id, b, r.open(id, b, 0, 0), noKey, long))
 			r.settle(one, SettleAbandon, repeat(3, unknown(one.Why))...)
 			before := r.state(id)
 			if out := r.settle(two, SettleAbandon, repeat(3, unknown(two.Why))...); !out.Stale || r.state(id) != before {
@@ -157,7 +157,7 @@ func TestResend(t *testing.T) {
 			r.settle(first(r, id), SettleVerdict, lost...)
 			g := r.open(id, b, 0, 1)
 			r.travel(id, 2*time.Hour)
-			if c := r.ask(id, b, g, noKey, long); c.Result != ClaimStopped || c.Doubt {
+			if c := r.tryClaim(id, b, g, noKey, long); c.Result != ClaimStopped || c.Doubt {
 				r.Errorf("the claim was told %+v", c)
 			}
 		}, "unknown unknown unknown"},
@@ -188,7 +188,7 @@ func TestResend(t *testing.T) {
 			r.ok(err)
 			r.settle(one, SettleVerdict, lost...)
 			g := r.open(id, b, 0, 1)
-			if c := r.ask(id, b, g, noKey, long); c.Result != ClaimPaused {
+			if c := r.tryClaim(id, b, g, noKey, long); c.Result != ClaimPaused {
 				r.Errorf("the claim was told %q", c.Result)
 			}
 			_, err = r.Resume(r.Context(), id, "me")
@@ -198,7 +198,7 @@ func TestResend(t *testing.T) {
 		"it backs off": {func(r *rig, id string) {
 			_, err := r.Settle(r.Context(), first(r, id), lost, SettleVerdict, 1, time.Hour)
 			r.ok(err)
-			if c := r.ask(id, b, r.open(id, b, 0, 1), noKey, long); c.Result != ClaimLater {
+			if c := r.tryClaim(id, b, r.open(id, b, 0, 1), noKey, long); c.Result != ClaimLater {
 				r.Errorf("the claim was told %q", c.Result)
 			}
 			r.travel(id, time.Hour)

@@ -60,7 +60,7 @@ func (l *Ledger) results(ctx context.Context, id string, after int, yield func(R
 	}
 	country := snapshot.Country
 	segments, _ := sms.Segments(sum.Spec.Body)
-	reading := &rowReading{frozen: snapshot, segments: segments, stopped: sum.StoppedBy, after: after, personal: sum.Spec.Personalized()}
+	reading := &rowReading{snapshot: snapshot, segments: segments, stopped: sum.StoppedBy, after: after, personalized: sum.Spec.Personalized()}
 	found, stop := l.newRowIndex(ctx, id, sum.Total, reading)
 	defer stop()
 	for page, err := range l.ReadPages(ctx, id, 0, pages, 1) {
@@ -206,7 +206,7 @@ func (s *source) nextEarlyRow(n int) (Row, bool, error) {
 // batchRows yields the rows of a lane's batches, a batch at a time.
 func (l *Ledger) batchRows(ctx context.Context, id string, stream int, r *rowReading) iter.Seq2[[]Row, error] {
 	return func(yield func([]Row, error) bool) {
-		for b, err := range l.batches(ctx, id, stream, r.personal) {
+		for b, err := range l.batches(ctx, id, stream, r.personalized) {
 			if err != nil {
 				yield(nil, err)
 				return
@@ -228,11 +228,11 @@ func (l *Ledger) batchRows(ctx context.Context, id string, stream int, r *rowRea
 
 // rowReading is what the rows of all batches of a campaign are read with.
 type rowReading struct {
-	frozen   PlanSnapshot
-	segments int // of a plain campaign's messages
-	stopped  string
-	after    int // rows up to it are not asked for
-	personal bool
+	snapshot     PlanSnapshot
+	segments     int // of a plain campaign's messages
+	stopped      string
+	after        int // rows up to it are not asked for
+	personalized bool
 }
 
 // rowsAt reads the rows of a batch, wherever they are now.
@@ -241,7 +241,7 @@ func (l *Ledger) rowsAt(ctx context.Context, id string, b *Batch, r *rowReading)
 	if err != nil {
 		return nil, fmt.Errorf("batch %s: %w", b.Name, err)
 	}
-	stream, err := r.frozen.StreamOf(b.Name)
+	stream, err := r.snapshot.StreamOf(b.Name)
 	if err != nil {
 		return nil, fmt.Errorf("campaign %s: %w", id, err)
 	}
@@ -250,7 +250,7 @@ func (l *Ledger) rowsAt(ctx context.Context, id string, b *Batch, r *rowReading)
 			rows[i].Account = stream.Account.Name
 		}
 	}
-	return rows, l.follow(ctx, id, b, rows, r)
+	return rows, l.replaceMoved(ctx, id, b, rows, r)
 }
 
 func (l *Ledger) rowsOf(ctx context.Context, id string, b *Batch, segments int, stopped string) ([]Row, error) {
@@ -310,14 +310,14 @@ func (l *Ledger) rowsOf(ctx context.Context, id string, b *Batch, segments int, 
 			continue // what was submitted later of their generation was without them
 		}
 		s := submissions[in[i]]
-		if stopped != "" && !s.flying && rows[i].Status == Pending && rows[i].before != nil {
+		if stopped != "" && !s.inFlight && rows[i].Status == Pending && rows[i].before != nil {
 			// A retry that was stopped before anybody claimed it leaves it as unknown as it was.
 			s, rows[i].Record = submissions[before[i]], *rows[i].before
 		}
 		if s.uuid != "" {
 			rows[i].MessageUUID, rows[i].UpdatedAt, rows[i].Segments = s.uuid, s.at, parts[i]
 		}
-		if !s.flying {
+		if !s.inFlight {
 			rows[i] = skipIfStopped(rows[i], stopped)
 		}
 	}
@@ -326,9 +326,9 @@ func (l *Ledger) rowsOf(ctx context.Context, id string, b *Batch, segments int, 
 
 // submission is what a result needs of a generation's record.
 type submission struct {
-	uuid   string
-	at     time.Time
-	flying bool
+	uuid     string
+	at       time.Time
+	inFlight bool
 }
 
 func parseSubmission(record string) (submission, error) {
@@ -339,7 +339,7 @@ func parseSubmission(record string) (submission, error) {
 	case len(f) >= 3 && f[0] == "t":
 		short, at = f[1], f[2]
 	case len(f) >= 14 && isGeneration(f):
-		short, at, s.flying = f[9], f[3], f[0] != "r"
+		short, at, s.inFlight = f[9], f[3], f[0] != "r"
 	default:
 		return s, errRecord
 	}

@@ -117,7 +117,7 @@ func TestRetryWhoseLastRecipientsWereSettledMeanwhileEnds(t *testing.T) {
 	r := newRig(t)
 	r.sending("c", []int{1}, []int{1})
 	late := r.claim("c", "0.0", 0, 0, noKey, lapsed)
-	r.settle(r.ask("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), SettleAbandon, unknown("no_key"))
+	r.settle(r.tryClaim("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), SettleAbandon, unknown("no_key"))
 	r.settle(r.claim("c", "0.1", 0, 0, noKey, long), SettleAnswer, accepted("m2"))
 	out, err := r.run(t.Context(), retryOpenScript, "c", nil, "op", 1, 0)
 	r.ok(err)

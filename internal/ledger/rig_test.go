@@ -138,7 +138,7 @@ const (
 )
 
 // ask claims the generation that reads as this.
-func (r *rig) ask(id, batch string, g *Generation, keyLife, lease time.Duration) *Claim {
+func (r *rig) tryClaim(id, batch string, g *Generation, keyLife, lease time.Duration) *Claim {
 	r.Helper()
 	c, err := r.Claim(r.Context(), ClaimRequest{ID: id, Batch: batch, Gen: g, IdempotencyKey: requestID(batch, g, "login"), Login: "login",
 		KeyTTL: keyLife, Lease: lease, OpenBatchLimit: 1000})
@@ -149,7 +149,7 @@ func (r *rig) ask(id, batch string, g *Generation, keyLife, lease time.Duration)
 // claim reads and claims a generation, which must be told to go.
 func (r *rig) claim(id, batch string, call, number int, keyLife, lease time.Duration) *Claim {
 	r.Helper()
-	c := r.ask(id, batch, r.open(id, batch, call, number), keyLife, lease)
+	c := r.tryClaim(id, batch, r.open(id, batch, call, number), keyLife, lease)
 	if c.Result != ClaimGranted {
 		r.Fatalf("claim of %s %d.%d was told %q, want go", batch, call, number, c.Result)
 	}

@@ -18,31 +18,31 @@ type rowIndex struct {
 	total   int
 	sources []*source
 
-	names []string // of batches, once looked up
-	index []uint32 // by row: place in names, from 1
-	first int      // row of index[0]
-	bad   error    // what kept it from looking further
-	cache []*foundBatch
-	held  int // rows in cache
+	names      []string // of batches, once looked up
+	index      []uint32 // by row: place in names, from 1
+	first      int      // row of index[0]
+	bad        error    // what kept it from looking further
+	cache      []*cachedBatch
+	cachedRows int // rows in cache
 }
 
 // foundBatch is a batch that has been read, its rows in order.
-type foundBatch struct {
+type cachedBatch struct {
 	place uint32
 	rows  []Row
 }
 
 // heldRows bounds the rows of the batches that are kept at hand.
-const heldRows = 50_000
+const maxCachedRows = 50_000
 
 func (l *Ledger) newRowIndex(ctx context.Context, id string, total int, r *rowReading) (f *rowIndex, stop func()) {
 	f = &rowIndex{ledger: l, id: id, reading: r, total: total}
 	var stops []func()
-	for n := range r.frozen.Streams() {
+	for n := range r.snapshot.Streams() {
 		next, stop := iter.Pull2(l.batchRows(ctx, id, n, r))
 		stops = append(stops, stop)
 		s := &source{next: next}
-		if r.personal {
+		if r.personalized {
 			s.early = map[int]Row{}
 		}
 		f.sources = append(f.sources, s)
@@ -84,7 +84,7 @@ func (f *rowIndex) find(ctx context.Context, n int) (Row, bool, error) {
 // look notes for every row from one on in which batch it is.
 func (f *rowIndex) build(ctx context.Context, from int) error {
 	f.first, f.index = from, make([]uint32, max(0, f.total-from+1))
-	for stream := range f.reading.frozen.Streams() {
+	for stream := range f.reading.snapshot.Streams() {
 		for b, err := range f.ledger.batches(ctx, f.id, stream, false) {
 			if AsUnreadable(err) != nil {
 				f.bad = err
@@ -121,10 +121,10 @@ func (f *rowIndex) batch(ctx context.Context, place uint32) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.cache = slices.Insert(f.cache, 0, &foundBatch{place, rows})
-	for f.held += len(rows); f.held > heldRows && len(f.cache) > 1; {
+	f.cache = slices.Insert(f.cache, 0, &cachedBatch{place, rows})
+	for f.cachedRows += len(rows); f.cachedRows > maxCachedRows && len(f.cache) > 1; {
 		last := len(f.cache) - 1
-		f.held -= len(f.cache[last].rows)
+		f.cachedRows -= len(f.cache[last].rows)
 		f.cache = slices.Delete(f.cache, last, last+1)
 	}
 	return rows, nil

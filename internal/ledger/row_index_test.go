@@ -88,10 +88,10 @@ func TestFinderKeepsFewBatchesAtHand(t *testing.T) {
 	r.sending("c", []int{5}, []int{5}, []int{5})
 	snapshot, total, err := r.Snapshot(t.Context(), "c")
 	r.ok(err)
-	f, stop := r.newRowIndex(t.Context(), "c", total, &rowReading{frozen: snapshot})
+	f, stop := r.newRowIndex(t.Context(), "c", total, &rowReading{snapshot: snapshot})
 	defer stop()
 	r.ok(f.build(t.Context(), 1))
-	f.held = heldRows - 7 // as if there were so many already
+	f.cachedRows = maxCachedRows - 7 // as if there were so many already
 	for _, n := range []int{1, 6, 11, 2, 7, 12} {
 		row, ok, err := f.find(t.Context(), n)
 		r.ok(err)

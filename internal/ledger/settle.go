@@ -41,7 +41,7 @@ const (
 )
 
 // patientStatus is what settle.lua reads as Pending for longer than the others.
-const patientStatus = 7
+const retryLaterStatus = 7
 
 // Settle writes what became of the generation's recipients, one record each in
 // order; Pending is: certainly refused for now, may go again after retryIn, or after
@@ -63,7 +63,7 @@ func (l *Ledger) Settle(ctx context.Context, c *Claim, records []Record, reason 
 		counts[r.Status]++
 		at := len(blob)
 		if blob = appendRecord(blob, r); r.Status == Pending && r.RetryIn > retryIn {
-			blob[at] = patientStatus
+			blob[at] = retryLaterStatus
 			longest = max(longest, r.RetryIn)
 		}
 	}

@@ -25,7 +25,7 @@ func (l *Ledger) SettleAndClaim(ctx context.Context, c *Claim, records []Record,
 	for _, x := range records {
 		blob = appendRecord(blob, x)
 	}
-	shared := shared{r.ID, r.Lease, r.Login, spanArg(r.Open), r.Exclusions}
+	shared := runKey{r.ID, r.Lease, r.Login, spanArg(r.Open), r.Exclusions}
 	own := [settleAndClaimArgs]any{c.Token, c.batch, c.gen.Call, len(records), blob, segments, r.Wake, next.Token, r.Gen.Call, len(r.Gen.To), shortUUID(r.IdempotencyKey)}
 	answer, err := l.evalBatched(ctx, shared, own)
 	if _, err = checkAnswer(settleAndClaimScript, r.ID, own[:], nil, err); err != nil || answer == "" {

@@ -11,14 +11,14 @@ import (
 )
 
 // nextTo asks for a claim's settle, all of it accepted, and the claim of another call.
-func (r *rig) next(c *Claim, g *Generation, lease time.Duration) (*Claim, bool) {
+func (r *rig) settleAndClaim(c *Claim, g *Generation, lease time.Duration) (*Claim, bool) {
 	r.Helper()
-	next, ok, err := r.SettleAndClaim(r.Context(), c, repeat(len(c.gen.To), accepted("0191d7a0-0000-7000-8000-000000000001")), 1, r.nextRequest(c, g, lease))
+	next, ok, err := r.SettleAndClaim(r.Context(), c, repeat(len(c.gen.To), accepted("0191d7a0-0000-7000-8000-000000000001")), 1, r.settleAndClaimRequest(c, g, lease))
 	r.ok(err)
 	return next, ok
 }
 
-func (r *rig) nextRequest(c *Claim, g *Generation, lease time.Duration) ClaimRequest {
+func (r *rig) settleAndClaimRequest(c *Claim, g *Generation, lease time.Duration) ClaimRequest {
 	return ClaimRequest{ID: c.id, Batch: c.batch, Wake: 1, Gen: g, IdempotencyKey: requestID(c.batch, g, "login"), Login: "login", KeyTTL: keyed, Lease: lease, OpenBatchLimit: 1000}
 }
 
@@ -42,7 +42,7 @@ func TestNextIsASettleAndAClaim(t *testing.T) {
 				var next *Claim
 				if together {
 					var ok bool
-					if next, ok = r.next(c, g, long); !ok || next.Result != ClaimGranted || next.IdempotencyKey != requestID("0.0", g, "login") || next.Doubt || next.Claims != 1 ||
+					if next, ok = r.settleAndClaim(c, g, long); !ok || next.Result != ClaimGranted || next.IdempotencyKey != requestID("0.0", g, "login") || next.Doubt || next.Claims != 1 ||
 						next.First.IsZero() || next.At != next.First {
 						t.Errorf("the next claim is %+v, %t", next, ok)
 					}
@@ -162,7 +162,7 @@ func TestNextLeavesWhatIsNotSimple(t *testing.T) {
 			r.sending(id, []int{1, 1, 1})
 			c := r.claim(id, "0.0", 0, 0, keyed, long)
 			g := r.open(id, "0.0", 1, 0)
-			q := r.nextRequest(c, g, long)
+			q := r.settleAndClaimRequest(c, g, long)
 			bend(r, c, g, &q)
 			before := r.state(id)
 			if next, ok, err := r.SettleAndClaim(t.Context(), c, []Record{accepted("m")}, 1, q); ok || err != nil || next == nil {
@@ -185,7 +185,7 @@ func TestNextWritesNothingBesideACounterThatIsNone(t *testing.T) {
 		g := r.open("c", "0.0", 1, 0)
 		r.ok(r.rdb.HSet(t.Context(), ledgerKey("c"), field, []string{"many", "2.5"}[i%2]).Err())
 		before := r.state("c")
-		_, ok, err := r.SettleAndClaim(t.Context(), c, []Record{accepted("m")}, 1, r.nextRequest(c, g, long))
+		_, ok, err := r.SettleAndClaim(t.Context(), c, []Record{accepted("m")}, 1, r.settleAndClaimRequest(c, g, long))
 		if ok || err != nil && AsUnreadable(err) == nil {
 			t.Errorf("%s: it came to %t, %v", field, ok, err)
 		}
@@ -225,7 +225,7 @@ func TestNextTakesOnlyWhatIsSimple(t *testing.T) {
 	} {
 		one, gen, own := *c, *g, *c.gen
 		one.gen = &own
-		q := r.nextRequest(&one, &gen, long)
+		q := r.settleAndClaimRequest(&one, &gen, long)
 		if x.bend != nil {
 			x.bend(&one, &q)
 		}
@@ -237,7 +237,7 @@ func TestNextTakesOnlyWhatIsSimple(t *testing.T) {
 			t.Errorf("%s: something was written", name)
 		}
 	}
-	if _, ok := r.next(c, g, long); !ok {
+	if _, ok := r.settleAndClaim(c, g, long); !ok {
 		t.Error("what is simple was not done")
 	}
 }
@@ -247,14 +247,14 @@ func TestNextIsAnsweredTheSameAgain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{1, 1, 1})
-	say := &again{armed: true, snapshot: func() (string, error) { return ledgerText(t.Context(), r.server.Client(), "c") }}
+	say := &replayHook{armed: true, snapshot: func() (string, error) { return ledgerText(t.Context(), r.server.Client(), "c") }}
 	r.rdb.AddHook(say)
 	c := r.claim("c", "0.0", 0, 0, keyed, long)
-	next, ok := r.next(c, r.open("c", "0.0", 1, 0), long)
+	next, ok := r.settleAndClaim(c, r.open("c", "0.0", 1, 0), long)
 	if !ok || next.Result != ClaimGranted {
 		t.Fatalf("the answer to the second asking is %+v, %t", next, ok)
 	}
-	third, ok := r.next(next, r.open("c", "0.0", 2, 0), long)
+	third, ok := r.settleAndClaim(next, r.open("c", "0.0", 2, 0), long)
 	if !ok {
 		t.Fatal("the third call was not claimed")
 	}
@@ -270,10 +270,10 @@ func TestNextIsNotAnsweredAgainOnceSomebodyElseHasTheCall(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{1, 1, 1})
-	say := &again{keep: func([]any) bool { return true }}
+	say := &replayHook{keep: func([]any) bool { return true }}
 	r.rdb.AddHook(say)
 	c := r.claim("c", "0.0", 0, 0, keyed, long)
-	next, _ := r.next(c, r.open("c", "0.0", 1, 0), long)
+	next, _ := r.settleAndClaim(c, r.open("c", "0.0", 1, 0), long)
 	asked := say.late[len(say.late)-1]
 	_, err := r.Release(t.Context(), next, 0, false)
 	r.ok(err)
@@ -295,9 +295,9 @@ func TestANextThatNobodyHeardOfIsGivenBack(t *testing.T) {
 		r.sending("c", []int{1, 1})
 		c := r.claim("c", "0.0", 0, 0, keyed, long)
 		g := r.open("c", "0.0", 1, 0)
-		next := r.nextRequest(c, g, long).claim()
+		next := r.settleAndClaimRequest(c, g, long).claim()
 		if done {
-			next, _ = r.next(c, g, long)
+			next, _ = r.settleAndClaim(c, g, long)
 		}
 		r.settle(c, SettleAnswer, accepted("m"))
 		out, err := r.Release(t.Context(), next, 0, false)
@@ -320,12 +320,12 @@ func TestANextWhoseLeaseIsOverIsInDoubt(t *testing.T) {
 	r.sending("c", []int{1, 1, 1})
 	c := r.claim("c", "0.0", 0, 0, keyed, long)
 	g := r.open("c", "0.0", 1, 0)
-	next, _ := r.next(c, g, lapsed)
-	if got := r.ask("c", "0.0", r.open("c", "0.0", 1, 0), noKey, long); got.Result != ClaimDoubtful {
+	next, _ := r.settleAndClaim(c, g, lapsed)
+	if got := r.tryClaim("c", "0.0", r.open("c", "0.0", 1, 0), noKey, long); got.Result != ClaimDoubtful {
 		t.Errorf("the claim was told %q, want doubtful", got.Result)
 	}
 	last := r.open("c", "0.0", 2, 0)
-	if _, ok := r.next(next, last, long); ok {
+	if _, ok := r.settleAndClaim(next, last, long); ok {
 		t.Error("a claim that is in doubt was settled as if it were held")
 	}
 	r.settle(next, SettleAnswer, accepted("m"))
@@ -341,7 +341,7 @@ func TestAFullRedisRefusesTheNextAndTakesTheSettle(t *testing.T) {
 	g := r.open("c", "0.0", 1, 0)
 	before := r.state("c")
 	r.ok(r.rdb.ConfigSet(t.Context(), "maxmemory", "1mb").Err())
-	next, ok, err := r.SettleAndClaim(t.Context(), c, []Record{accepted("m")}, 1, r.nextRequest(c, g, long))
+	next, ok, err := r.SettleAndClaim(t.Context(), c, []Record{accepted("m")}, 1, r.settleAndClaimRequest(c, g, long))
 	if ok || next == nil || err == nil || !strings.Contains(err.Error(), "OOM") {
 		t.Errorf("it came to %+v, %t, %v; want OOM", next, ok, err)
 	}

@@ -52,7 +52,7 @@ func TestSettle(t *testing.T) {
 			r.claim(id, b, 0, 0, keyed, lapsed)
 			_, err := r.Release(r.Context(), r.claim(id, b, 0, 0, keyed, long), 0, true)
 			r.ok(err)
-			c := r.ask(id, b, r.open(id, b, 0, 0), noKey, long)
+			c := r.tryClaim(id, b, r.open(id, b, 0, 0), noKey, long)
 			if c.Result != ClaimDoubtful || c.Why != "no_key" {
 				r.Errorf("the next claim was told %q %q, want doubtful no_key", c.Result, c.Why)
 			}
@@ -83,7 +83,7 @@ func TestSettle(t *testing.T) {
 		}, "accepted accepted rejected"},
 		"a late accepted beats unknown": {func(r *rig, id string) {
 			late := r.claim(id, b, 0, 0, noKey, lapsed)
-			r.settle(r.ask(id, b, r.open(id, b, 0, 0), noKey, long), SettleAbandon, repeat(3, unknown("no_key"))...)
+			r.settle(r.tryClaim(id, b, r.open(id, b, 0, 0), noKey, long), SettleAbandon, repeat(3, unknown("no_key"))...)
 			r.settle(late, SettleAnswer, accepted("m1"), rejected("bad_number"), accepted("m3"))
 		}, "accepted rejected accepted"},
 		"a late accepted beats rejected": {func(r *rig, id string) {
@@ -117,7 +117,7 @@ func TestSettle(t *testing.T) {
 		}, "accepted accepted accepted"},
 		"late not sent of the only claim turns unknown into rejected": {func(r *rig, id string) {
 			late := r.claim(id, b, 0, 0, noKey, lapsed)
-			r.settle(r.ask(id, b, r.open(id, b, 0, 0), noKey, long), SettleAbandon, repeat(3, unknown("no_key"))...)
+			r.settle(r.tryClaim(id, b, r.open(id, b, 0, 0), noKey, long), SettleAbandon, repeat(3, unknown("no_key"))...)
 			out := r.settle(late, SettleVerdict, repeat(3, notSent())...)
 			if !out.Done {
 				r.Error("it opened something again")
@@ -129,21 +129,21 @@ func TestSettle(t *testing.T) {
 		"late not sent of one claim among several proves nothing": {func(r *rig, id string) {
 			first := r.claim(id, b, 0, 0, keyed, lapsed)
 			second := r.claim(id, b, 0, 0, keyed, lapsed)
-			r.settle(r.ask(id, b, r.open(id, b, 0, 0), noKey, long), SettleAbandon, repeat(3, unknown("no_key"))...)
+			r.settle(r.tryClaim(id, b, r.open(id, b, 0, 0), noKey, long), SettleAbandon, repeat(3, unknown("no_key"))...)
 			r.settle(first, SettleVerdict, repeat(3, notSent())...)
 			r.settle(second, SettleVerdict, repeat(3, notSent())...)
 		}, "unknown unknown unknown"},
 		"a late refusal of ours proves nothing after several claims": {func(r *rig, id string) {
 			first := r.claim(id, b, 0, 0, keyed, lapsed)
 			second := r.claim(id, b, 0, 0, keyed, lapsed)
-			r.settle(r.ask(id, b, r.open(id, b, 0, 0), noKey, long), SettleAbandon, repeat(3, unknown("no_key"))...)
+			r.settle(r.tryClaim(id, b, r.open(id, b, 0, 0), noKey, long), SettleAbandon, repeat(3, unknown("no_key"))...)
 			r.settle(first, SettleVerdict, repeat(3, rejected("refused"))...)
 			r.settle(second, SettleVerdict, repeat(3, rejected("refused"))...)
 		}, "unknown unknown unknown"},
 		"a claim that was given up is not given up again by another": {func(r *rig, id string) {
 			r.claim(id, b, 0, 0, noKey, lapsed)
-			one := r.ask(id, b, r.open(id, b, 0, 0), noKey, long)
-			two := r.ask(id, b, r.open(id, b, 0, 0), noKey, long)
+			one := r.tryClaim(id, b, r.open(id, b, 0, 0), noKey, long)
+			two := r.tryClaim(id, b, r.open(id, b, 0, 0), noKey, long)
 			first := r.settle(one, SettleAbandon, repeat(3, unknown("no_key"))...)
 			if second := r.settle(two, SettleAbandon, repeat(3, unknown("no_key"))...); !second.Stale {
 				r.Error("the second was taken")
@@ -240,7 +240,7 @@ func TestBothWentOut(t *testing.T) {
 			id := nameID(name)
 			r.sending(id, []int{2})
 			late := r.claim(id, "0.0", 0, 0, noKey, lapsed)
-			r.settle(r.ask(id, "0.0", r.open(id, "0.0", 0, 0), noKey, long), SettleAbandon, repeat(2, unknown("no_key"))...)
+			r.settle(r.tryClaim(id, "0.0", r.open(id, "0.0", 0, 0), noKey, long), SettleAbandon, repeat(2, unknown("no_key"))...)
 			if n, err := r.Retry(t.Context(), id, "op", true, false); err != nil || n != 2 {
 				t.Fatalf("retry came to %d, %v", n, err)
 			}
@@ -266,14 +266,14 @@ func TestLateAcceptedTakesRecipientsOutOfANewerGeneration(t *testing.T) {
 	r := newRig(t)
 	r.sending("c", []int{3})
 	late := r.claim("c", "0.0", 0, 0, noKey, lapsed)
-	r.settle(r.ask("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), SettleAbandon, repeat(3, unknown("no_key"))...)
+	r.settle(r.tryClaim("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), SettleAbandon, repeat(3, unknown("no_key"))...)
 	_, err := r.Retry(t.Context(), "c", "op", true, false)
 	r.ok(err)
 	stale := r.open("c", "0.0", 0, 1)
 	r.settle(late, SettleAnswer, accepted("m1"), unknown("unsaid"), accepted("m3"))
 	r.expect("c", "accepted pending accepted")
 
-	if c := r.ask("c", "0.0", stale, noKey, long); c.Result != ClaimChanged {
+	if c := r.tryClaim("c", "0.0", stale, noKey, long); c.Result != ClaimChanged {
 		t.Errorf("a claim for all three was told %q, want changed", c.Result)
 	}
 	c := r.claim("c", "0.0", 0, 1, noKey, long)
@@ -292,7 +292,7 @@ func TestLateAcceptedEndsANewerGenerationThatIsOut(t *testing.T) {
 	r := newRig(t)
 	r.sending("c", []int{1})
 	late := r.claim("c", "0.0", 0, 0, noKey, lapsed)
-	r.settle(r.ask("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), SettleAbandon, unknown("no_key"))
+	r.settle(r.tryClaim("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), SettleAbandon, unknown("no_key"))
 	_, err := r.Retry(t.Context(), "c", "op", true, false)
 	r.ok(err)
 	out := r.claim("c", "0.0", 0, 1, noKey, long)
@@ -320,7 +320,7 @@ func TestLateWordOfAnOlderGenerationLeavesTheNewersUnknownAlone(t *testing.T) {
 			r := newRig(t)
 			r.sending("c", []int{1})
 			late := r.claim("c", "0.0", 0, 0, noKey, lapsed)
-			r.settle(r.ask("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), SettleAbandon, unknown("no_key"))
+			r.settle(r.tryClaim("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), SettleAbandon, unknown("no_key"))
 			_, err := r.Retry(t.Context(), "c", "op", true, false)
 			r.ok(err)
 			r.settle(r.claim("c", "0.0", 0, 1, noKey, long), SettleVerdict, unknown("no_answer"))

@@ -185,7 +185,7 @@ func (a *audit) counts(sum Summary) {
 	went := 0
 	for _, row := range a.rows {
 		if row.Status >= Accepted && row.Status <= Undelivered && sum.Spec.Personalized() {
-			went += segmentsOf(ownBody(row.Row))
+			went += segmentsOf(personalizedBody(row.Row))
 		} else if row.Status >= Accepted && row.Status <= Undelivered {
 			went++
 		}
@@ -255,10 +255,10 @@ func (a *audit) batches(sum Summary) {
 			}
 		}
 	}
-	window := map[string]int{}
+	openBatchLimit := map[string]int{}
 	for name := range a.open {
 		if acc, _, ok := strings.Cut(name, "."); ok {
-			window[acc]++
+			openBatchLimit[acc]++
 		}
 	}
 	stopped := sum.StoppedBy != ""
@@ -285,8 +285,8 @@ func (a *audit) batches(sum Summary) {
 		if !watched && open[b] > 0 && (n < uint64(a.number("h:"+acc)) || n >= movedBase) && !stopped {
 			a.failf("batch %s is open and nobody watches it", b)
 		}
-		if ob := a.number("ob:" + acc); ob != window[acc] && !stopped {
-			a.failf("account %s has %d batches handed out and says %d", acc, window[acc], ob)
+		if ob := a.number("ob:" + acc); ob != openBatchLimit[acc] && !stopped {
+			a.failf("account %s has %d batches handed out and says %d", acc, openBatchLimit[acc], ob)
 		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // look reads a batch that was handed out.
-func (d *driver) look() *Work {
+func (d *driver) readBatch() *Work {
 	open, err := d.rdb.ZRange(d.ctx, openKey(d.id), 0, -1).Result()
 	d.ok(err)
 	open = slices.DeleteFunc(open, func(s string) bool { return s == PlanWork })
@@ -36,7 +36,7 @@ func (d *driver) look() *Work {
 
 // claim asks to submit what was just read, or was read long ago.
 func (d *driver) claim() {
-	w := d.look()
+	w := d.readBatch()
 	if len(d.read) == 0 {
 		return
 	}
@@ -50,11 +50,11 @@ func (d *driver) claim() {
 		wake, stale = w.Wake-1, true
 	}
 	lease := []time.Duration{lapsed, time.Hour}[d.draw(2, "lease")]
-	d.ask(r, wake, stale, lease)
+	d.tryClaim(r, wake, stale, lease)
 }
 
-func (d *driver) ask(r reading, wake int, stale bool, lease time.Duration) *Claim {
-	version, narrowed := d.heed(r, d.m.gens[genKey(r.batch+"."+strconv.Itoa(r.gen.Call), r.gen.Number)])
+func (d *driver) tryClaim(r reading, wake int, stale bool, lease time.Duration) *Claim {
+	version, narrowed := d.excludeOptOuts(r, d.m.gens[genKey(r.batch+"."+strconv.Itoa(r.gen.Call), r.gen.Number)])
 	if narrowed {
 		return nil
 	}
@@ -75,8 +75,8 @@ func (d *driver) ask(r reading, wake int, stale bool, lease time.Duration) *Clai
 	case c.Result == ClaimExcluded:
 		d.ok(d.l.ReadExclusions(d.ctx, d.id, &d.opts))
 	case c.Result == ClaimGranted:
-		d.noneOut(r, was)
-		d.went(r, call, a, mg, c, login)
+		d.checkNoOptOut(r, was)
+		d.submit(r, call, a, mg, c, login)
 	case c.Result == ClaimClosed:
 		if at := c.Until; !at.Equal(req.Open[0].From.Truncate(time.Millisecond)) && !at.Equal(req.Open[0].Until.Truncate(time.Millisecond)) {
 			d.rt.Fatalf("closed until %s, outside of %v", at, req.Open)
@@ -88,7 +88,7 @@ func (d *driver) ask(r reading, wake int, stale bool, lease time.Duration) *Clai
 }
 
 // noneOut fails if somebody is in what was claimed first who had opted out.
-func (d *driver) noneOut(r reading, was string) {
+func (d *driver) checkNoOptOut(r reading, was string) {
 	for _, p := range r.gen.To {
 		if d.m.excluded[p.Row] && was == "r" {
 			d.rt.Fatalf("row %d has opted out, and a call to it was claimed", p.Row)
@@ -140,7 +140,7 @@ func (x request) model(d *driver, c *Claim) modelClaim {
 
 // next settles a claim and makes another one in its batch in one step, if the ledger does
 // that; what it does has to be the same as the one and then the other.
-func (d *driver) next(r reading, call string, c *Claim, records []Record) bool {
+func (d *driver) settleAndClaim(r reading, call string, c *Claim, records []Record) bool {
 	w, err := d.l.LoadWork(d.ctx, d.id, r.batch)
 	if errors.Is(err, ErrNotFound) {
 		return false // Redis forgot it
@@ -177,15 +177,15 @@ func (d *driver) next(r reading, call string, c *Claim, records []Record) bool {
 		return false
 	}
 	list, rows := d.places(r)
-	stale, elsewhere := d.m.settle(modelSettle{call: call, gen: r.gen.Number, token: c.Token, list: list, records: records, basis: SettleAnswer, rows: rows, uuid: claimUUID(c)})
+	stale, elsewhere := d.m.settle(modelSettle{call: call, gen: r.gen.Number, token: c.Token, list: list, records: records, reason: SettleAnswer, rows: rows, uuid: claimUUID(c)})
 	if stale || elsewhere || d.m.fin {
 		d.rt.Fatalf("a claim that was not one's own to settle was settled on the way to the next, or ended the campaign (%t)", d.m.fin)
 	}
 	if want, _ := d.m.claim(x.gen, x.model(d, next)); want != ClaimGranted || next.Result != ClaimGranted {
 		d.rt.Fatalf("the next claim was told %q, want %q", next.Result, want)
 	}
-	d.noneOut(to, "r")
-	d.went(to, x.call, x.account, x.gen, next, x.login)
+	d.checkNoOptOut(to, "r")
+	d.submit(to, x.call, x.account, x.gen, next, x.login)
 	return true
 }
 
@@ -220,7 +220,7 @@ func (d *driver) giveUp(r reading, call string, c *Claim) {
 }
 
 // went submits what was told to go, and leaves behind what the worker has to tell.
-func (d *driver) went(r reading, call string, a int, mg *modelGen, c *Claim, login string) {
+func (d *driver) submit(r reading, call string, a int, mg *modelGen, c *Claim, login string) {
 	// I5.
 	if d.m.paused || d.m.stop != "" {
 		d.rt.Fatalf("I5: a claim was told to go while the campaign is paused (%t) or stopped (%q)", d.m.paused, d.m.stop)
@@ -335,7 +335,7 @@ func (d *driver) settleLater(what string, r reading, call string, c *Claim, reco
 		}
 	}
 	d.later(what, func() {
-		if reason != SettleAnswer || !d.chance(2, "and the next") || !d.next(r, call, c, records) {
+		if reason != SettleAnswer || !d.chance(2, "and the next") || !d.settleAndClaim(r, call, c, records) {
 			d.settleNow(call, r, c, records, reason, retryIn)
 		}
 	})
@@ -346,10 +346,10 @@ func (d *driver) settleNow(call string, r reading, c *Claim, records []Record, r
 	d.rt.Logf("  settle %s.%d by %s: %s %v", call, r.gen.Number, c.Token, reason, records)
 	out, err := d.l.Settle(d.ctx, c, records, reason, segmentsOf(c.gen.Body), retryIn)
 	d.ok(err)
-	stale, elsewhere := d.m.settle(modelSettle{call: call, gen: r.gen.Number, token: c.Token, list: list, records: records, basis: reason, retryIn: retryIn,
+	stale, elsewhere := d.m.settle(modelSettle{call: call, gen: r.gen.Number, token: c.Token, list: list, records: records, reason: reason, retryIn: retryIn,
 		resend: c.resend, looks: c.lookupsBefore(), rows: rows, uuid: claimUUID(c)})
 	if elsewhere {
-		d.adoptLimit()
+		d.adoptThreshold()
 	}
 	d.ended("settle", out, stale)
 }
@@ -381,7 +381,7 @@ func (d *driver) ended(what string, out Settled, stale bool) {
 	if !stale && out.Done != d.m.fin {
 		d.rt.Fatalf("%s: done is %t, want %t", what, out.Done, d.m.fin)
 	}
-	d.watched(out.Wakes)
+	d.checkWatched(out.Wakes)
 }
 
 // end tells the ledger something that a worker has to tell, perhaps not for the

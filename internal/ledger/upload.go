@@ -111,8 +111,8 @@ type Upload struct {
 	pages  int
 	// full are pages that wait to be written, flying those that are being written, and
 	// written tells what came of these.
-	full, flying [][]byte
-	written      chan error
+	full, writing [][]byte
+	written       chan error
 	// indexed: the campaign was entered in the index of open ones.
 	indexed bool
 }
@@ -185,7 +185,7 @@ func (u *Upload) flush(ctx context.Context, ahead int) error {
 		return err
 	}
 	first, inFlight, index, written := u.pages-len(u.full), u.full, !u.indexed, make(chan error, 1)
-	u.full, u.flying, u.written = nil, inFlight, written
+	u.full, u.writing, u.written = nil, inFlight, written
 	go func() { written <- u.write(ctx, first, inFlight, index) }()
 	return nil
 }
@@ -197,11 +197,11 @@ func (u *Upload) waitForWrite() error {
 	}
 	err := <-u.written
 	if err != nil {
-		u.full = append(u.flying, u.full...)
+		u.full = append(u.writing, u.full...)
 	} else {
 		u.indexed = true
 	}
-	u.flying, u.written = nil, nil
+	u.writing, u.written = nil, nil
 	return err
 }
 

@@ -118,9 +118,9 @@ func (l *Ledger) RaiseWake(ctx context.Context, id string, lost Wake, watch time
 }
 
 // TopUp hands out batches where a crash or a grown window left room, by lane, and ends a campaign whose time is over.
-func (l *Ledger) TopUp(ctx context.Context, id string, windows map[int]int) (wakes []Wake, done bool, err error) {
+func (l *Ledger) TopUp(ctx context.Context, id string, openBatchLimits map[int]int) (wakes []Wake, done bool, err error) {
 	var args []any
-	for a, n := range windows {
+	for a, n := range openBatchLimits {
 		args = append(args, a, n)
 	}
 	out, err := l.run(ctx, topUpScript, id, nil, args...)
