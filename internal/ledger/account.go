@@ -277,7 +277,7 @@ func (l *Ledger) campaigns(ctx context.Context, name string, note func() error) 
 	return nil
 }
 
-// AccountCheck is the result of asking whether an account may be used.
+// AccountCheck is the answer of CheckAccount.
 type AccountCheck struct {
 	// Open: the account may be used. Probe: the time of its hold is over, and only this caller may
 	// try it. If both are false, the account is held.
@@ -391,8 +391,8 @@ func (l *Ledger) ReleaseAccount(ctx context.Context, name string) (bool, error) 
 	return out[0] == "released", nil
 }
 
-// PublishRoutes stores the routes of the workers' configuration, which producers read; an empty
-// list stores that there are none.
+// PublishRoutes stores the routes of the workers' configuration, which producers read. An empty
+// list means that there are no routes.
 func (l *Ledger) PublishRoutes(ctx context.Context, routes []Route) error {
 	record, err := json.Marshal(routes)
 	if err != nil {

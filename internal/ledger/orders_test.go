@@ -36,7 +36,7 @@ func (d *driver) control() {
 	f, err := do[order](d.ctx, d.id, "test")
 	d.rt.Log("  ", order, err)
 	if !errors.Is(err, want) {
-		d.rt.Fatalf("%s was answered %v, want %v", order, err, want)
+		d.rt.Fatalf("%s returned %v, want %v", order, err, want)
 	}
 	if calls := d.callsInFlight(); f.Calls != calls {
 		d.rt.Fatalf("%s says %d calls are in flight, want %d", order, f.Calls, calls)
@@ -52,7 +52,7 @@ func (d *driver) callsInFlight() (n int) {
 	return n
 }
 
-// optOut puts a few on the suppression list, and tells the campaign.
+// optOut adds a few numbers to the suppression list, and passes them to the campaign.
 func (d *driver) optOut() {
 	var numbers []sms.MSISDN
 	var entries []OptOut
@@ -77,8 +77,8 @@ func (d *driver) optOut() {
 	}
 }
 
-// heed does as a worker does before it claims: whom it knows to have opted out it takes out
-// of what is ready.
+// excludeOptOuts does what a worker does before a claim: it removes recipients that it knows to
+// have opted out from a ready generation.
 func (d *driver) excludeOptOuts(r reading, mg *modelGen) (version string, narrowed bool) {
 	optedOut, version, _ := d.opts.In(r.gen.To)
 	if !r.gen.Ready {
@@ -157,7 +157,7 @@ func (d *driver) retry() {
 	n, err := d.l.Retry(d.ctx, d.id, token, u, r)
 	d.rt.Log("  retry", token, u, r, n, err)
 	if !errors.Is(err, want) {
-		d.rt.Fatalf("retry was answered %v, want %v", err, want)
+		d.rt.Fatalf("retry returned %v, want %v", err, want)
 	}
 	if open {
 		d.retryThrough()
@@ -185,7 +185,7 @@ func (d *driver) retryThrough() {
 	})
 }
 
-// noteRetry remembers whom a retry puts back: knowledge of them begins anew.
+// noteRetry records which recipients a retry reopens: what is known about them starts again.
 func (d *driver) noteRetry(step func()) {
 	before := map[int]Status{}
 	for i, r := range d.m.rows {
@@ -200,7 +200,7 @@ func (d *driver) noteRetry(step func()) {
 	}
 }
 
-// remember keeps this moment, for a Redis that goes back to it.
+// saveRedis saves this moment for a later data loss.
 func (d *driver) saveRedis() {
 	l, err := d.rdb.Dump(d.ctx, ledgerKey(d.id)).Result()
 	d.ok(err)
@@ -211,8 +211,8 @@ func (d *driver) saveRedis() {
 	d.saves = append(d.saves, save{l, o, d.m.clone()})
 }
 
-// forget goes back to an earlier moment: what was claimed and settled since, the
-// ledger does not know; the workers do, and say it again or not.
+// restoreRedis goes back to an earlier moment. The ledger has lost the claims and settles since
+// then. The workers still have them, and may or may not replay them.
 func (d *driver) restoreRedis() {
 	if len(d.saves) == 0 {
 		return
@@ -232,7 +232,7 @@ func (d *driver) restoreRedis() {
 	d.forgot, d.mostKnown, d.replay.late = true, map[int]Status{}, nil
 }
 
-// sayAgain repeats a script that must not change anything, however late.
+// replayLate repeats a script that must not change anything, however late.
 func (d *driver) replayLate() {
 	if len(d.replay.late) == 0 {
 		return
@@ -248,6 +248,6 @@ func (d *driver) replayLate() {
 	after, err := ledgerText(d.ctx, d.rdb, d.id)
 	d.ok(err)
 	if before != after {
-		d.rt.Fatalf("I6: said again later, a script changed the ledger: %v\nbefore:\n%s\nafter:\n%s", args, before, after)
+		d.rt.Fatalf("I6: repeated later, a script changed the ledger: %v\nbefore:\n%s\nafter:\n%s", args, before, after)
 	}
 }

@@ -265,7 +265,7 @@ func (l *Ledger) rowsOf(ctx context.Context, id string, b *Batch, segments int, 
 	}
 	rows := make([]Row, 0, len(b.To))
 	var names []string
-	index := map[[2]int]int{} // index in names of a call's generation
+	index := map[[2]int]int{} // from {call, generation} to the index in names
 	find := func(k, g int) int {
 		i, ok := index[[2]int{k, g}]
 		if !ok {

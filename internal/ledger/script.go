@@ -66,7 +66,7 @@ var (
 	purgeScript          = campaignScript("purge")
 	quarantineScript     = campaignScript("quarantine")
 	writeOffScript       = binding(campaignScript("write_off"))
-	settleAndClaimScript = binding(plainScript("settle_and_claim")) // no prelude: parsing it takes longer than the script itself
+	settleAndClaimScript = binding(plainScript("settle_and_claim")) // no prelude: running it takes longer than the script itself
 	doubtScript          = binding(settling("doubt"))
 	releaseScript        = binding(settling("release"))
 	splitScript          = binding(settling("split"))

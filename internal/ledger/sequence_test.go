@@ -15,15 +15,15 @@ import (
 	"github.com/tuma-sms/tuma/internal/redistest"
 )
 
-// TestAnySequenceKeepsThePromise drives random sequences of everything that can
-// happen to a campaign. More of them: -rapid.checks=20000; one again: -rapid.seed.
+// TestAnySequenceKeepsThePromise runs random sequences of everything that can happen to a campaign.
+// Run more with -rapid.checks=20000; repeat one with -rapid.seed.
 func TestAnySequenceKeepsThePromise(t *testing.T) {
 	t.Parallel()
 	sequences(t, false)
 }
 
-// TestAnySequenceWithAForgetfulRedis lets Redis go back in time as well, where
-// nobody can keep all of the promise; the ledger stays sound and gets done.
+// TestAnySequenceWithAForgetfulRedis also lets Redis go back in time. Then not all guarantees can
+// hold, but the ledger stays consistent and the campaign ends.
 func TestAnySequenceWithAForgetfulRedis(t *testing.T) {
 	t.Parallel()
 	sequences(t, true)
@@ -55,7 +55,7 @@ func newDriver(rt *rapid.T, rdb *redis.Client, id string) *driver {
 	ctx := context.Background()
 	d := &driver{rt: rt, ctx: ctx, id: id, uuids: map[string]string{}, mostKnown: map[int]Status{}, retried: map[int]int{}, noKey: map[string]bool{}, maybe: map[int]int{},
 		gw: &gateway{rt: rt, known: map[string]map[int]Record{}, taken: map[int]int{}}}
-	// A client of its own, so that its hook ends with it.
+	// A separate client, so that the hook ends with it.
 	d.rdb = redis.NewClient(&redis.Options{Addr: rdb.Options().Addr})
 	rt.Cleanup(func() { _ = d.rdb.Close() })
 	d.l = New(d.rdb)
@@ -98,7 +98,7 @@ func (d *driver) actions(forgetful bool) (out []action) {
 	return out
 }
 
-// check compares ledger and model, and looks at everything that must always hold.
+// check compares the ledger with the model, and checks all invariants.
 func (d *driver) check() {
 	d.steps++
 	for _, p := range d.replay.problems {
@@ -158,18 +158,19 @@ func (d *driver) checkRow(row Row) {
 
 var knowledge = map[Status]int{Pending: 0, Unknown: 1, Rejected: 2, Skipped: 2, Accepted: 3, Delivered: 4, Undelivered: 4}
 
-// checkKnowledge: I4, knowledge only grows.
+// checkKnowledge checks I4: knowledge only grows.
 func (d *driver) checkKnowledge(row Row) {
 	best, ok := d.mostKnown[row.Row]
-	// A skipped or rejected one whose acceptance comes late is no loss of knowledge; the other way round is.
+	// A late acceptance of a skipped or rejected recipient is not a loss of knowledge; the reverse
+	// is.
 	if ok && !d.forgot && knowledge[row.Status] < knowledge[best] {
 		d.rt.Errorf("I4: row %d was %s and is %s", row.Row, best, row.Status)
 	}
 	d.mostKnown[row.Row] = row.Status
 }
 
-// checkTruth compares what the ledger says with what the gateways did: I2, I3, and
-// that a word in the results can be relied on.
+// checkTruth compares the ledger with what the gateways did: I2, I3, and that a status in the
+// results is true.
 func (d *driver) checkTruth(row Row, r *modelRow) {
 	if d.forgot {
 		return
@@ -184,7 +185,8 @@ func (d *driver) checkTruth(row Row, r *modelRow) {
 			d.rt.Errorf("row %d is accepted with %d resent, and was taken %d times", row.Row, len(row.Resent), taken)
 		}
 	case Rejected:
-		// After a retry or a resend of an unknown one, the word is about that.
+		// After a retry or a resend of an unknown recipient, the status is about the new
+		// submission.
 		if taken > 0 && d.retried[row.Row] == 0 && r.before == nil {
 			d.rt.Errorf("row %d is rejected, and was taken %d times", row.Row, taken)
 		}
@@ -199,8 +201,8 @@ func (d *driver) checkTruth(row Row, r *modelRow) {
 	}
 }
 
-// submissions is how often a row may be submitted in a way that could have taken it:
-// once, once more if it is unknown and its campaign says so, and for each retry.
+// submissions returns how often a row may be submitted in a way that could have been accepted:
+// once, once more if it is unknown and its campaign resends, and once for each retry.
 func (d *driver) submissions(row int) int {
 	n := 1 + d.retried[row]
 	if d.resend && strings.HasPrefix(d.m.rows[row-1].call, "1.") {
@@ -209,7 +211,7 @@ func (d *driver) submissions(row int) int {
 	return n
 }
 
-// goOn resumes the campaign if it is paused.
+// resumeIfPaused resumes the campaign if it is paused.
 func (d *driver) resumeIfPaused() {
 	if d.m.paused && !d.m.fin && d.m.stop == "" {
 		_, err := d.l.Resume(d.ctx, d.id, "test")
@@ -218,10 +220,10 @@ func (d *driver) resumeIfPaused() {
 	}
 }
 
-// finish lets everything come to its end as honest workers and a sweeper do, and
-// expects it to.
+// finish does what correct workers and a sweeper do until the campaign ends, and checks that it
+// ends.
 func (d *driver) finish() {
-	d.rt.Log("to the end")
+	d.rt.Log("finish the campaign")
 	d.replay.armed = false
 	d.resumeIfPaused()
 	if d.m.retry != nil {
@@ -254,7 +256,7 @@ func (d *driver) finish() {
 		}
 		d.check()
 		if i > 400 {
-			d.rt.Fatalf("it does not come to an end")
+			d.rt.Fatalf("the campaign does not end")
 		}
 	}
 	for _, e := range d.ends {

@@ -145,8 +145,8 @@ func (l *Ledger) BeginUpload(id string, spec Spec) (*Upload, error) {
 }
 
 // Add adds the next recipient as uploaded, and its values of the spec's fields, in order. Input
-// longer than MaxInput is cut. Of values that are too long (MaxValue, MaxValues) only that fact is
-// stored.
+// longer than MaxInput is cut. If values are too long (MaxValue, MaxValues), they are not stored,
+// and planning skips the recipient.
 func (u *Upload) Add(ctx context.Context, input string, values ...string) error {
 	if len(input) > MaxInput {
 		input = input[:MaxInput]
