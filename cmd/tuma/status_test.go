@@ -40,8 +40,8 @@ func TestStatusCountsByAccountWhereThereAreSeveral(t *testing.T) {
 
 func TestABlockNamesTheAccountsThatCannotHelp(t *testing.T) {
 	t.Parallel()
-	got := describeBlock(producer.Block{Account: "at", Reason: "connection", Incompatible: []string{"qs: body: it has 700 characters, account qs takes 459"}}, time.Now())
-	if want := "; its work cannot move to qs: body: it has 700 characters, account qs takes 459"; !strings.HasSuffix(got, want) {
+	got := describeBlock(producer.Block{Account: "at", Reason: "connection", Incompatible: []string{"qs: body: the body has 700 characters; account qs allows 459"}}, time.Now())
+	if want := "; its work cannot move to qs: body: the body has 700 characters; account qs allows 459"; !strings.HasSuffix(got, want) {
 		t.Errorf("%q", got)
 	}
 }

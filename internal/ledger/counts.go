@@ -22,7 +22,8 @@ type AccountCounts struct {
 	Counts
 }
 
-// countFields are what accountCounts needs of each lane of a campaign of several accounts.
+// countFields returns the ledger fields that accountCounts needs for each stream of a campaign with
+// several accounts.
 func countFields(streams int) []string {
 	out := []string{"per", "stop"}
 	for a := range streams {
@@ -33,7 +34,8 @@ func countFields(streams int) []string {
 	return out
 }
 
-// accountCounts reads those fields: nil for a campaign whose planning did not count.
+// accountCounts computes the counts from those fields. It returns nil if planning kept no separate
+// counts.
 func accountCounts(names []string, streams int, v []any) []AccountCounts {
 	if fieldInt(v[0]) != streams {
 		return nil
@@ -47,7 +49,8 @@ func accountCounts(names []string, streams int, v []any) []AccountCounts {
 		ended := n(1) + n(2) + n(3) + n(4) + n(5)
 		pending, skipped := n(0)-ended, 0
 		if stopped {
-			// What was not in flight when it was stopped was skipped by arithmetic.
+			// Recipients that were not in flight at the stop were skipped by changing the counters
+			// only.
 			pending, skipped = n(6), pending-n(6)
 		}
 		for to, by := range map[*int]int{&c.Total: n(0), &c.Accepted: n(1), &c.Delivered: n(2), &c.Undelivered: n(3), &c.Rejected: n(4),
@@ -58,7 +61,7 @@ func accountCounts(names []string, streams int, v []any) []AccountCounts {
 	return out
 }
 
-// onlyAccount are the counts of a campaign that has but one account.
+// onlyAccount returns the counts of a campaign with a single account.
 func (s *Summary) onlyAccount() []AccountCounts {
 	stopped := s.Reasons[ReasonCancelled] + s.Reasons[ReasonExpired]
 	c := s.Counts
