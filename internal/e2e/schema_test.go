@@ -23,7 +23,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// schemaPage is the page that these tests hold against the code. They parse its tables, so that no name is listed twice.
+// schemaPage is the page that these tests compare with the code. They parse its tables, so that each name is listed once.
 const schemaPage = "../../docs/redis-schema.md"
 
 // neverWritten are the names on the page that runSchemaCampaigns does not bring about, each with the reason.
