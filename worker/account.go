@@ -34,7 +34,7 @@ type account struct {
 	// reconciler is the provider, where it can list what it has taken; asking is held
 	// while it is asked. open is for a gateway that tells by itself.
 	reconciler providers.Reconciler
-	asking     sync.Mutex
+	listing    sync.Mutex
 	open       openAttempts
 }
 
@@ -105,7 +105,7 @@ func (a *account) keyTTL() time.Duration { return min(a.info.KeyTTL, ledger.MaxK
 
 func (a *account) card(cfg Config) ledger.Card {
 	return ledger.Card{Name: a.Name, Provider: a.info.Name, Info: a.info, Rate: float64(a.Rate), Burst: float64(a.Burst), Unit: a.Unit,
-		Sender: a.Sender, Concurrency: a.Concurrency, Price: a.Price, OnUnknown: a.OnUnknown, Country: cfg.Country, Windows: shownWindows(cfg.Windows)}
+		Sender: a.Sender, Concurrency: a.Concurrency, Price: a.Price, OnUnknown: a.OnUnknown, Country: cfg.Country, Windows: hoursAsText(cfg.Windows)}
 }
 
 const (

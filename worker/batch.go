@@ -14,9 +14,9 @@ import (
 
 // sendBatch works on one batch until nothing in it can go right now.
 func (s *batchSender) sendBatch(ctx context.Context, p queue.Pointer) error {
-	s.batch, s.pointer, s.took, s.tried, s.yields = p.Batch, p, time.Now(), false, false
+	s.batch, s.pointer, s.startedAt, s.tried, s.requeue = p.Batch, p, time.Now(), false, false
 	err := s.runPasses(ctx, p)
-	if s.yields && err == nil {
+	if s.requeue && err == nil {
 		return s.handOver(p)
 	}
 	return err
@@ -59,7 +59,7 @@ func (s *batchSender) runPasses(ctx context.Context, p queue.Pointer) error {
 			}
 		}
 		again, err := s.runPass(ctx, work)
-		if faults++; ledger.AsUnreadable(err) != nil && faults <= mostFaults {
+		if faults++; ledger.AsUnreadable(err) != nil && faults <= maxFaults {
 			continue // the next look knows what can still go
 		}
 		if err != nil || !again {
@@ -83,7 +83,7 @@ const (
 // a call that was refused because of some of its recipients is cut down quickly to
 // a part that is good and shows that the account works. One that was tried and has to
 // wait comes behind those that were not, for the smallest part may be the bad one.
-func inTurn(open []*ledger.Generation) []*ledger.Generation {
+func orderGenerations(open []*ledger.Generation) []*ledger.Generation {
 	var later, first []*ledger.Generation
 	for _, g := range open {
 		if g.Number == 0 {
@@ -105,7 +105,7 @@ func (s *batchSender) runPass(ctx context.Context, work *ledger.Work) (again boo
 	if s.schedule, err = s.readSchedule(ctx); err != nil {
 		return false, err
 	}
-	for open := inTurn(work.Open); len(open) > 0; {
+	for open := orderGenerations(work.Open); len(open) > 0; {
 		g := open[0]
 		open = open[1:]
 		if s.draining() {
@@ -123,7 +123,7 @@ func (s *batchSender) runPass(ctx context.Context, work *ledger.Work) (again boo
 			continue
 		}
 		if over, err := s.sliceOver(ctx); err != nil || over {
-			s.yields = over
+			s.requeue = over
 			return false, err
 		}
 		s.tried = true

@@ -11,11 +11,11 @@ import (
 // claim asks to submit a generation. A claim beside an error can be given back.
 func (s *batchSender) claim(ctx context.Context, g *ledger.Generation) (*ledger.Claim, error) {
 	var err error
-	if s.dials, err = s.sameRedis(ctx); err != nil {
+	if s.dials, err = s.confirmRedis(ctx); err != nil {
 		return nil, err
 	}
 	s.restartGuard.inFlight.Add(1)
-	s.holds = true
+	s.countedInFlight = true
 	c, err := s.ledger.Claim(ctx, s.claimRequest(ctx, g))
 	if err == nil && c.Result == ledger.ClaimGranted && s.acc.tracked() {
 		err = s.ledger.BeginAttempt(ctx, s.acc.info.Fingerprint, c.Attempt())
@@ -30,16 +30,16 @@ func (s *batchSender) claimRequest(ctx context.Context, g *ledger.Generation) le
 }
 
 // letGo ends what a claim has begun, once it has been settled or given back.
-func (s *batchSender) letGo() {
-	if s.holds {
-		s.holds = false
+func (s *batchSender) releaseInFlight() {
+	if s.countedInFlight {
+		s.countedInFlight = false
 		s.restartGuard.inFlight.Add(-1)
 	}
 }
 
 // ask claims what a claim is never told to go on with, for what it is told instead.
-func (s *batchSender) ask(ctx context.Context, g *ledger.Generation) (step, time.Time, error) {
-	defer s.letGo()
+func (s *batchSender) claimExpectingRefusal(ctx context.Context, g *ledger.Generation) (step, time.Time, error) {
+	defer s.releaseInFlight()
 	claim, err := s.claim(ctx, g)
 	if err != nil {
 		return stepDone, time.Time{}, err

@@ -14,18 +14,18 @@ import (
 
 // afterGo is a hook on a Redis client that does something between the answer of a
 // claim that is told to go and the worker.
-type afterGo func(ctx context.Context)
+type afterClaim func(ctx context.Context)
 
 // DialHook is go-redis's.
-func (h afterGo) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (h afterClaim) DialHook(next redis.DialHook) redis.DialHook { return next }
 
 // ProcessPipelineHook is go-redis's.
-func (h afterGo) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+func (h afterClaim) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return next
 }
 
 // ProcessHook is go-redis's.
-func (h afterGo) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+func (h afterClaim) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		err := next(ctx, cmd)
 		script, ok := cmd.(*redis.Cmd)
@@ -45,10 +45,10 @@ func TestAClaimThatWasAnsweredLateLeavesLessTime(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
 	gw := newStub(providers.Info{})
-	a := accountsInUse(gw)
+	a := stubAccount(gw)
 	a.Timeout = 4 * time.Second
 	const late = time.Second
-	r.rdb.AddHook(afterGo(func(context.Context) { pass(t, late) }))
+	r.rdb.AddHook(afterClaim(func(context.Context) { sleep(t, late) }))
 	left := make(chan time.Duration, 1)
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		deadline, _ := ctx.Deadline()
@@ -73,7 +73,7 @@ func TestAClaimFromARedisThatMayBeNewIsGivenBack(t *testing.T) {
 	gw := newStub(providers.Info{})
 	var mu sync.Mutex
 	var calls []int64 // so many there were at each claim
-	r.rdb.AddHook(afterGo(func(ctx context.Context) {
+	r.rdb.AddHook(afterClaim(func(ctx context.Context) {
 		mu.Lock()
 		defer mu.Unlock()
 		if calls = append(calls, gw.calls.Load()); len(calls) > 1 {
@@ -88,7 +88,7 @@ func TestAClaimFromARedisThatMayBeNewIsGivenBack(t *testing.T) {
 			}
 		}
 	}))
-	r.start(accountsInUse(gw))
+	r.start(stubAccount(gw))
 	r.enqueue("c", kenyan(2))
 	if s := r.wait("c", 20*time.Second); s.Accepted != 2 || gw.calls.Load() != 1 {
 		t.Errorf("%d calls, status %+v", gw.calls.Load(), s)
@@ -104,7 +104,7 @@ func TestAClaimFromARedisThatMayBeNewIsGivenBack(t *testing.T) {
 func TestARefusedCallGoesAgainUnderAnotherKey(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newStub(providers.Info{KeyTTL: keyed})
+	gw := newStub(providers.Info{KeyTTL: keyTTL})
 	var mu sync.Mutex
 	keys := map[string]bool{}
 	refusedKey := ""
@@ -120,7 +120,7 @@ func TestARefusedCallGoesAgainUnderAnotherKey(t *testing.T) {
 		}
 		return gw.accept(ctx, b)
 	}
-	r.start(accountsInUse(gw))
+	r.start(stubAccount(gw))
 	r.enqueue("c", kenyan(2))
 	if s := r.wait("c", 20*time.Second); s.Accepted != 2 {
 		t.Errorf("status %+v", s)

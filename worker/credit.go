@@ -50,7 +50,7 @@ func (w *Worker) pollBalances() func(context.Context) error {
 
 // mayUse looks whether the account is open, and probes one whose hold is over. most is
 // how many recipients a probe may have; 0: any number.
-func (s *batchSender) mayUse(ctx context.Context, g *ledger.Generation) (look ledger.AccountCheck, most int, ok bool, err error) {
+func (s *batchSender) checkAccount(ctx context.Context, g *ledger.Generation) (look ledger.AccountCheck, most int, ok bool, err error) {
 	look, err = s.ledger.CheckAccount(ctx, s.acc.Name, balanceTimeout+s.acc.Timeout+leaseMargin)
 	if err != nil || look.Open || !look.Probe {
 		return look, 0, look.Open, err
@@ -101,9 +101,9 @@ func (s *batchSender) probe(ctx context.Context, look ledger.AccountCheck, g *le
 		if !credit {
 			return most, true, nil
 		}
-		if n := s.affords(got, look, g); n > 0 {
+		if n := s.affordableRecipients(got, look, g); n > 0 {
 			// Of what is left, a call of many also at a gateway without keys: it has just answered one.
-			if risen(got.Amount, look.BalanceBefore) && most > 0 {
+			if balanceRose(got.Amount, look.BalanceBefore) && most > 0 {
 				n = most
 			}
 			return n, true, nil
@@ -113,7 +113,7 @@ func (s *batchSender) probe(ctx context.Context, look ledger.AccountCheck, g *le
 	if err != nil {
 		return 0, false, err
 	}
-	if !a.Hold.Held() || despite(look, a.Hold, credit) {
+	if !a.Hold.Held() || mayTryDespiteBalance(look, a.Hold, credit) {
 		if credit {
 			most = 1
 		}
@@ -131,7 +131,7 @@ func (s *batchSender) probe(ctx context.Context, look ledger.AccountCheck, g *le
 }
 
 // despite says whether a call may be tried although the balance speaks against it.
-func despite(look ledger.AccountCheck, h ledger.Hold, credit bool) bool {
+func mayTryDespiteBalance(look ledger.AccountCheck, h ledger.Hold, credit bool) bool {
 	if !credit {
 		return look.Until.Sub(h.Since) > callProbeAfter
 	}
@@ -149,7 +149,7 @@ const anySize = 1 << 30
 // that is held for want of credit; 0: none. What is left when a call of many was refused
 // may do for a smaller one: for as many as it pays for where that can be told, or for
 // half as many, until there is nobody to take away any more.
-func (s *batchSender) affords(b providers.Balance, look ledger.AccountCheck, g *ledger.Generation) int {
+func (s *batchSender) affordableRecipients(b providers.Balance, look ledger.AccountCheck, g *ledger.Generation) int {
 	if b.Amount <= 0 {
 		return 0
 	}
@@ -157,14 +157,14 @@ func (s *batchSender) affords(b providers.Balance, look ledger.AccountCheck, g *
 	if cost, ok := ledger.SegmentCost(b, s.acc.Price); ok && cost > 0 {
 		most = int(min(b.Amount/cost, anySize))
 	}
-	if !risen(b.Amount, look.BalanceBefore) && most >= look.Refused {
+	if !balanceRose(b.Amount, look.BalanceBefore) && most >= look.Refused {
 		most = look.Refused / 2
 	}
 	return most / max(1, s.segmentsOf(g))
 }
 
 // risen says whether there is credit, and more than when the account was held.
-func risen(amount float64, before string) bool {
+func balanceRose(amount float64, before string) bool {
 	was, err := strconv.ParseFloat(before, 64)
 	if err != nil {
 		return amount > 0
@@ -174,7 +174,7 @@ func risen(amount float64, before string) bool {
 
 // wanting is how many segments there was too little credit for, of a call; of one that
 // was taken in part, not even for one more message.
-func (s *batchSender) wanting(g *ledger.Generation, v verdict) int {
+func (s *batchSender) unaffordableSegments(g *ledger.Generation, v verdict) int {
 	n := len(g.To)
 	if slices.ContainsFunc(v.records, func(r ledger.Record) bool { return r.Status == ledger.Accepted }) {
 		n = 1

@@ -34,7 +34,7 @@ func TestWhatIsLeftMayDoForASmallerCall(t *testing.T) {
 	} {
 		s := &batchSender{acc: &account{Account: Account{Price: tt.price}}, segments: tt.segments}
 		before := ledger.AccountCheck{BalanceBefore: amountText(tt.before), Refused: tt.refused}
-		if got := s.affords(providers.Balance{Amount: tt.amount, Currency: tt.currency}, before, &ledger.Generation{}); got != tt.want {
+		if got := s.affordableRecipients(providers.Balance{Amount: tt.amount, Currency: tt.currency}, before, &ledger.Generation{}); got != tt.want {
 			t.Errorf("%s: a call of %d, want %d", name, got, tt.want)
 		}
 	}
@@ -45,7 +45,7 @@ func TestACallAgainstTheBalanceIsTriedSeldom(t *testing.T) {
 	begun := time.Date(2025, 11, 1, 8, 0, 0, 0, time.UTC)
 	look, tries := ledger.AccountCheck{RefusedAt: begun}, 0
 	for now := begun; now.Sub(begun) < 24*time.Hour; now = now.Add(20 * time.Second) {
-		if look.Until = now; despite(look, ledger.Hold{Since: begun}, true) {
+		if look.Until = now; mayTryDespiteBalance(look, ledger.Hold{Since: begun}, true) {
 			tries++
 			if tries == 1 && now.Sub(begun) > 2*time.Minute {
 				t.Errorf("first after %s", now.Sub(begun))
@@ -56,7 +56,7 @@ func TestACallAgainstTheBalanceIsTriedSeldom(t *testing.T) {
 	if tries < 24 || tries > 110 {
 		t.Errorf("%d calls in a day without credit", tries)
 	}
-	if look.Until = begun.Add(2 * time.Minute); !despite(look, ledger.Hold{Since: begun}, false) {
+	if look.Until = begun.Add(2 * time.Minute); !mayTryDespiteBalance(look, ledger.Hold{Since: begun}, false) {
 		t.Error("another hold waits longer than it did")
 	}
 }

@@ -23,8 +23,8 @@ import (
 func TestAScheduledCampaignStartsOnTimeAndNotBefore(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newClocked(providers.Info{})
-	r.start(accountsInUse(gw))
+	gw := newClockedStub(providers.Info{})
+	r.start(stubAccount(gw))
 	start := time.Now().Add(1500 * time.Millisecond).Truncate(time.Millisecond)
 	_, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: "b", StartAt: start}, producer.Numbers(kenyan(3)...))
 	if err != nil {
@@ -43,8 +43,8 @@ func TestAScheduledCampaignStartsOnTimeAndNotBefore(t *testing.T) {
 func TestACampaignExpiresWhileItsAccountIsHeld(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newStub(providers.Info{KeyTTL: keyed})
-	r.start(accountsInUse(gw))
+	gw := newStub(providers.Info{KeyTTL: keyTTL})
+	r.start(stubAccount(gw))
 	if err := r.producer.Hold(t.Context(), "kobo-main", "audit"); err != nil {
 		t.Fatal(err)
 	}
@@ -61,13 +61,13 @@ func TestACampaignExpiresWhileItsAccountIsHeld(t *testing.T) {
 func TestAnAnswerAfterTheExpiryStillCounts(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newStub(providers.Info{KeyTTL: keyed})
+	gw := newStub(providers.Info{KeyTTL: keyTTL})
 	proceed := make(chan struct{})
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		<-proceed
 		return gw.accept(ctx, b)
 	}
-	a := accountsInUse(gw)
+	a := stubAccount(gw)
 	a.Timeout = 5 * time.Second
 	r.start(a)
 	_, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: "b", ExpiresIn: time.Second}, producer.Numbers(kenyan(3)...))
@@ -86,9 +86,9 @@ func TestAnAnswerAfterTheExpiryStillCounts(t *testing.T) {
 func TestCancelSettlesDoubtAsUnknown(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newStub(providers.Info{KeyTTL: keyed})
+	gw := newStub(providers.Info{KeyTTL: keyTTL})
 	gw.send = func(context.Context, providers.Batch) ([]providers.Result, error) { return nil, unanswered() }
-	r.start(accountsInUse(gw))
+	r.start(stubAccount(gw))
 	r.enqueue("c", kenyan(3))
 	r.eventually(10*time.Second, "a doubtful call", func() bool { return gw.calls.Load() > 0 })
 	if _, err := r.producer.Cancel(t.Context(), "c"); err != nil {
@@ -120,7 +120,7 @@ func TestRetrySendsUnknownAndRejectedAgainOnPurpose(t *testing.T) {
 		}
 		return out, nil
 	}
-	r.start(accountsInUse(gw))
+	r.start(stubAccount(gw))
 	r.enqueue("c", kenyan(10))
 	if s := r.wait("c", 10*time.Second); s.Accepted != 7 || s.Rejected != 2 || s.Unknown != 1 {
 		t.Fatalf("status %+v", s)
@@ -173,7 +173,7 @@ func TestAPlannerThatDiedAnywhereIsTakenUp(t *testing.T) {
 	const n = ledger.MaxPageRows + 900
 	r := newRig(t, sandbox.Options{})
 	l := ledger.New(r.rdb)
-	gw := newStub(providers.Info{KeyTTL: keyed})
+	gw := newStub(providers.Info{KeyTTL: keyTTL})
 	card := ledger.Card{Name: "kobo-main", Info: gw.info, Unit: worker.UnitMessages, Concurrency: 1}
 	if err := l.Publish(t.Context(), "dead", card); err != nil {
 		t.Fatal(err)
@@ -206,7 +206,7 @@ func TestAPlannerThatDiedAnywhereIsTakenUp(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	r.start(accountsInUse(gw))
+	r.start(stubAccount(gw))
 	if s := r.wait("c", 40*time.Second); s.Accepted != n || s.Batches != (n+399)/400 {
 		t.Errorf("status %+v", s)
 	}
@@ -226,14 +226,14 @@ func TestPlanningWaitsForAnAccountAndForRoutes(t *testing.T) {
 	if err := l.ForgetAccount(t.Context(), "kobo-main"); err != nil {
 		t.Fatal(err)
 	}
-	other := accountsInUse(newStub(providers.Info{}))
+	other := stubAccount(newStub(providers.Info{}))
 	other.Name = "other"
 	r.start(other)
 	r.eventually(5*time.Second, "the reason", func() bool {
 		b := r.status("c").BlockedBy
 		return len(b) == 1 && b[0].Reason == "no_worker" && b[0].Account == "kobo-main"
 	})
-	r.start(accountsInUse(newStub(providers.Info{})))
+	r.start(stubAccount(newStub(providers.Info{})))
 	if s := r.wait("c", 20*time.Second); s.Accepted != 20 {
 		t.Errorf("status %+v", s)
 	}
@@ -254,7 +254,7 @@ func TestATaskThatAsynqGaveUpIsQueuedAgain(t *testing.T) {
 	if err := r.rdb.HSet(t.Context(), "asynq:{tuma-send:kobo-main}:t:"+moved, "state", "archived").Err(); err != nil {
 		t.Fatal(err)
 	}
-	r.start(accountsInUse(newStub(providers.Info{})))
+	r.start(stubAccount(newStub(providers.Info{})))
 	if s := r.wait("c", 20*time.Second); s.Accepted != 2 {
 		t.Errorf("status %+v", s)
 	}
@@ -270,7 +270,7 @@ func TestAnotherWorkerSweepsWhenTheSweeperDies(t *testing.T) {
 	if err := r.rdb.Del(t.Context(), r.rdb.Keys(t.Context(), "asynq:*").Val()...).Err(); err != nil {
 		t.Fatal(err)
 	}
-	r.start(accountsInUse(newStub(providers.Info{})))
+	r.start(stubAccount(newStub(providers.Info{})))
 	if s := r.wait("c", 20*time.Second); s.Accepted != 2 {
 		t.Errorf("status %+v", s)
 	}
@@ -286,7 +286,7 @@ func TestRetentionKeepsUpHoweverManyThereAre(t *testing.T) {
 	if err := r.rdb.ZAdd(t.Context(), "tuma:campaigns", old...).Err(); err != nil {
 		t.Fatal(err)
 	}
-	r.start(accountsInUse(newStub(providers.Info{})))
+	r.start(stubAccount(newStub(providers.Info{})))
 	r.eventually(20*time.Second, "retention", func() bool { return r.rdb.ZCard(t.Context(), "tuma:campaigns").Val() == 0 })
 }
 

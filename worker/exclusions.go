@@ -52,7 +52,7 @@ func (s *batchSender) excludeOptOuts(ctx context.Context, g *ledger.Generation) 
 	if out.Done {
 		s.log.Info().Str("campaign", s.id).Msg("done")
 	}
-	return true, s.wakeAll(ctx, s.id, s.camp.snapshot, s.camp.spec, s.keep(out.Wakes))
+	return true, s.wakeAll(ctx, s.id, s.camp.snapshot, s.camp.spec, s.keepNext(out.Wakes))
 }
 
 func numbersOf(to []ledger.Planned) []sms.MSISDN {

@@ -24,7 +24,7 @@ func (r *rig) optOut(sender string, numbers ...string) producer.OptOutReceipt {
 }
 
 // leftOut are the numbers that a campaign has left out because of an opt-out, by code.
-func (r *rig) leftOut(id string) map[string][]string {
+func (r *rig) optedOutRows(id string) map[string][]string {
 	r.t.Helper()
 	out := map[string][]string{}
 	for x, err := range r.producer.Results(r.t.Context(), id) {
@@ -77,7 +77,7 @@ func TestPlanningLeavesOutWhoHasOptedOut(t *testing.T) {
 		if id == "other" {
 			want, left = map[string][]string{"global": want["global"], "OTHER": {"254710000002"}}, 4
 		}
-		got := r.leftOut(c.ID)
+		got := r.optedOutRows(c.ID)
 		for code := range want {
 			if !slices.Equal(got[code], want[code]) {
 				t.Errorf("%s: left out are %v, want %v", id, got, want)

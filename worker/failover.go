@@ -22,8 +22,8 @@ type failoverState struct {
 }
 
 type failoverPlace struct {
-	id   string
-	lane int
+	id     string
+	stream int
 }
 
 func (m *failoverState) newSweep() { m.accounts = map[string]ledger.Account{} }
@@ -50,7 +50,7 @@ func (w *Worker) heldLong(a ledger.Account, now time.Time) bool {
 
 // passOver says whether planning does without an account. One that is due to be tried
 // again is given work to be tried with: somebody has to find out that it works.
-func (w *Worker) passOver(a ledger.Account, now time.Time) bool {
+func (w *Worker) skipInPlanning(a ledger.Account, now time.Time) bool {
 	return w.heldLong(a, now) && now.Before(a.Hold.Until)
 }
 
@@ -62,11 +62,11 @@ type failoverRun struct {
 	from int // lane
 	// able are the numbers of the accounts that can take it, and room how many batches
 	// each lane is to be given.
-	able map[int]bool
-	room map[int]int
+	targets map[int]bool
+	room    map[int]int
 	// window is that of the held account.
-	window int
-	moved  int
+	openBatchLimit int
+	moved          int
 }
 
 // moveOn takes what waits of a campaign at accounts that have been held for long to the
@@ -77,7 +77,7 @@ func (w *Worker) failOver(ctx context.Context, sum ledger.Summary, c *campaign, 
 		return nil
 	}
 	var held []int
-	able := map[int]bool{}
+	targets := map[int]bool{}
 	for n, f := range c.snapshot.Accounts {
 		a, err := w.sweeper.moves.account(ctx, w.ledger, f.Name)
 		if err != nil {
@@ -89,10 +89,10 @@ func (w *Worker) failOver(ctx context.Context, sum ledger.Summary, c *campaign, 
 				held = append(held, n)
 			}
 		case !a.Hold.Held() && a.Workers > 0 && len(a.Incompatibilities(c.spec.From, c.spec.ShortBody(), c.spec.Flash)) == 0:
-			able[n] = true
+			targets[n] = true
 		}
 	}
-	if len(held) == 0 || len(able) == 0 {
+	if len(held) == 0 || len(targets) == 0 {
 		return nil
 	}
 	waiting, err := w.ledger.Waiting(ctx, sum.ID, c.snapshot.Streams())
@@ -101,7 +101,7 @@ func (w *Worker) failOver(ctx context.Context, sum ledger.Summary, c *campaign, 
 	}
 	room := map[int]int{}
 	for stream := range c.snapshot.Streams() {
-		if !able[stream%len(c.snapshot.Accounts)] {
+		if !targets[stream%len(c.snapshot.Accounts)] {
 			continue
 		}
 		// As much more as it will need until the next sweep, unless it has work of its own.
@@ -118,8 +118,8 @@ func (w *Worker) failOver(ctx context.Context, sum ledger.Summary, c *campaign, 
 		if !slices.Contains(held, n%len(c.snapshot.Accounts)) {
 			continue
 		}
-		m := &failoverRun{Worker: w, id: sum.ID, camp: c, from: n, able: able, room: room, window: openBatchLimits[n]}
-		if err := m.all(ctx, waiting, now); err != nil {
+		m := &failoverRun{Worker: w, id: sum.ID, camp: c, from: n, targets: targets, room: room, openBatchLimit: openBatchLimits[n]}
+		if err := m.moveAll(ctx, waiting, now); err != nil {
 			return err
 		}
 		if m.moved > 0 {
@@ -130,7 +130,7 @@ func (w *Worker) failOver(ctx context.Context, sum ledger.Summary, c *campaign, 
 }
 
 // all goes through the batches that are handed out, and then through those that are not.
-func (m *failoverRun) all(ctx context.Context, waiting *ledger.Waiting, now time.Time) error {
+func (m *failoverRun) moveAll(ctx context.Context, waiting *ledger.Waiting, now time.Time) error {
 	looked := 0
 	for _, b := range waiting.Open {
 		if n, err := ledger.BatchStream(b); err != nil || n != m.from {
@@ -139,7 +139,7 @@ func (m *failoverRun) all(ctx context.Context, waiting *ledger.Waiting, now time
 		if looked++; looked > maxFailoverBatches || !m.roomLeft() {
 			return nil
 		}
-		if err := m.one(ctx, b, now); err != nil {
+		if err := m.moveBatch(ctx, b, now); err != nil {
 			return err
 		}
 	}
@@ -147,10 +147,10 @@ func (m *failoverRun) all(ctx context.Context, waiting *ledger.Waiting, now time
 	next := max(waiting.Next[m.from], m.sweeper.moves.next[place])
 	for ; next < waiting.Planned[m.from]; next++ {
 		if looked++; looked > maxFailoverBatches || !m.roomLeft() {
-			m.sweeper.moves.goOnAt(place, next)
+			m.sweeper.moves.resumeAt(place, next)
 			return nil
 		}
-		if err := m.one(ctx, ledger.BatchName(m.from, next), now); err != nil {
+		if err := m.moveBatch(ctx, ledger.BatchName(m.from, next), now); err != nil {
 			return err
 		}
 	}
@@ -159,17 +159,17 @@ func (m *failoverRun) all(ctx context.Context, waiting *ledger.Waiting, now time
 }
 
 // mostPlaces bounds what is remembered; without it a sweep begins again in front.
-const mostPlaces = 1000
+const maxPlaces = 1000
 
-func (m *failoverState) goOnAt(p failoverPlace, next int) {
-	if m.next == nil || len(m.next) >= mostPlaces {
+func (m *failoverState) resumeAt(p failoverPlace, next int) {
+	if m.next == nil || len(m.next) >= maxPlaces {
 		m.next = map[failoverPlace]int{}
 	}
 	m.next[p] = next
 }
 
 func (m *failoverRun) roomLeft() bool {
-	for a := range m.able {
+	for a := range m.targets {
 		if m.room[m.camp.snapshot.SameHoursFor(m.from, a)] > 0 {
 			return true
 		}
@@ -178,7 +178,7 @@ func (m *failoverRun) roomLeft() bool {
 }
 
 // one moves what may move of a batch.
-func (m *failoverRun) one(ctx context.Context, batch string, now time.Time) error {
+func (m *failoverRun) moveBatch(ctx context.Context, batch string, now time.Time) error {
 	part, err := m.ledger.Movable(ctx, m.id, batch, now)
 	if errors.Is(err, ledger.ErrNotFound) || ledger.AsUnreadable(err) != nil || err == nil && len(part.To) == 0 {
 		return nil //nolint:nilerr // what cannot be read is for those to set aside who work on it
@@ -186,7 +186,7 @@ func (m *failoverRun) one(ctx context.Context, batch string, now time.Time) erro
 	if err != nil {
 		return err
 	}
-	out, err := m.ledger.Move(ctx, m.id, ledger.NewToken(), part, m.camp.snapshot, m.window, func(p ledger.Planned, body string) int {
+	out, err := m.ledger.Move(ctx, m.id, ledger.NewToken(), part, m.camp.snapshot, m.openBatchLimit, func(p ledger.Planned, body string) int {
 		return m.target(p, body, part.Been)
 	})
 	if ledger.AsUnreadable(err) != nil {
@@ -212,7 +212,7 @@ func (m *failoverRun) one(ctx context.Context, batch string, now time.Time) erro
 func (m *failoverRun) target(p ledger.Planned, body string, been []int) int {
 	for _, name := range planning.RouteOf(m.camp.snapshot, p.MSISDN.String()) {
 		n := planning.AccountNumber(m.camp.snapshot, name)
-		if n < 0 || !m.able[n] || slices.ContainsFunc(been, func(stream int) bool { return stream%len(m.camp.snapshot.Accounts) == n }) ||
+		if n < 0 || !m.targets[n] || slices.ContainsFunc(been, func(stream int) bool { return stream%len(m.camp.snapshot.Accounts) == n }) ||
 			!m.camp.snapshot.Accounts[n].AcceptsBody(body) {
 			continue
 		}

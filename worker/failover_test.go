@@ -18,18 +18,18 @@ import (
 )
 
 // switched is a stub that can be taken away: then nobody answers there.
-type switched struct {
+type switchedStub struct {
 	*stub
-	gone    atomic.Bool
-	largest atomic.Int64 // call
-	senders atomic.Value // the sender of the last
+	unreachable atomic.Bool
+	largest     atomic.Int64 // call
+	senders     atomic.Value // the sender of the last
 }
 
-func newSwitched(info providers.Info) *switched {
-	s := &switched{stub: newStub(info)}
+func newSwitchedStub(info providers.Info) *switchedStub {
+	s := &switchedStub{stub: newStub(info)}
 	s.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
-		if s.gone.Load() {
-			return nil, unreached()
+		if s.unreachable.Load() {
+			return nil, connectionRefused()
 		}
 		s.largest.Store(max(s.largest.Load(), int64(len(b.To))))
 		s.senders.Store(b.From)
@@ -38,13 +38,13 @@ func newSwitched(info providers.Info) *switched {
 	return s
 }
 
-func unreached() error {
+func connectionRefused() error {
 	return &providers.Error{Op: "stub send", Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseConnection, Err: errors.New("refused")}
 }
 
 // routed starts a worker with an account at each gateway, a, b and so on, through which
 // all numbers go in this order.
-func (r *rig) routed(after time.Duration, gateways ...providers.Provider) *running {
+func (r *rig) startRouted(after time.Duration, gateways ...providers.Provider) *running {
 	r.t.Helper()
 	cfg := worker.Config{FailoverAfter: after, Routes: []ledger.Route{{Match: "254"}}}
 	for i, p := range gateways {
@@ -63,7 +63,7 @@ func (r *rig) enqueueRouted(id string, n int) {
 }
 
 // at is what a status says of an account.
-func at(s producer.Status, account string) producer.AccountCounts {
+func countsFor(s producer.Status, account string) producer.AccountCounts {
 	for _, c := range s.ByAccount {
 		if c.Account == account {
 			return c
@@ -73,7 +73,7 @@ func at(s producer.Status, account string) producer.AccountCounts {
 }
 
 // once checks that each of so many recipients was taken once, by one of the gateways.
-func once(t *testing.T, n int, gateways ...*switched) {
+func expectOnce(t *testing.T, n int, gateways ...*switchedStub) {
 	t.Helper()
 	total := 0
 	for _, g := range gateways {
@@ -92,23 +92,23 @@ func once(t *testing.T, n int, gateways ...*switched) {
 func TestWorkOfAHeldAccountMovesToTheNextOfItsRoute(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ first, second providers.Info }{
-		"from large calls to small":      {providers.Info{MaxRecipients: 500, KeyTTL: keyed}, providers.Info{MaxRecipients: 100}},
-		"from large calls to one a call": {providers.Info{MaxRecipients: 500, KeyTTL: keyed}, providers.Info{MaxRecipients: 1}},
-		"from small calls to large":      {providers.Info{MaxRecipients: 3}, providers.Info{MaxRecipients: 500, KeyTTL: keyed}},
+		"from large calls to small":      {providers.Info{MaxRecipients: 500, KeyTTL: keyTTL}, providers.Info{MaxRecipients: 100}},
+		"from large calls to one a call": {providers.Info{MaxRecipients: 500, KeyTTL: keyTTL}, providers.Info{MaxRecipients: 1}},
+		"from small calls to large":      {providers.Info{MaxRecipients: 3}, providers.Info{MaxRecipients: 500, KeyTTL: keyTTL}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, sandbox.Options{})
-			a, b := newSwitched(tt.first), newSwitched(tt.second)
-			a.gone.Store(true)
-			r.routed(300*time.Millisecond, a, b)
+			a, b := newSwitchedStub(tt.first), newSwitchedStub(tt.second)
+			a.unreachable.Store(true)
+			r.startRouted(300*time.Millisecond, a, b)
 			r.enqueueRouted("c", 3000)
 			s := r.wait("c", 60*time.Second)
-			if s.Accepted != 3000 || at(s, "b").Accepted != 3000 || at(s, "a") != (producer.AccountCounts{Account: "a"}) {
+			if s.Accepted != 3000 || countsFor(s, "b").Accepted != 3000 || countsFor(s, "a") != (producer.AccountCounts{Account: "a"}) {
 				t.Errorf("status %+v", s)
 			}
-			once(t, 3000, a, b)
+			expectOnce(t, 3000, a, b)
 			if got, want := b.largest.Load(), int64(min(tt.second.MaxRecipients, tt.first.MaxRecipients*50)); got != want {
 				t.Errorf("the largest call has %d, want %d", got, want)
 			}
@@ -126,15 +126,15 @@ func TestWorkOfAHeldAccountMovesToTheNextOfItsRoute(t *testing.T) {
 
 func TestWhatIsInDoubtNeverMoves(t *testing.T) {
 	t.Parallel()
-	for name, ttl := range map[string]time.Duration{"keyed": keyed, "without keys": 0} {
+	for name, ttl := range map[string]time.Duration{"keyed": keyTTL, "without keys": 0} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, sandbox.Options{})
-			a, b := newSwitched(providers.Info{MaxRecipients: 50, KeyTTL: ttl}), newSwitched(providers.Info{MaxRecipients: 20})
+			a, b := newSwitchedStub(providers.Info{MaxRecipients: 50, KeyTTL: ttl}), newSwitchedStub(providers.Info{MaxRecipients: 20})
 			usual := a.send
 			var lost atomic.Int64
 			a.send = func(ctx context.Context, batch providers.Batch) ([]providers.Result, error) {
-				if !a.gone.Swap(true) { // the first call is taken and not answered
+				if !a.unreachable.Swap(true) { // the first call is taken and not answered
 					if _, err := a.accept(ctx, batch); err != nil {
 						return nil, err
 					}
@@ -143,19 +143,19 @@ func TestWhatIsInDoubtNeverMoves(t *testing.T) {
 				}
 				return usual(ctx, batch)
 			}
-			r.routed(300*time.Millisecond, a, b)
+			r.startRouted(300*time.Millisecond, a, b)
 			r.enqueueRouted("c", 1000)
 			r.eventually(30*time.Second, "all but the doubtful to go through b", func() bool {
-				return lost.Load() > 0 && int64(at(r.status("c"), "b").Accepted) == 1000-lost.Load()
+				return lost.Load() > 0 && int64(countsFor(r.status("c"), "b").Accepted) == 1000-lost.Load()
 			})
 			if ttl == 0 {
-				if s := r.wait("c", 20*time.Second); int64(at(s, "a").Unknown) != lost.Load() {
+				if s := r.wait("c", 20*time.Second); int64(countsFor(s, "a").Unknown) != lost.Load() {
 					t.Errorf("status %+v", s)
 				}
-				once(t, 1000, a, b)
+				expectOnce(t, 1000, a, b)
 				return
 			}
-			if s := r.status("c"); int64(at(s, "a").Pending) != lost.Load() || s.Pending != at(s, "a").Pending {
+			if s := r.status("c"); int64(countsFor(s, "a").Pending) != lost.Load() || s.Pending != countsFor(s, "a").Pending {
 				t.Errorf("status %+v", s)
 			}
 			// The same key again: the gateway says what it said of it.
@@ -168,7 +168,7 @@ func TestWhatIsInDoubtNeverMoves(t *testing.T) {
 			if s := r.wait("c", 30*time.Second); s.Accepted != 1000 {
 				t.Errorf("status %+v", s)
 			}
-			once(t, 1000, a, b)
+			expectOnce(t, 1000, a, b)
 		})
 	}
 }
@@ -176,41 +176,41 @@ func TestWhatIsInDoubtNeverMoves(t *testing.T) {
 func TestARecipientIsAtEachAccountOnce(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	a, b := newSwitched(providers.Info{MaxRecipients: 50}), newSwitched(providers.Info{MaxRecipients: 50})
-	a.gone.Store(true)
-	b.gone.Store(true)
-	r.routed(300*time.Millisecond, a, b)
+	a, b := newSwitchedStub(providers.Info{MaxRecipients: 50}), newSwitchedStub(providers.Info{MaxRecipients: 50})
+	a.unreachable.Store(true)
+	b.unreachable.Store(true)
+	r.startRouted(300*time.Millisecond, a, b)
 	// Nobody has found out about b yet, so all of it moves there.
 	r.enqueueRouted("c", 40)
 	r.eventually(30*time.Second, "all to be at b, and b to be held", func() bool {
 		s := r.status("c")
-		return at(s, "b").Pending == 40 && slices.ContainsFunc(s.BlockedBy, func(x producer.Block) bool { return x.Account == "b" })
+		return countsFor(s, "b").Pending == 40 && slices.ContainsFunc(s.BlockedBy, func(x producer.Block) bool { return x.Account == "b" })
 	})
-	a.gone.Store(false)
+	a.unreachable.Store(false)
 	if _, err := r.producer.Release(t.Context(), "a"); err != nil {
 		t.Fatal(err)
 	}
 	for range 20 { // sweeps
 		r.waitForSweep()
 	}
-	if s := r.status("c"); at(s, "b").Pending != 40 {
+	if s := r.status("c"); countsFor(s, "b").Pending != 40 {
 		t.Errorf("it went back: %+v", s)
 	}
-	b.gone.Store(false)
+	b.unreachable.Store(false)
 	if _, err := r.producer.Release(t.Context(), "b"); err != nil {
 		t.Fatal(err)
 	}
-	if s := r.wait("c", 30*time.Second); at(s, "b").Accepted != 40 {
+	if s := r.wait("c", 30*time.Second); countsFor(s, "b").Accepted != 40 {
 		t.Errorf("status %+v", s)
 	}
-	once(t, 40, a, b)
+	expectOnce(t, 40, a, b)
 }
 
 func TestAnAccountHeldByHandKeepsItsWork(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	a, b := newSwitched(providers.Info{}), newSwitched(providers.Info{})
-	r.routed(100*time.Millisecond, a, b)
+	a, b := newSwitchedStub(providers.Info{}), newSwitchedStub(providers.Info{})
+	r.startRouted(100*time.Millisecond, a, b)
 	if err := r.producer.Hold(t.Context(), "a", "audit"); err != nil {
 		t.Fatal(err)
 	}
@@ -219,13 +219,13 @@ func TestAnAccountHeldByHandKeepsItsWork(t *testing.T) {
 	for range 20 {
 		r.waitForSweep()
 	}
-	if s := r.status("c"); at(s, "a").Pending != 100 {
+	if s := r.status("c"); countsFor(s, "a").Pending != 100 {
 		t.Errorf("status %+v", s)
 	}
 	if _, err := r.producer.Release(t.Context(), "a"); err != nil {
 		t.Fatal(err)
 	}
-	if s := r.wait("c", 30*time.Second); at(s, "a").Accepted != 100 {
+	if s := r.wait("c", 30*time.Second); countsFor(s, "a").Accepted != 100 {
 		t.Errorf("status %+v", s)
 	}
 }
@@ -233,9 +233,9 @@ func TestAnAccountHeldByHandKeepsItsWork(t *testing.T) {
 func TestPlanningPassesOverAnAccountThatIsHeldForLong(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	a, b := newSwitched(providers.Info{}), newSwitched(providers.Info{})
-	r.routed(100*time.Millisecond, a, b)
-	a.gone.Store(true)
+	a, b := newSwitchedStub(providers.Info{}), newSwitchedStub(providers.Info{})
+	r.startRouted(100*time.Millisecond, a, b)
+	a.unreachable.Store(true)
 	l := ledger.New(r.rdb)
 	hold, err := l.ReportCall(t.Context(), "a", ledger.CallReport{Outcome: ledger.CallHold, Reason: "connection", Jitter: 1})
 	if err != nil || !hold.Held() {
@@ -246,11 +246,11 @@ func TestPlanningPassesOverAnAccountThatIsHeldForLong(t *testing.T) {
 		return err == nil && time.Since(x.Hold.Since) > 200*time.Millisecond
 	})
 	r.enqueueRouted("c", 100)
-	if s := r.wait("c", 30*time.Second); at(s, "b").Accepted != 100 {
+	if s := r.wait("c", 30*time.Second); countsFor(s, "b").Accepted != 100 {
 		t.Errorf("status %+v", s)
 	}
 	// When its time is over it gets work to be tried with, and has it back.
-	a.gone.Store(false)
+	a.unreachable.Store(false)
 	r.eventually(10*time.Second, "the hold's time to be over", func() bool { return !time.Now().Before(hold.Until) })
 	for i := 0; a.calls.Load() == 0; i++ { // unless what waits for the probe has moved on before it, after a tenth of a second
 		if i == 20 {
@@ -270,9 +270,9 @@ func (r *rig) waitForSweep() { <-time.After(100 * time.Millisecond) }
 func TestACampaignDoesNotMoveToAnAccountThatCannotCarryIt(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	a, b := newSwitched(providers.Info{}), newSwitched(providers.Info{})
-	a.gone.Store(true)
-	first := r.routed(time.Hour, a, b)
+	a, b := newSwitchedStub(providers.Info{}), newSwitchedStub(providers.Info{})
+	a.unreachable.Store(true)
+	first := r.startRouted(time.Hour, a, b)
 	c := producer.Campaign{ID: "c", From: "LONGSENDER", Body: "Hello from ACME"}
 	if _, err := r.producer.Enqueue(t.Context(), c, producer.Numbers(kenyan(100)...)); err != nil {
 		t.Fatal(err)
@@ -280,7 +280,7 @@ func TestACampaignDoesNotMoveToAnAccountThatCannotCarryIt(t *testing.T) {
 	r.eventually(10*time.Second, "the hold", func() bool { return len(r.status("c").BlockedBy) > 0 })
 	first.drain(t)
 	b.info.SenderAlphaMax = 5 // since it was enqueued
-	r.routed(100*time.Millisecond, a, b)
+	r.startRouted(100*time.Millisecond, a, b)
 	r.eventually(10*time.Second, "status to say so", func() bool {
 		s := r.status("c")
 		return len(s.BlockedBy) == 1 && s.BlockedBy[0].Account == "a" && slices.ContainsFunc(s.BlockedBy[0].Incompatible, func(x string) bool {
@@ -290,14 +290,14 @@ func TestACampaignDoesNotMoveToAnAccountThatCannotCarryIt(t *testing.T) {
 	for range 20 {
 		r.waitForSweep()
 	}
-	if s := r.status("c"); at(s, "a").Pending != 100 {
+	if s := r.status("c"); countsFor(s, "a").Pending != 100 {
 		t.Errorf("status %+v", s)
 	}
-	a.gone.Store(false)
+	a.unreachable.Store(false)
 	if _, err := r.producer.Release(t.Context(), "a"); err != nil {
 		t.Fatal(err)
 	}
-	if s := r.wait("c", 30*time.Second); at(s, "a").Accepted != 100 {
+	if s := r.wait("c", 30*time.Second); countsFor(s, "a").Accepted != 100 {
 		t.Errorf("status %+v", s)
 	}
 }

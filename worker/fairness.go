@@ -19,16 +19,16 @@ const sliceLength = 250 * time.Millisecond
 // sliceOver says whether the slot should go to somebody who waits for it. A batch that
 // was taken up gets at least one try.
 func (s *batchSender) sliceOver(ctx context.Context) (bool, error) {
-	if !s.tried || time.Since(s.took) < sliceLength {
+	if !s.tried || time.Since(s.startedAt) < sliceLength {
 		return false, nil
 	}
 	if _, alone := s.share(ctx, s.acc.Name); alone {
-		s.took = time.Now() // who waits is of the same campaign
+		s.startedAt = time.Now() // who waits is of the same campaign
 		return false, nil
 	}
 	n, err := s.queue.Length(ctx, queue.SendQueue(s.acc.Name, s.camp.spec.Class == ledger.Transactional))
 	if n == 0 {
-		s.took = time.Now()
+		s.startedAt = time.Now()
 	}
 	return n > 0, err
 }
@@ -38,7 +38,7 @@ const (
 	// campaign; the further beyond, the longer.
 	shareWatch = 500 * time.Millisecond
 	// mostShares is how many shares beyond make no difference any more.
-	mostShares = 20
+	maxShares = 20
 	// busyWatch is more than how far ahead a batch is watched that somebody works on or
 	// that waits for a slot; one that is watched later backs off.
 	busyWatch = 2 * wakeWatch
@@ -52,7 +52,7 @@ func (s *batchSender) beyondShare(ctx context.Context) (time.Duration, error) {
 	if alone || s.tried {
 		return 0, nil
 	}
-	n, err := s.ledger.BatchesAhead(ctx, s.id, s.batch, time.Now().Add(busyWatch), mostShares*share)
+	n, err := s.ledger.BatchesAhead(ctx, s.id, s.batch, time.Now().Add(busyWatch), maxShares*share)
 	if err != nil {
 		return 0, err
 	}
@@ -104,17 +104,17 @@ func (w *Worker) openBatchLimit(ctx context.Context, account string) int {
 
 // share is the window, and whether the campaign has the account for itself.
 func (w *Worker) share(ctx context.Context, account string) (openBatchLimit int, alone bool) {
-	e := w.sharing(ctx, account)
+	e := w.readShare(ctx, account)
 	return e.n, e.alone
 }
 
 // fairGap is the time in which every worker can take n units of an account's rate.
 func (w *Worker) fairGap(ctx context.Context, acc *account, n int) time.Duration {
-	return time.Duration(n) * w.sharing(ctx, acc.Name).unit
+	return time.Duration(n) * w.readShare(ctx, acc.Name).unit
 }
 
 // sharing is what is known of who shares an account.
-func (w *Worker) sharing(ctx context.Context, account string) accountShare {
+func (w *Worker) readShare(ctx context.Context, account string) accountShare {
 	const least = 4
 	w.openBatches.mu.Lock()
 	defer w.openBatches.mu.Unlock()
@@ -140,7 +140,7 @@ func (w *Worker) sharing(ctx context.Context, account string) accountShare {
 
 // flows is which accounts each open campaign wants to send through, as the sweeper last
 // saw it.
-type flows map[string][]string
+type campaignAccounts map[string][]string
 
 // through is which accounts a campaign wants to send through right now.
 func accountsInUse(sum ledger.Summary) []string {
@@ -158,30 +158,30 @@ func accountsInUse(sum ledger.Summary) []string {
 // note remembers what a sweep has seen of a campaign.
 func (s *sweeper) note(id string, sum ledger.Summary) {
 	if s.flows == nil {
-		s.flows = flows{}
+		s.flows = campaignAccounts{}
 	}
 	s.flows[id] = accountsInUse(sum)
 }
 
 // count is how many campaigns share each account. One that no sweep has looked at yet
 // counts everywhere, for as long as that takes.
-func (f flows) count(open []ledger.IndexEntry, own map[string]*account) map[string]int {
-	n, strange := map[string]int{}, 0
+func (f campaignAccounts) count(open []ledger.IndexEntry, own map[string]*account) map[string]int {
+	n, unseen := map[string]int{}, 0
 	for _, e := range open {
 		accounts, known := f[e.ID]
 		if !known {
-			strange++
+			unseen++
 		}
 		for _, a := range accounts {
 			n[a]++
 		}
 	}
-	if strange == 0 {
+	if unseen == 0 {
 		return n
 	}
 	everywhere := map[string]int{}
 	for _, a := range slices.Concat(slices.Collect(maps.Keys(own)), slices.Collect(maps.Keys(n))) {
-		everywhere[a] = n[a] + strange
+		everywhere[a] = n[a] + unseen
 	}
 	return everywhere
 }
@@ -199,15 +199,15 @@ func (w *Worker) joinAccounts(ctx context.Context, f ledger.PlanSnapshot) error 
 }
 
 // shareOut tells all workers how many campaigns share each account.
-func (w *Worker) shareOut(ctx context.Context, open []ledger.IndexEntry) error {
+func (w *Worker) publishCampaignCounts(ctx context.Context, open []ledger.IndexEntry) error {
 	now := w.sweeper.flows.count(open, w.accounts)
-	for a := range w.sweeper.told {
+	for a := range w.sweeper.publishedCounts {
 		if _, ok := now[a]; !ok {
 			now[a] = 0
 		}
 	}
 	for a, n := range now {
-		if n == 0 && w.sweeper.told[a] == 0 {
+		if n == 0 && w.sweeper.publishedCounts[a] == 0 {
 			delete(now, a)
 			continue
 		}
@@ -216,7 +216,7 @@ func (w *Worker) shareOut(ctx context.Context, open []ledger.IndexEntry) error {
 		}
 		w.openBatches.forget(a)
 	}
-	w.sweeper.told = now
+	w.sweeper.publishedCounts = now
 	ids := make(map[string]bool, len(open))
 	for _, e := range open {
 		ids[e.ID] = true

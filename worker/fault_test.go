@@ -210,12 +210,12 @@ func TestWorkersMayComeAndGo(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{Latency: 10 * time.Millisecond})
 	small := func(c *kobo.Config, _ *worker.Account) { c.MaxRecipients = 10 }
-	fleet := []*running{r.start(r.account(small)), r.start(r.account(small)), r.start(r.account(small))}
+	workers := []*running{r.start(r.account(small)), r.start(r.account(small)), r.start(r.account(small))}
 	r.enqueue("c", kenyan(10000))
-	for i := range fleet {
+	for i := range workers {
 		r.eventually(20*time.Second, "calls", func() bool { return r.gateway.Stats().Calls > int64(100*(i+1)) })
-		fleet[i].drain(t)
-		fleet[i] = r.start(r.account(small))
+		workers[i].drain(t)
+		workers[i] = r.start(r.account(small))
 	}
 	if s := r.wait("c", 60*time.Second); s.Accepted != 10000 {
 		t.Errorf("status %+v", s)

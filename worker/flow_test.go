@@ -17,14 +17,14 @@ import (
 )
 
 // clocked notes when recipients went out.
-type clocked struct {
+type clockedStub struct {
 	*stub
 	mu sync.Mutex
 	at []time.Time // one a recipient
 }
 
-func newClocked(info providers.Info) *clocked {
-	c := &clocked{stub: newStub(info)}
+func newClockedStub(info providers.Info) *clockedStub {
+	c := &clockedStub{stub: newStub(info)}
 	c.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		now := time.Now()
 		c.mu.Lock()
@@ -38,7 +38,7 @@ func newClocked(info providers.Info) *clocked {
 }
 
 // busiest is the most recipients in any second, and how long all of it took.
-func (c *clocked) busiest() (most int, took time.Duration) {
+func (c *clockedStub) busiest() (most int, took time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	slices.SortFunc(c.at, time.Time.Compare)
@@ -53,8 +53,8 @@ func (c *clocked) busiest() (most int, took time.Duration) {
 func TestTheRateHoldsAtTheGateway(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newClocked(providers.Info{KeyTTL: keyed, MaxRecipients: 10})
-	limited := accountsInUse(gw)
+	gw := newClockedStub(providers.Info{KeyTTL: keyTTL, MaxRecipients: 10})
+	limited := stubAccount(gw)
 	limited.Rate, limited.Burst = 200, 20
 	for range 2 {
 		r.start(limited)
@@ -75,8 +75,8 @@ func TestTheRateHoldsAtTheGateway(t *testing.T) {
 func TestATransactionalMessageDoesNotWaitForBulkDebt(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newStub(providers.Info{KeyTTL: keyed})
-	limited := accountsInUse(gw)
+	gw := newStub(providers.Info{KeyTTL: keyTTL})
+	limited := stubAccount(gw)
 	limited.Rate, limited.Burst, limited.Concurrency = 50, 5, 2
 	r.start(limited)
 	r.enqueue("bulk", kenyan(5000))
@@ -133,8 +133,8 @@ func TestARateOfRequestsFillsItsCalls(t *testing.T) {
 func TestSegmentsAreTheUnitWhereTheAccountSaysSo(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newClocked(providers.Info{KeyTTL: keyed, MaxRecipients: 5})
-	a := accountsInUse(gw)
+	gw := newClockedStub(providers.Info{KeyTTL: keyTTL, MaxRecipients: 5})
+	a := stubAccount(gw)
 	a.Rate, a.Burst, a.Unit = 60, 1, worker.UnitSegments
 	r.start(a)
 	body := make([]byte, 300) // two segments
@@ -157,7 +157,7 @@ func TestRoutesSpreadACampaignOverAccounts(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
 	ke, ng := newStub(providers.Info{}), newStub(providers.Info{})
-	a, b := accountsInUse(ke), accountsInUse(ng)
+	a, b := stubAccount(ke), stubAccount(ng)
 	a.Name, b.Name = "ke", "ng"
 	r.startWith(worker.Config{Accounts: []worker.Account{a, b},
 		Routes: []ledger.Route{{Match: "254", Via: []string{"ke"}}, {Match: "234", Via: []string{"ng", "ke"}}}})

@@ -16,14 +16,14 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-func accountsInUse(p providers.Provider) worker.Account {
+func stubAccount(p providers.Provider) worker.Account {
 	return worker.Account{Name: "kobo-main", Provider: p, Timeout: time.Second}
 }
 
 func TestARefusedRecipientDoesNotKeepOthersFromProvingTheAccount(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newStub(providers.Info{KeyTTL: keyed})
+	gw := newStub(providers.Info{KeyTTL: keyTTL})
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		for _, n := range b.To {
 			if n == 254710000000 {
@@ -32,7 +32,7 @@ func TestARefusedRecipientDoesNotKeepOthersFromProvingTheAccount(t *testing.T) {
 		}
 		return gw.accept(ctx, b)
 	}
-	r.start(accountsInUse(gw))
+	r.start(stubAccount(gw))
 	r.enqueue("poison", []string{"0710000000"})
 	r.eventually(15*time.Second, "the hold", func() bool { return len(r.status("poison").BlockedBy) > 0 })
 	r.enqueue("good", []string{"0710000001"})
@@ -47,9 +47,9 @@ func TestARefusedRecipientDoesNotKeepOthersFromProvingTheAccount(t *testing.T) {
 func TestARefusalOfEverythingIsHeldWithinAFewCalls(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newStub(providers.Info{KeyTTL: keyed})
+	gw := newStub(providers.Info{KeyTTL: keyTTL})
 	gw.send = func(context.Context, providers.Batch) ([]providers.Result, error) { return nil, refused() }
-	r.start(accountsInUse(gw))
+	r.start(stubAccount(gw))
 	r.enqueue("c", kenyan(3000))
 	r.eventually(20*time.Second, "the hold", func() bool { return len(r.status("c").BlockedBy) > 0 })
 	r.eventually(10*time.Second, "calls in flight to end", func() bool { return r.status("c").InFlight.Calls == 0 })
@@ -79,9 +79,9 @@ func TestABalanceThatAnswersDoesNotProveThatMessagesGo(t *testing.T) {
 func TestCancelEndsADoubtfulCallOfAHeldAccount(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newStub(providers.Info{KeyTTL: keyed})
+	gw := newStub(providers.Info{KeyTTL: keyTTL})
 	gw.send = func(context.Context, providers.Batch) ([]providers.Result, error) { return nil, unanswered() }
-	r.start(accountsInUse(gw))
+	r.start(stubAccount(gw))
 	r.enqueue("c", kenyan(3))
 	r.eventually(10*time.Second, "a doubtful call", func() bool { return gw.calls.Load() > 0 && r.status("c").InFlight.Calls == 0 })
 	if err := r.producer.Hold(t.Context(), "kobo-main", "audit"); err != nil {
@@ -104,7 +104,7 @@ func TestCancelEndsADoubtfulCallOfAHeldAccount(t *testing.T) {
 func TestAPausedCampaignDoesNotUseUpTheProbesOfOthers(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newStub(providers.Info{KeyTTL: keyed, MaxRecipients: 1})
+	gw := newStub(providers.Info{KeyTTL: keyTTL, MaxRecipients: 1})
 	var down atomic.Bool
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		if down.Load() {
@@ -113,7 +113,7 @@ func TestAPausedCampaignDoesNotUseUpTheProbesOfOthers(t *testing.T) {
 		return gw.accept(ctx, b)
 	}
 	down.Store(true)
-	r.start(accountsInUse(gw))
+	r.start(stubAccount(gw))
 	r.enqueue("paused", kenyan(3000))
 	r.eventually(10*time.Second, "the hold", func() bool { return len(r.status("paused").BlockedBy) > 0 })
 	if _, err := r.producer.Pause(t.Context(), "paused"); err != nil {
@@ -145,12 +145,12 @@ func TestACreditHoldLiftsAfterATopUp(t *testing.T) {
 // do for all of it: what is left must not be lost to smaller ones.
 func TestCreditThatIsLeftIsUsedUpByHalves(t *testing.T) {
 	t.Parallel()
-	for name, info := range map[string]providers.Info{"with a key": {KeyTTL: keyed}, "without": {}} {
+	for name, info := range map[string]providers.Info{"with a key": {KeyTTL: keyTTL}, "without": {}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			const perMessage = 2.5
 			r := newRig(t, sandbox.Options{})
-			gw := &balancing{stub: newStub(info)}
+			gw := &balanceStub{stub: newStub(info)}
 			var mu sync.Mutex
 			left, refusals := 260*perMessage, 0
 			gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
@@ -168,7 +168,7 @@ func TestCreditThatIsLeftIsUsedUpByHalves(t *testing.T) {
 				defer mu.Unlock()
 				return providers.Balance{Amount: left, Currency: "KES"}, nil
 			}
-			r.start(accountsInUse(gw))
+			r.start(stubAccount(gw))
 			r.enqueue("c", kenyan(1000))
 			r.eventually(60*time.Second, "all credit to be used up", func() bool { return r.status("c").Accepted == 260 })
 			r.eventually(20*time.Second, "the hold", func() bool {
@@ -197,8 +197,8 @@ func TestCreditThatIsLeftIsUsedUpByHalves(t *testing.T) {
 func TestAPanicOfABalanceCostsNothing(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := &balancing{stub: newStub(providers.Info{}), balance: func(context.Context) (providers.Balance, error) { panic("no") }}
-	r.start(accountsInUse(gw))
+	gw := &balanceStub{stub: newStub(providers.Info{}), balance: func(context.Context) (providers.Balance, error) { panic("no") }}
+	r.start(stubAccount(gw))
 	r.enqueue("c", kenyan(3))
 	if s := r.wait("c", 10*time.Second); s.Accepted != 3 {
 		t.Errorf("status %+v", s)
@@ -225,14 +225,14 @@ func TestAProviderThatBreaksItsContractCostsItsCallOnly(t *testing.T) {
 			r := newRig(t, sandbox.Options{})
 			without := newStub(providers.Info{})
 			without.send = func(context.Context, providers.Batch) ([]providers.Result, error) { return answer() }
-			with := newStub(providers.Info{KeyTTL: keyed})
+			with := newStub(providers.Info{KeyTTL: keyTTL})
 			with.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 				if with.calls.Load() == 1 {
 					return answer()
 				}
 				return with.accept(ctx, b)
 			}
-			a, b := accountsInUse(without), accountsInUse(with)
+			a, b := stubAccount(without), stubAccount(with)
 			b.Name = "keyed"
 			r.start(a, b)
 			r.enqueue("without", kenyan(5))
@@ -273,19 +273,19 @@ func TestAProbeThatShowsNothingGivesItsTurnBack(t *testing.T) {
 func TestAKeyThatIsAnsweredWithAnErrorForEverHoldsNobodyUp(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newStub(providers.Info{KeyTTL: keyed, MaxRecipients: 20})
-	var cursed atomic.Value
+	gw := newStub(providers.Info{KeyTTL: keyTTL, MaxRecipients: 20})
+	var failingKey atomic.Value
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		if gw.calls.Load() == 3 {
-			cursed.Store(b.IdempotencyKey)
+			failingKey.Store(b.IdempotencyKey)
 			return nil, unanswered()
 		}
-		if cursed.Load() == b.IdempotencyKey {
+		if failingKey.Load() == b.IdempotencyKey {
 			return nil, &providers.Error{Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseGateway, Code: "error_gw", KeepKey: true}
 		}
 		return gw.accept(ctx, b)
 	}
-	a := accountsInUse(gw)
+	a := stubAccount(gw)
 	a.MaxAttempts = 4
 	r.start(a)
 	r.enqueue("c", kenyan(500))

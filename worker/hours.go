@@ -96,7 +96,7 @@ func (s *batchSender) whileClosed(ctx context.Context, g *ledger.Generation) (st
 	was := s.schedule
 	s.schedule = was.next()
 	defer func() { s.schedule = was }()
-	st, at, err := s.ask(ctx, g)
+	st, at, err := s.claimExpectingRefusal(ctx, g)
 	if errors.Is(err, ledger.ErrNotDurable) {
 		return stepLater, s.schedule.spans[0].From, nil // it was no leave to go
 	}
@@ -112,7 +112,7 @@ func (w *Worker) snapshotHours() (out []ledger.CountryHours) {
 }
 
 // checkWindows errs for windows that never open, and for more than a campaign can have lanes.
-func (w *Worker) checkWindows() error {
+func (w *Worker) checkSendingHours() error {
 	var mistakes []error
 	for _, x := range w.snapshotHours() {
 		if _, err := w.hours.get(x); err != nil {
@@ -131,9 +131,9 @@ func (w *Worker) checkWindows() error {
 	return errors.Join(mistakes...)
 }
 
-func shownWindows(openBatchLimits map[string]Hours) map[string]string {
+func hoursAsText(byCountry map[string]Hours) map[string]string {
 	out := map[string]string{}
-	for country, h := range openBatchLimits {
+	for country, h := range byCountry {
 		out[country] = h.String()
 	}
 	return out

@@ -38,15 +38,15 @@ func hoursIn(country string, from, to time.Time) worker.Hours {
 }
 
 // postmark notes when a number was submitted, and that no call for a country with hours is for another as well.
-type postmark struct {
+type timedStub struct {
 	*stub
 	t  *testing.T
 	mu sync.Mutex
 	at map[sms.MSISDN][]time.Time
 }
 
-func newPostmark(t *testing.T, info providers.Info) *postmark {
-	p := &postmark{stub: newStub(info), t: t, at: map[sms.MSISDN][]time.Time{}}
+func newTimedStub(t *testing.T, info providers.Info) *timedStub {
+	p := &timedStub{stub: newStub(info), t: t, at: map[sms.MSISDN][]time.Time{}}
 	p.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		p.note(b)
 		return p.accept(ctx, b)
@@ -54,7 +54,7 @@ func newPostmark(t *testing.T, info providers.Info) *postmark {
 	return p
 }
 
-func (p *postmark) note(b providers.Batch) {
+func (p *timedStub) note(b providers.Batch) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, m := range b.To {
@@ -66,7 +66,7 @@ func (p *postmark) note(b providers.Batch) {
 }
 
 // first and last submission to a country.
-func (p *postmark) between(country string) (first, last time.Time) {
+func (p *timedStub) between(country string) (first, last time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for m, at := range p.at {
@@ -98,9 +98,9 @@ func (r *rig) blocks(id string) []producer.Block { return r.status(id).BlockedBy
 func TestAClosedCountryWaitsAndTheOthersGo(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newPostmark(t, providers.Info{MaxRecipients: 20})
+	gw := newTimedStub(t, providers.Info{MaxRecipients: 20})
 	opens := r.now().Add(8 * time.Second)
-	r.startWith(worker.Config{Accounts: []worker.Account{accountsInUse(gw)}, Windows: map[string]worker.Hours{
+	r.startWith(worker.Config{Accounts: []worker.Account{stubAccount(gw)}, Windows: map[string]worker.Hours{
 		"KE": hoursIn("KE", opens, opens.Add(8*time.Hour)),
 		"NG": hoursIn("NG", opens.Add(-time.Hour), opens.Add(time.Hour)),
 		"JM": hoursIn("JM", opens.Add(time.Hour), opens.Add(2*time.Hour)),
@@ -149,8 +149,8 @@ func TestAClosedCountryWaitsAndTheOthersGo(t *testing.T) {
 func TestWhatIsClosedBooksNothing(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newPostmark(t, providers.Info{})
-	a := accountsInUse(gw)
+	gw := newTimedStub(t, providers.Info{})
+	a := stubAccount(gw)
 	a.Rate, a.Burst = 100, 10
 	opens := r.now().Add(time.Hour)
 	closed := map[string]worker.Hours{"KE": hoursIn("KE", opens, opens.Add(8*time.Hour))}
@@ -192,9 +192,9 @@ func TestWhatIsClosedBooksNothing(t *testing.T) {
 func TestTransactionalKeepsNoHours(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newPostmark(t, providers.Info{})
+	gw := newTimedStub(t, providers.Info{})
 	opens := r.now().Add(time.Hour)
-	r.startWith(worker.Config{Accounts: []worker.Account{accountsInUse(gw)}, Windows: map[string]worker.Hours{"KE": hoursIn("KE", opens, opens.Add(time.Hour))}})
+	r.startWith(worker.Config{Accounts: []worker.Account{stubAccount(gw)}, Windows: map[string]worker.Hours{"KE": hoursIn("KE", opens, opens.Add(time.Hour))}})
 	_, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "code", Via: "kobo-main", Body: "b", Class: producer.Transactional}, producer.Numbers(kenyan(3)...))
 	if err != nil {
 		t.Fatal(err)
@@ -207,9 +207,9 @@ func TestTransactionalKeepsNoHours(t *testing.T) {
 func TestWhatExpiresBeforeItsHoursIsSkipped(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newPostmark(t, providers.Info{})
+	gw := newTimedStub(t, providers.Info{})
 	opens := r.now().Add(time.Hour)
-	r.startWith(worker.Config{Accounts: []worker.Account{accountsInUse(gw)}, Windows: map[string]worker.Hours{"KE": hoursIn("KE", opens, opens.Add(time.Hour))}})
+	r.startWith(worker.Config{Accounts: []worker.Account{stubAccount(gw)}, Windows: map[string]worker.Hours{"KE": hoursIn("KE", opens, opens.Add(time.Hour))}})
 	_, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: "b", ExpiresIn: 2 * time.Second}, producer.Numbers(kenyan(700)...))
 	if err != nil {
 		t.Fatal(err)
@@ -228,7 +228,7 @@ func TestWhatGoesAgainKeepsTheHours(t *testing.T) {
 		resend string
 		answer func() ([]providers.Result, error)
 	}{
-		"doubt that a key clears up": {info: providers.Info{KeyTTL: keyed}, answer: func() ([]providers.Result, error) { return nil, unanswered() }},
+		"doubt that a key clears up": {info: providers.Info{KeyTTL: keyTTL}, answer: func() ([]providers.Result, error) { return nil, unanswered() }},
 		"resent":                     {resend: worker.OnUnknownResend, answer: func() ([]providers.Result, error) { return nil, unanswered() }},
 		"refused for now": {answer: func() ([]providers.Result, error) {
 			return []providers.Result{{Outcome: providers.Retryable, Reason: "busy"}}, nil
@@ -237,7 +237,7 @@ func TestWhatGoesAgainKeepsTheHours(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, sandbox.Options{})
-			gw := newPostmark(t, tt.info)
+			gw := newTimedStub(t, tt.info)
 			closes := r.now().Add(5 * time.Second)
 			opens := closes.Add(5 * time.Second)
 			gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
@@ -251,7 +251,7 @@ func TestWhatGoesAgainKeepsTheHours(t *testing.T) {
 				}
 				return tt.answer()
 			}
-			a := accountsInUse(gw)
+			a := stubAccount(gw)
 			a.Timeout, a.OnUnknown = 20*time.Second, tt.resend
 			r.startWith(worker.Config{Accounts: []worker.Account{a}, Windows: map[string]worker.Hours{"KE": hoursIn("KE", opens, closes)}})
 			r.enqueue("c", []string{"0712345678"})
@@ -273,7 +273,7 @@ func TestWhatGoesAgainKeepsTheHours(t *testing.T) {
 func TestDoubtOfACancelledCampaignDoesNotWaitForTheHours(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newPostmark(t, providers.Info{KeyTTL: keyed})
+	gw := newTimedStub(t, providers.Info{KeyTTL: keyTTL})
 	closes := r.now().Add(5 * time.Second)
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		select {
@@ -282,7 +282,7 @@ func TestDoubtOfACancelledCampaignDoesNotWaitForTheHours(t *testing.T) {
 		}
 		return nil, unanswered()
 	}
-	a := accountsInUse(gw)
+	a := stubAccount(gw)
 	a.Timeout = 20 * time.Second
 	r.startWith(worker.Config{Accounts: []worker.Account{a}, Windows: map[string]worker.Hours{"KE": hoursIn("KE", closes.Add(time.Hour), closes)}})
 	r.enqueue("c", []string{"0712345678"})
@@ -323,13 +323,13 @@ func TestWindowsThatCannotBeKeptAreRefused(t *testing.T) {
 func TestNothingGoesOnceTheHoursAreOver(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newPostmark(t, providers.Info{MaxRecipients: 1})
-	a := accountsInUse(gw)
+	gw := newTimedStub(t, providers.Info{MaxRecipients: 1})
+	a := stubAccount(gw)
 	a.Rate, a.Burst, a.Concurrency = 40, 4, 16 // so that every slot waits for its turn when it closes
 	closes := r.now().Add(5 * time.Second)
-	openBatchLimits := map[string]worker.Hours{"KE": hoursIn("KE", closes.Add(time.Hour), closes)}
-	r.startWith(worker.Config{Accounts: []worker.Account{a}, Windows: openBatchLimits})
-	r.startWith(worker.Config{Accounts: []worker.Account{a}, Windows: openBatchLimits})
+	sendingHours := map[string]worker.Hours{"KE": hoursIn("KE", closes.Add(time.Hour), closes)}
+	r.startWith(worker.Config{Accounts: []worker.Account{a}, Windows: sendingHours})
+	r.startWith(worker.Config{Accounts: []worker.Account{a}, Windows: sendingHours})
 	r.enqueue("c", kenyan(2000))
 	r.eventually(15*time.Second, "the reason", func() bool { b := r.blocks("c"); return len(b) == 1 && b[0].Reason == "window" })
 	went := gw.calls.Load()

@@ -11,12 +11,12 @@ import (
 )
 
 // quiet drops what go-redis says of a Redis that a test has killed.
-type quiet struct{}
+type silentLogger struct{}
 
 // Printf is go-redis's.
-func (quiet) Printf(context.Context, string, ...any) {}
+func (silentLogger) Printf(context.Context, string, ...any) {}
 
 func TestMain(m *testing.M) {
-	redis.SetLogger(quiet{})
+	redis.SetLogger(silentLogger{})
 	goleak.VerifyTestMain(providertest.Guarded(m))
 }

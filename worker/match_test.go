@@ -50,7 +50,7 @@ func TestOnlyTheOneMessageThatCanBeTheCallsIsFound(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m := match{from: noon.Add(-2 * time.Minute), to: noon.Add(2 * time.Minute), sender: "ACME", parts: max(1, tt.parts), others: tt.others,
+			m := matcher{from: noon.Add(-2 * time.Minute), to: noon.Add(2 * time.Minute), sender: "ACME", parts: max(1, tt.parts), others: tt.others,
 				known: func(id string) bool { return id == "known" }}
 			got := m.among(tt.listed, []ledger.Planned{{Row: 1, MSISDN: one}, {Row: 2, MSISDN: two}})
 			if !maps.Equal(got, tt.want) {
@@ -77,10 +77,10 @@ func TestACallOfWhichTooMuchIsForgottenIsNotLookedFor(t *testing.T) {
 func TestTheLooksTakeAsLongAsTheAccountSays(t *testing.T) {
 	t.Parallel()
 	var all time.Duration
-	for n := range mostLooks {
-		all += lookIn(time.Minute, n)
+	for n := range maxLookups {
+		all += lookupDelay(time.Minute, n)
 	}
-	if all != time.Minute || lookIn(time.Minute, 0) != 5*time.Second || lookIn(time.Minute, 9) <= 0 {
-		t.Errorf("%s in all, the first after %s", all, lookIn(time.Minute, 0))
+	if all != time.Minute || lookupDelay(time.Minute, 0) != 5*time.Second || lookupDelay(time.Minute, 9) <= 0 {
+		t.Errorf("%s in all, the first after %s", all, lookupDelay(time.Minute, 0))
 	}
 }

@@ -34,7 +34,7 @@ func rigOn(t *testing.T, o sandbox.Options, options ...redistest.Option) *rig {
 }
 
 // pass waits for nothing but the time: for whoever has to be given some.
-func pass(t *testing.T, d time.Duration) {
+func sleep(t *testing.T, d time.Duration) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	defer cancel()
@@ -48,7 +48,7 @@ func TestARedisThatHangsForSecondsCostsNothing(t *testing.T) {
 	r.enqueue("c", kenyan(5000))
 	r.eventually(10*time.Second, "calls", func() bool { return r.gateway.Stats().Calls > 100 })
 	r.redis.Stop()
-	pass(t, 5*time.Second)
+	sleep(t, 5*time.Second)
 	r.redis.Cont()
 	if s := r.wait("c", 40*time.Second); s.Accepted != 5000 {
 		t.Errorf("status %+v", s)
@@ -66,7 +66,7 @@ func TestARedisThatIsDownForSecondsCostsNothing(t *testing.T) {
 	r.enqueue("c", kenyan(5000))
 	r.eventually(10*time.Second, "calls", func() bool { return r.gateway.Stats().Calls > 100 })
 	r.redis.Kill()
-	pass(t, 5*time.Second)
+	sleep(t, 5*time.Second)
 	r.redis.Restart()
 	r.eventually(10*time.Second, "the client to notice", func() bool { return r.rdb.Ping(t.Context()).Err() == nil })
 	if s := r.wait("c", 40*time.Second); s.Accepted != 5000 {

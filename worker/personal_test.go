@@ -24,7 +24,7 @@ import (
 )
 
 // people yields n recipients with names, of which each stands for as many as share it.
-func people(n, share int) iter.Seq2[producer.Recipient, error] {
+func namedRecipients(n, share int) iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
 		fields := map[string]string{}
 		for i, number := range kenyan(n) {
@@ -45,7 +45,7 @@ func greetingOf(i, share int) string {
 }
 
 // greeted checks that each of the first n has been sent its own text, and that once.
-func (r *rig) greeted(n, share int, except ...int) {
+func (r *rig) expectGreetings(n, share int, except ...int) {
 	r.t.Helper()
 	left := map[int]bool{}
 	for _, i := range except {
@@ -67,7 +67,7 @@ func TestEveryoneGetsTheirOwnText(t *testing.T) {
 	r := newRig(t, sandbox.Options{Texts: true})
 	r.start(r.account())
 	const n = 2345
-	_, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: greeting}, people(n, 1))
+	_, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: greeting}, namedRecipients(n, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func TestEveryoneGetsTheirOwnText(t *testing.T) {
 		t.Fatalf("it ended as %+v", s)
 	}
 	r.tally("c")
-	r.greeted(n, 1)
+	r.expectGreetings(n, 1)
 }
 
 func TestRecipientsOfTheSameTextShareACall(t *testing.T) {
@@ -105,32 +105,32 @@ func TestRecipientsOfTheSameTextShareACall(t *testing.T) {
 
 // heard is a stub that looks at each call whether its body is that of its recipients,
 // whatever it then says.
-type heard struct {
+type bodyChecker struct {
 	*stub
-	t     *testing.T
-	share int
-	say   func(ctx context.Context, b providers.Batch, times int) ([]providers.Result, error)
-	kind  atomic.Bool // it takes everything now
-	mu    sync.Mutex
-	asked map[sms.MSISDN]int
+	t           *testing.T
+	share       int
+	answer      func(ctx context.Context, b providers.Batch, times int) ([]providers.Result, error)
+	acceptAll   atomic.Bool // it takes everything now
+	mu          sync.Mutex
+	submissions map[sms.MSISDN]int
 }
 
-func newHeard(t *testing.T, share int, info providers.Info) *heard {
-	h := &heard{stub: newStub(info), t: t, share: share, asked: map[sms.MSISDN]int{}}
+func newBodyChecker(t *testing.T, share int, info providers.Info) *bodyChecker {
+	h := &bodyChecker{stub: newStub(info), t: t, share: share, submissions: map[sms.MSISDN]int{}}
 	h.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		h.mu.Lock()
-		times := h.asked[b.To[0]]
+		times := h.submissions[b.To[0]]
 		for _, m := range b.To {
 			if want := greetingOf(int(m)-254_710_000_000, share); b.Body != want {
 				h.t.Errorf("%s was to be sent %q, and not %q", m, b.Body, want)
 			}
-			h.asked[m]++
+			h.submissions[m]++
 		}
 		h.mu.Unlock()
-		if h.say == nil || h.kind.Load() {
+		if h.answer == nil || h.acceptAll.Load() {
 			return h.accept(ctx, b)
 		}
-		return h.say(ctx, b, times)
+		return h.answer(ctx, b, times)
 	}
 	return h
 }
@@ -138,13 +138,13 @@ func newHeard(t *testing.T, share int, info providers.Info) *heard {
 func (r *rig) enqueueGreeting(c producer.Campaign, n, share int) {
 	r.t.Helper()
 	c.Body = greeting
-	if _, err := r.producer.Enqueue(r.t.Context(), c, people(n, share)); err != nil {
+	if _, err := r.producer.Enqueue(r.t.Context(), c, namedRecipients(n, share)); err != nil {
 		r.t.Fatal(err)
 	}
 }
 
 // onceEach checks that each of the first n was taken once.
-func (h *heard) onceEach(n int) {
+func (h *bodyChecker) onceEach(n int) {
 	h.t.Helper()
 	all := h.all()
 	for i := range n {
@@ -160,11 +160,11 @@ func TestATextStaysWithItsRecipientsWhateverHappens(t *testing.T) {
 	for name, x := range map[string]struct {
 		info   providers.Info
 		resend string
-		say    func(h *heard) func(context.Context, providers.Batch, int) ([]providers.Result, error)
+		say    func(h *bodyChecker) func(context.Context, providers.Batch, int) ([]providers.Result, error)
 		left   int // recipients that are not accepted at first, and are by a retry
 	}{
-		"calls are refused because of one of them": {info: providers.Info{KeyTTL: keyed}, left: n / 50,
-			say: func(h *heard) func(context.Context, providers.Batch, int) ([]providers.Result, error) {
+		"calls are refused because of one of them": {info: providers.Info{KeyTTL: keyTTL}, left: n / 50,
+			say: func(h *bodyChecker) func(context.Context, providers.Batch, int) ([]providers.Result, error) {
 				return func(ctx context.Context, b providers.Batch, _ int) ([]providers.Result, error) {
 					if slices.ContainsFunc(b.To, func(m sms.MSISDN) bool { return m%50 == 7 }) {
 						return nil, refused()
@@ -172,8 +172,8 @@ func TestATextStaysWithItsRecipientsWhateverHappens(t *testing.T) {
 					return h.accept(ctx, b)
 				}
 			}},
-		"some are refused for now": {info: providers.Info{KeyTTL: keyed},
-			say: func(h *heard) func(context.Context, providers.Batch, int) ([]providers.Result, error) {
+		"some are refused for now": {info: providers.Info{KeyTTL: keyTTL},
+			say: func(h *bodyChecker) func(context.Context, providers.Batch, int) ([]providers.Result, error) {
 				return func(ctx context.Context, b providers.Batch, times int) ([]providers.Result, error) {
 					out, err := h.accept(ctx, b)
 					if times == 0 && len(b.To) > 2 {
@@ -185,8 +185,8 @@ func TestATextStaysWithItsRecipientsWhateverHappens(t *testing.T) {
 					return out, err
 				}
 			}},
-		"there is no answer, and a key": {info: providers.Info{KeyTTL: keyed},
-			say: func(h *heard) func(context.Context, providers.Batch, int) ([]providers.Result, error) {
+		"there is no answer, and a key": {info: providers.Info{KeyTTL: keyTTL},
+			say: func(h *bodyChecker) func(context.Context, providers.Batch, int) ([]providers.Result, error) {
 				return func(ctx context.Context, b providers.Batch, times int) ([]providers.Result, error) {
 					if times == 0 && b.To[0]%3 == 0 {
 						return nil, unanswered()
@@ -195,7 +195,7 @@ func TestATextStaysWithItsRecipientsWhateverHappens(t *testing.T) {
 				}
 			}},
 		"there is no answer, and a resend": {resend: worker.OnUnknownResend,
-			say: func(h *heard) func(context.Context, providers.Batch, int) ([]providers.Result, error) {
+			say: func(h *bodyChecker) func(context.Context, providers.Batch, int) ([]providers.Result, error) {
 				return func(ctx context.Context, b providers.Batch, times int) ([]providers.Result, error) {
 					if times == 0 && b.To[0]%50 == 0 {
 						return nil, unanswered()
@@ -207,9 +207,9 @@ func TestATextStaysWithItsRecipientsWhateverHappens(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, sandbox.Options{})
-			h := newHeard(t, share, x.info)
-			h.say = x.say(h)
-			a := accountsInUse(h)
+			h := newBodyChecker(t, share, x.info)
+			h.answer = x.say(h)
+			a := stubAccount(h)
 			a.MaxAttempts = 100
 			r.start(a)
 			r.enqueueGreeting(producer.Campaign{ID: "c", Via: "kobo-main", OnUnknown: x.resend}, n, share)
@@ -218,7 +218,7 @@ func TestATextStaysWithItsRecipientsWhateverHappens(t *testing.T) {
 				t.Fatalf("it ended as %+v", s)
 			}
 			if x.left > 0 {
-				h.kind.Store(true)
+				h.acceptAll.Store(true)
 				if _, err := r.producer.Retry(t.Context(), "c", producer.RetryOptions{Rejected: true}); err != nil {
 					t.Fatal(err)
 				}
@@ -240,18 +240,20 @@ func TestATextMovesWithItsRecipientsToWhereItFits(t *testing.T) {
 	t.Parallel()
 	const n, share = 600, 30
 	r := newRig(t, sandbox.Options{})
-	a, b := newHeard(t, share, providers.Info{MaxRecipients: 500, KeyTTL: keyed}), newHeard(t, share, providers.Info{MaxRecipients: 4})
-	a.say = func(context.Context, providers.Batch, int) ([]providers.Result, error) { return nil, unreached() }
+	a, b := newBodyChecker(t, share, providers.Info{MaxRecipients: 500, KeyTTL: keyTTL}), newBodyChecker(t, share, providers.Info{MaxRecipients: 4})
+	a.answer = func(context.Context, providers.Batch, int) ([]providers.Result, error) {
+		return nil, connectionRefused()
+	}
 	b.info.MaxChars = len(greetingOf(0, share)) // of nine numbers; the others have a figure more
-	r.routed(300*time.Millisecond, a, b)
+	r.startRouted(300*time.Millisecond, a, b)
 	r.enqueueGreeting(producer.Campaign{ID: "c"}, n, share)
 	short := 10 * share
 	r.eventually(40*time.Second, "those whose text fits to have gone", func() bool { return r.status("c").Accepted >= short })
-	if s := r.status("c"); at(s, "b").Accepted != short || s.Pending != n-short || int64(s.Calls) > b.calls.Load()+a.calls.Load() {
+	if s := r.status("c"); countsFor(s, "b").Accepted != short || s.Pending != n-short || int64(s.Calls) > b.calls.Load()+a.calls.Load() {
 		t.Errorf("it stands at %+v", s)
 	}
 	b.onceEach(short)
-	a.kind.Store(true)
+	a.acceptAll.Store(true)
 	if _, err := r.producer.Release(t.Context(), "a"); err != nil {
 		t.Fatal(err)
 	}
@@ -267,7 +269,7 @@ func TestAPlannerThatTakesOverKnowsEveryonesText(t *testing.T) {
 	const n, share = 5000, 300
 	r := newRig(t, sandbox.Options{})
 	l := ledger.New(r.rdb)
-	h := newHeard(t, share, providers.Info{KeyTTL: keyed})
+	h := newBodyChecker(t, share, providers.Info{KeyTTL: keyTTL})
 	card := ledger.Card{Name: "kobo-main", Info: h.info, Unit: worker.UnitMessages, Concurrency: 1}
 	if err := l.Publish(t.Context(), "dead", card); err != nil {
 		t.Fatal(err)
@@ -295,7 +297,7 @@ func TestAPlannerThatTakesOverKnowsEveryonesText(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	r.start(accountsInUse(h))
+	r.start(stubAccount(h))
 	if s := r.wait("c", 40*time.Second); s.Accepted != n-1 || s.Reasons["over_cap"] != 1 || s.Calls != (n+share-1)/share {
 		t.Errorf("it ended as %+v", s)
 	}
@@ -311,13 +313,13 @@ func TestTextsThatCannotBeReadStopTheirBatchAlone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, sandbox.Options{})
-			h := newHeard(t, share, providers.Info{KeyTTL: keyed})
-			r.known(accountsInUse(h))
+			h := newBodyChecker(t, share, providers.Info{KeyTTL: keyTTL})
+			r.publishAccount(stubAccount(h))
 			r.enqueueGreeting(producer.Campaign{ID: "c", Via: "kobo-main"}, n, share)
 			if _, err := r.producer.Pause(t.Context(), "c"); err != nil {
 				t.Fatal(err)
 			}
-			r.startLogged(accountsInUse(h))
+			r.startLogged(stubAccount(h))
 			r.eventually(20*time.Second, "the plan, and nobody at work", func() bool {
 				q := "asynq:{tuma-send:kobo-main}:"
 				busy := r.rdb.LLen(t.Context(), q+"active").Val() + r.rdb.LLen(t.Context(), q+"pending").Val()
@@ -351,9 +353,9 @@ func TestTextsThatCannotBeReadStopTheirBatchAlone(t *testing.T) {
 func TestNoRecordOfLongTextsIsLarge(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	h := newHeard(t, 1, providers.Info{KeyTTL: keyed})
+	h := newBodyChecker(t, 1, providers.Info{KeyTTL: keyTTL})
 	h.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) { return h.accept(ctx, b) }
-	r.known(accountsInUse(h))
+	r.publishAccount(stubAccount(h))
 	const n = 400
 	letters := make([]byte, 5000) // nothing that could be compressed
 	lot := rand.New(rand.NewPCG(1, 2))
@@ -379,7 +381,7 @@ func TestNoRecordOfLongTextsIsLarge(t *testing.T) {
 		return most
 	}
 	uploaded := largest()
-	r.start(accountsInUse(h))
+	r.start(stubAccount(h))
 	s := r.wait("c", 30*time.Second)
 	if s.Accepted+s.Reasons["body_too_long"] != n || s.Accepted < 50 || s.Reasons["body_too_long"] < 50 {
 		t.Errorf("it ended as %+v", s)

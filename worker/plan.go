@@ -23,7 +23,7 @@ func (w *Worker) plan(ctx context.Context, p queue.Pointer) error {
 		if f, _, err := w.ledger.Snapshot(ctx, p.Campaign); err != nil || len(f.Accounts) > 0 {
 			return f, err
 		}
-		return w.freeze(ctx, p.Campaign, spec)
+		return w.takeSnapshot(ctx, p.Campaign, spec)
 	})
 	if errors.Is(err, ledger.ErrNotFound) || err == nil && plan == nil {
 		return nil
@@ -81,7 +81,7 @@ func (w *Worker) planPages(ctx context.Context, plan *ledger.Plan, pl *planning.
 			_, err := newest.wait()
 			return last, cmp.Or(err, errDraining)
 		}
-		if err := complete(plan, page.Page); err != nil {
+		if err := checkComplete(plan, page.Page); err != nil {
 			return last, err
 		}
 		pl.SetOptedOut(page.opted)
@@ -149,7 +149,7 @@ func (w *Worker) commitPage(ctx context.Context, plan *ledger.Plan, page ledger.
 }
 
 // freeze works out what planning of a campaign depends on.
-func (w *Worker) freeze(ctx context.Context, id string, spec ledger.Spec) (ledger.PlanSnapshot, error) {
+func (w *Worker) takeSnapshot(ctx context.Context, id string, spec ledger.Spec) (ledger.PlanSnapshot, error) {
 	f := ledger.PlanSnapshot{Country: spec.Country}
 	if spec.Class != ledger.Transactional {
 		f.SendingHours = w.snapshotHours()
@@ -182,7 +182,7 @@ func (w *Worker) freeze(ctx context.Context, id string, spec ledger.Spec) (ledge
 		}
 		snapshot := planning.Account(a.Card, spec, sum.Total)
 		snapshot.Resend = a.Info.KeyTTL == 0 && cmp.Or(spec.OnUnknown, a.OnUnknown) == OnUnknownResend
-		snapshot.Held = spec.Via == "" && w.passOver(a, now)
+		snapshot.Held = spec.Via == "" && w.skipInPlanning(a, now)
 		f.Accounts = append(f.Accounts, snapshot)
 	}
 	if len(f.Accounts) == 0 {
@@ -217,7 +217,7 @@ func catchUp(ctx context.Context, plan *ledger.Plan, pl *planning.Planner) (firs
 
 // complete says so if the last page does not end with the last recipient: then a page
 // was cut short, and what is in none of them would be pending for ever.
-func complete(plan *ledger.Plan, page ledger.Page) error {
+func checkComplete(plan *ledger.Plan, page ledger.Page) error {
 	rows := page.First + len(page.Inputs) - 1
 	if page.Number+1 != plan.Pages || rows == plan.Total {
 		return nil

@@ -26,20 +26,20 @@ import (
 )
 
 // lines is what a worker has logged.
-type lines struct {
+type logLines struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
 // Write is the Writer's.
-func (l *lines) Write(p []byte) (int, error) {
+func (l *logLines) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.Write(p)
 }
 
 // with counts the lines that have all of these in them.
-func (l *lines) with(words ...string) (n int) {
+func (l *logLines) count(words ...string) (n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for line := range strings.Lines(l.text.String()) {
@@ -50,16 +50,16 @@ func (l *lines) with(words ...string) (n int) {
 	return n
 }
 
-func (r *rig) startLogged(accounts ...worker.Account) *lines {
+func (r *rig) startLogged(accounts ...worker.Account) *logLines {
 	r.t.Helper()
-	var log lines
+	var log logLines
 	r.run(worker.Config{Accounts: accounts, Country: "KE", Logger: zerolog.New(&log).Level(zerolog.WarnLevel), SweepEvery: 50 * time.Millisecond})
 	return &log
 }
 
 // known has had a worker that serves the account, so that campaigns can be enqueued
 // before there is one.
-func (r *rig) known(a worker.Account) { r.start(a).drain(r.t) }
+func (r *rig) publishAccount(a worker.Account) { r.start(a).drain(r.t) }
 
 func (r *rig) hset(id, field, value string) {
 	r.t.Helper()
@@ -78,15 +78,15 @@ func (r *rig) hget(id, field string) string {
 }
 
 // sweeps waits until a few more sweeps have been through.
-func (r *rig) sweeps() {
+func (r *rig) waitForSweeps() {
 	r.t.Helper()
 	done := time.After(12 * 50 * time.Millisecond)
 	<-done
 }
 
 // inFives is an account at a stub that takes a hundred a call: five calls a batch.
-func (r *rig) inFives() (*stub, worker.Account) {
-	s := newStub(providers.Info{MaxRecipients: 100, KeyTTL: keyed})
+func (r *rig) fiveCallsABatch() (*stub, worker.Account) {
+	s := newStub(providers.Info{MaxRecipients: 100, KeyTTL: keyTTL})
 	return s, r.account(func(_ *kobo.Config, a *worker.Account) { a.Provider = s })
 }
 
@@ -130,8 +130,8 @@ func TestWhatCannotBeReadStopsNothingElse(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, sandbox.Options{})
-			gateway, account := r.inFives()
-			r.known(account)
+			gateway, account := r.fiveCallsABatch()
+			r.publishAccount(account)
 			r.enqueue("c", kenyan(1200))
 			if _, err := r.producer.Pause(t.Context(), "c"); err != nil {
 				t.Fatal(err)
@@ -159,9 +159,9 @@ func TestWhatCannotBeReadStopsNothingElse(t *testing.T) {
 				return s.Accepted == 1200-x.waits && s.Quarantined > 0 && len(s.BlockedBy) == 1 && s.BlockedBy[0].Reason == "set_aside"
 			})
 			r.wait("other", 10*time.Second)
-			r.sweeps()
+			r.waitForSweeps()
 			s := r.status("c")
-			if n := log.with("cannot be read", `"campaign":"c"`, fmt.Sprintf(`"record":%q`, x.field)); n != 1 {
+			if n := log.count("cannot be read", `"campaign":"c"`, fmt.Sprintf(`"record":%q`, x.field)); n != 1 {
 				t.Errorf("it was logged %d times:\n%s", n, log.text.String())
 			}
 			if s.Pending != x.waits || s.Accepted+x.waits != 1200 || len(s.Unreadable) == 0 || !strings.HasPrefix(strings.Join(s.Unreadable, " "), x.field[:1]) &&
@@ -190,8 +190,8 @@ func TestWhatWasMendedGoesOnAfterResume(t *testing.T) {
 	t.Parallel()
 	const page, n = ledger.MaxPageRows, ledger.MaxPageRows + 200
 	r := newRig(t, sandbox.Options{})
-	gateway, account := r.inFives()
-	r.known(account)
+	gateway, account := r.fiveCallsABatch()
+	r.publishAccount(account)
 	r.enqueue("c", kenyan(n))
 	good := r.hget("c", "p1")
 	r.hset("c", "p1", good[:len(good)-2])
@@ -200,19 +200,21 @@ func TestWhatWasMendedGoesOnAfterResume(t *testing.T) {
 		s := r.status("c")
 		return s.Accepted == page-page%250 && s.Quarantined == 1 && s.BlockedBy[0].Reason == "set_aside"
 	})
-	r.sweeps()
-	if n := log.with("cannot be read", `"record":"p1"`, `"kept_in":"tuma:{c}:a"`); n != 1 {
+	r.waitForSweeps()
+	if n := log.count("cannot be read", `"record":"p1"`, `"kept_in":"tuma:{c}:a"`); n != 1 {
 		t.Errorf("it was logged %d times:\n%s", n, log.text.String())
 	}
 	// Its bytes hold numbers, which are no matter of a log in any form.
 	head := good[:16]
-	if kept := r.rdb.HGet(t.Context(), "tuma:{c}:a", "p1").Val(); kept == "" || log.with(hex.EncodeToString([]byte(head))) > 0 || log.with(kenyan(page + 1)[page]) > 0 {
+	if kept := r.rdb.HGet(t.Context(), "tuma:{c}:a", "p1").Val(); kept == "" || log.count(hex.EncodeToString([]byte(head))) > 0 || log.count(kenyan(page + 1)[page]) > 0 {
 		t.Errorf("kept are %d bytes; the log is\n%s", len(kept), log.text.String())
 	}
 	if _, err := r.producer.Resume(t.Context(), "c"); err != nil {
 		t.Fatal(err)
 	}
-	r.eventually(15*time.Second, "it to be set aside again", func() bool { return log.with("cannot be read", `"record":"p1"`) == 2 && r.status("c").Quarantined == 1 })
+	r.eventually(15*time.Second, "it to be set aside again", func() bool {
+		return log.count("cannot be read", `"record":"p1"`) == 2 && r.status("c").Quarantined == 1
+	})
 	r.hset("c", "p1", good)
 	if _, err := r.producer.Resume(t.Context(), "c"); err != nil {
 		t.Fatal(err)
@@ -232,8 +234,8 @@ func TestACampaignThatCannotBeReadHoldsUpNoOther(t *testing.T) {
 		t.Run(record, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, sandbox.Options{})
-			_, account := r.inFives()
-			r.known(account)
+			_, account := r.fiveCallsABatch()
+			r.publishAccount(account)
 			r.enqueue("c", kenyan(300))
 			switch record {
 			case "spec":
@@ -246,9 +248,9 @@ func TestACampaignThatCannotBeReadHoldsUpNoOther(t *testing.T) {
 			log := r.startLogged(account)
 			r.enqueue("other", kenyan(300))
 			r.wait("other", 10*time.Second)
-			r.eventually(10*time.Second, "its line", func() bool { return log.with("cannot be read", `"campaign":"c"`) > 0 })
-			r.sweeps()
-			if n := log.with(`"level":"error"`); n != 1 {
+			r.eventually(10*time.Second, "its line", func() bool { return log.count("cannot be read", `"campaign":"c"`) > 0 })
+			r.waitForSweeps()
+			if n := log.count(`"level":"error"`); n != 1 {
 				t.Errorf("%d lines were logged:\n%s", n, log.text.String())
 			}
 			s, err := r.producer.Status(t.Context(), "c")
@@ -274,8 +276,8 @@ func TestACampaignThatCannotBeReadHoldsUpNoOther(t *testing.T) {
 func TestPayloadsThatCannotBeReadAreSetAside(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	_, account := r.inFives()
-	r.known(account)
+	_, account := r.fiveCallsABatch()
+	r.publishAccount(account)
 	client := asynq.NewClientFromRedisClient(r.rdb)
 	for id, payload := range map[string]string{"c:0.0:7": "{", "c:0.9:1": `{"v":1,"c":"c","b":"7.0","w":1}`, "stranger": "\xff\x00", "d:plan:1": ""} {
 		if _, err := client.EnqueueContext(t.Context(), asynq.NewTask(queue.TypeSend, []byte(payload)), asynq.Queue("tuma-send:kobo-main"), asynq.TaskID(id)); err != nil {
@@ -287,9 +289,9 @@ func TestPayloadsThatCannotBeReadAreSetAside(t *testing.T) {
 	if s := r.wait("c", 15*time.Second); s.Accepted != 300 {
 		t.Errorf("it is %+v", s)
 	}
-	r.eventually(10*time.Second, "all four lines", func() bool { return log.with("cannot be read") == 4 })
-	r.sweeps()
-	if n := log.with(`"level":"error"`); n != 4 {
+	r.eventually(10*time.Second, "all four lines", func() bool { return log.count("cannot be read") == 4 })
+	r.waitForSweeps()
+	if n := log.count(`"level":"error"`); n != 4 {
 		t.Errorf("%d lines were logged:\n%s", n, log.text.String())
 	}
 	if s := r.status("c"); s.Quarantined != 2 || s.State != producer.Done {
@@ -311,7 +313,7 @@ func TestAnAnswerThatCannotBeWrittenDownIsKept(t *testing.T) {
 		t.Run(field, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, sandbox.Options{})
-			gateway, account := r.inFives()
+			gateway, account := r.fiveCallsABatch()
 			begun, goOn := make(chan struct{}, 9), make(chan struct{})
 			gateway.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 				begun <- struct{}{}
@@ -319,7 +321,7 @@ func TestAnAnswerThatCannotBeWrittenDownIsKept(t *testing.T) {
 				return gateway.accept(ctx, b)
 			}
 			account.Concurrency = 1
-			r.known(account)
+			r.publishAccount(account)
 			r.enqueue("c", kenyan(600))
 			log := r.startLogged(account)
 			<-begun
@@ -336,7 +338,7 @@ func TestAnAnswerThatCannotBeWrittenDownIsKept(t *testing.T) {
 			if !strings.Contains(strings.Join(s.Unreadable, "; "), "answer:0.0.0.0") {
 				t.Errorf("what is unreadable is %q", s.Unreadable)
 			}
-			if n := log.with("answer:0.0.0.0", `"kept_in":`); n != 1 {
+			if n := log.count("answer:0.0.0.0", `"kept_in":`); n != 1 {
 				t.Errorf("the answer was logged %d times:\n%s", n, log.text.String())
 			}
 			for number, n := range gateway.all() {

@@ -18,16 +18,16 @@ const (
 	clockSlack = 2 * time.Minute
 	// reportLife is how long after its message a delivery report may come: gateways hold
 	// messages for two days at most (a day is usual).
-	reportLife = 48 * time.Hour
+	maxDLRDelay = 48 * time.Hour
 	// mostLooks is how often a call is looked for; with each it is given more time to
 	// show up.
-	mostLooks = 4
+	maxLookups = 4
 )
 
 // lookIn is how long after the end of its call, or its look before, a doubtful call is
 // looked for: the last time after as long as an account's ReconcileFor.
-func lookIn(reconcileFor time.Duration, looks int) time.Duration {
-	parts := [mostLooks]int64{1, 2, 3, 6}[min(looks, mostLooks-1)]
+func lookupDelay(reconcileFor time.Duration, lookups int) time.Duration {
+	parts := [maxLookups]int64{1, 2, 3, 6}[min(lookups, maxLookups-1)]
 	return time.Duration(int64(reconcileFor) * parts / 12)
 }
 
@@ -52,9 +52,9 @@ func (a *account) tracked() bool {
 
 // idsLife is how long the ids of messages are kept: as long as a list or a report may
 // come that names them.
-func (a *account) idsLife() time.Duration {
+func (a *account) keepIDsFor() time.Duration {
 	if a.info.DLRNamesRecipient {
-		return reportLife
+		return maxDLRDelay
 	}
 	return ledger.AttemptLife
 }
@@ -70,7 +70,7 @@ func (s *batchSender) noteSent(ctx context.Context, c *ledger.Claim, records []l
 			ids = append(ids, r.MessageID)
 		}
 	}
-	return s.ledger.RecordMessageIDs(ctx, s.acc.info.Fingerprint, c.Attempt(), ids, s.acc.idsLife())
+	return s.ledger.RecordMessageIDs(ctx, s.acc.info.Fingerprint, c.Attempt(), ids, s.acc.keepIDsFor())
 }
 
 // endAttempt takes a submission out once nothing of it is unknown, and all ids are known. One of several parts
@@ -105,7 +105,7 @@ func tooOld(now, at time.Time, lasts time.Duration) bool {
 // look looks for a doubtful call in the gateway's list of what it has taken. Who is
 // found is accepted; after the last look the others end unknown.
 func (s *batchSender) lookUp(ctx context.Context, c *ledger.Claim, g *ledger.Generation) (step, time.Time, error) {
-	s.letGo() // nothing is submitted
+	s.releaseInFlight() // nothing is submitted
 	now, err := s.ledger.Now(ctx)
 	if err != nil {
 		return stepDone, time.Time{}, err
@@ -113,10 +113,10 @@ func (s *batchSender) lookUp(ctx context.Context, c *ledger.Claim, g *ledger.Gen
 	if tooOld(now, c.At, s.acc.Timeout+leaseMargin) {
 		return stepAgain, time.Time{}, s.abandon(c, g, c.Why)
 	}
-	if !s.acc.asking.TryLock() { // the lists are long: one at a time
+	if !s.acc.listing.TryLock() { // the lists are long: one at a time
 		return stepLeave, time.Time{}, s.watch(ctx, now.Add(s.acc.Timeout/4))
 	}
-	defer s.acc.asking.Unlock()
+	defer s.acc.listing.Unlock()
 	if err := s.watch(ctx, now.Add(s.acc.Timeout+wakeWatch)); err != nil { // asking in silence would look like being dead
 		return stepDone, time.Time{}, err
 	}
@@ -126,13 +126,13 @@ func (s *batchSender) lookUp(ctx context.Context, c *ledger.Claim, g *ledger.Gen
 		why = c.Why
 		s.log.Warn().Err(err).Str("campaign", s.id).Str("account", s.acc.Name).Int("look", c.Lookups+1).Msg("a call of unknown outcome cannot be looked for")
 	}
-	records, basis, wait := g.Found(found, why), ledger.SettleLookup, lookIn(s.acc.ReconcileFor, c.Lookups+1)
-	if c.Lookups+1 >= mostLooks {
+	records, basis, wait := g.Found(found, why), ledger.SettleLookup, lookupDelay(s.acc.ReconcileFor, c.Lookups+1)
+	if c.Lookups+1 >= maxLookups {
 		basis, wait = ledger.SettleAbandon, backOff(1) // of those who are resent
 	}
 	s.log.Info().Str("campaign", s.id).Str("batch", s.batch).Str("account", s.acc.Name).Int("look", c.Lookups+1).
 		Int("found", len(found)).Int("recipients", len(g.To)).Msg("looked for a call of unknown outcome")
-	return stepAgain, time.Time{}, s.end("look", func(ctx context.Context) (ledger.Settled, error) {
+	return stepAgain, time.Time{}, s.endClaim("look", func(ctx context.Context) (ledger.Settled, error) {
 		if err := s.noteSent(ctx, c, records); err != nil {
 			return ledger.Settled{}, err
 		}
@@ -147,7 +147,7 @@ func (s *batchSender) find(ctx context.Context, c *ledger.Claim, g *ledger.Gener
 	lasts := s.acc.Timeout + leaseMargin
 	from, to := c.At.Add(-clockSlack), c.At.Add(lasts+clockSlack)
 	bounded, cancel := context.WithTimeout(ctx, s.acc.Timeout)
-	listed, err := taken(bounded, s.acc.reconciler, from, to)
+	listed, err := listTaken(bounded, s.acc.reconciler, from, to)
 	cancel()
 	if err != nil {
 		return nil, err
@@ -176,12 +176,12 @@ func (s *batchSender) find(ctx context.Context, c *ledger.Claim, g *ledger.Gener
 	if err != nil {
 		return nil, err
 	}
-	m := match{from: from, to: to, sender: s.sender(), parts: max(1, s.segmentsOf(g)), others: others, known: known}
+	m := matcher{from: from, to: to, sender: s.sender(), parts: max(1, s.segmentsOf(g)), others: others, known: known}
 	return m.among(listed, g.To), nil
 }
 
 // taken asks a gateway what it has taken; a panic in the provider costs the answer and no more.
-func taken(ctx context.Context, p providers.Reconciler, from, to time.Time) (got []providers.TakenMessage, err error) {
+func listTaken(ctx context.Context, p providers.Reconciler, from, to time.Time) (got []providers.TakenMessage, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = &providers.Error{Op: "taken", Cause: providers.CauseNoAnswer, Code: "panic", Err: fmt.Errorf("%T in the provider", r)}
@@ -191,7 +191,7 @@ func taken(ctx context.Context, p providers.Reconciler, from, to time.Time) (got
 }
 
 // match knows which of the messages that a gateway lists can only be a call's.
-type match struct {
+type matcher struct {
 	from, to time.Time
 	sender   string
 	// parts is how many rows one message may have.
@@ -205,7 +205,7 @@ type match struct {
 // among returns the ids of the messages found, by number: for a recipient to whom there
 // was no other call, the only message that is nobody's yet, has the call's sender, and
 // lies in the call's time. It has no effects.
-func (m match) among(listed []providers.TakenMessage, to []ledger.Planned) map[sms.MSISDN]string {
+func (m matcher) among(listed []providers.TakenMessage, to []ledger.Planned) map[sms.MSISDN]string {
 	wanted := make(map[sms.MSISDN][]string, len(to))
 	for _, p := range to {
 		if !m.others[p.MSISDN] {
@@ -261,7 +261,7 @@ func (w *Worker) Reconcile(ctx context.Context, account string, r providers.DLR)
 		return false, err
 	}
 	a := attempts[0]
-	known, err := w.ledger.KnownMessageIDs(ctx, acc.info.Fingerprint, now.Add(-reportLife), now)
+	known, err := w.ledger.KnownMessageIDs(ctx, acc.info.Fingerprint, now.Add(-maxDLRDelay), now)
 	if err != nil || known(r.MessageID) {
 		return false, err
 	}
@@ -272,7 +272,7 @@ func (w *Worker) Reconcile(ctx context.Context, account string, r providers.DLR)
 	if err != nil {
 		return false, err
 	}
-	if err := w.ledger.RecordMessageIDs(ctx, acc.info.Fingerprint, a, []string{r.MessageID}, acc.idsLife()); err != nil {
+	if err := w.ledger.RecordMessageIDs(ctx, acc.info.Fingerprint, a, []string{r.MessageID}, acc.keepIDsFor()); err != nil {
 		return false, err
 	}
 	segments, _ := sms.Segments(camp.spec.Body)
@@ -297,14 +297,14 @@ type openAttempts struct {
 }
 
 // attemptsLife is how old a list may be that says of a report that it is nobody's here.
-const attemptsLife = 100 * time.Millisecond
+const attemptsCacheFor = 100 * time.Millisecond
 
 // to returns the attempts to a number, as of now if there are any: the report came
 // before the list is read (see ledger.Attempt).
 func (o *openAttempts) to(ctx context.Context, l *ledger.Ledger, login string, n sms.MSISDN, now time.Time) ([]ledger.Attempt, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if len(o.by[n]) > 0 || time.Since(o.read) > attemptsLife {
+	if len(o.by[n]) > 0 || time.Since(o.read) > attemptsCacheFor {
 		if err := o.update(ctx, l, login, now); err != nil {
 			return nil, err
 		}
@@ -342,7 +342,7 @@ func (o *openAttempts) update(ctx context.Context, l *ledger.Ledger, login strin
 		}
 		delete(o.of, a)
 		for _, n := range numbers {
-			if o.by[n] = without(o.by[n], a); len(o.by[n]) == 0 {
+			if o.by[n] = removeAttempt(o.by[n], a); len(o.by[n]) == 0 {
 				delete(o.by, n)
 			}
 		}
@@ -350,7 +350,7 @@ func (o *openAttempts) update(ctx context.Context, l *ledger.Ledger, login strin
 	return nil
 }
 
-func without(list []ledger.Attempt, a ledger.Attempt) []ledger.Attempt {
+func removeAttempt(list []ledger.Attempt, a ledger.Attempt) []ledger.Attempt {
 	var out []ledger.Attempt
 	for _, x := range list {
 		if x != a {

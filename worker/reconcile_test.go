@@ -15,7 +15,7 @@ import (
 
 // listing is an account at the sandbox's TextConnect, which lists what it has taken,
 // five numbers a call.
-func (r *rig) listing(change ...func(*worker.Account)) worker.Account {
+func (r *rig) textConnectAccount(change ...func(*worker.Account)) worker.Account {
 	r.t.Helper()
 	kind, ok := catalog.Lookup("textconnect")
 	if !ok {
@@ -51,7 +51,7 @@ func TestWhatWasTakenWithoutAnAnswerIsFoundAtTheGateway(t *testing.T) {
 	r.gateway.FailNext(1, "accept_close")
 	r.gateway.FailNext(1, "accept_502")
 	r.gateway.FailNext(1, "close")
-	r.start(r.listing())
+	r.start(r.textConnectAccount())
 	r.enqueue("c", kenyan(40))
 	s := r.wait("c", 60*time.Second)
 	// The third call, which was not taken, is that of a proven account or a probe of one recipient.
@@ -89,7 +89,7 @@ func TestTheMessageOfAProbeIsFoundToo(t *testing.T) {
 	r := newRig(t, sandbox.Options{})
 	r.gateway.FailNext(3, "close")
 	r.gateway.FailNext(1, "accept_close")
-	r.start(r.listing())
+	r.start(r.textConnectAccount())
 	r.enqueue("c", kenyan(20))
 	r.wait("c", 60*time.Second)
 	for n, x := range r.rows("c") {
@@ -108,7 +108,7 @@ func TestWhatIsFoundIsNotResent(t *testing.T) {
 	r := newRig(t, sandbox.Options{})
 	r.gateway.FailNext(1, "accept_close")
 	r.gateway.FailNext(1, "close")
-	r.start(r.listing(func(a *worker.Account) { a.OnUnknown = worker.OnUnknownResend }))
+	r.start(r.textConnectAccount(func(a *worker.Account) { a.OnUnknown = worker.OnUnknownResend }))
 	r.enqueue("c", kenyan(30))
 	if s := r.wait("c", 60*time.Second); s.Accepted != 30 || s.Resent != 0 {
 		t.Errorf("status %+v", s)
@@ -123,7 +123,7 @@ func TestWhatIsFoundIsNotResent(t *testing.T) {
 func TestWhatCanBeTwoCallsMessageIsNobodys(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	r.start(r.listing())
+	r.start(r.textConnectAccount())
 	r.enqueue("first", kenyan(5)) // its messages are known, and nobody else's
 	if s := r.wait("first", 30*time.Second); s.Accepted != 5 {
 		t.Fatalf("status %+v", s)
@@ -144,7 +144,7 @@ func TestWhatIsSwitchedOffIsNotLookedFor(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
 	r.gateway.FailNext(1, "accept_close")
-	r.start(r.listing(func(a *worker.Account) { a.ReconcileFor = -1 }))
+	r.start(r.textConnectAccount(func(a *worker.Account) { a.ReconcileFor = -1 }))
 	r.enqueue("c", kenyan(5))
 	if s := r.wait("c", 30*time.Second); s.Unknown != 5 {
 		t.Errorf("status %+v", s)
@@ -154,12 +154,12 @@ func TestWhatIsSwitchedOffIsNotLookedFor(t *testing.T) {
 func TestTheCallsOfADeadWorkerAreFound(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	a := r.listing()
-	dead := speechless{Provider: a.Provider, Reconciler: a.Provider.(providers.Reconciler), until: make(chan struct{})}
+	a := r.textConnectAccount()
+	stuck := neverReturns{Provider: a.Provider, Reconciler: a.Provider.(providers.Reconciler), until: make(chan struct{})}
 	first := a
-	first.Provider = dead
+	first.Provider = stuck
 	r.start(first)
-	t.Cleanup(func() { close(dead.until) })
+	t.Cleanup(func() { close(stuck.until) })
 	r.enqueue("c", kenyan(5))
 	r.eventually(10*time.Second, "the gateway to take it", func() bool { return r.gateway.Stats().Accepted == 5 })
 	r.start(a)
@@ -175,14 +175,14 @@ func TestTheCallsOfADeadWorkerAreFound(t *testing.T) {
 
 // speechless makes its calls, and comes back from none before until is closed: as good
 // as dead for whoever waits.
-type speechless struct {
+type neverReturns struct {
 	providers.Provider
 	providers.Reconciler
 	until chan struct{}
 }
 
 // Send is the Provider's.
-func (p speechless) Send(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
+func (p neverReturns) Send(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 	out, err := p.Provider.Send(ctx, b)
 	<-p.until
 	return out, err
@@ -191,7 +191,7 @@ func (p speechless) Send(ctx context.Context, b providers.Batch) ([]providers.Re
 func TestADeliveryReportTellsOfAMessageOfUnknownOutcome(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	w := r.start(r.keyless(worker.OnUnknownKeep)).worker
+	w := r.start(r.africasTalkingAccount(worker.OnUnknownKeep)).worker
 	r.enqueue("known", kenyan(2))
 	known := r.wait("known", 30*time.Second)
 	r.gateway.FailNext(1, "accept_close")
@@ -215,8 +215,8 @@ func TestADeliveryReportTellsOfAMessageOfUnknownOutcome(t *testing.T) {
 		{"of one more", providers.DLR{MessageID: "ATXid_new3", To: number(3), Status: providers.MessageStatus{Final: true, State: "Failed"}}, true},
 	}
 	for _, x := range steps {
-		if told, err := w.Reconcile(t.Context(), "kobo-main", x.report); told != x.told || err != nil {
-			t.Errorf("a report %s: %t, %v", x.what, told, err)
+		if applied, err := w.Reconcile(t.Context(), "kobo-main", x.report); applied != x.told || err != nil {
+			t.Errorf("a report %s: %t, %v", x.what, applied, err)
 		}
 	}
 	if s := r.status("lost"); s.Accepted != 2 || s.Unknown != 2 {
@@ -231,8 +231,8 @@ func TestADeliveryReportTellsOfAMessageOfUnknownOutcome(t *testing.T) {
 	if s := r.wait("other", 60*time.Second); s.Unknown != 1 {
 		t.Fatalf("%+v", s)
 	}
-	if told, err := w.Reconcile(t.Context(), "kobo-main", providers.DLR{MessageID: "ATXid_new4", To: number(4)}); told || err != nil {
-		t.Errorf("a report that may be of either call: %t, %v", told, err)
+	if applied, err := w.Reconcile(t.Context(), "kobo-main", providers.DLR{MessageID: "ATXid_new4", To: number(4)}); applied || err != nil {
+		t.Errorf("a report that may be of either call: %t, %v", applied, err)
 	}
 	if s := r.status("lost"); s.Accepted != 2 || s.Unknown != 2 {
 		t.Errorf("status %+v", s)
@@ -257,15 +257,15 @@ func TestAReportIsNobodysBesideAMessageWithoutAnID(t *testing.T) {
 		}
 		return out, err
 	}
-	w := r.start(accountsInUse(gw)).worker
+	w := r.start(stubAccount(gw)).worker
 	r.enqueue("told", kenyan(1))
 	r.wait("told", 20*time.Second)
 	r.enqueue("untold", kenyan(1))
 	if s := r.wait("untold", 20*time.Second); s.Unknown != 1 {
 		t.Fatalf("status %+v", s)
 	}
-	told, err := w.Reconcile(t.Context(), "kobo-main", providers.DLR{MessageID: "new", To: 254_710_000_000})
-	if s := r.status("untold"); told || err != nil || s.Unknown != 1 {
-		t.Errorf("%t, %v; status %+v", told, err, s)
+	applied, err := w.Reconcile(t.Context(), "kobo-main", providers.DLR{MessageID: "new", To: 254_710_000_000})
+	if s := r.status("untold"); applied || err != nil || s.Unknown != 1 {
+		t.Errorf("%t, %v; status %+v", applied, err, s)
 	}
 }

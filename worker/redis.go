@@ -43,7 +43,7 @@ func CheckRedis(ctx context.Context, rdb redis.UniversalClient, unsafe bool) (wa
 			}
 		}
 	}
-	wrong, warnings := judgeRedis(info)
+	wrong, warnings := checkInfo(info)
 	if len(wrong) == 0 {
 		return warnings, nil
 	}
@@ -136,7 +136,7 @@ func CheckDurability(ctx context.Context, rdb redis.UniversalClient, d Durabilit
 	return warnings, nil
 }
 
-func judgeRedis(info map[string]string) (wrong, warnings []string) {
+func checkInfo(info map[string]string) (wrong, warnings []string) {
 	checks := []struct {
 		field string
 		good  func(string) bool

@@ -30,10 +30,10 @@ const (
 type restartGuard struct {
 	// dials counts the connections that were made, met is how many of them are known to
 	// lead to a Redis that has been told everything.
-	dials, met atomic.Int64
+	dials, confirmedDials atomic.Int64
 	// inFlight counts the claims that are asked for or held.
 	inFlight atomic.Int64
-	asking   sync.Mutex
+	checking sync.Mutex
 	runID    string // guarded by asking
 
 	mu         sync.Mutex // guards the rest
@@ -45,7 +45,7 @@ type restartGuard struct {
 type rememberedSettle struct {
 	at         time.Time
 	recipients int
-	say        func(context.Context) error
+	write      func(context.Context) error
 }
 
 // dialWatch is a hook on a Redis client that counts new connections: no command
@@ -91,8 +91,8 @@ func (w *Worker) watchRedis(ctx context.Context) error {
 		return fmt.Errorf("watch redis: %w", err)
 	}
 	id, err := runID(ctx, w.cfg.Redis)
-	w.restartGuard.asking.Lock()
-	defer w.restartGuard.asking.Unlock()
+	w.restartGuard.checking.Lock()
+	defer w.restartGuard.checking.Unlock()
 	w.restartGuard.runID = id
 	return err
 }
@@ -127,25 +127,25 @@ func runID(ctx context.Context, rdb redis.UniversalClient) (string, error) {
 // another one knows what this worker has settled; dials is how many connections that
 // goes for. What is claimed then counts if there are as many afterwards. An error means
 // that nothing may be claimed yet.
-func (w *Worker) sameRedis(ctx context.Context) (dials int64, err error) {
+func (w *Worker) confirmRedis(ctx context.Context) (dials int64, err error) {
 	f := &w.restartGuard
-	if dials = f.dials.Load(); dials == f.met.Load() {
+	if dials = f.dials.Load(); dials == f.confirmedDials.Load() {
 		return dials, nil
 	}
-	f.asking.Lock()
-	defer f.asking.Unlock()
-	if dials = f.dials.Load(); dials == f.met.Load() { // before the question: a connection made meanwhile asks again
+	f.checking.Lock()
+	defer f.checking.Unlock()
+	if dials = f.dials.Load(); dials == f.confirmedDials.Load() { // before the question: a connection made meanwhile asks again
 		return dials, nil
 	}
-	if err := w.meetRedis(ctx); err != nil {
+	if err := w.checkRunID(ctx); err != nil {
 		return dials, err
 	}
-	f.met.Store(dials)
+	f.confirmedDials.Store(dials)
 	return dials, nil
 }
 
 // meetRedis asks which Redis this is, and tells one that is new what it may not know.
-func (w *Worker) meetRedis(ctx context.Context) error {
+func (w *Worker) checkRunID(ctx context.Context) error {
 	f := &w.restartGuard
 	id, err := runID(ctx, w.cfg.Redis)
 	if err != nil {
@@ -203,7 +203,7 @@ var errDraining = errors.New("draining")
 func (f *restartGuard) remember(recipients int, say func(context.Context) error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.kept = append(f.kept, rememberedSettle{at: time.Now(), recipients: recipients, say: say})
+	f.kept = append(f.kept, rememberedSettle{at: time.Now(), recipients: recipients, write: say})
 	f.recipients += recipients
 	old := time.Now().Add(-keptFor)
 	first := 0
@@ -222,7 +222,7 @@ func (f *restartGuard) replay(ctx context.Context) (int, error) {
 	kept := slices.Clone(f.kept)
 	f.mu.Unlock()
 	for _, k := range kept {
-		err := k.say(ctx)
+		err := k.write(ctx)
 		if err != nil && !errors.Is(err, ledger.ErrNotFound) && !errors.Is(err, ledger.ErrNewer) && ledger.AsUnreadable(err) == nil {
 			return 0, err
 		}

@@ -25,7 +25,7 @@ func (s *batchSender) releaseUnused(ctx context.Context, c *ledger.Claim, units 
 
 // unclaim ends a claim under which no call is made.
 func (s *batchSender) releaseClaim(c *ledger.Claim, wait time.Duration) error {
-	return s.end("release", func(ctx context.Context) (ledger.Settled, error) {
+	return s.endClaim("release", func(ctx context.Context) (ledger.Settled, error) {
 		out, err := s.ledger.Release(ctx, c, wait, false)
 		if errors.Is(err, ledger.ErrNotDurable) {
 			err = nil // what is forgotten of a claim that was given back harms nobody
@@ -44,7 +44,7 @@ func (s *batchSender) splitProbe(ctx context.Context, c *ledger.Claim, first, un
 	if err := s.limiter().Return(ctx, units, ahead); err != nil {
 		s.log.Warn().Err(err).Str("account", s.acc.Name).Msg("a booking could not be given back")
 	}
-	return s.end("split", func(ctx context.Context) (ledger.Settled, error) {
+	return s.endClaim("split", func(ctx context.Context) (ledger.Settled, error) {
 		out, err := s.ledger.SplitAfter(ctx, c, first)
 		if err == nil {
 			s.forgetAttempt(ctx, c)

@@ -17,7 +17,7 @@ import (
 )
 
 // keyless is an account at the sandbox's Africa's Talking, five numbers a call.
-func (r *rig) keyless(onUnknown string) worker.Account {
+func (r *rig) africasTalkingAccount(onUnknown string) worker.Account {
 	r.t.Helper()
 	kind, ok := catalog.Lookup("africastalking")
 	if !ok {
@@ -57,7 +57,7 @@ func TestTheUnknownAreKeptOrResent(t *testing.T) {
 			r := newRig(t, sandbox.Options{})
 			r.gateway.FailNext(2, "accept_close")
 			r.gateway.FailNext(1, "close")
-			r.start(r.keyless(onUnknown))
+			r.start(r.africasTalkingAccount(onUnknown))
 			r.enqueue("c", kenyan(50))
 			s := r.wait("c", 60*time.Second)
 			if s.Accepted != want.accepted || s.Unknown != want.unknown || s.Resent != 0 || int64(s.Calls) != want.calls {
@@ -123,7 +123,7 @@ func TestTheCampaignsWordForTheUnknownWins(t *testing.T) {
 			r := newRig(t, sandbox.Options{})
 			gw := newStub(providers.Info{})
 			gw.unansweredFirst(1)
-			a := accountsInUse(gw)
+			a := stubAccount(gw)
 			a.OnUnknown = tt.account
 			r.start(a)
 			r.enqueueWith("c", tt.campaign, kenyan(1))
@@ -140,7 +140,7 @@ func TestAResendThatIsUnknownTooIsTheLast(t *testing.T) {
 	r := newRig(t, sandbox.Options{})
 	gw := newStub(providers.Info{})
 	gw.unansweredFirst(3)
-	r.start(accountsInUse(gw))
+	r.start(stubAccount(gw))
 	r.enqueueWith("c", producer.OnUnknownResend, kenyan(3))
 	if s := r.wait("c", 20*time.Second); s.Unknown != 3 || gw.calls.Load() != 2 {
 		t.Errorf("%d calls, status %+v", gw.calls.Load(), s)
@@ -158,7 +158,7 @@ func TestWhatWasFrozenOfTheUnknownOutlivesTheConfiguration(t *testing.T) {
 	r := newRig(t, sandbox.Options{})
 	gw := newStub(providers.Info{})
 	gw.unansweredFirst(1)
-	before := accountsInUse(gw)
+	before := stubAccount(gw)
 	before.OnUnknown = worker.OnUnknownResend
 	first := r.start(before)
 	if err := r.producer.Hold(t.Context(), "kobo-main", "audit"); err != nil {
@@ -167,7 +167,7 @@ func TestWhatWasFrozenOfTheUnknownOutlivesTheConfiguration(t *testing.T) {
 	r.enqueue("c", kenyan(3))
 	r.eventually(10*time.Second, "planning", func() bool { return r.status("c").State == producer.Sending })
 	first.drain(t)
-	r.start(accountsInUse(gw))
+	r.start(stubAccount(gw))
 	if _, err := r.producer.Release(t.Context(), "kobo-main"); err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +194,7 @@ func TestTwoAnswersToAResendAreBothKept(t *testing.T) {
 		}
 		return gw.accept(ctx, b)
 	}
-	a := accountsInUse(gw)
+	a := stubAccount(gw)
 	a.Timeout = 200 * time.Millisecond
 	r.start(a)
 	t.Cleanup(release) // before the worker is drained

@@ -26,11 +26,11 @@ func (s *batchSender) pacer() *pacer {
 }
 
 // askRate asks the limiter for a turn when it is this worker's time to. False: it drains.
-func (s *batchSender) askRate(ctx context.Context, n int) (wait time.Duration, booked, ok bool, err error) {
+func (s *batchSender) reserveOnce(ctx context.Context, n int) (wait time.Duration, booked, ok bool, err error) {
 	p := s.pacer()
 	_, spaced := p.until(time.Now())
 	if spaced {
-		if ok, err := s.queueUp(ctx, p); err != nil || !ok {
+		if ok, err := s.waitToAsk(ctx, p); err != nil || !ok {
 			return 0, false, false, err
 		}
 		defer p.done()
@@ -47,10 +47,10 @@ func (s *batchSender) askRate(ctx context.Context, n int) (wait time.Duration, b
 }
 
 // queueUp waits until this slot is the one of its worker that asks.
-func (s *batchSender) queueUp(ctx context.Context, p *pacer) (bool, error) {
+func (s *batchSender) waitToAsk(ctx context.Context, p *pacer) (bool, error) {
 	for {
 		if time.Since(s.watched) > watchEvery {
-			if err := s.stillHere(ctx); err != nil {
+			if err := s.extendWatch(ctx); err != nil {
 				return false, err
 			}
 		}
@@ -69,7 +69,7 @@ func (s *batchSender) queueUp(ctx context.Context, p *pacer) (bool, error) {
 // entered, when the worker drains meanwhile.
 func (s *batchSender) reserve(ctx context.Context, n int) (turn time.Time, ok bool, err error) {
 	for !s.draining() {
-		wait, booked, ok, err := s.askRate(ctx, n)
+		wait, booked, ok, err := s.reserveOnce(ctx, n)
 		if err != nil || !ok {
 			return turn, false, err
 		}
@@ -109,7 +109,7 @@ func (s *batchSender) maxWait() time.Duration {
 func (s *batchSender) waitFor(ctx context.Context, d time.Duration) (bool, error) {
 	for {
 		if d > watchEvery || time.Since(s.watched) > watchEvery {
-			if err := s.stillHere(ctx); err != nil {
+			if err := s.extendWatch(ctx); err != nil {
 				return false, err
 			}
 		}
@@ -127,7 +127,7 @@ func (s *batchSender) waitFor(ctx context.Context, d time.Duration) (bool, error
 const watchEvery = 2 * time.Second
 
 // stillHere tells the sweeper that somebody works on the batch.
-func (s *batchSender) stillHere(ctx context.Context) error {
+func (s *batchSender) extendWatch(ctx context.Context) error {
 	if err := s.watchIn(ctx, watchEvery+wakeWatch); err != nil {
 		return err
 	}

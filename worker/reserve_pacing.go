@@ -24,11 +24,11 @@ type pacer struct {
 
 const (
 	// leastScale is when a worker has the rate for itself, as good as.
-	leastScale = 1.0 / 64
+	minScale = 1.0 / 64
 	// mostScale allows for workers that nobody knows of yet.
-	mostScale = 4.0
+	maxScale = 4.0
 	// mostGap bounds the time between two questions.
-	mostGap = 5 * time.Second
+	maxGap = 5 * time.Second
 )
 
 func newPacer() *pacer { return &pacer{asks: make(chan struct{}, 1)} }
@@ -50,16 +50,16 @@ func (p *pacer) observe(now time.Time, wait time.Duration, booked, spaced bool, 
 	case !booked && p.scale == 0:
 		p.scale, p.next = 1, now.Add(wait)
 	case !booked && spaced: // of those who asked at the same time before, one has spoken for all
-		p.scale, p.next = min(p.scale*1.25, mostScale), now.Add(wait)
+		p.scale, p.next = min(p.scale*1.25, maxScale), now.Add(wait)
 	case !booked || p.scale == 0:
 	case wait < longest/8: // the rate lies idle soon, or already
 		p.scale, p.next = p.scale/2, now
-		if p.scale < leastScale {
+		if p.scale < minScale {
 			p.scale = 0
 		}
 	default:
 		off := wait - longest/2
-		p.next = now.Add(min(max(0, time.Duration(p.scale*float64(fair))+off), mostGap))
+		p.next = now.Add(min(max(0, time.Duration(p.scale*float64(fair))+off), maxGap))
 		switch {
 		case off > 0 && p.scale < 1:
 			p.scale = min(1, p.scale*1.25)

@@ -14,7 +14,7 @@ import (
 
 // halfway makes a stub that accepts the first half of each call and says the same
 // of everybody else, until it is mended.
-func halfway(says providers.Result) (gw *stub, mend func()) {
+func acceptFirstHalf(says providers.Result) (gw *stub, mend func()) {
 	gw = newStub(providers.Info{MaxRecipients: 100})
 	var mended atomic.Bool
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
@@ -35,8 +35,8 @@ func halfway(says providers.Result) (gw *stub, mend func()) {
 func TestCreditThatEndsInACallHoldsTheAccountAndUsesNobodyUp(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw, mend := halfway(providers.Result{Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredit, Code: "405"})
-	a := accountsInUse(gw)
+	gw, mend := acceptFirstHalf(providers.Result{Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredit, Code: "405"})
+	a := stubAccount(gw)
 	a.MaxAttempts, a.Concurrency = 1, 1
 	r.start(a)
 	r.enqueue("c", kenyan(400))
@@ -63,7 +63,7 @@ func TestCreditThatEndsInACallHoldsTheAccountAndUsesNobodyUp(t *testing.T) {
 }
 
 // refusing makes a stub that says the same of everybody, until it is mended.
-func refusing(says providers.Result) (gw *stub, mend func()) {
+func answerAll(says providers.Result) (gw *stub, mend func()) {
 	gw = newStub(providers.Info{MaxRecipients: 100})
 	var mended atomic.Bool
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
@@ -80,8 +80,8 @@ var senderRefused = providers.Result{Outcome: providers.Rejected, Scope: provide
 func TestASenderRefusedRecipientByRecipientPausesTheCampaign(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw, mend := refusing(senderRefused)
-	a := accountsInUse(gw)
+	gw, mend := answerAll(senderRefused)
+	a := stubAccount(gw)
 	a.MaxAttempts = 1
 	r.start(a)
 	r.enqueue("c", kenyan(200))
@@ -110,8 +110,8 @@ func TestASenderRefusedRecipientByRecipientPausesTheCampaign(t *testing.T) {
 func TestASenderThatOthersWereTakenWithIsRefusedForOneAlone(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw, _ := halfway(senderRefused)
-	r.start(accountsInUse(gw))
+	gw, _ := acceptFirstHalf(senderRefused)
+	r.start(stubAccount(gw))
 	r.enqueue("c", kenyan(200))
 	if s := r.wait("c", 30*time.Second); s.Accepted != 100 || s.Rejected != 100 {
 		t.Errorf("status %+v", s)
@@ -133,7 +133,7 @@ func TestTheCreditInAReplyIsOnTheAccountsCard(t *testing.T) {
 		out[0].Cost, out[0].Currency = "0.8000", "KES"
 		return out, err
 	}
-	r.start(accountsInUse(gw))
+	r.start(stubAccount(gw))
 	r.enqueue("c", kenyan(3))
 	r.wait("c", 20*time.Second)
 	r.eventually(10*time.Second, "the balance", func() bool {
@@ -150,8 +150,8 @@ func TestTheCreditInAReplyIsOnTheAccountsCard(t *testing.T) {
 func TestARecipientRefusedUntilTomorrowIsLeftUntilTomorrow(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw, mend := halfway(providers.Result{Outcome: providers.Retryable, Reason: "daily_cap", Code: "-411", RetryAfter: 24 * time.Hour})
-	r.start(accountsInUse(gw))
+	gw, mend := acceptFirstHalf(providers.Result{Outcome: providers.Retryable, Reason: "daily_cap", Code: "-411", RetryAfter: 24 * time.Hour})
+	r.start(stubAccount(gw))
 	r.enqueue("c", kenyan(4))
 	r.eventually(20*time.Second, "the first half", func() bool { return r.status("c").Accepted == 2 })
 	mend()
@@ -175,7 +175,7 @@ func TestOneNumbersDailyCapPutsNobodyElseOff(t *testing.T) {
 		out[0] = providers.Result{Outcome: providers.Retryable, Reason: "daily_cap", Code: "-411", RetryAfter: 24 * time.Hour}
 		return out, nil
 	}
-	r.start(accountsInUse(gw))
+	r.start(stubAccount(gw))
 	r.enqueue("c", kenyan(100))
 	r.eventually(20*time.Second, "the hold", func() bool { return len(r.status("c").BlockedBy) > 0 })
 	if _, err := r.producer.Release(t.Context(), "kobo-main"); err != nil {

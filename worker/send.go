@@ -25,7 +25,7 @@ const (
 	fullWatch = 2 * time.Second
 	// mostFaults is after how many looks a batch is set aside whole, if a script meets what
 	// it cannot read and no look has found it.
-	mostFaults = 3
+	maxFaults = 3
 )
 
 // sending is one wake-up call of a batch being worked on.
@@ -44,16 +44,16 @@ type batchSender struct {
 	schedule *schedule
 	// took is when the slot took the batch up, or last saw that nobody waits for the slot;
 	// tried says that it has tried a call of it since.
-	took  time.Time
-	tried bool
+	startedAt time.Time
+	tried     bool
 	// yields: the batch shall join the end of the queue.
-	yields bool
+	requeue bool
 	// watched is when a wait has last told the sweeper that somebody works here.
 	watched time.Time
 	// dials is how many connections to Redis there were when the last claim was asked for;
 	// holds: it has not been let go yet.
-	dials int64
-	holds bool
+	dials           int64
+	countedInFlight bool
 	// heeded is the version of the campaign's opt-outs by which the generation at hand has
 	// none of them in it.
 	exclusionVersion string
@@ -79,7 +79,7 @@ func (w *Worker) send(ctx context.Context, acc *account, p queue.Pointer) error 
 	defer s.reportSuccesses()
 	for {
 		if err := s.orQuarantine(ctx, s.id, p.Batch, s.sendBatch(ctx, p)); err != nil {
-			return errors.Join(err, s.passOn(ctx))
+			return errors.Join(err, s.queueNext(ctx))
 		}
 		if s.next == nil {
 			return nil
@@ -89,7 +89,7 @@ func (w *Worker) send(ctx context.Context, acc *account, p queue.Pointer) error 
 }
 
 // keep holds back one handed-out batch for this slot, and returns the others.
-func (s *batchSender) keep(wakes []ledger.Wake) []ledger.Wake {
+func (s *batchSender) keepNext(wakes []ledger.Wake) []ledger.Wake {
 	if s.next != nil || s.draining() || time.Now().After(s.chainUntil) {
 		return wakes
 	}
@@ -103,7 +103,7 @@ func (s *batchSender) keep(wakes []ledger.Wake) []ledger.Wake {
 }
 
 // passOn queues the batch that was held back, when this slot cannot go on.
-func (s *batchSender) passOn(ctx context.Context) error {
+func (s *batchSender) queueNext(ctx context.Context) error {
 	if s.next == nil {
 		return nil
 	}
@@ -134,13 +134,13 @@ func (s *batchSender) tryGeneration(ctx context.Context, g *ledger.Generation, a
 		return stepAgain, time.Time{}, err
 	}
 	if g.Doubtful && s.acc.info.KeyTTL == 0 {
-		return s.ask(ctx, g) // it goes nowhere any more, and waits neither for its turn nor for a hold
+		return s.claimExpectingRefusal(ctx, g) // it goes nowhere any more, and waits neither for its turn nor for a hold
 	}
 	if s.schedule.closed() {
 		return s.whileClosed(ctx, g)
 	}
 	turns := s.acc.slowStart.turns.Load()
-	look, most, ok, err := s.mayUse(ctx, g)
+	look, most, ok, err := s.checkAccount(ctx, g)
 	if err != nil {
 		return stepDone, time.Time{}, err
 	}
@@ -177,7 +177,7 @@ func (s *batchSender) tryGeneration(ctx context.Context, g *ledger.Generation, a
 	// The call's time runs from before the first try of the claim: a claim that was
 	// answered late leaves less of it.
 	start := time.Now()
-	defer s.letGo()
+	defer s.releaseInFlight()
 	claim, err := s.claim(ctx, g)
 	if claim != nil && err != nil {
 		return stepAgain, time.Time{}, s.releaseUnused(ctx, claim, units, time.Until(turn), backOff(2), err)
@@ -223,7 +223,7 @@ func (s *batchSender) whileHeld(ctx context.Context, g *ledger.Generation) (step
 	if sum.StoppedBy == "" {
 		return stepLeave, time.Time{}, s.watchIn(ctx, heldWatch)
 	}
-	return s.ask(ctx, g)
+	return s.claimExpectingRefusal(ctx, g)
 }
 
 // refused acts on a claim that was not told to go.
@@ -277,7 +277,7 @@ func (s *batchSender) whilePaused(ctx context.Context) (step, time.Time, error) 
 func (s *batchSender) abandon(c *ledger.Claim, g *ledger.Generation, why string) error {
 	records := fill(len(g.To), ledger.Record{Status: ledger.Unknown, Reason: why})
 	wait := backOff(1) // of those who are resent
-	return s.end("abandon", func(ctx context.Context) (ledger.Settled, error) {
+	return s.endClaim("abandon", func(ctx context.Context) (ledger.Settled, error) {
 		return s.ledger.Settle(ctx, c, records, ledger.SettleAbandon, s.segmentsOf(g), wait)
 	})
 }
@@ -307,9 +307,9 @@ func (s *batchSender) submitCall(at submission, after []*ledger.Generation) (*su
 		maxAttempts: s.acc.MaxAttempts, lastAccepted: look.LastAccepted, first: c.First, now: c.At})
 	s.logCall(c, g, v, err, time.Since(at.start))
 	if v.outcome == ledger.CallOK {
-		s.acc.slowStart.seen(time.Now())
+		s.acc.slowStart.noteAccepted(time.Now())
 	}
-	next, st, err := s.carryOut(at, v, after)
+	next, st, err := s.applyVerdict(at, v, after)
 	if look.Probe && v.outcome == "" {
 		s.endProbe() // it has shown nothing of the account: let another call try at once
 	}

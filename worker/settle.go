@@ -12,7 +12,7 @@ import (
 
 // carryOut tells the ledger, the account and the campaign what a verdict means. Where all
 // is well it claims the next call with that.
-func (s *batchSender) carryOut(at submission, v verdict, after []*ledger.Generation) (*submission, step, error) {
+func (s *batchSender) applyVerdict(at submission, v verdict, after []*ledger.Generation) (*submission, step, error) {
 	c, g := at.claim, at.gen
 	if v.pause != "" {
 		// Before the release, so that no other worker claims it in between.
@@ -23,7 +23,7 @@ func (s *batchSender) carryOut(at submission, v verdict, after []*ledger.Generat
 		if err := s.noteSent(ctx, c, v.records); err != nil {
 			return ledger.Settled{}, err
 		}
-		out, err := s.write(ctx, c, g, v)
+		out, err := s.writeVerdict(ctx, c, g, v)
 		if err == nil {
 			s.endAttempt(ctx, c, g, v)
 		}
@@ -39,7 +39,7 @@ func (s *batchSender) carryOut(at submission, v verdict, after []*ledger.Generat
 	next, done, back := s.settleAndClaimNext(at, v, after)
 	var err error
 	if !done {
-		err = s.end("settle", write)
+		err = s.endClaim("settle", write)
 	}
 	s.keepAnswer(c, g, v, err)
 	if v.action == actionSettle && err == nil {
@@ -57,7 +57,7 @@ func (s *batchSender) carryOut(at submission, v verdict, after []*ledger.Generat
 }
 
 // write ends the claim in the ledger.
-func (s *batchSender) write(ctx context.Context, c *ledger.Claim, g *ledger.Generation, v verdict) (ledger.Settled, error) {
+func (s *batchSender) writeVerdict(ctx context.Context, c *ledger.Claim, g *ledger.Generation, v verdict) (ledger.Settled, error) {
 	switch v.action {
 	case actionSettle:
 		return s.ledger.Settle(ctx, c, v.records, v.settleReason, s.segmentsOf(g), v.backOff)
@@ -91,13 +91,13 @@ const durableTries = 3
 // end writes down what happened at a gateway and keeps trying while Redis is
 // away: on a context of its own, until the worker itself is ended. Then it queues
 // the batches that were handed out.
-func (s *batchSender) end(what string, write func(context.Context) (ledger.Settled, error)) error {
+func (s *batchSender) endClaim(what string, write func(context.Context) (ledger.Settled, error)) error {
 	wait := 50 * time.Millisecond
 	for try := 1; ; try++ {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		out, err := write(ctx)
 		if err == nil {
-			err = s.wakeAll(ctx, s.id, s.camp.snapshot, s.camp.spec, s.keep(out.Wakes))
+			err = s.wakeAll(ctx, s.id, s.camp.snapshot, s.camp.spec, s.keepNext(out.Wakes))
 			cancel()
 			if err != nil {
 				s.log.Warn().Err(err).Str("campaign", s.id).Msg("handed-out batches not queued; the sweeper will")
@@ -153,7 +153,7 @@ func (s *batchSender) report(c *ledger.Claim, g *ledger.Generation, v verdict) {
 	s.acc.health.forget()
 	r := ledger.CallReport{Outcome: v.outcome, Claimed: c.At, Reason: v.reason, Code: v.code, Jitter: rand.Float64()}
 	if v.outcome == ledger.CallHold && v.reason == string(providers.CauseCredit) {
-		r.Balance, r.Size = s.askBalance(ctx, s.acc), s.wanting(g, v)
+		r.Balance, r.Size = s.askBalance(ctx, s.acc), s.unaffordableSegments(g, v)
 	}
 	hold, err := s.ledger.ReportCall(ctx, s.acc.Name, r)
 	if err != nil {

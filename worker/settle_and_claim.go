@@ -22,7 +22,7 @@ type accountHealth struct {
 	claimed time.Time
 	// told is when the account was told last: it was open then, if open, and without a rate
 	// or a cool-down, if free.
-	told       time.Time
+	reportedAt time.Time
 	open, free bool
 }
 
@@ -30,14 +30,14 @@ type accountHealth struct {
 func (h *accountHealth) forget() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.told, h.open, h.free = time.Time{}, false, false
+	h.reportedAt, h.open, h.free = time.Time{}, false, false
 }
 
 // good says whether the account was open, and nothing limited it, a moment ago.
-func (h *accountHealth) good() bool {
+func (h *accountHealth) recentlyGood() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.open && h.free && time.Since(h.told) < reportEvery
+	return h.open && h.free && time.Since(h.reportedAt) < reportEvery
 }
 
 // wentWell notes a good call, and tells the account of it and others unless it has just
@@ -50,7 +50,7 @@ func (s *batchSender) noteSuccess(claimed time.Time) {
 	if claimed.After(h.claimed) {
 		h.claimed = claimed
 	}
-	if h.open && time.Since(h.told) < reportEvery {
+	if h.open && time.Since(h.reportedAt) < reportEvery {
 		return
 	}
 	s.reportLocked(h)
@@ -74,7 +74,7 @@ func (s *batchSender) reportLocked(h *accountHealth) {
 	defer cancel()
 	now := time.Now()
 	hold, err := s.ledger.ReportCall(ctx, s.acc.Name, ledger.CallReport{Outcome: ledger.CallOK, Claimed: h.claimed, Calls: h.calls, Jitter: rand.Float64()})
-	h.calls, h.told, h.open, h.free = 0, now, err == nil && !hold.Held(), false
+	h.calls, h.reportedAt, h.open, h.free = 0, now, err == nil && !hold.Held(), false
 	if err == nil && h.open && s.acc.Rate == 0 {
 		h.free, err = s.acc.free(ctx)
 	}
@@ -96,7 +96,7 @@ func (s *batchSender) settleAndClaimNext(at submission, v verdict, after []*ledg
 		return nil, false, nil
 	}
 	dials := s.restartGuard.dials.Load()
-	if dials != s.restartGuard.met.Load() {
+	if dials != s.restartGuard.confirmedDials.Load() {
 		return nil, false, nil
 	}
 	ctx := context.Background() // each command has a bound of its own
@@ -130,10 +130,10 @@ func (s *batchSender) canClaimNext(at submission, v verdict, after []*ledger.Gen
 		return false
 	case len(after) == 0, !after[0].Ready, after[0].Number != 0:
 		return false
-	case s.draining(), s.memory.full(), s.schedule.closed(), time.Since(s.took) >= sliceLength:
+	case s.draining(), s.memory.full(), s.schedule.closed(), time.Since(s.startedAt) >= sliceLength:
 		return false
 	case s.acc.waiting.Load() > 0: // the place is somebody else's
 		return false
 	}
-	return s.acc.health.good()
+	return s.acc.health.recentlyGood()
 }

@@ -45,7 +45,7 @@ func TestAnAnswerIsWrittenHoweverOftenItFails(t *testing.T) {
 	h.left.Store(3)
 	r.rdb.AddHook(h)
 	gw := newStub(providers.Info{})
-	a := accountsInUse(gw)
+	a := stubAccount(gw)
 	a.Timeout = time.Second
 	r.start(a)
 	r.enqueue("c", kenyan(2))

@@ -20,7 +20,7 @@ type slowStart struct {
 func newSlowStart() *slowStart { return &slowStart{turn: make(chan struct{}, 1)} }
 
 // seen notes that a call was accepted.
-func (p *slowStart) seen(at time.Time) { p.accepted.Store(at.UnixMilli()) }
+func (p *slowStart) noteAccepted(at time.Time) { p.accepted.Store(at.UnixMilli()) }
 
 // proven says whether the account has accepted something lately.
 func (p *slowStart) proven(look ledger.AccountCheck, now time.Time) bool {

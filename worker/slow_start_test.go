@@ -34,7 +34,7 @@ func TestAGatewayWithoutKeysThatLiesFromTheStartCostsFewCalls(t *testing.T) {
 				}
 				return nil, tt.answer
 			}
-			r.start(accountsInUse(gw))
+			r.start(stubAccount(gw))
 			r.enqueue("c", kenyan(3000))
 			r.eventually(20*time.Second, "the hold", func() bool { return len(r.status("c").BlockedBy) > 0 })
 			r.eventually(10*time.Second, "the calls in flight", func() bool { return r.status("c").InFlight.Calls == 0 })
@@ -64,7 +64,7 @@ func TestAnAccountThatIsProvenUsesAllItsSlots(t *testing.T) {
 		}
 		return gw.accept(ctx, b)
 	}
-	r.start(accountsInUse(gw))
+	r.start(stubAccount(gw))
 	r.enqueue("c", kenyan(8000))
 	if s := r.wait("c", 30*time.Second); s.Accepted != 8000 {
 		t.Errorf("not all eight slots were ever in use: %+v", s)
@@ -87,7 +87,7 @@ func TestAProbeAtAGatewayWithoutKeysIsOneRecipient(t *testing.T) {
 		}
 		return nil, unanswered()
 	}
-	r.start(accountsInUse(gw))
+	r.start(stubAccount(gw))
 	r.enqueue("c", kenyan(1000))
 	s := r.wait("c", 60*time.Second)
 	mu.Lock()

@@ -80,13 +80,13 @@ func unanswered() error {
 }
 
 // balancing is a stub that can tell its credit.
-type balancing struct {
+type balanceStub struct {
 	*stub
 	balance func(context.Context) (providers.Balance, error)
 }
 
 // Balance is the Balancer's.
-func (b *balancing) Balance(ctx context.Context) (providers.Balance, error) { return b.balance(ctx) }
+func (b *balanceStub) Balance(ctx context.Context) (providers.Balance, error) { return b.balance(ctx) }
 
 // keyed remembers idempotency keys for a month.
-const keyed = 30 * 24 * time.Hour
+const keyTTL = 30 * 24 * time.Hour

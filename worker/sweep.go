@@ -26,31 +26,31 @@ const (
 
 // sweeper is what sweeps remember from one to the next. Losing it costs a look.
 type sweeper struct {
-	retired time.Time
-	retries map[string]retrySeen
-	probes  map[string]*probing
-	flows   flows
-	told    map[string]int // campaigns by account
-	moves   failoverState
+	retired         time.Time
+	retries         map[string]retrySeen
+	probes          map[string]*probeTurns
+	flows           campaignAccounts
+	publishedCounts map[string]int // campaigns by account
+	moves           failoverState
 }
 
 // probing is whose turn it is to try a held account. Each batch gets one before
 // any gets another, so that one that is always refused does not keep the others
 // from showing that the account works.
-type probing struct {
-	since  time.Time // of the hold
-	tried  map[string]bool
-	chosen bool // in this sweep
-	passed bool // in this sweep: one was passed over because it has had its turn
+type probeTurns struct {
+	since   time.Time // of the hold
+	tried   map[string]bool
+	chosen  bool // in this sweep
+	skipped bool // in this sweep: one was passed over because it has had its turn
 }
 
 // next says whether it is this batch's turn.
-func (p *probing) next(work string) bool {
+func (p *probeTurns) next(work string) bool {
 	if p.chosen {
 		return false
 	}
 	if p.tried[work] {
-		p.passed = true
+		p.skipped = true
 		return false
 	}
 	p.chosen, p.tried[work] = true, true
@@ -58,11 +58,11 @@ func (p *probing) next(work string) bool {
 }
 
 // newSweep begins another round if nobody is left in this one.
-func (p *probing) newSweep() {
-	if p.passed && !p.chosen {
+func (p *probeTurns) newSweep() {
+	if p.skipped && !p.chosen {
 		clear(p.tried)
 	}
-	p.chosen, p.passed = false, false
+	p.chosen, p.skipped = false, false
 }
 
 type retrySeen struct {
@@ -92,7 +92,7 @@ func (w *Worker) sweep(ctx context.Context) error {
 	}
 	w.sweeper.moves.newSweep()
 	var errs []error
-	if err := w.shareOut(ctx, open); err != nil {
+	if err := w.publishCampaignCounts(ctx, open); err != nil {
 		errs = append(errs, err)
 	}
 	for _, e := range open {
@@ -252,9 +252,9 @@ func (w *Worker) stillHeld(ctx context.Context, sum ledger.Summary, c *campaign,
 	}
 	p := w.sweeper.probes[name]
 	if p == nil || !p.since.Equal(a.Hold.Since) {
-		p = &probing{since: a.Hold.Since, tried: map[string]bool{}}
+		p = &probeTurns{since: a.Hold.Since, tried: map[string]bool{}}
 		if w.sweeper.probes == nil {
-			w.sweeper.probes = map[string]*probing{}
+			w.sweeper.probes = map[string]*probeTurns{}
 		}
 		w.sweeper.probes[name] = p
 	}

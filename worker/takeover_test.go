@@ -19,7 +19,7 @@ func TestAPlannerThatTakesOverKnowsWhatWasPlanned(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
 	l := ledger.New(r.rdb)
-	gw := newStub(providers.Info{KeyTTL: keyed})
+	gw := newStub(providers.Info{KeyTTL: keyTTL})
 	if err := l.Publish(t.Context(), "dead", ledger.Card{Name: "kobo-main", Info: gw.info, Unit: worker.UnitMessages, Concurrency: 1}); err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func TestAPlannerThatTakesOverKnowsWhatWasPlanned(t *testing.T) {
 	if _, _, err := plan.CommitPage(t.Context(), ledger.NewToken(), page); err != nil {
 		t.Fatal(err)
 	}
-	r.start(accountsInUse(gw))
+	r.start(stubAccount(gw))
 	if s := r.wait("c", 40*time.Second); s.Accepted != planned+3 || s.Skipped != 22 {
 		t.Errorf("status %+v", s)
 	}

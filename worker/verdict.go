@@ -177,7 +177,7 @@ func unknown(e *providers.Error, s situation, count bool) verdict {
 	switch {
 	case s.hasKeys:
 	case s.reconcileFor > 0:
-		v.count, v.backOff = false, lookIn(s.reconcileFor, 0)
+		v.count, v.backOff = false, lookupDelay(s.reconcileFor, 0)
 	default:
 		v.action, v.settleReason = actionSettle, ledger.SettleVerdict
 		v.records = fill(s.recipients, ledger.Record{Status: ledger.Unknown, Reason: string(e.Cause), Code: e.Code})
@@ -190,13 +190,13 @@ func unknown(e *providers.Error, s situation, count bool) verdict {
 // recipient nothing.
 func judgeResults(results []providers.Result, s situation) verdict {
 	v := verdict{action: actionSettle, settleReason: ledger.SettleAnswer, records: make([]ledger.Record, len(results)), backOff: backOff(s.tries + 2)}
-	accepted, unsaid := 0, 0
+	accepted, unnamed := 0, 0
 	for _, r := range results {
 		if r.Outcome == providers.Accepted {
 			accepted++
 		}
 	}
-	var wide *providers.Result
+	var accountAnswer *providers.Result
 	for i, r := range results {
 		if accepted > 0 && r.Scope == providers.Campaign {
 			// Others have been taken with the same sender and text: it is this recipient's (a
@@ -207,32 +207,32 @@ func judgeResults(results []providers.Result, s situation) verdict {
 		switch {
 		case r.Outcome == providers.Accepted:
 		case r.Outcome == providers.Unknown || r.Outcome > providers.Retryable:
-			unsaid++
+			unnamed++
 		case r.Scope == providers.Campaign:
 			v.pause = reasonOf(r.Code, r.Cause)
 		case r.Scope == providers.Account:
-			wide = &results[i]
+			accountAnswer = &results[i]
 		}
 		if r.Outcome == providers.Retryable && r.Scope != providers.Account {
 			v.records[i].RetryIn = r.RetryAfter
 		}
 	}
 	switch {
-	case wide != nil:
-		why := judgeNotSent(&providers.Error{Cause: wide.Cause, RetryAfter: wide.RetryAfter})
-		v.outcome, v.cooldown, v.reason, v.code = why.outcome, why.cooldown, string(wide.Cause), wide.Code
+	case accountAnswer != nil:
+		why := judgeNotSent(&providers.Error{Cause: accountAnswer.Cause, RetryAfter: accountAnswer.RetryAfter})
+		v.outcome, v.cooldown, v.reason, v.code = why.outcome, why.cooldown, string(accountAnswer.Cause), accountAnswer.Code
 	case accepted > 0:
 		v.outcome = ledger.CallOK
-	case unsaid == len(results):
+	case unnamed == len(results):
 		v.outcome, v.reason = ledger.CallBad, string(providers.CauseNotUnderstood)
 	}
 	switch {
-	case unsaid > 0 && !s.hasKeys && s.reconcileFor > 0:
-		v.settleReason, v.backOff = ledger.SettleLookup, lookIn(s.reconcileFor, 0)
-	case unsaid > 0 && s.hasKeys && !s.doubt:
+	case unnamed > 0 && !s.hasKeys && s.reconcileFor > 0:
+		v.settleReason, v.backOff = ledger.SettleLookup, lookupDelay(s.reconcileFor, 0)
+	case unnamed > 0 && s.hasKeys && !s.doubt:
 		// Asking once more under the same key may tell of those it did not name.
 		v.settleReason = ledger.SettlePartial
-	case wide != nil || v.pause != "":
+	case accountAnswer != nil || v.pause != "":
 		v.settleReason = ledger.SettleSpared
 	}
 	return v
@@ -240,15 +240,15 @@ func judgeResults(results []providers.Result, s situation) verdict {
 
 // statusOf is what an answer makes of its recipient.
 func (s situation) statusOf(r providers.Result) ledger.Status {
-	wide := r.Scope == providers.Campaign || r.Scope == providers.Account
+	accountAnswer := r.Scope == providers.Campaign || r.Scope == providers.Account
 	switch {
 	case r.Outcome == providers.Accepted:
 		return ledger.Accepted
-	case r.Outcome == providers.Rejected && !wide:
+	case r.Outcome == providers.Rejected && !accountAnswer:
 		return ledger.Rejected
 	case r.Outcome != providers.Rejected && r.Outcome != providers.Retryable, s.doubt:
 		return ledger.Unknown
-	case !wide && s.tries+1 >= s.maxAttempts:
+	case !accountAnswer && s.tries+1 >= s.maxAttempts:
 		return ledger.Rejected
 	}
 	return ledger.Pending

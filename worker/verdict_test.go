@@ -10,7 +10,7 @@ import (
 )
 
 // every calls f with every answer that speaks for a whole call, in every situation.
-func every(f func(name string, e *providers.Error, s situation)) {
+func everyAnswer(f func(name string, e *providers.Error, s situation)) {
 	causes := []providers.Cause{"", providers.CauseConnection, providers.CauseNoAnswer, providers.CauseGateway, providers.CauseNotUnderstood,
 		providers.CauseConfiguration, providers.CauseCredentials, providers.CauseCredit, providers.CauseBilling, providers.CauseThrottled, providers.CauseRefused}
 	now := time.Unix(1e9, 0)
@@ -36,7 +36,7 @@ func every(f func(name string, e *providers.Error, s situation)) {
 
 func TestWhatMayHaveBeenTakenIsNeverCalledNotSent(t *testing.T) {
 	t.Parallel()
-	every(func(name string, e *providers.Error, s situation) {
+	everyAnswer(func(name string, e *providers.Error, s situation) {
 		v := judge(nil, e, s)
 		maybe := e.Outcome != providers.Rejected && e.Outcome != providers.Retryable || e.Outcome == providers.Retryable && e.KeepKey
 		if !maybe && !(e.Outcome == providers.Rejected && s.doubt) {
@@ -61,12 +61,12 @@ func TestWhatMayHaveBeenTakenIsNeverCalledNotSent(t *testing.T) {
 
 func TestWhomAnAnswerDoesNotNameIsNeverCalledNotSent(t *testing.T) {
 	t.Parallel()
-	unsaid := []providers.Result{{Outcome: providers.Accepted, MessageID: "m"}, {Outcome: providers.Unknown, Reason: "not_in_reply"}}
-	odd := []providers.Result{unsaid[0], {Outcome: providers.Outcome(9)}}
+	unnamed := []providers.Result{{Outcome: providers.Accepted, MessageID: "m"}, {Outcome: providers.Unknown, Reason: "not_in_reply"}}
+	odd := []providers.Result{unnamed[0], {Outcome: providers.Outcome(9)}}
 	for _, keyed := range []bool{false, true} {
 		for _, doubt := range []bool{false, true} {
 			s := situation{recipients: 2, hasKeys: keyed, doubt: doubt, maxAttempts: 8, first: time.Unix(1e9, 0), now: time.Unix(1e9, 0)}
-			for _, results := range [][]providers.Result{unsaid, odd} {
+			for _, results := range [][]providers.Result{unnamed, odd} {
 				v := judge(results, nil, s)
 				if v.action != actionSettle || len(v.records) != 2 || v.records[0].Status != ledger.Accepted || v.records[1].Status != ledger.Unknown {
 					t.Errorf("%+v: %s %+v", s, v.action, v.records)
@@ -76,7 +76,7 @@ func TestWhomAnAnswerDoesNotNameIsNeverCalledNotSent(t *testing.T) {
 					t.Errorf("%+v: on the basis %s", s, v.settleReason)
 				}
 			}
-			for _, results := range [][]providers.Result{nil, unsaid[:1], append(unsaid, unsaid[0])} {
+			for _, results := range [][]providers.Result{nil, unnamed[:1], append(unnamed, unnamed[0])} {
 				v := judge(results, nil, s)
 				if keyed && v.action != actionDoubt || !keyed && (v.action != actionSettle || len(v.records) != 2) {
 					t.Errorf("%+v, an answer for %d of 2: %s %+v", s, len(results), v.action, v.records)
@@ -119,7 +119,7 @@ func TestABatchIsReadAgainWhereMoreOfItMayGo(t *testing.T) {
 
 func TestAFaultOfTheAccountUsesNobodyUp(t *testing.T) {
 	t.Parallel()
-	every(func(name string, e *providers.Error, s situation) {
+	everyAnswer(func(name string, e *providers.Error, s situation) {
 		if e.Outcome != providers.Retryable || e.KeepKey {
 			return
 		}
@@ -132,7 +132,7 @@ func TestAFaultOfTheAccountUsesNobodyUp(t *testing.T) {
 
 func TestARefusalByAnAccountThatHasAcceptedNothingRejectsNobody(t *testing.T) {
 	t.Parallel()
-	every(func(name string, e *providers.Error, s situation) {
+	everyAnswer(func(name string, e *providers.Error, s situation) {
 		if e.Outcome != providers.Rejected || s.doubt || s.accountWorks() || e.Scope == providers.Campaign {
 			return
 		}
@@ -153,7 +153,7 @@ func TestABackOffIsBetweenHalfASecondAndAMinute(t *testing.T) {
 
 func TestEveryBatchGetsItsTurnToProbe(t *testing.T) {
 	t.Parallel()
-	p := &probing{tried: map[string]bool{}}
+	p := &probeTurns{tried: map[string]bool{}}
 	got := map[string]int{}
 	for range 40 {
 		p.newSweep()

@@ -150,7 +150,7 @@ func New(cfg Config) (*Worker, error) {
 		}
 		w.accounts[a.Name] = acc
 	}
-	if err := w.checkWindows(); err != nil {
+	if err := w.checkSendingHours(); err != nil {
 		mistakes = append(mistakes, err)
 	}
 	if len(mistakes) > 0 {
@@ -216,9 +216,9 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var loops sync.WaitGroup
-	loops.Go(func() { w.every(background, w.cfg.SweepEvery, "sweep", w.sweep) })
-	loops.Go(func() { w.every(background, publishEvery, "publish", w.publish) })
-	loops.Go(func() { w.every(background, balanceTick, "balance", w.pollBalances()) })
+	loops.Go(func() { w.runEvery(background, w.cfg.SweepEvery, "sweep", w.sweep) })
+	loops.Go(func() { w.runEvery(background, publishEvery, "publish", w.publish) })
+	loops.Go(func() { w.runEvery(background, balanceTick, "balance", w.pollBalances()) })
 	w.serving.Store(true)
 	w.log.Info().Int("accounts", len(w.accounts)).Msg("working")
 
@@ -279,7 +279,7 @@ func (w *Worker) sleep(d time.Duration) bool {
 
 // every does something now and then until the context ends; what fails is logged
 // and tried again the next time.
-func (w *Worker) every(ctx context.Context, d time.Duration, what string, do func(context.Context) error) {
+func (w *Worker) runEvery(ctx context.Context, d time.Duration, what string, do func(context.Context) error) {
 	t := time.NewTicker(d)
 	defer t.Stop()
 	for {

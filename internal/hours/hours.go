@@ -59,7 +59,7 @@ func clock(d time.Duration) string {
 }
 
 // has says whether a time of day is among the hours.
-func (h Hours) has(t time.Duration) bool {
+func (h Hours) contains(t time.Duration) bool {
 	if h.From < h.To {
 		return h.From <= t && t < h.To
 	}
@@ -67,7 +67,7 @@ func (h Hours) has(t time.Duration) bool {
 }
 
 // next is the first instant after t, which is in its zone, at which has may change.
-func (h Hours) next(t time.Time) time.Time {
+func (h Hours) nextChange(t time.Time) time.Time {
 	now := sinceMidnight(t)
 	_, first := t.ZoneBounds() // until then the wall clock runs evenly
 	for _, mark := range []time.Duration{h.From, h.To} {

@@ -143,7 +143,7 @@ func TestEveryCountryThatNumbersHaveIsKnown(t *testing.T) {
 }
 
 // slowJudge looks at the wall clock of every zone.
-func slowJudge(h hours.Hours, zones []*time.Location, t time.Time) bool {
+func referenceOpen(h hours.Hours, zones []*time.Location, t time.Time) bool {
 	for _, z := range zones {
 		hour, minute, _ := t.In(z).Clock()
 		of := time.Duration(hour)*time.Hour + time.Duration(minute)*time.Minute
@@ -204,7 +204,7 @@ func FuzzSpansAgreeWithASlowJudge(f *testing.F) {
 			if len(spans) == 4 && !x.Before(spans[3].Until) {
 				break
 			}
-			if want := slowJudge(h, zones, x); in != want {
+			if want := referenceOpen(h, zones, x); in != want {
 				t.Fatalf("%s at %s (%s): open %t, want %t; spans %v", w, x.UTC(), x.In(zones[0]), in, want, spans)
 			}
 		}

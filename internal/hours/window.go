@@ -49,7 +49,7 @@ func (w *Window) String() string { return w.Country + " " + w.Hours.String() }
 
 // Open says whether the window is open at an instant, and when that changes; until
 // is zero if it does not.
-func (w *Window) Open(t time.Time) (open bool, until time.Time) { return w.open(t), w.change(t) }
+func (w *Window) Open(t time.Time) (open bool, until time.Time) { return w.open(t), w.nextChange(t) }
 
 // Spans lists the first n times the window is open from an instant on. The first
 // begins at that instant if the window is open then.
@@ -57,11 +57,11 @@ func (w *Window) Spans(t time.Time, n int) []Span {
 	var out []Span
 	for len(out) < n {
 		if !w.open(t) {
-			if t = w.change(t); t.IsZero() {
+			if t = w.nextChange(t); t.IsZero() {
 				return out
 			}
 		}
-		end := w.change(t)
+		end := w.nextChange(t)
 		if end.IsZero() {
 			return append(out, Span{t, t.Add(horizon)})
 		}
@@ -73,7 +73,7 @@ func (w *Window) Spans(t time.Time, n int) []Span {
 
 func (w *Window) open(t time.Time) bool {
 	for _, zone := range w.zones {
-		if !w.Hours.has(sinceMidnight(t.In(zone))) {
+		if !w.Hours.contains(sinceMidnight(t.In(zone))) {
 			return false
 		}
 	}
@@ -82,9 +82,9 @@ func (w *Window) open(t time.Time) bool {
 
 // change is the first instant after t at which the window opens or closes; zero if
 // there is none within the horizon.
-func (w *Window) change(t time.Time) time.Time {
+func (w *Window) nextChange(t time.Time) time.Time {
 	was := w.open(t)
-	for at := w.next(t); at.Sub(t) < horizon; at = w.next(at) {
+	for at := w.nextMark(t); at.Sub(t) < horizon; at = w.nextMark(at) {
 		if w.open(at) != was {
 			return at
 		}
@@ -92,10 +92,10 @@ func (w *Window) change(t time.Time) time.Time {
 	return time.Time{}
 }
 
-func (w *Window) next(t time.Time) time.Time {
+func (w *Window) nextMark(t time.Time) time.Time {
 	var first time.Time
 	for _, zone := range w.zones {
-		if at := w.Hours.next(t.In(zone)); first.IsZero() || at.Before(first) {
+		if at := w.Hours.nextChange(t.In(zone)); first.IsZero() || at.Before(first) {
 			first = at
 		}
 	}

@@ -5,19 +5,19 @@ import (
 )
 
 // largestBatch bounds a batch, whatever the rate.
-const largestBatch = 500
+const maxBatchSize = 500
 
 // A batch has at most fewestCalls calls, or so many that the campaign has manyBatches of
 // them, but never more than mostCalls: one slot makes the calls of a batch one after the
 // other, and a small campaign at a gateway that takes one number a call should use more
 // slots than one; of a large one too much time would go to where batches end.
 const (
-	fewestCalls = 50
-	mostCalls   = 250
-	manyBatches = 200
+	minCalls      = 50
+	maxCalls      = 250
+	targetBatches = 200
 )
 
-func callsOf(recipients int) int { return min(max(fewestCalls, recipients/manyBatches), mostCalls) }
+func callsPerBatch(recipients int) int { return min(max(minCalls, recipients/targetBatches), maxCalls) }
 
 // Account freezes what planning a campaign of so many recipients, 0 if that is not known,
 // needs of an account. Whether it resends, and is passed over by routes, is the caller's to
@@ -25,13 +25,13 @@ func callsOf(recipients int) int { return min(max(fewestCalls, recipients/manyBa
 func Account(c ledger.Card, spec ledger.Spec, recipients int) ledger.SnapshotAccount {
 	most := max(1, c.Info.MaxRecipients)
 	rate := messageRate(c, segmentsOf(spec.ShortBody()))
-	a := ledger.SnapshotAccount{Name: c.Name, MaxRecipients: most, BatchSize: batchSize(most, callsOf(recipients), rate)}
+	a := ledger.SnapshotAccount{Name: c.Name, MaxRecipients: most, BatchSize: batchSize(most, callsPerBatch(recipients), rate)}
 	if !spec.Personalized() {
 		return a
 	}
 	// Its calls may have one recipient each, or many.
 	a.MaxChars, a.MaxSegments = c.Info.MaxChars, c.Info.MaxSegments
-	a.Calls = callsOf(recipients)
+	a.Calls = callsPerBatch(recipients)
 	if c.Unit == ledger.UnitRequests && c.Rate > 0 {
 		a.Calls = int(min(float64(a.Calls), max(1, c.Rate*60)))
 	}
@@ -52,7 +52,7 @@ func messageRate(c ledger.Card, segments int) float64 {
 // batchSize is up to 500 recipients, so many calls or a minute of the rate, in whole calls
 // where more than one fits.
 func batchSize(maxRecipients, calls int, rate float64) int {
-	n := min(largestBatch, calls*maxRecipients)
+	n := min(maxBatchSize, calls*maxRecipients)
 	if rate > 0 {
 		n = int(min(float64(n), max(1, rate*60)))
 	}

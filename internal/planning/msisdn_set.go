@@ -15,10 +15,10 @@ type msisdnSet struct {
 func newMSISDNSet() *msisdnSet { return &msisdnSet{blocks: map[sms.MSISDN]*block{}} }
 
 // of is the block of a number, and what the number is in it.
-func (n *msisdnSet) of(m sms.MSISDN) (*block, uint16) {
+func (n *msisdnSet) blockOf(m sms.MSISDN) (*block, uint16) {
 	if at := m >> 16; n.last == nil || at != n.at {
 		if n.at, n.last = at, n.blocks[at]; n.last == nil {
-			n.last = newBlock(fewSlots)
+			n.last = newBlock(minSlots)
 			n.blocks[at] = n.last
 		}
 	}
@@ -26,15 +26,15 @@ func (n *msisdnSet) of(m sms.MSISDN) (*block, uint16) {
 }
 
 func (n *msisdnSet) add(m sms.MSISDN) {
-	b, low := n.of(m)
+	b, low := n.blockOf(m)
 	b.add(low)
 }
 
 // all says which of some numbers are in.
-func (n *msisdnSet) all(some []sms.MSISDN) []bool {
+func (n *msisdnSet) contains(some []sms.MSISDN) []bool {
 	out := make([]bool, len(some))
 	for i, m := range some {
-		b, low := n.of(m)
+		b, low := n.blockOf(m)
 		out[i] = b.has(low)
 	}
 	return out
@@ -53,7 +53,7 @@ type block struct {
 }
 
 // A table has so many slots at first, and at most; then a bit for each takes little more.
-const fewSlots, mostSlots = 8, 2048
+const minSlots, maxSlots = 8, 2048
 
 func newBlock(slots int) *block {
 	b := &block{slots: make([]uint16, slots), shift: 16}
@@ -102,7 +102,7 @@ func (b *block) add(x uint16) {
 // grow doubles the table, or does without.
 func (b *block) grow() {
 	var next *block
-	if len(b.slots) < mostSlots {
+	if len(b.slots) < maxSlots {
 		next = newBlock(2 * len(b.slots))
 	} else {
 		next = &block{bits: make([]uint64, 1<<16/64)}

@@ -24,7 +24,7 @@ func TestASetOfNumbersHoldsWhatWasAdded(t *testing.T) {
 				x = lot.IntN(width)
 			}
 			m := sms.MSISDN(base + uint64(x))
-			b, low := set.of(m)
+			b, low := set.blockOf(m)
 			if b.has(low) != want[m] {
 				t.Fatalf("number %d, %d, is in: %v, want %v", i, m, b.has(low), want[m])
 			}
@@ -33,7 +33,7 @@ func TestASetOfNumbersHoldsWhatWasAdded(t *testing.T) {
 		}
 		for m := range want {
 			for _, x := range []sms.MSISDN{m, m + 1, m ^ 1<<15, m + 1<<16} {
-				if b, low := set.of(x); b.has(low) != want[x] {
+				if b, low := set.blockOf(x); b.has(low) != want[x] {
 					t.Fatalf("%d is in: %v, want %v", x, b.has(low), want[x])
 				}
 			}
@@ -67,7 +67,7 @@ func BenchmarkNumbers(b *testing.B) {
 		if i%1_000_000 == 0 {
 			set = newMSISDNSet()
 		}
-		p, low := set.of(sms.MSISDN(254_710_000_000 + uint64(i)*7919%30_000_000))
+		p, low := set.blockOf(sms.MSISDN(254_710_000_000 + uint64(i)*7919%30_000_000))
 		if !p.has(low) {
 			p.add(low)
 		}

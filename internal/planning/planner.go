@@ -19,10 +19,10 @@ import (
 // use.
 type Planner struct {
 	spec     ledger.Spec
-	frozen   ledger.PlanSnapshot
+	snapshot ledger.PlanSnapshot
 	renderer *renderer // nil: the campaign is plain
 	seen     *msisdnSet
-	lanes    []*stream
+	streams  []*stream
 	codes    []string // with which numbers of each window's country begin
 	count    int
 	segments int
@@ -33,9 +33,9 @@ type Planner struct {
 // New begins to plan a campaign. The frozen part must name an account. It errs if the
 // body cannot be read.
 func New(spec ledger.Spec, snapshot ledger.PlanSnapshot) (*Planner, error) {
-	p := &Planner{spec: spec, frozen: snapshot, seen: newMSISDNSet(), codes: callingCodes(snapshot)}
+	p := &Planner{spec: spec, snapshot: snapshot, seen: newMSISDNSet(), codes: callingCodes(snapshot)}
 	for n := range snapshot.Streams() {
-		p.lanes = append(p.lanes, newStream(snapshot.Stream(n)))
+		p.streams = append(p.streams, newStream(snapshot.Stream(n)))
 	}
 	if !spec.Personalized() {
 		return p, nil
@@ -61,7 +61,7 @@ func (p *Planner) Resume(carry [][]ledger.Call, segments int) error {
 		for _, c := range calls {
 			if p.renderer == nil {
 				for _, x := range c.To {
-					p.lanes[n].add("", nil, x)
+					p.streams[n].add("", nil, x)
 				}
 				continue
 			}
@@ -70,7 +70,7 @@ func (p *Planner) Resume(carry [][]ledger.Call, segments int) error {
 				return fmt.Errorf("plan: a body that was carried over cannot be rendered: %s", reason)
 			}
 			p.segments += len(c.To) * segmentsOf(body)
-			p.lanes[n].resume(body, c)
+			p.streams[n].resume(body, c)
 		}
 	}
 	return nil
@@ -91,7 +91,7 @@ type Reading struct {
 func (p *Planner) Read(page ledger.Page) Reading {
 	r := Reading{Page: page, numbers: make([]sms.MSISDN, len(page.Inputs))}
 	for i, input := range page.Inputs {
-		m, err := sms.ParseMSISDN(input, p.frozen.Country)
+		m, err := sms.ParseMSISDN(input, p.snapshot.Country)
 		if err != nil {
 			if r.codes == nil {
 				r.codes = map[int]string{}
@@ -134,7 +134,7 @@ func (p *Planner) Page(page ledger.Page, last bool) ledger.PlannedPage {
 func (p *Planner) Plan(page Reading, last bool) ledger.PlannedPage {
 	out := ledger.PlannedPage{Page: page.Number, First: page.First}
 	// Most of what is remembered is in no cache; asked for all at once, memory answers faster.
-	again := p.seen.all(page.numbers)
+	again := p.seen.contains(page.numbers)
 	for i, m := range page.numbers {
 		var values []string
 		if page.Values != nil {
@@ -145,37 +145,37 @@ func (p *Planner) Plan(page Reading, last bool) ledger.PlannedPage {
 			out.Skipped = append(out.Skipped, ledger.SkippedRecipient{Row: row, Reason: ledger.ReasonInvalidNumber, Code: page.codes[i]})
 			continue
 		}
-		body, to, reason, code := p.place(m, again[i], values)
+		body, to, reason, code := p.assign(m, again[i], values)
 		if reason != "" {
 			out.Skipped = append(out.Skipped, ledger.SkippedRecipient{Row: row, Reason: reason, Code: code})
 			continue
 		}
-		l := p.lanes[to]
+		l := p.streams[to]
 		l.add(body, values, ledger.Planned{Row: row, MSISDN: m})
 		out.Batches = append(out.Batches, l.ready()...)
 		if p.count == p.spec.Canary {
-			out.Batches = append(out.Batches, p.close()...) // the canary has batches, and so calls, of its own
+			out.Batches = append(out.Batches, p.flush()...) // the canary has batches, and so calls, of its own
 		}
 	}
 	if last {
-		out.Batches = append(out.Batches, p.close()...)
+		out.Batches = append(out.Batches, p.flush()...)
 	}
 	next := page.First + len(page.Inputs)
-	for _, l := range p.lanes {
+	for _, l := range p.streams {
 		for len(l.calls) > 0 && l.calls[0].To[0].Row <= next-ledger.CarryRows {
 			out.Batches = append(out.Batches, l.oldest())
 		}
 	}
-	out.Batches = append(out.Batches, p.shrink()...)
-	for _, l := range p.lanes {
+	out.Batches = append(out.Batches, p.shrinkCarry()...)
+	for _, l := range p.streams {
 		out.Carry = append(out.Carry, l.carry())
 	}
 	return out
 }
 
 // close makes batches of all that waits.
-func (p *Planner) close() (out []ledger.PlannedBatch) {
-	for _, l := range p.lanes {
+func (p *Planner) flush() (out []ledger.PlannedBatch) {
+	for _, l := range p.streams {
 		for len(l.calls) > 0 {
 			out = append(out, l.oldest())
 		}
@@ -184,9 +184,9 @@ func (p *Planner) close() (out []ledger.PlannedBatch) {
 }
 
 // shrink makes batches of what waits in the fullest lanes until the rest can be carried over.
-func (p *Planner) shrink() (out []ledger.PlannedBatch) {
-	sizes, sum := make([]int, len(p.lanes)), 0
-	for n, l := range p.lanes {
+func (p *Planner) shrinkCarry() (out []ledger.PlannedBatch) {
+	sizes, sum := make([]int, len(p.streams)), 0
+	for n, l := range p.streams {
 		sizes[n] = ledger.CarrySize(l.calls)
 		sum += sizes[n]
 	}
@@ -197,9 +197,9 @@ func (p *Planner) shrink() (out []ledger.PlannedBatch) {
 				fullest = n
 			}
 		}
-		out = append(out, p.lanes[fullest].oldest())
+		out = append(out, p.streams[fullest].oldest())
 		sum -= sizes[fullest]
-		sizes[fullest] = ledger.CarrySize(p.lanes[fullest].calls)
+		sizes[fullest] = ledger.CarrySize(p.streams[fullest].calls)
 		sum += sizes[fullest]
 	}
 	return out
@@ -207,15 +207,15 @@ func (p *Planner) shrink() (out []ledger.PlannedBatch) {
 
 // place renders the body for a number and finds the lane that carries it, or says why it
 // is left out.
-func (p *Planner) place(m sms.MSISDN, again bool, values []string) (body string, stream int, reason, code string) {
+func (p *Planner) assign(m sms.MSISDN, again bool, values []string) (body string, stream int, reason, code string) {
 	if list, ok := p.opted[m]; ok {
 		return "", 0, ledger.ReasonOptedOut, ledger.ListCode(list)
 	}
-	seen, low := p.seen.of(m)
+	seen, low := p.seen.blockOf(m)
 	if again || seen.has(low) {
 		return "", 0, ledger.ReasonDuplicate, ""
 	}
-	if body, stream, reason, code = p.carrier(m, values); reason != "" {
+	if body, stream, reason, code = p.assignStream(m, values); reason != "" {
 		return "", 0, reason, code // whoever repeats it is left out for the same reason, or is not
 	}
 	seen.add(low)
@@ -223,7 +223,7 @@ func (p *Planner) place(m sms.MSISDN, again bool, values []string) (body string,
 	return body, stream, "", ""
 }
 
-func (p *Planner) carrier(m sms.MSISDN, values []string) (body string, stream int, reason, code string) {
+func (p *Planner) assignStream(m sms.MSISDN, values []string) (body string, stream int, reason, code string) {
 	if p.renderer != nil {
 		if body, reason, code = p.renderer.render(values); reason != "" {
 			return "", 0, reason, code
@@ -233,14 +233,14 @@ func (p *Planner) carrier(m sms.MSISDN, values []string) (body string, stream in
 	if reason != "" {
 		return "", 0, reason, ""
 	}
-	if !p.spend(body) {
+	if !p.takeFromCap(body) {
 		return "", 0, ledger.ReasonOverCap, ""
 	}
-	return body, account + p.window(m)*len(p.frozen.Accounts), "", ""
+	return body, account + p.hoursIndex(m)*len(p.snapshot.Accounts), "", ""
 }
 
 // spend counts a message, if the caps allow it.
-func (p *Planner) spend(body string) bool {
+func (p *Planner) takeFromCap(body string) bool {
 	if p.renderer == nil {
 		return !p.spec.Capped(p.count)
 	}

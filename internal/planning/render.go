@@ -9,14 +9,14 @@ import (
 
 // renderer fills in a campaign's body. Not safe for concurrent use.
 type renderer struct {
-	template *sms.Template
-	place    map[string]int // of a field among the values
-	blanks   bool           // a field without a value is left empty
-	plain    bool           // what is rendered is transliterated
-	first    string         // field
-	values   []string
-	lookup   func(string) string
-	buf      []byte
+	template      *sms.Template
+	fieldIndex    map[string]int // of a field among the values
+	allowMissing  bool           // a field without a value is left empty
+	transliterate bool           // what is rendered is transliterated
+	first         string         // field
+	values        []string
+	lookup        func(string) string
+	buf           []byte
 }
 
 func newRenderer(spec ledger.Spec) (*renderer, error) {
@@ -24,12 +24,12 @@ func newRenderer(spec ledger.Spec) (*renderer, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &renderer{template: t, place: map[string]int{}, blanks: spec.OnMissing == ledger.MissingDefault, plain: spec.Transliterate, first: spec.Fields[0]}
+	r := &renderer{template: t, fieldIndex: map[string]int{}, allowMissing: spec.OnMissing == ledger.MissingDefault, transliterate: spec.Transliterate, first: spec.Fields[0]}
 	for i, f := range spec.Fields {
-		r.place[f] = i
+		r.fieldIndex[f] = i
 	}
 	r.lookup = func(field string) string {
-		if i, ok := r.place[field]; ok && i < len(r.values) {
+		if i, ok := r.fieldIndex[field]; ok && i < len(r.values) {
 			return r.values[i]
 		}
 		return ""
@@ -48,13 +48,13 @@ func (r *renderer) render(values []string) (body, reason, code string) {
 	switch {
 	case len(r.buf) > sms.MaxRendered:
 		return "", ledger.ReasonBodyTooLong, ""
-	case missing != "" && !r.blanks:
+	case missing != "" && !r.allowMissing:
 		return "", ledger.ReasonMissingField, missing
 	case len(bytes.TrimSpace(r.buf)) == 0:
 		return "", ledger.ReasonMissingField, r.first
 	}
 	body = string(r.buf)
-	if r.plain {
+	if r.transliterate {
 		body, _ = sms.Transliterate(body)
 	}
 	return body, "", ""

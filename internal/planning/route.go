@@ -34,20 +34,20 @@ func AccountNumber(f ledger.PlanSnapshot, name string) int {
 // that takes the body and was not held for long when planning began; the first that takes
 // it, if all were. Without one there is a reason.
 func (p *Planner) route(m sms.MSISDN, body string) (account int, reason string) {
-	if len(p.frozen.Routes) == 0 {
-		if !p.frozen.Accounts[0].AcceptsBody(body) {
+	if len(p.snapshot.Routes) == 0 {
+		if !p.snapshot.Accounts[0].AcceptsBody(body) {
 			return 0, ledger.ReasonBodyTooLong
 		}
 		return 0, ""
 	}
 	held, short := -1, false
-	for _, name := range RouteOf(p.frozen, m.String()) {
-		n := AccountNumber(p.frozen, name)
+	for _, name := range RouteOf(p.snapshot, m.String()) {
+		n := AccountNumber(p.snapshot, name)
 		switch {
 		case n < 0:
-		case !p.frozen.Accounts[n].AcceptsBody(body):
+		case !p.snapshot.Accounts[n].AcceptsBody(body):
 			short = true
-		case !p.frozen.Accounts[n].Held:
+		case !p.snapshot.Accounts[n].Held:
 			return n, ""
 		case held < 0:
 			held = n
@@ -63,12 +63,12 @@ func (p *Planner) route(m sms.MSISDN, body string) (account int, reason string) 
 }
 
 // window is the number, from 1, of the window that a recipient is sent to in; 0: none.
-func (p *Planner) window(m sms.MSISDN) int {
+func (p *Planner) hoursIndex(m sms.MSISDN) int {
 	if len(p.codes) == 0 {
 		return 0
 	}
 	digits, country := m.String(), ""
-	for i, w := range p.frozen.SendingHours {
+	for i, w := range p.snapshot.SendingHours {
 		if !strings.HasPrefix(digits, p.codes[i]) {
 			continue
 		}

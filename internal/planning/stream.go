@@ -34,7 +34,7 @@ func (l *stream) add(body string, values []string, x ledger.Planned) {
 	c := &l.calls[l.last]
 	c.To = append(c.To, x)
 	if l.isFull(c) {
-		l.close(l.last)
+		l.markFull(l.last)
 	}
 }
 
@@ -57,19 +57,19 @@ func (l *stream) callOf(body string, values []string) int {
 func (l *stream) resume(body string, c ledger.Call) {
 	c.Body = body
 	l.calls = append(l.calls, c)
-	l.note(len(l.calls) - 1)
+	l.index(len(l.calls) - 1)
 }
 
 // note puts a call, full or not, to where it belongs.
-func (l *stream) note(i int) {
+func (l *stream) index(i int) {
 	l.open[l.calls[i].Body] = i
 	if l.isFull(&l.calls[i]) {
-		l.close(i)
+		l.markFull(i)
 	}
 }
 
 // close takes a call that is full off the open ones.
-func (l *stream) close(i int) {
+func (l *stream) markFull(i int) {
 	c := &l.calls[i]
 	delete(l.open, c.Body)
 	l.full++
@@ -112,7 +112,7 @@ func (l *stream) reset(calls []ledger.Call) {
 	l.calls, l.full, l.fullTo, l.fullText = calls, 0, 0, 0
 	clear(l.open)
 	for i := range calls {
-		l.note(i)
+		l.index(i)
 	}
 }
 

@@ -44,11 +44,11 @@ func NewGate(rdb redis.UniversalClient, every time.Duration, queues []string) *G
 }
 
 // Client is the Redis client for asynq's servers.
-func (g *Gate) Client() redis.UniversalClient { return gated{g.rdb, g} }
+func (g *Gate) Client() redis.UniversalClient { return gatedClient{g.rdb, g} }
 
 // shut says whether all queues were empty just now, or the one of that key was. What
 // cannot be told is not.
-func (g *Gate) shut(ctx context.Context, queue string) bool {
+func (g *Gate) skips(ctx context.Context, queue string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if time.Since(g.at) < g.every/2 {
@@ -64,7 +64,7 @@ func (g *Gate) shut(ctx context.Context, queue string) bool {
 }
 
 // inVain notes that a queue was tried and is empty.
-func (g *Gate) inVain(queue string) {
+func (g *Gate) noteEmpty(queue string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.tried[queue] = time.Now()
@@ -72,31 +72,31 @@ func (g *Gate) inVain(queue string) {
 
 // gated is a Redis client on which asynq's tries to take a task are not made while the
 // gate is shut.
-type gated struct {
+type gatedClient struct {
 	redis.UniversalClient
 	gate *Gate
 }
 
 // EvalSha runs a script by its digest.
-func (c gated) EvalSha(ctx context.Context, digest string, keys []string, args ...any) *redis.Cmd {
-	if !takes(keys) {
+func (c gatedClient) EvalSha(ctx context.Context, digest string, keys []string, args ...any) *redis.Cmd {
+	if !isDequeueScript(keys) {
 		return c.UniversalClient.EvalSha(ctx, digest, keys, args...)
 	}
-	if c.gate.shut(ctx, keys[0]) {
+	if c.gate.skips(ctx, keys[0]) {
 		cmd := redis.NewCmd(ctx)
 		cmd.SetErr(redis.Nil) // as if the queue were empty
 		return cmd
 	}
 	cmd := c.UniversalClient.EvalSha(ctx, digest, keys, args...)
 	if errors.Is(cmd.Err(), redis.Nil) {
-		c.gate.inVain(keys[0])
+		c.gate.noteEmpty(keys[0])
 	}
 	return cmd
 }
 
 // takes says whether these are the keys of asynq 0.26's script that takes a task. Should
 // another release use other keys, its scripts all run as if there were no gate.
-func takes(keys []string) bool {
+func isDequeueScript(keys []string) bool {
 	return len(keys) == 4 && strings.HasSuffix(keys[0], ":pending") && strings.HasSuffix(keys[1], ":paused") &&
 		strings.HasSuffix(keys[2], ":active") && strings.HasSuffix(keys[3], ":lease")
 }

@@ -14,13 +14,13 @@ import (
 )
 
 // take is asynq's script that takes a task, as far as a gate can tell.
-func take(ctx context.Context, rdb redis.UniversalClient, name string) error {
+func dequeue(ctx context.Context, rdb redis.UniversalClient, name string) error {
 	at := "asynq:{" + name + "}:"
 	script := redis.NewScript(`return redis.call("RPOPLPUSH", KEYS[1], KEYS[3])`)
 	return script.Run(ctx, rdb, []string{at + "pending", at + "paused", at + "active", at + "lease"}).Err()
 }
 
-func scripts(t *testing.T, rdb *redis.Client) (n int) {
+func scriptCalls(t *testing.T, rdb *redis.Client) (n int) {
 	t.Helper()
 	stats, err := rdb.InfoMap(t.Context(), "commandstats").Result()
 	if err != nil {
@@ -42,12 +42,12 @@ func TestEmptyQueuesAreLookedAtTogether(t *testing.T) {
 	c := queue.NewGate(rdb, time.Minute, names).Client()
 	for range 10 {
 		for _, name := range names {
-			if err := take(t.Context(), c, name); !errors.Is(err, redis.Nil) {
+			if err := dequeue(t.Context(), c, name); !errors.Is(err, redis.Nil) {
 				t.Fatalf("an empty queue gave %v", err)
 			}
 		}
 	}
-	if n := scripts(t, rdb); n != 0 {
+	if n := scriptCalls(t, rdb); n != 0 {
 		t.Errorf("%d scripts were run on empty queues", n)
 	}
 	// Other scripts run, whatever the queues hold.
@@ -64,17 +64,17 @@ func TestAnEmptyQueueBesideAFullOneIsTriedOnce(t *testing.T) {
 	if err := queue.New(rdb).Wake(t.Context(), names[1], queue.Pointer{Campaign: "c", Batch: "0.0", Wake: 1}); err != nil {
 		t.Fatal(err)
 	}
-	before := scripts(t, rdb)
+	before := scriptCalls(t, rdb)
 	for range 10 {
-		if err := take(t.Context(), c, names[0]); !errors.Is(err, redis.Nil) {
+		if err := dequeue(t.Context(), c, names[0]); !errors.Is(err, redis.Nil) {
 			t.Fatalf("an empty queue gave %v", err)
 		}
 	}
-	if err := take(t.Context(), c, names[1]); err != nil {
+	if err := dequeue(t.Context(), c, names[1]); err != nil {
 		t.Errorf("the full one gave %v", err)
 	}
 	// The script that takes is not known yet, and is sent twice.
-	if n := scripts(t, rdb) - before; n < 2 || n > 4 {
+	if n := scriptCalls(t, rdb) - before; n < 2 || n > 4 {
 		t.Errorf("%d scripts were run, want one for each queue", n)
 	}
 }
@@ -84,16 +84,16 @@ func TestATaskIsTakenAsSoonAsALookIsOld(t *testing.T) {
 	rdb := redistest.Start(t).Client()
 	names := []string{"tuma-send:a", "tuma-send:b"}
 	c := queue.NewGate(rdb, time.Nanosecond, names).Client()
-	if err := take(t.Context(), c, names[1]); !errors.Is(err, redis.Nil) {
+	if err := dequeue(t.Context(), c, names[1]); !errors.Is(err, redis.Nil) {
 		t.Fatalf("an empty queue gave %v", err)
 	}
 	if err := queue.New(rdb).Wake(t.Context(), names[1], queue.Pointer{Campaign: "c", Batch: "0.0", Wake: 1}); err != nil {
 		t.Fatal(err)
 	}
-	if err := take(t.Context(), c, names[0]); !errors.Is(err, redis.Nil) {
+	if err := dequeue(t.Context(), c, names[0]); !errors.Is(err, redis.Nil) {
 		t.Errorf("the queue beside it gave %v", err)
 	}
-	if err := take(t.Context(), c, names[1]); err != nil {
+	if err := dequeue(t.Context(), c, names[1]); err != nil {
 		t.Errorf("the queue gave %v", err)
 	}
 }
@@ -105,7 +105,7 @@ func TestWhatCannotBeLookedAtIsTried(t *testing.T) {
 	c := queue.NewGate(rdb, time.Nanosecond, names).Client()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := take(ctx, c, names[0]); err == nil || errors.Is(err, redis.Nil) {
+	if err := dequeue(ctx, c, names[0]); err == nil || errors.Is(err, redis.Nil) {
 		t.Errorf("without an answer the queue counts as empty: %v", err)
 	}
 	cluster := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{"127.0.0.1:1"}})
