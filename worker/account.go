@@ -121,7 +121,7 @@ func (w *Worker) publish(ctx context.Context) error {
 	for _, a := range w.accounts {
 		errs = append(errs, w.ledger.Publish(ctx, w.cfg.Name, a.card(w.cfg)))
 	}
-	errs = append(errs, w.ledger.PublishRoutes(ctx, w.cfg.Routes))
+	errs = append(errs, w.ledger.PublishRoutes(ctx, ledgerRoutes(w.cfg.Routes)))
 	return errors.Join(errs...)
 }
 

@@ -46,7 +46,7 @@ func connectionRefused() error {
 // all numbers go in this order.
 func (r *rig) startRouted(after time.Duration, gateways ...providers.Provider) *running {
 	r.t.Helper()
-	cfg := worker.Config{FailoverAfter: after, Routes: []ledger.Route{{Match: "254"}}}
+	cfg := worker.Config{FailoverAfter: after, Routes: []worker.Route{{Match: "254"}}}
 	for i, p := range gateways {
 		name := string(rune('a' + i))
 		cfg.Accounts = append(cfg.Accounts, worker.Account{Name: name, Provider: p, Timeout: time.Second, Sender: "FROM-" + name})

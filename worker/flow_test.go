@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/sandbox"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers"
@@ -160,7 +159,7 @@ func TestRoutesSpreadACampaignOverAccounts(t *testing.T) {
 	a, b := stubAccount(ke), stubAccount(ng)
 	a.Name, b.Name = "ke", "ng"
 	r.startWith(worker.Config{Accounts: []worker.Account{a, b},
-		Routes: []ledger.Route{{Match: "254", Via: []string{"ke"}}, {Match: "234", Via: []string{"ng", "ke"}}}})
+		Routes: []worker.Route{{Match: "254", Via: []string{"ke"}}, {Match: "234", Via: []string{"ng", "ke"}}}})
 	var numbers []string
 	for i, k := range kenyan(1200) {
 		numbers = append(numbers, k)

@@ -14,10 +14,20 @@ import (
 )
 
 // Hours are a part of each day, such as from 08:00 to 18:00.
-type Hours = hours.Hours
+type Hours struct {
+	// From and To are times of day, since midnight. If To is not after From the hours go over
+	// midnight.
+	From, To time.Duration
+}
 
 // ParseHours reads Hours: "08:00-18:00"; "20:00-06:00" goes over midnight.
-func ParseHours(s string) (Hours, error) { return hours.Parse(s) }
+func ParseHours(s string) (Hours, error) {
+	h, err := hours.Parse(s)
+	return Hours(h), err
+}
+
+// String returns the hours as ParseHours reads them: "08:00-18:00".
+func (h Hours) String() string { return hours.Hours(h).String() }
 
 const (
 	// openingSpread keeps batches that wait for the same hour from waking in the same instant.

@@ -311,7 +311,7 @@ func TestWindowsThatCannotBeKeptAreRefused(t *testing.T) {
 	for name, cfg := range map[string]worker.Config{
 		"never open": {Windows: map[string]worker.Hours{"RU": eight}},
 		"no country": {Windows: map[string]worker.Hours{"XX": eight}},
-		"too many":   {Windows: map[string]worker.Hours{"KE": eight, "NG": eight, "UG": eight}, Routes: []ledger.Route{{Match: "254", Via: via}}},
+		"too many":   {Windows: map[string]worker.Hours{"KE": eight, "NG": eight, "UG": eight}, Routes: []worker.Route{{Match: "254", Via: via}}},
 	} {
 		cfg.Redis, cfg.Accounts = r.rdb, many
 		if _, err := worker.New(cfg); err == nil {

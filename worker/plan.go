@@ -167,7 +167,7 @@ func (w *Worker) takeSnapshot(ctx context.Context, id string, spec ledger.Spec) 
 	}
 	names := []string{spec.Via}
 	if spec.Via == "" {
-		f.Routes, names = w.cfg.Routes, nil
+		f.Routes, names = ledgerRoutes(w.cfg.Routes), nil
 		for _, r := range w.cfg.Routes {
 			names = append(names, r.Via...)
 		}

@@ -31,7 +31,7 @@ type Config struct {
 	Accounts []Account
 	// Routes choose accounts for campaigns that name none. They may name accounts
 	// that only other workers serve.
-	Routes []ledger.Route
+	Routes []Route
 	// Country is the default for numbers in national format, "KE"; empty: only
 	// international numbers are read.
 	Country string
@@ -65,16 +65,33 @@ type Config struct {
 
 // What an account's rate counts.
 const (
-	UnitMessages = ledger.UnitMessages
-	UnitSegments = ledger.UnitSegments
-	UnitRequests = ledger.UnitRequests
+	UnitMessages = "messages"
+	UnitSegments = "segments"
+	UnitRequests = "requests"
 )
 
 // What becomes of a recipient whose outcome is unknown.
 const (
-	OnUnknownKeep   = ledger.KeepUnknown   // it stays unknown
-	OnUnknownResend = ledger.ResendUnknown // it is submitted once more, and perhaps sent twice
+	OnUnknownKeep   = "keep"   // it stays unknown
+	OnUnknownResend = "resend" // it is submitted once more, and perhaps sent twice
 )
+
+// Route sends the numbers with a prefix through accounts. The first route that matches a
+// number is the one that is used.
+type Route struct {
+	// Match is the prefix of the number in international format, digits only: "2547".
+	Match string
+	// Via names the accounts, in order of preference.
+	Via []string
+}
+
+// ledgerRoutes returns the routes as the ledger stores them.
+func ledgerRoutes(routes []Route) (out []ledger.Route) {
+	for _, r := range routes {
+		out = append(out, ledger.Route(r))
+	}
+	return out
+}
 
 // Account is a provider with the throughput it may use.
 type Account struct {
@@ -156,7 +173,7 @@ func New(cfg Config) (*Worker, error) {
 	if len(mistakes) > 0 {
 		return nil, fmt.Errorf("new worker: %w", errors.Join(mistakes...))
 	}
-	w.ledger, w.queue = ledger.NewDurable(cfg.Redis, cfg.Durability), queue.New(cfg.Redis)
+	w.ledger, w.queue = ledger.NewDurable(cfg.Redis, ledger.Durability(cfg.Durability)), queue.New(cfg.Redis)
 	return w, nil
 }
 
