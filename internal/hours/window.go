@@ -5,29 +5,26 @@ import (
 	"time"
 )
 
-// Window is when messages may be handed over to recipients of one country: it is
-// open while its hours are on in every time zone the country has. It does not
-// change, and is safe for concurrent use.
+// Window is the sending hours of one country. It is open while the hours are on in every time zone
+// of the country. It is immutable and safe for concurrent use.
 type Window struct {
 	Country string
 	Hours   Hours
 	zones   []*time.Location
 }
 
-// Span is a stretch of time in which a window is open: from From until just
-// before Until.
+// Span is a period in which a window is open, from From until just before Until.
 type Span struct{ From, Until time.Time }
 
-// horizon is how far ahead a change is looked for: every season of a year, and more.
+// horizon is how far ahead a change is searched for. It covers all seasons of a year.
 const horizon = 400 * day
 
-// In returns the window for a country, by its ISO code in capitals. It errs if the
-// country or its time zones are not known here, or if there is no moment at which
-// the hours are on in all of them.
+// In returns the window of a country, given by its ISO code in capitals. It returns an error if the
+// country or its time zones are unknown, or if the hours are never on in all zones at once.
 func In(country string, h Hours) (*Window, error) {
 	names := zonesOf(country)
 	if len(names) == 0 {
-		return nil, fmt.Errorf("hours in %.20q: its time zones are not known", country)
+		return nil, fmt.Errorf("hours in %.20q: its time zones are unknown: use an ISO country code such as KE", country)
 	}
 	w := &Window{Country: country, Hours: h}
 	for _, name := range names {
@@ -37,22 +34,21 @@ func In(country string, h Hours) (*Window, error) {
 		}
 		w.zones = append(w.zones, zone)
 	}
-	// Any year will do.
+	// The choice of year does not matter.
 	if len(w.Spans(time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC), 1)) == 0 {
-		return nil, fmt.Errorf("hours in %s: there is no moment at which it is %s in all of its time zones", country, h)
+		return nil, fmt.Errorf("hours in %s: it is never %s in all of its time zones at once", country, h)
 	}
 	return w, nil
 }
 
-// String returns the country and the hours: "KE 08:00-18:00".
+// String returns the country and the hours, such as "KE 08:00-18:00".
 func (w *Window) String() string { return w.Country + " " + w.Hours.String() }
 
-// Open says whether the window is open at an instant, and when that changes; until
-// is zero if it does not.
+// Open reports whether the window is open at t, and until when. until is zero if it never changes.
 func (w *Window) Open(t time.Time) (open bool, until time.Time) { return w.open(t), w.nextChange(t) }
 
-// Spans lists the first n times the window is open from an instant on. The first
-// begins at that instant if the window is open then.
+// Spans returns the first n periods from t on in which the window is open. If it is open at t, the
+// first begins at t. If the window never closes, the span ends after horizon.
 func (w *Window) Spans(t time.Time, n int) []Span {
 	var out []Span
 	for len(out) < n {
@@ -80,8 +76,8 @@ func (w *Window) open(t time.Time) bool {
 	return true
 }
 
-// change is the first instant after t at which the window opens or closes; zero if
-// there is none within the horizon.
+// nextChange returns the first time after t at which the window opens or closes, or zero if there
+// is none within horizon.
 func (w *Window) nextChange(t time.Time) time.Time {
 	was := w.open(t)
 	for at := w.nextMark(t); at.Sub(t) < horizon; at = w.nextMark(at) {

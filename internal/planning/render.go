@@ -7,13 +7,13 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// renderer fills in a campaign's body. Not safe for concurrent use.
+// renderer renders a campaign's template. It is not safe for concurrent use.
 type renderer struct {
 	template      *sms.Template
-	fieldIndex    map[string]int // of a field among the values
+	fieldIndex    map[string]int // index of a field in values
 	allowMissing  bool           // a field without a value is left empty
-	transliterate bool           // what is rendered is transliterated
-	first         string         // field
+	transliterate bool           // transliterate the rendered body
+	first         string         // the campaign's first field
 	values        []string
 	lookup        func(string) string
 	buf           []byte
@@ -37,7 +37,7 @@ func newRenderer(spec ledger.Spec) (*renderer, error) {
 	return r, nil
 }
 
-// render gives the body for one recipient's values, or the reason why there is none.
+// render returns the body for one recipient's values, or the reason why there is none.
 func (r *renderer) render(values []string) (body, reason, code string) {
 	if values == nil {
 		return "", ledger.ReasonBodyTooLong, ""
