@@ -10,12 +10,12 @@ import (
 	"github.com/tuma-sms/tuma/internal/planning"
 )
 
-// mostMoves is how many batches of a campaign are looked at, at each held account, in one
-// sweep; the next goes on behind them.
+// maxFailoverBatches is how many batches of a campaign one sweep examines at each held account. The
+// next sweep continues after them.
 const maxFailoverBatches = 128
 
-// moves is what the sweeper knows of accounts in one sweep, and from one to the next where
-// among the planned batches of a campaign's held account it goes on.
+// failoverState holds the accounts' states, for one sweep. Across sweeps, next holds
+// where in a held account's planned batches to continue.
 type failoverState struct {
 	accounts map[string]ledger.Account
 	next     map[failoverPlace]int
@@ -28,8 +28,8 @@ type failoverPlace struct {
 
 func (m *failoverState) newSweep() { m.accounts = map[string]ledger.Account{} }
 
-// account is what is known of an account, read once a sweep; one without a card is served
-// by nobody.
+// account returns an account's state, read once a sweep. An account without a card is served by no
+// worker.
 func (m *failoverState) account(ctx context.Context, l *ledger.Ledger, name string) (ledger.Account, error) {
 	if a, ok := m.accounts[name]; ok {
 		return a, nil
@@ -42,36 +42,37 @@ func (m *failoverState) account(ctx context.Context, l *ledger.Ledger, name stri
 	return a, nil
 }
 
-// heldLong says whether an account's work moves on: it has been held for FailoverAfter,
-// and not by hand, for who held it can also say when it goes on.
+// heldLong reports whether an account's work fails over: the account has been held for
+// FailoverAfter, and not by an operator. An operator who holds an account also decides when it
+// resumes.
 func (w *Worker) heldLong(a ledger.Account, now time.Time) bool {
 	return w.cfg.FailoverAfter > 0 && a.Hold.Held() && !a.Hold.Until.IsZero() && now.Sub(a.Hold.Since) >= w.cfg.FailoverAfter
 }
 
-// passOver says whether planning does without an account. One that is due to be tried
-// again is given work to be tried with: somebody has to find out that it works.
+// skipInPlanning reports whether planning skips an account. An account whose probe is due is not
+// skipped: it needs work to be probed with.
 func (w *Worker) skipInPlanning(a ledger.Account, now time.Time) bool {
 	return w.heldLong(a, now) && now.Before(a.Hold.Until)
 }
 
-// moving is a campaign's work being taken off one held account.
+// failoverRun moves one campaign's work away from one held account.
 type failoverRun struct {
 	*Worker
 	id   string
 	camp *campaign
-	from int // lane
-	// able are the numbers of the accounts that can take it, and room how many batches
-	// each lane is to be given.
+	from int // the stream that work is taken from
+	// targets holds the indexes of the accounts that can take the work. room is how many more
+	// batches each stream may be given.
 	targets map[int]bool
 	room    map[int]int
-	// window is that of the held account.
+	// openBatchLimit is that of the held account. moved counts recipients.
 	openBatchLimit int
 	moved          int
 }
 
-// moveOn takes what waits of a campaign at accounts that have been held for long to the
-// next accounts of its routes, as much as those have use for; the rest waits to see who
-// comes first.
+// failOver moves the waiting work of accounts that have been held for long to the next accounts of
+// the campaign's routes. It moves only as much as those can use soon. The rest stays, since the
+// held account may recover first.
 func (w *Worker) failOver(ctx context.Context, sum ledger.Summary, c *campaign, openBatchLimits map[int]int, now time.Time) error {
 	if len(c.snapshot.Routes) == 0 || len(c.snapshot.Accounts) < 2 || sum.StoppedBy != "" || sum.RetryRecord != "" || w.cfg.FailoverAfter < 0 {
 		return nil
@@ -104,7 +105,8 @@ func (w *Worker) failOver(ctx context.Context, sum ledger.Summary, c *campaign, 
 		if !targets[stream%len(c.snapshot.Accounts)] {
 			continue
 		}
-		// As much more as it will need until the next sweep, unless it has work of its own.
+		// Enough until the next sweep; twice that if the stream itself has no planned batches
+		// left.
 		if room[stream] = openBatchLimits[stream]; waiting.Next[stream] >= waiting.Planned[stream] {
 			room[stream] *= 2
 		}
@@ -123,13 +125,13 @@ func (w *Worker) failOver(ctx context.Context, sum ledger.Summary, c *campaign, 
 			return err
 		}
 		if m.moved > 0 {
-			w.log.Info().Str("campaign", m.id).Str("account", c.snapshot.Stream(n).Account.Name).Int("recipients", m.moved).Msg("moved on: the account has been held for long")
+			w.log.Info().Str("campaign", m.id).Str("account", c.snapshot.Stream(n).Account.Name).Int("recipients", m.moved).Msg("work failed over: its account has been held for long")
 		}
 	}
 	return nil
 }
 
-// all goes through the batches that are handed out, and then through those that are not.
+// moveAll moves open batches first, and then planned batches that are not open yet.
 func (m *failoverRun) moveAll(ctx context.Context, waiting *ledger.Waiting, now time.Time) error {
 	looked := 0
 	for _, b := range waiting.Open {
@@ -158,7 +160,8 @@ func (m *failoverRun) moveAll(ctx context.Context, waiting *ledger.Waiting, now 
 	return nil
 }
 
-// mostPlaces bounds what is remembered; without it a sweep begins again in front.
+// maxPlaces bounds how many places are remembered. Without its place, a sweep starts at the first
+// batch.
 const maxPlaces = 1000
 
 func (m *failoverState) resumeAt(p failoverPlace, next int) {
@@ -177,11 +180,11 @@ func (m *failoverRun) roomLeft() bool {
 	return false
 }
 
-// one moves what may move of a batch.
+// moveBatch moves the part of a batch that may move.
 func (m *failoverRun) moveBatch(ctx context.Context, batch string, now time.Time) error {
 	part, err := m.ledger.Movable(ctx, m.id, batch, now)
 	if errors.Is(err, ledger.ErrNotFound) || ledger.AsUnreadable(err) != nil || err == nil && len(part.To) == 0 {
-		return nil //nolint:nilerr // what cannot be read is for those to set aside who work on it
+		return nil //nolint:nilerr // the worker of the batch quarantines what is unreadable
 	}
 	if err != nil {
 		return err
@@ -190,7 +193,7 @@ func (m *failoverRun) moveBatch(ctx context.Context, batch string, now time.Time
 		return m.target(p, body, part.Been)
 	})
 	if ledger.AsUnreadable(err) != nil {
-		return nil //nolint:nilerr // see above
+		return nil //nolint:nilerr // as above
 	}
 	if err != nil {
 		return err
@@ -198,7 +201,7 @@ func (m *failoverRun) moveBatch(ctx context.Context, batch string, now time.Time
 	m.moved += out.Count
 	var wakes []ledger.Wake
 	for _, x := range out.Wakes {
-		// What the held account's window had room for is not woken: it is next to move.
+		// Wake-ups of the held account's own next batches are dropped: they are the next to move.
 		if n, err := ledger.BatchStream(x.Batch); err == nil && n != m.from {
 			m.room[n]--
 			wakes = append(wakes, x)
@@ -207,8 +210,9 @@ func (m *failoverRun) moveBatch(ctx context.Context, batch string, now time.Time
 	return m.wakeAll(ctx, m.id, m.camp.snapshot, m.camp.spec, wakes)
 }
 
-// target is the first account of a recipient's route that it has not been at, if it can
-// take more and the body: a recipient is at each once, and never goes back. -1: it waits where it is.
+// target returns the index of the account that a recipient moves to: the first of its route that it
+// has not been at, if that account has room and accepts the body. A recipient never returns to an
+// account. The result is -1 if it must wait where it is.
 func (m *failoverRun) target(p ledger.Planned, body string, been []int) int {
 	for _, name := range planning.RouteOf(m.camp.snapshot, p.MSISDN.String()) {
 		n := planning.AccountNumber(m.camp.snapshot, name)
