@@ -16,7 +16,8 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// verdicts is a gateway that says of each recipient what a test wants, and counts them.
+// scriptedStub is a gateway that gives each recipient the answer that a test wants. seen counts
+// recipients.
 type scriptedStub struct {
 	*stub
 	seen atomic.Int64
@@ -51,7 +52,7 @@ func (r *rig) enqueueWithThreshold(id string, n, canary int, maxRejected float64
 	}
 }
 
-// paused waits until a campaign is paused, and until nothing of it is in flight.
+// waitUntilPaused waits until a campaign is paused and has no calls in flight.
 func (r *rig) waitUntilPaused(id string) producer.Status {
 	r.t.Helper()
 	var s producer.Status
@@ -72,7 +73,7 @@ func (r *rig) resume(id string) {
 func TestOfAFailingCampaignOnlyTheCanaryArrives(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		most int // a call
+		most int // recipients of a call
 		say  providers.Result
 	}{
 		"one call, all rejected":       {500, rejected},
@@ -90,12 +91,12 @@ func TestOfAFailingCampaignOnlyTheCanaryArrives(t *testing.T) {
 			r.enqueueWithThreshold("c", 5000, 50, 0)
 			s := r.waitUntilPaused("c")
 			if s.TooManyRejected == nil || *s.TooManyRejected != (producer.TooManyRejected{Bad: 50, Ended: 50, Canary: true}) || s.MaxRejected != producer.DefaultMaxRejected {
-				t.Errorf("it is paused for %+v of %v %%", s.TooManyRejected, s.MaxRejected)
+				t.Errorf("paused for %+v with MaxRejected %v %%", s.TooManyRejected, s.MaxRejected)
 			}
 			if b := s.BlockedBy; len(b) == 0 || b[0].Reason != "paused" || b[0].By != ledger.PausedTooMany || b[0].Since == nil {
-				t.Errorf("it waits for %+v", b)
+				t.Errorf("unexpected BlockedBy: %+v", b)
 			}
-			r.eventually(30*time.Second, "all of it to be planned", func() bool { return r.status("c").Batches >= 5000/500 })
+			r.eventually(30*time.Second, "the whole campaign to be planned", func() bool { return r.status("c").Batches >= 5000/500 })
 			if n := gw.seen.Load(); n != 50 {
 				t.Errorf("%d messages arrived, want the canary's 50", n)
 			}
@@ -103,7 +104,7 @@ func TestOfAFailingCampaignOnlyTheCanaryArrives(t *testing.T) {
 				t.Fatal(err)
 			}
 			if s := r.wait("c", time.Minute); s.Skipped != 4950 {
-				t.Errorf("cancelled: %+v", s)
+				t.Errorf("unexpected status after Cancel: %+v", s)
 			}
 		})
 	}
@@ -121,7 +122,7 @@ func TestACanaryWithinTheLimitGoesOnByItself(t *testing.T) {
 	r.start(stubAccount(gw))
 	r.enqueueWithThreshold("c", 1000, 50, 10)
 	if s := r.wait("c", time.Minute); s.State != producer.Done || s.Accepted != 900 || s.Rejected != 100 || s.Canary != nil || s.TooManyRejected != nil {
-		t.Errorf("it came to %+v", s)
+		t.Errorf("unexpected final status: %+v", s)
 	}
 }
 
@@ -139,16 +140,18 @@ func TestOfARunningCampaignNoMoreIsClaimedAboveTheLimit(t *testing.T) {
 	r.start(acc)
 	r.enqueueWithThreshold("c", 3000, 0, 20)
 	s := r.waitUntilPaused("c")
-	// 75 of 375 are 20 %: 76 are more, in whole calls of ten, with another call in flight.
+	// 75 of 375 are 20 %, so 76 exceed it. Calls have ten recipients, and one more call is in
+	// flight.
 	if s.TooManyRejected == nil || s.TooManyRejected.Bad < 76 || s.TooManyRejected.Bad > 90 || s.TooManyRejected.Canary || gw.seen.Load() > 300+100 {
-		t.Fatalf("it is paused for %+v; %d arrived", s.TooManyRejected, gw.seen.Load())
+		t.Fatalf("paused for %+v after %d messages", s.TooManyRejected, gw.seen.Load())
 	}
-	// Whoever lets it go on is asked again after as many as at first.
+	// After Resume the count starts again: the next pause comes after as many messages as the
+	// first.
 	before := gw.seen.Load()
 	r.resume("c")
 	again := r.waitUntilPaused("c")
 	if n := gw.seen.Load() - before; again.TooManyRejected.Ended < 100 || again.TooManyRejected.Bad != again.TooManyRejected.Ended || n > 120 {
-		t.Errorf("resumed, it is paused for %+v; %d more arrived", again.TooManyRejected, n)
+		t.Errorf("after Resume: paused for %+v after %d more messages", again.TooManyRejected, n)
 	}
 }
 
@@ -174,7 +177,7 @@ func TestTheSandboxRejectsEveryThird(t *testing.T) {
 	}
 	s := r.waitUntilPaused("c")
 	if s.Rejected != 20 || s.Accepted != 40 || r.gateway.Stats().Accepted != 40 {
-		t.Errorf("of the canary: %+v; sandbox %+v", s, r.gateway.Stats())
+		t.Errorf("unexpected status after the canary: %+v; gateway %+v", s, r.gateway.Stats())
 	}
 	if _, err := r.producer.Cancel(t.Context(), "c"); err != nil {
 		t.Fatal(err)
@@ -182,8 +185,9 @@ func TestTheSandboxRejectsEveryThird(t *testing.T) {
 	r.tally("c")
 }
 
-// Of a refused call the smallest part is the bad one, the third bad answer in a row of an
-// account that has never accepted anything: the other parts have their turn all the same.
+// The bad recipient is alone in the smallest part of a split call. Its refusal is the third bad
+// answer in a row of an account that has never accepted anything. The other parts must still be
+// tried.
 func TestABadPartDoesNotKeepTheGoodOneFromItsTurn(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
@@ -201,6 +205,6 @@ func TestABadPartDoesNotKeepTheGoodOneFromItsTurn(t *testing.T) {
 	r.start(stubAccount(gw))
 	r.enqueue("c", kenyan(7))
 	if s := r.wait("c", time.Minute); s.Accepted != 6 || s.Rejected != 1 {
-		t.Errorf("it came to %+v", s)
+		t.Errorf("unexpected final status: %+v", s)
 	}
 }

@@ -12,19 +12,19 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// afterGo is a hook on a Redis client that does something between the answer of a
-// claim that is told to go and the worker.
+// afterClaim is a hook on a Redis client. It runs a function after each granted claim, before the
+// worker gets the answer.
 type afterClaim func(ctx context.Context)
 
-// DialHook is go-redis's.
+// DialHook implements redis.Hook.
 func (h afterClaim) DialHook(next redis.DialHook) redis.DialHook { return next }
 
-// ProcessPipelineHook is go-redis's.
+// ProcessPipelineHook implements redis.Hook.
 func (h afterClaim) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return next
 }
 
-// ProcessHook is go-redis's.
+// ProcessHook implements redis.Hook.
 func (h afterClaim) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		err := next(ctx, cmd)
@@ -32,7 +32,7 @@ func (h afterClaim) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		if !ok || err != nil {
 			return err
 		}
-		// Planning is told so too, in fewer words.
+		// Scripts of planning answer "go" too, but with fewer words.
 		if answer, ok := script.Val().([]any); ok && len(answer) == 7 && answer[0] == "go" {
 			h(ctx)
 		}
@@ -40,7 +40,7 @@ func (h afterClaim) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// The lease began when Redis made the claim, and the call must be over before it is.
+// The lease begins when Redis grants the claim, and the call must end before the lease does.
 func TestAClaimThatWasAnsweredLateLeavesLessTime(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
@@ -58,21 +58,21 @@ func TestAClaimThatWasAnsweredLateLeavesLessTime(t *testing.T) {
 	r.start(a)
 	r.enqueue("c", kenyan(2))
 	if s := r.wait("c", 20*time.Second); s.Accepted != 2 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	if got := <-left; got > a.Timeout-late {
-		t.Errorf("the call had %s, of %s that its claim was answered %s into", got, a.Timeout, late)
+		t.Errorf("the call had %s of the timeout %s, although its claim took %s", got, a.Timeout, late)
 	}
 }
 
-// A connection that is made while a claim is answered may lead to another Redis, which
-// does not know what was settled; that is asked before anything is sent.
+// A connection that is made while a claim is answered may lead to another Redis, which lacks recent
+// settles. The worker must check that before it makes the call.
 func TestAClaimFromARedisThatMayBeNewIsGivenBack(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
 	gw := newStub(providers.Info{})
 	var mu sync.Mutex
-	var calls []int64 // so many there were at each claim
+	var calls []int64 // calls made before each claim
 	r.rdb.AddHook(afterClaim(func(ctx context.Context) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -80,7 +80,7 @@ func TestAClaimFromARedisThatMayBeNewIsGivenBack(t *testing.T) {
 			return
 		}
 		for dialled := r.rdb.PoolStats().Misses; r.rdb.PoolStats().Misses == dialled; {
-			conn := r.rdb.Conn() // kept until one has to be made
+			conn := r.rdb.Conn() // kept, so that the pool must open a new connection
 			defer func() { _ = conn.Close() }()
 			if err := conn.Ping(ctx).Err(); err != nil {
 				t.Error(err)
@@ -91,16 +91,16 @@ func TestAClaimFromARedisThatMayBeNewIsGivenBack(t *testing.T) {
 	r.start(stubAccount(gw))
 	r.enqueue("c", kenyan(2))
 	if s := r.wait("c", 20*time.Second); s.Accepted != 2 || gw.calls.Load() != 1 {
-		t.Errorf("%d calls, status %+v", gw.calls.Load(), s)
+		t.Errorf("got %d calls and status %+v", gw.calls.Load(), s)
 	}
 	mu.Lock()
 	defer mu.Unlock()
 	if len(calls) < 2 || calls[1] != 0 {
-		t.Errorf("calls at each claim: %v; the first was relied on", calls)
+		t.Errorf("calls made at each claim: %v; the first claim was used", calls)
 	}
 }
 
-// A gateway that remembers its answers would give the same one for ever under the same key.
+// A gateway that remembers its answers would repeat the same one under the same key.
 func TestARefusedCallGoesAgainUnderAnotherKey(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
@@ -123,11 +123,11 @@ func TestARefusedCallGoesAgainUnderAnotherKey(t *testing.T) {
 	r.start(stubAccount(gw))
 	r.enqueue("c", kenyan(2))
 	if s := r.wait("c", 20*time.Second); s.Accepted != 2 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	mu.Lock()
 	defer mu.Unlock()
 	if len(keys) != 2 {
-		t.Errorf("it went out under %d keys", len(keys))
+		t.Errorf("got %d keys, want 2", len(keys))
 	}
 }

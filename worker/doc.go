@@ -58,12 +58,12 @@
 // # Holds and failover
 //
 // When calls fail because of the account, such as for a wrong login, missing credit or a gateway
-// that is down, the circuit breaker holds the account for all workers. No message loses an attempt
-// by that. The hold ends when a probe succeeds. A probe is one waiting call, made after a growing
-// delay; a gateway that reports a balance is asked for that first. At a gateway without idempotency
-// keys a probe has one recipient. After Config.FailoverAfter the waiting work moves to the next
-// account of its route. Doubtful calls never move. Operators can hold and release an account too,
-// with package producer or the tuma command; such work does not move.
+// that is down, the circuit breaker holds the account for all workers. This counts against no
+// message's attempts. The hold ends when a probe succeeds. A probe is one waiting call, made after
+// a growing delay. If the gateway reports a balance, the worker reads that first. At a gateway
+// without idempotency keys a probe has one recipient. After Config.FailoverAfter the waiting work
+// moves to the next account of its route. Doubtful calls never move. Operators can hold and release
+// an account too, with package producer or the tuma command; such work does not move.
 //
 // # Durability
 //

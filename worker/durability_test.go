@@ -18,15 +18,15 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// pair is a Redis with a replica, behind one address that follows a failover.
+// replicatedRig is a rig whose Redis has a replica, behind one address that follows a failover.
 type replicatedRig struct {
 	*rig
 	master, replica *redistest.Server
 	proxy           *redistest.Proxy
-	link            *redistest.Proxy // between the two
+	link            *redistest.Proxy // carries the replication
 }
 
-// followers start at once, and not after the 5 s in which others might come too.
+// replicaConfig makes replication start at once. By default it waits 5 s for more replicas.
 var replicaConfig = redistest.WithConfig("repl-diskless-sync-delay", "0")
 
 func (p *replicatedRig) startReplica() {
@@ -51,7 +51,7 @@ func (p *replicatedRig) waitForReplica() {
 	p.eventually(20*time.Second, "the replica to follow", func() bool { return p.rdb.Wait(p.t.Context(), 1, 100*time.Millisecond).Val() == 1 })
 }
 
-// promote lets the replica take the master's place, and gives it one of its own.
+// promote kills the master, makes the replica the master, and starts a new replica.
 func (p *replicatedRig) promote() {
 	p.t.Helper()
 	p.master.Kill()
@@ -65,9 +65,9 @@ func (p *replicatedRig) promote() {
 	p.waitForReplica()
 }
 
-// failover sends 8,000 messages through a gateway without keys, while the replica
-// lags behind and is then promoted; with anew the worker dies with the master and
-// another one goes on. It returns how many went out more than once.
+// sendThroughFailover sends 8,000 messages through a gateway without keys, while the replica lags
+// behind and is then promoted. If anew is true, the worker dies with the master and another one
+// continues. It returns how many recipients were sent to more than once, and the summed status.
 func sendThroughFailover(t *testing.T, d worker.Durability, anew bool, campaigns ...string) (twice int, s producer.Status) {
 	p := newReplicatedRig(t)
 	gw := newStub(providers.Info{MaxRecipients: 10})
@@ -89,8 +89,8 @@ func sendThroughFailover(t *testing.T, d worker.Durability, anew bool, campaigns
 	for i, id := range campaigns {
 		p.enqueue(id, kenyan(8000)[i*each:(i+1)*each])
 	}
-	p.eventually(20*time.Second, "half of it", func() bool { return gw.calls.Load() > 100 })
-	p.waitForReplica() // it has the campaign, and what comes from now on is what it lacks
+	p.eventually(20*time.Second, "more than 100 calls", func() bool { return gw.calls.Load() > 100 })
+	p.waitForReplica() // the replica has the campaigns; it will lack what is written from now on
 	p.link.Pause()
 	before := gw.calls.Load()
 	lagged := time.After(700 * time.Millisecond)
@@ -122,7 +122,7 @@ func sendThroughFailover(t *testing.T, d worker.Durability, anew bool, campaigns
 		if count > 1 {
 			twice++
 			if testing.Verbose() && twice < 4 {
-				t.Logf("%s went out %d times", n.Masked(), count)
+				t.Logf("%s was taken %d times", n.Masked(), count)
 			}
 		}
 	}
@@ -136,11 +136,11 @@ func TestAPromotedReplicaSendsNothingTwice(t *testing.T) {
 			t.Parallel()
 			twice, s := sendThroughFailover(t, worker.Durability{Replicas: 1}, anew, "c")
 			if twice != 0 {
-				t.Errorf("%d went out twice; %+v", twice, s)
+				t.Errorf("%d recipients were sent to twice; status %+v", twice, s)
 			}
-			// What was claimed when the master died, at most a call a slot.
+			// The calls claimed when the master died may stay unknown: at most one for each slot.
 			if s.Accepted+s.Unknown != 8000 || s.Unknown > 80 {
-				t.Errorf("status %+v", s)
+				t.Errorf("unexpected status: %+v", s)
 			}
 		})
 	}
@@ -148,28 +148,28 @@ func TestAPromotedReplicaSendsNothingTwice(t *testing.T) {
 
 func TestAWorkerTellsAPromotedReplicaWhatItHasSettled(t *testing.T) {
 	t.Parallel()
-	for _, campaigns := range [][]string{{"c"}, {"c", "d", "e", "f"}} { // several share the account's slots
+	for _, campaigns := range [][]string{{"c"}, {"c", "d", "e", "f"}} { // several campaigns share the account's slots
 		t.Run(fmt.Sprint(len(campaigns)), func(t *testing.T) {
 			t.Parallel()
 			twice, s := sendThroughFailover(t, worker.Durability{}, false, campaigns...)
 			if twice != 0 || s.Accepted+s.Unknown != 8000 || s.Unknown > 80 {
-				t.Errorf("%d went out twice; %+v", twice, s)
+				t.Errorf("%d recipients were sent to twice; status %+v", twice, s)
 			}
 		})
 	}
 }
 
-// Calls are in flight when the replica takes over that knows of none of them. A slot
-// that comes free must not make those of the others.
+// Calls are in flight when a replica is promoted that has none of their claims. A slot that becomes
+// free must not repeat the calls of the others.
 func TestNothingInFlightIsMadeAgainBesideAPromotedReplica(t *testing.T) {
 	t.Parallel()
 	p := newReplicatedRig(t)
-	gw := newStub(providers.Info{MaxRecipients: 1}) // so that every slot has a batch
+	gw := newStub(providers.Info{MaxRecipients: 1}) // so that every slot gets a batch
 	var slow, begun atomic.Int64
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		out, err := gw.accept(ctx, b)
 		if slow.Load() > 0 {
-			// Half of them come back soon, the others long after the failover.
+			// Half of the calls return soon, the others long after the failover.
 			takes := 3500 * time.Millisecond
 			if begun.Add(1)%2 == 0 {
 				takes = 1500 * time.Millisecond
@@ -205,10 +205,10 @@ func TestNothingInFlightIsMadeAgainBesideAPromotedReplica(t *testing.T) {
 	p.eventually(10*time.Second, "calls to be in flight", func() bool { return begun.Load() >= 8 })
 	p.link.Cut()
 	p.promote()
-	release() // which it does not know either
+	release() // the new master lacks the first Release too
 	slow.Store(0)
 	if s := p.wait("c", 60*time.Second); s.Accepted != 400 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	for n, count := range gw.all() {
 		if most := map[bool]int{true: 2, false: 1}[uint64(n) < 254_710_000_100]; count > most {
@@ -219,10 +219,10 @@ func TestNothingInFlightIsMadeAgainBesideAPromotedReplica(t *testing.T) {
 
 func TestAPromotedReplicaMayRepeatWhatItWasNotWaitedFor(t *testing.T) {
 	t.Parallel()
-	// That there is a difference: nobody is left who knows what was settled, and without
-	// durability the same failover repeats.
+	// This shows that durability makes a difference. No worker is left to replay the settles, and
+	// without durability the same failover sends messages twice.
 	if twice, s := sendThroughFailover(t, worker.Durability{}, true, "c"); twice == 0 {
-		t.Errorf("nothing went out twice: the test above would not notice either; %+v", s)
+		t.Errorf("no message was sent twice, so this failover cannot test durability: %+v", s)
 	}
 }
 
@@ -236,15 +236,15 @@ func TestADurabilityThatRedisCannotGiveIsRefused(t *testing.T) {
 		}
 		if strings.HasPrefix(version["Server"]["redis_version"], "7.0.") {
 			if _, err := worker.CheckDurability(t.Context(), rdb, worker.Durability{Fsync: true}); (err == nil) != fit || !fit && !errors.Is(err, worker.ErrRedisUnfit) {
-				t.Errorf("appendfsync %s: %v", policy, err)
+				t.Errorf("appendfsync %s: unexpected error %v", policy, err)
 			}
 		}
 		warnings, err := worker.CheckDurability(t.Context(), rdb, worker.Durability{Replicas: 1})
 		if err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "has 0 replicas") {
-			t.Errorf("replicas: %q, %v", warnings, err)
+			t.Errorf("replicas: unexpected warnings %q, error %v", warnings, err)
 		}
 		if warnings, err := worker.CheckDurability(t.Context(), rdb, worker.Durability{}); err != nil || len(warnings) != 0 {
-			t.Errorf("none: %q, %v", warnings, err)
+			t.Errorf("none: unexpected warnings %q, error %v", warnings, err)
 		}
 	}
 }

@@ -17,12 +17,12 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// switched is a stub that can be taken away: then nobody answers there.
+// switchedStub is a stub that can be made unreachable.
 type switchedStub struct {
 	*stub
 	unreachable atomic.Bool
-	largest     atomic.Int64 // call
-	senders     atomic.Value // the sender of the last
+	largest     atomic.Int64 // recipients of the largest call
+	senders     atomic.Value // sender ID of the last call
 }
 
 func newSwitchedStub(info providers.Info) *switchedStub {
@@ -42,8 +42,8 @@ func connectionRefused() error {
 	return &providers.Error{Op: "stub send", Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseConnection, Err: errors.New("refused")}
 }
 
-// routed starts a worker with an account at each gateway, a, b and so on, through which
-// all numbers go in this order.
+// startRouted starts a worker with an account at each gateway, named a, b and so on. All numbers
+// have a route through them in this order.
 func (r *rig) startRouted(after time.Duration, gateways ...providers.Provider) *running {
 	r.t.Helper()
 	cfg := worker.Config{FailoverAfter: after, Routes: []worker.Route{{Match: "254"}}}
@@ -62,7 +62,7 @@ func (r *rig) enqueueRouted(id string, n int) {
 	}
 }
 
-// at is what a status says of an account.
+// countsFor returns the counts of an account in a status.
 func countsFor(s producer.Status, account string) producer.AccountCounts {
 	for _, c := range s.ByAccount {
 		if c.Account == account {
@@ -72,7 +72,7 @@ func countsFor(s producer.Status, account string) producer.AccountCounts {
 	return producer.AccountCounts{}
 }
 
-// once checks that each of so many recipients was taken once, by one of the gateways.
+// expectOnce checks that each of n recipients was taken exactly once, by one of the gateways.
 func expectOnce(t *testing.T, n int, gateways ...*switchedStub) {
 	t.Helper()
 	total := 0
@@ -80,7 +80,7 @@ func expectOnce(t *testing.T, n int, gateways ...*switchedStub) {
 		for m, count := range g.all() {
 			total += count
 			if count != 1 {
-				t.Errorf("%s was taken %d times", m.Masked(), count)
+				t.Errorf("%s was taken %d times, want 1", m.Masked(), count)
 			}
 		}
 	}
@@ -106,18 +106,18 @@ func TestWorkOfAHeldAccountMovesToTheNextOfItsRoute(t *testing.T) {
 			r.enqueueRouted("c", 3000)
 			s := r.wait("c", 60*time.Second)
 			if s.Accepted != 3000 || countsFor(s, "b").Accepted != 3000 || countsFor(s, "a") != (producer.AccountCounts{Account: "a"}) {
-				t.Errorf("status %+v", s)
+				t.Errorf("unexpected status: %+v", s)
 			}
 			expectOnce(t, 3000, a, b)
 			if got, want := b.largest.Load(), int64(min(tt.second.MaxRecipients, tt.first.MaxRecipients*50)); got != want {
 				t.Errorf("the largest call has %d, want %d", got, want)
 			}
 			if from := b.senders.Load(); from != "FROM-b" {
-				t.Errorf("the sender at the second account is %v", from)
+				t.Errorf("got sender %v at the second account, want FROM-b", from)
 			}
 			for x, err := range r.producer.Results(t.Context(), "c") {
 				if err != nil || x.Account != "b" || x.Status != "accepted" || x.MessageID != "m-"+x.MSISDN || x.MessageUUID == "" {
-					t.Fatalf("row %+v, %v", x, err)
+					t.Fatalf("unexpected row: %+v, %v", x, err)
 				}
 			}
 		})
@@ -134,7 +134,7 @@ func TestWhatIsInDoubtNeverMoves(t *testing.T) {
 			usual := a.send
 			var lost atomic.Int64
 			a.send = func(ctx context.Context, batch providers.Batch) ([]providers.Result, error) {
-				if !a.unreachable.Swap(true) { // the first call is taken and not answered
+				if !a.unreachable.Swap(true) { // the first call is taken but not answered
 					if _, err := a.accept(ctx, batch); err != nil {
 						return nil, err
 					}
@@ -145,20 +145,20 @@ func TestWhatIsInDoubtNeverMoves(t *testing.T) {
 			}
 			r.startRouted(300*time.Millisecond, a, b)
 			r.enqueueRouted("c", 1000)
-			r.eventually(30*time.Second, "all but the doubtful to go through b", func() bool {
+			r.eventually(30*time.Second, "all recipients but the doubtful ones to go through b", func() bool {
 				return lost.Load() > 0 && int64(countsFor(r.status("c"), "b").Accepted) == 1000-lost.Load()
 			})
 			if ttl == 0 {
 				if s := r.wait("c", 20*time.Second); int64(countsFor(s, "a").Unknown) != lost.Load() {
-					t.Errorf("status %+v", s)
+					t.Errorf("unexpected status: %+v", s)
 				}
 				expectOnce(t, 1000, a, b)
 				return
 			}
 			if s := r.status("c"); int64(countsFor(s, "a").Pending) != lost.Load() || s.Pending != countsFor(s, "a").Pending {
-				t.Errorf("status %+v", s)
+				t.Errorf("unexpected status: %+v", s)
 			}
-			// The same key again: the gateway says what it said of it.
+			// The call is repeated with the same key, and the gateway repeats its answer.
 			a.send = func(_ context.Context, batch providers.Batch) ([]providers.Result, error) {
 				return slices.Repeat([]providers.Result{{Outcome: providers.Accepted, MessageID: "m"}}, len(batch.To)), nil
 			}
@@ -166,7 +166,7 @@ func TestWhatIsInDoubtNeverMoves(t *testing.T) {
 				t.Fatal(err)
 			}
 			if s := r.wait("c", 30*time.Second); s.Accepted != 1000 {
-				t.Errorf("status %+v", s)
+				t.Errorf("unexpected status: %+v", s)
 			}
 			expectOnce(t, 1000, a, b)
 		})
@@ -180,9 +180,9 @@ func TestARecipientIsAtEachAccountOnce(t *testing.T) {
 	a.unreachable.Store(true)
 	b.unreachable.Store(true)
 	r.startRouted(300*time.Millisecond, a, b)
-	// Nobody has found out about b yet, so all of it moves there.
+	// No call has failed at b yet, so all recipients move there.
 	r.enqueueRouted("c", 40)
-	r.eventually(30*time.Second, "all to be at b, and b to be held", func() bool {
+	r.eventually(30*time.Second, "all recipients to be at b, and b to be held", func() bool {
 		s := r.status("c")
 		return countsFor(s, "b").Pending == 40 && slices.ContainsFunc(s.BlockedBy, func(x producer.Block) bool { return x.Account == "b" })
 	})
@@ -190,18 +190,18 @@ func TestARecipientIsAtEachAccountOnce(t *testing.T) {
 	if _, err := r.producer.Release(t.Context(), "a"); err != nil {
 		t.Fatal(err)
 	}
-	for range 20 { // sweeps
+	for range 20 { // wait for 20 sweeps
 		r.waitForSweep()
 	}
 	if s := r.status("c"); countsFor(s, "b").Pending != 40 {
-		t.Errorf("it went back: %+v", s)
+		t.Errorf("recipients returned to the first account: %+v", s)
 	}
 	b.unreachable.Store(false)
 	if _, err := r.producer.Release(t.Context(), "b"); err != nil {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 30*time.Second); countsFor(s, "b").Accepted != 40 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	expectOnce(t, 40, a, b)
 }
@@ -220,13 +220,13 @@ func TestAnAccountHeldByHandKeepsItsWork(t *testing.T) {
 		r.waitForSweep()
 	}
 	if s := r.status("c"); countsFor(s, "a").Pending != 100 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	if _, err := r.producer.Release(t.Context(), "a"); err != nil {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 30*time.Second); countsFor(s, "a").Accepted != 100 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 }
 
@@ -247,24 +247,24 @@ func TestPlanningPassesOverAnAccountThatIsHeldForLong(t *testing.T) {
 	})
 	r.enqueueRouted("c", 100)
 	if s := r.wait("c", 30*time.Second); countsFor(s, "b").Accepted != 100 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
-	// When its time is over it gets work to be tried with, and has it back.
+	// When the hold's time ends, the account gets work for its probe, and then its other work back.
 	a.unreachable.Store(false)
-	r.eventually(10*time.Second, "the hold's time to be over", func() bool { return !time.Now().Before(hold.Until) })
-	for i := 0; a.calls.Load() == 0; i++ { // unless what waits for the probe has moved on before it, after a tenth of a second
+	r.eventually(10*time.Second, "the hold's time to end", func() bool { return !time.Now().Before(hold.Until) })
+	for i := 0; a.calls.Load() == 0; i++ { // work that waits for the probe may fail over first, after 100 ms
 		if i == 20 {
-			t.Fatal("nobody tried it")
+			t.Fatal("no call probed the account")
 		}
 		id := fmt.Sprint("d-", i)
 		r.enqueueRouted(id, 100)
 		if s := r.wait(id, 30*time.Second); s.Accepted != 100 {
-			t.Errorf("status %+v", s)
+			t.Errorf("unexpected status: %+v", s)
 		}
 	}
 }
 
-// waitForSweep waits for as long as a sweep takes to come around.
+// waitForSweep waits as long as a sweep takes to come round.
 func (r *rig) waitForSweep() { <-time.After(100 * time.Millisecond) }
 
 func TestACampaignDoesNotMoveToAnAccountThatCannotCarryIt(t *testing.T) {
@@ -279,9 +279,9 @@ func TestACampaignDoesNotMoveToAnAccountThatCannotCarryIt(t *testing.T) {
 	}
 	r.eventually(10*time.Second, "the hold", func() bool { return len(r.status("c").BlockedBy) > 0 })
 	first.drain(t)
-	b.info.SenderAlphaMax = 5 // since it was enqueued
+	b.info.SenderAlphaMax = 5 // the limit was lowered after the enqueue
 	r.startRouted(100*time.Millisecond, a, b)
-	r.eventually(10*time.Second, "status to say so", func() bool {
+	r.eventually(10*time.Second, "the status to name the incompatibility", func() bool {
 		s := r.status("c")
 		return len(s.BlockedBy) == 1 && s.BlockedBy[0].Account == "a" && slices.ContainsFunc(s.BlockedBy[0].Incompatible, func(x string) bool {
 			return strings.HasPrefix(x, "b: from: ")
@@ -291,13 +291,13 @@ func TestACampaignDoesNotMoveToAnAccountThatCannotCarryIt(t *testing.T) {
 		r.waitForSweep()
 	}
 	if s := r.status("c"); countsFor(s, "a").Pending != 100 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	a.unreachable.Store(false)
 	if _, err := r.producer.Release(t.Context(), "a"); err != nil {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 30*time.Second); countsFor(s, "a").Accepted != 100 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 }

@@ -15,11 +15,11 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// clocked notes when recipients went out.
+// clockedStub records when each recipient was sent to.
 type clockedStub struct {
 	*stub
 	mu sync.Mutex
-	at []time.Time // one a recipient
+	at []time.Time // one entry for each recipient
 }
 
 func newClockedStub(info providers.Info) *clockedStub {
@@ -36,7 +36,7 @@ func newClockedStub(info providers.Info) *clockedStub {
 	return c
 }
 
-// busiest is the most recipients in any second, and how long all of it took.
+// busiest returns the maximum number of recipients in any second, and how long all of it took.
 func (c *clockedStub) busiest() (most int, took time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -60,10 +60,10 @@ func TestTheRateHoldsAtTheGateway(t *testing.T) {
 	}
 	r.enqueue("c", kenyan(1000))
 	if s := r.wait("c", 30*time.Second); s.Accepted != 1000 {
-		t.Fatalf("status %+v", s)
+		t.Fatalf("unexpected status: %+v", s)
 	}
-	// A turn may be used 100 ms late: that much more can meet in a second here, where the limiter's own
-	// turns, which its suite judges, cannot. That the rate is used up is the suite's to show as well.
+	// A turn may be used up to 100 ms late, so slightly more messages can meet in one second here.
+	// The limiter's own suite checks its turns, and that the whole rate is used.
 	most, took := gw.busiest()
 	if most > 200+20+20 {
 		t.Errorf("%d messages in one second at 200/s and a burst of 20", most)
@@ -87,7 +87,7 @@ func TestATransactionalMessageDoesNotWaitForBulkDebt(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := r.wait("code", 20*time.Second); s.Accepted != 1 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	if took := time.Since(began); took > 7*time.Second {
 		t.Errorf("a one-time code took %s behind bulk calls of ten seconds each", took)
@@ -113,7 +113,7 @@ func TestNoMoreCallsAreInFlightThanTheAccountAllows(t *testing.T) {
 		r.wait(id, 20*time.Second)
 	}
 	if got := r.gateway.Stats(); got.PeakInFlight > 2 || got.Calls != 100 {
-		t.Errorf("gateway %+v", got)
+		t.Errorf("unexpected gateway counters: %+v", got)
 	}
 }
 
@@ -125,7 +125,7 @@ func TestARateOfRequestsFillsItsCalls(t *testing.T) {
 	r.start(a)
 	r.enqueue("c", kenyan(1000))
 	if s := r.wait("c", 20*time.Second); s.Calls != 2 || s.Accepted != 1000 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 }
 
@@ -145,7 +145,7 @@ func TestSegmentsAreTheUnitWhereTheAccountSaysSo(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 20*time.Second); s.Segments != 120 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	if _, took := gw.busiest(); took < 1500*time.Millisecond || took > 7*time.Second {
 		t.Errorf("120 segments at 60/s took %s", took)
@@ -174,7 +174,7 @@ func TestRoutesSpreadACampaignOverAccounts(t *testing.T) {
 	}
 	s := r.wait("c", 20*time.Second)
 	if s.Accepted != 1500 || s.Reasons["over_cap"] != 100 || s.Reasons["no_route"] != 1 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	for x, err := range r.producer.Results(t.Context(), "c", "accepted") {
 		if err != nil {
@@ -185,6 +185,6 @@ func TestRoutesSpreadACampaignOverAccounts(t *testing.T) {
 		}
 	}
 	if ke.times(sms.MSISDN(254710000000)) != 1 {
-		t.Error("the first number did not go out once")
+		t.Error("the first number was not taken exactly once")
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"testing"
 	"time"
-	_ "time/tzdata" // as cmd/tuma has it
+	_ "time/tzdata" // cmd/tuma imports it too
 
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/sandbox"
@@ -16,7 +16,7 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// now is Redis' clock.
+// now returns the time of Redis' clock, in whole seconds.
 func (r *rig) now() time.Time {
 	r.t.Helper()
 	now, err := ledger.New(r.rdb).Now(r.t.Context())
@@ -26,10 +26,12 @@ func (r *rig) now() time.Time {
 	return now.Truncate(time.Second)
 }
 
-// offset is how far local time is ahead of UTC where clocks are never changed.
+// offset is how far a country's local time is ahead of UTC. These countries do not change their
+// clocks.
 var offset = map[string]time.Duration{"KE": 3 * time.Hour, "NG": time.Hour, "JM": -5 * time.Hour}
 
-// hoursIn are a country's hours between two instants; the other way round they are closed between these.
+// hoursIn returns sending hours of a country from one instant to another. If to is earlier, the
+// hours are closed between the two.
 func hoursIn(country string, from, to time.Time) worker.Hours {
 	of := func(t time.Time) time.Duration {
 		return t.UTC().Add(offset[country]).Sub(t.UTC().Add(offset[country]).Truncate(24 * time.Hour))
@@ -37,7 +39,8 @@ func hoursIn(country string, from, to time.Time) worker.Hours {
 	return worker.Hours{From: of(from), To: of(to)}
 }
 
-// postmark notes when a number was submitted, and that no call for a country with hours is for another as well.
+// timedStub records when each number was submitted. It fails the test if a call mixes a country
+// with hours with another country.
 type timedStub struct {
 	*stub
 	t  *testing.T
@@ -60,12 +63,12 @@ func (p *timedStub) note(b providers.Batch) {
 	for _, m := range b.To {
 		p.at[m] = append(p.at[m], time.Now())
 		if m.Country() != b.To[0].Country() && (offset[m.Country()] != 0 || offset[b.To[0].Country()] != 0) {
-			p.t.Errorf("one call is for %s and %s", m.Country(), b.To[0].Country())
+			p.t.Errorf("one call has recipients in %s and %s", m.Country(), b.To[0].Country())
 		}
 	}
 }
 
-// first and last submission to a country.
+// between returns the first and the last submission to a country.
 func (p *timedStub) between(country string) (first, last time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -112,37 +115,37 @@ func TestAClosedCountryWaitsAndTheOthersGo(t *testing.T) {
 	}
 	numbers = append(numbers, "+18762101234", "+12015550123", "+255712000001") // Jamaica, the United States, Tanzania
 	r.enqueue("c", numbers)
-	r.eventually(5*time.Second, "those who are not closed", func() bool { return r.status("c").Accepted >= 902 })
+	r.eventually(5*time.Second, "recipients in open countries to be accepted", func() bool { return r.status("c").Accepted >= 902 })
 	r.eventually(2*time.Second, "the reason", func() bool { return len(r.blocks("c")) == 2 })
 	for _, b := range r.blocks("c") {
 		want := map[string]time.Time{"KE": opens, "JM": opens.Add(time.Hour)}[b.Country]
 		if b.Reason != "window" || b.Account != "kobo-main" || b.Until == nil || !b.Until.Equal(want) || b.Since == nil {
-			t.Errorf("blocked by %+v, want one until %s", b, want)
+			t.Errorf("got BlockedBy %+v, want until %s", b, want)
 		}
 	}
-	r.eventually(12*time.Second, "those who were closed", func() bool { return r.status("c").Accepted == 1802 })
+	r.eventually(12*time.Second, "recipients in Kenya to be accepted", func() bool { return r.status("c").Accepted == 1802 })
 	if first, _ := gw.between("KE"); first.Before(opens) {
 		t.Errorf("Kenya was sent to %s before it opened", opens.Sub(first))
 	}
 	if _, last := gw.between("NG"); last.After(opens) {
-		t.Error("Nigeria waited for Kenya")
+		t.Error("calls to Nigeria waited for Kenya's hours")
 	}
-	r.eventually(2*time.Second, "what is left", func() bool { b := r.blocks("c"); return len(b) == 1 && b[0].Country == "JM" })
+	r.eventually(2*time.Second, "only Jamaica to be blocked", func() bool { b := r.blocks("c"); return len(b) == 1 && b[0].Country == "JM" })
 	row, results := 0, map[string]int{}
 	for x, err := range r.producer.Results(t.Context(), "c") {
 		if row++; err != nil || x.Row != row || x.Account != "kobo-main" {
-			t.Fatalf("row %d is %+v (%v)", row, x, err)
+			t.Fatalf("unexpected row %d: %+v (%v)", row, x, err)
 		}
 		results[x.Status]++
 	}
 	if results["accepted"] != 1802 || results["pending"] != 1 {
-		t.Errorf("results %v", results)
+		t.Errorf("unexpected results: %v", results)
 	}
 	if _, err := r.producer.Cancel(t.Context(), "c"); err != nil {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 5*time.Second); s.Reasons["cancelled"] != 1 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 }
 
@@ -158,19 +161,20 @@ func TestWhatIsClosedBooksNothing(t *testing.T) {
 	r.enqueue("c", kenyan(3000))
 	r.eventually(5*time.Second, "the reason", func() bool { return len(r.blocks("c")) == 1 })
 	if s := r.status("c"); s.ETA == nil || s.ETA.Before(opens.Add(29*time.Second)) || s.ETA.After(opens.Add(31*time.Second)) {
-		t.Errorf("it should end at %v; at 100/s it takes half a minute from %s on", s.ETA, opens)
+		t.Errorf("got ETA %v, want 30 s after %s (3,000 at 100/s)", s.ETA, opens)
 	}
 	if n, err := r.rdb.Exists(t.Context(), ledger.RateKey("kobo-main")).Result(); err != nil || n != 0 {
-		t.Errorf("the limiter was asked for what may not go (%v)", err)
+		t.Errorf("rate was reserved outside the sending hours (%v)", err)
 	}
 
-	// What was planned in hours keeps to them, whatever the next worker's configuration says.
+	// A campaign keeps the hours it was planned with, whatever the next worker's configuration
+	// says.
 	first.drain(t)
 	r.startWith(worker.Config{Accounts: []worker.Account{a}})
 	if _, err := r.producer.Pause(t.Context(), "c"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.producer.Resume(t.Context(), "c"); err != nil { // has every batch looked at
+	if _, err := r.producer.Resume(t.Context(), "c"); err != nil { // Resume makes every batch due
 		t.Fatal(err)
 	}
 	r.eventually(5*time.Second, "every batch to be put off again", func() bool {
@@ -182,10 +186,10 @@ func TestWhatIsClosedBooksNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.wait("code", 10*time.Second)
-	r.enqueue("free", []string{"0730000002"}) // planned without windows
+	r.enqueue("free", []string{"0730000002"}) // planned without sending hours
 	r.wait("free", 10*time.Second)
 	if s := r.status("c"); s.Pending != 3000 || gw.calls.Load() != 2 {
-		t.Errorf("%d calls, status %+v", gw.calls.Load(), s)
+		t.Errorf("got %d calls and status %+v", gw.calls.Load(), s)
 	}
 }
 
@@ -200,7 +204,7 @@ func TestTransactionalKeepsNoHours(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := r.wait("code", 10*time.Second); s.Accepted != 3 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 }
 
@@ -215,12 +219,13 @@ func TestWhatExpiresBeforeItsHoursIsSkipped(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 10*time.Second); s.Reasons["expired"] != 700 || gw.calls.Load() != 0 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 }
 
-// TestWhatGoesAgainKeepsTheHours has the gateway not answer just before it closes: what is in
-// doubt, or resent, or went wrong for now goes again when it opens, and not before.
+// TestWhatGoesAgainKeepsTheHours lets the gateway fail to answer until just before the hours end. A
+// call that is doubtful, resent or refused for now must go again when the hours begin, and not
+// before.
 func TestWhatGoesAgainKeepsTheHours(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -228,8 +233,8 @@ func TestWhatGoesAgainKeepsTheHours(t *testing.T) {
 		resend string
 		answer func() ([]providers.Result, error)
 	}{
-		"doubt that a key clears up": {info: providers.Info{KeyTTL: keyTTL}, answer: func() ([]providers.Result, error) { return nil, unanswered() }},
-		"resent":                     {resend: worker.OnUnknownResend, answer: func() ([]providers.Result, error) { return nil, unanswered() }},
+		"doubtful, with a key": {info: providers.Info{KeyTTL: keyTTL}, answer: func() ([]providers.Result, error) { return nil, unanswered() }},
+		"resent":               {resend: worker.OnUnknownResend, answer: func() ([]providers.Result, error) { return nil, unanswered() }},
 		"refused for now": {answer: func() ([]providers.Result, error) {
 			return []providers.Result{{Outcome: providers.Retryable, Reason: "busy"}}, nil
 		}},
@@ -245,7 +250,7 @@ func TestWhatGoesAgainKeepsTheHours(t *testing.T) {
 				if gw.calls.Load() > 1 {
 					return gw.accept(ctx, b)
 				}
-				select { // so that it is too late to go again at once
+				select { // so that it is too late to try again at once
 				case <-time.After(time.Until(closes)):
 				case <-ctx.Done():
 				}
@@ -257,10 +262,10 @@ func TestWhatGoesAgainKeepsTheHours(t *testing.T) {
 			r.enqueue("c", []string{"0712345678"})
 			r.eventually(15*time.Second, "the reason", func() bool { return len(r.blocks("c")) == 1 })
 			if b := r.blocks("c"); len(b) != 1 || b[0].Reason != "window" || !b[0].Until.Equal(opens) {
-				t.Errorf("blocked by %+v", b)
+				t.Errorf("unexpected BlockedBy: %+v", b)
 			}
 			if s := r.wait("c", 15*time.Second); s.Accepted != 1 {
-				t.Errorf("status %+v", s)
+				t.Errorf("unexpected status: %+v", s)
 			}
 			at := gw.at[254712345678]
 			if len(at) != 2 || at[0].After(closes) || at[1].Before(opens) {
@@ -291,10 +296,10 @@ func TestDoubtOfACancelledCampaignDoesNotWaitForTheHours(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 10*time.Second); s.Unknown != 1 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	if n := gw.calls.Load(); n != 1 {
-		t.Errorf("%d calls", n)
+		t.Errorf("got %d calls", n)
 	}
 }
 
@@ -315,7 +320,7 @@ func TestWindowsThatCannotBeKeptAreRefused(t *testing.T) {
 	} {
 		cfg.Redis, cfg.Accounts = r.rdb, many
 		if _, err := worker.New(cfg); err == nil {
-			t.Errorf("%s: no error", name)
+			t.Errorf("%s: got no error", name)
 		}
 	}
 }
@@ -325,7 +330,7 @@ func TestNothingGoesOnceTheHoursAreOver(t *testing.T) {
 	r := newRig(t, sandbox.Options{})
 	gw := newTimedStub(t, providers.Info{MaxRecipients: 1})
 	a := stubAccount(gw)
-	a.Rate, a.Burst, a.Concurrency = 40, 4, 16 // so that every slot waits for its turn when it closes
+	a.Rate, a.Burst, a.Concurrency = 40, 4, 16 // so that every slot waits for its turn when the hours end
 	closes := r.now().Add(5 * time.Second)
 	sendingHours := map[string]worker.Hours{"KE": hoursIn("KE", closes.Add(time.Hour), closes)}
 	r.startWith(worker.Config{Accounts: []worker.Account{a}, Windows: sendingHours})
@@ -335,22 +340,22 @@ func TestNothingGoesOnceTheHoursAreOver(t *testing.T) {
 	went := gw.calls.Load()
 	_, last := gw.between("KE")
 	if went == 0 || last.After(closes.Add(500*time.Millisecond)) {
-		t.Errorf("%d calls, the last %s after it closed", went, last.Sub(closes))
+		t.Errorf("got %d calls, the last %s after the hours ended", went, last.Sub(closes))
 	}
 	r.eventually(10*time.Second, "every batch to be put off", func() bool {
 		due, err := ledger.New(r.rdb).NextDue(t.Context(), "c")
 		return err == nil && due.After(closes.Add(time.Minute))
 	})
 	if s := r.status("c"); gw.calls.Load() != went || s.Pending != 2000-int(went) || s.InFlight.Calls != 0 {
-		t.Errorf("%d calls, status %+v", gw.calls.Load(), s)
+		t.Errorf("got %d calls and status %+v", gw.calls.Load(), s)
 	}
-	// What was booked and not used is given back: another campaign goes at once.
+	// Unused reservations are returned, so another campaign can go at once.
 	began := time.Now()
 	if _, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "code", Via: "kobo-main", Body: "b", Class: producer.Transactional},
 		producer.Numbers("0730000001")); err != nil {
 		t.Fatal(err)
 	}
 	if r.wait("code", 10*time.Second); time.Since(began) > 3*time.Second {
-		t.Errorf("it took %s", time.Since(began))
+		t.Errorf("took %s, want at most 3 s", time.Since(began))
 	}
 }

@@ -10,10 +10,10 @@ import (
 	"github.com/tuma-sms/tuma/providers/providertest"
 )
 
-// quiet drops what go-redis says of a Redis that a test has killed.
+// silentLogger drops go-redis' log lines about Redis servers that a test has killed.
 type silentLogger struct{}
 
-// Printf is go-redis's.
+// Printf implements the logger of go-redis.
 func (silentLogger) Printf(context.Context, string, ...any) {}
 
 func TestMain(m *testing.M) {

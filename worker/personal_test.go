@@ -23,7 +23,7 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// people yields n recipients with names, of which each stands for as many as share it.
+// namedRecipients yields n recipients with names. share consecutive recipients have the same name.
 func namedRecipients(n, share int) iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
 		fields := map[string]string{}
@@ -44,7 +44,7 @@ func greetingOf(i, share int) string {
 	return fmt.Sprintf("Habari %s, from Nairobi: your points are counted.", sharedName(i, share))
 }
 
-// greeted checks that each of the first n has been sent its own text, and that once.
+// expectGreetings checks that each of the first n recipients was sent its own body exactly once.
 func (r *rig) expectGreetings(n, share int, except ...int) {
 	r.t.Helper()
 	left := map[int]bool{}
@@ -72,7 +72,7 @@ func TestEveryoneGetsTheirOwnText(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 30*time.Second); s.Accepted != n || s.Calls != n || s.Segments != n {
-		t.Fatalf("it ended as %+v", s)
+		t.Fatalf("unexpected final status: %+v", s)
 	}
 	r.tally("c")
 	r.expectGreetings(n, 1)
@@ -94,7 +94,7 @@ func TestRecipientsOfTheSameTextShareACall(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 30*time.Second); s.Accepted != n || s.Calls != n/500 {
-		t.Fatalf("it ended as %+v", s)
+		t.Fatalf("unexpected final status: %+v", s)
 	}
 	for i := range n {
 		if got := r.gateway.Desk("kobo").Text(uint64(254_710_000_000 + i)); got != fmt.Sprintf("You are number %d", i%names) {
@@ -103,14 +103,14 @@ func TestRecipientsOfTheSameTextShareACall(t *testing.T) {
 	}
 }
 
-// heard is a stub that looks at each call whether its body is that of its recipients,
-// whatever it then says.
+// bodyChecker is a stub that checks that each call has the body of its recipients, whatever it then
+// answers.
 type bodyChecker struct {
 	*stub
 	t           *testing.T
 	share       int
 	answer      func(ctx context.Context, b providers.Batch, times int) ([]providers.Result, error)
-	acceptAll   atomic.Bool // it takes everything now
+	acceptAll   atomic.Bool // accept everything from now on
 	mu          sync.Mutex
 	submissions map[sms.MSISDN]int
 }
@@ -122,7 +122,7 @@ func newBodyChecker(t *testing.T, share int, info providers.Info) *bodyChecker {
 		times := h.submissions[b.To[0]]
 		for _, m := range b.To {
 			if want := greetingOf(int(m)-254_710_000_000, share); b.Body != want {
-				h.t.Errorf("%s was to be sent %q, and not %q", m, b.Body, want)
+				h.t.Errorf("%s: got body %q, want %q", m, b.Body, want)
 			}
 			h.submissions[m]++
 		}
@@ -143,7 +143,7 @@ func (r *rig) enqueueGreeting(c producer.Campaign, n, share int) {
 	}
 }
 
-// onceEach checks that each of the first n was taken once.
+// onceEach checks that each of the first n recipients was taken exactly once.
 func (h *bodyChecker) onceEach(n int) {
 	h.t.Helper()
 	all := h.all()
@@ -161,7 +161,7 @@ func TestATextStaysWithItsRecipientsWhateverHappens(t *testing.T) {
 		info   providers.Info
 		resend string
 		say    func(h *bodyChecker) func(context.Context, providers.Batch, int) ([]providers.Result, error)
-		left   int // recipients that are not accepted at first, and are by a retry
+		left   int // recipients that are rejected at first and accepted by a retry
 	}{
 		"calls are refused because of one of them": {info: providers.Info{KeyTTL: keyTTL}, left: n / 50,
 			say: func(h *bodyChecker) func(context.Context, providers.Batch, int) ([]providers.Result, error) {
@@ -215,7 +215,7 @@ func TestATextStaysWithItsRecipientsWhateverHappens(t *testing.T) {
 			r.enqueueGreeting(producer.Campaign{ID: "c", Via: "kobo-main", OnUnknown: x.resend}, n, share)
 			s := r.wait("c", 60*time.Second)
 			if s.Accepted != n-x.left || s.Rejected != x.left {
-				t.Fatalf("it ended as %+v", s)
+				t.Fatalf("unexpected final status: %+v", s)
 			}
 			if x.left > 0 {
 				h.acceptAll.Store(true)
@@ -223,19 +223,19 @@ func TestATextStaysWithItsRecipientsWhateverHappens(t *testing.T) {
 					t.Fatal(err)
 				}
 				if s = r.wait("c", 60*time.Second); s.Accepted != n {
-					t.Fatalf("after a retry it ended as %+v", s)
+					t.Fatalf("unexpected final status after a retry: %+v", s)
 				}
 			}
 			h.onceEach(n)
 			if s.Segments != n {
-				t.Errorf("%d segments", s.Segments)
+				t.Errorf("got %d segments, want one for each recipient", s.Segments)
 			}
 		})
 	}
 }
 
-// The first gateway is gone, and the next takes fewer a call, and no more than a character
-// less than the longest of the texts has: who is to get that one waits.
+// The first gateway is unreachable. The second takes fewer recipients a call, and its character
+// limit is one below the longest bodies. Recipients of those bodies must wait.
 func TestATextMovesWithItsRecipientsToWhereItFits(t *testing.T) {
 	t.Parallel()
 	const n, share = 600, 30
@@ -244,13 +244,13 @@ func TestATextMovesWithItsRecipientsToWhereItFits(t *testing.T) {
 	a.answer = func(context.Context, providers.Batch, int) ([]providers.Result, error) {
 		return nil, connectionRefused()
 	}
-	b.info.MaxChars = len(greetingOf(0, share)) // of nine numbers; the others have a figure more
+	b.info.MaxChars = len(greetingOf(0, share)) // the bodies of later recipients are one digit longer
 	r.startRouted(300*time.Millisecond, a, b)
 	r.enqueueGreeting(producer.Campaign{ID: "c"}, n, share)
 	short := 10 * share
-	r.eventually(40*time.Second, "those whose text fits to have gone", func() bool { return r.status("c").Accepted >= short })
+	r.eventually(40*time.Second, "recipients whose body fits to be accepted", func() bool { return r.status("c").Accepted >= short })
 	if s := r.status("c"); countsFor(s, "b").Accepted != short || s.Pending != n-short || int64(s.Calls) > b.calls.Load()+a.calls.Load() {
-		t.Errorf("it stands at %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	b.onceEach(short)
 	a.acceptAll.Store(true)
@@ -258,12 +258,12 @@ func TestATextMovesWithItsRecipientsToWhereItFits(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 40*time.Second); s.Accepted != n {
-		t.Errorf("it ended as %+v", s)
+		t.Errorf("unexpected final status: %+v", s)
 	}
 }
 
-// A planner has committed the first of three pages when it dies: the next knows who was to
-// get what, and puts the recipients of a text into the calls that had begun.
+// A planner dies after committing the first of three pages. The next one must know each recipient's
+// body, and fill the calls that the first had begun.
 func TestAPlannerThatTakesOverKnowsEveryonesText(t *testing.T) {
 	t.Parallel()
 	const n, share = 5000, 300
@@ -291,7 +291,7 @@ func TestAPlannerThatTakesOverKnowsEveryonesText(t *testing.T) {
 		}
 		out := pl.Page(page, false)
 		if len(out.Carry[0]) == 0 {
-			t.Fatal("nothing is carried over")
+			t.Fatal("no call was carried over")
 		}
 		if _, _, err := plan.CommitPage(t.Context(), ledger.NewToken(), out); err != nil {
 			t.Fatal(err)
@@ -299,12 +299,12 @@ func TestAPlannerThatTakesOverKnowsEveryonesText(t *testing.T) {
 	}
 	r.start(stubAccount(h))
 	if s := r.wait("c", 40*time.Second); s.Accepted != n-1 || s.Reasons["over_cap"] != 1 || s.Calls != (n+share-1)/share {
-		t.Errorf("it ended as %+v", s)
+		t.Errorf("unexpected final status: %+v", s)
 	}
 	h.onceEach(n - 1)
 }
 
-// What cannot be read of the texts of one batch costs that batch, and sends nobody a
+// If the bodies of a batch are unreadable, only that batch stops. No recipient is sent the
 // template.
 func TestTextsThatCannotBeReadStopTheirBatchAlone(t *testing.T) {
 	t.Parallel()
@@ -320,7 +320,7 @@ func TestTextsThatCannotBeReadStopTheirBatchAlone(t *testing.T) {
 				t.Fatal(err)
 			}
 			r.startLogged(stubAccount(h))
-			r.eventually(20*time.Second, "the plan, and nobody at work", func() bool {
+			r.eventually(20*time.Second, "the plan, and idle queues", func() bool {
 				q := "asynq:{tuma-send:kobo-main}:"
 				busy := r.rdb.LLen(t.Context(), q+"active").Val() + r.rdb.LLen(t.Context(), q+"pending").Val()
 				return r.status("c").Batches == n/50 && busy == 0
@@ -333,7 +333,7 @@ func TestTextsThatCannotBeReadStopTheirBatchAlone(t *testing.T) {
 			if _, err := r.producer.Resume(t.Context(), "c"); err != nil {
 				t.Fatal(err)
 			}
-			r.eventually(20*time.Second, "the others to have gone", func() bool {
+			r.eventually(20*time.Second, "the other batches to be sent", func() bool {
 				s := r.status("c")
 				return s.Accepted == n-50 && s.Quarantined > 0 && s.Pending == 50 && strings.Contains(strings.Join(s.Unreadable, " "), "t0.1")
 			})
@@ -342,14 +342,14 @@ func TestTextsThatCannotBeReadStopTheirBatchAlone(t *testing.T) {
 				t.Fatal(err)
 			}
 			if s := r.wait("c", 20*time.Second); s.Accepted != n {
-				t.Errorf("mended, it ended as %+v", s)
+				t.Errorf("unexpected final status after the repair: %+v", s)
 			}
 			h.onceEach(n)
 		})
 	}
 }
 
-// Long values, long texts and many lanes: nothing in Redis has more than 64 KB.
+// Values and bodies are long, and there are many streams. Still no record in Redis exceeds 64 KB.
 func TestNoRecordOfLongTextsIsLarge(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
@@ -357,7 +357,7 @@ func TestNoRecordOfLongTextsIsLarge(t *testing.T) {
 	h.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) { return h.accept(ctx, b) }
 	r.publishAccount(stubAccount(h))
 	const n = 400
-	letters := make([]byte, 5000) // nothing that could be compressed
+	letters := make([]byte, 5000) // random letters, which do not compress
 	lot := rand.New(rand.NewPCG(1, 2))
 	for i := range letters {
 		letters[i] = byte('!' + lot.IntN(90))
@@ -384,7 +384,7 @@ func TestNoRecordOfLongTextsIsLarge(t *testing.T) {
 	r.start(stubAccount(h))
 	s := r.wait("c", 30*time.Second)
 	if s.Accepted+s.Reasons["body_too_long"] != n || s.Accepted < 50 || s.Reasons["body_too_long"] < 50 {
-		t.Errorf("it ended as %+v", s)
+		t.Errorf("unexpected final status: %+v", s)
 	}
 	if got := max(uploaded, largest()); got > 64<<10 || got < 1000 {
 		t.Errorf("the largest record has %d bytes", got)

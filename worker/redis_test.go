@@ -15,7 +15,7 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// aged is a go-redis hook that lets a server say that it is an old one.
+// oldVersion is a go-redis hook that changes the version in the server's INFO.
 type oldVersion string
 
 func (oldVersion) DialHook(next redis.DialHook) redis.DialHook {
@@ -36,7 +36,7 @@ func (a oldVersion) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// good is what a redis-server needs to be fit.
+// fitConfig is the configuration of a redis-server that is fit.
 var fitConfig = []string{"appendonly", "yes", "maxmemory-policy", "noeviction"}
 
 func withConfig(nameValue ...string) redistest.Option {
@@ -47,8 +47,8 @@ func TestBadWorldsAreRefusedBeforeAnyWork(t *testing.T) {
 	t.Parallel()
 	for name, x := range map[string]struct {
 		redis func(*testing.T) *redis.Client
-		says  string // empty: it is fit
-		never bool   // not even with unsafe
+		says  string // part of the error; "" if the Redis is fit
+		never bool   // an error even with unsafe
 	}{
 		"a good one": {func(t *testing.T) *redis.Client { return redistest.Start(t, withConfig()).Client() }, "", false},
 		"one that evicts": {func(t *testing.T) *redis.Client {
@@ -77,11 +77,11 @@ func TestBadWorldsAreRefusedBeforeAnyWork(t *testing.T) {
 			_, err := worker.CheckRedis(t.Context(), rdb, false)
 			if (err == nil) != (x.says == "") || err != nil && (!errors.Is(err, worker.ErrRedisUnfit) || !strings.Contains(err.Error(), x.says) ||
 				strings.Contains(err.Error(), "\n")) {
-				t.Errorf("it is said: %v", err)
+				t.Errorf("unexpected error: %v", err)
 			}
 			warnings, err := worker.CheckRedis(t.Context(), rdb, true)
 			if (err != nil) != x.never || !x.never && x.says != "" && !strings.Contains(strings.Join(warnings, " "), x.says) {
-				t.Errorf("with unsafe it is said: %v, %q", err, warnings)
+				t.Errorf("with unsafe: got error %v, warnings %q", err, warnings)
 			}
 			if x.says == "" {
 				return
@@ -94,16 +94,16 @@ func TestBadWorldsAreRefusedBeforeAnyWork(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
 			if err := w.Run(ctx); err == nil || ctx.Err() != nil || !strings.Contains(err.Error(), x.says) {
-				t.Errorf("a worker ends with %v", err)
+				t.Errorf("Run returned %v", err)
 			}
 			if n := rdb.DBSize(t.Context()).Val(); n != keys {
-				t.Errorf("a worker that does not work has written %d keys", n-keys)
+				t.Errorf("a worker that refused to start wrote %d keys", n-keys)
 			}
 		})
 	}
 }
 
-// replica is one of a server of its own.
+// replica returns a client of a replica, whose master is started too.
 func replica(t *testing.T, readOnly string) *redis.Client {
 	t.Helper()
 	host, port, err := net.SplitHostPort(redistest.Start(t, withConfig()).Addr())
@@ -119,7 +119,7 @@ func replica(t *testing.T, readOnly string) *redis.Client {
 	return c
 }
 
-// clustered is a cluster of one node that serves the slots up to one.
+// clusterOfOne returns a client of a cluster of one node that serves slots 0 to last.
 func clusterOfOne(t *testing.T, last int) *redis.Client {
 	t.Helper()
 	c := redistest.Start(t, withConfig("cluster-enabled", "yes")).Client()

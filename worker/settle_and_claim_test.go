@@ -14,21 +14,22 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// nexts is a hook on a Redis client that knows the scripts which settle one call and claim
-// another, by how many words they have, and may lose their answers.
+// settleAndClaimHook is a hook on a Redis client. It counts the scripts that settle one call and
+// claim the next, which it recognises by their number of words. It may lose their answers.
 type settleAndClaimHook struct {
 	seen atomic.Int64
-	// lose says what of so many answers is lost; nil: none.
+	// lose reports whether the n-th answer is lost; nil: none.
 	lose func(n int64) bool
 }
 
-// nextWords is how many words such a script has: what it is, its keys and arguments.
+// settleAndClaimArgs is the number of words of such a command: the command itself, its keys and its
+// arguments.
 const settleAndClaimArgs = 3 + 2 + 15
 
-// DialHook is go-redis's.
+// DialHook implements redis.Hook.
 func (h *settleAndClaimHook) DialHook(next redis.DialHook) redis.DialHook { return next }
 
-// ProcessHook is go-redis's.
+// ProcessHook implements redis.Hook.
 func (h *settleAndClaimHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		err := next(ctx, cmd)
@@ -40,7 +41,7 @@ func (h *settleAndClaimHook) ProcessHook(next redis.ProcessHook) redis.ProcessHo
 	}
 }
 
-// ProcessPipelineHook is go-redis's.
+// ProcessPipelineHook implements redis.Hook.
 func (h *settleAndClaimHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		err := next(ctx, cmds)
@@ -63,7 +64,7 @@ func (h *settleAndClaimHook) loses(cmd redis.Cmder) bool {
 	return h.lose != nil && h.lose(n)
 }
 
-// oneByOne is an account whose calls carry one number each.
+// oneRecipientPerCall starts a worker with one slot at a stub that takes one number a call.
 func oneRecipientPerCall(r *rig, gw *stub) *settleAndClaimHook {
 	r.t.Helper()
 	h := &settleAndClaimHook{}
@@ -81,20 +82,20 @@ func TestTheSettleOfAGoodCallClaimsTheNext(t *testing.T) {
 	h := oneRecipientPerCall(r, gw)
 	r.enqueue("c", kenyan(120))
 	if s := r.wait("c", 30*time.Second); s.Accepted != 120 || s.Calls != 120 || s.InFlight.Calls != 0 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	for n, times := range gw.all() {
 		if times != 1 {
-			t.Errorf("%s was taken %d times", n, times)
+			t.Errorf("%s was taken %d times, want 1", n, times)
 		}
 	}
 	if h.seen.Load() == 0 {
-		t.Error("no settle has claimed anything")
+		t.Error("no settle claimed the next call")
 	}
 }
 
-// Whoever does not hear what came of it settles, and gives back what may have been claimed;
-// at a gateway without keys nothing of it is in doubt.
+// A worker that gets no answer settles again, and releases the claim that may have been made. No
+// call becomes doubtful, even at a gateway without keys.
 func TestANextWhoseAnswerIsLostCostsNobodyAnything(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
@@ -104,11 +105,11 @@ func TestANextWhoseAnswerIsLostCostsNobodyAnything(t *testing.T) {
 	r.start(stubAccount(gw))
 	r.enqueue("c", kenyan(150))
 	if s := r.wait("c", 60*time.Second); s.Accepted != 150 || s.Unknown != 0 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	for n, times := range gw.all() {
 		if times != 1 {
-			t.Errorf("%s was taken %d times", n, times)
+			t.Errorf("%s was taken %d times, want 1", n, times)
 		}
 	}
 	if h.seen.Load() == 0 {
@@ -116,8 +117,7 @@ func TestANextWhoseAnswerIsLostCostsNobodyAnything(t *testing.T) {
 	}
 }
 
-// during has the n-th call take longer than a look at the account is good for, and
-// something happen meanwhile.
+// duringCall makes the n-th call run what, and take longer than an account check stays valid.
 func duringCall(gw *stub, n int64, what func()) {
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		if gw.calls.Load() == n {
@@ -142,7 +142,7 @@ func TestAfterAHoldNoSettleClaimsTheNext(t *testing.T) {
 	})
 	oneRecipientPerCall(r, gw)
 	r.enqueue("c", kenyan(30))
-	r.eventually(20*time.Second, "the hold to be met", func() bool {
+	r.eventually(20*time.Second, "the last call to be settled", func() bool {
 		s := r.status("c")
 		return gw.calls.Load() >= 5 && s.InFlight.Calls == 0 && s.Accepted >= 5
 	})
@@ -153,7 +153,7 @@ func TestAfterAHoldNoSettleClaimsTheNext(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 20*time.Second); s.Accepted != 30 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 }
 
@@ -175,10 +175,10 @@ func TestWhereThereIsARateEveryCallIsBooked(t *testing.T) {
 	r.start(a)
 	r.enqueue("c", kenyan(40))
 	if s := r.wait("c", 30*time.Second); s.Accepted != 40 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	if n := h.seen.Load() - before.Load(); n > 0 {
-		t.Errorf("%d calls were claimed without a booking", n)
+		t.Errorf("%d calls were claimed without a reservation", n)
 	}
 }
 
@@ -204,9 +204,9 @@ func TestAfterACoolDownNoSettleClaimsTheNext(t *testing.T) {
 	r.start(a)
 	r.enqueue("c", kenyan(20))
 	if s := r.wait("c", 20*time.Second); s.Accepted != 20 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	if after.Load() != before.Load() {
-		t.Errorf("%d claims were made in a cool-down", after.Load()-before.Load())
+		t.Errorf("%d settle-and-claims were made in a cool-down", after.Load()-before.Load())
 	}
 }

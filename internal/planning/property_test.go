@@ -16,7 +16,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// world is a campaign and its recipients, drawn by lot.
+// randomCampaign is a randomly drawn campaign with its recipients.
 type randomCampaign struct {
 	spec     ledger.Spec
 	snapshot ledger.PlanSnapshot
@@ -42,7 +42,7 @@ func drawCampaign(t *rapid.T) randomCampaign {
 			for _, a := range rapid.Permutation(w.snapshot.Accounts).Draw(t, "via") {
 				via = append(via, a.Name)
 			}
-			w.snapshot.Routes = append(w.snapshot.Routes, ledger.Route{Match: match, Via: via[:rapid.IntRange(0, len(via)).Draw(t, "of them")]})
+			w.snapshot.Routes = append(w.snapshot.Routes, ledger.Route{Match: match, Via: via[:rapid.IntRange(0, len(via)).Draw(t, "accounts of the route")]})
 		}
 	}
 	if rapid.Bool().Draw(t, "windows") {
@@ -74,7 +74,7 @@ func drawSpec(t *rapid.T) ledger.Spec {
 
 func drawPages(t *rapid.T, s ledger.Spec) (pages []ledger.Page) {
 	values := rapid.SampledFrom([]string{"Amina", "Amina Wanjiru", "Juma", "Ọláyínká", "", "  ", "#N/A", strings.Repeat("né", 60), strings.Repeat("y", 1000)})
-	distinct := rapid.Bool().Draw(t, "everyone is somebody else")
+	distinct := rapid.Bool().Draw(t, "all names differ")
 	row := 1
 	for n := range rapid.IntRange(1, 5).Draw(t, "pages") {
 		page := ledger.Page{Number: n, First: row}
@@ -115,7 +115,7 @@ func drawNumber(t *rapid.T, row int) string {
 	return fmt.Sprintf("0710%06d", row)
 }
 
-// plan plans it all; at each page the lot says whether another planner goes on.
+// plan plans the whole campaign. At each page, again decides whether another planner takes over.
 func (w randomCampaign) plan(t *rapid.T, again func() bool) (out []ledger.PlannedPage) {
 	p, err := planning.New(w.spec, w.snapshot)
 	if err != nil {
@@ -130,7 +130,7 @@ func (w randomCampaign) plan(t *rapid.T, again func() bool) (out []ledger.Planne
 	return out
 }
 
-// takeOver makes a planner of what the ones before have committed.
+// takeOver returns a planner that resumes from what earlier ones have committed.
 func (w randomCampaign) takeOver(t *rapid.T, out []ledger.PlannedPage) *planning.Planner {
 	p, err := planning.New(w.spec, w.snapshot)
 	if err != nil {
@@ -150,7 +150,7 @@ func (w randomCampaign) takeOver(t *rapid.T, out []ledger.PlannedPage) *planning
 			}
 		}
 	}
-	var carry [][]ledger.Call // as it comes from Redis
+	var carry [][]ledger.Call // as Redis stores it
 	for _, calls := range out[len(out)-1].Carry {
 		var stream []ledger.Call
 		for _, c := range calls {
@@ -171,8 +171,7 @@ func (w randomCampaign) takeOver(t *rapid.T, out []ledger.PlannedPage) *planning
 	return p
 }
 
-// fate is what planning made of a row, as told by an oracle that does one row after the
-// other, remembers everything, and knows no batches.
+// rowOutcome is the expected result for a row. The oracle computes it row by row, without batches.
 type rowOutcome struct {
 	reason, body string
 	stream       int
@@ -271,9 +270,9 @@ func (w randomCampaign) fits(account int, body string) bool {
 	return (a.MaxChars == 0 || sms.CodeUnits(body) <= a.MaxChars) && (a.MaxSegments == 0 || segments <= a.MaxSegments)
 }
 
-// For every body and recipient set: each recipient is in one call or left out with the
-// right reason, each call has one body, which is the rendering of each of its recipients,
-// and nothing is larger than its gateway, its batch or its place in Redis takes.
+// For every body and every set of recipients this must hold. Each recipient is in one call, or
+// skipped for the right reason. Each call has one body, which is the rendering for each of its
+// recipients. Nothing exceeds the limits of its gateway, its batch or its record in Redis.
 func TestCallsPartitionTheRecipients(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -282,14 +281,14 @@ func TestCallsPartitionTheRecipients(t *testing.T) {
 		once := w.plan(t, func() bool { return false })
 		again := w.plan(t, func() bool { return rapid.Bool().Draw(t, "another planner") })
 		if diff := cmp.Diff(once, again, cmpopts.EquateEmpty()); diff != "" {
-			t.Fatalf("another planner plans otherwise: %s", diff)
+			t.Fatalf("another planner made a different plan: %s", diff)
 		}
-		got := make([]string, len(want)) // what became of each row
+		got := make([]string, len(want)) // the result of each row
 		for n, page := range once {
 			for _, x := range page.Skipped {
 				got[x.Row-1] += x.Reason
 				if f := want[x.Row-1]; f.reason != x.Reason {
-					t.Fatalf("row %d is left out: %s, want %q", x.Row, x.Reason, f.reason)
+					t.Fatalf("row %d: skipped with reason %s, want %q", x.Row, x.Reason, f.reason)
 				}
 			}
 			for _, b := range page.Batches {
@@ -306,7 +305,7 @@ func TestCallsPartitionTheRecipients(t *testing.T) {
 		}
 		for i, x := range got {
 			if f := want[i]; x != f.reason && x != "sent" || x == "sent" && f.reason != "" {
-				t.Fatalf("row %d came to %q, want %+v", i+1, x, f)
+				t.Fatalf("row %d: got %q, want %+v", i+1, x, f)
 			}
 		}
 		w.checkCanary(t, once)
@@ -320,7 +319,7 @@ func (w randomCampaign) checkBatch(t *rapid.T, b ledger.PlannedBatch, want []row
 		text += len(body) + 4
 	}
 	if len(b.Calls) > 1 && (len(b.To) > a.BatchSize || a.Calls > 0 && len(b.Calls) > a.Calls) || text > ledger.MaxBodies || len(b.Bodies) > 0 != w.spec.Personalized() {
-		t.Fatalf("a batch of %d calls, %d recipients and %d bodies with %d bytes for %+v", len(b.Calls), len(b.To), len(b.Bodies), text, a)
+		t.Fatalf("batch with %d calls, %d recipients and %d bodies of %d bytes does not fit account %+v", len(b.Calls), len(b.To), len(b.Bodies), text, a)
 	}
 	for k, n := range b.Calls {
 		body := ""
@@ -328,7 +327,7 @@ func (w randomCampaign) checkBatch(t *rapid.T, b ledger.PlannedBatch, want []row
 			body = b.Bodies[k]
 		}
 		if n < 1 || n > a.MaxRecipients || w.spec.Personalized() && !w.fits(b.Lane%len(w.snapshot.Accounts), body) {
-			t.Fatalf("a call of %d, and %d characters in %q, through %+v", n, sms.CodeUnits(body), body, a)
+			t.Fatalf("call with %d recipients and %d characters in %q does not fit account %+v", n, sms.CodeUnits(body), body, a)
 		}
 		if n < a.CallSize() && halfFull[body] {
 			t.Fatalf("a batch has two calls for %q", body)
@@ -337,7 +336,7 @@ func (w randomCampaign) checkBatch(t *rapid.T, b ledger.PlannedBatch, want []row
 		for _, x := range b.To[at : at+n] {
 			got[x.Row-1] += "sent"
 			if f := want[x.Row-1]; f.reason != "" || f.msisdn != x.MSISDN || f.stream != b.Lane || f.body != body {
-				t.Fatalf("row %d is sent %q to %s in lane %d, want %+v", x.Row, body, x.MSISDN, b.Lane, f)
+				t.Fatalf("row %d: got body %q to %s in stream %d, want %+v", x.Row, body, x.MSISDN, b.Lane, f)
 			}
 		}
 		at += n
@@ -347,7 +346,7 @@ func (w randomCampaign) checkBatch(t *rapid.T, b ledger.PlannedBatch, want []row
 	}
 }
 
-// checkCanary says whether the first batches hold the first recipients that are sent to, and no other.
+// checkCanary checks that the first batches hold exactly the first recipients that are sent to.
 func (w randomCampaign) checkCanary(t *rapid.T, pages []ledger.PlannedPage) {
 	var order []int
 	for _, p := range pages {
@@ -363,6 +362,6 @@ func (w randomCampaign) checkCanary(t *rapid.T, pages []ledger.PlannedPage) {
 	}
 	n := min(w.spec.Canary, len(order))
 	if rest := slices.Clone(order); n > 0 && n < len(order) && slices.Max(rest[:n]) > slices.Min(rest[n:]) {
-		t.Fatalf("the canary of %d is not the first ones", n)
+		t.Fatalf("the canary's %d recipients are not the first ones", n)
 	}
 }
