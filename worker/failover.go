@@ -160,8 +160,8 @@ func (m *failoverRun) moveAll(ctx context.Context, waiting *ledger.Waiting, now 
 	return nil
 }
 
-// maxPlaces bounds how many places are remembered. Without its place, a sweep starts at the first
-// batch.
+// maxPlaces bounds the number of remembered places. If a place is forgotten, the next sweep starts
+// at the first batch.
 const maxPlaces = 1000
 
 func (m *failoverState) resumeAt(p failoverPlace, next int) {

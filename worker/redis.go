@@ -110,7 +110,7 @@ func checkInfo(info map[string]string) (wrong, warnings []string) {
 		good  func(string) bool
 		say   string
 	}{
-		{"redis_version", atLeast7, "its version is %s: 7.0 or later is needed"},
+		{"redis_version", atLeast7, "its version is %s, but 7.0 or later is needed"},
 		{"maxmemory_policy", func(v string) bool { return v == "noeviction" }, "maxmemory-policy is %s, which may evict campaigns: set it to noeviction"},
 		{"aof_enabled", func(v string) bool { return v == "1" }, "it has no append-only file, so it loses its data when it stops: set appendonly yes"},
 		{"role", func(v string) bool { return v == "master" }, "it is a %s, not a master"},

@@ -61,7 +61,7 @@ func TestBadWorldsAreRefusedBeforeAnyWork(t *testing.T) {
 			c := redistest.Start(t, withConfig()).Client()
 			c.AddHook(oldVersion("6.2.14"))
 			return c
-		}, "its version is 6.2.14, 7.0 or later is needed", false},
+		}, "its version is 6.2.14, but 7.0 or later is needed", false},
 		"a read-only replica": {func(t *testing.T) *redis.Client { return replica(t, "yes") }, "read-only replica: connect to its master, 127.0.0.1:", true},
 		"a replica that is written to": {func(t *testing.T) *redis.Client { return replica(t, "no") },
 			"it is a slave, not a master", false},

@@ -41,7 +41,7 @@ func (h *accountHealth) recentlyGood() bool {
 }
 
 // noteSuccess counts a successful call. It reports all counted calls to the account, unless it has
-// just done so. The answer states if the account is open.
+// just done so. The reply shows if the account is open.
 func (s *batchSender) noteSuccess(claimed time.Time) {
 	h := &s.acc.health
 	h.mu.Lock()
