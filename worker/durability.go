@@ -17,7 +17,7 @@ import (
 type Durability struct {
 	// Fsync requires the change to be in the append-only file, on disk.
 	Fsync bool
-	// Replicas is how many replicas must have the change. 0: none.
+	// Replicas is how many replicas must have the change. If it is above 0, Fsync is ignored.
 	Replicas int
 }
 

@@ -115,7 +115,8 @@ type Account struct {
 	Burst int
 	// Unit is what Rate counts: UnitMessages (default), UnitSegments or UnitRequests.
 	Unit string
-	// Sender is the sender ID of campaigns that name none. Default: the gateway's own.
+	// Sender is the sender ID of campaigns that name none. Default: the gateway's own, if it has
+	// one.
 	Sender string
 	// Concurrency is the maximum number of calls that this worker has in flight at the account.
 	// Default: 8.
