@@ -113,7 +113,11 @@ func refuseEviction(ctx context.Context, b *backend) error {
 // workerConfig is what a worker needs to serve the accounts.
 func workerConfig(b *backend, accounts []*accountConfig) worker.Config {
 	c := worker.Config{
-		Redis: b.rdb, Routes: b.cfg.routes, Country: b.cfg.country, Windows: b.cfg.windows, Retention: b.cfg.retention, FailoverAfter: b.cfg.failoverAfter, UnsafeRedis: b.cfg.redis.unsafe, Durability: b.cfg.redis.durability,
+		Redis: b.rdb, Country: b.cfg.country, Windows: b.cfg.windows, Retention: b.cfg.retention, FailoverAfter: b.cfg.failoverAfter,
+		UnsafeRedis: b.cfg.redis.unsafe, Durability: worker.Durability(b.cfg.redis.durability),
+	}
+	for _, r := range b.cfg.routes {
+		c.Routes = append(c.Routes, worker.Route(r))
 	}
 	for _, acc := range accounts {
 		c.Accounts = append(c.Accounts, acc.worker)
