@@ -33,7 +33,8 @@ func (b *bench) checkAll(ctx context.Context, o options, chosen []mutant, out io
 		}
 	}
 	if bad > 0 {
-		return fmt.Errorf("%d of %d mutants do not fit or do not compile: correct their entries in internal/mutants/table*.go", bad, len(results))
+		return fmt.Errorf("%d of %d mutants do not fit or do not compile: correct their entries in internal/mutants/table*.go; "+
+			"a replacement may use a name that was renamed", bad, len(results))
 	}
 	fmt.Fprintf(out, "All %d mutants fit and compile.\n", len(results))
 	return nil
@@ -59,7 +60,7 @@ func (b *bench) check(ctx context.Context, m mutant) finding {
 	}
 	said, err := command(ctx, b.root, "go", append([]string{"build", "-overlay", overlay}, packages...)...)
 	if err != nil {
-		return finding{verdict: broken, how: "does not compile: " + compileErrors(said), said: said}
+		return finding{verdict: broken, how: "does not compile: " + strings.ReplaceAll(compileErrors(said), dir+string(filepath.Separator), ""), said: said}
 	}
 	return finding{verdict: survived}
 }

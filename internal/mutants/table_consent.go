@@ -13,7 +13,7 @@ var optOutMutants = []mutant{
 	{"opted-out recipients stay in the pending count", one(narrowLua, "add('pending', -count)\nadd('unknown', was)\nadd('was', -was)", "add('unknown', was)\nadd('was', -was)"), model},
 	{"opted-out recipients stay in the account's count", one(narrowLua, "if lane then add('to:' .. lane, was - count) end\n", ""), model},
 	{"unknown recipients who opt out become skipped", one(narrowLua, "if was_unknown(de[i]) then\n      st[i], de[i], was =", "if false then\n      st[i], de[i], was ="), model},
-	{"a retry ignores the suppression list", one("internal/ledger/retry.go", "if on[m] != \"\" {", "if false {"), model},
+	{"a retry ignores the suppression list", one("internal/ledger/retry.go", "if on[m] != \"\" {", "if on[m] != \"\" && false {"), model},
 	{"exclusions not read again after Redis lost them", one("internal/ledger/exclude.go", "if at == from && i == 0 && token != \"\" && parts[0] != token {", "if false {"),
 		tests("internal/ledger", "TestExclusionsThatRedisForgotAreReadAnew")},
 	{"an opt-out does not reach open campaigns", one("internal/ledger/suppress.go", "in, err := l.Exclude(ctx, e.ID, list, numbers)", "in, err := InFlight{}, error(nil)"),
