@@ -15,20 +15,20 @@ import (
 
 func TestAccounts(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, sandbox.Options{Credit: 250})
-	if out, errOut := h.must("accounts"); out != "" || !strings.Contains(errOut, "no worker has published an account yet") {
+	h := newFixture(t, sandbox.Options{Credit: 250})
+	if out, errOut := h.mustRun("accounts"); out != "" || !strings.Contains(errOut, "no worker has published an account yet") {
 		t.Errorf("without a worker: %s%s", out, errOut)
 	}
-	if out, _ := h.must("accounts", "--json"); out != "[]\n" {
+	if out, _ := h.mustRun("accounts", "--json"); out != "[]\n" {
 		t.Errorf("without a worker: %s", out)
 	}
-	h.work()
-	h.must("hold", "kobo-main")
+	h.startWorker()
+	h.mustRun("hold", "kobo-main")
 	eventually(t, "the balance", func() bool {
-		out, _ := h.must("accounts")
+		out, _ := h.mustRun("accounts")
 		return strings.Contains(out, "250 (")
 	})
-	out, _ := h.must("accounts", "--json")
+	out, _ := h.mustRun("accounts", "--json")
 	var all []accountView
 	if err := json.Unmarshal([]byte(out), &all); err != nil {
 		t.Fatal(err)
@@ -42,11 +42,11 @@ func TestAccounts(t *testing.T) {
 
 func TestBalance(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, sandbox.Options{Credit: 250, Users: map[string]string{"demo": "secret-word"}})
-	if out, _ := h.must("balance", "kobo-main"); out != "kobo-main  250\n" {
+	h := newFixture(t, sandbox.Options{Credit: 250, Users: map[string]string{"demo": "secret-word"}})
+	if out, _ := h.mustRun("balance", "kobo-main"); out != "kobo-main  250\n" {
 		t.Errorf("got %q", out)
 	}
-	if out, _ := h.must("gateway", "balance", "kobo-main", "--json"); !strings.Contains(out, `"balance": 250`) {
+	if out, _ := h.mustRun("gateway", "balance", "kobo-main", "--json"); !strings.Contains(out, `"balance": 250`) {
 		t.Errorf("got %s", out)
 	}
 	// One that cannot be asked does not keep the others from being.
@@ -63,7 +63,7 @@ func TestBalance(t *testing.T) {
 
 func TestCheckTellsEverythingAtOnce(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, sandbox.Options{})
+	h := newFixture(t, sandbox.Options{})
 	out, errOut, exit := h.run("check")
 	if exit != exitMisuse || !strings.Contains(out, "redis          ok") || !strings.Contains(out, "kobo-main: balance") ||
 		!strings.Contains(errOut, "accounts.other.user: the environment variable NOBODY_SET_THIS is not set") {
@@ -81,7 +81,7 @@ func TestCheckTellsEverythingAtOnce(t *testing.T) {
 
 func TestWorkerTellsOfItsHealthAndDrains(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, sandbox.Options{})
+	h := newFixture(t, sandbox.Options{})
 	w := h.start("worker", "--accounts", "kobo-main", "--listen", "127.0.0.1:0", "--log-format", "json")
 	var address string
 	eventually(t, "the health checks", func() bool {
@@ -149,7 +149,7 @@ func TestAWorkerThatIsEndedWhileItWaitsForRedisHasDoneWhatItWasAsked(t *testing.
 
 func TestWorkerNeedsItsAccountsOnly(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, sandbox.Options{})
+	h := newFixture(t, sandbox.Options{})
 	if _, errOut, exit := h.run("worker"); exit != exitMisuse || !strings.Contains(errOut, "NOBODY_SET_THIS is not set") {
 		t.Errorf("exit %d, %s", exit, errOut)
 	}
@@ -166,7 +166,7 @@ func TestSandboxSaysHowToUseIt(t *testing.T) {
 	eventually(t, "the sandbox", func() bool { return strings.Contains(s.log.String(), "sender: ACME") })
 	_, yaml, _ := strings.Cut(s.log.String(), "\n\n")
 	use := newCLI(t, yaml)
-	if out, _ := use.must("balance"); strings.Count(out, "1000000000") != len(catalog.Names()) || !strings.Contains(out, "try-kobo ") {
+	if out, _ := use.mustRun("balance"); strings.Count(out, "1000000000") != len(catalog.Names()) || !strings.Contains(out, "try-kobo ") {
 		t.Errorf("what it prints is no configuration: %s", out)
 	}
 	if exit := s.end(t); exit != exitDone {
@@ -179,9 +179,9 @@ func TestSandboxSaysHowToUseIt(t *testing.T) {
 
 func TestCompletion(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, sandbox.Options{})
-	h.work()
-	if _, _, exit := h.feed("0712345678\n", "send", "--id", "my-campaign", "--via", "kobo-main", "--body", "Hello"); exit != exitDone {
+	h := newFixture(t, sandbox.Options{})
+	h.startWorker()
+	if _, _, exit := h.runWithInput("0712345678\n", "send", "--id", "my-campaign", "--via", "kobo-main", "--body", "Hello"); exit != exitDone {
 		t.Fatalf("exit %d", exit)
 	}
 	for _, tt := range []struct {
@@ -194,27 +194,27 @@ func TestCompletion(t *testing.T) {
 		{"kobo-main", []string{"send", "--via", ""}},
 		{"transactional", []string{"send", "--class", ""}},
 	} {
-		if out, _ := h.must(append([]string{"__complete"}, tt.args...)...); !strings.Contains(out, tt.want) {
+		if out, _ := h.mustRun(append([]string{"__complete"}, tt.args...)...); !strings.Contains(out, tt.want) {
 			t.Errorf("%v completes to %s", tt.args, out)
 		}
 	}
 	// Without a configuration the workers' accounts are offered, and without Redis nothing.
 	c := newCLI(t, "", "TUMA_REDIS_URL="+h.redis.URL())
-	if out, _ := c.must("__complete", "release", ""); !strings.Contains(out, "kobo-main") {
+	if out, _ := c.mustRun("__complete", "release", ""); !strings.Contains(out, "kobo-main") {
 		t.Errorf("got %s", out)
 	}
-	c = newCLI(t, "", nowhere)
-	if out, _ := c.must("__complete", "release", ""); strings.Contains(out, "kobo") {
+	c = newCLI(t, "", unreachableRedis)
+	if out, _ := c.mustRun("__complete", "release", ""); strings.Contains(out, "kobo") {
 		t.Errorf("got %s", out)
 	}
 }
 
 func TestTheSignalsOfAProcess(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, sandbox.Options{})
+	h := newFixture(t, sandbox.Options{})
 	p := h.process("worker", "--accounts", "kobo-main")
 	eventually(t, "the worker", func() bool {
-		out, _ := h.must("accounts", "--json")
+		out, _ := h.mustRun("accounts", "--json")
 		return strings.Contains(out, `"workers": 1`)
 	})
 	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
@@ -229,10 +229,10 @@ func TestTheSignalsOfAProcess(t *testing.T) {
 	p = h.process("worker", "--accounts", "kobo-main")
 	defer func() { _ = p.Process.Kill() }()
 	eventually(t, "the worker", func() bool {
-		out, _ := h.must("accounts", "--json")
+		out, _ := h.mustRun("accounts", "--json")
 		return strings.Contains(out, `"workers": 1`)
 	})
-	if _, _, exit := h.feed("0712345678\n", "send", "--id", "a", "--via", "kobo-main", "--body", "Hello"); exit != exitDone {
+	if _, _, exit := h.runWithInput("0712345678\n", "send", "--id", "a", "--via", "kobo-main", "--body", "Hello"); exit != exitDone {
 		t.Fatalf("exit %d", exit)
 	}
 	eventually(t, "a call that hangs", func() bool { return h.gateway.Stats().InFlight == 1 })
@@ -252,7 +252,7 @@ func TestTheSignalsOfAProcess(t *testing.T) {
 // process starts tuma as a process of its own.
 func (c *cli) process(args ...string) *exec.Cmd {
 	c.t.Helper()
-	cmd := exec.CommandContext(c.t.Context(), self(c.t), args...)
+	cmd := exec.CommandContext(c.t.Context(), testBinary(c.t), args...)
 	cmd.Env = append(c.env, "TUMA_TEST_AS_TUMA=1")
 	cmd.Stderr = &syncBuffer{}
 	if err := cmd.Start(); err != nil {
@@ -263,14 +263,14 @@ func (c *cli) process(args ...string) *exec.Cmd {
 
 func TestRateIsChangedByHandUntilItIsChangedBack(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, sandbox.Options{})
+	h := newFixture(t, sandbox.Options{})
 	if _, errOut, exit := h.run("rate", "kobo-main", "80/s"); exit != exitFailed || !strings.Contains(errOut, "kobo-main") {
 		t.Errorf("an account that nobody has published: exit %d, %s", exit, errOut)
 	}
-	h.work()
+	h.startWorker()
 	rate := func() accountView {
 		t.Helper()
-		out, _ := h.must("accounts", "--json")
+		out, _ := h.mustRun("accounts", "--json")
 		var all []accountView
 		if err := json.Unmarshal([]byte(out), &all); err != nil {
 			t.Fatal(err)
@@ -278,16 +278,16 @@ func TestRateIsChangedByHandUntilItIsChangedBack(t *testing.T) {
 		return all[0]
 	}
 	configured := rate()
-	if out, _ := h.must("rate", "kobo-main", "80/s"); !strings.HasPrefix(out, "kobo-main: 80/s until tuma rate kobo-main default") {
+	if out, _ := h.mustRun("rate", "kobo-main", "80/s"); !strings.HasPrefix(out, "kobo-main: 80/s until tuma rate kobo-main default") {
 		t.Errorf("said %q", out)
 	}
 	if v := rate(); v.Rate != 80 || v.ConfiguredRate == nil || *v.ConfiguredRate != configured.Rate {
 		t.Errorf("set: %+v", v)
 	}
-	if out, _ := h.must("accounts"); !strings.Contains(out, "80/s by hand, not ") {
+	if out, _ := h.mustRun("accounts"); !strings.Contains(out, "80/s by hand, not ") {
 		t.Errorf("accounts says\n%s", out)
 	}
-	h.must("rate", "kobo-main", "default")
+	h.mustRun("rate", "kobo-main", "default")
 	if v := rate(); v.Rate != configured.Rate || v.Burst != configured.Burst || v.ConfiguredRate != nil {
 		t.Errorf("changed back: %+v, not %+v", v, configured)
 	}

@@ -101,8 +101,8 @@ shown with the configuration's beside it.`,
 			}
 			g := grid{header: []string{"ACCOUNT", "PROVIDER", "RATE", "WORKERS", "SLOTS", "HOLD", "BALANCE"}, right: []int{3, 4}}
 			for _, acc := range all {
-				g.add(acc.Name, acc.Provider, showRate(acc), strconv.Itoa(acc.Workers), strconv.Itoa(acc.Slots),
-					showHold(acc, a.now()), showBalance(acc, a.now()))
+				g.add(acc.Name, acc.Provider, rateCell(acc), strconv.Itoa(acc.Workers), strconv.Itoa(acc.Slots),
+					holdCell(acc, a.now()), balanceCell(acc, a.now()))
 			}
 			return g.print(a.out)
 		}),
@@ -111,7 +111,7 @@ shown with the configuration's beside it.`,
 	return c
 }
 
-func showRate(acc producer.Account) string {
+func rateCell(acc producer.Account) string {
 	rate := rateText(acc.Rate)
 	if acc.Unit != "messages" && acc.Rate != 0 {
 		rate += " " + acc.Unit
@@ -129,11 +129,11 @@ func rateText(r float64) string {
 	return ratelimit.Rate(r).String()
 }
 
-func showHold(acc producer.Account, now time.Time) string {
+func holdCell(acc producer.Account, now time.Time) string {
 	h := acc.Hold
 	switch {
 	case !h.Held() && acc.Bad > 0:
-		return "no (" + counted(acc.Bad, "bad answer") + " in a row)"
+		return "no (" + plural(acc.Bad, "bad answer") + " in a row)"
 	case !h.Held():
 		return "no"
 	}
@@ -145,19 +145,19 @@ func showHold(acc producer.Account, now time.Time) string {
 		text += " by " + h.By
 	}
 	if !h.Since.IsZero() {
-		text += " for " + roughly(now.Sub(h.Since))
+		text += " for " + formatDuration(now.Sub(h.Since))
 	}
 	if h.Until.IsZero() {
 		return text + ", until released"
 	}
-	return text + ", tried again " + when(h.Until, now)
+	return text + ", tried again " + formatUntil(h.Until, now)
 }
 
-func showBalance(acc producer.Account, now time.Time) string {
+func balanceCell(acc producer.Account, now time.Time) string {
 	if acc.Balance == "" {
 		return ""
 	}
-	return acc.Balance + " (" + roughly(now.Sub(acc.BalanceAt)) + " ago)"
+	return acc.Balance + " (" + formatDuration(now.Sub(acc.BalanceAt)) + " ago)"
 }
 
 // sortedNames is for completion.

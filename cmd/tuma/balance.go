@@ -38,7 +38,7 @@ configuration, how much credit is left, in the gateway's own units.`,
 }
 
 func (a *app) balance(ctx context.Context, args []string, asJSON bool) error {
-	accounts, err := a.balancers(args)
+	accounts, err := a.accountsToQuery(args)
 	if err != nil {
 		return err
 	}
@@ -48,7 +48,7 @@ func (a *app) balance(ctx context.Context, args []string, asJSON bool) error {
 	for i, acc := range accounts {
 		asking.Go(func() {
 			views[i] = balanceView{Account: acc.name}
-			got, err := askBalance(ctx, acc)
+			got, err := queryBalance(ctx, acc)
 			if err != nil {
 				failed[i] = fmt.Errorf("account %s: %w", acc.name, err)
 				views[i].Error = err.Error()
@@ -71,7 +71,7 @@ func (a *app) balance(ctx context.Context, args []string, asJSON bool) error {
 }
 
 // balancers are the accounts to ask: the one named, or all.
-func (a *app) balancers(args []string) ([]*accountConfig, error) {
+func (a *app) accountsToQuery(args []string) ([]*accountConfig, error) {
 	if len(args) > 0 {
 		acc, err := a.account(args[0])
 		return []*accountConfig{acc}, err
@@ -88,13 +88,13 @@ func (a *app) balancers(args []string) ([]*accountConfig, error) {
 
 // askBalance asks an account's gateway, if the account is complete and the
 // gateway can be asked.
-func askBalance(ctx context.Context, acc *accountConfig) (providers.Balance, error) {
+func queryBalance(ctx context.Context, acc *accountConfig) (providers.Balance, error) {
 	if err := acc.ready(); err != nil {
 		return providers.Balance{}, err
 	}
 	balancer, ok := acc.worker.Provider.(providers.Balancer)
 	if !ok {
-		return providers.Balance{}, lacks(acc, "its balance")
+		return providers.Balance{}, notSupported(acc, "its balance")
 	}
 	return balancer.Balance(ctx)
 }

@@ -13,9 +13,9 @@ import (
 
 func TestACampaignThatItsCanaryPausesSaysWhatToDo(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, sandbox.Options{})
-	h.work()
-	h.feed("0711111111\n", "send", "--via", "kobo-main", "--body", "Hello", "--wait") // a refusal is the number's then
+	h := newFixture(t, sandbox.Options{})
+	h.startWorker()
+	h.runWithInput("0711111111\n", "send", "--via", "kobo-main", "--body", "Hello", "--wait") // a refusal is the number's then
 	numbers := "0712345678\n0712345679\n0712345680\n0712345681\n"
 	if err := h.gateway.Desk("kobo").Say(sandbox.Reject, 254712345678); err != nil {
 		t.Fatal(err)
@@ -34,7 +34,7 @@ func TestACampaignThatItsCanaryPausesSaysWhatToDo(t *testing.T) {
 	if _, errOut, exit := h.run(send...); exit != exitNotAll || !strings.Contains(errOut, "is there already with the same content") {
 		t.Errorf("exit %d, %s", exit, errOut)
 	}
-	h.must("resume", "sale")
+	h.mustRun("resume", "sale")
 	eventually(t, "it to be done", func() bool { return h.status("sale").State == producer.Done })
 	if st := h.status("sale"); st.Accepted != 3 || st.Rejected != 1 || st.TooManyRejected != nil {
 		t.Errorf("%+v", st)

@@ -26,7 +26,7 @@ type timeline struct {
 }
 
 // mostSteps is enough for every terminal.
-const mostSteps = 4096
+const maxSteps = 4096
 
 func (l *timeline) add(at time.Time) {
 	if at.IsZero() {
@@ -42,8 +42,8 @@ func (l *timeline) add(at time.Time) {
 		l.last = at
 	}
 	l.counts[at.UnixMilli()/l.step.Milliseconds()]++
-	for len(l.counts) > mostSteps {
-		wider := make(map[int64]int, mostSteps)
+	for len(l.counts) > maxSteps {
+		wider := make(map[int64]int, maxSteps)
 		for at, n := range l.counts {
 			wider[at/2] += n
 		}
@@ -97,8 +97,8 @@ func (l *timeline) chart(columns int) chart {
 // glyphs are what a chart is drawn with.
 type glyphs struct {
 	// parts of a character, from nearly nothing to all of it.
-	parts             []string
-	side, corner, bed string
+	parts              []string
+	side, corner, line string
 }
 
 var (
@@ -110,16 +110,16 @@ var (
 const chartHeight = 5
 
 // widestColumn is in characters.
-const widestColumn = 4
+const maxColumnWidth = 4
 
 // print draws the chart into so many characters; the scale is in things a second.
 func (c chart) print(w io.Writer, g glyphs, room int) error {
 	if len(c.bars) == 0 {
 		return nil
 	}
-	wide := min(max(room/len(c.bars), 1), widestColumn)
+	wide := min(max(room/len(c.bars), 1), maxColumnWidth)
 	top := slices.Max(append([]int{1}, c.bars...))
-	label := perSecond(float64(top) / c.each.Seconds())
+	label := formatRate(float64(top) / c.each.Seconds())
 	margin := len(label)
 	var b strings.Builder
 	for line := chartHeight - 1; line >= 0; line-- {
@@ -129,14 +129,14 @@ func (c chart) print(w io.Writer, g glyphs, room int) error {
 		}
 		var row strings.Builder
 		for _, n := range c.bars {
-			row.WriteString(strings.Repeat(g.part(n, top, line), wide))
+			row.WriteString(strings.Repeat(g.glyph(n, top, line), wide))
 		}
 		fmt.Fprintf(&b, "%*s %s%s\n", margin, name, g.side, strings.TrimRight(row.String(), " "))
 	}
 	width := len(c.bars) * wide
-	fmt.Fprintf(&b, "%*s %s%s\n", margin, "0", g.corner, strings.Repeat(g.bed, width))
+	fmt.Fprintf(&b, "%*s %s%s\n", margin, "0", g.corner, strings.Repeat(g.line, width))
 	until := c.from.Add(time.Duration(len(c.bars)) * c.each)
-	first, last := c.moment(c.from), c.moment(until)
+	first, last := c.timeLabel(c.from), c.timeLabel(until)
 	if gap := width - len(first) - len(last); gap >= 1 {
 		fmt.Fprintf(&b, "%*s  %s%s%s\n", margin, "", first, strings.Repeat(" ", gap), last)
 	} else {
@@ -147,7 +147,7 @@ func (c chart) print(w io.Writer, g glyphs, room int) error {
 }
 
 // moment writes a time as exactly as the columns need it.
-func (c chart) moment(t time.Time) string {
+func (c chart) timeLabel(t time.Time) string {
 	day := 24 * time.Hour
 	switch length := time.Duration(len(c.bars)) * c.each; {
 	case length > 2*day && c.each%day == 0:
@@ -162,7 +162,7 @@ func (c chart) moment(t time.Time) string {
 
 // part is what of a column of height n stands in a line, counted from below. What is
 // more than nothing shows.
-func (g glyphs) part(n, top, line int) string {
+func (g glyphs) glyph(n, top, line int) string {
 	if n == 0 {
 		return " "
 	}

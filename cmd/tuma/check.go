@@ -35,25 +35,25 @@ func (a *app) check(ctx context.Context) error {
 	}
 	say := func(format string, args ...any) { _, _ = fmt.Fprintf(a.out, format+"\n", args...) }
 	var failed []error
-	say("configuration  ok  %s, %s, %s", cfg.file, counted(len(cfg.accounts), "account"), counted(len(cfg.routes), "route"))
+	say("configuration  ok  %s, %s, %s", cfg.file, plural(len(cfg.accounts), "account"), plural(len(cfg.routes), "route"))
 	if err := a.checkRedis(ctx, cfg); err != nil {
 		failed = append(failed, err)
 	} else {
-		say("redis          ok  %s", shownURL(cfg.redis.url))
+		say("redis          ok  %s", urlWithoutLogin(cfg.redis.url))
 	}
-	if windows, err := shownWindows(cfg.windows, a.now()); err != nil {
+	if windows, err := sendingHoursSummary(cfg.windows, a.now()); err != nil {
 		failed = append(failed, err)
 	} else {
 		say("windows        ok  %s", windows)
 	}
 	for _, acc := range cfg.accounts {
-		got, err := askBalance(ctx, acc)
+		got, err := queryBalance(ctx, acc)
 		var wrong misuseError
 		switch {
 		case errors.As(err, &wrong):
 			say("account        ?   %s: provider %s cannot be asked without sending", acc.name, acc.kind.Name)
 		case err != nil:
-			failed = append(failed, accountTrouble(acc, err))
+			failed = append(failed, accountProblem(acc, err))
 		default:
 			say("account        ok  %s: balance %s %s", acc.name, strconv.FormatFloat(got.Amount, 'f', -1, 64), got.Currency)
 		}
@@ -65,7 +65,7 @@ func (a *app) check(ctx context.Context) error {
 }
 
 // accountTrouble says what is wrong with an account, and what to look at.
-func accountTrouble(acc *accountConfig, err error) error {
+func accountProblem(acc *accountConfig, err error) error {
 	var incomplete *configError
 	if errors.As(err, &incomplete) {
 		return err
@@ -100,7 +100,7 @@ func (a *app) checkRedis(ctx context.Context, cfg *config) error {
 	}
 	n, err := ledger.New(b.rdb).QuarantinedPayloads(ctx)
 	if n > 0 {
-		a.note("tuma: warning: %s of no known campaign could not be read and set aside, in the Redis key tuma:payloads", counted(n, "task"))
+		a.note("tuma: warning: %s of no known campaign could not be read and set aside, in the Redis key tuma:payloads", plural(n, "task"))
 	}
 	return err
 }

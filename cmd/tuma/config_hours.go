@@ -55,7 +55,7 @@ func (r *reader) windows(e entry, to *map[string]worker.Hours) {
 }
 
 // shownWindows says which windows are in force, and how they stand now.
-func shownWindows(windows map[string]worker.Hours, now time.Time) (string, error) {
+func sendingHoursSummary(windows map[string]worker.Hours, now time.Time) (string, error) {
 	if len(windows) == 0 {
 		return "off: marketing is sent at any hour", nil
 	}
@@ -65,18 +65,18 @@ func shownWindows(windows map[string]worker.Hours, now time.Time) (string, error
 		if err != nil {
 			return "", err
 		}
-		parts = append(parts, w.String()+" ("+shownOpening(w, now)+")")
+		parts = append(parts, w.String()+" ("+openText(w, now)+")")
 	}
 	return "marketing to " + strings.Join(parts, ", "), nil
 }
 
-func shownOpening(w *hours.Window, now time.Time) string {
+func openText(w *hours.Window, now time.Time) string {
 	switch open, until := w.Open(now); {
 	case open && until.IsZero():
 		return "open"
 	case open:
-		return "open until " + stamp(until)
+		return "open until " + formatTime(until)
 	default:
-		return "closed until " + stamp(until)
+		return "closed until " + formatTime(until)
 	}
 }

@@ -90,7 +90,7 @@ func (r *reader) secretFile(e entry, to *string) {
 }
 
 // redisForms are the kinds of Redis, by the scheme of their URL, with the form it must have.
-var redisForms = map[string]string{
+var redisURLForms = map[string]string{
 	"redis":           "redis://HOST:6379/0",
 	"rediss":          "rediss://HOST:6379/0",
 	"unix":            "unix:///PATH?db=0",
@@ -115,7 +115,7 @@ type opener func(connections int) redis.UniversalClient
 // sentinel_password the sentinels' own. Errors never hold a password.
 func parseRedis(text string) (opener, error) {
 	scheme, rest, ok := strings.Cut(text, "://")
-	form := redisForms[scheme]
+	form := redisURLForms[scheme]
 	if !ok || form == "" {
 		return nil, errors.New("must be a URL such as redis://127.0.0.1:6379/0; " +
 			"rediss://, redis-sentinel:// and redis-cluster:// are understood too")
@@ -231,7 +231,7 @@ func withAddrs(query string, hosts []string) string {
 }
 
 // shownURL is a Redis URL without login and options, for people to read.
-func shownURL(text string) string {
+func urlWithoutLogin(text string) string {
 	scheme, rest, ok := strings.Cut(text, "://")
 	if !ok {
 		return "redis"

@@ -26,7 +26,7 @@ func environment(pairs ...string) func(string) (string, bool) {
 	}
 }
 
-const kobo = "accounts:\n  k:\n    provider: kobo\n    user: u\n    pass: p\n"
+const koboAccount = "accounts:\n  k:\n    provider: kobo\n    user: u\n    pass: p\n"
 
 func TestConfigMistakesNameTheirLine(t *testing.T) {
 	t.Parallel()
@@ -34,10 +34,10 @@ func TestConfigMistakesNameTheirLine(t *testing.T) {
 		"unknown key":              {"redis:\n  url: redis://h\nfoo: 1\n", "t.yaml:3: foo: unknown key; there is accounts, default_country"},
 		"misspelt key":             {"\nretenton: 1d\n", "t.yaml:2: retenton: unknown key; did you mean retention?"},
 		"unknown key of redis":     {"redis:\n  urls: x\n", "t.yaml:2: redis.urls: unknown key; did you mean url?"},
-		"unknown key of account":   {kobo + "    colour: red\n", "t.yaml:6: accounts.k.colour: unknown key"},
-		"other provider's field":   {kobo + "    api_key: x\n", "t.yaml:6: accounts.k.api_key: unknown key"},
+		"unknown key of account":   {koboAccount + "    colour: red\n", "t.yaml:6: accounts.k.colour: unknown key"},
+		"other provider's field":   {koboAccount + "    api_key: x\n", "t.yaml:6: accounts.k.api_key: unknown key"},
 		"key twice":                {"retention: 1d\nretention: 2d\n", "t.yaml:2: retention: is there twice, also in line 1"},
-		"account twice":            {kobo + "  k: {}\n", "t.yaml:6: accounts.k: is there twice, also in line 2"},
+		"account twice":            {koboAccount + "  k: {}\n", "t.yaml:6: accounts.k: is there twice, also in line 2"},
 		"not YAML":                 {"a: b\n c: [\n", "t.yaml:2: this is no YAML"},
 		"tab":                      {"redis:\n\turl: x\n", "t.yaml:2: this is no YAML"},
 		"two documents":            {"retention: 1d\n---\nretention: 1d\n", "t.yaml:2: a second document begins here"},
@@ -59,23 +59,23 @@ func TestConfigMistakesNameTheirLine(t *testing.T) {
 		"no provider":              {"accounts:\n  k: {user: x}\n", "t.yaml:2: accounts.k.provider: is missing; there is kobo"},
 		"account is no mapping":    {"accounts:\n  k: 7\n", "t.yaml:2: accounts.k: must be a mapping"},
 		"account's name":           {"accounts:\n  'a b': {provider: kobo, user: u, pass: p}\n", "t.yaml:2: accounts.a b: an account's name is"},
-		"bad rate":                 {kobo + "    rate: 50/h\n", `t.yaml:6: accounts.k.rate: "50/h" is no rate`},
-		"bad burst":                {kobo + "    burst: 0\n", `t.yaml:6: accounts.k.burst: "0" must be a whole number from 1`},
-		"bad unit":                 {kobo + "    unit: bits\n", `t.yaml:6: accounts.k.unit: "bits" must be messages or segments or requests`},
-		"bad concurrency":          {kobo + "    concurrency: many\n", `t.yaml:6: accounts.k.concurrency: "many" must be a whole number`},
-		"bad timeout":              {kobo + "    timeout: 1h\n", `t.yaml:6: accounts.k.timeout: "1h" must be from 100ms to 5m0s`},
-		"raised limit":             {kobo + "    max_recipients: 501\n", "t.yaml:6: accounts.k.max_recipients: must be 1 to 500"},
-		"bad attempts":             {kobo + "    max_attempts: -1\n", `t.yaml:6: accounts.k.max_attempts: "-1" must be a whole number`},
-		"bad on_unknown":           {kobo + "    on_unknown: drop\n", `t.yaml:6: accounts.k.on_unknown: "drop" must be keep or resend`},
-		"bad reconcile_for":        {kobo + "    reconcile_for: 2h\n", `t.yaml:6: accounts.k.reconcile_for: "2h" must be from 1s to 1h0m0s`},
-		"bad price":                {kobo + "    price: 0.80\n", `t.yaml:6: accounts.k.price: "0.80" is no price`},
-		"plain http":               {kobo + "    base_url: http://example.com\n", "t.yaml:6: accounts.k.base_url: plain http is refused"},
-		"bad allow_http":           {kobo + "    allow_http: 1\n", `t.yaml:6: accounts.k.allow_http: "1" must be true or false`},
-		"field and its file":       {kobo + "    pass_file: f\n", "t.yaml:6: accounts.k.pass_file: is given another way in line 5"},
-		"bad match":                {kobo + "routes:\n  - {match: ke, via: [k]}\n", `t.yaml:7: routes[0].match: "ke" must be the first digits`},
-		"no match":                 {kobo + "routes:\n  - {via: [k]}\n", "t.yaml:7: routes[0]: match is missing"},
-		"no via":                   {kobo + "routes:\n  - {match: 254}\n", "t.yaml:7: routes[0]: via is missing"},
-		"route to nowhere":         {kobo + "routes:\n  - {match: 254, via: [k, zz]}\n", `t.yaml:7: routes[0]: there is no account "zz"`},
+		"bad rate":                 {koboAccount + "    rate: 50/h\n", `t.yaml:6: accounts.k.rate: "50/h" is no rate`},
+		"bad burst":                {koboAccount + "    burst: 0\n", `t.yaml:6: accounts.k.burst: "0" must be a whole number from 1`},
+		"bad unit":                 {koboAccount + "    unit: bits\n", `t.yaml:6: accounts.k.unit: "bits" must be messages or segments or requests`},
+		"bad concurrency":          {koboAccount + "    concurrency: many\n", `t.yaml:6: accounts.k.concurrency: "many" must be a whole number`},
+		"bad timeout":              {koboAccount + "    timeout: 1h\n", `t.yaml:6: accounts.k.timeout: "1h" must be from 100ms to 5m0s`},
+		"raised limit":             {koboAccount + "    max_recipients: 501\n", "t.yaml:6: accounts.k.max_recipients: must be 1 to 500"},
+		"bad attempts":             {koboAccount + "    max_attempts: -1\n", `t.yaml:6: accounts.k.max_attempts: "-1" must be a whole number`},
+		"bad on_unknown":           {koboAccount + "    on_unknown: drop\n", `t.yaml:6: accounts.k.on_unknown: "drop" must be keep or resend`},
+		"bad reconcile_for":        {koboAccount + "    reconcile_for: 2h\n", `t.yaml:6: accounts.k.reconcile_for: "2h" must be from 1s to 1h0m0s`},
+		"bad price":                {koboAccount + "    price: 0.80\n", `t.yaml:6: accounts.k.price: "0.80" is no price`},
+		"plain http":               {koboAccount + "    base_url: http://example.com\n", "t.yaml:6: accounts.k.base_url: plain http is refused"},
+		"bad allow_http":           {koboAccount + "    allow_http: 1\n", `t.yaml:6: accounts.k.allow_http: "1" must be true or false`},
+		"field and its file":       {koboAccount + "    pass_file: f\n", "t.yaml:6: accounts.k.pass_file: is given another way in line 5"},
+		"bad match":                {koboAccount + "routes:\n  - {match: ke, via: [k]}\n", `t.yaml:7: routes[0].match: "ke" must be the first digits`},
+		"no match":                 {koboAccount + "routes:\n  - {via: [k]}\n", "t.yaml:7: routes[0]: match is missing"},
+		"no via":                   {koboAccount + "routes:\n  - {match: 254}\n", "t.yaml:7: routes[0]: via is missing"},
+		"route to nowhere":         {koboAccount + "routes:\n  - {match: 254, via: [k, zz]}\n", `t.yaml:7: routes[0]: there is no account "zz"`},
 		"bad country":              {"default_country: Kenya\n", `t.yaml:1: default_country: "Kenya" is no country`},
 		"bad windows":              {"windows: never\n", `t.yaml:1: windows: "never" must be off`},
 		"bad window":               {"windows:\n  KE: 8-18\n", `t.yaml:2: windows.KE: "8-18" must be such as "08:00-18:00"`},
@@ -138,7 +138,7 @@ func TestConfigNeverPrintsASecret(t *testing.T) {
 		"tag":                "accounts:\n  k: {provider: kobo, user: u, pass: !hunter2 x}\n",
 		"mapping":            "accounts:\n  k: {provider: kobo, user: u, pass: {hunter2: 1}}\n",
 		"list":               "accounts:\n  k: {provider: kobo, user: u, pass: [hunter2]}\n",
-		"bad rate beside it": kobo + "    rate: ${SECRET}\n",
+		"bad rate beside it": koboAccount + "    rate: ${SECRET}\n",
 		"base_url with it":   "accounts:\n  k: {provider: kobo, user: u, pass: hunter2, base_url: 'http://u:hunter2@example.com'}\n",
 		"redis path":         "redis: {url: 'redis://:x/hunter2@h:6379/0'}\n",
 		"redis escape":       "redis: {url: 'redis://:%zzhunter2@h:6379/0'}\n",
@@ -150,7 +150,7 @@ func TestConfigNeverPrintsASecret(t *testing.T) {
 		"wrong bool":         "redis: {unsafe: '${SECRET}'}\n",
 		"duration":           "retention: ${SECRET}\n",
 		"wrong country":      "default_country: ${SECRET}\n",
-		"file of a secret":   kobo[:len(kobo)-len("    pass: p\n")] + "    pass_file: ${SECRET_DIR}/none\n    rate: x\n",
+		"file of a secret":   koboAccount[:len(koboAccount)-len("    pass: p\n")] + "    pass_file: ${SECRET_DIR}/none\n    rate: x\n",
 	}
 	for name, yaml := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -354,7 +354,7 @@ func TestShownURLHasNoLogin(t *testing.T) {
 		"nonsense": "redis",
 	}
 	for url, want := range tests {
-		if got := shownURL(url); got != want {
+		if got := urlWithoutLogin(url); got != want {
 			t.Errorf("%s is shown as %s, want %s", url, got, want)
 		}
 	}
@@ -384,7 +384,7 @@ func TestWhereTheConfigurationIs(t *testing.T) {
 }
 
 func FuzzParseConfig(f *testing.F) {
-	f.Add("redis: {url: redis://h}\n" + kobo)
+	f.Add("redis: {url: redis://h}\n" + koboAccount)
 	f.Add("routes:\n  - {match: 1, via: [x]}\nwindows: {KE: off}\n")
 	f.Add("a: &a [*a]\naccounts: *a\n")
 	f.Fuzz(func(t *testing.T, text string) {

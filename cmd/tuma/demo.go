@@ -27,14 +27,14 @@ var demoRecipients []byte
 // seconds, and with this latency several calls are with the gateway at any moment,
 // so that the kill hits some.
 const (
-	demoAccount = "demo"
-	demoRate    = "2500/s"
-	demoPerCall = 100
-	demoTimeout = 2 * time.Second
-	demoLatency = 250 * time.Millisecond
-	demoWorkers = 2
+	demoAccount     = "demo"
+	demoRate        = "2500/s"
+	demoPerCall     = 100
+	demoCallTimeout = 2 * time.Second
+	demoLatency     = 250 * time.Millisecond
+	demoWorkers     = 2
 	// demoWithin bounds the whole demo, also on a machine that is busy with other things.
-	demoWithin = 2 * time.Minute
+	demoTimeout = 2 * time.Minute
 )
 
 func newDemo(a *app) *cobra.Command {
@@ -71,23 +71,23 @@ type demo struct {
 }
 
 func (a *app) demo(ctx context.Context) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, demoWithin)
+	ctx, cancel := context.WithTimeout(ctx, demoTimeout)
 	defer cancel()
 	d := &demo{app: a, began: a.now()}
 	defer func() { err = errors.Join(err, d.close()) }()
-	switch err := d.play(ctx); {
+	switch err := d.run(ctx); {
 	case err == nil, errors.Is(err, errDemo):
 		return err
 	case errors.Is(ctx.Err(), context.Canceled):
 		return errors.New("demo: stopped; nothing is left behind")
 	case ctx.Err() != nil:
-		return d.withLogs(fmt.Errorf("demo: not done after %s: %w", demoWithin, err))
+		return d.withWorkerLogs(fmt.Errorf("demo: not done after %s: %w", demoTimeout, err))
 	default:
-		return d.withLogs(err)
+		return d.withWorkerLogs(err)
 	}
 }
 
-func (d *demo) play(ctx context.Context) error {
+func (d *demo) run(ctx context.Context) error {
 	b, err := d.start(ctx)
 	if b != nil {
 		defer b.Close()
@@ -119,7 +119,7 @@ func (d *demo) start(ctx context.Context) (*backend, error) {
 	d.note("redis      %s", d.redis.what)
 	d.note("gateway    a sandbox at http://%s that answers after %s", address, demoLatency)
 	file := filepath.Join(d.dir, defaultConfigFile)
-	if err := os.WriteFile(file, fmt.Appendf(nil, demoConfig, address, demoRate, demoTimeout, demoPerCall), 0o600); err != nil {
+	if err := os.WriteFile(file, fmt.Appendf(nil, demoConfig, address, demoRate, demoCallTimeout, demoPerCall), 0o600); err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
 	}
 	cfg, err := parseConfig("", nil, func(name string) (string, bool) { return d.redis.url, name == "TUMA_REDIS_URL" })
@@ -209,10 +209,10 @@ func (d *demo) send(ctx context.Context, b *backend) (producer.Status, error) {
 	if err != nil {
 		return producer.Status{}, err
 	}
-	d.note("campaign   %s, %d a call, %s\n", counted(receipt.Total, "recipient"), demoPerCall, demoRate)
+	d.note("campaign   %s, %d a call, %s\n", plural(receipt.Total, "recipient"), demoPerCall, demoRate)
 	var trouble error
 	st, err := d.follow(ctx, b, receipt.ID, func(st producer.Status) bool {
-		trouble = d.look(st)
+		trouble = d.onStatus(st)
 		return trouble != nil || st.Ended()
 	})
 	return st, errors.Join(err, trouble)
@@ -220,7 +220,7 @@ func (d *demo) send(ctx context.Context, b *backend) (producer.Status, error) {
 
 // look is called with every status: it kills a worker when half is done, and
 // notes when the gateway last recognised a call of the dead one.
-func (d *demo) look(st producer.Status) error {
+func (d *demo) onStatus(st producer.Status) error {
 	gateway := d.gateway.Stats()
 	settled := st.Total - st.Pending
 	switch {
@@ -230,7 +230,7 @@ func (d *demo) look(st producer.Status) error {
 			return fmt.Errorf("demo: kill worker 1: %w", err)
 		}
 		d.note("kill -9    worker 1, with %s of %s settled and %s at the gateway",
-			count(settled), count(st.Total), counted(int(gateway.InFlight), "call"))
+			formatInt(settled), formatInt(st.Total), plural(int(gateway.InFlight), "call"))
 	case gateway.Replays > d.lastSeen:
 		d.lastSeen, d.recovered = gateway.Replays, d.now()
 	}
@@ -242,7 +242,7 @@ func (d *demo) look(st producer.Status) error {
 }
 
 // withLogs adds what the workers have said last.
-func (d *demo) withLogs(err error) error {
+func (d *demo) withWorkerLogs(err error) error {
 	for i, w := range d.workers {
 		if tail := w.tail(); tail != "" {
 			err = fmt.Errorf("%w\nworker %d: %s", err, i+1, tail)

@@ -46,11 +46,11 @@ func startDemoRedis(ctx context.Context, dir string) (*demoRedis, error) {
 }
 
 // Between finding a free port and listening there another process may take it.
-const redisTries = 5
+const redisStartAttempts = 5
 
 func startRealRedis(ctx context.Context, binary, dir string) (*demoRedis, error) {
 	var err error
-	for range redisTries {
+	for range redisStartAttempts {
 		var port string
 		if port, err = freePort(ctx); err != nil {
 			return nil, err

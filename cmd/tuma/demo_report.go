@@ -22,22 +22,22 @@ func (d *demo) report(st producer.Status) error {
 	}
 	took := d.now().Sub(d.began)
 	g := grid{right: []int{1}}
-	g.add("recipients", count(st.Total), "")
-	g.add("  accepted", count(st.Accepted), "")
-	g.add("  skipped", count(st.Skipped), tally(st.Reasons))
+	g.add("recipients", formatInt(st.Total), "")
+	g.add("  accepted", formatInt(st.Accepted), "")
+	g.add("  skipped", formatInt(st.Skipped), tally(st.Reasons))
 	for name, n := range map[string]int{"  rejected": st.Rejected, "  unknown": st.Unknown, "  pending": st.Pending} {
 		if n > 0 {
-			g.add(name, count(n), "")
+			g.add(name, formatInt(n), "")
 		}
 	}
-	g.add("calls", count(st.Calls), fmt.Sprintf("at most %d recipients each", demoPerCall))
-	g.add("requests", count(int(gateway.Calls)), counted(int(gateway.Replays), "repeat")+" that the gateway knew by their key")
-	g.add("at the gateway", count(int(gateway.Accepted)), "by its own count")
-	g.add("  duplicates", count(int(gateway.Duplicates)), "")
-	g.add("  lost", count(lost), "")
+	g.add("calls", formatInt(st.Calls), fmt.Sprintf("at most %d recipients each", demoPerCall))
+	g.add("requests", formatInt(int(gateway.Calls)), plural(int(gateway.Replays), "repeat")+" that the gateway knew by their key")
+	g.add("at the gateway", formatInt(int(gateway.Accepted)), "by its own count")
+	g.add("  duplicates", formatInt(int(gateway.Duplicates)), "")
+	g.add("  lost", formatInt(lost), "")
 	if st.FinishedAt != nil {
 		sent := st.FinishedAt.Sub(st.CreatedAt).Seconds()
-		g.add("rate", perSecond(float64(st.Accepted)/max(sent, 0.001)), "over all, the kill included")
+		g.add("rate", formatRate(float64(st.Accepted)/max(sent, 0.001)), "over all, the kill included")
 	}
 	switch {
 	case d.killed.IsZero():

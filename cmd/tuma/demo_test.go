@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-func self(t testing.TB) string {
+func testBinary(t testing.TB) string {
 	t.Helper()
 	name, err := os.Executable()
 	if err != nil {
@@ -33,9 +33,9 @@ func TestDemo(t *testing.T) {
 			_, err := exec.LookPath("redis-server")
 			builtIn := path == "" || err != nil
 			dir := t.TempDir()
-			ctx, cancel := context.WithTimeout(t.Context(), demoWithin)
+			ctx, cancel := context.WithTimeout(t.Context(), demoTimeout)
 			defer cancel()
-			cmd := exec.CommandContext(ctx, self(t), "demo")
+			cmd := exec.CommandContext(ctx, testBinary(t), "demo")
 			cmd.Env = demoEnv(dir, path)
 			var out, errOut bytes.Buffer
 			cmd.Stdout, cmd.Stderr = &out, &errOut
@@ -53,12 +53,12 @@ func TestDemo(t *testing.T) {
 			if !strings.Contains(errOut.String(), "kill -9    worker 1") || strings.Contains(errOut.String(), "built in") != builtIn {
 				t.Errorf("got %s", errOut.String())
 			}
-			nothingLeft(t, dir)
+			checkNothingLeft(t, dir)
 		})
 	}
 }
 
-func nothingLeft(t *testing.T, dir string) {
+func checkNothingLeft(t *testing.T, dir string) {
 	t.Helper()
 	left, err := filepath.Glob(filepath.Join(dir, "*"))
 	if err != nil || len(left) > 0 {
@@ -69,7 +69,7 @@ func nothingLeft(t *testing.T, dir string) {
 func TestDemoCleansUpWhenInterrupted(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	cmd := exec.CommandContext(t.Context(), self(t), "demo")
+	cmd := exec.CommandContext(t.Context(), testBinary(t), "demo")
 	cmd.Env = demoEnv(dir, "")
 	said := &syncBuffer{}
 	cmd.Stdout, cmd.Stderr = said, said
@@ -91,5 +91,5 @@ func TestDemoCleansUpWhenInterrupted(t *testing.T) {
 		_ = cmd.Process.Kill()
 		t.Fatalf("it did not stop\n%s", said)
 	}
-	nothingLeft(t, dir)
+	checkNothingLeft(t, dir)
 }

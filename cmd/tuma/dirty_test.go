@@ -17,8 +17,8 @@ import (
 func TestEveryRowOfADirtyListEndsAsItWasMeant(t *testing.T) {
 	t.Parallel()
 	const rows = 20_000
-	h := newHouse(t, sandbox.Options{})
-	h.work()
+	h := newFixture(t, sandbox.Options{})
+	h.startWorker()
 	var list bytes.Buffer
 	if err := dirty.Write(&list, rows); err != nil {
 		t.Fatal(err)
@@ -27,7 +27,7 @@ func TestEveryRowOfADirtyListEndsAsItWasMeant(t *testing.T) {
 	if exit != exitNotAll || !strings.Contains(errOut, "enqueued 20,000 recipients") {
 		t.Fatalf("exit %d\n%s", exit, errOut)
 	}
-	out, _ := h.must("results", "dirty")
+	out, _ := h.mustRun("results", "dirty")
 	got, err := csv.NewReader(strings.NewReader(out)).ReadAll()
 	if err != nil || len(got) != rows+1 {
 		t.Fatalf("%v, %d rows", err, len(got)-1)

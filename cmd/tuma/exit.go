@@ -67,17 +67,17 @@ func (e misuseError) Error() string {
 func (e misuseError) Unwrap() error { return e.err }
 
 // complain tells people what went wrong, a line a mistake.
-func (a *app) complain(err error) {
+func (a *app) printError(err error) {
 	if err == nil || errors.Is(err, errNotAll) {
 		return
 	}
-	for _, line := range explain(err) {
+	for _, line := range errorLines(err) {
 		_, _ = fmt.Fprintln(a.err, "tuma: "+line)
 	}
 }
 
 // explain says what went wrong and what to do about it.
-func explain(err error) []string {
+func errorLines(err error) []string {
 	var wrong misuseError
 	if errors.As(err, &wrong) {
 		// Inside of what the library makes of it stands our own sentence, with file and line.
@@ -86,7 +86,7 @@ func explain(err error) []string {
 	if fields := fieldErrors(err); len(fields) > 0 {
 		var lines []string
 		for _, f := range fields {
-			lines = append(lines, flagOf(f.Field)+": "+f.Problem)
+			lines = append(lines, flagName(f.Field)+": "+f.Problem)
 		}
 		return lines
 	}
@@ -127,7 +127,7 @@ func fieldErrors(err error) []*producer.FieldError {
 }
 
 // flagOf is what a campaign's field is called on the command line.
-func flagOf(field string) string {
+func flagName(field string) string {
 	if field == "recipients" {
 		return field
 	}

@@ -14,8 +14,8 @@ import (
 
 // printForecast writes for people what a campaign would come to; text is what there is to
 // say of its wording.
-func printForecast(w io.Writer, p page, f producer.Forecast, text []string, now time.Time) error {
-	if err := p.table(w, forecastFigures(f)); err != nil {
+func printForecast(w io.Writer, p screen, f producer.Forecast, text []string, now time.Time) error {
+	if err := p.table(w, forecastTotals(f)); err != nil {
 		return err
 	}
 	if err := section(w, p, accountForecasts(f, now)); err != nil {
@@ -37,16 +37,16 @@ func printForecast(w io.Writer, p page, f producer.Forecast, text []string, now 
 		}
 	}
 	block("text", text)
-	block("when", scheduleWords(f, now))
-	block("samples", sampleWords(f))
-	block("credit", creditWords(f))
+	block("when", scheduleLines(f, now))
+	block("samples", sampleLines(f))
+	block("credit", creditLines(f))
 	block("not known", f.Unknown)
 	_, err := io.WriteString(w, out.String())
 	return err
 }
 
 // section is a table with a line above it.
-func section(w io.Writer, p page, g grid) error {
+func section(w io.Writer, p screen, g grid) error {
 	if len(g.rows) == 0 {
 		return nil
 	}
@@ -56,26 +56,26 @@ func section(w io.Writer, p page, g grid) error {
 	return p.table(w, g)
 }
 
-func forecastFigures(f producer.Forecast) grid {
+func forecastTotals(f producer.Forecast) grid {
 	g := grid{right: []int{1}}
-	g.add("recipients", count(f.Total), "")
-	g.add("would be sent", count(f.Sent), tally(byCountry(f.Countries)))
-	g.add("left out", count(f.Skipped), "")
+	g.add("recipients", formatInt(f.Total), "")
+	g.add("would be sent", formatInt(f.Sent), tally(byCountry(f.Countries)))
+	g.add("left out", formatInt(f.Skipped), "")
 	for _, reason := range slices.Sorted(maps.Keys(f.Reasons)) {
 		detail := ""
 		if reason == "invalid_number" {
 			detail = tally(f.Invalid)
 		}
-		g.add("  "+reason, count(f.Reasons[reason]), detail)
+		g.add("  "+reason, formatInt(f.Reasons[reason]), detail)
 	}
 	if f.Calls != nil {
-		g.add("calls", count(*f.Calls), "")
+		g.add("calls", formatInt(*f.Calls), "")
 	} else {
 		g.add("calls", "?", "")
 	}
-	g.add("segments", count(f.Segments), spread(f))
+	g.add("segments", formatInt(f.Segments), segmentSummary(f))
 	if f.Cost != "" {
-		g.add("cost", pretty(f.Cost), "by the accounts' price")
+		g.add("cost", formatAmounts(f.Cost), "by the accounts' price")
 	}
 	return g
 }
@@ -91,13 +91,13 @@ func byCountry(countries map[string]int) map[string]int {
 }
 
 // spread says how long messages are.
-func spread(f producer.Forecast) string {
+func segmentSummary(f producer.Forecast) string {
 	if len(f.Spread) < 2 {
 		return fmt.Sprintf("%d a message, %s", f.SegmentsEach, f.Encoding)
 	}
 	var parts []string
 	for _, l := range slices.Backward(f.Spread) {
-		parts = append(parts, fmt.Sprintf("%s of %d %s", count(l.Messages), l.Segments, l.Encoding))
+		parts = append(parts, fmt.Sprintf("%s of %d %s", formatInt(l.Messages), l.Segments, l.Encoding))
 	}
 	return strings.Join(parts, ", ")
 }
@@ -110,25 +110,25 @@ func accountForecasts(f producer.Forecast, now time.Time) grid {
 		}
 		calls, balance, rate := "?", "not known", "?"
 		if a.Calls != nil {
-			if calls, rate = count(*a.Calls), "unlimited"; a.Rate > 0 {
-				rate = perSecond(a.Rate) + " " + a.Unit
+			if calls, rate = formatInt(*a.Calls), "unlimited"; a.Rate > 0 {
+				rate = formatRate(a.Rate) + " " + a.Unit
 			}
 		}
 		if a.Balance != "" {
 			if balance = a.Balance; a.BalanceAt != nil && now.Sub(*a.BalanceAt) > time.Second {
-				balance += " (" + roughly(now.Sub(*a.BalanceAt)) + " ago)"
+				balance += " (" + formatDuration(now.Sub(*a.BalanceAt)) + " ago)"
 			}
 		}
 		if a.Held != "" {
 			rate += ", held: " + a.Held
 		}
-		g.add(a.Account, count(a.Recipients), calls, count(a.Segments), pretty(a.Cost), balance, rate)
+		g.add(a.Account, formatInt(a.Recipients), calls, formatInt(a.Segments), formatAmounts(a.Cost), balance, rate)
 	}
 	return g
 }
 
 // pretty writes the thousands of amounts such as "1234567.80 KES" apart.
-func pretty(cost string) string {
+func formatAmounts(cost string) string {
 	words := strings.Fields(cost)
 	for i, w := range words {
 		if n, ok := parseAmount(w); ok {
@@ -138,7 +138,7 @@ func pretty(cost string) string {
 	return strings.Join(words, " ")
 }
 
-func creditWords(f producer.Forecast) (lines []string) {
+func creditLines(f producer.Forecast) (lines []string) {
 	for _, a := range f.Accounts {
 		if a.Credit != nil {
 			lines = append(lines, a.Credit.Warning)
@@ -150,9 +150,9 @@ func creditWords(f producer.Forecast) (lines []string) {
 // sampleBody is how much of a sample is shown.
 const sampleBody = 300
 
-func sampleWords(f producer.Forecast) (lines []string) {
+func sampleLines(f producer.Forecast) (lines []string) {
 	for _, x := range f.Samples {
-		lines = append(lines, fmt.Sprintf("row %s, %s, %s: %s", count(x.Row), sms.Mask(x.MSISDN), counted(x.Segments, "segment"), printable(x.Body, sampleBody)))
+		lines = append(lines, fmt.Sprintf("row %s, %s, %s: %s", formatInt(x.Row), sms.Mask(x.MSISDN), plural(x.Segments, "segment"), withoutControls(x.Body, sampleBody)))
 	}
 	return lines
 }
@@ -167,7 +167,7 @@ func tally(counts map[string]int) string {
 	})
 	parts := make([]string, len(words))
 	for i, w := range words {
-		parts[i] = count(counts[w]) + " " + w
+		parts[i] = formatInt(counts[w]) + " " + w
 	}
 	return strings.Join(parts, ", ")
 }

@@ -54,7 +54,7 @@ func TestScheduleInWords(t *testing.T) {
 		},
 	}
 	for name, tt := range tests {
-		if diff := cmp.Diff(tt.want, scheduleWords(producer.Forecast{Country: "KE", Schedule: tt.schedule}, now)); diff != "" {
+		if diff := cmp.Diff(tt.want, scheduleLines(producer.Forecast{Country: "KE", Schedule: tt.schedule}, now)); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
 	}

@@ -82,9 +82,9 @@ message_id of tuma results. The answers change nothing in the ledger.`,
 			}
 			poller, ok := acc.worker.Provider.(providers.StatusPoller)
 			if !ok {
-				return lacks(acc, "the state of single messages")
+				return notSupported(acc, "the state of single messages")
 			}
-			return a.askStates(ctx, poller, args[1:], asJSON)
+			return a.queryStates(ctx, poller, args[1:], asJSON)
 		}),
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
@@ -93,7 +93,7 @@ message_id of tuma results. The answers change nothing in the ledger.`,
 
 // askStates asks for one message after the other: one that cannot be told does
 // not keep the others from being.
-func (a *app) askStates(ctx context.Context, poller providers.StatusPoller, ids []string, asJSON bool) error {
+func (a *app) queryStates(ctx context.Context, poller providers.StatusPoller, ids []string, asJSON bool) error {
 	var failed []error
 	states := make([]messageState, len(ids))
 	g := grid{header: []string{"MESSAGE", "STATE", "DELIVERED", "FINAL"}}
@@ -124,7 +124,7 @@ func yesNo(b bool) string {
 }
 
 // lacks says that a gateway cannot be asked for something.
-func lacks(acc *accountConfig, what string) error {
+func notSupported(acc *accountConfig, what string) error {
 	return misuse("account %s: this gateway has none: provider %s cannot be asked for %s", acc.name, acc.kind.Name, what)
 }
 

@@ -98,13 +98,13 @@ func (a *app) gatewayAction(ctx context.Context, kind providers.Kind, args []str
 		return misuse("%w: %s", err, usageOf(action))
 	}
 	if action.Confirm != "" && !yes {
-		if err := a.sureTo(ctx, action, acc); err != nil {
+		if err := a.confirm(ctx, action, acc); err != nil {
 			return err
 		}
 	}
 	t, err := action.Do(ctx, acc.worker.Provider, params)
 	if err != nil {
-		return perhapsDone(acc, err)
+		return noteUnknownOutcome(acc, err)
 	}
 	if len(t.Columns) == 0 && !format.json && !format.csv {
 		_, err = fmt.Fprintf(a.out, "%s: done\n", action.Name)
@@ -115,7 +115,7 @@ func (a *app) gatewayAction(ctx context.Context, kind providers.Kind, args []str
 
 // perhapsDone adds to an error without a verdict that the action may have been
 // carried out all the same, and where to look.
-func perhapsDone(acc *accountConfig, err error) error {
+func noteUnknownOutcome(acc *accountConfig, err error) error {
 	e, ok := errors.AsType[*providers.Error](err)
 	if !ok || e.Outcome != providers.Unknown {
 		return err
@@ -129,7 +129,7 @@ func perhapsDone(acc *accountConfig, err error) error {
 
 // sureTo asks before something is done that wants to be confirmed. Without anybody to
 // ask, nothing is.
-func (a *app) sureTo(ctx context.Context, action providers.Action, acc *accountConfig) error {
+func (a *app) confirm(ctx context.Context, action providers.Action, acc *accountConfig) error {
 	if !isTerminal(a.in) || !isTerminal(a.err) {
 		return misuse("at account %s %s %s; say --yes if that is meant", acc.name, action.Name, action.Confirm)
 	}

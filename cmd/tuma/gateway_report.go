@@ -72,7 +72,7 @@ func (a *app) gatewayReport(ctx context.Context, args []string, from, to time.Ti
 	}
 	reporter, ok := acc.worker.Provider.(providers.Reporter)
 	if !ok {
-		return lacks(acc, "reports")
+		return notSupported(acc, "reports")
 	}
 	kinds := reporter.ReportKinds()
 	kind := kinds[0]
@@ -114,7 +114,7 @@ have ids, --after leaves out those up to one that is known already.`,
 			}
 			reader, ok := acc.worker.Provider.(providers.InboxReader)
 			if !ok {
-				return lacks(acc, "messages that people have sent in")
+				return notSupported(acc, "messages that people have sent in")
 			}
 			messages, err := reader.Inbox(ctx, after)
 			if err != nil {
@@ -124,7 +124,7 @@ have ids, --after leaves out those up to one that is known already.`,
 				return err
 			}
 			if n := len(messages); n > 0 && messages[n-1].ID != "" {
-				a.note("more with --after %s", harmless(messages[n-1].ID))
+				a.note("more with --after %s", replaceControls(messages[n-1].ID))
 			}
 			return nil
 		}),
@@ -137,7 +137,7 @@ have ids, --after leaves out those up to one that is known already.`,
 func inboxTable(messages []providers.Inbound) providers.Table {
 	t := providers.Table{Columns: []string{"id", "at", "from", "to", "link_id", "text"}}
 	for _, m := range messages {
-		t.Rows = append(t.Rows, []string{m.ID, stamp(m.At), m.From, m.To, m.LinkID, m.Text})
+		t.Rows = append(t.Rows, []string{m.ID, formatTime(m.At), m.From, m.To, m.LinkID, m.Text})
 	}
 	return t
 }
@@ -156,12 +156,12 @@ func (a *app) printTable(t providers.Table, format tableFormat, nothing string) 
 	}
 	g := grid{header: make([]string, len(t.Columns))}
 	for i, c := range t.Columns {
-		g.header[i] = strings.ToUpper(harmless(c))
+		g.header[i] = strings.ToUpper(replaceControls(c))
 	}
 	for _, row := range t.Rows {
 		cells := make([]string, len(row))
 		for i, c := range row {
-			cells[i] = oneLine(harmless(c), 160)
+			cells[i] = oneLine(replaceControls(c), 160)
 		}
 		g.add(cells...)
 	}
@@ -169,7 +169,7 @@ func (a *app) printTable(t providers.Table, format tableFormat, nothing string) 
 }
 
 // harmless replaces what a terminal would take for a command.
-func harmless(s string) string {
+func replaceControls(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029' || r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069' {
 			return ' '
@@ -190,7 +190,7 @@ func writeTableJSON(w io.Writer, t providers.Table) error {
 }
 
 func writeTableCSV(w io.Writer, t providers.Table) error {
-	out := newSheet(w)
+	out := newCSVSheet(w)
 	for _, row := range append([][]string{t.Columns}, t.Rows...) {
 		if err := out.row(row...); err != nil {
 			return err

@@ -12,7 +12,7 @@ import (
 )
 
 // street has an account at every gateway of the catalog, named as its provider.
-func street(t *testing.T, o sandbox.Options) (*cli, *sandbox.Server) {
+func newGatewayCLI(t *testing.T, o sandbox.Options) (*cli, *sandbox.Server) {
 	t.Helper()
 	gateway := sandbox.New(o)
 	server := httptest.NewServer(gateway)
@@ -24,8 +24,8 @@ func street(t *testing.T, o sandbox.Options) (*cli, *sandbox.Server) {
 
 func TestWhatTheSandboxPrintsIsAConfiguration(t *testing.T) {
 	t.Parallel()
-	c, _ := street(t, sandbox.Options{Credit: 17})
-	out, _ := c.must("balance")
+	c, _ := newGatewayCLI(t, sandbox.Options{Credit: 17})
+	out, _ := c.mustRun("balance")
 	for _, name := range catalog.Names() {
 		if !strings.Contains(out, name) {
 			t.Errorf("no balance of %s:\n%s", name, out)
@@ -41,17 +41,17 @@ func TestWhatTheSandboxPrintsIsAConfiguration(t *testing.T) {
 
 func TestReports(t *testing.T) {
 	t.Parallel()
-	c, _ := street(t, sandbox.Options{})
-	out, _ := c.must("gateway", "reports", "textconnect", "inboundmessages", "--csv", "--from", "2000-01-01T00:00:00Z")
+	c, _ := newGatewayCLI(t, sandbox.Options{})
+	out, _ := c.mustRun("gateway", "reports", "textconnect", "inboundmessages", "--csv", "--from", "2000-01-01T00:00:00Z")
 	rows, err := csv.NewReader(strings.NewReader(out)).ReadAll()
 	if err != nil || len(rows) < 2 || len(rows[0]) < 3 {
 		t.Errorf("%v\n%s", err, out)
 	}
-	out, _ = c.must("gateway", "reports", "textconnect", "Messages", "--json")
+	out, _ = c.mustRun("gateway", "reports", "textconnect", "Messages", "--json")
 	if out != "[]\n" {
 		t.Errorf("of an account that has sent nothing: %s", out)
 	}
-	out, errOut := c.must("gateway", "reports", "connectmedia")
+	out, errOut := c.mustRun("gateway", "reports", "connectmedia")
 	if out != "" || !strings.Contains(errOut, "nothing in history") {
 		t.Errorf("an empty history: %q, %q", out, errOut)
 	}
@@ -70,9 +70,9 @@ func TestReports(t *testing.T) {
 
 func TestInbox(t *testing.T) {
 	t.Parallel()
-	c, gateway := street(t, sandbox.Options{Users: map[string]string{"any": "any"}})
+	c, gateway := newGatewayCLI(t, sandbox.Options{Users: map[string]string{"any": "any"}})
 	var messages []map[string]string
-	out, _ := c.must("gateway", "inbox", "africastalking", "--json")
+	out, _ := c.mustRun("gateway", "inbox", "africastalking", "--json")
 	if err := json.Unmarshal([]byte(out), &messages); err != nil || len(messages) < 2 {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -81,14 +81,14 @@ func TestInbox(t *testing.T) {
 		t.Errorf("a message without a part: %v", first)
 	}
 	last := messages[len(messages)-1]["id"]
-	out, errOut := c.must("gateway", "inbox", "africastalking", "--after", first["id"])
+	out, errOut := c.mustRun("gateway", "inbox", "africastalking", "--after", first["id"])
 	if strings.Contains(out, first["text"]) || strings.Count(out, "\n") != len(messages) || errOut != "more with --after "+last+"\n" {
 		t.Errorf("after the first:\n%s%s", out, errOut)
 	}
-	if out, errOut := c.must("gateway", "inbox", "africastalking", "--after", last); out != "" || errOut != "the inbox is empty\n" {
+	if out, errOut := c.mustRun("gateway", "inbox", "africastalking", "--after", last); out != "" || errOut != "the inbox is empty\n" {
 		t.Errorf("after the last:\n%s%s", out, errOut)
 	}
-	if out, errOut := c.must("gateway", "inbox", "connectmedia"); !strings.HasPrefix(out, "ID") || strings.Count(out, "\n") < 2 || errOut != "" {
+	if out, errOut := c.mustRun("gateway", "inbox", "connectmedia"); !strings.HasPrefix(out, "ID") || strings.Count(out, "\n") < 2 || errOut != "" {
 		t.Errorf("got\n%s%s", out, errOut)
 	}
 	gateway.SetPassword("any", "other")
@@ -99,10 +99,10 @@ func TestInbox(t *testing.T) {
 
 func TestAdministration(t *testing.T) {
 	t.Parallel()
-	c, _ := street(t, sandbox.Options{})
+	c, _ := newGatewayCLI(t, sandbox.Options{})
 	act := func(args ...string) string {
 		t.Helper()
-		out, _ := c.must(append([]string{"gateway", "textconnect", "textconnect"}, args...)...)
+		out, _ := c.mustRun(append([]string{"gateway", "textconnect", "textconnect"}, args...)...)
 		return out
 	}
 	password := c.file("password", "s3cr3t-word\n")
@@ -144,7 +144,7 @@ func TestAdministration(t *testing.T) {
 	if _, errOut, exit := c.run("gateway", "textconnect", "textconnect", "UpdateCredits", "ChildUsername=nobody", "Quantity=1"); exit != exitFailed || !strings.Contains(errOut, "-509") {
 		t.Errorf("exit %d, %s", exit, errOut)
 	}
-	out, _, _ = c.feed("7\n", "gateway", "textconnect", "textconnect", "UpdateCredits", "ChildUsername=bob", "Quantity=@-")
+	out, _, _ = c.runWithInput("7\n", "gateway", "textconnect", "textconnect", "UpdateCredits", "ChildUsername=bob", "Quantity=@-")
 	if out != "UpdateCredits: done\n" {
 		t.Errorf("from standard input: %q", out)
 	}
@@ -152,14 +152,14 @@ func TestAdministration(t *testing.T) {
 
 func TestAnActionWithoutAnAnswerMayHaveBeenCarriedOut(t *testing.T) {
 	t.Parallel()
-	c, gateway := street(t, sandbox.Options{})
+	c, gateway := newGatewayCLI(t, sandbox.Options{})
 	gateway.FailNext(1, "accept_close")
 	send := []string{"gateway", "textconnect", "textconnect", "SendList", "ListName=Everyone", "SourceAddress=ACME", "Body=Hello", "--yes"}
 	const hint = "it may have been carried out: look at the gateway, or with tuma gateway reports textconnect, before you do it again"
 	if out, errOut, exit := c.run(send...); exit != exitFailed || out != "" || !strings.Contains(errOut, hint) {
 		t.Errorf("exit %d, %s%s", exit, out, errOut)
 	}
-	if out, errOut := c.must(send...); !strings.HasPrefix(out, "BGSENDID") || strings.Contains(errOut, hint) {
+	if out, errOut := c.mustRun(send...); !strings.HasPrefix(out, "BGSENDID") || strings.Contains(errOut, hint) {
 		t.Errorf("%s%s", out, errOut)
 	}
 	send[4] = "ListName=Nobody"
@@ -173,7 +173,7 @@ func TestWhatOthersHaveWrittenIsHarmlessOnATerminal(t *testing.T) {
 	for in, want := range map[string]string{
 		"plain é 😀": "plain é 😀", "\x1b[2Jgone": " [2Jgone", "a\u009bb": "a b", "tab\tand\nline": "tab and line", "\u202egnp.exe": " gnp.exe",
 	} {
-		if got := harmless(in); got != want {
+		if got := replaceControls(in); got != want {
 			t.Errorf("%q: %q", in, got)
 		}
 	}

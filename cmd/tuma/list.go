@@ -35,8 +35,8 @@ func newList(a *app) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				g.add(st.ID, string(st.State), count(st.Total), count(st.Pending), count(st.Accepted), count(st.Delivered),
-					count(st.Rejected), count(st.Unknown), count(st.Skipped), stamp(st.CreatedAt))
+				g.add(st.ID, string(st.State), formatInt(st.Total), formatInt(st.Pending), formatInt(st.Accepted), formatInt(st.Delivered),
+					formatInt(st.Rejected), formatInt(st.Unknown), formatInt(st.Skipped), formatTime(st.CreatedAt))
 			}
 			if len(g.rows) == 0 {
 				a.note("tuma: there are no campaigns yet; tuma send enqueues one")

@@ -17,7 +17,7 @@ import (
 
 func main() {
 	// go-redis prints to standard error by itself what it also returns.
-	redis.SetLogger(silence{})
+	redis.SetLogger(discardLogger{})
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
@@ -46,16 +46,16 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	root.SetOut(out)
 	root.SetErr(errOut)
 	verb, err := root.ExecuteContextC(ctx)
-	if err != nil && !a.began {
+	if err != nil && !a.started {
 		// Whatever goes wrong before a verb begins is in how it was called.
 		err = misuseError{err: err, help: verb.CommandPath()}
 	}
-	a.complain(err)
+	a.printError(err)
 	return exitStatus(err)
 }
 
 // silence drops go-redis's own lines.
-type silence struct{}
+type discardLogger struct{}
 
 // Printf prints nothing.
-func (silence) Printf(context.Context, string, ...any) {}
+func (discardLogger) Printf(context.Context, string, ...any) {}

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 		providertest.Guard() // which main cannot report, but a child that reaches nothing does not pass for one that works
 		main()
 	}
-	redis.SetLogger(silence{})
+	redis.SetLogger(discardLogger{})
 	goleak.VerifyTestMain(providertest.Guarded(m))
 }
 
@@ -57,11 +57,11 @@ func (c *cli) file(name, text string) string {
 
 func (c *cli) run(args ...string) (out, errOut string, exit int) {
 	c.t.Helper()
-	return c.feed("", args...)
+	return c.runWithInput("", args...)
 }
 
 // feed is run with something on standard input.
-func (c *cli) feed(in string, args ...string) (out, errOut string, exit int) {
+func (c *cli) runWithInput(in string, args ...string) (out, errOut string, exit int) {
 	c.t.Helper()
 	var o, e bytes.Buffer
 	exit = run(c.t.Context(), args, strings.NewReader(in), &o, &e, c.env)
@@ -69,7 +69,7 @@ func (c *cli) feed(in string, args ...string) (out, errOut string, exit int) {
 }
 
 // must is run for what has to succeed.
-func (c *cli) must(args ...string) (out, errOut string) {
+func (c *cli) mustRun(args ...string) (out, errOut string) {
 	c.t.Helper()
 	out, errOut, exit := c.run(args...)
 	if exit != exitDone {
@@ -141,15 +141,15 @@ func eventually(t testing.TB, what string, is func() bool) {
 }
 
 // house is a Redis, a sandbox and a configuration with two accounts at it.
-type house struct {
+type fixture struct {
 	*cli
 	redis   *redistest.Server
 	gateway *sandbox.Server
 }
 
-func newHouse(t testing.TB, o sandbox.Options, options ...redistest.Option) *house {
+func newFixture(t testing.TB, o sandbox.Options, options ...redistest.Option) *fixture {
 	t.Helper()
-	h := &house{redis: redistest.Start(t, append([]redistest.Option{redistest.WithAOF("no")}, options...)...), gateway: sandbox.New(o)}
+	h := &fixture{redis: redistest.Start(t, append([]redistest.Option{redistest.WithAOF("no")}, options...)...), gateway: sandbox.New(o)}
 	server := httptest.NewServer(h.gateway)
 	t.Cleanup(func() {
 		h.gateway.Close()
@@ -167,7 +167,7 @@ windows: off
 }
 
 // work starts a worker on kobo-main and returns when its account can be seen.
-func (h *house) work() *started {
+func (h *fixture) startWorker() *started {
 	h.t.Helper()
 	w := h.start("worker", "--accounts", "kobo-main")
 	eventually(h.t, "the worker to publish its account", func() bool {

@@ -39,7 +39,7 @@ func (a amount) String() string {
 	whole, part := a/amountUnit, a%amountUnit
 	digits := strconv.Itoa(int(amountUnit + part))[1:]
 	digits = digits[:2] + strings.TrimRight(digits[2:], "0")
-	return count(int(whole)) + "." + digits
+	return formatInt(int(whole)) + "." + digits
 }
 
 // MarshalText writes it for programs: "1234567.80".

@@ -29,7 +29,7 @@ kept for ever: nobody leaves it by themselves.`,
   tuma optout check 0712345678`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return misuse("tuma optout has no %q; it has %s", args[0], strings.Join(verbsOf(c), ", "))
+				return misuse("tuma optout has no %q; it has %s", args[0], strings.Join(commandNames(c), ", "))
 			}
 			return nil
 		},
@@ -39,7 +39,7 @@ kept for ever: nobody leaves it by themselves.`,
 	return c
 }
 
-func verbsOf(c *cobra.Command) (out []string) {
+func commandNames(c *cobra.Command) (out []string) {
 	for _, v := range c.Commands() {
 		out = append(out, v.Name())
 	}
@@ -47,14 +47,14 @@ func verbsOf(c *cobra.Command) (out []string) {
 }
 
 // optOutVerb is what the verbs of optout that read numbers have in common.
-type optOutVerb struct {
+type optOutCommand struct {
 	*app
 	sender, country, file string
 	list                  recipients.Options
 	noWait, json          bool
 }
 
-func (o *optOutVerb) flags(c *cobra.Command) {
+func (o *optOutCommand) flags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&o.sender, "sender", "", "the list of this sender ID (default: that of all senders)")
 	f.StringVar(&o.country, "country", "", "country of numbers in national form, such as KE (default: default_country)")
@@ -62,12 +62,12 @@ func (o *optOutVerb) flags(c *cobra.Command) {
 	f.BoolVar(&o.json, "json", false, "print JSON")
 }
 
-func (o *optOutVerb) waitFlag(c *cobra.Command) {
+func (o *optOutCommand) waitFlag(c *cobra.Command) {
 	c.Flags().BoolVar(&o.noWait, "no-wait", false, "do not wait for calls in flight")
 }
 
 func newOptOutAdd(a *app) *cobra.Command {
-	o := &optOutVerb{app: a}
+	o := &optOutCommand{app: a}
 	c := &cobra.Command{
 		Use:   "add NUMBER… | add --file F",
 		Short: "Put numbers on the suppression list",
@@ -78,7 +78,7 @@ already: it may be repeated as it was, where the gateway sends it only once.`,
 		Example: `  tuma optout add +254712345678 0733000001
   tuma optout add 0712345678 --sender ACME
   tuma optout add --file numbers.txt`,
-		RunE: a.verb(func(ctx context.Context, args []string) error { return o.with(ctx, args, o.add) }),
+		RunE: a.verb(func(ctx context.Context, args []string) error { return o.run(ctx, args, o.add) }),
 	}
 	o.flags(c)
 	o.waitFlag(c)
@@ -87,7 +87,7 @@ already: it may be repeated as it was, where the gateway sends it only once.`,
 }
 
 func newOptOutImport(a *app) *cobra.Command {
-	o := &optOutVerb{app: a}
+	o := &optOutCommand{app: a}
 	c := &cobra.Command{
 		Use:   "import FILE",
 		Short: "Put all numbers of a file on the suppression list",
@@ -103,7 +103,7 @@ Campaigns that are being sent are told at the end, as with tuma optout add.`,
 		Args: takes("FILE"),
 		RunE: a.verb(func(ctx context.Context, args []string) error {
 			o.file = args[0]
-			return o.with(ctx, nil, o.load)
+			return o.run(ctx, nil, o.importFile)
 		}),
 	}
 	o.flags(c)
@@ -112,7 +112,7 @@ Campaigns that are being sent are told at the end, as with tuma optout add.`,
 }
 
 func newOptOutRemove(a *app) *cobra.Command {
-	o := &optOutVerb{app: a}
+	o := &optOutCommand{app: a}
 	c := &cobra.Command{
 		Use:   "remove NUMBER… | remove --file F",
 		Short: "Take numbers off the suppression list",
@@ -120,7 +120,7 @@ func newOptOutRemove(a *app) *cobra.Command {
 have left them out already do not take them in again.`,
 		Example: `  tuma optout remove +254712345678
   tuma optout remove 0712345678 --sender ACME`,
-		RunE: a.verb(func(ctx context.Context, args []string) error { return o.with(ctx, args, o.remove) }),
+		RunE: a.verb(func(ctx context.Context, args []string) error { return o.run(ctx, args, o.remove) }),
 	}
 	o.flags(c)
 	c.Flags().StringVar(&o.file, "file", "", "also those in a file, one a line or a CSV; - is standard input")
@@ -128,7 +128,7 @@ have left them out already do not take them in again.`,
 }
 
 // with connects, and opens the file if there is one.
-func (o *optOutVerb) with(ctx context.Context, numbers []string, do func(context.Context, *backend, []string, *source) error) (err error) {
+func (o *optOutCommand) run(ctx context.Context, numbers []string, do func(context.Context, *backend, []string, *source) error) (err error) {
 	if len(numbers) == 0 && o.file == "" {
 		return misuse("whom? Name numbers, or a file of them with --file")
 	}
@@ -152,16 +152,16 @@ func (o *optOutVerb) with(ctx context.Context, numbers []string, do func(context
 }
 
 // named is a number with the place where it stands.
-type named struct {
+type locatedOptOut struct {
 	producer.OptOut
-	where string
+	place string
 }
 
 // people yields the numbers of the command line and of the file.
-func (o *optOutVerb) people(numbers []string, src *source) iter.Seq2[named, error] {
-	return func(yield func(named, error) bool) {
+func (o *optOutCommand) allNumbers(numbers []string, src *source) iter.Seq2[locatedOptOut, error] {
+	return func(yield func(locatedOptOut, error) bool) {
 		for i, n := range numbers {
-			if !yield(named{producer.OptOut{Number: n, Sender: o.sender, Country: o.country}, fmt.Sprintf("number %d", i+1)}, nil) {
+			if !yield(locatedOptOut{producer.OptOut{Number: n, Sender: o.sender, Country: o.country}, fmt.Sprintf("number %d", i+1)}, nil) {
 				return
 			}
 		}
@@ -169,7 +169,7 @@ func (o *optOutVerb) people(numbers []string, src *source) iter.Seq2[named, erro
 			return
 		}
 		for r, err := range src.all() {
-			if !yield(named{producer.OptOut{Number: r.Number, Sender: o.sender, Country: o.country}, src.list.Where()}, err) || err != nil {
+			if !yield(locatedOptOut{producer.OptOut{Number: r.Number, Sender: o.sender, Country: o.country}, src.list.Where()}, err) || err != nil {
 				return
 			}
 		}
@@ -178,11 +178,11 @@ func (o *optOutVerb) people(numbers []string, src *source) iter.Seq2[named, erro
 
 // checked goes through all numbers once before anything is done, and refuses all of them
 // for one that is none.
-func (o *optOutVerb) checked(numbers []string, src *source) (iter.Seq2[producer.OptOut, error], error) {
-	for p, err := range o.people(numbers, src) {
+func (o *optOutCommand) validated(numbers []string, src *source) (iter.Seq2[producer.OptOut, error], error) {
+	for p, err := range o.allNumbers(numbers, src) {
 		if err == nil {
 			if err = producer.CheckOptOut(p.OptOut); err != nil {
-				err = misuse("%s: %w; nothing was changed", p.where, err)
+				err = misuse("%s: %w; nothing was changed", p.place, err)
 			}
 		}
 		if err != nil {
@@ -190,7 +190,7 @@ func (o *optOutVerb) checked(numbers []string, src *source) (iter.Seq2[producer.
 		}
 	}
 	return func(yield func(producer.OptOut, error) bool) {
-		for p, err := range o.people(numbers, src) {
+		for p, err := range o.allNumbers(numbers, src) {
 			if !yield(p.OptOut, err) {
 				return
 			}
@@ -198,30 +198,30 @@ func (o *optOutVerb) checked(numbers []string, src *source) (iter.Seq2[producer.
 	}, nil
 }
 
-func (o *optOutVerb) add(ctx context.Context, b *backend, numbers []string, src *source) error {
-	people, err := o.checked(numbers, src)
+func (o *optOutCommand) add(ctx context.Context, b *backend, numbers []string, src *source) error {
+	optOuts, err := o.validated(numbers, src)
 	if err != nil {
 		return err
 	}
-	r, err := b.OptOut(ctx, people)
+	r, err := b.OptOut(ctx, optOuts)
 	if err != nil {
 		return err
 	}
-	return o.told(ctx, b, r)
+	return o.waitAndReport(ctx, b, r)
 }
 
 // told waits for the calls that had begun before, and says what came of it.
-func (o *optOutVerb) told(ctx context.Context, b *backend, r producer.OptOutReceipt) error {
+func (o *optOutCommand) waitAndReport(ctx context.Context, b *backend, r producer.OptOutReceipt) error {
 	if o.json {
 		if err := writeJSON(o.out, r); err != nil {
 			return err
 		}
 	}
 	if r.InFlight.Calls > 0 {
-		o.note("tuma: %s, to %s of these, had begun before", counted(r.InFlight.Calls, "call"), count(r.InFlight.Recipients))
+		o.note("tuma: %s, to %s of these, had begun before", plural(r.InFlight.Calls, "call"), formatInt(r.InFlight.Recipients))
 		if !o.noWait {
 			o.note("tuma: waiting for them (--no-wait does not)")
-			ctx, cancel := context.WithTimeout(ctx, inFlightPatience)
+			ctx, cancel := context.WithTimeout(ctx, inFlightTimeout)
 			defer cancel()
 			if err := b.WaitForInFlight(ctx, r); err != nil {
 				return fmt.Errorf("they are on the list, but %w", err)
@@ -229,16 +229,16 @@ func (o *optOutVerb) told(ctx context.Context, b *backend, r producer.OptOutRece
 		}
 	}
 	if r.Doubt > 0 {
-		o.note("tuma: of %s to them nobody knows yet whether a gateway has taken it; it may be repeated as it was", counted(r.Doubt, "call"))
+		o.note("tuma: of %s to them nobody knows yet whether a gateway has taken it; it may be repeated as it was", plural(r.Doubt, "call"))
 	}
 	if o.json {
 		return nil
 	}
 	known := ""
 	if r.Known > 0 {
-		known = fmt.Sprintf(", %s had been on it", count(r.Known))
+		known = fmt.Sprintf(", %s had been on it", formatInt(r.Known))
 	}
-	_, err := fmt.Fprintf(o.out, "%s added to %s%s\n", counted(r.Added, "number"), listName(o.sender), known)
+	_, err := fmt.Fprintf(o.out, "%s added to %s%s\n", plural(r.Added, "number"), listName(o.sender), known)
 	return err
 }
 
@@ -249,24 +249,24 @@ func listName(sender string) string {
 	return "the suppression list of " + strings.ToUpper(sender)
 }
 
-func (o *optOutVerb) remove(ctx context.Context, b *backend, numbers []string, src *source) error {
-	people, err := o.checked(numbers, src)
+func (o *optOutCommand) remove(ctx context.Context, b *backend, numbers []string, src *source) error {
+	optOuts, err := o.validated(numbers, src)
 	if err != nil {
 		return err
 	}
-	n, err := b.OptIn(ctx, people)
+	n, err := b.OptIn(ctx, optOuts)
 	if err != nil {
 		return err
 	}
 	if o.json {
 		return writeJSON(o.out, map[string]int{"removed": n})
 	}
-	_, err = fmt.Fprintf(o.out, "%s removed from %s\n", counted(n, "number"), listName(o.sender))
+	_, err = fmt.Fprintf(o.out, "%s removed from %s\n", plural(n, "number"), listName(o.sender))
 	return err
 }
 
 func newOptOutCheck(a *app) *cobra.Command {
-	o := &optOutVerb{app: a}
+	o := &optOutCommand{app: a}
 	c := &cobra.Command{
 		Use:   "check NUMBER",
 		Short: "Say which suppression lists a number is on",
@@ -276,7 +276,7 @@ came from. It ends with 0 whether it is on any or on none.`,
   tuma optout check 0712345678 --json`,
 		Args: takes("NUMBER"),
 		RunE: a.verb(func(ctx context.Context, args []string) error {
-			return o.with(ctx, args, func(ctx context.Context, b *backend, numbers []string, _ *source) error {
+			return o.run(ctx, args, func(ctx context.Context, b *backend, numbers []string, _ *source) error {
 				found, err := b.OptOutsOf(ctx, numbers[0], o.country)
 				if _, wrong := errors.AsType[*producer.NumberError](err); wrong {
 					return misuse("%w", err)

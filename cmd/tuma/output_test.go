@@ -39,7 +39,7 @@ func TestNoFormula(t *testing.T) {
 		"24137cf8-eccc-469c-80af-109": "24137cf8-eccc-469c-80af-109",
 	}
 	for in, want := range tests {
-		if got := noFormula(in); got != want {
+		if got := escapeFormulas(in); got != want {
 			t.Errorf("%q becomes %q, want %q", in, got, want)
 		}
 	}
@@ -56,7 +56,7 @@ func TestResultsAsCSV(t *testing.T) {
 	var out bytes.Buffer
 	write := func(results iter.Seq2[producer.Result, error], headed bool) error {
 		out.Reset()
-		w := &wholeRows{to: &out}
+		w := &rowBuffer{to: &out}
 		return errors.Join(writeResultsCSV(w, results, headed), w.flush())
 	}
 	if err := write(results, true); err != nil {
@@ -86,7 +86,7 @@ func TestResultsAsCSV(t *testing.T) {
 func TestFiguresForPeople(t *testing.T) {
 	t.Parallel()
 	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1000: "-1,000", -100: "-100"} {
-		if got := count(n); got != want {
+		if got := formatInt(n); got != want {
 			t.Errorf("count(%d) = %s, want %s", n, got, want)
 		}
 	}
@@ -94,12 +94,12 @@ func TestFiguresForPeople(t *testing.T) {
 		0: "0s", -time.Hour: "0s", 1500 * time.Millisecond: "1s", 59 * time.Second: "59s", 61 * time.Second: "1m01s",
 		90 * time.Minute: "1h30m", 47 * time.Hour: "47h00m", 75 * time.Hour: "3d03h",
 	} {
-		if got := roughly(d); got != want {
+		if got := formatDuration(d); got != want {
 			t.Errorf("roughly(%s) = %s, want %s", d, got, want)
 		}
 	}
 	for rate, want := range map[float64]string{0.25: "0.2/s", 9.9: "9.9/s", 12.6: "13/s", 2500: "2,500/s"} {
-		if got := perSecond(rate); got != want {
+		if got := formatRate(rate); got != want {
 			t.Errorf("perSecond(%v) = %s, want %s", rate, got, want)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 func newPause(a *app) *cobra.Command {
-	return newOrder(a, order{
+	return newStopCommand(a, stopCommand{
 		use:   "pause ID",
 		short: "Stop a campaign until it is resumed",
 		long: `Pause stops a campaign: once it is back, no call begins that had not begun before.
@@ -20,24 +20,24 @@ Calls that are with a gateway at that moment are finished and counted; pause
 waits for them, unless --no-wait is given. Of a campaign that has ended it says so,
 and has nothing to do.`,
 		example: "  tuma pause sale-2025-11\n  tuma resume sale-2025-11",
-		give:    (*producer.Client).Pause,
+		stop:    (*producer.Client).Pause,
 		done:    "is paused",
 	})
 }
 
 // order is what pause and cancel have in common: something that takes effect at
 // once, and leaves calls in flight to wait for.
-type order struct {
+type stopCommand struct {
 	use, short, long, example string
-	give                      func(*producer.Client, context.Context, string) (producer.InFlight, error)
+	stop                      func(*producer.Client, context.Context, string) (producer.InFlight, error)
 	done                      string
 }
 
 // inFlightPatience bounds the wait for calls in flight: a call's deadline, its
 // lease, and what a dead worker's takes to be found.
-const inFlightPatience = 3 * time.Minute
+const inFlightTimeout = 3 * time.Minute
 
-func newOrder(a *app, o order) *cobra.Command {
+func newStopCommand(a *app, o stopCommand) *cobra.Command {
 	var noWait bool
 	c := &cobra.Command{
 		Use: o.use, Short: o.short, Long: o.long, Example: o.example,
@@ -45,7 +45,7 @@ func newOrder(a *app, o order) *cobra.Command {
 		ValidArgsFunction: a.completeCampaigns,
 		RunE: a.verb(func(ctx context.Context, args []string) error {
 			return a.withCampaign(ctx, args[0], func(b *backend, id string) error {
-				flying, err := o.give(b.Client, ctx, id)
+				inFlightCalls, err := o.stop(b.Client, ctx, id)
 				done := o.done
 				switch {
 				case errors.Is(err, producer.ErrDone):
@@ -55,11 +55,11 @@ func newOrder(a *app, o order) *cobra.Command {
 				case err != nil:
 					return err
 				}
-				if flying.Calls > 0 {
+				if inFlightCalls.Calls > 0 {
 					a.note("tuma: %s, to %s, had begun before",
-						counted(flying.Calls, "call"), counted(flying.Recipients, "recipient"))
+						plural(inFlightCalls.Calls, "call"), plural(inFlightCalls.Recipients, "recipient"))
 					if !noWait {
-						if err := a.land(ctx, b, id); err != nil {
+						if err := a.waitForCalls(ctx, b, id); err != nil {
 							return err
 						}
 					}
@@ -74,9 +74,9 @@ func newOrder(a *app, o order) *cobra.Command {
 }
 
 // land waits until no call of the campaign is in flight.
-func (a *app) land(ctx context.Context, b *backend, id string) error {
+func (a *app) waitForCalls(ctx context.Context, b *backend, id string) error {
 	a.note("tuma: waiting for them (--no-wait does not)")
-	ctx, cancel := context.WithTimeout(ctx, inFlightPatience)
+	ctx, cancel := context.WithTimeout(ctx, inFlightTimeout)
 	defer cancel()
 	for st, err := range b.Watch(ctx, id) {
 		if err != nil && ctx.Err() == nil {
@@ -90,7 +90,7 @@ func (a *app) land(ctx context.Context, b *backend, id string) error {
 }
 
 // unwelcome says what it means that a campaign does not take an order.
-func unwelcome(err error) error {
+func explainCancelled(err error) error {
 	if errors.Is(err, producer.ErrStopped) {
 		return fmt.Errorf("%w: it was cancelled, and that is for good", err)
 	}

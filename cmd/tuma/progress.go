@@ -16,23 +16,23 @@ import (
 
 const (
 	// followEvery is how often a campaign that is watched is looked at.
-	followEvery = 250 * time.Millisecond
+	pollInterval = 250 * time.Millisecond
 	// patience is how long Redis may be away while a campaign is watched: it may
 	// restart, and the campaign then goes on.
-	patience = time.Minute
+	redisOutageLimit = time.Minute
 	// lineEvery is how often plain lines come while nothing but the counts changes.
-	lineEvery = 5 * time.Second
+	lineInterval = 5 * time.Second
 )
 
 // follow shows a campaign's progress on standard error until it is enough.
 func (a *app) follow(ctx context.Context, b *backend, id string, enough func(producer.Status) bool) (producer.Status, error) {
 	p := newProgress(a.err, a.now)
-	a.shown = p
+	a.progress = p
 	defer func() {
 		p.end()
-		a.shown = nil
+		a.progress = nil
 	}()
-	tick := time.NewTicker(followEvery)
+	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	var lost time.Time
 	for {
@@ -45,7 +45,7 @@ func (a *app) follow(ctx context.Context, b *backend, id string, enough func(pro
 		case err != nil && lost.IsZero():
 			lost = a.now()
 			a.note("tuma: Redis does not answer (%s); trying again", oneLine(err.Error(), 100))
-		case err != nil && a.now().Sub(lost) > patience:
+		case err != nil && a.now().Sub(lost) > redisOutageLimit:
 			return st, err
 		case err == nil:
 			lost = time.Time{}
@@ -70,8 +70,8 @@ type progress struct {
 	// bar is nil where nobody looks.
 	bar *progressbar.ProgressBar
 
-	said   time.Time
-	moment string // state and blocks as said last
+	printedAt    time.Time
+	printedState string // state and blocks as said last
 }
 
 func newProgress(w io.Writer, now func() time.Time) *progress { return &progress{w: w, now: now} }
@@ -90,31 +90,31 @@ func (p *progress) show(st producer.Status) {
 	for _, b := range st.BlockedBy {
 		moment += " " + b.Account + ":" + b.Reason
 	}
-	if moment == p.moment && now.Sub(p.said) < lineEvery && !st.Ended() {
+	if moment == p.printedState && now.Sub(p.printedAt) < lineInterval && !st.Ended() {
 		return
 	}
-	p.said, p.moment = now, moment
+	p.printedAt, p.printedState = now, moment
 	percent := 100
 	if st.Total > 0 {
 		percent = settled * 100 / st.Total
 	}
-	_, _ = fmt.Fprintf(p.w, "%s: %s, %s of %s (%d %%)%s\n", st.ID, st.State, count(settled), count(st.Total), percent, p.pace(st, now))
+	_, _ = fmt.Fprintf(p.w, "%s: %s, %s of %s (%d %%)%s\n", st.ID, st.State, formatInt(settled), formatInt(st.Total), percent, p.details(st, now))
 }
 
 // pace is the rate and the time left, and what blocks it.
-func (p *progress) pace(st producer.Status, now time.Time) string {
+func (p *progress) details(st producer.Status, now time.Time) string {
 	var parts []string
 	if st.Canary != nil {
 		parts = append(parts, "canary: "+canaryText(st.Canary))
 	}
 	if rate := p.meter.rate(); rate > 0 && !st.Ended() {
-		parts = append(parts, perSecond(rate))
+		parts = append(parts, formatRate(rate))
 		if len(st.BlockedBy) == 0 {
 			left := time.Duration(float64(st.Pending) / rate * float64(time.Second))
-			parts = append(parts, roughly(left)+" left")
+			parts = append(parts, formatDuration(left)+" left")
 		}
 	}
-	if why := blocks(st, now); why != "" {
+	if why := blockReasons(st, now); why != "" {
 		parts = append(parts, "waiting: "+why)
 	}
 	if len(parts) == 0 {
@@ -133,15 +133,15 @@ func (p *progress) draw(st producer.Status, settled int, now time.Time) {
 			progressbar.OptionShowDescriptionAtLineEnd(), progressbar.OptionUseANSICodes(true), progressbar.OptionClearOnFinish())
 	}
 	// A line that is longer than the terminal would leave its beginning behind at every redraw.
-	room := terminalWidth(p.w) - barWidth - 2*len(count(st.Total)) - 16
-	p.bar.Describe(oneLine(string(st.State)+p.pace(st, now), max(room, 10)))
+	room := terminalWidth(p.w) - barWidth - 2*len(formatInt(st.Total)) - 16
+	p.bar.Describe(oneLine(string(st.State)+p.details(st, now), max(room, 10)))
 	_ = p.bar.Set(settled) // a bar that cannot be drawn changes nothing
 }
 
 // note writes a line on standard error, above the progress if some is shown.
 func (a *app) note(format string, args ...any) {
-	if a.shown != nil {
-		a.shown.end()
+	if a.progress != nil {
+		a.progress.end()
 	}
 	_, _ = fmt.Fprintf(a.err, format+"\n", args...)
 }

@@ -37,7 +37,7 @@ how far it is.`,
 				case asJSON:
 					return writeJSON(a.out, r)
 				}
-				return r.print(a.out, a.page())
+				return r.print(a.out, a.screen())
 			})
 		}),
 	}
@@ -67,14 +67,14 @@ type report struct {
 	Estimate []costSum `json:"estimate"`
 	// Began and Ended are when the first and the last call were answered, Seconds what
 	// lies between, and Rate how many recipients a second that makes; 0: in no time.
-	Created  time.Time  `json:"created_at"`
-	Began    *time.Time `json:"sent_from"`
-	Ended    *time.Time `json:"sent_until"`
-	Finished *time.Time `json:"finished_at"`
-	Seconds  float64    `json:"seconds"`
-	Rate     float64    `json:"rate"`
-	Busiest  float64    `json:"busiest_rate"`
-	Timeline []moment   `json:"timeline"`
+	Created  time.Time       `json:"created_at"`
+	Began    *time.Time      `json:"sent_from"`
+	Ended    *time.Time      `json:"sent_until"`
+	Finished *time.Time      `json:"finished_at"`
+	Seconds  float64         `json:"seconds"`
+	Rate     float64         `json:"rate"`
+	Busiest  float64         `json:"busiest_rate"`
+	Timeline []timelinePoint `json:"timeline"`
 	// Next says what can be done, most of it by a command.
 	Next []advice `json:"next"`
 
@@ -113,7 +113,7 @@ type costSum struct {
 }
 
 // moment is how much happened in a stretch of time.
-type moment struct {
+type timelinePoint struct {
 	From       time.Time `json:"from"`
 	Seconds    float64   `json:"seconds"`
 	Recipients int       `json:"recipients"`
@@ -135,7 +135,7 @@ func (a *app) report(ctx context.Context, b *backend, id string) (*report, error
 	if err != nil {
 		return nil, err
 	}
-	count := newReckoning()
+	count := newTotals()
 	for r, err := range b.Results(ctx, id) {
 		if err != nil {
 			return nil, err
@@ -153,71 +153,71 @@ func (a *app) report(ctx context.Context, b *backend, id string) (*report, error
 }
 
 // mostKinds bounds what is told apart, where gateways choose the words.
-const mostKinds = 500
+const maxKeys = 500
 
 // theRest stands for everything that is not told apart any more.
-const theRest = "(others)"
+const othersKey = "(others)"
 
 // tallies counts by key; too many keys are counted as one.
-type tallies[K comparable] struct {
+type boundedCounts[K comparable] struct {
 	n    map[K]int
 	rest K
 }
 
-func (t *tallies[K]) add(key K) {
-	if _, known := t.n[key]; !known && len(t.n) >= mostKinds {
+func (t *boundedCounts[K]) add(key K) {
+	if _, known := t.n[key]; !known && len(t.n) >= maxKeys {
 		key = t.rest
 	}
 	t.n[key]++
 }
 
 // reckoning adds results up.
-type reckoning struct {
+type totals struct {
 	recipients          int
 	statuses            map[string]int
-	reasons             tallies[reasonCount]
-	codes               tallies[codeCount]
-	accounts, countries map[string]*part
+	reasons             boundedCounts[reasonCount]
+	codes               boundedCounts[codeCount]
+	accounts, countries map[string]*groupTotals
 	times               timeline
 }
 
 // part is the reckoning of an account or a country.
-type part struct {
+type groupTotals struct {
 	recipients, segments int
 	statuses             map[string]int
 	cost                 map[string]*costSum // by currency
 	// untold are the segments of accepted messages of which no cost is known.
-	untold, untoldMessages int
+	unpricedSegments, unpricedMessages int
 }
 
-func newReckoning() *reckoning {
-	return &reckoning{
+func newTotals() *totals {
+	return &totals{
 		statuses:  map[string]int{},
-		reasons:   tallies[reasonCount]{n: map[reasonCount]int{}, rest: reasonCount{Reason: theRest}},
-		codes:     tallies[codeCount]{n: map[codeCount]int{}, rest: codeCount{Code: theRest}},
-		accounts:  map[string]*part{},
-		countries: map[string]*part{},
+		reasons:   boundedCounts[reasonCount]{n: map[reasonCount]int{}, rest: reasonCount{Reason: othersKey}},
+		codes:     boundedCounts[codeCount]{n: map[codeCount]int{}, rest: codeCount{Code: othersKey}},
+		accounts:  map[string]*groupTotals{},
+		countries: map[string]*groupTotals{},
 	}
 }
 
-func (c *reckoning) add(r producer.Result) {
+func (c *totals) add(r producer.Result) {
 	c.recipients++
 	c.statuses[r.Status]++
 	if r.Reason != "" {
 		c.reasons.add(reasonCount{Status: r.Status, Reason: r.Reason})
 	}
-	if r.Code != "" && !taken(r.Status) {
+	if r.Code != "" && !acceptedByGateway(r.Status) {
 		c.codes.add(codeCount{Code: r.Code, Status: r.Status, Account: r.Account})
 	}
 	if r.Account != "" {
-		partOf(c.accounts, r.Account).add(r)
+		totalsFor(c.accounts, r.Account).add(r)
 	}
 	if r.MSISDN != "" {
 		country := ""
 		if m, err := strconv.ParseUint(r.MSISDN, 10, 64); err == nil {
 			country = sms.MSISDN(m).Country()
 		}
-		partOf(c.countries, country).add(r)
+		totalsFor(c.countries, country).add(r)
 	}
 	if r.MessageUUID != "" {
 		c.times.add(r.UpdatedAt)
@@ -225,41 +225,41 @@ func (c *reckoning) add(r producer.Result) {
 }
 
 // taken says whether a gateway has accepted such a message.
-func taken(status string) bool {
+func acceptedByGateway(status string) bool {
 	return status == "accepted" || status == "delivered" || status == "undelivered"
 }
 
-func partOf(parts map[string]*part, name string) *part {
+func totalsFor(parts map[string]*groupTotals, name string) *groupTotals {
 	p := parts[name]
 	if p == nil {
-		if len(parts) >= mostKinds {
-			name = theRest
+		if len(parts) >= maxKeys {
+			name = othersKey
 		}
 		if p = parts[name]; p == nil {
-			p = &part{statuses: map[string]int{}, cost: map[string]*costSum{}}
+			p = &groupTotals{statuses: map[string]int{}, cost: map[string]*costSum{}}
 			parts[name] = p
 		}
 	}
 	return p
 }
 
-func (p *part) add(r producer.Result) {
+func (p *groupTotals) add(r producer.Result) {
 	p.recipients++
 	p.statuses[r.Status]++
-	if taken(r.Status) {
+	if acceptedByGateway(r.Status) {
 		p.segments += r.Segments
 	}
 	amount, told := parseAmount(r.Cost)
 	if !told {
-		if taken(r.Status) {
-			p.untold += r.Segments
-			p.untoldMessages++
+		if acceptedByGateway(r.Status) {
+			p.unpricedSegments += r.Segments
+			p.unpricedMessages++
 		}
 		return
 	}
 	sum := p.cost[r.Currency]
 	if sum == nil {
-		if len(p.cost) >= mostKinds {
+		if len(p.cost) >= maxKeys {
 			return
 		}
 		sum = &costSum{Currency: r.Currency}
@@ -270,7 +270,7 @@ func (p *part) add(r producer.Result) {
 }
 
 // report writes down what was added up; prices are those of accounts, a segment.
-func (c *reckoning) report(prices map[string]string) *report {
+func (c *totals) report(prices map[string]string) *report {
 	r := &report{Recipients: c.recipients, Statuses: c.statuses, times: c.times, Reasons: []reasonCount{}, Codes: []codeCount{}, Next: []advice{}}
 	for x, n := range c.reasons.n {
 		x.Recipients = n
@@ -296,12 +296,12 @@ func (c *reckoning) report(prices map[string]string) *report {
 		for _, x := range p.cost {
 			addCost(cost, *x)
 		}
-		if each, currency, ok := priceOf(prices[name]); ok && p.untoldMessages > 0 {
-			addCost(estimate, costSum{Amount: each * amount(p.untold), Currency: currency, Messages: p.untoldMessages})
+		if each, currency, ok := priceOf(prices[name]); ok && p.unpricedMessages > 0 {
+			addCost(estimate, costSum{Amount: each * amount(p.unpricedSegments), Currency: currency, Messages: p.unpricedMessages})
 		}
 	}
 	r.Cost, r.Estimate = costsOf(cost), costsOf(estimate)
-	r.when()
+	r.fillTimes()
 	return r
 }
 
@@ -309,8 +309,8 @@ func (c *reckoning) report(prices map[string]string) *report {
 const timelineColumns = 120
 
 // when fills in when it was sent.
-func (r *report) when() {
-	r.Timeline = []moment{}
+func (r *report) fillTimes() {
+	r.Timeline = []timelinePoint{}
 	if r.times.first.IsZero() {
 		return
 	}
@@ -318,7 +318,7 @@ func (r *report) when() {
 	r.Seconds = r.Ended.Sub(*r.Began).Seconds()
 	chart, sent := r.times.chart(timelineColumns), 0
 	for i, n := range chart.bars {
-		r.Timeline = append(r.Timeline, moment{From: chart.from.Add(time.Duration(i) * chart.each), Seconds: chart.each.Seconds(), Recipients: n})
+		r.Timeline = append(r.Timeline, timelinePoint{From: chart.from.Add(time.Duration(i) * chart.each), Seconds: chart.each.Seconds(), Recipients: n})
 		sent += n
 	}
 	if r.Seconds >= 1 {
@@ -343,7 +343,7 @@ func costsOf(sums map[string]*costSum) []costSum {
 	return out
 }
 
-func groupsOf(parts map[string]*part) []group {
+func groupsOf(parts map[string]*groupTotals) []group {
 	out := []group{}
 	for name, p := range parts {
 		out = append(out, group{Name: name, Recipients: p.recipients, Statuses: p.statuses, Segments: p.segments, Cost: costsOf(p.cost)})
@@ -360,18 +360,18 @@ func nextSteps(st producer.Status, r *report, now time.Time) []advice {
 	}
 	if n := r.Statuses["unknown"]; n > 0 {
 		steps = append(steps, advice{
-			Why:     "whether " + counted(n, "recipient") + " got the message is not known; sent again, some get it twice",
+			Why:     "whether " + plural(n, "recipient") + " got the message is not known; sent again, some get it twice",
 			Command: "tuma retry " + st.ID + " --unknown",
 		})
 	}
 	if n := r.Statuses["rejected"]; n > 0 {
 		steps = append(steps, advice{
-			Why:     counted(n, "recipient") + " the gateway refused; see the codes, then send again to them",
+			Why:     plural(n, "recipient") + " the gateway refused; see the codes, then send again to them",
 			Command: "tuma retry " + st.ID + " --rejected",
 		})
 	}
 	if n := r.Statuses["skipped"]; n > 0 {
-		steps = append(steps, advice{Why: counted(n, "recipient") + " left out; the list of them", Command: "tuma results " + st.ID + " --status skipped"})
+		steps = append(steps, advice{Why: plural(n, "recipient") + " left out; the list of them", Command: "tuma results " + st.ID + " --status skipped"})
 	}
 	if st.State == producer.Sending && len(st.BlockedBy) == 0 && r.Statuses["pending"] > 0 {
 		steps = append(steps, advice{Why: "it is being sent", Command: "tuma status " + st.ID + " --watch"})

@@ -10,15 +10,15 @@ import (
 )
 
 // page is what somebody reads on.
-type page struct {
+type screen struct {
 	width int
 	// drawn: a terminal that shows lines and blocks.
-	drawn bool
+	unicode bool
 }
 
 // page finds out what the output is.
-func (a *app) page() page {
-	return page{width: terminalWidth(a.out), drawn: isTerminal(a.out) && a.env["TERM"] != "dumb" && a.isUTF8()}
+func (a *app) screen() screen {
+	return screen{width: terminalWidth(a.out), unicode: isTerminal(a.out) && a.env["TERM"] != "dumb" && a.isUTF8()}
 }
 
 // isUTF8 says whether the locale's characters are UTF-8, as far as it tells.
@@ -32,11 +32,11 @@ func (a *app) isUTF8() bool {
 	return false
 }
 
-func (p page) table(w io.Writer, g grid) error {
+func (p screen) table(w io.Writer, g grid) error {
 	switch {
 	case len(g.rows) == 0:
 		return nil
-	case p.drawn:
+	case p.unicode:
 		return g.draw(w)
 	}
 	return g.plain(w)
@@ -52,14 +52,14 @@ const (
 )
 
 // print writes the report for people.
-func (r *report) print(w io.Writer, p page) error {
+func (r *report) print(w io.Writer, p screen) error {
 	section := func(write func(io.Writer) error) error {
 		if _, err := fmt.Fprintln(w); err != nil {
 			return err
 		}
 		return write(w)
 	}
-	_, err := fmt.Fprintf(w, "%s: %s, %s\n", r.ID, r.State, counted(r.Recipients, "recipient"))
+	_, err := fmt.Fprintf(w, "%s: %s, %s\n", r.ID, r.State, plural(r.Recipients, "recipient"))
 	errs := []error{err, p.table(w, r.figures())}
 	for _, g := range []grid{r.statusTable(p), r.reasonTable(), r.codeTable(), groupTable("account", r.Accounts, shownAccounts, 2),
 		groupTable("country", r.Countries, shownCountries, 1)} {
@@ -80,26 +80,26 @@ func (r *report) print(w io.Writer, p page) error {
 func (r *report) figures() grid {
 	g := grid{right: []int{1}}
 	if r.Calls > 0 {
-		g.add("calls", count(r.Calls), "")
-		g.add("segments", count(r.Segments), "of accepted messages")
+		g.add("calls", formatInt(r.Calls), "")
+		g.add("segments", formatInt(r.Segments), "of accepted messages")
 	}
 	for i, c := range r.Cost {
 		if i == shownCosts {
 			g.add("cost", "", fmt.Sprintf("and in %d more currencies", len(r.Cost)-i))
 			break
 		}
-		g.add("cost", strings.TrimSpace(c.Amount.String()+" "+c.Currency), "as gateways told, of "+counted(c.Messages, "message"))
+		g.add("cost", strings.TrimSpace(c.Amount.String()+" "+c.Currency), "as gateways told, of "+plural(c.Messages, "message"))
 	}
 	for _, c := range r.Estimate {
-		g.add("estimate", c.Amount.String()+" "+c.Currency, "by the accounts' price, of "+counted(c.Messages, "message"))
+		g.add("estimate", c.Amount.String()+" "+c.Currency, "by the accounts' price, of "+plural(c.Messages, "message"))
 	}
 	if r.OptedOut > 0 {
-		g.add("opted out", count(r.OptedOut), "")
+		g.add("opted out", formatInt(r.OptedOut), "")
 	}
 	if r.Began != nil {
-		g.add("sent in", roughly(r.Ended.Sub(*r.Began)), stamp(*r.Began)+" to "+stamp(*r.Ended))
+		g.add("sent in", formatDuration(r.Ended.Sub(*r.Began)), formatTime(*r.Began)+" to "+formatTime(*r.Ended))
 		if r.Seconds >= 1 {
-			g.add("rate", perSecond(r.Rate), "on average, "+perSecond(r.Busiest)+" at most")
+			g.add("rate", formatRate(r.Rate), "on average, "+formatRate(r.Busiest)+" at most")
 		}
 	}
 	return g
@@ -108,7 +108,7 @@ func (r *report) figures() grid {
 // statusOrder is the order in which statuses are told.
 var statusOrder = []string{"pending", "accepted", "delivered", "undelivered", "rejected", "unknown", "skipped"}
 
-func (r *report) statusTable(p page) grid {
+func (r *report) statusTable(p screen) grid {
 	g := grid{header: []string{"status", "recipients", "share"}, right: []int{1, 2}}
 	most := 0
 	for _, n := range r.Statuses {
@@ -117,7 +117,7 @@ func (r *report) statusTable(p page) grid {
 	width := max(min(p.width-40, 40), 10)
 	for _, s := range statusOrder {
 		if n := r.Statuses[s]; n > 0 {
-			g.add(s, count(n), share(n, r.Recipients), bar(n, most, width, p.drawn))
+			g.add(s, formatInt(n), share(n, r.Recipients), bar(n, most, width, p.unicode))
 		}
 	}
 	if len(g.rows) > 0 {
@@ -150,7 +150,7 @@ func (r *report) reasonTable() grid {
 			g.add(fmt.Sprintf("and %d more", len(r.Reasons)-i), "", "")
 			break
 		}
-		g.add(x.Reason, x.Status, count(x.Recipients))
+		g.add(x.Reason, x.Status, formatInt(x.Recipients))
 	}
 	return g
 }
@@ -162,13 +162,13 @@ func (r *report) codeTable() grid {
 			g.add(fmt.Sprintf("and %d more", len(r.Codes)-i), "", "", "")
 			break
 		}
-		g.add(printable(x.Code, 30), x.Status, x.Account, count(x.Recipients))
+		g.add(withoutControls(x.Code, 30), x.Status, x.Account, formatInt(x.Recipients))
 	}
 	return g
 }
 
 // printable is a gateway's word without what would do something to a terminal.
-func printable(s string, most int) string {
+func withoutControls(s string, most int) string {
 	return oneLine(strings.Map(func(r rune) rune {
 		if r < ' ' || r >= 0x7f && r < 0xa0 {
 			return ' '
@@ -195,9 +195,9 @@ func groupTable(what string, groups []group, most, least int) grid {
 		}
 	}
 	line := func(name string, n int, by map[string]int) {
-		cells := []string{name, count(n)}
+		cells := []string{name, formatInt(n)}
 		for _, s := range statuses {
-			cells = append(cells, count(by[s]))
+			cells = append(cells, formatInt(by[s]))
 		}
 		g.add(cells...)
 	}
@@ -222,11 +222,11 @@ func groupTable(what string, groups []group, most, least int) grid {
 	return g
 }
 
-func (r *report) printChart(w io.Writer, p page) error {
+func (r *report) printChart(w io.Writer, p screen) error {
 	// Beside the bars stands the scale.
 	columns := max(min(p.width-14, 100), 20)
 	c, g := r.times.chart(columns), plainGlyphs
-	if p.drawn {
+	if p.unicode {
 		g = blockGlyphs
 	}
 	_, err := fmt.Fprintf(w, "recipients a second, a column for each %s, UTC\n", span(c.each))
@@ -244,7 +244,7 @@ func span(d time.Duration) string {
 	return text
 }
 
-func (r *report) printNext(w io.Writer, p page) error {
+func (r *report) printNext(w io.Writer, p screen) error {
 	text := "what next:\n"
 	for _, x := range r.Next {
 		if x.Command != "" {

@@ -17,12 +17,12 @@ import (
 
 func TestReportOfACampaign(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, sandbox.Options{})
+	h := newFixture(t, sandbox.Options{})
 	h.gateway.KoboInvalid("error_number", 254712345679)
-	h.work()
-	file := h.file("customers.csv", mixed)
+	h.startWorker()
+	file := h.file("customers.csv", mixedList)
 	h.run("send", "--id", "sale", "--via", "kobo-main", "--body", strings.Repeat("x", 161), "--file", file, "--wait")
-	out, _ := h.must("report", "sale", "--json")
+	out, _ := h.mustRun("report", "sale", "--json")
 	var r report
 	if err := json.Unmarshal([]byte(out), &r); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -52,7 +52,7 @@ func TestReportOfACampaign(t *testing.T) {
 		t.Errorf("estimate %+v", r.Estimate)
 	}
 
-	out, _ = h.must("report", "sale")
+	out, _ = h.mustRun("report", "sale")
 	text := strings.Join(strings.Fields(out), " ")
 	for _, want := range []string{"sale: done, 7 recipients ", " accepted 3 42.9 % ####", " estimate 4.80 KES by the accounts' price, of 3 messages ",
 		" invalid_number skipped 2 ", " error_number rejected kobo-main 1 ", " KE 5 3 1 1 ",
@@ -71,11 +71,11 @@ func TestReportOfACampaign(t *testing.T) {
 
 func TestReportSaysWhatACampaignWaitsFor(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, sandbox.Options{})
-	h.work()
-	h.must("hold", "kobo-main", "--reason", "lunch")
-	h.feed("0712345678\n", "send", "--id", "a", "--via", "kobo-main", "--body", "Hello")
-	out, _ := h.must("report", "a")
+	h := newFixture(t, sandbox.Options{})
+	h.startWorker()
+	h.mustRun("hold", "kobo-main", "--reason", "lunch")
+	h.runWithInput("0712345678\n", "send", "--id", "a", "--via", "kobo-main", "--body", "Hello")
+	out, _ := h.mustRun("report", "a")
 	if !strings.Contains(out, "pending           1  100.0 %") || !strings.Contains(out, "it is waiting: account kobo-main is held: lunch") {
 		t.Errorf("got\n%s", out)
 	}
@@ -83,7 +83,7 @@ func TestReportSaysWhatACampaignWaitsFor(t *testing.T) {
 
 func TestReckoningIsBounded(t *testing.T) {
 	t.Parallel()
-	c := newReckoning()
+	c := newTotals()
 	at := time.Date(2025, 11, 3, 9, 0, 0, 0, time.UTC)
 	const n = 50_000
 	for i := range n {
@@ -91,8 +91,8 @@ func TestReckoningIsBounded(t *testing.T) {
 		c.add(producer.Result{Row: i, Status: "rejected", Reason: word, Code: word, Account: word, MSISDN: "254712345678", MessageUUID: "u",
 			Cost: "0.10", Currency: word, UpdatedAt: at.Add(time.Duration(i) * time.Minute)})
 	}
-	if len(c.reasons.n) > mostKinds+1 || len(c.codes.n) > mostKinds+1 || len(c.accounts) > mostKinds+1 || len(c.countries["KE"].cost) > mostKinds ||
-		len(c.times.counts) > mostSteps {
+	if len(c.reasons.n) > maxKeys+1 || len(c.codes.n) > maxKeys+1 || len(c.accounts) > maxKeys+1 || len(c.countries["KE"].cost) > maxKeys ||
+		len(c.times.counts) > maxSteps {
 		t.Errorf("%d reasons, %d codes, %d accounts, %d currencies, %d steps", len(c.reasons.n), len(c.codes.n), len(c.accounts),
 			len(c.countries["KE"].cost), len(c.times.counts))
 	}
@@ -114,7 +114,7 @@ func TestReckoningIsBounded(t *testing.T) {
 		t.Errorf("of %d recipients %d have a reason, %d a code, %d an account, %d a time", n, reasons, codes, accounts, moments)
 	}
 	var out bytes.Buffer
-	if err := r.print(&out, page{width: 80}); err != nil || strings.Count(out.String(), "\n") > 70 {
+	if err := r.print(&out, screen{width: 80}); err != nil || strings.Count(out.String(), "\n") > 70 {
 		t.Errorf("%v, %d lines", err, strings.Count(out.String(), "\n"))
 	}
 }
@@ -237,7 +237,7 @@ func TestSharesAndBars(t *testing.T) {
 	if diff := cmp.Diff([]string{"one two", "three", "fourteen"}, wrap("one two three fourteen", 7)); diff != "" {
 		t.Error(diff)
 	}
-	if got := printable("a\x1b[31mb\nc", 20); got != "a [31mb c" {
+	if got := withoutControls("a\x1b[31mb\nc", 20); got != "a [31mb c" {
 		t.Errorf("got %q", got)
 	}
 	for locale, want := range map[string]bool{"en_KE.UTF-8": true, "C.utf8": true, "C": false, "": false} {

@@ -22,7 +22,7 @@ var resultHeader = []string{"row", "msisdn", "status", "reason", "account", "mes
 	"segments", "cost", "currency", "updated_at", "input"}
 
 // listing is one `tuma results`.
-type listing struct {
+type resultsCommand struct {
 	*app
 	statuses []string
 	format   string
@@ -30,7 +30,7 @@ type listing struct {
 }
 
 func newResults(a *app) *cobra.Command {
-	l := &listing{app: a}
+	l := &resultsCommand{app: a}
 	c := &cobra.Command{
 		Use:   "results ID",
 		Short: "Print what became of every recipient",
@@ -63,8 +63,8 @@ In CSV a field that a spreadsheet would take for a formula begins with a quote (
 	return c
 }
 
-func (l *listing) print(ctx context.Context, b *backend, id string) error {
-	out := &wholeRows{to: l.out}
+func (l *resultsCommand) print(ctx context.Context, b *backend, id string) error {
+	out := &rowBuffer{to: l.out}
 	results := b.ResultsAfter(ctx, id, l.after, l.statuses...)
 	var err error
 	if l.format == "csv" {
@@ -80,14 +80,14 @@ func (l *listing) print(ctx context.Context, b *backend, id string) error {
 	if ctx.Err() != nil {
 		err = errors.New("interrupted")
 	}
-	if out.last > 0 {
-		err = fmt.Errorf("%w: row %d is the last one printed; for the rest: %s", err, out.last, l.again(id, out.last))
+	if out.flushedRow > 0 {
+		err = fmt.Errorf("%w: row %d is the last one printed; for the rest: %s", err, out.flushedRow, l.continueCommand(id, out.flushedRow))
 	}
 	return err
 }
 
 // again is the command that goes on behind a row.
-func (l *listing) again(id string, row int) string {
+func (l *resultsCommand) continueCommand(id string, row int) string {
 	text := fmt.Sprintf("tuma results %s --after %d", id, row)
 	if len(l.statuses) > 0 {
 		text += " --status " + strings.Join(l.statuses, ",")
@@ -100,37 +100,37 @@ func (l *listing) again(id string, row int) string {
 
 // wholeRows hands rows on in large pieces, each of which ends with a row: so does
 // what was interrupted.
-type wholeRows struct {
+type rowBuffer struct {
 	to  io.Writer
 	buf bytes.Buffer
 	// held is the last row in buf, last the last one that was handed on.
-	held, last int
+	bufferedRow, flushedRow int
 }
 
 // pieceSize is what a system call is worth.
-const pieceSize = 64 << 10
+const flushSize = 64 << 10
 
 // row says that a row is complete.
-func (w *wholeRows) row(n int) error {
-	w.held = n
-	if w.buf.Len() < pieceSize {
+func (w *rowBuffer) row(n int) error {
+	w.bufferedRow = n
+	if w.buf.Len() < flushSize {
 		return nil
 	}
 	return w.flush()
 }
 
-func (w *wholeRows) flush() error {
+func (w *rowBuffer) flush() error {
 	if _, err := w.buf.WriteTo(w.to); err != nil {
 		return fmt.Errorf("print results: %w", err)
 	}
-	w.last = w.held
+	w.flushedRow = w.bufferedRow
 	return nil
 }
 
 // writeResultsCSV writes the header, if wanted, and the rows; the last of them are
 // left to be flushed.
-func writeResultsCSV(w *wholeRows, results iter.Seq2[producer.Result, error], headed bool) error {
-	out := newSheet(&w.buf)
+func writeResultsCSV(w *rowBuffer, results iter.Seq2[producer.Result, error], headed bool) error {
+	out := newCSVSheet(&w.buf)
 	// Not before the campaign is known to be there.
 	head := func() error {
 		if !headed {
@@ -147,7 +147,7 @@ func writeResultsCSV(w *wholeRows, results iter.Seq2[producer.Result, error], he
 			return err
 		}
 		err := out.row(strconv.Itoa(r.Row), r.MSISDN, r.Status, r.Reason, r.Account, r.MessageID, r.MessageUUID,
-			r.Code, strconv.Itoa(r.Segments), r.Cost, r.Currency, stamp(r.UpdatedAt), r.Input)
+			r.Code, strconv.Itoa(r.Segments), r.Cost, r.Currency, formatTime(r.UpdatedAt), r.Input)
 		if err != nil {
 			return err
 		}
@@ -164,7 +164,7 @@ func writeResultsCSV(w *wholeRows, results iter.Seq2[producer.Result, error], he
 	return out.flush()
 }
 
-func writeResultsJSON(w *wholeRows, results iter.Seq2[producer.Result, error]) error {
+func writeResultsJSON(w *rowBuffer, results iter.Seq2[producer.Result, error]) error {
 	e := json.NewEncoder(&w.buf)
 	e.SetEscapeHTML(false)
 	for r, err := range results {

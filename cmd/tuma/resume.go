@@ -28,7 +28,7 @@ says what. Records that could not be read and were set aside are tried again.`,
 					return a.resumeDone(ctx, b, id, err)
 				}
 				if err != nil {
-					return unwelcome(err)
+					return explainCancelled(err)
 				}
 				_, err = fmt.Fprintf(a.out, "%s goes on\n", id)
 				return err
@@ -45,7 +45,7 @@ func (a *app) resumeDone(ctx context.Context, b *backend, id string, refused err
 		return err
 	}
 	if n := st.Reasons["expired"]; n > 0 {
-		return fmt.Errorf("%w: it expired, with %s to send to", refused, counted(n, "recipient"))
+		return fmt.Errorf("%w: it expired, with %s to send to", refused, plural(n, "recipient"))
 	}
 	_, err = fmt.Fprintf(a.out, "%s is done: there is nothing left to send\n", id)
 	return err

@@ -48,10 +48,10 @@ func (a *app) retry(ctx context.Context, b *backend, id string, o producer.Retry
 	}
 	var whom []string
 	if o.Unknown && st.Unknown > 0 {
-		whom = append(whom, count(st.Unknown)+" unknown (who may get the message twice)")
+		whom = append(whom, formatInt(st.Unknown)+" unknown (who may get the message twice)")
 	}
 	if o.Rejected && st.Rejected > 0 {
-		whom = append(whom, count(st.Rejected)+" rejected")
+		whom = append(whom, formatInt(st.Rejected)+" rejected")
 	}
 	if len(whom) > 0 && !yes && isTerminal(a.in) && isTerminal(a.err) {
 		sure, err := a.ask(ctx, "send again to "+strings.Join(whom, " and ")+"?")
@@ -66,7 +66,7 @@ func (a *app) retry(ctx context.Context, b *backend, id string, o producer.Retry
 		return err
 	}
 	if err != nil {
-		return unwelcome(err)
+		return explainCancelled(err)
 	}
 	last, err := b.LastRetry(ctx, id)
 	if err != nil {
@@ -74,13 +74,13 @@ func (a *app) retry(ctx context.Context, b *backend, id string, o producer.Retry
 	}
 	opted := ""
 	if last.OptedOut > 0 {
-		opted = fmt.Sprintf("; %s opted out and stay as they are", counted(last.OptedOut, "recipient"))
+		opted = fmt.Sprintf("; %s opted out and stay as they are", plural(last.OptedOut, "recipient"))
 	}
 	if n == 0 {
 		_, err = fmt.Fprintf(a.out, "%s has nobody to send to again%s\n", id, opted)
 		return err
 	}
-	_, err = fmt.Fprintf(a.out, "%s is sent again to %s%s\n", id, counted(n, "recipient"), opted)
+	_, err = fmt.Fprintf(a.out, "%s is sent again to %s%s\n", id, plural(n, "recipient"), opted)
 	return err
 }
 

@@ -31,7 +31,7 @@ ended, or was paused or cancelled, with recipients not accepted.`,
 		SilenceUsage:  true,
 	}
 	root.PersistentFlags().StringVar(&a.configPath, "config", "", "configuration file (default $TUMA_CONFIG, else ./tuma.yaml)")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return wrongValue(err) })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagValueError(err) })
 	root.AddGroup(
 		&cobra.Group{ID: groupCampaigns, Title: "Campaigns:"},
 		&cobra.Group{ID: groupAccounts, Title: "Accounts:"},
@@ -66,9 +66,9 @@ type app struct {
 	configPath string
 	loaded     *config
 	// shown is the progress on standard error, if there is any.
-	shown *progress
+	progress *progress
 	// began: a verb is running, so that an error is not one of the command line.
-	began bool
+	started bool
 }
 
 func (a *app) lookup(name string) (string, bool) {
@@ -79,13 +79,13 @@ func (a *app) lookup(name string) (string, bool) {
 // verb makes a verb's own function a cobra one.
 func (a *app) verb(do func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
-		a.began = true
+		a.started = true
 		return do(c.Context(), args)
 	}
 }
 
 // wrongValue says of a flag's value what to write instead.
-func wrongValue(err error) error {
+func flagValueError(err error) error {
 	wrong, ok := errors.AsType[*pflag.InvalidValueError](err)
 	if !ok {
 		return err

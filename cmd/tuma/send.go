@@ -21,30 +21,30 @@ import (
 )
 
 // sending is one `tuma send`.
-type sending struct {
+type sendCommand struct {
 	*app
-	campaign producer.Campaign
-	file     string
-	list     recipients.Options
-	startAt  string
-	expireAt string
-	expireIn string
-	class    string
-	again    bool
-	test     string
-	yes      bool
+	campaign   producer.Campaign
+	file       string
+	list       recipients.Options
+	startAt    string
+	expireAt   string
+	expireIn   string
+	class      string
+	again      bool
+	testNumber string
+	yes        bool
 	// maxRejected is a share in percent, as written.
 	maxRejected string
 	// derived: the campaign's ID is that of its content.
-	derived bool
-	dryRun  bool
-	rejects string
-	wait    bool
-	json    bool
+	idDerived   bool
+	dryRunOnly  bool
+	skippedFile string
+	wait        bool
+	json        bool
 }
 
 func newSend(a *app) *cobra.Command {
-	s := &sending{app: a}
+	s := &sendCommand{app: a}
 	c := &cobra.Command{
 		Use:   "send --body TEXT [--via ACCOUNT] [--file FILE]",
 		Short: "Enqueue a campaign: one text to many recipients",
@@ -89,7 +89,7 @@ and text are sent once, with them or without.`,
 	}
 	f := c.Flags()
 	c.RunE = a.verb(func(ctx context.Context, _ []string) error {
-		if err := s.care(c); err != nil {
+		if err := s.validateSafetyFlags(c); err != nil {
 			return err
 		}
 		return s.run(ctx)
@@ -98,7 +98,7 @@ and text are sent once, with them or without.`,
 	return c
 }
 
-func (s *sending) run(ctx context.Context) (err error) {
+func (s *sendCommand) run(ctx context.Context) (err error) {
 	if err := s.parse(); err != nil {
 		return err
 	}
@@ -112,8 +112,8 @@ func (s *sending) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, src.Close()) }()
-	if s.dryRun {
-		return s.rehearse(ctx, src)
+	if s.dryRunOnly {
+		return s.dryRun(ctx, src)
 	}
 	b, err := s.connect(ctx)
 	if err != nil {
@@ -129,40 +129,40 @@ func (s *sending) run(ctx context.Context) (err error) {
 	return s.enqueue(ctx, b, src)
 }
 
-func (s *sending) enqueue(ctx context.Context, b *backend, src *source) error {
-	s.derived = s.campaign.ID == ""
+func (s *sendCommand) enqueue(ctx context.Context, b *backend, src *source) error {
+	s.idDerived = s.campaign.ID == ""
 	countries, err := s.countries(ctx, b)
 	if err != nil {
 		return err
 	}
-	if err := s.survey(src, countries); err != nil {
+	if err := s.scanRecipients(src, countries); err != nil {
 		return err
 	}
 	if s.again {
 		s.campaign.ID += "-" + strings.ReplaceAll(uuid.NewString(), "-", "")[:8]
 	}
-	twice, err := s.mayGoTwice(ctx, b)
+	resending, err := s.resendingAccounts(ctx, b)
 	if err != nil {
 		return err
 	}
-	night, err := s.curfew(ctx, b, countries)
+	hoursNotice, err := s.newSendingHoursNotice(ctx, b, countries)
 	if err != nil {
 		return err
 	}
-	if err := s.tryFirst(ctx, b, src, countries); err != nil {
+	if err := s.sendTestFirst(ctx, b, src, countries); err != nil {
 		return err
 	}
-	receipt, err := b.Enqueue(ctx, s.campaign, night.note(src.all()))
+	receipt, err := b.Enqueue(ctx, s.campaign, hoursNotice.recordCountries(src.all()))
 	if err != nil {
-		return src.blank(err)
+		return src.locateMissingField(err)
 	}
-	s.announce(receipt)
+	s.noteReceipt(receipt)
 	if !receipt.Again {
-		if s.test == "" { // else it was said before it asked
-			s.noteHidden(src)
+		if s.testNumber == "" { // else it was said before it asked
+			s.noteHiddenRows(src)
 		}
-		s.warn(night)
-		for _, line := range wording(s.campaign) {
+		s.noteSendingHours(hoursNotice)
+		for _, line := range textNotes(s.campaign) {
 			s.note("tuma: note: %s", line)
 		}
 	}
@@ -173,12 +173,12 @@ func (s *sending) enqueue(ctx context.Context, b *backend, src *source) error {
 			s.note("tuma: note: %s", gap.Warning)
 		}
 	}
-	if len(twice) > 0 && !receipt.Again {
+	if len(resending) > 0 && !receipt.Again {
 		s.note("tuma: warning: on_unknown is resend: whoever's outcome cannot be known (account %s) is sent to once more, and may get the message twice",
-			strings.Join(twice, ", "))
+			strings.Join(resending, ", "))
 	}
 	if s.wait {
-		return s.await(ctx, b, receipt)
+		return s.waitUntilEnded(ctx, b, receipt)
 	}
 	if s.json {
 		return writeJSON(s.out, receipt)
@@ -188,39 +188,39 @@ func (s *sending) enqueue(ctx context.Context, b *backend, src *source) error {
 }
 
 // noteHidden says how many of the recipients that were read are hidden in their sheet.
-func (s *sending) noteHidden(src *source) {
+func (s *sendCommand) noteHiddenRows(src *source) {
 	if n := src.list.Hidden(); n > 0 {
-		s.note("tuma: note: hidden in the sheet, and taken all the same: %s", counted(n, "row"))
+		s.note("tuma: note: hidden in the sheet, and taken all the same: %s", plural(n, "row"))
 	}
 }
 
 // blank says in which line a merge field has no value, if that is the error.
-func (s *source) blank(err error) error {
+func (s *source) locateMissingField(err error) error {
 	if missing, ok := errors.AsType[*producer.MissingError](err); ok {
-		return missingField(s, missing.Field)
+		return missingFieldError(s, missing.Field)
 	}
 	return err
 }
 
 // announce says on standard error what the enqueue came to.
-func (s *sending) announce(r producer.Receipt) {
+func (s *sendCommand) noteReceipt(r producer.Receipt) {
 	switch {
-	case r.Again && s.derived:
-		s.note("tuma: already sent as %s (%s, %s); --again sends it again", r.ID, counted(r.Total, "recipient"), stamp(r.CreatedAt))
+	case r.Again && s.idDerived:
+		s.note("tuma: already sent as %s (%s, %s); --again sends it again", r.ID, plural(r.Total, "recipient"), formatTime(r.CreatedAt))
 	case r.Again:
-		s.note("tuma: %s is there already with the same content (%s, %s): nothing changed", r.ID, counted(r.Total, "recipient"), stamp(r.CreatedAt))
+		s.note("tuma: %s is there already with the same content (%s, %s): nothing changed", r.ID, plural(r.Total, "recipient"), formatTime(r.CreatedAt))
 	case s.wait:
-		s.note("tuma: enqueued %s as %s", counted(r.Total, "recipient"), r.ID)
+		s.note("tuma: enqueued %s as %s", plural(r.Total, "recipient"), r.ID)
 	case s.campaign.StartAt.After(s.now()):
 		s.note("tuma: enqueued %s, to begin at %s; watch it with: tuma status %s --watch",
-			counted(r.Total, "recipient"), stamp(s.campaign.StartAt), r.ID)
+			plural(r.Total, "recipient"), formatTime(s.campaign.StartAt), r.ID)
 	default:
-		s.note("tuma: enqueued %s; watch it with: tuma status %s --watch", counted(r.Total, "recipient"), r.ID)
+		s.note("tuma: enqueued %s; watch it with: tuma status %s --watch", plural(r.Total, "recipient"), r.ID)
 	}
 }
 
 // mayGoTwice names the accounts at which whose outcome is unknown is resent.
-func (s *sending) mayGoTwice(ctx context.Context, b *backend) (where []string, err error) {
+func (s *sendCommand) resendingAccounts(ctx context.Context, b *backend) (where []string, err error) {
 	accounts, err := b.Accounts(ctx)
 	if err != nil {
 		return nil, err
@@ -235,7 +235,7 @@ func (s *sending) mayGoTwice(ctx context.Context, b *backend) (where []string, e
 }
 
 // await waits until the campaign has ended or stands still by order.
-func (s *sending) await(ctx context.Context, b *backend, r producer.Receipt) error {
+func (s *sendCommand) waitUntilEnded(ctx context.Context, b *backend, r producer.Receipt) error {
 	st, err := s.follow(ctx, b, r.ID, func(st producer.Status) bool { return st.Ended() || st.State == producer.Paused })
 	if err != nil {
 		return err
@@ -262,7 +262,7 @@ func allAccepted(st producer.Status) bool {
 
 // countries are those in whose national form a number may be meant: the one asked
 // for, else those of the workers.
-func (s *sending) countries(ctx context.Context, b *backend) ([]string, error) {
+func (s *sendCommand) countries(ctx context.Context, b *backend) ([]string, error) {
 	if s.campaign.Country != "" {
 		return []string{s.campaign.Country}, nil
 	}
@@ -283,14 +283,14 @@ func (s *sending) countries(ctx context.Context, b *backend) ([]string, error) {
 // survey reads the recipients before anything is enqueued: to derive the campaign's
 // ID if it has none, which takes the whole list, and to find out that not one
 // number is good, which as a rule takes only the first.
-func (s *sending) survey(src *source, countries []string) error {
+func (s *sendCommand) scanRecipients(src *source, countries []string) error {
 	var good, rows int
 	var first *sms.NumberError
 	inspect := func(yield func(producer.Recipient, error) bool) {
 		for r, err := range src.all() {
 			if err == nil && good == 0 {
 				rows++
-				if bad := invalidIn(r.Number, countries); bad == nil {
+				if bad := numberProblem(r.Number, countries); bad == nil {
 					good++
 				} else if first == nil {
 					first = bad
@@ -305,13 +305,13 @@ func (s *sending) survey(src *source, countries []string) error {
 		return err
 	}
 	if good == 0 && first != nil {
-		return misuse("%s: none of its %s is valid; the first: %v%s", src.name, counted(rows, "number"), first, s.countryHint(countries))
+		return misuse("%s: none of its %s is valid; the first: %v%s", src.name, plural(rows, "number"), first, s.countryHint(countries))
 	}
 	return nil
 }
 
 // deriveID fills in the campaign's ID, or only reads until a number is good.
-func (s *sending) deriveID(recipients iter.Seq2[producer.Recipient, error], good *int) error {
+func (s *sendCommand) deriveID(recipients iter.Seq2[producer.Recipient, error], good *int) error {
 	if s.campaign.ID == "" {
 		id, err := producer.ContentID(s.campaign, recipients)
 		s.campaign.ID = id
@@ -325,7 +325,7 @@ func (s *sending) deriveID(recipients iter.Seq2[producer.Recipient, error], good
 	return nil
 }
 
-func (s *sending) countryHint(countries []string) string {
+func (s *sendCommand) countryHint(countries []string) string {
 	if known := strings.Trim(strings.Join(countries, " "), " "); known != "" {
 		return "; national numbers were read as those of " + strings.Join(strings.Fields(known), ", ")
 	}
@@ -333,7 +333,7 @@ func (s *sending) countryHint(countries []string) string {
 }
 
 // invalidIn says why a number is good in none of the countries.
-func invalidIn(number string, countries []string) (why *sms.NumberError) {
+func numberProblem(number string, countries []string) (why *sms.NumberError) {
 	for _, country := range countries {
 		_, err := sms.ParseMSISDN(number, country)
 		if err == nil {

@@ -15,7 +15,7 @@ import (
 )
 
 // flags are those of `tuma send`.
-func (s *sending) flags(c *cobra.Command, f *pflag.FlagSet) {
+func (s *sendCommand) flags(c *cobra.Command, f *pflag.FlagSet) {
 	f.StringVar(&s.campaign.ID, "id", "", "campaign ID, A-Z a-z 0-9 . _ : - (default: derived from the content)")
 	f.StringVar(&s.campaign.Via, "via", "", "account to send through (default: by the workers' routes)")
 	f.StringVar(&s.campaign.From, "from", "", "sender ID (default: the account's)")
@@ -36,7 +36,7 @@ func (s *sending) flags(c *cobra.Command, f *pflag.FlagSet) {
 		"keep a message whose outcome is unknown, or resend it once, which may send it twice; a gateway with keys needs neither (default: the account's)")
 	f.IntVar(&s.campaign.MaxMessages, "max-messages", 0, "send to no more than so many recipients; 0: all")
 	f.IntVar(&s.campaign.MaxSegments, "max-segments", 0, "send no more than so many segments, all messages together; 0: all")
-	s.careFlags(f)
+	s.safetyFlags(f)
 	_ = c.MarkFlagRequired("body") // the flag is there
 	_ = c.MarkFlagFilename("file")
 	_ = c.MarkFlagFilename("rejects")
@@ -52,8 +52,8 @@ func (s *sending) flags(c *cobra.Command, f *pflag.FlagSet) {
 }
 
 // careFlags are what can be done before, or instead of, sending to all.
-func (s *sending) careFlags(f *pflag.FlagSet) {
-	f.StringVar(&s.test, "test", "", "send to this number first, show what came of it, and ask before anything else is sent")
+func (s *sendCommand) safetyFlags(f *pflag.FlagSet) {
+	f.StringVar(&s.testNumber, "test", "", "send to this number first, show what came of it, and ask before anything else is sent")
 	f.BoolVar(&s.yes, "yes", false, "after --test do not ask: go on if the test was accepted")
 	f.IntVar(&s.campaign.Canary, "canary", 0, "send to so many first, and to the others when these have ended and not too many were rejected")
 	f.StringVar(&s.maxRejected, "max-rejected", "",
@@ -64,8 +64,8 @@ func (s *sending) careFlags(f *pflag.FlagSet) {
 	f.BoolVar(&s.campaign.Transliterate, "transliterate", false,
 		"write curly quotes, dashes, ₦ and such in GSM-7, where that keeps a message from being UCS-2; letters and emoji stay")
 	f.BoolVar(&s.again, "again", false, "send although the same has been sent before")
-	f.BoolVar(&s.dryRun, "dry-run", false, "plan everything and enqueue nothing: counts, calls, cost, time, samples")
-	f.StringVar(&s.rejects, "rejects", "", "with --dry-run: write who is left out, and why, to this new file (CSV)")
+	f.BoolVar(&s.dryRunOnly, "dry-run", false, "plan everything and enqueue nothing: counts, calls, cost, time, samples")
+	f.StringVar(&s.skippedFile, "rejects", "", "with --dry-run: write who is left out, and why, to this new file (CSV)")
 	f.BoolVar(&s.wait, "wait", false, "wait until the campaign has ended; status 3 if not all were accepted")
 	f.BoolVar(&s.json, "json", false, "print JSON")
 }
@@ -83,7 +83,7 @@ func parseMoment(flag, text string) (time.Time, error) {
 }
 
 // parse reads the flags that are more than text, and reports all mistakes in them.
-func (s *sending) parse() error {
+func (s *sendCommand) parse() error {
 	var mistakes []error
 	moment := func(flag, text string) time.Time {
 		t, err := parseMoment(flag, text)
@@ -104,16 +104,16 @@ func (s *sending) parse() error {
 	if s.again && c.ID != "" {
 		mistakes = append(mistakes, misuse("--again: to send again under an ID of your own, give another --id"))
 	}
-	if s.dryRun && s.test != "" {
+	if s.dryRunOnly && s.testNumber != "" {
 		mistakes = append(mistakes, misuse("--test: a --dry-run sends nothing"))
 	}
-	if s.yes && s.test == "" {
+	if s.yes && s.testNumber == "" {
 		mistakes = append(mistakes, misuse("--yes: nothing is asked without --test"))
 	}
-	if s.dryRun && s.wait {
+	if s.dryRunOnly && s.wait {
 		mistakes = append(mistakes, misuse("--wait: a --dry-run enqueues nothing to wait for"))
 	}
-	if s.rejects != "" && !s.dryRun {
+	if s.skippedFile != "" && !s.dryRunOnly {
 		mistakes = append(mistakes, misuse("--rejects goes with --dry-run; of a campaign that was sent, tuma results ID --status skipped tells"))
 	}
 	c.Class = producer.Class(s.class)

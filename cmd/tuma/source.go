@@ -20,7 +20,7 @@ type source struct {
 	list    *recipients.List
 	file    *os.File
 	size    int64
-	changed time.Time
+	modTime time.Time
 	// temporary: the file has to be removed when the source is closed.
 	temporary bool
 }
@@ -52,7 +52,7 @@ func (a *app) openSource(name string, o recipients.Options) (*source, error) {
 		return s, errors.Join(err, file.Close())
 	}
 	s := &source{name: name, file: file}
-	s.is(info, o)
+	s.setFile(info, o)
 	return s, nil
 }
 
@@ -64,19 +64,19 @@ func spool(name string, o recipients.Options, from io.Reader) (*source, error) {
 	}
 	// Where a file can go while it is open, nobody's numbers stay behind if this process is killed.
 	s := &source{name: name, file: file, temporary: os.Remove(file.Name()) != nil}
-	if err = fill(file, name, o, from); err != nil {
+	if err = copyRecipients(file, name, o, from); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	info, err := file.Stat()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("keep %s: %w", name, err), s.Close())
 	}
-	s.is(info, o)
+	s.setFile(info, o)
 	return s, nil
 }
 
 // fill copies a stream, unless its beginning shows that it is no list, or it has no end.
-func fill(file *os.File, name string, o recipients.Options, from io.Reader) error {
+func copyRecipients(file *os.File, name string, o recipients.Options, from io.Reader) error {
 	from = io.LimitReader(from, recipients.MaxBytes+1)
 	head := make([]byte, 4<<10)
 	n, err := io.ReadFull(from, head)
@@ -97,8 +97,8 @@ func fill(file *os.File, name string, o recipients.Options, from io.Reader) erro
 }
 
 // is notes what the file is like, which is how it has to stay.
-func (s *source) is(info fs.FileInfo, o recipients.Options) {
-	s.size, s.changed = info.Size(), info.ModTime()
+func (s *source) setFile(info fs.FileInfo, o recipients.Options) {
+	s.size, s.modTime = info.Size(), info.ModTime()
 	o.Name = s.name
 	s.list = recipients.New(s.file, s.size, o)
 }
@@ -128,7 +128,7 @@ func (s *source) all() iter.Seq2[producer.Recipient, error] {
 		info, err := s.file.Stat()
 		if err != nil {
 			yield(producer.Recipient{}, fmt.Errorf("read %s: %w", s.name, err))
-		} else if info.Size() != s.size || !info.ModTime().Equal(s.changed) {
+		} else if info.Size() != s.size || !info.ModTime().Equal(s.modTime) {
 			yield(producer.Recipient{}, misuse("%s was changed while it was read; nothing was enqueued: run the command again", s.name))
 		}
 	}

@@ -77,7 +77,7 @@ func printStatus(w io.Writer, st producer.Status, now time.Time) error {
 	g := grid{right: []int{1}}
 	figure := func(name string, n int, always bool, detail string) {
 		if always || n > 0 {
-			g.add(name, count(n), detail)
+			g.add(name, formatInt(n), detail)
 		}
 	}
 	figure("recipients", st.Total, true, "")
@@ -93,7 +93,7 @@ func printStatus(w io.Writer, st producer.Status, now time.Time) error {
 	figure("  unknown", st.Unknown, true, resend)
 	figure("  skipped", st.Skipped, true, tally(st.Reasons))
 	if c := st.Canary; c != nil {
-		g.add("canary", count(c.Size), canaryText(c)+"; the others wait for it")
+		g.add("canary", formatInt(c.Size), canaryText(c)+"; the others wait for it")
 	}
 	figure("resent", st.Resent, false, "both went out")
 	figure("set aside", st.Quarantined, false, "cannot be read: "+strings.Join(st.Unreadable, "; "))
@@ -105,11 +105,11 @@ func printStatus(w io.Writer, st producer.Status, now time.Time) error {
 		at   *time.Time
 	}{{"created", &st.CreatedAt}, {"starts", st.StartAt}, {"expires", st.ExpiresAt}, {"finished", st.FinishedAt}} {
 		if x.at != nil && !x.at.IsZero() {
-			dates.add(x.name, stamp(*x.at))
+			dates.add(x.name, formatTime(*x.at))
 		}
 	}
 	if st.ETA != nil {
-		dates.add("should end", stamp(*st.ETA)+", in "+roughly(st.ETA.Sub(now)))
+		dates.add("should end", formatTime(*st.ETA)+", in "+formatDuration(st.ETA.Sub(now)))
 	}
 	if err := errors.Join(g.print(w), printByAccount(w, st.ByAccount), dates.print(w)); err != nil {
 		return err
@@ -130,8 +130,8 @@ func printByAccount(w io.Writer, counts []producer.AccountCounts) error {
 	g := grid{header: []string{"account", "recipients", "pending", "accepted", "delivered", "undelivered", "rejected", "unknown", "skipped"},
 		right: []int{1, 2, 3, 4, 5, 6, 7, 8}}
 	for _, c := range counts {
-		g.add(c.Account, count(c.Total), count(c.Pending), count(c.Accepted), count(c.Delivered), count(c.Undelivered), count(c.Rejected),
-			count(c.Unknown), count(c.Skipped))
+		g.add(c.Account, formatInt(c.Total), formatInt(c.Pending), formatInt(c.Accepted), formatInt(c.Delivered), formatInt(c.Undelivered), formatInt(c.Rejected),
+			formatInt(c.Unknown), formatInt(c.Skipped))
 	}
 	return g.print(w)
 }
@@ -140,14 +140,14 @@ func inFlight(f producer.InFlight) string {
 	if f.Calls == 0 {
 		return ""
 	}
-	return counted(f.Calls, "call") + " in flight"
+	return plural(f.Calls, "call") + " in flight"
 }
 
 // describeBlock says why a campaign is not moving, and what would help.
 func describeBlock(b producer.Block, now time.Time) string {
 	since := ""
 	if b.Since != nil {
-		since = " for " + roughly(now.Sub(*b.Since))
+		since = " for " + formatDuration(now.Sub(*b.Since))
 	}
 	switch {
 	case b.Reason == "paused":
@@ -157,15 +157,15 @@ func describeBlock(b producer.Block, now time.Time) string {
 		}
 		return "it is paused" + by + since + "; tuma resume lets it go on"
 	case b.Reason == "later" && b.Until != nil:
-		return "the gateway has put off all numbers that are left; the next is tried " + when(*b.Until, now)
+		return "the gateway has put off all numbers that are left; the next is tried " + formatUntil(*b.Until, now)
 	case b.Reason == "set_aside":
 		return "records that cannot be read are set aside, and who is in them waits; tuma resume tries them again, tuma cancel gives them up"
 	case b.Reason == "window" && b.Until != nil:
-		return fmt.Sprintf("it is outside of the sending hours of %s; they begin %s, at %s", b.Country, when(*b.Until, now), stamp(*b.Until))
+		return fmt.Sprintf("it is outside of the sending hours of %s; they begin %s, at %s", b.Country, formatUntil(*b.Until, now), formatTime(*b.Until))
 	case b.Reason == "no_route":
 		return "no account is named, and the workers have no routes"
 	case b.Reason == "no_worker" && b.Since != nil:
-		return fmt.Sprintf("no worker serves account %s; the last was seen %s ago", b.Account, roughly(now.Sub(*b.Since)))
+		return fmt.Sprintf("no worker serves account %s; the last was seen %s ago", b.Account, formatDuration(now.Sub(*b.Since)))
 	case b.Reason == "no_worker":
 		return "no worker serves account " + b.Account
 	}
@@ -178,7 +178,7 @@ func describeBlock(b producer.Block, now time.Time) string {
 		return text + "; top it up, and it goes on by itself"
 	}
 	if b.Until != nil {
-		text += ", tried again " + when(*b.Until, now)
+		text += ", tried again " + formatUntil(*b.Until, now)
 	} else {
 		text += ", until tuma release " + b.Account
 	}
@@ -199,33 +199,33 @@ func describe(st producer.Status, b producer.Block, now time.Time) string {
 	}
 	since := ""
 	if b.Since != nil {
-		since = " for " + roughly(now.Sub(*b.Since))
+		since = " for " + formatDuration(now.Sub(*b.Since))
 	}
 	return fmt.Sprintf("it is paused%s: %s of %s %s were rejected or are unknown, %.3g %% where %g %% are allowed (tuma results %s says why); "+
-		"tuma resume lets it go on, tuma cancel ends it", since, count(st.TooManyRejected.Bad), count(st.TooManyRejected.Ended), what, share, st.MaxRejected, st.ID)
+		"tuma resume lets it go on, tuma cancel ends it", since, formatInt(st.TooManyRejected.Bad), formatInt(st.TooManyRejected.Ended), what, share, st.MaxRejected, st.ID)
 }
 
 // canaryText says how a canary stands: "37 of 50 ended, 2 rejected".
 func canaryText(c *producer.Canary) string {
-	text := fmt.Sprintf("%s of %s ended", count(c.Ended), count(c.Size))
+	text := fmt.Sprintf("%s of %s ended", formatInt(c.Ended), formatInt(c.Size))
 	if c.Rejected > 0 {
-		text += ", " + count(c.Rejected) + " rejected"
+		text += ", " + formatInt(c.Rejected) + " rejected"
 	}
 	if c.Unknown > 0 {
-		text += ", " + count(c.Unknown) + " unknown"
+		text += ", " + formatInt(c.Unknown) + " unknown"
 	}
 	return text
 }
 
-func when(at, now time.Time) string {
+func formatUntil(at, now time.Time) string {
 	if d := at.Sub(now); d > time.Second {
-		return "in " + roughly(d)
+		return "in " + formatDuration(d)
 	}
 	return "now"
 }
 
 // blocks joins all reasons why a campaign is not moving.
-func blocks(st producer.Status, now time.Time) string {
+func blockReasons(st producer.Status, now time.Time) string {
 	text := map[string]bool{}
 	for _, b := range st.BlockedBy {
 		text[describe(st, b, now)] = true

@@ -109,7 +109,7 @@ func (g *grid) draw(w io.Writer) error {
 }
 
 // count writes a number with its thousands apart: 1,234,567.
-func count(n int) string {
+func formatInt(n int) string {
 	s := strconv.Itoa(n)
 	start := 0
 	if n < 0 {
@@ -122,23 +122,23 @@ func count(n int) string {
 }
 
 // counted is count with the thing counted: "1 recipient", "2 recipients".
-func counted(n int, thing string) string {
+func plural(n int, thing string) string {
 	if n == 1 {
 		return "1 " + thing
 	}
-	return count(n) + " " + thing + "s"
+	return formatInt(n) + " " + thing + "s"
 }
 
 // perSecond writes a rate with no more digits than it deserves.
-func perSecond(rate float64) string {
+func formatRate(rate float64) string {
 	if rate >= 10 {
-		return count(int(rate+0.5)) + "/s"
+		return formatInt(int(rate+0.5)) + "/s"
 	}
 	return strconv.FormatFloat(rate, 'f', 1, 64) + "/s"
 }
 
 // roughly writes a span of time in its two largest units.
-func roughly(d time.Duration) string {
+func formatDuration(d time.Duration) string {
 	switch {
 	case d < time.Second:
 		return "0s"
@@ -153,7 +153,7 @@ func roughly(d time.Duration) string {
 }
 
 // stamp writes a moment as everywhere: RFC 3339 in UTC, to the second.
-func stamp(t time.Time) string {
+func formatTime(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}

@@ -18,7 +18,7 @@ import (
 )
 
 // working is one `tuma worker`.
-type working struct {
+type workerCommand struct {
 	*app
 	accounts  []string
 	listen    string
@@ -27,7 +27,7 @@ type working struct {
 }
 
 func newWorker(a *app) *cobra.Command {
-	w := &working{app: a}
+	w := &workerCommand{app: a}
 	c := &cobra.Command{
 		Use:   "worker",
 		Short: "Plan and send campaigns until told to stop",
@@ -57,7 +57,7 @@ With --listen it answers /healthz (this process is alive, whatever Redis does) a
 	return c
 }
 
-func (w *working) run(ctx context.Context) error {
+func (w *workerCommand) run(ctx context.Context) error {
 	log, err := newLogger(w.err, w.logLevel, w.logFormat)
 	if err != nil {
 		return err
@@ -70,9 +70,9 @@ func (w *working) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b, err := openBackend(ctx, cfg, connectionsFor(accounts))
+	b, err := openBackend(ctx, cfg, poolSizeFor(accounts))
 	if err != nil {
-		return unlessEnded(ctx, err)
+		return ignoreCancelled(ctx, err)
 	}
 	defer b.Close()
 	settings := workerConfig(b, accounts)
@@ -82,19 +82,19 @@ func (w *working) run(ctx context.Context) error {
 		return err
 	}
 	if w.listen == "" {
-		return unlessEnded(ctx, wk.Run(ctx))
+		return ignoreCancelled(ctx, wk.Run(ctx))
 	}
 	// Before any work begins: an address that is taken is an error of the start.
 	server, err := serveHealth(ctx, w.listen, wk.Ready, log)
 	if err != nil {
 		return err
 	}
-	return errors.Join(unlessEnded(ctx, wk.Run(ctx)), server.Close())
+	return errors.Join(ignoreCancelled(ctx, wk.Run(ctx)), server.Close())
 }
 
 // unlessEnded is what kept a worker from beginning, unless it was asked to end
 // meanwhile: then it has done what it was asked.
-func unlessEnded(ctx context.Context, err error) error {
+func ignoreCancelled(ctx context.Context, err error) error {
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil
 	}
@@ -150,7 +150,7 @@ func newLogger(w io.Writer, level, format string) (zerolog.Logger, error) {
 }
 
 // readyWithin bounds the question whether the worker can work.
-const readyWithin = 2 * time.Second
+const readyTimeout = 2 * time.Second
 
 // serveHealth answers /healthz and /readyz at an address until it is closed.
 func serveHealth(ctx context.Context, address string, ready func(context.Context) error, log zerolog.Logger) (*http.Server, error) {
@@ -160,15 +160,15 @@ func serveHealth(ctx context.Context, address string, ready func(context.Context
 		return nil, fmt.Errorf("--listen: %w", err)
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { respond(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), readyWithin)
+		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 		defer cancel()
 		if err := ready(ctx); err != nil {
-			answer(w, http.StatusServiceUnavailable, err.Error())
+			respond(w, http.StatusServiceUnavailable, err.Error())
 			return
 		}
-		answer(w, http.StatusOK, "ok")
+		respond(w, http.StatusOK, "ok")
 	})
 	server := &http.Server{
 		Handler:           mux,
@@ -187,7 +187,7 @@ func serveHealth(ctx context.Context, address string, ready func(context.Context
 	return server, nil
 }
 
-func answer(w http.ResponseWriter, status int, text string) {
+func respond(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)

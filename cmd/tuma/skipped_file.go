@@ -13,34 +13,34 @@ import (
 
 // rejects is the file of those who are left out. It appears when it is complete, and
 // never in the place of another. A nil one takes everything and keeps nothing.
-type rejects struct {
+type skippedFile struct {
 	name  string
 	file  *os.File
-	sheet *sheet
+	sheet *csvSheet
 }
 
-var rejectsHeader = []string{"row", "input", "reason", "code", "line"}
+var skippedHeader = []string{"row", "input", "reason", "code", "line"}
 
 // openRejects begins the file that --rejects names, if it does.
-func (s *sending) openRejects() (*rejects, error) {
-	if s.rejects == "" {
+func (s *sendCommand) openSkippedFile() (*skippedFile, error) {
+	if s.skippedFile == "" {
 		return nil, nil
 	}
-	if _, err := os.Lstat(s.rejects); err == nil {
-		return nil, misuse("--rejects: there is a file %s already: remove it, or name another", s.rejects)
+	if _, err := os.Lstat(s.skippedFile); err == nil {
+		return nil, misuse("--rejects: there is a file %s already: remove it, or name another", s.skippedFile)
 	}
-	file, err := os.CreateTemp(filepath.Dir(s.rejects), ".tuma-rejects-*")
+	file, err := os.CreateTemp(filepath.Dir(s.skippedFile), ".tuma-rejects-*")
 	if err != nil {
 		return nil, misuse("--rejects: %w", err)
 	}
-	r := &rejects{name: s.rejects, file: file, sheet: newSheet(file)}
-	if err := r.sheet.row(rejectsHeader...); err != nil {
+	r := &skippedFile{name: s.skippedFile, file: file, sheet: newCSVSheet(file)}
+	if err := r.sheet.row(skippedHeader...); err != nil {
 		return nil, errors.Join(err, r.close(false))
 	}
 	return r, nil
 }
 
-func (r *rejects) add(x producer.SkippedRecipient, line int) error {
+func (r *skippedFile) add(x producer.SkippedRecipient, line int) error {
 	if r == nil {
 		return nil
 	}
@@ -51,7 +51,7 @@ func (r *rejects) add(x producer.SkippedRecipient, line int) error {
 }
 
 // close puts the file in its place, or away.
-func (r *rejects) close(complete bool) error {
+func (r *skippedFile) close(complete bool) error {
 	if r == nil {
 		return nil
 	}
@@ -60,7 +60,7 @@ func (r *rejects) close(complete bool) error {
 	if complete && err == nil {
 		// A link, unlike a rename, takes nobody else's place.
 		if err = os.Link(r.file.Name(), r.name); err != nil && !errors.Is(err, fs.ErrExist) {
-			err = r.withoutLinks()
+			err = r.renameWithoutLink()
 		}
 	}
 	if err := os.Remove(r.file.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -73,7 +73,7 @@ func (r *rejects) close(complete bool) error {
 }
 
 // withoutLinks is for file systems that have no links.
-func (r *rejects) withoutLinks() error {
+func (r *skippedFile) renameWithoutLink() error {
 	if _, err := os.Lstat(r.name); err == nil {
 		return fs.ErrExist
 	}

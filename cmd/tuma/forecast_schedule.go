@@ -11,7 +11,7 @@ import (
 
 // scheduleWords says when a campaign would be sent, a sentence for each country that has
 // sending hours.
-func scheduleWords(f producer.Forecast, now time.Time) (lines []string) {
+func scheduleLines(f producer.Forecast, now time.Time) (lines []string) {
 	s := f.Schedule
 	if len(s.Spans) == 0 {
 		return nil
@@ -32,7 +32,7 @@ func scheduleWords(f producer.Forecast, now time.Time) (lines []string) {
 		if zone == nil {
 			zone = time.UTC
 		}
-		words := countryWords(by[country], s, clockOf{zone, now})
+		words := countrySchedule(by[country], s, clockOf{zone, now})
 		if len(countries) > 1 {
 			name := country
 			if name == "" {
@@ -44,7 +44,7 @@ func scheduleWords(f producer.Forecast, now time.Time) (lines []string) {
 	}
 	switch {
 	case s.Expired > 0:
-		lines = append(lines, fmt.Sprintf("it expires before it is through: %s would not be sent to", counted(s.Expired, "recipient")))
+		lines = append(lines, fmt.Sprintf("it expires before it is through: %s would not be sent to", plural(s.Expired, "recipient")))
 	case s.Until == nil:
 		lines = append(lines, "it takes more than a year")
 	}
@@ -55,12 +55,12 @@ func scheduleWords(f producer.Forecast, now time.Time) (lines []string) {
 }
 
 // countryWords says when a country's recipients are sent to.
-func countryWords(stretches []producer.SendingSpan, s producer.Schedule, c clockOf) string {
+func countrySchedule(spans []producer.SendingSpan, s producer.Schedule, c clockOf) string {
 	total := 0
-	for _, x := range stretches {
+	for _, x := range spans {
 		total += x.Recipients
 	}
-	first, last := stretches[0], stretches[len(stretches)-1]
+	first, last := spans[0], spans[len(spans)-1]
 	words := "finishes " + c.about(last.Until)
 	if s.Until == nil || s.Expired > 0 {
 		words = "sending goes on until " + c.until(last.Until)
@@ -68,17 +68,17 @@ func countryWords(stretches []producer.SendingSpan, s producer.Schedule, c clock
 	if first.From.After(c.now) {
 		words += ", begins " + c.at(first.From)
 	}
-	if n := len(stretches); n > 3 {
-		return words + fmt.Sprintf(", in %d parts of at most %s of %s", n, count(mostOf(stretches)), count(total))
+	if n := len(spans); n > 3 {
+		return words + fmt.Sprintf(", in %d parts of at most %s of %s", n, formatInt(mostOf(spans)), formatInt(total))
 	}
-	for _, x := range stretches[1:] {
-		words += fmt.Sprintf(", %s of %s %s", count(x.Recipients), count(total), c.from(x.From))
+	for _, x := range spans[1:] {
+		words += fmt.Sprintf(", %s of %s %s", formatInt(x.Recipients), formatInt(total), c.from(x.From))
 	}
 	return words
 }
 
-func mostOf(stretches []producer.SendingSpan) (most int) {
-	for _, x := range stretches {
+func mostOf(spans []producer.SendingSpan) (most int) {
+	for _, x := range spans {
 		most = max(most, x.Recipients)
 	}
 	return most

@@ -40,7 +40,7 @@ func TestWhatIsSaidOfAText(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got := strings.Join(wording(producer.Campaign{Body: tt.body, Transliterate: tt.transliterate}), "\n")
+			got := strings.Join(textNotes(producer.Campaign{Body: tt.body, Transliterate: tt.transliterate}), "\n")
 			if got != tt.want {
 				t.Errorf("%q\nwant %q", got, tt.want)
 			}
@@ -50,15 +50,15 @@ func TestWhatIsSaidOfAText(t *testing.T) {
 
 func TestACampaignIsTransliterated(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, sandbox.Options{})
-	h.work()
+	h := newFixture(t, sandbox.Options{})
+	h.startWorker()
 	file := h.file("list.csv", "phone,name\n0712345678,O’Neill\n0712345679,Ada\n0712345680,Ọláníyì\n")
 	body := "It’s on, {{name}} – " + strings.Repeat("x", 60)
-	h.must("send", "--id", "straight", "--via", "kobo-main", "--body", body, "--file", file, "--transliterate", "--wait")
+	h.mustRun("send", "--id", "straight", "--via", "kobo-main", "--body", body, "--file", file, "--transliterate", "--wait")
 	if st := h.status("straight"); st.Accepted != 3 || st.Segments != 4 {
 		t.Errorf("%d accepted, %d segments; want 3 and 4, for one name keeps its message UCS-2", st.Accepted, st.Segments)
 	}
-	_, errOut := h.must("send", "--id", "curly", "--via", "kobo-main", "--body", body, "--file", file, "--wait")
+	_, errOut := h.mustRun("send", "--id", "curly", "--via", "kobo-main", "--body", body, "--file", file, "--wait")
 	if st := h.status("curly"); st.Segments != 6 || !strings.Contains(errOut, "UCS-2 because of ’ (U+2019, a curly apostrophe) at character 3") {
 		t.Errorf("%d segments; %s", st.Segments, errOut)
 	}

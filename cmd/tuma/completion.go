@@ -11,8 +11,8 @@ import (
 
 const (
 	// completeWithin bounds what a Tab may take.
-	completeWithin = time.Second
-	completeMost   = 100
+	completionTimeout = time.Second
+	maxCompletions    = 100
 )
 
 // completeAccounts offers the accounts of the configuration, else those that
@@ -25,7 +25,7 @@ func (a *app) completeAccounts(c *cobra.Command, args []string, _ string) ([]str
 		return cfg.accountNames(), cobra.ShellCompDirectiveNoFileComp
 	}
 	var names []string
-	a.forCompletion(c, func(ctx context.Context, b *backend) {
+	a.withCompletionBackend(c, func(ctx context.Context, b *backend) {
 		if all, err := b.Accounts(ctx); err == nil {
 			names = sortedNames(all)
 		}
@@ -37,9 +37,9 @@ func (a *app) completeAccounts(c *cobra.Command, args []string, _ string) ([]str
 func (a *app) completeCampaigns(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	var ids []string
 	if len(args) == 0 {
-		a.forCompletion(c, func(ctx context.Context, b *backend) {
+		a.withCompletionBackend(c, func(ctx context.Context, b *backend) {
 			for st, err := range b.List(ctx) {
-				if err != nil || len(ids) == completeMost {
+				if err != nil || len(ids) == maxCompletions {
 					return
 				}
 				ids = append(ids, cobra.CompletionWithDesc(st.ID, describeCampaign(st)))
@@ -50,15 +50,15 @@ func (a *app) completeCampaigns(c *cobra.Command, args []string, _ string) ([]st
 }
 
 func describeCampaign(st producer.Status) string {
-	return string(st.State) + ", " + counted(st.Total, "recipient")
+	return string(st.State) + ", " + plural(st.Total, "recipient")
 }
 
-func (a *app) forCompletion(c *cobra.Command, do func(context.Context, *backend)) {
+func (a *app) withCompletionBackend(c *cobra.Command, do func(context.Context, *backend)) {
 	ctx := c.Context()
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	ctx, cancel := context.WithTimeout(ctx, completeWithin)
+	ctx, cancel := context.WithTimeout(ctx, completionTimeout)
 	defer cancel()
 	b, err := a.connect(ctx)
 	if err != nil {

@@ -28,7 +28,7 @@ func optOutCells(x producer.OptOut) []string {
 	if sender == "" {
 		sender = "all"
 	}
-	return []string{x.Number, sender, x.Origin, stamp(x.At)}
+	return []string{x.Number, sender, x.Origin, formatTime(x.At)}
 }
 
 func newOptOutList(a *app) *cobra.Command {
@@ -54,7 +54,7 @@ order: one a line with its sender (all: of all senders), origin and time. It str
 			}
 			out := bufio.NewWriterSize(a.out, 64<<10)
 			lines := json.NewEncoder(out)
-			err = eachOptOut(ctx, b, sender, func(x producer.OptOut) error {
+			err = forEachOptOut(ctx, b, sender, func(x producer.OptOut) error {
 				if asJSON {
 					return lines.Encode(x)
 				}
@@ -71,7 +71,7 @@ order: one a line with its sender (all: of all senders), origin and time. It str
 }
 
 // eachOptOut goes through the list of a sender, or through all of them.
-func eachOptOut(ctx context.Context, b *backend, sender string, do func(producer.OptOut) error) error {
+func forEachOptOut(ctx context.Context, b *backend, sender string, do func(producer.OptOut) error) error {
 	senders := []string{sender}
 	if sender == "" {
 		counts, err := b.OptOutCounts(ctx)
@@ -109,7 +109,7 @@ func (a *app) optOutCounts(ctx context.Context, b *backend, asJSON bool) error {
 				return err
 			}
 		}
-		g.add(name, count(counts[sender]))
+		g.add(name, formatInt(counts[sender]))
 	}
 	if asJSON || len(g.rows) == 0 {
 		return nil
@@ -164,20 +164,20 @@ func (a *app) exportOptOuts(ctx context.Context, b *backend, sender string, to i
 	shown := a.countBar("exported", total)
 	defer shown.end()
 	buffer := bufio.NewWriterSize(to, 64<<10)
-	out := newSheet(buffer)
+	out := newCSVSheet(buffer)
 	if err := out.row(optOutHeader...); err != nil {
 		return err
 	}
-	err = eachOptOut(ctx, b, sender, func(x producer.OptOut) error {
+	err = forEachOptOut(ctx, b, sender, func(x producer.OptOut) error {
 		shown.add()
-		return out.row(x.Number, x.Sender, x.Origin, stamp(x.At))
+		return out.row(x.Number, x.Sender, x.Origin, formatTime(x.At))
 	})
 	return errors.Join(err, out.flush(), buffer.Flush())
 }
 
 // load is tuma optout import.
-func (o *optOutVerb) load(ctx context.Context, b *backend, _ []string, src *source) error {
-	exported, err := o.isExport(src)
+func (o *optOutCommand) importFile(ctx context.Context, b *backend, _ []string, src *source) error {
+	exported, err := o.detectExport(src)
 	if err != nil {
 		return err
 	}
@@ -188,11 +188,11 @@ func (o *optOutVerb) load(ctx context.Context, b *backend, _ []string, src *sour
 	defer shown.end()
 	var wrong []string
 	bad := 0
-	people := func(yield func(producer.OptOut, error) bool) {
+	optOuts := func(yield func(producer.OptOut, error) bool) {
 		for r, err := range src.all() {
 			p := producer.OptOut{Number: r.Number, Sender: o.sender, Country: o.country, Origin: producer.OriginImport}
 			if err == nil && exported {
-				err = fillOptOut(&p, r.Fields, src.list.Where())
+				err = readExportedRow(&p, r.Fields, src.list.Where())
 			}
 			if err == nil {
 				if why := producer.CheckOptOut(p); why != nil {
@@ -208,12 +208,12 @@ func (o *optOutVerb) load(ctx context.Context, b *backend, _ []string, src *sour
 			}
 		}
 	}
-	r, err := b.OptOut(ctx, people)
+	r, err := b.OptOut(ctx, optOuts)
 	shown.end()
 	if err != nil {
 		return err
 	}
-	if err := o.told(ctx, b, r); err != nil {
+	if err := o.waitAndReport(ctx, b, r); err != nil {
 		return err
 	}
 	if bad == 0 {
@@ -222,11 +222,11 @@ func (o *optOutVerb) load(ctx context.Context, b *backend, _ []string, src *sour
 	for _, line := range wrong {
 		o.note("tuma: %s", line)
 	}
-	return fmt.Errorf("%s could not be taken; the others are on the list", counted(bad, "row"))
+	return fmt.Errorf("%s could not be taken; the others are on the list", plural(bad, "row"))
 }
 
 // isExport says whether a file begins as export writes it, and then reads all its columns.
-func (o *optOutVerb) isExport(src *source) (bool, error) {
+func (o *optOutCommand) detectExport(src *source) (bool, error) {
 	head := make([]byte, 64)
 	n, err := src.file.ReadAt(head, 0)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -242,11 +242,11 @@ func (o *optOutVerb) isExport(src *source) (bool, error) {
 	}
 	with := o.list
 	with.Fields = optOutHeader[1:]
-	src.is(info, with)
+	src.setFile(info, with)
 	return true, nil
 }
 
-func fillOptOut(p *producer.OptOut, fields map[string]string, where string) error {
+func readExportedRow(p *producer.OptOut, fields map[string]string, where string) error {
 	p.Sender = strings.TrimSpace(fields["sender"])
 	if origin := fields["origin"]; origin != "" {
 		p.Origin = strings.Clone(origin)

@@ -9,7 +9,7 @@ import (
 
 // wording says what is worth knowing about a campaign's text before it is sent, a line
 // each: which character makes it longer than it need be, and what --transliterate saves.
-func wording(c producer.Campaign) []string {
+func textNotes(c producer.Campaign) []string {
 	why, wide := sms.ExplainUCS2(c.Body)
 	t, err := sms.ParseTemplate(c.Body)
 	if !wide || err != nil {
@@ -22,7 +22,7 @@ func wording(c producer.Campaign) []string {
 		}
 		line := "every message is " + why.String()
 		if c.Transliterate {
-			line += keeps(why)
+			line += transliterationNote(why)
 		} else if why.Keeps == 0 {
 			line += "; --transliterate writes what it can in GSM-7"
 		}
@@ -31,15 +31,15 @@ func wording(c producer.Campaign) []string {
 	if c.Transliterate && why.Transliterated > 0 {
 		_, changed := sms.Transliterate(c.Body)
 		return []string{fmt.Sprintf("transliterated %s: %s in GSM-7 in place of %d in UCS-2",
-			counted(changed, "character"), counted(why.Transliterated, "segment"), why.Segments)}
+			plural(changed, "character"), plural(why.Transliterated, "segment"), why.Segments)}
 	}
 	if !c.Transliterate && !why.Few() {
 		return nil
 	}
-	line := fmt.Sprintf("a message takes %s, %s", counted(why.Segments, "segment"), why)
+	line := fmt.Sprintf("a message takes %s, %s", plural(why.Segments, "segment"), why)
 	switch {
 	case c.Transliterate:
-		line += keeps(why)
+		line += transliterationNote(why)
 	case why.Transliterated > 0 && why.Transliterated < why.Segments:
 		line += fmt.Sprintf("; with --transliterate %d", why.Transliterated)
 	case why.Count > 1:
@@ -51,7 +51,7 @@ func wording(c producer.Campaign) []string {
 }
 
 // keeps says why nothing was transliterated.
-func keeps(why sms.UCS2Cause) string {
+func transliterationNote(why sms.UCS2Cause) string {
 	if why.Keeps == 0 {
 		return "; transliterated it would take more"
 	}

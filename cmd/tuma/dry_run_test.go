@@ -40,8 +40,8 @@ func countsOf(t *testing.T, out string) (counts, producer.Forecast) {
 
 func TestDryRunCountsAndEnqueuesNothing(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, sandbox.Options{Credit: 250})
-	file := h.file("customers.csv", mixed)
+	h := newFixture(t, sandbox.Options{Credit: 250})
+	file := h.file("customers.csv", mixedList)
 	send := []string{"send", "--via", "kobo-main", "--body", strings.Repeat("x", 161), "--file", file, "--dry-run", "--json"}
 	want := counts{
 		Total: 7, Sent: 4, Skipped: 3, Reasons: map[string]int{"duplicate": 1, "invalid_number": 2}, Invalid: map[string]int{"not_a_number": 2},
@@ -55,7 +55,7 @@ func TestDryRunCountsAndEnqueuesNothing(t *testing.T) {
 		}
 		return f
 	}
-	out, _ := h.must(send...)
+	out, _ := h.mustRun(send...)
 	f := check(out)
 	if len(f.Accounts) != 1 || f.Accounts[0].Balance != "250" || f.Accounts[0].BalanceAt == nil {
 		t.Errorf("without a worker the gateway is asked for the balance: %+v", f.Accounts)
@@ -64,11 +64,11 @@ func TestDryRunCountsAndEnqueuesNothing(t *testing.T) {
 		t.Errorf("samples %+v", f.Samples)
 	}
 	want.Sent, want.Skipped, want.Segments, want.Cost, want.Reasons["over_cap"] = 3, 4, 6, "4.80 KES", 1
-	out, _ = h.must(append(send, "--max-messages", "3")...)
+	out, _ = h.mustRun(append(send, "--max-messages", "3")...)
 	check(out)
-	out, _ = h.must(append(send, "--max-segments", "7")...) // of two a message
+	out, _ = h.mustRun(append(send, "--max-segments", "7")...) // of two a message
 	check(out)
-	out, errOut := h.must(send[:len(send)-1]...)
+	out, errOut := h.mustRun(send[:len(send)-1]...)
 	if !strings.Contains(out, "left out") || !strings.Contains(errOut, "nothing was enqueued") || !strings.Contains(out, "row 1, 2547****5678, 2 segments:") {
 		t.Errorf("%s%s", out, errOut)
 	}
@@ -77,22 +77,22 @@ func TestDryRunCountsAndEnqueuesNothing(t *testing.T) {
 	}
 	// Redis is not needed for it.
 	h.redis.Kill()
-	out, _ = h.must(append(slices.Clone(send), "--max-messages", "3")...)
+	out, _ = h.mustRun(append(slices.Clone(send), "--max-messages", "3")...)
 	check(out)
 	want.Calls, want.Cost = -1, ""
-	out, _ = h.must(append(slices.Clone(send), "--via", "elsewhere", "--max-messages", "3")...)
+	out, _ = h.mustRun(append(slices.Clone(send), "--via", "elsewhere", "--max-messages", "3")...)
 	if f := check(out); len(f.Unknown) == 0 || !strings.Contains(f.Unknown[0], "account elsewhere") {
 		t.Errorf("what it could not know: %q", f.Unknown)
 	}
 	// An account whose secret is missing has limits all the same.
 	want.Calls = 1
-	out, _ = h.must(append(slices.Clone(send), "--via", "other", "--from", "ACME", "--max-messages", "3")...)
+	out, _ = h.mustRun(append(slices.Clone(send), "--via", "other", "--from", "ACME", "--max-messages", "3")...)
 	check(out)
 }
 
 func TestDryRunRefusesWhatWouldBeRefused(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, sandbox.Options{})
+	h := newFixture(t, sandbox.Options{})
 	for want, args := range map[string][]string{
 		"--body: it is empty": {"--body", " "},
 		"--body: it has 906 characters, account kobo-main takes 905": {"--body", strings.Repeat("x", 906)},
@@ -109,7 +109,7 @@ func TestDryRunRefusesWhatWouldBeRefused(t *testing.T) {
 		case strings.Contains(args[1], "{{"):
 			in = "phone,name\n0712345678,\n"
 		}
-		out, errOut, exit := h.feed(in, append([]string{"send", "--via", "kobo-main", "--dry-run"}, args...)...)
+		out, errOut, exit := h.runWithInput(in, append([]string{"send", "--via", "kobo-main", "--dry-run"}, args...)...)
 		if exit != exitMisuse || out != "" || !strings.Contains(errOut, want) {
 			t.Errorf("exit %d, %s%s, want %s", exit, out, errOut, want)
 		}
@@ -118,15 +118,15 @@ func TestDryRunRefusesWhatWouldBeRefused(t *testing.T) {
 
 func TestRejectsAreAFileOfItsOwn(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, sandbox.Options{})
-	file := h.file("customers.csv", "name,phone\n\n"+strings.TrimPrefix(mixed, "name,phone\n"))
-	rejects := filepath.Join(h.dir, "left-out.csv")
-	send := []string{"send", "--via", "kobo-main", "--body", "Hello", "--file", file, "--dry-run", "--rejects", rejects}
-	_, errOut := h.must(send...)
-	if !strings.Contains(errOut, "the 3 recipients left out are in "+rejects) {
+	h := newFixture(t, sandbox.Options{})
+	file := h.file("customers.csv", "name,phone\n\n"+strings.TrimPrefix(mixedList, "name,phone\n"))
+	skipped := filepath.Join(h.dir, "left-out.csv")
+	send := []string{"send", "--via", "kobo-main", "--body", "Hello", "--file", file, "--dry-run", "--rejects", skipped}
+	_, errOut := h.mustRun(send...)
+	if !strings.Contains(errOut, "the 3 recipients left out are in "+skipped) {
 		t.Errorf("got %s", errOut)
 	}
-	got, err := os.ReadFile(rejects)
+	got, err := os.ReadFile(skipped)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +147,7 @@ func TestRejectsAreAFileOfItsOwn(t *testing.T) {
 	if hidden, _ := filepath.Glob(filepath.Join(h.dir, ".tuma*")); err != nil || len(hidden) > 0 || slices.Contains(names, other) {
 		t.Errorf("%v, %q, %q", err, names, hidden)
 	}
-	if _, errOut, exit := h.feed("0712345678", "send", "--body", "x", "--rejects", other); exit != exitMisuse || !strings.Contains(errOut, "--rejects goes with --dry-run") {
+	if _, errOut, exit := h.runWithInput("0712345678", "send", "--body", "x", "--rejects", other); exit != exitMisuse || !strings.Contains(errOut, "--rejects goes with --dry-run") {
 		t.Errorf("exit %d, %s", exit, errOut)
 	}
 }
@@ -171,10 +171,10 @@ routes:
 default_country: KE
 windows: {KE: "00:00-24:00", NG: "00:00-24:00"}
 `)
-	list := c.file("list.csv", dirtyList(3200))
+	list := c.file("list.csv", makeDirtyList(3200))
 	plan := func(t *testing.T, args []string) (counts, producer.Forecast) {
 		t.Helper()
-		out, _ := c.must(append(args, "--dry-run", "--json")...)
+		out, _ := c.mustRun(append(args, "--dry-run", "--json")...)
 		return countsOf(t, out)
 	}
 	campaigns := map[string][]string{
@@ -211,14 +211,14 @@ windows: {KE: "00:00-24:00", NG: "00:00-24:00"}
 			if out, errOut, exit := c.run(append(args, "--wait")...); exit != exitNotAll {
 				t.Fatalf("exit %d, %s%s", exit, out, errOut)
 			}
-			out, _ := c.must("status", id(name), "--json")
+			out, _ := c.mustRun("status", id(name), "--json")
 			var st producer.Status
 			if err := json.Unmarshal([]byte(out), &st); err != nil {
 				t.Fatal(err)
 			}
 			got := counts{Total: st.Total, Sent: st.Accepted, Skipped: st.Skipped, Calls: st.Calls, Segments: st.Segments, Reasons: st.Reasons,
 				Invalid: map[string]int{}, Each: want.Each, Encoding: want.Encoding, Cost: want.Cost, Country: want.Country}
-			out, _ = c.must("results", id(name), "--format", "jsonl")
+			out, _ = c.mustRun("results", id(name), "--format", "jsonl")
 			accepted := 0
 			for line := range strings.Lines(out) {
 				var r producer.Result
@@ -253,7 +253,7 @@ windows: {KE: "00:00-24:00", NG: "00:00-24:00"}
 
 // dirtyList has so many rows: good numbers of two countries, some of a third, repeated ones
 // and such as are none; with names that many have, that one has, and blank ones.
-func dirtyList(rows int) string {
+func makeDirtyList(rows int) string {
 	var b strings.Builder
 	b.WriteString("name,phone,town\n")
 	for i := range rows {
@@ -280,12 +280,12 @@ func dirtyList(rows int) string {
 
 func TestDryRunLeavesOutWhoHasOptedOut(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, sandbox.Options{})
-	file := h.file("customers.csv", mixed)
-	h.must("optout", "add", "254712345679")
-	h.must("optout", "add", "254712345680", "--sender", "ACME") // the account's sender
-	h.must("optout", "add", "254712345681", "--sender", "OTHER")
-	out, _ := h.must("send", "--via", "kobo-main", "--body", "Hello", "--file", file, "--dry-run", "--json")
+	h := newFixture(t, sandbox.Options{})
+	file := h.file("customers.csv", mixedList)
+	h.mustRun("optout", "add", "254712345679")
+	h.mustRun("optout", "add", "254712345680", "--sender", "ACME") // the account's sender
+	h.mustRun("optout", "add", "254712345681", "--sender", "OTHER")
+	out, _ := h.mustRun("send", "--via", "kobo-main", "--body", "Hello", "--file", file, "--dry-run", "--json")
 	c, f := countsOf(t, out)
 	if diff := cmp.Diff(map[string]int{"duplicate": 1, "invalid_number": 2, "opted_out": 2}, c.Reasons); diff != "" || c.Sent != 2 {
 		t.Error(diff)
@@ -294,7 +294,7 @@ func TestDryRunLeavesOutWhoHasOptedOut(t *testing.T) {
 		t.Errorf("it knows not: %q", f.Unknown)
 	}
 	h.redis.Kill()
-	out, _ = h.must("send", "--via", "kobo-main", "--body", "Hello", "--file", file, "--dry-run", "--json")
+	out, _ = h.mustRun("send", "--via", "kobo-main", "--body", "Hello", "--file", file, "--dry-run", "--json")
 	if c, f := countsOf(t, out); c.Sent != 4 || len(f.Unknown) != 1 || !strings.Contains(f.Unknown[0], "opted out") {
 		t.Errorf("without Redis: %+v, %q", c, f.Unknown)
 	}

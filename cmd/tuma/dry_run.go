@@ -17,25 +17,25 @@ import (
 
 // rehearse plans everything as sending would, and enqueues nothing. The configuration is
 // enough for it; what Redis and the gateways know is asked for as far as it can be.
-func (s *sending) rehearse(ctx context.Context, src *source) (err error) {
+func (s *sendCommand) dryRun(ctx context.Context, src *source) (err error) {
 	cfg, err := s.config(false)
 	if err != nil {
 		return err
 	}
-	rejects, err := s.openRejects()
+	skipped, err := s.openSkippedFile()
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, rejects.close(err == nil)) }()
-	o := producer.PreviewOptions{Accounts: cards(cfg), Routes: cfg.routes, Country: cfg.country, Now: s.now(), FailoverAfter: cfg.failoverAfter}
-	lines := &lineBook{}
-	o.Skipped = func(x producer.SkippedRecipient) error { return rejects.add(x, lines.of(x.Row)) }
-	recipients := lines.note(src)
-	b := s.reachable(ctx)
+	defer func() { err = errors.Join(err, skipped.close(err == nil)) }()
+	o := producer.PreviewOptions{Accounts: configuredAccounts(cfg), Routes: cfg.routes, Country: cfg.country, Now: s.now(), FailoverAfter: cfg.failoverAfter}
+	lines := &lineNumbers{}
+	o.Skipped = func(x producer.SkippedRecipient) error { return skipped.add(x, lines.line(x.Row)) }
+	recipients := lines.record(src)
+	b := s.connectIfReachable(ctx)
 	if b != nil {
 		defer b.Close()
 	}
-	s.askBalances(ctx, cfg, b, &o)
+	s.queryBalances(ctx, cfg, b, &o)
 	var f producer.Forecast
 	if b != nil {
 		f, err = b.Preview(ctx, s.campaign, recipients, o)
@@ -43,24 +43,24 @@ func (s *sending) rehearse(ctx context.Context, src *source) (err error) {
 		f, err = producer.Preview(ctx, s.campaign, recipients, o)
 	}
 	if err != nil {
-		return src.blank(err)
+		return src.locateMissingField(err)
 	}
 	if s.json {
 		return writeJSON(s.out, f)
 	}
-	if err := printForecast(s.out, s.page(), f, wording(s.campaign), s.now()); err != nil {
+	if err := printForecast(s.out, s.screen(), f, textNotes(s.campaign), s.now()); err != nil {
 		return err
 	}
-	if rejects != nil {
-		s.note("tuma: the %s left out are in %s", counted(f.Skipped, "recipient"), s.rejects)
+	if skipped != nil {
+		s.note("tuma: the %s left out are in %s", plural(f.Skipped, "recipient"), s.skippedFile)
 	}
-	s.noteHidden(src)
+	s.noteHiddenRows(src)
 	s.note("tuma: nothing was enqueued")
 	return nil
 }
 
 // cards are the accounts of a configuration as workers would publish them.
-func cards(cfg *config) (out []producer.Account) {
+func configuredAccounts(cfg *config) (out []producer.Account) {
 	windows := map[string]string{}
 	for country, h := range cfg.windows {
 		windows[country] = h.String()
@@ -77,11 +77,11 @@ func cards(cfg *config) (out []producer.Account) {
 }
 
 // reachableWithin is how long a rehearsal waits for a Redis that it can do without.
-const reachableWithin = 2 * time.Second
+const redisProbeTimeout = 2 * time.Second
 
 // reachable connects to Redis, if it is there.
-func (s *sending) reachable(ctx context.Context) *backend {
-	ping, cancel := context.WithTimeout(ctx, reachableWithin)
+func (s *sendCommand) connectIfReachable(ctx context.Context) *backend {
+	ping, cancel := context.WithTimeout(ctx, redisProbeTimeout)
 	defer cancel()
 	b, err := s.connect(ping)
 	if err != nil {
@@ -91,11 +91,11 @@ func (s *sending) reachable(ctx context.Context) *backend {
 }
 
 // balanceWithin is how long a rehearsal waits for gateways.
-const balanceWithin = 10 * time.Second
+const balanceTimeout = 10 * time.Second
 
 // askBalances asks gateways for the credit of accounts that the campaign may go through
 // and no worker serves, which would ask for it.
-func (s *sending) askBalances(ctx context.Context, cfg *config, b *backend, o *producer.PreviewOptions) {
+func (s *sendCommand) queryBalances(ctx context.Context, cfg *config, b *backend, o *producer.PreviewOptions) {
 	var published []producer.Account
 	if b != nil {
 		published, _ = b.Accounts(ctx) // what Redis does not tell, gateways are asked for
@@ -106,7 +106,7 @@ func (s *sending) askBalances(ctx context.Context, cfg *config, b *backend, o *p
 	routed := func(name string) bool {
 		return slices.ContainsFunc(cfg.routes, func(r ledger.Route) bool { return slices.Contains(r.Via, name) })
 	}
-	ctx, cancel := context.WithTimeout(ctx, balanceWithin)
+	ctx, cancel := context.WithTimeout(ctx, balanceTimeout)
 	defer cancel()
 	var asking sync.WaitGroup
 	for i, acc := range cfg.accounts {
@@ -114,8 +114,8 @@ func (s *sending) askBalances(ctx context.Context, cfg *config, b *backend, o *p
 			continue
 		}
 		asking.Go(func() {
-			if got, err := askBalance(ctx, acc); err == nil {
-				o.Accounts[i].Balance, o.Accounts[i].BalanceAt = shownBalance(got), s.now()
+			if got, err := queryBalance(ctx, acc); err == nil {
+				o.Accounts[i].Balance, o.Accounts[i].BalanceAt = formatBalance(got), s.now()
 			}
 		})
 	}
@@ -123,26 +123,26 @@ func (s *sending) askBalances(ctx context.Context, cfg *config, b *backend, o *p
 }
 
 // shownBalance writes a balance as workers note it.
-func shownBalance(b providers.Balance) string {
+func formatBalance(b providers.Balance) string {
 	amount := strconv.FormatFloat(b.Amount, 'f', -1, 64)
 	return strings.TrimSpace(b.Currency + " " + amount)
 }
 
 // lineBook remembers in which line of the file the last few rows stand.
-type lineBook struct {
-	lines [lineBookSize]int
+type lineNumbers struct {
+	lines [rememberedLines]int
 	row   int
 }
 
 // lineBookSize is more than the rows of a page, which are planned together.
-const lineBookSize = 4 * ledger.MaxPageRows
+const rememberedLines = 4 * ledger.MaxPageRows
 
 // note yields a source's recipients, and remembers their lines.
-func (l *lineBook) note(src *source) func(func(producer.Recipient, error) bool) {
+func (l *lineNumbers) record(src *source) func(func(producer.Recipient, error) bool) {
 	return func(yield func(producer.Recipient, error) bool) {
 		for r, err := range src.all() {
 			l.row++
-			l.lines[l.row%lineBookSize] = src.list.Line()
+			l.lines[l.row%rememberedLines] = src.list.Line()
 			if !yield(r, err) {
 				return
 			}
@@ -150,4 +150,4 @@ func (l *lineBook) note(src *source) func(func(producer.Recipient, error) bool) 
 	}
 }
 
-func (l *lineBook) of(row int) int { return l.lines[row%lineBookSize] }
+func (l *lineNumbers) line(row int) int { return l.lines[row%rememberedLines] }

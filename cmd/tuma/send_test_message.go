@@ -18,24 +18,24 @@ import (
 
 const (
 	// trialPatience is how long the outcome of a test is waited for; then it is cancelled.
-	trialPatience = 2 * time.Minute
+	testTimeout = 2 * time.Minute
 	// mostTrials is how often a test that did not go out can be made anew under an ID that
 	// is derived from it; nobody gets there.
-	mostTrials = 1000
+	maxTestIDs = 1000
 )
 
 // trial is what `tuma send --test` does before anything of the campaign is enqueued.
-type trial struct {
-	*sending
+type testMessage struct {
+	*sendCommand
 	b        *backend
 	campaign producer.Campaign
 }
 
 // care reads those of these flags that are text. It refuses what would mean that nothing is
 // tried first, or nothing stops it, such as a variable of the shell that was not set.
-func (s *sending) care(c *cobra.Command) error {
+func (s *sendCommand) validateSafetyFlags(c *cobra.Command) error {
 	f := c.Flags()
-	if f.Changed("test") && strings.TrimSpace(s.test) == "" {
+	if f.Changed("test") && strings.TrimSpace(s.testNumber) == "" {
 		return misuse("--test: it is empty; give the number to send to first")
 	}
 	if !f.Changed("max-rejected") {
@@ -51,7 +51,7 @@ func (s *sending) care(c *cobra.Command) error {
 
 // mayAsk says, before anything is sent, whether there is somebody to ask, or --yes. A list
 // from standard input leaves nobody who could answer.
-func (s *sending) mayAsk() error {
+func (s *sendCommand) checkCanAsk() error {
 	switch {
 	case s.yes:
 		return nil
@@ -65,14 +65,14 @@ func (s *sending) mayAsk() error {
 
 // tryFirst sends the message to the test number and asks; an error means that nothing else
 // is sent. A campaign that is there already needs no test: it is sent, or in conflict.
-func (s *sending) tryFirst(ctx context.Context, b *backend, src *source, countries []string) error {
-	if s.test == "" {
+func (s *sendCommand) sendTestFirst(ctx context.Context, b *backend, src *source, countries []string) error {
+	if s.testNumber == "" {
 		return nil
 	}
-	if why := invalidIn(s.test, countries); why != nil {
+	if why := numberProblem(s.testNumber, countries); why != nil {
 		return misuse("--test: %v%s", why, s.countryHint(countries))
 	}
-	if err := s.mayAsk(); err != nil {
+	if err := s.checkCanAsk(); err != nil {
 		return err
 	}
 	switch st, err := b.Status(ctx, s.campaign.ID); {
@@ -83,13 +83,13 @@ func (s *sending) tryFirst(ctx context.Context, b *backend, src *source, countri
 	if err := b.Check(ctx, s.campaign); err != nil {
 		return err
 	}
-	planned, first, err := s.measure(ctx, b, src)
+	planned, first, err := s.preview(ctx, b, src)
 	if err != nil {
 		return err
 	}
-	s.noteHidden(src)
-	first.Number = s.test
-	t := &trial{sending: s, b: b, campaign: trialOf(s.campaign)}
+	s.noteHiddenRows(src)
+	first.Number = s.testNumber
+	t := &testMessage{sendCommand: s, b: b, campaign: testCampaign(s.campaign)}
 	r, err := t.run(ctx, first)
 	if err != nil {
 		return fmt.Errorf("%w; nothing of the campaign was enqueued", err)
@@ -101,7 +101,7 @@ func (s *sending) tryFirst(ctx context.Context, b *backend, src *source, countri
 		}
 		return nil
 	}
-	sure, err := s.ask(ctx, "send to "+whom(planned)+"?")
+	sure, err := s.ask(ctx, "send to "+recipientCount(planned)+"?")
 	if err != nil || !sure {
 		return errors.Join(errors.New("nothing of the campaign was enqueued"), err)
 	}
@@ -111,7 +111,7 @@ func (s *sending) tryFirst(ctx context.Context, b *backend, src *source, countri
 // measure plans the campaign as a dry run does, and returns what comes of it, and the first
 // recipient whose values make a whole message. A value that is missing where none may be is
 // found here, before the test goes.
-func (s *sending) measure(ctx context.Context, b *backend, src *source) (f producer.Forecast, first producer.Recipient, err error) {
+func (s *sendCommand) preview(ctx context.Context, b *backend, src *source) (f producer.Forecast, first producer.Recipient, err error) {
 	body, err := sms.ParseTemplate(s.campaign.Body)
 	if err != nil {
 		return f, first, err
@@ -137,33 +137,33 @@ func (s *sending) measure(ctx context.Context, b *backend, src *source) (f produ
 	}
 	f, err = b.Preview(ctx, s.campaign, look, producer.PreviewOptions{Country: b.cfg.country, Now: s.now(), FailoverAfter: b.cfg.failoverAfter})
 	if err != nil {
-		return f, first, src.blank(err)
+		return f, first, src.locateMissingField(err)
 	}
 	if f.Sent == 0 {
-		return f, first, misuse("%s: none of its %s can be sent to (%s)", src.name, counted(f.Total, "recipient"), leftOut(f))
+		return f, first, misuse("%s: none of its %s can be sent to (%s)", src.name, plural(f.Total, "recipient"), skippedByReason(f))
 	}
 	return f, first, nil
 }
 
 // whom says in a question how many would be sent to, and who would be left out.
-func whom(f producer.Forecast) string {
+func recipientCount(f producer.Forecast) string {
 	if f.Skipped == 0 {
-		return counted(f.Total, "recipient")
+		return plural(f.Total, "recipient")
 	}
-	return fmt.Sprintf("%s of %s (left out: %s)", count(f.Sent), counted(f.Total, "recipient"), leftOut(f))
+	return fmt.Sprintf("%s of %s (left out: %s)", formatInt(f.Sent), plural(f.Total, "recipient"), skippedByReason(f))
 }
 
 // leftOut counts who is left out by reason.
-func leftOut(f producer.Forecast) string {
+func skippedByReason(f producer.Forecast) string {
 	var words []string
 	for _, reason := range slices.Sorted(maps.Keys(f.Reasons)) {
-		words = append(words, count(f.Reasons[reason])+" "+reason)
+		words = append(words, formatInt(f.Reasons[reason])+" "+reason)
 	}
 	return strings.Join(words, ", ")
 }
 
 // missingField says where a value is missing, and what can be done about it.
-func missingField(src *source, field string) error {
+func missingFieldError(src *source, field string) error {
 	return misuse("%s: the field %s is blank: fill it in, give it a default as in {{%s|there}}, or take --on-missing skip or default",
 		src.list.Where(), field, field)
 }
@@ -172,8 +172,8 @@ func missingField(src *source, field string) error {
 // the phone. It goes to one's own phone, at any hour and before what is bulk: so it is
 // transactional, begins now, is not sent any more when nobody waits for it, and not twice
 // when nobody knows what came of it.
-func trialOf(c producer.Campaign) producer.Campaign {
-	c.Class, c.StartAt, c.ExpiresAt, c.ExpiresIn = producer.Transactional, time.Time{}, time.Time{}, trialPatience
+func testCampaign(c producer.Campaign) producer.Campaign {
+	c.Class, c.StartAt, c.ExpiresAt, c.ExpiresIn = producer.Transactional, time.Time{}, time.Time{}, testTimeout
 	c.OnUnknown = producer.OnUnknownKeep
 	c.MaxMessages, c.MaxSegments, c.Canary, c.MaxRejected, c.RequireCredit = 0, 0, 0, 0, false
 	return c
@@ -181,13 +181,13 @@ func trialOf(c producer.Campaign) producer.Campaign {
 
 // run makes the test, or finds that the same was made before, and returns what came of it.
 // An error is a test that was not sent.
-func (t *trial) run(ctx context.Context, to producer.Recipient) (producer.Result, error) {
-	again, err := t.name(ctx, to)
+func (t *testMessage) run(ctx context.Context, to producer.Recipient) (producer.Result, error) {
+	again, err := t.chooseID(ctx, to)
 	if err != nil {
 		return producer.Result{}, err
 	}
 	if again {
-		t.note("tuma: the same was sent to %s before, as %s; %s", to.Number, t.campaign.ID, t.howAgain())
+		t.note("tuma: the same was sent to %s before, as %s; %s", to.Number, t.campaign.ID, t.resendHint())
 	} else {
 		t.note("tuma: sending to %s first, as %s", to.Number, t.campaign.ID)
 	}
@@ -196,11 +196,11 @@ func (t *trial) run(ctx context.Context, to producer.Recipient) (producer.Result
 	if _, err := t.b.Enqueue(ctx, t.campaign, one); err != nil {
 		return producer.Result{}, err
 	}
-	return t.await(ctx)
+	return t.waitForOutcome(ctx)
 }
 
-func (t *trial) howAgain() string {
-	if t.derived {
+func (t *testMessage) resendHint() string {
+	if t.idDerived {
 		return "--again sends it again"
 	}
 	return "another --id sends it again"
@@ -208,7 +208,7 @@ func (t *trial) howAgain() string {
 
 // name finds the test its ID, which is that of the campaign and of all that it consists of:
 // the same test again is not sent again, unless the one before did certainly not go out.
-func (t *trial) name(ctx context.Context, to producer.Recipient) (again bool, err error) {
+func (t *testMessage) chooseID(ctx context.Context, to producer.Recipient) (again bool, err error) {
 	content, err := producer.ContentID(t.campaign, func(yield func(producer.Recipient, error) bool) { yield(to, nil) })
 	if err != nil {
 		return false, err
@@ -218,7 +218,7 @@ func (t *trial) name(ctx context.Context, to producer.Recipient) (again bool, er
 		stem = stem[:100] // what follows tells it from others
 	}
 	stem += ".test-" + content[2:12]
-	for n := 1; n < mostTrials; n++ {
+	for n := 1; n < maxTestIDs; n++ {
 		t.campaign.ID = stem
 		if n > 1 {
 			t.campaign.ID += "-" + strconv.Itoa(n)
@@ -239,14 +239,14 @@ func (t *trial) name(ctx context.Context, to producer.Recipient) (again bool, er
 
 // await waits until the test has an outcome and says it. One that has none in time, or is
 // paused by its gateway, or is not waited for any more, is cancelled.
-func (t *trial) await(ctx context.Context) (producer.Result, error) {
-	deadline := t.now().Add(trialPatience)
+func (t *testMessage) waitForOutcome(ctx context.Context) (producer.Result, error) {
+	deadline := t.now().Add(testTimeout)
 	st, err := t.follow(ctx, t.b, t.campaign.ID, func(st producer.Status) bool {
 		return st.Ended() || st.State == producer.Paused || t.now().After(deadline)
 	})
 	if err != nil || !st.Ended() {
-		why := blocks(st, t.now())
-		if st, err = t.giveUp(ctx, err); err != nil {
+		why := blockReasons(st, t.now())
+		if st, err = t.cancelTest(ctx, err); err != nil {
 			return producer.Result{}, err
 		}
 		if !st.Ended() {
@@ -256,11 +256,11 @@ func (t *trial) await(ctx context.Context) (producer.Result, error) {
 			return producer.Result{}, fmt.Errorf("the test was not sent, and is cancelled: %s", why)
 		}
 	}
-	return t.outcome(ctx)
+	return t.readOutcome(ctx)
 }
 
 // giveUp cancels a test, and waits a moment for a call in flight.
-func (t *trial) giveUp(ctx context.Context, cause error) (producer.Status, error) {
+func (t *testMessage) cancelTest(ctx context.Context, cause error) (producer.Status, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	_, err := t.b.Cancel(ctx, t.campaign.ID)
@@ -286,7 +286,7 @@ func (t *trial) giveUp(ctx context.Context, cause error) (producer.Status, error
 }
 
 // outcome says what came of the test.
-func (t *trial) outcome(ctx context.Context) (r producer.Result, err error) {
+func (t *testMessage) readOutcome(ctx context.Context) (r producer.Result, err error) {
 	for x, err := range t.b.Results(ctx, t.campaign.ID) {
 		if err != nil {
 			return r, err

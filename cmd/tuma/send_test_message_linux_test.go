@@ -38,7 +38,7 @@ func terminal(t testing.TB) (keys, tty *os.File) {
 
 // typed is run at a terminal at which a person types this; what it shows, errors among
 // it, comes as one text.
-func (c *cli) typed(types string, args ...string) (screen, out string, exit int) {
+func (c *cli) runTyped(types string, args ...string) (screen, out string, exit int) {
 	c.t.Helper()
 	keys, tty := terminal(c.t)
 	if _, err := keys.WriteString(types); err != nil {
@@ -58,8 +58,8 @@ func (c *cli) typed(types string, args ...string) (screen, out string, exit int)
 
 func TestATestGoesFirstAndOnce(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, sandbox.Options{})
-	h.work()
+	h := newFixture(t, sandbox.Options{})
+	h.startWorker()
 	for _, tt := range []struct {
 		name, types string
 		args        []string
@@ -78,7 +78,7 @@ func TestATestGoesFirstAndOnce(t *testing.T) {
 		{"another ID too", "n\n", []string{"--id", "mine"}, exitFailed, []string{"first, as mine.test-"}, [2]int{3, 9}},
 		{"with --yes nobody is asked", "", []string{"--id", "mine", "--yes"}, exitDone, []string{"another --id sends it again", "enqueued 3 recipients"}, [2]int{3, 12}},
 	} {
-		screen, _, exit := h.typed(tt.types, h.sale(tt.args...)...)
+		screen, _, exit := h.runTyped(tt.types, h.saleArgs(tt.args...)...)
 		for _, want := range tt.says {
 			if !strings.Contains(screen, want) {
 				t.Errorf("%s: it does not say %q", tt.name, want)
@@ -87,7 +87,7 @@ func TestATestGoesFirstAndOnce(t *testing.T) {
 		if exit == exitDone && strings.Contains(tt.name, "--yes") {
 			eventually(t, "it to be done", func() bool { return h.status("mine").State == producer.Done })
 		}
-		if got := h.sent(); exit != tt.exit || got != tt.sent {
+		if got := h.acceptedCounts(); exit != tt.exit || got != tt.sent {
 			t.Errorf("%s: exit %d, sent %v; want %d and %v\n%s", tt.name, exit, got, tt.exit, tt.sent, screen)
 		}
 		if t.Failed() {
@@ -98,52 +98,52 @@ func TestATestGoesFirstAndOnce(t *testing.T) {
 
 func TestWhoIsLeftOutIsNotAskedAbout(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, sandbox.Options{})
-	h.work()
+	h := newFixture(t, sandbox.Options{})
+	h.startWorker()
 	if out, errOut, exit := h.run("optout", "add", "0712345680"); exit != exitDone {
 		t.Fatal(out, errOut)
 	}
-	send := []string{"send", "--via", "kobo-main", "--body", "Hi {{name}}", "--on-missing", "skip", "--test", ownPhone, "--file"}
+	send := []string{"send", "--via", "kobo-main", "--body", "Hi {{name}}", "--on-missing", "skip", "--test", testPhone, "--file"}
 	list := h.file("mixed.csv", "phone,name\n12,A\n0712345678,\n0712345679,B\n0712345680,C\n+254712345679,D\n0712345681,E\n")
-	screen, _, exit := h.typed("y\n", append(send, list, "--wait")...)
+	screen, _, exit := h.runTyped("y\n", append(send, list, "--wait")...)
 	const question = "send to 2 of 6 recipients (left out: 1 duplicate, 1 invalid_number, 1 missing_field, 1 opted_out)? [y/N] "
-	if exit != exitNotAll || !strings.Contains(screen, question) || h.sent() != [2]int{1, 3} {
-		t.Errorf("exit %d, sent %v\n%s", exit, h.sent(), screen)
+	if exit != exitNotAll || !strings.Contains(screen, question) || h.acceptedCounts() != [2]int{1, 3} {
+		t.Errorf("exit %d, sent %v\n%s", exit, h.acceptedCounts(), screen)
 	}
 	nobody := h.file("nobody.csv", "phone,name\n0712345680,C\n0712345680,C\n")
-	screen, _, exit = h.typed("y\n", append(send, nobody)...)
-	if exit != exitMisuse || !strings.Contains(screen, "nobody.csv: none of its 2 recipients can be sent to (2 opted_out)") || h.sent() != [2]int{1, 3} {
-		t.Errorf("exit %d, sent %v\n%s", exit, h.sent(), screen)
+	screen, _, exit = h.runTyped("y\n", append(send, nobody)...)
+	if exit != exitMisuse || !strings.Contains(screen, "nobody.csv: none of its 2 recipients can be sent to (2 opted_out)") || h.acceptedCounts() != [2]int{1, 3} {
+		t.Errorf("exit %d, sent %v\n%s", exit, h.acceptedCounts(), screen)
 	}
 }
 
 func TestAfterATestThatIsRefusedNothingGoes(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, sandbox.Options{})
-	h.work()
+	h := newFixture(t, sandbox.Options{})
+	h.startWorker()
 	// Something is accepted first, so that a refusal is the number's.
-	h.feed("0711111111\n", "send", "--via", "kobo-main", "--body", "Hello", "--wait")
+	h.runWithInput("0711111111\n", "send", "--via", "kobo-main", "--body", "Hello", "--wait")
 	desk := h.gateway.Desk("kobo")
-	if err := desk.Say(sandbox.Reject, ownNumber); err != nil {
+	if err := desk.Say(sandbox.Reject, testMSISDN); err != nil {
 		t.Fatal(err)
 	}
-	screen, _, exit := h.typed("y\n", h.sale("--id", "sale")...)
+	screen, _, exit := h.runTyped("y\n", h.saleArgs("--id", "sale")...)
 	if exit != exitFailed || !strings.Contains(screen, "the test to 0799000001 was rejected (refused) (error_limit)") ||
-		!strings.Contains(screen, "nothing of the campaign was enqueued") || strings.Contains(screen, "[y/N]") || h.sent() != [2]int{0, 1} {
+		!strings.Contains(screen, "nothing of the campaign was enqueued") || strings.Contains(screen, "[y/N]") || h.acceptedCounts() != [2]int{0, 1} {
 		t.Errorf("exit %d\n%s", exit, screen)
 	}
 	// Once the gateway takes it, the test is made anew.
-	if err := desk.Say(sandbox.Accept, ownNumber); err != nil {
+	if err := desk.Say(sandbox.Accept, testMSISDN); err != nil {
 		t.Fatal(err)
 	}
-	if screen, _, exit := h.typed("y\n", h.sale("--id", "sale", "--wait")...); exit != exitDone || h.sent() != [2]int{1, 5} {
-		t.Errorf("exit %d, sent %v\n%s", exit, h.sent(), screen)
+	if screen, _, exit := h.runTyped("y\n", h.saleArgs("--id", "sale", "--wait")...); exit != exitDone || h.acceptedCounts() != [2]int{1, 5} {
+		t.Errorf("exit %d, sent %v\n%s", exit, h.acceptedCounts(), screen)
 	}
 }
 
 func TestWhetherATestOfUnknownOutcomeIsEnoughIsForThePersonToSay(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, sandbox.Options{})
+	h := newFixture(t, sandbox.Options{})
 	server := httptest.NewServer(h.gateway)
 	t.Cleanup(server.Close)
 	h.cli = newCLI(t, `
@@ -153,14 +153,14 @@ accounts:
 default_country: KE
 windows: off
 `)
-	h.work()
+	h.startWorker()
 	h.gateway.FailNext(1, "accept_close")
-	_, errOut, exit := h.run(h.sale("--yes")...)
+	_, errOut, exit := h.run(h.saleArgs("--yes")...)
 	if exit != exitFailed || !strings.Contains(errOut, "the test ended unknown, and --yes goes on only if it is accepted") {
 		t.Errorf("exit %d, %s", exit, errOut)
 	}
-	screen, _, exit := h.typed("y\n", h.sale("--wait")...)
-	if exit != exitDone || !strings.Contains(screen, "the same was sent to 0799000001 before") || !strings.Contains(screen, "is unknown (") || h.sent() != [2]int{1, 4} {
-		t.Errorf("exit %d, sent %v\n%s", exit, h.sent(), screen)
+	screen, _, exit := h.runTyped("y\n", h.saleArgs("--wait")...)
+	if exit != exitDone || !strings.Contains(screen, "the same was sent to 0799000001 before") || !strings.Contains(screen, "is unknown (") || h.acceptedCounts() != [2]int{1, 4} {
+		t.Errorf("exit %d, sent %v\n%s", exit, h.acceptedCounts(), screen)
 	}
 }

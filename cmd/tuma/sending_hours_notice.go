@@ -15,16 +15,16 @@ import (
 )
 
 // curfew finds out whether a campaign is for countries in which it is too early or too late.
-type curfew struct {
+type sendingHoursNotice struct {
 	// at is when the campaign begins.
-	at        time.Time
+	begins    time.Time
 	countries []string // of national numbers
 	// closed are the windows that are closed then, found those of them that somebody is in.
-	closed, found map[string]*hours.Window
+	closed, affected map[string]*hours.Window
 }
 
 // curfew asks for the sending hours that workers keep to; nil: none are closed.
-func (s *sending) curfew(ctx context.Context, b *backend, countries []string) (*curfew, error) {
+func (s *sendCommand) newSendingHoursNotice(ctx context.Context, b *backend, countries []string) (*sendingHoursNotice, error) {
 	if s.campaign.Class == producer.Transactional {
 		return nil, nil
 	}
@@ -32,9 +32,9 @@ func (s *sending) curfew(ctx context.Context, b *backend, countries []string) (*
 	if err != nil {
 		return nil, err
 	}
-	c := &curfew{at: s.now(), countries: countries, closed: map[string]*hours.Window{}, found: map[string]*hours.Window{}}
-	if s.campaign.StartAt.After(c.at) {
-		c.at = s.campaign.StartAt
+	c := &sendingHoursNotice{begins: s.now(), countries: countries, closed: map[string]*hours.Window{}, affected: map[string]*hours.Window{}}
+	if s.campaign.StartAt.After(c.begins) {
+		c.begins = s.campaign.StartAt
 	}
 	for _, acc := range accounts {
 		if s.campaign.Via != "" && s.campaign.Via != acc.Name {
@@ -46,7 +46,7 @@ func (s *sending) curfew(ctx context.Context, b *backend, countries []string) (*
 				continue // a newer worker's; status tells when it keeps to it
 			}
 			if w, err := hours.In(country, h); err == nil {
-				if open, _ := w.Open(c.at); !open {
+				if open, _ := w.Open(c.begins); !open {
 					c.closed[country] = w
 				}
 			}
@@ -59,14 +59,14 @@ func (s *sending) curfew(ctx context.Context, b *backend, countries []string) (*
 }
 
 // note yields the recipients as they are and notes their countries.
-func (c *curfew) note(recipients iter.Seq2[producer.Recipient, error]) iter.Seq2[producer.Recipient, error] {
+func (c *sendingHoursNotice) recordCountries(recipients iter.Seq2[producer.Recipient, error]) iter.Seq2[producer.Recipient, error] {
 	if c == nil {
 		return recipients
 	}
 	return func(yield func(producer.Recipient, error) bool) {
 		for r, err := range recipients {
-			if len(c.found) < len(c.closed) {
-				c.look(r.Number)
+			if len(c.affected) < len(c.closed) {
+				c.recordCountry(r.Number)
 			}
 			if !yield(r, err) {
 				return
@@ -75,28 +75,28 @@ func (c *curfew) note(recipients iter.Seq2[producer.Recipient, error]) iter.Seq2
 	}
 }
 
-func (c *curfew) look(number string) {
+func (c *sendingHoursNotice) recordCountry(number string) {
 	for _, national := range c.countries {
 		m, err := sms.ParseMSISDN(number, national)
 		if err != nil {
 			continue
 		}
 		if w := c.closed[m.Country()]; w != nil {
-			c.found[w.Country] = w
+			c.affected[w.Country] = w
 		}
 		return
 	}
 }
 
 // warn says when those can be sent to who cannot be now.
-func (s *sending) warn(c *curfew) {
+func (s *sendCommand) noteSendingHours(c *sendingHoursNotice) {
 	if c == nil {
 		return
 	}
-	for _, w := range slices.SortedFunc(maps.Values(c.found), func(a, b *hours.Window) int { return cmp.Compare(a.Country, b.Country) }) {
-		_, opens := w.Open(c.at)
-		text := fmt.Sprintf("outside of the sending hours of %s (%s there): sent from %s on, %s", w.Country, w.Hours, stamp(opens), when(opens, s.now()))
-		if x := s.campaign.ExpiresAt; !x.IsZero() && !opens.Before(x) || s.campaign.ExpiresIn > 0 && !opens.Before(c.at.Add(s.campaign.ExpiresIn)) {
+	for _, w := range slices.SortedFunc(maps.Values(c.affected), func(a, b *hours.Window) int { return cmp.Compare(a.Country, b.Country) }) {
+		_, opens := w.Open(c.begins)
+		text := fmt.Sprintf("outside of the sending hours of %s (%s there): sent from %s on, %s", w.Country, w.Hours, formatTime(opens), formatUntil(opens, s.now()))
+		if x := s.campaign.ExpiresAt; !x.IsZero() && !opens.Before(x) || s.campaign.ExpiresIn > 0 && !opens.Before(c.begins.Add(s.campaign.ExpiresIn)) {
 			text += "; but it expires before"
 		}
 		s.note("tuma: %s", text)

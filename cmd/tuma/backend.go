@@ -38,7 +38,7 @@ func (a *app) connect(ctx context.Context) (*backend, error) {
 }
 
 // pingWithin is how long Redis may take for its first answer.
-const pingWithin = 5 * time.Second
+const pingTimeout = 5 * time.Second
 
 func openBackend(ctx context.Context, cfg *config, connections int) (*backend, error) {
 	open, err := parseRedis(cfg.redis.url)
@@ -58,7 +58,7 @@ func openBackend(ctx context.Context, cfg *config, connections int) (*backend, e
 
 // ping says in one line what to do if Redis does not answer.
 func ping(ctx context.Context, rdb redis.UniversalClient, cfg redisConfig) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, pingWithin, fmt.Errorf("no answer in %s", pingWithin))
+	ctx, cancel := context.WithTimeoutCause(ctx, pingTimeout, fmt.Errorf("no answer in %s", pingTimeout))
 	defer cancel()
 	err := rdb.Ping(ctx).Err()
 	if err == nil {
@@ -83,13 +83,13 @@ func ping(ctx context.Context, rdb redis.UniversalClient, cfg redisConfig) error
 	if strings.Contains(err.Error(), "cluster has no nodes") {
 		advice = "none of its nodes serves any hash slot: redis-cli --cluster check tells more"
 	}
-	return fmt.Errorf("cannot reach Redis at %s (%s): %w; %s", shownURL(cfg.url), cfg.source, err, advice)
+	return fmt.Errorf("cannot reach Redis at %s (%s): %w; %s", urlWithoutLogin(cfg.url), cfg.source, err, advice)
 }
 
 // refuseUnwritable returns an error for a Redis that takes no writes, before any work.
 func refuseUnwritable(ctx context.Context, b *backend) error {
 	if err := worker.CheckWritable(ctx, b.rdb); err != nil {
-		return fmt.Errorf("redis at %s: %w", shownURL(b.cfg.redis.url), err)
+		return fmt.Errorf("redis at %s: %w", urlWithoutLogin(b.cfg.redis.url), err)
 	}
 	return nil
 }
@@ -107,7 +107,7 @@ func refuseEviction(ctx context.Context, b *backend) error {
 		return nil
 	}
 	return fmt.Errorf("redis at %s throws keys away when it is full (maxmemory-policy %s), and campaigns with them: "+
-		"set maxmemory-policy noeviction; redis.unsafe: true in tuma.yaml goes on regardless", shownURL(b.cfg.redis.url), policy)
+		"set maxmemory-policy noeviction; redis.unsafe: true in tuma.yaml goes on regardless", urlWithoutLogin(b.cfg.redis.url), policy)
 }
 
 // workerConfig is what a worker needs to serve the accounts.
@@ -123,7 +123,7 @@ func workerConfig(b *backend, accounts []*accountConfig) worker.Config {
 
 // connectionsFor is how many connections a worker's pool should hold: a call has
 // a claim to write and a settle to read at the same time as the queues poll.
-func connectionsFor(accounts []*accountConfig) int {
+func poolSizeFor(accounts []*accountConfig) int {
 	calls := 0
 	for _, acc := range accounts {
 		calls += max(acc.worker.Concurrency, 8)

@@ -9,24 +9,24 @@ import (
 
 // sheet writes the CSV that people open in a spreadsheet; all that tuma writes goes
 // through it, so that no cell becomes a formula.
-type sheet struct {
+type csvSheet struct {
 	out   *csv.Writer
 	cells []string
 }
 
-func newSheet(w io.Writer) *sheet { return &sheet{out: csv.NewWriter(w)} }
+func newCSVSheet(w io.Writer) *csvSheet { return &csvSheet{out: csv.NewWriter(w)} }
 
 // row writes one row.
-func (s *sheet) row(cells ...string) error {
+func (s *csvSheet) row(cells ...string) error {
 	s.cells = s.cells[:0]
 	for _, c := range cells {
-		s.cells = append(s.cells, noFormula(c))
+		s.cells = append(s.cells, escapeFormulas(c))
 	}
 	return s.out.Write(s.cells)
 }
 
 // flush ends it, and says whether all of it could be written.
-func (s *sheet) flush() error {
+func (s *csvSheet) flush() error {
 	s.out.Flush()
 	return s.out.Error()
 }
@@ -36,23 +36,23 @@ func (s *sheet) flush() error {
 // number with its plus sign stays as it is, since without a letter there is
 // nothing to call, and scripts compare it with their own. A spreadsheet that is set to
 // semicolons or tabs makes cells of what stands between these.
-func noFormula(s string) string {
+func escapeFormulas(s string) string {
 	end := strings.IndexAny(s, ";\t")
 	if end < 0 {
-		return inCell(s)
+		return escapeCell(s)
 	}
 	out := ""
 	if s[0] == '\t' {
 		out = "'" // which a spreadsheet may pass over, and what follows is first
 	}
 	for ; end >= 0; end = strings.IndexAny(s, ";\t") {
-		out += inCell(s[:end]) + s[end:end+1]
+		out += escapeCell(s[:end]) + s[end:end+1]
 		s = s[end+1:]
 	}
-	return out + inCell(s)
+	return out + escapeCell(s)
 }
 
-func inCell(s string) string {
+func escapeCell(s string) string {
 	first, size := utf8.DecodeRuneInString(s)
 	switch first {
 	case '=', '@', '\r', '\n', '\uFF1D', '\uFF20':

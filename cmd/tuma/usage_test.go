@@ -9,11 +9,11 @@ import (
 )
 
 // nowhere is a Redis that refuses connections: port 1 is nobody's.
-const nowhere = "TUMA_REDIS_URL=redis://someone:letmein@127.0.0.1:1/0"
+const unreachableRedis = "TUMA_REDIS_URL=redis://someone:letmein@127.0.0.1:1/0"
 
 func TestWrongUseIsOneLineAndStatusTwo(t *testing.T) {
 	t.Parallel()
-	c := newCLI(t, kobo, nowhere)
+	c := newCLI(t, koboAccount, unreachableRedis)
 	numbers := c.file("numbers.csv", "phone\n0712345678\n")
 	tests := []struct {
 		args []string
@@ -71,7 +71,7 @@ func TestWrongUseIsOneLineAndStatusTwo(t *testing.T) {
 
 func TestRedisDownIsOneLineWithoutItsPassword(t *testing.T) {
 	t.Parallel()
-	c := newCLI(t, kobo, nowhere)
+	c := newCLI(t, koboAccount, unreachableRedis)
 	numbers := c.file("numbers.csv", "0712345678\n")
 	for _, args := range [][]string{{"list"}, {"status", "a"}, {"results", "a"}, {"pause", "a"}, {"accounts"}, {"hold", "k"}, {"worker"},
 		{"send", "--via", "k", "--body", "x", "--file", numbers}} {
@@ -99,7 +99,7 @@ func TestARedisThatForgetsIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := newHouse(t, sandbox.Options{}, tt.option)
+			h := newFixture(t, sandbox.Options{}, tt.option)
 			if tt.why == "" {
 				h.env = append(h.env, "TUMA_REDIS_URL=redis://"+h.redis.Addr())
 				if _, errOut, exit := h.run("list"); exit != exitFailed || !strings.Contains(errOut, "the URL needs its login") {
@@ -112,11 +112,11 @@ func TestARedisThatForgetsIsRefused(t *testing.T) {
 					t.Errorf("tuma %s: exit %d, %s", args[0], exit, errOut)
 				}
 			}
-			_, errOut, exit := h.feed("0712345678", "send", "--via", "kobo-main", "--body", "x")
+			_, errOut, exit := h.runWithInput("0712345678", "send", "--via", "kobo-main", "--body", "x")
 			if refused := strings.Contains(errOut, tt.why); refused == tt.sends || !tt.sends && exit != exitFailed {
 				t.Errorf("send: exit %d, %s", exit, errOut)
 			}
-			if out, _ := h.must("list", "--json"); out != "[]\n" {
+			if out, _ := h.mustRun("list", "--json"); out != "[]\n" {
 				t.Errorf("something was enqueued: %s", out)
 			}
 		})
@@ -133,13 +133,13 @@ func TestHelpHasAnExampleForEveryVerb(t *testing.T) {
 		}
 	}
 	c := newCLI(t, "")
-	if out, _ := c.must("help", "send"); !strings.Contains(out, "--expires-in") {
+	if out, _ := c.mustRun("help", "send"); !strings.Contains(out, "--expires-in") {
 		t.Errorf("got %s", out)
 	}
-	if out, _ := c.must("version"); !strings.HasPrefix(out, "tuma ") {
+	if out, _ := c.mustRun("version"); !strings.HasPrefix(out, "tuma ") {
 		t.Errorf("got %s", out)
 	}
-	if out, _ := c.must("completion", "bash"); !strings.Contains(out, "__start_tuma") {
+	if out, _ := c.mustRun("completion", "bash"); !strings.Contains(out, "__start_tuma") {
 		t.Error("no completion for bash")
 	}
 }
