@@ -121,7 +121,7 @@ func TestRejectsAreAFileOfItsOwn(t *testing.T) {
 	h := newFixture(t, sandbox.Options{})
 	file := h.file("customers.csv", "name,phone\n\n"+strings.TrimPrefix(mixedList, "name,phone\n"))
 	skipped := filepath.Join(h.dir, "left-out.csv")
-	send := []string{"send", "--via", "kobo-main", "--body", "Hello", "--file", file, "--dry-run", "--rejects", skipped}
+	send := []string{"send", "--via", "kobo-main", "--body", "Hello", "--file", file, "--dry-run", "--skipped-file", skipped}
 	_, errOut := h.mustRun(send...)
 	if !strings.Contains(errOut, "the 3 recipients left out are in "+skipped) {
 		t.Errorf("got %s", errOut)
@@ -134,21 +134,45 @@ func TestRejectsAreAFileOfItsOwn(t *testing.T) {
 	if diff := cmp.Diff(want, string(got)); diff != "" {
 		t.Error(diff)
 	}
-	if _, errOut, exit := h.run(send...); exit != exitMisuse || !strings.Contains(errOut, "--rejects: there is a file") {
+	if _, errOut, exit := h.run(send...); exit != exitMisuse || !strings.Contains(errOut, "--skipped-file: there is a file") {
 		t.Errorf("again: exit %d, %s", exit, errOut)
 	}
 	// What fails leaves nothing behind.
 	broken := h.file("broken.csv", "phone,x\nn/a,1\n0712345679,1,2\n")
 	other := filepath.Join(h.dir, "other.csv")
-	if _, _, exit := h.run("send", "--via", "kobo-main", "--body", "x", "--file", broken, "--dry-run", "--rejects", other); exit != exitMisuse {
+	if _, _, exit := h.run("send", "--via", "kobo-main", "--body", "x", "--file", broken, "--dry-run", "--skipped-file", other); exit != exitMisuse {
 		t.Errorf("exit %d", exit)
 	}
 	names, err := filepath.Glob(filepath.Join(h.dir, "*"))
 	if hidden, _ := filepath.Glob(filepath.Join(h.dir, ".tuma*")); err != nil || len(hidden) > 0 || slices.Contains(names, other) {
 		t.Errorf("%v, %q, %q", err, names, hidden)
 	}
-	if _, errOut, exit := h.runWithInput("0712345678", "send", "--body", "x", "--rejects", other); exit != exitMisuse || !strings.Contains(errOut, "--rejects goes with --dry-run") {
+	if _, errOut, exit := h.runWithInput("0712345678", "send", "--body", "x", "--skipped-file", other); exit != exitMisuse || !strings.Contains(errOut, "--skipped-file requires --dry-run") {
 		t.Errorf("exit %d, %s", exit, errOut)
+	}
+}
+
+// TestRejectsIsTheDeprecatedNameOfSkippedFile checks the old flag --rejects.
+func TestRejectsIsTheDeprecatedNameOfSkippedFile(t *testing.T) {
+	t.Parallel()
+	h := newFixture(t, sandbox.Options{})
+	old, other := filepath.Join(h.dir, "old.csv"), filepath.Join(h.dir, "other.csv")
+	send := []string{"send", "--via", "kobo-main", "--body", "Hello", "--file", h.file("customers.csv", mixedList), "--dry-run", "--json", "--rejects", old}
+	if _, errOut, exit := h.run(append(send, "--skipped-file", other)...); exit != exitMisuse || !strings.Contains(errOut, "they name different files: use only --skipped-file") {
+		t.Errorf("with both flags and different files: exit %d, %s", exit, errOut)
+	}
+	out, errOut := h.mustRun(append(send, "--skipped-file", old)...)
+	if _, f := countsOf(t, out); f.Skipped != 3 || !strings.Contains(errOut, "tuma: warning: --rejects is deprecated: use --skipped-file\n") {
+		t.Errorf("with both flags and the same file: %d skipped, want 3\n%s", f.Skipped, errOut)
+	}
+	if got, err := os.ReadFile(old); err != nil || strings.Count(string(got), "\n") != 4 {
+		t.Errorf("--rejects wrote %q, error %v; want a header and 3 rows", got, err)
+	}
+	if help, _ := h.mustRun("help", "send"); strings.Contains(help, "  --rejects") || !strings.Contains(help, "--skipped-file string") {
+		t.Errorf("help must show --skipped-file as the flag:\n%s", help)
+	}
+	if out, _ := h.mustRun("__complete", "send", "--re"); strings.Contains(out, "--rejects") {
+		t.Errorf("completion offers the deprecated flag:\n%s", out)
 	}
 }
 

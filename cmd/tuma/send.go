@@ -83,12 +83,15 @@ and text are sent once, with them or without.`,
   tuma send --id sale-2025-11 --via kobo-main --body 'Half price today.' --file customers.csv --wait
   tuma send --via kobo-main --body 'Habari {{name:first|there}}, {{points}} points are yours.' --file customers.csv
   echo 254712345678 | tuma send --via kobo-main --body 'Your code is 1234' --class transactional
-  tuma send --via kobo-main --body 'Hello' --file customers.csv --country KE --dry-run --rejects left-out.csv
+  tuma send --via kobo-main --body 'Hello' --file customers.csv --country KE --dry-run --skipped-file skipped.csv
   tuma send --via kobo-main --body 'Half price today.' --file customers.csv --test 0712345678 --canary 50 --max-rejected 5`,
 		Args: takes(),
 	}
 	f := c.Flags()
 	c.RunE = a.verb(func(ctx context.Context, _ []string) error {
+		if err := s.resolveSkippedFile(f); err != nil {
+			return err
+		}
 		if err := s.validateSafetyFlags(c); err != nil {
 			return err
 		}

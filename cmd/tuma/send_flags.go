@@ -39,7 +39,7 @@ func (s *sendCommand) flags(c *cobra.Command, f *pflag.FlagSet) {
 	s.safetyFlags(f)
 	_ = c.MarkFlagRequired("body") // the flag is there
 	_ = c.MarkFlagFilename("file")
-	_ = c.MarkFlagFilename("rejects")
+	_ = c.MarkFlagFilename("skipped-file")
 	_ = c.RegisterFlagCompletionFunc("via", s.completeAccounts)
 	_ = c.RegisterFlagCompletionFunc("on-unknown",
 		cobra.FixedCompletions([]string{producer.OnUnknownKeep, producer.OnUnknownResend}, cobra.ShellCompDirectiveNoFileComp))
@@ -65,7 +65,9 @@ func (s *sendCommand) safetyFlags(f *pflag.FlagSet) {
 		"write curly quotes, dashes, ₦ and such in GSM-7, where that keeps a message from being UCS-2; letters and emoji stay")
 	f.BoolVar(&s.again, "again", false, "send although the same has been sent before")
 	f.BoolVar(&s.dryRunOnly, "dry-run", false, "plan everything and enqueue nothing: counts, calls, cost, time, samples")
-	f.StringVar(&s.skippedFile, "rejects", "", "with --dry-run: write who is left out, and why, to this new file (CSV)")
+	f.StringVar(&s.skippedFile, "skipped-file", "", "with --dry-run: write the skipped recipients and the reasons to this new file (CSV); replaces --rejects, which is deprecated")
+	f.String("rejects", "", "deprecated name of --skipped-file")
+	_ = f.MarkHidden("rejects") // the flag is there
 	f.BoolVar(&s.wait, "wait", false, "wait until the campaign has ended; status 3 if not all were accepted")
 	f.BoolVar(&s.json, "json", false, "print JSON")
 }
@@ -114,7 +116,7 @@ func (s *sendCommand) parse() error {
 		mistakes = append(mistakes, misuse("--wait: a --dry-run enqueues nothing to wait for"))
 	}
 	if s.skippedFile != "" && !s.dryRunOnly {
-		mistakes = append(mistakes, misuse("--rejects goes with --dry-run; of a campaign that was sent, tuma results ID --status skipped tells"))
+		mistakes = append(mistakes, misuse("--skipped-file requires --dry-run; of a campaign that was sent, tuma results ID --status skipped tells"))
 	}
 	c.Class = producer.Class(s.class)
 	if c.Country = strings.ToUpper(c.Country); c.Country != "" && !sms.ValidCountry(c.Country) {

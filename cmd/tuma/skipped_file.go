@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"github.com/spf13/pflag"
+
 	"github.com/tuma-sms/tuma/producer"
 )
 
@@ -21,17 +23,35 @@ type skippedFile struct {
 
 var skippedHeader = []string{"row", "input", "reason", "code", "line"}
 
-// openRejects begins the file that --rejects names, if it does.
+// resolveSkippedFile applies --rejects, the deprecated name of --skipped-file. It returns an error if
+// both are given and name different files.
+func (s *sendCommand) resolveSkippedFile(f *pflag.FlagSet) error {
+	if !f.Changed("rejects") {
+		return nil
+	}
+	name, err := f.GetString("rejects")
+	if err != nil {
+		return err
+	}
+	if f.Changed("skipped-file") && name != s.skippedFile {
+		return misuse("--rejects is the deprecated name of --skipped-file, but they name different files: use only --skipped-file")
+	}
+	s.skippedFile = name
+	s.note("tuma: warning: --rejects is deprecated: use --skipped-file")
+	return nil
+}
+
+// openSkippedFile creates the file that --skipped-file names, if it is set.
 func (s *sendCommand) openSkippedFile() (*skippedFile, error) {
 	if s.skippedFile == "" {
 		return nil, nil
 	}
 	if _, err := os.Lstat(s.skippedFile); err == nil {
-		return nil, misuse("--rejects: there is a file %s already: remove it, or name another", s.skippedFile)
+		return nil, misuse("--skipped-file: there is a file %s already: remove it, or name another", s.skippedFile)
 	}
 	file, err := os.CreateTemp(filepath.Dir(s.skippedFile), ".tuma-rejects-*")
 	if err != nil {
-		return nil, misuse("--rejects: %w", err)
+		return nil, misuse("--skipped-file: %w", err)
 	}
 	r := &skippedFile{name: s.skippedFile, file: file, sheet: newCSVSheet(file)}
 	if err := r.sheet.row(skippedHeader...); err != nil {
