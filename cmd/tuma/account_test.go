@@ -16,7 +16,7 @@ import (
 func TestAccounts(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, sandbox.Options{Credit: 250})
-	if out, errOut := h.mustRun("accounts"); out != "" || !strings.Contains(errOut, "no worker has published an account yet") {
+	if out, errOut := h.mustRun("accounts"); out != "" || !strings.Contains(errOut, "no accounts yet: a worker publishes its accounts") {
 		t.Errorf("without a worker: %s%s", out, errOut)
 	}
 	if out, _ := h.mustRun("accounts", "--json"); out != "[]\n" {
@@ -49,9 +49,9 @@ func TestBalance(t *testing.T) {
 	if out, _ := h.mustRun("gateway", "balance", "kobo-main", "--json"); !strings.Contains(out, `"balance": 250`) {
 		t.Errorf("got %s", out)
 	}
-	// One that cannot be asked does not keep the others from being.
+	// An account that lacks a setting does not stop the query of the others.
 	out, errOut, exit := h.run("balance")
-	if exit != exitMisuse || out != "kobo-main  250\n" || !strings.Contains(errOut, "NOBODY_SET_THIS is not set") {
+	if exit != exitMisuse || out != "kobo-main  250\n" || !strings.Contains(errOut, "UNSET_VARIABLE is not set") {
 		t.Errorf("exit %d, %s%s", exit, out, errOut)
 	}
 	h.gateway.SetPassword("demo", "changed")
@@ -66,15 +66,15 @@ func TestCheckTellsEverythingAtOnce(t *testing.T) {
 	h := newFixture(t, sandbox.Options{})
 	out, errOut, exit := h.run("check")
 	if exit != exitMisuse || !strings.Contains(out, "redis          ok") || !strings.Contains(out, "kobo-main: balance") ||
-		!strings.Contains(errOut, "accounts.other.user: the environment variable NOBODY_SET_THIS is not set") {
+		!strings.Contains(errOut, "accounts.other.user: environment variable UNSET_VARIABLE is not set") {
 		t.Errorf("exit %d\n%s%s", exit, out, errOut)
 	}
-	h.env = append(h.env, "NOBODY_SET_THIS=somebody")
+	h.env = append(h.env, "UNSET_VARIABLE=value")
 	if out, errOut, exit := h.run("check"); exit != exitDone || strings.Count(out, " ok ") != 5 || !strings.Contains(out, "windows        ok  off") {
 		t.Errorf("exit %d\n%s%s", exit, out, errOut)
 	}
 	h.gateway.SetPassword("demo", "changed")
-	if _, errOut, exit := h.run("check"); exit != exitFailed || !strings.Contains(errOut, "look at its user and pass") {
+	if _, errOut, exit := h.run("check"); exit != exitFailed || !strings.Contains(errOut, "check its user and pass") {
 		t.Errorf("exit %d\n%s", exit, errOut)
 	}
 }
@@ -113,7 +113,7 @@ func TestWorkerTellsOfItsHealthAndDrains(t *testing.T) {
 	}
 	h.redis.Kill()
 	if got := get("/healthz"); got != http.StatusOK {
-		t.Errorf("/healthz answers %d without Redis, which is not its business", got)
+		t.Errorf("/healthz answers %d without Redis; want 200, because it only reports on the process", got)
 	}
 	if got := get("/readyz"); got != http.StatusServiceUnavailable {
 		t.Errorf("/readyz answers %d without Redis", got)
@@ -130,7 +130,7 @@ func TestWorkerTellsOfItsHealthAndDrains(t *testing.T) {
 
 func TestAWorkerThatIsEndedWhileItWaitsForRedisHasDoneWhatItWasAsked(t *testing.T) {
 	t.Parallel()
-	silent, err := net.Listen("tcp", "127.0.0.1:0") // a Redis that is frozen
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // a Redis that never answers
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +150,7 @@ func TestAWorkerThatIsEndedWhileItWaitsForRedisHasDoneWhatItWasAsked(t *testing.
 func TestWorkerNeedsItsAccountsOnly(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, sandbox.Options{})
-	if _, errOut, exit := h.run("worker"); exit != exitMisuse || !strings.Contains(errOut, "NOBODY_SET_THIS is not set") {
+	if _, errOut, exit := h.run("worker"); exit != exitMisuse || !strings.Contains(errOut, "UNSET_VARIABLE is not set") {
 		t.Errorf("exit %d, %s", exit, errOut)
 	}
 	c := newCLI(t, "redis: {url: \""+h.redis.URL()+"\"}\n")
@@ -167,7 +167,7 @@ func TestSandboxSaysHowToUseIt(t *testing.T) {
 	_, yaml, _ := strings.Cut(s.log.String(), "\n\n")
 	use := newCLI(t, yaml)
 	if out, _ := use.mustRun("balance"); strings.Count(out, "1000000000") != len(catalog.Names()) || !strings.Contains(out, "try-kobo ") {
-		t.Errorf("what it prints is no configuration: %s", out)
+		t.Errorf("the output is not a usable configuration: %s", out)
 	}
 	if exit := s.end(t); exit != exitDone {
 		t.Errorf("exit %d", exit)
@@ -198,7 +198,7 @@ func TestCompletion(t *testing.T) {
 			t.Errorf("%v completes to %s", tt.args, out)
 		}
 	}
-	// Without a configuration the workers' accounts are offered, and without Redis nothing.
+	// Without a configuration the accounts published by workers complete; without Redis nothing does.
 	c := newCLI(t, "", "TUMA_REDIS_URL="+h.redis.URL())
 	if out, _ := c.mustRun("__complete", "release", ""); !strings.Contains(out, "kobo-main") {
 		t.Errorf("got %s", out)
@@ -224,7 +224,7 @@ func TestTheSignalsOfAProcess(t *testing.T) {
 		t.Errorf("after SIGTERM: %v\n%s", err, p.Stderr)
 	}
 
-	// A call that hangs keeps a draining worker; the second signal does not wait for it.
+	// A hanging call keeps a draining worker running; the second signal ends it at once.
 	h.gateway.FailNext(1, "hang")
 	p = h.process("worker", "--accounts", "kobo-main")
 	defer func() { _ = p.Process.Kill() }()
@@ -243,13 +243,13 @@ func TestTheSignalsOfAProcess(t *testing.T) {
 	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	// A worker that had waited for its call would have ended well.
+	// A worker that waited for its call would exit with status 0.
 	if err := p.Wait(); err == nil {
-		t.Error("the second signal did not end it")
+		t.Error("the worker exited with status 0: the second signal did not end it")
 	}
 }
 
-// process starts tuma as a process of its own.
+// process starts tuma as a separate process.
 func (c *cli) process(args ...string) *exec.Cmd {
 	c.t.Helper()
 	cmd := exec.CommandContext(c.t.Context(), testBinary(c.t), args...)
@@ -265,7 +265,7 @@ func TestRateIsChangedByHandUntilItIsChangedBack(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, sandbox.Options{})
 	if _, errOut, exit := h.run("rate", "kobo-main", "80/s"); exit != exitFailed || !strings.Contains(errOut, "kobo-main") {
-		t.Errorf("an account that nobody has published: exit %d, %s", exit, errOut)
+		t.Errorf("rate of an account that no worker has published: exit %d, %s", exit, errOut)
 	}
 	h.startWorker()
 	rate := func() accountView {
@@ -278,21 +278,21 @@ func TestRateIsChangedByHandUntilItIsChangedBack(t *testing.T) {
 		return all[0]
 	}
 	configured := rate()
-	if out, _ := h.mustRun("rate", "kobo-main", "80/s"); !strings.HasPrefix(out, "kobo-main: 80/s until tuma rate kobo-main default") {
-		t.Errorf("said %q", out)
+	if out, _ := h.mustRun("rate", "kobo-main", "80/s"); !strings.HasPrefix(out, "account kobo-main: rate 80/s until tuma rate kobo-main default") {
+		t.Errorf("tuma rate printed %q", out)
 	}
 	if v := rate(); v.Rate != 80 || v.ConfiguredRate == nil || *v.ConfiguredRate != configured.Rate {
 		t.Errorf("set: %+v", v)
 	}
-	if out, _ := h.mustRun("accounts"); !strings.Contains(out, "80/s by hand, not ") {
-		t.Errorf("accounts says\n%s", out)
+	if out, _ := h.mustRun("accounts"); !strings.Contains(out, "80/s set by tuma rate, configured ") {
+		t.Errorf("tuma accounts printed\n%s", out)
 	}
 	h.mustRun("rate", "kobo-main", "default")
 	if v := rate(); v.Rate != configured.Rate || v.Burst != configured.Burst || v.ConfiguredRate != nil {
-		t.Errorf("changed back: %+v, not %+v", v, configured)
+		t.Errorf("after tuma rate default: got %+v, want %+v", v, configured)
 	}
 	for _, wrong := range []string{"-1/s", "80", "fast", "0/s"} {
-		if _, errOut, exit := h.run("rate", "--", "kobo-main", wrong); exit != exitMisuse || !strings.Contains(errOut, "is no rate") {
+		if _, errOut, exit := h.run("rate", "--", "kobo-main", wrong); exit != exitMisuse || !strings.Contains(errOut, "must be like 50/s or 600/m") {
 			t.Errorf("%s: exit %d, %s", wrong, exit, errOut)
 		}
 	}

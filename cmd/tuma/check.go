@@ -17,17 +17,17 @@ import (
 func newCheck(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "check",
-		Short: "Check configuration, Redis and credentials",
-		Long: `Check reads the configuration, asks Redis whether it keeps what it is told, and
-tries the credentials of every account whose gateway can be asked for its balance.
-Nothing is sent and nothing is changed.`,
+		Short: "Check the configuration, Redis and the credentials",
+		Long: `Check reads the configuration and checks that Redis is set up to keep its data.
+It tries the credentials of every account whose gateway offers a balance
+request. It sends no message and changes nothing.`,
 		Example: "  tuma check\n  tuma check --config /etc/tuma/tuma.yaml",
 		Args:    takes(),
 		RunE:    a.verb(func(ctx context.Context, _ []string) error { return a.check(ctx) }),
 	}
 }
 
-// check goes on after what fails: all of it is told at once.
+// check runs all checks, also after one has failed, and returns all errors joined.
 func (a *app) check(ctx context.Context) error {
 	cfg, err := a.config(true)
 	if err != nil {
@@ -51,7 +51,7 @@ func (a *app) check(ctx context.Context) error {
 		var wrong misuseError
 		switch {
 		case errors.As(err, &wrong):
-			say("account        ?   %s: provider %s cannot be asked without sending", acc.name, acc.kind.Name)
+			say("account        ?   %s: cannot be checked: provider %s has no balance request", acc.name, acc.kind.Name)
 		case err != nil:
 			failed = append(failed, accountProblem(acc, err))
 		default:
@@ -59,12 +59,12 @@ func (a *app) check(ctx context.Context) error {
 		}
 	}
 	if len(cfg.accounts) == 0 {
-		failed = append(failed, misuse("%s has no accounts: nothing can be sent", cfg.file))
+		failed = append(failed, misuse("%s has no accounts: add one under accounts", cfg.file))
 	}
 	return errors.Join(failed...)
 }
 
-// accountTrouble says what is wrong with an account, and what to look at.
+// accountProblem adds the account's name to an error, and the setting to check.
 func accountProblem(acc *accountConfig, err error) error {
 	var incomplete *configError
 	if errors.As(err, &incomplete) {
@@ -74,11 +74,11 @@ func accountProblem(acc *accountConfig, err error) error {
 	if e, ok := errors.AsType[*providers.Error](err); ok {
 		switch e.Cause {
 		case providers.CauseCredentials:
-			advice = ": look at its " + strings.Join(acc.kind.Required, " and ")
+			advice = ": check its " + strings.Join(acc.kind.Required, " and ")
 		case providers.CauseConfiguration, providers.CauseNotUnderstood:
-			advice = ": look at its base_url"
+			advice = ": check its base_url"
 		case providers.CauseConnection:
-			advice = ": look at its base_url and at the network"
+			advice = ": check its base_url and the network"
 		}
 	}
 	return fmt.Errorf("account %s: %w%s", acc.name, err, advice)
@@ -100,7 +100,7 @@ func (a *app) checkRedis(ctx context.Context, cfg *config) error {
 	}
 	n, err := ledger.New(b.rdb).QuarantinedPayloads(ctx)
 	if n > 0 {
-		a.note("tuma: warning: %s of no known campaign could not be read and set aside, in the Redis key tuma:payloads", plural(n, "task"))
+		a.note("tuma: warning: %s without a known campaign could not be read: quarantined in the Redis key tuma:payloads", plural(n, "task"))
 	}
 	return err
 }

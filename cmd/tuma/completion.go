@@ -10,13 +10,14 @@ import (
 )
 
 const (
-	// completeWithin bounds what a Tab may take.
+	// completionTimeout bounds the time that pressing Tab takes.
 	completionTimeout = time.Second
-	maxCompletions    = 100
+	// maxCompletions is the maximum number of campaigns offered.
+	maxCompletions = 100
 )
 
-// completeAccounts offers the accounts of the configuration, else those that
-// workers have published.
+// completeAccounts completes account names: those of the configuration, or without any,
+// those that workers have published.
 func (a *app) completeAccounts(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 && c.Flags().Lookup("via") == nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
@@ -33,7 +34,7 @@ func (a *app) completeAccounts(c *cobra.Command, args []string, _ string) ([]str
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
-// completeCampaigns offers the newest campaigns.
+// completeCampaigns completes campaign IDs, newest first.
 func (a *app) completeCampaigns(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	var ids []string
 	if len(args) == 0 {
@@ -53,6 +54,8 @@ func describeCampaign(st producer.Status) string {
 	return string(st.State) + ", " + plural(st.Total, "recipient")
 }
 
+// withCompletionBackend calls do with a connection to Redis, within completionTimeout. It
+// does nothing if Redis cannot be reached.
 func (a *app) withCompletionBackend(c *cobra.Command, do func(context.Context, *backend)) {
 	ctx := c.Context()
 	if ctx == nil {
@@ -62,7 +65,7 @@ func (a *app) withCompletionBackend(c *cobra.Command, do func(context.Context, *
 	defer cancel()
 	b, err := a.connect(ctx)
 	if err != nil {
-		return // there is nothing to offer, and nobody to tell
+		return // a shell completion cannot show an error
 	}
 	defer b.Close()
 	do(ctx, b)

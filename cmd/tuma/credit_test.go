@@ -11,8 +11,8 @@ import (
 
 func TestTheCreditGuard(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t, sandbox.Options{Credit: 4}) // of 0.80 each: five would do
-	file := h.file("customers.csv", mixedList)     // seven, and four of them good
+	h := newFixture(t, sandbox.Options{Credit: 4}) // enough for five messages of 0.80
+	file := h.file("customers.csv", mixedList)     // seven recipients, four of them valid
 	send := []string{"send", "--via", "kobo-main", "--body", "Hello", "--file", file}
 
 	h.startWorker()

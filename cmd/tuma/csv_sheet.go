@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// sheet writes the CSV that people open in a spreadsheet; all that tuma writes goes
-// through it, so that no cell becomes a formula.
+// csvSheet writes CSV for spreadsheets. All CSV that tuma writes goes through it, so that no cell
+// becomes a formula.
 type csvSheet struct {
 	out   *csv.Writer
 	cells []string
@@ -25,17 +25,16 @@ func (s *csvSheet) row(cells ...string) error {
 	return s.out.Write(s.cells)
 }
 
-// flush ends it, and says whether all of it could be written.
+// flush writes buffered rows and returns the first error of the writer.
 func (s *csvSheet) flush() error {
 	s.out.Flush()
 	return s.out.Error()
 }
 
-// noFormula puts a quote before what a spreadsheet would run: what came from the
-// list or from a gateway must not become =HYPERLINK(…) on somebody's desk. A
-// number with its plus sign stays as it is, since without a letter there is
-// nothing to call, and scripts compare it with their own. A spreadsheet that is set to
-// semicolons or tabs makes cells of what stands between these.
+// escapeFormulas puts a quote before text that a spreadsheet would run as a formula, because a list
+// or a gateway may contain =HYPERLINK(…). A number with a plus sign is unchanged: without a letter
+// it calls no function, and scripts compare it with their own numbers. The text between semicolons
+// or tabs is escaped too, because some spreadsheets split cells there.
 func escapeFormulas(s string) string {
 	end := strings.IndexAny(s, ";\t")
 	if end < 0 {
@@ -43,7 +42,7 @@ func escapeFormulas(s string) string {
 	}
 	out := ""
 	if s[0] == '\t' {
-		out = "'" // which a spreadsheet may pass over, and what follows is first
+		out = "'" // a spreadsheet may ignore a tab at the start, so the rest would be first
 	}
 	for ; end >= 0; end = strings.IndexAny(s, ";\t") {
 		out += escapeCell(s[:end]) + s[end:end+1]
@@ -52,6 +51,7 @@ func escapeFormulas(s string) string {
 	return out + escapeCell(s)
 }
 
+// escapeCell puts a quote before a cell that starts a formula, also with full-width characters.
 func escapeCell(s string) string {
 	first, size := utf8.DecodeRuneInString(s)
 	switch first {

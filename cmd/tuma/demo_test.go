@@ -11,6 +11,7 @@ import (
 	"time"
 )
 
+// testBinary returns the path of this test binary.
 func testBinary(t testing.TB) string {
 	t.Helper()
 	name, err := os.Executable()
@@ -20,9 +21,10 @@ func testBinary(t testing.TB) string {
 	return name
 }
 
-// demoEnv has the demo's workers be this test binary, and its files stand in dir.
+// demoEnv returns an environment in which the demo uses this test binary for its workers and dir for its
+// files.
 func demoEnv(dir, path string) []string {
-	return []string{"TUMA_TEST_AS_TUMA=1", "TMPDIR=" + dir, "PATH=" + path, "TUMA_REDIS_URL=redis://nobody:1", "TUMA_CONFIG=none"}
+	return []string{"TUMA_TEST_AS_TUMA=1", "TMPDIR=" + dir, "PATH=" + path, "TUMA_REDIS_URL=redis://unused:1", "TUMA_CONFIG=none"}
 }
 
 func TestDemo(t *testing.T) {
@@ -42,15 +44,15 @@ func TestDemo(t *testing.T) {
 			if err := cmd.Run(); err != nil {
 				t.Fatalf("%v\n%s%s", err, errOut.String(), out.String())
 			}
-			// How wide the columns are depends on how fast it went.
+			// The width of the columns depends on the duration of the demo.
 			report := strings.Join(strings.Fields(out.String()), " ")
 			for _, want := range []string{"accepted 19,400", "skipped 600 340 duplicate, 260 invalid_number", "duplicates 0", "lost 0",
-				"nothing was sent twice, nothing was lost"} {
+				"No message was sent twice, none was lost."} {
 				if !strings.Contains(report, want) {
-					t.Errorf("the report has no %q:\n%s", want, out.String())
+					t.Errorf("report does not contain %q:\n%s", want, out.String())
 				}
 			}
-			if !strings.Contains(errOut.String(), "kill -9    worker 1") || strings.Contains(errOut.String(), "built in") != builtIn {
+			if !strings.Contains(errOut.String(), "kill -9    worker 1") || strings.Contains(errOut.String(), "built-in, at") != builtIn {
 				t.Errorf("got %s", errOut.String())
 			}
 			checkNothingLeft(t, dir)
@@ -58,11 +60,12 @@ func TestDemo(t *testing.T) {
 	}
 }
 
+// checkNothingLeft fails the test if the directory is not empty.
 func checkNothingLeft(t *testing.T, dir string) {
 	t.Helper()
 	left, err := filepath.Glob(filepath.Join(dir, "*"))
 	if err != nil || len(left) > 0 {
-		t.Errorf("left behind: %v, %v", left, err)
+		t.Errorf("files left in the directory: %v, error %v", left, err)
 	}
 }
 
@@ -84,12 +87,12 @@ func TestDemoCleansUpWhenInterrupted(t *testing.T) {
 	go func() { done <- cmd.Wait() }()
 	select {
 	case err := <-done:
-		if err == nil || cmd.ProcessState.ExitCode() != exitFailed || !strings.Contains(said.String(), "demo: stopped; nothing is left behind") {
+		if err == nil || cmd.ProcessState.ExitCode() != exitFailed || !strings.Contains(said.String(), "demo: interrupted; all its files and processes are removed") {
 			t.Errorf("%v\n%s", err, said)
 		}
 	case <-time.After(30 * time.Second):
 		_ = cmd.Process.Kill()
-		t.Fatalf("it did not stop\n%s", said)
+		t.Fatalf("the demo did not stop within 30 seconds after the interrupt\n%s", said)
 	}
 	checkNothingLeft(t, dir)
 }

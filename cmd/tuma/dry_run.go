@@ -15,8 +15,8 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// rehearse plans everything as sending would, and enqueues nothing. The configuration is
-// enough for it; what Redis and the gateways know is asked for as far as it can be.
+// dryRun plans the campaign as a worker would, prints the forecast and enqueues nothing. The
+// configuration is enough. It also uses Redis and the gateways' balances if they can be reached.
 func (s *sendCommand) dryRun(ctx context.Context, src *source) (err error) {
 	cfg, err := s.config(false)
 	if err != nil {
@@ -52,14 +52,14 @@ func (s *sendCommand) dryRun(ctx context.Context, src *source) (err error) {
 		return err
 	}
 	if skipped != nil {
-		s.note("tuma: the %s left out are in %s", plural(f.Skipped, "recipient"), s.skippedFile)
+		s.note("tuma: %s skipped: listed in %s", plural(f.Skipped, "recipient"), s.skippedFile)
 	}
 	s.noteHiddenRows(src)
-	s.note("tuma: nothing was enqueued")
+	s.note("tuma: dry run: nothing was enqueued")
 	return nil
 }
 
-// cards are the accounts of a configuration as workers would publish them.
+// configuredAccounts returns the accounts of the configuration in the form that workers publish.
 func configuredAccounts(cfg *config) (out []producer.Account) {
 	windows := map[string]string{}
 	for country, h := range cfg.windows {
@@ -76,10 +76,10 @@ func configuredAccounts(cfg *config) (out []producer.Account) {
 	return out
 }
 
-// reachableWithin is how long a rehearsal waits for a Redis that it can do without.
+// redisProbeTimeout is how long a dry run waits for Redis, which it can do without.
 const redisProbeTimeout = 2 * time.Second
 
-// reachable connects to Redis, if it is there.
+// connectIfReachable connects to Redis. It returns nil if Redis does not answer.
 func (s *sendCommand) connectIfReachable(ctx context.Context) *backend {
 	ping, cancel := context.WithTimeout(ctx, redisProbeTimeout)
 	defer cancel()
@@ -90,15 +90,15 @@ func (s *sendCommand) connectIfReachable(ctx context.Context) *backend {
 	return b
 }
 
-// balanceWithin is how long a rehearsal waits for gateways.
+// balanceTimeout is how long a dry run waits for the balances from gateways.
 const balanceTimeout = 10 * time.Second
 
-// askBalances asks gateways for the credit of accounts that the campaign may go through
-// and no worker serves, which would ask for it.
+// queryBalances asks the gateways for the balance of accounts that the campaign may use. It
+// leaves out accounts that a worker serves, because workers publish their balance in Redis.
 func (s *sendCommand) queryBalances(ctx context.Context, cfg *config, b *backend, o *producer.PreviewOptions) {
 	var published []producer.Account
 	if b != nil {
-		published, _ = b.Accounts(ctx) // what Redis does not tell, gateways are asked for
+		published, _ = b.Accounts(ctx) // on an error queryBalances queries the gateways instead
 	}
 	served := func(name string) bool {
 		return slices.ContainsFunc(published, func(a producer.Account) bool { return a.Name == name && a.Workers > 0 })
@@ -122,22 +122,23 @@ func (s *sendCommand) queryBalances(ctx context.Context, cfg *config, b *backend
 	asking.Wait()
 }
 
-// shownBalance writes a balance as workers note it.
+// formatBalance formats a balance as workers publish it: "KES 250".
 func formatBalance(b providers.Balance) string {
 	amount := strconv.FormatFloat(b.Amount, 'f', -1, 64)
 	return strings.TrimSpace(b.Currency + " " + amount)
 }
 
-// lineBook remembers in which line of the file the last few rows stand.
+// lineNumbers remembers the line of the file for the last rememberedLines rows.
 type lineNumbers struct {
 	lines [rememberedLines]int
 	row   int
 }
 
-// lineBookSize is more than the rows of a page, which are planned together.
+// rememberedLines is larger than a page: the rows of one page are planned together, so that a
+// line is needed at most one page after its row was read.
 const rememberedLines = 4 * ledger.MaxPageRows
 
-// note yields a source's recipients, and remembers their lines.
+// record yields the recipients of a source and remembers their lines.
 func (l *lineNumbers) record(src *source) func(func(producer.Recipient, error) bool) {
 	return func(yield func(producer.Recipient, error) bool) {
 		for r, err := range src.all() {
@@ -150,4 +151,5 @@ func (l *lineNumbers) record(src *source) func(func(producer.Recipient, error) b
 	}
 }
 
+// line returns the line of a recent row; rows count from 1.
 func (l *lineNumbers) line(row int) int { return l.lines[row%rememberedLines] }

@@ -17,7 +17,7 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// counted is the part of a forecast that does not depend on the time.
+// counts is the part of a forecast that does not depend on the time.
 type counts struct {
 	Total, Sent, Skipped, Calls, Segments, Each int
 	Reasons, Invalid                            map[string]int
@@ -58,7 +58,7 @@ func TestDryRunCountsAndEnqueuesNothing(t *testing.T) {
 	out, _ := h.mustRun(send...)
 	f := check(out)
 	if len(f.Accounts) != 1 || f.Accounts[0].Balance != "250" || f.Accounts[0].BalanceAt == nil {
-		t.Errorf("without a worker the gateway is asked for the balance: %+v", f.Accounts)
+		t.Errorf("without a worker the balance must come from the gateway, got %+v", f.Accounts)
 	}
 	if len(f.Samples) != 4 || f.Samples[0].Row != 1 || f.Samples[0].MSISDN != "254712345678" || len(f.Samples[0].Body) != 161 || f.Samples[0].Account != "kobo-main" {
 		t.Errorf("samples %+v", f.Samples)
@@ -66,25 +66,25 @@ func TestDryRunCountsAndEnqueuesNothing(t *testing.T) {
 	want.Sent, want.Skipped, want.Segments, want.Cost, want.Reasons["over_cap"] = 3, 4, 6, "4.80 KES", 1
 	out, _ = h.mustRun(append(send, "--max-messages", "3")...)
 	check(out)
-	out, _ = h.mustRun(append(send, "--max-segments", "7")...) // of two a message
+	out, _ = h.mustRun(append(send, "--max-segments", "7")...) // two segments a message
 	check(out)
 	out, errOut := h.mustRun(send[:len(send)-1]...)
-	if !strings.Contains(out, "left out") || !strings.Contains(errOut, "nothing was enqueued") || !strings.Contains(out, "row 1, 2547****5678, 2 segments:") {
+	if !strings.Contains(out, "skipped") || !strings.Contains(errOut, "nothing was enqueued") || !strings.Contains(out, "row 1, 2547****5678, 2 segments:") {
 		t.Errorf("%s%s", out, errOut)
 	}
 	if all := h.campaigns(); len(all) != 0 {
-		t.Errorf("something was enqueued: %+v", all)
+		t.Errorf("got campaigns %+v, want none", all)
 	}
-	// Redis is not needed for it.
+	// A dry run works without Redis.
 	h.redis.Kill()
 	out, _ = h.mustRun(append(slices.Clone(send), "--max-messages", "3")...)
 	check(out)
 	want.Calls, want.Cost = -1, ""
 	out, _ = h.mustRun(append(slices.Clone(send), "--via", "elsewhere", "--max-messages", "3")...)
 	if f := check(out); len(f.Unknown) == 0 || !strings.Contains(f.Unknown[0], "account elsewhere") {
-		t.Errorf("what it could not know: %q", f.Unknown)
+		t.Errorf("unknown facts: got %q, want one about account elsewhere", f.Unknown)
 	}
-	// An account whose secret is missing has limits all the same.
+	// The limits of an account are known even if its secret is missing.
 	want.Calls = 1
 	out, _ = h.mustRun(append(slices.Clone(send), "--via", "other", "--from", "ACME", "--max-messages", "3")...)
 	check(out)
@@ -98,7 +98,7 @@ func TestDryRunRefusesWhatWouldBeRefused(t *testing.T) {
 		"--body: it has 906 characters, account kobo-main takes 905": {"--body", strings.Repeat("x", 906)},
 		"--from: sender": {"--body", "x", "--from", "ACME-AND-SONS"},
 		"--start-at: 2020-01-01T00:00:00Z is in the past": {"--body", "x", "--start-at", "2020-01-01T00:00:00Z"},
-		"standard input:2: the field name is blank":       {"--body", "Hi {{name}}"},
+		"standard input:2: field name is blank":           {"--body", "Hi {{name}}"},
 		"and the header no column of that name":           {"--body", "Hi {{town}}"},
 		"standard input:2: ":                              {"--body", "x"},
 	} {
@@ -120,10 +120,10 @@ func TestRejectsAreAFileOfItsOwn(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, sandbox.Options{})
 	file := h.file("customers.csv", "name,phone\n\n"+strings.TrimPrefix(mixedList, "name,phone\n"))
-	skipped := filepath.Join(h.dir, "left-out.csv")
+	skipped := filepath.Join(h.dir, "skipped.csv")
 	send := []string{"send", "--via", "kobo-main", "--body", "Hello", "--file", file, "--dry-run", "--skipped-file", skipped}
 	_, errOut := h.mustRun(send...)
-	if !strings.Contains(errOut, "the 3 recipients left out are in "+skipped) {
+	if !strings.Contains(errOut, "3 recipients skipped: listed in "+skipped) || strings.Contains(errOut, "deprecated") {
 		t.Errorf("got %s", errOut)
 	}
 	got, err := os.ReadFile(skipped)
@@ -134,10 +134,10 @@ func TestRejectsAreAFileOfItsOwn(t *testing.T) {
 	if diff := cmp.Diff(want, string(got)); diff != "" {
 		t.Error(diff)
 	}
-	if _, errOut, exit := h.run(send...); exit != exitMisuse || !strings.Contains(errOut, "--skipped-file: there is a file") {
-		t.Errorf("again: exit %d, %s", exit, errOut)
+	if _, errOut, exit := h.run(send...); exit != exitMisuse || !strings.Contains(errOut, "--skipped-file: "+skipped+" already exists") {
+		t.Errorf("with the file already there: exit %d, %s", exit, errOut)
 	}
-	// What fails leaves nothing behind.
+	// A run that fails leaves no file.
 	broken := h.file("broken.csv", "phone,x\nn/a,1\n0712345679,1,2\n")
 	other := filepath.Join(h.dir, "other.csv")
 	if _, _, exit := h.run("send", "--via", "kobo-main", "--body", "x", "--file", broken, "--dry-run", "--skipped-file", other); exit != exitMisuse {
@@ -168,7 +168,7 @@ func TestRejectsIsTheDeprecatedNameOfSkippedFile(t *testing.T) {
 	if got, err := os.ReadFile(old); err != nil || strings.Count(string(got), "\n") != 4 {
 		t.Errorf("--rejects wrote %q, error %v; want a header and 3 rows", got, err)
 	}
-	if help, _ := h.mustRun("help", "send"); strings.Contains(help, "  --rejects") || !strings.Contains(help, "--skipped-file string") {
+	if help, _ := h.mustRun("help", "send"); strings.Contains(help, "  --rejects") || !strings.Contains(help, "--skipped-file file") {
 		t.Errorf("help must show --skipped-file as the flag:\n%s", help)
 	}
 	if out, _ := h.mustRun("__complete", "send", "--re"); strings.Contains(out, "--rejects") {
@@ -176,7 +176,7 @@ func TestRejectsIsTheDeprecatedNameOfSkippedFile(t *testing.T) {
 	}
 }
 
-// TestDryRunIsWhatSendingComesTo holds a preview against the same campaign, really sent.
+// TestDryRunIsWhatSendingComesTo compares the forecast of a dry run with the same campaign when sent.
 func TestDryRunIsWhatSendingComesTo(t *testing.T) {
 	t.Parallel()
 	gateway := sandbox.New(sandbox.Options{})
@@ -216,7 +216,7 @@ windows: {KE: "00:00-24:00", NG: "00:00-24:00"}
 	id := func(name string) string { return strings.NewReplacer(" ", "-", ",", "").Replace(name) }
 	before := map[string]counts{}
 	for name, args := range campaigns {
-		// Before any worker has been there, by the configuration alone.
+		// Before any worker has run, so that only the configuration is known.
 		before[name], _ = plan(t, append([]string{"send", "--file", list}, args...))
 	}
 	c.start("worker")
@@ -230,7 +230,7 @@ windows: {KE: "00:00-24:00", NG: "00:00-24:00"}
 			args := append([]string{"send", "--file", list, "--id", id(name)}, args...)
 			want, f := plan(t, args)
 			if diff := cmp.Diff(before[name], want); diff != "" {
-				t.Errorf("with a worker and without: %s", diff)
+				t.Errorf("forecast differs with and without a worker (-without +with): %s", diff)
 			}
 			if out, errOut, exit := c.run(append(args, "--wait")...); exit != exitNotAll {
 				t.Fatalf("exit %d, %s%s", exit, out, errOut)
@@ -257,7 +257,7 @@ windows: {KE: "00:00-24:00", NG: "00:00-24:00"}
 				}
 			}
 			if accepted != st.Accepted {
-				t.Errorf("%d are accepted by the results, %d by the status", accepted, st.Accepted)
+				t.Errorf("results have %d accepted, status has %d", accepted, st.Accepted)
 			}
 			if diff := cmp.Diff(want, got); diff != "" || want.Sent == 0 {
 				t.Error(diff)
@@ -268,15 +268,15 @@ windows: {KE: "00:00-24:00", NG: "00:00-24:00"}
 			}
 			for _, a := range f.Accounts {
 				if byAccount[a.Account] != a.Recipients {
-					t.Errorf("through %s: %d, foreseen were %d", a.Account, byAccount[a.Account], a.Recipients)
+					t.Errorf("account %s: got %d recipients, the forecast was %d", a.Account, byAccount[a.Account], a.Recipients)
 				}
 			}
 		})
 	}
 }
 
-// dirtyList has so many rows: good numbers of two countries, some of a third, repeated ones
-// and such as are none; with names that many have, that one has, and blank ones.
+// makeDirtyList returns a CSV with this number of rows: valid numbers of three countries, duplicates and
+// invalid numbers, with common, unique and blank names.
 func makeDirtyList(rows int) string {
 	var b strings.Builder
 	b.WriteString("name,phone,town\n")
@@ -315,7 +315,7 @@ func TestDryRunLeavesOutWhoHasOptedOut(t *testing.T) {
 		t.Error(diff)
 	}
 	if len(f.Unknown) != 0 {
-		t.Errorf("it knows not: %q", f.Unknown)
+		t.Errorf("unknown facts: got %q, want none", f.Unknown)
 	}
 	h.redis.Kill()
 	out, _ = h.mustRun("send", "--via", "kobo-main", "--body", "Hello", "--file", file, "--dry-run", "--json")

@@ -12,8 +12,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// printForecast writes for people what a campaign would come to; text is what there is to
-// say of its wording.
+// printForecast prints the forecast of a campaign; text are the notes on its message text.
 func printForecast(w io.Writer, p screen, f producer.Forecast, text []string, now time.Time) error {
 	if err := p.table(w, forecastTotals(f)); err != nil {
 		return err
@@ -37,7 +36,7 @@ func printForecast(w io.Writer, p screen, f producer.Forecast, text []string, no
 		}
 	}
 	block("text", text)
-	block("when", scheduleLines(f, now))
+	block("schedule", scheduleLines(f, now))
 	block("samples", sampleLines(f))
 	block("credit", creditLines(f))
 	block("not known", f.Unknown)
@@ -45,7 +44,7 @@ func printForecast(w io.Writer, p screen, f producer.Forecast, text []string, no
 	return err
 }
 
-// section is a table with a line above it.
+// section prints an empty line and a table. It prints nothing if the table has no rows.
 func section(w io.Writer, p screen, g grid) error {
 	if len(g.rows) == 0 {
 		return nil
@@ -56,11 +55,12 @@ func section(w io.Writer, p screen, g grid) error {
 	return p.table(w, g)
 }
 
+// forecastTotals returns the table of the whole campaign.
 func forecastTotals(f producer.Forecast) grid {
 	g := grid{right: []int{1}}
 	g.add("recipients", formatInt(f.Total), "")
 	g.add("would be sent", formatInt(f.Sent), tally(byCountry(f.Countries)))
-	g.add("left out", formatInt(f.Skipped), "")
+	g.add("skipped", formatInt(f.Skipped), "")
 	for _, reason := range slices.Sorted(maps.Keys(f.Reasons)) {
 		detail := ""
 		if reason == "invalid_number" {
@@ -75,12 +75,12 @@ func forecastTotals(f producer.Forecast) grid {
 	}
 	g.add("segments", formatInt(f.Segments), segmentSummary(f))
 	if f.Cost != "" {
-		g.add("cost", formatAmounts(f.Cost), "by the accounts' price")
+		g.add("cost", formatAmounts(f.Cost), "by the accounts' configured price")
 	}
 	return g
 }
 
-// byCountry names what belongs to no country.
+// byCountry returns the counts with the name "elsewhere" for numbers of no known country.
 func byCountry(countries map[string]int) map[string]int {
 	out := maps.Clone(countries)
 	if n := out[""]; n > 0 {
@@ -90,18 +90,19 @@ func byCountry(countries map[string]int) map[string]int {
 	return out
 }
 
-// spread says how long messages are.
+// segmentSummary describes how many segments the messages have.
 func segmentSummary(f producer.Forecast) string {
 	if len(f.Spread) < 2 {
-		return fmt.Sprintf("%d a message, %s", f.SegmentsEach, f.Encoding)
+		return fmt.Sprintf("%d per message, %s", f.SegmentsEach, f.Encoding)
 	}
 	var parts []string
 	for _, l := range slices.Backward(f.Spread) {
-		parts = append(parts, fmt.Sprintf("%s of %d %s", formatInt(l.Messages), l.Segments, l.Encoding))
+		parts = append(parts, fmt.Sprintf("%s with %d %s", formatInt(l.Messages), l.Segments, l.Encoding))
 	}
 	return strings.Join(parts, ", ")
 }
 
+// accountForecasts returns the table with one row for each account.
 func accountForecasts(f producer.Forecast, now time.Time) grid {
 	g := grid{header: []string{"account", "recipients", "calls", "segments", "cost", "balance", "rate"}, right: []int{1, 2, 3, 4}}
 	for _, a := range f.Accounts {
@@ -120,14 +121,14 @@ func accountForecasts(f producer.Forecast, now time.Time) grid {
 			}
 		}
 		if a.Held != "" {
-			rate += ", held: " + a.Held
+			rate += ", on hold: " + a.Held
 		}
 		g.add(a.Account, formatInt(a.Recipients), calls, formatInt(a.Segments), formatAmounts(a.Cost), balance, rate)
 	}
 	return g
 }
 
-// pretty writes the thousands of amounts such as "1234567.80 KES" apart.
+// formatAmounts adds thousands separators to amounts such as "1234567.80 KES".
 func formatAmounts(cost string) string {
 	words := strings.Fields(cost)
 	for i, w := range words {
@@ -138,6 +139,7 @@ func formatAmounts(cost string) string {
 	return strings.Join(words, " ")
 }
 
+// creditLines returns the credit warning of each account that has one.
 func creditLines(f producer.Forecast) (lines []string) {
 	for _, a := range f.Accounts {
 		if a.Credit != nil {
@@ -147,9 +149,10 @@ func creditLines(f producer.Forecast) (lines []string) {
 	return lines
 }
 
-// sampleBody is how much of a sample is shown.
+// sampleBody is the maximum length of a sample message in the output, in characters.
 const sampleBody = 300
 
+// sampleLines returns one line for each sample message, its number masked.
 func sampleLines(f producer.Forecast) (lines []string) {
 	for _, x := range f.Samples {
 		lines = append(lines, fmt.Sprintf("row %s, %s, %s: %s", formatInt(x.Row), sms.Mask(x.MSISDN), plural(x.Segments, "segment"), withoutControls(x.Body, sampleBody)))
@@ -157,7 +160,7 @@ func sampleLines(f producer.Forecast) (lines []string) {
 	return lines
 }
 
-// tally writes counts by word, the largest first: "3 too_short, 1 empty".
+// tally formats counts, the largest first: "3 too_short, 1 empty".
 func tally(counts map[string]int) string {
 	words := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
 		if d := counts[b] - counts[a]; d != 0 {

@@ -11,7 +11,7 @@ import (
 	"github.com/tuma-sms/tuma/providers/catalog"
 )
 
-// street has an account at every gateway of the catalog, named as its provider.
+// newGatewayCLI returns a cli with an account at every gateway of the catalog, named after its provider.
 func newGatewayCLI(t *testing.T, o sandbox.Options) (*cli, *sandbox.Server) {
 	t.Helper()
 	gateway := sandbox.New(o)
@@ -35,7 +35,7 @@ func TestWhatTheSandboxPrintsIsAConfiguration(t *testing.T) {
 		t.Errorf("balances\n%s", out)
 	}
 	if text := sandboxAccounts("0.0.0.0:8025"); strings.Count(text, "allow_http: true") != len(catalog.Names()) {
-		t.Errorf("at an address that is not loopback:\n%s", text)
+		t.Errorf("for an address that is not loopback every account needs allow_http:\n%s", text)
 	}
 }
 
@@ -49,18 +49,19 @@ func TestReports(t *testing.T) {
 	}
 	out, _ = c.mustRun("gateway", "reports", "textconnect", "Messages", "--json")
 	if out != "[]\n" {
-		t.Errorf("of an account that has sent nothing: %s", out)
+		t.Errorf("report of an account that has sent nothing: got %s, want []", out)
 	}
 	out, errOut := c.mustRun("gateway", "reports", "connectmedia")
-	if out != "" || !strings.Contains(errOut, "nothing in history") {
-		t.Errorf("an empty history: %q, %q", out, errOut)
+	if out != "" || !strings.Contains(errOut, "report history has no entries in that period") {
+		t.Errorf("report of an empty history: %q, %q", out, errOut)
 	}
 	for want, args := range map[string][]string{
-		`there is no report "Sales"; there is Messages, `: {"textconnect", "Sales"},
-		"provider qserve cannot be asked for reports":     {"qserve"},
-		`--from: "yesterday" is no time`:                  {"textconnect", "--from", "yesterday"},
-		"--to is before --from":                           {"textconnect", "--from", "2026-11-02T00:00:00Z", "--to", "2026-11-01T00:00:00Z"},
-		"needs an account and at most one report":         {"textconnect", "Usage", "Outbox"},
+		`account textconnect has no report "Sales"; reports: Messages, `: {"textconnect", "Sales"},
+		"provider qserve has no request for reports":                     {"qserve"},
+		`--from: "yesterday" must be a time, e.g. 2025-12-01`:            {"textconnect", "--from", "yesterday"},
+		"--to must not be before --from":                                 {"textconnect", "--from", "2026-11-02T00:00:00Z", "--to", "2026-11-01T00:00:00Z"},
+		`unexpected argument "Outbox"`:                                   {"textconnect", "Usage", "Outbox"},
+		"--json and --csv: use only one of them":                         {"textconnect", "--json", "--csv"},
 	} {
 		if out, errOut, exit := c.run(append([]string{"gateway", "reports"}, args...)...); exit != exitMisuse || out != "" || !strings.Contains(errOut, want) {
 			t.Errorf("%v: exit %d, %s%s", args, exit, out, errOut)
@@ -78,14 +79,14 @@ func TestInbox(t *testing.T) {
 	}
 	first := messages[0]
 	if first["id"] == "" || first["from"] == "" || first["to"] == "" || first["text"] == "" || first["at"] == "" {
-		t.Errorf("a message without a part: %v", first)
+		t.Errorf("a field of the message is empty: %v", first)
 	}
 	last := messages[len(messages)-1]["id"]
 	out, errOut := c.mustRun("gateway", "inbox", "africastalking", "--after", first["id"])
-	if strings.Contains(out, first["text"]) || strings.Count(out, "\n") != len(messages) || errOut != "more with --after "+last+"\n" {
+	if strings.Contains(out, first["text"]) || strings.Count(out, "\n") != len(messages) || errOut != "for newer messages use --after "+last+"\n" {
 		t.Errorf("after the first:\n%s%s", out, errOut)
 	}
-	if out, errOut := c.mustRun("gateway", "inbox", "africastalking", "--after", last); out != "" || errOut != "the inbox is empty\n" {
+	if out, errOut := c.mustRun("gateway", "inbox", "africastalking", "--after", last); out != "" || errOut != "no messages\n" {
 		t.Errorf("after the last:\n%s%s", out, errOut)
 	}
 	if out, errOut := c.mustRun("gateway", "inbox", "connectmedia"); !strings.HasPrefix(out, "ID") || strings.Count(out, "\n") < 2 || errOut != "" {
@@ -121,16 +122,16 @@ func TestAdministration(t *testing.T) {
 		t.Errorf("got %q", out)
 	}
 	for want, args := range map[string][]string{
-		"at account textconnect DeleteAllGroups deletes all groups, for good; say --yes": {"DeleteAllGroups"},
-		"SendList sends to everybody in the list, past the ledger: nothing keeps it from being sent twice; say --yes": {
+		"account textconnect: DeleteAllGroups deletes all groups": {"DeleteAllGroups"},
+		"; confirm with --yes": {
 			"SendList", "ListName=Everyone", "SourceAddress=ACME", "Body=Hello",
 		},
-		`textconnect has no action "Dance"; it has CreateUser, `:                {"Dance"},
+		`provider textconnect has no action "Dance"; actions: CreateUser, `:     {"Dance"},
 		"UpdateCredits needs Quantity=…":                                        {"UpdateCredits", "ChildUsername=bob"},
 		`UpdateCredits does not take "Color"; it takes ChildUsername, Quantity`: {"UpdateCredits", "ChildUsername=bob", "Quantity=1", "Color=red"},
-		"ChildUsername is given twice":                                          {"UpdateCredits", "ChildUsername=bob", "childusername=eve", "Quantity=1"},
-		"parameter 2 is no KEY=VALUE: UpdateCredits ChildUsername=… Quantity=…": {"UpdateCredits", "ChildUsername=bob", "s3cr3t"},
-		"parameter 1 is no KEY=VALUE: UpdateCredits":                            {"UpdateCredits", "=s3cr3t", "ChildUsername=bob"},
+		"parameter ChildUsername is set twice":                                  {"UpdateCredits", "ChildUsername=bob", "childusername=eve", "Quantity=1"},
+		"parameter 2 must be KEY=VALUE; usage: UpdateCredits ChildUsername=… Q": {"UpdateCredits", "ChildUsername=bob", "s3cr3t"},
+		"parameter 1 must be KEY=VALUE; usage: UpdateCredits":                   {"UpdateCredits", "=s3cr3t", "ChildUsername=bob"},
 		"Quantity: open nowhere: no such file":                                  {"UpdateCredits", "ChildUsername=bob", "Quantity=@nowhere"},
 	} {
 		out, errOut, exit := c.run(append([]string{"gateway", "textconnect", "textconnect"}, args...)...)
@@ -138,15 +139,15 @@ func TestAdministration(t *testing.T) {
 			t.Errorf("%v: exit %d, %s%s", args, exit, out, errOut)
 		}
 	}
-	if _, errOut, exit := c.run("gateway", "textconnect", "kobo", "DeleteAllGroups"); exit != exitMisuse || !strings.Contains(errOut, "account kobo is one of provider kobo") {
+	if _, errOut, exit := c.run("gateway", "textconnect", "kobo", "DeleteAllGroups"); exit != exitMisuse || !strings.Contains(errOut, "account kobo belongs to provider kobo, not textconnect") {
 		t.Errorf("exit %d, %s", exit, errOut)
 	}
-	if _, errOut, exit := c.run("gateway", "textconnect", "textconnect", "UpdateCredits", "ChildUsername=nobody", "Quantity=1"); exit != exitFailed || !strings.Contains(errOut, "-509") {
+	if _, errOut, exit := c.run("gateway", "textconnect", "textconnect", "UpdateCredits", "ChildUsername=missing", "Quantity=1"); exit != exitFailed || !strings.Contains(errOut, "-509") {
 		t.Errorf("exit %d, %s", exit, errOut)
 	}
 	out, _, _ = c.runWithInput("7\n", "gateway", "textconnect", "textconnect", "UpdateCredits", "ChildUsername=bob", "Quantity=@-")
 	if out != "UpdateCredits: done\n" {
-		t.Errorf("from standard input: %q", out)
+		t.Errorf("with a value from standard input: %q", out)
 	}
 }
 
@@ -155,7 +156,7 @@ func TestAnActionWithoutAnAnswerMayHaveBeenCarriedOut(t *testing.T) {
 	c, gateway := newGatewayCLI(t, sandbox.Options{})
 	gateway.FailNext(1, "accept_close")
 	send := []string{"gateway", "textconnect", "textconnect", "SendList", "ListName=Everyone", "SourceAddress=ACME", "Body=Hello", "--yes"}
-	const hint = "it may have been carried out: look at the gateway, or with tuma gateway reports textconnect, before you do it again"
+	const hint = "the gateway may have carried it out: check at the gateway, or with tuma gateway reports textconnect, before you run it again"
 	if out, errOut, exit := c.run(send...); exit != exitFailed || out != "" || !strings.Contains(errOut, hint) {
 		t.Errorf("exit %d, %s%s", exit, out, errOut)
 	}
@@ -164,7 +165,7 @@ func TestAnActionWithoutAnAnswerMayHaveBeenCarriedOut(t *testing.T) {
 	}
 	send[4] = "ListName=Nobody"
 	if _, errOut, exit := c.run(send...); exit != exitFailed || !strings.Contains(errOut, "rejected") || strings.Contains(errOut, hint) {
-		t.Errorf("refused: exit %d, %s", exit, errOut)
+		t.Errorf("with an action that the gateway rejects: exit %d, %s", exit, errOut)
 	}
 }
 

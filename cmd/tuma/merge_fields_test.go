@@ -19,8 +19,8 @@ func TestMergeFieldsFromAFileToThePhone(t *testing.T) {
 	}
 	for body, want := range map[string]string{
 		"Habari {{name}}":                       "{{name}}, and the header no column of that name",
-		"Habari {{first name}}":                 "guests.csv:4: the field firstname is blank",
-		"Habari {{first name|you}}, {{points}}": "guests.csv:5: the field points is blank",
+		"Habari {{first name}}":                 "guests.csv:4: field firstname is blank",
+		"Habari {{first name|you}}, {{points}}": "guests.csv:5: field points is blank",
 		"Habari {{first name":                   "not closed",
 		"Habari {{first name:shout}}":           "no filter",
 	} {
@@ -32,7 +32,7 @@ func TestMergeFieldsFromAFileToThePhone(t *testing.T) {
 		t.Errorf("--on-missing guess: exit %d, %s", exit, errOut)
 	}
 	if len(h.campaigns()) != 0 {
-		t.Fatalf("refused, and yet there is %+v", h.campaigns())
+		t.Fatalf("got campaigns %+v after refused commands, want none", h.campaigns())
 	}
 	text := func(number uint64) string { return h.gateway.Desk("kobo").Text(number) }
 
@@ -68,13 +68,13 @@ func TestMergeFieldsFromAFileToThePhone(t *testing.T) {
 		}
 		first, _ := enqueue(guestList)
 		if again, errOut := enqueue(guestList); again != first || !strings.Contains(errOut, "already sent") {
-			t.Errorf("the same again is %s%s", again, errOut)
+			t.Errorf("the same content again: got ID %s, want %s: %s", again, first, errOut)
 		}
 		if other, _ := enqueue(strings.Replace(guestList, "Amina", "Amani", 1)); other == first {
-			t.Errorf("with another name it is %s too", other)
+			t.Errorf("with another name: got the same ID %s, want another one", other)
 		}
 		if same, _ := enqueue(strings.ReplaceAll(guestList, ";7", ";8")); same != first {
-			t.Errorf("with other points, which the text does not have, it is %s", same)
+			t.Errorf("with other points, which the text does not use: got ID %s, want %s", same, first)
 		}
 	})
 }

@@ -15,26 +15,27 @@ func newPause(a *app) *cobra.Command {
 	return newStopCommand(a, stopCommand{
 		use:   "pause ID",
 		short: "Stop a campaign until it is resumed",
-		long: `Pause stops a campaign: once it is back, no call begins that had not begun before.
-Calls that are with a gateway at that moment are finished and counted; pause
-waits for them, unless --no-wait is given. Of a campaign that has ended it says so,
-and has nothing to do.`,
+		long: `Pause stops a campaign until tuma resume. When it returns, no new call of the
+campaign starts. Calls already in flight finish and are counted; pause waits for
+them unless --no-wait is given. A campaign that has already ended is not
+changed; the exit status is 0 then, too.`,
 		example: "  tuma pause sale-2025-11\n  tuma resume sale-2025-11",
 		stop:    (*producer.Client).Pause,
 		done:    "is paused",
 	})
 }
 
-// order is what pause and cancel have in common: something that takes effect at
-// once, and leaves calls in flight to wait for.
+// stopCommand describes tuma pause and tuma cancel. Both stop a campaign at once and then wait for
+// its calls in flight.
 type stopCommand struct {
 	use, short, long, example string
 	stop                      func(*producer.Client, context.Context, string) (producer.InFlight, error)
-	done                      string
+	// done is printed after the campaign's ID, such as "is paused".
+	done string
 }
 
-// inFlightPatience bounds the wait for calls in flight: a call's deadline, its
-// lease, and what a dead worker's takes to be found.
+// inFlightTimeout bounds the wait for calls in flight. It is longer than the timeout of a call,
+// its lease, and the time in which the sweeper finds the call of a dead worker.
 const inFlightTimeout = 3 * time.Minute
 
 func newStopCommand(a *app, o stopCommand) *cobra.Command {
@@ -49,14 +50,14 @@ func newStopCommand(a *app, o stopCommand) *cobra.Command {
 				done := o.done
 				switch {
 				case errors.Is(err, producer.ErrDone):
-					done = "is done: there is nothing left to stop"
+					done = "has already ended: nothing to stop"
 				case errors.Is(err, producer.ErrStopped):
-					done = "is cancelled already: there is nothing left to stop"
+					done = "is already cancelled: nothing to stop"
 				case err != nil:
 					return err
 				}
 				if inFlightCalls.Calls > 0 {
-					a.note("tuma: %s, to %s, had begun before",
+					a.note("tuma: %s to %s in flight",
 						plural(inFlightCalls.Calls, "call"), plural(inFlightCalls.Recipients, "recipient"))
 					if !noWait {
 						if err := a.waitForCalls(ctx, b, id); err != nil {
@@ -69,13 +70,13 @@ func newStopCommand(a *app, o stopCommand) *cobra.Command {
 			})
 		}),
 	}
-	c.Flags().BoolVar(&noWait, "no-wait", false, "do not wait for calls in flight")
+	c.Flags().BoolVar(&noWait, "no-wait", false, "do not wait for calls that are in flight")
 	return c
 }
 
-// land waits until no call of the campaign is in flight.
+// waitForCalls waits until no call of the campaign is in flight, at most inFlightTimeout.
 func (a *app) waitForCalls(ctx context.Context, b *backend, id string) error {
-	a.note("tuma: waiting for them (--no-wait does not)")
+	a.note("tuma: waiting for them; --no-wait returns at once")
 	ctx, cancel := context.WithTimeout(ctx, inFlightTimeout)
 	defer cancel()
 	for st, err := range b.Watch(ctx, id) {
@@ -86,13 +87,13 @@ func (a *app) waitForCalls(ctx context.Context, b *backend, id string) error {
 			return nil
 		}
 	}
-	return errors.New("the order stands, but calls are still in flight: see tuma status " + id)
+	return errors.New("the campaign is stopped, but calls are still in flight; see tuma status " + id)
 }
 
-// unwelcome says what it means that a campaign does not take an order.
+// explainCancelled adds to an error that a cancelled campaign cannot be changed.
 func explainCancelled(err error) error {
 	if errors.Is(err, producer.ErrStopped) {
-		return fmt.Errorf("%w: it was cancelled, and that is for good", err)
+		return fmt.Errorf("%w: the campaign was cancelled, which is permanent", err)
 	}
 	return err
 }

@@ -9,19 +9,19 @@ import (
 	"unicode/utf8"
 )
 
-// page is what somebody reads on.
+// screen describes where output is shown.
 type screen struct {
-	width int
-	// drawn: a terminal that shows lines and blocks.
+	width int // in characters
+	// unicode: the output is a terminal that shows lines and block characters.
 	unicode bool
 }
 
-// page finds out what the output is.
+// screen returns the properties of standard output.
 func (a *app) screen() screen {
 	return screen{width: terminalWidth(a.out), unicode: isTerminal(a.out) && a.env["TERM"] != "dumb" && a.isUTF8()}
 }
 
-// isUTF8 says whether the locale's characters are UTF-8, as far as it tells.
+// isUTF8 reports whether the locale in the environment uses UTF-8.
 func (a *app) isUTF8() bool {
 	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
 		if locale := a.env[name]; locale != "" {
@@ -32,6 +32,7 @@ func (a *app) isUTF8() bool {
 	return false
 }
 
+// table prints a table, with lines if the screen shows them.
 func (p screen) table(w io.Writer, g grid) error {
 	switch {
 	case len(g.rows) == 0:
@@ -42,7 +43,7 @@ func (p screen) table(w io.Writer, g grid) error {
 	return g.plain(w)
 }
 
-// The tables of a page do not go on for ever.
+// Maximum numbers of rows in the tables of a report.
 const (
 	shownReasons   = 10
 	shownCodes     = 5
@@ -51,7 +52,7 @@ const (
 	shownCosts     = 4
 )
 
-// print writes the report for people.
+// print prints the report as text.
 func (r *report) print(w io.Writer, p screen) error {
 	section := func(write func(io.Writer) error) error {
 		if _, err := fmt.Fprintln(w); err != nil {
@@ -76,7 +77,7 @@ func (r *report) print(w io.Writer, p screen) error {
 	return errors.Join(errs...)
 }
 
-// figures are those of the whole campaign.
+// figures returns the table of the whole campaign.
 func (r *report) figures() grid {
 	g := grid{right: []int{1}}
 	if r.Calls > 0 {
@@ -85,13 +86,13 @@ func (r *report) figures() grid {
 	}
 	for i, c := range r.Cost {
 		if i == shownCosts {
-			g.add("cost", "", fmt.Sprintf("and in %d more currencies", len(r.Cost)-i))
+			g.add("cost", "", fmt.Sprintf("and %d more currencies", len(r.Cost)-i))
 			break
 		}
-		g.add("cost", strings.TrimSpace(c.Amount.String()+" "+c.Currency), "as gateways told, of "+plural(c.Messages, "message"))
+		g.add("cost", strings.TrimSpace(c.Amount.String()+" "+c.Currency), "as reported by gateways, for "+plural(c.Messages, "message"))
 	}
 	for _, c := range r.Estimate {
-		g.add("estimate", c.Amount.String()+" "+c.Currency, "by the accounts' price, of "+plural(c.Messages, "message"))
+		g.add("estimate", c.Amount.String()+" "+c.Currency, "by the accounts' configured price, for "+plural(c.Messages, "message"))
 	}
 	if r.OptedOut > 0 {
 		g.add("opted out", formatInt(r.OptedOut), "")
@@ -99,15 +100,16 @@ func (r *report) figures() grid {
 	if r.Began != nil {
 		g.add("sent in", formatDuration(r.Ended.Sub(*r.Began)), formatTime(*r.Began)+" to "+formatTime(*r.Ended))
 		if r.Seconds >= 1 {
-			g.add("rate", formatRate(r.Rate), "on average, "+formatRate(r.Busiest)+" at most")
+			g.add("rate", formatRate(r.Rate), "on average; the peak was "+formatRate(r.Busiest))
 		}
 	}
 	return g
 }
 
-// statusOrder is the order in which statuses are told.
+// statusOrder is the order in which statuses are printed.
 var statusOrder = []string{"pending", "accepted", "delivered", "undelivered", "rejected", "unknown", "skipped"}
 
+// statusTable returns the recipients by status, with a bar for each.
 func (r *report) statusTable(p screen) grid {
 	g := grid{header: []string{"status", "recipients", "share"}, right: []int{1, 2}}
 	most := 0
@@ -126,7 +128,7 @@ func (r *report) statusTable(p screen) grid {
 	return g
 }
 
-// bar is a line as long as a number is large; what is more than nothing shows.
+// bar returns a bar for n. The bar for most has the given width; each bar has at least one mark.
 func bar(n, most, width int, drawn bool) string {
 	mark := "#"
 	if drawn {
@@ -135,7 +137,7 @@ func bar(n, most, width int, drawn bool) string {
 	return strings.Repeat(mark, max(1, (n*width+most/2)/max(most, 1)))
 }
 
-// share is a part of a whole in percent.
+// share formats n as a percentage of a total.
 func share(n, of int) string {
 	if n > 0 && n*2000 < of {
 		return "<0.1 %"
@@ -143,6 +145,7 @@ func share(n, of int) string {
 	return fmt.Sprintf("%.1f %%", 100*float64(n)/float64(max(of, 1)))
 }
 
+// reasonTable returns the most frequent reasons.
 func (r *report) reasonTable() grid {
 	g := grid{header: []string{"reason", "status", "recipients"}, right: []int{2}}
 	for i, x := range r.Reasons {
@@ -155,6 +158,7 @@ func (r *report) reasonTable() grid {
 	return g
 }
 
+// codeTable returns the most frequent codes of gateways.
 func (r *report) codeTable() grid {
 	g := grid{header: []string{"code", "status", "account", "recipients"}, right: []int{3}}
 	for i, x := range r.Codes {
@@ -167,7 +171,8 @@ func (r *report) codeTable() grid {
 	return g
 }
 
-// printable is a gateway's word without what would do something to a terminal.
+// withoutControls replaces control characters in a gateway's text, which may be commands to a
+// terminal, and cuts it to one line of at most most characters.
 func withoutControls(s string, most int) string {
 	return oneLine(strings.Map(func(r rune) rune {
 		if r < ' ' || r >= 0x7f && r < 0xa0 {
@@ -177,7 +182,9 @@ func withoutControls(s string, most int) string {
 	}, s), most)
 }
 
-// groupTable shows the statuses that somebody has; of fewer groups than least it shows nothing.
+// groupTable returns the recipients of each group by status, without statuses that no recipient
+// has. It shows at most most groups and sums up the others. It has no rows if there are fewer than
+// least groups.
 func groupTable(what string, groups []group, most, least int) grid {
 	g := grid{header: []string{what, "recipients"}, right: []int{1}}
 	if len(groups) < least {
@@ -222,18 +229,19 @@ func groupTable(what string, groups []group, most, least int) grid {
 	return g
 }
 
+// printChart prints the rate over time as a chart.
 func (r *report) printChart(w io.Writer, p screen) error {
-	// Beside the bars stands the scale.
+	// The scale is to the left of the bars.
 	columns := max(min(p.width-14, 100), 20)
 	c, g := r.times.chart(columns), plainGlyphs
 	if p.unicode {
 		g = blockGlyphs
 	}
-	_, err := fmt.Fprintf(w, "recipients a second, a column for each %s, UTC\n", span(c.each))
+	_, err := fmt.Fprintf(w, "recipients per second, one column per %s, times in UTC\n", span(c.each))
 	return errors.Join(err, c.print(w, g, columns))
 }
 
-// span writes a length of time that is a full number of something.
+// span formats a duration without zero minutes and seconds at its end: "1h", "5m".
 func span(d time.Duration) string {
 	text := d.String()
 	for _, zero := range []string{"m0s", "h0m"} {
@@ -244,8 +252,9 @@ func span(d time.Duration) string {
 	return text
 }
 
+// printNext prints the advice.
 func (r *report) printNext(w io.Writer, p screen) error {
-	text := "what next:\n"
+	text := "next steps:\n"
 	for _, x := range r.Next {
 		if x.Command != "" {
 			x.Why += ":"
@@ -261,7 +270,8 @@ func (r *report) printNext(w io.Writer, p screen) error {
 	return err
 }
 
-// wrap breaks a text into lines of at most so many characters, between its words.
+// wrap breaks a text between words into lines of at most most characters. A longer word gets its own
+// line.
 func wrap(text string, most int) (lines []string) {
 	line := ""
 	for word := range strings.FieldsSeq(text) {

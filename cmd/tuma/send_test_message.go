@@ -10,61 +10,61 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/sms"
 )
 
 const (
-	// trialPatience is how long the outcome of a test is waited for; then it is cancelled.
+	// testTimeout is how long the outcome of a test message is waited for. Then it is cancelled.
 	testTimeout = 2 * time.Minute
-	// mostTrials is how often a test that did not go out can be made anew under an ID that
-	// is derived from it; nobody gets there.
+	// maxTestIDs bounds the IDs tried for a test message. A test that was not sent is repeated under
+	// the next ID.
 	maxTestIDs = 1000
 )
 
-// trial is what `tuma send --test` does before anything of the campaign is enqueued.
+// testMessage is the test of tuma send --test: a campaign of one message, sent before the real
+// campaign is enqueued.
 type testMessage struct {
 	*sendCommand
 	b        *backend
 	campaign producer.Campaign
 }
 
-// care reads those of these flags that are text. It refuses what would mean that nothing is
-// tried first, or nothing stops it, such as a variable of the shell that was not set.
-func (s *sendCommand) validateSafetyFlags(c *cobra.Command) error {
-	f := c.Flags()
+// validateSafetyFlags checks --test and parses --max-rejected. It refuses empty values: an unset shell
+// variable must not switch off the test or the limit.
+func (s *sendCommand) validateSafetyFlags(f *pflag.FlagSet) error {
 	if f.Changed("test") && strings.TrimSpace(s.testNumber) == "" {
-		return misuse("--test: it is empty; give the number to send to first")
+		return misuse("--test must not be empty: set it to the number to send to first")
 	}
 	if !f.Changed("max-rejected") {
 		return nil
 	}
 	percent, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(s.maxRejected), "%")), 64)
-	if err != nil || !(percent > 0 && percent <= 100) { // also what is no number
-		return misuse("--max-rejected: %.40q must be in percent, above 0 and at most 100", s.maxRejected)
+	if err != nil || !(percent > 0 && percent <= 100) { // written so that NaN is refused too
+		return misuse("--max-rejected: %.40q must be a percentage above 0 and at most 100, e.g. 5", s.maxRejected)
 	}
 	s.campaign.MaxRejected = percent
 	return nil
 }
 
-// mayAsk says, before anything is sent, whether there is somebody to ask, or --yes. A list
-// from standard input leaves nobody who could answer.
+// checkCanAsk returns an error if the question after the test could not be answered: there is no
+// terminal, or standard input holds the recipients. With --yes there is no question.
 func (s *sendCommand) checkCanAsk() error {
 	switch {
 	case s.yes:
 		return nil
 	case s.file == "" || s.file == "-":
-		return misuse("--test: the recipients come from standard input, so that nobody can be asked there; give --file, or --yes to go on if the test is accepted")
+		return misuse("--test cannot ask for confirmation because the recipients come from standard input: use --file, or --yes to continue if the test is accepted")
 	case !isTerminal(s.in) || !isTerminal(s.err):
-		return misuse("--test: there is nobody to ask; say --yes to go on if the test is accepted")
+		return misuse("--test cannot ask for confirmation without a terminal: use --yes to continue if the test is accepted")
 	}
 	return nil
 }
 
-// tryFirst sends the message to the test number and asks; an error means that nothing else
-// is sent. A campaign that is there already needs no test: it is sent, or in conflict.
+// sendTestFirst sends the message to the test number and asks whether to continue. After an error
+// the campaign must not be enqueued. It does nothing if the campaign already exists.
 func (s *sendCommand) sendTestFirst(ctx context.Context, b *backend, src *source, countries []string) error {
 	if s.testNumber == "" {
 		return nil
@@ -76,7 +76,7 @@ func (s *sendCommand) sendTestFirst(ctx context.Context, b *backend, src *source
 		return err
 	}
 	switch st, err := b.Status(ctx, s.campaign.ID); {
-	case errors.Is(err, producer.ErrNotFound), err == nil && st.State == producer.Uploading: // perhaps an upload that was cut off
+	case errors.Is(err, producer.ErrNotFound), err == nil && st.State == producer.Uploading: // new, or an upload that was interrupted
 	case err != nil, st.State != producer.Uploading:
 		return err
 	}
@@ -92,25 +92,25 @@ func (s *sendCommand) sendTestFirst(ctx context.Context, b *backend, src *source
 	t := &testMessage{sendCommand: s, b: b, campaign: testCampaign(s.campaign)}
 	r, err := t.run(ctx, first)
 	if err != nil {
-		return fmt.Errorf("%w; nothing of the campaign was enqueued", err)
+		return fmt.Errorf("%w; the campaign was not enqueued", err)
 	}
 	good := r.Status == "accepted" || r.Status == "delivered"
 	if s.yes {
 		if !good {
-			return fmt.Errorf("the test ended %s, and --yes goes on only if it is accepted; nothing of the campaign was enqueued", r.Status)
+			return fmt.Errorf("the test ended as %s, but --yes continues only if it is accepted; the campaign was not enqueued", r.Status)
 		}
 		return nil
 	}
 	sure, err := s.ask(ctx, "send to "+recipientCount(planned)+"?")
 	if err != nil || !sure {
-		return errors.Join(errors.New("nothing of the campaign was enqueued"), err)
+		return errors.Join(errors.New("the campaign was not enqueued"), err)
 	}
 	return nil
 }
 
-// measure plans the campaign as a dry run does, and returns what comes of it, and the first
-// recipient whose values make a whole message. A value that is missing where none may be is
-// found here, before the test goes.
+// preview plans the campaign like a dry run. It returns the forecast and the first recipient that
+// has a value for every merge field, whose values the test message uses. A missing value that
+// --on-missing does not allow is an error here, before the test message is sent.
 func (s *sendCommand) preview(ctx context.Context, b *backend, src *source) (f producer.Forecast, first producer.Recipient, err error) {
 	body, err := sms.ParseTemplate(s.campaign.Body)
 	if err != nil {
@@ -127,7 +127,7 @@ func (s *sendCommand) preview(ctx context.Context, b *backend, src *source) (f p
 				}
 				if missing == "" || s.campaign.OnMissing == producer.OnMissingDefault {
 					first, found = r, true
-					first.Fields = maps.Clone(r.Fields) // the reader takes the map for the next one
+					first.Fields = maps.Clone(r.Fields) // the reader reuses the map for the next recipient
 				}
 			}
 			if !yield(r, err) {
@@ -140,20 +140,21 @@ func (s *sendCommand) preview(ctx context.Context, b *backend, src *source) (f p
 		return f, first, src.locateMissingField(err)
 	}
 	if f.Sent == 0 {
-		return f, first, misuse("%s: none of its %s can be sent to (%s)", src.name, plural(f.Total, "recipient"), skippedByReason(f))
+		return f, first, misuse("%s: none of %s can be sent to (%s)", src.name, plural(f.Total, "recipient"), skippedByReason(f))
 	}
 	return f, first, nil
 }
 
-// whom says in a question how many would be sent to, and who would be left out.
+// recipientCount describes, for the question, how many recipients would be sent to and how many
+// skipped.
 func recipientCount(f producer.Forecast) string {
 	if f.Skipped == 0 {
 		return plural(f.Total, "recipient")
 	}
-	return fmt.Sprintf("%s of %s (left out: %s)", formatInt(f.Sent), plural(f.Total, "recipient"), skippedByReason(f))
+	return fmt.Sprintf("%s of %s (skipped: %s)", formatInt(f.Sent), plural(f.Total, "recipient"), skippedByReason(f))
 }
 
-// leftOut counts who is left out by reason.
+// skippedByReason returns the number of skipped recipients for each reason.
 func skippedByReason(f producer.Forecast) string {
 	var words []string
 	for _, reason := range slices.Sorted(maps.Keys(f.Reasons)) {
@@ -162,16 +163,15 @@ func skippedByReason(f producer.Forecast) string {
 	return strings.Join(words, ", ")
 }
 
-// missingField says where a value is missing, and what can be done about it.
+// missingFieldError returns an error for a blank merge field, with its line and what to do.
 func missingFieldError(src *source, field string) error {
-	return misuse("%s: the field %s is blank: fill it in, give it a default as in {{%s|there}}, or take --on-missing skip or default",
+	return misuse("%s: field %s is blank: fill it in, add a default as in {{%s|there}}, or use --on-missing skip or default",
 		src.list.Where(), field, field)
 }
 
-// trialOf is a campaign of one message that differs from another in nothing that shows on
-// the phone. It goes to one's own phone, at any hour and before what is bulk: so it is
-// transactional, begins now, is not sent any more when nobody waits for it, and not twice
-// when nobody knows what came of it.
+// testCampaign returns the campaign of the test message. Its message looks the same on the phone. It
+// is transactional, so that it is sent at any hour and before bulk messages. It starts now, expires
+// when the command stops waiting for it, and is not resent after an unknown outcome.
 func testCampaign(c producer.Campaign) producer.Campaign {
 	c.Class, c.StartAt, c.ExpiresAt, c.ExpiresIn = producer.Transactional, time.Time{}, time.Time{}, testTimeout
 	c.OnUnknown = producer.OnUnknownKeep
@@ -179,35 +179,37 @@ func testCampaign(c producer.Campaign) producer.Campaign {
 	return c
 }
 
-// run makes the test, or finds that the same was made before, and returns what came of it.
-// An error is a test that was not sent.
+// run sends the test message, or finds that the same one was sent before, and returns its result. It
+// returns an error if the message was not sent.
 func (t *testMessage) run(ctx context.Context, to producer.Recipient) (producer.Result, error) {
 	again, err := t.chooseID(ctx, to)
 	if err != nil {
 		return producer.Result{}, err
 	}
 	if again {
-		t.note("tuma: the same was sent to %s before, as %s; %s", to.Number, t.campaign.ID, t.resendHint())
+		t.note("tuma: the same test was already sent to %s, as %s; %s", to.Number, t.campaign.ID, t.resendHint())
 	} else {
-		t.note("tuma: sending to %s first, as %s", to.Number, t.campaign.ID)
+		t.note("tuma: sending a test to %s, as %s", to.Number, t.campaign.ID)
 	}
 	one := func(yield func(producer.Recipient, error) bool) { yield(to, nil) }
-	// Also what is there already: whoever enqueued it may have died before a worker was told.
+	// Also if it exists: the command that enqueued it may have died before it woke a worker.
 	if _, err := t.b.Enqueue(ctx, t.campaign, one); err != nil {
 		return producer.Result{}, err
 	}
 	return t.waitForOutcome(ctx)
 }
 
+// resendHint returns how to send the same test again.
 func (t *testMessage) resendHint() string {
 	if t.idDerived {
 		return "--again sends it again"
 	}
-	return "another --id sends it again"
+	return "use another --id to send it again"
 }
 
-// name finds the test its ID, which is that of the campaign and of all that it consists of:
-// the same test again is not sent again, unless the one before did certainly not go out.
+// chooseID sets the ID of the test, which is derived from the campaign's ID and the content of the
+// test. It reports whether that test exists, and is then not sent again. A test that was rejected or
+// skipped does not count: the next ID is used.
 func (t *testMessage) chooseID(ctx context.Context, to producer.Recipient) (again bool, err error) {
 	content, err := producer.ContentID(t.campaign, func(yield func(producer.Recipient, error) bool) { yield(to, nil) })
 	if err != nil {
@@ -215,7 +217,7 @@ func (t *testMessage) chooseID(ctx context.Context, to producer.Recipient) (agai
 	}
 	stem := t.campaign.ID
 	if len(stem) > 100 {
-		stem = stem[:100] // what follows tells it from others
+		stem = stem[:100] // the suffix keeps it unique
 	}
 	stem += ".test-" + content[2:12]
 	for n := 1; n < maxTestIDs; n++ {
@@ -234,11 +236,11 @@ func (t *testMessage) chooseID(ctx context.Context, to producer.Recipient) (agai
 			return true, nil
 		}
 	}
-	return false, fmt.Errorf("%s and all tests after it did not go out", stem)
+	return false, fmt.Errorf("test %s and %d repetitions of it were not sent; use another --id", stem, maxTestIDs-2)
 }
 
-// await waits until the test has an outcome and says it. One that has none in time, or is
-// paused by its gateway, or is not waited for any more, is cancelled.
+// waitForOutcome waits for the outcome of the test and prints it. It cancels the test after
+// testTimeout, when the gateway pauses it, or when ctx is done.
 func (t *testMessage) waitForOutcome(ctx context.Context) (producer.Result, error) {
 	deadline := t.now().Add(testTimeout)
 	st, err := t.follow(ctx, t.b, t.campaign.ID, func(st producer.Status) bool {
@@ -250,16 +252,16 @@ func (t *testMessage) waitForOutcome(ctx context.Context) (producer.Result, erro
 			return producer.Result{}, err
 		}
 		if !st.Ended() {
-			return producer.Result{}, fmt.Errorf("what came of the test is not known yet: tuma status %s", t.campaign.ID)
+			return producer.Result{}, fmt.Errorf("the outcome of the test is not known yet; see tuma status %s", t.campaign.ID)
 		}
 		if st.Skipped > 0 && why != "" {
-			return producer.Result{}, fmt.Errorf("the test was not sent, and is cancelled: %s", why)
+			return producer.Result{}, fmt.Errorf("the test was not sent and is cancelled: %s", why)
 		}
 	}
 	return t.readOutcome(ctx)
 }
 
-// giveUp cancels a test, and waits a moment for a call in flight.
+// cancelTest cancels the test and waits at most ten seconds for a call in flight.
 func (t *testMessage) cancelTest(ctx context.Context, cause error) (producer.Status, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
@@ -268,7 +270,7 @@ func (t *testMessage) cancelTest(ctx context.Context, cause error) (producer.Sta
 		err = nil
 	}
 	if cause != nil {
-		return producer.Status{}, errors.Join(errors.New("the test is cancelled"), err)
+		return producer.Status{}, errors.Join(errors.New("the test was cancelled"), err)
 	}
 	if err != nil {
 		return producer.Status{}, err
@@ -276,7 +278,7 @@ func (t *testMessage) cancelTest(ctx context.Context, cause error) (producer.Sta
 	var last producer.Status
 	for st, err := range t.b.Watch(ctx, t.campaign.ID) {
 		if err != nil {
-			break // the time is over
+			break // the ten seconds are over
 		}
 		if last = st; st.Ended() {
 			break
@@ -285,7 +287,8 @@ func (t *testMessage) cancelTest(ctx context.Context, cause error) (producer.Sta
 	return last, nil
 }
 
-// outcome says what came of the test.
+// readOutcome reads the result of the test and prints it. It returns an error if the message was not
+// sent.
 func (t *testMessage) readOutcome(ctx context.Context) (r producer.Result, err error) {
 	for x, err := range t.b.Results(ctx, t.campaign.ID) {
 		if err != nil {
@@ -306,9 +309,9 @@ func (t *testMessage) readOutcome(ctx context.Context) (r producer.Result, err e
 	case "rejected", "skipped", "undelivered":
 		return r, fmt.Errorf("the test to %s was %s", r.Input, text)
 	case "unknown":
-		t.note("tuma: what came of the test to %s is %s; look at the phone", r.Input, text)
+		t.note("tuma: the outcome of the test to %s is %s; check the phone", r.Input, text)
 	default:
-		t.note("tuma: the test to %s was %s; look at the phone", r.Input, text)
+		t.note("tuma: the test to %s was %s; check the phone", r.Input, text)
 	}
 	return r, nil
 }

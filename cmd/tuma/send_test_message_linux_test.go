@@ -14,8 +14,8 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// terminal opens a pseudo-terminal: what a person types goes into keys, and what the
-// screen shows is read from there, too.
+// terminal opens a pseudo-terminal. A test writes the user's input to keys and reads the output of the
+// screen from it; the command uses tty.
 func terminal(t testing.TB) (keys, tty *os.File) {
 	t.Helper()
 	keys, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
@@ -36,8 +36,8 @@ func terminal(t testing.TB) (keys, tty *os.File) {
 	return keys, tty
 }
 
-// typed is run at a terminal at which a person types this; what it shows, errors among
-// it, comes as one text.
+// runTyped runs a command on a terminal with this input. screen is everything that the terminal shows:
+// standard error and the echoed input.
 func (c *cli) runTyped(types string, args ...string) (screen, out string, exit int) {
 	c.t.Helper()
 	keys, tty := terminal(c.t)
@@ -47,7 +47,7 @@ func (c *cli) runTyped(types string, args ...string) (screen, out string, exit i
 	shown := make(chan string)
 	go func() {
 		var all bytes.Buffer
-		_, _ = all.ReadFrom(keys) // ends when the other side is closed
+		_, _ = all.ReadFrom(keys) // ends when tty is closed
 		shown <- all.String()
 	}()
 	var o bytes.Buffer
@@ -67,21 +67,21 @@ func TestATestGoesFirstAndOnce(t *testing.T) {
 		says        []string
 		sent        [2]int
 	}{
-		{"no is no", "n\n", nil, exitFailed, []string{"sending to 0799000001 first", "was accepted by kobo-main; look at the phone",
-			"send to 3 recipients? [y/N] ", "nothing of the campaign was enqueued"}, [2]int{1, 1}},
-		{"so is nothing, and the test is not sent again", "\n", nil, exitFailed, []string{"the same was sent to 0799000001 before", "--again sends it again",
-			"nothing of the campaign was enqueued"}, [2]int{1, 1}},
-		{"so is Ctrl-D", "\x04", nil, exitFailed, []string{"tuma: nothing of the campaign was enqueued\r\n"}, [2]int{1, 1}},
+		{"no stops", "n\n", nil, exitFailed, []string{"sending a test to 0799000001", "was accepted by kobo-main; check the phone",
+			"send to 3 recipients? [y/N] ", "the campaign was not enqueued"}, [2]int{1, 1}},
+		{"an empty line stops, and the test is not sent again", "\n", nil, exitFailed, []string{"the same test was already sent to 0799000001",
+			"--again sends it again", "the campaign was not enqueued"}, [2]int{1, 1}},
+		{"Ctrl-D stops", "\x04", nil, exitFailed, []string{"tuma: the campaign was not enqueued\r\n"}, [2]int{1, 1}},
 		{"yes sends", "y\n", []string{"--wait"}, exitDone, []string{"send to 3 recipients?", "done"}, [2]int{1, 4}},
-		{"what is sent needs no test", "", nil, exitDone, []string{"already sent as c-"}, [2]int{1, 4}},
-		{"again tests again", "y\n", []string{"--again", "--wait"}, exitDone, []string{"sending to 0799000001 first"}, [2]int{2, 8}},
-		{"another ID too", "n\n", []string{"--id", "mine"}, exitFailed, []string{"first, as mine.test-"}, [2]int{3, 9}},
-		{"with --yes nobody is asked", "", []string{"--id", "mine", "--yes"}, exitDone, []string{"another --id sends it again", "enqueued 3 recipients"}, [2]int{3, 12}},
+		{"a campaign that was sent needs no test", "", nil, exitDone, []string{"already sent as c-"}, [2]int{1, 4}},
+		{"--again sends another test", "y\n", []string{"--again", "--wait"}, exitDone, []string{"sending a test to 0799000001"}, [2]int{2, 8}},
+		{"another ID sends another test", "n\n", []string{"--id", "mine"}, exitFailed, []string{"0799000001, as mine.test-"}, [2]int{3, 9}},
+		{"--yes asks nothing", "", []string{"--id", "mine", "--yes"}, exitDone, []string{"use another --id to send it again", "enqueued 3 recipients"}, [2]int{3, 12}},
 	} {
 		screen, _, exit := h.runTyped(tt.types, h.saleArgs(tt.args...)...)
 		for _, want := range tt.says {
 			if !strings.Contains(screen, want) {
-				t.Errorf("%s: it does not say %q", tt.name, want)
+				t.Errorf("%s: the screen does not show %q", tt.name, want)
 			}
 		}
 		if exit == exitDone && strings.Contains(tt.name, "--yes") {
@@ -106,13 +106,13 @@ func TestWhoIsLeftOutIsNotAskedAbout(t *testing.T) {
 	send := []string{"send", "--via", "kobo-main", "--body", "Hi {{name}}", "--on-missing", "skip", "--test", testPhone, "--file"}
 	list := h.file("mixed.csv", "phone,name\n12,A\n0712345678,\n0712345679,B\n0712345680,C\n+254712345679,D\n0712345681,E\n")
 	screen, _, exit := h.runTyped("y\n", append(send, list, "--wait")...)
-	const question = "send to 2 of 6 recipients (left out: 1 duplicate, 1 invalid_number, 1 missing_field, 1 opted_out)? [y/N] "
+	const question = "send to 2 of 6 recipients (skipped: 1 duplicate, 1 invalid_number, 1 missing_field, 1 opted_out)? [y/N] "
 	if exit != exitNotAll || !strings.Contains(screen, question) || h.acceptedCounts() != [2]int{1, 3} {
 		t.Errorf("exit %d, sent %v\n%s", exit, h.acceptedCounts(), screen)
 	}
-	nobody := h.file("nobody.csv", "phone,name\n0712345680,C\n0712345680,C\n")
-	screen, _, exit = h.runTyped("y\n", append(send, nobody)...)
-	if exit != exitMisuse || !strings.Contains(screen, "nobody.csv: none of its 2 recipients can be sent to (2 opted_out)") || h.acceptedCounts() != [2]int{1, 3} {
+	allOptedOut := h.file("all-opted-out.csv", "phone,name\n0712345680,C\n0712345680,C\n")
+	screen, _, exit = h.runTyped("y\n", append(send, allOptedOut)...)
+	if exit != exitMisuse || !strings.Contains(screen, "all-opted-out.csv: none of 2 recipients can be sent to (2 opted_out)") || h.acceptedCounts() != [2]int{1, 3} {
 		t.Errorf("exit %d, sent %v\n%s", exit, h.acceptedCounts(), screen)
 	}
 }
@@ -121,7 +121,7 @@ func TestAfterATestThatIsRefusedNothingGoes(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, sandbox.Options{})
 	h.startWorker()
-	// Something is accepted first, so that a refusal is the number's.
+	// One message is accepted first; after that a rejection concerns only its number.
 	h.runWithInput("0711111111\n", "send", "--via", "kobo-main", "--body", "Hello", "--wait")
 	desk := h.gateway.Desk("kobo")
 	if err := desk.Say(sandbox.Reject, testMSISDN); err != nil {
@@ -129,10 +129,10 @@ func TestAfterATestThatIsRefusedNothingGoes(t *testing.T) {
 	}
 	screen, _, exit := h.runTyped("y\n", h.saleArgs("--id", "sale")...)
 	if exit != exitFailed || !strings.Contains(screen, "the test to 0799000001 was rejected (refused) (error_limit)") ||
-		!strings.Contains(screen, "nothing of the campaign was enqueued") || strings.Contains(screen, "[y/N]") || h.acceptedCounts() != [2]int{0, 1} {
+		!strings.Contains(screen, "the campaign was not enqueued") || strings.Contains(screen, "[y/N]") || h.acceptedCounts() != [2]int{0, 1} {
 		t.Errorf("exit %d\n%s", exit, screen)
 	}
-	// Once the gateway takes it, the test is made anew.
+	// When the gateway accepts the number, the test is sent again under another ID.
 	if err := desk.Say(sandbox.Accept, testMSISDN); err != nil {
 		t.Fatal(err)
 	}
@@ -156,11 +156,11 @@ windows: off
 	h.startWorker()
 	h.gateway.FailNext(1, "accept_close")
 	_, errOut, exit := h.run(h.saleArgs("--yes")...)
-	if exit != exitFailed || !strings.Contains(errOut, "the test ended unknown, and --yes goes on only if it is accepted") {
+	if exit != exitFailed || !strings.Contains(errOut, "the test ended as unknown, but --yes continues only if it is accepted") {
 		t.Errorf("exit %d, %s", exit, errOut)
 	}
 	screen, _, exit := h.runTyped("y\n", h.saleArgs("--wait")...)
-	if exit != exitDone || !strings.Contains(screen, "the same was sent to 0799000001 before") || !strings.Contains(screen, "is unknown (") || h.acceptedCounts() != [2]int{1, 4} {
+	if exit != exitDone || !strings.Contains(screen, "the same test was already sent to 0799000001") || !strings.Contains(screen, "is unknown (") || h.acceptedCounts() != [2]int{1, 4} {
 		t.Errorf("exit %d, sent %v\n%s", exit, h.acceptedCounts(), screen)
 	}
 }

@@ -14,16 +14,19 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// curfew finds out whether a campaign is for countries in which it is too early or too late.
+// sendingHoursNotice finds out which recipients of a campaign must wait for the sending hours of
+// their country.
 type sendingHoursNotice struct {
-	// at is when the campaign begins.
+	// begins is when the campaign begins: now or its start time.
 	begins    time.Time
-	countries []string // of national numbers
-	// closed are the windows that are closed then, found those of them that somebody is in.
+	countries []string // countries whose national numbers the list may hold
+	// closed are the sending hours, by country, that are closed when the campaign begins.
+	// affected are those of them with at least one recipient.
 	closed, affected map[string]*hours.Window
 }
 
-// curfew asks for the sending hours that workers keep to; nil: none are closed.
+// newSendingHoursNotice reads the sending hours that workers have published. It returns nil if
+// no sending hours are closed when the campaign begins, or if it is transactional.
 func (s *sendCommand) newSendingHoursNotice(ctx context.Context, b *backend, countries []string) (*sendingHoursNotice, error) {
 	if s.campaign.Class == producer.Transactional {
 		return nil, nil
@@ -43,7 +46,7 @@ func (s *sendCommand) newSendingHoursNotice(ctx context.Context, b *backend, cou
 		for country, text := range acc.Windows {
 			h, err := hours.Parse(text)
 			if err != nil {
-				continue // a newer worker's; status tells when it keeps to it
+				continue // published by a newer worker in a form that this version does not know
 			}
 			if w, err := hours.In(country, h); err == nil {
 				if open, _ := w.Open(c.begins); !open {
@@ -58,7 +61,8 @@ func (s *sendCommand) newSendingHoursNotice(ctx context.Context, b *backend, cou
 	return c, nil
 }
 
-// note yields the recipients as they are and notes their countries.
+// recordCountries yields the recipients unchanged and records countries whose hours are closed.
+// On a nil receiver it returns recipients.
 func (c *sendingHoursNotice) recordCountries(recipients iter.Seq2[producer.Recipient, error]) iter.Seq2[producer.Recipient, error] {
 	if c == nil {
 		return recipients
@@ -75,6 +79,7 @@ func (c *sendingHoursNotice) recordCountries(recipients iter.Seq2[producer.Recip
 	}
 }
 
+// recordCountry adds the country of a number to affected if its sending hours are closed.
 func (c *sendingHoursNotice) recordCountry(number string) {
 	for _, national := range c.countries {
 		m, err := sms.ParseMSISDN(number, national)
@@ -88,16 +93,16 @@ func (c *sendingHoursNotice) recordCountry(number string) {
 	}
 }
 
-// warn says when those can be sent to who cannot be now.
+// noteSendingHours prints, for each affected country, when its recipients are sent to.
 func (s *sendCommand) noteSendingHours(c *sendingHoursNotice) {
 	if c == nil {
 		return
 	}
 	for _, w := range slices.SortedFunc(maps.Values(c.affected), func(a, b *hours.Window) int { return cmp.Compare(a.Country, b.Country) }) {
 		_, opens := w.Open(c.begins)
-		text := fmt.Sprintf("outside of the sending hours of %s (%s there): sent from %s on, %s", w.Country, w.Hours, formatTime(opens), formatUntil(opens, s.now()))
+		text := fmt.Sprintf("recipients in %s wait for its sending hours (%s local time): sending starts at %s, %s", w.Country, w.Hours, formatTime(opens), formatUntil(opens, s.now()))
 		if x := s.campaign.ExpiresAt; !x.IsZero() && !opens.Before(x) || s.campaign.ExpiresIn > 0 && !opens.Before(c.begins.Add(s.campaign.ExpiresIn)) {
-			text += "; but it expires before"
+			text += "; but the campaign expires before that"
 		}
 		s.note("tuma: %s", text)
 	}

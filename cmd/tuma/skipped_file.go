@@ -13,14 +13,15 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// rejects is the file of those who are left out. It appears when it is complete, and
-// never in the place of another. A nil one takes everything and keeps nothing.
+// skippedFile is the CSV file of skipped recipients. It gets its name when it is complete, and never
+// replaces an existing file. Methods of a nil skippedFile do nothing.
 type skippedFile struct {
 	name  string
 	file  *os.File
 	sheet *csvSheet
 }
 
+// skippedHeader is the header of the file.
 var skippedHeader = []string{"row", "input", "reason", "code", "line"}
 
 // resolveSkippedFile applies --rejects, the deprecated name of --skipped-file. It returns an error if
@@ -41,15 +42,16 @@ func (s *sendCommand) resolveSkippedFile(f *pflag.FlagSet) error {
 	return nil
 }
 
-// openSkippedFile creates the file that --skipped-file names, if it is set.
+// openSkippedFile creates the file of --skipped-file under a temporary name. It returns nil if the
+// flag is not set.
 func (s *sendCommand) openSkippedFile() (*skippedFile, error) {
 	if s.skippedFile == "" {
 		return nil, nil
 	}
 	if _, err := os.Lstat(s.skippedFile); err == nil {
-		return nil, misuse("--skipped-file: there is a file %s already: remove it, or name another", s.skippedFile)
+		return nil, misuse("--skipped-file: %s already exists: remove it or choose another name", s.skippedFile)
 	}
-	file, err := os.CreateTemp(filepath.Dir(s.skippedFile), ".tuma-rejects-*")
+	file, err := os.CreateTemp(filepath.Dir(s.skippedFile), ".tuma-skipped-*")
 	if err != nil {
 		return nil, misuse("--skipped-file: %w", err)
 	}
@@ -60,6 +62,7 @@ func (s *sendCommand) openSkippedFile() (*skippedFile, error) {
 	return r, nil
 }
 
+// add writes one skipped recipient; line is its line in the file of recipients.
 func (r *skippedFile) add(x producer.SkippedRecipient, line int) error {
 	if r == nil {
 		return nil
@@ -70,7 +73,7 @@ func (r *skippedFile) add(x producer.SkippedRecipient, line int) error {
 	return nil
 }
 
-// close puts the file in its place, or away.
+// close gives the file its name if it is complete, and removes it otherwise.
 func (r *skippedFile) close(complete bool) error {
 	if r == nil {
 		return nil
@@ -78,7 +81,7 @@ func (r *skippedFile) close(complete bool) error {
 	err := r.sheet.flush()
 	err = errors.Join(err, r.file.Close())
 	if complete && err == nil {
-		// A link, unlike a rename, takes nobody else's place.
+		// Unlike a rename, a link never replaces an existing file.
 		if err = os.Link(r.file.Name(), r.name); err != nil && !errors.Is(err, fs.ErrExist) {
 			err = r.renameWithoutLink()
 		}
@@ -92,7 +95,7 @@ func (r *skippedFile) close(complete bool) error {
 	return nil
 }
 
-// withoutLinks is for file systems that have no links.
+// renameWithoutLink gives the file its name on file systems without hard links.
 func (r *skippedFile) renameWithoutLink() error {
 	if _, err := os.Lstat(r.name); err == nil {
 		return fs.ErrExist

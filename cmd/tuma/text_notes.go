@@ -7,8 +7,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// wording says what is worth knowing about a campaign's text before it is sent, a line
-// each: which character makes it longer than it need be, and what --transliterate saves.
+// textNotes returns notes on a campaign's text: which character makes it UCS-2 and so longer, and
+// what --transliterate saves.
 func textNotes(c producer.Campaign) []string {
 	why, wide := sms.ExplainUCS2(c.Body)
 	t, err := sms.ParseTemplate(c.Body)
@@ -16,7 +16,7 @@ func textNotes(c producer.Campaign) []string {
 		return nil
 	}
 	if len(t.Fields()) > 0 {
-		// How long it gets, each recipient's values decide.
+		// The number of segments depends on the recipient's values.
 		if why.Keeps == 0 && c.Transliterate || why.Count > 3 && why.Count*10 > why.Characters {
 			return nil
 		}
@@ -24,13 +24,13 @@ func textNotes(c producer.Campaign) []string {
 		if c.Transliterate {
 			line += transliterationNote(why)
 		} else if why.Keeps == 0 {
-			line += "; --transliterate writes what it can in GSM-7"
+			line += "; --transliterate replaces it where GSM-7 has an equivalent"
 		}
 		return []string{line}
 	}
 	if c.Transliterate && why.Transliterated > 0 {
 		_, changed := sms.Transliterate(c.Body)
-		return []string{fmt.Sprintf("transliterated %s: %s in GSM-7 in place of %d in UCS-2",
+		return []string{fmt.Sprintf("transliterated %s: %s in GSM-7 instead of %d in UCS-2",
 			plural(changed, "character"), plural(why.Transliterated, "segment"), why.Segments)}
 	}
 	if !c.Transliterate && !why.Few() {
@@ -41,19 +41,19 @@ func textNotes(c producer.Campaign) []string {
 	case c.Transliterate:
 		line += transliterationNote(why)
 	case why.Transliterated > 0 && why.Transliterated < why.Segments:
-		line += fmt.Sprintf("; with --transliterate %d", why.Transliterated)
+		line += fmt.Sprintf("; with --transliterate it takes %d", why.Transliterated)
 	case why.Count > 1:
-		line += fmt.Sprintf("; without them %d", why.Without)
+		line += fmt.Sprintf("; without them it takes %d", why.Without)
 	default:
-		line += fmt.Sprintf("; without it %d", why.Without)
+		line += fmt.Sprintf("; without it the message takes %d", why.Without)
 	}
 	return []string{line}
 }
 
-// keeps says why nothing was transliterated.
+// transliterationNote returns why the text was not transliterated.
 func transliterationNote(why sms.UCS2Cause) string {
 	if why.Keeps == 0 {
-		return "; transliterated it would take more"
+		return "; not transliterated: it would take more segments"
 	}
-	return fmt.Sprintf("; nothing was transliterated: there is no other form of %s at character %d", sms.DescribeRune(why.Keeps), why.KeepsAt)
+	return fmt.Sprintf("; not transliterated: GSM-7 has no equivalent of %s at character %d", sms.DescribeRune(why.Keeps), why.KeepsAt)
 }

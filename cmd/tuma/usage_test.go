@@ -8,8 +8,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/sandbox"
 )
 
-// nowhere is a Redis that refuses connections: port 1 is nobody's.
-const unreachableRedis = "TUMA_REDIS_URL=redis://someone:letmein@127.0.0.1:1/0"
+// unreachableRedis sets a Redis that refuses connections: no process listens on port 1.
+const unreachableRedis = "TUMA_REDIS_URL=redis://user:letmein@127.0.0.1:1/0"
 
 func TestWrongUseIsOneLineAndStatusTwo(t *testing.T) {
 	t.Parallel()
@@ -19,47 +19,55 @@ func TestWrongUseIsOneLineAndStatusTwo(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"sned"}, `unknown command "sned"`},
-		{[]string{"send"}, `required flag(s) "body" not set (see tuma send --help)`},
-		{[]string{"send", "--body", "x", "--bogus"}, "unknown flag: --bogus (see tuma send --help)"},
-		{[]string{"send", "--body", "x", "stray.csv"}, `tuma send does not know what to do with "stray.csv"`},
-		{[]string{"send", "--body", "x", "--file", "not-there.csv"}, "there is no file not-there.csv"},
-		{[]string{"send", "--body", "x", "--file", c.dir}, "is a directory, not a file of recipients"},
-		{[]string{"send", "--body", "x", "--file", numbers, "--start-at", "tomorrow"}, `--start-at: "tomorrow" is no time`},
-		{[]string{"send", "--body", "x", "--file", numbers, "--expires-at", "1"}, `--expires-at: "1" is no time`},
-		{[]string{"send", "--body", "x", "--file", numbers, "--expires-in", "-1h"}, `--expires-in: "-1h" is no span of time`},
-		{[]string{"send", "--body", "x", "--file", numbers, "--country", "Kenya"}, `--country: "KENYA" is no country`},
-		{[]string{"send", "--body", "x", "--file", numbers, "--id", "a", "--again"}, "--again: to send again under an ID of your own"},
-		{[]string{"send", "--body", "x", "--file", numbers, "--dry-run", "--wait"}, "--wait: a --dry-run enqueues nothing"},
-		{[]string{"send", "--body", "x", "--file", numbers, "--dry-run", "--test", "0712345678"}, "--test: a --dry-run sends nothing"},
-		{[]string{"send", "--body", "x", "--file", numbers, "--test", ""}, "--test: it is empty"},
-		{[]string{"send", "--body", "x", "--file", numbers, "--yes"}, "--yes: nothing is asked without --test"},
-		{[]string{"send", "--body", "x", "--file", numbers, "--max-rejected", "0"}, `--max-rejected: "0" must be in percent, above 0`},
-		{[]string{"send", "--body", "x", "--file", numbers, "--max-rejected", "150%"}, `--max-rejected: "150%" must be in percent`},
-		{[]string{"send", "--body", "x", "--file", numbers, "--max-rejected", "NaN"}, `--max-rejected: "NaN" must be in percent`},
-		{[]string{"send", "--canary", "abc"}, `--canary: "abc" is no whole number; write it like 1000`},
-		{[]string{"send", "--canary", "1,000"}, `--canary: "1,000" is no whole number`},
-		{[]string{"send", "--max-messages", "2.5"}, `--max-messages: "2.5" is no whole number`},
-		{[]string{"send", "--max-segments", "99999999999999999999"}, `--max-segments: "99999999999999999999" is too large`},
-		{[]string{"send", "--body", "x", "--file", numbers, "--max-rejected", "some"}, `--max-rejected: "some" must be in percent`},
-		{[]string{"send", "--require-credit=maybe"}, `--require-credit: "maybe" is neither true nor false`},
-		{[]string{"results", "a", "--after", "x"}, `--after: "x" is no whole number; write it like 1000`},
-		{[]string{"sandbox", "--latency", "fast"}, `--latency: "fast" is no span of time; write it like 250ms`},
-		{[]string{"rate", "k", "fast"}, `"fast" is no rate: write 50/s, 600/m`},
-		{[]string{"status"}, "tuma status needs ID"},
-		{[]string{"status", "a", "b"}, `tuma status does not know what to do with "b"`},
-		{[]string{"status", "a b"}, `"a b" is no campaign ID`},
+		{[]string{"sned"}, `unknown command "sned"; did you mean send? (see tuma --help)`},
+		{[]string{"fax"}, `unknown command "fax"; commands: accounts, `},
+		{[]string{"help", "sned"}, `unknown command "sned"; did you mean send? (see tuma --help)`},
+		{[]string{"help", "optout", "ad"}, `unknown command "ad"; did you mean add? (see tuma optout --help)`},
+		{[]string{"send"}, `--body is required: the text of the message (see tuma send --help)`},
+		{[]string{"send", "--body"}, `--body needs a value: --body text (see tuma send --help)`},
+		{[]string{"send", "--body", "x", "--bogus"}, "unknown flag --bogus (see tuma send --help)"},
+		{[]string{"send", "--bodi", "x"}, "unknown flag --bodi; did you mean --body? (see tuma send --help)"},
+		{[]string{"send", "-x"}, "unknown flag -x (see tuma send --help)"},
+		{[]string{"send", "--body", "x", "stray.csv"}, `unexpected argument "stray.csv" (see tuma send --help)`},
+		{[]string{"send", "--body", "x", "--file", "not-there.csv"}, "file not-there.csv does not exist"},
+		{[]string{"send", "--body", "x", "--file", c.dir}, "is a directory; a file of recipients is required"},
+		{[]string{"send", "--body", "x", "--file", numbers, "--start-at", "tomorrow"}, `--start-at: "tomorrow" must be a time, e.g. 2025-12-01T08:00:00+03:00`},
+		{[]string{"send", "--body", "x", "--file", numbers, "--expires-at", "1"}, `--expires-at: "1" must be a time`},
+		{[]string{"send", "--body", "x", "--file", numbers, "--expires-in", "-1h"}, `--expires-in: "-1h" must be a duration, e.g. 90m`},
+		{[]string{"send", "--body", "x", "--file", numbers, "--country", "Kenya"}, `--country: unknown country "KENYA"`},
+		{[]string{"send", "--body", "x", "--file", numbers, "--id", "a", "--again"}, "--again works only without --id"},
+		{[]string{"send", "--body", "x", "--file", numbers, "--dry-run", "--wait"}, "--wait cannot be used with --dry-run"},
+		{[]string{"send", "--body", "x", "--file", numbers, "--dry-run", "--test", "0712345678"}, "--test cannot be used with --dry-run"},
+		{[]string{"send", "--body", "x", "--file", numbers, "--test", ""}, "--test must not be empty"},
+		{[]string{"send", "--body", "x", "--file", numbers, "--yes"}, "--yes requires --test"},
+		{[]string{"send", "--body", "x", "--file", numbers, "--max-rejected", "0"}, `--max-rejected: "0" must be a percentage above 0`},
+		{[]string{"send", "--body", "x", "--file", numbers, "--max-rejected", "150%"}, `--max-rejected: "150%" must be a percentage`},
+		{[]string{"send", "--body", "x", "--file", numbers, "--max-rejected", "NaN"}, `--max-rejected: "NaN" must be a percentage`},
+		{[]string{"send", "--canary", "abc"}, `--canary: "abc" must be an integer, e.g. 1000`},
+		{[]string{"send", "--canary", "1,000"}, `--canary: "1,000" must be an integer`},
+		{[]string{"send", "--max-messages", "2.5"}, `--max-messages: "2.5" must be an integer`},
+		{[]string{"send", "--max-segments", "99999999999999999999"}, `--max-segments: "99999999999999999999" is out of range; must be an integer`},
+		{[]string{"send", "--body", "x", "--file", numbers, "--max-rejected", "some"}, `--max-rejected: "some" must be a percentage`},
+		{[]string{"send", "--require-credit=maybe"}, `--require-credit: "maybe" must be true or false (the flag alone means true)`},
+		{[]string{"results", "a", "--after", "x"}, `--after: "x" must be an integer, e.g. 1000`},
+		{[]string{"sandbox", "--latency", "fast"}, `--latency: "fast" must be a duration, e.g. 250ms`},
+		{[]string{"rate", "k", "fast"}, `rate "fast" must be like 50/s or 600/m`},
+		{[]string{"status"}, "ID is missing; usage: tuma status ID [flags] (see tuma status --help)"},
+		{[]string{"status", "a", "b"}, `unexpected argument "b" (see tuma status --help)`},
+		{[]string{"status", "a b"}, `invalid campaign ID "a b": use 1 to 128 of`},
 		{[]string{"results", "a", "--format", "xml"}, `--format: "xml" must be csv or jsonl`},
-		{[]string{"retry", "a"}, "tuma retry needs --unknown, --rejected or both"},
+		{[]string{"retry", "a"}, "--unknown or --rejected is required"},
 		{[]string{"hold", "k", "--reason", "two words"}, `--reason: "two words" must be one word`},
 		{[]string{"worker", "--log-level", "loud"}, `--log-level: "loud" must be`},
 		{[]string{"worker", "--log-format", "xml"}, `--log-format: "xml" must be`},
-		{[]string{"worker", "--accounts", "zz"}, `has no account "zz"; it has k`},
-		{[]string{"gateway", "fax"}, `tuma gateway has no "fax"; it has balance, inbox, reports, status`},
-		{[]string{"gateway", "inbox", "k"}, "provider kobo cannot be asked for messages that people have sent in"},
-		{[]string{"gateway", "reports", "k"}, "this gateway has none: provider kobo cannot be asked for reports"},
-		{[]string{"gateway", "status", "k"}, "needs an account and a message id"},
+		{[]string{"worker", "--accounts", "zz"}, `has no account "zz"; its accounts: k`},
+		{[]string{"gateway", "fax"}, `unknown command "fax"; commands: balance, inbox, reports, status`},
+		{[]string{"gateway", "inbox", "k"}, "provider kobo has no request for received messages"},
+		{[]string{"gateway", "reports", "k"}, "account k: provider kobo has no request for reports"},
+		{[]string{"gateway", "status", "k"}, "ACCOUNT and MESSAGE_ID are required"},
 		{[]string{"balance", "zz"}, `has no account "zz"`},
+		{[]string{"balance", "k", "z"}, `unexpected argument "z" (see tuma balance --help)`},
+		{[]string{"optout", "add"}, "no numbers given: pass numbers as arguments, or a file with --file"},
 	}
 	for _, tt := range tests {
 		out, errOut, exit := c.run(tt.args...)
@@ -102,7 +110,7 @@ func TestARedisThatForgetsIsRefused(t *testing.T) {
 			h := newFixture(t, sandbox.Options{}, tt.option)
 			if tt.why == "" {
 				h.env = append(h.env, "TUMA_REDIS_URL=redis://"+h.redis.Addr())
-				if _, errOut, exit := h.run("list"); exit != exitFailed || !strings.Contains(errOut, "the URL needs its login") {
+				if _, errOut, exit := h.run("list"); exit != exitFailed || !strings.Contains(errOut, "add its login to the URL") {
 					t.Errorf("exit %d, %s", exit, errOut)
 				}
 				return
@@ -117,7 +125,7 @@ func TestARedisThatForgetsIsRefused(t *testing.T) {
 				t.Errorf("send: exit %d, %s", exit, errOut)
 			}
 			if out, _ := h.mustRun("list", "--json"); out != "[]\n" {
-				t.Errorf("something was enqueued: %s", out)
+				t.Errorf("got campaigns %s, want none", out)
 			}
 		})
 	}
@@ -127,9 +135,14 @@ func TestHelpHasAnExampleForEveryVerb(t *testing.T) {
 	t.Parallel()
 	root := newRoot(&app{})
 	for _, verb := range append(root.Commands(), newGateway(&app{}).Commands()...) {
+		for line := range strings.Lines(verb.Long) {
+			if len([]rune(line)) > helpWidth+1 && !strings.HasPrefix(line, "  ") {
+				t.Errorf("help of %s: line has %d columns, want at most %d: %s", verb.Name(), len([]rune(line))-1, helpWidth, line)
+			}
+		}
 		if verb.Short == "" || verb.Long == "" || !strings.HasPrefix(strings.TrimSpace(verb.Example), "tuma "+strings.Fields(verb.Use)[0]) &&
 			!strings.Contains(verb.Example, "tuma gateway "+strings.Fields(verb.Use)[0]) && !strings.Contains(verb.Example, "tuma send") {
-			t.Errorf("%s has no help, or no example: %q", verb.Name(), verb.Example)
+			t.Errorf("%s has no help or no example: %q", verb.Name(), verb.Example)
 		}
 	}
 	c := newCLI(t, "")

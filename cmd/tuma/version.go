@@ -16,7 +16,7 @@ func newVersion(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
 		Short:   "Print the version",
-		Long:    "Version prints the release, the commit it was built from, and the Go it was built with.",
+		Long:    "Version prints the release, its commit, and the version of Go it was built with.",
 		Example: "  tuma version",
 		Args:    takes(),
 		RunE: a.verb(func(context.Context, []string) error {

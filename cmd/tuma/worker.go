@@ -17,7 +17,7 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// working is one `tuma worker`.
+// workerCommand is one run of tuma worker, with its flags.
 type workerCommand struct {
 	*app
 	accounts  []string
@@ -30,26 +30,27 @@ func newWorker(a *app) *cobra.Command {
 	w := &workerCommand{app: a}
 	c := &cobra.Command{
 		Use:   "worker",
-		Short: "Plan and send campaigns until told to stop",
-		Long: `Worker plans and sends what is enqueued, through the accounts of the configuration.
-Run as many as you like on one Redis: together they keep to each account's rate,
-and when one dies the others take over its work without sending anything twice.
+		Short: "Plan and send campaigns until stopped",
+		Long: `Worker plans and sends enqueued campaigns through the accounts of the
+configuration. You can run many workers on one Redis. Together they keep to each
+account's rate. When a worker dies, the others take over its work without
+sending a message twice.
 
-SIGTERM or Ctrl-C lets it finish the calls that are with a gateway, and then it
-ends; a second one ends it at once.
+After SIGTERM or Ctrl-C the worker finishes its calls in flight and exits. A
+second signal ends it at once.
 
-With --listen it answers /healthz (this process is alive, whatever Redis does) and
-/readyz (it works: Redis answers, and it is not about to end).`,
+With --listen it serves /healthz (the process is alive, even without Redis) and
+/readyz (Redis answers and the worker is not shutting down).`,
 		Example: `  tuma worker
   tuma worker --accounts kobo-main,kobo-2 --listen :8080 --log-format json`,
 		Args: takes(),
 		RunE: a.verb(func(ctx context.Context, _ []string) error { return w.run(ctx) }),
 	}
 	f := c.Flags()
-	f.StringSliceVar(&w.accounts, "accounts", nil, "serve only these accounts (default: all in the configuration)")
-	f.StringVar(&w.listen, "listen", "", "address for /healthz and /readyz, such as :8080 (default: none)")
-	f.StringVar(&w.logLevel, "log-level", "info", "debug, info, warn or error")
-	f.StringVar(&w.logFormat, "log-format", "", "json or console (default: console on a terminal, else json)")
+	f.StringSliceVar(&w.accounts, "accounts", nil, "serve only these `accounts`, separated by commas (default: all in the configuration)")
+	f.StringVar(&w.listen, "listen", "", "`address` for /healthz and /readyz, such as :8080 (default: none)")
+	f.StringVar(&w.logLevel, "log-level", "info", "log `level`: debug, info, warn or error")
+	f.StringVar(&w.logFormat, "log-format", "", "log `format`: json or console (default: console on a terminal, else json)")
 	_ = c.RegisterFlagCompletionFunc("accounts", a.completeAccounts)
 	_ = c.RegisterFlagCompletionFunc("log-format", cobra.FixedCompletions([]string{"json", "console"}, cobra.ShellCompDirectiveNoFileComp))
 	levels := []string{"debug", "info", "warn", "error"}
@@ -84,7 +85,7 @@ func (w *workerCommand) run(ctx context.Context) error {
 	if w.listen == "" {
 		return ignoreCancelled(ctx, wk.Run(ctx))
 	}
-	// Before any work begins: an address that is taken is an error of the start.
+	// Listen before any work starts, so that an address in use is reported at once.
 	server, err := serveHealth(ctx, w.listen, wk.Ready, log)
 	if err != nil {
 		return err
@@ -92,8 +93,8 @@ func (w *workerCommand) run(ctx context.Context) error {
 	return errors.Join(ignoreCancelled(ctx, wk.Run(ctx)), server.Close())
 }
 
-// unlessEnded is what kept a worker from beginning, unless it was asked to end
-// meanwhile: then it has done what it was asked.
+// ignoreCancelled returns err, or nil if the worker was stopped by a signal: then stopping is not a
+// failure.
 func ignoreCancelled(ctx context.Context, err error) error {
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil
@@ -101,10 +102,11 @@ func ignoreCancelled(ctx context.Context, err error) error {
 	return err
 }
 
-// chooseAccounts returns the accounts named, or all, every one of them complete.
+// chooseAccounts returns the accounts with these names, or all accounts if names is empty. It returns
+// an error if one of them does not exist or lacks a setting.
 func chooseAccounts(cfg *config, names []string) ([]*accountConfig, error) {
 	if len(cfg.accounts) == 0 {
-		return nil, misuse("%s has no accounts: there is nothing to send through", cfg.file)
+		return nil, misuse("%s has no accounts: add one under accounts", cfg.file)
 	}
 	if len(names) == 0 {
 		names = cfg.accountNames()
@@ -134,7 +136,7 @@ func chooseAccounts(cfg *config, names []string) ([]*accountConfig, error) {
 	return chosen, nil
 }
 
-// newLogger returns what the worker's lines go to.
+// newLogger returns the logger of the worker.
 func newLogger(w io.Writer, level, format string) (zerolog.Logger, error) {
 	parsed, err := zerolog.ParseLevel(level)
 	if err != nil || level == "" {
@@ -149,10 +151,10 @@ func newLogger(w io.Writer, level, format string) (zerolog.Logger, error) {
 	return zerolog.New(w).Level(parsed).With().Timestamp().Logger(), nil
 }
 
-// readyWithin bounds the question whether the worker can work.
+// readyTimeout bounds the check behind /readyz.
 const readyTimeout = 2 * time.Second
 
-// serveHealth answers /healthz and /readyz at an address until it is closed.
+// serveHealth serves /healthz and /readyz on an address until the server is closed.
 func serveHealth(ctx context.Context, address string, ready func(context.Context) error, log zerolog.Logger) (*http.Server, error) {
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", address)
@@ -180,13 +182,14 @@ func serveHealth(ctx context.Context, address string, ready func(context.Context
 	}
 	go func() {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			log.Error().Err(err).Msg("health checks are not answered any more")
+			log.Error().Err(err).Msg("health checks failed: the server ended")
 		}
 	}()
 	log.Info().Str("address", listener.Addr().String()).Msg("listening for health checks")
 	return server, nil
 }
 
+// respond writes a plain text response that must not be cached.
 func respond(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
