@@ -200,7 +200,7 @@ func TestOptOutOnTheCommandLine(t *testing.T) {
 	f.write("people.txt", strings.Join(people, "\n"))
 	cmd := exec.Command(binary, "--config", f.dir+"/tuma.yaml", "optout", "add", "--file", numbers)
 	out, err := cmd.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "1 call, to 2 of these, had begun before") || !strings.Contains(string(out), "6 numbers added") {
+	if err != nil || !strings.Contains(string(out), "1 call to 2 of these numbers in flight") || !strings.Contains(string(out), "6 numbers added") {
 		t.Errorf("%v: %s", err, out)
 	}
 	if s := f.status("c"); s.Accepted != 2 || s.InFlight.Calls != 0 {
