@@ -119,7 +119,7 @@ func rateCell(acc producer.Account) string {
 		rate += " " + acc.Unit
 	}
 	if acc.RateSet {
-		rate += " set by tuma rate, configured " + rateText(acc.Configured)
+		rate += " (configured " + rateText(acc.Configured) + ")"
 	}
 	return rate
 }

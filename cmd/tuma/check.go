@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -55,7 +54,7 @@ func (a *app) check(ctx context.Context) error {
 		case err != nil:
 			failed = append(failed, accountProblem(acc, err))
 		default:
-			say("account        ok  %s: balance %s %s", acc.name, strconv.FormatFloat(got.Amount, 'f', -1, 64), got.Currency)
+			say("account        ok  %s: balance %s", acc.name, formatBalance(got))
 		}
 	}
 	if len(cfg.accounts) == 0 {

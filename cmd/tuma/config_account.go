@@ -14,22 +14,22 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// accountConfig is an account as the configuration has it.
+// accountConfig is an account of the configuration.
 type accountConfig struct {
 	name string
 	line int
 	file string
 	kind providers.Kind
-	// info are the provider's facts, also if something is missing.
+	// info describes the provider. It is set also if a value is missing.
 	info providers.Info
-	// worker is what a worker wants to know; its Provider is nil if something is missing.
+	// worker is the account for a worker. Its Provider is nil if a value is missing.
 	worker worker.Account
-	// missing is what the account cannot be used without and nobody gave: a secret,
-	// an environment variable. It fails only the commands that need this account.
+	// missing are required values that are not set, such as a secret or an environment variable. Only
+	// commands that use this account fail.
 	missing []problem
 }
 
-// ready says what is missing before the account can be used.
+// ready returns an error with the missing values, or nil if the account can be used.
 func (a *accountConfig) ready() error {
 	if len(a.missing) == 0 {
 		return nil
@@ -58,7 +58,7 @@ func setLogin(s *providers.Settings, field, value string) {
 	}
 }
 
-// accountName is what stands in keys of Redis and in the names of queues.
+// accountName matches a valid account name. Names are part of Redis keys and of queue names.
 var accountName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
 func (r *reader) accounts(e entry) []*accountConfig {

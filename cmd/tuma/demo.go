@@ -3,7 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
-	_ "embed" // for the recipients
+	_ "embed" // embeds the recipients
 	"errors"
 	"fmt"
 	"net/http"

@@ -119,7 +119,7 @@ func fieldErrors(err error) []*producer.FieldError {
 	if f, ok := err.(*producer.FieldError); ok { //nolint:errorlint // the tree is walked node by node
 		return []*producer.FieldError{f}
 	}
-	switch e := err.(type) { //nolint:errorlint // the same
+	switch e := err.(type) { //nolint:errorlint // the tree is walked node by node
 	case interface{ Unwrap() error }:
 		return fieldErrors(e.Unwrap())
 	case interface{ Unwrap() []error }:

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/sms"
+	"github.com/tuma-sms/tuma/worker"
 )
 
 // printForecast prints the forecast of a campaign; text are the notes on its message text.
@@ -112,7 +113,10 @@ func accountForecasts(f producer.Forecast, now time.Time) grid {
 		calls, balance, rate := "?", "not known", "?"
 		if a.Calls != nil {
 			if calls, rate = formatInt(*a.Calls), "unlimited"; a.Rate > 0 {
-				rate = formatRate(a.Rate) + " " + a.Unit
+				rate = formatRate(a.Rate)
+			}
+			if a.Rate > 0 && a.Unit != worker.UnitMessages {
+				rate += " " + a.Unit
 			}
 		}
 		if a.Balance != "" {

@@ -44,7 +44,7 @@ func (a amount) String() string {
 }
 
 // MarshalText formats the amount for programs, without thousands separators: "1234567.80".
-func (a amount) MarshalText() ([]byte, error) { //nolint:unparam // the interface wants it
+func (a amount) MarshalText() ([]byte, error) { //nolint:unparam // encoding.TextMarshaler requires the error
 	return []byte(strings.ReplaceAll(a.String(), ",", "")), nil
 }
 

@@ -139,7 +139,7 @@ output. Memory use does not grow with the list.`,
 			defer b.Close()
 			to := a.out
 			if len(args) > 0 && args[0] != "-" {
-				file, err := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) // numbers are personal data
+				file, err := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) // only the owner may read personal data
 				if err != nil {
 					return misuse("export: %w", err)
 				}
