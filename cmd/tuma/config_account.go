@@ -14,22 +14,22 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// accountConfig is an account as the configuration has it.
+// accountConfig is an account of the configuration.
 type accountConfig struct {
 	name string
 	line int
 	file string
 	kind providers.Kind
-	// info are the provider's facts, also if something is missing.
+	// info describes the provider. It is set also if a value is missing.
 	info providers.Info
-	// worker is what a worker wants to know; its Provider is nil if something is missing.
+	// worker is the account for a worker. Its Provider is nil if a value is missing.
 	worker worker.Account
-	// missing is what the account cannot be used without and nobody gave: a secret,
-	// an environment variable. It fails only the commands that need this account.
+	// missing are required values that are not set, such as a secret or an environment variable. Only
+	// commands that use this account fail.
 	missing []problem
 }
 
-// ready says what is missing before the account can be used.
+// ready returns an error with the missing values, or nil if the account can be used.
 func (a *accountConfig) ready() error {
 	if len(a.missing) == 0 {
 		return nil
@@ -58,7 +58,7 @@ func setLogin(s *providers.Settings, field, value string) {
 	}
 }
 
-// accountName is what stands in keys of Redis and in the names of queues.
+// accountName matches a valid account name. Names are part of Redis keys and of queue names.
 var accountName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
 func (r *reader) accounts(e entry) []*accountConfig {
@@ -68,12 +68,12 @@ func (r *reader) accounts(e entry) []*accountConfig {
 		name := child.name
 		child.name = e.name + "." + name
 		if line, twice := seen[name]; twice {
-			r.fail(child, "is there twice, also in line %d", line)
+			r.fail(child, "is set twice; first in line %d", line)
 			continue
 		}
 		seen[name] = child.line
 		if !accountName.MatchString(name) {
-			r.fail(child, "an account's name is 1 to 64 of A-Z a-z 0-9 _ -")
+			r.fail(child, "an account name must be 1 to 64 of A-Z a-z 0-9 _ -")
 		}
 		all = append(all, r.account(name, child))
 	}
@@ -114,7 +114,7 @@ func (r *reader) account(name string, e entry) *accountConfig {
 		keys[key] = func(e entry) {
 			field := strings.TrimSuffix(key, "_file")
 			if other, twice := given[field]; twice {
-				r.fail(e, "is given another way in line %d; keep one of them", other.line)
+				r.fail(e, "is already set in line %d; keep only one of them", other.line)
 				return
 			}
 			given[field] = e
@@ -167,9 +167,9 @@ func (r *reader) providerFields(e entry, kind *providers.Kind) []string {
 	case ok:
 		return kind.Fields()
 	case named.value == nil && (e.value.Kind == yaml.MappingNode || e.value.Tag == "!!null"):
-		r.fail(named, "is missing; there is %s", known)
+		r.fail(named, "is missing; providers: %s", known)
 	case name != "":
-		r.fail(named, "%s is no provider of this release; there is %s", show(named), known)
+		r.fail(named, "unknown provider %s; providers: %s", show(named), known)
 	}
 	return loginFields
 }
@@ -234,7 +234,7 @@ func (r *reader) rate(e entry, to *ratelimit.Rate) {
 	}
 	rate, err := ratelimit.ParseRate(s)
 	if err != nil {
-		r.fail(e, "%s is no rate: write 50/s, 600/m, or 0 for no limit", show(e))
+		r.fail(e, "%s must be a rate such as 50/s or 600/m, or 0 for no limit", show(e))
 		return
 	}
 	*to = rate
@@ -242,7 +242,7 @@ func (r *reader) rate(e entry, to *ratelimit.Rate) {
 
 func (r *reader) sender(e entry, to *string) {
 	if isEmptyText(e) {
-		return // the gateway's own
+		return // the gateway chooses the sender
 	}
 	r.string(e, to)
 }
@@ -255,7 +255,7 @@ func (r *reader) price(e entry, to *string) {
 		return
 	}
 	if !priceForm.MatchString(s) {
-		r.fail(e, `%s is no price: write an amount and a currency, "0.80 KES"`, show(e))
+		r.fail(e, `%s must be a price, an amount and a currency, such as "0.80 KES"`, show(e))
 		return
 	}
 	*to = s

@@ -11,16 +11,16 @@ import (
 
 func TestTheCreditGuard(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, sandbox.Options{Credit: 4}) // of 0.80 each: five would do
-	file := h.file("customers.csv", mixed)       // seven, and four of them good
+	h := newFixture(t, sandbox.Options{Credit: 4}) // enough for five messages of 0.80
+	file := h.file("customers.csv", mixedList)     // seven recipients, four of them valid
 	send := []string{"send", "--via", "kobo-main", "--body", "Hello", "--file", file}
 
-	h.work()
+	h.startWorker()
 	eventually(t, "the balance", func() bool {
-		out, _ := h.must("accounts", "--json")
+		out, _ := h.mustRun("accounts", "--json")
 		return strings.Contains(out, `"balance"`)
 	})
-	if out, _ := h.must("accounts"); !strings.Contains(out, "4 (") || !strings.Contains(out, "ago)") {
+	if out, _ := h.mustRun("accounts"); !strings.Contains(out, "4 (") || !strings.Contains(out, "ago)") {
 		t.Errorf("accounts: %s", out)
 	}
 	out, errOut, exit := h.run(append(send, "--id", "refused", "--require-credit")...)
@@ -30,7 +30,7 @@ func TestTheCreditGuard(t *testing.T) {
 	if all := h.campaigns(); len(all) != 0 {
 		t.Errorf("enqueued: %+v", all)
 	}
-	out, errOut = h.must(append(send, "--id", "warned", "--json")...)
+	out, errOut = h.mustRun(append(send, "--id", "warned", "--json")...)
 	var receipt producer.Receipt
 	if err := json.Unmarshal([]byte(out), &receipt); err != nil || len(receipt.Credit) != 1 || receipt.Credit[0].Problem != producer.CreditShort {
 		t.Errorf("%v\n%s", err, out)
@@ -38,7 +38,7 @@ func TestTheCreditGuard(t *testing.T) {
 	if !strings.Contains(errOut, "warning: the campaign costs up to 5.6 KES, but account kobo-main has 4, read ") {
 		t.Errorf("got %s", errOut)
 	}
-	if _, errOut = h.must(append(send, "--id", "enough", "--max-messages", "5", "--require-credit")...); strings.Contains(errOut, "costs") {
+	if _, errOut = h.mustRun(append(send, "--id", "enough", "--max-messages", "5", "--require-credit")...); strings.Contains(errOut, "costs") {
 		t.Errorf("got %s", errOut)
 	}
 }

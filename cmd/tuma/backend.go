@@ -15,7 +15,7 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// backend is Redis, connected, with a client on it.
+// backend is a connection to Redis and a client that uses it.
 type backend struct {
 	*producer.Client
 	rdb redis.UniversalClient
@@ -25,10 +25,10 @@ type backend struct {
 // Close closes the connection.
 func (b *backend) Close() {
 	_ = b.Client.Close()
-	_ = b.rdb.Close() // nothing is written at the end that could fail
+	_ = b.rdb.Close() // an error here loses no data
 }
 
-// connect opens what a command that needs Redis works on.
+// connect connects to the Redis of the configuration.
 func (a *app) connect(ctx context.Context) (*backend, error) {
 	cfg, err := a.config(false)
 	if err != nil {
@@ -37,9 +37,11 @@ func (a *app) connect(ctx context.Context) (*backend, error) {
 	return openBackend(ctx, cfg, 0)
 }
 
-// pingWithin is how long Redis may take for its first answer.
-const pingWithin = 5 * time.Second
+// pingTimeout is how long Redis may take for its first answer.
+const pingTimeout = 5 * time.Second
 
+// openBackend connects to Redis and checks that it answers. connections is the size of the pool; 0
+// is the default of go-redis.
 func openBackend(ctx context.Context, cfg *config, connections int) (*backend, error) {
 	open, err := parseRedis(cfg.redis.url)
 	if err != nil {
@@ -56,9 +58,9 @@ func openBackend(ctx context.Context, cfg *config, connections int) (*backend, e
 	return &backend{Client: client, rdb: rdb, cfg: cfg}, nil
 }
 
-// ping says in one line what to do if Redis does not answer.
+// ping checks that Redis answers. Its error is one line with advice on what to do.
 func ping(ctx context.Context, rdb redis.UniversalClient, cfg redisConfig) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, pingWithin, fmt.Errorf("no answer in %s", pingWithin))
+	ctx, cancel := context.WithTimeoutCause(ctx, pingTimeout, fmt.Errorf("no answer in %s", pingTimeout))
 	defer cancel()
 	err := rdb.Ping(ctx).Err()
 	if err == nil {
@@ -71,46 +73,45 @@ func ping(ctx context.Context, rdb redis.UniversalClient, cfg redisConfig) error
 	var op *net.OpError
 	switch {
 	case errors.As(err, &dns):
-		err = fmt.Errorf("there is no host %s", dns.Name)
+		err = fmt.Errorf("host %s not found", dns.Name)
 	case errors.As(err, &op) && op.Op == "dial":
 		err = op.Err
 	}
-	advice := "start it, or say where it is with TUMA_REDIS_URL or redis.url in tuma.yaml"
+	advice := "start it, or set its address with TUMA_REDIS_URL or redis.url in tuma.yaml"
 	if redis.HasErrorPrefix(err, "NOAUTH") || redis.HasErrorPrefix(err, "WRONGPASS") {
-		//nolint:gosec // no password, but how to write one
-		advice = "the URL needs its login: redis://USER:PASSWORD@HOST:6379/0"
+		//nolint:gosec // the form of a URL, not a password
+		advice = "add its login to the URL: redis://USER:PASSWORD@HOST:6379/0"
 	}
 	if strings.Contains(err.Error(), "cluster has no nodes") {
-		advice = "none of its nodes serves any hash slot: redis-cli --cluster check tells more"
+		advice = "none of its nodes serves a hash slot; run redis-cli --cluster check for details"
 	}
-	return fmt.Errorf("cannot reach Redis at %s (%s): %w; %s", shownURL(cfg.url), cfg.source, err, advice)
+	return fmt.Errorf("cannot reach Redis at %s (%s): %w; %s", urlWithoutLogin(cfg.url), cfg.source, err, advice)
 }
 
-// refuseUnwritable returns an error for a Redis that takes no writes, before any work.
+// refuseUnwritable returns an error if Redis accepts no writes.
 func refuseUnwritable(ctx context.Context, b *backend) error {
 	if err := worker.CheckWritable(ctx, b.rdb); err != nil {
-		return fmt.Errorf("redis at %s: %w", shownURL(b.cfg.redis.url), err)
+		return fmt.Errorf("redis at %s: %w", urlWithoutLogin(b.cfg.redis.url), err)
 	}
 	return nil
 }
 
-// refuseEviction returns an error for a Redis that throws campaigns away when it
-// is full, unless the configuration accepts that. What a hosted Redis does not
-// tell is no reason to refuse.
+// refuseEviction returns an error if Redis evicts keys when it is full, unless redis.unsafe is set.
+// It returns nil if the policy is not known: some hosted services forbid INFO.
 func refuseEviction(ctx context.Context, b *backend) error {
 	info, err := b.rdb.InfoMap(ctx, "memory").Result()
 	if err != nil {
-		return nil //nolint:nilerr // INFO is forbidden, and the next command will tell of a Redis that is down
+		return nil //nolint:nilerr // INFO may be forbidden; if Redis is down the next command fails
 	}
 	policy := info["Memory"]["maxmemory_policy"]
 	if policy == "" || policy == "noeviction" || b.cfg.redis.unsafe {
 		return nil
 	}
-	return fmt.Errorf("redis at %s throws keys away when it is full (maxmemory-policy %s), and campaigns with them: "+
-		"set maxmemory-policy noeviction; redis.unsafe: true in tuma.yaml goes on regardless", shownURL(b.cfg.redis.url), policy)
+	return fmt.Errorf("redis at %s deletes keys, and campaigns with them, when it is full (maxmemory-policy %s): "+
+		"set maxmemory-policy noeviction, or accept the risk with redis.unsafe: true in tuma.yaml", urlWithoutLogin(b.cfg.redis.url), policy)
 }
 
-// workerConfig is what a worker needs to serve the accounts.
+// workerConfig returns the configuration of a worker that serves the accounts.
 func workerConfig(b *backend, accounts []*accountConfig) worker.Config {
 	c := worker.Config{
 		Redis: b.rdb, Country: b.cfg.country, Windows: b.cfg.windows, Retention: b.cfg.retention, FailoverAfter: b.cfg.failoverAfter,
@@ -125,9 +126,9 @@ func workerConfig(b *backend, accounts []*accountConfig) worker.Config {
 	return c
 }
 
-// connectionsFor is how many connections a worker's pool should hold: a call has
-// a claim to write and a settle to read at the same time as the queues poll.
-func connectionsFor(accounts []*accountConfig) int {
+// poolSizeFor returns the number of Redis connections of a worker: two for each concurrent call, for
+// its claim and its settle, and some for polling the queues.
+func poolSizeFor(accounts []*accountConfig) int {
 	calls := 0
 	for _, acc := range accounts {
 		calls += max(acc.worker.Concurrency, 8)
