@@ -21,7 +21,7 @@ func (r *rig) textConnectAccount(change ...func(*worker.Account)) worker.Account
 	if !ok {
 		r.t.Fatal("the catalog does not have the gateway")
 	}
-	p, err := kind.Open(providers.Settings{Endpoint: providers.Endpoint{BaseURL: r.url + "/textconnect", MaxRecipients: 5, Timeout: 2 * time.Second}, Token: "demo"})
+	p, err := kind.Open(providers.Settings{Endpoint: providers.Endpoint{BaseURL: r.url + "/textconnect", MaxRecipients: 5, Timeout: 2 * time.Second}, Secrets: map[string]providers.Secret{"token": "demo"}})
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -25,7 +25,7 @@ func (r *rig) africasTalkingAccount(onUnknown string) worker.Account {
 		r.t.Fatal("the catalog does not have the gateway")
 	}
 	p, err := kind.Open(providers.Settings{Endpoint: providers.Endpoint{BaseURL: r.url + "/africastalking", MaxRecipients: 5, Timeout: 2 * time.Second},
-		Username: "demo", APIKey: "demopass"})
+		Login: map[string]string{"username": "demo"}, Secrets: map[string]providers.Secret{"api_key": "demopass"}})
 	if err != nil {
 		r.t.Fatal(err)
 	}

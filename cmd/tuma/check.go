@@ -73,7 +73,7 @@ func accountProblem(acc *accountConfig, err error) error {
 	if e, ok := errors.AsType[*providers.Error](err); ok {
 		switch e.Cause {
 		case providers.CauseCredentials:
-			advice = ": check its " + strings.Join(acc.kind.Required, " and ")
+			advice = ": check its " + strings.Join(acc.kind.Login(), " and ")
 		case providers.CauseConfiguration, providers.CauseNotUnderstood:
 			advice = ": check its base_url"
 		case providers.CauseConnection:

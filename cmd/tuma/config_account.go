@@ -1,8 +1,8 @@
 package main
 
 import (
+	"maps"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -37,27 +37,6 @@ func (a *accountConfig) ready() error {
 	return &configError{file: a.file, problems: a.missing}
 }
 
-// The login fields, under all names that vendors use. Each may be given as
-// <field>_file instead: the name of a file that holds it.
-var loginFields = []string{"user", "username", "pass", "password", "api_key", "token"}
-
-func setLogin(s *providers.Settings, field, value string) {
-	switch field {
-	case "user":
-		s.User = value
-	case "username":
-		s.Username = value
-	case "pass":
-		s.Pass = providers.Secret(value)
-	case "password":
-		s.Password = providers.Secret(value)
-	case "api_key":
-		s.APIKey = providers.Secret(value)
-	case "token":
-		s.Token = providers.Secret(value)
-	}
-}
-
 // accountName matches a valid account name. Names are part of Redis keys and of queue names.
 var accountName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
@@ -90,24 +69,26 @@ func (r *reader) account(name string, e entry) *accountConfig {
 	settings := providers.Settings{Options: map[string]string{}}
 	given := map[string]entry{}
 	keys := r.tumaKeys(&acc.worker, &settings)
-	for _, field := range r.providerFields(e, &acc.kind) {
-		if keys[field] != nil {
-			continue
-		}
-		keys[field] = func(e entry) {
-			var value string
-			if r.string(e, &value); slices.Contains(loginFields, field) {
-				setLogin(&settings, field, value)
-			} else {
+	login, options := r.providerFields(e, &acc.kind)
+	for _, field := range options {
+		if keys[field] == nil {
+			keys[field] = func(e entry) {
+				var value string
+				r.string(e, &value)
 				settings.Options[field] = value
 			}
 		}
-		if slices.Contains(loginFields, field) {
-			keys[field+"_file"] = func(e entry) {
-				var value string
-				r.secretFile(e, &value)
-				setLogin(&settings, field, value)
-			}
+	}
+	for _, field := range login {
+		keys[field.Name] = func(e entry) {
+			var value string
+			r.string(e, &value)
+			settings.SetLogin(field, value)
+		}
+		keys[field.Name+"_file"] = func(e entry) {
+			var value string
+			r.secretFile(e, &value)
+			settings.SetLogin(field, value)
 		}
 	}
 	for key, read := range keys {
@@ -148,9 +129,10 @@ func (r *reader) tumaKeys(w *worker.Account, s *providers.Settings) map[string]f
 	}
 }
 
-// providerFields finds the account's provider and returns the fields it knows, or
-// all login fields if there is no such provider.
-func (r *reader) providerFields(e entry, kind *providers.Kind) []string {
+// providerFields finds the account's provider and returns its login fields and its own further fields.
+// If there is no such provider, it returns the login fields of all providers, so that these are not
+// reported as unknown as well.
+func (r *reader) providerFields(e entry, kind *providers.Kind) (login []providers.Field, options []string) {
 	quiet := &reader{lookup: r.lookup}
 	named := entry{name: e.name + ".provider", line: e.line}
 	var name string
@@ -165,32 +147,31 @@ func (r *reader) providerFields(e entry, kind *providers.Kind) []string {
 	var ok bool
 	switch *kind, ok = catalog.Lookup(name); {
 	case ok:
-		return kind.Fields()
+		return kind.Required, kind.Optional
 	case named.value == nil && (e.value.Kind == yaml.MappingNode || e.value.Tag == "!!null"):
 		r.fail(named, "is missing; providers: %s", known)
 	case name != "":
 		r.fail(named, "unknown provider %s; providers: %s", show(named), known)
 	}
-	return loginFields
+	for _, k := range catalog.Kinds() {
+		login = append(login, k.Required...)
+	}
+	return login, nil
 }
 
 // open makes the provider, which checks its own settings.
 func (r *reader) open(acc *accountConfig, e entry, s providers.Settings, given map[string]entry) {
-	told := len(acc.missing)
-	for _, field := range acc.kind.Required {
-		if _, ok := given[field]; !ok {
-			how := ""
-			if slices.Contains(loginFields, field) {
-				how = ", or " + field + "_file"
-			}
-			r.lack(entry{name: e.name, line: e.line}, "%s is missing; provider %s needs it%s", field, acc.kind.Name, how)
-		}
-	}
-	// What is missing has been said. With something in its place, the provider can say what else is wrong.
+	missing := len(acc.missing)
+	// Missing fields are reported here. A placeholder in their place lets the provider report what else
+	// is wrong.
 	full := s
+	full.Login, full.Secrets = maps.Clone(s.Login), maps.Clone(s.Secrets)
 	for _, field := range acc.kind.Required {
-		if slices.Contains(loginFields, field) && !hasLogin(s, field) {
-			setLogin(&full, field, "missing")
+		if _, ok := given[field.Name]; !ok {
+			r.lack(entry{name: e.name, line: e.line}, "%s is missing; provider %s needs it, or %s_file", field.Name, acc.kind.Name, field.Name)
+		}
+		if !s.HasLogin(field) {
+			full.SetLogin(field, "missing")
 		}
 	}
 	provider, err := acc.kind.Open(full)
@@ -199,7 +180,7 @@ func (r *reader) open(acc *accountConfig, e entry, s providers.Settings, given m
 		if !ok {
 			at = entry{name: e.name + "." + m.Field, line: e.line}
 		}
-		if ok || told == len(acc.missing) {
+		if ok || missing == len(acc.missing) {
 			r.fail(at, "%v", m.Err)
 		}
 	}
@@ -209,22 +190,6 @@ func (r *reader) open(acc *accountConfig, e entry, s providers.Settings, given m
 	if err == nil && len(acc.missing) == 0 {
 		acc.worker.Provider = provider
 	}
-}
-
-func hasLogin(s providers.Settings, field string) bool {
-	switch field {
-	case "user":
-		return s.User != ""
-	case "username":
-		return s.Username != ""
-	case "pass":
-		return s.Pass != ""
-	case "password":
-		return s.Password != ""
-	case "api_key":
-		return s.APIKey != ""
-	}
-	return s.Token != ""
 }
 
 func (r *reader) rate(e entry, to *ratelimit.Rate) {

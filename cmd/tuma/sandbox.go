@@ -63,7 +63,7 @@ func sandboxAccounts(address string) string {
 	host, _, err := net.SplitHostPort(address)
 	for _, kind := range catalog.Kinds() {
 		_, _ = fmt.Fprintf(&b, "  try-%[1]s:\n    provider: %[1]s\n    base_url: http://%[2]s/%[1]s\n", kind.Name, address)
-		for _, field := range kind.Required {
+		for _, field := range kind.Login() {
 			_, _ = fmt.Fprintf(&b, "    %s: any\n", field)
 		}
 		b.WriteString("    sender: ACME\n")

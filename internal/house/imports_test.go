@@ -46,7 +46,7 @@ var folderRules = []folderRule{
 		why:       "the hook is for the HTTP policy and its tests, not for gateways"},
 	{folder: "providers/catalog", what: "the list of all gateways",
 		may:       []string{"providers", "providers/*"},
-		importers: []string{"cmd/tuma", "internal/bench"},
+		importers: []string{"cmd/tuma", "internal/bench", "internal/chaos"},
 		why:       "the catalog links every gateway, so only programs may import it"},
 	{folder: "providers/providertest", what: "the conformance suite that every gateway must pass",
 		may:       []string{"providers", "sms", "internal/sandbox", "providers/internal/dial"},

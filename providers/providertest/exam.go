@@ -38,33 +38,8 @@ type exam struct {
 // settings are those of an account at base, with what the kind requires and nothing else.
 func (x *exam) settings(base string) providers.Settings {
 	s := providers.Settings{Endpoint: providers.Endpoint{BaseURL: base, Timeout: time.Minute}}
-	logIn(&s, x.kind.Required, user, secret)
+	x.kind.LogIn(&s, user, secret)
 	return s
-}
-
-// logIn fills the fields a kind requires.
-func logIn(s *providers.Settings, required []string, user string, secret providers.Secret) {
-	for _, field := range required {
-		switch field {
-		case "user":
-			s.User = user
-		case "username":
-			s.Username = user
-		case "pass":
-			s.Pass = secret
-		case "password":
-			s.Password = secret
-		case "api_key":
-			s.APIKey = secret
-		case "token":
-			s.Token = secret
-		default:
-			if s.Options == nil {
-				s.Options = map[string]string{}
-			}
-			s.Options[field] = user
-		}
-	}
 }
 
 // open opens an account at base.
@@ -77,7 +52,7 @@ func (x *exam) open(base string, changes ...func(*providers.Settings)) providers
 	p, err := x.kind.Open(s)
 	if err != nil {
 		x.hear(err)
-		x.Fatalf("open an account with %q alone: %v", x.kind.Required, err)
+		x.Fatalf("open an account with %q alone: %v", x.kind.Login(), err)
 	}
 	return p
 }

@@ -86,7 +86,9 @@ func TestWrongAnswersAreCaughtByTheRightCheck(t *testing.T) {
 
 func TestWhatIsPrintedIsCaughtByTheRightCheck(t *testing.T) {
 	t.Parallel()
-	wantFailing(t, opening(func(p *kobo.Provider, s providers.Settings) providers.Provider { return careless{p, s.Pass.Reveal()} }),
+	wantFailing(t, opening(func(p *kobo.Provider, s providers.Settings) providers.Provider {
+		return careless{p, s.Secrets["pass"].Reveal()}
+	}),
 		"prints of a provider hold no secret", "the fingerprint names the login and not the secret", discretion.name)
 }
 
