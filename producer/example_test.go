@@ -78,7 +78,7 @@ func ExampleClient_Enqueue_invalid() {
 	fmt.Println(err)
 	// Output:
 	// true
-	// invalid campaign: body: it is empty
+	// invalid campaign: body: must not be empty
 	// from: sender "ACMECOMPANYLTD" has 14 characters, the gateway takes 11
 }
 

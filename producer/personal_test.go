@@ -36,10 +36,10 @@ func TestWhatCannotBeFilledInIsRefusedBeforeAnythingIsEnqueued(t *testing.T) {
 	}{
 		"a blank value":              {"Habari {{first_name}}", fielded(good, values{"first_name": " "}), "recipient 2: the field firstname is blank"},
 		"one is without the field":   {"Habari {{FirstName}}", fielded(good, good, values{"city": "x"}), "recipient 3: the field firstname is blank"},
-		"no recipient has the field": {"Habari {{nickname|there}}", fielded(good, good), "no recipient has a field nickname"},
-		"two of the same name":       {"Habari {{first name}}", fielded(values{"First name": "a", "first_name": "b"}), "recipient 1 has two fields firstname"},
-		"no UTF-8":                   {"Habari {{city}}", fielded(values{"city": "\xff"}), "recipient 1: the field city is not UTF-8"},
-		"no fields at all":           {"Habari {{city|you}}", producer.Numbers("0712345678"), "no recipient has a field city"},
+		"no recipient has the field": {"Habari {{nickname|there}}", fielded(good, good), "no recipient has the field nickname"},
+		"two of the same name":       {"Habari {{first name}}", fielded(values{"First name": "a", "first_name": "b"}), "recipient 1 has the field firstname twice"},
+		"no UTF-8":                   {"Habari {{city}}", fielded(values{"city": "\xff"}), "recipient 1: the field city must be UTF-8"},
+		"no fields at all":           {"Habari {{city|you}}", producer.Numbers("0712345678"), "no recipient has the field city"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -12,14 +12,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers"
 )
 
 func card(name string, rate float64, change ...func(*producer.Account)) producer.Account {
-	a := producer.Account{Card: ledger.Card{Name: name, Provider: "kobo", Rate: rate, Unit: "messages", Sender: "ACME", Country: "KE", Price: "0.80 KES",
-		Info: providers.Info{Name: "kobo", MaxRecipients: 500, MaxChars: 905, MaxSegments: 6, SenderAlphaMax: 11, SenderDigitsMax: 16}}}
+	a := producer.Account{Name: name, Provider: "kobo", Rate: rate, Unit: "messages", Sender: "ACME", Country: "KE", Price: "0.80 KES",
+		Info: providers.Info{Name: "kobo", MaxRecipients: 500, MaxChars: 905, MaxSegments: 6, SenderAlphaMax: 11, SenderDigitsMax: 16}}
 	for _, f := range change {
 		f(&a)
 	}
@@ -137,7 +136,7 @@ func TestPreviewOfRoutesAndHeldAccounts(t *testing.T) {
 	t.Parallel()
 	held := func(since, until time.Duration) func(*producer.Account) {
 		return func(a *producer.Account) {
-			a.Hold = ledger.Hold{Reason: "connection", Since: now.Add(-since), Until: now.Add(until)}
+			a.Hold = producer.Hold{Reason: "connection", Since: now.Add(-since), Until: now.Add(until)}
 		}
 	}
 	for name, tt := range map[string]struct {

@@ -48,7 +48,7 @@ func openBackend(ctx context.Context, cfg *config, connections int) (*backend, e
 		return nil, fmt.Errorf("redis: %w", err)
 	}
 	rdb := open(connections)
-	client, err := producer.New(rdb, producer.WithDurability(cfg.redis.durability))
+	client, err := producer.New(rdb, producer.WithDurability(producer.Durability(cfg.redis.durability)))
 	if err == nil {
 		err = ping(ctx, rdb, cfg.redis)
 	}
@@ -114,8 +114,11 @@ func refuseEviction(ctx context.Context, b *backend) error {
 // workerConfig returns the configuration of a worker that serves the accounts.
 func workerConfig(b *backend, accounts []*accountConfig) worker.Config {
 	c := worker.Config{
-		Redis: b.rdb, Routes: b.cfg.routes, Country: b.cfg.country, Windows: b.cfg.windows, Retention: b.cfg.retention,
-		FailoverAfter: b.cfg.failoverAfter, UnsafeRedis: b.cfg.redis.unsafe, Durability: b.cfg.redis.durability,
+		Redis: b.rdb, Country: b.cfg.country, Windows: b.cfg.windows, Retention: b.cfg.retention, FailoverAfter: b.cfg.failoverAfter,
+		UnsafeRedis: b.cfg.redis.unsafe, Durability: worker.Durability(b.cfg.redis.durability),
+	}
+	for _, r := range b.cfg.routes {
+		c.Routes = append(c.Routes, worker.Route(r))
 	}
 	for _, acc := range accounts {
 		c.Accounts = append(c.Accounts, acc.worker)

@@ -82,7 +82,7 @@ func TestACampaignFromAFileToTheGateway(t *testing.T) {
 		if out, errOut, exit := h.run("results", "missing"); exit != exitMisuse || out != "" || !strings.Contains(errOut, "no such campaign") {
 			t.Errorf("results of an unknown campaign: exit %d, %s%s", exit, out, errOut)
 		}
-		if _, errOut, exit := h.run("results", "sale", "--status", "sent"); exit != exitMisuse || !strings.Contains(errOut, "--status: sent is none of") {
+		if _, errOut, exit := h.run("results", "sale", "--status", "sent"); exit != exitMisuse || !strings.Contains(errOut, "--status: \"sent\" must be pending,") {
 			t.Errorf("results --status sent: exit %d, %s", exit, errOut)
 		}
 	})
@@ -175,17 +175,17 @@ func TestBadInputEnqueuesNothing(t *testing.T) {
 		"all invalid":        {"phone\nn/a\n12\n", nil, "standard input: none of 2 numbers is valid; the first error: parse number"},
 		"all of other lands": {"0803 123 4567\n", []string{"--id", "x"}, "national numbers were read as numbers of KE"},
 		"error at the end":   {"phone,x\n0712345678,1\n0712345679,1,2\n", []string{"--id", "x"}, "standard input:3: the row has 3 fields"},
-		"unknown account":    {"0712345678", []string{"--via", "nope"}, `--via: no worker serves an account "nope"; there is kobo-main`},
+		"unknown account":    {"0712345678", []string{"--via", "nope"}, `--via: no worker serves an account "nope"; the accounts are kobo-main`},
 		"sender too long":    {"0712345678", []string{"--from", "ACME-AND-SONS"}, "--from: sender \"ACME-AND-SONS\" has 13 characters, the gateway takes 11"},
-		"body too long":      {"0712345678", []string{"--body", strings.Repeat("x", 906)}, "--body: it has 906 characters, account kobo-main takes 905"},
-		"empty body":         {"0712345678", []string{"--body", " "}, "--body: it is empty"},
+		"body too long":      {"0712345678", []string{"--body", strings.Repeat("x", 906)}, "--body: the body has 906 characters; account kobo-main allows 905"},
+		"empty body":         {"0712345678", []string{"--body", " "}, "--body: must not be empty"},
 		"no header":          {"0712345678", []string{"--body", "Dear {{name}}"}, `standard input:1: a plain list of numbers has no column "name"`},
 		"no such column":     {"phone,town\n0712345678,Thika\n", []string{"--body", "Dear {{name}}"}, "the text has {{name}}, and the header no column of that name"},
 		"an open field":      {"0712345678", []string{"--body", "Dear {{name"}, "--body: character 6: {{ opens a merge field that is not closed"},
 		"an unknown filter":  {"0712345678", []string{"--body", "{{name:shout}}"}, `--body: character 1: there is no filter "shout"; there are upper`},
 		"a date in the past": {"0712345678", []string{"--start-at", "2020-01-01T00:00:00Z"}, "--start-at: 2020-01-01T00:00:00Z is in the past"},
 		"on-unknown":         {"0712345678", []string{"--on-unknown", "drop"}, `--on-unknown: "drop" must be keep or resend`},
-		"two expiries":       {"0712345678", []string{"--expires-in", "1h", "--expires-at", "2120-01-01T00:00:00Z"}, "--expires-in: give either"},
+		"two expiries":       {"0712345678", []string{"--expires-in", "1h", "--expires-at", "2120-01-01T00:00:00Z"}, "--expires-in: set either"},
 		"bad id":             {"0712345678", []string{"--id", "a b"}, "--id:"},
 		"bad class":          {"0712345678", []string{"--class", "vip"}, `--class: "vip" must be`},
 		"several at once":    {"0712345678", []string{"--class", "vip", "--via", "nope"}, "--via: no worker serves"},

@@ -43,7 +43,7 @@ func TestACampaignThatItsCanaryPausesSaysWhatToDo(t *testing.T) {
 
 func TestAnOpenCanaryIsShown(t *testing.T) {
 	t.Parallel()
-	st := producer.Status{ID: "c", State: producer.Sending, Total: 1000, Pending: 963, Accepted: 34, Rejected: 2, Unknown: 1,
+	st := producer.Status{ID: "c", State: producer.Sending, Counts: producer.Counts{Total: 1000, Pending: 963, Accepted: 34, Rejected: 2, Unknown: 1},
 		Canary: &producer.Canary{Size: 50, Ended: 37, Rejected: 2, Unknown: 1}}
 	now := time.Date(2025, 11, 3, 9, 0, 0, 0, time.UTC)
 	var out strings.Builder

@@ -90,7 +90,7 @@ func (a *app) checkRedis(ctx context.Context, cfg *config) error {
 	}
 	defer b.Close()
 	warnings, err := worker.CheckRedis(ctx, b.rdb, cfg.redis.unsafe)
-	more, err2 := worker.CheckDurability(ctx, b.rdb, cfg.redis.durability)
+	more, err2 := worker.CheckDurability(ctx, b.rdb, worker.Durability(cfg.redis.durability))
 	for _, w := range append(warnings, more...) {
 		a.note("tuma: warning: %s", w)
 	}

@@ -46,7 +46,7 @@ func (r *reader) windows(e entry, to *map[string]worker.Hours) {
 				r.fail(child, `%s must be hours, such as "08:00-18:00", or off`, show(child))
 				continue
 			}
-			if _, err := hours.In(country, h); err != nil {
+			if _, err := hours.In(country, hours.Hours(h)); err != nil {
 				r.fail(child, "%v", err)
 				continue
 			}
@@ -62,7 +62,7 @@ func sendingHoursSummary(windows map[string]worker.Hours, now time.Time) (string
 	}
 	var parts []string
 	for _, country := range slices.Sorted(maps.Keys(windows)) {
-		w, err := hours.In(country, windows[country])
+		w, err := hours.In(country, hours.Hours(windows[country]))
 		if err != nil {
 			return "", err
 		}

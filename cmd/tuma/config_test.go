@@ -80,7 +80,7 @@ func TestConfigMistakesNameTheirLine(t *testing.T) {
 		"bad windows":              {"windows: never\n", `t.yaml:1: windows: "never" must be off`},
 		"bad window":               {"windows:\n  KE: 8-18\n", `t.yaml:2: windows.KE: "8-18" must be hours, such as "08:00-18:00"`},
 		"window of no time":        {"windows: {KE: '18:00-18:00'}\n", `t.yaml:1: windows.KE: "18:00-18:00" must be hours`},
-		"window that never opens":  {"windows:\n  KE: off\n  RU: '08:00-12:00'\n", `t.yaml:3: windows.RU: hours in RU: there is no moment at which it is 08:00-12:00 in all of its time zones`},
+		"window that never opens":  {"windows:\n  KE: off\n  RU: '08:00-12:00'\n", `t.yaml:3: windows.RU: hours in RU: it is never 08:00-12:00 in all of its time zones at once`},
 		"window of no country":     {"windows: {XX: off}\n", `t.yaml:1: windows.XX: unknown country "XX"`},
 		"bad redis in environment": {"retention: 1d\n#TUMA_REDIS_URL=nonsense", "t.yaml: TUMA_REDIS_URL: must be a URL such as"},
 	}

@@ -24,7 +24,7 @@ func TestTheCreditGuard(t *testing.T) {
 		t.Errorf("accounts: %s", out)
 	}
 	out, errOut, exit := h.run(append(send, "--id", "refused", "--require-credit")...)
-	if exit != exitMisuse || out != "" || !strings.Contains(errOut, "--require-credit: this costs up to 5.6 KES") || !strings.Contains(errOut, "top it up") {
+	if exit != exitMisuse || out != "" || !strings.Contains(errOut, "--require-credit: the campaign costs up to 5.6 KES") || !strings.Contains(errOut, "top up the account") {
 		t.Errorf("exit %d\n%s%s", exit, out, errOut)
 	}
 	if all := h.campaigns(); len(all) != 0 {
@@ -35,7 +35,7 @@ func TestTheCreditGuard(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &receipt); err != nil || len(receipt.Credit) != 1 || receipt.Credit[0].Problem != producer.CreditShort {
 		t.Errorf("%v\n%s", err, out)
 	}
-	if !strings.Contains(errOut, "warning: this costs up to 5.6 KES, and account kobo-main has 4, asked ") {
+	if !strings.Contains(errOut, "warning: the campaign costs up to 5.6 KES, but account kobo-main has 4, read ") {
 		t.Errorf("got %s", errOut)
 	}
 	if _, errOut = h.mustRun(append(send, "--id", "enough", "--max-messages", "5", "--require-credit")...); strings.Contains(errOut, "costs") {

@@ -27,7 +27,7 @@ func (s *sendCommand) dryRun(ctx context.Context, src *source) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, skipped.close(err == nil)) }()
-	o := producer.PreviewOptions{Accounts: configuredAccounts(cfg), Routes: cfg.routes, Country: cfg.country, Now: s.now(), FailoverAfter: cfg.failoverAfter}
+	o := producer.PreviewOptions{Accounts: configuredAccounts(cfg), Routes: publicRoutes(cfg.routes), Country: cfg.country, Now: s.now(), FailoverAfter: cfg.failoverAfter}
 	lines := &lineNumbers{}
 	o.Skipped = func(x producer.SkippedRecipient) error { return skipped.add(x, lines.line(x.Row)) }
 	recipients := lines.record(src)
@@ -70,8 +70,16 @@ func configuredAccounts(cfg *config) (out []producer.Account) {
 		if w.Unit == "" {
 			w.Unit = worker.UnitMessages
 		}
-		out = append(out, producer.Account{Card: ledger.Card{Name: acc.name, Provider: acc.info.Name, Info: acc.info, Rate: float64(w.Rate), Burst: float64(w.Burst),
-			Unit: w.Unit, Sender: w.Sender, Price: w.Price, OnUnknown: w.OnUnknown, Country: cfg.country, Windows: windows}})
+		out = append(out, producer.Account{Name: acc.name, Provider: acc.info.Name, Info: acc.info, Rate: float64(w.Rate), Burst: float64(w.Burst),
+			Unit: w.Unit, Sender: w.Sender, Price: w.Price, OnUnknown: w.OnUnknown, Country: cfg.country, Windows: windows})
+	}
+	return out
+}
+
+// publicRoutes returns routes as the producer's type.
+func publicRoutes(routes []ledger.Route) (out []producer.Route) {
+	for _, r := range routes {
+		out = append(out, producer.Route(r))
 	}
 	return out
 }

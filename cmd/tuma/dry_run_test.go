@@ -94,8 +94,8 @@ func TestDryRunRefusesWhatWouldBeRefused(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, sandbox.Options{})
 	for want, args := range map[string][]string{
-		"--body: it is empty": {"--body", " "},
-		"--body: it has 906 characters, account kobo-main takes 905": {"--body", strings.Repeat("x", 906)},
+		"--body: must not be empty":                                         {"--body", " "},
+		"--body: the body has 906 characters; account kobo-main allows 905": {"--body", strings.Repeat("x", 906)},
 		"--from: sender": {"--body", "x", "--from", "ACME-AND-SONS"},
 		"--start-at: 2020-01-01T00:00:00Z is in the past": {"--body", "x", "--start-at", "2020-01-01T00:00:00Z"},
 		"standard input:2: field name is blank":           {"--body", "Hi {{name}}"},

@@ -131,7 +131,7 @@ func TestProgressIsPlainLinesWhereNobodyLooks(t *testing.T) {
 	now := time.Date(2025, 11, 3, 9, 0, 0, 0, time.UTC)
 	var out bytes.Buffer
 	p := newProgress(&out, func() time.Time { return now })
-	st := producer.Status{ID: "c", State: producer.Sending, Total: 1000, Pending: 1000}
+	st := producer.Status{ID: "c", State: producer.Sending, Counts: producer.Counts{Total: 1000, Pending: 1000}}
 	show := func(after time.Duration, change func()) {
 		now = now.Add(after)
 		change()
@@ -210,14 +210,14 @@ func TestAllAccepted(t *testing.T) {
 		st   producer.Status
 		want bool
 	}{
-		"all":                {producer.Status{State: producer.Done, Total: 3, Accepted: 1, Delivered: 1, Undelivered: 1}, true},
-		"and duplicates":     {producer.Status{State: producer.Done, Total: 3, Accepted: 2, Skipped: 1, Reasons: map[string]int{"duplicate": 1}}, true},
-		"an invalid number":  {producer.Status{State: producer.Done, Total: 3, Accepted: 2, Skipped: 1, Reasons: map[string]int{"invalid_number": 1}}, false},
-		"one rejected":       {producer.Status{State: producer.Done, Total: 3, Accepted: 2, Rejected: 1}, false},
-		"one unknown":        {producer.Status{State: producer.Done, Total: 3, Accepted: 2, Unknown: 1}, false},
-		"paused":             {producer.Status{State: producer.Paused, Total: 3, Accepted: 3}, false},
-		"cancelled too late": {producer.Status{State: producer.Cancelled, Total: 3, Accepted: 3}, true},
-		"cancelled":          {producer.Status{State: producer.Cancelled, Total: 3, Accepted: 2, Skipped: 1}, false},
+		"all":                {producer.Status{State: producer.Done, Counts: producer.Counts{Total: 3, Accepted: 1, Delivered: 1, Undelivered: 1}}, true},
+		"and duplicates":     {producer.Status{State: producer.Done, Counts: producer.Counts{Total: 3, Accepted: 2, Skipped: 1}, Reasons: map[string]int{"duplicate": 1}}, true},
+		"an invalid number":  {producer.Status{State: producer.Done, Counts: producer.Counts{Total: 3, Accepted: 2, Skipped: 1}, Reasons: map[string]int{"invalid_number": 1}}, false},
+		"one rejected":       {producer.Status{State: producer.Done, Counts: producer.Counts{Total: 3, Accepted: 2, Rejected: 1}}, false},
+		"one unknown":        {producer.Status{State: producer.Done, Counts: producer.Counts{Total: 3, Accepted: 2, Unknown: 1}}, false},
+		"paused":             {producer.Status{State: producer.Paused, Counts: producer.Counts{Total: 3, Accepted: 3}}, false},
+		"cancelled too late": {producer.Status{State: producer.Cancelled, Counts: producer.Counts{Total: 3, Accepted: 3}}, true},
+		"cancelled":          {producer.Status{State: producer.Cancelled, Counts: producer.Counts{Total: 3, Accepted: 2, Skipped: 1}}, false},
 	}
 	for name, tt := range tests {
 		if got := allAccepted(tt.st); got != tt.want {

@@ -64,7 +64,7 @@ func TestResultsGoOnWhereTheyWereInterrupted(t *testing.T) {
 	if out, _ := h.mustRun("results", "big", "--after", "6000"); out != "" {
 		t.Errorf("results after the last row: got %q, want nothing", out)
 	}
-	if _, errOut, exit := h.run("results", "big", "--after", "-1"); exit != exitMisuse || !strings.Contains(errOut, "--after: -1 is the number of no row") {
+	if _, errOut, exit := h.run("results", "big", "--after", "-1"); exit != exitMisuse || !strings.Contains(errOut, "--after: -1 must not be negative") {
 		t.Errorf("exit %d, %s", exit, errOut)
 	}
 }

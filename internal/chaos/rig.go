@@ -189,7 +189,7 @@ func (r *rig) startTraffic(config string) error {
 		}
 		return 2000
 	}
-	if t.client, err = producer.New(r.through, producer.WithDurability(d)); err != nil {
+	if t.client, err = producer.New(r.through, producer.WithDurability(producer.Durability(d))); err != nil {
 		return err
 	}
 	if t.watcher, err = producer.New(r.direct); err != nil {

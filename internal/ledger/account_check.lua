@@ -1,7 +1,10 @@
--- account_look.lua says whether an account may be used now. Of a hold whose time is over one caller at a time gets the probe.
+-- account_check.lua reports whether an account may be used now. When the time of a hold is over, one caller at a time
+-- gets the probe.
 -- KEYS: 1 account
--- ARGV: 1 ms a probe may take
--- Returns {'open', ok at ms} | {'held'|'probe', reason, until ms, balance before, segments refused, at ms}
+-- ARGV: 1 ms that a probe may take
+-- Returns {'open', time of the last accepted call in ms}
+--   | {'held'|'probe', reason, until ms, balance before, segments refused, time of that refusal in ms}
+-- A 'probe' sets the time until which no other caller gets one. The other answers change nothing.
 local A = KEYS[1]
 local t = redis.call('TIME')
 local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)

@@ -1,12 +1,22 @@
--- account_report.lua tells an account how a call or probe went: the breaker. Only calls claimed after the last
--- release count against it.
+-- account_report.lua records the outcome of a call or probe for its account. It is the circuit breaker. Only calls
+-- that were claimed after the last release count.
 -- KEYS: 1 account
--- ARGV: 1 'ok'|'bad'|'hold', 2 claimed at ms (0: now), 3 reason word, 4 the gateway's code or '', 5 first back-off ms, 6 longest,
---       7 jitter 0…1, 8 balance known or '', 9 segments of a call that was refused for want of credit (0: none was made),
---       10 how many calls went so, one after the other; 2 is when the last of them was claimed
--- Returns {'open'} | {'held', reason, until ms}. 'ok' lifts any hold but one by hand; three 'bad' in a row, or five of the
--- last ten, hold; 'hold' holds at once. A hold by hand is left alone. A probe for which there was too little credit, and which was
--- smaller than the call before it at the same balance, is a step towards what can be afforded: the next may follow at once.
+-- ARGV:
+--   1  outcome: 'ok', 'bad' or 'hold'
+--   2  time of the claim in ms; 0: now
+--   3  reason, one word
+--   4  the gateway's code, or ''
+--   5  first back-off in ms
+--   6  longest back-off in ms
+--   7  jitter, 0 to 1
+--   8  known balance, or ''
+--   9  segments of a call that was refused for lack of credit; 0: no such call
+--   10 number of consecutive calls with this outcome; 2 is then the claim of the last one
+-- Returns {'open'} | {'held', reason, until ms}
+-- 'ok' lifts any hold except one by hand. Three 'bad' in a row, or five of the last ten, hold the account; 'hold' holds
+-- it at once. A hold by hand does not change.
+-- A probe may be refused for lack of credit although it was smaller than the call before it at the same balance. It
+-- approaches what the balance can pay for, so the next probe may follow at once.
 local A = KEYS[1]
 local t = redis.call('TIME')
 local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
@@ -22,7 +32,7 @@ local ring = string.sub((v[5] or '') .. string.rep(kind == 'ok' and '.' or 'x', 
 if kind == 'ok' then
   redis.call('HSET', A, 'ok_at', int(now), 'ring', ring)
   redis.call('HDEL', A, 'bad')
-  -- A call claimed before the hold proves nothing about now.
+  -- A call that was claimed before the hold says nothing about the account now.
   if held and not by_hand and (claimed == 0 or claimed >= tonumber(v[7] or 0)) then
     redis.call('HDEL', A, 'hold', 'hold_code', 'hold_by', 'hold_at', 'hold_until', 'hold_balance', 'hold_size', 'hold_call', 'probe_until',
       'ring', 'trips')
@@ -35,7 +45,8 @@ end
 local bad = tonumber(v[4] or 0) + 1
 redis.call('HSET', A, 'bad', int(bad), 'ring', ring)
 if by_hand then return {'held', held, '0'} end
--- Only a probe, claimed once the hold's time was over, makes it longer: what was under way when it began does not.
+-- Only a probe, claimed after the hold's time was over, makes the hold longer. Calls that were in flight when the
+-- hold began do not.
 local probed = held and (claimed == 0 or claimed >= tonumber(v[2] or 0))
 local _, broken = string.gsub(ring, 'x', '')
 local trip = kind == 'hold' or bad >= 3 or (#ring == 10 and broken >= 5)
@@ -49,7 +60,7 @@ local till = int(step and now or now + wait * (0.5 + tonumber(ARGV[7]) / 2))
 redis.call('HSET', A, 'hold', ARGV[3], 'hold_code', ARGV[4], 'hold_by', 'worker', 'hold_until', till, 'trips', int(trips))
 if not held then redis.call('HSET', A, 'hold_at', int(now)) end
 if size > 0 then redis.call('HSET', A, 'hold_size', int(size), 'hold_call', int(now)) end
--- A probe that only asked for the balance can find that it has fallen.
+-- A probe that only reads the balance can find that the balance has fallen.
 if balance and (not held or size > 0 or kind == 'hold' and before and balance < before) then redis.call('HSET', A, 'hold_balance', ARGV[8]) end
 redis.call('HDEL', A, 'probe_until')
 return {'held', ARGV[3], till}

@@ -13,36 +13,35 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// mostTogether bounds what next.lua is asked at once, so that Redis answers others in
-// between.
+// maxBatch bounds the requests in one pipeline, so that Redis can serve other clients in between.
 const maxBatch = 64
 
-// mostPipelines are under way at once: while Redis works on one, answers of another are
-// read and the next is filled. A further one waits until it has enoughTogether: what a run
-// of the script costs is shared by all in it.
+// maxInFlightPipelines bounds how many pipelines run at once: while Redis works on one, the answers
+// of another are read and the next one fills. The second starts only when minBatch requests wait,
+// because a run of the script has a fixed cost that all its requests share.
 const (
 	maxInFlightPipelines = 2
 	minBatch             = 8
 )
 
-// groupTimeout is for all of a pipeline.
+// groupTimeout bounds one pipeline as a whole.
 const groupTimeout = 10 * time.Second
 
-// nextArgs is how many arguments of next.lua are each asker's own.
+// settleAndClaimArgs is how many arguments of settle_and_claim.lua belong to a single request.
 const settleAndClaimArgs = 11
 
-// together brings what many slots ask of next.lua to Redis: whoever comes while a pipeline
-// is under way goes with the next, and those who share a campaign and an account share a
-// run of the script. Nobody waits longer than for the one before.
+// batcher collects the settle-and-claim requests of many worker slots. Requests that arrive while a
+// pipeline runs go into the next one. Requests of the same campaign and account share one run of
+// the script. A request waits for at most the pipeline before its own.
 type batcher struct {
 	mu    sync.Mutex
 	queue []*batchedRequest
-	busy  int // pipelines under way
+	busy  int // pipelines that run now
 }
 
-// asked is what somebody waits for.
+// batchedRequest is one request and, once done is closed, its answer.
 type batchedRequest struct {
-	shared   shared
+	common   runKey
 	own      [settleAndClaimArgs]any
 	answer   string
 	err      error
@@ -50,19 +49,19 @@ type batchedRequest struct {
 	done     chan struct{}
 }
 
-// shared is what those have in common who share a run of the script.
-type shared struct {
+// runKey holds the arguments that all requests of one run of the script have in common.
+type runKey struct {
 	id                      string
 	lease                   time.Duration
 	login, open, exclusions string
 }
 
-// evalTogether asks next.lua, and returns what it answers of this one. Whoever's context
-// ends goes without the answer, and the script runs all the same.
-func (l *Ledger) evalBatched(ctx context.Context, s shared, own [settleAndClaimArgs]any) (string, error) {
-	a := &batchedRequest{shared: s, own: own, done: make(chan struct{})}
+// evalBatched runs settle_and_claim.lua for one request, together with others, and returns its
+// answer. If ctx ends first it returns the context's error; the script may run nevertheless.
+func (l *Ledger) evalBatched(ctx context.Context, s runKey, own [settleAndClaimArgs]any) (string, error) {
+	a := &batchedRequest{common: s, own: own, done: make(chan struct{})}
 	if l.durability != (Durability{}) {
-		l.evalShared(ctx, []*batchedRequest{a}) // a barrier takes long, and everybody waits for his own
+		l.evalShared(ctx, []*batchedRequest{a}) // the durability barrier takes long, so each request waits only for its own
 		return a.answer, a.err
 	}
 	t := &l.batcher
@@ -84,11 +83,14 @@ func (l *Ledger) evalBatched(ctx context.Context, s shared, own [settleAndClaimA
 	}
 }
 
-// evalNext asks for those who are there, and sees to it that those who come meanwhile are
-// next.
+// runPipeline runs one pipeline with the requests that wait, and starts the next one if more have
+// arrived.
 func (l *Ledger) runPipeline() {
-	defer l.finishPipeline() // also if this panics, which its caller may survive
-	runtime.Gosched()        // whoever has just had an answer from his gateway comes along: where all is idle, nobody has
+	// Also after a panic, which the caller may recover from.
+	defer l.finishPipeline()
+	// Lets slots that have just had a gateway's answer join this pipeline. If no slot is ready, it
+	// costs nothing.
+	runtime.Gosched()
 	t := &l.batcher
 	t.mu.Lock()
 	n := min(len(t.queue), maxBatch)
@@ -96,12 +98,12 @@ func (l *Ledger) runPipeline() {
 	t.queue = t.queue[n:]
 	t.mu.Unlock()
 	defer failUnanswered(group)
-	if n > 0 { // or else the pipeline before has taken all
+	if n > 0 { // otherwise the pipeline before has taken all of them
 		l.evalGroup(group)
 	}
 }
 
-// evalMore is what comes after a pipeline.
+// finishPipeline ends a pipeline. It starts the next one if enough requests wait.
 func (l *Ledger) finishPipeline() {
 	t := &l.batcher
 	t.mu.Lock()
@@ -113,11 +115,12 @@ func (l *Ledger) finishPipeline() {
 	t.busy--
 }
 
-// evalGroup runs the script once for all that can share a run, all in one pipeline.
+// evalGroup runs the script once for each set of requests that can share a run, all in one
+// pipeline.
 func (l *Ledger) evalGroup(group []*batchedRequest) {
 	var runs [][]*batchedRequest
 	for _, a := range group {
-		n := slices.IndexFunc(runs, func(run []*batchedRequest) bool { return run[0].shared == a.shared })
+		n := slices.IndexFunc(runs, func(run []*batchedRequest) bool { return run[0].common == a.common })
 		if n < 0 {
 			n, runs = len(runs), append(runs, make([]*batchedRequest, 0, len(group)))
 		}
@@ -135,7 +138,7 @@ func (l *Ledger) evalGroup(group []*batchedRequest) {
 		keys, args := batchedArgs(run)
 		cmds[i] = settleAndClaimScript.plain.EvalSha(ctx, pipe, keys, args...)
 	}
-	_, _ = pipe.Exec(ctx) // every command has its own error
+	_, _ = pipe.Exec(ctx) // each command holds its own error
 	for i, run := range runs {
 		if err := cmds[i].Err(); err != nil && strings.HasPrefix(err.Error(), "NOSCRIPT") {
 			l.evalShared(ctx, run)
@@ -146,16 +149,16 @@ func (l *Ledger) evalGroup(group []*batchedRequest) {
 	}
 }
 
-// evalShared runs the script for those who share a run.
+// evalShared runs the script once, for requests that share a run.
 func (l *Ledger) evalShared(ctx context.Context, run []*batchedRequest) {
 	keys, args := batchedArgs(run)
 	out, err := l.evalStrings(ctx, settleAndClaimScript, keys, args...)
 	deliver(run, out, err)
 }
 
-// nextOf is how next.lua is asked.
+// batchedArgs returns the keys and arguments of one run of settle_and_claim.lua.
 func batchedArgs(run []*batchedRequest) (keys []string, args []any) {
-	s := run[0].shared
+	s := run[0].common
 	args = append(make([]any, 0, 4+settleAndClaimArgs*len(run)), s.lease.Milliseconds(), s.login, s.open, s.exclusions)
 	for _, a := range run {
 		args = append(args, a.own[:]...)
@@ -163,7 +166,7 @@ func batchedArgs(run []*batchedRequest) (keys []string, args []any) {
 	return []string{ledgerKey(s.id), openKey(s.id)}, args
 }
 
-// tell gives everybody his answer, or the error that all have.
+// deliver gives each request its answer, or all of them the same error.
 func deliver(run []*batchedRequest, out []string, err error) {
 	if err == nil && len(out) != len(run) {
 		err = fmt.Errorf("%w: %d for %d", errAnswer, len(out), len(run))
@@ -177,9 +180,9 @@ func deliver(run []*batchedRequest, out []string, err error) {
 	}
 }
 
-var errNoAnswer = errors.New("nobody said what came of it")
+var errNoAnswer = errors.New("the request was dropped without an answer")
 
-// tellRest ends the wait of those whom a panic has left without an answer.
+// failUnanswered ends the wait of requests that a panic has left without an answer.
 func failUnanswered(group []*batchedRequest) {
 	for _, a := range group {
 		if !a.answered {

@@ -14,11 +14,12 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Many who share a run of the script have each what a settle and a claim would have come to, to the last byte; but of one batch one at a time.
+// Requests that share a run of the script each have the same result, to the last byte, as a settle
+// and a claim. A run handles only one request of a batch.
 func TestNextsThatShareARunAreEachASettleAndAClaim(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	say := &again{snapshot: func() (string, error) { return ledgerText(t.Context(), r.server.Client(), "c") }}
+	say := &replayHook{snapshot: func() (string, error) { return ledgerText(t.Context(), r.server.Client(), "c") }}
 	r.rdb.AddHook(say)
 	var states []string
 	for _, together := range []bool{false, true} {
@@ -44,23 +45,23 @@ func TestNextsThatShareARunAreEachASettleAndAClaim(t *testing.T) {
 			hide = append(hide, c.Token, fmt.Sprintf("<%d>", i), c.Token[:6], fmt.Sprintf("<%d", i))
 			asks = append(asks, func() (*Claim, bool) {
 				if together {
-					return r.next(c, g, long)
+					return r.settleAndClaim(c, g, long)
 				}
 				r.settle(c, SettleAnswer, repeat(len(c.gen.To), accepted("0191d7a0-0000-7000-8000-000000000001"))...)
 				return r.claim("c", batch, 1, 0, keyed, long), true
 			})
 		}
-		// Another slot has another call of the first batch.
+		// Another worker slot has another call of the first batch.
 		other, last := r.claim("c", BatchName(0, 0), 2, 0, keyed, long), r.open("c", BatchName(0, 0), 3, 0)
 		hide = append(hide, other.Token, "<other>")
 		got := make([]*Claim, len(asks))
 		if together {
 			say.armed, say.scripts = true, 0
-			second := func() (*Claim, bool) { return r.next(other, last, long) }
+			second := func() (*Claim, bool) { return r.settleAndClaim(other, last, long) }
 			got = r.inOnePipeline(slices.Insert(slices.Clone(asks), 1, second))
 			say.armed = false
 			if say.scripts != 1 {
-				t.Errorf("there were %d runs of a script", say.scripts)
+				t.Errorf("got %d script runs, want 1", say.scripts)
 			}
 			if got[1] != nil {
 				t.Errorf("two calls of one batch were settled in one run: %+v", got[1])
@@ -88,13 +89,13 @@ func TestNextsThatShareARunAreEachASettleAndAClaim(t *testing.T) {
 	if states[0] != states[1] {
 		t.Errorf("one after the other:\n%s\nin one run:\n%s", states[0], states[1])
 	}
-	for _, p := range say.problems { // a run that is said again
+	for _, p := range say.problems { // the replay hook repeats each run
 		t.Error(p)
 	}
 }
 
-// inOnePipeline has all of them ask in their order, and then be answered in one pipeline;
-// nil is one that was left alone.
+// inOnePipeline queues all requests in order and then lets one pipeline answer them. The result is
+// nil for a request that the script left alone.
 func (r *rig) inOnePipeline(asks []func() (*Claim, bool)) []*Claim {
 	r.Helper()
 	waiting := func() int {
@@ -102,7 +103,7 @@ func (r *rig) inOnePipeline(asks []func() (*Claim, bool)) []*Claim {
 		defer r.batcher.mu.Unlock()
 		return len(r.batcher.queue)
 	}
-	r.batcher.busy = maxInFlightPipelines // as if pipelines were under way, until all are there
+	r.batcher.busy = maxInFlightPipelines // as if pipelines were running, until all requests are queued
 	got := make([]*Claim, len(asks))
 	var all sync.WaitGroup
 	for i, ask := range asks {
@@ -115,24 +116,24 @@ func (r *rig) inOnePipeline(asks []func() (*Claim, bool)) []*Claim {
 			runtime.Gosched()
 		}
 	}
-	defer all.Wait() // also if this panics
+	defer all.Wait() // also after a panic
 	r.runPipeline()
 	return got
 }
 
-// Whoever's pipeline ends in a panic is told, and the next one is begun.
+// If a pipeline panics, its requests get an error and the next pipeline starts.
 func TestAPanicInAPipelineKeepsNobodyWaiting(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{1, 1}, []int{1, 1})
-	r.rdb.AddHook(new(panics))
+	r.rdb.AddHook(new(panicHook))
 	errs := make([]error, 2)
 	var asks []func() (*Claim, bool)
 	for i := range errs {
 		batch := BatchName(0, i)
 		c, g := r.claim("c", batch, 0, 0, keyed, long), r.open("c", batch, 1, 0)
 		asks = append(asks, func() (*Claim, bool) {
-			_, ok, err := r.SettleAndClaim(t.Context(), c, []Record{accepted("m")}, 1, r.nextRequest(c, g, long))
+			_, ok, err := r.SettleAndClaim(t.Context(), c, []Record{accepted("m")}, 1, r.settleAndClaimRequest(c, g, long))
 			errs[i] = err
 			return nil, ok
 		})
@@ -147,27 +148,27 @@ func TestAPanicInAPipelineKeepsNobodyWaiting(t *testing.T) {
 	}()
 	for _, err := range errs {
 		if !errors.Is(err, errNoAnswer) {
-			t.Errorf("it came to %v", err)
+			t.Errorf("got %v", err)
 		}
 	}
 	if r.batcher.busy != maxInFlightPipelines-1 {
-		t.Errorf("%d pipelines are said to be under way", r.batcher.busy)
+		t.Errorf("%d pipelines count as running", r.batcher.busy)
 	}
 	r.expect("c", "pending pending pending pending")
 }
 
-// panics is a hook that panics at next.lua.
-type panics struct{}
+// panicHook is a hook that panics when settle_and_claim.lua runs.
+type panicHook struct{}
 
-func (*panics) DialHook(next redis.DialHook) redis.DialHook {
+func (*panicHook) DialHook(next redis.DialHook) redis.DialHook {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
 }
 
-func (*panics) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+func (*panicHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return next
 }
 
-func (*panics) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+func (*panicHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		if args := cmd.Args(); len(args) > 1 && args[1] == settleAndClaimScript.plain.Hash() {
 			panic("in the client")
@@ -176,8 +177,8 @@ func (*panics) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// Many at once share pipelines, and each has its own answer; also when Redis has never
-// seen the script.
+// Many concurrent requests share pipelines, and each gets its own answer, also when Redis does not
+// have the script yet.
 func TestManyNextsAtOnceAreEachTheirOwn(t *testing.T) {
 	t.Parallel()
 	const slots, calls = 12, 15
@@ -197,10 +198,10 @@ func TestManyNextsAtOnceAreEachTheirOwn(t *testing.T) {
 		batch := BatchName(0, slot)
 		w, err := r.LoadWork(t.Context(), "c", batch)
 		r.ok(err)
-		c := r.ask("c", batch, w.Open[0], keyed, long)
+		c := r.tryClaim("c", batch, w.Open[0], keyed, long)
 		all.Go(func() {
 			for k, g := range w.Open[1:] {
-				next, ok, err := r.SettleAndClaim(t.Context(), c, []Record{accepted(fmt.Sprintf("m%d-%d", slot, k))}, 1, r.nextRequest(c, g, long))
+				next, ok, err := r.SettleAndClaim(t.Context(), c, []Record{accepted(fmt.Sprintf("m%d-%d", slot, k))}, 1, r.settleAndClaimRequest(c, g, long))
 				if err != nil || !ok || next.IdempotencyKey != requestID(batch, g, "login") {
 					t.Errorf("batch %s call %d: %+v, %t, %v", batch, k+1, next, ok, err)
 					return
@@ -216,8 +217,8 @@ func TestManyNextsAtOnceAreEachTheirOwn(t *testing.T) {
 			}
 		})
 		all.Go(func() {
-			if next, ok, err := r.SettleAndClaim(t.Context(), p, []Record{accepted("m")}, 1, r.nextRequest(p, g, long)); ok || err != nil {
-				t.Errorf("of a paused campaign: %+v, %t, %v", next, ok, err)
+			if next, ok, err := r.SettleAndClaim(t.Context(), p, []Record{accepted("m")}, 1, r.settleAndClaimRequest(p, g, long)); ok || err != nil {
+				t.Errorf("in a paused campaign: got %+v, %t, %v", next, ok, err)
 			}
 		})
 	}
@@ -233,29 +234,29 @@ func TestManyNextsAtOnceAreEachTheirOwn(t *testing.T) {
 	r.sound("c")
 }
 
-// Whoever goes away does not keep the others waiting, and what he asked for may be done.
+// A caller whose context ends does not keep the others waiting, and its request may still run.
 func TestNextOfOneWhoGoesAway(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{1, 1})
 	c := r.claim("c", "0.0", 0, 0, keyed, long)
 	g := r.open("c", "0.0", 1, 0)
-	r.batcher.busy = maxInFlightPipelines // as if a pipeline were under way
+	r.batcher.busy = maxInFlightPipelines // as if a pipeline were running
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	next, ok, err := r.SettleAndClaim(ctx, c, []Record{accepted("m")}, 1, r.nextRequest(c, g, long))
+	next, ok, err := r.SettleAndClaim(ctx, c, []Record{accepted("m")}, 1, r.settleAndClaimRequest(c, g, long))
 	if ok || next == nil || !errors.Is(err, context.Canceled) {
-		t.Errorf("it came to %+v, %t, %v", next, ok, err)
+		t.Errorf("got %+v, %t, %v", next, ok, err)
 	}
 	asked := r.batcher.queue[0]
 	r.runPipeline()
 	<-asked.done
 	if asked.err != nil || r.batcher.busy != maxInFlightPipelines-1 {
-		t.Errorf("it was not run: %v", asked.err)
+		t.Errorf("the request was not run: %v", asked.err)
 	}
 	r.settle(c, SettleAnswer, accepted("m"))
 	if out, err := r.Release(t.Context(), next, 0, false); err != nil || out.Stale {
-		t.Errorf("giving it back came to %+v, %v", out, err)
+		t.Errorf("Release returned %+v, %v", out, err)
 	}
 	r.expect("c", "accepted pending")
 }

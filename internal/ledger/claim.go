@@ -12,53 +12,52 @@ import (
 	"github.com/google/uuid"
 )
 
-// KeyLife is how long after its first use a message_uuid counts as known to the
-// gateway: five days less than the shortest documented life of 30.
+// MaxKeyAge is how long after its first use an idempotency key counts as known to the gateway. It
+// is five days less than the shortest documented life, 30 days (KoboMobile).
 const MaxKeyAge = 25 * 24 * time.Hour
 
-// Go is what a claim was told.
+// ClaimResult is the result of a claim request.
 type ClaimResult string
 
-// The answers to a claim. Only ClaimGo lets a byte out.
+// The results of a claim. Only ClaimGranted allows a submission.
 const (
-	ClaimGranted  ClaimResult = "go"       // submit, until the lease is over
-	ClaimSettled  ClaimResult = "settled"  // nothing left to do
-	ClaimBusy     ClaimResult = "busy"     // another claim holds it, until Claim.Until
-	ClaimLater    ClaimResult = "later"    // backing off, until Claim.Until
-	ClaimClosed   ClaimResult = "closed"   // outside of the sending hours, until Claim.Until
-	ClaimPaused   ClaimResult = "paused"   //
-	ClaimCanary   ClaimResult = "canary"   // beyond the campaign's canary, which has not ended
-	ClaimStopped  ClaimResult = "stopped"  // cancelled or expired: Claim.Why
-	ClaimStale    ClaimResult = "stale"    // a later wake works on the batch
-	ClaimChanged  ClaimResult = "changed"  // not the request that was read: read again
-	ClaimDoubtful ClaimResult = "doubtful" // must not go again: Claim.Why; ends in unknown
-	ClaimExcluded ClaimResult = "excluded" // the campaign has been told of opt-outs since: read them
+	ClaimGranted  ClaimResult = "go"       // submit, before the lease ends
+	ClaimSettled  ClaimResult = "settled"  // nothing is left to do
+	ClaimBusy     ClaimResult = "busy"     // another claim holds the generation, until Claim.Until
+	ClaimLater    ClaimResult = "later"    // the generation backs off, until Claim.Until
+	ClaimClosed   ClaimResult = "closed"   // outside the sending hours, until Claim.Until
+	ClaimPaused   ClaimResult = "paused"   // the campaign is paused
+	ClaimCanary   ClaimResult = "canary"   // the batch waits until the campaign's canary has ended
+	ClaimStopped  ClaimResult = "stopped"  // the campaign is cancelled or expired; Claim.Why is which
+	ClaimStale    ClaimResult = "stale"    // a later wake-up call of the batch replaces the caller's
+	ClaimChanged  ClaimResult = "changed"  // the generation has changed since it was read: read it again
+	ClaimDoubtful ClaimResult = "doubtful" // it must not be submitted again, for the reason Claim.Why; it ends unknown
+	ClaimExcluded ClaimResult = "excluded" // the campaign has newer opt-outs: read them first
 )
 
-// DoubtNoKey is Claim.Why of a doubtful one at a gateway without idempotency keys.
+// DoubtNoKey is Claim.Why of a doubtful generation at a gateway without idempotency keys.
 const DoubtNoKey = "no_key"
 
-// Claim is the answer to asking to submit a generation.
+// Claim is the answer to a claim request.
 type Claim struct {
 	Result ClaimResult
-	// Token guards the lease; every later step of the claim carries it.
+	// Token guards the lease. Every later step of the claim passes it.
 	Token string
-	// UUID is the message_uuid to submit under.
+	// IdempotencyKey is the key to submit under.
 	IdempotencyKey uuid.UUID
-	// Doubt says that an earlier attempt under this UUID may have been taken.
+	// Doubt: an earlier attempt under this key may have reached the gateway.
 	Doubt bool
-	// First is when this UUID was first submitted, At when this claim was made,
-	// by Redis' clock.
+	// First is when this key was first claimed, At when this claim was made, both by Redis' clock.
 	First, At time.Time
-	// Tries counts the answers about the message itself so far, Claims the claims of the
-	// generation, this one included.
+	// Tries is the number of answers about the message itself so far. Claims is the number of
+	// claims of the generation, including this one.
 	Tries, Claims int
-	// Looks is how often a doubtful one was looked for at the gateway; At is then when it
-	// was claimed last.
+	// Lookups is how often a doubtful generation was looked up at the gateway. At is then its last
+	// claim.
 	Lookups int
-	// Until is when to ask again (busy, later, closed).
+	// Until is when to claim again (busy, later, closed).
 	Until time.Time
-	// Why is one word.
+	// Why is the reason, one word (stopped, doubtful).
 	Why string
 
 	id, batch      string
@@ -67,31 +66,30 @@ type Claim struct {
 	resend         bool
 }
 
-// ClaimRequest says who claims what.
+// ClaimRequest describes what a worker wants to claim.
 type ClaimRequest struct {
 	ID, Batch string
 	Wake      int
 	Gen       *Generation
-	// UUID names the request that would be made; what is stored wins.
+	// IdempotencyKey is the key for this submission. A key that is stored already takes precedence.
 	IdempotencyKey uuid.UUID
-	// Login is the account's fingerprint, one word, KeyLife how long its gateway surely
-	// remembers a uuid; 0: not at all.
+	// Login is the account's fingerprint, one word. KeyTTL is how long its gateway is sure to
+	// remember a key; 0: it has no idempotency keys.
 	Login  string
 	KeyTTL time.Duration
-	// Lease is longer than the call can take.
+	// Lease is how long the claim is held. It must be longer than the call can take.
 	Lease time.Duration
-	// Window is how many batches of the account the campaign may have open.
+	// OpenBatchLimit is how many batches of the stream the campaign may have open.
 	OpenBatchLimit int
-	// Open are the times in which it may go, in their order; empty: any time.
+	// Open are the time spans in which the call may be made, in order; empty: at any time.
 	Open []Span
 	// Exclusions is the version of the campaign's opt-outs that were taken out of Gen.
 	Exclusions string
-	// Resend: whom the end of this claim leaves unknown, for the first time, is
-	// submitted once more.
+	// Resend: recipients that this claim leaves unknown for the first time are submitted once more.
 	Resend bool
 }
 
-// Span is a stretch of time, from From until just before Until.
+// Span is a span of time. From belongs to it, Until does not.
 type Span struct{ From, Until time.Time }
 
 func spanArg(spans []Span) string {
@@ -102,9 +100,9 @@ func spanArg(spans []Span) string {
 	return string(b)
 }
 
-// Claim asks to submit one generation. After an error the caller does not know
-// whether it holds a claim: it must not submit, and the lease runs out; but beside an
-// ErrNotDurable comes a claim that can be released.
+// Claim asks to submit one generation. After an error the caller does not know whether it holds a
+// claim. It must not submit; the lease then runs out. Exception: with ErrNotDurable, Claim also
+// returns the claim, which can be released.
 func (l *Ledger) Claim(ctx context.Context, r ClaimRequest) (*Claim, error) {
 	if err := r.check(); err != nil {
 		return nil, err
@@ -125,20 +123,20 @@ func (l *Ledger) Claim(ctx context.Context, r ClaimRequest) (*Claim, error) {
 	return c, nil
 }
 
-// check errs for what the scripts could not write down.
+// check returns an error for a login that the scripts could not store.
 func (r ClaimRequest) check() error {
 	if len(strings.Fields(r.Login)) != 1 || strings.TrimSpace(r.Login) != r.Login {
-		return fmt.Errorf("claim %s %s: the login is not one word", r.ID, r.Batch)
+		return fmt.Errorf("claim %s %s: the login must be one word without spaces", r.ID, r.Batch)
 	}
 	return nil
 }
 
-// claim is one that is about to be asked for.
+// claim returns the Claim for this request, before it is made.
 func (r ClaimRequest) claim() *Claim {
 	return &Claim{Token: NewToken(), id: r.ID, batch: r.Batch, gen: r.Gen, openBatchLimit: r.OpenBatchLimit, resend: r.Resend}
 }
 
-// read takes the answer of a script.
+// parse reads the answer of a script into c.
 func (c *Claim) parse(out []string) (err error) {
 	defer func() {
 		if err != nil {
@@ -177,8 +175,8 @@ func (c *Claim) parse(out []string) (err error) {
 	return nil
 }
 
-// looksBefore is how many looks there were before the one that a settle tells of; none
-// were before the call's own answer, and it is not told as one.
+// lookupsBefore returns how many lookups preceded the one that is settled, or -1 if the settle
+// comes from the call's own answer.
 func (c *Claim) lookupsBefore() int {
 	if c.Result != ClaimDoubtful {
 		return -1

@@ -50,7 +50,7 @@ func TestClaimAnswers(t *testing.T) {
 			r.ok(err)
 		}, want: ClaimPaused},
 		"cancelled": {prepare: func(r *rig, id string) {
-			r.claim(id, b, 1, 0, keyed, long) // so that it is not over
+			r.claim(id, b, 1, 0, keyed, long) // so that the campaign does not end
 			_, err := r.Cancel(r.Context(), id, "me")
 			r.ok(err)
 		}, want: ClaimStopped, why: ReasonCancelled},
@@ -90,13 +90,13 @@ func TestClaimAnswers(t *testing.T) {
 			got, err := r.Claim(t.Context(), q)
 			r.ok(err)
 			if got.Result != c.want || got.Why != c.why || got.Doubt != c.doubt {
-				t.Errorf("told %q %q doubt %t, want %q %q %t", got.Result, got.Why, got.Doubt, c.want, c.why, c.doubt)
+				t.Errorf("got %q %q doubt %t, want %q %q %t", got.Result, got.Why, got.Doubt, c.want, c.why, c.doubt)
 			}
 			if wantsTime := c.want == ClaimBusy || c.want == ClaimLater; wantsTime != !got.Until.IsZero() {
 				t.Errorf("until is %v", got.Until)
 			}
 			if c.want == ClaimGranted && (got.First.IsZero() || got.At.IsZero() || got.IdempotencyKey == uuid.Nil) {
-				t.Errorf("told to go without uuid or times: %+v", got)
+				t.Errorf("granted without an idempotency key or times: %+v", got)
 			}
 			if name != "an unknown batch" {
 				r.sound(id)
@@ -113,32 +113,33 @@ func TestDoubtfulRequestNeverChanges(t *testing.T) {
 	for range 3 {
 		c := r.claim("c", "0.0", 0, 0, keyed, lapsed)
 		if c.IdempotencyKey != first.IdempotencyKey || !c.First.Equal(first.First) || !cmp.Equal(c.gen.To, first.gen.To) {
-			t.Fatalf("it went again under %s to %v, at first under %s to %v", c.IdempotencyKey, c.gen.To, first.IdempotencyKey, first.gen.To)
+			t.Fatalf("resubmitted under %s to %v, want the first request, %s to %v", c.IdempotencyKey, c.gen.To, first.IdempotencyKey, first.gen.To)
 		}
 	}
-	// A recipient that is known by now stays on the list: the list is the request.
+	// A recipient whose outcome is known by now stays on the list, because the list is part of the
+	// request.
 	r.settle(first, SettleAnswer, accepted("m1"), unknown("unsaid"), unknown("unsaid"))
 	if c := r.claim("c", "0.0", 0, 0, keyed, long); len(c.gen.To) != 3 || c.IdempotencyKey != first.IdempotencyKey {
-		t.Errorf("it went again to %v under %s", c.gen.To, c.IdempotencyKey)
+		t.Errorf("resubmitted to %v under %s, want the first request", c.gen.To, c.IdempotencyKey)
 	}
 	r.sound("c")
 }
 
-// A worker that read a generation before it was narrowed, and asks after the
-// narrowed one was submitted and its lease ran out, must not submit its own list.
+// A worker may have read a generation before it was narrowed, and claim it after the narrowed one
+// was submitted and its lease ended. It must not submit its own list.
 func TestClaimOfADoubtfulGenerationByAnOldReading(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{2})
 	late := r.claim("c", "0.0", 0, 0, noKey, lapsed)
-	r.settle(r.ask("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), SettleAbandon, repeat(2, unknown("no_key"))...)
+	r.settle(r.tryClaim("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), SettleAbandon, repeat(2, unknown("no_key"))...)
 	_, err := r.Retry(t.Context(), "c", "op", true, false)
 	r.ok(err)
 	old := r.open("c", "0.0", 0, 1)
 	r.settle(late, SettleAnswer, accepted("m1"), unknown("unsaid"))
 	narrow := r.claim("c", "0.0", 0, 1, keyed, lapsed)
-	if c := r.ask("c", "0.0", old, keyed, long); c.Result != ClaimChanged {
-		t.Errorf("a claim for %v was told %q under %s, which stands for %v", old.To, c.Result, c.IdempotencyKey, narrow.gen.To)
+	if c := r.tryClaim("c", "0.0", old, keyed, long); c.Result != ClaimChanged {
+		t.Errorf("a claim for %v got %q under %s, which stands for %v", old.To, c.Result, c.IdempotencyKey, narrow.gen.To)
 	}
 }
 
@@ -148,21 +149,21 @@ func TestReleaseRenewsTheRequest(t *testing.T) {
 		r := newRig(t)
 		r.sending("c", []int{2})
 		first := r.claim("c", "0.0", 0, 0, keyed, long)
-		for range 2 { // said again it changes nothing
+		for range 2 { // repeated, it changes nothing
 			out, err := r.Release(t.Context(), first, 0, renew)
 			if err != nil || out.Stale {
-				t.Fatalf("release came to %+v, %v", out, err)
+				t.Fatalf("release returned %+v, %v", out, err)
 			}
 		}
 		r.expect("c", "pending pending")
-		// What is stored wins over what the next worker works out.
+		// The stored key takes precedence over the one that the next worker computes.
 		second, err := r.Claim(t.Context(), ClaimRequest{ID: "c", Batch: "0.0", Gen: r.open("c", "0.0", 0, 0), IdempotencyKey: uuid.New(), Login: "login",
 			KeyTTL: keyed, Lease: long, OpenBatchLimit: 4})
 		if err != nil || second.Result != ClaimGranted || second.Doubt {
-			t.Fatalf("the next claim came to %+v, %v", second, err)
+			t.Fatalf("the next claim returned %+v, %v", second, err)
 		}
 		if (second.IdempotencyKey != first.IdempotencyKey) != renew {
-			t.Errorf("renew %t: the second request is %s, the first was %s", renew, second.IdempotencyKey, first.IdempotencyKey)
+			t.Errorf("renew %t: the second request has key %s, the first had %s", renew, second.IdempotencyKey, first.IdempotencyKey)
 		}
 		if want := 1 + boolArg(renew); r.summary("c").Calls != want {
 			t.Errorf("renew %t: %d calls, want %d", renew, r.summary("c").Calls, want)
@@ -185,7 +186,7 @@ func TestEndsOfAReleasedClaimChangeNothing(t *testing.T) {
 		"split":   func() (Settled, error) { return r.Split(t.Context(), late) },
 	} {
 		if out, err := end(); err != nil || !out.Stale || r.state("c") != before {
-			t.Errorf("%s came to %+v, %v", name, out, err)
+			t.Errorf("%s returned %+v, %v", name, out, err)
 		}
 	}
 }
@@ -206,19 +207,19 @@ func TestEndsOfAForgottenGenerationChangeNothing(t *testing.T) {
 		"split":   func() (Settled, error) { return r.Split(t.Context(), one) },
 	} {
 		if out, err := end(); err != nil || !out.Stale || r.state("c") != before {
-			t.Errorf("%s came to %+v, %v", name, out, err)
+			t.Errorf("%s returned %+v, %v", name, out, err)
 		}
 	}
 }
 
-// One of two recipients of a claimed generation turns out to have been taken
-// before; then the claim is released.
+// The gateway turns out to have accepted one of two recipients of a claimed generation before. Then
+// the claim is released.
 func TestReleaseNarrowsToWhoStillWaits(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{2})
 	late := r.claim("c", "0.0", 0, 0, noKey, lapsed)
-	r.settle(r.ask("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), SettleAbandon, repeat(2, unknown("no_key"))...)
+	r.settle(r.tryClaim("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), SettleAbandon, repeat(2, unknown("no_key"))...)
 	_, err := r.Retry(t.Context(), "c", "op", true, false)
 	r.ok(err)
 	out := r.claim("c", "0.0", 0, 1, noKey, long)
@@ -247,7 +248,7 @@ func TestReleaseByWhoLostTheLeaseChangesNothing(t *testing.T) {
 		out, err := end()
 		r.ok(err)
 		if !out.Stale || r.state("c") != before {
-			t.Errorf("%s by a claim that lost its lease came to %+v", name, out)
+			t.Errorf("%s by a claim that lost its lease returned %+v", name, out)
 		}
 	}
 	r.settle(c, SettleAnswer, repeat(2, accepted("m"))...)
@@ -267,7 +268,7 @@ func TestDoubtCountsWhatItIsToldTo(t *testing.T) {
 		for range 2 {
 			out, err := r.Doubt(t.Context(), c, 0, count)
 			if err != nil || out.Count != want || out.Stale {
-				t.Errorf("doubt %d came to %+v, %v; want count %d", i, out, err, want)
+				t.Errorf("doubt %d returned %+v, %v; want count %d", i, out, err, want)
 			}
 		}
 	}
@@ -282,11 +283,11 @@ func TestClaimRefusesALoginThatIsNotOneWord(t *testing.T) {
 	for _, login := range []string{"", "two words", " x", "a\nb"} {
 		_, err := r.Claim(t.Context(), ClaimRequest{ID: "c", Batch: "0.0", Gen: r.open("c", "0.0", 0, 0), IdempotencyKey: uuid.New(), Login: login, Lease: long})
 		if err == nil {
-			t.Errorf("login %q was taken", login)
+			t.Errorf("login %q was accepted", login)
 		}
 	}
 	if r.state("c") != before {
-		t.Error("a refused claim changed something")
+		t.Error("a refused claim changed the ledger")
 	}
 }
 
@@ -327,6 +328,6 @@ func TestNothingTouchesWhatANewerReleaseWrote(t *testing.T) {
 		}
 	}
 	if r.state("c") != before {
-		t.Error("something was touched")
+		t.Error("the ledger changed")
 	}
 }

@@ -7,20 +7,21 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// What a campaign with merge fields has more than a plain one: values beside its numbers,
-// calls that are carried over half full, and bodies beside its batches.
+// A campaign with merge fields stores more than a plain one: values beside its numbers, calls that
+// are carried over half full, and bodies beside its batches.
 
 const (
-	// MaxValue is how many bytes the value of a merge field may have. Who has longer ones
-	// cannot be sent to.
+	// MaxValue is the most bytes in the value of a merge field. A recipient with a longer one is
+	// skipped.
 	MaxValue = 4 << 10
-	// MaxValues bounds the values of one recipient together.
+	// MaxValues bounds the values of one recipient together, in bytes.
 	MaxValues = 16 << 10
-	// MaxBodies bounds the bodies of a batch, uncompressed, and what is carried over.
+	// MaxBodies bounds the bodies of a batch, and what is carried over, in bytes before
+	// compression.
 	MaxBodies = 48 << 10
 )
 
-// appendValues writes the values of one recipient; nil stands for such as are too long.
+// appendValues appends the values of one recipient. nil means that they are too long.
 func appendValues(b []byte, values []string) []byte {
 	if values == nil {
 		return append(b, 0)
@@ -46,7 +47,7 @@ func (r *reader) values() []string {
 	return out
 }
 
-// keptValues are the values as a page keeps them: nil if they are too long.
+// keptValues returns the values as a page keeps them: nil if they are too long.
 func keptValues(values []string) []string {
 	all := 0
 	for _, v := range values {
@@ -57,15 +58,15 @@ func keptValues(values []string) []string {
 	return values
 }
 
-// squeezeOwn is squeeze for a page with values.
+// compressPersonalized is compress for a page with values.
 func compressPersonalized(b []byte) []byte {
 	out := compress(b)
 	out[0] += formatOwn
 	return out
 }
 
-// decodeRows returns the recipients of a page as uploaded, in order, and, of a campaign
-// with merge fields, the values of each; nil stands for such as are too long.
+// decodeRows returns the recipients of a page as uploaded, in order, and in a campaign with merge
+// fields the values of each. nil values are too long ones.
 func decodeRows(b []byte) (inputs []string, values [][]string, err error) {
 	if len(b) == 0 || b[0] != formatOwn+formatPlain && b[0] != formatOwn+formatZstd {
 		inputs, err = decodePage(b)
@@ -86,28 +87,28 @@ func decodeRows(b []byte) (inputs []string, values [][]string, err error) {
 	return inputs, values, nil
 }
 
-// Call is recipients that get the same body, in the order in which they are sent to.
+// Call is a list of recipients that get the same body, in the order of sending.
 type Call struct {
-	// Body is empty in a plain campaign: there it is the campaign's.
+	// Body is empty in a plain campaign, where every call sends the campaign's body.
 	Body string
-	// Values are those of a recipient that the body was rendered from; nil in a plain
-	// campaign.
+	// Values are the values that the body was rendered from; nil in a plain campaign.
 	Values []string
 	To     []Planned
 }
 
-// CarrySize is how many bytes a lane's part of what is carried over takes, uncompressed.
+// CarrySize returns how many bytes one stream's part of the carried-over recipients takes, before
+// compression.
 func CarrySize(calls []Call) int { return len(appendCarried(nil, calls)) }
 
 func appendCarried(b []byte, calls []Call) []byte {
 	var to []Planned
-	personal := false
+	personalized := false
 	for _, c := range calls {
 		to = append(to, c.To...)
-		personal = personal || c.Values != nil
+		personalized = personalized || c.Values != nil
 	}
 	b = appendPlanned(b, to)
-	if !personal {
+	if !personalized {
 		return b
 	}
 	b = binary.AppendUvarint(b, uint64(len(calls)))
@@ -118,8 +119,8 @@ func appendCarried(b []byte, calls []Call) []byte {
 	return b
 }
 
-// encodeCarry writes what planning carries over from page to page, by lane. Of a plain
-// campaign only the recipients count, and not their calls.
+// encodeCarry encodes the recipients that planning carries over from page to page, by stream. In a
+// plain campaign their calls are not kept.
 func encodeCarry(carry [][]Call) []byte {
 	empty := true
 	var b []byte
@@ -133,9 +134,10 @@ func encodeCarry(carry [][]Call) []byte {
 	return compress(b)
 }
 
-// decodeCarry reads it; personal: of a campaign with merge fields. The bodies are for
-// planning to render again. What is carried over of a plain campaign comes as one call.
-func decodeCarry(b []byte, streams int, personal bool) ([][]Call, error) {
+// decodeCarry reverses encodeCarry for a number of streams. personalized is set for a campaign with
+// merge fields. Planning renders the bodies again. In a plain campaign the recipients of a stream
+// come back as one call.
+func decodeCarry(b []byte, streams int, personalized bool) ([][]Call, error) {
 	out := make([][]Call, streams)
 	if len(b) == 0 {
 		return out, nil
@@ -146,7 +148,7 @@ func decodeCarry(b []byte, streams int, personal bool) ([][]Call, error) {
 	}
 	r := reader{b: raw}
 	for i := range out {
-		out[i] = r.carried(personal)
+		out[i] = r.carried(personalized)
 	}
 	if r.bad {
 		return nil, fmt.Errorf("carry: %w", errRecord)
@@ -154,12 +156,12 @@ func decodeCarry(b []byte, streams int, personal bool) ([][]Call, error) {
 	return out, nil
 }
 
-func (r *reader) carried(personal bool) []Call {
+func (r *reader) carried(personalized bool) []Call {
 	to := r.planned()
 	if len(to) == 0 {
 		return nil
 	}
-	if !personal {
+	if !personalized {
 		return []Call{{To: to}}
 	}
 	calls := r.uvarint()
@@ -182,7 +184,7 @@ func (r *reader) carried(personal bool) []Call {
 	return out
 }
 
-// encodeBodies writes the bodies of a batch, one a call.
+// encodeBodies encodes the bodies of a batch, one for each call.
 func encodeBodies(bodies []string) []byte {
 	if len(bodies) == 0 {
 		return nil
@@ -195,7 +197,7 @@ func encodeBodies(bodies []string) []byte {
 	return compress(b)
 }
 
-// decodeBodies reads the bodies of so many calls.
+// decodeBodies decodes bodies, which must be as many as calls.
 func decodeBodies(b []byte, calls int) ([]string, error) {
 	raw, err := decompress(b)
 	if err != nil {
@@ -203,7 +205,7 @@ func decodeBodies(b []byte, calls int) ([]string, error) {
 	}
 	r := reader{b: raw}
 	if n := r.count(); n != calls {
-		return nil, fmt.Errorf("bodies of %d calls, and not of %d: %w", n, calls, errRecord)
+		return nil, fmt.Errorf("bodies of %d calls, want %d: %w", n, calls, errRecord)
 	}
 	out := make([]string, calls)
 	for i := range out {

@@ -11,8 +11,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// ownPage is a page as an upload with merge fields writes it.
-func ownPage(inputs []string, values [][]string) []byte {
+// personalizedPage encodes a page as an upload with merge fields writes it.
+func personalizedPage(inputs []string, values [][]string) []byte {
 	var raw []byte
 	for i, input := range inputs {
 		raw = append(append(raw, byte(len(input))), input...)
@@ -32,16 +32,16 @@ func TestRowsRoundTrip(t *testing.T) {
 		"too long":  {[]string{"1", "2"}, [][]string{nil, {"x"}}},
 		"of a page": {make([]string, MaxPageRows), func() [][]string { v := make([][]string, MaxPageRows); v[999] = []string{"é\n"}; return v }()},
 	} {
-		inputs, values, err := decodeRows(ownPage(x.inputs, x.values))
+		inputs, values, err := decodeRows(personalizedPage(x.inputs, x.values))
 		if err != nil || !cmp.Equal(inputs, x.inputs) || !cmp.Equal(values, x.values) {
-			t.Errorf("%s came back as %q %q, %v", name, inputs, values, err)
+			t.Errorf("%s decoded as %q %q, %v", name, inputs, values, err)
 		}
 	}
 	if inputs, values, err := decodeRows(page("1", "2")); err != nil || values != nil || !cmp.Equal(inputs, []string{"1", "2"}) {
-		t.Errorf("a plain page came back as %q %q, %v", inputs, values, err)
+		t.Errorf("a plain page decoded as %q %q, %v", inputs, values, err)
 	}
-	if _, err := decodePage(ownPage([]string{"1"}, [][]string{{"x"}})); !errors.Is(err, ErrNewer) {
-		t.Errorf("a release without merge fields makes of a page with values: %v, want ErrNewer", err)
+	if _, err := decodePage(personalizedPage([]string{"1"}, [][]string{{"x"}})); !errors.Is(err, ErrNewer) {
+		t.Errorf("decodePage of a page with values: got %v, want ErrNewer", err)
 	}
 }
 
@@ -72,7 +72,7 @@ func TestBodiesRoundTrip(t *testing.T) {
 	for _, bodies := range [][]string{{"x"}, {"Habari Amina", "Habari Juma"}, {strings.Repeat("é", 8<<10), "y"}} {
 		got, err := decodeBodies(encodeBodies(bodies), len(bodies))
 		if err != nil || !cmp.Equal(got, bodies) {
-			t.Errorf("%d bodies came back as %d, %v", len(bodies), len(got), err)
+			t.Errorf("%d bodies decoded as %d, %v", len(bodies), len(got), err)
 		}
 		if _, err := decodeBodies(encodeBodies(bodies), len(bodies)+1); !errors.Is(err, errRecord) {
 			t.Errorf("bodies of another batch: %v", err)
@@ -111,7 +111,7 @@ func TestCarryWithValuesRoundTrip(t *testing.T) {
 	carry := [][]Call{{{Values: []string{"Amina", ""}, To: run(1, 3)}, {Values: []string{"Juma", "x"}, To: run(9, 1)}}, nil, {{Values: []string{"", ""}, To: run(20, 40)}}}
 	got, err := decodeCarry(encodeCarry(carry), len(carry), true)
 	if err != nil || !cmp.Equal(got, carry, cmpopts.EquateEmpty()) {
-		t.Errorf("%v came back as %v, %v", carry, got, err)
+		t.Errorf("%v decoded as %v, %v", carry, got, err)
 	}
 	sum := 0
 	for _, c := range carry {
@@ -122,12 +122,12 @@ func TestCarryWithValuesRoundTrip(t *testing.T) {
 		raw = appendCarried(raw, c)
 	}
 	if sum != len(raw) {
-		t.Errorf("the lanes take %d bytes, all of it %d", sum, len(raw))
+		t.Errorf("the streams take %d bytes, all of it %d", sum, len(raw))
 	}
 }
 
 func FuzzRows(f *testing.F) {
-	f.Add(ownPage([]string{"0712345678", ""}, [][]string{{"Amina", ""}, nil}))
+	f.Add(personalizedPage([]string{"0712345678", ""}, [][]string{{"Amina", ""}, nil}))
 	f.Add(page("1", "2"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		inputs, values, err := decodeRows(b)
@@ -139,12 +139,12 @@ func FuzzRows(f *testing.F) {
 		}
 		for i, v := range values {
 			if len(v) > sms.MaxMergeFields || len(inputs[i]) > 127 {
-				return // no upload writes those
+				return // an upload never writes those
 			}
 		}
-		i2, v2, err := decodeRows(ownPage(inputs, values))
+		i2, v2, err := decodeRows(personalizedPage(inputs, values))
 		if err != nil || !cmp.Equal(inputs, i2) || !cmp.Equal(values, v2) {
-			t.Fatalf("%q %q came back as %q %q, %v", inputs, values, i2, v2, err)
+			t.Fatalf("%q %q decoded as %q %q, %v", inputs, values, i2, v2, err)
 		}
 	})
 }
@@ -159,12 +159,13 @@ func FuzzBodies(f *testing.F) {
 		}
 		again, err := decodeBodies(encodeBodies(got), calls)
 		if err != nil || !cmp.Equal(got, again) {
-			t.Fatalf("%q came back as %q, %v", got, again, err)
+			t.Fatalf("%q decoded as %q, %v", got, again, err)
 		}
 	})
 }
 
-// Rows of a campaign with merge fields come in their order, although its batches do not.
+// The results of a campaign with merge fields are in the order of the rows, although its batches
+// are not.
 func TestResultsAreInOrderWhereBatchesAreNot(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -192,7 +193,7 @@ func TestResultsAreInOrderWhereBatchesAreNot(t *testing.T) {
 		for x, err := range r.ResultsAfter(t.Context(), "c", want) {
 			r.ok(err)
 			if want++; x.Row != want || x.MSISDN != run(want, 1)[0].MSISDN {
-				t.Fatalf("row %d of %s where %d was due", x.Row, x.MSISDN, want)
+				t.Fatalf("got row %d of %s, want row %d", x.Row, x.MSISDN, want)
 			}
 		}
 		if want != rows {

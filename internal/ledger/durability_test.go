@@ -27,7 +27,7 @@ func TestDurabilityIsReadAsItIsWritten(t *testing.T) {
 	}
 }
 
-// mirrored is a rig whose Redis has one replica, and whose ledger waits for it.
+// mirrored returns a rig whose Redis has one replica, and whose ledger waits for that replica.
 func mirrored(t *testing.T) (r *rig, replica *redistest.Server) {
 	t.Helper()
 	r = newRig(t, redistest.WithConfig("repl-diskless-sync-delay", "0"))
@@ -75,7 +75,7 @@ func TestAClaimThatNoReplicaHasIsNoLeaveToSend(t *testing.T) {
 	if !strings.Contains(err.Error(), "held by 0 of 1") || !strings.Contains(err.Error(), "replicas:1") {
 		t.Errorf("error %v", err)
 	}
-	// Given back it is as if it had never been: at a gateway without a key too.
+	// After the release it is as if the claim had never been made, even at a gateway without keys.
 	out, err := r.Release(t.Context(), c, 0, false)
 	if !errors.Is(err, ErrNotDurable) || out.Stale {
 		t.Errorf("release %+v, %v", out, err)
@@ -116,11 +116,11 @@ func TestOrdersWaitUntilTheyAreDurable(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := r.Pause(t.Context(), "nobody", "me"); !errors.Is(err, ErrNotFound) {
-		t.Errorf("pause of nobody: %v", err)
+	if _, err := r.Pause(t.Context(), "no-such", "me"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("pause of an unknown campaign: %v", err)
 	}
 	replica.Cont()
-	// Said again they are durable, and have changed nothing more.
+	// Repeated, the orders are durable and change nothing more.
 	if _, err := r.Settle(t.Context(), c, []Record{accepted("m"), accepted("n")}, SettleAnswer, 1, 0); err != nil {
 		t.Error(err)
 	}
@@ -143,8 +143,8 @@ func TestAlwaysSyncedFileNeedsNoQuestion(t *testing.T) {
 	}
 }
 
-// BenchmarkACall is what a call costs the ledger, its claim and its settle, with eight
-// in flight. Compare the lines with each other, not with another day's.
+// BenchmarkACall measures what a call costs the ledger: its claim and its settle, with eight in
+// flight. Compare the lines of one run with each other, not with another day's.
 func BenchmarkACall(b *testing.B) {
 	durable := func(d Durability) func(*rig) {
 		return func(r *rig) { r.Ledger = NewDurable(r.rdb, d) }
@@ -182,12 +182,12 @@ func BenchmarkACall(b *testing.B) {
 				}
 			}
 			var next atomic.Int64
-			b.SetParallelism(4) // of two processors
+			b.SetParallelism(4) // for each of two processors
 			b.ResetTimer()
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
 					i := int(next.Add(1)-1) % len(work)
-					claim := r.ask("c", names[i], work[i], noKey, long)
+					claim := r.tryClaim("c", names[i], work[i], noKey, long)
 					if claim.Result != ClaimGranted {
 						continue
 					}
@@ -208,9 +208,9 @@ func TestANextThatNoReplicaHasIsNoLeaveToSend(t *testing.T) {
 	c := r.claim("c", "0.0", 0, 0, noKey, long)
 	g := r.open("c", "0.0", 1, 0)
 	replica.Stop()
-	next, ok, err := r.SettleAndClaim(t.Context(), c, []Record{accepted("m")}, 1, r.nextRequest(c, g, long))
+	next, ok, err := r.SettleAndClaim(t.Context(), c, []Record{accepted("m")}, 1, r.settleAndClaimRequest(c, g, long))
 	if ok || next == nil || next.Result == ClaimGranted || !errors.Is(err, ErrNotDurable) {
-		t.Fatalf("it came to %+v, %t, %v", next, ok, err)
+		t.Fatalf("got %+v, %t, %v", next, ok, err)
 	}
 	replica.Cont()
 	r.settle(c, SettleAnswer, accepted("m"))

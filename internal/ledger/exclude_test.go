@@ -7,7 +7,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// excluding asks for a generation as a worker does that has read the opt-outs in x.
+// excluding claims a generation as a worker does that has read the opt-outs in x.
 func (r *rig) excluding(id, batch string, g *Generation, x *Exclusions) *Claim {
 	r.Helper()
 	_, version, _ := x.In(g.To)
@@ -46,7 +46,7 @@ func TestWhoOptsOutIsNotClaimedAnyMore(t *testing.T) {
 		}
 		g := r.open("c", "0.0", 1, 0)
 		if c := r.excluding("c", "0.0", g, &x); c.Result != ClaimExcluded {
-			t.Fatalf("%s: who has not read the opt-outs was told %s", name, c.Result)
+			t.Fatalf("%s: a claim without reading the opt-outs got %s, want excluded", name, c.Result)
 		}
 		r.ok(r.ReadExclusions(t.Context(), "c", &x))
 		optedOut, _, lists := x.In(g.To)
@@ -59,11 +59,11 @@ func TestWhoOptsOutIsNotClaimedAnyMore(t *testing.T) {
 		}
 		r.expect("c", "pending pending pending pending skipped")
 		if c := r.excluding("c", "0.0", g, &x); c.Result != ClaimChanged {
-			t.Errorf("%s: the old list was told %s", name, c.Result)
+			t.Errorf("%s: a claim with the old list got %s, want changed", name, c.Result)
 		}
 		c := r.excluding("c", "0.0", r.open("c", "0.0", 1, 0), &x)
 		if c.Result != ClaimGranted || c.IdempotencyKey == requestID("0.0", g, "login") {
-			t.Errorf("%s: the narrowed one was told %s under %s", name, c.Result, c.IdempotencyKey)
+			t.Errorf("%s: a claim of the narrowed generation got %s under %s", name, c.Result, c.IdempotencyKey)
 		}
 		r.settle(c, SettleAnswer, accepted("m4"))
 		r.settle(first, SettleAnswer, accepted("m1"), accepted("m2"), accepted("m3"))
@@ -96,10 +96,10 @@ func TestACampaignWhoseLastOnesOptOutIsDone(t *testing.T) {
 		out, err := r.Narrow(t.Context(), "c", token, b, g, optedOut, 1000)
 		r.ok(err)
 		if again, err := r.Narrow(t.Context(), "c", token, b, g, optedOut, 1000); err != nil || again.Stale || !slices.Equal(again.Wakes, out.Wakes) {
-			t.Errorf("said again: %+v, %v; want %+v", again, err, out)
+			t.Errorf("repeated: %+v, %v; want %+v", again, err, out)
 		}
 		if other, err := r.Narrow(t.Context(), "c", NewToken(), b, g, optedOut, 1000); err != nil || !other.Stale {
-			t.Errorf("by somebody else: %+v, %v", other, err)
+			t.Errorf("with another token: %+v, %v", other, err)
 		}
 	}
 	r.expect("c", "skipped skipped skipped")
@@ -119,14 +119,14 @@ func TestDoubtGoesOnWithWhoHasOptedOut(t *testing.T) {
 	r.ok(err)
 	r.exclude("c", 1)
 	if out, err := r.Narrow(t.Context(), "c", NewToken(), "0.0", g, map[int]string{0: "*"}, 1000); err != nil || !out.Stale {
-		t.Errorf("narrowed in doubt: %+v, %v", out, err)
+		t.Errorf("narrowing a doubtful generation returned %+v, %v", out, err)
 	}
 	again := r.excluding("c", "0.0", g, &x)
 	if again.Result != ClaimGranted || again.IdempotencyKey != c.IdempotencyKey || !again.Doubt {
-		t.Errorf("doubt was told %s under %s, doubt %t; want the same request again", again.Result, again.IdempotencyKey, again.Doubt)
+		t.Errorf("the doubtful generation got %s under %s, doubt %t; want the same request again", again.Result, again.IdempotencyKey, again.Doubt)
 	}
 	if out, err := r.Narrow(t.Context(), "c", NewToken(), "0.0", g, map[int]string{0: "*"}, 1000); err != nil || !out.Stale {
-		t.Errorf("narrowed in flight: %+v, %v", out, err)
+		t.Errorf("narrowing a generation in flight returned %+v, %v", out, err)
 	}
 	r.settle(again, SettleAnswer, accepted("m1"), accepted("m2"))
 	r.expect("c", "accepted accepted")
@@ -147,7 +147,8 @@ func TestRetriesLeaveOutWhoHasOptedOut(t *testing.T) {
 	if got, err := r.LastRetry(t.Context(), "c"); err != nil || got != (RetryResult{Count: 2, OptedOut: 2}) {
 		t.Errorf("%+v, %v", got, err)
 	}
-	// Who was unknown is so again when they opt out before the retry has gone.
+	// Recipients that were unknown become unknown again if they opt out before the retry is
+	// submitted.
 	r.exclude("c", 2, 3)
 	var x Exclusions
 	r.ok(r.ReadExclusions(t.Context(), "c", &x))
@@ -159,7 +160,7 @@ func TestRetriesLeaveOutWhoHasOptedOut(t *testing.T) {
 	}
 	r.expect("c", "rejected unknown skipped unknown")
 	if n, err := r.Retry(t.Context(), "c", "op2", false, true); err != nil || n != 0 {
-		t.Errorf("retried %d, %v; everybody who was rejected has opted out", n, err)
+		t.Errorf("retried %d, %v; want 0, because all rejected recipients have opted out", n, err)
 	}
 	r.expect("c", "rejected unknown skipped unknown")
 }
@@ -171,7 +172,7 @@ func TestALateWordOnWhoWasExcludedCounts(t *testing.T) {
 	before, err := r.rdb.Dump(t.Context(), ledgerKey("c")).Result()
 	r.ok(err)
 	c := r.claim("c", "0.0", 0, 0, keyed, long)
-	r.ok(r.rdb.RestoreReplace(t.Context(), ledgerKey("c"), 0, before).Err()) // Redis forgets the claim
+	r.ok(r.rdb.RestoreReplace(t.Context(), ledgerKey("c"), 0, before).Err()) // Redis loses the claim
 	r.exclude("c", 1, 2, 3)
 	out, err := r.Narrow(t.Context(), "c", NewToken(), "0.0", r.open("c", "0.0", 0, 0), map[int]string{0: "*", 1: "*", 2: "*"}, 1000)
 	if err != nil || !out.Done {
@@ -220,12 +221,12 @@ func TestExclusionsThatRedisForgotAreReadAnew(t *testing.T) {
 	read(1, 3, 4)
 	r.exclude("c", 5)
 	read(1, 3, 4, 5)
-	// Too many to name.
+	// Too many numbers to name.
 	_, err = r.Exclude(t.Context(), "c", "ACME", nil)
 	r.ok(err)
 	read(1, 3, 4, 5)
 	if _, _, lists := x.In(nil); !slices.Equal(lists, []string{"ACME"}) {
-		t.Errorf("everybody of %v is meant", lists)
+		t.Errorf("In returned the lists %v, want ACME", lists)
 	}
 }
 
@@ -250,7 +251,7 @@ func TestOpenCampaignsOfTheSenderAreTold(t *testing.T) {
 			r.ok(r.rdb.HDel(t.Context(), ledgerKey(id), "ex").Err())
 		}
 		if !slices.Equal(got, want) {
-			t.Errorf("told were %v, want %v", got, want)
+			t.Errorf("campaigns with opt-outs are %v, want %v", got, want)
 		}
 	}
 	for _, c := range []struct {
@@ -258,7 +259,7 @@ func TestOpenCampaignsOfTheSenderAreTold(t *testing.T) {
 		want      []string
 	}{
 		{"ACME", "", []string{"acme", "paused"}}, {"ACME", "acme", []string{"paused"}}, {"OTHER", "", []string{"other"}},
-		{AllSenders, "", []string{"acme", "other", "paused"}}, {"NOBODY", "", nil},
+		{AllSenders, "", []string{"acme", "other", "paused"}}, {"EMPTY", "", nil},
 	} {
 		_, err := r.ExcludeOpen(t.Context(), c.list, []sms.MSISDN{number(1)}, c.but)
 		r.ok(err)

@@ -6,20 +6,21 @@ import (
 	"strings"
 )
 
-// DefaultMaxRejected is the limit, in percent, of a campaign that has a canary and names none.
+// DefaultMaxRejected is the failure threshold, in percent, of a campaign that has a canary and sets
+// none.
 const DefaultMaxRejected = 10
 
 const (
-	// LimitSample is how many messages must have ended before a campaign is paused for its
-	// limit, other than at the end of its canary: fewer say nothing.
+	// ThresholdSample is how many messages must have finished before the threshold is checked,
+	// other than at the end of the canary. Fewer say nothing.
 	ThresholdSample = 100
-	// LimitSpan is after how many messages that kept within the limit it is counted anew, so
-	// that a million good ones do not hide the bad ones that follow.
+	// ThresholdSpan is the number of messages within the threshold after which the count restarts,
+	// so that a million good ones do not hide later failures.
 	ThresholdSpan = 10_000
 )
 
-// Limit is of how many of a hundred messages it may be that they were rejected or are
-// unknown; 0: any number.
+// FailureThreshold returns the maximum percentage of finished messages that may be rejected or
+// unknown; 0 disables it.
 func (s Spec) FailureThreshold() float64 {
 	if s.MaxRejected == 0 && s.Canary > 0 {
 		return DefaultMaxRejected
@@ -27,8 +28,8 @@ func (s Spec) FailureThreshold() float64 {
 	return s.MaxRejected
 }
 
-// limitRecord is what the scripts keep of a campaign's limit and canary (prelude.lua); empty:
-// there is neither.
+// thresholdRecord returns the field lim, in which the scripts keep a campaign's failure threshold
+// and canary (prelude.lua). It is empty for a campaign with neither.
 func (l *Ledger) thresholdRecord(s Spec) string {
 	if s.FailureThreshold() == 0 {
 		return ""
@@ -40,20 +41,22 @@ func (l *Ledger) thresholdRecord(s Spec) string {
 	return fmt.Sprintf("%g %d %d 0 0 %d 0 0 %s", s.FailureThreshold(), l.thresholdSample, l.thresholdSpan, s.Canary, phase)
 }
 
-// PausedTooMany is Summary.PausedBy of a campaign that was paused for its limit.
+// PausedTooMany is Summary.PausedBy of a campaign that exceeded its failure threshold.
 const PausedTooMany = "too_many_rejected"
 
-// TooMany says for what a campaign was paused: so many of those that had ended were rejected
-// or unknown.
+// TooManyRejected describes why a campaign was paused for its failure threshold: Bad of Ended
+// finished messages were rejected or unknown.
 type TooManyRejected struct {
 	Bad   int `json:"rejected_or_unknown"`
 	Ended int `json:"ended"`
-	// Canary: those that had ended were the campaign's canary; else all since it began, was
-	// resumed after such a pause, or LimitSpan messages had kept within the limit.
+	// Canary: Ended counts the canary. Otherwise it counts the messages since the count last
+	// restarted: at the start, at a resume after such a pause, or after ThresholdSpan messages
+	// within the threshold.
 	Canary bool `json:"canary,omitempty"`
 }
 
-// tooMany takes the word apart by which the scripts pause a campaign for its limit.
+// parseTooManyRejected parses the reason that the scripts write when they pause a campaign for its
+// failure threshold. For another reason it returns nil.
 func parseTooManyRejected(by string) (string, *TooManyRejected) {
 	w := strings.Split(by, "/")
 	if w[0] != PausedTooMany || len(w) < 3 {
@@ -65,8 +68,8 @@ func parseTooManyRejected(by string) (string, *TooManyRejected) {
 	return w[0], t
 }
 
-// openCanary is how many messages go first and have to end before others go; 0: there is
-// no canary, or it is over. Before all of it is planned it is how many were asked for.
+// openCanary returns how many messages must end before others may go; 0 if there is no canary or it
+// is over. Until all of it is planned, this is the number that the campaign asked for.
 func openCanary(lim string) int {
 	w := strings.Fields(lim)
 	if len(w) < 9 {

@@ -6,27 +6,28 @@ import (
 	"strings"
 )
 
-// modelLimit is what a campaign's limit and canary ought to be. Nil: it has neither.
-type modelLimit struct {
+// modelThreshold is the expected state of a campaign's failure threshold and canary. Nil: it has
+// neither.
+type modelThreshold struct {
 	percent            float64
 	enough, span       int
 	baseEnded, baseBad int
 	canary, planned    int
 	leftOut            int
-	phase              string          // of the canary: p s -
-	batches            map[string]bool // those of the canary, also when it is over
-	tooMany            bool            // it was paused for it
-	closed             bool            // the canary has been judged
-	placed             int             // recipients that are not left out
+	phase              string          // of the canary: p being planned, s all planned, - over or none
+	batches            map[string]bool // batches of the canary, also when it is over
+	tooMany            bool            // the campaign was paused for the threshold
+	closed             bool            // the canary has been checked
+	placed             int             // number of recipients that planning did not skip
 }
 
-// beyond says whether a batch has to wait for the canary.
-func (x *modelLimit) beyond(batch string) bool {
+// beyond reports whether a batch must wait for the canary.
+func (x *modelThreshold) beyond(batch string) bool {
 	return x != nil && x.phase != "-" && !x.batches[batch]
 }
 
-// place counts a recipient that is not left out, and says whether it is the canary's last.
-func (x *modelLimit) place() bool {
+// place counts a recipient that is not skipped, and reports whether it is the canary's last.
+func (x *modelThreshold) place() bool {
 	if x == nil {
 		return false
 	}
@@ -34,8 +35,8 @@ func (x *modelLimit) place() bool {
 	return x.placed == x.canary
 }
 
-// plan notes a planned page: its batches in their order.
-func (x *modelLimit) plan(leftOut int, batches []PlannedBatch, names []string, last bool) {
+// plan records a planned page and its batches in order.
+func (x *modelThreshold) plan(leftOut int, batches []PlannedBatch, names []string, last bool) {
 	if x == nil || x.phase == "-" {
 		return
 	}
@@ -54,14 +55,14 @@ func (x *modelLimit) plan(leftOut int, batches []PlannedBatch, names []string, l
 	}
 }
 
-func (x *modelLimit) tryAgain(n int) {
+func (x *modelThreshold) tryAgain(n int) {
 	if x != nil {
 		n = min(n, x.baseBad)
 		x.baseEnded, x.baseBad = x.baseEnded-n, x.baseBad-n
 	}
 }
 
-// soFar counts who has ended, and badly.
+// soFar returns how many recipients have finished, and how many of them are rejected or unknown.
 func (m *model) soFar() (ended, bad int) {
 	for _, r := range m.rows {
 		s, _ := m.shown(r)
@@ -76,7 +77,7 @@ func (m *model) soFar() (ended, bad int) {
 }
 
 func (m *model) judge() {
-	x := m.lim
+	x := m.threshold
 	if x == nil || m.stop != "" || x.tooMany {
 		return
 	}
@@ -104,17 +105,17 @@ func (m *model) judge() {
 	}
 }
 
-// resume is an operator's: what is so far is accepted.
+// resume is an operator's resume: the threshold count restarts.
 func (m *model) resume() {
-	if m.lim != nil && m.lim.tooMany {
-		m.lim.baseEnded, m.lim.baseBad = m.soFar()
-		m.lim.tooMany = false
+	if m.threshold != nil && m.threshold.tooMany {
+		m.threshold.baseEnded, m.threshold.baseBad = m.soFar()
+		m.threshold.tooMany = false
 	}
 	m.paused = false
 }
 
-// limited draws a limit and a canary for the campaign.
-func (d *driver) limited(spec *Spec) {
+// drawThreshold draws a failure threshold and a canary for the campaign.
+func (d *driver) drawThreshold(spec *Spec) {
 	d.l.thresholdSample, d.l.thresholdSpan = 1+d.draw(6, "sample"), 6+d.draw(6, "span")
 	if d.chance(2, "no limit") {
 		return
@@ -126,13 +127,13 @@ func (d *driver) limited(spec *Spec) {
 	if spec.FailureThreshold() == 0 {
 		return
 	}
-	d.m.lim = &modelLimit{percent: spec.FailureThreshold(), enough: d.l.thresholdSample, span: d.l.thresholdSpan, canary: spec.Canary, phase: "-", batches: map[string]bool{}}
+	d.m.threshold = &modelThreshold{percent: spec.FailureThreshold(), enough: d.l.thresholdSample, span: d.l.thresholdSpan, canary: spec.Canary, phase: "-", batches: map[string]bool{}}
 	if spec.Canary > 0 {
-		d.m.lim.phase = "p"
+		d.m.threshold.phase = "p"
 	}
 }
 
-// origin is the batch that the recipients of a batch were planned in.
+// origin returns the batch in which the recipients of a batch were planned.
 func (d *driver) origin(batch string) string {
 	for from, to := range d.m.moved {
 		for _, b := range to {
@@ -144,9 +145,10 @@ func (d *driver) origin(batch string) string {
 	return batch
 }
 
-// checkLimit: nothing goes beyond an open canary, and it is over when all of it has ended.
-func (d *driver) checkLimit(sum Summary) {
-	x := d.m.lim
+// checkThreshold checks that nothing beyond an open canary is sent, and that the canary is over
+// when all of it has ended.
+func (d *driver) checkThreshold(sum Summary) {
+	x := d.m.threshold
 	if x == nil {
 		return
 	}
@@ -161,10 +163,10 @@ func (d *driver) checkLimit(sum Summary) {
 		d.rt.Errorf("the canary is %d, want %d", sum.Canary, want)
 	}
 	if d.m.stop == "" && (sum.TooManyRejected != nil) != x.tooMany {
-		d.rt.Errorf("too many were rejected: %+v, want %t", sum.TooManyRejected, x.tooMany)
+		d.rt.Errorf("TooManyRejected is %+v, want it set: %t", sum.TooManyRejected, x.tooMany)
 	}
 	if t := sum.TooManyRejected; t != nil && float64(t.Bad)*100 <= x.percent*float64(t.Ended) {
-		d.rt.Errorf("it is paused for %+v, which is within %g %%", t, x.percent)
+		d.rt.Errorf("paused for %+v, which is within the threshold of %g %%", t, x.percent)
 	}
 	if d.forgot {
 		return
@@ -173,7 +175,7 @@ func (d *driver) checkLimit(sum Summary) {
 		x.closed = false
 		for i, r := range d.m.rows {
 			if r.status == Pending && r.left == "" && r.call != "" && x.batches[d.origin(batchOf(r.call))] {
-				d.rt.Errorf("the canary is over, and row %d of it is pending", i+1)
+				d.rt.Errorf("the canary is over, but its row %d is pending", i+1)
 			}
 		}
 	}
@@ -188,10 +190,10 @@ func (d *driver) checkLimit(sum Summary) {
 
 func batchOf(call string) string { return call[:strings.LastIndexByte(call, '.')] }
 
-// adoptLimit takes what the ledger has come to, where a word went to several batches and
-// it was judged after each.
-func (d *driver) adoptLimit() {
-	x := d.m.lim
+// adoptThreshold copies the ledger's state. It is used when one result went to several batches,
+// because the ledger checks the threshold after each of them.
+func (d *driver) adoptThreshold() {
+	x := d.m.threshold
 	if x == nil {
 		return
 	}
@@ -209,6 +211,6 @@ func (d *driver) adoptLimit() {
 		d.m.paused = true
 	}
 	if fmt.Sprintf("%g", x.percent) != w[0] {
-		d.rt.Fatalf("the limit is %s, want %g", w[0], x.percent)
+		d.rt.Fatalf("the threshold is %s, want %g", w[0], x.percent)
 	}
 }

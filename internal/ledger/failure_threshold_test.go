@@ -8,8 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// canary plans a campaign whose first batch is its canary: calls of these sizes, and then
-// a batch of one call.
+// canary plans a campaign whose first batch, with calls of these sizes, is its canary. A batch of
+// one call follows.
 func (r *rig) canary(id string, spec Spec, first []int, rest int) {
 	r.Helper()
 	for _, n := range first {
@@ -18,17 +18,17 @@ func (r *rig) canary(id string, spec Spec, first []int, rest int) {
 	r.sendingSpec(id, spec, first, []int{rest})
 }
 
-// limits is a rig whose campaigns are paused for as few as four.
-func limits(t testing.TB) *rig {
+// newThresholdRig returns a rig that checks the failure threshold after as few as four messages.
+func newThresholdRig(t testing.TB) *rig {
 	r := newRig(t)
 	r.thresholdSample, r.thresholdSpan = 4, 8
 	return r
 }
 
-func (r *rig) answer(id, batch string, call int, want ClaimResult) {
+func (r *rig) wantClaim(id, batch string, call int, want ClaimResult) {
 	r.Helper()
-	if c := r.ask(id, batch, r.open(id, batch, call, 0), keyed, long); c.Result != want {
-		r.Errorf("a claim of %s %d was told %q, want %q", batch, call, c.Result, want)
+	if c := r.tryClaim(id, batch, r.open(id, batch, call, 0), keyed, long); c.Result != want {
+		r.Errorf("a claim of %s %d got %q, want %q", batch, call, c.Result, want)
 	}
 }
 
@@ -39,9 +39,9 @@ func TestNothingGoesBeforeTheCanaryHasEnded(t *testing.T) {
 	now, err := r.Now(t.Context())
 	r.ok(err)
 	if due, err := r.DueBatches(t.Context(), "c", now.Add(time.Minute)); err != nil || len(due) != 1 || due[0].Batch != "0.0" {
-		t.Fatalf("handed out is %v, %v; want the canary alone", due, err)
+		t.Fatalf("handed out %v, %v; want only the canary", due, err)
 	}
-	r.answer("c", "0.1", 0, ClaimCanary) // a sweeper may have opened it
+	r.wantClaim("c", "0.1", 0, ClaimCanary) // a sweeper may have opened the batch
 	if s := r.summary("c"); s.Canary != 4 || s.TooManyRejected != nil {
 		t.Errorf("the canary is %d, %+v", s.Canary, s.TooManyRejected)
 	}
@@ -57,14 +57,14 @@ func TestNothingGoesBeforeTheCanaryHasEnded(t *testing.T) {
 			t.Fatalf("a top-up handed out %v, %v", wakes, err)
 		}
 	}
-	r.answer("c", "0.1", 0, ClaimCanary)
+	r.wantClaim("c", "0.1", 0, ClaimCanary)
 	r.settle(r.claim("c", "0.0", 2, 1, keyed, long), SettleAnswer, unknown("no_answer"))
-	if _, err := r.Resume(t.Context(), "c", "me"); err != nil { // nobody has paused it
+	if _, err := r.Resume(t.Context(), "c", "me"); err != nil { // it is not paused
 		t.Error(err)
 	}
-	r.answer("c", "0.1", 0, ClaimCanary)
+	r.wantClaim("c", "0.1", 0, ClaimCanary)
 
-	// The doubt is cleared up: two of four, which is not more than 50 %.
+	// The doubtful call is settled: two of four failed, which is not more than 50 %.
 	out := r.settle(r.claim("c", "0.0", 1, 0, keyed, long), SettleAnswer, accepted("m3"))
 	if want := []Wake{{"0.1", 1}}; !cmp.Equal(out.Wakes, want) {
 		t.Errorf("the end of the canary handed out %v, want %v", out.Wakes, want)
@@ -79,7 +79,7 @@ func TestNothingGoesBeforeTheCanaryHasEnded(t *testing.T) {
 func TestACanaryOfWhichTooManyAreRejectedPausesTheCampaign(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.canary("c", Spec{}, []int{2, 2}, 3) // the default: 10 %
+	r.canary("c", Spec{}, []int{2, 2}, 3) // the default threshold, 10 %
 	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), SettleAnswer, accepted("m1"), unknown("no_answer"))
 	last := r.claim("c", "0.0", 1, 0, keyed, long)
 	settle := func() Settled {
@@ -90,9 +90,9 @@ func TestACanaryOfWhichTooManyAreRejectedPausesTheCampaign(t *testing.T) {
 	if want := (&TooManyRejected{Bad: 2, Ended: 4, Canary: true}); s.State != Paused || s.PausedBy != PausedTooMany || !cmp.Equal(s.TooManyRejected, want) || s.PausedAt.IsZero() {
 		t.Fatalf("it is %s by %q, %+v; want paused for %+v", s.State, s.PausedBy, s.TooManyRejected, want)
 	}
-	r.answer("c", "0.1", 0, ClaimPaused)
+	r.wantClaim("c", "0.1", 0, ClaimPaused)
 	if before, _, after := r.state("c"), settle(), r.state("c"); before != after {
-		t.Errorf("the settle said again changed\n%s\nto\n%s", before, after)
+		t.Errorf("the repeated settle changed the ledger from\n%s\nto\n%s", before, after)
 	}
 
 	if _, err := r.Resume(t.Context(), "c", "me"); err != nil {
@@ -112,11 +112,11 @@ func TestACanaryIsAllThereIs(t *testing.T) {
 		calls   []int
 		leftOut int
 	}{
-		"as many as asked for":        {[]int{3}, 0},
-		"fewer than asked for":        {[]int{2}, 0},
-		"fewer, with some left out":   {[]int{2}, 2},
-		"nobody that can be sent to":  {nil, 2},
-		"more, by another's planning": {[]int{5}, 0},
+		"as many as asked for":     {[]int{3}, 0},
+		"fewer than asked for":     {[]int{2}, 0},
+		"fewer, with some skipped": {[]int{2}, 2},
+		"all recipients skipped":   {nil, 2},
+		"more than asked for":      {[]int{5}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -139,7 +139,7 @@ func TestACanaryIsAllThereIs(t *testing.T) {
 				}
 				done = r.settle(r.claim("c", "0.0", 0, 0, keyed, long), SettleAnswer, repeat(n, rejected("bad_number"))...).Done
 			}
-			// There is nothing left to pause.
+			// Nothing is pending, so there is nothing to pause.
 			if s := r.summary("c"); !done || s.State != Done || s.TooManyRejected != nil {
 				t.Errorf("done is %t, it is %s, %+v", done, s.State, s.TooManyRejected)
 			}
@@ -156,12 +156,13 @@ func TestACanaryIsCountedOverTheCampaign(t *testing.T) {
 		{Lane: 0, Calls: []int{3}, To: run(1, 3)}, {Lane: 1, Calls: []int{1}, To: run(4, 1)},
 		{Lane: 0, Calls: []int{3}, To: run(5, 3)}, {Lane: 1, Calls: []int{3}, To: run(8, 3)}}})
 	r.ok(err)
-	r.answer("c", "0.1", 0, ClaimCanary)
-	r.answer("c", "1.1", 0, ClaimCanary)
+	r.wantClaim("c", "0.1", 0, ClaimCanary)
+	r.wantClaim("c", "1.1", 0, ClaimCanary)
 	r.settle(r.claim("c", "1.0", 0, 0, keyed, long), SettleAnswer, rejected("bad_number"))
-	r.answer("c", "1.1", 0, ClaimCanary)
+	r.wantClaim("c", "1.1", 0, ClaimCanary)
 
-	// One whose account is held moves, and is the canary still; another's waits where it goes.
+	// A canary recipient whose account is held moves and stays in the canary. Other recipients that
+	// move still wait for it.
 	for batch, want := range map[string]ClaimResult{"0.0": ClaimGranted, "0.1": ClaimCanary} {
 		m, err := r.Movable(t.Context(), "c", batch, time.Now().Add(time.Hour))
 		r.ok(err)
@@ -170,9 +171,9 @@ func TestACanaryIsCountedOverTheCampaign(t *testing.T) {
 		out, err := r.Move(t.Context(), "c", NewToken(), m, f, 9, func(Planned, string) int { return 1 })
 		r.ok(err)
 		to := out.Wakes[0].Batch
-		c := r.ask("c", to, r.open("c", to, 0, 0), keyed, long)
+		c := r.tryClaim("c", to, r.open("c", to, 0, 0), keyed, long)
 		if c.Result != want {
-			t.Errorf("what moved from %s to %s was told %q, want %q", batch, to, c.Result, want)
+			t.Errorf("recipients that moved from %s to %s got %q, want %q", batch, to, c.Result, want)
 		}
 		if c.Result == ClaimGranted {
 			defer r.settle(c, SettleAnswer, repeat(3, accepted("m"))...)
@@ -183,7 +184,7 @@ func TestACanaryIsCountedOverTheCampaign(t *testing.T) {
 
 func TestARunningCampaignIsPausedForItsLimit(t *testing.T) {
 	t.Parallel()
-	r := limits(t)
+	r := newThresholdRig(t)
 	r.sendingSpec("c", Spec{MaxRejected: 40}, []int{3, 2, 3, 4, 6, 9, 9})
 	end := func(call int, records ...Record) *TooManyRejected {
 		t.Helper()
@@ -191,29 +192,29 @@ func TestARunningCampaignIsPausedForItsLimit(t *testing.T) {
 		return r.summary("c").TooManyRejected
 	}
 	if got := end(0, repeat(3, rejected("x"))...); got != nil {
-		t.Errorf("three are too few to say anything: %+v", got)
+		t.Errorf("paused after three messages, too few to check: %+v", got)
 	}
 	if got, want := end(1, accepted("m"), accepted("m")), (&TooManyRejected{Bad: 3, Ended: 5}); !cmp.Equal(got, want) {
 		t.Fatalf("it is paused for %+v, want %+v", got, want)
 	}
-	r.answer("c", "0.0", 2, ClaimPaused)
+	r.wantClaim("c", "0.0", 2, ClaimPaused)
 
-	// What is so far is accepted; from here on it is counted anew, and a retry of what was
-	// accepted does not count twice.
+	// After a resume the count restarts. A retry of recipients that failed before it does not count
+	// them twice.
 	_, err := r.Resume(t.Context(), "c", "me")
 	r.ok(err)
 	if got := end(2, repeat(3, unknown("x"))...); got != nil {
-		t.Errorf("three since are too few: %+v", got)
+		t.Errorf("paused three messages after the resume, too few to check: %+v", got)
 	}
 	if n, err := r.Retry(t.Context(), "c", "again", false, true); err != nil || n != 3 {
 		t.Fatal(n, err)
 	}
 	r.settle(r.claim("c", "0.0", 0, 1, keyed, long), SettleAnswer, repeat(3, accepted("n"))...)
 	if s := r.summary("c"); !cmp.Equal(s.TooManyRejected, &TooManyRejected{Bad: 3, Ended: 6}) {
-		t.Errorf("the retried and the three unknown came to %+v", s.TooManyRejected)
+		t.Errorf("after the retried and the three unknown: paused for %+v", s.TooManyRejected)
 	}
 
-	// A span that was fine does not hide the bad ones that follow.
+	// A span within the threshold does not hide the failures that follow.
 	_, err = r.Resume(t.Context(), "c", "me")
 	r.ok(err)
 	if got := end(5, repeat(9, accepted("m"))...); got != nil {
@@ -233,14 +234,14 @@ func TestARunningCampaignIsPausedForItsLimit(t *testing.T) {
 
 func TestALimitOverrulesWhoPausedByHand(t *testing.T) {
 	t.Parallel()
-	r := limits(t)
+	r := newThresholdRig(t)
 	r.sendingSpec("c", Spec{MaxRejected: 40}, []int{4, 1})
 	out := r.claim("c", "0.0", 0, 0, keyed, long)
 	_, err := r.Pause(t.Context(), "c", "me")
 	r.ok(err)
 	r.settle(out, SettleAnswer, repeat(4, rejected("x"))...)
 	if s := r.summary("c"); s.PausedBy != PausedTooMany {
-		t.Errorf("it is paused by %q: whoever resumes it has not been told", s.PausedBy)
+		t.Errorf("paused by %q: the operator's resume did not see the threshold pause", s.PausedBy)
 	}
 	_, err = r.Resume(t.Context(), "c", "me")
 	r.ok(err)
@@ -257,9 +258,9 @@ func TestALimitThatCannotBeReadIsSaid(t *testing.T) {
 	if u := AsUnreadable(err); u == nil || u.Record != "lim" {
 		t.Errorf("got %v", err)
 	}
-	// What has happened is written down, and nothing goes beyond what may be the canary.
+	// Outcomes are still written, and no batch beyond what may be the canary is claimed.
 	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), SettleAnswer, accepted("m"))
-	r.answer("c", "0.1", 0, ClaimCanary)
+	r.wantClaim("c", "0.1", 0, ClaimCanary)
 	r.expect("c", "accepted pending")
 }
 
@@ -268,11 +269,12 @@ func TestHowCarefullyItBeginsMakesNoOtherCampaign(t *testing.T) {
 	r := newRig(t)
 	r.enqueue("c", Spec{Canary: 50, MaxRejected: 5}, 3)
 	if again := r.enqueue("c", Spec{}, 3); !again.Again {
-		t.Error("the same without a canary is another campaign, and would be sent twice")
+		t.Error("the same campaign without a canary counts as another one, and would be sent twice")
 	}
 }
 
-// Who opts out of a canary is no longer of it: nobody waits for them, and they say nothing.
+// A recipient that opts out leaves the canary: the canary does not wait for it, and its outcome
+// does not count.
 func TestACanaryDoesNotWaitForWhoHasOptedOut(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -285,7 +287,7 @@ func TestACanaryDoesNotWaitForWhoHasOptedOut(t *testing.T) {
 	}
 	leave(0, map[int]string{1: "ACME"})
 	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), SettleAnswer, accepted("m"))
-	r.answer("c", "0.1", 0, ClaimCanary)
+	r.wantClaim("c", "0.1", 0, ClaimCanary)
 	if got := leave(1, map[int]string{0: "ACME"}).Wakes; len(got) != 1 || got[0].Batch != "0.1" {
 		t.Errorf("the end of the canary handed out %v", got)
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/redistest"
 )
 
-// A Redis that is full takes nothing new, but what happened at a gateway has to
-// be written down, and an operator must be able to stop.
+// A full Redis refuses new work. Outcomes at a gateway must still be written, and an operator must
+// be able to stop a campaign.
 func TestFullRedisTakesWhatHappened(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, redistest.WithConfig("maxmemory", "64mb", "maxmemory-policy", "noeviction"))
@@ -44,13 +44,13 @@ func TestFullRedisTakesWhatHappened(t *testing.T) {
 	r.ok(r.rdb.ConfigSet(ctx, "maxmemory", "1mb").Err())
 	_, err := r.Claim(ctx, ClaimRequest{ID: "new", Batch: "0.0", Gen: g, Login: "login", Lease: long})
 	if err == nil || !strings.Contains(err.Error(), "OOM") {
-		t.Errorf("a claim came to %v, want OOM", err)
+		t.Errorf("a claim returned %v, want an OOM error", err)
 	}
 	if r.state("new") != before {
-		t.Error("a claim that was refused changed something")
+		t.Error("a claim that was refused changed the ledger")
 	}
 	if _, err := u.Commit(ctx); err == nil {
-		t.Error("a commit was taken")
+		t.Error("a commit was accepted")
 	}
 	for name, end := range ends {
 		if err := end(claims[name]); err != nil {
@@ -63,11 +63,11 @@ func TestFullRedisTakesWhatHappened(t *testing.T) {
 	r.expect("settle", "accepted accepted pending")
 	r.settle(r.claim("new", "0.0", 0, 0, keyed, long), SettleAnswer, accepted("m"))
 	if _, err := u.Commit(ctx); err != nil {
-		t.Errorf("with room again, a commit came to %v", err)
+		t.Errorf("with room again, a commit returned %v", err)
 	}
 }
 
-// The whole way of a campaign on miniredis, which the demo runs on.
+// A whole campaign on miniredis, which the demo uses.
 func TestEveryScriptRunsOnMiniredis(t *testing.T) {
 	t.Parallel()
 	r := miniRig(t)
@@ -83,7 +83,7 @@ func TestEveryScriptRunsOnMiniredis(t *testing.T) {
 	_, err = r.Doubt(ctx, r.claim("c", "0.0", 1, 2, keyed, long), 0, true)
 	r.ok(err)
 	r.settle(r.claim("c", "0.0", 1, 2, keyed, long), SettlePartial, unknown("unsaid"))
-	r.settle(r.ask("c", "0.0", r.open("c", "0.0", 1, 2), noKey, long), SettleAbandon, unknown("no_key"))
+	r.settle(r.tryClaim("c", "0.0", r.open("c", "0.0", 1, 2), noKey, long), SettleAbandon, unknown("no_key"))
 	r.expect("c", "accepted pending rejected accepted unknown pending")
 	_, err = r.Pause(ctx, "c", "me")
 	r.ok(err)
@@ -95,7 +95,7 @@ func TestEveryScriptRunsOnMiniredis(t *testing.T) {
 	r.settle(r.claim("c", "0.0", 0, 1, keyed, long), SettleAnswer, accepted("m2"))
 	r.settle(r.claim("c", "0.1", 0, 0, keyed, long), SettleAnswer, accepted("m6"))
 	if n, err := r.Retry(ctx, "c", "op", true, true); err != nil || n != 2 {
-		t.Errorf("retry came to %d, %v", n, err)
+		t.Errorf("retry returned %d, %v", n, err)
 	}
 	if _, ok, err := r.RaiseWake(ctx, "c", Wake{"0.0", 2}, time.Second); err != nil || !ok {
 		t.Errorf("no wake: %v", err)
@@ -108,16 +108,16 @@ func TestEveryScriptRunsOnMiniredis(t *testing.T) {
 	r.expect("c", "accepted accepted skipped accepted unknown accepted")
 	e, _ := r.indexed("c")
 	r.ok(r.RemoveFromOpenIndex(ctx, e))
-	if optedOut, err := r.Purge(ctx, "c", time.Now().Add(time.Hour)); err != nil || !optedOut {
-		t.Errorf("purge came to %t, %v", optedOut, err)
+	if purged, err := r.Purge(ctx, "c", time.Now().Add(time.Hour)); err != nil || !purged {
+		t.Errorf("purge returned %t, %v", purged, err)
 	}
 	if mine, err := r.Sweeping(ctx, "worker", time.Hour); err != nil || !mine {
-		t.Errorf("sweeping came to %t, %v", mine, err)
+		t.Errorf("sweeping returned %t, %v", mine, err)
 	}
 }
 
-// No value in Redis passes 64 KB, and no hash of a campaign of one leaves the
-// compact form when it is done.
+// No value in Redis is larger than 64 KB. The hash of a finished campaign of one message is stored
+// compactly.
 func TestValuesStaySmall(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -8,22 +8,23 @@ import (
 	"strings"
 )
 
-// late is a generation's word, accepted, on recipients that are not in its batch any more:
-// they moved, for it was certain that nobody had sent them, or Redis forgot that they had
-// moved to it. It is taken to where they are, and ends their wait there.
+// lateResult carries "accepted" for recipients that are not in the generation's batch any more.
+// They had moved to another batch because they were certainly not sent, or Redis lost their move to
+// this batch. The result is applied to the batch that holds them now, so that they are not sent
+// again.
 type lateResult struct {
 	claim    *Claim
-	origin   string // "b.k.g"
-	uuid     string // short, or "-"
+	origin   string // the generation, as "batch.call.number"
+	uuid     string // its idempotency key in base64, or "-"
 	records  map[int]Record
 	segments int
 	out      Settled
 	applied  bool
 }
 
-// forward tells those of whom a settle said that they were accepted, from the batches on
-// that are to be looked through.
-func (l *Ledger) forward(ctx context.Context, c *Claim, records []Record, segments int, from []string) (*lateResult, error) {
+// applyElsewhere applies the accepted records of a settle to the batches that hold the recipients
+// now. It starts at the batches from.
+func (l *Ledger) applyElsewhere(ctx context.Context, c *Claim, records []Record, segments int, from []string) (*lateResult, error) {
 	g := c.gen
 	w := &lateResult{claim: c, origin: fmt.Sprintf("%s.%d.%d", c.batch, g.Call, g.Number), uuid: shortUUID(c.IdempotencyKey), records: map[int]Record{}, segments: segments}
 	for i, r := range records {
@@ -37,7 +38,7 @@ func (l *Ledger) forward(ctx context.Context, c *Claim, records []Record, segmen
 	if c.IdempotencyKey == (Claim{}).IdempotencyKey {
 		record, err := l.rdb.HMGet(ctx, ledgerKey(c.id), "g"+w.origin).Result()
 		if err != nil {
-			return w, fmt.Errorf("forward from %s of %s: %w", w.origin, c.id, err)
+			return w, fmt.Errorf("apply late result of %s of %s: %w", w.origin, c.id, err)
 		}
 		w.uuid = "-"
 		if f := strings.Fields(fieldString(record[0])); len(f) >= 14 {
@@ -54,7 +55,7 @@ func (l *Ledger) forward(ctx context.Context, c *Claim, records []Record, segmen
 	return w, nil
 }
 
-// tellAt settles a late word in one batch, and where recipients of that have moved to.
+// applyAt settles a late result in one batch, and in those that its recipients have moved to.
 func (l *Ledger) applyAt(ctx context.Context, w *lateResult, name string) error {
 	b, err := l.batch(ctx, w.claim.id, name)
 	if errors.Is(err, ErrNotFound) {
@@ -103,7 +104,7 @@ func (l *Ledger) applyAt(ctx context.Context, w *lateResult, name string) error 
 	return nil
 }
 
-// settled ends a settle whose recipients are elsewhere: out is what it came to.
+// settleLate completes a settle whose recipients are in other batches; out is the script's answer.
 func (l *Ledger) settleLate(ctx context.Context, c *Claim, records []Record, segments int, out []string) (Settled, error) {
 	s, err := parseSettled(out, nil)
 	if err != nil {
@@ -111,11 +112,11 @@ func (l *Ledger) settleLate(ctx context.Context, c *Claim, records []Record, seg
 	}
 	var from []string
 	if out[0] == "lost" {
-		// Where they had come from, as far back as Redis remembers.
+		// The nearest batch they came from that Redis still has.
 		for _, name := range c.gen.from {
 			n, err := l.rdb.HExists(ctx, ledgerKey(c.id), "b"+name).Result()
 			if err != nil {
-				return s, fmt.Errorf("forward to batch %s of %s: %w", name, c.id, err)
+				return s, fmt.Errorf("apply late result to batch %s of %s: %w", name, c.id, err)
 			}
 			if n {
 				from = []string{name}
@@ -125,7 +126,7 @@ func (l *Ledger) settleLate(ctx context.Context, c *Claim, records []Record, seg
 	} else if from, err = l.movedTo(ctx, c.id, c.batch); err != nil {
 		return s, err
 	}
-	w, err := l.forward(ctx, c, records, segments, from)
+	w, err := l.applyElsewhere(ctx, c, records, segments, from)
 	if err != nil {
 		return s, err
 	}

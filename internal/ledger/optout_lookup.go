@@ -10,34 +10,36 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// Lookup finds, page by page, who of a campaign is on one of some suppression lists. Redis
-// is asked of every number, two or three microseconds each, until there have been so many,
-// or are to be, that a list is read sooner: then it is read, and Redis asked only whether
-// the list has grown or shrunk since. If it has, every number is asked of again: an open
-// campaign is told of whoever comes to a list, but only once he has been entered, and not if
-// whoever enters him dies in between. Not safe for concurrent use.
+// OptOutLookup finds the suppressed recipients of a campaign, page by page. At first it looks up
+// every number in Redis, which takes two or three microseconds each. With many lookups, done or
+// expected, reading a whole list is faster (copyFrom); then it reads the list. From then on it asks
+// Redis only whether the list's length has changed.
+//
+// If it has, every number is looked up in Redis again. An open campaign does receive new opt-outs,
+// but only after they were written to the list, and not if the process that writes them dies in
+// between. Not safe for concurrent use.
 type OptOutLookup struct {
-	ledger *Ledger
-	lists  []string
-	counts []int
-	copies []*listCopy // nil: Redis is asked
-	most   int
-	asked  int
+	ledger   *Ledger
+	lists    []string
+	counts   []int
+	copies   []*listCopy // nil: every number is looked up in Redis
+	expected int
+	asked    int
 }
 
-// Reading a list takes as long as asking of copyFrom numbers, for its buckets, and of one
-// in copyShare of the list's own. One of more than mostCopied, of eight bytes each, would
-// take too much memory.
+// Reading a list takes as long as copyFrom lookups, for its buckets, plus one lookup for every
+// copyShare numbers on it. A list of more than maxCopied numbers, at eight bytes each, would take
+// too much memory.
 const (
-	copyFrom   = optOutBuckets / 2
-	copyShare  = 8
-	mostCopied = 1_000_000
+	copyFrom  = optOutBuckets / 2
+	copyShare = 8
+	maxCopied = 1_000_000
 )
 
-// Lookup returns a Lookup in those of some lists that have anybody on them, by the counts
-// of OptOutCounts, for so many numbers; 0: their number is not known.
+// NewOptOutLookup returns an OptOutLookup for those of the lists that are not empty according to
+// counts, a result of OptOutCounts. numbers is how many numbers will be looked up; 0: not known.
 func (l *Ledger) NewOptOutLookup(lists []string, counts map[string]int, numbers int) *OptOutLookup {
-	x := &OptOutLookup{ledger: l, most: numbers}
+	x := &OptOutLookup{ledger: l, expected: numbers}
 	for _, list := range lists {
 		if counts[list] > 0 {
 			x.lists, x.counts = append(x.lists, list), append(x.counts, counts[list])
@@ -47,18 +49,17 @@ func (l *Ledger) NewOptOutLookup(lists []string, counts map[string]int, numbers 
 	return x
 }
 
-// Any says whether there is anything to look in.
+// Any reports whether any list has numbers.
 func (x *OptOutLookup) Any() bool { return len(x.lists) > 0 }
 
-// OptedOut finds those of some numbers who are on one of the lists, and names the first of
-// these.
+// OptedOut returns the suppressed subset of numbers, each with the first list that contains it.
 func (x *OptOutLookup) OptedOut(ctx context.Context, numbers []sms.MSISDN) (map[sms.MSISDN]string, error) {
 	if err := x.dropChanged(ctx); err != nil {
 		return nil, err
 	}
 	var asked []string
 	for i, list := range x.lists {
-		if x.copies[i] == nil && x.counts[i] <= mostCopied && max(x.asked, x.most) >= copyFrom+x.counts[i]/copyShare {
+		if x.copies[i] == nil && x.counts[i] <= maxCopied && max(x.asked, x.expected) >= copyFrom+x.counts[i]/copyShare {
 			var err error
 			if x.copies[i], err = x.ledger.copyOptOuts(ctx, list); err != nil {
 				return nil, err
@@ -92,7 +93,7 @@ func (x *OptOutLookup) OptedOut(ctx context.Context, numbers []sms.MSISDN) (map[
 	return out, nil
 }
 
-// dropChanged forgets the copies of lists that have changed, for good.
+// dropChanged drops the copies of lists whose length has changed. They are not read again.
 func (x *OptOutLookup) dropChanged(ctx context.Context) error {
 	if !slices.ContainsFunc(x.copies, func(c *listCopy) bool { return c != nil }) {
 		return nil
@@ -103,16 +104,16 @@ func (x *OptOutLookup) dropChanged(ctx context.Context) error {
 	}
 	for i, list := range x.lists {
 		if x.copies[i] != nil && now[list] != len(x.copies[i].numbers) {
-			x.copies[i], x.counts[i] = nil, mostCopied+1 // so it is not read again
+			x.copies[i], x.counts[i] = nil, maxCopied+1 // so it is not read again
 		}
 	}
 	return nil
 }
 
-// listCopy is a suppression list, by its buckets.
+// listCopy is a copy of a suppression list, ordered by bucket.
 type listCopy struct {
-	numbers []uint64 // as their buckets call them
-	ends    []uint32 // of each bucket's
+	numbers []uint64 // quotients, as in the buckets
+	ends    []uint32 // the end in numbers of each bucket
 }
 
 func (c *listCopy) has(m sms.MSISDN) bool {
@@ -124,9 +125,9 @@ func (c *listCopy) has(m sms.MSISDN) bool {
 	return slices.Contains(c.numbers[from:c.ends[b]], uint64(m/optOutBuckets))
 }
 
-// copyOptOuts reads a list. Who comes or goes meanwhile may or may not be in it.
+// copyOptOuts reads a list. Numbers that are added or removed meanwhile may be missing or included.
 func (l *Ledger) copyOptOuts(ctx context.Context, list string) (*listCopy, error) {
-	const step = 1024 // a millisecond or two of Redis' time
+	const step = 1024 // takes Redis one or two milliseconds
 	c := &listCopy{ends: make([]uint32, 0, optOutBuckets)}
 	keys := make([]string, step)
 	for at := 0; at < optOutBuckets; at += step {
@@ -141,7 +142,7 @@ func (l *Ledger) copyOptOuts(ctx context.Context, list string) (*listCopy, error
 			for word := range strings.FieldsSeq(line) {
 				n, err := strconv.ParseUint(word, 10, 64)
 				if err != nil {
-					continue // no number is called so
+					continue // not the field of a number
 				}
 				c.numbers = append(c.numbers, n)
 			}

@@ -6,7 +6,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// A list is read once that is sooner than to ask of every number, and answers the same.
+// A list is read as a whole once that is faster than looking up every number, and the answers are
+// the same.
 func TestALookupOfManyReadsTheList(t *testing.T) {
 	t.Parallel()
 	for name, r := range map[string]*rig{"redis": newRig(t), "miniredis": miniRig(t)} {
@@ -15,7 +16,7 @@ func TestALookupOfManyReadsTheList(t *testing.T) {
 		var entries []OptOut
 		var page []sms.MSISDN
 		for i := range sms.MSISDN(n) {
-			// One in three is on the list; every bucket of some has several.
+			// One number in three is on the list. Some buckets have several numbers.
 			m := 254_700_000_000 + i*optOutBuckets/4
 			if page = append(page, m); i%3 == 0 {
 				entries = append(entries, OptOut{MSISDN: m, Origin: OriginImport})
@@ -39,7 +40,7 @@ func TestALookupOfManyReadsTheList(t *testing.T) {
 			}
 		}
 		if x := r.NewOptOutLookup(lists[:1], counts, 0); x.Any() {
-			t.Errorf("%s: there is nobody on %s", name, lists[0])
+			t.Errorf("%s: Any is true, but list %s is empty", name, lists[0])
 		}
 	}
 }
@@ -64,11 +65,11 @@ func TestALookupTurnsToReadingAfterManyPages(t *testing.T) {
 	r.ok(err)
 	for range 2 {
 		if on, err := x.OptedOut(t.Context(), page); err != nil || len(on) != 2 || x.copies[0] != nil {
-			t.Errorf("%v, %v: the list has grown since it was read", on, err)
+			t.Errorf("%v, %v: a list that has grown since it was read was not looked up in Redis", on, err)
 		}
 	}
-	big := r.NewOptOutLookup([]string{AllSenders}, map[string]int{AllSenders: mostCopied + 1}, 1_000_000_000)
+	big := r.NewOptOutLookup([]string{AllSenders}, map[string]int{AllSenders: maxCopied + 1}, 1_000_000_000)
 	if on, err := big.OptedOut(t.Context(), page[:8]); err != nil || len(on) != 1 || big.copies[0] != nil {
-		t.Errorf("%v, %v: a list as long is not read", on, err)
+		t.Errorf("%v, %v: a list this long was read", on, err)
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// uploaded makes a campaign with pages of so many recipients.
+// uploaded uploads and commits a campaign with pages of these sizes.
 func (r *rig) uploaded(id string, spec Spec, pages ...int) {
 	r.Helper()
 	spec.Body = "Habari"
@@ -43,10 +43,10 @@ func TestPlanGoesPageByPageWithCarryOver(t *testing.T) {
 	}
 	r.expect("c", "pending skipped pending pending pending pending pending")
 
-	// Another planner takes over and finds what the first one knew.
-	p = r.startPlan("c", 7) // what is frozen wins
+	// Another planner takes over and finds the state that the first one stored.
+	p = r.startPlan("c", 7) // the stored snapshot is used
 	if len(p.Snapshot.Accounts) != 2 || p.Next != 1 || !cmp.Equal(p.Carry, carried(run(1, 1), run(3, 1))) {
-		t.Fatalf("it goes on at page %d with %v and %d accounts", p.Next, p.Carry, len(p.Snapshot.Accounts))
+		t.Fatalf("planning continues at page %d with %v and %d accounts", p.Next, p.Carry, len(p.Snapshot.Accounts))
 	}
 	if row, err := p.FirstRow(t.Context()); err != nil || row != 4 {
 		t.Errorf("page 1 begins with row %d, %v; want 4", row, err)
@@ -73,7 +73,7 @@ func TestPlanGoesPageByPageWithCarryOver(t *testing.T) {
 		t.Fatal(done, err)
 	}
 	if again, err := r.StartPlan(t.Context(), "c", func(Spec) (PlanSnapshot, error) { return PlanSnapshot{}, nil }); again != nil || err != nil {
-		t.Errorf("there is more to plan: %v, %v", again, err)
+		t.Errorf("StartPlan of a planned campaign returned %v, %v", again, err)
 	}
 	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), SettleAnswer, accepted("m1"), accepted("m4"))
 	r.settle(r.claim("c", "1.0", 0, 0, noKey, long), SettleAnswer, accepted("m3"))
@@ -99,15 +99,15 @@ func TestOfTwoPlannersOneStops(t *testing.T) {
 	r.ok(err)
 	before := r.state("c")
 	if _, _, err := two.CommitPage(t.Context(), NewToken(), page); !errors.Is(err, ErrMoved) {
-		t.Errorf("the second was told %v, want ErrMoved", err)
+		t.Errorf("the second planner got %v, want ErrMoved", err)
 	}
-	// The first, whose answer got lost, asks again.
+	// The first planner lost its answer and repeats the commit.
 	again, _, err := one.CommitPage(t.Context(), token, page)
 	if err != nil || !cmp.Equal(again, first) {
-		t.Errorf("said again it came to %v, %v; at first to %v", again, err, first)
+		t.Errorf("repeated, it returned %v, %v; the first time %v", again, err, first)
 	}
 	if r.state("c") != before {
-		t.Error("the second, or the first again, changed something")
+		t.Error("the second planner or the repeated commit changed the ledger")
 	}
 }
 
@@ -120,7 +120,7 @@ func TestPlanThatEndsTheCampaignSaidAgain(t *testing.T) {
 	token := NewToken()
 	for range 2 {
 		if _, done, err := p.CommitPage(t.Context(), token, page); err != nil || !done {
-			t.Errorf("planning came to done %t, %v", done, err)
+			t.Errorf("planning returned done %t, %v", done, err)
 		}
 		r.expect("c", "skipped skipped")
 	}
@@ -148,19 +148,19 @@ func TestWindowBoundsWhatIsHandedOut(t *testing.T) {
 	r.sound("c")
 	wakes, _, err = r.TopUp(t.Context(), "c", map[int]int{0: 3})
 	if err != nil || !cmp.Equal(wakes, []Wake{{"0.3", 1}}) {
-		t.Errorf("a larger window handed out %v, %v", wakes, err)
+		t.Errorf("a larger open-batch limit handed out %v, %v", wakes, err)
 	}
 	wakes, _, err = r.TopUp(t.Context(), "c", map[int]int{1: 9})
 	if err != nil || !cmp.Equal(wakes, []Wake{{"1.0", 1}}) {
-		t.Errorf("the other account's window handed out %v, %v", wakes, err)
+		t.Errorf("room in the other stream handed out %v, %v", wakes, err)
 	}
 	if wakes, _, err = r.TopUp(t.Context(), "c", map[int]int{0: 3, 1: 9}); err != nil || len(wakes) > 0 {
-		t.Errorf("a full window handed out %v, %v", wakes, err)
+		t.Errorf("at the open-batch limit, handed out %v, %v", wakes, err)
 	}
 	r.sound("c")
 }
 
-// Redis forgot that batch 0.1 was handed out; its worker goes on all the same.
+// Redis lost the hand-out of batch 0.1; its worker continues nevertheless.
 func TestWindowAfterRedisForgotAHandOut(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -180,7 +180,7 @@ func TestWindowAfterRedisForgotAHandOut(t *testing.T) {
 	r.sound("c")
 	c.openBatchLimit = 1
 	if out := r.settle(c, SettleAnswer, accepted("m2")); !out.Done {
-		t.Error("it is not done")
+		t.Error("the campaign is not done")
 	}
 	r.expect("c", "accepted accepted accepted")
 }
@@ -202,13 +202,13 @@ func TestPlanStopsWithTheCampaign(t *testing.T) {
 	}
 	before := r.state("c")
 	if _, _, err := p.CommitPage(t.Context(), NewToken(), PlannedPage{Page: 1, First: 3}); !errors.Is(err, ErrStopped) {
-		t.Errorf("its planner was told %v, want ErrStopped", err)
+		t.Errorf("its planner got %v, want ErrStopped", err)
 	}
 	if p, err := r.StartPlan(t.Context(), "c", func(Spec) (PlanSnapshot, error) { return PlanSnapshot{}, nil }); p != nil || err != nil {
-		t.Errorf("a new planner was given %v, %v", p, err)
+		t.Errorf("StartPlan of a cancelled campaign returned %v, %v", p, err)
 	}
 	if r.state("c") != before {
-		t.Error("planning went on")
+		t.Error("planning continued after the cancel")
 	}
 }
 
@@ -221,7 +221,7 @@ func TestResultsOfLargeUploadComeInOrder(t *testing.T) {
 	for page, err := range r.ReadPages(t.Context(), "c", 0, p.Pages, 1) {
 		r.ok(err)
 		out := PlannedPage{Page: page.Number, First: page.First, OpenBatchLimits: map[int]int{0: 100, 1: 100}}
-		// Odd rows to account 0, the others to account 1, batches of 100.
+		// Odd rows go to account 0, the others to account 1, in batches of 100.
 		to := [2][]Planned{}
 		for i := range page.Inputs {
 			row := page.First + i
@@ -258,7 +258,7 @@ func TestResultsOfLargeUploadComeInOrder(t *testing.T) {
 			rest = append(rest, row)
 		}
 		if want := rows[min(after, n):]; len(rest) != len(want) || len(want) > 0 && !reflect.DeepEqual(rest, want) {
-			t.Errorf("after row %d come %d rows, or others than in the whole", after, len(rest))
+			t.Errorf("ResultsAfter(%d) returned %d rows, or others than Results", after, len(rest))
 		}
 	}
 }

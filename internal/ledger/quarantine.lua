@@ -1,8 +1,17 @@
--- set_aside.lua enters a record that cannot be read in the campaign's list, and takes the work that needs it out of the open set.
--- KEYS: 1 ledger, 2 open set, 3 list of records, 4 works that were taken out
--- ARGV: 1 token, 2 record, 3 its entry, 4 its entry without the bytes, 5 work or '', 6 leave 0|1, 7 window
--- Returns {'aside', first 0|1, 'batch:wake'…} | {'missing'|'newer'}. An entry begins with when, and whom it was answered what; the
--- token that was there last is answered the same again. A list that is full counts only.
+-- quarantine.lua enters an unreadable record in the campaign's quarantine list. It can also remove the work that needs
+-- the record from the open set.
+-- KEYS: 1 ledger, 2 open set, 3 quarantined records, 4 quarantined work
+-- ARGV:
+--   1  token
+--   2  name of the record
+--   3  its entry
+--   4  its entry without the bytes
+--   5  work that needs it (a batch or 'plan'), or ''
+--   6  1: remove that work from the open set; 0: do not
+--   7  open-batch limit
+-- Returns {'aside', first 0|1, 'batch:wake'…} | {'missing'|'newer'}. first is 1 if the record was not in the list.
+-- An entry begins with its time and the answer to the token that was last there; that token gets it again. The first
+-- 100 entries keep their bytes, and 1,000 are listed; after that records are only counted.
 local v = get('v')
 if not v then return {'missing'} end
 if (tonumber(v) or 0) > 1 then return {'newer'} end

@@ -1,7 +1,8 @@
--- payload_aside.lua keeps a task's payload that cannot be read and names no campaign.
+-- quarantine_payload.lua keeps the unreadable payload of a task that belongs to no known campaign.
 -- KEYS: 1 list of such payloads
--- ARGV: 1 token, 2 its name, 3 its entry, 4 how many are kept
--- Returns {first 0|1}; the token that entered it is answered the same again. A list that is full counts only, under '+'.
+-- ARGV: 1 token, 2 name of the payload, 3 its entry, 4 how many entries are kept
+-- Returns {first 0|1}. The token that entered the payload gets the same answer again. When the list is full, payloads
+-- are only counted, in the field '+'.
 local old = redis.call('HGET', KEYS[1], ARGV[2])
 if old then return {string.sub(old, 1, #ARGV[1] + 1) == ARGV[1] .. ' ' and '1' or '0'} end
 if redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[4]) then

@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// manglings are ways in which a record may come to be unreadable.
-var manglings = map[string]func(string) string{
+// corruptions are ways in which a record can become unreadable.
+var corruptions = map[string]func(string) string{
 	"cut short":    func(s string) string { return s[:len(s)-1] },
 	"empty":        func(string) string { return "" },
 	"random bytes": randomBytes,
 }
 
-// randomBytes is noise of the same length, the first byte above every format.
+// randomBytes returns random bytes of the same length. The first byte is above every format.
 func randomBytes(s string) string {
 	rng := rand.New(rand.NewPCG(1, uint64(len(s))))
 	b := make([]byte, max(3, len(s)|1))
@@ -27,15 +27,15 @@ func randomBytes(s string) string {
 	return string(b)
 }
 
-func (r *rig) mangle(id, field string, how func(string) string) {
+func (r *rig) corrupt(id, field string, how func(string) string) {
 	r.Helper()
 	v, err := r.rdb.HGet(r.Context(), ledgerKey(id), field).Result()
 	r.ok(err)
 	r.ok(r.rdb.HSet(r.Context(), ledgerKey(id), field, how(v)).Err())
 }
 
-// inHalves has campaign c with two batches of two calls of four; the first call of the
-// first is settled for two of its recipients, and the others wait in generation 1.
+// inHalves creates a campaign with two batches of two calls of four. The first call of the first
+// batch is settled for two recipients; its other two wait in generation 1.
 func (r *rig) inHalves(id string) {
 	r.Helper()
 	r.sending(id, []int{4, 4}, []int{4})
@@ -47,9 +47,9 @@ func TestRecordsThatCannotBeReadAreNamed(t *testing.T) {
 	t.Parallel()
 	all := newRig(t)
 	for field, whole := range map[string]bool{"b0.0": true, "w0.0": true, "l0.0": true, "x0.0": true, "g0.0.0.1": false, "i0.0.0.1": false, "r0.0.0": false} {
-		for name, how := range manglings {
+		for name, how := range corruptions {
 			if name == "cut short" && strings.ContainsRune("wl", rune(field[0])) || name != "random bytes" && field[0] == 'x' {
-				continue // a shorter number is a number, and no list is one of nothing
+				continue // a shortened number is still a number, and an empty list is not a list
 			}
 			t.Run(field+" "+name, func(t *testing.T) {
 				t.Parallel()
@@ -58,7 +58,7 @@ func TestRecordsThatCannotBeReadAreNamed(t *testing.T) {
 				id := nameID(t.Name()[strings.IndexByte(t.Name(), '/')+1:])
 				id = strings.ReplaceAll(id, "_", "-")
 				r.inHalves(id)
-				r.mangle(id, field, how)
+				r.corrupt(id, field, how)
 				w, err := r.LoadWork(t.Context(), id, "0.0")
 				if whole {
 					if u := AsUnreadable(err); u == nil || u.Record != field || u.Campaign != id {
@@ -103,7 +103,8 @@ func TestANewerReleasesRecordIsNotSetAside(t *testing.T) {
 	}
 }
 
-// What a script cannot read it leaves as it is: it has written nothing before it says so.
+// A script that cannot read a record leaves it unchanged: it writes nothing before it reports the
+// error.
 func TestScriptsWriteNothingOfWhatTheyCannotRead(t *testing.T) {
 	t.Parallel()
 	all := newRig(t)
@@ -122,9 +123,9 @@ func TestScriptsWriteNothingOfWhatTheyCannotRead(t *testing.T) {
 		"doubt":   func(r *rig, c *Claim) error { _, err := r.Doubt(r.Context(), c, 0, true); return err },
 	} {
 		for _, field := range []string{"g0.0.0.1", "r0.0.0"} {
-			for name, how := range manglings {
+			for name, how := range corruptions {
 				if field[0] == 'r' && (script == "claim" || script == "doubt") {
-					continue // they read no results of a generation that is claimed
+					continue // these scripts do not read the results of a claimed generation
 				}
 				t.Run(script+" "+field+" "+name, func(t *testing.T) {
 					t.Parallel()
@@ -133,13 +134,13 @@ func TestScriptsWriteNothingOfWhatTheyCannotRead(t *testing.T) {
 					id := "c" + strconv.FormatUint(rand.Uint64(), 36)
 					r.inHalves(id)
 					c := r.claim(id, "0.0", 0, 1, keyed, long)
-					r.mangle(id, field, how)
+					r.corrupt(id, field, how)
 					before := r.state(id)
 					if u := AsUnreadable(do(&r, c)); u == nil || u.Record != field {
 						t.Errorf("%s ends with %v", script, u)
 					}
 					if after := r.state(id); after != before {
-						t.Errorf("%s has changed the ledger from\n%s\nto\n%s", script, before, after)
+						t.Errorf("%s changed the ledger from\n%s\nto\n%s", script, before, after)
 					}
 				})
 			}
@@ -161,11 +162,11 @@ func TestSetAsideGivesItsPlaceToOthers(t *testing.T) {
 		t.Fatalf("handed out: %v", wakes)
 	}
 	whole := r.rdb.HGet(t.Context(), ledgerKey("c"), "b0.0").Val()
-	r.mangle("c", "b0.0", manglings["cut short"])
+	r.corrupt("c", "b0.0", corruptions["cut short"])
 	_, err = r.LoadWork(t.Context(), "c", "0.0")
 	u := AsUnreadable(err)
 
-	hook := &again{armed: true, snapshot: func() (string, error) {
+	hook := &replayHook{armed: true, snapshot: func() (string, error) {
 		a, err := r.rdb.HGetAll(t.Context(), quarantineKey("c")).Result()
 		return r.state("c") + aTime.ReplaceAllString(a["b0.0"], "<time>"), err
 	}}
@@ -184,7 +185,7 @@ func TestSetAsideGivesItsPlaceToOthers(t *testing.T) {
 	}
 	s := r.summary("c")
 	if s.Quarantined != 1 || s.QuarantinedWork != 1 || s.Pending != 6 {
-		t.Errorf("the summary is %+v", s)
+		t.Errorf("summary is %+v", s)
 	}
 	list, err := r.QuarantinedRecords(t.Context(), "c")
 	r.ok(err)
@@ -196,13 +197,13 @@ func TestSetAsideGivesItsPlaceToOthers(t *testing.T) {
 	_, err = r.Resume(t.Context(), "c", "test")
 	r.ok(err)
 	if s := r.summary("c"); s.Quarantined != 0 || s.QuarantinedWork != 0 {
-		t.Errorf("after resume the summary is %+v", s)
+		t.Errorf("after resume summary is %+v", s)
 	}
 	for _, b := range []string{"0.0", "0.1", "0.2"} {
 		r.settle(r.claim("c", b, 0, 0, keyed, long), SettleAnswer, accepted("a"), accepted("b"))
 	}
 	if s := r.summary("c"); s.State != Done || s.Accepted != 6 {
-		t.Errorf("at last the summary is %+v", s)
+		t.Errorf("at last summary is %+v", s)
 	}
 }
 
@@ -229,7 +230,7 @@ func TestTheListOfWhatIsSetAsideIsBounded(t *testing.T) {
 
 func TestCancelEndsWhatWasSetAside(t *testing.T) {
 	t.Parallel()
-	for name, inFlight := range map[string]bool{"nobody in flight": false, "a call in flight": true} {
+	for name, inFlight := range map[string]bool{"no call in flight": false, "a call in flight": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
@@ -243,13 +244,13 @@ func TestCancelEndsWhatWasSetAside(t *testing.T) {
 			_, _, err = r.Quarantine(t.Context(), w.Bad[0], "0.0", true, 1)
 			r.ok(err)
 			if done, err := r.WriteOff(t.Context(), "c", 0); err != nil || done {
-				t.Errorf("one that goes on was written off: %t, %v", done, err)
+				t.Errorf("a running campaign was written off: %t, %v", done, err)
 			}
 			_, err = r.Cancel(t.Context(), "c", "test")
 			r.ok(err)
 			unknown, skipped := 0, 5
 			if inFlight {
-				// The open set still has the batch that could be in flight.
+				// The open set still has the batch that may be in flight.
 				if done, err := r.WriteOff(t.Context(), "c", 0); err != nil || done {
 					t.Errorf("written off while another batch is open: %t, %v", done, err)
 				}
@@ -266,7 +267,7 @@ func TestCancelEndsWhatWasSetAside(t *testing.T) {
 			}
 			s := r.summary("c")
 			if s.State != Cancelled || s.Pending != 0 || s.Unknown != unknown || s.Skipped != skipped || s.FinishedAt.IsZero() {
-				t.Errorf("the summary is %+v", s)
+				t.Errorf("summary is %+v", s)
 			}
 		})
 	}
@@ -285,13 +286,13 @@ func TestARetryPassesOverWhatCannotBeRead(t *testing.T) {
 			}{{"0.0", 0}, {"0.0", 1}, {"0.1", 0}} {
 				r.settle(r.claim("c", x.batch, x.call, 0, noKey, long), SettleAnswer, rejected("no"), rejected("no"))
 			}
-			r.mangle("c", field, manglings["cut short"])
+			r.corrupt("c", field, corruptions["cut short"])
 			n, err := r.Retry(t.Context(), "c", NewToken(), false, true)
 			if u := AsUnreadable(err); n != 2 || u == nil || u.Record != field {
 				t.Errorf("retried %d with %v", n, err)
 			}
 			if s := r.summary("c"); s.RetryRecord != "" || s.Pending != 2 || s.Rejected != 4 {
-				t.Errorf("the summary is %+v", s)
+				t.Errorf("summary is %+v", s)
 			}
 		})
 	}
@@ -299,19 +300,19 @@ func TestARetryPassesOverWhatCannotBeRead(t *testing.T) {
 
 func TestACampaignThatCannotBeReadStillHasItsCounts(t *testing.T) {
 	t.Parallel()
-	for name, how := range manglings {
+	for name, how := range corruptions {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
 			r.sending("frozen", []int{2})
-			r.mangle("frozen", "frozen", how)
+			r.corrupt("frozen", "frozen", how)
 			if s := r.summary("frozen"); s.Unreadable == nil || s.Unreadable.Record != "frozen" || s.Pending != 2 {
-				t.Errorf("the summary is %+v", s)
+				t.Errorf("summary is %+v", s)
 			}
 			r.sending("spec", []int{2})
 			r.ok(r.rdb.Set(t.Context(), specKey("spec"), how(r.rdb.Get(t.Context(), specKey("spec")).Val()), 0).Err())
 			if s := r.summary("spec"); s.Unreadable == nil || s.Unreadable.Record != "spec" || s.Pending != 2 {
-				t.Errorf("the summary is %+v", s)
+				t.Errorf("summary is %+v", s)
 			}
 			for _, id := range []string{"frozen", "spec"} {
 				_, err := r.Cancel(t.Context(), id, "test")
@@ -323,7 +324,7 @@ func TestACampaignThatCannotBeReadStillHasItsCounts(t *testing.T) {
 			r.sending("v", []int{2})
 			r.ok(r.rdb.HSet(t.Context(), ledgerKey("v"), "v", "x").Err())
 			if _, err := r.Summary(t.Context(), "v"); AsUnreadable(err) == nil {
-				t.Errorf("a format that is no number gives %v", err)
+				t.Errorf("a format that is not a number gives %v", err)
 			}
 			if _, err := r.Pause(t.Context(), "v", "test"); AsUnreadable(err) == nil {
 				t.Errorf("an order to it gives %v", err)

@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// Release ends a claim of which nothing was sent, for certain. renew: the
-// gateway answered under this uuid, so the next try takes another.
+// Release ends a claim whose messages were certainly not sent. With renew, the gateway answered
+// under this idempotency key, so the next submission takes another. The generation may be claimed
+// again after backOff.
 func (l *Ledger) Release(ctx context.Context, c *Claim, backOff time.Duration, renew bool) (Settled, error) {
 	flag := 0
 	if renew {

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// ended makes a done campaign of two batches: rows accepted, unknown, rejected | unknown.
+// ended creates a finished campaign of two batches: its rows are accepted, unknown, rejected |
+// unknown.
 func (r *rig) ended(id string, spec Spec) {
 	r.Helper()
 	r.sendingSpec(id, spec, []int{3}, []int{1})
@@ -34,9 +35,9 @@ func TestRetryPutsBackWhatIsAskedFor(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := &rig{TB: t, rdb: r.rdb, Ledger: r.Ledger}
 			r.ended(name, Spec{})
-			for range 2 { // the same operation again changes nothing
+			for range 2 { // repeating the operation changes nothing
 				if n, err := r.Retry(t.Context(), name, "op", c.unknown, c.rejected); err != nil || n != c.count {
-					t.Errorf("retry came to %d, %v; want %d", n, err, c.count)
+					t.Errorf("retry returned %d, %v; want %d", n, err, c.count)
 				}
 				r.expect(name, c.want)
 			}
@@ -72,11 +73,11 @@ func TestRetryIsRefused(t *testing.T) {
 			t.Errorf("%s: %v, want %v", id, err, want)
 		}
 		if r.state(id) != before {
-			t.Errorf("%s: a refused retry changed something", id)
+			t.Errorf("%s: a refused retry changed the ledger", id)
 		}
 	}
 	if _, err := r.Summary(t.Context(), "no-such"); !errors.Is(err, ErrNotFound) {
-		t.Errorf("a retry of no campaign made one: %v", err)
+		t.Errorf("a retry of an unknown campaign created one: %v", err)
 	}
 }
 
@@ -91,24 +92,25 @@ func TestRetryWhoseCallerDiesIsFinishedOnce(t *testing.T) {
 	r.expect("c", "accepted pending rejected unknown")
 	record := r.summary("c").RetryRecord
 	if record == "" {
-		t.Fatal("nobody can see that a retry is under way")
+		t.Fatal("the summary has no RetryRecord during the retry")
 	}
-	// All that is known answers before the retry is through: it is not done yet.
+	// All reopened recipients are settled before the retry is complete: the campaign is not done
+	// yet.
 	if out := r.settle(r.claim("c", "0.0", 0, 1, keyed, long), SettleAnswer, accepted("m2")); out.Done {
 		t.Error("done in the middle of a retry")
 	}
 	r.ok(r.FinishRetry(t.Context(), "c", record))
 	r.expect("c", "accepted accepted rejected pending")
 	before := r.state("c")
-	r.ok(r.FinishRetry(t.Context(), "c", record)) // by another sweeper, late
+	r.ok(r.FinishRetry(t.Context(), "c", record)) // by another sweeper, too late
 	if n, err := r.Retry(t.Context(), "c", "op", true, false); err != nil || n != 2 {
-		t.Errorf("its caller, back again, was told %d, %v; want 2", n, err)
+		t.Errorf("the repeated Retry returned %d, %v; want 2", n, err)
 	}
 	if r.state("c") != before {
-		t.Error("finishing it again changed something")
+		t.Error("finishing it again changed the ledger")
 	}
 	if err := r.FinishRetry(t.Context(), "c", "not a record"); err == nil {
-		t.Error("a record that cannot be read was taken")
+		t.Error("an unreadable retry record was accepted")
 	}
 }
 
@@ -117,7 +119,7 @@ func TestRetryWhoseLastRecipientsWereSettledMeanwhileEnds(t *testing.T) {
 	r := newRig(t)
 	r.sending("c", []int{1}, []int{1})
 	late := r.claim("c", "0.0", 0, 0, noKey, lapsed)
-	r.settle(r.ask("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), SettleAbandon, unknown("no_key"))
+	r.settle(r.tryClaim("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), SettleAbandon, unknown("no_key"))
 	r.settle(r.claim("c", "0.1", 0, 0, noKey, long), SettleAnswer, accepted("m2"))
 	out, err := r.run(t.Context(), retryOpenScript, "c", nil, "op", 1, 0)
 	r.ok(err)
@@ -125,12 +127,12 @@ func TestRetryWhoseLastRecipientsWereSettledMeanwhileEnds(t *testing.T) {
 	r.sound("c")
 	n, err := r.retrySteps(t.Context(), "c", out[1], out[2])
 	if err != nil || n != 0 {
-		t.Errorf("the retry came to %d, %v; want 0", n, err)
+		t.Errorf("the retry returned %d, %v; want 0", n, err)
 	}
 	r.expect("c", "accepted accepted")
 }
 
-// An operator retries what is unknown and then thinks better of it.
+// An operator retries unknown recipients and then cancels the campaign.
 func TestStoppingARetryLeavesUnknownWhatWasUnknown(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -154,12 +156,12 @@ func TestStoppingARetryLeavesUnknownWhatWasUnknown(t *testing.T) {
 			if got := r.rows(name)[1]; got.Reason != was[1].Reason || got.MessageUUID != was[1].MessageUUID {
 				t.Errorf("row 2 is unknown for %q under %s, and was for %q under %s", got.Reason, got.MessageUUID, was[1].Reason, was[1].MessageUUID)
 			}
-			// The one in flight comes back unsent: it is as unknown as before.
+			// The claim in flight is released as not sent: its recipient is unknown as before.
 			_, err = r.Release(t.Context(), c, 0, false)
 			r.ok(err)
 			r.expect(name, "accepted unknown skipped unknown")
 			if s := r.summary(name); s.FinishedAt.IsZero() {
-				t.Error("it is not over")
+				t.Error("the campaign has not finished")
 			}
 		})
 	}
@@ -199,7 +201,7 @@ func TestRetryStepsSaidAgain(t *testing.T) {
 		t.Helper()
 		before := r.state("c")
 		if got := do(); !slices.Equal(got, want) || r.state("c") != before {
-			t.Errorf("%s was answered %q, want %q", what, got, want)
+			t.Errorf("%s returned %q, want %q", what, got, want)
 		}
 	}
 	open, err := r.run(t.Context(), retryOpenScript, "c", nil, "first", 1, 0)
@@ -211,13 +213,13 @@ func TestRetryStepsSaidAgain(t *testing.T) {
 	two := step(op, "0.1", 1)
 	unchanged("the last batch again", two, func() []string { return step(op, "0.1", 1) })
 	if want := []string{"ended", "", "2"}; !slices.Equal(two, want) {
-		t.Errorf("the last batch was answered %q, want %q", two, want)
+		t.Errorf("the last batch returned %q, want %q", two, want)
 	}
 
 	next, err := r.run(t.Context(), retryOpenScript, "c", nil, "second", 0, 1)
 	r.ok(err)
 	if next[1] == op {
-		t.Error("two operations have one number")
+		t.Error("two retries have the same operation number")
 	}
 	unchanged("an operation that is over, during the next", []string{"ended", "", "2"}, func() []string { return step(op, "0.0", 3) })
 	unchanged("an operation that never was", []string{"past"}, func() []string { return step("99", "0.0", 3) })
@@ -234,15 +236,16 @@ func TestRetryIsCutShortByCancel(t *testing.T) {
 	_, err = r.Cancel(t.Context(), "c", "me")
 	r.ok(err)
 	if n, err := r.retrySteps(t.Context(), "c", open[1], open[2]); err != nil || n != 0 {
-		t.Errorf("the retry of a cancelled campaign came to %d, %v", n, err)
+		t.Errorf("the retry of a cancelled campaign returned %d, %v", n, err)
 	}
 	r.expect("c", "accepted unknown rejected unknown")
 	if s := r.summary("c"); s.FinishedAt.IsZero() || s.RetryRecord != "" {
-		t.Errorf("it is not over: finished %v, retry %q", s.FinishedAt, s.RetryRecord)
+		t.Errorf("the campaign has not finished: finished %v, retry %q", s.FinishedAt, s.RetryRecord)
 	}
 }
 
-// Rejected once more, and retried once more, it may still have gone out the first time.
+// A recipient that was unknown, was retried, rejected and retried again may still have been sent
+// the first time.
 func TestRetryOfARejectionAfterAnUnknownKeepsItsPast(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

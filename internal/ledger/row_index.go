@@ -7,10 +7,10 @@ import (
 	"slices"
 )
 
-// finder finds what is known of the recipients in batches, in order of their rows. As a
-// rule the batches of a lane are in that order too, or nearly, and are read one after the
-// other. They are not where recipients came from another account while others were still
-// being planned: then the finder looks up, in four bytes a row, which batch has them.
+// rowIndex finds the results of recipients in batches, in the order of their rows. Usually the
+// batches of a stream are nearly in that order too, and are read one after the other. They are not
+// if recipients moved to a stream while others were still being planned. Then build notes for every
+// row, in four bytes, which batch has it.
 type rowIndex struct {
 	ledger  *Ledger
 	id      string
@@ -18,31 +18,31 @@ type rowIndex struct {
 	total   int
 	sources []*source
 
-	names []string // of batches, once looked up
-	index []uint32 // by row: place in names, from 1
-	first int      // row of index[0]
-	bad   error    // what kept it from looking further
-	cache []*foundBatch
-	held  int // rows in cache
+	names      []string // names of batches, once the index is built
+	index      []uint32 // for each row, the position of its batch in names, from 1; 0: none
+	first      int      // the row of index[0]
+	bad        error    // the error that stopped the building of the index
+	cache      []*cachedBatch
+	cachedRows int // number of rows in cache
 }
 
-// foundBatch is a batch that has been read, its rows in order.
-type foundBatch struct {
+// cachedBatch is a batch that has been read, its rows in order.
+type cachedBatch struct {
 	place uint32
 	rows  []Row
 }
 
-// heldRows bounds the rows of the batches that are kept at hand.
-const heldRows = 50_000
+// maxCachedRows bounds the rows of the cached batches.
+const maxCachedRows = 50_000
 
 func (l *Ledger) newRowIndex(ctx context.Context, id string, total int, r *rowReading) (f *rowIndex, stop func()) {
 	f = &rowIndex{ledger: l, id: id, reading: r, total: total}
 	var stops []func()
-	for n := range r.frozen.Streams() {
+	for n := range r.snapshot.Streams() {
 		next, stop := iter.Pull2(l.batchRows(ctx, id, n, r))
 		stops = append(stops, stop)
 		s := &source{next: next}
-		if r.personal {
+		if r.personalized {
 			s.early = map[int]Row{}
 		}
 		f.sources = append(f.sources, s)
@@ -54,8 +54,8 @@ func (l *Ledger) newRowIndex(ctx context.Context, id string, total int, r *rowRe
 	}
 }
 
-// find gives the recipient of a row, which must not be before the last one asked for;
-// false: it is in no batch.
+// find returns the result of row n, which must not be before the row of an earlier call. It returns
+// false if the row is in no batch.
 func (f *rowIndex) find(ctx context.Context, n int) (Row, bool, error) {
 	if f.index == nil {
 		for _, s := range f.sources {
@@ -81,10 +81,10 @@ func (f *rowIndex) find(ctx context.Context, n int) (Row, bool, error) {
 	return rows[i], true, nil
 }
 
-// look notes for every row from one on in which batch it is.
+// build records for every row, starting at row from, which batch has it.
 func (f *rowIndex) build(ctx context.Context, from int) error {
 	f.first, f.index = from, make([]uint32, max(0, f.total-from+1))
-	for stream := range f.reading.frozen.Streams() {
+	for stream := range f.reading.snapshot.Streams() {
 		for b, err := range f.ledger.batches(ctx, f.id, stream, false) {
 			if AsUnreadable(err) != nil {
 				f.bad = err
@@ -104,11 +104,11 @@ func (f *rowIndex) build(ctx context.Context, from int) error {
 	return nil
 }
 
-// batch reads the rows of a batch, unless it is at hand.
+// batch returns the rows of a batch, from the cache if it is there.
 func (f *rowIndex) batch(ctx context.Context, place uint32) ([]Row, error) {
 	for i, c := range f.cache {
 		if c.place == place {
-			copy(f.cache[1:i+1], f.cache[:i]) // the one used last stands first
+			copy(f.cache[1:i+1], f.cache[:i]) // most recently used first
 			f.cache[0] = c
 			return c.rows, nil
 		}
@@ -121,16 +121,16 @@ func (f *rowIndex) batch(ctx context.Context, place uint32) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.cache = slices.Insert(f.cache, 0, &foundBatch{place, rows})
-	for f.held += len(rows); f.held > heldRows && len(f.cache) > 1; {
+	f.cache = slices.Insert(f.cache, 0, &cachedBatch{place, rows})
+	for f.cachedRows += len(rows); f.cachedRows > maxCachedRows && len(f.cache) > 1; {
 		last := len(f.cache) - 1
-		f.held -= len(f.cache[last].rows)
+		f.cachedRows -= len(f.cache[last].rows)
 		f.cache = slices.Delete(f.cache, last, last+1)
 	}
 	return rows, nil
 }
 
-// sortedRows reads a batch's rows, and puts them in order.
+// sortedRows reads a batch's rows and sorts them.
 func (l *Ledger) sortedRows(ctx context.Context, id string, b *Batch, r *rowReading) ([]Row, error) {
 	rows, err := l.rowsAt(ctx, id, b, r)
 	slices.SortFunc(rows, func(x, y Row) int { return cmp.Compare(x.Row, y.Row) })

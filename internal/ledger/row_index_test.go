@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestResultsOfBatchesInNoOrder: recipients that waited for others with the same text, or
-// came from another account, are in batches whose rows are not in the order of the upload.
+// Batches may have rows out of the order of the upload: their recipients waited for others with the
+// same text, or came from another account.
 func TestResultsOfBatchesInNoOrder(t *testing.T) {
 	t.Parallel()
 	for name, spec := range map[string]Spec{"plain": {}, "own texts": {Fields: []string{"name"}}} {
@@ -31,7 +31,7 @@ func TestResultsOfBatchesInNoOrder(t *testing.T) {
 					}
 				}
 				if page.Number+1 == p.Pages {
-					// Whoever comes, comes with the last page, in any order.
+					// All planned recipients are in the batches of the last page, in any order.
 					order = slices.DeleteFunc(order, func(i int) bool { return left[i+1] })
 					for k, some := range slices.Collect(slices.Chunk(order, 37)) {
 						b := PlannedBatch{Lane: k % 2, Calls: []int{len(some)}}
@@ -75,7 +75,7 @@ func TestResultsOfBatchesInNoOrder(t *testing.T) {
 					rest = append(rest, row)
 				}
 				if want := rows[after:]; len(rest) != len(want) || len(want) > 0 && !reflect.DeepEqual(rest, want) {
-					t.Errorf("after row %d come %d rows, or others than in the whole", after, len(rest))
+					t.Errorf("ResultsAfter(%d) returned %d rows, or others than Results", after, len(rest))
 				}
 			}
 		})
@@ -88,15 +88,15 @@ func TestFinderKeepsFewBatchesAtHand(t *testing.T) {
 	r.sending("c", []int{5}, []int{5}, []int{5})
 	snapshot, total, err := r.Snapshot(t.Context(), "c")
 	r.ok(err)
-	f, stop := r.newRowIndex(t.Context(), "c", total, &rowReading{frozen: snapshot})
+	f, stop := r.newRowIndex(t.Context(), "c", total, &rowReading{snapshot: snapshot})
 	defer stop()
 	r.ok(f.build(t.Context(), 1))
-	f.held = heldRows - 7 // as if there were so many already
+	f.cachedRows = maxCachedRows - 7 // as if the cache were almost full
 	for _, n := range []int{1, 6, 11, 2, 7, 12} {
 		row, ok, err := f.find(t.Context(), n)
 		r.ok(err)
 		if !ok || row.Row != n || len(f.cache) > 1+n/6 {
-			t.Fatalf("row %d is %+v, %t, with %d batches at hand", n, row, ok, len(f.cache))
+			t.Fatalf("row %d is %+v, %t, with %d cached batches", n, row, ok, len(f.cache))
 		}
 	}
 	if _, ok, err := f.find(t.Context(), 16); ok || err != nil {

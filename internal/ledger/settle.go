@@ -6,47 +6,49 @@ import (
 	"time"
 )
 
-// Settled is what ending a claim came to.
+// Settled is the result of ending a claim.
 type Settled struct {
-	// Wakes are batches that were handed out because there was room.
+	// Wakes are batches that were handed out because there was room for them.
 	Wakes []Wake
-	// Done: nothing of the campaign is pending any more.
+	// Done: the campaign has ended; no recipient is pending.
 	Done bool
 	// Count is how many unknown answers count against a doubtful call.
 	Count int
-	// Stale: the claim was no longer this one's to end; nothing changed.
+	// Stale: the claim was no longer the caller's to end, and nothing changed.
 	Stale bool
 }
 
-// Basis says on what a settle rests.
+// SettleReason is what the outcomes of a settle are based on.
 type SettleReason string
 
-// The grounds for settling.
+// The reasons of a settle.
 const (
-	// Answer: the gateway spoke of these recipients.
+	// SettleAnswer: the gateway answered about these recipients.
 	SettleAnswer SettleReason = "answer"
-	// Partial: the gateway spoke, but not of all; who is Unknown in the records
-	// stays doubtful, and may be asked for again under the same uuid.
+	// SettlePartial: the gateway answered, but not about all. Recipients that are Unknown in the
+	// records stay doubtful, and may be submitted again under the same idempotency key.
 	SettlePartial SettleReason = "partial"
-	// Spared: the gateway's word as in Answer, but who is Pending in the records was
-	// refused because of the account or the campaign: nobody's attempt is spent.
+	// SettleSpared: the gateway's answer as in SettleAnswer, but recipients that are Pending in the
+	// records were refused because of the account or the campaign. That does not count as an
+	// attempt.
 	SettleSpared SettleReason = "spared"
-	// Verdict: ours, from an error or the lack of an answer.
+	// SettleVerdict: Tuma's own conclusion from an error or a missing answer.
 	SettleVerdict SettleReason = "verdict"
-	// Looked: the gateway's word as in Answer, of a call or from its list, but who is Unknown
-	// in the records stays doubtful, and is looked for in its list after retryIn.
+	// SettleLookup: the answer of a call or a lookup in the gateway's list. Recipients that are
+	// Unknown in the records stay doubtful, and are looked up there after retryIn.
 	SettleLookup SettleReason = "looked"
-	// Abandon: a doubtful generation that will not be submitted again.
+	// SettleAbandon: a doubtful generation that will not be submitted again.
 	SettleAbandon SettleReason = "abandon"
 )
 
-// patientStatus is what settle.lua reads as Pending for longer than the others.
-const patientStatus = 7
+// retryLaterStatus is what settle.lua reads as Pending with a longer wait than the others.
+const retryLaterStatus = 7
 
-// Settle writes what became of the generation's recipients, one record each in
-// order; Pending is: certainly refused for now, may go again after retryIn, or after
-// the longest RetryIn among those records that ask for longer, apart from the others.
-// Once more goes too, where the claim says Resend, who is Unknown and was not before.
+// Settle writes the outcomes of a generation's recipients, one record each, in order. Pending
+// means: certainly refused for now, may be submitted again after retryIn. Records with a longer
+// RetryIn form a separate generation, which waits for the longest of them.
+//
+// If the claim has Resend, recipients that are Unknown and were not before are submitted once more.
 // segments is the number of segments of one message.
 func (l *Ledger) Settle(ctx context.Context, c *Claim, records []Record, reason SettleReason, segments int, retryIn time.Duration) (Settled, error) {
 	if len(records) != len(c.gen.To) {
@@ -57,13 +59,13 @@ func (l *Ledger) Settle(ctx context.Context, c *Claim, records []Record, reason 
 	longest := retryIn
 	for _, r := range records {
 		if r.Status > Undelivered {
-			return Settled{}, fmt.Errorf("settle %s %s: a call cannot end %s", c.id, c.batch, r.Status)
+			return Settled{}, fmt.Errorf("settle %s %s: a call cannot end as %s", c.id, c.batch, r.Status)
 		}
 		r.Generation = c.gen.Number
 		counts[r.Status]++
 		at := len(blob)
 		if blob = appendRecord(blob, r); r.Status == Pending && r.RetryIn > retryIn {
-			blob[at] = patientStatus
+			blob[at] = retryLaterStatus
 			longest = max(longest, r.RetryIn)
 		}
 	}
@@ -83,7 +85,7 @@ func parseSettled(out []string, err error) (Settled, error) {
 	}
 	switch out[0] {
 	case "settled", "forward", "released", "split":
-		if len(out) < 2 { // settled by somebody else before
+		if len(out) < 2 { // another caller settled it before
 			return Settled{Stale: true}, nil
 		}
 		wakes, done, err := answerWakes(out)

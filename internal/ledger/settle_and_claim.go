@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// Next writes that all recipients of a claim were accepted, one record each in order,
-// and makes another claim in the same batch, in one step; segments is as in Settle. It
-// does both or neither, and only what is simple, where Settle and Claim would end no
-// batch and tell the new claim to go: ok is false, without an error, for everything else.
+// SettleAndClaim settles a claim whose recipients were all accepted, one record each, in order, and
+// claims another call of the same batch in one step. segments is as in Settle. It does both or
+// neither, and only in simple cases: Settle would not end the batch, and Claim would grant the
+// claim. For all other cases ok is false, without an error.
 //
-// After an error the caller does not know what was done. It must not submit under the
-// claim that comes beside it; it settles the old claim by Settle, which finds out, and
-// then gives the new one back by Release, whether or not it was made.
+// After an error the caller does not know what happened. It must not submit under the claim that is
+// returned with the error. It settles the old claim with Settle, which finds out, and then gives
+// the new one back with Release, whether or not it was made.
 func (l *Ledger) SettleAndClaim(ctx context.Context, c *Claim, records []Record, segments int, r ClaimRequest) (next *Claim, ok bool, err error) {
 	if err := r.check(); err != nil {
 		return nil, false, err
@@ -25,7 +25,7 @@ func (l *Ledger) SettleAndClaim(ctx context.Context, c *Claim, records []Record,
 	for _, x := range records {
 		blob = appendRecord(blob, x)
 	}
-	shared := shared{r.ID, r.Lease, r.Login, spanArg(r.Open), r.Exclusions}
+	shared := runKey{r.ID, r.Lease, r.Login, spanArg(r.Open), r.Exclusions}
 	own := [settleAndClaimArgs]any{c.Token, c.batch, c.gen.Call, len(records), blob, segments, r.Wake, next.Token, r.Gen.Call, len(r.Gen.To), shortUUID(r.IdempotencyKey)}
 	answer, err := l.evalBatched(ctx, shared, own)
 	if _, err = checkAnswer(settleAndClaimScript, r.ID, own[:], nil, err); err != nil || answer == "" {
@@ -35,8 +35,8 @@ func (l *Ledger) SettleAndClaim(ctx context.Context, c *Claim, records []Record,
 	return next, true, next.parse([]string{string(ClaimGranted), uuid, "0", at, at, "0", "1"})
 }
 
-// nextTo says whether a settle and a claim are such as next.lua can do together, as far
-// as their reader knows.
+// canSettleAndClaim reports whether settle_and_claim.lua can handle a settle and a claim, as far as
+// the caller's data show.
 func canSettleAndClaim(c *Claim, records []Record, r ClaimRequest) bool {
 	g := r.Gen
 	if c.Result != ClaimGranted || c.Doubt || c.id != r.ID || c.batch != r.Batch || c.gen.Number != 0 || c.gen.positions != "" || len(records) != c.gen.CallSize {

@@ -1,14 +1,29 @@
--- next.lua settles calls all of whose recipients were accepted, and claims for each another call of its batch, as settle.lua and
--- claim.lua would one after the other, to the byte. A call for which not both is as simple as it mostly is, is left as it is. The calls
--- are many slots', so that what they share is read and written once. It is refused by a full Redis like a claim; then settle.lua,
--- which is not, has to be asked. It runs once a call where slots are few, and does nothing that it can do without.
+-- settle_and_claim.lua settles calls whose recipients were all accepted, and claims for each another call of its batch.
+-- The result is the same, to the byte, as settle.lua and then claim.lua. It handles only simple cases; for the others it
+-- writes nothing.
+-- It takes the calls of many worker slots in one run, so that shared fields are read and written once. With few slots it
+-- runs once a call, so it does nothing that it can avoid.
+-- A full Redis refuses it, as it refuses a claim. The caller then uses settle.lua, which a full Redis accepts.
 -- KEYS: 1 ledger, 2 open set
--- ARGV: 1 lease ms, 2 login, 3 the spans of time in which it may go, 4 the version of the campaign's opt-outs, both as in claim.lua;
---       then of each: 1 token, 2 batch, 3 call (its generation 0, uncut), 4 recipients, 5 one [status][length][detail] each, 6 segments a
---       message, 7 wake (0: not checked), 8 token of the next claim, 9 next call (its generation 0, never claimed), 10 recipients of it,
---       11 uuid
--- Returns of each the uuid and when it was claimed, told 'go', or '': nothing was written, ask settle.lua and claim.lua. The same tokens
--- are answered the same again, for as long as the next claim holds.
+-- ARGV, shared by all calls:
+--   1  lease ms
+--   2  login
+--   3  time spans in which the next call may be made, as in claim.lua
+--   4  version of the campaign's opt-outs, as in claim.lua
+-- then for each call:
+--   1  token
+--   2  batch
+--   3  call (its generation 0, never divided)
+--   4  recipients
+--   5  one [status][length][detail] for each recipient
+--   6  segments of one message
+--   7  wake number; 0: not checked
+--   8  token of the next claim
+--   9  next call (its generation 0, never claimed)
+--   10 recipients of the next call
+--   11 idempotency key (uuid) of the next call
+-- Returns for each call 'uuid claimed-ms' if the next claim was granted, or '': nothing was written, and the caller uses
+-- settle.lua and claim.lua. The same tokens get the same answer again while the next claim holds.
 local L, lease, login, version = KEYS[1], tonumber(ARGV[1]), ARGV[2], ARGV[4]
 local int, match, sub, each, head, own = string.format, string.match, string.sub, 11, 4, 12
 local fields = {'v', 'stop', 'paused', 'exp', 'ex', 'lim', 'per', 'pending', 'fly', 'accepted', 'seg', 'calls'}
@@ -22,7 +37,8 @@ local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local stamp, due = int('%d', now), int('%d', now + lease)
 
--- What holds for all of them: a limit on what is rejected is judged with every settle, and what is no number is for others to name.
+-- These conditions hold for all calls. A failure threshold is checked at every settle, which settle.lua does. A
+-- counter that is not a whole number is left to the other scripts, which report it.
 local function whole(x)
   if not x then return 0 end
   return match(x, '^%d+$') and tonumber(x)
@@ -36,7 +52,7 @@ if ARGV[3] ~= '' then
   simple = simple and open
 end
 
--- Counters that are kept of each account, where there are several.
+-- Counters that are kept for each account, if there are several.
 local accounts = {}
 local function account(a)
   if not accounts[a] then
@@ -49,25 +65,26 @@ end
 local out, changes, batches, done, settled = {}, {}, {}, {}, false
 local function change(field, value) changes[#changes + 1], changes[#changes + 2] = field, value end
 
--- one returns the uuid and the time, if it has written both.
+-- one settles and claims for one call. It returns the uuid and the time of the claim, or nil if it wrote nothing.
 local function one(i, k)
   local token, b, mine = ARGV[i + 1], ARGV[i + 2], ARGV[i + 8]
   local this, result, other, wake, left = v[k + 1], v[k + 2], v[k + 3], v[k + 4], v[k + 5]
   if not this or done[b] then return nil end
   if other then
-    -- Said again: settled by this token, claimed by that, and nothing since.
+    -- A repeat: settled by this token, next call claimed by that one, and nothing happened since.
     local was, first, uuid = match(other, '^s (%S+) %d+ (%d+) %d+ 0 0 0 0 (%S+) %S+ 0 %d+ 1$')
     if was ~= mine or match(this, '^t %S+ %d+ (%S+) %d+$') ~= sub(token, 1, 6) then return nil end
     change(fields[k + 3], (string.gsub(other, '^(s %S+) %d+', '%1 ' .. due)))
     return uuid, first
   end
-  -- The record's words (prelude.lua): state, token, lease, claimed, first, tries, bad, doubt, revision, uuid, login, due, size, claims.
+  -- The words of the record (prelude.lua): state, token, lease, claimed, first, tries, bad, doubt, revision, uuid,
+  -- login, due, size, claims.
   local was, before, size, claims = match(this, '^s (%S+) %d+ %d+ %d+ %d+ %d+ 0 %d+ (%S+) %S+ %d+ (%d+) (%d+)$')
   if was ~= token or size ~= ARGV[i + 4] or result or not simple then return nil end
   if ARGV[i + 7] ~= '0' and (tonumber(wake or 0) or 1 / 0) > tonumber(ARGV[i + 7]) then return nil end
   local n, m = ARGV[i + 4] + 0, ARGV[i + 10] + 0
   left = (whole(left) or 0) - 1
-  -- What ends the batch or the campaign has more to do.
+  -- The end of a batch or campaign needs more work, which settle.lua does.
   if left < 1 or pending - n < m or fly < n then return nil end
   if v[7] then
     local a = account(match(b, '^%d+'))
@@ -102,7 +119,7 @@ end
 redis.call('HSET', L, unpack(changes))
 local scores = {}
 for i, b in ipairs(batches) do scores[2 * i - 1], scores[2 * i] = int('%d', now + lease + 1000), b end
--- Nearly always all of them are in the open set, and move.
+-- Usually all batches are in the open set already, and only their scores change.
 if redis.call('ZADD', KEYS[2], 'XX', 'CH', unpack(scores)) < #batches then
   for i, was in ipairs(redis.call('ZMSCORE', KEYS[2], unpack(batches))) do
     if not was then redis.call('HINCRBY', L, 'ob:' .. match(batches[i], '^%d+'), 1) end

@@ -10,19 +10,19 @@ import (
 	"github.com/tuma-sms/tuma/internal/redistest"
 )
 
-// nextTo asks for a claim's settle, all of it accepted, and the claim of another call.
-func (r *rig) next(c *Claim, g *Generation, lease time.Duration) (*Claim, bool) {
+// settleAndClaim settles a claim with all recipients accepted, and claims another call.
+func (r *rig) settleAndClaim(c *Claim, g *Generation, lease time.Duration) (*Claim, bool) {
 	r.Helper()
-	next, ok, err := r.SettleAndClaim(r.Context(), c, repeat(len(c.gen.To), accepted("0191d7a0-0000-7000-8000-000000000001")), 1, r.nextRequest(c, g, lease))
+	next, ok, err := r.SettleAndClaim(r.Context(), c, repeat(len(c.gen.To), accepted("0191d7a0-0000-7000-8000-000000000001")), 1, r.settleAndClaimRequest(c, g, lease))
 	r.ok(err)
 	return next, ok
 }
 
-func (r *rig) nextRequest(c *Claim, g *Generation, lease time.Duration) ClaimRequest {
+func (r *rig) settleAndClaimRequest(c *Claim, g *Generation, lease time.Duration) ClaimRequest {
 	return ClaimRequest{ID: c.id, Batch: c.batch, Wake: 1, Gen: g, IdempotencyKey: requestID(c.batch, g, "login"), Login: "login", KeyTTL: keyed, Lease: lease, OpenBatchLimit: 1000}
 }
 
-// In one step there comes of it what comes of the two, to the last byte.
+// One step has the same result as a settle and a claim, to the last byte.
 func TestNextIsASettleAndAClaim(t *testing.T) {
 	t.Parallel()
 	for name, streams := range map[string]int{"one account": 1, "several accounts": 2} {
@@ -42,7 +42,7 @@ func TestNextIsASettleAndAClaim(t *testing.T) {
 				var next *Claim
 				if together {
 					var ok bool
-					if next, ok = r.next(c, g, long); !ok || next.Result != ClaimGranted || next.IdempotencyKey != requestID("0.0", g, "login") || next.Doubt || next.Claims != 1 ||
+					if next, ok = r.settleAndClaim(c, g, long); !ok || next.Result != ClaimGranted || next.IdempotencyKey != requestID("0.0", g, "login") || next.Doubt || next.Claims != 1 ||
 						next.First.IsZero() || next.At != next.First {
 						t.Errorf("the next claim is %+v, %t", next, ok)
 					}
@@ -61,7 +61,7 @@ func TestNextIsASettleAndAClaim(t *testing.T) {
 	}
 }
 
-// evalsha is how many runs of scripts Redis was asked for.
+// evalsha returns how many script runs Redis has received.
 func (r *rig) evalsha() (n int) {
 	r.Helper()
 	info, err := r.rdb.Info(r.Context(), "commandstats").Result()
@@ -73,7 +73,7 @@ func (r *rig) evalsha() (n int) {
 	return n
 }
 
-// Whatever is not simple is left to the scripts that know it, and nothing is written.
+// All other cases are left to settle.lua and claim.lua, and nothing is written.
 func TestNextLeavesWhatIsNotSimple(t *testing.T) {
 	t.Parallel()
 	for name, bend := range map[string]func(r *rig, c *Claim, g *Generation, q *ClaimRequest){
@@ -118,7 +118,7 @@ func TestNextLeavesWhatIsNotSimple(t *testing.T) {
 			r.claim(c.id, "0.0", 0, 0, keyed, long)
 		},
 		"the next is claimed": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) { r.claim(c.id, "0.0", 1, 0, keyed, long) },
-		"settled, and the next is somebody else's": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) { // it comes late
+		"settled, and the next call has another claim": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) { // the settle comes too late
 			r.settle(c, SettleAnswer, accepted("m"))
 			r.claim(c.id, "0.0", 1, 0, keyed, long)
 		},
@@ -133,25 +133,25 @@ func TestNextLeavesWhatIsNotSimple(t *testing.T) {
 			r.settle(r.claim(c.id, "0.0", 2, 0, keyed, long), SettleAnswer, accepted("m"))
 			r.settle(r.claim(c.id, "0.0", 1, 0, keyed, long), SettleAnswer, accepted("m"))
 		},
-		"the last by the batch's own count": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+		"the last by the batch's counter": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
 			r.ok(r.rdb.HSet(r.Context(), ledgerKey(c.id), "l0.0", 1).Err())
 		},
-		"of a newer release": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+		"a campaign of a newer release": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
 			r.ok(r.rdb.HSet(r.Context(), ledgerKey(c.id), "v", 2).Err())
 		},
 		"gone": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
 			r.ok(r.rdb.Del(r.Context(), ledgerKey(c.id)).Err())
 		},
-		"a record that is none": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+		"an unreadable record": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
 			r.ok(r.rdb.HSet(r.Context(), ledgerKey(c.id), "g0.0.0.0", "s x").Err())
 		},
-		"told of opt-outs": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+		"newer opt-outs": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
 			r.ok(r.rdb.HSet(r.Context(), ledgerKey(c.id), "ex", "1 token").Err())
 		},
-		"a limit": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+		"a failure threshold": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
 			r.ok(r.rdb.HSet(r.Context(), ledgerKey(c.id), "lim", "5 100 1000 0 0 0 0 0 -").Err())
 		},
-		"results that are there": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+		"existing results": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
 			r.ok(r.rdb.HSet(r.Context(), ledgerKey(c.id), "r0.0.0", "\x03\x00").Err())
 		},
 	} {
@@ -162,20 +162,20 @@ func TestNextLeavesWhatIsNotSimple(t *testing.T) {
 			r.sending(id, []int{1, 1, 1})
 			c := r.claim(id, "0.0", 0, 0, keyed, long)
 			g := r.open(id, "0.0", 1, 0)
-			q := r.nextRequest(c, g, long)
+			q := r.settleAndClaimRequest(c, g, long)
 			bend(r, c, g, &q)
 			before := r.state(id)
 			if next, ok, err := r.SettleAndClaim(t.Context(), c, []Record{accepted("m")}, 1, q); ok || err != nil || next == nil {
-				t.Errorf("it was done: %+v, %v", next, err)
+				t.Errorf("SettleAndClaim handled it: %+v, %v", next, err)
 			}
 			if after := r.state(id); after != before {
-				t.Errorf("something was written:\n%s\nbefore:\n%s", after, before)
+				t.Errorf("the ledger changed:\n%s\nbefore:\n%s", after, before)
 			}
 		})
 	}
 }
 
-// A counter that cannot be read is for the scripts to name that are asked then.
+// A counter that cannot be read is reported by the scripts that are used instead.
 func TestNextWritesNothingBesideACounterThatIsNone(t *testing.T) {
 	t.Parallel()
 	for i, field := range []string{"l0.0", "l0.0", "pending", "pending", "fly", "accepted", "seg", "calls", "w0.0", "exp"} {
@@ -185,17 +185,17 @@ func TestNextWritesNothingBesideACounterThatIsNone(t *testing.T) {
 		g := r.open("c", "0.0", 1, 0)
 		r.ok(r.rdb.HSet(t.Context(), ledgerKey("c"), field, []string{"many", "2.5"}[i%2]).Err())
 		before := r.state("c")
-		_, ok, err := r.SettleAndClaim(t.Context(), c, []Record{accepted("m")}, 1, r.nextRequest(c, g, long))
+		_, ok, err := r.SettleAndClaim(t.Context(), c, []Record{accepted("m")}, 1, r.settleAndClaimRequest(c, g, long))
 		if ok || err != nil && AsUnreadable(err) == nil {
-			t.Errorf("%s: it came to %t, %v", field, ok, err)
+			t.Errorf("%s: got %t, %v", field, ok, err)
 		}
 		if after := r.state("c"); after != before {
-			t.Errorf("%s: something was written:\n%s\nbefore:\n%s", field, after, before)
+			t.Errorf("%s: the ledger changed:\n%s\nbefore:\n%s", field, after, before)
 		}
 	}
 }
 
-// What is not simple by its caller's own knowledge is not even asked for.
+// If the caller's data already show that the case is not simple, no script runs.
 func TestNextTakesOnlyWhatIsSimple(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -207,54 +207,54 @@ func TestNextTakesOnlyWhatIsSimple(t *testing.T) {
 		records []Record
 		bend    func(c *Claim, q *ClaimRequest)
 	}{
-		"one is rejected":      {[]Record{accepted("m"), rejected("no")}, nil},
-		"one is unknown":       {[]Record{accepted("m"), unknown("x")}, nil},
-		"one is for later":     {[]Record{accepted("m"), notNow()}, nil},
-		"too few":              {ok[:1], nil},
-		"doubt":                {ok, func(c *Claim, _ *ClaimRequest) { c.Doubt = true }},
-		"no leave":             {ok, func(c *Claim, _ *ClaimRequest) { c.Result = ClaimDoubtful }},
-		"the same call":        {ok, func(c *Claim, q *ClaimRequest) { q.Gen = c.gen }},
-		"another batch":        {ok, func(_ *Claim, q *ClaimRequest) { q.Batch, q.Gen = "0.1", other }},
-		"backing off":          {ok, func(_ *Claim, q *ClaimRequest) { q.Gen.Due = time.Now() }},
-		"another generation":   {ok, func(_ *Claim, q *ClaimRequest) { q.Gen.Number = 1 }},
-		"another request":      {ok, func(_ *Claim, q *ClaimRequest) { q.Gen.Revision = "1" }},
-		"less of a call":       {ok, func(_ *Claim, q *ClaimRequest) { q.Gen.positions = "\x00\x00" }},
-		"a doubtful one":       {ok, func(_ *Claim, q *ClaimRequest) { q.Gen.Ready, q.Gen.Doubtful = false, true }},
-		"a cut one's settle":   {ok, func(c *Claim, _ *ClaimRequest) { c.gen.positions = "\x00\x00\x00\x01" }},
-		"a later one's settle": {ok, func(c *Claim, _ *ClaimRequest) { c.gen.Number = 1 }},
+		"one is rejected":                  {[]Record{accepted("m"), rejected("no")}, nil},
+		"one is unknown":                   {[]Record{accepted("m"), unknown("x")}, nil},
+		"one is refused for now":           {[]Record{accepted("m"), notNow()}, nil},
+		"too few":                          {ok[:1], nil},
+		"doubt":                            {ok, func(c *Claim, _ *ClaimRequest) { c.Doubt = true }},
+		"a claim that was not granted":     {ok, func(c *Claim, _ *ClaimRequest) { c.Result = ClaimDoubtful }},
+		"the same call":                    {ok, func(c *Claim, q *ClaimRequest) { q.Gen = c.gen }},
+		"another batch":                    {ok, func(_ *Claim, q *ClaimRequest) { q.Batch, q.Gen = "0.1", other }},
+		"backing off":                      {ok, func(_ *Claim, q *ClaimRequest) { q.Gen.Due = time.Now() }},
+		"another generation":               {ok, func(_ *Claim, q *ClaimRequest) { q.Gen.Number = 1 }},
+		"another request":                  {ok, func(_ *Claim, q *ClaimRequest) { q.Gen.Revision = "1" }},
+		"a part of a call":                 {ok, func(_ *Claim, q *ClaimRequest) { q.Gen.positions = "\x00\x00" }},
+		"a doubtful generation":            {ok, func(_ *Claim, q *ClaimRequest) { q.Gen.Ready, q.Gen.Doubtful = false, true }},
+		"the settle of a part of a call":   {ok, func(c *Claim, _ *ClaimRequest) { c.gen.positions = "\x00\x00\x00\x01" }},
+		"the settle of a later generation": {ok, func(c *Claim, _ *ClaimRequest) { c.gen.Number = 1 }},
 	} {
 		one, gen, own := *c, *g, *c.gen
 		one.gen = &own
-		q := r.nextRequest(&one, &gen, long)
+		q := r.settleAndClaimRequest(&one, &gen, long)
 		if x.bend != nil {
 			x.bend(&one, &q)
 		}
 		before := r.state("c")
 		if _, ok, err := r.SettleAndClaim(t.Context(), &one, x.records, 1, q); ok || err != nil {
-			t.Errorf("%s: it was done: %t, %v", name, ok, err)
+			t.Errorf("%s: SettleAndClaim handled it: %t, %v", name, ok, err)
 		}
 		if r.state("c") != before {
-			t.Errorf("%s: something was written", name)
+			t.Errorf("%s: the ledger changed", name)
 		}
 	}
-	if _, ok := r.next(c, g, long); !ok {
-		t.Error("what is simple was not done")
+	if _, ok := r.settleAndClaim(c, g, long); !ok {
+		t.Error("a simple case was not handled")
 	}
 }
 
-// The answer that was lost is had by asking again, for as long as the next claim holds.
+// A lost answer can be had by repeating the request, while the next claim holds.
 func TestNextIsAnsweredTheSameAgain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{1, 1, 1})
-	say := &again{armed: true, snapshot: func() (string, error) { return ledgerText(t.Context(), r.server.Client(), "c") }}
+	say := &replayHook{armed: true, snapshot: func() (string, error) { return ledgerText(t.Context(), r.server.Client(), "c") }}
 	r.rdb.AddHook(say)
 	c := r.claim("c", "0.0", 0, 0, keyed, long)
-	next, ok := r.next(c, r.open("c", "0.0", 1, 0), long)
+	next, ok := r.settleAndClaim(c, r.open("c", "0.0", 1, 0), long)
 	if !ok || next.Result != ClaimGranted {
-		t.Fatalf("the answer to the second asking is %+v, %t", next, ok)
+		t.Fatalf("the repeated request returned %+v, %t", next, ok)
 	}
-	third, ok := r.next(next, r.open("c", "0.0", 2, 0), long)
+	third, ok := r.settleAndClaim(next, r.open("c", "0.0", 2, 0), long)
 	if !ok {
 		t.Fatal("the third call was not claimed")
 	}
@@ -265,29 +265,30 @@ func TestNextIsAnsweredTheSameAgain(t *testing.T) {
 	r.expect("c", "accepted accepted accepted")
 }
 
-// Said again once the next claim is somebody else's, it is no leave to send, and changes nothing.
+// Repeated once another worker holds the next claim, the request is not granted and changes
+// nothing.
 func TestNextIsNotAnsweredAgainOnceSomebodyElseHasTheCall(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{1, 1, 1})
-	say := &again{keep: func([]any) bool { return true }}
+	say := &replayHook{keep: func([]any) bool { return true }}
 	r.rdb.AddHook(say)
 	c := r.claim("c", "0.0", 0, 0, keyed, long)
-	next, _ := r.next(c, r.open("c", "0.0", 1, 0), long)
+	next, _ := r.settleAndClaim(c, r.open("c", "0.0", 1, 0), long)
 	asked := say.late[len(say.late)-1]
 	_, err := r.Release(t.Context(), next, 0, false)
 	r.ok(err)
 	r.claim("c", "0.0", 1, 0, keyed, long)
 	before := r.state("c")
 	if out, err := r.rdb.Do(t.Context(), asked...).StringSlice(); err != nil || !slices.Equal(out, []string{""}) {
-		t.Errorf("it was told %q, %v", out, err)
+		t.Errorf("it got %q, %v", out, err)
 	}
 	if after := r.state("c"); after != before {
-		t.Errorf("something was written:\n%s\nbefore:\n%s", after, before)
+		t.Errorf("the ledger changed:\n%s\nbefore:\n%s", after, before)
 	}
 }
 
-// A claim whose answer came to nobody is found by its token, and given back.
+// A claim whose answer was lost is found by its token and released.
 func TestANextThatNobodyHeardOfIsGivenBack(t *testing.T) {
 	t.Parallel()
 	for _, done := range []bool{true, false} {
@@ -295,14 +296,14 @@ func TestANextThatNobodyHeardOfIsGivenBack(t *testing.T) {
 		r.sending("c", []int{1, 1})
 		c := r.claim("c", "0.0", 0, 0, keyed, long)
 		g := r.open("c", "0.0", 1, 0)
-		next := r.nextRequest(c, g, long).claim()
+		next := r.settleAndClaimRequest(c, g, long).claim()
 		if done {
-			next, _ = r.next(c, g, long)
+			next, _ = r.settleAndClaim(c, g, long)
 		}
 		r.settle(c, SettleAnswer, accepted("m"))
 		out, err := r.Release(t.Context(), next, 0, false)
 		if err != nil || out.Stale == done {
-			t.Errorf("done %t: giving it back came to %+v, %v", done, out, err)
+			t.Errorf("done %t: Release returned %+v, %v", done, out, err)
 		}
 		r.expect("c", "accepted pending")
 		if n := r.summary("c").InFlight; n.Calls != 0 || n.Recipients != 0 {
@@ -313,26 +314,27 @@ func TestANextThatNobodyHeardOfIsGivenBack(t *testing.T) {
 	}
 }
 
-// The next claim's lease is its own: over without a settle it is in doubt, and its token is worth nothing.
+// The next claim has its own lease. When it ends without a settle, the call is doubtful and the
+// claim's token is void.
 func TestANextWhoseLeaseIsOverIsInDoubt(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{1, 1, 1})
 	c := r.claim("c", "0.0", 0, 0, keyed, long)
 	g := r.open("c", "0.0", 1, 0)
-	next, _ := r.next(c, g, lapsed)
-	if got := r.ask("c", "0.0", r.open("c", "0.0", 1, 0), noKey, long); got.Result != ClaimDoubtful {
-		t.Errorf("the claim was told %q, want doubtful", got.Result)
+	next, _ := r.settleAndClaim(c, g, lapsed)
+	if got := r.tryClaim("c", "0.0", r.open("c", "0.0", 1, 0), noKey, long); got.Result != ClaimDoubtful {
+		t.Errorf("the claim got %q, want doubtful", got.Result)
 	}
 	last := r.open("c", "0.0", 2, 0)
-	if _, ok := r.next(next, last, long); ok {
-		t.Error("a claim that is in doubt was settled as if it were held")
+	if _, ok := r.settleAndClaim(next, last, long); ok {
+		t.Error("SettleAndClaim settled a doubtful claim")
 	}
 	r.settle(next, SettleAnswer, accepted("m"))
 	r.expect("c", "accepted accepted pending")
 }
 
-// A full Redis takes the settle, and no claim beside it.
+// A full Redis accepts the settle, but not the claim.
 func TestAFullRedisRefusesTheNextAndTakesTheSettle(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, redistest.WithConfig("maxmemory", "64mb", "maxmemory-policy", "noeviction"))
@@ -341,16 +343,16 @@ func TestAFullRedisRefusesTheNextAndTakesTheSettle(t *testing.T) {
 	g := r.open("c", "0.0", 1, 0)
 	before := r.state("c")
 	r.ok(r.rdb.ConfigSet(t.Context(), "maxmemory", "1mb").Err())
-	next, ok, err := r.SettleAndClaim(t.Context(), c, []Record{accepted("m")}, 1, r.nextRequest(c, g, long))
+	next, ok, err := r.SettleAndClaim(t.Context(), c, []Record{accepted("m")}, 1, r.settleAndClaimRequest(c, g, long))
 	if ok || next == nil || err == nil || !strings.Contains(err.Error(), "OOM") {
-		t.Errorf("it came to %+v, %t, %v; want OOM", next, ok, err)
+		t.Errorf("got %+v, %t, %v; want OOM", next, ok, err)
 	}
 	if r.state("c") != before {
-		t.Error("something was written")
+		t.Error("the ledger changed")
 	}
 	r.settle(c, SettleAnswer, accepted("m"))
 	if out, err := r.Release(t.Context(), next, 0, false); err != nil || !out.Stale {
-		t.Errorf("giving back what was never had came to %+v, %v", out, err)
+		t.Errorf("Release of a claim that was never made returned %+v, %v", out, err)
 	}
 	r.expect("c", "accepted pending")
 }

@@ -8,71 +8,72 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// Class decides consent, hours and priority of a campaign.
+// Class is the class of a campaign. It decides about sending hours and priority.
 type Class string
 
-// The two classes.
+// The classes.
 const (
 	Marketing     Class = "marketing"
 	Transactional Class = "transactional"
 )
 
-// What becomes of a recipient whose outcome is unknown at a gateway without keys.
+// What happens to a recipient with an unknown outcome at a gateway without idempotency keys.
 const (
 	KeepUnknown   = "keep"
-	ResendUnknown = "resend" // submitted once more, and perhaps sent twice
+	ResendUnknown = "resend" // it is submitted once more, and may get the message twice
 )
 
-// Spec is what a campaign's producer asked for. It is written once, at commit,
-// and never changes. The JSON names are short because every campaign, also one
-// of a single message, carries a copy in Redis.
+// Spec is what the producer of a campaign asked for. It is written once, at commit, and never
+// changes. The JSON names are short because every campaign, even one of a single message, stores a
+// copy in Redis.
 type Spec struct {
-	Via         string        `json:"v,omitempty"`  // account; empty: by route
+	Via         string        `json:"v,omitempty"`  // account; empty: chosen by route
 	From        string        `json:"f,omitempty"`  // sender ID; empty: the account's
 	Body        string        `json:"b"`            // UTF-8
 	Class       Class         `json:"c,omitempty"`  // empty: marketing
-	Country     string        `json:"cc,omitempty"` // ISO code for numbers in national format; empty: the worker's
+	Country     string        `json:"cc,omitempty"` // ISO code of the country for numbers in national format; empty: the worker's
 	Flash       bool          `json:"fl,omitempty"`
 	OnUnknown   string        `json:"u,omitempty"`  // KeepUnknown or ResendUnknown; empty: the account's
 	MaxMessages int           `json:"m,omitempty"`  // 0: no cap
 	MaxSegments int           `json:"ms,omitempty"` // of all messages together; 0: no cap
 	StartAt     time.Time     `json:"s,omitzero"`
 	ExpiresAt   time.Time     `json:"x,omitzero"`
-	ExpiresIn   time.Duration `json:"xi,omitempty"` // as asked for; ExpiresAt is worked out from it
-	// Canary is how many messages go first, and have to end before any other goes; 0: none.
-	// MaxRejected is of how many of a hundred messages that have ended at most it may be
-	// that they were rejected, or are unknown; 0: DefaultMaxRejected with a canary, else any.
+	ExpiresIn   time.Duration `json:"xi,omitempty"` // as requested; ExpiresAt is computed from it
+	// Canary is how many messages must end before any other is sent; 0: none. MaxRejected is the
+	// maximum percentage of finished messages that may be rejected or unknown; 0:
+	// DefaultMaxRejected with a canary, else no limit.
 	Canary      int     `json:"cy,omitempty"`
 	MaxRejected float64 `json:"mr,omitempty"`
-	// Fields are the body's merge fields, in the order of each recipient's values. None: the
-	// campaign is plain, and the body text, whatever it looks like.
+	// Fields are the body's merge fields, in the order of each recipient's values. Without fields
+	// the campaign is plain: the body is sent unchanged, even if it contains braces.
 	Fields []string `json:"fd,omitempty"`
-	// OnMissing is what becomes of a recipient whose value for a field without a default is
-	// blank: MissingSkip or MissingDefault; empty: it was made sure that there is none.
+	// OnMissing is what happens to a recipient with a blank value for a field that has no default:
+	// MissingSkip or MissingDefault; empty: the producer made sure that there is none.
 	OnMissing string `json:"om,omitempty"`
-	// Transliterate writes each rendered body in GSM-7 where it can; a plain body was written so.
+	// Transliterate: each rendered body is written in GSM-7 where possible. A plain body was
+	// transliterated before.
 	Transliterate bool `json:"tl,omitempty"`
 }
 
-// What becomes of a recipient with a blank value for a field without a default.
+// What happens to a recipient with a blank value for a field without a default.
 const (
 	MissingFail    = "fail"    // the campaign is not enqueued
-	MissingSkip    = "skip"    // it is left out
+	MissingSkip    = "skip"    // the recipient is skipped
 	MissingDefault = "default" // the field is left empty
 )
 
-// Personal says whether the body has merge fields.
+// Personalized reports whether the body has merge fields.
 func (s Spec) Personalized() bool { return len(s.Fields) > 0 }
 
-// ShortBody is the body, or one that no recipient's is much shorter than: to see whether
-// an account can carry any of it.
+// ShortBody returns the body, or in a campaign with merge fields a body about as short as any
+// recipient's. It is used to check whether an account can carry any message of the campaign.
 func (s Spec) ShortBody() string {
 	if !s.Personalized() {
 		return s.Body
 	}
 	t, err := sms.ParseTemplate(s.Body)
 	if err != nil {
-		return s.Body // planning says so
+		return s.Body // planning reports the error
 	}
 	short := ""
 	for _, value := range []string{"x", ""} {
@@ -88,7 +89,7 @@ func (s Spec) ShortBody() string {
 	return short
 }
 
-// Cap is how many messages of a plain campaign may be planned; 0: any number. A cap on
+// MessageCap returns how many messages of a plain campaign may be planned; 0: no cap. A cap on
 // segments counts every message with the segments of the body.
 func (s Spec) MessageCap() int {
 	most := s.MaxMessages
@@ -101,14 +102,14 @@ func (s Spec) MessageCap() int {
 	return most
 }
 
-// Capped says whether one more message than n would pass the caps.
+// Capped reports whether another message after n messages would exceed the caps.
 func (s Spec) Capped(n int) bool {
 	return (s.MaxMessages > 0 || s.MaxSegments > 0) && n >= s.MessageCap()
 }
 
-// content is the part of a spec that makes two enqueues the same one. A duration
-// counts as it was given, not as the instant it came to. How carefully it begins makes
-// no other campaign: it must not go out twice because somebody left that out once.
+// content returns the part of a spec that decides whether two enqueues are the same campaign. It
+// has a duration as the producer gave it, not the time computed from it. Canary and MaxRejected do
+// not count: a second enqueue that omits them by mistake must not send the campaign again.
 func (s Spec) content() Spec {
 	s.Canary, s.MaxRejected = 0, 0
 	if s.ExpiresIn != 0 {
@@ -117,7 +118,7 @@ func (s Spec) content() Spec {
 	return s
 }
 
-// shortTransactional stands for Transactional in a record.
+// shortTransactional is Transactional in a stored record.
 const shortTransactional Class = "t"
 
 func (s Spec) encode() ([]byte, error) {
@@ -145,7 +146,7 @@ func decodeSpec(b []byte) (Spec, error) {
 	return s, nil
 }
 
-// Route sends the numbers with a prefix through accounts, in order of preference.
+// Route sends numbers with a prefix through accounts, in order of preference.
 type Route struct {
 	Match string   `json:"match" yaml:"match"`
 	Via   []string `json:"via" yaml:"via"`

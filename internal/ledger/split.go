@@ -4,14 +4,14 @@ import (
 	"context"
 )
 
-// Split ends a claim that the gateway refused as a whole: both halves become
-// generations of their own. Doubt is never split: then Stale is set.
+// Split ends a claim that the gateway refused as a whole. Each half becomes a generation. A
+// doubtful claim is never split: then Settled.Stale is set.
 func (l *Ledger) Split(ctx context.Context, c *Claim) (Settled, error) {
 	return l.split(ctx, c, 0)
 }
 
-// SplitAfter is Split for a claim of which nothing was submitted, with so many
-// recipients, at least one, in the first part.
+// SplitAfter is Split for a claim that was not submitted. The first part gets first recipients, at
+// least one.
 func (l *Ledger) SplitAfter(ctx context.Context, c *Claim, first int) (Settled, error) {
 	return l.split(ctx, c, max(first, 1))
 }

@@ -4,23 +4,24 @@ import (
 	"fmt"
 )
 
-// MaxLanes is how many lanes a campaign has at most; the scripts look no further.
+// MaxStreams is the most streams of a campaign. The scripts have the same limit.
 const MaxStreams = 1024
 
-// Lane is what batches are numbered by, and the window of batches counted by: an
-// account, and the sending hours of its recipients. So a batch is open or closed as
-// a whole, and one that is closed takes no place from others.
+// Stream is an account together with the sending hours of its recipients. Batches are numbered, and
+// open batches limited, per stream. So a batch is open or closed as a whole, and a closed stream
+// takes no place from others.
 type Stream struct {
 	Number       int
 	Account      SnapshotAccount
 	SendingHours CountryHours
 }
 
-// Lanes is how many lanes a campaign has: first one an account for recipients who
-// may be sent to at any hour, then as many for each of the windows.
+// Streams returns the number of streams of a campaign. The first ones, one for each account, are
+// for recipients that may be sent to at any hour. As many follow for each country with sending
+// hours.
 func (f PlanSnapshot) Streams() int { return len(f.Accounts) * (1 + len(f.SendingHours)) }
 
-// Lane describes a lane by its number, which must be from 0 to less than Lanes.
+// Stream returns the stream with number n, which must be at least 0 and less than Streams.
 func (f PlanSnapshot) Stream(n int) Stream {
 	l := Stream{Number: n, Account: f.Accounts[n%len(f.Accounts)]}
 	if w := n / len(f.Accounts); w > 0 {
@@ -29,14 +30,14 @@ func (f PlanSnapshot) Stream(n int) Stream {
 	return l
 }
 
-// Beside is the number of the lane of an account, by its number, for the same sending
-// hours as a lane's.
+// SameHoursFor returns the number of another account's stream with the same sending hours. account
+// is the number of that account.
 func (f PlanSnapshot) SameHoursFor(stream, account int) int {
 	return stream - stream%len(f.Accounts) + account
 }
 
-// counted is how many lanes the scripts count the recipients of, each by itself: none, where
-// the campaign's own counts say it all.
+// countedStreams returns how many streams the scripts keep separate counts for: none if the
+// campaign has one account.
 func (f PlanSnapshot) countedStreams() int {
 	if len(f.Accounts) < 2 {
 		return 0
@@ -44,14 +45,14 @@ func (f PlanSnapshot) countedStreams() int {
 	return f.Streams()
 }
 
-// LaneOf describes the lane of a batch.
+// StreamOf returns the stream of a batch.
 func (f PlanSnapshot) StreamOf(batch string) (Stream, error) {
 	n, err := BatchStream(batch)
 	if err != nil {
 		return Stream{}, err
 	}
 	if n >= f.Streams() {
-		return Stream{}, fmt.Errorf("batch %s has lane %d of %d: %w", batch, n, f.Streams(), errRecord)
+		return Stream{}, fmt.Errorf("batch %s names stream %d, but the campaign has %d: %w", batch, n, f.Streams(), errRecord)
 	}
 	return f.Stream(n), nil
 }

@@ -11,20 +11,21 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// FlyingCall is a call that was claimed before somebody in it opted out.
+// InFlightCall is a call that was claimed before one of its recipients opted out.
 type InFlightCall struct {
 	Campaign string
-	// Recipients are how many of those who opted out are in it.
+	// Recipients is how many recipients of the call have opted out.
 	Recipients int
-	// Doubtful: no claim holds it, but the gateway may have taken it, and where that harms
-	// nobody it is repeated as it was.
+	// Doubtful: no claim holds the call, but it may have reached the gateway. At a gateway with
+	// idempotency keys it is repeated unchanged.
 	Doubtful bool
-	field    string // of its generation
+	field    string // field of its generation
 	token    string
 }
 
-// Lists are the suppression lists that hold for a campaign: the one for all senders, and
-// those of the senders it has or, where it leaves that to its accounts, may come to have.
+// SuppressionLists returns the suppression lists that hold for a campaign: the one for all senders,
+// and the one of its sender. If the campaign names no sender, it returns those of all its accounts'
+// senders.
 func (l *Ledger) SuppressionLists(ctx context.Context, spec Spec, accounts []string) ([]string, error) {
 	out := []string{AllSenders}
 	add := func(sender string) {
@@ -46,7 +47,8 @@ func (l *Ledger) SuppressionLists(ctx context.Context, spec Spec, accounts []str
 	return out, nil
 }
 
-// ListsOf is Lists for a campaign by its id. ErrNotFound: none was committed yet.
+// SuppressionListsOf is SuppressionLists for a campaign by its id. It returns ErrNotFound before
+// the commit.
 func (l *Ledger) SuppressionListsOf(ctx context.Context, id string) ([]string, error) {
 	spec, err := l.Spec(ctx, id)
 	if err != nil {
@@ -62,7 +64,7 @@ func (l *Ledger) SuppressionListsOf(ctx context.Context, id string) ([]string, e
 			names = []string{spec.Via}
 		}
 		if spec.Via == "" && len(snapshot.Accounts) == 0 {
-			// Planned by routes that may be anybody's.
+			// It is planned by routes, which may name any account.
 			all, err := l.Accounts(ctx)
 			if err != nil {
 				return nil, err
@@ -82,22 +84,23 @@ func accountNames(f PlanSnapshot) (out []string) {
 	return out
 }
 
-// ExcludeOpen tells every open campaign for which a list holds, but the one named, that
-// numbers have come to it; nil: many. It returns the calls to any of them that were claimed
-// before and are in flight, or in doubt. The list must have been written before.
+// ExcludeOpen passes numbers that were added to a suppression list to every open campaign for which
+// the list holds, except campaign but. nil numbers mean every number on the list. It returns the
+// calls to any of them that were claimed before and are in flight or in doubt. The numbers must be
+// on the list already.
 func (l *Ledger) ExcludeOpen(ctx context.Context, list string, numbers []sms.MSISDN, but string) (inFlight []InFlightCall, err error) {
 	open, err := l.OpenCampaigns(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var errs []error // one campaign that cannot be told keeps no other from being
+	var errs []error // an error in one campaign does not stop the others
 	for _, e := range open {
 		if e.ID == but {
 			continue
 		}
 		lists, err := l.SuppressionListsOf(ctx, e.ID)
 		if errors.Is(err, ErrNotFound) {
-			continue // its planning reads the list
+			continue // its planning will read the list
 		}
 		if err == nil && !slices.Contains(lists, list) {
 			continue
@@ -119,12 +122,12 @@ func (l *Ledger) ExcludeOpen(ctx context.Context, list string, numbers []sms.MSI
 	return inFlight, errors.Join(errs...)
 }
 
-// flyingTo finds the calls of a campaign that hold a claim, or are in doubt, with any of
-// the numbers; nil: with anybody who is on the list.
+// inFlightTo returns the calls of a campaign with any of the numbers that hold a claim or are in
+// doubt. nil numbers mean every number on the list.
 func (l *Ledger) inFlightTo(ctx context.Context, id, list string, numbers []sms.MSISDN) (out []InFlightCall, err error) {
 	batches, err := l.rdb.ZRange(ctx, openKey(id), 0, -1).Result()
 	if err != nil {
-		return nil, fmt.Errorf("calls in flight of %s: %w", id, err)
+		return nil, fmt.Errorf("read calls in flight of %s: %w", id, err)
 	}
 	wanted := map[sms.MSISDN]bool{}
 	for _, m := range numbers {
@@ -171,12 +174,12 @@ func (l *Ledger) inFlightTo(ctx context.Context, id, list string, numbers []sms.
 	return out, nil
 }
 
-// StillFlying returns those of the calls that hold the claim they held.
+// StillInFlight returns those of the calls that still hold the claim they held.
 func (l *Ledger) StillInFlight(ctx context.Context, calls []InFlightCall) (out []InFlightCall, err error) {
 	for _, c := range calls {
 		got, err := l.rdb.HMGet(ctx, ledgerKey(c.Campaign), c.field).Result()
 		if err != nil {
-			return nil, fmt.Errorf("calls in flight of %s: %w", c.Campaign, err)
+			return nil, fmt.Errorf("read calls in flight of %s: %w", c.Campaign, err)
 		}
 		if w := strings.Fields(fieldString(got[0])); len(w) > 1 && w[0] == "s" && w[1] == c.token {
 			out = append(out, c)

@@ -5,23 +5,25 @@ const (
 	consentGo = "worker/consent.go"
 )
 
-// inConsent are about people who have opted out.
-var inConsent = []mutant{
-	{"a claim that has not read the opt-outs", one(preludeLua, "return (get('ex') or '') ~= version end", "return false end"), model},
-	{"doubt that is narrowed", one(narrowLua, "if rec[STATE] ~= 'r' or", "if rec[STATE] == 's' or"), tests("internal/ledger", "TestDoubtGoesOnWithWhoHasOptedOut")},
-	{"a narrowed call that is the same request", one(preludeLua, "int(#keep), int(tonumber(rec[REV]) + 1), '-', '-', '0'", "int(#keep), rec[REV], rec[UUID], rec[LOGIN], rec[FIRST]"), model},
-	{"who opts out is still pending in the counts", one(narrowLua, "add('pending', -count)\n", ""), model},
-	{"who opts out is with an account in the counts", one(narrowLua, "if lane then add('to:' .. lane, was - count) end\n", ""), model},
-	{"who was unknown and opts out is called not sent", one(narrowLua, "if was_unknown(de[i]) then", "if false then"), model},
-	{"a retry that does not look at the list", one("internal/ledger/retry.go", "if on[m] != \"\" {", "if false {"), model},
-	{"opt-outs that are not read anew after Redis forgot", one("internal/ledger/exclude.go", "if at == from && i == 0 && token != \"\" && parts[0] != token {", "if false {"),
+// optOutMutants break suppression lists and exclusions.
+var optOutMutants = []mutant{
+	{"a claim granted with old exclusions", one(preludeLua, "return (get('ex') or '') ~= version end", "return false end"), model},
+	{"opt-outs removed from a doubtful generation", one(narrowLua, "if rec[STATE] ~= 'r' or", "if rec[STATE] == 's' or"), tests("internal/ledger", "TestDoubtGoesOnWithWhoHasOptedOut")},
+	{"a call with fewer recipients keeps its idempotency key", one(preludeLua, "int(#keep), int(tonumber(rec[REV]) + 1), '-', '-', '0'", "int(#keep), rec[REV], rec[UUID], rec[LOGIN], rec[FIRST]"), model},
+	{"opted-out recipients stay in the pending count", one(narrowLua, "add('pending', -count)\nadd('unknown', was)\nadd('was', -was)", "add('unknown', was)\nadd('was', -was)"), model},
+	{"opted-out recipients stay in the account's count", one(narrowLua, "if lane then add('to:' .. lane, was - count) end\n", ""), model},
+	{"unknown recipients who opt out become skipped", one(narrowLua, "if was_unknown(de[i]) then\n      st[i], de[i], was =", "if false then\n      st[i], de[i], was ="), model},
+	{"a retry ignores the suppression list", one("internal/ledger/retry.go", "if on[m] != \"\" {", "if on[m] != \"\" && false {"), model},
+	{"exclusions not read again after Redis lost them", one("internal/ledger/exclude.go", "if at == from && i == 0 && token != \"\" && parts[0] != token {", "if false {"),
 		tests("internal/ledger", "TestExclusionsThatRedisForgotAreReadAnew")},
-	{"an opt-out that tells no open campaign", one("internal/ledger/suppress.go", "in, err := l.Exclude(ctx, e.ID, list, numbers)", "in, err := InFlight{}, error(nil)"),
+	{"an opt-out does not reach open campaigns", one("internal/ledger/suppress.go", "in, err := l.Exclude(ctx, e.ID, list, numbers)", "in, err := InFlight{}, error(nil)"),
 		tests("worker", "TestWhoOptsOutOfARunningCampaignIsNotCalled")},
-	{"planning that does not look at the list", one("internal/planning/planner.go", "if list, ok := p.opted[m]; ok {", "if list, ok := p.opted[m]; ok && false {"),
+	{"planning ignores the suppression list", one("internal/planning/planner.go", "if list, ok := p.opted[m]; ok {", "if list, ok := p.opted[m]; ok && false {"),
 		tests("worker", "TestPlanningLeavesOutWhoHasOptedOut")},
-	{"a gateway's blacklist that is forgotten", one(consentGo, "r.Status == ledger.Rejected && r.Reason", "false && r.Reason"), tests("worker", "TestAGatewaysBlacklistIsOurs")},
-	{"a call to whom had opted out, if nobody else in it has", one("internal/ledger/exclude.go", "if list, ok := x.numbers[p.MSISDN]; ok {", "if list, ok := x.numbers[p.MSISDN]; ok && (gone != nil || i > 0) {"),
+	{"a gateway's blacklisted numbers not suppressed", one(consentGo, "if r.Status == ledger.Rejected && r.Reason == providers.ReasonBlacklisted {\n\t\t\tnumbers = append(",
+		"if false && r.Reason == providers.ReasonBlacklisted {\n\t\t\tnumbers = append("), tests("worker", "TestAGatewaysBlacklistIsOurs")},
+	{"a call's first recipient is called despite an opt-out", one("internal/ledger/exclude.go", "if list, ok := x.numbers[p.MSISDN]; ok {\n\t\t\t\tif gone == nil {",
+		"if list, ok := x.numbers[p.MSISDN]; ok && (gone != nil || i > 0) {\n\t\t\t\tif gone == nil {"),
 		chaos("came after its opt-out was back")},
-	{"an opt-out without its barrier", one("internal/ledger/script.go", "binding(settling(\"exclude\"))", "settling(\"exclude\")"), tests("internal/ledger", "TestOrdersWaitUntilTheyAreDurable")},
+	{"an opt-out does not wait until it is durable", one("internal/ledger/script.go", "binding(settling(\"exclude\"))", "settling(\"exclude\")"), tests("internal/ledger", "TestOrdersWaitUntilTheyAreDurable")},
 }
