@@ -52,12 +52,12 @@ func TestBalance(t *testing.T) {
 	// An account that lacks a setting does not stop the query of the others.
 	out, errOut, exit := h.run("balance")
 	if exit != exitMisuse || out != "kobo-main  250\n" || !strings.Contains(errOut, "UNSET_VARIABLE is not set") {
-		t.Errorf("exit %d, %s%s", exit, out, errOut)
+		t.Errorf("got exit %d and output %s%s", exit, out, errOut)
 	}
 	h.gateway.SetPassword("demo", "changed")
 	out, errOut, exit = h.run("balance", "kobo-main")
 	if exit != exitFailed || out != "" || !strings.Contains(errOut, "error_user") || strings.Contains(errOut, "secret-word") {
-		t.Errorf("exit %d, %s%s", exit, out, errOut)
+		t.Errorf("got exit %d and output %s%s", exit, out, errOut)
 	}
 }
 
@@ -67,15 +67,15 @@ func TestCheckTellsEverythingAtOnce(t *testing.T) {
 	out, errOut, exit := h.run("check")
 	if exit != exitMisuse || !strings.Contains(out, "redis          ok") || !strings.Contains(out, "kobo-main: balance") ||
 		!strings.Contains(errOut, "accounts.other.user: environment variable UNSET_VARIABLE is not set") {
-		t.Errorf("exit %d\n%s%s", exit, out, errOut)
+		t.Errorf("got exit %d and output\n%s%s", exit, out, errOut)
 	}
 	h.env = append(h.env, "UNSET_VARIABLE=value")
 	if out, errOut, exit := h.run("check"); exit != exitDone || strings.Count(out, " ok ") != 5 || !strings.Contains(out, "windows        ok  off") {
-		t.Errorf("exit %d\n%s%s", exit, out, errOut)
+		t.Errorf("got exit %d and output\n%s%s", exit, out, errOut)
 	}
 	h.gateway.SetPassword("demo", "changed")
 	if _, errOut, exit := h.run("check"); exit != exitFailed || !strings.Contains(errOut, "check its user and pass") {
-		t.Errorf("exit %d\n%s", exit, errOut)
+		t.Errorf("got exit %d and output\n%s", exit, errOut)
 	}
 }
 
@@ -124,7 +124,7 @@ func TestWorkerTellsOfItsHealthAndDrains(t *testing.T) {
 		t.Errorf("a second worker at the same address: exit %d, %s", exit, errOut)
 	}
 	if exit := w.end(t); exit != exitDone {
-		t.Errorf("exit %d\n%s", exit, w.log)
+		t.Errorf("got exit %d and output\n%s", exit, w.log)
 	}
 }
 
@@ -143,7 +143,7 @@ func TestAWorkerThatIsEndedWhileItWaitsForRedisHasDoneWhatItWasAsked(t *testing.
 	}
 	defer conn.Close()
 	if exit := w.end(t); exit != exitDone || w.log.String() != "" {
-		t.Errorf("exit %d\n%s", exit, w.log)
+		t.Errorf("got exit %d and output\n%s", exit, w.log)
 	}
 }
 
@@ -151,11 +151,11 @@ func TestWorkerNeedsItsAccountsOnly(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, sandbox.Options{})
 	if _, errOut, exit := h.run("worker"); exit != exitMisuse || !strings.Contains(errOut, "UNSET_VARIABLE is not set") {
-		t.Errorf("exit %d, %s", exit, errOut)
+		t.Errorf("got exit %d and standard error %s", exit, errOut)
 	}
 	c := newCLI(t, "redis: {url: \""+h.redis.URL()+"\"}\n")
 	if _, errOut, exit := c.run("worker"); exit != exitMisuse || !strings.Contains(errOut, "has no accounts") {
-		t.Errorf("exit %d, %s", exit, errOut)
+		t.Errorf("got exit %d and standard error %s", exit, errOut)
 	}
 }
 
@@ -170,10 +170,10 @@ func TestSandboxSaysHowToUseIt(t *testing.T) {
 		t.Errorf("the output is not a usable configuration: %s", out)
 	}
 	if exit := s.end(t); exit != exitDone {
-		t.Errorf("exit %d", exit)
+		t.Errorf("got exit %d", exit)
 	}
 	if _, errOut, exit := c.run("sandbox", "--listen", "nonsense"); exit != exitFailed || !strings.Contains(errOut, "--listen: ") {
-		t.Errorf("exit %d, %s", exit, errOut)
+		t.Errorf("got exit %d and standard error %s", exit, errOut)
 	}
 }
 
@@ -182,7 +182,7 @@ func TestCompletion(t *testing.T) {
 	h := newFixture(t, sandbox.Options{})
 	h.startWorker()
 	if _, _, exit := h.runWithInput("0712345678\n", "send", "--id", "my-campaign", "--via", "kobo-main", "--body", "Hello"); exit != exitDone {
-		t.Fatalf("exit %d", exit)
+		t.Fatalf("got exit %d", exit)
 	}
 	for _, tt := range []struct {
 		want string
@@ -233,7 +233,7 @@ func TestTheSignalsOfAProcess(t *testing.T) {
 		return strings.Contains(out, `"workers": 1`)
 	})
 	if _, _, exit := h.runWithInput("0712345678\n", "send", "--id", "a", "--via", "kobo-main", "--body", "Hello"); exit != exitDone {
-		t.Fatalf("exit %d", exit)
+		t.Fatalf("got exit %d", exit)
 	}
 	eventually(t, "a call that hangs", func() bool { return h.gateway.Stats().InFlight == 1 })
 	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
@@ -282,7 +282,7 @@ func TestRateIsChangedByHandUntilItIsChangedBack(t *testing.T) {
 		t.Errorf("tuma rate printed %q", out)
 	}
 	if v := rate(); v.Rate != 80 || v.ConfiguredRate == nil || *v.ConfiguredRate != configured.Rate {
-		t.Errorf("set: %+v", v)
+		t.Errorf("after tuma rate: got %+v", v)
 	}
 	if out, _ := h.mustRun("accounts"); !strings.Contains(out, "80/s (configured ") {
 		t.Errorf("tuma accounts printed\n%s", out)

@@ -50,11 +50,11 @@ func TestACampaignFromAFileToTheGateway(t *testing.T) {
 
 	out, errOut, exit := h.run(append(send, "--wait")...)
 	if exit != exitNotAll || !strings.Contains(out, "sale: done") || !strings.Contains(errOut, "enqueued 7 recipients as sale") {
-		t.Fatalf("exit %d\n%s%s", exit, out, errOut)
+		t.Fatalf("got exit %d and output\n%s%s", exit, out, errOut)
 	}
 	st := h.status("sale")
 	if st.State != producer.Done || st.Total != 7 || st.Accepted != 4 || st.Skipped != 3 || st.Calls != 1 || st.Reasons["duplicate"] != 1 {
-		t.Errorf("status %+v", st)
+		t.Errorf("got status %+v", st)
 	}
 
 	t.Run("results", func(t *testing.T) {
@@ -89,27 +89,27 @@ func TestACampaignFromAFileToTheGateway(t *testing.T) {
 	t.Run("sending the same again changes nothing and reports it", func(t *testing.T) {
 		out, errOut := h.mustRun(send...)
 		if out != "sale\n" || !strings.Contains(errOut, "sale already exists with the same content") {
-			t.Errorf("%s%s", out, errOut)
+			t.Errorf("got output %s%s", out, errOut)
 		}
 	})
 	t.Run("other content is refused", func(t *testing.T) {
 		other := slices.Clone(send)
 		other[6] = "Hullo"
 		if out, errOut, exit := h.run(other...); exit != exitMisuse || out != "" || !strings.Contains(errOut, "nothing was enqueued: use another --id") {
-			t.Errorf("exit %d, %s%s", exit, out, errOut)
+			t.Errorf("got exit %d and output %s%s", exit, out, errOut)
 		}
 	})
 	t.Run("pause, cancel and resume of an ended campaign change nothing and report it", func(t *testing.T) {
 		for order, want := range map[string]string{"pause": "nothing to stop", "cancel": "nothing to stop", "resume": "nothing left to send"} {
 			if out, _ := h.mustRun(order, "sale"); out != "sale has already ended: "+want+"\n" {
-				t.Errorf("%s: %s", order, out)
+				t.Errorf("%s printed %s", order, out)
 			}
 		}
 		if st := h.status("sale"); st.State != producer.Done {
-			t.Errorf("status %+v", st)
+			t.Errorf("got status %+v", st)
 		}
 		if out, _ := h.mustRun("retry", "sale", "--unknown", "--rejected"); out != "sale has no such recipients: nothing to send again\n" {
-			t.Errorf("retry: %s", out)
+			t.Errorf("retry printed %s", out)
 		}
 	})
 	t.Run("the message is known to the gateway", func(t *testing.T) {
@@ -123,11 +123,11 @@ func TestACampaignFromAFileToTheGateway(t *testing.T) {
 		}
 		out, errOut, exit := h.run("gateway", "status", "kobo-main", "missing", rows[1][5], "--json")
 		if exit != exitFailed || !strings.Contains(out, "DELIVRD") || !strings.Contains(errOut, "message missing") {
-			t.Errorf("exit %d, %s%s", exit, out, errOut)
+			t.Errorf("got exit %d and output %s%s", exit, out, errOut)
 		}
 	})
 	if n := h.gateway.Stats(); n.Accepted != 4 || n.Calls != 1 {
-		t.Errorf("gateway %+v", n)
+		t.Errorf("gateway: got %+v", n)
 	}
 }
 
@@ -141,20 +141,20 @@ func TestWithoutAnIDTheSameIsSentOnce(t *testing.T) {
 	for range 4 {
 		all.Go(func() {
 			if out, errOut, exit := h.runWithInput(list, send...); exit != exitDone {
-				t.Errorf("exit %d, %s%s", exit, out, errOut)
+				t.Errorf("got exit %d and output %s%s", exit, out, errOut)
 			}
 		})
 	}
 	all.Wait()
 	_, errOut, exit := h.runWithInput(list, send...)
 	if exit != exitDone || !strings.Contains(errOut, "already sent as c-") || !strings.Contains(errOut, "--again sends it again") {
-		t.Errorf("exit %d, %s", exit, errOut)
+		t.Errorf("got exit %d and standard error %s", exit, errOut)
 	}
 	if n := h.gateway.Stats(); n.Accepted != 2 || len(h.campaigns()) != 1 {
-		t.Errorf("%d campaigns, gateway %+v", len(h.campaigns()), n)
+		t.Errorf("got %d campaigns and gateway counts %+v", len(h.campaigns()), n)
 	}
 	if out, errOut, exit := h.runWithInput(list, append(send, "--again", "--json")...); exit != exitDone || !strings.Contains(out, `"again": false`) {
-		t.Errorf("exit %d, %s%s", exit, out, errOut)
+		t.Errorf("got exit %d and output %s%s", exit, out, errOut)
 	}
 	if n := h.gateway.Stats(); n.Accepted != 4 || len(h.campaigns()) != 2 {
 		t.Errorf("after --again: %d campaigns, gateway %+v", len(h.campaigns()), n)
@@ -249,7 +249,7 @@ func TestOrdersToACampaign(t *testing.T) {
 	h.startWorker()
 	h.mustRun("hold", "kobo-main", "--reason", "lunch")
 	if _, _, exit := h.runWithInput("0712345678\n", "send", "--id", "a", "--via", "kobo-main", "--body", "Hello"); exit != exitDone {
-		t.Fatalf("exit %d", exit)
+		t.Fatalf("got exit %d", exit)
 	}
 	out, _ := h.mustRun("status", "a")
 	if !strings.Contains(out, "waiting: account kobo-main is on hold: lunch") {
@@ -259,7 +259,7 @@ func TestOrdersToACampaign(t *testing.T) {
 		t.Errorf("accounts does not show the reason of the hold:\n%s", out)
 	}
 	if out, _ = h.mustRun("pause", "a"); out != "a is paused\n" || h.status("a").State != producer.Paused {
-		t.Errorf("pause: %s", out)
+		t.Errorf("pause printed %s", out)
 	}
 	// A wait for a paused campaign ends at once.
 	if out, _, exit := h.runWithInput("0712345678\n", "send", "--id", "a", "--via", "kobo-main", "--body", "Hello", "--wait"); exit != exitNotAll ||
@@ -267,16 +267,16 @@ func TestOrdersToACampaign(t *testing.T) {
 		t.Errorf("send --wait of a paused campaign: exit %d, %s", exit, out)
 	}
 	if out, _ = h.mustRun("release", "kobo-main"); out != "account kobo-main is released\n" {
-		t.Errorf("release: %s", out)
+		t.Errorf("release printed %s", out)
 	}
 	if out, _ = h.mustRun("release", "kobo-main"); out != "account kobo-main was not on hold\n" {
-		t.Errorf("release: %s", out)
+		t.Errorf("release printed %s", out)
 	}
 	if h.gateway.Stats().Calls != 0 {
 		t.Error("a paused campaign was sent")
 	}
 	if out, _ = h.mustRun("resume", "a"); out != "a is resumed\n" {
-		t.Errorf("resume: %s", out)
+		t.Errorf("resume printed %s", out)
 	}
 	if out, errOut := h.mustRun("status", "a", "--watch"); !strings.Contains(out, "a: done") || !strings.Contains(errOut, "a: done, 1 of 1") {
 		t.Errorf("status --watch:\n%s%s", out, errOut)
@@ -295,7 +295,7 @@ func TestCancelWaitsForCallsInFlight(t *testing.T) {
 		fmt.Fprintf(&list, "07%08d\n", 10_000_000+i)
 	}
 	if _, errOut, exit := h.runWithInput(list.String(), "send", "--id", "big", "--via", "kobo-main", "--body", "Hello"); exit != exitDone {
-		t.Fatalf("exit %d, %s", exit, errOut)
+		t.Fatalf("got exit %d and standard error %s", exit, errOut)
 	}
 	eventually(t, "a call in flight", func() bool { return h.gateway.Stats().InFlight > 0 })
 	out, errOut := h.mustRun("cancel", "big")
@@ -305,10 +305,10 @@ func TestCancelWaitsForCallsInFlight(t *testing.T) {
 	}
 	st := h.status("big")
 	if st.State != producer.Cancelled || int64(st.Accepted) != h.gateway.Stats().Accepted || st.Accepted+st.Reasons["cancelled"] != 10_000 || st.Reasons["cancelled"] == 0 {
-		t.Errorf("status %+v", st)
+		t.Errorf("got status %+v", st)
 	}
 	if out, _ := h.mustRun("cancel", "big", "--no-wait"); out != "big is cancelled\n" {
-		t.Errorf("again: %s", out)
+		t.Errorf("the second cancel printed %s", out)
 	}
 	if out, _ := h.mustRun("pause", "big"); out != "big is already cancelled: nothing to stop\n" {
 		t.Errorf("pause of a cancelled campaign: %s", out)
@@ -329,12 +329,12 @@ func TestRetrySendsAgainOnPurpose(t *testing.T) {
 	}
 	h.gateway.Reset()
 	if out, _ := h.mustRun("retry", "a", "--rejected"); out != "a: sending again to 1 recipient\n" {
-		t.Errorf("retry: %s", out)
+		t.Errorf("retry printed %s", out)
 	}
 	if out, _ := h.mustRun("status", "a", "--watch"); !strings.Contains(out, "done") {
 		t.Errorf("got %s", out)
 	}
 	if st := h.status("a"); st.Accepted != 2 || st.Rejected != 0 {
-		t.Errorf("status %+v", st)
+		t.Errorf("got status %+v", st)
 	}
 }

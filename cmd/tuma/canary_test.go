@@ -24,7 +24,7 @@ func TestACampaignThatItsCanaryPausesSaysWhatToDo(t *testing.T) {
 	out, errOut, exit := h.run(append(send, "--canary", "2", "--max-rejected", "12.5%")...)
 	const why = "1 of 2 canary messages were rejected or are unknown, 50 %; at most 12.5 % are allowed"
 	if exit != exitNotAll || !strings.Contains(out, "sale: paused") || !strings.Contains(out, why) || !strings.Contains(out, "tuma resume continues it, tuma cancel ends it") {
-		t.Fatalf("exit %d\n%s%s", exit, errOut, out)
+		t.Fatalf("got exit %d and output\n%s%s", exit, errOut, out)
 	}
 	st := h.status("sale")
 	if want := (&producer.TooManyRejected{Bad: 1, Ended: 2, Canary: true}); !cmp.Equal(st.TooManyRejected, want) || st.BlockedBy[0].By != "too_many_rejected" || h.gateway.Stats().Accepted != 2 {
@@ -32,12 +32,12 @@ func TestACampaignThatItsCanaryPausesSaysWhatToDo(t *testing.T) {
 	}
 	// Without the options it is still the same campaign: no message is sent twice.
 	if _, errOut, exit := h.run(send...); exit != exitNotAll || !strings.Contains(errOut, "already exists with the same content") {
-		t.Errorf("exit %d, %s", exit, errOut)
+		t.Errorf("got exit %d and standard error %s", exit, errOut)
 	}
 	h.mustRun("resume", "sale")
 	eventually(t, "it to be done", func() bool { return h.status("sale").State == producer.Done })
 	if st := h.status("sale"); st.Accepted != 3 || st.Rejected != 1 || st.TooManyRejected != nil {
-		t.Errorf("%+v", st)
+		t.Errorf("got %+v", st)
 	}
 }
 
@@ -48,7 +48,7 @@ func TestAnOpenCanaryIsShown(t *testing.T) {
 	now := time.Date(2025, 11, 3, 9, 0, 0, 0, time.UTC)
 	var out strings.Builder
 	if err := printStatus(&out, st, now); err != nil || !strings.Contains(out.String(), "canary         50  37 of 50 ended, 2 rejected, 1 unknown; the other recipients wait\n") {
-		t.Errorf("%v\n%s", err, out.String())
+		t.Errorf("got error %v and output\n%s", err, out.String())
 	}
 	out.Reset()
 	newProgress(&out, func() time.Time { return now }).show(st)

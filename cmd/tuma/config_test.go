@@ -249,7 +249,7 @@ failover_after: 90s
 	}
 	if want := (map[string]worker.Hours{"NG": {From: 9*time.Hour + 30*time.Minute, To: 24 * time.Hour}, "UG": {From: 8 * time.Hour, To: 17 * time.Hour},
 		"GH": {From: 20 * time.Hour, To: 6 * time.Hour}}); !maps.Equal(want, c.windows) {
-		t.Errorf("windows %v", c.windows)
+		t.Errorf("got windows %v", c.windows)
 	}
 	w := c.accounts[0].worker
 	if w.Name != "main" || w.Rate != 10 || w.Burst != 7 || w.Unit != "segments" || w.Sender != "ACME" || w.Concurrency != 3 ||
@@ -391,7 +391,7 @@ func FuzzParseConfig(f *testing.F) {
 		c, err := parseConfig("t.yaml", []byte(text), environment("A", "b"))
 		var broken *configError
 		if (err == nil) == (c == nil) || err != nil && !errors.As(err, &broken) {
-			t.Errorf("%v, %v", c, err)
+			t.Errorf("got %v and error %v", c, err)
 		}
 	})
 }

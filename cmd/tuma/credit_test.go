@@ -25,15 +25,15 @@ func TestTheCreditGuard(t *testing.T) {
 	}
 	out, errOut, exit := h.run(append(send, "--id", "refused", "--require-credit")...)
 	if exit != exitMisuse || out != "" || !strings.Contains(errOut, "--require-credit: the campaign costs up to 5.6 KES") || !strings.Contains(errOut, "top up the account") {
-		t.Errorf("exit %d\n%s%s", exit, out, errOut)
+		t.Errorf("got exit %d and output\n%s%s", exit, out, errOut)
 	}
 	if all := h.campaigns(); len(all) != 0 {
-		t.Errorf("enqueued: %+v", all)
+		t.Errorf("got campaigns %+v, want none", all)
 	}
 	out, errOut = h.mustRun(append(send, "--id", "warned", "--json")...)
 	var receipt producer.Receipt
 	if err := json.Unmarshal([]byte(out), &receipt); err != nil || len(receipt.Credit) != 1 || receipt.Credit[0].Problem != producer.CreditShort {
-		t.Errorf("%v\n%s", err, out)
+		t.Errorf("got error %v and output\n%s", err, out)
 	}
 	if !strings.Contains(errOut, "warning: the campaign costs up to 5.6 KES, but account kobo-main has 4, read ") {
 		t.Errorf("got %s", errOut)

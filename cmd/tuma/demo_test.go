@@ -88,7 +88,7 @@ func TestDemoCleansUpWhenInterrupted(t *testing.T) {
 	select {
 	case err := <-done:
 		if err == nil || cmd.ProcessState.ExitCode() != exitFailed || !strings.Contains(said.String(), "demo: interrupted; all its files and processes are removed") {
-			t.Errorf("%v\n%s", err, said)
+			t.Errorf("got error %v and output\n%s", err, said)
 		}
 	case <-time.After(30 * time.Second):
 		_ = cmd.Process.Kill()

@@ -25,7 +25,7 @@ func TestEveryRowOfADirtyListEndsAsItWasMeant(t *testing.T) {
 	}
 	_, errOut, exit := h.run("send", "--id", "dirty", "--via", "kobo-main", "--body", "Hello", "--wait", "--file", h.file("list.csv", list.String()))
 	if exit != exitNotAll || !strings.Contains(errOut, "enqueued 20,000 recipients") {
-		t.Fatalf("exit %d\n%s", exit, errOut)
+		t.Fatalf("got exit %d and output\n%s", exit, errOut)
 	}
 	out, _ := h.mustRun("results", "dirty")
 	got, err := csv.NewReader(strings.NewReader(out)).ReadAll()

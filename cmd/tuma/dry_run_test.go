@@ -28,7 +28,7 @@ func countsOf(t *testing.T, out string) (counts, producer.Forecast) {
 	t.Helper()
 	var f producer.Forecast
 	if err := json.Unmarshal([]byte(out), &f); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+		t.Fatalf("got error %v and output\n%s", err, out)
 	}
 	c := counts{Total: f.Total, Sent: f.Sent, Skipped: f.Skipped, Calls: -1, Segments: f.Segments, Each: f.SegmentsEach, Reasons: f.Reasons, Invalid: f.Invalid,
 		Encoding: f.Encoding, Cost: f.Cost, Country: f.Country}
@@ -61,7 +61,7 @@ func TestDryRunCountsAndEnqueuesNothing(t *testing.T) {
 		t.Errorf("without a worker the balance must come from the gateway, got %+v", f.Accounts)
 	}
 	if len(f.Samples) != 4 || f.Samples[0].Row != 1 || f.Samples[0].MSISDN != "254712345678" || len(f.Samples[0].Body) != 161 || f.Samples[0].Account != "kobo-main" {
-		t.Errorf("samples %+v", f.Samples)
+		t.Errorf("got samples %+v", f.Samples)
 	}
 	want.Sent, want.Skipped, want.Segments, want.Cost, want.Reasons["over_cap"] = 3, 4, 6, "4.80 KES", 1
 	out, _ = h.mustRun(append(send, "--max-messages", "3")...)
@@ -70,7 +70,7 @@ func TestDryRunCountsAndEnqueuesNothing(t *testing.T) {
 	check(out)
 	out, errOut := h.mustRun(send[:len(send)-1]...)
 	if !strings.Contains(out, "skipped") || !strings.Contains(errOut, "nothing was enqueued") || !strings.Contains(out, "row 1, 2547****5678, 2 segments:") {
-		t.Errorf("%s%s", out, errOut)
+		t.Errorf("got output %s%s", out, errOut)
 	}
 	if all := h.campaigns(); len(all) != 0 {
 		t.Errorf("got campaigns %+v, want none", all)
@@ -141,14 +141,14 @@ func TestRejectsAreAFileOfItsOwn(t *testing.T) {
 	broken := h.file("broken.csv", "phone,x\nn/a,1\n0712345679,1,2\n")
 	other := filepath.Join(h.dir, "other.csv")
 	if _, _, exit := h.run("send", "--via", "kobo-main", "--body", "x", "--file", broken, "--dry-run", "--skipped-file", other); exit != exitMisuse {
-		t.Errorf("exit %d", exit)
+		t.Errorf("got exit %d", exit)
 	}
 	names, err := filepath.Glob(filepath.Join(h.dir, "*"))
 	if hidden, _ := filepath.Glob(filepath.Join(h.dir, ".tuma*")); err != nil || len(hidden) > 0 || slices.Contains(names, other) {
-		t.Errorf("%v, %q, %q", err, names, hidden)
+		t.Errorf("glob: error %v, files %q, hidden files %q; want no skipped file", err, names, hidden)
 	}
 	if _, errOut, exit := h.runWithInput("0712345678", "send", "--body", "x", "--skipped-file", other); exit != exitMisuse || !strings.Contains(errOut, "--skipped-file requires --dry-run") {
-		t.Errorf("exit %d, %s", exit, errOut)
+		t.Errorf("got exit %d and standard error %s", exit, errOut)
 	}
 }
 
@@ -233,7 +233,7 @@ windows: {KE: "00:00-24:00", NG: "00:00-24:00"}
 				t.Errorf("forecast differs with and without a worker (-without +with): %s", diff)
 			}
 			if out, errOut, exit := c.run(append(args, "--wait")...); exit != exitNotAll {
-				t.Fatalf("exit %d, %s%s", exit, out, errOut)
+				t.Fatalf("got exit %d and output %s%s", exit, out, errOut)
 			}
 			out, _ := c.mustRun("status", id(name), "--json")
 			var st producer.Status

@@ -32,7 +32,7 @@ func TestWhatTheSandboxPrintsIsAConfiguration(t *testing.T) {
 		}
 	}
 	if strings.Count(out, " 17") != len(catalog.Names()) {
-		t.Errorf("balances\n%s", out)
+		t.Errorf("got balances\n%s", out)
 	}
 	if text := sandboxAccounts("0.0.0.0:8025"); strings.Count(text, "allow_http: true") != len(catalog.Names()) {
 		t.Errorf("for an address that is not loopback every account needs allow_http:\n%s", text)
@@ -45,7 +45,7 @@ func TestReports(t *testing.T) {
 	out, _ := c.mustRun("gateway", "reports", "textconnect", "inboundmessages", "--csv", "--from", "2000-01-01T00:00:00Z")
 	rows, err := csv.NewReader(strings.NewReader(out)).ReadAll()
 	if err != nil || len(rows) < 2 || len(rows[0]) < 3 {
-		t.Errorf("%v\n%s", err, out)
+		t.Errorf("got error %v and output\n%s", err, out)
 	}
 	out, _ = c.mustRun("gateway", "reports", "textconnect", "Messages", "--json")
 	if out != "[]\n" {
@@ -75,7 +75,7 @@ func TestInbox(t *testing.T) {
 	var messages []map[string]string
 	out, _ := c.mustRun("gateway", "inbox", "africastalking", "--json")
 	if err := json.Unmarshal([]byte(out), &messages); err != nil || len(messages) < 2 {
-		t.Fatalf("%v\n%s", err, out)
+		t.Fatalf("got error %v and output\n%s", err, out)
 	}
 	first := messages[0]
 	if first["id"] == "" || first["from"] == "" || first["to"] == "" || first["text"] == "" || first["at"] == "" {
@@ -94,7 +94,7 @@ func TestInbox(t *testing.T) {
 	}
 	gateway.SetPassword("any", "other")
 	if out, errOut, exit := c.run("gateway", "inbox", "africastalking"); exit != exitFailed || out != "" || !strings.Contains(errOut, "credentials") {
-		t.Errorf("exit %d, %s%s", exit, out, errOut)
+		t.Errorf("got exit %d and output %s%s", exit, out, errOut)
 	}
 }
 
@@ -140,10 +140,10 @@ func TestAdministration(t *testing.T) {
 		}
 	}
 	if _, errOut, exit := c.run("gateway", "textconnect", "kobo", "DeleteAllGroups"); exit != exitMisuse || !strings.Contains(errOut, "account kobo belongs to provider kobo, not textconnect") {
-		t.Errorf("exit %d, %s", exit, errOut)
+		t.Errorf("got exit %d and standard error %s", exit, errOut)
 	}
 	if _, errOut, exit := c.run("gateway", "textconnect", "textconnect", "UpdateCredits", "ChildUsername=missing", "Quantity=1"); exit != exitFailed || !strings.Contains(errOut, "-509") {
-		t.Errorf("exit %d, %s", exit, errOut)
+		t.Errorf("got exit %d and standard error %s", exit, errOut)
 	}
 	out, _, _ = c.runWithInput("7\n", "gateway", "textconnect", "textconnect", "UpdateCredits", "ChildUsername=bob", "Quantity=@-")
 	if out != "UpdateCredits: done\n" {
@@ -158,10 +158,10 @@ func TestAnActionWithoutAnAnswerMayHaveBeenCarriedOut(t *testing.T) {
 	send := []string{"gateway", "textconnect", "textconnect", "SendList", "ListName=Everyone", "SourceAddress=ACME", "Body=Hello", "--yes"}
 	const hint = "the gateway may have carried it out: check at the gateway, or with tuma gateway reports textconnect, before you run it again"
 	if out, errOut, exit := c.run(send...); exit != exitFailed || out != "" || !strings.Contains(errOut, hint) {
-		t.Errorf("exit %d, %s%s", exit, out, errOut)
+		t.Errorf("got exit %d and output %s%s", exit, out, errOut)
 	}
 	if out, errOut := c.mustRun(send...); !strings.HasPrefix(out, "BGSENDID") || strings.Contains(errOut, hint) {
-		t.Errorf("%s%s", out, errOut)
+		t.Errorf("got output %s%s", out, errOut)
 	}
 	send[4] = "ListName=Nobody"
 	if _, errOut, exit := c.run(send...); exit != exitFailed || !strings.Contains(errOut, "rejected") || strings.Contains(errOut, hint) {

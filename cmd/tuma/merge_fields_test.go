@@ -38,28 +38,28 @@ func TestMergeFieldsFromAFileToThePhone(t *testing.T) {
 
 	t.Run("skip", func(t *testing.T) {
 		if _, errOut, exit := send("skip", "Habari {{FIRST-NAME:upper}}, {{points}} points", "--on-missing", "skip"); exit != exitNotAll {
-			t.Fatalf("exit %d, %s", exit, errOut)
+			t.Fatalf("got exit %d and standard error %s", exit, errOut)
 		}
 		if st := h.status("skip"); st.Accepted != 2 || st.Reasons["missing_field"] != 2 || st.Calls != 2 {
-			t.Errorf("status %+v", st)
+			t.Errorf("got status %+v", st)
 		}
 		if got := text(254712345678) + text(254712345680) + text(254712345681); got != "Habari AMINA, 7 points" {
-			t.Errorf("sent %q", got)
+			t.Errorf("got texts %q", got)
 		}
 		out, _ := h.mustRun("results", "skip", "--status", "skipped", "--format", "jsonl")
 		if !strings.Contains(out, `"reason":"missing_field"`) || !strings.Contains(out, `"code":"firstname"`) || !strings.Contains(out, `"code":"points"`) {
-			t.Errorf("results: %s", out)
+			t.Errorf("got results %s", out)
 		}
 	})
 	t.Run("default", func(t *testing.T) {
 		if _, errOut, exit := send("default", "Points: {{points}}", "--on-missing", "default"); exit != 0 {
-			t.Fatalf("exit %d, %s", exit, errOut)
+			t.Fatalf("got exit %d and standard error %s", exit, errOut)
 		}
 		if st := h.status("default"); st.Accepted != 4 || st.Calls != 2 || st.Segments != 4 {
-			t.Errorf("status %+v", st)
+			t.Errorf("got status %+v", st)
 		}
 		if got := text(254712345679) + "|" + text(254712345681); got != "Points: 7|Points: " {
-			t.Errorf("sent %q", got)
+			t.Errorf("got texts %q", got)
 		}
 	})
 	t.Run("the content is the ID", func(t *testing.T) {

@@ -128,7 +128,8 @@ func (r *report) statusTable(p screen) grid {
 	return g
 }
 
-// bar returns a bar for n. The bar for most has the given width; each bar has at least one mark.
+// bar returns a bar for n. The bar for the largest value, most, is width characters long. Each bar has
+// at least one character.
 func bar(n, most, width int, drawn bool) string {
 	mark := "#"
 	if drawn {

@@ -25,7 +25,7 @@ func TestReportOfACampaign(t *testing.T) {
 	out, _ := h.mustRun("report", "sale", "--json")
 	var r report
 	if err := json.Unmarshal([]byte(out), &r); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+		t.Fatalf("got error %v and output\n%s", err, out)
 	}
 	if diff := cmp.Diff(map[string]int{"accepted": 3, "rejected": 1, "skipped": 3}, r.Statuses); diff != "" {
 		t.Error(diff)
@@ -38,18 +38,18 @@ func TestReportOfACampaign(t *testing.T) {
 		reasons[x.Status+" "+x.Reason] = x.Recipients
 	}
 	if reasons["skipped invalid_number"] != 2 || reasons["skipped duplicate"] != 1 {
-		t.Errorf("reasons %+v", r.Reasons)
+		t.Errorf("got reasons %+v", r.Reasons)
 	}
 	if r.Codes[0] != (codeCount{Code: "not_a_number", Status: "skipped", Recipients: 2}) ||
 		!slices.Contains(r.Codes, codeCount{Code: "error_number", Status: "rejected", Account: "kobo-main", Recipients: 1}) {
-		t.Errorf("codes %+v", r.Codes)
+		t.Errorf("got codes %+v", r.Codes)
 	}
 	if len(r.Accounts) != 1 || r.Accounts[0].Recipients != 4 || r.Accounts[0].Statuses["rejected"] != 1 || len(r.Countries) != 1 || r.Countries[0].Name != "KE" ||
 		r.Countries[0].Recipients != 5 {
-		t.Errorf("accounts %+v, countries %+v", r.Accounts, r.Countries)
+		t.Errorf("got accounts %+v and countries %+v", r.Accounts, r.Countries)
 	}
 	if len(r.Estimate) != 1 || r.Estimate[0] != (costSum{Amount: 4_800_000, Currency: "KES", Messages: 3}) {
-		t.Errorf("estimate %+v", r.Estimate)
+		t.Errorf("got estimate %+v", r.Estimate)
 	}
 
 	out, _ = h.mustRun("report", "sale")

@@ -38,7 +38,7 @@ func TestResultsGoOnWhereTheyWereInterrupted(t *testing.T) {
 		}
 	}
 	if _, errOut, exit := h.runWithInput("phone\n"+list.String(), "send", "--id", "big", "--via", "kobo-main", "--body", "Hello", "--wait"); exit != exitNotAll {
-		t.Fatalf("exit %d, %s", exit, errOut)
+		t.Fatalf("got exit %d and standard error %s", exit, errOut)
 	}
 	hint := regexp.MustCompile(`interrupted: row (\d+) is the last row printed; to continue: tuma (results big --after (\d+).*)\n`)
 	for name, flags := range map[string][]string{
@@ -65,6 +65,6 @@ func TestResultsGoOnWhereTheyWereInterrupted(t *testing.T) {
 		t.Errorf("results after the last row: got %q, want nothing", out)
 	}
 	if _, errOut, exit := h.run("results", "big", "--after", "-1"); exit != exitMisuse || !strings.Contains(errOut, "--after: -1 must not be negative") {
-		t.Errorf("exit %d, %s", exit, errOut)
+		t.Errorf("got exit %d and standard error %s", exit, errOut)
 	}
 }

@@ -108,12 +108,12 @@ func TestWhoIsLeftOutIsNotAskedAbout(t *testing.T) {
 	screen, _, exit := h.runTyped("y\n", append(send, list, "--wait")...)
 	const question = "send to 2 of 6 recipients (skipped: 1 duplicate, 1 invalid_number, 1 missing_field, 1 opted_out)? [y/N] "
 	if exit != exitNotAll || !strings.Contains(screen, question) || h.acceptedCounts() != [2]int{1, 3} {
-		t.Errorf("exit %d, sent %v\n%s", exit, h.acceptedCounts(), screen)
+		t.Errorf("got exit %d, accepted messages %v and screen\n%s", exit, h.acceptedCounts(), screen)
 	}
 	allOptedOut := h.file("all-opted-out.csv", "phone,name\n0712345680,C\n0712345680,C\n")
 	screen, _, exit = h.runTyped("y\n", append(send, allOptedOut)...)
 	if exit != exitMisuse || !strings.Contains(screen, "all-opted-out.csv: none of 2 recipients can be sent to (2 opted_out)") || h.acceptedCounts() != [2]int{1, 3} {
-		t.Errorf("exit %d, sent %v\n%s", exit, h.acceptedCounts(), screen)
+		t.Errorf("got exit %d, accepted messages %v and screen\n%s", exit, h.acceptedCounts(), screen)
 	}
 }
 
@@ -130,14 +130,14 @@ func TestAfterATestThatIsRefusedNothingGoes(t *testing.T) {
 	screen, _, exit := h.runTyped("y\n", h.saleArgs("--id", "sale")...)
 	if exit != exitFailed || !strings.Contains(screen, "the test to 0799000001 was rejected (refused) (error_limit)") ||
 		!strings.Contains(screen, "the campaign was not enqueued") || strings.Contains(screen, "[y/N]") || h.acceptedCounts() != [2]int{0, 1} {
-		t.Errorf("exit %d\n%s", exit, screen)
+		t.Errorf("got exit %d and output\n%s", exit, screen)
 	}
 	// When the gateway accepts the number, the test is sent again under another ID.
 	if err := desk.Say(sandbox.Accept, testMSISDN); err != nil {
 		t.Fatal(err)
 	}
 	if screen, _, exit := h.runTyped("y\n", h.saleArgs("--id", "sale", "--wait")...); exit != exitDone || h.acceptedCounts() != [2]int{1, 5} {
-		t.Errorf("exit %d, sent %v\n%s", exit, h.acceptedCounts(), screen)
+		t.Errorf("got exit %d, accepted messages %v and screen\n%s", exit, h.acceptedCounts(), screen)
 	}
 }
 
@@ -157,10 +157,10 @@ windows: off
 	h.gateway.FailNext(1, "accept_close")
 	_, errOut, exit := h.run(h.saleArgs("--yes")...)
 	if exit != exitFailed || !strings.Contains(errOut, "the test ended as unknown, but --yes continues only if it is accepted") {
-		t.Errorf("exit %d, %s", exit, errOut)
+		t.Errorf("got exit %d and standard error %s", exit, errOut)
 	}
 	screen, _, exit := h.runTyped("y\n", h.saleArgs("--wait")...)
 	if exit != exitDone || !strings.Contains(screen, "the same test was already sent to 0799000001") || !strings.Contains(screen, "is unknown (") || h.acceptedCounts() != [2]int{1, 4} {
-		t.Errorf("exit %d, sent %v\n%s", exit, h.acceptedCounts(), screen)
+		t.Errorf("got exit %d, accepted messages %v and screen\n%s", exit, h.acceptedCounts(), screen)
 	}
 }

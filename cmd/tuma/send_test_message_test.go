@@ -46,7 +46,7 @@ func TestWithNobodyToAskATestNeedsYes(t *testing.T) {
 	}
 	out, errOut := h.mustRun(h.saleArgs("--yes", "--json", "--wait")...)
 	if !strings.Contains(out, `"accepted": 3`) || !strings.Contains(errOut, "was accepted by kobo-main") || h.acceptedCounts() != [2]int{1, 4} {
-		t.Errorf("sent %v\n%s%s", h.acceptedCounts(), out, errOut)
+		t.Errorf("accepted messages %v, output\n%s%s", h.acceptedCounts(), out, errOut)
 	}
 }
 
@@ -57,14 +57,14 @@ func TestATestIsRenderedForTheFirstWhoCanBeSentTo(t *testing.T) {
 	send := []string{"send", "--via", "kobo-main", "--body", "Hi {{name}}", "--test", testPhone, "--yes",
 		"--file", h.file("sale.csv", "phone,name\n0712345678,\n0712345679,Wanjiku\n")}
 	if _, errOut, exit := h.run(send...); exit != exitMisuse || !strings.Contains(errOut, "field name is blank") || h.acceptedCounts() != [2]int{} {
-		t.Errorf("exit %d, sent %v, %s", exit, h.acceptedCounts(), errOut)
+		t.Errorf("got exit %d, accepted messages %v and standard error %s", exit, h.acceptedCounts(), errOut)
 	}
 	if _, errOut, exit := h.run(append(send, "--on-missing", "skip", "--start-at", "2020-01-01T00:00:00Z")...); exit != exitMisuse ||
 		!strings.Contains(errOut, "is in the past") || h.acceptedCounts() != [2]int{} {
-		t.Errorf("exit %d, sent %v, %s", exit, h.acceptedCounts(), errOut)
+		t.Errorf("got exit %d, accepted messages %v and standard error %s", exit, h.acceptedCounts(), errOut)
 	}
 	if _, errOut, exit := h.run(append(send, "--on-missing", "skip", "--wait")...); exit != exitNotAll || h.acceptedCounts() != [2]int{1, 2} {
-		t.Errorf("exit %d, sent %v, %s", exit, h.acceptedCounts(), errOut)
+		t.Errorf("got exit %d, accepted messages %v and standard error %s", exit, h.acceptedCounts(), errOut)
 	}
 	if last := h.gateway.Desk("kobo").Last(); last.Body != "Hi Wanjiku" {
 		t.Errorf("the gateway received %+v, want body %q", last, "Hi Wanjiku")
@@ -78,10 +78,10 @@ func TestATestOfARefusedSenderIsCancelled(t *testing.T) {
 	h.gateway.FailNext(1, "campaign")
 	_, errOut, exit := h.run(h.saleArgs("--yes")...)
 	if exit != exitFailed || !strings.Contains(errOut, "the test was not sent and is cancelled: paused by gateway:") || h.acceptedCounts() != [2]int{} {
-		t.Errorf("exit %d, %s", exit, errOut)
+		t.Errorf("got exit %d and standard error %s", exit, errOut)
 	}
 	if all := h.campaigns(); len(all) != 1 || all[0].State != producer.Cancelled {
-		t.Errorf("there are %+v", all)
+		t.Errorf("got campaigns %+v, want one that is cancelled", all)
 	}
 }
 
@@ -103,9 +103,9 @@ func TestATestThatNobodySendsIsCancelledInTime(t *testing.T) {
 	root.SetArgs(h.saleArgs("--yes"))
 	err := root.ExecuteContext(t.Context())
 	if exitStatus(err) != exitFailed || !strings.Contains(err.Error(), "the test was not sent and is cancelled: no worker serves account kobo-main") {
-		t.Errorf("exit %d, %v\n%s", exitStatus(err), err, errOut.String())
+		t.Errorf("got exit %d, error %v and standard error\n%s", exitStatus(err), err, errOut.String())
 	}
 	if all := h.campaigns(); len(all) != 1 || all[0].State != producer.Cancelled {
-		t.Errorf("there are %+v", all)
+		t.Errorf("got campaigns %+v, want one that is cancelled", all)
 	}
 }

@@ -88,7 +88,7 @@ func TestRedisDownIsOneLineWithoutItsPassword(t *testing.T) {
 			out, errOut, exit := c.run(args...)
 			if exit != exitFailed || out != "" || strings.Count(errOut, "\n") != 1 || strings.Contains(errOut, "letmein") ||
 				!strings.Contains(errOut, "cannot reach Redis at redis://127.0.0.1:1/0 (TUMA_REDIS_URL): ") {
-				t.Errorf("exit %d, %s%s", exit, errOut, out)
+				t.Errorf("got exit %d and output %s%s", exit, errOut, out)
 			}
 		})
 	}
@@ -111,7 +111,7 @@ func TestARedisThatForgetsIsRefused(t *testing.T) {
 			if tt.why == "" {
 				h.env = append(h.env, "TUMA_REDIS_URL=redis://"+h.redis.Addr())
 				if _, errOut, exit := h.run("list"); exit != exitFailed || !strings.Contains(errOut, "add its login to the URL") {
-					t.Errorf("exit %d, %s", exit, errOut)
+					t.Errorf("got exit %d and standard error %s", exit, errOut)
 				}
 				return
 			}
