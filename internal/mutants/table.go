@@ -44,11 +44,12 @@ var keyMutants = []mutant{
 	}
 	bounded, cancel := context.WithTimeout(context.Background(), s.acc.Timeout)
 	defer cancel()
-	s.early, s.earlyErr = call(bounded, s.acc.Provider, providers.Batch{Key: s.requestUUID(g).String(), From: s.sender(), Body: s.body(g), To: early})
+	s.early, s.earlyErr = callProvider(bounded, s.acc.Provider, providers.Batch{IdempotencyKey: s.idempotencyKey(g).String(), From: s.sender(), Body: s.body(g), To: early})
 	claim, err := s.claim(ctx, g)
 	if claim != nil && err != nil {`},
-		{sendGo, "\tresults, err := call(ctx, s.acc.Provider, providers.Batch{", "\t_ = ctx\n\tresults, err := s.early, s.earlyErr\n\t_ = (providers.Batch{"},
-		{sendGo, "type sending struct {\n\t*Worker\n\tacc *account\n", "type sending struct {\n\t*Worker\n\tacc *account\n\tearly []providers.Result\n\tearlyErr error\n"},
+		{sendGo, "\tresults, err := callProvider(ctx, s.acc.Provider, providers.Batch{IdempotencyKey: c.IdempotencyKey.String(), From: s.sender(), Body: s.body(g),",
+			"\t_ = ctx\n\tresults, err := s.early, s.earlyErr\n\t_ = (providers.Batch{IdempotencyKey: c.IdempotencyKey.String(), From: s.sender(), Body: s.body(g),"},
+		{sendGo, "type batchSender struct {\n\t*Worker\n\tacc *account\n", "type batchSender struct {\n\t*Worker\n\tacc *account\n\tearly []providers.Result\n\tearlyErr error\n"},
 	}, chaos(twice)},
 	{"doubt forgotten after a later error", one(releaseLua, "if rec[DOUBT] == '1' then\n  rec[STATE] = 'd'",
 		"if rec[DOUBT] == '1' and ARGV[7] == '1' then rec[DOUBT] = '0' end\nif rec[DOUBT] == '1' then\n  rec[STATE] = 'd'"), model},
@@ -70,17 +71,17 @@ var keyMutants = []mutant{
 		{claimLua, "if rec[STATE] == 'd' then\n  local ttl", "if rec[STATE] == 'd' then\n  if rec[UUID] == '-' then rec[UUID] = ARGV[8] end\n  local ttl"},
 	}, model},
 	{"idempotency key recomputed by the worker from fewer recipients", []edit{
-		{sendGo, "providers.Batch{Key: c.UUID.String(),", "providers.Batch{Key: s.narrowed(c, g).String(),"},
-		{sendGo, "func call(ctx context.Context, p providers.Provider, b providers.Batch) (", `func (s *sending) narrowed(c *ledger.Claim, g *ledger.Generation) fmt.Stringer {
+		{sendGo, "providers.Batch{IdempotencyKey: c.IdempotencyKey.String(),", "providers.Batch{IdempotencyKey: s.narrowed(c, g).String(),"},
+		{"worker/idempotency_key.go", "func (s *batchSender) idempotencyKey(g *ledger.Generation) uuid.UUID {", `func (s *batchSender) narrowed(c *ledger.Claim, g *ledger.Generation) uuid.UUID {
 	if !c.Doubt || len(g.To) < 2 {
-		return c.UUID
+		return c.IdempotencyKey
 	}
 	less := *g
 	less.To = g.To[1:]
-	return s.requestUUID(&less)
+	return s.idempotencyKey(&less)
 }
 
-func call(ctx context.Context, p providers.Provider, b providers.Batch) (`},
+func (s *batchSender) idempotencyKey(g *ledger.Generation) uuid.UUID {`},
 	}, chaos(twice)},
 	{"a 502 treated as retryable", one("providers/status.go", "\tdefault:\n\t\te.Outcome, e.Scope, e.Cause = Unknown, Call, CauseGateway",
 		"\tdefault:\n\t\te.Outcome, e.Scope, e.Cause = Retryable, Account, CauseGateway"), chaos(twice)},
@@ -102,7 +103,7 @@ var scriptMutants = []mutant{
 	{"a claim granted in a stopped campaign", one(claimLua, "if why then return {'stopped', why, rec[STATE] == 'd' and '1' or '0'} end", ""), model},
 	{"a claim uses the worker's clock instead of Redis time", []edit{
 		{claimLua, "local now = now_ms()\nlocal exp = get('exp')", "local now = tonumber(ARGV[14])\nlocal exp = get('exp')"},
-		{"internal/ledger/call.go", "len(r.Gen.To), spanArg(r.Open), r.Exclusions)", "len(r.Gen.To), spanArg(r.Open), r.Exclusions, time.Now().UnixMilli())"},
+		{"internal/ledger/claim.go", "len(r.Gen.To), spanArg(r.Open), r.Exclusions)", "len(r.Gen.To), spanArg(r.Open), r.Exclusions, time.Now().UnixMilli())"},
 	}, tests("internal/ledger", "TestTimeIsRedisOwn")},
 	{"the sweeper uses its own clock instead of Redis time", one("internal/ledger/wake.go", "\tt, err := l.rdb.Time(ctx).Result()",
 		"\tt, err := time.Now(), ctx.Err()"), tests("internal/ledger", "TestTimeIsRedisOwn")},
@@ -137,7 +138,7 @@ if rec[TOKEN] ~= token or rec[STATE] ~= 's'`), model},
 	{"a repeated retry step retries its batch twice", one("internal/ledger/retry_step.lua", "if w[5] ~= ARGV[2] then return {'open', w[5], w[6]} end", ""),
 		tests("internal/ledger", "TestRetryStepsSaidAgain|TestRetryWhoseCallerDiesIsFinishedOnce")},
 	{"two planners plan one page", one("internal/ledger/plan_page.lua", "if get('cur') ~= ARGV[2] then return {'moved'} end", ""), model},
-	{"every worker probes a held account", one("internal/ledger/account_look.lua", " or now < tonumber(v[3] or 0) then", " then"),
+	{"every worker probes a held account", one("internal/ledger/account_check.lua", " or now < tonumber(v[3] or 0) then", " then"),
 		tests("internal/ledger", "TestOneProbeAtATime")},
 	{"an upload is committed twice", one("internal/ledger/commit.lua", "if redis.call('EXISTS', L) == 1 then", "if false then"), tests("internal/ledger", "TestCommitOnce|TestUploadsAtOnceOneWins")},
 }
