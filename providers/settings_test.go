@@ -86,7 +86,7 @@ func TestOptionsOfAProvider(t *testing.T) {
 		low, high int
 		want      string
 	}{
-		{"n", 1, 7, "7 <nil>"}, {"n", 8, 9, "0 n: must be an integer from 8 to 9"}, {"n", 1, 6, "0 n: must be a whole number from 1 to 6"},
+		{"n", 1, 7, "7 <nil>"}, {"n", 8, 9, "0 n: must be an integer from 8 to 9"}, {"n", 1, 6, "0 n: must be an integer from 1 to 6"},
 		{"none", 1, 2, "5 <nil>"}, {"x", 1, 9, "0 x: must be an integer from 1 to 9"},
 	} {
 		got, err := s.Int(c.field, c.low, c.high, 5)
