@@ -3,7 +3,6 @@ package worker
 import (
 	"cmp"
 	"errors"
-	"math/rand/v2"
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/ledger"
@@ -256,13 +255,3 @@ func (s situation) statusOf(r providers.Result) ledger.Status {
 
 // reasonOf returns the reason of a campaign-wide refusal: the gateway's code, or else the cause.
 func reasonOf(code string, cause providers.Cause) string { return cmp.Or(code, string(cause)) }
-
-// backOff returns how long to wait after the n-th try of a call. It doubles from 1 s to 1 minute,
-// with random jitter over its upper half.
-func backOff(n int) time.Duration {
-	d := time.Minute
-	if n < 7 {
-		d = time.Second << max(0, n-1)
-	}
-	return d/2 + rand.N(d/2)
-}

@@ -2,7 +2,7 @@ package main
 
 const (
 	narrowLua    = "internal/ledger/narrow.lua"
-	exclusionsGo = "worker/exclusions.go"
+	exclusionsGo = "worker/exclude_optouts.go"
 )
 
 // optOutMutants break suppression lists and exclusions.
