@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/catalog"
 	"github.com/tuma-sms/tuma/worker"
 )
 
@@ -101,11 +103,16 @@ func readSmallFile(name string, limit int64) ([]byte, error) {
 // parseConfig parses the text of the configuration file. Its error is a *configError with all
 // mistakes. file is used in messages and may be empty; lookup reads an environment variable.
 func parseConfig(file string, text []byte, lookup func(string) (string, bool)) (*config, error) {
+	return parseConfigOf(catalog.Kinds(), file, text, lookup)
+}
+
+// parseConfigOf is parseConfig with a choice of the providers that accounts may name.
+func parseConfigOf(kinds []providers.Kind, file string, text []byte, lookup func(string) (string, bool)) (*config, error) {
 	c := &config{
 		file: file, redis: redisConfig{url: defaultRedisURL, source: "the default"}, retention: defaultRetention,
 		windows: defaultWindows(), failoverAfter: defaultFailoverAfter,
 	}
-	r := &reader{file: file, dir: filepath.Dir(file), lookup: lookup}
+	r := &reader{file: file, dir: filepath.Dir(file), lookup: lookup, kinds: kinds}
 	root := r.document(text)
 	r.section(entry{value: root}, map[string]func(entry){
 		"redis":           func(e entry) { r.redis(e, &c.redis) },

@@ -9,7 +9,6 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/tuma-sms/tuma/providers"
-	"github.com/tuma-sms/tuma/providers/catalog"
 	"github.com/tuma-sms/tuma/ratelimit"
 	"github.com/tuma-sms/tuma/worker"
 )
@@ -81,12 +80,15 @@ func (r *reader) account(name string, e entry) *accountConfig {
 	}
 	for _, field := range login {
 		keys[field.Name] = func(e entry) {
-			var value string
-			r.string(e, &value)
+			value := placeholder // kept if r.string reports a mistake
+			if r.string(e, &value); value == "" {
+				r.lack(e, "has no value")
+				value = placeholder
+			}
 			settings.SetLogin(field, value)
 		}
 		keys[field.Name+"_file"] = func(e entry) {
-			var value string
+			value := placeholder
 			r.secretFile(e, &value)
 			settings.SetLogin(field, value)
 		}
@@ -143,27 +145,32 @@ func (r *reader) providerFields(e entry, kind *providers.Kind) (login []provider
 			r.string(child, &name)
 		}
 	}
-	known := strings.Join(catalog.Names(), ", ")
-	var ok bool
-	switch *kind, ok = catalog.Lookup(name); {
-	case ok:
-		return kind.Required, kind.Optional
+	var names []string
+	for _, k := range r.kinds {
+		if k.Name == name {
+			*kind = k
+			return k.Required, k.Optional
+		}
+		names = append(names, k.Name)
+		login = append(login, k.Required...)
+	}
+	known := strings.Join(names, ", ")
+	switch {
 	case named.value == nil && (e.value.Kind == yaml.MappingNode || e.value.Tag == "!!null"):
 		r.fail(named, "is missing; providers: %s", known)
 	case name != "":
 		r.fail(named, "unknown provider %s; providers: %s", show(named), known)
 	}
-	for _, k := range catalog.Kinds() {
-		login = append(login, k.Required...)
-	}
 	return login, nil
 }
+
+// placeholder stands for a login field that is missing or wrong, which is reported already. With it
+// the provider can report what else is wrong. The account is not used.
+const placeholder = "missing"
 
 // open makes the provider, which checks its own settings.
 func (r *reader) open(acc *accountConfig, e entry, s providers.Settings, given map[string]entry) {
 	missing := len(acc.missing)
-	// Missing fields are reported here. A placeholder in their place lets the provider report what else
-	// is wrong.
 	full := s
 	full.Login, full.Secrets = maps.Clone(s.Login), maps.Clone(s.Secrets)
 	for _, field := range acc.kind.Required {
@@ -171,7 +178,7 @@ func (r *reader) open(acc *accountConfig, e entry, s providers.Settings, given m
 			r.lack(entry{name: e.name, line: e.line}, "%s is missing; provider %s needs it, or %s_file", field.Name, acc.kind.Name, field.Name)
 		}
 		if !s.HasLogin(field) {
-			full.SetLogin(field, "missing")
+			full.SetLogin(field, placeholder)
 		}
 	}
 	provider, err := acc.kind.Open(full)

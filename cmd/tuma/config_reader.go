@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/tuma-sms/tuma/providers"
 )
 
 // reader converts the nodes of a YAML document to values. It collects all mistakes with their
@@ -22,7 +24,9 @@ type reader struct {
 	// file is the name in messages; dir is its directory, for relative names of secret files.
 	file, dir string
 	lookup    func(string) (string, bool)
-	problems  []problem
+	// kinds are the providers that an account may name.
+	kinds    []providers.Kind
+	problems []problem
 	// lacking collects missing values while an account is read. If it is nil they go to problems.
 	lacking *[]problem
 	// routeLines are the lines of the routes. Routes are checked when all accounts are known.
