@@ -72,7 +72,7 @@ const (
 type finding struct {
 	verdict verdict
 	how     string // the reason, in one line
-	said    string // the whole output
+	output  string // the whole output
 }
 
 // bench builds and runs mutants of the module at root. Its files are in dir.
@@ -115,10 +115,10 @@ func command(ctx context.Context, dir, name string, args ...string) (string, err
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // so that chaos ends its own processes
 	cmd.WaitDelay = 20 * time.Second
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &output
 	err := cmd.Run()
-	return said.String(), err
+	return output.String(), err
 }
 
 // catch runs a catcher. If overlay is empty, it runs without a mutant.
@@ -131,34 +131,34 @@ func (b *bench) catch(ctx context.Context, c catcher, overlay, name string) find
 	if overlay != "" {
 		args = append(args, "-overlay", overlay)
 	}
-	if said, err := command(ctx, b.root, "go", append(args, "./"+c.pkg)...); err != nil {
-		return finding{verdict: broken, how: "does not compile: " + shorten(compileErrors(said)), said: said}
+	if output, err := command(ctx, b.root, "go", append(args, "./"+c.pkg)...); err != nil {
+		return finding{verdict: broken, how: "does not compile: " + shorten(compileErrors(output)), output: output}
 	}
 	defer func() { _ = os.Remove(binary) }()
 	limited, cancel := context.WithTimeout(ctx, c.limit+time.Minute)
 	defer cancel()
-	said, err := command(limited, filepath.Join(b.root, filepath.FromSlash(c.pkg)), binary, append([]string{"-test.run", "^(" + c.tests + ")$",
+	output, err := command(limited, filepath.Join(b.root, filepath.FromSlash(c.pkg)), binary, append([]string{"-test.run", "^(" + c.tests + ")$",
 		"-test.count", "1", "-test.timeout", c.limit.String()}, c.args...)...)
-	return judgeTests(c, said, err)
+	return judgeTests(c, output, err)
 }
 
 // judgeTests returns the finding for the output of tests and the error of their run.
-func judgeTests(c catcher, said string, err error) finding {
-	failed := regexp.MustCompile(`(?m)^--- FAIL: (?:` + c.tests + `)\b`).MatchString(said)
-	f := finding{said: said, how: firstLine(said)}
+func judgeTests(c catcher, output string, err error) finding {
+	failed := regexp.MustCompile(`(?m)^--- FAIL: (?:` + c.tests + `)\b`).MatchString(output)
+	f := finding{output: output, how: firstLine(output)}
 	switch {
-	case strings.Contains(said, "no tests to run"):
+	case strings.Contains(output, "no tests to run"):
 		f.verdict, f.how = broken, "no such test: the table names a test that does not exist"
 	case err == nil:
 		f.verdict, f.how = survived, "the tests pass"
-	case strings.Contains(said, "panic: test timed out"):
+	case strings.Contains(output, "panic: test timed out"):
 		f.verdict, f.how = broken, "the tests ran into their time limit"
 	case !failed:
 		f.verdict = broken
-	case c.want != "" && !regexp.MustCompile(c.want).MatchString(said):
-		f.verdict, f.how = broken, "the tests fail, but not with "+c.want+": "+firstFailure(said)
+	case c.want != "" && !regexp.MustCompile(c.want).MatchString(output):
+		f.verdict, f.how = broken, "the tests fail, but not with "+c.want+": "+firstFailure(output)
 	default:
-		f.verdict, f.how = caught, firstFailure(said)
+		f.verdict, f.how = caught, firstFailure(output)
 	}
 	return f
 }
@@ -166,12 +166,12 @@ func judgeTests(c catcher, said string, err error) finding {
 func (b *bench) catchByChaos(ctx context.Context, c catcher, overlay string) finding {
 	binary := filepath.Join(b.dir, "chaos")
 	b.chaos.Do(func() {
-		if said, err := command(ctx, b.root, "go", "build", "-o", binary, "./"+chaosFolder); err != nil {
-			b.chaosErr = fmt.Errorf("%w\n%s", err, said)
+		if output, err := command(ctx, b.root, "go", "build", "-o", binary, "./"+chaosFolder); err != nil {
+			b.chaosErr = fmt.Errorf("%w\n%s", err, output)
 		}
 	})
 	if b.chaosErr != nil {
-		return finding{verdict: broken, how: "chaos does not compile", said: b.chaosErr.Error()}
+		return finding{verdict: broken, how: "chaos does not compile", output: b.chaosErr.Error()}
 	}
 	args := c.args
 	if overlay != "" {
@@ -179,21 +179,21 @@ func (b *bench) catchByChaos(ctx context.Context, c catcher, overlay string) fin
 	}
 	limited, cancel := context.WithTimeout(ctx, c.limit)
 	defer cancel()
-	said, err := command(limited, b.root, binary, args...)
-	return judgeChaos(c, said, err)
+	output, err := command(limited, b.root, binary, args...)
+	return judgeChaos(c, output, err)
 }
 
 // judgeChaos returns the finding for the output of chaos and the error of its run.
-func judgeChaos(c catcher, said string, err error) finding {
-	_, breaches, found := strings.Cut(said, "BROKEN PROMISES")
+func judgeChaos(c catcher, output string, err error) finding {
+	_, breaches, found := strings.Cut(output, "BROKEN PROMISES")
 	_, breaches, _ = strings.Cut(breaches, "\n")
 	breaches, _, _ = strings.Cut(breaches, "\nlogs and files")
-	f := finding{said: said, how: firstLine(breaches)}
+	f := finding{output: output, how: firstLine(breaches)}
 	switch {
 	case err == nil:
 		f.verdict, f.how = survived, "every promise was kept"
 	case !found:
-		f.verdict, f.how = broken, firstLine(said)
+		f.verdict, f.how = broken, firstLine(output)
 	case c.want == "":
 		f.verdict = caught
 	default:
@@ -214,8 +214,8 @@ const longestHow = 150
 func shorten(line string) string { return line[:min(len(line), longestHow)] }
 
 // firstLine returns the first line that is not blank.
-func firstLine(said string) string {
-	for line := range strings.Lines(said) {
+func firstLine(output string) string {
+	for line := range strings.Lines(output) {
 		if line = strings.TrimSpace(line); line != "" {
 			return shorten(line)
 		}
@@ -224,13 +224,13 @@ func firstLine(said string) string {
 }
 
 // firstFailure returns the first line in which a test reports what is wrong.
-func firstFailure(said string) string {
-	_, said, _ = strings.Cut(said, "--- FAIL")
-	for line := range strings.Lines(said) {
+func firstFailure(output string) string {
+	_, output, _ = strings.Cut(output, "--- FAIL")
+	for line := range strings.Lines(output) {
 		if strings.Contains(line, "_test.go:") && !strings.Contains(line, "[rapid] flaky") {
 			return firstLine(line)
 		}
 	}
-	_, said, _ = strings.Cut(said, "\n")
-	return firstLine(said)
+	_, output, _ = strings.Cut(output, "\n")
+	return firstLine(output)
 }

@@ -50,7 +50,7 @@ func (b *bench) check(ctx context.Context, m mutant) finding {
 	defer func() { _ = os.RemoveAll(dir) }()
 	var packages []string
 	for file := range changed {
-		// A package also embeds the scripts in its folder, but only the tests of this package can tell whether they load.
+		// The build embeds Lua scripts without loading them. TestMutatedScriptsLoad does that.
 		if p := "./" + path.Dir(file); path.Ext(file) == ".go" && !slices.Contains(packages, p) {
 			packages = append(packages, p)
 		}
@@ -58,17 +58,17 @@ func (b *bench) check(ctx context.Context, m mutant) finding {
 	if len(packages) == 0 {
 		return finding{verdict: survived}
 	}
-	said, err := command(ctx, b.root, "go", append([]string{"build", "-overlay", overlay}, packages...)...)
+	output, err := command(ctx, b.root, "go", append([]string{"build", "-overlay", overlay}, packages...)...)
 	if err != nil {
-		return finding{verdict: broken, how: "does not compile: " + strings.ReplaceAll(compileErrors(said), dir+string(filepath.Separator), ""), said: said}
+		return finding{verdict: broken, how: "does not compile: " + strings.ReplaceAll(compileErrors(output), dir+string(filepath.Separator), ""), output: output}
 	}
 	return finding{verdict: survived}
 }
 
 // compileErrors returns the lines of the Go command's output that report an error.
-func compileErrors(said string) string {
+func compileErrors(output string) string {
 	var out []string
-	for line := range strings.Lines(said) {
+	for line := range strings.Lines(output) {
 		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
 			out = append(out, line)
 		}

@@ -129,7 +129,7 @@ func (b *bench) controls(ctx context.Context, o options, chosen []mutant, out io
 	})
 	for _, r := range results {
 		if r.verdict != survived {
-			return fmt.Errorf("%s fails without a mutant: %s\n%s", r.by, r.how, r.said)
+			return fmt.Errorf("%s fails without a mutant: %s\n%s", r.by, r.how, r.output)
 		}
 		fmt.Fprintf(out, "passes   without a mutant: %s (%s)\n", r.by, r.took.Round(time.Second))
 	}
@@ -187,7 +187,7 @@ func print(out io.Writer, results []result, verbose bool) error {
 	}
 	for _, r := range results {
 		if verbose && r.verdict != caught {
-			fmt.Fprintf(out, "\n%s:\n%s\n", r.name, r.said)
+			fmt.Fprintf(out, "\n%s:\n%s\n", r.name, r.output)
 		}
 	}
 	if bad > 0 {

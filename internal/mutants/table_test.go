@@ -161,10 +161,10 @@ func TestOnlyTheNamedTestCatches(t *testing.T) {
 	t.Parallel()
 	failed := exitError{}
 	for _, c := range []struct {
-		name, want, said string
-		err              error
-		is               verdict
-		how              string
+		name, want, output string
+		err                error
+		is                 verdict
+		how                string
 	}{
 		{"caught", "", "--- FAIL: TestThis (0.1s)\n    this_test.go:3: wrong\nFAIL\n", failed, caught, "this_test.go:3: wrong"},
 		{"a subtest", "", "--- FAIL: TestThis (0.1s)\n    --- FAIL: TestThis/x (0.1s)\n        this_test.go:3: wrong\n", failed, caught, "this_test.go:3: wrong"},
@@ -175,7 +175,7 @@ func TestOnlyTheNamedTestCatches(t *testing.T) {
 		{"for another reason", "twice", "--- FAIL: TestThis (0.1s)\n    this_test.go:3: no redis\n", failed, broken,
 			"the tests fail, but not with twice: this_test.go:3: no redis"},
 	} {
-		f := judgeTests(catcher{pkg: "x", tests: "TestThis|TestThat", want: c.want}, c.said, c.err)
+		f := judgeTests(catcher{pkg: "x", tests: "TestThis|TestThat", want: c.want}, c.output, c.err)
 		if f.verdict != c.is || f.how != c.how {
 			t.Errorf("%s: %s, %q", c.name, f.verdict, f.how)
 		}
@@ -187,17 +187,17 @@ func TestOnlyTheNamedPromiseCatches(t *testing.T) {
 	failed := exitError{}
 	const broke = "BROKEN PROMISES (at most 9 of a kind):\n  kobo: c row 1 is unknown\n  kobo: it counts 3 duplicates\nlogs and files are kept in x\n"
 	for _, c := range []struct {
-		name, want, said string
-		err              error
-		is               verdict
-		how              string
+		name, want, output string
+		err                error
+		is                 verdict
+		how                string
 	}{
 		{"caught", "duplicates", broke, failed, caught, "kobo: it counts 3 duplicates"},
 		{"other", "lost", broke, failed, broken, "a promise is broken, but not lost: kobo: c row 1 is unknown"},
 		{"kept", "lost", "nothing was lost\n", nil, survived, "every promise was kept"},
 		{"no run", "lost", "build tuma: no\n", failed, broken, "build tuma: no"},
 	} {
-		f := judgeChaos(catcher{pkg: chaosFolder, want: c.want}, c.said, c.err)
+		f := judgeChaos(catcher{pkg: chaosFolder, want: c.want}, c.output, c.err)
 		if f.verdict != c.is || f.how != c.how {
 			t.Errorf("%s: %s, %q", c.name, f.verdict, f.how)
 		}
