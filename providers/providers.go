@@ -69,7 +69,7 @@ type Reporter interface {
 // message of unknown outcome was taken.
 type Reconciler interface {
 	// Taken returns the account's messages that the gateway was given or has sent from from to to,
-	// both rounded to the second. The list may hold other messages as well. A message in the
+	// both cut to whole seconds. The list may hold other messages as well. A message in the
 	// list was certainly taken. A message that is missing from it may still have been taken. Errors
 	// are *Error.
 	Taken(ctx context.Context, from, to time.Time) ([]TakenMessage, error)
