@@ -122,7 +122,7 @@ func TestAdministration(t *testing.T) {
 	}
 	for want, args := range map[string][]string{
 		"at account textconnect DeleteAllGroups deletes all groups, for good; say --yes": {"DeleteAllGroups"},
-		"SendList sends to everybody in the list, past the ledger: nothing keeps it from being sent twice; say --yes": {
+		"SendList sends to every number in the list, without a record in Tuma: nothing prevents sending it twice; say --yes": {
 			"SendList", "ListName=Everyone", "SourceAddress=ACME", "Body=Hello",
 		},
 		`textconnect has no action "Dance"; it has CreateUser, `:                {"Dance"},

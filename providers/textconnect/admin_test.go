@@ -277,7 +277,7 @@ func TestActionsThatDestroyOrSendWantToBeConfirmed(t *testing.T) {
 		case strings.HasPrefix(a.Name, "Delete"), strings.HasPrefix(a.Name, "Empty"):
 			says = "for good"
 		case strings.HasPrefix(a.Name, "Send"):
-			says = "past the ledger"
+			says = "without a record in Tuma"
 		}
 		if (a.Confirm != "") != (says != "") || !strings.Contains(a.Confirm, says) || a.Does == "" {
 			t.Errorf("%s: does %q, has to be confirmed: %q", a.Name, a.Does, a.Confirm)
