@@ -15,10 +15,10 @@ var acceptanceChecks = []check{
 	{"accepts every recipient of a call", func(x *exam) { acceptsAll(x, 5) }},
 	{"accepts the most a call may carry", func(x *exam) { acceptsAll(x, 1<<30) }},
 	{"refuses more than a call may carry without a request", refusesTooMany},
-	{"refuses a call to nobody without a request", refusesNobody},
-	{"tells whom the gateway rejects", func(x *exam) { saysOfOne(x, sandbox.Reject, providers.Rejected) }},
-	{"tells whom the gateway puts off", func(x *exam) { saysOfOne(x, sandbox.Later, providers.Retryable) }},
-	{"a call that the gateway puts off is not sent", putsOff},
+	{"refuses a call to nobody without a request", refusesNoRecipients},
+	{"tells whom the gateway rejects", func(x *exam) { answerForSome(x, sandbox.Reject, providers.Rejected) }},
+	{"tells whom the gateway puts off", func(x *exam) { answerForSome(x, sandbox.Later, providers.Retryable) }},
+	{"a call that the gateway puts off is not sent", refusesForNow},
 	{"the same key again is the same call", repeatsByKey},
 	{"texts arrive unchanged", textsArrive},
 	{"sends without a sender where that is allowed", sendsWithoutSender},
@@ -30,10 +30,10 @@ var acceptanceChecks = []check{
 func acceptsAll(x *exam, n int) {
 	g := x.gateway()
 	p := x.open(g.url)
-	b := x.few(p, n)
+	b := x.newBatch(p, n)
 	a := x.send(p, b)
 	x.wantAccepted(a)
-	x.wantInBooks(g, b.To)
+	x.wantAcceptedOnly(g, b.To)
 	if stats := g.Stats(); stats.Requests != 1 || stats.Calls != 1 {
 		x.Errorf("%d requests, %d calls, want one", stats.Requests, stats.Calls)
 	}
@@ -67,7 +67,7 @@ func (x *exam) wantAccepted(a answer) {
 
 // wantInBooks wants the gateway to have accepted one message for each of these and
 // nothing else.
-func (x *exam) wantInBooks(g *gateway, to []sms.MSISDN) {
+func (x *exam) wantAcceptedOnly(g *gateway, to []sms.MSISDN) {
 	x.Helper()
 	want := map[uint64]bool{}
 	for _, number := range to {
@@ -95,7 +95,7 @@ func refusesTooMany(x *exam) {
 	x.wantNoCall(g, lowered, batch(x.numbers(2)))
 }
 
-func refusesNobody(x *exam) {
+func refusesNoRecipients(x *exam) {
 	g := x.gateway()
 	p := x.open(g.url)
 	x.wantNoCall(g, p, batch(nil))
@@ -106,11 +106,11 @@ func (x *exam) wantNoCall(g *gateway, p providers.Provider, b providers.Batch) {
 	x.Helper()
 	a := x.send(p, b)
 	x.wantError(a, providers.Rejected, providers.Campaign, providers.CauseRefused, "a batch that is no call")
-	x.wantSeen(int64(len(g.heard())), 0, "a batch that is no call")
+	x.wantSeen(int64(len(g.exchanges())), 0, "a batch that is no call")
 }
 
 // saysOfOne makes the gateway say a word of some numbers, as far as it reaches.
-func saysOfOne(x *exam, word sandbox.Word, want providers.Outcome) {
+func answerForSome(x *exam, word sandbox.Word, want providers.Outcome) {
 	g := x.gateway()
 	p := x.open(g.url)
 	to := x.numbers(min(6, max(2, p.Info().MaxRecipients)))
@@ -148,33 +148,33 @@ func saysOfOne(x *exam, word sandbox.Word, want providers.Outcome) {
 			x.Errorf("the gateway refuses the whole call: want an error, got %v", a)
 		}
 	}
-	x.wantInBooks(g, taken)
+	x.wantAcceptedOnly(g, taken)
 }
 
 // putsOff makes the gateway say of a whole call that it has not taken it, where it
 // has a word for that.
-func putsOff(x *exam) {
+func refusesForNow(x *exam) {
 	g := x.gateway()
 	p := x.open(g.url)
 	if err := g.server.Fail(sandbox.Fault{Name: "later", Gateway: x.kind.Name, N: 1}); err != nil {
 		x.Fatalf("%v", err)
 	}
-	b := x.few(p, 3)
+	b := x.newBatch(p, 3)
 	a := x.send(p, b)
 	if g.Stats().Faults == 0 {
 		x.wantAll(a, providers.Accepted, "a gateway without a word for later")
 		return
 	}
 	x.wantAll(a, providers.Retryable, "the gateway's word for later")
-	x.wantInBooks(g, nil)
+	x.wantAcceptedOnly(g, nil)
 	x.wantAll(x.send(p, batch(b.To)), providers.Accepted, "the next call")
-	x.wantInBooks(g, b.To)
+	x.wantAcceptedOnly(g, b.To)
 }
 
 func repeatsByKey(x *exam) {
 	g := x.gateway()
 	p := x.open(g.url)
-	b := x.few(p, 3)
+	b := x.newBatch(p, 3)
 	first := x.send(p, b)
 	if p.Info().KeyTTL == 0 {
 		b.IdempotencyKey = "" // it means nothing here, and so must not be missed
@@ -192,8 +192,8 @@ func repeatsByKey(x *exam) {
 			x.Errorf("first %v, then %v", first, second)
 		}
 	}
-	x.wantInBooks(g, b.To)
-	x.wantSeen(int64(len(g.heard())), 2, "a call, one without a key, and the first again")
+	x.wantAcceptedOnly(g, b.To)
+	x.wantSeen(int64(len(g.exchanges())), 2, "a call, one without a key, and the first again")
 	if stats := g.Stats(); stats.Replays != 1 || stats.Conflicts != 0 {
 		x.Errorf("%d replays, %d of them with another call, want one and none", stats.Replays, stats.Conflicts)
 	}
@@ -210,7 +210,7 @@ func textsArrive(x *exam) {
 		"+" + marker + "+",
 		strings.Repeat("é", 60) + marker,
 	} {
-		b := x.few(p, 1)
+		b := x.newBatch(p, 1)
 		b.Body = body
 		x.wantAll(x.send(p, b), providers.Accepted, "a text with signs")
 		if got := g.Last(); got.Body != body || got.From != sender {
@@ -222,14 +222,14 @@ func textsArrive(x *exam) {
 func sendsWithoutSender(x *exam) {
 	g := x.gateway()
 	p := x.open(g.url)
-	b := x.few(p, 2)
+	b := x.newBatch(p, 2)
 	b.From = ""
 	a := x.send(p, b)
 	if p.Info().SenderOptional {
 		x.wantAll(a, providers.Accepted, "no sender")
 		return
 	}
-	x.wantNobody(a, "no sender where one is needed")
+	x.wantNoneAccepted(a, "no sender where one is needed")
 	if a.count(providers.Rejected) != len(b.To) {
 		x.Errorf("no sender where one is needed: %v", a)
 	}
@@ -238,10 +238,10 @@ func sendsWithoutSender(x *exam) {
 func takesFlash(x *exam) {
 	g := x.gateway()
 	p := x.open(g.url)
-	b := x.few(p, 2)
+	b := x.newBatch(p, 2)
 	b.Flash = true
 	x.wantAccepted(x.send(p, b))
-	x.wantInBooks(g, b.To)
+	x.wantAcceptedOnly(g, b.To)
 }
 
 // sendFifty makes fifty calls at once, each to numbers of its own.
@@ -249,7 +249,7 @@ func (x *exam) sendFifty(p providers.Provider) []answer {
 	answers := make([]answer, 50)
 	var wg sync.WaitGroup
 	for i := range answers {
-		b := x.few(p, 3)
+		b := x.newBatch(p, 3)
 		wg.Go(func() { answers[i] = x.send(p, b) })
 	}
 	wg.Wait()
@@ -270,7 +270,7 @@ func fiftyAtOnce(x *exam) {
 			ids[r.MessageID] = true
 		}
 	}
-	x.wantInBooks(g, all)
+	x.wantAcceptedOnly(g, all)
 }
 
 // fiftyBreaking is the promise: what is said of a call is true of the gateway's books.
@@ -289,5 +289,5 @@ func fiftyBreaking(x *exam) {
 			}
 		}
 	}
-	x.wantSeen(int64(len(g.heard())), 50, "fifty calls")
+	x.wantSeen(int64(len(g.exchanges())), 50, "fifty calls")
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-var askingChecks = []check{
+var readChecks = []check{
 	{"a wrong password sends nothing and says so", wrongPassword},
 	{"without credit nothing is sent", noCredit},
 	{"the balance is the gateway's", balance},
@@ -31,10 +31,10 @@ func withWrongPassword(x *exam) func(*providers.Settings) {
 func wrongPassword(x *exam) {
 	g := x.gateway()
 	p := x.open(g.url, withWrongPassword(x))
-	b := x.few(p, 3)
+	b := x.newBatch(p, 3)
 	a := x.send(p, b)
-	x.wantSeen(int64(len(g.heard())), 1, "a wrong password")
-	x.wantInBooks(g, nil)
+	x.wantSeen(int64(len(g.exchanges())), 1, "a wrong password")
+	x.wantAcceptedOnly(g, nil)
 	for i := range b.To {
 		v := a.verdict(i)
 		if v.Outcome != providers.Unknown &&
@@ -48,9 +48,9 @@ func noCredit(x *exam) {
 	g := x.gateway()
 	p := x.open(g.url)
 	g.SetCredit(0)
-	b := x.few(p, 3)
+	b := x.newBatch(p, 3)
 	a := x.send(p, b)
-	x.wantInBooks(g, nil)
+	x.wantAcceptedOnly(g, nil)
 	for i := range b.To {
 		v := a.verdict(i)
 		if v.Outcome != providers.Unknown &&
@@ -70,7 +70,7 @@ func balance(x *exam) {
 	p := x.open(g.url)
 	const credit = 1234
 	g.SetCredit(credit)
-	b := x.few(p, 3)
+	b := x.newBatch(p, 3)
 	asker, can := p.(providers.Balancer)
 	ask := func(want float64) {
 		x.Helper()
@@ -123,7 +123,7 @@ func messageStatus(x *exam) {
 	if !can {
 		return
 	}
-	a := x.send(p, x.few(p, 2))
+	a := x.send(p, x.newBatch(p, 2))
 	for _, r := range a.results {
 		report, err := poller.MessageStatus(x.Context(), r.MessageID)
 		if err != nil {
@@ -149,7 +149,7 @@ func reports(x *exam) {
 	if !can {
 		return
 	}
-	x.wantAll(x.send(p, x.few(p, 3)), providers.Accepted, "a call to report on")
+	x.wantAll(x.send(p, x.newBatch(p, 3)), providers.Accepted, "a call to report on")
 	kinds := reporter.ReportKinds()
 	if len(kinds) == 0 {
 		x.Errorf("a reporter without reports")
@@ -172,13 +172,13 @@ func reports(x *exam) {
 			}
 		}
 	}
-	before := len(g.heard())
+	before := len(g.exchanges())
 	if _, err := reporter.Report(x.Context(), "no such report", time.Time{}, time.Time{}); err == nil {
 		x.Errorf("a report that does not exist")
 	} else {
 		_ = x.checkError(err)
 	}
-	x.wantSeen(int64(len(g.heard())-before), 0, "a report that does not exist")
+	x.wantSeen(int64(len(g.exchanges())-before), 0, "a report that does not exist")
 }
 
 func inbox(x *exam) {
@@ -242,7 +242,7 @@ func questions(p providers.Provider) (all []question) {
 }
 
 // put asks a question, and checks what the contract asks of every answer to one.
-func (x *exam) put(ctx context.Context, q question) (said bool, e *providers.Error) {
+func (x *exam) ask(ctx context.Context, q question) (said bool, e *providers.Error) {
 	x.Helper()
 	defer func() {
 		if v := recover(); v != nil {
@@ -262,7 +262,7 @@ func (x *exam) put(ctx context.Context, q question) (said bool, e *providers.Err
 func unansweredQuestions(x *exam) {
 	p := x.open("http://127.0.0.1:1")
 	for _, q := range questions(p) {
-		if _, e := x.put(x.Context(), q); e == nil || e.Outcome != providers.Retryable || e.Scope != providers.Account {
+		if _, e := x.ask(x.Context(), q); e == nil || e.Outcome != providers.Retryable || e.Scope != providers.Account {
 			x.Errorf("%s: connection refused: %v", q.name, e)
 		}
 	}
@@ -270,7 +270,7 @@ func unansweredQuestions(x *exam) {
 	s := x.canned()
 	for _, q := range questions(x.open(closes.url)) {
 		before := closes.requests.Load()
-		if _, e := x.put(x.Context(), q); e == nil {
+		if _, e := x.ask(x.Context(), q); e == nil {
 			x.Errorf("%s: no error although the gateway has said nothing", q.name)
 		}
 		x.wantSeen(closes.requests.Load()-before, 1, q.name+" and a gateway that closes")
@@ -279,7 +279,7 @@ func unansweredQuestions(x *exam) {
 		for _, status := range []int{302, 400, 401, 402, 403, 404, 429, 500, 502, 503} {
 			s.answer(reply(status, "", "0"))
 			before := s.requests.Load()
-			_, e := x.put(x.Context(), q)
+			_, e := x.ask(x.Context(), q)
 			_, scope, cause := verdictsOf(status)
 			if e == nil || e.Scope != scope || e.Cause != cause {
 				x.Errorf("%s: status %d: want %v %q, got %v", q.name, status, scope, cause, e)
@@ -297,7 +297,7 @@ func nonsenseAnswers(x *exam) {
 			"\xff\xfe", "Infinity", "0x10", "1e3", "1,23",
 		} {
 			s.answer(reply(200, "", body))
-			said, e := x.put(x.Context(), q)
+			said, e := x.ask(x.Context(), q)
 			if said || q.name == "balance" && e == nil {
 				x.Errorf("%s: an answer was read from %.30q", q.name, body)
 			}
@@ -310,11 +310,11 @@ func lateQuestions(x *exam) {
 	ctx, cancel := context.WithCancel(x.Context())
 	cancel()
 	for _, q := range questions(x.open(g.url)) {
-		if _, e := x.put(ctx, q); e == nil || e.Outcome != providers.Retryable {
+		if _, e := x.ask(ctx, q); e == nil || e.Outcome != providers.Retryable {
 			x.Errorf("%s: a context that is over: %v", q.name, e)
 		}
 	}
-	x.wantSeen(int64(len(g.heard())), 0, "a context that is over")
+	x.wantSeen(int64(len(g.exchanges())), 0, "a context that is over")
 }
 
 // backgroundSend is what silence checks ask of Send, of a send to a list.
@@ -370,7 +370,7 @@ func actions(x *exam) {
 			x.Errorf("%s: %v", a.Name, err)
 		}
 		before := closes.requests.Load()
-		_, e := x.put(x.Context(), question{a.Name, func(ctx context.Context) (bool, error) {
+		_, e := x.ask(x.Context(), question{a.Name, func(ctx context.Context) (bool, error) {
 			table, err := a.Do(ctx, p, params)
 			return len(table.Rows) > 0, err
 		}})

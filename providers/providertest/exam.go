@@ -76,7 +76,7 @@ func (x *exam) open(base string, changes ...func(*providers.Settings)) providers
 	}
 	p, err := x.kind.Open(s)
 	if err != nil {
-		x.hear(err)
+		x.noteError(err)
 		x.Fatalf("open an account with %q alone: %v", x.kind.Required, err)
 	}
 	return p
@@ -104,7 +104,7 @@ func batch(to []sms.MSISDN) providers.Batch {
 }
 
 // few is a call to so many new numbers, or as many as one call of p may carry.
-func (x *exam) few(p providers.Provider, n int) providers.Batch {
+func (x *exam) newBatch(p providers.Provider, n int) providers.Batch {
 	return batch(x.numbers(min(n, p.Info().MaxRecipients)))
 }
 
@@ -173,7 +173,7 @@ func (x *exam) checkResult(r providers.Result) {
 // checkError returns err as the *Error it must be.
 func (x *exam) checkError(err error) *providers.Error {
 	x.Helper()
-	x.hear(err)
+	x.noteError(err)
 	e, ok := err.(*providers.Error) //nolint:errorlint // the contract promises the type itself
 	switch {
 	case !ok || e == nil:
@@ -188,7 +188,7 @@ func (x *exam) checkError(err error) *providers.Error {
 }
 
 // hear notes all that an error can be made to say.
-func (x *exam) hear(err error) {
+func (x *exam) noteError(err error) {
 	for ; err != nil; err = errors.Unwrap(err) {
 		x.note(err.Error())
 		x.note(fmt.Sprintf("%v %+v %#v %q", err, err, err, err))
@@ -198,10 +198,10 @@ func (x *exam) hear(err error) {
 func (x *exam) note(text string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.said == nil {
-		x.said = map[string]string{}
+	if x.texts == nil {
+		x.texts = map[string]string{}
 	}
-	x.said[text] = x.check
+	x.texts[text] = x.check
 }
 
 // verdict is what the answer says of recipient i.
@@ -240,7 +240,7 @@ func (x *exam) wantAll(a answer, o providers.Outcome, when string) {
 }
 
 // wantNobody wants nobody to be Accepted.
-func (x *exam) wantNobody(a answer, when string) {
+func (x *exam) wantNoneAccepted(a answer, when string) {
 	x.Helper()
 	if a.count(providers.Accepted) > 0 {
 		x.Errorf("%s: accepted: %v", when, a)

@@ -18,7 +18,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-var mannersChecks = []check{
+var conductChecks = []check{
 	{"info is sane and stays", info},
 	{"the fingerprint names the login and not the secret", fingerprint},
 	{"the batch is left as it is", batchIsLeft},
@@ -48,7 +48,7 @@ func info(x *exam) {
 	if again := p.Info(); again != i {
 		x.Errorf("first %+v, then %+v", i, again)
 	}
-	x.send(p, x.few(p, 1))
+	x.send(p, x.newBatch(p, 1))
 	if again := p.Info(); again != i {
 		x.Errorf("before a call %+v, then %+v", i, again)
 	}
@@ -104,9 +104,9 @@ func batchIsLeft(x *exam) {
 func resultsAreTheCallers(x *exam) {
 	g := x.gateway()
 	p := x.open(g.url)
-	first := x.send(p, x.few(p, 4))
+	first := x.send(p, x.newBatch(p, 4))
 	kept := slices.Clone(first.results)
-	second := x.send(p, x.few(p, 4))
+	second := x.send(p, x.newBatch(p, 4))
 	if !slices.Equal(kept, first.results) {
 		x.Errorf("the results of a call change with the next one")
 	}
@@ -117,20 +117,20 @@ func resultsAreTheCallers(x *exam) {
 	if !slices.Equal(kept, second.results) {
 		x.Errorf("two calls share their results")
 	}
-	x.wantAccepted(x.send(p, x.few(p, 4)))
+	x.wantAccepted(x.send(p, x.newBatch(p, 4)))
 }
 
 // credentials looks at all requests a provider makes.
 func credentials(x *exam) {
 	g := x.gateway()
 	p := x.open(g.url)
-	x.wantAccepted(x.send(p, x.few(p, 2)))
-	sent := g.heard()
+	x.wantAccepted(x.send(p, x.newBatch(p, 2)))
+	sent := g.exchanges()
 	for _, q := range questions(p) {
-		_, _ = x.put(x.Context(), q)
+		_, _ = x.ask(x.Context(), q)
 	}
-	x.send(x.open(g.url, withWrongPassword(x)), x.few(p, 1))
-	for i, e := range g.heard() {
+	x.send(x.open(g.url, withWrongPassword(x)), x.newBatch(p, 1))
+	for i, e := range g.exchanges() {
 		if i < len(sent) && e.method != http.MethodPost {
 			x.Errorf("a call is a %s", e.method)
 		}
@@ -171,14 +171,14 @@ func goroutines(x *exam) {
 	defer cancel()
 	hangs <- cancel
 	pprof.Do(x.Context(), pprof.Labels(labelKey, label), func(context.Context) {
-		x.wantAccepted(x.send(p, x.few(p, 3)))
+		x.wantAccepted(x.send(p, x.newBatch(p, 3)))
 		if err := g.server.Fail(sandbox.Fault{Name: "close", Gateway: x.kind.Name, N: 1}); err != nil {
 			x.Errorf("%v", err)
 		}
-		x.send(p, x.few(p, 3))
-		x.wantNoAnswer(x.sendIn(ctx, hanging, x.few(p, 3)), "given up")
+		x.send(p, x.newBatch(p, 3))
+		x.wantNoAnswer(x.sendIn(ctx, hanging, x.newBatch(p, 3)), "given up")
 		for _, q := range questions(p) {
-			_, _ = x.put(x.Context(), q)
+			_, _ = x.ask(x.Context(), q)
 		}
 	})
 	for _, stack := range labelled(label) {
@@ -231,7 +231,7 @@ func spellings(secrets ...string) (all []string) {
 func prints(x *exam) {
 	g := x.gateway()
 	p := x.open(g.url)
-	x.send(p, x.few(p, 2))
+	x.send(p, x.newBatch(p, 2))
 	settings := x.settings(g.url)
 	values := []any{p, settings, &settings, x.kind, p.Info()}
 	if v := reflect.ValueOf(p); v.Kind() == reflect.Pointer && !v.IsNil() {
@@ -251,20 +251,20 @@ func prints(x *exam) {
 	if _, err := x.kind.Open(bad); err == nil {
 		x.Errorf("an account with a field that nobody knows and a login in its base URL is opened")
 	} else {
-		x.hear(err)
+		x.noteError(err)
 	}
-	for said, check := range x.heardSoFar() {
+	for said, check := range x.textsSoFar() {
 		if check == x.check && leaks(said) != "" {
 			x.Errorf("a print holds %s", leaks(said))
 		}
 	}
 }
 
-func (s *suite) heardSoFar() map[string]string {
+func (s *suite) textsSoFar() map[string]string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	said := make(map[string]string, len(s.said))
-	for text, check := range s.said {
+	said := make(map[string]string, len(s.texts))
+	for text, check := range s.texts {
 		said[text] = check
 	}
 	return said
@@ -289,9 +289,9 @@ func leaks(said string) string {
 	return ""
 }
 
-func saysNothingItShouldNot(x *exam) {
+func noLeaks(x *exam) {
 	told := map[string]bool{}
-	for said, check := range x.heardSoFar() {
+	for said, check := range x.textsSoFar() {
 		what := leaks(said)
 		if what == "" || told[check] {
 			continue

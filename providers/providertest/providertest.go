@@ -37,7 +37,7 @@ func Run(t *testing.T, kind providers.Kind) {
 			})
 		}
 	})
-	t.Run(discretion.name, func(t *testing.T) { s.run(t, discretion) })
+	t.Run(secrecyCheck.name, func(t *testing.T) { s.run(t, secrecyCheck) })
 }
 
 // Checks returns the names of all checks, in the order in which they run.
@@ -46,7 +46,7 @@ func Checks() []string {
 	for _, c := range checks {
 		names = append(names, c.name)
 	}
-	return append(names, discretion.name)
+	return append(names, secrecyCheck.name)
 }
 
 // Ran returns the checks that Run has put the kind of that name through to their end
@@ -71,9 +71,9 @@ type check struct {
 }
 
 // discretion comes last: it looks at what was said in all the other checks.
-var discretion = check{"nothing that was said holds a secret, a text or a whole number", saysNothingItShouldNot}
+var secrecyCheck = check{"nothing that was said holds a secret, a text or a whole number", noLeaks}
 
-var checks = slices.Concat(acceptanceChecks, silenceChecks, statusChecks, replyChecks, askingChecks, mannersChecks)
+var checks = slices.Concat(acceptanceChecks, silenceChecks, statusChecks, replyChecks, readChecks, conductChecks)
 
 // tester is what a check needs of a test. It has no way to skip.
 type tester interface {
@@ -88,8 +88,8 @@ type tester interface {
 type suite struct {
 	kind providers.Kind
 
-	mu   sync.Mutex
-	said map[string]string // what errors, results and prints said, and in which check
+	mu    sync.Mutex
+	texts map[string]string // what errors, results and prints said, and in which check
 }
 
 func (s *suite) run(t tester, c check) {

@@ -79,8 +79,8 @@ func failing(t *testing.T, kind providers.Kind) map[string][]string {
 		})
 	}
 	wg.Wait()
-	if said := record(t.Context(), s, discretion); len(said) > 0 {
-		failures[discretion.name] = said
+	if said := record(t.Context(), s, secrecyCheck); len(said) > 0 {
+		failures[secrecyCheck.name] = said
 	}
 	return failures
 }

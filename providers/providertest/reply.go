@@ -25,14 +25,14 @@ var replyChecks = []check{
 	{"a reply in another order", shuffledReply},
 	{"a reply that leaves one out", missingReply},
 	{"a reply that names one more", extraReply},
-	{"a reply about others", othersReply},
+	{"a reply about others", otherRecipientsReply},
 	{"the sandbox breaks its replies", brokenReplies},
 }
 
 func emptyReplies(x *exam) {
 	s := x.canned()
 	p := x.open(s.url)
-	b := x.few(p, 3)
+	b := x.newBatch(p, 3)
 	for _, body := range []string{
 		"", " ", "\n", "\x00", "\ufeff", `{}`, `[]`, `[{}]`, `[[]]`, `[null]`, `null`, `true`, `{`, `}`, `[`, `"`, `""`, `'`, `,`, `,,`, `~`, `<`,
 		"<!DOCTYPE html>\n<html><head><title>Maintenance</title></head><body>Back soon</body></html>",
@@ -47,7 +47,7 @@ func emptyReplies(x *exam) {
 func hugeReplies(x *exam) {
 	s := x.canned()
 	p := x.open(s.url)
-	b := x.few(p, 3)
+	b := x.newBatch(p, 3)
 	for _, text := range hugeTexts() {
 		s.text.Store(&text)
 		x.wantAll(x.send(p, b), providers.Unknown, fmt.Sprintf("ten megabytes, %q…", text[:100]))
@@ -72,11 +72,11 @@ func echo(x *exam) {
 		}
 	})
 	p := x.open(s.url)
-	b := x.few(p, 3)
+	b := x.newBatch(p, 3)
 	for _, code := range []int64{200, 201, 400, 401, 429, 500} {
 		status.Store(code)
 		a := x.send(p, b)
-		x.wantNobody(a, "the request given back")
+		x.wantNoneAccepted(a, "the request given back")
 		if code < 300 {
 			x.wantAll(a, providers.Unknown, "the request given back")
 		}
@@ -113,7 +113,7 @@ func namesAll(reply []byte, to []sms.MSISDN) bool {
 
 // wantVouched wants everyone of whom something is said to be named by the reply, where
 // the gateway names numbers, and everyone who is Accepted to have an id that stands in it.
-func (x *exam) wantVouched(a answer, reply []byte, named bool, when string) {
+func (x *exam) wantSupportedBy(a answer, reply []byte, named bool, when string) {
 	x.Helper()
 	for i, number := range a.to {
 		v := a.verdict(i)
@@ -129,11 +129,11 @@ func (x *exam) wantVouched(a answer, reply []byte, named bool, when string) {
 
 func cutReplies(x *exam) {
 	p := x.open("http://127.0.0.1:1")
-	b := x.few(p, 4)
-	e, _ := x.genuine(b)
+	b := x.newBatch(p, 4)
+	e, _ := x.realExchange(b)
 	named := namesAll(e.reply, b.To)
 	x.eachCut(e, b, 300, func(a answer, part []byte, when string) {
-		x.wantVouched(a, part, named, when)
+		x.wantSupportedBy(a, part, named, when)
 		if accepted := a.count(providers.Accepted); accepted+a.count(providers.Unknown) != len(b.To) || len(part) == 0 && accepted > 0 {
 			x.Errorf("%s of an accepted call's reply: %v", when, a)
 		}
@@ -169,12 +169,12 @@ func cutRefusals(x *exam) {
 	} {
 		g := x.gateway()
 		p := x.open(g.url)
-		b := x.few(p, 4)
+		b := x.newBatch(p, 4)
 		if err := refuse(g, b); err != nil {
 			continue // the vendor has no such answer
 		}
 		whole := x.send(p, b)
-		tape := g.heard()
+		tape := g.exchanges()
 		if len(tape) != 1 {
 			x.Fatalf("%s: %d requests", name, len(tape))
 		}
@@ -198,15 +198,15 @@ func cutRefusals(x *exam) {
 // twice answers a call with its reply and the same again.
 func twice(x *exam) {
 	p := x.open("http://127.0.0.1:1")
-	b := x.few(p, 4)
-	e, there := x.genuine(b)
+	b := x.newBatch(p, 4)
+	e, there := x.realExchange(b)
 	s := x.canned()
 	p = x.open(s.url)
 	for _, between := range []string{"", " ", "\n", ",", "~", ";"} {
 		both := slices.Concat(e.reply, []byte(between), e.reply)
 		s.answer(e.raw(both))
 		a := x.send(p, b)
-		x.wantVouched(a, both, namesAll(e.reply, b.To), "twice")
+		x.wantSupportedBy(a, both, namesAll(e.reply, b.To), "twice")
 		x.wantSameIDs(a, there, "twice")
 		if a.count(providers.Accepted)+a.count(providers.Unknown) != len(b.To) {
 			x.Errorf("an accepted call's reply twice: %v", a)
@@ -216,8 +216,8 @@ func twice(x *exam) {
 
 func changedReplies(x *exam) {
 	p := x.open("http://127.0.0.1:1")
-	b := x.few(p, 4)
-	e, _ := x.genuine(b)
+	b := x.newBatch(p, 4)
+	e, _ := x.realExchange(b)
 	named := namesAll(e.reply, b.To)
 	s := x.canned()
 	p = x.open(s.url)
@@ -228,7 +228,7 @@ func changedReplies(x *exam) {
 			changed = change(rng, changed)
 		}
 		s.answer(e.raw(changed))
-		x.wantVouched(x.send(p, b), changed, named, fmt.Sprintf("%.200q", changed))
+		x.wantSupportedBy(x.send(p, b), changed, named, fmt.Sprintf("%.200q", changed))
 	}
 }
 
@@ -256,9 +256,9 @@ func change(rng *rand.Rand, text []byte) []byte {
 
 // replay lets a call to asked be answered with the gateway's reply to a call to
 // answered. It returns that reply, and what was made of it there and here.
-func (x *exam) replay(answered, asked []sms.MSISDN) (reply []byte, there, here answer) {
+func (x *exam) sendWithReplyTo(answered, asked []sms.MSISDN) (reply []byte, there, here answer) {
 	x.Helper()
-	e, there := x.genuine(batch(answered))
+	e, there := x.realExchange(batch(answered))
 	s := x.canned()
 	s.answer(e.raw(e.reply))
 	return e.reply, there, x.send(x.open(s.url), batch(asked))
@@ -276,7 +276,7 @@ func shuffledReply(x *exam) {
 	for i, number := range to {
 		backwards[len(to)-1-i] = number
 	}
-	reply, there, here := x.replay(backwards, to)
+	reply, there, here := x.sendWithReplyTo(backwards, to)
 	if !namesAll(reply, to) {
 		return // the order is all there is to go by
 	}
@@ -291,9 +291,9 @@ func missingReply(x *exam) {
 	}
 	for left := range to {
 		answered := append(append([]sms.MSISDN{}, to[:left]...), to[left+1:]...)
-		reply, there, here := x.replay(answered, to)
+		reply, there, here := x.sendWithReplyTo(answered, to)
 		named := namesAll(reply, answered)
-		x.wantVouched(here, reply, named, "one left out")
+		x.wantSupportedBy(here, reply, named, "one left out")
 		if here.verdict(left).Outcome != providers.Unknown {
 			x.Errorf("one left out: %v", here)
 		}
@@ -325,7 +325,7 @@ func extraReply(x *exam) {
 		return
 	}
 	asked := to[1:]
-	reply, there, here := x.replay(to, asked)
+	reply, there, here := x.sendWithReplyTo(to, asked)
 	x.wantSameIDs(here, there, "one more")
 	switch accepted := here.count(providers.Accepted); {
 	case accepted+here.count(providers.Unknown) != len(asked), accepted > 0 && accepted < len(asked):
@@ -335,9 +335,9 @@ func extraReply(x *exam) {
 	}
 }
 
-func othersReply(x *exam) {
+func otherRecipientsReply(x *exam) {
 	to := x.some()
-	reply, _, here := x.replay(to, x.numbers(len(to)))
+	reply, _, here := x.sendWithReplyTo(to, x.numbers(len(to)))
 	if namesAll(reply, to) {
 		x.wantAll(here, providers.Unknown, "a reply about others")
 	}
@@ -346,28 +346,28 @@ func othersReply(x *exam) {
 // brokenReplies lets the sandbox's own faults strike calls that it has accepted.
 func brokenReplies(x *exam) {
 	to := x.some()
-	e, _ := x.genuine(batch(to))
+	e, _ := x.realExchange(batch(to))
 	named := namesAll(e.reply, to)
 	for _, name := range []string{"missing", "extra", "shuffled", "cut", "html", "accept_close", "accept_html", "accept_502", "close", "502"} {
 		g := x.gateway()
 		p := x.open(g.url)
-		b := x.few(p, 4)
+		b := x.newBatch(p, 4)
 		if err := g.server.Fail(sandbox.Fault{Name: name, Gateway: x.kind.Name, N: 1}); err != nil {
 			x.Fatalf("%v", err)
 		}
 		a := x.send(p, b)
-		tape := g.heard()
+		tape := g.exchanges()
 		x.wantSeen(int64(len(tape)), 1, "fault "+name)
 		switch reply := tape[0].reply; name {
 		case "missing", "extra", "shuffled":
-			x.wantInBooks(g, b.To)
-			x.wantVouched(a, reply, named, "fault "+name)
+			x.wantAcceptedOnly(g, b.To)
+			x.wantSupportedBy(a, reply, named, "fault "+name)
 			if a.count(providers.Accepted)+a.count(providers.Unknown) != len(b.To) {
 				x.Errorf("fault %s: %v", name, a)
 			}
 		default:
 			x.wantAll(a, providers.Unknown, "fault "+name)
 		}
-		x.wantSeen(int64(len(g.heard())), 1, "fault "+name)
+		x.wantSeen(int64(len(g.exchanges())), 1, "fault "+name)
 	}
 }

@@ -26,8 +26,8 @@ type gateway struct {
 	// hangUp closes every connection and the server.
 	hangUp func()
 
-	mu   sync.Mutex
-	tape []exchange
+	mu  sync.Mutex
+	log []exchange
 }
 
 // exchange is a request that was read to its end, and its reply.
@@ -62,7 +62,7 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer func() {
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		g.tape = append(g.tape, exchange{
+		g.log = append(g.log, exchange{
 			r.Method, r.RequestURI, r.Header, body, t.status, t.Header().Get("Content-Type"), t.body.Bytes(),
 		})
 	}()
@@ -70,10 +70,10 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // heard returns what has been said so far.
-func (g *gateway) heard() []exchange {
+func (g *gateway) exchanges() []exchange {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return slices.Clone(g.tape)
+	return slices.Clone(g.log)
 }
 
 type tee struct {
@@ -99,12 +99,12 @@ func (t *tee) Unwrap() http.ResponseWriter { return t.ResponseWriter }
 
 // genuine sends a batch through a sandbox that takes all of it, and returns the
 // gateway's reply and what the provider made of it.
-func (x *exam) genuine(b providers.Batch) (exchange, answer) {
+func (x *exam) realExchange(b providers.Batch) (exchange, answer) {
 	x.Helper()
 	g := x.gateway()
 	p := x.open(g.url)
 	a := x.send(p, b)
-	tape := g.heard()
+	tape := g.exchanges()
 	if a.count(providers.Accepted) != len(b.To) || len(tape) != 1 {
 		x.Fatalf("%d requests, and the sandbox's own reply is not understood: %v", len(tape), a)
 	}

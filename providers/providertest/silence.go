@@ -52,7 +52,7 @@ func refusedConnection(x *exam) {
 	// Nothing listens at a port that only root may have. One that was free a moment
 	// ago may be another test's by now.
 	p := x.open("http://127.0.0.1:1")
-	x.wantNotSent(x.send(p, x.few(p, 3)), "connection refused")
+	x.wantNotSent(x.send(p, x.newBatch(p, 3)), "connection refused")
 }
 
 func (x *exam) wantNotSent(a answer, when string) {
@@ -67,7 +67,7 @@ func badTLS(x *exam) {
 	web.StartTLS()
 	x.Cleanup(web.Close)
 	p := x.open(web.URL)
-	x.wantNotSent(x.send(p, x.few(p, 3)), "a certificate that nobody trusts")
+	x.wantNotSent(x.send(p, x.newBatch(p, 3)), "a certificate that nobody trusts")
 	x.wantSeen(requests.Load(), 0, "a certificate that nobody trusts")
 }
 
@@ -76,12 +76,12 @@ func contextOver(x *exam, over func(context.Context) (context.Context, context.C
 	p := x.open(g.url)
 	ctx, cancel := over(x.Context())
 	cancel()
-	x.wantNotSent(x.sendIn(ctx, p, x.few(p, 3)), "a context that is over")
-	x.wantSeen(int64(len(g.heard())), 0, "a context that is over")
+	x.wantNotSent(x.sendIn(ctx, p, x.newBatch(p, 3)), "a context that is over")
+	x.wantSeen(int64(len(g.exchanges())), 0, "a context that is over")
 	// The same with a connection at hand.
-	x.wantAll(x.send(p, x.few(p, 1)), providers.Accepted, "the next call")
-	x.wantNotSent(x.sendIn(ctx, p, x.few(p, 3)), "a context that is over")
-	x.wantSeen(int64(len(g.heard())), 1, "a context that is over, and one call that is not")
+	x.wantAll(x.send(p, x.newBatch(p, 1)), providers.Accepted, "the next call")
+	x.wantNotSent(x.sendIn(ctx, p, x.newBatch(p, 3)), "a context that is over")
+	x.wantSeen(int64(len(g.exchanges())), 1, "a context that is over, and one call that is not")
 }
 
 func (x *exam) wantNoAnswer(a answer, when string) {
@@ -95,8 +95,8 @@ func unanswered(script func(c *conn, e exchange)) func(x *exam) {
 	return func(x *exam) {
 		b := batch(nil)
 		p := x.open("http://127.0.0.1:1")
-		b.To = x.few(p, 3).To
-		e, _ := x.genuine(b)
+		b.To = x.newBatch(p, 3).To
+		e, _ := x.realExchange(b)
 		s := x.serve(func(c *conn) {
 			if _, ok := c.request(); ok {
 				script(c, e)
@@ -156,15 +156,15 @@ func givenUp(cause error, half bool) func(x *exam) {
 			c.wait()
 		})
 		p := x.open(s.url)
-		x.wantNoAnswer(x.sendIn(ctx, p, x.few(p, 3)), "given up")
+		x.wantNoAnswer(x.sendIn(ctx, p, x.newBatch(p, 3)), "given up")
 		x.wantSeen(s.requests.Load(), 1, "given up")
 	}
 }
 
 func reusedConnection(x *exam) {
 	p := x.open("http://127.0.0.1:1")
-	b := x.few(p, 2)
-	e, _ := x.genuine(b)
+	b := x.newBatch(p, 2)
+	e, _ := x.realExchange(b)
 	s := x.serve(func(c *conn) {
 		if _, ok := c.request(); ok {
 			c.say(e.raw(e.reply))
@@ -182,8 +182,8 @@ func reusedConnection(x *exam) {
 
 func idleConnection(x *exam) {
 	p := x.open("http://127.0.0.1:1")
-	b := x.few(p, 2)
-	e, _ := x.genuine(b)
+	b := x.newBatch(p, 2)
+	e, _ := x.realExchange(b)
 	noticed := make(chan struct{}, 1)
 	s := x.serve(func(c *conn) {
 		if _, ok := c.request(); !ok {

@@ -12,7 +12,7 @@ import (
 
 var statusChecks = []check{
 	{"every status that is no success", statuses},
-	{"every status with the body of an accepted call", statusesThatLie},
+	{"every status with the body of an accepted call", statusesWithAcceptedBody},
 	{"every success without an answer in it", successes},
 	{"an interim answer is not the answer", interim},
 	{"Retry-After is passed on", retryAfter},
@@ -45,13 +45,13 @@ func verdictsOf(status int) (outcomes []providers.Outcome, scope providers.Scope
 func statuses(x *exam) {
 	s := x.canned()
 	p := x.open(s.url)
-	x.eachStatus(s, p, x.few(p, 3), "<html><body>As it is</body></html>")
+	x.eachStatus(s, p, x.newBatch(p, 3), "<html><body>As it is</body></html>")
 }
 
-func statusesThatLie(x *exam) {
+func statusesWithAcceptedBody(x *exam) {
 	p := x.open("http://127.0.0.1:1")
-	b := x.few(p, 3)
-	e, _ := x.genuine(b)
+	b := x.newBatch(p, 3)
+	e, _ := x.realExchange(b)
 	s := x.canned()
 	x.eachStatus(s, x.open(s.url), b, string(e.reply))
 }
@@ -85,7 +85,7 @@ func (x *exam) eachStatus(s *canned, p providers.Provider, b providers.Batch, bo
 func successes(x *exam) {
 	s := x.canned()
 	p := x.open(s.url)
-	b := x.few(p, 3)
+	b := x.newBatch(p, 3)
 	for status := 200; status < 300; status++ {
 		for _, body := range []string{"", "<html><body>OK</body></html>", marker} {
 			s.answer(reply(status, "", body))
@@ -98,8 +98,8 @@ func successes(x *exam) {
 
 func interim(x *exam) {
 	p := x.open("http://127.0.0.1:1")
-	b := x.few(p, 3)
-	e, _ := x.genuine(b)
+	b := x.newBatch(p, 3)
+	e, _ := x.realExchange(b)
 	s := x.canned()
 	p = x.open(s.url)
 	for _, status := range []int{100, 102, 103} {
@@ -111,7 +111,7 @@ func interim(x *exam) {
 func retryAfter(x *exam) {
 	s := x.canned()
 	p := x.open(s.url)
-	b := x.few(p, 2)
+	b := x.newBatch(p, 2)
 	for _, status := range []int{429, 503} {
 		s.answer(reply(status, "Retry-After: 7\r\n", "slow down"))
 		if a := x.send(p, b); a.err == nil || a.err.RetryAfter != 7*time.Second {
@@ -129,12 +129,12 @@ func redirects(x *exam) {
 	g := x.gateway() // it would take the call
 	s := x.canned()
 	p := x.open(s.url)
-	b := x.few(p, 2)
+	b := x.newBatch(p, 2)
 	statuses := []int{300, 301, 302, 303, 307, 308}
 	for _, status := range statuses {
 		s.answer(reply(status, "Location: "+g.url+"\r\n", ""))
-		x.wantNobody(x.send(p, b), "status "+strconv.Itoa(status))
+		x.wantNoneAccepted(x.send(p, b), "status "+strconv.Itoa(status))
 	}
 	x.wantSeen(s.requests.Load(), int64(len(statuses)), "as many redirects")
-	x.wantSeen(int64(len(g.heard())), 0, "where the redirects led")
+	x.wantSeen(int64(len(g.exchanges())), 0, "where the redirects led")
 }

@@ -87,7 +87,7 @@ func TestWrongAnswersAreCaughtByTheRightCheck(t *testing.T) {
 func TestWhatIsPrintedIsCaughtByTheRightCheck(t *testing.T) {
 	t.Parallel()
 	wantFailing(t, opening(func(p *kobo.Provider, s providers.Settings) providers.Provider { return careless{p, s.Pass.Reveal()} }),
-		"prints of a provider hold no secret", "the fingerprint names the login and not the secret", discretion.name)
+		"prints of a provider hold no secret", "the fingerprint names the login and not the secret", secrecyCheck.name)
 }
 
 // judging sends as it should be and changes the verdict on the whole call.
@@ -169,12 +169,12 @@ func TestTheWrongAreCaughtByTheRightCheck(t *testing.T) {
 		}), byNonsense},
 		"it tells the password": {judging(func(e *providers.Error) {
 			e.Err = fmt.Errorf("login %s, %s: %w", user, secret, e.Err)
-		}), []string{discretion.name}},
+		}), []string{secrecyCheck.name}},
 		"it tells the number": {answering(func(b providers.Batch, results []providers.Result) {
 			if results[0].Outcome == providers.Unknown {
 				results[0].Code = b.To[0].String()
 			}
-		}), []string{discretion.name}},
+		}), []string{secrecyCheck.name}},
 		"whom the reply leaves out is Accepted": {answering(func(_ providers.Batch, results []providers.Result) {
 			for i := range results {
 				results[i] = providers.Result{MessageID: results[i].MessageID, Outcome: providers.Accepted}
