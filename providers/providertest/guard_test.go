@@ -66,7 +66,7 @@ func TestTheGuardFailsABinaryThatDialsOut(t *testing.T) {
 		t.Errorf("want a test that passes in a process that fails: %v\n%s", err, out)
 	}
 	for _, addr := range []string{"gateway.invalid:443", "192.0.2.1:8080", "[2001:db8::1]:8080", "198.51.100.1:81"} {
-		line := "FAIL: github.com/tuma-sms/tuma/providers/providertest: something wanted to dial " + addr + ";"
+		line := "FAIL: github.com/tuma-sms/tuma/providers/providertest: something tried to dial " + addr + ";"
 		if strings.Count(string(out), line) != 1 {
 			t.Errorf("want once %q in\n%s", line, out)
 		}

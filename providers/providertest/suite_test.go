@@ -80,14 +80,14 @@ func opening(open func(p *kobo.Provider, s providers.Settings) providers.Provide
 func TestWrongAnswersAreCaughtByTheRightCheck(t *testing.T) {
 	t.Parallel()
 	wantFailing(t, opening(func(p *kobo.Provider, _ providers.Settings) providers.Provider { return glib{p} }),
-		"the balance with a wrong password", "the status of a message", "a question without an answer is an error",
-		"a question answered with nonsense", "a question for which there is no time")
+		"the balance with a wrong password", "the status of a message", "a read without an answer is an error",
+		"a read with an invalid answer", "a read with an ended context")
 }
 
 func TestWhatIsPrintedIsCaughtByTheRightCheck(t *testing.T) {
 	t.Parallel()
 	wantFailing(t, opening(func(p *kobo.Provider, s providers.Settings) providers.Provider { return careless{p, s.Pass.Reveal()} }),
-		"prints of a provider hold no secret", "the fingerprint names the login and not the secret", secrecyCheck.name)
+		"a printed provider shows no secret", "the fingerprint depends on the login and not on the secret", secrecyCheck.name)
 }
 
 // judging sends as it should be and changes the verdict on the whole call.
@@ -119,16 +119,16 @@ var (
 	bySilence = []string{
 		"closed after the request was read", "reset after the request was read",
 		"closed half-way through the reply", "closed half-way through a reply in chunks", "closed half-way through the headers",
-		"closed after an interim answer", "what answers is not HTTP", "what answers has no headers",
+		"closed after an interim answer", "an answer that is not HTTP", "an answer without headers",
 		"hangs until the deadline", "hangs until it is cancelled",
 		"hangs half-way through the reply until the deadline", "hangs half-way through the reply until it is cancelled",
 		"a reused connection closed after the second request was read", "no goroutine is left behind",
 		"fifty calls at once while the gateway breaks",
 	}
-	byStatus   = []string{"every status that is no success", "every status with the body of an accepted call"}
+	byStatus   = []string{"every status other than success", "every status with the body of an accepted call"}
 	byNonsense = []string{
-		"every success without an answer in it", "replies that say nothing", "replies of ten megabytes", "a reply that gives the request back",
-		"a reply cut anywhere", "a refusal cut anywhere", "a reply about others", "the sandbox breaks its replies", "fifty calls at once while the gateway breaks",
+		"every success status without an answer", "replies without a result", "replies of ten megabytes", "a reply that repeats the request",
+		"a reply cut anywhere", "a refusal cut anywhere", "a reply for other recipients", "the sandbox breaks its replies", "fifty calls at once while the gateway breaks",
 	}
 )
 
@@ -146,7 +146,7 @@ func TestTheWrongAreCaughtByTheRightCheck(t *testing.T) {
 				return w.Provider.Send(ctx, b)
 			}
 			return results, err
-		}, slices.Concat(bySilence, byStatus, []string{"every success without an answer in it", "the sandbox breaks its replies", "redirects are not followed"})},
+		}, slices.Concat(bySilence, byStatus, []string{"every success status without an answer", "the sandbox breaks its replies", "redirects are not followed"})},
 		"5xx is Retryable": {judging(func(e *providers.Error) {
 			if e.Cause == providers.CauseGateway && e.Outcome == providers.Unknown {
 				e.Outcome, e.Scope = providers.Retryable, providers.Account
@@ -180,7 +180,7 @@ func TestTheWrongAreCaughtByTheRightCheck(t *testing.T) {
 				results[i] = providers.Result{MessageID: results[i].MessageID, Outcome: providers.Accepted}
 			}
 		}), []string{
-			"a reply that leaves one out", "a reply cut anywhere", "a reply with bytes changed", "a reply said twice", "the sandbox breaks its replies",
+			"a reply without one recipient", "a reply cut anywhere", "a reply with bytes changed", "a reply that is repeated", "the sandbox breaks its replies",
 		}},
 		"results come in an order of its own": {answering(func(b providers.Batch, results []providers.Result) {
 			places := map[sms.MSISDN]int{}
@@ -192,7 +192,7 @@ func TestTheWrongAreCaughtByTheRightCheck(t *testing.T) {
 				results[i] = was[places[number]]
 			}
 		}), []string{
-			"a reply that leaves one out", "a reply in another order", "a reply cut anywhere", "a reply with bytes changed", "the sandbox breaks its replies",
+			"a reply without one recipient", "a reply in another order", "a reply cut anywhere", "a reply with bytes changed", "the sandbox breaks its replies",
 		}},
 		"it follows redirects": {func(ctx context.Context, w wrong, b providers.Batch) ([]providers.Result, error) {
 			results, err := w.Provider.Send(ctx, b)
@@ -207,7 +207,7 @@ func TestTheWrongAreCaughtByTheRightCheck(t *testing.T) {
 		"it changes the batch": {func(ctx context.Context, w wrong, b providers.Batch) ([]providers.Result, error) {
 			slices.SortFunc(b.To, func(x, y sms.MSISDN) int { return cmp.Compare(x%10, y%10) })
 			return w.Provider.Send(ctx, b)
-		}, []string{"the batch is left as it is"}},
+		}, []string{"the batch is not changed"}},
 		"it leaves a goroutine": {func(ctx context.Context, w wrong, b providers.Batch) ([]providers.Result, error) {
 			go func() { <-ended }()
 			return w.Provider.Send(ctx, b)
