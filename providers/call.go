@@ -85,7 +85,7 @@ type ClientConfig struct {
 // NewClient returns a Client. Its error joins a *FieldError for each mistake in base_url, timeout and
 // concurrency.
 //
-// The client does not use HTTP/2. With one request at a time on a connection, the client can tell
+// The client does not use HTTP/2. With one request at a time on a connection, the client knows
 // whether a request was written, and a broken connection makes only one call unknown. The client uses
 // the proxy that the environment names, except to loopback.
 func NewClient(cfg ClientConfig) (*Client, error) {

@@ -21,7 +21,7 @@ var statusChecks = []check{
 
 // verdictsOf returns the permitted outcomes, the scope and the cause for a status. 404, 405 and 415 have two
 // permitted outcomes. Retryable is correct for a vendor that answers 2xx even for its errors, because the status then
-// comes from a web server without a gateway. A redirect is no such proof.
+// comes from a web server without a gateway. A redirect is not such a proof.
 func verdictsOf(status int) (outcomes []providers.Outcome, scope providers.Scope, cause providers.Cause) {
 	one := func(o providers.Outcome) []providers.Outcome { return []providers.Outcome{o} }
 	switch status {
