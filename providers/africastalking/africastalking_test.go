@@ -35,14 +35,14 @@ func open(t testing.TB, cfg Config) *Provider {
 	return p
 }
 
-// request is what a gateway has seen.
+// request holds the parts of a request that a test server got.
 type request struct {
 	method, uri, body string
 	header            http.Header
 }
 
-// answering starts a server that gives every request the same answer, and tells the
-// last one it has seen.
+// answering starts a server that gives every request the same answer. It returns a provider for it, and the last
+// request.
 func answering(t *testing.T, status int, contentType, body string) (*Provider, chan request) {
 	t.Helper()
 	seen := make(chan request, 16)
@@ -71,7 +71,7 @@ func verdict(t *testing.T, err error) providers.Error {
 		t.Fatalf("error %v (%T), want an *Error", err, err)
 	}
 	if strings.Contains(e.Error(), "s3cr3t") || strings.Contains(e.Error(), one.String()) {
-		t.Fatalf("error %v tells too much", e)
+		t.Fatalf("error %v holds a secret or a number", e)
 	}
 	e2 := *e
 	e2.Err = nil
@@ -85,7 +85,7 @@ func TestTheRequestIsTheDocumentedOne(t *testing.T) {
 		batch   func(*providers.Batch)
 		account func(*Config)
 		options Options
-		want    string // in place of usual
+		want    string // the expected form, if it differs from usual
 		accept  string
 	}{
 		"usual":              {},
@@ -418,8 +418,7 @@ func TestInbox(t *testing.T) {
 	}
 }
 
-// FuzzParseQueries looks for replies to the two GETs that are read as what they do
-// not say.
+// FuzzParseQueries checks that the parsers of the two GET replies return only data that is in the reply.
 func FuzzParseQueries(f *testing.F) {
 	for _, seed := range []string{
 		`{"UserData":{"balance":"KES 1785.50"}}`, `{"userData":{"balance":"0"}}`, `{"SMSMessageData":{"Messages":[]}}`,

@@ -34,18 +34,18 @@ func unclear(code string) providers.Result {
 	return providers.Result{Reason: "not_understood", Code: code}
 }
 
-// costing returns r with the id and the cost that the helper row writes.
+// costing returns r with the message ID and the cost of the helper row.
 func costing(r providers.Result, id string) providers.Result {
 	r.MessageID, r.Cost, r.Currency = id, "0.8000", "KES"
 	return r
 }
 
-// row writes one recipient in JSON.
+// row returns one recipient as JSON.
 func row(number, code, status, id string) string {
 	return fmt.Sprintf(`{"cost":"KES 0.8000","messageId":%q,"number":%q,"status":%q,"statusCode":%s}`, id, number, status, code)
 }
 
-// jsonReply wraps recipients.
+// jsonReply returns a complete JSON reply with these recipients.
 func jsonReply(rows ...string) string {
 	return `{"SMSMessageData":{"Message":"Sent to 1/1 Total Cost: KES 0.8000","Recipients":[` + strings.Join(rows, ",") + `]}}`
 }
@@ -295,7 +295,7 @@ func TestNoRecipientsAndAWord(t *testing.T) {
 	}
 }
 
-// FuzzParseAnswer holds the parser to another and simpler reading of the same reply.
+// FuzzParseAnswer compares the parser with a different and simpler one.
 func FuzzParseAnswer(f *testing.F) {
 	for _, seed := range []string{
 		jsonReply(row("+254711000001", "101", "Success", idA), row("+254733000002", "403", "InvalidPhoneNumber", "None")),
@@ -343,13 +343,12 @@ var (
 	anyDigits = regexp.MustCompile(`[0-9]+`)
 )
 
-// vouchedFor returns the numbers that stand in one recipient of the reply with a
-// code that accepts.
+// vouchedFor returns the numbers that are in the same recipient element of the reply as an accepting code.
 func vouchedFor(body []byte) (numbers []string) {
 	text := strings.TrimSpace(strings.TrimPrefix(string(body), "\ufeff"))
 	if strings.HasPrefix(text, "<") {
 		for _, recipient := range xmlNumber.FindAllString(regexp.MustCompile(`<!--|-->|<!\[CDATA\[|\]\]>`).ReplaceAllString(text, ""), -1) {
-			// A number may be broken up by entities or comments: only a coarse look is taken then.
+			// Entities or comments may split a number; then only a rough check is made.
 			if strings.ContainsAny(recipient, "&?!") {
 				return []string{one.String(), two.String(), three.String()}
 			}
@@ -378,7 +377,7 @@ func vouchedFor(body []byte) (numbers []string) {
 	return numbers
 }
 
-// besideACode returns digits if one of them is a code that accepts.
+// besideACode returns digits if one of them is an accepting code, and nil otherwise.
 func besideACode(digits []string) []string {
 	if slices.ContainsFunc(digits, func(d string) bool { return d == "100" || d == "101" || d == "102" }) {
 		return digits

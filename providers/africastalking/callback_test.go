@@ -129,7 +129,7 @@ func TestOptOuts(t *testing.T) {
 	}
 }
 
-// checkCallback posts a form to a handler and holds what was taken, and the status, to what is wanted.
+// checkCallback posts a form to a handler and compares the value passed to take, and the status, with the wanted ones.
 func checkCallback[T any](t *testing.T, form string, want *T, handler func(take func(context.Context, T) error) (http.Handler, error)) {
 	t.Helper()
 	for _, fails := range []error{nil, errors.New("no room for s3cr3t")} {
@@ -155,7 +155,7 @@ func checkCallback[T any](t *testing.T, form string, want *T, handler func(take 
 	}
 }
 
-// knock asks a handler under a path that ends in the secret.
+// knock sends a request to a handler, with a path that ends in the secret.
 func knock(h http.Handler, method, prefix, form string) (status int, body string) {
 	r := httptest.NewRequest(method, prefix+url.PathEscape(apiKey), strings.NewReader(form))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -237,7 +237,7 @@ func TestTakeGetsTheRequestsContext(t *testing.T) {
 	}
 }
 
-// FuzzParseCallbacks holds what is read of a form to what stands in it.
+// FuzzParseCallbacks checks that the parsers return only data that is in the form.
 func FuzzParseCallbacks(f *testing.F) {
 	for _, seed := range []string{
 		"id=ATXid_1&status=Success&phoneNumber=%2B254711000001&networkCode=63902&failureReason=x&retryCount=1",
@@ -247,7 +247,7 @@ func FuzzParseCallbacks(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
-		// What callbacks are given is valid UTF-8: see providers.CallbackForm.
+		// Parsers get only valid UTF-8: see providers.CallbackForm.
 		form, err := url.ParseQuery(raw)
 		if plain, _ := url.QueryUnescape(raw); err != nil || !utf8.ValidString(plain) {
 			return

@@ -49,13 +49,13 @@ func TestEveryKindOpensWithWhatItRequiresAndNothingLess(t *testing.T) {
 		s := fill(k)
 		s.BaseURL = k.BaseURL
 		if same, err := catalog.Open(k.Name, s); err != nil || same.Info() != info {
-			t.Errorf("%s: its base URL is not its default: %v", k.Name, err)
+			t.Errorf("%s: the settings with Kind.BaseURL give another Info than the defaults: %v", k.Name, err)
 		}
 
 		_, err = catalog.Open(k.Name, providers.Settings{})
 		want := slices.Sorted(slices.Values(k.Login()))
 		if got := mistakes(err); !slices.Equal(got, want) {
-			t.Errorf("%s: without anything: mistakes in %v, want %v", k.Name, got, want)
+			t.Errorf("%s: without settings: got mistakes in %v, want %v", k.Name, got, want)
 		}
 		s = fill(k)
 		s.MaxRecipients = info.MaxRecipients + 1
@@ -73,13 +73,13 @@ func TestEveryKindOpensWithWhatItRequiresAndNothingLess(t *testing.T) {
 
 func TestAnUnknownProviderIsAMistakeOfItsField(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"", "Kobo", "nobody"} {
+	for _, name := range []string{"", "Kobo", "unheard"} {
 		p, err := catalog.Open(name, providers.Settings{})
 		if e, ok := errors.AsType[*providers.FieldError](err); p != nil || !ok || e.Field != "provider" {
 			t.Errorf("%q: %v %v", name, p, err)
 		}
 		if _, ok := catalog.Lookup(name); ok {
-			t.Errorf("%q was found", name)
+			t.Errorf("Lookup(%q): got a provider, want none", name)
 		}
 	}
 }
@@ -108,7 +108,7 @@ func TestEveryKindIsToldOfAndTested(t *testing.T) {
 			t.Errorf("%s: the table of docs/gateways.md has no row with `%s`", k.Name, k.Name)
 		}
 		if page, err := os.ReadFile("../" + k.Name + "/testdata/page.txt"); err != nil || len(page) < 200 {
-			t.Errorf("%s: no vendor's page in testdata/page.txt: %v", k.Name, err)
+			t.Errorf("%s: testdata/page.txt must hold the vendor's page: %v", k.Name, err)
 		}
 		tests, err := filepath.Glob("../" + k.Name + "/*_test.go")
 		if err != nil {
@@ -118,7 +118,7 @@ func TestEveryKindIsToldOfAndTested(t *testing.T) {
 			text, err := os.ReadFile(name)
 			return err == nil && strings.Contains(string(text), "\nfunc Fuzz")
 		}) {
-			t.Errorf("%s: no fuzz target", k.Name)
+			t.Errorf("%s: the tests have no fuzz target", k.Name)
 		}
 	}
 }

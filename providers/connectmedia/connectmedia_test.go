@@ -33,15 +33,14 @@ func account(t testing.TB, cfg Config) *Provider {
 	return p
 }
 
-// request is what a server has seen of one.
+// request holds the parts of a request that a test server got.
 type request struct {
 	method, uri, body string
 	form              url.Values
 	header            http.Header
 }
 
-// serve starts a server that gives every request the same answer and tells what it
-// was asked.
+// serve starts a server that gives every request the same answer, and returns the requests that it got.
 func serve(t *testing.T, status int, body string) (string, <-chan request) {
 	t.Helper()
 	seen := make(chan request, 8)
@@ -76,7 +75,7 @@ func verdict(t *testing.T, err error) providers.Error {
 		t.Fatalf("error %v (%T), want an *Error", err, err)
 	}
 	if strings.Contains(e.Error(), "s3cr3t") || strings.Contains(e.Error(), one.String()) {
-		t.Fatalf("error %v tells too much", e)
+		t.Fatalf("error %v holds a secret or a number", e)
 	}
 	plain := *e
 	plain.Err = nil
@@ -137,8 +136,8 @@ func TestAPreEncodedMessageIsTheSameToEveryDecoder(t *testing.T) {
 	}
 }
 
-// TestTheMessageArrivesAsTheAccountEncodesIt sends to a gateway that decodes messages
-// once more and to one that does not: only one of the two settings suits each.
+// TestTheMessageArrivesAsTheAccountEncodesIt sends to a gateway that decodes messages a second time, and to one that
+// does not. Each needs the other value of PlainMessage.
 func TestTheMessageArrivesAsTheAccountEncodesIt(t *testing.T) {
 	t.Parallel()
 	const signs = "50% off + a&b; %41 é€漢😀"

@@ -147,7 +147,7 @@ func TestEveryRefusalHasItsVerdict(t *testing.T) {
 	}
 }
 
-// FuzzParseAnswer holds the parser to a slower and simpler reading of the same reply.
+// FuzzParseAnswer compares the parser with a slower and simpler one.
 func FuzzParseAnswer(f *testing.F) {
 	for _, seed := range []string{
 		"sent", "error_limit", "2348030000000," + idA + "~2348030000011, " + idB, "2348030000011," + idB + "~2348030000000," + idA,
@@ -193,7 +193,7 @@ func FuzzParseAnswer(f *testing.F) {
 	})
 }
 
-// idsBeside returns what stands beside a number in the reply.
+// idsBeside returns the texts that follow a number and a comma in the reply.
 func idsBeside(reply string, number sms.MSISDN) (ids []string) {
 	reply = strings.TrimSpace(reply)
 	if len(reply) > 1 && strings.HasPrefix(reply, `"`) && strings.HasSuffix(reply, `"`) {
@@ -240,7 +240,7 @@ func TestCredit(t *testing.T) {
 	}
 }
 
-// FuzzParseCredit holds the parser to signs that an amount can have.
+// FuzzParseCredit checks that a parsed body has only characters of an amount.
 func FuzzParseCredit(f *testing.F) {
 	for _, seed := range []string{"1234", ` "12.50" `, "-3", "1,234.50", "error_user", ""} {
 		f.Add([]byte(seed))
@@ -260,7 +260,7 @@ func FuzzParseCredit(f *testing.F) {
 	})
 }
 
-// FuzzParseReport holds the parser to the word that a report begins with.
+// FuzzParseReport checks that the result depends on the first word of the body only.
 func FuzzParseReport(f *testing.F) {
 	for _, seed := range []string{"DELIVRD", "UNDELIV err:0dc", "\"EXPIRED 12\"\n", "enroute", "DELIVRDX", "error_user", ""} {
 		f.Add([]byte(seed))

@@ -22,7 +22,7 @@ import (
 
 const password = "s3cr3t&pass"
 
-// gateway starts a sandbox and returns it with an account at it.
+// gateway starts a sandbox server and returns it with a provider for an account there.
 func gateway(t testing.TB, o sandbox.Options) (*sandbox.Server, *Provider) {
 	t.Helper()
 	if o.Users == nil {
@@ -44,7 +44,7 @@ func account(t testing.TB, base string) *Provider {
 	return p
 }
 
-// answering starts a server that gives every request the same answer.
+// answering starts a server that gives every request the same answer, and returns a provider for it.
 func answering(t *testing.T, status int, header http.Header, body string) *Provider {
 	t.Helper()
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -69,7 +69,7 @@ func verdict(t *testing.T, err error) providers.Error {
 		t.Fatalf("error %v (%T), want an *Error", err, err)
 	}
 	if strings.Contains(e.Error(), "s3cr3t") || strings.Contains(e.Error(), "2348030000000") {
-		t.Fatalf("error %v tells too much", e)
+		t.Fatalf("error %v holds a secret or a number", e)
 	}
 	e2 := *e
 	e2.Err = nil
@@ -145,12 +145,12 @@ func TestSendGivesEachRecipientTheGatewaysID(t *testing.T) {
 		}
 	}
 	if len(ids) != 500 {
-		t.Errorf("%d different ids", len(ids))
+		t.Errorf("got %d different IDs, want 500", len(ids))
 	}
-	// The same key again is the same messages.
+	// A repeated call with the same key must not create new messages.
 	again, err := p.Send(t.Context(), b)
 	if err != nil || !slices.Equal(results, again) {
-		t.Errorf("the same call again: %v, same answer %v", err, slices.Equal(results, again))
+		t.Errorf("the same call again: got error %v, same results %v", err, slices.Equal(results, again))
 	}
 	if st := s.Stats(); st.Accepted != 500 || st.Duplicates != 0 || st.Replays != 1 || st.Conflicts != 0 || st.Requests != 2 {
 		t.Errorf("%+v", st)
@@ -183,7 +183,7 @@ func TestFaultsOfTheGatewayAndTheirVerdicts(t *testing.T) {
 			}
 			results, err := p.Send(t.Context(), batch(one, two))
 			if results != nil {
-				t.Errorf("results %v", results)
+				t.Errorf("got results %v, want none", results)
 			}
 			tc.want.Op = "kobo send"
 			if diff := cmp.Diff(tc.want, verdict(t, err)); diff != "" {
@@ -192,7 +192,7 @@ func TestFaultsOfTheGatewayAndTheirVerdicts(t *testing.T) {
 			if st := s.Stats(); st.Requests != 1 || st.Accepted != tc.taken {
 				t.Errorf("%+v", st)
 			}
-			// The same call again leaves each recipient with one message.
+			// After a repeated call each recipient still has exactly one message.
 			if _, err := p.Send(t.Context(), batch(one, two)); err != nil {
 				t.Fatal(err)
 			}
@@ -398,7 +398,7 @@ func TestInfo(t *testing.T) {
 		t.Errorf("max_recipients 20 gives %d", n)
 	}
 	if info(Config{Endpoint: providers.Endpoint{BaseURL: DefaultBaseURL + "/"}, User: "u", Pass: "other"}).Fingerprint != got.Fingerprint {
-		t.Error("another password is another fingerprint")
+		t.Error("another password changes the fingerprint")
 	}
 	if info(Config{User: "u2", Pass: "p"}).Fingerprint == got.Fingerprint {
 		t.Error("another user has the same fingerprint")

@@ -7,8 +7,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// states are the words of a delivery report, as the product that KoboMobile is a
-// white label of answers them; they are SMPP's. KoboMobile's page lists none.
+// states maps the gateway's delivery states, which are those of SMPP. KoboMobile's page lists none;
+// these come from the product that KoboMobile is a white label of.
 var states = map[string]providers.MessageStatus{
 	"DELIVRD": {Final: true, Delivered: true},
 	"UNDELIV": {Final: true},
@@ -20,10 +20,11 @@ var states = map[string]providers.MessageStatus{
 	"UNKNOWN": {},
 }
 
-// MessageStatus asks what became of one message. The gateway takes one id a call.
+// MessageStatus reads the delivery status of one message; the gateway accepts one message ID in a
+// call.
 func (p *Provider) MessageStatus(ctx context.Context, messageID string) (providers.MessageStatus, error) {
 	if messageID == "" {
-		e := providers.NoCall(opReport, "no message id")
+		e := providers.NoCall(opReport, "the message ID is missing")
 		e.Scope = providers.Call
 		return providers.MessageStatus{}, e
 	}
@@ -38,8 +39,7 @@ func (p *Provider) MessageStatus(ctx context.Context, messageID string) (provide
 	return report, nil
 }
 
-// parseReport reads a state, which may be followed by a detail ("UNDELIV err:0dc").
-// It has no effects.
+// parseReport parses a delivery state, which a detail may follow ("UNDELIV err:0dc").
 func parseReport(body []byte) (providers.MessageStatus, bool) {
 	text := string(unquote(body))
 	word, detail, _ := strings.Cut(text, " ")

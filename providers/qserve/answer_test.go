@@ -27,7 +27,7 @@ func odd(code string) providers.Result {
 func nums(to ...sms.MSISDN) []sms.MSISDN                 { return to }
 func res(results ...providers.Result) []providers.Result { return results }
 
-// sentRow is a row as the page prints it.
+// sentRow returns a row in the form on the page.
 func sentRow(number sms.MSISDN) string {
 	return fmt.Sprintf(`{"recipient":"%d","message":"Hello world","statusCode":"Successfully Sent","statusMessage":2}`, number)
 }
@@ -36,7 +36,7 @@ func rowOf(number sms.MSISDN, rest string) string {
 	return fmt.Sprintf(`{"recipient":"%d",%s}`, number, rest)
 }
 
-// reply is a whole answer with these rows.
+// reply returns a complete answer with these rows.
 func reply(rows ...string) string {
 	return `[{"recipientsCount":2,"statusMessage":"Success","statusCode":101,"messageDetails":[` + strings.Join(rows, ",") + `]}]`
 }
@@ -237,7 +237,7 @@ func TestALongAnswerIsReadAndAHugeOneIsNoTrouble(t *testing.T) {
 	}
 }
 
-// FuzzParseAnswer holds the parser to another reading of the same reply.
+// FuzzParseAnswer compares the parser with a different one.
 func FuzzParseAnswer(f *testing.F) {
 	for _, seed := range []string{
 		reply(sentRow(one), sentRow(two)), reply(rowOf(one, `"statusCode":2,"statusMessage":"Sent"`)), reply(rowOf(two, `"statusCode":"Not Sent"`)),
@@ -276,7 +276,7 @@ func FuzzParseAnswer(f *testing.F) {
 	})
 }
 
-// spelledOut is the reply with every escape resolved.
+// spelledOut returns the reply with every escape decoded.
 func spelledOut(body []byte) string {
 	var v any
 	if json.Unmarshal(body, &v) != nil {
@@ -285,7 +285,7 @@ func spelledOut(body []byte) string {
 	return fmt.Sprint(v)
 }
 
-// vouches says whether a row of the reply names the number beside the word sent.
+// vouches reports whether a row of the reply has the number and the word sent.
 func vouches(body []byte, number sms.MSISDN) bool {
 	d := json.NewDecoder(strings.NewReader(string(body)))
 	d.UseNumber()

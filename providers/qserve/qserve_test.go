@@ -29,14 +29,13 @@ func account(t testing.TB, base string) *Provider {
 	return p
 }
 
-// request is what a server has seen of one.
+// request holds the parts of a request that a test server got.
 type request struct {
 	method, uri, body string
 	header            http.Header
 }
 
-// answering starts a server that gives every request the same answer and tells what
-// it was asked.
+// answering starts a server that gives every request the same answer, and returns the requests that it got.
 func answering(t *testing.T, status int, body string) (*Provider, <-chan request) {
 	t.Helper()
 	seen := make(chan request, 8)
@@ -61,7 +60,7 @@ func verdict(t *testing.T, err error) providers.Error {
 		t.Fatalf("error %v (%T), want an *Error", err, err)
 	}
 	if strings.Contains(e.Error(), "s3cr3t") || strings.Contains(e.Error(), one.String()) {
-		t.Fatalf("error %v tells too much", e)
+		t.Fatalf("error %v holds a secret or a number", e)
 	}
 	plain := *e
 	plain.Err = nil

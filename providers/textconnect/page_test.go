@@ -22,19 +22,18 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// page holds the tables of the vendor's page, word for word under headings of ours
-// in brackets.
+// page holds the tables of the vendor's page, unchanged, under our own headings in brackets.
 //
 //go:embed testdata/page.txt
 var page string
 
-// What stands on the page and is not offered, with the reason the package's doc gives.
+// Items of the page that the package does not implement; the package comment has the reasons.
 var notOffered = map[string]string{
 	"ShowErrorMessage":           "its text says nothing that the code does not",
 	"CreateUser/Credit Reminder": "spelt CreditReminder here, as the sibling does",
 }
 
-// What is offered and stands in no table of the page.
+// Items that the package implements and that are not in a table of the page.
 var fromElsewhere = map[string]string{
 	"GetBGMessages":             "sibling: the page describes it and has lost its name",
 	"EmptyGroup":                "page: a heading; sibling: the name",
@@ -44,8 +43,7 @@ var fromElsewhere = map[string]string{
 	"CreateUser/CreditReminder": "sibling: without the space",
 }
 
-// sections cuts the page at its headings. Every line belongs to one. Some of the
-// page's spaces do not break.
+// sections splits the page at its headings. Every line belongs to a section. Non-breaking spaces become spaces.
 func sections(t testing.TB) map[string][]string {
 	t.Helper()
 	found := map[string][]string{}
@@ -60,7 +58,7 @@ func sections(t testing.TB) map[string][]string {
 	return found
 }
 
-// TestEveryTableOfThePageIsLookedAt fails when a section is added that no test reads.
+// TestEveryTableOfThePageIsLookedAt fails if the page has a section that no test reads.
 func TestEveryTableOfThePageIsLookedAt(t *testing.T) {
 	t.Parallel()
 	read := []string{
@@ -141,8 +139,8 @@ func onPage(t testing.TB) map[string]bool {
 	return found
 }
 
-// TestEveryActionAndParameterIsOnThePageAndOnTheWire does everything that the
-// package can and compares what comes over the wire with the page.
+// TestEveryActionAndParameterIsOnThePageAndOnTheWire calls every method of the package and compares the requests
+// with the page.
 func TestEveryActionAndParameterIsOnThePageAndOnTheWire(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -191,7 +189,7 @@ func TestEveryActionAndParameterIsOnThePageAndOnTheWire(t *testing.T) {
 	}
 }
 
-// everything asks for all that can be asked for.
+// everything calls every method of the package.
 func everything(ctx context.Context, p *Provider) {
 	message := SendOptions{ScheduleDate: time.Unix(1e9, 0), AllMessageIDs: true}
 	_, _ = p.SendWith(ctx, batch(one), message)
@@ -214,7 +212,7 @@ func everything(ctx context.Context, p *Provider) {
 
 func TestEveryActionOfAdministrationIsAnAction(t *testing.T) {
 	t.Parallel()
-	// What is asked for by an interface of the contract needs no action of its own.
+	// Methods of the interfaces in package providers need no separate Action.
 	contract := []string{"Action", "Token", "ShowErrorMessage", "CheckCredits", "CheckMessageStatus", "Send", "Report"}
 	names := map[string]providers.Action{}
 	for _, a := range Kind().Actions {
@@ -320,9 +318,9 @@ func TestTheFieldsOfInboundMessagesAreThoseOfThePage(t *testing.T) {
 	for _, line := range sections(t)["fields of inbound"] {
 		name, _, _ := strings.Cut(line, " – ")
 		if name == "auth" {
-			continue // TestInboundRequestsThatAreNotTaken
+			continue // covered by TestInboundRequestsThatAreNotTaken
 		}
-		const mark = "2026-07-01 13:30:45" // fits every field
+		const mark = "2026-07-01 13:30:45" // a valid value for every field
 		form := url.Values{"id": {"x"}, "source": {"x"}}
 		before, _ := parseInbound(form, zone(t))
 		form.Set(name, mark)

@@ -12,7 +12,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// gateway starts a sandbox, and returns it with an account at it.
+// gateway starts a sandbox server and returns it with a provider for an account there.
 func gateway(t testing.TB) (*sandbox.Server, *Provider) {
 	t.Helper()
 	s := sandbox.New(sandbox.Options{Users: map[string]string{"demo": token}})

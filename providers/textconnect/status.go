@@ -7,8 +7,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// states are the words for what became of a message (sibling; the page shows "Sent"),
-// upper case.
+// states maps the delivery states of a message, in upper case. They are the sibling's; the page shows
+// only "Sent".
 var states = map[string]providers.MessageStatus{
 	"PENDING":          {},
 	"SENT":             {},
@@ -21,11 +21,11 @@ var states = map[string]providers.MessageStatus{
 	"UNKNOWN":          {},
 }
 
-// MessageStatus asks what became of one message (CheckMessageStatus). The gateway
-// takes one id a call.
+// MessageStatus reads the delivery status of one message (CheckMessageStatus). The gateway accepts one
+// message ID in a call.
 func (p *Provider) MessageStatus(ctx context.Context, messageID string) (providers.MessageStatus, error) {
 	if messageID == "" {
-		return providers.MessageStatus{}, refusal(opStatus, "no message id")
+		return providers.MessageStatus{}, refusal(opStatus, "the message ID is missing")
 	}
 	reply, err := p.post(ctx, opStatus, providers.AppendField(p.form("CheckMessageStatus"), "MessageID", messageID))
 	if err != nil {
@@ -38,7 +38,7 @@ func (p *Provider) MessageStatus(ctx context.Context, messageID string) (provide
 	return report, nil
 }
 
-// parseState reads one of the states, in any case. It has no effects.
+// parseState parses one of the states, in upper or lower case.
 func parseState(word string) (providers.MessageStatus, bool) {
 	report, ok := states[strings.ToUpper(word)]
 	if ok {
@@ -47,8 +47,8 @@ func parseState(word string) (providers.MessageStatus, bool) {
 	return report, ok
 }
 
-// rowState is the state in a row of a list: a word that is not known says nothing
-// final, and takes nothing from the other rows.
+// rowState parses the state in a row of a list. An unknown state is not final, and is not an error, so
+// that the other rows can be used.
 func rowState(word string) providers.MessageStatus {
 	report, ok := parseState(word)
 	if !ok {

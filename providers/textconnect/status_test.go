@@ -40,7 +40,7 @@ func TestStates(t *testing.T) {
 	}
 }
 
-// FuzzParseCredits holds the parser to the signs that credits can have.
+// FuzzParseCredits checks that a parsed body has only characters of an amount.
 func FuzzParseCredits(f *testing.F) {
 	for _, seed := range []string{"1234", " 12.50\n", "1,234.5", "-501\nUnknown Username/Password", ""} {
 		f.Add([]byte(seed))
@@ -58,7 +58,7 @@ func FuzzParseCredits(f *testing.F) {
 	})
 }
 
-// FuzzParseState holds the parser to the word itself.
+// FuzzParseState checks that only known states are parsed.
 func FuzzParseState(f *testing.F) {
 	for _, seed := range []string{"Sent", "DELIVERED", "undeliverable", "Command_Failed", "-503", ""} {
 		f.Add(seed)
