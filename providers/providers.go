@@ -248,13 +248,3 @@ type Balance struct {
 	// Currency is empty if the gateway counts in credit units.
 	Currency string
 }
-
-// MessageStatus is the delivery status of a message that a gateway accepted earlier.
-type MessageStatus struct {
-	// Final reports whether the status can no longer change.
-	Final bool
-	// Delivered reports whether the handset received the message.
-	Delivered bool
-	// State is the gateway's name for the status.
-	State string
-}
