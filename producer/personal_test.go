@@ -1,7 +1,6 @@
 package producer_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"iter"
@@ -150,32 +149,4 @@ func TestATextThatIsTooLongForAllIsRefused(t *testing.T) {
 	if _, err := b.Enqueue(t.Context(), c, fielded(values{"a": "1"})); !errors.Is(err, producer.ErrInvalid) || !strings.Contains(err.Error(), "905") {
 		t.Errorf("enqueued: %v", err)
 	}
-}
-
-// Each recipient's fields fill in the text.
-func ExampleClient_Enqueue_mergeFields() {
-	rdb, done := openRedis()
-	defer done()
-
-	client, err := producer.New(rdb)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	campaign := producer.Campaign{ID: "points-june", Via: "kobo-main", From: "ACME", Body: "Habari {{first name|there}}, you have {{points}} points."}
-	receipt, err := client.Enqueue(context.Background(), campaign, func(yield func(producer.Recipient, error) bool) {
-		_ = yield(producer.Recipient{Number: "0803 123 4567", Fields: map[string]string{"First name": "Ngozi", "points": "7"}}, nil) &&
-			yield(producer.Recipient{Number: "0805 765 4321", Fields: map[string]string{"First name": "", "points": "12"}}, nil)
-	})
-	fmt.Println(receipt.Total, err)
-
-	campaign.ID, campaign.Body = "points-july", "{{points}} points"
-	_, err = client.Enqueue(context.Background(), campaign, func(yield func(producer.Recipient, error) bool) {
-		yield(producer.Recipient{Number: "0803 123 4567", Fields: map[string]string{"points": ""}}, nil)
-	})
-	var missing *producer.MissingError
-	fmt.Println(errors.As(err, &missing), missing.Recipient, missing.Field)
-	// Output:
-	// 2 <nil>
-	// true 1 points
 }

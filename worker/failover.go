@@ -10,26 +10,26 @@ import (
 	"github.com/tuma-sms/tuma/internal/planning"
 )
 
-// mostMoves is how many batches of a campaign are looked at, at each held account, in one
-// sweep; the next goes on behind them.
+// maxFailoverBatches is how many batches of a campaign one sweep examines at each held account. The
+// next sweep continues after them.
 const maxFailoverBatches = 128
 
-// moves is what the sweeper knows of accounts in one sweep, and from one to the next where
-// among the planned batches of a campaign's held account it goes on.
+// failoverState holds the accounts' states, for one sweep. Across sweeps, next holds
+// where in a held account's planned batches to continue.
 type failoverState struct {
 	accounts map[string]ledger.Account
 	next     map[failoverPlace]int
 }
 
 type failoverPlace struct {
-	id   string
-	lane int
+	id     string
+	stream int
 }
 
 func (m *failoverState) newSweep() { m.accounts = map[string]ledger.Account{} }
 
-// account is what is known of an account, read once a sweep; one without a card is served
-// by nobody.
+// account returns an account's state, read once a sweep. An account without a card is served by no
+// worker.
 func (m *failoverState) account(ctx context.Context, l *ledger.Ledger, name string) (ledger.Account, error) {
 	if a, ok := m.accounts[name]; ok {
 		return a, nil
@@ -42,42 +42,43 @@ func (m *failoverState) account(ctx context.Context, l *ledger.Ledger, name stri
 	return a, nil
 }
 
-// heldLong says whether an account's work moves on: it has been held for FailoverAfter,
-// and not by hand, for who held it can also say when it goes on.
+// heldLong reports whether an account's work fails over: the account has been held for
+// FailoverAfter, and not by an operator. An operator who holds an account also decides when it
+// resumes.
 func (w *Worker) heldLong(a ledger.Account, now time.Time) bool {
 	return w.cfg.FailoverAfter > 0 && a.Hold.Held() && !a.Hold.Until.IsZero() && now.Sub(a.Hold.Since) >= w.cfg.FailoverAfter
 }
 
-// passOver says whether planning does without an account. One that is due to be tried
-// again is given work to be tried with: somebody has to find out that it works.
-func (w *Worker) passOver(a ledger.Account, now time.Time) bool {
+// skipInPlanning reports whether planning skips an account. An account whose probe is due is not
+// skipped: it needs work to be probed with.
+func (w *Worker) skipInPlanning(a ledger.Account, now time.Time) bool {
 	return w.heldLong(a, now) && now.Before(a.Hold.Until)
 }
 
-// moving is a campaign's work being taken off one held account.
+// failoverRun moves one campaign's work away from one held account.
 type failoverRun struct {
 	*Worker
 	id   string
 	camp *campaign
-	from int // lane
-	// able are the numbers of the accounts that can take it, and room how many batches
-	// each lane is to be given.
-	able map[int]bool
-	room map[int]int
-	// window is that of the held account.
-	window int
-	moved  int
+	from int // the stream that work is taken from
+	// targets holds the indexes of the accounts that can take the work. room is how many more
+	// batches each stream may be given.
+	targets map[int]bool
+	room    map[int]int
+	// openBatchLimit is that of the held account. moved counts recipients.
+	openBatchLimit int
+	moved          int
 }
 
-// moveOn takes what waits of a campaign at accounts that have been held for long to the
-// next accounts of its routes, as much as those have use for; the rest waits to see who
-// comes first.
+// failOver moves the waiting work of accounts that have been held for long to the next accounts of
+// the campaign's routes. It moves only as much as those can use soon. The rest stays, since the
+// held account may recover first.
 func (w *Worker) failOver(ctx context.Context, sum ledger.Summary, c *campaign, openBatchLimits map[int]int, now time.Time) error {
 	if len(c.snapshot.Routes) == 0 || len(c.snapshot.Accounts) < 2 || sum.StoppedBy != "" || sum.RetryRecord != "" || w.cfg.FailoverAfter < 0 {
 		return nil
 	}
 	var held []int
-	able := map[int]bool{}
+	targets := map[int]bool{}
 	for n, f := range c.snapshot.Accounts {
 		a, err := w.sweeper.moves.account(ctx, w.ledger, f.Name)
 		if err != nil {
@@ -89,10 +90,10 @@ func (w *Worker) failOver(ctx context.Context, sum ledger.Summary, c *campaign, 
 				held = append(held, n)
 			}
 		case !a.Hold.Held() && a.Workers > 0 && len(a.Incompatibilities(c.spec.From, c.spec.ShortBody(), c.spec.Flash)) == 0:
-			able[n] = true
+			targets[n] = true
 		}
 	}
-	if len(held) == 0 || len(able) == 0 {
+	if len(held) == 0 || len(targets) == 0 {
 		return nil
 	}
 	waiting, err := w.ledger.Waiting(ctx, sum.ID, c.snapshot.Streams())
@@ -101,10 +102,11 @@ func (w *Worker) failOver(ctx context.Context, sum ledger.Summary, c *campaign, 
 	}
 	room := map[int]int{}
 	for stream := range c.snapshot.Streams() {
-		if !able[stream%len(c.snapshot.Accounts)] {
+		if !targets[stream%len(c.snapshot.Accounts)] {
 			continue
 		}
-		// As much more as it will need until the next sweep, unless it has work of its own.
+		// Enough until the next sweep; twice that if the stream itself has no planned batches
+		// left.
 		if room[stream] = openBatchLimits[stream]; waiting.Next[stream] >= waiting.Planned[stream] {
 			room[stream] *= 2
 		}
@@ -118,19 +120,19 @@ func (w *Worker) failOver(ctx context.Context, sum ledger.Summary, c *campaign, 
 		if !slices.Contains(held, n%len(c.snapshot.Accounts)) {
 			continue
 		}
-		m := &failoverRun{Worker: w, id: sum.ID, camp: c, from: n, able: able, room: room, window: openBatchLimits[n]}
-		if err := m.all(ctx, waiting, now); err != nil {
+		m := &failoverRun{Worker: w, id: sum.ID, camp: c, from: n, targets: targets, room: room, openBatchLimit: openBatchLimits[n]}
+		if err := m.moveAll(ctx, waiting, now); err != nil {
 			return err
 		}
 		if m.moved > 0 {
-			w.log.Info().Str("campaign", m.id).Str("account", c.snapshot.Stream(n).Account.Name).Int("recipients", m.moved).Msg("moved on: the account has been held for long")
+			w.log.Info().Str("campaign", m.id).Str("account", c.snapshot.Stream(n).Account.Name).Int("recipients", m.moved).Msg("work failed over: its account has been held for long")
 		}
 	}
 	return nil
 }
 
-// all goes through the batches that are handed out, and then through those that are not.
-func (m *failoverRun) all(ctx context.Context, waiting *ledger.Waiting, now time.Time) error {
+// moveAll moves open batches first, and then planned batches that are not open yet.
+func (m *failoverRun) moveAll(ctx context.Context, waiting *ledger.Waiting, now time.Time) error {
 	looked := 0
 	for _, b := range waiting.Open {
 		if n, err := ledger.BatchStream(b); err != nil || n != m.from {
@@ -139,7 +141,7 @@ func (m *failoverRun) all(ctx context.Context, waiting *ledger.Waiting, now time
 		if looked++; looked > maxFailoverBatches || !m.roomLeft() {
 			return nil
 		}
-		if err := m.one(ctx, b, now); err != nil {
+		if err := m.moveBatch(ctx, b, now); err != nil {
 			return err
 		}
 	}
@@ -147,10 +149,10 @@ func (m *failoverRun) all(ctx context.Context, waiting *ledger.Waiting, now time
 	next := max(waiting.Next[m.from], m.sweeper.moves.next[place])
 	for ; next < waiting.Planned[m.from]; next++ {
 		if looked++; looked > maxFailoverBatches || !m.roomLeft() {
-			m.sweeper.moves.goOnAt(place, next)
+			m.sweeper.moves.resumeAt(place, next)
 			return nil
 		}
-		if err := m.one(ctx, ledger.BatchName(m.from, next), now); err != nil {
+		if err := m.moveBatch(ctx, ledger.BatchName(m.from, next), now); err != nil {
 			return err
 		}
 	}
@@ -158,18 +160,19 @@ func (m *failoverRun) all(ctx context.Context, waiting *ledger.Waiting, now time
 	return nil
 }
 
-// mostPlaces bounds what is remembered; without it a sweep begins again in front.
-const mostPlaces = 1000
+// maxPlaces bounds the number of remembered places. If a place is forgotten, the next sweep starts
+// at the first batch.
+const maxPlaces = 1000
 
-func (m *failoverState) goOnAt(p failoverPlace, next int) {
-	if m.next == nil || len(m.next) >= mostPlaces {
+func (m *failoverState) resumeAt(p failoverPlace, next int) {
+	if m.next == nil || len(m.next) >= maxPlaces {
 		m.next = map[failoverPlace]int{}
 	}
 	m.next[p] = next
 }
 
 func (m *failoverRun) roomLeft() bool {
-	for a := range m.able {
+	for a := range m.targets {
 		if m.room[m.camp.snapshot.SameHoursFor(m.from, a)] > 0 {
 			return true
 		}
@@ -177,20 +180,20 @@ func (m *failoverRun) roomLeft() bool {
 	return false
 }
 
-// one moves what may move of a batch.
-func (m *failoverRun) one(ctx context.Context, batch string, now time.Time) error {
+// moveBatch moves the part of a batch that may move.
+func (m *failoverRun) moveBatch(ctx context.Context, batch string, now time.Time) error {
 	part, err := m.ledger.Movable(ctx, m.id, batch, now)
 	if errors.Is(err, ledger.ErrNotFound) || ledger.AsUnreadable(err) != nil || err == nil && len(part.To) == 0 {
-		return nil //nolint:nilerr // what cannot be read is for those to set aside who work on it
+		return nil //nolint:nilerr // the worker of the batch quarantines what is unreadable
 	}
 	if err != nil {
 		return err
 	}
-	out, err := m.ledger.Move(ctx, m.id, ledger.NewToken(), part, m.camp.snapshot, m.window, func(p ledger.Planned, body string) int {
+	out, err := m.ledger.Move(ctx, m.id, ledger.NewToken(), part, m.camp.snapshot, m.openBatchLimit, func(p ledger.Planned, body string) int {
 		return m.target(p, body, part.Been)
 	})
 	if ledger.AsUnreadable(err) != nil {
-		return nil //nolint:nilerr // see above
+		return nil //nolint:nilerr // as above
 	}
 	if err != nil {
 		return err
@@ -198,7 +201,7 @@ func (m *failoverRun) one(ctx context.Context, batch string, now time.Time) erro
 	m.moved += out.Count
 	var wakes []ledger.Wake
 	for _, x := range out.Wakes {
-		// What the held account's window had room for is not woken: it is next to move.
+		// Wake-ups of the held account's own next batches are dropped: they are the next to move.
 		if n, err := ledger.BatchStream(x.Batch); err == nil && n != m.from {
 			m.room[n]--
 			wakes = append(wakes, x)
@@ -207,12 +210,13 @@ func (m *failoverRun) one(ctx context.Context, batch string, now time.Time) erro
 	return m.wakeAll(ctx, m.id, m.camp.snapshot, m.camp.spec, wakes)
 }
 
-// target is the first account of a recipient's route that it has not been at, if it can
-// take more and the body: a recipient is at each once, and never goes back. -1: it waits where it is.
+// target returns the index of the account that a recipient moves to: the first of its route that it
+// has not been at, if that account has room and accepts the body. A recipient never returns to an
+// account. The result is -1 if it must wait where it is.
 func (m *failoverRun) target(p ledger.Planned, body string, been []int) int {
 	for _, name := range planning.RouteOf(m.camp.snapshot, p.MSISDN.String()) {
 		n := planning.AccountNumber(m.camp.snapshot, name)
-		if n < 0 || !m.able[n] || slices.ContainsFunc(been, func(stream int) bool { return stream%len(m.camp.snapshot.Accounts) == n }) ||
+		if n < 0 || !m.targets[n] || slices.ContainsFunc(been, func(stream int) bool { return stream%len(m.camp.snapshot.Accounts) == n }) ||
 			!m.camp.snapshot.Accounts[n].AcceptsBody(body) {
 			continue
 		}

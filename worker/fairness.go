@@ -11,67 +11,66 @@ import (
 	"github.com/tuma-sms/tuma/internal/queue"
 )
 
-// slice is how long a slot goes on with a batch while others wait for a slot. It then
-// joins the end of the queue, so that a batch of many calls, each waiting for its turn,
-// does not keep the other campaigns of its account waiting.
+// sliceLength is how long a slot works on a batch while other campaigns wait for a slot. Then the
+// batch joins the end of the queue. Otherwise a batch of many calls, each waiting for its turn,
+// would delay the other campaigns of the account.
 const sliceLength = 250 * time.Millisecond
 
-// sliceOver says whether the slot should go to somebody who waits for it. A batch that
-// was taken up gets at least one try.
+// sliceOver reports whether the slot must be given to another campaign. A batch gets at least one
+// try first.
 func (s *batchSender) sliceOver(ctx context.Context) (bool, error) {
-	if !s.tried || time.Since(s.took) < sliceLength {
+	if !s.tried || time.Since(s.startedAt) < sliceLength {
 		return false, nil
 	}
 	if _, alone := s.share(ctx, s.acc.Name); alone {
-		s.took = time.Now() // who waits is of the same campaign
+		s.startedAt = time.Now() // only tasks of this campaign are waiting
 		return false, nil
 	}
 	n, err := s.queue.Length(ctx, queue.SendQueue(s.acc.Name, s.camp.spec.Class == ledger.Transactional))
 	if n == 0 {
-		s.took = time.Now()
+		s.startedAt = time.Now()
 	}
 	return n > 0, err
 }
 
 const (
-	// shareWatch is how long a batch is left alone that is next beyond the share of its
-	// campaign; the further beyond, the longer.
+	// shareWatch is how long a batch beyond its campaign's share is left alone, for each share that
+	// is ahead of it.
 	shareWatch = 500 * time.Millisecond
-	// mostShares is how many shares beyond make no difference any more.
-	mostShares = 20
-	// busyWatch is more than how far ahead a batch is watched that somebody works on or
-	// that waits for a slot; one that is watched later backs off.
+	// maxShares bounds the number of shares counted ahead of a batch; more make no difference.
+	maxShares = 20
+	// busyWatch is longer than the watch of a batch that is being worked on or waits for a slot. A
+	// batch with a later watch is backing off.
 	busyWatch = 2 * wakeWatch
 )
 
-// beyondShare says whether other campaigns have joined since the batch was handed out,
-// and its campaign has as many batches before it as it may have open now: then for how
-// long to leave it alone, else 0.
+// beyondShare returns how long to leave the batch alone because other campaigns share the account,
+// or 0. This applies if the campaign already has as many batches ahead of this one as it may have
+// open.
 func (s *batchSender) beyondShare(ctx context.Context) (time.Duration, error) {
 	share, alone := s.share(ctx, s.acc.Name)
 	if alone || s.tried {
 		return 0, nil
 	}
-	n, err := s.ledger.BatchesAhead(ctx, s.id, s.batch, time.Now().Add(busyWatch), mostShares*share)
+	n, err := s.ledger.BatchesAhead(ctx, s.id, s.batch, time.Now().Add(busyWatch), maxShares*share)
 	if err != nil {
 		return 0, err
 	}
 	return time.Duration(n/share) * shareWatch, nil
 }
 
-// firstWindow is how many batches of an account planning hands out for each page. When ten
-// campaigns come at once, the first must not have filled the queue before it is known that
-// there are ten. The sweeper, and every batch that ends, top up to the window.
+// firstOpenBatchLimit is how many batches of an account planning opens for each page. If ten
+// campaigns start at once, the first must not fill the queue before the others are known. The
+// sweeper, and every batch that ends, open more up to the open-batch limit.
 const firstOpenBatchLimit = 2
 
-// shared is what one of so many campaigns has of a window.
+// shared divides an open-batch limit among campaigns, rounding up. It returns at least 1.
 func shared(openBatchLimit, campaigns int) int {
 	campaigns = max(1, campaigns)
 	return max(1, (openBatchLimit+campaigns-1)/campaigns)
 }
 
-// windowCache remembers for a moment how many batches of an account a campaign
-// may have open.
+// openBatchCache caches for shareCacheFor how each account is shared.
 type openBatchCache struct {
 	mu sync.Mutex
 	by map[string]accountShare
@@ -80,41 +79,41 @@ type openBatchCache struct {
 type accountShare struct {
 	n     int
 	alone bool
-	// unit is how long all workers together take of the rate if each takes one unit of it.
+	// unit is how long the account's rate takes to give every worker one unit.
 	unit time.Duration
 	at   time.Time
 }
 
 const shareCacheFor = time.Second / 2
 
-// forget has the next question asked of the ledger.
+// forget drops an account from the cache, so that the next question reads the ledger.
 func (c *openBatchCache) forget(account string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.by, account)
 }
 
-// window is how many batches of an account a campaign may have open: of about twice the
-// calls that all live workers can have in flight, so that nobody waits for a wake-up call
-// and the queue stays small, as much as every other campaign has.
+// openBatchLimit returns how many batches of an account one campaign may have open, that is, queued
+// or being sent. All campaigns together get about twice the calls that all live workers can have in
+// flight. So slots need not wait for wake-ups, and the queue stays small.
 func (w *Worker) openBatchLimit(ctx context.Context, account string) int {
 	n, _ := w.share(ctx, account)
 	return n
 }
 
-// share is the window, and whether the campaign has the account for itself.
+// share returns the open-batch limit, and whether no other campaign uses the account.
 func (w *Worker) share(ctx context.Context, account string) (openBatchLimit int, alone bool) {
-	e := w.sharing(ctx, account)
+	e := w.readShare(ctx, account)
 	return e.n, e.alone
 }
 
-// fairGap is the time in which every worker can take n units of an account's rate.
+// fairGap returns the time in which every worker can take n units of an account's rate.
 func (w *Worker) fairGap(ctx context.Context, acc *account, n int) time.Duration {
-	return time.Duration(n) * w.sharing(ctx, acc.Name).unit
+	return time.Duration(n) * w.readShare(ctx, acc.Name).unit
 }
 
-// sharing is what is known of who shares an account.
-func (w *Worker) sharing(ctx context.Context, account string) accountShare {
+// readShare returns how an account is shared, from the cache or the ledger.
+func (w *Worker) readShare(ctx context.Context, account string) accountShare {
 	const least = 4
 	w.openBatches.mu.Lock()
 	defer w.openBatches.mu.Unlock()
@@ -129,7 +128,7 @@ func (w *Worker) sharing(ctx context.Context, account string) accountShare {
 			e.unit = time.Duration(workers / a.Rate * float64(time.Second))
 		}
 	} else {
-		w.log.Warn().Err(err).Str("account", account).Msg("account cannot be read; the window stays small")
+		w.log.Warn().Err(err).Str("account", account).Msg("could not read account; using the smallest open-batch limit")
 	}
 	if w.openBatches.by == nil {
 		w.openBatches.by = map[string]accountShare{}
@@ -138,11 +137,11 @@ func (w *Worker) sharing(ctx context.Context, account string) accountShare {
 	return e
 }
 
-// flows is which accounts each open campaign wants to send through, as the sweeper last
-// saw it.
-type flows map[string][]string
+// campaignAccounts maps each open campaign to the accounts that it sends through, as of the last
+// sweep.
+type campaignAccounts map[string][]string
 
-// through is which accounts a campaign wants to send through right now.
+// accountsInUse returns the accounts that a campaign wants to send through right now.
 func accountsInUse(sum ledger.Summary) []string {
 	switch {
 	case sum.PausedBy != "", sum.StoppedBy != "":
@@ -155,39 +154,39 @@ func accountsInUse(sum ledger.Summary) []string {
 	return sum.Accounts
 }
 
-// note remembers what a sweep has seen of a campaign.
+// note records the accounts that a sweep saw in a campaign.
 func (s *sweeper) note(id string, sum ledger.Summary) {
 	if s.flows == nil {
-		s.flows = flows{}
+		s.flows = campaignAccounts{}
 	}
 	s.flows[id] = accountsInUse(sum)
 }
 
-// count is how many campaigns share each account. One that no sweep has looked at yet
-// counts everywhere, for as long as that takes.
-func (f flows) count(open []ledger.IndexEntry, own map[string]*account) map[string]int {
-	n, strange := map[string]int{}, 0
+// count returns how many campaigns share each account. A campaign that no sweep has seen yet counts
+// for every account until it is seen.
+func (f campaignAccounts) count(open []ledger.IndexEntry, own map[string]*account) map[string]int {
+	n, unseen := map[string]int{}, 0
 	for _, e := range open {
 		accounts, known := f[e.ID]
 		if !known {
-			strange++
+			unseen++
 		}
 		for _, a := range accounts {
 			n[a]++
 		}
 	}
-	if strange == 0 {
+	if unseen == 0 {
 		return n
 	}
 	everywhere := map[string]int{}
 	for _, a := range slices.Concat(slices.Collect(maps.Keys(own)), slices.Collect(maps.Keys(n))) {
-		everywhere[a] = n[a] + strange
+		everywhere[a] = n[a] + unseen
 	}
 	return everywhere
 }
 
-// joins tells all workers at once that a campaign wants to send through these accounts;
-// the next sweep counts.
+// joinAccounts adds a campaign to the shared count of each of its accounts at once. The next sweep
+// counts afresh.
 func (w *Worker) joinAccounts(ctx context.Context, f ledger.PlanSnapshot) error {
 	for _, a := range f.Accounts {
 		if err := w.ledger.AddCampaign(ctx, a.Name); err != nil {
@@ -198,16 +197,16 @@ func (w *Worker) joinAccounts(ctx context.Context, f ledger.PlanSnapshot) error 
 	return nil
 }
 
-// shareOut tells all workers how many campaigns share each account.
-func (w *Worker) shareOut(ctx context.Context, open []ledger.IndexEntry) error {
+// publishCampaignCounts stores for all workers how many campaigns share each account.
+func (w *Worker) publishCampaignCounts(ctx context.Context, open []ledger.IndexEntry) error {
 	now := w.sweeper.flows.count(open, w.accounts)
-	for a := range w.sweeper.told {
+	for a := range w.sweeper.publishedCounts {
 		if _, ok := now[a]; !ok {
 			now[a] = 0
 		}
 	}
 	for a, n := range now {
-		if n == 0 && w.sweeper.told[a] == 0 {
+		if n == 0 && w.sweeper.publishedCounts[a] == 0 {
 			delete(now, a)
 			continue
 		}
@@ -216,7 +215,7 @@ func (w *Worker) shareOut(ctx context.Context, open []ledger.IndexEntry) error {
 		}
 		w.openBatches.forget(a)
 	}
-	w.sweeper.told = now
+	w.sweeper.publishedCounts = now
 	ids := make(map[string]bool, len(open))
 	for _, e := range open {
 		ids[e.ID] = true

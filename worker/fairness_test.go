@@ -11,7 +11,7 @@ func TestAWindowIsShared(t *testing.T) {
 	t.Parallel()
 	for _, x := range []struct{ window, campaigns, want int }{{32, 0, 32}, {32, 1, 32}, {32, 2, 16}, {32, 10, 4}, {32, 32, 1}, {4, 100, 1}} {
 		if got := shared(x.window, x.campaigns); got != x.want {
-			t.Errorf("%d campaigns share a window of %d: %d each, not %d", x.campaigns, x.window, got, x.want)
+			t.Errorf("%d campaigns share a limit of %d: got %d each, want %d", x.campaigns, x.window, got, x.want)
 		}
 	}
 }
@@ -28,11 +28,11 @@ func TestCampaignsOfAnAccountAreCounted(t *testing.T) {
 	open := []ledger.IndexEntry{{ID: "a"}, {ID: "b"}, {ID: "planning"}, {ID: "paused"}, {ID: "stopped"}, {ID: "through"}}
 	own := map[string]*account{"qs": nil}
 	if got := s.flows.count(open, own); !maps.Equal(got, map[string]int{"kobo": 3, "at": 1}) {
-		t.Errorf("counted %v", got)
+		t.Errorf("unexpected counts: %v", got)
 	}
-	// One that has just come may want any account.
+	// A campaign that no sweep has seen yet may use any account.
 	open = append(open, ledger.IndexEntry{ID: "new"})
 	if got := s.flows.count(open, own); !maps.Equal(got, map[string]int{"kobo": 4, "at": 2, "qs": 1}) {
-		t.Errorf("with a new one: %v", got)
+		t.Errorf("unexpected counts with a new campaign: %v", got)
 	}
 }

@@ -12,11 +12,12 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// requestNamespace is the UUIDv5 namespace of Tuma's message_uuids.
+// requestNamespace is the UUIDv5 namespace of Tuma's idempotency keys.
 var requestNamespace = uuid.MustParse("6f2b8a54-9c1d-5e7a-8b3f-2d4c6e8a0b1c")
 
-// requestUUID names the request: who asks whom to send what to which list. It is
-// stored at the first claim and never worked out again for the same request.
+// idempotencyKey derives the key of a request from its campaign, batch, call, generation, login,
+// sender, body and recipients. It is stored at the first claim and never derived again for that
+// request.
 func (s *batchSender) idempotencyKey(g *ledger.Generation) uuid.UUID {
 	request := make([]byte, 0, 512)
 	for _, x := range []string{s.acc.info.Name, s.acc.info.Fingerprint, s.sender(), s.body(g)} {
@@ -36,9 +37,9 @@ func (s *batchSender) idempotencyKey(g *ledger.Generation) uuid.UUID {
 	return uuid.NewSHA1(requestNamespace, append(name, sum[:]...))
 }
 
-var errNoBodies = errors.New("a batch of a campaign with merge fields has no bodies")
+var errNoBodies = errors.New("batch of a personalized campaign has no bodies")
 
-// body is what the recipients of a generation get.
+// body returns the message body of a generation.
 func (s *batchSender) body(g *ledger.Generation) string {
 	if g.Body != "" {
 		return g.Body
@@ -46,7 +47,7 @@ func (s *batchSender) body(g *ledger.Generation) string {
 	return s.camp.spec.Body
 }
 
-// parts is how many segments one message of a generation has.
+// segmentsOf returns how many segments one message of a generation has.
 func (s *batchSender) segmentsOf(g *ledger.Generation) int {
 	if g.Body == "" {
 		return s.segments

@@ -5,9 +5,8 @@ import (
 	"sync"
 )
 
-// ahead goes through a sequence in a goroutine of its own, so many steps ahead of who
-// takes them at most. It has ended when the sequence returned has; a panic in it is one of
-// the caller's.
+// prefetch runs a sequence in a separate goroutine, at most steps values ahead of the consumer. The
+// goroutine has ended when the returned sequence ends. A panic in seq is raised in the consumer.
 func prefetch[T any](steps int, seq iter.Seq2[T, error]) iter.Seq2[T, error] {
 	type step struct {
 		value T
@@ -41,15 +40,15 @@ func prefetch[T any](steps int, seq iter.Seq2[T, error]) iter.Seq2[T, error] {
 	}
 }
 
-// abreast does something with each of a sequence, with so many at once, and yields what
-// came of them in their order. It does nothing any more when the sequence returned has
-// ended; a panic in it is one of the caller's.
+// parallelMap applies do to each value of a sequence, with at most most calls at once, and yields
+// the results in order. When the returned sequence ends, no call is running. A panic in do is
+// raised in the consumer.
 func parallelMap[T, U any](most int, seq iter.Seq2[T, error], do func(T) U) iter.Seq2[U, error] {
 	return func(yield func(U, error) bool) {
 		var begun []*future[U]
 		defer func() {
 			for _, b := range begun {
-				<-b.done // nobody wants it
+				<-b.done // the result is not needed
 			}
 		}()
 		first := func() bool {
@@ -71,7 +70,7 @@ func parallelMap[T, U any](most int, seq iter.Seq2[T, error], do func(T) U) iter
 	}
 }
 
-// behind does something in a goroutine of its own; wait waits for it.
+// future is the result of a function that runs in a separate goroutine.
 type future[T any] struct {
 	done     chan struct{}
 	value    T
@@ -89,7 +88,8 @@ func startFuture[T any](do func() (T, error)) *future[T] {
 	return b
 }
 
-// wait returns what came of it, any number of times; of nothing it is nothing.
+// wait blocks until the task is done and returns its result. It may be called repeatedly. On a nil
+// receiver it returns zero values. A panic in the task is raised in the caller.
 func (b *future[T]) wait() (value T, err error) {
 	if b == nil {
 		return value, nil

@@ -28,13 +28,13 @@ func TestAheadYieldsTheSame(t *testing.T) {
 		n, last := 0, error(nil)
 		for i, err := range prefetch(steps, countTo(10, broken)) {
 			if last = err; err == nil && i != n {
-				t.Fatalf("%d is in place %d", i, n)
+				t.Fatalf("got %d at index %d", i, n)
 			} else if err == nil {
 				n++
 			}
 		}
 		if n != 10 || !errors.Is(last, broken) {
-			t.Errorf("%d steps ahead: %d, %v", steps, n, last)
+			t.Errorf("%d steps: got %d values, error %v", steps, n, last)
 		}
 	}
 }
@@ -55,7 +55,7 @@ func TestAheadEndsWithWhoeverTakes(t *testing.T) {
 	select {
 	case <-ended:
 	default:
-		t.Error("it goes on behind the caller's back")
+		t.Error("the sequence is still running")
 	}
 }
 
@@ -66,30 +66,30 @@ func TestAbreastYieldsInOrder(t *testing.T) {
 		var running atomic.Int32
 		double := func(i int) int {
 			if n := running.Add(1); int(n) > most {
-				t.Errorf("%d at once, of %d", n, most)
+				t.Errorf("%d calls at once, want at most %d", n, most)
 			}
 			defer running.Add(-1)
 			if i%2 == 0 {
-				runtime.Gosched() // the next one overtakes it
+				runtime.Gosched() // let the next one overtake it
 			}
 			return 2 * i
 		}
 		n, last := 0, error(nil)
 		for i, err := range parallelMap(most, countTo(10, broken), double) {
 			if last = err; err == nil && i != 2*n {
-				t.Fatalf("%d is in place %d", i, n)
+				t.Fatalf("got %d at index %d", i, n)
 			} else if err == nil {
 				n++
 			}
 		}
 		if n != 10 || !errors.Is(last, broken) {
-			t.Errorf("%d abreast: %d, %v", most, n, last)
+			t.Errorf("%d at once: got %d values, error %v", most, n, last)
 		}
 		for range parallelMap(most, countTo(10, nil), double) {
 			break
 		}
 		if n := running.Load(); n != 0 {
-			t.Errorf("%d go on behind the caller's back", n)
+			t.Errorf("%d calls are still running", n)
 		}
 	}
 }
@@ -116,7 +116,7 @@ func TestAPanicAheadOrBehindIsTheCallers(t *testing.T) {
 		}
 	})
 	if p != "ahead" || q != "behind" || r != "abreast" {
-		t.Errorf("caught %v, %v and %v", p, q, r)
+		t.Errorf("got panics %v, %v and %v", p, q, r)
 	}
 	var none *future[int]
 	if n, err := none.wait(); n != 0 || err != nil {

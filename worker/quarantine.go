@@ -14,8 +14,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/queue"
 )
 
-// writeOffAfter is how long a stopped campaign waits for calls whose records cannot be
-// read: longer than any lease.
+// writeOffAfter is how long a stopped campaign waits for calls with unreadable records: longer than
+// any lease.
 func (w *Worker) writeOffAfter() time.Duration {
 	longest := 2 * time.Minute
 	for _, a := range w.accounts {
@@ -24,9 +24,9 @@ func (w *Worker) writeOffAfter() time.Duration {
 	return longest
 }
 
-// orSetAside takes an error of working on a batch, or on planning, and if it is that a
-// record cannot be read, sets the work aside: it gives its place to others, and nothing
-// comes back to it before the campaign is resumed. Any other error is returned.
+// orQuarantine returns err, unless it means that a record cannot be read. Then it quarantines the
+// work, so that other work can proceed. Nothing tries the work again before the campaign is
+// resumed.
 func (w *Worker) orQuarantine(ctx context.Context, id, work string, err error) error {
 	u := ledger.AsUnreadable(err)
 	if u == nil {
@@ -35,14 +35,14 @@ func (w *Worker) orQuarantine(ctx context.Context, id, work string, err error) e
 	return w.quarantine(ctx, id, work, u, true)
 }
 
-// setAside enters a record among those that cannot be read, and says so once; not with
-// its bytes, which may hold numbers or a text. With leave, the work that needs it leaves
-// the open set.
+// quarantine stores an unreadable record among the campaign's quarantined records. It logs the
+// record once, without its bytes, since they may hold numbers or a message body. If leave is true,
+// the work that needs the record leaves the open set.
 func (w *Worker) quarantine(ctx context.Context, id, work string, u *ledger.Unreadable, leave bool) error {
 	c, openBatchLimit := &campaign{}, 0
 	if _, err := ledger.BatchStream(work); err == nil && leave {
 		if c, err = w.campaign(ctx, id); err != nil {
-			return err // the campaign itself: it is for the sweeper to set aside
+			return err // the campaign itself is unreadable: the sweeper quarantines it
 		}
 		if stream, err := c.snapshot.StreamOf(work); err == nil {
 			openBatchLimit = w.openBatchLimit(ctx, stream.Account.Name)
@@ -57,13 +57,13 @@ func (w *Worker) quarantine(ctx context.Context, id, work string, u *ledger.Unre
 	}
 	if first {
 		w.log.Error().Str("campaign", id).Str("record", u.Record).Str("work", work).Err(u.Err).Int("size", len(u.Bytes)).
-			Str("kept_in", ledger.QuarantineKey(id)).Msg("a record cannot be read: set aside with its bytes, in redis; all else goes on, tuma resume tries it again")
+			Str("kept_in", ledger.QuarantineKey(id)).Msg("record cannot be read: quarantined with its bytes in redis; other work continues, tuma resume retries it")
 	}
 	return w.wakeAll(ctx, id, c.snapshot, c.spec, wakes)
 }
 
-// setAsideBad enters what of a batch cannot be read, and says whether that is all there
-// is left of it: then it has left the open set.
+// quarantineUnreadable quarantines the unreadable records of a batch. It reports whether nothing
+// else of the batch was open; then the batch has left the open set.
 func (s *batchSender) quarantineUnreadable(ctx context.Context, work *ledger.Work) (left bool, err error) {
 	left = len(work.Open) == 0
 	for _, u := range work.Bad {
@@ -74,8 +74,8 @@ func (s *batchSender) quarantineUnreadable(ctx context.Context, work *ledger.Wor
 	return left, nil
 }
 
-// keepAnswer sets aside what a call came to if its generation's records cannot be read
-// any more, so that it cannot be written down: the operator may still want to know.
+// keepAnswer quarantines the answer to a call whose records have become unreadable, so that it
+// cannot be settled. An operator may still need it.
 func (s *batchSender) keepAnswer(c *ledger.Claim, g *ledger.Generation, v verdict, err error) {
 	u := ledger.AsUnreadable(err)
 	if u == nil {
@@ -93,14 +93,14 @@ func (s *batchSender) keepAnswer(c *ledger.Claim, g *ledger.Generation, v verdic
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	lost := &ledger.Unreadable{Campaign: s.id, Record: fmt.Sprintf("answer:%s.%d.%d", s.batch, g.Call, g.Number), Bytes: b,
-		Err: fmt.Errorf("the answer to a call cannot be written down: %w", u)}
+		Err: fmt.Errorf("the answer to a call could not be settled: %w", u)}
 	if err := s.quarantine(ctx, s.id, s.batch, lost, false); err != nil {
-		s.log.Error().Err(err).Str("campaign", s.id).Str("uuid", answer.UUID).Msg("the answer to a call cannot be written down")
+		s.log.Error().Err(err).Str("campaign", s.id).Str("uuid", answer.UUID).Msg("could not quarantine the answer to a call")
 	}
 }
 
-// setPayloadAside keeps a task's payload that cannot be read, at the campaign that its
-// task id names or else for all. The sweeper wakes again what it may have meant.
+// quarantinePayload stores an undecodable task payload: under the campaign named in the task ID if
+// it exists, otherwise globally. The sweeper queues the work again that the task stood for.
 func (w *Worker) quarantinePayload(ctx context.Context, t *asynq.Task, why error) error {
 	task, _ := asynq.GetTaskID(ctx)
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
@@ -119,7 +119,7 @@ func (w *Worker) quarantinePayload(ctx context.Context, t *asynq.Task, why error
 	first, err := w.ledger.QuarantinePayload(ctx, task, t.Payload(), why)
 	if err == nil && first {
 		w.log.Error().Str("task", t.Type()).Str("task_id", task).Err(why).Int("size", len(t.Payload())).
-			Str("kept_in", ledger.QuarantineKey("")).Msg("a task's payload cannot be read: set aside with its bytes, in redis")
+			Str("kept_in", ledger.QuarantineKey("")).Msg("task payload cannot be read: quarantined with its bytes in redis")
 	}
 	return err
 }

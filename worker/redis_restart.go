@@ -16,43 +16,43 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
-// What a worker keeps of its settles, to say them again to a Redis that has
-// forgotten its last seconds: so many recipients, so many calls, so long.
+// A worker keeps its recent settles, to replay them to a Redis that has lost its last seconds.
+// These constants bound how many recipients and settles it keeps, and for how long.
 const (
 	keptRecipients = 50_000
 	keptSettles    = 5_000
 	keptFor        = 30 * time.Second
 )
 
-// failover notices that another Redis is where the old one was: one that was
-// restarted, or a replica that was promoted. It may have forgotten what it was told
-// last, so nothing is claimed there before the worker has said its settles again.
+// restartGuard detects that Redis restarted or that a replica was promoted. The new Redis may have
+// lost the last writes, so the worker replays its recent settles before it claims anything there.
 type restartGuard struct {
-	// dials counts the connections that were made, met is how many of them are known to
-	// lead to a Redis that has been told everything.
-	dials, met atomic.Int64
-	// inFlight counts the claims that are asked for or held.
+	// dials counts connections made to Redis. confirmedDials is how many of them certainly lead to
+	// a Redis that has all of this worker's settles.
+	dials, confirmedDials atomic.Int64
+	// inFlight counts the claims that are requested or held.
 	inFlight atomic.Int64
-	asking   sync.Mutex
-	runID    string // guarded by asking
+	checking sync.Mutex
+	runID    string // run_id of the Redis last seen; guarded by checking
 
 	mu         sync.Mutex // guards the rest
 	kept       []rememberedSettle
 	recipients int
 }
 
-// keptSettle is a settle that was written.
+// rememberedSettle is a settle that was written or is about to be. Calling write again changes
+// nothing.
 type rememberedSettle struct {
 	at         time.Time
 	recipients int
-	say        func(context.Context) error
+	write      func(context.Context) error
 }
 
-// dialWatch is a hook on a Redis client that counts new connections: no command
-// reaches another Redis without one.
+// dialWatch is a hook that counts a Redis client's new connections. A command can reach another
+// Redis only through a new connection.
 type dialWatch struct{ dials *atomic.Int64 }
 
-// DialHook is go-redis's.
+// DialHook implements redis.Hook. It counts connections.
 func (h dialWatch) DialHook(next redis.DialHook) redis.DialHook {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := next(ctx, network, addr)
@@ -61,16 +61,16 @@ func (h dialWatch) DialHook(next redis.DialHook) redis.DialHook {
 	}
 }
 
-// ProcessHook is go-redis's.
+// ProcessHook implements redis.Hook.
 func (h dialWatch) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
 
-// ProcessPipelineHook is go-redis's.
+// ProcessPipelineHook implements redis.Hook.
 func (h dialWatch) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return next
 }
 
-// watchDials puts the hook where connections are made: in a cluster those are its nodes'
-// clients, which its own hooks do not reach.
+// watchDials adds the hook where connections are made. In a cluster these are the clients of its
+// nodes, which the cluster client's own hooks do not reach.
 func watchDials(ctx context.Context, rdb redis.UniversalClient, h dialWatch) error {
 	cluster, ok := rdb.(*redis.ClusterClient)
 	if !ok {
@@ -79,26 +79,26 @@ func watchDials(ctx context.Context, rdb redis.UniversalClient, h dialWatch) err
 	}
 	cluster.OnNewNode(func(node *redis.Client) { node.AddHook(h) })
 	return cluster.ForEachShard(ctx, func(_ context.Context, node *redis.Client) error {
-		node.AddHook(h) // one that has just come counts twice, which harms nobody
+		node.AddHook(h) // a new node may get the hook twice; its connections then count twice, which is harmless
 		return nil
 	})
 }
 
-// watchRedis remembers which Redis this is. A Redis that does not say is never
-// another one.
+// watchRedis records the run_id of the Redis in use. A Redis that does not report its run_id is
+// never taken for another one.
 func (w *Worker) watchRedis(ctx context.Context) error {
 	if err := watchDials(ctx, w.cfg.Redis, dialWatch{&w.restartGuard.dials}); err != nil {
 		return fmt.Errorf("watch redis: %w", err)
 	}
 	id, err := runID(ctx, w.cfg.Redis)
-	w.restartGuard.asking.Lock()
-	defer w.restartGuard.asking.Unlock()
+	w.restartGuard.checking.Lock()
+	defer w.restartGuard.checking.Unlock()
 	w.restartGuard.runID = id
 	return err
 }
 
-// runID names the Redis behind a client, or the masters of its cluster; empty: it
-// does not tell.
+// runID returns the run_id of a Redis, or those of a cluster's masters, sorted. It returns "" if
+// Redis does not allow INFO.
 func runID(ctx context.Context, rdb redis.UniversalClient) (string, error) {
 	if cluster, ok := rdb.(*redis.ClusterClient); ok {
 		var mu sync.Mutex
@@ -118,34 +118,33 @@ func runID(ctx context.Context, rdb redis.UniversalClient) (string, error) {
 		return "", nil // INFO is forbidden
 	}
 	if err != nil {
-		return "", fmt.Errorf("ask redis for its run_id: %w", err)
+		return "", fmt.Errorf("read run_id of redis: %w", err)
 	}
 	return info["Server"]["run_id"], nil
 }
 
-// sameRedis returns once it is certain that the Redis is the one it was, or that
-// another one knows what this worker has settled; dials is how many connections that
-// goes for. What is claimed then counts if there are as many afterwards. An error means
-// that nothing may be claimed yet.
-func (w *Worker) sameRedis(ctx context.Context) (dials int64, err error) {
+// confirmRedis returns once Redis is certainly the same as before, or has this worker's settles
+// replayed. dials is the number of connections for which that holds. A claim made afterwards counts
+// only if dials has not changed. After an error nothing may be claimed.
+func (w *Worker) confirmRedis(ctx context.Context) (dials int64, err error) {
 	f := &w.restartGuard
-	if dials = f.dials.Load(); dials == f.met.Load() {
+	if dials = f.dials.Load(); dials == f.confirmedDials.Load() {
 		return dials, nil
 	}
-	f.asking.Lock()
-	defer f.asking.Unlock()
-	if dials = f.dials.Load(); dials == f.met.Load() { // before the question: a connection made meanwhile asks again
+	f.checking.Lock()
+	defer f.checking.Unlock()
+	if dials = f.dials.Load(); dials == f.confirmedDials.Load() { // read before the run_id, so that a connection made meanwhile is checked again
 		return dials, nil
 	}
-	if err := w.meetRedis(ctx); err != nil {
+	if err := w.checkRunID(ctx); err != nil {
 		return dials, err
 	}
-	f.met.Store(dials)
+	f.confirmedDials.Store(dials)
 	return dials, nil
 }
 
-// meetRedis asks which Redis this is, and tells one that is new what it may not know.
-func (w *Worker) meetRedis(ctx context.Context) error {
+// checkRunID reads the run_id, and replays the recent settles to a Redis that is new.
+func (w *Worker) checkRunID(ctx context.Context) error {
 	f := &w.restartGuard
 	id, err := runID(ctx, w.cfg.Redis)
 	if err != nil {
@@ -163,16 +162,16 @@ func (w *Worker) meetRedis(ctx context.Context) error {
 	}
 	n, err := f.replay(ctx)
 	if err != nil {
-		return fmt.Errorf("say settles again: %w", err)
+		return fmt.Errorf("replay settles: %w", err)
 	}
 	f.runID = id
-	w.log.Warn().Int("settles", n).Msg("another redis answers, or it was restarted: it was told again what this worker has settled last")
+	w.log.Warn().Int("settles", n).Msgf("redis restarted or failed over: replayed %d recent settles", n)
 	return nil
 }
 
-// landed waits until the calls in flight are settled, where the Redis that gave leave for
-// them need not have told anybody: the new one may not know of their claims, and would
-// let another slot make them. It errs when the worker drains.
+// waitForInFlight waits until this worker's calls are settled. Without a durability setting a new
+// Redis may lack their claims and would let another slot repeat them. It returns an error if the
+// worker drains.
 func (w *Worker) waitForInFlight(ctx context.Context) error {
 	if w.cfg.Durability != (Durability{}) {
 		return nil
@@ -181,11 +180,11 @@ func (w *Worker) waitForInFlight(ctx context.Context) error {
 	for _, a := range w.accounts {
 		longest = max(longest, a.Timeout+leaseMargin)
 	}
-	// A call that does not keep its own time must not stop everybody for ever.
+	// A provider that ignores its deadline must not stop the worker for ever.
 	until := time.Now().Add(longest)
 	for said := false; w.restartGuard.inFlight.Load() > 0 && time.Now().Before(until); said = true {
 		if !said {
-			w.log.Warn().Int64("calls", w.restartGuard.inFlight.Load()).Msg("another redis answers, or it was restarted: calls in flight are waited for")
+			w.log.Warn().Int64("calls", w.restartGuard.inFlight.Load()).Msg("redis restarted or failed over: waiting for calls in flight")
 		}
 		if err := ctx.Err(); err != nil {
 			return err
@@ -199,11 +198,11 @@ func (w *Worker) waitForInFlight(ctx context.Context) error {
 
 var errDraining = errors.New("draining")
 
-// keep remembers a settle that was written.
+// remember stores a settle for replay, and drops the oldest beyond the bounds.
 func (f *restartGuard) remember(recipients int, say func(context.Context) error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.kept = append(f.kept, rememberedSettle{at: time.Now(), recipients: recipients, say: say})
+	f.kept = append(f.kept, rememberedSettle{at: time.Now(), recipients: recipients, write: say})
 	f.recipients += recipients
 	old := time.Now().Add(-keptFor)
 	first := 0
@@ -215,14 +214,14 @@ func (f *restartGuard) remember(recipients int, say func(context.Context) error)
 	f.kept = f.kept[first:]
 }
 
-// sayAgain writes every settle that is remembered once more, which changes nothing
-// where it is known. It returns how many there were.
+// replay writes every remembered settle again, which changes nothing where it is known. It returns
+// how many there were.
 func (f *restartGuard) replay(ctx context.Context) (int, error) {
 	f.mu.Lock()
 	kept := slices.Clone(f.kept)
 	f.mu.Unlock()
 	for _, k := range kept {
-		err := k.say(ctx)
+		err := k.write(ctx)
 		if err != nil && !errors.Is(err, ledger.ErrNotFound) && !errors.Is(err, ledger.ErrNewer) && ledger.AsUnreadable(err) == nil {
 			return 0, err
 		}

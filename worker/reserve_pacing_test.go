@@ -11,15 +11,15 @@ import (
 	"github.com/tuma-sms/tuma/ratelimit"
 )
 
-// fleet has workers share a rate, each with slots that call and call again, and counts.
-type fleet struct {
+// sharedRate counts the questions and grants of slots that share a rate.
+type sharedRate struct {
 	mu            sync.Mutex
 	asked, grants int
 	units         int
 }
 
-// work is one slot, for as long as the time lasts: reserve, wait, call.
-func (f *fleet) work(p *pacer, l ratelimit.Limiter, n int, fair time.Duration, from, until time.Time, calls func() time.Duration) {
+// runSlot simulates one slot until the time is over: reserve, wait, call.
+func (f *sharedRate) runSlot(p *pacer, l ratelimit.Limiter, n int, fair time.Duration, from, until time.Time, calls func() time.Duration) {
 	const longest = 800 * time.Millisecond
 	for time.Now().Before(until) {
 		_, spaced := p.until(time.Now())
@@ -44,7 +44,7 @@ func (f *fleet) work(p *pacer, l ratelimit.Limiter, n int, fair time.Duration, f
 	}
 }
 
-func (f *fleet) count(booked bool, n int, turn, from, until time.Time) {
+func (f *sharedRate) count(booked bool, n int, turn, from, until time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if time.Now().After(from) && time.Now().Before(until) {
@@ -64,7 +64,7 @@ func TestManyWorkersWithLargeCallsAskOnceAGrant(t *testing.T) {
 		name             string
 		workers, n, rate int
 		call             time.Duration
-		most             float64 // questions a grant
+		most             float64 // maximum questions for each grant
 	}{
 		{"one worker", 1, 500, 5000, 50 * time.Millisecond, 1.05},
 		{"four workers", 4, 500, 5000, 50 * time.Millisecond, 1.05},
@@ -80,7 +80,7 @@ func TestManyWorkersWithLargeCallsAskOnceAGrant(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				var f fleet
+				var f sharedRate
 				from, until := time.Now().Add(3*time.Second), time.Now().Add(33*time.Second)
 				var wg sync.WaitGroup
 				for range c.workers {
@@ -88,14 +88,14 @@ func TestManyWorkersWithLargeCallsAskOnceAGrant(t *testing.T) {
 					for range 8 {
 						wg.Go(func() {
 							<-time.After(rand.N(time.Second))
-							f.work(p, l, c.n, time.Duration(c.workers*c.n)*time.Second/time.Duration(c.rate), from, until, func() time.Duration { return c.call/2 + rand.N(c.call) })
+							f.runSlot(p, l, c.n, time.Duration(c.workers*c.n)*time.Second/time.Duration(c.rate), from, until, func() time.Duration { return c.call/2 + rand.N(c.call) })
 						})
 					}
 				}
 				wg.Wait()
 				used, asked := float64(f.units)/30/float64(c.rate), float64(f.asked)/float64(f.grants)
 				if used < 0.98 || asked > c.most {
-					t.Errorf("%.1f%% used, asked %.2f times a grant", 100*used, asked)
+					t.Errorf("%.1f%% of the rate used, %.2f questions a grant", 100*used, asked)
 				}
 			})
 		})

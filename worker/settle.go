@@ -10,12 +10,12 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// carryOut tells the ledger, the account and the campaign what a verdict means. Where all
-// is well it claims the next call with that.
-func (s *batchSender) carryOut(at submission, v verdict, after []*ledger.Generation) (*submission, step, error) {
+// applyVerdict applies a verdict to the call, its account and its campaign. After a successful call
+// it may claim the next generation in the same script, and returns it.
+func (s *batchSender) applyVerdict(at submission, v verdict, after []*ledger.Generation) (*submission, step, error) {
 	c, g := at.claim, at.gen
 	if v.pause != "" {
-		// Before the release, so that no other worker claims it in between.
+		// Pause before the release, so that no other worker claims the call in between.
 		s.pauseCampaign(v.pause)
 	}
 	s.report(c, g, v)
@@ -23,14 +23,14 @@ func (s *batchSender) carryOut(at submission, v verdict, after []*ledger.Generat
 		if err := s.noteSent(ctx, c, v.records); err != nil {
 			return ledger.Settled{}, err
 		}
-		out, err := s.write(ctx, c, g, v)
+		out, err := s.writeVerdict(ctx, c, g, v)
 		if err == nil {
 			s.endAttempt(ctx, c, g, v)
 		}
 		return out, err
 	}
 	if v.action == actionSettle {
-		// Before it is written: a Redis that is met right afterwards must be told of it too.
+		// Remember it before it is written: a Redis that restarts right afterwards needs it too.
 		s.restartGuard.remember(len(g.To), func(ctx context.Context) error {
 			_, err := write(ctx)
 			return err
@@ -39,7 +39,7 @@ func (s *batchSender) carryOut(at submission, v verdict, after []*ledger.Generat
 	next, done, back := s.settleAndClaimNext(at, v, after)
 	var err error
 	if !done {
-		err = s.end("settle", write)
+		err = s.endClaim("settle", write)
 	}
 	s.keepAnswer(c, g, v, err)
 	if v.action == actionSettle && err == nil {
@@ -56,16 +56,16 @@ func (s *batchSender) carryOut(at submission, v verdict, after []*ledger.Generat
 	return nil, stepAgain, nil
 }
 
-// write ends the claim in the ledger.
-func (s *batchSender) write(ctx context.Context, c *ledger.Claim, g *ledger.Generation, v verdict) (ledger.Settled, error) {
+// writeVerdict ends the claim in the ledger.
+func (s *batchSender) writeVerdict(ctx context.Context, c *ledger.Claim, g *ledger.Generation, v verdict) (ledger.Settled, error) {
 	switch v.action {
 	case actionSettle:
 		return s.ledger.Settle(ctx, c, v.records, v.settleReason, s.segmentsOf(g), v.backOff)
 	case actionRelease:
 		out, err := s.ledger.Release(ctx, c, v.backOff, v.renew)
 		if err == nil && out.Stale {
-			// The lease ran out meanwhile, and it may have been given up as unknown: that it
-			// was not sent is knowledge all the same.
+			// The lease ended meanwhile, and the call may have been settled as unknown. That it was
+			// certainly not sent is still worth recording.
 			return s.ledger.Settle(ctx, c, fill(len(g.To), ledger.Record{Reason: ledger.ReasonNotSent, Code: v.code}), ledger.SettleVerdict, s.segmentsOf(g), 0)
 		}
 		return out, err
@@ -84,26 +84,24 @@ func (s *batchSender) write(ctx context.Context, c *ledger.Claim, g *ledger.Gene
 	return out, err
 }
 
-// durableTries is how often a draining worker asks whether what it has written is
-// durable.
+// durableTries is how often a draining worker waits for its write to become durable.
 const durableTries = 3
 
-// end writes down what happened at a gateway and keeps trying while Redis is
-// away: on a context of its own, until the worker itself is ended. Then it queues
-// the batches that were handed out.
-func (s *batchSender) end(what string, write func(context.Context) (ledger.Settled, error)) error {
+// endClaim writes the end of a claim, and retries while Redis is away. It uses its own context and
+// stops only when the worker is killed. Then it queues the batches that this opened.
+func (s *batchSender) endClaim(what string, write func(context.Context) (ledger.Settled, error)) error {
 	wait := 50 * time.Millisecond
 	for try := 1; ; try++ {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		out, err := write(ctx)
 		if err == nil {
-			err = s.wakeAll(ctx, s.id, s.camp.snapshot, s.camp.spec, s.keep(out.Wakes))
+			err = s.wakeAll(ctx, s.id, s.camp.snapshot, s.camp.spec, s.keepNext(out.Wakes))
 			cancel()
 			if err != nil {
-				s.log.Warn().Err(err).Str("campaign", s.id).Msg("handed-out batches not queued; the sweeper will")
+				s.log.Warn().Err(err).Str("campaign", s.id).Msg("could not enqueue follow-up batches; sweeper will retry")
 			}
 			if out.Done {
-				s.log.Info().Str("campaign", s.id).Msg("done")
+				s.log.Info().Str("campaign", s.id).Msg("campaign finished")
 			}
 			return nil
 		}
@@ -112,10 +110,10 @@ func (s *batchSender) end(what string, write func(context.Context) (ledger.Settl
 			return err
 		}
 		if errors.Is(err, ledger.ErrNotDurable) && s.draining() && try >= durableTries {
-			return err // it is written; that it will stay so is for the next worker to wait for
+			return err // it is written; the next worker waits until it is durable
 		}
 		if try == 1 || try%20 == 0 {
-			s.log.Error().Err(err).Str("campaign", s.id).Str("batch", s.batch).Int("try", try).Msg(what + " failed, trying again")
+			s.log.Error().Err(err).Str("campaign", s.id).Str("batch", s.batch).Int("try", try).Msg(what + " failed; retrying")
 		}
 		select {
 		case <-s.killed:
@@ -126,20 +124,20 @@ func (s *batchSender) end(what string, write func(context.Context) (ledger.Settl
 	}
 }
 
-// report tells the account how the call went. It is advice: if Redis is away, the
-// next call tells.
+// report records on the account how the call went. It is best effort: if Redis is away, the next
+// call reports.
 func (s *batchSender) report(c *ledger.Claim, g *ledger.Generation, v verdict) {
 	if v.outcome == ledger.CallOK && v.cooldown <= 0 {
 		s.noteSuccess(c.At)
 		return
 	}
-	// Within the lease's margin: the claim is only ended afterwards.
+	// This must end within the lease's margin, because the claim ends only afterwards.
 	ctx, cancel := context.WithTimeout(context.Background(), leaseMargin*2/3)
 	defer cancel()
 	if v.cooldown > 0 {
 		s.acc.health.forget()
 		if err := s.limiter().Cooldown(ctx, v.cooldown); err != nil {
-			s.log.Warn().Err(err).Str("account", s.acc.Name).Msg("cool-down not set")
+			s.log.Warn().Err(err).Str("account", s.acc.Name).Msg("could not set cool-down of account")
 		}
 	}
 	if v.outcome == "" {
@@ -149,15 +147,15 @@ func (s *batchSender) report(c *ledger.Claim, g *ledger.Generation, v verdict) {
 		s.noteSuccess(c.At)
 		return
 	}
-	s.reportSuccesses() // in the order in which it was
+	s.reportSuccesses() // keep the order of events
 	s.acc.health.forget()
 	r := ledger.CallReport{Outcome: v.outcome, Claimed: c.At, Reason: v.reason, Code: v.code, Jitter: rand.Float64()}
 	if v.outcome == ledger.CallHold && v.reason == string(providers.CauseCredit) {
-		r.Balance, r.Size = s.askBalance(ctx, s.acc), s.wanting(g, v)
+		r.Balance, r.Size = s.askBalance(ctx, s.acc), s.unaffordableSegments(g, v)
 	}
 	hold, err := s.ledger.ReportCall(ctx, s.acc.Name, r)
 	if err != nil {
-		s.log.Warn().Err(err).Str("account", s.acc.Name).Msg("account not told how a call went")
+		s.log.Warn().Err(err).Str("account", s.acc.Name).Msg("could not report a call to its account")
 		return
 	}
 	if hold.Held() {
@@ -165,16 +163,16 @@ func (s *batchSender) report(c *ledger.Claim, g *ledger.Generation, v verdict) {
 	}
 }
 
-// pauseCampaign stops a campaign that its gateway would refuse as a whole.
+// pauseCampaign pauses a campaign that its gateway refuses as a whole.
 func (s *batchSender) pauseCampaign(why string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	_, err := s.ledger.Pause(ctx, s.id, "gateway:"+why)
 	if err != nil && !errors.Is(err, ledger.ErrDone) && !errors.Is(err, ledger.ErrStopped) {
-		s.log.Error().Err(err).Str("campaign", s.id).Str("why", why).Msg("campaign not paused")
+		s.log.Error().Err(err).Str("campaign", s.id).Str("why", why).Msg("could not pause campaign that its gateway refuses")
 		return
 	}
-	s.log.Warn().Str("campaign", s.id).Str("account", s.acc.Name).Str("why", why).Msg("campaign paused: the gateway refuses it")
+	s.log.Warn().Str("campaign", s.id).Str("account", s.acc.Name).Str("why", why).Msg("campaign paused: its gateway refuses it")
 }
 
 func (s *batchSender) logCall(c *ledger.Claim, g *ledger.Generation, v verdict, err error, took time.Duration) {
@@ -187,10 +185,10 @@ func (s *batchSender) logCall(c *ledger.Claim, g *ledger.Generation, v verdict, 
 	}
 	e.Str("campaign", s.id).Str("batch", s.batch).Int("call", g.Call).Int("generation", g.Number).Str("account", s.acc.Name).
 		Str("uuid", c.IdempotencyKey.String()).Int("recipients", len(g.To)).Bool("doubt", c.Doubt).Int("tries", c.Tries).
-		Str("deed", v.action.String()).Dur("took", took).Msg("call")
+		Str("deed", v.action.String()).Dur("took", took).Msg("call finished")
 }
 
-// String names the deed for logs.
+// String returns the name of the action, for logs.
 func (d action) String() string {
 	switch d {
 	case actionSettle:

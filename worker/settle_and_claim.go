@@ -9,39 +9,39 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
-// wellEvery is how long a look at an account is good for where one good call follows
-// another, and how often at most an account is told of good calls. What is bad is told at
-// once.
+// reportEvery is how long an account check stays valid while calls succeed, and the least time
+// between two reports of successful calls. Failures are reported at once.
 const reportEvery = 20 * time.Millisecond
 
-// health is what a worker knows of an account while calls go well.
+// accountHealth is a worker's view of an account while its calls succeed.
 type accountHealth struct {
 	mu sync.Mutex
-	// calls went well and the account has not been told, the last was claimed at claimed.
+	// calls counts successful calls that were not reported yet. claimed is when the latest of them
+	// was claimed.
 	calls   int
 	claimed time.Time
-	// told is when the account was told last: it was open then, if open, and without a rate
-	// or a cool-down, if free.
-	told       time.Time
+	// reportedAt is when calls were last reported. open: the account was open then. free: it had
+	// neither a rate nor a cool-down.
+	reportedAt time.Time
 	open, free bool
 }
 
-// forget has the next good call told at once; until then nothing is known.
+// forget drops what is known, so that the next successful call is reported at once.
 func (h *accountHealth) forget() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.told, h.open, h.free = time.Time{}, false, false
+	h.reportedAt, h.open, h.free = time.Time{}, false, false
 }
 
-// good says whether the account was open, and nothing limited it, a moment ago.
-func (h *accountHealth) good() bool {
+// recentlyGood reports whether the account was open and unlimited within the last reportEvery.
+func (h *accountHealth) recentlyGood() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.open && h.free && time.Since(h.told) < reportEvery
+	return h.open && h.free && time.Since(h.reportedAt) < reportEvery
 }
 
-// wentWell notes a good call, and tells the account of it and others unless it has just
-// been told; with that it looks whether it is open.
+// noteSuccess counts a successful call. It reports all counted calls to the account, unless it has
+// just done so. The reply shows if the account is open.
 func (s *batchSender) noteSuccess(claimed time.Time) {
 	h := &s.acc.health
 	h.mu.Lock()
@@ -50,13 +50,13 @@ func (s *batchSender) noteSuccess(claimed time.Time) {
 	if claimed.After(h.claimed) {
 		h.claimed = claimed
 	}
-	if h.open && time.Since(h.told) < reportEvery {
+	if h.open && time.Since(h.reportedAt) < reportEvery {
 		return
 	}
 	s.reportLocked(h)
 }
 
-// tellWell tells the account of good calls that it does not know of yet.
+// reportSuccesses reports successful calls that were not reported yet.
 func (s *batchSender) reportSuccesses() {
 	h := &s.acc.health
 	h.mu.Lock()
@@ -67,26 +67,27 @@ func (s *batchSender) reportSuccesses() {
 	s.reportLocked(h)
 }
 
-// tell is for whoever holds the lock. It is advice, as report is.
+// reportLocked publishes the successes counted so far to the account record. The caller holds h.mu.
+// Best effort: a lost report only delays breaker state.
 func (s *batchSender) reportLocked(h *accountHealth) {
-	// Within the lease's margin: the claim is only ended afterwards.
+	// This must end within the lease's margin, because the claim ends only afterwards.
 	ctx, cancel := context.WithTimeout(context.Background(), leaseMargin/3)
 	defer cancel()
 	now := time.Now()
 	hold, err := s.ledger.ReportCall(ctx, s.acc.Name, ledger.CallReport{Outcome: ledger.CallOK, Claimed: h.claimed, Calls: h.calls, Jitter: rand.Float64()})
-	h.calls, h.told, h.open, h.free = 0, now, err == nil && !hold.Held(), false
+	h.calls, h.reportedAt, h.open, h.free = 0, now, err == nil && !hold.Held(), false
 	if err == nil && h.open && s.acc.Rate == 0 {
 		h.free, err = s.acc.free(ctx)
 	}
 	if err != nil {
-		s.log.Warn().Err(err).Str("account", s.acc.Name).Msg("account not told how calls went")
+		s.log.Warn().Err(err).Str("account", s.acc.Name).Msg("could not report calls to their account")
 	}
 }
 
-// goOn settles a call that went well and claims the next with it, if nothing speaks
-// against its being made at once: it is the look, the turn and the claim of that in one.
-// done: the settle is written. back is a claim that was made, perhaps, and must be given
-// back once the settle is written.
+// settleAndClaimNext settles a successful call and claims the next call of the batch in one script.
+// It replaces the hold check, rate reservation and claim of that next call. done reports whether
+// the settle was written. If back is not nil the claim may exist and must be released after the
+// settle.
 func (s *batchSender) settleAndClaimNext(at submission, v verdict, after []*ledger.Generation) (next *submission, done bool, back *ledger.Claim) {
 	if !s.canClaimNext(at, v, after) {
 		return nil, false, nil
@@ -96,18 +97,18 @@ func (s *batchSender) settleAndClaimNext(at submission, v verdict, after []*ledg
 		return nil, false, nil
 	}
 	dials := s.restartGuard.dials.Load()
-	if dials != s.restartGuard.met.Load() {
+	if dials != s.restartGuard.confirmedDials.Load() {
 		return nil, false, nil
 	}
-	ctx := context.Background() // each command has a bound of its own
+	ctx := context.Background() // each command has its own timeout
 	if s.noteSent(ctx, at.claim, v.records) != nil {
-		return nil, false, nil // it is said again, with the settle
+		return nil, false, nil // the settle repeats it
 	}
 	s.exclusionVersion = version
 	start := time.Now()
 	claim, ok, err := s.ledger.SettleAndClaim(ctx, at.claim, v.records, s.segmentsOf(at.gen), s.claimRequest(ctx, after[0]))
 	if err != nil {
-		s.log.Debug().Err(err).Str("campaign", s.id).Str("batch", s.batch).Msg("a settle and the next claim: one after the other")
+		s.log.Debug().Err(err).Str("campaign", s.id).Str("batch", s.batch).Msg("settle-and-claim failed; settling alone")
 		return nil, false, claim
 	}
 	if !ok {
@@ -115,7 +116,7 @@ func (s *batchSender) settleAndClaimNext(at submission, v verdict, after []*ledg
 	}
 	s.endAttempt(ctx, at.claim, at.gen, v)
 	if s.restartGuard.dials.Load() != dials {
-		return nil, true, claim // perhaps of a Redis that does not know yet what was settled
+		return nil, true, claim // the claim may come from a new Redis that lacks recent settles
 	}
 	if s.acc.tracked() && s.ledger.BeginAttempt(ctx, s.acc.info.Fingerprint, claim.Attempt()) != nil {
 		return nil, true, claim
@@ -123,17 +124,17 @@ func (s *batchSender) settleAndClaimNext(at submission, v verdict, after []*ledg
 	return &submission{claim: claim, gen: after[0], start: start, look: ledger.AccountCheck{Open: true, LastAccepted: at.claim.At}}, true, nil
 }
 
-// mayGoOn says whether nothing has to be asked or waited for before the next call.
+// canClaimNext reports whether the next call needs no check and no wait.
 func (s *batchSender) canClaimNext(at submission, v verdict, after []*ledger.Generation) bool {
 	switch {
 	case v.action != actionSettle, v.outcome != ledger.CallOK, v.settleReason != ledger.SettleAnswer, v.pause != "", v.cooldown > 0, at.look.Probe:
 		return false
 	case len(after) == 0, !after[0].Ready, after[0].Number != 0:
 		return false
-	case s.draining(), s.memory.full(), s.schedule.closed(), time.Since(s.took) >= sliceLength:
+	case s.draining(), s.memory.full(), s.schedule.closed(), time.Since(s.startedAt) >= sliceLength:
 		return false
-	case s.acc.waiting.Load() > 0: // the place is somebody else's
+	case s.acc.waiting.Load() > 0: // another slot waits for this call's place
 		return false
 	}
-	return s.acc.health.good()
+	return s.acc.health.recentlyGood()
 }

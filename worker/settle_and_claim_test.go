@@ -14,22 +14,23 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// nexts is a hook on a Redis client that knows the scripts which settle one call and claim
-// another, by how many words they have, and may lose their answers.
-type nexts struct {
+// settleAndClaimHook is a hook on a Redis client. It counts the scripts that settle one call and
+// claim the next, which it recognises by their number of words. It may lose their answers.
+type settleAndClaimHook struct {
 	seen atomic.Int64
-	// lose says what of so many answers is lost; nil: none.
+	// lose reports whether the n-th answer is lost; nil: none.
 	lose func(n int64) bool
 }
 
-// nextWords is how many words such a script has: what it is, its keys and arguments.
-const nextWords = 3 + 2 + 15
+// settleAndClaimArgs is the number of words of such a command: the command itself, its keys and its
+// arguments.
+const settleAndClaimArgs = 3 + 2 + 15
 
-// DialHook is go-redis's.
-func (h *nexts) DialHook(next redis.DialHook) redis.DialHook { return next }
+// DialHook implements redis.Hook.
+func (h *settleAndClaimHook) DialHook(next redis.DialHook) redis.DialHook { return next }
 
-// ProcessHook is go-redis's.
-func (h *nexts) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+// ProcessHook implements redis.Hook.
+func (h *settleAndClaimHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		err := next(ctx, cmd)
 		if err == nil && h.loses(cmd) {
@@ -40,8 +41,8 @@ func (h *nexts) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// ProcessPipelineHook is go-redis's.
-func (h *nexts) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+// ProcessPipelineHook implements redis.Hook.
+func (h *settleAndClaimHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		err := next(ctx, cmds)
 		for _, cmd := range cmds {
@@ -55,20 +56,20 @@ func (h *nexts) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proces
 
 var errLost = errors.New("the answer was lost")
 
-func (h *nexts) loses(cmd redis.Cmder) bool {
-	if name := cmd.Name(); len(cmd.Args()) != nextWords || name != "evalsha" && name != "eval" {
+func (h *settleAndClaimHook) loses(cmd redis.Cmder) bool {
+	if name := cmd.Name(); len(cmd.Args()) != settleAndClaimArgs || name != "evalsha" && name != "eval" {
 		return false
 	}
 	n := h.seen.Add(1)
 	return h.lose != nil && h.lose(n)
 }
 
-// oneByOne is an account whose calls carry one number each.
-func oneByOne(r *rig, gw *stub) *nexts {
+// oneRecipientPerCall starts a worker with one slot at a stub that takes one number a call.
+func oneRecipientPerCall(r *rig, gw *stub) *settleAndClaimHook {
 	r.t.Helper()
-	h := &nexts{}
+	h := &settleAndClaimHook{}
 	r.rdb.AddHook(h)
-	a := accountsInUse(gw)
+	a := stubAccount(gw)
 	a.Concurrency = 1
 	r.start(a)
 	return h
@@ -78,37 +79,37 @@ func TestTheSettleOfAGoodCallClaimsTheNext(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
 	gw := newStub(providers.Info{MaxRecipients: 1})
-	h := oneByOne(r, gw)
+	h := oneRecipientPerCall(r, gw)
 	r.enqueue("c", kenyan(120))
 	if s := r.wait("c", 30*time.Second); s.Accepted != 120 || s.Calls != 120 || s.InFlight.Calls != 0 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	for n, times := range gw.all() {
 		if times != 1 {
-			t.Errorf("%s was taken %d times", n, times)
+			t.Errorf("%s was taken %d times, want 1", n, times)
 		}
 	}
 	if h.seen.Load() == 0 {
-		t.Error("no settle has claimed anything")
+		t.Error("no settle claimed the next call")
 	}
 }
 
-// Whoever does not hear what came of it settles, and gives back what may have been claimed;
-// at a gateway without keys nothing of it is in doubt.
+// A worker that gets no answer settles again, and releases the claim that may have been made. No
+// call becomes doubtful, even at a gateway without keys.
 func TestANextWhoseAnswerIsLostCostsNobodyAnything(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
 	gw := newStub(providers.Info{MaxRecipients: 1})
-	h := &nexts{lose: func(n int64) bool { return n%3 == 1 }}
+	h := &settleAndClaimHook{lose: func(n int64) bool { return n%3 == 1 }}
 	r.rdb.AddHook(h)
-	r.start(accountsInUse(gw))
+	r.start(stubAccount(gw))
 	r.enqueue("c", kenyan(150))
 	if s := r.wait("c", 60*time.Second); s.Accepted != 150 || s.Unknown != 0 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	for n, times := range gw.all() {
 		if times != 1 {
-			t.Errorf("%s was taken %d times", n, times)
+			t.Errorf("%s was taken %d times, want 1", n, times)
 		}
 	}
 	if h.seen.Load() == 0 {
@@ -116,9 +117,8 @@ func TestANextWhoseAnswerIsLostCostsNobodyAnything(t *testing.T) {
 	}
 }
 
-// during has the n-th call take longer than a look at the account is good for, and
-// something happen meanwhile.
-func during(gw *stub, n int64, what func()) {
+// duringCall makes the n-th call run what, and take longer than an account check stays valid.
+func duringCall(gw *stub, n int64, what func()) {
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		if gw.calls.Load() == n {
 			what()
@@ -134,15 +134,15 @@ func during(gw *stub, n int64, what func()) {
 func TestAfterAHoldNoSettleClaimsTheNext(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newStub(providers.Info{MaxRecipients: 1, KeyTTL: keyed})
-	during(gw, 5, func() {
+	gw := newStub(providers.Info{MaxRecipients: 1, KeyTTL: keyTTL})
+	duringCall(gw, 5, func() {
 		if err := r.producer.Hold(t.Context(), "kobo-main", "audit"); err != nil {
 			t.Error(err)
 		}
 	})
-	oneByOne(r, gw)
+	oneRecipientPerCall(r, gw)
 	r.enqueue("c", kenyan(30))
-	r.eventually(20*time.Second, "the hold to be met", func() bool {
+	r.eventually(20*time.Second, "the last call to be settled", func() bool {
 		s := r.status("c")
 		return gw.calls.Load() >= 5 && s.InFlight.Calls == 0 && s.Accepted >= 5
 	})
@@ -153,40 +153,40 @@ func TestAfterAHoldNoSettleClaimsTheNext(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 20*time.Second); s.Accepted != 30 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 }
 
 func TestWhereThereIsARateEveryCallIsBooked(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newStub(providers.Info{MaxRecipients: 1, KeyTTL: keyed})
+	gw := newStub(providers.Info{MaxRecipients: 1, KeyTTL: keyTTL})
 	var before atomic.Int64
-	h := &nexts{}
-	during(gw, 5, func() {
+	h := &settleAndClaimHook{}
+	duringCall(gw, 5, func() {
 		if err := ledger.New(r.rdb).SetRate(t.Context(), "kobo-main", "1000 1"); err != nil {
 			t.Error(err)
 		}
 		before.Store(h.seen.Load())
 	})
 	r.rdb.AddHook(h)
-	a := accountsInUse(gw)
+	a := stubAccount(gw)
 	a.Concurrency = 1
 	r.start(a)
 	r.enqueue("c", kenyan(40))
 	if s := r.wait("c", 30*time.Second); s.Accepted != 40 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	if n := h.seen.Load() - before.Load(); n > 0 {
-		t.Errorf("%d calls were claimed without a booking", n)
+		t.Errorf("%d calls were claimed without a reservation", n)
 	}
 }
 
 func TestAfterACoolDownNoSettleClaimsTheNext(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newStub(providers.Info{MaxRecipients: 1, KeyTTL: keyed})
-	h := &nexts{}
+	gw := newStub(providers.Info{MaxRecipients: 1, KeyTTL: keyTTL})
+	h := &settleAndClaimHook{}
 	var before, after atomic.Int64
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		switch gw.calls.Load() {
@@ -199,14 +199,14 @@ func TestAfterACoolDownNoSettleClaimsTheNext(t *testing.T) {
 		return gw.accept(ctx, b)
 	}
 	r.rdb.AddHook(h)
-	a := accountsInUse(gw)
+	a := stubAccount(gw)
 	a.Concurrency = 1
 	r.start(a)
 	r.enqueue("c", kenyan(20))
 	if s := r.wait("c", 20*time.Second); s.Accepted != 20 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	if after.Load() != before.Load() {
-		t.Errorf("%d claims were made in a cool-down", after.Load()-before.Load())
+		t.Errorf("%d settle-and-claims were made in a cool-down", after.Load()-before.Load())
 	}
 }

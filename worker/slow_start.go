@@ -7,22 +7,24 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
-// pioneer lets one call at a time through to an account that has accepted nothing
-// lately: a wrong address or a gateway that hangs up then leaves the recipients of one
-// call in doubt, and not those of every slot. Where there is a key doubt can be cleared
-// up, but not once the address has been put right: it is another login then.
+// slowStart lets one call at a time through to an account that has not accepted a message within
+// provenFor. So a wrong address, or a gateway that drops connections, leaves the recipients of one
+// call in doubt, not those of every slot.
+//
+// This also holds at gateways with idempotency keys. A key resolves doubt, but not after the
+// address was corrected: that is a different login.
 type slowStart struct {
-	turn     chan struct{} // has room for one
-	accepted atomic.Int64  // when this worker last saw a call accepted, in unix ms
-	turns    atomic.Int64  // how many turns have ended
+	turn     chan struct{} // has room for one entry: the trial call in progress
+	accepted atomic.Int64  // when this worker last saw a call accepted, in Unix milliseconds
+	turns    atomic.Int64  // how many trial calls have finished
 }
 
 func newSlowStart() *slowStart { return &slowStart{turn: make(chan struct{}, 1)} }
 
-// seen notes that a call was accepted.
-func (p *slowStart) seen(at time.Time) { p.accepted.Store(at.UnixMilli()) }
+// noteAccepted records that a call was accepted.
+func (p *slowStart) noteAccepted(at time.Time) { p.accepted.Store(at.UnixMilli()) }
 
-// proven says whether the account has accepted something lately.
+// proven reports whether the account has accepted a message within provenFor.
 func (p *slowStart) proven(look ledger.AccountCheck, now time.Time) bool {
 	last := time.UnixMilli(p.accepted.Load())
 	if look.LastAccepted.After(last) {
@@ -31,9 +33,10 @@ func (p *slowStart) proven(look ledger.AccountCheck, now time.Time) bool {
 	return now.Sub(last) < provenFor
 }
 
-// first waits until no other call tries an account that is not proven; turns had ended
-// before it was looked at. ok is false if another has since, since what that call came to
-// has to be looked at first, or if the worker drains. With ok comes what ends the turn.
+// admitFirst lets one call at a time through to an account that has not accepted a message within
+// provenFor. turns is the counter value read before the account state. ok is false if another trial
+// call has finished since, because the caller must then read the account state again. ok is also
+// false if the worker drains. done ends the trial.
 func (s *batchSender) admitFirst(look ledger.AccountCheck, turns int64) (done func(), ok bool) {
 	p := s.acc.slowStart
 	if p.proven(look, time.Now()) {
@@ -57,7 +60,7 @@ func (s *batchSender) admitFirst(look ledger.AccountCheck, turns int64) (done fu
 		<-p.turn
 	case <-s.drain:
 	case <-time.After(s.acc.Timeout + leaseMargin):
-		return func() {}, true // a call that does not keep its own time must not hold up the others
+		return func() {}, true // a provider that ignores its deadline must not block the others
 	}
 	return nil, false
 }

@@ -7,7 +7,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
-// Of an account that has accepted nothing, a look is worth nothing once another call has had its turn: it may have ended badly.
+// While an account is not proven, its state must be read again after another trial call has
+// finished: that call may have failed.
 func TestALookFromBeforeAnothersTurnIsNoLeaveToTry(t *testing.T) {
 	t.Parallel()
 	s := &batchSender{Worker: &Worker{drain: make(chan struct{})}, acc: &account{slowStart: newSlowStart()}}
@@ -15,18 +16,18 @@ func TestALookFromBeforeAnothersTurnIsNoLeaveToTry(t *testing.T) {
 	before := p.turns.Load()
 	done, ok := s.admitFirst(ledger.AccountCheck{}, before)
 	if !ok {
-		t.Fatal("nobody was there, and it had to look again")
+		t.Fatal("the first caller was not admitted")
 	}
 	done()
 	if _, ok := s.admitFirst(ledger.AccountCheck{}, before); ok {
-		t.Error("it was let through on a look from before")
+		t.Error("a call was admitted with an outdated account state")
 	}
 	done, ok = s.admitFirst(ledger.AccountCheck{}, p.turns.Load())
 	if !ok {
-		t.Error("it had looked again, and was not let through")
+		t.Error("a call with a new account state was not admitted")
 	}
 	done()
 	if _, ok := s.admitFirst(ledger.AccountCheck{LastAccepted: time.Now()}, before); !ok {
-		t.Error("the account has accepted something, and it had to look again")
+		t.Error("a call was not admitted although the account is proven")
 	}
 }

@@ -20,8 +20,8 @@ func TestAGatewayWithoutKeysThatLiesFromTheStartCostsFewCalls(t *testing.T) {
 		reason string
 		calls  int64
 	}{
-		"it closes every connection": {unanswered(), "no_answer", 3},
-		"it is another address":      {elsewhere, "configuration", 1},
+		"the gateway closes every connection": {unanswered(), "no_answer", 3},
+		"the address is wrong":                {elsewhere, "configuration", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -34,13 +34,13 @@ func TestAGatewayWithoutKeysThatLiesFromTheStartCostsFewCalls(t *testing.T) {
 				}
 				return nil, tt.answer
 			}
-			r.start(accountsInUse(gw))
+			r.start(stubAccount(gw))
 			r.enqueue("c", kenyan(3000))
 			r.eventually(20*time.Second, "the hold", func() bool { return len(r.status("c").BlockedBy) > 0 })
 			r.eventually(10*time.Second, "the calls in flight", func() bool { return r.status("c").InFlight.Calls == 0 })
 			s, calls := r.status("c"), gw.calls.Load()
 			if s.BlockedBy[0].Reason != tt.reason || calls != tt.calls || s.Unknown != int(100*calls) || s.Unknown+s.Pending != 3000 {
-				t.Errorf("%d calls, %+v", calls, s)
+				t.Errorf("got %d calls; status %+v", calls, s)
 			}
 		})
 	}
@@ -53,7 +53,7 @@ func TestAnAccountThatIsProvenUsesAllItsSlots(t *testing.T) {
 	var waiting atomic.Int64
 	all := make(chan struct{})
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
-		if n := waiting.Add(1); n == 9 { // the first went alone
+		if n := waiting.Add(1); n == 9 { // the first call goes alone
 			close(all)
 		} else if n > 1 && n < 9 {
 			select {
@@ -64,10 +64,10 @@ func TestAnAccountThatIsProvenUsesAllItsSlots(t *testing.T) {
 		}
 		return gw.accept(ctx, b)
 	}
-	r.start(accountsInUse(gw))
+	r.start(stubAccount(gw))
 	r.enqueue("c", kenyan(8000))
 	if s := r.wait("c", 30*time.Second); s.Accepted != 8000 {
-		t.Errorf("not all eight slots were ever in use: %+v", s)
+		t.Errorf("not all eight slots were in use at once: %+v", s)
 	}
 }
 
@@ -87,17 +87,17 @@ func TestAProbeAtAGatewayWithoutKeysIsOneRecipient(t *testing.T) {
 		}
 		return nil, unanswered()
 	}
-	r.start(accountsInUse(gw))
+	r.start(stubAccount(gw))
 	r.enqueue("c", kenyan(1000))
 	s := r.wait("c", 60*time.Second)
 	mu.Lock()
 	defer mu.Unlock()
 	if !slices.Equal(sizes[:5], []int{100, 100, 100, 1, 1}) || s.Unknown != 302 || s.Accepted+s.Unknown != 1000 {
-		t.Errorf("calls of %v; %+v", sizes, s)
+		t.Errorf("got call sizes %v; status %+v", sizes, s)
 	}
 	for n, count := range gw.all() {
 		if count != 1 {
-			t.Errorf("%s has %d messages", n.Masked(), count)
+			t.Errorf("%s was taken %d times, want 1", n.Masked(), count)
 		}
 	}
 }

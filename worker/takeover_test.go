@@ -13,13 +13,13 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// Of the first page a planner has put 800 into batches and carried the rest over when
-// it dies. The second repeats some of both, and has two more than may be sent.
+// A planner dies after putting 800 recipients of the first page into batches and carrying the rest
+// over. The second page repeats some of both, and has two recipients more than the cap allows.
 func TestAPlannerThatTakesOverKnowsWhatWasPlanned(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
 	l := ledger.New(r.rdb)
-	gw := newStub(providers.Info{KeyTTL: keyed})
+	gw := newStub(providers.Info{KeyTTL: keyTTL})
 	if err := l.Publish(t.Context(), "dead", ledger.Card{Name: "kobo-main", Info: gw.info, Unit: worker.UnitMessages, Concurrency: 1}); err != nil {
 		t.Fatal(err)
 	}
@@ -44,13 +44,13 @@ func TestAPlannerThatTakesOverKnowsWhatWasPlanned(t *testing.T) {
 	if _, _, err := plan.CommitPage(t.Context(), ledger.NewToken(), page); err != nil {
 		t.Fatal(err)
 	}
-	r.start(accountsInUse(gw))
+	r.start(stubAccount(gw))
 	if s := r.wait("c", 40*time.Second); s.Accepted != planned+3 || s.Skipped != 22 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	for n, times := range gw.all() {
 		if times != 1 {
-			t.Errorf("%s went out %d times", n.Masked(), times)
+			t.Errorf("%s was taken %d times", n.Masked(), times)
 		}
 	}
 }

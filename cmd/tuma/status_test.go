@@ -28,11 +28,11 @@ func TestStatusCountsByAccountWhereThereAreSeveral(t *testing.T) {
 			text := strings.Join(strings.Fields(out.String()), " ")
 			for _, line := range tt.lines {
 				if !strings.Contains(text, line) {
-					t.Errorf("no %q in\n%s", line, &out)
+					t.Errorf("status does not contain %q:\n%s", line, &out)
 				}
 			}
 			if len(tt.lines) == 0 && strings.Contains(text, "at 150") {
-				t.Errorf("a table for one account:\n%s", &out)
+				t.Errorf("got a table for a single account:\n%s", &out)
 			}
 		})
 	}
@@ -42,6 +42,6 @@ func TestABlockNamesTheAccountsThatCannotHelp(t *testing.T) {
 	t.Parallel()
 	got := describeBlock(producer.Block{Account: "at", Reason: "connection", Incompatible: []string{"qs: body: the body has 700 characters; account qs allows 459"}}, time.Now())
 	if want := "; its work cannot move to qs: body: the body has 700 characters; account qs allows 459"; !strings.HasSuffix(got, want) {
-		t.Errorf("%q", got)
+		t.Errorf("got %q, want it to end with %q", got, want)
 	}
 }

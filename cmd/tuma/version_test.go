@@ -46,7 +46,7 @@ func TestVersionNamesTheTagOrTheCommit(t *testing.T) {
 
 func TestVersionCommandPrintsOneLine(t *testing.T) {
 	t.Parallel()
-	out, _ := newCLI(t, "").must("version")
+	out, _ := newCLI(t, "").mustRun("version")
 	if !regexp.MustCompile(`^tuma \S+ go\S+ \w+/\w+( commit [0-9a-f]{12}( \S+)?)?\n$`).MatchString(out) {
 		t.Errorf("tuma version printed %q", out)
 	}

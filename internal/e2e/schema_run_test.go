@@ -33,7 +33,7 @@ type schemaRig struct {
 func runSchemaCampaigns(t *testing.T, rdb *redis.Client) {
 	t.Helper()
 	r := &schemaRig{t: t, rdb: rdb,
-		plain: &scripted{credit: 100, info: providers.Info{Name: "plain", Fingerprint: "00000000000000aa", MaxRecipients: 2, NamedReports: true,
+		plain: &scripted{credit: 100, info: providers.Info{Name: "plain", Fingerprint: "00000000000000aa", MaxRecipients: 2, DLRNamesRecipient: true,
 			MaxChars: 905, MaxSegments: 6}},
 		keyed: &scripted{credit: 100, info: providers.Info{Name: "keyed", Fingerprint: "00000000000000bb", MaxRecipients: 500, Flash: true,
 			KeyTTL: 30 * 24 * time.Hour, MaxChars: 905, MaxSegments: 6}},
@@ -302,7 +302,7 @@ func (r *schemaRig) twice() {
 	}
 	to, err := sms.ParseMSISDN(numbers[0], "")
 	r.ok(err)
-	if told, err := r.worker.Reconcile(r.t.Context(), "plain", providers.DeliveryReport{MessageID: "first", To: to}); err != nil || !told {
+	if told, err := r.worker.Reconcile(r.t.Context(), "plain", providers.DLR{MessageID: "first", To: to}); err != nil || !told {
 		r.t.Fatalf("the report told of a message: %t, %v", told, err)
 	}
 	r.plain.answers(nil)

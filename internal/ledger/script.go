@@ -78,7 +78,7 @@ var (
 
 	quarantinePayloadScript = plainScript("quarantine_payload")
 	accountCheckScript      = plainScript("account_check")
-	accountReportScript     = plainScript("account_report")
+	breakerScript           = plainScript("breaker")
 	accountHoldScript       = binding(plainScript("account_hold"))
 	accountReleaseScript    = binding(plainScript("account_release"))
 	indexScript             = binding(plainScript("index"))

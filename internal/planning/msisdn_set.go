@@ -2,23 +2,24 @@ package planning
 
 import "github.com/tuma-sms/tuma/sms"
 
-// numbers is a set of numbers that is asked and added to in a few nanoseconds, and takes
-// three to six bytes for each of a country's. Numbers that differ in their last 16 bits
-// only share a block.
+// msisdnSet is a set of numbers. A lookup or an insertion takes a few nanoseconds, and a number of
+// the same country takes three to six bytes. Numbers that differ only in their last 16 bits share a
+// block.
 type msisdnSet struct {
 	blocks map[sms.MSISDN]*block
-	// last is the block asked for last, at its first number.
+	// last is the block used last, and at its key.
 	last *block
 	at   sms.MSISDN
 }
 
 func newMSISDNSet() *msisdnSet { return &msisdnSet{blocks: map[sms.MSISDN]*block{}} }
 
-// of is the block of a number, and what the number is in it.
-func (n *msisdnSet) of(m sms.MSISDN) (*block, uint16) {
+// blockOf returns the block of a number and the number's last 16 bits. It adds the block if there
+// is none.
+func (n *msisdnSet) blockOf(m sms.MSISDN) (*block, uint16) {
 	if at := m >> 16; n.last == nil || at != n.at {
 		if n.at, n.last = at, n.blocks[at]; n.last == nil {
-			n.last = newBlock(fewSlots)
+			n.last = newBlock(minSlots)
 			n.blocks[at] = n.last
 		}
 	}
@@ -26,34 +27,34 @@ func (n *msisdnSet) of(m sms.MSISDN) (*block, uint16) {
 }
 
 func (n *msisdnSet) add(m sms.MSISDN) {
-	b, low := n.of(m)
+	b, low := n.blockOf(m)
 	b.add(low)
 }
 
-// all says which of some numbers are in.
-func (n *msisdnSet) all(some []sms.MSISDN) []bool {
+// contains reports for each number whether it is in the set.
+func (n *msisdnSet) contains(some []sms.MSISDN) []bool {
 	out := make([]bool, len(some))
 	for i, m := range some {
-		b, low := n.of(m)
+		b, low := n.blockOf(m)
 		out[i] = b.has(low)
 	}
 	return out
 }
 
-// block is a set of 16 bits: of a few a hash table, of many a bit for each.
+// block is a set of 16-bit values: a hash table if it has few, a bitmap if it has many.
 type block struct {
-	// slots are used to three quarters at most; 0 is one that is free, and zero says
-	// whether 0 is in the set. Their number is a power of two, of which shift are missing to 16.
+	// slots is the hash table, filled to three quarters at most. 0 marks a free slot, so zero holds
+	// whether 0 is in the set. len(slots) is 1 << (16 - shift).
 	slots []uint16
 	shift int
 	used  int
 	zero  bool
-	// bits is there once slots is not.
+	// bits is the bitmap; it replaces slots.
 	bits []uint64
 }
 
-// A table has so many slots at first, and at most; then a bit for each takes little more.
-const fewSlots, mostSlots = 8, 2048
+// Sizes of a block's hash table. Beyond maxSlots a bitmap takes little more memory.
+const minSlots, maxSlots = 8, 2048
 
 func newBlock(slots int) *block {
 	b := &block{slots: make([]uint16, slots), shift: 16}
@@ -73,9 +74,9 @@ func (b *block) has(x uint16) bool {
 	return b.slots[b.slot(x)] == x
 }
 
-// slot is where x is in the table, or where it would be.
+// slot returns the index of x in the table, or the free slot where it belongs.
 func (b *block) slot(x uint16) int {
-	// Numbers that follow one another are spread by a multiple near the golden ratio.
+	// A multiplier near the golden ratio spreads consecutive numbers.
 	i := int(x*0x9e37) >> b.shift
 	for b.slots[i] != x && b.slots[i] != 0 {
 		i = (i + 1) & (len(b.slots) - 1)
@@ -99,10 +100,10 @@ func (b *block) add(x uint16) {
 	}
 }
 
-// grow doubles the table, or does without.
+// grow doubles the table, or replaces it with a bitmap.
 func (b *block) grow() {
 	var next *block
-	if len(b.slots) < mostSlots {
+	if len(b.slots) < maxSlots {
 		next = newBlock(2 * len(b.slots))
 	} else {
 		next = &block{bits: make([]uint64, 1<<16/64)}

@@ -9,7 +9,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// A set of numbers is one, whichever they are: a few, many, alike or far apart.
+// The set must behave like a map for few and many numbers, close together and far apart.
 func TestASetOfNumbersHoldsWhatWasAdded(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -24,28 +24,28 @@ func TestASetOfNumbersHoldsWhatWasAdded(t *testing.T) {
 				x = lot.IntN(width)
 			}
 			m := sms.MSISDN(base + uint64(x))
-			b, low := set.of(m)
+			b, low := set.blockOf(m)
 			if b.has(low) != want[m] {
-				t.Fatalf("number %d, %d, is in: %v, want %v", i, m, b.has(low), want[m])
+				t.Fatalf("number %d (%d): contained = %v, want %v", i, m, b.has(low), want[m])
 			}
 			set.add(m)
 			want[m] = true
 		}
 		for m := range want {
 			for _, x := range []sms.MSISDN{m, m + 1, m ^ 1<<15, m + 1<<16} {
-				if b, low := set.of(x); b.has(low) != want[x] {
-					t.Fatalf("%d is in: %v, want %v", x, b.has(low), want[x])
+				if b, low := set.blockOf(x); b.has(low) != want[x] {
+					t.Fatalf("%d: contained = %v, want %v", x, b.has(low), want[x])
 				}
 			}
 		}
 	})
 }
 
-// A million numbers of one country take a few bytes each, whether they are a thirtieth or
-// a thousandth of all.
+// A million numbers of one country take a few bytes each, whether they are a thirtieth or a
+// thousandth of its numbers.
 func TestASetOfNumbersTakesAFewBytesEach(t *testing.T) {
 	t.Parallel()
-	const n, perBlock = 1_000_000, 100 // what stands around a table, as the heap and a map have it
+	const n, perBlock = 1_000_000, 100 // bytes of a block besides its table, with the heap's and the map's share
 	for _, width := range []uint64{30_000_000, 100_000_000, 1_000_000_000} {
 		set := newMSISDNSet()
 		for i := range uint64(n) {
@@ -67,7 +67,7 @@ func BenchmarkNumbers(b *testing.B) {
 		if i%1_000_000 == 0 {
 			set = newMSISDNSet()
 		}
-		p, low := set.of(sms.MSISDN(254_710_000_000 + uint64(i)*7919%30_000_000))
+		p, low := set.blockOf(sms.MSISDN(254_710_000_000 + uint64(i)*7919%30_000_000))
 		if !p.has(low) {
 			p.add(low)
 		}

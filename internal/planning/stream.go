@@ -6,19 +6,18 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
-// lane is what waits to go through one account in the same sending hours.
+// stream holds the calls that wait for one account and the same sending hours.
 type stream struct {
 	ledger.Stream
-	// size is of how many recipients a call is full.
+	// size is the number of recipients of a full call.
 	size int
-	// calls are those that wait, the oldest first.
+	// calls are the waiting calls, the oldest first.
 	calls []ledger.Call
-	// open are the places of those among them that are not full, by their bodies; last is
-	// the one that was added to last, if it is still there.
+	// open maps a body to the index of its call that is not full. last is the index of the call
+	// that was added to last; it may be out of range.
 	open map[string]int
 	last int
-	// full counts the others, and fullTo and fullText their recipients and the bytes of
-	// their bodies.
+	// full counts the full calls, fullTo their recipients, and fullText the bytes of their bodies.
 	full, fullTo, fullText int
 }
 
@@ -26,7 +25,7 @@ func newStream(l ledger.Stream) *stream {
 	return &stream{Stream: l, size: l.Account.CallSize(), open: map[string]int{}}
 }
 
-// add puts a recipient into the call with its body.
+// add adds a recipient to the call with its body.
 func (l *stream) add(body string, values []string, x ledger.Planned) {
 	if l.last >= len(l.calls) || l.calls[l.last].Body != body || l.isFull(&l.calls[l.last]) {
 		l.last = l.callOf(body, values)
@@ -34,17 +33,17 @@ func (l *stream) add(body string, values []string, x ledger.Planned) {
 	c := &l.calls[l.last]
 	c.To = append(c.To, x)
 	if l.isFull(c) {
-		l.close(l.last)
+		l.markFull(l.last)
 	}
 }
 
-// callOf is the place of the call with that body that is not full.
+// callOf returns the index of the open call with this body. It adds the call if there is none.
 func (l *stream) callOf(body string, values []string) int {
 	i, ok := l.open[body]
 	if !ok {
 		c := ledger.Call{Body: body, Values: values}
 		if values == nil {
-			c.To = make([]ledger.Planned, 0, l.size) // a plain campaign fills it, unless it ends before
+			c.To = make([]ledger.Planned, 0, l.size) // a plain campaign usually fills it
 		}
 		i = len(l.calls)
 		l.calls = append(l.calls, c)
@@ -53,23 +52,23 @@ func (l *stream) callOf(body string, values []string) int {
 	return i
 }
 
-// resume puts in a call that was carried over.
+// resume adds a call that was carried over.
 func (l *stream) resume(body string, c ledger.Call) {
 	c.Body = body
 	l.calls = append(l.calls, c)
-	l.note(len(l.calls) - 1)
+	l.index(len(l.calls) - 1)
 }
 
-// note puts a call, full or not, to where it belongs.
-func (l *stream) note(i int) {
+// index registers a call as open or full.
+func (l *stream) index(i int) {
 	l.open[l.calls[i].Body] = i
 	if l.isFull(&l.calls[i]) {
-		l.close(i)
+		l.markFull(i)
 	}
 }
 
-// close takes a call that is full off the open ones.
-func (l *stream) close(i int) {
+// markFull moves a call from the open ones to the full ones.
+func (l *stream) markFull(i int) {
 	c := &l.calls[i]
 	delete(l.open, c.Body)
 	l.full++
@@ -77,7 +76,7 @@ func (l *stream) close(i int) {
 	l.fullText += len(c.Body) + 4
 }
 
-// ready makes batches of the full calls, when they are enough for one.
+// ready makes batches of the full calls, while they are enough for one.
 func (l *stream) ready() (out []ledger.PlannedBatch) {
 	for l.full > 0 && (l.fullTo >= l.Account.BatchSize || l.Account.Calls > 0 && l.full >= l.Account.Calls || l.fullText > ledger.MaxBodies) {
 		var full []ledger.Call
@@ -101,7 +100,7 @@ func (l *stream) ready() (out []ledger.PlannedBatch) {
 
 func (l *stream) isFull(c *ledger.Call) bool { return len(c.To) >= l.size }
 
-// oldest makes a batch of the calls that have waited longest, full or not.
+// oldest makes a batch of the oldest calls, full or not.
 func (l *stream) oldest() ledger.PlannedBatch {
 	b, n := l.Account.Fill(l.Number, l.calls)
 	l.reset(l.calls[n:])
@@ -112,11 +111,12 @@ func (l *stream) reset(calls []ledger.Call) {
 	l.calls, l.full, l.fullTo, l.fullText = calls, 0, 0, 0
 	clear(l.open)
 	for i := range calls {
-		l.note(i)
+		l.index(i)
 	}
 }
 
-// carry is what waits, for the next page. It shares no memory with what is added later.
+// carry returns the waiting calls, for the next page. It shares no memory with recipients added
+// later.
 func (l *stream) carry() []ledger.Call {
 	if len(l.calls) == 0 {
 		return nil

@@ -9,7 +9,7 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// pagesOf are pages of recipients, of whom value says what each has for the only field.
+// pagesOf returns pages of recipients. value returns a row's value of the only field.
 func pagesOf(rows int, value func(row int) string) (pages []ledger.Page) {
 	for row := 1; row <= rows; row++ {
 		if (row-1)%ledger.MaxPageRows == 0 {
@@ -36,7 +36,7 @@ func planAll(t *testing.T, most int, pages []ledger.Page) (batches []ledger.Plan
 	return batches
 }
 
-// Few different texts, however they are mixed, take hardly more calls than one would.
+// A few different bodies, however mixed, need hardly more calls than one body.
 func TestFewTextsTakeFewCalls(t *testing.T) {
 	t.Parallel()
 	const rows, most = 30_000, 500
@@ -51,8 +51,8 @@ func TestFewTextsTakeFewCalls(t *testing.T) {
 	}
 }
 
-// Who has a text that is rare does not wait for others with it until the end: results are
-// read in the order of rows, and planned batches remembered only so far.
+// A recipient with a rare body must not wait until the end for others with the same body. Results
+// are read in row order, and planned batches are remembered for a limited number of rows.
 func TestNobodyIsCarriedOnForLong(t *testing.T) {
 	t.Parallel()
 	rare := func(row int) string {
@@ -65,7 +65,7 @@ func TestNobodyIsCarriedOnForLong(t *testing.T) {
 	for _, b := range planAll(t, 500, pagesOf(40_000, rare)) {
 		for _, x := range b.To {
 			if x.Row <= last-ledger.CarryRows-ledger.MaxPageRows {
-				t.Fatalf("row %d is in a batch behind one with row %d", x.Row, last)
+				t.Fatalf("row %d is in a later batch than row %d", x.Row, last)
 			}
 			seen++
 		}
@@ -74,6 +74,6 @@ func TestNobodyIsCarriedOnForLong(t *testing.T) {
 		}
 	}
 	if seen != 40_000 {
-		t.Errorf("%d rows", seen)
+		t.Errorf("got %d rows, want 40,000", seen)
 	}
 }

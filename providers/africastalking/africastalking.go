@@ -144,12 +144,12 @@ func (f Format) accept() (string, error) {
 // account.
 func Kind() providers.Kind {
 	return providers.Kind{
-		Name: Name, BaseURL: DefaultBaseURL, Required: []string{"username", "api_key"},
+		Name: Name, BaseURL: DefaultBaseURL, Required: []providers.Field{{Name: "username"}, {Name: "api_key", Secret: true}},
 		Optional: []string{fieldBulkMode, fieldEnqueue, fieldKeyword, fieldRetryHours, fieldFormat},
 		New: func(s providers.Settings) (providers.Provider, error) {
 			options, err := readOptions(s)
 			p, newErr := New(Config{
-				Endpoint: s.Endpoint, Username: s.Username, APIKey: s.APIKey,
+				Endpoint: s.Endpoint, Username: s.Login["username"], APIKey: s.Secrets["api_key"],
 				Format: Format(s.Options[fieldFormat]), Options: options,
 			})
 			if err = errors.Join(newErr, err); err != nil {

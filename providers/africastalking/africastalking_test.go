@@ -294,7 +294,7 @@ func TestSettingsBecomeOptions(t *testing.T) {
 		"mistakes": {map[string]string{"bulk_sms_mode": "1", "enqueue": "no", "retry_duration_in_hours": "0", "format": "JSON"}, "", "", []string{"format", "bulk_sms_mode", "enqueue", "retry_duration_in_hours"}},
 		"unknown":  {map[string]string{"link_id": "l"}, "", "", []string{"link_id"}},
 	} {
-		p, err := Kind().Open(providers.Settings{Username: "u", APIKey: apiKey, Options: tc.options})
+		p, err := Kind().Open(providers.Settings{Login: map[string]string{"username": "u"}, Secrets: map[string]providers.Secret{"api_key": apiKey}, Options: tc.options})
 		if got := mistakes(err); !slices.Equal(got, tc.mistaken) {
 			t.Errorf("%s: mistakes in %v, want %v", name, got, tc.mistaken)
 		}

@@ -35,6 +35,15 @@ func Lookup(name string) (kind providers.Kind, ok bool) {
 	return kinds[i], true
 }
 
+// Logins returns the names of each provider's login fields, by the provider's name.
+func Logins() map[string][]string {
+	out := map[string][]string{}
+	for _, k := range Kinds() {
+		out[k.Name] = k.Login()
+	}
+	return out
+}
+
 // Names returns the names of all providers, in the order of Kinds.
 func Names() []string {
 	var names []string

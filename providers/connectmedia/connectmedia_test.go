@@ -148,7 +148,7 @@ func TestTheMessageArrivesAsTheAccountEncodesIt(t *testing.T) {
 		s.ConnectMediaPlain(gatewayPlain)
 		for option, clientPlain := range map[string]bool{"true": false, "false": true} {
 			p, err := Kind().Open(providers.Settings{
-				Endpoint: providers.Endpoint{BaseURL: web.URL + "/connectmedia"}, Username: "demo", Password: password,
+				Endpoint: providers.Endpoint{BaseURL: web.URL + "/connectmedia"}, Login: map[string]string{"username": "demo"}, Secrets: map[string]providers.Secret{"password": password},
 				Options: map[string]string{"pre_encode_message": option},
 			})
 			if err != nil {
@@ -302,7 +302,7 @@ func TestWhatIsAskedForMayBeRefused(t *testing.T) {
 
 func TestKindTellsEveryMistake(t *testing.T) {
 	t.Parallel()
-	good := providers.Settings{Username: "u", Password: "p"}
+	good := providers.Settings{Login: map[string]string{"username": "u"}, Secrets: map[string]providers.Secret{"password": "p"}}
 	with := func(change func(*providers.Settings)) providers.Settings {
 		s := good
 		change(&s)
@@ -321,7 +321,7 @@ func TestKindTellsEveryMistake(t *testing.T) {
 		"limit of one":    {with(func(s *providers.Settings) { s.MaxRecipients = 1 }), nil, false},
 		"limit raised":    {with(func(s *providers.Settings) { s.MaxRecipients = 2 }), []string{"max_recipients"}, false},
 		"the page's http": {with(func(s *providers.Settings) { s.BaseURL = "http://www.connectmedia.co.ke" }), []string{"base_url"}, false},
-		"a key":           {with(func(s *providers.Settings) { s.APIKey = "k" }), []string{"api_key"}, false},
+		"a key":           {with(func(s *providers.Settings) { s.Secrets = map[string]providers.Secret{"password": "p", "api_key": "k"} }), []string{"api_key"}, false},
 		"encoded":         {option("pre_encode_message", "true"), nil, false},
 		"not encoded":     {option("pre_encode_message", "false"), nil, true},
 		"perhaps encoded": {option("pre_encode_message", "yes"), []string{"pre_encode_message"}, false},

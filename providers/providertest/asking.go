@@ -25,7 +25,7 @@ var readChecks = []check{
 }
 
 func withWrongPassword(x *exam) func(*providers.Settings) {
-	return func(s *providers.Settings) { logIn(s, x.kind.Required, user, wrongSecret) }
+	return func(s *providers.Settings) { x.kind.LogIn(s, user, wrongSecret) }
 }
 
 func wrongPassword(x *exam) {

@@ -38,33 +38,8 @@ type exam struct {
 // settings returns the settings of an account at the base URL base, with only the required fields.
 func (x *exam) settings(base string) providers.Settings {
 	s := providers.Settings{Endpoint: providers.Endpoint{BaseURL: base, Timeout: time.Minute}}
-	logIn(&s, x.kind.Required, user, secret)
+	x.kind.LogIn(&s, user, secret)
 	return s
-}
-
-// logIn sets the fields that a kind requires.
-func logIn(s *providers.Settings, required []string, user string, secret providers.Secret) {
-	for _, field := range required {
-		switch field {
-		case "user":
-			s.User = user
-		case "username":
-			s.Username = user
-		case "pass":
-			s.Pass = secret
-		case "password":
-			s.Password = secret
-		case "api_key":
-			s.APIKey = secret
-		case "token":
-			s.Token = secret
-		default:
-			if s.Options == nil {
-				s.Options = map[string]string{}
-			}
-			s.Options[field] = user
-		}
-	}
 }
 
 // open returns a provider for an account at the base URL base.
@@ -77,7 +52,7 @@ func (x *exam) open(base string, changes ...func(*providers.Settings)) providers
 	p, err := x.kind.Open(s)
 	if err != nil {
 		x.noteError(err)
-		x.Fatalf("open an account with %q alone: %v", x.kind.Required, err)
+		x.Fatalf("open an account with %q alone: %v", x.kind.Login(), err)
 	}
 	return p
 }

@@ -60,7 +60,7 @@ func info(x *exam) {
 func fingerprint(x *exam) {
 	of := func(base, user string, secret providers.Secret) string {
 		x.Helper()
-		return x.open(base, func(s *providers.Settings) { logIn(s, x.kind.Required, user, secret) }).Info().Fingerprint
+		return x.open(base, func(s *providers.Settings) { x.kind.LogIn(s, user, secret) }).Info().Fingerprint
 	}
 	one := of("http://127.0.0.1:1", user, secret)
 	if of("http://127.0.0.1:1", user, wrongSecret) != one {
@@ -69,7 +69,7 @@ func fingerprint(x *exam) {
 	if of("http://127.0.0.1:2", user, secret) == one {
 		x.Errorf("another base URL has the same fingerprint")
 	}
-	hasUser := slices.Contains(x.kind.Required, "user") || slices.Contains(x.kind.Required, "username")
+	hasUser := slices.ContainsFunc(x.kind.Required, func(f providers.Field) bool { return !f.Secret })
 	if hasUser && of("http://127.0.0.1:1", user+"2", secret) == one {
 		x.Errorf("another user has the same fingerprint")
 	}

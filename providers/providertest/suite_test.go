@@ -86,7 +86,9 @@ func TestWrongAnswersAreCaughtByTheRightCheck(t *testing.T) {
 
 func TestWhatIsPrintedIsCaughtByTheRightCheck(t *testing.T) {
 	t.Parallel()
-	wantFailing(t, opening(func(p *kobo.Provider, s providers.Settings) providers.Provider { return careless{p, s.Pass.Reveal()} }),
+	wantFailing(t, opening(func(p *kobo.Provider, s providers.Settings) providers.Provider {
+		return careless{p, s.Secrets["pass"].Reveal()}
+	}),
 		"a printed provider shows no secret", "the fingerprint depends on the login and not on the secret", secrecyCheck.name)
 }
 

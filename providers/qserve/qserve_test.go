@@ -192,12 +192,12 @@ func TestNewTellsEveryMistake(t *testing.T) {
 		want     []string
 	}{
 		"nothing":       {providers.Settings{}, []string{"username", "api_key"}},
-		"good":          {providers.Settings{Username: "u", APIKey: "k"}, nil},
-		"limit lowered": {providers.Settings{Endpoint: providers.Endpoint{MaxRecipients: 1}, Username: "u", APIKey: "k"}, nil},
-		"limit raised":  {providers.Settings{Endpoint: providers.Endpoint{MaxRecipients: 101}, Username: "u", APIKey: "k"}, []string{"max_recipients"}},
-		"http":          {providers.Settings{Endpoint: providers.Endpoint{BaseURL: "http://api.qserve.co.ke"}, Username: "u", APIKey: "k"}, []string{"base_url"}},
-		"a password":    {providers.Settings{Username: "u", APIKey: "k", Password: "p"}, []string{"password"}},
-		"an option":     {providers.Settings{Username: "u", APIKey: "k", Options: map[string]string{"flash": "true"}}, []string{"flash"}},
+		"good":          {providers.Settings{Login: map[string]string{"username": "u"}, Secrets: map[string]providers.Secret{"api_key": "k"}}, nil},
+		"limit lowered": {providers.Settings{Endpoint: providers.Endpoint{MaxRecipients: 1}, Login: map[string]string{"username": "u"}, Secrets: map[string]providers.Secret{"api_key": "k"}}, nil},
+		"limit raised":  {providers.Settings{Endpoint: providers.Endpoint{MaxRecipients: 101}, Login: map[string]string{"username": "u"}, Secrets: map[string]providers.Secret{"api_key": "k"}}, []string{"max_recipients"}},
+		"http":          {providers.Settings{Endpoint: providers.Endpoint{BaseURL: "http://api.qserve.co.ke"}, Login: map[string]string{"username": "u"}, Secrets: map[string]providers.Secret{"api_key": "k"}}, []string{"base_url"}},
+		"a password":    {providers.Settings{Login: map[string]string{"username": "u"}, Secrets: map[string]providers.Secret{"api_key": "k", "password": "p"}}, []string{"password"}},
+		"an option":     {providers.Settings{Login: map[string]string{"username": "u"}, Secrets: map[string]providers.Secret{"api_key": "k"}, Options: map[string]string{"flash": "true"}}, []string{"flash"}},
 	} {
 		p, err := Kind().Open(tc.settings)
 		var got []string

@@ -144,10 +144,10 @@ func New(cfg Config) (*Provider, error) {
 // an account.
 func Kind() providers.Kind {
 	return providers.Kind{
-		Name: Name, BaseURL: DefaultBaseURL, Required: []string{"token"}, Optional: []string{"validity_period", "source_ton"},
+		Name: Name, BaseURL: DefaultBaseURL, Required: []providers.Field{{Name: "token", Secret: true}}, Optional: []string{"validity_period", "source_ton"},
 		New: func(s providers.Settings) (providers.Provider, error) {
 			seconds, err := s.Int("validity_period", 1, int(MaxValidity/time.Second), 0)
-			cfg := Config{Endpoint: s.Endpoint, Token: s.Token, ValidityPeriod: time.Duration(seconds) * time.Second}
+			cfg := Config{Endpoint: s.Endpoint, Token: s.Secrets["token"], ValidityPeriod: time.Duration(seconds) * time.Second}
 			if text := s.Options["source_ton"]; text != "" {
 				if cfg.SourceTON, _ = strconv.Atoi(text); cfg.SourceTON == 0 {
 					cfg.SourceTON = -1 // invalid, so New returns an error

@@ -299,14 +299,14 @@ func TestMessageStatus(t *testing.T) {
 func TestKindTellsEveryMistake(t *testing.T) {
 	t.Parallel()
 	options := func(pairs ...string) providers.Settings {
-		s := providers.Settings{Token: token, Options: map[string]string{}}
+		s := providers.Settings{Secrets: map[string]providers.Secret{"token": token}, Options: map[string]string{}}
 		for i := 0; i < len(pairs); i += 2 {
 			s.Options[pairs[i]] = pairs[i+1]
 		}
 		return s
 	}
 	bad := options("validity_period", "0", "source_ton", "2")
-	bad.Token, bad.MaxRecipients, bad.BaseURL = "", 201, "http://goto.text-connect.co.uk"
+	bad.Secrets, bad.MaxRecipients, bad.BaseURL = nil, 201, "http://goto.text-connect.co.uk"
 	for name, tc := range map[string]struct {
 		settings providers.Settings
 		want     []string

@@ -10,13 +10,14 @@ import (
 )
 
 const (
-	// completeWithin bounds what a Tab may take.
-	completeWithin = time.Second
-	completeMost   = 100
+	// completionTimeout bounds the time that pressing Tab takes.
+	completionTimeout = time.Second
+	// maxCompletions is the maximum number of campaigns offered.
+	maxCompletions = 100
 )
 
-// completeAccounts offers the accounts of the configuration, else those that
-// workers have published.
+// completeAccounts completes account names: those of the configuration, or without any,
+// those that workers have published.
 func (a *app) completeAccounts(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 && c.Flags().Lookup("via") == nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
@@ -25,7 +26,7 @@ func (a *app) completeAccounts(c *cobra.Command, args []string, _ string) ([]str
 		return cfg.accountNames(), cobra.ShellCompDirectiveNoFileComp
 	}
 	var names []string
-	a.forCompletion(c, func(ctx context.Context, b *backend) {
+	a.withCompletionBackend(c, func(ctx context.Context, b *backend) {
 		if all, err := b.Accounts(ctx); err == nil {
 			names = sortedNames(all)
 		}
@@ -33,13 +34,13 @@ func (a *app) completeAccounts(c *cobra.Command, args []string, _ string) ([]str
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
-// completeCampaigns offers the newest campaigns.
+// completeCampaigns completes campaign IDs, newest first.
 func (a *app) completeCampaigns(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	var ids []string
 	if len(args) == 0 {
-		a.forCompletion(c, func(ctx context.Context, b *backend) {
+		a.withCompletionBackend(c, func(ctx context.Context, b *backend) {
 			for st, err := range b.List(ctx) {
-				if err != nil || len(ids) == completeMost {
+				if err != nil || len(ids) == maxCompletions {
 					return
 				}
 				ids = append(ids, cobra.CompletionWithDesc(st.ID, describeCampaign(st)))
@@ -50,19 +51,21 @@ func (a *app) completeCampaigns(c *cobra.Command, args []string, _ string) ([]st
 }
 
 func describeCampaign(st producer.Status) string {
-	return string(st.State) + ", " + counted(st.Total, "recipient")
+	return string(st.State) + ", " + plural(st.Total, "recipient")
 }
 
-func (a *app) forCompletion(c *cobra.Command, do func(context.Context, *backend)) {
+// withCompletionBackend calls do with a connection to Redis, within completionTimeout. It
+// does nothing if Redis cannot be reached.
+func (a *app) withCompletionBackend(c *cobra.Command, do func(context.Context, *backend)) {
 	ctx := c.Context()
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	ctx, cancel := context.WithTimeout(ctx, completeWithin)
+	ctx, cancel := context.WithTimeout(ctx, completionTimeout)
 	defer cancel()
 	b, err := a.connect(ctx)
 	if err != nil {
-		return // there is nothing to offer, and nobody to tell
+		return // a shell completion cannot show an error
 	}
 	defer b.Close()
 	do(ctx, b)

@@ -9,9 +9,9 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// scheduleWords says when a campaign would be sent, a sentence for each country that has
-// sending hours.
-func scheduleWords(f producer.Forecast, now time.Time) (lines []string) {
+// scheduleLines describes when a campaign would be sent: one line for each country that has
+// sending hours, then lines about expiry and accounts without a rate.
+func scheduleLines(f producer.Forecast, now time.Time) (lines []string) {
 	s := f.Schedule
 	if len(s.Spans) == 0 {
 		return nil
@@ -32,11 +32,11 @@ func scheduleWords(f producer.Forecast, now time.Time) (lines []string) {
 		if zone == nil {
 			zone = time.UTC
 		}
-		words := countryWords(by[country], s, clockOf{zone, now})
+		words := countrySchedule(by[country], s, clockOf{zone, now})
 		if len(countries) > 1 {
 			name := country
 			if name == "" {
-				name = "at any hour"
+				name = "elsewhere"
 			}
 			words = name + ": " + words
 		}
@@ -44,53 +44,54 @@ func scheduleWords(f producer.Forecast, now time.Time) (lines []string) {
 	}
 	switch {
 	case s.Expired > 0:
-		lines = append(lines, fmt.Sprintf("it expires before it is through: %s would not be sent to", counted(s.Expired, "recipient")))
+		lines = append(lines, fmt.Sprintf("the campaign expires before it ends: %s would be skipped", plural(s.Expired, "recipient")))
 	case s.Until == nil:
-		lines = append(lines, "it takes more than a year")
+		lines = append(lines, "sending would take more than a year")
 	}
 	if len(s.Unlimited) > 0 {
-		lines = append(lines, "no rate is set for "+strings.Join(s.Unlimited, ", ")+": how long that takes is up to the gateway")
+		lines = append(lines, "no rate is configured for "+strings.Join(s.Unlimited, ", ")+": the duration depends on the gateway")
 	}
 	return lines
 }
 
-// countryWords says when a country's recipients are sent to.
-func countryWords(stretches []producer.SendingSpan, s producer.Schedule, c clockOf) string {
+// countrySchedule describes when the recipients of one country are sent to.
+func countrySchedule(spans []producer.SendingSpan, s producer.Schedule, c clockOf) string {
 	total := 0
-	for _, x := range stretches {
+	for _, x := range spans {
 		total += x.Recipients
 	}
-	first, last := stretches[0], stretches[len(stretches)-1]
+	first, last := spans[0], spans[len(spans)-1]
 	words := "finishes " + c.about(last.Until)
 	if s.Until == nil || s.Expired > 0 {
-		words = "sending goes on until " + c.until(last.Until)
+		words = "sending continues until " + c.until(last.Until)
 	}
 	if first.From.After(c.now) {
-		words += ", begins " + c.at(first.From)
+		words += ", starts " + c.at(first.From)
 	}
-	if n := len(stretches); n > 3 {
-		return words + fmt.Sprintf(", in %d parts of at most %s of %s", n, count(mostOf(stretches)), count(total))
+	if n := len(spans); n > 3 {
+		return words + fmt.Sprintf(", in %d parts of at most %s of %s recipients", n, formatInt(mostOf(spans)), formatInt(total))
 	}
-	for _, x := range stretches[1:] {
-		words += fmt.Sprintf(", %s of %s %s", count(x.Recipients), count(total), c.from(x.From))
+	for _, x := range spans[1:] {
+		words += fmt.Sprintf(", %s of %s %s", formatInt(x.Recipients), formatInt(total), c.from(x.From))
 	}
 	return words
 }
 
-func mostOf(stretches []producer.SendingSpan) (most int) {
-	for _, x := range stretches {
+// mostOf returns the largest number of recipients in a span.
+func mostOf(spans []producer.SendingSpan) (most int) {
+	for _, x := range spans {
 		most = max(most, x.Recipients)
 	}
 	return most
 }
 
-// clockOf writes times as people in a zone say them.
+// clockOf formats times for readers in a time zone, relative to now.
 type clockOf struct {
 	zone *time.Location
 	now  time.Time
 }
 
-// day is today, tomorrow or a date; today is left out.
+// day returns "tomorrow " or the date; it returns an empty string for today.
 func (c clockOf) day(t time.Time) string {
 	t, today := t.In(c.zone), c.now.In(c.zone)
 	midnight := func(t time.Time) time.Time { return time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, time.UTC) }
@@ -105,7 +106,7 @@ func (c clockOf) day(t time.Time) string {
 	return "on " + t.Format("Monday 2 January 2006") + " "
 }
 
-// about is the minute by which it has come: "tomorrow at about 14:20 (EAT)".
+// about formats a time rounded up to the minute: "tomorrow at about 14:20 (EAT)".
 func (c clockOf) about(t time.Time) string {
 	up := t.Add(time.Minute - 1).Truncate(time.Minute)
 	return c.day(up) + "at about " + up.In(c.zone).Format("15:04 (MST)")

@@ -19,16 +19,16 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// optOutHeader is what export writes and import knows by its first line.
+// optOutHeader is the header that export writes. Import recognises an export by it.
 var optOutHeader = []string{"msisdn", "sender", "origin", "at"}
 
-// optOutCells are the cells of a row; "all" stands for all senders, for people.
+// optOutCells returns the cells of a row; the list for all senders is shown as "all".
 func optOutCells(x producer.OptOut) []string {
 	sender := x.Sender
 	if sender == "" {
 		sender = "all"
 	}
-	return []string{x.Number, sender, x.Origin, stamp(x.At)}
+	return []string{x.Number, sender, x.Origin, formatTime(x.At)}
 }
 
 func newOptOutList(a *app) *cobra.Command {
@@ -36,9 +36,10 @@ func newOptOutList(a *app) *cobra.Command {
 	var counts, asJSON bool
 	c := &cobra.Command{
 		Use:   "list",
-		Short: "Print who is on the suppression list",
-		Long: `List prints the numbers on all suppression lists, or on that of --sender, in no
-order: one a line with its sender (all: of all senders), origin and time. It streams.`,
+		Short: "Print the numbers on the suppression list",
+		Long: `List prints the numbers on all suppression lists, or with --sender on one of
+them. Each line has a number, its sender ID ("all" for all senders), origin and
+time. The order is random. Memory use does not grow with the list.`,
 		Example: `  tuma optout list
   tuma optout list --sender ACME --json
   tuma optout list --count`,
@@ -54,7 +55,7 @@ order: one a line with its sender (all: of all senders), origin and time. It str
 			}
 			out := bufio.NewWriterSize(a.out, 64<<10)
 			lines := json.NewEncoder(out)
-			err = eachOptOut(ctx, b, sender, func(x producer.OptOut) error {
+			err = forEachOptOut(ctx, b, sender, func(x producer.OptOut) error {
 				if asJSON {
 					return lines.Encode(x)
 				}
@@ -64,14 +65,14 @@ order: one a line with its sender (all: of all senders), origin and time. It str
 			return errors.Join(err, out.Flush())
 		}),
 	}
-	c.Flags().StringVar(&sender, "sender", "", "only the list of this sender ID")
-	c.Flags().BoolVar(&counts, "count", false, "print how many are on each list instead")
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON, an object a line")
+	c.Flags().StringVar(&sender, "sender", "", "only the list of this sender `ID`")
+	c.Flags().BoolVar(&counts, "count", false, "print the size of each list instead")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON, one object a line")
 	return c
 }
 
-// eachOptOut goes through the list of a sender, or through all of them.
-func eachOptOut(ctx context.Context, b *backend, sender string, do func(producer.OptOut) error) error {
+// forEachOptOut calls do for each entry of a sender's list, or of all lists if sender is empty.
+func forEachOptOut(ctx context.Context, b *backend, sender string, do func(producer.OptOut) error) error {
 	senders := []string{sender}
 	if sender == "" {
 		counts, err := b.OptOutCounts(ctx)
@@ -93,6 +94,7 @@ func eachOptOut(ctx context.Context, b *backend, sender string, do func(producer
 	return nil
 }
 
+// optOutCounts prints the size of each suppression list.
 func (a *app) optOutCounts(ctx context.Context, b *backend, asJSON bool) error {
 	counts, err := b.OptOutCounts(ctx)
 	if err != nil {
@@ -109,7 +111,7 @@ func (a *app) optOutCounts(ctx context.Context, b *backend, asJSON bool) error {
 				return err
 			}
 		}
-		g.add(name, count(counts[sender]))
+		g.add(name, formatInt(counts[sender]))
 	}
 	if asJSON || len(g.rows) == 0 {
 		return nil
@@ -122,12 +124,13 @@ func newOptOutExport(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "export [FILE]",
 		Short: "Write the suppression list as CSV",
-		Long: `Export writes all suppression lists, or that of --sender, as CSV: msisdn, sender
-(empty: of all senders), origin and at, in no order. tuma optout import reads it.
-Without FILE it goes to standard output. It streams.`,
+		Long: `Export writes all suppression lists, or with --sender one of them, as CSV with
+the columns msisdn, sender (empty: all senders), origin and at. The order is
+random. Without FILE it writes to standard output. tuma optout import reads the
+output. Memory use does not grow with the list.`,
 		Example: `  tuma optout export do-not-call.csv
   tuma optout export --sender ACME | gzip > acme.csv.gz`,
-		Args: cobra.MaximumNArgs(1),
+		Args: takes("[FILE]"),
 		RunE: a.verb(func(ctx context.Context, args []string) (err error) {
 			b, err := a.connect(ctx)
 			if err != nil {
@@ -136,7 +139,7 @@ Without FILE it goes to standard output. It streams.`,
 			defer b.Close()
 			to := a.out
 			if len(args) > 0 && args[0] != "-" {
-				file, err := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) // people's numbers
+				file, err := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) // only the owner may read personal data
 				if err != nil {
 					return misuse("export: %w", err)
 				}
@@ -146,10 +149,11 @@ Without FILE it goes to standard output. It streams.`,
 			return a.exportOptOuts(ctx, b, sender, to)
 		}),
 	}
-	c.Flags().StringVar(&sender, "sender", "", "only the list of this sender ID")
+	c.Flags().StringVar(&sender, "sender", "", "only the list of this sender `ID`")
 	return c
 }
 
+// exportOptOuts writes the suppression lists as CSV and shows a progress bar.
 func (a *app) exportOptOuts(ctx context.Context, b *backend, sender string, to io.Writer) error {
 	counts, err := b.OptOutCounts(ctx)
 	if err != nil {
@@ -164,35 +168,35 @@ func (a *app) exportOptOuts(ctx context.Context, b *backend, sender string, to i
 	shown := a.countBar("exported", total)
 	defer shown.end()
 	buffer := bufio.NewWriterSize(to, 64<<10)
-	out := newSheet(buffer)
+	out := newCSVSheet(buffer)
 	if err := out.row(optOutHeader...); err != nil {
 		return err
 	}
-	err = eachOptOut(ctx, b, sender, func(x producer.OptOut) error {
+	err = forEachOptOut(ctx, b, sender, func(x producer.OptOut) error {
 		shown.add()
-		return out.row(x.Number, x.Sender, x.Origin, stamp(x.At))
+		return out.row(x.Number, x.Sender, x.Origin, formatTime(x.At))
 	})
 	return errors.Join(err, out.flush(), buffer.Flush())
 }
 
-// load is tuma optout import.
-func (o *optOutVerb) load(ctx context.Context, b *backend, _ []string, src *source) error {
-	exported, err := o.isExport(src)
+// importFile runs tuma optout import.
+func (o *optOutCommand) importFile(ctx context.Context, b *backend, _ []string, src *source) error {
+	exported, err := o.detectExport(src)
 	if err != nil {
 		return err
 	}
 	if exported && o.sender != "" {
-		return misuse("%s names the senders itself: leave --sender out", src.name)
+		return misuse("--sender: %s already contains the sender of each number; remove --sender", src.name)
 	}
 	shown := o.countBar("imported", 0)
 	defer shown.end()
 	var wrong []string
 	bad := 0
-	people := func(yield func(producer.OptOut, error) bool) {
+	optOuts := func(yield func(producer.OptOut, error) bool) {
 		for r, err := range src.all() {
 			p := producer.OptOut{Number: r.Number, Sender: o.sender, Country: o.country, Origin: producer.OriginImport}
 			if err == nil && exported {
-				err = fillOptOut(&p, r.Fields, src.list.Where())
+				err = readExportedRow(&p, r.Fields, src.list.Where())
 			}
 			if err == nil {
 				if why := producer.CheckOptOut(p); why != nil {
@@ -208,12 +212,12 @@ func (o *optOutVerb) load(ctx context.Context, b *backend, _ []string, src *sour
 			}
 		}
 	}
-	r, err := b.OptOut(ctx, people)
+	r, err := b.OptOut(ctx, optOuts)
 	shown.end()
 	if err != nil {
 		return err
 	}
-	if err := o.told(ctx, b, r); err != nil {
+	if err := o.waitAndReport(ctx, b, r); err != nil {
 		return err
 	}
 	if bad == 0 {
@@ -222,11 +226,12 @@ func (o *optOutVerb) load(ctx context.Context, b *backend, _ []string, src *sour
 	for _, line := range wrong {
 		o.note("tuma: %s", line)
 	}
-	return fmt.Errorf("%s could not be taken; the others are on the list", counted(bad, "row"))
+	return fmt.Errorf("%s not imported; all other numbers are on the list", plural(bad, "invalid row"))
 }
 
-// isExport says whether a file begins as export writes it, and then reads all its columns.
-func (o *optOutVerb) isExport(src *source) (bool, error) {
+// detectExport reports whether the file is the output of tuma optout export. If so it makes the
+// source read all its columns.
+func (o *optOutCommand) detectExport(src *source) (bool, error) {
 	head := make([]byte, 64)
 	n, err := src.file.ReadAt(head, 0)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -242,11 +247,12 @@ func (o *optOutVerb) isExport(src *source) (bool, error) {
 	}
 	with := o.list
 	with.Fields = optOutHeader[1:]
-	src.is(info, with)
+	src.setFile(info, with)
 	return true, nil
 }
 
-func fillOptOut(p *producer.OptOut, fields map[string]string, where string) error {
+// readExportedRow sets sender, origin and time from a row of an exported file.
+func readExportedRow(p *producer.OptOut, fields map[string]string, where string) error {
 	p.Sender = strings.TrimSpace(fields["sender"])
 	if origin := fields["origin"]; origin != "" {
 		p.Origin = strings.Clone(origin)
@@ -254,17 +260,18 @@ func fillOptOut(p *producer.OptOut, fields map[string]string, where string) erro
 	if at := fields["at"]; at != "" {
 		t, err := time.Parse(time.RFC3339, at)
 		if err != nil {
-			return misuse("%s: %.40q is no time such as 2026-11-22T10:00:00Z", where, at)
+			return misuse("%s: at: %.40q must be a time, e.g. 2026-11-22T10:00:00Z", where, at)
 		}
 		p.At = t
 	}
 	return nil
 }
 
-// countBar counts things as they pass, for a person who looks; elsewhere it is silent.
+// countBar is a progress bar that counts rows. It prints nothing if standard error is not a
+// terminal.
 type countBar struct{ bar *progressbar.ProgressBar }
 
-// countBar makes one; total is 0 if it is not known.
+// countBar returns a countBar; total is 0 if it is not known.
 func (a *app) countBar(what string, total int) *countBar {
 	if !isTerminal(a.err) {
 		return &countBar{}
@@ -278,10 +285,11 @@ func (a *app) countBar(what string, total int) *countBar {
 
 func (c *countBar) add() {
 	if c.bar != nil {
-		_ = c.bar.Add(1) // a bar that cannot be drawn changes nothing
+		_ = c.bar.Add(1) // a failure to draw the bar does not matter
 	}
 }
 
+// end removes the bar. It may be called repeatedly.
 func (c *countBar) end() {
 	if c.bar != nil {
 		_ = c.bar.Finish()

@@ -23,8 +23,8 @@ func (r *rig) optOut(sender string, numbers ...string) producer.OptOutReceipt {
 	return got
 }
 
-// leftOut are the numbers that a campaign has left out because of an opt-out, by code.
-func (r *rig) leftOut(id string) map[string][]string {
+// optedOutRows returns the numbers that a campaign skipped because of an opt-out, by code.
+func (r *rig) optedOutRows(id string) map[string][]string {
 	r.t.Helper()
 	out := map[string][]string{}
 	for x, err := range r.producer.Results(r.t.Context(), id) {
@@ -71,16 +71,16 @@ func TestPlanningLeavesOutWhoHasOptedOut(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := r.wait(c.ID, 20*time.Second)
-		// Twice in a list is twice opted out, and no duplicate of somebody who is sent to.
+		// A suppressed number that occurs twice counts as opted out twice, not as a duplicate.
 		want := map[string][]string{"global": {"254710000000", last(800), "254710000000"}, "ACME": {"254710000001", last(100)}}
 		left := 5
 		if id == "other" {
 			want, left = map[string][]string{"global": want["global"], "OTHER": {"254710000002"}}, 4
 		}
-		got := r.leftOut(c.ID)
+		got := r.optedOutRows(c.ID)
 		for code := range want {
 			if !slices.Equal(got[code], want[code]) {
-				t.Errorf("%s: left out are %v, want %v", id, got, want)
+				t.Errorf("%s: got opted-out numbers %v, want %v", id, got, want)
 			}
 		}
 		if s.Reasons["opted_out"] != left || s.Reasons["duplicate"] != 1 || s.Accepted != n+2-left-1 {
@@ -88,11 +88,11 @@ func TestPlanningLeavesOutWhoHasOptedOut(t *testing.T) {
 		}
 	}
 	if n := r.gateway.Accepted(254710000000); n != 0 {
-		t.Errorf("who has opted out was sent to %d times", n)
+		t.Errorf("an opted-out recipient was sent to %d times", n)
 	}
 	removed, err := r.producer.OptIn(t.Context(), producer.OptOutNumbers("", "KE", numbers[0], numbers[7]))
 	if err != nil || removed != 1 {
-		t.Errorf("removed %d, %v", removed, err)
+		t.Errorf("OptIn: got %d, %v, want 1", removed, err)
 	}
 }
 
@@ -131,7 +131,7 @@ func TestWhoOptsOutOfARunningCampaignIsNotCalled(t *testing.T) {
 	soon, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	if err := r.producer.WaitForInFlight(soon, got); err == nil {
-		t.Error("landed while the call was in flight")
+		t.Error("WaitForInFlight returned while the call was in flight")
 	}
 	close(goOn)
 	if err := r.producer.WaitForInFlight(t.Context(), got); err != nil {
@@ -159,7 +159,7 @@ func TestAGatewaysBlacklistIsOurs(t *testing.T) {
 	for _, c := range []struct {
 		bySender     bool
 		sender, list string
-		others       int // are sent to by another sender
+		others       int // recipients that another sender still sends to
 	}{{true, "ACME", "ACME", 1}, {false, "ACME", "", 0}, {true, "", "", 0}} {
 		r := newRig(t, sandbox.Options{})
 		gw := newStub(providers.Info{MaxRecipients: 10, BlacklistBySender: c.bySender})
@@ -181,15 +181,15 @@ func TestAGatewaysBlacklistIsOurs(t *testing.T) {
 			}
 			s := r.wait(id, 20*time.Second)
 			if s.Accepted != want["accepted"] || s.Rejected != want["rejected"] || s.Reasons["opted_out"] != want["opted_out"] {
-				t.Errorf("%+v: campaign %s: %+v", c, id, s)
+				t.Errorf("%+v: campaign %s: unexpected status %+v", c, id, s)
 			}
 		}
 		wait("first", "", map[string]int{"accepted": 1, "rejected": 1})
 		var found []producer.OptOut
-		r.eventually(10*time.Second, "the list", func() bool {
+		r.eventually(10*time.Second, "the suppression list entry", func() bool {
 			var err error
 			found, err = r.producer.OptOutsOf(t.Context(), "0710000001", "KE")
-			return err != nil || len(found) > 0 && found[0].Origin != "" // which is written after it
+			return err != nil || len(found) > 0 && found[0].Origin != "" // the origin is written after the entry
 		})
 		if len(found) != 1 || found[0].Sender != c.list || found[0].Origin != "gateway:a:406" || time.Since(found[0].At) > 2*time.Minute {
 			t.Errorf("%+v: %+v", c, found)
@@ -197,7 +197,7 @@ func TestAGatewaysBlacklistIsOurs(t *testing.T) {
 		wait("second", "", map[string]int{"accepted": 1, "opted_out": 1})
 		wait("other", "Other", map[string]int{"accepted": 1 + c.others, "opted_out": 1 - c.others})
 		if n, err := r.producer.Retry(t.Context(), "first", producer.RetryOptions{Rejected: true}); n != 0 || err != nil {
-			t.Errorf("%+v: retried %d, %v", c, n, err)
+			t.Errorf("%+v: Retry: got %d, %v, want 0", c, n, err)
 		}
 		if last, err := r.producer.LastRetry(t.Context(), "first"); err != nil || last.OptedOut != 1 {
 			t.Errorf("%+v: %+v, %v", c, last, err)

@@ -9,7 +9,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/sandbox"
 )
 
-// A list that was filtered in a spreadsheet has all of its rows.
+// TestRowsThatAreHiddenInTheirSheetAreNamed checks that rows hidden by a filter of the spreadsheet are
+// included, and that a note counts them.
 func TestRowsThatAreHiddenInTheirSheetAreNamed(t *testing.T) {
 	t.Parallel()
 	var book bytes.Buffer
@@ -31,16 +32,16 @@ func TestRowsThatAreHiddenInTheirSheetAreNamed(t *testing.T) {
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
 	}
-	h := newHouse(t, sandbox.Options{})
-	h.work()
+	h := newFixture(t, sandbox.Options{})
+	h.startWorker()
 	send := []string{"send", "--via", "kobo-main", "--body", "Hello", "--file", h.file("list.xlsx", book.String())}
-	const note = "tuma: note: hidden in the sheet, and taken all the same: 2 rows\n"
+	const note = "tuma: note: the recipients include 2 hidden rows of the sheet\n"
 	for _, more := range []string{"--dry-run", "--wait"} {
 		if _, errOut, exit := h.run(append(send, more)...); exit != exitDone || !strings.Contains(errOut, note) {
 			t.Errorf("%s: exit %d, %s", more, exit, errOut)
 		}
 	}
-	if got := h.sent(); got != [2]int{0, 3} {
-		t.Errorf("sent %v", got)
+	if got := h.acceptedCounts(); got != [2]int{0, 3} {
+		t.Errorf("accepted: got %v, want 0 tests and 3 messages", got)
 	}
 }

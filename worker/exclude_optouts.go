@@ -13,9 +13,9 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// heed takes out of a generation of which nothing is, or may have been, submitted whoever
-// has opted out since it was planned, and says whether there was anybody: then it has to be
-// read again. What is in doubt is one request for good, and goes on as it is.
+// excludeOptOuts removes recipients who opted out after planning. It applies only to a generation
+// that was never submitted: a doubtful call is one request and must be repeated unchanged. It
+// reports whether it removed any; then the batch must be loaded again.
 func (s *batchSender) excludeOptOuts(ctx context.Context, g *ledger.Generation) (narrowed bool, err error) {
 	s.exclusionVersion = ""
 	if !g.Ready {
@@ -44,15 +44,15 @@ func (s *batchSender) excludeOptOuts(ctx context.Context, g *ledger.Generation) 
 	}
 	out, err := s.ledger.Narrow(ctx, s.id, ledger.NewToken(), s.batch, g, gone, s.openBatchLimit(ctx, s.acc.Name))
 	if errors.Is(err, ledger.ErrCanary) {
-		return false, nil // the claim is told so too, or else that this was not heeded
+		return false, nil // the claim is refused for the same reason, or because exclusions were not applied
 	}
 	if err != nil {
 		return false, err
 	}
 	if out.Done {
-		s.log.Info().Str("campaign", s.id).Msg("done")
+		s.log.Info().Str("campaign", s.id).Msg("campaign finished")
 	}
-	return true, s.wakeAll(ctx, s.id, s.camp.snapshot, s.camp.spec, s.keep(out.Wakes))
+	return true, s.wakeAll(ctx, s.id, s.camp.snapshot, s.camp.spec, s.keepNext(out.Wakes))
 }
 
 func numbersOf(to []ledger.Planned) []sms.MSISDN {
@@ -63,13 +63,14 @@ func numbersOf(to []ledger.Planned) []sms.MSISDN {
 	return out
 }
 
-// suppressWithin bounds how long a settled call's slot is kept for entering whom its
-// gateway has on a blacklist.
+// blacklistTimeout bounds how long the slot of a settled call is kept to store the recipients that
+// the gateway has blacklisted.
 const blacklistTimeout = 10 * time.Second
 
-// suppress enters recipients whom the gateway keeps on a blacklist in ours: of this sender
-// where the gateway means that, or else of all. It comes after the settle, which says it for
-// this campaign; a worker that dies in between costs another such answer in the next.
+// addBlacklisted adds recipients that the gateway reported as blacklisted to our suppression list:
+// to the sender's list if the gateway blacklists by sender, otherwise to the list for all senders.
+// It runs after the settle, which records the rejection for this campaign. If the worker dies in
+// between, the next campaign gets the same answer and adds them then.
 func (s *batchSender) addBlacklisted(g *ledger.Generation, records []ledger.Record) {
 	var numbers []sms.MSISDN
 	var entries []ledger.OptOut
@@ -100,12 +101,12 @@ func (s *batchSender) addBlacklisted(g *ledger.Generation, records []ledger.Reco
 		level = zerolog.ErrorLevel
 	}
 	s.log.WithLevel(level).Err(err).Str("campaign", s.id).Str("account", s.acc.Name).Str("list", ledger.ListCode(list)).Int("recipients", len(numbers)).
-		Int("new", added).Msg("blacklisted by the gateway: added to the suppression list")
+		Int("new", added).Msg("adding numbers that the gateway blacklists to the suppression list")
 }
 
-// suppressed finds the suppression lists that hold for a campaign, of which it has those
-// recipients to plan. Which of them have anybody on them it reads once: the campaign is
-// open, and is told of who comes to a list later.
+// optOutLookup returns a lookup in the suppression lists that apply to a campaign. recipients is
+// how many it has left to plan. Which of the lists are not empty is read only once. That is safe
+// because the campaign is open, so later opt-outs are recorded in the campaign itself.
 func (w *Worker) optOutLookup(ctx context.Context, plan *ledger.Plan, recipients int) (*ledger.OptOutLookup, error) {
 	counts, err := w.ledger.OptOutCounts(ctx)
 	if err != nil || len(counts) == 0 {

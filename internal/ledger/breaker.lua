@@ -1,4 +1,4 @@
--- account_report.lua records the outcome of a call or probe for its account. It is the circuit breaker. Only calls
+-- breaker.lua records the outcome of a call or probe for its account. It is the circuit breaker. Only calls
 -- that were claimed after the last release count.
 -- KEYS: 1 account
 -- ARGV:

@@ -8,7 +8,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/redistest"
 )
 
-// A Redis that takes no writes is one line before any work, and status 1.
+// TestARedisThatTakesNoWritesIsOneLine checks that tuma send prints one line and exits with status 1 if
+// Redis accepts no writes.
 func TestARedisThatTakesNoWritesIsOneLine(t *testing.T) {
 	t.Parallel()
 	host, port, err := net.SplitHostPort(redistest.Start(t).Addr())
@@ -27,7 +28,7 @@ func TestARedisThatTakesNoWritesIsOneLine(t *testing.T) {
 			c := newCLI(t, "", "TUMA_REDIS_URL="+redistest.Start(t, x.option).URL())
 			out, errOut, exit := c.run("send", "--file", c.file("n.csv", "0712345678\n"), "--via", "kobo-main", "--country", "KE", "--body", "Hello")
 			if exit != exitFailed || out != "" || strings.Count(errOut, "\n") != 1 || !strings.Contains(errOut, x.says) {
-				t.Errorf("send ends with %d, says %q and %q", exit, out, errOut)
+				t.Errorf("send: exit %d, output %q, error %q; want exit 1 and one line with %q", exit, out, errOut, x.says)
 			}
 		})
 	}
