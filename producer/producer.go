@@ -111,7 +111,7 @@ func (c *Client) Resume(ctx context.Context, id string) (InFlight, error) {
 	return InFlight(n), err
 }
 
-// Cancel ends the campaign for good. Recipients without a call in flight are skipped with
+// Cancel ends the campaign permanently. Recipients without a call in flight are skipped with
 // the reason "cancelled". Cancelling a cancelled campaign changes nothing. A campaign that has
 // ended is an ErrDone.
 func (c *Client) Cancel(ctx context.Context, id string) (InFlight, error) {

@@ -18,7 +18,7 @@ type Action struct {
 	// Needs lists the required parameters and Takes the optional ones.
 	Needs, Takes []string
 	// Confirm describes the effect that the user must confirm first, as the end of a sentence that
-	// begins with the action's name ("deletes all contacts, for good"). Empty if no confirmation is
+	// begins with the action's name ("deletes all contacts permanently"). Empty if no confirmation is
 	// needed. The calling program asks for it; Do does not.
 	Confirm string
 	// Do performs the action once. p must be a provider of the Kind that lists the action, and

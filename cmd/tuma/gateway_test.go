@@ -122,8 +122,8 @@ func TestAdministration(t *testing.T) {
 		t.Errorf("got %q", out)
 	}
 	for want, args := range map[string][]string{
-		"account textconnect: DeleteAllGroups deletes all groups": {"DeleteAllGroups"},
-		"; confirm with --yes": {
+		"account textconnect: DeleteAllGroups deletes all groups permanently; confirm with --yes": {"DeleteAllGroups"},
+		"SendList sends to every number in the list, without a record in Tuma: nothing prevents sending it twice; confirm with --yes": {
 			"SendList", "ListName=Everyone", "SourceAddress=ACME", "Body=Hello",
 		},
 		`provider textconnect has no action "Dance"; actions: CreateUser, `:     {"Dance"},

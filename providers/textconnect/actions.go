@@ -47,15 +47,15 @@ func actions() []providers.Action {
 			Name: "ImportContactsCSV", Does: "add contacts, one a line: name,number,email,group,…",
 			Needs: []string{"ContactsCSV"}, Takes: []string{"IgnoreDupes", "OverwriteDupes"}, Do: importContacts.do("ImportContactsCSV"),
 		},
-		{Name: "DeleteAllContacts", Does: "delete all contacts", Confirm: "deletes all contacts, for good", Do: nothing((*Provider).DeleteAllContacts).do("DeleteAllContacts")},
-		{Name: "DeleteAllGroups", Does: "delete all groups", Confirm: "deletes all groups, for good", Do: nothing((*Provider).DeleteAllGroups).do("DeleteAllGroups")},
+		{Name: "DeleteAllContacts", Does: "delete all contacts", Confirm: "deletes all contacts permanently", Do: nothing((*Provider).DeleteAllContacts).do("DeleteAllContacts")},
+		{Name: "DeleteAllGroups", Does: "delete all groups", Confirm: "deletes all groups permanently", Do: nothing((*Provider).DeleteAllGroups).do("DeleteAllGroups")},
 		{
 			Name: "EmptyGroup", Does: "remove all contacts from a group", Needs: []string{"Group"},
-			Confirm: "removes all contacts from the group, for good", Do: group((*Provider).EmptyGroup).do("EmptyGroup"),
+			Confirm: "removes all contacts from the group permanently", Do: group((*Provider).EmptyGroup).do("EmptyGroup"),
 		},
 		{
 			Name: "DeleteGroup", Does: "delete a group", Needs: []string{"Group"},
-			Confirm: "deletes the group, for good", Do: group((*Provider).DeleteGroup).do("DeleteGroup"),
+			Confirm: "deletes the group permanently", Do: group((*Provider).DeleteGroup).do("DeleteGroup"),
 		},
 		{
 			Name: "SendList", Does: "send to a list stored at the gateway, without a record in Tuma",

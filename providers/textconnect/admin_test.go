@@ -275,7 +275,7 @@ func TestActionsThatDestroyOrSendWantToBeConfirmed(t *testing.T) {
 		var says string
 		switch {
 		case strings.HasPrefix(a.Name, "Delete"), strings.HasPrefix(a.Name, "Empty"):
-			says = "for good"
+			says = "permanently"
 		case strings.HasPrefix(a.Name, "Send"):
 			says = "without a record in Tuma"
 		}
