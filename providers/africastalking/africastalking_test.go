@@ -41,8 +41,8 @@ type request struct {
 	header            http.Header
 }
 
-// answering starts a server that gives every request the same answer. It returns a provider for it, and the last
-// request.
+// answering starts a server that gives every request the same answer. It returns a provider for it, and the
+// requests that it got.
 func answering(t *testing.T, status int, contentType, body string) (*Provider, chan request) {
 	t.Helper()
 	seen := make(chan request, 16)
@@ -177,7 +177,7 @@ func TestStatusesAndWhatTheyMean(t *testing.T) {
 		"bad key":              {401, text, "The supplied authentication is invalid", e{Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredentials, Code: "http 401"}, false},
 		"bad request":          {400, text, "Must have value for to", e{Outcome: providers.Rejected, Scope: providers.Call, Cause: providers.CauseRefused, Code: "http 400"}, false},
 		"a web page":           {200, "text/html", "<!DOCTYPE html><html><body>254711000001</body></html>", e{Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseNotUnderstood, Code: "http 200"}, false},
-		"for somebody else":    {201, json, jsonReply(row("+254733000002", "102", "Success", idA)), e{Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseNotUnderstood, Code: "http 201"}, true},
+		"for another number":   {201, json, jsonReply(row("+254733000002", "102", "Success", idA)), e{Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseNotUnderstood, Code: "http 201"}, true},
 		"refused sender":       {201, json, `{"SMSMessageData":{"Message":"InvalidSenderId","Recipients":[]}}`, e{Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused, Code: "InvalidSenderId"}, true},
 		"no recipients at all": {201, json, `{"SMSMessageData":{"Message":"Sent to 0/1 Total Cost: 0","Recipients":[]}}`, e{Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseNotUnderstood, Code: "http 201"}, true},
 	} {
@@ -418,7 +418,7 @@ func TestInbox(t *testing.T) {
 	}
 }
 
-// FuzzParseQueries checks that the parsers of the two GET replies return only data that is in the reply.
+// FuzzParseQueries checks properties that every parsed balance and inbox must have.
 func FuzzParseQueries(f *testing.F) {
 	for _, seed := range []string{
 		`{"UserData":{"balance":"KES 1785.50"}}`, `{"userData":{"balance":"0"}}`, `{"SMSMessageData":{"Messages":[]}}`,

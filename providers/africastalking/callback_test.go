@@ -237,7 +237,7 @@ func TestTakeGetsTheRequestsContext(t *testing.T) {
 	}
 }
 
-// FuzzParseCallbacks checks that the parsers return only data that is in the form.
+// FuzzParseCallbacks checks that the parsed fields equal those of the form and are within their limits.
 func FuzzParseCallbacks(f *testing.F) {
 	for _, seed := range []string{
 		"id=ATXid_1&status=Success&phoneNumber=%2B254711000001&networkCode=63902&failureReason=x&retryCount=1",

@@ -21,15 +21,15 @@ var notOffered = map[string]string{
 	"Example using CURL client": "see its two lines",
 	`curl -v -H "Accept: application/xml" -d "username=myusername&message=hello test&to=+254711XXXYYY,+254733YYYZZZ" ` +
 		`-H "Apikey:fb752d3417021812f0961y6c9464832dd1adb1`: "its + is not escaped, and arrives as a space",
-	`e555c73f1e7c32bcc006488674" -X POST --insecure`: "it verifies nobody",
-	"Send messages via url call":                     "the login would stand in an address",
+	`e555c73f1e7c32bcc006488674" -X POST --insecure`: "it disables the verification of certificates",
+	"Send messages via url call":                     "the login would be in a URL",
 	"Our APIs allows a sender to send messages by opening a URL link. That's how easy it is to send a message.": "the same",
 	"The response is in XML format. see the xml response here":                                                  "the same; XML is read",
 }
 
 // offered are the other lines; the value names the code that implements them.
 var offered = map[string]string{
-	`<?xml version="1.0"?>`: "Config.Format, and whatever was asked for",
+	`<?xml version="1.0"?>`: "Config.Format; replies in either format are read",
 	"You need your AfricasTalking username and APIKey for any request to our API. If you don't have an APIKey, " +
 		"you can generate one from your applications settings page.": "Config.Username, Config.APIKey",
 	"# send to a single user love code": "Batch.To",
@@ -116,7 +116,7 @@ func TestEverythingOnThePageHasItsPlace(t *testing.T) {
 	}
 	for code := range elsewhere {
 		if slices.Contains(found, code) {
-			t.Errorf("code %d stands on the page now", code)
+			t.Errorf("code %d is on the page now; remove it from elsewhere", code)
 		}
 	}
 }

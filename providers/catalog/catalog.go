@@ -35,7 +35,7 @@ func Lookup(name string) (kind providers.Kind, ok bool) {
 	return kinds[i], true
 }
 
-// Logins returns the names of each provider's login fields, by the provider's name.
+// Logins returns the names of the login fields of each provider, by provider name.
 func Logins() map[string][]string {
 	out := map[string][]string{}
 	for _, k := range Kinds() {

@@ -95,8 +95,8 @@ func ExampleOpen() {
 	// max_recipients: must be 1 to 500: it may lower the gateway's limit, never raise it
 }
 
-// The compiler does not check that a new gateway has a row in docs/gateways.md, the vendor's page
-// and a fuzz target.
+// TestEveryKindIsToldOfAndTested checks what the compiler cannot check for a new gateway: a row in
+// docs/gateways.md, a copy of the vendor's page and a fuzz target.
 func TestEveryKindIsToldOfAndTested(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../docs/gateways.md")

@@ -95,7 +95,7 @@ func TestTheFormIsTheDocumentedOne(t *testing.T) {
 		"no sender":           {func(b *providers.Batch) { b.From = "" }, false, "&sender=ConectMedia&message=Hello"},
 		"flash, no key":       {func(b *providers.Batch) { b.Flash, b.IdempotencyKey = true, "" }, false, "&sender=ACME&message=Hello"},
 		"a space":             {func(b *providers.Batch) { b.Body = "a b" }, false, "&sender=ACME&message=a%2520b"},
-		"a space as it is":    {func(b *providers.Batch) { b.Body = "a b" }, true, "&sender=ACME&message=a+b"},
+		"a space, unencoded":  {func(b *providers.Batch) { b.Body = "a b" }, true, "&sender=ACME&message=a+b"},
 		"signs":               {func(b *providers.Batch) { b.Body = signs }, false, "&sender=ACME&message=" + url.QueryEscape("a%2Bb%20%2541%20%C3%A9%E2%82%AC%E6%BC%A2%F0%9F%98%80%26%0A~%27%21")},
 		"signs as they are":   {func(b *providers.Batch) { b.Body = signs }, true, "&sender=ACME&message=" + url.QueryEscape(signs)},
 		"a space in a sender": {func(b *providers.Batch) { b.From = "AC ME" }, false, "&sender=AC+ME&message=Hello"},

@@ -24,7 +24,7 @@ var answers = map[string]providers.Error{
 	"X003": {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredentials},
 }
 
-// errorFields are the fields that may have an error code; the page does not say which one has it.
+// errorFields are the fields that may have an error code; the page does not name the field.
 var errorFields = []string{"statusCode", "statusMessage", "code", "error"}
 
 // The reasons for which a recipient of an answered call is Unknown.

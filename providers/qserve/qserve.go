@@ -14,7 +14,7 @@
 // exchanged, so the package accepts the status in either field. It ignores recipientsCount, the outer
 // statusMessage and the row's message (a copy of the body), because only the rows give the result of
 // each recipient. The page explains the codes X000 to X003 with terms that QServe does not use
-// elsewhere (secret keys, domains, user tokens), and does not say which field of a reply has them.
+// elsewhere (secret keys, domains, user tokens), and does not name the field of a reply that has them.
 package qserve
 
 import (
@@ -120,8 +120,8 @@ func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Res
 	return reply.Results(opSend, results, verdict)
 }
 
-// post sends a body to the gateway and returns a 2xx reply, or an *Error. The page does not say which
-// HTTP status errors have. So ErrorsInBody is not set, and a 404, 405 or 415 is Unknown.
+// post sends a body to the gateway and returns a 2xx reply, or an *Error. The page does not give the HTTP
+// status of errors. So ErrorsInBody is not set, and a 404, 405 or 415 is Unknown.
 func (p *Provider) post(ctx context.Context, op, path string, body []byte) (*providers.Reply, error) {
 	return p.client.Call(ctx, providers.Request{Op: op, Path: path, ContentType: jsonContentType, Body: body})
 }

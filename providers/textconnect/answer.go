@@ -257,7 +257,7 @@ func verdictOn(op string, n int) *providers.Error {
 	return e
 }
 
-// refusal returns the error for invalid parameters, because of which no request was made.
+// refusal returns the error for invalid parameters; no request was made for them.
 func refusal(op, what string) *providers.Error {
 	return &providers.Error{Op: op, Outcome: providers.Rejected, Scope: providers.Call, Cause: providers.CauseRefused, Err: errors.New(what)}
 }

@@ -29,13 +29,13 @@ var page string
 
 // Items of the page that the package does not implement; the package comment has the reasons.
 var notOffered = map[string]string{
-	"ShowErrorMessage":           "its text says nothing that the code does not",
+	"ShowErrorMessage":           "its text adds nothing to the code",
 	"CreateUser/Credit Reminder": "spelt CreditReminder here, as the sibling does",
 }
 
 // Items that the package implements and that are not in a table of the page.
 var fromElsewhere = map[string]string{
-	"GetBGMessages":             "sibling: the page describes it and has lost its name",
+	"GetBGMessages":             "sibling: the page describes it without its name",
 	"EmptyGroup":                "page: a heading; sibling: the name",
 	"DeleteGroup":               "page: a heading; sibling: the name",
 	"EmptyGroup/Group":          "sibling",
@@ -228,7 +228,7 @@ func TestEveryActionOfAdministrationIsAnAction(t *testing.T) {
 		switch {
 		case slices.Contains(contract, action) || notOffered[name] != "":
 		case !ok:
-			t.Errorf("%s is no action", action)
+			t.Errorf("%s is not an action", action)
 		case parameter != "" && !slices.Contains(a.Needs, parameter) && !slices.Contains(a.Takes, parameter):
 			t.Errorf("%s does not take %s", action, parameter)
 		}
@@ -291,7 +291,7 @@ func TestTheExamplesOfThePageAreRead(t *testing.T) {
 	}
 	for _, word := range tables["results of ImportContactsCSV"] {
 		if !slices.Contains(importResults, word) {
-			t.Errorf("%q is no result", word)
+			t.Errorf("%q is not a result", word)
 		}
 	}
 
@@ -309,7 +309,7 @@ func TestTheExamplesOfThePageAreRead(t *testing.T) {
 		t.Errorf("%d %v", n, ok)
 	}
 	if !json.Valid([]byte(example.FindString(plainQuotes.Replace(answers[1])))) {
-		t.Error("the page's error is no JSON")
+		t.Error("the page's error is not JSON")
 	}
 }
 

@@ -58,7 +58,7 @@ func FuzzParseCredits(f *testing.F) {
 	})
 }
 
-// FuzzParseState checks that only known states are parsed.
+// FuzzParseState checks properties of the result for every word, known or unknown.
 func FuzzParseState(f *testing.F) {
 	for _, seed := range []string{"Sent", "DELIVERED", "undeliverable", "Command_Failed", "-503", ""} {
 		f.Add(seed)

@@ -191,7 +191,7 @@ func TestABatchThatIsNoCallMakesNoRequest(t *testing.T) {
 		"validity too long":     func(_ *providers.Batch, o *SendOptions) { o.ValidityPeriod = MaxValidity + time.Second },
 		"negative validity":     func(_ *providers.Batch, o *SendOptions) { o.ValidityPeriod = -time.Second },
 		"all ids of several":    func(b *providers.Batch, o *SendOptions) { b.To, o.AllMessageIDs = nums(one, two), true },
-		"all ids of nobody yet": func(b *providers.Batch, o *SendOptions) { b.To, o.AllMessageIDs = nil, true },
+		"all IDs, no recipient": func(b *providers.Batch, o *SendOptions) { b.To, o.AllMessageIDs = nil, true },
 	} {
 		b, o := batch(one), SendOptions{}
 		change(&b, &o)
