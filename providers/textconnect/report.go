@@ -115,7 +115,7 @@ type Message struct {
 	// From is the sender ID.
 	From string
 	// Report is the message's delivery status.
-	Report providers.MessageStatus
+	Status providers.MessageStatus
 	// Scheduled, Sent and Delivered are in whole seconds, and zero if the gateway gives no time. The
 	// gateway writes London time without an offset. So a time in the hour that occurs twice at the
 	// end of summer time may be one hour off.
@@ -167,7 +167,7 @@ func parseMessages(table providers.Table, zone *time.Location) ([]Message, bool)
 	messages := make([]Message, 0, len(table.Rows))
 	for _, row := range table.Rows {
 		field := func(name string) string { return strings.TrimSpace(row[at[name]]) }
-		m := Message{ID: field("MessageID"), Username: field("Username"), From: field("Source"), Report: rowState(field("Status"))}
+		m := Message{ID: field("MessageID"), Username: field("Username"), From: field("Source"), Status: rowState(field("Status"))}
 		if m.ID == "" {
 			return nil, false
 		}

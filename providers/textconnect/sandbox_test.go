@@ -35,10 +35,10 @@ func TestASendOfUnknownOutcomeIsFoundAmongTheMessages(t *testing.T) {
 	}
 	var found []sms.MSISDN
 	for _, m := range messages {
-		if age := m.Sent.Sub(before); m.From != "ACME" || !m.Report.Delivered || age < -2*time.Second || age > time.Minute {
+		if age := m.Sent.Sub(before); m.From != "ACME" || !m.Status.Delivered || age < -2*time.Second || age > time.Minute {
 			t.Errorf("%+v, asked for at %v", m, before)
 		}
-		if r, err := p.MessageStatus(t.Context(), m.ID); err != nil || r != m.Report {
+		if r, err := p.MessageStatus(t.Context(), m.ID); err != nil || r != m.Status {
 			t.Errorf("%+v: %+v, %v", m, r, err)
 		}
 		found = append(found, m.To)
