@@ -344,7 +344,7 @@ func (p *preview) batch(b ledger.PlannedBatch) {
 		if len(b.Bodies) > 0 {
 			body = b.Bodies[i]
 		}
-		p.call(b.Lane, body, b.To[at:at+n])
+		p.call(b.Stream, body, b.To[at:at+n])
 		at += n
 	}
 }

@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-type nobody struct{}
+type stub struct{}
 
-func (nobody) Info() Info                                    { return Info{Name: "nobody"} }
-func (nobody) Send(context.Context, Batch) ([]Result, error) { return nil, nil }
+func (stub) Info() Info                                    { return Info{Name: "stub"} }
+func (stub) Send(context.Context, Batch) ([]Result, error) { return nil, nil }
 
 func fields(err error) (names []string) {
 	for m := range Mistakes(err) {
@@ -26,13 +26,13 @@ func fields(err error) (names []string) {
 func TestOpenTellsEveryMistakeAtOnce(t *testing.T) {
 	t.Parallel()
 	kind := Kind{
-		Name: "nobody", Required: []Field{{Name: "token", Secret: true}}, Optional: []string{"callback_url"},
+		Name: "stub", Required: []Field{{Name: "token", Secret: true}}, Optional: []string{"callback_url"},
 		New: func(s Settings) (Provider, error) {
 			var err error
 			if s.Secrets["token"] == "" {
 				err = Mistake("token", "is missing")
 			}
-			return nobody{}, errors.Join(err, nil)
+			return stub{}, errors.Join(err, nil)
 		},
 	}
 	full := Settings{
@@ -59,7 +59,7 @@ func TestOpenTellsEveryMistakeAtOnce(t *testing.T) {
 func TestEveryStringSettingIsLookedAt(t *testing.T) {
 	t.Parallel()
 	// A field that set forgets could be written in a configuration without effect.
-	kind := Kind{Name: "nobody", New: func(Settings) (Provider, error) { return nobody{}, nil }}
+	kind := Kind{Name: "stub", New: func(Settings) (Provider, error) { return stub{}, nil }}
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[Settings]()) {
 		if field.Type.Kind() != reflect.String || field.Name == "BaseURL" {
 			continue
@@ -124,7 +124,7 @@ func TestKind_LoginFieldsOfAnyName(t *testing.T) {
 		Name: "odd", Required: []Field{{Name: "account_sid"}, {Name: "client_id"}, {Name: "signing_key", Secret: true}},
 		New: func(s Settings) (Provider, error) {
 			got = s
-			return nobody{}, nil
+			return stub{}, nil
 		},
 	}
 	if names := kind.Login(); !slices.Equal(names, []string{"account_sid", "client_id", "signing_key"}) {

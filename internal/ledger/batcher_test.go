@@ -32,7 +32,7 @@ func TestNextsThatShareARunAreEachASettleAndAClaim(t *testing.T) {
 			for _, c := range calls {
 				n += c
 			}
-			page.Batches = append(page.Batches, PlannedBatch{Lane: i % 2, Calls: calls, To: run(row, n)})
+			page.Batches = append(page.Batches, PlannedBatch{Stream: i % 2, Calls: calls, To: run(row, n)})
 			row += n
 		}
 		_, _, err := r.startPlan("c", 2).CommitPage(t.Context(), "planner token", page)

@@ -157,7 +157,7 @@ func TestACampaignOfOneLeavesLittle(t *testing.T) {
 				r.ok(err)
 				stream := min(1, len(p.Snapshot.SendingHours))
 				_, _, err = p.CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 4, 1: 4},
-					Batches: []PlannedBatch{{Lane: stream, Calls: []int{1}, To: []Planned{{Row: 1, MSISDN: 254712345678}}}}})
+					Batches: []PlannedBatch{{Stream: stream, Calls: []int{1}, To: []Planned{{Row: 1, MSISDN: 254712345678}}}}})
 				r.ok(err)
 				claim := r.claim(id, BatchName(stream, 0), 0, 0, keyed, long)
 				rec := c.record

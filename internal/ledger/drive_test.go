@@ -231,7 +231,7 @@ func (m *model) body(row int) string {
 
 // cutBatch makes a batch of calls with one to six of the recipients that an account carries over.
 func (d *driver) cutBatch(a int) PlannedBatch {
-	b := PlannedBatch{Lane: a}
+	b := PlannedBatch{Stream: a}
 	name := BatchName(a, len(d.m.order[a]))
 	d.m.order[a], d.named = append(d.m.order[a], name), append(d.named, name)
 	for k := range 1 + d.draw(3, "calls") {

@@ -153,8 +153,8 @@ func TestACanaryIsCountedOverTheCampaign(t *testing.T) {
 	r := newRig(t)
 	r.enqueue("c", Spec{Canary: 4, MaxRejected: 25}, 10)
 	_, _, err := r.startPlan("c", 2).CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 9, 1: 9}, Batches: []PlannedBatch{
-		{Lane: 0, Calls: []int{3}, To: run(1, 3)}, {Lane: 1, Calls: []int{1}, To: run(4, 1)},
-		{Lane: 0, Calls: []int{3}, To: run(5, 3)}, {Lane: 1, Calls: []int{3}, To: run(8, 3)}}})
+		{Stream: 0, Calls: []int{3}, To: run(1, 3)}, {Stream: 1, Calls: []int{1}, To: run(4, 1)},
+		{Stream: 0, Calls: []int{3}, To: run(5, 3)}, {Stream: 1, Calls: []int{3}, To: run(8, 3)}}})
 	r.ok(err)
 	r.wantClaim("c", "0.1", 0, ClaimCanary)
 	r.wantClaim("c", "1.1", 0, ClaimCanary)

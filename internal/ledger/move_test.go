@@ -256,7 +256,7 @@ func TestAPlannerThatTakesOverCountsWhoHasMovedOnce(t *testing.T) {
 		}
 	}
 	_, _, err = p.CommitPage(t.Context(), NewToken(), PlannedPage{Page: 1, First: 1001, OpenBatchLimits: map[int]int{0: 1}, Batches: []PlannedBatch{
-		{Calls: []int{500}, To: run(1001, 500)}, {Lane: 1, Calls: []int{500}, To: run(1501, 500)}}})
+		{Calls: []int{500}, To: run(1001, 500)}, {Stream: 1, Calls: []int{500}, To: run(1501, 500)}}})
 	r.ok(err)
 	r.sound("c")
 	// A batch that was moved before it was handed out is not in the way.
@@ -295,7 +295,7 @@ func TestAMoveKeepsToTheSendingHours(t *testing.T) {
 		SendingHours: []CountryHours{{Country: "KE", Hours: "08:00-18:00"}}}
 	p, err := r.StartPlan(t.Context(), "c", func(Spec) (PlanSnapshot, error) { return f, nil })
 	r.ok(err)
-	_, _, err = p.CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, OpenBatchLimits: map[int]int{2: 9}, Batches: []PlannedBatch{{Lane: 2, Calls: []int{3}, To: run(1, 3)}}})
+	_, _, err = p.CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, OpenBatchLimits: map[int]int{2: 9}, Batches: []PlannedBatch{{Stream: 2, Calls: []int{3}, To: run(1, 3)}}})
 	r.ok(err)
 	for _, name := range r.move("c", "2.0", f, 1) {
 		t.Error("no error for a stream outside the snapshot: ", name)

@@ -141,7 +141,7 @@ type PlannedPage struct {
 // PlannedBatch is a batch of recipients for one stream, divided into calls. Lane is the number of
 // the stream. Bodies has one body for each call; it is empty in a plain campaign.
 type PlannedBatch struct {
-	Lane   int
+	Stream int
 	Calls  []int
 	To     []Planned
 	Bodies []string
@@ -158,7 +158,7 @@ func (b PlannedBatch) records() (batch, bodies []byte) {
 // Fill makes a batch for a stream of the account from the first of the calls, as many as fit into
 // it but at least one. It returns the batch and the number of calls.
 func (a SnapshotAccount) Fill(stream int, calls []Call) (b PlannedBatch, n int) {
-	b.Lane = stream
+	b.Stream = stream
 	text := 0
 	for _, c := range calls {
 		text += len(c.Body)
@@ -203,7 +203,7 @@ func (page PlannedPage) Pack() PackedPage {
 	}
 	for _, b := range page.Batches {
 		batch, bodies := b.records()
-		args = append(args, b.Lane, len(b.Calls), len(b.To), batch, bodies)
+		args = append(args, b.Stream, len(b.Calls), len(b.To), batch, bodies)
 	}
 	return PackedPage{page: page.Page, carry: page.Carry, args: args}
 }

@@ -52,7 +52,7 @@ func TestPlanGoesPageByPageWithCarryOver(t *testing.T) {
 		t.Errorf("page 1 begins with row %d, %v; want 4", row, err)
 	}
 	wakes, _, err := p.CommitPage(t.Context(), NewToken(), PlannedPage{Page: 1, First: 4, OpenBatchLimits: map[int]int{0: 1, 1: 1},
-		Batches: []PlannedBatch{{Lane: 0, Calls: []int{2}, To: append(run(1, 1), run(4, 1)...)}}, Carry: carried(nil, append(run(3, 1), run(5, 1)...))})
+		Batches: []PlannedBatch{{Stream: 0, Calls: []int{2}, To: append(run(1, 1), run(4, 1)...)}}, Carry: carried(nil, append(run(3, 1), run(5, 1)...))})
 	r.ok(err)
 	if want := []Wake{{"0.0", 1}}; !cmp.Equal(wakes, want) {
 		t.Errorf("handed out %v, want %v", wakes, want)
@@ -68,7 +68,7 @@ func TestPlanGoesPageByPageWithCarryOver(t *testing.T) {
 	r.sound("c")
 
 	_, done, err = p.CommitPage(t.Context(), NewToken(), PlannedPage{Page: 2, First: 6, OpenBatchLimits: map[int]int{0: 1, 1: 1},
-		Skipped: []SkippedRecipient{{Row: 7, Reason: ReasonDuplicate}}, Batches: []PlannedBatch{{Lane: 1, Calls: []int{1, 2}, To: append(append(run(3, 1), run(5, 1)...), run(6, 1)...)}}})
+		Skipped: []SkippedRecipient{{Row: 7, Reason: ReasonDuplicate}}, Batches: []PlannedBatch{{Stream: 1, Calls: []int{1, 2}, To: append(append(run(3, 1), run(5, 1)...), run(6, 1)...)}}})
 	if err != nil || done {
 		t.Fatal(done, err)
 	}
@@ -134,7 +134,7 @@ func TestWindowBoundsWhatIsHandedOut(t *testing.T) {
 	for i := range 5 {
 		page.Batches = append(page.Batches, PlannedBatch{Calls: []int{1}, To: run(i+1, 1)})
 	}
-	page.Batches = append(page.Batches, PlannedBatch{Lane: 1, Calls: []int{1}, To: run(6, 1)})
+	page.Batches = append(page.Batches, PlannedBatch{Stream: 1, Calls: []int{1}, To: run(6, 1)})
 	wakes, _, err := r.startPlan("c", 2).CommitPage(t.Context(), NewToken(), page)
 	r.ok(err)
 	if want := []Wake{{"0.0", 1}, {"0.1", 1}}; !cmp.Equal(wakes, want) {
@@ -230,7 +230,7 @@ func TestResultsOfLargeUploadComeInOrder(t *testing.T) {
 		for a := range to {
 			for at := 0; at < len(to[a]); at += 100 {
 				some := to[a][at:min(at+100, len(to[a]))]
-				out.Batches = append(out.Batches, PlannedBatch{Lane: a, Calls: []int{len(some)}, To: some})
+				out.Batches = append(out.Batches, PlannedBatch{Stream: a, Calls: []int{len(some)}, To: some})
 			}
 		}
 		_, _, err := p.CommitPage(t.Context(), NewToken(), out)

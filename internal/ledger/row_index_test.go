@@ -34,7 +34,7 @@ func TestResultsOfBatchesInNoOrder(t *testing.T) {
 					// All planned recipients are in the batches of the last page, in any order.
 					order = slices.DeleteFunc(order, func(i int) bool { return left[i+1] })
 					for k, some := range slices.Collect(slices.Chunk(order, 37)) {
-						b := PlannedBatch{Lane: k % 2, Calls: []int{len(some)}}
+						b := PlannedBatch{Stream: k % 2, Calls: []int{len(some)}}
 						for _, i := range some {
 							b.To = append(b.To, Planned{Row: i + 1, MSISDN: number(i + 1)})
 						}

@@ -34,7 +34,7 @@ func TestNextIsASettleAndAClaim(t *testing.T) {
 				r.ok(r.rdb.FlushAll(t.Context()).Err())
 				r.enqueue("c", Spec{}, 7)
 				page := PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 9, 1: 9}, Batches: []PlannedBatch{{Calls: []int{2, 3, 1}, To: run(1, 6)}}}
-				page.Batches = append(page.Batches, PlannedBatch{Lane: streams - 1, Calls: []int{1}, To: run(7, 1)})
+				page.Batches = append(page.Batches, PlannedBatch{Stream: streams - 1, Calls: []int{1}, To: run(7, 1)})
 				_, _, err := r.startPlan("c", streams).CommitPage(t.Context(), "planner token", page)
 				r.ok(err)
 				c := r.claim("c", "0.0", 0, 0, keyed, long)

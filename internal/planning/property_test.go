@@ -313,7 +313,7 @@ func TestCallsPartitionTheRecipients(t *testing.T) {
 }
 
 func (w randomCampaign) checkBatch(t *rapid.T, b ledger.PlannedBatch, want []rowOutcome, got []string) {
-	a := w.snapshot.Stream(b.Lane).Account
+	a := w.snapshot.Stream(b.Stream).Account
 	text, at, halfFull := 0, 0, map[string]bool{}
 	for _, body := range b.Bodies {
 		text += len(body) + 4
@@ -326,7 +326,7 @@ func (w randomCampaign) checkBatch(t *rapid.T, b ledger.PlannedBatch, want []row
 		if w.spec.Personalized() {
 			body = b.Bodies[k]
 		}
-		if n < 1 || n > a.MaxRecipients || w.spec.Personalized() && !w.fits(b.Lane%len(w.snapshot.Accounts), body) {
+		if n < 1 || n > a.MaxRecipients || w.spec.Personalized() && !w.fits(b.Stream%len(w.snapshot.Accounts), body) {
 			t.Fatalf("call with %d recipients and %d characters in %q does not fit account %+v", n, sms.CodeUnits(body), body, a)
 		}
 		if n < a.CallSize() && halfFull[body] {
@@ -335,8 +335,8 @@ func (w randomCampaign) checkBatch(t *rapid.T, b ledger.PlannedBatch, want []row
 		halfFull[body] = halfFull[body] || n < a.CallSize()
 		for _, x := range b.To[at : at+n] {
 			got[x.Row-1] += "sent"
-			if f := want[x.Row-1]; f.reason != "" || f.msisdn != x.MSISDN || f.stream != b.Lane || f.body != body {
-				t.Fatalf("row %d: got body %q to %s in stream %d, want %+v", x.Row, body, x.MSISDN, b.Lane, f)
+			if f := want[x.Row-1]; f.reason != "" || f.msisdn != x.MSISDN || f.stream != b.Stream || f.body != body {
+				t.Fatalf("row %d: got body %q to %s in stream %d, want %+v", x.Row, body, x.MSISDN, b.Stream, f)
 			}
 		}
 		at += n

@@ -30,8 +30,8 @@ func TestDeliveryReports(t *testing.T) {
 	failed.Reason, failed.Fields = "UserInBlackList", map[string]string{"networkCode": "63902", "retryCount": "2"}
 	masked := report("Success", providers.MessageStatus{Final: true, Delivered: true})
 	masked.To, masked.Fields = 0, map[string]string{"phoneNumber": "+254711XXX001"}
-	nobody := masked
-	nobody.Fields = nil
+	withoutNumber := masked
+	withoutNumber.Fields = nil
 	for form, want := range map[string]*providers.DLR{
 		id + "status=Sent&phoneNumber=%2B254711000001":                                                                     new(report("Sent", providers.MessageStatus{})),
 		id + "status=Submitted&phoneNumber=%2B254711000001":                                                                new(report("Submitted", providers.MessageStatus{})),
@@ -45,7 +45,7 @@ func TestDeliveryReports(t *testing.T) {
 		id + "status=Success&phoneNumber=+254711000001":                                                                    new(report("Success", providers.MessageStatus{Final: true, Delivered: true})), // + not escaped
 		id + "status=Marvellous&phoneNumber=%2B254711000001":                                                               new(report("Marvellous", providers.MessageStatus{})),
 		id + "status=Success&phoneNumber=%2B254711XXX001":                                                                  &masked,
-		id + "status=Success": &nobody,
+		id + "status=Success": &withoutNumber,
 		id + "status=":        nil, id: nil, "": nil, "status=Success&phoneNumber=%2B254711000001": nil,
 		"id=None&status=Success&phoneNumber=%2B254711000001":    nil,
 		"id=a%20b&status=Success&phoneNumber=%2B254711000001":   nil,
