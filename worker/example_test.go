@@ -135,7 +135,7 @@ func ExampleNew() {
 }
 
 // The first interrupt drains the worker. The second one gives up the writes to a Redis that is away.
-func ExampleWorker_Kill() {
+func ExampleWorker_Kill() { //nolint:testableexamples // it runs until it is interrupted
 	rdb := redis.NewClient(&redis.Options{Addr: os.Getenv("REDIS")})
 	defer rdb.Close()
 	w, err := worker.New(worker.Config{Redis: rdb, Accounts: []worker.Account{{Name: "main", Provider: printer{}, Sender: "ACME"}}})
@@ -159,7 +159,7 @@ func ExampleWorker_Kill() {
 }
 
 // A worker's log goes to your zerolog logger, and a load balancer can ask whether it is ready.
-func ExampleWorker_Ready() {
+func ExampleWorker_Ready() { //nolint:testableexamples // it needs a server and a Redis
 	rdb := redis.NewClient(&redis.Options{Addr: os.Getenv("REDIS")})
 	defer rdb.Close()
 	w, err := worker.New(worker.Config{

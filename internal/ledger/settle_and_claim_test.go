@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -59,18 +58,6 @@ func TestNextIsASettleAndAClaim(t *testing.T) {
 			}
 		})
 	}
-}
-
-// evalsha returns how many script runs Redis has received.
-func (r *rig) evalsha() (n int) {
-	r.Helper()
-	info, err := r.rdb.Info(r.Context(), "commandstats").Result()
-	r.ok(err)
-	_, rest, _ := strings.Cut(info, "cmdstat_evalsha:calls=")
-	calls, _, _ := strings.Cut(rest, ",")
-	n, err = strconv.Atoi(calls)
-	r.ok(err)
-	return n
 }
 
 // All other cases are left to settle.lua and claim.lua, and nothing is written.
