@@ -64,6 +64,31 @@ func main() {
 }
 `
 
+// embedderTest is a test of such a service.
+const embedderTest = `package main
+
+import (
+	"testing"
+
+	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/producer/producertest"
+)
+
+func TestNotify(t *testing.T) {
+	tuma := producertest.NewWith(t, producertest.Config{Sender: "ACME"})
+	campaign := producer.Campaign{ID: "order-1234", Body: "Your order is on its way."}
+	if _, err := tuma.Client().Enqueue(t.Context(), campaign, producer.Numbers("0712 345 678")); err != nil {
+		t.Fatal(err)
+	}
+	tuma.AssertSent(t, "0712 345 678", "on its way")
+	for _, m := range tuma.Sent(t) {
+		if m.From != "ACME" || m.Campaign != "order-1234" {
+			t.Error(m)
+		}
+	}
+}
+`
+
 // It is another module, so it also shows that what producer offers can be used
 // from outside although its types live in internal packages.
 func TestOutsideModuleLinksOnlyWhatSendingNeeds(t *testing.T) {
@@ -74,7 +99,7 @@ func TestOutsideModuleLinksOnlyWhatSendingNeeds(t *testing.T) {
 	}
 	dir := t.TempDir()
 	goMod := "module example.com/embedder\n\ngo 1.26.0\n\nrequire " + module + " v0.0.0\n\nreplace " + module + " => " + here + "\n"
-	for name, text := range map[string]string{"go.mod": goMod, "main.go": embedder, "go.sum": read(t, "go.sum")} {
+	for name, text := range map[string]string{"go.mod": goMod, "main.go": embedder, "main_test.go": embedderTest, "go.sum": read(t, "go.sum")} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -96,6 +121,7 @@ func TestOutsideModuleLinksOnlyWhatSendingNeeds(t *testing.T) {
 	if !modules[module] {
 		t.Errorf("%s is not among the linked modules: the check looked at another program", module)
 	}
+	goCommand(t, dir, "test", "-mod=mod", "-count=1", ".")
 	// The package net/http comes in for the names of its statuses; a server does not.
 	for line := range strings.Lines(string(goCommand(t, dir, "tool", "nm", "embedder"))) {
 		if strings.Contains(line, " net/http.(*Server).") || strings.Contains(line, " net/http.(*conn).") {

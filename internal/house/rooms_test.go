@@ -38,6 +38,7 @@ var rooms = []room{
 	{"internal/house", nil, "a check must not stand on what it checks"},
 	{"internal/house/*", nil, "as above"},
 	{"producer", []string{"sms", "internal/ledger", "internal/queue", "internal/planning", "internal/hours"}, "embedded by others: no gateway code, no credentials"},
+	{"producer/producertest", []string{"producer", "worker", "providers", "sms"}, "used by the tests of others: public packages only"},
 	{"internal/recipients", []string{"sms", "producer"}, "it reads files for the command; nobody else carries spreadsheets about"},
 	{"worker", []string{"sms", "providers", "ratelimit", "internal/ledger", "internal/queue", "internal/planning", "internal/hours"},
 		"it is handed its gateways, and finds the producer's work in the ledger alone"},
@@ -53,6 +54,7 @@ var unimported = map[string][]string{
 	"providers/catalog":       {"cmd/tuma", "internal/bench"},
 	"providers/internal/dial": {"providers", "providers/providertest"},
 	"providers/providertest":  nil,
+	"producer/producertest":   nil,
 	"internal/redistest":      {"internal/bench"},
 	"internal/sandbox":        {"cmd/tuma", "internal/bench", "internal/chaos", "providers/providertest"},
 	"internal/recipients":     {"cmd/tuma", "internal/bench"},
@@ -171,13 +173,13 @@ var libraries = map[string]struct {
 	"github.com/schollz/progressbar":  {[]string{"cmd/tuma"}, "only the command talks to a terminal"},
 	"github.com/jedib0t/go-pretty":    {[]string{"cmd/tuma"}, "only the command talks to a terminal"},
 	"go.yaml.in/yaml":                 {[]string{"cmd/tuma"}, "configuration is read in one place and handed on"},
-	"github.com/alicebob/miniredis": {[]string{"cmd/tuma", "internal/redistest"},
+	"github.com/alicebob/miniredis": {[]string{"cmd/tuma", "internal/redistest", "producer/producertest"},
 		"it keeps nothing: for the demo and tests, never for real sending"},
 	"github.com/go-redis/redis_rate": {nil, "an oracle for tests"},
 	"pgregory.net/rapid":             {nil, "for tests"},
 	"go.uber.org/goleak":             {nil, "for tests"},
 	"github.com/google/go-cmp":       {nil, "for tests"},
-	"testing":                        {[]string{"internal/redistest", "providers/providertest"}, "for tests"},
+	"testing":                        {[]string{"internal/redistest", "providers/providertest", "producer/producertest"}, "for tests"},
 }
 
 func TestLibrariesStayInTheirRooms(t *testing.T) {

@@ -36,9 +36,10 @@
 //
 // # Time
 //
-// [Tuma.Advance] moves the clock forward to test StartAt, ExpiresAt and long waits. The
-// clock otherwise runs at its normal speed, and so do the pauses between two attempts.
-// [producer.Client] values that a service makes for itself read time.Now: see Advance.
+// [Tuma.Advance] moves the clock forward, to test StartAt and ExpiresAt and to skip a wait.
+// Otherwise the clock runs at its normal speed, and so do the waits of the worker: half a
+// second or more before it repeats a call that found no connection or got no answer, and
+// five seconds before what Retry has reopened. Only after FailNext it is quick.
 //
 // A Tuma does not work in a testing/synctest bubble, because it uses real connections.
 //

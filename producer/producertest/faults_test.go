@@ -109,6 +109,7 @@ func TestARetryOfTheUnknownIsSeen(t *testing.T) {
 	if _, err := tuma.Client().Retry(t.Context(), "a", producer.RetryOptions{Unknown: true}); err != nil {
 		t.Fatal(err)
 	}
+	tuma.Advance(t, time.Minute) // a retry begins after five seconds
 	tuma.AssertStatus(t, "a", number, "accepted")
 	sent := tuma.SentTo(t, "0712 345 678")
 	if len(sent) != 2 || !sent[0].Lost || sent[1].Lost || sent[0].Key == sent[1].Key || sent[0].Campaign != "a" || sent[1].Campaign != "a" {
