@@ -13,6 +13,11 @@ RACE = $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 # Tests mostly wait, for servers, leases and timeouts: more of them than cores run at once.
 # Shuffled tests are never taken from the cache.
 TEST_FLAGS = $(RACE) -shuffle=on -parallel 8 -timeout 9m
+# The version that tuma version prints: the tag, or the last tag with the commit, or the commit alone. Empty outside
+# of a repository; then tuma asks Go's build information. -trimpath keeps this directory's name out of the binary:
+# the same commit and the same Go give the same bytes everywhere.
+VERSION ?= $(shell test -e .git && git describe --tags --match 'v[0-9]*' --always --abbrev=12 --dirty 2>/dev/null)
+BUILD_FLAGS = -trimpath -ldflags '-X main.version=$(VERSION)'
 
 .DEFAULT_GOAL := help
 
@@ -22,7 +27,7 @@ help: ## Say what there is to make
 
 .PHONY: build
 build: ## Build bin/tuma
-	CGO_ENABLED=0 $(GO) build -o bin/tuma ./cmd/tuma
+	CGO_ENABLED=0 $(GO) build $(BUILD_FLAGS) -o bin/tuma ./cmd/tuma
 
 .PHONY: demo
 demo: build ## Send 20,000 messages to nobody, on this machine alone, and kill a worker halfway
@@ -91,7 +96,7 @@ cross: ## Build for macOS, Linux and Windows, and compile the tests for macOS
 	@set -e; for target in darwin/arm64 linux/arm64 windows/amd64; do \
 		os=$${target%/*}; arch=$${target#*/}; ext=; test $$os != windows || ext=.exe; \
 		echo "bin/tuma-$$os-$$arch$$ext"; \
-		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch $(GO) build -o bin/tuma-$$os-$$arch$$ext ./cmd/tuma; \
+		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch $(GO) build $(BUILD_FLAGS) -o bin/tuma-$$os-$$arch$$ext ./cmd/tuma; \
 	done
 	CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 $(GO) vet ./...
 

@@ -13,38 +13,37 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// Check finds the mistakes that Enqueue would find in the campaign itself, all in one
-// ErrInvalid, and an account that no worker has published, an ErrUnknownAccount. It changes
-// nothing and looks at no recipient.
+// Check returns the mistakes that Enqueue would return for the campaign itself: an ErrInvalid
+// that lists all of them, with an ErrUnknownAccount for an account that no worker has
+// published. It reads Redis, changes nothing and needs no recipients.
 func (c *Client) Check(ctx context.Context, campaign Campaign) error {
 	_, _, err := c.check(ctx, campaign)
 	return err
 }
 
-// mistakes collects everything that is wrong with a campaign.
+// mistakes collects every FieldError of an argument.
 type mistakes []error
 
 func (m *mistakes) add(field, format string, args ...any) {
 	*m = append(*m, &FieldError{Field: field, Problem: fmt.Sprintf(format, args...)})
 }
 
-// past adds a mistake if t lies before now.
+// past adds a mistake if t is set and before now.
 func (m *mistakes) past(field string, t, now time.Time) {
 	if !t.IsZero() && t.Before(now) {
 		m.add(field, "%s is in the past", t.UTC().Format(time.RFC3339))
 	}
 }
 
-// check validates a campaign by itself and against the account cards, and returns
-// its spec and, of a new one, what is known of its accounts. A campaign that was enqueued before must pass too, so that repeating
-// it stays harmless: a date in the past, or what an account does not take any more,
-// is only wrong for a new one.
-func (c *Client) check(ctx context.Context, campaign Campaign) (ledger.Spec, accountsOf, error) {
+// check returns the campaign's stored form and the accounts it may use. For a campaign that
+// exists it skips times and accounts: a repeated Enqueue must not fail because time has passed
+// or a worker is gone.
+func (c *Client) check(ctx context.Context, campaign Campaign) (ledger.Spec, accountSet, error) {
 	var m mistakes
-	var accounts accountsOf
+	var accounts accountSet
 	now := c.now()
 	spec := checkContent(campaign, now, &m)
-	if !c.known(ctx, campaign.ID) {
+	if !c.exists(ctx, campaign.ID) {
 		m.past("start_at", campaign.StartAt, now)
 		m.past("expires_at", campaign.ExpiresAt, now)
 		var err error
@@ -58,18 +57,18 @@ func (c *Client) check(ctx context.Context, campaign Campaign) (ledger.Spec, acc
 	return spec, accounts, nil
 }
 
-// checkContent validates a campaign by itself, and returns its spec.
+// checkContent adds the mistakes that need no Redis and returns the campaign's stored form.
 func checkContent(campaign Campaign, now time.Time, m *mistakes) ledger.Spec {
 	checkText(campaign, m)
 	if campaign.Country != "" && !sms.ValidCountry(strings.ToUpper(campaign.Country)) {
-		m.add("country", "%q is no country; take an ISO code such as KE", campaign.Country)
+		m.add("country", "%q must be an ISO country code such as KE", campaign.Country)
 	}
-	checkLimit(campaign, m)
+	checkThreshold(campaign, m)
 	if campaign.ExpiresIn != 0 && !campaign.ExpiresAt.IsZero() {
-		m.add("expires_in", "give either this or expires_at")
+		m.add("expires_in", "set either expires_in or expires_at, not both")
 	}
 	if campaign.ExpiresIn < 0 {
-		m.add("expires_in", "%s is in the past", campaign.ExpiresIn)
+		m.add("expires_in", "%s must be positive", campaign.ExpiresIn)
 	}
 	spec := specOf(campaign)
 	if campaign.ExpiresIn > 0 {
@@ -80,17 +79,17 @@ func checkContent(campaign Campaign, now time.Time, m *mistakes) ledger.Spec {
 		spec.ExpiresAt = start.Add(campaign.ExpiresIn).UTC()
 	}
 	if !campaign.ExpiresAt.IsZero() && campaign.ExpiresAt.Before(campaign.StartAt) {
-		m.add("expires_at", "it is before start_at")
+		m.add("expires_at", "must not be before start_at")
 	}
 	return spec
 }
 
-func checkLimit(c Campaign, m *mistakes) {
+func checkThreshold(c Campaign, m *mistakes) {
 	if c.Canary < 0 {
-		m.add("canary", "%d is no number of messages", c.Canary)
+		m.add("canary", "%d must not be negative", c.Canary)
 	}
-	if !(c.MaxRejected >= 0 && c.MaxRejected <= 100) { // also what is no number
-		m.add("max_rejected", "%g is no share; it is in percent, above 0 and at most 100", c.MaxRejected)
+	if !(c.MaxRejected >= 0 && c.MaxRejected <= 100) { // written so that NaN is refused too
+		m.add("max_rejected", "%g must be a percentage above 0 and at most 100", c.MaxRejected)
 	}
 }
 
@@ -100,11 +99,11 @@ func checkText(c Campaign, m *mistakes) {
 	}
 	switch {
 	case strings.TrimSpace(c.Body) == "":
-		m.add("body", "it is empty")
+		m.add("body", "must not be empty")
 	case len(c.Body) > MaxBody:
-		m.add("body", "it has %d bytes, at most %d are taken", len(c.Body), MaxBody)
+		m.add("body", "has %d bytes; the maximum is %d", len(c.Body), MaxBody)
 	case !utf8.ValidString(c.Body):
-		m.add("body", "it is not UTF-8")
+		m.add("body", "must be UTF-8")
 	}
 	if _, err := sms.ParseTemplate(c.Body); err != nil {
 		m.add("body", "%s", err)
@@ -119,36 +118,39 @@ func checkText(c Campaign, m *mistakes) {
 		m.add("on_unknown", "%.40q must be keep or resend", c.OnUnknown)
 	}
 	if c.MaxMessages < 0 {
-		m.add("max_messages", "%d is less than nothing", c.MaxMessages)
+		m.add("max_messages", "%d must not be negative", c.MaxMessages)
 	}
 	if n, _ := sms.Segments(specOf(c).ShortBody()); c.MaxSegments < 0 {
-		m.add("max_segments", "%d is less than nothing", c.MaxSegments)
+		m.add("max_segments", "%d must not be negative", c.MaxSegments)
 	} else if c.MaxSegments > 0 && c.MaxSegments < n {
-		m.add("max_segments", "one message takes %d segments: nobody would be sent to", n)
+		m.add("max_segments", "%d is less than the %d segments of one message, so no message could be sent", c.MaxSegments, n)
 	}
 }
 
-// known says whether a campaign of that ID exists; if it cannot be told, no.
-func (c *Client) known(ctx context.Context, id string) bool {
+// exists reports whether the ledger has a campaign of this ID. It reports false if that
+// cannot be read; the commit then decides.
+func (c *Client) exists(ctx context.Context, id string) bool {
 	if !ledger.ValidID(id) {
 		return false
 	}
-	there, err := c.ledger.Known(ctx, id)
+	there, err := c.ledger.Exists(ctx, id)
 	return err == nil && there
 }
 
-func (c *Client) checkAccounts(ctx context.Context, campaign Campaign, m *mistakes) (known accountsOf, err error) {
+// checkAccounts returns the accounts and routes that the campaign may use. It adds a mistake
+// for each account that does not exist or cannot carry the campaign.
+func (c *Client) checkAccounts(ctx context.Context, campaign Campaign, m *mistakes) (found accountSet, err error) {
 	names := []string{campaign.Via}
 	if campaign.Via == "" {
-		if known.routes, err = c.ledger.Routes(ctx); err != nil {
-			return known, err
+		if found.routes, err = c.ledger.Routes(ctx); err != nil {
+			return found, err
 		}
-		if len(known.routes) == 0 {
-			m.add("via", "no account is named, and the workers have no routes")
-			return known, nil
+		if len(found.routes) == 0 {
+			m.add("via", "must name an account, because the workers have no routes")
+			return found, nil
 		}
 		names = names[:0]
-		for _, r := range known.routes {
+		for _, r := range found.routes {
 			names = append(names, r.Via...)
 		}
 	}
@@ -161,15 +163,15 @@ func (c *Client) checkAccounts(ctx context.Context, campaign Campaign, m *mistak
 			continue
 		}
 		if err != nil {
-			return known, err
+			return found, err
 		}
-		checkCard(specOf(campaign), a, m)
-		known.all = append(known.all, a)
+		checkAccount(specOf(campaign), a, m)
+		found.all = append(found.all, a)
 	}
-	return known, nil
+	return found, nil
 }
 
-// published names the accounts there are, for a message.
+// published returns the end of an error message: the accounts that workers serve.
 func (c *Client) published(ctx context.Context) string {
 	all, err := c.ledger.Accounts(ctx)
 	if err != nil || len(all) == 0 {
@@ -179,11 +181,12 @@ func (c *Client) published(ctx context.Context) string {
 	for _, a := range all {
 		names = append(names, a.Name)
 	}
-	return "; there is " + strings.Join(names, ", ")
+	return "; the accounts are " + strings.Join(names, ", ")
 }
 
-func checkCard(s ledger.Spec, a Account, m *mistakes) {
-	for _, x := range a.Misfits(s.From, s.ShortBody(), s.Flash) {
+// checkAccount adds the reasons why an account cannot carry the campaign.
+func checkAccount(s ledger.Spec, a ledger.Account, m *mistakes) {
+	for _, x := range a.Incompatibilities(s.From, s.ShortBody(), s.Flash) {
 		m.add(x.Field, "%s", x.Problem)
 	}
 }

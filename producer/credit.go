@@ -14,90 +14,102 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// CreditGap is what there is to say of an account's balance before a campaign goes
-// through it.
-type CreditGap = ledger.CreditGap
+// CreditGap is a warning about an account's balance before a campaign goes through it.
+type CreditGap struct {
+	Account string `json:"account"`
+	// Problem is CreditShort, CreditUnknown or CreditOld.
+	Problem string `json:"problem"`
+	// Cost is the campaign's highest possible cost in the unit of the balance, such as
+	// "1200 credits" or "800 KES". It is empty if it cannot be calculated.
+	Cost string `json:"cost,omitempty"`
+	// Balance is the gateway's answer at BalanceAt.
+	Balance   string    `json:"balance,omitempty"`
+	BalanceAt time.Time `json:"balance_at,omitzero"`
+	// Warning is a sentence for people that says what to do.
+	Warning string `json:"warning"`
+}
 
 // Problems of a CreditGap.
 const (
-	// CreditShort: the balance does not cover what the campaign may cost.
-	CreditShort = ledger.CreditShort
-	// CreditUnknown: it cannot be told whether it does.
-	CreditUnknown = ledger.CreditUnknown
-	// CreditOld: it does, but nobody has asked for it lately.
-	CreditOld = ledger.CreditOld
+	// CreditShort means that the balance does not cover the highest possible cost.
+	CreditShort = "short"
+	// CreditUnknown means that the balance or the cost is not known.
+	CreditUnknown = "unknown"
+	// CreditOld means that the balance covers the cost, but was read more than 15 minutes ago.
+	CreditOld = "old"
 )
 
-// balanceOld is when a balance is old: serving workers ask for it every five minutes.
+// balanceOld is the age above which a balance is CreditOld. Workers ask every five minutes.
 const balanceOld = 15 * time.Minute
 
-// accountsOf is what is known of the accounts that a campaign may go through, and the
-// routes to them if it names none.
-type accountsOf struct {
-	all    []Account
+// accountSet has the accounts that a campaign may use and, if it names no account, the routes
+// that choose among them.
+type accountSet struct {
+	all    []ledger.Account
 	routes []ledger.Route
 }
 
-// estimate works out what a campaign costs at most, by account: every recipient
-// counts, also one that planning will leave out.
+// estimate adds up the highest possible cost of a campaign by account. It counts every
+// recipient, also those that planning will skip.
 type estimate struct {
-	accountsOf
+	accountSet
 	spec     ledger.Spec
 	segments int
-	// burdens are by account; last is that of the account counted last, which as a rule is the next one's.
-	burdens  map[string]*burden
-	last     *burden
+	// loads are by account. last is the load of lastName, the account of the recipient before:
+	// most recipients in a row share an account.
+	loads    map[string]*accountLoad
+	last     *accountLoad
 	lastName string
-	// most is how many segments a message has at most, where each has its own.
-	most int
+	// longest is the number of segments of the longest message in a campaign with merge fields.
+	longest int
 }
 
-// burden is what an account has to carry: recipients, and their segments where each message
-// has its own.
-type burden struct{ recipients, segments int }
+// accountLoad is the number of recipients of one account and, in a campaign with merge fields,
+// the segments of their messages.
+type accountLoad struct{ recipients, segments int }
 
-func newEstimate(spec ledger.Spec, accounts accountsOf) *estimate {
+func newEstimate(spec ledger.Spec, accounts accountSet) *estimate {
 	n, _ := sms.Segments(spec.Body)
-	return &estimate{accountsOf: accounts, spec: spec, segments: n, burdens: map[string]*burden{}}
+	return &estimate{accountSet: accounts, spec: spec, segments: n, loads: map[string]*accountLoad{}}
 }
 
-// asked says whether anybody asks for the estimate.
-func (e *estimate) asked() bool { return len(e.all) > 0 }
+// needed reports whether the campaign is new, so that its cost is compared with balances.
+func (e *estimate) needed() bool { return len(e.all) > 0 }
 
-// add counts a recipient; segments are those of its message, in a campaign with merge
-// fields.
+// add counts a recipient. segments is the length of its message in a campaign with merge
+// fields, and otherwise ignored.
 func (e *estimate) add(number string, segments int) {
-	if !e.asked() {
+	if !e.needed() {
 		return
 	}
 	name := e.account(number)
 	if e.last == nil || name != e.lastName {
-		if e.burdens[name] == nil {
-			e.burdens[name] = &burden{}
+		if e.loads[name] == nil {
+			e.loads[name] = &accountLoad{}
 		}
-		e.last, e.lastName = e.burdens[name], name
+		e.last, e.lastName = e.loads[name], name
 	}
 	e.last.recipients++
 	e.last.segments += segments
-	e.most = max(e.most, segments)
+	e.longest = max(e.longest, segments)
 }
 
-// cost is how many segments an account has to carry at most.
+// cost returns the highest possible number of segments that go through an account.
 func (e *estimate) cost(account string) int {
-	l := e.burdens[account]
+	l := e.loads[account]
 	if l == nil {
 		return 0
 	}
 	n := l.recipients
-	if !e.spec.Personal() {
+	if !e.spec.Personalized() {
 		if e.spec.Capped(n) {
-			n = e.spec.Cap()
+			n = e.spec.MessageCap()
 		}
 		return n * e.segments
 	}
 	segments := l.segments
 	if e.spec.MaxMessages > 0 && n > e.spec.MaxMessages {
-		segments = min(segments, e.spec.MaxMessages*e.most)
+		segments = min(segments, e.spec.MaxMessages*e.longest)
 	}
 	if e.spec.MaxSegments > 0 {
 		segments = min(segments, e.spec.MaxSegments)
@@ -105,7 +117,7 @@ func (e *estimate) cost(account string) int {
 	return segments
 }
 
-// account is the one that a number goes through, if all goes well; empty: none.
+// account returns the first account that the routes choose for a number; empty if there is none.
 func (e *estimate) account(number string) string {
 	if len(e.routes) == 0 {
 		return e.all[0].Name
@@ -127,7 +139,7 @@ func (e *estimate) account(number string) string {
 	return ""
 }
 
-// gaps says what there is to say of each account's balance.
+// gaps returns a gap for each account whose balance may not cover the cost.
 func (e *estimate) gaps(now time.Time) (out []CreditGap) {
 	for _, a := range e.all {
 		n := e.cost(a.Name)
@@ -141,56 +153,58 @@ func (e *estimate) gaps(now time.Time) (out []CreditGap) {
 	return out
 }
 
-// warnings are the gaps for a receipt: what becomes of the campaign is said with them.
+// warnings returns the gaps for a receipt. They say how the campaign continues without credit.
 func (e *estimate) warnings(now time.Time) []CreditGap {
 	out := e.gaps(now)
 	for i, g := range out {
 		if g.Problem == CreditShort {
-			out[i].Warning += "; when that is used up, the rest waits and goes on by itself after a top-up"
+			out[i].Warning += "; when it is used up, the rest waits until you top up the account"
 		}
 	}
 	return out
 }
 
-// gapOf compares an account's balance with what so many segments cost.
-func gapOf(a Account, segments int, now time.Time) CreditGap {
+// gapOf compares an account's balance with the cost of a number of segments. A gap without a
+// Problem means that the balance covers it.
+func gapOf(a ledger.Account, segments int, now time.Time) CreditGap {
 	g := CreditGap{Account: a.Name, Problem: CreditUnknown, Balance: a.Balance, BalanceAt: a.BalanceAt}
 	balance, known := ledger.Money(a.Balance)
 	if !known {
-		g.Warning = fmt.Sprintf("the balance of account %s is not known, so the cost was not compared with it; ask with: tuma balance %s", a.Name, a.Name)
+		g.Warning = fmt.Sprintf("the balance of account %s is not known, so it was not compared with the cost; to read it: tuma balance %s", a.Name, a.Name)
 		return g
 	}
-	said := fmt.Sprintf("%s, asked %s ago", a.Balance, max(0, now.Sub(a.BalanceAt)).Round(time.Second))
+	balanceText := fmt.Sprintf("%s, read %s ago", a.Balance, max(0, now.Sub(a.BalanceAt)).Round(time.Second))
 	each, ok := ledger.SegmentCost(balance, a.Price)
 	switch {
 	case !ok && a.Price == "":
 		g.Warning = fmt.Sprintf("the cost was not compared with the balance of account %s (%s): give the account a price, such as \"0.80 %s\"",
-			a.Name, said, balance.Currency)
+			a.Name, balanceText, balance.Currency)
 		return g
 	case !ok:
-		g.Warning = fmt.Sprintf("the cost was not compared with the balance of account %s (%s): its price, %s, is in another currency", a.Name, said, a.Price)
+		g.Warning = fmt.Sprintf("the cost was not compared with the balance of account %s (%s): its price, %s, is in another currency", a.Name, balanceText, a.Price)
 		return g
 	}
 	cost := each * float64(segments)
 	g.Cost = strconv.Itoa(segments) + " credits"
 	if price, priced := ledger.Money(a.Price); priced {
-		// To the last figure that means something; float64 leaves 0.8*3 a hair off.
+		// Rounded to six decimals, because 0.8*3 is not exact in float64.
 		g.Cost = strconv.FormatFloat(math.Round(cost*1e6)/1e6, 'f', -1, 64) + " " + price.Currency
 	}
 	switch {
 	case cost > balance.Amount+1e-6:
 		g.Problem = CreditShort
-		g.Warning = fmt.Sprintf("this costs up to %s, and account %s has %s", g.Cost, a.Name, said)
+		g.Warning = fmt.Sprintf("the campaign costs up to %s, but account %s has %s", g.Cost, a.Name, balanceText)
 	case now.Sub(a.BalanceAt) > balanceOld:
 		g.Problem = CreditOld
-		g.Warning = fmt.Sprintf("this costs up to %s, and the balance of account %s is old: %s", g.Cost, a.Name, said)
+		g.Warning = fmt.Sprintf("the campaign costs up to %s, and the balance of account %s is old: %s", g.Cost, a.Name, balanceText)
 	default:
 		return CreditGap{}
 	}
 	return g
 }
 
-// require errs if there may be too little credit, and credit is required.
+// require returns an ErrNoCredit if credit is required and the balance of an account does not
+// cover the cost or is not known. An old balance is accepted.
 func (e *estimate) require(required bool, now time.Time) error {
 	if !required {
 		return nil
@@ -201,7 +215,7 @@ func (e *estimate) require(required bool, now time.Time) error {
 		case CreditOld:
 			continue
 		case CreditShort:
-			g.Warning += "; top it up, or send to fewer"
+			g.Warning += "; top up the account, or send to fewer recipients"
 		}
 		m = append(m, &FieldError{Field: "require_credit", Problem: g.Warning, err: ErrNoCredit})
 	}
@@ -211,7 +225,7 @@ func (e *estimate) require(required bool, now time.Time) error {
 	return fmt.Errorf("%w: %w", ErrInvalid, errors.Join(m...))
 }
 
-// costText writes an amount with two decimals, or as many as it needs.
+// costText formats an amount with two decimals, or with up to six if it has more.
 func costText(amount float64, currency string) string {
 	digits := strconv.FormatFloat(math.Round(amount*1e6)/1e6, 'f', -1, 64)
 	if _, part, _ := strings.Cut(digits, "."); len(part) < 2 {
@@ -220,7 +234,7 @@ func costText(amount float64, currency string) string {
 	return strings.TrimSpace(digits + " " + currency)
 }
 
-// totalCost adds up what accounts cost, by currency; empty if one of them has no price.
+// totalCost adds up the costs by currency. It is empty if an account has no price.
 func totalCost(accounts []AccountForecast) string {
 	sums := map[string]float64{}
 	for _, a := range accounts {

@@ -42,7 +42,7 @@ func TestWhatACampaignCostsIsComparedWithTheBalance(t *testing.T) {
 		says    string
 	}{
 		"enough credits":        {b.Client, "credits", 3, nil, "", ""},
-		"too few credits":       {b.Client, "credits", 4, nil, "short", "up to 4 credits, and account credits has 3, asked "},
+		"too few credits":       {b.Client, "credits", 4, nil, "short", "up to 4 credits, but account credits has 3, read "},
 		"two segments each":     {b.Client, "credits", 2, func(c *producer.Campaign) { c.Body = long }, "short", "4 credits"},
 		"a cap":                 {b.Client, "credits", 9, func(c *producer.Campaign) { c.MaxMessages = 3 }, "", ""},
 		"a cap on segments":     {b.Client, "credits", 9, func(c *producer.Campaign) { c.Body, c.MaxSegments = long, 3 }, "", ""},
@@ -53,8 +53,8 @@ func TestWhatACampaignCostsIsComparedWithTheBalance(t *testing.T) {
 		"money without a price": {b.Client, "unpriced", 1, nil, "unknown", "price"},
 		"another currency":      {b.Client, "foreign", 1, nil, "unknown", "another currency"},
 		"no balance":            {b.Client, "silent", 1, nil, "unknown", "tuma balance silent"},
-		"old":                   {later, "credits", 1, nil, "old", "asked 3h0m"},
-		"old and too little":    {later, "credits", 4, nil, "short", "asked 3h0m"},
+		"old":                   {later, "credits", 1, nil, "old", "read 3h0m"},
+		"old and too little":    {later, "credits", 4, nil, "short", "read 3h0m"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

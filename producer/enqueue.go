@@ -14,102 +14,108 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// Class decides consent, hours and priority.
-type Class = ledger.Class
+// Class decides whether consent rules and sending hours apply, and which queue is used.
+type Class string
 
-// The two classes; Marketing is the default.
 const (
-	Marketing     = ledger.Marketing
-	Transactional = ledger.Transactional
+	// Marketing is the default. Messages go out within the sending hours of the recipient's
+	// country.
+	Marketing Class = "marketing"
+	// Transactional messages go out at any hour and have a queue of their own.
+	Transactional Class = "transactional"
 )
 
-// What becomes of a recipient whose outcome is unknown at a gateway without
-// idempotency keys; at one with keys neither word changes anything.
+// What happens to a recipient whose outcome is unknown at a gateway without idempotency keys.
+// At a gateway with keys the setting has no effect.
 const (
-	// OnUnknownKeep leaves it unknown, for you to decide.
-	OnUnknownKeep = ledger.KeepUnknown
-	// OnUnknownResend submits it once more, at most: it may be sent twice.
-	OnUnknownResend = ledger.ResendUnknown
+	// OnUnknownKeep leaves the recipient unknown. You decide what to do (Client.Retry).
+	OnUnknownKeep = "keep"
+	// OnUnknownResend submits the recipient once more. The message may arrive twice.
+	OnUnknownResend = "resend"
 )
 
-// Campaign is one body to many recipients.
+// Campaign is one body to any number of recipients.
 type Campaign struct {
-	// ID is the caller's idempotency key, [A-Za-z0-9._:-]{1,128}.
+	// ID is the caller's idempotency key. It has 1 to 128 characters of A-Z a-z 0-9 . _ : -
 	ID string
-	// Via is the account to send through. Empty: by the workers' routes.
+	// Via is the account to send through. Empty means the first account of the workers' routes
+	// that matches the number.
 	Via string
-	// From is the sender ID. Empty: the account's default.
+	// From is the sender ID. Empty means the account's default.
 	From string
-	// Body is the text, UTF-8. It may have merge fields, {{name}}, with filters and
-	// defaults, {{name:first|there}}, which are filled in for each recipient from its
-	// Fields; {{{{ stands for two braces.
+	// Body is the text in UTF-8. It may have merge fields such as {{name}} or
+	// {{name:first|there}}, which are replaced by the recipient's Fields; {{{{ writes two braces.
 	Body string
-	// OnMissing is what becomes of a recipient whose value for a merge field without a
-	// default is blank: OnMissingFail, OnMissingSkip or OnMissingDefault. Empty:
-	// OnMissingFail. It is no matter of a plain campaign.
+	// OnMissing is OnMissingFail, OnMissingSkip or OnMissingDefault. It decides what happens to
+	// a recipient without a value for a merge field that has no default. Empty means
+	// OnMissingFail. A campaign without merge fields ignores it.
 	OnMissing string
-	// Transliterate writes each message in GSM-7 if that takes nothing but other forms of
-	// the same characters, as sms.Transliterate has it.
+	// Transliterate writes a message in GSM-7 where only the form of characters changes, as
+	// sms.Transliterate does.
 	Transliterate bool
 	// Class defaults to Marketing.
 	Class Class
-	// Country is the ISO code for numbers in national format, "KE". Empty: the
+	// Country is the ISO code for numbers in national format, such as "KE". Empty means the
 	// workers' default.
 	Country string
-	// Flash asks for a message that is shown and not stored.
+	// Flash asks for a message that the phone shows and does not store (class 0).
 	Flash bool
-	// OnUnknown is OnUnknownKeep or OnUnknownResend. Empty: the account's.
+	// OnUnknown is OnUnknownKeep or OnUnknownResend. Empty means the account's setting.
 	OnUnknown string
-	// MaxMessages caps how many recipients are planned; 0: no cap.
+	// MaxMessages is the maximum number of messages. Further recipients are skipped with the
+	// reason "over_cap". 0 means no limit.
 	MaxMessages int
-	// MaxSegments caps the segments of all planned messages together; 0: no cap. Who
-	// is left out by a cap is skipped with the reason "over_cap".
+	// MaxSegments is the maximum number of segments of all messages together. Further
+	// recipients are skipped with the reason "over_cap". 0 means no limit.
 	MaxSegments int
-	// Canary is how many messages go first, the first ones of the list that can be sent to:
-	// no other goes before all of them have ended, and if more of them were rejected or are
-	// unknown than MaxRejected allows, the campaign is paused. 0: no canary. It and
-	// MaxRejected are no part of the content.
+	// Canary is the number of messages that go out first. No other message goes out until all
+	// of them have ended. If more of them than MaxRejected allows are rejected or unknown, the
+	// campaign is paused. 0 means no canary. Canary and MaxRejected are not part of the content
+	// that Enqueue compares.
 	Canary int
-	// MaxRejected is of how many of a hundred messages that have ended at most it may be
-	// that they were rejected or are unknown, above 0 and at most 100. Above it the campaign
-	// is paused (Status.TooMany), as soon as LimitSample have ended, and Resume lets it go on
-	// and counts anew. 0: DefaultMaxRejected where there is a Canary, else any number.
+	// MaxRejected is the maximum percentage, above 0 and at most 100, of finished messages that
+	// may be rejected or unknown. Once ThresholdSample messages have finished, exceeding it
+	// pauses the campaign (Status.TooManyRejected). Resume restarts the count. 0 means
+	// DefaultMaxRejected with a canary and otherwise no limit.
 	MaxRejected float64
-	// RequireCredit refuses the campaign, as ErrNoCredit, if the balance of one of its
-	// accounts does not cover what it may cost, or cannot be told. Otherwise the receipt
-	// says so (Credit). It is no part of the content.
+	// RequireCredit refuses the campaign with ErrNoCredit if the balance of an account does not
+	// cover the highest possible cost or is not known. Without it the receipt warns
+	// (Receipt.Credit). It is not part of the content that Enqueue compares.
 	RequireCredit bool
-	// StartAt is when sending may begin. Zero: now.
+	// StartAt is when sending may begin. Zero means now.
 	StartAt time.Time
-	// ExpiresAt is when what is not submitted is skipped; ExpiresIn says the same
-	// from now on. Zero: never. At most one of them.
+	// ExpiresAt is when recipients that were not submitted are skipped with the reason
+	// "expired". ExpiresIn is the same, counted from StartAt or, if that is zero, from now.
+	// Zero means never. At most one of the two may be set.
 	ExpiresAt time.Time
 	ExpiresIn time.Duration
 }
 
 const (
-	// DefaultMaxRejected is the limit, in percent, of a campaign with a canary that names none.
-	DefaultMaxRejected = ledger.DefaultMaxRejected
-	// LimitSample is how many messages must have ended for a limit to say anything, other
-	// than at the end of a canary.
-	LimitSample = ledger.LimitSample
-	// LimitSpan is after how many messages that kept within a limit it is counted anew.
-	LimitSpan = ledger.LimitSpan
+	// DefaultMaxRejected is the MaxRejected, in percent, of a campaign that has a canary and
+	// sets none.
+	DefaultMaxRejected = 10
+	// ThresholdSample is the number of messages that must have finished before MaxRejected is
+	// checked, except at the end of a canary.
+	ThresholdSample = 100
+	// ThresholdSpan is the number of finished messages within MaxRejected after which the
+	// count restarts, so that a million good messages do not hide a bad thousand.
+	ThresholdSpan = 10_000
 )
 
-// Recipient is one uploaded recipient.
+// Recipient is one person to send to.
 type Recipient struct {
-	// Number is the phone number as people write it; of more than 64 bytes the
-	// first 64 are kept.
+	// Number is a phone number as people write it: "+254 712 345 678", or "0712345678" with
+	// Campaign.Country. A recipient whose number is invalid or repeated is skipped. It is not
+	// an error.
 	Number string
-	// Fields are the values for the body's merge fields, by the names of columns, such as
-	// "First name": sms.FieldKey says which of them are the same. Others are passed over.
-	// The map is read before the next recipient is asked for. Whose values are longer than
-	// 4 KB each, or 16 KB together, is left out with the reason "body_too_long".
+	// Fields are the values of the merge fields of Campaign.Body. Names are compared in the form
+	// that sms.FieldKey returns, so "First Name" and "first_name" are one field. Fields that
+	// the body does not use are ignored.
 	Fields map[string]string
 }
 
-// Numbers makes a sequence of recipients from plain numbers.
+// Numbers returns a sequence of recipients with these numbers and no fields.
 func Numbers(numbers ...string) iter.Seq2[Recipient, error] {
 	return func(yield func(Recipient, error) bool) {
 		for _, n := range numbers {
@@ -120,38 +126,32 @@ func Numbers(numbers ...string) iter.Seq2[Recipient, error] {
 	}
 }
 
-// Receipt says what an Enqueue came to: the ID, the number of recipients, when
-// the campaign was created, and whether it was there already (Again).
-type Receipt = ledger.Receipt
-
-// FieldError is one mistake in a campaign. It is an ErrInvalid.
-type FieldError struct {
-	// Field is the name of the Campaign's field, in lower case with underscores.
-	Field string
-	// Problem says what is wrong and what to do.
-	Problem string
-	err     error
+// Receipt is the answer to Enqueue.
+type Receipt struct {
+	ID string `json:"id"`
+	// Total is the number of uploaded recipients.
+	Total     int       `json:"total"`
+	CreatedAt time.Time `json:"created_at"`
+	// Again reports whether the campaign had been enqueued before with the same content.
+	Again bool `json:"again"`
+	// Credit has a warning for each account whose balance may not cover the campaign. It is
+	// empty if Again is true.
+	Credit []CreditGap `json:"credit,omitempty"`
 }
 
-// Error returns the field and the problem.
-func (e *FieldError) Error() string { return e.Field + ": " + e.Problem }
-
-// Is says that every FieldError is an ErrInvalid, and ErrUnknownAccount where it is one.
-func (e *FieldError) Is(target error) bool {
-	return target == ErrInvalid || e.err != nil && target == e.err
-}
-
-// MaxBody is the most bytes a body may have; gateways take far less.
+// MaxBody is the maximum length of a body in bytes. Gateways take far less.
 const MaxBody = 16 << 10
 
-// Enqueue uploads the recipients, in constant memory, and commits the campaign in
-// one step; workers plan and send it from then on. An error of the sequence ends
-// it with nothing enqueued. After another error it may not be known whether the
-// commit happened: enqueue the same again, which is always safe.
+// Enqueue uploads the recipients and commits the campaign. Workers plan and send it from
+// then on. Memory does not grow with the number of recipients.
 //
-// The same ID and content again returns the first receipt with Again set; the same
-// ID with other content is ErrConflict; mistakes are ErrInvalid, all in one error.
-// An account that no worker has published is ErrUnknownAccount.
+// Enqueue is idempotent by Campaign.ID. The same ID with the same content changes nothing and
+// returns the first receipt with Again set. The same ID with other content is an ErrConflict.
+//
+// An error of the sequence stops the upload, and nothing is enqueued. Mistakes in the campaign
+// are an ErrInvalid that lists all of them. An account that no worker has published is an
+// ErrUnknownAccount. After any other error the commit may have happened: repeat the call with
+// the same arguments, which is always safe.
 func (c *Client) Enqueue(ctx context.Context, campaign Campaign, recipients iter.Seq2[Recipient, error]) (Receipt, error) {
 	spec, accounts, err := c.check(ctx, campaign)
 	if err != nil {
@@ -160,7 +160,7 @@ func (c *Client) Enqueue(ctx context.Context, campaign Campaign, recipients iter
 	if err := c.roomInRedis(ctx); err != nil {
 		return Receipt{}, err
 	}
-	u, err := c.ledger.Begin(campaign.ID, spec)
+	u, err := c.ledger.BeginUpload(campaign.ID, spec)
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -170,28 +170,30 @@ func (c *Client) Enqueue(ctx context.Context, campaign Campaign, recipients iter
 		err = estimate.require(campaign.RequireCredit, c.now())
 	}
 	if err != nil {
-		// The staging area is out of sight and goes by itself within a day.
+		// If Discard fails too, Redis drops the staging area after a day.
 		return Receipt{}, errors.Join(err, u.Discard(context.WithoutCancel(ctx)))
 	}
-	receipt, err := u.Commit(ctx)
+	committed, err := u.Commit(ctx)
 	if err != nil {
 		return Receipt{}, fmt.Errorf("enqueue: %w", err)
 	}
+	receipt := Receipt{ID: committed.ID, Total: committed.Total, CreatedAt: committed.CreatedAt, Again: committed.Again}
 	if !receipt.Again {
 		receipt.Credit = estimate.warnings(c.now())
 	}
 	if spec.StartAt.After(c.now()) {
-		return receipt, nil // the sweeper wakes it when it is time
+		return receipt, nil // the sweeper queues the plan at StartAt
 	}
-	// Also when the campaign was there: whoever committed it may have died right here.
+	// Also for a campaign that existed: the producer that committed it may have died before this line.
 	err = c.queue.Wake(ctx, queue.FirstQueue(campaign.Via, campaign.Class == Transactional, receipt.Total), queue.Pointer{Campaign: campaign.ID, Wake: 1})
 	if err != nil {
-		// The commit stands and the sweeper would plan it; the caller hears of it all the same.
+		// The campaign is committed and the sweeper will plan it, only later.
 		return receipt, fmt.Errorf("enqueue: committed, but not queued yet: %w", err)
 	}
 	return receipt, nil
 }
 
+// upload streams the recipients into u and adds their cost to e.
 func (c *Client) upload(ctx context.Context, u *ledger.Upload, spec ledger.Spec, e *estimate, recipients iter.Seq2[Recipient, error]) error {
 	if recipients == nil {
 		recipients = Numbers()
@@ -202,7 +204,7 @@ func (c *Client) upload(ctx context.Context, u *ledger.Upload, spec ledger.Spec,
 	}
 	for r, err := range recipients {
 		if err == nil {
-			err = ctx.Err() // Redis is only talked to now and then
+			err = ctx.Err() // most recipients are buffered, without a call to Redis that would notice
 		}
 		if err != nil {
 			return fmt.Errorf("enqueue: recipient %d: %w", u.Total()+1, err)
@@ -213,7 +215,7 @@ func (c *Client) upload(ctx context.Context, u *ledger.Upload, spec ledger.Spec,
 			return fmt.Errorf("enqueue: %w", err)
 		}
 		segments := 0
-		if p != nil && (p.strict || e.asked()) {
+		if p != nil && (p.strict || e.needed()) {
 			if segments, err = p.segments(n); err != nil {
 				return fmt.Errorf("enqueue: %w", err)
 			}
@@ -224,13 +226,15 @@ func (c *Client) upload(ctx context.Context, u *ledger.Upload, spec ledger.Spec,
 		}
 	}
 	if u.Total() == 0 {
-		return &FieldError{Field: "recipients", Problem: "there are none"}
+		return &FieldError{Field: "recipients", Problem: "must not be empty"}
 	}
-	return p.unknown()
+	return p.unusedField()
 }
 
-// ContentID derives a campaign ID from content: the same campaign (its ID is not
-// looked at) and recipients always give the same one.
+// ContentID derives a campaign ID from the content: all of campaign that Enqueue compares, except
+// its ID, and the recipients in order. Equal content gives the same ID in every process. ContentID
+// does not use Redis. It returns an error of the sequence, or an ErrInvalid for merge fields that
+// cannot be read.
 func ContentID(campaign Campaign, recipients iter.Seq2[Recipient, error]) (string, error) {
 	spec := specOf(campaign)
 	d, err := ledger.NewDigest(spec)
@@ -256,24 +260,26 @@ func ContentID(campaign Campaign, recipients iter.Seq2[Recipient, error]) (strin
 	return "c-" + d.Sum()[:22], nil
 }
 
+// specOf returns the stored form of a campaign. It replaces escaped braces, and transliterates
+// a body without merge fields.
 func specOf(c Campaign) ledger.Spec {
-	s := ledger.Spec{Via: c.Via, From: c.From, Body: c.Body, Class: c.Class, Country: strings.ToUpper(c.Country), Flash: c.Flash,
-		OnUnknown: c.OnUnknown, MaxMessages: c.MaxMessages, MaxSegments: c.MaxSegments, StartAt: c.StartAt.UTC(), ExpiresAt: c.ExpiresAt.UTC(), ExpiresIn: c.ExpiresIn,
-		Canary: c.Canary, MaxRejected: c.MaxRejected}
+	s := ledger.Spec{Via: c.Via, From: c.From, Body: c.Body, Class: ledger.Class(c.Class), Country: strings.ToUpper(c.Country), Flash: c.Flash,
+		OnUnknown: c.OnUnknown, MaxMessages: c.MaxMessages, MaxSegments: c.MaxSegments, StartAt: c.StartAt.UTC(), ExpiresAt: c.ExpiresAt.UTC(),
+		ExpiresIn: c.ExpiresIn, Canary: c.Canary, MaxRejected: c.MaxRejected}
 	if c.StartAt.IsZero() {
 		s.StartAt = time.Time{}
 	}
 	if c.ExpiresAt.IsZero() {
 		s.ExpiresAt = time.Time{}
 	}
-	if s.Class == Marketing {
-		s.Class = "" // the default takes no room
+	if s.Class == ledger.Marketing {
+		s.Class = "" // stored as the default, to save memory
 	}
 	t, err := sms.ParseTemplate(c.Body)
 	switch {
-	case err != nil || t.Plain(): // checkText says what is wrong
+	case err != nil || t.Plain(): // checkText reports the error
 	case len(t.Fields()) == 0:
-		text, _ := t.Render(nil, nil) // only braces that stand for others
+		text, _ := t.Render(nil, nil) // the body has escaped braces only
 		s.Body = string(text)
 	default:
 		s.Fields = t.Fields()
@@ -288,27 +294,31 @@ func specOf(c Campaign) ledger.Spec {
 	return s
 }
 
-// Redis is refused above this share of its maxmemory, so that what is under way
-// can be finished.
+// fullShare is the share of Redis' maxmemory above which Enqueue and OptOut are refused. The
+// rest is kept for the campaigns that are being sent.
 const fullShare = 0.8
 
+// memoryFor is how long a reading of Redis' memory is used.
+const memoryFor = 2 * time.Second
+
+// roomInRedis returns an ErrFull if Redis uses more than fullShare of its maxmemory.
 func (c *Client) roomInRedis(ctx context.Context) error {
 	now := c.now()
 	m := c.memory.Load()
-	if m == nil || now.Sub(m.at) > 2*time.Second || now.Before(m.at) {
+	if m == nil || now.Sub(m.at) > memoryFor || now.Before(m.at) {
 		info, err := c.rdb.InfoMap(ctx, "memory").Result()
 		if err != nil {
-			// A hosted Redis may forbid INFO; then writing tells.
+			// A hosted Redis may forbid INFO. The write itself then fails if Redis is full.
 			return nil //nolint:nilerr // see above
 		}
 		m = &memoryReading{at: now}
 		m.used, _ = strconv.ParseInt(info["Memory"]["used_memory"], 10, 64)
-		m.most, _ = strconv.ParseInt(info["Memory"]["maxmemory"], 10, 64)
+		m.limit, _ = strconv.ParseInt(info["Memory"]["maxmemory"], 10, 64)
 		c.memory.Store(m)
 	}
-	if m.most > 0 && float64(m.used) > fullShare*float64(m.most) {
+	if m.limit > 0 && float64(m.used) > fullShare*float64(m.limit) {
 		return fmt.Errorf("enqueue: %w: %d of %d bytes are used; let campaigns finish, shorten retention or raise maxmemory",
-			ErrFull, m.used, m.most)
+			ErrFull, m.used, m.limit)
 	}
 	return nil
 }

@@ -11,68 +11,74 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// Forecast is what a campaign would come to.
+// Forecast is the result of a preview: what would happen if the campaign were enqueued.
 type Forecast struct {
-	// Total is the sum of Sent and Skipped.
+	// Total is the number of recipients: Sent plus Skipped.
 	Total   int `json:"total"`
 	Sent    int `json:"would_send"`
 	Skipped int `json:"skipped"`
-	// Reasons count the skipped by reason, Invalid the invalid numbers by what is wrong
-	// with them.
+	// Reasons counts the skipped recipients by reason.
 	Reasons map[string]int `json:"reasons"`
+	// Invalid counts the invalid numbers by what is wrong with them.
 	Invalid map[string]int `json:"invalid"`
-	// Calls is how many requests the gateways get if none has to be repeated; nil: an
+	// Calls is the number of requests to the gateways if none is repeated. It is nil if an
 	// account is not known.
 	Calls *int `json:"calls"`
-	// Segments are those of all messages. SegmentsEach is what the longest message takes,
-	// and Encoding is its alphabet. Spread counts the messages by both.
-	Segments     int      `json:"segments"`
-	SegmentsEach int      `json:"segments_each"`
-	Encoding     string   `json:"encoding"`
-	Spread       []Length `json:"spread"`
-	// UCS2 says which character makes messages UCS-2; empty: none are.
+	// Segments is the number of segments of all messages together.
+	Segments int `json:"segments"`
+	// SegmentsEach is the number of segments of the longest message, and Encoding is its
+	// encoding, "GSM-7" or "UCS-2".
+	SegmentsEach int    `json:"segments_each"`
+	Encoding     string `json:"encoding"`
+	// Spread counts the messages by length, the longest first.
+	Spread []Length `json:"spread"`
+	// UCS2 names a character that makes messages UCS-2. It is empty if all are GSM-7.
 	UCS2 string `json:"ucs2,omitempty"`
-	// Cost is by the accounts' prices, empty if one of them has none.
+	// Cost is calculated from the accounts' prices. It is empty if an account has none.
 	Cost string `json:"cost,omitempty"`
-	// Country is what national numbers were read as; Countries count whom it is sent to.
-	Country   string            `json:"country"`
+	// Country is the default country of numbers in national format, as an ISO code.
+	Country string `json:"country"`
+	// Countries counts the recipients by country.
 	Countries map[string]int    `json:"countries"`
 	Accounts  []AccountForecast `json:"accounts"`
-	Samples   []Sample          `json:"samples"`
-	Schedule  Schedule          `json:"schedule"`
-	// Unknown says, in words, what could not be known.
+	// Samples are up to five messages as they would go out.
+	Samples  []Sample `json:"samples"`
+	Schedule Schedule `json:"schedule"`
+	// Unknown lists in sentences what the preview could not find out.
 	Unknown []string `json:"not_known"`
 }
 
-// Length is how many messages have so many segments.
+// Length counts the messages with one number of segments and one encoding.
 type Length struct {
 	Segments int    `json:"segments"`
 	Encoding string `json:"encoding"`
 	Messages int    `json:"messages"`
 }
 
-// AccountForecast is an account's part of a Forecast.
+// AccountForecast is the part of a Forecast that goes through one account.
 type AccountForecast struct {
 	Account    string `json:"account"`
 	Recipients int    `json:"recipients"`
-	// Calls is nil if the account is not known.
+	// Calls is the number of requests. It is nil if the account is not known.
 	Calls    *int `json:"calls"`
 	Segments int  `json:"segments"`
-	// Cost is by its price, empty without one. Balance is what its gateway said at BalanceAt.
-	Cost      string     `json:"cost,omitempty"`
+	// Cost is calculated from the account's price. It is empty without one.
+	Cost string `json:"cost,omitempty"`
+	// Balance is the gateway's answer at BalanceAt.
 	Balance   string     `json:"balance,omitempty"`
 	BalanceAt *time.Time `json:"balance_at,omitempty"`
-	// Credit says what there is to say of the balance; nil: it covers the cost.
+	// Credit is a warning about the balance. It is nil if the balance covers the cost.
 	Credit *CreditGap `json:"credit,omitempty"`
-	// Rate is in its Unit a second; 0: unlimited.
+	// Rate is the account's limit in Units a second; 0 means unlimited.
 	Rate float64 `json:"rate"`
 	Unit string  `json:"unit,omitempty"`
-	// Held is why it is held at the moment, or empty.
+	// Held is the reason of the account's hold. It is empty if the account is not held.
 	Held string `json:"held,omitempty"`
 }
 
 // Sample is a message as it would go out.
 type Sample struct {
+	// Row is the recipient's position in the upload, counted from 1.
 	Row      int    `json:"row"`
 	MSISDN   string `json:"msisdn"`
 	Account  string `json:"account"`
@@ -81,11 +87,11 @@ type Sample struct {
 	Encoding string `json:"encoding"`
 }
 
-// forecast sums up.
+// forecast adds up what the preview has counted.
 func (p *preview) forecast() Forecast {
 	f := &p.out
-	f.Country, f.UCS2 = p.frozen.Country, p.why
-	calls, told := 0, true
+	f.Country, f.UCS2 = p.snapshot.Country, p.ucs2
+	calls, callsKnown := 0, true
 	for n, card := range p.cards {
 		a := p.account(n, card)
 		if a.Recipients == 0 && len(p.cards) > 1 {
@@ -94,29 +100,29 @@ func (p *preview) forecast() Forecast {
 		f.Accounts = append(f.Accounts, a)
 		f.Sent += a.Recipients
 		f.Segments += a.Segments
-		if told = told && a.Calls != nil; told {
+		if callsKnown = callsKnown && a.Calls != nil; callsKnown {
 			calls += *a.Calls
 		}
 	}
-	if f.Skipped = f.Total - f.Sent; told {
+	if f.Skipped = f.Total - f.Sent; callsKnown {
 		f.Calls = &calls
 	}
 	f.Cost = totalCost(f.Accounts)
-	p.lengths()
-	f.Samples = p.samples.picked(func(lane int) string { return p.frozen.Lane(lane).Account.Name })
+	p.sortSpread()
+	f.Samples = p.samples.picked(func(stream int) string { return p.snapshot.Stream(stream).Account.Name })
 	f.Schedule = p.schedule()
-	p.unknown()
+	p.listUnknown()
 	return *f
 }
 
-// account sums up one of the accounts.
-func (p *preview) account(n int, card Account) AccountForecast {
+// account adds up the streams of account number n.
+func (p *preview) account(n int, card ledger.Account) AccountForecast {
 	a := AccountForecast{Account: card.Name, Rate: card.Rate, Unit: card.Unit, Balance: card.Balance, Held: card.Hold.Reason}
 	calls := 0
-	for lane := n; lane < len(p.lanes); lane += len(p.cards) {
-		a.Recipients += p.lanes[lane].recipients
-		a.Segments += p.lanes[lane].segments
-		calls += p.lanes[lane].calls
+	for stream := n; stream < len(p.streams); stream += len(p.cards) {
+		a.Recipients += p.streams[stream].recipients
+		a.Segments += p.streams[stream].segments
+		calls += p.streams[stream].calls
 	}
 	if !p.known[n] {
 		return a
@@ -131,8 +137,8 @@ func (p *preview) account(n int, card Account) AccountForecast {
 	return a
 }
 
-// lengths puts the spread into order, the longest message first.
-func (p *preview) lengths() {
+// sortSpread fills in Spread, the longest message first, and the length of the longest message.
+func (p *preview) sortSpread() {
 	f := &p.out
 	f.Spread = []Length{}
 	for l, n := range p.spread {
@@ -148,21 +154,22 @@ func (p *preview) lengths() {
 	f.SegmentsEach, f.Encoding = n, encoding.String()
 }
 
-func (p *preview) unknown() {
+// listUnknown fills in the sentences about what could not be found out.
+func (p *preview) listUnknown() {
 	say := func(format string, args ...any) { p.out.Unknown = append(p.out.Unknown, fmt.Sprintf(format, args...)) }
 	for n, known := range p.known {
 		switch {
 		case known:
 		case p.cards[n].Name == "":
-			say("which account they go through, for none is named and there are no routes: so not the calls, the cost and the time it takes")
+			say("the account, because the campaign names none and there are no routes; so calls, cost and duration are unknown too")
 		default:
-			say("account %s, which neither the configuration nor a worker tells of: so not its calls, cost and the time it takes", p.cards[n].Name)
+			say("account %s, because neither the configuration nor a worker describes it; so its calls, cost and duration are unknown too", p.cards[n].Name)
 		}
 	}
 	if p.ledger == nil {
-		say("who has opted out, which Redis tells: they would be left out too")
+		say("which recipients have opted out, because Redis was not read; they would be skipped too")
 	}
-	if p.frozen.Country == "" {
-		say("the country of numbers in national form, which count as invalid")
+	if p.snapshot.Country == "" {
+		say("the country of numbers in national format, so they count as invalid")
 	}
 }

@@ -12,68 +12,61 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// Origins of an opt-out; a gateway's is "gateway:ACCOUNT:CODE".
+// Origins of an opt-out. A worker that learns of one from a gateway writes
+// "gateway:ACCOUNT:CODE".
 const (
-	OriginHand    = ledger.OriginHand    // the default
-	OriginImport  = ledger.OriginImport  // from a list
-	OriginKeyword = ledger.OriginKeyword // an answer such as STOP
+	// OriginHand is the default.
+	OriginHand = "hand"
+	// OriginImport marks an entry from an imported list.
+	OriginImport = "import"
+	// OriginKeyword marks a person who answered with a word such as STOP.
+	OriginKeyword = "keyword"
 )
 
-// OptOut is somebody who does not want to be written to.
+// OptOut is an entry of a suppression list: a person who wants no more messages.
 type OptOut struct {
-	// Number is written as people do; of national ones Country says, by its ISO code, where.
+	// Number is a phone number as people write it. Country is the ISO code for a number in
+	// national format.
 	Number  string `json:"msisdn"`
 	Country string `json:"-"`
-	// Sender is the sender ID that must not write any more, in upper or lower case; empty:
-	// nobody may.
+	// Sender is the sender ID that must not send to this person. Upper and lower case are the
+	// same. Empty means every sender.
 	Sender string `json:"sender,omitempty"`
-	// Origin is where the wish comes from, one word of at most 64 characters.
+	// Origin is where the opt-out comes from: one word of at most 64 characters. Empty means
+	// OriginHand.
 	Origin string `json:"origin,omitempty"`
-	// At is when it came, to the minute. Zero: now, or not known.
+	// At is when the person opted out, with a precision of one minute. Zero means now, or, in
+	// an entry that was read, not known.
 	At time.Time `json:"at,omitzero"`
 }
 
-// NumberError is a number of OptOut or OptIn that is none.
-type NumberError struct {
-	// Index is its place in the sequence, from 0.
-	Index int
-	err   error
-}
-
-// Error says which number it is, masked, and what is wrong with it.
-func (e *NumberError) Error() string { return e.err.Error() }
-
-// Unwrap returns what is wrong.
-func (e *NumberError) Unwrap() error { return e.err }
-
-// Is says that every NumberError is an ErrInvalid.
-func (e *NumberError) Is(target error) bool { return target == ErrInvalid }
-
-// OptOutReceipt says what an OptOut came to.
+// OptOutReceipt is the answer to OptOut.
 type OptOutReceipt struct {
-	// Added are those who were not on the list, Known those who were.
+	// Added is the number of new entries, and Known the number of those that existed.
 	Added int `json:"added"`
 	Known int `json:"known"`
-	// InFlight are calls with them that were claimed before, and hold that claim still, and
-	// the recipients meant in these. No other begins but those in Doubt, whose outcome is
-	// unknown: they may be repeated, as they were, at a gateway that then sends them once.
+	// InFlight counts the calls to these people that were claimed before the opt-out and are
+	// still in flight. WaitForInFlight waits for them.
 	InFlight InFlight `json:"in_flight"`
-	Doubt    int      `json:"doubt"`
-	flying   []ledger.FlyingCall
+	// Doubt is the number of calls to these people whose outcome is unknown. Workers may repeat
+	// them unchanged at a gateway with idempotency keys, which then sends them once.
+	Doubt    int `json:"doubt"`
+	inFlight []ledger.InFlightCall
 }
 
-// optOutBatch is how many are added at once.
+// optOutBatch is the number of entries that one command adds.
 const optOutBatch = 10 * ledger.OptOutChunk
 
-// OptOut puts people on the suppression list, for good: nobody on it is planned for, or
-// retried, any more. When it returns without an error, no call to them is claimed from then
-// on in any campaign, open ones included; the receipt says which were claimed before, and
-// Landed waits for those. Who is on the list already stays as first entered. Memory does not
-// grow with the number of people.
+// OptOut adds people to suppression lists. From then on they are skipped in planning and in
+// retries, in every campaign, also in running ones. Entries stay until OptIn removes them.
 //
-// A number that is none ends it with a NumberError, and an error of the sequence with that;
-// those before it are on the list all the same. After any error the same again is safe, and
-// needed.
+// When OptOut returns without an error, workers claim no new call to these people. The receipt
+// counts the calls that were in flight before. An entry that exists stays as it is. Memory does
+// not grow with the number of people.
+//
+// A number that cannot be read ends OptOut with a NumberError, and an error of the sequence ends it
+// with that error. The entries before it are added all the same. After any error, call OptOut again
+// with the same people: that is safe, and needed before the promise holds.
 func (c *Client) OptOut(ctx context.Context, people iter.Seq2[OptOut, error]) (OptOutReceipt, error) {
 	var r OptOutReceipt
 	load := &optOutLoad{client: c, waiting: map[string][]ledger.OptOut{}, named: map[string][]sms.MSISDN{}}
@@ -88,10 +81,10 @@ func (c *Client) OptOut(ctx context.Context, people iter.Seq2[OptOut, error]) (O
 		}
 		i++
 	}
-	// Also after an error: who is on the list must be on it altogether.
+	// Also after an error: running campaigns must exclude the entries that were added.
 	err := load.end(ctx)
-	r.Added, r.Known, r.flying = load.added, load.count-load.added, load.flying
-	for _, x := range r.flying {
+	r.Added, r.Known, r.inFlight = load.added, load.count-load.added, load.inFlight
+	for _, x := range r.inFlight {
 		if x.Doubtful {
 			r.Doubt++
 			continue
@@ -102,19 +95,22 @@ func (c *Client) OptOut(ctx context.Context, people iter.Seq2[OptOut, error]) (O
 	return r, errors.Join(wrong, err)
 }
 
-// optOutLoad is an OptOut under way.
+// optOutLoad is the state of one call of OptOut.
 type optOutLoad struct {
-	client       *Client
-	waiting      map[string][]ledger.OptOut // by list
-	named        map[string][]sms.MSISDN    // by list, who has come to it; nil: too many to name
+	client *Client
+	// waiting are the entries by list that are not written yet.
+	waiting map[string][]ledger.OptOut
+	// named are the numbers by list, for running campaigns to exclude. nil means more than
+	// mostNamed: campaigns then read the whole list.
+	named        map[string][]sms.MSISDN
 	added, count int
-	flying       []ledger.FlyingCall
+	inFlight     []ledger.InFlightCall
 }
 
-// mostNamed is how many a campaign is told of by name.
+// mostNamed is the maximum number of numbers that are written into each running campaign.
 const mostNamed = 1000
 
-// read is what an opt-out means: whose list, and which number.
+// read returns the list and the number of an entry. i is its position, for the error.
 func (p OptOut) read(i int) (list string, m sms.MSISDN, err error) {
 	if list, err = ledger.OptOutList(p.Sender); err != nil {
 		return "", 0, &FieldError{Field: "sender", Problem: err.Error()}
@@ -128,12 +124,14 @@ func (p OptOut) read(i int) (list string, m sms.MSISDN, err error) {
 	return list, m, nil
 }
 
-// CheckOptOut says what OptOut would refuse of one, or nil, without doing anything.
+// CheckOptOut returns the error that OptOut would return for p, or nil. It changes nothing and does
+// not use Redis.
 func CheckOptOut(p OptOut) error {
 	_, _, err := p.read(0)
 	return err
 }
 
+// take adds an entry, and writes the list's waiting entries if there are enough.
 func (o *optOutLoad) take(ctx context.Context, i int, p OptOut) error {
 	list, m, err := p.read(i)
 	if err != nil {
@@ -161,7 +159,7 @@ func (o *optOutLoad) take(ctx context.Context, i int, p OptOut) error {
 	return err
 }
 
-// end adds what is left, and tells the open campaigns.
+// end writes the remaining entries and makes running campaigns exclude the numbers.
 func (o *optOutLoad) end(ctx context.Context) error {
 	for list, numbers := range o.named {
 		n, err := o.client.ledger.AddOptOuts(ctx, list, o.waiting[list], true)
@@ -169,8 +167,8 @@ func (o *optOutLoad) end(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		flying, err := o.client.ledger.ExcludeOpen(ctx, list, numbers, "")
-		o.flying = append(o.flying, flying...)
+		inFlight, err := o.client.ledger.ExcludeOpen(ctx, list, numbers, "")
+		o.inFlight = append(o.inFlight, inFlight...)
 		if err != nil {
 			return err
 		}
@@ -178,26 +176,27 @@ func (o *optOutLoad) end(ctx context.Context) error {
 	return nil
 }
 
-// Landed waits until none of the calls that a receipt names is in flight.
-func (c *Client) Landed(ctx context.Context, r OptOutReceipt) error {
+// WaitForInFlight blocks until none of the calls that r counts in InFlight is in flight. It returns
+// an error if ctx ends first.
+func (c *Client) WaitForInFlight(ctx context.Context, r OptOutReceipt) error {
 	tick := time.NewTicker(c.poll)
 	defer tick.Stop()
-	for flying := r.flying; ; {
+	for inFlight := r.inFlight; ; {
 		var err error
-		if flying, err = c.ledger.StillFlying(ctx, flying); err != nil || len(flying) == 0 {
+		if inFlight, err = c.ledger.StillInFlight(ctx, inFlight); err != nil || len(inFlight) == 0 {
 			return err
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%d calls are still in flight: %w", len(flying), context.Cause(ctx))
+			return fmt.Errorf("%d calls are still in flight: %w", len(inFlight), context.Cause(ctx))
 		case <-tick.C:
 		}
 	}
 }
 
-// OptIn takes people off the suppression list of a sender, or of all, and returns how many
-// were on it. Campaigns that have left them out do not take them in again. Origin and At
-// do not matter. A number that is none ends it, as with OptOut.
+// OptIn removes entries from suppression lists and returns how many existed. It ignores Origin and
+// At. A campaign that has skipped these people does not send to them later. Errors are those of
+// OptOut; the entries before the mistake are removed.
 func (c *Client) OptIn(ctx context.Context, people iter.Seq2[OptOut, error]) (removed int, err error) {
 	waiting := map[string][]sms.MSISDN{}
 	flush := func(list string) error {
@@ -230,8 +229,8 @@ func (c *Client) OptIn(ctx context.Context, people iter.Seq2[OptOut, error]) (re
 	return removed, nil
 }
 
-// OptOutCounts is how many people are on each suppression list that is not empty, by
-// sender ID in upper case; "" is the one for all senders.
+// OptOutCounts returns the number of entries of each suppression list that is not empty, by sender ID
+// in upper case. The list for every sender has the key "".
 func (c *Client) OptOutCounts(ctx context.Context) (map[string]int, error) {
 	counts, err := c.ledger.OptOutCounts(ctx)
 	out := map[string]int{}
@@ -241,8 +240,9 @@ func (c *Client) OptOutCounts(ctx context.Context) (map[string]int, error) {
 	return out, err
 }
 
-// OptOuts yields who is on the suppression list of a sender, or with "" on that for all, in
-// no order and in constant memory. What changes meanwhile may or may not be in it.
+// OptOuts yields the entries of a sender's suppression list, in no particular order and in constant
+// memory. An empty sender means the list for every sender. Entries that are added or removed
+// meanwhile may be missing or included.
 func (c *Client) OptOuts(ctx context.Context, sender string) iter.Seq2[OptOut, error] {
 	return func(yield func(OptOut, error) bool) {
 		list, err := ledger.OptOutList(sender)
@@ -258,7 +258,8 @@ func (c *Client) OptOuts(ctx context.Context, sender string) iter.Seq2[OptOut, e
 	}
 }
 
-// OptOutsOf lists every suppression list that a number is on; country as in OptOut.
+// OptOutsOf returns the entry of a number in each suppression list that has it. country is the ISO
+// code for a number in national format. The error for a number that cannot be read is a NumberError.
 func (c *Client) OptOutsOf(ctx context.Context, number, country string) ([]OptOut, error) {
 	m, err := sms.ParseMSISDN(number, country)
 	if err != nil {
@@ -276,6 +277,7 @@ func optOutOf(x ledger.OptOut) OptOut {
 	return OptOut{Number: x.MSISDN.String(), Sender: senderOf(x.List), Origin: x.Origin, At: x.At}
 }
 
+// senderOf returns the sender ID of a list; empty for the list for every sender.
 func senderOf(list string) string {
 	if list == ledger.AllSenders {
 		return ""
@@ -283,8 +285,8 @@ func senderOf(list string) string {
 	return list
 }
 
-// OptOutNumbers makes a sequence for OptOut or OptIn of plain numbers; sender and country
-// as in OptOut.
+// OptOutNumbers returns a sequence for OptOut or OptIn with these numbers. sender and country are
+// those of the OptOut type.
 func OptOutNumbers(sender, country string, numbers ...string) iter.Seq2[OptOut, error] {
 	return func(yield func(OptOut, error) bool) {
 		for _, n := range numbers {

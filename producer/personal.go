@@ -8,37 +8,28 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// What becomes of a recipient whose value for a merge field without a default is blank.
+// What happens to a recipient without a value for a merge field that has no default.
 const (
-	// OnMissingFail refuses the whole campaign, with a MissingError, before anything is
-	// enqueued.
-	OnMissingFail = ledger.MissingFail
-	// OnMissingSkip leaves the recipient out, with the reason "missing_field".
-	OnMissingSkip = ledger.MissingSkip
+	// OnMissingFail refuses the campaign with a MissingError before anything is enqueued.
+	OnMissingFail = "fail"
+	// OnMissingSkip skips the recipient with the reason "missing_field".
+	OnMissingSkip = "skip"
 	// OnMissingDefault leaves the field empty.
-	OnMissingDefault = ledger.MissingDefault
+	OnMissingDefault = "default"
 )
 
-// MissingError says that a recipient has a blank value for a merge field without a
-// default. It is an ErrInvalid.
-type MissingError struct {
-	// Recipient is the number of the recipient in the upload, from 1, Field the field as
-	// sms.FieldKey gives it.
-	Recipient int
-	Field     string
-}
-
-// Error names the recipient and the field, and what can be done.
+// Error returns the recipient, the field and the ways to fix it.
 func (e *MissingError) Error() string {
 	return fmt.Sprintf("recipient %d: the field %s is blank: fill it in, give it a default as in {{%s|there}}, "+
-		"or choose what becomes of such recipients (OnMissing)", e.Recipient, e.Field, e.Field)
+		"or set OnMissing to skip such recipients or to leave the field empty", e.Recipient, e.Field, e.Field)
 }
 
-// Is says that every MissingError is an ErrInvalid.
+// Is reports whether target is ErrInvalid.
 func (e *MissingError) Is(target error) bool { return target == ErrInvalid }
 
-// Fields are the merge fields of a body in order of their first use, each as
-// sms.FieldKey gives it; none: the body is plain. The error is a FieldError.
+// Fields returns the merge fields of a body in order of their first use, each once, in the form
+// that sms.FieldKey returns. It returns nothing for a body without merge fields, and a FieldError
+// for a body that is not a valid template.
 func Fields(body string) ([]string, error) {
 	t, err := sms.ParseTemplate(body)
 	if err != nil {
@@ -47,32 +38,39 @@ func Fields(body string) ([]string, error) {
 	return t.Fields(), nil
 }
 
-// personal reads the values of recipients for a campaign with merge fields. Not safe for
-// concurrent use.
+// personal reads the recipients' values for the merge fields of a campaign. It is not safe for
+// concurrent use. All its methods work on nil, which stands for a campaign without merge fields.
 type personal struct {
 	fields   []string
 	template *sms.Template
-	strict   bool // a blank value is an error
-	place    map[string]int
-	names    map[string]int // place by a recipient's own name of the field; -1: it is not used
-	seen     []bool         // fields that some recipient has had
-	values   []string
-	has      []bool
-	body     []byte
-	plain    bool // the message is transliterated
+	// strict makes a missing value an error (OnMissingFail).
+	strict bool
+	// place is a field's index in fields and values.
+	place map[string]int
+	// names caches place by the name that recipients use; -1 marks a field that the body does
+	// not use.
+	names map[string]int
+	// seen marks the fields that at least one recipient had.
+	seen []bool
+	// values and has belong to the recipient that was read last.
+	values []string
+	has    []bool
+	body   []byte
+	// transliterate writes the message in GSM-7 where that is possible.
+	transliterate bool
 }
 
-// newPersonal is nil for a plain campaign.
+// newPersonal returns nil for a campaign without merge fields.
 func newPersonal(spec ledger.Spec) (*personal, error) {
-	if !spec.Personal() {
-		return nil, nil //nolint:nilnil // there is nothing to read, and nothing wrong
+	if !spec.Personalized() {
+		return nil, nil //nolint:nilnil // nil reads a campaign without merge fields
 	}
 	t, err := sms.ParseTemplate(spec.Body)
 	if err != nil {
 		return nil, &FieldError{Field: "body", Problem: err.Error()}
 	}
 	n := len(spec.Fields)
-	p := &personal{fields: spec.Fields, template: t, strict: spec.OnMissing == "", plain: spec.Transliterate, place: map[string]int{}, names: map[string]int{},
+	p := &personal{fields: spec.Fields, template: t, strict: spec.OnMissing == "", transliterate: spec.Transliterate, place: map[string]int{}, names: map[string]int{},
 		seen: make([]bool, n), values: make([]string, n), has: make([]bool, n)}
 	for i, f := range spec.Fields {
 		p.place[f] = i
@@ -80,10 +78,10 @@ func newPersonal(spec ledger.Spec) (*personal, error) {
 	return p, nil
 }
 
-// mostNames bounds the names of fields that are remembered.
+// mostNames is the maximum number of field names in the cache.
 const mostNames = 1000
 
-// placeOf is the place of a recipient's field among the values; -1: the body does not use it.
+// placeOf returns the index of a recipient's field in values, or -1 if the body does not use it.
 func (p *personal) placeOf(name string) int {
 	at, ok := p.names[name]
 	if ok {
@@ -99,8 +97,8 @@ func (p *personal) placeOf(name string) int {
 	return at
 }
 
-// read gives the values of the n-th recipient, valid until the next call; nil for a plain
-// campaign.
+// read returns the values of recipient number n in the order of fields. They are valid until the
+// next call. It returns a FieldError for a field that is given twice or is not UTF-8.
 func (p *personal) read(n int, r Recipient) ([]string, error) {
 	if p == nil {
 		return nil, nil
@@ -113,18 +111,18 @@ func (p *personal) read(n int, r Recipient) ([]string, error) {
 			continue
 		}
 		if p.has[at] {
-			return nil, &FieldError{Field: "recipients", Problem: fmt.Sprintf("recipient %d has two fields %s", n, p.fields[at])}
+			return nil, &FieldError{Field: "recipients", Problem: fmt.Sprintf("recipient %d has the field %s twice", n, p.fields[at])}
 		}
 		if !utf8.ValidString(v) {
-			return nil, &FieldError{Field: "recipients", Problem: fmt.Sprintf("recipient %d: the field %s is not UTF-8", n, p.fields[at])}
+			return nil, &FieldError{Field: "recipients", Problem: fmt.Sprintf("recipient %d: the field %s must be UTF-8", n, p.fields[at])}
 		}
 		p.values[at], p.has[at], p.seen[at] = v, true, true
 	}
 	return p.values, nil
 }
 
-// segments renders the values read last, and gives the segments of the message. It errs
-// with a MissingError if one is missing that may not.
+// segments renders the message of the recipient that was read last and returns its number of
+// segments. It returns a MissingError if strict is set and a value is missing.
 func (p *personal) segments(n int) (int, error) {
 	var missing string
 	p.body, missing = p.template.Render(p.body[:0], func(field string) string { return p.values[p.place[field]] })
@@ -132,21 +130,21 @@ func (p *personal) segments(n int) (int, error) {
 		return 0, &MissingError{Recipient: n, Field: missing}
 	}
 	body := string(p.body)
-	if p.plain {
+	if p.transliterate {
 		body, _ = sms.Transliterate(body)
 	}
 	segments, _ := sms.Segments(body)
 	return segments, nil
 }
 
-// unknown names a field that no recipient has had.
-func (p *personal) unknown() error {
+// unusedField returns a FieldError for a merge field that no recipient had.
+func (p *personal) unusedField() error {
 	if p == nil {
 		return nil
 	}
 	for i, seen := range p.seen {
 		if !seen {
-			return &FieldError{Field: "body", Problem: fmt.Sprintf("no recipient has a field %s, which {{%s}} asks for", p.fields[i], p.fields[i])}
+			return &FieldError{Field: "body", Problem: fmt.Sprintf("no recipient has the field %s, which the body uses as {{%s}}", p.fields[i], p.fields[i])}
 		}
 	}
 	return nil

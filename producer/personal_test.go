@@ -1,7 +1,6 @@
 package producer_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"iter"
@@ -36,10 +35,10 @@ func TestWhatCannotBeFilledInIsRefusedBeforeAnythingIsEnqueued(t *testing.T) {
 	}{
 		"a blank value":              {"Habari {{first_name}}", fielded(good, values{"first_name": " "}), "recipient 2: the field firstname is blank"},
 		"one is without the field":   {"Habari {{FirstName}}", fielded(good, good, values{"city": "x"}), "recipient 3: the field firstname is blank"},
-		"no recipient has the field": {"Habari {{nickname|there}}", fielded(good, good), "no recipient has a field nickname"},
-		"two of the same name":       {"Habari {{first name}}", fielded(values{"First name": "a", "first_name": "b"}), "recipient 1 has two fields firstname"},
-		"no UTF-8":                   {"Habari {{city}}", fielded(values{"city": "\xff"}), "recipient 1: the field city is not UTF-8"},
-		"no fields at all":           {"Habari {{city|you}}", producer.Numbers("0712345678"), "no recipient has a field city"},
+		"no recipient has the field": {"Habari {{nickname|there}}", fielded(good, good), "no recipient has the field nickname"},
+		"two of the same name":       {"Habari {{first name}}", fielded(values{"First name": "a", "first_name": "b"}), "recipient 1 has the field firstname twice"},
+		"no UTF-8":                   {"Habari {{city}}", fielded(values{"city": "\xff"}), "recipient 1: the field city must be UTF-8"},
+		"no fields at all":           {"Habari {{city|you}}", producer.Numbers("0712345678"), "no recipient has the field city"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -101,7 +100,7 @@ func TestFourBracesAreTwoInAPlainText(t *testing.T) {
 	if _, err := b.Enqueue(t.Context(), c, producer.Numbers("0712345678")); err != nil {
 		t.Fatal(err)
 	}
-	if spec, err := b.ledger.Spec(t.Context(), "c"); err != nil || spec.Body != "Use {{name}} in your text" || spec.Personal() {
+	if spec, err := b.ledger.Spec(t.Context(), "c"); err != nil || spec.Body != "Use {{name}} in your text" || spec.Personalized() {
 		t.Errorf("the spec is %+v, %v", spec, err)
 	}
 }
@@ -150,32 +149,4 @@ func TestATextThatIsTooLongForAllIsRefused(t *testing.T) {
 	if _, err := b.Enqueue(t.Context(), c, fielded(values{"a": "1"})); !errors.Is(err, producer.ErrInvalid) || !strings.Contains(err.Error(), "905") {
 		t.Errorf("enqueued: %v", err)
 	}
-}
-
-// Each recipient's fields fill in the text.
-func ExampleClient_Enqueue_mergeFields() {
-	rdb, done := openRedis()
-	defer done()
-
-	client, err := producer.New(rdb)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	campaign := producer.Campaign{ID: "points-june", Via: "kobo-main", From: "ACME", Body: "Habari {{first name|there}}, you have {{points}} points."}
-	receipt, err := client.Enqueue(context.Background(), campaign, func(yield func(producer.Recipient, error) bool) {
-		_ = yield(producer.Recipient{Number: "0803 123 4567", Fields: map[string]string{"First name": "Ngozi", "points": "7"}}, nil) &&
-			yield(producer.Recipient{Number: "0805 765 4321", Fields: map[string]string{"First name": "", "points": "12"}}, nil)
-	})
-	fmt.Println(receipt.Total, err)
-
-	campaign.ID, campaign.Body = "points-july", "{{points}} points"
-	_, err = client.Enqueue(context.Background(), campaign, func(yield func(producer.Recipient, error) bool) {
-		yield(producer.Recipient{Number: "0803 123 4567", Fields: map[string]string{"points": ""}}, nil)
-	})
-	var missing *producer.MissingError
-	fmt.Println(errors.As(err, &missing), missing.Recipient, missing.Field)
-	// Output:
-	// 2 <nil>
-	// true 1 points
 }

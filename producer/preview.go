@@ -16,47 +16,45 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// Route sends the numbers that begin with Match through accounts, in order of preference.
-type Route = ledger.Route
-
-// Outlook is what Preview is told of the world. The zero value knows nothing of it: then
-// only what the campaign itself says is counted.
-type Outlook struct {
-	// Accounts are those that campaigns may go through.
+// PreviewOptions describe the system that a campaign would be sent by, as far as the caller
+// knows it. The zero value is useful with Client.Preview, which reads the rest from Redis.
+type PreviewOptions struct {
+	// Accounts are the known accounts.
 	Accounts []Account
-	// Routes are for a campaign that names no account.
+	// Routes choose accounts for a campaign that names none.
 	Routes []Route
-	// Country is the workers' default for numbers in national format, where no account
-	// tells of another.
+	// Country is the default for numbers in national format, as an ISO code. The country of
+	// the campaign comes first, then that of its account.
 	Country string
-	// Now is when the campaign is enqueued. Zero: the moment of the call.
+	// Now is the time of the preview. Zero means the present.
 	Now time.Time
-	// FailoverAfter is how long an account must have been held for routes to pass it over;
-	// 0: they never do.
+	// FailoverAfter is how long an account must have been held before its work moves to the
+	// next account of the route. 0 means never.
 	FailoverAfter time.Duration
-	// LeftOut, if not nil, is called with every recipient that is left out, in the order of
-	// their rows. An error of it ends the preview.
-	LeftOut func(LeftOut) error
+	// Skipped, if not nil, is called for each recipient that would be skipped, in the order of
+	// the upload. If it returns an error, the preview ends with that error.
+	Skipped func(SkippedRecipient) error
 
-	// ledger, if not nil, knows who has opted out.
 	ledger *ledger.Ledger
 }
 
-// LeftOut is a recipient that would not be sent to.
-type LeftOut struct {
-	// Row counts the recipients from 1, Input is the number as it was given.
-	Row   int    `json:"row"`
+// SkippedRecipient is a recipient that a campaign would not be sent to.
+type SkippedRecipient struct {
+	// Row is the recipient's position in the upload, counted from 1.
+	Row int `json:"row"`
+	// Input is the number as uploaded.
 	Input string `json:"input"`
-	// Reason is one word, as in Result; Code says it more exactly, or is empty.
+	// Reason is one word, such as "invalid_number" or "duplicate".
 	Reason string `json:"reason"`
-	Code   string `json:"code"`
+	// Code makes the reason precise, such as "too_short", or is empty.
+	Code string `json:"code"`
 }
 
-// Preview plans a campaign as a worker would, and enqueues nothing. It needs no Redis:
-// what it is not told it names as not known. Memory grows by about three bytes a
-// recipient. A campaign that Enqueue would refuse for what it is is ErrInvalid here too;
-// its ID may be empty.
-func Preview(ctx context.Context, campaign Campaign, recipients iter.Seq2[Recipient, error], o Outlook) (Forecast, error) {
+// Preview plans a campaign as a worker would and sends nothing. It uses neither Redis nor a
+// worker; what it cannot know without them is in Forecast.Unknown. Memory grows by about three
+// bytes a recipient, for the search for duplicates. Mistakes in the campaign are an ErrInvalid
+// that lists all of them, as in Client.Enqueue, except that ID may be empty.
+func Preview(ctx context.Context, campaign Campaign, recipients iter.Seq2[Recipient, error], o PreviewOptions) (Forecast, error) {
 	if o.Now.IsZero() {
 		o.Now = time.Now()
 	}
@@ -74,11 +72,10 @@ func Preview(ctx context.Context, campaign Campaign, recipients iter.Seq2[Recipi
 	return p.forecast(), nil
 }
 
-// Preview is the function of that name with what Redis knows: accounts that workers serve,
-// their routes, and who has opted out. Of an account that no worker serves at the moment,
-// what o says goes first.
-func (c *Client) Preview(ctx context.Context, campaign Campaign, recipients iter.Seq2[Recipient, error], o Outlook) (Forecast, error) {
-	published, err := c.ledger.Accounts(ctx)
+// Preview is like the package-level Preview, but reads accounts, routes and the suppression
+// lists from Redis. For accounts that no live worker serves, o takes precedence.
+func (c *Client) Preview(ctx context.Context, campaign Campaign, recipients iter.Seq2[Recipient, error], o PreviewOptions) (Forecast, error) {
+	published, err := c.Accounts(ctx)
 	if err != nil {
 		return Forecast{}, fmt.Errorf("preview: %w", err)
 	}
@@ -95,9 +92,11 @@ func (c *Client) Preview(ctx context.Context, campaign Campaign, recipients iter
 		}
 	}
 	if served || len(o.Routes) == 0 {
-		if o.Routes, err = c.ledger.Routes(ctx); err != nil {
+		routes, err := c.ledger.Routes(ctx)
+		if err != nil {
 			return Forecast{}, fmt.Errorf("preview: %w", err)
 		}
+		o.Routes = routesOf(routes)
 	}
 	if o.Now.IsZero() {
 		o.Now = c.now()
@@ -106,8 +105,8 @@ func (c *Client) Preview(ctx context.Context, campaign Campaign, recipients iter
 	return Preview(ctx, campaign, recipients, o)
 }
 
-// check says what is wrong with a campaign as Enqueue would.
-func (o Outlook) check(campaign Campaign) (ledger.Spec, error) {
+// check returns the mistakes that Enqueue would return, and the campaign's stored form.
+func (o PreviewOptions) check(campaign Campaign) (ledger.Spec, error) {
 	if campaign.ID == "" {
 		campaign.ID = "preview"
 	}
@@ -117,7 +116,7 @@ func (o Outlook) check(campaign Campaign) (ledger.Spec, error) {
 	m.past("expires_at", campaign.ExpiresAt, o.Now)
 	for _, name := range o.namesFor(campaign.Via) {
 		if a, ok := o.account(name); ok && a.Info.Name != "" {
-			checkCard(spec, a, &m)
+			checkAccount(spec, a, &m)
 		}
 	}
 	if len(m) > 0 {
@@ -126,16 +125,18 @@ func (o Outlook) check(campaign Campaign) (ledger.Spec, error) {
 	return spec, nil
 }
 
-func (o Outlook) account(name string) (Account, bool) {
+// account returns a known account by its name. ok is false if it is not known.
+func (o PreviewOptions) account(name string) (a ledger.Account, ok bool) {
 	i := slices.IndexFunc(o.Accounts, func(a Account) bool { return a.Name == name })
 	if i < 0 {
-		return Account{Card: ledger.Card{Name: name}}, false
+		return ledger.Account{Card: ledger.Card{Name: name}}, false
 	}
-	return o.Accounts[i], true
+	return o.Accounts[i].stored(), true
 }
 
-// namesFor are the accounts that a campaign may go through, each once.
-func (o Outlook) namesFor(via string) (names []string) {
+// namesFor returns the names of the accounts that a campaign may use, each once. Without an
+// account and without routes it returns one empty name.
+func (o PreviewOptions) namesFor(via string) (names []string) {
 	if via != "" {
 		return []string{via}
 	}
@@ -152,67 +153,69 @@ func (o Outlook) namesFor(via string) (names []string) {
 	return names
 }
 
-// passesOver says whether routes do without an account that is held.
-func (o Outlook) passesOver(h ledger.Hold) bool {
+// passesOver reports whether routes skip an account because of its hold.
+func (o PreviewOptions) passesOver(h ledger.Hold) bool {
 	return o.FailoverAfter > 0 && h.Held() && !h.Until.IsZero() && o.Now.Sub(h.Since) >= o.FailoverAfter && o.Now.Before(h.Until)
 }
 
-// preview is one Preview at work.
+// preview is the state of one call of Preview.
 type preview struct {
-	Outlook
-	spec    ledger.Spec
-	frozen  ledger.Frozen
+	PreviewOptions
+	spec ledger.Spec
+	// cards are the accounts, and known reports for each whether its gateway is known.
+	cards   []ledger.Account
+	known   []bool
 	planner *planning.Planner
-	known   []bool // by account
-	cards   []Account
-	page    ledger.Page
-	pager   ledger.Pager
-	opted   *ledger.Lookup // nil: without a ledger
-	lanes   []load
-	spread  map[Length]int
-	samples samples
-	out     Forecast
-	// why is the cause of the first message in UCS-2.
-	why string
+	// snapshot is what the worker would fix when planning starts.
+	snapshot ledger.PlanSnapshot
+	page     ledger.Page
+	pager    ledger.Pager
+	opted    *ledger.OptOutLookup // nil without Redis
+	streams  []streamLoad         // by stream number
+	spread   map[Length]int
+	samples  samples
+	// ucs2 names the character that makes the first UCS-2 message UCS-2.
+	ucs2 string
+	out  Forecast
 }
 
-// load is what goes through a lane.
-type load struct{ recipients, calls, segments int }
+// streamLoad counts what goes through a stream.
+type streamLoad struct{ recipients, calls, segments int }
 
-func newPreview(ctx context.Context, spec ledger.Spec, o Outlook) (*preview, error) {
-	p := &preview{Outlook: o, spec: spec, spread: map[Length]int{}, page: ledger.Page{First: 1},
+func newPreview(ctx context.Context, spec ledger.Spec, o PreviewOptions) (*preview, error) {
+	p := &preview{PreviewOptions: o, spec: spec, spread: map[Length]int{}, page: ledger.Page{First: 1},
 		out: Forecast{Reasons: map[string]int{}, Invalid: map[string]int{}, Countries: map[string]int{}, Unknown: []string{}}}
-	p.frozen.Country = spec.Country
+	p.snapshot.Country = spec.Country
 	if spec.Via == "" {
-		p.frozen.Routes = o.Routes
+		p.snapshot.Routes = storedRoutes(o.Routes)
 	}
 	windows := map[string]string{}
 	for _, name := range o.namesFor(spec.Via) {
 		a, known := o.account(name)
 		known = known && a.Info.MaxRecipients > 0
-		frozen := planning.Account(a.Card, spec, 0) // a batch's size is no matter of a preview
-		frozen.Held = spec.Via == "" && o.passesOver(a.Hold)
-		p.frozen.Accounts = append(p.frozen.Accounts, frozen)
+		snapshot := planning.Account(a.Card, spec, 0) // 0: the batch size does not change a preview
+		snapshot.Held = spec.Via == "" && o.passesOver(a.Hold)
+		p.snapshot.Accounts = append(p.snapshot.Accounts, snapshot)
 		p.cards, p.known = append(p.cards, a), append(p.known, known)
-		p.frozen.Country = cmp.Or(p.frozen.Country, a.Country)
+		p.snapshot.Country = cmp.Or(p.snapshot.Country, a.Country)
 		maps.Copy(windows, a.Windows)
 	}
-	p.frozen.Country = cmp.Or(p.frozen.Country, o.Country)
+	p.snapshot.Country = cmp.Or(p.snapshot.Country, o.Country)
 	if spec.Class != ledger.Transactional {
 		for _, country := range slices.Sorted(maps.Keys(windows)) {
-			p.frozen.Windows = append(p.frozen.Windows, ledger.FrozenWindow{Country: country, Hours: windows[country]})
+			p.snapshot.SendingHours = append(p.snapshot.SendingHours, ledger.CountryHours{Country: country, Hours: windows[country]})
 		}
 	}
-	p.lanes = make([]load, p.frozen.Lanes())
+	p.streams = make([]streamLoad, p.snapshot.Streams())
 	var err error
-	if p.planner, err = planning.New(spec, p.frozen); err != nil {
+	if p.planner, err = planning.New(spec, p.snapshot); err != nil {
 		return nil, fmt.Errorf("preview: %w", err)
 	}
-	return p, p.findLists(ctx)
+	return p, p.openSuppressionLists(ctx)
 }
 
-// findLists finds the suppression lists that hold for the campaign.
-func (p *preview) findLists(ctx context.Context) error {
+// openSuppressionLists prepares the look-up in the suppression lists that apply to the campaign.
+func (p *preview) openSuppressionLists(ctx context.Context) error {
 	if p.ledger == nil {
 		return nil
 	}
@@ -232,11 +235,11 @@ func (p *preview) findLists(ctx context.Context) error {
 			lists = append(lists, list)
 		}
 	}
-	p.opted = p.ledger.Lookup(lists, counts, 0)
+	p.opted = p.ledger.NewOptOutLookup(lists, counts, 0)
 	return nil
 }
 
-// read plans the recipients, page by page as they would be uploaded.
+// read plans the recipients in the same pages that an upload would have.
 func (p *preview) read(ctx context.Context, recipients iter.Seq2[Recipient, error]) error {
 	if recipients == nil {
 		recipients = Numbers()
@@ -264,9 +267,9 @@ func (p *preview) read(ctx context.Context, recipients iter.Seq2[Recipient, erro
 		}
 	}
 	if p.out.Total == 0 {
-		return &FieldError{Field: "recipients", Problem: "there are none"}
+		return &FieldError{Field: "recipients", Problem: "must not be empty"}
 	}
-	if err := own.unknown(); err != nil {
+	if err := own.unusedField(); err != nil {
 		return err
 	}
 	if err := p.plan(ctx, true); err != nil {
@@ -275,7 +278,7 @@ func (p *preview) read(ctx context.Context, recipients iter.Seq2[Recipient, erro
 	return nil
 }
 
-// add takes the next recipient into the page, after planning the page before if it is full.
+// add puts a recipient into the page. If the page is full, it plans it first.
 func (p *preview) add(ctx context.Context, number string, values []string) error {
 	number = number[:min(len(number), ledger.MaxInput)]
 	_, kept, next := p.pager.Add(number, values)
@@ -284,9 +287,9 @@ func (p *preview) add(ctx context.Context, number string, values []string) error
 			return err
 		}
 	}
-	// What came may be a part of something large, or change, and is kept for as long as its page.
+	// Copies, because the caller may reuse the memory, or the number may be part of a large string.
 	p.page.Inputs = append(p.page.Inputs, strings.Clone(number))
-	if p.spec.Personal() {
+	if p.spec.Personalized() {
 		if kept != nil {
 			kept = slices.Clone(kept)
 			for i := range kept {
@@ -299,23 +302,23 @@ func (p *preview) add(ctx context.Context, number string, values []string) error
 	return nil
 }
 
-// plan plans the page that has been read.
+// plan plans the page that was read, and counts the result. last marks the final page.
 func (p *preview) plan(ctx context.Context, last bool) error {
 	if p.opted != nil && p.opted.Any() {
 		opted, err := p.opted.OptedOut(ctx, p.planner.Numbers(p.page))
 		if err != nil {
 			return err
 		}
-		p.planner.LeaveOut(opted)
+		p.planner.SetOptedOut(opted)
 	}
 	page := p.planner.Page(p.page, last)
-	for _, x := range page.LeftOut {
+	for _, x := range page.Skipped {
 		p.out.Reasons[x.Reason]++
 		if x.Reason == ledger.ReasonInvalidNumber {
 			p.out.Invalid[x.Code]++
 		}
-		if p.LeftOut != nil {
-			err := p.LeftOut(LeftOut{Row: x.Row, Input: p.page.Inputs[x.Row-p.page.First], Reason: x.Reason, Code: x.Code})
+		if p.Skipped != nil {
+			err := p.Skipped(SkippedRecipient{Row: x.Row, Input: p.page.Inputs[x.Row-p.page.First], Reason: x.Reason, Code: x.Code})
 			if err != nil {
 				return err
 			}
@@ -328,12 +331,12 @@ func (p *preview) plan(ctx context.Context, last bool) error {
 	p.page.First += len(p.page.Inputs)
 	p.page.Inputs = p.page.Inputs[:0]
 	if p.page.Values != nil {
-		p.page.Values = make([][]string, 0, cap(p.page.Values)) // planning keeps those of what waits
+		p.page.Values = make([][]string, 0, cap(p.page.Values)) // the planner keeps the old values for calls that are not full
 	}
 	return nil
 }
 
-// batch counts what is planned.
+// batch counts the calls of a planned batch.
 func (p *preview) batch(b ledger.PlannedBatch) {
 	at := 0
 	for i, n := range b.Calls {
@@ -341,25 +344,26 @@ func (p *preview) batch(b ledger.PlannedBatch) {
 		if len(b.Bodies) > 0 {
 			body = b.Bodies[i]
 		}
-		p.call(b.Lane, body, b.To[at:at+n])
+		p.call(b.Stream, body, b.To[at:at+n])
 		at += n
 	}
 }
 
-func (p *preview) call(lane int, body string, to []ledger.Planned) {
+// call counts one call to a gateway.
+func (p *preview) call(stream int, body string, to []ledger.Planned) {
 	segments, encoding := sms.Segments(body)
-	l := &p.lanes[lane]
+	l := &p.streams[stream]
 	l.recipients += len(to)
 	l.calls++
 	l.segments += segments * len(to)
 	p.spread[Length{Segments: segments, Encoding: encoding.String()}] += len(to)
-	if encoding == sms.UCS2 && p.why == "" {
-		if cause, ok := sms.Why(body); ok {
-			p.why = cause.String()
+	if encoding == sms.UCS2 && p.ucs2 == "" {
+		if cause, ok := sms.ExplainUCS2(body); ok {
+			p.ucs2 = cause.String()
 		}
 	}
 	for _, x := range to {
 		p.out.Countries[x.MSISDN.Country()]++
-		p.samples.offer(lane, x, body, segments)
+		p.samples.offer(stream, x, body, segments)
 	}
 }

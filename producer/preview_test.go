@@ -12,14 +12,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers"
 )
 
 func card(name string, rate float64, change ...func(*producer.Account)) producer.Account {
-	a := producer.Account{Card: ledger.Card{Name: name, Provider: "kobo", Rate: rate, Unit: "messages", Sender: "ACME", Country: "KE", Price: "0.80 KES",
-		Info: providers.Info{Name: "kobo", MaxRecipients: 500, MaxChars: 905, MaxSegments: 6, SenderAlphaMax: 11, SenderDigitsMax: 16}}}
+	a := producer.Account{Name: name, Provider: "kobo", Rate: rate, Unit: "messages", Sender: "ACME", Country: "KE", Price: "0.80 KES",
+		Info: providers.Info{Name: "kobo", MaxRecipients: 500, MaxChars: 905, MaxSegments: 6, SenderAlphaMax: 11, SenderDigitsMax: 16}}
 	for _, f := range change {
 		f(&a)
 	}
@@ -103,14 +102,14 @@ func TestPreviewForeseesWhenItEnds(t *testing.T) {
 			if len(tt.routes) == 0 {
 				c.Via = "k"
 			}
-			f, err := producer.Preview(t.Context(), c, people(tt.kenyans, tt.nigerians), producer.Outlook{Accounts: tt.accounts, Routes: tt.routes, Now: at(morning)})
+			f, err := producer.Preview(t.Context(), c, people(tt.kenyans, tt.nigerians), producer.PreviewOptions{Accounts: tt.accounts, Routes: tt.routes, Now: at(morning)})
 			if err != nil {
 				t.Fatal(err)
 			}
 			var got []string
 			nairobi := at(morning).Location()
 			sum := f.Schedule.Expired
-			for _, x := range f.Schedule.Stretches {
+			for _, x := range f.Schedule.Spans {
 				got = append(got, fmt.Sprintf("%s %s %s %d", x.Country, x.From.In(nairobi).Format("15:04"), x.Until.In(nairobi).Format("15:04"), x.Recipients))
 				sum += x.Recipients
 			}
@@ -137,7 +136,7 @@ func TestPreviewOfRoutesAndHeldAccounts(t *testing.T) {
 	t.Parallel()
 	held := func(since, until time.Duration) func(*producer.Account) {
 		return func(a *producer.Account) {
-			a.Hold = ledger.Hold{Reason: "connection", Since: now.Add(-since), Until: now.Add(until)}
+			a.Hold = producer.Hold{Reason: "connection", Since: now.Add(-since), Until: now.Add(until)}
 		}
 	}
 	for name, tt := range map[string]struct {
@@ -151,7 +150,7 @@ func TestPreviewOfRoutesAndHeldAccounts(t *testing.T) {
 		"tried again now": {card("k", 1, held(2*time.Minute, 0)), "k", time.Minute},
 		"never over":      {card("k", 1, held(2*time.Hour, time.Minute)), "k", 0},
 	} {
-		f, err := producer.Preview(t.Context(), producer.Campaign{Body: "Hello"}, people(10, 10), producer.Outlook{Now: now, FailoverAfter: tt.after,
+		f, err := producer.Preview(t.Context(), producer.Campaign{Body: "Hello"}, people(10, 10), producer.PreviewOptions{Now: now, FailoverAfter: tt.after,
 			Accounts: []producer.Account{tt.first, card("n", 1)}, Routes: []producer.Route{{Match: "254", Via: []string{"k", "n"}}}})
 		if err != nil {
 			t.Fatal(err)
@@ -164,7 +163,7 @@ func TestPreviewOfRoutesAndHeldAccounts(t *testing.T) {
 
 func TestPreviewSaysWhatItDoesNotKnow(t *testing.T) {
 	t.Parallel()
-	f, err := producer.Preview(t.Context(), producer.Campaign{Body: "Hello"}, producer.Numbers("0712345678", "+254712345678"), producer.Outlook{})
+	f, err := producer.Preview(t.Context(), producer.Campaign{Body: "Hello"}, producer.Numbers("0712345678", "+254712345678"), producer.PreviewOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,21 +183,21 @@ func TestPreviewRefusesAsEnqueueDoes(t *testing.T) {
 		"many mistakes": {producer.Campaign{ID: "/", Via: "k", Body: "x", Class: "x", Country: "XX", StartAt: now.Add(-time.Hour)}, []string{"id", "class", "country", "start_at"}},
 		"flash":         {producer.Campaign{Via: "k", Body: "x", Flash: true}, []string{"flash"}},
 	} {
-		_, err := producer.Preview(t.Context(), tt.campaign, people(1, 0), producer.Outlook{Accounts: []producer.Account{card("k", 1)}, Now: now})
+		_, err := producer.Preview(t.Context(), tt.campaign, people(1, 0), producer.PreviewOptions{Accounts: []producer.Account{card("k", 1)}, Now: now})
 		if !errors.Is(err, producer.ErrInvalid) || !slices.Equal(fields(err), tt.fields) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	broken := errors.New("broken")
-	_, err := producer.Preview(t.Context(), producer.Campaign{Body: "x"}, func(yield func(producer.Recipient, error) bool) { yield(producer.Recipient{}, broken) }, producer.Outlook{})
+	_, err := producer.Preview(t.Context(), producer.Campaign{Body: "x"}, func(yield func(producer.Recipient, error) bool) { yield(producer.Recipient{}, broken) }, producer.PreviewOptions{})
 	if !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
 	}
-	_, err = producer.Preview(t.Context(), producer.Campaign{Body: "x"}, producer.Numbers("1"), producer.Outlook{LeftOut: func(producer.LeftOut) error { return broken }})
+	_, err = producer.Preview(t.Context(), producer.Campaign{Body: "x"}, producer.Numbers("1"), producer.PreviewOptions{Skipped: func(producer.SkippedRecipient) error { return broken }})
 	if !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
 	}
-	if _, err = producer.Preview(t.Context(), producer.Campaign{Body: "x"}, nil, producer.Outlook{}); !errors.Is(err, producer.ErrInvalid) {
+	if _, err = producer.Preview(t.Context(), producer.Campaign{Body: "x"}, nil, producer.PreviewOptions{}); !errors.Is(err, producer.ErrInvalid) {
 		t.Errorf("of nobody: %v", err)
 	}
 }
@@ -206,7 +205,7 @@ func TestPreviewRefusesAsEnqueueDoes(t *testing.T) {
 func TestPreviewTellsOfCreditAndAlphabet(t *testing.T) {
 	t.Parallel()
 	account := card("k", 1, func(a *producer.Account) { a.Balance, a.BalanceAt = "KES 100", now.Add(-time.Minute) })
-	f, err := producer.Preview(t.Context(), producer.Campaign{Via: "k", Body: "It’s on"}, people(1000, 0), producer.Outlook{Accounts: []producer.Account{account}, Now: now})
+	f, err := producer.Preview(t.Context(), producer.Campaign{Via: "k", Body: "It’s on"}, people(1000, 0), producer.PreviewOptions{Accounts: []producer.Account{account}, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,7 +244,7 @@ func TestPreviewMemoryIsBounded(t *testing.T) {
 	var before runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	f, err := producer.Preview(t.Context(), producer.Campaign{Via: "k", Body: "Hello"}, rows, producer.Outlook{Accounts: []producer.Account{card("k", 1)}, Now: now})
+	f, err := producer.Preview(t.Context(), producer.Campaign{Via: "k", Body: "Hello"}, rows, producer.PreviewOptions{Accounts: []producer.Account{card("k", 1)}, Now: now})
 	if err != nil || f.Sent != n {
 		t.Fatalf("%+v, %v", f, err)
 	}

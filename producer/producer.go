@@ -1,16 +1,8 @@
-// Package producer is the library that Go services embed to send SMS through
-// Tuma: it writes campaigns into Redis, for workers to plan and send, and tells
-// what became of them. It holds no gateway code and no credentials.
-//
-// Enqueue is idempotent by campaign ID: the same ID with the same content again
-// changes nothing and returns the first receipt.
 package producer
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"regexp"
 	"sync/atomic"
 	"time"
 
@@ -20,36 +12,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/queue"
 )
 
-// Errors to test with errors.Is.
-var (
-	// ErrConflict: a campaign with this ID and other content exists. Take another
-	// ID, or enqueue what was enqueued first.
-	ErrConflict = ledger.ErrConflict
-	// ErrNotFound: there is no campaign with this ID, or its retention is over.
-	ErrNotFound = ledger.ErrNotFound
-	// ErrNotDurable: the change was made, but it could not be had in time that it would
-	// outlive a crash of Redis (WithDurability). Saying the same again is safe.
-	ErrNotDurable = ledger.ErrNotDurable
-	// ErrUnknownAccount: no worker has ever published the account.
-	ErrUnknownAccount = errors.New("unknown account")
-	// ErrInvalid: the campaign cannot be sent as it is; the error lists all
-	// mistakes, each with its field.
-	ErrInvalid = errors.New("invalid campaign")
-	// ErrNoCredit: Campaign.RequireCredit, and a balance does not cover what the campaign
-	// may cost, or cannot be told. It is an ErrInvalid; nothing was enqueued.
-	ErrNoCredit = errors.New("not enough credit")
-	// ErrDone: the campaign has ended and takes no such order.
-	ErrDone = ledger.ErrDone
-	// ErrStopped: the campaign was cancelled or has expired, and takes no such order.
-	ErrStopped = ledger.ErrStopped
-	// ErrNothingToRetry: no recipient has a status that was asked for.
-	ErrNothingToRetry = ledger.ErrNothing
-	// ErrFull: Redis is nearly full; nothing was enqueued.
-	ErrFull = errors.New("redis is nearly full")
-)
-
-// Client enqueues campaigns and reads what became of them. It is safe for
-// concurrent use by any number of goroutines.
+// Client enqueues campaigns, controls them and reads their status and results. It is safe
+// for concurrent use by any number of goroutines.
 type Client struct {
 	rdb    redis.UniversalClient
 	ledger *ledger.Ledger
@@ -59,11 +23,17 @@ type Client struct {
 	memory atomic.Pointer[memoryReading]
 }
 
+// memoryReading is Redis' memory use at a moment, in bytes. A limit of 0 means none.
+type memoryReading struct {
+	at          time.Time
+	used, limit int64
+}
+
 // Option changes how a Client works.
 type Option func(*Client)
 
-// WithClock makes the client take the time from now instead of time.Now. Nil
-// changes nothing.
+// WithClock makes the client read the time from now instead of time.Now. A nil now changes
+// nothing.
 func WithClock(now func() time.Time) Option {
 	return func(c *Client) {
 		if now != nil {
@@ -72,8 +42,8 @@ func WithClock(now func() time.Time) Option {
 	}
 }
 
-// WithPollInterval sets how often Wait looks; the default, also for what is not
-// above 0, is 250 ms.
+// WithPollInterval sets how often Wait, Watch and WaitForInFlight read Redis. The default is
+// 250 ms, also for a d that is not positive.
 func WithPollInterval(d time.Duration) Option {
 	return func(c *Client) {
 		if d > 0 {
@@ -82,22 +52,27 @@ func WithPollInterval(d time.Duration) Option {
 	}
 }
 
-// Durability says what must hold a change in Redis before a call of this package
-// returns: the append-only file on disk (Fsync), or so many replicas (Replicas).
-type Durability = ledger.Durability
-
-// WithDurability makes Enqueue, Pause, Resume, Cancel, Retry, OptOut, OptIn, Hold and Release wait
-// until what they changed is durable; what is not in time is an ErrNotDurable. The
-// default, the zero Durability, waits for Redis' answer alone.
-func WithDurability(d Durability) Option {
-	return func(c *Client) { c.ledger = ledger.NewDurable(c.rdb, d) }
+// Durability is what must hold a change before a call of this package returns. The zero
+// value means the memory of Redis alone.
+type Durability struct {
+	// Fsync waits until the append-only file is on the disk of the master.
+	Fsync bool
+	// Replicas is the number of replicas that must have the change, at most 16.
+	Replicas int
 }
 
-// New returns a client on a Redis client that is shared with the caller and stays
-// the caller's to close. It does not talk to Redis yet.
+// WithDurability makes Enqueue, Pause, Resume, Cancel, Retry, OptOut, OptIn, Hold and Release
+// wait until their change is durable. A change that is not durable within a second is an
+// ErrNotDurable. The default is the zero Durability.
+func WithDurability(d Durability) Option {
+	return func(c *Client) { c.ledger = ledger.NewDurable(c.rdb, ledger.Durability(d)) }
+}
+
+// New returns a client that uses rdb. The caller keeps rdb and closes it. New does not talk
+// to Redis. It returns an ErrInvalid if rdb is nil.
 func New(rdb redis.UniversalClient, options ...Option) (*Client, error) {
 	if rdb == nil {
-		return nil, fmt.Errorf("new producer: %w: no redis client", ErrInvalid)
+		return nil, fmt.Errorf("new producer: %w: the redis client is nil", ErrInvalid)
 	}
 	c := &Client{rdb: rdb, ledger: ledger.New(rdb), queue: queue.New(rdb), now: time.Now, poll: 250 * time.Millisecond}
 	for _, o := range options {
@@ -106,94 +81,75 @@ func New(rdb redis.UniversalClient, options ...Option) (*Client, error) {
 	return c, nil
 }
 
-// Close frees what New opened, which is nothing that outlives the client at
-// present; the Redis client stays open.
+// Close frees what New opened. It leaves the Redis client open. At present there is nothing
+// to free, and Close returns nil.
 func (c *Client) Close() error { return nil }
 
-// InFlight is what of a campaign is with the gateways at the moment of an order:
-// calls claimed before it may still reach them.
-type InFlight = ledger.InFlight
+// InFlight counts what a campaign has at the gateways: calls that workers had claimed before
+// an order was given.
+type InFlight struct {
+	// Calls are claimed and may still reach the gateway.
+	Calls int `json:"calls"`
+	// Recipients are those of the claimed calls and of calls whose outcome is in doubt.
+	Recipients int `json:"recipients"`
+}
 
-// Pause stops the campaign: once it returns, no call that was not claimed before
-// is submitted. Pausing a paused campaign changes nothing; one that has ended is
-// ErrDone or ErrStopped.
+// Pause pauses the campaign. Once Pause returns, workers claim no call of it; the calls that
+// were claimed before are returned. Pausing a paused campaign changes nothing. A campaign that
+// has ended is an ErrDone, a cancelled one an ErrStopped.
 func (c *Client) Pause(ctx context.Context, id string) (InFlight, error) {
-	return c.ledger.Pause(ctx, id, "producer")
+	n, err := c.ledger.Pause(ctx, id, "producer")
+	return InFlight(n), err
 }
 
-// Resume lets a paused campaign go on, repeating nothing.
+// Resume lets a paused campaign continue. It repeats no call. It also lets workers try
+// quarantined records again (Status.Quarantined), and restarts the count of rejected messages
+// after a pause for Campaign.MaxRejected. A campaign that has ended is an ErrDone, a cancelled
+// one an ErrStopped.
 func (c *Client) Resume(ctx context.Context, id string) (InFlight, error) {
-	return c.ledger.Resume(ctx, id, "producer")
+	n, err := c.ledger.Resume(ctx, id, "producer")
+	return InFlight(n), err
 }
 
-// Cancel ends the campaign for good: recipients for whom no call is in flight are
-// skipped with the reason "cancelled". Cancelling twice changes nothing.
+// Cancel ends the campaign permanently. Recipients without a call in flight are skipped with
+// the reason "cancelled". Cancelling a cancelled campaign changes nothing. A campaign that has
+// ended is an ErrDone.
 func (c *Client) Cancel(ctx context.Context, id string) (InFlight, error) {
-	return c.ledger.Cancel(ctx, id, "producer")
+	n, err := c.ledger.Cancel(ctx, id, "producer")
+	return InFlight(n), err
 }
 
-// RetryOptions say which recipients Retry sends to again.
+// RetryOptions select the recipients that Retry sends to again.
 type RetryOptions struct {
-	// Unknown: those whose outcome is unknown. They may get the message twice.
+	// Unknown selects recipients whose outcome is unknown. They may get the message twice.
 	Unknown bool
-	// Rejected: those the gateway refused.
+	// Rejected selects recipients that the gateway rejected.
 	Rejected bool
 }
 
-// Retry sends again, on purpose, and returns to how many recipients: who has opted out
-// since is left as it is, and LastRetry says how many these are. It is ErrNothingToRetry if
-// there is none with such a status.
+// Retry sends a campaign again to the recipients that o selects and returns their number.
+// Recipients that have opted out since are left as they are; LastRetry tells how many.
+// Retry returns ErrNothingToRetry if no recipient is selected. After another error it is not
+// known whether the retry began; read the status before repeating it.
 func (c *Client) Retry(ctx context.Context, id string, o RetryOptions) (int, error) {
-	// A retry makes the campaign findable before all else; one that is not there must not be.
+	// A retry enters the campaign in the index first, so the campaign must exist.
 	if _, err := c.ledger.Spec(ctx, id); err != nil {
 		return 0, err
 	}
 	return c.ledger.Retry(ctx, id, ledger.NewToken(), o.Unknown, o.Rejected)
 }
 
-// Retried is what a retry came to.
-type Retried = ledger.Retried
-
-// LastRetry is what the last retry of a campaign came to that is through.
-func (c *Client) LastRetry(ctx context.Context, id string) (Retried, error) {
-	return c.ledger.LastRetry(ctx, id)
+// RetryResult is the result of a retry.
+type RetryResult struct {
+	// Count is the number of recipients that are sent to again.
+	Count int
+	// OptedOut is the number of selected recipients that were left out because they have
+	// opted out.
+	OptedOut int
 }
 
-var holdReason = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,40}$`)
-
-// Hold holds an account by hand: nothing is claimed for it until Release. reason
-// is one word for status, [A-Za-z0-9_.-]{1,40}, else ErrInvalid; empty: "manual".
-// ErrUnknownAccount if no worker has published the account.
-func (c *Client) Hold(ctx context.Context, account, reason string) error {
-	if reason == "" {
-		reason = "manual"
-	}
-	if !holdReason.MatchString(reason) {
-		return &FieldError{Field: "reason", Problem: fmt.Sprintf("%.60q must be one word of letters, digits, _ . -", reason)}
-	}
-	return knownAccount(c.ledger.HoldAccount(ctx, account, reason, "operator"))
-}
-
-// Release lifts whatever hold an account has, and reports whether it had one.
-func (c *Client) Release(ctx context.Context, account string) (bool, error) {
-	had, err := c.ledger.ReleaseAccount(ctx, account)
-	return had, knownAccount(err)
-}
-
-// Account is an account as workers publish it, with its hold and balance.
-type Account = ledger.Account
-
-// Accounts lists the accounts that workers have published, by name.
-func (c *Client) Accounts(ctx context.Context) ([]Account, error) { return c.ledger.Accounts(ctx) }
-
-func knownAccount(err error) error {
-	if errors.Is(err, ledger.ErrNoAccount) {
-		return fmt.Errorf("%w: %w", ErrUnknownAccount, err)
-	}
-	return err
-}
-
-type memoryReading struct {
-	at         time.Time
-	used, most int64
+// LastRetry returns the result of the campaign's last finished retry.
+func (c *Client) LastRetry(ctx context.Context, id string) (RetryResult, error) {
+	r, err := c.ledger.LastRetry(ctx, id)
+	return RetryResult(r), err
 }

@@ -10,25 +10,28 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
-// Result is what became of one uploaded recipient, in the form of `tuma results`.
+// Result is the outcome for one uploaded recipient, as in `tuma results`.
 type Result struct {
-	// Row counts the uploaded recipients from 1.
+	// Row is the recipient's position in the upload, counted from 1.
 	Row int `json:"row"`
-	// MSISDN is digits without plus; empty where the number could not be read.
+	// MSISDN is the number in international format without plus. It is empty if the number
+	// could not be read.
 	MSISDN string `json:"msisdn"`
 	// Status is pending, accepted, delivered, undelivered, rejected, unknown or skipped.
 	Status string `json:"status"`
-	// Reason is one word for what is not accepted.
+	// Reason is one word that explains a status other than accepted, such as "duplicate".
 	Reason  string `json:"reason"`
 	Account string `json:"account"`
-	// MessageID is the gateway's; MessageUUID is the idempotency key it went under.
-	MessageID   string `json:"message_id"`
+	// MessageID is the gateway's ID of the message.
+	MessageID string `json:"message_id"`
+	// MessageUUID is the idempotency key of the call.
 	MessageUUID string `json:"message_uuid"`
-	// Code is the gateway's own word, or more exactly why a number is invalid.
+	// Code is the gateway's own code for a rejected message, or the precise reason of an
+	// invalid number.
 	Code string `json:"code"`
-	// Segments of the message, 0 if nothing was submitted.
+	// Segments is the number of segments of the message; 0 if it was not submitted.
 	Segments int `json:"segments"`
-	// Cost and Currency are what the gateway said it charged.
+	// Cost and Currency are what the gateway charged, if its answer says so.
 	Cost      string    `json:"cost"`
 	Currency  string    `json:"currency"`
 	UpdatedAt time.Time `json:"updated_at,omitzero"`
@@ -36,29 +39,30 @@ type Result struct {
 	Input string `json:"input"`
 }
 
-// Results yields one result for every uploaded recipient, in the order of the
-// upload and in constant memory; with statuses named, only those. ErrNotFound if
-// there is no such campaign.
+// Results yields one result for every uploaded recipient, in the order of the upload and in
+// constant memory. With statuses it yields only the recipients that have one of them. A status that
+// does not exist is an ErrInvalid. The campaign may be running: a result is the state at the
+// moment it is read.
 func (c *Client) Results(ctx context.Context, id string, statuses ...string) iter.Seq2[Result, error] {
 	return c.ResultsAfter(ctx, id, 0, statuses...)
 }
 
-// ResultsAfter yields what Results does, from the row behind one on: whoever was
-// interrupted gives the last Result.Row that he has got, and has each row once. What
-// happened to those before meanwhile is not told again.
+// ResultsAfter is like Results, but starts at the row after row. To continue an interrupted read,
+// pass the Row of the last result that was received. Changes to earlier rows are not yielded
+// again. A negative row is an ErrInvalid.
 func (c *Client) ResultsAfter(ctx context.Context, id string, row int, statuses ...string) iter.Seq2[Result, error] {
 	return func(yield func(Result, error) bool) {
 		if row < 0 {
-			yield(Result{}, &FieldError{Field: "after", Problem: fmt.Sprintf("%d is the number of no row", row)})
+			yield(Result{}, &FieldError{Field: "after", Problem: fmt.Sprintf("%d must not be negative", row)})
 			return
 		}
 		if !ledger.ValidID(id) {
-			yield(Result{}, &FieldError{Field: "id", Problem: "it is no campaign id"})
+			yield(Result{}, &FieldError{Field: "id", Problem: badID})
 			return
 		}
 		for _, s := range statuses {
 			if _, ok := ledger.ParseStatus(s); !ok {
-				yield(Result{}, &FieldError{Field: "status", Problem: s + " is none of pending, accepted, delivered, undelivered, rejected, unknown, skipped"})
+				yield(Result{}, &FieldError{Field: "status", Problem: fmt.Sprintf("%.40q must be pending, accepted, delivered, undelivered, rejected, unknown or skipped", s)})
 				return
 			}
 		}

@@ -9,8 +9,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// samples picks a few messages out of many: the first, the longest, the shortest, and
-// others by chance.
+// samples picks a few messages out of many: the first, the longest, the shortest and some
+// random ones.
 type samples struct {
 	seen                     int
 	first, longest, shortest sampled
@@ -20,20 +20,21 @@ type samples struct {
 
 type sampled struct {
 	ledger.Planned
-	lane     int
+	stream   int
 	body     string
 	segments int
 }
 
-// shownSamples is how many a Forecast has.
+// shownSamples is the maximum number of samples in a Forecast.
 const shownSamples = 5
 
-func (s *samples) offer(lane int, x ledger.Planned, body string, segments int) {
+// offer considers a message for the samples.
+func (s *samples) offer(stream int, x ledger.Planned, body string, segments int) {
 	if s.random == nil {
-		// The same list gives the same samples.
+		// A fixed seed, so that the same list gives the same samples.
 		s.random = rand.New(rand.NewPCG(1, 2))
 	}
-	one := sampled{x, lane, body, segments}
+	one := sampled{x, stream, body, segments}
 	s.seen++
 	if s.first.Row == 0 || x.Row < s.first.Row {
 		s.first = one
@@ -51,14 +52,14 @@ func (s *samples) offer(lane int, x ledger.Planned, body string, segments int) {
 	}
 }
 
-// picked are the samples, in the order of their rows.
-func (s *samples) picked(account func(lane int) string) []Sample {
+// picked returns the samples sorted by row.
+func (s *samples) picked(account func(stream int) string) []Sample {
 	out := []Sample{}
 	for _, x := range append([]sampled{s.first, s.longest, s.shortest}, s.others...) {
 		if x.Row == 0 || len(out) == shownSamples || slices.ContainsFunc(out, func(y Sample) bool { return y.Row == x.Row }) {
 			continue
 		}
-		out = append(out, Sample{Row: x.Row, MSISDN: x.MSISDN.String(), Account: account(x.lane), Body: x.body, Segments: x.segments,
+		out = append(out, Sample{Row: x.Row, MSISDN: x.MSISDN.String(), Account: account(x.stream), Body: x.body, Segments: x.segments,
 			Encoding: sms.EncodingOf(x.body).String()})
 	}
 	slices.SortFunc(out, func(a, b Sample) int { return cmp.Compare(a.Row, b.Row) })

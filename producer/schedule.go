@@ -9,43 +9,44 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
-// Schedule is when a campaign would be sent, at the accounts' rates and within the sending
-// hours, if nobody else used the accounts and no gateway were slower.
+// Schedule is when a campaign would be sent at the accounts' rates and within the sending
+// hours. It assumes that nothing else uses the accounts and that the gateways keep up.
 type Schedule struct {
-	// From is when it may begin, Until when it should have ended; nil: that cannot be told,
-	// or takes more than a year.
-	From  time.Time  `json:"from"`
+	// From is when sending may begin.
+	From time.Time `json:"from"`
+	// Until is when the last message should be sent. It is nil if that cannot be calculated
+	// or is more than a year away.
 	Until *time.Time `json:"until"`
-	// Unlimited are the accounts without a rate: how long they take is up to the gateways.
+	// Unlimited names the accounts without a rate. Their gateways decide how long they take.
 	Unlimited []string `json:"unlimited"`
-	// Stretches are the times in which something goes out, by country and in their order.
-	Stretches []Stretch `json:"stretches"`
-	// Expired is how many would not have had their turn when the campaign expires.
+	// Spans are the times in which messages go out, by country and in order.
+	Spans []SendingSpan `json:"stretches"`
+	// Expired is the number of recipients that would not be sent to before the campaign expires.
 	Expired int `json:"expired"`
 }
 
-// Stretch is a time in which a country's recipients are sent to.
-type Stretch struct {
-	// Country is the one whose sending hours they are; empty: all who may be sent to at
-	// any hour.
+// SendingSpan is a time in which recipients of one country are sent to.
+type SendingSpan struct {
+	// Country is the country whose sending hours apply. Empty means recipients that may be
+	// sent to at any hour.
 	Country    string    `json:"country"`
 	From       time.Time `json:"from"`
 	Until      time.Time `json:"until"`
 	Recipients int       `json:"recipients"`
 }
 
-// queueing is a lane's way through the schedule.
+// queueing is a stream's progress through the schedule.
 type queueing struct {
 	account int
 	country string
-	window  *hours.Window // nil: always open
+	window  *hours.Window // nil means always open
 	left    float64       // recipients
-	units   float64       // of its account's rate, a recipient
+	units   float64       // of the account's rate, for each recipient
 	shut    bool
-	change  time.Time // of its window
+	change  time.Time // when window next opens or closes
 }
 
-// pace is a speed, in recipients a second.
+// pace returns the speed in recipients a second if the account is shared by sharers streams.
 func (q *queueing) pace(rate float64, sharers int) float64 {
 	if rate <= 0 || q.units <= 0 {
 		return math.Inf(1)
@@ -54,14 +55,14 @@ func (q *queueing) pace(rate float64, sharers int) float64 {
 }
 
 const (
-	// farthest is how far ahead a schedule looks, and mostSpans how many changes it follows.
+	// farthest is how far ahead a schedule looks, and mostSpans the number of changes it follows.
 	farthest  = 366 * 24 * time.Hour
 	mostSpans = 20_000
 )
 
-// schedule follows all lanes through their hours.
+// schedule plays all streams through their sending hours until nothing is left.
 func (p *preview) schedule() Schedule {
-	s := Schedule{From: p.Now.UTC(), Unlimited: []string{}, Stretches: []Stretch{}}
+	s := Schedule{From: p.Now.UTC(), Unlimited: []string{}, Spans: []SendingSpan{}}
 	if p.spec.StartAt.After(p.Now) {
 		s.From = p.spec.StartAt.UTC()
 	}
@@ -93,10 +94,11 @@ func (p *preview) schedule() Schedule {
 	return s
 }
 
-// queue is what there is to do; false: it cannot be told how long that takes.
+// queue returns the streams with recipients. ok is false if an account or its sending hours are
+// not known, so that no duration can be calculated.
 func (p *preview) queue(s *Schedule) (queue []*queueing, ok bool) {
-	for n, l := range p.lanes {
-		lane := p.frozen.Lane(n)
+	for n, l := range p.streams {
+		stream := p.snapshot.Stream(n)
 		if l.recipients == 0 {
 			continue
 		}
@@ -104,7 +106,7 @@ func (p *preview) queue(s *Schedule) (queue []*queueing, ok bool) {
 		if !p.known[account] {
 			return nil, false
 		}
-		q := &queueing{account: account, country: lane.Window.Country, left: float64(l.recipients), units: 1}
+		q := &queueing{account: account, country: stream.SendingHours.Country, left: float64(l.recipients), units: 1}
 		switch p.cards[account].Unit {
 		case ledger.UnitRequests:
 			q.units = float64(l.calls) / q.left
@@ -112,7 +114,7 @@ func (p *preview) queue(s *Schedule) (queue []*queueing, ok bool) {
 			q.units = float64(l.segments) / q.left
 		}
 		if q.country != "" {
-			h, err := hours.Parse(lane.Window.Hours)
+			h, err := hours.Parse(stream.SendingHours.Hours)
 			if err == nil {
 				q.window, err = hours.In(q.country, h)
 			}
@@ -128,8 +130,8 @@ func (p *preview) queue(s *Schedule) (queue []*queueing, ok bool) {
 	return queue, true
 }
 
-// step goes on to the next moment at which something changes: a lane is through, a
-// window opens or closes, the campaign expires.
+// step advances from now to the next moment at which something changes (a stream is finished,
+// sending hours begin or end, the campaign expires) and returns that moment.
 func (p *preview) step(queue []*queueing, now time.Time, sent map[string]float64, s *Schedule) time.Time {
 	next := now.Add(farthest)
 	sooner := func(at time.Time) {
@@ -164,7 +166,7 @@ func (p *preview) step(queue []*queueing, now time.Time, sent map[string]float64
 			next = now
 			break
 		}
-		// A moment later than exactly, so that rounding leaves nothing over.
+		// One microsecond more, so that rounding leaves no fraction of a recipient over.
 		if seconds := q.left / pace; seconds < next.Sub(now).Seconds() {
 			next = now.Add(time.Duration(seconds*float64(time.Second)) + time.Microsecond)
 		}
@@ -184,14 +186,14 @@ func (p *preview) step(queue []*queueing, now time.Time, sent map[string]float64
 	return next.UTC()
 }
 
-// note adds what went out in a time to the country's stretch. Those are recipients in
-// full, which add up.
+// note adds the recipients sent to between from and until to the country's last span, or begins
+// a new one. Spans count whole recipients; sent keeps the exact sums, so that rounding adds up.
 func (s *Schedule) note(country string, from, until time.Time, recipients float64, sent map[string]float64) {
 	before := sent[country]
 	sent[country] += recipients
 	n := int(math.Round(sent[country])) - int(math.Round(before))
-	for i := len(s.Stretches) - 1; i >= 0; i-- {
-		if last := &s.Stretches[i]; last.Country == country {
+	for i := len(s.Spans) - 1; i >= 0; i-- {
+		if last := &s.Spans[i]; last.Country == country {
 			if !from.After(last.Until) {
 				last.Recipients += n
 				if until.After(last.Until) {
@@ -202,5 +204,5 @@ func (s *Schedule) note(country string, from, until time.Time, recipients float6
 			break
 		}
 	}
-	s.Stretches = append(s.Stretches, Stretch{Country: country, From: from.UTC(), Until: until.UTC(), Recipients: n})
+	s.Spans = append(s.Spans, SendingSpan{Country: country, From: from.UTC(), Until: until.UTC(), Recipients: n})
 }

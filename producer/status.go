@@ -11,121 +11,158 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
-// State is where a campaign stands.
-type State = ledger.State
+// State is the state of a campaign.
+type State string
 
-// The states. Done means that nothing is pending.
 const (
-	Uploading = ledger.Uploading
-	Scheduled = ledger.Scheduled
-	Planning  = ledger.Planning
-	Sending   = ledger.Sending
-	Paused    = ledger.Paused
-	Cancelled = ledger.Cancelled
-	Done      = ledger.Done
+	// Uploading means that an Enqueue is under way and nothing is committed yet.
+	Uploading State = "uploading"
+	// Scheduled means that Campaign.StartAt is in the future.
+	Scheduled State = "scheduled"
+	// Planning means that workers still read the uploaded recipients. Sending begins meanwhile.
+	Planning State = "planning"
+	// Sending means that everything is planned and recipients are pending.
+	Sending State = "sending"
+	// Paused means that no new call starts until Resume.
+	Paused State = "paused"
+	// Cancelled means that the campaign was cancelled. Recipients of calls that were in flight
+	// may still be pending.
+	Cancelled State = "cancelled"
+	// Done means that no recipient is pending.
+	Done State = "done"
 )
 
-// AccountCounts are a campaign's recipients with one of its accounts, by status. Who was
-// left out in planning, or is not planned yet, is with none.
-type AccountCounts = ledger.AccountCounts
-
-// Block is a reason why a campaign is not moving.
-type Block struct {
-	Account string `json:"account,omitempty"`
-	// Reason is one word: paused, no_worker, no_route (no account is named and the
-	// workers have no routes), later (the gateway has put off all numbers that are
-	// left), set_aside (records of it cannot be read; Resume tries them again), window (it
-	// is outside of the sending hours of all that is left), or that of the account's hold.
-	Reason string `json:"reason"`
-	// Country is the one whose sending hours are closed.
-	Country string `json:"country,omitempty"`
-	// Code is the gateway's own word for it, By who did it.
-	Code  string     `json:"code,omitempty"`
-	By    string     `json:"by,omitempty"`
-	Since *time.Time `json:"since,omitempty"`
-	// Until is when it is tried again; nil: when somebody acts.
-	Until *time.Time `json:"until,omitempty"`
-	// Unfit are the further accounts of its routes that cannot carry the campaign, and why:
-	// work that waits for this one does not move there.
-	Unfit []string `json:"unfit,omitempty"`
+// Counts counts recipients by status. After the commit of a campaign, Total is always the sum of
+// the other seven.
+type Counts struct {
+	Total       int `json:"total"`
+	Pending     int `json:"pending"`
+	Accepted    int `json:"accepted"`
+	Delivered   int `json:"delivered"`
+	Undelivered int `json:"undelivered"`
+	Rejected    int `json:"rejected"`
+	Unknown     int `json:"unknown"`
+	Skipped     int `json:"skipped"`
 }
 
-// Status is a campaign's state and counts, in the form of `tuma status --json`.
-// After the commit, Total is always the sum of the seven statuses.
+// AccountCounts counts a campaign's recipients at one of its accounts. Recipients that planning
+// skipped or has not reached belong to no account.
+type AccountCounts struct {
+	Account string `json:"account"`
+	Counts
+}
+
+// Block is a reason why a campaign does not move.
+type Block struct {
+	// Account is the account concerned. It is empty if the whole campaign is blocked.
+	Account string `json:"account,omitempty"`
+	// Reason is one word: "paused"; "no_worker" (no live worker serves the account); "no_route"
+	// (the campaign names no account, and the workers have no routes); "later" (the gateway
+	// has deferred all remaining recipients); "set_aside" (records are quarantined, see
+	// Status.Quarantined); "window" (outside the sending hours of all remaining recipients);
+	// or the reason of the account's hold.
+	Reason string `json:"reason"`
+	// Country is the country whose sending hours are over, as an ISO code.
+	Country string `json:"country,omitempty"`
+	// Code is the gateway's own code behind a hold.
+	Code string `json:"code,omitempty"`
+	// By is who paused the campaign or set the hold.
+	By string `json:"by,omitempty"`
+	// Since is when the block began, if it is known.
+	Since *time.Time `json:"since,omitempty"`
+	// Until is when workers try again. It is nil if a person must act first.
+	Until *time.Time `json:"until,omitempty"`
+	// Incompatible lists the other accounts of the route that cannot take over the work of a
+	// held account, each with the reason.
+	Incompatible []string `json:"unfit,omitempty"`
+}
+
+// Status is the state of a campaign and its counts, as in `tuma status --json`.
 type Status struct {
-	ID        string  `json:"id"`
-	State     State   `json:"state"`
+	ID    string `json:"id"`
+	State State  `json:"state"`
+	// BlockedBy lists why the campaign does not move. It is empty if it does.
 	BlockedBy []Block `json:"blocked_by"`
-	// ETA is when it should be finished, if that can be told.
-	ETA         *time.Time `json:"eta"`
-	Total       int        `json:"total"`
-	Pending     int        `json:"pending"`
-	Accepted    int        `json:"accepted"`
-	Delivered   int        `json:"delivered"`
-	Undelivered int        `json:"undelivered"`
-	Rejected    int        `json:"rejected"`
-	Unknown     int        `json:"unknown"`
-	Skipped     int        `json:"skipped"`
-	// Reasons count the skipped by reason.
+	// ETA is when the campaign should be done. It is nil if that cannot be estimated.
+	ETA *time.Time `json:"eta"`
+	Counts
+	// Reasons counts the skipped recipients by reason.
 	Reasons map[string]int `json:"reasons,omitempty"`
-	Batches int            `json:"batches"`
-	// Calls counts submitted requests, each once however often it was tried.
+	// Batches is the number of batches that were planned.
+	Batches int `json:"batches"`
+	// Calls is the number of submitted requests. A repeated request counts once.
 	Calls int `json:"calls"`
-	// Segments belong to accepted messages.
+	// Segments is the number of segments of the accepted messages.
 	Segments int `json:"segments"`
-	// Resent counts recipients that were submitted again and both went out.
+	// Resent is the number of recipients that were submitted again although their first message
+	// had been accepted.
 	Resent int `json:"resent,omitempty"`
-	// OnUnknown is OnUnknownResend from the beginning of planning on if, at one of the
-	// accounts, whose outcome is unknown is submitted once more; else empty.
+	// OnUnknown is OnUnknownResend if an account of the campaign submits recipients with an
+	// unknown outcome once more, and otherwise empty. It is known once planning has started.
 	OnUnknown string `json:"on_unknown,omitempty"`
-	// SetAside counts records and tasks of the campaign that cannot be read. What does not
-	// need them goes on; who is in them stays as counted, and Results ends at them.
-	SetAside int `json:"set_aside,omitempty"`
-	// Unreadable names some of them, with what is wrong.
+	// Quarantined is the number of records and tasks of the campaign that a worker could not
+	// read. The rest of the campaign continues. Recipients in them keep their last status, and
+	// Results ends with an error at the first of them. Resume lets workers try them again.
+	Quarantined int `json:"set_aside,omitempty"`
+	// Unreadable describes up to five quarantined records.
 	Unreadable []string `json:"unreadable,omitempty"`
-	InFlight   InFlight `json:"in_flight"`
-	Accounts   []string `json:"accounts,omitempty"`
-	// ByAccount are the counts of each account, from planning on: of the recipients that
-	// are with it now, or have ended there.
+	// InFlight counts the calls that are claimed at the moment.
+	InFlight InFlight `json:"in_flight"`
+	// Accounts names the accounts that the campaign was planned for.
+	Accounts []string `json:"accounts,omitempty"`
+	// ByAccount has the counts of each account once planning has started: recipients that
+	// wait for it or have ended there.
 	ByAccount []AccountCounts `json:"by_account,omitempty"`
-	// Canary is how the campaign's canary stands while others wait for it; nil: there is none,
-	// or it is over.
+	// Canary is the progress of the canary. It is nil if there is none or it is over.
 	Canary *Canary `json:"canary,omitempty"`
-	// TooMany is for what a campaign that is paused by "too_many_rejected" was paused.
-	TooMany *TooMany `json:"too_many_rejected,omitempty"`
-	// MaxRejected is the limit in percent; 0: none.
+	// TooManyRejected tells why a campaign is paused by "too_many_rejected".
+	TooManyRejected *TooManyRejected `json:"too_many_rejected,omitempty"`
+	// MaxRejected is the campaign's limit in percent; 0 means none.
 	MaxRejected float64 `json:"max_rejected,omitempty"`
-	// Rate is the accounts' rate together, in their unit a second; 0: unlimited.
-	Rate       float64    `json:"rate,omitempty"`
-	Class      Class      `json:"class,omitempty"`
-	CreatedAt  time.Time  `json:"created_at"`
-	StartAt    *time.Time `json:"start_at,omitempty"`
-	ExpiresAt  *time.Time `json:"expires_at,omitempty"`
+	// Rate is the sum of the accounts' rates, in their units a second; 0 means unlimited.
+	Rate      float64    `json:"rate,omitempty"`
+	Class     Class      `json:"class,omitempty"`
+	CreatedAt time.Time  `json:"created_at"`
+	StartAt   *time.Time `json:"start_at,omitempty"`
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+	// FinishedAt is when the last recipient ended. It is nil while recipients are pending.
 	FinishedAt *time.Time `json:"finished_at"`
 }
 
-// Canary is where the first messages of a campaign stand, of which all have to end before
-// others go.
+// Canary is the progress of a campaign's canary: the first messages, all of which must end before
+// others go out.
 type Canary struct {
-	// Size is how many they are; fewer than were asked for if fewer can be sent to.
+	// Size is the number of messages in the canary. It is less than Campaign.Canary if fewer
+	// recipients can be sent to.
 	Size int `json:"size"`
-	// Ended counts those that have ended, Rejected and Unknown among them.
+	// Ended is the number of them that have ended. Rejected and Unknown are included.
 	Ended    int `json:"ended"`
 	Rejected int `json:"rejected"`
 	Unknown  int `json:"unknown"`
 }
 
-// TooMany says that so many of those that had ended were rejected or unknown, more than
-// Campaign.MaxRejected.
-type TooMany = ledger.TooMany
+// TooManyRejected is the count that paused a campaign: Bad of Ended messages, more than
+// Campaign.MaxRejected percent, were rejected or unknown.
+type TooManyRejected struct {
+	Bad   int `json:"rejected_or_unknown"`
+	Ended int `json:"ended"`
+	// Canary reports whether Ended is the campaign's canary. Otherwise Ended counts from the
+	// start, from the last Resume after such a pause, or from the last restart of the count
+	// after ThresholdSpan messages.
+	Canary bool `json:"canary,omitempty"`
+}
 
-// Ended says that nothing of the campaign can move any more.
+// Ended reports whether the campaign has come to its end: it is done, or it is cancelled and no
+// recipient is pending.
 func (s Status) Ended() bool { return s.State == Done || s.State == Cancelled && s.Pending == 0 }
 
-// Status reads where a campaign stands. ErrNotFound if there is none.
+// badID is the problem of an ID that no campaign can have.
+const badID = "must be 1 to 128 of A-Z a-z 0-9 . _ : -"
+
+// Status reads the state of a campaign. It returns ErrNotFound if there is no such campaign.
 func (c *Client) Status(ctx context.Context, id string) (Status, error) {
 	if !ledger.ValidID(id) {
-		return Status{}, &FieldError{Field: "id", Problem: "it is no campaign id"}
+		return Status{}, &FieldError{Field: "id", Problem: badID}
 	}
 	sum, err := c.ledger.Summary(ctx, id)
 	if err != nil {
@@ -138,20 +175,25 @@ func (c *Client) Status(ctx context.Context, id string) (Status, error) {
 	if s.State == Done || s.State == Cancelled || s.State == Uploading {
 		return s, nil
 	}
-	return s, c.whyNot(ctx, sum, &s)
+	return s, c.explainBlocks(ctx, sum, &s)
 }
 
-// statusOf is a status without what the accounts have to do with it.
+// statusOf returns the status without the parts that depend on accounts: BlockedBy, ETA and Rate.
 func statusOf(sum ledger.Summary) Status {
-	s := Status{ID: sum.ID, State: sum.State, Total: sum.Total, Pending: sum.Pending, Accepted: sum.Accepted, Delivered: sum.Delivered,
-		Undelivered: sum.Undelivered, Rejected: sum.Rejected, Unknown: sum.Unknown, Skipped: sum.Skipped, Reasons: sum.Reasons,
-		Batches: sum.Batches, Calls: sum.Calls, Segments: sum.Segments, Resent: sum.Resent, InFlight: sum.InFlight,
-		Accounts: sum.Accounts, ByAccount: sum.ByAccount, Class: sum.Spec.Class, CreatedAt: sum.CreatedAt, StartAt: timeOrNil(sum.StartAt),
-		ExpiresAt: timeOrNil(sum.ExpiresAt), FinishedAt: timeOrNil(sum.FinishedAt), BlockedBy: []Block{}, SetAside: sum.SetAside}
+	s := Status{ID: sum.ID, State: State(sum.State), Counts: Counts(sum.Counts), Reasons: sum.Reasons,
+		Batches: sum.Batches, Calls: sum.Calls, Segments: sum.Segments, Resent: sum.Resent, InFlight: InFlight(sum.InFlight),
+		Accounts: sum.Accounts, Class: Class(sum.Spec.Class), CreatedAt: sum.CreatedAt, StartAt: timeOrNil(sum.StartAt),
+		ExpiresAt: timeOrNil(sum.ExpiresAt), FinishedAt: timeOrNil(sum.FinishedAt), BlockedBy: []Block{}, Quarantined: sum.Quarantined}
 	if sum.Unreadable != nil {
-		s.SetAside = max(1, s.SetAside) // also before a worker has met it
+		s.Quarantined = max(1, s.Quarantined) // no worker may have quarantined it yet
 	}
-	s.MaxRejected, s.TooMany = sum.Spec.Limit(), sum.TooMany
+	for _, a := range sum.ByAccount {
+		s.ByAccount = append(s.ByAccount, AccountCounts{Account: a.Account, Counts: Counts(a.Counts)})
+	}
+	s.MaxRejected = sum.Spec.FailureThreshold()
+	if t := sum.TooManyRejected; t != nil {
+		s.TooManyRejected = &TooManyRejected{Bad: t.Bad, Ended: t.Ended, Canary: t.Canary}
+	}
 	if sum.Canary > 0 && !s.Ended() && sum.StoppedBy == "" {
 		s.Canary = &Canary{Size: sum.Canary, Ended: s.Total - s.Pending - s.Skipped, Rejected: s.Rejected, Unknown: s.Unknown}
 	}
@@ -161,18 +203,18 @@ func statusOf(sum ledger.Summary) Status {
 	return s
 }
 
-// namedUnreadable is how many records that cannot be read a status names.
+// namedUnreadable is the maximum number of quarantined records that a status describes.
 const namedUnreadable = 5
 
-// unreadable fills in what of a campaign cannot be read, and that it waits for that.
+// unreadable describes the quarantined records, and adds a block if work waits for them.
 func (c *Client) unreadable(ctx context.Context, sum ledger.Summary, s *Status) error {
-	if s.SetAside == 0 {
+	if s.Quarantined == 0 {
 		return nil
 	}
 	if u := sum.Unreadable; u != nil {
 		s.Unreadable = append(s.Unreadable, u.Record+": "+u.Err.Error())
 	}
-	records, err := c.ledger.SetAsideRecords(ctx, sum.ID)
+	records, err := c.ledger.QuarantinedRecords(ctx, sum.ID)
 	if err != nil {
 		return err
 	}
@@ -181,13 +223,13 @@ func (c *Client) unreadable(ctx context.Context, sum ledger.Summary, s *Status) 
 			s.Unreadable = append(s.Unreadable, r.Record+": "+r.Why)
 		}
 	}
-	if !s.Ended() && (sum.SetAsideWork > 0 || sum.Unreadable != nil) {
+	if !s.Ended() && (sum.QuarantinedWork > 0 || sum.Unreadable != nil) {
 		s.BlockedBy = append(s.BlockedBy, Block{Reason: "set_aside"})
 	}
 	return nil
 }
 
-// mayUse names the accounts a campaign goes, or may go, through.
+// mayUse returns the accounts that a campaign was planned for or, before planning, may be planned for.
 func (c *Client) mayUse(ctx context.Context, sum ledger.Summary) ([]string, error) {
 	if len(sum.Accounts) > 0 {
 		return sum.Accounts, nil
@@ -207,8 +249,8 @@ func (c *Client) mayUse(ctx context.Context, sum ledger.Summary) ([]string, erro
 	return slices.Compact(names), nil
 }
 
-// whyNot fills in what keeps a campaign from moving, and when it should be done.
-func (c *Client) whyNot(ctx context.Context, sum ledger.Summary, s *Status) error {
+// explainBlocks fills in BlockedBy, ETA and Rate.
+func (c *Client) explainBlocks(ctx context.Context, sum ledger.Summary, s *Status) error {
 	if s.State == Paused {
 		s.BlockedBy = append(s.BlockedBy, Block{Reason: "paused", By: sum.PausedBy, Since: timeOrNil(sum.PausedAt)})
 	}
@@ -221,8 +263,8 @@ func (c *Client) whyNot(ctx context.Context, sum ledger.Summary, s *Status) erro
 	}
 	limited := len(names) > 0
 	for _, name := range names {
-		if s.State == Sending && hasNone(s, name) {
-			continue // what holds it holds nobody up
+		if s.State == Sending && hasNonePending(s, name) {
+			continue // a held account without work delays nothing
 		}
 		a, err := c.ledger.Account(ctx, name)
 		if errors.Is(err, ledger.ErrNoAccount) || err == nil && a.Workers == 0 {
@@ -236,7 +278,7 @@ func (c *Client) whyNot(ctx context.Context, sum ledger.Summary, s *Status) erro
 		if a.Hold.Held() {
 			s.BlockedBy = append(s.BlockedBy, Block{Account: name, Reason: a.Hold.Reason, Code: a.Hold.Code, By: a.Hold.By,
 				Since: timeOrNil(a.Hold.Since), Until: timeOrNil(a.Hold.Until)})
-			if err := c.unfit(ctx, sum, &s.BlockedBy[len(s.BlockedBy)-1]); err != nil {
+			if err := c.incompatible(ctx, sum, &s.BlockedBy[len(s.BlockedBy)-1]); err != nil {
 				return err
 			}
 		}
@@ -244,8 +286,8 @@ func (c *Client) whyNot(ctx context.Context, sum ledger.Summary, s *Status) erro
 		s.Rate += a.Rate
 	}
 	free := len(s.BlockedBy) == 0
-	opens := c.closed(sum, s)
-	if err := c.later(ctx, s); err != nil {
+	opens := c.closedHours(sum, s)
+	if err := c.deferredByGateway(ctx, s); err != nil {
 		return err
 	}
 	if free && (len(s.BlockedBy) == 0 || limited && !opens.IsZero()) {
@@ -254,19 +296,19 @@ func (c *Client) whyNot(ctx context.Context, sum ledger.Summary, s *Status) erro
 	return nil
 }
 
-// closed says so when all that is left waits for sending hours, and returns when the
-// last of them begin.
-func (c *Client) closed(sum ledger.Summary, s *Status) (opens time.Time) {
-	if s.State != Sending || sum.StoppedBy != "" || s.InFlight.Calls > 0 || len(sum.Lanes) == 0 {
+// closedHours adds blocks if all remaining recipients wait for sending hours. It returns when the
+// last of these begin, or the zero time.
+func (c *Client) closedHours(sum ledger.Summary, s *Status) (opens time.Time) {
+	if s.State != Sending || sum.StoppedBy != "" || s.InFlight.Calls > 0 || len(sum.Streams) == 0 {
 		return opens
 	}
 	now := c.now()
-	for _, l := range sum.Lanes {
+	for _, l := range sum.Streams {
 		if !l.ClosedUntil.After(now) {
 			return opens
 		}
 	}
-	for _, l := range sum.Lanes {
+	for _, l := range sum.Streams {
 		s.BlockedBy = append(s.BlockedBy, Block{Account: l.Account, Reason: "window", Country: l.Country,
 			Since: timeOrNil(l.ClosedSince), Until: timeOrNil(l.ClosedUntil)})
 		if l.ClosedUntil.After(opens) {
@@ -276,8 +318,8 @@ func (c *Client) closed(sum ledger.Summary, s *Status) (opens time.Time) {
 	return opens
 }
 
-// unfit fills in which accounts the work of a held one cannot move to.
-func (c *Client) unfit(ctx context.Context, sum ledger.Summary, b *Block) error {
+// incompatible fills in the accounts that cannot take over the work of the held account of b.
+func (c *Client) incompatible(ctx context.Context, sum ledger.Summary, b *Block) error {
 	seen := map[string]bool{b.Account: true}
 	for _, r := range sum.Routes {
 		if !slices.Contains(r.Via, b.Account) {
@@ -295,16 +337,16 @@ func (c *Client) unfit(ctx context.Context, sum ledger.Summary, b *Block) error 
 			if err != nil {
 				return err
 			}
-			if x := a.Misfits(sum.Spec.From, sum.Spec.ShortBody(), sum.Spec.Flash); len(x) > 0 {
-				b.Unfit = append(b.Unfit, name+": "+x[0].Field+": "+x[0].Problem)
+			if x := a.Incompatibilities(sum.Spec.From, sum.Spec.ShortBody(), sum.Spec.Flash); len(x) > 0 {
+				b.Incompatible = append(b.Incompatible, name+": "+x[0].Field+": "+x[0].Problem)
 			}
 		}
 	}
 	return nil
 }
 
-// hasNone says whether nothing of a campaign that is planned waits at an account.
-func hasNone(s *Status, account string) bool {
+// hasNonePending reports whether no planned recipient waits for an account.
+func hasNonePending(s *Status, account string) bool {
 	for _, x := range s.ByAccount {
 		if x.Account == account {
 			return x.Pending == 0
@@ -313,12 +355,11 @@ func hasNone(s *Status, account string) bool {
 	return false
 }
 
-// farAhead is further than a batch that somebody works on is ever put off.
+// farAhead is longer than a worker ever defers a batch that it works on.
 const farAhead = 90 * time.Second
 
-// later says so when all that is left has been put off for long, by the gateway's own
-// word on the numbers.
-func (c *Client) later(ctx context.Context, s *Status) error {
+// deferredByGateway adds a block if the gateway has deferred all remaining recipients for long.
+func (c *Client) deferredByGateway(ctx context.Context, s *Status) error {
 	if len(s.BlockedBy) > 0 || s.State != Sending || s.InFlight.Calls > 0 || s.Pending == 0 {
 		return nil
 	}
@@ -329,8 +370,8 @@ func (c *Client) later(ctx context.Context, s *Status) error {
 	return err
 }
 
-// eta takes the configured rate, or how fast it has gone so far. It goes on at opens, if
-// that is given.
+// eta estimates the end from the accounts' rate if limited, and otherwise from the speed so far.
+// opens, if not zero, is when sending hours begin.
 func (c *Client) eta(sum ledger.Summary, rate float64, limited bool, opens time.Time) *time.Time {
 	now := c.now().UTC()
 	done := sum.Accepted + sum.Delivered + sum.Undelivered + sum.Rejected + sum.Unknown
@@ -362,8 +403,8 @@ func (c *Client) eta(sum ledger.Summary, rate float64, limited bool, opens time.
 	return &at
 }
 
-// List yields the status of every campaign, newest first; the entries carry
-// neither blocked_by nor an ETA. Campaigns removed meanwhile are left out.
+// List yields the status of every campaign, the newest first, without BlockedBy, ETA and Rate.
+// Campaigns that are removed meanwhile may be missing.
 func (c *Client) List(ctx context.Context) iter.Seq2[Status, error] {
 	return func(yield func(Status, error) bool) {
 		for id, err := range c.ledger.Campaigns(ctx) {
@@ -382,8 +423,8 @@ func (c *Client) List(ctx context.Context) iter.Seq2[Status, error] {
 	}
 }
 
-// Wait blocks until a campaign has ended, or the context; it returns the last
-// status it saw. A paused campaign has not ended.
+// Wait blocks until the campaign has ended (Status.Ended) and returns its last status. It returns an
+// error if ctx ends first or Redis cannot be read. A paused campaign has not ended.
 func (c *Client) Wait(ctx context.Context, id string) (Status, error) {
 	for s, err := range c.Watch(ctx, id) {
 		if err != nil || s.Ended() {
@@ -393,8 +434,8 @@ func (c *Client) Wait(ctx context.Context, id string) (Status, error) {
 	return Status{}, fmt.Errorf("wait for %s: %w", id, context.Cause(ctx))
 }
 
-// Watch yields the status every poll interval, the first at once, until the
-// caller stops, the context ends or an error was yielded.
+// Watch yields the status at once and then after every poll interval (WithPollInterval). It stops
+// when the caller stops, when ctx ends, or after it has yielded an error.
 func (c *Client) Watch(ctx context.Context, id string) iter.Seq2[Status, error] {
 	return func(yield func(Status, error) bool) {
 		tick := time.NewTicker(c.poll)
@@ -408,7 +449,7 @@ func (c *Client) Watch(ctx context.Context, id string) iter.Seq2[Status, error] 
 			case <-ctx.Done():
 			case <-tick.C:
 			}
-			if ctx.Err() != nil { // also when both have come
+			if ctx.Err() != nil { // select may choose the tick although ctx has ended
 				return
 			}
 		}

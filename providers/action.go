@@ -8,26 +8,27 @@ import (
 	"strings"
 )
 
-// Action is something that can be done at one gateway only: its administration.
+// Action is an administrative operation that only one gateway offers, such as editing stored
+// contacts.
 type Action struct {
-	// Name is the vendor's own name for it.
+	// Name is the vendor's name for the action.
 	Name string
-	// Does says in a few words what it does.
+	// Does is a short description, shown in help texts.
 	Does string
-	// Needs and Takes name the parameters that must and those that may be given.
+	// Needs lists the required parameters and Takes the optional ones.
 	Needs, Takes []string
-	// Confirm says what somebody has to confirm before it is done, as the end of a
-	// sentence about it ("deletes all contacts, for good"); empty if nothing. Programs
-	// ask.
+	// Confirm describes the effect that the user must confirm first, as the end of a sentence that
+	// begins with the action's name ("deletes all contacts permanently"). Empty if no confirmation is
+	// needed. The calling program asks for it; Do does not.
 	Confirm string
-	// Do does it, once, with a provider of the kind it belongs to and parameters
-	// that have passed Check. The table is what there is to show, perhaps nothing.
-	// Errors are *Error.
+	// Do performs the action once. p must be a provider of the Kind that lists the action, and
+	// params must have passed Check. The table holds the data to show and may be empty. Errors are
+	// *Error.
 	Do func(ctx context.Context, p Provider, params map[string]string) (Table, error)
 }
 
-// Check says what is wrong with an action's parameters: one that is missing, empty
-// or unknown. The error never repeats a value.
+// Check returns an error if a required parameter is missing or empty, or if a parameter is unknown.
+// The error never contains a parameter's value.
 func (a Action) Check(params map[string]string) error {
 	for _, name := range a.Needs {
 		if params[name] == "" {

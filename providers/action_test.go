@@ -34,6 +34,6 @@ func TestTheParametersOfAnAction(t *testing.T) {
 		}
 	}
 	if len(full.Needs) != 2 || cap(full.Needs) != 2 || full.Needs[1] != "to" {
-		t.Error("the action's own lists were written to")
+		t.Error("Check changed the action's lists")
 	}
 }

@@ -12,8 +12,8 @@ var (
 	money     = regexp.MustCompile(`^(?:([A-Z]{3}) ?)?(-?[0-9]{1,15}(?:\.[0-9]{1,15})?)$`)
 )
 
-// withoutSeparators cuts the commas between thousands ("-1,785.50"). A text in which
-// commas do anything else is returned as it is.
+// withoutSeparators removes the commas between thousands ("-1,785.50"). It returns a text with
+// commas at other positions unchanged.
 func withoutSeparators(amount string) string {
 	if thousands.MatchString(amount) {
 		return strings.ReplaceAll(amount, ",", "")
@@ -21,24 +21,24 @@ func withoutSeparators(amount string) string {
 	return amount
 }
 
-// ParseAmount reads a decimal number, perhaps with commas between thousands, and
-// nothing that strconv.ParseFloat takes beyond that (hexadecimal, "inf", an
-// exponent). White space around it is cut. What is no such number, or one too large for a
-// float64, is 0 and false.
+// ParseAmount parses a decimal number, with or without commas between thousands. It ignores white
+// space around the number. It does not accept the other forms of strconv.ParseFloat: hexadecimal
+// numbers, "inf" and exponents. For any other text, or a number too large for a float64, it returns
+// 0 and false.
 func ParseAmount(text string) (float64, bool) {
 	text = withoutSeparators(strings.TrimSpace(text))
 	if !decimal.MatchString(text) {
 		return 0, false
 	}
 	amount, err := strconv.ParseFloat(text, 64)
-	if err != nil { // of more digits than there is money
+	if err != nil { // too large for a float64
 		return 0, false
 	}
 	return amount, true
 }
 
-// ParseMoney reads an amount behind its currency ("KES 1,785.50") or alone ("0"), and
-// returns both as they are written, but for the commas between thousands.
+// ParseMoney parses an amount with its currency before it ("KES 1,785.50") or without one ("0"). It
+// returns both as text; commas between thousands are removed. ok is false for any other text.
 func ParseMoney(text string) (amount, currency string, ok bool) {
 	text = strings.TrimSpace(text)
 	at := strings.IndexAny(text, "-0123456789")

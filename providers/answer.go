@@ -1,8 +1,8 @@
 package providers
 
-// Results is how a Send ends whose reply a parser has read: with the results; with
-// its verdict on the whole call, which gets the operation's name; or, if the parser
-// made neither of it, with the verdict that the reply is not understood.
+// Results returns what Send must return for a parsed reply. results and verdict are what the
+// parser returned. A verdict is an error for the whole call; Results sets its Op and returns it. If
+// the parser returned neither, the reply is not understood and Results returns r.NotUnderstood(op).
 func (r *Reply) Results(op string, results []Result, verdict *Error) ([]Result, error) {
 	if verdict != nil || results == nil {
 		return nil, r.Refused(op, verdict)
@@ -10,8 +10,8 @@ func (r *Reply) Results(op string, results []Result, verdict *Error) ([]Result, 
 	return results, nil
 }
 
-// Refused is the error of a reply that is not what was asked for: a parser's verdict
-// with the operation's name, or, if that is nil, that the reply is not understood.
+// Refused returns the error for a reply that does not hold the requested data: verdict with its Op
+// set to op, or r.NotUnderstood(op) if verdict is nil.
 func (r *Reply) Refused(op string, verdict *Error) *Error {
 	if verdict == nil {
 		return r.NotUnderstood(op)

@@ -20,11 +20,11 @@ func TestHowASendEnds(t *testing.T) {
 		want    []Result
 		err     *Error // nil: none
 	}{
-		"results":           {some, nil, some, nil},
-		"a verdict":         {nil, verdict(), nil, said},
-		"both":              {some, verdict(), nil, said},
-		"neither":           {nil, nil, nil, r.NotUnderstood("a send")},
-		"results of nobody": {[]Result{}, nil, []Result{}, nil},
+		"results":       {some, nil, some, nil},
+		"a verdict":     {nil, verdict(), nil, said},
+		"both":          {some, verdict(), nil, said},
+		"neither":       {nil, nil, nil, r.NotUnderstood("a send")},
+		"no recipients": {[]Result{}, nil, []Result{}, nil},
 	} {
 		got, err := r.Results("a send", tc.results, tc.verdict)
 		if diff := cmp.Diff(tc.want, got); diff != "" {

@@ -13,11 +13,11 @@ import (
 
 var (
 	errLate   = fmt.Errorf("the deadline passed before the first byte: %w", context.DeadlineExceeded)
-	errSealed = errors.New("refused to write: the call was given up, or has been sent already")
+	errSealed = errors.New("write refused: the call was cancelled or its request was already sent")
 )
 
-// The states of an attempt. Only the moves unsent → writing → sent, writing →
-// unsent (a write that took no byte) and unsent → sealed exist.
+// The states of an attempt. The only transitions are unsent → writing → sent, writing → unsent (the
+// write failed without writing a byte) and unsent → sealed (no byte may be written any more).
 const (
 	unsent uint32 = iota
 	writing
@@ -25,11 +25,10 @@ const (
 	sealed
 )
 
-// attempt knows of one request whether a byte of it can have left. The goroutine
-// that writes and the one that gives up meet in state: either the first byte is
-// admitted before the call is given up, and then its fate is unknown, or the call
-// is sealed first, and then no byte will ever be written. There is no third case,
-// and so "not sent" is a fact and not a guess.
+// attempt records whether any byte of one request can have been written. The goroutine that writes
+// and the one that cancels both change state atomically. If the write comes first, the outcome of
+// the call is unknown. If the cancellation comes first, state is sealed and no byte is ever
+// written. There is no third case, so "not sent" is certain.
 type attempt struct {
 	state    atomic.Uint32
 	late     atomic.Bool
@@ -38,26 +37,27 @@ type attempt struct {
 	cancel   context.CancelCauseFunc
 }
 
-// spent is what a connection is given when its request has gone out on another one.
+// spent is a sealed attempt. A connection with it can write nothing. A connection gets it if the
+// request has already been written to another connection.
 var spent = func() *attempt {
 	a := new(attempt)
 	a.state.Store(sealed)
 	return a
 }()
 
-// gotConn is the transport's word that a connection is had. It runs before any
-// byte of the request.
+// gotConn connects the attempt to the connection that the transport has chosen. The transport calls
+// it before it writes any byte of the request.
 func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 	conn := info.Conn
 	if secure, ok := conn.(*tls.Conn); ok {
-		conn = secure.NetConn() // through a proxy the transport puts TLS around our connection
+		conn = secure.NetConn() // for a proxied call the transport wraps our connection in TLS
 	}
 	g, ok := conn.(*gateConn)
 	switch s := a.state.Load(); {
 	case !ok:
-		a.state.Store(sent) // cannot be, and if it could: nothing would tell
+		a.state.Store(sent) // should not happen; such a connection could not report its writes
 	case s == writing || s == sent:
-		// net/http replays some requests on a fresh connection; none of ours.
+		// net/http repeats some requests on a new connection. Prevent that: a call is sent once.
 		g.attempt.Store(spent)
 	default:
 		g.attempt.Store(a)
@@ -65,7 +65,7 @@ func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 	}
 }
 
-// begin is asked right before bytes go out, and admits them or refuses.
+// begin must be called right before a write. It returns an error if the write must not happen.
 func (a *attempt) begin() error {
 	switch a.state.Load() {
 	case sent:
@@ -80,7 +80,7 @@ func (a *attempt) begin() error {
 	return nil
 }
 
-// wrote tells how many bytes an admitted write has put out.
+// wrote records that the write that begin permitted has written n bytes.
 func (a *attempt) wrote(n int) {
 	if n > 0 {
 		a.state.Store(sent)
@@ -89,14 +89,14 @@ func (a *attempt) wrote(n int) {
 	a.state.CompareAndSwap(writing, unsent)
 }
 
-// seal gives the request up. It reports whether certainly nothing of it was or
-// will be written.
+// seal cancels the request. It reports whether it is certain that no byte of it was or will be
+// written.
 func (a *attempt) seal() bool {
 	return a.state.CompareAndSwap(unsent, sealed) || a.state.Load() == sealed
 }
 
-// checkTime seals an attempt whose time is over. Both clocks count: the monotonic one
-// stands still while a machine is suspended, and the other one can be set.
+// checkTime seals an attempt whose deadline has passed by either clock. The monotonic clock stops
+// while the machine is suspended, and the wall clock can be set.
 func (a *attempt) checkTime() {
 	now := a.now()
 	if now.Before(a.deadline) && now.Round(0).Before(a.deadline.Round(0)) {
@@ -108,20 +108,20 @@ func (a *attempt) checkTime() {
 	}
 }
 
-// gateConn is a connection that asks the attempt it serves before the first byte.
-// A Read of the request's body would be too late to ask: net/http may have written
-// the headers by then. It is put around TLS where that is ours to make, so that it
-// sees the request's bytes and no alert.
+// gateConn is a connection that calls begin of its current attempt before each write. A check when
+// the request's body is read would be too late, because net/http may have written the headers by
+// then. Where this package creates the TLS connection, gateConn wraps it, so that it sees the bytes
+// of the request and no TLS alerts.
 type gateConn struct {
 	net.Conn
 	attempt atomic.Pointer[attempt]
 }
 
-// Write puts p out if the attempt may still begin, or has begun.
+// Write writes p unless the current attempt is sealed.
 func (g *gateConn) Write(p []byte) (int, error) {
 	a := g.attempt.Load()
 	if a == nil {
-		return g.Conn.Write(p) // a proxy's handshake: no request yet
+		return g.Conn.Write(p) // the handshake with a proxy, before any request
 	}
 	if err := a.begin(); err != nil {
 		return 0, err

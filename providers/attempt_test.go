@@ -20,9 +20,9 @@ import (
 
 var quiet = log.New(io.Discard, "", 0)
 
-// leaping returns a clock that is right for the first looks and ahead from then
-// on, by the wall clock, the monotonic one or both: a worker that is stopped
-// between two looks and woken, or a machine that is suspended.
+// leaping returns a clock that is right for the first reads and ahead in all later ones: by wall on its wall
+// clock and by monotonic on its monotonic clock. So it simulates a process that is stopped between two reads, or a
+// machine that is suspended.
 func leaping(right int64, wall, monotonic time.Duration) func() time.Time {
 	var looks atomic.Int64
 	return func() time.Time {
@@ -31,8 +31,8 @@ func leaping(right int64, wall, monotonic time.Duration) func() time.Time {
 			return now
 		}
 		now = now.Add(wall)
-		// There is no other way to a time whose two clocks disagree. A Time with a
-		// monotonic reading keeps it in its second word.
+		// There is no other way to create a Time whose two clocks disagree. A Time with a monotonic
+		// reading keeps it in its second word.
 		parts := (*struct {
 			wall      uint64
 			monotonic int64
@@ -48,7 +48,7 @@ func TestLeapingLeaps(t *testing.T) {
 	before := time.Now()
 	now := leaping(0, time.Hour, 0)()
 	if mono, wall := now.Sub(before), now.Round(0).Sub(before.Round(0)); mono > time.Minute || wall < time.Hour {
-		t.Errorf("monotonic %v, wall %v", mono, wall)
+		t.Errorf("got a leap of %v monotonic and %v wall, want 0 and 1h", mono, wall)
 	}
 }
 
@@ -71,7 +71,7 @@ func TestAWorkerThatWakesTooLateWritesNothing(t *testing.T) {
 			return c, s
 		},
 	} {
-		for look, right := range map[string]int64{"when the connection is had": 0, "before the first byte": 1} {
+		for look, right := range map[string]int64{"when the connection is available": 0, "before the first byte": 1} {
 			for clocks, ahead := range map[string][2]time.Duration{"both": {time.Hour, time.Hour}, "wall": {time.Hour, 0}, "monotonic": {0, time.Hour}} {
 				for kind, r := range map[string]Request{"form": form(), "no body": {Op: "x send", Path: "/"}} {
 					t.Run(strings.Join([]string{name, look, clocks, kind}, "/"), func(t *testing.T) {
@@ -84,15 +84,15 @@ func TestAWorkerThatWakesTooLateWritesNothing(t *testing.T) {
 						c.now = leaping(right, ahead[0], ahead[1])
 						_, err := c.Do(t.Context(), r)
 						if e := wantNotSent(t, err); !errors.Is(e, context.DeadlineExceeded) {
-							t.Errorf("cause %v", e)
+							t.Errorf("unexpected cause: %v", e)
 						}
 						c.now = time.Now
 						if _, err := c.Do(t.Context(), r); err != nil {
-							t.Fatalf("the client does not recover: %v", err)
+							t.Fatalf("the next call: got %v, want no error", err)
 						}
 						s.wantRequests(t, 2)
 						if after := s.bytes.Load(); after != 2*before {
-							t.Errorf("%d bytes of two requests, %d of one", after, before)
+							t.Errorf("the server got %d bytes of two requests and %d of one, want twice as many", after, before)
 						}
 					})
 				}
@@ -110,8 +110,7 @@ func answerAll(c *rawConn) {
 	}
 }
 
-// serveTLS returns a raw server that speaks TLS, and a web server that lends it its
-// certificate.
+// serveTLS returns a raw server with TLS, and the web server whose certificate it uses.
 func serveTLS(t *testing.T) (*httptest.Server, *rawServer) {
 	t.Helper()
 	web := httptest.NewTLSServer(http.NotFoundHandler())
@@ -120,7 +119,7 @@ func serveTLS(t *testing.T) (*httptest.Server, *rawServer) {
 	return web, serveWrapped(t, answerAll, func(c net.Conn) net.Conn { return tls.Server(c, cfg) })
 }
 
-// serveProxy returns an HTTP proxy that can CONNECT.
+// serveProxy returns an HTTP proxy that supports CONNECT.
 func serveProxy(t *testing.T) *rawServer {
 	t.Helper()
 	return serve(t, func(c *rawConn) {
@@ -199,8 +198,8 @@ func TestAConnectionThatTakesNoByteHasSentNothing(t *testing.T) {
 	}
 }
 
-// TestGivingUpAndWritingNeverBothWin is the heart of "certainly not sent": whoever
-// comes first, a call that is reported as not sent writes nothing afterwards.
+// TestGivingUpAndWritingNeverBothWin checks that "certainly not sent" is true. A write and a cancellation run at the
+// same time; after a successful cancellation no byte may be written.
 func TestGivingUpAndWritingNeverBothWin(t *testing.T) {
 	t.Parallel()
 	var notSent, written int
@@ -221,7 +220,7 @@ func TestGivingUpAndWritingNeverBothWin(t *testing.T) {
 		wg.Wait()
 		wrote := *g.Conn.(countingConn).writes > 0
 		if sealed && wrote {
-			t.Fatal("reported as not sent, and written")
+			t.Fatal("the attempt was sealed, and a byte was written")
 		}
 		if sealed {
 			notSent++
@@ -245,8 +244,8 @@ func (c countingConn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestCallsCancelledAtAnyMomentAreNeverSentAndReportedAsNotSent cancels calls at
-// random moments of their life, over real connections.
+// TestCallsCancelledAtAnyMomentAreNeverSentAndReportedAsNotSent cancels calls after different times, over real
+// connections.
 func TestCallsCancelledAtAnyMomentAreNeverSentAndReportedAsNotSent(t *testing.T) {
 	t.Parallel()
 	got := make(chan string, 1000)
@@ -254,7 +253,7 @@ func TestCallsCancelledAtAnyMomentAreNeverSentAndReportedAsNotSent(t *testing.T)
 	t.Cleanup(func() { // after the server has read all there is to read
 		for len(got) > 0 {
 			if id := <-got; notSent[id] {
-				t.Errorf("call %s was reported as not sent, and came", id)
+				t.Errorf("call %s was reported as not sent, but reached the server", id)
 			}
 		}
 	})
@@ -286,7 +285,7 @@ func TestCallsCancelledAtAnyMomentAreNeverSentAndReportedAsNotSent(t *testing.T)
 		cancel()
 	}
 	if len(notSent) == 0 {
-		t.Error("no call was cancelled early enough to test anything")
+		t.Error("no call was cancelled before its first byte, so the test has tested nothing")
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 	"github.com/tuma-sms/tuma/providers/internal/dial"
 )
 
-// Defaults of ClientConfig.
+// The defaults of ClientConfig. DefaultMaxReply is in bytes (16 MiB).
 const (
 	DefaultTimeout     = 30 * time.Second
 	DefaultConcurrency = 8
@@ -31,23 +31,22 @@ const (
 const FormContentType = "application/x-www-form-urlencoded"
 
 const (
-	dialTimeout = 10 * time.Second // TCP and TLS together
-	// idleTimeout is shorter than the 5 s after which Apache's default closes a
-	// connection that is kept alive. We close first: a request that meets the
-	// server's close on the wire would be unknown, a new handshake costs 0.1 s.
+	dialTimeout = 10 * time.Second // for TCP and TLS together
+	// idleTimeout is shorter than the 5 s after which Apache closes an idle connection by default.
+	// The client must close first: a request that crosses the server's close has an unknown
+	// outcome, while a new handshake costs only 0.1 s.
 	idleTimeout = 4 * time.Second
-	// wireBuffer takes a call of 500 recipients, so that it is one write and its
-	// reply a few reads.
+	// wireBuffer holds a call of 500 recipients, so that the call needs one write and its reply a
+	// few reads.
 	wireBuffer = 32 << 10
-	// maxReplyHeader is far above any gateway's headers and far below the 10 MB
-	// that net/http would take.
+	// maxReplyHeader is far more than any gateway sends and far less than the 10 MB that net/http
+	// allows.
 	maxReplyHeader = 64 << 10
 )
 
-// Client is the one way in which providers speak HTTP. It puts a request to the
-// gateway at most once, and when there is no answer it knows whether the request
-// can have left. It follows no redirect, keeps no cookie, never waits and never
-// tries again. It is safe for concurrent use.
+// Client is the HTTP client of all providers. It sends a request at most once. If there is no answer,
+// it knows whether any byte of the request was written. It follows no redirects, keeps no cookies
+// and never retries. It is safe for concurrent use.
 type Client struct {
 	base      url.URL
 	timeout   time.Duration
@@ -57,37 +56,38 @@ type Client struct {
 	transport *http.Transport
 }
 
-// ClientConfig sets a Client up.
+// ClientConfig configures a Client. Zero values mean the defaults.
 type ClientConfig struct {
-	// BaseURL is scheme, host and any prefix, to which documented paths are
-	// appended. It must be https unless the host is loopback or AllowHTTP is set,
-	// and holds no login, query or fragment.
+	// BaseURL is the scheme, the host and an optional path prefix; Request.Path is appended to it. It
+	// is required. It must be https unless the host is loopback or AllowHTTP is set. It must not hold
+	// a login, query or fragment.
 	BaseURL string
-	// Timeout bounds a whole call, from the dial to the last byte of the reply.
-	// Default: DefaultTimeout.
+	// Timeout bounds a whole call, from the dial to the last byte of the reply. It must not be
+	// negative. Default: DefaultTimeout.
 	Timeout time.Duration
-	// Concurrency is how many calls are usually in flight, and so how many
-	// connections are kept open between calls. Default: DefaultConcurrency.
+	// Concurrency is the usual number of calls in flight at once. It is also the number of
+	// connections that are kept open between calls. It must not be negative. Default:
+	// DefaultConcurrency.
 	Concurrency int
-	// MaxReply is the most bytes a reply may have. Default: DefaultMaxReply.
+	// MaxReply is the maximum size of a reply's body in bytes. Default: DefaultMaxReply.
 	MaxReply int64
 	// AllowHTTP permits a plain http base URL to a host that is not loopback.
 	AllowHTTP bool
-	// Secrets are cut out of every error.
+	// Secrets are masked in every error.
 	Secrets []Secret
 	// RootCAs verify the gateway's certificate. Default: the system's.
 	RootCAs *x509.CertPool
-	// Now is the clock that deadlines are checked against before the first byte.
+	// Now is the clock that is compared with the deadline before the first byte of a request.
 	// Default: time.Now.
 	Now func() time.Time
 }
 
-// NewClient returns a Client. Its error joins a *FieldError for each mistake in
-// base_url, timeout and concurrency.
+// NewClient returns a Client. Its error joins a *FieldError for each mistake in base_url, timeout and
+// concurrency.
 //
-// HTTP/2 is off: one request a connection is what makes its bytes countable, and
-// what keeps one broken connection from making several calls unknown at once. A
-// proxy named by the environment is used, except to loopback.
+// The client does not use HTTP/2. With one request at a time on a connection, the client knows
+// whether a request was written, and a broken connection makes only one call unknown. The client uses
+// the proxy that the environment names, except to loopback.
 func NewClient(cfg ClientConfig) (*Client, error) {
 	base, err := parseBase(cfg.BaseURL, cfg.AllowHTTP)
 	if cfg.Timeout < 0 {
@@ -156,8 +156,8 @@ func newTransport(concurrency int, roots *x509.CertPool) *http.Transport {
 	}
 }
 
-// parseBase reads a base URL and returns it without a slash at its end. Its error
-// does not repeat the text: somebody may have put a password in it.
+// parseBase parses a base URL and returns it without a slash at its end. Its error does not contain
+// the URL, which may hold a password.
 func parseBase(raw string, allowHTTP bool) (*url.URL, error) {
 	u, err := url.Parse(raw)
 	switch {
@@ -184,8 +184,8 @@ func loopback(host string) bool {
 	return strings.EqualFold(host, "localhost") || net.ParseIP(host).IsLoopback()
 }
 
-// Fingerprint names the login that a call of this client goes to, in 16 hex
-// digits: a hash of the provider's name, the base URL and the user.
+// Fingerprint returns the value for Info.Fingerprint: 16 hex digits of a hash of the provider's name,
+// the client's base URL and the user.
 func (c *Client) Fingerprint(provider, user string) string {
 	sum := sha256.Sum256([]byte(provider + "\x00" + c.base.String() + "\x00" + user))
 	return hex.EncodeToString(sum[:8])
@@ -193,47 +193,49 @@ func (c *Client) Fingerprint(provider, user string) string {
 
 // Request is one HTTP request to a gateway.
 type Request struct {
-	// Op says in errors what is being done: "kobo send".
+	// Op names the operation in errors, e.g. "kobo send".
 	Op string
 	// Method is the HTTP method. Default: POST.
 	Method string
-	// Path begins with a slash and is appended to the base URL; it may have a query.
+	// Path is appended to the base URL. It begins with a slash and may have a query.
 	Path string
-	// ContentType describes Body.
+	// ContentType is the Content-Type of Body. It is sent only with a body.
 	ContentType string
-	// Body is what is sent. It must not be changed afterwards, not even when Do
-	// has returned: after an early answer the transport may still be reading it.
+	// Body is the request's body. The caller must not change it, not even after Do has returned:
+	// after an early answer the transport may still be reading it.
 	Body []byte
-	// Header is sent too. The names Idempotency-Key and X-Idempotency-Key are
-	// left out: net/http takes them as leave to send a POST again by itself.
+	// Header holds additional headers. Idempotency-Key and X-Idempotency-Key are not sent, because
+	// with them net/http would repeat a POST on its own.
 	Header http.Header
-	// ErrorsInBody says that the gateway answers 2xx even for its errors, by its page or
-	// by all that is known of it. See StatusVerdict.
+	// ErrorsInBody states that the gateway answers 2xx even for its errors, according to its
+	// documentation or to public code. It changes the meaning of some statuses; see StatusVerdict.
 	ErrorsInBody bool
 }
 
-// Reply is a gateway's answer, of whatever status.
+// Reply is a gateway's HTTP answer, with any status.
 type Reply struct {
 	// Status is the HTTP status.
 	Status int
 	// Header holds the answer's headers.
 	Header http.Header
-	// Body is the whole body of a 2xx, at most MaxReply bytes. Of any other status
-	// it is what came of it: there the status is the answer.
+	// Body is the complete body of a 2xx, at most ClientConfig.MaxReply bytes. For any other status
+	// it may be incomplete, because there the status is the answer.
 	Body []byte
-	// RetryAfter is how long the gateway asked to be left alone; 0 if it did not.
+	// RetryAfter is the wait that the Retry-After header requested; 0 if it requested none.
 	RetryAfter time.Duration
-	// Framed says that the reply told its length or its end, so that Body is surely all of
-	// it. A body that ends with the connection may have been cut.
+	// Framed reports whether the reply has a Content-Length or is chunked, so that Body is certainly
+	// complete. Otherwise the body ends with the connection and may have been cut.
 	Framed bool
 }
 
-// Do puts one request to the gateway, at most once, and returns its answer
-// whatever the status; StatusVerdict says what a status means. Any error is an
-// *Error without secrets: Retryable for the account when certainly no byte of the
-// request was written, Unknown for the call in every other case. The context's
-// deadline, or the client's timeout if that is earlier, is checked by the wall
-// clock and the monotonic one right before the first byte; what is late is not sent.
+// Do sends one request to the gateway, at most once, and returns the answer with any status;
+// StatusVerdict translates a status. Every error is an *Error without secrets. It is Retryable with
+// Scope Account if certainly no byte of the request was written. Otherwise it is Unknown with Scope
+// Call.
+//
+// The deadline is that of ctx or the client's timeout, whichever is earlier. Do compares it with the
+// wall clock and with the monotonic clock right before the first byte. It does not send a request
+// that is late by either clock.
 func (c *Client) Do(ctx context.Context, r Request) (*Reply, error) {
 	deadline := time.Now().Add(c.timeout)
 	if sooner, ok := ctx.Deadline(); ok && sooner.Before(deadline) {
@@ -248,7 +250,7 @@ func (c *Client) Do(ctx context.Context, r Request) (*Reply, error) {
 	a := &attempt{deadline: deadline, now: c.now, cancel: cancel}
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: a.gotConn})
 
-	// Not http.Client: RoundTrip follows no redirect and adds no login.
+	// An http.Client would follow redirects and could add a login; RoundTrip does neither.
 	resp, err := c.transport.RoundTrip(c.request(ctx, r))
 	if err != nil {
 		return nil, c.noAnswer(r.Op, a, err)
@@ -257,7 +259,7 @@ func (c *Client) Do(ctx context.Context, r Request) (*Reply, error) {
 	reply := &Reply{Status: resp.StatusCode, Header: resp.Header, Framed: resp.ContentLength >= 0 || len(resp.TransferEncoding) > 0}
 	reply.RetryAfter = ParseRetryAfter(resp.Header.Get("Retry-After"), c.now())
 	if resp.StatusCode < 200 {
-		return reply, nil // 101: what follows is not a body, and would not end
+		return reply, nil // after a 101 no body follows, and a read would not end
 	}
 	reply.Body, err = c.readBody(resp)
 	if err != nil && resp.StatusCode < 300 {
@@ -270,8 +272,8 @@ func (c *Client) Do(ctx context.Context, r Request) (*Reply, error) {
 	return reply, nil
 }
 
-// Call puts one request to the gateway like Do, and returns only a 2xx; any other
-// status is the *Error that StatusVerdict makes of it.
+// Call sends one request like Do but returns a reply only for a 2xx. For any other status it returns
+// the *Error of StatusVerdict.
 func (c *Client) Call(ctx context.Context, r Request) (*Reply, error) {
 	reply, err := c.Do(ctx, r)
 	if err != nil {
@@ -283,18 +285,19 @@ func (c *Client) Call(ctx context.Context, r Request) (*Reply, error) {
 	return reply, nil
 }
 
-// CloseIdle closes the connections that no call is using.
+// CloseIdle closes the connections that are not in use by a call.
 func (c *Client) CloseIdle() { c.transport.CloseIdleConnections() }
 
-// Scrub returns text with every secret of the client replaced.
+// Scrub returns text with every secret of the client, and the login of every URL, replaced by
+// "[secret]".
 func (c *Client) Scrub(text string) string { return c.scrubber.Replace(cutUserinfo(text)) }
 
 func (c *Client) scrub(err error) error {
 	return &scrubbedError{text: c.Scrub(err.Error()), is: func(target error) bool { return errors.Is(err, target) }}
 }
 
-// request makes the HTTP request. GetBody stays nil: without it the transport has
-// no means of sending the body twice.
+// request builds the HTTP request. GetBody remains nil, so that the transport cannot send the body
+// twice.
 func (c *Client) request(ctx context.Context, r Request) *http.Request {
 	u := c.base
 	path, query, _ := strings.Cut(r.Path, "?")
@@ -312,7 +315,7 @@ func (c *Client) request(ctx context.Context, r Request) *http.Request {
 		}
 	}
 	header["User-Agent"] = []string{"tuma"}
-	req := blank.WithContext(ctx) // a context goes into a copy only: this is the one there is
+	req := blank.WithContext(ctx) // returns a copy
 	req.Method, req.URL, req.Host, req.Header, req.Body = r.Method, &u, u.Host, header, http.NoBody
 	if req.Method == "" {
 		req.Method = http.MethodPost
@@ -320,17 +323,17 @@ func (c *Client) request(ctx context.Context, r Request) *http.Request {
 	if len(r.Body) > 0 {
 		header["Content-Type"] = []string{r.ContentType}
 		req.ContentLength = int64(len(r.Body))
-		req.Body = io.NopCloser(bytes.NewReader(r.Body)) // known to the transport: one write with the headers
+		req.Body = io.NopCloser(bytes.NewReader(r.Body)) // net/http knows this type and writes headers and body at once
 	}
 	return req
 }
 
-// blank is what every request has.
+// blank is the template of every request.
 var blank = http.Request{Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 
-// mute passes on the errors that tell of a connection or a time, and replaces all
-// others: net/http's words for a reply that is no HTTP repeat the reply, and that
-// may repeat numbers and texts.
+// mute returns errors about connections and deadlines unchanged and replaces all others with
+// errNoHTTP. For an invalid reply, the error text of net/http repeats the reply, which may hold phone
+// numbers and messages.
 func mute(err error) error {
 	var connection net.Error
 	if errors.As(err, &connection) {
@@ -344,9 +347,10 @@ func mute(err error) error {
 	return errNoHTTP
 }
 
-var errNoHTTP = errors.New("the connection ended, or what came over it is no HTTP")
+var errNoHTTP = errors.New("the connection ended or the reply is not valid HTTP")
 
-// noAnswer is the error of a call without an answer: not sent if that is certain.
+// noAnswer returns the error for a call without an answer: Retryable if certainly no byte of the
+// request was written, otherwise Unknown.
 func (c *Client) noAnswer(op string, a *attempt, err error) *Error {
 	if !a.seal() {
 		return &Error{Op: op, Outcome: Unknown, Scope: Call, Cause: CauseNoAnswer, Err: c.scrub(mute(err))}
@@ -361,7 +365,7 @@ var errTooLong = errors.New("the reply is too long")
 
 func (c *Client) readBody(resp *http.Response) ([]byte, error) {
 	if resp.ContentLength > c.maxReply {
-		return nil, fmt.Errorf("%w: %d bytes announced, %d allowed", errTooLong, resp.ContentLength, c.maxReply)
+		return nil, fmt.Errorf("%w: its Content-Length is %d bytes, at most %d are allowed", errTooLong, resp.ContentLength, c.maxReply)
 	}
 	if n := resp.ContentLength; n >= 0 {
 		body := make([]byte, n)

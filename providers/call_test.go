@@ -59,15 +59,15 @@ func TestDoPutsTheRequestAsDocumented(t *testing.T) {
 			}
 		}
 		if g.header.Get("Apikey") != "k" || g.header.Get("Accept-Encoding") != "" {
-			t.Errorf("headers %v", g.header)
+			t.Errorf("unexpected headers: %v", g.header)
 		}
 	}
 }
 
 func TestDoNeverSendsTwice(t *testing.T) {
 	t.Parallel()
-	// The first call leaves a connection behind. What then happens to the second
-	// one on it is what makes net/http send some requests again.
+	// The first call leaves an idle connection. The second call uses it and fails in a way in which net/http
+	// repeats some requests.
 	for name, end := range map[string]func(c *rawConn){
 		"closed":            func(*rawConn) {},
 		"reset":             (*rawConn).reset,
@@ -136,7 +136,7 @@ func TestWithoutAConnectionNothingIsSent(t *testing.T) {
 		_ = l.Close()
 		_, err = client(t, "http://"+addr, nil).Do(t.Context(), form())
 		if e := wantNotSent(t, err); !errors.Is(e, syscall.ECONNREFUSED) {
-			t.Errorf("cause %v", e)
+			t.Errorf("unexpected cause: %v", e)
 		}
 	})
 	t.Run("context over", func(t *testing.T) {
@@ -146,7 +146,7 @@ func TestWithoutAConnectionNothingIsSent(t *testing.T) {
 		cancel()
 		_, err := s.client(t, nil).Do(ctx, form())
 		if e := wantNotSent(t, err); !errors.Is(e, context.Canceled) {
-			t.Errorf("cause %v", e)
+			t.Errorf("unexpected cause: %v", e)
 		}
 		s.wantRequests(t, 0)
 	})
@@ -171,7 +171,7 @@ func TestWithoutAConnectionNothingIsSent(t *testing.T) {
 		t.Cleanup(s.Close)
 		_, err := client(t, s.URL, nil).Do(t.Context(), form())
 		if e := wantNotSent(t, err); !strings.Contains(e.Error(), "certificate") {
-			t.Errorf("cause %v", e)
+			t.Errorf("unexpected cause: %v", e)
 		}
 	})
 	t.Run("TLS 1.1", func(t *testing.T) {
@@ -183,7 +183,7 @@ func TestWithoutAConnectionNothingIsSent(t *testing.T) {
 		t.Cleanup(s.Close)
 		_, err := client(t, s.URL, trust(s)).Do(t.Context(), form())
 		if e := wantNotSent(t, err); !strings.Contains(e.Error(), "protocol version") {
-			t.Errorf("cause %v", e)
+			t.Errorf("unexpected cause: %v", e)
 		}
 	})
 	t.Run("a web server without TLS", func(t *testing.T) {
@@ -224,7 +224,7 @@ func TestTLSIsHTTP11AndItsConnectionsAreKept(t *testing.T) {
 		}
 	}
 	if n := conns.Load(); n != 1 {
-		t.Errorf("%d connections for three calls", n)
+		t.Errorf("got %d connections for three calls, want 1", n)
 	}
 }
 
@@ -273,7 +273,7 @@ func TestGivingUpOnAHangingGatewayIsUnknown(t *testing.T) {
 			})
 			_, err := s.client(t, nil).Do(ctx, form())
 			if e := wantNoAnswer(t, err); !errors.Is(e, context.Canceled) {
-				t.Errorf("cause %v", e)
+				t.Errorf("unexpected cause: %v", e)
 			}
 			s.wantRequests(t, 1)
 		})
@@ -286,7 +286,7 @@ func TestGivingUpOnAHangingGatewayIsUnknown(t *testing.T) {
 			})
 			_, err := s.client(t, func(cfg *ClientConfig) { cfg.Timeout = 200 * time.Millisecond }).Do(t.Context(), form())
 			if e := wantNoAnswer(t, err); !errors.Is(e, context.DeadlineExceeded) {
-				t.Errorf("cause %v", e)
+				t.Errorf("unexpected cause: %v", e)
 			}
 			s.wantRequests(t, 1)
 		})
@@ -328,7 +328,7 @@ func TestAStatusIsAnAnswerHoweverItsBodyEnds(t *testing.T) {
 			c.request()
 			c.say(head + "Content-Length: 100\r\n\r\nhalf")
 			if strings.Contains(head, " 101 ") {
-				<-hold // what follows a 101 never ends
+				<-hold // after a 101 the connection stays open
 			}
 		})
 		reply, err := s.client(t, nil).Do(t.Context(), form())
@@ -344,7 +344,7 @@ func TestBaseURL(t *testing.T) {
 	for _, tc := range []struct {
 		base  string
 		allow bool
-		want  string // of the mistake; empty: none
+		want  string // part of the expected mistake; empty: no mistake
 	}{
 		{"https://example.com", false, ""},
 		{"https://example.com/prefix/", false, ""},

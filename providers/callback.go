@@ -15,46 +15,30 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// DeliveryReport is a gateway's word on a message, told by itself. Reports may come
-// twice, out of order, and before the answer to the call: whoever keeps them goes by
-// MessageID and never back from a final state.
-type DeliveryReport struct {
-	// MessageID is the gateway's id of the message.
-	MessageID string
-	// To is the recipient; 0 if the report does not name one.
-	To sms.MSISDN
-	// Report is what became of it.
-	Report Report
-	// Reason is the gateway's own word for why it was not delivered.
-	Reason string
-	// Fields are what else the gateway tells, under its own names.
-	Fields map[string]string
-}
-
-// OptOut is somebody's wish not to be written to any more.
+// OptOut is a subscriber's request not to receive messages any more.
 type OptOut struct {
-	// From is the sender ID that shall not write; empty means all.
+	// From is the sender ID that the request applies to; empty means all sender IDs.
 	From string
-	// Number is who does not want to be written to.
+	// Number is the subscriber's number.
 	Number sms.MSISDN
 }
 
 const (
-	// maxCallback bounds what a callback says: a longest message with all its fields
-	// is a few KB.
+	// maxCallback is the maximum size of a callback's form in bytes. The longest message with all
+	// its fields needs a few KB.
 	maxCallback = 64 << 10
-	// maxCallbackFields is far above what any gateway tells of one message.
+	// maxCallbackFields is the maximum number of fields, far more than any gateway sends.
 	maxCallbackFields = 100
 )
 
-// CallbackForm reads the form of a callback, from the body of a POST or, if GET is
-// among the methods, from the query, bounded in size (64 KB) and in fields (100). It
-// answers the request itself, and returns false, if that is not possible.
+// CallbackForm parses the form of a gateway's callback. It reads the query of a GET and the body of
+// any other method; methods lists the methods that are allowed. A form may have at most 64 KB and
+// 100 fields. If the form cannot be read, CallbackForm writes the error response (400 or 405) to w
+// and returns false; the handler must then return.
 //
-// What people write in a message arrives however it was escaped: a sign that should
-// have been escaped stands for itself, a body is read whatever it is called (but for
-// multipart ones, which are refused), and names and values are valid UTF-8 without
-// NUL, with U+FFFD for what is not.
+// The parser is lenient, so that no text of a subscriber is lost to wrong escaping. A character
+// that should have been escaped is kept. The Content-Type of a body is ignored, but multipart
+// bodies are refused. Invalid UTF-8 becomes U+FFFD and NUL is removed, in names and in values.
 func CallbackForm(w http.ResponseWriter, r *http.Request, methods ...string) (url.Values, bool) {
 	if !slices.Contains(methods, r.Method) {
 		for _, m := range methods {
@@ -80,8 +64,8 @@ func CallbackForm(w http.ResponseWriter, r *http.Request, methods ...string) (ur
 	return form, ok
 }
 
-// parseForm reads name=value&…, whatever signs stand in it. It is not ok for a form
-// that is too long or has too many fields. It has no effects.
+// parseForm parses name=value&…, with any characters in it. It returns false for a form that is too
+// long or has too many fields.
 func parseForm(text string) (url.Values, bool) {
 	if len(text) > maxCallback || strings.Count(text, "&") >= maxCallbackFields {
 		return nil, false
@@ -97,8 +81,8 @@ func parseForm(text string) (url.Values, bool) {
 	return form, true
 }
 
-// unescape resolves + and %XX; a % that begins nothing stands for itself. What is
-// not UTF-8 becomes U+FFFD, and NUL goes: there are databases that take neither.
+// unescape decodes + and %XX, and keeps a % that does not begin an escape. Invalid UTF-8 becomes
+// U+FFFD and NUL is removed, because some databases accept neither.
 func unescape(s string) string {
 	plain := make([]byte, 0, len(s))
 	for i := 0; i < len(s); i++ {
@@ -119,15 +103,14 @@ func unescape(s string) string {
 	return strings.ToValidUTF8(string(plain), "\ufffd")
 }
 
-// GuardPath lets only requests through whose path ends in the secret as its last
-// element; others get a 404. It is the guard of callbacks that gateways do not
-// sign. The comparison takes the same time whatever is given. The error says that
-// the secret can be no element of a path, and would let nobody through: it is empty
-// or dots, or has a slash in it.
+// GuardPath returns a handler that passes on only requests whose path has the secret as its last
+// element; other requests get a 404. It protects callbacks that the gateway does not sign. The
+// comparison takes constant time. GuardPath returns an error if no path element can equal the
+// secret: it is empty, "." or "..", or contains a slash.
 func GuardPath(secret Secret, next http.Handler) (http.Handler, error) {
 	switch text := secret.Reveal(); {
 	case text == "", text == ".", text == "..", strings.Contains(text, "/"):
-		return nil, errors.New("the secret of a path must not be empty, . or .., and must not hold a slash: it would let nobody through")
+		return nil, errors.New("guard path: the secret must not be empty, . or .. and must not contain a slash; no path could match it")
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !SameSecret(secret, path.Base(r.URL.Path)) {
@@ -138,18 +121,18 @@ func GuardPath(secret Secret, next http.Handler) (http.Handler, error) {
 	}), nil
 }
 
-// SameSecret says whether given is the secret, and takes the same time whatever is
-// given. An empty secret is never the same.
+// SameSecret reports whether given equals the secret, in constant time. It returns false for an empty
+// secret.
 func SameSecret(secret Secret, given string) bool {
 	want, got := sha256.Sum256([]byte(secret.Reveal())), sha256.Sum256([]byte(given))
 	return subtle.ConstantTimeCompare(want[:], got[:]) == 1 && secret != ""
 }
 
-// Taken answers a callback: 204 when it was taken, and 500, so that the gateway
-// comes again, when that failed. What failed is not told to the gateway.
+// Taken writes the response to a callback: 204 if err is nil, and otherwise 500, so that the gateway
+// repeats the callback. The response does not contain err.
 func Taken(w http.ResponseWriter, err error) {
 	if err != nil {
-		http.Error(w, "not taken; try again", http.StatusInternalServerError)
+		http.Error(w, "not stored; try again", http.StatusInternalServerError)
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)

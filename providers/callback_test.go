@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// formRequest is a request as a gateway's callback makes it.
+// formRequest returns a request of a gateway's callback.
 func formRequest(method, target, contentType, body string) *http.Request {
 	r := httptest.NewRequest(method, target, strings.NewReader(body))
 	if contentType != "" {
@@ -132,8 +132,7 @@ func TestASecretThatIsNoElementOfAPathGuardsNothing(t *testing.T) {
 	}
 }
 
-// FuzzCallbackForm holds the lenient reading of a form to the strict one, where there
-// is one.
+// FuzzCallbackForm compares the lenient parser with url.ParseQuery for forms that both can parse.
 func FuzzCallbackForm(f *testing.F) {
 	for _, seed := range []string{"a=1&a=2&b=%2B%26+%E2%82%AC", "msg=a;b", "msg=50%+off", "&=&%zz=%", "id=%00&msg=caf%e9"} {
 		f.Add(seed)

@@ -6,24 +6,26 @@ import (
 	"time"
 )
 
-// Endpoint is what the configuration of every account has, whatever its provider.
+// Endpoint holds the settings that every account has, for any provider. Zero values mean the
+// defaults.
 type Endpoint struct {
-	// BaseURL is scheme, host and any prefix. Default: the provider's own.
+	// BaseURL is the gateway's address: scheme, host and an optional path prefix. Default: the
+	// provider's own.
 	BaseURL string
 	// Timeout bounds a whole HTTP call. Default: DefaultTimeout.
 	Timeout time.Duration
-	// MaxRecipients lowers the number of recipients a call may carry. Default: the
-	// provider's own limit.
+	// MaxRecipients lowers the maximum number of recipients in one call. Default: the provider's own
+	// limit, which it must not exceed.
 	MaxRecipients int
-	// Concurrency is the number of calls in flight. Default: DefaultConcurrency.
+	// Concurrency is the usual number of calls in flight at once. Default: DefaultConcurrency.
 	Concurrency int
 	// AllowHTTP permits plain http to a host that is not loopback.
 	AllowHTTP bool
 }
 
-// Open returns the client of an account at a provider with this base URL and limit
-// of recipients, and how many recipients a call of the account may carry. Its error
-// joins a *FieldError for each mistake.
+// Open returns the HTTP client of an account and the maximum number of recipients in one of its
+// calls. baseURL and limit are the provider's own base URL and maximum number of recipients. Errors
+// of the client never show the secrets. The error of Open joins a *FieldError for each mistake.
 func (e Endpoint) Open(baseURL string, limit int, secrets ...Secret) (*Client, int, error) {
 	if e.BaseURL == "" {
 		e.BaseURL = baseURL
@@ -47,8 +49,7 @@ func (e Endpoint) Open(baseURL string, limit int, secrets ...Secret) (*Client, i
 	return client, limit, nil
 }
 
-// Missing returns a *FieldError that says a field is missing if value is empty, and
-// nil otherwise.
+// Missing returns a *FieldError for a missing field if value is empty, and nil otherwise.
 func Missing(field, value string) error {
 	if value != "" {
 		return nil

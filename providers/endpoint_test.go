@@ -17,13 +17,13 @@ func TestAnEndpointOpens(t *testing.T) {
 		wantBase string
 		want     int // recipients
 	}{
-		"nothing given":          {Endpoint{}, 200, base, 200},
-		"another base":           {Endpoint{BaseURL: "https://other.example/"}, 200, "https://other.example", 200},
-		"a lower limit":          {Endpoint{MaxRecipients: 20}, 200, base, 20},
-		"the limit itself":       {Endpoint{MaxRecipients: 200}, 200, base, 200},
-		"one":                    {Endpoint{MaxRecipients: 1}, 1, base, 1},
-		"http to this machine":   {Endpoint{BaseURL: "http://127.0.0.1:8025"}, 1, "http://127.0.0.1:8025", 1},
-		"http that is asked for": {Endpoint{BaseURL: "http://gateway.example", AllowHTTP: true}, 1, "http://gateway.example", 1},
+		"nothing given":        {Endpoint{}, 200, base, 200},
+		"another base URL":     {Endpoint{BaseURL: "https://other.example/"}, 200, "https://other.example", 200},
+		"a lower limit":        {Endpoint{MaxRecipients: 20}, 200, base, 20},
+		"the limit itself":     {Endpoint{MaxRecipients: 200}, 200, base, 200},
+		"one":                  {Endpoint{MaxRecipients: 1}, 1, base, 1},
+		"http to this machine": {Endpoint{BaseURL: "http://127.0.0.1:8025"}, 1, "http://127.0.0.1:8025", 1},
+		"http that is allowed": {Endpoint{BaseURL: "http://gateway.example", AllowHTTP: true}, 1, "http://gateway.example", 1},
 	} {
 		client, limit, err := tc.endpoint.Open(base, tc.limit)
 		if err != nil {
@@ -45,7 +45,7 @@ func TestAnEndpointHandsOnWhatItIsTold(t *testing.T) {
 	if client.timeout != 7*time.Second || client.transport.MaxIdleConnsPerHost != 3 {
 		t.Errorf("timeout %v, %d connections", client.timeout, client.transport.MaxIdleConnsPerHost)
 	}
-	if text := client.Scrub("it said " + hunter + " and other secret"); strings.Contains(text, hunter) || strings.Contains(text, "other") {
+	if text := client.Scrub("the reply has " + hunter + " and other secret"); strings.Contains(text, hunter) || strings.Contains(text, "other") {
 		t.Errorf("%s", text)
 	}
 	client, _, err = Endpoint{}.Open("https://gateway.example", 1)
@@ -72,14 +72,14 @@ func TestAnEndpointTellsEveryMistake(t *testing.T) {
 	} {
 		client, limit, err := tc.endpoint.Open("https://gateway.example", tc.limit)
 		if client != nil || limit != 0 {
-			t.Errorf("%s: a client in spite of mistakes", name)
+			t.Errorf("%s: got a client in spite of mistakes", name)
 		}
 		if got := fields(err); !slices.Equal(got, tc.want) || !strings.Contains(fmt.Sprint(err), tc.says) || strings.Contains(fmt.Sprint(err), "hunter") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	if _, _, err := (Endpoint{}).Open("", 1); !slices.Equal(fields(err), []string{"base_url"}) {
-		t.Errorf("a provider without a base URL: %v", err)
+		t.Errorf("a provider without a base URL: got %v, want a mistake in base_url", err)
 	}
 }
 

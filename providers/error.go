@@ -7,59 +7,63 @@ import (
 	"time"
 )
 
-// Cause says why an answer came out as it did, in the words that holds and
-// status show to people. The zero value is no particular cause.
+// Cause is the reason for an answer. Account holds and status output show its text. The zero value
+// means no particular cause.
 type Cause string
 
-// The causes that decide what the worker does next.
+// The causes. The worker chooses its next step by them.
 const (
-	// CauseConnection: no connection was had; certainly not sent.
+	// CauseConnection: the request was not written, in most cases because there was no connection.
+	// Nothing was sent.
 	CauseConnection Cause = "connection"
-	// CauseNoAnswer: a connection was had, but no answer that can be understood
-	// as one (reset, EOF, deadline, cancelled, a panic in the client).
+	// CauseNoAnswer: the request may have been written, but no usable answer came back (reset, EOF,
+	// deadline, cancellation, a panic in the client).
 	CauseNoAnswer Cause = "no_answer"
-	// CauseGateway: the gateway or something before it answered with an error
-	// (5xx, error_gw).
+	// CauseGateway: the gateway, or a server in front of it, answered with an error (HTTP 5xx, or
+	// error_gw of kobo).
 	CauseGateway Cause = "gateway"
-	// CauseNotUnderstood: a 2xx whose body is not what the gateway documents.
+	// CauseNotUnderstood: the answer is an HTTP 2xx whose body differs from the gateway's
+	// documentation.
 	CauseNotUnderstood Cause = "not_understood"
-	// CauseConfiguration: the address or the account's set-up is wrong (3xx, 404, 405, 415).
+	// CauseConfiguration: the base URL or another setting of the account is wrong (HTTP 3xx, 404,
+	// 405, 415).
 	CauseConfiguration Cause = "configuration"
-	// CauseCredentials: the gateway does not know or does not allow the login.
+	// CauseCredentials: the gateway refused the login.
 	CauseCredentials Cause = "credentials"
 	// CauseCredit: the account has no credit.
 	CauseCredit Cause = "credit"
-	// CauseBilling: the gateway could not debit the account just now.
+	// CauseBilling: the gateway could not debit the account; the error is temporary.
 	CauseBilling Cause = "billing"
-	// CauseThrottled: too fast; RetryAfter says for how long, if the gateway did.
+	// CauseThrottled: the account sends too fast. RetryAfter holds the wait if the gateway gave one.
 	CauseThrottled Cause = "throttled"
-	// CauseRefused: the gateway refused the request itself (sender, route,
-	// parameters, size).
+	// CauseRefused: the gateway refused the request itself (sender ID, route, parameters, size).
 	CauseRefused Cause = "refused"
 )
 
-// Error is the answer of a gateway, or the lack of one, that speaks for a whole
-// call. It never holds a secret, a message body or a whole phone number.
+// Error is how a whole call failed: an answer of the gateway, or no answer. It never holds a secret,
+// a message body or a complete phone number.
 type Error struct {
-	// Op is what was being done: "kobo send".
+	// Op is the operation that failed, e.g. "kobo send".
 	Op string
-	// Outcome and Scope are the verdict. The zero verdict is Unknown.
+	// Outcome is what is known about the messages of the call, and Scope what the answer applies to.
+	// The zero Outcome is Unknown.
 	Outcome Outcome
 	Scope   Scope
-	// Cause says why, in one of the words above.
+	// Cause is the reason, one of the Cause constants.
 	Cause Cause
-	// Code is the gateway's own word ("error_user") or "http 502"; at most 64 bytes.
+	// Code is the gateway's own code, e.g. "error_user", or the HTTP status, e.g. "http 502". It has
+	// at most 64 bytes.
 	Code string
-	// KeepKey says that the next try must carry the same idempotency key,
-	// because the gateway may have begun on it although it says it has not sent.
+	// KeepKey reports whether the next attempt must carry the same idempotency key. It is true if
+	// the gateway reports an error but may have started to send.
 	KeepKey bool
-	// RetryAfter is how long the gateway asked to be left alone; 0 if it did not.
+	// RetryAfter is the wait that the gateway requested; 0 if it requested none.
 	RetryAfter time.Duration
-	// Err is the cause, if there is one below; secrets are already cut from it.
+	// Err is the underlying error, without secrets; nil if there is none.
 	Err error
 }
 
-// Error says, operation first, what happened.
+// Error returns the operation, the outcome, the cause, the code and the underlying error.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(e.Op)
@@ -81,17 +85,17 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap returns the cause.
+// Unwrap returns e.Err.
 func (e *Error) Unwrap() error { return e.Err }
 
-// NoCall is the verdict on a batch that cannot be a call: Rejected for the campaign,
-// without a request.
+// NoCall returns the error for a batch that no HTTP request was made for, because it cannot be sent:
+// Rejected, with Scope Campaign. what is the reason.
 func NoCall(op, what string) *Error {
 	return &Error{Op: op, Outcome: Rejected, Scope: Campaign, Cause: CauseRefused, Err: errors.New(what)}
 }
 
-// Refusal says what makes a batch no call at all whatever the gateway: no
-// recipients, or more than a call may carry. It is empty for one that may go.
+// Refusal returns why a batch cannot be sent through any gateway with this Info: it has no
+// recipients, or more than MaxRecipients. It returns "" for a batch that can be sent.
 func (i Info) Refusal(b Batch) string {
 	switch {
 	case len(b.To) == 0:

@@ -79,7 +79,7 @@ func TestAFormFitsIntoTheRoomThatIsMadeForIt(t *testing.T) {
 			form = AppendField(form, "text", text)
 		}
 		if len(form) > size || cap(form) != size {
-			t.Errorf("%s: %d bytes, room for %d", name, len(form), size)
+			t.Errorf("%s: the form has %d bytes, FormSize returned %d", name, len(form), size)
 		}
 	}
 }

@@ -7,25 +7,25 @@ import (
 	"strings"
 )
 
-// Object is a JSON object, strictly read: its names are distinct, whatever their
-// case, since what says two things under one name is no answer, and encoding/json
-// would silently take the last. The values are as they are written. It is read with
-// json.Unmarshal or ReadObject; a nil one has nothing under any name.
+// Object is a JSON object whose names are distinct, also without regard to case. A reply with two
+// values under one name is ambiguous, and encoding/json would silently use the last one. The values
+// are raw JSON. json.Unmarshal and ReadObject create an Object. A nil Object has no members.
 type Object map[string]json.RawMessage
 
 var errNoObject = errors.New("not a JSON object with distinct names")
 
-// ReadObject reads a text that is one Object and nothing else.
+// ReadObject parses a text that is exactly one Object, with optional white space around it. ok is
+// false for any other text.
 func ReadObject(text []byte) (o Object, ok bool) {
 	if !bytes.HasPrefix(bytes.TrimLeft(text, " \t\r\n"), []byte("{")) {
-		return nil, false // at once, however long it is
+		return nil, false // without parsing a text that may be long
 	}
 	ok = json.Unmarshal(text, &o) == nil
 	return o, ok
 }
 
-// UnmarshalJSON reads an object. It errs on any other value and on names that differ
-// in their case only.
+// UnmarshalJSON parses an object. It returns an error for any other value, and if two names are equal
+// or differ only in case.
 func (o *Object) UnmarshalJSON(text []byte) error {
 	var read map[string]json.RawMessage
 	if err := json.Unmarshal(text, &read); err != nil || read == nil {
@@ -42,8 +42,8 @@ func (o *Object) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// members counts the members of an object that is known to be valid JSON. A map of
-// them has forgotten those whose names stood there before.
+// members counts the members of an object, which must be valid JSON. The length of the parsed map
+// would not do: members with the same name share one map entry.
 func members(object []byte) (n int) {
 	depth, inString, commas, empty := 0, false, 0, true
 	for i := 0; i < len(object); i++ {
@@ -52,7 +52,7 @@ func members(object []byte) (n int) {
 			i++
 		case c == '"':
 			inString = !inString
-			empty = false // before its first value an object has a name
+			empty = false // a string comes first in every object that is not empty: its first name
 		case inString:
 		case c == '{', c == '[':
 			depth++
@@ -68,8 +68,8 @@ func members(object []byte) (n int) {
 	return commas + 1
 }
 
-// Text returns the string under a name, or the number as it is written. It is empty
-// for null and for what is not there, and not ok for anything else.
+// Text returns the value of a name as text: a string unquoted, a number as written. It returns "" and
+// true for null and for a missing name. ok is false for any other value.
 func (o Object) Text(name string) (text string, ok bool) {
 	raw := o[name]
 	switch {
@@ -84,9 +84,8 @@ func (o Object) Text(name string) (text string, ok bool) {
 	return "", false
 }
 
-// List returns the elements of the array under a name. It is nil for null and for
-// what is not there, empty but not nil for an array without elements, and not ok for
-// anything else.
+// List returns the elements of the array under a name. It returns nil and true for null and for a
+// missing name, and an empty non-nil slice for an empty array. ok is false for any other value.
 func (o Object) List(name string) (elements []json.RawMessage, ok bool) {
 	raw := o[name]
 	if isNothing(raw) {
@@ -96,7 +95,7 @@ func (o Object) List(name string) (elements []json.RawMessage, ok bool) {
 	return elements, ok
 }
 
-// Object returns the Object under a name. It is not ok if there is none.
+// Object returns the Object under a name. ok is false if the value is not an Object or is missing.
 func (o Object) Object(name string) (inner Object, ok bool) { return ReadObject(o[name]) }
 
 func isNothing(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "null" }

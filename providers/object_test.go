@@ -33,10 +33,10 @@ func TestWhatIsAnObject(t *testing.T) {
 	}
 	var list []Object
 	if json.Unmarshal([]byte(`[{"a":1},{"b":1}]`), &list) != nil || len(list) != 2 || list[1]["b"] == nil {
-		t.Errorf("a list of them: %v", list)
+		t.Errorf("a list of objects: got %v", list)
 	}
 	if json.Unmarshal([]byte(`[{"a":1},null]`), &list) == nil {
-		t.Error("null among them")
+		t.Error("a list with null: got no error")
 	}
 }
 
@@ -66,11 +66,11 @@ func TestWhatStandsUnderAName(t *testing.T) {
 		}
 	}
 	if text, ok := Object(nil).Text("a"); text != "" || !ok {
-		t.Errorf("of no object: %q %v", text, ok)
+		t.Errorf("a nil Object: got %q %v, want an empty text and true", text, ok)
 	}
 }
 
-// FuzzReadObject holds what is read to what encoding/json reads.
+// FuzzReadObject compares ReadObject with encoding/json.
 func FuzzReadObject(f *testing.F) {
 	for _, seed := range []string{`{"code":"201","message":" Message Sent Successfully!"}`, `{"a":1,"A":2}`, `{"l":[1,{}],"n":null}`, `[]`, `null`} {
 		f.Add([]byte(seed))
@@ -90,13 +90,13 @@ func FuzzReadObject(f *testing.F) {
 				t.Fatalf("%q: %s says %q", text, name, said)
 			}
 			if list, ok := o.List(name); ok && list != nil && raw[0] != '[' {
-				t.Fatalf("%q: %s is no list", text, name)
+				t.Fatalf("%q: List returned elements for %s, which is not an array", text, name)
 			}
 		}
 	})
 }
 
-// distinct says whether the names of a valid object are, read one by one.
+// distinct reports whether the names in a valid object are distinct. It reads them one by one.
 func distinct(object []byte) bool {
 	d := json.NewDecoder(bytes.NewReader(object))
 	seen := map[string]bool{}

@@ -2,20 +2,19 @@ package providers
 
 import "fmt"
 
-// Outcome is what is known about a submission after an answer, or the lack of one.
+// Outcome is what is known about a message after its call ended, with or without an answer.
 type Outcome uint8
 
-// The outcomes. Unknown is the zero value, so that forgetting to decide is safe:
-// what is unknown is never sent again blindly and never called failed.
+// The outcomes. Unknown is the zero value, because it is the safe one: a message of unknown outcome
+// is never sent again without an idempotency key and never counted as failed.
 const (
 	// Unknown: the gateway may have taken the message.
 	Unknown Outcome = iota
 	// Accepted: the gateway has taken the message.
 	Accepted
-	// Rejected: the gateway has not taken it, and the same again would get the
-	// same answer.
+	// Rejected: the gateway has not taken the message and would refuse it again.
 	Rejected
-	// Retryable: certainly not sent, and may be sent later.
+	// Retryable: the message was certainly not sent and may be sent later.
 	Retryable
 )
 
@@ -29,20 +28,20 @@ func (o Outcome) String() string {
 	return fmt.Sprintf("outcome(%d)", uint8(o))
 }
 
-// Scope is whom an answer speaks for.
+// Scope is what an answer applies to.
 type Scope uint8
 
 // The scopes, from the narrowest to the widest.
 const (
-	// Recipient: the message itself. Only such answers count against its attempts.
+	// Recipient: this recipient's message only. Only these answers use up an attempt of the message.
 	Recipient Scope = iota
-	// Call: this request; other requests of the campaign may fare better.
+	// Call: this HTTP request. Other calls of the campaign may succeed.
 	Call
-	// Campaign: every call of the campaign would get this answer (a refused
-	// sender ID, a malformed request).
+	// Campaign: every call of the campaign would get this answer, e.g. for a refused sender ID or a
+	// malformed request.
 	Campaign
-	// Account: every call of the account would get this answer (credentials,
-	// credit, throttling, no connection).
+	// Account: every call of the account would get this answer, e.g. for wrong credentials, missing
+	// credit, throttling or no connection.
 	Account
 )
 

@@ -1,10 +1,17 @@
-// Package providers is the contract between Tuma and an SMS gateway.
+// Package providers defines the contract between Tuma and an SMS gateway.
 //
-// A provider speaks one gateway's wire protocol and nothing else: it puts one
-// batch to the gateway once, and says what the answer means. It never retries,
-// never waits, starts no goroutine and keeps no state of a call. Trying again,
-// rates, holds and bookkeeping are the worker's, which wraps every provider in
-// the same policy.
+// A Provider implements one gateway's wire protocol: it submits one batch to the gateway once and
+// translates the answer. It does not retry, wait, start goroutines or keep state between calls.
+// The worker does that for all providers: retries, rate limits, account holds and bookkeeping.
+//
+// Words used here: a call is one HTTP request to a gateway. A sender ID is the name or number that
+// a message comes from. A segment is one of the parts into which a long SMS is split. A DLR
+// (delivery report) tells what happened to a message that the gateway accepted. An MO (mobile
+// originated) message is one that a subscriber sent to the account. An idempotency key lets a
+// gateway recognise a repeated call, so that it sends only once.
+//
+// Client is the HTTP client that all providers use. Kind and Settings connect a provider to the
+// configuration; package catalog lists all kinds.
 package providers
 
 import (
@@ -15,120 +22,124 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// Provider is a gateway account that can be sent through. Implementations are
-// safe for concurrent use by any number of goroutines.
+// Provider sends messages through one account at one gateway. An implementation may also have the
+// optional capabilities Balancer, StatusPoller, Reporter, Reconciler, InboxReader and
+// BackgroundSender; a type assertion finds them. Every method is safe for concurrent use.
 type Provider interface {
-	// Info tells the facts of the gateway that do not change while the
+	// Info returns the facts about the gateway and the account. They do not change while the
 	// program runs.
 	Info() Info
 
-	// Send puts one batch to the gateway, once. A nil error comes with exactly
-	// one Result per recipient, in the order of b.To. Otherwise there are no
-	// results, and the error is an *Error whose Outcome and Scope speak for
-	// every recipient of the batch. The context bounds the whole call; what the
-	// gateway may have taken when it ends is reported as Unknown, never as not
-	// sent. Send never sends the request a second time.
+	// Send submits one batch to the gateway with at most one HTTP request. It never repeats the
+	// request.
+	//
+	// With a nil error it returns exactly one Result for each recipient, in the order of b.To.
+	// With an error it returns no results. The error is an *Error, and its Outcome and Scope apply
+	// to every recipient of the batch.
+	//
+	// ctx bounds the whole call. If ctx ends when the gateway may already have the request, the
+	// error's Outcome is Unknown, never Retryable.
 	Send(ctx context.Context, b Batch) ([]Result, error)
 }
 
-// Balancer is a provider that can say how much credit is left.
+// Balancer is a Provider that can read the account's remaining credit.
 type Balancer interface {
-	// Balance asks the gateway for the account's credit. Errors are *Error.
-	// Asking costs nothing and changes nothing at the gateway.
+	// Balance reads the account's credit from the gateway. The read is free of charge and changes
+	// nothing at the gateway. Errors are *Error.
 	Balance(ctx context.Context) (Balance, error)
 }
 
-// StatusPoller is a provider that can say what became of a message it has
-// accepted.
+// StatusPoller is a Provider that can read the delivery status of a message the gateway accepted.
 type StatusPoller interface {
-	// MessageStatus asks the gateway for the delivery state of one message id
-	// of its own. Errors are *Error.
-	MessageStatus(ctx context.Context, messageID string) (Report, error)
+	// MessageStatus reads the delivery status of one message. messageID is the gateway's ID, as
+	// Send returned it in Result.MessageID. Errors are *Error.
+	MessageStatus(ctx context.Context, messageID string) (MessageStatus, error)
 }
 
-// Reporter is a provider that lists what became of messages, or what was used.
+// Reporter is a Provider whose gateway offers reports, such as delivery reports or usage.
 type Reporter interface {
-	// ReportKinds names the lists there are, the usual one first.
+	// ReportKinds returns the names of the available reports, the most common one first.
 	ReportKinds() []string
-	// Report fetches one list, as the gateway has it. From and to bound it where
-	// the gateway takes bounds; the zero time is no bound. Errors are *Error.
+	// Report downloads the report of that kind with the gateway's columns. from and to limit its
+	// time span if the gateway supports limits; a zero time sets no limit. Errors are *Error.
 	Report(ctx context.Context, kind string, from, to time.Time) (Table, error)
 }
 
-// Reconciler is a provider whose gateway lists what it has taken, so that a call of
-// unknown outcome can be looked for there.
+// Reconciler is a Provider whose gateway lists the messages it has taken. The list can show that a
+// message of unknown outcome was taken.
 type Reconciler interface {
-	// Taken lists the account's messages that the gateway has sent, or has been given to
-	// send, in a span of time, to the second; there may be others in the list. Presence
-	// proves that a message was taken; absence proves nothing. Errors are *Error.
+	// Taken returns the account's messages that the gateway was given or has sent from from to to,
+	// both cut to whole seconds. The list may hold other messages as well. A message in the
+	// list was certainly taken. A message that is missing from it may still have been taken. Errors
+	// are *Error.
 	Taken(ctx context.Context, from, to time.Time) ([]TakenMessage, error)
 }
 
-// TakenMessage is a message that a gateway has taken.
+// TakenMessage is a message that a gateway lists as taken.
 type TakenMessage struct {
-	// ID is the gateway's id, as Send returns it.
+	// ID is the gateway's message ID, as Send returns it in Result.MessageID.
 	ID string
-	// To is the recipient; 0 if the gateway's word for it is no number.
+	// To is the recipient, or 0 if the gateway's value is not a phone number.
 	To sms.MSISDN
 	// From is the sender ID.
 	From string
-	// At is when the gateway took or sent it; zero if it does not say.
+	// At is the time at which the gateway took or sent the message; zero if not given.
 	At time.Time
 }
 
-// Table is a list of a gateway's with its own column names. Every row has as many
-// fields as there are columns.
+// Table is a report with the gateway's column names. Every row has len(Columns) fields.
 type Table struct {
 	Columns []string
 	Rows    [][]string
 }
 
-// InboxReader is a provider that can be asked for the messages that people have
-// sent in.
+// InboxReader is a Provider that can read incoming messages (MO) from the gateway.
 type InboxReader interface {
-	// Inbox returns messages in the gateway's order. After is the ID of the last one
-	// that is known already, where messages have IDs; empty asks for all. An empty
-	// inbox is no error. Errors are *Error.
+	// Inbox returns incoming messages in the gateway's order. after is the ID of the last message
+	// the caller already has; an empty after requests all messages. Gateways without message IDs
+	// ignore it. An empty inbox is not an error. Errors are *Error.
 	Inbox(ctx context.Context, after string) ([]Inbound, error)
 }
 
-// Inbound is a message that somebody has sent in (MO).
+// Inbound is an incoming message (MO, mobile originated): a subscriber sent it to the account's
+// number or short code.
 type Inbound struct {
-	// ID is the gateway's id; empty where it has none, and then From, At and Text
-	// together tell one from another.
+	// ID is the gateway's message ID. It is empty if the gateway has none; then From, At and Text
+	// together identify the message.
 	ID string
-	// From and To are the sender and the number or short code it was sent to, as
-	// the gateway writes them.
+	// From is the subscriber's number and To the number or short code the message was sent to, both
+	// as the gateway writes them.
 	From, To string
-	// Text is the message.
+	// Text is the message body.
 	Text string
-	// LinkID ties an answer to it, for on-demand services.
+	// LinkID connects a reply to this message in an on-demand service; empty if there is none.
 	LinkID string
-	// At is when the gateway received it; zero if it does not say.
+	// At is the time at which the gateway received the message; zero if not given.
 	At time.Time
-	// Fields are what else the gateway tells, under its own names.
+	// Fields holds the gateway's other fields, under the gateway's names.
 	Fields map[string]string
 }
 
-// BackgroundSender is a provider that keeps lists of numbers, to which it can send
-// in the background and tell later what it has sent.
+// BackgroundSender is a Provider whose gateway stores lists of numbers and sends to a whole list in
+// the background.
 type BackgroundSender interface {
-	// SendStored sends to a list or a group kept at the gateway, once, and returns
-	// the ids to ask BackgroundMessages for. What a background send comes to is the
-	// gateway's to say: the ledger knows nothing of it. Errors are *Error; an
-	// Unknown one may have been sent.
+	// SendStored starts one background send to a list or group stored at the gateway. It returns the
+	// IDs to pass to BackgroundMessages. The results are kept at the gateway only: Tuma's ledger has
+	// no record of these messages. Errors are *Error. If the Outcome is Unknown, the gateway may
+	// have started to send.
 	SendStored(ctx context.Context, b StoredBatch) (ids []string, err error)
-	// BackgroundMessages returns the messages of a background send. The error is
-	// ErrNotFinished as long as it goes on, and otherwise an *Error.
+	// BackgroundMessages returns the messages of one background send. It returns ErrNotFinished while
+	// the gateway is still sending. Other errors are *Error.
 	BackgroundMessages(ctx context.Context, id string) ([]BackgroundMessage, error)
 }
 
-// ErrNotFinished says that a background send still goes on: ask again later.
-var ErrNotFinished = errors.New("the background send is not finished; ask again later")
+// ErrNotFinished is returned by BackgroundMessages while the gateway is still sending. Call again
+// later.
+var ErrNotFinished = errors.New("the background send is not finished; try again later")
 
-// StoredBatch is a message to numbers that the gateway keeps.
+// StoredBatch is one message to the numbers of a list or group stored at the gateway.
 type StoredBatch struct {
-	// List or Group names them; exactly one of the two.
+	// List and Group name the recipients. Exactly one of the two must be set.
 	List, Group string
 	// From is the sender ID and Body the text.
 	From, Body string
@@ -136,108 +147,104 @@ type StoredBatch struct {
 
 // BackgroundMessage is one message of a background send.
 type BackgroundMessage struct {
+	// MessageID is the gateway's message ID.
 	MessageID string
-	To        sms.MSISDN
-	Report    Report
+	// To is the recipient.
+	To sms.MSISDN
+	// Status is the message's delivery status.
+	Status MessageStatus
 }
 
-// Info holds the facts about a gateway which do not change while the program
-// runs. Workers publish it in the account card, so that producers can validate
-// without gateway code.
+// Info holds the facts about a gateway and an account that do not change while the program runs.
+// Workers store it in Redis with the account, so that producers can validate messages without the
+// gateway's code.
 type Info struct {
-	// Name is the provider's name in configuration: "kobo".
+	// Name is the provider's name in the configuration, e.g. "kobo".
 	Name string `json:"name"`
-	// Fingerprint names the login a call goes to: provider, base URL and user,
-	// hashed; no secret can be read from it. An idempotency key means nothing
-	// under another fingerprint.
+	// Fingerprint identifies the login at the gateway: a hash of provider, base URL and user, from
+	// which no secret can be read. An idempotency key is valid only under the fingerprint it was
+	// first used with.
 	Fingerprint string `json:"fingerprint"`
-	// NamedReports says that the gateway's delivery reports name the recipient: one that
-	// comes for a message nobody knows can then tell of a call of unknown outcome.
-	NamedReports bool `json:"named_reports,omitempty"`
-	// MaxRecipients is how many numbers one call may carry.
+	// DLRNamesRecipient reports whether the gateway's delivery reports (DLR) carry the recipient's
+	// number. Then a DLR with an unknown message ID can still settle a call of unknown outcome.
+	DLRNamesRecipient bool `json:"named_reports,omitempty"`
+	// MaxRecipients is the maximum number of recipients in one call, at least 1.
 	MaxRecipients int `json:"max_recipients"`
-	// KeyTTL is how long the gateway remembers an idempotency key; 0 means it
-	// has none, and a call that may have been taken must not be repeated.
+	// KeyTTL is how long the gateway remembers an idempotency key. 0 means that the gateway has no
+	// idempotency keys; a call that may have been taken must then never be repeated.
 	KeyTTL time.Duration `json:"key_ttl,omitempty"`
-	// MaxChars is how many characters a body may have, an escaped one of GSM-7 and an
-	// emoji counted twice (sms.Length.Fits); 0 means no published limit.
+	// MaxChars is the maximum length of a body in characters, as sms.Length.Fits counts them:
+	// escaped GSM-7 characters and emoji count twice. 0 means that no limit is published.
 	MaxChars int `json:"max_chars,omitempty"`
-	// MaxSegments is how many segments a body may take; 0 means no published limit.
+	// MaxSegments is the maximum length of a body in segments, the parts into which a long SMS is
+	// split. 0 means that no limit is published.
 	MaxSegments int `json:"max_segments,omitempty"`
-	// SenderAlphaMax and SenderDigitsMax bound an alphanumeric and a numeric
-	// sender ID; 0 means no published limit.
+	// SenderAlphaMax and SenderDigitsMax are the maximum lengths, in characters, of an alphanumeric
+	// and of a numeric sender ID. 0 means that no limit is published.
 	SenderAlphaMax  int `json:"sender_alpha_max,omitempty"`
 	SenderDigitsMax int `json:"sender_digits_max,omitempty"`
-	// SenderOptional says that the gateway has a default sender of its own.
+	// SenderOptional reports whether the gateway has a default sender ID, so that Batch.From may be
+	// empty.
 	SenderOptional bool `json:"sender_optional,omitempty"`
-	// Flash says that the gateway can send class-0 messages.
+	// Flash reports whether the gateway can send class-0 (flash) messages.
 	Flash bool `json:"flash,omitempty"`
-	// BlacklistBySender says that a recipient whom the gateway rejects with ReasonBlacklisted
-	// is on a list of the call's sender, and not on one of all its users.
+	// BlacklistBySender reports whether ReasonBlacklisted applies to one sender ID only. If false, a
+	// blacklisted recipient must not be sent to from any sender ID.
 	BlacklistBySender bool `json:"blacklist_by_sender,omitempty"`
 }
 
-// ReasonBlacklisted is the Reason of a Result whose recipient the gateway keeps on a list
-// of people who must not be sent to: Tuma does not send to them again.
+// ReasonBlacklisted is the Reason of a Result whose recipient is on a list of numbers the gateway
+// refuses to send to. Tuma then does not send to the recipient again.
 const ReasonBlacklisted = "blacklisted"
 
-// Batch is one call to a gateway: one body to at most Info.MaxRecipients numbers.
+// Batch is the content of one call to a gateway: one body to at most Info.MaxRecipients recipients.
 type Batch struct {
-	// Key is the call's idempotency key (message_uuid), a UUID in text form.
-	// Gateways without such a key ignore it.
-	Key string
-	// From is the sender ID; empty means the gateway's default where it has one.
+	// IdempotencyKey is the call's idempotency key, a UUID in text form: a gateway that supports such
+	// keys takes only the first of several calls with the same key. Other gateways ignore it.
+	IdempotencyKey string
+	// From is the sender ID. It may be empty if Info.SenderOptional is set; the gateway then uses its
+	// default.
 	From string
-	// Body is the text, UTF-8.
+	// Body is the text, in UTF-8.
 	Body string
-	// Flash asks for a class-0 message where the gateway can do it.
+	// Flash requests a class-0 message. Gateways without Info.Flash ignore it.
 	Flash bool
-	// To are the recipients, distinct.
+	// To lists the recipients, each once.
 	To []sms.MSISDN
 }
 
-// Result is what the gateway said of one recipient.
+// Result is the gateway's answer for one recipient.
 type Result struct {
-	// Outcome is Accepted, Rejected, Retryable (certainly not sent, may go
-	// later) or Unknown.
+	// Outcome is Accepted, Rejected, Retryable (certainly not sent, may be sent later) or Unknown.
 	Outcome Outcome
-	// Scope is whom a Rejected or Retryable answer speaks for: the recipient, or the
-	// whole Campaign (a refused sender ID) or Account (no credit), although the
-	// gateway says it of each recipient. The recipient is not used up then.
+	// Scope is what a Rejected or Retryable outcome applies to. It is Campaign (e.g. a refused sender
+	// ID) or Account (e.g. no credit) if the gateway gave the answer for the recipient but its
+	// cause lies there; then the recipient does not lose an attempt.
 	Scope Scope
-	// Cause goes with a Scope of Campaign or Account.
+	// Cause is why, if Scope is Campaign or Account.
 	Cause Cause
-	// MessageID is the gateway's id of the message, if it gave one.
+	// MessageID is the gateway's ID for the message, if it gave one.
 	MessageID string
-	// Reason is one lower-case word of Tuma's for what is not Accepted
-	// ("invalid_number", ReasonBlacklisted, "not_in_reply").
+	// Reason is Tuma's reason code for an outcome other than Accepted, in lower case, e.g.
+	// "invalid_number", ReasonBlacklisted or "not_in_reply".
 	Reason string
-	// Code is the gateway's own word or number for it, at most 64 bytes.
+	// Code is the gateway's own code for the reason, at most 64 bytes.
 	Code string
-	// Cost and Currency are what the gateway charged, where it says so.
+	// Cost is the price the gateway charged, as a decimal number, and Currency its currency. Both
+	// are empty if the gateway gives no price.
 	Cost, Currency string
-	// RetryAfter is how long a Retryable recipient should be left alone; 0 leaves
-	// it to the worker.
+	// RetryAfter is the minimum wait before a Retryable recipient is tried again. 0 leaves the
+	// choice to the worker.
 	RetryAfter time.Duration
-	// Balance is the account's credit after the call, where the reply tells it; on
-	// one result of a call.
+	// Balance is the account's credit after the call, if the reply contains it. At most one result
+	// of a call has it.
 	Balance *Balance
 }
 
-// Balance is an account's credit at its gateway.
+// Balance is the remaining credit of an account.
 type Balance struct {
-	// Amount is in the gateway's own unit.
+	// Amount is the credit, in Currency or in the gateway's credit units.
 	Amount float64
-	// Currency is empty where the gateway counts credits.
+	// Currency is empty if the gateway counts in credit units.
 	Currency string
-}
-
-// Report is a gateway's word on a message it accepted earlier.
-type Report struct {
-	// Final says that the state will not change any more.
-	Final bool
-	// Delivered is true when the handset has the message.
-	Delivered bool
-	// State is the gateway's own word for it.
-	State string
 }

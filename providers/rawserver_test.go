@@ -12,13 +12,12 @@ import (
 	"time"
 )
 
-// rawServer is a listener that counts what reaches it and leaves every connection
-// to a script.
+// rawServer is a server that runs a script on each connection and counts connections, bytes and requests.
 type rawServer struct {
 	addr     string
 	conns    atomic.Int64
-	bytes    atomic.Int64 // before or after any TLS, as the script's connection sees them
-	requests atomic.Int64 // whole ones
+	bytes    atomic.Int64 // as the script reads them, so decrypted for a TLS server
+	requests atomic.Int64 // complete requests only
 	wg       sync.WaitGroup
 }
 
@@ -35,7 +34,7 @@ func (c *rawConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// request reads one whole request; ok is false if the connection ended before.
+// request reads one complete request; ok is false if the connection ends first.
 func (c *rawConn) request() (r *http.Request, body string, ok bool) {
 	r, err := http.ReadRequest(c.r)
 	if err != nil {
@@ -59,7 +58,7 @@ func (c *rawConn) reset() {
 	_ = c.Close()
 }
 
-// serve runs script on each connection, and closes the connection when it returns.
+// serve starts a server that runs script on each connection and closes the connection when script returns.
 func serve(t *testing.T, script func(c *rawConn)) *rawServer {
 	t.Helper()
 	return serveWrapped(t, script, func(c net.Conn) net.Conn { return c })
@@ -98,7 +97,7 @@ func serveWrapped(t *testing.T, script func(c *rawConn), wrap func(net.Conn) net
 
 const okReply = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nsent"
 
-// newClient returns a client of the server, set up further by change.
+// client returns a client for the server; change may alter its configuration.
 func (s *rawServer) client(t *testing.T, change func(*ClientConfig)) *Client {
 	t.Helper()
 	return client(t, "http://"+s.addr, change)
@@ -118,7 +117,7 @@ func client(t *testing.T, base string, change func(*ClientConfig)) *Client {
 	return c
 }
 
-// form is the request that most tests put.
+// form returns the request that most tests send.
 func form() Request {
 	return Request{Op: "x send", Path: "/api/send/", ContentType: FormContentType, Body: []byte("to=254712345678&msg=hello")}
 }
@@ -151,6 +150,6 @@ func wantNoAnswer(t *testing.T, err error) *Error {
 func (s *rawServer) wantRequests(t *testing.T, want int64) {
 	t.Helper()
 	if got := s.requests.Load(); got != want {
-		t.Errorf("the server saw %d requests, want %d", got, want)
+		t.Errorf("the server got %d requests, want %d", got, want)
 	}
 }

@@ -10,17 +10,16 @@ import (
 	"strings"
 )
 
-// mask is what stands for a secret wherever something prints.
+// mask is printed in place of a secret.
 const mask = "[secret]"
 
-// Secret is a password, token or key. However it is printed, logged or marshalled
-// it shows as "[secret]"; only Reveal gives the text itself. It reads from YAML,
-// JSON and flags like any string. Printing is safe for concurrent use. In a field
-// that is not exported it must stand behind a pointer: there fmt does not ask its
-// methods.
+// Secret is a password, token or key. It prints, logs and marshals as "[secret]"; only Reveal returns
+// the text. It unmarshals from YAML and JSON like any string. Its methods are safe for concurrent
+// use. An unexported struct field must be a *Secret, because fmt does not call the methods of values
+// in unexported fields and would print the text.
 type Secret string
 
-// Reveal returns the secret itself, for the one place that puts it into a request.
+// Reveal returns the secret text. Call it only where the secret is written into a request.
 func (s Secret) Reveal() string { return string(s) }
 
 // String returns "[secret]".
@@ -29,7 +28,7 @@ func (Secret) String() string { return mask }
 // GoString returns "[secret]", so that %#v of a struct that holds a secret is safe.
 func (Secret) GoString() string { return mask }
 
-// Format writes "[secret]" for every verb, %x and %q included.
+// Format writes "[secret]" for every verb, including %x and %q.
 func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, mask) }
 
 // MarshalText returns "[secret]".
@@ -41,8 +40,8 @@ func (Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + mask + `"`), n
 // MarshalYAML returns "[secret]".
 func (Secret) MarshalYAML() (any, error) { return mask, nil }
 
-// newScrubber returns what replaces every secret in a text, in each of the
-// spellings in which net/url, net/http and fmt may have written it.
+// newScrubber returns a Replacer that masks every secret, in each of the escaped forms in which
+// net/url, net/http and fmt may have written it.
 func newScrubber(secrets []Secret) *strings.Replacer {
 	var spellings []string
 	for _, s := range secrets {
@@ -52,7 +51,7 @@ func newScrubber(secrets []Secret) *strings.Replacer {
 	}
 	slices.Sort(spellings)
 	spellings = slices.Compact(spellings)
-	// A secret may begin another one: the longer must go first, or its tail stays.
+	// A secret may be a prefix of another one. The longer must be replaced first, or its end remains.
 	slices.SortStableFunc(spellings, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
 	var pairs []string
 	for _, s := range spellings {
@@ -63,8 +62,8 @@ func newScrubber(secrets []Secret) *strings.Replacer {
 	return strings.NewReplacer(pairs...)
 }
 
-// cutUserinfo replaces the user and password of every URL in text: a proxy's
-// address from the environment may hold a login that no configuration names.
+// cutUserinfo masks the user and password of every URL in text. The address of a proxy, which comes
+// from the environment, may hold a login that the configuration does not list as a secret.
 func cutUserinfo(text string) string {
 	var b strings.Builder
 	for {
@@ -86,9 +85,8 @@ func cutUserinfo(text string) string {
 	}
 }
 
-// scrubbedError is an error below an *Error: its text is safe to print, and
-// errors.Is still finds what it was. It does not unwrap, since the error
-// underneath may say what has been cut here.
+// scrubbedError is an Error.Err whose text holds no secret. errors.Is still matches the original
+// error's chain. It has no Unwrap, because the original error's text may hold the secret.
 type scrubbedError struct {
 	text string
 	is   func(target error) bool
@@ -97,5 +95,5 @@ type scrubbedError struct {
 // Error returns the text without secrets.
 func (e *scrubbedError) Error() string { return e.text }
 
-// Is says whether target is in the chain of the error that was scrubbed.
+// Is reports whether target is in the chain of the original error.
 func (e *scrubbedError) Is(target error) bool { return e.is(target) }

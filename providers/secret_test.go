@@ -52,7 +52,7 @@ func TestSecretNeverPrints(t *testing.T) {
 		}
 	}
 	if !strings.Contains(b.String(), "[secret]") {
-		t.Error("nothing says that there is a secret")
+		t.Error("got no [secret] in the output")
 	}
 }
 
@@ -93,7 +93,7 @@ func TestScrubbing(t *testing.T) {
 	inner := &url.Error{Op: "Post", URL: "https://x/?pass=" + url.QueryEscape(hunter), Err: context.DeadlineExceeded}
 	scrubbed := c.scrub(inner)
 	if !errors.Is(scrubbed, context.DeadlineExceeded) || errors.Is(scrubbed, context.Canceled) {
-		t.Error("errors.Is does not see through")
+		t.Error("errors.Is does not match the original error's chain")
 	}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
 		if text := fmt.Sprintf(verb, scrubbed); strings.Contains(text, "hunter") {
@@ -101,7 +101,7 @@ func TestScrubbing(t *testing.T) {
 		}
 	}
 	if e, ok := errors.AsType[*url.Error](scrubbed); ok {
-		t.Errorf("the error underneath can be had: %v", e)
+		t.Errorf("the original error is accessible: %v", e)
 	}
 }
 

@@ -4,27 +4,45 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// Settings are what an account's configuration says, for any provider; each
-// provider takes the fields it knows and refuses the others. The field names in
-// errors are the configuration's: "base_url", "api_key".
+// Settings are the values of an account's configuration, for any provider. Field names are those of
+// the configuration file, such as "base_url" and "api_key", also in errors.
 type Settings struct {
-	// Endpoint is what every provider takes: "base_url", "timeout" and so on.
+	// Endpoint has the fields that every provider accepts.
 	Endpoint
-	// User, Username, Pass, Password, APIKey and Token are the login, under the
-	// names the vendor uses.
-	User, Username                string
-	Pass, Password, APIKey, Token Secret
-	// Options are a provider's own further fields, by name, as they are written.
+	// Login has the login fields that are not secret, such as a user name, by field name.
+	Login map[string]string
+	// Secrets has the secret login fields, such as a password, by field name.
+	Secrets map[string]Secret
+	// Options has the provider's own further fields by name, as they are written in the file.
 	Options map[string]string
 }
 
-// Bool returns a provider's own field that is true or false, or otherwise if it is
-// not given. The error is a *FieldError.
+// SetLogin sets the login field f. Setting a field again replaces its value.
+func (s *Settings) SetLogin(f Field, value string) {
+	if f.Secret {
+		if s.Secrets == nil {
+			s.Secrets = map[string]Secret{}
+		}
+		s.Secrets[f.Name] = Secret(value)
+		return
+	}
+	if s.Login == nil {
+		s.Login = map[string]string{}
+	}
+	s.Login[f.Name] = value
+}
+
+// HasLogin reports whether the login field f has a value.
+func (s *Settings) HasLogin(f Field) bool { return s.Login[f.Name] != "" || s.Secrets[f.Name] != "" }
+
+// Bool returns the value of an option that is true or false, or otherwise if the option is not set.
+// The error for any other value is a *FieldError.
 func (s Settings) Bool(field string, otherwise bool) (bool, error) {
 	switch s.Options[field] {
 	case "":
@@ -37,8 +55,8 @@ func (s Settings) Bool(field string, otherwise bool) (bool, error) {
 	return false, Mistake(field, "must be true or false")
 }
 
-// Int returns a provider's own field that is a whole number from low to high, or
-// otherwise if it is not given. The error is a *FieldError.
+// Int returns the value of an option that is an integer from low to high, or otherwise if the option
+// is not set. The error for any other value is a *FieldError.
 func (s Settings) Int(field string, low, high, otherwise int) (int, error) {
 	text := s.Options[field]
 	if text == "" {
@@ -46,45 +64,75 @@ func (s Settings) Int(field string, low, high, otherwise int) (int, error) {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < low || n > high {
-		return 0, Mistake(field, fmt.Sprintf("must be a whole number from %d to %d", low, high))
+		return 0, Mistake(field, fmt.Sprintf("must be an integer from %d to %d", low, high))
 	}
 	return n, nil
 }
 
-// commonFields may be set for every provider.
+// commonFields are the fields that every provider accepts.
 var commonFields = []string{"base_url", "timeout", "max_recipients", "concurrency", "allow_http"}
 
-// Kind describes a provider to the configuration: what it is called, what it
-// wants to know, and how an account of it is opened.
-type Kind struct {
-	// Name is what configuration calls it.
+// Field is a login field of a provider.
+type Field struct {
+	// Name is the field's name in the configuration. Use the vendor's own word.
 	Name string
-	// BaseURL is its default base URL.
+	// Secret reports whether the value is a secret, such as a password or an API key.
+	Secret bool
+}
+
+// Kind describes a provider to the configuration: its name, the fields of an account, and how to
+// open one. A new gateway needs no other registration than its Kind in package catalog.
+type Kind struct {
+	// Name is the provider's name in the configuration.
+	Name string
+	// BaseURL is the default base URL.
 	BaseURL string
-	// Required and Optional are the fields of its own. Those common to every
-	// provider are not repeated here.
-	Required, Optional []string
-	// New makes a provider of settings that hold no field it does not know. Its
-	// error joins a *FieldError for each mistake.
+	// Required are the login fields. An account must set all of them. Configuration also accepts
+	// NAME_file, the path of a file with the value.
+	Required []Field
+	// Optional are the names of the provider's own further fields.
+	Optional []string
+	// New opens a provider. Its settings hold no field that the provider does not know. The error
+	// joins a *FieldError for each mistake.
 	New func(Settings) (Provider, error)
-	// Actions are what can be done at this gateway besides sending and asking, for
-	// `tuma gateway NAME ACCOUNT ACTION`.
+	// Actions are the gateway's own functions, for `tuma gateway NAME ACCOUNT ACTION`.
 	Actions []Action
 }
 
-// Fields returns the names of all fields an account of this kind may have, sorted.
-func (k Kind) Fields() []string {
-	return slices.Sorted(slices.Values(slices.Concat(commonFields, k.Required, k.Optional)))
+// Login returns the names of the login fields.
+func (k Kind) Login() []string {
+	names := make([]string, len(k.Required))
+	for i, f := range k.Required {
+		names[i] = f.Name
+	}
+	return names
 }
 
-// Open makes a provider. Its error joins a *FieldError for each mistake: fields
-// the provider does not know, those it misses, and bad values.
+// LogIn sets every login field: the secret ones to secret and the others to user. Tests use it to
+// log in at a simulated gateway of any kind.
+func (k Kind) LogIn(s *Settings, user string, secret Secret) {
+	for _, f := range k.Required {
+		if f.Secret {
+			s.SetLogin(f, secret.Reveal())
+		} else {
+			s.SetLogin(f, user)
+		}
+	}
+}
+
+// Fields returns the names of all fields that an account of this kind may have, sorted.
+func (k Kind) Fields() []string {
+	return slices.Sorted(slices.Values(slices.Concat(commonFields, k.Login(), k.Optional)))
+}
+
+// Open opens a provider. The error joins a *FieldError for each mistake: fields that the provider
+// does not know, missing fields, and bad values.
 func (k Kind) Open(s Settings) (Provider, error) {
 	var mistakes []error
 	known := k.Fields()
-	for field := range s.set() {
+	for _, field := range s.fields() {
 		if !slices.Contains(known, field) {
-			mistakes = append(mistakes, Mistake(field, "is not a setting of provider "+k.Name+"; it knows "+strings.Join(known, ", ")))
+			mistakes = append(mistakes, Mistake(field, "is not a setting of provider "+k.Name+"; its settings are "+strings.Join(known, ", ")))
 		}
 	}
 	provider, err := k.New(s)
@@ -94,45 +142,21 @@ func (k Kind) Open(s Settings) (Provider, error) {
 	return provider, nil
 }
 
-// set yields the names of the fields that hold something, in a fixed order.
-func (s Settings) set() iter.Seq[string] {
-	fields := []struct {
-		name string
-		set  bool
-	}{
-		{"base_url", s.BaseURL != ""}, {"user", s.User != ""}, {"username", s.Username != ""},
-		{"pass", s.Pass != ""}, {"password", s.Password != ""}, {"api_key", s.APIKey != ""}, {"token", s.Token != ""},
-		{"timeout", s.Timeout != 0}, {"max_recipients", s.MaxRecipients != 0},
-		{"concurrency", s.Concurrency != 0}, {"allow_http", s.AllowHTTP},
-	}
-	return func(yield func(string) bool) {
-		for _, f := range fields {
-			if f.set && !yield(f.name) {
-				return
-			}
-		}
-		options := make([]string, 0, len(s.Options))
-		for name := range s.Options {
-			options = append(options, name)
-		}
-		slices.Sort(options)
-		for _, name := range options {
-			if !yield(name) {
-				return
-			}
-		}
-	}
+// fields returns the names of the provider's own fields that are set: login, secrets and options,
+// each group sorted.
+func (s Settings) fields() []string {
+	return slices.Concat(slices.Sorted(maps.Keys(s.Login)), slices.Sorted(maps.Keys(s.Secrets)), slices.Sorted(maps.Keys(s.Options)))
 }
 
 // FieldError is one mistake in an account's configuration.
 type FieldError struct {
 	// Field is the field's name in the configuration.
 	Field string
-	// Err says what is wrong with it, and never repeats a secret.
+	// Err says what is wrong with it. It never contains a secret.
 	Err error
 }
 
-// Error names the field and what is wrong with it.
+// Error returns the field and what is wrong with it.
 func (e *FieldError) Error() string { return e.Field + ": " + e.Err.Error() }
 
 // Unwrap returns what is wrong.
@@ -143,8 +167,8 @@ func Mistake(field, what string) error {
 	return &FieldError{Field: field, Err: errors.New(what)}
 }
 
-// Mistakes yields every *FieldError in err, joined and nested ones included, so
-// that each can be told beside the line its field stands on.
+// Mistakes yields every *FieldError in err, including joined and wrapped ones, so that a caller can
+// show each with the line of its field.
 func Mistakes(err error) iter.Seq[*FieldError] {
 	return func(yield func(*FieldError) bool) { yieldMistakes(err, yield) }
 }

@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-type nobody struct{}
+type stub struct{}
 
-func (nobody) Info() Info                                    { return Info{Name: "nobody"} }
-func (nobody) Send(context.Context, Batch) ([]Result, error) { return nil, nil }
+func (stub) Info() Info                                    { return Info{Name: "stub"} }
+func (stub) Send(context.Context, Batch) ([]Result, error) { return nil, nil }
 
 func fields(err error) (names []string) {
 	for m := range Mistakes(err) {
@@ -26,32 +26,32 @@ func fields(err error) (names []string) {
 func TestOpenTellsEveryMistakeAtOnce(t *testing.T) {
 	t.Parallel()
 	kind := Kind{
-		Name: "nobody", Required: []string{"token"}, Optional: []string{"callback_url"},
+		Name: "stub", Required: []Field{{Name: "token", Secret: true}}, Optional: []string{"callback_url"},
 		New: func(s Settings) (Provider, error) {
 			var err error
-			if s.Token == "" {
+			if s.Secrets["token"] == "" {
 				err = Mistake("token", "is missing")
 			}
-			return nobody{}, errors.Join(err, nil)
+			return stub{}, errors.Join(err, nil)
 		},
 	}
 	full := Settings{
 		Endpoint: Endpoint{BaseURL: "https://example.com", Timeout: time.Second, MaxRecipients: 1, Concurrency: 1, AllowHTTP: true},
-		User:     "u", Username: "u", Pass: hunter, Password: hunter, APIKey: hunter,
+		Login:    map[string]string{"user": "u", "username": "u"}, Secrets: map[string]Secret{"pass": hunter, "password": hunter, "api_key": hunter},
 		Options: map[string]string{"callback_url": "x", "zebra": "x", "ant": "x"},
 	}
 	provider, err := kind.Open(full)
 	if provider != nil {
 		t.Error("a provider in spite of mistakes")
 	}
-	want := []string{"user", "username", "pass", "password", "api_key", "ant", "zebra", "token"}
+	want := []string{"user", "username", "api_key", "pass", "password", "ant", "zebra", "token"}
 	if got := fields(err); !slices.Equal(got, want) {
 		t.Errorf("mistakes in %v, want %v", got, want)
 	}
 	if strings.Contains(err.Error(), "hunter") {
 		t.Errorf("a secret in %v", err)
 	}
-	if _, err := kind.Open(Settings{Token: "t", Options: map[string]string{"callback_url": "x"}}); err != nil {
+	if _, err := kind.Open(Settings{Secrets: map[string]Secret{"token": "t"}, Options: map[string]string{"callback_url": "x"}}); err != nil {
 		t.Error(err)
 	}
 }
@@ -59,7 +59,7 @@ func TestOpenTellsEveryMistakeAtOnce(t *testing.T) {
 func TestEveryStringSettingIsLookedAt(t *testing.T) {
 	t.Parallel()
 	// A field that set forgets could be written in a configuration without effect.
-	kind := Kind{Name: "nobody", New: func(Settings) (Provider, error) { return nobody{}, nil }}
+	kind := Kind{Name: "stub", New: func(Settings) (Provider, error) { return stub{}, nil }}
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[Settings]()) {
 		if field.Type.Kind() != reflect.String || field.Name == "BaseURL" {
 			continue
@@ -86,8 +86,8 @@ func TestOptionsOfAProvider(t *testing.T) {
 		low, high int
 		want      string
 	}{
-		{"n", 1, 7, "7 <nil>"}, {"n", 8, 9, "0 n: must be a whole number from 8 to 9"}, {"n", 1, 6, "0 n: must be a whole number from 1 to 6"},
-		{"none", 1, 2, "5 <nil>"}, {"x", 1, 9, "0 x: must be a whole number from 1 to 9"},
+		{"n", 1, 7, "7 <nil>"}, {"n", 8, 9, "0 n: must be an integer from 8 to 9"}, {"n", 1, 6, "0 n: must be an integer from 1 to 6"},
+		{"none", 1, 2, "5 <nil>"}, {"x", 1, 9, "0 x: must be an integer from 1 to 9"},
 	} {
 		got, err := s.Int(c.field, c.low, c.high, 5)
 		if text := fmt.Sprint(got, " ", err); text != c.want {
@@ -113,5 +113,41 @@ func TestMistakesFindsNestedOnesAndStops(t *testing.T) {
 	e, ok := errors.AsType[*FieldError](err)
 	if !ok || e.Error() != "a: x" {
 		t.Errorf("first mistake %v", e)
+	}
+}
+
+// A gateway may have login fields of any name. No other package lists them.
+func TestKind_LoginFieldsOfAnyName(t *testing.T) {
+	t.Parallel()
+	var got Settings
+	kind := Kind{
+		Name: "odd", Required: []Field{{Name: "account_sid"}, {Name: "client_id"}, {Name: "signing_key", Secret: true}},
+		New: func(s Settings) (Provider, error) {
+			got = s
+			return stub{}, nil
+		},
+	}
+	if names := kind.Login(); !slices.Equal(names, []string{"account_sid", "client_id", "signing_key"}) {
+		t.Errorf("login fields %q", names)
+	}
+	var s Settings
+	for _, f := range kind.Required {
+		if s.HasLogin(f) {
+			t.Errorf("%s is set in empty settings", f.Name)
+		}
+	}
+	kind.LogIn(&s, "acme", hunter)
+	if _, err := kind.Open(s); err != nil {
+		t.Fatal(err)
+	}
+	if got.Login["account_sid"] != "acme" || got.Login["client_id"] != "acme" || got.Secrets["signing_key"] != hunter || len(got.Login)+len(got.Secrets) != 3 {
+		t.Errorf("the provider got %+v", got)
+	}
+	if text := fmt.Sprintf("%v %+v %#v", got, got, got); strings.Contains(text, hunter) {
+		t.Errorf("settings print a secret: %s", text)
+	}
+	s.SetLogin(Field{Name: "password", Secret: true}, "x")
+	if _, err := kind.Open(s); !slices.Equal(fields(err), []string{"password"}) {
+		t.Errorf("a field of another gateway: %v", err)
 	}
 }

@@ -8,14 +8,13 @@ import (
 	"time"
 )
 
-// maxRetryAfter bounds what a gateway may ask for: longer than an hour is more
-// likely a mistake, and a human should not have to wait for it to pass.
+// maxRetryAfter is the longest wait that a gateway may request. A longer one is probably a mistake,
+// and an operator should not have to wait until it ends.
 const maxRetryAfter = time.Hour
 
-// StatusVerdict says what an HTTP status means for the call it answers: nil for
-// 2xx, whose body is the answer, and a verdict for every other status from 100 to
-// 599. A status the table does not know is Unknown. retryAfter is kept as
-// information whatever the status.
+// StatusVerdict returns the error that an HTTP status means for its call, or nil for 2xx, where the
+// body is the answer. op becomes Error.Op, and retryAfter becomes Error.RetryAfter for every
+// status. The outcome, scope and cause are:
 //
 //	400 413 422          rejected,  call:    refused
 //	401 403              retryable, account: credentials
@@ -25,10 +24,9 @@ const maxRetryAfter = time.Hour
 //	3xx                  unknown,   account: configuration
 //	1xx, other 4xx, 5xx  unknown,   call:    gateway
 //
-// With errorsInBody the gateway answers 2xx even for its errors: what says 404, 405 or
-// 415 is a web server that has nothing at this address, a wrong base URL or a parked
-// domain, and cannot have taken a message. A redirect says less: it is also how many a
-// form answers when it has done its work.
+// errorsInBody states that the gateway answers 2xx even for its errors. Then a 404, 405 or 415 comes
+// from a web server without a gateway (a wrong base URL, a parked domain), which cannot have taken
+// a message. A redirect is always Unknown: many web forms redirect after they have done their work.
 func StatusVerdict(op string, status int, retryAfter time.Duration, errorsInBody bool) *Error {
 	if status >= 200 && status < 300 {
 		return nil
@@ -56,9 +54,9 @@ func StatusVerdict(op string, status int, retryAfter time.Duration, errorsInBody
 	return e
 }
 
-// ParseRetryAfter reads a Retry-After header, in seconds or as an HTTP date, and
-// returns how long from now it asks to wait: between 0 and an hour, and 0 for what
-// is no such header.
+// ParseRetryAfter parses a Retry-After header, in seconds or as an HTTP date. It returns the requested
+// wait, counted from now, from 0 to one hour: longer waits are cut to one hour. It returns 0 for an
+// empty or invalid header.
 func ParseRetryAfter(value string, now time.Time) time.Duration {
 	value = strings.TrimSpace(value)
 	if value == "" {
@@ -87,9 +85,9 @@ func isDigits(s string) bool {
 	return true
 }
 
-// NotUnderstood is the verdict on a reply that is not what the gateway documents:
-// Unknown for the call. It tells the reply's kind and size and nothing of its
-// text, which may repeat the request.
+// NotUnderstood returns the error for a reply that differs from the gateway's documentation: Unknown,
+// with Scope Call. The error gives the kind and size of the body but not its text, which may
+// repeat phone numbers and messages of the request.
 func (r *Reply) NotUnderstood(op string) *Error {
 	kind := "text"
 	body := strings.TrimSpace(string(r.Body[:min(len(r.Body), 64)]))

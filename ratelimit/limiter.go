@@ -1,15 +1,17 @@
-// Package ratelimit keeps the calls of one gateway account within its rate, in
-// one process (Local) or in a whole cluster (Redis).
+// Package ratelimit keeps the calls of a gateway account within its rate, in one process (Local)
+// or in a cluster (Redis).
 //
-// It books rather than polls. An account is a bucket of tokens that refills at
-// its rate and holds its burst; who asks is told at once when its turn is, and
-// waits for that moment itself. A call larger than the burst waits for a full
-// bucket, takes all of itself and leaves a debt that is paid off before the next.
+// A caller does not poll. It reserves tokens and learns at once how long to wait before it may use
+// them. An account is a token bucket that refills at its rate and holds its burst. A call larger
+// than the burst waits until the bucket is full, takes all its tokens and leaves a debt, which later
+// calls wait for.
 //
-// What both limiters guarantee: in any second, the tokens whose turn falls in it
-// are at most rate + max(burst, largest call); and while there is a backlog, at
-// least 99 % of the rate is used. (A change of the rate counts from the moment
-// it is made.)
+// Both limiters guarantee:
+//
+//   - In any second, the tokens whose turn lies in it are at most rate + max(burst, largest call).
+//   - While callers wait, at least 99 % of the rate is used.
+//
+// A change of the rate applies to reservations that are made after it.
 package ratelimit
 
 import (
@@ -18,73 +20,70 @@ import (
 	"time"
 )
 
-// Limiter gives out the turns of one account. Implementations are safe for
-// concurrent use by any number of goroutines.
+// Limiter reserves tokens of one account. Implementations are safe for concurrent use by any
+// number of goroutines.
 //
-// A token is whatever the account's rate counts: a message, a segment or a
-// request. Durations are precise to the microsecond.
+// A token is what the account's rate counts: a message, a segment or a request. A turn is the
+// moment from which reserved tokens may be used. Durations are precise to the microsecond.
 type Limiter interface {
-	// Reserve books n tokens and says how long to wait before using them. With
-	// ok true the booking stands and nobody else will be given that turn; use
-	// it when wait is over, or give it back. If the turn is further away than
-	// max (max <= 0: if it is not now), nothing is booked, ok is false, and wait
-	// says after how long to ask again: callers that are refused one after the
-	// other are told moments one after the other.
+	// Reserve reserves n tokens and returns how long to wait before using them.
 	//
-	// An n larger than the burst is not refused for that: it is taken whole and
-	// paid off. n must be from 1 to MaxTokens. A max beyond a year is taken for
-	// a year.
+	// If ok is true, the tokens are reserved: use them after wait, or give them back with
+	// Return. If the turn is more than max away, Reserve reserves nothing, and ok is false; wait
+	// is then how long to wait before calling Reserve again. A max of 0 or less means that the
+	// turn must be now; a max above one year counts as one year. Callers that are refused one
+	// after the other get waits one after the other.
 	//
-	// Reserve never waits. When ctx is over, or what holds the state cannot be
-	// reached, it returns an error and promises nothing: the booking may have
-	// been made all the same, which wastes its tokens and no more. Whether to
-	// send without a limit then is for the caller to decide.
+	// n must be from 1 to MaxTokens. It may be larger than the burst: the call takes all its
+	// tokens at once, and later calls wait for the debt.
+	//
+	// Reserve does not block until the turn. It returns an error if ctx has ended or the
+	// limiter's state cannot be reached. The tokens may then be reserved all the same, which
+	// wastes them and does no other harm. The caller decides whether to send without a limit.
 	Reserve(ctx context.Context, n int, max time.Duration) (wait time.Duration, ok bool, err error)
 
-	// Return gives back a booking that will not be used, before its turn or after
-	// it. The n is the one that was booked; ahead is how far the turn lies in the
-	// future, negative if it has passed: time.Until(turn), where turn is when
-	// Reserve returned plus the wait it said. What later bookings were already
-	// told to wait for is not had again, and only whole tokens are, so that the
-	// guarantee holds whatever is given back. A booking must be given back once at
-	// most, and not if a call was made on it. After an error the tokens may be
-	// wasted, and there is nothing to do about it.
+	// Return gives back n reserved tokens that will not be used. Call it at most once for a
+	// reservation, before or after the turn, and not if a call was made with the tokens.
+	//
+	// ahead is how far away the turn is, negative if it has passed: time.Until(turn), where turn
+	// is the time at which Reserve returned plus its wait. Return restores whole tokens only, and
+	// only those that no later reservation already waits behind, so that the guarantee holds.
+	// If Return fails, the tokens may be lost. Do not repeat it.
 	Return(ctx context.Context, n int, ahead time.Duration) error
 
-	// Cooldown lets no turn begin for d from now, for everybody who shares the
-	// account: the answer to a gateway that says it is asked too fast. It only
-	// ever makes a pause longer; d <= 0 changes nothing, and more than a year is
-	// taken for a year. Bookings already given out stand: they lie at most their
-	// max ahead.
+	// Cooldown lets no turn begin before d from now, for every user of the account. Call it when
+	// the gateway answers that requests come too fast. A second Cooldown can only make the pause
+	// longer. A d of 0 or less changes nothing; a d above one year counts as one year.
+	// Reservations that were made before keep their turns.
 	Cooldown(ctx context.Context, d time.Duration) error
 }
 
-// MaxTokens is the most that one call may take. It is far above the largest
-// call there is, and keeps every sum below within what a microsecond clock holds.
+// MaxTokens is the maximum number of tokens of one reservation. It is far above the largest call
+// of any gateway, and small enough that no sum of microseconds overflows.
 const MaxTokens = 100_000
 
-// maxAhead is the longest wait or cool-down there is.
+// maxAhead is the longest wait or cool-down.
 const maxAhead = 365 * 24 * time.Hour
 
+// bounded limits a duration to the range from 0 to maxAhead.
 func bounded(d time.Duration) time.Duration { return min(max(d, 0), maxAhead) }
 
-// share is the part of the rate that bulk debt cannot take from transactional
-// calls: a large bulk call must not hold up a one-time code until it is paid off.
+// share is the part of the rate that transactional calls keep while a bulk call's debt is paid
+// off. Without it a large bulk call would delay a one-time code.
 const share = 0.2
 
-// queued is how many times its max a caller that is refused may be told to stay
-// away beyond its turn, because others were refused before it. They come one
-// after the other then, and a turn costs two questions rather than one from each
-// who waits. Were it more, turns would be lost for longer when those who were
-// told to come do not: they died, or have nothing to send any more.
+// queued limits how late a refused caller comes back: at most queued times its max after its turn.
+// Refused callers come back one after the other, so that a turn costs two reservations and not one
+// from each waiting caller. A larger value would waste more turns when callers do not come back
+// because they died or have nothing left to send.
 const queued = 4
 
-// class names which calls a limiter speaks for. Both kinds draw on one bucket.
+// class is the class of the calls that a limiter serves. Both classes draw on one bucket.
 //
-// A transactional call need not wait until bulk debt is paid off: it may go
-// n / (share * rate) after the last turn booked. By then the bucket has gained
-// more than the call takes, and no booked turn comes after it to meet an emptier
-// bucket; so the guarantee needs no second bucket to hold for both together.
+// A transactional call does not wait until bulk debt is paid off. It may go n / (share * rate)
+// after the last reserved turn. By then the bucket has gained more tokens than the call takes, and no
+// reserved turn follows that would find the bucket emptier. So the guarantee holds for both classes
+// together without a second bucket.
 type class string
 
 const (
@@ -92,6 +91,7 @@ const (
 	transactional class = "transactional"
 )
 
+// checkTokens returns an error if n is out of range.
 func checkTokens(op string, n int) error {
 	if n < 1 || n > MaxTokens {
 		return fmt.Errorf("%s: %d tokens: must be from 1 to %d", op, n, MaxTokens)
@@ -99,7 +99,8 @@ func checkTokens(op string, n int) error {
 	return nil
 }
 
-// checkBucket judges what an account is limited to, and fills in the default burst.
+// checkBucket returns the burst, or the default burst for 0. It returns an error if the rate or the
+// burst is out of range.
 func checkBucket(op string, rate Rate, burst int) (int, error) {
 	if !rate.valid() {
 		return 0, fmt.Errorf("%s: rate %v: must be 0, or from %v to %v", op, float64(rate), minRate, maxRate)

@@ -10,9 +10,9 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Local is the Limiter of an account that only this process sends through. Its
-// state dies with it. Where several processes share an account, each with a
-// Local of its own, they send that many times too much: use Redis.
+// Local is the Limiter of an account that only this process uses. It keeps its state in memory.
+// If several processes share an account, each with its own Local, together they exceed the rate;
+// use Redis instead.
 type Local struct {
 	bucket *bucket
 	class  class
@@ -20,9 +20,9 @@ type Local struct {
 
 var _ Limiter = (*Local)(nil)
 
-// NewLocal makes the limiter of one account, with a full bucket. A burst of 0
-// is DefaultBurst. It errs on a rate or a burst out of range. Now is the clock,
-// time.Now outside tests; it must not go backwards.
+// NewLocal returns the limiter of an account, with a full bucket. burst is in tokens; 0 means
+// DefaultBurst(r). now is the clock, time.Now outside tests, and must not go backwards. NewLocal
+// returns an error if the rate or the burst is out of range.
 func NewLocal(r Rate, burst int, now func() time.Time) (*Local, error) {
 	burst, err := checkBucket("new local limiter", r, burst)
 	if err != nil {
@@ -38,16 +38,15 @@ func NewLocal(r Rate, burst int, now func() time.Time) (*Local, error) {
 	}}, nil
 }
 
-// Transactional is the same account, sharing all its state, for transactional
-// calls: debt that a bulk call larger than the burst left behind does not hold
-// these up, who together may use a fifth of the rate meanwhile. They wait for
-// turns already booked like everyone; so a caller that lets bulk book less far
-// ahead (by a smaller max) always leaves them a place.
+// Transactional returns a limiter for the transactional calls of the same account, with the same
+// state. Transactional calls do not wait for the debt of a bulk call: together they may use a fifth
+// of the rate while it is paid off. They do wait for turns that are already reserved, so give bulk
+// calls a smaller max to leave room before them.
 func (l *Local) Transactional() *Local {
 	return &Local{bucket: l.bucket, class: transactional}
 }
 
-// Reserve is Limiter's. It errs only when ctx is over or n is out of range.
+// Reserve implements Limiter. It returns an error only if ctx has ended or n is out of range.
 func (l *Local) Reserve(ctx context.Context, n int, max time.Duration) (wait time.Duration, ok bool, err error) {
 	if err := checkTokens("reserve", n); err != nil {
 		return 0, false, err
@@ -59,7 +58,7 @@ func (l *Local) Reserve(ctx context.Context, n int, max time.Duration) (wait tim
 	return wait, ok, nil
 }
 
-// Return is Limiter's. It errs only when ctx is over or n is out of range.
+// Return implements Limiter. It returns an error only if ctx has ended or n is out of range.
 func (l *Local) Return(ctx context.Context, n int, ahead time.Duration) error {
 	if err := checkTokens("return", n); err != nil {
 		return err
@@ -71,7 +70,7 @@ func (l *Local) Return(ctx context.Context, n int, ahead time.Duration) error {
 	return nil
 }
 
-// Cooldown is Limiter's. It errs only when ctx is over.
+// Cooldown implements Limiter. It returns an error only if ctx has ended.
 func (l *Local) Cooldown(ctx context.Context, d time.Duration) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("cool down: %w", err)
@@ -80,17 +79,17 @@ func (l *Local) Cooldown(ctx context.Context, d time.Duration) error {
 	return nil
 }
 
-// bucket is the state of an account; reserve.lua keeps the same in Redis.
+// bucket is the state of an account. reserve.lua implements the same for Redis.
 type bucket struct {
 	now   func() time.Time
 	rate  Rate
 	burst int
 
 	mu     sync.Mutex
-	tokens *rate.Limiter       // what the bucket holds; below zero is booked ahead or owed; unused if Unlimited
-	booked time.Time           // the last turn given out
-	cool   time.Time           // no turn begins before
-	back   map[class]time.Time // when the next caller that is refused shall ask again, at the earliest
+	tokens *rate.Limiter       // tokens in the bucket; negative if reserved ahead or owed; unused if Unlimited
+	booked time.Time           // the last reserved turn
+	cool   time.Time           // no turn begins before this
+	back   map[class]time.Time // the earliest time at which the next refused caller should come back
 }
 
 func (b *bucket) reserve(c class, n int, max time.Duration) (wait time.Duration, ok bool) {
@@ -127,8 +126,8 @@ func (b *bucket) giveBack(n int, ahead time.Duration) {
 		return
 	}
 	now := b.now()
-	// What would have run over since the turn, had it not been booked, is lost;
-	// it is bounded by what flowed in until the last turn that was booked behind it.
+	// If the tokens had not been reserved, the bucket might have been full since, and tokens would
+	// have been lost. That loss is at most what flowed in until the last turn reserved after this one.
 	lost := max(0, b.booked.Sub(now.Add(ahead))).Seconds() * float64(b.rate)
 	if whole := int(math.Floor(float64(n) - lost + 1e-6)); whole > 0 {
 		b.move(b.start(now), -whole)
@@ -141,23 +140,22 @@ func (b *bucket) coolDown(d time.Duration) {
 	b.cool = later(b.cool, b.now().Add(d))
 }
 
-// start is the first moment at which a turn may begin. It never goes back, as
-// rate.Limiter needs.
+// start returns the first moment at which a turn may begin. It never goes back, which rate.Limiter
+// requires.
 func (b *bucket) start(now time.Time) time.Time { return later(now, b.cool) }
 
-// move takes n tokens out of the bucket, which may go below zero, or puts -n
-// in. A reservation's own Cancel would put nothing in once its turn has come,
-// and that is when bookings are given back.
+// move takes n tokens out of the bucket, which may become negative, or puts -n tokens in. It does
+// not use rate.Reservation.Cancel, because that restores nothing once the turn has come.
 func (b *bucket) move(at time.Time, n int) {
 	if n > b.burst {
-		// rate.Limiter refuses more than its burst at a time.
+		// rate.Limiter refuses more than its burst in one call.
 		b.tokens.SetBurstAt(at, n)
 		defer b.tokens.SetBurstAt(at, b.burst)
 	}
 	b.tokens.ReserveN(at, n)
 }
 
-// refill is how long the bucket takes to gain so many tokens.
+// refill returns how long the bucket takes to gain a number of tokens.
 func (b *bucket) refill(tokens float64) time.Duration {
 	if b.rate == Unlimited {
 		return 0
@@ -165,8 +163,8 @@ func (b *bucket) refill(tokens float64) time.Duration {
 	return time.Duration(tokens / float64(b.rate) * float64(time.Second))
 }
 
-// roundUp makes a wait a whole number of microseconds, as Redis counts; a
-// nanosecond too many is an error of the floating point and not a wait.
+// roundUp rounds a wait up to whole microseconds, the precision of Redis. It ignores one nanosecond,
+// which is a rounding error of floating point.
 func roundUp(d time.Duration) time.Duration {
 	return (d + time.Microsecond - 2).Truncate(time.Microsecond)
 }

@@ -7,23 +7,22 @@ import (
 	"strings"
 )
 
-// Rate is how many tokens an account may use in a second. Zero is no limit.
+// Rate is a number of tokens a second. Zero means no limit.
 type Rate float64
 
-// Unlimited is the rate of an account without a limit. A cool-down still holds it.
+// Unlimited is the rate of an account without a limit. A cool-down still applies to it.
 const Unlimited Rate = 0
 
-// A rate above or below these is a slip of the pen: no gateway takes a million
-// messages a second, and nothing waits an hour for its turn.
+// Rates outside these bounds are typing mistakes: no gateway takes a million messages a second, and
+// no message should wait an hour for its turn.
 const (
 	minRate Rate = 1.0 / 3600
 	maxRate Rate = 1_000_000
 )
 
-// ParseRate reads a rate as configuration has it: "50/s", "600/m", "0.5/s", or
-// "0" for no limit. The number is plain decimal; the rate must be at least one
-// token an hour and at most a million a second. Anything else is an error that
-// says what to write.
+// ParseRate parses a rate of the configuration: "50/s", "600/m", "0.5/s", or "0" for no limit. The
+// number is a plain decimal, and the rate must be at least one token an hour and at most a million
+// a second. Any other text is an error that says what to write.
 func ParseRate(s string) (Rate, error) {
 	if s == "0" {
 		return Unlimited, nil
@@ -38,7 +37,7 @@ func ParseRate(s string) (Rate, error) {
 	default:
 		return 0, fmt.Errorf("parse rate %q: write N/s or N/m, or 0 for no limit", s)
 	}
-	// ParseFloat also takes signs, exponents, hexadecimals, underscores and names.
+	// ParseFloat would also accept signs, exponents, hexadecimals, underscores, Inf and NaN.
 	if strings.Trim(number, "0123456789.") != "" {
 		return 0, fmt.Errorf("parse rate %q: %q is not a plain number", s, number)
 	}
@@ -49,15 +48,15 @@ func ParseRate(s string) (Rate, error) {
 	r := Rate(n / seconds)
 	switch {
 	case r == Unlimited:
-		return 0, fmt.Errorf("parse rate %q: nothing could ever be sent; for no limit write 0 alone", s)
+		return 0, fmt.Errorf("parse rate %q: nothing could be sent at this rate; for no limit write 0 alone", s)
 	case !r.valid():
-		return 0, fmt.Errorf("parse rate %q: must be from one an hour to %v", s, maxRate)
+		return 0, fmt.Errorf("parse rate %q: must be at least 1 an hour and at most %v/s", s, maxRate)
 	}
 	return r, nil
 }
 
-// String writes the rate as ParseRate reads it, which gives the same rate again:
-// "0", or a number a second, or a number a minute where that is the rounder one.
+// String returns the rate in a form that ParseRate parses to the same rate: "0", a number a second,
+// or a number a minute if that is shorter.
 func (r Rate) String() string {
 	if r == Unlimited {
 		return "0"
@@ -70,9 +69,9 @@ func (r Rate) String() string {
 	return perSecond + "/s"
 }
 
-// DefaultBurst is the burst of an account whose configuration names none: a tenth
-// of a second of its rate, at least 1. More would let an account that was idle
-// overshoot; less would lose turns to the time that waking up takes.
+// DefaultBurst returns the burst of an account that configures none: a tenth of a second of its rate,
+// and at least 1. With a larger burst an idle account would exceed its rate when it starts; with a
+// smaller one, turns would be lost while callers wake up.
 func DefaultBurst(r Rate) int {
 	return max(1, int(math.Round(float64(r)/10)))
 }

@@ -11,15 +11,14 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Redis is the Limiter of an account that many processes share. The bucket is
-// one key in Redis and time is Redis's own; a grant is one command. The value
-// itself holds no state: another one on the same key, in any process and with
-// another rate or burst, works on the same bucket and takes effect at once.
+// Redis is the Limiter of an account that several processes share. The bucket is one key in Redis,
+// the clock is Redis' clock, and a reservation is one command. The Go value holds no state: every
+// limiter with the same key uses the same bucket, with its own rate and burst.
 type Redis struct {
 	rdb    redis.UniversalClient
 	script *redis.Script
 	key    string
-	hash   string // where a rate set by hand is; empty: nowhere
+	hash   string // hash whose field "rate" overrides rate and burst; empty means none
 	rate   Rate
 	burst  int
 	class  class
@@ -32,10 +31,10 @@ var reserveSource string
 
 var reserveScript = redis.NewScript(reserveSource)
 
-// NewRedis makes the limiter of the account whose bucket is at key. A burst of
-// 0 is DefaultBurst. It errs on an empty key and on a rate or a burst out of
-// range; it does not call Redis. The key needs no preparation, expires by itself
-// when it is idle, and losing it costs one burst too many.
+// NewRedis returns the limiter of the account whose bucket is at key. burst is in tokens; 0 means
+// DefaultBurst(r). NewRedis does not call Redis. It returns an error if the key is empty or if the
+// rate or the burst is out of range. The key need not exist and expires when the account is idle. If
+// the key is lost, the account may exceed its rate by one burst.
 func NewRedis(rdb redis.UniversalClient, key string, r Rate, burst int) (*Redis, error) {
 	const op = "new redis limiter"
 	if key == "" {
@@ -48,26 +47,25 @@ func NewRedis(rdb redis.UniversalClient, key string, r Rate, burst int) (*Redis,
 	return &Redis{rdb: rdb, script: reserveScript, key: key, rate: r, burst: burst, class: bulk}, nil
 }
 
-// Transactional is the same account, on the same key, for transactional calls;
-// what it gives them is said at Local's.
+// Transactional returns a limiter for the transactional calls of the same account, as
+// Local.Transactional does.
 func (l *Redis) Transactional() *Redis {
 	t := *l
 	t.class = transactional
 	return &t
 }
 
-// Following is the same account where the field "rate" of a hash may hold a rate and a
-// burst that win over the limiter's own, as Setting writes them: for as long as the
-// field is there, from the next command on, in every process. In a Redis cluster hash
-// and key must share a slot.
+// Following returns a limiter of the same account that obeys the field "rate" of a hash. While the
+// field exists, its rate and burst replace the limiter's own, in every process and from the next
+// command on. Setting formats the field. In a Redis cluster the hash and the key must share a slot.
 func (l *Redis) Following(hash string) *Redis {
 	f := *l
 	f.hash = hash
 	return &f
 }
 
-// Setting is what the field "rate" of a hash that limiters follow holds for a rate and
-// a burst; a burst of 0 is DefaultBurst. It errs on either out of range.
+// Setting formats a rate and a burst for the field that Following reads. A burst of 0 means
+// DefaultBurst(r). It returns an error if the rate or the burst is out of range.
 func Setting(r Rate, burst int) (string, error) {
 	burst, err := checkBucket("rate setting", r, burst)
 	if err != nil {
@@ -76,13 +74,13 @@ func Setting(r Rate, burst int) (string, error) {
 	return strconv.FormatFloat(float64(r), 'f', -1, 64) + " " + strconv.Itoa(burst), nil
 }
 
-// Reserve is Limiter's. It errs also when Redis does not answer; go-redis may
-// then have asked more than once, and each time may have booked.
+// Reserve implements Limiter. If Redis does not answer, it returns an error; go-redis may have sent
+// the command several times, and each of them may have reserved the tokens.
 func (l *Redis) Reserve(ctx context.Context, n int, max time.Duration) (wait time.Duration, ok bool, err error) {
 	if err := checkTokens("reserve", n); err != nil {
 		return 0, false, err
 	}
-	// go-redis does not look at ctx before it has written.
+	// go-redis checks ctx only after it has sent the command.
 	if err := ctx.Err(); err != nil {
 		return 0, false, fmt.Errorf("reserve: %w", err)
 	}
@@ -93,8 +91,8 @@ func (l *Redis) Reserve(ctx context.Context, n int, max time.Duration) (wait tim
 	return time.Duration(answer[1]) * time.Microsecond, answer[0] == 1, nil
 }
 
-// Return is Limiter's. It errs also when Redis does not answer, and is then not
-// tried again, since the same tokens must not be given back twice.
+// Return implements Limiter. If Redis does not answer, it returns an error and does not repeat the
+// command, because the same tokens must not be given back twice.
 func (l *Redis) Return(ctx context.Context, n int, ahead time.Duration) error {
 	if err := checkTokens("return", n); err != nil {
 		return err
@@ -111,7 +109,7 @@ func (l *Redis) Return(ctx context.Context, n int, ahead time.Duration) error {
 	return nil
 }
 
-// Cooldown is Limiter's. It errs also when Redis does not answer.
+// Cooldown implements Limiter. It also returns an error if Redis does not answer.
 func (l *Redis) Cooldown(ctx context.Context, d time.Duration) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("cool down: %w", err)
@@ -125,9 +123,8 @@ func (l *Redis) Cooldown(ctx context.Context, d time.Duration) error {
 	return nil
 }
 
-// Free says whether nothing limits the account just now, neither a rate nor a cool-down:
-// a Reserve would book nothing and have nobody wait. It errs also when Redis does not
-// answer.
+// Free reports whether the account has neither a rate nor a cool-down at the moment, so that a
+// Reserve would return at once with no wait. It returns an error if Redis does not answer.
 func (l *Redis) Free(ctx context.Context) (bool, error) {
 	if err := ctx.Err(); err != nil {
 		return false, fmt.Errorf("free: %w", err)
@@ -139,7 +136,7 @@ func (l *Redis) Free(ctx context.Context) (bool, error) {
 	return answer[0] == 1, nil
 }
 
-// run has reserve.lua do one thing, and returns its two numbers.
+// run runs reserve.lua with one operation and returns its two numbers.
 func (l *Redis) run(ctx context.Context, rdb redis.Scripter, what string, args ...any) ([]int64, error) {
 	rate := strconv.FormatFloat(float64(l.rate), 'g', -1, 64)
 	keys := []string{l.key}
@@ -156,16 +153,16 @@ func (l *Redis) run(ctx context.Context, rdb redis.Scripter, what string, args .
 	return answer, nil
 }
 
-// atMostOnce runs scripts without go-redis's own retries, which would run one
-// again whose answer was lost.
+// atMostOnce runs scripts without the retries of go-redis, which would repeat a script if its answer
+// was lost.
 type atMostOnce struct{ redis.UniversalClient }
 
-// Eval runs a script by its text, once.
+// Eval runs a script by its source, at most once.
 func (c atMostOnce) Eval(ctx context.Context, text string, keys []string, args ...any) *redis.Cmd {
 	return c.once(ctx, "eval", text, keys, args)
 }
 
-// EvalSha runs a script by its digest, once.
+// EvalSha runs a script by its digest, at most once.
 func (c atMostOnce) EvalSha(ctx context.Context, digest string, keys []string, args ...any) *redis.Cmd {
 	return c.once(ctx, "evalsha", digest, keys, args)
 }
@@ -176,15 +173,15 @@ func (c atMostOnce) once(ctx context.Context, name, script string, keys []string
 		words = append(words, k)
 	}
 	cmd := redis.NewCmd(ctx, append(words, args...)...)
-	// The error is in cmd too, where the caller looks for it.
+	// Callers read the error from cmd.
 	if err := c.Process(ctx, single{cmd}); err != nil {
 		cmd.SetErr(err)
 	}
 	return cmd
 }
 
-// single is a command that go-redis sends once at most.
+// single is a command that go-redis sends at most once.
 type single struct{ *redis.Cmd }
 
-// NoRetry is true, against go-redis's default.
+// NoRetry tells go-redis not to repeat the command.
 func (single) NoRetry() bool { return true }

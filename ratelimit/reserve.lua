@@ -1,30 +1,40 @@
--- The bucket of one account, shared by every worker of the cluster.
+-- reserve.lua keeps the token bucket of one account, which every worker of the cluster shares.
 --
--- KEYS[1]  the account's bucket: a hash that expires by itself an hour after it is full again
--- KEYS[2]  may be missing: a hash of the same slot whose field "rate", such as "80 8", is a rate and a burst that
---          win over ARGV[2] and ARGV[3]; changed there, it holds for everybody from the next command on
--- ARGV[1]  what to do: "reserve", "return", "cool" or "free"
--- ARGV[2]  rate in tokens a second, 0 for none
+-- KEYS[1]  the account's bucket: a hash that expires one hour after it is full again
+-- KEYS[2]  optional: a hash of the same slot. Its field "rate", such as "80 8", has a rate and a burst that
+--          replace ARGV[2] and ARGV[3] for every worker from the next command on
+-- ARGV[1]  the operation: "reserve", "return", "cool" or "free"
+-- ARGV[2]  rate in tokens a second; 0 means no limit
 -- ARGV[3]  burst in tokens, at least 1
---   reserve:  ARGV[4] tokens, ARGV[5] the longest wait in µs, not negative, ARGV[6] "bulk" or "transactional",
---             ARGV[7] the share of the rate that bulk debt cannot take from the transactional,
---             ARGV[8] how many longest waits past its turn a caller may be told to come back
---   return:   ARGV[4] tokens, ARGV[5] µs until the turn they were booked for, negative once it has passed
---   cool:     ARGV[4] µs
---   free:     nothing more
+--   reserve:  ARGV[4] tokens
+--             ARGV[5] the longest wait in microseconds, not negative
+--             ARGV[6] "bulk" or "transactional"
+--             ARGV[7] the share of the rate that transactional calls keep while bulk debt is paid off
+--             ARGV[8] a refused caller comes back at most this many longest waits after its turn
+--   return:   ARGV[4] tokens
+--             ARGV[5] microseconds until the turn that they were reserved for; negative if it has passed
+--   cool:     ARGV[4] microseconds
+--   free:     no further arguments
 --
--- Returns, to reserve, {1, µs until the turn} or {0, µs after which to ask again}; to return, {1, tokens had
--- back}; to cool, {1, µs left}; to free, {1, 0} if there is no rate and no cool-down, else {0, 0}. A refused reservation changes nothing but the field "back:<class>".
+-- Returns two numbers:
+--   reserve:  {1, microseconds until the turn}, or {0, microseconds to wait before asking again}
+--   return:   {1, tokens restored}
+--   cool:     {1, microseconds left}
+--   free:     {1, 0} if there is neither a rate nor a cool-down, else {0, 0}
+-- A refused reservation changes only the field "back:<class>".
 --
--- Run again with the same arguments, "reserve" books a second time, which wastes capacity and no more; "cool"
--- ends a little later; "return" would give the same tokens back twice, so its caller never has it run again.
+-- If the script runs twice with the same arguments: "reserve" reserves twice, which only wastes tokens; "cool" ends
+-- a little later; "return" would restore the same tokens twice, so its caller never repeats it.
 --
--- The hash holds at, the µs of Redis's clock when it was written, and, relative to that moment so that a clock
--- set back does not lock the account: tokens (below zero: booked ahead or owed), booked (µs to the last turn
--- given out), cool (µs to the end of the cool-down), back:<class> (µs to when the next caller that is refused
--- shall ask again, at the earliest). Tokens, not times, so that a new rate also holds for what is owed.
+-- Fields of the bucket. All but `at` are relative to `at`, so that a clock that is set back does not lock the account:
+--   at            Redis' clock in microseconds when the hash was written
+--   tokens        tokens in the bucket; negative if reserved ahead or owed
+--   booked        microseconds to the last reserved turn
+--   cool          microseconds to the end of the cool-down
+--   back:<class>  microseconds to the earliest time at which the next refused caller should come back
+-- The debt is kept as tokens and not as a time, so that a new rate also applies to it.
 
-local rate = tonumber(ARGV[2]) / 1e6 -- a µs
+local rate = tonumber(ARGV[2]) / 1e6 -- tokens a microsecond
 local burst = tonumber(ARGV[3])
 local amount = tonumber(ARGV[4])
 local set = KEYS[2] and redis.call('HGET', KEYS[2], 'rate')
@@ -48,7 +58,7 @@ local back = {
   transactional = math.max(0, field(6, 0) - gone),
 }
 
-local function refill(n) -- µs in which the bucket gains n tokens
+local function refill(n) -- microseconds in which the bucket gains n tokens
   if rate == 0 then return 0 end
   return n / rate
 end
@@ -61,7 +71,7 @@ local function save()
     'cool', string.format('%.0f', cool),
     'back:bulk', string.format('%.0f', back.bulk),
     'back:transactional', string.format('%.0f', back.transactional))
-  -- The hour is for a rate lowered meanwhile: what is owed then takes longer to pay off.
+  -- The hour is for a rate that is lowered later: the debt then takes longer to pay off.
   local idle = math.max(cool, booked, back.bulk, back.transactional, refill(burst - tokens))
   redis.call('PEXPIRE', KEYS[1], string.format('%.0f', idle / 1000 + 3600000))
 end
@@ -76,8 +86,8 @@ end
 
 if ARGV[1] == 'return' then
   if rate == 0 then return {1, 0} end
-  -- What would have run over since the turn, had it not been booked, is lost; it is bounded by what flowed in
-  -- until the last turn that was booked behind it.
+  -- If the tokens had not been reserved, the bucket might have been full since, and tokens would have been lost.
+  -- That loss is at most what flowed in until the last turn reserved after this one.
   local lost = math.max(0, booked - tonumber(ARGV[5])) * rate
   local whole = math.max(0, math.floor(amount - lost + 1e-6))
   tokens = math.min(burst, tokens + whole)
@@ -86,7 +96,7 @@ if ARGV[1] == 'return' then
 end
 
 local longest, class = tonumber(ARGV[5]), ARGV[6]
-local full = math.min(burst, tokens + cool * rate) -- what the bucket holds when the cool-down is over
+local full = math.min(burst, tokens + cool * rate) -- tokens in the bucket when the cool-down ends
 local turn = cool + math.max(0, refill(math.min(amount, burst) - full))
 if class == 'transactional' then
   turn = math.min(turn, math.max(cool, booked + refill(amount / tonumber(ARGV[7]))))

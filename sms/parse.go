@@ -35,7 +35,7 @@ func ParseMSISDN(s, country string) (MSISDN, error) {
 	if m, ok := parseFast(s, country); ok {
 		return m, nil
 	}
-	c, reason := clean(s)
+	c, reason := extractDigits(s)
 	if reason == "" {
 		var m MSISDN
 		if m, reason = c.decide(country); reason == "" {
@@ -48,7 +48,7 @@ func ParseMSISDN(s, country string) (MSISDN, error) {
 // decide asks the library only about what it does not know itself.
 func (c *cell) decide(country string) (m MSISDN, reason NumberReason) {
 	digits, plus := c.dialled(country)
-	m, reason, decided := decideHome(digits, plus, country)
+	m, reason, decided := resolveNational(digits, plus, country)
 	if !decided {
 		m, reason = decideByLibrary(digits, plus, country)
 	}

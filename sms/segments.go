@@ -22,7 +22,7 @@ func EncodingOf(body string) Encoding {
 
 // Units returns the length of the body as gateways count it: in septets if it
 // is GSM-7, an escaped character counting two, else in UTF-16 code units.
-func Units(body string) int {
+func CodeUnits(body string) int {
 	units, _, _ := measure(body)
 	return units
 }

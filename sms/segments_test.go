@@ -64,7 +64,7 @@ func TestSegments(t *testing.T) {
 			if n != tt.segments || enc != tt.enc {
 				t.Errorf("Segments = %d, %v; want %d, %v", n, enc, tt.segments, tt.enc)
 			}
-			if got := sms.Units(tt.body); got != tt.units {
+			if got := sms.CodeUnits(tt.body); got != tt.units {
 				t.Errorf("Units = %d; want %d", got, tt.units)
 			}
 			if got := sms.EncodingOf(tt.body); got != tt.enc {
@@ -79,8 +79,8 @@ func TestEveryCharacterHasTheAlphabetOfTheTable(t *testing.T) {
 	for r := range rune(0x11000) {
 		body := string(r)
 		n, units, enc := splitSegments(body)
-		if gotN, gotEnc := sms.Segments(body); gotN != n || gotEnc != enc || sms.Units(body) != units {
-			t.Errorf("%U: Segments = %d, %v, Units = %d; want %d, %v, %d", r, gotN, gotEnc, sms.Units(body), n, enc, units)
+		if gotN, gotEnc := sms.Segments(body); gotN != n || gotEnc != enc || sms.CodeUnits(body) != units {
+			t.Errorf("%U: Segments = %d, %v, Units = %d; want %d, %v, %d", r, gotN, gotEnc, sms.CodeUnits(body), n, enc, units)
 		}
 	}
 }
@@ -165,7 +165,7 @@ func FuzzSegments(f *testing.F) {
 		if gotN, gotEnc := sms.Segments(body); gotN != n || gotEnc != enc {
 			t.Errorf("Segments(%q) = %d, %v; want %d, %v", body, gotN, gotEnc, n, enc)
 		}
-		if got := sms.Units(body); got != units {
+		if got := sms.CodeUnits(body); got != units {
 			t.Errorf("Units(%q) = %d; want %d", body, got, units)
 		}
 	})

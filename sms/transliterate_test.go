@@ -76,7 +76,7 @@ func FuzzTransliterate(f *testing.F) {
 		if again, changed := sms.Transliterate(got); again != got || changed > 0 {
 			t.Errorf("%q becomes %q, and that again %q", body, got, again)
 		}
-		c, ok := sms.Why(body)
+		c, ok := sms.ExplainUCS2(body)
 		if ok != (enc == sms.UCS2) {
 			t.Fatalf("Why(%q) is %v", body, ok)
 		}
@@ -95,35 +95,35 @@ func TestWhyNamesTheCharacterThatCosts(t *testing.T) {
 	x := func(n int) string { return strings.Repeat("x", n) }
 	tests := []struct {
 		name, body string
-		want       sms.Cause
+		want       sms.UCS2Cause
 		text       string
 		few        bool
 	}{
-		{"a curly apostrophe", "It’s " + x(80), sms.Cause{First: '’', At: 3, Count: 1, Kinds: 1, Characters: 85, Segments: 2, Without: 1, Transliterated: 1},
+		{"a curly apostrophe", "It’s " + x(80), sms.UCS2Cause{First: '’', At: 3, Count: 1, Kinds: 1, Characters: 85, Segments: 2, Without: 1, Transliterated: 1},
 			"UCS-2 because of ’ (U+2019, a curly apostrophe) at character 3", true},
-		{"several", "‘a’ – ‘" + x(100), sms.Cause{First: '‘', At: 1, Count: 4, Kinds: 3, Characters: 107, Segments: 2, Without: 1, Transliterated: 1},
+		{"several", "‘a’ – ‘" + x(100), sms.UCS2Cause{First: '‘', At: 1, Count: 4, Kinds: 3, Characters: 107, Segments: 2, Without: 1, Transliterated: 1},
 			"UCS-2 because of ‘ (U+2018, a curly quote) at character 1, and 3 more", true},
-		{"an emoji", x(80) + "😀", sms.Cause{First: '😀', At: 81, Count: 1, Kinds: 1, Characters: 81, Segments: 2, Without: 1, Keeps: '😀', KeepsAt: 81},
+		{"an emoji", x(80) + "😀", sms.UCS2Cause{First: '😀', At: 81, Count: 1, Kinds: 1, Characters: 81, Segments: 2, Without: 1, Keeps: '😀', KeepsAt: 81},
 			"UCS-2 because of 😀 (U+1F600, an emoji or symbol) at character 81", true},
-		{"an emoji among quotes", "‘a’ 😀" + x(80), sms.Cause{First: '‘', At: 1, Count: 3, Kinds: 3, Characters: 85, Segments: 2, Without: 1, Keeps: '😀', KeepsAt: 5},
+		{"an emoji among quotes", "‘a’ 😀" + x(80), sms.UCS2Cause{First: '‘', At: 1, Count: 3, Kinds: 3, Characters: 85, Segments: 2, Without: 1, Keeps: '😀', KeepsAt: 5},
 			"UCS-2 because of ‘ (U+2018, a curly quote) at character 1, and 2 more", true},
-		{"an accent apart", "Jose\u0301" + x(70), sms.Cause{First: '\u0301', At: 5, Count: 1, Kinds: 1, Characters: 75, Segments: 2, Without: 1, Transliterated: 1},
+		{"an accent apart", "Jose\u0301" + x(70), sms.UCS2Cause{First: '\u0301', At: 5, Count: 1, Kinds: 1, Characters: 75, Segments: 2, Without: 1, Transliterated: 1},
 			"UCS-2 because of U+0301 (an accent that stands behind its letter) at character 5", true},
-		{"nothing to gain", "It’s", sms.Cause{First: '’', At: 3, Count: 1, Kinds: 1, Characters: 4, Segments: 1, Without: 1, Transliterated: 1},
+		{"nothing to gain", "It’s", sms.UCS2Cause{First: '’', At: 3, Count: 1, Kinds: 1, Characters: 4, Segments: 1, Without: 1, Transliterated: 1},
 			"UCS-2 because of ’ (U+2019, a curly apostrophe) at character 3", false},
-		{"another language", strings.Repeat("Привет ", 15), sms.Cause{First: 'П', At: 1, Count: 90, Kinds: 6, Characters: 105, Segments: 2, Without: 1, Keeps: 'П', KeepsAt: 1},
+		{"another language", strings.Repeat("Привет ", 15), sms.UCS2Cause{First: 'П', At: 1, Count: 90, Kinds: 6, Characters: 105, Segments: 2, Without: 1, Keeps: 'П', KeepsAt: 1},
 			"UCS-2 because of П (U+041F, a Cyrillic letter) at character 1, and 89 more", false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got, ok := sms.Why(tt.body)
+			got, ok := sms.ExplainUCS2(tt.body)
 			if !ok || got != tt.want || got.String() != tt.text || got.Few() != tt.few {
 				t.Errorf("Why = %+v, %v, %q, few %v; want %+v, %q, few %v", got, ok, got, got.Few(), tt.want, tt.text, tt.few)
 			}
 		})
 	}
-	if c, ok := sms.Why("Pay €5 {now}"); ok {
+	if c, ok := sms.ExplainUCS2("Pay €5 {now}"); ok {
 		t.Errorf("GSM-7 is %v", c)
 	}
 }
@@ -195,7 +195,7 @@ func BenchmarkTransliterate(b *testing.B) {
 func ExampleTransliterate() {
 	body := "Don’t miss it – “Black Friday”: all for ₦5,000… Order before 6 pm and get it today."
 	fmt.Println(sms.Segments(body))
-	if why, ok := sms.Why(body); ok {
+	if why, ok := sms.ExplainUCS2(body); ok {
 		fmt.Println(why)
 	}
 	plain, changed := sms.Transliterate(body)

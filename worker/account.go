@@ -18,27 +18,30 @@ import (
 	"github.com/tuma-sms/tuma/ratelimit"
 )
 
-// account is an Account at work: with its limiters and its provider's facts.
+// account is an Account together with its limiters and the facts of its provider.
 type account struct {
 	Account
 	info                 providers.Info
 	bulk, transactional  ratelimit.Limiter
 	bulkPace, urgentPace *pacer
-	// free says whether neither a rate nor a cool-down limits the account.
+	// free reports whether neither a rate nor a cool-down limits the account.
 	free func(context.Context) (bool, error)
-	// inFlight has room for Concurrency calls; so many wait until one may begin.
-	inFlight chan struct{}
-	waiting  atomic.Int64
-	pioneer  *pioneer
-	health   health
-	// reconciler is the provider, where it can list what it has taken; asking is held
-	// while it is asked. open is for a gateway that tells by itself.
+	// inFlight holds one entry for each call in flight; its capacity is Concurrency. waiting counts
+	// the goroutines that wait for a place in it.
+	inFlight  chan struct{}
+	waiting   atomic.Int64
+	slowStart *slowStart
+	health    accountHealth
+	// reconciler is the provider if it can list the messages it has taken, otherwise nil. listing
+	// is locked while that list is read. open caches unresolved attempts, to match delivery
+	// reports.
 	reconciler providers.Reconciler
-	asking     sync.Mutex
+	listing    sync.Mutex
 	open       openAttempts
 }
 
-// enter waits until another call may begin; false: stop was closed before.
+// enter waits until another call may begin, and reserves its place. It returns false if stop is
+// closed first.
 func (a *account) enter(stop <-chan struct{}) bool {
 	select {
 	case a.inFlight <- struct{}{}:
@@ -55,7 +58,7 @@ func (a *account) enter(stop <-chan struct{}) bool {
 	}
 }
 
-// leave ends what enter began.
+// leave frees the place that enter reserved.
 func (a *account) leave() { <-a.inFlight }
 
 var accountName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
@@ -66,7 +69,7 @@ func newAccount(rdb redis.UniversalClient, a Account) (*account, error) {
 		mistakes = append(mistakes, fmt.Errorf("name %.40q must be 1 to 64 of A-Z a-z 0-9 _ -", a.Name))
 	}
 	if a.Provider == nil {
-		return nil, errors.Join(append(mistakes, errors.New("no provider"))...)
+		return nil, errors.Join(append(mistakes, errors.New("no provider: set Account.Provider"))...)
 	}
 	if a.Unit == "" {
 		a.Unit = UnitMessages
@@ -97,48 +100,50 @@ func newAccount(rdb redis.UniversalClient, a Account) (*account, error) {
 	limiter = limiter.Following(ledger.AccountKey(a.Name))
 	return &account{Account: a, info: a.Provider.Info(), bulk: limiter, transactional: limiter.Transactional(), free: limiter.Free,
 		bulkPace: newPacer(), urgentPace: newPacer(),
-		inFlight: make(chan struct{}, a.Concurrency), pioneer: newPioneer(), reconciler: reconciler}, errors.Join(mistakes...)
+		inFlight: make(chan struct{}, a.Concurrency), slowStart: newSlowStart(), reconciler: reconciler}, errors.Join(mistakes...)
 }
 
-// keyLife is how long a uuid surely counts as known at the gateway; 0: it has no keys.
-func (a *account) keyLife() time.Duration { return min(a.info.KeyTTL, ledger.KeyLife) }
+// keyTTL is how long the gateway certainly remembers an idempotency key; 0 if it has none.
+func (a *account) keyTTL() time.Duration { return min(a.info.KeyTTL, ledger.MaxKeyAge) }
 
 func (a *account) card(cfg Config) ledger.Card {
 	return ledger.Card{Name: a.Name, Provider: a.info.Name, Info: a.info, Rate: float64(a.Rate), Burst: float64(a.Burst), Unit: a.Unit,
-		Sender: a.Sender, Concurrency: a.Concurrency, Price: a.Price, OnUnknown: a.OnUnknown, Country: cfg.Country, Windows: shownWindows(cfg.Windows)}
+		Sender: a.Sender, Concurrency: a.Concurrency, Price: a.Price, OnUnknown: a.OnUnknown, Country: cfg.Country, Windows: hoursAsText(cfg.Windows)}
 }
 
 const (
-	// publishEvery is well within ledger.WorkerLife.
+	// publishEvery is how often a worker publishes its accounts. It is well within
+	// ledger.WorkerLife.
 	publishEvery = 4 * time.Second
-	// balanceTimeout bounds a question for the balance.
+	// balanceTimeout bounds a balance request.
 	balanceTimeout = 10 * time.Second
 )
 
-// publish writes the account cards and that this worker serves them.
+// publish writes the account cards and the routes, and records that this worker serves the
+// accounts.
 func (w *Worker) publish(ctx context.Context) error {
 	var errs []error
 	for _, a := range w.accounts {
 		errs = append(errs, w.ledger.Publish(ctx, w.cfg.Name, a.card(w.cfg)))
 	}
-	errs = append(errs, w.ledger.PublishRoutes(ctx, w.cfg.Routes))
+	errs = append(errs, w.ledger.PublishRoutes(ctx, ledgerRoutes(w.cfg.Routes)))
 	return errors.Join(errs...)
 }
 
-// withdraw says that this worker serves no more. Without it the others would
-// notice a little later.
+// withdraw records that this worker no longer serves its accounts. Without it, others notice only
+// after ledger.WorkerLife.
 func (w *Worker) withdraw() {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	for _, a := range w.accounts {
 		if err := w.ledger.Withdraw(ctx, w.cfg.Name, a.Name); err != nil {
-			w.log.Warn().Err(err).Msg("account not withdrawn")
+			w.log.Warn().Err(err).Msg("could not withdraw account; it counts as served a little longer")
 		}
 	}
 }
 
-// askBalance asks the gateway, notes the answer, and returns it; empty if it
-// cannot be had, which the log says.
+// askBalance requests the balance from the gateway, stores it and returns it as text. If the
+// gateway has no balance, or the request fails, it returns "" and logs the error.
 func (w *Worker) askBalance(ctx context.Context, a *account) string {
 	b, ok := a.Provider.(providers.Balancer)
 	if !ok {
@@ -148,30 +153,30 @@ func (w *Worker) askBalance(ctx context.Context, a *account) string {
 	defer cancel()
 	got, err := balance(ctx, b)
 	if err != nil {
-		w.log.Debug().Err(err).Str("account", a.Name).Msg("balance not known")
+		w.log.Debug().Err(err).Str("account", a.Name).Msg("could not read balance")
 		return ""
 	}
 	w.noteBalance(ctx, a, got)
 	return amountText(got.Amount)
 }
 
-// amountText writes an amount with the figures it has.
+// amountText formats an amount with as many digits as it needs.
 func amountText(amount float64) string { return strconv.FormatFloat(amount, 'f', -1, 64) }
 
-// noteBalance writes on the account's card what is left.
+// noteBalance stores the balance on the account's card.
 func (w *Worker) noteBalance(ctx context.Context, a *account, b providers.Balance) {
 	shown := amountText(b.Amount)
 	if b.Currency != "" {
 		shown = b.Currency + " " + shown
 	}
 	if err := w.ledger.SetBalance(ctx, a.Name, shown); err != nil {
-		w.log.Warn().Err(err).Str("account", a.Name).Msg("balance not noted")
+		w.log.Warn().Err(err).Str("account", a.Name).Msg("could not store balance")
 	}
 }
 
-// noteBalanceIn writes down what is left according to the answer of a call, if it
-// says so. It is advice, and comes after what has to be written.
-func (s *sending) noteBalanceIn(results []providers.Result) {
+// noteBalanceIn stores the balance that a call's answer contained, if any. It is best effort and
+// runs after everything that must be written.
+func (s *batchSender) noteBalanceIn(results []providers.Result) {
 	i := slices.IndexFunc(results, func(r providers.Result) bool { return r.Balance != nil })
 	if i < 0 {
 		return
@@ -181,7 +186,7 @@ func (s *sending) noteBalanceIn(results []providers.Result) {
 	s.noteBalance(ctx, s.acc, *results[i].Balance)
 }
 
-// balance asks a provider for its credit; a panic in it costs the answer and no more.
+// balance requests the balance from a provider. It returns a panic of the provider as an error.
 func balance(ctx context.Context, b providers.Balancer) (got providers.Balance, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -191,12 +196,12 @@ func balance(ctx context.Context, b providers.Balancer) (got providers.Balance, 
 	return b.Balance(ctx)
 }
 
-// endProbe lets another batch probe the account at once, because this one came to
-// no call. If it fails the probe's time just runs out.
-func (s *sending) endProbe() {
+// endProbe releases the probe of a held account that this batch got but did not use, so that
+// another batch can probe at once. If the write fails, the probe expires by itself.
+func (s *batchSender) endProbe() {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	if err := s.ledger.EndProbe(ctx, s.acc.Name); err != nil {
-		s.log.Warn().Err(err).Str("account", s.acc.Name).Msg("unused probe not given back")
+		s.log.Warn().Err(err).Str("account", s.acc.Name).Msg("could not release unused probe; it expires by itself")
 	}
 }

@@ -12,18 +12,20 @@ import (
 	"github.com/tuma-sms/tuma/internal/queue"
 )
 
-// sendBatch works on one batch until nothing in it can go right now.
-func (s *sending) sendBatch(ctx context.Context, p queue.Pointer) error {
-	s.batch, s.pointer, s.took, s.tried, s.yields = p.Batch, p, time.Now(), false, false
-	err := s.goThrough(ctx, p)
-	if s.yields && err == nil {
+// sendBatch sends the calls of one batch until no more of them can go right now. If another
+// campaign needs the slot, it queues the batch again.
+func (s *batchSender) sendBatch(ctx context.Context, p queue.Pointer) error {
+	s.batch, s.pointer, s.startedAt, s.tried, s.requeue = p.Batch, p, time.Now(), false, false
+	err := s.runPasses(ctx, p)
+	if s.requeue && err == nil {
 		return s.handOver(p)
 	}
 	return err
 }
 
-// goThrough is sendBatch without the question who comes next.
-func (s *sending) goThrough(ctx context.Context, p queue.Pointer) error {
+// runPasses loads the batch and tries its open generations, again and again, until nothing more can
+// go.
+func (s *batchSender) runPasses(ctx context.Context, p queue.Pointer) error {
 	faults := 0
 	for {
 		if s.draining() {
@@ -39,17 +41,17 @@ func (s *sending) goThrough(ctx context.Context, p queue.Pointer) error {
 		if work.Wake > p.Wake {
 			return nil
 		}
-		if s.camp.spec.Personal() && work.Batch.Bodies == nil {
-			return &ledger.Unreadable{Campaign: s.id, Record: "b" + p.Batch, Err: errNoBodies} // never the template
+		if s.camp.spec.Personalized() && work.Batch.Bodies == nil {
+			return &ledger.Unreadable{Campaign: s.id, Record: "b" + p.Batch, Err: errNoBodies} // the template itself must never be sent
 		}
 		if work.Stopped {
-			// They would wait for their turn, one after the other, only to be told so.
+			// Each would wait for its turn at the limiter, only for its claim to be refused.
 			work.Open = slices.DeleteFunc(work.Open, func(g *ledger.Generation) bool { return g.Ready })
 		}
-		if left, err := s.setAsideBad(ctx, work); err != nil || left {
+		if left, err := s.quarantineUnreadable(ctx, work); err != nil || left {
 			return err
 		}
-		if !work.Stopped { // what is left of a stopped campaign only ends
+		if !work.Stopped { // what is left of a stopped campaign only has to end
 			leave, err := s.beyondShare(ctx)
 			if err != nil {
 				return err
@@ -58,9 +60,9 @@ func (s *sending) goThrough(ctx context.Context, p queue.Pointer) error {
 				return s.watchIn(ctx, leave)
 			}
 		}
-		again, err := s.pass(ctx, work)
-		if faults++; ledger.AsUnreadable(err) != nil && faults <= mostFaults {
-			continue // the next look knows what can still go
+		again, err := s.runPass(ctx, work)
+		if faults++; ledger.AsUnreadable(err) != nil && faults <= maxFaults {
+			continue // the next load reports what is unreadable and what can still go
 		}
 		if err != nil || !again {
 			return err
@@ -68,22 +70,24 @@ func (s *sending) goThrough(ctx context.Context, p queue.Pointer) error {
 	}
 }
 
-// step is what came of one try at a generation.
+// step is the result of one try at a generation: what to do next.
 type step uint8
 
 const (
-	stepDone  step = iota // settled, split, or somebody else's: go on with the next
-	stepAgain             // read the batch again: something new may be open in it
-	stepLater             // not before a time
-	stepLeave             // leave the batch; the sweeper knows when to look again
+	stepDone  step = iota // settled, split, or claimed by another worker: try the next generation
+	stepAgain             // load the batch again: it may have new open generations
+	stepLater             // the generation cannot go before a given time
+	stepLeave             // leave the batch: the sweeper wakes it when it may continue
 )
 
-// inTurn sorts the open generations: calls that were never cut in their order, but
-// before them the later generations, the smallest first and of two halves either:
-// a call that was refused because of some of its recipients is cut down quickly to
-// a part that is good and shows that the account works. One that was tried and has to
-// wait comes behind those that were not, for the smallest part may be the bad one.
-func inTurn(open []*ledger.Generation) []*ledger.Generation {
+// orderGenerations returns the open generations in the order to try them.
+//
+// Later generations come first: they are parts of calls that were split or partly answered. Of
+// these, the one due earliest comes first, then the smallest; equal ones are shuffled. So a call
+// that was refused because of some recipients is quickly cut down to a part that succeeds, which
+// shows that the account works. A part that was tried and must wait has a later due time, because
+// the smallest part may be the bad one. Calls that were never split keep their order and come last.
+func orderGenerations(open []*ledger.Generation) []*ledger.Generation {
 	var later, first []*ledger.Generation
 	for _, g := range open {
 		if g.Number == 0 {
@@ -99,13 +103,14 @@ func inTurn(open []*ledger.Generation) []*ledger.Generation {
 	return append(later, first...)
 }
 
-// pass tries each open generation once that is not backing off.
-func (s *sending) pass(ctx context.Context, work *ledger.Work) (again bool, err error) {
+// runPass tries each open generation that is not backing off. It reports whether the batch must be
+// loaded again.
+func (s *batchSender) runPass(ctx context.Context, work *ledger.Work) (again bool, err error) {
 	var now, next time.Time
 	if s.schedule, err = s.readSchedule(ctx); err != nil {
 		return false, err
 	}
-	for open := inTurn(work.Open); len(open) > 0; {
+	for open := orderGenerations(work.Open); len(open) > 0; {
 		g := open[0]
 		open = open[1:]
 		if s.draining() {
@@ -116,18 +121,18 @@ func (s *sending) pass(ctx context.Context, work *ledger.Work) (again bool, err 
 				return false, err
 			}
 		}
-		if now.Before(g.Due) { // it books nothing, and is no probe
+		if now.Before(g.Due) { // it reserves no rate and is not a probe
 			if next.IsZero() || g.Due.Before(next) {
 				next = g.Due
 			}
 			continue
 		}
 		if over, err := s.sliceOver(ctx); err != nil || over {
-			s.yields = over
+			s.requeue = over
 			return false, err
 		}
 		s.tried = true
-		st, due, err := s.try(ctx, g, &open)
+		st, due, err := s.tryGeneration(ctx, g, &open)
 		if err != nil {
 			return false, err
 		}

@@ -16,14 +16,15 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// verdicts is a gateway that says of each recipient what a test wants, and counts them.
-type verdicts struct {
+// scriptedStub is a gateway that gives each recipient the answer that a test wants. seen counts
+// recipients.
+type scriptedStub struct {
 	*stub
 	seen atomic.Int64
 }
 
-func newVerdicts(most int, say func(n int64) providers.Result) *verdicts {
-	v := &verdicts{stub: newStub(providers.Info{MaxRecipients: most})}
+func newScriptedStub(most int, say func(n int64) providers.Result) *scriptedStub {
+	v := &scriptedStub{stub: newStub(providers.Info{MaxRecipients: most})}
 	v.send = func(_ context.Context, b providers.Batch) ([]providers.Result, error) {
 		out := make([]providers.Result, len(b.To))
 		for i, n := range b.To {
@@ -38,12 +39,12 @@ func newVerdicts(most int, say func(n int64) providers.Result) *verdicts {
 }
 
 var (
-	fine    = providers.Result{Outcome: providers.Accepted}
-	refusal = providers.Result{Outcome: providers.Rejected, Scope: providers.Recipient, Cause: providers.CauseRefused, Reason: "bad_number", Code: "403"}
-	silence = providers.Result{Outcome: providers.Unknown, Scope: providers.Recipient, Cause: providers.CauseNoAnswer, Reason: "no_answer"}
+	accepted = providers.Result{Outcome: providers.Accepted}
+	rejected = providers.Result{Outcome: providers.Rejected, Scope: providers.Recipient, Cause: providers.CauseRefused, Reason: "bad_number", Code: "403"}
+	noAnswer = providers.Result{Outcome: providers.Unknown, Scope: providers.Recipient, Cause: providers.CauseNoAnswer, Reason: "no_answer"}
 )
 
-func (r *rig) enqueueCareful(id string, n, canary int, maxRejected float64) {
+func (r *rig) enqueueWithThreshold(id string, n, canary int, maxRejected float64) {
 	r.t.Helper()
 	c := producer.Campaign{ID: id, Via: "kobo-main", Body: "Hello from ACME", Canary: canary, MaxRejected: maxRejected}
 	if _, err := r.producer.Enqueue(r.t.Context(), c, producer.Numbers(kenyan(n)...)); err != nil {
@@ -51,8 +52,8 @@ func (r *rig) enqueueCareful(id string, n, canary int, maxRejected float64) {
 	}
 }
 
-// paused waits until a campaign is paused, and until nothing of it is in flight.
-func (r *rig) paused(id string) producer.Status {
+// waitUntilPaused waits until a campaign is paused and has no calls in flight.
+func (r *rig) waitUntilPaused(id string) producer.Status {
 	r.t.Helper()
 	var s producer.Status
 	r.eventually(30*time.Second, "the campaign to be paused", func() bool {
@@ -72,30 +73,30 @@ func (r *rig) resume(id string) {
 func TestOfAFailingCampaignOnlyTheCanaryArrives(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		most int // a call
+		most int // recipients of a call
 		say  providers.Result
 	}{
-		"one call, all rejected":       {500, refusal},
-		"several calls, all rejected":  {20, refusal},
-		"a call each, all rejected":    {1, refusal},
-		"several calls, none answered": {20, silence},
+		"one call, all rejected":       {500, rejected},
+		"several calls, all rejected":  {20, rejected},
+		"a call each, all rejected":    {1, rejected},
+		"several calls, none answered": {20, noAnswer},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, sandbox.Options{})
-			gw := newVerdicts(tt.most, func(int64) providers.Result { return tt.say })
+			gw := newScriptedStub(tt.most, func(int64) providers.Result { return tt.say })
 			for range 2 {
-				r.start(through(gw))
+				r.start(stubAccount(gw))
 			}
-			r.enqueueCareful("c", 5000, 50, 0)
-			s := r.paused("c")
-			if s.TooMany == nil || *s.TooMany != (producer.TooMany{Bad: 50, Ended: 50, Canary: true}) || s.MaxRejected != producer.DefaultMaxRejected {
-				t.Errorf("it is paused for %+v of %v %%", s.TooMany, s.MaxRejected)
+			r.enqueueWithThreshold("c", 5000, 50, 0)
+			s := r.waitUntilPaused("c")
+			if s.TooManyRejected == nil || *s.TooManyRejected != (producer.TooManyRejected{Bad: 50, Ended: 50, Canary: true}) || s.MaxRejected != producer.DefaultMaxRejected {
+				t.Errorf("paused for %+v with MaxRejected %v %%", s.TooManyRejected, s.MaxRejected)
 			}
 			if b := s.BlockedBy; len(b) == 0 || b[0].Reason != "paused" || b[0].By != ledger.PausedTooMany || b[0].Since == nil {
-				t.Errorf("it waits for %+v", b)
+				t.Errorf("unexpected BlockedBy: %+v", b)
 			}
-			r.eventually(30*time.Second, "all of it to be planned", func() bool { return r.status("c").Batches >= 5000/500 })
+			r.eventually(30*time.Second, "the whole campaign to be planned", func() bool { return r.status("c").Batches >= 5000/500 })
 			if n := gw.seen.Load(); n != 50 {
 				t.Errorf("%d messages arrived, want the canary's 50", n)
 			}
@@ -103,7 +104,7 @@ func TestOfAFailingCampaignOnlyTheCanaryArrives(t *testing.T) {
 				t.Fatal(err)
 			}
 			if s := r.wait("c", time.Minute); s.Skipped != 4950 {
-				t.Errorf("cancelled: %+v", s)
+				t.Errorf("unexpected status after Cancel: %+v", s)
 			}
 		})
 	}
@@ -112,43 +113,45 @@ func TestOfAFailingCampaignOnlyTheCanaryArrives(t *testing.T) {
 func TestACanaryWithinTheLimitGoesOnByItself(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newVerdicts(20, func(n int64) providers.Result {
+	gw := newScriptedStub(20, func(n int64) providers.Result {
 		if n%10 == 0 {
-			return refusal
+			return rejected
 		}
-		return fine
+		return accepted
 	})
-	r.start(through(gw))
-	r.enqueueCareful("c", 1000, 50, 10)
-	if s := r.wait("c", time.Minute); s.State != producer.Done || s.Accepted != 900 || s.Rejected != 100 || s.Canary != nil || s.TooMany != nil {
-		t.Errorf("it came to %+v", s)
+	r.start(stubAccount(gw))
+	r.enqueueWithThreshold("c", 1000, 50, 10)
+	if s := r.wait("c", time.Minute); s.State != producer.Done || s.Accepted != 900 || s.Rejected != 100 || s.Canary != nil || s.TooManyRejected != nil {
+		t.Errorf("unexpected final status: %+v", s)
 	}
 }
 
 func TestOfARunningCampaignNoMoreIsClaimedAboveTheLimit(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newVerdicts(10, func(n int64) providers.Result {
+	gw := newScriptedStub(10, func(n int64) providers.Result {
 		if n > 300 {
-			return refusal
+			return rejected
 		}
-		return fine
+		return accepted
 	})
-	acc := through(gw)
+	acc := stubAccount(gw)
 	acc.Concurrency = 2
 	r.start(acc)
-	r.enqueueCareful("c", 3000, 0, 20)
-	s := r.paused("c")
-	// 75 of 375 are 20 %: 76 are more, in whole calls of ten, with another call in flight.
-	if s.TooMany == nil || s.TooMany.Bad < 76 || s.TooMany.Bad > 90 || s.TooMany.Canary || gw.seen.Load() > 300+100 {
-		t.Fatalf("it is paused for %+v; %d arrived", s.TooMany, gw.seen.Load())
+	r.enqueueWithThreshold("c", 3000, 0, 20)
+	s := r.waitUntilPaused("c")
+	// 75 of 375 are 20 %, so 76 exceed it. Calls have ten recipients, and one more call is in
+	// flight.
+	if s.TooManyRejected == nil || s.TooManyRejected.Bad < 76 || s.TooManyRejected.Bad > 90 || s.TooManyRejected.Canary || gw.seen.Load() > 300+100 {
+		t.Fatalf("paused for %+v after %d messages", s.TooManyRejected, gw.seen.Load())
 	}
-	// Whoever lets it go on is asked again after as many as at first.
+	// After Resume the count starts again: the next pause comes after as many messages as the
+	// first.
 	before := gw.seen.Load()
 	r.resume("c")
-	again := r.paused("c")
-	if n := gw.seen.Load() - before; again.TooMany.Ended < 100 || again.TooMany.Bad != again.TooMany.Ended || n > 120 {
-		t.Errorf("resumed, it is paused for %+v; %d more arrived", again.TooMany, n)
+	again := r.waitUntilPaused("c")
+	if n := gw.seen.Load() - before; again.TooManyRejected.Ended < 100 || again.TooManyRejected.Bad != again.TooManyRejected.Ended || n > 120 {
+		t.Errorf("after Resume: paused for %+v after %d more messages", again.TooManyRejected, n)
 	}
 }
 
@@ -172,9 +175,9 @@ func TestTheSandboxRejectsEveryThird(t *testing.T) {
 	if _, err := r.producer.Enqueue(t.Context(), c, producer.Numbers(numbers...)); err != nil {
 		t.Fatal(err)
 	}
-	s := r.paused("c")
+	s := r.waitUntilPaused("c")
 	if s.Rejected != 20 || s.Accepted != 40 || r.gateway.Stats().Accepted != 40 {
-		t.Errorf("of the canary: %+v; sandbox %+v", s, r.gateway.Stats())
+		t.Errorf("unexpected status after the canary: %+v; gateway %+v", s, r.gateway.Stats())
 	}
 	if _, err := r.producer.Cancel(t.Context(), "c"); err != nil {
 		t.Fatal(err)
@@ -182,8 +185,9 @@ func TestTheSandboxRejectsEveryThird(t *testing.T) {
 	r.tally("c")
 }
 
-// Of a refused call the smallest part is the bad one, the third bad answer in a row of an
-// account that has never accepted anything: the other parts have their turn all the same.
+// The bad recipient is alone in the smallest part of a split call. Its refusal is the third bad
+// answer in a row of an account that has never accepted anything. The other parts must still be
+// tried.
 func TestABadPartDoesNotKeepTheGoodOneFromItsTurn(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
@@ -198,9 +202,9 @@ func TestABadPartDoesNotKeepTheGoodOneFromItsTurn(t *testing.T) {
 		}
 		return gw.accept(ctx, b)
 	}
-	r.start(through(gw))
+	r.start(stubAccount(gw))
 	r.enqueue("c", kenyan(7))
 	if s := r.wait("c", time.Minute); s.Accepted != 6 || s.Rejected != 1 {
-		t.Errorf("it came to %+v", s)
+		t.Errorf("unexpected final status: %+v", s)
 	}
 }

@@ -19,12 +19,12 @@ func TestCapsEndACampaignCleanly(t *testing.T) {
 		messages, segments int
 		want               int
 	}{
-		"messages":                    {long, 70, 0, 70},
-		"segments":                    {long, 0, 141, 70},
-		"segments of one a message":   {"x", 0, 90, 90},
-		"the lower of both, messages": {long, 30, 100, 30},
-		"the lower of both, segments": {long, 60, 100, 50},
-		"neither is reached":          {long, 100, 200, 100},
+		"messages":                       {long, 70, 0, 70},
+		"segments":                       {long, 0, 141, 70},
+		"segments, one for each message": {"x", 0, 90, 90},
+		"the lower of both, messages":    {long, 30, 100, 30},
+		"the lower of both, segments":    {long, 60, 100, 50},
+		"neither is reached":             {long, 100, 200, 100},
 	} {
 		id = strings.NewReplacer(" ", "-", ",", "").Replace(id)
 		_, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: id, Via: "kobo-main", Body: tt.body, MaxMessages: tt.messages, MaxSegments: tt.segments},

@@ -8,38 +8,41 @@ import (
 	"github.com/tuma-sms/tuma/internal/planning"
 )
 
-// claim asks to submit a generation. A claim beside an error can be given back.
-func (s *sending) claim(ctx context.Context, g *ledger.Generation) (*ledger.Claim, error) {
+// claim requests leave to submit a generation, and registers the attempt if the account is tracked.
+// If it returns a claim together with an error, the caller must release the claim.
+func (s *batchSender) claim(ctx context.Context, g *ledger.Generation) (*ledger.Claim, error) {
 	var err error
-	if s.dials, err = s.sameRedis(ctx); err != nil {
+	if s.dials, err = s.confirmRedis(ctx); err != nil {
 		return nil, err
 	}
-	s.failover.inFlight.Add(1)
-	s.holds = true
+	s.restartGuard.inFlight.Add(1)
+	s.countedInFlight = true
 	c, err := s.ledger.Claim(ctx, s.claimRequest(ctx, g))
-	if err == nil && c.Answer == ledger.ClaimGo && s.acc.tracked() {
+	if err == nil && c.Result == ledger.ClaimGranted && s.acc.tracked() {
 		err = s.ledger.BeginAttempt(ctx, s.acc.info.Fingerprint, c.Attempt())
 	}
 	return c, err
 }
 
-func (s *sending) claimRequest(ctx context.Context, g *ledger.Generation) ledger.ClaimRequest {
+func (s *batchSender) claimRequest(ctx context.Context, g *ledger.Generation) ledger.ClaimRequest {
 	return ledger.ClaimRequest{ID: s.id, Batch: s.batch, Wake: s.pointer.Wake, Gen: g,
-		UUID: s.requestUUID(g), Login: s.acc.info.Fingerprint, KeyLife: s.acc.keyLife(), Lease: s.acc.Timeout + leaseMargin,
-		Open: s.schedule.open(), Window: s.window(ctx, s.acc.Name), Exclusions: s.heeded, Resend: s.resends()}
+		IdempotencyKey: s.idempotencyKey(g), Login: s.acc.info.Fingerprint, KeyTTL: s.acc.keyTTL(), Lease: s.acc.Timeout + leaseMargin,
+		Open: s.schedule.open(), OpenBatchLimit: s.openBatchLimit(ctx, s.acc.Name), Exclusions: s.exclusionVersion, Resend: s.resends()}
 }
 
-// letGo ends what a claim has begun, once it has been settled or given back.
-func (s *sending) letGo() {
-	if s.holds {
-		s.holds = false
-		s.failover.inFlight.Add(-1)
+// releaseInFlight ends what claim began: the claim no longer counts as in flight. It is called once
+// the claim is settled or released.
+func (s *batchSender) releaseInFlight() {
+	if s.countedInFlight {
+		s.countedInFlight = false
+		s.restartGuard.inFlight.Add(-1)
 	}
 }
 
-// ask claims what a claim is never told to go on with, for what it is told instead.
-func (s *sending) ask(ctx context.Context, g *ledger.Generation) (step, time.Time, error) {
-	defer s.letGo()
+// claimExpectingRefusal claims a generation that certainly may not be submitted now, and acts on
+// the refusal. The refusal states why and until when, and it may end a doubtful call.
+func (s *batchSender) claimExpectingRefusal(ctx context.Context, g *ledger.Generation) (step, time.Time, error) {
+	defer s.releaseInFlight()
 	claim, err := s.claim(ctx, g)
 	if err != nil {
 		return stepDone, time.Time{}, err
@@ -47,9 +50,10 @@ func (s *sending) ask(ctx context.Context, g *ledger.Generation) (step, time.Tim
 	return s.refused(ctx, g, claim)
 }
 
-// resends says whether a recipient whose outcome is unknown is submitted once more, as
-// was frozen when planning began. With a key there is a better way to ask again.
-func (s *sending) resends() bool {
-	n := planning.AccountNumber(s.camp.frozen, s.acc.Name)
-	return n >= 0 && s.camp.frozen.Accounts[n].Resend && s.acc.info.KeyTTL == 0
+// resends reports whether a recipient whose outcome is unknown is submitted once more. The plan
+// snapshot decides that. At a gateway with idempotency keys the answer is always no: repeating the
+// call under the same key is safe and finds out.
+func (s *batchSender) resends() bool {
+	n := planning.AccountNumber(s.camp.snapshot, s.acc.Name)
+	return n >= 0 && s.camp.snapshot.Accounts[n].Resend && s.acc.info.KeyTTL == 0
 }

@@ -14,15 +14,14 @@ import (
 )
 
 const (
-	// balanceTick is how often it is looked whether a balance is due: it is asked every
-	// balanceEvery, and of an account that is held for credit at each tick, also when
-	// nothing waits for it.
+	// balanceTick is how often the worker checks which balances are due. A balance is due every
+	// balanceEvery, and at each tick while the account is held for credit, even if no work waits.
 	balanceTick  = 30 * time.Second
 	balanceEvery = 5 * time.Minute
 )
 
-// pollBalances returns what asks every gateway that can tell for the credit that is
-// left: at first in any case, then where what is known is old, whoever has asked.
+// pollBalances returns a function that requests the balances that are due. Its first call requests
+// all of them. A balance that another worker has read recently is not due.
 func (w *Worker) pollBalances() func(context.Context) error {
 	first := true
 	return func(ctx context.Context) error {
@@ -48,10 +47,10 @@ func (w *Worker) pollBalances() func(context.Context) error {
 	}
 }
 
-// mayUse looks whether the account is open, and probes one whose hold is over. most is
-// how many recipients a probe may have; 0: any number.
-func (s *sending) mayUse(ctx context.Context, g *ledger.Generation) (look ledger.Look, most int, ok bool, err error) {
-	look, err = s.ledger.LookAt(ctx, s.acc.Name, balanceTimeout+s.acc.Timeout+leaseMargin)
+// checkAccount reports whether the account may be used. If its hold is over, it makes a probe of
+// this call. most is the maximum number of recipients of the probe; 0 means no limit.
+func (s *batchSender) checkAccount(ctx context.Context, g *ledger.Generation) (look ledger.AccountCheck, most int, ok bool, err error) {
+	look, err = s.ledger.CheckAccount(ctx, s.acc.Name, balanceTimeout+s.acc.Timeout+leaseMargin)
 	if err != nil || look.Open || !look.Probe {
 		return look, 0, look.Open, err
 	}
@@ -59,29 +58,29 @@ func (s *sending) mayUse(ctx context.Context, g *ledger.Generation) (look ledger
 	return look, most, ok, err
 }
 
-// callProbeAfter is how long a hold must have lasted before a call is tried although
-// the balance speaks against it: the gateway's word on the balance may be wrong or
-// missing for ever, and a hold must not be. For want of credit the next such try is as
-// long again after it, up to callProbeEvery.
+// A held account whose balance looks too low is still probed with a call now and then: the reported
+// balance may be wrong or missing for ever, and a hold must not last for ever. callProbeAfter is
+// how long a hold must last before the first such call. For a credit hold, the delay to the next
+// one doubles each time, up to callProbeEvery.
 const (
 	callProbeAfter = time.Minute
 	callProbeEvery = 15 * time.Minute
 )
 
-// probe says whether the call at hand may try a held account, and with how many
-// recipients at most (0: all). The balance, which costs nothing, is asked first and can
-// spare the call; that messages go through only a call can show.
-func (s *sending) probe(ctx context.Context, look ledger.Look, g *ledger.Generation) (most int, ok bool, err error) {
+// probe reports whether this call may probe a held account, and with at most how many recipients
+// (0: no limit). It requests the balance first, because that costs nothing and may make the call
+// unnecessary. Only a call can show that messages go through.
+func (s *batchSender) probe(ctx context.Context, look ledger.AccountCheck, g *ledger.Generation) (most int, ok bool, err error) {
 	if s.acc.info.KeyTTL == 0 {
-		// What a probe comes to at a gateway without keys may stay unknown: of one recipient,
-		// and not of a whole call.
+		// At a gateway without keys the outcome of the probe may stay unknown, so risk only one
+		// recipient.
 		most = 1
 	}
 	b, can := s.acc.Provider.(providers.Balancer)
 	if !can {
 		return most, true, nil
 	}
-	// Asking in silence would look like being dead.
+	// Extend the watch first, or the sweeper would take this worker for dead.
 	if err := s.watchIn(ctx, balanceTimeout+wakeWatch); err != nil {
 		return 0, false, err
 	}
@@ -89,7 +88,7 @@ func (s *sending) probe(ctx context.Context, look ledger.Look, g *ledger.Generat
 	got, err := balance(bctx, b)
 	cancel()
 	credit := providers.Cause(look.Reason) == providers.CauseCredit
-	report := ledger.CallReport{Went: ledger.WentHold, Reason: look.Reason, Jitter: rand.Float64()}
+	report := ledger.CallReport{Outcome: ledger.CallHold, Reason: look.Reason, Jitter: rand.Float64()}
 	switch e, isError := errors.AsType[*providers.Error](err); {
 	case isError && e != nil:
 		report.Reason, report.Code, credit = string(e.Cause), e.Code, false
@@ -101,9 +100,10 @@ func (s *sending) probe(ctx context.Context, look ledger.Look, g *ledger.Generat
 		if !credit {
 			return most, true, nil
 		}
-		if n := s.affords(got, look, g); n > 0 {
-			// Of what is left, a call of many also at a gateway without keys: it has just answered one.
-			if risen(got.Amount, look.BalanceBefore) && most > 0 {
+		if n := s.affordableRecipients(got, look, g); n > 0 {
+			// If the balance did not rise, a call of n is safe even without keys, because the
+			// gateway has just answered one. If it rose, the usual size of a probe applies.
+			if balanceRose(got.Amount, look.BalanceBefore) && most > 0 {
 				n = most
 			}
 			return n, true, nil
@@ -113,7 +113,7 @@ func (s *sending) probe(ctx context.Context, look ledger.Look, g *ledger.Generat
 	if err != nil {
 		return 0, false, err
 	}
-	if !a.Hold.Held() || despite(look, a.Hold, credit) {
+	if !a.Hold.Held() || mayTryDespiteBalance(look, a.Hold, credit) {
 		if credit {
 			most = 1
 		}
@@ -122,16 +122,16 @@ func (s *sending) probe(ctx context.Context, look ledger.Look, g *ledger.Generat
 	if report.Reason == a.Hold.Reason {
 		report.Code = cmp.Or(report.Code, a.Hold.Code)
 	}
-	hold, err := s.ledger.Report(ctx, s.acc.Name, report)
+	hold, err := s.ledger.ReportCall(ctx, s.acc.Name, report)
 	if err != nil {
 		return 0, false, err
 	}
-	s.log.Info().Str("account", s.acc.Name).Str("reason", report.Reason).Time("until", hold.Until).Msg("still held: its balance was asked")
+	s.log.Info().Str("account", s.acc.Name).Str("reason", report.Reason).Time("until", hold.Until).Msg("account stays held after its balance was read")
 	return 0, !hold.Held(), nil
 }
 
-// despite says whether a call may be tried although the balance speaks against it.
-func despite(look ledger.Look, h ledger.Hold, credit bool) bool {
+// mayTryDespiteBalance reports whether a call may be tried although the balance is too low.
+func mayTryDespiteBalance(look ledger.AccountCheck, h ledger.Hold, credit bool) bool {
 	if !credit {
 		return look.Until.Sub(h.Since) > callProbeAfter
 	}
@@ -142,14 +142,14 @@ func despite(look ledger.Look, h ledger.Hold, credit bool) bool {
 	return look.Until.Sub(last) > min(max(callProbeAfter, last.Sub(h.Since)), callProbeEvery)
 }
 
-// anySize is a call of as many recipients as there are.
+// anySize stands for a call without a size limit.
 const anySize = 1 << 30
 
-// affords is how many recipients a call may be tried with at a balance, of an account
-// that is held for want of credit; 0: none. What is left when a call of many was refused
-// may do for a smaller one: for as many as it pays for where that can be told, or for
-// half as many, until there is nobody to take away any more.
-func (s *sending) affords(b providers.Balance, look ledger.Look, g *ledger.Generation) int {
+// affordableRecipients returns with how many recipients a call may be tried at a balance b, for an
+// account that is held for credit; 0 means none. A balance that was too low for a large call may
+// suffice for a smaller one. If the price is known, the result is what the balance pays for.
+// Otherwise, or if a call of that size was refused, it is half of the refused size.
+func (s *batchSender) affordableRecipients(b providers.Balance, look ledger.AccountCheck, g *ledger.Generation) int {
 	if b.Amount <= 0 {
 		return 0
 	}
@@ -157,14 +157,14 @@ func (s *sending) affords(b providers.Balance, look ledger.Look, g *ledger.Gener
 	if cost, ok := ledger.SegmentCost(b, s.acc.Price); ok && cost > 0 {
 		most = int(min(b.Amount/cost, anySize))
 	}
-	if !risen(b.Amount, look.BalanceBefore) && most >= look.Refused {
+	if !balanceRose(b.Amount, look.BalanceBefore) && most >= look.Refused {
 		most = look.Refused / 2
 	}
-	return most / max(1, s.parts(g))
+	return most / max(1, s.segmentsOf(g))
 }
 
-// risen says whether there is credit, and more than when the account was held.
-func risen(amount float64, before string) bool {
+// balanceRose reports whether the balance is positive and higher than when the account was held.
+func balanceRose(amount float64, before string) bool {
 	was, err := strconv.ParseFloat(before, 64)
 	if err != nil {
 		return amount > 0
@@ -172,12 +172,12 @@ func risen(amount float64, before string) bool {
 	return amount > 0 && amount > was
 }
 
-// wanting is how many segments there was too little credit for, of a call; of one that
-// was taken in part, not even for one more message.
-func (s *sending) wanting(g *ledger.Generation, v verdict) int {
+// unaffordableSegments returns how many segments the credit did not suffice for: those of the whole
+// call, or those of one message if the call was accepted in part.
+func (s *batchSender) unaffordableSegments(g *ledger.Generation, v verdict) int {
 	n := len(g.To)
 	if slices.ContainsFunc(v.records, func(r ledger.Record) bool { return r.Status == ledger.Accepted }) {
 		n = 1
 	}
-	return n * max(1, s.parts(g))
+	return n * max(1, s.segmentsOf(g))
 }

@@ -17,25 +17,25 @@ func TestWhatIsLeftMayDoForASmallerCall(t *testing.T) {
 		segments        int
 		want            int
 	}{
-		"nothing is left":                    {0, 0, "", "", 500, 1, 0},
-		"a debt that became smaller":         {-3, -10, "", "", 500, 1, 0},
-		"as many as it pays for":             {200, 200, "", "", 500, 1, 200},
-		"of two segments":                    {200, 200, "", "", 1000, 2, 100},
-		"as many as it pays for, at a price": {200, 200, "KES", "0.80 KES", 500, 1, 250},
-		"it pays for no segment":             {0.5, 0.5, "KES", "0.80 KES", 500, 1, 0},
-		"half, where nobody knows the price": {200, 200, "KES", "", 500, 1, 250},
-		"half, where the price was wrong":    {800, 800, "", "", 500, 1, 250},
-		"the balance was read after a topup": {1e6, 1e6, "", "", 200, 1, 100},
-		"not even one":                       {200, 200, "KES", "", 1, 1, 0},
-		"nothing was refused":                {200, 200, "KES", "", 0, 1, 0},
-		"it has risen":                       {1e6, 200, "", "", 1, 1, 1e6},
-		"it has risen, but not for all":      {300, 200, "", "", 500, 1, 300},
-		"it has risen, at an unknown price":  {300, 200, "KES", "", 500, 1, anySize},
+		"nothing is left":                             {0, 0, "", "", 500, 1, 0},
+		"a debt that shrank":                          {-3, -10, "", "", 500, 1, 0},
+		"as many as the balance pays for":             {200, 200, "", "", 500, 1, 200},
+		"two segments each":                           {200, 200, "", "", 1000, 2, 100},
+		"as many as the balance pays for, at a price": {200, 200, "KES", "0.80 KES", 500, 1, 250},
+		"less than one segment":                       {0.5, 0.5, "KES", "0.80 KES", 500, 1, 0},
+		"half, if the price is unknown":               {200, 200, "KES", "", 500, 1, 250},
+		"half, if the price was wrong":                {800, 800, "", "", 500, 1, 250},
+		"the balance was read after a topup":          {1e6, 1e6, "", "", 200, 1, 100},
+		"not even one":                                {200, 200, "KES", "", 1, 1, 0},
+		"nothing was refused":                         {200, 200, "KES", "", 0, 1, 0},
+		"the balance rose":                            {1e6, 200, "", "", 1, 1, 1e6},
+		"the balance rose, but not enough for all":    {300, 200, "", "", 500, 1, 300},
+		"the balance rose, at an unknown price":       {300, 200, "KES", "", 500, 1, anySize},
 	} {
-		s := &sending{acc: &account{Account: Account{Price: tt.price}}, segments: tt.segments}
-		before := ledger.Look{BalanceBefore: amountText(tt.before), Refused: tt.refused}
-		if got := s.affords(providers.Balance{Amount: tt.amount, Currency: tt.currency}, before, &ledger.Generation{}); got != tt.want {
-			t.Errorf("%s: a call of %d, want %d", name, got, tt.want)
+		s := &batchSender{acc: &account{Account: Account{Price: tt.price}}, segments: tt.segments}
+		before := ledger.AccountCheck{BalanceBefore: amountText(tt.before), Refused: tt.refused}
+		if got := s.affordableRecipients(providers.Balance{Amount: tt.amount, Currency: tt.currency}, before, &ledger.Generation{}); got != tt.want {
+			t.Errorf("%s: got %d recipients, want %d", name, got, tt.want)
 		}
 	}
 }
@@ -43,12 +43,12 @@ func TestWhatIsLeftMayDoForASmallerCall(t *testing.T) {
 func TestACallAgainstTheBalanceIsTriedSeldom(t *testing.T) {
 	t.Parallel()
 	begun := time.Date(2025, 11, 1, 8, 0, 0, 0, time.UTC)
-	look, tries := ledger.Look{RefusedAt: begun}, 0
+	look, tries := ledger.AccountCheck{RefusedAt: begun}, 0
 	for now := begun; now.Sub(begun) < 24*time.Hour; now = now.Add(20 * time.Second) {
-		if look.Until = now; despite(look, ledger.Hold{Since: begun}, true) {
+		if look.Until = now; mayTryDespiteBalance(look, ledger.Hold{Since: begun}, true) {
 			tries++
 			if tries == 1 && now.Sub(begun) > 2*time.Minute {
-				t.Errorf("first after %s", now.Sub(begun))
+				t.Errorf("first try after %s, want at most 2 min", now.Sub(begun))
 			}
 			look.RefusedAt = now
 		}
@@ -56,7 +56,7 @@ func TestACallAgainstTheBalanceIsTriedSeldom(t *testing.T) {
 	if tries < 24 || tries > 110 {
 		t.Errorf("%d calls in a day without credit", tries)
 	}
-	if look.Until = begun.Add(2 * time.Minute); !despite(look, ledger.Hold{Since: begun}, false) {
-		t.Error("another hold waits longer than it did")
+	if look.Until = begun.Add(2 * time.Minute); !mayTryDespiteBalance(look, ledger.Hold{Since: begun}, false) {
+		t.Error("another hold waits longer than callProbeAfter")
 	}
 }

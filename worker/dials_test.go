@@ -24,7 +24,7 @@ func TestConnectionsAreCountedAlsoToTheNodesOfACluster(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := rdb.Set(t.Context(), "a", "b", 0).Err(); err != nil || dials.Load() == 0 {
-			t.Errorf("%s: %d connections counted, %v", name, dials.Load(), err)
+			t.Errorf("%s: counted %d connections, %v", name, dials.Load(), err)
 		}
 	}
 }

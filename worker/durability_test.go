@@ -18,58 +18,58 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// pair is a Redis with a replica, behind one address that follows a failover.
-type pair struct {
+// replicatedRig is a rig whose Redis has a replica, behind one address that follows a failover.
+type replicatedRig struct {
 	*rig
 	master, replica *redistest.Server
 	proxy           *redistest.Proxy
-	stream          *redistest.Proxy // between the two
+	link            *redistest.Proxy // carries the replication
 }
 
-// followers start at once, and not after the 5 s in which others might come too.
-var followers = redistest.WithConfig("repl-diskless-sync-delay", "0")
+// replicaConfig makes replication start at once. By default it waits 5 s for more replicas.
+var replicaConfig = redistest.WithConfig("repl-diskless-sync-delay", "0")
 
-func (p *pair) follow() {
+func (p *replicatedRig) startReplica() {
 	p.t.Helper()
-	p.stream = redistest.NewProxy(p.t, p.master.Addr())
-	host, port, _ := strings.Cut(p.stream.Addr(), ":")
-	p.replica = redistest.Start(p.t, followers, redistest.WithConfig("replicaof", host+" "+port))
+	p.link = redistest.NewProxy(p.t, p.master.Addr())
+	host, port, _ := strings.Cut(p.link.Addr(), ":")
+	p.replica = redistest.Start(p.t, replicaConfig, redistest.WithConfig("replicaof", host+" "+port))
 }
 
-func newPair(t *testing.T) *pair {
+func newReplicatedRig(t *testing.T) *replicatedRig {
 	t.Helper()
-	p := &pair{rig: newRig(t, sandbox.Options{}), master: redistest.Start(t, followers)}
-	p.follow()
+	p := &replicatedRig{rig: newRig(t, sandbox.Options{}), master: redistest.Start(t, replicaConfig)}
+	p.startReplica()
 	p.proxy = redistest.NewProxy(t, p.master.Addr())
 	p.rdb = p.master.Client(func(o *redis.Options) { o.Addr = p.proxy.Addr() })
-	p.inStep()
+	p.waitForReplica()
 	return p
 }
 
-func (p *pair) inStep() {
+func (p *replicatedRig) waitForReplica() {
 	p.t.Helper()
 	p.eventually(20*time.Second, "the replica to follow", func() bool { return p.rdb.Wait(p.t.Context(), 1, 100*time.Millisecond).Val() == 1 })
 }
 
-// promote lets the replica take the master's place, and gives it one of its own.
-func (p *pair) promote() {
+// promote kills the master, makes the replica the master, and starts a new replica.
+func (p *replicatedRig) promote() {
 	p.t.Helper()
 	p.master.Kill()
 	if err := p.replica.Client().ReplicaOf(p.t.Context(), "NO", "ONE").Err(); err != nil {
 		p.t.Fatal(err)
 	}
 	p.master = p.replica
-	p.follow()
+	p.startReplica()
 	p.proxy.Retarget(p.master.Addr())
 	p.proxy.Cut()
-	p.inStep()
+	p.waitForReplica()
 }
 
-// failover sends 8,000 messages through a gateway without keys, while the replica
-// lags behind and is then promoted; with anew the worker dies with the master and
-// another one goes on. It returns how many went out more than once.
-func failover(t *testing.T, d worker.Durability, anew bool, campaigns ...string) (twice int, s producer.Status) {
-	p := newPair(t)
+// sendThroughFailover sends 8,000 messages through a gateway without keys, while the replica lags
+// behind and is then promoted. If anew is true, the worker dies with the master and another one
+// continues. It returns how many recipients were sent to more than once, and the summed status.
+func sendThroughFailover(t *testing.T, d worker.Durability, anew bool, campaigns ...string) (twice int, s producer.Status) {
+	p := newReplicatedRig(t)
 	gw := newStub(providers.Info{MaxRecipients: 10})
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		select {
@@ -80,18 +80,18 @@ func failover(t *testing.T, d worker.Durability, anew bool, campaigns ...string)
 		return gw.accept(ctx, b)
 	}
 	var err error
-	if p.producer, err = producer.New(p.rdb, producer.WithDurability(d), producer.WithPollInterval(20*time.Millisecond)); err != nil {
+	if p.producer, err = producer.New(p.rdb, producer.WithDurability(producer.Durability(d)), producer.WithPollInterval(20*time.Millisecond)); err != nil {
 		t.Fatal(err)
 	}
-	cfg := worker.Config{Accounts: []worker.Account{through(gw)}, Durability: d, Country: "KE", SweepEvery: 100 * time.Millisecond}
+	cfg := worker.Config{Accounts: []worker.Account{stubAccount(gw)}, Durability: d, Country: "KE", SweepEvery: 100 * time.Millisecond}
 	first := p.startWith(cfg)
 	each := 8000 / len(campaigns)
 	for i, id := range campaigns {
 		p.enqueue(id, kenyan(8000)[i*each:(i+1)*each])
 	}
-	p.eventually(20*time.Second, "half of it", func() bool { return gw.calls.Load() > 100 })
-	p.inStep() // it has the campaign, and what comes from now on is what it lacks
-	p.stream.Pause()
+	p.eventually(20*time.Second, "more than 100 calls", func() bool { return gw.calls.Load() > 100 })
+	p.waitForReplica() // the replica has the campaigns; it will lack what is written from now on
+	p.link.Pause()
 	before := gw.calls.Load()
 	lagged := time.After(700 * time.Millisecond)
 	for lagging := true; lagging; {
@@ -109,7 +109,7 @@ func failover(t *testing.T, d worker.Durability, anew bool, campaigns ...string)
 		first.worker.Kill()
 		first.drain(t)
 	}
-	p.stream.Cut()
+	p.link.Cut()
 	p.promote()
 	if anew {
 		p.startWith(cfg)
@@ -122,7 +122,7 @@ func failover(t *testing.T, d worker.Durability, anew bool, campaigns ...string)
 		if count > 1 {
 			twice++
 			if testing.Verbose() && twice < 4 {
-				t.Logf("%s went out %d times", n.Masked(), count)
+				t.Logf("%s was taken %d times", n.Masked(), count)
 			}
 		}
 	}
@@ -134,13 +134,13 @@ func TestAPromotedReplicaSendsNothingTwice(t *testing.T) {
 	for _, anew := range []bool{false, true} {
 		t.Run(fmt.Sprintf("new worker %t", anew), func(t *testing.T) {
 			t.Parallel()
-			twice, s := failover(t, worker.Durability{Replicas: 1}, anew, "c")
+			twice, s := sendThroughFailover(t, worker.Durability{Replicas: 1}, anew, "c")
 			if twice != 0 {
-				t.Errorf("%d went out twice; %+v", twice, s)
+				t.Errorf("%d recipients were sent to twice; status %+v", twice, s)
 			}
-			// What was claimed when the master died, at most a call a slot.
+			// The calls claimed when the master died may stay unknown: at most one for each slot.
 			if s.Accepted+s.Unknown != 8000 || s.Unknown > 80 {
-				t.Errorf("status %+v", s)
+				t.Errorf("unexpected status: %+v", s)
 			}
 		})
 	}
@@ -148,28 +148,28 @@ func TestAPromotedReplicaSendsNothingTwice(t *testing.T) {
 
 func TestAWorkerTellsAPromotedReplicaWhatItHasSettled(t *testing.T) {
 	t.Parallel()
-	for _, campaigns := range [][]string{{"c"}, {"c", "d", "e", "f"}} { // several share the account's slots
+	for _, campaigns := range [][]string{{"c"}, {"c", "d", "e", "f"}} { // several campaigns share the account's slots
 		t.Run(fmt.Sprint(len(campaigns)), func(t *testing.T) {
 			t.Parallel()
-			twice, s := failover(t, worker.Durability{}, false, campaigns...)
+			twice, s := sendThroughFailover(t, worker.Durability{}, false, campaigns...)
 			if twice != 0 || s.Accepted+s.Unknown != 8000 || s.Unknown > 80 {
-				t.Errorf("%d went out twice; %+v", twice, s)
+				t.Errorf("%d recipients were sent to twice; status %+v", twice, s)
 			}
 		})
 	}
 }
 
-// Calls are in flight when the replica takes over that knows of none of them. A slot
-// that comes free must not make those of the others.
+// Calls are in flight when a replica is promoted that has none of their claims. A slot that becomes
+// free must not repeat the calls of the others.
 func TestNothingInFlightIsMadeAgainBesideAPromotedReplica(t *testing.T) {
 	t.Parallel()
-	p := newPair(t)
-	gw := newStub(providers.Info{MaxRecipients: 1}) // so that every slot has a batch
+	p := newReplicatedRig(t)
+	gw := newStub(providers.Info{MaxRecipients: 1}) // so that every slot gets a batch
 	var slow, begun atomic.Int64
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		out, err := gw.accept(ctx, b)
 		if slow.Load() > 0 {
-			// Half of them come back soon, the others long after the failover.
+			// Half of the calls return soon, the others long after the failover.
 			takes := 3500 * time.Millisecond
 			if begun.Add(1)%2 == 0 {
 				takes = 1500 * time.Millisecond
@@ -182,7 +182,7 @@ func TestNothingInFlightIsMadeAgainBesideAPromotedReplica(t *testing.T) {
 	if p.producer, err = producer.New(p.rdb, producer.WithPollInterval(20*time.Millisecond)); err != nil {
 		t.Fatal(err)
 	}
-	account := through(gw)
+	account := stubAccount(gw)
 	account.Timeout = 10 * time.Second
 	p.startWith(worker.Config{Accounts: []worker.Account{account}, Country: "KE", SweepEvery: 100 * time.Millisecond})
 	p.enqueue("before", kenyan(100))
@@ -198,17 +198,17 @@ func TestNothingInFlightIsMadeAgainBesideAPromotedReplica(t *testing.T) {
 	}
 	p.enqueue("c", kenyan(400))
 	p.eventually(10*time.Second, "the plan", func() bool { return p.status("c").State == producer.Sending })
-	p.inStep()
-	p.stream.Pause()
+	p.waitForReplica()
+	p.link.Pause()
 	slow.Store(1)
 	release()
 	p.eventually(10*time.Second, "calls to be in flight", func() bool { return begun.Load() >= 8 })
-	p.stream.Cut()
+	p.link.Cut()
 	p.promote()
-	release() // which it does not know either
+	release() // the new master lacks the first Release too
 	slow.Store(0)
 	if s := p.wait("c", 60*time.Second); s.Accepted != 400 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	for n, count := range gw.all() {
 		if most := map[bool]int{true: 2, false: 1}[uint64(n) < 254_710_000_100]; count > most {
@@ -219,10 +219,10 @@ func TestNothingInFlightIsMadeAgainBesideAPromotedReplica(t *testing.T) {
 
 func TestAPromotedReplicaMayRepeatWhatItWasNotWaitedFor(t *testing.T) {
 	t.Parallel()
-	// That there is a difference: nobody is left who knows what was settled, and without
-	// durability the same failover repeats.
-	if twice, s := failover(t, worker.Durability{}, true, "c"); twice == 0 {
-		t.Errorf("nothing went out twice: the test above would not notice either; %+v", s)
+	// This shows that durability makes a difference. No worker is left to replay the settles, and
+	// without durability the same failover sends messages twice.
+	if twice, s := sendThroughFailover(t, worker.Durability{}, true, "c"); twice == 0 {
+		t.Errorf("no message was sent twice, so this failover cannot test durability: %+v", s)
 	}
 }
 
@@ -236,15 +236,15 @@ func TestADurabilityThatRedisCannotGiveIsRefused(t *testing.T) {
 		}
 		if strings.HasPrefix(version["Server"]["redis_version"], "7.0.") {
 			if _, err := worker.CheckDurability(t.Context(), rdb, worker.Durability{Fsync: true}); (err == nil) != fit || !fit && !errors.Is(err, worker.ErrRedisUnfit) {
-				t.Errorf("appendfsync %s: %v", policy, err)
+				t.Errorf("appendfsync %s: unexpected error %v", policy, err)
 			}
 		}
 		warnings, err := worker.CheckDurability(t.Context(), rdb, worker.Durability{Replicas: 1})
 		if err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "has 0 replicas") {
-			t.Errorf("replicas: %q, %v", warnings, err)
+			t.Errorf("replicas: unexpected warnings %q, error %v", warnings, err)
 		}
 		if warnings, err := worker.CheckDurability(t.Context(), rdb, worker.Durability{}); err != nil || len(warnings) != 0 {
-			t.Errorf("none: %q, %v", warnings, err)
+			t.Errorf("none: unexpected warnings %q, error %v", warnings, err)
 		}
 	}
 }

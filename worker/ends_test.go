@@ -23,8 +23,8 @@ import (
 func TestAScheduledCampaignStartsOnTimeAndNotBefore(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newClocked(providers.Info{})
-	r.start(through(gw))
+	gw := newClockedStub(providers.Info{})
+	r.start(stubAccount(gw))
 	start := time.Now().Add(1500 * time.Millisecond).Truncate(time.Millisecond)
 	_, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: "b", StartAt: start}, producer.Numbers(kenyan(3)...))
 	if err != nil {
@@ -32,19 +32,19 @@ func TestAScheduledCampaignStartsOnTimeAndNotBefore(t *testing.T) {
 	}
 	s := r.status("c")
 	if s.State != producer.Scheduled || s.StartAt == nil || !s.StartAt.Equal(start) {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	r.wait("c", 10*time.Second)
 	if at := gw.at[0]; at.Before(start) || at.After(start.Add(2*time.Second)) {
-		t.Errorf("sent %s after its start", at.Sub(start))
+		t.Errorf("sent %s after StartAt, want 0 to 2 s", at.Sub(start))
 	}
 }
 
 func TestACampaignExpiresWhileItsAccountIsHeld(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newStub(providers.Info{KeyTTL: keyed})
-	r.start(through(gw))
+	gw := newStub(providers.Info{KeyTTL: keyTTL})
+	r.start(stubAccount(gw))
 	if err := r.producer.Hold(t.Context(), "kobo-main", "audit"); err != nil {
 		t.Fatal(err)
 	}
@@ -54,20 +54,20 @@ func TestACampaignExpiresWhileItsAccountIsHeld(t *testing.T) {
 	}
 	s := r.wait("c", 10*time.Second)
 	if s.Skipped != 600 || s.Reasons["expired"] != 600 || s.State != producer.Done || gw.calls.Load() != 0 {
-		t.Errorf("status %+v, %d calls", s, gw.calls.Load())
+		t.Errorf("unexpected status %+v after %d calls", s, gw.calls.Load())
 	}
 }
 
 func TestAnAnswerAfterTheExpiryStillCounts(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newStub(providers.Info{KeyTTL: keyed})
+	gw := newStub(providers.Info{KeyTTL: keyTTL})
 	proceed := make(chan struct{})
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		<-proceed
 		return gw.accept(ctx, b)
 	}
-	a := through(gw)
+	a := stubAccount(gw)
 	a.Timeout = 5 * time.Second
 	r.start(a)
 	_, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: "b", ExpiresIn: time.Second}, producer.Numbers(kenyan(3)...))
@@ -79,23 +79,23 @@ func TestAnAnswerAfterTheExpiryStillCounts(t *testing.T) {
 	r.eventually(10*time.Second, "the expiry", func() bool { return time.Now().After(expires.Add(300 * time.Millisecond)) })
 	close(proceed)
 	if s := r.wait("c", 10*time.Second); s.Accepted != 3 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 }
 
 func TestCancelSettlesDoubtAsUnknown(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newStub(providers.Info{KeyTTL: keyed})
+	gw := newStub(providers.Info{KeyTTL: keyTTL})
 	gw.send = func(context.Context, providers.Batch) ([]providers.Result, error) { return nil, unanswered() }
-	r.start(through(gw))
+	r.start(stubAccount(gw))
 	r.enqueue("c", kenyan(3))
 	r.eventually(10*time.Second, "a doubtful call", func() bool { return gw.calls.Load() > 0 })
 	if _, err := r.producer.Cancel(t.Context(), "c"); err != nil {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 15*time.Second); s.Unknown != 3 || s.State != producer.Cancelled {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 }
 
@@ -120,29 +120,29 @@ func TestRetrySendsUnknownAndRejectedAgainOnPurpose(t *testing.T) {
 		}
 		return out, nil
 	}
-	r.start(through(gw))
+	r.start(stubAccount(gw))
 	r.enqueue("c", kenyan(10))
 	if s := r.wait("c", 10*time.Second); s.Accepted != 7 || s.Rejected != 2 || s.Unknown != 1 {
-		t.Fatalf("status %+v", s)
+		t.Fatalf("unexpected status: %+v", s)
 	}
 	repaired.Store(true)
 	if n, err := r.producer.Retry(t.Context(), "c", producer.RetryOptions{Rejected: true}); n != 2 || err != nil {
-		t.Errorf("retry of the rejected: %d, %v", n, err)
+		t.Errorf("Retry(Rejected): got %d, %v, want 2", n, err)
 	}
 	if s := r.wait("c", 15*time.Second); s.Accepted != 9 || s.Unknown != 1 {
-		t.Fatalf("status %+v", s)
+		t.Fatalf("unexpected status: %+v", s)
 	}
 	if n, err := r.producer.Retry(t.Context(), "c", producer.RetryOptions{Unknown: true}); n != 1 || err != nil {
-		t.Errorf("retry of the unknown: %d, %v", n, err)
+		t.Errorf("Retry(Unknown): got %d, %v, want 1", n, err)
 	}
 	if s := r.wait("c", 15*time.Second); s.Accepted != 10 {
-		t.Fatalf("status %+v", s)
+		t.Fatalf("unexpected status: %+v", s)
 	}
 	if _, err := r.producer.Retry(t.Context(), "c", producer.RetryOptions{Unknown: true, Rejected: true}); !errors.Is(err, producer.ErrNothingToRetry) {
-		t.Errorf("a third retry: %v", err)
+		t.Errorf("third Retry: got %v, want ErrNothingToRetry", err)
 	}
 	if n := gw.calls.Load(); n != 3 {
-		t.Errorf("%d calls", n)
+		t.Errorf("got %d calls", n)
 	}
 }
 
@@ -161,10 +161,10 @@ func TestQuickPausesDelayNothing(t *testing.T) {
 		}
 	}
 	if s := r.wait("c", 25*time.Second); s.Accepted != 4000 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	if got := r.gateway.Stats(); got.Calls != 800 || got.Duplicates != 0 {
-		t.Errorf("gateway %+v", got)
+		t.Errorf("unexpected gateway counters: %+v", got)
 	}
 }
 
@@ -173,7 +173,7 @@ func TestAPlannerThatDiedAnywhereIsTakenUp(t *testing.T) {
 	const n = ledger.MaxPageRows + 900
 	r := newRig(t, sandbox.Options{})
 	l := ledger.New(r.rdb)
-	gw := newStub(providers.Info{KeyTTL: keyed})
+	gw := newStub(providers.Info{KeyTTL: keyTTL})
 	card := ledger.Card{Name: "kobo-main", Info: gw.info, Unit: worker.UnitMessages, Concurrency: 1}
 	if err := l.Publish(t.Context(), "dead", card); err != nil {
 		t.Fatal(err)
@@ -184,10 +184,10 @@ func TestAPlannerThatDiedAnywhereIsTakenUp(t *testing.T) {
 	if _, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "c", Body: "b"}, producer.Numbers(kenyan(n)...)); err != nil {
 		t.Fatal(err)
 	}
-	// A planner commits a page and dies before it has woken the batches of it. The
-	// next one has no routes: what is frozen wins.
-	frozen := ledger.Frozen{Country: "KE", Accounts: []ledger.FrozenAccount{{Name: "kobo-main", MaxRecipients: 400, BatchSize: 400}}}
-	plan, err := l.StartPlan(t.Context(), "c", func(ledger.Spec) (ledger.Frozen, error) { return frozen, nil })
+	// A planner commits a page and dies before it has queued the page's batches. The next one has
+	// no routes: the snapshot applies.
+	snapshot := ledger.PlanSnapshot{Country: "KE", Accounts: []ledger.SnapshotAccount{{Name: "kobo-main", MaxRecipients: 400, BatchSize: 400}}}
+	plan, err := l.StartPlan(t.Context(), "c", func(ledger.Spec) (ledger.PlanSnapshot, error) { return snapshot, nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +195,7 @@ func TestAPlannerThatDiedAnywhereIsTakenUp(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out := ledger.PlannedPage{First: 1, Windows: map[int]int{0: 4}, Carry: make([][]ledger.Call, 1)}
+		out := ledger.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 4}, Carry: make([][]ledger.Call, 1)}
 		var to []ledger.Planned
 		for i := range page.Inputs {
 			to = append(to, ledger.Planned{Row: i + 1, MSISDN: 254_710_000_000 + sms.MSISDN(i)})
@@ -206,12 +206,12 @@ func TestAPlannerThatDiedAnywhereIsTakenUp(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	r.start(through(gw))
+	r.start(stubAccount(gw))
 	if s := r.wait("c", 40*time.Second); s.Accepted != n || s.Batches != (n+399)/400 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	if got := r.tallyRows("c"); got["accepted"] != n {
-		t.Errorf("results %v", got)
+		t.Errorf("unexpected results: %v", got)
 	}
 }
 
@@ -226,16 +226,16 @@ func TestPlanningWaitsForAnAccountAndForRoutes(t *testing.T) {
 	if err := l.ForgetAccount(t.Context(), "kobo-main"); err != nil {
 		t.Fatal(err)
 	}
-	other := through(newStub(providers.Info{}))
+	other := stubAccount(newStub(providers.Info{}))
 	other.Name = "other"
 	r.start(other)
 	r.eventually(5*time.Second, "the reason", func() bool {
 		b := r.status("c").BlockedBy
 		return len(b) == 1 && b[0].Reason == "no_worker" && b[0].Account == "kobo-main"
 	})
-	r.start(through(newStub(providers.Info{})))
+	r.start(stubAccount(newStub(providers.Info{})))
 	if s := r.wait("c", 20*time.Second); s.Accepted != 20 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 }
 
@@ -243,7 +243,7 @@ func TestATaskThatAsynqGaveUpIsQueuedAgain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
 	r.enqueueAt(t.Context(), "c")
-	// What asynq does to a task whose handler has failed too often.
+	// This is what asynq does to a task whose handler failed too often.
 	moved, err := r.rdb.LMove(t.Context(), "asynq:{tuma-send:kobo-main}:pending", "elsewhere", "RIGHT", "LEFT").Result()
 	if err != nil {
 		t.Fatal(err)
@@ -254,9 +254,9 @@ func TestATaskThatAsynqGaveUpIsQueuedAgain(t *testing.T) {
 	if err := r.rdb.HSet(t.Context(), "asynq:{tuma-send:kobo-main}:t:"+moved, "state", "archived").Err(); err != nil {
 		t.Fatal(err)
 	}
-	r.start(through(newStub(providers.Info{})))
+	r.start(stubAccount(newStub(providers.Info{})))
 	if s := r.wait("c", 20*time.Second); s.Accepted != 2 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 }
 
@@ -270,9 +270,9 @@ func TestAnotherWorkerSweepsWhenTheSweeperDies(t *testing.T) {
 	if err := r.rdb.Del(t.Context(), r.rdb.Keys(t.Context(), "asynq:*").Val()...).Err(); err != nil {
 		t.Fatal(err)
 	}
-	r.start(through(newStub(providers.Info{})))
+	r.start(stubAccount(newStub(providers.Info{})))
 	if s := r.wait("c", 20*time.Second); s.Accepted != 2 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 }
 
@@ -286,11 +286,11 @@ func TestRetentionKeepsUpHoweverManyThereAre(t *testing.T) {
 	if err := r.rdb.ZAdd(t.Context(), "tuma:campaigns", old...).Err(); err != nil {
 		t.Fatal(err)
 	}
-	r.start(through(newStub(providers.Info{})))
-	r.eventually(20*time.Second, "retention", func() bool { return r.rdb.ZCard(t.Context(), "tuma:campaigns").Val() == 0 })
+	r.start(stubAccount(newStub(providers.Info{})))
+	r.eventually(20*time.Second, "the campaigns to be deleted", func() bool { return r.rdb.ZCard(t.Context(), "tuma:campaigns").Val() == 0 })
 }
 
-// enqueueAt enqueues two recipients for an account that a worker served once.
+// enqueueAt enqueues two recipients for an account that no worker serves now.
 func (r *rig) enqueueAt(ctx context.Context, id string) {
 	r.t.Helper()
 	card := ledger.Card{Name: "kobo-main", Info: providers.Info{SenderOptional: true, MaxRecipients: 500}}
@@ -300,20 +300,20 @@ func (r *rig) enqueueAt(ctx context.Context, id string) {
 	r.enqueue(id, kenyan(2))
 }
 
-// tallyRows counts results by status, and checks that each row is there once.
+// tallyRows counts results by status, and checks that each row occurs once.
 func (r *rig) tallyRows(id string) map[string]int {
 	r.t.Helper()
 	out, row := map[string]int{}, 0
 	for x, err := range r.producer.Results(r.t.Context(), id) {
 		if row++; err != nil || x.Row != row {
-			r.t.Fatalf("row %d where %d was due: %v", x.Row, row, err)
+			r.t.Fatalf("got row %d, want %d: %v", x.Row, row, err)
 		}
 		out[x.Status]++
 	}
 	return out
 }
 
-// What is left of a campaign that was stopped must not take turns that others wait for.
+// The rest of a stopped campaign must not take turns that other campaigns need.
 func TestAStoppedCampaignHoldsNobodyUp(t *testing.T) {
 	t.Parallel()
 	for name, stop := range map[string]func(*rig){
@@ -337,7 +337,7 @@ func TestAStoppedCampaignHoldsNobodyUp(t *testing.T) {
 			if _, err := r.producer.Enqueue(t.Context(), c, producer.Numbers(kenyan(3000)...)); err != nil {
 				t.Fatal(err)
 			}
-			r.eventually(10*time.Second, "it to begin", func() bool { return r.status("stopped").Accepted > 0 })
+			r.eventually(10*time.Second, "the campaign to begin", func() bool { return r.status("stopped").Accepted > 0 })
 			stop(r)
 			begun := time.Now()
 			if _, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "next", Via: "kobo-main", Body: "b"}, producer.Numbers(kenyan(200)...)); err != nil {
@@ -350,13 +350,13 @@ func TestAStoppedCampaignHoldsNobodyUp(t *testing.T) {
 	}
 }
 
-// Others share the account, so that a campaign has few places in its queue.
+// Other campaigns share the account, so this one has few places in the queue.
 func TestTheDoubtOfACancelledCampaignEndsBesideOthers(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
 	r.start(r.account(func(c *kobo.Config, a *worker.Account) { c.MaxRecipients, a.Concurrency, a.Rate = 1, 4, 100 }))
 	r.enqueue("c", kenyan(600))
-	r.eventually(20*time.Second, "some of it", func() bool { return r.status("c").Accepted > 60 })
+	r.eventually(20*time.Second, "60 recipients to be accepted", func() bool { return r.status("c").Accepted > 60 })
 	r.gateway.FailNext(5000, "close")
 	for i := range 9 {
 		r.enqueue("other-"+strconv.Itoa(i), kenyan(40))
@@ -365,5 +365,5 @@ func TestTheDoubtOfACancelledCampaignEndsBesideOthers(t *testing.T) {
 	if _, err := r.producer.Cancel(t.Context(), "c"); err != nil {
 		t.Fatal(err)
 	}
-	r.eventually(25*time.Second, "its end", func() bool { return r.status("c").Pending == 0 })
+	r.eventually(25*time.Second, "the campaign to end", func() bool { return r.status("c").Pending == 0 })
 }

@@ -3,229 +3,227 @@ package worker
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net"
 	"slices"
-	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/planning"
 )
 
-// What a worker keeps of its settles, to say them again to a Redis that has
-// forgotten its last seconds: so many recipients, so many calls, so long.
-const (
-	keptRecipients = 50_000
-	keptSettles    = 5_000
-	keptFor        = 30 * time.Second
-)
+// maxFailoverBatches is how many batches of a campaign one sweep examines at each held account. The
+// next sweep continues after them.
+const maxFailoverBatches = 128
 
-// failover notices that another Redis is where the old one was: one that was
-// restarted, or a replica that was promoted. It may have forgotten what it was told
-// last, so nothing is claimed there before the worker has said its settles again.
-type failover struct {
-	// dials counts the connections that were made, met is how many of them are known to
-	// lead to a Redis that has been told everything.
-	dials, met atomic.Int64
-	// inFlight counts the claims that are asked for or held.
-	inFlight atomic.Int64
-	asking   sync.Mutex
-	runID    string // guarded by asking
-
-	mu         sync.Mutex // guards the rest
-	kept       []keptSettle
-	recipients int
+// failoverState holds the accounts' states, for one sweep. Across sweeps, next holds
+// where in a held account's planned batches to continue.
+type failoverState struct {
+	accounts map[string]ledger.Account
+	next     map[failoverPlace]int
 }
 
-// keptSettle is a settle that was written.
-type keptSettle struct {
-	at         time.Time
-	recipients int
-	say        func(context.Context) error
+type failoverPlace struct {
+	id     string
+	stream int
 }
 
-// dialWatch is a hook on a Redis client that counts new connections: no command
-// reaches another Redis without one.
-type dialWatch struct{ dials *atomic.Int64 }
+func (m *failoverState) newSweep() { m.accounts = map[string]ledger.Account{} }
 
-// DialHook is go-redis's.
-func (h dialWatch) DialHook(next redis.DialHook) redis.DialHook {
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		conn, err := next(ctx, network, addr)
-		h.dials.Add(1)
-		return conn, err
+// account returns an account's state, read once a sweep. An account without a card is served by no
+// worker.
+func (m *failoverState) account(ctx context.Context, l *ledger.Ledger, name string) (ledger.Account, error) {
+	if a, ok := m.accounts[name]; ok {
+		return a, nil
 	}
+	a, err := l.Account(ctx, name)
+	if err != nil && !errors.Is(err, ledger.ErrNoAccount) {
+		return a, err
+	}
+	m.accounts[name] = a
+	return a, nil
 }
 
-// ProcessHook is go-redis's.
-func (h dialWatch) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
-
-// ProcessPipelineHook is go-redis's.
-func (h dialWatch) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
+// heldLong reports whether an account's work fails over: the account has been held for
+// FailoverAfter, and not by an operator. An operator who holds an account also decides when it
+// resumes.
+func (w *Worker) heldLong(a ledger.Account, now time.Time) bool {
+	return w.cfg.FailoverAfter > 0 && a.Hold.Held() && !a.Hold.Until.IsZero() && now.Sub(a.Hold.Since) >= w.cfg.FailoverAfter
 }
 
-// watchDials puts the hook where connections are made: in a cluster those are its nodes'
-// clients, which its own hooks do not reach.
-func watchDials(ctx context.Context, rdb redis.UniversalClient, h dialWatch) error {
-	cluster, ok := rdb.(*redis.ClusterClient)
-	if !ok {
-		rdb.AddHook(h)
+// skipInPlanning reports whether planning skips an account. An account whose probe is due is not
+// skipped: it needs work to be probed with.
+func (w *Worker) skipInPlanning(a ledger.Account, now time.Time) bool {
+	return w.heldLong(a, now) && now.Before(a.Hold.Until)
+}
+
+// failoverRun moves one campaign's work away from one held account.
+type failoverRun struct {
+	*Worker
+	id   string
+	camp *campaign
+	from int // the stream that work is taken from
+	// targets holds the indexes of the accounts that can take the work. room is how many more
+	// batches each stream may be given.
+	targets map[int]bool
+	room    map[int]int
+	// openBatchLimit is that of the held account. moved counts recipients.
+	openBatchLimit int
+	moved          int
+}
+
+// failOver moves the waiting work of accounts that have been held for long to the next accounts of
+// the campaign's routes. It moves only as much as those can use soon. The rest stays, since the
+// held account may recover first.
+func (w *Worker) failOver(ctx context.Context, sum ledger.Summary, c *campaign, openBatchLimits map[int]int, now time.Time) error {
+	if len(c.snapshot.Routes) == 0 || len(c.snapshot.Accounts) < 2 || sum.StoppedBy != "" || sum.RetryRecord != "" || w.cfg.FailoverAfter < 0 {
 		return nil
 	}
-	cluster.OnNewNode(func(node *redis.Client) { node.AddHook(h) })
-	return cluster.ForEachShard(ctx, func(_ context.Context, node *redis.Client) error {
-		node.AddHook(h) // one that has just come counts twice, which harms nobody
+	var held []int
+	targets := map[int]bool{}
+	for n, f := range c.snapshot.Accounts {
+		a, err := w.sweeper.moves.account(ctx, w.ledger, f.Name)
+		if err != nil {
+			return err
+		}
+		switch {
+		case w.heldLong(a, now):
+			if sum.ByAccount == nil || sum.ByAccount[n].Pending > 0 {
+				held = append(held, n)
+			}
+		case !a.Hold.Held() && a.Workers > 0 && len(a.Incompatibilities(c.spec.From, c.spec.ShortBody(), c.spec.Flash)) == 0:
+			targets[n] = true
+		}
+	}
+	if len(held) == 0 || len(targets) == 0 {
 		return nil
+	}
+	waiting, err := w.ledger.Waiting(ctx, sum.ID, c.snapshot.Streams())
+	if err != nil {
+		return err
+	}
+	room := map[int]int{}
+	for stream := range c.snapshot.Streams() {
+		if !targets[stream%len(c.snapshot.Accounts)] {
+			continue
+		}
+		// Enough until the next sweep; twice that if the stream itself has no planned batches
+		// left.
+		if room[stream] = openBatchLimits[stream]; waiting.Next[stream] >= waiting.Planned[stream] {
+			room[stream] *= 2
+		}
+	}
+	for _, b := range waiting.Open {
+		if n, err := ledger.BatchStream(b); err == nil {
+			room[n]--
+		}
+	}
+	for n := range c.snapshot.Streams() {
+		if !slices.Contains(held, n%len(c.snapshot.Accounts)) {
+			continue
+		}
+		m := &failoverRun{Worker: w, id: sum.ID, camp: c, from: n, targets: targets, room: room, openBatchLimit: openBatchLimits[n]}
+		if err := m.moveAll(ctx, waiting, now); err != nil {
+			return err
+		}
+		if m.moved > 0 {
+			w.log.Info().Str("campaign", m.id).Str("account", c.snapshot.Stream(n).Account.Name).Int("recipients", m.moved).Msg("work failed over: its account has been held for long")
+		}
+	}
+	return nil
+}
+
+// moveAll moves open batches first, and then planned batches that are not open yet.
+func (m *failoverRun) moveAll(ctx context.Context, waiting *ledger.Waiting, now time.Time) error {
+	looked := 0
+	for _, b := range waiting.Open {
+		if n, err := ledger.BatchStream(b); err != nil || n != m.from {
+			continue
+		}
+		if looked++; looked > maxFailoverBatches || !m.roomLeft() {
+			return nil
+		}
+		if err := m.moveBatch(ctx, b, now); err != nil {
+			return err
+		}
+	}
+	place := failoverPlace{m.id, m.from}
+	next := max(waiting.Next[m.from], m.sweeper.moves.next[place])
+	for ; next < waiting.Planned[m.from]; next++ {
+		if looked++; looked > maxFailoverBatches || !m.roomLeft() {
+			m.sweeper.moves.resumeAt(place, next)
+			return nil
+		}
+		if err := m.moveBatch(ctx, ledger.BatchName(m.from, next), now); err != nil {
+			return err
+		}
+	}
+	delete(m.sweeper.moves.next, place)
+	return nil
+}
+
+// maxPlaces bounds the number of remembered places. If a place is forgotten, the next sweep starts
+// at the first batch.
+const maxPlaces = 1000
+
+func (m *failoverState) resumeAt(p failoverPlace, next int) {
+	if m.next == nil || len(m.next) >= maxPlaces {
+		m.next = map[failoverPlace]int{}
+	}
+	m.next[p] = next
+}
+
+func (m *failoverRun) roomLeft() bool {
+	for a := range m.targets {
+		if m.room[m.camp.snapshot.SameHoursFor(m.from, a)] > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// moveBatch moves the part of a batch that may move.
+func (m *failoverRun) moveBatch(ctx context.Context, batch string, now time.Time) error {
+	part, err := m.ledger.Movable(ctx, m.id, batch, now)
+	if errors.Is(err, ledger.ErrNotFound) || ledger.AsUnreadable(err) != nil || err == nil && len(part.To) == 0 {
+		return nil //nolint:nilerr // the worker of the batch quarantines what is unreadable
+	}
+	if err != nil {
+		return err
+	}
+	out, err := m.ledger.Move(ctx, m.id, ledger.NewToken(), part, m.camp.snapshot, m.openBatchLimit, func(p ledger.Planned, body string) int {
+		return m.target(p, body, part.Been)
 	})
-}
-
-// watchRedis remembers which Redis this is. A Redis that does not say is never
-// another one.
-func (w *Worker) watchRedis(ctx context.Context) error {
-	if err := watchDials(ctx, w.cfg.Redis, dialWatch{&w.failover.dials}); err != nil {
-		return fmt.Errorf("watch redis: %w", err)
+	if ledger.AsUnreadable(err) != nil {
+		return nil //nolint:nilerr // as above
 	}
-	id, err := runID(ctx, w.cfg.Redis)
-	w.failover.asking.Lock()
-	defer w.failover.asking.Unlock()
-	w.failover.runID = id
-	return err
-}
-
-// runID names the Redis behind a client, or the masters of its cluster; empty: it
-// does not tell.
-func runID(ctx context.Context, rdb redis.UniversalClient) (string, error) {
-	if cluster, ok := rdb.(*redis.ClusterClient); ok {
-		var mu sync.Mutex
-		var ids []string
-		err := cluster.ForEachMaster(ctx, func(ctx context.Context, master *redis.Client) error {
-			id, err := runID(ctx, master)
-			mu.Lock()
-			defer mu.Unlock()
-			ids = append(ids, id)
-			return err
-		})
-		slices.Sort(ids)
-		return strings.Join(ids, " "), err
-	}
-	info, err := rdb.InfoMap(ctx, "server").Result()
-	if _, refused := errors.AsType[redis.Error](err); refused {
-		return "", nil // INFO is forbidden
-	}
-	if err != nil {
-		return "", fmt.Errorf("ask redis for its run_id: %w", err)
-	}
-	return info["Server"]["run_id"], nil
-}
-
-// sameRedis returns once it is certain that the Redis is the one it was, or that
-// another one knows what this worker has settled; dials is how many connections that
-// goes for. What is claimed then counts if there are as many afterwards. An error means
-// that nothing may be claimed yet.
-func (w *Worker) sameRedis(ctx context.Context) (dials int64, err error) {
-	f := &w.failover
-	if dials = f.dials.Load(); dials == f.met.Load() {
-		return dials, nil
-	}
-	f.asking.Lock()
-	defer f.asking.Unlock()
-	if dials = f.dials.Load(); dials == f.met.Load() { // before the question: a connection made meanwhile asks again
-		return dials, nil
-	}
-	if err := w.meetRedis(ctx); err != nil {
-		return dials, err
-	}
-	f.met.Store(dials)
-	return dials, nil
-}
-
-// meetRedis asks which Redis this is, and tells one that is new what it may not know.
-func (w *Worker) meetRedis(ctx context.Context) error {
-	f := &w.failover
-	id, err := runID(ctx, w.cfg.Redis)
 	if err != nil {
 		return err
 	}
-	if id == f.runID || id == "" || f.runID == "" {
-		f.runID = id
-		return nil
+	m.moved += out.Count
+	var wakes []ledger.Wake
+	for _, x := range out.Wakes {
+		// Wake-ups of the held account's own next batches are dropped: they are the next to move.
+		if n, err := ledger.BatchStream(x.Batch); err == nil && n != m.from {
+			m.room[n]--
+			wakes = append(wakes, x)
+		}
 	}
-	if _, err := CheckRedis(ctx, w.cfg.Redis, w.cfg.UnsafeRedis); err != nil {
-		return err
-	}
-	if err := w.landed(ctx); err != nil {
-		return err
-	}
-	n, err := f.sayAgain(ctx)
-	if err != nil {
-		return fmt.Errorf("say settles again: %w", err)
-	}
-	f.runID = id
-	w.log.Warn().Int("settles", n).Msg("another redis answers, or it was restarted: it was told again what this worker has settled last")
-	return nil
+	return m.wakeAll(ctx, m.id, m.camp.snapshot, m.camp.spec, wakes)
 }
 
-// landed waits until the calls in flight are settled, where the Redis that gave leave for
-// them need not have told anybody: the new one may not know of their claims, and would
-// let another slot make them. It errs when the worker drains.
-func (w *Worker) landed(ctx context.Context) error {
-	if w.cfg.Durability != (Durability{}) {
-		return nil
-	}
-	longest := leaseMargin
-	for _, a := range w.accounts {
-		longest = max(longest, a.Timeout+leaseMargin)
-	}
-	// A call that does not keep its own time must not stop everybody for ever.
-	until := time.Now().Add(longest)
-	for said := false; w.failover.inFlight.Load() > 0 && time.Now().Before(until); said = true {
-		if !said {
-			w.log.Warn().Int64("calls", w.failover.inFlight.Load()).Msg("another redis answers, or it was restarted: calls in flight are waited for")
+// target returns the index of the account that a recipient moves to: the first of its route that it
+// has not been at, if that account has room and accepts the body. A recipient never returns to an
+// account. The result is -1 if it must wait where it is.
+func (m *failoverRun) target(p ledger.Planned, body string, been []int) int {
+	for _, name := range planning.RouteOf(m.camp.snapshot, p.MSISDN.String()) {
+		n := planning.AccountNumber(m.camp.snapshot, name)
+		if n < 0 || !m.targets[n] || slices.ContainsFunc(been, func(stream int) bool { return stream%len(m.camp.snapshot.Accounts) == n }) ||
+			!m.camp.snapshot.Accounts[n].AcceptsBody(body) {
+			continue
 		}
-		if err := ctx.Err(); err != nil {
-			return err
+		if m.room[m.camp.snapshot.SameHoursFor(m.from, n)] <= 0 {
+			return -1
 		}
-		if !w.sleep(10 * time.Millisecond) {
-			return errDraining
-		}
+		return n
 	}
-	return nil
-}
-
-var errDraining = errors.New("draining")
-
-// keep remembers a settle that was written.
-func (f *failover) keep(recipients int, say func(context.Context) error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.kept = append(f.kept, keptSettle{at: time.Now(), recipients: recipients, say: say})
-	f.recipients += recipients
-	old := time.Now().Add(-keptFor)
-	first := 0
-	for len(f.kept)-first > 1 && (f.recipients > keptRecipients || len(f.kept)-first > keptSettles || f.kept[first].at.Before(old)) {
-		f.recipients -= f.kept[first].recipients
-		f.kept[first] = keptSettle{}
-		first++
-	}
-	f.kept = f.kept[first:]
-}
-
-// sayAgain writes every settle that is remembered once more, which changes nothing
-// where it is known. It returns how many there were.
-func (f *failover) sayAgain(ctx context.Context) (int, error) {
-	f.mu.Lock()
-	kept := slices.Clone(f.kept)
-	f.mu.Unlock()
-	for _, k := range kept {
-		err := k.say(ctx)
-		if err != nil && !errors.Is(err, ledger.ErrNotFound) && !errors.Is(err, ledger.ErrNewer) && ledger.AsUnreadable(err) == nil {
-			return 0, err
-		}
-	}
-	return len(kept), nil
+	return -1
 }

@@ -26,10 +26,10 @@ func TestNothingIsSentTwiceOrLostWhateverTheGatewayDoes(t *testing.T) {
 			r.enqueue("c", kenyan(2000))
 			s := r.wait("c", 60*time.Second)
 			if s.Accepted != 2000 {
-				t.Errorf("status %+v", s)
+				t.Errorf("unexpected status: %+v", s)
 			}
 			if got := r.gateway.Stats(); got.Accepted != 2000 || got.Duplicates != 0 || got.Conflicts != 0 || got.Faults == 0 {
-				t.Errorf("gateway %+v", got)
+				t.Errorf("unexpected gateway counters: %+v", got)
 			}
 			r.tally("c")
 		})
@@ -66,20 +66,20 @@ func TestAHeldAccountUsesNobodyUpAndRecovers(t *testing.T) {
 				return len(s.BlockedBy) > 0
 			})
 			if block.Account != "kobo-main" || block.Reason != tt.reason || block.Until == nil {
-				t.Errorf("blocked by %+v", block)
+				t.Errorf("unexpected BlockedBy: %+v", block)
 			}
 			if s := r.status("c"); s.Pending != 3000 {
-				t.Errorf("somebody was used up: %+v", s)
+				t.Errorf("a recipient is no longer pending: %+v", s)
 			}
 			if n := r.gateway.Stats().Calls; n > 8+3 {
 				t.Errorf("%d calls before the hold", n)
 			}
 			tt.repair(r)
 			if s := r.wait("c", 60*time.Second); s.Accepted != 3000 {
-				t.Errorf("after the repair: %+v", s)
+				t.Errorf("unexpected status after the repair: %+v", s)
 			}
 			if got := r.gateway.Stats(); got.Accepted != 3000 || got.Duplicates != 0 {
-				t.Errorf("gateway %+v", got)
+				t.Errorf("unexpected gateway counters: %+v", got)
 			}
 		})
 	}
@@ -95,7 +95,7 @@ func TestAHoldByHandLastsUntilItIsReleased(t *testing.T) {
 	r.enqueue("c", kenyan(10))
 	r.eventually(10*time.Second, "planning", func() bool { return r.status("c").State == producer.Sending })
 	if got := r.status("c").BlockedBy; len(got) != 1 || got[0].Reason != "audit" || got[0].By != "operator" || got[0].Until != nil {
-		t.Errorf("blocked by %+v", got)
+		t.Errorf("unexpected BlockedBy: %+v", got)
 	}
 	if n := r.gateway.Stats().Calls; n != 0 {
 		t.Errorf("%d calls on a held account", n)
@@ -104,7 +104,7 @@ func TestAHoldByHandLastsUntilItIsReleased(t *testing.T) {
 		t.Fatal(had, err)
 	}
 	if s := r.wait("c", 20*time.Second); s.Accepted != 10 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 }
 
@@ -116,10 +116,10 @@ func TestOneBadNumberCostsNobodyElse(t *testing.T) {
 	r.enqueue("c", kenyan(500))
 	s := r.wait("c", 60*time.Second)
 	if s.Accepted != 498 || s.Rejected != 2 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	if got := r.gateway.Stats(); got.Accepted != 498 || got.Duplicates != 0 {
-		t.Errorf("gateway %+v", got)
+		t.Errorf("unexpected gateway counters: %+v", got)
 	}
 	r.tally("c")
 }
@@ -140,7 +140,7 @@ func TestPauseStopsNewCallsAndResumeRepeatsNone(t *testing.T) {
 		if in.Calls > 8 {
 			t.Errorf("%d calls in flight with 8 slots", in.Calls)
 		}
-		// Give whoever would break the pause the time to do it.
+		// Wait long enough for a call that breaks the pause.
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		<-ctx.Done()
 		cancel()
@@ -155,10 +155,10 @@ func TestPauseStopsNewCallsAndResumeRepeatsNone(t *testing.T) {
 		}
 	}
 	if s := r.wait("c", 30*time.Second); s.Accepted != 3000 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	if got := r.gateway.Stats(); got.Accepted != 3000 || got.Duplicates != 0 || got.Calls != 300 {
-		t.Errorf("gateway %+v", got)
+		t.Errorf("unexpected gateway counters: %+v", got)
 	}
 }
 
@@ -173,10 +173,10 @@ func TestCancelSkipsWhatWasNotClaimed(t *testing.T) {
 	}
 	s := r.wait("c", 20*time.Second)
 	if s.State != producer.Cancelled || int64(s.Accepted) != r.gateway.Stats().Accepted || s.Accepted+s.Skipped != 3000 {
-		t.Errorf("status %+v, gateway %+v", s, r.gateway.Stats())
+		t.Errorf("unexpected status %+v; gateway %+v", s, r.gateway.Stats())
 	}
 	if got := r.tally("c"); got["skipped"] != s.Skipped || got["accepted"] != s.Accepted {
-		t.Errorf("results %v, status %+v", got, s)
+		t.Errorf("results %v do not match status %+v", got, s)
 	}
 }
 
@@ -199,10 +199,10 @@ func TestLosingTheWholeQueueLosesNothing(t *testing.T) {
 		}
 	}
 	if s := r.wait("c", 60*time.Second); s.Accepted != 5000 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	if got := r.gateway.Stats(); got.Accepted != 5000 || got.Duplicates != 0 {
-		t.Errorf("gateway %+v", got)
+		t.Errorf("unexpected gateway counters: %+v", got)
 	}
 }
 
@@ -210,18 +210,18 @@ func TestWorkersMayComeAndGo(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{Latency: 10 * time.Millisecond})
 	small := func(c *kobo.Config, _ *worker.Account) { c.MaxRecipients = 10 }
-	fleet := []*running{r.start(r.account(small)), r.start(r.account(small)), r.start(r.account(small))}
+	workers := []*running{r.start(r.account(small)), r.start(r.account(small)), r.start(r.account(small))}
 	r.enqueue("c", kenyan(10000))
-	for i := range fleet {
+	for i := range workers {
 		r.eventually(20*time.Second, "calls", func() bool { return r.gateway.Stats().Calls > int64(100*(i+1)) })
-		fleet[i].drain(t)
-		fleet[i] = r.start(r.account(small))
+		workers[i].drain(t)
+		workers[i] = r.start(r.account(small))
 	}
 	if s := r.wait("c", 60*time.Second); s.Accepted != 10000 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	if got := r.gateway.Stats(); got.Accepted != 10000 || got.Duplicates != 0 || got.Calls != 1000 {
-		t.Errorf("gateway %+v", got)
+		t.Errorf("unexpected gateway counters: %+v", got)
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/sandbox"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers"
@@ -16,15 +15,15 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// clocked notes when recipients went out.
-type clocked struct {
+// clockedStub records when each recipient was sent to.
+type clockedStub struct {
 	*stub
 	mu sync.Mutex
-	at []time.Time // one a recipient
+	at []time.Time // one entry for each recipient
 }
 
-func newClocked(info providers.Info) *clocked {
-	c := &clocked{stub: newStub(info)}
+func newClockedStub(info providers.Info) *clockedStub {
+	c := &clockedStub{stub: newStub(info)}
 	c.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		now := time.Now()
 		c.mu.Lock()
@@ -37,8 +36,8 @@ func newClocked(info providers.Info) *clocked {
 	return c
 }
 
-// busiest is the most recipients in any second, and how long all of it took.
-func (c *clocked) busiest() (most int, took time.Duration) {
+// busiest returns the maximum number of recipients in any second, and how long all of it took.
+func (c *clockedStub) busiest() (most int, took time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	slices.SortFunc(c.at, time.Time.Compare)
@@ -53,18 +52,18 @@ func (c *clocked) busiest() (most int, took time.Duration) {
 func TestTheRateHoldsAtTheGateway(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newClocked(providers.Info{KeyTTL: keyed, MaxRecipients: 10})
-	limited := through(gw)
+	gw := newClockedStub(providers.Info{KeyTTL: keyTTL, MaxRecipients: 10})
+	limited := stubAccount(gw)
 	limited.Rate, limited.Burst = 200, 20
 	for range 2 {
 		r.start(limited)
 	}
 	r.enqueue("c", kenyan(1000))
 	if s := r.wait("c", 30*time.Second); s.Accepted != 1000 {
-		t.Fatalf("status %+v", s)
+		t.Fatalf("unexpected status: %+v", s)
 	}
-	// A turn may be used 100 ms late: that much more can meet in a second here, where the limiter's own
-	// turns, which its suite judges, cannot. That the rate is used up is the suite's to show as well.
+	// A turn may be used up to 100 ms late, so slightly more messages can meet in one second here.
+	// The limiter's own suite checks its turns, and that the whole rate is used.
 	most, took := gw.busiest()
 	if most > 200+20+20 {
 		t.Errorf("%d messages in one second at 200/s and a burst of 20", most)
@@ -75,8 +74,8 @@ func TestTheRateHoldsAtTheGateway(t *testing.T) {
 func TestATransactionalMessageDoesNotWaitForBulkDebt(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newStub(providers.Info{KeyTTL: keyed})
-	limited := through(gw)
+	gw := newStub(providers.Info{KeyTTL: keyTTL})
+	limited := stubAccount(gw)
 	limited.Rate, limited.Burst, limited.Concurrency = 50, 5, 2
 	r.start(limited)
 	r.enqueue("bulk", kenyan(5000))
@@ -88,7 +87,7 @@ func TestATransactionalMessageDoesNotWaitForBulkDebt(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := r.wait("code", 20*time.Second); s.Accepted != 1 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	if took := time.Since(began); took > 7*time.Second {
 		t.Errorf("a one-time code took %s behind bulk calls of ten seconds each", took)
@@ -114,7 +113,7 @@ func TestNoMoreCallsAreInFlightThanTheAccountAllows(t *testing.T) {
 		r.wait(id, 20*time.Second)
 	}
 	if got := r.gateway.Stats(); got.PeakInFlight > 2 || got.Calls != 100 {
-		t.Errorf("gateway %+v", got)
+		t.Errorf("unexpected gateway counters: %+v", got)
 	}
 }
 
@@ -126,15 +125,15 @@ func TestARateOfRequestsFillsItsCalls(t *testing.T) {
 	r.start(a)
 	r.enqueue("c", kenyan(1000))
 	if s := r.wait("c", 20*time.Second); s.Calls != 2 || s.Accepted != 1000 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 }
 
 func TestSegmentsAreTheUnitWhereTheAccountSaysSo(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newClocked(providers.Info{KeyTTL: keyed, MaxRecipients: 5})
-	a := through(gw)
+	gw := newClockedStub(providers.Info{KeyTTL: keyTTL, MaxRecipients: 5})
+	a := stubAccount(gw)
 	a.Rate, a.Burst, a.Unit = 60, 1, worker.UnitSegments
 	r.start(a)
 	body := make([]byte, 300) // two segments
@@ -146,7 +145,7 @@ func TestSegmentsAreTheUnitWhereTheAccountSaysSo(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 20*time.Second); s.Segments != 120 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	if _, took := gw.busiest(); took < 1500*time.Millisecond || took > 7*time.Second {
 		t.Errorf("120 segments at 60/s took %s", took)
@@ -157,10 +156,10 @@ func TestRoutesSpreadACampaignOverAccounts(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
 	ke, ng := newStub(providers.Info{}), newStub(providers.Info{})
-	a, b := through(ke), through(ng)
+	a, b := stubAccount(ke), stubAccount(ng)
 	a.Name, b.Name = "ke", "ng"
 	r.startWith(worker.Config{Accounts: []worker.Account{a, b},
-		Routes: []ledger.Route{{Match: "254", Via: []string{"ke"}}, {Match: "234", Via: []string{"ng", "ke"}}}})
+		Routes: []worker.Route{{Match: "254", Via: []string{"ke"}}, {Match: "234", Via: []string{"ng", "ke"}}}})
 	var numbers []string
 	for i, k := range kenyan(1200) {
 		numbers = append(numbers, k)
@@ -175,7 +174,7 @@ func TestRoutesSpreadACampaignOverAccounts(t *testing.T) {
 	}
 	s := r.wait("c", 20*time.Second)
 	if s.Accepted != 1500 || s.Reasons["over_cap"] != 100 || s.Reasons["no_route"] != 1 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	for x, err := range r.producer.Results(t.Context(), "c", "accepted") {
 		if err != nil {
@@ -186,6 +185,6 @@ func TestRoutesSpreadACampaignOverAccounts(t *testing.T) {
 		}
 	}
 	if ke.times(sms.MSISDN(254710000000)) != 1 {
-		t.Error("the first number did not go out once")
+		t.Error("the first number was not taken exactly once")
 	}
 }

@@ -16,14 +16,14 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-func through(p providers.Provider) worker.Account {
+func stubAccount(p providers.Provider) worker.Account {
 	return worker.Account{Name: "kobo-main", Provider: p, Timeout: time.Second}
 }
 
 func TestARefusedRecipientDoesNotKeepOthersFromProvingTheAccount(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newStub(providers.Info{KeyTTL: keyed})
+	gw := newStub(providers.Info{KeyTTL: keyTTL})
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		for _, n := range b.To {
 			if n == 254710000000 {
@@ -32,24 +32,24 @@ func TestARefusedRecipientDoesNotKeepOthersFromProvingTheAccount(t *testing.T) {
 		}
 		return gw.accept(ctx, b)
 	}
-	r.start(through(gw))
-	r.enqueue("poison", []string{"0710000000"})
-	r.eventually(15*time.Second, "the hold", func() bool { return len(r.status("poison").BlockedBy) > 0 })
+	r.start(stubAccount(gw))
+	r.enqueue("refused", []string{"0710000000"})
+	r.eventually(15*time.Second, "the hold", func() bool { return len(r.status("refused").BlockedBy) > 0 })
 	r.enqueue("good", []string{"0710000001"})
 	if s := r.wait("good", 30*time.Second); s.Accepted != 1 {
-		t.Errorf("good: %+v", s)
+		t.Errorf("unexpected status of good: %+v", s)
 	}
-	if s := r.wait("poison", 30*time.Second); s.Rejected != 1 {
-		t.Errorf("poison: %+v", s)
+	if s := r.wait("refused", 30*time.Second); s.Rejected != 1 {
+		t.Errorf("unexpected status of refused: %+v", s)
 	}
 }
 
 func TestARefusalOfEverythingIsHeldWithinAFewCalls(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newStub(providers.Info{KeyTTL: keyed})
+	gw := newStub(providers.Info{KeyTTL: keyTTL})
 	gw.send = func(context.Context, providers.Batch) ([]providers.Result, error) { return nil, refused() }
-	r.start(through(gw))
+	r.start(stubAccount(gw))
 	r.enqueue("c", kenyan(3000))
 	r.eventually(20*time.Second, "the hold", func() bool { return len(r.status("c").BlockedBy) > 0 })
 	r.eventually(10*time.Second, "calls in flight to end", func() bool { return r.status("c").InFlight.Calls == 0 })
@@ -57,14 +57,14 @@ func TestARefusalOfEverythingIsHeldWithinAFewCalls(t *testing.T) {
 		t.Errorf("%d calls before the hold", n)
 	}
 	if s := r.status("c"); s.Pending != 3000 {
-		t.Errorf("somebody was used up: %+v", s)
+		t.Errorf("a recipient is no longer pending: %+v", s)
 	}
 }
 
 func TestABalanceThatAnswersDoesNotProveThatMessagesGo(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	r.fail(sandbox.Fault{Name: "403", P: 1}) // sends only: the balance still answers
+	r.fail(sandbox.Fault{Name: "403", P: 1}) // only sending fails: the balance still answers
 	r.start(r.account())
 	r.enqueue("c", kenyan(3000))
 	r.eventually(20*time.Second, "three probes", func() bool {
@@ -79,9 +79,9 @@ func TestABalanceThatAnswersDoesNotProveThatMessagesGo(t *testing.T) {
 func TestCancelEndsADoubtfulCallOfAHeldAccount(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newStub(providers.Info{KeyTTL: keyed})
+	gw := newStub(providers.Info{KeyTTL: keyTTL})
 	gw.send = func(context.Context, providers.Batch) ([]providers.Result, error) { return nil, unanswered() }
-	r.start(through(gw))
+	r.start(stubAccount(gw))
 	r.enqueue("c", kenyan(3))
 	r.eventually(10*time.Second, "a doubtful call", func() bool { return gw.calls.Load() > 0 && r.status("c").InFlight.Calls == 0 })
 	if err := r.producer.Hold(t.Context(), "kobo-main", "audit"); err != nil {
@@ -92,11 +92,11 @@ func TestCancelEndsADoubtfulCallOfAHeldAccount(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 10*time.Second); s.Unknown != 3 || s.State != producer.Cancelled {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	for x, err := range r.producer.Results(t.Context(), "c") {
 		if err != nil || x.Status != "unknown" || x.Reason != "cancelled" {
-			t.Errorf("result %+v, %v", x, err)
+			t.Errorf("unexpected result: %+v, %v", x, err)
 		}
 	}
 }
@@ -104,7 +104,7 @@ func TestCancelEndsADoubtfulCallOfAHeldAccount(t *testing.T) {
 func TestAPausedCampaignDoesNotUseUpTheProbesOfOthers(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newStub(providers.Info{KeyTTL: keyed, MaxRecipients: 1})
+	gw := newStub(providers.Info{KeyTTL: keyTTL, MaxRecipients: 1})
 	var down atomic.Bool
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		if down.Load() {
@@ -113,7 +113,7 @@ func TestAPausedCampaignDoesNotUseUpTheProbesOfOthers(t *testing.T) {
 		return gw.accept(ctx, b)
 	}
 	down.Store(true)
-	r.start(through(gw))
+	r.start(stubAccount(gw))
 	r.enqueue("paused", kenyan(3000))
 	r.eventually(10*time.Second, "the hold", func() bool { return len(r.status("paused").BlockedBy) > 0 })
 	if _, err := r.producer.Pause(t.Context(), "paused"); err != nil {
@@ -122,7 +122,7 @@ func TestAPausedCampaignDoesNotUseUpTheProbesOfOthers(t *testing.T) {
 	r.enqueue("other", []string{"0720000001"})
 	down.Store(false)
 	if s := r.wait("other", 20*time.Second); s.Accepted != 1 {
-		t.Errorf("other: %+v", s)
+		t.Errorf("unexpected status of other: %+v", s)
 	}
 }
 
@@ -133,24 +133,24 @@ func TestACreditHoldLiftsAfterATopUp(t *testing.T) {
 	r.enqueue("c", kenyan(10))
 	r.eventually(10*time.Second, "the hold", func() bool { return len(r.status("c").BlockedBy) > 0 })
 	if b := r.status("c").BlockedBy; b[0].Reason != "credit" || b[0].Code != "error_credit" {
-		t.Errorf("blocked by %+v", b)
+		t.Errorf("unexpected BlockedBy: %+v", b)
 	}
 	r.gateway.SetCredit(100)
 	if s := r.wait("c", 20*time.Second); s.Accepted != 10 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 }
 
-// A gateway whose price nobody knows refuses a call as a whole when its credit does not
-// do for all of it: what is left must not be lost to smaller ones.
+// A gateway with an unknown price refuses a whole call if the credit does not suffice for all of
+// it. The remaining credit must still be used, by smaller calls.
 func TestCreditThatIsLeftIsUsedUpByHalves(t *testing.T) {
 	t.Parallel()
-	for name, info := range map[string]providers.Info{"with a key": {KeyTTL: keyed}, "without": {}} {
+	for name, info := range map[string]providers.Info{"with a key": {KeyTTL: keyTTL}, "without": {}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			const perMessage = 2.5
 			r := newRig(t, sandbox.Options{})
-			gw := &balancing{stub: newStub(info)}
+			gw := &balanceStub{stub: newStub(info)}
 			var mu sync.Mutex
 			left, refusals := 260*perMessage, 0
 			gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
@@ -168,7 +168,7 @@ func TestCreditThatIsLeftIsUsedUpByHalves(t *testing.T) {
 				defer mu.Unlock()
 				return providers.Balance{Amount: left, Currency: "KES"}, nil
 			}
-			r.start(through(gw))
+			r.start(stubAccount(gw))
 			r.enqueue("c", kenyan(1000))
 			r.eventually(60*time.Second, "all credit to be used up", func() bool { return r.status("c").Accepted == 260 })
 			r.eventually(20*time.Second, "the hold", func() bool {
@@ -183,11 +183,11 @@ func TestCreditThatIsLeftIsUsedUpByHalves(t *testing.T) {
 			left += 2000 * perMessage
 			mu.Unlock()
 			if s := r.wait("c", 40*time.Second); s.Accepted != 1000 {
-				t.Errorf("status %+v", s)
+				t.Errorf("unexpected status: %+v", s)
 			}
 			for n, times := range gw.all() {
 				if times != 1 {
-					t.Errorf("%s went out %d times", n, times)
+					t.Errorf("%s was taken %d times", n, times)
 				}
 			}
 		})
@@ -197,11 +197,11 @@ func TestCreditThatIsLeftIsUsedUpByHalves(t *testing.T) {
 func TestAPanicOfABalanceCostsNothing(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := &balancing{stub: newStub(providers.Info{}), balance: func(context.Context) (providers.Balance, error) { panic("no") }}
-	r.start(through(gw))
+	gw := &balanceStub{stub: newStub(providers.Info{}), balance: func(context.Context) (providers.Balance, error) { panic("no") }}
+	r.start(stubAccount(gw))
 	r.enqueue("c", kenyan(3))
 	if s := r.wait("c", 10*time.Second); s.Accepted != 3 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 }
 
@@ -225,35 +225,35 @@ func TestAProviderThatBreaksItsContractCostsItsCallOnly(t *testing.T) {
 			r := newRig(t, sandbox.Options{})
 			without := newStub(providers.Info{})
 			without.send = func(context.Context, providers.Batch) ([]providers.Result, error) { return answer() }
-			with := newStub(providers.Info{KeyTTL: keyed})
+			with := newStub(providers.Info{KeyTTL: keyTTL})
 			with.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 				if with.calls.Load() == 1 {
 					return answer()
 				}
 				return with.accept(ctx, b)
 			}
-			a, b := through(without), through(with)
+			a, b := stubAccount(without), stubAccount(with)
 			b.Name = "keyed"
 			r.start(a, b)
 			r.enqueue("without", kenyan(5))
 			if s := r.wait("without", 10*time.Second); s.Unknown != 5 {
-				t.Errorf("without a key: %+v", s)
+				t.Errorf("unexpected status without a key: %+v", s)
 			}
 			if n := without.calls.Load(); n != 1 {
-				t.Errorf("%d calls at a gateway without a key", n)
+				t.Errorf("got %d calls at a gateway without keys, want 1", n)
 			}
 			if _, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "with", Via: "keyed", Body: "b"}, producer.Numbers(kenyan(5)...)); err != nil {
 				t.Fatal(err)
 			}
 			if s := r.wait("with", 10*time.Second); s.Accepted != 5 || with.times(sms.MSISDN(254710000000)) != 1 {
-				t.Errorf("with a key: %+v", s)
+				t.Errorf("unexpected status with a key: %+v", s)
 			}
 		})
 	}
 }
 
-// A repeated key that is refused says nothing of the account: it neither lifts the hold
-// nor lengthens it, and must not keep the next probe from being made.
+// A repeated key that is refused shows nothing about the account. It neither ends nor lengthens the
+// hold, and must not prevent the next probe.
 func TestAProbeThatShowsNothingGivesItsTurnBack(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{Repeat: sandbox.RepeatError})
@@ -261,41 +261,41 @@ func TestAProbeThatShowsNothingGivesItsTurnBack(t *testing.T) {
 	r.start(r.account(func(c *kobo.Config, a *worker.Account) { c.MaxRecipients, a.MaxAttempts = 20, 3 }))
 	r.enqueue("c", kenyan(60))
 	if s := r.wait("c", 30*time.Second); s.Unknown != 60 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	if st := r.gateway.Stats(); st.Accepted != 60 || st.Duplicates != 0 {
-		t.Errorf("gateway %+v", st)
+		t.Errorf("unexpected gateway counters: %+v", st)
 	}
 }
 
-// A gateway that remembers errors answers one key with error_gw for ever. The call ends
-// unknown in the end, and neither holds the account up nor waits with it.
+// A gateway that remembers errors answers one key with error_gw for ever. The call ends unknown
+// after MaxAttempts. Until then it must neither hold the account nor delay other calls.
 func TestAKeyThatIsAnsweredWithAnErrorForEverHoldsNobodyUp(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newStub(providers.Info{KeyTTL: keyed, MaxRecipients: 20})
-	var cursed atomic.Value
+	gw := newStub(providers.Info{KeyTTL: keyTTL, MaxRecipients: 20})
+	var failingKey atomic.Value
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		if gw.calls.Load() == 3 {
-			cursed.Store(b.Key)
+			failingKey.Store(b.IdempotencyKey)
 			return nil, unanswered()
 		}
-		if cursed.Load() == b.Key {
+		if failingKey.Load() == b.IdempotencyKey {
 			return nil, &providers.Error{Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseGateway, Code: "error_gw", KeepKey: true}
 		}
 		return gw.accept(ctx, b)
 	}
-	a := through(gw)
+	a := stubAccount(gw)
 	a.MaxAttempts = 4
 	r.start(a)
 	r.enqueue("c", kenyan(500))
 	var held []producer.Block
-	r.eventually(60*time.Second, "the end", func() bool {
+	r.eventually(60*time.Second, "the campaign to end", func() bool {
 		s := r.status("c")
 		held = append(held, s.BlockedBy...)
 		return s.State == producer.Done
 	})
 	if s := r.status("c"); s.Accepted != 480 || s.Unknown != 20 || len(held) > 0 {
-		t.Errorf("status %+v; was blocked by %+v", s, held)
+		t.Errorf("unexpected status %+v; BlockedBy %+v", s, held)
 	}
 }

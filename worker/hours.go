@@ -13,31 +13,43 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
-// Hours are a part of each day, such as from 08:00 to 18:00.
-type Hours = hours.Hours
+// Hours are a part of each day, in local time: from From until just before To.
+type Hours struct {
+	// From and To are times since midnight, from 0 to 24 hours. If To is not after From, the hours
+	// continue past midnight.
+	From, To time.Duration
+}
 
-// ParseHours reads Hours: "08:00-18:00"; "20:00-06:00" goes over midnight.
-func ParseHours(s string) (Hours, error) { return hours.Parse(s) }
+// ParseHours parses hours such as "08:00-18:00". Seconds are optional, "24:00" is the end of the
+// day, and "20:00-06:00" continues past midnight. It returns an error if s has another form or
+// covers no time.
+func ParseHours(s string) (Hours, error) {
+	h, err := hours.Parse(s)
+	return Hours(h), err
+}
+
+// String returns the hours in the form that ParseHours parses.
+func (h Hours) String() string { return hours.Hours(h).String() }
 
 const (
-	// openingSpread keeps batches that wait for the same hour from waking in the same instant.
+	// openingSpread spreads the wake-ups of batches that wait for the same opening.
 	openingSpread = time.Second
-	// openingSlack is how far back the spans begin that a claim is judged by: Redis' clock may
-	// step back at a failover.
+	// openingSlack is how far before now the spans of a claim begin: Redis' clock may step back at
+	// a failover.
 	openingSlack = time.Hour
-	// spansAhead are the openings a claim is told of: the one that is on and the next ones,
-	// for a pass over a batch can take longer than what is left of one.
+	// spansAhead is how many openings a claim is given, the current one included. A pass over a
+	// batch may take longer than what is left of one.
 	spansAhead = 3
 )
 
-// schedule is when a batch may go, for one pass over it.
+// schedule holds the times at which a batch may be sent, for one pass over it.
 type schedule struct {
 	spans []ledger.Span
-	now   time.Time // by Redis' clock
-	at    time.Time // by ours, when that was read
+	now   time.Time // now by Redis' clock
+	at    time.Time // this process' time when now was read
 }
 
-// open is what a claim is judged by, in Redis.
+// open returns the spans that Redis checks a claim against; nil means any time.
 func (c *schedule) open() []ledger.Span {
 	if c == nil {
 		return nil
@@ -45,8 +57,8 @@ func (c *schedule) open() []ledger.Span {
 	return c.spans
 }
 
-// closed says, without asking anybody, whether a claim would be sent away. It only
-// spares the account's rate a booking: the claim is what counts.
+// closed reports whether a claim would be refused now. It does not ask Redis and only saves a
+// reservation: the claim decides.
 func (c *schedule) closed() bool {
 	if c == nil {
 		return false
@@ -55,7 +67,8 @@ func (c *schedule) closed() bool {
 	return !slices.ContainsFunc(c.spans, func(s ledger.Span) bool { return !now.Before(s.From) && now.Before(s.Until) })
 }
 
-// next is a schedule by which nothing goes, and the claim says when the next opening is.
+// next returns a schedule that is never open. The refusal of a claim with it names the next
+// opening.
 func (c *schedule) next() *schedule {
 	now := c.now.Add(time.Since(c.at))
 	at := now
@@ -68,13 +81,13 @@ func (c *schedule) next() *schedule {
 	return &schedule{spans: []ledger.Span{{From: at, Until: at}}, now: c.now, at: c.at}
 }
 
-// readSchedule works out when the batch at hand may go; nil: at any time.
-func (s *sending) readSchedule(ctx context.Context) (*schedule, error) {
-	lane, err := s.camp.frozen.LaneOf(s.batch)
-	if err != nil || lane.Window == (ledger.FrozenWindow{}) {
+// readSchedule returns when the current batch may be sent; nil means at any time.
+func (s *batchSender) readSchedule(ctx context.Context) (*schedule, error) {
+	stream, err := s.camp.snapshot.StreamOf(s.batch)
+	if err != nil || stream.SendingHours == (ledger.CountryHours{}) {
 		return nil, err
 	}
-	w, err := s.hours.get(lane.Window)
+	w, err := s.hours.get(stream.SendingHours)
 	if err != nil {
 		return nil, fmt.Errorf("sending hours of %s: %w", s.id, err)
 	}
@@ -89,32 +102,33 @@ func (s *sending) readSchedule(ctx context.Context) (*schedule, error) {
 	return c, nil
 }
 
-// whileClosed asks for a generation that cannot go now, and so books nothing: for
-// when it can, and because there may be an end to it meanwhile, such as that of a
-// campaign that was stopped, or of doubt that no call can clear up.
-func (s *sending) whileClosed(ctx context.Context, g *ledger.Generation) (step, time.Time, error) {
+// whileClosed claims a generation outside its sending hours, without a reservation. The refusal
+// says when to try again. It may also end the generation: the campaign was stopped, or no call can
+// resolve its doubt.
+func (s *batchSender) whileClosed(ctx context.Context, g *ledger.Generation) (step, time.Time, error) {
 	was := s.schedule
 	s.schedule = was.next()
 	defer func() { s.schedule = was }()
-	st, at, err := s.ask(ctx, g)
+	st, at, err := s.claimExpectingRefusal(ctx, g)
 	if errors.Is(err, ledger.ErrNotDurable) {
-		return stepLater, s.schedule.spans[0].From, nil // it was no leave to go
+		return stepLater, s.schedule.spans[0].From, nil // no call was allowed by it anyway
 	}
 	return st, at, err
 }
 
-// frozenWindows are the windows in force, for a campaign whose planning begins.
-func (w *Worker) frozenWindows() (out []ledger.FrozenWindow) {
+// snapshotHours returns the configured sending hours, for the plan snapshot of a campaign.
+func (w *Worker) snapshotHours() (out []ledger.CountryHours) {
 	for _, country := range slices.Sorted(maps.Keys(w.cfg.Windows)) {
-		out = append(out, ledger.FrozenWindow{Country: country, Hours: w.cfg.Windows[country].String()})
+		out = append(out, ledger.CountryHours{Country: country, Hours: w.cfg.Windows[country].String()})
 	}
 	return out
 }
 
-// checkWindows errs for windows that never open, and for more than a campaign can have lanes.
-func (w *Worker) checkWindows() error {
+// checkSendingHours returns an error for hours that never open, and if there are more streams than
+// a campaign can have: one for each account and country.
+func (w *Worker) checkSendingHours() error {
 	var mistakes []error
-	for _, x := range w.frozenWindows() {
+	for _, x := range w.snapshotHours() {
 		if _, err := w.hours.get(x); err != nil {
 			mistakes = append(mistakes, err)
 		}
@@ -125,27 +139,27 @@ func (w *Worker) checkWindows() error {
 			accounts[name] = true
 		}
 	}
-	if n := max(1, len(accounts)) * (1 + len(w.cfg.Windows)); n > ledger.MaxLanes {
-		mistakes = append(mistakes, fmt.Errorf("sending hours of %d countries for the %d accounts of the routes are too many", len(w.cfg.Windows), len(accounts)))
+	if n := max(1, len(accounts)) * (1 + len(w.cfg.Windows)); n > ledger.MaxStreams {
+		mistakes = append(mistakes, fmt.Errorf("%d accounts in routes with sending hours of %d countries make %d streams; at most %d are possible", len(accounts), len(w.cfg.Windows), n, ledger.MaxStreams))
 	}
 	return errors.Join(mistakes...)
 }
 
-func shownWindows(windows map[string]Hours) map[string]string {
+func hoursAsText(byCountry map[string]Hours) map[string]string {
 	out := map[string]string{}
-	for country, h := range windows {
+	for country, h := range byCountry {
 		out[country] = h.String()
 	}
 	return out
 }
 
-// hoursCache keeps windows with their time zones, which take a while to read.
+// hoursCache caches windows by country and hours, because loading time zones is slow.
 type hoursCache struct {
 	mu sync.Mutex
-	by map[ledger.FrozenWindow]*hours.Window
+	by map[ledger.CountryHours]*hours.Window
 }
 
-func (c *hoursCache) get(x ledger.FrozenWindow) (*hours.Window, error) {
+func (c *hoursCache) get(x ledger.CountryHours) (*hours.Window, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if w := c.by[x]; w != nil {
@@ -160,7 +174,7 @@ func (c *hoursCache) get(x ledger.FrozenWindow) (*hours.Window, error) {
 		return nil, err
 	}
 	if c.by == nil {
-		c.by = map[ledger.FrozenWindow]*hours.Window{}
+		c.by = map[ledger.CountryHours]*hours.Window{}
 	}
 	c.by[x] = w
 	return w, nil

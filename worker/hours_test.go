@@ -6,7 +6,7 @@ import (
 	"sync"
 	"testing"
 	"time"
-	_ "time/tzdata" // as cmd/tuma has it
+	_ "time/tzdata" // cmd/tuma imports it too
 
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/sandbox"
@@ -16,7 +16,7 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// now is Redis' clock.
+// now returns the time of Redis' clock, in whole seconds.
 func (r *rig) now() time.Time {
 	r.t.Helper()
 	now, err := ledger.New(r.rdb).Now(r.t.Context())
@@ -26,10 +26,12 @@ func (r *rig) now() time.Time {
 	return now.Truncate(time.Second)
 }
 
-// offset is how far local time is ahead of UTC where clocks are never changed.
+// offset is how far a country's local time is ahead of UTC. These countries do not change their
+// clocks.
 var offset = map[string]time.Duration{"KE": 3 * time.Hour, "NG": time.Hour, "JM": -5 * time.Hour}
 
-// hoursIn are a country's hours between two instants; the other way round they are closed between these.
+// hoursIn returns sending hours of a country from one instant to another. If to is earlier, the
+// hours are closed between the two.
 func hoursIn(country string, from, to time.Time) worker.Hours {
 	of := func(t time.Time) time.Duration {
 		return t.UTC().Add(offset[country]).Sub(t.UTC().Add(offset[country]).Truncate(24 * time.Hour))
@@ -37,16 +39,17 @@ func hoursIn(country string, from, to time.Time) worker.Hours {
 	return worker.Hours{From: of(from), To: of(to)}
 }
 
-// postmark notes when a number was submitted, and that no call for a country with hours is for another as well.
-type postmark struct {
+// timedStub records when each number was submitted. It fails the test if a call mixes a country
+// with hours with another country.
+type timedStub struct {
 	*stub
 	t  *testing.T
 	mu sync.Mutex
 	at map[sms.MSISDN][]time.Time
 }
 
-func newPostmark(t *testing.T, info providers.Info) *postmark {
-	p := &postmark{stub: newStub(info), t: t, at: map[sms.MSISDN][]time.Time{}}
+func newTimedStub(t *testing.T, info providers.Info) *timedStub {
+	p := &timedStub{stub: newStub(info), t: t, at: map[sms.MSISDN][]time.Time{}}
 	p.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		p.note(b)
 		return p.accept(ctx, b)
@@ -54,19 +57,19 @@ func newPostmark(t *testing.T, info providers.Info) *postmark {
 	return p
 }
 
-func (p *postmark) note(b providers.Batch) {
+func (p *timedStub) note(b providers.Batch) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, m := range b.To {
 		p.at[m] = append(p.at[m], time.Now())
 		if m.Country() != b.To[0].Country() && (offset[m.Country()] != 0 || offset[b.To[0].Country()] != 0) {
-			p.t.Errorf("one call is for %s and %s", m.Country(), b.To[0].Country())
+			p.t.Errorf("one call has recipients in %s and %s", m.Country(), b.To[0].Country())
 		}
 	}
 }
 
-// first and last submission to a country.
-func (p *postmark) between(country string) (first, last time.Time) {
+// between returns the first and the last submission to a country.
+func (p *timedStub) between(country string) (first, last time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for m, at := range p.at {
@@ -98,9 +101,9 @@ func (r *rig) blocks(id string) []producer.Block { return r.status(id).BlockedBy
 func TestAClosedCountryWaitsAndTheOthersGo(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newPostmark(t, providers.Info{MaxRecipients: 20})
+	gw := newTimedStub(t, providers.Info{MaxRecipients: 20})
 	opens := r.now().Add(8 * time.Second)
-	r.startWith(worker.Config{Accounts: []worker.Account{through(gw)}, Windows: map[string]worker.Hours{
+	r.startWith(worker.Config{Accounts: []worker.Account{stubAccount(gw)}, Windows: map[string]worker.Hours{
 		"KE": hoursIn("KE", opens, opens.Add(8*time.Hour)),
 		"NG": hoursIn("NG", opens.Add(-time.Hour), opens.Add(time.Hour)),
 		"JM": hoursIn("JM", opens.Add(time.Hour), opens.Add(2*time.Hour)),
@@ -112,45 +115,45 @@ func TestAClosedCountryWaitsAndTheOthersGo(t *testing.T) {
 	}
 	numbers = append(numbers, "+18762101234", "+12015550123", "+255712000001") // Jamaica, the United States, Tanzania
 	r.enqueue("c", numbers)
-	r.eventually(5*time.Second, "those who are not closed", func() bool { return r.status("c").Accepted >= 902 })
+	r.eventually(5*time.Second, "recipients in open countries to be accepted", func() bool { return r.status("c").Accepted >= 902 })
 	r.eventually(2*time.Second, "the reason", func() bool { return len(r.blocks("c")) == 2 })
 	for _, b := range r.blocks("c") {
 		want := map[string]time.Time{"KE": opens, "JM": opens.Add(time.Hour)}[b.Country]
 		if b.Reason != "window" || b.Account != "kobo-main" || b.Until == nil || !b.Until.Equal(want) || b.Since == nil {
-			t.Errorf("blocked by %+v, want one until %s", b, want)
+			t.Errorf("got BlockedBy %+v, want until %s", b, want)
 		}
 	}
-	r.eventually(12*time.Second, "those who were closed", func() bool { return r.status("c").Accepted == 1802 })
+	r.eventually(12*time.Second, "recipients in Kenya to be accepted", func() bool { return r.status("c").Accepted == 1802 })
 	if first, _ := gw.between("KE"); first.Before(opens) {
 		t.Errorf("Kenya was sent to %s before it opened", opens.Sub(first))
 	}
 	if _, last := gw.between("NG"); last.After(opens) {
-		t.Error("Nigeria waited for Kenya")
+		t.Error("calls to Nigeria waited for Kenya's hours")
 	}
-	r.eventually(2*time.Second, "what is left", func() bool { b := r.blocks("c"); return len(b) == 1 && b[0].Country == "JM" })
+	r.eventually(2*time.Second, "only Jamaica to be blocked", func() bool { b := r.blocks("c"); return len(b) == 1 && b[0].Country == "JM" })
 	row, results := 0, map[string]int{}
 	for x, err := range r.producer.Results(t.Context(), "c") {
 		if row++; err != nil || x.Row != row || x.Account != "kobo-main" {
-			t.Fatalf("row %d is %+v (%v)", row, x, err)
+			t.Fatalf("unexpected row %d: %+v (%v)", row, x, err)
 		}
 		results[x.Status]++
 	}
 	if results["accepted"] != 1802 || results["pending"] != 1 {
-		t.Errorf("results %v", results)
+		t.Errorf("unexpected results: %v", results)
 	}
 	if _, err := r.producer.Cancel(t.Context(), "c"); err != nil {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 5*time.Second); s.Reasons["cancelled"] != 1 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 }
 
 func TestWhatIsClosedBooksNothing(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newPostmark(t, providers.Info{})
-	a := through(gw)
+	gw := newTimedStub(t, providers.Info{})
+	a := stubAccount(gw)
 	a.Rate, a.Burst = 100, 10
 	opens := r.now().Add(time.Hour)
 	closed := map[string]worker.Hours{"KE": hoursIn("KE", opens, opens.Add(8*time.Hour))}
@@ -158,19 +161,20 @@ func TestWhatIsClosedBooksNothing(t *testing.T) {
 	r.enqueue("c", kenyan(3000))
 	r.eventually(5*time.Second, "the reason", func() bool { return len(r.blocks("c")) == 1 })
 	if s := r.status("c"); s.ETA == nil || s.ETA.Before(opens.Add(29*time.Second)) || s.ETA.After(opens.Add(31*time.Second)) {
-		t.Errorf("it should end at %v; at 100/s it takes half a minute from %s on", s.ETA, opens)
+		t.Errorf("got ETA %v, want 30 s after %s (3,000 at 100/s)", s.ETA, opens)
 	}
 	if n, err := r.rdb.Exists(t.Context(), ledger.RateKey("kobo-main")).Result(); err != nil || n != 0 {
-		t.Errorf("the limiter was asked for what may not go (%v)", err)
+		t.Errorf("rate was reserved outside the sending hours (%v)", err)
 	}
 
-	// What was planned in hours keeps to them, whatever the next worker's configuration says.
+	// A campaign keeps the hours it was planned with, whatever the next worker's configuration
+	// says.
 	first.drain(t)
 	r.startWith(worker.Config{Accounts: []worker.Account{a}})
 	if _, err := r.producer.Pause(t.Context(), "c"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.producer.Resume(t.Context(), "c"); err != nil { // has every batch looked at
+	if _, err := r.producer.Resume(t.Context(), "c"); err != nil { // Resume makes every batch due
 		t.Fatal(err)
 	}
 	r.eventually(5*time.Second, "every batch to be put off again", func() bool {
@@ -182,45 +186,46 @@ func TestWhatIsClosedBooksNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.wait("code", 10*time.Second)
-	r.enqueue("free", []string{"0730000002"}) // planned without windows
+	r.enqueue("free", []string{"0730000002"}) // planned without sending hours
 	r.wait("free", 10*time.Second)
 	if s := r.status("c"); s.Pending != 3000 || gw.calls.Load() != 2 {
-		t.Errorf("%d calls, status %+v", gw.calls.Load(), s)
+		t.Errorf("got %d calls and status %+v", gw.calls.Load(), s)
 	}
 }
 
 func TestTransactionalKeepsNoHours(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newPostmark(t, providers.Info{})
+	gw := newTimedStub(t, providers.Info{})
 	opens := r.now().Add(time.Hour)
-	r.startWith(worker.Config{Accounts: []worker.Account{through(gw)}, Windows: map[string]worker.Hours{"KE": hoursIn("KE", opens, opens.Add(time.Hour))}})
+	r.startWith(worker.Config{Accounts: []worker.Account{stubAccount(gw)}, Windows: map[string]worker.Hours{"KE": hoursIn("KE", opens, opens.Add(time.Hour))}})
 	_, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "code", Via: "kobo-main", Body: "b", Class: producer.Transactional}, producer.Numbers(kenyan(3)...))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if s := r.wait("code", 10*time.Second); s.Accepted != 3 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 }
 
 func TestWhatExpiresBeforeItsHoursIsSkipped(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newPostmark(t, providers.Info{})
+	gw := newTimedStub(t, providers.Info{})
 	opens := r.now().Add(time.Hour)
-	r.startWith(worker.Config{Accounts: []worker.Account{through(gw)}, Windows: map[string]worker.Hours{"KE": hoursIn("KE", opens, opens.Add(time.Hour))}})
+	r.startWith(worker.Config{Accounts: []worker.Account{stubAccount(gw)}, Windows: map[string]worker.Hours{"KE": hoursIn("KE", opens, opens.Add(time.Hour))}})
 	_, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: "b", ExpiresIn: 2 * time.Second}, producer.Numbers(kenyan(700)...))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 10*time.Second); s.Reasons["expired"] != 700 || gw.calls.Load() != 0 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 }
 
-// TestWhatGoesAgainKeepsTheHours has the gateway not answer just before it closes: what is in
-// doubt, or resent, or went wrong for now goes again when it opens, and not before.
+// TestWhatGoesAgainKeepsTheHours lets the gateway fail to answer until just before the hours end. A
+// call that is doubtful, resent or refused for now must go again when the hours begin, and not
+// before.
 func TestWhatGoesAgainKeepsTheHours(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -228,8 +233,8 @@ func TestWhatGoesAgainKeepsTheHours(t *testing.T) {
 		resend string
 		answer func() ([]providers.Result, error)
 	}{
-		"doubt that a key clears up": {info: providers.Info{KeyTTL: keyed}, answer: func() ([]providers.Result, error) { return nil, unanswered() }},
-		"resent":                     {resend: worker.OnUnknownResend, answer: func() ([]providers.Result, error) { return nil, unanswered() }},
+		"doubtful, with a key": {info: providers.Info{KeyTTL: keyTTL}, answer: func() ([]providers.Result, error) { return nil, unanswered() }},
+		"resent":               {resend: worker.OnUnknownResend, answer: func() ([]providers.Result, error) { return nil, unanswered() }},
 		"refused for now": {answer: func() ([]providers.Result, error) {
 			return []providers.Result{{Outcome: providers.Retryable, Reason: "busy"}}, nil
 		}},
@@ -237,7 +242,7 @@ func TestWhatGoesAgainKeepsTheHours(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, sandbox.Options{})
-			gw := newPostmark(t, tt.info)
+			gw := newTimedStub(t, tt.info)
 			closes := r.now().Add(5 * time.Second)
 			opens := closes.Add(5 * time.Second)
 			gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
@@ -245,22 +250,22 @@ func TestWhatGoesAgainKeepsTheHours(t *testing.T) {
 				if gw.calls.Load() > 1 {
 					return gw.accept(ctx, b)
 				}
-				select { // so that it is too late to go again at once
+				select { // so that it is too late to try again at once
 				case <-time.After(time.Until(closes)):
 				case <-ctx.Done():
 				}
 				return tt.answer()
 			}
-			a := through(gw)
+			a := stubAccount(gw)
 			a.Timeout, a.OnUnknown = 20*time.Second, tt.resend
 			r.startWith(worker.Config{Accounts: []worker.Account{a}, Windows: map[string]worker.Hours{"KE": hoursIn("KE", opens, closes)}})
 			r.enqueue("c", []string{"0712345678"})
 			r.eventually(15*time.Second, "the reason", func() bool { return len(r.blocks("c")) == 1 })
 			if b := r.blocks("c"); len(b) != 1 || b[0].Reason != "window" || !b[0].Until.Equal(opens) {
-				t.Errorf("blocked by %+v", b)
+				t.Errorf("unexpected BlockedBy: %+v", b)
 			}
 			if s := r.wait("c", 15*time.Second); s.Accepted != 1 {
-				t.Errorf("status %+v", s)
+				t.Errorf("unexpected status: %+v", s)
 			}
 			at := gw.at[254712345678]
 			if len(at) != 2 || at[0].After(closes) || at[1].Before(opens) {
@@ -273,7 +278,7 @@ func TestWhatGoesAgainKeepsTheHours(t *testing.T) {
 func TestDoubtOfACancelledCampaignDoesNotWaitForTheHours(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newPostmark(t, providers.Info{KeyTTL: keyed})
+	gw := newTimedStub(t, providers.Info{KeyTTL: keyTTL})
 	closes := r.now().Add(5 * time.Second)
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		select {
@@ -282,7 +287,7 @@ func TestDoubtOfACancelledCampaignDoesNotWaitForTheHours(t *testing.T) {
 		}
 		return nil, unanswered()
 	}
-	a := through(gw)
+	a := stubAccount(gw)
 	a.Timeout = 20 * time.Second
 	r.startWith(worker.Config{Accounts: []worker.Account{a}, Windows: map[string]worker.Hours{"KE": hoursIn("KE", closes.Add(time.Hour), closes)}})
 	r.enqueue("c", []string{"0712345678"})
@@ -291,10 +296,10 @@ func TestDoubtOfACancelledCampaignDoesNotWaitForTheHours(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 10*time.Second); s.Unknown != 1 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	if n := gw.calls.Load(); n != 1 {
-		t.Errorf("%d calls", n)
+		t.Errorf("got %d calls", n)
 	}
 }
 
@@ -311,11 +316,11 @@ func TestWindowsThatCannotBeKeptAreRefused(t *testing.T) {
 	for name, cfg := range map[string]worker.Config{
 		"never open": {Windows: map[string]worker.Hours{"RU": eight}},
 		"no country": {Windows: map[string]worker.Hours{"XX": eight}},
-		"too many":   {Windows: map[string]worker.Hours{"KE": eight, "NG": eight, "UG": eight}, Routes: []ledger.Route{{Match: "254", Via: via}}},
+		"too many":   {Windows: map[string]worker.Hours{"KE": eight, "NG": eight, "UG": eight}, Routes: []worker.Route{{Match: "254", Via: via}}},
 	} {
 		cfg.Redis, cfg.Accounts = r.rdb, many
 		if _, err := worker.New(cfg); err == nil {
-			t.Errorf("%s: no error", name)
+			t.Errorf("%s: got no error", name)
 		}
 	}
 }
@@ -323,34 +328,34 @@ func TestWindowsThatCannotBeKeptAreRefused(t *testing.T) {
 func TestNothingGoesOnceTheHoursAreOver(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newPostmark(t, providers.Info{MaxRecipients: 1})
-	a := through(gw)
-	a.Rate, a.Burst, a.Concurrency = 40, 4, 16 // so that every slot waits for its turn when it closes
+	gw := newTimedStub(t, providers.Info{MaxRecipients: 1})
+	a := stubAccount(gw)
+	a.Rate, a.Burst, a.Concurrency = 40, 4, 16 // so that every slot waits for its turn when the hours end
 	closes := r.now().Add(5 * time.Second)
-	windows := map[string]worker.Hours{"KE": hoursIn("KE", closes.Add(time.Hour), closes)}
-	r.startWith(worker.Config{Accounts: []worker.Account{a}, Windows: windows})
-	r.startWith(worker.Config{Accounts: []worker.Account{a}, Windows: windows})
+	sendingHours := map[string]worker.Hours{"KE": hoursIn("KE", closes.Add(time.Hour), closes)}
+	r.startWith(worker.Config{Accounts: []worker.Account{a}, Windows: sendingHours})
+	r.startWith(worker.Config{Accounts: []worker.Account{a}, Windows: sendingHours})
 	r.enqueue("c", kenyan(2000))
 	r.eventually(15*time.Second, "the reason", func() bool { b := r.blocks("c"); return len(b) == 1 && b[0].Reason == "window" })
 	went := gw.calls.Load()
 	_, last := gw.between("KE")
 	if went == 0 || last.After(closes.Add(500*time.Millisecond)) {
-		t.Errorf("%d calls, the last %s after it closed", went, last.Sub(closes))
+		t.Errorf("got %d calls, the last %s after the hours ended", went, last.Sub(closes))
 	}
 	r.eventually(10*time.Second, "every batch to be put off", func() bool {
 		due, err := ledger.New(r.rdb).NextDue(t.Context(), "c")
 		return err == nil && due.After(closes.Add(time.Minute))
 	})
 	if s := r.status("c"); gw.calls.Load() != went || s.Pending != 2000-int(went) || s.InFlight.Calls != 0 {
-		t.Errorf("%d calls, status %+v", gw.calls.Load(), s)
+		t.Errorf("got %d calls and status %+v", gw.calls.Load(), s)
 	}
-	// What was booked and not used is given back: another campaign goes at once.
+	// Unused reservations are returned, so another campaign can go at once.
 	began := time.Now()
 	if _, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "code", Via: "kobo-main", Body: "b", Class: producer.Transactional},
 		producer.Numbers("0730000001")); err != nil {
 		t.Fatal(err)
 	}
 	if r.wait("code", 10*time.Second); time.Since(began) > 3*time.Second {
-		t.Errorf("it took %s", time.Since(began))
+		t.Errorf("took %s, want at most 3 s", time.Since(began))
 	}
 }

@@ -10,13 +10,13 @@ import (
 	"github.com/tuma-sms/tuma/providers/providertest"
 )
 
-// quiet drops what go-redis says of a Redis that a test has killed.
-type quiet struct{}
+// silentLogger drops go-redis' log lines about Redis servers that a test has killed.
+type silentLogger struct{}
 
-// Printf is go-redis's.
-func (quiet) Printf(context.Context, string, ...any) {}
+// Printf implements the logger of go-redis.
+func (silentLogger) Printf(context.Context, string, ...any) {}
 
 func TestMain(m *testing.M) {
-	redis.SetLogger(quiet{})
+	redis.SetLogger(silentLogger{})
 	goleak.VerifyTestMain(providertest.Guarded(m))
 }

@@ -25,32 +25,32 @@ func TestOnlyTheOneMessageThatCanBeTheCallsIsFound(t *testing.T) {
 		others map[sms.MSISDN]bool
 		want   finds
 	}{
-		"nothing":                       {want: finds{}},
-		"both":                          {listed: rows{row("1", one, "ACME", 0), row("2", two, "ACME", time.Minute)}, want: finds{one: "1", two: "2"}},
-		"one of them":                   {listed: rows{row("2", two, "ACME", 0)}, want: finds{two: "2"}},
-		"somebody else's number":        {listed: rows{row("1", 254_710_000_003, "ACME", 0)}, want: finds{}},
-		"no number":                     {listed: rows{row("1", 0, "ACME", 0)}, want: finds{}},
-		"no id":                         {listed: rows{row("", one, "ACME", 0)}, want: finds{}},
-		"another sender":                {listed: rows{row("1", one, "OTHER", 0)}, want: finds{}},
-		"the sender written otherwise":  {listed: rows{row("1", one, "+acme", 0)}, want: finds{one: "1"}},
-		"another sender beside":         {listed: rows{row("1", one, "OTHER", 0), row("2", one, "ACME", 0)}, want: finds{one: "2"}},
-		"an id that is known":           {listed: rows{row("known", one, "ACME", 0)}, want: finds{}},
-		"a known one beside":            {listed: rows{row("known", one, "ACME", 0), row("2", one, "ACME", 0)}, want: finds{one: "2"}},
-		"too early":                     {listed: rows{row("1", one, "ACME", -3*time.Minute)}, want: finds{}},
-		"too late":                      {listed: rows{row("1", one, "ACME", 3*time.Minute)}, want: finds{}},
-		"at both ends of the time":      {listed: rows{row("1", one, "ACME", -2*time.Minute), row("2", two, "ACME", 2*time.Minute)}, want: finds{one: "1", two: "2"}},
-		"without a time":                {listed: rows{{ID: "1", To: one, From: "ACME"}}, want: finds{}},
-		"without a time beside one":     {listed: rows{row("2", one, "ACME", 0), {ID: "1", To: one, From: "ACME"}}, want: finds{}},
-		"one after one without a time":  {listed: rows{{ID: "1", To: one, From: "ACME"}, row("2", one, "ACME", 0)}, want: finds{}},
-		"two that can be it":            {listed: rows{row("1", one, "ACME", 0), row("2", one, "ACME", time.Second)}, want: finds{}},
-		"two parts of two":              {listed: rows{row("1", one, "ACME", 0), row("2", one, "ACME", 0)}, parts: 2, want: finds{one: "1"}},
-		"three of two parts":            {listed: rows{row("1", one, "ACME", 0), row("2", one, "ACME", 0), row("3", one, "ACME", 0)}, parts: 2, want: finds{}},
-		"another call to the same":      {listed: rows{row("1", one, "ACME", 0)}, others: map[sms.MSISDN]bool{one: true}, want: finds{}},
-		"another call to somebody else": {listed: rows{row("1", one, "ACME", 0)}, others: map[sms.MSISDN]bool{two: true}, want: finds{one: "1"}},
+		"nothing":                                   {want: finds{}},
+		"both":                                      {listed: rows{row("1", one, "ACME", 0), row("2", two, "ACME", time.Minute)}, want: finds{one: "1", two: "2"}},
+		"one of them":                               {listed: rows{row("2", two, "ACME", 0)}, want: finds{two: "2"}},
+		"a number that is not in the call":          {listed: rows{row("1", 254_710_000_003, "ACME", 0)}, want: finds{}},
+		"no number":                                 {listed: rows{row("1", 0, "ACME", 0)}, want: finds{}},
+		"no ID":                                     {listed: rows{row("", one, "ACME", 0)}, want: finds{}},
+		"another sender":                            {listed: rows{row("1", one, "OTHER", 0)}, want: finds{}},
+		"the sender in another spelling":            {listed: rows{row("1", one, "+acme", 0)}, want: finds{one: "1"}},
+		"another sender's message too":              {listed: rows{row("1", one, "OTHER", 0), row("2", one, "ACME", 0)}, want: finds{one: "2"}},
+		"an ID that is known":                       {listed: rows{row("known", one, "ACME", 0)}, want: finds{}},
+		"a known ID too":                            {listed: rows{row("known", one, "ACME", 0), row("2", one, "ACME", 0)}, want: finds{one: "2"}},
+		"too early":                                 {listed: rows{row("1", one, "ACME", -3*time.Minute)}, want: finds{}},
+		"too late":                                  {listed: rows{row("1", one, "ACME", 3*time.Minute)}, want: finds{}},
+		"at both ends of the time":                  {listed: rows{row("1", one, "ACME", -2*time.Minute), row("2", two, "ACME", 2*time.Minute)}, want: finds{one: "1", two: "2"}},
+		"without a time":                            {listed: rows{{ID: "1", To: one, From: "ACME"}}, want: finds{}},
+		"without a time, after one with a time":     {listed: rows{row("2", one, "ACME", 0), {ID: "1", To: one, From: "ACME"}}, want: finds{}},
+		"with a time, after one without":            {listed: rows{{ID: "1", To: one, From: "ACME"}, row("2", one, "ACME", 0)}, want: finds{}},
+		"two candidates":                            {listed: rows{row("1", one, "ACME", 0), row("2", one, "ACME", time.Second)}, want: finds{}},
+		"two rows of a message with two segments":   {listed: rows{row("1", one, "ACME", 0), row("2", one, "ACME", 0)}, parts: 2, want: finds{one: "1"}},
+		"three rows of a message with two segments": {listed: rows{row("1", one, "ACME", 0), row("2", one, "ACME", 0), row("3", one, "ACME", 0)}, parts: 2, want: finds{}},
+		"another call to the same":                  {listed: rows{row("1", one, "ACME", 0)}, others: map[sms.MSISDN]bool{one: true}, want: finds{}},
+		"another call to another number":            {listed: rows{row("1", one, "ACME", 0)}, others: map[sms.MSISDN]bool{two: true}, want: finds{one: "1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m := match{from: noon.Add(-2 * time.Minute), to: noon.Add(2 * time.Minute), sender: "ACME", parts: max(1, tt.parts), others: tt.others,
+			m := matcher{from: noon.Add(-2 * time.Minute), to: noon.Add(2 * time.Minute), sender: "ACME", parts: max(1, tt.parts), others: tt.others,
 				known: func(id string) bool { return id == "known" }}
 			got := m.among(tt.listed, []ledger.Planned{{Row: 1, MSISDN: one}, {Row: 2, MSISDN: two}})
 			if !maps.Equal(got, tt.want) {
@@ -63,13 +63,13 @@ func TestOnlyTheOneMessageThatCanBeTheCallsIsFound(t *testing.T) {
 func TestACallOfWhichTooMuchIsForgottenIsNotLookedFor(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, time.July, 1, 12, 0, 0, 0, time.UTC)
-	// What was claimed two call times and two slacks before it must not be forgotten yet.
+	// Records of calls claimed two call times and two clock slacks earlier must still be there.
 	lasts := 33 * time.Second
 	first := at.Add(-clockSlack).Add(-lasts - clockSlack)
 	forgotten := first.Add(ledger.AttemptLife)
 	for now, want := range map[time.Time]bool{at: false, at.Add(30 * time.Minute): false, forgotten: true, at.Add(2 * ledger.AttemptLife): true} {
 		if got := tooOld(now, at, lasts); got != want {
-			t.Errorf("%s after the claim: %t", now.Sub(at), got)
+			t.Errorf("%s after the claim: got %t", now.Sub(at), got)
 		}
 	}
 }
@@ -77,10 +77,10 @@ func TestACallOfWhichTooMuchIsForgottenIsNotLookedFor(t *testing.T) {
 func TestTheLooksTakeAsLongAsTheAccountSays(t *testing.T) {
 	t.Parallel()
 	var all time.Duration
-	for n := range mostLooks {
-		all += lookIn(time.Minute, n)
+	for n := range maxLookups {
+		all += lookupDelay(time.Minute, n)
 	}
-	if all != time.Minute || lookIn(time.Minute, 0) != 5*time.Second || lookIn(time.Minute, 9) <= 0 {
-		t.Errorf("%s in all, the first after %s", all, lookIn(time.Minute, 0))
+	if all != time.Minute || lookupDelay(time.Minute, 0) != 5*time.Second || lookupDelay(time.Minute, 9) <= 0 {
+		t.Errorf("delays: got %s in all and %s for the first", all, lookupDelay(time.Minute, 0))
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// rigOn is newRig on a Redis with options.
+// rigOn is newRig with options for the Redis server.
 func rigOn(t *testing.T, o sandbox.Options, options ...redistest.Option) *rig {
 	t.Helper()
 	r := &rig{t: t, redis: redistest.Start(t, options...), gateway: sandbox.New(o)}
@@ -33,8 +33,8 @@ func rigOn(t *testing.T, o sandbox.Options, options ...redistest.Option) *rig {
 	return r
 }
 
-// pass waits for nothing but the time: for whoever has to be given some.
-func pass(t *testing.T, d time.Duration) {
+// sleep waits for d.
+func sleep(t *testing.T, d time.Duration) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	defer cancel()
@@ -48,13 +48,13 @@ func TestARedisThatHangsForSecondsCostsNothing(t *testing.T) {
 	r.enqueue("c", kenyan(5000))
 	r.eventually(10*time.Second, "calls", func() bool { return r.gateway.Stats().Calls > 100 })
 	r.redis.Stop()
-	pass(t, 5*time.Second)
+	sleep(t, 5*time.Second)
 	r.redis.Cont()
 	if s := r.wait("c", 40*time.Second); s.Accepted != 5000 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	if got := r.gateway.Stats(); got.Accepted != 5000 || got.Duplicates != 0 || got.Conflicts != 0 {
-		t.Errorf("gateway %+v", got)
+		t.Errorf("unexpected gateway counters: %+v", got)
 	}
 	r.tally("c")
 }
@@ -66,14 +66,14 @@ func TestARedisThatIsDownForSecondsCostsNothing(t *testing.T) {
 	r.enqueue("c", kenyan(5000))
 	r.eventually(10*time.Second, "calls", func() bool { return r.gateway.Stats().Calls > 100 })
 	r.redis.Kill()
-	pass(t, 5*time.Second)
+	sleep(t, 5*time.Second)
 	r.redis.Restart()
 	r.eventually(10*time.Second, "the client to notice", func() bool { return r.rdb.Ping(t.Context()).Err() == nil })
 	if s := r.wait("c", 40*time.Second); s.Accepted != 5000 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	if got := r.gateway.Stats(); got.Accepted != 5000 || got.Duplicates != 0 || got.Conflicts != 0 {
-		t.Errorf("gateway %+v", got)
+		t.Errorf("unexpected gateway counters: %+v", got)
 	}
 	r.tally("c")
 }
@@ -90,7 +90,7 @@ func TestAFullRedisStopsClaimsAndLosesNothing(t *testing.T) {
 			break
 		}
 		if i > 100 {
-			t.Fatal("redis takes anything")
+			t.Fatal("redis never became full")
 		}
 	}
 	r.eventually(20*time.Second, "the calls in flight to be settled", func() bool {
@@ -99,17 +99,17 @@ func TestAFullRedisStopsClaimsAndLosesNothing(t *testing.T) {
 	})
 	before := r.gateway.Stats().Calls
 	if _, err := r.producer.Pause(t.Context(), "c"); err != nil {
-		t.Errorf("pause on a full redis: %v", err)
+		t.Errorf("Pause on a full redis: %v", err)
 	}
 	if _, err := r.producer.Resume(t.Context(), "c"); err != nil {
-		t.Errorf("resume on a full redis: %v", err)
+		t.Errorf("Resume on a full redis: %v", err)
 	}
 	other, err := producer.New(r.rdb)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := other.Enqueue(t.Context(), producer.Campaign{ID: "d", Via: "kobo-main", Body: "b"}, producer.Numbers("0710000001")); !errors.Is(err, producer.ErrFull) {
-		t.Errorf("enqueue on a full redis: %v", err)
+		t.Errorf("Enqueue on a full redis: %v", err)
 	}
 	if now := r.gateway.Stats().Calls; now > before+1 {
 		t.Errorf("%d calls on a full redis", now-before)
@@ -118,10 +118,10 @@ func TestAFullRedisStopsClaimsAndLosesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 40*time.Second); s.Accepted != 2000 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	if got := r.gateway.Stats(); got.Accepted != 2000 || got.Duplicates != 0 {
-		t.Errorf("gateway %+v", got)
+		t.Errorf("unexpected gateway counters: %+v", got)
 	}
 }
 

@@ -23,8 +23,8 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// people yields n recipients with names, of which each stands for as many as share it.
-func people(n, share int) iter.Seq2[producer.Recipient, error] {
+// namedRecipients yields n recipients with names. share consecutive recipients have the same name.
+func namedRecipients(n, share int) iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
 		fields := map[string]string{}
 		for i, number := range kenyan(n) {
@@ -44,8 +44,8 @@ func greetingOf(i, share int) string {
 	return fmt.Sprintf("Habari %s, from Nairobi: your points are counted.", sharedName(i, share))
 }
 
-// greeted checks that each of the first n has been sent its own text, and that once.
-func (r *rig) greeted(n, share int, except ...int) {
+// expectGreetings checks that each of the first n recipients was sent its own body exactly once.
+func (r *rig) expectGreetings(n, share int, except ...int) {
 	r.t.Helper()
 	left := map[int]bool{}
 	for _, i := range except {
@@ -67,15 +67,15 @@ func TestEveryoneGetsTheirOwnText(t *testing.T) {
 	r := newRig(t, sandbox.Options{Texts: true})
 	r.start(r.account())
 	const n = 2345
-	_, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: greeting}, people(n, 1))
+	_, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: greeting}, namedRecipients(n, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 30*time.Second); s.Accepted != n || s.Calls != n || s.Segments != n {
-		t.Fatalf("it ended as %+v", s)
+		t.Fatalf("unexpected final status: %+v", s)
 	}
 	r.tally("c")
-	r.greeted(n, 1)
+	r.expectGreetings(n, 1)
 }
 
 func TestRecipientsOfTheSameTextShareACall(t *testing.T) {
@@ -94,7 +94,7 @@ func TestRecipientsOfTheSameTextShareACall(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 30*time.Second); s.Accepted != n || s.Calls != n/500 {
-		t.Fatalf("it ended as %+v", s)
+		t.Fatalf("unexpected final status: %+v", s)
 	}
 	for i := range n {
 		if got := r.gateway.Desk("kobo").Text(uint64(254_710_000_000 + i)); got != fmt.Sprintf("You are number %d", i%names) {
@@ -103,34 +103,34 @@ func TestRecipientsOfTheSameTextShareACall(t *testing.T) {
 	}
 }
 
-// heard is a stub that looks at each call whether its body is that of its recipients,
-// whatever it then says.
-type heard struct {
+// bodyChecker is a stub that checks that each call has the body of its recipients, whatever it then
+// answers.
+type bodyChecker struct {
 	*stub
-	t     *testing.T
-	share int
-	say   func(ctx context.Context, b providers.Batch, times int) ([]providers.Result, error)
-	kind  atomic.Bool // it takes everything now
-	mu    sync.Mutex
-	asked map[sms.MSISDN]int
+	t           *testing.T
+	share       int
+	answer      func(ctx context.Context, b providers.Batch, times int) ([]providers.Result, error)
+	acceptAll   atomic.Bool // accept everything from now on
+	mu          sync.Mutex
+	submissions map[sms.MSISDN]int
 }
 
-func newHeard(t *testing.T, share int, info providers.Info) *heard {
-	h := &heard{stub: newStub(info), t: t, share: share, asked: map[sms.MSISDN]int{}}
+func newBodyChecker(t *testing.T, share int, info providers.Info) *bodyChecker {
+	h := &bodyChecker{stub: newStub(info), t: t, share: share, submissions: map[sms.MSISDN]int{}}
 	h.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		h.mu.Lock()
-		times := h.asked[b.To[0]]
+		times := h.submissions[b.To[0]]
 		for _, m := range b.To {
 			if want := greetingOf(int(m)-254_710_000_000, share); b.Body != want {
-				h.t.Errorf("%s was to be sent %q, and not %q", m, b.Body, want)
+				h.t.Errorf("%s: got body %q, want %q", m, b.Body, want)
 			}
-			h.asked[m]++
+			h.submissions[m]++
 		}
 		h.mu.Unlock()
-		if h.say == nil || h.kind.Load() {
+		if h.answer == nil || h.acceptAll.Load() {
 			return h.accept(ctx, b)
 		}
-		return h.say(ctx, b, times)
+		return h.answer(ctx, b, times)
 	}
 	return h
 }
@@ -138,13 +138,13 @@ func newHeard(t *testing.T, share int, info providers.Info) *heard {
 func (r *rig) enqueueGreeting(c producer.Campaign, n, share int) {
 	r.t.Helper()
 	c.Body = greeting
-	if _, err := r.producer.Enqueue(r.t.Context(), c, people(n, share)); err != nil {
+	if _, err := r.producer.Enqueue(r.t.Context(), c, namedRecipients(n, share)); err != nil {
 		r.t.Fatal(err)
 	}
 }
 
-// onceEach checks that each of the first n was taken once.
-func (h *heard) onceEach(n int) {
+// onceEach checks that each of the first n recipients was taken exactly once.
+func (h *bodyChecker) onceEach(n int) {
 	h.t.Helper()
 	all := h.all()
 	for i := range n {
@@ -160,11 +160,11 @@ func TestATextStaysWithItsRecipientsWhateverHappens(t *testing.T) {
 	for name, x := range map[string]struct {
 		info   providers.Info
 		resend string
-		say    func(h *heard) func(context.Context, providers.Batch, int) ([]providers.Result, error)
-		left   int // recipients that are not accepted at first, and are by a retry
+		say    func(h *bodyChecker) func(context.Context, providers.Batch, int) ([]providers.Result, error)
+		left   int // recipients that are rejected at first and accepted by a retry
 	}{
-		"calls are refused because of one of them": {info: providers.Info{KeyTTL: keyed}, left: n / 50,
-			say: func(h *heard) func(context.Context, providers.Batch, int) ([]providers.Result, error) {
+		"calls are refused because of one of them": {info: providers.Info{KeyTTL: keyTTL}, left: n / 50,
+			say: func(h *bodyChecker) func(context.Context, providers.Batch, int) ([]providers.Result, error) {
 				return func(ctx context.Context, b providers.Batch, _ int) ([]providers.Result, error) {
 					if slices.ContainsFunc(b.To, func(m sms.MSISDN) bool { return m%50 == 7 }) {
 						return nil, refused()
@@ -172,8 +172,8 @@ func TestATextStaysWithItsRecipientsWhateverHappens(t *testing.T) {
 					return h.accept(ctx, b)
 				}
 			}},
-		"some are refused for now": {info: providers.Info{KeyTTL: keyed},
-			say: func(h *heard) func(context.Context, providers.Batch, int) ([]providers.Result, error) {
+		"some are refused for now": {info: providers.Info{KeyTTL: keyTTL},
+			say: func(h *bodyChecker) func(context.Context, providers.Batch, int) ([]providers.Result, error) {
 				return func(ctx context.Context, b providers.Batch, times int) ([]providers.Result, error) {
 					out, err := h.accept(ctx, b)
 					if times == 0 && len(b.To) > 2 {
@@ -185,8 +185,8 @@ func TestATextStaysWithItsRecipientsWhateverHappens(t *testing.T) {
 					return out, err
 				}
 			}},
-		"there is no answer, and a key": {info: providers.Info{KeyTTL: keyed},
-			say: func(h *heard) func(context.Context, providers.Batch, int) ([]providers.Result, error) {
+		"there is no answer, and a key": {info: providers.Info{KeyTTL: keyTTL},
+			say: func(h *bodyChecker) func(context.Context, providers.Batch, int) ([]providers.Result, error) {
 				return func(ctx context.Context, b providers.Batch, times int) ([]providers.Result, error) {
 					if times == 0 && b.To[0]%3 == 0 {
 						return nil, unanswered()
@@ -195,7 +195,7 @@ func TestATextStaysWithItsRecipientsWhateverHappens(t *testing.T) {
 				}
 			}},
 		"there is no answer, and a resend": {resend: worker.OnUnknownResend,
-			say: func(h *heard) func(context.Context, providers.Batch, int) ([]providers.Result, error) {
+			say: func(h *bodyChecker) func(context.Context, providers.Batch, int) ([]providers.Result, error) {
 				return func(ctx context.Context, b providers.Batch, times int) ([]providers.Result, error) {
 					if times == 0 && b.To[0]%50 == 0 {
 						return nil, unanswered()
@@ -207,79 +207,81 @@ func TestATextStaysWithItsRecipientsWhateverHappens(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, sandbox.Options{})
-			h := newHeard(t, share, x.info)
-			h.say = x.say(h)
-			a := through(h)
+			h := newBodyChecker(t, share, x.info)
+			h.answer = x.say(h)
+			a := stubAccount(h)
 			a.MaxAttempts = 100
 			r.start(a)
 			r.enqueueGreeting(producer.Campaign{ID: "c", Via: "kobo-main", OnUnknown: x.resend}, n, share)
 			s := r.wait("c", 60*time.Second)
 			if s.Accepted != n-x.left || s.Rejected != x.left {
-				t.Fatalf("it ended as %+v", s)
+				t.Fatalf("unexpected final status: %+v", s)
 			}
 			if x.left > 0 {
-				h.kind.Store(true)
+				h.acceptAll.Store(true)
 				if _, err := r.producer.Retry(t.Context(), "c", producer.RetryOptions{Rejected: true}); err != nil {
 					t.Fatal(err)
 				}
 				if s = r.wait("c", 60*time.Second); s.Accepted != n {
-					t.Fatalf("after a retry it ended as %+v", s)
+					t.Fatalf("unexpected final status after a retry: %+v", s)
 				}
 			}
 			h.onceEach(n)
 			if s.Segments != n {
-				t.Errorf("%d segments", s.Segments)
+				t.Errorf("got %d segments, want one for each recipient", s.Segments)
 			}
 		})
 	}
 }
 
-// The first gateway is gone, and the next takes fewer a call, and no more than a character
-// less than the longest of the texts has: who is to get that one waits.
+// The first gateway is unreachable. The second takes fewer recipients a call, and its character
+// limit is one below the longest bodies. Recipients of those bodies must wait.
 func TestATextMovesWithItsRecipientsToWhereItFits(t *testing.T) {
 	t.Parallel()
 	const n, share = 600, 30
 	r := newRig(t, sandbox.Options{})
-	a, b := newHeard(t, share, providers.Info{MaxRecipients: 500, KeyTTL: keyed}), newHeard(t, share, providers.Info{MaxRecipients: 4})
-	a.say = func(context.Context, providers.Batch, int) ([]providers.Result, error) { return nil, unreached() }
-	b.info.MaxChars = len(greetingOf(0, share)) // of nine numbers; the others have a figure more
-	r.routed(300*time.Millisecond, a, b)
+	a, b := newBodyChecker(t, share, providers.Info{MaxRecipients: 500, KeyTTL: keyTTL}), newBodyChecker(t, share, providers.Info{MaxRecipients: 4})
+	a.answer = func(context.Context, providers.Batch, int) ([]providers.Result, error) {
+		return nil, connectionRefused()
+	}
+	b.info.MaxChars = len(greetingOf(0, share)) // the bodies of later recipients are one digit longer
+	r.startRouted(300*time.Millisecond, a, b)
 	r.enqueueGreeting(producer.Campaign{ID: "c"}, n, share)
 	short := 10 * share
-	r.eventually(40*time.Second, "those whose text fits to have gone", func() bool { return r.status("c").Accepted >= short })
-	if s := r.status("c"); at(s, "b").Accepted != short || s.Pending != n-short || int64(s.Calls) > b.calls.Load()+a.calls.Load() {
-		t.Errorf("it stands at %+v", s)
+	r.eventually(40*time.Second, "recipients whose body fits to be accepted", func() bool { return r.status("c").Accepted >= short })
+	if s := r.status("c"); countsFor(s, "b").Accepted != short || s.Pending != n-short || int64(s.Calls) > b.calls.Load()+a.calls.Load() {
+		t.Errorf("unexpected status: %+v", s)
 	}
 	b.onceEach(short)
-	a.kind.Store(true)
+	a.acceptAll.Store(true)
 	if _, err := r.producer.Release(t.Context(), "a"); err != nil {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 40*time.Second); s.Accepted != n {
-		t.Errorf("it ended as %+v", s)
+		t.Errorf("unexpected final status: %+v", s)
 	}
 }
 
-// A planner has committed the first of three pages when it dies: the next knows who was to
-// get what, and puts the recipients of a text into the calls that had begun.
+// A planner dies after committing the first of three pages. The next one must know each recipient's
+// body, and fill the calls that the first had begun.
 func TestAPlannerThatTakesOverKnowsEveryonesText(t *testing.T) {
 	t.Parallel()
 	const n, share = 5000, 300
 	r := newRig(t, sandbox.Options{})
 	l := ledger.New(r.rdb)
-	h := newHeard(t, share, providers.Info{KeyTTL: keyed})
+	h := newBodyChecker(t, share, providers.Info{KeyTTL: keyTTL})
 	card := ledger.Card{Name: "kobo-main", Info: h.info, Unit: worker.UnitMessages, Concurrency: 1}
 	if err := l.Publish(t.Context(), "dead", card); err != nil {
 		t.Fatal(err)
 	}
 	r.enqueueGreeting(producer.Campaign{ID: "c", Via: "kobo-main", MaxSegments: n - 1}, n, share)
-	plan, err := l.StartPlan(t.Context(), "c", func(s ledger.Spec) (ledger.Frozen, error) {
-		return ledger.Frozen{Country: "KE", Accounts: []ledger.FrozenAccount{planning.Account(card, s, 0)}}, nil
+	plan, err := l.StartPlan(t.Context(), "c", func(s ledger.Spec) (ledger.PlanSnapshot, error) {
+		return ledger.PlanSnapshot{Country: "KE", Accounts: []ledger.SnapshotAccount{planning.Account(card, s, 0)}}, nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	pl, err := planning.New(plan.Spec, plan.Frozen)
+	pl, err := planning.New(plan.Spec, plan.Snapshot)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -289,20 +291,20 @@ func TestAPlannerThatTakesOverKnowsEveryonesText(t *testing.T) {
 		}
 		out := pl.Page(page, false)
 		if len(out.Carry[0]) == 0 {
-			t.Fatal("nothing is carried over")
+			t.Fatal("no call was carried over")
 		}
 		if _, _, err := plan.CommitPage(t.Context(), ledger.NewToken(), out); err != nil {
 			t.Fatal(err)
 		}
 	}
-	r.start(through(h))
+	r.start(stubAccount(h))
 	if s := r.wait("c", 40*time.Second); s.Accepted != n-1 || s.Reasons["over_cap"] != 1 || s.Calls != (n+share-1)/share {
-		t.Errorf("it ended as %+v", s)
+		t.Errorf("unexpected final status: %+v", s)
 	}
 	h.onceEach(n - 1)
 }
 
-// What cannot be read of the texts of one batch costs that batch, and sends nobody a
+// If the bodies of a batch are unreadable, only that batch stops. No recipient is sent the
 // template.
 func TestTextsThatCannotBeReadStopTheirBatchAlone(t *testing.T) {
 	t.Parallel()
@@ -311,14 +313,14 @@ func TestTextsThatCannotBeReadStopTheirBatchAlone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, sandbox.Options{})
-			h := newHeard(t, share, providers.Info{KeyTTL: keyed})
-			r.known(through(h))
+			h := newBodyChecker(t, share, providers.Info{KeyTTL: keyTTL})
+			r.publishAccount(stubAccount(h))
 			r.enqueueGreeting(producer.Campaign{ID: "c", Via: "kobo-main"}, n, share)
 			if _, err := r.producer.Pause(t.Context(), "c"); err != nil {
 				t.Fatal(err)
 			}
-			r.startLogged(through(h))
-			r.eventually(20*time.Second, "the plan, and nobody at work", func() bool {
+			r.startLogged(stubAccount(h))
+			r.eventually(20*time.Second, "the plan, and idle queues", func() bool {
 				q := "asynq:{tuma-send:kobo-main}:"
 				busy := r.rdb.LLen(t.Context(), q+"active").Val() + r.rdb.LLen(t.Context(), q+"pending").Val()
 				return r.status("c").Batches == n/50 && busy == 0
@@ -331,31 +333,31 @@ func TestTextsThatCannotBeReadStopTheirBatchAlone(t *testing.T) {
 			if _, err := r.producer.Resume(t.Context(), "c"); err != nil {
 				t.Fatal(err)
 			}
-			r.eventually(20*time.Second, "the others to have gone", func() bool {
+			r.eventually(20*time.Second, "the other batches to be sent", func() bool {
 				s := r.status("c")
-				return s.Accepted == n-50 && s.SetAside > 0 && s.Pending == 50 && strings.Contains(strings.Join(s.Unreadable, " "), "t0.1")
+				return s.Accepted == n-50 && s.Quarantined > 0 && s.Pending == 50 && strings.Contains(strings.Join(s.Unreadable, " "), "t0.1")
 			})
 			r.hset("c", "t0.1", was)
 			if _, err := r.producer.Resume(t.Context(), "c"); err != nil {
 				t.Fatal(err)
 			}
 			if s := r.wait("c", 20*time.Second); s.Accepted != n {
-				t.Errorf("mended, it ended as %+v", s)
+				t.Errorf("unexpected final status after the repair: %+v", s)
 			}
 			h.onceEach(n)
 		})
 	}
 }
 
-// Long values, long texts and many lanes: nothing in Redis has more than 64 KB.
+// Values and bodies are long, and there are many streams. Still no record in Redis exceeds 64 KB.
 func TestNoRecordOfLongTextsIsLarge(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	h := newHeard(t, 1, providers.Info{KeyTTL: keyed})
+	h := newBodyChecker(t, 1, providers.Info{KeyTTL: keyTTL})
 	h.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) { return h.accept(ctx, b) }
-	r.known(through(h))
+	r.publishAccount(stubAccount(h))
 	const n = 400
-	letters := make([]byte, 5000) // nothing that could be compressed
+	letters := make([]byte, 5000) // random letters, which do not compress
 	lot := rand.New(rand.NewPCG(1, 2))
 	for i := range letters {
 		letters[i] = byte('!' + lot.IntN(90))
@@ -379,10 +381,10 @@ func TestNoRecordOfLongTextsIsLarge(t *testing.T) {
 		return most
 	}
 	uploaded := largest()
-	r.start(through(h))
+	r.start(stubAccount(h))
 	s := r.wait("c", 30*time.Second)
 	if s.Accepted+s.Reasons["body_too_long"] != n || s.Accepted < 50 || s.Reasons["body_too_long"] < 50 {
-		t.Errorf("it ended as %+v", s)
+		t.Errorf("unexpected final status: %+v", s)
 	}
 	if got := max(uploaded, largest()); got > 64<<10 || got < 1000 {
 		t.Errorf("the largest record has %d bytes", got)

@@ -14,16 +14,16 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// plan takes up a campaign's planning where it stands and carries it on until it
-// is through, stopped, another planner was faster, or this worker drains. Every
-// page is committed by itself, so that it can end anywhere.
+// plan continues a campaign's planning where the last planner stopped. It ends when all pages are
+// planned, the campaign was stopped, another planner was faster, or this worker drains. Each page
+// is committed separately, so planning may be interrupted anywhere.
 func (w *Worker) plan(ctx context.Context, p queue.Pointer) error {
-	plan, err := w.ledger.StartPlan(ctx, p.Campaign, func(spec ledger.Spec) (ledger.Frozen, error) {
-		// What is frozen wins, also over accounts and routes that this worker does not know.
-		if f, _, err := w.ledger.Frozen(ctx, p.Campaign); err != nil || len(f.Accounts) > 0 {
+	plan, err := w.ledger.StartPlan(ctx, p.Campaign, func(spec ledger.Spec) (ledger.PlanSnapshot, error) {
+		// An existing snapshot applies, even if this worker does not have its accounts and routes.
+		if f, _, err := w.ledger.Snapshot(ctx, p.Campaign); err != nil || len(f.Accounts) > 0 {
 			return f, err
 		}
-		return w.freeze(ctx, p.Campaign, spec)
+		return w.takeSnapshot(ctx, p.Campaign, spec)
 	})
 	if errors.Is(err, ledger.ErrNotFound) || err == nil && plan == nil {
 		return nil
@@ -31,12 +31,12 @@ func (w *Worker) plan(ctx context.Context, p queue.Pointer) error {
 	if err != nil {
 		return err
 	}
-	pl, err := planning.New(plan.Spec, plan.Frozen)
+	pl, err := planning.New(plan.Spec, plan.Snapshot)
 	if err != nil {
 		return &ledger.Unreadable{Campaign: plan.ID, Record: "spec", Err: err}
 	}
 	if plan.Next == 0 {
-		if err := w.joins(ctx, plan.Frozen); err != nil {
+		if err := w.joinAccounts(ctx, plan.Snapshot); err != nil {
 			return err
 		}
 	}
@@ -44,7 +44,7 @@ func (w *Worker) plan(ctx context.Context, p queue.Pointer) error {
 	if err != nil {
 		return err
 	}
-	opted, err := w.suppressed(ctx, plan, plan.Total-first+1)
+	opted, err := w.optOutLookup(ctx, plan, plan.Total-first+1)
 	if err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func (w *Worker) plan(ctx context.Context, p queue.Pointer) error {
 	case err != nil:
 		return err
 	}
-	w.log.Info().Str("campaign", plan.ID).Int("recipients", plan.Total).Bool("done", last.done).Msg("planned")
+	w.log.Info().Str("campaign", plan.ID).Int("recipients", plan.Total).Bool("done", last.done).Msg("campaign planned")
 	if last.first != nil {
 		p.Batch, p.Wake = last.first.Batch, last.first.Number
 		return w.send(ctx, w.accounts[plan.Spec.Via], p)
@@ -65,15 +65,17 @@ func (w *Worker) plan(ctx context.Context, p queue.Pointer) error {
 	return nil
 }
 
-// planPages plans the pages that are left, from the one that begins with that row, and
-// returns what came of the last. While a page is planned, the next is looked up, the two after
-// that are read, which takes longest, and the two before are committed: none is before the one
-// before it is.
-func (w *Worker) planPages(ctx context.Context, plan *ledger.Plan, pl *planning.Planner, opted *ledger.Lookup, first int) (last committed, err error) {
-	var before, newest *behind[committed]
-	defer func() { _, _ = newest.wait() }() // what it came to has been looked at, unless something else went wrong
-	pages := ahead(1, abreast(2, w.ledger.ReadPages(ctx, plan.ID, plan.Next, plan.Pages, first), pl.Read))
-	for page, err := range ahead(1, lookups(ctx, opted, pages)) {
+// planPages plans the remaining pages and returns the result of the last. first is the row that the
+// next page begins with.
+//
+// It is a pipeline. While one page is planned, the next page's opt-outs are looked up, the two
+// after that are read, which takes longest, and the two before are committed. Commits stay in
+// order.
+func (w *Worker) planPages(ctx context.Context, plan *ledger.Plan, pl *planning.Planner, opted *ledger.OptOutLookup, first int) (last committed, err error) {
+	var before, newest *future[committed]
+	defer func() { _, _ = newest.wait() }() // its error has been returned, unless another came first
+	pages := prefetch(1, parallelMap(2, w.ledger.ReadPages(ctx, plan.ID, plan.Next, plan.Pages, first), pl.Read))
+	for page, err := range prefetch(1, lookups(ctx, opted, pages)) {
 		if err != nil {
 			return last, err
 		}
@@ -81,29 +83,29 @@ func (w *Worker) planPages(ctx context.Context, plan *ledger.Plan, pl *planning.
 			_, err := newest.wait()
 			return last, cmp.Or(err, errDraining)
 		}
-		if err := complete(plan, page.Page); err != nil {
+		if err := checkComplete(plan, page.Page); err != nil {
 			return last, err
 		}
-		pl.LeaveOut(page.opted)
+		pl.SetOptedOut(page.opted)
 		out := pl.Plan(page.Reading, page.Number+1 == plan.Pages)
 		if _, err := before.wait(); err != nil {
 			return last, err
 		}
 		previous := newest
-		newest = goBehind(func() (committed, error) { return w.commitPage(ctx, plan, out, previous) })
+		newest = startFuture(func() (committed, error) { return w.commitPage(ctx, plan, out, previous) })
 		before = previous
 	}
 	return newest.wait()
 }
 
-// lookedUp is a page of which it is known who has opted out, by list.
+// lookedUp is a page together with its opted-out recipients, each with the list.
 type lookedUp struct {
 	planning.Reading
 	opted map[sms.MSISDN]string
 }
 
-// lookups finds who of pages has opted out.
-func lookups(ctx context.Context, opted *ledger.Lookup, pages iter.Seq2[planning.Reading, error]) iter.Seq2[lookedUp, error] {
+// lookups adds to each page its opted-out recipients.
+func lookups(ctx context.Context, opted *ledger.OptOutLookup, pages iter.Seq2[planning.Reading, error]) iter.Seq2[lookedUp, error] {
 	return func(yield func(lookedUp, error) bool) {
 		for page, err := range pages {
 			x := lookedUp{Reading: page}
@@ -117,20 +119,20 @@ func lookups(ctx context.Context, opted *ledger.Lookup, pages iter.Seq2[planning
 	}
 }
 
-// committed is what came of a page: whether the campaign is done with it, and the first
-// batch of a campaign that one task plans and sends.
+// committed is the result of committing a page. done reports whether the campaign is finished.
+// first is the first batch of a campaign that is planned and sent by one task.
 type committed struct {
 	done  bool
 	first *ledger.Wake
 }
 
-// commitPage commits a page, once the one before it is, and queues the batches that are
-// handed out; but the first of a campaign that one task plans and sends is the caller's to
-// go on with.
-func (w *Worker) commitPage(ctx context.Context, plan *ledger.Plan, page ledger.PlannedPage, before *behind[committed]) (c committed, err error) {
-	page.Windows = map[int]int{}
-	for n := range plan.Frozen.Lanes() {
-		page.Windows[n] = min(firstWindow*(page.Page+1), w.window(ctx, plan.Frozen.Lane(n).Account.Name))
+// commitPage commits a page once the page before it is committed, and queues the batches that this
+// opens. The first batch of a campaign that is planned and sent by one task is not queued but
+// returned.
+func (w *Worker) commitPage(ctx context.Context, plan *ledger.Plan, page ledger.PlannedPage, before *future[committed]) (c committed, err error) {
+	page.OpenBatchLimits = map[int]int{}
+	for n := range plan.Snapshot.Streams() {
+		page.OpenBatchLimits[n] = min(firstOpenBatchLimit*(page.Page+1), w.openBatchLimit(ctx, plan.Snapshot.Stream(n).Account.Name))
 	}
 	packed := page.Pack()
 	if c, err := before.wait(); err != nil {
@@ -142,17 +144,18 @@ func (w *Worker) commitPage(ctx context.Context, plan *ledger.Plan, page ledger.
 	}
 	c.done = done
 	via := plan.Spec.Via
-	if len(wakes) > 0 && plan.Pages == 1 && w.accounts[via] != nil && queue.PlansWhereItSends(via, plan.Total) {
+	if len(wakes) > 0 && plan.Pages == 1 && w.accounts[via] != nil && queue.PlansInline(via, plan.Total) {
 		c.first, wakes = &wakes[0], wakes[1:]
 	}
-	return c, w.wakeAll(ctx, plan.ID, plan.Frozen, plan.Spec, wakes)
+	return c, w.wakeAll(ctx, plan.ID, plan.Snapshot, plan.Spec, wakes)
 }
 
-// freeze works out what planning of a campaign depends on.
-func (w *Worker) freeze(ctx context.Context, id string, spec ledger.Spec) (ledger.Frozen, error) {
-	f := ledger.Frozen{Country: spec.Country}
+// takeSnapshot collects what the planning of a campaign depends on: country, sending hours, routes
+// and accounts.
+func (w *Worker) takeSnapshot(ctx context.Context, id string, spec ledger.Spec) (ledger.PlanSnapshot, error) {
+	f := ledger.PlanSnapshot{Country: spec.Country}
 	if spec.Class != ledger.Transactional {
-		f.Windows = w.frozenWindows()
+		f.SendingHours = w.snapshotHours()
 	}
 	now, err := w.ledger.Now(ctx)
 	if err != nil {
@@ -167,7 +170,7 @@ func (w *Worker) freeze(ctx context.Context, id string, spec ledger.Spec) (ledge
 	}
 	names := []string{spec.Via}
 	if spec.Via == "" {
-		f.Routes, names = w.cfg.Routes, nil
+		f.Routes, names = ledgerRoutes(w.cfg.Routes), nil
 		for _, r := range w.cfg.Routes {
 			names = append(names, r.Via...)
 		}
@@ -180,19 +183,19 @@ func (w *Worker) freeze(ctx context.Context, id string, spec ledger.Spec) (ledge
 		if err != nil {
 			return f, fmt.Errorf("plan: %w", err)
 		}
-		frozen := planning.Account(a.Card, spec, sum.Total)
-		frozen.Resend = a.Info.KeyTTL == 0 && cmp.Or(spec.OnUnknown, a.OnUnknown) == OnUnknownResend
-		frozen.Held = spec.Via == "" && w.passOver(a, now)
-		f.Accounts = append(f.Accounts, frozen)
+		snapshot := planning.Account(a.Card, spec, sum.Total)
+		snapshot.Resend = a.Info.KeyTTL == 0 && cmp.Or(spec.OnUnknown, a.OnUnknown) == OnUnknownResend
+		snapshot.Held = spec.Via == "" && w.skipInPlanning(a, now)
+		f.Accounts = append(f.Accounts, snapshot)
 	}
 	if len(f.Accounts) == 0 {
-		return f, errors.New("plan: the campaign names no account and this worker has no routes")
+		return f, errors.New("plan: the campaign names no account, and this worker has no routes to choose one")
 	}
 	return f, nil
 }
 
-// catchUp tells a planner what earlier ones of the campaign have planned, and returns the
-// row that the next page begins with.
+// catchUp gives a planner the recipients that earlier planners of the campaign have planned. It
+// returns the row that the next page begins with.
 func catchUp(ctx context.Context, plan *ledger.Plan, pl *planning.Planner) (first int, err error) {
 	if plan.Next == 0 {
 		return 1, nil
@@ -204,7 +207,7 @@ func catchUp(ctx context.Context, plan *ledger.Plan, pl *planning.Planner) (firs
 		pl.Remember(x)
 	}
 	segments := 0
-	if plan.Spec.Personal() && plan.Spec.MaxSegments > 0 {
+	if plan.Spec.Personalized() && plan.Spec.MaxSegments > 0 {
 		if segments, err = plan.PlannedSegments(ctx); err != nil {
 			return 0, err
 		}
@@ -215,13 +218,13 @@ func catchUp(ctx context.Context, plan *ledger.Plan, pl *planning.Planner) (firs
 	return plan.FirstRow(ctx)
 }
 
-// complete says so if the last page does not end with the last recipient: then a page
-// was cut short, and what is in none of them would be pending for ever.
-func complete(plan *ledger.Plan, page ledger.Page) error {
+// checkComplete returns an error if the last page does not end with the last recipient. Then a page
+// is truncated, and the missing recipients would be pending for ever.
+func checkComplete(plan *ledger.Plan, page ledger.Page) error {
 	rows := page.First + len(page.Inputs) - 1
 	if page.Number+1 != plan.Pages || rows == plan.Total {
 		return nil
 	}
 	return &ledger.Unreadable{Campaign: plan.ID, Record: "p" + strconv.Itoa(page.Number),
-		Err: fmt.Errorf("the pages hold %d recipients of %d", rows, plan.Total)}
+		Err: fmt.Errorf("the pages hold %d recipients, want %d", rows, plan.Total)}
 }

@@ -14,24 +14,25 @@ import (
 )
 
 const (
-	// clockSlack is how far a gateway's clock may be from Redis'.
+	// clockSlack is how far a gateway's clock may differ from Redis' clock.
 	clockSlack = 2 * time.Minute
-	// reportLife is how long after its message a delivery report may come: gateways hold
-	// messages for two days at most (a day is usual).
-	reportLife = 48 * time.Hour
-	// mostLooks is how often a call is looked for; with each it is given more time to
-	// show up.
-	mostLooks = 4
+	// maxDLRDelay is how long after its message a delivery report may arrive. Gateways keep
+	// messages for two days at most; one day is usual.
+	maxDLRDelay = 48 * time.Hour
+	// maxLookups is how often a doubtful call is looked up in the gateway's list. The delay grows,
+	// to give its messages time to appear there.
+	maxLookups = 4
 )
 
-// lookIn is how long after the end of its call, or its look before, a doubtful call is
-// looked for: the last time after as long as an account's ReconcileFor.
-func lookIn(reconcileFor time.Duration, looks int) time.Duration {
-	parts := [mostLooks]int64{1, 2, 3, 6}[min(looks, mostLooks-1)]
+// lookupDelay returns how long to wait before the next lookup of a doubtful call, after its end or
+// after its last lookup. lookups is how many were made. The delays of all lookups add up to
+// reconcileFor.
+func lookupDelay(reconcileFor time.Duration, lookups int) time.Duration {
+	parts := [maxLookups]int64{1, 2, 3, 6}[min(lookups, maxLookups-1)]
 	return time.Duration(int64(reconcileFor) * parts / 12)
 }
 
-// reconcileFor is for how long a call of unknown outcome is looked for; 0: not at all.
+// reconcileFor is how long a call of unknown outcome is looked up at the gateway. 0: not at all.
 func (a *account) reconcileFor() time.Duration {
 	if !a.reconciles() {
 		return 0
@@ -39,28 +40,29 @@ func (a *account) reconcileFor() time.Duration {
 	return a.ReconcileFor
 }
 
-// reconciles says whether a call of unknown outcome can be looked for at the gateway.
+// reconciles reports whether a call of unknown outcome can be looked up at the gateway.
 func (a *account) reconciles() bool {
 	return a.info.KeyTTL == 0 && a.reconciler != nil && a.ReconcileFor > 0
 }
 
-// tracked says whether the account's submissions are kept, so that what the gateway
-// has taken can be held against them.
+// tracked reports whether the account's attempts and message IDs are recorded, so that messages
+// which the gateway reports can be matched with them.
 func (a *account) tracked() bool {
-	return a.info.KeyTTL == 0 && (a.reconciles() || a.info.NamedReports)
+	return a.info.KeyTTL == 0 && (a.reconciles() || a.info.DLRNamesRecipient)
 }
 
-// idsLife is how long the ids of messages are kept: as long as a list or a report may
-// come that names them.
-func (a *account) idsLife() time.Duration {
-	if a.info.NamedReports {
-		return reportLife
+// keepIDsFor is how long message IDs are kept: as long as a list or a delivery report may contain
+// them.
+func (a *account) keepIDsFor() time.Duration {
+	if a.info.DLRNamesRecipient {
+		return maxDLRDelay
 	}
 	return ledger.AttemptLife
 }
 
-// noteSent notes the ids of accepted messages, before they are settled.
-func (s *sending) noteSent(ctx context.Context, c *ledger.Claim, records []ledger.Record) error {
+// noteSent records the IDs of accepted messages. It runs before they are settled; see
+// ledger.Attempt.
+func (s *batchSender) noteSent(ctx context.Context, c *ledger.Claim, records []ledger.Record) error {
 	if !s.acc.tracked() {
 		return nil
 	}
@@ -70,42 +72,45 @@ func (s *sending) noteSent(ctx context.Context, c *ledger.Claim, records []ledge
 			ids = append(ids, r.MessageID)
 		}
 	}
-	return s.ledger.NoteSent(ctx, s.acc.info.Fingerprint, c.Attempt(), ids, s.acc.idsLife())
+	return s.ledger.RecordMessageIDs(ctx, s.acc.info.Fingerprint, c.Attempt(), ids, s.acc.keepIDsFor())
 }
 
-// endAttempt takes a submission out once nothing of it is unknown, and all ids are known. One of several parts
-// stays where the gateway's list may have more ids than its answer had.
-func (s *sending) endAttempt(ctx context.Context, c *ledger.Claim, g *ledger.Generation, v verdict) {
-	if !s.acc.tracked() || v.deed == deedDoubt || s.acc.reconciles() && s.parts(g) > 1 && v.deed == deedSettle {
+// endAttempt removes an attempt from the reconciliation index once no outcome is unknown and all
+// message IDs are recorded. Where the gateway's list is searched, an attempt with messages of
+// several segments is kept: the list may have more IDs than the answer had.
+func (s *batchSender) endAttempt(ctx context.Context, c *ledger.Claim, g *ledger.Generation, v verdict) {
+	if !s.acc.tracked() || v.action == actionDoubt || s.acc.reconciles() && s.segmentsOf(g) > 1 && v.action == actionSettle {
 		return
 	}
 	for _, r := range v.records {
 		if r.Status == ledger.Unknown || r.Status == ledger.Accepted && r.MessageID == "" {
-			return // a message of it may turn up that nobody knows
+			return // the gateway may report a message of it with an ID that is not recorded
 		}
 	}
-	s.neverWas(ctx, c)
+	s.forgetAttempt(ctx, c)
 }
 
-// neverWas takes an attempt out: no message can be its own and unknown.
-func (s *sending) neverWas(ctx context.Context, c *ledger.Claim) {
+// forgetAttempt removes the attempt from the reconciliation index, because none of its messages can
+// still have an unknown outcome.
+func (s *batchSender) forgetAttempt(ctx context.Context, c *ledger.Claim) {
 	if !s.acc.tracked() {
 		return
 	}
 	if err := s.ledger.EndAttempt(ctx, s.acc.info.Fingerprint, c.Attempt()); err != nil {
-		s.log.Debug().Err(err).Msg("an attempt is kept that has ended; less can be reconciled") // and nothing wrong
+		s.log.Debug().Err(err).Msg("could not delete finished attempt; reconciliation will be less precise") // harmless otherwise
 	}
 }
 
-// tooOld says whether what is kept of other calls may not reach back to a call any more.
+// tooOld reports whether a call is so old that records of other calls at its time may have been
+// deleted. lasts is the longest duration of a call.
 func tooOld(now, at time.Time, lasts time.Duration) bool {
 	return now.Sub(at) > ledger.AttemptLife-2*lasts-4*clockSlack
 }
 
-// look looks for a doubtful call in the gateway's list of what it has taken. Who is
-// found is accepted; after the last look the others end unknown.
-func (s *sending) look(ctx context.Context, c *ledger.Claim, g *ledger.Generation) (step, time.Time, error) {
-	s.letGo() // nothing is submitted
+// lookUp looks up a doubtful call in the gateway's list of messages it has taken. Recipients that
+// are found become accepted. After the last lookup the others end unknown.
+func (s *batchSender) lookUp(ctx context.Context, c *ledger.Claim, g *ledger.Generation) (step, time.Time, error) {
+	s.releaseInFlight() // no call is made
 	now, err := s.ledger.Now(ctx)
 	if err != nil {
 		return stepDone, time.Time{}, err
@@ -113,46 +118,46 @@ func (s *sending) look(ctx context.Context, c *ledger.Claim, g *ledger.Generatio
 	if tooOld(now, c.At, s.acc.Timeout+leaseMargin) {
 		return stepAgain, time.Time{}, s.abandon(c, g, c.Why)
 	}
-	if !s.acc.asking.TryLock() { // the lists are long: one at a time
+	if !s.acc.listing.TryLock() { // lists are long: request one at a time
 		return stepLeave, time.Time{}, s.watch(ctx, now.Add(s.acc.Timeout/4))
 	}
-	defer s.acc.asking.Unlock()
-	if err := s.watch(ctx, now.Add(s.acc.Timeout+wakeWatch)); err != nil { // asking in silence would look like being dead
+	defer s.acc.listing.Unlock()
+	if err := s.watch(ctx, now.Add(s.acc.Timeout+wakeWatch)); err != nil { // or the sweeper would take this worker for dead
 		return stepDone, time.Time{}, err
 	}
 	found, err := s.find(ctx, c, g)
 	why := ledger.ReasonNotFound
 	if err != nil {
 		why = c.Why
-		s.log.Warn().Err(err).Str("campaign", s.id).Str("account", s.acc.Name).Int("look", c.Looks+1).Msg("a call of unknown outcome cannot be looked for")
+		s.log.Warn().Err(err).Str("campaign", s.id).Str("account", s.acc.Name).Int("look", c.Lookups+1).Msg("could not look up a call of unknown outcome at the gateway")
 	}
-	records, basis, wait := g.Found(found, why), ledger.Looked, lookIn(s.acc.ReconcileFor, c.Looks+1)
-	if c.Looks+1 >= mostLooks {
-		basis, wait = ledger.Abandon, backOff(1) // of those who are resent
+	records, basis, wait := g.Found(found, why), ledger.SettleLookup, lookupDelay(s.acc.ReconcileFor, c.Lookups+1)
+	if c.Lookups+1 >= maxLookups {
+		basis, wait = ledger.SettleAbandon, backOff(1) // delay of those that are resent
 	}
-	s.log.Info().Str("campaign", s.id).Str("batch", s.batch).Str("account", s.acc.Name).Int("look", c.Looks+1).
-		Int("found", len(found)).Int("recipients", len(g.To)).Msg("looked for a call of unknown outcome")
-	return stepAgain, time.Time{}, s.end("look", func(ctx context.Context) (ledger.Settled, error) {
+	s.log.Info().Str("campaign", s.id).Str("batch", s.batch).Str("account", s.acc.Name).Int("look", c.Lookups+1).
+		Int("found", len(found)).Int("recipients", len(g.To)).Msg("looked up a call of unknown outcome at the gateway")
+	return stepAgain, time.Time{}, s.endClaim("look", func(ctx context.Context) (ledger.Settled, error) {
 		if err := s.noteSent(ctx, c, records); err != nil {
 			return ledger.Settled{}, err
 		}
-		return s.ledger.Settle(ctx, c, records, basis, s.parts(g), wait)
+		return s.ledger.Settle(ctx, c, records, basis, s.segmentsOf(g), wait)
 	})
 }
 
-// find returns the gateway's ids of the messages of a doubtful call, by number. What
-// could be another call's is not among them. The order of the three questions is what
-// makes it sound: see ledger.Attempt.
-func (s *sending) find(ctx context.Context, c *ledger.Claim, g *ledger.Generation) (map[sms.MSISDN]string, error) {
+// find returns the gateway's IDs of the messages of a doubtful call, by number. It leaves out
+// messages that may belong to another call. The order of the three requests makes this sound; see
+// ledger.Attempt.
+func (s *batchSender) find(ctx context.Context, c *ledger.Claim, g *ledger.Generation) (map[sms.MSISDN]string, error) {
 	lasts := s.acc.Timeout + leaseMargin
 	from, to := c.At.Add(-clockSlack), c.At.Add(lasts+clockSlack)
 	bounded, cancel := context.WithTimeout(ctx, s.acc.Timeout)
-	listed, err := taken(bounded, s.acc.reconciler, from, to)
+	listed, err := listTaken(bounded, s.acc.reconciler, from, to)
 	cancel()
 	if err != nil {
 		return nil, err
 	}
-	// Whose messages can lie in that span.
+	// Attempts from this span may have messages in the list.
 	first, last := from.Add(-lasts-clockSlack), to.Add(clockSlack)
 	attempts, err := s.ledger.Attempts(ctx, s.acc.info.Fingerprint, first, last)
 	if err != nil {
@@ -172,16 +177,17 @@ func (s *sending) find(ctx context.Context, c *ledger.Claim, g *ledger.Generatio
 			others[n] = true
 		}
 	}
-	known, err := s.ledger.Sent(ctx, s.acc.info.Fingerprint, first, last)
+	known, err := s.ledger.KnownMessageIDs(ctx, s.acc.info.Fingerprint, first, last)
 	if err != nil {
 		return nil, err
 	}
-	m := match{from: from, to: to, sender: s.sender(), parts: max(1, s.parts(g)), others: others, known: known}
+	m := matcher{from: from, to: to, sender: s.sender(), parts: max(1, s.segmentsOf(g)), others: others, known: known}
 	return m.among(listed, g.To), nil
 }
 
-// taken asks a gateway what it has taken; a panic in the provider costs the answer and no more.
-func taken(ctx context.Context, p providers.Reconciler, from, to time.Time) (got []providers.TakenMessage, err error) {
+// listTaken requests the messages that a gateway took from from to to. It returns a panic of the
+// provider as an error.
+func listTaken(ctx context.Context, p providers.Reconciler, from, to time.Time) (got []providers.TakenMessage, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = &providers.Error{Op: "taken", Cause: providers.CauseNoAnswer, Code: "panic", Err: fmt.Errorf("%T in the provider", r)}
@@ -190,22 +196,22 @@ func taken(ctx context.Context, p providers.Reconciler, from, to time.Time) (got
 	return p.Taken(ctx, from, to)
 }
 
-// match knows which of the messages that a gateway lists can only be a call's.
-type match struct {
+// matcher decides which of the messages that a gateway lists can only belong to one call.
+type matcher struct {
 	from, to time.Time
 	sender   string
-	// parts is how many rows one message may have.
+	// parts is the maximum number of rows of one message.
 	parts int
-	// others have had another call in that time of which nobody knows the end.
+	// others are numbers with another call of unresolved outcome in that time.
 	others map[sms.MSISDN]bool
-	// known says of an id that it is another call's.
+	// known reports whether an ID belongs to another call.
 	known func(id string) bool
 }
 
-// among returns the ids of the messages found, by number: for a recipient to whom there
-// was no other call, the only message that is nobody's yet, has the call's sender, and
-// lies in the call's time. It has no effects.
-func (m match) among(listed []providers.TakenMessage, to []ledger.Planned) map[sms.MSISDN]string {
+// among returns the IDs of the messages found, by number. A message is found if it is the only
+// candidate for its recipient: it was sent in the call's time from the call's sender, its ID is not
+// known, and no other unresolved call went to that number. It has no side effects.
+func (m matcher) among(listed []providers.TakenMessage, to []ledger.Planned) map[sms.MSISDN]string {
 	wanted := make(map[sms.MSISDN][]string, len(to))
 	for _, p := range to {
 		if !m.others[p.MSISDN] {
@@ -218,7 +224,7 @@ func (m match) among(listed []providers.TakenMessage, to []ledger.Planned) map[s
 			continue
 		}
 		switch {
-		case x.At.IsZero(): // whenever that was
+		case x.At.IsZero(): // its time is unknown, so it may be the call's or not
 			delete(wanted, x.To)
 		case !x.At.Before(m.from) && !x.At.After(m.to):
 			wanted[x.To] = append(ids, x.ID)
@@ -237,19 +243,21 @@ func sameSender(a, b string) bool {
 	return strings.EqualFold(strings.TrimPrefix(a, "+"), strings.TrimPrefix(b, "+"))
 }
 
-// Reconcile takes a gateway's delivery report, and says whether it has told the ledger
-// something: that a message of unknown outcome was taken. It has if the account's reports
-// name the recipient, nobody has known the message's id for two days, and of all calls of the last hour
-// of which nobody knows the end exactly one was to that number. What else the report
-// says, and reports on messages that are known, are not its matter. An account that this
-// worker does not serve is an error; after another error the report should come again.
-// It is safe for concurrent use, also while the worker does not run.
-func (w *Worker) Reconcile(ctx context.Context, account string, r providers.DeliveryReport) (bool, error) {
+// Reconcile uses a gateway's delivery report to resolve a message of unknown outcome. It reports
+// whether it did: the recipient is then accepted.
+//
+// All of this must hold: the account's reports name the recipient, the message ID has not been
+// recorded in the last two days, and exactly one unresolved call of the last hour went to that
+// number. Reconcile ignores all other reports, and it does not record the delivery status.
+//
+// It returns an error if this worker does not serve the account. After any other error, call it
+// again with the same report. It is safe for concurrent use, even while the worker does not run.
+func (w *Worker) Reconcile(ctx context.Context, account string, r providers.DLR) (bool, error) {
 	acc := w.accounts[account]
 	if acc == nil {
-		return false, fmt.Errorf("reconcile: account %.64q is not served here", account)
+		return false, fmt.Errorf("reconcile: account %.64q is not served by this worker", account)
 	}
-	if !acc.info.NamedReports || !acc.tracked() || r.To == 0 || r.MessageID == "" {
+	if !acc.info.DLRNamesRecipient || !acc.tracked() || r.To == 0 || r.MessageID == "" {
 		return false, nil
 	}
 	now, err := w.ledger.Now(ctx)
@@ -261,7 +269,7 @@ func (w *Worker) Reconcile(ctx context.Context, account string, r providers.Deli
 		return false, err
 	}
 	a := attempts[0]
-	known, err := w.ledger.Sent(ctx, acc.info.Fingerprint, now.Add(-reportLife), now)
+	known, err := w.ledger.KnownMessageIDs(ctx, acc.info.Fingerprint, now.Add(-maxDLRDelay), now)
 	if err != nil || known(r.MessageID) {
 		return false, err
 	}
@@ -272,23 +280,23 @@ func (w *Worker) Reconcile(ctx context.Context, account string, r providers.Deli
 	if err != nil {
 		return false, err
 	}
-	if err := w.ledger.NoteSent(ctx, acc.info.Fingerprint, a, []string{r.MessageID}, acc.idsLife()); err != nil {
+	if err := w.ledger.RecordMessageIDs(ctx, acc.info.Fingerprint, a, []string{r.MessageID}, acc.keepIDsFor()); err != nil {
 		return false, err
 	}
 	segments, _ := sms.Segments(camp.spec.Body)
-	out, err := w.ledger.Reconcile(ctx, a, map[sms.MSISDN]string{r.To: r.MessageID}, segments, w.window(ctx, acc.Name))
+	out, err := w.ledger.Reconcile(ctx, a, map[sms.MSISDN]string{r.To: r.MessageID}, segments, w.openBatchLimit(ctx, acc.Name))
 	if errors.Is(err, ledger.ErrNotFound) {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	w.log.Info().Str("campaign", a.Campaign).Str("batch", a.Batch).Str("account", account).Msg("a delivery report tells of a message of unknown outcome")
-	return true, w.wakeAll(ctx, a.Campaign, camp.frozen, camp.spec, out.Wakes)
+	w.log.Info().Str("campaign", a.Campaign).Str("batch", a.Batch).Str("account", account).Msg("a delivery report resolved a message of unknown outcome")
+	return true, w.wakeAll(ctx, a.Campaign, camp.snapshot, camp.spec, out.Wakes)
 }
 
-// openAttempts remembers to whom the attempts of a login were that have not been taken
-// out: those in flight and those that ended unknown.
+// openAttempts caches the recipients of a login's unresolved attempts: those in flight and those
+// that ended unknown.
 type openAttempts struct {
 	mu   sync.Mutex
 	read time.Time
@@ -296,15 +304,15 @@ type openAttempts struct {
 	by   map[sms.MSISDN][]ledger.Attempt
 }
 
-// attemptsLife is how old a list may be that says of a report that it is nobody's here.
-const attemptsLife = 100 * time.Millisecond
+// attemptsCacheFor is how old the cache may be when it says that no attempt went to a number.
+const attemptsCacheFor = 100 * time.Millisecond
 
-// to returns the attempts to a number, as of now if there are any: the report came
-// before the list is read (see ledger.Attempt).
+// to returns the attempts to a number. If the cache has any, it reads them again, so that the list
+// is newer than the report (see ledger.Attempt).
 func (o *openAttempts) to(ctx context.Context, l *ledger.Ledger, login string, n sms.MSISDN, now time.Time) ([]ledger.Attempt, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if len(o.by[n]) > 0 || time.Since(o.read) > attemptsLife {
+	if len(o.by[n]) > 0 || time.Since(o.read) > attemptsCacheFor {
 		if err := o.update(ctx, l, login, now); err != nil {
 			return nil, err
 		}
@@ -342,7 +350,7 @@ func (o *openAttempts) update(ctx context.Context, l *ledger.Ledger, login strin
 		}
 		delete(o.of, a)
 		for _, n := range numbers {
-			if o.by[n] = without(o.by[n], a); len(o.by[n]) == 0 {
+			if o.by[n] = removeAttempt(o.by[n], a); len(o.by[n]) == 0 {
 				delete(o.by, n)
 			}
 		}
@@ -350,7 +358,7 @@ func (o *openAttempts) update(ctx context.Context, l *ledger.Ledger, login strin
 	return nil
 }
 
-func without(list []ledger.Attempt, a ledger.Attempt) []ledger.Attempt {
+func removeAttempt(list []ledger.Attempt, a ledger.Attempt) []ledger.Attempt {
 	var out []ledger.Attempt
 	for _, x := range list {
 		if x != a {

@@ -13,15 +13,15 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// listing is an account at the sandbox's TextConnect, which lists what it has taken,
-// five numbers a call.
-func (r *rig) listing(change ...func(*worker.Account)) worker.Account {
+// textConnectAccount returns an account at the sandbox's TextConnect, which lists the messages it
+// has taken. It takes five numbers a call.
+func (r *rig) textConnectAccount(change ...func(*worker.Account)) worker.Account {
 	r.t.Helper()
 	kind, ok := catalog.Lookup("textconnect")
 	if !ok {
-		r.t.Fatal("no such gateway")
+		r.t.Fatal("the catalog does not have the gateway")
 	}
-	p, err := kind.Open(providers.Settings{Endpoint: providers.Endpoint{BaseURL: r.url + "/textconnect", MaxRecipients: 5, Timeout: 2 * time.Second}, Token: "demo"})
+	p, err := kind.Open(providers.Settings{Endpoint: providers.Endpoint{BaseURL: r.url + "/textconnect", MaxRecipients: 5, Timeout: 2 * time.Second}, Secrets: map[string]providers.Secret{"token": "demo"}})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -51,12 +51,12 @@ func TestWhatWasTakenWithoutAnAnswerIsFoundAtTheGateway(t *testing.T) {
 	r.gateway.FailNext(1, "accept_close")
 	r.gateway.FailNext(1, "accept_502")
 	r.gateway.FailNext(1, "close")
-	r.start(r.listing())
+	r.start(r.textConnectAccount())
 	r.enqueue("c", kenyan(40))
 	s := r.wait("c", 60*time.Second)
-	// The third call, which was not taken, is that of a proven account or a probe of one recipient.
+	// The third call was not taken. It is either of a proven account, or a probe of one recipient.
 	if s.Accepted+s.Unknown != 40 || s.Unknown == 0 || s.Unknown > 5 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	reconciled := 0
 	for n, x := range r.rows("c") {
@@ -66,30 +66,30 @@ func TestWhatWasTakenWithoutAnAnswerIsFoundAtTheGateway(t *testing.T) {
 		}
 		switch times := r.gateway.Accepted(uint64(m)); {
 		case times > 1:
-			t.Errorf("%s went out %d times", n, times)
+			t.Errorf("%s was taken %d times", n, times)
 		case (x.Status == "accepted") != (times == 1):
-			t.Errorf("%s is %s and went out %d times", n, x.Status, times)
+			t.Errorf("%s has status %s but was taken %d times", n, x.Status, times)
 		case x.Status == "unknown" && x.Reason != "not_found":
-			t.Errorf("%s is unknown because of %q", n, x.Reason)
+			t.Errorf("%s is unknown with reason %q, want not_found", n, x.Reason)
 		case x.Status == "accepted" && x.MessageID == "":
-			t.Errorf("%s has no id", n)
+			t.Errorf("%s has no message ID", n)
 		}
 		if x.Reason == "reconciled" {
 			reconciled++
 		}
 	}
 	if reconciled < 2 || reconciled+s.Unknown < 3 {
-		t.Errorf("%d are reconciled, %d unknown", reconciled, s.Unknown)
+		t.Errorf("%d recipients are reconciled and %d unknown", reconciled, s.Unknown)
 	}
 }
 
-// The account is held, and its probe is one recipient, cut off a call.
+// The account is held, and its probe is one recipient, split off a call.
 func TestTheMessageOfAProbeIsFoundToo(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
 	r.gateway.FailNext(3, "close")
 	r.gateway.FailNext(1, "accept_close")
-	r.start(r.listing())
+	r.start(r.textConnectAccount())
 	r.enqueue("c", kenyan(20))
 	r.wait("c", 60*time.Second)
 	for n, x := range r.rows("c") {
@@ -98,7 +98,7 @@ func TestTheMessageOfAProbeIsFoundToo(t *testing.T) {
 			t.Fatal(err)
 		}
 		if times := r.gateway.Accepted(uint64(m)); times > 1 || (times == 1) != (x.Status == "accepted") {
-			t.Errorf("%s is %s %s and went out %d times", n, x.Status, x.Reason, times)
+			t.Errorf("%s has status %s (%s) but was taken %d times", n, x.Status, x.Reason, times)
 		}
 	}
 }
@@ -108,10 +108,10 @@ func TestWhatIsFoundIsNotResent(t *testing.T) {
 	r := newRig(t, sandbox.Options{})
 	r.gateway.FailNext(1, "accept_close")
 	r.gateway.FailNext(1, "close")
-	r.start(r.listing(func(a *worker.Account) { a.OnUnknown = worker.OnUnknownResend }))
+	r.start(r.textConnectAccount(func(a *worker.Account) { a.OnUnknown = worker.OnUnknownResend }))
 	r.enqueue("c", kenyan(30))
 	if s := r.wait("c", 60*time.Second); s.Accepted != 30 || s.Resent != 0 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	for i := range 30 {
 		if times := r.gateway.Accepted(254_710_000_000 + uint64(i)); times != 1 {
@@ -123,10 +123,10 @@ func TestWhatIsFoundIsNotResent(t *testing.T) {
 func TestWhatCanBeTwoCallsMessageIsNobodys(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	r.start(r.listing())
-	r.enqueue("first", kenyan(5)) // its messages are known, and nobody else's
+	r.start(r.textConnectAccount())
+	r.enqueue("first", kenyan(5)) // its message IDs are recorded, so they can belong to no other call
 	if s := r.wait("first", 30*time.Second); s.Accepted != 5 {
-		t.Fatalf("status %+v", s)
+		t.Fatalf("unexpected status: %+v", s)
 	}
 	r.gateway.FailNext(1, "accept_close")
 	r.enqueue("taken", kenyan(4))
@@ -144,27 +144,27 @@ func TestWhatIsSwitchedOffIsNotLookedFor(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
 	r.gateway.FailNext(1, "accept_close")
-	r.start(r.listing(func(a *worker.Account) { a.ReconcileFor = -1 }))
+	r.start(r.textConnectAccount(func(a *worker.Account) { a.ReconcileFor = -1 }))
 	r.enqueue("c", kenyan(5))
 	if s := r.wait("c", 30*time.Second); s.Unknown != 5 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 }
 
 func TestTheCallsOfADeadWorkerAreFound(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	a := r.listing()
-	dead := speechless{Provider: a.Provider, Reconciler: a.Provider.(providers.Reconciler), until: make(chan struct{})}
+	a := r.textConnectAccount()
+	stuck := neverReturns{Provider: a.Provider, Reconciler: a.Provider.(providers.Reconciler), until: make(chan struct{})}
 	first := a
-	first.Provider = dead
+	first.Provider = stuck
 	r.start(first)
-	t.Cleanup(func() { close(dead.until) })
+	t.Cleanup(func() { close(stuck.until) })
 	r.enqueue("c", kenyan(5))
-	r.eventually(10*time.Second, "the gateway to take it", func() bool { return r.gateway.Stats().Accepted == 5 })
+	r.eventually(10*time.Second, "the gateway to accept the messages", func() bool { return r.gateway.Stats().Accepted == 5 })
 	r.start(a)
 	if s := r.wait("c", 60*time.Second); s.Accepted != 5 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	for n, x := range r.rows("c") {
 		if x.Reason != "reconciled" || x.MessageID == "" {
@@ -173,16 +173,16 @@ func TestTheCallsOfADeadWorkerAreFound(t *testing.T) {
 	}
 }
 
-// speechless makes its calls, and comes back from none before until is closed: as good
-// as dead for whoever waits.
-type speechless struct {
+// neverReturns makes its calls, but none returns before until is closed. For other workers it looks
+// dead.
+type neverReturns struct {
 	providers.Provider
 	providers.Reconciler
 	until chan struct{}
 }
 
-// Send is the Provider's.
-func (p speechless) Send(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
+// Send implements providers.Provider.
+func (p neverReturns) Send(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 	out, err := p.Provider.Send(ctx, b)
 	<-p.until
 	return out, err
@@ -191,7 +191,7 @@ func (p speechless) Send(ctx context.Context, b providers.Batch) ([]providers.Re
 func TestADeliveryReportTellsOfAMessageOfUnknownOutcome(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	w := r.start(r.keyless(worker.OnUnknownKeep)).worker
+	w := r.start(r.africasTalkingAccount(worker.OnUnknownKeep)).worker
 	r.enqueue("known", kenyan(2))
 	known := r.wait("known", 30*time.Second)
 	r.gateway.FailNext(1, "accept_close")
@@ -203,50 +203,50 @@ func TestADeliveryReportTellsOfAMessageOfUnknownOutcome(t *testing.T) {
 	rows := r.rows("known")
 	steps := []struct {
 		what   string
-		report providers.DeliveryReport
+		report providers.DLR
 		told   bool
 	}{
-		{"of a message that is known", providers.DeliveryReport{MessageID: rows[number(1).String()].MessageID, To: number(1)}, false},
-		{"without a number", providers.DeliveryReport{MessageID: "ATXid_new0"}, false},
-		{"without an id", providers.DeliveryReport{To: number(2)}, false},
-		{"to somebody else", providers.DeliveryReport{MessageID: "ATXid_new1", To: number(77)}, false},
-		{"of a message nobody knows", providers.DeliveryReport{MessageID: "ATXid_new2", To: number(2)}, true},
-		{"the same again", providers.DeliveryReport{MessageID: "ATXid_new2", To: number(2)}, false},
-		{"of one more", providers.DeliveryReport{MessageID: "ATXid_new3", To: number(3), Report: providers.Report{Final: true, State: "Failed"}}, true},
+		{"with a recorded message ID", providers.DLR{MessageID: rows[number(1).String()].MessageID, To: number(1)}, false},
+		{"without a number", providers.DLR{MessageID: "ATXid_new0"}, false},
+		{"without a message ID", providers.DLR{To: number(2)}, false},
+		{"to another number", providers.DLR{MessageID: "ATXid_new1", To: number(77)}, false},
+		{"with a new message ID", providers.DLR{MessageID: "ATXid_new2", To: number(2)}, true},
+		{"that is repeated", providers.DLR{MessageID: "ATXid_new2", To: number(2)}, false},
+		{"with another new message ID", providers.DLR{MessageID: "ATXid_new3", To: number(3), Status: providers.MessageStatus{Final: true, State: "Failed"}}, true},
 	}
 	for _, x := range steps {
-		if told, err := w.Reconcile(t.Context(), "kobo-main", x.report); told != x.told || err != nil {
-			t.Errorf("a report %s: %t, %v", x.what, told, err)
+		if applied, err := w.Reconcile(t.Context(), "kobo-main", x.report); applied != x.told || err != nil {
+			t.Errorf("report %s: got %t, %v", x.what, applied, err)
 		}
 	}
 	if s := r.status("lost"); s.Accepted != 2 || s.Unknown != 2 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	if x := r.rows("lost")[number(2).String()]; x.Status != "accepted" || x.Reason != "reconciled" || x.MessageID != "ATXid_new2" {
 		t.Errorf("%+v", x)
 	}
-	// Now two calls to the same number are unknown.
+	// Now two calls to the same number are unresolved.
 	r.gateway.FailNext(1, "close")
 	r.enqueue("other", kenyan(5)[4:])
 	if s := r.wait("other", 60*time.Second); s.Unknown != 1 {
 		t.Fatalf("%+v", s)
 	}
-	if told, err := w.Reconcile(t.Context(), "kobo-main", providers.DeliveryReport{MessageID: "ATXid_new4", To: number(4)}); told || err != nil {
-		t.Errorf("a report that may be of either call: %t, %v", told, err)
+	if applied, err := w.Reconcile(t.Context(), "kobo-main", providers.DLR{MessageID: "ATXid_new4", To: number(4)}); applied || err != nil {
+		t.Errorf("report that fits two calls: got %t, %v, want false", applied, err)
 	}
 	if s := r.status("lost"); s.Accepted != 2 || s.Unknown != 2 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
-	if _, err := w.Reconcile(t.Context(), "nobody", steps[0].report); err == nil {
-		t.Error("a report for an account that is not served was taken")
+	if _, err := w.Reconcile(t.Context(), "not-served", steps[0].report); err == nil {
+		t.Error("Reconcile accepted a report for an account that is not served")
 	}
 }
 
-// A message whose id the answer did not tell may be what a report is about.
+// A message whose ID was missing from the answer may be the one that a report is about.
 func TestAReportIsNobodysBesideAMessageWithoutAnID(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newStub(providers.Info{NamedReports: true})
+	gw := newStub(providers.Info{DLRNamesRecipient: true})
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		out, err := gw.accept(ctx, b)
 		for i := range out {
@@ -257,15 +257,15 @@ func TestAReportIsNobodysBesideAMessageWithoutAnID(t *testing.T) {
 		}
 		return out, err
 	}
-	w := r.start(through(gw)).worker
-	r.enqueue("told", kenyan(1))
-	r.wait("told", 20*time.Second)
-	r.enqueue("untold", kenyan(1))
-	if s := r.wait("untold", 20*time.Second); s.Unknown != 1 {
-		t.Fatalf("status %+v", s)
+	w := r.start(stubAccount(gw)).worker
+	r.enqueue("with-id", kenyan(1))
+	r.wait("with-id", 20*time.Second)
+	r.enqueue("without-id", kenyan(1))
+	if s := r.wait("without-id", 20*time.Second); s.Unknown != 1 {
+		t.Fatalf("unexpected status: %+v", s)
 	}
-	told, err := w.Reconcile(t.Context(), "kobo-main", providers.DeliveryReport{MessageID: "new", To: 254_710_000_000})
-	if s := r.status("untold"); told || err != nil || s.Unknown != 1 {
-		t.Errorf("%t, %v; status %+v", told, err, s)
+	applied, err := w.Reconcile(t.Context(), "kobo-main", providers.DLR{MessageID: "new", To: 254_710_000_000})
+	if s := r.status("without-id"); applied || err != nil || s.Unknown != 1 {
+		t.Errorf("got %t, %v, want false; status %+v", applied, err, s)
 	}
 }

@@ -12,18 +12,19 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
-
-	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
-// ErrRedisUnfit: this Redis may forget, or cannot run the scripts.
-var ErrRedisUnfit = errors.New("this redis is not fit for sending")
+// ErrRedisUnfit means that a Redis may lose data, cannot be written to, or is too old for Tuma's
+// scripts.
+var ErrRedisUnfit = errors.New("redis is not fit for sending")
 
-// CheckRedis reads from INFO whether a Redis keeps what it is told: version 7.0
-// or later, no eviction, append-only file on, a master. Everything that is wrong
-// comes in one error, an ErrRedisUnfit; with unsafe it comes as warnings. What
-// cannot be read is a warning. An error of the connection is returned as it is, and one
-// of CheckWritable also with unsafe.
+// CheckRedis checks from INFO that a Redis keeps its data: version 7.0 or later, maxmemory-policy
+// noeviction, append-only file on, and a master. One error lists all faults; it wraps
+// ErrRedisUnfit. If unsafe is true, these faults are returned as warnings instead. A setting that
+// cannot be read is a warning.
+//
+// CheckRedis also calls CheckWritable, whose errors unsafe does not turn into warnings. A
+// connection error is returned wrapped.
 func CheckRedis(ctx context.Context, rdb redis.UniversalClient, unsafe bool) (warnings []string, err error) {
 	if err := rdb.Ping(ctx).Err(); err != nil {
 		return nil, fmt.Errorf("check redis: %w", err)
@@ -35,7 +36,7 @@ func CheckRedis(ctx context.Context, rdb redis.UniversalClient, unsafe bool) (wa
 	for _, section := range []string{"server", "memory", "persistence", "replication"} {
 		got, err := rdb.InfoMap(ctx, section).Result()
 		if err != nil {
-			continue // told below as "cannot tell"
+			continue // reported below as a warning
 		}
 		for _, fields := range got {
 			for k, v := range fields {
@@ -43,7 +44,7 @@ func CheckRedis(ctx context.Context, rdb redis.UniversalClient, unsafe bool) (wa
 			}
 		}
 	}
-	wrong, warnings := judgeRedis(info)
+	wrong, warnings := checkInfo(info)
 	if len(wrong) == 0 {
 		return warnings, nil
 	}
@@ -53,15 +54,15 @@ func CheckRedis(ctx context.Context, rdb redis.UniversalClient, unsafe bool) (wa
 		}
 		return warnings, nil
 	}
-	return warnings, fmt.Errorf("%w: %s (redis.unsafe: true accepts it, for trials only)", ErrRedisUnfit, strings.Join(wrong, "; "))
+	return warnings, fmt.Errorf("%w: %s (redis.unsafe: true accepts this, for trials only)", ErrRedisUnfit, strings.Join(wrong, "; "))
 }
 
-// hashSlots is how many a Redis cluster has.
+// hashSlots is the number of hash slots of a Redis cluster.
 const hashSlots = 16384
 
-// CheckWritable says, with an ErrRedisUnfit, whether a Redis can be written to at all: it
-// is no read-only replica, and no cluster that does not serve all its hash slots. What a
-// Redis does not tell is no reason to refuse it.
+// CheckWritable returns an error that wraps ErrRedisUnfit if a Redis cannot be written to: a
+// read-only replica, a cluster that does not serve all hash slots, or a cluster node used without a
+// cluster client. It returns nil if Redis does not allow INFO or CLUSTER INFO.
 func CheckWritable(ctx context.Context, rdb redis.UniversalClient) error {
 	info := map[string]string{}
 	for _, section := range []string{"replication", "cluster"} {
@@ -90,68 +91,35 @@ func CheckWritable(ctx context.Context, rdb redis.UniversalClient) error {
 	}
 	ok, err := strconv.Atoi(cluster["cluster_slots_ok"])
 	if err != nil {
-		return nil //nolint:nilerr // it does not tell
+		return nil //nolint:nilerr // CLUSTER INFO does not say
 	}
 	if ok < hashSlots {
-		return fmt.Errorf("%w: its cluster serves %d of %d hash slots, state %s: redis-cli --cluster check tells which nodes are missing",
+		return fmt.Errorf("%w: its cluster serves %d of %d hash slots, state %s: redis-cli --cluster check lists the missing nodes",
 			ErrRedisUnfit, ok, hashSlots, cluster["cluster_state"])
 	}
 	if _, aware := rdb.(*redis.ClusterClient); !aware && cluster["cluster_size"] != "1" {
-		return fmt.Errorf("%w: it is one of %s masters of a cluster, and is spoken to as if it were alone: use redis-cluster:// in its URL",
+		return fmt.Errorf("%w: it is one of %s masters of a cluster, but is used as a single server: use redis-cluster:// in its URL",
 			ErrRedisUnfit, cluster["cluster_size"])
 	}
 	return nil
 }
 
-// Durability says what must hold a change in Redis before anybody acts on it: its
-// append-only file on disk (Fsync), or so many replicas (Replicas). The zero value is
-// no more than Redis' answer.
-type Durability = ledger.Durability
-
-// CheckDurability reads whether a Redis can give a durability: fsync needs Redis 7.2,
-// which can be asked, or appendfsync always. That a replica is missing just now is a
-// warning; nothing is sent until it is back.
-func CheckDurability(ctx context.Context, rdb redis.UniversalClient, d Durability) (warnings []string, err error) {
-	switch {
-	case d.Replicas > 0:
-		info, err := rdb.InfoMap(ctx, "replication").Result()
-		if err != nil {
-			return []string{"cannot tell how many replicas this redis has, redis.durability " + d.String() + " needs them"}, nil //nolint:nilerr // INFO is forbidden
-		}
-		if n, err := strconv.Atoi(info["Replication"]["connected_slaves"]); err == nil && n < d.Replicas {
-			warnings = append(warnings, fmt.Sprintf("redis has %d replicas: nothing is sent until it has those that redis.durability %s needs", n, d))
-		}
-	case d.Fsync:
-		if err := rdb.Do(ctx, "WAITAOF", 1, 0, 1).Err(); err == nil || !strings.Contains(err.Error(), "unknown command") {
-			return nil, err
-		}
-		got, err := rdb.ConfigGet(ctx, "appendfsync").Result()
-		if err != nil {
-			return []string{"cannot tell appendfsync of this redis: redis.durability fsync needs always before Redis 7.2"}, nil //nolint:nilerr // CONFIG is forbidden
-		}
-		if policy := got["appendfsync"]; policy != "always" {
-			return nil, fmt.Errorf("%w: redis.durability fsync needs Redis 7.2 or appendfsync always, and this one has appendfsync %s", ErrRedisUnfit, policy)
-		}
-	}
-	return warnings, nil
-}
-
-func judgeRedis(info map[string]string) (wrong, warnings []string) {
+func checkInfo(info map[string]string) (wrong, warnings []string) {
 	checks := []struct {
 		field string
 		good  func(string) bool
 		say   string
 	}{
-		{"redis_version", atLeast7, "its version is %s, 7.0 or later is needed"},
-		{"maxmemory_policy", func(v string) bool { return v == "noeviction" }, "maxmemory-policy is %s and may evict what has to be sent: set it to noeviction"},
-		{"aof_enabled", func(v string) bool { return v == "1" }, "it has no append-only file and forgets when it stops: set appendonly yes"},
+		{"redis_version", atLeast7, "its version is %s, but 7.0 or later is needed"},
+		{"maxmemory_policy", func(v string) bool { return v == "noeviction" }, "maxmemory-policy is %s, which may evict campaigns: set it to noeviction"},
+		{"aof_enabled", func(v string) bool { return v == "1" }, "it has no append-only file, so it loses its data when it stops: set appendonly yes"},
 		{"role", func(v string) bool { return v == "master" }, "it is a %s, not a master"},
 	}
 	for _, c := range checks {
 		v, ok := info[c.field]
 		switch {
 		case !ok || v == "":
-			warnings = append(warnings, "cannot tell "+c.field+" of this redis")
+			warnings = append(warnings, "cannot read "+c.field+" of this redis")
 		case !c.good(v) && strings.Contains(c.say, "%s"):
 			wrong = append(wrong, fmt.Sprintf(c.say, v))
 		case !c.good(v):
@@ -167,11 +135,11 @@ func atLeast7(v string) bool {
 	return err == nil && n >= 7
 }
 
-// memoryWatch knows whether Redis has room for another claim.
+// memoryWatch records whether Redis has room for another claim.
 type memoryWatch struct{ over atomic.Bool }
 
-// claimShare is the share of maxmemory above which nothing is claimed: settles
-// always find room, and a call must not begin that could not be written down.
+// claimShare is the share of maxmemory above which nothing is claimed. Settles always find room,
+// and a call must not begin whose outcome could not be stored.
 const claimShare = 0.95
 
 func (m *memoryWatch) full() bool { return m.over.Load() }
@@ -179,12 +147,12 @@ func (m *memoryWatch) full() bool { return m.over.Load() }
 func (m *memoryWatch) read(ctx context.Context, rdb redis.UniversalClient, log zerolog.Logger) {
 	info, err := rdb.InfoMap(ctx, "memory").Result()
 	if err != nil {
-		return // a Redis that does not tell is not known to be full
+		return // without INFO, Redis counts as not full
 	}
 	used, err1 := strconv.ParseFloat(info["Memory"]["used_memory"], 64)
 	most, err2 := strconv.ParseFloat(info["Memory"]["maxmemory"], 64)
 	full := err1 == nil && err2 == nil && most > 0 && used > claimShare*most
 	if full != m.over.Swap(full) {
-		log.Warn().Bool("full", full).Float64("used_bytes", used).Float64("max_bytes", most).Msg("redis memory: claims stop while it is full")
+		log.Warn().Bool("full", full).Float64("used_bytes", used).Float64("max_bytes", most).Msg("redis memory: no calls are claimed while it is full")
 	}
 }

@@ -15,18 +15,18 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// aged is a go-redis hook that lets a server say that it is an old one.
-type aged string
+// oldVersion is a go-redis hook that changes the version in the server's INFO.
+type oldVersion string
 
-func (aged) DialHook(next redis.DialHook) redis.DialHook {
+func (oldVersion) DialHook(next redis.DialHook) redis.DialHook {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
 }
 
-func (aged) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+func (oldVersion) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return next
 }
 
-func (a aged) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+func (a oldVersion) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		err := next(ctx, cmd)
 		if info, ok := cmd.(*redis.InfoCmd); ok && info.Val()["Server"] != nil {
@@ -36,40 +36,40 @@ func (a aged) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// good is what a redis-server needs to be fit.
-var good = []string{"appendonly", "yes", "maxmemory-policy", "noeviction"}
+// fitConfig is the configuration of a redis-server that is fit.
+var fitConfig = []string{"appendonly", "yes", "maxmemory-policy", "noeviction"}
 
-func with(nameValue ...string) redistest.Option {
-	return redistest.WithConfig(append(good[:len(good):len(good)], nameValue...)...)
+func withConfig(nameValue ...string) redistest.Option {
+	return redistest.WithConfig(append(fitConfig[:len(fitConfig):len(fitConfig)], nameValue...)...)
 }
 
 func TestBadWorldsAreRefusedBeforeAnyWork(t *testing.T) {
 	t.Parallel()
 	for name, x := range map[string]struct {
 		redis func(*testing.T) *redis.Client
-		says  string // empty: it is fit
-		never bool   // not even with unsafe
+		says  string // part of the error; "" if the Redis is fit
+		never bool   // an error even with unsafe
 	}{
-		"a good one": {func(t *testing.T) *redis.Client { return redistest.Start(t, with()).Client() }, "", false},
+		"a good one": {func(t *testing.T) *redis.Client { return redistest.Start(t, withConfig()).Client() }, "", false},
 		"one that evicts": {func(t *testing.T) *redis.Client {
-			return redistest.Start(t, with("maxmemory-policy", "allkeys-lru")).Client()
+			return redistest.Start(t, withConfig("maxmemory-policy", "allkeys-lru")).Client()
 		}, "maxmemory-policy is allkeys-lru", false},
 		"one without an append-only file": {func(t *testing.T) *redis.Client {
-			return redistest.Start(t, with("appendonly", "no")).Client()
+			return redistest.Start(t, withConfig("appendonly", "no")).Client()
 		}, "no append-only file", false},
 		"an old one": {func(t *testing.T) *redis.Client {
-			c := redistest.Start(t, with()).Client()
-			c.AddHook(aged("6.2.14"))
+			c := redistest.Start(t, withConfig()).Client()
+			c.AddHook(oldVersion("6.2.14"))
 			return c
-		}, "its version is 6.2.14, 7.0 or later is needed", false},
+		}, "its version is 6.2.14, but 7.0 or later is needed", false},
 		"a read-only replica": {func(t *testing.T) *redis.Client { return replica(t, "yes") }, "read-only replica: connect to its master, 127.0.0.1:", true},
 		"a replica that is written to": {func(t *testing.T) *redis.Client { return replica(t, "no") },
 			"it is a slave, not a master", false},
 		"a cluster without slots": {func(t *testing.T) *redis.Client {
-			return redistest.Start(t, with("cluster-enabled", "yes")).Client()
+			return redistest.Start(t, withConfig("cluster-enabled", "yes")).Client()
 		}, "its cluster serves 0 of 16384 hash slots, state fail", true},
-		"a cluster without one slot": {func(t *testing.T) *redis.Client { return clustered(t, 16382) }, "serves 16383 of 16384 hash slots", true},
-		"a cluster of one":           {func(t *testing.T) *redis.Client { return clustered(t, 16383) }, "", false},
+		"a cluster without one slot": {func(t *testing.T) *redis.Client { return clusterOfOne(t, 16382) }, "serves 16383 of 16384 hash slots", true},
+		"a cluster of one":           {func(t *testing.T) *redis.Client { return clusterOfOne(t, 16383) }, "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -77,11 +77,11 @@ func TestBadWorldsAreRefusedBeforeAnyWork(t *testing.T) {
 			_, err := worker.CheckRedis(t.Context(), rdb, false)
 			if (err == nil) != (x.says == "") || err != nil && (!errors.Is(err, worker.ErrRedisUnfit) || !strings.Contains(err.Error(), x.says) ||
 				strings.Contains(err.Error(), "\n")) {
-				t.Errorf("it is said: %v", err)
+				t.Errorf("unexpected error: %v", err)
 			}
 			warnings, err := worker.CheckRedis(t.Context(), rdb, true)
 			if (err != nil) != x.never || !x.never && x.says != "" && !strings.Contains(strings.Join(warnings, " "), x.says) {
-				t.Errorf("with unsafe it is said: %v, %q", err, warnings)
+				t.Errorf("with unsafe: got error %v, warnings %q", err, warnings)
 			}
 			if x.says == "" {
 				return
@@ -94,23 +94,23 @@ func TestBadWorldsAreRefusedBeforeAnyWork(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
 			if err := w.Run(ctx); err == nil || ctx.Err() != nil || !strings.Contains(err.Error(), x.says) {
-				t.Errorf("a worker ends with %v", err)
+				t.Errorf("Run returned %v", err)
 			}
 			if n := rdb.DBSize(t.Context()).Val(); n != keys {
-				t.Errorf("a worker that does not work has written %d keys", n-keys)
+				t.Errorf("a worker that refused to start wrote %d keys", n-keys)
 			}
 		})
 	}
 }
 
-// replica is one of a server of its own.
+// replica returns a client of a replica, whose master is started too.
 func replica(t *testing.T, readOnly string) *redis.Client {
 	t.Helper()
-	host, port, err := net.SplitHostPort(redistest.Start(t, with()).Addr())
+	host, port, err := net.SplitHostPort(redistest.Start(t, withConfig()).Addr())
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := redistest.Start(t, with("replicaof", host+" "+port, "replica-read-only", readOnly)).Client()
+	c := redistest.Start(t, withConfig("replicaof", host+" "+port, "replica-read-only", readOnly)).Client()
 	r := &rig{t: t}
 	r.eventually(20*time.Second, "the replica to follow", func() bool {
 		info, err := c.InfoMap(t.Context(), "replication").Result()
@@ -119,10 +119,10 @@ func replica(t *testing.T, readOnly string) *redis.Client {
 	return c
 }
 
-// clustered is a cluster of one node that serves the slots up to one.
-func clustered(t *testing.T, last int) *redis.Client {
+// clusterOfOne returns a client of a cluster of one node that serves slots 0 to last.
+func clusterOfOne(t *testing.T, last int) *redis.Client {
 	t.Helper()
-	c := redistest.Start(t, with("cluster-enabled", "yes")).Client()
+	c := redistest.Start(t, withConfig("cluster-enabled", "yes")).Client()
 	if err := c.ClusterAddSlotsRange(t.Context(), 0, last).Err(); err != nil {
 		t.Fatal(err)
 	}

@@ -16,22 +16,23 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// keyless is an account at the sandbox's Africa's Talking, five numbers a call.
-func (r *rig) keyless(onUnknown string) worker.Account {
+// africasTalkingAccount returns an account at the sandbox's Africa's Talking, which has no
+// idempotency keys. It takes five numbers a call.
+func (r *rig) africasTalkingAccount(onUnknown string) worker.Account {
 	r.t.Helper()
 	kind, ok := catalog.Lookup("africastalking")
 	if !ok {
-		r.t.Fatal("no such gateway")
+		r.t.Fatal("the catalog does not have the gateway")
 	}
 	p, err := kind.Open(providers.Settings{Endpoint: providers.Endpoint{BaseURL: r.url + "/africastalking", MaxRecipients: 5, Timeout: 2 * time.Second},
-		Username: "demo", APIKey: "demopass"})
+		Login: map[string]string{"username": "demo"}, Secrets: map[string]providers.Secret{"api_key": "demopass"}})
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	return worker.Account{Name: "kobo-main", Provider: p, Sender: "ACME", Timeout: 2 * time.Second, OnUnknown: onUnknown}
 }
 
-// enqueueWith is enqueue of a campaign that has its own word for the unknown.
+// enqueueWith enqueues a campaign with its own setting for unknown outcomes.
 func (r *rig) enqueueWith(id, onUnknown string, numbers []string) {
 	r.t.Helper()
 	c := producer.Campaign{ID: id, Via: "kobo-main", Body: "Hello from ACME", OnUnknown: onUnknown}
@@ -47,7 +48,7 @@ func TestTheUnknownAreKeptOrResent(t *testing.T) {
 		calls             int64
 		times             [3]int // how many numbers the gateway has taken never, once, twice
 	}{
-		// Of ten calls two are taken and not answered, one is not taken either. Then the
+		// Two of ten calls are taken and not answered, and one is not taken either. Then the
 		// account is held, and the first recipient of the next call is sent to alone.
 		worker.OnUnknownKeep:   {35, 15, 11, [3]int{5, 45, 0}},
 		worker.OnUnknownResend: {50, 0, 14, [3]int{0, 40, 10}},
@@ -57,24 +58,24 @@ func TestTheUnknownAreKeptOrResent(t *testing.T) {
 			r := newRig(t, sandbox.Options{})
 			r.gateway.FailNext(2, "accept_close")
 			r.gateway.FailNext(1, "close")
-			r.start(r.keyless(onUnknown))
+			r.start(r.africasTalkingAccount(onUnknown))
 			r.enqueue("c", kenyan(50))
 			s := r.wait("c", 60*time.Second)
 			if s.Accepted != want.accepted || s.Unknown != want.unknown || s.Resent != 0 || int64(s.Calls) != want.calls {
-				t.Errorf("status %+v", s)
+				t.Errorf("unexpected status: %+v", s)
 			}
 			if resends := onUnknown == worker.OnUnknownResend; (s.OnUnknown == producer.OnUnknownResend) != resends {
-				t.Errorf("the status says on_unknown %q", s.OnUnknown)
+				t.Errorf("unexpected on_unknown in the status: %q", s.OnUnknown)
 			}
 			if got := r.gateway.Stats(); got.Calls != want.calls {
-				t.Errorf("gateway %+v", got)
+				t.Errorf("unexpected gateway counters: %+v", got)
 			}
 			times := [3]int{}
 			for i := range 50 {
 				times[r.gateway.Accepted(254_710_000_000+uint64(i))]++
 			}
 			if times != want.times {
-				t.Errorf("taken never, once, twice: %v, want %v", times, want.times)
+				t.Errorf("numbers taken never, once, twice: got %v, want %v", times, want.times)
 			}
 		})
 	}
@@ -87,16 +88,16 @@ func TestWhereThereIsAKeyResendChangesNothing(t *testing.T) {
 	r.start(r.account(func(c *kobo.Config, a *worker.Account) { c.MaxRecipients, a.OnUnknown = 10, worker.OnUnknownResend }))
 	r.enqueueWith("c", producer.OnUnknownResend, kenyan(50))
 	if s := r.wait("c", 30*time.Second); s.Accepted != 50 || s.OnUnknown != "" || s.Calls != 5 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	if got := r.gateway.Stats(); got.Accepted != 50 || got.Duplicates != 0 {
-		t.Errorf("gateway %+v", got)
+		t.Errorf("unexpected gateway counters: %+v", got)
 	}
 	r.tally("c")
 }
 
-// unansweredFirst has the gateway take every call, and answer none of the first n that
-// hold the same number.
+// unansweredFirst makes the gateway take every call, but not answer the first n calls to the same
+// number.
 func (s *stub) unansweredFirst(n int) {
 	s.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		out, err := s.accept(ctx, b)
@@ -123,13 +124,13 @@ func TestTheCampaignsWordForTheUnknownWins(t *testing.T) {
 			r := newRig(t, sandbox.Options{})
 			gw := newStub(providers.Info{})
 			gw.unansweredFirst(1)
-			a := through(gw)
+			a := stubAccount(gw)
 			a.OnUnknown = tt.account
 			r.start(a)
 			r.enqueueWith("c", tt.campaign, kenyan(1))
 			s := r.wait("c", 20*time.Second)
 			if s.Unknown != 2-tt.times || s.Accepted != tt.times-1 || gw.times(254_710_000_000) != tt.times {
-				t.Errorf("sent %d times, status %+v", gw.times(254_710_000_000), s)
+				t.Errorf("sent %d times; status %+v", gw.times(254_710_000_000), s)
 			}
 		})
 	}
@@ -140,16 +141,16 @@ func TestAResendThatIsUnknownTooIsTheLast(t *testing.T) {
 	r := newRig(t, sandbox.Options{})
 	gw := newStub(providers.Info{})
 	gw.unansweredFirst(3)
-	r.start(through(gw))
+	r.start(stubAccount(gw))
 	r.enqueueWith("c", producer.OnUnknownResend, kenyan(3))
 	if s := r.wait("c", 20*time.Second); s.Unknown != 3 || gw.calls.Load() != 2 {
-		t.Errorf("%d calls, status %+v", gw.calls.Load(), s)
+		t.Errorf("got %d calls and status %+v", gw.calls.Load(), s)
 	}
 	if n, err := r.producer.Retry(t.Context(), "c", producer.RetryOptions{Unknown: true}); n != 3 || err != nil {
 		t.Fatal(n, err)
 	}
 	if s := r.wait("c", 20*time.Second); s.Unknown != 3 || gw.calls.Load() != 3 {
-		t.Errorf("after a retry %d calls, status %+v", gw.calls.Load(), s)
+		t.Errorf("after a retry: got %d calls and status %+v", gw.calls.Load(), s)
 	}
 }
 
@@ -158,7 +159,7 @@ func TestWhatWasFrozenOfTheUnknownOutlivesTheConfiguration(t *testing.T) {
 	r := newRig(t, sandbox.Options{})
 	gw := newStub(providers.Info{})
 	gw.unansweredFirst(1)
-	before := through(gw)
+	before := stubAccount(gw)
 	before.OnUnknown = worker.OnUnknownResend
 	first := r.start(before)
 	if err := r.producer.Hold(t.Context(), "kobo-main", "audit"); err != nil {
@@ -167,20 +168,20 @@ func TestWhatWasFrozenOfTheUnknownOutlivesTheConfiguration(t *testing.T) {
 	r.enqueue("c", kenyan(3))
 	r.eventually(10*time.Second, "planning", func() bool { return r.status("c").State == producer.Sending })
 	first.drain(t)
-	r.start(through(gw))
+	r.start(stubAccount(gw))
 	if _, err := r.producer.Release(t.Context(), "kobo-main"); err != nil {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 20*time.Second); s.Accepted != 3 || gw.calls.Load() != 2 {
-		t.Errorf("%d calls, status %+v", gw.calls.Load(), s)
+		t.Errorf("got %d calls and status %+v", gw.calls.Load(), s)
 	}
 	r.enqueue("later", kenyan(1))
 	if s := r.wait("later", 20*time.Second); s.OnUnknown != "" {
-		t.Errorf("a campaign of the new configuration: %+v", s)
+		t.Errorf("unexpected status of a campaign planned with the new configuration: %+v", s)
 	}
 }
 
-// The first call hangs past its lease and is answered after all, when the second has been.
+// The first call hangs past its lease, and is answered after the second one.
 func TestTwoAnswersToAResendAreBothKept(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
@@ -190,24 +191,24 @@ func TestTwoAnswersToAResendAreBothKept(t *testing.T) {
 	release := sync.OnceFunc(func() { close(proceed) })
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		if calls.Add(1) == 2 {
-			<-proceed // whatever the deadline says
+			<-proceed // ignore the deadline
 		}
 		return gw.accept(ctx, b)
 	}
-	a := through(gw)
+	a := stubAccount(gw)
 	a.Timeout = 200 * time.Millisecond
 	r.start(a)
-	t.Cleanup(release) // before the worker is drained
+	t.Cleanup(release) // runs before the worker drains
 	r.enqueue("before", []string{"0720000000"})
-	r.wait("before", 10*time.Second) // the account works: nobody waits for the call that hangs
+	r.wait("before", 10*time.Second) // the account is proven, so no call waits for the one that hangs
 	r.enqueueWith("c", producer.OnUnknownResend, kenyan(2))
 	if s := r.wait("c", 30*time.Second); s.Accepted != 2 || s.Resent != 0 {
-		t.Fatalf("status %+v", s)
+		t.Fatalf("unexpected status: %+v", s)
 	}
 	release()
 	r.eventually(10*time.Second, "the late answer to be counted", func() bool { return r.status("c").Resent == 2 })
 	if s := r.status("c"); s.Accepted != 2 || s.Segments != 2 || s.State != producer.Done {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	for n := range sms.MSISDN(2) {
 		if gw.times(254_710_000_000+n) != 2 {

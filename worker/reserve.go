@@ -9,28 +9,29 @@ import (
 	"github.com/tuma-sms/tuma/ratelimit"
 )
 
-// limiter is the account's, for the campaign's class.
-func (s *sending) limiter() ratelimit.Limiter {
+// limiter returns the account's limiter for the campaign's class.
+func (s *batchSender) limiter() ratelimit.Limiter {
 	if s.camp.spec.Class == ledger.Transactional {
 		return s.acc.transactional
 	}
 	return s.acc.bulk
 }
 
-// pacer spaces out what is asked of the limiter.
-func (s *sending) pacer() *pacer {
+// pacer returns the pacer for the campaign's class.
+func (s *batchSender) pacer() *pacer {
 	if s.camp.spec.Class == ledger.Transactional {
 		return s.acc.urgentPace
 	}
 	return s.acc.bulkPace
 }
 
-// askRate asks the limiter for a turn when it is this worker's time to. False: it drains.
-func (s *sending) askRate(ctx context.Context, n int) (wait time.Duration, booked, ok bool, err error) {
+// reserveOnce makes one reservation with the limiter, when the pacer allows it. ok is false if the
+// worker drains.
+func (s *batchSender) reserveOnce(ctx context.Context, n int) (wait time.Duration, booked, ok bool, err error) {
 	p := s.pacer()
 	_, spaced := p.until(time.Now())
 	if spaced {
-		if ok, err := s.queueUp(ctx, p); err != nil || !ok {
+		if ok, err := s.waitToAsk(ctx, p); err != nil || !ok {
 			return 0, false, false, err
 		}
 		defer p.done()
@@ -41,16 +42,17 @@ func (s *sending) askRate(ctx context.Context, n int) (wait time.Duration, booke
 	}
 	wait, booked, err = s.limiter().Reserve(ctx, n, s.maxWait())
 	if err == nil {
-		p.learn(time.Now(), wait, booked, spaced, s.maxWait(), s.fairGap(ctx, s.acc, n))
+		p.observe(time.Now(), wait, booked, spaced, s.maxWait(), s.fairGap(ctx, s.acc, n))
 	}
 	return wait, booked, true, err
 }
 
-// queueUp waits until this slot is the one of its worker that asks.
-func (s *sending) queueUp(ctx context.Context, p *pacer) (bool, error) {
+// waitToAsk waits until no other slot of this worker is asking the limiter. It returns false if the
+// worker drains.
+func (s *batchSender) waitToAsk(ctx context.Context, p *pacer) (bool, error) {
 	for {
 		if time.Since(s.watched) > watchEvery {
-			if err := s.stillHere(ctx); err != nil {
+			if err := s.extendWatch(ctx); err != nil {
 				return false, err
 			}
 		}
@@ -64,12 +66,12 @@ func (s *sending) queueUp(ctx context.Context, p *pacer) (bool, error) {
 	}
 }
 
-// reserve waits until the account's rate allows n units and one of its calls may
-// begin, enters it, and returns when their turn began. ok is false, and nothing
-// entered, when the worker drains meanwhile.
-func (s *sending) reserve(ctx context.Context, n int) (turn time.Time, ok bool, err error) {
+// reserve waits until the account's rate allows n units and one of its calls may begin, and takes a
+// place among the calls in flight. turn is the start of the reserved turn. ok is false, and nothing
+// is taken, if the worker drains meanwhile.
+func (s *batchSender) reserve(ctx context.Context, n int) (turn time.Time, ok bool, err error) {
 	for !s.draining() {
-		wait, booked, ok, err := s.askRate(ctx, n)
+		wait, booked, ok, err := s.reserveOnce(ctx, n)
 		if err != nil || !ok {
 			return turn, false, err
 		}
@@ -94,22 +96,21 @@ func (s *sending) reserve(ctx context.Context, n int) (turn time.Time, ok bool, 
 	return turn, false, nil
 }
 
-// maxWait is how far ahead a slot is booked; a worker that dies or drains wastes no
-// more than this. Bulk books less far, so that it always leaves a place for a
-// transactional call.
-func (s *sending) maxWait() time.Duration {
+// maxWait is how far ahead rate is reserved. A worker that dies or drains wastes no more than this.
+// Bulk reserves less far ahead, so that a transactional call always finds a place.
+func (s *batchSender) maxWait() time.Duration {
 	if s.camp.spec.Class == ledger.Transactional {
 		return time.Second
 	}
 	return 800 * time.Millisecond
 }
 
-// waitFor sleeps, and lets the sweeper know that somebody does: working in silence
-// would look like being dead. False: the worker drains.
-func (s *sending) waitFor(ctx context.Context, d time.Duration) (bool, error) {
+// waitFor sleeps for d and keeps extending the batch's watch, or the sweeper would take this worker
+// for dead. It returns false if the worker drains.
+func (s *batchSender) waitFor(ctx context.Context, d time.Duration) (bool, error) {
 	for {
 		if d > watchEvery || time.Since(s.watched) > watchEvery {
-			if err := s.stillHere(ctx); err != nil {
+			if err := s.extendWatch(ctx); err != nil {
 				return false, err
 			}
 		}
@@ -123,11 +124,11 @@ func (s *sending) waitFor(ctx context.Context, d time.Duration) (bool, error) {
 	}
 }
 
-// watchEvery is how often a slot that waits tells the sweeper.
+// watchEvery is how often a waiting slot extends the watch of its batch.
 const watchEvery = 2 * time.Second
 
-// stillHere tells the sweeper that somebody works on the batch.
-func (s *sending) stillHere(ctx context.Context) error {
+// extendWatch tells the sweeper that this worker still works on the batch.
+func (s *batchSender) extendWatch(ctx context.Context) error {
 	if err := s.watchIn(ctx, watchEvery+wakeWatch); err != nil {
 		return err
 	}
@@ -135,21 +136,21 @@ func (s *sending) stillHere(ctx context.Context) error {
 	return nil
 }
 
-// units is what a call takes of the account's rate.
-func (s *sending) units(g *ledger.Generation) int {
+// units returns how many units of the account's rate a call takes.
+func (s *batchSender) units(g *ledger.Generation) int {
 	n := len(g.To)
 	switch s.acc.Unit {
 	case UnitRequests:
 		return 1
 	case UnitSegments:
-		return n * max(1, s.parts(g))
+		return n * max(1, s.segmentsOf(g))
 	}
 	return n
 }
 
-// heldMeanwhile says whether the account was held while this call waited for its
-// turn: a hold must not be followed by a call of every slot that was waiting.
-func (s *sending) heldMeanwhile(ctx context.Context, look ledger.Look, looked time.Time) (bool, error) {
+// heldMeanwhile reports whether the account was held while this call waited for its turn. Otherwise
+// every waiting slot would still make a call after a hold.
+func (s *batchSender) heldMeanwhile(ctx context.Context, look ledger.AccountCheck, looked time.Time) (bool, error) {
 	if look.Probe || time.Since(looked) < missedSlot {
 		return false, nil
 	}

@@ -21,7 +21,7 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// rig is a whole Tuma for one test: a redis-server, the sandbox, and workers.
+// rig is a complete Tuma for one test: a redis-server, the sandbox, a producer and workers.
 type rig struct {
 	t        *testing.T
 	redis    *redistest.Server
@@ -48,7 +48,7 @@ func newRig(t *testing.T, o sandbox.Options) *rig {
 	return r
 }
 
-// account is a Kobo account at the rig's sandbox.
+// account returns a Kobo account at the rig's sandbox.
 func (r *rig) account(change ...func(*kobo.Config, *worker.Account)) worker.Account {
 	r.t.Helper()
 	cfg := kobo.Config{Endpoint: providers.Endpoint{BaseURL: r.url, Timeout: 2 * time.Second}, User: "demo", Pass: "demopass"}
@@ -80,7 +80,7 @@ func (x *running) drain(t *testing.T) {
 	select {
 	case err := <-x.ended:
 		if err != nil {
-			t.Errorf("worker ended with %v", err)
+			t.Errorf("Run returned %v", err)
 		}
 		x.ended <- nil
 	case <-time.After(30 * time.Second):
@@ -93,14 +93,14 @@ func (r *rig) start(accounts ...worker.Account) *running {
 	return r.startWith(worker.Config{Accounts: accounts, Country: "KE"})
 }
 
-// startWith starts a worker with more than accounts.
+// startWith starts a worker with a whole configuration.
 func (r *rig) startWith(cfg worker.Config) *running {
 	r.t.Helper()
 	cfg.Logger = testLogger(r.t)
 	return r.run(cfg)
 }
 
-// run starts a worker with a log of its own.
+// run starts a worker whose configuration has a logger, and waits until it is ready.
 func (r *rig) run(cfg worker.Config) *running {
 	r.t.Helper()
 	cfg.Redis, cfg.UnsafeRedis, cfg.PollEvery = r.rdb, true, 20*time.Millisecond
@@ -118,7 +118,7 @@ func (r *rig) run(cfg worker.Config) *running {
 	return x
 }
 
-// testLogger prints what workers log, for whoever asks with TUMA_TEST_LOG=debug.
+// testLogger prints the workers' logs if TUMA_TEST_LOG is set to a level, such as debug.
 func testLogger(t *testing.T) zerolog.Logger {
 	level, err := zerolog.ParseLevel(os.Getenv("TUMA_TEST_LOG"))
 	if err != nil || os.Getenv("TUMA_TEST_LOG") == "" {
@@ -127,7 +127,7 @@ func testLogger(t *testing.T) zerolog.Logger {
 	return zerolog.New(zerolog.NewConsoleWriter(zerolog.ConsoleTestWriter(t))).Level(level).With().Timestamp().Logger()
 }
 
-// eventually waits for a condition that other goroutines or processes bring about.
+// eventually waits until is returns true, and fails the test after limit.
 func (r *rig) eventually(limit time.Duration, what string, is func() bool) {
 	r.t.Helper()
 	deadline := time.After(limit)
@@ -160,7 +160,7 @@ func (r *rig) enqueue(id string, numbers []string) producer.Receipt {
 	return receipt
 }
 
-// wait returns the status of a campaign that has ended.
+// wait waits until a campaign has ended, and returns its status.
 func (r *rig) wait(id string, limit time.Duration) producer.Status {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), limit)
@@ -168,12 +168,13 @@ func (r *rig) wait(id string, limit time.Duration) producer.Status {
 	s, err := r.producer.Wait(ctx, id)
 	if err != nil {
 		now, err2 := r.producer.Status(r.t.Context(), id)
-		r.t.Fatalf("%v; it stands at %+v (%v); sandbox %+v", err, now, err2, r.gateway.Stats())
+		r.t.Fatalf("%v; status %+v (%v); gateway %+v", err, now, err2, r.gateway.Stats())
 	}
 	return s
 }
 
-// status reads a campaign's status and checks I1 on it.
+// status returns a campaign's status, after checking invariant I1: each recipient has exactly one
+// status.
 func (r *rig) status(id string) producer.Status {
 	r.t.Helper()
 	s, err := r.producer.Status(r.t.Context(), id)
@@ -181,13 +182,13 @@ func (r *rig) status(id string) producer.Status {
 		r.t.Fatal(err)
 	}
 	if sum := s.Pending + s.Accepted + s.Delivered + s.Undelivered + s.Rejected + s.Unknown + s.Skipped; sum != s.Total {
-		r.t.Fatalf("I1: %d of %d recipients have a status: %+v", sum, s.Total, s)
+		r.t.Fatalf("invariant I1: %d of %d recipients have a status: %+v", sum, s.Total, s)
 	}
 	return s
 }
 
-// tally counts results by status, and checks that each row is there once and that
-// what is called accepted was accepted at the gateway, once.
+// tally counts results by status. It checks that each row occurs once, and that the gateway
+// accepted each accepted recipient exactly once.
 func (r *rig) tally(id string) map[string]int {
 	r.t.Helper()
 	out := map[string]int{}
@@ -198,7 +199,7 @@ func (r *rig) tally(id string) map[string]int {
 		}
 		row++
 		if x.Row != row {
-			r.t.Fatalf("row %d where %d was due", x.Row, row)
+			r.t.Fatalf("got row %d, want %d", x.Row, row)
 		}
 		out[x.Status]++
 		if x.MSISDN == "" {

@@ -12,9 +12,9 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// halfway makes a stub that accepts the first half of each call and says the same
-// of everybody else, until it is mended.
-func halfway(says providers.Result) (gw *stub, mend func()) {
+// acceptFirstHalf returns a stub that accepts the first half of each call and gives the other half
+// one answer, until mend is called.
+func acceptFirstHalf(says providers.Result) (gw *stub, mend func()) {
 	gw = newStub(providers.Info{MaxRecipients: 100})
 	var mended atomic.Bool
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
@@ -35,35 +35,35 @@ func halfway(says providers.Result) (gw *stub, mend func()) {
 func TestCreditThatEndsInACallHoldsTheAccountAndUsesNobodyUp(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw, mend := halfway(providers.Result{Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredit, Code: "405"})
-	a := through(gw)
+	gw, mend := acceptFirstHalf(providers.Result{Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredit, Code: "405"})
+	a := stubAccount(gw)
 	a.MaxAttempts, a.Concurrency = 1, 1
 	r.start(a)
 	r.enqueue("c", kenyan(400))
 	r.eventually(20*time.Second, "the hold", func() bool { return len(r.status("c").BlockedBy) > 0 })
 	r.eventually(10*time.Second, "the calls in flight", func() bool { return r.status("c").InFlight.Calls == 0 })
 	if b := r.status("c").BlockedBy[0]; b.Reason != "credit" || b.Account != "kobo-main" {
-		t.Errorf("blocked by %+v", b)
+		t.Errorf("unexpected BlockedBy: %+v", b)
 	}
 	if s := r.status("c"); s.Rejected != 0 || s.Unknown != 0 || s.Accepted == 0 || s.Accepted+s.Pending != 400 {
-		t.Errorf("while held %+v", s)
+		t.Errorf("unexpected status while held: %+v", s)
 	}
 	mend()
 	if _, err := r.producer.Release(t.Context(), "kobo-main"); err != nil {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 30*time.Second); s.Accepted != 400 {
-		t.Errorf("after a top-up %+v", s)
+		t.Errorf("unexpected status after a top-up: %+v", s)
 	}
 	for n, count := range gw.all() {
 		if count != 1 {
-			t.Errorf("%s has %d messages", n.Masked(), count)
+			t.Errorf("%s was taken %d times, want 1", n.Masked(), count)
 		}
 	}
 }
 
-// refusing makes a stub that says the same of everybody, until it is mended.
-func refusing(says providers.Result) (gw *stub, mend func()) {
+// answerAll returns a stub that gives all recipients the same answer, until mend is called.
+func answerAll(says providers.Result) (gw *stub, mend func()) {
 	gw = newStub(providers.Info{MaxRecipients: 100})
 	var mended atomic.Bool
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
@@ -80,29 +80,29 @@ var senderRefused = providers.Result{Outcome: providers.Rejected, Scope: provide
 func TestASenderRefusedRecipientByRecipientPausesTheCampaign(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw, mend := refusing(senderRefused)
-	a := through(gw)
+	gw, mend := answerAll(senderRefused)
+	a := stubAccount(gw)
 	a.MaxAttempts = 1
 	r.start(a)
 	r.enqueue("c", kenyan(200))
 	r.eventually(20*time.Second, "the pause", func() bool { return r.status("c").State == producer.Paused })
 	r.eventually(10*time.Second, "the calls in flight", func() bool { return r.status("c").InFlight.Calls == 0 })
 	if s := r.status("c"); s.Pending != 200 {
-		t.Errorf("while paused %+v", s)
+		t.Errorf("unexpected status while paused: %+v", s)
 	}
 	if b := r.status("c").BlockedBy; len(b) != 1 || b[0].Reason != "paused" || b[0].By != "gateway:402" {
-		t.Errorf("blocked by %+v", b)
+		t.Errorf("unexpected BlockedBy: %+v", b)
 	}
 	mend()
 	if _, err := r.producer.Resume(t.Context(), "c"); err != nil {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 30*time.Second); s.Accepted != 200 {
-		t.Errorf("after resume %+v", s)
+		t.Errorf("unexpected status after Resume: %+v", s)
 	}
 	for n, count := range gw.all() {
 		if count != 1 {
-			t.Errorf("%s has %d messages", n.Masked(), count)
+			t.Errorf("%s was taken %d times, want 1", n.Masked(), count)
 		}
 	}
 }
@@ -110,15 +110,15 @@ func TestASenderRefusedRecipientByRecipientPausesTheCampaign(t *testing.T) {
 func TestASenderThatOthersWereTakenWithIsRefusedForOneAlone(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw, _ := halfway(senderRefused)
-	r.start(through(gw))
+	gw, _ := acceptFirstHalf(senderRefused)
+	r.start(stubAccount(gw))
 	r.enqueue("c", kenyan(200))
 	if s := r.wait("c", 30*time.Second); s.Accepted != 100 || s.Rejected != 100 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	for x, err := range r.producer.Results(t.Context(), "c", "rejected") {
 		if err != nil || x.Reason != "sender_refused" || x.Code != "402" {
-			t.Errorf("row %+v, %v", x, err)
+			t.Errorf("unexpected row: %+v, %v", x, err)
 		}
 	}
 }
@@ -133,7 +133,7 @@ func TestTheCreditInAReplyIsOnTheAccountsCard(t *testing.T) {
 		out[0].Cost, out[0].Currency = "0.8000", "KES"
 		return out, err
 	}
-	r.start(through(gw))
+	r.start(stubAccount(gw))
 	r.enqueue("c", kenyan(3))
 	r.wait("c", 20*time.Second)
 	r.eventually(10*time.Second, "the balance", func() bool {
@@ -142,7 +142,7 @@ func TestTheCreditInAReplyIsOnTheAccountsCard(t *testing.T) {
 	})
 	for x, err := range r.producer.Results(t.Context(), "c") {
 		if err != nil || (x.Row == 1) != (x.Cost == "0.8000" && x.Currency == "KES") {
-			t.Errorf("row %+v, %v", x, err)
+			t.Errorf("unexpected row: %+v, %v", x, err)
 		}
 	}
 }
@@ -150,8 +150,8 @@ func TestTheCreditInAReplyIsOnTheAccountsCard(t *testing.T) {
 func TestARecipientRefusedUntilTomorrowIsLeftUntilTomorrow(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw, mend := halfway(providers.Result{Outcome: providers.Retryable, Reason: "daily_cap", Code: "-411", RetryAfter: 24 * time.Hour})
-	r.start(through(gw))
+	gw, mend := acceptFirstHalf(providers.Result{Outcome: providers.Retryable, Reason: "daily_cap", Code: "-411", RetryAfter: 24 * time.Hour})
+	r.start(stubAccount(gw))
 	r.enqueue("c", kenyan(4))
 	r.eventually(20*time.Second, "the first half", func() bool { return r.status("c").Accepted == 2 })
 	mend()
@@ -159,7 +159,7 @@ func TestARecipientRefusedUntilTomorrowIsLeftUntilTomorrow(t *testing.T) {
 	r.enqueue("later", kenyan(8)[4:])
 	r.wait("later", 20*time.Second)
 	if s := r.status("c"); s.Pending != 2 || gw.calls.Load() != calls+1 {
-		t.Errorf("%d calls more; %+v", gw.calls.Load()-calls, s)
+		t.Errorf("got %d more calls, want 1; status %+v", gw.calls.Load()-calls, s)
 	}
 }
 
@@ -175,13 +175,13 @@ func TestOneNumbersDailyCapPutsNobodyElseOff(t *testing.T) {
 		out[0] = providers.Result{Outcome: providers.Retryable, Reason: "daily_cap", Code: "-411", RetryAfter: 24 * time.Hour}
 		return out, nil
 	}
-	r.start(through(gw))
+	r.start(stubAccount(gw))
 	r.enqueue("c", kenyan(100))
 	r.eventually(20*time.Second, "the hold", func() bool { return len(r.status("c").BlockedBy) > 0 })
 	if _, err := r.producer.Release(t.Context(), "kobo-main"); err != nil {
 		t.Fatal(err)
 	}
-	r.eventually(20*time.Second, "all but one", func() bool { return r.status("c").Accepted == 99 })
+	r.eventually(20*time.Second, "all recipients but one to be accepted", func() bool { return r.status("c").Accepted == 99 })
 	r.eventually(20*time.Second, "the status to say why the last one waits", func() bool {
 		s := r.status("c")
 		return s.Pending == 1 && len(s.BlockedBy) == 1 && s.BlockedBy[0].Reason == "later" && time.Until(*s.BlockedBy[0].Until) > 23*time.Hour

@@ -15,57 +15,58 @@ import (
 )
 
 const (
-	// leaseMargin is how much longer a lease is than the HTTP call may take.
+	// leaseMargin is how much longer a claim's lease is than its call may take.
 	leaseMargin = 3 * time.Second
-	// missedSlot is how late a booked slot may be used.
+	// missedSlot is how late a reserved turn may still be used.
 	missedSlot = 100 * time.Millisecond
-	// heldWatch is how often the sweeper looks whether a hold is over.
+	// heldWatch is how often the sweeper checks whether a hold is over.
 	heldWatch = 2 * time.Second
 	// fullWatch is how long to wait when Redis has no room for another claim.
 	fullWatch = 2 * time.Second
-	// mostFaults is after how many looks a batch is set aside whole, if a script meets what
-	// it cannot read and no look has found it.
-	mostFaults = 3
+	// maxFaults is how often a batch is loaded again after a script met an unreadable record that
+	// loading did not find. Then the whole batch is quarantined.
+	maxFaults = 3
 )
 
-// sending is one wake-up call of a batch being worked on.
-type sending struct {
+// batchSender works on one wake-up: it sends the calls of its batch, and then of the batches that
+// its settles open. It belongs to one goroutine, the slot.
+type batchSender struct {
 	*Worker
 	acc      *account
 	id       string
 	batch    string
 	pointer  queue.Pointer
 	camp     *campaign
-	segments int // of a plain campaign's message
-	// next is a batch that a settle has handed out and this slot goes on with.
+	segments int // segments of one message of a plain campaign
+	// next is a batch that a settle opened and that this slot sends next. chainUntil bounds how
+	// long the slot goes from one batch to the next.
 	next       *ledger.Wake
 	chainUntil time.Time
-	// schedule is when the batch at hand may go; nil: at any time.
+	// schedule holds when the current batch may be sent; nil means at any time.
 	schedule *schedule
-	// took is when the slot took the batch up, or last saw that nobody waits for the slot;
-	// tried says that it has tried a call of it since.
-	took  time.Time
-	tried bool
-	// yields: the batch shall join the end of the queue.
-	yields bool
-	// watched is when a wait has last told the sweeper that somebody works here.
+	// startedAt is when the slot began the batch, or last saw that no other campaign waits for a
+	// slot. tried reports whether it has tried a call of the batch since then.
+	startedAt time.Time
+	tried     bool
+	// requeue is set if the batch must join the end of the queue.
+	requeue bool
+	// watched is when a waiting slot last extended the batch's watch.
 	watched time.Time
-	// dials is how many connections to Redis there were when the last claim was asked for;
-	// holds: it has not been let go yet.
-	dials int64
-	holds bool
-	// heeded is the version of the campaign's opt-outs by which the generation at hand has
-	// none of them in it.
-	heeded string
+	// dials is the number of connections to Redis when the last claim was requested.
+	// countedInFlight reports whether that claim is counted in restartGuard.inFlight.
+	dials           int64
+	countedInFlight bool
+	// exclusionVersion is the version of the campaign's opt-outs that the current generation
+	// respects.
+	exclusionVersion string
 }
 
-// chainFor is how long a slot goes on with the batches that its own settles hand
-// out, before it lets the queue choose among campaigns again.
+// chainFor is how long a slot goes from batch to batch of one campaign before it lets the queue
+// choose among campaigns again.
 const chainFor = time.Second
 
-// send works on a batch until nothing in it can go right now, and then on the
-// next one of the campaign that this made room for. What is left is watched by
-// the sweeper; the ledger knows everything else.
+// send works on a batch until nothing in it can go right now, and then on the next batch of the
+// campaign that its settles opened. The ledger holds all state, and the sweeper wakes what is left.
 func (w *Worker) send(ctx context.Context, acc *account, p queue.Pointer) error {
 	camp, err := w.campaign(ctx, p.Campaign)
 	if errors.Is(err, ledger.ErrNotFound) {
@@ -74,12 +75,12 @@ func (w *Worker) send(ctx context.Context, acc *account, p queue.Pointer) error 
 	if err != nil {
 		return err
 	}
-	s := &sending{Worker: w, acc: acc, id: p.Campaign, camp: camp, chainUntil: time.Now().Add(chainFor)}
+	s := &batchSender{Worker: w, acc: acc, id: p.Campaign, camp: camp, chainUntil: time.Now().Add(chainFor)}
 	s.segments, _ = sms.Segments(camp.spec.Body)
-	defer s.tellWell()
+	defer s.reportSuccesses()
 	for {
-		if err := s.orSetAside(ctx, s.id, p.Batch, s.sendBatch(ctx, p)); err != nil {
-			return errors.Join(err, s.passOn(ctx))
+		if err := s.orQuarantine(ctx, s.id, p.Batch, s.sendBatch(ctx, p)); err != nil {
+			return errors.Join(err, s.queueNext(ctx))
 		}
 		if s.next == nil {
 			return nil
@@ -88,13 +89,14 @@ func (w *Worker) send(ctx context.Context, acc *account, p queue.Pointer) error 
 	}
 }
 
-// keep holds back one handed-out batch for this slot, and returns the others.
-func (s *sending) keep(wakes []ledger.Wake) []ledger.Wake {
+// keepNext keeps one newly opened batch of this account for this slot, and returns the others to be
+// queued.
+func (s *batchSender) keepNext(wakes []ledger.Wake) []ledger.Wake {
 	if s.next != nil || s.draining() || time.Now().After(s.chainUntil) {
 		return wakes
 	}
 	for i, x := range wakes {
-		if lane, err := s.camp.frozen.LaneOf(x.Batch); err == nil && lane.Account.Name == s.acc.Name {
+		if stream, err := s.camp.snapshot.StreamOf(x.Batch); err == nil && stream.Account.Name == s.acc.Name {
 			s.next = &x
 			return append(wakes[:i:i], wakes[i+1:]...)
 		}
@@ -102,20 +104,20 @@ func (s *sending) keep(wakes []ledger.Wake) []ledger.Wake {
 	return wakes
 }
 
-// passOn queues the batch that was held back, when this slot cannot go on.
-func (s *sending) passOn(ctx context.Context) error {
+// queueNext queues the batch that keepNext kept, when this slot cannot continue.
+func (s *batchSender) queueNext(ctx context.Context) error {
 	if s.next == nil {
 		return nil
 	}
-	return s.wakeAll(ctx, s.id, s.camp.frozen, s.camp.spec, []ledger.Wake{*s.next})
+	return s.wakeAll(ctx, s.id, s.camp.snapshot, s.camp.spec, []ledger.Wake{*s.next})
 }
 
-func (s *sending) watch(ctx context.Context, at time.Time) error {
+func (s *batchSender) watch(ctx context.Context, at time.Time) error {
 	return s.ledger.Watch(ctx, s.id, s.batch, at)
 }
 
-// watchIn is watch by Redis' clock, for waits that no script has given an instant.
-func (s *sending) watchIn(ctx context.Context, d time.Duration) error {
+// watchIn is watch with a delay instead of a time. It uses Redis' clock.
+func (s *batchSender) watchIn(ctx context.Context, d time.Duration) error {
 	now, err := s.ledger.Now(ctx)
 	if err != nil {
 		return err
@@ -123,24 +125,24 @@ func (s *sending) watchIn(ctx context.Context, d time.Duration) error {
 	return s.watch(ctx, now.Add(d))
 }
 
-// try submits one generation if everything allows it: look, reserve, claim, call, settle.
-// Where the settle of one claims the next, it goes on with those that come after it, and
-// takes them off their list.
-func (s *sending) try(ctx context.Context, g *ledger.Generation, after *[]*ledger.Generation) (step, time.Time, error) {
+// tryGeneration submits one generation if nothing prevents it: check the account, reserve rate,
+// claim, call, settle. If the settle claims the next generation too, tryGeneration submits that as
+// well, and so on. It removes these from after.
+func (s *batchSender) tryGeneration(ctx context.Context, g *ledger.Generation, after *[]*ledger.Generation) (step, time.Time, error) {
 	if s.memory.full() {
 		return stepLeave, time.Time{}, s.watchIn(ctx, fullWatch)
 	}
-	if narrowed, err := s.heed(ctx, g); err != nil || narrowed {
+	if narrowed, err := s.excludeOptOuts(ctx, g); err != nil || narrowed {
 		return stepAgain, time.Time{}, err
 	}
 	if g.Doubtful && s.acc.info.KeyTTL == 0 {
-		return s.ask(ctx, g) // it goes nowhere any more, and waits neither for its turn nor for a hold
+		return s.claimExpectingRefusal(ctx, g) // it will not be submitted again, so it waits for no turn and no hold
 	}
 	if s.schedule.closed() {
 		return s.whileClosed(ctx, g)
 	}
-	turns := s.acc.pioneer.turns.Load()
-	look, most, ok, err := s.mayUse(ctx, g)
+	turns := s.acc.slowStart.turns.Load()
+	look, most, ok, err := s.checkAccount(ctx, g)
 	if err != nil {
 		return stepDone, time.Time{}, err
 	}
@@ -155,7 +157,7 @@ func (s *sending) try(ctx context.Context, g *ledger.Generation, after *[]*ledge
 			}
 		}()
 	}
-	done, ok := s.first(look, turns)
+	done, ok := s.admitFirst(look, turns)
 	if !ok {
 		return stepAgain, time.Time{}, nil
 	}
@@ -165,7 +167,7 @@ func (s *sending) try(ctx context.Context, g *ledger.Generation, after *[]*ledge
 	units := s.units(g)
 	turn, ok, err := s.reserve(ctx, units)
 	if err != nil || !ok {
-		return stepAgain, time.Time{}, err // draining: the next look at the batch hands it over
+		return stepAgain, time.Time{}, err // if draining, the next pass hands the batch over
 	}
 	defer s.acc.leave()
 	if held, err := s.heldMeanwhile(ctx, look, looked); err != nil || held {
@@ -174,35 +176,35 @@ func (s *sending) try(ctx context.Context, g *ledger.Generation, after *[]*ledge
 		}
 		return stepAgain, time.Time{}, err
 	}
-	// The call's time runs from before the first try of the claim: a claim that was
-	// answered late leaves less of it.
+	// The time limit of the call starts before the first try of the claim. A claim that is answered
+	// late leaves less time for the call, so that the call ends within its lease.
 	start := time.Now()
-	defer s.letGo()
+	defer s.releaseInFlight()
 	claim, err := s.claim(ctx, g)
 	if claim != nil && err != nil {
-		return stepAgain, time.Time{}, s.giveBack(ctx, claim, units, time.Until(turn), backOff(2), err)
+		return stepAgain, time.Time{}, s.releaseUnused(ctx, claim, units, time.Until(turn), backOff(2), err)
 	}
 	if err != nil {
 		return stepDone, time.Time{}, err
 	}
-	if claim.Answer == ledger.ClaimGo && s.failover.dials.Load() != s.dials {
-		// Perhaps it was had from a Redis that does not know yet what was settled.
-		return stepAgain, time.Time{}, s.giveBack(ctx, claim, units, time.Until(turn), 0, errSuspect)
+	if claim.Result == ledger.ClaimGranted && s.restartGuard.dials.Load() != s.dials {
+		// The claim may come from a new Redis that lacks recent settles.
+		return stepAgain, time.Time{}, s.releaseUnused(ctx, claim, units, time.Until(turn), 0, errSuspect)
 	}
-	if claim.Answer != ledger.ClaimGo {
+	if claim.Result != ledger.ClaimGranted {
 		if err := s.limiter().Return(ctx, units, time.Until(turn)); err != nil {
 			s.log.Warn().Err(err).Str("account", s.acc.Name).Msg("a booking could not be given back")
 		}
 		return s.refused(ctx, g, claim)
 	}
 	if look.Probe && most > 0 && len(g.To) > most && !claim.Doubt {
-		return stepAgain, time.Time{}, s.carve(ctx, claim, most, units, time.Until(turn))
+		return stepAgain, time.Time{}, s.splitProbe(ctx, claim, most, units, time.Until(turn))
 	}
 	submitted = true
 	at := submission{claim: claim, gen: g, look: look, start: start}
 	for {
-		next, st, err := s.submit(at, *after)
-		done() // others need not wait for those that follow
+		next, st, err := s.submitCall(at, *after)
+		done() // calls of other slots need not wait for the following ones
 		if next == nil || err != nil {
 			return st, time.Time{}, err
 		}
@@ -210,9 +212,9 @@ func (s *sending) try(ctx context.Context, g *ledger.Generation, after *[]*ledge
 	}
 }
 
-// whileHeld leaves a batch until the hold is over. But the doubt of a campaign
-// that was stopped ends now: a claim of it is never told to go.
-func (s *sending) whileHeld(ctx context.Context, g *ledger.Generation) (step, time.Time, error) {
+// whileHeld leaves the batch until the hold is over. If the campaign was stopped, its doubtful
+// calls end now: their claim is refused anyway.
+func (s *batchSender) whileHeld(ctx context.Context, g *ledger.Generation) (step, time.Time, error) {
 	sum, err := s.ledger.Summary(ctx, s.id)
 	if errors.Is(err, ledger.ErrNotFound) {
 		return stepLeave, time.Time{}, nil
@@ -223,12 +225,12 @@ func (s *sending) whileHeld(ctx context.Context, g *ledger.Generation) (step, ti
 	if sum.StoppedBy == "" {
 		return stepLeave, time.Time{}, s.watchIn(ctx, heldWatch)
 	}
-	return s.ask(ctx, g)
+	return s.claimExpectingRefusal(ctx, g)
 }
 
-// refused acts on a claim that was not told to go.
-func (s *sending) refused(ctx context.Context, g *ledger.Generation, c *ledger.Claim) (step, time.Time, error) {
-	switch c.Answer {
+// refused acts on a claim that was refused.
+func (s *batchSender) refused(ctx context.Context, g *ledger.Generation, c *ledger.Claim) (step, time.Time, error) {
+	switch c.Result {
 	case ledger.ClaimBusy, ledger.ClaimLater:
 		return stepLater, c.Until.Add(50 * time.Millisecond), nil
 	case ledger.ClaimClosed:
@@ -245,7 +247,7 @@ func (s *sending) refused(ctx context.Context, g *ledger.Generation, c *ledger.C
 		return stepLeave, time.Time{}, nil
 	case ledger.ClaimDoubtful:
 		if c.Why == ledger.DoubtNoKey && s.acc.reconciles() {
-			return s.look(ctx, c, g)
+			return s.lookUp(ctx, c, g)
 		}
 		return stepAgain, time.Time{}, s.abandon(c, g, c.Why)
 	case ledger.ClaimStopped:
@@ -257,9 +259,9 @@ func (s *sending) refused(ctx context.Context, g *ledger.Generation, c *ledger.C
 	return stepDone, time.Time{}, nil
 }
 
-// whilePaused leaves a batch until the campaign is resumed, which sets its watch
-// to now; unless that has happened since the claim was refused.
-func (s *sending) whilePaused(ctx context.Context) (step, time.Time, error) {
+// whilePaused leaves the batch until the campaign is resumed, which makes the batch due at once. If
+// the campaign was resumed since the refusal, the batch is loaded again.
+func (s *batchSender) whilePaused(ctx context.Context) (step, time.Time, error) {
 	if err := s.watchIn(ctx, time.Minute); err != nil {
 		return stepDone, time.Time{}, err
 	}
@@ -273,28 +275,29 @@ func (s *sending) whilePaused(ctx context.Context) (step, time.Time, error) {
 	return stepLeave, time.Time{}, err
 }
 
-// abandon settles a doubtful generation that will not go again as unknown.
-func (s *sending) abandon(c *ledger.Claim, g *ledger.Generation, why string) error {
+// abandon settles a doubtful generation as unknown. It will not be submitted again.
+func (s *batchSender) abandon(c *ledger.Claim, g *ledger.Generation, why string) error {
 	records := fill(len(g.To), ledger.Record{Status: ledger.Unknown, Reason: why})
-	wait := backOff(1) // of those who are resent
-	return s.end("abandon", func(ctx context.Context) (ledger.Settled, error) {
-		return s.ledger.Settle(ctx, c, records, ledger.Abandon, s.parts(g), wait)
+	wait := backOff(1) // delay of recipients that are resent
+	return s.endClaim("abandon", func(ctx context.Context) (ledger.Settled, error) {
+		return s.ledger.Settle(ctx, c, records, ledger.SettleAbandon, s.segmentsOf(g), wait)
 	})
 }
 
-// submission is a call that may be made.
+// submission is a call whose claim was granted.
 type submission struct {
 	claim *ledger.Claim
 	gen   *ledger.Generation
-	look  ledger.Look
-	start time.Time // from which on its time runs
+	look  ledger.AccountCheck
+	start time.Time // when the time limit of the call began
 }
 
-// submit makes the call and ends the claim; perhaps it returns the next of those that come
-// after it. It runs on contexts of its own: the task's context ends on shutdown, a lost
-// lease or a timeout of the queue's, and none of these may turn a call in flight into an
-// unknown one.
-func (s *sending) submit(at submission, after []*ledger.Generation) (*submission, step, error) {
+// submitCall makes the call and ends its claim. It may return the next of the generations in after,
+// already claimed.
+//
+// It uses its own contexts. The task's context ends on shutdown, on a lost lease and on a timeout
+// of the queue. None of these may turn a call in flight into one of unknown outcome.
+func (s *batchSender) submitCall(at submission, after []*ledger.Generation) (*submission, step, error) {
 	c, g, look := at.claim, at.gen, at.look
 	ctx, cancel := context.WithDeadline(context.Background(), at.start.Add(s.acc.Timeout))
 	defer cancel()
@@ -302,26 +305,26 @@ func (s *sending) submit(at submission, after []*ledger.Generation) (*submission
 	for i, p := range g.To {
 		to[i] = p.MSISDN
 	}
-	results, err := call(ctx, s.acc.Provider, providers.Batch{Key: c.UUID.String(), From: s.sender(), Body: s.body(g), Flash: s.camp.spec.Flash, To: to})
-	v := judge(results, err, situation{recipients: len(to), doubt: c.Doubt, keyed: s.acc.info.KeyTTL > 0, reconcileFor: s.acc.reconcileFor(), tries: c.Tries, claims: c.Claims, probe: look.Probe,
+	results, err := callProvider(ctx, s.acc.Provider, providers.Batch{IdempotencyKey: c.IdempotencyKey.String(), From: s.sender(), Body: s.body(g), Flash: s.camp.spec.Flash, To: to})
+	v := judge(results, err, situation{recipients: len(to), doubt: c.Doubt, hasKeys: s.acc.info.KeyTTL > 0, reconcileFor: s.acc.reconcileFor(), tries: c.Tries, claims: c.Claims, probe: look.Probe,
 		maxAttempts: s.acc.MaxAttempts, lastAccepted: look.LastAccepted, first: c.First, now: c.At})
 	s.logCall(c, g, v, err, time.Since(at.start))
-	if v.went == ledger.WentWell {
-		s.acc.pioneer.seen(time.Now())
+	if v.outcome == ledger.CallOK {
+		s.acc.slowStart.noteAccepted(time.Now())
 	}
-	next, st, err := s.carryOut(at, v, after)
-	if look.Probe && v.went == "" {
-		s.endProbe() // it has shown nothing of the account: let another call try at once
+	next, st, err := s.applyVerdict(at, v, after)
+	if look.Probe && v.outcome == "" {
+		s.endProbe() // the call showed nothing about the account: let another call probe at once
 	}
 	s.noteBalanceIn(results)
 	return next, st, err
 }
 
-// call submits a batch; a panic in a provider costs that call and no more.
-func call(ctx context.Context, p providers.Provider, b providers.Batch) (results []providers.Result, err error) {
+// callProvider submits a batch. It returns a panic of the provider as an error of unknown outcome.
+func callProvider(ctx context.Context, p providers.Provider, b providers.Batch) (results []providers.Result, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			// The panic's own text could hold a body or a secret.
+			// The panic's text could contain a message body or a secret.
 			results, err = nil, &providers.Error{Op: "send", Outcome: providers.Unknown, Scope: providers.Call,
 				Cause: providers.CauseNoAnswer, Code: "panic", Err: fmt.Errorf("%T in the provider", r)}
 		}
@@ -329,7 +332,7 @@ func call(ctx context.Context, p providers.Provider, b providers.Batch) (results
 	return p.Send(ctx, b)
 }
 
-func (s *sending) sender() string {
+func (s *batchSender) sender() string {
 	if s.camp.spec.From != "" {
 		return s.camp.spec.From
 	}

@@ -15,21 +15,21 @@ import (
 	"github.com/tuma-sms/tuma/internal/queue"
 )
 
-// Planning happens in two lanes, so that a small campaign never waits for large ones.
+// Planning has two queues with separate slots, so that a small campaign never waits for large ones.
 const (
 	smallPlans = 4
 	largePlans = 2
 )
 
-// A server tries its queue up to so many times in the time of a poll: that asks Redis for no
-// more, and sees the sooner that there is a task. Of many servers each does so less often,
-// for it costs an idle worker some microseconds.
+// An asynq server polls its queue up to triesPerPoll times in each Config.PollEvery. The gate
+// answers most of these without Redis, and a task is noticed sooner. triesOfAll bounds the tries of
+// all servers together, because each costs an idle worker a few microseconds.
 const triesPerPoll, triesOfAll = 4, 64
 
-// servers are one asynq server for each of an account's two queues and each of
-// the two planning lanes. A hanging gateway fills its own slots only, and bulk
-// calls that wait for their turn do not keep a transactional one from asking for
-// its own; together they begin no more calls than the account's concurrency.
+// servers returns one asynq server for each of an account's two queues, and for each of the two
+// planning queues. So a gateway that hangs blocks only its own slots, and waiting bulk calls do not
+// keep a transactional call from asking for its turn. The two servers of an account together never
+// exceed the account's concurrency.
 func (w *Worker) servers() []*asynq.Server {
 	slots := map[string]int{queue.PlanSmall: smallPlans, queue.PlanLarge: largePlans}
 	for _, a := range w.accounts {
@@ -53,11 +53,11 @@ func (w *Worker) server(rdb redis.UniversalClient, every time.Duration, concurre
 		Queues:                   map[string]int{name: 1},
 		TaskCheckInterval:        every,
 		DelayedTaskCheckInterval: 3 * time.Second,
-		// A handler that failed has decided nothing: soon again. asynq's own retries
-		// carry no meaning beyond that.
+		// A failed handler has decided nothing, so run it again soon. asynq's own retries have no
+		// other meaning here.
 		RetryDelayFunc: func(int, error, *asynq.Task) time.Duration { return 2 * time.Second },
-		// Run waits for the handlers itself; asynq would queue their tasks again while
-		// they run.
+		// Run waits for the handlers itself. asynq would queue their tasks again while they still
+		// run.
 		ShutdownTimeout: time.Second,
 		ErrorHandler:    asynq.ErrorHandlerFunc(w.taskFailed),
 		LogLevel:        asynq.WarnLevel,
@@ -71,48 +71,48 @@ func shutdown(servers []*asynq.Server) {
 	}
 }
 
-// handle is where every wake-up call arrives.
+// handle processes one task: planning, or sending a batch.
 func (w *Worker) handle(task context.Context, t *asynq.Task) error {
 	p, err := queue.Decode(t.Payload())
 	if errors.Is(err, queue.ErrNewer) {
-		return err // for a newer worker; asynq offers it again
+		return err // the task is for a newer worker; asynq offers it again
 	}
 	if err != nil {
-		return w.setPayloadAside(task, t, err)
+		return w.quarantinePayload(task, t, err)
 	}
 	if !w.running.TryRLock() {
-		return w.handOver(p) // taken off the queue in the very moment of draining
+		return w.handOver(p) // the task was taken from the queue while draining began
 	}
 	defer w.running.RUnlock()
-	// asynq ends its handler's context on a lost lease and at shutdown, while what
-	// the handler does goes on: the ledger's tokens and leases are what fences it.
+	// asynq cancels its handler's context on a lost lease and at shutdown, but the work continues.
+	// The ledger's tokens and leases fence it.
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	if p.Batch == "" {
-		return w.orSetAside(ctx, p.Campaign, ledger.PlanWork, w.plan(ctx, p))
+		return w.orQuarantine(ctx, p.Campaign, ledger.PlanWork, w.plan(ctx, p))
 	}
 	camp, err := w.campaign(ctx, p.Campaign)
 	if errors.Is(err, ledger.ErrNotFound) {
 		return nil
 	}
 	if u := ledger.AsUnreadable(err); u != nil {
-		return w.setAside(ctx, p.Campaign, "", u, false)
+		return w.quarantine(ctx, p.Campaign, "", u, false)
 	}
 	if err != nil {
 		return err
 	}
-	lane, err := camp.frozen.LaneOf(p.Batch)
+	stream, err := camp.snapshot.StreamOf(p.Batch)
 	if err != nil {
-		return w.setPayloadAside(task, t, fmt.Errorf("batch %.40q of %s: %w", p.Batch, p.Campaign, queue.ErrPayload))
+		return w.quarantinePayload(task, t, fmt.Errorf("batch %.40q of %s: %w", p.Batch, p.Campaign, queue.ErrPayload))
 	}
-	acc := w.accounts[lane.Account.Name]
+	acc := w.accounts[stream.Account.Name]
 	if acc == nil {
-		return fmt.Errorf("account %s is not served here", lane.Account.Name)
+		return fmt.Errorf("account %s is not served by this worker", stream.Account.Name)
 	}
 	return w.send(ctx, acc, p)
 }
 
-// taskFailed logs what a handler could not do.
+// taskFailed logs a handler's error.
 func (w *Worker) taskFailed(_ context.Context, t *asynq.Task, err error) {
 	w.log.Error().Err(err).Str("task", t.Type()).Msg("task failed")
 }

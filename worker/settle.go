@@ -10,12 +10,12 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// carryOut tells the ledger, the account and the campaign what a verdict means. Where all
-// is well it claims the next call with that.
-func (s *sending) carryOut(at submission, v verdict, after []*ledger.Generation) (*submission, step, error) {
+// applyVerdict applies a verdict to the call, its account and its campaign. After a successful call
+// it may claim the next generation in the same script, and returns it.
+func (s *batchSender) applyVerdict(at submission, v verdict, after []*ledger.Generation) (*submission, step, error) {
 	c, g := at.claim, at.gen
 	if v.pause != "" {
-		// Before the release, so that no other worker claims it in between.
+		// Pause before the release, so that no other worker claims the call in between.
 		s.pauseCampaign(v.pause)
 	}
 	s.report(c, g, v)
@@ -23,53 +23,53 @@ func (s *sending) carryOut(at submission, v verdict, after []*ledger.Generation)
 		if err := s.noteSent(ctx, c, v.records); err != nil {
 			return ledger.Settled{}, err
 		}
-		out, err := s.write(ctx, c, g, v)
+		out, err := s.writeVerdict(ctx, c, g, v)
 		if err == nil {
 			s.endAttempt(ctx, c, g, v)
 		}
 		return out, err
 	}
-	if v.deed == deedSettle {
-		// Before it is written: a Redis that is met right afterwards must be told of it too.
-		s.failover.keep(len(g.To), func(ctx context.Context) error {
+	if v.action == actionSettle {
+		// Remember it before it is written: a Redis that restarts right afterwards needs it too.
+		s.restartGuard.remember(len(g.To), func(ctx context.Context) error {
 			_, err := write(ctx)
 			return err
 		})
 	}
-	next, done, back := s.goOn(at, v, after)
+	next, done, back := s.settleAndClaimNext(at, v, after)
 	var err error
 	if !done {
-		err = s.end("settle", write)
+		err = s.endClaim("settle", write)
 	}
 	s.keepAnswer(c, g, v, err)
-	if v.deed == deedSettle && err == nil {
-		s.suppress(g, v.records)
+	if v.action == actionSettle && err == nil {
+		s.addBlacklisted(g, v.records)
 	}
 	switch {
 	case err != nil:
 		return nil, stepAgain, err
 	case back != nil:
-		return nil, stepAgain, s.unclaim(back, 0)
+		return nil, stepAgain, s.releaseClaim(back, 0)
 	case v.final(s.resends()):
 		return next, stepDone, nil
 	}
 	return nil, stepAgain, nil
 }
 
-// write ends the claim in the ledger.
-func (s *sending) write(ctx context.Context, c *ledger.Claim, g *ledger.Generation, v verdict) (ledger.Settled, error) {
-	switch v.deed {
-	case deedSettle:
-		return s.ledger.Settle(ctx, c, v.records, v.basis, s.parts(g), v.backOff)
-	case deedRelease:
+// writeVerdict ends the claim in the ledger.
+func (s *batchSender) writeVerdict(ctx context.Context, c *ledger.Claim, g *ledger.Generation, v verdict) (ledger.Settled, error) {
+	switch v.action {
+	case actionSettle:
+		return s.ledger.Settle(ctx, c, v.records, v.settleReason, s.segmentsOf(g), v.backOff)
+	case actionRelease:
 		out, err := s.ledger.Release(ctx, c, v.backOff, v.renew)
 		if err == nil && out.Stale {
-			// The lease ran out meanwhile, and it may have been given up as unknown: that it
-			// was not sent is knowledge all the same.
-			return s.ledger.Settle(ctx, c, fill(len(g.To), ledger.Record{Reason: ledger.ReasonNotSent, Code: v.code}), ledger.Verdict, s.parts(g), 0)
+			// The lease ended meanwhile, and the call may have been settled as unknown. That it was
+			// certainly not sent is still worth recording.
+			return s.ledger.Settle(ctx, c, fill(len(g.To), ledger.Record{Reason: ledger.ReasonNotSent, Code: v.code}), ledger.SettleVerdict, s.segmentsOf(g), 0)
 		}
 		return out, err
-	case deedSplit:
+	case actionSplit:
 		out, err := s.ledger.Split(ctx, c)
 		if err == nil && out.Stale {
 			return s.ledger.Doubt(ctx, c, v.backOff, true)
@@ -79,31 +79,29 @@ func (s *sending) write(ctx context.Context, c *ledger.Claim, g *ledger.Generati
 	out, err := s.ledger.Doubt(ctx, c, v.backOff, v.count)
 	if err == nil && out.Count >= s.acc.MaxAttempts {
 		records := fill(len(g.To), ledger.Record{Status: ledger.Unknown, Reason: v.reason, Code: v.code})
-		return s.ledger.Settle(ctx, c, records, ledger.Abandon, s.parts(g), 0)
+		return s.ledger.Settle(ctx, c, records, ledger.SettleAbandon, s.segmentsOf(g), 0)
 	}
 	return out, err
 }
 
-// durableTries is how often a draining worker asks whether what it has written is
-// durable.
+// durableTries is how often a draining worker waits for its write to become durable.
 const durableTries = 3
 
-// end writes down what happened at a gateway and keeps trying while Redis is
-// away: on a context of its own, until the worker itself is ended. Then it queues
-// the batches that were handed out.
-func (s *sending) end(what string, write func(context.Context) (ledger.Settled, error)) error {
+// endClaim writes the end of a claim, and retries while Redis is away. It uses its own context and
+// stops only when the worker is killed. Then it queues the batches that this opened.
+func (s *batchSender) endClaim(what string, write func(context.Context) (ledger.Settled, error)) error {
 	wait := 50 * time.Millisecond
 	for try := 1; ; try++ {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		out, err := write(ctx)
 		if err == nil {
-			err = s.wakeAll(ctx, s.id, s.camp.frozen, s.camp.spec, s.keep(out.Wakes))
+			err = s.wakeAll(ctx, s.id, s.camp.snapshot, s.camp.spec, s.keepNext(out.Wakes))
 			cancel()
 			if err != nil {
-				s.log.Warn().Err(err).Str("campaign", s.id).Msg("handed-out batches not queued; the sweeper will")
+				s.log.Warn().Err(err).Str("campaign", s.id).Msg("could not enqueue follow-up batches; sweeper will retry")
 			}
 			if out.Done {
-				s.log.Info().Str("campaign", s.id).Msg("done")
+				s.log.Info().Str("campaign", s.id).Msg("campaign finished")
 			}
 			return nil
 		}
@@ -112,10 +110,10 @@ func (s *sending) end(what string, write func(context.Context) (ledger.Settled, 
 			return err
 		}
 		if errors.Is(err, ledger.ErrNotDurable) && s.draining() && try >= durableTries {
-			return err // it is written; that it will stay so is for the next worker to wait for
+			return err // it is written; the next worker waits until it is durable
 		}
 		if try == 1 || try%20 == 0 {
-			s.log.Error().Err(err).Str("campaign", s.id).Str("batch", s.batch).Int("try", try).Msg(what + " failed, trying again")
+			s.log.Error().Err(err).Str("campaign", s.id).Str("batch", s.batch).Int("try", try).Msg(what + " failed; retrying")
 		}
 		select {
 		case <-s.killed:
@@ -126,38 +124,38 @@ func (s *sending) end(what string, write func(context.Context) (ledger.Settled, 
 	}
 }
 
-// report tells the account how the call went. It is advice: if Redis is away, the
-// next call tells.
-func (s *sending) report(c *ledger.Claim, g *ledger.Generation, v verdict) {
-	if v.went == ledger.WentWell && v.cooldown <= 0 {
-		s.wentWell(c.At)
+// report records on the account how the call went. It is best effort: if Redis is away, the next
+// call reports.
+func (s *batchSender) report(c *ledger.Claim, g *ledger.Generation, v verdict) {
+	if v.outcome == ledger.CallOK && v.cooldown <= 0 {
+		s.noteSuccess(c.At)
 		return
 	}
-	// Within the lease's margin: the claim is only ended afterwards.
+	// This must end within the lease's margin, because the claim ends only afterwards.
 	ctx, cancel := context.WithTimeout(context.Background(), leaseMargin*2/3)
 	defer cancel()
 	if v.cooldown > 0 {
 		s.acc.health.forget()
 		if err := s.limiter().Cooldown(ctx, v.cooldown); err != nil {
-			s.log.Warn().Err(err).Str("account", s.acc.Name).Msg("cool-down not set")
+			s.log.Warn().Err(err).Str("account", s.acc.Name).Msg("could not set cool-down of account")
 		}
 	}
-	if v.went == "" {
+	if v.outcome == "" {
 		return
 	}
-	if v.went == ledger.WentWell {
-		s.wentWell(c.At)
+	if v.outcome == ledger.CallOK {
+		s.noteSuccess(c.At)
 		return
 	}
-	s.tellWell() // in the order in which it was
+	s.reportSuccesses() // keep the order of events
 	s.acc.health.forget()
-	r := ledger.CallReport{Went: v.went, Claimed: c.At, Reason: v.reason, Code: v.code, Jitter: rand.Float64()}
-	if v.went == ledger.WentHold && v.reason == string(providers.CauseCredit) {
-		r.Balance, r.Size = s.askBalance(ctx, s.acc), s.wanting(g, v)
+	r := ledger.CallReport{Outcome: v.outcome, Claimed: c.At, Reason: v.reason, Code: v.code, Jitter: rand.Float64()}
+	if v.outcome == ledger.CallHold && v.reason == string(providers.CauseCredit) {
+		r.Balance, r.Size = s.askBalance(ctx, s.acc), s.unaffordableSegments(g, v)
 	}
-	hold, err := s.ledger.Report(ctx, s.acc.Name, r)
+	hold, err := s.ledger.ReportCall(ctx, s.acc.Name, r)
 	if err != nil {
-		s.log.Warn().Err(err).Str("account", s.acc.Name).Msg("account not told how a call went")
+		s.log.Warn().Err(err).Str("account", s.acc.Name).Msg("could not report a call to its account")
 		return
 	}
 	if hold.Held() {
@@ -165,19 +163,19 @@ func (s *sending) report(c *ledger.Claim, g *ledger.Generation, v verdict) {
 	}
 }
 
-// pauseCampaign stops a campaign that its gateway would refuse as a whole.
-func (s *sending) pauseCampaign(why string) {
+// pauseCampaign pauses a campaign that its gateway refuses as a whole.
+func (s *batchSender) pauseCampaign(why string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	_, err := s.ledger.Pause(ctx, s.id, "gateway:"+why)
 	if err != nil && !errors.Is(err, ledger.ErrDone) && !errors.Is(err, ledger.ErrStopped) {
-		s.log.Error().Err(err).Str("campaign", s.id).Str("why", why).Msg("campaign not paused")
+		s.log.Error().Err(err).Str("campaign", s.id).Str("why", why).Msg("could not pause campaign that its gateway refuses")
 		return
 	}
-	s.log.Warn().Str("campaign", s.id).Str("account", s.acc.Name).Str("why", why).Msg("campaign paused: the gateway refuses it")
+	s.log.Warn().Str("campaign", s.id).Str("account", s.acc.Name).Str("why", why).Msg("campaign paused: its gateway refuses it")
 }
 
-func (s *sending) logCall(c *ledger.Claim, g *ledger.Generation, v verdict, err error, took time.Duration) {
+func (s *batchSender) logCall(c *ledger.Claim, g *ledger.Generation, v verdict, err error, took time.Duration) {
 	e := s.log.Debug()
 	if err != nil {
 		e = s.log.Warn().Err(err)
@@ -186,18 +184,18 @@ func (s *sending) logCall(c *ledger.Claim, g *ledger.Generation, v verdict, err 
 		return
 	}
 	e.Str("campaign", s.id).Str("batch", s.batch).Int("call", g.Call).Int("generation", g.Number).Str("account", s.acc.Name).
-		Str("uuid", c.UUID.String()).Int("recipients", len(g.To)).Bool("doubt", c.Doubt).Int("tries", c.Tries).
-		Str("deed", v.deed.String()).Dur("took", took).Msg("call")
+		Str("uuid", c.IdempotencyKey.String()).Int("recipients", len(g.To)).Bool("doubt", c.Doubt).Int("tries", c.Tries).
+		Str("deed", v.action.String()).Dur("took", took).Msg("call finished")
 }
 
-// String names the deed for logs.
-func (d deed) String() string {
+// String returns the name of the action, for logs.
+func (d action) String() string {
 	switch d {
-	case deedSettle:
+	case actionSettle:
 		return "settle"
-	case deedRelease:
+	case actionRelease:
 		return "release"
-	case deedSplit:
+	case actionSplit:
 		return "split"
 	}
 	return "doubt"

@@ -14,22 +14,23 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// failingSettles is a hook on a Redis client that lets the first few settles fail, unwritten.
+// failingSettles is a hook on a Redis client that fails the first few settles, without writing
+// them.
 type failingSettles struct{ left atomic.Int64 }
 
-// DialHook is go-redis's.
+// DialHook implements redis.Hook.
 func (h *failingSettles) DialHook(next redis.DialHook) redis.DialHook { return next }
 
-// ProcessPipelineHook is go-redis's.
+// ProcessPipelineHook implements redis.Hook.
 func (h *failingSettles) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return next
 }
 
-// ProcessHook is go-redis's.
+// ProcessHook implements redis.Hook.
 func (h *failingSettles) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		if slices.Contains(cmd.Args(), any("answer")) && h.left.Add(-1) >= 0 {
-			err := errors.New("no redis for a moment")
+			err := errors.New("redis is away")
 			cmd.SetErr(err)
 			return err
 		}
@@ -37,7 +38,8 @@ func (h *failingSettles) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// What happened at a gateway without keys is known to this worker alone.
+// Only this worker knows the outcome of its call at a gateway without keys, so it must keep trying
+// to settle.
 func TestAnAnswerIsWrittenHoweverOftenItFails(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
@@ -45,14 +47,14 @@ func TestAnAnswerIsWrittenHoweverOftenItFails(t *testing.T) {
 	h.left.Store(3)
 	r.rdb.AddHook(h)
 	gw := newStub(providers.Info{})
-	a := through(gw)
+	a := stubAccount(gw)
 	a.Timeout = time.Second
 	r.start(a)
 	r.enqueue("c", kenyan(2))
 	if s := r.wait("c", 20*time.Second); s.Accepted != 2 || gw.calls.Load() != 1 {
-		t.Errorf("%d calls, status %+v", gw.calls.Load(), s)
+		t.Errorf("got %d calls and status %+v", gw.calls.Load(), s)
 	}
 	if left := h.left.Load(); left >= 0 {
-		t.Errorf("%d more settles were to fail: the hook knows none", left+1)
+		t.Errorf("the hook did not see any settle: %d left to fail", left+1)
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// stub is a gateway in this process, for answers that the sandbox does not give.
-// It remembers how often each number went out.
+// stub is a gateway in this process, for answers that the sandbox does not give. It counts how
+// often it has taken each number.
 type stub struct {
 	info  providers.Info
 	send  func(ctx context.Context, b providers.Batch) ([]providers.Result, error)
@@ -33,10 +33,10 @@ func newStub(info providers.Info) *stub {
 	return s
 }
 
-// Info is the Provider's.
+// Info implements providers.Provider.
 func (s *stub) Info() providers.Info { return s.info }
 
-// Send is the Provider's.
+// Send implements providers.Provider.
 func (s *stub) Send(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 	s.calls.Add(1)
 	return s.send(ctx, b)
@@ -54,39 +54,39 @@ func (s *stub) accept(_ context.Context, b providers.Batch) ([]providers.Result,
 	return out, nil
 }
 
-// times is how often a number was taken.
+// times returns how often a number was taken.
 func (s *stub) times(n sms.MSISDN) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.took[n]
 }
 
-// all is how often each number was taken.
+// all returns how often each number was taken.
 func (s *stub) all() map[sms.MSISDN]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return maps.Clone(s.took)
 }
 
-// refused is an answer that refuses a call as a whole.
+// refused returns an error that refuses a call as a whole.
 func refused() error {
 	return &providers.Error{Op: "stub send", Outcome: providers.Rejected, Scope: providers.Call, Cause: providers.CauseRefused, Code: "http 400",
 		Err: errors.New("no")}
 }
 
-// unanswered is a call that may have been taken.
+// unanswered returns the error of a call that may have been taken.
 func unanswered() error {
 	return &providers.Error{Op: "stub send", Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseNoAnswer}
 }
 
-// balancing is a stub that can tell its credit.
-type balancing struct {
+// balanceStub is a stub that also reports a balance.
+type balanceStub struct {
 	*stub
 	balance func(context.Context) (providers.Balance, error)
 }
 
-// Balance is the Balancer's.
-func (b *balancing) Balance(ctx context.Context) (providers.Balance, error) { return b.balance(ctx) }
+// Balance implements providers.Balancer.
+func (b *balanceStub) Balance(ctx context.Context) (providers.Balance, error) { return b.balance(ctx) }
 
-// keyed remembers idempotency keys for a month.
-const keyed = 30 * 24 * time.Hour
+// keyTTL is the KeyTTL of a gateway that remembers idempotency keys for a month.
+const keyTTL = 30 * 24 * time.Hour

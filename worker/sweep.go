@@ -11,58 +11,59 @@ import (
 )
 
 const (
-	// sweeperLife is how long a dead sweeper's lock keeps others from sweeping.
+	// sweeperLife is how long a dead sweeper's lock keeps other workers from sweeping.
 	sweeperLife = 3 * time.Second
-	// staleUpload is when an upload that was never committed leaves the index; its
-	// staging area goes an hour earlier.
+	// staleUpload is the age at which an uncommitted upload leaves the index. Its staging area
+	// expires an hour earlier.
 	staleUpload = 25 * time.Hour
-	// retryTakeover is how long a retry must stand still before the sweeper goes on with it.
+	// retryTakeover is how long a retry must make no progress before the sweeper continues it.
 	retryTakeover = 10 * time.Second
-	// retireFor is how long a sweep goes on removing campaigns past retention.
+	// retireFor is how long a sweep may spend on deleting campaigns past retention.
 	retireFor = time.Second
-	// retireEvery is how often campaigns past retention are looked for.
+	// retireEvery is how often the sweeper looks for campaigns past retention.
 	retireEvery = time.Minute
 )
 
-// sweeper is what sweeps remember from one to the next. Losing it costs a look.
+// sweeper holds what sweeps remember from one to the next. Nothing depends on it: a new sweeper
+// learns it again.
 type sweeper struct {
-	retired time.Time
-	retries map[string]retrySeen
-	probes  map[string]*probing
-	flows   flows
-	told    map[string]int // campaigns by account
-	moves   moves
+	retired         time.Time
+	retries         map[string]retrySeen
+	probes          map[string]*probeTurns
+	flows           campaignAccounts
+	publishedCounts map[string]int // number of campaigns by account, as last published
+	moves           failoverState
 }
 
-// probing is whose turn it is to try a held account. Each batch gets one before
-// any gets another, so that one that is always refused does not keep the others
-// from showing that the account works.
-type probing struct {
-	since  time.Time // of the hold
-	tried  map[string]bool
-	chosen bool // in this sweep
-	passed bool // in this sweep: one was passed over because it has had its turn
+// probeTurns decides which batch may probe a held account. Each batch gets one turn before any gets
+// another. So a batch that is always refused does not keep the others from showing that the account
+// works.
+type probeTurns struct {
+	since   time.Time // start of the hold
+	tried   map[string]bool
+	chosen  bool // a batch was chosen in this sweep
+	skipped bool // a batch was skipped in this sweep because it has had its turn
 }
 
-// next says whether it is this batch's turn.
-func (p *probing) next(work string) bool {
+// next reports whether it is this batch's turn, and takes the turn.
+func (p *probeTurns) next(work string) bool {
 	if p.chosen {
 		return false
 	}
 	if p.tried[work] {
-		p.passed = true
+		p.skipped = true
 		return false
 	}
 	p.chosen, p.tried[work] = true, true
 	return true
 }
 
-// newSweep begins another round if nobody is left in this one.
-func (p *probing) newSweep() {
-	if p.passed && !p.chosen {
+// newSweep starts another round if every batch has had its turn.
+func (p *probeTurns) newSweep() {
+	if p.skipped && !p.chosen {
 		clear(p.tried)
 	}
-	p.chosen, p.passed = false, false
+	p.chosen, p.skipped = false, false
 }
 
 type retrySeen struct {
@@ -70,9 +71,9 @@ type retrySeen struct {
 	since  time.Time
 }
 
-// sweep looks once at everything that is open: queues what the queue has lost,
-// tops up windows, finishes what its caller left, retires what is past retention.
-// One worker in the cluster does it at a time; several would only do it twice.
+// sweep examines every open campaign once. It queues lost wake-ups, opens more batches, completes
+// operations that their callers left, and deletes what is past retention. One worker of the cluster
+// sweeps at a time; two sweeps at once would do no harm.
 func (w *Worker) sweep(ctx context.Context) error {
 	w.memory.read(ctx, w.cfg.Redis, w.log)
 	mine, err := w.ledger.Sweeping(ctx, w.cfg.Name, max(sweeperLife, 3*w.cfg.SweepEvery))
@@ -92,7 +93,7 @@ func (w *Worker) sweep(ctx context.Context) error {
 	}
 	w.sweeper.moves.newSweep()
 	var errs []error
-	if err := w.shareOut(ctx, open); err != nil {
+	if err := w.publishCampaignCounts(ctx, open); err != nil {
 		errs = append(errs, err)
 	}
 	for _, e := range open {
@@ -110,29 +111,29 @@ func (w *Worker) sweep(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-func (w *Worker) sweepCampaign(ctx context.Context, e ledger.Indexed, now time.Time) error {
+func (w *Worker) sweepCampaign(ctx context.Context, e ledger.IndexEntry, now time.Time) error {
 	sum, err := w.ledger.Summary(ctx, e.ID)
 	switch {
 	case errors.Is(err, ledger.ErrNotFound):
-		return w.ledger.Close(ctx, e)
+		return w.ledger.RemoveFromOpenIndex(ctx, e)
 	case errors.Is(err, ledger.ErrNewer):
 		return nil
 	case ledger.AsUnreadable(err) != nil:
-		return w.setAside(ctx, e.ID, "", ledger.AsUnreadable(err), false)
+		return w.quarantine(ctx, e.ID, "", ledger.AsUnreadable(err), false)
 	case err != nil:
 		return err
 	case sum.State == ledger.Uploading:
 		if now.Sub(e.Since) > staleUpload {
-			return w.ledger.Close(ctx, e)
+			return w.ledger.RemoveFromOpenIndex(ctx, e)
 		}
 		return nil
 	}
 	w.sweeper.note(e.ID, sum)
 	if sum.RetryRecord != "" {
-		// What of it cannot be read keeps the rest of the campaign from nothing.
+		// An unreadable part of the retry must not stop the rest of the campaign.
 		err := w.takeOverRetry(ctx, e.ID, sum.RetryRecord, now)
 		if u := ledger.AsUnreadable(err); u != nil {
-			err = w.setAside(ctx, e.ID, "", u, false)
+			err = w.quarantine(ctx, e.ID, "", u, false)
 		}
 		if err != nil {
 			return err
@@ -144,12 +145,12 @@ func (w *Worker) sweepCampaign(ctx context.Context, e ledger.Indexed, now time.T
 		if sum.RetryRecord != "" {
 			return nil
 		}
-		return w.ledger.Close(ctx, e)
+		return w.ledger.RemoveFromOpenIndex(ctx, e)
 	}
 	if sum.Unreadable != nil {
-		return w.setAside(ctx, e.ID, "", sum.Unreadable, false)
+		return w.quarantine(ctx, e.ID, "", sum.Unreadable, false)
 	}
-	if sum.StoppedBy != "" && sum.SetAsideWork > 0 {
+	if sum.StoppedBy != "" && sum.QuarantinedWork > 0 {
 		if done, err := w.ledger.WriteOff(ctx, e.ID, w.writeOffAfter()); err != nil || done {
 			return err
 		}
@@ -157,46 +158,46 @@ func (w *Worker) sweepCampaign(ctx context.Context, e ledger.Indexed, now time.T
 	return w.sweepOpen(ctx, e.ID, sum, now)
 }
 
-// sweepOpen wakes what is due of a campaign that is under way.
+// sweepOpen queues the due batches of an open campaign.
 func (w *Worker) sweepOpen(ctx context.Context, id string, sum ledger.Summary, now time.Time) error {
 	c := &campaign{spec: sum.Spec, total: sum.Total}
-	windows := map[int]int{}
+	openBatchLimits := map[int]int{}
 	if len(sum.Accounts) > 0 {
 		var err error
 		if c, err = w.campaign(ctx, id); err != nil {
 			return err
 		}
-		for n := range c.frozen.Lanes() {
-			windows[n] = w.window(ctx, c.frozen.Lane(n).Account.Name)
+		for n := range c.snapshot.Streams() {
+			openBatchLimits[n] = w.openBatchLimit(ctx, c.snapshot.Stream(n).Account.Name)
 		}
 	}
-	wakes, done, err := w.ledger.TopUp(ctx, id, windows)
+	wakes, done, err := w.ledger.TopUp(ctx, id, openBatchLimits)
 	if u := ledger.AsUnreadable(err); u != nil {
-		err = w.setAside(ctx, id, "", u, false)
+		err = w.quarantine(ctx, id, "", u, false)
 	}
 	if err != nil || done {
 		return err
 	}
-	if err := w.wakeAll(ctx, id, c.frozen, c.spec, wakes); err != nil {
+	if err := w.wakeAll(ctx, id, c.snapshot, c.spec, wakes); err != nil {
 		return err
 	}
-	errs := []error{w.moveOn(ctx, sum, c, windows, now)}
-	due, err := w.ledger.Due(ctx, id, now)
+	errs := []error{w.failOver(ctx, sum, c, openBatchLimits, now)}
+	due, err := w.ledger.DueBatches(ctx, id, now)
 	errs = append(errs, err)
 	for _, x := range due {
-		errs = append(errs, w.orSetAside(ctx, id, x.Batch, w.sweepWork(ctx, sum, c, x, now)))
+		errs = append(errs, w.orQuarantine(ctx, id, x.Batch, w.sweepWork(ctx, sum, c, x, now)))
 	}
 	return errors.Join(errs...)
 }
 
-// sweepWork looks where the wake-up call of overdue work is, and wakes it again
-// if it is lost or its worker has fallen silent.
+// sweepWork finds the wake-up of overdue work, and queues a new one if it is lost or its worker has
+// fallen silent.
 func (w *Worker) sweepWork(ctx context.Context, sum ledger.Summary, c *campaign, x ledger.Wake, now time.Time) error {
 	id, name := sum.ID, c.firstQueue()
 	p := queue.Pointer{Campaign: id, Wake: x.Number}
 	if x.Batch != ledger.PlanWork {
 		var err error
-		if name, err = queueOf(c.frozen, c.spec, x.Batch); err != nil {
+		if name, err = queueOf(c.snapshot, c.spec, x.Batch); err != nil {
 			return &ledger.Unreadable{Campaign: id, Record: "o", Bytes: []byte(x.Batch), Err: err}
 		}
 		p.Batch = x.Batch
@@ -219,23 +220,23 @@ func (w *Worker) sweepWork(ctx context.Context, sum ledger.Summary, c *campaign,
 	if err != nil || !ok {
 		return err
 	}
-	w.log.Debug().Str("campaign", id).Str("work", x.Batch).Int("wake", next.Number).Bool("running", place == queue.Running).Msg("woken again")
+	w.log.Debug().Str("campaign", id).Str("work", x.Batch).Int("wake", next.Number).Bool("running", place == queue.Running).Msg("lost or silent work queued again")
 	return w.wakeOne(ctx, id, c, next)
 }
 
-// stillHeld says whether a batch's account is held, so that there is no use in
-// waking it. Of an account whose hold is over one batch a sweep is woken, for the
-// probe, but none of a paused campaign, which could not make it. What is in doubt
-// of a stopped campaign needs no account any more.
+// stillHeld reports whether a batch's account is held, so that waking the batch is useless. If the
+// hold is over, one batch a sweep is woken, for the probe; but none of a paused campaign, which
+// could not make the call. A stopped campaign only has to end its doubtful calls, which need no
+// account.
 func (w *Worker) stillHeld(ctx context.Context, sum ledger.Summary, c *campaign, batch string, now time.Time) (bool, error) {
 	if sum.StoppedBy != "" {
 		return false, nil
 	}
-	lane, err := c.frozen.LaneOf(batch)
+	stream, err := c.snapshot.StreamOf(batch)
 	if err != nil {
 		return false, err
 	}
-	name := lane.Account.Name
+	name := stream.Account.Name
 	a, err := w.ledger.Account(ctx, name)
 	if errors.Is(err, ledger.ErrNoAccount) {
 		return false, nil
@@ -252,16 +253,16 @@ func (w *Worker) stillHeld(ctx context.Context, sum ledger.Summary, c *campaign,
 	}
 	p := w.sweeper.probes[name]
 	if p == nil || !p.since.Equal(a.Hold.Since) {
-		p = &probing{since: a.Hold.Since, tried: map[string]bool{}}
+		p = &probeTurns{since: a.Hold.Since, tried: map[string]bool{}}
 		if w.sweeper.probes == nil {
-			w.sweeper.probes = map[string]*probing{}
+			w.sweeper.probes = map[string]*probeTurns{}
 		}
 		w.sweeper.probes[name] = p
 	}
 	return !p.next(sum.ID + " " + batch), nil
 }
 
-// takeOverRetry goes on with a retry whose caller has not moved it for a while.
+// takeOverRetry continues a retry that has made no progress for retryTakeover.
 func (w *Worker) takeOverRetry(ctx context.Context, id, record string, now time.Time) error {
 	if w.sweeper.retries == nil {
 		w.sweeper.retries = map[string]retrySeen{}
@@ -274,12 +275,12 @@ func (w *Worker) takeOverRetry(ctx context.Context, id, record string, now time.
 	if now.Sub(seen.since) < retryTakeover {
 		return nil
 	}
-	w.log.Info().Str("campaign", id).Msg("going on with a retry that its caller left")
+	w.log.Info().Str("campaign", id).Msg("continuing a retry that its caller left unfinished")
 	return w.ledger.FinishRetry(ctx, id, record)
 }
 
-// retire removes campaigns that ended before a time, for as long as a sweep may
-// take; it says whether some may be left.
+// retire deletes campaigns that ended before a time, for at most retireFor. It reports whether some
+// may be left.
 func (w *Worker) retire(ctx context.Context, before time.Time) (more bool, err error) {
 	until := time.Now().Add(retireFor)
 	for more = true; more && time.Now().Before(until); {
@@ -290,8 +291,8 @@ func (w *Worker) retire(ctx context.Context, before time.Time) (more bool, err e
 	return more, w.retireAccounts(ctx, before)
 }
 
-// retireAccounts forgets accounts that nobody has served since before retention,
-// unless a hold or a rate set by hand says that somebody still minds them.
+// retireAccounts deletes accounts that no worker has served since before. It keeps accounts that an
+// operator has held or given a rate.
 func (w *Worker) retireAccounts(ctx context.Context, before time.Time) error {
 	accounts, err := w.ledger.Accounts(ctx)
 	if err != nil {
@@ -304,15 +305,15 @@ func (w *Worker) retireAccounts(ctx context.Context, before time.Time) error {
 		if err := w.ledger.ForgetAccount(ctx, a.Name); err != nil {
 			return err
 		}
-		w.log.Info().Str("account", a.Name).Msg("not served since retention: removed")
+		w.log.Info().Str("account", a.Name).Msg("account deleted: not served within retention")
 	}
 	return nil
 }
 
-// retireSome goes through the first thousand there are, and says whether it
-// removed any of them.
+// retireSome examines the thousand oldest campaigns of the index. It reports whether it deleted
+// any.
 func (w *Worker) retireSome(ctx context.Context, before time.Time) (some bool, err error) {
-	ids, err := w.ledger.Ended(ctx, before)
+	ids, err := w.ledger.IndexedBefore(ctx, before)
 	if err != nil {
 		return false, err
 	}
@@ -326,7 +327,7 @@ func (w *Worker) retireSome(ctx context.Context, before time.Time) (some bool, e
 		}
 		if gone {
 			some = true
-			w.log.Info().Str("campaign", id).Msg("past retention: removed")
+			w.log.Info().Str("campaign", id).Msg("campaign deleted: past retention")
 		}
 	}
 	return some, nil

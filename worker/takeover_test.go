@@ -13,13 +13,13 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// Of the first page a planner has put 800 into batches and carried the rest over when
-// it dies. The second repeats some of both, and has two more than may be sent.
+// A planner dies after putting 800 recipients of the first page into batches and carrying the rest
+// over. The second page repeats some of both, and has two recipients more than the cap allows.
 func TestAPlannerThatTakesOverKnowsWhatWasPlanned(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
 	l := ledger.New(r.rdb)
-	gw := newStub(providers.Info{KeyTTL: keyed})
+	gw := newStub(providers.Info{KeyTTL: keyTTL})
 	if err := l.Publish(t.Context(), "dead", ledger.Card{Name: "kobo-main", Info: gw.info, Unit: worker.UnitMessages, Concurrency: 1}); err != nil {
 		t.Fatal(err)
 	}
@@ -30,8 +30,8 @@ func TestAPlannerThatTakesOverKnowsWhatWasPlanned(t *testing.T) {
 		producer.Numbers(list...)); err != nil {
 		t.Fatal(err)
 	}
-	frozen := ledger.Frozen{Country: "KE", Accounts: []ledger.FrozenAccount{{Name: "kobo-main", MaxRecipients: 400, BatchSize: 400}}}
-	plan, err := l.StartPlan(t.Context(), "c", func(ledger.Spec) (ledger.Frozen, error) { return frozen, nil })
+	snapshot := ledger.PlanSnapshot{Country: "KE", Accounts: []ledger.SnapshotAccount{{Name: "kobo-main", MaxRecipients: 400, BatchSize: 400}}}
+	plan, err := l.StartPlan(t.Context(), "c", func(ledger.Spec) (ledger.PlanSnapshot, error) { return snapshot, nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,18 +39,18 @@ func TestAPlannerThatTakesOverKnowsWhatWasPlanned(t *testing.T) {
 	for i := range planned {
 		to = append(to, ledger.Planned{Row: i + 1, MSISDN: 254_710_000_000 + sms.MSISDN(i)})
 	}
-	page := ledger.PlannedPage{First: 1, Windows: map[int]int{0: 4}, Carry: [][]ledger.Call{{{To: to[800:]}}},
+	page := ledger.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 4}, Carry: [][]ledger.Call{{{To: to[800:]}}},
 		Batches: []ledger.PlannedBatch{{Calls: []int{400}, To: to[:400]}, {Calls: []int{400}, To: to[400:800]}}}
 	if _, _, err := plan.CommitPage(t.Context(), ledger.NewToken(), page); err != nil {
 		t.Fatal(err)
 	}
-	r.start(through(gw))
+	r.start(stubAccount(gw))
 	if s := r.wait("c", 40*time.Second); s.Accepted != planned+3 || s.Skipped != 22 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	for n, times := range gw.all() {
 		if times != 1 {
-			t.Errorf("%s went out %d times", n.Masked(), times)
+			t.Errorf("%s was taken %d times", n.Masked(), times)
 		}
 	}
 }

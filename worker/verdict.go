@@ -3,46 +3,45 @@ package worker
 import (
 	"cmp"
 	"errors"
-	"math/rand/v2"
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// deed is what the ledger is told of a call.
-type deed uint8
+// action is what the ledger does with a call.
+type action uint8
 
 const (
-	deedDoubt   deed = iota // unknown: the same again, or nothing (zero, so that forgetting is safe)
-	deedSettle              // the recipients have an outcome
-	deedRelease             // certainly not sent, nobody's attempt is spent
-	deedSplit               // refused as a whole: halve it
+	actionDoubt   action = iota // the outcome is unknown: repeat the call unchanged or give it up (zero value, so the safe default)
+	actionSettle                // record an outcome for each recipient
+	actionRelease               // certainly not sent: free the claim, without counting an attempt
+	actionSplit                 // refused as a whole: split it in two
 )
 
-// verdict is what an answer means, for the call, its account and its campaign.
+// verdict is the meaning of an answer for the call, its account and its campaign.
 type verdict struct {
-	deed    deed
-	records []ledger.Record // deedSettle
-	basis   ledger.Basis
-	backOff time.Duration
-	renew   bool // deedRelease: the next try takes another uuid
-	count   bool // deedDoubt: counts against the call itself
+	action       action
+	records      []ledger.Record // for actionSettle
+	settleReason ledger.SettleReason
+	backOff      time.Duration
+	renew        bool // for actionRelease: the next try uses a new idempotency key
+	count        bool // for actionDoubt: the answer counts as an attempt of the call
 
-	// For the account: how it went ("" says nothing), why, and how long to leave
-	// it alone.
-	went     ledger.Went
+	// For the account: how the call went ("" if it shows nothing), why, and how long to make no
+	// calls.
+	outcome  ledger.CallOutcome
 	reason   string
 	code     string
 	cooldown time.Duration
-	// pause is the word for which the whole campaign is paused, or empty.
+	// pause is the reason for which the whole campaign is paused, or "".
 	pause string
 }
 
-// final says that the verdict leaves nothing to submit of the generation, where
-// resend says whether who is unknown may go once more.
+// final reports whether the generation needs no further submission after the verdict. resend
+// reports whether unknown recipients may be submitted once more.
 func (v verdict) final(resend bool) bool {
-	if v.deed != deedSettle || v.basis == ledger.Partial || v.basis == ledger.Looked {
+	if v.action != actionSettle || v.settleReason == ledger.SettlePartial || v.settleReason == ledger.SettleLookup {
 		return false
 	}
 	for _, r := range v.records {
@@ -56,33 +55,31 @@ func (v verdict) final(resend bool) bool {
 // situation is what a verdict depends on besides the answer.
 type situation struct {
 	recipients int
-	doubt      bool // an earlier attempt under this uuid may have been taken
-	keyed      bool // the gateway knows idempotency keys
-	// reconcileFor is how long what is unknown can be looked for at the gateway; 0: it
-	// cannot.
+	doubt      bool // an earlier attempt with this key may have been taken
+	hasKeys    bool // the gateway has idempotency keys
+	// reconcileFor is how long unknown messages can be looked up at the gateway; 0 if they cannot.
 	reconcileFor time.Duration
 	tries        int
-	claims       int // of this generation, this one included
+	claims       int // number of claims of this generation, including this one
 	probe        bool
 	maxAttempts  int
-	lastAccepted time.Time // of the account, before this call
-	first, now   time.Time // first submission under this uuid; this claim
+	lastAccepted time.Time // when the account last accepted a message, before this call
+	first, now   time.Time // first submission with this key; this claim
 }
 
-// provenFor is how long an accepted call vouches for an account: what is refused
-// meanwhile is refused because of itself.
+// provenFor is how long an accepted call proves that an account works. If a call is refused within
+// that time, the call's content is the reason, not the account.
 const provenFor = 10 * time.Minute
 
 func (s situation) accountWorks() bool {
 	return !s.lastAccepted.IsZero() && s.now.Sub(s.lastAccepted) < provenFor
 }
 
-// blamesCall says whether an unknown answer counts against the call itself:
-// others have been accepted since it was first tried.
+// blamesCall reports whether an unknown answer counts against the call itself: since it was first
+// tried, other calls have been accepted.
 func (s situation) blamesCall() bool { return s.lastAccepted.After(s.first) }
 
-// judge turns a provider's answer into a verdict. What it does not recognise is
-// unknown.
+// judge turns a provider's answer into a verdict. An answer that it does not recognise is unknown.
 func judge(results []providers.Result, err error, s situation) verdict {
 	if err == nil && len(results) == s.recipients {
 		return judgeResults(results, s)
@@ -99,170 +96,162 @@ func judge(results []providers.Result, err error, s situation) verdict {
 func judgeError(e *providers.Error, s situation) verdict {
 	switch {
 	case e.Outcome == providers.Retryable && e.KeepKey:
-		// It may have begun on it: as good as unknown. A gateway that remembers errors
-		// would say the same for ever, so it counts once others have got through.
+		// KeepKey: the gateway may have started sending, so treat it as unknown. Some gateways
+		// replay the same error for a key for ever; count it against the call once other calls have
+		// succeeded.
 		v := unknown(e, s, s.blamesCall())
-		v.went = ledger.WentBad
+		v.outcome = ledger.CallBad
 		if s.blamesCall() {
-			v.went = "" // the account must not wait until this one is given up
+			v.outcome = "" // the account must not be held until this call is given up
 		}
 		return v
 	case e.Outcome == providers.Retryable:
 		return judgeNotSent(e)
 	case e.Outcome == providers.Rejected && s.doubt:
-		// A refusal now says nothing of the earlier attempt; that the gateway answers
-		// at all is no reason for the breaker.
+		// A refusal of this attempt says nothing about the earlier one. The gateway answers, so the
+		// breaker does not count it.
 		v := unknown(e, s, true)
-		v.went = ""
+		v.outcome = ""
 		return v
 	case e.Outcome == providers.Rejected && e.Scope == providers.Campaign:
-		return verdict{deed: deedRelease, renew: true, pause: wordOf(e.Code, e.Cause)}
+		return verdict{action: actionRelease, renew: true, pause: reasonOf(e.Code, e.Cause)}
 	case e.Outcome == providers.Rejected && e.Scope == providers.Account:
-		return verdict{deed: deedRelease, renew: true, went: ledger.WentHold}
+		return verdict{action: actionRelease, renew: true, outcome: ledger.CallHold}
 	case e.Outcome == providers.Rejected:
 		return judgeRefusal(e, s)
 	}
 	return unknown(e, s, s.blamesCall())
 }
 
-// judgeNotSent is for calls that the gateway certainly has not taken.
+// judgeNotSent judges a call that the gateway has certainly not taken.
 func judgeNotSent(e *providers.Error) verdict {
-	v := verdict{deed: deedRelease, renew: true, went: ledger.WentBad, backOff: backOff(1)}
+	v := verdict{action: actionRelease, renew: true, outcome: ledger.CallBad, backOff: backOff(1)}
 	switch e.Cause {
 	case providers.CauseConnection:
-		v.renew = false // nothing of it has ever been seen there
+		v.renew = false // the gateway has never seen the key
 	case providers.CauseConfiguration:
-		v.went, v.renew = ledger.WentHold, false // as above: whatever answered, it was not the gateway
+		v.outcome, v.renew = ledger.CallHold, false // as above: the answer did not come from the gateway
 	case providers.CauseCredentials:
-		v.went = ledger.WentHold
+		v.outcome = ledger.CallHold
 	case providers.CauseCredit:
-		v.went, v.backOff = ledger.WentHold, 0 // the hold is the back-off
+		v.outcome, v.backOff = ledger.CallHold, 0 // the hold replaces the back-off
 	case providers.CauseThrottled:
-		v.went, v.cooldown = "", e.RetryAfter
+		v.outcome, v.cooldown = "", e.RetryAfter
 		if v.cooldown <= 0 {
 			v.cooldown = time.Second
 		}
-		v.backOff = 0 // the cool-down is the back-off
+		v.backOff = 0 // the cool-down replaces the back-off
 	default:
 	}
 	return v
 }
 
-// judgeRefusal is for a call that was refused as a whole and not sent: halved to
-// find out who is to blame. A single recipient is, if the account works otherwise.
+// judgeRefusal judges a call that was refused as a whole and not sent. It splits the call to find
+// the recipient that causes the refusal. A single recipient is rejected, if the account otherwise
+// works.
 func judgeRefusal(e *providers.Error, s situation) verdict {
 	if s.recipients > 1 {
-		v := verdict{deed: deedSplit}
+		v := verdict{action: actionSplit}
 		if !s.accountWorks() && !s.probe {
-			// Perhaps it refuses everything. But a probe that is halved is a step further, of nine
-			// at most, and must not make the hold longer each time.
-			v.went = ledger.WentBad
+			// The account may refuse everything. But a probe that is split is progress: at most
+			// nine splits lead to one recipient. So a split probe must not lengthen the hold.
+			v.outcome = ledger.CallBad
 		}
 		return v
 	}
 	if !s.accountWorks() {
-		return verdict{deed: deedRelease, renew: true, backOff: backOff(2), went: ledger.WentBad}
+		return verdict{action: actionRelease, renew: true, backOff: backOff(2), outcome: ledger.CallBad}
 	}
-	return verdict{deed: deedSettle, basis: ledger.Verdict,
+	return verdict{action: actionSettle, settleReason: ledger.SettleVerdict,
 		records: []ledger.Record{{Status: ledger.Rejected, Reason: string(providers.CauseRefused), Code: e.Code}}}
 }
 
-// unknown keeps a call doubtful where the gateway has a key, or can be asked what it has
-// taken, and settles it as unknown where neither is so.
+// unknown keeps a call doubtful if the gateway has idempotency keys or can list what it has taken.
+// Otherwise it settles the call as unknown.
 func unknown(e *providers.Error, s situation, count bool) verdict {
-	v := verdict{deed: deedDoubt, count: count, backOff: backOff(max(1, s.claims)), went: ledger.WentBad}
+	v := verdict{action: actionDoubt, count: count, backOff: backOff(max(1, s.claims)), outcome: ledger.CallBad}
 	if e.Scope == providers.Account {
-		v.went = ledger.WentHold
+		v.outcome = ledger.CallHold
 	}
 	switch {
-	case s.keyed:
+	case s.hasKeys:
 	case s.reconcileFor > 0:
-		v.count, v.backOff = false, lookIn(s.reconcileFor, 0)
+		v.count, v.backOff = false, lookupDelay(s.reconcileFor, 0)
 	default:
-		v.deed, v.basis = deedSettle, ledger.Verdict
+		v.action, v.settleReason = actionSettle, ledger.SettleVerdict
 		v.records = fill(s.recipients, ledger.Record{Status: ledger.Unknown, Reason: string(e.Cause), Code: e.Code})
 	}
 	return v
 }
 
-// judgeResults takes the gateway's word for each recipient. What it says of a
-// recipient because of the account or the campaign stops these, and costs the
-// recipient nothing.
+// judgeResults uses the gateway's answer for each recipient. An answer about the account or the
+// campaign holds or pauses these, and does not count as an attempt of the recipient.
 func judgeResults(results []providers.Result, s situation) verdict {
-	v := verdict{deed: deedSettle, basis: ledger.Answer, records: make([]ledger.Record, len(results)), backOff: backOff(s.tries + 2)}
-	accepted, unsaid := 0, 0
+	v := verdict{action: actionSettle, settleReason: ledger.SettleAnswer, records: make([]ledger.Record, len(results)), backOff: backOff(s.tries + 2)}
+	accepted, unnamed := 0, 0
 	for _, r := range results {
 		if r.Outcome == providers.Accepted {
 			accepted++
 		}
 	}
-	var wide *providers.Result
+	var accountAnswer *providers.Result
 	for i, r := range results {
 		if accepted > 0 && r.Scope == providers.Campaign {
-			// Others have been taken with the same sender and text: it is this recipient's (a
-			// sender that one network does not know), and the campaign goes on.
+			// Other recipients were accepted with the same sender and body, so the refusal concerns
+			// this recipient only, for example because one network does not know the sender. The
+			// campaign continues.
 			r.Scope = providers.Recipient
 		}
 		v.records[i] = ledger.Record{Status: s.statusOf(r), MessageID: r.MessageID, Reason: r.Reason, Code: r.Code, Cost: r.Cost, Currency: r.Currency}
 		switch {
 		case r.Outcome == providers.Accepted:
 		case r.Outcome == providers.Unknown || r.Outcome > providers.Retryable:
-			unsaid++
+			unnamed++
 		case r.Scope == providers.Campaign:
-			v.pause = wordOf(r.Code, r.Cause)
+			v.pause = reasonOf(r.Code, r.Cause)
 		case r.Scope == providers.Account:
-			wide = &results[i]
+			accountAnswer = &results[i]
 		}
 		if r.Outcome == providers.Retryable && r.Scope != providers.Account {
 			v.records[i].RetryIn = r.RetryAfter
 		}
 	}
 	switch {
-	case wide != nil:
-		why := judgeNotSent(&providers.Error{Cause: wide.Cause, RetryAfter: wide.RetryAfter})
-		v.went, v.cooldown, v.reason, v.code = why.went, why.cooldown, string(wide.Cause), wide.Code
+	case accountAnswer != nil:
+		why := judgeNotSent(&providers.Error{Cause: accountAnswer.Cause, RetryAfter: accountAnswer.RetryAfter})
+		v.outcome, v.cooldown, v.reason, v.code = why.outcome, why.cooldown, string(accountAnswer.Cause), accountAnswer.Code
 	case accepted > 0:
-		v.went = ledger.WentWell
-	case unsaid == len(results):
-		v.went, v.reason = ledger.WentBad, string(providers.CauseNotUnderstood)
+		v.outcome = ledger.CallOK
+	case unnamed == len(results):
+		v.outcome, v.reason = ledger.CallBad, string(providers.CauseNotUnderstood)
 	}
 	switch {
-	case unsaid > 0 && !s.keyed && s.reconcileFor > 0:
-		v.basis, v.backOff = ledger.Looked, lookIn(s.reconcileFor, 0)
-	case unsaid > 0 && s.keyed && !s.doubt:
-		// Asking once more under the same key may tell of those it did not name.
-		v.basis = ledger.Partial
-	case wide != nil || v.pause != "":
-		v.basis = ledger.Spared
+	case unnamed > 0 && !s.hasKeys && s.reconcileFor > 0:
+		v.settleReason, v.backOff = ledger.SettleLookup, lookupDelay(s.reconcileFor, 0)
+	case unnamed > 0 && s.hasKeys && !s.doubt:
+		// Repeating the call with the same key may return the missing answers.
+		v.settleReason = ledger.SettlePartial
+	case accountAnswer != nil || v.pause != "":
+		v.settleReason = ledger.SettleSpared
 	}
 	return v
 }
 
-// statusOf is what an answer makes of its recipient.
+// statusOf returns the status that an answer gives its recipient.
 func (s situation) statusOf(r providers.Result) ledger.Status {
-	wide := r.Scope == providers.Campaign || r.Scope == providers.Account
+	accountAnswer := r.Scope == providers.Campaign || r.Scope == providers.Account
 	switch {
 	case r.Outcome == providers.Accepted:
 		return ledger.Accepted
-	case r.Outcome == providers.Rejected && !wide:
+	case r.Outcome == providers.Rejected && !accountAnswer:
 		return ledger.Rejected
 	case r.Outcome != providers.Rejected && r.Outcome != providers.Retryable, s.doubt:
 		return ledger.Unknown
-	case !wide && s.tries+1 >= s.maxAttempts:
+	case !accountAnswer && s.tries+1 >= s.maxAttempts:
 		return ledger.Rejected
 	}
 	return ledger.Pending
 }
 
-// wordOf is one word for a campaign-wide refusal.
-func wordOf(code string, cause providers.Cause) string { return cmp.Or(code, string(cause)) }
-
-// backOff is how long to leave a call alone at its n-th try: doubling from a
-// second to a minute, with full jitter above half of it.
-func backOff(n int) time.Duration {
-	d := time.Minute
-	if n < 7 {
-		d = time.Second << max(0, n-1)
-	}
-	return d/2 + rand.N(d/2)
-}
+// reasonOf returns the reason of a campaign-wide refusal: the gateway's code, or else the cause.
+func reasonOf(code string, cause providers.Cause) string { return cmp.Or(code, string(cause)) }

@@ -9,8 +9,9 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// every calls f with every answer that speaks for a whole call, in every situation.
-func every(f func(name string, e *providers.Error, s situation)) {
+// everyAnswer calls f with every error that a provider can return for a whole call, in every
+// situation.
+func everyAnswer(f func(name string, e *providers.Error, s situation)) {
 	causes := []providers.Cause{"", providers.CauseConnection, providers.CauseNoAnswer, providers.CauseGateway, providers.CauseNotUnderstood,
 		providers.CauseConfiguration, providers.CauseCredentials, providers.CauseCredit, providers.CauseBilling, providers.CauseThrottled, providers.CauseRefused}
 	now := time.Unix(1e9, 0)
@@ -20,7 +21,7 @@ func every(f func(name string, e *providers.Error, s situation)) {
 				for bits := range 1 << 5 {
 					on := func(i int) bool { return bits>>i&1 == 1 }
 					e := &providers.Error{Outcome: outcome, Scope: scope, Cause: cause, KeepKey: on(0)}
-					s := situation{recipients: 1, doubt: on(1), keyed: on(2), maxAttempts: 8, first: now, now: now}
+					s := situation{recipients: 1, doubt: on(1), hasKeys: on(2), maxAttempts: 8, first: now, now: now}
 					if on(3) {
 						s.recipients = 5
 					}
@@ -36,54 +37,54 @@ func every(f func(name string, e *providers.Error, s situation)) {
 
 func TestWhatMayHaveBeenTakenIsNeverCalledNotSent(t *testing.T) {
 	t.Parallel()
-	every(func(name string, e *providers.Error, s situation) {
+	everyAnswer(func(name string, e *providers.Error, s situation) {
 		v := judge(nil, e, s)
 		maybe := e.Outcome != providers.Rejected && e.Outcome != providers.Retryable || e.Outcome == providers.Retryable && e.KeepKey
 		if !maybe && !(e.Outcome == providers.Rejected && s.doubt) {
 			return
 		}
 		switch {
-		case v.deed == deedDoubt && s.keyed:
-		case v.deed == deedSettle && !s.keyed:
+		case v.action == actionDoubt && s.hasKeys:
+		case v.action == actionSettle && !s.hasKeys:
 			for _, r := range v.records {
 				if r.Status != ledger.Unknown {
-					t.Errorf("%s: %s", name, r.Status)
+					t.Errorf("%s: got %s", name, r.Status)
 				}
 			}
 			if len(v.records) != s.recipients {
-				t.Errorf("%s: %d records", name, len(v.records))
+				t.Errorf("%s: got %d records", name, len(v.records))
 			}
 		default:
-			t.Errorf("%s: %s", name, v.deed)
+			t.Errorf("%s: got %s", name, v.action)
 		}
 	})
 }
 
 func TestWhomAnAnswerDoesNotNameIsNeverCalledNotSent(t *testing.T) {
 	t.Parallel()
-	unsaid := []providers.Result{{Outcome: providers.Accepted, MessageID: "m"}, {Outcome: providers.Unknown, Reason: "not_in_reply"}}
-	odd := []providers.Result{unsaid[0], {Outcome: providers.Outcome(9)}}
+	unnamed := []providers.Result{{Outcome: providers.Accepted, MessageID: "m"}, {Outcome: providers.Unknown, Reason: "not_in_reply"}}
+	odd := []providers.Result{unnamed[0], {Outcome: providers.Outcome(9)}}
 	for _, keyed := range []bool{false, true} {
 		for _, doubt := range []bool{false, true} {
-			s := situation{recipients: 2, keyed: keyed, doubt: doubt, maxAttempts: 8, first: time.Unix(1e9, 0), now: time.Unix(1e9, 0)}
-			for _, results := range [][]providers.Result{unsaid, odd} {
+			s := situation{recipients: 2, hasKeys: keyed, doubt: doubt, maxAttempts: 8, first: time.Unix(1e9, 0), now: time.Unix(1e9, 0)}
+			for _, results := range [][]providers.Result{unnamed, odd} {
 				v := judge(results, nil, s)
-				if v.deed != deedSettle || len(v.records) != 2 || v.records[0].Status != ledger.Accepted || v.records[1].Status != ledger.Unknown {
-					t.Errorf("%+v: %s %+v", s, v.deed, v.records)
+				if v.action != actionSettle || len(v.records) != 2 || v.records[0].Status != ledger.Accepted || v.records[1].Status != ledger.Unknown {
+					t.Errorf("%+v: %s %+v", s, v.action, v.records)
 				}
-				// Under a key it may be asked for once more, unless that is what was done.
-				if partial := v.basis == ledger.Partial; partial != (keyed && !doubt) {
-					t.Errorf("%+v: on the basis %s", s, v.basis)
+				// With a key the call is repeated once for the missing answers.
+				if partial := v.settleReason == ledger.SettlePartial; partial != (keyed && !doubt) {
+					t.Errorf("%+v: got settle reason %s", s, v.settleReason)
 				}
 			}
-			for _, results := range [][]providers.Result{nil, unsaid[:1], append(unsaid, unsaid[0])} {
+			for _, results := range [][]providers.Result{nil, unnamed[:1], append(unnamed, unnamed[0])} {
 				v := judge(results, nil, s)
-				if keyed && v.deed != deedDoubt || !keyed && (v.deed != deedSettle || len(v.records) != 2) {
-					t.Errorf("%+v, an answer for %d of 2: %s %+v", s, len(results), v.deed, v.records)
+				if keyed && v.action != actionDoubt || !keyed && (v.action != actionSettle || len(v.records) != 2) {
+					t.Errorf("%+v, an answer for %d of 2: got %s %+v", s, len(results), v.action, v.records)
 				}
 				for _, r := range v.records {
 					if r.Status != ledger.Unknown {
-						t.Errorf("%+v, an answer for %d of 2: %s", s, len(results), r.Status)
+						t.Errorf("%+v, an answer for %d of 2: got %s", s, len(results), r.Status)
 					}
 				}
 			}
@@ -93,8 +94,8 @@ func TestWhomAnAnswerDoesNotNameIsNeverCalledNotSent(t *testing.T) {
 
 func TestABatchIsReadAgainWhereMoreOfItMayGo(t *testing.T) {
 	t.Parallel()
-	settled := func(basis ledger.Basis, all ...ledger.Status) (v verdict) {
-		v = verdict{deed: deedSettle, basis: basis}
+	settled := func(basis ledger.SettleReason, all ...ledger.Status) (v verdict) {
+		v = verdict{action: actionSettle, settleReason: basis}
 		for _, s := range all {
 			v.records = append(v.records, ledger.Record{Status: s})
 		}
@@ -102,42 +103,42 @@ func TestABatchIsReadAgainWhereMoreOfItMayGo(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		v           verdict
-		keep, again bool // whether it is final without and with resend
+		keep, again bool // wanted result of final(false) and final(true)
 	}{
-		"all known":       {settled(ledger.Answer, ledger.Accepted, ledger.Rejected), true, true},
-		"one unknown":     {settled(ledger.Verdict, ledger.Accepted, ledger.Unknown), true, false},
-		"one not now":     {settled(ledger.Answer, ledger.Pending, ledger.Accepted), false, false},
-		"one not named":   {settled(ledger.Partial, ledger.Unknown, ledger.Accepted), false, false},
-		"no settle":       {verdict{deed: deedRelease}, false, false},
-		"refused, halved": {verdict{deed: deedSplit}, false, false},
+		"all known":       {settled(ledger.SettleAnswer, ledger.Accepted, ledger.Rejected), true, true},
+		"one unknown":     {settled(ledger.SettleVerdict, ledger.Accepted, ledger.Unknown), true, false},
+		"one not now":     {settled(ledger.SettleAnswer, ledger.Pending, ledger.Accepted), false, false},
+		"one not named":   {settled(ledger.SettlePartial, ledger.Unknown, ledger.Accepted), false, false},
+		"no settle":       {verdict{action: actionRelease}, false, false},
+		"refused, halved": {verdict{action: actionSplit}, false, false},
 	} {
 		if tt.v.final(false) != tt.keep || tt.v.final(true) != tt.again {
-			t.Errorf("%s: final is %t, with resend %t", name, tt.v.final(false), tt.v.final(true))
+			t.Errorf("%s: final = %t, with resend %t", name, tt.v.final(false), tt.v.final(true))
 		}
 	}
 }
 
 func TestAFaultOfTheAccountUsesNobodyUp(t *testing.T) {
 	t.Parallel()
-	every(func(name string, e *providers.Error, s situation) {
+	everyAnswer(func(name string, e *providers.Error, s situation) {
 		if e.Outcome != providers.Retryable || e.KeepKey {
 			return
 		}
 		v := judge(nil, e, s)
-		if v.deed != deedRelease || v.went == "" && v.cooldown == 0 {
-			t.Errorf("%s: %s, went %q", name, v.deed, v.went)
+		if v.action != actionRelease || v.outcome == "" && v.cooldown == 0 {
+			t.Errorf("%s: got action %s, outcome %q", name, v.action, v.outcome)
 		}
 	})
 }
 
 func TestARefusalByAnAccountThatHasAcceptedNothingRejectsNobody(t *testing.T) {
 	t.Parallel()
-	every(func(name string, e *providers.Error, s situation) {
+	everyAnswer(func(name string, e *providers.Error, s situation) {
 		if e.Outcome != providers.Rejected || s.doubt || s.accountWorks() || e.Scope == providers.Campaign {
 			return
 		}
-		if v := judge(nil, e, s); v.deed == deedSettle || v.deed == deedDoubt || v.went != ledger.WentBad && v.went != ledger.WentHold {
-			t.Errorf("%s: %s, went %q", name, v.deed, v.went)
+		if v := judge(nil, e, s); v.action == actionSettle || v.action == actionDoubt || v.outcome != ledger.CallBad && v.outcome != ledger.CallHold {
+			t.Errorf("%s: got action %s, outcome %q", name, v.action, v.outcome)
 		}
 	})
 }
@@ -146,14 +147,14 @@ func TestABackOffIsBetweenHalfASecondAndAMinute(t *testing.T) {
 	t.Parallel()
 	for n := -1; n < 100; n++ {
 		if d := backOff(n); d < 500*time.Millisecond || d > time.Minute {
-			t.Errorf("try %d: %s", n, d)
+			t.Errorf("backOff(%d) = %s, want 500 ms to 1 min", n, d)
 		}
 	}
 }
 
 func TestEveryBatchGetsItsTurnToProbe(t *testing.T) {
 	t.Parallel()
-	p := &probing{tried: map[string]bool{}}
+	p := &probeTurns{tried: map[string]bool{}}
 	got := map[string]int{}
 	for range 40 {
 		p.newSweep()
@@ -164,6 +165,6 @@ func TestEveryBatchGetsItsTurnToProbe(t *testing.T) {
 		}
 	}
 	if len(got) != 3 || min(got["a"], got["b"], got["c"]) < 9 || got["a"]+got["b"]+got["c"] > 40 {
-		t.Errorf("probes %v", got)
+		t.Errorf("unfair probes: %v", got)
 	}
 }

@@ -13,7 +13,7 @@ import (
 func TestAHoldStopsCallsThatWaitForTheirTurn(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	// One call every 500 ms, and eight slots that wait for it: a batch each.
+	// There is one call every 500 ms, and eight slots with a batch each wait for it.
 	r.start(r.account(func(c *kobo.Config, a *worker.Account) { c.MaxRecipients, a.Rate, a.Burst = 10, 20, 1 }))
 	numbers := kenyan(160)
 	for n := range 8 {
@@ -24,8 +24,8 @@ func TestAHoldStopsCallsThatWaitForTheirTurn(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := r.gateway.Stats().Calls
-	// All slots have given their turns up when nobody is in flight and the
-	// sweeper finds the account held; ten turns would have passed by then.
+	// Within 2 s the calls in flight end, all slots give up their turns, and the sweeper finds the
+	// account held. Without the hold ten turns would have passed by then.
 	quiet := time.After(2 * time.Second)
 	<-quiet
 	if now := r.gateway.Stats().Calls; now > before+1 {
@@ -36,7 +36,7 @@ func TestAHoldStopsCallsThatWaitForTheirTurn(t *testing.T) {
 	}
 	for n := range 8 {
 		if s := r.wait(fmt.Sprint("c", n), 40*time.Second); s.Accepted != 20 {
-			t.Errorf("status %+v", s)
+			t.Errorf("unexpected status: %+v", s)
 		}
 	}
 }

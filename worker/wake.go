@@ -10,9 +10,9 @@ import (
 	"github.com/tuma-sms/tuma/internal/queue"
 )
 
-// wakeAll queues the wake-up calls of batches that the ledger has handed out. One
-// that is lost on the way is queued again by the sweeper.
-func (w *Worker) wakeAll(ctx context.Context, id string, f ledger.Frozen, spec ledger.Spec, wakes []ledger.Wake) error {
+// wakeAll queues the wake-ups of batches that the ledger has opened. The sweeper queues lost ones
+// again.
+func (w *Worker) wakeAll(ctx context.Context, id string, f ledger.PlanSnapshot, spec ledger.Spec, wakes []ledger.Wake) error {
 	for _, x := range wakes {
 		name, err := queueOf(f, spec, x.Batch)
 		if err != nil {
@@ -25,17 +25,17 @@ func (w *Worker) wakeAll(ctx context.Context, id string, f ledger.Frozen, spec l
 	return nil
 }
 
-// queueOf names the queue of a batch, by its account and the campaign's class.
-func queueOf(f ledger.Frozen, spec ledger.Spec, batch string) (string, error) {
-	lane, err := f.LaneOf(batch)
+// queueOf returns the queue of a batch, by its account and the campaign's class.
+func queueOf(f ledger.PlanSnapshot, spec ledger.Spec, batch string) (string, error) {
+	stream, err := f.StreamOf(batch)
 	if err != nil {
 		return "", err
 	}
-	return queue.SendQueue(lane.Account.Name, spec.Class == ledger.Transactional), nil
+	return queue.SendQueue(stream.Account.Name, spec.Class == ledger.Transactional), nil
 }
 
-// handOver queues a new wake-up call for work that this worker, draining, leaves
-// to others.
+// handOver queues a new wake-up for work that this slot leaves: the worker drains, or other
+// campaigns come first.
 func (w *Worker) handOver(p queue.Pointer) error {
 	ctx, cancel := context.WithTimeout(context.Background(), w.cfg.SweepEvery+5*time.Second)
 	defer cancel()
@@ -54,33 +54,33 @@ func (w *Worker) handOver(p queue.Pointer) error {
 	return w.wakeOne(ctx, p.Campaign, c, next)
 }
 
-// wakeOne queues the wake-up call of a batch or of planning.
+// wakeOne queues the wake-up of a batch or of planning.
 func (w *Worker) wakeOne(ctx context.Context, id string, c *campaign, x ledger.Wake) error {
 	if x.Batch == ledger.PlanWork {
 		return w.queue.Wake(ctx, c.firstQueue(), queue.Pointer{Campaign: id, Wake: x.Number})
 	}
-	return w.wakeAll(ctx, id, c.frozen, c.spec, []ledger.Wake{x})
+	return w.wakeAll(ctx, id, c.snapshot, c.spec, []ledger.Wake{x})
 }
 
-// wakeWatch is how long a wake-up call may wait or work in silence before the
-// sweeper looks for it.
+// wakeWatch is how long a wake-up may wait, or its worker be silent, before the sweeper looks for
+// it.
 const wakeWatch = 5 * time.Second
 
-// campaign is what never changes of a campaign once its planning has begun, and whom it
-// must not send to any more.
+// campaign holds what does not change about a campaign after its planning has begun, and its
+// opt-outs.
 type campaign struct {
-	spec   ledger.Spec
-	frozen ledger.Frozen
-	total  int
-	opted  *ledger.Exclusions
+	spec     ledger.Spec
+	snapshot ledger.PlanSnapshot
+	total    int
+	opted    *ledger.Exclusions
 }
 
-// firstQueue is where its planning is queued.
+// firstQueue returns the queue of the campaign's planning.
 func (c *campaign) firstQueue() string {
 	return queue.FirstQueue(c.spec.Via, c.spec.Class == ledger.Transactional, c.total)
 }
 
-// campaignCache keeps the campaigns that are being sent; a worker sends few at a time.
+// campaignCache caches the campaigns that are being sent. A worker sends few at a time.
 type campaignCache struct {
 	mu   sync.Mutex
 	byID map[string]*campaign
@@ -103,7 +103,7 @@ func (c *campaignCache) put(id string, x *campaign) {
 	c.byID[id] = x
 }
 
-// campaign reads what was asked for and what planning froze.
+// campaign returns a campaign's spec and plan snapshot, from the cache or the ledger.
 func (w *Worker) campaign(ctx context.Context, id string) (*campaign, error) {
 	if c := w.campaigns.get(id); c != nil {
 		return c, nil
@@ -112,12 +112,12 @@ func (w *Worker) campaign(ctx context.Context, id string) (*campaign, error) {
 	if err != nil {
 		return nil, err
 	}
-	frozen, total, err := w.ledger.Frozen(ctx, id)
+	snapshot, total, err := w.ledger.Snapshot(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	c := &campaign{spec: spec, frozen: frozen, total: total, opted: &ledger.Exclusions{}}
-	if len(frozen.Accounts) > 0 {
+	c := &campaign{spec: spec, snapshot: snapshot, total: total, opted: &ledger.Exclusions{}}
+	if len(snapshot.Accounts) > 0 {
 		w.campaigns.put(id, c)
 	}
 	return c, nil

@@ -1,7 +1,3 @@
-// Package worker plans campaigns and sends them: it takes wake-up calls from
-// asynq, asks the ledger what to do, asks the gateways to do it, and writes down
-// what came of it. Any number of workers share one Redis; any of them may die at
-// any moment.
 package worker
 
 import (
@@ -23,121 +19,162 @@ import (
 	"github.com/tuma-sms/tuma/ratelimit"
 )
 
-// Config is what a Worker needs. Zero values take the default named with them.
+// Config configures a Worker. Only Redis and Accounts are required. A zero field takes the default
+// that its comment gives.
 type Config struct {
-	// Redis is shared with the caller and stays the caller's to close.
+	// Redis is the client of the Redis that all workers and producers share. The worker does not
+	// close it. Its pool should hold about two connections for each call that may be in flight.
 	Redis redis.UniversalClient
-	// Accounts that this worker sends through; at least one.
+	// Accounts are the gateway accounts that this worker sends through. There must be at least one,
+	// and their names must differ.
 	Accounts []Account
-	// Routes choose accounts for campaigns that name none. They may name accounts
-	// that only other workers serve.
-	Routes []ledger.Route
-	// Country is the default for numbers in national format, "KE"; empty: only
-	// international numbers are read.
+	// Routes choose the accounts of a campaign that names none. A route may name accounts that only
+	// other workers serve. Default: none; then every campaign must name its account.
+	Routes []Route
+	// Country is the ISO code of the country of numbers in national format, such as "KE". Default:
+	// none; then only numbers in international format are valid.
 	Country string
-	// Windows are the hours in which marketing may be handed over, local to the
-	// recipient, by ISO code of the recipient's country. A country that is not there
-	// has none. A campaign keeps to those that were in force when its planning began.
+	// Windows are the sending hours of marketing campaigns, by ISO code of the recipient's country.
+	// They are local time of the recipient. A country without an entry has no sending hours, so its
+	// recipients may be sent to at any time. A campaign keeps the hours that were configured when
+	// its planning began. Transactional campaigns ignore them.
 	Windows map[string]Hours
-	// Retention is how long a finished campaign stays; 30 days.
+	// Retention is how long a finished campaign is kept before it is deleted. Default: 30 days.
 	Retention time.Duration
-	// FailoverAfter is how long an account must have been held, otherwise than by hand,
-	// before the work that waits for it moves to the next account of its route; 1 minute.
-	// Negative: never.
+	// FailoverAfter is how long an account must have been held before its waiting work fails over
+	// to the next account of the route. An account that an operator holds keeps its work. Default:
+	// 1 minute. Negative: never.
 	FailoverAfter time.Duration
-	// Durability says what must hold a claim before its call is made, and a settle
-	// before its call is done with. Default: nothing beyond Redis' answer.
+	// Durability is how safe a claim must be before its call is made, and a settle before the call
+	// counts as settled. Default: the change was accepted by Redis.
 	Durability Durability
-	// UnsafeRedis accepts a Redis that may forget, with a warning.
+	// UnsafeRedis lets Run work on a Redis that may lose data, after logging a warning. It is for
+	// tests and demos. See CheckRedis.
 	UnsafeRedis bool
-	// Logger takes the worker's own lines; the zero logger is silent.
+	// Logger receives the worker's log lines. They hold no message body and no full number.
+	// Default: no logging.
 	Logger zerolog.Logger
-	// Name tells workers apart; host name, process id and a random part.
+	// Name identifies this worker in Redis and in logs. It must differ from the names of all other
+	// workers. Default: host name, process ID and a random part.
 	Name string
-	// SweepEvery is how often lost wake-ups are looked for; 1 s.
+	// SweepEvery is how often the sweeper looks for lost wake-ups, due batches and campaigns past
+	// retention. Only one worker sweeps at a time. Default: 1 s.
 	SweepEvery time.Duration
-	// PollEvery is how often idle queues are asked, which a message waits for less than half of on
-	// average; 50 ms, and one question for all of them together. In a Redis cluster, where
-	// each is asked by itself, 16 ms for each queue, from 50 to 250 ms. An idle worker gives
-	// Redis less than 100 commands a second.
+	// PollEvery is how often the worker polls its queues while they are empty. A new message waits
+	// for less than half of it on average. Default: 50 ms, with one command for all queues.
+	//
+	// In a Redis cluster each queue needs its own command. The default there is 16 ms for each
+	// queue, but at least 50 ms and at most 250 ms. An idle worker then sends Redis fewer than 100
+	// commands a second.
 	PollEvery time.Duration
 }
 
-// What an account's rate counts.
+// What Account.Rate counts.
 const (
-	UnitMessages = ledger.UnitMessages
-	UnitSegments = ledger.UnitSegments
-	UnitRequests = ledger.UnitRequests
+	UnitMessages = "messages"
+	UnitSegments = "segments"
+	UnitRequests = "requests"
 )
 
-// What becomes of a recipient whose outcome is unknown.
+// Values of Account.OnUnknown: what happens to a recipient whose outcome is unknown.
 const (
-	OnUnknownKeep   = ledger.KeepUnknown   // it stays unknown
-	OnUnknownResend = ledger.ResendUnknown // it is submitted once more, and perhaps sent twice
+	OnUnknownKeep   = "keep"   // the recipient stays unknown
+	OnUnknownResend = "resend" // the message is submitted once more, so the recipient may receive it twice
 )
 
-// Account is a provider with the throughput it may use.
+// Route sends the numbers with a prefix through accounts. The first route that matches a number and
+// names an account applies. A number without a route is skipped.
+type Route struct {
+	// Match is the prefix of the number in international format, digits only: "2547". Empty: all
+	// numbers.
+	Match string
+	// Via names the accounts in order of preference. The first one that can take the message and
+	// has not been held for long gets it.
+	Via []string
+}
+
+// ledgerRoutes converts routes to the type that the ledger stores.
+func ledgerRoutes(routes []Route) (out []ledger.Route) {
+	for _, r := range routes {
+		out = append(out, ledger.Route(r))
+	}
+	return out
+}
+
+// Account is a gateway account that a worker sends through: a provider, the throughput it may use,
+// and how its answers are handled. Zero fields take the default that their comment gives.
 type Account struct {
-	Name     string
+	// Name is what campaigns, routes and the command line call the account: 1 to 64 letters,
+	// digits, _ or -. Workers that serve the same account use the same name and the same rate.
+	Name string
+	// Provider is the client of the gateway, with its login.
 	Provider providers.Provider
-	// Rate is in Unit a second for the whole cluster; 0: unlimited.
+	// Rate is the number of Units a second that all workers together may use. 0: unlimited.
 	Rate ratelimit.Rate
-	// Burst is in Unit; 0: ratelimit.DefaultBurst(Rate).
+	// Burst is how many Units may go at once after a pause. Default: ratelimit.DefaultBurst(Rate).
 	Burst int
-	// Unit is messages (default), segments or requests.
+	// Unit is what Rate counts: UnitMessages (default), UnitSegments or UnitRequests.
 	Unit string
-	// Sender is the default sender ID.
+	// Sender is the sender ID of campaigns that name none. Default: the gateway's own, if it has
+	// one.
 	Sender string
-	// Concurrency is how many calls this worker has in flight; 8.
+	// Concurrency is the maximum number of calls that this worker has in flight at the account.
+	// Default: 8.
 	Concurrency int
-	// Timeout is for a whole HTTP call; 30 s.
+	// Timeout bounds a whole call of Provider.Send. Default: 30 s.
 	Timeout time.Duration
-	// MaxAttempts is how many answers about a message itself it gets; 8.
+	// MaxAttempts is how many answers about a message itself it may get before the recipient ends
+	// rejected, or unknown if the message may have been sent. Faults of the account or the network
+	// do not count. Default: 8.
 	MaxAttempts int
-	// OnUnknown is what becomes of a recipient whose outcome is unknown at a gateway
-	// without idempotency keys, where the campaign does not say: keep (default) or resend.
+	// OnUnknown is what happens to a recipient whose outcome is unknown at a gateway without
+	// idempotency keys: OnUnknownKeep (default) or OnUnknownResend. A campaign may override it.
 	OnUnknown string
-	// ReconcileFor is how long a call of unknown outcome is looked for where the gateway
-	// lists what it has taken, before it ends unknown; 1 minute. Negative: not at all.
+	// ReconcileFor is how long the worker searches the gateway's list of taken messages for a call
+	// of unknown outcome, before its recipients end unknown. It applies to providers that implement
+	// providers.Reconciler and have no idempotency keys. Default: 1 minute. Negative: do not
+	// search.
 	ReconcileFor time.Duration
-	// Price is per segment, "0.80 KES", for estimates.
+	// Price is the price of one segment with its currency, such as "0.80 KES". It is used for
+	// estimates. Default: unknown.
 	Price string
 }
 
-// Worker plans and sends. Its methods may be called from any goroutine, Run once.
+// Worker plans and sends campaigns. Make one with New. Its methods are safe for concurrent use, but
+// Run may be called only once.
 type Worker struct {
-	cfg       Config
-	log       zerolog.Logger
-	ledger    *ledger.Ledger
-	queue     *queue.Queue
-	accounts  map[string]*account
-	campaigns campaignCache
-	windows   windowCache
-	hours     hoursCache
-	memory    memoryWatch
-	sweeper   sweeper
+	cfg         Config
+	log         zerolog.Logger
+	ledger      *ledger.Ledger
+	queue       *queue.Queue
+	accounts    map[string]*account
+	campaigns   campaignCache
+	openBatches openBatchCache
+	hours       hoursCache
+	memory      memoryWatch
+	sweeper     sweeper
 
-	drain   chan struct{} // closed: claim nothing more
-	killed  chan struct{} // closed: stop trying to write to Redis
+	drain   chan struct{} // closed when Run drains: claim nothing more
+	killed  chan struct{} // closed by Kill: stop trying to write to Redis
 	kill    sync.Once
-	running sync.RWMutex // read-locked by each handler; draining locks it for good
+	running sync.RWMutex // each handler holds a read lock; draining takes the write lock and keeps it
 	serving atomic.Bool
-	// failover says whether the Redis is still the one that was settled in.
-	failover failover
+	// restartGuard detects that Redis restarted or failed over, and replays recent settles to it.
+	restartGuard restartGuard
 }
 
-// New checks the configuration and fills in its defaults. It does not talk to
-// Redis yet. The error joins every mistake.
+// New checks cfg, fills in its defaults and returns a worker. It does not connect to Redis: Run
+// does. The error joins all mistakes that were found.
 func New(cfg Config) (*Worker, error) {
 	cfg.setDefaults()
 	w := &Worker{cfg: cfg, log: cfg.Logger.With().Str("worker", cfg.Name).Logger(), accounts: map[string]*account{},
 		drain: make(chan struct{}), killed: make(chan struct{})}
 	var mistakes []error
 	if cfg.Redis == nil {
-		return nil, errors.New("new worker: no redis client")
+		return nil, errors.New("new worker: no redis client: set Config.Redis")
 	}
 	if len(cfg.Accounts) == 0 {
-		mistakes = append(mistakes, errors.New("no accounts"))
+		mistakes = append(mistakes, errors.New("no accounts: set Config.Accounts"))
 	}
 	for _, a := range cfg.Accounts {
 		acc, err := newAccount(cfg.Redis, a)
@@ -146,17 +183,17 @@ func New(cfg Config) (*Worker, error) {
 			continue
 		}
 		if w.accounts[a.Name] != nil {
-			mistakes = append(mistakes, fmt.Errorf("account %s is there twice", a.Name))
+			mistakes = append(mistakes, fmt.Errorf("account %s: name is used twice", a.Name))
 		}
 		w.accounts[a.Name] = acc
 	}
-	if err := w.checkWindows(); err != nil {
+	if err := w.checkSendingHours(); err != nil {
 		mistakes = append(mistakes, err)
 	}
 	if len(mistakes) > 0 {
 		return nil, fmt.Errorf("new worker: %w", errors.Join(mistakes...))
 	}
-	w.ledger, w.queue = ledger.NewDurable(cfg.Redis, cfg.Durability), queue.New(cfg.Redis)
+	w.ledger, w.queue = ledger.NewDurable(cfg.Redis, ledger.Durability(cfg.Durability)), queue.New(cfg.Redis)
 	return w, nil
 }
 
@@ -185,10 +222,13 @@ func (c *Config) setDefaults() {
 	}
 }
 
-// Run works until the context ends, then drains: calls in flight are finished and
-// written down, nothing more is claimed, what is left is handed to other workers,
-// and Run returns when nothing of it runs any more. It errs at once when Redis is
-// not fit to work on.
+// Run plans and sends until ctx ends, and then drains: it claims nothing more, finishes the calls
+// in flight, settles them, and hands the rest to other workers. It returns nil once everything has
+// stopped. It may take as long as the longest Account.Timeout and as long as Redis is away; Kill
+// shortens the latter.
+//
+// Run returns an error at once if Redis cannot be reached or is unfit (see CheckRedis and
+// CheckDurability).
 func (w *Worker) Run(ctx context.Context) error {
 	warnings, err := CheckRedis(ctx, w.cfg.Redis, w.cfg.UnsafeRedis)
 	if err != nil {
@@ -216,15 +256,15 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var loops sync.WaitGroup
-	loops.Go(func() { w.every(background, w.cfg.SweepEvery, "sweep", w.sweep) })
-	loops.Go(func() { w.every(background, publishEvery, "publish", w.publish) })
-	loops.Go(func() { w.every(background, balanceTick, "balance", w.pollBalances()) })
+	loops.Go(func() { w.runEvery(background, w.cfg.SweepEvery, "sweep", w.sweep) })
+	loops.Go(func() { w.runEvery(background, publishEvery, "publish", w.publish) })
+	loops.Go(func() { w.runEvery(background, balanceTick, "balance", w.pollBalances()) })
 	w.serving.Store(true)
-	w.log.Info().Int("accounts", len(w.accounts)).Msg("working")
+	w.log.Info().Int("accounts", len(w.accounts)).Msg("worker started")
 
 	<-ctx.Done()
 	w.serving.Store(false)
-	w.log.Info().Msg("draining: calls in flight are finished, nothing more is claimed")
+	w.log.Info().Msg("worker draining: finishing calls in flight, claiming nothing more")
 	close(w.drain)
 	for _, s := range servers {
 		s.Stop()
@@ -234,18 +274,20 @@ func (w *Worker) Run(ctx context.Context) error {
 	loops.Wait()
 	shutdown(servers)
 	w.withdraw()
-	w.log.Info().Msg("drained")
+	w.log.Info().Msg("worker drained")
 	return nil
 }
 
-// Kill makes a draining worker give up what it still wants to write to Redis: the
-// second interrupt. Calls that it could not settle end in doubt.
+// Kill makes a draining worker stop retrying its writes to Redis. It is meant for a second
+// interrupt. Calls that could not be settled become doubtful: another worker resolves them after
+// their lease ends. Kill may be called repeatedly.
 func (w *Worker) Kill() { w.kill.Do(func() { close(w.killed) }) }
 
-// Ready says whether the worker can work now: it is not draining and Redis answers.
+// Ready returns nil if the worker is running, is not draining, and Redis answers. Otherwise it
+// returns an error that says why. It suits a readiness probe.
 func (w *Worker) Ready(ctx context.Context) error {
 	if !w.serving.Load() {
-		return errors.New("not serving")
+		return errors.New("worker is not running or is draining")
 	}
 	if err := w.cfg.Redis.Ping(ctx).Err(); err != nil {
 		return fmt.Errorf("redis: %w", err)
@@ -262,7 +304,7 @@ func (w *Worker) draining() bool {
 	}
 }
 
-// sleep waits; false: the worker drains.
+// sleep waits for d. It returns false if the worker drains meanwhile.
 func (w *Worker) sleep(d time.Duration) bool {
 	if d <= 0 {
 		return !w.draining()
@@ -277,14 +319,14 @@ func (w *Worker) sleep(d time.Duration) bool {
 	}
 }
 
-// every does something now and then until the context ends; what fails is logged
-// and tried again the next time.
-func (w *Worker) every(ctx context.Context, d time.Duration, what string, do func(context.Context) error) {
+// runEvery calls do at once and then every d until ctx ends. It logs an error and tries again at
+// the next tick.
+func (w *Worker) runEvery(ctx context.Context, d time.Duration, what string, do func(context.Context) error) {
 	t := time.NewTicker(d)
 	defer t.Stop()
 	for {
 		if err := do(ctx); err != nil && ctx.Err() == nil {
-			w.log.Error().Err(err).Msg(what + " failed; trying again")
+			w.log.Error().Err(err).Msg(what + " failed; retrying at the next interval")
 		}
 		select {
 		case <-ctx.Done():

@@ -16,16 +16,16 @@ func TestACampaignGoesFromListToGateway(t *testing.T) {
 	r.enqueue("first", numbers)
 	s := r.wait("first", 20*time.Second)
 	if s.Accepted != 1200 || s.Skipped != 4 || s.Total != 1204 || s.Calls != 3 || s.Batches != 3 {
-		t.Errorf("status %+v", s)
+		t.Errorf("unexpected status: %+v", s)
 	}
 	if s.Reasons["duplicate"] != 2 || s.Reasons["invalid_number"] != 2 {
-		t.Errorf("reasons %v", s.Reasons)
+		t.Errorf("unexpected reasons: %v", s.Reasons)
 	}
 	if got := r.gateway.Stats(); got.Accepted != 1200 || got.Calls != 3 || got.Duplicates != 0 {
-		t.Errorf("gateway %+v", got)
+		t.Errorf("unexpected gateway counters: %+v", got)
 	}
 	if got := r.tally("first"); got["accepted"] != 1200 || got["skipped"] != 4 {
-		t.Errorf("results %v", got)
+		t.Errorf("unexpected results: %v", got)
 	}
 	for x, err := range r.producer.Results(t.Context(), "first", "skipped") {
 		if err != nil {
@@ -33,7 +33,7 @@ func TestACampaignGoesFromListToGateway(t *testing.T) {
 		}
 		want := map[int]string{1201: "duplicate ", 1202: "invalid_number not_a_number", 1203: "invalid_number lost_digits", 1204: "duplicate "}
 		if (x.MSISDN == "") != (x.Reason == "invalid_number") {
-			t.Errorf("row %d: msisdn %q", x.Row, x.MSISDN)
+			t.Errorf("row %d: unexpected MSISDN %q", x.Row, x.MSISDN)
 		}
 		if got := x.Reason + " " + x.Code; got != want[x.Row] || x.Input != numbers[x.Row-1] {
 			t.Errorf("row %d: %q, input %q", x.Row, got, x.Input)
@@ -41,9 +41,9 @@ func TestACampaignGoesFromListToGateway(t *testing.T) {
 	}
 	again := r.enqueue("first", numbers)
 	if !again.Again || again.Total != 1204 {
-		t.Errorf("the same again: %+v", again)
+		t.Errorf("unexpected receipt of a repeated Enqueue: %+v", again)
 	}
 	if !slices.Contains(s.Accounts, "kobo-main") {
-		t.Errorf("accounts %v", s.Accounts)
+		t.Errorf("unexpected accounts: %v", s.Accounts)
 	}
 }

@@ -15,20 +15,20 @@ import (
 
 func TestAccounts(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, sandbox.Options{Credit: 250})
-	if out, errOut := h.must("accounts"); out != "" || !strings.Contains(errOut, "no worker has published an account yet") {
+	h := newFixture(t, sandbox.Options{Credit: 250})
+	if out, errOut := h.mustRun("accounts"); out != "" || !strings.Contains(errOut, "no accounts yet: a worker publishes its accounts") {
 		t.Errorf("without a worker: %s%s", out, errOut)
 	}
-	if out, _ := h.must("accounts", "--json"); out != "[]\n" {
+	if out, _ := h.mustRun("accounts", "--json"); out != "[]\n" {
 		t.Errorf("without a worker: %s", out)
 	}
-	h.work()
-	h.must("hold", "kobo-main")
+	h.startWorker()
+	h.mustRun("hold", "kobo-main")
 	eventually(t, "the balance", func() bool {
-		out, _ := h.must("accounts")
+		out, _ := h.mustRun("accounts")
 		return strings.Contains(out, "250 (")
 	})
-	out, _ := h.must("accounts", "--json")
+	out, _ := h.mustRun("accounts", "--json")
 	var all []accountView
 	if err := json.Unmarshal([]byte(out), &all); err != nil {
 		t.Fatal(err)
@@ -42,46 +42,46 @@ func TestAccounts(t *testing.T) {
 
 func TestBalance(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, sandbox.Options{Credit: 250, Users: map[string]string{"demo": "secret-word"}})
-	if out, _ := h.must("balance", "kobo-main"); out != "kobo-main  250\n" {
+	h := newFixture(t, sandbox.Options{Credit: 250, Users: map[string]string{"demo": "secret-word"}})
+	if out, _ := h.mustRun("balance", "kobo-main"); out != "kobo-main  250\n" {
 		t.Errorf("got %q", out)
 	}
-	if out, _ := h.must("gateway", "balance", "kobo-main", "--json"); !strings.Contains(out, `"balance": 250`) {
+	if out, _ := h.mustRun("gateway", "balance", "kobo-main", "--json"); !strings.Contains(out, `"balance": 250`) {
 		t.Errorf("got %s", out)
 	}
-	// One that cannot be asked does not keep the others from being.
+	// An account that lacks a setting does not stop the query of the others.
 	out, errOut, exit := h.run("balance")
-	if exit != exitMisuse || out != "kobo-main  250\n" || !strings.Contains(errOut, "NOBODY_SET_THIS is not set") {
-		t.Errorf("exit %d, %s%s", exit, out, errOut)
+	if exit != exitMisuse || out != "kobo-main  250\n" || !strings.Contains(errOut, "UNSET_VARIABLE is not set") {
+		t.Errorf("got exit %d and output %s%s", exit, out, errOut)
 	}
 	h.gateway.SetPassword("demo", "changed")
 	out, errOut, exit = h.run("balance", "kobo-main")
 	if exit != exitFailed || out != "" || !strings.Contains(errOut, "error_user") || strings.Contains(errOut, "secret-word") {
-		t.Errorf("exit %d, %s%s", exit, out, errOut)
+		t.Errorf("got exit %d and output %s%s", exit, out, errOut)
 	}
 }
 
 func TestCheckTellsEverythingAtOnce(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, sandbox.Options{})
+	h := newFixture(t, sandbox.Options{})
 	out, errOut, exit := h.run("check")
 	if exit != exitMisuse || !strings.Contains(out, "redis          ok") || !strings.Contains(out, "kobo-main: balance") ||
-		!strings.Contains(errOut, "accounts.other.user: the environment variable NOBODY_SET_THIS is not set") {
-		t.Errorf("exit %d\n%s%s", exit, out, errOut)
+		!strings.Contains(errOut, "accounts.other.user: environment variable UNSET_VARIABLE is not set") {
+		t.Errorf("got exit %d and output\n%s%s", exit, out, errOut)
 	}
-	h.env = append(h.env, "NOBODY_SET_THIS=somebody")
+	h.env = append(h.env, "UNSET_VARIABLE=value")
 	if out, errOut, exit := h.run("check"); exit != exitDone || strings.Count(out, " ok ") != 5 || !strings.Contains(out, "windows        ok  off") {
-		t.Errorf("exit %d\n%s%s", exit, out, errOut)
+		t.Errorf("got exit %d and output\n%s%s", exit, out, errOut)
 	}
 	h.gateway.SetPassword("demo", "changed")
-	if _, errOut, exit := h.run("check"); exit != exitFailed || !strings.Contains(errOut, "look at its user and pass") {
-		t.Errorf("exit %d\n%s", exit, errOut)
+	if _, errOut, exit := h.run("check"); exit != exitFailed || !strings.Contains(errOut, "check its user and pass") {
+		t.Errorf("got exit %d and output\n%s", exit, errOut)
 	}
 }
 
 func TestWorkerTellsOfItsHealthAndDrains(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, sandbox.Options{})
+	h := newFixture(t, sandbox.Options{})
 	w := h.start("worker", "--accounts", "kobo-main", "--listen", "127.0.0.1:0", "--log-format", "json")
 	var address string
 	eventually(t, "the health checks", func() bool {
@@ -113,7 +113,7 @@ func TestWorkerTellsOfItsHealthAndDrains(t *testing.T) {
 	}
 	h.redis.Kill()
 	if got := get("/healthz"); got != http.StatusOK {
-		t.Errorf("/healthz answers %d without Redis, which is not its business", got)
+		t.Errorf("/healthz answers %d without Redis; want 200, because it only reports on the process", got)
 	}
 	if got := get("/readyz"); got != http.StatusServiceUnavailable {
 		t.Errorf("/readyz answers %d without Redis", got)
@@ -124,13 +124,13 @@ func TestWorkerTellsOfItsHealthAndDrains(t *testing.T) {
 		t.Errorf("a second worker at the same address: exit %d, %s", exit, errOut)
 	}
 	if exit := w.end(t); exit != exitDone {
-		t.Errorf("exit %d\n%s", exit, w.log)
+		t.Errorf("got exit %d and output\n%s", exit, w.log)
 	}
 }
 
 func TestAWorkerThatIsEndedWhileItWaitsForRedisHasDoneWhatItWasAsked(t *testing.T) {
 	t.Parallel()
-	silent, err := net.Listen("tcp", "127.0.0.1:0") // a Redis that is frozen
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // a Redis that never answers
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,19 +143,19 @@ func TestAWorkerThatIsEndedWhileItWaitsForRedisHasDoneWhatItWasAsked(t *testing.
 	}
 	defer conn.Close()
 	if exit := w.end(t); exit != exitDone || w.log.String() != "" {
-		t.Errorf("exit %d\n%s", exit, w.log)
+		t.Errorf("got exit %d and output\n%s", exit, w.log)
 	}
 }
 
 func TestWorkerNeedsItsAccountsOnly(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, sandbox.Options{})
-	if _, errOut, exit := h.run("worker"); exit != exitMisuse || !strings.Contains(errOut, "NOBODY_SET_THIS is not set") {
-		t.Errorf("exit %d, %s", exit, errOut)
+	h := newFixture(t, sandbox.Options{})
+	if _, errOut, exit := h.run("worker"); exit != exitMisuse || !strings.Contains(errOut, "UNSET_VARIABLE is not set") {
+		t.Errorf("got exit %d and standard error %s", exit, errOut)
 	}
 	c := newCLI(t, "redis: {url: \""+h.redis.URL()+"\"}\n")
 	if _, errOut, exit := c.run("worker"); exit != exitMisuse || !strings.Contains(errOut, "has no accounts") {
-		t.Errorf("exit %d, %s", exit, errOut)
+		t.Errorf("got exit %d and standard error %s", exit, errOut)
 	}
 }
 
@@ -166,23 +166,23 @@ func TestSandboxSaysHowToUseIt(t *testing.T) {
 	eventually(t, "the sandbox", func() bool { return strings.Contains(s.log.String(), "sender: ACME") })
 	_, yaml, _ := strings.Cut(s.log.String(), "\n\n")
 	use := newCLI(t, yaml)
-	if out, _ := use.must("balance"); strings.Count(out, "1000000000") != len(catalog.Names()) || !strings.Contains(out, "try-kobo ") {
-		t.Errorf("what it prints is no configuration: %s", out)
+	if out, _ := use.mustRun("balance"); strings.Count(out, "1000000000") != len(catalog.Names()) || !strings.Contains(out, "try-kobo ") {
+		t.Errorf("the output is not a usable configuration: %s", out)
 	}
 	if exit := s.end(t); exit != exitDone {
-		t.Errorf("exit %d", exit)
+		t.Errorf("got exit %d", exit)
 	}
 	if _, errOut, exit := c.run("sandbox", "--listen", "nonsense"); exit != exitFailed || !strings.Contains(errOut, "--listen: ") {
-		t.Errorf("exit %d, %s", exit, errOut)
+		t.Errorf("got exit %d and standard error %s", exit, errOut)
 	}
 }
 
 func TestCompletion(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, sandbox.Options{})
-	h.work()
-	if _, _, exit := h.feed("0712345678\n", "send", "--id", "my-campaign", "--via", "kobo-main", "--body", "Hello"); exit != exitDone {
-		t.Fatalf("exit %d", exit)
+	h := newFixture(t, sandbox.Options{})
+	h.startWorker()
+	if _, _, exit := h.runWithInput("0712345678\n", "send", "--id", "my-campaign", "--via", "kobo-main", "--body", "Hello"); exit != exitDone {
+		t.Fatalf("got exit %d", exit)
 	}
 	for _, tt := range []struct {
 		want string
@@ -194,27 +194,27 @@ func TestCompletion(t *testing.T) {
 		{"kobo-main", []string{"send", "--via", ""}},
 		{"transactional", []string{"send", "--class", ""}},
 	} {
-		if out, _ := h.must(append([]string{"__complete"}, tt.args...)...); !strings.Contains(out, tt.want) {
+		if out, _ := h.mustRun(append([]string{"__complete"}, tt.args...)...); !strings.Contains(out, tt.want) {
 			t.Errorf("%v completes to %s", tt.args, out)
 		}
 	}
-	// Without a configuration the workers' accounts are offered, and without Redis nothing.
+	// Without a configuration the accounts published by workers complete; without Redis nothing does.
 	c := newCLI(t, "", "TUMA_REDIS_URL="+h.redis.URL())
-	if out, _ := c.must("__complete", "release", ""); !strings.Contains(out, "kobo-main") {
+	if out, _ := c.mustRun("__complete", "release", ""); !strings.Contains(out, "kobo-main") {
 		t.Errorf("got %s", out)
 	}
-	c = newCLI(t, "", nowhere)
-	if out, _ := c.must("__complete", "release", ""); strings.Contains(out, "kobo") {
+	c = newCLI(t, "", unreachableRedis)
+	if out, _ := c.mustRun("__complete", "release", ""); strings.Contains(out, "kobo") {
 		t.Errorf("got %s", out)
 	}
 }
 
 func TestTheSignalsOfAProcess(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, sandbox.Options{})
+	h := newFixture(t, sandbox.Options{})
 	p := h.process("worker", "--accounts", "kobo-main")
 	eventually(t, "the worker", func() bool {
-		out, _ := h.must("accounts", "--json")
+		out, _ := h.mustRun("accounts", "--json")
 		return strings.Contains(out, `"workers": 1`)
 	})
 	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
@@ -224,16 +224,16 @@ func TestTheSignalsOfAProcess(t *testing.T) {
 		t.Errorf("after SIGTERM: %v\n%s", err, p.Stderr)
 	}
 
-	// A call that hangs keeps a draining worker; the second signal does not wait for it.
+	// A hanging call keeps a draining worker running; the second signal ends it at once.
 	h.gateway.FailNext(1, "hang")
 	p = h.process("worker", "--accounts", "kobo-main")
 	defer func() { _ = p.Process.Kill() }()
 	eventually(t, "the worker", func() bool {
-		out, _ := h.must("accounts", "--json")
+		out, _ := h.mustRun("accounts", "--json")
 		return strings.Contains(out, `"workers": 1`)
 	})
-	if _, _, exit := h.feed("0712345678\n", "send", "--id", "a", "--via", "kobo-main", "--body", "Hello"); exit != exitDone {
-		t.Fatalf("exit %d", exit)
+	if _, _, exit := h.runWithInput("0712345678\n", "send", "--id", "a", "--via", "kobo-main", "--body", "Hello"); exit != exitDone {
+		t.Fatalf("got exit %d", exit)
 	}
 	eventually(t, "a call that hangs", func() bool { return h.gateway.Stats().InFlight == 1 })
 	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
@@ -243,16 +243,16 @@ func TestTheSignalsOfAProcess(t *testing.T) {
 	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	// A worker that had waited for its call would have ended well.
+	// A worker that waited for its call would exit with status 0.
 	if err := p.Wait(); err == nil {
-		t.Error("the second signal did not end it")
+		t.Error("the worker exited with status 0: the second signal did not end it")
 	}
 }
 
-// process starts tuma as a process of its own.
+// process starts tuma as a separate process.
 func (c *cli) process(args ...string) *exec.Cmd {
 	c.t.Helper()
-	cmd := exec.CommandContext(c.t.Context(), self(c.t), args...)
+	cmd := exec.CommandContext(c.t.Context(), testBinary(c.t), args...)
 	cmd.Env = append(c.env, "TUMA_TEST_AS_TUMA=1")
 	cmd.Stderr = &syncBuffer{}
 	if err := cmd.Start(); err != nil {
@@ -263,14 +263,14 @@ func (c *cli) process(args ...string) *exec.Cmd {
 
 func TestRateIsChangedByHandUntilItIsChangedBack(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, sandbox.Options{})
+	h := newFixture(t, sandbox.Options{})
 	if _, errOut, exit := h.run("rate", "kobo-main", "80/s"); exit != exitFailed || !strings.Contains(errOut, "kobo-main") {
-		t.Errorf("an account that nobody has published: exit %d, %s", exit, errOut)
+		t.Errorf("rate of an account that no worker has published: exit %d, %s", exit, errOut)
 	}
-	h.work()
+	h.startWorker()
 	rate := func() accountView {
 		t.Helper()
-		out, _ := h.must("accounts", "--json")
+		out, _ := h.mustRun("accounts", "--json")
 		var all []accountView
 		if err := json.Unmarshal([]byte(out), &all); err != nil {
 			t.Fatal(err)
@@ -278,21 +278,21 @@ func TestRateIsChangedByHandUntilItIsChangedBack(t *testing.T) {
 		return all[0]
 	}
 	configured := rate()
-	if out, _ := h.must("rate", "kobo-main", "80/s"); !strings.HasPrefix(out, "kobo-main: 80/s until tuma rate kobo-main default") {
-		t.Errorf("said %q", out)
+	if out, _ := h.mustRun("rate", "kobo-main", "80/s"); !strings.HasPrefix(out, "account kobo-main: rate 80/s until tuma rate kobo-main default") {
+		t.Errorf("tuma rate printed %q", out)
 	}
 	if v := rate(); v.Rate != 80 || v.ConfiguredRate == nil || *v.ConfiguredRate != configured.Rate {
-		t.Errorf("set: %+v", v)
+		t.Errorf("after tuma rate: got %+v", v)
 	}
-	if out, _ := h.must("accounts"); !strings.Contains(out, "80/s by hand, not ") {
-		t.Errorf("accounts says\n%s", out)
+	if out, _ := h.mustRun("accounts"); !strings.Contains(out, "80/s (configured ") {
+		t.Errorf("tuma accounts printed\n%s", out)
 	}
-	h.must("rate", "kobo-main", "default")
+	h.mustRun("rate", "kobo-main", "default")
 	if v := rate(); v.Rate != configured.Rate || v.Burst != configured.Burst || v.ConfiguredRate != nil {
-		t.Errorf("changed back: %+v, not %+v", v, configured)
+		t.Errorf("after tuma rate default: got %+v, want %+v", v, configured)
 	}
 	for _, wrong := range []string{"-1/s", "80", "fast", "0/s"} {
-		if _, errOut, exit := h.run("rate", "--", "kobo-main", wrong); exit != exitMisuse || !strings.Contains(errOut, "is no rate") {
+		if _, errOut, exit := h.run("rate", "--", "kobo-main", wrong); exit != exitMisuse || !strings.Contains(errOut, "must be like 50/s or 600/m") {
 			t.Errorf("%s: exit %d, %s", wrong, exit, errOut)
 		}
 	}

@@ -13,38 +13,39 @@ import (
 	"github.com/tuma-sms/tuma/ratelimit"
 )
 
-// accountView is an account in the form of `tuma accounts --json`.
+// accountView is one account in the output of `tuma accounts --json`.
 type accountView struct {
 	Name     string  `json:"name"`
 	Provider string  `json:"provider"`
-	Rate     float64 `json:"rate"` // in Unit a second; 0: unlimited
-	// ConfiguredRate is there when tuma rate has set another one.
+	Rate     float64 `json:"rate"` // units a second, see Unit; 0: unlimited
+	// ConfiguredRate is the rate of the configuration. It is nil unless tuma rate has set another rate.
 	ConfiguredRate *float64  `json:"configured_rate,omitempty"`
 	Burst          float64   `json:"burst,omitempty"`
 	Unit           string    `json:"unit"`
 	Sender         string    `json:"sender,omitempty"`
 	Price          string    `json:"price,omitempty"`
-	MaxRecipients  int       `json:"max_recipients"` // a call
+	MaxRecipients  int       `json:"max_recipients"` // maximum for one call
 	Workers        int       `json:"workers"`
-	Slots          int       `json:"slots"` // calls at once, of all workers
+	Slots          int       `json:"slots"` // concurrent calls, all workers together
 	LastSeen       time.Time `json:"last_seen,omitzero"`
 	LastAccepted   time.Time `json:"last_accepted,omitzero"`
 	Hold           *holdView `json:"hold"`
-	// Circuit is closed, or open while an automatic hold keeps calls back.
+	// Circuit is "open" while an automatic hold stops calls, else "closed".
 	Circuit   string    `json:"circuit"`
 	BadInARow int       `json:"bad_in_a_row"`
 	Balance   string    `json:"balance,omitempty"`
 	BalanceAt time.Time `json:"balance_at,omitzero"`
-	// Windows are the sending hours of marketing by country: "08:00-18:00".
+	// Windows maps a country to its sending hours for marketing, such as "08:00-18:00".
 	Windows map[string]string `json:"windows,omitempty"`
 }
 
+// holdView is the hold of an account in the output of `tuma accounts --json`.
 type holdView struct {
 	Reason string    `json:"reason"`
 	Code   string    `json:"code,omitempty"`
 	By     string    `json:"by,omitempty"`
 	Since  time.Time `json:"since,omitzero"`
-	// Until is when it is tried again; absent: when it is released by hand.
+	// Until is when Tuma tries the account again. It is absent if only tuma release ends the hold.
 	Until time.Time `json:"until,omitzero"`
 }
 
@@ -70,11 +71,12 @@ func newAccounts(a *app) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "accounts",
-		Short: "Show accounts as workers serve them: rate, hold and why, balance",
-		Long: `Accounts shows what workers have published of their accounts. An account that is
-held sends nothing until the time shown, when Tuma tries it again by itself, or
-until tuma release. Its work waits; nothing fails. A rate that tuma rate has set is
-shown with the configuration's beside it.`,
+		Short: "Show the workers' accounts: rate, hold and its reason, balance",
+		Long: `Accounts shows the accounts that workers serve, as the workers published them.
+
+An account on hold sends nothing. Its work waits; no message fails. Tuma tries
+the account again at the time shown; if no time is shown, the hold lasts until
+tuma release. A rate set with tuma rate is shown beside the configured rate.`,
 		Example: `  tuma accounts
   tuma accounts --json | jq -r '.[] | select(.hold) | .name'`,
 		Args: takes(),
@@ -96,13 +98,13 @@ shown with the configuration's beside it.`,
 				return writeJSON(a.out, views)
 			}
 			if len(all) == 0 {
-				a.note("tuma: no worker has published an account yet; tuma worker does when it starts")
+				a.note("tuma: no accounts yet: a worker publishes its accounts when it starts (tuma worker)")
 				return nil
 			}
 			g := grid{header: []string{"ACCOUNT", "PROVIDER", "RATE", "WORKERS", "SLOTS", "HOLD", "BALANCE"}, right: []int{3, 4}}
 			for _, acc := range all {
-				g.add(acc.Name, acc.Provider, showRate(acc), strconv.Itoa(acc.Workers), strconv.Itoa(acc.Slots),
-					showHold(acc, a.now()), showBalance(acc, a.now()))
+				g.add(acc.Name, acc.Provider, rateCell(acc), strconv.Itoa(acc.Workers), strconv.Itoa(acc.Slots),
+					holdCell(acc, a.now()), balanceCell(acc, a.now()))
 			}
 			return g.print(a.out)
 		}),
@@ -111,13 +113,13 @@ shown with the configuration's beside it.`,
 	return c
 }
 
-func showRate(acc producer.Account) string {
+func rateCell(acc producer.Account) string {
 	rate := rateText(acc.Rate)
 	if acc.Unit != "messages" && acc.Rate != 0 {
 		rate += " " + acc.Unit
 	}
 	if acc.RateSet {
-		rate += " by hand, not " + rateText(acc.Configured)
+		rate += " (configured " + rateText(acc.Configured) + ")"
 	}
 	return rate
 }
@@ -129,11 +131,11 @@ func rateText(r float64) string {
 	return ratelimit.Rate(r).String()
 }
 
-func showHold(acc producer.Account, now time.Time) string {
+func holdCell(acc producer.Account, now time.Time) string {
 	h := acc.Hold
 	switch {
 	case !h.Held() && acc.Bad > 0:
-		return "no (" + counted(acc.Bad, "bad answer") + " in a row)"
+		return "no (" + plural(acc.Bad, "failed call") + " in a row)"
 	case !h.Held():
 		return "no"
 	}
@@ -145,22 +147,22 @@ func showHold(acc producer.Account, now time.Time) string {
 		text += " by " + h.By
 	}
 	if !h.Since.IsZero() {
-		text += " for " + roughly(now.Sub(h.Since))
+		text += " for " + formatDuration(now.Sub(h.Since))
 	}
 	if h.Until.IsZero() {
 		return text + ", until released"
 	}
-	return text + ", tried again " + when(h.Until, now)
+	return text + ", next try " + formatUntil(h.Until, now)
 }
 
-func showBalance(acc producer.Account, now time.Time) string {
+func balanceCell(acc producer.Account, now time.Time) string {
 	if acc.Balance == "" {
 		return ""
 	}
-	return acc.Balance + " (" + roughly(now.Sub(acc.BalanceAt)) + " ago)"
+	return acc.Balance + " (" + formatDuration(now.Sub(acc.BalanceAt)) + " ago)"
 }
 
-// sortedNames is for completion.
+// sortedNames returns the names of the accounts in alphabetical order, for completion.
 func sortedNames(accounts []producer.Account) []string {
 	slices.SortFunc(accounts, func(x, y producer.Account) int { return cmp.Compare(x.Name, y.Name) })
 	names := make([]string, len(accounts))

@@ -12,7 +12,7 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// balanceView is an answer in the form of --json.
+// balanceView is the balance of one account in the output of --json.
 type balanceView struct {
 	Account  string   `json:"account"`
 	Balance  *float64 `json:"balance"`
@@ -24,12 +24,13 @@ func newBalance(a *app) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "balance [ACCOUNT]",
-		Short: "Ask gateways for their credit",
-		Long: `Balance asks the gateway of an account, or those of all accounts in the
-configuration, how much credit is left, in the gateway's own units.`,
+		Short: "Show the credit left at the gateways",
+		Long: `Balance asks the gateway of an account how much credit is left. Without ACCOUNT
+it asks the gateways of all accounts in the configuration. Each gateway answers
+in its own unit.`,
 		Example: `  tuma balance
   tuma balance kobo-main --json`,
-		Args:              cobra.MaximumNArgs(1),
+		Args:              takes("[ACCOUNT]"),
 		ValidArgsFunction: a.completeAccounts,
 		RunE:              a.verb(func(ctx context.Context, args []string) error { return a.balance(ctx, args, asJSON) }),
 	}
@@ -38,7 +39,7 @@ configuration, how much credit is left, in the gateway's own units.`,
 }
 
 func (a *app) balance(ctx context.Context, args []string, asJSON bool) error {
-	accounts, err := a.balancers(args)
+	accounts, err := a.accountsToQuery(args)
 	if err != nil {
 		return err
 	}
@@ -48,7 +49,7 @@ func (a *app) balance(ctx context.Context, args []string, asJSON bool) error {
 	for i, acc := range accounts {
 		asking.Go(func() {
 			views[i] = balanceView{Account: acc.name}
-			got, err := askBalance(ctx, acc)
+			got, err := queryBalance(ctx, acc)
 			if err != nil {
 				failed[i] = fmt.Errorf("account %s: %w", acc.name, err)
 				views[i].Error = err.Error()
@@ -70,8 +71,8 @@ func (a *app) balance(ctx context.Context, args []string, asJSON bool) error {
 	return errors.Join(g.print(a.out), errors.Join(failed...))
 }
 
-// balancers are the accounts to ask: the one named, or all.
-func (a *app) balancers(args []string) ([]*accountConfig, error) {
+// accountsToQuery returns the account named in args, or all accounts of the configuration.
+func (a *app) accountsToQuery(args []string) ([]*accountConfig, error) {
 	if len(args) > 0 {
 		acc, err := a.account(args[0])
 		return []*accountConfig{acc}, err
@@ -81,20 +82,20 @@ func (a *app) balancers(args []string) ([]*accountConfig, error) {
 		return nil, err
 	}
 	if len(cfg.accounts) == 0 {
-		return nil, misuse("%s has no accounts", cfg.file)
+		return nil, misuse("%s has no accounts: add one under accounts", cfg.file)
 	}
 	return cfg.accounts, nil
 }
 
-// askBalance asks an account's gateway, if the account is complete and the
-// gateway can be asked.
-func askBalance(ctx context.Context, acc *accountConfig) (providers.Balance, error) {
+// queryBalance asks an account's gateway for its balance. It returns a misuseError if the
+// gateway has no balance request, and a *configError if the account lacks a setting.
+func queryBalance(ctx context.Context, acc *accountConfig) (providers.Balance, error) {
 	if err := acc.ready(); err != nil {
 		return providers.Balance{}, err
 	}
 	balancer, ok := acc.worker.Provider.(providers.Balancer)
 	if !ok {
-		return providers.Balance{}, lacks(acc, "its balance")
+		return providers.Balance{}, notSupported(acc, "its balance")
 	}
 	return balancer.Balance(ctx)
 }

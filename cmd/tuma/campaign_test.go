@@ -18,12 +18,12 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// mixed has seven recipients: four good ones, a duplicate, two invalid.
-const mixed = "name,phone\nA,0712345678\nB,+254 712 345 679\nC,254712345678\nD,n/a\nE,0712 345 680\nF,=1+1\nG,0712-345-681\n"
+// mixedList has seven recipients: four valid numbers, one duplicate and two invalid numbers.
+const mixedList = "name,phone\nA,0712345678\nB,+254 712 345 679\nC,254712345678\nD,n/a\nE,0712 345 680\nF,=1+1\nG,0712-345-681\n"
 
-func (h *house) status(id string) producer.Status {
+func (h *fixture) status(id string) producer.Status {
 	h.t.Helper()
-	out, _ := h.must("status", id, "--json")
+	out, _ := h.mustRun("status", id, "--json")
 	var st producer.Status
 	if err := json.Unmarshal([]byte(out), &st); err != nil {
 		h.t.Fatalf("status --json: %v\n%s", err, out)
@@ -31,9 +31,9 @@ func (h *house) status(id string) producer.Status {
 	return st
 }
 
-func (h *house) campaigns() []producer.Status {
+func (h *fixture) campaigns() []producer.Status {
 	h.t.Helper()
-	out, _ := h.must("list", "--json")
+	out, _ := h.mustRun("list", "--json")
 	var all []producer.Status
 	if err := json.Unmarshal([]byte(out), &all); err != nil {
 		h.t.Fatalf("list --json: %v\n%s", err, out)
@@ -43,22 +43,22 @@ func (h *house) campaigns() []producer.Status {
 
 func TestACampaignFromAFileToTheGateway(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, sandbox.Options{})
-	h.work()
-	file := h.file("customers.csv", mixed)
+	h := newFixture(t, sandbox.Options{})
+	h.startWorker()
+	file := h.file("customers.csv", mixedList)
 	send := []string{"send", "--id", "sale", "--via", "kobo-main", "--body", "Hello", "--file", file}
 
 	out, errOut, exit := h.run(append(send, "--wait")...)
 	if exit != exitNotAll || !strings.Contains(out, "sale: done") || !strings.Contains(errOut, "enqueued 7 recipients as sale") {
-		t.Fatalf("exit %d\n%s%s", exit, out, errOut)
+		t.Fatalf("got exit %d and output\n%s%s", exit, out, errOut)
 	}
 	st := h.status("sale")
 	if st.State != producer.Done || st.Total != 7 || st.Accepted != 4 || st.Skipped != 3 || st.Calls != 1 || st.Reasons["duplicate"] != 1 {
-		t.Errorf("status %+v", st)
+		t.Errorf("got status %+v", st)
 	}
 
 	t.Run("results", func(t *testing.T) {
-		out, _ := h.must("results", "sale")
+		out, _ := h.mustRun("results", "sale")
 		rows, err := csv.NewReader(strings.NewReader(out)).ReadAll()
 		if err != nil || len(rows) != 8 {
 			t.Fatalf("%v, %d rows", err, len(rows))
@@ -66,7 +66,7 @@ func TestACampaignFromAFileToTheGateway(t *testing.T) {
 		var got []string
 		for _, row := range rows[1:] {
 			if row[2] == "skipped" {
-				row[1] = "" // whether it is told here is the ledger's to decide
+				row[1] = "" // the ledger decides whether a skipped row has a number
 			}
 			got = append(got, strings.Join([]string{row[0], row[1], row[2], row[3], row[12]}, "|"))
 		}
@@ -75,86 +75,86 @@ func TestACampaignFromAFileToTheGateway(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)
 		}
-		out, _ = h.must("results", "sale", "--status", "skipped", "--format", "jsonl")
+		out, _ = h.mustRun("results", "sale", "--status", "skipped", "--format", "jsonl")
 		if strings.Count(out, "\n") != 3 || !strings.Contains(out, `"input":"=1+1"`) {
 			t.Errorf("jsonl of the skipped:\n%s", out)
 		}
-		if out, errOut, exit := h.run("results", "nobody"); exit != exitMisuse || out != "" || !strings.Contains(errOut, "no such campaign") {
-			t.Errorf("of no campaign: exit %d, %s%s", exit, out, errOut)
+		if out, errOut, exit := h.run("results", "missing"); exit != exitMisuse || out != "" || !strings.Contains(errOut, "no such campaign") {
+			t.Errorf("results of an unknown campaign: exit %d, %s%s", exit, out, errOut)
 		}
-		if _, errOut, exit := h.run("results", "sale", "--status", "sent"); exit != exitMisuse || !strings.Contains(errOut, "--status: sent is none of") {
-			t.Errorf("of no status: exit %d, %s", exit, errOut)
+		if _, errOut, exit := h.run("results", "sale", "--status", "sent"); exit != exitMisuse || !strings.Contains(errOut, "--status: \"sent\" must be pending,") {
+			t.Errorf("results --status sent: exit %d, %s", exit, errOut)
 		}
 	})
-	t.Run("the same again changes nothing and says so", func(t *testing.T) {
-		out, errOut := h.must(send...)
-		if out != "sale\n" || !strings.Contains(errOut, "sale is there already with the same content") {
-			t.Errorf("%s%s", out, errOut)
+	t.Run("sending the same again changes nothing and reports it", func(t *testing.T) {
+		out, errOut := h.mustRun(send...)
+		if out != "sale\n" || !strings.Contains(errOut, "sale already exists with the same content") {
+			t.Errorf("got output %s%s", out, errOut)
 		}
 	})
 	t.Run("other content is refused", func(t *testing.T) {
 		other := slices.Clone(send)
 		other[6] = "Hullo"
-		if out, errOut, exit := h.run(other...); exit != exitMisuse || out != "" || !strings.Contains(errOut, "nothing was enqueued: take another --id") {
-			t.Errorf("exit %d, %s%s", exit, out, errOut)
+		if out, errOut, exit := h.run(other...); exit != exitMisuse || out != "" || !strings.Contains(errOut, "nothing was enqueued: use another --id") {
+			t.Errorf("got exit %d and output %s%s", exit, out, errOut)
 		}
 	})
-	t.Run("an order to what is done has nothing to do and says so", func(t *testing.T) {
-		for order, want := range map[string]string{"pause": "stop", "cancel": "stop", "resume": "send"} {
-			if out, _ := h.must(order, "sale"); out != "sale is done: there is nothing left to "+want+"\n" {
-				t.Errorf("%s: %s", order, out)
+	t.Run("pause, cancel and resume of an ended campaign change nothing and report it", func(t *testing.T) {
+		for order, want := range map[string]string{"pause": "nothing to stop", "cancel": "nothing to stop", "resume": "nothing left to send"} {
+			if out, _ := h.mustRun(order, "sale"); out != "sale has already ended: "+want+"\n" {
+				t.Errorf("%s printed %s", order, out)
 			}
 		}
 		if st := h.status("sale"); st.State != producer.Done {
-			t.Errorf("status %+v", st)
+			t.Errorf("got status %+v", st)
 		}
-		if out, _ := h.must("retry", "sale", "--unknown", "--rejected"); out != "sale has nobody to send to again\n" {
-			t.Errorf("retry: %s", out)
+		if out, _ := h.mustRun("retry", "sale", "--unknown", "--rejected"); out != "sale has no such recipients: nothing to send again\n" {
+			t.Errorf("retry printed %s", out)
 		}
 	})
 	t.Run("the message is known to the gateway", func(t *testing.T) {
-		out, _ := h.must("results", "sale", "--status", "accepted")
+		out, _ := h.mustRun("results", "sale", "--status", "accepted")
 		rows, err := csv.NewReader(strings.NewReader(out)).ReadAll()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if out, _ := h.must("gateway", "status", "kobo-main", rows[1][5]); !strings.Contains(out, "DELIVRD") {
+		if out, _ := h.mustRun("gateway", "status", "kobo-main", rows[1][5]); !strings.Contains(out, "DELIVRD") {
 			t.Errorf("got %s", out)
 		}
-		out, errOut, exit := h.run("gateway", "status", "kobo-main", "nobody", rows[1][5], "--json")
-		if exit != exitFailed || !strings.Contains(out, "DELIVRD") || !strings.Contains(errOut, "message nobody") {
-			t.Errorf("exit %d, %s%s", exit, out, errOut)
+		out, errOut, exit := h.run("gateway", "status", "kobo-main", "missing", rows[1][5], "--json")
+		if exit != exitFailed || !strings.Contains(out, "DELIVRD") || !strings.Contains(errOut, "message missing") {
+			t.Errorf("got exit %d and output %s%s", exit, out, errOut)
 		}
 	})
 	if n := h.gateway.Stats(); n.Accepted != 4 || n.Calls != 1 {
-		t.Errorf("gateway %+v", n)
+		t.Errorf("gateway: got %+v", n)
 	}
 }
 
 func TestWithoutAnIDTheSameIsSentOnce(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, sandbox.Options{})
-	h.work()
+	h := newFixture(t, sandbox.Options{})
+	h.startWorker()
 	send := []string{"send", "--via", "kobo-main", "--body", "Hello", "--wait"}
 	const list = "0712345678\n0712345679\n0712345678\n"
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() {
-			if out, errOut, exit := h.feed(list, send...); exit != exitDone {
-				t.Errorf("exit %d, %s%s", exit, out, errOut)
+			if out, errOut, exit := h.runWithInput(list, send...); exit != exitDone {
+				t.Errorf("got exit %d and output %s%s", exit, out, errOut)
 			}
 		})
 	}
 	all.Wait()
-	_, errOut, exit := h.feed(list, send...)
+	_, errOut, exit := h.runWithInput(list, send...)
 	if exit != exitDone || !strings.Contains(errOut, "already sent as c-") || !strings.Contains(errOut, "--again sends it again") {
-		t.Errorf("exit %d, %s", exit, errOut)
+		t.Errorf("got exit %d and standard error %s", exit, errOut)
 	}
 	if n := h.gateway.Stats(); n.Accepted != 2 || len(h.campaigns()) != 1 {
-		t.Errorf("%d campaigns, gateway %+v", len(h.campaigns()), n)
+		t.Errorf("got %d campaigns and gateway counts %+v", len(h.campaigns()), n)
 	}
-	if out, errOut, exit := h.feed(list, append(send, "--again", "--json")...); exit != exitDone || !strings.Contains(out, `"again": false`) {
-		t.Errorf("exit %d, %s%s", exit, out, errOut)
+	if out, errOut, exit := h.runWithInput(list, append(send, "--again", "--json")...); exit != exitDone || !strings.Contains(out, `"again": false`) {
+		t.Errorf("got exit %d and output %s%s", exit, out, errOut)
 	}
 	if n := h.gateway.Stats(); n.Accepted != 4 || len(h.campaigns()) != 2 {
 		t.Errorf("after --again: %d campaigns, gateway %+v", len(h.campaigns()), n)
@@ -163,8 +163,8 @@ func TestWithoutAnIDTheSameIsSentOnce(t *testing.T) {
 
 func TestBadInputEnqueuesNothing(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, sandbox.Options{})
-	h.work()
+	h := newFixture(t, sandbox.Options{})
+	h.startWorker()
 	tests := map[string]struct {
 		in   string
 		args []string
@@ -172,33 +172,33 @@ func TestBadInputEnqueuesNothing(t *testing.T) {
 	}{
 		"empty":              {"", nil, "standard input is empty"},
 		"no column":          {"name,town\nA,B\n", nil, "standard input:1: no column of numbers"},
-		"all invalid":        {"phone\nn/a\n12\n", nil, "standard input: none of its 2 numbers is valid; the first: parse number"},
-		"all of other lands": {"0803 123 4567\n", []string{"--id", "x"}, "national numbers were read as those of KE"},
+		"all invalid":        {"phone\nn/a\n12\n", nil, "standard input: none of 2 numbers is valid; the first error: parse number"},
+		"all of other lands": {"0803 123 4567\n", []string{"--id", "x"}, "national numbers were read as numbers of KE"},
 		"error at the end":   {"phone,x\n0712345678,1\n0712345679,1,2\n", []string{"--id", "x"}, "standard input:3: the row has 3 fields"},
-		"unknown account":    {"0712345678", []string{"--via", "nope"}, `--via: no worker serves an account "nope"; there is kobo-main`},
+		"unknown account":    {"0712345678", []string{"--via", "nope"}, `--via: no worker serves an account "nope"; the accounts are kobo-main`},
 		"sender too long":    {"0712345678", []string{"--from", "ACME-AND-SONS"}, "--from: sender \"ACME-AND-SONS\" has 13 characters, the gateway takes 11"},
-		"body too long":      {"0712345678", []string{"--body", strings.Repeat("x", 906)}, "--body: it has 906 characters, account kobo-main takes 905"},
-		"empty body":         {"0712345678", []string{"--body", " "}, "--body: it is empty"},
+		"body too long":      {"0712345678", []string{"--body", strings.Repeat("x", 906)}, "--body: the body has 906 characters; account kobo-main allows 905"},
+		"empty body":         {"0712345678", []string{"--body", " "}, "--body: must not be empty"},
 		"no header":          {"0712345678", []string{"--body", "Dear {{name}}"}, `standard input:1: a plain list of numbers has no column "name"`},
 		"no such column":     {"phone,town\n0712345678,Thika\n", []string{"--body", "Dear {{name}}"}, "the text has {{name}}, and the header no column of that name"},
 		"an open field":      {"0712345678", []string{"--body", "Dear {{name"}, "--body: character 6: {{ opens a merge field that is not closed"},
 		"an unknown filter":  {"0712345678", []string{"--body", "{{name:shout}}"}, `--body: character 1: there is no filter "shout"; there are upper`},
 		"a date in the past": {"0712345678", []string{"--start-at", "2020-01-01T00:00:00Z"}, "--start-at: 2020-01-01T00:00:00Z is in the past"},
 		"on-unknown":         {"0712345678", []string{"--on-unknown", "drop"}, `--on-unknown: "drop" must be keep or resend`},
-		"two expiries":       {"0712345678", []string{"--expires-in", "1h", "--expires-at", "2120-01-01T00:00:00Z"}, "--expires-in: give either"},
+		"two expiries":       {"0712345678", []string{"--expires-in", "1h", "--expires-at", "2120-01-01T00:00:00Z"}, "--expires-in: set either"},
 		"bad id":             {"0712345678", []string{"--id", "a b"}, "--id:"},
 		"bad class":          {"0712345678", []string{"--class", "vip"}, `--class: "vip" must be`},
 		"several at once":    {"0712345678", []string{"--class", "vip", "--via", "nope"}, "--via: no worker serves"},
 	}
 	for name, tt := range tests {
 		args := append([]string{"send", "--via", "kobo-main", "--body", "Hello"}, tt.args...)
-		out, errOut, exit := h.feed(tt.in, args...)
+		out, errOut, exit := h.runWithInput(tt.in, args...)
 		if exit != exitMisuse || out != "" || !strings.Contains(errOut, tt.want) {
 			t.Errorf("%s: exit %d, %s%s\nwant %s", name, exit, out, errOut, tt.want)
 		}
 	}
 	if all := h.campaigns(); len(all) != 0 {
-		t.Errorf("something was enqueued: %+v", all)
+		t.Errorf("got campaigns %+v, want none", all)
 	}
 }
 
@@ -221,120 +221,120 @@ windows: off
 		out, _, _ := c.run("accounts", "--json")
 		return strings.Count(out, `"workers": 1`) == 3
 	})
-	const warning = "may get the message twice"
+	const warning = "may receive it twice"
 	for id, tt := range map[string]struct {
 		args  []string
 		warns bool
 	}{
-		"a key":                {[]string{"--via", "keyed", "--on-unknown", "resend"}, false},
-		"nobody said":          {[]string{"--via", "careful"}, false},
-		"the campaign said":    {[]string{"--via", "careful", "--on-unknown", "resend"}, true},
-		"the account said":     {[]string{"--via", "bold"}, true},
-		"the campaign says no": {[]string{"--via", "bold", "--on-unknown", "keep"}, false},
+		"a key":               {[]string{"--via", "keyed", "--on-unknown", "resend"}, false},
+		"not set":             {[]string{"--via", "careful"}, false},
+		"set by the campaign": {[]string{"--via", "careful", "--on-unknown", "resend"}, true},
+		"set by the account":  {[]string{"--via", "bold"}, true},
+		"campaign overrides":  {[]string{"--via", "bold", "--on-unknown", "keep"}, false},
 	} {
 		args := append([]string{"send", "--id", strings.ReplaceAll(id, " ", "-"), "--body", "Hello", "--wait"}, tt.args...)
-		out, errOut, exit := c.feed("0712345678", args...)
+		out, errOut, exit := c.runWithInput("0712345678", args...)
 		if exit != exitDone || strings.Contains(errOut, warning) != tt.warns || strings.Contains(out, "may get it twice") != tt.warns {
 			t.Errorf("%s: exit %d, %s%s", id, exit, out, errOut)
 		}
-		if _, errOut, _ := c.feed("0712345678", args...); strings.Contains(errOut, warning) {
-			t.Errorf("%s: a warning although nothing is sent: %s", id, errOut)
+		if _, errOut, _ := c.runWithInput("0712345678", args...); strings.Contains(errOut, warning) {
+			t.Errorf("%s: got a warning, but nothing is sent: %s", id, errOut)
 		}
 	}
 }
 
 func TestOrdersToACampaign(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, sandbox.Options{Latency: 50 * time.Millisecond})
-	h.work()
-	h.must("hold", "kobo-main", "--reason", "lunch")
-	if _, _, exit := h.feed("0712345678\n", "send", "--id", "a", "--via", "kobo-main", "--body", "Hello"); exit != exitDone {
-		t.Fatalf("exit %d", exit)
+	h := newFixture(t, sandbox.Options{Latency: 50 * time.Millisecond})
+	h.startWorker()
+	h.mustRun("hold", "kobo-main", "--reason", "lunch")
+	if _, _, exit := h.runWithInput("0712345678\n", "send", "--id", "a", "--via", "kobo-main", "--body", "Hello"); exit != exitDone {
+		t.Fatalf("got exit %d", exit)
 	}
-	out, _ := h.must("status", "a")
-	if !strings.Contains(out, "waiting: account kobo-main is held: lunch") {
-		t.Errorf("status does not say why it waits:\n%s", out)
+	out, _ := h.mustRun("status", "a")
+	if !strings.Contains(out, "waiting: account kobo-main is on hold: lunch") {
+		t.Errorf("status does not show what the campaign waits for:\n%s", out)
 	}
-	if out, _ = h.must("accounts"); !strings.Contains(out, "lunch by operator") {
-		t.Errorf("accounts does not say why it is held:\n%s", out)
+	if out, _ = h.mustRun("accounts"); !strings.Contains(out, "lunch by operator") {
+		t.Errorf("accounts does not show the reason of the hold:\n%s", out)
 	}
-	if out, _ = h.must("pause", "a"); out != "a is paused\n" || h.status("a").State != producer.Paused {
-		t.Errorf("pause: %s", out)
+	if out, _ = h.mustRun("pause", "a"); out != "a is paused\n" || h.status("a").State != producer.Paused {
+		t.Errorf("pause printed %s", out)
 	}
-	// A wait for what is paused ends at once.
-	if out, _, exit := h.feed("0712345678\n", "send", "--id", "a", "--via", "kobo-main", "--body", "Hello", "--wait"); exit != exitNotAll ||
-		!strings.Contains(out, "it is paused") {
+	// A wait for a paused campaign ends at once.
+	if out, _, exit := h.runWithInput("0712345678\n", "send", "--id", "a", "--via", "kobo-main", "--body", "Hello", "--wait"); exit != exitNotAll ||
+		!strings.Contains(out, "waiting: paused") {
 		t.Errorf("send --wait of a paused campaign: exit %d, %s", exit, out)
 	}
-	if out, _ = h.must("release", "kobo-main"); out != "kobo-main is released\n" {
-		t.Errorf("release: %s", out)
+	if out, _ = h.mustRun("release", "kobo-main"); out != "account kobo-main is released\n" {
+		t.Errorf("release printed %s", out)
 	}
-	if out, _ = h.must("release", "kobo-main"); out != "kobo-main was not held\n" {
-		t.Errorf("release: %s", out)
+	if out, _ = h.mustRun("release", "kobo-main"); out != "account kobo-main was not on hold\n" {
+		t.Errorf("release printed %s", out)
 	}
 	if h.gateway.Stats().Calls != 0 {
 		t.Error("a paused campaign was sent")
 	}
-	if out, _ = h.must("resume", "a"); out != "a goes on\n" {
-		t.Errorf("resume: %s", out)
+	if out, _ = h.mustRun("resume", "a"); out != "a is resumed\n" {
+		t.Errorf("resume printed %s", out)
 	}
-	if out, errOut := h.must("status", "a", "--watch"); !strings.Contains(out, "a: done") || !strings.Contains(errOut, "a: done, 1 of 1") {
+	if out, errOut := h.mustRun("status", "a", "--watch"); !strings.Contains(out, "a: done") || !strings.Contains(errOut, "a: done, 1 of 1") {
 		t.Errorf("status --watch:\n%s%s", out, errOut)
 	}
-	if _, errOut, exit := h.run("hold", "nobody"); exit != exitMisuse || !strings.Contains(errOut, "see tuma accounts") {
-		t.Errorf("hold of nobody: exit %d, %s", exit, errOut)
+	if _, errOut, exit := h.run("hold", "missing"); exit != exitMisuse || !strings.Contains(errOut, "tuma accounts shows all accounts") {
+		t.Errorf("hold of an unknown account: exit %d, %s", exit, errOut)
 	}
 }
 
 func TestCancelWaitsForCallsInFlight(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, sandbox.Options{Latency: time.Second})
-	h.work()
+	h := newFixture(t, sandbox.Options{Latency: time.Second})
+	h.startWorker()
 	var list strings.Builder
 	for i := range 10_000 {
 		fmt.Fprintf(&list, "07%08d\n", 10_000_000+i)
 	}
-	if _, errOut, exit := h.feed(list.String(), "send", "--id", "big", "--via", "kobo-main", "--body", "Hello"); exit != exitDone {
-		t.Fatalf("exit %d, %s", exit, errOut)
+	if _, errOut, exit := h.runWithInput(list.String(), "send", "--id", "big", "--via", "kobo-main", "--body", "Hello"); exit != exitDone {
+		t.Fatalf("got exit %d and standard error %s", exit, errOut)
 	}
 	eventually(t, "a call in flight", func() bool { return h.gateway.Stats().InFlight > 0 })
-	out, errOut := h.must("cancel", "big")
-	flying := h.gateway.Stats().InFlight
-	if out != "big is cancelled\n" || !strings.Contains(errOut, "had begun before") || flying != 0 {
-		t.Errorf("%s%s%d calls are still in flight", out, errOut, flying)
+	out, errOut := h.mustRun("cancel", "big")
+	inFlightCalls := h.gateway.Stats().InFlight
+	if out != "big is cancelled\n" || !strings.Contains(errOut, " in flight") || inFlightCalls != 0 {
+		t.Errorf("%s%s%d calls are still in flight", out, errOut, inFlightCalls)
 	}
 	st := h.status("big")
 	if st.State != producer.Cancelled || int64(st.Accepted) != h.gateway.Stats().Accepted || st.Accepted+st.Reasons["cancelled"] != 10_000 || st.Reasons["cancelled"] == 0 {
-		t.Errorf("status %+v", st)
+		t.Errorf("got status %+v", st)
 	}
-	if out, _ := h.must("cancel", "big", "--no-wait"); out != "big is cancelled\n" {
-		t.Errorf("again: %s", out)
+	if out, _ := h.mustRun("cancel", "big", "--no-wait"); out != "big is cancelled\n" {
+		t.Errorf("the second cancel printed %s", out)
 	}
-	if out, _ := h.must("pause", "big"); out != "big is cancelled already: there is nothing left to stop\n" {
-		t.Errorf("pause of what is cancelled: %s", out)
+	if out, _ := h.mustRun("pause", "big"); out != "big is already cancelled: nothing to stop\n" {
+		t.Errorf("pause of a cancelled campaign: %s", out)
 	}
-	if _, errOut, exit := h.run("resume", "big"); exit != exitFailed || !strings.Contains(errOut, "it was cancelled") {
+	if _, errOut, exit := h.run("resume", "big"); exit != exitFailed || !strings.Contains(errOut, "the campaign was cancelled, which is permanent") {
 		t.Errorf("resume: exit %d, %s", exit, errOut)
 	}
 }
 
 func TestRetrySendsAgainOnPurpose(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, sandbox.Options{})
+	h := newFixture(t, sandbox.Options{})
 	h.gateway.KoboInvalid("error_number", 254712345678)
-	h.work()
-	_, errOut, exit := h.feed("0712345678\n0712345679\n", "send", "--id", "a", "--via", "kobo-main", "--body", "Hello", "--wait")
+	h.startWorker()
+	_, errOut, exit := h.runWithInput("0712345678\n0712345679\n", "send", "--id", "a", "--via", "kobo-main", "--body", "Hello", "--wait")
 	if st := h.status("a"); exit != exitNotAll || st.Rejected != 1 || st.Accepted != 1 {
 		t.Fatalf("exit %d, %s%+v", exit, errOut, st)
 	}
 	h.gateway.Reset()
-	if out, _ := h.must("retry", "a", "--rejected"); out != "a is sent again to 1 recipient\n" {
-		t.Errorf("retry: %s", out)
+	if out, _ := h.mustRun("retry", "a", "--rejected"); out != "a: sending again to 1 recipient\n" {
+		t.Errorf("retry printed %s", out)
 	}
-	if out, _ := h.must("status", "a", "--watch"); !strings.Contains(out, "done") {
+	if out, _ := h.mustRun("status", "a", "--watch"); !strings.Contains(out, "done") {
 		t.Errorf("got %s", out)
 	}
 	if st := h.status("a"); st.Accepted != 2 || st.Rejected != 0 {
-		t.Errorf("status %+v", st)
+		t.Errorf("got status %+v", st)
 	}
 }

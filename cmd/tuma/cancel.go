@@ -7,15 +7,15 @@ import (
 )
 
 func newCancel(a *app) *cobra.Command {
-	return newOrder(a, order{
+	return newStopCommand(a, stopCommand{
 		use:   "cancel ID",
-		short: "End a campaign for good",
-		long: `Cancel ends a campaign for good: recipients for whom no call has begun are skipped,
-with the reason cancelled. Calls that are with a gateway at that moment are
-finished and counted; cancel waits for them, unless --no-wait is given. Of a
-campaign that has ended it says so, and has nothing to do.`,
+		short: "End a campaign permanently",
+		long: `Cancel ends a campaign permanently. Recipients whose call has not started are
+skipped, with the reason cancelled. Calls already in flight finish and are
+counted; cancel waits for them unless --no-wait is given. A campaign that has
+already ended is not changed; the exit status is 0 then, too.`,
 		example: "  tuma cancel sale-2025-11",
-		give:    (*producer.Client).Cancel,
+		stop:    (*producer.Client).Cancel,
 		done:    "is cancelled",
 	})
 }

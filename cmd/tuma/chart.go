@@ -9,24 +9,24 @@ import (
 	"time"
 )
 
-// chart shows how many things happened when, as columns above a line of time.
+// chart is a histogram over time: bars[i] counts the events from the time from + i*each on.
 type chart struct {
 	from  time.Time
-	each  time.Duration // of a column
+	each  time.Duration // length of time that one bar covers
 	bars  []int
-	total int
+	total int // sum of bars
 }
 
-// timeline counts what happened when. However much that is, and over however long a
-// time, its memory is bounded: the steps it counts in grow.
+// timeline counts events by time. Its memory is bounded by maxSteps: when there are more
+// steps, it doubles their length.
 type timeline struct {
 	step        time.Duration
 	counts      map[int64]int
 	first, last time.Time
 }
 
-// mostSteps is enough for every terminal.
-const mostSteps = 4096
+// maxSteps is the maximum number of steps of a timeline. No terminal has more columns.
+const maxSteps = 4096
 
 func (l *timeline) add(at time.Time) {
 	if at.IsZero() {
@@ -42,8 +42,8 @@ func (l *timeline) add(at time.Time) {
 		l.last = at
 	}
 	l.counts[at.UnixMilli()/l.step.Milliseconds()]++
-	for len(l.counts) > mostSteps {
-		wider := make(map[int64]int, mostSteps)
+	for len(l.counts) > maxSteps {
+		wider := make(map[int64]int, maxSteps)
 		for at, n := range l.counts {
 			wider[at/2] += n
 		}
@@ -51,7 +51,7 @@ func (l *timeline) add(at time.Time) {
 	}
 }
 
-// busiest is the highest rate of all steps.
+// busiest returns the highest rate of a step, in events a second.
 func (l *timeline) busiest() float64 {
 	most := 0
 	for _, n := range l.counts {
@@ -63,12 +63,12 @@ func (l *timeline) busiest() float64 {
 	return float64(most) / l.step.Seconds()
 }
 
-// niceSteps are spans of time that people count in.
+// niceSteps are the round lengths of time that a bar may cover, shortest first.
 var niceSteps = []time.Duration{time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 15 * time.Second, 30 * time.Second,
 	time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 15 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 3 * time.Hour,
 	6 * time.Hour, 12 * time.Hour, 24 * time.Hour}
 
-// chart makes at most so many columns of it.
+// chart returns the timeline as a chart of at most columns bars.
 func (l *timeline) chart(columns int) chart {
 	if len(l.counts) == 0 {
 		return chart{}
@@ -77,7 +77,7 @@ func (l *timeline) chart(columns int) chart {
 	c := chart{}
 	least := max(l.step, (until.Sub(from)+time.Duration(columns)-1)/time.Duration(columns))
 	for _, nice := range niceSteps {
-		// Truncating the beginning may take one column more.
+		// Rounding the start down may need one column more.
 		if nice >= least && int(until.Sub(from.Truncate(nice))+nice-1)/int(nice) <= columns {
 			c.each = nice
 			break
@@ -87,18 +87,18 @@ func (l *timeline) chart(columns int) chart {
 	c.from = from.Truncate(c.each)
 	c.bars = make([]int, int(until.Sub(c.from)+c.each-1)/int(c.each))
 	for at, n := range l.counts {
-		// A step may begin before the first of what it counts.
+		// A step may start before the first event that it counts.
 		c.bars[max(0, int(time.UnixMilli(at*l.step.Milliseconds()).Sub(c.from)/c.each))] += n
 		c.total += n
 	}
 	return c
 }
 
-// glyphs are what a chart is drawn with.
+// glyphs are the characters that a chart is drawn with.
 type glyphs struct {
-	// parts of a character, from nearly nothing to all of it.
-	parts             []string
-	side, corner, bed string
+	// parts are characters filled from the bottom, from nearly empty to full.
+	parts              []string
+	side, corner, line string
 }
 
 var (
@@ -106,20 +106,20 @@ var (
 	plainGlyphs = glyphs{[]string{".", ":", "#"}, "|", "+", "-"}
 )
 
-// chartHeight is in lines.
+// chartHeight is the height of the bars, in lines.
 const chartHeight = 5
 
-// widestColumn is in characters.
-const widestColumn = 4
+// maxColumnWidth is the maximum width of a bar, in characters.
+const maxColumnWidth = 4
 
-// print draws the chart into so many characters; the scale is in things a second.
+// print writes the chart. Its bars are at most room characters wide; the scale is in events a second.
 func (c chart) print(w io.Writer, g glyphs, room int) error {
 	if len(c.bars) == 0 {
 		return nil
 	}
-	wide := min(max(room/len(c.bars), 1), widestColumn)
+	wide := min(max(room/len(c.bars), 1), maxColumnWidth)
 	top := slices.Max(append([]int{1}, c.bars...))
-	label := perSecond(float64(top) / c.each.Seconds())
+	label := formatRate(float64(top) / c.each.Seconds())
 	margin := len(label)
 	var b strings.Builder
 	for line := chartHeight - 1; line >= 0; line-- {
@@ -129,14 +129,14 @@ func (c chart) print(w io.Writer, g glyphs, room int) error {
 		}
 		var row strings.Builder
 		for _, n := range c.bars {
-			row.WriteString(strings.Repeat(g.part(n, top, line), wide))
+			row.WriteString(strings.Repeat(g.glyph(n, top, line), wide))
 		}
 		fmt.Fprintf(&b, "%*s %s%s\n", margin, name, g.side, strings.TrimRight(row.String(), " "))
 	}
 	width := len(c.bars) * wide
-	fmt.Fprintf(&b, "%*s %s%s\n", margin, "0", g.corner, strings.Repeat(g.bed, width))
+	fmt.Fprintf(&b, "%*s %s%s\n", margin, "0", g.corner, strings.Repeat(g.line, width))
 	until := c.from.Add(time.Duration(len(c.bars)) * c.each)
-	first, last := c.moment(c.from), c.moment(until)
+	first, last := c.timeLabel(c.from), c.timeLabel(until)
 	if gap := width - len(first) - len(last); gap >= 1 {
 		fmt.Fprintf(&b, "%*s  %s%s%s\n", margin, "", first, strings.Repeat(" ", gap), last)
 	} else {
@@ -146,8 +146,8 @@ func (c chart) print(w io.Writer, g glyphs, room int) error {
 	return err
 }
 
-// moment writes a time as exactly as the columns need it.
-func (c chart) moment(t time.Time) string {
+// timeLabel formats a time with the precision of the bars: date, minutes or seconds.
+func (c chart) timeLabel(t time.Time) string {
 	day := 24 * time.Hour
 	switch length := time.Duration(len(c.bars)) * c.each; {
 	case length > 2*day && c.each%day == 0:
@@ -160,9 +160,9 @@ func (c chart) moment(t time.Time) string {
 	return t.Format("15:04:05")
 }
 
-// part is what of a column of height n stands in a line, counted from below. What is
-// more than nothing shows.
-func (g glyphs) part(n, top, line int) string {
+// glyph returns the character of a bar of value n in one line of the chart; line 0 is the
+// lowest and top is the highest value. A value above 0 always shows in line 0.
+func (g glyphs) glyph(n, top, line int) string {
 	if n == 0 {
 		return " "
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,17 +16,17 @@ import (
 func newCheck(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "check",
-		Short: "Check configuration, Redis and credentials",
-		Long: `Check reads the configuration, asks Redis whether it keeps what it is told, and
-tries the credentials of every account whose gateway can be asked for its balance.
-Nothing is sent and nothing is changed.`,
+		Short: "Check the configuration, Redis and the credentials",
+		Long: `Check reads the configuration and checks that Redis is set up to keep its data.
+It tries the credentials of every account whose gateway offers a balance
+request. It sends no message and changes nothing.`,
 		Example: "  tuma check\n  tuma check --config /etc/tuma/tuma.yaml",
 		Args:    takes(),
 		RunE:    a.verb(func(ctx context.Context, _ []string) error { return a.check(ctx) }),
 	}
 }
 
-// check goes on after what fails: all of it is told at once.
+// check runs all checks, also after one has failed, and returns all errors joined.
 func (a *app) check(ctx context.Context) error {
 	cfg, err := a.config(true)
 	if err != nil {
@@ -35,37 +34,37 @@ func (a *app) check(ctx context.Context) error {
 	}
 	say := func(format string, args ...any) { _, _ = fmt.Fprintf(a.out, format+"\n", args...) }
 	var failed []error
-	say("configuration  ok  %s, %s, %s", cfg.file, counted(len(cfg.accounts), "account"), counted(len(cfg.routes), "route"))
+	say("configuration  ok  %s, %s, %s", cfg.file, plural(len(cfg.accounts), "account"), plural(len(cfg.routes), "route"))
 	if err := a.checkRedis(ctx, cfg); err != nil {
 		failed = append(failed, err)
 	} else {
-		say("redis          ok  %s", shownURL(cfg.redis.url))
+		say("redis          ok  %s", urlWithoutLogin(cfg.redis.url))
 	}
-	if windows, err := shownWindows(cfg.windows, a.now()); err != nil {
+	if windows, err := sendingHoursSummary(cfg.windows, a.now()); err != nil {
 		failed = append(failed, err)
 	} else {
 		say("windows        ok  %s", windows)
 	}
 	for _, acc := range cfg.accounts {
-		got, err := askBalance(ctx, acc)
+		got, err := queryBalance(ctx, acc)
 		var wrong misuseError
 		switch {
 		case errors.As(err, &wrong):
-			say("account        ?   %s: provider %s cannot be asked without sending", acc.name, acc.kind.Name)
+			say("account        ?   %s: cannot be checked: provider %s has no balance request", acc.name, acc.kind.Name)
 		case err != nil:
-			failed = append(failed, accountTrouble(acc, err))
+			failed = append(failed, accountProblem(acc, err))
 		default:
-			say("account        ok  %s: balance %s %s", acc.name, strconv.FormatFloat(got.Amount, 'f', -1, 64), got.Currency)
+			say("account        ok  %s: balance %s", acc.name, formatBalance(got))
 		}
 	}
 	if len(cfg.accounts) == 0 {
-		failed = append(failed, misuse("%s has no accounts: nothing can be sent", cfg.file))
+		failed = append(failed, misuse("%s has no accounts: add one under accounts", cfg.file))
 	}
 	return errors.Join(failed...)
 }
 
-// accountTrouble says what is wrong with an account, and what to look at.
-func accountTrouble(acc *accountConfig, err error) error {
+// accountProblem adds the account's name to an error, and the setting to check.
+func accountProblem(acc *accountConfig, err error) error {
 	var incomplete *configError
 	if errors.As(err, &incomplete) {
 		return err
@@ -74,11 +73,11 @@ func accountTrouble(acc *accountConfig, err error) error {
 	if e, ok := errors.AsType[*providers.Error](err); ok {
 		switch e.Cause {
 		case providers.CauseCredentials:
-			advice = ": look at its " + strings.Join(acc.kind.Required, " and ")
+			advice = ": check its " + strings.Join(acc.kind.Login(), " and ")
 		case providers.CauseConfiguration, providers.CauseNotUnderstood:
-			advice = ": look at its base_url"
+			advice = ": check its base_url"
 		case providers.CauseConnection:
-			advice = ": look at its base_url and at the network"
+			advice = ": check its base_url and the network"
 		}
 	}
 	return fmt.Errorf("account %s: %w%s", acc.name, err, advice)
@@ -91,16 +90,16 @@ func (a *app) checkRedis(ctx context.Context, cfg *config) error {
 	}
 	defer b.Close()
 	warnings, err := worker.CheckRedis(ctx, b.rdb, cfg.redis.unsafe)
-	more, err2 := worker.CheckDurability(ctx, b.rdb, cfg.redis.durability)
+	more, err2 := worker.CheckDurability(ctx, b.rdb, worker.Durability(cfg.redis.durability))
 	for _, w := range append(warnings, more...) {
 		a.note("tuma: warning: %s", w)
 	}
 	if err = errors.Join(err, err2); err != nil {
 		return err
 	}
-	n, err := ledger.New(b.rdb).PayloadsSetAside(ctx)
+	n, err := ledger.New(b.rdb).QuarantinedPayloads(ctx)
 	if n > 0 {
-		a.note("tuma: warning: %s of no known campaign could not be read and set aside, in the Redis key tuma:payloads", counted(n, "task"))
+		a.note("tuma: warning: %s without a known campaign could not be read: quarantined in the Redis key tuma:payloads", plural(n, "task"))
 	}
 	return err
 }

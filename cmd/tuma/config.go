@@ -11,45 +11,47 @@ import (
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/catalog"
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// config is what tuma.yaml says, checked and with its defaults filled in. Only
-// what is missing from an account, and so matters to nobody but that account's
-// users, may still be wrong in it: see accountConfig.missing.
+// config is the checked content of tuma.yaml, with defaults filled in. An account may still
+// lack a secret or an environment variable: see accountConfig.missing. Only commands that use
+// that account fail.
 type config struct {
-	// file is what was read, or empty: then all is default.
+	// file is the name of the file that was read; empty: there is none, all values are defaults.
 	file      string
 	redis     redisConfig
 	retention time.Duration
-	// accounts stand in the order of the file.
+	// accounts are in the order of the file.
 	accounts []*accountConfig
 	routes   []ledger.Route
 	country  string
-	// windows are the hours in which marketing may be sent, by country; nil: at any
-	// hour.
+	// windows are the sending hours of marketing by country; nil: marketing is sent at any hour.
 	windows map[string]worker.Hours
-	// failoverAfter is how long an account must be held before its work moves to the
-	// route's next. It is read and checked; a later release acts on it.
+	// failoverAfter is how long an account must be on hold before its work moves to the next
+	// account of the route.
 	failoverAfter time.Duration
 }
 
-// The defaults.
+// Defaults of the configuration.
 const (
 	defaultConfigFile    = "tuma.yaml"
 	defaultRedisURL      = "redis://127.0.0.1:6379/0"
 	defaultRetention     = 30 * 24 * time.Hour
 	defaultFailoverAfter = time.Minute
 
-	// maxConfigSize is far above any configuration.
+	// maxConfigSize is the maximum size of the configuration file in bytes.
 	maxConfigSize = 1 << 20
 )
 
-// errNoConfig: there is no configuration file, and none was named.
-var errNoConfig = errors.New("there is no tuma.yaml here: name a configuration with --config or TUMA_CONFIG")
+// errNoConfig is returned when a command needs a configuration file and there is none.
+var errNoConfig = errors.New("no configuration: tuma.yaml is not in this directory; name a file with --config or TUMA_CONFIG")
 
-// config reads the configuration, once. Commands that need accounts have to have
-// a file; for the others (needFile false) Redis at its default place will do.
+// config returns the configuration and reads it at the first call. With needFile it returns
+// errNoConfig if there is no file. Without needFile and without a file it returns the
+// defaults, which are enough for commands that only need Redis.
 func (a *app) config(needFile bool) (*config, error) {
 	if a.loaded == nil {
 		c, err := a.readConfig()
@@ -83,8 +85,8 @@ func (a *app) readConfig() (*config, error) {
 	return parseConfig(file, text, a.lookup)
 }
 
-// readSmallFile reads a file of at most so many bytes.
-func readSmallFile(name string, most int64) ([]byte, error) {
+// readSmallFile reads a file. It returns an error if the file is larger than limit bytes.
+func readSmallFile(name string, limit int64) ([]byte, error) {
 	info, err := os.Stat(name)
 	if err != nil {
 		return nil, err
@@ -92,20 +94,25 @@ func readSmallFile(name string, most int64) ([]byte, error) {
 	if info.IsDir() {
 		return nil, fmt.Errorf("%s is a directory", name)
 	}
-	if info.Size() > most {
-		return nil, fmt.Errorf("%s has %d bytes, at most %d are read", name, info.Size(), most)
+	if info.Size() > limit {
+		return nil, fmt.Errorf("%s has %d bytes; the maximum is %d", name, info.Size(), limit)
 	}
 	return os.ReadFile(name)
 }
 
-// parseConfig reads a configuration. Its error is a *configError with every
-// mistake there is. file may be empty, if there is none; lookup is the environment.
+// parseConfig parses the text of the configuration file. Its error is a *configError with all
+// mistakes. file is used in messages and may be empty; lookup reads an environment variable.
 func parseConfig(file string, text []byte, lookup func(string) (string, bool)) (*config, error) {
+	return parseConfigOf(catalog.Kinds(), file, text, lookup)
+}
+
+// parseConfigOf is parseConfig with a choice of the providers that accounts may name.
+func parseConfigOf(kinds []providers.Kind, file string, text []byte, lookup func(string) (string, bool)) (*config, error) {
 	c := &config{
 		file: file, redis: redisConfig{url: defaultRedisURL, source: "the default"}, retention: defaultRetention,
 		windows: defaultWindows(), failoverAfter: defaultFailoverAfter,
 	}
-	r := &reader{file: file, dir: filepath.Dir(file), lookup: lookup}
+	r := &reader{file: file, dir: filepath.Dir(file), lookup: lookup, kinds: kinds}
 	root := r.document(text)
 	r.section(entry{value: root}, map[string]func(entry){
 		"redis":           func(e entry) { r.redis(e, &c.redis) },
@@ -121,7 +128,7 @@ func parseConfig(file string, text []byte, lookup func(string) (string, bool)) (
 		r.redisFromEnvironment(url, &c.redis)
 	}
 	if len(r.problems) > 0 {
-		// As it does not work anyway, all that is to be put right is told at once.
+		// The configuration cannot be used: also report what is missing from accounts.
 		for _, acc := range c.accounts {
 			r.problems = append(r.problems, acc.missing...)
 		}
@@ -130,14 +137,15 @@ func parseConfig(file string, text []byte, lookup func(string) (string, bool)) (
 	return c, nil
 }
 
-// account returns the account of that name, ready for use.
+// account returns the account with this name. It returns an error if there is no such account,
+// and the account together with an error if a setting of it is missing.
 func (c *config) account(name string) (*accountConfig, error) {
 	for _, acc := range c.accounts {
 		if acc.name == name {
 			return acc, acc.ready()
 		}
 	}
-	return nil, misuse("%s has no account %q; it has %s", c.file, name, cmp.Or(strings.Join(c.accountNames(), ", "), "none"))
+	return nil, misuse("%s has no account %q; its accounts: %s", c.file, name, cmp.Or(strings.Join(c.accountNames(), ", "), "none"))
 }
 
 func (c *config) accountNames() []string {

@@ -1,35 +1,34 @@
 package main
 
 import (
+	"maps"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
 
 	"github.com/tuma-sms/tuma/providers"
-	"github.com/tuma-sms/tuma/providers/catalog"
 	"github.com/tuma-sms/tuma/ratelimit"
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// accountConfig is an account as the configuration has it.
+// accountConfig is an account of the configuration.
 type accountConfig struct {
 	name string
 	line int
 	file string
 	kind providers.Kind
-	// info are the provider's facts, also if something is missing.
+	// info describes the provider. It is set also if a value is missing.
 	info providers.Info
-	// worker is what a worker wants to know; its Provider is nil if something is missing.
+	// worker is the account for a worker. Its Provider is nil if a value is missing.
 	worker worker.Account
-	// missing is what the account cannot be used without and nobody gave: a secret,
-	// an environment variable. It fails only the commands that need this account.
+	// missing are required values that are not set, such as a secret or an environment variable. Only
+	// commands that use this account fail.
 	missing []problem
 }
 
-// ready says what is missing before the account can be used.
+// ready returns an error with the missing values, or nil if the account can be used.
 func (a *accountConfig) ready() error {
 	if len(a.missing) == 0 {
 		return nil
@@ -37,28 +36,7 @@ func (a *accountConfig) ready() error {
 	return &configError{file: a.file, problems: a.missing}
 }
 
-// The login fields, under all names that vendors use. Each may be given as
-// <field>_file instead: the name of a file that holds it.
-var loginFields = []string{"user", "username", "pass", "password", "api_key", "token"}
-
-func setLogin(s *providers.Settings, field, value string) {
-	switch field {
-	case "user":
-		s.User = value
-	case "username":
-		s.Username = value
-	case "pass":
-		s.Pass = providers.Secret(value)
-	case "password":
-		s.Password = providers.Secret(value)
-	case "api_key":
-		s.APIKey = providers.Secret(value)
-	case "token":
-		s.Token = providers.Secret(value)
-	}
-}
-
-// accountName is what stands in keys of Redis and in the names of queues.
+// accountName matches a valid account name. Names are part of Redis keys and of queue names.
 var accountName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
 func (r *reader) accounts(e entry) []*accountConfig {
@@ -68,12 +46,12 @@ func (r *reader) accounts(e entry) []*accountConfig {
 		name := child.name
 		child.name = e.name + "." + name
 		if line, twice := seen[name]; twice {
-			r.fail(child, "is there twice, also in line %d", line)
+			r.fail(child, "is set twice; first in line %d", line)
 			continue
 		}
 		seen[name] = child.line
 		if !accountName.MatchString(name) {
-			r.fail(child, "an account's name is 1 to 64 of A-Z a-z 0-9 _ -")
+			r.fail(child, "an account name must be 1 to 64 of A-Z a-z 0-9 _ -")
 		}
 		all = append(all, r.account(name, child))
 	}
@@ -90,31 +68,36 @@ func (r *reader) account(name string, e entry) *accountConfig {
 	settings := providers.Settings{Options: map[string]string{}}
 	given := map[string]entry{}
 	keys := r.tumaKeys(&acc.worker, &settings)
-	for _, field := range r.providerFields(e, &acc.kind) {
-		if keys[field] != nil {
-			continue
-		}
-		keys[field] = func(e entry) {
-			var value string
-			if r.string(e, &value); slices.Contains(loginFields, field) {
-				setLogin(&settings, field, value)
-			} else {
+	login, options := r.providerFields(e, &acc.kind)
+	for _, field := range options {
+		if keys[field] == nil {
+			keys[field] = func(e entry) {
+				var value string
+				r.string(e, &value)
 				settings.Options[field] = value
 			}
 		}
-		if slices.Contains(loginFields, field) {
-			keys[field+"_file"] = func(e entry) {
-				var value string
-				r.secretFile(e, &value)
-				setLogin(&settings, field, value)
+	}
+	for _, field := range login {
+		keys[field.Name] = func(e entry) {
+			value := placeholder // kept if r.string reports a mistake
+			if r.string(e, &value); value == "" {
+				r.lack(e, "has no value")
+				value = placeholder
 			}
+			settings.SetLogin(field, value)
+		}
+		keys[field.Name+"_file"] = func(e entry) {
+			value := placeholder
+			r.secretFile(e, &value)
+			settings.SetLogin(field, value)
 		}
 	}
 	for key, read := range keys {
 		keys[key] = func(e entry) {
 			field := strings.TrimSuffix(key, "_file")
 			if other, twice := given[field]; twice {
-				r.fail(e, "is given another way in line %d; keep one of them", other.line)
+				r.fail(e, "is already set in line %d; keep only one of them", other.line)
 				return
 			}
 			given[field] = e
@@ -148,9 +131,10 @@ func (r *reader) tumaKeys(w *worker.Account, s *providers.Settings) map[string]f
 	}
 }
 
-// providerFields finds the account's provider and returns the fields it knows, or
-// all login fields if there is no such provider.
-func (r *reader) providerFields(e entry, kind *providers.Kind) []string {
+// providerFields finds the account's provider and returns its login fields and its own further fields.
+// If there is no such provider, it returns the login fields of all providers, so that these are not
+// reported as unknown as well.
+func (r *reader) providerFields(e entry, kind *providers.Kind) (login []providers.Field, options []string) {
 	quiet := &reader{lookup: r.lookup}
 	named := entry{name: e.name + ".provider", line: e.line}
 	var name string
@@ -161,36 +145,40 @@ func (r *reader) providerFields(e entry, kind *providers.Kind) []string {
 			r.string(child, &name)
 		}
 	}
-	known := strings.Join(catalog.Names(), ", ")
-	var ok bool
-	switch *kind, ok = catalog.Lookup(name); {
-	case ok:
-		return kind.Fields()
-	case named.value == nil && (e.value.Kind == yaml.MappingNode || e.value.Tag == "!!null"):
-		r.fail(named, "is missing; there is %s", known)
-	case name != "":
-		r.fail(named, "%s is no provider of this release; there is %s", show(named), known)
+	var names []string
+	for _, k := range r.kinds {
+		if k.Name == name {
+			*kind = k
+			return k.Required, k.Optional
+		}
+		names = append(names, k.Name)
+		login = append(login, k.Required...)
 	}
-	return loginFields
+	known := strings.Join(names, ", ")
+	switch {
+	case named.value == nil && (e.value.Kind == yaml.MappingNode || e.value.Tag == "!!null"):
+		r.fail(named, "is missing; providers: %s", known)
+	case name != "":
+		r.fail(named, "unknown provider %s; providers: %s", show(named), known)
+	}
+	return login, nil
 }
+
+// placeholder stands for a login field that is missing or wrong, which is reported already. With it
+// the provider can report what else is wrong. The account is not used.
+const placeholder = "missing"
 
 // open makes the provider, which checks its own settings.
 func (r *reader) open(acc *accountConfig, e entry, s providers.Settings, given map[string]entry) {
-	told := len(acc.missing)
-	for _, field := range acc.kind.Required {
-		if _, ok := given[field]; !ok {
-			how := ""
-			if slices.Contains(loginFields, field) {
-				how = ", or " + field + "_file"
-			}
-			r.lack(entry{name: e.name, line: e.line}, "%s is missing; provider %s needs it%s", field, acc.kind.Name, how)
-		}
-	}
-	// What is missing has been said. With something in its place, the provider can say what else is wrong.
+	missing := len(acc.missing)
 	full := s
+	full.Login, full.Secrets = maps.Clone(s.Login), maps.Clone(s.Secrets)
 	for _, field := range acc.kind.Required {
-		if slices.Contains(loginFields, field) && !hasLogin(s, field) {
-			setLogin(&full, field, "missing")
+		if _, ok := given[field.Name]; !ok {
+			r.lack(entry{name: e.name, line: e.line}, "%s is missing; provider %s needs it, or %s_file", field.Name, acc.kind.Name, field.Name)
+		}
+		if !s.HasLogin(field) {
+			full.SetLogin(field, placeholder)
 		}
 	}
 	provider, err := acc.kind.Open(full)
@@ -199,7 +187,7 @@ func (r *reader) open(acc *accountConfig, e entry, s providers.Settings, given m
 		if !ok {
 			at = entry{name: e.name + "." + m.Field, line: e.line}
 		}
-		if ok || told == len(acc.missing) {
+		if ok || missing == len(acc.missing) {
 			r.fail(at, "%v", m.Err)
 		}
 	}
@@ -211,22 +199,6 @@ func (r *reader) open(acc *accountConfig, e entry, s providers.Settings, given m
 	}
 }
 
-func hasLogin(s providers.Settings, field string) bool {
-	switch field {
-	case "user":
-		return s.User != ""
-	case "username":
-		return s.Username != ""
-	case "pass":
-		return s.Pass != ""
-	case "password":
-		return s.Password != ""
-	case "api_key":
-		return s.APIKey != ""
-	}
-	return s.Token != ""
-}
-
 func (r *reader) rate(e entry, to *ratelimit.Rate) {
 	s, ok := r.text(e)
 	if !ok {
@@ -234,7 +206,7 @@ func (r *reader) rate(e entry, to *ratelimit.Rate) {
 	}
 	rate, err := ratelimit.ParseRate(s)
 	if err != nil {
-		r.fail(e, "%s is no rate: write 50/s, 600/m, or 0 for no limit", show(e))
+		r.fail(e, "%s must be a rate such as 50/s or 600/m, or 0 for no limit", show(e))
 		return
 	}
 	*to = rate
@@ -242,7 +214,7 @@ func (r *reader) rate(e entry, to *ratelimit.Rate) {
 
 func (r *reader) sender(e entry, to *string) {
 	if isEmptyText(e) {
-		return // the gateway's own
+		return // the gateway chooses the sender
 	}
 	r.string(e, to)
 }
@@ -255,7 +227,7 @@ func (r *reader) price(e entry, to *string) {
 		return
 	}
 	if !priceForm.MatchString(s) {
-		r.fail(e, `%s is no price: write an amount and a currency, "0.80 KES"`, show(e))
+		r.fail(e, `%s must be a price, an amount and a currency, such as "0.80 KES"`, show(e))
 		return
 	}
 	*to = s

@@ -14,13 +14,14 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// defaultWindows are the strictest rules in force (Safaricom's for Kenya, the
-// NCC's for Nigeria).
+// defaultWindows returns the default sending hours of marketing: the strictest rules in force,
+// Safaricom's for Kenya and those of the NCC for Nigeria.
 func defaultWindows() map[string]worker.Hours {
 	return map[string]worker.Hours{"KE": {From: 8 * time.Hour, To: 18 * time.Hour}, "NG": {From: 8 * time.Hour, To: 20 * time.Hour}}
 }
 
-// windows reads sending windows by country: "08:00-18:00" or off; or off for all.
+// windows reads the sending hours: a mapping of country to "08:00-18:00" or off, or off for all
+// countries. Countries that are not named keep what to holds.
 func (r *reader) windows(e entry, to *map[string]worker.Hours) {
 	if n := resolve(e.value); n != nil && n.Kind == yaml.ScalarNode {
 		var off string
@@ -35,17 +36,17 @@ func (r *reader) windows(e entry, to *map[string]worker.Hours) {
 		text, ok := r.text(child)
 		switch {
 		case !sms.ValidCountry(country):
-			r.fail(child, "%q is no country; take an ISO code such as KE", country)
+			r.fail(child, "unknown country %q: use a two-letter ISO code, such as KE", country)
 		case !ok:
 		case text == "off":
 			delete(*to, country)
 		default:
 			h, err := worker.ParseHours(text)
 			if err != nil {
-				r.fail(child, `%s must be such as "08:00-18:00", or off`, show(child))
+				r.fail(child, `%s must be hours, such as "08:00-18:00", or off`, show(child))
 				continue
 			}
-			if _, err := hours.In(country, h); err != nil {
+			if _, err := hours.In(country, hours.Hours(h)); err != nil {
 				r.fail(child, "%v", err)
 				continue
 			}
@@ -54,29 +55,30 @@ func (r *reader) windows(e entry, to *map[string]worker.Hours) {
 	}
 }
 
-// shownWindows says which windows are in force, and how they stand now.
-func shownWindows(windows map[string]worker.Hours, now time.Time) (string, error) {
+// sendingHoursSummary describes the sending hours, and whether they are open now.
+func sendingHoursSummary(windows map[string]worker.Hours, now time.Time) (string, error) {
 	if len(windows) == 0 {
-		return "off: marketing is sent at any hour", nil
+		return "off: marketing is sent at any time of day", nil
 	}
 	var parts []string
 	for _, country := range slices.Sorted(maps.Keys(windows)) {
-		w, err := hours.In(country, windows[country])
+		w, err := hours.In(country, hours.Hours(windows[country]))
 		if err != nil {
 			return "", err
 		}
-		parts = append(parts, w.String()+" ("+shownOpening(w, now)+")")
+		parts = append(parts, w.String()+" ("+openText(w, now)+")")
 	}
 	return "marketing to " + strings.Join(parts, ", "), nil
 }
 
-func shownOpening(w *hours.Window, now time.Time) string {
+// openText describes whether the sending hours are open now, and until when.
+func openText(w *hours.Window, now time.Time) string {
 	switch open, until := w.Open(now); {
 	case open && until.IsZero():
 		return "open"
 	case open:
-		return "open until " + stamp(until)
+		return "open until " + formatTime(until)
 	default:
-		return "closed until " + stamp(until)
+		return "closed until " + formatTime(until)
 	}
 }

@@ -14,43 +14,47 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/tuma-sms/tuma/providers"
 )
 
-// reader turns the nodes of a YAML document into values and collects everything
-// that is wrong on the way, each with its line. It never repeats the value of a
-// secret, nor what an environment variable held.
+// reader converts the nodes of a YAML document to values. It collects all mistakes with their
+// lines. Its messages never contain a secret or the value of an environment variable.
 type reader struct {
+	// file is the name in messages; dir is its directory, for relative names of secret files.
 	file, dir string
 	lookup    func(string) (string, bool)
-	problems  []problem
-	// lacking takes what is only missing while an account is read; nil: problems does.
+	// kinds are the providers that an account may name.
+	kinds    []providers.Kind
+	problems []problem
+	// lacking collects missing values while an account is read. If it is nil they go to problems.
 	lacking *[]problem
-	// routeLines are the lines of the routes, which are checked after all accounts are known.
+	// routeLines are the lines of the routes. Routes are checked when all accounts are known.
 	routeLines []int
 }
 
-// entry is a key of the document with its value.
+// entry is a key of the document and its value.
 type entry struct {
-	// name is the path from the top: "accounts.kobo.rate".
+	// name is the path from the top of the document, such as "accounts.kobo.rate".
 	name  string
 	line  int
 	value *yaml.Node
 }
 
-// problem is one mistake.
+// problem is one mistake in the configuration. line 0 means that its line is not known.
 type problem struct {
 	line int
 	name string
 	what string
 }
 
-// configError is everything that is wrong with a configuration.
+// configError holds all mistakes of a configuration.
 type configError struct {
 	file     string
 	problems []problem
 }
 
-// Error returns a line for each mistake.
+// Error returns one line for each mistake: file, line, name of the setting, problem.
 func (e *configError) Error() string {
 	lines := make([]string, len(e.problems))
 	for i, p := range e.problems {
@@ -75,6 +79,7 @@ func (e *configError) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// err returns the collected mistakes in the order of their lines, or nil.
 func (r *reader) err() error {
 	if len(r.problems) == 0 {
 		return nil
@@ -83,6 +88,7 @@ func (r *reader) err() error {
 	return &configError{file: r.file, problems: r.problems}
 }
 
+// fail records a mistake.
 func (r *reader) fail(e entry, format string, args ...any) {
 	name := e.name
 	if name != "" {
@@ -91,7 +97,8 @@ func (r *reader) fail(e entry, format string, args ...any) {
 	r.problems = append(r.problems, problem{line: e.line, name: name, what: fmt.Sprintf(format, args...)})
 }
 
-// lack is fail for what is not there, as against what is wrong.
+// lack records that a value is missing. While an account is read this is not yet a mistake:
+// only commands that use the account fail.
 func (r *reader) lack(e entry, format string, args ...any) {
 	if r.lacking == nil {
 		r.fail(e, format, args...)
@@ -112,7 +119,7 @@ func (r *reader) document(text []byte) *yaml.Node {
 	}
 	if err == nil {
 		if err = d.Decode(&next); err == nil {
-			r.fail(entry{line: next.Line}, "a second document begins here; only one is read")
+			r.fail(entry{line: next.Line}, "a second YAML document starts here; the file must hold one only")
 		}
 		if err == nil || errors.Is(err, io.EOF) {
 			return doc.Content[0]
@@ -125,14 +132,15 @@ func (r *reader) document(text []byte) *yaml.Node {
 		what = m[2]
 	}
 	if strings.Contains(what, "anchor") {
-		// The library would name the anchor, and a password that begins with * is taken for one.
-		what = "a value that begins with * or & must stand in quotes"
+		// YAML reads a password that begins with * as an alias, and the library's error would print it.
+		what = "a value that begins with * or & must be in quotes"
 	}
-	r.fail(e, "this is no YAML: %s", what)
+	r.fail(e, "invalid YAML: %s", what)
 	return nil
 }
 
-// section reads a mapping, each key by its own function.
+// section reads a mapping. It calls the function in keys for each key, and records unknown and
+// repeated keys as mistakes.
 func (r *reader) section(e entry, keys map[string]func(entry)) {
 	seen := map[string]int{}
 	for child := range r.entries(e) {
@@ -141,7 +149,7 @@ func (r *reader) section(e entry, keys map[string]func(entry)) {
 			child.name = e.name + "." + key
 		}
 		if line, twice := seen[key]; twice {
-			r.fail(child, "is there twice, also in line %d", line)
+			r.fail(child, "is set twice; first in line %d", line)
 			continue
 		}
 		seen[key] = child.line
@@ -154,7 +162,7 @@ func (r *reader) section(e entry, keys map[string]func(entry)) {
 	}
 }
 
-// entries yields the keys of a mapping as they are, without the path above them.
+// entries yields the keys of a mapping. Their names do not include the path above them.
 func (r *reader) entries(e entry) func(yield func(entry) bool) {
 	return func(yield func(entry) bool) {
 		n := resolve(e.value)
@@ -162,14 +170,14 @@ func (r *reader) entries(e entry) func(yield func(entry) bool) {
 		case n == nil || n.Tag == "!!null":
 			return
 		case n.Kind != yaml.MappingNode:
-			r.fail(e, "must be a mapping: keys, each with a value")
+			r.fail(e, "must be a mapping of keys to values")
 			return
 		}
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			key := n.Content[i]
 			child := entry{name: key.Value, line: key.Line, value: n.Content[i+1]}
 			if key.Kind != yaml.ScalarNode || key.Tag == "!!merge" {
-				r.fail(entry{name: e.name, line: key.Line}, "only plain keys are understood here")
+				r.fail(entry{name: e.name, line: key.Line}, "only plain keys are allowed here")
 				continue
 			}
 			if !yield(child) {
@@ -179,7 +187,7 @@ func (r *reader) entries(e entry) func(yield func(entry) bool) {
 	}
 }
 
-// resolve follows an alias to what it stands for.
+// resolve follows YAML aliases to the node they refer to.
 func resolve(n *yaml.Node) *yaml.Node {
 	for n != nil && n.Kind == yaml.AliasNode {
 		n = n.Alias
@@ -187,21 +195,28 @@ func resolve(n *yaml.Node) *yaml.Node {
 	return n
 }
 
-// suggest names the known key that was probably meant, or all of them.
+// suggest returns a question with the known key that is closest to key, or a list of all known
+// keys if none is close.
 func suggest(key string, known []string) string {
-	best, distance := "", 3
+	if best := closest(key, known); best != "" {
+		return "did you mean " + best + "?"
+	}
+	return "known keys: " + strings.Join(known, ", ")
+}
+
+// closest returns the known word with the smallest edit distance to word. It returns an empty
+// string if all of them differ in more than two letters, or in every letter of a short word.
+func closest(word string, known []string) string {
+	best, distance := "", min(3, len(word))
 	for _, k := range known {
-		if d := editDistance(key, k); d < distance {
+		if d := editDistance(word, k); d < distance {
 			best, distance = k, d
 		}
 	}
-	if best != "" {
-		return "did you mean " + best + "?"
-	}
-	return "there is " + strings.Join(known, ", ")
+	return best
 }
 
-// editDistance counts the letters to add, drop or change between a and b.
+// editDistance returns the number of bytes to insert, delete or replace to turn a into b.
 func editDistance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
@@ -226,8 +241,8 @@ var variable = regexp.MustCompile(`\$?\$\{[^}]*\}`)
 
 var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// text reads one value as text, with its ${VAR} filled in. It is false if there
-// is nothing usable, which has then been said. A literal ${ is written $${.
+// text reads one value as text and replaces ${VAR} by the environment variable; $${ stands for
+// a literal ${. It returns false if there is no usable value, and has then recorded why.
 func (r *reader) text(e entry) (string, bool) {
 	n := resolve(e.value)
 	switch {
@@ -235,7 +250,7 @@ func (r *reader) text(e entry) (string, bool) {
 		r.lack(e, "has no value")
 		return "", false
 	case n.Kind != yaml.ScalarNode || !strings.HasPrefix(n.Tag, "!!"):
-		r.fail(e, "must be one value; put it in quotes if it begins with a special character")
+		r.fail(e, "must be a single value; put it in quotes if it begins with a special character")
 		return "", false
 	}
 	whole := true
@@ -245,13 +260,13 @@ func (r *reader) text(e entry) (string, bool) {
 		}
 		name := v[2 : len(v)-1]
 		if !variableName.MatchString(name) {
-			r.fail(e, "%s names no environment variable; write $${ for a plain ${", v)
+			r.fail(e, "%s is not a variable name such as ${KOBO_USER}; write $${ for a literal ${", v)
 			whole = false
 			return ""
 		}
 		value, set := r.lookup(name)
 		if !set || value == "" {
-			r.lack(e, "the environment variable %s is not set", name)
+			r.lack(e, "environment variable %s is not set", name)
 			whole = false
 		}
 		return value
@@ -259,7 +274,7 @@ func (r *reader) text(e entry) (string, bool) {
 	return out, whole
 }
 
-// show is a value as it stands in the file, for a message.
+// show returns a value as written in the file, quoted and cut to 60 characters, for a message.
 func show(e entry) string {
 	if n := resolve(e.value); n != nil {
 		return fmt.Sprintf("%.60q", n.Value)
@@ -267,6 +282,8 @@ func show(e entry) string {
 	return `""`
 }
 
+// string reads a text into to. Like the other readers of values below it leaves to unchanged
+// if there is no valid value.
 func (r *reader) string(e entry, to *string) {
 	if s, ok := r.text(e); ok {
 		*to = s
@@ -286,7 +303,7 @@ func (r *reader) bool(e entry, to *bool) {
 	}
 }
 
-// int reads a whole number from 1 to most.
+// int reads an integer from 1 to most.
 func (r *reader) int(e entry, to *int, most int) {
 	s, ok := r.text(e)
 	if !ok {
@@ -294,12 +311,13 @@ func (r *reader) int(e entry, to *int, most int) {
 	}
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 1 || n > most {
-		r.fail(e, "%s must be a whole number from 1 to %d", show(e), most)
+		r.fail(e, "%s must be an integer from 1 to %d", show(e), most)
 		return
 	}
 	*to = n
 }
 
+// oneOf reads a value that must be one of words.
 func (r *reader) oneOf(e entry, to *string, words ...string) {
 	s, ok := r.text(e)
 	switch {
@@ -307,10 +325,20 @@ func (r *reader) oneOf(e entry, to *string, words ...string) {
 	case slices.Contains(words, s):
 		*to = s
 	default:
-		r.fail(e, "%s must be %s", show(e), strings.Join(words, " or "))
+		r.fail(e, "%s must be %s", show(e), orList(words))
 	}
 }
 
+// orList joins words to "a, b or c".
+func orList(words []string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
+
+// duration reads a duration from least to most; "d" stands for 24 hours.
 func (r *reader) duration(e entry, to *time.Duration, least, most time.Duration) {
 	s, ok := r.text(e)
 	if !ok {
@@ -319,7 +347,7 @@ func (r *reader) duration(e entry, to *time.Duration, least, most time.Duration)
 	d, err := parseDuration(s)
 	switch {
 	case err != nil:
-		r.fail(e, "%s must be a time with its unit, such as 30s, 5m, 12h or 30d", show(e))
+		r.fail(e, "%s must be a duration with its unit, e.g. 30s, 5m, 12h or 30d", show(e))
 	case d < least || d > most:
 		r.fail(e, "%s must be from %s to %s", show(e), least, most)
 	default:
@@ -327,7 +355,8 @@ func (r *reader) duration(e entry, to *time.Duration, least, most time.Duration)
 	}
 }
 
-// reconcileFor reads a time from a second on, or 0 for not at all.
+// reconcileFor reads a duration from one second to one hour. 0 disables reconciliation and is
+// stored as -1.
 func (r *reader) reconcileFor(e entry, to *time.Duration) {
 	if s, _ := r.text(e); s == "0" || s == "0s" {
 		*to = -1
@@ -336,9 +365,10 @@ func (r *reader) reconcileFor(e entry, to *time.Duration) {
 	r.duration(e, to, time.Second, time.Hour)
 }
 
-var errNegative = errors.New("less than nothing")
+var errNegative = errors.New("must not be negative")
 
-// parseDuration is time.ParseDuration with days: "30d", "1d12h".
+// parseDuration is time.ParseDuration that also accepts days: "30d", "1d12h". It refuses a
+// negative duration.
 func parseDuration(s string) (time.Duration, error) {
 	var days time.Duration
 	if before, after, found := strings.Cut(s, "d"); found {
@@ -358,7 +388,7 @@ func parseDuration(s string) (time.Duration, error) {
 	return days + d, err
 }
 
-// items returns the elements of a list, named after their place.
+// items returns the elements of a list, named by their index, such as "routes[0]".
 func (r *reader) items(e entry) []entry {
 	n := resolve(e.value)
 	if n == nil || n.Tag == "!!null" {

@@ -13,23 +13,23 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
-// redisConfig says where Redis is and what is asked of it.
+// redisConfig is the redis section of the configuration.
 type redisConfig struct {
 	url string
-	// source is where the URL comes from, for messages.
+	// source is the place that the URL was read from, for messages.
 	source string
-	// unsafe accepts a Redis that may forget.
+	// unsafe accepts a Redis that may lose data: without AOF, or with an eviction policy.
 	unsafe bool
-	// durability is what must hold a change before anybody acts on it.
+	// durability is how safely Redis must have stored a change before Tuma acts on it.
 	durability ledger.Durability
 }
 
-// redis reads the section of that name.
+// redis reads the redis section.
 func (r *reader) redis(e entry, to *redisConfig) {
 	fromEnvironment, _ := r.lookup("TUMA_REDIS_URL")
 	where := func(e entry, read func(entry, *string)) {
 		if fromEnvironment != "" {
-			return // it wins, and what is wrong here then harms nobody
+			return // TUMA_REDIS_URL wins, so a mistake in this URL does not matter
 		}
 		var text string
 		if read(e, &text); text == "" {
@@ -58,6 +58,7 @@ func (r *reader) redis(e entry, to *redisConfig) {
 	})
 }
 
+// redisFromEnvironment sets the URL from TUMA_REDIS_URL.
 func (r *reader) redisFromEnvironment(url string, to *redisConfig) {
 	if _, err := parseRedis(url); err != nil {
 		r.problems = append(r.problems, problem{name: "TUMA_REDIS_URL:", what: err.Error()})
@@ -66,8 +67,8 @@ func (r *reader) redisFromEnvironment(url string, to *redisConfig) {
 	to.url, to.source = url, "TUMA_REDIS_URL"
 }
 
-// secretFile reads a value from the file that the entry names; a relative name is
-// taken from where the configuration is.
+// secretFile reads a value from the file that the entry names. A relative name is relative to
+// the directory of the configuration.
 func (r *reader) secretFile(e entry, to *string) {
 	name, ok := r.text(e)
 	if !ok {
@@ -89,8 +90,8 @@ func (r *reader) secretFile(e entry, to *string) {
 	*to = secret
 }
 
-// redisForms are the kinds of Redis, by the scheme of their URL, with the form it must have.
-var redisForms = map[string]string{
+// redisURLForms maps the scheme of a Redis URL to the form that the URL must have.
+var redisURLForms = map[string]string{
 	"redis":           "redis://HOST:6379/0",
 	"rediss":          "rediss://HOST:6379/0",
 	"unix":            "unix:///PATH?db=0",
@@ -100,25 +101,25 @@ var redisForms = map[string]string{
 	"rediss-sentinel": "rediss-sentinel://HOST:26379,HOST:26379/MASTER/0",
 }
 
-// opener makes a client that has at least so many connections in its pool, if the
-// URL names no pool_size.
+// opener returns a new client. connections is the size of its pool unless the URL sets
+// pool_size; 0 means the default of go-redis.
 type opener func(connections int) redis.UniversalClient
 
-// parseRedis reads the URL of a Redis:
+// parseRedis parses a Redis URL:
 //
 //	redis://[USER:PASSWORD@]HOST[:6379][/DB]              also rediss:// (TLS) and unix://
 //	redis-cluster://[…@]HOST[:6379],HOST…                 also rediss-cluster://
 //	redis-sentinel://[…@]HOST[:26379],HOST…/MASTER[/DB]   also rediss-sentinel://
 //
-// Options of go-redis may follow as a query (?dial_timeout=2s&pool_size=50). At a
-// sentinel USER and PASSWORD are Redis's, and sentinel_username and
-// sentinel_password the sentinels' own. Errors never hold a password.
+// The query may set options of go-redis (?dial_timeout=2s&pool_size=50). In a sentinel URL USER
+// and PASSWORD are the login of Redis; sentinel_username and sentinel_password are the login of
+// the sentinels. Errors never contain a password.
 func parseRedis(text string) (opener, error) {
 	scheme, rest, ok := strings.Cut(text, "://")
-	form := redisForms[scheme]
+	form := redisURLForms[scheme]
 	if !ok || form == "" {
 		return nil, errors.New("must be a URL such as redis://127.0.0.1:6379/0; " +
-			"rediss://, redis-sentinel:// and redis-cluster:// are understood too")
+			"rediss://, redis-sentinel:// and redis-cluster:// are supported too")
 	}
 	var open opener
 	var err error
@@ -131,8 +132,8 @@ func parseRedis(text string) (opener, error) {
 		open, err = parseSingle(text)
 	}
 	if err != nil {
-		// What the library says of an unescaped password may quote it.
-		return nil, errors.New("is not of the form " + form + " (in a password @ is written %40, / is %2F, % is %25)")
+		// The error of the library may quote a password that is not escaped.
+		return nil, errors.New("must have the form " + form + " (in a password write %40 for @, %2F for /, %25 for %)")
 	}
 	return open, nil
 }
@@ -191,7 +192,7 @@ func parseSentinel(scheme, rest string) (opener, error) {
 	if err != nil {
 		return nil, err
 	}
-	// go-redis takes the login for the sentinels', where people mean Redis's.
+	// go-redis uses the login of the URL for the sentinels, but users mean the login of Redis.
 	o.Username, o.Password = o.SentinelUsername, o.SentinelPassword
 	o.SentinelUsername, o.SentinelPassword = ownUser, ownPassword
 	return func(connections int) redis.UniversalClient {
@@ -202,8 +203,8 @@ func parseSentinel(scheme, rest string) (opener, error) {
 	}, nil
 }
 
-// splitHosts takes "user:pass@a:1,b/path?query" apart. The first host keeps the
-// login; each has a port.
+// splitHosts splits "user:pass@a:1,b/path?query" into hosts, path and query. The first host
+// keeps the login. A host without a port gets the given one.
 func splitHosts(rest, port string) (hosts []string, path, query string) {
 	end := strings.IndexAny(rest, "/?")
 	if end < 0 {
@@ -222,7 +223,7 @@ func splitHosts(rest, port string) (hosts []string, path, query string) {
 	return hosts, path, query
 }
 
-// withAddrs adds further hosts to a query the way go-redis reads them.
+// withAddrs adds hosts to a query as addr parameters, which go-redis reads.
 func withAddrs(query string, hosts []string) string {
 	for _, h := range hosts {
 		query += "&addr=" + url.QueryEscape(h)
@@ -230,8 +231,8 @@ func withAddrs(query string, hosts []string) string {
 	return strings.TrimPrefix(query, "&")
 }
 
-// shownURL is a Redis URL without login and options, for people to read.
-func shownURL(text string) string {
+// urlWithoutLogin returns a Redis URL without its login and options, for messages.
+func urlWithoutLogin(text string) string {
 	scheme, rest, ok := strings.Cut(text, "://")
 	if !ok {
 		return "redis"

@@ -20,11 +20,11 @@ func (r *reader) routes(e entry) []ledger.Route {
 		r.section(item, map[string]func(entry){
 			"match": func(e entry) {
 				if matched = true; isEmptyText(e) {
-					return // every number
+					return // matches every number
 				}
 				r.string(e, &route.Match)
 				if strings.Trim(route.Match, "0123456789") != "" || len(route.Match) > 15 || strings.HasPrefix(route.Match, "0") {
-					r.fail(e, `%s must be the first digits of numbers in international form, such as "254", or "" for all`, show(e))
+					r.fail(e, `%s must be the first digits of numbers in international form, such as "254", or "" for all numbers`, show(e))
 				}
 			},
 			"via": func(e entry) {
@@ -36,10 +36,10 @@ func (r *reader) routes(e entry) []ledger.Route {
 			},
 		})
 		if !matched {
-			r.fail(item, `match is missing: the first digits of numbers, or "" for all`)
+			r.fail(item, `match is missing: set it to the first digits of numbers, such as "254", or "" for all numbers`)
 		}
 		if len(route.Via) == 0 {
-			r.fail(item, "via is missing: the accounts for these numbers")
+			r.fail(item, "via is missing: list the accounts for these numbers")
 		}
 		r.routeLines = append(r.routeLines, item.line)
 		out = append(out, route)
@@ -47,30 +47,31 @@ func (r *reader) routes(e entry) []ledger.Route {
 	return out
 }
 
+// isEmptyText reports whether the value is "" in quotes.
 func isEmptyText(e entry) bool {
 	n := resolve(e.value)
 	return n != nil && n.Kind == yaml.ScalarNode && n.Tag == "!!str" && n.Value == ""
 }
 
-// checkRoutes looks for routes to accounts that are not there.
+// checkRoutes records a mistake for each route that names an unknown account.
 func (r *reader) checkRoutes(c *config) {
 	for i, route := range c.routes {
 		for _, name := range route.Via {
 			if name != "" && !slices.ContainsFunc(c.accounts, func(a *accountConfig) bool { return a.name == name }) {
-				r.fail(entry{name: fmt.Sprintf("routes[%d]", i), line: r.routeLines[i]}, "there is no account %q", name)
+				r.fail(entry{name: fmt.Sprintf("routes[%d]", i), line: r.routeLines[i]}, "unknown account %q: add it under accounts", name)
 			}
 		}
 	}
 }
 
-// country reads an ISO code.
+// country reads a two-letter ISO country code.
 func (r *reader) country(e entry, to *string) {
 	s, ok := r.text(e)
 	if !ok {
 		return
 	}
 	if !sms.ValidCountry(strings.ToUpper(s)) {
-		r.fail(e, "%s is no country; take an ISO code such as KE", show(e))
+		r.fail(e, "unknown country %s: use a two-letter ISO code, such as KE", show(e))
 		return
 	}
 	*to = strings.ToUpper(s)

@@ -26,62 +26,62 @@ func environment(pairs ...string) func(string) (string, bool) {
 	}
 }
 
-const kobo = "accounts:\n  k:\n    provider: kobo\n    user: u\n    pass: p\n"
+const koboAccount = "accounts:\n  k:\n    provider: kobo\n    user: u\n    pass: p\n"
 
 func TestConfigMistakesNameTheirLine(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ yaml, want string }{
-		"unknown key":              {"redis:\n  url: redis://h\nfoo: 1\n", "t.yaml:3: foo: unknown key; there is accounts, default_country"},
+		"unknown key":              {"redis:\n  url: redis://h\nfoo: 1\n", "t.yaml:3: foo: unknown key; known keys: accounts, default_country"},
 		"misspelt key":             {"\nretenton: 1d\n", "t.yaml:2: retenton: unknown key; did you mean retention?"},
 		"unknown key of redis":     {"redis:\n  urls: x\n", "t.yaml:2: redis.urls: unknown key; did you mean url?"},
-		"unknown key of account":   {kobo + "    colour: red\n", "t.yaml:6: accounts.k.colour: unknown key"},
-		"other provider's field":   {kobo + "    api_key: x\n", "t.yaml:6: accounts.k.api_key: unknown key"},
-		"key twice":                {"retention: 1d\nretention: 2d\n", "t.yaml:2: retention: is there twice, also in line 1"},
-		"account twice":            {kobo + "  k: {}\n", "t.yaml:6: accounts.k: is there twice, also in line 2"},
-		"not YAML":                 {"a: b\n c: [\n", "t.yaml:2: this is no YAML"},
-		"tab":                      {"redis:\n\turl: x\n", "t.yaml:2: this is no YAML"},
-		"two documents":            {"retention: 1d\n---\nretention: 1d\n", "t.yaml:2: a second document begins here"},
+		"unknown key of account":   {koboAccount + "    colour: red\n", "t.yaml:6: accounts.k.colour: unknown key"},
+		"other provider's field":   {koboAccount + "    api_key: x\n", "t.yaml:6: accounts.k.api_key: unknown key"},
+		"key twice":                {"retention: 1d\nretention: 2d\n", "t.yaml:2: retention: is set twice; first in line 1"},
+		"account twice":            {koboAccount + "  k: {}\n", "t.yaml:6: accounts.k: is set twice; first in line 2"},
+		"not YAML":                 {"a: b\n c: [\n", "t.yaml:2: invalid YAML"},
+		"tab":                      {"redis:\n\turl: x\n", "t.yaml:2: invalid YAML"},
+		"two documents":            {"retention: 1d\n---\nretention: 1d\n", "t.yaml:2: a second YAML document starts here"},
 		"list for mapping":         {"redis: [a]\n", "t.yaml:1: redis: must be a mapping"},
-		"mapping for value":        {"retention: {a: b}\n", "t.yaml:1: retention: must be one value"},
+		"mapping for value":        {"retention: {a: b}\n", "t.yaml:1: retention: must be a single value"},
 		"value for list":           {"routes: all\n", "t.yaml:1: routes: must be a list"},
 		"merge key":                {"windows: &a {}\nredis:\n  <<: *a\n", "t.yaml:3: redis: only plain keys"},
 		"empty value":              {"retention:\n", "t.yaml:1: retention: has no value"},
-		"bad duration":             {"retention: 30\n", `t.yaml:1: retention: "30" must be a time with its unit`},
-		"negative duration":        {"failover_after: -1m\n", `t.yaml:1: failover_after: "-1m" must be a time with its unit`},
+		"bad duration":             {"retention: 30\n", `t.yaml:1: retention: "30" must be a duration with its unit`},
+		"negative duration":        {"failover_after: -1m\n", `t.yaml:1: failover_after: "-1m" must be a duration with its unit`},
 		"duration out of range":    {"retention: 1s\n", `t.yaml:1: retention: "1s" must be from`},
 		"bad bool":                 {"redis: {unsafe: yes}\n", `t.yaml:1: redis.unsafe: "yes" must be true or false`},
 		"bad redis scheme":         {"redis:\n  url: http://h\n", "t.yaml:2: redis.url: must be a URL such as redis://"},
 		"a bad durability":         {"redis: {durability: disk}\n", `redis.durability: "disk" must be none, fsync or replicas:N with N from 1 to 16`},
 		"no replicas":              {"redis: {durability: 'replicas:0'}\n", `redis.durability: "replicas:0" must be none, fsync or replicas:N`},
-		"unset variable":           {"retention: ${NOT_SET}\n", "t.yaml:1: retention: the environment variable NOT_SET is not set"},
-		"variable without a name":  {"retention: ${}\n", "t.yaml:1: retention: ${} names no environment variable"},
-		"unknown provider":         {"accounts:\n  k: {provider: nexmo}\n", `t.yaml:2: accounts.k.provider: "nexmo" is no provider of this release; there is kobo`},
-		"no provider":              {"accounts:\n  k: {user: x}\n", "t.yaml:2: accounts.k.provider: is missing; there is kobo"},
-		"account is no mapping":    {"accounts:\n  k: 7\n", "t.yaml:2: accounts.k: must be a mapping"},
-		"account's name":           {"accounts:\n  'a b': {provider: kobo, user: u, pass: p}\n", "t.yaml:2: accounts.a b: an account's name is"},
-		"bad rate":                 {kobo + "    rate: 50/h\n", `t.yaml:6: accounts.k.rate: "50/h" is no rate`},
-		"bad burst":                {kobo + "    burst: 0\n", `t.yaml:6: accounts.k.burst: "0" must be a whole number from 1`},
-		"bad unit":                 {kobo + "    unit: bits\n", `t.yaml:6: accounts.k.unit: "bits" must be messages or segments or requests`},
-		"bad concurrency":          {kobo + "    concurrency: many\n", `t.yaml:6: accounts.k.concurrency: "many" must be a whole number`},
-		"bad timeout":              {kobo + "    timeout: 1h\n", `t.yaml:6: accounts.k.timeout: "1h" must be from 100ms to 5m0s`},
-		"raised limit":             {kobo + "    max_recipients: 501\n", "t.yaml:6: accounts.k.max_recipients: must be 1 to 500"},
-		"bad attempts":             {kobo + "    max_attempts: -1\n", `t.yaml:6: accounts.k.max_attempts: "-1" must be a whole number`},
-		"bad on_unknown":           {kobo + "    on_unknown: drop\n", `t.yaml:6: accounts.k.on_unknown: "drop" must be keep or resend`},
-		"bad reconcile_for":        {kobo + "    reconcile_for: 2h\n", `t.yaml:6: accounts.k.reconcile_for: "2h" must be from 1s to 1h0m0s`},
-		"bad price":                {kobo + "    price: 0.80\n", `t.yaml:6: accounts.k.price: "0.80" is no price`},
-		"plain http":               {kobo + "    base_url: http://example.com\n", "t.yaml:6: accounts.k.base_url: plain http is refused"},
-		"bad allow_http":           {kobo + "    allow_http: 1\n", `t.yaml:6: accounts.k.allow_http: "1" must be true or false`},
-		"field and its file":       {kobo + "    pass_file: f\n", "t.yaml:6: accounts.k.pass_file: is given another way in line 5"},
-		"bad match":                {kobo + "routes:\n  - {match: ke, via: [k]}\n", `t.yaml:7: routes[0].match: "ke" must be the first digits`},
-		"no match":                 {kobo + "routes:\n  - {via: [k]}\n", "t.yaml:7: routes[0]: match is missing"},
-		"no via":                   {kobo + "routes:\n  - {match: 254}\n", "t.yaml:7: routes[0]: via is missing"},
-		"route to nowhere":         {kobo + "routes:\n  - {match: 254, via: [k, zz]}\n", `t.yaml:7: routes[0]: there is no account "zz"`},
-		"bad country":              {"default_country: Kenya\n", `t.yaml:1: default_country: "Kenya" is no country`},
+		"unset variable":           {"retention: ${NOT_SET}\n", "t.yaml:1: retention: environment variable NOT_SET is not set"},
+		"variable without a name":  {"retention: ${}\n", "t.yaml:1: retention: ${} is not a variable name"},
+		"unknown provider":         {"accounts:\n  k: {provider: nexmo}\n", `t.yaml:2: accounts.k.provider: unknown provider "nexmo"; providers: kobo`},
+		"no provider":              {"accounts:\n  k: {user: x}\n", "t.yaml:2: accounts.k.provider: is missing; providers: kobo"},
+		"value for account":        {"accounts:\n  k: 7\n", "t.yaml:2: accounts.k: must be a mapping"},
+		"account's name":           {"accounts:\n  'a b': {provider: kobo, user: u, pass: p}\n", "t.yaml:2: accounts.a b: an account name must be"},
+		"bad rate":                 {koboAccount + "    rate: 50/h\n", `t.yaml:6: accounts.k.rate: "50/h" must be a rate`},
+		"bad burst":                {koboAccount + "    burst: 0\n", `t.yaml:6: accounts.k.burst: "0" must be an integer from 1`},
+		"bad unit":                 {koboAccount + "    unit: bits\n", `t.yaml:6: accounts.k.unit: "bits" must be messages, segments or requests`},
+		"bad concurrency":          {koboAccount + "    concurrency: many\n", `t.yaml:6: accounts.k.concurrency: "many" must be an integer`},
+		"bad timeout":              {koboAccount + "    timeout: 1h\n", `t.yaml:6: accounts.k.timeout: "1h" must be from 100ms to 5m0s`},
+		"raised limit":             {koboAccount + "    max_recipients: 501\n", "t.yaml:6: accounts.k.max_recipients: must be 1 to 500"},
+		"bad attempts":             {koboAccount + "    max_attempts: -1\n", `t.yaml:6: accounts.k.max_attempts: "-1" must be an integer`},
+		"bad on_unknown":           {koboAccount + "    on_unknown: drop\n", `t.yaml:6: accounts.k.on_unknown: "drop" must be keep or resend`},
+		"bad reconcile_for":        {koboAccount + "    reconcile_for: 2h\n", `t.yaml:6: accounts.k.reconcile_for: "2h" must be from 1s to 1h0m0s`},
+		"bad price":                {koboAccount + "    price: 0.80\n", `t.yaml:6: accounts.k.price: "0.80" must be a price`},
+		"plain http":               {koboAccount + "    base_url: http://example.com\n", "t.yaml:6: accounts.k.base_url: plain http is refused"},
+		"bad allow_http":           {koboAccount + "    allow_http: 1\n", `t.yaml:6: accounts.k.allow_http: "1" must be true or false`},
+		"field and its file":       {koboAccount + "    pass_file: f\n", "t.yaml:6: accounts.k.pass_file: is already set in line 5"},
+		"bad match":                {koboAccount + "routes:\n  - {match: ke, via: [k]}\n", `t.yaml:7: routes[0].match: "ke" must be the first digits`},
+		"no match":                 {koboAccount + "routes:\n  - {via: [k]}\n", "t.yaml:7: routes[0]: match is missing"},
+		"no via":                   {koboAccount + "routes:\n  - {match: 254}\n", "t.yaml:7: routes[0]: via is missing"},
+		"route to nowhere":         {koboAccount + "routes:\n  - {match: 254, via: [k, zz]}\n", `t.yaml:7: routes[0]: unknown account "zz"`},
+		"bad country":              {"default_country: Kenya\n", `t.yaml:1: default_country: unknown country "Kenya"`},
 		"bad windows":              {"windows: never\n", `t.yaml:1: windows: "never" must be off`},
-		"bad window":               {"windows:\n  KE: 8-18\n", `t.yaml:2: windows.KE: "8-18" must be such as "08:00-18:00"`},
-		"window of no time":        {"windows: {KE: '18:00-18:00'}\n", `t.yaml:1: windows.KE: "18:00-18:00" must be such as`},
-		"window that never opens":  {"windows:\n  KE: off\n  RU: '08:00-12:00'\n", `t.yaml:3: windows.RU: hours in RU: there is no moment at which it is 08:00-12:00 in all of its time zones`},
-		"window of no country":     {"windows: {XX: off}\n", `t.yaml:1: windows.XX: "XX" is no country`},
+		"bad window":               {"windows:\n  KE: 8-18\n", `t.yaml:2: windows.KE: "8-18" must be hours, such as "08:00-18:00"`},
+		"window of no time":        {"windows: {KE: '18:00-18:00'}\n", `t.yaml:1: windows.KE: "18:00-18:00" must be hours`},
+		"window that never opens":  {"windows:\n  KE: off\n  RU: '08:00-12:00'\n", `t.yaml:3: windows.RU: hours in RU: it is never 08:00-12:00 in all of its time zones at once`},
+		"window of no country":     {"windows: {XX: off}\n", `t.yaml:1: windows.XX: unknown country "XX"`},
 		"bad redis in environment": {"retention: 1d\n#TUMA_REDIS_URL=nonsense", "t.yaml: TUMA_REDIS_URL: must be a URL such as"},
 	}
 	for name, tt := range tests {
@@ -138,7 +138,7 @@ func TestConfigNeverPrintsASecret(t *testing.T) {
 		"tag":                "accounts:\n  k: {provider: kobo, user: u, pass: !hunter2 x}\n",
 		"mapping":            "accounts:\n  k: {provider: kobo, user: u, pass: {hunter2: 1}}\n",
 		"list":               "accounts:\n  k: {provider: kobo, user: u, pass: [hunter2]}\n",
-		"bad rate beside it": kobo + "    rate: ${SECRET}\n",
+		"bad rate beside it": koboAccount + "    rate: ${SECRET}\n",
 		"base_url with it":   "accounts:\n  k: {provider: kobo, user: u, pass: hunter2, base_url: 'http://u:hunter2@example.com'}\n",
 		"redis path":         "redis: {url: 'redis://:x/hunter2@h:6379/0'}\n",
 		"redis escape":       "redis: {url: 'redis://:%zzhunter2@h:6379/0'}\n",
@@ -150,7 +150,7 @@ func TestConfigNeverPrintsASecret(t *testing.T) {
 		"wrong bool":         "redis: {unsafe: '${SECRET}'}\n",
 		"duration":           "retention: ${SECRET}\n",
 		"wrong country":      "default_country: ${SECRET}\n",
-		"file of a secret":   kobo[:len(kobo)-len("    pass: p\n")] + "    pass_file: ${SECRET_DIR}/none\n    rate: x\n",
+		"file of a secret":   koboAccount[:len(koboAccount)-len("    pass: p\n")] + "    pass_file: ${SECRET_DIR}/none\n    rate: x\n",
 	}
 	for name, yaml := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -182,8 +182,8 @@ func TestWhatIsMissingFailsOnlyItsAccount(t *testing.T) {
 	}
 	want := map[string]string{
 		"whole": "",
-		"partly": "t.yaml:5: accounts.partly.user: the environment variable NOT_SET is not set\n" +
-			"t.yaml:6: accounts.partly.rate: the environment variable NOT_SET_EITHER is not set\n" +
+		"partly": "t.yaml:5: accounts.partly.user: environment variable NOT_SET is not set\n" +
+			"t.yaml:6: accounts.partly.rate: environment variable NOT_SET_EITHER is not set\n" +
 			"t.yaml:3: accounts.partly: pass is missing; provider kobo needs it, or pass_file",
 		"file":  "t.yaml:7: accounts.file.pass_file: cannot be read: stat not-there: no such file or directory",
 		"empty": "t.yaml:8: accounts.empty.pass: has no value",
@@ -249,14 +249,14 @@ failover_after: 90s
 	}
 	if want := (map[string]worker.Hours{"NG": {From: 9*time.Hour + 30*time.Minute, To: 24 * time.Hour}, "UG": {From: 8 * time.Hour, To: 17 * time.Hour},
 		"GH": {From: 20 * time.Hour, To: 6 * time.Hour}}); !maps.Equal(want, c.windows) {
-		t.Errorf("windows %v", c.windows)
+		t.Errorf("got windows %v", c.windows)
 	}
 	w := c.accounts[0].worker
 	if w.Name != "main" || w.Rate != 10 || w.Burst != 7 || w.Unit != "segments" || w.Sender != "ACME" || w.Concurrency != 3 ||
 		w.Timeout != 1500*time.Millisecond || w.MaxAttempts != 2 || w.OnUnknown != "resend" || w.ReconcileFor >= 0 || w.Price != "0.80 KES" || w.Provider.Info().MaxRecipients != 50 {
 		t.Errorf("got %+v", w)
 	}
-	// The login is in the fingerprint only, and there it must differ from one with another user.
+	// The login can only be read back through the fingerprint, which depends on the user.
 	other, err := parseConfig("", []byte("accounts:\n  main: {provider: kobo, base_url: 'https://gateway.example/x', user: 'me-${WHO}-$5', pass: p}\n"),
 		environment("WHO", "${WHO}"))
 	if err != nil {
@@ -340,7 +340,7 @@ func TestParseRedis(t *testing.T) {
 	for _, bad := range []string{"", "redis", "redis:", "http://h", "redis://h/x", "redis://h/1/2", "redis-cluster://h/1", "redis-sentinel://h",
 		"redis-sentinel://h/m/x", "redis-sentinel://h/m?bogus=1", "redis://h?bogus=1", "redis://h:port", "redis-cluster://h:port"} {
 		if _, err := parseRedis(bad); err == nil {
-			t.Errorf("%q was taken", bad)
+			t.Errorf("parseRedis(%q) gave no error", bad)
 		}
 	}
 }
@@ -354,7 +354,7 @@ func TestShownURLHasNoLogin(t *testing.T) {
 		"nonsense": "redis",
 	}
 	for url, want := range tests {
-		if got := shownURL(url); got != want {
+		if got := urlWithoutLogin(url); got != want {
 			t.Errorf("%s is shown as %s, want %s", url, got, want)
 		}
 	}
@@ -378,20 +378,20 @@ func TestWhereTheConfigurationIs(t *testing.T) {
 		}
 	}
 	c.env = nil
-	if _, errOut, exit := c.run("check"); exit != exitMisuse || !strings.Contains(errOut, "there is no tuma.yaml here") {
+	if _, errOut, exit := c.run("check"); exit != exitMisuse || !strings.Contains(errOut, "tuma.yaml is not in this directory") {
 		t.Errorf("check without a configuration: exit %d, %s", exit, errOut)
 	}
 }
 
 func FuzzParseConfig(f *testing.F) {
-	f.Add("redis: {url: redis://h}\n" + kobo)
+	f.Add("redis: {url: redis://h}\n" + koboAccount)
 	f.Add("routes:\n  - {match: 1, via: [x]}\nwindows: {KE: off}\n")
 	f.Add("a: &a [*a]\naccounts: *a\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		c, err := parseConfig("t.yaml", []byte(text), environment("A", "b"))
 		var broken *configError
 		if (err == nil) == (c == nil) || err != nil && !errors.As(err, &broken) {
-			t.Errorf("%v, %v", c, err)
+			t.Errorf("got %v and error %v", c, err)
 		}
 	})
 }

@@ -11,34 +11,34 @@ import (
 
 func TestTheCreditGuard(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, sandbox.Options{Credit: 4}) // of 0.80 each: five would do
-	file := h.file("customers.csv", mixed)       // seven, and four of them good
+	h := newFixture(t, sandbox.Options{Credit: 4}) // enough for five messages of 0.80
+	file := h.file("customers.csv", mixedList)     // seven recipients, four of them valid
 	send := []string{"send", "--via", "kobo-main", "--body", "Hello", "--file", file}
 
-	h.work()
+	h.startWorker()
 	eventually(t, "the balance", func() bool {
-		out, _ := h.must("accounts", "--json")
+		out, _ := h.mustRun("accounts", "--json")
 		return strings.Contains(out, `"balance"`)
 	})
-	if out, _ := h.must("accounts"); !strings.Contains(out, "4 (") || !strings.Contains(out, "ago)") {
+	if out, _ := h.mustRun("accounts"); !strings.Contains(out, "4 (") || !strings.Contains(out, "ago)") {
 		t.Errorf("accounts: %s", out)
 	}
 	out, errOut, exit := h.run(append(send, "--id", "refused", "--require-credit")...)
-	if exit != exitMisuse || out != "" || !strings.Contains(errOut, "--require-credit: this costs up to 5.6 KES") || !strings.Contains(errOut, "top it up") {
-		t.Errorf("exit %d\n%s%s", exit, out, errOut)
+	if exit != exitMisuse || out != "" || !strings.Contains(errOut, "--require-credit: the campaign costs up to 5.6 KES") || !strings.Contains(errOut, "top up the account") {
+		t.Errorf("got exit %d and output\n%s%s", exit, out, errOut)
 	}
 	if all := h.campaigns(); len(all) != 0 {
-		t.Errorf("enqueued: %+v", all)
+		t.Errorf("got campaigns %+v, want none", all)
 	}
-	out, errOut = h.must(append(send, "--id", "warned", "--json")...)
+	out, errOut = h.mustRun(append(send, "--id", "warned", "--json")...)
 	var receipt producer.Receipt
 	if err := json.Unmarshal([]byte(out), &receipt); err != nil || len(receipt.Credit) != 1 || receipt.Credit[0].Problem != producer.CreditShort {
-		t.Errorf("%v\n%s", err, out)
+		t.Errorf("got error %v and output\n%s", err, out)
 	}
-	if !strings.Contains(errOut, "warning: this costs up to 5.6 KES, and account kobo-main has 4, asked ") {
+	if !strings.Contains(errOut, "warning: the campaign costs up to 5.6 KES, but account kobo-main has 4, read ") {
 		t.Errorf("got %s", errOut)
 	}
-	if _, errOut = h.must(append(send, "--id", "enough", "--max-messages", "5", "--require-credit")...); strings.Contains(errOut, "costs") {
+	if _, errOut = h.mustRun(append(send, "--id", "enough", "--max-messages", "5", "--require-credit")...); strings.Contains(errOut, "costs") {
 		t.Errorf("got %s", errOut)
 	}
 }

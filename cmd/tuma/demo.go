@@ -3,7 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
-	_ "embed" // for the recipients
+	_ "embed" // embeds the recipients
 	"errors"
 	"fmt"
 	"net/http"
@@ -18,43 +18,43 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// demoRecipients are 20,000 made-up customers; TestDemoRecipients makes them.
+// demoRecipients is a CSV file of 20,000 invented customers. TestDemoRecipients generates it.
 //
 //go:embed demo/recipients.csv
 var demoRecipients []byte
 
-// What the demo's account may do. At this rate the campaign takes some eight
-// seconds, and with this latency several calls are with the gateway at any moment,
-// so that the kill hits some.
+// Settings of the demo. At demoRate the campaign takes about eight seconds. With demoLatency
+// several calls are in flight at any moment, so that the kill interrupts some of them.
 const (
-	demoAccount = "demo"
-	demoRate    = "2500/s"
-	demoPerCall = 100
-	demoTimeout = 2 * time.Second
-	demoLatency = 250 * time.Millisecond
-	demoWorkers = 2
-	// demoWithin bounds the whole demo, also on a machine that is busy with other things.
-	demoWithin = 2 * time.Minute
+	demoAccount     = "demo"
+	demoRate        = "2500/s"
+	demoPerCall     = 100
+	demoCallTimeout = 2 * time.Second
+	demoLatency     = 250 * time.Millisecond
+	demoWorkers     = 2
+	// demoTimeout bounds the whole demo, also on a busy machine.
+	demoTimeout = 2 * time.Minute
 )
 
 func newDemo(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "demo",
-		Short: "See it all on this machine, with nothing to install",
-		Long: `Demo sends a campaign to 20,000 made-up people through a gateway that only
-pretends, with two workers, and kills one of them (kill -9) halfway. Then it shows
-what became of every recipient, and what the gateway has counted.
+		Short: "Try Tuma on this machine, with nothing to install",
+		Long: `Demo sends a campaign to 20,000 invented recipients through a simulated gateway.
+Two workers send it, and the demo kills one of them (kill -9) halfway. Then it
+prints the outcome of the recipients and the gateway's own counts.
 
-It uses the redis-server on PATH, else one that is built in. It needs no
-configuration, touches no other Redis, and leaves nothing behind. If a message was
-sent twice or a recipient lost, it says so, with exit status 1.`,
+It uses the redis-server on PATH, or else a built-in one. It needs no
+configuration, connects to no other Redis, and removes its files at the end. If
+a message was sent twice or a recipient was lost, it prints an error and exits
+with status 1.`,
 		Example: "  tuma demo",
 		Args:    takes(),
 		RunE:    a.verb(func(ctx context.Context, _ []string) error { return a.demo(ctx) }),
 	}
 }
 
-// demo is one run.
+// demo is one run of tuma demo.
 type demo struct {
 	*app
 	dir       string
@@ -64,30 +64,31 @@ type demo struct {
 	workers   []*child
 	campaign  producer.Campaign
 	began     time.Time
-	killed    time.Time
-	killedAt  int // recipients that were settled
-	lastSeen  int64
-	recovered time.Time
+	killed    time.Time // when worker 1 was killed; zero: not yet
+	killedAt  int       // recipients that were settled at that moment
+	lastSeen  int64     // repeated calls that the gateway had recognised at the last status
+	recovered time.Time // when that number last grew
 }
 
 func (a *app) demo(ctx context.Context) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, demoWithin)
+	ctx, cancel := context.WithTimeout(ctx, demoTimeout)
 	defer cancel()
 	d := &demo{app: a, began: a.now()}
 	defer func() { err = errors.Join(err, d.close()) }()
-	switch err := d.play(ctx); {
+	switch err := d.run(ctx); {
 	case err == nil, errors.Is(err, errDemo):
 		return err
 	case errors.Is(ctx.Err(), context.Canceled):
-		return errors.New("demo: stopped; nothing is left behind")
+		return errors.New("demo: interrupted; all its files and processes are removed")
 	case ctx.Err() != nil:
-		return d.withLogs(fmt.Errorf("demo: not done after %s: %w", demoWithin, err))
+		return d.withWorkerLogs(fmt.Errorf("demo: not finished after %s: %w", demoTimeout, err))
 	default:
-		return d.withLogs(err)
+		return d.withWorkerLogs(err)
 	}
 }
 
-func (d *demo) play(ctx context.Context) error {
+// run starts everything, sends the campaign and prints the report.
+func (d *demo) run(ctx context.Context) error {
 	b, err := d.start(ctx)
 	if b != nil {
 		defer b.Close()
@@ -102,7 +103,7 @@ func (d *demo) play(ctx context.Context) error {
 	return d.report(st)
 }
 
-// start brings up Redis, the gateway and the workers.
+// start starts Redis, the gateway and the workers. It may return a backend together with an error.
 func (d *demo) start(ctx context.Context) (*backend, error) {
 	var err error
 	if d.dir, err = os.MkdirTemp("", "tuma-demo-*"); err != nil {
@@ -117,9 +118,9 @@ func (d *demo) start(ctx context.Context) (*backend, error) {
 		return nil, err
 	}
 	d.note("redis      %s", d.redis.what)
-	d.note("gateway    a sandbox at http://%s that answers after %s", address, demoLatency)
+	d.note("gateway    simulated, at http://%s, answers after %s", address, demoLatency)
 	file := filepath.Join(d.dir, defaultConfigFile)
-	if err := os.WriteFile(file, fmt.Appendf(nil, demoConfig, address, demoRate, demoTimeout, demoPerCall), 0o600); err != nil {
+	if err := os.WriteFile(file, fmt.Appendf(nil, demoConfig, address, demoRate, demoCallTimeout, demoPerCall), 0o600); err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
 	}
 	cfg, err := parseConfig("", nil, func(name string) (string, bool) { return d.redis.url, name == "TUMA_REDIS_URL" })
@@ -141,6 +142,7 @@ func (d *demo) start(ctx context.Context) (*backend, error) {
 	return b, d.awaitWorkers(ctx, b)
 }
 
+// demoConfig is the configuration of the workers, a format string.
 const demoConfig = `accounts:
   ` + demoAccount + `:
     provider: kobo
@@ -156,13 +158,13 @@ default_country: KE
 windows: off
 `
 
-// startWorker starts `tuma worker` as a process of its own.
+// startWorker starts `tuma worker` as a separate process.
 func (d *demo) startWorker(n int, config string) (*child, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
 	}
-	// The last of two values wins, and the user's own Redis is none of the demo's business.
+	// Of two values the last wins: the workers must not use the user's configuration or Redis.
 	env := []string{}
 	for name, value := range d.env {
 		env = append(env, name+"="+value)
@@ -172,7 +174,7 @@ func (d *demo) startWorker(n int, config string) (*child, error) {
 		"worker", "--config", config, "--log-level", "error", "--log-format", "json")
 }
 
-// awaitWorkers returns when all workers serve the account.
+// awaitWorkers waits until all workers serve the account. It returns an error if one of them ends.
 func (d *demo) awaitWorkers(ctx context.Context, b *backend) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -186,41 +188,41 @@ func (d *demo) awaitWorkers(ctx context.Context, b *backend) error {
 		}
 		for i, w := range d.workers {
 			if w.ended() {
-				return fmt.Errorf("demo: worker %d ended at once", i+1)
+				return fmt.Errorf("demo: worker %d ended right after its start", i+1)
 			}
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("demo: the workers have not started: %w", context.Cause(ctx))
+			return fmt.Errorf("demo: wait for the workers to start: %w", context.Cause(ctx))
 		case <-tick.C:
 		}
 	}
 }
 
-// demoList is the list that is built in.
+// demoList returns the built-in list of recipients.
 func demoList() *recipients.List {
 	return recipients.New(bytes.NewReader(demoRecipients), int64(len(demoRecipients)), recipients.Options{Name: "recipients.csv"})
 }
 
-// send enqueues the campaign and watches it; halfway it kills a worker.
+// send enqueues the campaign and follows it until it ends. Halfway it kills a worker.
 func (d *demo) send(ctx context.Context, b *backend) (producer.Status, error) {
 	d.campaign = producer.Campaign{ID: "demo", Via: demoAccount, Body: "Habari! Our shop opens at 9 on Saturday. Karibu."}
 	receipt, err := b.Enqueue(ctx, d.campaign, demoList().All())
 	if err != nil {
 		return producer.Status{}, err
 	}
-	d.note("campaign   %s, %d a call, %s\n", counted(receipt.Total, "recipient"), demoPerCall, demoRate)
+	d.note("campaign   %s, %d per call, %s\n", plural(receipt.Total, "recipient"), demoPerCall, demoRate)
 	var trouble error
 	st, err := d.follow(ctx, b, receipt.ID, func(st producer.Status) bool {
-		trouble = d.look(st)
+		trouble = d.onStatus(st)
 		return trouble != nil || st.Ended()
 	})
 	return st, errors.Join(err, trouble)
 }
 
-// look is called with every status: it kills a worker when half is done, and
-// notes when the gateway last recognised a call of the dead one.
-func (d *demo) look(st producer.Status) error {
+// onStatus handles one status of the campaign. It kills worker 1 when half of the recipients are
+// settled, and records when the gateway last recognised a repeated call of that worker.
+func (d *demo) onStatus(st producer.Status) error {
 	gateway := d.gateway.Stats()
 	settled := st.Total - st.Pending
 	switch {
@@ -229,20 +231,20 @@ func (d *demo) look(st producer.Status) error {
 		if err := d.workers[0].kill(); err != nil {
 			return fmt.Errorf("demo: kill worker 1: %w", err)
 		}
-		d.note("kill -9    worker 1, with %s of %s settled and %s at the gateway",
-			count(settled), count(st.Total), counted(int(gateway.InFlight), "call"))
+		d.note("kill -9    worker 1, with %s of %s recipients settled and %s in flight",
+			formatInt(settled), formatInt(st.Total), plural(int(gateway.InFlight), "call"))
 	case gateway.Replays > d.lastSeen:
 		d.lastSeen, d.recovered = gateway.Replays, d.now()
 	}
 	last := d.workers[len(d.workers)-1]
 	if last.ended() {
-		return errors.New("demo: the worker that was left alone has ended")
+		return errors.New("demo: the remaining worker has ended")
 	}
 	return nil
 }
 
-// withLogs adds what the workers have said last.
-func (d *demo) withLogs(err error) error {
+// withWorkerLogs adds the last line of each worker's log to err.
+func (d *demo) withWorkerLogs(err error) error {
 	for i, w := range d.workers {
 		if tail := w.tail(); tail != "" {
 			err = fmt.Errorf("%w\nworker %d: %s", err, i+1, tail)
@@ -251,7 +253,7 @@ func (d *demo) withLogs(err error) error {
 	return err
 }
 
-// close ends everything that was started and removes the directory.
+// close ends all processes that the demo started and removes its directory.
 func (d *demo) close() error {
 	var errs []error
 	for _, w := range d.workers {

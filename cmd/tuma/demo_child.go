@@ -10,34 +10,34 @@ import (
 	"strings"
 )
 
-// child is a process that belongs to the demo.
+// child is a process that the demo has started.
 type child struct {
 	process *os.Process
 	log     string
-	done    chan struct{} // closed when it is gone and reaped
+	done    chan struct{} // closed when the process has ended and was waited for
 }
 
-// startChild starts a process whose output goes to a file. On Linux it also dies
-// with this process, however that ends.
+// startChild starts a process and writes its output to the file log. On Linux the kernel kills
+// the process when this one ends, however it ends.
 func startChild(log string, env []string, name string, args ...string) (*child, error) {
 	out, err := os.Create(log)
 	if err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
 	}
-	defer out.Close()                  // the child has its own
-	cmd := exec.Command(name, args...) //nolint:gosec,noctx // our own binary or redis-server; it ends by kill
+	defer out.Close()                  // the child has its own copy
+	cmd := exec.Command(name, args...) //nolint:gosec,noctx // this binary or redis-server; kill ends it
 	cmd.Env, cmd.Stdout, cmd.Stderr = env, out, out
 	dieWithParent(cmd)
 	started := make(chan error)
 	done := make(chan struct{})
 	go func() {
-		// Linux ends the child when the thread that started it ends.
+		// Linux kills the child when the thread that started it ends, so this thread must stay.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := cmd.Start()
 		started <- err
 		if err == nil {
-			_ = cmd.Wait() // how it ended, its log says
+			_ = cmd.Wait() // the log shows how it ended
 		}
 		close(done)
 	}()
@@ -49,6 +49,7 @@ func startChild(log string, env []string, name string, args ...string) (*child, 
 
 func (c *child) pid() int { return c.process.Pid }
 
+// ended reports whether the process has ended.
 func (c *child) ended() bool {
 	select {
 	case <-c.done:
@@ -58,8 +59,8 @@ func (c *child) ended() bool {
 	}
 }
 
-// kill ends the process at once (kill -9) and returns when it is gone. Killing
-// one that is gone changes nothing.
+// kill ends the process (kill -9) and waits until it has ended. It does nothing if the process
+// has already ended.
 func (c *child) kill() error {
 	if err := c.process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("demo: kill process %d: %w", c.pid(), err)
@@ -68,7 +69,7 @@ func (c *child) kill() error {
 	return nil
 }
 
-// tail is the last line of its output.
+// tail returns the last line of the output, at most 300 characters.
 func (c *child) tail() string {
 	text, err := os.ReadFile(c.log)
 	if err != nil {

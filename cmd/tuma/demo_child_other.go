@@ -4,5 +4,5 @@ package main
 
 import "os/exec"
 
-// dieWithParent does nothing here: only Linux can tie a child to its parent.
+// dieWithParent does nothing: only Linux can kill a child when its parent ends.
 func dieWithParent(*exec.Cmd) {}

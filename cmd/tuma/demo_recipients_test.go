@@ -13,9 +13,9 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-var update = flag.Bool("update", false, "write demo/recipients.csv again")
+var update = flag.Bool("update", false, "write demo/recipients.csv")
 
-// What is in the demo's list.
+// Numbers of rows in the demo's list.
 const (
 	demoRows       = 20_000
 	demoDuplicates = 340
@@ -29,11 +29,11 @@ func TestDemoRecipients(t *testing.T) {
 		if err := os.WriteFile("demo/recipients.csv", made, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		t.Log("written; build again to embed it")
+		t.Log("demo/recipients.csv written; rebuild to embed it")
 		return
 	}
 	if !bytes.Equal(made, demoRecipients) {
-		t.Error("demo/recipients.csv is not what this test makes; run: go test ./cmd/tuma -run TestDemoRecipients -update")
+		t.Error("demo/recipients.csv differs from the generated list; run: go test ./cmd/tuma -run TestDemoRecipients -update")
 	}
 	seen := map[sms.MSISDN]bool{}
 	var rows, duplicates, invalid int
@@ -73,8 +73,8 @@ var (
 	}
 )
 
-// makeDemoRecipients makes the list, always the same: customers in Kenya and
-// Nigeria, their numbers written as people write them.
+// makeDemoRecipients returns the list, which is always the same: customers in Kenya and Nigeria with
+// numbers in many notations.
 func makeDemoRecipients() []byte {
 	rng := rand.New(rand.NewPCG(2025, 0x7475_6d61))
 	rows := make([][]string, 0, demoRows)
@@ -88,7 +88,7 @@ func makeDemoRecipients() []byte {
 		pick := func(list []string) string { return list[rng.IntN(len(list))] }
 		name := pick(names[0]) + " " + pick(names[1])
 		if rng.IntN(20) == 0 {
-			name = pick(names[1]) + ", " + pick(names[0]) // a comma, so that it stands in quotes
+			name = pick(names[1]) + ", " + pick(names[0]) // with a comma, so that the CSV has a quoted field
 		}
 		return []string{name, "", pick(towns)}
 	}
@@ -122,12 +122,12 @@ func makeDemoRecipients() []byte {
 	var out bytes.Buffer
 	w := csv.NewWriter(&out)
 	_ = w.Write([]string{"Name", "Phone", "Town"})
-	_ = w.WriteAll(rows) // a Buffer takes everything
+	_ = w.WriteAll(rows) // writing to a Buffer cannot fail
 	return out.Bytes()
 }
 
-// writeNumber writes a number in one of the ways that people have. Nigerian ones
-// keep their calling code, since the list is read as a Kenyan one.
+// writeNumber returns a number in a random notation. Nigerian numbers keep their calling code, because
+// the demo reads national numbers as Kenyan ones.
 func writeNumber(rng *rand.Rand, number uint64) string {
 	digits := fmt.Sprint(number)
 	code, rest := digits[:3], digits[3:]

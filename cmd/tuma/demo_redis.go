@@ -15,42 +15,44 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// demoRedis is a Redis that belongs to the demo.
+// demoRedis is the Redis that the demo has started.
 type demoRedis struct {
 	url   string
-	what  string
+	what  string // description for the output
 	close func() error
 }
 
-// startDemoRedis starts the redis-server on PATH, or the built-in one where there
-// is none that will do.
+// startDemoRedis starts the redis-server on PATH. If there is none, or it cannot be used, it
+// starts the built-in one.
 func startDemoRedis(ctx context.Context, dir string) (*demoRedis, error) {
-	why := "there is no redis-server on PATH"
+	why := "no redis-server on PATH"
 	if binary, err := exec.LookPath("redis-server"); err == nil {
 		r, err := startRealRedis(ctx, binary, dir)
 		if err == nil || ctx.Err() != nil {
 			return r, err
 		}
-		why = "the redis-server on PATH will not do (" + oneLine(err.Error(), 120) + ")"
+		why = "the redis-server on PATH cannot be used (" + oneLine(err.Error(), 120) + ")"
 	}
 	mini := miniredis.NewMiniRedis()
-	mini.ClockTTL(true) // its TTLs stand still otherwise, and no lease of asynq's would ever end
+	mini.ClockTTL(true) // without it keys never expire, and asynq's leases would never end
 	if err := mini.StartAddr("127.0.0.1:0"); err != nil {
 		return nil, fmt.Errorf("demo: built-in redis: %w", err)
 	}
 	return &demoRedis{
 		url:   "redis://" + mini.Addr() + "/0",
-		what:  "built in, at " + mini.Addr() + ": " + why,
+		what:  "built-in, at " + mini.Addr() + ": " + why,
 		close: func() error { mini.Close(); return nil },
 	}, nil
 }
 
-// Between finding a free port and listening there another process may take it.
-const redisTries = 5
+// redisStartAttempts is how often starting redis-server is tried. Another process may take the
+// free port before redis-server listens on it.
+const redisStartAttempts = 5
 
+// startRealRedis starts a redis-server on a free port, without persistence.
 func startRealRedis(ctx context.Context, binary, dir string) (*demoRedis, error) {
 	var err error
-	for range redisTries {
+	for range redisStartAttempts {
 		var port string
 		if port, err = freePort(ctx); err != nil {
 			return nil, err
@@ -74,6 +76,7 @@ func startRealRedis(ctx context.Context, binary, dir string) (*demoRedis, error)
 	return nil, err
 }
 
+// freePort returns a TCP port of 127.0.0.1 that was free a moment ago.
 func freePort(ctx context.Context) (string, error) {
 	var config net.ListenConfig
 	l, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
@@ -84,8 +87,8 @@ func freePort(ctx context.Context) (string, error) {
 	return port, errors.Join(err, l.Close())
 }
 
-// awaitRedis returns when our own process, and no stranger on its port, answers,
-// and is new enough.
+// awaitRedis waits until the server answers. It returns an error if another process answers on
+// that port, or if the version is older than 7.0.
 func awaitRedis(ctx context.Context, server *child, address string) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -99,13 +102,13 @@ func awaitRedis(ctx context.Context, server *child, address string) error {
 		major, _, _ := strings.Cut(fields["redis_version"], ".")
 		switch version, _ := strconv.Atoi(major); {
 		case err == nil && fields["process_id"] != strconv.Itoa(server.pid()):
-			return errors.New("another process has its port")
+			return errors.New("another process uses its port")
 		case err == nil && version < 7:
-			return fmt.Errorf("it is version %s, 7.0 is needed", fields["redis_version"])
+			return fmt.Errorf("it has version %s; 7.0 or later is required", fields["redis_version"])
 		case err == nil:
 			return nil
 		case server.ended():
-			return errors.New("it ended at once: " + server.tail())
+			return errors.New("it ended right after its start: " + server.tail())
 		}
 		select {
 		case <-ctx.Done():

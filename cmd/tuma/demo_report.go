@@ -9,11 +9,11 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// errDemo: what is promised was not kept.
+// errDemo is returned when the demo found a message sent twice or a recipient lost.
 var errDemo = errors.New("demo failed")
 
-// report prints what came of the campaign, by the ledger and by the gateway's own
-// count, and errs if they tell of a message sent twice or a recipient lost.
+// report prints the outcome of the campaign, from the ledger and from the gateway's own counts.
+// It returns an error if a message was sent twice or a recipient was lost.
 func (d *demo) report(st producer.Status) error {
 	gateway := d.gateway.Stats()
 	lost, strangers, err := d.compare()
@@ -22,32 +22,32 @@ func (d *demo) report(st producer.Status) error {
 	}
 	took := d.now().Sub(d.began)
 	g := grid{right: []int{1}}
-	g.add("recipients", count(st.Total), "")
-	g.add("  accepted", count(st.Accepted), "")
-	g.add("  skipped", count(st.Skipped), tally(st.Reasons))
+	g.add("recipients", formatInt(st.Total), "")
+	g.add("  accepted", formatInt(st.Accepted), "")
+	g.add("  skipped", formatInt(st.Skipped), tally(st.Reasons))
 	for name, n := range map[string]int{"  rejected": st.Rejected, "  unknown": st.Unknown, "  pending": st.Pending} {
 		if n > 0 {
-			g.add(name, count(n), "")
+			g.add(name, formatInt(n), "")
 		}
 	}
-	g.add("calls", count(st.Calls), fmt.Sprintf("at most %d recipients each", demoPerCall))
-	g.add("requests", count(int(gateway.Calls)), counted(int(gateway.Replays), "repeat")+" that the gateway knew by their key")
-	g.add("at the gateway", count(int(gateway.Accepted)), "by its own count")
-	g.add("  duplicates", count(int(gateway.Duplicates)), "")
-	g.add("  lost", count(lost), "")
+	g.add("calls", formatInt(st.Calls), fmt.Sprintf("at most %d recipients each", demoPerCall))
+	g.add("requests", formatInt(int(gateway.Calls)), plural(int(gateway.Replays), "repeat")+" recognised by idempotency key")
+	g.add("at the gateway", formatInt(int(gateway.Accepted)), "accepted, by its own count")
+	g.add("  duplicates", formatInt(int(gateway.Duplicates)), "")
+	g.add("  lost", formatInt(lost), "")
 	if st.FinishedAt != nil {
 		sent := st.FinishedAt.Sub(st.CreatedAt).Seconds()
-		g.add("rate", perSecond(float64(st.Accepted)/max(sent, 0.001)), "over all, the kill included")
+		g.add("rate", formatRate(float64(st.Accepted)/max(sent, 0.001)), "on average, including the kill")
 	}
 	switch {
 	case d.killed.IsZero():
-		g.add("recovery", "", "no worker was killed: the campaign was through too quickly")
+		g.add("recovery", "", "no worker was killed: the campaign ended too early")
 	case d.recovered.IsZero():
-		g.add("recovery", "", "the dead worker had nothing at the gateway")
+		g.add("recovery", "", "the killed worker had no calls in flight")
 	default:
-		g.add("recovery", fmt.Sprintf("%.1fs", d.recovered.Sub(d.killed).Seconds()), "from kill -9 until the dead worker's calls were settled")
+		g.add("recovery", fmt.Sprintf("%.1fs", d.recovered.Sub(d.killed).Seconds()), "from kill -9 until the killed worker's calls were settled")
 	}
-	g.add("took", fmt.Sprintf("%.1fs", took.Seconds()), "start and all")
+	g.add("took", fmt.Sprintf("%.1fs", took.Seconds()), "in total")
 	if _, err := fmt.Fprintln(d.out); err != nil {
 		return err
 	}
@@ -57,8 +57,8 @@ func (d *demo) report(st producer.Status) error {
 	return d.verdict(st, gateway, lost, strangers)
 }
 
-// compare reads the list once more by itself, and looks every good number up in
-// the gateway's book: how many are not there, and how many there are not in the list.
+// compare reads the list again and compares its valid numbers with those that the gateway
+// accepted. lost are missing at the gateway; strangers are at the gateway but not in the list.
 func (d *demo) compare() (lost, strangers int, err error) {
 	expected := map[sms.MSISDN]bool{}
 	for r, err := range demoList().All() {
@@ -82,6 +82,7 @@ func (d *demo) compare() (lost, strangers int, err error) {
 	return lost, strangers, nil
 }
 
+// verdict prints that all went well, or returns an error for each violated promise.
 func (d *demo) verdict(st producer.Status, gateway sandbox.Stats, lost, strangers int) error {
 	var errs []error
 	wrong := func(is bool, format string, args ...any) {
@@ -90,15 +91,15 @@ func (d *demo) verdict(st producer.Status, gateway sandbox.Stats, lost, stranger
 		}
 	}
 	sum := st.Pending + st.Accepted + st.Delivered + st.Undelivered + st.Rejected + st.Unknown + st.Skipped
-	wrong(gateway.Duplicates > 0, "%d messages went out twice", gateway.Duplicates)
-	wrong(gateway.Conflicts > 0, "%d keys stood for two different calls", gateway.Conflicts)
-	wrong(lost > 0, "%d recipients got nothing", lost)
-	wrong(strangers > 0, "%d numbers got a message that are not in the list", strangers)
-	wrong(sum != st.Total || st.Pending > 0, "%d recipients, and %d with a status at the end", st.Total, sum-st.Pending)
-	wrong(int64(st.Accepted) != gateway.Accepted, "the ledger says %d accepted, the gateway %d", st.Accepted, gateway.Accepted)
+	wrong(gateway.Duplicates > 0, "%d messages were sent twice", gateway.Duplicates)
+	wrong(gateway.Conflicts > 0, "%d idempotency keys were used for two different calls", gateway.Conflicts)
+	wrong(lost > 0, "%d recipients did not get the message", lost)
+	wrong(strangers > 0, "%d numbers that are not in the list got a message", strangers)
+	wrong(sum != st.Total || st.Pending > 0, "of %d recipients only %d have a final status", st.Total, sum-st.Pending)
+	wrong(int64(st.Accepted) != gateway.Accepted, "the ledger counts %d accepted, the gateway %d", st.Accepted, gateway.Accepted)
 	if len(errs) > 0 {
 		return errors.Join(errs...)
 	}
-	_, err := fmt.Fprintln(d.out, "\nEvery recipient has one status; nothing was sent twice, nothing was lost.")
+	_, err := fmt.Fprintln(d.out, "\nEvery recipient has exactly one status. No message was sent twice, none was lost.")
 	return err
 }

@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-func self(t testing.TB) string {
+// testBinary returns the path of this test binary.
+func testBinary(t testing.TB) string {
 	t.Helper()
 	name, err := os.Executable()
 	if err != nil {
@@ -20,9 +21,10 @@ func self(t testing.TB) string {
 	return name
 }
 
-// demoEnv has the demo's workers be this test binary, and its files stand in dir.
+// demoEnv returns an environment in which the demo uses this test binary for its workers and dir for its
+// files.
 func demoEnv(dir, path string) []string {
-	return []string{"TUMA_TEST_AS_TUMA=1", "TMPDIR=" + dir, "PATH=" + path, "TUMA_REDIS_URL=redis://nobody:1", "TUMA_CONFIG=none"}
+	return []string{"TUMA_TEST_AS_TUMA=1", "TMPDIR=" + dir, "PATH=" + path, "TUMA_REDIS_URL=redis://unused:1", "TUMA_CONFIG=none"}
 }
 
 func TestDemo(t *testing.T) {
@@ -33,43 +35,44 @@ func TestDemo(t *testing.T) {
 			_, err := exec.LookPath("redis-server")
 			builtIn := path == "" || err != nil
 			dir := t.TempDir()
-			ctx, cancel := context.WithTimeout(t.Context(), demoWithin)
+			ctx, cancel := context.WithTimeout(t.Context(), demoTimeout)
 			defer cancel()
-			cmd := exec.CommandContext(ctx, self(t), "demo")
+			cmd := exec.CommandContext(ctx, testBinary(t), "demo")
 			cmd.Env = demoEnv(dir, path)
 			var out, errOut bytes.Buffer
 			cmd.Stdout, cmd.Stderr = &out, &errOut
 			if err := cmd.Run(); err != nil {
 				t.Fatalf("%v\n%s%s", err, errOut.String(), out.String())
 			}
-			// How wide the columns are depends on how fast it went.
+			// The width of the columns depends on the duration of the demo.
 			report := strings.Join(strings.Fields(out.String()), " ")
 			for _, want := range []string{"accepted 19,400", "skipped 600 340 duplicate, 260 invalid_number", "duplicates 0", "lost 0",
-				"nothing was sent twice, nothing was lost"} {
+				"No message was sent twice, none was lost."} {
 				if !strings.Contains(report, want) {
-					t.Errorf("the report has no %q:\n%s", want, out.String())
+					t.Errorf("report does not contain %q:\n%s", want, out.String())
 				}
 			}
-			if !strings.Contains(errOut.String(), "kill -9    worker 1") || strings.Contains(errOut.String(), "built in") != builtIn {
+			if !strings.Contains(errOut.String(), "kill -9    worker 1") || strings.Contains(errOut.String(), "built-in, at") != builtIn {
 				t.Errorf("got %s", errOut.String())
 			}
-			nothingLeft(t, dir)
+			checkNothingLeft(t, dir)
 		})
 	}
 }
 
-func nothingLeft(t *testing.T, dir string) {
+// checkNothingLeft fails the test if the directory is not empty.
+func checkNothingLeft(t *testing.T, dir string) {
 	t.Helper()
 	left, err := filepath.Glob(filepath.Join(dir, "*"))
 	if err != nil || len(left) > 0 {
-		t.Errorf("left behind: %v, %v", left, err)
+		t.Errorf("files left in the directory: %v, error %v", left, err)
 	}
 }
 
 func TestDemoCleansUpWhenInterrupted(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	cmd := exec.CommandContext(t.Context(), self(t), "demo")
+	cmd := exec.CommandContext(t.Context(), testBinary(t), "demo")
 	cmd.Env = demoEnv(dir, "")
 	said := &syncBuffer{}
 	cmd.Stdout, cmd.Stderr = said, said
@@ -84,12 +87,12 @@ func TestDemoCleansUpWhenInterrupted(t *testing.T) {
 	go func() { done <- cmd.Wait() }()
 	select {
 	case err := <-done:
-		if err == nil || cmd.ProcessState.ExitCode() != exitFailed || !strings.Contains(said.String(), "demo: stopped; nothing is left behind") {
-			t.Errorf("%v\n%s", err, said)
+		if err == nil || cmd.ProcessState.ExitCode() != exitFailed || !strings.Contains(said.String(), "demo: interrupted; all its files and processes are removed") {
+			t.Errorf("got error %v and output\n%s", err, said)
 		}
 	case <-time.After(30 * time.Second):
 		_ = cmd.Process.Kill()
-		t.Fatalf("it did not stop\n%s", said)
+		t.Fatalf("the demo did not stop within 30 seconds after the interrupt\n%s", said)
 	}
-	nothingLeft(t, dir)
+	checkNothingLeft(t, dir)
 }

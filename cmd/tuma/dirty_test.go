@@ -11,23 +11,23 @@ import (
 	"github.com/tuma-sms/tuma/internal/sandbox"
 )
 
-// A list as dirty as people's, from its file to the gateway: every row is in the results,
-// with the status and the reason that it was made for. `make bench-file` does the same
-// with 1,000,000.
+// TestEveryRowOfADirtyListEndsAsItWasMeant sends a generated list with many invalid and odd numbers.
+// Every row must be in the results with the status and the reason that it was generated for.
+// `make bench-file` does the same with 1,000,000 rows.
 func TestEveryRowOfADirtyListEndsAsItWasMeant(t *testing.T) {
 	t.Parallel()
 	const rows = 20_000
-	h := newHouse(t, sandbox.Options{})
-	h.work()
+	h := newFixture(t, sandbox.Options{})
+	h.startWorker()
 	var list bytes.Buffer
 	if err := dirty.Write(&list, rows); err != nil {
 		t.Fatal(err)
 	}
 	_, errOut, exit := h.run("send", "--id", "dirty", "--via", "kobo-main", "--body", "Hello", "--wait", "--file", h.file("list.csv", list.String()))
 	if exit != exitNotAll || !strings.Contains(errOut, "enqueued 20,000 recipients") {
-		t.Fatalf("exit %d\n%s", exit, errOut)
+		t.Fatalf("got exit %d and output\n%s", exit, errOut)
 	}
-	out, _ := h.must("results", "dirty")
+	out, _ := h.mustRun("results", "dirty")
 	got, err := csv.NewReader(strings.NewReader(out)).ReadAll()
 	if err != nil || len(got) != rows+1 {
 		t.Fatalf("%v, %d rows", err, len(got)-1)
@@ -44,16 +44,16 @@ func TestEveryRowOfADirtyListEndsAsItWasMeant(t *testing.T) {
 		if want.MSISDN != 0 {
 			msisdn = strconv.FormatUint(want.MSISDN, 10)
 		}
-		// Column by column as resultHeader has them: row, msisdn, status, reason … code … input.
+		// The columns are those of resultHeader: row, msisdn, status, reason … code … input.
 		if row[0] != strconv.Itoa(i+1) || row[1] != msisdn || row[2] != status || row[3] != want.Reason || want.Code != "" && row[7] != want.Code ||
 			strings.TrimPrefix(row[12], "'") != want.Number {
 			if wrong++; wrong < 10 {
-				t.Errorf("row %d is %q, meant was %+v", i+1, row, want)
+				t.Errorf("row %d: got %q, want %+v", i+1, row, want)
 			}
 		}
 	}
 	if n := h.gateway.AllAccepted(); accepted == 0 || len(keysOf(n)) != accepted {
-		t.Errorf("%d were meant to be accepted, the gateway has %d", accepted, len(keysOf(n)))
+		t.Errorf("the gateway accepted %d numbers, want %d", len(keysOf(n)), accepted)
 	}
 }
 

@@ -6,23 +6,24 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/spf13/cobra"
 
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// The exit statuses; scripts rely on them.
+// Exit statuses. Scripts rely on them.
 const (
 	exitDone = 0
-	// exitFailed: the command was right and could not be carried out.
+	// exitFailed: the command was used correctly but failed.
 	exitFailed = 1
-	// exitMisuse: the command line, the input or the configuration has to be changed.
+	// exitMisuse: the command line, the input or the configuration is wrong.
 	exitMisuse = 2
-	// exitNotAll: with --wait, the campaign ended, or was paused or cancelled, with
-	// recipients that were not accepted.
+	// exitNotAll: with --wait, the campaign ended, or was paused or cancelled, and not all
+	// recipients were accepted.
 	exitNotAll = 3
 )
 
-// exitStatus is the one place where errors become exit statuses.
+// exitStatus maps an error to the exit status of the process.
 func exitStatus(err error) int {
 	var wrong misuseError
 	var broken *configError
@@ -38,82 +39,87 @@ func exitStatus(err error) int {
 	return exitFailed
 }
 
-// errNotAll ends a wait for a campaign that has not had all recipients accepted.
-// What there is to say has been said with its last status.
+// errNotAll is returned by a wait for a campaign when not all recipients were accepted. It is not
+// printed, because the campaign's last status has already been printed.
 var errNotAll = errors.New("not all recipients were accepted")
 
-// misuseError is the user's to put right: a flag, an argument, a file.
+// misuseError is a mistake that the user can correct: in a flag, an argument or a file.
 type misuseError struct {
 	err error
-	// help is the command whose help tells more, or empty.
+	// help is the command whose --help the message refers to; empty: none.
 	help string
 }
 
-// misuse makes a misuseError.
+// misuse returns a misuseError.
 func misuse(format string, args ...any) error { return misuseError{err: fmt.Errorf(format, args...)} }
 
-// Error says what is wrong and where to read on.
+// misuseOf returns a misuseError that refers to the help of c.
+func misuseOf(c *cobra.Command, format string, args ...any) error {
+	return misuseError{err: fmt.Errorf(format, args...), help: c.CommandPath()}
+}
+
+// Error returns the message, followed by a reference to the command's help.
 func (e misuseError) Error() string {
 	var inner misuseError
 	if e.help == "" || errors.As(e.err, &inner) {
 		return e.err.Error()
 	}
-	// cobra's suggestions come on lines of their own.
+	// Some messages of cobra have several lines.
 	text := strings.Join(strings.Fields(e.err.Error()), " ")
 	return text + " (see " + e.help + " --help)"
 }
 
-// Unwrap returns what is wrong.
+// Unwrap returns the wrapped error.
 func (e misuseError) Unwrap() error { return e.err }
 
-// complain tells people what went wrong, a line a mistake.
-func (a *app) complain(err error) {
+// printError writes an error to standard error, one line for each mistake.
+func (a *app) printError(err error) {
 	if err == nil || errors.Is(err, errNotAll) {
 		return
 	}
-	for _, line := range explain(err) {
+	for _, line := range errorLines(err) {
 		_, _ = fmt.Fprintln(a.err, "tuma: "+line)
 	}
 }
 
-// explain says what went wrong and what to do about it.
-func explain(err error) []string {
+// errorLines returns the lines to print for an error, with advice on what to do.
+func errorLines(err error) []string {
 	var wrong misuseError
 	if errors.As(err, &wrong) {
-		// Inside of what the library makes of it stands our own sentence, with file and line.
+		// The message of the misuseError has file and line; the errors around it add nothing.
 		return strings.Split(wrong.Error(), "\n")
 	}
 	if fields := fieldErrors(err); len(fields) > 0 {
 		var lines []string
 		for _, f := range fields {
-			lines = append(lines, flagOf(f.Field)+": "+f.Problem)
+			lines = append(lines, flagName(f.Field)+": "+f.Problem)
 		}
 		return lines
 	}
 	text := err.Error()
 	switch {
 	case redis.HasErrorPrefix(err, "READONLY"):
-		return []string{text + " Say where its master is with TUMA_REDIS_URL or redis.url in tuma.yaml"}
+		return []string{text + " Set TUMA_REDIS_URL, or redis.url in tuma.yaml, to its master"}
 	case redis.HasErrorPrefix(err, "CLUSTERDOWN"):
-		return []string{text + ": its cluster does not serve all hash slots; redis-cli --cluster check tells more"}
+		return []string{text + ": the cluster does not serve all hash slots; run redis-cli --cluster check for details"}
 	case errors.Is(err, producer.ErrConflict):
-		text += "; nothing was enqueued: take another --id, or send what was sent under this one"
+		text += "; nothing was enqueued: use another --id, or send the original content under this one"
 	case errors.Is(err, producer.ErrNotFound):
-		text += "; see tuma list"
+		text += "; tuma list shows all campaigns"
 	case errors.Is(err, producer.ErrUnknownAccount):
-		text += "; see tuma accounts"
+		text += "; tuma accounts shows all accounts"
 	case redis.HasErrorPrefix(err, "NOAUTH"), redis.HasErrorPrefix(err, "WRONGPASS"):
-		text += "; put the login of Redis into redis.url or TUMA_REDIS_URL"
+		text += "; set the login of Redis in redis.url or TUMA_REDIS_URL"
 	}
 	return strings.Split(text, "\n")
 }
 
-// fieldErrors finds every mistake in a campaign.
+// fieldErrors returns every *producer.FieldError in the tree of err.
 func fieldErrors(err error) []*producer.FieldError {
 	if f, ok := err.(*producer.FieldError); ok { //nolint:errorlint // the tree is walked node by node
 		return []*producer.FieldError{f}
 	}
-	switch e := err.(type) { //nolint:errorlint // the same
+	switch e := err.(type) { //nolint:errorlint // the tree is walked node by node
 	case interface{ Unwrap() error }:
 		return fieldErrors(e.Unwrap())
 	case interface{ Unwrap() []error }:
@@ -126,8 +132,8 @@ func fieldErrors(err error) []*producer.FieldError {
 	return nil
 }
 
-// flagOf is what a campaign's field is called on the command line.
-func flagOf(field string) string {
+// flagName returns the flag that sets a field of the campaign, such as "--max-messages".
+func flagName(field string) string {
 	if field == "recipients" {
 		return field
 	}

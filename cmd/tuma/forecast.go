@@ -10,12 +10,12 @@ import (
 
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/sms"
+	"github.com/tuma-sms/tuma/worker"
 )
 
-// printForecast writes for people what a campaign would come to; text is what there is to
-// say of its wording.
-func printForecast(w io.Writer, p page, f producer.Forecast, text []string, now time.Time) error {
-	if err := p.table(w, forecastFigures(f)); err != nil {
+// printForecast prints the forecast of a campaign; text are the notes on its message text.
+func printForecast(w io.Writer, p screen, f producer.Forecast, text []string, now time.Time) error {
+	if err := p.table(w, forecastTotals(f)); err != nil {
 		return err
 	}
 	if err := section(w, p, accountForecasts(f, now)); err != nil {
@@ -37,16 +37,16 @@ func printForecast(w io.Writer, p page, f producer.Forecast, text []string, now 
 		}
 	}
 	block("text", text)
-	block("when", scheduleWords(f, now))
-	block("samples", sampleWords(f))
-	block("credit", creditWords(f))
+	block("schedule", scheduleLines(f, now))
+	block("samples", sampleLines(f))
+	block("credit", creditLines(f))
 	block("not known", f.Unknown)
 	_, err := io.WriteString(w, out.String())
 	return err
 }
 
-// section is a table with a line above it.
-func section(w io.Writer, p page, g grid) error {
+// section prints an empty line and a table. It prints nothing if the table has no rows.
+func section(w io.Writer, p screen, g grid) error {
 	if len(g.rows) == 0 {
 		return nil
 	}
@@ -56,31 +56,32 @@ func section(w io.Writer, p page, g grid) error {
 	return p.table(w, g)
 }
 
-func forecastFigures(f producer.Forecast) grid {
+// forecastTotals returns the table of the whole campaign.
+func forecastTotals(f producer.Forecast) grid {
 	g := grid{right: []int{1}}
-	g.add("recipients", count(f.Total), "")
-	g.add("would be sent", count(f.Sent), tally(byCountry(f.Countries)))
-	g.add("left out", count(f.Skipped), "")
+	g.add("recipients", formatInt(f.Total), "")
+	g.add("would be sent", formatInt(f.Sent), tally(byCountry(f.Countries)))
+	g.add("skipped", formatInt(f.Skipped), "")
 	for _, reason := range slices.Sorted(maps.Keys(f.Reasons)) {
 		detail := ""
 		if reason == "invalid_number" {
 			detail = tally(f.Invalid)
 		}
-		g.add("  "+reason, count(f.Reasons[reason]), detail)
+		g.add("  "+reason, formatInt(f.Reasons[reason]), detail)
 	}
 	if f.Calls != nil {
-		g.add("calls", count(*f.Calls), "")
+		g.add("calls", formatInt(*f.Calls), "")
 	} else {
 		g.add("calls", "?", "")
 	}
-	g.add("segments", count(f.Segments), spread(f))
+	g.add("segments", formatInt(f.Segments), segmentSummary(f))
 	if f.Cost != "" {
-		g.add("cost", pretty(f.Cost), "by the accounts' price")
+		g.add("cost", formatAmounts(f.Cost), "by the accounts' configured price")
 	}
 	return g
 }
 
-// byCountry names what belongs to no country.
+// byCountry returns the counts with the name "elsewhere" for numbers of no known country.
 func byCountry(countries map[string]int) map[string]int {
 	out := maps.Clone(countries)
 	if n := out[""]; n > 0 {
@@ -90,18 +91,19 @@ func byCountry(countries map[string]int) map[string]int {
 	return out
 }
 
-// spread says how long messages are.
-func spread(f producer.Forecast) string {
+// segmentSummary describes how many segments the messages have.
+func segmentSummary(f producer.Forecast) string {
 	if len(f.Spread) < 2 {
-		return fmt.Sprintf("%d a message, %s", f.SegmentsEach, f.Encoding)
+		return fmt.Sprintf("%d per message, %s", f.SegmentsEach, f.Encoding)
 	}
 	var parts []string
 	for _, l := range slices.Backward(f.Spread) {
-		parts = append(parts, fmt.Sprintf("%s of %d %s", count(l.Messages), l.Segments, l.Encoding))
+		parts = append(parts, fmt.Sprintf("%s with %d %s", formatInt(l.Messages), l.Segments, l.Encoding))
 	}
 	return strings.Join(parts, ", ")
 }
 
+// accountForecasts returns the table with one row for each account.
 func accountForecasts(f producer.Forecast, now time.Time) grid {
 	g := grid{header: []string{"account", "recipients", "calls", "segments", "cost", "balance", "rate"}, right: []int{1, 2, 3, 4}}
 	for _, a := range f.Accounts {
@@ -110,25 +112,28 @@ func accountForecasts(f producer.Forecast, now time.Time) grid {
 		}
 		calls, balance, rate := "?", "not known", "?"
 		if a.Calls != nil {
-			if calls, rate = count(*a.Calls), "unlimited"; a.Rate > 0 {
-				rate = perSecond(a.Rate) + " " + a.Unit
+			if calls, rate = formatInt(*a.Calls), "unlimited"; a.Rate > 0 {
+				rate = formatRate(a.Rate)
+			}
+			if a.Rate > 0 && a.Unit != worker.UnitMessages {
+				rate += " " + a.Unit
 			}
 		}
 		if a.Balance != "" {
 			if balance = a.Balance; a.BalanceAt != nil && now.Sub(*a.BalanceAt) > time.Second {
-				balance += " (" + roughly(now.Sub(*a.BalanceAt)) + " ago)"
+				balance += " (" + formatDuration(now.Sub(*a.BalanceAt)) + " ago)"
 			}
 		}
 		if a.Held != "" {
-			rate += ", held: " + a.Held
+			rate += ", on hold: " + a.Held
 		}
-		g.add(a.Account, count(a.Recipients), calls, count(a.Segments), pretty(a.Cost), balance, rate)
+		g.add(a.Account, formatInt(a.Recipients), calls, formatInt(a.Segments), formatAmounts(a.Cost), balance, rate)
 	}
 	return g
 }
 
-// pretty writes the thousands of amounts such as "1234567.80 KES" apart.
-func pretty(cost string) string {
+// formatAmounts adds thousands separators to amounts such as "1234567.80 KES".
+func formatAmounts(cost string) string {
 	words := strings.Fields(cost)
 	for i, w := range words {
 		if n, ok := parseAmount(w); ok {
@@ -138,7 +143,8 @@ func pretty(cost string) string {
 	return strings.Join(words, " ")
 }
 
-func creditWords(f producer.Forecast) (lines []string) {
+// creditLines returns the credit warning of each account that has one.
+func creditLines(f producer.Forecast) (lines []string) {
 	for _, a := range f.Accounts {
 		if a.Credit != nil {
 			lines = append(lines, a.Credit.Warning)
@@ -147,17 +153,18 @@ func creditWords(f producer.Forecast) (lines []string) {
 	return lines
 }
 
-// sampleBody is how much of a sample is shown.
+// sampleBody is the maximum length of a sample message in the output, in characters.
 const sampleBody = 300
 
-func sampleWords(f producer.Forecast) (lines []string) {
+// sampleLines returns one line for each sample message, its number masked.
+func sampleLines(f producer.Forecast) (lines []string) {
 	for _, x := range f.Samples {
-		lines = append(lines, fmt.Sprintf("row %s, %s, %s: %s", count(x.Row), sms.Mask(x.MSISDN), counted(x.Segments, "segment"), printable(x.Body, sampleBody)))
+		lines = append(lines, fmt.Sprintf("row %s, %s, %s: %s", formatInt(x.Row), sms.Mask(x.MSISDN), plural(x.Segments, "segment"), withoutControls(x.Body, sampleBody)))
 	}
 	return lines
 }
 
-// tally writes counts by word, the largest first: "3 too_short, 1 empty".
+// tally formats counts, the largest first: "3 too_short, 1 empty".
 func tally(counts map[string]int) string {
 	words := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
 		if d := counts[b] - counts[a]; d != 0 {
@@ -167,7 +174,7 @@ func tally(counts map[string]int) string {
 	})
 	parts := make([]string, len(words))
 	for i, w := range words {
-		parts[i] = count(counts[w]) + " " + w
+		parts[i] = formatInt(counts[w]) + " " + w
 	}
 	return strings.Join(parts, ", ")
 }

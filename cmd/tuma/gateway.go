@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -15,23 +14,14 @@ import (
 func newGateway(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "gateway",
-		Short: "Ask a gateway itself",
-		Long: `Gateway asks the gateway of an account in the configuration, past Redis and the
-workers. Not every gateway can be asked everything.`,
+		Short: "Query a gateway directly",
+		Long: `Gateway sends a request to the gateway of an account in the configuration,
+without Redis and the workers. Not every gateway supports every request.`,
 		Example: `  tuma gateway balance kobo-main
   tuma gateway status kobo-main 24137cf8-eccc-469c-80af-109538857e53
   tuma gateway reports tc Messages --from 2026-11-01T08:00:00Z
   tuma gateway inbox at`,
-		Args: func(c *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				var known []string
-				for _, sub := range c.Commands() {
-					known = append(known, sub.Name())
-				}
-				return misuse("%s has no %q; it has %s", c.CommandPath(), args[0], strings.Join(known, ", "))
-			}
-			return nil
-		},
+		Args: noSubcommand,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(newGatewayBalance(a), newGatewayStatus(a), newGatewayReports(a), newGatewayInbox(a))
@@ -51,7 +41,7 @@ func newGatewayBalance(a *app) *cobra.Command {
 	return c
 }
 
-// messageState is what a gateway says of a message, in the form of --json.
+// messageState is the state of a message at its gateway, in the output of --json.
 type messageState struct {
 	MessageID string `json:"message_id"`
 	State     string `json:"state"`
@@ -64,13 +54,14 @@ func newGatewayStatus(a *app) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "status ACCOUNT MESSAGE_ID…",
-		Short: "Ask what became of single messages",
-		Long: `Status asks the gateway what became of messages, by its own message ids: the column
-message_id of tuma results. The answers change nothing in the ledger.`,
+		Short: "Show the state of messages at the gateway",
+		Long: `Status asks the gateway for the state of messages. MESSAGE_ID is the gateway's
+own ID: the column message_id of tuma results. The answers do not change the
+campaign.`,
 		Example: "  tuma gateway status kobo-main 24137cf8-eccc-469c-80af-109538857e53",
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) < 2 {
-				return misuse("%s needs an account and a message id: %s", c.CommandPath(), c.UseLine())
+				return misuseOf(c, "ACCOUNT and MESSAGE_ID are required; usage: %s", c.UseLine())
 			}
 			return nil
 		},
@@ -82,18 +73,18 @@ message_id of tuma results. The answers change nothing in the ledger.`,
 			}
 			poller, ok := acc.worker.Provider.(providers.StatusPoller)
 			if !ok {
-				return lacks(acc, "the state of single messages")
+				return notSupported(acc, "the state of messages")
 			}
-			return a.askStates(ctx, poller, args[1:], asJSON)
+			return a.queryStates(ctx, poller, args[1:], asJSON)
 		}),
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }
 
-// askStates asks for one message after the other: one that cannot be told does
-// not keep the others from being.
-func (a *app) askStates(ctx context.Context, poller providers.StatusPoller, ids []string, asJSON bool) error {
+// queryStates asks the gateway for the messages one by one and prints their states. It asks for
+// all of them, also after an error, and returns the errors joined.
+func (a *app) queryStates(ctx context.Context, poller providers.StatusPoller, ids []string, asJSON bool) error {
 	var failed []error
 	states := make([]messageState, len(ids))
 	g := grid{header: []string{"MESSAGE", "STATE", "DELIVERED", "FINAL"}}
@@ -116,6 +107,7 @@ func (a *app) askStates(ctx context.Context, poller providers.StatusPoller, ids 
 	return errors.Join(failed...)
 }
 
+// yesNo returns "yes" or "no".
 func yesNo(b bool) string {
 	if b {
 		return "yes"
@@ -123,12 +115,13 @@ func yesNo(b bool) string {
 	return "no"
 }
 
-// lacks says that a gateway cannot be asked for something.
-func lacks(acc *accountConfig, what string) error {
-	return misuse("account %s: this gateway has none: provider %s cannot be asked for %s", acc.name, acc.kind.Name, what)
+// notSupported returns an error for a request that an account's gateway does not offer.
+func notSupported(acc *accountConfig, what string) error {
+	return misuse("account %s: provider %s has no request for %s", acc.name, acc.kind.Name, what)
 }
 
-// account returns an account of the configuration, ready for use.
+// account returns an account of the configuration. It returns an error if there is no such
+// account, or a setting of it is missing.
 func (a *app) account(name string) (*accountConfig, error) {
 	cfg, err := a.config(true)
 	if err != nil {

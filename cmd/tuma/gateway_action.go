@@ -14,32 +14,33 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// maxParameterFile bounds a parameter that is read from a file.
+// maxParameterFile is the maximum size in bytes of a parameter that is read from a file.
 const maxParameterFile = 4 << 20
 
-// newGatewayActions is the verb of a provider that can do more than send and be
-// asked.
+// newGatewayActions returns the command for the actions of a provider: requests that only its
+// gateway offers.
 func newGatewayActions(a *app, kind providers.Kind) *cobra.Command {
 	var yes bool
 	var format tableFormat
 	var list strings.Builder
 	for _, action := range kind.Actions {
-		_, _ = fmt.Fprintf(&list, "\n  %s\n      %s\n", usageOf(action), action.Does)
+		usage := strings.Join(wrap(usageOf(action), helpWidth-4), "\n    ")
+		_, _ = fmt.Fprintf(&list, "\n  %s\n      %s\n", usage, action.Does)
 	}
 	c := &cobra.Command{
 		Use:   kind.Name + " ACCOUNT ACTION [KEY=VALUE…]",
 		Short: "Administer an account at " + kind.Name,
-		Long: `Does something at the gateway that only it can, by the vendor's own names. Upper
-and lower case of the action do not matter. KEY=@FILE takes the value from a file,
-KEY=@- from standard input: a password belongs there, and not on the command line.
-What destroys something, or sends, asks first.
+		Long: `Runs an action that only this gateway offers. Actions and keys have the vendor's
+names; upper and lower case do not matter. KEY=@FILE reads the value from a file
+and KEY=@- from standard input: use one of them for a password. Actions that
+delete or send something ask for confirmation first.
 
 Actions:
 ` + list.String(),
-		Example: "  tuma gateway " + kind.Name + " my-account " + usageOf(kind.Actions[0]),
+		Example: "  tuma gateway " + kind.Name + " my-account " + kind.Actions[0].Name + " KEY=VALUE…",
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) < 2 {
-				return misuse("%s needs an account and an action: %s", c.CommandPath(), c.UseLine())
+				return misuseOf(c, "ACCOUNT and ACTION are required; usage: %s", c.UseLine())
 			}
 			return nil
 		},
@@ -53,12 +54,12 @@ Actions:
 			return a.gatewayAction(ctx, kind, args, yes, format)
 		}),
 	}
-	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask for confirmation")
 	format.flags(c)
 	return c
 }
 
-// usageOf is how an action is written: its name and its parameters.
+// usageOf returns the usage of an action: its name and its parameters.
 func usageOf(action providers.Action) string {
 	parts := []string{action.Name}
 	for _, p := range action.Needs {
@@ -83,11 +84,11 @@ func (a *app) gatewayAction(ctx context.Context, kind providers.Kind, args []str
 		return err
 	}
 	if acc.kind.Name != kind.Name {
-		return misuse("account %s is one of provider %s, not of %s", acc.name, acc.kind.Name, kind.Name)
+		return misuse("account %s belongs to provider %s, not %s", acc.name, acc.kind.Name, kind.Name)
 	}
 	i := slices.IndexFunc(kind.Actions, func(x providers.Action) bool { return strings.EqualFold(x.Name, args[1]) })
 	if i < 0 {
-		return misuse("%s has no action %.40q; it has %s", kind.Name, args[1], strings.Join(actionNames(kind), ", "))
+		return misuse("provider %s has no action %.40q; actions: %s", kind.Name, args[1], strings.Join(actionNames(kind), ", "))
 	}
 	action := kind.Actions[i]
 	params, err := a.parameters(action, args[2:])
@@ -95,66 +96,66 @@ func (a *app) gatewayAction(ctx context.Context, kind providers.Kind, args []str
 		return err
 	}
 	if err := action.Check(params); err != nil {
-		return misuse("%w: %s", err, usageOf(action))
+		return misuse("%w; usage: %s", err, usageOf(action))
 	}
 	if action.Confirm != "" && !yes {
-		if err := a.sureTo(ctx, action, acc); err != nil {
+		if err := a.confirm(ctx, action, acc); err != nil {
 			return err
 		}
 	}
 	t, err := action.Do(ctx, acc.worker.Provider, params)
 	if err != nil {
-		return perhapsDone(acc, err)
+		return noteUnknownOutcome(acc, err)
 	}
 	if len(t.Columns) == 0 && !format.json && !format.csv {
 		_, err = fmt.Fprintf(a.out, "%s: done\n", action.Name)
 		return err
 	}
-	return a.printTable(t, format, action.Name+": done, and nothing to show")
+	return a.printTable(t, format, action.Name+": done; the gateway returned no rows")
 }
 
-// perhapsDone adds to an error without a verdict that the action may have been
-// carried out all the same, and where to look.
-func perhapsDone(acc *accountConfig, err error) error {
+// noteUnknownOutcome adds to an error of unknown outcome that the gateway may have carried out
+// the action, and where to check that.
+func noteUnknownOutcome(acc *accountConfig, err error) error {
 	e, ok := errors.AsType[*providers.Error](err)
 	if !ok || e.Outcome != providers.Unknown {
 		return err
 	}
-	look := "at the gateway"
+	where := "at the gateway"
 	if _, ok := acc.worker.Provider.(providers.Reporter); ok {
-		look += ", or with tuma gateway reports " + acc.name + ","
+		where += ", or with tuma gateway reports " + acc.name + ","
 	}
-	return fmt.Errorf("%w; it may have been carried out: look %s before you do it again", err, look)
+	return fmt.Errorf("%w; the gateway may have carried it out: check %s before you run it again", err, where)
 }
 
-// sureTo asks before something is done that wants to be confirmed. Without anybody to
-// ask, nothing is.
-func (a *app) sureTo(ctx context.Context, action providers.Action, acc *accountConfig) error {
+// confirm asks on the terminal whether to run an action. It returns an error if the answer is
+// no, or if there is no terminal.
+func (a *app) confirm(ctx context.Context, action providers.Action, acc *accountConfig) error {
 	if !isTerminal(a.in) || !isTerminal(a.err) {
-		return misuse("at account %s %s %s; say --yes if that is meant", acc.name, action.Name, action.Confirm)
+		return misuse("account %s: %s %s; confirm with --yes", acc.name, action.Name, action.Confirm)
 	}
-	sure, err := a.ask(ctx, fmt.Sprintf("at account %s %s %s. Do it?", acc.name, action.Name, action.Confirm))
+	sure, err := a.ask(ctx, fmt.Sprintf("account %s: %s %s. Continue?", acc.name, action.Name, action.Confirm))
 	if err != nil || !sure {
 		return errors.Join(errors.New("nothing was done"), err)
 	}
 	return nil
 }
 
-// parameters reads KEY=VALUE, with the keys in the vendor's own spelling whatever
-// their case. Its error never repeats what is no KEY=VALUE: it may be a password.
+// parameters parses KEY=VALUE arguments. It returns the keys in the vendor's spelling. Its error
+// never contains an argument that is not KEY=VALUE, because that may be a password.
 func (a *app) parameters(action providers.Action, args []string) (map[string]string, error) {
 	known := slices.Concat(action.Needs, action.Takes)
 	params := map[string]string{}
 	for i, arg := range args {
 		key, value, ok := strings.Cut(arg, "=")
 		if !ok || key == "" {
-			return nil, misuse("parameter %d is no KEY=VALUE: %s", i+1, usageOf(action))
+			return nil, misuse("parameter %d must be KEY=VALUE; usage: %s", i+1, usageOf(action))
 		}
 		if i := slices.IndexFunc(known, func(k string) bool { return strings.EqualFold(k, key) }); i >= 0 {
 			key = known[i]
 		}
 		if _, twice := params[key]; twice {
-			return nil, misuse("%s is given twice", key)
+			return nil, misuse("parameter %s is set twice", key)
 		}
 		if name, fromFile := strings.CutPrefix(value, "@"); fromFile {
 			var err error
@@ -167,6 +168,8 @@ func (a *app) parameters(action providers.Action, args []string) (map[string]str
 	return params, nil
 }
 
+// parameterFile reads a value from a file, or from standard input if the name is "-". It removes
+// one newline at the end.
 func (a *app) parameterFile(key, name string) (string, error) {
 	in := a.in
 	if name != "-" {
@@ -182,7 +185,7 @@ func (a *app) parameterFile(key, name string) (string, error) {
 		return "", misuse("%s: %w", key, err)
 	}
 	if len(text) > maxParameterFile {
-		return "", misuse("%s: %s holds more than %d MiB", key, name, maxParameterFile>>20)
+		return "", misuse("%s: %s must not be larger than %d MiB", key, name, maxParameterFile>>20)
 	}
 	return strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r"), nil
 }

@@ -13,13 +13,19 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// tableFormat is how a gateway's table is printed: for people, or for programs.
+// tableFormat is the output format of a gateway's table: JSON, CSV or, with neither, aligned text.
 type tableFormat struct{ json, csv bool }
 
+// flags adds --json and --csv to a command.
 func (f *tableFormat) flags(c *cobra.Command) {
 	c.Flags().BoolVar(&f.json, "json", false, "print JSON")
 	c.Flags().BoolVar(&f.csv, "csv", false, "print CSV")
-	c.MarkFlagsMutuallyExclusive("json", "csv")
+	c.PreRunE = func(c *cobra.Command, _ []string) error {
+		if f.json && f.csv {
+			return misuseOf(c, "--json and --csv: use only one of them")
+		}
+		return nil
+	}
 }
 
 func newGatewayReports(a *app) *cobra.Command {
@@ -27,18 +33,14 @@ func newGatewayReports(a *app) *cobra.Command {
 	var format tableFormat
 	c := &cobra.Command{
 		Use:   "reports ACCOUNT [REPORT]",
-		Short: "Fetch a gateway's own lists of messages",
-		Long: `Reports fetches a list that the gateway keeps: what became of messages, what was
-used. Which lists there are is the gateway's matter; without REPORT it is the usual
-one. The list changes nothing in the ledger.`,
+		Short: "Fetch reports that the gateway keeps",
+		Long: `Reports fetches a report that the gateway keeps, such as its list of sent
+messages or the credit used. The available reports depend on the gateway;
+without REPORT its default report is fetched. The report does not change any
+campaign.`,
 		Example: `  tuma gateway reports tc
   tuma gateway reports tc Usage --from 2026-11-01T00:00:00Z --csv > usage.csv`,
-		Args: func(c *cobra.Command, args []string) error {
-			if len(args) == 0 || len(args) > 2 {
-				return misuse("%s needs an account and at most one report: %s", c.CommandPath(), c.UseLine())
-			}
-			return nil
-		},
+		Args:              takes("ACCOUNT", "[REPORT]"),
 		ValidArgsFunction: a.completeAccounts,
 		RunE: a.verb(func(ctx context.Context, args []string) error {
 			begin, end, err := period(from, to)
@@ -48,23 +50,24 @@ one. The list changes nothing in the ledger.`,
 			return a.gatewayReport(ctx, args, begin, end, format)
 		}),
 	}
-	c.Flags().StringVar(&from, "from", "", "only what is not older, RFC 3339, where the gateway knows dates (default: a day before --to)")
-	c.Flags().StringVar(&to, "to", "", "only what is not newer, RFC 3339 (default: now)")
+	c.Flags().StringVar(&from, "from", "", "start of the period as RFC 3339 `time`, for reports with dates (default: a day before --to)")
+	c.Flags().StringVar(&to, "to", "", "end of the period as RFC 3339 `time` (default: now)")
 	format.flags(c)
 	return c
 }
 
-// period reads two moments. Those that are not given are the zero time.
+// period parses the two ends of a period. An end that is not given is the zero time.
 func period(from, to string) (begin, end time.Time, err error) {
 	begin, wrongBegin := parseMoment("--from", from)
 	end, wrongEnd := parseMoment("--to", to)
 	err = errors.Join(wrongBegin, wrongEnd)
 	if err == nil && !begin.IsZero() && !end.IsZero() && end.Before(begin) {
-		err = misuse("--to is before --from")
+		err = misuse("--to must not be before --from")
 	}
 	return begin, end, err
 }
 
+// gatewayReport fetches and prints a report of a gateway.
 func (a *app) gatewayReport(ctx context.Context, args []string, from, to time.Time, format tableFormat) error {
 	acc, err := a.account(args[0])
 	if err != nil {
@@ -72,14 +75,14 @@ func (a *app) gatewayReport(ctx context.Context, args []string, from, to time.Ti
 	}
 	reporter, ok := acc.worker.Provider.(providers.Reporter)
 	if !ok {
-		return lacks(acc, "reports")
+		return notSupported(acc, "reports")
 	}
 	kinds := reporter.ReportKinds()
 	kind := kinds[0]
 	if len(args) == 2 {
 		i := slices.IndexFunc(kinds, func(k string) bool { return strings.EqualFold(k, args[1]) })
 		if i < 0 {
-			return misuse("account %s: there is no report %.40q; there is %s", acc.name, args[1], strings.Join(kinds, ", "))
+			return misuse("account %s has no report %.40q; reports: %s", acc.name, args[1], strings.Join(kinds, ", "))
 		}
 		kind = kinds[i]
 	}
@@ -93,7 +96,7 @@ func (a *app) gatewayReport(ctx context.Context, args []string, from, to time.Ti
 	if err != nil {
 		return err
 	}
-	return a.printTable(t, format, "nothing in "+kind+" for that time")
+	return a.printTable(t, format, "report "+kind+" has no entries in that period")
 }
 
 func newGatewayInbox(a *app) *cobra.Command {
@@ -101,9 +104,10 @@ func newGatewayInbox(a *app) *cobra.Command {
 	var format tableFormat
 	c := &cobra.Command{
 		Use:   "inbox ACCOUNT",
-		Short: "Fetch the messages that people have sent in",
-		Long: `Inbox fetches messages that people have sent to the account's numbers. Where they
-have ids, --after leaves out those up to one that is known already.`,
+		Short: "Fetch messages received by the account's numbers",
+		Long: `Inbox fetches the messages that the account's numbers have received. With
+--after it fetches only the messages after the one with that ID, if the gateway
+gives IDs.`,
 		Example:           "  tuma gateway inbox at\n  tuma gateway inbox at --after 15071 --json",
 		Args:              takes("ACCOUNT"),
 		ValidArgsFunction: a.completeAccounts,
@@ -114,22 +118,22 @@ have ids, --after leaves out those up to one that is known already.`,
 			}
 			reader, ok := acc.worker.Provider.(providers.InboxReader)
 			if !ok {
-				return lacks(acc, "messages that people have sent in")
+				return notSupported(acc, "received messages")
 			}
 			messages, err := reader.Inbox(ctx, after)
 			if err != nil {
 				return err
 			}
-			if err := a.printTable(inboxTable(messages), format, "the inbox is empty"); err != nil {
+			if err := a.printTable(inboxTable(messages), format, "no messages"); err != nil {
 				return err
 			}
 			if n := len(messages); n > 0 && messages[n-1].ID != "" {
-				a.note("more with --after %s", harmless(messages[n-1].ID))
+				a.note("for newer messages use --after %s", replaceControls(messages[n-1].ID))
 			}
 			return nil
 		}),
 	}
-	c.Flags().StringVar(&after, "after", "", "the id of the last message that is known already")
+	c.Flags().StringVar(&after, "after", "", "fetch only messages after the one with this `ID`")
 	format.flags(c)
 	return c
 }
@@ -137,13 +141,14 @@ have ids, --after leaves out those up to one that is known already.`,
 func inboxTable(messages []providers.Inbound) providers.Table {
 	t := providers.Table{Columns: []string{"id", "at", "from", "to", "link_id", "text"}}
 	for _, m := range messages {
-		t.Rows = append(t.Rows, []string{m.ID, stamp(m.At), m.From, m.To, m.LinkID, m.Text})
+		t.Rows = append(t.Rows, []string{m.ID, formatTime(m.At), m.From, m.To, m.LinkID, m.Text})
 	}
 	return t
 }
 
-// printTable prints what a gateway has told. For people and spreadsheets it is made
-// harmless: other people have written parts of it.
+// printTable prints the answer of a gateway. If it has no rows, printTable prints the note
+// nothing instead. Other people have written parts of the answer: control characters and
+// spreadsheet formulas are made harmless, except in JSON.
 func (a *app) printTable(t providers.Table, format tableFormat, nothing string) error {
 	switch {
 	case format.json:
@@ -156,20 +161,20 @@ func (a *app) printTable(t providers.Table, format tableFormat, nothing string) 
 	}
 	g := grid{header: make([]string, len(t.Columns))}
 	for i, c := range t.Columns {
-		g.header[i] = strings.ToUpper(harmless(c))
+		g.header[i] = strings.ToUpper(replaceControls(c))
 	}
 	for _, row := range t.Rows {
 		cells := make([]string, len(row))
 		for i, c := range row {
-			cells[i] = oneLine(harmless(c), 160)
+			cells[i] = oneLine(replaceControls(c), 160)
 		}
 		g.add(cells...)
 	}
 	return g.print(a.out)
 }
 
-// harmless replaces what a terminal would take for a command.
-func harmless(s string) string {
+// replaceControls replaces control characters, which may be commands to a terminal, by spaces.
+func replaceControls(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029' || r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069' {
 			return ' '
@@ -190,7 +195,7 @@ func writeTableJSON(w io.Writer, t providers.Table) error {
 }
 
 func writeTableCSV(w io.Writer, t providers.Table) error {
-	out := newSheet(w)
+	out := newCSVSheet(w)
 	for _, row := range append([][]string{t.Columns}, t.Rows...) {
 		if err := out.row(row...); err != nil {
 			return err

@@ -11,8 +11,8 @@ import (
 	"github.com/tuma-sms/tuma/providers/catalog"
 )
 
-// street has an account at every gateway of the catalog, named as its provider.
-func street(t *testing.T, o sandbox.Options) (*cli, *sandbox.Server) {
+// newGatewayCLI returns a cli with an account at every gateway of the catalog, named after its provider.
+func newGatewayCLI(t *testing.T, o sandbox.Options) (*cli, *sandbox.Server) {
 	t.Helper()
 	gateway := sandbox.New(o)
 	server := httptest.NewServer(gateway)
@@ -24,43 +24,44 @@ func street(t *testing.T, o sandbox.Options) (*cli, *sandbox.Server) {
 
 func TestWhatTheSandboxPrintsIsAConfiguration(t *testing.T) {
 	t.Parallel()
-	c, _ := street(t, sandbox.Options{Credit: 17})
-	out, _ := c.must("balance")
+	c, _ := newGatewayCLI(t, sandbox.Options{Credit: 17})
+	out, _ := c.mustRun("balance")
 	for _, name := range catalog.Names() {
 		if !strings.Contains(out, name) {
 			t.Errorf("no balance of %s:\n%s", name, out)
 		}
 	}
 	if strings.Count(out, " 17") != len(catalog.Names()) {
-		t.Errorf("balances\n%s", out)
+		t.Errorf("got balances\n%s", out)
 	}
 	if text := sandboxAccounts("0.0.0.0:8025"); strings.Count(text, "allow_http: true") != len(catalog.Names()) {
-		t.Errorf("at an address that is not loopback:\n%s", text)
+		t.Errorf("for an address that is not loopback every account needs allow_http:\n%s", text)
 	}
 }
 
 func TestReports(t *testing.T) {
 	t.Parallel()
-	c, _ := street(t, sandbox.Options{})
-	out, _ := c.must("gateway", "reports", "textconnect", "inboundmessages", "--csv", "--from", "2000-01-01T00:00:00Z")
+	c, _ := newGatewayCLI(t, sandbox.Options{})
+	out, _ := c.mustRun("gateway", "reports", "textconnect", "inboundmessages", "--csv", "--from", "2000-01-01T00:00:00Z")
 	rows, err := csv.NewReader(strings.NewReader(out)).ReadAll()
 	if err != nil || len(rows) < 2 || len(rows[0]) < 3 {
-		t.Errorf("%v\n%s", err, out)
+		t.Errorf("got error %v and output\n%s", err, out)
 	}
-	out, _ = c.must("gateway", "reports", "textconnect", "Messages", "--json")
+	out, _ = c.mustRun("gateway", "reports", "textconnect", "Messages", "--json")
 	if out != "[]\n" {
-		t.Errorf("of an account that has sent nothing: %s", out)
+		t.Errorf("report of an account that has sent nothing: got %s, want []", out)
 	}
-	out, errOut := c.must("gateway", "reports", "connectmedia")
-	if out != "" || !strings.Contains(errOut, "nothing in history") {
-		t.Errorf("an empty history: %q, %q", out, errOut)
+	out, errOut := c.mustRun("gateway", "reports", "connectmedia")
+	if out != "" || !strings.Contains(errOut, "report history has no entries in that period") {
+		t.Errorf("report of an empty history: %q, %q", out, errOut)
 	}
 	for want, args := range map[string][]string{
-		`there is no report "Sales"; there is Messages, `: {"textconnect", "Sales"},
-		"provider qserve cannot be asked for reports":     {"qserve"},
-		`--from: "yesterday" is no time`:                  {"textconnect", "--from", "yesterday"},
-		"--to is before --from":                           {"textconnect", "--from", "2026-11-02T00:00:00Z", "--to", "2026-11-01T00:00:00Z"},
-		"needs an account and at most one report":         {"textconnect", "Usage", "Outbox"},
+		`account textconnect has no report "Sales"; reports: Messages, `: {"textconnect", "Sales"},
+		"provider qserve has no request for reports":                     {"qserve"},
+		`--from: "yesterday" must be a time, e.g. 2025-12-01`:            {"textconnect", "--from", "yesterday"},
+		"--to must not be before --from":                                 {"textconnect", "--from", "2026-11-02T00:00:00Z", "--to", "2026-11-01T00:00:00Z"},
+		`unexpected argument "Outbox"`:                                   {"textconnect", "Usage", "Outbox"},
+		"--json and --csv: use only one of them":                         {"textconnect", "--json", "--csv"},
 	} {
 		if out, errOut, exit := c.run(append([]string{"gateway", "reports"}, args...)...); exit != exitMisuse || out != "" || !strings.Contains(errOut, want) {
 			t.Errorf("%v: exit %d, %s%s", args, exit, out, errOut)
@@ -70,39 +71,39 @@ func TestReports(t *testing.T) {
 
 func TestInbox(t *testing.T) {
 	t.Parallel()
-	c, gateway := street(t, sandbox.Options{Users: map[string]string{"any": "any"}})
+	c, gateway := newGatewayCLI(t, sandbox.Options{Users: map[string]string{"any": "any"}})
 	var messages []map[string]string
-	out, _ := c.must("gateway", "inbox", "africastalking", "--json")
+	out, _ := c.mustRun("gateway", "inbox", "africastalking", "--json")
 	if err := json.Unmarshal([]byte(out), &messages); err != nil || len(messages) < 2 {
-		t.Fatalf("%v\n%s", err, out)
+		t.Fatalf("got error %v and output\n%s", err, out)
 	}
 	first := messages[0]
 	if first["id"] == "" || first["from"] == "" || first["to"] == "" || first["text"] == "" || first["at"] == "" {
-		t.Errorf("a message without a part: %v", first)
+		t.Errorf("a field of the message is empty: %v", first)
 	}
 	last := messages[len(messages)-1]["id"]
-	out, errOut := c.must("gateway", "inbox", "africastalking", "--after", first["id"])
-	if strings.Contains(out, first["text"]) || strings.Count(out, "\n") != len(messages) || errOut != "more with --after "+last+"\n" {
+	out, errOut := c.mustRun("gateway", "inbox", "africastalking", "--after", first["id"])
+	if strings.Contains(out, first["text"]) || strings.Count(out, "\n") != len(messages) || errOut != "for newer messages use --after "+last+"\n" {
 		t.Errorf("after the first:\n%s%s", out, errOut)
 	}
-	if out, errOut := c.must("gateway", "inbox", "africastalking", "--after", last); out != "" || errOut != "the inbox is empty\n" {
+	if out, errOut := c.mustRun("gateway", "inbox", "africastalking", "--after", last); out != "" || errOut != "no messages\n" {
 		t.Errorf("after the last:\n%s%s", out, errOut)
 	}
-	if out, errOut := c.must("gateway", "inbox", "connectmedia"); !strings.HasPrefix(out, "ID") || strings.Count(out, "\n") < 2 || errOut != "" {
+	if out, errOut := c.mustRun("gateway", "inbox", "connectmedia"); !strings.HasPrefix(out, "ID") || strings.Count(out, "\n") < 2 || errOut != "" {
 		t.Errorf("got\n%s%s", out, errOut)
 	}
 	gateway.SetPassword("any", "other")
 	if out, errOut, exit := c.run("gateway", "inbox", "africastalking"); exit != exitFailed || out != "" || !strings.Contains(errOut, "credentials") {
-		t.Errorf("exit %d, %s%s", exit, out, errOut)
+		t.Errorf("got exit %d and output %s%s", exit, out, errOut)
 	}
 }
 
 func TestAdministration(t *testing.T) {
 	t.Parallel()
-	c, _ := street(t, sandbox.Options{})
+	c, _ := newGatewayCLI(t, sandbox.Options{})
 	act := func(args ...string) string {
 		t.Helper()
-		out, _ := c.must(append([]string{"gateway", "textconnect", "textconnect"}, args...)...)
+		out, _ := c.mustRun(append([]string{"gateway", "textconnect", "textconnect"}, args...)...)
 		return out
 	}
 	password := c.file("password", "s3cr3t-word\n")
@@ -121,16 +122,16 @@ func TestAdministration(t *testing.T) {
 		t.Errorf("got %q", out)
 	}
 	for want, args := range map[string][]string{
-		"at account textconnect DeleteAllGroups deletes all groups, for good; say --yes": {"DeleteAllGroups"},
-		"SendList sends to everybody in the list, past the ledger: nothing keeps it from being sent twice; say --yes": {
+		"account textconnect: DeleteAllGroups deletes all groups permanently; confirm with --yes": {"DeleteAllGroups"},
+		"SendList sends to every number in the list, without a record in Tuma: nothing prevents sending it twice; confirm with --yes": {
 			"SendList", "ListName=Everyone", "SourceAddress=ACME", "Body=Hello",
 		},
-		`textconnect has no action "Dance"; it has CreateUser, `:                {"Dance"},
+		`provider textconnect has no action "Dance"; actions: CreateUser, `:     {"Dance"},
 		"UpdateCredits needs Quantity=…":                                        {"UpdateCredits", "ChildUsername=bob"},
 		`UpdateCredits does not take "Color"; it takes ChildUsername, Quantity`: {"UpdateCredits", "ChildUsername=bob", "Quantity=1", "Color=red"},
-		"ChildUsername is given twice":                                          {"UpdateCredits", "ChildUsername=bob", "childusername=eve", "Quantity=1"},
-		"parameter 2 is no KEY=VALUE: UpdateCredits ChildUsername=… Quantity=…": {"UpdateCredits", "ChildUsername=bob", "s3cr3t"},
-		"parameter 1 is no KEY=VALUE: UpdateCredits":                            {"UpdateCredits", "=s3cr3t", "ChildUsername=bob"},
+		"parameter ChildUsername is set twice":                                  {"UpdateCredits", "ChildUsername=bob", "childusername=eve", "Quantity=1"},
+		"parameter 2 must be KEY=VALUE; usage: UpdateCredits ChildUsername=… Q": {"UpdateCredits", "ChildUsername=bob", "s3cr3t"},
+		"parameter 1 must be KEY=VALUE; usage: UpdateCredits":                   {"UpdateCredits", "=s3cr3t", "ChildUsername=bob"},
 		"Quantity: open nowhere: no such file":                                  {"UpdateCredits", "ChildUsername=bob", "Quantity=@nowhere"},
 	} {
 		out, errOut, exit := c.run(append([]string{"gateway", "textconnect", "textconnect"}, args...)...)
@@ -138,33 +139,33 @@ func TestAdministration(t *testing.T) {
 			t.Errorf("%v: exit %d, %s%s", args, exit, out, errOut)
 		}
 	}
-	if _, errOut, exit := c.run("gateway", "textconnect", "kobo", "DeleteAllGroups"); exit != exitMisuse || !strings.Contains(errOut, "account kobo is one of provider kobo") {
-		t.Errorf("exit %d, %s", exit, errOut)
+	if _, errOut, exit := c.run("gateway", "textconnect", "kobo", "DeleteAllGroups"); exit != exitMisuse || !strings.Contains(errOut, "account kobo belongs to provider kobo, not textconnect") {
+		t.Errorf("got exit %d and standard error %s", exit, errOut)
 	}
-	if _, errOut, exit := c.run("gateway", "textconnect", "textconnect", "UpdateCredits", "ChildUsername=nobody", "Quantity=1"); exit != exitFailed || !strings.Contains(errOut, "-509") {
-		t.Errorf("exit %d, %s", exit, errOut)
+	if _, errOut, exit := c.run("gateway", "textconnect", "textconnect", "UpdateCredits", "ChildUsername=missing", "Quantity=1"); exit != exitFailed || !strings.Contains(errOut, "-509") {
+		t.Errorf("got exit %d and standard error %s", exit, errOut)
 	}
-	out, _, _ = c.feed("7\n", "gateway", "textconnect", "textconnect", "UpdateCredits", "ChildUsername=bob", "Quantity=@-")
+	out, _, _ = c.runWithInput("7\n", "gateway", "textconnect", "textconnect", "UpdateCredits", "ChildUsername=bob", "Quantity=@-")
 	if out != "UpdateCredits: done\n" {
-		t.Errorf("from standard input: %q", out)
+		t.Errorf("with a value from standard input: %q", out)
 	}
 }
 
 func TestAnActionWithoutAnAnswerMayHaveBeenCarriedOut(t *testing.T) {
 	t.Parallel()
-	c, gateway := street(t, sandbox.Options{})
+	c, gateway := newGatewayCLI(t, sandbox.Options{})
 	gateway.FailNext(1, "accept_close")
 	send := []string{"gateway", "textconnect", "textconnect", "SendList", "ListName=Everyone", "SourceAddress=ACME", "Body=Hello", "--yes"}
-	const hint = "it may have been carried out: look at the gateway, or with tuma gateway reports textconnect, before you do it again"
+	const hint = "the gateway may have carried it out: check at the gateway, or with tuma gateway reports textconnect, before you run it again"
 	if out, errOut, exit := c.run(send...); exit != exitFailed || out != "" || !strings.Contains(errOut, hint) {
-		t.Errorf("exit %d, %s%s", exit, out, errOut)
+		t.Errorf("got exit %d and output %s%s", exit, out, errOut)
 	}
-	if out, errOut := c.must(send...); !strings.HasPrefix(out, "BGSENDID") || strings.Contains(errOut, hint) {
-		t.Errorf("%s%s", out, errOut)
+	if out, errOut := c.mustRun(send...); !strings.HasPrefix(out, "BGSENDID") || strings.Contains(errOut, hint) {
+		t.Errorf("got output %s%s", out, errOut)
 	}
 	send[4] = "ListName=Nobody"
 	if _, errOut, exit := c.run(send...); exit != exitFailed || !strings.Contains(errOut, "rejected") || strings.Contains(errOut, hint) {
-		t.Errorf("refused: exit %d, %s", exit, errOut)
+		t.Errorf("with an action that the gateway rejects: exit %d, %s", exit, errOut)
 	}
 }
 
@@ -173,7 +174,7 @@ func TestWhatOthersHaveWrittenIsHarmlessOnATerminal(t *testing.T) {
 	for in, want := range map[string]string{
 		"plain é 😀": "plain é 😀", "\x1b[2Jgone": " [2Jgone", "a\u009bb": "a b", "tab\tand\nline": "tab and line", "\u202egnp.exe": " gnp.exe",
 	} {
-		if got := harmless(in); got != want {
+		if got := replaceControls(in); got != want {
 			t.Errorf("%q: %q", in, got)
 		}
 	}

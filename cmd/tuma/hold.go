@@ -8,23 +8,23 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// reasonWord is what status and accounts show as a reason.
+// reasonWord matches a valid reason of a hold.
 var reasonWord = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,40}$`)
 
 func newHold(a *app) *cobra.Command {
 	var reason string
 	c := &cobra.Command{
 		Use:   "hold ACCOUNT",
-		Short: "Let nothing go through an account until it is released",
-		Long: `Hold keeps all workers from beginning another call through an account. Its work
-waits; nothing fails. tuma release lets it go on.`,
+		Short: "Stop sending through an account",
+		Long: `Hold stops all workers from starting another call through an account. Its work
+waits; no message fails. tuma release ends the hold.`,
 		Example: `  tuma hold kobo-main --reason maintenance
   tuma release kobo-main`,
 		Args:              takes("ACCOUNT"),
 		ValidArgsFunction: a.completeAccounts,
 		RunE: a.verb(func(ctx context.Context, args []string) error {
 			if !reasonWord.MatchString(reason) {
-				return misuse("--reason: %.60q must be one word of letters, digits, _ . -", reason)
+				return misuse("--reason: %.60q must be one word of 1 to 40 letters, digits or _ . -", reason)
 			}
 			b, err := a.connect(ctx)
 			if err != nil {
@@ -34,10 +34,10 @@ waits; nothing fails. tuma release lets it go on.`,
 			if err := b.Hold(ctx, args[0], reason); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(a.out, "%s is held (%s)\n", args[0], reason)
+			_, err = fmt.Fprintf(a.out, "account %s is on hold (%s)\n", args[0], reason)
 			return err
 		}),
 	}
-	c.Flags().StringVar(&reason, "reason", "manual", "why, in one word")
+	c.Flags().StringVar(&reason, "reason", "manual", "the reason, one `word`")
 	return c
 }

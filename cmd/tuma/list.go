@@ -14,7 +14,8 @@ func newList(a *app) *cobra.Command {
 		Use:     "list",
 		Aliases: []string{"ls"},
 		Short:   "List campaigns, newest first",
-		Long:    `List shows the campaigns that the ledger holds: a finished one for as long as workers' retention says (30 days).`,
+		Long: `List shows all campaigns. A campaign that has ended is listed for the retention
+of the configuration (30 days by default).`,
 		Example: `  tuma list
   tuma list --json | jq -r '.[] | select(.state == "paused") | .id'`,
 		Args: takes(),
@@ -35,21 +36,21 @@ func newList(a *app) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				g.add(st.ID, string(st.State), count(st.Total), count(st.Pending), count(st.Accepted), count(st.Delivered),
-					count(st.Rejected), count(st.Unknown), count(st.Skipped), stamp(st.CreatedAt))
+				g.add(st.ID, string(st.State), formatInt(st.Total), formatInt(st.Pending), formatInt(st.Accepted), formatInt(st.Delivered),
+					formatInt(st.Rejected), formatInt(st.Unknown), formatInt(st.Skipped), formatTime(st.CreatedAt))
 			}
 			if len(g.rows) == 0 {
-				a.note("tuma: there are no campaigns yet; tuma send enqueues one")
+				a.note("tuma: no campaigns; tuma send enqueues one")
 				return nil
 			}
 			return g.print(a.out)
 		}),
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON: an array of what tuma status --json prints, blocked_by left empty")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON: an array of the objects of tuma status --json, with blocked_by empty")
 	return c
 }
 
-// listJSON streams an array.
+// listJSON prints the campaigns as a JSON array, without holding all of them in memory.
 func (a *app) listJSON(ctx context.Context, b *backend) error {
 	separator := "[\n"
 	for st, err := range b.List(ctx) {

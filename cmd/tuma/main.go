@@ -1,5 +1,5 @@
-// Command tuma sends text messages in bulk through SMS gateways: it enqueues
-// campaigns, works them off, and tells what became of every recipient.
+// Command tuma sends text messages in bulk through SMS gateways. It enqueues campaigns, runs the
+// workers that send them, and reports the outcome of every recipient.
 package main
 
 import (
@@ -10,19 +10,19 @@ import (
 	"strings"
 	"syscall"
 	"time"
-	_ "time/tzdata" // gateways' times and sending hours are local, and a small image has no zones
+	_ "time/tzdata" // sending hours and gateways' times need time zones, which a small image lacks
 
 	"github.com/redis/go-redis/v9"
 )
 
 func main() {
-	// go-redis prints to standard error by itself what it also returns.
-	redis.SetLogger(silence{})
+	// go-redis logs errors to standard error that it also returns.
+	redis.SetLogger(discardLogger{})
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
-		// The first signal asks for a tidy end, the second ends the process at once.
+		// The first signal cancels the context; the second ends the process at once.
 		<-signals
 		cancel()
 		<-signals
@@ -31,8 +31,8 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Environ()))
 }
 
-// run is the whole program: it takes everything from outside as arguments and
-// returns the exit status, so that tests run what users run.
+// run runs the program and returns its exit status. Streams and environment are parameters, so
+// that tests run the same code as users.
 func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer, environ []string) int {
 	a := &app{in: in, out: out, err: errOut, env: map[string]string{}, now: time.Now}
 	for _, pair := range environ {
@@ -40,22 +40,22 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 			a.env[name] = value
 		}
 	}
-	root := newRoot(a) //nolint:contextcheck // cobra hands the verbs their context
+	root := newRoot(a) //nolint:contextcheck // cobra passes the context to the commands
 	root.SetArgs(args)
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(errOut)
 	verb, err := root.ExecuteContextC(ctx)
-	if err != nil && !a.began {
-		// Whatever goes wrong before a verb begins is in how it was called.
+	if err != nil && !a.started {
+		// An error before the command's own function runs is a mistake in the command line.
 		err = misuseError{err: err, help: verb.CommandPath()}
 	}
-	a.complain(err)
+	a.printError(err)
 	return exitStatus(err)
 }
 
-// silence drops go-redis's own lines.
-type silence struct{}
+// discardLogger is a logger for go-redis that prints nothing.
+type discardLogger struct{}
 
 // Printf prints nothing.
-func (silence) Printf(context.Context, string, ...any) {}
+func (discardLogger) Printf(context.Context, string, ...any) {}

@@ -19,24 +19,25 @@ import (
 	"github.com/tuma-sms/tuma/providers/providertest"
 )
 
-// TestMain lets this test binary be tuma itself, for tests that need processes.
+// TestMain runs the tests. With TUMA_TEST_AS_TUMA=1 the test binary is tuma itself, for tests that need
+// separate processes.
 func TestMain(m *testing.M) {
 	if os.Getenv("TUMA_TEST_AS_TUMA") == "1" {
-		providertest.Guard() // which main cannot report, but a child that reaches nothing does not pass for one that works
+		providertest.Guard() // blocks real gateways; main cannot report the guard's error
 		main()
 	}
-	redis.SetLogger(silence{})
+	redis.SetLogger(discardLogger{})
 	goleak.VerifyTestMain(providertest.Guarded(m))
 }
 
-// cli runs the whole program in this process, with an environment of its own.
+// cli runs the whole program in this process, with its own environment and directory.
 type cli struct {
 	t   testing.TB
 	dir string
 	env []string
 }
 
-// newCLI has the given text as its tuma.yaml; empty: it has none.
+// newCLI returns a cli with this text as its tuma.yaml, or without a tuma.yaml if the text is empty.
 func newCLI(t testing.TB, config string, env ...string) *cli {
 	t.Helper()
 	c := &cli{t: t, dir: t.TempDir(), env: env}
@@ -57,19 +58,19 @@ func (c *cli) file(name, text string) string {
 
 func (c *cli) run(args ...string) (out, errOut string, exit int) {
 	c.t.Helper()
-	return c.feed("", args...)
+	return c.runWithInput("", args...)
 }
 
-// feed is run with something on standard input.
-func (c *cli) feed(in string, args ...string) (out, errOut string, exit int) {
+// runWithInput is run with this standard input.
+func (c *cli) runWithInput(in string, args ...string) (out, errOut string, exit int) {
 	c.t.Helper()
 	var o, e bytes.Buffer
 	exit = run(c.t.Context(), args, strings.NewReader(in), &o, &e, c.env)
 	return o.String(), e.String(), exit
 }
 
-// must is run for what has to succeed.
-func (c *cli) must(args ...string) (out, errOut string) {
+// mustRun is run; the test fails unless the exit status is 0.
+func (c *cli) mustRun(args ...string) (out, errOut string) {
 	c.t.Helper()
 	out, errOut, exit := c.run(args...)
 	if exit != exitDone {
@@ -78,7 +79,7 @@ func (c *cli) must(args ...string) (out, errOut string) {
 	return out, errOut
 }
 
-// started is a tuma that runs on, in this process.
+// started is a command that runs in the background of this process.
 type started struct {
 	stop context.CancelFunc
 	exit chan int
@@ -94,7 +95,7 @@ func (c *cli) start(args ...string) *started {
 	return s
 }
 
-// end stops it and returns its exit status.
+// end stops the command and returns its exit status.
 func (s *started) end(t testing.TB) int {
 	t.Helper()
 	s.stop()
@@ -103,7 +104,7 @@ func (s *started) end(t testing.TB) int {
 		s.exit <- exit
 		return exit
 	case <-time.After(30 * time.Second):
-		t.Error("tuma did not end")
+		t.Error("tuma did not end within 30 seconds")
 		return -1
 	}
 }
@@ -125,7 +126,7 @@ func (b *syncBuffer) String() string {
 	return b.buf.String()
 }
 
-// eventually waits for what other goroutines or processes bring about.
+// eventually waits until is returns true, at most 30 seconds. what names the condition.
 func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
 	deadline := time.After(30 * time.Second)
@@ -140,16 +141,17 @@ func eventually(t testing.TB, what string, is func() bool) {
 	}
 }
 
-// house is a Redis, a sandbox and a configuration with two accounts at it.
-type house struct {
+// fixture is a Redis, a sandbox and a configuration with two accounts at the sandbox. The account
+// other lacks an environment variable.
+type fixture struct {
 	*cli
 	redis   *redistest.Server
 	gateway *sandbox.Server
 }
 
-func newHouse(t testing.TB, o sandbox.Options, options ...redistest.Option) *house {
+func newFixture(t testing.TB, o sandbox.Options, options ...redistest.Option) *fixture {
 	t.Helper()
-	h := &house{redis: redistest.Start(t, append([]redistest.Option{redistest.WithAOF("no")}, options...)...), gateway: sandbox.New(o)}
+	h := &fixture{redis: redistest.Start(t, append([]redistest.Option{redistest.WithAOF("no")}, options...)...), gateway: sandbox.New(o)}
 	server := httptest.NewServer(h.gateway)
 	t.Cleanup(func() {
 		h.gateway.Close()
@@ -159,15 +161,15 @@ func newHouse(t testing.TB, o sandbox.Options, options ...redistest.Option) *hou
 redis: {url: "`+h.redis.URL()+`"}
 accounts:
   kobo-main: {provider: kobo, base_url: "`+server.URL+`/kobo", user: demo, pass: secret-word, sender: ACME, timeout: 2s, price: 0.80 KES}
-  other: {provider: kobo, base_url: "`+server.URL+`/kobo", user: "${NOBODY_SET_THIS}", pass: x, rate: 600/m, unit: requests}
+  other: {provider: kobo, base_url: "`+server.URL+`/kobo", user: "${UNSET_VARIABLE}", pass: x, rate: 600/m, unit: requests}
 default_country: KE
 windows: off
 `)
 	return h
 }
 
-// work starts a worker on kobo-main and returns when its account can be seen.
-func (h *house) work() *started {
+// startWorker starts a worker for kobo-main and waits until it has published the account.
+func (h *fixture) startWorker() *started {
 	h.t.Helper()
 	w := h.start("worker", "--accounts", "kobo-main")
 	eventually(h.t, "the worker to publish its account", func() bool {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// amount is money in millionths: sums of it are exact, as those of decimals must be.
+// amount is an amount of money in millionths of its currency, so that sums are exact.
 type amount int64
 
 const (
@@ -14,7 +14,8 @@ const (
 	amountUnit   = 1_000_000
 )
 
-// parseAmount reads "0.80"; false for what is no amount of at most six decimals.
+// parseAmount parses an amount such as "0.80". It returns false unless s is a number with at
+// most 12 digits before the point and six after it.
 func parseAmount(s string) (amount, bool) {
 	whole, part, _ := strings.Cut(s, ".")
 	if len(whole) == 0 || len(whole) > 12 || len(part) > amountDigits || strings.Trim(whole+part, "0123456789") != "" {
@@ -24,7 +25,7 @@ func parseAmount(s string) (amount, bool) {
 	return amount(n), err == nil
 }
 
-// priceOf reads an account's price of a segment: "0.80 KES".
+// priceOf parses an account's price of a segment, such as "0.80 KES".
 func priceOf(price string) (each amount, currency string, ok bool) {
 	m := priceForm.FindStringSubmatch(price)
 	if m == nil {
@@ -34,24 +35,24 @@ func priceOf(price string) (each amount, currency string, ok bool) {
 	return each, m[2], ok
 }
 
-// String writes it with two decimals, or as many as it needs, and its thousands apart.
+// String formats the amount with thousands separators and at least two decimals.
 func (a amount) String() string {
 	whole, part := a/amountUnit, a%amountUnit
 	digits := strconv.Itoa(int(amountUnit + part))[1:]
 	digits = digits[:2] + strings.TrimRight(digits[2:], "0")
-	return count(int(whole)) + "." + digits
+	return formatInt(int(whole)) + "." + digits
 }
 
-// MarshalText writes it for programs: "1234567.80".
-func (a amount) MarshalText() ([]byte, error) { //nolint:unparam // the interface wants it
+// MarshalText formats the amount for programs, without thousands separators: "1234567.80".
+func (a amount) MarshalText() ([]byte, error) { //nolint:unparam // encoding.TextMarshaler requires the error
 	return []byte(strings.ReplaceAll(a.String(), ",", "")), nil
 }
 
-// UnmarshalText reads what MarshalText writes.
+// UnmarshalText parses the output of MarshalText.
 func (a *amount) UnmarshalText(text []byte) error {
 	n, ok := parseAmount(string(text))
 	if !ok {
-		return fmt.Errorf("%.40q is no amount", text)
+		return fmt.Errorf("amount %.40q must be a number such as 0.80", text)
 	}
 	*a = n
 	return nil

@@ -17,93 +17,87 @@ import (
 func newOptOut(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "optout",
-		Short: "Keep the list of people who must not be sent to",
-		Long: `Optout keeps the suppression list. Who is on it is left out of every campaign,
-marketing or transactional, of those that are being sent, and of retries.
+		Short: "Manage the suppression list: numbers that must not be sent to",
+		Long: `Optout manages the suppression list. Numbers on it are skipped in every
+campaign, marketing or transactional, also in campaigns that are being sent and
+in retries.
 
-With --sender it is the list of that sender ID alone, in upper or lower case;
-without, that of all senders. Gateways add to it whom they call blacklisted. It is
-kept for ever: nobody leaves it by themselves.`,
+There is one list for all senders, and one for each sender ID: --sender selects
+it, in upper or lower case. Numbers that a gateway reports as blacklisted are
+added automatically. Entries never expire; only tuma optout remove removes them.`,
 		Example: `  tuma optout add 0712345678
   tuma optout import do-not-call.csv --sender ACME
   tuma optout check 0712345678`,
-		Args: func(c *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return misuse("tuma optout has no %q; it has %s", args[0], strings.Join(verbsOf(c), ", "))
-			}
-			return nil
-		},
+		Args: noSubcommand,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(newOptOutAdd(a), newOptOutRemove(a), newOptOutCheck(a), newOptOutList(a), newOptOutImport(a), newOptOutExport(a))
 	return c
 }
 
-func verbsOf(c *cobra.Command) (out []string) {
-	for _, v := range c.Commands() {
-		out = append(out, v.Name())
-	}
-	return out
-}
-
-// optOutVerb is what the verbs of optout that read numbers have in common.
-type optOutVerb struct {
+// optOutCommand is one run of an optout command that reads numbers, with its flags.
+type optOutCommand struct {
 	*app
 	sender, country, file string
 	list                  recipients.Options
 	noWait, json          bool
 }
 
-func (o *optOutVerb) flags(c *cobra.Command) {
+func (o *optOutCommand) flags(c *cobra.Command) {
 	f := c.Flags()
-	f.StringVar(&o.sender, "sender", "", "the list of this sender ID (default: that of all senders)")
-	f.StringVar(&o.country, "country", "", "country of numbers in national form, such as KE (default: default_country)")
-	f.StringVar(&o.list.Column, "column", "", "name of the column of numbers, if it is none of the usual ones")
+	f.StringVar(&o.sender, "sender", "", "use the list of this sender `ID` (default: the list for all senders)")
+	f.StringVar(&o.country, "country", "", "`country` of numbers in national form, such as KE (default: default_country)")
+	f.StringVar(&o.list.Column, "column", "", "`name` of the column with the numbers, if it is not one of the usual names")
 	f.BoolVar(&o.json, "json", false, "print JSON")
 }
 
-func (o *optOutVerb) waitFlag(c *cobra.Command) {
-	c.Flags().BoolVar(&o.noWait, "no-wait", false, "do not wait for calls in flight")
+func (o *optOutCommand) waitFlag(c *cobra.Command) {
+	c.Flags().BoolVar(&o.noWait, "no-wait", false, "do not wait for calls that are in flight")
 }
 
 func newOptOutAdd(a *app) *cobra.Command {
-	o := &optOutVerb{app: a}
+	o := &optOutCommand{app: a}
 	c := &cobra.Command{
-		Use:   "add NUMBER… | add --file F",
-		Short: "Put numbers on the suppression list",
-		Long: `Add puts numbers on the suppression list. Once it is back, no call to them begins in
-any campaign. Calls to them that had begun before are counted, and waited for unless
---no-wait is given. The one exception is a call that may have reached its gateway
-already: it may be repeated as it was, where the gateway sends it only once.`,
+		Use:   "add NUMBER… | --file FILE",
+		Short: "Add numbers to the suppression list",
+		Long: `Add adds numbers to the suppression list. When it returns, no new call to them
+starts in any campaign. It counts the calls to them that are in flight, and
+waits for these unless --no-wait is given. One exception: a call that may have
+reached its gateway may be retried unchanged, if the gateway recognises the
+retry and sends only once.`,
 		Example: `  tuma optout add +254712345678 0733000001
   tuma optout add 0712345678 --sender ACME
   tuma optout add --file numbers.txt`,
-		RunE: a.verb(func(ctx context.Context, args []string) error { return o.with(ctx, args, o.add) }),
+		RunE: a.verb(func(ctx context.Context, args []string) error { return o.run(ctx, args, o.add) }),
 	}
 	o.flags(c)
 	o.waitFlag(c)
-	c.Flags().StringVar(&o.file, "file", "", "also those in a file, one a line or a CSV; - is standard input")
+	c.Flags().StringVar(&o.file, "file", "", fileFlagUsage)
 	return c
 }
 
+// fileFlagUsage is the help text of --file for the commands that read numbers.
+const fileFlagUsage = "also use the numbers in `file`, a CSV or one number a line; - is standard input"
+
 func newOptOutImport(a *app) *cobra.Command {
-	o := &optOutVerb{app: a}
+	o := &optOutCommand{app: a}
 	c := &cobra.Command{
 		Use:   "import FILE",
-		Short: "Put all numbers of a file on the suppression list",
-		Long: `Import puts all numbers of a file on the suppression list: a plain list, a CSV, or
-what tuma optout export has written, with senders, origins and times. - is standard
-input. It streams: ten million need no memory here. What is no number is passed
-over, and named; then it ends with 1. The same again changes nothing.
+		Short: "Add all numbers of a file to the suppression list",
+		Long: `Import adds all numbers of a file to the suppression list. The file is a plain
+list, a CSV, or the output of tuma optout export with its senders, origins and
+times; - is standard input. Memory use does not grow with the file. Invalid
+numbers are reported and left out; the exit status is then 1. Importing a file
+again changes nothing.
 
-Campaigns that are being sent are told at the end, as with tuma optout add.`,
+As with tuma optout add, import then waits for calls in flight to these numbers.`,
 		Example: `  tuma optout import do-not-call.csv
   tuma optout import acme-stops.txt --sender ACME --country KE
   ssh old-system tuma optout export | tuma optout import -`,
 		Args: takes("FILE"),
 		RunE: a.verb(func(ctx context.Context, args []string) error {
 			o.file = args[0]
-			return o.with(ctx, nil, o.load)
+			return o.run(ctx, nil, o.importFile)
 		}),
 	}
 	o.flags(c)
@@ -112,25 +106,25 @@ Campaigns that are being sent are told at the end, as with tuma optout add.`,
 }
 
 func newOptOutRemove(a *app) *cobra.Command {
-	o := &optOutVerb{app: a}
+	o := &optOutCommand{app: a}
 	c := &cobra.Command{
-		Use:   "remove NUMBER… | remove --file F",
-		Short: "Take numbers off the suppression list",
-		Long: `Remove takes numbers off the list of a sender, or off that of all. Campaigns that
-have left them out already do not take them in again.`,
+		Use:   "remove NUMBER… | --file FILE",
+		Short: "Remove numbers from the suppression list",
+		Long: `Remove removes numbers from the list of a sender ID, or from the list for all
+senders. Campaigns that have already skipped them do not send to them.`,
 		Example: `  tuma optout remove +254712345678
   tuma optout remove 0712345678 --sender ACME`,
-		RunE: a.verb(func(ctx context.Context, args []string) error { return o.with(ctx, args, o.remove) }),
+		RunE: a.verb(func(ctx context.Context, args []string) error { return o.run(ctx, args, o.remove) }),
 	}
 	o.flags(c)
-	c.Flags().StringVar(&o.file, "file", "", "also those in a file, one a line or a CSV; - is standard input")
+	c.Flags().StringVar(&o.file, "file", "", fileFlagUsage)
 	return c
 }
 
-// with connects, and opens the file if there is one.
-func (o *optOutVerb) with(ctx context.Context, numbers []string, do func(context.Context, *backend, []string, *source) error) (err error) {
+// run connects to Redis, opens the file if there is one, and calls do with them.
+func (o *optOutCommand) run(ctx context.Context, numbers []string, do func(context.Context, *backend, []string, *source) error) (err error) {
 	if len(numbers) == 0 && o.file == "" {
-		return misuse("whom? Name numbers, or a file of them with --file")
+		return misuse("no numbers given: pass numbers as arguments, or a file with --file")
 	}
 	b, err := o.connect(ctx)
 	if err != nil {
@@ -151,17 +145,17 @@ func (o *optOutVerb) with(ctx context.Context, numbers []string, do func(context
 	return do(ctx, b, numbers, src)
 }
 
-// named is a number with the place where it stands.
-type named struct {
+// locatedOptOut is a number and the place it was read from.
+type locatedOptOut struct {
 	producer.OptOut
-	where string
+	place string // such as "number 2" or "list.txt:3"
 }
 
-// people yields the numbers of the command line and of the file.
-func (o *optOutVerb) people(numbers []string, src *source) iter.Seq2[named, error] {
-	return func(yield func(named, error) bool) {
+// allNumbers yields the numbers of the command line, then those of the file.
+func (o *optOutCommand) allNumbers(numbers []string, src *source) iter.Seq2[locatedOptOut, error] {
+	return func(yield func(locatedOptOut, error) bool) {
 		for i, n := range numbers {
-			if !yield(named{producer.OptOut{Number: n, Sender: o.sender, Country: o.country}, fmt.Sprintf("number %d", i+1)}, nil) {
+			if !yield(locatedOptOut{producer.OptOut{Number: n, Sender: o.sender, Country: o.country}, fmt.Sprintf("number %d", i+1)}, nil) {
 				return
 			}
 		}
@@ -169,20 +163,20 @@ func (o *optOutVerb) people(numbers []string, src *source) iter.Seq2[named, erro
 			return
 		}
 		for r, err := range src.all() {
-			if !yield(named{producer.OptOut{Number: r.Number, Sender: o.sender, Country: o.country}, src.list.Where()}, err) || err != nil {
+			if !yield(locatedOptOut{producer.OptOut{Number: r.Number, Sender: o.sender, Country: o.country}, src.list.Where()}, err) || err != nil {
 				return
 			}
 		}
 	}
 }
 
-// checked goes through all numbers once before anything is done, and refuses all of them
-// for one that is none.
-func (o *optOutVerb) checked(numbers []string, src *source) (iter.Seq2[producer.OptOut, error], error) {
-	for p, err := range o.people(numbers, src) {
+// validated checks all numbers and returns an error if one is invalid. Otherwise it returns a
+// sequence that reads them again.
+func (o *optOutCommand) validated(numbers []string, src *source) (iter.Seq2[producer.OptOut, error], error) {
+	for p, err := range o.allNumbers(numbers, src) {
 		if err == nil {
 			if err = producer.CheckOptOut(p.OptOut); err != nil {
-				err = misuse("%s: %w; nothing was changed", p.where, err)
+				err = misuse("%s: %w; nothing was changed", p.place, err)
 			}
 		}
 		if err != nil {
@@ -190,7 +184,7 @@ func (o *optOutVerb) checked(numbers []string, src *source) (iter.Seq2[producer.
 		}
 	}
 	return func(yield func(producer.OptOut, error) bool) {
-		for p, err := range o.people(numbers, src) {
+		for p, err := range o.allNumbers(numbers, src) {
 			if !yield(p.OptOut, err) {
 				return
 			}
@@ -198,85 +192,91 @@ func (o *optOutVerb) checked(numbers []string, src *source) (iter.Seq2[producer.
 	}, nil
 }
 
-func (o *optOutVerb) add(ctx context.Context, b *backend, numbers []string, src *source) error {
-	people, err := o.checked(numbers, src)
+func (o *optOutCommand) add(ctx context.Context, b *backend, numbers []string, src *source) error {
+	optOuts, err := o.validated(numbers, src)
 	if err != nil {
 		return err
 	}
-	r, err := b.OptOut(ctx, people)
+	r, err := b.OptOut(ctx, optOuts)
 	if err != nil {
 		return err
 	}
-	return o.told(ctx, b, r)
+	return o.waitAndReport(ctx, b, r)
 }
 
-// told waits for the calls that had begun before, and says what came of it.
-func (o *optOutVerb) told(ctx context.Context, b *backend, r producer.OptOutReceipt) error {
+// waitAndReport waits for calls in flight to the numbers, unless --no-wait is given, and prints
+// the result of an addition.
+func (o *optOutCommand) waitAndReport(ctx context.Context, b *backend, r producer.OptOutReceipt) error {
 	if o.json {
 		if err := writeJSON(o.out, r); err != nil {
 			return err
 		}
 	}
 	if r.InFlight.Calls > 0 {
-		o.note("tuma: %s, to %s of these, had begun before", counted(r.InFlight.Calls, "call"), count(r.InFlight.Recipients))
+		o.note("tuma: %s to %s of these numbers in flight", plural(r.InFlight.Calls, "call"), formatInt(r.InFlight.Recipients))
 		if !o.noWait {
-			o.note("tuma: waiting for them (--no-wait does not)")
-			ctx, cancel := context.WithTimeout(ctx, inFlightPatience)
+			o.note("tuma: waiting for them; --no-wait returns at once")
+			ctx, cancel := context.WithTimeout(ctx, inFlightTimeout)
 			defer cancel()
-			if err := b.Landed(ctx, r); err != nil {
-				return fmt.Errorf("they are on the list, but %w", err)
+			if err := b.WaitForInFlight(ctx, r); err != nil {
+				return fmt.Errorf("the numbers are on the list, but %w", err)
 			}
 		}
 	}
 	if r.Doubt > 0 {
-		o.note("tuma: of %s to them nobody knows yet whether a gateway has taken it; it may be repeated as it was", counted(r.Doubt, "call"))
+		verb := "have"
+		if r.Doubt == 1 {
+			verb = "has"
+		}
+		o.note("tuma: %s to these numbers %s an unknown outcome and may be retried unchanged", plural(r.Doubt, "call"), verb)
 	}
 	if o.json {
 		return nil
 	}
 	known := ""
 	if r.Known > 0 {
-		known = fmt.Sprintf(", %s had been on it", count(r.Known))
+		known = fmt.Sprintf(" (%s already on it)", formatInt(r.Known))
 	}
-	_, err := fmt.Fprintf(o.out, "%s added to %s%s\n", counted(r.Added, "number"), listName(o.sender), known)
+	_, err := fmt.Fprintf(o.out, "%s added to %s%s\n", plural(r.Added, "number"), listName(o.sender), known)
 	return err
 }
 
+// listName returns the name of a suppression list for messages.
 func listName(sender string) string {
 	if sender == "" {
-		return "the suppression list of all senders"
+		return "the suppression list for all senders"
 	}
 	return "the suppression list of " + strings.ToUpper(sender)
 }
 
-func (o *optOutVerb) remove(ctx context.Context, b *backend, numbers []string, src *source) error {
-	people, err := o.checked(numbers, src)
+func (o *optOutCommand) remove(ctx context.Context, b *backend, numbers []string, src *source) error {
+	optOuts, err := o.validated(numbers, src)
 	if err != nil {
 		return err
 	}
-	n, err := b.OptIn(ctx, people)
+	n, err := b.OptIn(ctx, optOuts)
 	if err != nil {
 		return err
 	}
 	if o.json {
 		return writeJSON(o.out, map[string]int{"removed": n})
 	}
-	_, err = fmt.Fprintf(o.out, "%s removed from %s\n", counted(n, "number"), listName(o.sender))
+	_, err = fmt.Fprintf(o.out, "%s removed from %s\n", plural(n, "number"), listName(o.sender))
 	return err
 }
 
 func newOptOutCheck(a *app) *cobra.Command {
-	o := &optOutVerb{app: a}
+	o := &optOutCommand{app: a}
 	c := &cobra.Command{
 		Use:   "check NUMBER",
-		Short: "Say which suppression lists a number is on",
-		Long: `Check prints the suppression lists that a number is on, since when, and where that
-came from. It ends with 0 whether it is on any or on none.`,
+		Short: "Show which suppression lists a number is on",
+		Long: `Check prints the suppression lists that a number is on, with the time and the
+origin of each entry. The exit status is 0, also if the number is on no list.`,
 		Example: `  tuma optout check +254712345678
   tuma optout check 0712345678 --json`,
 		Args: takes("NUMBER"),
 		RunE: a.verb(func(ctx context.Context, args []string) error {
-			return o.with(ctx, args, func(ctx context.Context, b *backend, numbers []string, _ *source) error {
+			return o.run(ctx, args, func(ctx context.Context, b *backend, numbers []string, _ *source) error {
 				found, err := b.OptOutsOf(ctx, numbers[0], o.country)
 				if _, wrong := errors.AsType[*producer.NumberError](err); wrong {
 					return misuse("%w", err)
@@ -289,7 +289,7 @@ came from. It ends with 0 whether it is on any or on none.`,
 					return writeJSON(o.out, found)
 				}
 				if len(found) == 0 {
-					_, err = fmt.Fprintln(o.out, "on no suppression list")
+					_, err = fmt.Fprintln(o.out, "not on a suppression list")
 					return err
 				}
 				g := grid{header: []string{"NUMBER", "SENDER", "ORIGIN", "SINCE"}}
@@ -300,7 +300,7 @@ came from. It ends with 0 whether it is on any or on none.`,
 			})
 		}),
 	}
-	c.Flags().StringVar(&o.country, "country", "", "country of numbers in national form, such as KE (default: default_country)")
+	c.Flags().StringVar(&o.country, "country", "", "`country` of a number in national form, such as KE (default: default_country)")
 	c.Flags().BoolVar(&o.json, "json", false, "print JSON")
 	return c
 }

@@ -39,8 +39,8 @@ func TestNoFormula(t *testing.T) {
 		"24137cf8-eccc-469c-80af-109": "24137cf8-eccc-469c-80af-109",
 	}
 	for in, want := range tests {
-		if got := noFormula(in); got != want {
-			t.Errorf("%q becomes %q, want %q", in, got, want)
+		if got := escapeFormulas(in); got != want {
+			t.Errorf("escapeFormulas(%q) = %q, want %q", in, got, want)
 		}
 	}
 }
@@ -56,7 +56,7 @@ func TestResultsAsCSV(t *testing.T) {
 	var out bytes.Buffer
 	write := func(results iter.Seq2[producer.Result, error], headed bool) error {
 		out.Reset()
-		w := &wholeRows{to: &out}
+		w := &rowBuffer{to: &out}
 		return errors.Join(writeResultsCSV(w, results, headed), w.flush())
 	}
 	if err := write(results, true); err != nil {
@@ -72,21 +72,21 @@ func TestResultsAsCSV(t *testing.T) {
 
 	_, rest, _ := strings.Cut(want, "\n")
 	if err := write(results, false); err != nil || out.String() != rest {
-		t.Errorf("without its header: %v, %q", err, out.String())
+		t.Errorf("without the header: error %v, got %q", err, out.String())
 	}
 	nothing := func(yield func(producer.Result, error) bool) { yield(producer.Result{}, producer.ErrNotFound) }
 	if err := write(nothing, true); !errors.Is(err, producer.ErrNotFound) || out.Len() > 0 {
-		t.Errorf("of no campaign: %v, %q", err, out.String())
+		t.Errorf("for an unknown campaign: error %v, got %q, want no output", err, out.String())
 	}
 	if err := write(func(func(producer.Result, error) bool) {}, true); err != nil || strings.Count(out.String(), "\n") != 1 {
-		t.Errorf("of no recipient with that status: %v, %q", err, out.String())
+		t.Errorf("without results: error %v, got %q, want only the header", err, out.String())
 	}
 }
 
 func TestFiguresForPeople(t *testing.T) {
 	t.Parallel()
 	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1000: "-1,000", -100: "-100"} {
-		if got := count(n); got != want {
+		if got := formatInt(n); got != want {
 			t.Errorf("count(%d) = %s, want %s", n, got, want)
 		}
 	}
@@ -94,17 +94,17 @@ func TestFiguresForPeople(t *testing.T) {
 		0: "0s", -time.Hour: "0s", 1500 * time.Millisecond: "1s", 59 * time.Second: "59s", 61 * time.Second: "1m01s",
 		90 * time.Minute: "1h30m", 47 * time.Hour: "47h00m", 75 * time.Hour: "3d03h",
 	} {
-		if got := roughly(d); got != want {
+		if got := formatDuration(d); got != want {
 			t.Errorf("roughly(%s) = %s, want %s", d, got, want)
 		}
 	}
 	for rate, want := range map[float64]string{0.25: "0.2/s", 9.9: "9.9/s", 12.6: "13/s", 2500: "2,500/s"} {
-		if got := perSecond(rate); got != want {
+		if got := formatRate(rate); got != want {
 			t.Errorf("perSecond(%v) = %s, want %s", rate, got, want)
 		}
 	}
 	if got := oneLine("a\n b  c", 3); got != "a …" {
-		t.Errorf("oneLine cuts to %q", got)
+		t.Errorf("oneLine: got %q, want %q", got, "a …")
 	}
 }
 
@@ -122,7 +122,7 @@ func TestGridIsPlainWhereNobodyLooks(t *testing.T) {
 	}
 	out.Reset()
 	if err := g.draw(&out); err != nil || !strings.Contains(out.String(), "1,000") {
-		t.Errorf("on a terminal: %v\n%s", err, out.String())
+		t.Errorf("draw: error %v, got\n%s", err, out.String())
 	}
 }
 
@@ -131,14 +131,14 @@ func TestProgressIsPlainLinesWhereNobodyLooks(t *testing.T) {
 	now := time.Date(2025, 11, 3, 9, 0, 0, 0, time.UTC)
 	var out bytes.Buffer
 	p := newProgress(&out, func() time.Time { return now })
-	st := producer.Status{ID: "c", State: producer.Sending, Total: 1000, Pending: 1000}
+	st := producer.Status{ID: "c", State: producer.Sending, Counts: producer.Counts{Total: 1000, Pending: 1000}}
 	show := func(after time.Duration, change func()) {
 		now = now.Add(after)
 		change()
 		p.show(st)
 	}
 	show(0, func() {})
-	for range 21 { // a line each five seconds, and not each quarter of one
+	for range 21 { // one line every five seconds, not one for every status
 		show(250*time.Millisecond, func() { st.Pending -= 25 })
 	}
 	held := now
@@ -150,7 +150,7 @@ func TestProgressIsPlainLinesWhereNobodyLooks(t *testing.T) {
 	show(250*time.Millisecond, func() { st.State, st.Pending = producer.Done, 0 })
 	want := `c: sending, 0 of 1,000 (0 %)
 c: sending, 500 of 1,000 (50 %), 100/s, 5s left
-c: sending, 525 of 1,000 (52 %), 95/s, waiting: account k is held: credit (error_credit) for 0s, until tuma release k
+c: sending, 525 of 1,000 (52 %), 95/s, waiting: account k is on hold: credit (error_credit) for 0s, until tuma release k
 c: sending, 600 of 1,000 (60 %), 100/s, 4s left
 c: done, 1,000 of 1,000 (100 %)
 `
@@ -164,18 +164,18 @@ func TestMeterLooksBackTenSeconds(t *testing.T) {
 	var m meter
 	at := time.Date(2025, 11, 3, 9, 0, 0, 0, time.UTC)
 	if m.add(at, 5); m.rate() != 0 {
-		t.Errorf("one reading gives %v", m.rate())
+		t.Errorf("rate after one reading: got %v, want 0", m.rate())
 	}
 	for i := range 100 {
 		m.add(at.Add(time.Duration(i)*time.Second), i*i)
 	}
-	// From second 89 to 99.
+	// The rate between second 89 and second 99.
 	if want := float64(99*99-89*89) / 10; m.rate() != want {
 		t.Errorf("got %v, want %v", m.rate(), want)
 	}
-	m.add(at.Add(100*time.Second), 3) // sent again: what was settled is pending
+	m.add(at.Add(100*time.Second), 3) // fewer settled: after a retry recipients are pending again
 	if m.rate() != 0 {
-		t.Errorf("backwards gives %v", m.rate())
+		t.Errorf("rate after the count fell: got %v, want 0", m.rate())
 	}
 }
 
@@ -187,15 +187,15 @@ func TestDescribeBlock(t *testing.T) {
 		block producer.Block
 		want  string
 	}{
-		{producer.Block{Reason: "paused", By: "producer", Since: &ago}, "it is paused for 1m30s; tuma resume lets it go on"},
-		{producer.Block{Reason: "paused", By: "error_param"}, "it is paused by error_param; tuma resume lets it go on"},
+		{producer.Block{Reason: "paused", By: "producer", Since: &ago}, "paused for 1m30s; tuma resume continues it"},
+		{producer.Block{Reason: "paused", By: "error_param"}, "paused by error_param; tuma resume continues it"},
 		{producer.Block{Account: "k", Reason: "no_worker"}, "no worker serves account k"},
-		{producer.Block{Account: "k", Reason: "no_worker", Since: &ago}, "no worker serves account k; the last was seen 1m30s ago"},
+		{producer.Block{Account: "k", Reason: "no_worker", Since: &ago}, "no worker serves account k; the last one was seen 1m30s ago"},
 		{producer.Block{Account: "k", Reason: "credentials", Code: "error_user", Since: &ago, Until: &soon},
-			"account k is held: credentials (error_user) for 1m30s, tried again in 30s"},
+			"account k is on hold: credentials (error_user) for 1m30s, next try in 30s"},
 		{producer.Block{Account: "k", Reason: "window", Country: "KE", Since: &ago, Until: &soon},
-			"it is outside of the sending hours of KE; they begin in 30s, at 2025-11-03T09:00:30Z"},
-		{producer.Block{Account: "k", Reason: "connection", Until: &past}, "account k is held: connection, tried again now"},
+			"outside the sending hours of KE; they start in 30s, at 2025-11-03T09:00:30Z"},
+		{producer.Block{Account: "k", Reason: "connection", Until: &past}, "account k is on hold: connection, next try now"},
 	}
 	for _, tt := range tests {
 		if got := describeBlock(tt.block, now); got != tt.want {
@@ -210,18 +210,18 @@ func TestAllAccepted(t *testing.T) {
 		st   producer.Status
 		want bool
 	}{
-		"all":                {producer.Status{State: producer.Done, Total: 3, Accepted: 1, Delivered: 1, Undelivered: 1}, true},
-		"and duplicates":     {producer.Status{State: producer.Done, Total: 3, Accepted: 2, Skipped: 1, Reasons: map[string]int{"duplicate": 1}}, true},
-		"an invalid number":  {producer.Status{State: producer.Done, Total: 3, Accepted: 2, Skipped: 1, Reasons: map[string]int{"invalid_number": 1}}, false},
-		"one rejected":       {producer.Status{State: producer.Done, Total: 3, Accepted: 2, Rejected: 1}, false},
-		"one unknown":        {producer.Status{State: producer.Done, Total: 3, Accepted: 2, Unknown: 1}, false},
-		"paused":             {producer.Status{State: producer.Paused, Total: 3, Accepted: 3}, false},
-		"cancelled too late": {producer.Status{State: producer.Cancelled, Total: 3, Accepted: 3}, true},
-		"cancelled":          {producer.Status{State: producer.Cancelled, Total: 3, Accepted: 2, Skipped: 1}, false},
+		"all":                {producer.Status{State: producer.Done, Counts: producer.Counts{Total: 3, Accepted: 1, Delivered: 1, Undelivered: 1}}, true},
+		"and duplicates":     {producer.Status{State: producer.Done, Counts: producer.Counts{Total: 3, Accepted: 2, Skipped: 1}, Reasons: map[string]int{"duplicate": 1}}, true},
+		"an invalid number":  {producer.Status{State: producer.Done, Counts: producer.Counts{Total: 3, Accepted: 2, Skipped: 1}, Reasons: map[string]int{"invalid_number": 1}}, false},
+		"one rejected":       {producer.Status{State: producer.Done, Counts: producer.Counts{Total: 3, Accepted: 2, Rejected: 1}}, false},
+		"one unknown":        {producer.Status{State: producer.Done, Counts: producer.Counts{Total: 3, Accepted: 2, Unknown: 1}}, false},
+		"paused":             {producer.Status{State: producer.Paused, Counts: producer.Counts{Total: 3, Accepted: 3}}, false},
+		"cancelled too late": {producer.Status{State: producer.Cancelled, Counts: producer.Counts{Total: 3, Accepted: 3}}, true},
+		"cancelled":          {producer.Status{State: producer.Cancelled, Counts: producer.Counts{Total: 3, Accepted: 2, Skipped: 1}}, false},
 	}
 	for name, tt := range tests {
 		if got := allAccepted(tt.st); got != tt.want {
-			t.Errorf("%s: %v", name, got)
+			t.Errorf("%s: allAccepted = %v, want %v", name, got, tt.want)
 		}
 	}
 }

@@ -12,32 +12,33 @@ import (
 )
 
 func newPause(a *app) *cobra.Command {
-	return newOrder(a, order{
+	return newStopCommand(a, stopCommand{
 		use:   "pause ID",
 		short: "Stop a campaign until it is resumed",
-		long: `Pause stops a campaign: once it is back, no call begins that had not begun before.
-Calls that are with a gateway at that moment are finished and counted; pause
-waits for them, unless --no-wait is given. Of a campaign that has ended it says so,
-and has nothing to do.`,
+		long: `Pause stops a campaign until tuma resume. When it returns, no new call of the
+campaign starts. Calls already in flight finish and are counted; pause waits for
+them unless --no-wait is given. A campaign that has already ended is not
+changed; the exit status is 0 then, too.`,
 		example: "  tuma pause sale-2025-11\n  tuma resume sale-2025-11",
-		give:    (*producer.Client).Pause,
+		stop:    (*producer.Client).Pause,
 		done:    "is paused",
 	})
 }
 
-// order is what pause and cancel have in common: something that takes effect at
-// once, and leaves calls in flight to wait for.
-type order struct {
+// stopCommand describes tuma pause and tuma cancel. Both stop a campaign at once and then wait for
+// its calls in flight.
+type stopCommand struct {
 	use, short, long, example string
-	give                      func(*producer.Client, context.Context, string) (producer.InFlight, error)
-	done                      string
+	stop                      func(*producer.Client, context.Context, string) (producer.InFlight, error)
+	// done is printed after the campaign's ID, such as "is paused".
+	done string
 }
 
-// inFlightPatience bounds the wait for calls in flight: a call's deadline, its
-// lease, and what a dead worker's takes to be found.
-const inFlightPatience = 3 * time.Minute
+// inFlightTimeout bounds the wait for calls in flight. It is longer than the timeout of a call,
+// its lease, and the time in which the sweeper finds the call of a dead worker.
+const inFlightTimeout = 3 * time.Minute
 
-func newOrder(a *app, o order) *cobra.Command {
+func newStopCommand(a *app, o stopCommand) *cobra.Command {
 	var noWait bool
 	c := &cobra.Command{
 		Use: o.use, Short: o.short, Long: o.long, Example: o.example,
@@ -45,21 +46,21 @@ func newOrder(a *app, o order) *cobra.Command {
 		ValidArgsFunction: a.completeCampaigns,
 		RunE: a.verb(func(ctx context.Context, args []string) error {
 			return a.withCampaign(ctx, args[0], func(b *backend, id string) error {
-				flying, err := o.give(b.Client, ctx, id)
+				inFlightCalls, err := o.stop(b.Client, ctx, id)
 				done := o.done
 				switch {
 				case errors.Is(err, producer.ErrDone):
-					done = "is done: there is nothing left to stop"
+					done = "has already ended: nothing to stop"
 				case errors.Is(err, producer.ErrStopped):
-					done = "is cancelled already: there is nothing left to stop"
+					done = "is already cancelled: nothing to stop"
 				case err != nil:
 					return err
 				}
-				if flying.Calls > 0 {
-					a.note("tuma: %s, to %s, had begun before",
-						counted(flying.Calls, "call"), counted(flying.Recipients, "recipient"))
+				if inFlightCalls.Calls > 0 {
+					a.note("tuma: %s to %s in flight",
+						plural(inFlightCalls.Calls, "call"), plural(inFlightCalls.Recipients, "recipient"))
 					if !noWait {
-						if err := a.land(ctx, b, id); err != nil {
+						if err := a.waitForCalls(ctx, b, id); err != nil {
 							return err
 						}
 					}
@@ -69,14 +70,14 @@ func newOrder(a *app, o order) *cobra.Command {
 			})
 		}),
 	}
-	c.Flags().BoolVar(&noWait, "no-wait", false, "do not wait for calls in flight")
+	c.Flags().BoolVar(&noWait, "no-wait", false, "do not wait for calls that are in flight")
 	return c
 }
 
-// land waits until no call of the campaign is in flight.
-func (a *app) land(ctx context.Context, b *backend, id string) error {
-	a.note("tuma: waiting for them (--no-wait does not)")
-	ctx, cancel := context.WithTimeout(ctx, inFlightPatience)
+// waitForCalls waits until no call of the campaign is in flight, at most inFlightTimeout.
+func (a *app) waitForCalls(ctx context.Context, b *backend, id string) error {
+	a.note("tuma: waiting for them; --no-wait returns at once")
+	ctx, cancel := context.WithTimeout(ctx, inFlightTimeout)
 	defer cancel()
 	for st, err := range b.Watch(ctx, id) {
 		if err != nil && ctx.Err() == nil {
@@ -86,13 +87,13 @@ func (a *app) land(ctx context.Context, b *backend, id string) error {
 			return nil
 		}
 	}
-	return errors.New("the order stands, but calls are still in flight: see tuma status " + id)
+	return errors.New("the campaign is stopped, but calls are still in flight; see tuma status " + id)
 }
 
-// unwelcome says what it means that a campaign does not take an order.
-func unwelcome(err error) error {
+// explainCancelled adds to an error that a cancelled campaign cannot be changed.
+func explainCancelled(err error) error {
 	if errors.Is(err, producer.ErrStopped) {
-		return fmt.Errorf("%w: it was cancelled, and that is for good", err)
+		return fmt.Errorf("%w: the campaign was cancelled, which is permanent", err)
 	}
 	return err
 }

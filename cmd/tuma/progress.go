@@ -15,37 +15,38 @@ import (
 )
 
 const (
-	// followEvery is how often a campaign that is watched is looked at.
-	followEvery = 250 * time.Millisecond
-	// patience is how long Redis may be away while a campaign is watched: it may
-	// restart, and the campaign then goes on.
-	patience = time.Minute
-	// lineEvery is how often plain lines come while nothing but the counts changes.
-	lineEvery = 5 * time.Second
+	// pollInterval is how often the status of a followed campaign is read.
+	pollInterval = 250 * time.Millisecond
+	// redisOutageLimit is how long Redis may be unreachable while a campaign is followed, because
+	// Redis may restart.
+	redisOutageLimit = time.Minute
+	// lineInterval is how often a plain line is printed while only the counts change.
+	lineInterval = 5 * time.Second
 )
 
-// follow shows a campaign's progress on standard error until it is enough.
+// follow shows a campaign's progress on standard error until enough returns true, and returns the
+// last status.
 func (a *app) follow(ctx context.Context, b *backend, id string, enough func(producer.Status) bool) (producer.Status, error) {
 	p := newProgress(a.err, a.now)
-	a.shown = p
+	a.progress = p
 	defer func() {
 		p.end()
-		a.shown = nil
+		a.progress = nil
 	}()
-	tick := time.NewTicker(followEvery)
+	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	var lost time.Time
 	for {
 		st, err := b.Status(ctx, id)
 		switch {
 		case ctx.Err() != nil:
-			return st, fmt.Errorf("stopped watching; the campaign goes on: tuma status %s --watch", id)
+			return st, fmt.Errorf("stopped watching; the campaign continues: tuma status %s --watch", id)
 		case errors.Is(err, producer.ErrNotFound):
 			return st, err
 		case err != nil && lost.IsZero():
 			lost = a.now()
-			a.note("tuma: Redis does not answer (%s); trying again", oneLine(err.Error(), 100))
-		case err != nil && a.now().Sub(lost) > patience:
+			a.note("tuma: Redis does not answer (%s); retrying", oneLine(err.Error(), 100))
+		case err != nil && a.now().Sub(lost) > redisOutageLimit:
 			return st, err
 		case err == nil:
 			lost = time.Time{}
@@ -61,22 +62,21 @@ func (a *app) follow(ctx context.Context, b *backend, id string, enough func(pro
 	}
 }
 
-// progress shows how a campaign goes on: as a bar where a person looks at it, as
-// plain lines elsewhere.
+// progress shows the progress of a campaign: as a bar on a terminal, else as plain lines.
 type progress struct {
 	w     io.Writer
 	now   func() time.Time
 	meter meter
-	// bar is nil where nobody looks.
+	// bar is nil until it is first drawn, and stays nil if w is not a terminal.
 	bar *progressbar.ProgressBar
 
-	said   time.Time
-	moment string // state and blocks as said last
+	printedAt    time.Time
+	printedState string // state and block reasons of the last printed line
 }
 
 func newProgress(w io.Writer, now func() time.Time) *progress { return &progress{w: w, now: now} }
 
-// show takes a new status.
+// show displays a new status.
 func (p *progress) show(st producer.Status) {
 	now := p.now()
 	settled := st.Total - st.Pending
@@ -85,36 +85,36 @@ func (p *progress) show(st producer.Status) {
 		p.draw(st, settled, now)
 		return
 	}
-	// What blocks it changes its wording with time: by its reasons alone a line is new.
+	// Compare the block reasons, not their descriptions: these contain times and always change.
 	moment := string(st.State)
 	for _, b := range st.BlockedBy {
 		moment += " " + b.Account + ":" + b.Reason
 	}
-	if moment == p.moment && now.Sub(p.said) < lineEvery && !st.Ended() {
+	if moment == p.printedState && now.Sub(p.printedAt) < lineInterval && !st.Ended() {
 		return
 	}
-	p.said, p.moment = now, moment
+	p.printedAt, p.printedState = now, moment
 	percent := 100
 	if st.Total > 0 {
 		percent = settled * 100 / st.Total
 	}
-	_, _ = fmt.Fprintf(p.w, "%s: %s, %s of %s (%d %%)%s\n", st.ID, st.State, count(settled), count(st.Total), percent, p.pace(st, now))
+	_, _ = fmt.Fprintf(p.w, "%s: %s, %s of %s (%d %%)%s\n", st.ID, st.State, formatInt(settled), formatInt(st.Total), percent, p.details(st, now))
 }
 
-// pace is the rate and the time left, and what blocks it.
-func (p *progress) pace(st producer.Status, now time.Time) string {
+// details returns the canary, rate, time left and block reasons of a status.
+func (p *progress) details(st producer.Status, now time.Time) string {
 	var parts []string
 	if st.Canary != nil {
 		parts = append(parts, "canary: "+canaryText(st.Canary))
 	}
 	if rate := p.meter.rate(); rate > 0 && !st.Ended() {
-		parts = append(parts, perSecond(rate))
+		parts = append(parts, formatRate(rate))
 		if len(st.BlockedBy) == 0 {
 			left := time.Duration(float64(st.Pending) / rate * float64(time.Second))
-			parts = append(parts, roughly(left)+" left")
+			parts = append(parts, formatDuration(left)+" left")
 		}
 	}
-	if why := blocks(st, now); why != "" {
+	if why := blockReasons(st, now); why != "" {
 		parts = append(parts, "waiting: "+why)
 	}
 	if len(parts) == 0 {
@@ -132,38 +132,39 @@ func (p *progress) draw(st producer.Status, settled int, now time.Time) {
 			progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false),
 			progressbar.OptionShowDescriptionAtLineEnd(), progressbar.OptionUseANSICodes(true), progressbar.OptionClearOnFinish())
 	}
-	// A line that is longer than the terminal would leave its beginning behind at every redraw.
-	room := terminalWidth(p.w) - barWidth - 2*len(count(st.Total)) - 16
-	p.bar.Describe(oneLine(string(st.State)+p.pace(st, now), max(room, 10)))
-	_ = p.bar.Set(settled) // a bar that cannot be drawn changes nothing
+	// A line longer than the terminal would leave its first part on the screen at every redraw.
+	room := terminalWidth(p.w) - barWidth - 2*len(formatInt(st.Total)) - 16
+	p.bar.Describe(oneLine(string(st.State)+p.details(st, now), max(room, 10)))
+	_ = p.bar.Set(settled) // a failure to draw the bar does not matter
 }
 
-// note writes a line on standard error, above the progress if some is shown.
+// note prints a line on standard error, above the progress bar if one is shown.
 func (a *app) note(format string, args ...any) {
-	if a.shown != nil {
-		a.shown.end()
+	if a.progress != nil {
+		a.progress.end()
 	}
 	_, _ = fmt.Fprintf(a.err, format+"\n", args...)
 }
 
-// end takes the bar away; the next status draws it again.
+// end removes the bar. The next status draws it again.
 func (p *progress) end() {
 	if p.bar != nil {
 		_ = p.bar.Clear()
 	}
 }
 
-// meter works out a rate from the last few seconds.
+// meter computes a rate from the readings of the last meterSpan.
 type meter struct {
 	readings []reading
 }
 
+// reading is the number of settled recipients at a time.
 type reading struct {
 	at time.Time
 	n  int
 }
 
-// meterSpan is how far back the rate looks.
+// meterSpan is the period that the rate is averaged over.
 const meterSpan = 10 * time.Second
 
 func (m *meter) add(at time.Time, n int) {
@@ -172,7 +173,7 @@ func (m *meter) add(at time.Time, n int) {
 	m.readings = m.readings[max(old, 0):]
 }
 
-// rate is per second; 0 if it cannot be told yet.
+// rate returns the rate per second, or 0 if there are not enough readings.
 func (m *meter) rate() float64 {
 	if len(m.readings) < 2 {
 		return 0

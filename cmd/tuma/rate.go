@@ -13,12 +13,12 @@ import (
 func newRate(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "rate ACCOUNT RATE|default",
-		Short: "Change how fast an account sends, while it sends",
-		Long: `Rate sets an account's rate for all workers at once: N/s, N/m, or 0 for no limit.
-It holds from their next call on, wins over the configuration, also of workers that
-are started later, and lasts until tuma rate ACCOUNT default gives the
-configuration's back. A burst that the configuration names stays; else it is 0.1 s
-of the new rate. What has been planned is sent as planned.`,
+		Short: "Change the rate of an account while it is sending",
+		Long: `Rate sets the rate of an account for all workers at once: N/s, N/m, or 0 for no
+limit. It applies from their next call on. It overrides the configuration, also
+of workers that start later, until tuma rate ACCOUNT default restores the
+configured rate. A configured burst stays; otherwise the burst is 0.1 s of the
+new rate. What is already planned is not planned again.`,
 		Example: `  tuma rate kobo-main 80/s
   tuma rate kobo-main default`,
 		Args:              takes("ACCOUNT", "RATE"),
@@ -26,7 +26,7 @@ of the new rate. What has been planned is sent as planned.`,
 		RunE: a.verb(func(ctx context.Context, args []string) error {
 			rate, err := ratelimit.ParseRate(args[1])
 			if err != nil && args[1] != "default" {
-				return misuse("%.40q is no rate: write 50/s, 600/m, 0 for no limit, or default for the configuration's", args[1])
+				return misuse("rate %.40q must be like 50/s or 600/m, 0 for no limit, or default for the configured rate", args[1])
 			}
 			b, err := a.connect(ctx)
 			if err != nil {
@@ -38,6 +38,7 @@ of the new rate. What has been planned is sent as planned.`,
 	}
 }
 
+// setRate sets the rate of an account, or restores the configured one, and prints the result.
 func (a *app) setRate(ctx context.Context, l *ledger.Ledger, name string, rate ratelimit.Rate, configured bool) error {
 	acc, err := l.Account(ctx, name)
 	if err != nil {
@@ -53,9 +54,9 @@ func (a *app) setRate(ctx context.Context, l *ledger.Ledger, name string, rate r
 		return err
 	}
 	if configured {
-		_, err = fmt.Fprintf(a.out, "%s: %s, as configured\n", name, rateText(acc.Configured))
+		_, err = fmt.Fprintf(a.out, "account %s: rate %s, as configured\n", name, rateText(acc.Configured))
 	} else {
-		_, err = fmt.Fprintf(a.out, "%s: %s until tuma rate %s default; configured is %s\n", name, rateText(float64(rate)), name, rateText(acc.Configured))
+		_, err = fmt.Fprintf(a.out, "account %s: rate %s until tuma rate %s default; the configured rate is %s\n", name, rateText(float64(rate)), name, rateText(acc.Configured))
 	}
 	return err
 }

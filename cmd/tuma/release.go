@@ -10,10 +10,11 @@ import (
 func newRelease(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "release ACCOUNT",
-		Short: "Lift whatever hold an account has",
-		Long: `Release lifts whatever hold an account has, also one that Tuma set itself because
-of credit, credentials, configuration or a gateway that fails. If the cause is
-still there, the account is held again after a few calls.`,
+		Short: "Release an account hold",
+		Long: `Release ends the hold of an account, whether tuma hold or Tuma itself has set
+it. Tuma holds an account because of its credit, credentials or configuration,
+or when the gateway fails. If the cause is still there, a few calls set the hold
+again.`,
 		Example:           "  tuma release kobo-main",
 		Args:              takes("ACCOUNT"),
 		ValidArgsFunction: a.completeAccounts,
@@ -27,9 +28,9 @@ still there, the account is held again after a few calls.`,
 			if err != nil {
 				return err
 			}
-			text := "%s is released\n"
+			text := "account %s is released\n"
 			if !had {
-				text = "%s was not held\n"
+				text = "account %s was not on hold\n"
 			}
 			_, err = fmt.Fprintf(a.out, text, args[0])
 			return err

@@ -19,11 +19,11 @@ func newReport(a *app) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "report ID",
-		Short: "Sum a campaign up on one page",
-		Long: `Report reads the results of a campaign once and sums them up for people: by status,
-reason, account and country, what it cost, how fast it went, which codes gateways
-answered with most, and what to do next. While a campaign is being sent, it tells
-how far it is.`,
+		Short: "Summarize a campaign on one page",
+		Long: `Report reads the results of a campaign and summarizes them: recipients by
+status, reason, account and country, the cost, the rate over time, the gateways'
+most frequent codes, and what to do next. It also works while a campaign is
+being sent.`,
 		Example: `  tuma report sale-2025-11
   tuma report sale-2025-11 --json | jq '.cost'`,
 		Args:              takes("ID"),
@@ -37,7 +37,7 @@ how far it is.`,
 				case asJSON:
 					return writeJSON(a.out, r)
 				}
-				return r.print(a.out, a.page())
+				return r.print(a.out, a.screen())
 			})
 		}),
 	}
@@ -45,50 +45,50 @@ how far it is.`,
 	return c
 }
 
-// report is what `tuma report` says of a campaign.
+// report is the output of tuma report.
 type report struct {
 	ID         string         `json:"id"`
 	State      producer.State `json:"state"`
 	Recipients int            `json:"recipients"`
-	// Statuses has all that somebody has.
+	// Statuses counts recipients by status, without statuses that no recipient has.
 	Statuses map[string]int `json:"statuses"`
-	// Reasons, Codes, Accounts and Countries come with the most first.
+	// Reasons, Codes, Accounts and Countries are sorted by recipients, most first.
 	Reasons   []reasonCount `json:"reasons"`
 	Codes     []codeCount   `json:"codes"`
 	Accounts  []group       `json:"accounts"`
 	Countries []group       `json:"countries"`
 	Calls     int           `json:"calls"`
-	// Segments belong to accepted messages.
+	// Segments counts the segments of accepted messages.
 	Segments int `json:"segments"`
 	OptedOut int `json:"opted_out"`
-	// Cost is what gateways told; Estimate is by the accounts' price, for those of whom
-	// they told nothing.
+	// Cost is the sum that gateways reported, by currency. Estimate is computed from the accounts'
+	// price, for accepted messages whose cost the gateway did not report.
 	Cost     []costSum `json:"cost"`
 	Estimate []costSum `json:"estimate"`
-	// Began and Ended are when the first and the last call were answered, Seconds what
-	// lies between, and Rate how many recipients a second that makes; 0: in no time.
-	Created  time.Time  `json:"created_at"`
-	Began    *time.Time `json:"sent_from"`
-	Ended    *time.Time `json:"sent_until"`
-	Finished *time.Time `json:"finished_at"`
-	Seconds  float64    `json:"seconds"`
-	Rate     float64    `json:"rate"`
-	Busiest  float64    `json:"busiest_rate"`
-	Timeline []moment   `json:"timeline"`
-	// Next says what can be done, most of it by a command.
+	// Began and Ended are when the first and the last call were answered. Seconds is the time
+	// between them. Rate is in recipients a second, 0 if Seconds is below 1.
+	Created  time.Time       `json:"created_at"`
+	Began    *time.Time      `json:"sent_from"`
+	Ended    *time.Time      `json:"sent_until"`
+	Finished *time.Time      `json:"finished_at"`
+	Seconds  float64         `json:"seconds"`
+	Rate     float64         `json:"rate"`
+	Busiest  float64         `json:"busiest_rate"`
+	Timeline []timelinePoint `json:"timeline"`
+	// Next is advice on what to do about the campaign.
 	Next []advice `json:"next"`
 
 	times timeline
 }
 
-// reasonCount are the recipients with a status for a reason.
+// reasonCount is the number of recipients with a status and a reason.
 type reasonCount struct {
 	Status     string `json:"status"`
 	Reason     string `json:"reason"`
 	Recipients int    `json:"recipients"`
 }
 
-// codeCount are the recipients with a status and a code.
+// codeCount is the number of recipients with a status and a gateway's code.
 type codeCount struct {
 	Code       string `json:"code"`
 	Status     string `json:"status"`
@@ -96,7 +96,7 @@ type codeCount struct {
 	Recipients int    `json:"recipients"`
 }
 
-// group are the recipients of an account or a country.
+// group sums up the recipients of an account or a country.
 type group struct {
 	Name       string         `json:"name"`
 	Recipients int            `json:"recipients"`
@@ -105,27 +105,28 @@ type group struct {
 	Cost       []costSum      `json:"cost,omitempty"`
 }
 
-// costSum is an amount of money for so many messages.
+// costSum is the cost of a number of messages, in one currency.
 type costSum struct {
 	Amount   amount `json:"amount"`
 	Currency string `json:"currency"`
 	Messages int    `json:"messages"`
 }
 
-// moment is how much happened in a stretch of time.
-type moment struct {
+// timelinePoint is the number of recipients in a period of time.
+type timelinePoint struct {
 	From       time.Time `json:"from"`
 	Seconds    float64   `json:"seconds"`
 	Recipients int       `json:"recipients"`
 }
 
-// advice is something that can be done.
+// advice is a fact about the campaign, and the command that helps, if there is one.
 type advice struct {
 	Why     string `json:"why"`
 	Command string `json:"command,omitempty"`
 }
 
-// report reads all results once; memory does not grow with them.
+// report reads the results of a campaign once and sums them up. Its memory use does not grow with
+// the number of recipients.
 func (a *app) report(ctx context.Context, b *backend, id string) (*report, error) {
 	st, err := b.Status(ctx, id)
 	if err != nil {
@@ -135,7 +136,7 @@ func (a *app) report(ctx context.Context, b *backend, id string) (*report, error
 	if err != nil {
 		return nil, err
 	}
-	count := newReckoning()
+	count := newTotals()
 	for r, err := range b.Results(ctx, id) {
 		if err != nil {
 			return nil, err
@@ -152,114 +153,116 @@ func (a *app) report(ctx context.Context, b *backend, id string) (*report, error
 	return r, nil
 }
 
-// mostKinds bounds what is told apart, where gateways choose the words.
-const mostKinds = 500
+// maxKeys bounds the number of different keys that are counted, because gateways choose the words.
+const maxKeys = 500
 
-// theRest stands for everything that is not told apart any more.
-const theRest = "(others)"
+// othersKey is the key for everything beyond maxKeys.
+const othersKey = "(others)"
 
-// tallies counts by key; too many keys are counted as one.
-type tallies[K comparable] struct {
+// boundedCounts counts by key. Beyond maxKeys keys it counts all further ones under rest.
+type boundedCounts[K comparable] struct {
 	n    map[K]int
 	rest K
 }
 
-func (t *tallies[K]) add(key K) {
-	if _, known := t.n[key]; !known && len(t.n) >= mostKinds {
+func (t *boundedCounts[K]) add(key K) {
+	if _, known := t.n[key]; !known && len(t.n) >= maxKeys {
 		key = t.rest
 	}
 	t.n[key]++
 }
 
-// reckoning adds results up.
-type reckoning struct {
+// totals sums up results.
+type totals struct {
 	recipients          int
 	statuses            map[string]int
-	reasons             tallies[reasonCount]
-	codes               tallies[codeCount]
-	accounts, countries map[string]*part
+	reasons             boundedCounts[reasonCount]
+	codes               boundedCounts[codeCount]
+	accounts, countries map[string]*groupTotals
 	times               timeline
 }
 
-// part is the reckoning of an account or a country.
-type part struct {
+// groupTotals sums up the results of an account or a country.
+type groupTotals struct {
 	recipients, segments int
 	statuses             map[string]int
 	cost                 map[string]*costSum // by currency
-	// untold are the segments of accepted messages of which no cost is known.
-	untold, untoldMessages int
+	// unpricedSegments and unpricedMessages count accepted messages whose cost is not known.
+	unpricedSegments, unpricedMessages int
 }
 
-func newReckoning() *reckoning {
-	return &reckoning{
+func newTotals() *totals {
+	return &totals{
 		statuses:  map[string]int{},
-		reasons:   tallies[reasonCount]{n: map[reasonCount]int{}, rest: reasonCount{Reason: theRest}},
-		codes:     tallies[codeCount]{n: map[codeCount]int{}, rest: codeCount{Code: theRest}},
-		accounts:  map[string]*part{},
-		countries: map[string]*part{},
+		reasons:   boundedCounts[reasonCount]{n: map[reasonCount]int{}, rest: reasonCount{Reason: othersKey}},
+		codes:     boundedCounts[codeCount]{n: map[codeCount]int{}, rest: codeCount{Code: othersKey}},
+		accounts:  map[string]*groupTotals{},
+		countries: map[string]*groupTotals{},
 	}
 }
 
-func (c *reckoning) add(r producer.Result) {
+func (c *totals) add(r producer.Result) {
 	c.recipients++
 	c.statuses[r.Status]++
 	if r.Reason != "" {
 		c.reasons.add(reasonCount{Status: r.Status, Reason: r.Reason})
 	}
-	if r.Code != "" && !taken(r.Status) {
+	if r.Code != "" && !acceptedByGateway(r.Status) {
 		c.codes.add(codeCount{Code: r.Code, Status: r.Status, Account: r.Account})
 	}
 	if r.Account != "" {
-		partOf(c.accounts, r.Account).add(r)
+		totalsFor(c.accounts, r.Account).add(r)
 	}
 	if r.MSISDN != "" {
 		country := ""
 		if m, err := strconv.ParseUint(r.MSISDN, 10, 64); err == nil {
 			country = sms.MSISDN(m).Country()
 		}
-		partOf(c.countries, country).add(r)
+		totalsFor(c.countries, country).add(r)
 	}
 	if r.MessageUUID != "" {
 		c.times.add(r.UpdatedAt)
 	}
 }
 
-// taken says whether a gateway has accepted such a message.
-func taken(status string) bool {
+// acceptedByGateway reports whether a gateway has accepted the messages with this status.
+func acceptedByGateway(status string) bool {
 	return status == "accepted" || status == "delivered" || status == "undelivered"
 }
 
-func partOf(parts map[string]*part, name string) *part {
+// totalsFor returns the totals of a group and creates them if needed. Beyond maxKeys groups it
+// returns the totals of othersKey.
+func totalsFor(parts map[string]*groupTotals, name string) *groupTotals {
 	p := parts[name]
 	if p == nil {
-		if len(parts) >= mostKinds {
-			name = theRest
+		if len(parts) >= maxKeys {
+			name = othersKey
 		}
 		if p = parts[name]; p == nil {
-			p = &part{statuses: map[string]int{}, cost: map[string]*costSum{}}
+			p = &groupTotals{statuses: map[string]int{}, cost: map[string]*costSum{}}
 			parts[name] = p
 		}
 	}
 	return p
 }
 
-func (p *part) add(r producer.Result) {
+func (p *groupTotals) add(r producer.Result) {
 	p.recipients++
 	p.statuses[r.Status]++
-	if taken(r.Status) {
+	if acceptedByGateway(r.Status) {
 		p.segments += r.Segments
 	}
-	amount, told := parseAmount(r.Cost)
-	if !told {
-		if taken(r.Status) {
-			p.untold += r.Segments
-			p.untoldMessages++
+	amount, known := parseAmount(r.Cost)
+	if !known {
+		if acceptedByGateway(r.Status) {
+			p.unpricedSegments += r.Segments
+			p.unpricedMessages++
 		}
 		return
 	}
 	sum := p.cost[r.Currency]
 	if sum == nil {
-		if len(p.cost) >= mostKinds {
+		if len(p.cost) >= maxKeys {
 			return
 		}
 		sum = &costSum{Currency: r.Currency}
@@ -269,8 +272,9 @@ func (p *part) add(r producer.Result) {
 	sum.Messages++
 }
 
-// report writes down what was added up; prices are those of accounts, a segment.
-func (c *reckoning) report(prices map[string]string) *report {
+// report returns the report of the totals. prices are the accounts' prices of a segment, such as
+// "0.80 KES".
+func (c *totals) report(prices map[string]string) *report {
 	r := &report{Recipients: c.recipients, Statuses: c.statuses, times: c.times, Reasons: []reasonCount{}, Codes: []codeCount{}, Next: []advice{}}
 	for x, n := range c.reasons.n {
 		x.Recipients = n
@@ -296,21 +300,21 @@ func (c *reckoning) report(prices map[string]string) *report {
 		for _, x := range p.cost {
 			addCost(cost, *x)
 		}
-		if each, currency, ok := priceOf(prices[name]); ok && p.untoldMessages > 0 {
-			addCost(estimate, costSum{Amount: each * amount(p.untold), Currency: currency, Messages: p.untoldMessages})
+		if each, currency, ok := priceOf(prices[name]); ok && p.unpricedMessages > 0 {
+			addCost(estimate, costSum{Amount: each * amount(p.unpricedSegments), Currency: currency, Messages: p.unpricedMessages})
 		}
 	}
 	r.Cost, r.Estimate = costsOf(cost), costsOf(estimate)
-	r.when()
+	r.fillTimes()
 	return r
 }
 
-// timelineColumns is how finely --json tells of the time.
+// timelineColumns is the maximum number of points of the timeline in --json.
 const timelineColumns = 120
 
-// when fills in when it was sent.
-func (r *report) when() {
-	r.Timeline = []moment{}
+// fillTimes sets the fields about when the campaign was sent.
+func (r *report) fillTimes() {
+	r.Timeline = []timelinePoint{}
 	if r.times.first.IsZero() {
 		return
 	}
@@ -318,7 +322,7 @@ func (r *report) when() {
 	r.Seconds = r.Ended.Sub(*r.Began).Seconds()
 	chart, sent := r.times.chart(timelineColumns), 0
 	for i, n := range chart.bars {
-		r.Timeline = append(r.Timeline, moment{From: chart.from.Add(time.Duration(i) * chart.each), Seconds: chart.each.Seconds(), Recipients: n})
+		r.Timeline = append(r.Timeline, timelinePoint{From: chart.from.Add(time.Duration(i) * chart.each), Seconds: chart.each.Seconds(), Recipients: n})
 		sent += n
 	}
 	if r.Seconds >= 1 {
@@ -326,6 +330,7 @@ func (r *report) when() {
 	}
 }
 
+// addCost adds a sum to the sum of its currency.
 func addCost(to map[string]*costSum, x costSum) {
 	if sum := to[x.Currency]; sum != nil {
 		sum.Amount += x.Amount
@@ -335,6 +340,7 @@ func addCost(to map[string]*costSum, x costSum) {
 	to[x.Currency] = &x
 }
 
+// costsOf returns the sums, sorted by currency.
 func costsOf(sums map[string]*costSum) []costSum {
 	out := []costSum{}
 	for _, currency := range slices.Sorted(maps.Keys(sums)) {
@@ -343,7 +349,8 @@ func costsOf(sums map[string]*costSum) []costSum {
 	return out
 }
 
-func groupsOf(parts map[string]*part) []group {
+// groupsOf returns the groups sorted by recipients, most first.
+func groupsOf(parts map[string]*groupTotals) []group {
 	out := []group{}
 	for name, p := range parts {
 		out = append(out, group{Name: name, Recipients: p.recipients, Statuses: p.statuses, Segments: p.segments, Cost: costsOf(p.cost)})
@@ -352,29 +359,29 @@ func groupsOf(parts map[string]*part) []group {
 	return out
 }
 
-// nextSteps says what can be done about a campaign.
+// nextSteps returns advice on what to do about a campaign.
 func nextSteps(st producer.Status, r *report, now time.Time) []advice {
 	steps := []advice{}
 	for _, b := range st.BlockedBy {
-		steps = append(steps, advice{Why: "it is waiting: " + describeBlock(b, now)})
+		steps = append(steps, advice{Why: "the campaign is waiting: " + describeBlock(b, now)})
 	}
 	if n := r.Statuses["unknown"]; n > 0 {
 		steps = append(steps, advice{
-			Why:     "whether " + counted(n, "recipient") + " got the message is not known; sent again, some get it twice",
+			Why:     plural(n, "recipient") + " with an unknown outcome; if sent again, some may get the message twice",
 			Command: "tuma retry " + st.ID + " --unknown",
 		})
 	}
 	if n := r.Statuses["rejected"]; n > 0 {
 		steps = append(steps, advice{
-			Why:     counted(n, "recipient") + " the gateway refused; see the codes, then send again to them",
+			Why:     plural(n, "recipient") + " rejected by the gateway; check the codes, then send again",
 			Command: "tuma retry " + st.ID + " --rejected",
 		})
 	}
 	if n := r.Statuses["skipped"]; n > 0 {
-		steps = append(steps, advice{Why: counted(n, "recipient") + " left out; the list of them", Command: "tuma results " + st.ID + " --status skipped"})
+		steps = append(steps, advice{Why: plural(n, "recipient") + " skipped; to list them", Command: "tuma results " + st.ID + " --status skipped"})
 	}
 	if st.State == producer.Sending && len(st.BlockedBy) == 0 && r.Statuses["pending"] > 0 {
-		steps = append(steps, advice{Why: "it is being sent", Command: "tuma status " + st.ID + " --watch"})
+		steps = append(steps, advice{Why: "the campaign is being sent; to follow it", Command: "tuma status " + st.ID + " --watch"})
 	}
 	return steps
 }

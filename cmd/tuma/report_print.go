@@ -9,19 +9,19 @@ import (
 	"unicode/utf8"
 )
 
-// page is what somebody reads on.
-type page struct {
-	width int
-	// drawn: a terminal that shows lines and blocks.
-	drawn bool
+// screen describes where output is shown.
+type screen struct {
+	width int // in characters
+	// unicode: the output is a terminal that shows lines and block characters.
+	unicode bool
 }
 
-// page finds out what the output is.
-func (a *app) page() page {
-	return page{width: terminalWidth(a.out), drawn: isTerminal(a.out) && a.env["TERM"] != "dumb" && a.isUTF8()}
+// screen returns the properties of standard output.
+func (a *app) screen() screen {
+	return screen{width: terminalWidth(a.out), unicode: isTerminal(a.out) && a.env["TERM"] != "dumb" && a.isUTF8()}
 }
 
-// isUTF8 says whether the locale's characters are UTF-8, as far as it tells.
+// isUTF8 reports whether the locale in the environment uses UTF-8.
 func (a *app) isUTF8() bool {
 	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
 		if locale := a.env[name]; locale != "" {
@@ -32,17 +32,18 @@ func (a *app) isUTF8() bool {
 	return false
 }
 
-func (p page) table(w io.Writer, g grid) error {
+// table prints a table, with lines if the screen shows them.
+func (p screen) table(w io.Writer, g grid) error {
 	switch {
 	case len(g.rows) == 0:
 		return nil
-	case p.drawn:
+	case p.unicode:
 		return g.draw(w)
 	}
 	return g.plain(w)
 }
 
-// The tables of a page do not go on for ever.
+// Maximum numbers of rows in the tables of a report.
 const (
 	shownReasons   = 10
 	shownCodes     = 5
@@ -51,15 +52,15 @@ const (
 	shownCosts     = 4
 )
 
-// print writes the report for people.
-func (r *report) print(w io.Writer, p page) error {
+// print prints the report as text.
+func (r *report) print(w io.Writer, p screen) error {
 	section := func(write func(io.Writer) error) error {
 		if _, err := fmt.Fprintln(w); err != nil {
 			return err
 		}
 		return write(w)
 	}
-	_, err := fmt.Fprintf(w, "%s: %s, %s\n", r.ID, r.State, counted(r.Recipients, "recipient"))
+	_, err := fmt.Fprintf(w, "%s: %s, %s\n", r.ID, r.State, plural(r.Recipients, "recipient"))
 	errs := []error{err, p.table(w, r.figures())}
 	for _, g := range []grid{r.statusTable(p), r.reasonTable(), r.codeTable(), groupTable("account", r.Accounts, shownAccounts, 2),
 		groupTable("country", r.Countries, shownCountries, 1)} {
@@ -76,39 +77,40 @@ func (r *report) print(w io.Writer, p page) error {
 	return errors.Join(errs...)
 }
 
-// figures are those of the whole campaign.
+// figures returns the table of the whole campaign.
 func (r *report) figures() grid {
 	g := grid{right: []int{1}}
 	if r.Calls > 0 {
-		g.add("calls", count(r.Calls), "")
-		g.add("segments", count(r.Segments), "of accepted messages")
+		g.add("calls", formatInt(r.Calls), "")
+		g.add("segments", formatInt(r.Segments), "of accepted messages")
 	}
 	for i, c := range r.Cost {
 		if i == shownCosts {
-			g.add("cost", "", fmt.Sprintf("and in %d more currencies", len(r.Cost)-i))
+			g.add("cost", "", fmt.Sprintf("and %d more currencies", len(r.Cost)-i))
 			break
 		}
-		g.add("cost", strings.TrimSpace(c.Amount.String()+" "+c.Currency), "as gateways told, of "+counted(c.Messages, "message"))
+		g.add("cost", strings.TrimSpace(c.Amount.String()+" "+c.Currency), "as reported by gateways, for "+plural(c.Messages, "message"))
 	}
 	for _, c := range r.Estimate {
-		g.add("estimate", c.Amount.String()+" "+c.Currency, "by the accounts' price, of "+counted(c.Messages, "message"))
+		g.add("estimate", c.Amount.String()+" "+c.Currency, "by the accounts' configured price, for "+plural(c.Messages, "message"))
 	}
 	if r.OptedOut > 0 {
-		g.add("opted out", count(r.OptedOut), "")
+		g.add("opted out", formatInt(r.OptedOut), "")
 	}
 	if r.Began != nil {
-		g.add("sent in", roughly(r.Ended.Sub(*r.Began)), stamp(*r.Began)+" to "+stamp(*r.Ended))
+		g.add("sent in", formatDuration(r.Ended.Sub(*r.Began)), formatTime(*r.Began)+" to "+formatTime(*r.Ended))
 		if r.Seconds >= 1 {
-			g.add("rate", perSecond(r.Rate), "on average, "+perSecond(r.Busiest)+" at most")
+			g.add("rate", formatRate(r.Rate), "on average; the peak was "+formatRate(r.Busiest))
 		}
 	}
 	return g
 }
 
-// statusOrder is the order in which statuses are told.
+// statusOrder is the order in which statuses are printed.
 var statusOrder = []string{"pending", "accepted", "delivered", "undelivered", "rejected", "unknown", "skipped"}
 
-func (r *report) statusTable(p page) grid {
+// statusTable returns the recipients by status, with a bar for each.
+func (r *report) statusTable(p screen) grid {
 	g := grid{header: []string{"status", "recipients", "share"}, right: []int{1, 2}}
 	most := 0
 	for _, n := range r.Statuses {
@@ -117,7 +119,7 @@ func (r *report) statusTable(p page) grid {
 	width := max(min(p.width-40, 40), 10)
 	for _, s := range statusOrder {
 		if n := r.Statuses[s]; n > 0 {
-			g.add(s, count(n), share(n, r.Recipients), bar(n, most, width, p.drawn))
+			g.add(s, formatInt(n), share(n, r.Recipients), bar(n, most, width, p.unicode))
 		}
 	}
 	if len(g.rows) > 0 {
@@ -126,7 +128,8 @@ func (r *report) statusTable(p page) grid {
 	return g
 }
 
-// bar is a line as long as a number is large; what is more than nothing shows.
+// bar returns a bar for n. The bar for the largest value, most, is width characters long. Each bar has
+// at least one character.
 func bar(n, most, width int, drawn bool) string {
 	mark := "#"
 	if drawn {
@@ -135,7 +138,7 @@ func bar(n, most, width int, drawn bool) string {
 	return strings.Repeat(mark, max(1, (n*width+most/2)/max(most, 1)))
 }
 
-// share is a part of a whole in percent.
+// share formats n as a percentage of a total.
 func share(n, of int) string {
 	if n > 0 && n*2000 < of {
 		return "<0.1 %"
@@ -143,6 +146,7 @@ func share(n, of int) string {
 	return fmt.Sprintf("%.1f %%", 100*float64(n)/float64(max(of, 1)))
 }
 
+// reasonTable returns the most frequent reasons.
 func (r *report) reasonTable() grid {
 	g := grid{header: []string{"reason", "status", "recipients"}, right: []int{2}}
 	for i, x := range r.Reasons {
@@ -150,11 +154,12 @@ func (r *report) reasonTable() grid {
 			g.add(fmt.Sprintf("and %d more", len(r.Reasons)-i), "", "")
 			break
 		}
-		g.add(x.Reason, x.Status, count(x.Recipients))
+		g.add(x.Reason, x.Status, formatInt(x.Recipients))
 	}
 	return g
 }
 
+// codeTable returns the most frequent codes of gateways.
 func (r *report) codeTable() grid {
 	g := grid{header: []string{"code", "status", "account", "recipients"}, right: []int{3}}
 	for i, x := range r.Codes {
@@ -162,13 +167,14 @@ func (r *report) codeTable() grid {
 			g.add(fmt.Sprintf("and %d more", len(r.Codes)-i), "", "", "")
 			break
 		}
-		g.add(printable(x.Code, 30), x.Status, x.Account, count(x.Recipients))
+		g.add(withoutControls(x.Code, 30), x.Status, x.Account, formatInt(x.Recipients))
 	}
 	return g
 }
 
-// printable is a gateway's word without what would do something to a terminal.
-func printable(s string, most int) string {
+// withoutControls replaces control characters in a gateway's text, which may be commands to a
+// terminal, and cuts it to one line of at most most characters.
+func withoutControls(s string, most int) string {
 	return oneLine(strings.Map(func(r rune) rune {
 		if r < ' ' || r >= 0x7f && r < 0xa0 {
 			return ' '
@@ -177,7 +183,9 @@ func printable(s string, most int) string {
 	}, s), most)
 }
 
-// groupTable shows the statuses that somebody has; of fewer groups than least it shows nothing.
+// groupTable returns the recipients of each group by status, without statuses that no recipient
+// has. It shows at most most groups and sums up the others. It has no rows if there are fewer than
+// least groups.
 func groupTable(what string, groups []group, most, least int) grid {
 	g := grid{header: []string{what, "recipients"}, right: []int{1}}
 	if len(groups) < least {
@@ -195,9 +203,9 @@ func groupTable(what string, groups []group, most, least int) grid {
 		}
 	}
 	line := func(name string, n int, by map[string]int) {
-		cells := []string{name, count(n)}
+		cells := []string{name, formatInt(n)}
 		for _, s := range statuses {
-			cells = append(cells, count(by[s]))
+			cells = append(cells, formatInt(by[s]))
 		}
 		g.add(cells...)
 	}
@@ -222,18 +230,19 @@ func groupTable(what string, groups []group, most, least int) grid {
 	return g
 }
 
-func (r *report) printChart(w io.Writer, p page) error {
-	// Beside the bars stands the scale.
+// printChart prints the rate over time as a chart.
+func (r *report) printChart(w io.Writer, p screen) error {
+	// The scale is to the left of the bars.
 	columns := max(min(p.width-14, 100), 20)
 	c, g := r.times.chart(columns), plainGlyphs
-	if p.drawn {
+	if p.unicode {
 		g = blockGlyphs
 	}
-	_, err := fmt.Fprintf(w, "recipients a second, a column for each %s, UTC\n", span(c.each))
+	_, err := fmt.Fprintf(w, "recipients per second, one column per %s, times in UTC\n", span(c.each))
 	return errors.Join(err, c.print(w, g, columns))
 }
 
-// span writes a length of time that is a full number of something.
+// span formats a duration without zero minutes and seconds at its end: "1h", "5m".
 func span(d time.Duration) string {
 	text := d.String()
 	for _, zero := range []string{"m0s", "h0m"} {
@@ -244,8 +253,9 @@ func span(d time.Duration) string {
 	return text
 }
 
-func (r *report) printNext(w io.Writer, p page) error {
-	text := "what next:\n"
+// printNext prints the advice.
+func (r *report) printNext(w io.Writer, p screen) error {
+	text := "next steps:\n"
 	for _, x := range r.Next {
 		if x.Command != "" {
 			x.Why += ":"
@@ -261,7 +271,8 @@ func (r *report) printNext(w io.Writer, p page) error {
 	return err
 }
 
-// wrap breaks a text into lines of at most so many characters, between its words.
+// wrap breaks a text between words into lines of at most most characters. A longer word gets its own
+// line.
 func wrap(text string, most int) (lines []string) {
 	line := ""
 	for word := range strings.FieldsSeq(text) {

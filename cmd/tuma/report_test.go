@@ -17,15 +17,15 @@ import (
 
 func TestReportOfACampaign(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, sandbox.Options{})
+	h := newFixture(t, sandbox.Options{})
 	h.gateway.KoboInvalid("error_number", 254712345679)
-	h.work()
-	file := h.file("customers.csv", mixed)
+	h.startWorker()
+	file := h.file("customers.csv", mixedList)
 	h.run("send", "--id", "sale", "--via", "kobo-main", "--body", strings.Repeat("x", 161), "--file", file, "--wait")
-	out, _ := h.must("report", "sale", "--json")
+	out, _ := h.mustRun("report", "sale", "--json")
 	var r report
 	if err := json.Unmarshal([]byte(out), &r); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+		t.Fatalf("got error %v and output\n%s", err, out)
 	}
 	if diff := cmp.Diff(map[string]int{"accepted": 3, "rejected": 1, "skipped": 3}, r.Statuses); diff != "" {
 		t.Error(diff)
@@ -38,52 +38,52 @@ func TestReportOfACampaign(t *testing.T) {
 		reasons[x.Status+" "+x.Reason] = x.Recipients
 	}
 	if reasons["skipped invalid_number"] != 2 || reasons["skipped duplicate"] != 1 {
-		t.Errorf("reasons %+v", r.Reasons)
+		t.Errorf("got reasons %+v", r.Reasons)
 	}
 	if r.Codes[0] != (codeCount{Code: "not_a_number", Status: "skipped", Recipients: 2}) ||
 		!slices.Contains(r.Codes, codeCount{Code: "error_number", Status: "rejected", Account: "kobo-main", Recipients: 1}) {
-		t.Errorf("codes %+v", r.Codes)
+		t.Errorf("got codes %+v", r.Codes)
 	}
 	if len(r.Accounts) != 1 || r.Accounts[0].Recipients != 4 || r.Accounts[0].Statuses["rejected"] != 1 || len(r.Countries) != 1 || r.Countries[0].Name != "KE" ||
 		r.Countries[0].Recipients != 5 {
-		t.Errorf("accounts %+v, countries %+v", r.Accounts, r.Countries)
+		t.Errorf("got accounts %+v and countries %+v", r.Accounts, r.Countries)
 	}
 	if len(r.Estimate) != 1 || r.Estimate[0] != (costSum{Amount: 4_800_000, Currency: "KES", Messages: 3}) {
-		t.Errorf("estimate %+v", r.Estimate)
+		t.Errorf("got estimate %+v", r.Estimate)
 	}
 
-	out, _ = h.must("report", "sale")
+	out, _ = h.mustRun("report", "sale")
 	text := strings.Join(strings.Fields(out), " ")
-	for _, want := range []string{"sale: done, 7 recipients ", " accepted 3 42.9 % ####", " estimate 4.80 KES by the accounts' price, of 3 messages ",
+	for _, want := range []string{"sale: done, 7 recipients ", " accepted 3 42.9 % ####", " estimate 4.80 KES by the accounts' configured price, for 3 messages ",
 		" invalid_number skipped 2 ", " error_number rejected kobo-main 1 ", " KE 5 3 1 1 ",
-		" 1 recipient the gateway refused; see the codes, then send again to them: tuma retry sale --rejected ", " tuma results sale --status skipped"} {
+		" 1 recipient rejected by the gateway; check the codes, then send again: tuma retry sale --rejected ", " tuma results sale --status skipped"} {
 		if !strings.Contains(text, want) {
-			t.Errorf("no %q in\n%s", want, out)
+			t.Errorf("report does not contain %q:\n%s", want, out)
 		}
 	}
 	if strings.ContainsFunc(out, func(r rune) bool { return r > '~' || r < ' ' && r != '\n' }) {
-		t.Errorf("not plain:\n%s", out)
+		t.Errorf("output must be plain ASCII lines:\n%s", out)
 	}
-	if _, errOut, exit := h.run("report", "nobody"); exit != exitMisuse || !strings.Contains(errOut, "no such campaign") {
-		t.Errorf("of no campaign: exit %d, %s", exit, errOut)
+	if _, errOut, exit := h.run("report", "missing"); exit != exitMisuse || !strings.Contains(errOut, "no such campaign") {
+		t.Errorf("report of an unknown campaign: exit %d, %s", exit, errOut)
 	}
 }
 
 func TestReportSaysWhatACampaignWaitsFor(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, sandbox.Options{})
-	h.work()
-	h.must("hold", "kobo-main", "--reason", "lunch")
-	h.feed("0712345678\n", "send", "--id", "a", "--via", "kobo-main", "--body", "Hello")
-	out, _ := h.must("report", "a")
-	if !strings.Contains(out, "pending           1  100.0 %") || !strings.Contains(out, "it is waiting: account kobo-main is held: lunch") {
+	h := newFixture(t, sandbox.Options{})
+	h.startWorker()
+	h.mustRun("hold", "kobo-main", "--reason", "lunch")
+	h.runWithInput("0712345678\n", "send", "--id", "a", "--via", "kobo-main", "--body", "Hello")
+	out, _ := h.mustRun("report", "a")
+	if !strings.Contains(out, "pending           1  100.0 %") || !strings.Contains(out, "the campaign is waiting: account kobo-main is on hold: lunch") {
 		t.Errorf("got\n%s", out)
 	}
 }
 
 func TestReckoningIsBounded(t *testing.T) {
 	t.Parallel()
-	c := newReckoning()
+	c := newTotals()
 	at := time.Date(2025, 11, 3, 9, 0, 0, 0, time.UTC)
 	const n = 50_000
 	for i := range n {
@@ -91,8 +91,8 @@ func TestReckoningIsBounded(t *testing.T) {
 		c.add(producer.Result{Row: i, Status: "rejected", Reason: word, Code: word, Account: word, MSISDN: "254712345678", MessageUUID: "u",
 			Cost: "0.10", Currency: word, UpdatedAt: at.Add(time.Duration(i) * time.Minute)})
 	}
-	if len(c.reasons.n) > mostKinds+1 || len(c.codes.n) > mostKinds+1 || len(c.accounts) > mostKinds+1 || len(c.countries["KE"].cost) > mostKinds ||
-		len(c.times.counts) > mostSteps {
+	if len(c.reasons.n) > maxKeys+1 || len(c.codes.n) > maxKeys+1 || len(c.accounts) > maxKeys+1 || len(c.countries["KE"].cost) > maxKeys ||
+		len(c.times.counts) > maxSteps {
 		t.Errorf("%d reasons, %d codes, %d accounts, %d currencies, %d steps", len(c.reasons.n), len(c.codes.n), len(c.accounts),
 			len(c.countries["KE"].cost), len(c.times.counts))
 	}
@@ -111,10 +111,10 @@ func TestReckoningIsBounded(t *testing.T) {
 		moments += x.Recipients
 	}
 	if reasons != n || codes != n || accounts != n || moments != n {
-		t.Errorf("of %d recipients %d have a reason, %d a code, %d an account, %d a time", n, reasons, codes, accounts, moments)
+		t.Errorf("got %d reasons, %d codes, %d accounts and %d times, want %d of each", reasons, codes, accounts, moments, n)
 	}
 	var out bytes.Buffer
-	if err := r.print(&out, page{width: 80}); err != nil || strings.Count(out.String(), "\n") > 70 {
+	if err := r.print(&out, screen{width: 80}); err != nil || strings.Count(out.String(), "\n") > 70 {
 		t.Errorf("%v, %d lines", err, strings.Count(out.String(), "\n"))
 	}
 }
@@ -181,7 +181,7 @@ func TestChartHoldsEverythingOverAnySpan(t *testing.T) {
 				sum += n
 			}
 			if sum != 10_000 || len(c.bars) > columns || len(c.bars) == 0 || c.bars[0] == 0 || c.bars[len(c.bars)-1] == 0 {
-				t.Errorf("over %s in %d columns: %d of 10,000 in %d columns of %s", length, columns, sum, len(c.bars), c.each)
+				t.Errorf("%s in at most %d bars: got %d events in %d bars of %s, want 10,000 events", length, columns, sum, len(c.bars), c.each)
 			}
 			var out bytes.Buffer
 			if err := c.print(&out, plainGlyphs, columns); err != nil {
@@ -189,7 +189,7 @@ func TestChartHoldsEverythingOverAnySpan(t *testing.T) {
 			}
 			for line := range strings.Lines(out.String()) {
 				if len(line) > columns+14+1 {
-					t.Errorf("over %s in %d columns: a line of %d characters", length, columns, len(line)-1)
+					t.Errorf("%s in at most %d bars: got a line of %d characters, want at most %d", length, columns, len(line)-1, columns+14)
 				}
 			}
 		}
@@ -200,12 +200,12 @@ func TestMoneyAddsUpExactly(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{"0.80": "0.80", "1": "1.00", "1234567.5": "1,234,567.50", "0.000001": "0.000001", "12.345": "12.345", "0": "0.00"} {
 		if got, ok := parseAmount(in); !ok || got.String() != want {
-			t.Errorf("%q is read as %s, %v; want %s", in, got, ok, want)
+			t.Errorf("parseAmount(%q) = %s, %v; want %s, true", in, got, ok, want)
 		}
 	}
 	for _, in := range []string{"", ".5", "-1", "1e3", "1.2345678", "1,000", "KES 1", "1.2.3", "9999999999999"} {
 		if got, ok := parseAmount(in); ok {
-			t.Errorf("%q is read as %s", in, got)
+			t.Errorf("parseAmount(%q) = %s, true; want false", in, got)
 		}
 	}
 	var sum amount
@@ -214,7 +214,7 @@ func TestMoneyAddsUpExactly(t *testing.T) {
 		sum += each
 	}
 	if sum.String() != "800,000.00" {
-		t.Errorf("a million of 0.8 is %s", sum)
+		t.Errorf("sum of a million times 0.8: got %s, want 800,000.00", sum)
 	}
 }
 
@@ -229,15 +229,15 @@ func TestSharesAndBars(t *testing.T) {
 		}
 	}
 	if got := bar(1, 1_000_000, 10, false); got != "#" {
-		t.Errorf("what is more than nothing has the bar %q", got)
+		t.Errorf("bar of a small number: got %q, want #", got)
 	}
 	if got := bar(50, 100, 10, true); got != "█████" {
-		t.Errorf("half has the bar %q", got)
+		t.Errorf("bar of a half: got %q, want █████", got)
 	}
 	if diff := cmp.Diff([]string{"one two", "three", "fourteen"}, wrap("one two three fourteen", 7)); diff != "" {
 		t.Error(diff)
 	}
-	if got := printable("a\x1b[31mb\nc", 20); got != "a [31mb c" {
+	if got := withoutControls("a\x1b[31mb\nc", 20); got != "a [31mb c" {
 		t.Errorf("got %q", got)
 	}
 	for locale, want := range map[string]bool{"en_KE.UTF-8": true, "C.utf8": true, "C": false, "": false} {

@@ -17,12 +17,12 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// resultHeader is fixed: scripts rely on it.
+// resultHeader is the CSV header. It must not change: scripts rely on it.
 var resultHeader = []string{"row", "msisdn", "status", "reason", "account", "message_id", "message_uuid", "code",
 	"segments", "cost", "currency", "updated_at", "input"}
 
-// listing is one `tuma results`.
-type listing struct {
+// resultsCommand is one run of tuma results, with its flags.
+type resultsCommand struct {
 	*app
 	statuses []string
 	format   string
@@ -30,21 +30,23 @@ type listing struct {
 }
 
 func newResults(a *app) *cobra.Command {
-	l := &listing{app: a}
+	l := &resultsCommand{app: a}
 	c := &cobra.Command{
 		Use:   "results ID",
-		Short: "Print what became of every recipient",
-		Long: `Results prints one row for every uploaded recipient, also for those left out, in
-the order of the upload. It streams: a million rows need no memory.
+		Short: "Print the outcome of every recipient",
+		Long: `Results prints one row for every uploaded recipient, skipped ones included, in
+the order of the upload. Memory use does not grow with the number of rows.
 
-What was interrupted goes on with --after and the number of the last row that is
-there: it prints the rows behind that one, without the header, to be appended.
+To continue an interrupted output, use --after with the number of its last row.
+It prints only the rows after that one, without the header, so that you can
+append them.
 
-In CSV a field that a spreadsheet would take for a formula begins with a quote (').`,
+In CSV output a field that a spreadsheet would run as a formula starts with a
+quote (').`,
 		Example: `  tuma results sale-2025-11 > results.csv
   tuma results sale-2025-11 --after 412000 >> results.csv
   tuma results sale-2025-11 --status rejected,unknown
-  tuma results sale-2025-11 --format jsonl | jq -r 'select(.reason == "invalid_number") | .input'`,
+  tuma results sale-2025-11 --format jsonl | jq -r .msisdn`,
 		Args:              takes("ID"),
 		ValidArgsFunction: a.completeCampaigns,
 		RunE: a.verb(func(ctx context.Context, args []string) error {
@@ -54,17 +56,18 @@ In CSV a field that a spreadsheet would take for a formula begins with a quote (
 			return a.withCampaign(ctx, args[0], func(b *backend, id string) error { return l.print(ctx, b, id) })
 		}),
 	}
-	c.Flags().StringSliceVar(&l.statuses, "status", nil, "only these: pending, accepted, delivered, undelivered, rejected, unknown, skipped")
-	c.Flags().StringVar(&l.format, "format", "csv", "csv or jsonl")
-	c.Flags().IntVar(&l.after, "after", 0, "only the rows behind this one, without a header")
+	c.Flags().StringSliceVar(&l.statuses, "status", nil, "only recipients with one of these `statuses`, separated by commas: pending, accepted, delivered, undelivered, rejected, unknown, skipped")
+	c.Flags().StringVar(&l.format, "format", "csv", "output `format`: csv or jsonl")
+	c.Flags().IntVar(&l.after, "after", 0, "only rows after this `row`, without the header")
 	words := []string{"pending", "accepted", "delivered", "undelivered", "rejected", "unknown", "skipped"}
 	_ = c.RegisterFlagCompletionFunc("status", cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"csv", "jsonl"}, cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
 
-func (l *listing) print(ctx context.Context, b *backend, id string) error {
-	out := &wholeRows{to: l.out}
+// print prints the results. After an interruption its error names the command that continues.
+func (l *resultsCommand) print(ctx context.Context, b *backend, id string) error {
+	out := &rowBuffer{to: l.out}
 	results := b.ResultsAfter(ctx, id, l.after, l.statuses...)
 	var err error
 	if l.format == "csv" {
@@ -80,14 +83,14 @@ func (l *listing) print(ctx context.Context, b *backend, id string) error {
 	if ctx.Err() != nil {
 		err = errors.New("interrupted")
 	}
-	if out.last > 0 {
-		err = fmt.Errorf("%w: row %d is the last one printed; for the rest: %s", err, out.last, l.again(id, out.last))
+	if out.flushedRow > 0 {
+		err = fmt.Errorf("%w: row %d is the last row printed; to continue: %s", err, out.flushedRow, l.continueCommand(id, out.flushedRow))
 	}
 	return err
 }
 
-// again is the command that goes on behind a row.
-func (l *listing) again(id string, row int) string {
+// continueCommand returns the command that prints the rows after a row.
+func (l *resultsCommand) continueCommand(id string, row int) string {
 	text := fmt.Sprintf("tuma results %s --after %d", id, row)
 	if len(l.statuses) > 0 {
 		text += " --status " + strings.Join(l.statuses, ",")
@@ -98,40 +101,40 @@ func (l *listing) again(id string, row int) string {
 	return text
 }
 
-// wholeRows hands rows on in large pieces, each of which ends with a row: so does
-// what was interrupted.
-type wholeRows struct {
+// rowBuffer writes rows in large pieces. Each piece ends with a complete row, so that an
+// interrupted output does too.
+type rowBuffer struct {
 	to  io.Writer
 	buf bytes.Buffer
-	// held is the last row in buf, last the last one that was handed on.
-	held, last int
+	// bufferedRow is the number of the last row in buf, flushedRow that of the last row written.
+	bufferedRow, flushedRow int
 }
 
-// pieceSize is what a system call is worth.
-const pieceSize = 64 << 10
+// flushSize is the minimum size of a piece in bytes, so that few system calls are made.
+const flushSize = 64 << 10
 
-// row says that a row is complete.
-func (w *wholeRows) row(n int) error {
-	w.held = n
-	if w.buf.Len() < pieceSize {
+// row records that buf ends with the complete row n, and writes buf if it is large enough.
+func (w *rowBuffer) row(n int) error {
+	w.bufferedRow = n
+	if w.buf.Len() < flushSize {
 		return nil
 	}
 	return w.flush()
 }
 
-func (w *wholeRows) flush() error {
+// flush writes the buffered rows.
+func (w *rowBuffer) flush() error {
 	if _, err := w.buf.WriteTo(w.to); err != nil {
 		return fmt.Errorf("print results: %w", err)
 	}
-	w.last = w.held
+	w.flushedRow = w.bufferedRow
 	return nil
 }
 
-// writeResultsCSV writes the header, if wanted, and the rows; the last of them are
-// left to be flushed.
-func writeResultsCSV(w *wholeRows, results iter.Seq2[producer.Result, error], headed bool) error {
-	out := newSheet(&w.buf)
-	// Not before the campaign is known to be there.
+// writeResultsCSV writes the header, if headed, and the rows to w. The caller flushes w.
+func writeResultsCSV(w *rowBuffer, results iter.Seq2[producer.Result, error], headed bool) error {
+	out := newCSVSheet(&w.buf)
+	// The header is written with the first row: there is none if the campaign does not exist.
 	head := func() error {
 		if !headed {
 			return nil
@@ -147,7 +150,7 @@ func writeResultsCSV(w *wholeRows, results iter.Seq2[producer.Result, error], he
 			return err
 		}
 		err := out.row(strconv.Itoa(r.Row), r.MSISDN, r.Status, r.Reason, r.Account, r.MessageID, r.MessageUUID,
-			r.Code, strconv.Itoa(r.Segments), r.Cost, r.Currency, stamp(r.UpdatedAt), r.Input)
+			r.Code, strconv.Itoa(r.Segments), r.Cost, r.Currency, formatTime(r.UpdatedAt), r.Input)
 		if err != nil {
 			return err
 		}
@@ -164,7 +167,8 @@ func writeResultsCSV(w *wholeRows, results iter.Seq2[producer.Result, error], he
 	return out.flush()
 }
 
-func writeResultsJSON(w *wholeRows, results iter.Seq2[producer.Result, error]) error {
+// writeResultsJSON writes one JSON object a line to w. The caller flushes w.
+func writeResultsJSON(w *rowBuffer, results iter.Seq2[producer.Result, error]) error {
 	e := json.NewEncoder(&w.buf)
 	e.SetEscapeHTML(false)
 	for r, err := range results {

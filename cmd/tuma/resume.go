@@ -13,11 +13,12 @@ import (
 func newResume(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "resume ID",
-		Short: "Let a paused campaign go on",
-		Long: `Resume lets a paused campaign go on where it stood; nothing is repeated. It also
-lifts a pause that Tuma set itself, when a gateway refused something about the
-whole campaign, or too many were rejected (tuma send --max-rejected): tuma status
-says what. Records that could not be read and were set aside are tried again.`,
+		Short: "Continue a paused campaign",
+		Long: `Resume continues a paused campaign where it stopped; nothing is sent again. It
+also ends a pause that Tuma has set: because a gateway refused something that
+concerns the whole campaign, or because too many messages were rejected (tuma
+send --max-rejected). tuma status shows the reason. Resume also tries
+quarantined records again, which could not be read.`,
 		Example:           "  tuma resume sale-2025-11",
 		Args:              takes("ID"),
 		ValidArgsFunction: a.completeCampaigns,
@@ -28,25 +29,25 @@ says what. Records that could not be read and were set aside are tried again.`,
 					return a.resumeDone(ctx, b, id, err)
 				}
 				if err != nil {
-					return unwelcome(err)
+					return explainCancelled(err)
 				}
-				_, err = fmt.Fprintf(a.out, "%s goes on\n", id)
+				_, err = fmt.Fprintf(a.out, "%s is resumed\n", id)
 				return err
 			})
 		}),
 	}
 }
 
-// resumeDone answers for a campaign that has ended: if all of it was sent, what was
-// asked for has happened already.
+// resumeDone handles resume of a campaign that has ended. It returns an error only if the campaign
+// expired, because then recipients were skipped.
 func (a *app) resumeDone(ctx context.Context, b *backend, id string, refused error) error {
 	st, err := b.Status(ctx, id)
 	if err != nil {
 		return err
 	}
 	if n := st.Reasons["expired"]; n > 0 {
-		return fmt.Errorf("%w: it expired, with %s to send to", refused, counted(n, "recipient"))
+		return fmt.Errorf("%w: it expired with %s not sent to", refused, plural(n, "recipient"))
 	}
-	_, err = fmt.Fprintf(a.out, "%s is done: there is nothing left to send\n", id)
+	_, err = fmt.Fprintf(a.out, "%s has already ended: nothing left to send\n", id)
 	return err
 }

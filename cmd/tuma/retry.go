@@ -18,55 +18,58 @@ func newRetry(a *app) *cobra.Command {
 	var yes bool
 	c := &cobra.Command{
 		Use:   "retry ID --unknown | --rejected",
-		Short: "Send again, on purpose",
-		Long: `Retry sends again to recipients of a campaign, and says to how many.
+		Short: "Send again to rejected or unknown recipients",
+		Long: `Retry sends a campaign's message again to some of its recipients, and prints to
+how many. It never sends to numbers on the suppression list.
 
---rejected are those that the gateway has refused. --unknown are those of whom
-nobody can say whether the gateway took the message: they may get it twice, which is
-why only this command sends to them again, or on_unknown: resend, once.`,
+--rejected selects recipients that the gateway rejected. --unknown selects
+recipients whose outcome is unknown: the gateway may have sent the message, so
+they may get it twice. That is why Tuma does not send to them again by itself,
+except once with on_unknown: resend.`,
 		Example: `  tuma retry sale-2025-11 --rejected
   tuma retry sale-2025-11 --unknown --yes`,
 		Args:              takes("ID"),
 		ValidArgsFunction: a.completeCampaigns,
 		RunE: a.verb(func(ctx context.Context, args []string) error {
 			if !o.Unknown && !o.Rejected {
-				return misuse("tuma retry needs --unknown, --rejected or both: whom to send to again")
+				return misuse("--unknown or --rejected is required: they select the recipients to send to again")
 			}
 			return a.withCampaign(ctx, args[0], func(b *backend, id string) error { return a.retry(ctx, b, id, o, yes) })
 		}),
 	}
-	c.Flags().BoolVar(&o.Unknown, "unknown", false, "those whose outcome is unknown; they may get the message twice")
-	c.Flags().BoolVar(&o.Rejected, "rejected", false, "those that the gateway refused")
-	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	c.Flags().BoolVar(&o.Unknown, "unknown", false, "send again to recipients with an unknown outcome; they may get the message twice")
+	c.Flags().BoolVar(&o.Rejected, "rejected", false, "send again to recipients that the gateway rejected")
+	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask for confirmation")
 	return c
 }
 
+// retry asks for confirmation on a terminal, starts the retry and prints its size.
 func (a *app) retry(ctx context.Context, b *backend, id string, o producer.RetryOptions, yes bool) error {
 	st, err := b.Status(ctx, id)
 	if err != nil {
 		return err
 	}
-	var whom []string
+	var selected []string
 	if o.Unknown && st.Unknown > 0 {
-		whom = append(whom, count(st.Unknown)+" unknown (who may get the message twice)")
+		selected = append(selected, formatInt(st.Unknown)+" unknown recipients (who may get the message twice)")
 	}
 	if o.Rejected && st.Rejected > 0 {
-		whom = append(whom, count(st.Rejected)+" rejected")
+		selected = append(selected, formatInt(st.Rejected)+" rejected recipients")
 	}
-	if len(whom) > 0 && !yes && isTerminal(a.in) && isTerminal(a.err) {
-		sure, err := a.ask(ctx, "send again to "+strings.Join(whom, " and ")+"?")
+	if len(selected) > 0 && !yes && isTerminal(a.in) && isTerminal(a.err) {
+		sure, err := a.ask(ctx, "send again to "+strings.Join(selected, " and ")+"?")
 		if err != nil || !sure {
 			return errors.Join(errors.New("nothing was sent again"), err)
 		}
 	}
 	n, err := b.Retry(ctx, id, o)
 	if errors.Is(err, producer.ErrNothingToRetry) {
-		// That nobody is left is what was wanted.
-		_, err = fmt.Fprintf(a.out, "%s has nobody to send to again\n", id)
+		// No recipient is left to retry, which is not a failure.
+		_, err = fmt.Fprintf(a.out, "%s has no such recipients: nothing to send again\n", id)
 		return err
 	}
 	if err != nil {
-		return unwelcome(err)
+		return explainCancelled(err)
 	}
 	last, err := b.LastRetry(ctx, id)
 	if err != nil {
@@ -74,18 +77,18 @@ func (a *app) retry(ctx context.Context, b *backend, id string, o producer.Retry
 	}
 	opted := ""
 	if last.OptedOut > 0 {
-		opted = fmt.Sprintf("; %s opted out and stay as they are", counted(last.OptedOut, "recipient"))
+		opted = fmt.Sprintf("; %s on the suppression list left unchanged", plural(last.OptedOut, "recipient"))
 	}
 	if n == 0 {
-		_, err = fmt.Fprintf(a.out, "%s has nobody to send to again%s\n", id, opted)
+		_, err = fmt.Fprintf(a.out, "%s: nothing to send again%s\n", id, opted)
 		return err
 	}
-	_, err = fmt.Fprintf(a.out, "%s is sent again to %s%s\n", id, counted(n, "recipient"), opted)
+	_, err = fmt.Fprintf(a.out, "%s: sending again to %s%s\n", id, plural(n, "recipient"), opted)
 	return err
 }
 
-// ask puts a question to the person at the terminal; anything but yes is no, and so are
-// Ctrl-C, at once, and Ctrl-D.
+// ask prints a question on standard error and reads the answer from standard input. It returns
+// true for y or yes, and false for any other answer, Ctrl-D and Ctrl-C.
 func (a *app) ask(ctx context.Context, question string) (bool, error) {
 	_, _ = fmt.Fprintf(a.err, "%s [y/N] ", question)
 	type answer struct {

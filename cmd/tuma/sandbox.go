@@ -20,9 +20,10 @@ func newSandbox(a *app) *cobra.Command {
 	var latency time.Duration
 	c := &cobra.Command{
 		Use:   "sandbox",
-		Short: "Run all gateways, as ones that only pretend",
-		Long: `Sandbox serves the gateways as their pages describe them, and sends nothing to
-anybody. Any login is good. It counts what it has accepted, and breaks on demand:
+		Short: "Run simulated gateways for testing",
+		Long: `Sandbox serves simulated versions of all gateways, as the vendors document them.
+It sends no messages and accepts any login. It counts the messages it accepts,
+and can simulate faults:
 
   curl localhost:8025/_sandbox/stats
   curl localhost:8025/_sandbox/faults -d fault=accept_close -d n=3
@@ -34,11 +35,12 @@ anybody. Any login is good. It counts what it has accepted, and breaks on demand
 		Args:    takes(),
 		RunE:    a.verb(func(ctx context.Context, _ []string) error { return a.sandbox(ctx, listen, latency) }),
 	}
-	c.Flags().StringVar(&listen, "listen", "127.0.0.1:8025", "address to serve at")
-	c.Flags().DurationVar(&latency, "latency", 0, "how long an accepted call waits for its answer")
+	c.Flags().StringVar(&listen, "listen", "127.0.0.1:8025", "`address` to listen on")
+	c.Flags().DurationVar(&latency, "latency", 0, "`duration` from an accepted call to its answer")
 	return c
 }
 
+// sandbox serves the simulated gateways until ctx is done.
 func (a *app) sandbox(ctx context.Context, listen string, latency time.Duration) error {
 	gateway := sandbox.New(sandbox.Options{Latency: latency})
 	server, address, err := serveSandbox(ctx, gateway, listen)
@@ -53,15 +55,15 @@ func (a *app) sandbox(ctx context.Context, listen string, latency time.Duration)
 	return errors.Join(err, server.Close())
 }
 
-// sandboxAccounts tells how accounts are pointed at a sandbox: as YAML that can be
-// taken as it is.
+// sandboxAccounts returns a configuration with an account at each gateway of the sandbox, below a
+// line of introduction.
 func sandboxAccounts(address string) string {
 	var b strings.Builder
-	_, _ = fmt.Fprintf(&b, "The sandbox listens at http://%s. In tuma.yaml accounts are pointed at it by base_url:\n\naccounts:\n", address)
+	_, _ = fmt.Fprintf(&b, "The sandbox listens on http://%s. To use it, put these accounts into tuma.yaml:\n\naccounts:\n", address)
 	host, _, err := net.SplitHostPort(address)
 	for _, kind := range catalog.Kinds() {
 		_, _ = fmt.Fprintf(&b, "  try-%[1]s:\n    provider: %[1]s\n    base_url: http://%[2]s/%[1]s\n", kind.Name, address)
-		for _, field := range kind.Required {
+		for _, field := range kind.Login() {
 			_, _ = fmt.Fprintf(&b, "    %s: any\n", field)
 		}
 		b.WriteString("    sender: ACME\n")
@@ -69,11 +71,11 @@ func sandboxAccounts(address string) string {
 			b.WriteString("    allow_http: true\n")
 		}
 	}
-	return b.String() + "\nwindows: off # it disturbs nobody at night\n\n"
+	return b.String() + "\nwindows: off # the sandbox may be used at any hour\n\n"
 }
 
-// serveSandbox serves at an address until the server is closed, and returns the
-// address it has got.
+// serveSandbox listens on an address and serves the sandbox until the server is closed. It returns
+// the address with the actual port.
 func serveSandbox(ctx context.Context, gateway *sandbox.Server, listen string) (server *http.Server, address string, err error) {
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", listen)

@@ -20,76 +20,93 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// sending is one `tuma send`.
-type sending struct {
+// sendCommand is one run of tuma send, with its flags.
+type sendCommand struct {
 	*app
-	campaign producer.Campaign
-	file     string
-	list     recipients.Options
-	startAt  string
-	expireAt string
-	expireIn string
-	class    string
-	again    bool
-	test     string
-	yes      bool
-	// maxRejected is a share in percent, as written.
+	campaign   producer.Campaign
+	file       string
+	list       recipients.Options
+	startAt    string
+	expireAt   string
+	expireIn   string
+	class      string
+	again      bool
+	testNumber string
+	yes        bool
+	// maxRejected is the value of --max-rejected: a percentage, with or without a % sign.
 	maxRejected string
-	// derived: the campaign's ID is that of its content.
-	derived bool
-	dryRun  bool
-	rejects string
-	wait    bool
-	json    bool
+	// idDerived: the campaign's ID is derived from its content.
+	idDerived   bool
+	dryRunOnly  bool
+	skippedFile string
+	wait        bool
+	json        bool
 }
 
 func newSend(a *app) *cobra.Command {
-	s := &sending{app: a}
+	s := &sendCommand{app: a}
 	c := &cobra.Command{
 		Use:   "send --body TEXT [--via ACCOUNT] [--file FILE]",
-		Short: "Enqueue a campaign: one text to many recipients",
+		Short: "Enqueue a campaign: a text to many recipients",
 		Long: `Send enqueues a campaign and prints its ID. Workers plan and send it.
 
-Recipients are a CSV or an Excel workbook (.xlsx) with a header that names a column
-of numbers (` + recipients.NumberColumns + `, in any case), JSON
-objects, one a line, with such a member, or one bare number a line. What separates
-the columns, and how letters are encoded, is found out. Of a workbook the first
-sheet is read, numbers in full and dates as 2025-11-30.
-Numbers are taken as people write them. Invalid and repeated ones are left out,
-each counted and listed by tuma results.
+Recipients: a CSV file or an Excel workbook (.xlsx) whose header names a column
+of numbers (` + recipients.NumberColumns + `, in any
+case); or JSON objects, one per line, with such a field; or one number per line.
+Format, column separator and encoding are detected. In a workbook the first
+sheet is read, numbers in full and dates as 2025-11-30. Numbers may be written
+in any usual form. Invalid and duplicate numbers are skipped; tuma results lists
+them.
 
-The text may have merge fields: {{name}} stands for what the recipient has in the
-column "name", {{name|there}} for "there" if that is blank; {{name:first:title|there}}
-is changed by filters: upper, lower, title, first, trim, max:20. Four braces, {{{{,
-are two of the text. A column that is not there, or a blank without a default, is
-refused before anything is sent; see --on-missing. Recipients of the same text share a call.
+Text: {{name}} is replaced by the recipient's value in the column "name". The
+default in {{name|there}} is used if that value is blank. Filters change a
+value, as in {{name:first:title|there}}: upper, lower, title, first, trim,
+max:20. Write {{{{ for two literal braces. An unknown column, or a blank value
+without a default, is refused before anything is sent (see --on-missing).
+Recipients with the same text share calls.
 
-An ID stands for one content, for ever: the same ID and content again changes
-nothing, the same ID with other content is refused. Without --id it is derived
-from the content, so that pressing Enter twice sends once; --again sends it again.
+Campaign ID: each ID stands for one content. The same ID and content again
+changes nothing; the same ID with other content is refused. Without --id the ID
+is derived from the content, so running the command twice sends once; --again
+sends it again.
 
-With --dry-run everything is planned and nothing is sent: it prints who is left out
-and why, calls, segments, cost and balance, when it would finish, and samples. The
-configuration is enough for it; what it cannot know without Redis, it says.
+Dry run: --dry-run plans the campaign and sends nothing. It prints the skipped
+recipients by reason, calls, segments, cost, balance, the expected end and
+sample messages. It only needs the configuration, and lists what it could not
+find out without Redis.
 
-Before a large campaign: --test sends the message to one number first, waits for
-what the gateway says and asks; --canary sends to the first so many recipients and
-goes on by itself if not more than --max-rejected percent of them were rejected or
-are unknown, and is paused otherwise; tuma resume lets it go on all the same. With
---max-rejected a campaign is paused later, too, once ` + strconv.Itoa(producer.LimitSample) + ` messages have ended.
-None of these makes it another campaign: without an ID of your own, the same list
-and text are sent once, with them or without.`,
-		Example: `  tuma send --via kobo-main --from ACME --body 'We open at 9.' --file customers.csv
-  tuma send --id sale-2025-11 --via kobo-main --body 'Half price today.' --file customers.csv --wait
-  tuma send --via kobo-main --body 'Habari {{name:first|there}}, {{points}} points are yours.' --file customers.csv
-  echo 254712345678 | tuma send --via kobo-main --body 'Your code is 1234' --class transactional
-  tuma send --via kobo-main --body 'Hello' --file customers.csv --country KE --dry-run --rejects left-out.csv
-  tuma send --via kobo-main --body 'Half price today.' --file customers.csv --test 0712345678 --canary 50 --max-rejected 5`,
-		Args: takes(),
+Before a large campaign: --test sends the message to one number first, prints
+the gateway's answer and asks whether to continue. --canary N sends to the first
+N recipients. If at most --max-rejected percent of them were rejected or are
+unknown, the campaign continues; otherwise it is paused until tuma resume.
+--max-rejected also pauses the campaign later, once ` + strconv.Itoa(producer.ThresholdSample) + ` messages have ended.
+None of these flags changes the derived ID: the same list and text are sent
+once, with or without them.`,
+		Example: `  tuma send --via kobo --from ACME --body 'We open at 9.' --file customers.csv
+  tuma send --id sale-2025 --via kobo --body 'Half price.' --file a.csv --wait
+  tuma send --via kobo --body 'Habari {{name:first|there}}!' --file a.csv
+  echo 254712345678 | tuma send --via kobo --body 'Your code is 1234' \
+    --class transactional
+  tuma send --via kobo --body 'Hello' --file a.csv --dry-run \
+    --skipped-file skipped.csv
+  tuma send --via kobo --body 'Half price.' --file a.csv --test 0712345678 \
+    --canary 50 --max-rejected 5`,
+		Args: func(c *cobra.Command, args []string) error {
+			if err := takes()(c, args); err != nil {
+				return err
+			}
+			if !c.Flags().Changed("body") {
+				return misuseOf(c, "--body is required: the text of the message")
+			}
+			return nil
+		},
 	}
 	f := c.Flags()
 	c.RunE = a.verb(func(ctx context.Context, _ []string) error {
-		if err := s.care(c); err != nil {
+		if err := s.resolveSkippedFile(f); err != nil {
+			return err
+		}
+		if err := s.validateSafetyFlags(f); err != nil {
 			return err
 		}
 		return s.run(ctx)
@@ -98,7 +115,8 @@ and text are sent once, with them or without.`,
 	return c
 }
 
-func (s *sending) run(ctx context.Context) (err error) {
+// run opens the recipients and enqueues the campaign, or makes a dry run.
+func (s *sendCommand) run(ctx context.Context) (err error) {
 	if err := s.parse(); err != nil {
 		return err
 	}
@@ -112,8 +130,8 @@ func (s *sending) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, src.Close()) }()
-	if s.dryRun {
-		return s.rehearse(ctx, src)
+	if s.dryRunOnly {
+		return s.dryRun(ctx, src)
 	}
 	b, err := s.connect(ctx)
 	if err != nil {
@@ -129,40 +147,41 @@ func (s *sending) run(ctx context.Context) (err error) {
 	return s.enqueue(ctx, b, src)
 }
 
-func (s *sending) enqueue(ctx context.Context, b *backend, src *source) error {
-	s.derived = s.campaign.ID == ""
+// enqueue sends the test message if there is one, enqueues the campaign and prints the receipt.
+func (s *sendCommand) enqueue(ctx context.Context, b *backend, src *source) error {
+	s.idDerived = s.campaign.ID == ""
 	countries, err := s.countries(ctx, b)
 	if err != nil {
 		return err
 	}
-	if err := s.survey(src, countries); err != nil {
+	if err := s.scanRecipients(src, countries); err != nil {
 		return err
 	}
 	if s.again {
 		s.campaign.ID += "-" + strings.ReplaceAll(uuid.NewString(), "-", "")[:8]
 	}
-	twice, err := s.mayGoTwice(ctx, b)
+	resending, err := s.resendingAccounts(ctx, b)
 	if err != nil {
 		return err
 	}
-	night, err := s.curfew(ctx, b, countries)
+	hoursNotice, err := s.newSendingHoursNotice(ctx, b, countries)
 	if err != nil {
 		return err
 	}
-	if err := s.tryFirst(ctx, b, src, countries); err != nil {
+	if err := s.sendTestFirst(ctx, b, src, countries); err != nil {
 		return err
 	}
-	receipt, err := b.Enqueue(ctx, s.campaign, night.note(src.all()))
+	receipt, err := b.Enqueue(ctx, s.campaign, hoursNotice.recordCountries(src.all()))
 	if err != nil {
-		return src.blank(err)
+		return src.locateMissingField(err)
 	}
-	s.announce(receipt)
+	s.noteReceipt(receipt)
 	if !receipt.Again {
-		if s.test == "" { // else it was said before it asked
-			s.noteHidden(src)
+		if s.testNumber == "" { // otherwise the test has already printed it
+			s.noteHiddenRows(src)
 		}
-		s.warn(night)
-		for _, line := range wording(s.campaign) {
+		s.noteSendingHours(hoursNotice)
+		for _, line := range textNotes(s.campaign) {
 			s.note("tuma: note: %s", line)
 		}
 	}
@@ -173,12 +192,12 @@ func (s *sending) enqueue(ctx context.Context, b *backend, src *source) error {
 			s.note("tuma: note: %s", gap.Warning)
 		}
 	}
-	if len(twice) > 0 && !receipt.Again {
-		s.note("tuma: warning: on_unknown is resend: whoever's outcome cannot be known (account %s) is sent to once more, and may get the message twice",
-			strings.Join(twice, ", "))
+	if len(resending) > 0 && !receipt.Again {
+		s.note("tuma: warning: on_unknown=resend: recipients with an unknown outcome at %s are sent the message again and may receive it twice",
+			strings.Join(resending, ", "))
 	}
 	if s.wait {
-		return s.await(ctx, b, receipt)
+		return s.waitUntilEnded(ctx, b, receipt)
 	}
 	if s.json {
 		return writeJSON(s.out, receipt)
@@ -187,40 +206,42 @@ func (s *sending) enqueue(ctx context.Context, b *backend, src *source) error {
 	return err
 }
 
-// noteHidden says how many of the recipients that were read are hidden in their sheet.
-func (s *sending) noteHidden(src *source) {
+// noteHiddenRows prints how many of the rows that were read are hidden in their sheet.
+func (s *sendCommand) noteHiddenRows(src *source) {
 	if n := src.list.Hidden(); n > 0 {
-		s.note("tuma: note: hidden in the sheet, and taken all the same: %s", counted(n, "row"))
+		s.note("tuma: note: the recipients include %s of the sheet", plural(n, "hidden row"))
 	}
 }
 
-// blank says in which line a merge field has no value, if that is the error.
-func (s *source) blank(err error) error {
+// locateMissingField adds the line of the file to an error about a blank merge field. It returns
+// other errors unchanged.
+func (s *source) locateMissingField(err error) error {
 	if missing, ok := errors.AsType[*producer.MissingError](err); ok {
-		return missingField(s, missing.Field)
+		return missingFieldError(s, missing.Field)
 	}
 	return err
 }
 
-// announce says on standard error what the enqueue came to.
-func (s *sending) announce(r producer.Receipt) {
+// noteReceipt prints the result of an enqueue on standard error.
+func (s *sendCommand) noteReceipt(r producer.Receipt) {
 	switch {
-	case r.Again && s.derived:
-		s.note("tuma: already sent as %s (%s, %s); --again sends it again", r.ID, counted(r.Total, "recipient"), stamp(r.CreatedAt))
+	case r.Again && s.idDerived:
+		s.note("tuma: already sent as %s (%s, %s); --again sends it again", r.ID, plural(r.Total, "recipient"), formatTime(r.CreatedAt))
 	case r.Again:
-		s.note("tuma: %s is there already with the same content (%s, %s): nothing changed", r.ID, counted(r.Total, "recipient"), stamp(r.CreatedAt))
+		s.note("tuma: %s already exists with the same content (%s, %s); nothing changed", r.ID, plural(r.Total, "recipient"), formatTime(r.CreatedAt))
 	case s.wait:
-		s.note("tuma: enqueued %s as %s", counted(r.Total, "recipient"), r.ID)
+		s.note("tuma: enqueued %s as %s", plural(r.Total, "recipient"), r.ID)
 	case s.campaign.StartAt.After(s.now()):
-		s.note("tuma: enqueued %s, to begin at %s; watch it with: tuma status %s --watch",
-			counted(r.Total, "recipient"), stamp(s.campaign.StartAt), r.ID)
+		s.note("tuma: enqueued %s; sending starts at %s; to follow it: tuma status %s --watch",
+			plural(r.Total, "recipient"), formatTime(s.campaign.StartAt), r.ID)
 	default:
-		s.note("tuma: enqueued %s; watch it with: tuma status %s --watch", counted(r.Total, "recipient"), r.ID)
+		s.note("tuma: enqueued %s; to follow it: tuma status %s --watch", plural(r.Total, "recipient"), r.ID)
 	}
 }
 
-// mayGoTwice names the accounts at which whose outcome is unknown is resent.
-func (s *sending) mayGoTwice(ctx context.Context, b *backend) (where []string, err error) {
+// resendingAccounts returns the accounts that send again to recipients with an unknown outcome and
+// have no idempotency keys, so that these may get the message twice.
+func (s *sendCommand) resendingAccounts(ctx context.Context, b *backend) (where []string, err error) {
 	accounts, err := b.Accounts(ctx)
 	if err != nil {
 		return nil, err
@@ -234,8 +255,9 @@ func (s *sending) mayGoTwice(ctx context.Context, b *backend) (where []string, e
 	return where, nil
 }
 
-// await waits until the campaign has ended or stands still by order.
-func (s *sending) await(ctx context.Context, b *backend, r producer.Receipt) error {
+// waitUntilEnded waits until the campaign has ended or is paused, and prints its status. It returns
+// errNotAll if not all recipients were accepted.
+func (s *sendCommand) waitUntilEnded(ctx context.Context, b *backend, r producer.Receipt) error {
 	st, err := s.follow(ctx, b, r.ID, func(st producer.Status) bool { return st.Ended() || st.State == producer.Paused })
 	if err != nil {
 		return err
@@ -254,15 +276,15 @@ func (s *sending) await(ctx context.Context, b *backend, r producer.Receipt) err
 	return err
 }
 
-// allAccepted says whether every recipient's message has been taken by a gateway.
-// A number that was in the list twice has got its message.
+// allAccepted reports whether a gateway has accepted every recipient. A duplicate counts as
+// accepted, because its number is also there as another recipient.
 func allAccepted(st producer.Status) bool {
 	return st.Ended() && st.Accepted+st.Delivered+st.Undelivered+st.Reasons["duplicate"] >= st.Total
 }
 
-// countries are those in whose national form a number may be meant: the one asked
-// for, else those of the workers.
-func (s *sending) countries(ctx context.Context, b *backend) ([]string, error) {
+// countries returns the countries whose national numbers the list may hold: that of --country, or
+// else those of the configuration and of the workers.
+func (s *sendCommand) countries(ctx context.Context, b *backend) ([]string, error) {
 	if s.campaign.Country != "" {
 		return []string{s.campaign.Country}, nil
 	}
@@ -280,17 +302,17 @@ func (s *sending) countries(ctx context.Context, b *backend) ([]string, error) {
 	return slices.Compact(all), nil
 }
 
-// survey reads the recipients before anything is enqueued: to derive the campaign's
-// ID if it has none, which takes the whole list, and to find out that not one
-// number is good, which as a rule takes only the first.
-func (s *sending) survey(src *source, countries []string) error {
+// scanRecipients reads the recipients before anything is enqueued. It derives the campaign's ID if
+// there is none, for which it reads the whole list. It returns an error if no number is valid;
+// with an ID it stops at the first valid number.
+func (s *sendCommand) scanRecipients(src *source, countries []string) error {
 	var good, rows int
 	var first *sms.NumberError
 	inspect := func(yield func(producer.Recipient, error) bool) {
 		for r, err := range src.all() {
 			if err == nil && good == 0 {
 				rows++
-				if bad := invalidIn(r.Number, countries); bad == nil {
+				if bad := numberProblem(r.Number, countries); bad == nil {
 					good++
 				} else if first == nil {
 					first = bad
@@ -305,13 +327,13 @@ func (s *sending) survey(src *source, countries []string) error {
 		return err
 	}
 	if good == 0 && first != nil {
-		return misuse("%s: none of its %s is valid; the first: %v%s", src.name, counted(rows, "number"), first, s.countryHint(countries))
+		return misuse("%s: none of %s is valid; the first error: %v%s", src.name, plural(rows, "number"), first, s.countryHint(countries))
 	}
 	return nil
 }
 
-// deriveID fills in the campaign's ID, or only reads until a number is good.
-func (s *sending) deriveID(recipients iter.Seq2[producer.Recipient, error], good *int) error {
+// deriveID sets the campaign's ID if it has none. Otherwise it only reads until *good is above 0.
+func (s *sendCommand) deriveID(recipients iter.Seq2[producer.Recipient, error], good *int) error {
 	if s.campaign.ID == "" {
 		id, err := producer.ContentID(s.campaign, recipients)
 		s.campaign.ID = id
@@ -325,15 +347,16 @@ func (s *sending) deriveID(recipients iter.Seq2[producer.Recipient, error], good
 	return nil
 }
 
-func (s *sending) countryHint(countries []string) string {
+// countryHint returns the end of a message about an invalid number: the countries of national numbers.
+func (s *sendCommand) countryHint(countries []string) string {
 	if known := strings.Trim(strings.Join(countries, " "), " "); known != "" {
-		return "; national numbers were read as those of " + strings.Join(strings.Fields(known), ", ")
+		return "; national numbers were read as numbers of " + strings.Join(strings.Fields(known), ", ")
 	}
-	return "; name the country of national numbers with --country"
+	return "; for numbers in national form set --country"
 }
 
-// invalidIn says why a number is good in none of the countries.
-func invalidIn(number string, countries []string) (why *sms.NumberError) {
+// numberProblem returns why a number is invalid in all of the countries, or nil if it is valid in one.
+func numberProblem(number string, countries []string) (why *sms.NumberError) {
 	for _, country := range countries {
 		_, err := sms.ParseMSISDN(number, country)
 		if err == nil {
@@ -344,7 +367,7 @@ func invalidIn(number string, countries []string) (why *sms.NumberError) {
 	return why
 }
 
-// writeJSON writes one indented document.
+// writeJSON writes v as indented JSON.
 func writeJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")

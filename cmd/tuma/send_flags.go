@@ -14,32 +14,32 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// flags are those of `tuma send`.
-func (s *sending) flags(c *cobra.Command, f *pflag.FlagSet) {
-	f.StringVar(&s.campaign.ID, "id", "", "campaign ID, A-Z a-z 0-9 . _ : - (default: derived from the content)")
-	f.StringVar(&s.campaign.Via, "via", "", "account to send through (default: by the workers' routes)")
-	f.StringVar(&s.campaign.From, "from", "", "sender ID (default: the account's)")
-	f.StringVar(&s.campaign.Body, "body", "", "the text; {{name}} or {{name|there}} is filled in from the recipient's column of that name")
+// flags adds the flags of tuma send.
+func (s *sendCommand) flags(c *cobra.Command, f *pflag.FlagSet) {
+	f.StringVar(&s.campaign.ID, "id", "", "campaign `ID`, up to 128 of A-Z a-z 0-9 . _ : - (default: derived from the content)")
+	f.StringVar(&s.campaign.Via, "via", "", "`account` to send through (default: chosen by the workers' routes)")
+	f.StringVar(&s.campaign.From, "from", "", "`sender` ID (default: the account's)")
+	f.StringVar(&s.campaign.Body, "body", "", "`text` of the message; {{name}} or {{name|there}} is replaced by the recipient's value in column name")
 	f.StringVar(&s.campaign.OnMissing, "on-missing", "",
-		"fail, skip or default: refuse the file, leave the recipient out, or leave the field empty, where a {{field}} without a default is blank (default fail)")
-	f.StringVarP(&s.file, "file", "f", "", "recipients; - or nothing reads standard input")
-	f.StringVar((*string)(&s.list.Format), "format", "", "of the recipients: csv, xlsx, jsonl or plain (default: found out)")
-	f.StringVar(&s.list.Encoding, "encoding", "", "of the recipients: utf-8, utf-16le, utf-16be or windows-1252 (default: found out)")
-	f.StringVar(&s.list.Sheet, "sheet", "", "sheet of a workbook (default: the first)")
-	f.StringVar(&s.list.Column, "column", "", "name of the column of numbers, if it is none of the usual ones")
-	f.StringVar(&s.campaign.Country, "country", "", "country of numbers in national form, such as KE (default: the workers')")
-	f.StringVar(&s.class, "class", "", "marketing or transactional (default marketing)")
-	f.StringVar(&s.startAt, "start-at", "", "when to begin, RFC 3339: 2025-12-01T08:00:00+03:00")
-	f.StringVar(&s.expireAt, "expires-at", "", "when to give up what has not been sent, RFC 3339")
-	f.StringVar(&s.expireIn, "expires-in", "", "the same from now (or --start-at) on: 90m, 12h, 2d")
+		"`action` for a blank {{field}} without a default: fail (refuse the file), skip (skip the recipient) or default (leave the field empty) (default: fail)")
+	f.StringVarP(&s.file, "file", "f", "", "`file` of recipients; - is standard input (default: standard input)")
+	f.StringVar((*string)(&s.list.Format), "format", "", "`format` of the recipients: csv, xlsx, jsonl or plain (default: detected)")
+	f.StringVar(&s.list.Encoding, "encoding", "", "`encoding` of the recipients: utf-8, utf-16le, utf-16be or windows-1252 (default: detected)")
+	f.StringVar(&s.list.Sheet, "sheet", "", "`name` of the sheet of a workbook (default: the first sheet)")
+	f.StringVar(&s.list.Column, "column", "", "`name` of the column with the numbers, if it is not one of the usual names")
+	f.StringVar(&s.campaign.Country, "country", "", "`country` of numbers in national form, such as KE (default: the workers' default_country)")
+	f.StringVar(&s.class, "class", "", "message `class`: marketing or transactional; sending hours apply only to marketing (default: marketing)")
+	f.StringVar(&s.startAt, "start-at", "", "`time` to start sending, RFC 3339, e.g. 2025-12-01T08:00:00+03:00 (default: now)")
+	f.StringVar(&s.expireAt, "expires-at", "", "`time` after which recipients not yet sent to are skipped, RFC 3339 (default: never)")
+	f.StringVar(&s.expireIn, "expires-in", "", "like --expires-at, as a `duration` from now or --start-at, e.g. 90m, 12h or 2d")
 	f.StringVar(&s.campaign.OnUnknown, "on-unknown", "",
-		"keep a message whose outcome is unknown, or resend it once, which may send it twice; a gateway with keys needs neither (default: the account's)")
-	f.IntVar(&s.campaign.MaxMessages, "max-messages", 0, "send to no more than so many recipients; 0: all")
-	f.IntVar(&s.campaign.MaxSegments, "max-segments", 0, "send no more than so many segments, all messages together; 0: all")
-	s.careFlags(f)
-	_ = c.MarkFlagRequired("body") // the flag is there
+		"`action` for recipients with an unknown outcome: keep (do nothing) or resend (once; they may get the message twice); ignored at gateways with idempotency keys (default: the account's)")
+	f.IntVar(&s.campaign.MaxMessages, "max-messages", 0, "send to at most `N` recipients; 0: all")
+	f.IntVar(&s.campaign.MaxSegments, "max-segments", 0, "send at most `N` segments, all messages together; 0: no limit")
+	s.safetyFlags(f)
+	_ = c.MarkFlagRequired("body") // for completion; the error is that of Args
 	_ = c.MarkFlagFilename("file")
-	_ = c.MarkFlagFilename("rejects")
+	_ = c.MarkFlagFilename("skipped-file")
 	_ = c.RegisterFlagCompletionFunc("via", s.completeAccounts)
 	_ = c.RegisterFlagCompletionFunc("on-unknown",
 		cobra.FixedCompletions([]string{producer.OnUnknownKeep, producer.OnUnknownResend}, cobra.ShellCompDirectiveNoFileComp))
@@ -51,39 +51,41 @@ func (s *sending) flags(c *cobra.Command, f *pflag.FlagSet) {
 	_ = c.RegisterFlagCompletionFunc("class", cobra.FixedCompletions([]string{"marketing", "transactional"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
-// careFlags are what can be done before, or instead of, sending to all.
-func (s *sending) careFlags(f *pflag.FlagSet) {
-	f.StringVar(&s.test, "test", "", "send to this number first, show what came of it, and ask before anything else is sent")
-	f.BoolVar(&s.yes, "yes", false, "after --test do not ask: go on if the test was accepted")
-	f.IntVar(&s.campaign.Canary, "canary", 0, "send to so many first, and to the others when these have ended and not too many were rejected")
+// safetyFlags adds the flags for tests, limits and dry runs, and those of the output.
+func (s *sendCommand) safetyFlags(f *pflag.FlagSet) {
+	f.StringVar(&s.testNumber, "test", "", "send to this `number` first, print the outcome, and ask before sending to the recipients")
+	f.BoolVar(&s.yes, "yes", false, "with --test: do not ask; continue if the test was accepted")
+	f.IntVar(&s.campaign.Canary, "canary", 0, "send to `N` recipients first, and to the others if not too many of these were rejected")
 	f.StringVar(&s.maxRejected, "max-rejected", "",
-		fmt.Sprintf("pause if more than so many percent were rejected or are unknown (default: %d with --canary, else any)", producer.DefaultMaxRejected))
+		fmt.Sprintf("pause if more than this `percent` of messages were rejected or are unknown (default: %d with --canary, else no limit)", producer.DefaultMaxRejected))
 	f.BoolVar(&s.campaign.RequireCredit, "require-credit", false,
-		"refuse, with status 2, what the account's balance may not cover (default: warn)")
-	f.BoolVar(&s.campaign.Flash, "flash", false, "show the message at once and do not store it; not every gateway can")
+		"refuse the campaign, with exit status 2, if the account's balance may not cover it (default: warn)")
+	f.BoolVar(&s.campaign.Flash, "flash", false, "flash message: shown at once and not stored on the phone; not every gateway supports it")
 	f.BoolVar(&s.campaign.Transliterate, "transliterate", false,
-		"write curly quotes, dashes, ₦ and such in GSM-7, where that keeps a message from being UCS-2; letters and emoji stay")
-	f.BoolVar(&s.again, "again", false, "send although the same has been sent before")
-	f.BoolVar(&s.dryRun, "dry-run", false, "plan everything and enqueue nothing: counts, calls, cost, time, samples")
-	f.StringVar(&s.rejects, "rejects", "", "with --dry-run: write who is left out, and why, to this new file (CSV)")
-	f.BoolVar(&s.wait, "wait", false, "wait until the campaign has ended; status 3 if not all were accepted")
+		"replace curly quotes, dashes, ₦ and the like, if the message then fits GSM-7 instead of UCS-2; letters and emoji stay")
+	f.BoolVar(&s.again, "again", false, "send although the same content has been sent before")
+	f.BoolVar(&s.dryRunOnly, "dry-run", false, "plan the campaign and print counts, calls, cost, schedule and samples; enqueue nothing")
+	f.StringVar(&s.skippedFile, "skipped-file", "", "with --dry-run: write the skipped recipients and the reasons to this new `file` (CSV); replaces --rejects, which is deprecated")
+	f.String("rejects", "", "deprecated name of --skipped-file")
+	_ = f.MarkHidden("rejects") // the flag is there
+	f.BoolVar(&s.wait, "wait", false, "wait until the campaign has ended; exit status 3 if not all recipients were accepted")
 	f.BoolVar(&s.json, "json", false, "print JSON")
 }
 
-// parseMoment reads the value of a flag that is a time; empty is the zero time.
+// parseMoment parses the value of a flag as a time. An empty text is the zero time.
 func parseMoment(flag, text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
 	t, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		return t, misuse("%s: %.40q is no time; write it like 2025-12-01T08:00:00+03:00", flag, text)
+		return t, misuse("%s: %.40q must be a time, e.g. 2025-12-01T08:00:00+03:00", flag, text)
 	}
 	return t, nil
 }
 
-// parse reads the flags that are more than text, and reports all mistakes in them.
-func (s *sending) parse() error {
+// parse parses flags and checks combinations of them. Its error joins all mistakes.
+func (s *sendCommand) parse() error {
 	var mistakes []error
 	moment := func(flag, text string) time.Time {
 		t, err := parseMoment(flag, text)
@@ -97,28 +99,28 @@ func (s *sending) parse() error {
 	if s.expireIn != "" {
 		d, err := parseDuration(s.expireIn)
 		if err != nil || d <= 0 {
-			mistakes = append(mistakes, misuse("--expires-in: %.40q is no span of time; write it like 90m, 12h or 2d", s.expireIn))
+			mistakes = append(mistakes, misuse("--expires-in: %.40q must be a duration, e.g. 90m, 12h or 2d", s.expireIn))
 		}
 		c.ExpiresIn = d
 	}
 	if s.again && c.ID != "" {
-		mistakes = append(mistakes, misuse("--again: to send again under an ID of your own, give another --id"))
+		mistakes = append(mistakes, misuse("--again works only without --id: to send again, use another --id"))
 	}
-	if s.dryRun && s.test != "" {
-		mistakes = append(mistakes, misuse("--test: a --dry-run sends nothing"))
+	if s.dryRunOnly && s.testNumber != "" {
+		mistakes = append(mistakes, misuse("--test cannot be used with --dry-run, which sends nothing"))
 	}
-	if s.yes && s.test == "" {
-		mistakes = append(mistakes, misuse("--yes: nothing is asked without --test"))
+	if s.yes && s.testNumber == "" {
+		mistakes = append(mistakes, misuse("--yes requires --test: there is no other question to confirm"))
 	}
-	if s.dryRun && s.wait {
-		mistakes = append(mistakes, misuse("--wait: a --dry-run enqueues nothing to wait for"))
+	if s.dryRunOnly && s.wait {
+		mistakes = append(mistakes, misuse("--wait cannot be used with --dry-run, which enqueues nothing"))
 	}
-	if s.rejects != "" && !s.dryRun {
-		mistakes = append(mistakes, misuse("--rejects goes with --dry-run; of a campaign that was sent, tuma results ID --status skipped tells"))
+	if s.skippedFile != "" && !s.dryRunOnly {
+		mistakes = append(mistakes, misuse("--skipped-file requires --dry-run; for a campaign that was sent, use tuma results ID --status skipped"))
 	}
 	c.Class = producer.Class(s.class)
 	if c.Country = strings.ToUpper(c.Country); c.Country != "" && !sms.ValidCountry(c.Country) {
-		mistakes = append(mistakes, misuse("--country: %.40q is no country; take an ISO code such as KE", c.Country))
+		mistakes = append(mistakes, misuse("--country: unknown country %.40q: use a two-letter ISO code, such as KE", c.Country))
 	}
 	if len(mistakes) > 0 {
 		return misuseError{err: errors.Join(mistakes...)}

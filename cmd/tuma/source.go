@@ -13,30 +13,30 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// source is a list of recipients that can be read more than once: a file, or what
-// came by a pipe and was put into one.
+// source is a list of recipients that can be read repeatedly: a file, or a stream that was copied
+// to a temporary file.
 type source struct {
 	name    string
 	list    *recipients.List
 	file    *os.File
 	size    int64
-	changed time.Time
-	// temporary: the file has to be removed when the source is closed.
+	modTime time.Time
+	// temporary: Close must remove the file.
 	temporary bool
 }
 
-// openSource opens the file of that name; "-" or none is standard input. What
-// cannot be read twice is copied to a temporary file first.
+// openSource opens a file of recipients; an empty name or "-" is standard input. A stream, which
+// cannot be read twice, is first copied to a temporary file.
 func (a *app) openSource(name string, o recipients.Options) (*source, error) {
 	if name == "" || name == "-" {
 		if isTerminal(a.in) {
-			a.note("tuma: reading recipients from the keyboard, one number a line; end with Ctrl-D")
+			a.note("tuma: reading recipients from the keyboard: type one number per line, then press Ctrl-D")
 		}
 		return spool("standard input", o, a.in)
 	}
 	file, err := os.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, misuse("there is no file %s", name)
+		return nil, misuse("file %s does not exist", name)
 	}
 	if err != nil {
 		return nil, misuse("recipients: %w", err)
@@ -46,13 +46,13 @@ func (a *app) openSource(name string, o recipients.Options) (*source, error) {
 	case err != nil:
 		return nil, errors.Join(misuse("recipients: %w", err), file.Close())
 	case info.IsDir():
-		return nil, errors.Join(misuse("%s is a directory, not a file of recipients", name), file.Close())
+		return nil, errors.Join(misuse("%s is a directory; a file of recipients is required", name), file.Close())
 	case !info.Mode().IsRegular():
 		s, err := spool(name, o, file)
 		return s, errors.Join(err, file.Close())
 	}
 	s := &source{name: name, file: file}
-	s.is(info, o)
+	s.setFile(info, o)
 	return s, nil
 }
 
@@ -62,21 +62,22 @@ func spool(name string, o recipients.Options, from io.Reader) (*source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("keep %s: %w", name, err)
 	}
-	// Where a file can go while it is open, nobody's numbers stay behind if this process is killed.
+	// If the system can remove an open file, no numbers stay on disk when this process is killed.
 	s := &source{name: name, file: file, temporary: os.Remove(file.Name()) != nil}
-	if err = fill(file, name, o, from); err != nil {
+	if err = copyRecipients(file, name, o, from); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	info, err := file.Stat()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("keep %s: %w", name, err), s.Close())
 	}
-	s.is(info, o)
+	s.setFile(info, o)
 	return s, nil
 }
 
-// fill copies a stream, unless its beginning shows that it is no list, or it has no end.
-func fill(file *os.File, name string, o recipients.Options, from io.Reader) error {
+// copyRecipients copies a stream to the file. It returns an error if the first 4 KiB show that the
+// stream is not a list of recipients. It copies at most recipients.MaxBytes+1 bytes.
+func copyRecipients(file *os.File, name string, o recipients.Options, from io.Reader) error {
 	from = io.LimitReader(from, recipients.MaxBytes+1)
 	head := make([]byte, 4<<10)
 	n, err := io.ReadFull(from, head)
@@ -96,14 +97,14 @@ func fill(file *os.File, name string, o recipients.Options, from io.Reader) erro
 	return nil
 }
 
-// is notes what the file is like, which is how it has to stay.
-func (s *source) is(info fs.FileInfo, o recipients.Options) {
-	s.size, s.changed = info.Size(), info.ModTime()
+// setFile stores the size and time of the file, which must not change, and opens the list.
+func (s *source) setFile(info fs.FileInfo, o recipients.Options) {
+	s.size, s.modTime = info.Size(), info.ModTime()
 	o.Name = s.name
 	s.list = recipients.New(s.file, s.size, o)
 }
 
-// Close closes the file, and removes it if it is a temporary one that is still there.
+// Close closes the file and removes a temporary one.
 func (s *source) Close() error {
 	err := s.file.Close()
 	if s.temporary {
@@ -112,9 +113,9 @@ func (s *source) Close() error {
 	return err
 }
 
-// all yields the recipients from the beginning. If the file has changed since it
-// was opened, the sequence ends in an error: a campaign ID that was derived from
-// one content must not be given to another.
+// all yields the recipients from the beginning. If the file has changed since it was opened, the
+// sequence ends with an error, because a campaign ID derived from one content must not be used for
+// another.
 func (s *source) all() iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
 		for r, err := range s.list.All() {
@@ -128,8 +129,8 @@ func (s *source) all() iter.Seq2[producer.Recipient, error] {
 		info, err := s.file.Stat()
 		if err != nil {
 			yield(producer.Recipient{}, fmt.Errorf("read %s: %w", s.name, err))
-		} else if info.Size() != s.size || !info.ModTime().Equal(s.changed) {
-			yield(producer.Recipient{}, misuse("%s was changed while it was read; nothing was enqueued: run the command again", s.name))
+		} else if info.Size() != s.size || !info.ModTime().Equal(s.modTime) {
+			yield(producer.Recipient{}, misuse("%s changed while it was read; nothing was enqueued; run the command again", s.name))
 		}
 	}
 }

@@ -43,7 +43,7 @@ func TestAListThatChangesWhileItIsReadIsRefused(t *testing.T) {
 	for _, err := range src.all() {
 		last = err
 	}
-	if last == nil || !strings.Contains(last.Error(), "was changed while it was read") {
+	if last == nil || !strings.Contains(last.Error(), "changed while it was read") {
 		t.Errorf("got %v", last)
 	}
 }

@@ -21,12 +21,13 @@ func newStatus(a *app) *cobra.Command {
 	var watch, asJSON bool
 	c := &cobra.Command{
 		Use:   "status ID",
-		Short: "Show where a campaign stands, and why it is not moving",
-		Long: `Status shows a campaign's state and counts, and what keeps it from moving.
+		Short: "Show a campaign's state and counts, and what it is waiting for",
+		Long: `Status shows the state and the counts of a campaign. If the campaign makes no
+progress, it also shows what the campaign is waiting for.
 
 The state is uploading, scheduled, planning, sending, paused, cancelled or done;
-done means that nothing is pending. With --watch it shows progress until the
-campaign has ended, and then the status.`,
+done means that no recipient is pending. With --watch it shows the progress
+until the campaign has ended, and then the status.`,
 		Example: `  tuma status sale-2025-11
   tuma status sale-2025-11 --watch
   tuma status sale-2025-11 --json`,
@@ -56,10 +57,10 @@ campaign has ended, and then the status.`,
 	return c
 }
 
-// withCampaign connects for a verb that is about one campaign.
+// withCampaign checks a campaign ID, connects to Redis and calls do.
 func (a *app) withCampaign(ctx context.Context, id string, do func(*backend, string) error) error {
 	if !ledger.ValidID(id) {
-		return misuse("%.140q is no campaign ID: 1 to 128 of A-Z a-z 0-9 . _ : -", id)
+		return misuse("invalid campaign ID %.140q: use 1 to 128 of A-Z a-z 0-9 . _ : -", id)
 	}
 	b, err := a.connect(ctx)
 	if err != nil {
@@ -69,7 +70,7 @@ func (a *app) withCampaign(ctx context.Context, id string, do func(*backend, str
 	return do(b, id)
 }
 
-// printStatus writes a status for people.
+// printStatus prints a status as text.
 func printStatus(w io.Writer, st producer.Status, now time.Time) error {
 	if _, err := fmt.Fprintf(w, "%s: %s\n", st.ID, st.State); err != nil {
 		return err
@@ -77,7 +78,7 @@ func printStatus(w io.Writer, st producer.Status, now time.Time) error {
 	g := grid{right: []int{1}}
 	figure := func(name string, n int, always bool, detail string) {
 		if always || n > 0 {
-			g.add(name, count(n), detail)
+			g.add(name, formatInt(n), detail)
 		}
 	}
 	figure("recipients", st.Total, true, "")
@@ -88,15 +89,15 @@ func printStatus(w io.Writer, st producer.Status, now time.Time) error {
 	figure("  rejected", st.Rejected, true, "")
 	resend := ""
 	if st.OnUnknown == producer.OnUnknownResend {
-		resend = "each is sent to once more, and may get it twice"
+		resend = "each is sent the message once more, and may get it twice"
 	}
 	figure("  unknown", st.Unknown, true, resend)
 	figure("  skipped", st.Skipped, true, tally(st.Reasons))
 	if c := st.Canary; c != nil {
-		g.add("canary", count(c.Size), canaryText(c)+"; the others wait for it")
+		g.add("canary", formatInt(c.Size), canaryText(c)+"; the other recipients wait")
 	}
-	figure("resent", st.Resent, false, "both went out")
-	figure("set aside", st.SetAside, false, "cannot be read: "+strings.Join(st.Unreadable, "; "))
+	figure("resent", st.Resent, false, "sent twice: the gateway accepted the first call and the resent one")
+	figure("quarantined", st.Quarantined, false, "unreadable records: "+strings.Join(st.Unreadable, "; "))
 	figure("calls", st.Calls, true, "")
 	figure("segments", st.Segments, true, "")
 	dates := grid{}
@@ -105,11 +106,11 @@ func printStatus(w io.Writer, st producer.Status, now time.Time) error {
 		at   *time.Time
 	}{{"created", &st.CreatedAt}, {"starts", st.StartAt}, {"expires", st.ExpiresAt}, {"finished", st.FinishedAt}} {
 		if x.at != nil && !x.at.IsZero() {
-			dates.add(x.name, stamp(*x.at))
+			dates.add(x.name, formatTime(*x.at))
 		}
 	}
 	if st.ETA != nil {
-		dates.add("should end", stamp(*st.ETA)+", in "+roughly(st.ETA.Sub(now)))
+		dates.add("expected end", formatTime(*st.ETA)+", in "+formatDuration(st.ETA.Sub(now)))
 	}
 	if err := errors.Join(g.print(w), printByAccount(w, st.ByAccount), dates.print(w)); err != nil {
 		return err
@@ -122,7 +123,7 @@ func printStatus(w io.Writer, st producer.Status, now time.Time) error {
 	return nil
 }
 
-// printByAccount writes what is with each account, where there are several.
+// printByAccount prints the counts of each account, if there are several.
 func printByAccount(w io.Writer, counts []producer.AccountCounts) error {
 	if len(counts) < 2 {
 		return nil
@@ -130,24 +131,25 @@ func printByAccount(w io.Writer, counts []producer.AccountCounts) error {
 	g := grid{header: []string{"account", "recipients", "pending", "accepted", "delivered", "undelivered", "rejected", "unknown", "skipped"},
 		right: []int{1, 2, 3, 4, 5, 6, 7, 8}}
 	for _, c := range counts {
-		g.add(c.Account, count(c.Total), count(c.Pending), count(c.Accepted), count(c.Delivered), count(c.Undelivered), count(c.Rejected),
-			count(c.Unknown), count(c.Skipped))
+		g.add(c.Account, formatInt(c.Total), formatInt(c.Pending), formatInt(c.Accepted), formatInt(c.Delivered), formatInt(c.Undelivered), formatInt(c.Rejected),
+			formatInt(c.Unknown), formatInt(c.Skipped))
 	}
 	return g.print(w)
 }
 
+// inFlight describes the calls in flight.
 func inFlight(f producer.InFlight) string {
 	if f.Calls == 0 {
 		return ""
 	}
-	return counted(f.Calls, "call") + " in flight"
+	return plural(f.Calls, "call") + " in flight"
 }
 
-// describeBlock says why a campaign is not moving, and what would help.
+// describeBlock describes what a campaign is waiting for, and what would help.
 func describeBlock(b producer.Block, now time.Time) string {
 	since := ""
 	if b.Since != nil {
-		since = " for " + roughly(now.Sub(*b.Since))
+		since = " for " + formatDuration(now.Sub(*b.Since))
 	}
 	switch {
 	case b.Reason == "paused":
@@ -155,77 +157,78 @@ func describeBlock(b producer.Block, now time.Time) string {
 		if b.By != "" && b.By != "producer" {
 			by = " by " + b.By
 		}
-		return "it is paused" + by + since + "; tuma resume lets it go on"
+		return "paused" + by + since + "; tuma resume continues it"
 	case b.Reason == "later" && b.Until != nil:
-		return "the gateway has put off all numbers that are left; the next is tried " + when(*b.Until, now)
+		return "the gateway has deferred all remaining numbers; next try " + formatUntil(*b.Until, now)
 	case b.Reason == "set_aside":
-		return "records that cannot be read are set aside, and who is in them waits; tuma resume tries them again, tuma cancel gives them up"
+		return "records that cannot be read are quarantined, and their recipients wait; tuma resume tries them again, tuma cancel ends the campaign"
 	case b.Reason == "window" && b.Until != nil:
-		return fmt.Sprintf("it is outside of the sending hours of %s; they begin %s, at %s", b.Country, when(*b.Until, now), stamp(*b.Until))
+		return fmt.Sprintf("outside the sending hours of %s; they start %s, at %s", b.Country, formatUntil(*b.Until, now), formatTime(*b.Until))
 	case b.Reason == "no_route":
-		return "no account is named, and the workers have no routes"
+		return "the campaign names no account and the workers have no routes"
 	case b.Reason == "no_worker" && b.Since != nil:
-		return fmt.Sprintf("no worker serves account %s; the last was seen %s ago", b.Account, roughly(now.Sub(*b.Since)))
+		return fmt.Sprintf("no worker serves account %s; the last one was seen %s ago", b.Account, formatDuration(now.Sub(*b.Since)))
 	case b.Reason == "no_worker":
 		return "no worker serves account " + b.Account
 	}
-	text := "account " + b.Account + " is held: " + b.Reason
+	text := "account " + b.Account + " is on hold: " + b.Reason
 	if b.Code != "" {
 		text += " (" + b.Code + ")"
 	}
 	text += since
 	if b.Until != nil && b.Reason == string(providers.CauseCredit) {
-		return text + "; top it up, and it goes on by itself"
+		return text + "; sending continues automatically after a top-up"
 	}
 	if b.Until != nil {
-		text += ", tried again " + when(*b.Until, now)
+		text += ", next try " + formatUntil(*b.Until, now)
 	} else {
 		text += ", until tuma release " + b.Account
 	}
-	for _, x := range b.Unfit {
+	for _, x := range b.Incompatible {
 		text += "; its work cannot move to " + x
 	}
 	return text
 }
 
-// describe is describeBlock with what the status knows beyond the block.
+// describe is describeBlock, with the figures of the status for a pause by --max-rejected.
 func describe(st producer.Status, b producer.Block, now time.Time) string {
-	if b.Reason != "paused" || st.TooMany == nil {
+	if b.Reason != "paused" || st.TooManyRejected == nil {
 		return describeBlock(b, now)
 	}
-	what, share := "messages that had ended", 100*float64(st.TooMany.Bad)/float64(max(1, st.TooMany.Ended))
-	if st.TooMany.Canary {
-		what = "messages of its canary"
+	what, share := "finished messages", 100*float64(st.TooManyRejected.Bad)/float64(max(1, st.TooManyRejected.Ended))
+	if st.TooManyRejected.Canary {
+		what = "canary messages"
 	}
 	since := ""
 	if b.Since != nil {
-		since = " for " + roughly(now.Sub(*b.Since))
+		since = " for " + formatDuration(now.Sub(*b.Since))
 	}
-	return fmt.Sprintf("it is paused%s: %s of %s %s were rejected or are unknown, %.3g %% where %g %% are allowed (tuma results %s says why); "+
-		"tuma resume lets it go on, tuma cancel ends it", since, count(st.TooMany.Bad), count(st.TooMany.Ended), what, share, st.MaxRejected, st.ID)
+	return fmt.Sprintf("paused%s: %s of %s %s were rejected or are unknown, %.3g %%; at most %g %% are allowed (see tuma results %s); "+
+		"tuma resume continues it, tuma cancel ends it", since, formatInt(st.TooManyRejected.Bad), formatInt(st.TooManyRejected.Ended), what, share, st.MaxRejected, st.ID)
 }
 
-// canaryText says how a canary stands: "37 of 50 ended, 2 rejected".
+// canaryText describes the progress of a canary: "37 of 50 ended, 2 rejected".
 func canaryText(c *producer.Canary) string {
-	text := fmt.Sprintf("%s of %s ended", count(c.Ended), count(c.Size))
+	text := fmt.Sprintf("%s of %s ended", formatInt(c.Ended), formatInt(c.Size))
 	if c.Rejected > 0 {
-		text += ", " + count(c.Rejected) + " rejected"
+		text += ", " + formatInt(c.Rejected) + " rejected"
 	}
 	if c.Unknown > 0 {
-		text += ", " + count(c.Unknown) + " unknown"
+		text += ", " + formatInt(c.Unknown) + " unknown"
 	}
 	return text
 }
 
-func when(at, now time.Time) string {
+// formatUntil formats the time from now until at: "in 3m00s", or "now".
+func formatUntil(at, now time.Time) string {
 	if d := at.Sub(now); d > time.Second {
-		return "in " + roughly(d)
+		return "in " + formatDuration(d)
 	}
 	return "now"
 }
 
-// blocks joins all reasons why a campaign is not moving.
-func blocks(st producer.Status, now time.Time) string {
+// blockReasons joins the descriptions of everything that a campaign is waiting for.
+func blockReasons(st producer.Status, now time.Time) string {
 	text := map[string]bool{}
 	for _, b := range st.BlockedBy {
 		text[describe(st, b, now)] = true

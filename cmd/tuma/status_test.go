@@ -11,7 +11,7 @@ import (
 
 func TestStatusCountsByAccountWhereThereAreSeveral(t *testing.T) {
 	t.Parallel()
-	counts := []producer.AccountCounts{{Account: "at", Total: 150, Pending: 150}, {Account: "qs", Total: 3850, Accepted: 3849, Rejected: 1}}
+	counts := []producer.AccountCounts{{Account: "at", Counts: producer.Counts{Total: 150, Pending: 150}}, {Account: "qs", Counts: producer.Counts{Total: 3850, Accepted: 3849, Rejected: 1}}}
 	for name, tt := range map[string]struct {
 		counts []producer.AccountCounts
 		lines  []string
@@ -28,11 +28,11 @@ func TestStatusCountsByAccountWhereThereAreSeveral(t *testing.T) {
 			text := strings.Join(strings.Fields(out.String()), " ")
 			for _, line := range tt.lines {
 				if !strings.Contains(text, line) {
-					t.Errorf("no %q in\n%s", line, &out)
+					t.Errorf("status does not contain %q:\n%s", line, &out)
 				}
 			}
 			if len(tt.lines) == 0 && strings.Contains(text, "at 150") {
-				t.Errorf("a table for one account:\n%s", &out)
+				t.Errorf("got a table for a single account:\n%s", &out)
 			}
 		})
 	}
@@ -40,8 +40,8 @@ func TestStatusCountsByAccountWhereThereAreSeveral(t *testing.T) {
 
 func TestABlockNamesTheAccountsThatCannotHelp(t *testing.T) {
 	t.Parallel()
-	got := describeBlock(producer.Block{Account: "at", Reason: "connection", Unfit: []string{"qs: body: it has 700 characters, account qs takes 459"}}, time.Now())
-	if want := "; its work cannot move to qs: body: it has 700 characters, account qs takes 459"; !strings.HasSuffix(got, want) {
-		t.Errorf("%q", got)
+	got := describeBlock(producer.Block{Account: "at", Reason: "connection", Incompatible: []string{"qs: body: the body has 700 characters; account qs allows 459"}}, time.Now())
+	if want := "; its work cannot move to qs: body: the body has 700 characters; account qs allows 459"; !strings.HasSuffix(got, want) {
+		t.Errorf("got %q, want it to end with %q", got, want)
 	}
 }

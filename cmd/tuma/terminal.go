@@ -15,13 +15,13 @@ import (
 	"golang.org/x/term"
 )
 
-// isTerminal says whether a person reads or writes there.
+// isTerminal reports whether a stream is a terminal.
 func isTerminal(stream any) bool {
 	f, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// terminalWidth is how many characters fit in a line, 80 if that cannot be told.
+// terminalWidth returns the width of a terminal in characters, or 80 if it is not known.
 func terminalWidth(stream any) int {
 	if f, ok := stream.(*os.File); ok {
 		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
@@ -31,17 +31,17 @@ func terminalWidth(stream any) int {
 	return 80
 }
 
-// grid is a table for people: with lines around its cells on a terminal, plain
-// aligned text elsewhere.
+// grid is a table: with lines between its cells on a terminal, as aligned text elsewhere.
 type grid struct {
 	header []string
 	rows   [][]string
-	// right are the columns of figures.
+	// right are the indexes of the columns that are aligned to the right.
 	right []int
 }
 
 func (g *grid) add(cells ...string) { g.rows = append(g.rows, cells) }
 
+// print prints the table, with lines if w is a terminal.
 func (g *grid) print(w io.Writer) error {
 	if isTerminal(w) {
 		return g.draw(w)
@@ -49,6 +49,7 @@ func (g *grid) print(w io.Writer) error {
 	return g.plain(w)
 }
 
+// plain prints the table as aligned text.
 func (g *grid) plain(w io.Writer) error {
 	var widths []int
 	rows := g.rows
@@ -80,6 +81,7 @@ func (g *grid) plain(w io.Writer) error {
 	return err
 }
 
+// draw prints the table with lines.
 func (g *grid) draw(w io.Writer) error {
 	t := table.NewWriter()
 	style := table.StyleLight
@@ -108,8 +110,8 @@ func (g *grid) draw(w io.Writer) error {
 	return err
 }
 
-// count writes a number with its thousands apart: 1,234,567.
-func count(n int) string {
+// formatInt formats a number with thousands separators: 1,234,567.
+func formatInt(n int) string {
 	s := strconv.Itoa(n)
 	start := 0
 	if n < 0 {
@@ -121,24 +123,24 @@ func count(n int) string {
 	return s
 }
 
-// counted is count with the thing counted: "1 recipient", "2 recipients".
-func counted(n int, thing string) string {
+// plural formats a number of things: "1 recipient", "2 recipients".
+func plural(n int, thing string) string {
 	if n == 1 {
 		return "1 " + thing
 	}
-	return count(n) + " " + thing + "s"
+	return formatInt(n) + " " + thing + "s"
 }
 
-// perSecond writes a rate with no more digits than it deserves.
-func perSecond(rate float64) string {
+// formatRate formats a rate per second: with one decimal below 10, else as an integer.
+func formatRate(rate float64) string {
 	if rate >= 10 {
-		return count(int(rate+0.5)) + "/s"
+		return formatInt(int(rate+0.5)) + "/s"
 	}
 	return strconv.FormatFloat(rate, 'f', 1, 64) + "/s"
 }
 
-// roughly writes a span of time in its two largest units.
-func roughly(d time.Duration) string {
+// formatDuration formats a duration in its two largest units.
+func formatDuration(d time.Duration) string {
 	switch {
 	case d < time.Second:
 		return "0s"
@@ -152,15 +154,15 @@ func roughly(d time.Duration) string {
 	return fmt.Sprintf("%dd%02dh", int(d.Hours())/24, int(d.Hours())%24)
 }
 
-// stamp writes a moment as everywhere: RFC 3339 in UTC, to the second.
-func stamp(t time.Time) string {
+// formatTime formats a time as RFC 3339 in UTC, to the second. The zero time is an empty string.
+func formatTime(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
 	return t.UTC().Format(time.RFC3339)
 }
 
-// oneLine cuts a text to one line of at most so many characters.
+// oneLine joins the lines of a text and cuts it to at most most characters.
 func oneLine(s string, most int) string {
 	s = strings.Join(strings.Fields(s), " ")
 	if r := []rune(s); len(r) > most {

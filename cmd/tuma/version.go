@@ -5,42 +5,96 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
 
-// version is set by the linker in a release: -X main.version=v1.2.3.
+// version is the release. The Makefile sets it with -X main.version=v1.2.3. It is empty in a binary that
+// go install or go build made: then the build information of the binary names the release.
 var version string
 
 func newVersion(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:     "version",
-		Short:   "Print the version",
-		Long:    "Version prints the release, the commit it was built from, and the Go it was built with.",
+		Use:   "version",
+		Short: "Print the version",
+		Long: `Version prints the release, the Go version and platform of the build, and the
+commit with its time where the binary knows them. A build between two releases
+prints a pseudo-version or a commit instead of a release. The ending -dirty
+means that the source had changes that were not committed.`,
 		Example: "  tuma version",
 		Args:    takes(),
 		RunE: a.verb(func(context.Context, []string) error {
-			_, err := fmt.Fprintf(a.out, "tuma %s %s %s/%s\n", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			info, _ := debug.ReadBuildInfo()
+			_, err := fmt.Fprintln(a.out, versionLine(version, info))
 			return err
 		}),
 	}
 }
 
-func buildVersion() string {
-	if version != "" {
-		return version
-	}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	if v := info.Main.Version; v != "" && v != "(devel)" {
-		return v
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			return s.Value[:min(len(s.Value), 12)]
+// versionLine returns what tuma version prints. release is the version that the linker set, or empty; info is the
+// build information of the binary, or nil.
+func versionLine(release string, info *debug.BuildInfo) string {
+	b := readBuild(info)
+	line := fmt.Sprintf("tuma %s %s %s/%s", b.release(release), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	if b.revision != "" {
+		line += " commit " + b.shortRevision()
+		if b.time != "" {
+			line += " " + b.time
 		}
 	}
-	return "devel"
+	return line
 }
+
+// build is what a binary knows about its source.
+type build struct {
+	module   string // version of the main module, empty if Go does not know it
+	revision string // full hash of the commit, empty outside of a repository
+	time     string // of the commit, RFC 3339 in UTC
+	modified bool   // there were changes that were not committed
+}
+
+func readBuild(info *debug.BuildInfo) build {
+	if info == nil {
+		return build{}
+	}
+	b := build{module: info.Main.Version}
+	if b.module == "(devel)" {
+		b.module = ""
+	}
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			b.revision = s.Value
+		case "vcs.time":
+			b.time = s.Value
+		case "vcs.modified":
+			b.modified = s.Value == "true"
+		}
+	}
+	return b
+}
+
+// release returns the linker's version, else the module's, else the commit, else "devel".
+func (b build) release(linker string) string {
+	// go build marks changes as "+dirty", git describe as "-dirty"; one spelling is enough.
+	module, modified := strings.CutSuffix(b.module, "+dirty")
+	var name string
+	switch {
+	case linker != "":
+		return linker // the Makefile has asked git already
+	case module != "":
+		name = module
+	case b.revision != "":
+		name = b.shortRevision()
+	default:
+		return "devel"
+	}
+	if modified || b.modified {
+		name += "-dirty"
+	}
+	return name
+}
+
+// shortRevision returns as many digits of the commit as a pseudo-version has.
+func (b build) shortRevision() string { return b.revision[:min(len(b.revision), 12)] }

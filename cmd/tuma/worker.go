@@ -17,8 +17,8 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// working is one `tuma worker`.
-type working struct {
+// workerCommand is one run of tuma worker, with its flags.
+type workerCommand struct {
 	*app
 	accounts  []string
 	listen    string
@@ -27,29 +27,30 @@ type working struct {
 }
 
 func newWorker(a *app) *cobra.Command {
-	w := &working{app: a}
+	w := &workerCommand{app: a}
 	c := &cobra.Command{
 		Use:   "worker",
-		Short: "Plan and send campaigns until told to stop",
-		Long: `Worker plans and sends what is enqueued, through the accounts of the configuration.
-Run as many as you like on one Redis: together they keep to each account's rate,
-and when one dies the others take over its work without sending anything twice.
+		Short: "Plan and send campaigns until stopped",
+		Long: `Worker plans and sends enqueued campaigns through the accounts of the
+configuration. You can run many workers on one Redis. Together they keep to each
+account's rate. When a worker dies, the others take over its work without
+sending a message twice.
 
-SIGTERM or Ctrl-C lets it finish the calls that are with a gateway, and then it
-ends; a second one ends it at once.
+After SIGTERM or Ctrl-C the worker finishes its calls in flight and exits. A
+second signal ends it at once.
 
-With --listen it answers /healthz (this process is alive, whatever Redis does) and
-/readyz (it works: Redis answers, and it is not about to end).`,
+With --listen it serves /healthz (the process is alive, even without Redis) and
+/readyz (Redis answers and the worker is not shutting down).`,
 		Example: `  tuma worker
   tuma worker --accounts kobo-main,kobo-2 --listen :8080 --log-format json`,
 		Args: takes(),
 		RunE: a.verb(func(ctx context.Context, _ []string) error { return w.run(ctx) }),
 	}
 	f := c.Flags()
-	f.StringSliceVar(&w.accounts, "accounts", nil, "serve only these accounts (default: all in the configuration)")
-	f.StringVar(&w.listen, "listen", "", "address for /healthz and /readyz, such as :8080 (default: none)")
-	f.StringVar(&w.logLevel, "log-level", "info", "debug, info, warn or error")
-	f.StringVar(&w.logFormat, "log-format", "", "json or console (default: console on a terminal, else json)")
+	f.StringSliceVar(&w.accounts, "accounts", nil, "serve only these `accounts`, separated by commas (default: all in the configuration)")
+	f.StringVar(&w.listen, "listen", "", "`address` for /healthz and /readyz, such as :8080 (default: none)")
+	f.StringVar(&w.logLevel, "log-level", "info", "log `level`: debug, info, warn or error")
+	f.StringVar(&w.logFormat, "log-format", "", "log `format`: json or console (default: console on a terminal, else json)")
 	_ = c.RegisterFlagCompletionFunc("accounts", a.completeAccounts)
 	_ = c.RegisterFlagCompletionFunc("log-format", cobra.FixedCompletions([]string{"json", "console"}, cobra.ShellCompDirectiveNoFileComp))
 	levels := []string{"debug", "info", "warn", "error"}
@@ -57,7 +58,7 @@ With --listen it answers /healthz (this process is alive, whatever Redis does) a
 	return c
 }
 
-func (w *working) run(ctx context.Context) error {
+func (w *workerCommand) run(ctx context.Context) error {
 	log, err := newLogger(w.err, w.logLevel, w.logFormat)
 	if err != nil {
 		return err
@@ -70,9 +71,9 @@ func (w *working) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b, err := openBackend(ctx, cfg, connectionsFor(accounts))
+	b, err := openBackend(ctx, cfg, poolSizeFor(accounts))
 	if err != nil {
-		return unlessEnded(ctx, err)
+		return ignoreCancelled(ctx, err)
 	}
 	defer b.Close()
 	settings := workerConfig(b, accounts)
@@ -82,29 +83,30 @@ func (w *working) run(ctx context.Context) error {
 		return err
 	}
 	if w.listen == "" {
-		return unlessEnded(ctx, wk.Run(ctx))
+		return ignoreCancelled(ctx, wk.Run(ctx))
 	}
-	// Before any work begins: an address that is taken is an error of the start.
+	// Listen before any work starts, so that an address in use is reported at once.
 	server, err := serveHealth(ctx, w.listen, wk.Ready, log)
 	if err != nil {
 		return err
 	}
-	return errors.Join(unlessEnded(ctx, wk.Run(ctx)), server.Close())
+	return errors.Join(ignoreCancelled(ctx, wk.Run(ctx)), server.Close())
 }
 
-// unlessEnded is what kept a worker from beginning, unless it was asked to end
-// meanwhile: then it has done what it was asked.
-func unlessEnded(ctx context.Context, err error) error {
+// ignoreCancelled returns err, or nil if the worker was stopped by a signal: then stopping is not a
+// failure.
+func ignoreCancelled(ctx context.Context, err error) error {
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil
 	}
 	return err
 }
 
-// chooseAccounts returns the accounts named, or all, every one of them complete.
+// chooseAccounts returns the accounts with these names, or all accounts if names is empty. It returns
+// an error if one of them does not exist or lacks a setting.
 func chooseAccounts(cfg *config, names []string) ([]*accountConfig, error) {
 	if len(cfg.accounts) == 0 {
-		return nil, misuse("%s has no accounts: there is nothing to send through", cfg.file)
+		return nil, misuse("%s has no accounts: add one under accounts", cfg.file)
 	}
 	if len(names) == 0 {
 		names = cfg.accountNames()
@@ -134,7 +136,7 @@ func chooseAccounts(cfg *config, names []string) ([]*accountConfig, error) {
 	return chosen, nil
 }
 
-// newLogger returns what the worker's lines go to.
+// newLogger returns the logger of the worker.
 func newLogger(w io.Writer, level, format string) (zerolog.Logger, error) {
 	parsed, err := zerolog.ParseLevel(level)
 	if err != nil || level == "" {
@@ -149,10 +151,10 @@ func newLogger(w io.Writer, level, format string) (zerolog.Logger, error) {
 	return zerolog.New(w).Level(parsed).With().Timestamp().Logger(), nil
 }
 
-// readyWithin bounds the question whether the worker can work.
-const readyWithin = 2 * time.Second
+// readyTimeout bounds the check behind /readyz.
+const readyTimeout = 2 * time.Second
 
-// serveHealth answers /healthz and /readyz at an address until it is closed.
+// serveHealth serves /healthz and /readyz on an address until the server is closed.
 func serveHealth(ctx context.Context, address string, ready func(context.Context) error, log zerolog.Logger) (*http.Server, error) {
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", address)
@@ -160,15 +162,15 @@ func serveHealth(ctx context.Context, address string, ready func(context.Context
 		return nil, fmt.Errorf("--listen: %w", err)
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { respond(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), readyWithin)
+		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 		defer cancel()
 		if err := ready(ctx); err != nil {
-			answer(w, http.StatusServiceUnavailable, err.Error())
+			respond(w, http.StatusServiceUnavailable, err.Error())
 			return
 		}
-		answer(w, http.StatusOK, "ok")
+		respond(w, http.StatusOK, "ok")
 	})
 	server := &http.Server{
 		Handler:           mux,
@@ -180,14 +182,15 @@ func serveHealth(ctx context.Context, address string, ready func(context.Context
 	}
 	go func() {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			log.Error().Err(err).Msg("health checks are not answered any more")
+			log.Error().Err(err).Msg("health checks failed: the server ended")
 		}
 	}()
 	log.Info().Str("address", listener.Addr().String()).Msg("listening for health checks")
 	return server, nil
 }
 
-func answer(w http.ResponseWriter, status int, text string) {
+// respond writes a plain text response that must not be cached.
+func respond(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)

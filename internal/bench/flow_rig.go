@@ -19,13 +19,11 @@ import (
 
 	"github.com/tuma-sms/tuma/internal/sandbox"
 	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/providers/catalog"
 )
 
-// logins are the gateways and what an account at each has to say.
-var logins = map[string][]string{
-	"kobo": {"user", "pass"}, "africastalking": {"username", "api_key"}, "connectmedia": {"username", "password"},
-	"qserve": {"username", "api_key"}, "textconnect": {"token"},
-}
+// logins are the login fields of an account at each gateway.
+var logins = catalog.Logins()
 
 // flowAccount is an account of the configuration, named as its gateway.
 type flowAccount struct {

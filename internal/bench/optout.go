@@ -70,7 +70,7 @@ func optOutRole(ctx context.Context, args []string) error {
 	}
 	fmt.Printf("%d listed in %.1f s\n", listed, time.Since(start).Seconds())
 	const pages = 1000
-	lookup, found := ledger.New(rdb).Lookup([]string{ledger.AllSenders}, map[string]int{ledger.AllSenders: r.Added}, pages*1000), 0
+	lookup, found := ledger.New(rdb).NewOptOutLookup([]string{ledger.AllSenders}, map[string]int{ledger.AllSenders: r.Added}, pages*1000), 0
 	start = time.Now()
 	for p := range pages {
 		page := make([]sms.MSISDN, 1000)

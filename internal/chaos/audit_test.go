@@ -79,10 +79,10 @@ func TestI1IsABreachUnlessItHolds(t *testing.T) {
 		status   producer.Status
 		breaches int
 	}{
-		{producer.Status{Total: 7, Pending: 1, Accepted: 1, Delivered: 1, Undelivered: 1, Rejected: 1, Unknown: 1, Skipped: 1}, 0},
-		{producer.Status{Total: 7, Pending: 6}, 1},
-		{producer.Status{Total: 7, Accepted: 8}, 1},
-		{producer.Status{Total: 7, State: producer.Uploading}, 0},
+		{producer.Status{Counts: producer.Counts{Total: 7, Pending: 1, Accepted: 1, Delivered: 1, Undelivered: 1, Rejected: 1, Unknown: 1, Skipped: 1}}, 0},
+		{producer.Status{Counts: producer.Counts{Total: 7, Pending: 6}}, 1},
+		{producer.Status{Counts: producer.Counts{Total: 7, Accepted: 8}}, 1},
+		{producer.Status{Counts: producer.Counts{Total: 7}, State: producer.Uploading}, 0},
 	} {
 		var x traffic
 		x.checkI1(c.status)

@@ -16,12 +16,12 @@ import (
 
 	"github.com/tuma-sms/tuma/internal/queue"
 	"github.com/tuma-sms/tuma/internal/redistest"
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/providers/providertest"
 )
 
 func TestMain(m *testing.M) {
 	redis.SetLogger(silent{})
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(providertest.Guarded(m))
 }
 
 // TestNothingIsLostOrSentTwiceWhateverBreaks is the whole command, for a short time.
@@ -44,18 +44,6 @@ func TestNothingIsLostOrSentTwiceWhateverBreaks(t *testing.T) {
 	}
 	if !regexp.MustCompile(`opted out meanwhile .* [1-9][0-9]*\n`).MatchString(injected) {
 		t.Errorf("nobody has opted out:\n%s", out.String())
-	}
-}
-
-func TestOneMoreGatewayNeedsItsLoginHere(t *testing.T) {
-	t.Parallel()
-	for _, name := range sandbox.Names() {
-		if len(logins[name]) == 0 {
-			t.Errorf("logins has no %s", name)
-		}
-	}
-	if len(logins) != len(sandbox.Names()) {
-		t.Errorf("logins are %v, and there is %v", logins, sandbox.Names())
 	}
 }
 

@@ -24,16 +24,11 @@ import (
 	"github.com/tuma-sms/tuma/internal/queue"
 	"github.com/tuma-sms/tuma/internal/sandbox"
 	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/providers/catalog"
 )
 
-// logins are the gateways and what an account at each has to say.
-var logins = map[string][]string{
-	"africastalking": {"username", "api_key"},
-	"connectmedia":   {"username", "password"},
-	"kobo":           {"user", "pass"},
-	"qserve":         {"username", "api_key"},
-	"textconnect":    {"token"},
-}
+// logins are the login fields of an account at each gateway.
+var logins = catalog.Logins()
 
 // oneByOne is the gateway that takes one number a call.
 const oneByOne = "connectmedia"
@@ -189,7 +184,7 @@ func (r *rig) startTraffic(config string) error {
 		}
 		return 2000
 	}
-	if t.client, err = producer.New(r.through, producer.WithDurability(d)); err != nil {
+	if t.client, err = producer.New(r.through, producer.WithDurability(producer.Durability(d))); err != nil {
 		return err
 	}
 	if t.watcher, err = producer.New(r.direct); err != nil {

@@ -100,7 +100,7 @@ func TestAKilledWorkerSendsNothingBeyondTheCanary(t *testing.T) {
 	case <-time.After(2 * time.Minute):
 		t.Fatalf("it is not paused: %+v", f.status("sale"))
 	}
-	if !strings.HasPrefix(said, "3") || !strings.Contains(said, "50 of 50 messages of its canary were rejected or are unknown") || !strings.Contains(said, "tuma resume") {
+	if !strings.HasPrefix(said, "3") || !strings.Contains(said, "50 of 50 canary messages were rejected or are unknown") || !strings.Contains(said, "tuma resume") {
 		t.Errorf("tuma send says %s", said)
 	}
 	s := f.status("sale")
@@ -116,7 +116,7 @@ func TestAKilledWorkerSendsNothingBeyondTheCanary(t *testing.T) {
 	f.redis.Kill()
 	f.redis.Restart()
 	f.start()
-	if s := f.status("sale"); s.State != producer.Paused || s.TooMany == nil {
+	if s := f.status("sale"); s.State != producer.Paused || s.TooManyRejected == nil {
 		t.Errorf("after a restart: %+v", s)
 	}
 	if n, _ := door.counts(); n != 50 {

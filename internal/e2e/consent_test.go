@@ -140,17 +140,17 @@ func TestOptOutOnTheCommandLine(t *testing.T) {
 	if out := f.must("optout", "add", "0710000001", "+254710000002", "--sender", "acme"); out != "2 numbers added to the suppression list of ACME\n" {
 		t.Error(out)
 	}
-	if out := f.must("optout", "add", "0710000001", "--sender", "ACME"); !strings.HasPrefix(out, "0 numbers added") || !strings.Contains(out, "1 had been on it") {
+	if out := f.must("optout", "add", "0710000001", "--sender", "ACME"); !strings.HasPrefix(out, "0 numbers added") || !strings.Contains(out, "1 already on it") {
 		t.Error(out)
 	}
 	list := f.write("list.txt", "0710000003\n0710000004\nnobody\n254710000001\n")
-	if _, errOut, exit := f.tuma("optout", "import", list); exit != 1 || !strings.Contains(errOut, "list.txt:3: ") || !strings.Contains(errOut, "1 row could not be taken") {
+	if _, errOut, exit := f.tuma("optout", "import", list); exit != 1 || !strings.Contains(errOut, "list.txt:3: ") || !strings.Contains(errOut, "1 invalid row not imported") {
 		t.Errorf("exit %d: %s", exit, errOut)
 	}
 	if _, errOut, exit := f.tuma("optout", "add", "0710000009", "12"); exit != 2 || !strings.Contains(errOut, "number 2: ") || !strings.Contains(errOut, "nothing was changed") {
 		t.Errorf("exit %d: %s", exit, errOut)
 	}
-	if out := f.must("optout", "check", "0710000009"); out != "on no suppression list\n" {
+	if out := f.must("optout", "check", "0710000009"); out != "not on a suppression list\n" {
 		t.Error(out)
 	}
 	var found []producer.OptOut
@@ -200,7 +200,7 @@ func TestOptOutOnTheCommandLine(t *testing.T) {
 	f.write("people.txt", strings.Join(people, "\n"))
 	cmd := exec.Command(binary, "--config", f.dir+"/tuma.yaml", "optout", "add", "--file", numbers)
 	out, err := cmd.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "1 call, to 2 of these, had begun before") || !strings.Contains(string(out), "6 numbers added") {
+	if err != nil || !strings.Contains(string(out), "1 call to 2 of these numbers in flight") || !strings.Contains(string(out), "6 numbers added") {
 		t.Errorf("%v: %s", err, out)
 	}
 	if s := f.status("c"); s.Accepted != 2 || s.InFlight.Calls != 0 {

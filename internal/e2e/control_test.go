@@ -92,7 +92,7 @@ func TestOrdersOutliveWhateverIsRestarted(t *testing.T) {
 			if s := f.wait("resumed", time.Minute); s.State != producer.Done || s.Accepted != each {
 				t.Errorf("resumed: %+v", s)
 			}
-			if _, errOut, exit := f.tuma("resume", "cancelled"); exit != 1 || !strings.Contains(errOut, "cancelled, and that is for good") {
+			if _, errOut, exit := f.tuma("resume", "cancelled"); exit != 1 || !strings.Contains(errOut, "the campaign was cancelled, which is permanent") {
 				t.Errorf("resume of what is cancelled: exit %d, %s", exit, errOut)
 			}
 			if out, errOut, exit := f.tuma("resume", "resumed"); exit != 0 || !strings.Contains(out, "nothing left to send") {

@@ -48,7 +48,7 @@ func newTown(t *testing.T, o sandbox.Options, extra map[string][]string) *town {
 	var accounts strings.Builder
 	for _, k := range x.kinds {
 		fmt.Fprintf(&accounts, "  %[1]s:\n    provider: %[1]s\n    base_url: http://%[2]s/%[1]s\n    sender: ACME\n", k.Name, x.address)
-		for _, field := range k.Required {
+		for _, field := range k.Login() {
 			fmt.Fprintf(&accounts, "    %s: demo\n", field)
 		}
 		for _, line := range append(extra[""], extra[k.Name]...) {

@@ -30,10 +30,10 @@ func TestMarketingWaitsForItsHours(t *testing.T) {
 	list := f.recipients("list.csv", 2000)
 	send := []string{"send", "--via", "kobo-main", "--body", text, "--file", list, "--id"}
 	_, said, exit := f.tuma(append(send, "late")...)
-	if want := "outside of the sending hours of KE (" + hours + " there): sent from " + opens.UTC().Format(time.RFC3339) + " on"; exit != 0 || !strings.Contains(said, want) {
+	if want := "recipients in KE wait for its sending hours (" + hours + " local time): sending starts at " + opens.UTC().Format(time.RFC3339); exit != 0 || !strings.Contains(said, want) {
 		t.Errorf("exit %d, %s; want %q", exit, said, want)
 	}
-	if _, said, _ := f.tuma(append(send, "gone", "--expires-in", "2s")...); !strings.Contains(said, "; but it expires before") {
+	if _, said, _ := f.tuma(append(send, "gone", "--expires-in", "2s")...); !strings.Contains(said, "; but the campaign expires before that") {
 		t.Errorf("it said %s", said)
 	}
 	if _, said, exit := f.tuma(append(send, "code", "--class", "transactional", "--wait")...); exit != 0 || strings.Contains(said, "sending hours") {
@@ -43,7 +43,7 @@ func TestMarketingWaitsForItsHours(t *testing.T) {
 	if b := f.status("late").BlockedBy[0]; b.Reason != "window" || b.Account != "kobo-main" || b.Country != "KE" || b.Until == nil || !b.Until.Equal(opens) {
 		t.Errorf("blocked by %+v", b)
 	}
-	if out := f.must("status", "late"); !strings.Contains(out, "waiting: it is outside of the sending hours of KE; they begin in ") {
+	if out := f.must("status", "late"); !strings.Contains(out, "waiting: outside the sending hours of KE; they start in ") {
 		t.Errorf("status says\n%s", out)
 	}
 	f.kill(first)

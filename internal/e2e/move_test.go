@@ -8,6 +8,7 @@ import (
 
 	"github.com/tuma-sms/tuma/internal/sandbox"
 	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/providers/catalog"
 )
 
 // pair is a fleet with two accounts at two gateways, each behind a server of its own; all
@@ -19,11 +20,18 @@ type pair struct {
 	webs  [2]*httptest.Server
 }
 
-// logins are the secrets of the gateways' accounts, as tuma.yaml has them.
-var logins = map[string]string{
-	"kobo":         "    user: demo\n    pass: demo\n",
-	"qserve":       "    username: demo\n    api_key: demo\n",
-	"connectmedia": "    username: demo\n    password: demo\n",
+// loginOf returns the login lines of an account at a gateway, as tuma.yaml has them.
+func loginOf(t *testing.T, gateway string) string {
+	t.Helper()
+	kind, ok := catalog.Lookup(gateway)
+	if !ok {
+		t.Fatalf("the catalog has no gateway %q", gateway)
+	}
+	lines := ""
+	for _, field := range kind.Login() {
+		lines += "    " + field + ": demo\n"
+	}
+	return lines
 }
 
 func newPair(t *testing.T, first, second string, extra string) *pair {
@@ -34,7 +42,7 @@ func newPair(t *testing.T, first, second string, extra string) *pair {
 	for i, name := range x.names {
 		x.webs[i] = httptest.NewServer(gateway)
 		accounts += fmt.Sprintf("  %[1]s:\n    provider: %[1]s\n    base_url: %[2]s/%[1]s\n    sender: FROM%[3]d\n    timeout: 2s\n%[4]s",
-			name, x.webs[i].URL, i, logins[name])
+			name, x.webs[i].URL, i, loginOf(t, name))
 		if i == 0 {
 			accounts += extra
 		}

@@ -1,6 +1,6 @@
-// Package hours knows when messages may be handed over: between two times of day,
-// local to the recipient. It judges by the wall clock of each time zone of the
-// recipient's country, also where clocks are put forward and back.
+// Package hours computes sending hours: when messages may be sent, between two times of day, in the
+// recipient's local time. It uses the wall clock of every time zone of the recipient's country,
+// across clock changes too.
 package hours
 
 import (
@@ -13,12 +13,12 @@ import (
 // day is the length of a day on the wall clock.
 const day = 24 * time.Hour
 
-// Hours are a part of each day, from one time since midnight until just before
-// another. If To is not after From they go over midnight.
+// Hours are a part of each day, from From until just before To, both measured from midnight. If To
+// is not after From, the hours continue past midnight.
 type Hours struct{ From, To time.Duration }
 
-// Parse reads "08:00-18:00"; seconds may be given too. "20:00-06:00" goes over
-// midnight, and "24:00" is the end of a day.
+// Parse parses hours such as "08:00-18:00" or "08:00:30-18:00". "20:00-06:00" continues past
+// midnight, and "24:00" is the end of a day. Hours that begin when they end are an error.
 func Parse(s string) (Hours, error) {
 	before, after, _ := strings.Cut(s, "-")
 	from, err1 := parseClock(before)
@@ -27,7 +27,7 @@ func Parse(s string) (Hours, error) {
 		return Hours{}, fmt.Errorf("parse hours %.40q: %w", s, err)
 	}
 	if from == day || from == to || from == 0 && to == 0 {
-		return Hours{}, fmt.Errorf("parse hours %.40q: they begin when they end", s)
+		return Hours{}, fmt.Errorf("parse hours %.40q: must not begin when they end", s)
 	}
 	return Hours{from, to}, nil
 }
@@ -47,7 +47,7 @@ func parseClock(s string) (time.Duration, error) {
 	return sinceMidnight(t), nil
 }
 
-// String writes the hours as Parse reads them.
+// String returns the hours in the form that Parse parses.
 func (h Hours) String() string { return clock(h.From) + "-" + clock(h.To) }
 
 func clock(d time.Duration) string {
@@ -58,18 +58,19 @@ func clock(d time.Duration) string {
 	return out
 }
 
-// has says whether a time of day is among the hours.
-func (h Hours) has(t time.Duration) bool {
+// contains reports whether a time of day is within the hours.
+func (h Hours) contains(t time.Duration) bool {
 	if h.From < h.To {
 		return h.From <= t && t < h.To
 	}
 	return t >= h.From || t < h.To
 }
 
-// next is the first instant after t, which is in its zone, at which has may change.
-func (h Hours) next(t time.Time) time.Time {
+// nextChange returns the first time after t at which contains may change. It uses the time zone of
+// t.
+func (h Hours) nextChange(t time.Time) time.Time {
 	now := sinceMidnight(t)
-	_, first := t.ZoneBounds() // until then the wall clock runs evenly
+	_, first := t.ZoneBounds() // until then the wall clock runs without a jump
 	for _, mark := range []time.Duration{h.From, h.To} {
 		wait := (mark - now) % day
 		if wait <= 0 {
@@ -82,7 +83,7 @@ func (h Hours) next(t time.Time) time.Time {
 	return first
 }
 
-// sinceMidnight is what the wall clock shows.
+// sinceMidnight returns the time of day that the wall clock shows.
 func sinceMidnight(t time.Time) time.Duration {
 	h, m, s := t.Clock()
 	return time.Duration(h)*time.Hour + time.Duration(m)*time.Minute + time.Duration(s)*time.Second + time.Duration(t.Nanosecond())

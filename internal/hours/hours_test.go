@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
-	_ "time/tzdata" // the tests judge by the same rules wherever they run
+	_ "time/tzdata" // so that the tests use the same rules everywhere
 
 	"github.com/tuma-sms/tuma/internal/hours"
 	"github.com/tuma-sms/tuma/sms"
@@ -21,12 +21,12 @@ func TestParse(t *testing.T) {
 	for s, want := range good {
 		h, err := hours.Parse(s)
 		if err != nil || h.String() != want {
-			t.Errorf("%q is read as %s, %v; want %s", s, h, err, want)
+			t.Errorf("Parse(%q) = %s, %v; want %s", s, h, err, want)
 		}
 	}
 	for _, s := range []string{"", "off", "8-18", "08:00", "08:00-", "08:00-08:00", "24:00-08:00", "08:00-25:00", "08:00-18:60", "00:00-00:00", "08:00-18:00-20:00"} {
 		if h, err := hours.Parse(s); err == nil {
-			t.Errorf("%q is read as %s", s, h)
+			t.Errorf("Parse(%q) = %s, want an error", s, h)
 		}
 	}
 }
@@ -57,7 +57,7 @@ func TestSpans(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name, country, hours, from string
-		want                       []string // from until from until …, in UTC
+		want                       []string // start, end, start, end …, in UTC
 	}{
 		{"Kenya by day", "KE", "08:00-18:00", "2026-11-22T17:00:00Z", []string{"2026-11-23T05:00:00Z", "2026-11-23T15:00:00Z", "2026-11-24T05:00:00Z", "2026-11-24T15:00:00Z"}},
 		{"Kenya, open now", "KE", "08:00-18:00", "2026-11-22T14:59:59Z", []string{"2026-11-22T14:59:59Z", "2026-11-22T15:00:00Z"}},
@@ -66,19 +66,19 @@ func TestSpans(t *testing.T) {
 		{"over midnight", "KE", "20:00-06:00", "2026-11-22T22:30:00Z", []string{"2026-11-22T22:30:00Z", "2026-11-23T03:00:00Z", "2026-11-23T17:00:00Z", "2026-11-24T03:00:00Z"}},
 		// 29 March 2026, 01:00 becomes 02:00.
 		{"London in spring", "GB", "08:00-20:00", "2026-03-28T20:00:00Z", []string{"2026-03-29T07:00:00Z", "2026-03-29T19:00:00Z"}},
-		{"London, it begins within the hour that is left out", "GB", "01:30-20:00", "2026-03-28T20:00:00Z", []string{"2026-03-29T01:00:00Z", "2026-03-29T19:00:00Z"}},
-		{"London, it ends within the hour that is left out", "GB", "20:00-01:30", "2026-03-28T21:00:00Z", []string{"2026-03-28T21:00:00Z", "2026-03-29T01:00:00Z"}},
-		{"London, all of it is left out", "GB", "01:10-01:50", "2026-03-28T12:00:00Z", []string{"2026-03-30T00:10:00Z", "2026-03-30T00:50:00Z"}},
+		{"London, begins in the skipped hour", "GB", "01:30-20:00", "2026-03-28T20:00:00Z", []string{"2026-03-29T01:00:00Z", "2026-03-29T19:00:00Z"}},
+		{"London, ends in the skipped hour", "GB", "20:00-01:30", "2026-03-28T21:00:00Z", []string{"2026-03-28T21:00:00Z", "2026-03-29T01:00:00Z"}},
+		{"London, lies in the skipped hour", "GB", "01:10-01:50", "2026-03-28T12:00:00Z", []string{"2026-03-30T00:10:00Z", "2026-03-30T00:50:00Z"}},
 		// 25 October 2026, 02:00 becomes 01:00.
 		{"London in autumn", "GB", "08:00-20:00", "2026-10-24T20:00:00Z", []string{"2026-10-25T08:00:00Z", "2026-10-25T20:00:00Z"}},
-		{"London, it ends in the hour that comes twice", "GB", "00:30-01:30", "2026-10-24T20:00:00Z",
+		{"London, ends in the repeated hour", "GB", "00:30-01:30", "2026-10-24T20:00:00Z",
 			[]string{"2026-10-24T23:30:00Z", "2026-10-25T00:30:00Z", "2026-10-25T01:00:00Z", "2026-10-25T01:30:00Z"}},
-		{"London, it begins in the hour that comes twice", "GB", "01:30-03:00", "2026-10-24T20:00:00Z",
+		{"London, begins in the repeated hour", "GB", "01:30-03:00", "2026-10-24T20:00:00Z",
 			[]string{"2026-10-25T00:30:00Z", "2026-10-25T01:00:00Z", "2026-10-25T01:30:00Z", "2026-10-25T03:00:00Z"}},
 		{"America: Honolulu and Adak wake last, New York ends first", "US", "08:00-20:00", "2026-07-01T06:00:00Z",
 			[]string{"2026-07-01T18:00:00Z", "2026-07-02T00:00:00Z"}},
 		{"America in winter", "US", "08:00-20:00", "2026-01-05T06:00:00Z", []string{"2026-01-05T18:00:00Z", "2026-01-06T01:00:00Z"}},
-		{"half an hour off", "IN", "09:00-21:00", "2026-01-05T20:00:00Z", []string{"2026-01-06T03:30:00Z", "2026-01-06T15:30:00Z"}},
+		{"half-hour offset", "IN", "09:00-21:00", "2026-01-05T20:00:00Z", []string{"2026-01-06T03:30:00Z", "2026-01-06T15:30:00Z"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -102,7 +102,7 @@ func TestBermudaHasTheRulesOfNewYork(t *testing.T) {
 		"2026-10-31T12:00:00Z": "2026-10-31T23:00:00Z", "2026-11-01T12:30:00Z": "2026-11-02T00:00:00Z", // and back on the 1st
 	} {
 		if open, until := w.Open(at(t, from)); !open || !until.Equal(at(t, want)) {
-			t.Errorf("at %s it is open %t until %s, want %s", from, open, until.UTC(), want)
+			t.Errorf("at %s: got open %t until %s, want %s", from, open, until.UTC(), want)
 		}
 	}
 }
@@ -115,11 +115,11 @@ func TestAWindowThatNeverOpensIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		if w, err := hours.In(country, h); err == nil {
-			t.Errorf("%q gives %s", country, w)
+			t.Errorf("In(%q) = %s, want an error", country, w)
 		}
 	}
 	if open, until := window(t, "KE", "00:00-24:00").Open(at(t, "2026-01-01T00:00:00Z")); !open || !until.IsZero() {
-		t.Errorf("the whole day: open %t until %s", open, until)
+		t.Errorf("whole day: got open %t until %s, want open for ever", open, until)
 	}
 }
 
@@ -138,12 +138,12 @@ func TestEveryCountryThatNumbersHaveIsKnown(t *testing.T) {
 		}
 	}
 	if known < 200 {
-		t.Errorf("only %d countries", known)
+		t.Errorf("got %d countries, want at least 200", known)
 	}
 }
 
-// slowJudge looks at the wall clock of every zone.
-func slowJudge(h hours.Hours, zones []*time.Location, t time.Time) bool {
+// referenceOpen reports whether the hours are on in every zone, from the wall clock.
+func referenceOpen(h hours.Hours, zones []*time.Location, t time.Time) bool {
 	for _, z := range zones {
 		hour, minute, _ := t.In(z).Clock()
 		of := time.Duration(hour)*time.Hour + time.Duration(minute)*time.Minute
@@ -167,7 +167,7 @@ func FuzzSpansAgreeWithASlowJudge(f *testing.F) {
 		r := rand.New(rand.NewPCG(uint64(i), 1))
 		f.Add(byte(i), r.Int64N(1440), r.Int64N(1440), int64(1767225600/60)+r.Int64N(365*1440))
 	}
-	// The days of the changes themselves.
+	// Days on which the clocks change.
 	for _, day := range []string{"2026-03-28T12:00:00Z", "2026-10-24T12:00:00Z"} {
 		for m := range int64(12) {
 			f.Add(byte(1), m*10, m*10+70, at(f, day).Unix()/60)
@@ -183,7 +183,7 @@ func FuzzSpansAgreeWithASlowJudge(f *testing.F) {
 		h := hours.Hours{From: time.Duration(from) * time.Minute, To: time.Duration(to) * time.Minute}
 		w, err := hours.In(country, h)
 		if err != nil {
-			return // in two zones never at once
+			return // the hours are never on in all zones at once
 		}
 		var zones []*time.Location
 		for name := range strings.FieldsSeq(places[country]) {
@@ -194,7 +194,7 @@ func FuzzSpansAgreeWithASlowJudge(f *testing.F) {
 			zones = append(zones, z)
 		}
 		start := time.Unix(minute*60, 0)
-		// Before 1972 clocks were not all on full minutes.
+		// Before 1972 some zones' offsets were not whole minutes.
 		if start.Year() < 1973 {
 			return
 		}
@@ -204,7 +204,7 @@ func FuzzSpansAgreeWithASlowJudge(f *testing.F) {
 			if len(spans) == 4 && !x.Before(spans[3].Until) {
 				break
 			}
-			if want := slowJudge(h, zones, x); in != want {
+			if want := referenceOpen(h, zones, x); in != want {
 				t.Fatalf("%s at %s (%s): open %t, want %t; spans %v", w, x.UTC(), x.In(zones[0]), in, want, spans)
 			}
 		}

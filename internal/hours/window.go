@@ -5,29 +5,26 @@ import (
 	"time"
 )
 
-// Window is when messages may be handed over to recipients of one country: it is
-// open while its hours are on in every time zone the country has. It does not
-// change, and is safe for concurrent use.
+// Window is the sending hours of one country. It is open while the hours are on in every time zone
+// of the country. It is immutable and safe for concurrent use.
 type Window struct {
 	Country string
 	Hours   Hours
 	zones   []*time.Location
 }
 
-// Span is a stretch of time in which a window is open: from From until just
-// before Until.
+// Span is a period in which a window is open, from From until just before Until.
 type Span struct{ From, Until time.Time }
 
-// horizon is how far ahead a change is looked for: every season of a year, and more.
+// horizon is how far ahead a change is searched for. It covers all seasons of a year.
 const horizon = 400 * day
 
-// In returns the window for a country, by its ISO code in capitals. It errs if the
-// country or its time zones are not known here, or if there is no moment at which
-// the hours are on in all of them.
+// In returns the window of a country, given by its ISO code in capitals. It returns an error if the
+// country or its time zones are unknown, or if the hours are never on in all zones at once.
 func In(country string, h Hours) (*Window, error) {
 	names := zonesOf(country)
 	if len(names) == 0 {
-		return nil, fmt.Errorf("hours in %.20q: its time zones are not known", country)
+		return nil, fmt.Errorf("hours in %.20q: its time zones are unknown: use an ISO country code such as KE", country)
 	}
 	w := &Window{Country: country, Hours: h}
 	for _, name := range names {
@@ -37,31 +34,30 @@ func In(country string, h Hours) (*Window, error) {
 		}
 		w.zones = append(w.zones, zone)
 	}
-	// Any year will do.
+	// The choice of year does not matter.
 	if len(w.Spans(time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC), 1)) == 0 {
-		return nil, fmt.Errorf("hours in %s: there is no moment at which it is %s in all of its time zones", country, h)
+		return nil, fmt.Errorf("hours in %s: it is never %s in all of its time zones at once", country, h)
 	}
 	return w, nil
 }
 
-// String returns the country and the hours: "KE 08:00-18:00".
+// String returns the country and the hours, such as "KE 08:00-18:00".
 func (w *Window) String() string { return w.Country + " " + w.Hours.String() }
 
-// Open says whether the window is open at an instant, and when that changes; until
-// is zero if it does not.
-func (w *Window) Open(t time.Time) (open bool, until time.Time) { return w.open(t), w.change(t) }
+// Open reports whether the window is open at t, and until when. until is zero if it never changes.
+func (w *Window) Open(t time.Time) (open bool, until time.Time) { return w.open(t), w.nextChange(t) }
 
-// Spans lists the first n times the window is open from an instant on. The first
-// begins at that instant if the window is open then.
+// Spans returns the first n periods from t on in which the window is open. If it is open at t, the
+// first begins at t. If the window never closes, the span ends after horizon.
 func (w *Window) Spans(t time.Time, n int) []Span {
 	var out []Span
 	for len(out) < n {
 		if !w.open(t) {
-			if t = w.change(t); t.IsZero() {
+			if t = w.nextChange(t); t.IsZero() {
 				return out
 			}
 		}
-		end := w.change(t)
+		end := w.nextChange(t)
 		if end.IsZero() {
 			return append(out, Span{t, t.Add(horizon)})
 		}
@@ -73,18 +69,18 @@ func (w *Window) Spans(t time.Time, n int) []Span {
 
 func (w *Window) open(t time.Time) bool {
 	for _, zone := range w.zones {
-		if !w.Hours.has(sinceMidnight(t.In(zone))) {
+		if !w.Hours.contains(sinceMidnight(t.In(zone))) {
 			return false
 		}
 	}
 	return true
 }
 
-// change is the first instant after t at which the window opens or closes; zero if
-// there is none within the horizon.
-func (w *Window) change(t time.Time) time.Time {
+// nextChange returns the first time after t at which the window opens or closes, or zero if there
+// is none within horizon.
+func (w *Window) nextChange(t time.Time) time.Time {
 	was := w.open(t)
-	for at := w.next(t); at.Sub(t) < horizon; at = w.next(at) {
+	for at := w.nextMark(t); at.Sub(t) < horizon; at = w.nextMark(at) {
 		if w.open(at) != was {
 			return at
 		}
@@ -92,10 +88,10 @@ func (w *Window) change(t time.Time) time.Time {
 	return time.Time{}
 }
 
-func (w *Window) next(t time.Time) time.Time {
+func (w *Window) nextMark(t time.Time) time.Time {
 	var first time.Time
 	for _, zone := range w.zones {
-		if at := w.Hours.next(t.In(zone)); first.IsZero() || at.Before(first) {
+		if at := w.Hours.nextChange(t.In(zone)); first.IsZero() || at.Before(first) {
 			first = at
 		}
 	}

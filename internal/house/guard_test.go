@@ -10,9 +10,10 @@ import (
 	"testing"
 )
 
-// TestNoTestTalksToTheWorld wants the guard in every package whose tests can open a
-// provider: those that are one or import one, and those that import who does.
-func TestNoTestTalksToTheWorld(t *testing.T) {
+// TestGuardIsInstalled requires the network guard of providertest in every package whose
+// tests can open a provider: the gateways, the packages that import one, and worker and
+// its importers.
+func TestGuardIsInstalled(t *testing.T) {
 	t.Parallel()
 	folders := map[string][]parsed{}
 	for file := range goFiles(t) {
@@ -26,19 +27,19 @@ func TestNoTestTalksToTheWorld(t *testing.T) {
 		}
 		found++
 		if !slices.ContainsFunc(folders[folder], guards) {
-			t.Errorf("%s: its tests can open providers, so it needs a TestMain with providertest.Main or providertest.Guarded", folder)
+			t.Errorf("%s: its tests can open providers, so it needs a TestMain that calls providertest.Main or providertest.Guarded", folder)
 		}
 	}
 	if found == 0 {
-		t.Error("no package with a provider has been found")
+		t.Error("found no package with a provider: the check reads the wrong folder")
 	}
 }
 
-// opensProviders says whether the files of a folder, tests or not, are or import a
-// gateway, the catalog, or what works with them.
+// opensProviders reports whether a folder is, or one of its files imports, a gateway, the
+// catalog, the conformance suite or worker. Test files count.
 func opensProviders(folder string, files []parsed) bool {
 	opens := func(folder string) bool {
-		return folder == "providers" || folder == "worker" || fits("providers/*", folder)
+		return folder == "providers" || folder == "worker" || matches("providers/*", folder)
 	}
 	if opens(folder) {
 		return true
@@ -46,7 +47,7 @@ func opensProviders(folder string, files []parsed) bool {
 	for _, file := range files {
 		for _, spec := range file.Imports {
 			name, err := strconv.Unquote(spec.Path.Value)
-			// The contract alone opens nothing.
+			// The package providers contains the contract only and cannot open a provider.
 			if imported, ours := strings.CutPrefix(name, module+"/"); err == nil && ours && imported != "providers" && opens(imported) {
 				return true
 			}
@@ -55,8 +56,8 @@ func opensProviders(folder string, files []parsed) bool {
 	return false
 }
 
-// guards says whether a file has a TestMain that runs the tests under the guard. One
-// that is split in two functions is looked for in the whole file.
+// guards reports whether a test file has a TestMain and a call that installs the guard.
+// The call may be in another function of the file.
 func guards(file parsed) bool {
 	main, guard := false, false
 	ast.Inspect(file.File, func(n ast.Node) bool {
@@ -68,7 +69,7 @@ func guards(file parsed) bool {
 				of, ok := called.X.(*ast.Ident)
 				guard = guard || ok && of.Name == "providertest"
 			}
-		case *ast.Ident: // within the suite itself
+		case *ast.Ident: // in package providertest itself
 			guard = guard || file.Name.Name == "providertest" && (n.Name == "Main" || n.Name == "Guarded")
 		}
 		return true
@@ -76,7 +77,7 @@ func guards(file parsed) bool {
 	return isTest(file.name) && main && guard
 }
 
-func TestTheGuardIsSeenWhereItIs(t *testing.T) {
+func TestGuardsRecognisesTheGuard(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]bool{
 		"package x\nfunc TestMain(m *testing.M) { providertest.Main(m) }":                                       true,
@@ -88,7 +89,7 @@ func TestTheGuardIsSeenWhereItIs(t *testing.T) {
 		"package x\nfunc TestMain(m *testing.M) { run(m) }\nfunc run(m *testing.M) { providertest.Guarded(m) }": true,
 	} {
 		if got := guards(parse(t, "x_test.go", text)); got != want {
-			t.Errorf("%v, want %v, of\n%s", got, want, text)
+			t.Errorf("got %v, want %v for\n%s", got, want, text)
 		}
 	}
 	for text, want := range map[string]bool{
@@ -99,7 +100,7 @@ func TestTheGuardIsSeenWhereItIs(t *testing.T) {
 		"package x\nimport \"os\"":                              false,
 	} {
 		if got := opensProviders("x", []parsed{parse(t, "x.go", text)}); got != want {
-			t.Errorf("%v, want %v, of\n%s", got, want, text)
+			t.Errorf("got %v, want %v for\n%s", got, want, text)
 		}
 	}
 }

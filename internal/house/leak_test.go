@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// TestWhatStartsGoroutinesShowsThatTheyEnd wants goleak in every package that starts
-// goroutines, or an HTTP server, and has tests.
-func TestWhatStartsGoroutinesShowsThatTheyEnd(t *testing.T) {
+// TestGoroutineLeaksAreChecked requires goleak in the tests of every package that starts
+// goroutines or an HTTP server.
+func TestGoroutineLeaksAreChecked(t *testing.T) {
 	t.Parallel()
 	folders := map[string][]parsed{}
 	for file := range goFiles(t) {
@@ -25,16 +25,16 @@ func TestWhatStartsGoroutinesShowsThatTheyEnd(t *testing.T) {
 		}
 		found++
 		if !slices.ContainsFunc(folders[folder], looksForLeaks) {
-			t.Errorf("%s starts goroutines, so it needs a TestMain with goleak.VerifyTestMain", folder)
+			t.Errorf("%s starts goroutines, so it needs a TestMain that calls goleak.VerifyTestMain", folder)
 		}
 	}
 	if found == 0 {
-		t.Error("no package that starts goroutines has been found")
+		t.Error("found no package that starts goroutines: the check reads the wrong folder")
 	}
 }
 
-// startsGoroutines says whether a file has a go statement, a call of a method Go, or an
-// http.Server or httptest server.
+// startsGoroutines reports whether a file contains a go statement, a call of a method
+// named Go, an http.Server or an httptest server.
 func startsGoroutines(file parsed) bool {
 	found := false
 	ast.Inspect(file.File, func(n ast.Node) bool {
@@ -52,12 +52,13 @@ func startsGoroutines(file parsed) bool {
 	return found
 }
 
+// is reports whether a selector is of.name.
 func is(x *ast.SelectorExpr, of, name string) bool {
 	id, ok := x.X.(*ast.Ident)
 	return ok && id.Name == of && x.Sel.Name == name
 }
 
-// looksForLeaks says whether a test file has a TestMain, and goleak in it or beside it.
+// looksForLeaks reports whether a test file has a TestMain and uses goleak.VerifyTestMain.
 func looksForLeaks(file parsed) bool {
 	main, leak := false, false
 	ast.Inspect(file.File, func(n ast.Node) bool {
@@ -72,18 +73,20 @@ func looksForLeaks(file parsed) bool {
 	return isTest(file.name) && main && leak
 }
 
-// TestNoTestSleeps: a test waits for what it wants, not for as long as that takes today.
+// TestNoTestSleeps forbids time.Sleep in tests: a sleep is too short on a slow machine
+// and wastes time on a fast one.
 func TestNoTestSleeps(t *testing.T) {
 	t.Parallel()
 	for file := range goFiles(t) {
 		if isTest(file.name) {
 			for _, at := range sleeps(file) {
-				t.Errorf("%s: wait for a signal or a condition, or let testing/synctest do it", at)
+				t.Errorf("%s: wait for a signal or a condition, or use testing/synctest", at)
 			}
 		}
 	}
 }
 
+// sleeps returns the places where a file uses time.Sleep.
 func sleeps(file parsed) (at []string) {
 	ast.Inspect(file.File, func(n ast.Node) bool {
 		if x, ok := n.(*ast.SelectorExpr); ok && is(x, "time", "Sleep") {
@@ -94,7 +97,7 @@ func sleeps(file parsed) (at []string) {
 	return at
 }
 
-func TestLeaksAreLookedForWhereTheyCanBe(t *testing.T) {
+func TestLeakChecksRecogniseTheirSubjects(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]bool{
 		"package x\nfunc f() { go f() }":                                true,
@@ -108,7 +111,7 @@ func TestLeaksAreLookedForWhereTheyCanBe(t *testing.T) {
 		"package x\nfunc f() error { return http.ListenAndServe(a, b)}": true,
 	} {
 		if got := startsGoroutines(parse(t, "x.go", text)); got != want {
-			t.Errorf("%v, want %v, of\n%s", got, want, text)
+			t.Errorf("got %v, want %v for\n%s", got, want, text)
 		}
 	}
 	for text, want := range map[string]bool{
@@ -117,10 +120,10 @@ func TestLeaksAreLookedForWhereTheyCanBe(t *testing.T) {
 		"package x\nfunc TestX(t *testing.T) { goleak.VerifyTestMain(m) }":    false,
 	} {
 		if got := looksForLeaks(parse(t, "x_test.go", text)); got != want {
-			t.Errorf("%v, want %v, of\n%s", got, want, text)
+			t.Errorf("got %v, want %v for\n%s", got, want, text)
 		}
 	}
 	if got := sleeps(parse(t, "x_test.go", "package x\nfunc f() {\n\ttime.Sleep(1)\n\tclock.Sleep(1)\n\ttime.After(1)\n}")); len(got) != 1 {
-		t.Errorf("found %v", got)
+		t.Errorf("found sleeps at %v, want one", got)
 	}
 }

@@ -14,13 +14,14 @@ import (
 	"testing"
 )
 
-// parsed is a Go file with where it stands.
+// parsed is a parsed Go file, with its path from the root.
 type parsed struct {
 	name string
 	set  *token.FileSet
 	*ast.File
 }
 
+// at returns the file and line of a node.
 func (p parsed) at(n ast.Node) string {
 	return fmt.Sprintf("%s:%d", p.name, p.set.Position(n.Pos()).Line)
 }
@@ -35,6 +36,7 @@ func parse(t *testing.T, name, text string) parsed {
 	return parsed{name, set, file}
 }
 
+// goFiles yields every Go file of the tree, tests included.
 func goFiles(t *testing.T) iter.Seq[parsed] {
 	t.Helper()
 	return func(yield func(parsed) bool) {
@@ -50,7 +52,7 @@ func isTest(name string) bool { return strings.HasSuffix(name, "_test.go") }
 
 func TestEveryExportedNameIsDocumented(t *testing.T) {
 	t.Parallel()
-	described := map[string]bool{} // folder: one of its files says what the package is
+	described := map[string]bool{} // by folder: one of its files has a package comment
 	for file := range goFiles(t) {
 		folder := path.Dir(file.name)
 		described[folder] = described[folder] || file.Doc != nil
@@ -63,14 +65,14 @@ func TestEveryExportedNameIsDocumented(t *testing.T) {
 	}
 	for folder, ok := range described {
 		if !ok {
-			t.Errorf("%s: no file says what the package is", folder)
+			t.Errorf("%s: no file has a package comment", folder)
 		}
 	}
 }
 
 // undocumented lists the exported functions, methods, types, variables, constants
-// and interface methods of a file that have no comment. Fields may stand without:
-// many say all with their name and type.
+// and interface methods of a file that have no comment. Fields need none, because
+// the name and type of many fields are clear.
 func undocumented(file parsed) []string {
 	var missing []string
 	add := func(n ast.Node, name string) {
@@ -109,6 +111,7 @@ func undocumented(file parsed) []string {
 	return missing
 }
 
+// receiver returns the name of the type that a method belongs to.
 func receiver(d *ast.FuncDecl) string {
 	of := d.Recv.List[0].Type
 	for {
@@ -136,7 +139,7 @@ func (Point) Move() {}
 func (hidden) Move() {}
 const Pi = 3
 var (
-	Origin = 0 // Origin is where it begins.
+	Origin = 0 // Origin is the start.
 	Far = 1
 )
 // Point is a place.
@@ -153,7 +156,8 @@ type hidden struct{}
 	}
 }
 
-// A file or function may rarely pass the first length, and never the second.
+// A file or function that is longer than the first number of lines is logged. One that
+// is longer than the second fails the test.
 const (
 	fileRarely, fileNever         = 400, 500
 	functionRarely, functionNever = 60, 90
@@ -172,45 +176,45 @@ func TestFilesAndFunctionsAreShortEnoughToRead(t *testing.T) {
 	}
 }
 
-// Tests are tables, and tables may be long: of them it is only said.
+// long logs or reports what is too long. Test files are only logged: they contain long tables.
 func long(t *testing.T, what string, lines, rarely, never int, test bool) {
 	t.Helper()
 	switch {
 	case lines > never && !test:
-		t.Errorf("%s has %d lines, at most %d are allowed", what, lines, never)
+		t.Errorf("%s has %d lines, and at most %d are allowed", what, lines, never)
 	case lines > rarely:
-		t.Logf("%s has %d lines: does it hold one thing?", what, lines)
+		t.Logf("%s has %d lines: consider splitting it", what, lines)
 	}
 }
 
-func TestPackagesAreNamedAfterThings(t *testing.T) {
+func TestPackageAndFileNamesAreSpecific(t *testing.T) {
 	t.Parallel()
 	for file := range goFiles(t) {
 		for _, name := range []string{file.Name.Name, strings.TrimSuffix(filepath.Base(file.name), ".go")} {
 			if slices.Contains([]string{"util", "utils", "common", "helper", "helpers", "types", "models", "misc", "base"}, name) {
-				t.Errorf("%s: %q says where things were put, not what they are", file.name, name)
+				t.Errorf("%s: %q does not describe the contents: choose a more specific name", file.name, name)
 			}
 		}
 	}
 }
 
-// Put together from two halves, so that this file does not find itself.
+// Each word is joined from two halves, so that the test does not find this file.
 var promises = regexp.MustCompile(`\b(TO` + `DO|FIX` + `ME|XX` + `X|HA` + `CK)\b|\b(not |un)imple` + `mented\b`)
 
-func TestNothingIsLeftAsAPromise(t *testing.T) {
+func TestNoUnfinishedWork(t *testing.T) {
 	t.Parallel()
 	for _, name := range sources(t, ".go", ".lua", ".md", ".yml", ".yaml", ".sh") {
 		n := 0
 		for line := range strings.Lines(read(t, name)) {
 			n++
 			if promises.MatchString(line) {
-				t.Errorf("%s:%d: do it or file it: %s", name, n, strings.TrimSpace(line))
+				t.Errorf("%s:%d: finish it or file an issue: %s", name, n, strings.TrimSpace(line))
 			}
 		}
 	}
 }
 
-// prelude.lua is put before other scripts and does nothing by itself.
+// prelude.lua is prepended to other scripts and is not run alone, so it has no signature.
 var withoutSignature = []string{"internal/ledger/prelude.lua"}
 
 func TestEveryScriptBeginsWithItsSignature(t *testing.T) {
@@ -220,12 +224,12 @@ func TestEveryScriptBeginsWithItsSignature(t *testing.T) {
 			continue
 		}
 		for _, missing := range unsigned(read(t, name)) {
-			t.Errorf("%s: the comment it begins with does not say %s", name, missing)
+			t.Errorf("%s: its first comment must describe %s", name, missing)
 		}
 	}
 }
 
-// unsigned says what the comment at the top of a script leaves out.
+// unsigned returns which parts of the signature the first comment of a script lacks.
 func unsigned(script string) []string {
 	var top strings.Builder
 	for line := range strings.Lines(script) {
@@ -235,7 +239,7 @@ func unsigned(script string) []string {
 		top.WriteString(line)
 	}
 	var missing []string
-	for what, form := range map[string]string{"KEYS": `\bKEYS\b`, "ARGV": `\bARGV\b`, "what it returns": `(?i)\breturns?\b`} {
+	for what, form := range map[string]string{"KEYS": `\bKEYS\b`, "ARGV": `\bARGV\b`, "the result": `(?i)\breturns?\b`} {
 		if !regexp.MustCompile(form).MatchString(top.String()) {
 			missing = append(missing, what)
 		}
@@ -247,10 +251,10 @@ func unsigned(script string) []string {
 func TestUnsignedReadsOnlyTheCommentAtTheTop(t *testing.T) {
 	t.Parallel()
 	if got := unsigned("-- x.lua counts.\n-- KEYS: 1 a\n-- ARGV: none\n-- Returns {n}\nreturn 1\n"); len(got) > 0 {
-		t.Errorf("a whole signature lacks %v", got)
+		t.Errorf("a complete signature lacks %v", got)
 	}
 	got := unsigned("-- x.lua counts.\n-- KEYS: 1 a\nlocal n = ARGV[1]\n-- Returns {n}\nreturn n\n")
-	if want := []string{"ARGV", "what it returns"}; !slices.Equal(got, want) {
-		t.Errorf("a half signature lacks %v, want %v", got, want)
+	if want := []string{"ARGV", "the result"}; !slices.Equal(got, want) {
+		t.Errorf("an incomplete signature lacks %v, want %v", got, want)
 	}
 }

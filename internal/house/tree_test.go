@@ -1,6 +1,6 @@
-// Package house holds the rules of the house as tests: who may import whom, what
-// an importer of the library links, and what every file and name owes its reader.
-// The linter holds some of them too; these need nothing but Go.
+// Package house checks the source tree with tests: which folder may import what, what
+// a program that embeds producer links, which names need comments, how long a file may
+// be, and which packages must check for goroutine leaks. The checks need only Go.
 package house
 
 import (
@@ -23,8 +23,8 @@ const (
 	module = "github.com/tuma-sms/tuma"
 )
 
-// sources are the files of the tree that people write, by their path from the
-// root with forward slashes.
+// sources returns the paths of the files with these extensions, from the root of the
+// repository, with forward slashes. It skips build output and .git.
 func sources(t *testing.T, extensions ...string) []string {
 	t.Helper()
 	var found []string
@@ -32,7 +32,6 @@ func sources(t *testing.T, extensions ...string) []string {
 		if err != nil {
 			return err
 		}
-		// What is built, and what a version control or an editor keeps.
 		if entry.IsDir() && name != "." && (entry.Name() == "bin" || entry.Name() == "tmp" || entry.Name() == ".git") {
 			return fs.SkipDir
 		}
@@ -45,11 +44,12 @@ func sources(t *testing.T, extensions ...string) []string {
 		t.Fatal(err)
 	}
 	if len(found) == 0 {
-		t.Fatalf("no %v under %s: the check looks at nothing", extensions, root)
+		t.Fatalf("found no %v files below %s", extensions, root)
 	}
 	return found
 }
 
+// read returns the contents of a file, named by its path from the root.
 func read(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(name)))
@@ -59,7 +59,7 @@ func read(t *testing.T, name string) string {
 	return string(text)
 }
 
-// pkg is what `go list` says of a package.
+// pkg is a package as go list -json prints it.
 type pkg struct {
 	ImportPath string
 	Name       string
@@ -69,7 +69,8 @@ type pkg struct {
 	Module     *struct{ Path string }
 }
 
-// list asks go list, in a directory, for packages and whatever they depend on.
+// list runs go list in a directory and returns the packages that match the patterns
+// and their dependencies, by import path.
 func list(t *testing.T, dir string, patterns ...string) map[string]pkg {
 	t.Helper()
 	args := append([]string{"list", "-deps", "-json=ImportPath,Name,Standard,Imports,Deps,Module"}, patterns...)
@@ -87,12 +88,12 @@ func list(t *testing.T, dir string, patterns ...string) map[string]pkg {
 	}
 }
 
-// goCommand runs the go command and returns what it printed.
+// goCommand runs the go command in a directory and returns its standard output.
 func goCommand(t *testing.T, dir string, args ...string) []byte {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "go", args...)
 	cmd.Dir = dir
-	// As others build it; and what CI has compiled already need not be compiled again.
+	// Without cgo, as CI builds everything else, so that its build cache is used.
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

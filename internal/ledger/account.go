@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -15,69 +14,72 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// What an account's rate counts.
+// Units of an account's rate.
 const (
 	UnitMessages = "messages" // recipients
 	UnitSegments = "segments"
 	UnitRequests = "requests"
 )
 
-// Card is what workers publish of an account for everyone else: producers
-// validate against it, the CLI shows it.
+// Card is the description of an account that workers publish. Producers validate campaigns against
+// it, and the CLI shows it.
 type Card struct {
 	Name        string         `json:"name"`
 	Provider    string         `json:"provider"`
 	Info        providers.Info `json:"info"`
-	Rate        float64        `json:"rate"` // a second; 0: unlimited
+	Rate        float64        `json:"rate"` // units a second; 0: unlimited
 	Burst       float64        `json:"burst,omitempty"`
 	Unit        string         `json:"unit"` // UnitMessages, UnitSegments or UnitRequests
 	Sender      string         `json:"sender,omitempty"`
-	Concurrency int            `json:"concurrency"` // a worker
+	Concurrency int            `json:"concurrency"` // calls at once in one worker
 	Price       string         `json:"price,omitempty"`
 	OnUnknown   string         `json:"on_unknown,omitempty"`
 	Country     string         `json:"country,omitempty"`
-	// Windows are the sending hours of marketing by country: "08:00-18:00".
+	// Windows are the sending hours of marketing campaigns by country, e.g. "08:00-18:00".
 	Windows map[string]string `json:"windows,omitempty"`
 }
 
-// Account is a card with what is known of the account right now.
+// Account is a card with the current state of the account.
 type Account struct {
 	Card
-	// Workers serve it at the moment, Slots are their calls at once, together.
+	// Workers is how many workers serve the account now. Slots is how many calls they can make at
+	// once, all together.
 	Workers, Slots int
 	LastSeen       time.Time
-	// Campaigns want to send through it, by the last sweep.
+	// Campaigns is how many campaigns send through the account, as counted by the last sweep.
 	Campaigns    int
 	Hold         Hold
 	Balance      string
 	BalanceAt    time.Time
 	LastAccepted time.Time
-	// RateSet: Rate and Burst were set by hand, and the configuration's rate is Configured.
+	// RateSet reports whether Rate and Burst were set by hand. Configured is the rate of the
+	// configuration.
 	RateSet    bool
 	Configured float64
-	// ConfiguredBurst is the configuration's; 0: it names none.
+	// ConfiguredBurst is the burst of the configuration; 0: it sets none.
 	ConfiguredBurst int
-	// Bad counts the bad answers in a row.
+	// Bad is the number of consecutive bad answers.
 	Bad int
 }
 
-// Hold says why nothing is claimed for an account. The zero value: it is open.
+// Hold describes why no call is claimed for an account. The zero value means that the account is
+// open.
 type Hold struct {
-	Reason string // one word
-	Code   string // the gateway's own
-	By     string // worker, or who
+	Reason string // one word, e.g. credit
+	Code   string // the gateway's code, or empty
+	By     string // "worker", or the name of the person or program
 	Since  time.Time
-	// Until is when it is tried again; zero: when it is released by hand.
+	// Until is when the account is probed again; zero: it stays held until it is released by hand.
 	Until time.Time
 }
 
-// Held says whether there is a hold.
+// Held reports whether there is a hold.
 func (h Hold) Held() bool { return h.Reason != "" }
 
-// WorkerLife is how long a worker that says nothing counts as serving.
+// WorkerLife is how long after its last message a worker still counts as serving an account.
 const WorkerLife = 15 * time.Second
 
-// Publish writes an account's card and that this worker serves it now.
+// Publish writes an account's card, and records that the worker serves the account now.
 func (l *Ledger) Publish(ctx context.Context, worker string, c Card) error {
 	record, err := json.Marshal(c)
 	if err != nil {
@@ -98,11 +100,11 @@ func (l *Ledger) Publish(ctx context.Context, worker string, c Card) error {
 	return l.forgetWorkers(ctx, c.Name, now)
 }
 
-// forgotten is how long the word of a worker that is gone is kept.
-const forgotten = time.Hour
+// workerRecordLife is how long the record of a worker that has gone is kept.
+const workerRecordLife = time.Hour
 
-// forgetWorkers removes workers that have long said nothing, so that a crash loop
-// does not grow the account's hash.
+// forgetWorkers removes the records of workers that have been silent for workerRecordLife, so that
+// a crash loop does not grow the account's hash.
 func (l *Ledger) forgetWorkers(ctx context.Context, account string, now time.Time) error {
 	f, err := l.rdb.HGetAll(ctx, accountKey(account)).Result()
 	if err != nil {
@@ -110,7 +112,7 @@ func (l *Ledger) forgetWorkers(ctx context.Context, account string, now time.Tim
 	}
 	for k, v := range f {
 		at, _, _ := strings.Cut(v, " ")
-		if !strings.HasPrefix(k, "w:") || now.Sub(parseMilli(at)) < forgotten {
+		if !strings.HasPrefix(k, "w:") || now.Sub(parseMilli(at)) < workerRecordLife {
 			continue
 		}
 		if err := l.rdb.HDel(ctx, accountKey(account), k).Err(); err != nil {
@@ -120,8 +122,8 @@ func (l *Ledger) forgetWorkers(ctx context.Context, account string, now time.Tim
 	return nil
 }
 
-// EndProbe gives back a probe that came to no call, so that the next caller need
-// not wait for its time to be over.
+// EndProbe returns a probe that made no call, so that the next caller need not wait until its time
+// is over.
 func (l *Ledger) EndProbe(ctx context.Context, account string) error {
 	if err := l.rdb.HDel(ctx, accountKey(account), "probe_until").Err(); err != nil {
 		return fmt.Errorf("end probe of account %s: %w", account, err)
@@ -129,7 +131,7 @@ func (l *Ledger) EndProbe(ctx context.Context, account string) error {
 	return nil
 }
 
-// Withdraw takes back that this worker serves an account.
+// Withdraw records that the worker no longer serves the account.
 func (l *Ledger) Withdraw(ctx context.Context, worker, account string) error {
 	if err := l.rdb.HDel(ctx, accountKey(account), "w:"+worker).Err(); err != nil {
 		return fmt.Errorf("withdraw account %s: %w", account, err)
@@ -137,8 +139,8 @@ func (l *Ledger) Withdraw(ctx context.Context, worker, account string) error {
 	return nil
 }
 
-// ForgetAccount removes an account that no worker serves any more; one that is
-// served again comes back with its next card.
+// ForgetAccount removes an account that no worker serves any more. If a worker serves it again, its
+// next card brings the account back.
 func (l *Ledger) ForgetAccount(ctx context.Context, name string) error {
 	if err := l.rdb.SRem(ctx, accountIndex, name).Err(); err != nil {
 		return fmt.Errorf("forget account %s: %w", name, err)
@@ -149,7 +151,7 @@ func (l *Ledger) ForgetAccount(ctx context.Context, name string) error {
 	return nil
 }
 
-// Accounts lists all accounts that workers have published, by name.
+// Accounts returns all published accounts, sorted by name.
 func (l *Ledger) Accounts(ctx context.Context) ([]Account, error) {
 	names, err := l.rdb.SMembers(ctx, accountIndex).Result()
 	if err != nil {
@@ -170,26 +172,26 @@ func (l *Ledger) Accounts(ctx context.Context) ([]Account, error) {
 	return out, nil
 }
 
-// ErrNoAccount: no worker has ever published an account of that name.
+// ErrNoAccount means that no worker has published an account of that name.
 var ErrNoAccount = errors.New("no such account")
 
-// Account reads one account.
+// Account reads one account. It returns ErrNoAccount if the account was never published.
 func (l *Ledger) Account(ctx context.Context, name string) (Account, error) {
 	f, err := l.rdb.HGetAll(ctx, accountKey(name)).Result()
 	if err != nil {
-		return Account{}, fmt.Errorf("account %s: %w", name, err)
+		return Account{}, fmt.Errorf("read account %s: %w", name, err)
 	}
 	if f["card"] == "" {
-		return Account{}, fmt.Errorf("account %s: %w", name, ErrNoAccount)
+		return Account{}, fmt.Errorf("read account %s: %w", name, ErrNoAccount)
 	}
 	var a Account
 	if err := json.Unmarshal([]byte(f["card"]), &a.Card); err != nil {
-		return a, fmt.Errorf("account %s: card: %w", name, err)
+		return a, fmt.Errorf("read account %s: card: %w", name, err)
 	}
 	a.Configured, a.ConfiguredBurst = a.Rate, int(a.Burst)
 	if set := f["rate"]; set != "" {
 		if _, err := fmt.Sscan(set, &a.Rate, &a.Burst); err != nil {
-			return a, fmt.Errorf("account %s: rate %.40q: %w", name, set, errRecord)
+			return a, fmt.Errorf("read account %s: rate %.40q: %w", name, set, errRecord)
 		}
 		a.RateSet = true
 	}
@@ -218,24 +220,24 @@ func (l *Ledger) Account(ctx context.Context, name string) (Account, error) {
 	return a, nil
 }
 
-// SetBalance notes what the gateway said of the account's credit.
+// SetBalance stores the balance that the gateway reported, with the current time.
 func (l *Ledger) SetBalance(ctx context.Context, name, balance string) error {
 	now, err := l.Now(ctx)
 	if err != nil {
 		return err
 	}
 	if err := l.rdb.HSet(ctx, accountKey(name), "balance", balance, "balance_at", now.UnixMilli()).Err(); err != nil {
-		return fmt.Errorf("balance of %s: %w", name, err)
+		return fmt.Errorf("store balance of account %s: %w", name, err)
 	}
 	return nil
 }
 
-// AccountKey is the hash of an account, in whose field "rate" its limiter finds a rate
-// that was set by hand. It shares a slot with RateKey.
+// AccountKey is the Redis key of an account's hash. Its field "rate" holds a rate set by hand,
+// which the limiter reads. It is in the same cluster slot as RateKey.
 func AccountKey(name string) string { return accountKey(name) }
 
-// SetRate sets an account's rate by hand, as ratelimit.Setting writes it; empty: the
-// configuration's again. Limiters follow from their next turn on.
+// SetRate sets an account's rate by hand, in the format of ratelimit.Setting. An empty setting
+// restores the rate of the configuration. Limiters use the new rate from their next reservation on.
 func (l *Ledger) SetRate(ctx context.Context, name, setting string) error {
 	if _, err := l.Account(ctx, name); err != nil {
 		return err
@@ -247,18 +249,18 @@ func (l *Ledger) SetRate(ctx context.Context, name, setting string) error {
 		err = l.rdb.HSet(ctx, accountKey(name), "rate", setting).Err()
 	}
 	if err != nil {
-		return fmt.Errorf("rate of account %s: %w", name, err)
+		return fmt.Errorf("set rate of account %s: %w", name, err)
 	}
 	return nil
 }
 
-// SetCampaigns notes how many campaigns share an account; one that nobody has
-// published it leaves alone.
+// SetCampaigns stores how many campaigns share an account. It does nothing for an account that was
+// never published.
 func (l *Ledger) SetCampaigns(ctx context.Context, name string, n int) error {
 	return l.campaigns(ctx, name, func() error { return l.rdb.HSet(ctx, accountKey(name), "campaigns", n).Err() })
 }
 
-// AddCampaign notes that one more campaign shares an account, until SetCampaigns.
+// AddCampaign counts one more campaign for an account, until SetCampaigns stores the exact number.
 func (l *Ledger) AddCampaign(ctx context.Context, name string) error {
 	return l.campaigns(ctx, name, func() error { return l.rdb.HIncrBy(ctx, accountKey(name), "campaigns", 1).Err() })
 }
@@ -269,123 +271,13 @@ func (l *Ledger) campaigns(ctx context.Context, name string, note func() error) 
 		err = note()
 	}
 	if err != nil {
-		return fmt.Errorf("campaigns of %s: %w", name, err)
+		return fmt.Errorf("count campaigns of account %s: %w", name, err)
 	}
 	return nil
 }
 
-// Look is what a worker is told before it uses an account.
-type Look struct {
-	// Open: go on. Probe: the hold's time is over, and this caller alone may try.
-	Open, Probe bool
-	Reason      string
-	Until       time.Time
-	// BalanceBefore is the credit that was known when the account was held.
-	BalanceBefore string
-	// Refused is how many segments the last call had that was refused for want of
-	// credit, at that balance, and RefusedAt when that was; 0: none.
-	Refused   int
-	RefusedAt time.Time
-	// LastAccepted is when a call was last accepted.
-	LastAccepted time.Time
-}
-
-// LookAt asks whether an account may be used now. probeFor is how long a probe
-// may take before another caller gets the next.
-func (l *Ledger) LookAt(ctx context.Context, name string, probeFor time.Duration) (Look, error) {
-	out, err := l.evalStrings(ctx, accountLookScript, []string{accountKey(name)}, probeFor.Milliseconds())
-	if err != nil {
-		return Look{}, fmt.Errorf("look at account %s: %w", name, err)
-	}
-	if out[0] == "open" && len(out) > 1 {
-		return Look{Open: true, LastAccepted: parseMilli(out[1])}, nil
-	}
-	if len(out) < 6 {
-		return Look{}, fmt.Errorf("look at account %s: %w", name, errAnswer)
-	}
-	return Look{Probe: out[0] == "probe", Reason: out[1], Until: parseMilli(out[2]), BalanceBefore: out[3],
-		Refused: fieldInt(out[4]), RefusedAt: parseMilli(out[5])}, nil
-}
-
-// Went is how a call or probe went, for the account.
-type Went string
-
-// The ways a call can go.
-const (
-	WentWell Went = "ok"   // the gateway took something
-	WentBad  Went = "bad"  // counts for the breaker
-	WentHold Went = "hold" // holds at once
-)
-
-// Back-off of an automatic hold: doubled each time it is set again.
-const (
-	holdFirst   = 2 * time.Second
-	holdLongest = 5 * time.Minute
-	// creditLongest is for want of credit where the balance can be asked, which spares
-	// the call: a top-up is to be seen soon.
-	creditLongest = 30 * time.Second
-)
-
-// CallReport is how one call or probe went.
-type CallReport struct {
-	Went Went
-	// Claimed is when the call was claimed; zero: a probe, just now.
-	Claimed time.Time
-	// Reason is one word of ours, Code the gateway's own.
-	Reason, Code string
-	// Balance is the credit known at a hold for credit, or empty.
-	Balance string
-	// Size is how many segments a call had that was refused for want of credit; 0: the
-	// balance alone was asked, or it is about something else.
-	Size int
-	// Jitter is a random number from 0 to 1, for the back-off.
-	Jitter float64
-	// Calls is how many went well, where several are reported at once; Claimed is when the
-	// last of them was. 0 is 1.
-	Calls int
-}
-
-// Report tells an account how a call went. It returns the hold, if there is one.
-func (l *Ledger) Report(ctx context.Context, name string, r CallReport) (Hold, error) {
-	longest := holdLongest
-	if r.Reason == string(providers.CauseCredit) && r.Balance != "" {
-		longest = creditLongest
-	}
-	out, err := l.evalStrings(ctx, accountReportScript, []string{accountKey(name)}, string(r.Went), unixMilli(r.Claimed), r.Reason, r.Code,
-		holdFirst.Milliseconds(), longest.Milliseconds(), strconv.FormatFloat(r.Jitter, 'f', 6, 64), r.Balance, r.Size, max(1, r.Calls))
-	if err != nil {
-		return Hold{}, fmt.Errorf("report to account %s: %w", name, err)
-	}
-	if out[0] == "held" && len(out) > 2 {
-		return Hold{Reason: out[1], Until: parseMilli(out[2])}, nil
-	}
-	return Hold{}, nil
-}
-
-// HoldAccount holds an account by hand until ReleaseAccount.
-func (l *Ledger) HoldAccount(ctx context.Context, name, reason, by string) error {
-	if _, err := l.Account(ctx, name); err != nil {
-		return err
-	}
-	if _, err := l.evalStrings(ctx, accountHoldScript, []string{accountKey(name)}, reason, by); err != nil {
-		return fmt.Errorf("hold account %s: %w", name, err)
-	}
-	return nil
-}
-
-// ReleaseAccount lifts any hold. It reports whether there was one.
-func (l *Ledger) ReleaseAccount(ctx context.Context, name string) (bool, error) {
-	if _, err := l.Account(ctx, name); err != nil {
-		return false, err
-	}
-	out, err := l.evalStrings(ctx, accountReleaseScript, []string{accountKey(name)})
-	if err != nil {
-		return false, fmt.Errorf("release account %s: %w", name, err)
-	}
-	return out[0] == "released", nil
-}
-
-// PublishRoutes tells producers which routes workers would take; empty: none.
+// PublishRoutes stores the routes of the workers' configuration, which producers read. An empty
+// list means that there are no routes.
 func (l *Ledger) PublishRoutes(ctx context.Context, routes []Route) error {
 	record, err := json.Marshal(routes)
 	if err != nil {
@@ -397,18 +289,18 @@ func (l *Ledger) PublishRoutes(ctx context.Context, routes []Route) error {
 	return nil
 }
 
-// Routes reads what PublishRoutes wrote.
+// Routes reads what PublishRoutes stored. It returns nil if nothing was stored.
 func (l *Ledger) Routes(ctx context.Context) ([]Route, error) {
 	b, err := l.rdb.Get(ctx, routesKey).Bytes()
 	if errors.Is(err, redis.Nil) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("routes: %w", err)
+		return nil, fmt.Errorf("read routes: %w", err)
 	}
 	var out []Route
 	if err := json.Unmarshal(b, &out); err != nil {
-		return nil, fmt.Errorf("routes: %w", err)
+		return nil, fmt.Errorf("read routes: %w", err)
 	}
 	return out, nil
 }

@@ -1,7 +1,8 @@
--- account_release.lua lifts whatever hold an account has; calls claimed before it can not hold the account again.
+-- account_release.lua lifts the hold of an account, whatever its kind. Calls that were claimed before the release
+-- cannot hold the account again.
 -- KEYS: 1 account
 -- ARGV: none
--- Returns {'released'|'open'}; 'open' had no hold, and changed nothing.
+-- Returns {'released'|'open'}. 'open': there was no hold, and nothing changed.
 local A = KEYS[1]
 if redis.call('HEXISTS', A, 'hold') == 0 then return {'open'} end
 local t = redis.call('TIME')

@@ -24,17 +24,17 @@ func (r *rig) account(name string) Account {
 	return a
 }
 
-func (r *rig) look(name string) Look {
+func (r *rig) checkAccount(name string) AccountCheck {
 	r.Helper()
-	l, err := r.LookAt(r.Context(), name, time.Minute)
+	l, err := r.CheckAccount(r.Context(), name, time.Minute)
 	r.ok(err)
 	return l
 }
 
-// report tells of a call that was claimed at a moment, by Redis' clock.
-func (r *rig) report(name string, went Went, claimed time.Time) Hold {
+// report reports the outcome of a call that was claimed at the given time by Redis' clock.
+func (r *rig) report(name string, went CallOutcome, claimed time.Time) Hold {
 	r.Helper()
-	h, err := r.Report(r.Context(), name, CallReport{Went: went, Claimed: claimed, Reason: "gateway", Code: "http 502", Jitter: 1})
+	h, err := r.ReportCall(r.Context(), name, CallReport{Outcome: went, Claimed: claimed, Reason: "gateway", Code: "http 502", Jitter: 1})
 	r.ok(err)
 	return h
 }
@@ -46,7 +46,7 @@ func (r *rig) clock() time.Time {
 	return now
 }
 
-// ageAccount moves everything that an account remembers into the past.
+// ageAccount moves all times in an account's record into the past.
 func (r *rig) ageAccount(name string, d time.Duration) {
 	r.Helper()
 	all, err := r.rdb.HGetAll(r.Context(), accountKey(name)).Result()
@@ -61,7 +61,7 @@ func (r *rig) ageAccount(name string, d time.Duration) {
 func TestBreaker(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
-		calls string // in order: . went well, x badly
+		calls string // one character each, in order: . succeeded, x was bad
 		held  bool
 	}{
 		"two in a row":                     {"xx", false},
@@ -78,10 +78,10 @@ func TestBreaker(t *testing.T) {
 		r.publish(name)
 		start := r.clock()
 		for _, x := range c.calls {
-			r.report(name, map[rune]Went{'.': WentWell, 'x': WentBad}[x], start)
+			r.report(name, map[rune]CallOutcome{'.': CallOK, 'x': CallBad}[x], start)
 		}
 		a := r.account(name)
-		if a.Hold.Held() != c.held || r.look(name).Open == c.held {
+		if a.Hold.Held() != c.held || r.checkAccount(name).Open == c.held {
 			t.Errorf("%s: hold is %+v, want held %t", name, a.Hold, c.held)
 		}
 		if c.held && (a.Hold.Reason != "gateway" || a.Hold.Code != "http 502" || a.Hold.By != "worker" || a.Hold.Until.Before(a.Hold.Since)) {
@@ -94,12 +94,12 @@ func TestHoldAtOnce(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.publish("a")
-	h, err := r.Report(t.Context(), "a", CallReport{Went: WentHold, Claimed: r.clock(), Reason: "credit", Balance: "12.5", Jitter: 1})
+	h, err := r.ReportCall(t.Context(), "a", CallReport{Outcome: CallHold, Claimed: r.clock(), Reason: "credit", Balance: "12.5", Jitter: 1})
 	if err != nil || h.Reason != "credit" || h.Until.IsZero() {
 		t.Errorf("hold is %+v, %v", h, err)
 	}
-	if l := r.look("a"); l.Open || l.Probe || l.Reason != "credit" || l.BalanceBefore != "12.5" || l.Until.IsZero() {
-		t.Errorf("a look at it: %+v", l)
+	if l := r.checkAccount("a"); l.Open || l.Probe || l.Reason != "credit" || l.BalanceBefore != "12.5" || l.Until.IsZero() {
+		t.Errorf("CheckAccount returned %+v", l)
 	}
 }
 
@@ -107,27 +107,27 @@ func TestOneProbeAtATime(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.publish("a")
-	r.report("a", WentHold, r.clock())
-	if l := r.look("a"); l.Probe || l.Open {
-		t.Errorf("the hold is not over and a look says %+v", l)
+	r.report("a", CallHold, r.clock())
+	if l := r.checkAccount("a"); l.Probe || l.Open {
+		t.Errorf("during the hold CheckAccount returned %+v, want held", l)
 	}
 	r.ageAccount("a", time.Hour)
-	if l := r.look("a"); !l.Probe || l.Open {
-		t.Errorf("the hold is over and the first look says %+v", l)
+	if l := r.checkAccount("a"); !l.Probe || l.Open {
+		t.Errorf("after the hold the first CheckAccount returned %+v, want a probe", l)
 	}
-	if l := r.look("a"); l.Probe || l.Open {
-		t.Errorf("a probe is under way and another look says %+v", l)
+	if l := r.checkAccount("a"); l.Probe || l.Open {
+		t.Errorf("during a probe another CheckAccount returned %+v, want held", l)
 	}
-	r.ageAccount("a", time.Hour) // the prober died
-	if l := r.look("a"); !l.Probe {
-		t.Errorf("the prober is gone and the next look says %+v", l)
+	r.ageAccount("a", time.Hour) // the worker with the probe died
+	if l := r.checkAccount("a"); !l.Probe {
+		t.Errorf("after the worker with the probe died CheckAccount returned %+v, want a probe", l)
 	}
-	r.report("a", WentWell, time.Time{})
-	if l := r.look("a"); !l.Open || l.LastAccepted.IsZero() {
-		t.Errorf("the probe went well and a look says %+v", l)
+	r.report("a", CallOK, time.Time{})
+	if l := r.checkAccount("a"); !l.Open || l.LastAccepted.IsZero() {
+		t.Errorf("after a successful probe CheckAccount returned %+v, want open", l)
 	}
 	if a := r.account("a"); a.Hold.Held() || a.Bad != 0 {
-		t.Errorf("the probe went well and the account is %+v", a)
+		t.Errorf("after a successful probe the account is %+v, want no hold", a)
 	}
 }
 
@@ -136,67 +136,67 @@ func TestBackOffDoublesWithEachFailedProbeOnly(t *testing.T) {
 	r := newRig(t)
 	r.publish("a")
 	underWay := r.clock()
-	h := r.report("a", WentHold, underWay)
+	h := r.report("a", CallHold, underWay)
 	want := holdFirst
 	for range 12 {
 		wait := h.Until.Sub(r.clock())
 		if wait > want || wait < want-time.Second {
 			t.Fatalf("the hold lasts %v, want %v", wait, want)
 		}
-		// Calls that were under way when the hold began, or were claimed just after a
-		// look that came just before it, do not make it longer.
+		// A hold does not become longer for calls that were in flight when it began, or were
+		// claimed right after a check made just before it.
 		for range 3 {
-			if again := r.report("a", WentBad, underWay); !again.Until.Equal(h.Until) {
-				t.Fatalf("a call under way moved the hold from %v to %v", h.Until, again.Until)
+			if again := r.report("a", CallBad, underWay); !again.Until.Equal(h.Until) {
+				t.Fatalf("a call in flight moved the end of the hold from %v to %v", h.Until, again.Until)
 			}
-			if again := r.report("a", WentBad, r.clock()); !again.Until.Equal(h.Until) {
-				t.Fatalf("a call claimed while it is held moved the hold from %v to %v", h.Until, again.Until)
+			if again := r.report("a", CallBad, r.clock()); !again.Until.Equal(h.Until) {
+				t.Fatalf("a call claimed during the hold moved its end from %v to %v", h.Until, again.Until)
 			}
 		}
 		r.ageAccount("a", time.Hour)
-		if l := r.look("a"); !l.Probe {
+		if l := r.checkAccount("a"); !l.Probe {
 			t.Fatalf("no probe: %+v", l)
 		}
-		h = r.report("a", WentBad, r.clock())
+		h = r.report("a", CallBad, r.clock())
 		want = min(2*want, holdLongest)
 	}
-	// Once it has gone well, the back-off begins anew.
-	r.report("a", WentWell, time.Time{})
-	h = r.report("a", WentHold, r.clock().Add(time.Second))
+	// After a successful call the back-off starts again.
+	r.report("a", CallOK, time.Time{})
+	h = r.report("a", CallHold, r.clock().Add(time.Second))
 	if wait := h.Until.Sub(r.clock()); wait > holdFirst {
-		t.Errorf("after it went well a hold lasts %v, want %v", wait, holdFirst)
+		t.Errorf("after a successful call a hold lasts %v, want %v", wait, holdFirst)
 	}
 }
 
-// A hold at once takes no three bad calls, and one failed probe keeps it.
+// CallHold holds the account without three bad calls, and one failed probe prolongs the hold.
 func TestFailedProbeKeepsAHoldAtOnce(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.publish("a")
-	_, err := r.Report(t.Context(), "a", CallReport{Went: WentHold, Claimed: r.clock(), Reason: "credit", Balance: "12.5", Jitter: 1})
+	_, err := r.ReportCall(t.Context(), "a", CallReport{Outcome: CallHold, Claimed: r.clock(), Reason: "credit", Balance: "12.5", Jitter: 1})
 	r.ok(err)
 	since := r.account("a").Hold.Since
 	r.ageAccount("a", time.Hour)
-	if !r.look("a").Probe {
+	if !r.checkAccount("a").Probe {
 		t.Fatal("no probe")
 	}
-	h, err := r.Report(t.Context(), "a", CallReport{Went: WentBad, Reason: "credit", Balance: "3", Jitter: 1})
+	h, err := r.ReportCall(t.Context(), "a", CallReport{Outcome: CallBad, Reason: "credit", Balance: "3", Jitter: 1})
 	if err != nil || !h.Held() {
-		t.Errorf("the probe failed and the hold is %+v, %v", h, err)
+		t.Errorf("after a failed probe the hold is %+v, %v", h, err)
 	}
 	if got := r.account("a").Hold.Since; !got.Equal(since.Add(-time.Hour)) {
-		t.Errorf("it is held since %v, want %v", got, since.Add(-time.Hour))
+		t.Errorf("Hold.Since is %v, want %v", got, since.Add(-time.Hour))
 	}
-	// The failed probe is over: once the longer hold is, the next may go at once.
+	// The failed probe has ended, so the next one may follow as soon as the longer hold is over.
 	r.ageAccount("a", 10*time.Second)
-	if l := r.look("a"); !l.Probe || l.BalanceBefore != "12.5" {
-		t.Errorf("the next look says %+v", l)
+	if l := r.checkAccount("a"); !l.Probe || l.BalanceBefore != "12.5" {
+		t.Errorf("the next CheckAccount returned %+v", l)
 	}
-	// What was claimed before it went well counts for nothing afterwards.
+	// Calls that were claimed before the successful probe do not count afterwards.
 	before := r.clock()
-	r.report("a", WentWell, time.Time{})
-	if h := r.report("a", WentHold, before.Add(-time.Millisecond)); h.Held() || !r.look("a").Open {
-		t.Errorf("a call claimed before the probe went well holds it again: %+v", h)
+	r.report("a", CallOK, time.Time{})
+	if h := r.report("a", CallHold, before.Add(-time.Millisecond)); h.Held() || !r.checkAccount("a").Open {
+		t.Errorf("a call claimed before the successful probe holds the account again: %+v", h)
 	}
 }
 
@@ -205,13 +205,13 @@ func TestReportWithoutAClaimIsOfNow(t *testing.T) {
 	r := newRig(t)
 	r.publish("a")
 	r.ok(r.HoldAccount(t.Context(), "a", "maintenance", "me"))
-	if h := r.report("a", WentWell, time.Time{}); h.Reason != "maintenance" {
-		t.Errorf("a good call under a hold by hand was answered %+v", h)
+	if h := r.report("a", CallOK, time.Time{}); h.Reason != "maintenance" {
+		t.Errorf("a successful call during a hold by hand returned %+v", h)
 	}
 	_, err := r.ReleaseAccount(t.Context(), "a")
 	r.ok(err)
-	if h := r.report("a", WentHold, time.Time{}); !h.Held() {
-		t.Error("a report of now was taken for one from before the release")
+	if h := r.report("a", CallHold, time.Time{}); !h.Held() {
+		t.Error("a report from after the release was ignored")
 	}
 }
 
@@ -220,14 +220,14 @@ func TestSuccessClaimedBeforeTheHoldProvesNothing(t *testing.T) {
 	r := newRig(t)
 	r.publish("a")
 	before := r.clock().Add(-time.Second)
-	r.report("a", WentHold, r.clock())
-	r.report("a", WentWell, before)
+	r.report("a", CallHold, r.clock())
+	r.report("a", CallOK, before)
 	if !r.account("a").Hold.Held() {
 		t.Error("a call claimed before the hold lifted it")
 	}
-	r.report("a", WentWell, r.clock().Add(time.Millisecond))
+	r.report("a", CallOK, r.clock().Add(time.Millisecond))
 	if r.account("a").Hold.Held() {
-		t.Error("a call claimed during the hold went well and did not lift it")
+		t.Error("a successful call claimed during the hold did not lift it")
 	}
 }
 
@@ -237,33 +237,33 @@ func TestHoldByHand(t *testing.T) {
 	r.publish("a")
 	claimed := r.clock()
 	r.ok(r.HoldAccount(t.Context(), "a", "maintenance", "me"))
-	r.report("a", WentWell, time.Time{})
-	r.report("a", WentBad, r.clock())
-	r.report("a", WentHold, r.clock())
+	r.report("a", CallOK, time.Time{})
+	r.report("a", CallBad, r.clock())
+	r.report("a", CallHold, r.clock())
 	r.ageAccount("a", 1000*time.Hour)
 	a := r.account("a")
 	if h := a.Hold; h.Reason != "maintenance" || h.By != "me" || !h.Until.IsZero() || h.Since.IsZero() {
 		t.Errorf("hold is %+v", h)
 	}
-	if l := r.look("a"); l.Open || l.Probe {
-		t.Errorf("a look says %+v", l)
+	if l := r.checkAccount("a"); l.Open || l.Probe {
+		t.Errorf("CheckAccount returned %+v", l)
 	}
 	for i, want := range []bool{true, false} {
 		if was, err := r.ReleaseAccount(t.Context(), "a"); err != nil || was != want {
 			t.Errorf("release %d found a hold: %t, %v", i+1, was, err)
 		}
 	}
-	// Calls claimed before the release can not hold it again.
+	// Calls that were claimed before the release cannot hold the account again.
 	for range 5 {
-		r.report("a", WentBad, claimed)
-		r.report("a", WentHold, claimed)
+		r.report("a", CallBad, claimed)
+		r.report("a", CallHold, claimed)
 	}
-	if !r.look("a").Open {
+	if !r.checkAccount("a").Open {
 		t.Error("a call claimed before the release holds the account again")
 	}
-	r.report("a", WentHold, r.clock().Add(time.Millisecond))
-	if r.look("a").Open {
-		t.Error("a call claimed after the release does not")
+	r.report("a", CallHold, r.clock().Add(time.Millisecond))
+	if r.checkAccount("a").Open {
+		t.Error("a call claimed after the release does not hold the account")
 	}
 }
 
@@ -271,11 +271,11 @@ func TestHoldByHandOverAnAutomaticOne(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.publish("a")
-	r.report("a", WentHold, r.clock())
+	r.report("a", CallHold, r.clock())
 	r.ok(r.HoldAccount(t.Context(), "a", "maintenance", "me"))
 	r.ageAccount("a", time.Hour)
-	if l := r.look("a"); l.Open || l.Probe || l.Reason != "maintenance" {
-		t.Errorf("a look says %+v", l)
+	if l := r.checkAccount("a"); l.Open || l.Probe || l.Reason != "maintenance" {
+		t.Errorf("CheckAccount returned %+v", l)
 	}
 }
 
@@ -295,7 +295,7 @@ func TestWhoServesAnAccount(t *testing.T) {
 	silent := r.clock().Add(-WorkerLife)
 	r.ok(r.rdb.HSet(ctx, accountKey("a"), "w:three", strconv.FormatInt(silent.UnixMilli(), 10)+" 8").Err())
 	if a := r.account("a"); a.Workers != 1 || a.Slots != 8 {
-		t.Errorf("with one withdrawn and one silent, %d workers serve it with %d slots", a.Workers, a.Slots)
+		t.Errorf("with one worker withdrawn and one silent: %d workers with %d slots, want 1 with 8", a.Workers, a.Slots)
 	}
 	r.publish("b")
 	all, err := r.Accounts(ctx)
@@ -304,14 +304,14 @@ func TestWhoServesAnAccount(t *testing.T) {
 	}
 	r.ok(r.ForgetAccount(ctx, "a"))
 	if _, err := r.Account(ctx, "a"); !errors.Is(err, ErrNoAccount) {
-		t.Errorf("a forgotten account: %v", err)
+		t.Errorf("after ForgetAccount: got %v, want ErrNoAccount", err)
 	}
 	for name, do := range map[string]func() error{
 		"hold":    func() error { return r.HoldAccount(ctx, "a", "x", "me") },
 		"release": func() error { _, err := r.ReleaseAccount(ctx, "a"); return err },
 	} {
 		if err := do(); !errors.Is(err, ErrNoAccount) {
-			t.Errorf("%s of no account: %v", name, err)
+			t.Errorf("%s of an unknown account: got %v, want ErrNoAccount", name, err)
 		}
 	}
 	routes := []Route{{Match: "254", Via: []string{"a", "b"}}}
@@ -329,14 +329,14 @@ func TestAccountsOnMiniredis(t *testing.T) {
 	rdb := redistest.Mini(t)
 	r := &rig{TB: t, rdb: rdb, Ledger: New(rdb)}
 	r.publish("a")
-	r.report("a", WentHold, r.clock())
+	r.report("a", CallHold, r.clock())
 	r.ageAccount("a", time.Hour)
-	if !r.look("a").Probe {
+	if !r.checkAccount("a").Probe {
 		t.Error("no probe")
 	}
-	r.report("a", WentWell, time.Time{})
-	if !r.look("a").Open {
-		t.Error("it stays held")
+	r.report("a", CallOK, time.Time{})
+	if !r.checkAccount("a").Open {
+		t.Error("the account is still held")
 	}
 }
 
@@ -368,12 +368,12 @@ func TestAnUnusedProbeIsGivenBack(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.ok(r.Publish(r.Context(), "w1", Card{Name: "a"}))
-	_, err := r.Report(r.Context(), "a", CallReport{Went: WentHold, Reason: "credit"})
+	_, err := r.ReportCall(r.Context(), "a", CallReport{Outcome: CallHold, Reason: "credit"})
 	r.ok(err)
 	r.ok(r.rdb.HSet(r.Context(), accountKey("a"), "hold_until", "1").Err())
-	look := func() Look {
+	look := func() AccountCheck {
 		t.Helper()
-		l, err := r.LookAt(r.Context(), "a", time.Minute)
+		l, err := r.CheckAccount(r.Context(), "a", time.Minute)
 		r.ok(err)
 		return l
 	}
@@ -382,7 +382,7 @@ func TestAnUnusedProbeIsGivenBack(t *testing.T) {
 	}
 	r.ok(r.EndProbe(r.Context(), "a"))
 	if again := look(); !again.Probe {
-		t.Errorf("after it was given back: %+v", again)
+		t.Errorf("after EndProbe: got %+v, want a probe", again)
 	}
 }
 
@@ -392,43 +392,43 @@ func TestAHoldForCreditStepsDownQuicklyAndThenWaits(t *testing.T) {
 	r.publish("a")
 	tell := func(balance string, size int) Hold {
 		t.Helper()
-		h, err := r.Report(t.Context(), "a", CallReport{Went: WentHold, Reason: "credit", Code: "101", Balance: balance, Size: size, Jitter: 1})
+		h, err := r.ReportCall(t.Context(), "a", CallReport{Outcome: CallHold, Reason: "credit", Code: "101", Balance: balance, Size: size, Jitter: 1})
 		r.ok(err)
 		return h
 	}
 	wait := func(h Hold) time.Duration { return h.Until.Sub(r.clock()).Round(time.Second) }
-	next := func() Look {
+	next := func() AccountCheck {
 		t.Helper()
 		r.ageAccount("a", time.Hour)
-		return r.look("a")
+		return r.checkAccount("a")
 	}
 	if d := wait(tell("200", 500)); d != 2*time.Second {
 		t.Errorf("held for %s", d)
 	}
 	if l := next(); !l.Probe || l.BalanceBefore != "200" || l.Refused != 500 || l.RefusedAt.IsZero() {
-		t.Errorf("look %+v", l)
+		t.Errorf("CheckAccount returned %+v", l)
 	}
 	if d := wait(tell("200", 250)); d > 0 {
 		t.Errorf("a smaller call at the same balance: held for %s more", d)
 	}
-	if l := r.look("a"); !l.Probe || l.Refused != 250 {
-		t.Errorf("look %+v", l)
+	if l := r.checkAccount("a"); !l.Probe || l.Refused != 250 {
+		t.Errorf("CheckAccount returned %+v", l)
 	}
 	if d := wait(tell("200", 250)); d != 4*time.Second {
-		t.Errorf("the same again: %s", d)
+		t.Errorf("the same size and balance again: held for %s, want 4s", d)
 	}
 	next()
 	if d := wait(tell("150", 0)); d != 8*time.Second {
-		t.Errorf("the balance alone: %s", d)
+		t.Errorf("only the balance was read: held for %s", d)
 	}
 	if l := next(); l.BalanceBefore != "150" || l.Refused != 250 {
-		t.Errorf("a lower balance: %+v", l)
+		t.Errorf("after a lower balance: CheckAccount returned %+v", l)
 	}
 	if d := wait(tell("151", 0)); d != 16*time.Second {
-		t.Errorf("the balance alone: %s", d)
+		t.Errorf("only the balance was read: held for %s", d)
 	}
 	if l := next(); l.BalanceBefore != "150" {
-		t.Errorf("a higher balance of which no call was made: %+v", l)
+		t.Errorf("after a higher balance without a call: CheckAccount returned %+v", l)
 	}
 	for range 3 {
 		if d := wait(tell("150", 0)); d > 30*time.Second {
@@ -437,10 +437,10 @@ func TestAHoldForCreditStepsDownQuicklyAndThenWaits(t *testing.T) {
 		next()
 	}
 	if d := wait(tell("9000", 499)); d != 30*time.Second {
-		t.Errorf("a higher balance: %s", d)
+		t.Errorf("after a call at a higher balance: held for %s, want 30s", d)
 	}
 	if l := next(); l.BalanceBefore != "9000" || l.Refused != 499 {
-		t.Errorf("look %+v", l)
+		t.Errorf("CheckAccount returned %+v", l)
 	}
 	if _, err := r.ReleaseAccount(t.Context(), "a"); err != nil {
 		t.Error(err)

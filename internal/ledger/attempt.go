@@ -16,26 +16,27 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// Attempt names a submission at a gateway that can later be asked what it has taken, or
-// tells it by itself. What is kept of attempts, by login, is what a message found there
-// has to be held against: whose it can be, and whether anybody knows it already.
+// Attempt identifies a submission at a gateway that can list what it has accepted, or sends
+// delivery reports. Tuma keeps attempts by login. A message found at the gateway is compared with
+// them, to decide which attempt it belongs to and whether Tuma knows it already.
 //
-// The order is what makes it sound: an attempt is entered before its first byte, the
-// ids of its messages are noted before it is settled, and it is taken out after that.
-// So whoever reads, in this order, the gateway's list, the attempts, and the ids, finds
-// a message of another attempt's in one of the two.
+// The order of the steps makes this safe. An attempt is entered before the first byte of its call.
+// The ids of its messages are recorded before it is settled. It is removed after that. A reader
+// takes the gateway's list first, then the attempts, then the ids. So a message of another attempt
+// is found in one of the two.
 type Attempt struct {
 	Campaign, Batch  string
 	Call, Generation int
-	// At is when it was claimed, by Redis' clock, to the millisecond.
+	// At is the time of the claim by Redis' clock, in milliseconds.
 	At time.Time
 }
 
-// AttemptLife is how long attempts that ended unknown are kept, and the ids of messages
-// at least.
+// AttemptLife is how long attempts that ended unknown are kept. Message ids are kept at least as
+// long.
 const AttemptLife = time.Hour
 
-// sentSpan is how long ids are noted in the same key; a key lives as long as any of them.
+// sentSpan is the length of the time spans that message ids are grouped by, one Redis key each. A
+// key is kept as long as its newest id needs.
 const sentSpan = 10 * time.Minute
 
 func attemptsKey(login string) string { return keyPrefix + "attempts:{" + login + "}" }
@@ -61,12 +62,13 @@ func parseAttempt(member string, at time.Time) (Attempt, error) {
 	return Attempt{Campaign: f[0], Batch: f[1], Call: call, Generation: gen, At: at}, nil
 }
 
-// Attempt is the submission that a claim was told to make.
+// Attempt returns the attempt that the claim allows.
 func (c *Claim) Attempt() Attempt {
 	return Attempt{Campaign: c.id, Batch: c.batch, Call: c.gen.Call, Generation: c.gen.Number, At: c.At}
 }
 
-// BeginAttempt enters an attempt under a login, before its first byte.
+// BeginAttempt enters an attempt under a login. It must be called before the first byte of the
+// call.
 func (l *Ledger) BeginAttempt(ctx context.Context, login string, a Attempt) error {
 	_, err := l.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		p.ZAdd(ctx, attemptsKey(login), redis.Z{Score: float64(a.At.UnixMilli()), Member: a.member()})
@@ -80,7 +82,7 @@ func (l *Ledger) BeginAttempt(ctx context.Context, login string, a Attempt) erro
 	return nil
 }
 
-// EndAttempt takes an attempt out: nothing of it is unknown.
+// EndAttempt removes an attempt. It is called when no outcome of the attempt is unknown any more.
 func (l *Ledger) EndAttempt(ctx context.Context, login string, a Attempt) error {
 	if err := l.rdb.ZRem(ctx, attemptsKey(login), a.member()).Err(); err != nil {
 		return fmt.Errorf("end attempt %s %s: %w", a.Campaign, a.Batch, err)
@@ -88,29 +90,29 @@ func (l *Ledger) EndAttempt(ctx context.Context, login string, a Attempt) error 
 	return nil
 }
 
-// Attempts lists those under a login that began in a span of time and have not been
-// taken out.
+// Attempts returns the attempts under a login that began between from and to, both included, and
+// were not removed.
 func (l *Ledger) Attempts(ctx context.Context, login string, from, to time.Time) ([]Attempt, error) {
 	got, err := l.rdb.ZRangeByScoreWithScores(ctx, attemptsKey(login), &redis.ZRangeBy{
 		Min: strconv.FormatInt(from.UnixMilli(), 10), Max: strconv.FormatInt(to.UnixMilli(), 10),
 	}).Result()
 	if err != nil {
-		return nil, fmt.Errorf("attempts: %w", err)
+		return nil, fmt.Errorf("list attempts: %w", err)
 	}
 	out := make([]Attempt, len(got))
 	for i, z := range got {
 		member, _ := z.Member.(string)
 		if out[i], err = parseAttempt(member, time.UnixMilli(int64(z.Score))); err != nil {
-			return nil, fmt.Errorf("attempts: %w", err)
+			return nil, fmt.Errorf("list attempts: %w", err)
 		}
 	}
 	return out, nil
 }
 
-// AttemptTo returns the numbers of the call that an attempt was made for; those of its
-// generation are among them. None if the campaign is gone.
+// AttemptTo returns the numbers of the call that an attempt belongs to. They include those of its
+// generation. It returns nil if the campaign is gone.
 func (l *Ledger) AttemptTo(ctx context.Context, a Attempt) ([]sms.MSISDN, error) {
-	to, _, err := l.callOf(ctx, a, 0)
+	to, _, err := l.recipientsOf(ctx, a, 0)
 	if errors.Is(err, ErrNotFound) {
 		return nil, nil
 	}
@@ -124,24 +126,24 @@ func (l *Ledger) AttemptTo(ctx context.Context, a Attempt) ([]sms.MSISDN, error)
 	return out, nil
 }
 
-// callOf reads the recipients of the call that an attempt was made for, and the segments of
-// its message; of a plain campaign's so many.
-func (l *Ledger) callOf(ctx context.Context, a Attempt, plain int) (to []Planned, segments int, err error) {
+// recipientsOf reads the recipients of an attempt's call and the segments of one of its messages.
+// For a plain campaign it returns the segments given as plain.
+func (l *Ledger) recipientsOf(ctx context.Context, a Attempt, plain int) (to []Planned, segments int, err error) {
 	b, err := l.batch(ctx, a.Campaign, a.Batch)
 	if u := AsUnreadable(err); u != nil {
-		return nil, 0, fmt.Errorf("batch %s of %s: %w", a.Batch, a.Campaign, u.Err) // for others to set aside
+		return nil, 0, fmt.Errorf("read batch %s of %s: %w", a.Batch, a.Campaign, u.Err) // not an Unreadable: the worker that loads the batch quarantines it
 	}
 	if err != nil {
 		return nil, 0, err
 	}
 	if a.Call >= len(b.Calls) {
-		return nil, 0, fmt.Errorf("call %d of batch %s of %s: %w", a.Call, a.Batch, a.Campaign, errRecord)
+		return nil, 0, fmt.Errorf("read call %d of batch %s of %s: %w", a.Call, a.Batch, a.Campaign, errRecord)
 	}
 	return b.call(a.Call), b.segments(a.Call, plain), nil
 }
 
-// sentHash is how an id is noted: in so many bytes that two ids of an hour are hardly
-// ever taken for one; if they are, a message is not found that could have been.
+// sentHash is how many bytes of a hash are kept of a message id. With 7, two ids of one hour are
+// hardly ever confused. If they are, a message that could have been found is not.
 const sentHash = 7
 
 func hashID(id string) string {
@@ -149,9 +151,9 @@ func hashID(id string) string {
 	return string(sum[:sentHash])
 }
 
-// NoteSent notes the gateway's ids of the messages of an attempt, before it is settled,
-// for so long. It finds room in a full Redis.
-func (l *Ledger) NoteSent(ctx context.Context, login string, a Attempt, ids []string, life time.Duration) error {
+// RecordMessageIDs records the gateway's ids of the messages of an attempt for at least the given
+// time. It must be called before the attempt is settled. It works on a full Redis too.
+func (l *Ledger) RecordMessageIDs(ctx context.Context, login string, a Attempt, ids []string, life time.Duration) error {
 	if len(ids) == 0 {
 		return nil
 	}
@@ -161,14 +163,15 @@ func (l *Ledger) NoteSent(ctx context.Context, login string, a Attempt, ids []st
 	}
 	_, err := l.evalStrings(ctx, sentScript, []string{sentKey(login, a.At)}, b.String(), (life + 2*sentSpan).Milliseconds())
 	if err != nil {
-		return fmt.Errorf("note ids of %s %s: %w", a.Campaign, a.Batch, err)
+		return fmt.Errorf("record message ids of %s %s: %w", a.Campaign, a.Batch, err)
 	}
 	return nil
 }
 
-// Sent returns a function that says whether an id was noted under a login by an attempt
-// that began in a span of time. It may say so, once in many millions, of one that was not.
-func (l *Ledger) Sent(ctx context.Context, login string, from, to time.Time) (func(id string) bool, error) {
+// KnownMessageIDs returns a function that reports whether an id was recorded under the login by an
+// attempt that began between from and to. Once in many millions it reports true for an id that was
+// not.
+func (l *Ledger) KnownMessageIDs(ctx context.Context, login string, from, to time.Time) (func(id string) bool, error) {
 	var keys []string
 	for at := from; ; at = at.Add(sentSpan) {
 		if at.After(to) {
@@ -184,7 +187,7 @@ func (l *Ledger) Sent(ctx context.Context, login string, from, to time.Time) (fu
 	known := map[string]struct{}{}
 	got, err := l.rdb.MGet(ctx, keys...).Result()
 	if err != nil {
-		return nil, fmt.Errorf("read noted ids: %w", err)
+		return nil, fmt.Errorf("read message ids: %w", err)
 	}
 	for _, v := range got {
 		for s := fieldString(v); len(s) >= sentHash; s = s[sentHash:] {
@@ -197,12 +200,12 @@ func (l *Ledger) Sent(ctx context.Context, login string, from, to time.Time) (fu
 	}, nil
 }
 
-// Reconcile settles as accepted, whatever has become of the attempt's generation since,
-// the recipients for whom a message was found at the gateway: its id by number. Numbers
-// that are not the call's change nothing. segments are those of a plain campaign's
-// message. ErrNotFound: the campaign is gone.
-func (l *Ledger) Reconcile(ctx context.Context, a Attempt, found map[sms.MSISDN]string, segments, window int) (Settled, error) {
-	to, segments, err := l.callOf(ctx, a, segments)
+// Reconcile settles recipients as accepted because their messages were found at the gateway: found
+// holds the id by number. It works even if the attempt's generation has changed or ended since.
+// Numbers that are not in the call change nothing. segments is the number of segments of a plain
+// campaign's message. It returns ErrNotFound if the campaign is gone.
+func (l *Ledger) Reconcile(ctx context.Context, a Attempt, found map[sms.MSISDN]string, segments, openBatchLimit int) (Settled, error) {
+	to, segments, err := l.recipientsOf(ctx, a, segments)
 	if err != nil {
 		return Settled{}, fmt.Errorf("reconcile: %w", err)
 	}
@@ -220,12 +223,12 @@ func (l *Ledger) Reconcile(ctx context.Context, a Attempt, found map[sms.MSISDN]
 		return Settled{}, nil
 	}
 	g.positions = string(positions)
-	c := &Claim{Token: NewToken(), id: a.Campaign, batch: a.Batch, gen: g, window: window}
-	return l.Settle(ctx, c, records, Answer, segments, 0)
+	c := &Claim{Token: NewToken(), id: a.Campaign, batch: a.Batch, gen: g, openBatchLimit: openBatchLimit}
+	return l.Settle(ctx, c, records, SettleAnswer, segments, 0)
 }
 
-// Found turns what was found for a doubtful generation into its records: who is not
-// among it is Unknown, for a reason.
+// Found returns the records of a doubtful generation after a lookup at the gateway: Accepted for
+// the numbers in found, and Unknown with the reason why for all others.
 func (g *Generation) Found(found map[sms.MSISDN]string, why string) []Record {
 	out := slices.Repeat([]Record{{Status: Unknown, Reason: why}}, len(g.To))
 	for i, p := range g.To {

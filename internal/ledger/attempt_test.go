@@ -51,13 +51,13 @@ func TestIDsAreKnownOverTheEdgesOfTheirSpans(t *testing.T) {
 	start := time.UnixMilli(1_790_000_000_000)
 	for n := range 5 {
 		a := Attempt{Campaign: "c", Batch: "0.0", At: start.Add(time.Duration(n) * 7 * time.Minute)}
-		for range 2 { // the same again does no harm
-			if err := r.NoteSent(t.Context(), "login", a, []string{fmt.Sprint("id-", n), fmt.Sprint("other-", n)}, AttemptLife); err != nil {
+		for range 2 { // running it again is harmless
+			if err := r.RecordMessageIDs(t.Context(), "login", a, []string{fmt.Sprint("id-", n), fmt.Sprint("other-", n)}, AttemptLife); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	known, err := r.Sent(t.Context(), "login", start, start.Add(28*time.Minute))
+	known, err := r.KnownMessageIDs(t.Context(), "login", start, start.Add(28*time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,12 +67,12 @@ func TestIDsAreKnownOverTheEdgesOfTheirSpans(t *testing.T) {
 		}
 	}
 	if known("id-5") || known("") {
-		t.Error("an id is known that nobody has noted")
+		t.Error("an id is known that was never recorded")
 	}
-	if known, err = r.Sent(t.Context(), "another", start, start.Add(28*time.Minute)); err != nil || known("id-0") {
-		t.Errorf("under another login an id is known: %v", err)
+	if known, err = r.KnownMessageIDs(t.Context(), "another", start, start.Add(28*time.Minute)); err != nil || known("id-0") {
+		t.Errorf("an id is known under another login: %v", err)
 	}
-	if err := r.NoteSent(t.Context(), "login", Attempt{At: start}, nil, AttemptLife); err != nil {
+	if err := r.RecordMessageIDs(t.Context(), "login", Attempt{At: start}, nil, AttemptLife); err != nil {
 		t.Error(err)
 	}
 }
@@ -85,7 +85,7 @@ func TestIDsAreNotedInAFullRedis(t *testing.T) {
 		t.Fatal("redis is not full")
 	}
 	a := Attempt{Campaign: "c", Batch: "0.0", At: time.UnixMilli(1_790_000_000_000)}
-	if err := r.NoteSent(t.Context(), "login", a, []string{"id"}, AttemptLife); err != nil {
+	if err := r.RecordMessageIDs(t.Context(), "login", a, []string{"id"}, AttemptLife); err != nil {
 		t.Error(err)
 	}
 }

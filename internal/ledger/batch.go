@@ -13,11 +13,12 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// BatchName names a batch within its campaign: number of its lane and position.
-func BatchName(lane, seq int) string { return strconv.Itoa(lane) + "." + strconv.Itoa(seq) }
+// BatchName returns the name of a batch within its campaign: the number of its stream and its
+// position there.
+func BatchName(stream, seq int) string { return strconv.Itoa(stream) + "." + strconv.Itoa(seq) }
 
-// BatchLane is the number of the lane in a batch's name.
-func BatchLane(batch string) (int, error) {
+// BatchStream returns the number of the stream in a batch's name.
+func BatchStream(batch string) (int, error) {
 	a, s, ok := strings.Cut(batch, ".")
 	n, err := strconv.Atoi(a)
 	if _, err2 := strconv.ParseUint(s, 10, 63); !ok || err != nil || err2 != nil || n < 0 {
@@ -26,17 +27,17 @@ func BatchLane(batch string) (int, error) {
 	return n, nil
 }
 
-// Batch is a batch as planned, which never changes.
+// Batch is a planned batch. It never changes.
 type Batch struct {
 	Name  string
-	Calls []int // recipients of each call
+	Calls []int // number of recipients of each call
 	To    []Planned
-	// Bodies are the calls'; nil in a plain campaign.
+	// Bodies are the message bodies, one for each call; nil in a plain campaign.
 	Bodies []string
 }
 
-// readBatch reads the record of a batch and, where it says that there is one, that of its
-// bodies. What it errs with is an Unreadable of the one or the other.
+// readBatch decodes the record of a batch and, in a campaign with merge fields, the record of its
+// bodies. Its errors are an Unreadable of one of the two, or ErrNewer.
 func readBatch(id, name string, record, bodies any) (*Batch, error) {
 	b, raw := &Batch{Name: name}, fieldString(record)
 	var err error
@@ -51,7 +52,7 @@ func readBatch(id, name string, record, bodies any) (*Batch, error) {
 	return b, nil
 }
 
-// body is that of the k-th call; empty: the campaign's.
+// body returns the body of call k; empty in a plain campaign, whose calls all send the campaign's.
 func (b *Batch) body(k int) string {
 	if b.Bodies == nil {
 		return ""
@@ -59,7 +60,8 @@ func (b *Batch) body(k int) string {
 	return b.Bodies[k]
 }
 
-// segments are those of one message of the k-th call; of a plain campaign's so many.
+// segments returns the number of segments of one message of call k. For a plain campaign it returns
+// plain.
 func (b *Batch) segments(k, plain int) int {
 	if b.Bodies == nil {
 		return plain
@@ -68,7 +70,7 @@ func (b *Batch) segments(k, plain int) int {
 	return n
 }
 
-// call returns the recipients of the k-th call.
+// call returns the recipients of call k.
 func (b *Batch) call(k int) []Planned {
 	at := 0
 	for i := range k {
@@ -77,12 +79,12 @@ func (b *Batch) call(k int) []Planned {
 	return b.To[at : at+b.Calls[k]]
 }
 
-// batches yields the planned batches of a lane; of a campaign with merge fields, bodies
-// says whether they are wanted.
-func (l *Ledger) batches(ctx context.Context, id string, lane int, bodies bool) iter.Seq2[*Batch, error] {
+// batches yields the planned batches of a stream in order. bodies reports whether the caller needs
+// the bodies of a campaign with merge fields.
+func (l *Ledger) batches(ctx context.Context, id string, stream int, bodies bool) iter.Seq2[*Batch, error] {
 	const step = 8
 	return func(yield func(*Batch, error) bool) {
-		n, err := l.rdb.HMGet(ctx, ledgerKey(id), "nb:"+strconv.Itoa(lane)).Result()
+		n, err := l.rdb.HMGet(ctx, ledgerKey(id), "nb:"+strconv.Itoa(stream)).Result()
 		if err != nil {
 			yield(nil, fmt.Errorf("read batches of %s: %w", id, err))
 			return
@@ -90,7 +92,7 @@ func (l *Ledger) batches(ctx context.Context, id string, lane int, bodies bool) 
 		for at, end := 0, fieldInt(n[0]); at < end; at += step {
 			var fields []string
 			for s := at; s < min(at+step, end); s++ {
-				fields = append(fields, "b"+BatchName(lane, s))
+				fields = append(fields, "b"+BatchName(stream, s))
 			}
 			names := len(fields)
 			for i := range names {
@@ -124,46 +126,48 @@ func (l *Ledger) batches(ctx context.Context, id string, lane int, bodies bool) 
 	}
 }
 
-// Generation is an open part of a call: recipients that go out together under
-// one message_uuid.
+// Generation is one attempt set of a call: recipients that are submitted together under one
+// idempotency key. A call starts with generation 0. Recipients that must be submitted again form
+// later generations.
 type Generation struct {
 	Call, Number int
-	// Revision changes whenever the next submission must be another request.
+	// Revision changes whenever the next submission must be a different request, with another
+	// idempotency key.
 	Revision string
-	// To are its recipients, positions their places in the call.
+	// To are its recipients. positions holds their positions in the call.
 	To []Planned
-	// Body is what they get; empty in a plain campaign.
+	// Body is the text of their message; empty in a plain campaign.
 	Body string
 	// CallSize is how many recipients the whole call has.
 	CallSize int
-	// Due is when it may go at the earliest.
+	// Due is the earliest time of the next claim; zero: now.
 	Due time.Time
-	// Doubtful: an earlier submission may have been taken.
+	// Doubtful: an earlier submission may have reached the gateway.
 	Doubtful bool
-	// Ready: nothing of it is, or may have been, submitted.
+	// Ready: certainly no submission has reached the gateway, and no claim is held.
 	Ready     bool
-	positions string // packed; empty: all of the call
+	positions string // two bytes each; empty: all positions of the call
 	claimed   bool
-	token     string // of its last claim
-	// from are the batches that its recipients were in before, the last first.
+	token     string // token of its last claim
+	// from are the batches that its recipients were in before they moved, the last one first.
 	from []string
 }
 
-// Work is a batch with what is open in it.
+// Work is a batch with its open generations.
 type Work struct {
 	Batch *Batch
 	Wake  int
-	// Stopped: the campaign was cancelled or has expired, and nothing that is ready goes.
+	// Stopped: the campaign was cancelled or has expired. Ready generations must not be submitted.
 	Stopped bool
 	Open    []*Generation
-	// Bad are records because of which other generations of it cannot go on.
+	// Bad are unreadable records. The generations that need them are not in Open.
 	Bad  []*Unreadable
 	from []string
 }
 
-// LoadWork reads a batch and its open generations. ErrNotFound: no such batch; an
-// Unreadable: nothing of it can go on. Of what it returns as open, the scripts can read
-// all that they need.
+// LoadWork reads a batch and its open generations. It returns ErrNotFound if there is no such
+// batch, and an Unreadable if none of its generations can be processed. Every record that the
+// scripts need for the generations in Open can be read.
 func (l *Ledger) LoadWork(ctx context.Context, id, batch string) (*Work, error) {
 	got, err := l.rdb.HMGet(ctx, ledgerKey(id), "b"+batch, "w"+batch, "x"+batch, "v", "l"+batch, "stop", "f"+batch, "t"+batch).Result()
 	if err != nil {
@@ -189,7 +193,7 @@ func (l *Ledger) LoadWork(ctx context.Context, id, batch string) (*Work, error) 
 		names = append(names, strconv.Itoa(k)+".0")
 	}
 	for _, n := range strings.Fields(fieldString(got[2])) {
-		if _, _, err := w.callOf(n); err != nil {
+		if _, _, err := w.parseName(n); err != nil {
 			return nil, unreadable(id, "x"+batch, fieldString(got[2]), err)
 		}
 		names = append(names, n)
@@ -201,7 +205,7 @@ func (l *Ledger) LoadWork(ctx context.Context, id, batch string) (*Work, error) 
 	if got, err = l.rdb.HMGet(ctx, ledgerKey(id), fields...).Result(); err != nil {
 		return nil, fmt.Errorf("load batch %s of %s: %w", batch, id, err)
 	}
-	var touched []int // calls with a result, perhaps
+	var touched []int // calls that may have a result
 	for i, n := range names {
 		g, bad, err := w.generation(n, got[2*i], got[2*i+1])
 		if err != nil {
@@ -219,8 +223,8 @@ func (l *Ledger) LoadWork(ctx context.Context, id, batch string) (*Work, error) 
 	return w, l.checkResults(ctx, id, w, touched)
 }
 
-// checkResults takes the generations of those calls out of the open ones whose results
-// cannot be read: what comes of them could not be written down.
+// checkResults removes the generations of a call from the open ones if the call's results cannot be
+// read: their outcomes could not be written.
 func (l *Ledger) checkResults(ctx context.Context, id string, w *Work, calls []int) error {
 	if len(calls) == 0 {
 		return nil
@@ -244,8 +248,8 @@ func (l *Ledger) checkResults(ctx context.Context, id string, w *Work, calls []i
 	return nil
 }
 
-// callOf is the call and the number in a generation's name.
-func (w *Work) callOf(name string) (call, number int, err error) {
+// parseName splits a generation's name into its call and its number.
+func (w *Work) parseName(name string) (call, number int, err error) {
 	ks, gs, _ := strings.Cut(name, ".")
 	k, err1 := strconv.Atoi(ks)
 	n, err2 := strconv.Atoi(gs)
@@ -255,10 +259,11 @@ func (w *Work) callOf(name string) (call, number int, err error) {
 	return k, n, nil
 }
 
-// generation reads one record, nil if it is settled, and its positions. What of the two
-// is bad comes beside an error: 0 or 1.
+// generation decodes the record and the positions of one generation. It returns nil if the
+// generation is settled. With an error, bad tells which of the two cannot be read: 0 the record, 1
+// the positions.
 func (w *Work) generation(name string, record, positions any) (g *Generation, bad int, err error) {
-	k, n, err := w.callOf(name)
+	k, n, err := w.parseName(name)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -297,7 +302,7 @@ func (w *Work) generation(name string, record, positions any) (g *Generation, ba
 	return g, 0, nil
 }
 
-// isGeneration says whether these are a generation's words (prelude.lua has the same test).
+// isGeneration reports whether f is a valid record of a generation. prelude.lua has the same test.
 func isGeneration(f []string) bool {
 	if len(f) > 0 && f[0] == "t" {
 		return true

@@ -1,17 +1,34 @@
--- claim.lua asks to submit one generation of a call; what is told 'go' may write to the gateway until its lease is over.
+-- claim.lua grants or refuses the submission of one generation of a call. After 'go' the caller may write to the
+-- gateway until its lease ends.
 -- KEYS: 1 ledger, 2 open set
--- ARGV: 1 token, 2 batch, 3 wake (0: not checked), 4 call, 5 generation, 6 revision the caller read, 7 lease ms, 8 uuid,
---       9 login, 10 ms for which the gateway surely remembers a uuid (0: not at all), 11 recipients,
---       12 the spans of time in which it may go, 'from until from until …' in ms, or '': at any time,
---       13 the version of the campaign's opt-outs that the caller has taken out of the generation, or ''
--- Returns {'go', uuid, doubt 0|1, first ms, claimed ms, tries, claims} and nothing else lets a byte out;
---   {'settled'|'paused'|'canary'|'stale'|'changed'|'missing'|'newer'}, {'busy', until}, {'later', due}, {'closed', opens},
---   {'excluded'}: there is a newer version of the opt-outs (what is in doubt goes on without it);
---   {'stopped', why, doubt 0|1}, {'doubtful', why, claimed ms, looks}: it must not go again; it is looked for at the gateway if
---   that is possible (so many looks so far), and ends in unknown.
--- The same token is answered the same again. A lease that is over without a settle makes the generation doubtful.
+-- ARGV:
+--   1  token
+--   2  batch
+--   3  wake number; 0: not checked
+--   4  call
+--   5  generation
+--   6  revision that the caller read
+--   7  lease in ms
+--   8  idempotency key (uuid) to use if none is stored
+--   9  login: fingerprint of the account
+--   10 ms for which the gateway is known to remember a uuid; 0: it has no idempotency keys
+--   11 recipients
+--   12 time spans in which the call may be made, 'from until from until …' in ms; '': at any time
+--   13 version of the campaign's opt-outs that the caller has taken out of the generation, or ''
+-- Returns
+--   {'go', uuid, doubt 0|1, first ms, claimed ms, tries, claims}: the only answer that allows a submission
+--   {'settled'|'paused'|'canary'|'stale'|'changed'|'missing'|'newer'}
+--   {'busy', until ms}: another claim holds the generation
+--   {'later', due ms}: it is backing off
+--   {'closed', opens ms}: outside the sending hours
+--   {'excluded'}: there are newer opt-outs; a doubtful generation is claimed without reading them
+--   {'stopped', reason, doubt 0|1}
+--   {'doubtful', reason, claimed ms, lookups}: it must not be submitted again. The caller looks for its messages at the
+--     gateway if that is possible (lookups: how often it did so far), and settles the rest as unknown.
+-- The same token gets the same answer again. A claim whose lease ended without a settle makes the generation doubtful.
 
--- closed says from when on it may go, if not now; past the last span it has to be asked for anew.
+-- closed returns the time (ms) at which the call may be made, or nil if that is now. After the last span it returns
+-- that span's end: the caller must compute new spans.
 local function closed(now)
   local opens
   for from, till in string.gmatch(ARGV[12], '(%d+) (%d+)') do

@@ -16,21 +16,21 @@ func TestClaimAnswers(t *testing.T) {
 	cases := map[string]struct {
 		prepare func(r *rig, id string)
 		request func(q *ClaimRequest)
-		want    Go
+		want    ClaimResult
 		why     string
 		doubt   bool
 	}{
-		"ready":                      {want: ClaimGo},
+		"ready":                      {want: ClaimGranted},
 		"held by another":            {prepare: func(r *rig, id string) { r.claim(id, b, 0, 0, keyed, long) }, want: ClaimBusy},
-		"lease over, same request":   {prepare: lapse, want: ClaimGo, doubt: true},
-		"lease over, no key":         {prepare: lapse, request: func(q *ClaimRequest) { q.KeyLife = 0 }, want: ClaimDoubtful, why: "no_key", doubt: true},
+		"lease over, same request":   {prepare: lapse, want: ClaimGranted, doubt: true},
+		"lease over, no key":         {prepare: lapse, request: func(q *ClaimRequest) { q.KeyTTL = 0 }, want: ClaimDoubtful, why: "no_key", doubt: true},
 		"lease over, another login":  {prepare: lapse, request: func(q *ClaimRequest) { q.Login = "other" }, want: ClaimDoubtful, why: "login_changed", doubt: true},
 		"lease over, the key is old": {prepare: func(r *rig, id string) { lapse(r, id); r.travel(id, 26*24*time.Hour) }, want: ClaimDoubtful, why: "key_expired", doubt: true},
-		"lease over, the key lives":  {prepare: func(r *rig, id string) { lapse(r, id); r.travel(id, 24*24*time.Hour) }, want: ClaimGo, doubt: true},
+		"lease over, the key lives":  {prepare: func(r *rig, id string) { lapse(r, id); r.travel(id, 24*24*time.Hour) }, want: ClaimGranted, doubt: true},
 		"released, another login": {prepare: func(r *rig, id string) {
 			_, err := r.Release(r.Context(), r.claim(id, b, 0, 0, keyed, long), 0, false)
 			r.ok(err)
-		}, request: func(q *ClaimRequest) { q.Login = "other" }, want: ClaimGo},
+		}, request: func(q *ClaimRequest) { q.Login = "other" }, want: ClaimGranted},
 		"backing off": {prepare: func(r *rig, id string) {
 			_, err := r.Release(r.Context(), r.claim(id, b, 0, 0, keyed, long), time.Hour, false)
 			r.ok(err)
@@ -39,9 +39,9 @@ func TestClaimAnswers(t *testing.T) {
 			_, err := r.Release(r.Context(), r.claim(id, b, 0, 0, keyed, long), time.Hour, false)
 			r.ok(err)
 			r.travel(id, 2*time.Hour)
-		}, want: ClaimGo},
+		}, want: ClaimGranted},
 		"settled": {prepare: func(r *rig, id string) {
-			r.settle(r.claim(id, b, 0, 0, keyed, long), Answer, accepted("m"), accepted("m"))
+			r.settle(r.claim(id, b, 0, 0, keyed, long), SettleAnswer, accepted("m"), accepted("m"))
 		}, want: ClaimSettled},
 		"paused": {prepare: func(r *rig, id string) { _, err := r.Pause(r.Context(), id, "me"); r.ok(err) }, want: ClaimPaused},
 		"paused and doubtful": {prepare: func(r *rig, id string) {
@@ -50,7 +50,7 @@ func TestClaimAnswers(t *testing.T) {
 			r.ok(err)
 		}, want: ClaimPaused},
 		"cancelled": {prepare: func(r *rig, id string) {
-			r.claim(id, b, 1, 0, keyed, long) // so that it is not over
+			r.claim(id, b, 1, 0, keyed, long) // so that the campaign does not end
 			_, err := r.Cancel(r.Context(), id, "me")
 			r.ok(err)
 		}, want: ClaimStopped, why: ReasonCancelled},
@@ -62,7 +62,7 @@ func TestClaimAnswers(t *testing.T) {
 		"expired":              {prepare: func(r *rig, id string) { r.travel(id, 100*24*time.Hour) }, want: ClaimStopped, why: ReasonExpired},
 		"expired and doubtful": {prepare: func(r *rig, id string) { lapse(r, id); r.travel(id, 100*24*time.Hour) }, want: ClaimStopped, why: ReasonExpired, doubt: true},
 		"an old wake":          {request: func(q *ClaimRequest) { q.Wake = 1 }, want: ClaimStale},
-		"the last wake":        {request: func(q *ClaimRequest) { q.Wake = 2 }, want: ClaimGo},
+		"the last wake":        {request: func(q *ClaimRequest) { q.Wake = 2 }, want: ClaimGranted},
 		"an unknown batch": {prepare: func(r *rig, id string) {
 			r.ok(r.rdb.HDel(r.Context(), ledgerKey(id), "b"+b).Err())
 		}, want: ClaimChanged},
@@ -83,20 +83,20 @@ func TestClaimAnswers(t *testing.T) {
 			if c.prepare != nil {
 				c.prepare(r, id)
 			}
-			q := ClaimRequest{ID: id, Batch: b, Gen: g, UUID: uuid.New(), Login: "login", KeyLife: keyed, Lease: long, Window: 4}
+			q := ClaimRequest{ID: id, Batch: b, Gen: g, IdempotencyKey: uuid.New(), Login: "login", KeyTTL: keyed, Lease: long, OpenBatchLimit: 4}
 			if c.request != nil {
 				c.request(&q)
 			}
 			got, err := r.Claim(t.Context(), q)
 			r.ok(err)
-			if got.Answer != c.want || got.Why != c.why || got.Doubt != c.doubt {
-				t.Errorf("told %q %q doubt %t, want %q %q %t", got.Answer, got.Why, got.Doubt, c.want, c.why, c.doubt)
+			if got.Result != c.want || got.Why != c.why || got.Doubt != c.doubt {
+				t.Errorf("got %q %q doubt %t, want %q %q %t", got.Result, got.Why, got.Doubt, c.want, c.why, c.doubt)
 			}
 			if wantsTime := c.want == ClaimBusy || c.want == ClaimLater; wantsTime != !got.Until.IsZero() {
 				t.Errorf("until is %v", got.Until)
 			}
-			if c.want == ClaimGo && (got.First.IsZero() || got.At.IsZero() || got.UUID == uuid.Nil) {
-				t.Errorf("told to go without uuid or times: %+v", got)
+			if c.want == ClaimGranted && (got.First.IsZero() || got.At.IsZero() || got.IdempotencyKey == uuid.Nil) {
+				t.Errorf("granted without an idempotency key or times: %+v", got)
 			}
 			if name != "an unknown batch" {
 				r.sound(id)
@@ -112,33 +112,34 @@ func TestDoubtfulRequestNeverChanges(t *testing.T) {
 	first := r.claim("c", "0.0", 0, 0, keyed, lapsed)
 	for range 3 {
 		c := r.claim("c", "0.0", 0, 0, keyed, lapsed)
-		if c.UUID != first.UUID || !c.First.Equal(first.First) || !cmp.Equal(c.gen.To, first.gen.To) {
-			t.Fatalf("it went again under %s to %v, at first under %s to %v", c.UUID, c.gen.To, first.UUID, first.gen.To)
+		if c.IdempotencyKey != first.IdempotencyKey || !c.First.Equal(first.First) || !cmp.Equal(c.gen.To, first.gen.To) {
+			t.Fatalf("resubmitted under %s to %v, want the first request, %s to %v", c.IdempotencyKey, c.gen.To, first.IdempotencyKey, first.gen.To)
 		}
 	}
-	// A recipient that is known by now stays on the list: the list is the request.
-	r.settle(first, Answer, accepted("m1"), unknown("unsaid"), unknown("unsaid"))
-	if c := r.claim("c", "0.0", 0, 0, keyed, long); len(c.gen.To) != 3 || c.UUID != first.UUID {
-		t.Errorf("it went again to %v under %s", c.gen.To, c.UUID)
+	// A recipient whose outcome is known by now stays on the list, because the list is part of the
+	// request.
+	r.settle(first, SettleAnswer, accepted("m1"), unknown("unsaid"), unknown("unsaid"))
+	if c := r.claim("c", "0.0", 0, 0, keyed, long); len(c.gen.To) != 3 || c.IdempotencyKey != first.IdempotencyKey {
+		t.Errorf("resubmitted to %v under %s, want the first request", c.gen.To, c.IdempotencyKey)
 	}
 	r.sound("c")
 }
 
-// A worker that read a generation before it was narrowed, and asks after the
-// narrowed one was submitted and its lease ran out, must not submit its own list.
+// A worker may have read a generation before it was narrowed, and claim it after the narrowed one
+// was submitted and its lease ended. It must not submit its own list.
 func TestClaimOfADoubtfulGenerationByAnOldReading(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{2})
 	late := r.claim("c", "0.0", 0, 0, noKey, lapsed)
-	r.settle(r.ask("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), Abandon, repeat(2, unknown("no_key"))...)
+	r.settle(r.tryClaim("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), SettleAbandon, repeat(2, unknown("no_key"))...)
 	_, err := r.Retry(t.Context(), "c", "op", true, false)
 	r.ok(err)
 	old := r.open("c", "0.0", 0, 1)
-	r.settle(late, Answer, accepted("m1"), unknown("unsaid"))
+	r.settle(late, SettleAnswer, accepted("m1"), unknown("unsaid"))
 	narrow := r.claim("c", "0.0", 0, 1, keyed, lapsed)
-	if c := r.ask("c", "0.0", old, keyed, long); c.Answer != ClaimChanged {
-		t.Errorf("a claim for %v was told %q under %s, which stands for %v", old.To, c.Answer, c.UUID, narrow.gen.To)
+	if c := r.tryClaim("c", "0.0", old, keyed, long); c.Result != ClaimChanged {
+		t.Errorf("a claim for %v got %q under %s, which stands for %v", old.To, c.Result, c.IdempotencyKey, narrow.gen.To)
 	}
 }
 
@@ -148,21 +149,21 @@ func TestReleaseRenewsTheRequest(t *testing.T) {
 		r := newRig(t)
 		r.sending("c", []int{2})
 		first := r.claim("c", "0.0", 0, 0, keyed, long)
-		for range 2 { // said again it changes nothing
+		for range 2 { // repeated, it changes nothing
 			out, err := r.Release(t.Context(), first, 0, renew)
 			if err != nil || out.Stale {
-				t.Fatalf("release came to %+v, %v", out, err)
+				t.Fatalf("release returned %+v, %v", out, err)
 			}
 		}
 		r.expect("c", "pending pending")
-		// What is stored wins over what the next worker works out.
-		second, err := r.Claim(t.Context(), ClaimRequest{ID: "c", Batch: "0.0", Gen: r.open("c", "0.0", 0, 0), UUID: uuid.New(), Login: "login",
-			KeyLife: keyed, Lease: long, Window: 4})
-		if err != nil || second.Answer != ClaimGo || second.Doubt {
-			t.Fatalf("the next claim came to %+v, %v", second, err)
+		// The stored key takes precedence over the one that the next worker computes.
+		second, err := r.Claim(t.Context(), ClaimRequest{ID: "c", Batch: "0.0", Gen: r.open("c", "0.0", 0, 0), IdempotencyKey: uuid.New(), Login: "login",
+			KeyTTL: keyed, Lease: long, OpenBatchLimit: 4})
+		if err != nil || second.Result != ClaimGranted || second.Doubt {
+			t.Fatalf("the next claim returned %+v, %v", second, err)
 		}
-		if (second.UUID != first.UUID) != renew {
-			t.Errorf("renew %t: the second request is %s, the first was %s", renew, second.UUID, first.UUID)
+		if (second.IdempotencyKey != first.IdempotencyKey) != renew {
+			t.Errorf("renew %t: the second request has key %s, the first had %s", renew, second.IdempotencyKey, first.IdempotencyKey)
 		}
 		if want := 1 + boolArg(renew); r.summary("c").Calls != want {
 			t.Errorf("renew %t: %d calls, want %d", renew, r.summary("c").Calls, want)
@@ -185,7 +186,7 @@ func TestEndsOfAReleasedClaimChangeNothing(t *testing.T) {
 		"split":   func() (Settled, error) { return r.Split(t.Context(), late) },
 	} {
 		if out, err := end(); err != nil || !out.Stale || r.state("c") != before {
-			t.Errorf("%s came to %+v, %v", name, out, err)
+			t.Errorf("%s returned %+v, %v", name, out, err)
 		}
 	}
 }
@@ -196,7 +197,7 @@ func TestEndsOfAForgottenGenerationChangeNothing(t *testing.T) {
 	r.sending("c", []int{2})
 	l, err := r.rdb.Dump(t.Context(), ledgerKey("c")).Result()
 	r.ok(err)
-	r.settle(r.claim("c", "0.0", 0, 0, noKey, long), Answer, repeat(2, notNow())...)
+	r.settle(r.claim("c", "0.0", 0, 0, noKey, long), SettleAnswer, repeat(2, notNow())...)
 	one := r.claim("c", "0.0", 0, 1, noKey, long)
 	r.ok(r.rdb.RestoreReplace(t.Context(), ledgerKey("c"), 0, l).Err())
 	before := r.state("c")
@@ -206,29 +207,29 @@ func TestEndsOfAForgottenGenerationChangeNothing(t *testing.T) {
 		"split":   func() (Settled, error) { return r.Split(t.Context(), one) },
 	} {
 		if out, err := end(); err != nil || !out.Stale || r.state("c") != before {
-			t.Errorf("%s came to %+v, %v", name, out, err)
+			t.Errorf("%s returned %+v, %v", name, out, err)
 		}
 	}
 }
 
-// One of two recipients of a claimed generation turns out to have been taken
-// before; then the claim is released.
+// The gateway turns out to have accepted one of two recipients of a claimed generation before. Then
+// the claim is released.
 func TestReleaseNarrowsToWhoStillWaits(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{2})
 	late := r.claim("c", "0.0", 0, 0, noKey, lapsed)
-	r.settle(r.ask("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), Abandon, repeat(2, unknown("no_key"))...)
+	r.settle(r.tryClaim("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), SettleAbandon, repeat(2, unknown("no_key"))...)
 	_, err := r.Retry(t.Context(), "c", "op", true, false)
 	r.ok(err)
 	out := r.claim("c", "0.0", 0, 1, noKey, long)
-	r.settle(late, Answer, accepted("m1"), unknown("unsaid"))
+	r.settle(late, SettleAnswer, accepted("m1"), unknown("unsaid"))
 	_, err = r.Release(t.Context(), out, 0, false)
 	r.ok(err)
 	r.expect("c", "accepted pending")
 	next := r.claim("c", "0.0", 0, 1, noKey, long)
-	if len(next.gen.To) != 1 || next.gen.To[0].Row != 2 || next.UUID == out.UUID {
-		t.Errorf("the next request is %s to %v", next.UUID, next.gen.To)
+	if len(next.gen.To) != 1 || next.gen.To[0].Row != 2 || next.IdempotencyKey == out.IdempotencyKey {
+		t.Errorf("the next request is %s to %v", next.IdempotencyKey, next.gen.To)
 	}
 }
 
@@ -247,10 +248,10 @@ func TestReleaseByWhoLostTheLeaseChangesNothing(t *testing.T) {
 		out, err := end()
 		r.ok(err)
 		if !out.Stale || r.state("c") != before {
-			t.Errorf("%s by a claim that lost its lease came to %+v", name, out)
+			t.Errorf("%s by a claim that lost its lease returned %+v", name, out)
 		}
 	}
-	r.settle(c, Answer, repeat(2, accepted("m"))...)
+	r.settle(c, SettleAnswer, repeat(2, accepted("m"))...)
 	r.expect("c", "accepted accepted")
 }
 
@@ -267,7 +268,7 @@ func TestDoubtCountsWhatItIsToldTo(t *testing.T) {
 		for range 2 {
 			out, err := r.Doubt(t.Context(), c, 0, count)
 			if err != nil || out.Count != want || out.Stale {
-				t.Errorf("doubt %d came to %+v, %v; want count %d", i, out, err, want)
+				t.Errorf("doubt %d returned %+v, %v; want count %d", i, out, err, want)
 			}
 		}
 	}
@@ -280,13 +281,13 @@ func TestClaimRefusesALoginThatIsNotOneWord(t *testing.T) {
 	r.sending("c", []int{1})
 	before := r.state("c")
 	for _, login := range []string{"", "two words", " x", "a\nb"} {
-		_, err := r.Claim(t.Context(), ClaimRequest{ID: "c", Batch: "0.0", Gen: r.open("c", "0.0", 0, 0), UUID: uuid.New(), Login: login, Lease: long})
+		_, err := r.Claim(t.Context(), ClaimRequest{ID: "c", Batch: "0.0", Gen: r.open("c", "0.0", 0, 0), IdempotencyKey: uuid.New(), Login: login, Lease: long})
 		if err == nil {
-			t.Errorf("login %q was taken", login)
+			t.Errorf("login %q was accepted", login)
 		}
 	}
 	if r.state("c") != before {
-		t.Error("a refused claim changed something")
+		t.Error("a refused claim changed the ledger")
 	}
 }
 
@@ -305,13 +306,13 @@ func TestNothingTouchesWhatANewerReleaseWrote(t *testing.T) {
 			_, err := r.Claim(ctx, ClaimRequest{ID: "c", Batch: "0.0", Gen: g, Login: "x", Lease: long})
 			return err
 		},
-		"settle":  func() error { _, err := r.Settle(ctx, c, repeat(2, accepted("m")), Answer, 1, 0); return err },
+		"settle":  func() error { _, err := r.Settle(ctx, c, repeat(2, accepted("m")), SettleAnswer, 1, 0); return err },
 		"release": func() error { _, err := r.Release(ctx, c, 0, false); return err },
 		"doubt":   func() error { _, err := r.Doubt(ctx, c, 0, false); return err },
 		"split":   func() error { _, err := r.Split(ctx, c); return err },
 		"pause":   func() error { _, err := r.Pause(ctx, "c", "me"); return err },
 		"start plan": func() error {
-			_, err := r.StartPlan(ctx, "c", func(Spec) (Frozen, error) { return Frozen{}, nil })
+			_, err := r.StartPlan(ctx, "c", func(Spec) (PlanSnapshot, error) { return PlanSnapshot{}, nil })
 			return err
 		},
 		"plan page": func() error { _, _, err := plan.CommitPage(ctx, NewToken(), PlannedPage{}); return err },
@@ -327,6 +328,6 @@ func TestNothingTouchesWhatANewerReleaseWrote(t *testing.T) {
 		}
 	}
 	if r.state("c") != before {
-		t.Error("something was touched")
+		t.Error("the ledger changed")
 	}
 }

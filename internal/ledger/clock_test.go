@@ -7,8 +7,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/redistest"
 )
 
-// A worker's clock may be wrong. Leases, back-offs and watches are by Redis' alone,
-// which here stands still, far from ours.
+// A worker's clock may be wrong. Leases, back-offs and watches use only Redis' clock, which in this
+// test stands still and is far from the local time.
 func TestTimeIsRedisOwn(t *testing.T) {
 	t.Parallel()
 	is := time.UnixMilli(1_000_000_000_000)
@@ -22,8 +22,8 @@ func TestTimeIsRedisOwn(t *testing.T) {
 	if !c.At.Equal(is) || !c.First.Equal(is) {
 		t.Errorf("claimed at %s, first at %s", c.At, c.First)
 	}
-	if busy := r.ask("c", "0.0", r.open("c", "0.0", 0, 0), keyed, time.Minute); busy.Answer != ClaimBusy || !busy.Until.Equal(is.Add(time.Minute)) {
-		t.Errorf("another is told %q until %s", busy.Answer, busy.Until)
+	if busy := r.tryClaim("c", "0.0", r.open("c", "0.0", 0, 0), keyed, time.Minute); busy.Result != ClaimBusy || !busy.Until.Equal(is.Add(time.Minute)) {
+		t.Errorf("another claim got %q until %s", busy.Result, busy.Until)
 	}
 	if _, err := r.Doubt(t.Context(), c, time.Hour, false); err != nil {
 		t.Fatal(err)
@@ -31,7 +31,7 @@ func TestTimeIsRedisOwn(t *testing.T) {
 	if due := r.open("c", "0.0", 0, 0).Due; !due.Equal(is.Add(time.Hour)) {
 		t.Errorf("due at %s", due)
 	}
-	if later := r.ask("c", "0.0", r.open("c", "0.0", 0, 0), keyed, time.Minute); later.Answer != ClaimLater {
-		t.Errorf("backing off it is told %q", later.Answer)
+	if later := r.tryClaim("c", "0.0", r.open("c", "0.0", 0, 0), keyed, time.Minute); later.Result != ClaimLater {
+		t.Errorf("a claim during the back-off got %q", later.Result)
 	}
 }

@@ -12,28 +12,27 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// Records in Redis are binary and bounded: what cannot be read is an error,
-// never a panic and never a guess.
+// Records in Redis are binary and bounded. A record that cannot be read is an error, never a panic
+// or a guess.
 var errRecord = errors.New("record cannot be read")
 
 const (
 	formatPlain = 0
 	formatZstd  = 1
-	// formatOwn is the first of the formats of what has bodies, or their values, of its
-	// own, which an older release must not take for a plain campaign's.
+	// formatOwn is the first format of records that hold bodies, or the values they are rendered
+	// from, for each call. An older release must not read them as those of a plain campaign.
 	formatOwn = 2
-	// maxPageRaw bounds the text of a page before compression, so that neither
-	// form passes 64 KB in Redis.
+	// maxPageRaw bounds the text of a page before compression, in bytes, so that the page stays
+	// below 64 KB in Redis, compressed or not.
 	maxPageRaw = 48 << 10
-	// MaxPageRows is how many recipients a page holds at most: of plain numbers about as
-	// many as there is room for in its text. What a page costs Redis is hardly more for many.
+	// MaxPageRows is the most recipients in a page. A page of plain numbers is then about full. A
+	// page costs Redis hardly more for many recipients than for few.
 	MaxPageRows = 4096
-	// MaxInput is how many bytes of a recipient as uploaded are kept; no number
-	// is longer.
+	// MaxInput is how many bytes of a recipient's uploaded text are kept. No number is longer.
 	MaxInput = 64
 )
 
-// The lowest level packs numbers better than those above it, and text nearly as well.
+// The fastest level compresses numbers better than the slower ones, and text nearly as well.
 var zstdWriter = sync.OnceValue(func() *zstd.Encoder {
 	w, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(64<<10), zstd.WithEncoderCRC(false), zstd.WithLowerEncoderMem(true))
 	if err != nil {
@@ -50,8 +49,8 @@ var zstdReader = sync.OnceValue(func() *zstd.Decoder {
 	return r
 })
 
-// squeeze puts a format byte before b, compressed where that is shorter.
-func squeeze(b []byte) []byte {
+// compress returns b behind a format byte, compressed if that is shorter.
+func compress(b []byte) []byte {
 	if len(b) > 64 {
 		out := zstdWriter().EncodeAll(b, append(make([]byte, 0, len(b)/2), formatZstd))
 		if len(out) < len(b) {
@@ -61,8 +60,8 @@ func squeeze(b []byte) []byte {
 	return append(append(make([]byte, 0, len(b)+1), formatPlain), b...)
 }
 
-// lastFormat is the highest format that a later release may come to use: a byte above
-// it was not written by any.
+// lastFormat is the highest format byte that a later release may use. A byte above it was not
+// written by any release.
 const lastFormat = 31
 
 func wrongFormat(b byte) error {
@@ -72,9 +71,9 @@ func wrongFormat(b byte) error {
 	return fmt.Errorf("format %d: %w", b, ErrNewer)
 }
 
-func unsqueeze(b []byte) ([]byte, error) {
+func decompress(b []byte) ([]byte, error) {
 	if len(b) == 0 {
-		return nil, fmt.Errorf("empty: %w", errRecord)
+		return nil, fmt.Errorf("empty record: %w", errRecord)
 	}
 	switch b[0] {
 	case formatPlain:
@@ -89,8 +88,8 @@ func unsqueeze(b []byte) ([]byte, error) {
 	return nil, wrongFormat(b[0])
 }
 
-// reader takes varints and runs of bytes off a record; after the first failure
-// every further take fails too.
+// reader reads varints and runs of bytes from a record. After the first failure every further read
+// fails too.
 type reader struct {
 	b   []byte
 	bad bool
@@ -106,7 +105,7 @@ func (r *reader) uvarint() uint64 {
 	return v
 }
 
-// count takes a varint that counts things of at least one byte each.
+// count reads a varint that counts items of at least one byte each.
 func (r *reader) count() int {
 	v := r.uvarint()
 	if v > uint64(len(r.b)) {
@@ -116,7 +115,7 @@ func (r *reader) count() int {
 	return int(v)
 }
 
-// length takes a length of one byte.
+// length reads a length of one byte.
 func (r *reader) length() int {
 	b := r.bytes(1)
 	if r.bad {
@@ -144,13 +143,13 @@ func (r *reader) err() error {
 
 // decodePage returns the recipients of a plain campaign's page as uploaded, in order.
 func decodePage(b []byte) ([]string, error) {
-	raw, err := unsqueeze(b)
+	raw, err := decompress(b)
 	if err != nil {
 		return nil, fmt.Errorf("page: %w", err)
 	}
 	r := reader{b: raw}
 	out := make([]string, 0, MaxPageRows)
-	text := string(raw) // one string that all of them are parts of
+	text := string(raw) // one string, which all inputs are parts of
 	for len(r.b) > 0 && !r.bad && len(out) < MaxPageRows {
 		n := len(r.bytes(r.count()))
 		end := len(text) - len(r.b)
@@ -162,15 +161,15 @@ func decodePage(b []byte) ([]string, error) {
 	return out, nil
 }
 
-// LeftOut is a recipient that planning did not put into a batch.
-type LeftOut struct {
-	Row    int    // in the upload, from 1
-	Reason string // one of the Reason words
-	Code   string // more exactly, or empty
+// SkippedRecipient is a recipient that planning did not put into a batch.
+type SkippedRecipient struct {
+	Row    int    // row in the upload, from 1
+	Reason string // one of the Reason constants
+	Code   string // more detail, or empty
 }
 
-// encodeLeftOut writes the rows of one page, which begins after row before.
-func encodeLeftOut(before int, rows []LeftOut) []byte {
+// encodeSkipped encodes the skipped recipients of one page, which begins after row before.
+func encodeSkipped(before int, rows []SkippedRecipient) []byte {
 	if len(rows) == 0 {
 		return nil
 	}
@@ -194,44 +193,44 @@ func encodeLeftOut(before int, rows []LeftOut) []byte {
 		b = binary.AppendUvarint(b, index[x.Reason+":"+x.Code])
 		last = x.Row
 	}
-	return squeeze(b)
+	return compress(b)
 }
 
-func decodeLeftOut(before int, b []byte) ([]LeftOut, error) {
-	raw, err := unsqueeze(b)
+func decodeSkipped(before int, b []byte) ([]SkippedRecipient, error) {
+	raw, err := decompress(b)
 	if err != nil {
-		return nil, fmt.Errorf("left-out record: %w", err)
+		return nil, fmt.Errorf("skipped recipients: %w", err)
 	}
 	r := reader{b: raw}
 	words := make([]string, r.count())
 	for i := range words {
 		words[i] = string(r.bytes(r.count()))
 	}
-	var out []LeftOut
+	var out []SkippedRecipient
 	row := before
 	for len(r.b) > 0 && !r.bad {
 		row += int(r.uvarint())
 		i := r.uvarint()
 		if i >= uint64(len(words)) {
-			return nil, fmt.Errorf("left-out record: %w", errRecord)
+			return nil, fmt.Errorf("skipped recipients: %w", errRecord)
 		}
 		reason, code, _ := strings.Cut(words[i], ":")
-		out = append(out, LeftOut{Row: row, Reason: reason, Code: code})
+		out = append(out, SkippedRecipient{Row: row, Reason: reason, Code: code})
 	}
 	if r.bad {
-		return nil, fmt.Errorf("left-out record: %w", errRecord)
+		return nil, fmt.Errorf("skipped recipients: %w", errRecord)
 	}
 	return out, nil
 }
 
-// Planned is a recipient that goes out: its row in the upload, from 1, and its number.
+// Planned is a recipient in a batch: its row in the upload, from 1, and its number.
 type Planned struct {
 	Row    int
 	MSISDN sms.MSISDN
 }
 
-// encodeBatch writes a batch: the sizes of its calls, then its recipients in the
-// order of the calls, rows as differences, numbers above the smallest of them.
+// encodeBatch encodes a batch: the sizes of its calls, then its recipients in the order of the
+// calls. Rows are stored as differences, numbers as their distance from the smallest one.
 func encodeBatch(calls []int, to []Planned) []byte { return encodeBatchAs(formatPlain, calls, to) }
 
 func encodeBatchAs(format byte, calls []int, to []Planned) []byte {

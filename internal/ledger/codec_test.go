@@ -19,7 +19,7 @@ func page(inputs ...string) []byte {
 		b = binary.AppendUvarint(b, uint64(len(s)))
 		b = append(b, s...)
 	}
-	return squeeze(b)
+	return compress(b)
 }
 
 func TestPageRoundTrip(t *testing.T) {
@@ -27,7 +27,7 @@ func TestPageRoundTrip(t *testing.T) {
 	for _, inputs := range [][]string{{}, {""}, {"+254700000001"}, {"", "\x00\xff", strings.Repeat("9", MaxInput)}, strings.Split(strings.Repeat("0712345678,", 999), ",")} {
 		got, err := decodePage(page(inputs...))
 		if err != nil || !cmp.Equal(got, inputs, cmpopts.EquateEmpty()) {
-			t.Errorf("%d inputs came back as %d, %v", len(inputs), len(got), err)
+			t.Errorf("%d inputs decoded as %d, %v", len(inputs), len(got), err)
 		}
 	}
 	if _, err := decodePage(page(make([]string, MaxPageRows+1)...)); !errors.Is(err, errRecord) {
@@ -37,14 +37,14 @@ func TestPageRoundTrip(t *testing.T) {
 
 func TestLeftOutRoundTrip(t *testing.T) {
 	t.Parallel()
-	rows := []LeftOut{{Row: 2001, Reason: ReasonInvalidNumber, Code: "too_short"}, {Row: 2002, Reason: ReasonDuplicate},
+	rows := []SkippedRecipient{{Row: 2001, Reason: ReasonInvalidNumber, Code: "too_short"}, {Row: 2002, Reason: ReasonDuplicate},
 		{Row: 2500, Reason: ReasonInvalidNumber, Code: "a:b"}, {Row: 3000, Reason: ReasonInvalidNumber, Code: "too_short"}}
-	got, err := decodeLeftOut(2000, encodeLeftOut(2000, rows))
+	got, err := decodeSkipped(2000, encodeSkipped(2000, rows))
 	if err != nil || !cmp.Equal(got, rows) {
-		t.Errorf("came back as %v, %v", got, err)
+		t.Errorf("decoded as %v, %v", got, err)
 	}
-	if b := encodeLeftOut(7, nil); b != nil {
-		t.Errorf("nobody left out takes %d bytes", len(b))
+	if b := encodeSkipped(7, nil); b != nil {
+		t.Errorf("an empty list of skipped recipients takes %d bytes, want 0", len(b))
 	}
 }
 
@@ -58,7 +58,7 @@ func TestBatchRoundTrip(t *testing.T) {
 	} {
 		calls, to, err := decodeBatch(encodeBatch(b.Calls, b.To))
 		if err != nil || !cmp.Equal(calls, b.Calls) || !cmp.Equal(to, b.To) {
-			t.Errorf("%s came back as %v %v, %v", name, calls, to, err)
+			t.Errorf("%s decoded as %v %v, %v", name, calls, to, err)
 		}
 	}
 }
@@ -68,11 +68,11 @@ func TestCarryRoundTrip(t *testing.T) {
 	for _, carry := range [][][]Call{carried(nil), carried(nil, nil, nil), carried(run(1, 3), nil, run(4, 499)), carried(nil, run(7, 1))} {
 		got, err := decodeCarry(encodeCarry(carry), len(carry), false)
 		if err != nil || !cmp.Equal(got, carry, cmpopts.EquateEmpty()) {
-			t.Errorf("%v came back as %v, %v", carry, got, err)
+			t.Errorf("%v decoded as %v, %v", carry, got, err)
 		}
 	}
 	if b := encodeCarry([][]Call{nil, {}}); b != nil {
-		t.Errorf("nothing carried over takes %d bytes", len(b))
+		t.Errorf("an empty carry takes %d bytes, want 0", len(b))
 	}
 }
 
@@ -92,7 +92,7 @@ func TestRecordRoundTrip(t *testing.T) {
 		b := appendRecord(nil, r)
 		got, err := decodeRecords(b, 1)
 		if err != nil || !cmp.Equal(got, []Record{r}, cmpopts.IgnoreUnexported(Record{})) {
-			t.Errorf("%s came back as %+v, %v", name, got, err)
+			t.Errorf("%s decoded as %+v, %v", name, got, err)
 		}
 	}
 	if n := len(appendRecord(nil, Record{Status: Accepted, MessageID: id})); n != 21 {
@@ -105,11 +105,11 @@ func TestRecordIsCutToItsBounds(t *testing.T) {
 	long := strings.Repeat("x", 1000)
 	b := appendRecord(nil, Record{Status: Accepted, MessageID: "id", Reason: long, Code: long, Cost: long})
 	if len(b) > 2+maxDetail {
-		t.Errorf("it takes %d bytes", len(b))
+		t.Errorf("the record takes %d bytes", len(b))
 	}
 	got, err := decodeRecords(b, 1)
 	if err != nil || got[0].MessageID != "id" || !strings.HasPrefix(long, got[0].Reason) || got[0].Reason == "" {
-		t.Errorf("it came back as %+v, %v", got, err)
+		t.Errorf("it decoded as %+v, %v", got, err)
 	}
 }
 
@@ -117,12 +117,12 @@ func TestRecordsThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	good := appendRecord(nil, Record{Status: Accepted, MessageID: "id"})
 	for name, b := range map[string][]byte{
-		"cut":               good[:len(good)-1],
-		"more than asked":   append(append([]byte{}, good...), good...),
-		"an unknown status": {9, 0},
-		"a detail of one":   {3, 1, 0},
-		"a tag cut":         {3, 4, 0, 0, 2, 9},
-		"a uuid cut":        {3, 4, 0, 0, 1, 9},
+		"cut":                good[:len(good)-1],
+		"more than expected": append(append([]byte{}, good...), good...),
+		"an unknown status":  {9, 0},
+		"a detail of one":    {3, 1, 0},
+		"a tag cut":          {3, 4, 0, 0, 2, 9},
+		"a uuid cut":         {3, 4, 0, 0, 1, 9},
 	} {
 		if got, err := decodeRecords(b, 1); !errors.Is(err, errRecord) {
 			t.Errorf("%s: %v, %v", name, got, err)
@@ -139,7 +139,7 @@ func TestFormatsOfNewerReleasesAreTold(t *testing.T) {
 	_, page := decodePage(newer)
 	_, _, batch := decodeBatch(newer)
 	_, carry := decodeCarry(newer, 1, true)
-	_, left := decodeLeftOut(0, newer)
+	_, left := decodeSkipped(0, newer)
 	for name, err := range map[string]error{"page": page, "batch": batch, "carry": carry, "left out": left} {
 		if !errors.Is(err, ErrNewer) {
 			t.Errorf("%s: %v, want ErrNewer", name, err)
@@ -147,15 +147,15 @@ func TestFormatsOfNewerReleasesAreTold(t *testing.T) {
 	}
 }
 
-// A record of a few bytes must not make the reader allocate what it claims to hold.
+// A record of a few bytes must not make the reader allocate what the record claims to hold.
 func TestDecompressionIsBounded(t *testing.T) {
 	t.Parallel()
 	bomb := append([]byte{formatZstd}, zstdWriter().EncodeAll(make([]byte, 64<<20), nil)...)
 	if len(bomb) > 64<<10 {
 		t.Fatalf("the bomb has %d bytes", len(bomb))
 	}
-	if _, err := unsqueeze(bomb); !errors.Is(err, errRecord) {
-		t.Errorf("64 MB came out: %v", err)
+	if _, err := decompress(bomb); !errors.Is(err, errRecord) {
+		t.Errorf("decompressing to 64 MB: got %v, want an error", err)
 	}
 }
 
@@ -167,7 +167,7 @@ func TestStatusWords(t *testing.T) {
 		}
 	}
 	if _, ok := ParseStatus("sent"); ok {
-		t.Error("sent is no status")
+		t.Error("the word sent was parsed as a status")
 	}
 	if got := Status(99).String(); got != "status(99)" {
 		t.Errorf("status 99 is %q", got)
@@ -181,8 +181,8 @@ func TestSubmissionOfEveryState(t *testing.T) {
 	for record, want := range map[string]submission{
 		"r - 0 0 0 0 0 0 0 - - 0 3 0":                               {},
 		"r tok 0 1700000000000 1 0 0 0 0 " + short + " login 0 3 1": {uuid: u.String(), at: parseMilli("1700000000000")},
-		"s tok 9 1700000000000 1 0 0 0 0 " + short + " login 0 3 1": {uuid: u.String(), at: parseMilli("1700000000000"), flying: true},
-		"d tok 9 1700000000000 1 0 0 1 0 " + short + " login 0 3 1": {uuid: u.String(), at: parseMilli("1700000000000"), flying: true},
+		"s tok 9 1700000000000 1 0 0 0 0 " + short + " login 0 3 1": {uuid: u.String(), at: parseMilli("1700000000000"), inFlight: true},
+		"d tok 9 1700000000000 1 0 0 1 0 " + short + " login 0 3 1": {uuid: u.String(), at: parseMilli("1700000000000"), inFlight: true},
 		"t " + short + " 1700000000000 tok 1":                       {uuid: u.String(), at: parseMilli("1700000000000")},
 		"t - 1700000000000 tok 1 0.1:1,0.2:1 abcdef":                {},
 	} {
@@ -210,7 +210,7 @@ func FuzzPage(f *testing.F) {
 		}
 		again, err := decodePage(page(got...))
 		if err != nil || !cmp.Equal(got, again) {
-			t.Fatalf("%q came back as %q, %v", got, again, err)
+			t.Fatalf("%q decoded as %q, %v", got, again, err)
 		}
 	})
 }
@@ -228,11 +228,11 @@ func FuzzBatch(f *testing.F) {
 		}
 		batch := Batch{Calls: calls, To: to}
 		for k := range calls {
-			batch.call(k) // the sizes add up
+			batch.call(k) // panics if the sizes do not add up
 		}
 		c2, t2, err := decodeBatch(encodeBatch(calls, to))
 		if err != nil || !cmp.Equal(calls, c2) || !cmp.Equal(to, t2) {
-			t.Fatalf("%v %v came back as %v %v, %v", calls, to, c2, t2, err)
+			t.Fatalf("%v %v decoded as %v %v, %v", calls, to, c2, t2, err)
 		}
 	})
 }
@@ -240,35 +240,35 @@ func FuzzBatch(f *testing.F) {
 func FuzzCarry(f *testing.F) {
 	f.Add(encodeCarry(carried(run(1, 2), nil)), 2, false)
 	f.Add(encodeCarry([][]Call{{{To: run(1, 2), Values: []string{"Amina", ""}}}, nil}), 2, true)
-	f.Fuzz(func(t *testing.T, b []byte, accounts int, personal bool) {
+	f.Fuzz(func(t *testing.T, b []byte, accounts int, personalized bool) {
 		accounts = 1 + accounts&7
-		got, err := decodeCarry(b, accounts, personal)
+		got, err := decodeCarry(b, accounts, personalized)
 		if err != nil {
 			return
 		}
-		again, err := decodeCarry(encodeCarry(got), accounts, personal)
+		again, err := decodeCarry(encodeCarry(got), accounts, personalized)
 		if err != nil || !cmp.Equal(got, again, cmpopts.EquateEmpty()) {
-			t.Fatalf("%v came back as %v, %v", got, again, err)
+			t.Fatalf("%v decoded as %v, %v", got, again, err)
 		}
 	})
 }
 
 func FuzzLeftOut(f *testing.F) {
-	f.Add(encodeLeftOut(0, []LeftOut{{Row: 1, Reason: "a", Code: "b"}, {Row: 9, Reason: "c"}}))
+	f.Add(encodeSkipped(0, []SkippedRecipient{{Row: 1, Reason: "a", Code: "b"}, {Row: 9, Reason: "c"}}))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		got, err := decodeLeftOut(0, b)
+		got, err := decodeSkipped(0, b)
 		if err != nil {
 			return
 		}
-		if raw, err := unsqueeze(b); err != nil || len(got) > len(raw) {
+		if raw, err := decompress(b); err != nil || len(got) > len(raw) {
 			t.Fatalf("%d rows out of %d bytes", len(got), len(raw))
 		}
 		if len(got) == 0 {
 			return
 		}
-		again, err := decodeLeftOut(0, encodeLeftOut(0, got))
+		again, err := decodeSkipped(0, encodeSkipped(0, got))
 		if err != nil || !cmp.Equal(got, again) {
-			t.Fatalf("%v came back as %v, %v", got, again, err)
+			t.Fatalf("%v decoded as %v, %v", got, again, err)
 		}
 	})
 }
@@ -291,7 +291,7 @@ func FuzzRecords(f *testing.F) {
 			}
 			again, err := decodeRecords(appendRecord(nil, r), 1)
 			if err != nil || !cmp.Equal(again[0], r, cmpopts.IgnoreUnexported(Record{})) {
-				t.Fatalf("%+v came back as %+v, %v", r, again, err)
+				t.Fatalf("%+v decoded as %+v, %v", r, again, err)
 			}
 		}
 	})
@@ -310,8 +310,8 @@ func FuzzSubmission(f *testing.F) {
 	})
 }
 
-// What the scripts and this package write in turn must be the same to both: the
-// members of a generation and the records of a call.
+// Go and the scripts both write the members of a generation and the records of a call, and must
+// read them the same way.
 func FuzzGenerationRecord(f *testing.F) {
 	f.Add("0.0", "r - 0 0 0 0 0 0 0 - - 0 1 0", "\x00\x00")
 	f.Add("0.1", "t x", "\x00")
@@ -330,54 +330,54 @@ func FuzzGenerationRecord(f *testing.F) {
 
 func TestLanes(t *testing.T) {
 	t.Parallel()
-	f := Frozen{Accounts: []FrozenAccount{{Name: "a", MaxRecipients: 5, BatchSize: 5}, {Name: "b", MaxRecipients: 5, BatchSize: 5}},
-		Windows: []FrozenWindow{{"KE", "08:00-18:00"}, {"NG", "08:00-20:00"}}}
+	f := PlanSnapshot{Accounts: []SnapshotAccount{{Name: "a", MaxRecipients: 5, BatchSize: 5}, {Name: "b", MaxRecipients: 5, BatchSize: 5}},
+		SendingHours: []CountryHours{{"KE", "08:00-18:00"}, {"NG", "08:00-20:00"}}}
 	record, err := f.encode()
-	windows := encodeWindows(f.Windows)
+	windows := encodeSendingHours(f.SendingHours)
 	if err != nil || windows != "KE 08:00-18:00 NG 08:00-20:00" {
 		t.Fatalf("%s, %v", windows, err)
 	}
-	read, err := decodeFrozen(string(record), windows)
+	read, err := decodeSnapshot(string(record), windows)
 	if err != nil || !cmp.Equal(f, read) {
 		t.Errorf("%s reads as %+v, %v", record, read, err)
 	}
 	var got []string
-	for n := range read.Lanes() {
-		lane, err := read.LaneOf(BatchName(n, 3))
-		if err != nil || lane.Number != n {
-			t.Fatalf("lane %d is %+v, %v", n, lane, err)
+	for n := range read.Streams() {
+		stream, err := read.StreamOf(BatchName(n, 3))
+		if err != nil || stream.Number != n {
+			t.Fatalf("stream %d is %+v, %v", n, stream, err)
 		}
-		got = append(got, lane.Account.Name+lane.Window.Country)
+		got = append(got, stream.Account.Name+stream.SendingHours.Country)
 	}
 	if diff := cmp.Diff([]string{"a", "b", "aKE", "bKE", "aNG", "bNG"}, got); diff != "" {
 		t.Error(diff)
 	}
 	for _, batch := range []string{"6.0", "-1.0", "x"} {
-		if lane, err := read.LaneOf(batch); err == nil {
-			t.Errorf("batch %s has lane %+v", batch, lane)
+		if stream, err := read.StreamOf(batch); err == nil {
+			t.Errorf("batch %s has stream %+v", batch, stream)
 		}
 	}
 
-	// As a release without sending hours wrote it: an account is a lane.
-	before, err := decodeFrozen(`{"cc":"KE","a":[{"n":"a","m":5},{"n":"b","m":1}]}`, "")
-	if err != nil || before.Lanes() != 2 || before.Lane(1).Account.Name != "b" || before.Lane(1).Window != (FrozenWindow{}) {
+	// This is what a release without sending hours wrote: each account is a stream.
+	before, err := decodeSnapshot(`{"cc":"KE","a":[{"n":"a","m":5},{"n":"b","m":1}]}`, "")
+	if err != nil || before.Streams() != 2 || before.Stream(1).Account.Name != "b" || before.Stream(1).SendingHours != (CountryHours{}) {
 		t.Errorf("%+v, %v", before, err)
 	}
-	if f, err := decodeFrozen(`{"a":[]}`, "KE"); err == nil {
-		t.Errorf("a window without hours reads as %+v", f)
+	if f, err := decodeSnapshot(`{"a":[]}`, "KE"); err == nil {
+		t.Errorf("a country without hours decodes as %+v", f)
 	}
 }
 
 func TestBatchNames(t *testing.T) {
 	t.Parallel()
 	for _, a := range []int{0, 7, 255} {
-		if got, err := BatchLane(BatchName(a, 12)); err != nil || got != a {
-			t.Errorf("lane %d reads as %d, %v", a, got, err)
+		if got, err := BatchStream(BatchName(a, 12)); err != nil || got != a {
+			t.Errorf("stream %d reads as %d, %v", a, got, err)
 		}
 	}
 	for _, name := range []string{"", "0", "a.1", "1.b", "-1.0", PlanWork} {
-		if got, err := BatchLane(name); err == nil {
-			t.Errorf("%q reads as lane %d", name, got)
+		if got, err := BatchStream(name); err == nil {
+			t.Errorf("%q reads as stream %d", name, got)
 		}
 	}
 	for _, wake := range []string{"", "0.0", "0.0:", "0.0:x"} {
@@ -391,8 +391,8 @@ func TestSqueezeNeverGrowsByMoreThanItsFormat(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{0, 1, 64, 65, 1000, maxPageRaw} {
 		for _, b := range [][]byte{bytes.Repeat([]byte{'1'}, n), uniform(n)} {
-			out := squeeze(b)
-			back, err := unsqueeze(out)
+			out := compress(b)
+			back, err := decompress(out)
 			if err != nil || !bytes.Equal(back, b) || len(out) > n+1 {
 				t.Errorf("%d bytes became %d, %v", n, len(out), err)
 			}
@@ -400,7 +400,7 @@ func TestSqueezeNeverGrowsByMoreThanItsFormat(t *testing.T) {
 	}
 }
 
-// uniform is bytes that do not compress.
+// uniform returns bytes that do not compress.
 func uniform(n int) []byte {
 	var b []byte
 	for i := 0; len(b) < n; i++ {
@@ -424,7 +424,7 @@ func TestDigestTellsContentApart(t *testing.T) {
 	}
 	seen := map[string]string{}
 	for name, got := range map[string]string{
-		"nobody": sum(Spec{Body: "b"}), "a": sum(Spec{Body: "b"}, "a"), "ab": sum(Spec{Body: "b"}, "ab"), "a b": sum(Spec{Body: "b"}, "a", "b"),
+		"no recipients": sum(Spec{Body: "b"}), "a": sum(Spec{Body: "b"}, "a"), "ab": sum(Spec{Body: "b"}, "ab"), "a b": sum(Spec{Body: "b"}, "a", "b"),
 		"b a": sum(Spec{Body: "b"}, "b", "a"), "a and nothing": sum(Spec{Body: "b"}, "a", ""), "flash": sum(Spec{Body: "b", Flash: true}, "a"),
 		"via": sum(Spec{Body: "b", Via: "x"}, "a"), "from": sum(Spec{Body: "b", From: "x"}, "a"),
 		"transliterated": sum(Spec{Body: "b", Transliterate: true}, "a"),

@@ -1,10 +1,20 @@
--- commit.lua installs a finished upload as a campaign, or finds the one that is there.
+-- commit.lua turns a finished upload into a campaign, or finds the campaign that already has its id.
 -- KEYS: 1 ledger, 2 open set, 3 staging hash of the upload, 4 spec, 5 tombstone
--- ARGV: 1 upload id (the token), 2 content hash, 3 spec record, 4 recipients, 5 pages, 6 start at ms or 0, 7 expires at ms or 0,
---       8 limit on what is rejected or unknown (prelude.lua, lim), or ''
--- Returns {'new'|'same'|'conflict'|'past'|'past_conflict'|'lost', created ms, recipients}; the past ones are of a campaign that
--- retention has removed,
--- 'lost' a staging area that is not all there. Anything but 'new' and 'lost' drops the staging area and changes nothing else.
+-- ARGV:
+--   1  upload id (the token)
+--   2  content hash
+--   3  spec record
+--   4  recipients
+--   5  pages
+--   6  start at ms, or 0
+--   7  expires at ms, or 0
+--   8  failure threshold and canary (the field lim, prelude.lua), or ''
+-- Returns {word, created ms, recipients}, where word is
+--   'new'                    the campaign was created
+--   'same', 'conflict'       it exists with the same, or with other content
+--   'past', 'past_conflict'  the same for a campaign that retention has removed
+--   'lost'                   the staging hash is incomplete
+-- 'lost' changes nothing. Every other word but 'new' only deletes the staging hash.
 local now = now_ms()
 local old = redis.call('GET', KEYS[5])
 if old then

@@ -12,7 +12,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// usedMemory is what Redis holds, all in all.
+// usedMemory returns the memory that Redis uses, in bytes.
 func (r *rig) usedMemory() int {
 	r.Helper()
 	info, err := r.rdb.InfoMap(r.Context(), "memory").Result()
@@ -22,34 +22,34 @@ func (r *rig) usedMemory() int {
 	return n
 }
 
-// peak remembers the most memory that was used.
-type peak struct {
+// peakMemory records the highest memory use.
+type peakMemory struct {
 	*rig
 	idle, most int
 }
 
-func (p *peak) look() {
+func (p *peakMemory) look() {
 	p.Helper()
 	p.most = max(p.most, p.usedMemory())
 }
 
-// A plain campaign takes at most 64 bytes of Redis a recipient at its peak: pages,
-// batches, generations and results with a UUID each, all the way from the upload
-// to the end. The queue's tasks (a window of them, whatever the campaign's size)
-// are not in it; package worker measures those.
+// A plain campaign takes at most 64 bytes of Redis for each recipient at its peak, from the upload
+// to the end. This covers pages, batches, generations, and results with a UUID each. It does not
+// cover the queue's tasks, whose number is bounded by the open-batch limit; package worker measures
+// those.
 func TestAMillionRecipientsStayCompact(t *testing.T) {
 	n := 1_000_000
 	if raceEnabled {
 		n = 200_000
 	}
 	r := newRig(t)
-	// Numbers as in a real list: in no order, and each once.
+	// Numbers as in a real list: not sorted, without duplicates.
 	seed := rand.New(rand.NewPCG(1, 2))
 	numbers := make([]sms.MSISDN, n)
 	for i, x := range seed.Perm(n) {
 		numbers[i] = sms.MSISDN(254700000000 + uint64(x)*97 + seed.Uint64N(97))
 	}
-	p := &peak{rig: r, idle: r.usedMemory()}
+	p := &peakMemory{rig: r, idle: r.usedMemory()}
 
 	p.uploadAll(numbers)
 	staged := p.most
@@ -68,9 +68,9 @@ func TestAMillionRecipientsStayCompact(t *testing.T) {
 	}
 }
 
-func (p *peak) uploadAll(numbers []sms.MSISDN) {
+func (p *peakMemory) uploadAll(numbers []sms.MSISDN) {
 	p.Helper()
-	u, err := p.Begin("c", Spec{Body: "Habari, leo kuna punguzo la bei katika maduka yetu yote."})
+	u, err := p.BeginUpload("c", Spec{Body: "Habari, leo kuna punguzo la bei katika maduka yetu yote."})
 	p.ok(err)
 	for i, m := range numbers {
 		p.ok(u.Add(p.Context(), m.E164()))
@@ -83,13 +83,13 @@ func (p *peak) uploadAll(numbers []sms.MSISDN) {
 	p.look()
 }
 
-func (p *peak) planAll(numbers []sms.MSISDN) {
+func (p *peakMemory) planAll(numbers []sms.MSISDN) {
 	p.Helper()
 	plan := p.startPlan("c", 1)
 	var waiting []Planned
 	for page, err := range p.ReadPages(p.Context(), "c", 0, plan.Pages, 1) {
 		p.ok(err)
-		out := PlannedPage{Page: page.Number, First: page.First, Windows: map[int]int{0: 16}}
+		out := PlannedPage{Page: page.Number, First: page.First, OpenBatchLimits: map[int]int{0: 16}}
 		for i := range page.Inputs {
 			row := page.First + i
 			waiting = append(waiting, Planned{Row: row, MSISDN: numbers[row-1]})
@@ -109,7 +109,7 @@ func (p *peak) planAll(numbers []sms.MSISDN) {
 	p.look()
 }
 
-func (p *peak) settleAll(batches int) {
+func (p *peakMemory) settleAll(batches int) {
 	p.Helper()
 	records := make([]Record, 500)
 	for b := range batches {
@@ -117,8 +117,8 @@ func (p *peak) settleAll(batches int) {
 		for i := range records {
 			records[i] = accepted(uuid.NewString())
 		}
-		c.window = 16
-		p.settle(c, Answer, records...)
+		c.openBatchLimit = 16
+		p.settle(c, SettleAnswer, records...)
 		if b%50 == 0 {
 			p.look()
 		}
@@ -126,8 +126,8 @@ func (p *peak) settleAll(batches int) {
 	p.look()
 }
 
-// A campaign of one, done, leaves at most 1,000 bytes: its ledger, what was asked
-// for and its entries in both indexes, as Redis counts memory.
+// A finished campaign of one message leaves at most 1,000 bytes as Redis counts memory: its ledger,
+// its spec, and its entries in both indexes.
 func TestACampaignOfOneLeavesLittle(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
@@ -147,28 +147,28 @@ func TestACampaignOfOneLeavesLittle(t *testing.T) {
 				u := r.upload(id, c.spec, "+254712345678")
 				_, err := u.Commit(t.Context())
 				r.ok(err)
-				p, err := r.StartPlan(t.Context(), id, func(Spec) (Frozen, error) {
-					f := Frozen{Country: "KE", Accounts: []FrozenAccount{{Name: "kobo-main", MaxRecipients: 500, BatchSize: 500}}}
+				p, err := r.StartPlan(t.Context(), id, func(Spec) (PlanSnapshot, error) {
+					f := PlanSnapshot{Country: "KE", Accounts: []SnapshotAccount{{Name: "kobo-main", MaxRecipients: 500, BatchSize: 500}}}
 					if c.spec.Class != Transactional {
-						f.Windows = []FrozenWindow{{"KE", "08:00-18:00"}, {"NG", "08:00-20:00"}}
+						f.SendingHours = []CountryHours{{"KE", "08:00-18:00"}, {"NG", "08:00-20:00"}}
 					}
 					return f, nil
 				})
 				r.ok(err)
-				lane := min(1, len(p.Frozen.Windows))
-				_, _, err = p.CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, Windows: map[int]int{0: 4, 1: 4},
-					Batches: []PlannedBatch{{Lane: lane, Calls: []int{1}, To: []Planned{{Row: 1, MSISDN: 254712345678}}}}})
+				stream := min(1, len(p.Snapshot.SendingHours))
+				_, _, err = p.CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 4, 1: 4},
+					Batches: []PlannedBatch{{Stream: stream, Calls: []int{1}, To: []Planned{{Row: 1, MSISDN: 254712345678}}}}})
 				r.ok(err)
-				claim := r.claim(id, BatchName(lane, 0), 0, 0, keyed, long)
+				claim := r.claim(id, BatchName(stream, 0), 0, 0, keyed, long)
 				rec := c.record
 				if rec.Status == Accepted {
 					rec.MessageID = uuid.NewString()
 				}
-				if out := r.settle(claim, Answer, rec); !out.Done {
-					t.Fatal("it is not done")
+				if out := r.settle(claim, SettleAnswer, rec); !out.Done {
+					t.Fatal("the campaign is not done")
 				}
 			}
-			one("order-first") // what Redis allocates once: scripts, the index
+			one("order-first") // for what Redis allocates once: scripts and the index
 			const n = 1000
 			before := r.usedMemory()
 			for i := range n {

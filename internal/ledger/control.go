@@ -7,32 +7,33 @@ import (
 	"strconv"
 )
 
-// InFlight is what of a campaign is with the gateways at a moment.
+// InFlight is the part of a campaign that is at the gateways now.
 type InFlight struct {
-	// Calls hold a claim: they may still write.
+	// Calls is the number of calls that hold a claim. They may still write to a gateway.
 	Calls int `json:"calls"`
-	// Recipients wait for those calls, or for doubtful ones.
+	// Recipients is the number of recipients of those calls and of doubtful ones.
 	Recipients int `json:"recipients"`
 }
 
-// Pause stops new claims; by is one word, who or why. Once it returns, no call
-// that was not claimed before is submitted. ErrDone and ErrStopped change nothing.
+// Pause stops new claims. by is a name or reason, one word. Once it returns, no call is submitted
+// that was not claimed before. It returns ErrDone or ErrStopped for a campaign that has ended, and
+// then changes nothing.
 func (l *Ledger) Pause(ctx context.Context, id, by string) (InFlight, error) {
 	return l.control(ctx, id, "pause", by)
 }
 
-// Resume takes a pause back, and tries what was set aside again.
+// Resume lifts a pause, and tries quarantined work again.
 func (l *Ledger) Resume(ctx context.Context, id, by string) (InFlight, error) {
 	return l.control(ctx, id, "resume", by)
 }
 
-// Cancel skips all recipients that no call has been claimed for.
+// Cancel skips all recipients without a claimed call.
 func (l *Ledger) Cancel(ctx context.Context, id, by string) (InFlight, error) {
 	return l.control(ctx, id, "cancel", by)
 }
 
 func (l *Ledger) control(ctx context.Context, id, order, by string) (InFlight, error) {
-	out, err := l.run(ctx, controlScript, id, []string{asideKey(id), asideWorkKey(id)}, NewToken(), order, by)
+	out, err := l.run(ctx, controlScript, id, []string{quarantineKey(id), quarantineWorkKey(id)}, NewToken(), order, by)
 	if errors.Is(err, ErrNotFound) {
 		return InFlight{}, fmt.Errorf("%s %s: %w", order, id, ErrNotFound)
 	}

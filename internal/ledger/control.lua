@@ -1,8 +1,8 @@
 -- control.lua pauses, resumes or cancels a campaign.
--- KEYS: 1 ledger, 2 open set, 3 records that were set aside, 4 work that was
--- ARGV: 1 token, 2 'pause'|'resume'|'cancel', 3 who or why, one word
--- Returns {'ok'|'done'|'cancelled'|'missing'|'newer', calls in flight, recipients in flight}; 'done' and 'cancelled' changed nothing.
--- From the moment a pause or cancel answers no claim is told 'go'. The last eight tokens are answered the same again.
+-- KEYS: 1 ledger, 2 open set, 3 quarantined records, 4 quarantined work
+-- ARGV: 1 token, 2 'pause'|'resume'|'cancel', 3 name or reason, one word
+-- Returns {'ok'|'done'|'cancelled'|'missing'|'newer', calls in flight, recipients in flight}. Only 'ok' changes anything.
+-- Once a pause or cancel has answered, no claim is granted. The last eight tokens get the same answer again.
 local bad = unfit()
 if bad then return {bad, '0', '0'} end
 local ctl = get('ctl') or ''
@@ -22,7 +22,7 @@ elseif ARGV[2] == 'resume' then
   for _, m in ipairs(redis.call('ZRANGE', O, 0, -1)) do
     if m ~= 'plan' then redis.call('ZADD', O, 'XX', 'LT', int(now), m) end
   end
-  -- What was set aside is tried again: its record may have been mended.
+  -- Quarantined work is tried again: its record may have been repaired.
   for _, m in ipairs(redis.call('ZRANGE', KEYS[4], 0, -1)) do
     local a = string.match(m, '^(%d+)%.%d+$')
     if redis.call('ZADD', O, int(now), m) == 1 and a then add('ob:' .. a, 1) end

@@ -13,23 +13,23 @@ func TestPauseAndResume(t *testing.T) {
 	out := r.claim("c", "0.0", 0, 0, keyed, long)
 	f, err := r.Pause(t.Context(), "c", "gateway:http 400")
 	if err != nil || f != (InFlight{Calls: 1, Recipients: 2}) {
-		t.Errorf("pause came to %+v, %v; want one call, two recipients", f, err)
+		t.Errorf("pause returned %+v, %v; want one call, two recipients", f, err)
 	}
 	s := r.summary("c")
 	if s.State != Paused || s.PausedBy != "gateway:http 400" || time.Since(s.PausedAt) > time.Minute {
 		t.Errorf("state is %s by %q at %v", s.State, s.PausedBy, s.PausedAt)
 	}
-	if c := r.ask("c", "0.0", r.open("c", "0.0", 1, 0), keyed, long); c.Answer != ClaimPaused {
-		t.Errorf("a claim was told %q", c.Answer)
+	if c := r.tryClaim("c", "0.0", r.open("c", "0.0", 1, 0), keyed, long); c.Result != ClaimPaused {
+		t.Errorf("a claim got %q", c.Result)
 	}
-	// The call that was out is settled all the same, and what it leaves waits.
-	r.settle(out, Answer, accepted("m1"), notNow())
+	// The call that was in flight is still settled, and the recipients that it leaves pending wait.
+	r.settle(out, SettleAnswer, accepted("m1"), notNow())
 	r.expect("c", "accepted pending pending")
 	if _, err := r.Pause(t.Context(), "c", "another"); err != nil {
 		t.Error(err)
 	}
 	if s := r.summary("c"); s.PausedBy != "gateway:http 400" {
-		t.Errorf("a second pause took it over: %q", s.PausedBy)
+		t.Errorf("a second pause replaced the reason: %q", s.PausedBy)
 	}
 
 	if _, err := r.Resume(t.Context(), "c", "me"); err != nil {
@@ -37,14 +37,14 @@ func TestPauseAndResume(t *testing.T) {
 	}
 	now, err := r.Now(t.Context())
 	r.ok(err)
-	if due, err := r.Due(t.Context(), "c", now); err != nil || len(due) != 1 {
+	if due, err := r.DueBatches(t.Context(), "c", now); err != nil || len(due) != 1 {
 		t.Errorf("after resuming, due is %v, %v", due, err)
 	}
-	r.settle(r.claim("c", "0.0", 1, 0, keyed, long), Answer, accepted("m3"))
-	r.settle(r.claim("c", "0.0", 0, 1, keyed, long), Answer, accepted("m2"))
+	r.settle(r.claim("c", "0.0", 1, 0, keyed, long), SettleAnswer, accepted("m3"))
+	r.settle(r.claim("c", "0.0", 0, 1, keyed, long), SettleAnswer, accepted("m2"))
 	r.expect("c", "accepted accepted accepted")
 	if _, err := r.Resume(t.Context(), "c", "me"); !errors.Is(err, ErrDone) {
-		t.Errorf("a done campaign's resume came to %v, want ErrDone", err)
+		t.Errorf("Resume of a finished campaign returned %v, want ErrDone", err)
 	}
 }
 
@@ -60,7 +60,7 @@ func TestOrderSaidAgainAfterItsOppositeChangesNothing(t *testing.T) {
 	_, err = r.run(t.Context(), controlScript, "c", nil, pause...)
 	r.ok(err)
 	if s := r.summary("c"); s.State != Sending {
-		t.Errorf("state is %s: a pause whose answer got lost came back after the resume", s.State)
+		t.Errorf("state is %s: a repeated pause was applied again after the resume", s.State)
 	}
 }
 
@@ -71,41 +71,42 @@ func TestCancelWithCallsInFlight(t *testing.T) {
 	out := r.claim("c", "0.0", 0, 0, keyed, long)
 	doubtful := r.claim("c", "0.0", 1, 0, noKey, lapsed)
 	f, err := r.Cancel(t.Context(), "c", "me")
-	// A lease that is over and that nobody has noticed still counts as a call.
+	// A call whose lease has ended unnoticed still counts as in flight.
 	if err != nil || f != (InFlight{Calls: 2, Recipients: 3}) {
-		t.Errorf("cancel came to %+v, %v", f, err)
+		t.Errorf("cancel returned %+v, %v", f, err)
 	}
 	r.expect("c", "pending pending pending skipped skipped")
 	if s := r.summary("c"); s.State != Cancelled || !s.FinishedAt.IsZero() {
 		t.Errorf("state is %s, finished %v", s.State, s.FinishedAt)
 	}
-	// Refused for now, or released, is not sent: skipped.
-	if got := r.settle(out, Answer, accepted("m1"), notNow()); got.Done || len(got.Wakes) > 0 {
-		t.Errorf("the settle came to %+v", got)
+	// A recipient that was refused for now, or whose claim was released, was not sent and is
+	// skipped.
+	if got := r.settle(out, SettleAnswer, accepted("m1"), notNow()); got.Done || len(got.Wakes) > 0 {
+		t.Errorf("the settle returned %+v", got)
 	}
 	r.expect("c", "accepted skipped pending skipped skipped")
-	c := r.ask("c", "0.0", r.open("c", "0.0", 1, 0), noKey, long)
-	if c.Answer != ClaimStopped || !c.Doubt {
-		t.Errorf("a doubtful call of a cancelled campaign was told %q, doubt %t", c.Answer, c.Doubt)
+	c := r.tryClaim("c", "0.0", r.open("c", "0.0", 1, 0), noKey, long)
+	if c.Result != ClaimStopped || !c.Doubt {
+		t.Errorf("a doubtful call of a cancelled campaign got %q, doubt %t", c.Result, c.Doubt)
 	}
-	if got := r.settle(c, Abandon, unknown(c.Why)); !got.Done {
-		t.Error("it is not over")
+	if got := r.settle(c, SettleAbandon, unknown(c.Why)); !got.Done {
+		t.Error("the campaign has not finished")
 	}
 	r.expect("c", "accepted skipped unknown skipped skipped")
-	// What comes late is written down all the same, also for one that was skipped.
-	r.settle(doubtful, Answer, accepted("m3"))
-	r.settle(out, Answer, accepted("m1"), accepted("m2"))
+	// A late result is still written, even for a skipped recipient.
+	r.settle(doubtful, SettleAnswer, accepted("m3"))
+	r.settle(out, SettleAnswer, accepted("m1"), accepted("m2"))
 	r.expect("c", "accepted accepted accepted skipped skipped")
 	for name, do := range map[string]func() (InFlight, error){
 		"pause":  func() (InFlight, error) { return r.Pause(t.Context(), "c", "me") },
 		"resume": func() (InFlight, error) { return r.Resume(t.Context(), "c", "me") },
 	} {
 		if _, err := do(); !errors.Is(err, ErrStopped) {
-			t.Errorf("%s of a cancelled campaign came to %v", name, err)
+			t.Errorf("%s of a cancelled campaign returned %v", name, err)
 		}
 	}
 	if _, err := r.Cancel(t.Context(), "c", "me"); err != nil {
-		t.Errorf("cancelling it again came to %v", err)
+		t.Errorf("cancelling it again returned %v", err)
 	}
 }
 
@@ -119,14 +120,14 @@ func TestCancelReleasesSkip(t *testing.T) {
 	for range 2 {
 		out, err := r.Release(t.Context(), one, time.Hour, false)
 		if err != nil || out.Stale || out.Done {
-			t.Errorf("release came to %+v, %v", out, err)
+			t.Errorf("release returned %+v, %v", out, err)
 		}
 		r.expect("c", "skipped skipped pending pending")
 	}
 	for range 2 {
 		out, err := r.Split(t.Context(), two)
 		if err != nil || out.Stale || !out.Done {
-			t.Errorf("split came to %+v, %v", out, err)
+			t.Errorf("split returned %+v, %v", out, err)
 		}
 		r.expect("c", "skipped skipped skipped skipped")
 	}
@@ -136,10 +137,10 @@ func TestExpiryIsNoticedByClaimsAndBySweeping(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	for name, notice := range map[string]func(id string){
-		"claim": func(id string) { r.ask(id, "0.0", r.open(id, "0.0", 0, 0), keyed, long) },
+		"claim": func(id string) { r.tryClaim(id, "0.0", r.open(id, "0.0", 0, 0), keyed, long) },
 		"sweep": func(id string) {
 			if _, done, err := r.TopUp(t.Context(), id, map[int]int{0: 4}); err != nil || !done {
-				t.Errorf("top-up came to done %t, %v", done, err)
+				t.Errorf("top-up returned done %t, %v", done, err)
 			}
 		},
 	} {
@@ -162,7 +163,7 @@ func TestOrdersOfNoCampaign(t *testing.T) {
 		"cancel": func() (InFlight, error) { return r.Cancel(t.Context(), "c", "me") },
 	} {
 		if _, err := do(); !errors.Is(err, ErrNotFound) {
-			t.Errorf("%s came to %v, want ErrNotFound", name, err)
+			t.Errorf("%s returned %v, want ErrNotFound", name, err)
 		}
 	}
 }
@@ -172,7 +173,7 @@ func TestWhatIsOverOrStoppedStaysAsItIs(t *testing.T) {
 	r := newRig(t)
 	r.sendingSpec("done", Spec{ExpiresAt: time.Now().Add(time.Hour)}, []int{1})
 	old := r.open("done", "0.0", 0, 0)
-	r.settle(r.claim("done", "0.0", 0, 0, keyed, long), Answer, accepted("m"))
+	r.settle(r.claim("done", "0.0", 0, 0, keyed, long), SettleAnswer, accepted("m"))
 	r.sendingSpec("cancelled", Spec{ExpiresAt: time.Now().Add(time.Hour)}, []int{1, 1})
 	out := r.claim("cancelled", "0.0", 0, 0, keyed, 1000*time.Hour)
 	_, err := r.Cancel(t.Context(), "cancelled", "me")
@@ -180,11 +181,11 @@ func TestWhatIsOverOrStoppedStaysAsItIs(t *testing.T) {
 	for id, g := range map[string]*Generation{"done": old, "cancelled": out.gen} {
 		r.travel(id, 2*time.Hour)
 		before := r.summary(id)
-		r.ask(id, "0.0", g, keyed, long)
+		r.tryClaim(id, "0.0", g, keyed, long)
 		_, _, err := r.TopUp(t.Context(), id, map[int]int{0: 4})
 		r.ok(err)
 		if s := r.summary(id); s.State != before.State || s.StoppedBy != before.StoppedBy || !s.FinishedAt.Equal(before.FinishedAt) {
-			t.Errorf("%s: it is %s, stopped by %q, after its expiry passed", id, s.State, s.StoppedBy)
+			t.Errorf("%s: state is %s, stopped by %q, after the expiry time", id, s.State, s.StoppedBy)
 		}
 		r.sound(id)
 	}
@@ -194,15 +195,15 @@ func TestStoppingInTheMiddleOfPlanningEndsItsWatch(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.uploaded("c", Spec{}, 1, 1)
-	_, _, err := r.startPlan("c", 1).CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, Windows: map[int]int{0: 1}, Batches: []PlannedBatch{{Calls: []int{1}, To: run(1, 1)}}})
+	_, _, err := r.startPlan("c", 1).CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1}, Batches: []PlannedBatch{{Calls: []int{1}, To: run(1, 1)}}})
 	r.ok(err)
 	out := r.claim("c", "0.0", 0, 0, keyed, long)
 	_, err = r.Cancel(t.Context(), "c", "me")
 	r.ok(err)
 	r.expect("c", "pending skipped")
-	if due, err := r.Due(t.Context(), "c", time.Now().Add(2*time.Hour)); err != nil || len(due) != 1 || due[0].Batch != "0.0" {
-		t.Errorf("due is %v, %v; want the batch in flight alone", due, err)
+	if due, err := r.DueBatches(t.Context(), "c", time.Now().Add(2*time.Hour)); err != nil || len(due) != 1 || due[0].Batch != "0.0" {
+		t.Errorf("due is %v, %v; want only the batch in flight", due, err)
 	}
-	r.settle(out, Answer, accepted("m"))
+	r.settle(out, SettleAnswer, accepted("m"))
 	r.expect("c", "accepted skipped")
 }

@@ -3,37 +3,12 @@ package ledger
 import (
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// CreditGap is what there is to say of an account's balance before a campaign goes
-// through it.
-type CreditGap struct {
-	Account string `json:"account"`
-	// Problem is one word: short (the balance does not cover the campaign), unknown (it
-	// cannot be told) or old (it would, but nobody has asked for long).
-	Problem string `json:"problem"`
-	// Cost is what the campaign takes at most, as its balance is counted; empty if that
-	// cannot be told.
-	Cost string `json:"cost,omitempty"`
-	// Balance is what the gateway said at BalanceAt.
-	Balance   string    `json:"balance,omitempty"`
-	BalanceAt time.Time `json:"balance_at,omitzero"`
-	// Warning says it in a sentence, with what to do.
-	Warning string `json:"warning"`
-}
-
-// Problems of a CreditGap.
-const (
-	CreditShort   = "short"
-	CreditUnknown = "unknown"
-	CreditOld     = "old"
-)
-
-// Money reads an amount as prices ("0.80 KES") and balances ("KES 12.5", "1000")
-// are written; without a currency it is in the gateway's own unit.
+// Money parses an amount as prices ("0.80 KES") and balances ("KES 12.5", "1000") are written.
+// Without a currency the amount is in the gateway's own unit. ok is false if s is not an amount.
 func Money(s string) (b providers.Balance, ok bool) {
 	words := strings.Fields(s)
 	if len(words) == 0 || len(words) > 2 {
@@ -53,9 +28,9 @@ func Money(s string) (b providers.Balance, ok bool) {
 	return b, false
 }
 
-// SegmentCost is what a segment takes of a balance: the price, where that is in the
-// balance's currency or the balance has none, and one where there is no price and the
-// gateway counts credits. Otherwise it cannot be told.
+// SegmentCost returns the cost of one segment in the unit of the balance. It is the price, if the
+// price is in the balance's currency or the balance has none. It is 1 if there is no price and the
+// balance has no currency, because the gateway then counts credits. Otherwise ok is false.
 func SegmentCost(balance providers.Balance, price string) (cost float64, ok bool) {
 	p, priced := Money(price)
 	switch {

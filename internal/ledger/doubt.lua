@@ -1,7 +1,7 @@
--- doubt.lua ends a claim whose answer is unknown: the generation stays in flight and is doubtful from here on.
+-- doubt.lua ends a claim whose outcome is unknown. The generation stays in flight and is doubtful from then on.
 -- KEYS: 1 ledger, 2 open set
 -- ARGV: 1 token, 2 batch, 3 call, 4 generation, 5 recipients, 6 back-off ms, 7 how much to count against the call (0|1)
--- Returns {'doubtful', counted so far} | {'settled'|'stale'|'missing'|'newer'}. Leaves another claim's lease alone.
+-- Returns {'doubtful', count so far} | {'settled'|'stale'|'missing'|'newer'}. Another claim's lease does not change.
 local bad = unfit()
 if bad then return {bad} end
 local token, b, k, g = ARGV[1], ARGV[2], ARGV[3], ARGV[4]

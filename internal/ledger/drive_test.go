@@ -12,51 +12,51 @@ import (
 	"pgregory.net/rapid"
 )
 
-// driver does a random sequence of everything that can happen to a campaign, to
-// the ledger and to the model, and compares them after every step.
+// driver runs a random sequence of everything that can happen to a campaign, on the ledger and on
+// the model, and compares them after every step.
 type driver struct {
-	rt  *rapid.T
-	ctx context.Context
-	id  string
-	l   *Ledger
-	rdb *redis.Client
-	m   *model
-	gw  *gateway
-	say *again
+	rt     *rapid.T
+	ctx    context.Context
+	id     string
+	l      *Ledger
+	rdb    *redis.Client
+	m      *model
+	gw     *gateway
+	replay *replayHook
 
-	plan     *Plan // of the planner that is up to date
-	behind   *Plan // of one that may not be
-	read     []reading
-	ends     []end
-	uuids    map[string]string // I2: what each message_uuid stood for
-	best     map[int]Status    // I4: the most that was known of each row
-	asked    map[int]int       // by row: how often it was retried
-	resend   bool              // at account 1, who is unknown is submitted once more
-	noKey    map[string]bool   // I3: generations at account 1 that may have been taken
-	maybe    map[int]int       // I3: by row, submissions at account 1 that took it or left it open
-	saves    []save
-	movables []*Movable
-	forgot   bool
-	steps    int
-	named    []string   // batches that the page at hand was cut into
-	opts     Exclusions // as far as the worker has read them
+	plan      *Plan // of the planner that is up to date
+	stalePlan *Plan // of a planner that may be out of date
+	read      []reading
+	ends      []end
+	uuids     map[string]string // I2: the request that each idempotency key stood for
+	mostKnown map[int]Status    // I4: the best known status of each row
+	retried   map[int]int       // by row: number of retries
+	resend    bool              // at account 1, unknown recipients are submitted once more
+	noKey     map[string]bool   // I3: generations at account 1 that may have reached the gateway
+	maybe     map[int]int       // I3: by row, submissions at account 1 that were or may have been accepted
+	saves     []save
+	movables  []*Movable
+	forgot    bool
+	steps     int
+	named     []string   // batches of the current page
+	opts      Exclusions // as far as the worker has read them
 }
 
-// reading is a generation as some worker read it, and may act on however late.
+// reading is a generation as a worker read it. The worker may act on it at any later time.
 type reading struct {
 	batch string
 	gen   *Generation
 	rev   int
 }
 
-// end is something that a worker has to tell the ledger about a claim; it may do
-// so at any time, and more than once.
+// end is a step that a worker has to make to end a claim. It may make it at any time, and more than
+// once.
 type end struct {
 	what string
 	do   func()
 }
 
-// save is a moment that a Redis which forgets may go back to.
+// save is a moment that a Redis with data loss may go back to.
 type save struct {
 	ledger, open string
 	model        *model
@@ -70,7 +70,7 @@ func (d *driver) ok(err error) {
 
 func (d *driver) draw(n int, what string) int { return rapid.IntRange(0, n-1).Draw(d.rt, what) }
 
-// chance is true once in n times.
+// chance is true once in n draws.
 func (d *driver) chance(n int, what string) bool { return d.draw(n, what) == n-1 }
 
 func (d *driver) enqueue() {
@@ -86,13 +86,13 @@ func (d *driver) enqueue() {
 		d.m.expiry = 40 * 24 * time.Hour
 		spec.ExpiresAt = time.Now().Add(d.m.expiry)
 	}
-	d.limited(&spec)
-	u, err := d.l.Begin(d.id, spec)
+	d.drawThreshold(&spec)
+	u, err := d.l.BeginUpload(d.id, spec)
 	d.ok(err)
 	pageSize := 1 + d.draw(12, "page size")
 	for row := 1; row <= n; row++ {
 		if u.rows == pageSize {
-			d.ok(u.flush(d.ctx, 1)) // small pages, so that planning has several
+			d.ok(u.flush(d.ctx, 1)) // small pages, so that there are several to plan
 		}
 		d.ok(u.Add(d.ctx, number(row).E164(), values...))
 		d.m.rows = append(d.m.rows, &modelRow{})
@@ -107,17 +107,17 @@ func (d *driver) enqueue() {
 }
 
 func (d *driver) startPlan() *Plan {
-	p, err := d.l.StartPlan(d.ctx, d.id, func(Spec) (Frozen, error) {
-		return frozen, nil
+	p, err := d.l.StartPlan(d.ctx, d.id, func(Spec) (PlanSnapshot, error) {
+		return testSnapshot, nil
 	})
 	d.ok(err)
 	if wantNil := d.m.planned() || d.m.stop != ""; (p == nil) != wantNil {
-		d.rt.Fatalf("a plan to start: %t, want %t", p != nil, !wantNil)
+		d.rt.Fatalf("StartPlan returned a plan: %t, want %t", p != nil, !wantNil)
 	}
 	return p
 }
 
-// planPage plans the page at which a planner stands, whether or not it is too late.
+// planPage plans the next page of a planner, which may be out of date.
 func (d *driver) planPage() {
 	if d.plan == nil || d.chance(3, "planner starts again") {
 		d.plan = d.startPlan()
@@ -125,70 +125,70 @@ func (d *driver) planPage() {
 	if d.plan == nil {
 		return
 	}
-	if d.behind == nil {
+	if d.stalePlan == nil {
 		other := *d.plan
-		d.behind = &other
+		d.stalePlan = &other
 	}
 	p := d.plan
 	if d.chance(5, "planner is behind") {
-		p = d.behind
+		p = d.stalePlan
 	}
 	if p.Next == len(d.m.pages) {
-		return // it knows that it is through
+		return // the planner knows that it is finished
 	}
 	if p.Next != d.m.cur || d.m.stop != "" {
-		_, _, err := p.CommitPage(d.ctx, NewToken(), PlannedPage{Page: p.Next, First: 1, LeftOut: []LeftOut{{Row: 1, Reason: ReasonDuplicate}}})
+		_, _, err := p.CommitPage(d.ctx, NewToken(), PlannedPage{Page: p.Next, First: 1, Skipped: []SkippedRecipient{{Row: 1, Reason: ReasonDuplicate}}})
 		want := ErrMoved
 		if d.m.stop != "" {
 			want = ErrStopped
 		}
 		if !errors.Is(err, want) {
-			d.rt.Fatalf("a planner at page %d of %d was told %v, want %v", p.Next, d.m.cur, err, want)
+			d.rt.Fatalf("a planner at page %d of %d got %v, want %v", p.Next, d.m.cur, err, want)
 		}
-		d.plan, d.behind = nil, nil
+		d.plan, d.stalePlan = nil, nil
 		return
 	}
 	page := d.fillPage(p)
 	wakes, done, err := p.CommitPage(d.ctx, NewToken(), page)
 	d.ok(err)
 	d.m.cur++
-	d.m.lim.plan(len(page.LeftOut), page.Batches, d.named, d.m.planned())
+	d.m.threshold.plan(len(page.Skipped), page.Batches, d.named, d.m.planned())
 	d.m.judge()
 	d.m.finish()
 	if done != d.m.fin {
 		d.rt.Fatalf("done is %t after planning, want %t", done, d.m.fin)
 	}
-	d.watched(wakes)
+	d.checkWatched(wakes)
 	d.plan = p
-	if p == d.behind {
-		d.behind = nil
+	if p == d.stalePlan {
+		d.stalePlan = nil
 	}
 }
 
 func (d *driver) fillPage(p *Plan) PlannedPage {
 	rows := d.m.pages[p.Next]
-	page := PlannedPage{Page: p.Next, First: rows[0], Windows: map[int]int{0: 1 + d.draw(3, "window"), 1: 1 + d.draw(3, "window")}}
+	page := PlannedPage{Page: p.Next, First: rows[0], OpenBatchLimits: map[int]int{0: 1 + d.draw(3, "window"), 1: 1 + d.draw(3, "window")}}
 	for a, c := range p.Carry {
 		n := 0
 		for _, x := range c {
 			n += len(x.To)
 		}
 		if n != len(d.m.carry[a]) {
-			d.rt.Fatalf("account %d carries %d over, want %d", a, n, len(d.m.carry[a]))
+			d.rt.Fatalf("account %d carries over %d recipients, want %d", a, n, len(d.m.carry[a]))
 		}
 	}
 	d.named = nil
 	for _, row := range rows {
 		switch to := d.draw(8, "place"); to {
 		case 0:
-			page.LeftOut = append(page.LeftOut, LeftOut{Row: row, Reason: ReasonInvalidNumber, Code: "too_short"})
+			page.Skipped = append(page.Skipped, SkippedRecipient{Row: row, Reason: ReasonInvalidNumber, Code: "too_short"})
 			d.m.rows[row-1].left = ReasonInvalidNumber
 		case 1:
-			page.LeftOut = append(page.LeftOut, LeftOut{Row: row, Reason: ReasonDuplicate})
+			page.Skipped = append(page.Skipped, SkippedRecipient{Row: row, Reason: ReasonDuplicate})
 			d.m.rows[row-1].left = ReasonDuplicate
 		default:
 			d.m.carry[to%accounts] = append(d.m.carry[to%accounts], row)
-			if d.m.lim.place() {
+			if d.m.threshold.place() {
 				for a := range accounts {
 					for len(d.m.carry[a]) > 0 {
 						page.Batches = append(page.Batches, d.cutBatch(a))
@@ -216,22 +216,22 @@ func (d *driver) fillPage(p *Plan) PlannedPage {
 	return page
 }
 
-// ownBody is what the recipient of a row gets in a campaign with merge fields.
-func ownBody(row int) string {
+// personalizedBody returns the message of a row's recipient in a campaign with merge fields.
+func personalizedBody(row int) string {
 	return strings.Repeat("Habari, Amina! ", 1+12*(row/3%2)) + strconv.Itoa(row/3)
 }
 
-// body is what the recipient of a row gets; empty: what all get.
+// body returns the message of a row's recipient; empty in a plain campaign.
 func (m *model) body(row int) string {
 	if !m.personal {
 		return ""
 	}
-	return ownBody(row)
+	return personalizedBody(row)
 }
 
-// cutBatch takes calls of one to six off what an account carries.
+// cutBatch makes a batch of calls with one to six of the recipients that an account carries over.
 func (d *driver) cutBatch(a int) PlannedBatch {
-	b := PlannedBatch{Lane: a}
+	b := PlannedBatch{Stream: a}
 	name := BatchName(a, len(d.m.order[a]))
 	d.m.order[a], d.named = append(d.m.order[a], name), append(d.named, name)
 	for k := range 1 + d.draw(3, "calls") {
@@ -240,8 +240,8 @@ func (d *driver) cutBatch(a int) PlannedBatch {
 			break
 		}
 		if d.m.personal {
-			b.Bodies = append(b.Bodies, ownBody(rows[0]))
-			if i := slices.IndexFunc(rows, func(row int) bool { return ownBody(row) != ownBody(rows[0]) }); i > 0 {
+			b.Bodies = append(b.Bodies, personalizedBody(rows[0]))
+			if i := slices.IndexFunc(rows, func(row int) bool { return personalizedBody(row) != personalizedBody(rows[0]) }); i > 0 {
 				rows = rows[:i]
 			}
 		}
@@ -260,17 +260,17 @@ func (d *driver) cutBatch(a int) PlannedBatch {
 	return b
 }
 
-// watched checks that batches which were handed out can be found by the sweeper,
-// as long as something is open in them.
-func (d *driver) watched(wakes []Wake) {
+// checkWatched checks that the sweeper can find batches that were handed out, while something in
+// them is open.
+func (d *driver) checkWatched(wakes []Wake) {
 	for _, w := range wakes {
-		if planned := slices.Contains(slices.Concat(d.m.order[:]...), w.Batch); planned && d.m.lim.beyond(w.Batch) {
+		if planned := slices.Contains(slices.Concat(d.m.order[:]...), w.Batch); planned && d.m.threshold.beyond(w.Batch) {
 			d.rt.Fatalf("batch %s was handed out before the canary was over", w.Batch)
 		}
 		open, err := d.rdb.HExists(d.ctx, ledgerKey(d.id), "l"+w.Batch).Result()
 		d.ok(err)
 		if err := d.rdb.ZScore(d.ctx, openKey(d.id), w.Batch).Err(); err != nil && open && d.m.stop == "" {
-			d.rt.Fatalf("batch %s was handed out and is not watched: %v", w.Batch, err)
+			d.rt.Fatalf("batch %s was handed out but is not in the open set: %v", w.Batch, err)
 		}
 	}
 }

@@ -11,27 +11,26 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Durability says what must hold a change before anybody acts on it: the file of
-// the Redis it was made in, or so many replicas of it. The zero value asks for
-// nothing more than Redis' answer.
+// Durability is what must hold a change before Tuma acts on it: the append-only file of the Redis
+// that made it, or a number of its replicas. The zero value requires nothing beyond Redis' answer.
 type Durability struct {
-	// Fsync: the change is in the append-only file, and the file on the disk.
+	// Fsync: the change must be in the append-only file, on disk.
 	Fsync bool
 	// Replicas is how many replicas must have the change.
 	Replicas int
 }
 
-// ErrNotDurable: the change was made, and whether it would outlive a crash could not
-// be had in time. Who asked must not act on it; saying it again asks again.
+// ErrNotDurable means that the change was made, but was not confirmed to survive a crash in time.
+// The caller must not act on it. Repeating the request waits for the confirmation again.
 var ErrNotDurable = errors.New("not durable yet")
 
-// durableWithin is how long a change may take to become durable.
-const durableWithin = time.Second
+// durabilityTimeout is how long a change may take to become durable.
+const durabilityTimeout = time.Second
 
-// maxReplicas is more than anybody waits for.
+// maxReplicas bounds N in "replicas:N".
 const maxReplicas = 16
 
-// ParseDurability reads "none", "fsync" or "replicas:N", with N from 1 to 16.
+// ParseDurability parses "none", "fsync" or "replicas:N", with N from 1 to 16.
 func ParseDurability(text string) (Durability, error) {
 	if text == "none" {
 		return Durability{}, nil
@@ -47,7 +46,7 @@ func ParseDurability(text string) (Durability, error) {
 	return Durability{}, fmt.Errorf("%.40q must be none, fsync or replicas:N with N from 1 to %d", text, maxReplicas)
 }
 
-// String is the reverse of ParseDurability.
+// String reverses ParseDurability.
 func (d Durability) String() string {
 	switch {
 	case d.Replicas > 0:
@@ -58,21 +57,20 @@ func (d Durability) String() string {
 	return "none"
 }
 
-// barrier is the command that waits until all that its connection has seen is
-// durable, and nil where Redis' answer alone says so.
+// barrier returns the Redis command that waits until everything its connection has written is
+// durable. It returns nil if Redis' answer alone guarantees that.
 func (l *Ledger) barrier() []any {
 	switch d := l.durability; {
 	case d.Replicas > 0:
-		return []any{"WAIT", d.Replicas, durableWithin.Milliseconds()}
+		return []any{"WAIT", d.Replicas, durabilityTimeout.Milliseconds()}
 	case d.Fsync && !l.noWaitAOF.Load():
-		return []any{"WAITAOF", 1, 0, durableWithin.Milliseconds()}
+		return []any{"WAITAOF", 1, 0, durabilityTimeout.Milliseconds()}
 	}
 	return nil
 }
 
-// evalDurable runs a script and the barrier in one pipeline on one connection to the
-// master of the script's keys. What the script has answered is returned beside
-// ErrNotDurable too.
+// evalDurable runs a script and the barrier in one pipeline, on one connection to the master of the
+// script's keys. With ErrNotDurable it also returns the script's answer.
 func (l *Ledger) evalDurable(ctx context.Context, s *redis.Script, keys []string, args ...any) (any, error) {
 	node, err := l.master(ctx, keys[0])
 	if err != nil {
@@ -96,21 +94,22 @@ func (l *Ledger) evalDurable(ctx context.Context, s *redis.Script, keys []string
 		case answer.Err() != nil:
 			return nil, answer.Err()
 		case held.Err() != nil && strings.Contains(held.Err().Error(), "unknown command"):
-			// Before Redis 7.2: there appendfsync always says it with the answer, and CheckRedis looks.
+			// Before Redis 7.2 there is no WAITAOF. With appendfsync always, which CheckRedis
+			// requires there, the answer itself is durable.
 			l.noWaitAOF.Store(true)
 			continue
 		case err != nil:
 			return answer.Val(), fmt.Errorf("%w: %w", ErrNotDurable, err)
 		}
 		if n, want := acknowledged(held.Val()), max(l.durability.Replicas, 1); n < want {
-			return answer.Val(), fmt.Errorf("%w: held by %d of %d after %s (redis.durability: %s)", ErrNotDurable, n, want, durableWithin, l.durability)
+			return answer.Val(), fmt.Errorf("%w: held by %d of %d after %s (redis.durability: %s)", ErrNotDurable, n, want, durabilityTimeout, l.durability)
 		}
 		return answer.Val(), nil
 	}
 }
 
-// acknowledged reads the answer of WAIT, a number, or of WAITAOF, whose first is of
-// the server itself.
+// acknowledged reads the answer of WAIT, a number, or of WAITAOF, a list whose first number is
+// about the server itself.
 func acknowledged(v any) int {
 	if list, ok := v.([]any); ok && len(list) > 0 {
 		v = list[0]
@@ -119,8 +118,8 @@ func acknowledged(v any) int {
 	return int(n)
 }
 
-// master returns the client of the one server that a key lives on: a barrier on
-// another connection would wait for something else.
+// master returns the client of the one server that holds a key. A barrier on another connection
+// would wait for other writes.
 func (l *Ledger) master(ctx context.Context, key string) (*redis.Client, error) {
 	switch rdb := l.rdb.(type) {
 	case *redis.Client:
@@ -128,5 +127,5 @@ func (l *Ledger) master(ctx context.Context, key string) (*redis.Client, error) 
 	case *redis.ClusterClient:
 		return rdb.MasterForKey(ctx, key)
 	}
-	return nil, fmt.Errorf("durability %s is not possible with a redis client of type %T", l.durability, l.rdb)
+	return nil, fmt.Errorf("durability %s does not work with a redis client of type %T", l.durability, l.rdb)
 }

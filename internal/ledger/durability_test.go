@@ -27,7 +27,7 @@ func TestDurabilityIsReadAsItIsWritten(t *testing.T) {
 	}
 }
 
-// mirrored is a rig whose Redis has one replica, and whose ledger waits for it.
+// mirrored returns a rig whose Redis has one replica, and whose ledger waits for that replica.
 func mirrored(t *testing.T) (r *rig, replica *redistest.Server) {
 	t.Helper()
 	r = newRig(t, redistest.WithConfig("repl-diskless-sync-delay", "0"))
@@ -54,9 +54,9 @@ func TestAClaimCountsOnceAReplicaHasIt(t *testing.T) {
 	if original := r.rdb.HGet(t.Context(), ledgerKey("c"), "g0.0.0.0").Val(); err != nil || original == "" || copied != original {
 		t.Errorf("the replica has %q, %v; the master %q", copied, err, original)
 	}
-	r.settle(c, Answer, accepted("m"), accepted("n"))
-	if c.Answer != ClaimGo {
-		t.Errorf("answer %q", c.Answer)
+	r.settle(c, SettleAnswer, accepted("m"), accepted("n"))
+	if c.Result != ClaimGranted {
+		t.Errorf("answer %q", c.Result)
 	}
 }
 
@@ -67,25 +67,25 @@ func TestAClaimThatNoReplicaHasIsNoLeaveToSend(t *testing.T) {
 	replica.Stop()
 	work, err := r.LoadWork(t.Context(), "c", "0.0")
 	r.ok(err)
-	c, err := r.Claim(t.Context(), ClaimRequest{ID: "c", Batch: "0.0", Gen: work.Open[0], UUID: requestID("0.0", work.Open[0], "one"), Login: "one",
-		Lease: time.Hour, Window: 1})
-	if !errors.Is(err, ErrNotDurable) || c == nil || c.Answer == ClaimGo {
+	c, err := r.Claim(t.Context(), ClaimRequest{ID: "c", Batch: "0.0", Gen: work.Open[0], IdempotencyKey: requestID("0.0", work.Open[0], "one"), Login: "one",
+		Lease: time.Hour, OpenBatchLimit: 1})
+	if !errors.Is(err, ErrNotDurable) || c == nil || c.Result == ClaimGranted {
 		t.Fatalf("claim %+v, %v", c, err)
 	}
 	if !strings.Contains(err.Error(), "held by 0 of 1") || !strings.Contains(err.Error(), "replicas:1") {
 		t.Errorf("error %v", err)
 	}
-	// Given back it is as if it had never been: at a gateway without a key too.
+	// After the release it is as if the claim had never been made, even at a gateway without keys.
 	out, err := r.Release(t.Context(), c, 0, false)
 	if !errors.Is(err, ErrNotDurable) || out.Stale {
 		t.Errorf("release %+v, %v", out, err)
 	}
 	replica.Cont()
 	again := r.claim("c", "0.0", 0, 0, noKey, long)
-	if again.Answer != ClaimGo || again.Doubt {
+	if again.Result != ClaimGranted || again.Doubt {
 		t.Errorf("claimed again: %+v", again)
 	}
-	r.settle(again, Answer, accepted("m"), accepted("n"))
+	r.settle(again, SettleAnswer, accepted("m"), accepted("n"))
 }
 
 func TestOrdersWaitUntilTheyAreDurable(t *testing.T) {
@@ -108,7 +108,7 @@ func TestOrdersWaitUntilTheyAreDurable(t *testing.T) {
 			return err
 		},
 		"settle": func() error {
-			_, err := r.Settle(t.Context(), c, []Record{accepted("m"), accepted("n")}, Answer, 1, 0)
+			_, err := r.Settle(t.Context(), c, []Record{accepted("m"), accepted("n")}, SettleAnswer, 1, 0)
 			return err
 		},
 	} {
@@ -116,12 +116,12 @@ func TestOrdersWaitUntilTheyAreDurable(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := r.Pause(t.Context(), "nobody", "me"); !errors.Is(err, ErrNotFound) {
-		t.Errorf("pause of nobody: %v", err)
+	if _, err := r.Pause(t.Context(), "no-such", "me"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("pause of an unknown campaign: %v", err)
 	}
 	replica.Cont()
-	// Said again they are durable, and have changed nothing more.
-	if _, err := r.Settle(t.Context(), c, []Record{accepted("m"), accepted("n")}, Answer, 1, 0); err != nil {
+	// Repeated, the orders are durable and change nothing more.
+	if _, err := r.Settle(t.Context(), c, []Record{accepted("m"), accepted("n")}, SettleAnswer, 1, 0); err != nil {
 		t.Error(err)
 	}
 	r.expect("c", "accepted accepted skipped skipped")
@@ -133,18 +133,18 @@ func TestAlwaysSyncedFileNeedsNoQuestion(t *testing.T) {
 	r.Ledger = NewDurable(r.rdb, Durability{Fsync: true})
 	r.sending("c", []int{2, 2})
 	c := r.claim("c", "0.0", 0, 0, noKey, long)
-	if c.Answer != ClaimGo {
+	if c.Result != ClaimGranted {
 		t.Fatalf("claim %+v", c)
 	}
 	r.server.Kill()
 	r.server.Restart()
-	if _, err := r.Settle(t.Context(), c, []Record{accepted("m"), accepted("n")}, Answer, 1, 0); err != nil {
+	if _, err := r.Settle(t.Context(), c, []Record{accepted("m"), accepted("n")}, SettleAnswer, 1, 0); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// BenchmarkACall is what a call costs the ledger, its claim and its settle, with eight
-// in flight. Compare the lines with each other, not with another day's.
+// BenchmarkACall measures what a call costs the ledger: its claim and its settle, with eight in
+// flight. Compare the lines of one run with each other, not with another day's.
 func BenchmarkACall(b *testing.B) {
 	durable := func(d Durability) func(*rig) {
 		return func(r *rig) { r.Ledger = NewDurable(r.rdb, d) }
@@ -182,16 +182,16 @@ func BenchmarkACall(b *testing.B) {
 				}
 			}
 			var next atomic.Int64
-			b.SetParallelism(4) // of two processors
+			b.SetParallelism(4) // for each of two processors
 			b.ResetTimer()
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
 					i := int(next.Add(1)-1) % len(work)
-					claim := r.ask("c", names[i], work[i], noKey, long)
-					if claim.Answer != ClaimGo {
+					claim := r.tryClaim("c", names[i], work[i], noKey, long)
+					if claim.Result != ClaimGranted {
 						continue
 					}
-					if _, err := r.Settle(b.Context(), claim, []Record{accepted("m")}, Answer, 1, 0); err != nil {
+					if _, err := r.Settle(b.Context(), claim, []Record{accepted("m")}, SettleAnswer, 1, 0); err != nil {
 						b.Error(err)
 					}
 				}
@@ -208,12 +208,12 @@ func TestANextThatNoReplicaHasIsNoLeaveToSend(t *testing.T) {
 	c := r.claim("c", "0.0", 0, 0, noKey, long)
 	g := r.open("c", "0.0", 1, 0)
 	replica.Stop()
-	next, ok, err := r.Next(t.Context(), c, []Record{accepted("m")}, 1, r.nextRequest(c, g, long))
-	if ok || next == nil || next.Answer == ClaimGo || !errors.Is(err, ErrNotDurable) {
-		t.Fatalf("it came to %+v, %t, %v", next, ok, err)
+	next, ok, err := r.SettleAndClaim(t.Context(), c, []Record{accepted("m")}, 1, r.settleAndClaimRequest(c, g, long))
+	if ok || next == nil || next.Result == ClaimGranted || !errors.Is(err, ErrNotDurable) {
+		t.Fatalf("got %+v, %t, %v", next, ok, err)
 	}
 	replica.Cont()
-	r.settle(c, Answer, accepted("m"))
+	r.settle(c, SettleAnswer, accepted("m"))
 	if _, err := r.Release(t.Context(), next, 0, false); err != nil {
 		t.Error(err)
 	}

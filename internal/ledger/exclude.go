@@ -15,50 +15,50 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// everybody stands for numbers where a campaign is told of too many to name: whoever is
-// on the list.
-const everybody = "*"
+// wholeList stands for the numbers where a campaign gets too many to name: every number on the list
+// is meant.
+const wholeList = "*"
 
-// Exclusions are the opt-outs that a campaign has been told of, as far as they have been
-// read. The zero value has read nothing. Safe for concurrent use.
+// Exclusions are the opt-outs that a campaign has received, as far as they were read. In the zero
+// value nothing was read. Safe for concurrent use.
 type Exclusions struct {
 	mu      sync.RWMutex
 	version string
-	numbers map[sms.MSISDN]string // by list
-	lists   []string              // of which everybody is meant
+	numbers map[sms.MSISDN]string // with the list that each is on
+	lists   []string              // lists whose every number is meant
 }
 
-// In finds those of a generation's recipients, by their places in To, who must not be sent
-// to, each with its list, and names the version by which they are all that must not. lists
-// are those of which everybody is meant: who is on them has to be asked for.
-func (x *Exclusions) In(to []Planned) (gone map[int]string, version string, lists []string) {
+// In returns the recipients in to that have opted out, by index, each with its list, and the
+// version of the opt-outs that it compared with. lists are those whose every number is meant: the
+// caller must look the recipients up on them.
+func (x *Exclusions) In(to []Planned) (optedOut map[int]string, version string, lists []string) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	if len(x.numbers) > 0 {
 		for i, p := range to {
 			if list, ok := x.numbers[p.MSISDN]; ok {
-				if gone == nil {
-					gone = map[int]string{}
+				if optedOut == nil {
+					optedOut = map[int]string{}
 				}
-				gone[i] = list
+				optedOut[i] = list
 			}
 		}
 	}
-	return gone, x.version, x.lists
+	return optedOut, x.version, x.lists
 }
 
-// versionParts are the number and the token of a version.
+// versionParts splits a version into its number and its token.
 func versionParts(version string) (n int, token string) {
 	number, token, _ := strings.Cut(version, " ")
 	return fieldInt(number), token
 }
 
-// ReadExclusions reads what has been told to a campaign since it was last read. Where
-// Redis has forgotten something of that, it reads everything.
+// ReadExclusions reads the opt-outs that a campaign has received since x was last read. If Redis
+// lost some of them, it reads all again.
 func (l *Ledger) ReadExclusions(ctx context.Context, id string, x *Exclusions) error {
 	version, err := l.rdb.HGet(ctx, ledgerKey(id), "ex").Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
-		return fmt.Errorf("opt-outs of %s: %w", id, err)
+		return fmt.Errorf("read opt-outs of %s: %w", id, err)
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -85,8 +85,8 @@ func (l *Ledger) ReadExclusions(ctx context.Context, id string, x *Exclusions) e
 	return nil
 }
 
-// readExclusions adds what a campaign was told from one number to another. It adds nothing
-// and says false if the first was told under another token than that, unless it is empty.
+// readExclusions adds the opt-outs with the numbers from to to, which a campaign received. If token
+// is not empty and entry from has another token, it adds nothing and returns false.
 func (l *Ledger) readExclusions(ctx context.Context, id string, from, to int, token string, numbers map[sms.MSISDN]string, lists *[]string) (bool, error) {
 	const step = 500
 	for at := from; at <= to; at += step {
@@ -96,7 +96,7 @@ func (l *Ledger) readExclusions(ctx context.Context, id string, from, to int, to
 		}
 		got, err := l.rdb.HMGet(ctx, ledgerKey(id), fields...).Result()
 		if err != nil {
-			return false, fmt.Errorf("opt-outs of %s: %w", id, err)
+			return false, fmt.Errorf("read opt-outs of %s: %w", id, err)
 		}
 		for i, v := range got {
 			parts := strings.SplitN(fieldString(v), "\n", 3)
@@ -106,7 +106,7 @@ func (l *Ledger) readExclusions(ctx context.Context, id string, from, to int, to
 			if len(parts) < 3 {
 				return false, unreadable(id, fields[i], fieldString(v), errRecord)
 			}
-			if parts[2] == everybody {
+			if parts[2] == wholeList {
 				if !slices.Contains(*lists, parts[1]) {
 					*lists = append(slices.Clone(*lists), parts[1])
 				}
@@ -124,16 +124,16 @@ func (l *Ledger) readExclusions(ctx context.Context, id string, from, to int, to
 	return true, nil
 }
 
-// mostNamed is how many numbers a campaign is told of by name at once.
-const mostNamed = 1000
+// maxNamed is the most numbers that one entry of a campaign's opt-outs names.
+const maxNamed = 1000
 
-// Exclude tells a campaign of numbers that have come to a list; nil: of everybody on it.
-// From when it returns, a call to them is only claimed if an earlier submission of it may
-// have been taken. It returns what is in flight of the campaign. A campaign that is over, or not
-// there, needs no telling.
+// Exclude passes numbers that were added to a suppression list to a campaign; nil means every
+// number on the list. Once it returns, a call to them is claimed only if an earlier submission of
+// it may have reached the gateway. It returns what the campaign has in flight. It does nothing for
+// a campaign that has ended or does not exist.
 func (l *Ledger) Exclude(ctx context.Context, id, list string, numbers []sms.MSISDN) (InFlight, error) {
-	text := everybody
-	if numbers != nil && len(numbers) <= mostNamed {
+	text := wholeList
+	if numbers != nil && len(numbers) <= maxNamed {
 		b := make([]byte, 0, 14*len(numbers))
 		for _, m := range numbers {
 			b = append(m.AppendTo(b), ' ')
@@ -153,23 +153,24 @@ func (l *Ledger) Exclude(ctx context.Context, id, list string, numbers []sms.MSI
 	return InFlight{Calls: fieldInt(out[1]), Recipients: fieldInt(out[2])}, nil
 }
 
-// ErrCanary: the campaign's canary has not ended, and this waits for that.
-var ErrCanary = errors.New("it waits for the canary to end")
+// ErrCanary means that a change has to wait until the campaign's canary has ended.
+var ErrCanary = errors.New("the canary has not ended")
 
-// Narrow takes recipients, by their places in To, each with its list, out of a generation
-// that is ready. Stale: it has changed since it was read, and nothing happened; nor has it
-// with an ErrCanary.
-func (l *Ledger) Narrow(ctx context.Context, id, token, batch string, g *Generation, gone map[int]string, window int) (Settled, error) {
+// Narrow removes recipients from a ready generation because they have opted out. optedOut has their
+// indexes in g.To, each with the list. If the generation has changed since it was read, nothing
+// happens and Settled.Stale is set. It returns ErrCanary, and changes nothing, if the generation
+// waits for the canary to end.
+func (l *Ledger) Narrow(ctx context.Context, id, token, batch string, g *Generation, optedOut map[int]string, openBatchLimit int) (Settled, error) {
 	var positions, blob []byte
 	for i := range g.To {
-		list, ok := gone[i]
+		list, ok := optedOut[i]
 		if !ok {
 			continue
 		}
 		positions = binary.BigEndian.AppendUint16(positions, g.position(i))
 		blob = appendRecord(blob, Record{Status: Skipped, Generation: g.Number, Reason: ReasonOptedOut, Code: ListCode(list)})
 	}
-	out, err := l.run(ctx, narrowScript, id, nil, token, batch, g.Call, g.Number, g.Revision, g.CallSize, window, positions, blob)
+	out, err := l.run(ctx, narrowScript, id, nil, token, batch, g.Call, g.Number, g.Revision, g.CallSize, openBatchLimit, positions, blob)
 	if err != nil {
 		return Settled{}, err
 	}

@@ -1,8 +1,12 @@
--- exclude.lua tells an open campaign of numbers that must not be claimed any more.
+-- exclude.lua records in an open campaign which numbers have opted out and must not be claimed any more.
 -- KEYS: 1 ledger, 2 open set
--- ARGV: 1 token, 2 the list that they are on, 3 the numbers, or '*': whoever is on the list now
--- Returns {'excluded', calls in flight, recipients in flight} | {'over'|'missing'|'newer'}. From then on a claim is told 'go' only by who has read this.
--- A campaign that is over takes none: a retry reads the lists itself. The token that was there last is answered the same again.
+-- ARGV:
+--   1  token
+--   2  suppression list that the numbers are on
+--   3  the numbers, or '*' for every number on the list
+-- Returns {'excluded', calls in flight, recipients in flight} | {'over'|'missing'|'newer'}
+-- From then on a claim is granted only to callers that have read this entry. A finished campaign ('over') does not
+-- change: a retry reads the lists itself. The token of the last entry gets the same answer again.
 local bad = unfit()
 if bad then return {bad} end
 if get('fin') then return {'over'} end

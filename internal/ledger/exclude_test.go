@@ -7,12 +7,12 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// excluding asks for a generation as a worker does that has read the opt-outs in x.
+// excluding claims a generation as a worker does that has read the opt-outs in x.
 func (r *rig) excluding(id, batch string, g *Generation, x *Exclusions) *Claim {
 	r.Helper()
 	_, version, _ := x.In(g.To)
-	c, err := r.Claim(r.Context(), ClaimRequest{ID: id, Batch: batch, Gen: g, UUID: requestID(batch, g, "login"), Login: "login",
-		KeyLife: keyed, Lease: long, Window: 1000, Exclusions: version})
+	c, err := r.Claim(r.Context(), ClaimRequest{ID: id, Batch: batch, Gen: g, IdempotencyKey: requestID(batch, g, "login"), Login: "login",
+		KeyTTL: keyed, Lease: long, OpenBatchLimit: 1000, Exclusions: version})
 	r.ok(err)
 	return c
 }
@@ -33,42 +33,42 @@ func TestWhoOptsOutIsNotClaimedAnyMore(t *testing.T) {
 		r.sending("c", []int{3, 2})
 		var x Exclusions
 		first := r.excluding("c", "0.0", r.open("c", "0.0", 0, 0), &x)
-		if first.Answer != ClaimGo {
-			t.Fatalf("%s: %s", name, first.Answer)
+		if first.Result != ClaimGranted {
+			t.Fatalf("%s: %s", name, first.Result)
 		}
 		in, err := r.Exclude(t.Context(), "c", "ACME", []sms.MSISDN{number(2), number(5), number(77)})
 		if err != nil || in != (InFlight{Calls: 1, Recipients: 3}) {
 			t.Fatalf("%s: in flight are %+v, %v", name, in, err)
 		}
-		flying, err := r.flyingTo(t.Context(), "c", "ACME", []sms.MSISDN{number(2), number(5)})
-		if err != nil || len(flying) != 1 || flying[0].Recipients != 1 {
-			t.Fatalf("%s: %+v, %v", name, flying, err)
+		inFlight, err := r.inFlightTo(t.Context(), "c", "ACME", []sms.MSISDN{number(2), number(5)})
+		if err != nil || len(inFlight) != 1 || inFlight[0].Recipients != 1 {
+			t.Fatalf("%s: %+v, %v", name, inFlight, err)
 		}
 		g := r.open("c", "0.0", 1, 0)
-		if c := r.excluding("c", "0.0", g, &x); c.Answer != ClaimExcluded {
-			t.Fatalf("%s: who has not read the opt-outs was told %s", name, c.Answer)
+		if c := r.excluding("c", "0.0", g, &x); c.Result != ClaimExcluded {
+			t.Fatalf("%s: a claim without reading the opt-outs got %s, want excluded", name, c.Result)
 		}
 		r.ok(r.ReadExclusions(t.Context(), "c", &x))
-		gone, _, lists := x.In(g.To)
-		if len(gone) != 1 || gone[1] != "ACME" || lists != nil {
-			t.Fatalf("%s: %v %v", name, gone, lists)
+		optedOut, _, lists := x.In(g.To)
+		if len(optedOut) != 1 || optedOut[1] != "ACME" || lists != nil {
+			t.Fatalf("%s: %v %v", name, optedOut, lists)
 		}
-		out, err := r.Narrow(t.Context(), "c", NewToken(), "0.0", g, gone, 1000)
+		out, err := r.Narrow(t.Context(), "c", NewToken(), "0.0", g, optedOut, 1000)
 		if err != nil || out.Stale {
 			t.Fatalf("%s: %+v, %v", name, out, err)
 		}
 		r.expect("c", "pending pending pending pending skipped")
-		if c := r.excluding("c", "0.0", g, &x); c.Answer != ClaimChanged {
-			t.Errorf("%s: the old list was told %s", name, c.Answer)
+		if c := r.excluding("c", "0.0", g, &x); c.Result != ClaimChanged {
+			t.Errorf("%s: a claim with the old list got %s, want changed", name, c.Result)
 		}
 		c := r.excluding("c", "0.0", r.open("c", "0.0", 1, 0), &x)
-		if c.Answer != ClaimGo || c.UUID == requestID("0.0", g, "login") {
-			t.Errorf("%s: the narrowed one was told %s under %s", name, c.Answer, c.UUID)
+		if c.Result != ClaimGranted || c.IdempotencyKey == requestID("0.0", g, "login") {
+			t.Errorf("%s: a claim of the narrowed generation got %s under %s", name, c.Result, c.IdempotencyKey)
 		}
-		r.settle(c, Answer, accepted("m4"))
-		r.settle(first, Answer, accepted("m1"), accepted("m2"), accepted("m3"))
+		r.settle(c, SettleAnswer, accepted("m4"))
+		r.settle(first, SettleAnswer, accepted("m1"), accepted("m2"), accepted("m3"))
 		r.expect("c", "accepted accepted accepted accepted skipped")
-		if still, err := r.StillFlying(t.Context(), flying); err != nil || len(still) != 0 {
+		if still, err := r.StillInFlight(t.Context(), inFlight); err != nil || len(still) != 0 {
 			t.Errorf("%s: still in flight %v, %v", name, still, err)
 		}
 		rows := r.rows("c")
@@ -91,15 +91,15 @@ func TestACampaignWhoseLastOnesOptOutIsDone(t *testing.T) {
 	r.ok(r.ReadExclusions(t.Context(), "c", &x))
 	for _, b := range []string{"0.0", "0.1"} {
 		g := r.open("c", b, 0, 0)
-		gone, _, _ := x.In(g.To)
+		optedOut, _, _ := x.In(g.To)
 		token := NewToken()
-		out, err := r.Narrow(t.Context(), "c", token, b, g, gone, 1000)
+		out, err := r.Narrow(t.Context(), "c", token, b, g, optedOut, 1000)
 		r.ok(err)
-		if again, err := r.Narrow(t.Context(), "c", token, b, g, gone, 1000); err != nil || again.Stale || !slices.Equal(again.Wakes, out.Wakes) {
-			t.Errorf("said again: %+v, %v; want %+v", again, err, out)
+		if again, err := r.Narrow(t.Context(), "c", token, b, g, optedOut, 1000); err != nil || again.Stale || !slices.Equal(again.Wakes, out.Wakes) {
+			t.Errorf("repeated: %+v, %v; want %+v", again, err, out)
 		}
-		if other, err := r.Narrow(t.Context(), "c", NewToken(), b, g, gone, 1000); err != nil || !other.Stale {
-			t.Errorf("by somebody else: %+v, %v", other, err)
+		if other, err := r.Narrow(t.Context(), "c", NewToken(), b, g, optedOut, 1000); err != nil || !other.Stale {
+			t.Errorf("with another token: %+v, %v", other, err)
 		}
 	}
 	r.expect("c", "skipped skipped skipped")
@@ -119,16 +119,16 @@ func TestDoubtGoesOnWithWhoHasOptedOut(t *testing.T) {
 	r.ok(err)
 	r.exclude("c", 1)
 	if out, err := r.Narrow(t.Context(), "c", NewToken(), "0.0", g, map[int]string{0: "*"}, 1000); err != nil || !out.Stale {
-		t.Errorf("narrowed in doubt: %+v, %v", out, err)
+		t.Errorf("narrowing a doubtful generation returned %+v, %v", out, err)
 	}
 	again := r.excluding("c", "0.0", g, &x)
-	if again.Answer != ClaimGo || again.UUID != c.UUID || !again.Doubt {
-		t.Errorf("doubt was told %s under %s, doubt %t; want the same request again", again.Answer, again.UUID, again.Doubt)
+	if again.Result != ClaimGranted || again.IdempotencyKey != c.IdempotencyKey || !again.Doubt {
+		t.Errorf("the doubtful generation got %s under %s, doubt %t; want the same request again", again.Result, again.IdempotencyKey, again.Doubt)
 	}
 	if out, err := r.Narrow(t.Context(), "c", NewToken(), "0.0", g, map[int]string{0: "*"}, 1000); err != nil || !out.Stale {
-		t.Errorf("narrowed in flight: %+v, %v", out, err)
+		t.Errorf("narrowing a generation in flight returned %+v, %v", out, err)
 	}
-	r.settle(again, Answer, accepted("m1"), accepted("m2"))
+	r.settle(again, SettleAnswer, accepted("m1"), accepted("m2"))
 	r.expect("c", "accepted accepted")
 }
 
@@ -136,30 +136,31 @@ func TestRetriesLeaveOutWhoHasOptedOut(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{2}, []int{2})
-	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), Answer, rejected("no"), unknown("?"))
-	r.settle(r.claim("c", "0.1", 0, 0, keyed, long), Answer, rejected("no"), unknown("?"))
+	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), SettleAnswer, rejected("no"), unknown("?"))
+	r.settle(r.claim("c", "0.1", 0, 0, keyed, long), SettleAnswer, rejected("no"), unknown("?"))
 	_, err := r.AddOptOuts(t.Context(), AllSenders, []OptOut{{MSISDN: number(1)}, {MSISDN: number(4)}}, true)
 	r.ok(err)
 	if n, err := r.Retry(t.Context(), "c", "op", true, true); err != nil || n != 2 {
 		t.Errorf("retried %d, %v", n, err)
 	}
 	r.expect("c", "rejected pending pending unknown")
-	if got, err := r.LastRetry(t.Context(), "c"); err != nil || got != (Retried{Count: 2, OptedOut: 2}) {
+	if got, err := r.LastRetry(t.Context(), "c"); err != nil || got != (RetryResult{Count: 2, OptedOut: 2}) {
 		t.Errorf("%+v, %v", got, err)
 	}
-	// Who was unknown is so again when they opt out before the retry has gone.
+	// Recipients that were unknown become unknown again if they opt out before the retry is
+	// submitted.
 	r.exclude("c", 2, 3)
 	var x Exclusions
 	r.ok(r.ReadExclusions(t.Context(), "c", &x))
 	for _, b := range []string{"0.0", "0.1"} {
 		g := r.open("c", b, 0, 1)
-		gone, _, _ := x.In(g.To)
-		_, err := r.Narrow(t.Context(), "c", NewToken(), b, g, gone, 1000)
+		optedOut, _, _ := x.In(g.To)
+		_, err := r.Narrow(t.Context(), "c", NewToken(), b, g, optedOut, 1000)
 		r.ok(err)
 	}
 	r.expect("c", "rejected unknown skipped unknown")
 	if n, err := r.Retry(t.Context(), "c", "op2", false, true); err != nil || n != 0 {
-		t.Errorf("retried %d, %v; everybody who was rejected has opted out", n, err)
+		t.Errorf("retried %d, %v; want 0, because all rejected recipients have opted out", n, err)
 	}
 	r.expect("c", "rejected unknown skipped unknown")
 }
@@ -171,14 +172,14 @@ func TestALateWordOnWhoWasExcludedCounts(t *testing.T) {
 	before, err := r.rdb.Dump(t.Context(), ledgerKey("c")).Result()
 	r.ok(err)
 	c := r.claim("c", "0.0", 0, 0, keyed, long)
-	r.ok(r.rdb.RestoreReplace(t.Context(), ledgerKey("c"), 0, before).Err()) // Redis forgets the claim
+	r.ok(r.rdb.RestoreReplace(t.Context(), ledgerKey("c"), 0, before).Err()) // Redis loses the claim
 	r.exclude("c", 1, 2, 3)
 	out, err := r.Narrow(t.Context(), "c", NewToken(), "0.0", r.open("c", "0.0", 0, 0), map[int]string{0: "*", 1: "*", 2: "*"}, 1000)
 	if err != nil || !out.Done {
 		t.Fatalf("%+v, %v", out, err)
 	}
 	for range 2 {
-		r.settle(c, Answer, accepted("m1"), rejected("no"), unknown("?"))
+		r.settle(c, SettleAnswer, accepted("m1"), rejected("no"), unknown("?"))
 		r.expect("c", "accepted rejected unknown")
 	}
 	if s := r.summary("c"); s.Skipped != 0 || len(s.Reasons) != 0 {
@@ -198,10 +199,10 @@ func TestExclusionsThatRedisForgotAreReadAnew(t *testing.T) {
 	read := func(want ...int) {
 		t.Helper()
 		r.ok(r.ReadExclusions(t.Context(), "c", &x))
-		gone, _, _ := x.In(run(1, 9))
+		optedOut, _, _ := x.In(run(1, 9))
 		var got []int
 		for i := range 9 {
-			if gone[i] != "" {
+			if optedOut[i] != "" {
 				got = append(got, i+1)
 			}
 		}
@@ -220,12 +221,12 @@ func TestExclusionsThatRedisForgotAreReadAnew(t *testing.T) {
 	read(1, 3, 4)
 	r.exclude("c", 5)
 	read(1, 3, 4, 5)
-	// Too many to name.
+	// Too many numbers to name.
 	_, err = r.Exclude(t.Context(), "c", "ACME", nil)
 	r.ok(err)
 	read(1, 3, 4, 5)
 	if _, _, lists := x.In(nil); !slices.Equal(lists, []string{"ACME"}) {
-		t.Errorf("everybody of %v is meant", lists)
+		t.Errorf("In returned the lists %v, want ACME", lists)
 	}
 }
 
@@ -239,7 +240,7 @@ func TestOpenCampaignsOfTheSenderAreTold(t *testing.T) {
 	_, err := r.Pause(t.Context(), "paused", "me")
 	r.ok(err)
 	r.sendingSpec("done", Spec{From: "ACME", Via: "a0"}, []int{1})
-	r.settle(r.claim("done", "0.0", 0, 0, keyed, long), Answer, accepted("m"))
+	r.settle(r.claim("done", "0.0", 0, 0, keyed, long), SettleAnswer, accepted("m"))
 	told := func(want ...string) {
 		t.Helper()
 		var got []string
@@ -250,7 +251,7 @@ func TestOpenCampaignsOfTheSenderAreTold(t *testing.T) {
 			r.ok(r.rdb.HDel(t.Context(), ledgerKey(id), "ex").Err())
 		}
 		if !slices.Equal(got, want) {
-			t.Errorf("told were %v, want %v", got, want)
+			t.Errorf("campaigns with opt-outs are %v, want %v", got, want)
 		}
 	}
 	for _, c := range []struct {
@@ -258,7 +259,7 @@ func TestOpenCampaignsOfTheSenderAreTold(t *testing.T) {
 		want      []string
 	}{
 		{"ACME", "", []string{"acme", "paused"}}, {"ACME", "acme", []string{"paused"}}, {"OTHER", "", []string{"other"}},
-		{AllSenders, "", []string{"acme", "other", "paused"}}, {"NOBODY", "", nil},
+		{AllSenders, "", []string{"acme", "other", "paused"}}, {"EMPTY", "", nil},
 	} {
 		_, err := r.ExcludeOpen(t.Context(), c.list, []sms.MSISDN{number(1)}, c.but)
 		r.ok(err)

@@ -9,22 +9,22 @@ import (
 	"github.com/tuma-sms/tuma/internal/redistest"
 )
 
-// A Redis that is full takes nothing new, but what happened at a gateway has to
-// be written down, and an operator must be able to stop.
+// A full Redis refuses new work. Outcomes at a gateway must still be written, and an operator must
+// be able to stop a campaign.
 func TestFullRedisTakesWhatHappened(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, redistest.WithConfig("maxmemory", "64mb", "maxmemory-policy", "noeviction"))
 	ctx := t.Context()
 	ends := map[string]func(c *Claim) error{
 		"settle": func(c *Claim) error {
-			_, err := r.Settle(ctx, c, repeat(2, accepted(strings.Repeat("m", 100))), Answer, 1, 0)
+			_, err := r.Settle(ctx, c, repeat(2, accepted(strings.Repeat("m", 100))), SettleAnswer, 1, 0)
 			return err
 		},
 		"partial": func(c *Claim) error {
-			_, err := r.Settle(ctx, c, []Record{accepted("m"), unknown("x")}, Partial, 1, 0)
+			_, err := r.Settle(ctx, c, []Record{accepted("m"), unknown("x")}, SettlePartial, 1, 0)
 			return err
 		},
-		"later":   func(c *Claim) error { _, err := r.Settle(ctx, c, repeat(2, notNow()), Answer, 1, 0); return err },
+		"later":   func(c *Claim) error { _, err := r.Settle(ctx, c, repeat(2, notNow()), SettleAnswer, 1, 0); return err },
 		"doubt":   func(c *Claim) error { _, err := r.Doubt(ctx, c, 0, true); return err },
 		"release": func(c *Claim) error { _, err := r.Release(ctx, c, 0, true); return err },
 		"split":   func(c *Claim) error { _, err := r.Split(ctx, c); return err },
@@ -44,13 +44,13 @@ func TestFullRedisTakesWhatHappened(t *testing.T) {
 	r.ok(r.rdb.ConfigSet(ctx, "maxmemory", "1mb").Err())
 	_, err := r.Claim(ctx, ClaimRequest{ID: "new", Batch: "0.0", Gen: g, Login: "login", Lease: long})
 	if err == nil || !strings.Contains(err.Error(), "OOM") {
-		t.Errorf("a claim came to %v, want OOM", err)
+		t.Errorf("a claim returned %v, want an OOM error", err)
 	}
 	if r.state("new") != before {
-		t.Error("a claim that was refused changed something")
+		t.Error("a claim that was refused changed the ledger")
 	}
 	if _, err := u.Commit(ctx); err == nil {
-		t.Error("a commit was taken")
+		t.Error("a commit was accepted")
 	}
 	for name, end := range ends {
 		if err := end(claims[name]); err != nil {
@@ -61,29 +61,29 @@ func TestFullRedisTakesWhatHappened(t *testing.T) {
 
 	r.ok(r.rdb.ConfigSet(ctx, "maxmemory", "0").Err())
 	r.expect("settle", "accepted accepted pending")
-	r.settle(r.claim("new", "0.0", 0, 0, keyed, long), Answer, accepted("m"))
+	r.settle(r.claim("new", "0.0", 0, 0, keyed, long), SettleAnswer, accepted("m"))
 	if _, err := u.Commit(ctx); err != nil {
-		t.Errorf("with room again, a commit came to %v", err)
+		t.Errorf("with room again, a commit returned %v", err)
 	}
 }
 
-// The whole way of a campaign on miniredis, which the demo runs on.
+// A whole campaign on miniredis, which the demo uses.
 func TestEveryScriptRunsOnMiniredis(t *testing.T) {
 	t.Parallel()
 	r := miniRig(t)
 	ctx := t.Context()
 	r.sending("c", []int{3, 2}, []int{1})
 	r.expect("c", "pending pending pending pending pending pending")
-	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), Answer, accepted("0191d7a0-0000-7000-8000-000000000001"), notNow(), rejected("bad_number"))
+	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), SettleAnswer, accepted("0191d7a0-0000-7000-8000-000000000001"), notNow(), rejected("bad_number"))
 	_, err := r.Split(ctx, r.claim("c", "0.0", 1, 0, keyed, long))
 	r.ok(err)
 	_, err = r.Release(ctx, r.claim("c", "0.0", 1, 1, keyed, long), 0, true)
 	r.ok(err)
-	r.settle(r.claim("c", "0.0", 1, 1, keyed, long), Answer, accepted("m4"))
+	r.settle(r.claim("c", "0.0", 1, 1, keyed, long), SettleAnswer, accepted("m4"))
 	_, err = r.Doubt(ctx, r.claim("c", "0.0", 1, 2, keyed, long), 0, true)
 	r.ok(err)
-	r.settle(r.claim("c", "0.0", 1, 2, keyed, long), Partial, unknown("unsaid"))
-	r.settle(r.ask("c", "0.0", r.open("c", "0.0", 1, 2), noKey, long), Abandon, unknown("no_key"))
+	r.settle(r.claim("c", "0.0", 1, 2, keyed, long), SettlePartial, unknown("unsaid"))
+	r.settle(r.tryClaim("c", "0.0", r.open("c", "0.0", 1, 2), noKey, long), SettleAbandon, unknown("no_key"))
 	r.expect("c", "accepted pending rejected accepted unknown pending")
 	_, err = r.Pause(ctx, "c", "me")
 	r.ok(err)
@@ -92,10 +92,10 @@ func TestEveryScriptRunsOnMiniredis(t *testing.T) {
 	}
 	_, err = r.Resume(ctx, "c", "me")
 	r.ok(err)
-	r.settle(r.claim("c", "0.0", 0, 1, keyed, long), Answer, accepted("m2"))
-	r.settle(r.claim("c", "0.1", 0, 0, keyed, long), Answer, accepted("m6"))
+	r.settle(r.claim("c", "0.0", 0, 1, keyed, long), SettleAnswer, accepted("m2"))
+	r.settle(r.claim("c", "0.1", 0, 0, keyed, long), SettleAnswer, accepted("m6"))
 	if n, err := r.Retry(ctx, "c", "op", true, true); err != nil || n != 2 {
-		t.Errorf("retry came to %d, %v", n, err)
+		t.Errorf("retry returned %d, %v", n, err)
 	}
 	if _, ok, err := r.RaiseWake(ctx, "c", Wake{"0.0", 2}, time.Second); err != nil || !ok {
 		t.Errorf("no wake: %v", err)
@@ -107,23 +107,23 @@ func TestEveryScriptRunsOnMiniredis(t *testing.T) {
 	r.ok(err)
 	r.expect("c", "accepted accepted skipped accepted unknown accepted")
 	e, _ := r.indexed("c")
-	r.ok(r.Close(ctx, e))
-	if gone, err := r.Purge(ctx, "c", time.Now().Add(time.Hour)); err != nil || !gone {
-		t.Errorf("purge came to %t, %v", gone, err)
+	r.ok(r.RemoveFromOpenIndex(ctx, e))
+	if purged, err := r.Purge(ctx, "c", time.Now().Add(time.Hour)); err != nil || !purged {
+		t.Errorf("purge returned %t, %v", purged, err)
 	}
 	if mine, err := r.Sweeping(ctx, "worker", time.Hour); err != nil || !mine {
-		t.Errorf("sweeping came to %t, %v", mine, err)
+		t.Errorf("sweeping returned %t, %v", mine, err)
 	}
 }
 
-// No value in Redis passes 64 KB, and no hash of a campaign of one leaves the
-// compact form when it is done.
+// No value in Redis is larger than 64 KB. The hash of a finished campaign of one message is stored
+// compactly.
 func TestValuesStaySmall(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	for _, pages := range []int{1, 3} {
 		id := fmt.Sprint("c", pages)
-		u, err := r.Begin(id, Spec{Body: "x"})
+		u, err := r.BeginUpload(id, Spec{Body: "x"})
 		r.ok(err)
 		for row := range pages * MaxPageRows {
 			r.ok(u.Add(t.Context(), fmt.Sprintf("%064x", uint64(row)*0x9E3779B97F4A7C15)))
@@ -139,7 +139,7 @@ func TestValuesStaySmall(t *testing.T) {
 		}
 	}
 	r.sending("one", []int{1})
-	r.settle(r.claim("one", "0.0", 0, 0, keyed, long), Answer, accepted("0191d7a0-0000-7000-8000-000000000001"))
+	r.settle(r.claim("one", "0.0", 0, 0, keyed, long), SettleAnswer, accepted("0191d7a0-0000-7000-8000-000000000001"))
 	if enc, err := r.rdb.ObjectEncoding(t.Context(), ledgerKey("one")).Result(); err != nil || enc != "listpack" {
 		t.Errorf("a campaign of one is kept as %s, %v; want listpack", enc, err)
 	}

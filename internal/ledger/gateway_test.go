@@ -6,30 +6,30 @@ import (
 	"pgregory.net/rapid"
 )
 
-// gateway plays the two gateways of a test campaign, and remembers the truth:
-// how often each recipient's message was really taken.
+// gateway simulates the two gateways of a test campaign. It records the truth: how often each
+// recipient's message was really accepted.
 type gateway struct {
 	rt    *rapid.T
-	known map[string]map[int]Record // at account 0: what became of a request, by key and row
-	taken map[int]int               // by row
+	known map[string]map[int]Record // at account 0: the outcome of each request, by key and row
+	taken map[int]int               // number of accepted messages, by row
 	count int
 }
 
-// reply is what one submission came to, seen from outside.
+// reply is the result of one submission as the worker sees it.
 type reply struct {
 	kind    replyKind
-	records []Record // answered and partial
+	records []Record // set for answered and partial
 }
 
 type replyKind string
 
 const (
-	unreached replyKind = "unreached" // certainly not there
-	lost      replyKind = "lost"      // taken, and no answer
-	answered  replyKind = "answered"  // taken, and the gateway speaks of each
-	partial   replyKind = "partial"   // taken, and the gateway speaks of some
-	refused   replyKind = "refused"   // not taken: as a whole, for good
-	busy      replyKind = "busy"      // not taken: as a whole, for now
+	unreached replyKind = "unreached" // certainly did not reach the gateway
+	lost      replyKind = "lost"      // processed, but the answer is lost
+	answered  replyKind = "answered"  // processed, and the answer names every recipient
+	partial   replyKind = "partial"   // processed, and the answer names some recipients
+	refused   replyKind = "refused"   // refused as a whole, permanently
+	busy      replyKind = "busy"      // refused as a whole, for now
 )
 
 func (g *gateway) submit(account int, key string, rows []int) reply {

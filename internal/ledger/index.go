@@ -11,15 +11,15 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// The index of open campaigns is what the sweeper goes through, the index of all
-// campaigns what a list shows. Neither shares a slot with a campaign, so they
-// are written before it and cleaned after it: an entry too many costs a look.
+// The sweeper reads the index of open campaigns; lists show the index of all campaigns. Neither is
+// in the same cluster slot as a campaign. So an entry is written before the campaign and removed
+// after it. An extra entry only costs a lookup.
 
-// unindexAfter is how old an entry of the open index is before it may go: an
-// enqueue or retry that has written it gets to its commit within that.
+// unindexAfter is how old an entry of the open index must be before it may be removed. An enqueue
+// or retry that wrote the entry reaches its commit within that time.
 const unindexAfter = time.Minute
 
-// index makes a campaign findable, as of now.
+// index enters a campaign in both indexes, with the current time.
 func (l *Ledger) index(ctx context.Context, id string) error {
 	out, err := l.evalStrings(ctx, indexScript, []string{openIndex}, id)
 	if err != nil {
@@ -35,7 +35,7 @@ func (l *Ledger) index(ctx context.Context, id string) error {
 	return nil
 }
 
-// unindex takes a campaign that is not there any more off both indexes.
+// unindex removes a campaign that no longer exists from both indexes.
 func (l *Ledger) unindex(ctx context.Context, id string) error {
 	for _, key := range []string{openIndex, campaignIndex} {
 		if err := l.rdb.ZRem(ctx, key, id).Err(); err != nil {
@@ -45,50 +45,49 @@ func (l *Ledger) unindex(ctx context.Context, id string) error {
 	return nil
 }
 
-// Known says whether there is a campaign of that ID, or was one within the life of
-// its tombstone.
-func (l *Ledger) Known(ctx context.Context, id string) (bool, error) {
+// Exists reports whether a campaign with this ID exists, or existed and still has its tombstone.
+func (l *Ledger) Exists(ctx context.Context, id string) (bool, error) {
 	n, err := l.rdb.Exists(ctx, specKey(id), tombstoneKey(id)).Result()
 	if err != nil {
-		return false, fmt.Errorf("look for %s: %w", id, err)
+		return false, fmt.Errorf("check whether campaign %s exists: %w", id, err)
 	}
 	return n > 0, nil
 }
 
-// Indexed is an entry of the open index.
-type Indexed struct {
+// IndexEntry is an entry of the open index.
+type IndexEntry struct {
 	ID    string
 	Since time.Time
 	score float64
 }
 
-// OpenCampaigns lists the campaigns that the sweeper has to look at: all that
-// are not done, and some that are.
-func (l *Ledger) OpenCampaigns(ctx context.Context) ([]Indexed, error) {
+// OpenCampaigns returns the campaigns that the sweeper must check: all that have not ended, and
+// some that have.
+func (l *Ledger) OpenCampaigns(ctx context.Context) ([]IndexEntry, error) {
 	zs, err := l.rdb.ZRangeWithScores(ctx, openIndex, 0, -1).Result()
 	if err != nil {
 		return nil, fmt.Errorf("list open campaigns: %w", err)
 	}
-	out := make([]Indexed, 0, len(zs))
+	out := make([]IndexEntry, 0, len(zs))
 	for _, z := range zs {
 		if id, ok := z.Member.(string); ok {
-			out = append(out, Indexed{ID: id, Since: time.UnixMilli(int64(z.Score)), score: z.Score})
+			out = append(out, IndexEntry{ID: id, Since: time.UnixMilli(int64(z.Score)), score: z.Score})
 		}
 	}
 	return out, nil
 }
 
-// Close takes a campaign that needs no more looks off the open index, unless
-// somebody has touched the entry since it was read or in the last minute.
-func (l *Ledger) Close(ctx context.Context, e Indexed) error {
+// RemoveFromOpenIndex removes a campaign that the sweeper need not check any more from the open
+// index. It leaves an entry that was written again since it was read, or in the last minute.
+func (l *Ledger) RemoveFromOpenIndex(ctx context.Context, e IndexEntry) error {
 	_, err := l.evalStrings(ctx, unindexScript, []string{openIndex}, e.ID, strconv.FormatFloat(e.score, 'f', -1, 64), unindexAfter.Milliseconds())
 	if err != nil {
-		return fmt.Errorf("close %s: %w", e.ID, err)
+		return fmt.Errorf("remove %s from the open index: %w", e.ID, err)
 	}
 	return nil
 }
 
-// Campaigns lists every campaign's id, newest first.
+// Campaigns yields the id of every campaign, newest first.
 func (l *Ledger) Campaigns(ctx context.Context) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		const step = 500
@@ -110,8 +109,8 @@ func (l *Ledger) Campaigns(ctx context.Context) iter.Seq2[string, error] {
 	}
 }
 
-// Ended lists campaigns whose index entry is older than a time, a thousand at most.
-func (l *Ledger) Ended(ctx context.Context, before time.Time) ([]string, error) {
+// IndexedBefore returns campaigns whose index entry is older than a time, a thousand at most.
+func (l *Ledger) IndexedBefore(ctx context.Context, before time.Time) ([]string, error) {
 	ids, err := l.rdb.ZRangeByScore(ctx, campaignIndex, &redis.ZRangeBy{
 		Min: "-inf", Max: "(" + strconv.FormatInt(before.UnixMilli(), 10), Count: 1000,
 	}).Result()
@@ -121,12 +120,11 @@ func (l *Ledger) Ended(ctx context.Context, before time.Time) ([]string, error) 
 	return ids, nil
 }
 
-// Purge removes a campaign that ended before a time and leaves a tombstone for a
-// year; an id under which nothing was ever committed just leaves the index. It
-// reports whether it did.
+// Purge removes a campaign that ended before a time, and leaves a tombstone for a year. An id
+// without a committed campaign only leaves the index. Purge reports whether it removed something.
 func (l *Ledger) Purge(ctx context.Context, id string, before time.Time) (bool, error) {
 	const tombstone = 365 * 24 * time.Hour
-	out, err := l.run(ctx, purgeScript, id, []string{specKey(id), tombstoneKey(id), asideKey(id), asideWorkKey(id)}, before.UnixMilli(), int(tombstone.Seconds()))
+	out, err := l.run(ctx, purgeScript, id, []string{specKey(id), tombstoneKey(id), quarantineKey(id), quarantineWorkKey(id)}, before.UnixMilli(), int(tombstone.Seconds()))
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return false, err
 	}
@@ -135,7 +133,7 @@ func (l *Ledger) Purge(ctx context.Context, id string, before time.Time) (bool, 
 	}
 	score, err := l.rdb.ZScore(ctx, openIndex, id).Result()
 	if err == nil {
-		// An upload may be on its way to a commit under this id.
+		// An upload under this id may be about to commit.
 		out, err = l.evalStrings(ctx, unindexScript, []string{openIndex}, id, strconv.FormatFloat(score, 'f', -1, 64), stagingLife.Milliseconds())
 		if err != nil {
 			return true, fmt.Errorf("purge %s: %w", id, err)

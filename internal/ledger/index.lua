@@ -1,4 +1,5 @@
--- index.lua makes a campaign findable by the sweeper, as of now by Redis' clock.
+-- index.lua enters a campaign in the open index, where the sweeper finds it. The score of the entry is the time by
+-- Redis' clock.
 -- KEYS: 1 open index
 -- ARGV: 1 campaign id
 -- Returns {now ms}

@@ -9,13 +9,13 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-func (r *rig) indexed(id string) (Indexed, bool) {
+func (r *rig) indexed(id string) (IndexEntry, bool) {
 	r.Helper()
 	all, err := r.OpenCampaigns(r.Context())
 	r.ok(err)
-	i := slices.IndexFunc(all, func(e Indexed) bool { return e.ID == id })
+	i := slices.IndexFunc(all, func(e IndexEntry) bool { return e.ID == id })
 	if i < 0 {
-		return Indexed{}, false
+		return IndexEntry{}, false
 	}
 	return all[i], true
 }
@@ -31,7 +31,7 @@ func (r *rig) listed(id string) bool {
 	return false
 }
 
-// age makes an index entry older.
+// age makes an index entry older by d.
 func (r *rig) age(id string, d time.Duration) {
 	r.Helper()
 	for _, k := range []string{openIndex, campaignIndex} {
@@ -47,9 +47,9 @@ func TestCloseLeavesWhatSomebodyTouched(t *testing.T) {
 		between func(r *rig)
 		open    bool
 	}{
-		"an old entry goes":                    {func(r *rig) {}, false},
-		"one that was retried since it stays":  {func(r *rig) { r.ok(r.index(r.Context(), "c")) }, true},
-		"one that somebody else closed is all": {func(r *rig) { r.ok(r.rdb.ZRem(r.Context(), openIndex, "c").Err()) }, false},
+		"an old entry is removed":           {func(r *rig) {}, false},
+		"an entry of a later retry stays":   {func(r *rig) { r.ok(r.index(r.Context(), "c")) }, true},
+		"an entry that was removed already": {func(r *rig) { r.ok(r.rdb.ZRem(r.Context(), openIndex, "c").Err()) }, false},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -62,12 +62,12 @@ func TestCloseLeavesWhatSomebodyTouched(t *testing.T) {
 				t.Fatal("a campaign is not in the open index")
 			}
 			c.between(r)
-			r.ok(r.Close(t.Context(), e))
+			r.ok(r.RemoveFromOpenIndex(t.Context(), e))
 			if _, ok := r.indexed("c"); ok != c.open {
-				t.Errorf("it is open: %t, want %t", ok, c.open)
+				t.Errorf("in the open index: %t, want %t", ok, c.open)
 			}
 			if !r.listed("c") {
-				t.Error("it is not listed any more")
+				t.Error("it is missing in the list of campaigns")
 			}
 		})
 	}
@@ -76,9 +76,9 @@ func TestCloseLeavesWhatSomebodyTouched(t *testing.T) {
 		r := newRig(t)
 		r.enqueue("c", Spec{}, 1)
 		e, _ := r.indexed("c")
-		r.ok(r.Close(t.Context(), e))
+		r.ok(r.RemoveFromOpenIndex(t.Context(), e))
 		if _, ok := r.indexed("c"); !ok {
-			t.Error("an enqueue may be on its way to its commit, and its entry is gone")
+			t.Error("the entry of an enqueue that may commit soon was removed")
 		}
 	})
 }
@@ -86,7 +86,7 @@ func TestCloseLeavesWhatSomebodyTouched(t *testing.T) {
 func TestCampaignsAreListedNewestFirst(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	const n = 1200 // more than are read at once
+	const n = 1200 // more than one page of the list
 	var zs []redis.Z
 	for i := range n {
 		zs = append(zs, redis.Z{Score: float64(i), Member: "c" + time.Duration(i).String()})
@@ -108,14 +108,14 @@ func TestPurgeKeepsWhatIsNotOver(t *testing.T) {
 	hour := time.Now().Add(time.Hour)
 	r.sending("sending", []int{1})
 	r.sending("young", []int{1})
-	r.settle(r.claim("young", "0.0", 0, 0, keyed, long), Answer, accepted("m"))
+	r.settle(r.claim("young", "0.0", 0, 0, keyed, long), SettleAnswer, accepted("m"))
 	r.ended("retried", Spec{})
 	_, err := r.run(t.Context(), retryOpenScript, "retried", nil, "op", 1, 1)
 	r.ok(err)
 	for id, before := range map[string]time.Time{"sending": hour, "young": time.Now().Add(-time.Hour), "retried": hour} {
 		state := r.state(id)
-		if gone, err := r.Purge(t.Context(), id, before); err != nil || gone {
-			t.Errorf("%s: purge came to %t, %v", id, gone, err)
+		if purged, err := r.Purge(t.Context(), id, before); err != nil || purged {
+			t.Errorf("%s: purge returned %t, %v", id, purged, err)
 		}
 		if r.state(id) != state || !r.listed(id) {
 			t.Errorf("%s: it changed", id)
@@ -127,17 +127,17 @@ func TestPurgeLeavesATombstone(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	first := r.enqueue("c", Spec{}, 1)
-	_, _, err := r.startPlan("c", 1).CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, Windows: map[int]int{0: 1}, Batches: []PlannedBatch{{Calls: []int{1}, To: run(1, 1)}}})
+	_, _, err := r.startPlan("c", 1).CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1}, Batches: []PlannedBatch{{Calls: []int{1}, To: run(1, 1)}}})
 	r.ok(err)
 	c := r.claim("c", "0.0", 0, 0, keyed, long)
-	r.settle(c, Answer, accepted("m"))
+	r.settle(c, SettleAnswer, accepted("m"))
 	r.age("c", 48*time.Hour)
-	if old, err := r.Ended(t.Context(), time.Now().Add(-47*time.Hour)); err != nil || !slices.Equal(old, []string{"c"}) {
-		t.Errorf("past retention are %v, %v", old, err)
+	if old, err := r.IndexedBefore(t.Context(), time.Now().Add(-47*time.Hour)); err != nil || !slices.Equal(old, []string{"c"}) {
+		t.Errorf("IndexedBefore returned %v, %v", old, err)
 	}
 	for range 2 {
-		if gone, err := r.Purge(t.Context(), "c", time.Now().Add(time.Hour)); err != nil || !gone {
-			t.Errorf("purge came to %t, %v", gone, err)
+		if purged, err := r.Purge(t.Context(), "c", time.Now().Add(time.Hour)); err != nil || !purged {
+			t.Errorf("purge returned %t, %v", purged, err)
 		}
 	}
 	if _, open := r.indexed("c"); open || r.listed("c") {
@@ -152,17 +152,17 @@ func TestPurgeLeavesATombstone(t *testing.T) {
 	if _, err := r.Summary(t.Context(), "c"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("its summary: %v", err)
 	}
-	if _, err := r.Settle(t.Context(), c, repeat(1, accepted("m")), Answer, 1, 0); !errors.Is(err, ErrNotFound) {
+	if _, err := r.Settle(t.Context(), c, repeat(1, accepted("m")), SettleAnswer, 1, 0); !errors.Is(err, ErrNotFound) {
 		t.Errorf("a late settle: %v", err)
 	}
 
-	// Its id still changes nothing.
+	// An enqueue with its id still changes nothing.
 	again, err := r.upload("c", Spec{Body: "Habari"}, number(1).E164()).Commit(t.Context())
 	if err != nil || !again.Again || again.Total != 1 || !again.CreatedAt.Equal(first.CreatedAt) {
-		t.Errorf("the same again came to %+v, %v", again, err)
+		t.Errorf("the same again returned %+v, %v", again, err)
 	}
 	if _, err := r.upload("c", Spec{Body: "Kwaheri"}, number(1).E164()).Commit(t.Context()); !errors.Is(err, ErrConflict) {
-		t.Errorf("other content came to %v, want ErrConflict", err)
+		t.Errorf("other content returned %v, want ErrConflict", err)
 	}
 	if keys, err := r.rdb.Keys(t.Context(), "*{c}*").Result(); err != nil || !slices.Equal(keys, []string{tombstoneKey("c")}) {
 		t.Errorf("the campaign, or its upload, came back: %v, %v", keys, err)
@@ -174,18 +174,18 @@ func TestPurgeOfAnUploadThatNeverCame(t *testing.T) {
 	r := newRig(t)
 	u := r.upload("c", Spec{Body: "x"}, "1")
 	r.ok(u.flush(t.Context(), 1))
-	r.ok(u.settle())
+	r.ok(u.waitForWrite())
 	r.age("c", 2*time.Hour)
 	_, err := r.Purge(t.Context(), "c", time.Now())
 	r.ok(err)
 	if _, open := r.indexed("c"); !open || !r.listed("c") {
-		t.Error("an upload that may still be under way lost its entries")
+		t.Error("the entries of an upload that may still run were removed")
 	}
 	r.age("c", 24*time.Hour)
 	_, err = r.Purge(t.Context(), "c", time.Now())
 	r.ok(err)
 	if _, open := r.indexed("c"); open || r.listed("c") {
-		t.Error("an upload that never came is still listed")
+		t.Error("an abandoned upload is still listed")
 	}
 }
 
@@ -203,7 +203,7 @@ func TestOneSweepsAtATime(t *testing.T) {
 	r.ok(r.rdb.PExpire(t.Context(), sweeperLock, 50*time.Minute).Err())
 	sweep("one", true)
 	if ttl, err := r.rdb.PTTL(t.Context(), sweeperLock).Result(); err != nil || ttl < 55*time.Minute {
-		t.Errorf("keeping the lock left it %v, %v", ttl, err)
+		t.Errorf("after renewing the lock its TTL is %v, %v", ttl, err)
 	}
 	r.ok(r.rdb.Del(t.Context(), sweeperLock).Err())
 	sweep("two", true)
@@ -214,7 +214,7 @@ func TestWakesAreRaisedOnce(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{1})
-	for range 3 { // by several sweepers, all of which saw the first lost
+	for range 3 { // several sweepers have found the first wake lost
 		w, ok, err := r.RaiseWake(t.Context(), "c", Wake{"0.0", 1}, time.Minute)
 		if err != nil || !ok || w != (Wake{"0.0", 2}) {
 			t.Errorf("the wake after the first is %v, %t, %v", w, ok, err)
@@ -222,14 +222,14 @@ func TestWakesAreRaisedOnce(t *testing.T) {
 	}
 	now, err := r.Now(t.Context())
 	r.ok(err)
-	if due, err := r.Due(t.Context(), "c", now.Add(50*time.Second)); err != nil || len(due) > 0 {
+	if due, err := r.DueBatches(t.Context(), "c", now.Add(50*time.Second)); err != nil || len(due) > 0 {
 		t.Errorf("due before its watch is over: %v, %v", due, err)
 	}
 	r.ok(r.Watch(t.Context(), "c", "0.0", now))
-	if due, err := r.Due(t.Context(), "c", now); err != nil || !slices.Equal(due, []Wake{{"0.0", 2}}) {
+	if due, err := r.DueBatches(t.Context(), "c", now); err != nil || !slices.Equal(due, []Wake{{"0.0", 2}}) {
 		t.Errorf("due: %v, %v", due, err)
 	}
-	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), Answer, accepted("m"))
+	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), SettleAnswer, accepted("m"))
 	r.ok(r.Watch(t.Context(), "c", "0.0", now))
 	if _, ok, err := r.RaiseWake(t.Context(), "c", Wake{"0.0", 2}, 0); err != nil || ok {
 		t.Errorf("a closed batch was woken: %t, %v", ok, err)
@@ -240,14 +240,14 @@ func TestWakesAreRaisedOnce(t *testing.T) {
 	r.sound("c")
 }
 
-// The sweeper looks at a batch when something can be done about it, not before.
+// The sweeper checks a batch when something can be done about it, not before.
 func TestWhenTheSweeperLooksAtABatch(t *testing.T) {
 	t.Parallel()
 	const b = "0.0"
 	release := func(r *rig, c *Claim) { _, err := r.Release(r.Context(), c, 10*time.Minute, false); r.ok(err) }
 	cases := map[string]struct {
 		do   func(r *rig, id string)
-		want time.Duration // from now
+		want time.Duration // expected watch, from now
 	}{
 		"handed out": {func(r *rig, id string) {}, 5 * time.Second},
 		"claimed":    {func(r *rig, id string) { r.claim(id, b, 0, 0, keyed, 30*time.Second) }, 31 * time.Second},
@@ -260,17 +260,17 @@ func TestWhenTheSweeperLooksAtABatch(t *testing.T) {
 			_, err := r.Doubt(r.Context(), r.claim(id, b, 0, 0, keyed, long), time.Minute, true)
 			r.ok(err)
 		}, time.Minute},
-		"one of two is over": {func(r *rig, id string) {
-			r.settle(r.claim(id, b, 0, 0, keyed, long), Answer, repeat(2, accepted("m"))...)
+		"one of two calls is settled": {func(r *rig, id string) {
+			r.settle(r.claim(id, b, 0, 0, keyed, long), SettleAnswer, repeat(2, accepted("m"))...)
 		}, 5 * time.Second},
-		"it was split": {func(r *rig, id string) { _, err := r.Split(r.Context(), r.claim(id, b, 0, 0, keyed, long)); r.ok(err) }, 5 * time.Second},
+		"split": {func(r *rig, id string) { _, err := r.Split(r.Context(), r.claim(id, b, 0, 0, keyed, long)); r.ok(err) }, 5 * time.Second},
 		"woken": {func(r *rig, id string) {
 			_, _, err := r.RaiseWake(r.Context(), id, Wake{b, 1}, 7*time.Second)
 			r.ok(err)
 		}, 7 * time.Second},
 		"resumed": {func(r *rig, id string) { _, err := r.Resume(r.Context(), id, "me"); r.ok(err) }, 0},
-		"its answer is partial": {func(r *rig, id string) {
-			_, err := r.Settle(r.Context(), r.claim(id, b, 0, 0, keyed, long), []Record{accepted("m"), unknown("unsaid")}, Partial, 1, 2*time.Minute)
+		"answered partially": {func(r *rig, id string) {
+			_, err := r.Settle(r.Context(), r.claim(id, b, 0, 0, keyed, long), []Record{accepted("m"), unknown("unsaid")}, SettlePartial, 1, 2*time.Minute)
 			r.ok(err)
 		}, 2 * time.Minute},
 	}
@@ -283,9 +283,9 @@ func TestWhenTheSweeperLooksAtABatch(t *testing.T) {
 			c.do(r, id)
 			score, err := r.rdb.ZScore(t.Context(), openKey(id), b).Result()
 			r.ok(err)
-			// What the machine took for it is all that may be missing.
+			// The watch may be shorter only by the time that the test itself took.
 			if wait := time.UnixMilli(int64(score)).Sub(r.clock()); wait > c.want || wait < c.want-3*time.Second {
-				t.Errorf("it looks in %v, want %v", wait, c.want)
+				t.Errorf("the watch is in %v, want %v", wait, c.want)
 			}
 		})
 	}
@@ -300,7 +300,7 @@ func TestPlanningIsWatched(t *testing.T) {
 		score, err := r.rdb.ZScore(t.Context(), openKey("c"), PlanWork).Result()
 		r.ok(err)
 		if wait := time.UnixMilli(int64(score)).Sub(r.clock()); wait > want || wait < want-3*time.Second {
-			t.Errorf("%s: the sweeper looks in %v, want %v", what, wait, want)
+			t.Errorf("%s: the watch is in %v, want %v", what, wait, want)
 		}
 	}
 	looks("committed", 5*time.Second)
@@ -310,9 +310,9 @@ func TestPlanningIsWatched(t *testing.T) {
 	_, _, err := p.CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, Carry: carried(run(1, 1))})
 	r.ok(err)
 	looks("one page planned", planWatch)
-	_, _, err = p.CommitPage(t.Context(), NewToken(), PlannedPage{Page: 1, First: 2, Windows: map[int]int{0: 1}, Batches: []PlannedBatch{{Calls: []int{2}, To: run(1, 2)}}})
+	_, _, err = p.CommitPage(t.Context(), NewToken(), PlannedPage{Page: 1, First: 2, OpenBatchLimits: map[int]int{0: 1}, Batches: []PlannedBatch{{Calls: []int{2}, To: run(1, 2)}}})
 	r.ok(err)
-	if due, err := r.Due(t.Context(), "c", time.Now().Add(time.Hour)); err != nil || !slices.Equal(due, []Wake{{"0.0", 1}}) {
+	if due, err := r.DueBatches(t.Context(), "c", time.Now().Add(time.Hour)); err != nil || !slices.Equal(due, []Wake{{"0.0", 1}}) {
 		t.Errorf("planned, and due is %v, %v", due, err)
 	}
 }
@@ -322,14 +322,14 @@ func TestBatchesAheadAreCountedNoFurtherThanNeeded(t *testing.T) {
 	r := newRig(t)
 	now := time.Now()
 	var all []redis.Z
-	for i := range 600 { // more than are read at a time
+	for i := range 600 { // more than are read in one round trip
 		all = append(all, redis.Z{Score: float64(now.UnixMilli() + int64(i)), Member: BatchName(0, i)})
 	}
-	all = append(all, redis.Z{Score: float64(now.UnixMilli()), Member: BatchName(1, 0)}, // of another lane
-		redis.Z{Score: float64(now.Add(time.Hour).UnixMilli()), Member: BatchName(0, 600)}) // backs off
+	all = append(all, redis.Z{Score: float64(now.UnixMilli()), Member: BatchName(1, 0)}, // of another stream
+		redis.Z{Score: float64(now.Add(time.Hour).UnixMilli()), Member: BatchName(0, 600)}) // backs off, so it does not count
 	r.ok(r.rdb.ZAdd(r.Context(), openKey("c"), all...).Err())
 	for _, x := range []struct{ seq, most, want int }{{0, 10, 0}, {9, 10, 9}, {500, 10, 10}, {500, 1000, 500}, {700, 1000, 600}, {700, 300, 300}} {
-		n, err := r.Ahead(r.Context(), "c", BatchName(0, x.seq), now.Add(time.Minute), x.most)
+		n, err := r.BatchesAhead(r.Context(), "c", BatchName(0, x.seq), now.Add(time.Minute), x.most)
 		r.ok(err)
 		if n != x.want {
 			t.Errorf("%d batches are ahead of %d, counted to %d; want %d", n, x.seq, x.most, x.want)

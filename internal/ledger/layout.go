@@ -1,46 +1,49 @@
 package ledger
 
-// The keys of a campaign, all under its hash tag {id}:
+// The keys of a campaign, all with its hash tag {id}:
 //
 //	tuma:{id}:l   the ledger hash, below
-//	tuma:{id}:s   the spec: what was asked for, written once
-//	tuma:{id}:o   the open set: batches that are handed out (and 'plan'), scored by
-//	              the ms at which the sweeper looks whether somebody works on them
-//	tuma:{id}:u:… an upload being written; it becomes the ledger hash at commit
-//	tuma:{id}:t   the tombstone after retention
-//	tuma:{id}:a   records that cannot be read and were set aside, with their bytes
-//	tuma:{id}:aw  the work that needs them, scored by when it was set aside
+//	tuma:{id}:s   the spec: what the producer asked for, written once
+//	tuma:{id}:o   the open set: batches that are handed out, and 'plan'. The score is the watch:
+//	              the time in ms at which the sweeper checks whether a worker has the batch
+//	tuma:{id}:u:… an upload in progress; it becomes the ledger hash at commit
+//	tuma:{id}:t   the tombstone, after retention
+//	tuma:{id}:a   quarantined records (they cannot be read), with their first bytes
+//	tuma:{id}:aw  the work that needs them, scored by the time of the quarantine in ms
 //
-// The fields of the ledger hash (a: lane, an account and the sending hours of its
-// recipients, b: batch "a.s", k: call in the batch, g: generation of the call):
+// The fields of the ledger hash. In their names, a is the number of a stream (an account and the
+// sending hours of its recipients), b or B a batch "a.s", K a call in the batch, G a generation of
+// the call, N a number:
 //
-//	v hash up at total pg start exp   format, content hash, upload, created, recipients, pages, times
-//	cur carry pt frozen win wplan     planning: next page, recipients carried over, last answer, frozen record and hours, wake
-//	pending accepted … skipped        recipients by status, absent when 0
-//	fly flyc                          pending recipients, and calls, in flight
+//	v hash up at total pg start exp   format, content hash, upload, creation time, recipients, pages, start and expiry
+//	cur carry pt frozen win wplan     planning: next page, carried-over recipients, last answer, snapshot, sending hours, wake
+//	pending accepted … skipped        recipients by status; absent when 0
+//	fly flyc                          pending recipients in flight; calls in flight
 //	was                               pending recipients, not in flight, that a retry or a resend took out of unknown
-//	per to:a accepted:a … was:a       where there are several accounts: how many lanes; of each, its recipients and these counts
-//	x:REASON                          left-out recipients by reason
-//	calls seg resent                  what was submitted
-//	paused stop stop_at fin           state
-//	lim cb:a                          limit on what is rejected or unknown; batches of the canary, while it is open
-//	nb:a h:a ob:a                     batches planned, handed out, open
-//	z:a                               since when the lane is closed, and when it opens
-//	pN kN                             page N as uploaded; what planning left out of it
-//	bB tB lB wB xB                    batch record, its calls' bodies where they have their own, open generations, wake number, open extra generations
-//	gB.K.G iB.K.G nB.K                a generation, its positions in the call, how many there are
+//	per to:a accepted:a … was:a       with several accounts: number of streams; for each, its recipients and the counts above
+//	x:REASON                          skipped recipients by reason
+//	calls seg resent                  submitted calls, segments of accepted messages, recipients that went out twice
+//	paused stop stop_at fin           state: reason and time of a pause, reason and time of a stop, time of the end
+//	lim cb:a                          failure threshold and canary; batches of the canary, while it is open
+//	nb:a h:a ob:a                     number of batches planned, handed out, and open now
+//	z:a                               since when the stream is outside its sending hours, and when they begin
+//	pN kN                             page N as uploaded; the recipients that planning skipped in it
+//	bB tB lB wB xB                    batch record, bodies of its calls where each has one, number of open generations,
+//	                                  wake number, open generations other than 0
+//	gB.K.G iB.K.G nB.K                a generation, its positions in the call, the highest generation number
 //	rB.K                              results of a call's recipients
-//	mB fB qB.K mt                     batches that recipients moved to; came from; generations of those, by number; last move
-//	rt rop rlast ctl                  retries, recent orders
-//	aside left                        records set aside, works that left the open set for it
-//	ex eN                             opt-outs told of: how many times, the last token; each with its list and numbers
+//	mB fB qB.K mt                     moves: batches that recipients moved to; batches they came from; numbers given to
+//	                                  those batches' generations; last move
+//	rt rop rlast ctl                  retries: the running one, the last number, the last finished one; recent orders
+//	aside left                        number of quarantined records; work that left the open set because of them
+//	ex eN                             opt-outs received: how many entries, and the last token; each entry's list and numbers
 //
-// Over all campaigns, the suppression lists: optout.go.
+// The suppression lists belong to all campaigns: optout.go.
 //
-// By login, where a gateway can be asked what it has taken (attempt.go):
+// Keys by login, for gateways that list what they have accepted (attempt.go):
 //
-//	tuma:attempts:{login}   the calls that may have been taken, scored by the ms of their claim
-//	tuma:sent:{login}:N     the ids of the messages of ten minutes, hashed
+//	tuma:attempts:{login}   calls that may have reached the gateway, scored by the time of their claim in ms
+//	tuma:sent:{login}:N     hashed message ids of ten minutes
 const (
 	keyPrefix     = "tuma:"
 	openIndex     = keyPrefix + "open"
@@ -48,7 +51,7 @@ const (
 	accountIndex  = keyPrefix + "accounts"
 	sweeperLock   = keyPrefix + "sweeper"
 	routesKey     = keyPrefix + "routes"
-	payloadsKey   = keyPrefix + "payloads" // tasks that cannot be read and name no campaign
+	payloadsKey   = keyPrefix + "payloads" // quarantined tasks that name no campaign
 )
 
 func ledgerKey(id string) string          { return keyPrefix + "{" + id + "}:l" }
@@ -56,9 +59,9 @@ func specKey(id string) string            { return keyPrefix + "{" + id + "}:s" 
 func openKey(id string) string            { return keyPrefix + "{" + id + "}:o" }
 func stagingKey(id, upload string) string { return keyPrefix + "{" + id + "}:u:" + upload }
 func tombstoneKey(id string) string       { return keyPrefix + "{" + id + "}:t" }
-func asideKey(id string) string           { return keyPrefix + "{" + id + "}:a" }
-func asideWorkKey(id string) string       { return keyPrefix + "{" + id + "}:aw" }
+func quarantineKey(id string) string      { return keyPrefix + "{" + id + "}:a" }
+func quarantineWorkKey(id string) string  { return keyPrefix + "{" + id + "}:aw" }
 func accountKey(name string) string       { return keyPrefix + "account:{" + name + "}" }
 
-// RateKey is the key in which an account's limiter lives, beside its account card.
+// RateKey is the key of an account's rate limiter, in the same cluster slot as AccountKey.
 func RateKey(account string) string { return keyPrefix + "rate:{" + account + "}" }

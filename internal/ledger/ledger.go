@@ -1,10 +1,10 @@
-// Package ledger is the truth of Tuma: what has to be sent, what was tried and
-// what came of it, in Redis. Queues only wake workers up; every decision is one
-// Lua script here, and every script answers the same caller the same again.
+// Package ledger stores in Redis what Tuma has to send, what it tried and what the outcomes are. It
+// is the only source of truth. Queues only wake workers. Every decision is one Lua script of this
+// package, and a script gives the same caller the same answer again.
 //
-// All keys of a campaign share one hash tag, so that each script works on one
-// slot of a cluster; layout.go lists the keys and fields. Everything in this
-// package is safe for concurrent use.
+// All keys of a campaign share one hash tag, so that each script works on one slot of a cluster.
+// layout.go lists the keys and fields. Unless a type says otherwise, everything in this package is
+// safe for concurrent use.
 package ledger
 
 import (
@@ -19,60 +19,61 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Errors that callers tell apart with errors.Is.
+// Errors that callers distinguish with errors.Is.
 var (
-	// ErrNotFound: there is no such campaign, or retention has removed it.
+	// ErrNotFound means that there is no such campaign, or that retention has removed it.
 	ErrNotFound = errors.New("no such campaign")
-	// ErrConflict: the campaign exists with other content.
-	ErrConflict = errors.New("a campaign with this id and other content exists")
-	// ErrNewer: a newer release wrote this record; this one leaves it alone.
+	// ErrConflict means that the campaign exists with other content.
+	ErrConflict = errors.New("a campaign with this id but other content exists")
+	// ErrNewer means that a newer release wrote this record. This release does not touch it.
 	ErrNewer = errors.New("written by a newer release of tuma")
-	// ErrStopped: the campaign is cancelled or expired, and takes no such order.
+	// ErrStopped means that the campaign is cancelled or expired and cannot take the order.
 	ErrStopped = errors.New("the campaign is stopped")
-	// ErrDone: the campaign has ended, and takes no such order.
+	// ErrDone means that the campaign has ended and cannot take the order.
 	ErrDone = errors.New("the campaign is done")
 )
 
-// Ledger reads and writes campaigns in one Redis.
+// Ledger reads and writes the campaigns in one Redis.
 type Ledger struct {
 	rdb redis.UniversalClient
-	// noFlags: the server cannot read a script's flags line.
+	// noFlags: the server does not understand the flags line of a script.
 	noFlags atomic.Bool
-	// durability is what binding scripts wait for; noWaitAOF: the server cannot be asked.
+	// durability is what binding scripts wait for. noWaitAOF: the server has no WAITAOF.
 	durability Durability
 	noWaitAOF  atomic.Bool
-	// lot draws the numbers of batches that recipients move to.
-	lot func() uint64
-	// limitSample and limitSpan are LimitSample and LimitSpan, but in some tests.
-	limitSample, limitSpan int
-	// together is where callers of next.lua meet.
-	together together
+	// drawNumber returns random numbers, used to name batches that recipients move to.
+	drawNumber func() uint64
+	// thresholdSample and thresholdSpan are ThresholdSample and ThresholdSpan; some tests change
+	// them.
+	thresholdSample, thresholdSpan int
+	// batcher collects the requests for settle_and_claim.lua.
+	batcher batcher
 }
 
-// New returns a ledger on a Redis client that stays the caller's.
+// New returns a ledger on a Redis client. The caller remains responsible for closing the client.
 func New(rdb redis.UniversalClient) *Ledger { return NewDurable(rdb, Durability{}) }
 
-// NewDurable is New for a ledger whose claims, settles and orders must be durable
-// before they count. What is not in time is an ErrNotDurable.
+// NewDurable is New for a ledger whose claims, settles and orders must be durable before they
+// count. One that is not durable in time returns ErrNotDurable.
 func NewDurable(rdb redis.UniversalClient, d Durability) *Ledger {
-	return &Ledger{rdb: rdb, durability: d, lot: drawLot, limitSample: LimitSample, limitSpan: LimitSpan}
+	return &Ledger{rdb: rdb, durability: d, drawNumber: randomNumber, thresholdSample: ThresholdSample, thresholdSpan: ThresholdSpan}
 }
 
 var idPattern = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
 
-// ValidID says whether id can name a campaign: [A-Za-z0-9._:-]{1,128}.
+// ValidID reports whether id is a valid campaign id: 1 to 128 of A-Z a-z 0-9 . _ : -
 func ValidID(id string) bool { return idPattern.MatchString(id) }
 
-// NewToken returns 72 random bits as 12 characters: what a caller gives a script
-// to be known again by.
+// NewToken returns 72 random bits as 12 characters. A script recognises a caller that repeats a
+// request by its token.
 func NewToken() string {
 	var b [9]byte
 	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-// verdict turns the first word of a script's answer into an error, where it is one.
-func verdict(word string) error {
+// errorFor returns the error that the first word of a script's answer stands for, or nil.
+func errorFor(word string) error {
 	switch word {
 	case "missing":
 		return ErrNotFound
@@ -82,20 +83,20 @@ func verdict(word string) error {
 	return nil
 }
 
-// run calls a script on a campaign and returns its answer as text, which comes
-// beside an ErrNotDurable too.
+// run runs a script on a campaign and returns its answer as text. With ErrNotDurable it also
+// returns the answer.
 func (l *Ledger) run(ctx context.Context, s *script, id string, keys []string, args ...any) ([]string, error) {
 	all := append([]string{ledgerKey(id), openKey(id)}, keys...)
 	out, err := l.evalStrings(ctx, s, all, args...)
-	return judged(s, id, args, out, err)
+	return checkAnswer(s, id, args, out, err)
 }
 
-// judged is what an answer of a campaign's script means.
-func judged(s *script, id string, args []any, out []string, err error) ([]string, error) {
+// checkAnswer turns the answer of a campaign's script into an error where it stands for one.
+func checkAnswer(s *script, id string, args []any, out []string, err error) ([]string, error) {
 	err = scriptFault(id, s.name, args, err)
 	if len(out) > 0 {
-		// A campaign that is not there is no matter of durability.
-		if v := verdict(out[0]); v != nil {
+		// "missing" and "newer" take precedence over ErrNotDurable.
+		if v := errorFor(out[0]); v != nil {
 			err = v
 		}
 	}

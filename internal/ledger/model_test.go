@@ -8,53 +8,53 @@ import (
 	"time"
 )
 
-// model is what a campaign ought to be: plain data and the rules of delivery.md,
-// without Redis. The driver does everything to both and compares.
+// model is the expected state of a campaign: plain data and the delivery rules, without Redis. The
+// driver applies every step to both and compares them.
 type model struct {
-	personal bool          // it has merge fields
-	now      time.Duration // by a clock that only travels
+	personal bool          // the campaign has merge fields
+	now      time.Duration // by a clock that moves only when the test moves it
 	expiry   time.Duration // 0: none
 
 	rows  []*modelRow
-	pages [][]int // rows, from 1
+	pages [][]int // the rows of each page, from 1
 	cur   int
 	carry [accounts][]int
 
-	calls map[string]*modelCall // "b.k"
-	gens  map[string]*modelGen  // "b.k.g"
+	calls map[string]*modelCall // by name: batch and call, "b.k"
+	gens  map[string]*modelGen  // by name: batch, call and generation, "b.k.g"
 	order [accounts][]string    // batches as planned
-	moved map[string][]string   // batches that recipients of one moved to
-	under map[string]string     // by call and generation of another: the uuid of its late word
+	moved map[string][]string   // the batches that recipients of a batch moved to
+	under map[string]string     // by call and a generation of another call: the key of that generation's late result
 
-	version  string       // of the opts it has been told of
-	excluded map[int]bool // rows, told of
-	listed   map[int]bool // rows, on a suppression list, which no Redis forgets here
+	version  string       // version of the opt-outs that the campaign has received
+	excluded map[int]bool // rows that the campaign's opt-outs name
+	listed   map[int]bool // rows on a suppression list; in this test Redis never loses the lists
 
-	paused bool
-	lim    *modelLimit
-	stop   string
-	fin    bool
+	paused    bool
+	threshold *modelThreshold
+	stop      string
+	fin       bool
 
 	retry     *modelRetry
 	lastRetry modelRetry
 }
 
-// accounts of a test campaign: account 0 is at a gateway with an idempotency key,
-// account 1 at one without.
+// accounts is the number of accounts of a test campaign. Account 0 is at a gateway with idempotency
+// keys, account 1 at one without.
 const accounts = 2
 
 type modelRow struct {
-	left   string // reason
-	call   string // "b.k", when it is in a batch
+	left   string // the skip reason of planning or an opt-out
+	call   string // "b.k", if it is in a batch
 	pos    int
 	status Status
-	from   string     // the generation it waits in, or that brought the status
-	under  string     // the uuid of that, if it is of another call
-	before *modelSent // unknown once, until a retry or a resend
+	from   string     // the generation it waits in, or that set the status
+	under  string     // the key of that generation, if it belongs to another call
+	before *modelSent // the unknown outcome before a retry or a resend
 	sent   []modelSent
 }
 
-// modelSent is one generation's word on a recipient.
+// modelSent is the result of one generation for a recipient.
 type modelSent struct {
 	gen string
 	id  string
@@ -62,28 +62,28 @@ type modelSent struct {
 
 type modelCall struct {
 	rows []int
-	next int // generations opened so far
+	next int // number of generations opened so far
 }
 
 type modelGen struct {
-	call           string
-	number         int
-	state          string // r s d t
-	members        []int  // positions
-	token          string
-	claims, tries  int
-	bad, rev       int
-	doubt          bool
-	uuid, login    string
-	lease, due     time.Duration
-	first          time.Duration
-	closedBy, gave string // tokens: of the last claim, of who gave it up
+	call                  string
+	number                int
+	state                 string // r s d t
+	members               []int  // positions
+	token                 string
+	claims, tries         int
+	bad, rev              int
+	doubt                 bool
+	uuid, login           string
+	lease, due            time.Duration
+	first                 time.Duration
+	closedBy, abandonedBy string // tokens: of the last claim, and of the caller that abandoned it
 }
 
 type modelRetry struct {
 	token             string
 	unknown, rejected bool
-	batches           []string // that remain
+	batches           []string // batches that are left to do
 	count             int
 }
 
@@ -119,10 +119,10 @@ func (m *model) clone() *model {
 		x := *m.retry
 		c.retry = &x
 	}
-	if m.lim != nil {
-		x := *m.lim
-		x.batches = maps.Clone(m.lim.batches)
-		c.lim = &x
+	if m.threshold != nil {
+		x := *m.threshold
+		x.batches = maps.Clone(m.threshold.batches)
+		c.threshold = &x
 	}
 	return &c
 }
@@ -133,7 +133,8 @@ func (m *model) row(call string, pos int) *modelRow { return m.rows[m.calls[call
 
 func (m *model) planned() bool { return m.cur == len(m.pages) }
 
-// shown is what a user sees of a row: a stopped campaign skips what is not in flight.
+// shown returns what a user sees of a row. A stopped campaign skips the rows that are not in
+// flight.
 func (m *model) shown(r *modelRow) (Status, string) {
 	switch {
 	case r.left != "":
@@ -163,14 +164,14 @@ func (m *model) finish() {
 	}
 }
 
-func (m *model) halt(why string) {
+func (m *model) stopCampaign(why string) {
 	if m.stop == "" && !m.fin {
 		m.stop, m.paused = why, false
 		m.finish()
 	}
 }
 
-// waiting lists the positions that are pending in a generation.
+// waiting returns the positions that are pending in a generation.
 func (m *model) waiting(g *modelGen) (out []int) {
 	for _, p := range g.members {
 		if r := m.row(g.call, p); r.status == Pending && r.from == genKey(g.call, g.number) {
@@ -184,8 +185,8 @@ func (m *model) closeGen(g *modelGen) {
 	g.state, g.closedBy = "t", g.token
 }
 
-// tidy is done to a generation that lost recipients to a settle: over when nobody
-// waits in it; another request if nobody has made it yet.
+// tidy updates a generation that lost recipients to a settle. It ends when no recipient waits in
+// it. If it was not claimed yet, it becomes a different request.
 func (m *model) tidy(g *modelGen) {
 	left := m.waiting(g)
 	switch {
@@ -217,14 +218,14 @@ type modelClaim struct {
 	rev                int
 	keyLife, lease     time.Duration
 	staleWake, closed  bool
-	origin             string // batch that its recipients were planned in
+	origin             string // the batch in which its recipients were planned
 	version            string
-	ghost              bool // it is in a batch that Redis forgot, and was never cut
+	ghost              bool // it is in a batch that Redis lost, and was never divided
 }
 
-func (m *model) claim(g *modelGen, c modelClaim) (answer Go, why string) {
+func (m *model) claim(g *modelGen, c modelClaim) (answer ClaimResult, why string) {
 	if m.expiry != 0 && m.now >= m.expiry {
-		m.halt(ReasonExpired)
+		m.stopCampaign(ReasonExpired)
 	}
 	if c.ghost {
 		return ClaimChanged, ""
@@ -246,7 +247,7 @@ func (m *model) claim(g *modelGen, c modelClaim) (answer Go, why string) {
 		return ClaimStopped, m.stop
 	case m.paused:
 		return ClaimPaused, ""
-	case m.lim.beyond(c.origin):
+	case m.threshold.beyond(c.origin):
 		return ClaimCanary, ""
 	case m.now < g.due:
 		return ClaimLater, ""
@@ -274,10 +275,10 @@ func (m *model) claim(g *modelGen, c modelClaim) (answer Go, why string) {
 	}
 	g.state, g.token, g.lease = "s", c.token, m.now+c.lease
 	g.claims++
-	return ClaimGo, ""
+	return ClaimGranted, ""
 }
 
-// narrow takes out whoever has opted out, by places in the call.
+// narrow removes recipients that have opted out, by position in the call.
 func (m *model) narrow(g *modelGen, rev int, token string, positions []int) (stale bool) {
 	if g == nil || g.state != "r" || g.rev != rev || m.stop != "" {
 		return true
@@ -380,15 +381,15 @@ type modelSettle struct {
 	rows    []int
 	uuid    string
 	records []Record
-	basis   Basis
+	reason  SettleReason
 	retryIn time.Duration
 	resend  bool
 	looks   int
 }
 
-// tellElsewhere is a late word on recipients that have moved, or moved back with a Redis
-// that forgot it: that they were accepted ends their wait.
-func (m *model) tellElsewhere(s modelSettle) (told bool) {
+// settleElsewhere applies a late result to recipients that have moved, or that moved back because
+// Redis lost the move. An acceptance ends their wait.
+func (m *model) settleElsewhere(s modelSettle) (told bool) {
 	key := genKey(s.call, s.gen)
 	if g := m.gens[key]; s.uuid == "" && g != nil {
 		s.uuid = g.uuid
@@ -405,7 +406,7 @@ func (m *model) tellElsewhere(s modelSettle) (told bool) {
 		word := modelSent{gen: key, id: x.MessageID}
 		if _, ok := m.under[r.call+" "+key]; !ok {
 			m.under[r.call+" "+key] = s.uuid
-			m.calls[r.call].next++ // the generation has a number there too
+			m.calls[r.call].next++ // the generation gets a number in that call too
 		}
 		switch {
 		case r.status >= Accepted:
@@ -425,7 +426,8 @@ func (m *model) tellElsewhere(s modelSettle) (told bool) {
 	return told
 }
 
-// move takes rows of a batch's generations to another account's batches, calls by batch.
+// move moves rows of a batch's generations to batches of another account. to has the calls of each
+// new batch.
 func (m *model) move(taken map[*modelGen][]int, to map[string][][]int) {
 	for g, positions := range taken {
 		g.members = slices.DeleteFunc(g.members, func(p int) bool { return slices.Contains(positions, p) })
@@ -451,7 +453,8 @@ func (m *model) move(taken map[*modelGen][]int, to map[string][][]int) {
 	}
 }
 
-// below lists a batch and those that its recipients moved to, as a retry goes through them.
+// below returns a batch and the batches that its recipients moved to, in the order in which a retry
+// visits them.
 func (m *model) below(batch string) []string {
 	out := []string{batch}
 	for _, b := range m.moved[batch] {
@@ -462,12 +465,12 @@ func (m *model) below(batch string) []string {
 
 func (m *model) settle(s modelSettle) (superseded, elsewhere bool) {
 	if m.calls[s.call] == nil {
-		elsewhere = m.tellElsewhere(s)
+		elsewhere = m.settleElsewhere(s)
 		return !elsewhere, elsewhere
 	}
 	if !m.settleHere(s) {
 		m.judge()
-		return false, m.tellElsewhere(s)
+		return false, m.settleElsewhere(s)
 	}
 	return true, false
 }
@@ -484,14 +487,14 @@ func (m *model) settleHere(s modelSettle) (superseded bool) {
 	saysAccepted := slices.ContainsFunc(s.records, func(r Record) bool { return r.Status == Accepted })
 	switch {
 	case g.state == "t":
-		if s.basis == Abandon && !forgotten && g.gave != s.token {
+		if s.reason == SettleAbandon && !forgotten && g.abandonedBy != s.token {
 			return true
 		}
-	case s.basis == Abandon:
+	case s.reason == SettleAbandon:
 		if g.state == "s" {
 			return true
 		}
-	case !mine && g.state != "r" && s.basis == Verdict && !saysAccepted:
+	case !mine && g.state != "r" && s.reason == SettleVerdict && !saysAccepted:
 		return true
 	}
 	var again, anew []int
@@ -503,7 +506,7 @@ func (m *model) settleHere(s modelSettle) (superseded bool) {
 		if r.call != s.call {
 			continue
 		}
-		if state != "t" && g.doubt && (status == Rejected && !s.basis.gateways() || status == Pending && mine) {
+		if state != "t" && g.doubt && (status == Rejected && !s.reason.fromGateway() || status == Pending && mine) {
 			status = Unknown
 		}
 		word := modelSent{gen: genKey(s.call, s.gen), id: x.MessageID}
@@ -521,10 +524,10 @@ func (m *model) settleHere(s modelSettle) (superseded bool) {
 			}
 		case r.status == Pending && state != "t" && r.from == word.gen:
 			switch {
-			case status == Pending && mine && s.basis != Partial:
+			case status == Pending && mine && s.reason != SettlePartial:
 				again = append(again, p)
 			case status == Pending:
-			case status == Unknown && state != "r" && (s.basis == Partial || s.basis == Looked || !mine && s.basis != Abandon):
+			case status == Unknown && state != "r" && (s.reason == SettlePartial || s.reason == SettleLookup || !mine && s.reason != SettleAbandon):
 			default:
 				if status == Unknown && s.resend && m.stop == "" && r.before == nil {
 					anew = append(anew, p)
@@ -547,14 +550,14 @@ func (m *model) settleHere(s modelSettle) (superseded bool) {
 			resolve()
 		case r.status == Unknown && r.from == word.gen:
 			single := state == "t" && g.closedBy == s.token && g.claims == 1
-			if status == Rejected && s.basis.gateways() || status != Unknown && single {
+			if status == Rejected && s.reason.fromGateway() || status != Unknown && single {
 				r.status, r.sent = Rejected, []modelSent{word}
 			}
 		}
 	}
 	if len(again) > 0 && m.stop == "" {
 		tries := g.tries + 1
-		if s.basis == Spared {
+		if s.reason == SettleSpared {
 			tries--
 		}
 		prompt, later, longest := []int(nil), []int(nil), s.retryIn
@@ -579,7 +582,7 @@ func (m *model) settleHere(s modelSettle) (superseded bool) {
 	if len(anew) > 0 {
 		m.openGen(s.call, anew, g.tries, m.now+s.retryIn)
 	}
-	gave := g.state != "t" && s.basis == Abandon
+	gave := g.state != "t" && s.reason == SettleAbandon
 	for x := range touched {
 		if x == g && m.stop != "" && len(again) > 0 && len(again) == len(m.waiting(g)) {
 			m.closeGen(g)
@@ -588,15 +591,15 @@ func (m *model) settleHere(s modelSettle) (superseded bool) {
 		m.tidy(x)
 	}
 	if gave && g.state == "t" {
-		g.gave = s.token
+		g.abandonedBy = s.token
 	}
-	if s.basis == Looked && g.state == "d" && g.bad == s.looks {
+	if s.reason == SettleLookup && g.state == "d" && g.bad == s.looks {
 		g.due = m.now + s.retryIn
 		g.bad++
 	}
 	if mine && g.state == "s" {
 		g.state, g.doubt, g.due = "d", true, m.now+s.retryIn
-		if s.basis != Looked {
+		if s.reason != SettleLookup {
 			g.bad++
 		}
 	}
@@ -604,8 +607,10 @@ func (m *model) settleHere(s modelSettle) (superseded bool) {
 	return false
 }
 
-// gateways says whether a basis is the gateway's own word.
-func (b Basis) gateways() bool { return b == Answer || b == Partial || b == Spared || b == Looked }
+// fromGateway reports whether a settle is based on the gateway's own answer.
+func (b SettleReason) fromGateway() bool {
+	return b == SettleAnswer || b == SettlePartial || b == SettleSpared || b == SettleLookup
+}
 
 func (m *model) retryOpen(token string, unknown, rejected bool) error {
 	switch {
@@ -622,7 +627,7 @@ func (m *model) retryOpen(token string, unknown, rejected bool) error {
 	}
 	some := slices.ContainsFunc(m.rows, func(r *modelRow) bool { return unknown && r.status == Unknown || rejected && r.status == Rejected })
 	if !some {
-		return ErrNothing
+		return ErrNothingToRetry
 	}
 	m.fin = false
 	m.retry = &modelRetry{token: token, unknown: unknown, rejected: rejected}
@@ -634,7 +639,7 @@ func (m *model) retryOpen(token string, unknown, rejected bool) error {
 	return nil
 }
 
-// retryStep puts the next batch's recipients back.
+// retryStep reopens the recipients of the next batch of a retry.
 func (m *model) retryStep() {
 	r := m.retry
 	b := r.batches[0]
@@ -652,7 +657,7 @@ func (m *model) retryStep() {
 		if len(list) > 0 {
 			m.openGen(call, list, 0, 0)
 			r.count += len(list)
-			m.lim.tryAgain(len(list))
+			m.threshold.tryAgain(len(list))
 		}
 	}
 	if len(r.batches) == 0 {

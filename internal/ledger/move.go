@@ -13,13 +13,13 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Movable are the recipients of a batch that may go through another account: they have
-// certainly not been sent, and wait for no time of their own.
+// Movable is the list of recipients of a batch that may be sent through another account: they have
+// certainly not been sent, and no back-off keeps them waiting.
 type Movable struct {
 	Batch string
-	// To are they, in the order of the batch.
+	// To are these recipients, in the order of the batch.
 	To []Planned
-	// Been are the lanes that they have been in, the batch's own first.
+	// Been are the streams that they have been in, the batch's own first.
 	Been []int
 	gens []movableGen
 }
@@ -31,8 +31,8 @@ type movableGen struct {
 	positions []uint16
 }
 
-// Movable reads who of a batch may move at a time by Redis' clock. Who is in flight, in
-// doubt, or was unknown once, may not. ErrNotFound: there is no such batch.
+// Movable returns the recipients of a batch that may move at a time by Redis' clock. Recipients in
+// flight, in doubt, or once unknown may not. It returns ErrNotFound if there is no such batch.
 func (l *Ledger) Movable(ctx context.Context, id, batch string, now time.Time) (*Movable, error) {
 	w, err := l.LoadWork(ctx, id, batch)
 	if err != nil {
@@ -40,9 +40,9 @@ func (l *Ledger) Movable(ctx context.Context, id, batch string, now time.Time) (
 	}
 	m := &Movable{Batch: batch}
 	for _, name := range append([]string{batch}, w.from...) {
-		a, err := BatchLane(name)
+		a, err := BatchStream(name)
 		if err != nil {
-			return nil, fmt.Errorf("movable of %s: %w", id, err)
+			return nil, fmt.Errorf("read movable recipients of %s: %w", id, err)
 		}
 		m.Been = append(m.Been, a)
 	}
@@ -68,7 +68,7 @@ func (l *Ledger) Movable(ctx context.Context, id, batch string, now time.Time) (
 	return m, nil
 }
 
-// position is the place in the call of a generation's i-th recipient.
+// position returns the position in the call of a generation's recipient i.
 func (g *Generation) position(i int) uint16 {
 	if g.positions == "" {
 		return uint16(i)
@@ -76,15 +76,15 @@ func (g *Generation) position(i int) uint16 {
 	return binary.BigEndian.Uint16([]byte(g.positions[2*i : 2*i+2]))
 }
 
-// onceUnknown are the positions of a generation's recipients that a retry or a resend
-// took out of unknown: their account may still tell of them.
+// onceUnknown returns the positions of recipients that a retry or a resend took out of unknown.
+// Their account may still report an outcome for them.
 func (l *Ledger) onceUnknown(ctx context.Context, id, batch string, g *Generation) (map[uint16]bool, error) {
 	if g.Number == 0 {
 		return nil, nil
 	}
 	got, err := l.rdb.HMGet(ctx, ledgerKey(id), "r"+batch+"."+strconv.Itoa(g.Call)).Result()
 	if err != nil {
-		return nil, fmt.Errorf("movable of %s: %w", id, err)
+		return nil, fmt.Errorf("read movable recipients of %s: %w", id, err)
 	}
 	records, err := callRecords(got[0], g.CallSize)
 	if err != nil {
@@ -98,22 +98,23 @@ func (l *Ledger) onceUnknown(ctx context.Context, id, batch string, g *Generatio
 	return once, nil
 }
 
-// Moved is what a move came to.
+// Moved is the result of a move.
 type Moved struct {
-	// Count is how many recipients have moved.
+	// Count is how many recipients moved.
 	Count int
-	// Wakes are the new batches, which are handed out at once, and those of the old
-	// account that there was room for then.
+	// Wakes are the new batches, which are handed out at once, and batches of the old account that
+	// there was room for then.
 	Wakes []Wake
 }
 
-// Move takes recipients to batches of other accounts, cut as those like it: to says which
-// account each goes to, by number, -1: it stays. A recipient never is in two batches.
-// Nothing moves, which is no error, when the batch has changed since it was read, or the
-// campaign is over, stopped or being retried. The token makes trying again after an error
-// safe. window is that of the batch's account. to is told the body too, which goes with
-// the recipient; empty in a plain campaign.
-func (l *Ledger) Move(ctx context.Context, id, token string, m *Movable, f Frozen, window int, to func(p Planned, body string) int) (Moved, error) {
+// Move moves recipients to batches of other accounts. to returns for a recipient and its body
+// (empty in a plain campaign) the number of the account in f that it goes to, or -1 if it stays.
+// The body moves with the recipient. A recipient is never in two batches.
+//
+// Nothing moves, without an error, if the batch has changed since it was read, or the campaign is
+// over, stopped or being retried. The token makes it safe to try again after an error.
+// openBatchLimit is that of the batch's account.
+func (l *Ledger) Move(ctx context.Context, id, token string, m *Movable, f PlanSnapshot, openBatchLimit int, to func(p Planned, body string) int) (Moved, error) {
 	going := make([][]Call, len(f.Accounts))
 	var gens []any
 	count, parts := 0, 0
@@ -136,13 +137,13 @@ func (l *Ledger) Move(ctx context.Context, id, token string, m *Movable, f Froze
 	if count == 0 {
 		return Moved{}, nil
 	}
-	args := append([]any{token, m.Batch, window, parts}, gens...)
+	args := append([]any{token, m.Batch, openBatchLimit, parts}, gens...)
 	for a, list := range going {
-		lane := f.Beside(m.Been[0], a)
+		stream := f.SameHoursFor(m.Been[0], a)
 		for len(list) > 0 {
-			b, n := f.Accounts[a].Fill(lane, list)
+			b, n := f.Accounts[a].Fill(stream, list)
 			batch, bodies := b.records()
-			args = append(args, l.movedName(lane), len(b.Calls), len(b.To), batch, bodies)
+			args = append(args, l.movedName(stream), len(b.Calls), len(b.To), batch, bodies)
 			list = list[n:]
 		}
 	}
@@ -157,8 +158,8 @@ func (l *Ledger) Move(ctx context.Context, id, token string, m *Movable, f Froze
 	return Moved{Count: count, Wakes: wakes}, err
 }
 
-// appendTo adds a recipient to the last call with its body, or a new one if that is full.
-func appendTo(calls []Call, p Planned, body string, a FrozenAccount) []Call {
+// appendTo adds a recipient to the last call with its body, or to a new call if that one is full.
+func appendTo(calls []Call, p Planned, body string, a SnapshotAccount) []Call {
 	for i := len(calls) - 1; i >= 0; i-- {
 		if calls[i].Body == body && len(calls[i].To) < a.CallSize() {
 			calls[i].To = append(calls[i].To, p)
@@ -171,27 +172,27 @@ func appendTo(calls []Call, p Planned, body string, a FrozenAccount) []Call {
 	return append(calls, Call{Body: body, To: []Planned{p}})
 }
 
-// CallSize is how many recipients a call through the account has at most.
-func (a FrozenAccount) CallSize() int { return max(1, min(a.MaxRecipients, a.BatchSize)) }
+// CallSize returns the most recipients of a call through the account.
+func (a SnapshotAccount) CallSize() int { return max(1, min(a.MaxRecipients, a.BatchSize)) }
 
-// movedBase is where the numbers of batches begin that recipients have moved to. They are
-// drawn by lot: a Redis that forgets a move, and sees another, must never take what is told
-// of a batch of the one for a word on a batch of the other.
+// movedBase is the lowest number of a batch that recipients move to. The numbers are random. If
+// Redis loses a move and then makes another, an outcome for a batch of the first must never be
+// applied to a batch of the second.
 const movedBase uint64 = 1_000_000_000_000
 
-func (l *Ledger) movedName(lane int) string {
-	return fmt.Sprintf("%d.%d", lane, movedBase+l.lot()%(8*movedBase))
+func (l *Ledger) movedName(stream int) string {
+	return fmt.Sprintf("%d.%d", stream, movedBase+l.drawNumber()%(8*movedBase))
 }
 
-func drawLot() uint64 {
+func randomNumber() uint64 {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
 	return binary.BigEndian.Uint64(b[:])
 }
 
-// follow puts in the place of each recipient that has moved what is known of it where it
-// is now.
-func (l *Ledger) follow(ctx context.Context, id string, b *Batch, rows []Row, r *rowReading) error {
+// replaceMoved replaces the row of each recipient that has moved by its row in the batch that holds
+// it now.
+func (l *Ledger) replaceMoved(ctx context.Context, id string, b *Batch, rows []Row, r *rowReading) error {
 	if !slices.ContainsFunc(rows, func(x Row) bool { return x.moved }) {
 		return nil
 	}
@@ -223,16 +224,16 @@ func (l *Ledger) follow(ctx context.Context, id string, b *Batch, rows []Row, r 
 	return nil
 }
 
-// movedTo names the batches that recipients of one have moved to.
+// movedTo returns the batches that recipients of a batch have moved to.
 func (l *Ledger) movedTo(ctx context.Context, id, name string) ([]string, error) {
 	got, err := l.rdb.HMGet(ctx, ledgerKey(id), "m"+name).Result()
 	if err != nil {
-		return nil, fmt.Errorf("moves from batch %s of %s: %w", name, id, err)
+		return nil, fmt.Errorf("read moves from batch %s of %s: %w", name, id, err)
 	}
 	return strings.Fields(fieldString(got[0])), nil
 }
 
-// batch reads one batch.
+// batch reads one batch. It returns ErrNotFound if there is no such batch.
 func (l *Ledger) batch(ctx context.Context, id, name string) (*Batch, error) {
 	got, err := l.rdb.HMGet(ctx, ledgerKey(id), "b"+name, "t"+name).Result()
 	if err != nil {
@@ -244,19 +245,19 @@ func (l *Ledger) batch(ctx context.Context, id, name string) (*Batch, error) {
 	return readBatch(id, name, got[0], got[1])
 }
 
-// Waiting is what of a campaign waits in its lanes.
+// Waiting describes the batches of a campaign that are not settled.
 type Waiting struct {
-	// Open are the batches that are handed out, of all lanes.
+	// Open are the batches that are handed out, of all streams.
 	Open []string
-	// Next is the first batch of each lane that is not handed out, Planned how many
-	// there are of it.
+	// Next is, for each stream, the first batch that is not handed out. Planned is the number of
+	// batches planned.
 	Next, Planned []int
 }
 
-// Waiting reads where a campaign's batches are.
-func (l *Ledger) Waiting(ctx context.Context, id string, lanes int) (*Waiting, error) {
+// Waiting reads the state of a campaign's batches.
+func (l *Ledger) Waiting(ctx context.Context, id string, streams int) (*Waiting, error) {
 	var fields []string
-	for a := range lanes {
+	for a := range streams {
 		fields = append(fields, "h:"+strconv.Itoa(a), "nb:"+strconv.Itoa(a))
 	}
 	var open *redis.StringSliceCmd
@@ -266,10 +267,10 @@ func (l *Ledger) Waiting(ctx context.Context, id string, lanes int) (*Waiting, e
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("what waits of %s: %w", id, err)
+		return nil, fmt.Errorf("read waiting batches of %s: %w", id, err)
 	}
 	w := &Waiting{Open: slices.DeleteFunc(open.Val(), func(s string) bool { return s == PlanWork })}
-	for a := range lanes {
+	for a := range streams {
 		w.Next, w.Planned = append(w.Next, fieldInt(counts.Val()[2*a])), append(w.Planned, fieldInt(counts.Val()[2*a+1]))
 	}
 	return w, nil

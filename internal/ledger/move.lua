@@ -1,10 +1,16 @@
--- move.lua takes recipients of one batch that have certainly not been sent, and wait, to batches of other accounts.
+-- move.lua moves recipients of one batch to batches of other accounts. They wait, and have certainly not been sent.
 -- KEYS: 1 ledger, 2 open set
--- ARGV: 1 token, 2 batch, 3 window of its account, 4 number of generations, then for each: call, generation, revision that was read,
---       recipients of the call, the positions that move, packed; then for each new batch: name, calls, recipients, record,
---       record of its bodies or ''
--- Returns {'moved', '0', 'batch:wake'…} | {'changed'|'busy'|'missing'|'newer'}. All of it moves, or nothing: 'changed' is that one of
--- the generations is not, or not any more, as it was read; 'busy' that the campaign is over, stopped or being retried.
+-- ARGV:
+--   1  token
+--   2  batch
+--   3  open-batch limit of its stream
+--   4  number of generations, then for each generation:
+--        call, generation, revision that was read, recipients of the call, packed positions that move
+--      then for each new batch:
+--        name, calls, recipients, record, record of its bodies or ''
+-- Returns {'moved', '0', 'batch:wake'…} | {'changed'|'busy'|'missing'|'newer'}
+-- All of it moves, or nothing. 'changed': a generation has changed since it was read. 'busy': the campaign is
+-- over, stopped or being retried.
 local bad = unfit()
 if bad then return {bad} end
 local token, b, window = ARGV[1], ARGV[2], tonumber(ARGV[3])
@@ -22,7 +28,7 @@ end
 if get('stop') or get('fin') or get('rt') then return {'busy'} end
 if not get('b' .. b) then return {'changed'} end
 
--- All that is needed is read before the first is written: what cannot be read ends the script.
+-- Everything is read before the first write, because an unreadable record ends the script.
 local at, gens, results, count = 5, {}, {}, 0
 for i = 1, tonumber(ARGV[4]) do
   local k, g, n = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 3])
@@ -52,7 +58,7 @@ for _, x in ipairs(gens) do
     take_out(b, k, g, rec, n, gone, now, window, wakes)
   end
 end
--- One that was moved before it was handed out is not looked at again.
+-- If the whole batch moved before it was handed out, hand_out must not look at it again.
 if int(num('h:' .. a)) == s and num('l' .. b) == 0 then add('h:' .. a, 1) end
 
 local from, to = get('f' .. b), get('m' .. b)

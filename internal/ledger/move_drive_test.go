@@ -10,18 +10,18 @@ import (
 )
 
 func claimUUID(c *Claim) string {
-	if c.UUID == (uuid.UUID{}) {
+	if c.IdempotencyKey == (uuid.UUID{}) {
 		return ""
 	}
-	return c.UUID.String()
+	return c.IdempotencyKey.String()
 }
 
-// frozen is what planning of a test campaign froze: calls of six at account 0, of two at
+// testSnapshot is the planning snapshot of a test campaign: calls of six at account 0, of two at
 // account 1.
-var frozen = Frozen{Country: "KE", Accounts: []FrozenAccount{{Name: "a0", MaxRecipients: 6, BatchSize: 6}, {Name: "a1", MaxRecipients: 2, BatchSize: 4}}}
+var testSnapshot = PlanSnapshot{Country: "KE", Accounts: []SnapshotAccount{{Name: "a0", MaxRecipients: 6, BatchSize: 6}, {Name: "a1", MaxRecipients: 2, BatchSize: 4}}}
 
-// move takes some of a batch's recipients to the other account, as a sweeper does that may
-// have read the batch long ago.
+// move moves some of a batch's recipients to the other account, like a sweeper that may have read
+// the batch long ago.
 func (d *driver) move() {
 	var batches []string
 	for a := range accounts {
@@ -47,7 +47,8 @@ func (d *driver) move() {
 	d.moveNow(m)
 }
 
-// checkMovable: those who have certainly not been sent, and no others.
+// checkMovable checks that the movable recipients are exactly those that have certainly not been
+// sent.
 func (d *driver) checkMovable(m *Movable) {
 	var want, got []int
 	for i, r := range d.m.rows {
@@ -61,7 +62,7 @@ func (d *driver) checkMovable(m *Movable) {
 	}
 	slices.Sort(got)
 	if !slices.Equal(got, want) {
-		d.rt.Fatalf("of batch %s may move %v, want %v", m.Batch, got, want)
+		d.rt.Fatalf("rows of batch %s that may move: got %v, want %v", m.Batch, got, want)
 	}
 }
 
@@ -71,7 +72,7 @@ func (d *driver) moveNow(m *Movable) {
 		stay[p.Row] = d.chance(5, "stays")
 	}
 	target := 1 - m.Been[0]
-	window := 1 + d.draw(3, "window")
+	openBatchLimit := 1 + d.draw(3, "window")
 	taken := map[*modelGen][]int{}
 	changed, count := false, 0
 	for _, x := range m.gens {
@@ -87,9 +88,9 @@ func (d *driver) moveNow(m *Movable) {
 			}
 		}
 	}
-	out, err := d.l.Move(d.ctx, d.id, NewToken(), m, frozen, window, func(p Planned, body string) int {
+	out, err := d.l.Move(d.ctx, d.id, NewToken(), m, testSnapshot, openBatchLimit, func(p Planned, body string) int {
 		if body != d.m.body(p.Row) {
-			d.rt.Fatalf("row %d would move with %q", p.Row, body)
+			d.rt.Fatalf("row %d would move with the body %q", p.Row, body)
 		}
 		if stay[p.Row] {
 			return -1
@@ -104,7 +105,7 @@ func (d *driver) moveNow(m *Movable) {
 	if out.Count != count {
 		d.rt.Fatalf("%d of batch %s moved, want %d", out.Count, m.Batch, count)
 	}
-	d.watched(out.Wakes)
+	d.checkWatched(out.Wakes)
 	if count == 0 {
 		return
 	}
@@ -122,8 +123,8 @@ func (d *driver) moveNow(m *Movable) {
 			if i := slices.IndexFunc(rows, func(row int) bool { return d.m.body(row) != b.body(k) }); i >= 0 {
 				d.rt.Fatalf("row %d has moved to a call that sends %q", rows[i], b.body(k))
 			}
-			if len(rows) > frozen.Accounts[target].MaxRecipients {
-				d.rt.Fatalf("a call of %d for account %d", len(rows), target)
+			if len(rows) > testSnapshot.Accounts[target].MaxRecipients {
+				d.rt.Fatalf("a call of %d recipients for account %d is too large", len(rows), target)
 			}
 			to[name] = append(to[name], rows)
 		}

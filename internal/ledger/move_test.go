@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// routed plans n recipients in calls of three for account a0, beside which there are a1,
-// which takes two a call, and a2.
-func (r *rig) routed(id string, n int, calls ...int) Frozen {
+// routed plans n recipients in calls of three for account a0. The campaign also has account a1,
+// which takes two recipients a call, and a2.
+func (r *rig) routed(id string, n int, calls ...int) PlanSnapshot {
 	r.Helper()
 	r.enqueue(id, Spec{}, n)
-	f := Frozen{Country: "KE", Accounts: []FrozenAccount{{Name: "a0", MaxRecipients: 3, BatchSize: 6}, {Name: "a1", MaxRecipients: 2, BatchSize: 4},
+	f := PlanSnapshot{Country: "KE", Accounts: []SnapshotAccount{{Name: "a0", MaxRecipients: 3, BatchSize: 6}, {Name: "a1", MaxRecipients: 2, BatchSize: 4},
 		{Name: "a2", MaxRecipients: 500, BatchSize: 500}}, Routes: []Route{{Match: "254", Via: []string{"a0", "a1", "a2"}}}}
-	p, err := r.StartPlan(r.Context(), id, func(Spec) (Frozen, error) { return f, nil })
+	p, err := r.StartPlan(r.Context(), id, func(Spec) (PlanSnapshot, error) { return f, nil })
 	r.ok(err)
-	_, _, err = p.CommitPage(r.Context(), NewToken(), PlannedPage{First: 1, Windows: map[int]int{0: 1000},
+	_, _, err = p.CommitPage(r.Context(), NewToken(), PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1000},
 		Batches: []PlannedBatch{{Calls: calls, To: run(1, n)}}})
 	r.ok(err)
 	return f
@@ -31,8 +31,9 @@ func (r *rig) movable(id, batch string) *Movable {
 	return m
 }
 
-// move takes all that may move of a batch to an account, and names the new batches.
-func (r *rig) move(id, batch string, f Frozen, to int) []string {
+// move moves all movable recipients of a batch to an account, and returns the names of the new
+// batches.
+func (r *rig) move(id, batch string, f PlanSnapshot, to int) []string {
 	r.Helper()
 	m := r.movable(id, batch)
 	out, err := r.Move(r.Context(), id, NewToken(), m, f, 1000, func(Planned, string) int { return to })
@@ -61,16 +62,16 @@ func TestAMoveCutsForTheOtherAccount(t *testing.T) {
 		w, err := r.LoadWork(t.Context(), "c", names[i])
 		r.ok(err)
 		if !slices.Equal(w.Batch.Calls, want) || len(w.Open) != len(want) {
-			t.Errorf("batch %d has calls %v, of which %d are open", i, w.Batch.Calls, len(w.Open))
+			t.Errorf("batch %d has calls %v and %d open generations", i, w.Batch.Calls, len(w.Open))
 		}
 	}
 	r.expect("c", "pending pending pending pending pending pending")
 	for k := range 2 {
-		r.settle(r.claim("c", names[0], k, 0, noKey, long), Answer, accepted("x"), accepted("y"))
+		r.settle(r.claim("c", names[0], k, 0, noKey, long), SettleAnswer, accepted("x"), accepted("y"))
 	}
-	out := r.settle(r.claim("c", names[1], 0, 0, noKey, long), Answer, accepted("x"), rejected("bad_number"))
+	out := r.settle(r.claim("c", names[1], 0, 0, noKey, long), SettleAnswer, accepted("x"), rejected("bad_number"))
 	r.expect("c", "accepted accepted accepted accepted accepted rejected")
-	if s := r.summary("c"); !out.Done || s.ByAccount[0].Total != 0 || s.ByAccount[1] != (AccountCounts{Account: "a1", Total: 6, Accepted: 5, Rejected: 1}) {
+	if s := r.summary("c"); !out.Done || s.ByAccount[0].Total != 0 || s.ByAccount[1] != (AccountCounts{Account: "a1", Counts: Counts{Total: 6, Accepted: 5, Rejected: 1}}) {
 		t.Errorf("done %t, %+v", out.Done, s.ByAccount)
 	}
 	for _, row := range r.rows("c") {
@@ -84,12 +85,12 @@ func TestOnlyWhatIsCertainlyNotSentMoves(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	f := r.routed("c", 15, 3, 3, 3, 3, 3)
-	r.claim("c", "0.0", 0, 0, noKey, long) // in flight
+	r.claim("c", "0.0", 0, 0, noKey, long) // the first call is in flight
 	_, err := r.Doubt(t.Context(), r.claim("c", "0.0", 1, 0, keyed, long), 0, true)
 	r.ok(err)
-	_, err = r.Release(t.Context(), r.claim("c", "0.0", 2, 0, noKey, long), time.Hour, false) // it waits for its time
+	_, err = r.Release(t.Context(), r.claim("c", "0.0", 2, 0, noKey, long), time.Hour, false) // the third call backs off
 	r.ok(err)
-	r.settle(r.claim("c", "0.0", 3, 0, noKey, long), Answer, unknown("no_answer"), rejected("x"), notNow())
+	r.settle(r.claim("c", "0.0", 3, 0, noKey, long), SettleAnswer, unknown("no_answer"), rejected("x"), notNow())
 	_, err = r.Retry(t.Context(), "c", "op", true, true)
 	r.ok(err)
 	var rows []int
@@ -98,7 +99,7 @@ func TestOnlyWhatIsCertainlyNotSentMoves(t *testing.T) {
 		rows = append(rows, p.Row)
 	}
 	slices.Sort(rows)
-	// Of the fourth call not who was unknown once.
+	// The recipient of the fourth call that was unknown once may not move.
 	if want := []int{11, 12, 13, 14, 15}; !slices.Equal(rows, want) {
 		t.Errorf("may move %v, want %v", rows, want)
 	}
@@ -107,7 +108,7 @@ func TestOnlyWhatIsCertainlyNotSentMoves(t *testing.T) {
 	if s := r.summary("c"); s.ByAccount[0].Pending != 10 || s.ByAccount[1].Pending != 5 {
 		t.Errorf("%+v", s.ByAccount)
 	}
-	// Cancelled: what was unknown is so again, what is in flight stays.
+	// After the cancel the unknown recipient is unknown again, and calls in flight stay in flight.
 	_, err = r.Cancel(t.Context(), "c", "me")
 	r.ok(err)
 	r.expect("c", "pending pending pending pending pending pending skipped skipped skipped unknown skipped skipped skipped skipped skipped")
@@ -121,7 +122,7 @@ func TestAMoveOfWhatHasChangedMovesNothing(t *testing.T) {
 			_, err := r.Release(r.Context(), r.claim("c", "0.0", 1, 0, noKey, long), 0, true)
 			r.ok(err)
 		},
-		"moved by another": func(r *rig) { r.move("c", "0.0", r.frozen("c"), 2) },
+		"moved by another": func(r *rig) { r.move("c", "0.0", r.snapshot("c"), 2) },
 		"cancelled": func(r *rig) {
 			_, err := r.Cancel(r.Context(), "c", "me")
 			r.ok(err)
@@ -143,15 +144,15 @@ func TestAMoveOfWhatHasChangedMovesNothing(t *testing.T) {
 	}
 }
 
-func (r *rig) frozen(id string) Frozen {
+func (r *rig) snapshot(id string) PlanSnapshot {
 	r.Helper()
-	f, _, err := r.Frozen(r.Context(), id)
+	f, _, err := r.Snapshot(r.Context(), id)
 	r.ok(err)
 	return f
 }
 
-// A claim that Redis forgot, or that a gateway denied at first, is told of when its
-// recipients have moved, and have moved again.
+// A result arrives for a claim that Redis lost, or that the gateway denied at first. Its recipients
+// have moved, and moved again, by then.
 func TestALateWordReachesWhoHasMoved(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -160,29 +161,29 @@ func TestALateWordReachesWhoHasMoved(t *testing.T) {
 	_, err := r.Release(t.Context(), late, 0, false)
 	r.ok(err)
 	one := r.move("c", "0.0", f, 1)
-	last := r.claim("c", one[0], 1, 0, noKey, long) // the third is on its way
+	last := r.claim("c", one[0], 1, 0, noKey, long) // row 3 is in flight
 	two := r.move("c", one[0], f, 2)
-	r.settle(late, Answer, accepted("early-1"), rejected("x"), accepted("early-3"))
+	r.settle(late, SettleAnswer, accepted("early-1"), rejected("x"), accepted("early-3"))
 	r.expect("c", "accepted pending accepted")
 	if got := r.open("c", two[0], 0, 0).To; len(got) != 1 || got[0].Row != 2 {
-		t.Errorf("at the third account wait %v", got)
+		t.Errorf("waiting at the third account: %v", got)
 	}
 	rows := r.rows("c")
-	if rows[0].MessageID != "early-1" || rows[0].MessageUUID != late.UUID.String() || rows[0].Account != "a2" {
+	if rows[0].MessageID != "early-1" || rows[0].MessageUUID != late.IdempotencyKey.String() || rows[0].Account != "a2" {
 		t.Errorf("row 1 is %+v", rows[0])
 	}
 	before := r.state("c")
-	r.settle(late, Answer, accepted("early-1"), rejected("x"), accepted("early-3"))
+	r.settle(late, SettleAnswer, accepted("early-1"), rejected("x"), accepted("early-3"))
 	if r.state("c") != before {
-		t.Error("the same word again changed the ledger")
+		t.Error("the repeated result changed the ledger")
 	}
-	r.settle(last, Answer, accepted("late-3"))
+	r.settle(last, SettleAnswer, accepted("late-3"))
 	if row := r.rows("c")[2]; row.MessageID != "early-3" || !slices.Equal(row.Resent, []string{"late-3"}) || r.summary("c").Resent != 1 {
 		t.Errorf("row 3 is %+v", row)
 	}
-	out := r.settle(r.claim("c", two[0], 0, 0, noKey, long), Answer, rejected("x"))
+	out := r.settle(r.claim("c", two[0], 0, 0, noKey, long), SettleAnswer, rejected("x"))
 	if r.expect("c", "accepted rejected accepted"); !out.Done {
-		t.Error("it is not done")
+		t.Error("the campaign is not done")
 	}
 }
 
@@ -199,10 +200,10 @@ func TestAWordOnAMoveThatRedisForgotReachesWhereItCameFrom(t *testing.T) {
 	lost := r.claim("c", two[0], 0, 0, noKey, long)
 	r.ok(r.rdb.RestoreReplace(t.Context(), ledgerKey("c"), 0, saved).Err())
 	r.ok(r.rdb.RestoreReplace(t.Context(), openKey("c"), 0, open).Err())
-	r.move("c", "0.0", f, 2) // other batches than the first time
-	r.settle(lost, Answer, accepted("x"), unknown("no_answer"), rejected("x"))
+	r.move("c", "0.0", f, 2) // to other batches than the first time
+	r.settle(lost, SettleAnswer, accepted("x"), unknown("no_answer"), rejected("x"))
 	r.expect("c", "accepted pending pending")
-	if row := r.rows("c")[0]; row.MessageID != "x" || row.MessageUUID != lost.UUID.String() {
+	if row := r.rows("c")[0]; row.MessageID != "x" || row.MessageUUID != lost.IdempotencyKey.String() {
 		t.Errorf("row 1 is %+v", row)
 	}
 }
@@ -213,9 +214,9 @@ func TestARetryGoesByWhereRecipientsAreNow(t *testing.T) {
 	f := r.routed("c", 6, 3, 3)
 	names := r.move("c", "0.0", f, 1)
 	further := r.move("c", names[1], f, 2)
-	r.settle(r.claim("c", names[0], 0, 0, noKey, long), Answer, rejected("x"), accepted("1"))
-	r.settle(r.claim("c", names[0], 1, 0, noKey, long), Answer, unknown("x"), rejected("x"))
-	r.settle(r.claim("c", further[0], 0, 0, noKey, long), Answer, rejected("x"), accepted("2"))
+	r.settle(r.claim("c", names[0], 0, 0, noKey, long), SettleAnswer, rejected("x"), accepted("1"))
+	r.settle(r.claim("c", names[0], 1, 0, noKey, long), SettleAnswer, unknown("x"), rejected("x"))
+	r.settle(r.claim("c", further[0], 0, 0, noKey, long), SettleAnswer, rejected("x"), accepted("2"))
 	r.expect("c", "rejected accepted unknown rejected rejected accepted")
 	n, err := r.Retry(t.Context(), "c", "op", true, true)
 	if err != nil || n != 4 {
@@ -235,11 +236,11 @@ func TestAPlannerThatTakesOverCountsWhoHasMovedOnce(t *testing.T) {
 	r := newRig(t)
 	r.enqueue("c", Spec{}, 2*MaxPageRows)
 	p := r.startPlan("c", 2)
-	_, _, err := p.CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, Windows: map[int]int{0: 1},
+	_, _, err := p.CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1},
 		Batches: []PlannedBatch{{Calls: []int{500}, To: run(1, 500)}, {Calls: []int{500}, To: run(501, 500)}}})
 	r.ok(err)
-	r.move("c", "0.0", p.Frozen, 1)
-	r.move("c", "0.1", p.Frozen, 1)
+	r.move("c", "0.0", p.Snapshot, 1)
+	r.move("c", "0.1", p.Snapshot, 1)
 	p = r.startPlan("c", 2)
 	rows := map[int]int{}
 	for x, err := range p.PlannedNumbers(t.Context()) {
@@ -254,11 +255,11 @@ func TestAPlannerThatTakesOverCountsWhoHasMovedOnce(t *testing.T) {
 			t.Fatalf("row %d is planned %d times", row, n)
 		}
 	}
-	_, _, err = p.CommitPage(t.Context(), NewToken(), PlannedPage{Page: 1, First: 1001, Windows: map[int]int{0: 1}, Batches: []PlannedBatch{
-		{Calls: []int{500}, To: run(1001, 500)}, {Lane: 1, Calls: []int{500}, To: run(1501, 500)}}})
+	_, _, err = p.CommitPage(t.Context(), NewToken(), PlannedPage{Page: 1, First: 1001, OpenBatchLimits: map[int]int{0: 1}, Batches: []PlannedBatch{
+		{Calls: []int{500}, To: run(1001, 500)}, {Stream: 1, Calls: []int{500}, To: run(1501, 500)}}})
 	r.ok(err)
 	r.sound("c")
-	// What was moved before it was handed out is not in the way.
+	// A batch that was moved before it was handed out is not in the way.
 	if got, err := r.Waiting(t.Context(), "c", 2); err != nil || got.Next[0] != 2 && !slices.Contains(got.Open, "0.2") {
 		t.Errorf("waiting %+v, %v", got, err)
 	}
@@ -268,10 +269,10 @@ func TestMovedValuesStaySmall(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.enqueue("c", Spec{}, 500)
-	f := Frozen{Accounts: []FrozenAccount{{Name: "a0", MaxRecipients: 500, BatchSize: 500}, {Name: "a1", MaxRecipients: 1, BatchSize: 1}}}
-	p, err := r.StartPlan(t.Context(), "c", func(Spec) (Frozen, error) { return f, nil })
+	f := PlanSnapshot{Accounts: []SnapshotAccount{{Name: "a0", MaxRecipients: 500, BatchSize: 500}, {Name: "a1", MaxRecipients: 1, BatchSize: 1}}}
+	p, err := r.StartPlan(t.Context(), "c", func(Spec) (PlanSnapshot, error) { return f, nil })
 	r.ok(err)
-	_, _, err = p.CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, Windows: map[int]int{0: 1}, Batches: []PlannedBatch{{Calls: []int{500}, To: run(1, 500)}}})
+	_, _, err = p.CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1}, Batches: []PlannedBatch{{Calls: []int{500}, To: run(1, 500)}}})
 	r.ok(err)
 	if names := r.move("c", "0.0", f, 1); len(names) != 500 {
 		t.Errorf("%d new batches", len(names))
@@ -290,20 +291,20 @@ func TestAMoveKeepsToTheSendingHours(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.enqueue("c", Spec{}, 3)
-	f := Frozen{Country: "KE", Accounts: []FrozenAccount{{Name: "a0", MaxRecipients: 3, BatchSize: 3}, {Name: "a1", MaxRecipients: 2, BatchSize: 2}},
-		Windows: []FrozenWindow{{Country: "KE", Hours: "08:00-18:00"}}}
-	p, err := r.StartPlan(t.Context(), "c", func(Spec) (Frozen, error) { return f, nil })
+	f := PlanSnapshot{Country: "KE", Accounts: []SnapshotAccount{{Name: "a0", MaxRecipients: 3, BatchSize: 3}, {Name: "a1", MaxRecipients: 2, BatchSize: 2}},
+		SendingHours: []CountryHours{{Country: "KE", Hours: "08:00-18:00"}}}
+	p, err := r.StartPlan(t.Context(), "c", func(Spec) (PlanSnapshot, error) { return f, nil })
 	r.ok(err)
-	_, _, err = p.CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, Windows: map[int]int{2: 9}, Batches: []PlannedBatch{{Lane: 2, Calls: []int{3}, To: run(1, 3)}}})
+	_, _, err = p.CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, OpenBatchLimits: map[int]int{2: 9}, Batches: []PlannedBatch{{Stream: 2, Calls: []int{3}, To: run(1, 3)}}})
 	r.ok(err)
 	for _, name := range r.move("c", "2.0", f, 1) {
-		t.Error("lane of no hours: ", name)
+		t.Error("no error for a stream outside the snapshot: ", name)
 	}
 	names, err := r.movedTo(t.Context(), "c", "2.0")
 	r.ok(err)
 	for _, name := range names {
-		if lane, err := f.LaneOf(name); err != nil || lane.Account.Name != "a1" || lane.Window.Country != "KE" {
-			t.Errorf("batch %s has lane %+v, %v", name, lane, err)
+		if stream, err := f.StreamOf(name); err != nil || stream.Account.Name != "a1" || stream.SendingHours.Country != "KE" {
+			t.Errorf("batch %s has stream %+v, %v", name, stream, err)
 		}
 	}
 	r.expect("c", "pending pending pending")

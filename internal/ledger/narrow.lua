@@ -1,10 +1,20 @@
--- narrow.lua takes recipients who have opted out from a generation of which nothing is, or may have been, submitted. Who was unknown
--- before a retry or a resend is so again; the others are skipped. The request is another one from here on.
+-- narrow.lua removes recipients that have opted out from a generation that has certainly not been submitted. Recipients
+-- that were unknown before a retry or a resend become unknown again; the others are skipped. The next submission of the
+-- generation is a different request.
 -- KEYS: 1 ledger, 2 open set
--- ARGV: 1 token, 2 batch, 3 call, 4 generation, 5 revision that was read, 6 recipients of the call, 7 window, 8 the positions, packed,
---       9 one [status][length][detail] a position
--- Returns {'narrowed', done 0|1, 'batch:wake'…} | {'settled'|'changed'|'canary'|'missing'|'newer'}, of which only the first changes
--- anything. 'canary': what waits for the canary to end stays whole until then, since it would be counted to it.
+-- ARGV:
+--   1  token
+--   2  batch
+--   3  call
+--   4  generation
+--   5  revision that was read
+--   6  recipients of the call
+--   7  open-batch limit
+--   8  packed positions to remove
+--   9  one [status][length][detail] for each position
+-- Returns {'narrowed', done 0|1, 'batch:wake'…} | {'settled'|'changed'|'canary'|'missing'|'newer'}
+-- Only 'narrowed' changes anything. 'canary': a generation that waits for the canary to end is left whole until then,
+-- because its skipped recipients would be counted for the canary.
 local bad = unfit()
 if bad then return {bad} end
 local token, b, k, g, n = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[6])
@@ -24,7 +34,7 @@ if rec[STATE] == 't' then
 end
 if rec[STATE] == 'r' and rec[TOKEN] == token and tonumber(rec[REV]) == tonumber(ARGV[5]) + 1 then return answer() end
 if rec[STATE] ~= 'r' or rec[REV] ~= ARGV[5] or get('stop') or not get('b' .. b) then
-  return {'changed'} -- also of a move that Redis forgot
+  return {'changed'} -- also if Redis lost the move that made this batch
 end
 
 if is_beyond_canary(b, get('lim')) then return {'canary'} end

@@ -17,22 +17,23 @@ import (
 
 // The suppression lists share one hash tag:
 //
-//	tuma:{optout}:m        what is kept of all lists: n:LIST how many are on each, o:ORIGIN and i:N the numbers of origins,
-//	                       origins the next of those, last the last change
-//	tuma:{optout}:LIST:B   bucket B of a list: those of its numbers whose remainder by optOutBuckets is B
+// 	tuma:{optout}:m        data of all lists: n:LIST how many numbers are on each; o:ORIGIN and i:N number the origins;
+// 	                       origins is the next number; last is the token and result of the last change
+// 	tuma:{optout}:LIST:B   bucket B of a list: its numbers that leave the remainder B when divided by optOutBuckets
 //
-// In a bucket a number is its quotient, and its value when (minutes since 2020) and from where (origin) it came. Both are
-// small integers in a hash that Redis keeps as a listpack: eleven to twelve bytes together, where a plain set takes 48.
+// In a bucket, the field is the quotient of the number. The value holds its time (minutes since 2020) and its origin in
+// one integer. Both are small integers in a hash, which Redis stores as a listpack: eleven to twelve bytes together,
+// where a plain set takes 48.
 
-// optOutBuckets is how many buckets a list has: 10,000,000 numbers are 76 in each, and up
-// to 50,000,000 stay within the 512 up to which Redis keeps a hash compact.
+// optOutBuckets is how many buckets a list has. With 10,000,000 numbers each bucket has 76. Up to
+// 50,000,000 numbers, buckets stay within 512 entries, the most for which Redis keeps a hash
+// compact.
 const optOutBuckets = 1 << 17
 
-// AllSenders is the list that holds for every campaign, whoever sends it.
+// AllSenders is the list that holds for every campaign, whatever its sender.
 const AllSenders = "*"
 
-// The origins of an opt-out that are always known. A gateway's answer is
-// "gateway:ACCOUNT:CODE".
+// The fixed origins of an opt-out. The origin of a gateway's answer is "gateway:ACCOUNT:CODE".
 const (
 	OriginHand    = "hand"
 	OriginImport  = "import"
@@ -40,8 +41,8 @@ const (
 	OriginGateway = "gateway"
 )
 
-// Numbers of origins: those from firstOrigin on are given as they come, and what comes
-// when all are given is "gateway" alone.
+// Other origins get the numbers from firstOrigin to lastOrigin, in order. When all are in use, a
+// new origin counts as "gateway".
 const (
 	firstOrigin = 8
 	lastOrigin  = 63
@@ -49,13 +50,13 @@ const (
 
 var fixedOrigins = map[string]int{"": 0, OriginHand: 1, OriginImport: 2, OriginKeyword: 3, OriginGateway: 4}
 
-// ErrSender: a suppression list cannot have this name.
-var ErrSender = errors.New("no sender ID: it has 1 to 16 letters, digits, spaces or . - _ &")
+// ErrSender means that a suppression list cannot have this name.
+var ErrSender = errors.New("not a valid sender ID: it must have 1 to 16 letters, digits, spaces or . - _ &")
 
 var listPattern = regexp.MustCompile(`^[A-Z0-9 ._&-]{1,16}$`)
 
-// OptOutList names the suppression list of a sender ID, in which upper and lower case
-// are the same and a plus sign in front is nothing; that of an empty one is AllSenders.
+// OptOutList returns the name of the suppression list of a sender ID. Case does not matter, nor
+// does a leading plus sign. For an empty sender it returns AllSenders.
 func OptOutList(sender string) (string, error) {
 	s := strings.ToUpper(strings.TrimPrefix(strings.TrimSpace(sender), "+"))
 	if s == "" || s == AllSenders {
@@ -67,7 +68,7 @@ func OptOutList(sender string) (string, error) {
 	return s, nil
 }
 
-// ListCode is a list's name as the code of a recipient who was left out because of it.
+// ListCode returns a list's name as it appears in the code of a skipped recipient.
 func ListCode(list string) string {
 	if list == AllSenders {
 		return "global"
@@ -78,36 +79,36 @@ func ListCode(list string) string {
 // OptOut is an entry of a suppression list.
 type OptOut struct {
 	MSISDN sms.MSISDN
-	// List is AllSenders or a sender's.
+	// List is AllSenders or the list of a sender.
 	List string
 	// Origin is hand, import, keyword or gateway:ACCOUNT:CODE; empty: not known.
 	Origin string
-	// At is when it came to the list, to the minute.
+	// At is when the number was added to the list, to the minute.
 	At time.Time
 }
 
 const optOutKey = keyPrefix + "{optout}:"
 
-// optOutMeta holds what is kept of all lists.
+// optOutMeta is the key of the data of all lists.
 const optOutMeta = optOutKey + "m"
 
 func optOutBucket(list string, bucket int) string {
 	return optOutKey + list + ":" + strconv.Itoa(bucket)
 }
 
-// optOutPlace is where a list keeps a number, and what it is called there.
+// optOutPlace returns the key of the bucket that holds a number, and the number's field in it.
 func optOutPlace(list string, m sms.MSISDN) (key, field string) {
 	return optOutBucket(list, int(m%optOutBuckets)), strconv.FormatUint(uint64(m/optOutBuckets), 10)
 }
 
-// optOutEpoch is from when on the minutes of entries count.
+// optOutEpoch is the start of the minutes in entries.
 var optOutEpoch = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func optOutValue(origin int, at time.Time) int64 {
 	return max(0, int64(at.Sub(optOutEpoch)/time.Minute))*(lastOrigin+1) + int64(origin)
 }
 
-// OptOutChunk is how many numbers one script adds or removes at most.
+// OptOutChunk is the most numbers that one script adds or removes.
 const OptOutChunk = 1000
 
 var (
@@ -115,13 +116,13 @@ var (
 	optOutRemoveScript = binding(plainScript("optout_remove"))
 	optOutOriginScript = plainScript("optout_origin")
 	optOutCopyScript   = plainScript("optout_copy")
-	// optOutLoadScript is for the many of an import, of which only the last has to wait.
+	// optOutLoadScript adds the chunks of an import except the last, which alone must be durable.
 	optOutLoadScript = plainScript("optout_add")
 )
 
-// AddOptOuts puts numbers on a list, and returns how many were not on it. Who is on it
-// already stays there as first entered. A zero At is now. last says that no more come: only
-// then is what was added durable.
+// AddOptOuts adds numbers to a list, and returns how many were not on it. A number that is on it
+// keeps its first entry. A zero At means now, and is set in entries. last tells that no more chunks
+// follow: only then does it wait until the entries are durable.
 func (l *Ledger) AddOptOuts(ctx context.Context, list string, entries []OptOut, last bool) (added int, err error) {
 	origins := map[string]int{}
 	var now time.Time
@@ -153,21 +154,21 @@ func (l *Ledger) AddOptOuts(ctx context.Context, list string, entries []OptOut, 
 		}
 		out, err := l.evalStrings(ctx, script, keys, args...)
 		if err != nil {
-			return added, fmt.Errorf("opt out: %w", err)
+			return added, fmt.Errorf("add opt-outs: %w", err)
 		}
 		if len(out) < 2 {
-			return added, fmt.Errorf("opt out: %w", errAnswer)
+			return added, fmt.Errorf("add opt-outs: %w", errAnswer)
 		}
 		n, err := strconv.Atoi(out[1])
 		if err != nil {
-			return added, fmt.Errorf("opt out: %w", errAnswer)
+			return added, fmt.Errorf("add opt-outs: %w", errAnswer)
 		}
 		added += n
 	}
 	return added, nil
 }
 
-// RemoveOptOuts takes numbers off a list, and returns how many were on it.
+// RemoveOptOuts removes numbers from a list, and returns how many were on it.
 func (l *Ledger) RemoveOptOuts(ctx context.Context, list string, numbers []sms.MSISDN) (removed int, err error) {
 	for at := 0; at < len(numbers); at += OptOutChunk {
 		keys, args := []string{optOutMeta}, []any{NewToken(), list}
@@ -177,37 +178,37 @@ func (l *Ledger) RemoveOptOuts(ctx context.Context, list string, numbers []sms.M
 		}
 		out, err := l.evalStrings(ctx, optOutRemoveScript, keys, args...)
 		if err != nil {
-			return removed, fmt.Errorf("opt in: %w", err)
+			return removed, fmt.Errorf("remove opt-outs: %w", err)
 		}
 		if len(out) < 2 {
-			return removed, fmt.Errorf("opt in: %w", errAnswer)
+			return removed, fmt.Errorf("remove opt-outs: %w", errAnswer)
 		}
 		n, err := strconv.Atoi(out[1])
 		if err != nil {
-			return removed, fmt.Errorf("opt in: %w", errAnswer)
+			return removed, fmt.Errorf("remove opt-outs: %w", errAnswer)
 		}
 		removed += n
 	}
 	return removed, nil
 }
 
-// originNumber is what an origin is called in entries.
+// originNumber returns the number of an origin in entries.
 func (l *Ledger) originNumber(ctx context.Context, origin string) (int, error) {
 	if n, ok := fixedOrigins[origin]; ok {
 		return n, nil
 	}
 	out, err := l.evalStrings(ctx, optOutOriginScript, []string{optOutMeta}, origin, firstOrigin, lastOrigin, fixedOrigins[OriginGateway])
 	if err != nil {
-		return 0, fmt.Errorf("origin of opt-outs: %w", err)
+		return 0, fmt.Errorf("read origin of opt-outs: %w", err)
 	}
 	n, err := strconv.Atoi(out[0])
 	if err != nil {
-		return 0, fmt.Errorf("origin of opt-outs: %w", errAnswer)
+		return 0, fmt.Errorf("read origin of opt-outs: %w", errAnswer)
 	}
 	return n, nil
 }
 
-// OptOutCounts is how many numbers are on each list that is not empty.
+// OptOutCounts returns how many numbers are on each list that is not empty.
 func (l *Ledger) OptOutCounts(ctx context.Context) (map[string]int, error) {
 	all, err := l.rdb.HGetAll(ctx, optOutMeta).Result()
 	if err != nil {
@@ -222,7 +223,7 @@ func (l *Ledger) OptOutCounts(ctx context.Context) (map[string]int, error) {
 	return out, nil
 }
 
-// HaveOptOuts returns those of some lists on which there is anybody, in one round trip.
+// HaveOptOuts returns those of the given lists that are not empty, in one round trip.
 func (l *Ledger) HaveOptOuts(ctx context.Context, lists []string) ([]string, error) {
 	fields := make([]string, len(lists))
 	for i, list := range lists {
@@ -241,8 +242,8 @@ func (l *Ledger) HaveOptOuts(ctx context.Context, lists []string) ([]string, err
 	return out, nil
 }
 
-// OptedOut finds those of some numbers, a page's or a batch's, who are on one of the
-// lists, and names the first of these. Without lists it asks nothing.
+// OptedOut returns the suppressed subset of numbers, each with the first list that contains it. It
+// takes the numbers of a page or a batch. Without lists it does not ask Redis.
 func (l *Ledger) OptedOut(ctx context.Context, lists []string, numbers []sms.MSISDN) (map[sms.MSISDN]string, error) {
 	if len(lists) == 0 || len(numbers) == 0 {
 		return nil, nil
@@ -258,7 +259,7 @@ func (l *Ledger) OptedOut(ctx context.Context, lists []string, numbers []sms.MSI
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("look for opt-outs: %w", err)
+		return nil, fmt.Errorf("read opt-outs: %w", err)
 	}
 	var out map[sms.MSISDN]string
 	for i, a := range answers {
@@ -275,11 +276,11 @@ func (l *Ledger) OptedOut(ctx context.Context, lists []string, numbers []sms.MSI
 	return out, nil
 }
 
-// OptOutsOf lists where a number is on a suppression list.
+// OptOutsOf returns the entries of a number on all suppression lists.
 func (l *Ledger) OptOutsOf(ctx context.Context, m sms.MSISDN) ([]OptOut, error) {
 	all, err := l.rdb.HGetAll(ctx, optOutMeta).Result()
 	if err != nil {
-		return nil, fmt.Errorf("look for opt-outs: %w", err)
+		return nil, fmt.Errorf("read opt-outs: %w", err)
 	}
 	counts, err := l.OptOutCounts(ctx)
 	if err != nil {
@@ -293,7 +294,7 @@ func (l *Ledger) OptOutsOf(ctx context.Context, m sms.MSISDN) ([]OptOut, error) 
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("look for opt-outs: %w", err)
+			return nil, fmt.Errorf("read opt-outs: %w", err)
 		}
 		out = append(out, optOutEntry(all, list, m, v))
 	}
@@ -304,7 +305,7 @@ func optOutEntry(meta map[string]string, list string, m sms.MSISDN, value string
 	e := OptOut{MSISDN: m, List: list}
 	v, err := strconv.ParseInt(value, 10, 64)
 	if err != nil || v < 0 {
-		return e // that the number is there is what counts
+		return e // the number is suppressed, even if its entry cannot be read
 	}
 	e.At = optOutEpoch.Add(time.Duration(v/(lastOrigin+1)) * time.Minute)
 	number := int(v % (lastOrigin + 1))
@@ -317,8 +318,8 @@ func optOutEntry(meta map[string]string, list string, m sms.MSISDN, value string
 	return e
 }
 
-// OptOuts yields everybody on a list, in no order; who comes or goes meanwhile may or may
-// not be in it. It holds a few hundred buckets at a time.
+// OptOuts yields all entries of a list, in no order. Entries that are added or removed meanwhile
+// may be missing or included. It holds 256 buckets in memory at a time.
 func (l *Ledger) OptOuts(ctx context.Context, list string) iter.Seq2[OptOut, error] {
 	return func(yield func(OptOut, error) bool) {
 		const step = 256
@@ -329,7 +330,7 @@ func (l *Ledger) OptOuts(ctx context.Context, list string) iter.Seq2[OptOut, err
 				for i := range buckets {
 					buckets[i] = p.HGetAll(ctx, optOutBucket(list, at+i))
 				}
-				meta = p.HGetAll(ctx, optOutMeta) // behind them: it knows every origin in them
+				meta = p.HGetAll(ctx, optOutMeta) // read after them, so it has every origin in them
 				return nil
 			})
 			if err != nil {

@@ -1,7 +1,7 @@
--- optout_add.lua puts numbers on a suppression list; who is on it already stays there as first entered.
--- KEYS: 1 what is kept of all lists, then the bucket of each number
--- ARGV: 1 token, 2 list, then for each number: what its bucket calls it, when and from where, in one number
--- Returns {'added', how many were new, how many are on the list}. The token that was there last is answered the same again.
+-- optout_add.lua adds numbers to a suppression list. A number that is on the list already keeps its first entry.
+-- KEYS: 1 data of all lists, then the bucket of each number
+-- ARGV: 1 token, 2 list, then for each number its field in the bucket, and its entry (time and origin in one integer)
+-- Returns {'added', new numbers, numbers on the list}. The last token gets the same answer again.
 local last, count = redis.call('HMGET', KEYS[1], 'last', 'n:' .. ARGV[2]), 0
 local token, added = string.match(last[1] or '', '^(%S+) (%d+)$')
 if token == ARGV[1] then return {'added', added, last[2] or '0'} end

@@ -1,7 +1,7 @@
 -- optout_copy.lua reads buckets of a suppression list.
 -- KEYS: the buckets
 -- ARGV: none
--- Returns one text: for each bucket what it calls its numbers, with a space before each, and the end of a line
+-- Returns one text with a line for each bucket: the fields of its numbers, each after a space. It changes nothing.
 local out = {}
 for i = 1, #KEYS do
   local numbers = redis.call('HKEYS', KEYS[i])

@@ -1,6 +1,6 @@
--- optout_origin.lua numbers an origin of opt-outs.
--- KEYS: 1 what is kept of all lists
--- ARGV: 1 origin, 2 first number to give, 3 last; 4 the number that stands for all that come later
+-- optout_origin.lua returns the number of an origin of opt-outs, and assigns one if it has none.
+-- KEYS: 1 data of all lists
+-- ARGV: 1 origin, 2 first number to assign, 3 last number to assign, 4 number for every origin after those
 -- Returns {number}
 local n = redis.call('HGET', KEYS[1], 'o:' .. ARGV[1])
 if n then return {n} end

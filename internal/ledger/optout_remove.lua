@@ -1,7 +1,7 @@
--- optout_remove.lua takes numbers off a suppression list.
--- KEYS: 1 what is kept of all lists, then the bucket of each number
--- ARGV: 1 token, 2 list, then what its bucket calls each number
--- Returns {'removed', how many were on it}. The token that was there last is answered the same again.
+-- optout_remove.lua removes numbers from a suppression list.
+-- KEYS: 1 data of all lists, then the bucket of each number
+-- ARGV: 1 token, 2 list, then the field of each number in its bucket
+-- Returns {'removed', numbers that were on the list}. The last token gets the same answer again.
 local token, removed = string.match(redis.call('HGET', KEYS[1], 'last') or '', '^(%S+) (%d+)$')
 if token == ARGV[1] then return {'removed', removed} end
 local count = 0

@@ -100,8 +100,8 @@ func TestSendersOfSuppressionLists(t *testing.T) {
 	}
 }
 
-// optOutBytes is what a suppression list may take of Redis: 200 MB for 10,000,000 numbers
-// (make bench-optout measures those).
+// optOutBytes is the most memory that a suppression list may take of Redis for each number: 200 MB
+// for 10,000,000 numbers (measured by make bench-optout).
 const optOutBytes = 20
 
 func TestASuppressionListIsSmall(t *testing.T) {
@@ -112,7 +112,8 @@ func TestASuppressionListIsSmall(t *testing.T) {
 	perNumber := float64(0)
 	entries := make([]OptOut, 0, 10_000)
 	for i := range n {
-		// Numbers as in a country: spread over its networks. So few fill a bucket with few.
+		// Numbers as in a country, spread over its networks. With this few, each bucket has few
+		// numbers.
 		entries = append(entries, OptOut{MSISDN: sms.MSISDN(254700000000 + uint64(i)*199), Origin: OriginImport})
 		if len(entries) == cap(entries) {
 			_, err := r.AddOptOuts(t.Context(), AllSenders, entries, false)
@@ -122,7 +123,7 @@ func TestASuppressionListIsSmall(t *testing.T) {
 	}
 	perNumber = float64(usedMemory(r)-before) / n
 	t.Logf("%.1f bytes a number", perNumber)
-	// 131,072 buckets cost 100 bytes each, which 10,000,000 share.
+	// The 131,072 buckets cost 100 bytes each, which 10,000,000 numbers share.
 	if most := optOutBytes + 150.0*optOutBuckets/n; perNumber > most {
 		t.Errorf("%.1f bytes a number, want less than %.1f", perNumber, most)
 	}

@@ -26,7 +26,7 @@ func (d *driver) control() {
 	case d.m.stop != "" || d.m.fin:
 		want = ErrDone
 	case order == "cancel":
-		d.m.halt(ReasonCancelled)
+		d.m.stopCampaign(ReasonCancelled)
 	case order == "pause":
 		d.m.paused = true
 	default:
@@ -36,14 +36,14 @@ func (d *driver) control() {
 	f, err := do[order](d.ctx, d.id, "test")
 	d.rt.Log("  ", order, err)
 	if !errors.Is(err, want) {
-		d.rt.Fatalf("%s was answered %v, want %v", order, err, want)
+		d.rt.Fatalf("%s returned %v, want %v", order, err, want)
 	}
-	if calls := d.flying(); f.Calls != calls {
+	if calls := d.callsInFlight(); f.Calls != calls {
 		d.rt.Fatalf("%s says %d calls are in flight, want %d", order, f.Calls, calls)
 	}
 }
 
-func (d *driver) flying() (n int) {
+func (d *driver) callsInFlight() (n int) {
 	for _, g := range d.m.gens {
 		if g.state == "s" {
 			n++
@@ -52,7 +52,7 @@ func (d *driver) flying() (n int) {
 	return n
 }
 
-// optOut puts a few on the suppression list, and tells the campaign.
+// optOut adds a few numbers to the suppression list, and passes them to the campaign.
 func (d *driver) optOut() {
 	var numbers []sms.MSISDN
 	var entries []OptOut
@@ -69,7 +69,7 @@ func (d *driver) optOut() {
 	in, err := d.l.Exclude(d.ctx, d.id, AllSenders, numbers)
 	d.ok(err)
 	d.rt.Logf("  %v opt out", numbers)
-	if n := d.flying(); !d.m.fin && in.Calls != n {
+	if n := d.callsInFlight(); !d.m.fin && in.Calls != n {
 		d.rt.Fatalf("excluding says %d calls are in flight, want %d", in.Calls, n)
 	}
 	if d.m.version, err = d.rdb.HGet(d.ctx, ledgerKey(d.id), "ex").Result(); !errors.Is(err, redis.Nil) {
@@ -77,23 +77,23 @@ func (d *driver) optOut() {
 	}
 }
 
-// heed does as a worker does before it claims: whom it knows to have opted out it takes out
-// of what is ready.
-func (d *driver) heed(r reading, mg *modelGen) (version string, narrowed bool) {
-	gone, version, _ := d.opts.In(r.gen.To)
+// excludeOptOuts does what a worker does before a claim: it removes recipients that it knows to
+// have opted out from a ready generation.
+func (d *driver) excludeOptOuts(r reading, mg *modelGen) (version string, narrowed bool) {
+	optedOut, version, _ := d.opts.In(r.gen.To)
 	if !r.gen.Ready {
 		return "", false
 	}
-	if len(gone) == 0 {
+	if len(optedOut) == 0 {
 		return version, false
 	}
 	token := NewToken()
 	var positions []int
-	for i := range gone {
+	for i := range optedOut {
 		positions = append(positions, int(r.gen.position(i)))
 	}
-	out, err := d.l.Narrow(d.ctx, d.id, token, r.batch, r.gen, gone, 1+d.draw(3, "window"))
-	if beyond := d.m.lim.beyond(d.origin(r.batch)); beyond && errors.Is(err, ErrCanary) && mg != nil && mg.state == "r" && mg.rev == r.rev && d.m.stop == "" {
+	out, err := d.l.Narrow(d.ctx, d.id, token, r.batch, r.gen, optedOut, 1+d.draw(3, "window"))
+	if beyond := d.m.threshold.beyond(d.origin(r.batch)); beyond && errors.Is(err, ErrCanary) && mg != nil && mg.state == "r" && mg.rev == r.rev && d.m.stop == "" {
 		return "", false
 	}
 	d.ok(err)
@@ -102,7 +102,7 @@ func (d *driver) heed(r reading, mg *modelGen) (version string, narrowed bool) {
 	return version, true
 }
 
-func (d *driver) pass() {
+func (d *driver) advanceTime() {
 	by := []time.Duration{3 * time.Hour, 3 * time.Hour, 3 * time.Hour, 26 * 24 * time.Hour}[d.draw(4, "time")]
 	d.ok(travel(d.ctx, d.rdb, d.id, by))
 	d.m.now += by
@@ -112,17 +112,17 @@ func (d *driver) topUp() {
 	wakes, done, err := d.l.TopUp(d.ctx, d.id, map[int]int{0: 1 + d.draw(4, "window"), 1: 1 + d.draw(4, "window")})
 	d.ok(err)
 	if d.m.expiry != 0 && d.m.now >= d.m.expiry {
-		d.m.halt(ReasonExpired)
+		d.m.stopCampaign(ReasonExpired)
 	}
 	d.m.judge()
 	if done != d.m.fin {
 		d.rt.Fatalf("top-up: done is %t, want %t", done, d.m.fin)
 	}
-	d.watched(wakes)
+	d.checkWatched(wakes)
 }
 
 func (d *driver) wake() {
-	due, err := d.l.Due(d.ctx, d.id, time.Now().Add(1000*time.Hour))
+	due, err := d.l.DueBatches(d.ctx, d.id, time.Now().Add(1000*time.Hour))
 	d.ok(err)
 	if len(due) == 0 {
 		return
@@ -157,7 +157,7 @@ func (d *driver) retry() {
 	n, err := d.l.Retry(d.ctx, d.id, token, u, r)
 	d.rt.Log("  retry", token, u, r, n, err)
 	if !errors.Is(err, want) {
-		d.rt.Fatalf("retry was answered %v, want %v", err, want)
+		d.rt.Fatalf("retry returned %v, want %v", err, want)
 	}
 	if open {
 		d.retryThrough()
@@ -185,7 +185,7 @@ func (d *driver) retryThrough() {
 	})
 }
 
-// noteRetry remembers whom a retry puts back: knowledge of them begins anew.
+// noteRetry records which recipients a retry reopens: what is known about them starts again.
 func (d *driver) noteRetry(step func()) {
 	before := map[int]Status{}
 	for i, r := range d.m.rows {
@@ -194,14 +194,14 @@ func (d *driver) noteRetry(step func()) {
 	step()
 	for i, r := range d.m.rows {
 		if now, _ := d.m.shown(r); now == Pending && before[i+1] != Pending {
-			d.asked[i+1]++
-			delete(d.best, i+1)
+			d.retried[i+1]++
+			delete(d.mostKnown, i+1)
 		}
 	}
 }
 
-// remember keeps this moment, for a Redis that goes back to it.
-func (d *driver) remember() {
+// saveRedis saves this moment for a later data loss.
+func (d *driver) saveRedis() {
 	l, err := d.rdb.Dump(d.ctx, ledgerKey(d.id)).Result()
 	d.ok(err)
 	o, err := d.rdb.Dump(d.ctx, openKey(d.id)).Result()
@@ -211,9 +211,9 @@ func (d *driver) remember() {
 	d.saves = append(d.saves, save{l, o, d.m.clone()})
 }
 
-// forget goes back to an earlier moment: what was claimed and settled since, the
-// ledger does not know; the workers do, and say it again or not.
-func (d *driver) forget() {
+// restoreRedis goes back to an earlier moment. The ledger has lost the claims and settles since
+// then. The workers still have them, and may or may not replay them.
+func (d *driver) restoreRedis() {
 	if len(d.saves) == 0 {
 		return
 	}
@@ -229,25 +229,25 @@ func (d *driver) forget() {
 		d.ok(d.rdb.RestoreReplace(d.ctx, openKey(d.id), 0, s.open).Err())
 	}
 	d.m = s.model.clone()
-	d.forgot, d.best, d.say.late = true, map[int]Status{}, nil
+	d.forgot, d.mostKnown, d.replay.late = true, map[int]Status{}, nil
 }
 
-// sayAgain repeats a script that must not change anything, however late.
-func (d *driver) sayAgain() {
-	if len(d.say.late) == 0 {
+// replayLate repeats a script that must not change anything, however late.
+func (d *driver) replayLate() {
+	if len(d.replay.late) == 0 {
 		return
 	}
-	args := d.say.late[d.draw(len(d.say.late), "script")]
+	args := d.replay.late[d.draw(len(d.replay.late), "script")]
 	before, err := ledgerText(d.ctx, d.rdb, d.id)
 	d.ok(err)
-	armed := d.say.armed
-	d.say.armed = false
+	armed := d.replay.armed
+	d.replay.armed = false
 	err = d.rdb.Do(d.ctx, args...).Err()
-	d.say.armed = armed
+	d.replay.armed = armed
 	d.ok(err)
 	after, err := ledgerText(d.ctx, d.rdb, d.id)
 	d.ok(err)
 	if before != after {
-		d.rt.Fatalf("I6: said again later, a script changed the ledger: %v\nbefore:\n%s\nafter:\n%s", args, before, after)
+		d.rt.Fatalf("I6: repeated later, a script changed the ledger: %v\nbefore:\n%s\nafter:\n%s", args, before, after)
 	}
 }

@@ -11,44 +11,46 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// planWatch is how long a planner may stay silent before the sweeper wakes another.
+// planWatch is how long a planner may make no progress before the sweeper wakes another.
 const planWatch = 20 * time.Second
 
-// Plan is a campaign's planning, picked up where it stands. Not safe for concurrent use.
+// Plan is the planning of a campaign from the point that it has reached. Not safe for concurrent
+// use.
 type Plan struct {
-	ID     string
-	Spec   Spec
-	Frozen Frozen
-	// Total and Pages are the size of the upload, Next the page to go on with.
+	ID       string
+	Spec     Spec
+	Snapshot PlanSnapshot
+	// Total is the number of uploaded recipients, Pages the number of pages. Next is the page to
+	// plan next.
 	Total, Pages, Next int
-	// Carry are the calls, by lane, that earlier pages left over, without their bodies.
+	// Carry are the calls that earlier pages left over, by stream, without their bodies.
 	Carry  [][]Call
 	ledger *Ledger
 }
 
-// Wake is a batch to be queued: its name and the number of the wake.
+// Wake is a wake-up call of a batch: the batch to queue, and the number of the wake.
 type Wake struct {
 	Batch  string
 	Number int
 }
 
-// StartPlan begins or takes up planning. want is what planning depends on if it
-// has not begun; what is frozen wins. Nil without an error means that there is
-// nothing to plan: planned already, or stopped.
-func (l *Ledger) StartPlan(ctx context.Context, id string, want func(Spec) (Frozen, error)) (*Plan, error) {
+// StartPlan starts or continues planning. want returns the snapshot to store if planning has not
+// started; otherwise the stored snapshot is used. It returns nil without an error if there is
+// nothing to plan: the campaign is planned already, or stopped.
+func (l *Ledger) StartPlan(ctx context.Context, id string, want func(Spec) (PlanSnapshot, error)) (*Plan, error) {
 	spec, err := l.Spec(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	frozen, err := want(spec)
+	snapshot, err := want(spec)
 	if err != nil {
 		return nil, err
 	}
-	record, err := frozen.encode()
+	record, err := snapshot.encode()
 	if err != nil {
 		return nil, fmt.Errorf("plan %s: %w", id, err)
 	}
-	out, err := l.run(ctx, planStartScript, id, nil, record, planWatch.Milliseconds(), encodeWindows(frozen.Windows), frozen.counted())
+	out, err := l.run(ctx, planStartScript, id, nil, record, planWatch.Milliseconds(), encodeSendingHours(snapshot.SendingHours), snapshot.countedStreams())
 	if err != nil || out[0] != "go" {
 		return nil, err
 	}
@@ -56,13 +58,13 @@ func (l *Ledger) StartPlan(ctx context.Context, id string, want func(Spec) (Froz
 		return nil, errAnswer
 	}
 	p := &Plan{ID: id, Spec: spec, ledger: l}
-	if p.Frozen, err = decodeFrozen(out[1], out[4]); err != nil {
+	if p.Snapshot, err = decodeSnapshot(out[1], out[4]); err != nil {
 		return nil, unreadable(id, "frozen", out[1], err)
 	}
 	if p.Next, err = strconv.Atoi(out[2]); err != nil {
 		return nil, unreadable(id, "cur", out[2], errRecord)
 	}
-	if p.Carry, err = decodeCarry([]byte(out[3]), p.Frozen.Lanes(), spec.Personal()); err != nil {
+	if p.Carry, err = decodeCarry([]byte(out[3]), p.Snapshot.Streams(), spec.Personalized()); err != nil {
 		return nil, unreadable(id, "carry", out[3], err)
 	}
 	sizes, err := l.rdb.HMGet(ctx, ledgerKey(id), "total", "pg").Result()
@@ -73,7 +75,7 @@ func (l *Ledger) StartPlan(ctx context.Context, id string, want func(Spec) (Froz
 	return p, nil
 }
 
-// Spec reads what a campaign's producer asked for.
+// Spec reads the spec of a campaign. It returns ErrNotFound if there is none.
 func (l *Ledger) Spec(ctx context.Context, id string) (Spec, error) {
 	b, err := l.rdb.Get(ctx, specKey(id)).Bytes()
 	if errors.Is(err, redis.Nil) {
@@ -86,17 +88,17 @@ func (l *Ledger) Spec(ctx context.Context, id string) (Spec, error) {
 	return s, unreadable(id, specRecord, string(b), err)
 }
 
-// Page is a run of recipients as uploaded; First is the row of the first, from 1.
+// Page is a page of recipients as uploaded. First is the row of its first recipient, from 1.
 type Page struct {
 	Number, First int
 	Inputs        []string
-	// Values are those of the spec's fields, a list for each of the Inputs, of which nil
-	// stands for such as are too long; nil in a plain campaign.
+	// Values holds the values of the spec's fields for each input; a nil element means that they
+	// are too long. It is nil in a plain campaign.
 	Values [][]string
 }
 
-// ReadPages reads pages from one on, several in a round trip. first is the row
-// with which the first page begins.
+// ReadPages yields the pages from one number up to another, which is not included, eight in a round
+// trip. first is the row of the first page's first recipient.
 func (l *Ledger) ReadPages(ctx context.Context, id string, from, to, first int) iter.Seq2[Page, error] {
 	const step = 8
 	return func(yield func(Page, error) bool) {
@@ -125,27 +127,27 @@ func (l *Ledger) ReadPages(ctx context.Context, id string, from, to, first int) 
 	}
 }
 
-// PlannedPage is what came of planning one page.
+// PlannedPage is the plan of one page.
 type PlannedPage struct {
 	Page    int
 	First   int // row of the page's first recipient, from 1
-	LeftOut []LeftOut
+	Skipped []SkippedRecipient
 	Batches []PlannedBatch
 	Carry   [][]Call
-	// Windows say how many batches may be open at once, by lane.
-	Windows map[int]int
+	// OpenBatchLimits are how many batches may be open at once, by stream.
+	OpenBatchLimits map[int]int
 }
 
-// PlannedBatch is a batch of recipients for one lane, cut into calls. Bodies are the
-// calls', none in a plain campaign.
+// PlannedBatch is a batch of recipients for one stream, divided into calls. Lane is the number of
+// the stream. Bodies has one body for each call; it is empty in a plain campaign.
 type PlannedBatch struct {
-	Lane   int
+	Stream int
 	Calls  []int
 	To     []Planned
 	Bodies []string
 }
 
-// records are what is kept of a batch: itself, and its bodies.
+// records returns the records that are stored of a batch: the batch itself, and its bodies.
 func (b PlannedBatch) records() (batch, bodies []byte) {
 	if len(b.Bodies) == 0 {
 		return encodeBatch(b.Calls, b.To), nil
@@ -153,10 +155,10 @@ func (b PlannedBatch) records() (batch, bodies []byte) {
 	return encodeBatchAs(formatOwn, b.Calls, b.To), encodeBodies(b.Bodies)
 }
 
-// Fill makes a batch for one of an account's lanes of the first of some calls, as many as
-// there is room for in it, and says how many these are: one at least.
-func (a FrozenAccount) Fill(lane int, calls []Call) (b PlannedBatch, n int) {
-	b.Lane = lane
+// Fill makes a batch for a stream of the account from the first of the calls, as many as fit into
+// it but at least one. It returns the batch and the number of calls.
+func (a SnapshotAccount) Fill(stream int, calls []Call) (b PlannedBatch, n int) {
+	b.Stream = stream
 	text := 0
 	for _, c := range calls {
 		text += len(c.Body)
@@ -164,7 +166,7 @@ func (a FrozenAccount) Fill(lane int, calls []Call) (b PlannedBatch, n int) {
 			break
 		}
 		if n++; n == 1 {
-			b.To = c.To[:len(c.To):len(c.To)] // as a rule it is the only one
+			b.To = c.To[:len(c.To):len(c.To)] // usually it is the only one
 		} else {
 			b.To = append(b.To, c.To...)
 		}
@@ -176,45 +178,45 @@ func (a FrozenAccount) Fill(lane int, calls []Call) (b PlannedBatch, n int) {
 	return b, n
 }
 
-// PackedPage is a planned page in the form in which it is written.
+// PackedPage is a planned page, encoded for writing.
 type PackedPage struct {
 	page  int
 	carry [][]Call
 	args  []any // without the token
 }
 
-// Pack packs a planned page. It may be called while another page is committed.
+// Pack encodes a planned page. It may run while another page is committed.
 func (page PlannedPage) Pack() PackedPage {
 	carry := encodeCarry(page.Carry)
-	args := []any{page.Page, encodeLeftOut(page.First-1, page.LeftOut), carry, planWatch.Milliseconds()}
+	args := []any{page.Page, encodeSkipped(page.First-1, page.Skipped), carry, planWatch.Milliseconds()}
 	reasons := map[string]int{}
-	for _, x := range page.LeftOut {
+	for _, x := range page.Skipped {
 		reasons[x.Reason]++
 	}
 	args = append(args, len(reasons))
 	for reason, n := range reasons {
 		args = append(args, reason, n)
 	}
-	args = append(args, len(page.Windows))
-	for a, n := range page.Windows {
+	args = append(args, len(page.OpenBatchLimits))
+	for a, n := range page.OpenBatchLimits {
 		args = append(args, a, n)
 	}
 	for _, b := range page.Batches {
 		batch, bodies := b.records()
-		args = append(args, b.Lane, len(b.Calls), len(b.To), batch, bodies)
+		args = append(args, b.Stream, len(b.Calls), len(b.To), batch, bodies)
 	}
 	return PackedPage{page: page.Page, carry: page.Carry, args: args}
 }
 
-// CommitPage writes a planned page, as Commit does.
+// CommitPage packs and commits a planned page.
 func (p *Plan) CommitPage(ctx context.Context, token string, page PlannedPage) (wakes []Wake, done bool, err error) {
 	return p.Commit(ctx, token, page.Pack())
 }
 
-// Commit writes a page in one step, if planning still stands where p read it, and
-// moves p on. It returns the batches to queue and whether the campaign is done
-// with it. ErrMoved: another planner was there first. The token makes trying again
-// after an error safe.
+// Commit writes a page in one step, if planning has not advanced since p was read, and advances p.
+// It returns the batches to queue, and whether the campaign is done. It returns ErrMoved if another
+// planner committed the page first, and ErrStopped if the campaign is stopped. The token makes it
+// safe to try again after an error.
 func (p *Plan) Commit(ctx context.Context, token string, page PackedPage) (wakes []Wake, done bool, err error) {
 	out, err := p.ledger.run(ctx, planPageScript, p.ID, nil, append([]any{token}, page.args...)...)
 	if err != nil {
@@ -230,10 +232,10 @@ func (p *Plan) Commit(ctx context.Context, token string, page PackedPage) (wakes
 	return answerWakes(out)
 }
 
-// ErrMoved: another planner has planned this page.
-var ErrMoved = errors.New("another planner was there first")
+// ErrMoved means that another planner has planned this page.
+var ErrMoved = errors.New("another planner has planned this page")
 
-// answerWakes reads {word, done, 'batch:wake'…}.
+// answerWakes parses an answer of the form {word, done, 'batch:wake'…}.
 func answerWakes(out []string) ([]Wake, bool, error) {
 	if len(out) < 2 {
 		return nil, false, errAnswer
@@ -249,11 +251,11 @@ func answerWakes(out []string) ([]Wake, bool, error) {
 	return wakes, out[1] == "1", nil
 }
 
-// PlannedNumbers yields every recipient that is planned so far, for a planner
-// that takes up another's work and must not plan a number twice.
+// PlannedNumbers yields every recipient that is planned so far. A planner that continues another's
+// work uses it, so that it plans no number twice.
 func (p *Plan) PlannedNumbers(ctx context.Context) iter.Seq2[Planned, error] {
 	return func(yield func(Planned, error) bool) {
-		for a := range p.Frozen.Lanes() {
+		for a := range p.Snapshot.Streams() {
 			for b, err := range p.ledger.batches(ctx, p.ID, a, false) {
 				if err != nil {
 					yield(Planned{}, err)
@@ -278,10 +280,10 @@ func (p *Plan) PlannedNumbers(ctx context.Context) iter.Seq2[Planned, error] {
 	}
 }
 
-// PlannedSegments are the segments of all messages in batches so far, of a campaign with
-// merge fields.
+// PlannedSegments returns the segments of all messages in batches so far, in a campaign with merge
+// fields.
 func (p *Plan) PlannedSegments(ctx context.Context) (sum int, err error) {
-	for a := range p.Frozen.Lanes() {
+	for a := range p.Snapshot.Streams() {
 		for b, err := range p.ledger.batches(ctx, p.ID, a, true) {
 			if err != nil {
 				return 0, err
@@ -294,8 +296,7 @@ func (p *Plan) PlannedSegments(ctx context.Context) (sum int, err error) {
 	return sum, nil
 }
 
-// FirstRow counts the recipients of the pages before p.Next and returns the row
-// that p.Next begins with.
+// FirstRow returns the row of the first recipient of page p.Next.
 func (p *Plan) FirstRow(ctx context.Context) (int, error) {
 	row := 1
 	for page, err := range p.ledger.ReadPages(ctx, p.ID, 0, p.Next, 1) {

@@ -1,10 +1,16 @@
--- plan_page.lua writes what came of planning one page, if the cursor is still the one the planner read.
+-- plan_page.lua writes the plan of one page, if the cursor is still where the planner read it.
 -- KEYS: 1 ledger, 2 open set
--- ARGV: 1 token, 2 page, 3 left-out record or '', 4 carry or '', 5 ms until the sweeper may look,
---       6 number of reasons, then reason, count for each; then number of windows, then lane, window for each;
---       then for each batch: lane, calls, recipients, record, record of its bodies or ''
--- Returns {'ok', done 0|1, 'batch:wake'…} | {'stopped'|'moved'|'missing'|'newer'}; a replay of the page just
--- committed answers as it did, any other changes nothing and is told 'moved'.
+-- ARGV:
+--   1  token
+--   2  page
+--   3  record of skipped recipients, or ''
+--   4  recipients carried over to the next page, or ''
+--   5  ms until the sweeper looks at the plan again
+--   6  number of skip reasons, then for each: reason, count
+--      then the number of open-batch limits, then for each: stream, limit
+--      then for each batch: stream, calls, recipients, record, record of its bodies or ''
+-- Returns {'ok', done 0|1, 'batch:wake'…} | {'stopped'|'moved'|'missing'|'newer'}
+-- A repeat of the page committed last gets the same answer. Any other page than the next is 'moved' and changes nothing.
 local bad = unfit()
 if bad then return {bad} end
 local pt = get('pt')
@@ -41,7 +47,7 @@ while ARGV[at] do
   set('b' .. b, ARGV[at + 3])
   if ARGV[at + 4] ~= '' then set('t' .. b, ARGV[at + 4]) end
   if per then add('to:' .. a, tonumber(ARGV[at + 2])) end
-  add('l' .. b, tonumber(ARGV[at + 1])) -- not set: a call may be settled already whose planning Redis forgot
+  add('l' .. b, tonumber(ARGV[at + 1])) -- added, not set: Redis may have lost the planning of a call that is settled already
   batches[#batches + 1] = {a, tonumber(ARGV[at + 2])}
   at = at + 5
 end

@@ -1,7 +1,11 @@
--- plan_start.lua freezes what planning depends on, at the first call, and gives back what is frozen.
+-- plan_start.lua starts or continues planning. The first call stores the planning snapshot; every call returns it.
 -- KEYS: 1 ledger, 2 open set
--- ARGV: 1 frozen record, 2 ms until the sweeper may look, 3 sending hours or '', 4 lanes of which each is counted, 0: none
--- Returns {'go', frozen, cursor, carry, sending hours} | {'stopped'|'planned'|'missing'|'newer'}
+-- ARGV:
+--   1  snapshot record
+--   2  ms until the sweeper looks at the plan again
+--   3  sending hours, or ''
+--   4  number of streams to keep separate counts for; 0: none
+-- Returns {'go', snapshot, cursor, carried-over recipients, sending hours} | {'stopped'|'planned'|'missing'|'newer'}
 local bad = unfit()
 if bad then return {bad} end
 if get('stop') then return {'stopped'} end

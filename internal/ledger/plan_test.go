@@ -10,11 +10,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// uploaded makes a campaign with pages of so many recipients.
+// uploaded uploads and commits a campaign with pages of these sizes.
 func (r *rig) uploaded(id string, spec Spec, pages ...int) {
 	r.Helper()
 	spec.Body = "Habari"
-	u, err := r.Begin(id, spec)
+	u, err := r.BeginUpload(id, spec)
 	r.ok(err)
 	row := 1
 	for _, n := range pages {
@@ -37,22 +37,22 @@ func TestPlanGoesPageByPageWithCarryOver(t *testing.T) {
 		t.Fatalf("the plan is of %d recipients, %d pages, from page %d", p.Total, p.Pages, p.Next)
 	}
 	_, done, err := p.CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, Carry: carried(run(1, 1), run(3, 1)),
-		LeftOut: []LeftOut{{Row: 2, Reason: ReasonInvalidNumber, Code: "too_short"}}})
+		Skipped: []SkippedRecipient{{Row: 2, Reason: ReasonInvalidNumber, Code: "too_short"}}})
 	if err != nil || done {
 		t.Fatal(done, err)
 	}
 	r.expect("c", "pending skipped pending pending pending pending pending")
 
-	// Another planner takes over and finds what the first one knew.
-	p = r.startPlan("c", 7) // what is frozen wins
-	if len(p.Frozen.Accounts) != 2 || p.Next != 1 || !cmp.Equal(p.Carry, carried(run(1, 1), run(3, 1))) {
-		t.Fatalf("it goes on at page %d with %v and %d accounts", p.Next, p.Carry, len(p.Frozen.Accounts))
+	// Another planner takes over and finds the state that the first one stored.
+	p = r.startPlan("c", 7) // the stored snapshot is used
+	if len(p.Snapshot.Accounts) != 2 || p.Next != 1 || !cmp.Equal(p.Carry, carried(run(1, 1), run(3, 1))) {
+		t.Fatalf("planning continues at page %d with %v and %d accounts", p.Next, p.Carry, len(p.Snapshot.Accounts))
 	}
 	if row, err := p.FirstRow(t.Context()); err != nil || row != 4 {
 		t.Errorf("page 1 begins with row %d, %v; want 4", row, err)
 	}
-	wakes, _, err := p.CommitPage(t.Context(), NewToken(), PlannedPage{Page: 1, First: 4, Windows: map[int]int{0: 1, 1: 1},
-		Batches: []PlannedBatch{{Lane: 0, Calls: []int{2}, To: append(run(1, 1), run(4, 1)...)}}, Carry: carried(nil, append(run(3, 1), run(5, 1)...))})
+	wakes, _, err := p.CommitPage(t.Context(), NewToken(), PlannedPage{Page: 1, First: 4, OpenBatchLimits: map[int]int{0: 1, 1: 1},
+		Batches: []PlannedBatch{{Stream: 0, Calls: []int{2}, To: append(run(1, 1), run(4, 1)...)}}, Carry: carried(nil, append(run(3, 1), run(5, 1)...))})
 	r.ok(err)
 	if want := []Wake{{"0.0", 1}}; !cmp.Equal(wakes, want) {
 		t.Errorf("handed out %v, want %v", wakes, want)
@@ -67,17 +67,17 @@ func TestPlanGoesPageByPageWithCarryOver(t *testing.T) {
 	}
 	r.sound("c")
 
-	_, done, err = p.CommitPage(t.Context(), NewToken(), PlannedPage{Page: 2, First: 6, Windows: map[int]int{0: 1, 1: 1},
-		LeftOut: []LeftOut{{Row: 7, Reason: ReasonDuplicate}}, Batches: []PlannedBatch{{Lane: 1, Calls: []int{1, 2}, To: append(append(run(3, 1), run(5, 1)...), run(6, 1)...)}}})
+	_, done, err = p.CommitPage(t.Context(), NewToken(), PlannedPage{Page: 2, First: 6, OpenBatchLimits: map[int]int{0: 1, 1: 1},
+		Skipped: []SkippedRecipient{{Row: 7, Reason: ReasonDuplicate}}, Batches: []PlannedBatch{{Stream: 1, Calls: []int{1, 2}, To: append(append(run(3, 1), run(5, 1)...), run(6, 1)...)}}})
 	if err != nil || done {
 		t.Fatal(done, err)
 	}
-	if again, err := r.StartPlan(t.Context(), "c", func(Spec) (Frozen, error) { return Frozen{}, nil }); again != nil || err != nil {
-		t.Errorf("there is more to plan: %v, %v", again, err)
+	if again, err := r.StartPlan(t.Context(), "c", func(Spec) (PlanSnapshot, error) { return PlanSnapshot{}, nil }); again != nil || err != nil {
+		t.Errorf("StartPlan of a planned campaign returned %v, %v", again, err)
 	}
-	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), Answer, accepted("m1"), accepted("m4"))
-	r.settle(r.claim("c", "1.0", 0, 0, noKey, long), Answer, accepted("m3"))
-	r.settle(r.claim("c", "1.0", 1, 0, noKey, long), Answer, rejected("bad_number"), accepted("m6"))
+	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), SettleAnswer, accepted("m1"), accepted("m4"))
+	r.settle(r.claim("c", "1.0", 0, 0, noKey, long), SettleAnswer, accepted("m3"))
+	r.settle(r.claim("c", "1.0", 1, 0, noKey, long), SettleAnswer, rejected("bad_number"), accepted("m6"))
 	r.expect("c", "accepted skipped accepted accepted rejected accepted skipped")
 	rows := r.rows("c")
 	if rows[0].Account != "a0" || rows[2].Account != "a1" || rows[1].Code != "too_short" || rows[4].Input != number(5).E164() || rows[4].MSISDN != number(5) {
@@ -93,21 +93,21 @@ func TestOfTwoPlannersOneStops(t *testing.T) {
 	r := newRig(t)
 	r.uploaded("c", Spec{}, 2, 2)
 	one, two := r.startPlan("c", 1), r.startPlan("c", 1)
-	page := PlannedPage{First: 1, Windows: map[int]int{0: 2}, Batches: []PlannedBatch{{Calls: []int{2}, To: run(1, 2)}}}
+	page := PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 2}, Batches: []PlannedBatch{{Calls: []int{2}, To: run(1, 2)}}}
 	token := NewToken()
 	first, _, err := one.CommitPage(t.Context(), token, page)
 	r.ok(err)
 	before := r.state("c")
 	if _, _, err := two.CommitPage(t.Context(), NewToken(), page); !errors.Is(err, ErrMoved) {
-		t.Errorf("the second was told %v, want ErrMoved", err)
+		t.Errorf("the second planner got %v, want ErrMoved", err)
 	}
-	// The first, whose answer got lost, asks again.
+	// The first planner lost its answer and repeats the commit.
 	again, _, err := one.CommitPage(t.Context(), token, page)
 	if err != nil || !cmp.Equal(again, first) {
-		t.Errorf("said again it came to %v, %v; at first to %v", again, err, first)
+		t.Errorf("repeated, it returned %v, %v; the first time %v", again, err, first)
 	}
 	if r.state("c") != before {
-		t.Error("the second, or the first again, changed something")
+		t.Error("the second planner or the repeated commit changed the ledger")
 	}
 }
 
@@ -116,11 +116,11 @@ func TestPlanThatEndsTheCampaignSaidAgain(t *testing.T) {
 	r := newRig(t)
 	r.uploaded("c", Spec{}, 2)
 	p := r.startPlan("c", 1)
-	page := PlannedPage{First: 1, LeftOut: []LeftOut{{Row: 1, Reason: ReasonNoRoute}, {Row: 2, Reason: ReasonOverCap}}}
+	page := PlannedPage{First: 1, Skipped: []SkippedRecipient{{Row: 1, Reason: ReasonNoRoute}, {Row: 2, Reason: ReasonOverCap}}}
 	token := NewToken()
 	for range 2 {
 		if _, done, err := p.CommitPage(t.Context(), token, page); err != nil || !done {
-			t.Errorf("planning came to done %t, %v", done, err)
+			t.Errorf("planning returned done %t, %v", done, err)
 		}
 		r.expect("c", "skipped skipped")
 	}
@@ -130,42 +130,42 @@ func TestWindowBoundsWhatIsHandedOut(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.uploaded("c", Spec{}, 6)
-	page := PlannedPage{First: 1, Windows: map[int]int{0: 2, 1: 0}}
+	page := PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 2, 1: 0}}
 	for i := range 5 {
 		page.Batches = append(page.Batches, PlannedBatch{Calls: []int{1}, To: run(i+1, 1)})
 	}
-	page.Batches = append(page.Batches, PlannedBatch{Lane: 1, Calls: []int{1}, To: run(6, 1)})
+	page.Batches = append(page.Batches, PlannedBatch{Stream: 1, Calls: []int{1}, To: run(6, 1)})
 	wakes, _, err := r.startPlan("c", 2).CommitPage(t.Context(), NewToken(), page)
 	r.ok(err)
 	if want := []Wake{{"0.0", 1}, {"0.1", 1}}; !cmp.Equal(wakes, want) {
 		t.Fatalf("handed out %v, want %v", wakes, want)
 	}
 	c := r.claim("c", "0.1", 0, 0, keyed, long)
-	c.window = 2
-	if out := r.settle(c, Answer, accepted("m")); !cmp.Equal(out.Wakes, []Wake{{"0.2", 1}}) {
+	c.openBatchLimit = 2
+	if out := r.settle(c, SettleAnswer, accepted("m")); !cmp.Equal(out.Wakes, []Wake{{"0.2", 1}}) {
 		t.Errorf("a settled batch handed out %v", out.Wakes)
 	}
 	r.sound("c")
 	wakes, _, err = r.TopUp(t.Context(), "c", map[int]int{0: 3})
 	if err != nil || !cmp.Equal(wakes, []Wake{{"0.3", 1}}) {
-		t.Errorf("a larger window handed out %v, %v", wakes, err)
+		t.Errorf("a larger open-batch limit handed out %v, %v", wakes, err)
 	}
 	wakes, _, err = r.TopUp(t.Context(), "c", map[int]int{1: 9})
 	if err != nil || !cmp.Equal(wakes, []Wake{{"1.0", 1}}) {
-		t.Errorf("the other account's window handed out %v, %v", wakes, err)
+		t.Errorf("room in the other stream handed out %v, %v", wakes, err)
 	}
 	if wakes, _, err = r.TopUp(t.Context(), "c", map[int]int{0: 3, 1: 9}); err != nil || len(wakes) > 0 {
-		t.Errorf("a full window handed out %v, %v", wakes, err)
+		t.Errorf("at the open-batch limit, handed out %v, %v", wakes, err)
 	}
 	r.sound("c")
 }
 
-// Redis forgot that batch 0.1 was handed out; its worker goes on all the same.
+// Redis lost the hand-out of batch 0.1; its worker continues nevertheless.
 func TestWindowAfterRedisForgotAHandOut(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.uploaded("c", Spec{}, 3)
-	page := PlannedPage{First: 1, Windows: map[int]int{0: 1}}
+	page := PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1}}
 	for i := range 3 {
 		page.Batches = append(page.Batches, PlannedBatch{Calls: []int{1}, To: run(i+1, 1)})
 	}
@@ -173,14 +173,14 @@ func TestWindowAfterRedisForgotAHandOut(t *testing.T) {
 	r.ok(err)
 	c := r.claim("c", "0.1", 0, 0, keyed, long)
 	d := r.claim("c", "0.2", 0, 0, keyed, long)
-	r.settle(d, Answer, accepted("m3"))
+	r.settle(d, SettleAnswer, accepted("m3"))
 	end := r.claim("c", "0.0", 0, 0, keyed, long)
-	end.window = 1
-	r.settle(end, Answer, accepted("m1"))
+	end.openBatchLimit = 1
+	r.settle(end, SettleAnswer, accepted("m1"))
 	r.sound("c")
-	c.window = 1
-	if out := r.settle(c, Answer, accepted("m2")); !out.Done {
-		t.Error("it is not done")
+	c.openBatchLimit = 1
+	if out := r.settle(c, SettleAnswer, accepted("m2")); !out.Done {
+		t.Error("the campaign is not done")
 	}
 	r.expect("c", "accepted accepted accepted")
 }
@@ -190,7 +190,7 @@ func TestPlanStopsWithTheCampaign(t *testing.T) {
 	r := newRig(t)
 	r.uploaded("c", Spec{}, 2, 2)
 	p := r.startPlan("c", 1)
-	_, _, err := p.CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, Windows: map[int]int{0: 2}, LeftOut: []LeftOut{{Row: 2, Reason: ReasonDuplicate}},
+	_, _, err := p.CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 2}, Skipped: []SkippedRecipient{{Row: 2, Reason: ReasonDuplicate}},
 		Carry: carried(run(1, 1))})
 	r.ok(err)
 	if _, err := r.Cancel(t.Context(), "c", "me"); err != nil {
@@ -202,13 +202,13 @@ func TestPlanStopsWithTheCampaign(t *testing.T) {
 	}
 	before := r.state("c")
 	if _, _, err := p.CommitPage(t.Context(), NewToken(), PlannedPage{Page: 1, First: 3}); !errors.Is(err, ErrStopped) {
-		t.Errorf("its planner was told %v, want ErrStopped", err)
+		t.Errorf("its planner got %v, want ErrStopped", err)
 	}
-	if p, err := r.StartPlan(t.Context(), "c", func(Spec) (Frozen, error) { return Frozen{}, nil }); p != nil || err != nil {
-		t.Errorf("a new planner was given %v, %v", p, err)
+	if p, err := r.StartPlan(t.Context(), "c", func(Spec) (PlanSnapshot, error) { return PlanSnapshot{}, nil }); p != nil || err != nil {
+		t.Errorf("StartPlan of a cancelled campaign returned %v, %v", p, err)
 	}
 	if r.state("c") != before {
-		t.Error("planning went on")
+		t.Error("planning continued after the cancel")
 	}
 }
 
@@ -220,8 +220,8 @@ func TestResultsOfLargeUploadComeInOrder(t *testing.T) {
 	p := r.startPlan("c", 2)
 	for page, err := range r.ReadPages(t.Context(), "c", 0, p.Pages, 1) {
 		r.ok(err)
-		out := PlannedPage{Page: page.Number, First: page.First, Windows: map[int]int{0: 100, 1: 100}}
-		// Odd rows to account 0, the others to account 1, batches of 100.
+		out := PlannedPage{Page: page.Number, First: page.First, OpenBatchLimits: map[int]int{0: 100, 1: 100}}
+		// Odd rows go to account 0, the others to account 1, in batches of 100.
 		to := [2][]Planned{}
 		for i := range page.Inputs {
 			row := page.First + i
@@ -230,13 +230,13 @@ func TestResultsOfLargeUploadComeInOrder(t *testing.T) {
 		for a := range to {
 			for at := 0; at < len(to[a]); at += 100 {
 				some := to[a][at:min(at+100, len(to[a]))]
-				out.Batches = append(out.Batches, PlannedBatch{Lane: a, Calls: []int{len(some)}, To: some})
+				out.Batches = append(out.Batches, PlannedBatch{Stream: a, Calls: []int{len(some)}, To: some})
 			}
 		}
 		_, _, err := p.CommitPage(t.Context(), NewToken(), out)
 		r.ok(err)
 	}
-	r.settle(r.claim("c", "1.3", 0, 0, keyed, long), Answer, repeat(100, accepted("m"))...)
+	r.settle(r.claim("c", "1.3", 0, 0, keyed, long), SettleAnswer, repeat(100, accepted("m"))...)
 	rows := r.rows("c")
 	if len(rows) != n {
 		t.Fatalf("%d results of %d", len(rows), n)
@@ -258,7 +258,7 @@ func TestResultsOfLargeUploadComeInOrder(t *testing.T) {
 			rest = append(rest, row)
 		}
 		if want := rows[min(after, n):]; len(rest) != len(want) || len(want) > 0 && !reflect.DeepEqual(rest, want) {
-			t.Errorf("after row %d come %d rows, or others than in the whole", after, len(rest))
+			t.Errorf("ResultsAfter(%d) returned %d rows, or others than Results", after, len(rest))
 		}
 	}
 }

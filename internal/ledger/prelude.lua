@@ -1,6 +1,6 @@
--- prelude.lua: what the campaign scripts share; it is put before each of them.
--- KEYS[1] is always the campaign's ledger hash L, KEYS[2] its open set O (layout.go lists every field).
--- Nothing here runs by itself.
+-- prelude.lua holds what the campaign scripts share. Go puts it in front of each of them (script.go).
+-- KEYS[1] is always the campaign's ledger hash (L), KEYS[2] its open set (O). layout.go lists every field.
+-- It only defines locals; nothing in it runs by itself.
 
 local L, O = KEYS[1], KEYS[2]
 
@@ -12,26 +12,28 @@ end
 local function int(n) return string.format('%.0f', n) end
 local function get(f) return redis.call('HGET', L, f) end
 
--- unreadable ends the script, before it has written anything of the record: the caller sets it aside.
+-- unreadable ends the script with an error that names a field of the ledger hash. It is called before anything of
+-- that record is written, so that the caller can quarantine it.
 local function unreadable(f) error('UNREADABLE ' .. f) end
 
 local function num(f) return tonumber(redis.call('HGET', L, f) or 0) or unreadable(f) end
 local function set(...) return redis.call('HSET', L, ...) end
 local function del(...) return redis.call('HDEL', L, ...) end
 
--- In a campaign of several accounts, what is counted of a batch is counted of its lane too, once of_batch has said which.
+-- In a campaign with several accounts these counters are also kept for each stream. of_batch selects the stream
+-- (lane) of a batch; add then changes both counters.
 local OF_LANE = {accepted = true, delivered = true, undelivered = true, rejected = true, unknown = true, fly = true, was = true}
 local lane
 local function of_batch(b) lane = get('per') and string.match(b, '^(%d+)%.') end
 
--- add moves a counter; one that comes to zero takes no room.
+-- add changes the counter f by a number. A counter that becomes zero is deleted, because it needs no memory then.
 local function add(f, by)
   if by == 0 then return end
   if redis.call('HINCRBY', L, f, int(by)) == 0 then del(f) end
   if lane and OF_LANE[f] and redis.call('HINCRBY', L, f .. ':' .. lane, int(by)) == 0 then del(f .. ':' .. lane) end
 end
 
--- unfit names why no script may touch this campaign, or returns nil.
+-- unfit returns why no script may touch this campaign ('missing' or 'newer'), or nil.
 local function unfit()
   local v = get('v')
   if not v then return 'missing' end
@@ -39,22 +41,37 @@ local function unfit()
   return nil
 end
 
-local LANES = 1024 -- at most (spec.go)
+local LANES = 1024 -- the most streams a campaign can have (MaxStreams in stream.go)
 
 local STATUS = {[1] = 'unknown', [2] = 'rejected', [3] = 'accepted', [4] = 'delivered', [5] = 'undelivered'}
 local RANK = {[0] = 0, 1, 2, 3, 4, 4}
--- MOVED stands in the place of a recipient that another batch has now (move.lua).
+-- MOVED replaces the status of a recipient that has moved to another batch (move.lua).
 local MOVED = 6
--- OPTED is skipped because of an opt-out after planning (narrow.lua).
+-- OPTED is the status of a recipient that was skipped because of an opt-out after planning (narrow.lua).
 local OPTED = 8
 
--- A generation's record is text, its words in this order.
+-- The record of a generation is text. These are the positions of its words:
+--   STATE    'r' ready, 's' submitting (claimed), 'd' doubtful; a settled generation ('t') has other words, below
+--   TOKEN    token of the last claim
+--   LEASE    end of that claim's lease, in ms
+--   CLAIMED  time of that claim, in ms
+--   FIRST    time of the first claim under UUID, in ms
+--   TRIES    answers about the message itself so far
+--   BAD      unknown answers, or lookups at the gateway, counted so far
+--   DOUBT    1 if an earlier attempt may have reached the gateway
+--   REV      revision: it changes when the next submission must be a different request
+--   UUID     idempotency key; '-' if there is none yet
+--   LOGIN    fingerprint of the account at the first claim
+--   DUE      earliest time of the next claim, in ms
+--   SIZE     number of recipients
+--   CLAIMS   number of claims
 local STATE, TOKEN, LEASE, CLAIMED, FIRST, TRIES, BAD, DOUBT, REV, UUID, LOGIN, DUE, SIZE, CLAIMS = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14
--- A settled one keeps only these: half of the last claim's token, how many claims there were, the wakes its end handed out
--- (or '-'), and half the token of who gave it up.
+-- A settled generation keeps only its state 't' and these words: the UUID, the time of the settle, half of the last
+-- claim's token, the number of claims, the wakes that its end handed out ('-' for none), and half of the token that
+-- abandoned it.
 local T_UUID, T_AT, T_TOKEN, T_CLAIMS, T_WAKES, T_BY = 2, 3, 4, 5, 6, 7
 
--- half a token is enough to know a settled generation's callers by: they are few.
+-- half shortens a token. Half is enough to recognise the callers of one settled generation, because they are few.
 local function half(token) return string.sub(token, 1, 6) end
 
 local function gen_field(b, k, g) return 'g' .. b .. '.' .. k .. '.' .. g end
@@ -73,7 +90,7 @@ end
 
 local STATES, NUMBERS = {r = true, s = true, d = true}, {LEASE, CLAIMED, FIRST, TRIES, BAD, DOUBT, REV, DUE, SIZE, CLAIMS}
 
--- is_gen says whether these are a generation's words (batch.go has the same test).
+-- is_gen reports whether w is a valid record of a generation. batch.go has the same test.
 local function is_gen(w)
   if w[STATE] == 't' then return true end
   if not STATES[w[STATE]] or #w < CLAIMS then return false end
@@ -83,7 +100,8 @@ local function is_gen(w)
   return true
 end
 
--- load_gen reads a generation; one that was never touched is ready.
+-- load_gen reads a generation. Without a record, generation 0 is ready and was never claimed; any other generation
+-- does not exist, and load_gen returns nil.
 local function load_gen(b, k, g, size)
   local s = get(gen_field(b, k, g))
   if s then
@@ -102,7 +120,8 @@ local function unpack_members(s)
   return out
 end
 
--- members lists the positions, from 0, of a generation's recipients in their call of n.
+-- members returns the positions, from 0, of a generation's recipients in their call of n recipients. Without a stored
+-- list it has all of them.
 local function members(b, k, g, n)
   local s, out = get(members_field(b, k, g)), {}
   if s then
@@ -119,7 +138,8 @@ local function pack_members(list)
   return table.concat(out)
 end
 
--- read_records cuts a blob of [status][length][detail] into two lists, from 1; or into none, if it is cut short.
+-- read_records splits a blob of [status][length][detail] into a list of statuses and a list of details, both from
+-- index 1. It returns nil if the blob is cut short.
 local function read_records(blob)
   local st, de, pos, i = {}, {}, 1, 0
   while pos <= #blob do
@@ -132,7 +152,8 @@ local function read_records(blob)
   return st, de
 end
 
--- read_results gives statuses and details of a call's n recipients (0: however many); nothing stored is all pending.
+-- read_results returns the statuses and the details of a call's n recipients; with n = 0 any number is accepted.
+-- Without stored results all of them are pending.
 local function read_results(b, k, n)
   local blob = get(result_field(b, k))
   local st, de = {}, {}
@@ -151,8 +172,9 @@ local function write_results(b, k, st, de)
   set(result_field(b, k), table.concat(out))
 end
 
--- A pending recipient's detail names the generation it waits in. One that a retry or a resend took out of unknown keeps at the end, tagged
--- 9, its old detail, also when it is rejected then: if a later generation is never claimed, it is unknown still.
+-- The detail of a pending recipient begins with the number of the generation it waits in, in two bytes. A retry or a
+-- resend that takes a recipient out of unknown keeps the old detail at the end, under tag 9. It stays there even if
+-- the recipient is rejected next: if a later generation is then never claimed, the recipient becomes unknown again.
 local function pending_in(detail)
   if detail == '' then return '0' end
   local hi, lo = string.byte(detail, 1, 2)
@@ -163,7 +185,8 @@ local function pending_detail(g)
   return string.char(math.floor(tonumber(g) / 256), tonumber(g) % 256)
 end
 
--- further gives the part of a detail, tagged so, that tells of other generations, and whether it tells of generation gen.
+-- further returns the parts of a detail that have the given tag, each about another generation. Its second result
+-- reports whether one of them is about generation gen.
 local function further(detail, tagged, gen)
   local out, has, pos = '', false, 3
   while pos < #detail do
@@ -178,7 +201,8 @@ local function further(detail, tagged, gen)
   return out, has
 end
 
--- with_past is a new detail with what the old one has kept since a retry, or at least the generation's number of that.
+-- with_past returns the new detail with the tag 9 part of the old one appended. If that does not fit, only the
+-- generation number of that part is kept.
 local function with_past(detail, old)
   local tail = further(old, 9)
   if #detail + #tail > 255 then tail = string.char(9, 2) .. string.sub(tail, 3, 4) end
@@ -187,7 +211,8 @@ end
 
 local function was_unknown(detail) return further(detail, 9) ~= '' end
 
--- waiting lists the members of a generation that are pending in it, and counts those that were unknown before.
+-- waiting returns the members of a generation that are pending in it, and how many of them were unknown before a
+-- retry or a resend.
 local function waiting(b, k, g, n, st, de)
   local list, was = {}, 0
   for _, p in ipairs(members(b, k, g, n)) do
@@ -201,14 +226,21 @@ end
 
 local function in_flight(rec) return rec[STATE] == 's' or rec[STATE] == 'd' end
 
--- A campaign that may not have too much rejected or unknown has a field lim, its words in this order: the limit in percent; how many must
--- have ended for it to say anything, and after how many that were fine it is counted anew, so that they do not hide bad ones that follow;
--- how many had ended, and how many of them badly, when it was counted anew last; how many the canary is meant to have, and has in the
--- batches planned so far; whom planning left out meanwhile; whether it is still being planned, all planned, or over (or there is none).
+-- A campaign with a failure threshold or a canary has the field lim. These are the positions of its words:
+--   PERCENT     the threshold: at most this percentage of finished messages may be rejected or unknown
+--   ENOUGH      messages that must have finished before the threshold is checked, other than at the end of the canary
+--   SPAN        after this many messages within the threshold the count restarts, so that they do not hide later failures
+--   BASE_ENDED  messages that had finished when the count last restarted
+--   BASE_BAD    of those, how many were rejected or unknown
+--   CANARY      recipients that the canary is meant to have
+--   IN_CANARY   recipients in the canary's batches planned so far
+--   LEFT_OUT    recipients that planning skipped while the canary was open
+--   PHASE       the canary is being planned ('p'), is all planned ('s'), or is over or does not exist ('-')
 local PERCENT, ENOUGH, SPAN, BASE_ENDED, BASE_BAD, CANARY, IN_CANARY, LEFT_OUT, PHASE = 1, 2, 3, 4, 5, 6, 7, 8, 9
 local BEING_PLANNED, ALL_PLANNED, OVER = 'p', 's', '-'
 
--- limit takes the words of lim apart; nil: there is none, or it cannot be read, which is for top_up.lua to say.
+-- limit splits the field lim into its words. It returns nil if there is no such field or it cannot be read;
+-- top_up.lua reports the latter.
 local function limit(lim)
   local w = words(lim or '')
   for i = PERCENT, LEFT_OUT do
@@ -219,14 +251,16 @@ end
 
 local function is_canary_open(lim) return lim and string.sub(lim, -1) ~= OVER end
 
--- is_beyond_canary says whether a batch has to wait until the canary of its campaign has ended, and is that with where it came from.
+-- is_beyond_canary reports whether batch b must wait until the canary has ended. A batch that recipients moved to
+-- counts as the one in which they were planned.
 local function is_beyond_canary(b, lim)
   if not is_canary_open(lim) then return false end
   local a, s = string.match(get('f' .. b) or b, '(%d+)%.(%d+)$')
   return tonumber(s) >= num('cb:' .. a)
 end
 
--- hand_out opens the next batches of lane a while its window has room, and adds "batch:wake" to out.
+-- hand_out opens the next batches of stream a while fewer than window (the open-batch limit) are open. It appends
+-- "batch:wake" to out for each.
 local function hand_out(a, window, now, out)
   local stop, lim = unpack(redis.call('HMGET', L, 'stop', 'lim'))
   if stop then return end
@@ -234,8 +268,8 @@ local function hand_out(a, window, now, out)
   local h, opened = from, 0
   while ob + opened < window and h < nb do
     local b = a .. '.' .. int(h)
-    -- A Redis that forgot something may meet a batch here that is settled, or open, already.
-    -- One whose numbers cannot be read is for whoever works on it to set aside.
+    -- After Redis lost data, a batch met here may be settled or open already. One whose counters cannot be read is
+    -- opened too: the worker that loads it quarantines it.
     if (tonumber(get('l' .. b) or 0) or 1) > 0 then
       opened = opened + redis.call('ZADD', O, int(now + 5000), b)
       if tonumber(get('w' .. b) or 0) then out[#out + 1] = b .. ':' .. redis.call('HINCRBY', L, 'w' .. b, 1) end
@@ -248,14 +282,16 @@ end
 
 local TOO_MANY = 'too_many_rejected'
 
--- so_far counts who has ended, who of them was rejected or is unknown, who is pending, and who has ended or been skipped.
+-- so_far returns four counts: recipients that have finished, those of them that are rejected or unknown, pending
+-- recipients, and recipients that have finished or were skipped.
 local function so_far()
   local n = redis.call('HMGET', L, 'total', 'pending', 'skipped', 'rejected', 'unknown')
   for i = 1, 5 do n[i] = tonumber(n[i] or 0) end
   return n[1] - n[2] - n[3], n[4] + n[5], n[2], n[1] - n[2]
 end
 
--- judge pauses a campaign of which too much was rejected or is unknown: once its canary has ended, or whenever enough have.
+-- judge pauses a campaign that exceeds its failure threshold. It checks once when the canary has ended, and after
+-- that whenever at least ENOUGH messages have finished since the count restarted.
 local function judge(now)
   local lim, stop, paused = unpack(redis.call('HMGET', L, 'lim', 'stop', 'paused'))
   local w = limit(lim)
@@ -269,7 +305,7 @@ local function judge(now)
     for a = 0, LANES - 1 do marks[a + 1] = 'cb:' .. a end
     del(unpack(marks))
   else
-    -- A late word, or a retry, may have made it better than it was then.
+    -- A late result or a retry may have made the base better since.
     w[BASE_BAD] = int(math.min(tonumber(w[BASE_BAD]), bad))
     ended, bad = ended - tonumber(w[BASE_ENDED]), bad - tonumber(w[BASE_BAD])
     if ended < tonumber(w[ENOUGH]) then return end
@@ -282,7 +318,7 @@ local function judge(now)
   set('lim', table.concat(w, ' '))
 end
 
--- accept_so_far lets a campaign that was paused for its limit go on: it is counted anew.
+-- accept_so_far restarts the count of a campaign that was paused for its failure threshold, so that it can continue.
 local function accept_so_far()
   local w = limit(get('lim'))
   if not w or not string.find(get('paused') or '', TOO_MANY, 1, true) then return end
@@ -291,7 +327,8 @@ local function accept_so_far()
   set('lim', table.concat(w, ' '))
 end
 
--- try_again takes those that a retry sends to again out of what was accepted before: they count when they end again.
+-- try_again takes n recipients of a retry out of the base of the threshold count. They count again when they finish
+-- again.
 local function try_again(n)
   local w = n > 0 and limit(get('lim'))
   if not w then return end
@@ -300,8 +337,8 @@ local function try_again(n)
   set('lim', table.concat(w, ' '))
 end
 
--- plan_canary notes what planning a page came to for the canary: whom it left out, its batches as {lane, recipients} in their order, and
--- whether it was the last.
+-- plan_canary records for the canary what planning did with a page: how many recipients it skipped, its batches in
+-- order as {stream, recipients}, and whether it was the last page.
 local function plan_canary(left_out, batches, last)
   local w = limit(get('lim'))
   if not w or w[PHASE] == OVER then return end
@@ -316,13 +353,14 @@ local function plan_canary(left_out, batches, last)
   set('lim', table.concat(w, ' '))
 end
 
--- told adds the wakes that the end of a settled generation handed out.
+-- told appends the wakes that the end of a settled generation handed out, so that a repeated request gets the same
+-- answer.
 local function told(rec, out)
   for w in string.gmatch(rec[T_WAKES] or '', '[%d.]+:%d+') do out[#out + 1] = w end
 end
 
--- finish ends the campaign once nothing is pending, clears what only running needs, and
--- writes a small hash anew so that Redis keeps it compact.
+-- finish ends the campaign once nothing is pending. It deletes what only a running campaign needs, and writes a small
+-- hash anew so that Redis stores it compactly.
 local function finish(now)
   if get('fin') or num('pending') > 0 or get('rt') then return end
   if num('cur') < num('pg') and not get('stop') then return end
@@ -336,10 +374,10 @@ local function finish(now)
   end
 end
 
--- outdated says whether the campaign has been told of opt-outs that the caller has not read (exclude.lua).
+-- outdated reports whether the campaign has received opt-outs that the caller has not read (exclude.lua).
 local function outdated(version) return (get('ex') or '') ~= version end
 
--- forget_open takes an extra generation off its batch's list of open ones.
+-- forget_open removes an extra generation (any but 0) from its batch's list of open ones.
 local function forget_open(b, kg)
   local x = get('x' .. b)
   if not x then return end
@@ -350,7 +388,8 @@ local function forget_open(b, kg)
   if #keep > 0 then set('x' .. b, table.concat(keep, ' ')) else del('x' .. b) end
 end
 
--- close_gen settles a generation and, when it was its batch's last, the batch. by: the token of who gave it up, if it was.
+-- close_gen marks a generation as settled. If it was the last open one of its batch, the batch closes and others are
+-- handed out. by is the token of the caller that abandoned the generation, if one did.
 local function close_gen(b, k, g, rec, now, window, wakes, by)
   local a = string.match(b, '^(%d+)%.')
   local was = rec[STATE]
@@ -371,8 +410,8 @@ local function close_gen(b, k, g, rec, now, window, wakes, by)
   save_gen(b, k, g, done)
 end
 
--- take_out removes recipients (positions as keys of gone) from a generation that nobody has claimed; its
--- request is another one from here on.
+-- take_out removes recipients (gone: their positions as keys) from a generation that has no claim. The next
+-- submission is a different request, so the idempotency key is cleared.
 local function take_out(b, k, g, rec, n, gone, now, window, wakes)
   local keep = {}
   for _, p in ipairs(members(b, k, g, n)) do
@@ -384,7 +423,8 @@ local function take_out(b, k, g, rec, n, gone, now, window, wakes)
   save_gen(b, k, g, rec)
 end
 
--- open_gen puts the listed members of a call, pending ones or such as a retry wants, into a new generation that is ready at due.
+-- open_gen puts the listed members of a call into a new generation that is ready at due (ms). They are pending, or
+-- were unknown or rejected and are sent again.
 local function open_gen(b, k, list, tries, due, st, de)
   local f = 'n' .. b .. '.' .. k
   local g = int(redis.call('HINCRBY', L, f, 1))
@@ -407,7 +447,8 @@ local function open_gen(b, k, list, tries, due, st, de)
   return g
 end
 
--- stop ends a campaign early: what is not in flight is skipped by arithmetic, but what was unknown before a retry is so again.
+-- stop ends a campaign early. Recipients that are not in flight are skipped by changing counters only. Those that
+-- were unknown before a retry become unknown again.
 local function stop(why, now)
   if get('stop') or get('fin') then return end
   local left, was = num('pending') - num('fly'), num('was')
@@ -421,13 +462,15 @@ local function stop(why, now)
     del('was:' .. a)
   end
   redis.call('ZREM', O, 'plan')
-  -- What is in doubt and waits for its hours, or for long, ends now.
+  -- Batches that are watched only in a minute or later (doubtful calls that wait for sending hours or a long
+  -- back-off) are due now.
   for _, b in ipairs(redis.call('ZRANGEBYSCORE', O, int(now + 60000), '+inf')) do redis.call('ZADD', O, int(now), b) end
   del('carry', 'paused', 'was')
   finish(now)
 end
 
--- leave takes n pending recipients, of whom so many were unknown before, out of flight; a stopped campaign skips them.
+-- leave takes n pending recipients out of flight. `was` is how many of them were unknown before a retry or a resend.
+-- If the campaign is stopped, they are skipped, or unknown again.
 local function leave(n, was)
   add('fly', -n)
   local why = get('stop')

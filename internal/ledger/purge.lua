@@ -1,7 +1,8 @@
--- purge.lua removes a campaign that ended long ago and leaves a tombstone, so that its id still changes nothing.
--- KEYS: 1 ledger, 2 open set, 3 spec, 4 tombstone, 5 and 6 what was set aside
--- ARGV: 1 remove what ended before this ms, 2 seconds the tombstone stays
--- Returns {'purged'|'kept'|'missing'|'newer'}
+-- purge.lua removes a campaign that ended long ago. It leaves a tombstone, so that an enqueue with the same id still
+-- changes nothing.
+-- KEYS: 1 ledger, 2 open set, 3 spec, 4 tombstone, 5 quarantined records, 6 quarantined work
+-- ARGV: 1 remove the campaign if it ended before this time in ms, 2 seconds for which the tombstone is kept
+-- Returns {'purged'|'kept'|'missing'|'newer'}. Only 'purged' changes anything.
 local bad = unfit()
 if bad then return {bad} end
 local fin = get('fin')

@@ -8,10 +8,10 @@ import (
 	"github.com/google/uuid"
 )
 
-// Status is what is known of a recipient.
+// Status is the status of a recipient.
 type Status uint8
 
-// The statuses, as settle.lua numbers them.
+// The statuses, with the numbers that settle.lua uses.
 const (
 	Pending Status = iota
 	Unknown
@@ -22,17 +22,17 @@ const (
 	Skipped
 )
 
-// optedStatus is stored for a recipient who was skipped because of an opt-out after
-// planning (narrow.lua); as the others, it is Skipped where it is read.
+// optedStatus is the stored status of a recipient that was skipped because of an opt-out after
+// planning (narrow.lua). It is read as Skipped.
 const optedStatus = byte(8)
 
-// movedStatus stands in the stored results of a call for a recipient that is in another
-// batch now; nobody who is in a batch is stored as skipped.
+// movedStatus replaces the stored status of a recipient that has moved to another batch. Its number
+// is free there, because no recipient of a batch is stored as Skipped.
 const movedStatus = byte(Skipped)
 
 var statusNames = [...]string{"pending", "unknown", "rejected", "accepted", "delivered", "undelivered", "skipped"}
 
-// String returns the status as users see it.
+// String returns the status word that users see.
 func (s Status) String() string {
 	if int(s) < len(statusNames) {
 		return statusNames[s]
@@ -40,7 +40,7 @@ func (s Status) String() string {
 	return fmt.Sprintf("status(%d)", uint8(s))
 }
 
-// ParseStatus is the reverse of String.
+// ParseStatus reverses Status.String. ok is false for another word.
 func ParseStatus(s string) (Status, bool) {
 	for i, n := range statusNames {
 		if n == s {
@@ -50,8 +50,8 @@ func ParseStatus(s string) (Status, bool) {
 	return 0, false
 }
 
-// Record is what is known of one recipient of a call. In Redis it is
-// [status][length of the rest][generation, two bytes][tagged fields].
+// Record is the outcome of one recipient of a call. In Redis it is [status][length of the
+// rest][generation, two bytes][tagged fields].
 type Record struct {
 	Status     Status
 	Generation int
@@ -60,32 +60,32 @@ type Record struct {
 	Code       string
 	Cost       string
 	Currency   string
-	// RetryIn is how long a Pending recipient of a settle has to wait, if longer than the
-	// others. It is not stored.
+	// RetryIn is how long a Pending recipient of a settle must wait, if longer than the others. It
+	// is not stored.
 	RetryIn time.Duration
-	// Resent holds further message ids, where the recipient was submitted again
-	// and both went out.
+	// Resent holds further message ids of a recipient that was submitted again, if both messages
+	// went out.
 	Resent []string
-	// before is what a pending recipient was until a retry or a resend: unknown.
+	// before is the unknown record of a recipient that a retry or a resend made pending again.
 	before *Record
-	// moved: another batch has the recipient now; the rest says nothing.
+	// moved: the recipient is in another batch now, and the rest of the record is empty.
 	moved bool
 }
 
 const (
-	tagUUID     = 1 // a message id that is a lower-case UUID, as 16 bytes
+	tagUUID     = 1 // message id that is a lower-case UUID, as 16 bytes
 	tagID       = 2
 	tagReason   = 3
 	tagCode     = 4
 	tagCost     = 5
 	tagCurrency = 6
-	tagAgain    = 8 // another record's rest, for a recipient that went out twice
-	tagBefore   = 9 // the rest of an unknown record, for a pending recipient that a retry or a resend took out of it
+	tagAgain    = 8 // the rest of another record, for a recipient that went out twice
+	tagBefore   = 9 // the rest of the unknown record, for a pending recipient that a retry or a resend took out of unknown
 
 	maxDetail = 250
 )
 
-// appendRecord writes r; fields that do not fit into 250 bytes are cut.
+// appendRecord appends r in its stored form. Fields that do not fit into 250 bytes are cut.
 func appendRecord(b []byte, r Record) []byte {
 	b = append(b, byte(r.Status), 0)
 	at := len(b)
@@ -112,7 +112,7 @@ func appendTag(b []byte, at int, tag byte, s string) []byte {
 	return append(append(b, tag, byte(len(s))), s...)
 }
 
-// canonicalUUID parses ids that can be written back as they were.
+// canonicalUUID parses s if it is a UUID in the form that String would write.
 func canonicalUUID(s string) (uuid.UUID, bool) {
 	if len(s) != 36 {
 		return uuid.UUID{}, false
@@ -128,8 +128,8 @@ func canonicalUUID(s string) (uuid.UUID, bool) {
 	return id, string(text[:]) == s
 }
 
-// decodeRecords reads the results of a call's n recipients; nothing stored means
-// that all are pending.
+// decodeRecords decodes the results of a call's n recipients. Empty bytes mean that all are
+// pending.
 func decodeRecords(b []byte, n int) ([]Record, error) {
 	out := make([]Record, n)
 	if len(b) == 0 {
@@ -137,28 +137,29 @@ func decodeRecords(b []byte, n int) ([]Record, error) {
 	}
 	for i := range out {
 		if len(b) < 2 || len(b) < 2+int(b[1]) || b[0] > byte(Skipped) && b[0] != optedStatus {
-			return nil, fmt.Errorf("results: %w", errRecord)
+			return nil, fmt.Errorf("decode results: %w", errRecord)
 		}
 		out[i].Status, out[i].moved = Status(b[0]), b[0] == movedStatus
 		if b[0] == optedStatus {
 			out[i].Status = Skipped
 		}
 		if err := out[i].detail(b[2 : 2+int(b[1])]); err != nil {
-			return nil, fmt.Errorf("results: %w", err)
+			return nil, fmt.Errorf("decode results: %w", err)
 		}
 		b = b[2+int(b[1]):]
 	}
 	if len(b) > 0 {
-		return nil, fmt.Errorf("results: %w", errRecord)
+		return nil, fmt.Errorf("decode results: %w", errRecord)
 	}
 	return out, nil
 }
 
-// callRecords is decodeRecords for a field as Redis gives it: one that is there holds something.
+// callRecords is decodeRecords for a field as Redis returns it. A field that exists must not be
+// empty.
 func callRecords(field any, n int) ([]Record, error) {
 	b := fieldString(field)
 	if field != nil && b == "" {
-		return nil, fmt.Errorf("results: empty: %w", errRecord)
+		return nil, fmt.Errorf("decode results: empty record: %w", errRecord)
 	}
 	return decodeRecords([]byte(b), n)
 }

@@ -1,8 +1,16 @@
--- release.lua ends a claim of which nothing was sent, for certain. Doubt from an earlier attempt stays.
+-- release.lua ends a claim whose messages were certainly not sent. Doubt from an earlier attempt stays.
 -- KEYS: 1 ledger, 2 open set
--- ARGV: 1 token, 2 batch, 3 call, 4 generation, 5 recipients, 6 back-off ms, 7 renew 0|1 (the gateway answered under this
---       uuid, so the next try takes another), 8 window
--- Returns {'released', done 0|1, 'batch:wake'…} | {'settled'|'stale'|'missing'|'newer'}; its replay is answered the same again.
+-- ARGV:
+--   1  token
+--   2  batch
+--   3  call
+--   4  generation
+--   5  recipients
+--   6  back-off ms
+--   7  renew 0|1: the gateway answered under this uuid, so the next attempt needs another
+--   8  open-batch limit
+-- Returns {'released', done 0|1, 'batch:wake'…} | {'settled'|'stale'|'missing'|'newer'}. The same token gets the same
+-- answer again. Only 'released' changes anything.
 local bad = unfit()
 if bad then return {bad} end
 local token, b, k, g, n = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])

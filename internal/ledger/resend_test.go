@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// resending makes a claim one of a campaign that resends.
+// resending sets Resend in a claim.
 func resending(c *Claim) *Claim {
 	c.resend = true
 	return c
 }
 
-// Each case is a call of three at position 0 of batch 0.0, at a gateway without keys,
-// in a campaign of its own that resends.
+// Each case is a call of three at position 0 of batch 0.0, at a gateway without keys, in a separate
+// campaign that resends.
 func TestResend(t *testing.T) {
 	t.Parallel()
 	const b = "0.0"
@@ -24,100 +24,100 @@ func TestResend(t *testing.T) {
 		do   func(r *rig, id string)
 		want string
 	}{
-		"unknown waits to go once more, and is not over": {func(r *rig, id string) {
-			out := r.settle(first(r, id), Verdict, lost...)
+		"an unknown recipient waits for its resend": {func(r *rig, id string) {
+			out := r.settle(first(r, id), SettleVerdict, lost...)
 			if s := r.summary(id); out.Done || !s.FinishedAt.IsZero() || s.State != Sending || s.InFlight != (InFlight{}) {
 				r.Errorf("done %t, %+v", out.Done, s)
 			}
 		}, "pending pending pending"},
 		"the second answer counts": {func(r *rig, id string) {
 			one := first(r, id)
-			r.settle(one, Verdict, lost...)
+			r.settle(one, SettleVerdict, lost...)
 			two := second(r, id)
-			if two.UUID == one.UUID || two.Doubt || two.Tries != 0 {
-				r.Errorf("the second is %+v, want a request of its own without doubt", two)
+			if two.IdempotencyKey == one.IdempotencyKey || two.Doubt || two.Tries != 0 {
+				r.Errorf("the second is %+v, want a separate request without doubt", two)
 			}
-			r.settle(two, Answer, accepted("m1"), rejected("bad_number"), accepted("m3"))
+			r.settle(two, SettleAnswer, accepted("m1"), rejected("bad_number"), accepted("m3"))
 		}, "accepted rejected accepted"},
 		"unknown twice is unknown": {func(r *rig, id string) {
-			r.settle(first(r, id), Verdict, lost...)
+			r.settle(first(r, id), SettleVerdict, lost...)
 			two := second(r, id)
-			if out := r.settle(two, Verdict, repeat(3, unknown("reset"))...); !out.Done {
-				r.Error("it is not done")
+			if out := r.settle(two, SettleVerdict, repeat(3, unknown("reset"))...); !out.Done {
+				r.Error("the campaign is not done")
 			}
-			if row := r.rows(id)[0]; row.Reason != "reset" || row.MessageUUID != two.UUID.String() {
+			if row := r.rows(id)[0]; row.Reason != "reset" || row.MessageUUID != two.IdempotencyKey.String() {
 				r.Errorf("it is unknown for %q under %s, want the second request", row.Reason, row.MessageUUID)
 			}
 		}, "unknown unknown unknown"},
-		"who is not named goes once more, alone": {func(r *rig, id string) {
-			r.settle(first(r, id), Answer, accepted("m1"), unknown("unsaid"), rejected("bad_number"))
+		"only the recipient without an answer is resent": {func(r *rig, id string) {
+			r.settle(first(r, id), SettleAnswer, accepted("m1"), unknown("unsaid"), rejected("bad_number"))
 			if g := r.open(id, b, 0, 1); len(g.To) != 1 || g.To[0].Row != 2 {
 				r.Errorf("the next generation holds %v, want row 2", g.To)
 			}
 			r.expect(id, "accepted pending rejected")
-			r.settle(second(r, id), Answer, accepted("m2"))
+			r.settle(second(r, id), SettleAnswer, accepted("m2"))
 		}, "accepted accepted rejected"},
-		"who is not named and who is refused for now go apart": {func(r *rig, id string) {
-			r.settle(first(r, id), Answer, notNow(), unknown("unsaid"), accepted("m3"))
+		"a resend and a refusal for now are separate generations": {func(r *rig, id string) {
+			r.settle(first(r, id), SettleAnswer, notNow(), unknown("unsaid"), accepted("m3"))
 			r.sound(id)
 			later := second(r, id)
 			anew := resending(r.claim(id, b, 0, 2, noKey, long))
 			if later.Tries != 1 || anew.Tries != 0 {
-				r.Errorf("tries are %d and %d, want 1 for the one that was answered", later.Tries, anew.Tries)
+				r.Errorf("tries are %d and %d, want 1 for the one that returned", later.Tries, anew.Tries)
 			}
-			r.settle(anew, Verdict, unknown("no_answer"))
-			r.settle(later, Verdict, unknown("no_answer")) // its first one
+			r.settle(anew, SettleVerdict, unknown("no_answer"))
+			r.settle(later, SettleVerdict, unknown("no_answer")) // its first unknown outcome
 			r.expect(id, "pending unknown accepted")
-			r.settle(resending(r.claim(id, b, 0, 3, noKey, long)), Answer, accepted("m1"))
+			r.settle(resending(r.claim(id, b, 0, 3, noKey, long)), SettleAnswer, accepted("m1"))
 		}, "accepted unknown accepted"},
-		"a lease that ran out goes once more": {func(r *rig, id string) {
+		"a call whose lease ended is resent": {func(r *rig, id string) {
 			r.claim(id, b, 0, 0, noKey, lapsed)
-			c := resending(r.ask(id, b, r.open(id, b, 0, 0), noKey, long))
-			if c.Answer != ClaimDoubtful {
-				r.Fatalf("the next claim was told %q", c.Answer)
+			c := resending(r.tryClaim(id, b, r.open(id, b, 0, 0), noKey, long))
+			if c.Result != ClaimDoubtful {
+				r.Fatalf("the next claim got %q", c.Result)
 			}
-			r.settle(c, Abandon, repeat(3, unknown(c.Why))...)
+			r.settle(c, SettleAbandon, repeat(3, unknown(c.Why))...)
 			r.expect(id, "pending pending pending")
-			r.settle(second(r, id), Answer, repeat(3, accepted("m"))...)
+			r.settle(second(r, id), SettleAnswer, repeat(3, accepted("m"))...)
 		}, "accepted accepted accepted"},
-		"two that give it up make one resend": {func(r *rig, id string) {
+		"two workers that abandon a call make one resend": {func(r *rig, id string) {
 			r.claim(id, b, 0, 0, noKey, lapsed)
-			one := resending(r.ask(id, b, r.open(id, b, 0, 0), noKey, long))
-			two := resending(r.ask(id, b, r.open(id, b, 0, 0), noKey, long))
-			r.settle(one, Abandon, repeat(3, unknown(one.Why))...)
+			one := resending(r.tryClaim(id, b, r.open(id, b, 0, 0), noKey, long))
+			two := resending(r.tryClaim(id, b, r.open(id, b, 0, 0), noKey, long))
+			r.settle(one, SettleAbandon, repeat(3, unknown(one.Why))...)
 			before := r.state(id)
-			if out := r.settle(two, Abandon, repeat(3, unknown(two.Why))...); !out.Stale || r.state(id) != before {
-				r.Error("the second was taken")
+			if out := r.settle(two, SettleAbandon, repeat(3, unknown(two.Why))...); !out.Stale || r.state(id) != before {
+				r.Error("the second settle was applied")
 			}
-			r.settle(second(r, id), Answer, repeat(3, accepted("m"))...)
+			r.settle(second(r, id), SettleAnswer, repeat(3, accepted("m"))...)
 		}, "accepted accepted accepted"},
-		"a late answer takes its recipients out before the second call": {func(r *rig, id string) {
+		"a late answer removes its recipients before the second call": {func(r *rig, id string) {
 			one := first(r, id)
-			r.settle(one, Verdict, lost...)
-			r.settle(one, Answer, accepted("m1"), unknown("unsaid"), rejected("bad_number"))
+			r.settle(one, SettleVerdict, lost...)
+			r.settle(one, SettleAnswer, accepted("m1"), unknown("unsaid"), rejected("bad_number"))
 			if g := r.open(id, b, 0, 1); len(g.To) != 2 || g.To[0].Row != 2 || g.To[1].Row != 3 {
 				r.Errorf("the resend holds %v, want rows 2 and 3", g.To)
 			}
-			r.settle(second(r, id), Answer, repeat(2, accepted("m"))...)
+			r.settle(second(r, id), SettleAnswer, repeat(2, accepted("m"))...)
 			if s := r.summary(id); s.Resent != 0 {
 				r.Errorf("resent is %d", s.Resent)
 			}
 		}, "accepted accepted accepted"},
 		"a late answer to all leaves nothing to resend": {func(r *rig, id string) {
 			one := first(r, id)
-			r.settle(one, Verdict, lost...)
-			if out := r.settle(one, Answer, repeat(3, accepted("m"))...); !out.Done {
-				r.Error("it is not done")
+			r.settle(one, SettleVerdict, lost...)
+			if out := r.settle(one, SettleAnswer, repeat(3, accepted("m"))...); !out.Done {
+				r.Error("the campaign is not done")
 			}
 		}, "accepted accepted accepted"},
-		"both went out: both ids, and it is counted": {func(r *rig, id string) {
+		"both messages went out: both ids are kept and counted": {func(r *rig, id string) {
 			one := first(r, id)
-			r.settle(one, Verdict, lost...)
+			r.settle(one, SettleVerdict, lost...)
 			two := second(r, id)
-			r.settle(one, Answer, accepted("a1"), accepted("a2"), unknown("unsaid")) // while the second is out
+			r.settle(one, SettleAnswer, accepted("a1"), accepted("a2"), unknown("unsaid")) // while the second request is in flight
 			r.expect(id, "accepted accepted pending")
-			r.settle(two, Answer, accepted("b1"), unknown("unsaid"), accepted("b3"))
-			r.settle(one, Answer, accepted("a1"), accepted("a2"), accepted("a3")) // and after it
+			r.settle(two, SettleAnswer, accepted("b1"), unknown("unsaid"), accepted("b3"))
+			r.settle(one, SettleAnswer, accepted("a1"), accepted("a2"), accepted("a3")) // and after the second request
 			for i, want := range []string{"a1 b1", "a2 ", "b3 a3"} {
 				if row := r.rows(id)[i]; row.MessageID+" "+strings.Join(row.Resent, " ") != want {
 					r.Errorf("row %d has the ids %s %v, want %s", i+1, row.MessageID, row.Resent, want)
@@ -127,50 +127,50 @@ func TestResend(t *testing.T) {
 				r.Errorf("resent is %d, want 2", s.Resent)
 			}
 		}, "accepted accepted accepted"},
-		"said again at any time it changes nothing": {func(r *rig, id string) {
+		"a repeated settle changes nothing": {func(r *rig, id string) {
 			one := first(r, id)
-			for _, end := range []func(){func() {}, func() { r.settle(second(r, id), Verdict, lost...) }} {
-				r.settle(one, Verdict, lost...)
+			for _, end := range []func(){func() {}, func() { r.settle(second(r, id), SettleVerdict, lost...) }} {
+				r.settle(one, SettleVerdict, lost...)
 				end()
 				before := r.state(id)
-				r.settle(one, Verdict, lost...)
+				r.settle(one, SettleVerdict, lost...)
 				if r.state(id) != before {
-					r.Error("it changed something")
+					r.Error("the ledger changed")
 				}
 			}
 		}, "unknown unknown unknown"},
-		"cancelled while it waits, it is unknown again": {func(r *rig, id string) {
+		"cancelled before the resend, it is unknown again": {func(r *rig, id string) {
 			one := first(r, id)
-			r.settle(one, Verdict, lost...)
+			r.settle(one, SettleVerdict, lost...)
 			_, err := r.Cancel(r.Context(), id, "me")
 			r.ok(err)
-			if row := r.rows(id)[0]; row.Reason != "no_answer" || row.MessageUUID != one.UUID.String() {
+			if row := r.rows(id)[0]; row.Reason != "no_answer" || row.MessageUUID != one.IdempotencyKey.String() {
 				r.Errorf("it is unknown for %q under %s, want the first request", row.Reason, row.MessageUUID)
 			}
 			if s := r.summary(id); s.FinishedAt.IsZero() {
-				r.Error("it is not over")
+				r.Error("the campaign has not finished")
 			}
 			r.expect(id, "unknown unknown unknown")
-			r.settle(one, Answer, accepted("m1"), unknown("unsaid"), unknown("unsaid"))
+			r.settle(one, SettleAnswer, accepted("m1"), unknown("unsaid"), unknown("unsaid"))
 		}, "accepted unknown unknown"},
-		"expired while it waits, it is unknown again": {func(r *rig, id string) {
-			r.settle(first(r, id), Verdict, lost...)
+		"expired before the resend, it is unknown again": {func(r *rig, id string) {
+			r.settle(first(r, id), SettleVerdict, lost...)
 			g := r.open(id, b, 0, 1)
 			r.travel(id, 2*time.Hour)
-			if c := r.ask(id, b, g, noKey, long); c.Answer != ClaimStopped || c.Doubt {
-				r.Errorf("the claim was told %+v", c)
+			if c := r.tryClaim(id, b, g, noKey, long); c.Result != ClaimStopped || c.Doubt {
+				r.Errorf("the claim got %+v", c)
 			}
 		}, "unknown unknown unknown"},
-		"cancelled before its answer, it does not go again": {func(r *rig, id string) {
+		"cancelled before the first answer, it is not resent": {func(r *rig, id string) {
 			one := first(r, id)
 			_, err := r.Cancel(r.Context(), id, "me")
 			r.ok(err)
-			if out := r.settle(one, Verdict, lost...); !out.Done {
-				r.Error("it is not done")
+			if out := r.settle(one, SettleVerdict, lost...); !out.Done {
+				r.Error("the campaign is not done")
 			}
 		}, "unknown unknown unknown"},
-		"cancelled during the second call, and that was not sent": {func(r *rig, id string) {
-			r.settle(first(r, id), Verdict, lost...)
+		"cancelled during the second call, which was not sent": {func(r *rig, id string) {
+			r.settle(first(r, id), SettleVerdict, lost...)
 			two := second(r, id)
 			_, err := r.Cancel(r.Context(), id, "me")
 			r.ok(err)
@@ -178,7 +178,7 @@ func TestResend(t *testing.T) {
 			_, err = r.Release(r.Context(), two, 0, false)
 			r.ok(err)
 		}, "unknown unknown unknown"},
-		"a pause holds it": {func(r *rig, id string) {
+		"a pause stops the resend": {func(r *rig, id string) {
 			_, err := r.Pause(r.Context(), id, "me")
 			r.ok(err)
 			_, err = r.Resume(r.Context(), id, "me")
@@ -186,46 +186,46 @@ func TestResend(t *testing.T) {
 			one := first(r, id)
 			_, err = r.Pause(r.Context(), id, "me")
 			r.ok(err)
-			r.settle(one, Verdict, lost...)
+			r.settle(one, SettleVerdict, lost...)
 			g := r.open(id, b, 0, 1)
-			if c := r.ask(id, b, g, noKey, long); c.Answer != ClaimPaused {
-				r.Errorf("the claim was told %q", c.Answer)
+			if c := r.tryClaim(id, b, g, noKey, long); c.Result != ClaimPaused {
+				r.Errorf("the claim got %q", c.Result)
 			}
 			_, err = r.Resume(r.Context(), id, "me")
 			r.ok(err)
-			r.settle(second(r, id), Answer, repeat(3, accepted("m"))...)
+			r.settle(second(r, id), SettleAnswer, repeat(3, accepted("m"))...)
 		}, "accepted accepted accepted"},
-		"it backs off": {func(r *rig, id string) {
-			_, err := r.Settle(r.Context(), first(r, id), lost, Verdict, 1, time.Hour)
+		"the resend backs off": {func(r *rig, id string) {
+			_, err := r.Settle(r.Context(), first(r, id), lost, SettleVerdict, 1, time.Hour)
 			r.ok(err)
-			if c := r.ask(id, b, r.open(id, b, 0, 1), noKey, long); c.Answer != ClaimLater {
-				r.Errorf("the claim was told %q", c.Answer)
+			if c := r.tryClaim(id, b, r.open(id, b, 0, 1), noKey, long); c.Result != ClaimLater {
+				r.Errorf("the claim got %q", c.Result)
 			}
 			r.travel(id, time.Hour)
-			r.settle(second(r, id), Answer, repeat(3, accepted("m"))...)
+			r.settle(second(r, id), SettleAnswer, repeat(3, accepted("m"))...)
 		}, "accepted accepted accepted"},
-		"a resend that is halved is no first time": {func(r *rig, id string) {
-			r.settle(first(r, id), Verdict, lost...)
+		"the halves of a resend are not resent again": {func(r *rig, id string) {
+			r.settle(first(r, id), SettleVerdict, lost...)
 			_, err := r.Split(r.Context(), second(r, id))
 			r.ok(err)
 			r.sound(id)
-			r.settle(resending(r.claim(id, b, 0, 2, noKey, long)), Verdict, lost[:2]...)
-			r.settle(resending(r.claim(id, b, 0, 3, noKey, long)), Answer, notNow())
-			r.settle(resending(r.claim(id, b, 0, 4, noKey, long)), Verdict, lost[:1]...)
+			r.settle(resending(r.claim(id, b, 0, 2, noKey, long)), SettleVerdict, lost[:2]...)
+			r.settle(resending(r.claim(id, b, 0, 3, noKey, long)), SettleAnswer, notNow())
+			r.settle(resending(r.claim(id, b, 0, 4, noKey, long)), SettleVerdict, lost[:1]...)
 		}, "unknown unknown unknown"},
 		"a retry by hand is one more submission": {func(r *rig, id string) {
-			r.settle(first(r, id), Verdict, lost...)
-			r.settle(second(r, id), Verdict, lost...)
+			r.settle(first(r, id), SettleVerdict, lost...)
+			r.settle(second(r, id), SettleVerdict, lost...)
 			n, err := r.Retry(r.Context(), id, "op", true, false)
 			if r.ok(err); n != 3 {
-				r.Errorf("retry came to %d", n)
+				r.Errorf("retry returned %d", n)
 			}
 			r.expect(id, "pending pending pending")
-			if out := r.settle(resending(r.claim(id, b, 0, 2, noKey, long)), Verdict, lost...); !out.Done {
-				r.Error("it is not done")
+			if out := r.settle(resending(r.claim(id, b, 0, 2, noKey, long)), SettleVerdict, lost...); !out.Done {
+				r.Error("the campaign is not done")
 			}
 		}, "unknown unknown unknown"},
-		"a first call that Redis forgot goes once more, a second does not": {func(r *rig, id string) {
+		"after data loss a first call is resent, a second is not": {func(r *rig, id string) {
 			l, err := r.rdb.Dump(r.Context(), ledgerKey(id)).Result()
 			r.ok(err)
 			o, err := r.rdb.Dump(r.Context(), openKey(id)).Result()
@@ -235,17 +235,17 @@ func TestResend(t *testing.T) {
 				r.ok(r.rdb.RestoreReplace(r.Context(), openKey(id), 0, o).Err())
 			}
 			one := first(r, id)
-			r.settle(one, Verdict, lost...)
+			r.settle(one, SettleVerdict, lost...)
 			two := second(r, id)
 			forget()
-			r.settle(one, Verdict, lost...)
+			r.settle(one, SettleVerdict, lost...)
 			r.expect(id, "pending pending pending")
-			r.settle(two, Verdict, lost...)
+			r.settle(two, SettleVerdict, lost...)
 			r.expect(id, "unknown unknown unknown")
 
 			forget()
-			r.settle(two, Verdict, lost...) // first of all
-			r.settle(one, Verdict, lost...)
+			r.settle(two, SettleVerdict, lost...) // settled before the first request
+			r.settle(one, SettleVerdict, lost...)
 		}, "unknown unknown unknown"},
 	}
 	r := newRig(t)
@@ -260,16 +260,16 @@ func TestResend(t *testing.T) {
 	}
 }
 
-// The positions of a resend are those in the call, also when it is a part of it; and
-// the batch can be found by the sweeper.
+// The positions of a resend refer to the call, also when the resend has only a part of it. The
+// sweeper can find its batch.
 func TestAResendIsWatched(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{2, 1})
-	r.settle(r.claim("c", "0.0", 0, 0, noKey, long), Answer, repeat(2, accepted("m"))...)
-	r.settle(resending(r.claim("c", "0.0", 1, 0, noKey, long)), Verdict, unknown("no_answer"))
+	r.settle(r.claim("c", "0.0", 0, 0, noKey, long), SettleAnswer, repeat(2, accepted("m"))...)
+	r.settle(resending(r.claim("c", "0.0", 1, 0, noKey, long)), SettleVerdict, unknown("no_answer"))
 	r.expect("c", "accepted accepted pending")
-	due, err := r.Due(t.Context(), "c", time.Now().Add(time.Minute))
+	due, err := r.DueBatches(t.Context(), "c", time.Now().Add(time.Minute))
 	if r.ok(err); len(due) != 1 || due[0].Batch != "0.0" {
 		t.Errorf("due is %v, want batch 0.0", due)
 	}

@@ -12,28 +12,27 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// Row is what is known of one uploaded recipient.
+// Row is the result of one uploaded recipient.
 type Row struct {
-	Row    int    // in the upload, from 1
+	Row    int    // row in the upload, from 1
 	Input  string // the number as uploaded
 	MSISDN sms.MSISDN
 	Record
 	Account     string
 	MessageUUID string
-	Segments    int // of one message; 0 if nothing was submitted
+	Segments    int // segments of one message; 0 if nothing was submitted
 	UpdatedAt   time.Time
 }
 
-// Results yields every uploaded recipient in the order of the upload, read page
-// by page; what happens meanwhile may or may not be in it. Recipients that were
-// never planned are pending, or skipped once the campaign is stopped. It ends at a
-// record that cannot be read with an Unreadable, which names it.
+// Results yields every uploaded recipient in the order of the upload, and reads them page by page.
+// Changes made meanwhile may be missing or included. Recipients that were never planned are
+// pending, or skipped once the campaign is stopped. At a record that cannot be read it stops with
+// an Unreadable, which names the record.
 func (l *Ledger) Results(ctx context.Context, id string) iter.Seq2[Row, error] {
 	return l.ResultsAfter(ctx, id, 0)
 }
 
-// ResultsAfter yields what Results does from the row behind a number on. What came of
-// the rows before is not read.
+// ResultsAfter is Results starting at row after+1. Records of earlier rows are not read.
 func (l *Ledger) ResultsAfter(ctx context.Context, id string, after int) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		if err := l.results(ctx, id, after, yield); err != nil {
@@ -52,16 +51,16 @@ func (l *Ledger) results(ctx context.Context, id string, after int, yield func(R
 	}
 	pages, err := l.rdb.HGet(ctx, ledgerKey(id), "pg").Int()
 	if err != nil {
-		return fmt.Errorf("results of %s: %w", id, err)
+		return fmt.Errorf("read results of %s: %w", id, err)
 	}
-	frozen, _, err := l.Frozen(ctx, id)
+	snapshot, _, err := l.Snapshot(ctx, id)
 	if err != nil {
 		return err
 	}
-	country := frozen.Country
+	country := snapshot.Country
 	segments, _ := sms.Segments(sum.Spec.Body)
-	reading := &rowReading{frozen: frozen, segments: segments, stopped: sum.StoppedBy, after: after, personal: sum.Spec.Personal()}
-	found, stop := l.newFinder(ctx, id, sum.Total, reading)
+	reading := &rowReading{snapshot: snapshot, segments: segments, stopped: sum.StoppedBy, after: after, personalized: sum.Spec.Personalized()}
+	found, stop := l.newRowIndex(ctx, id, sum.Total, reading)
 	defer stop()
 	for page, err := range l.ReadPages(ctx, id, 0, pages, 1) {
 		if err != nil {
@@ -70,7 +69,7 @@ func (l *Ledger) results(ctx context.Context, id string, after int, yield func(R
 		if page.First+len(page.Inputs)-1 <= after {
 			continue
 		}
-		left, err := l.leftOut(ctx, id, page)
+		left, err := l.skipped(ctx, id, page)
 		if err != nil {
 			return err
 		}
@@ -94,7 +93,8 @@ func (l *Ledger) results(ctx context.Context, id string, after int, yield func(R
 	return nil
 }
 
-// readAgain reads the number of a recipient that is in no batch; 0 if there is none.
+// readAgain parses the number of a recipient that is in no batch. It returns 0 if the input is not
+// a number.
 func readAgain(input, country string) sms.MSISDN {
 	m, err := sms.ParseMSISDN(input, country)
 	if err != nil {
@@ -103,23 +103,23 @@ func readAgain(input, country string) sms.MSISDN {
 	return m
 }
 
-func (l *Ledger) leftOut(ctx context.Context, id string, page Page) ([]LeftOut, error) {
+func (l *Ledger) skipped(ctx context.Context, id string, page Page) ([]SkippedRecipient, error) {
 	got, err := l.rdb.HMGet(ctx, ledgerKey(id), "k"+strconv.Itoa(page.Number)).Result()
 	if err != nil {
-		return nil, fmt.Errorf("results of %s: %w", id, err)
+		return nil, fmt.Errorf("read results of %s: %w", id, err)
 	}
 	if got[0] == nil {
 		return nil, nil
 	}
-	out, err := decodeLeftOut(page.First-1, []byte(fieldString(got[0])))
+	out, err := decodeSkipped(page.First-1, []byte(fieldString(got[0])))
 	if err != nil {
 		return nil, unreadable(id, "k"+strconv.Itoa(page.Number), fieldString(got[0]), err)
 	}
 	return out, nil
 }
 
-// rowOf finds the recipient of a row among those left out and those in batches.
-func rowOf(ctx context.Context, n int, left *[]LeftOut, found *finder) (Row, error) {
+// rowOf returns the result of a row, from the skipped recipients or from the batches.
+func rowOf(ctx context.Context, n int, left *[]SkippedRecipient, found *rowIndex) (Row, error) {
 	for len(*left) > 0 && (*left)[0].Row < n {
 		*left = (*left)[1:]
 	}
@@ -142,24 +142,25 @@ func skipIfStopped(r Row, stopped string) Row {
 	return r
 }
 
-// source yields one lane's rows, batch by batch, each sorted.
+// source yields the rows of one stream, batch by batch, each batch sorted.
 type source struct {
 	next func() ([]Row, error, bool)
 	rows []Row
-	// early are rows of batches that were read before it was their turn, and last is the
-	// last of all rows read; nil where batches come in the order of their rows.
+	// early holds rows of batches that were read ahead, and last is the highest row read so far.
+	// early is nil if the batches come in the order of their rows.
 	early map[int]Row
 	last  int
 }
 
-// CarryRows is how many rows planning carries a recipient on at most, to meet others with
-// the same body: so far, and a page, batches of a lane are out of the order of their rows.
-// A later release may lower it only by keeping this one's for campaigns that it has planned.
+// CarryRows is the most rows for which planning carries a recipient on, so that it can share a call
+// with others that get the same body. Batches of a stream are out of row order by at most this many
+// rows and a page. A later release may lower it only if it keeps this value for campaigns that this
+// release has planned.
 const CarryRows = 5000
 
-func (s *source) take(n int) (Row, bool, error) {
+func (s *source) nextRow(n int) (Row, bool, error) {
 	if s.early != nil {
-		return s.takeEarly(n)
+		return s.nextEarlyRow(n)
 	}
 	for {
 		for len(s.rows) > 0 && s.rows[0].Row < n {
@@ -181,8 +182,8 @@ func (s *source) take(n int) (Row, bool, error) {
 	}
 }
 
-// takeEarly is take where rows of a batch may come before those of earlier ones.
-func (s *source) takeEarly(n int) (Row, bool, error) {
+// nextEarlyRow is nextRow for batches that may hold rows before those of earlier batches.
+func (s *source) nextEarlyRow(n int) (Row, bool, error) {
 	for s.next != nil && s.last < n+CarryRows+MaxPageRows {
 		rows, err, ok := s.next()
 		if err != nil {
@@ -203,10 +204,10 @@ func (s *source) takeEarly(n int) (Row, bool, error) {
 	return r, ok, nil
 }
 
-// batchRows yields the rows of a lane's batches, a batch at a time.
-func (l *Ledger) batchRows(ctx context.Context, id string, lane int, r *rowReading) iter.Seq2[[]Row, error] {
+// batchRows yields the rows of a stream's batches, one batch at a time.
+func (l *Ledger) batchRows(ctx context.Context, id string, stream int, r *rowReading) iter.Seq2[[]Row, error] {
 	return func(yield func([]Row, error) bool) {
-		for b, err := range l.batches(ctx, id, lane, r.personal) {
+		for b, err := range l.batches(ctx, id, stream, r.personalized) {
 			if err != nil {
 				yield(nil, err)
 				return
@@ -226,31 +227,31 @@ func (l *Ledger) batchRows(ctx context.Context, id string, lane int, r *rowReadi
 	}
 }
 
-// rowReading is what the rows of all batches of a campaign are read with.
+// rowReading holds what is needed to read the rows of any batch of a campaign.
 type rowReading struct {
-	frozen   Frozen
-	segments int // of a plain campaign's messages
-	stopped  string
-	after    int // rows up to it are not asked for
-	personal bool
+	snapshot     PlanSnapshot
+	segments     int // segments of a message of a plain campaign
+	stopped      string
+	after        int // rows up to this one are not wanted
+	personalized bool
 }
 
-// rowsAt reads the rows of a batch, wherever they are now.
+// rowsAt reads the rows of a batch, including recipients that have moved to other batches.
 func (l *Ledger) rowsAt(ctx context.Context, id string, b *Batch, r *rowReading) ([]Row, error) {
 	rows, err := l.rowsOf(ctx, id, b, r.segments, r.stopped)
 	if err != nil {
-		return nil, fmt.Errorf("batch %s: %w", b.Name, err)
+		return nil, fmt.Errorf("read batch %s: %w", b.Name, err)
 	}
-	lane, err := r.frozen.LaneOf(b.Name)
+	stream, err := r.snapshot.StreamOf(b.Name)
 	if err != nil {
-		return nil, fmt.Errorf("campaign %s: %w", id, err)
+		return nil, fmt.Errorf("read results of %s: %w", id, err)
 	}
 	for i := range rows {
-		if rows[i].Status != Skipped || rows[i].Reason != ReasonOptedOut { // as those left out in planning, they are with none
-			rows[i].Account = lane.Account.Name
+		if rows[i].Status != Skipped || rows[i].Reason != ReasonOptedOut { // like recipients that planning skipped, they belong to no account
+			rows[i].Account = stream.Account.Name
 		}
 	}
-	return rows, l.follow(ctx, id, b, rows, r)
+	return rows, l.replaceMoved(ctx, id, b, rows, r)
 }
 
 func (l *Ledger) rowsOf(ctx context.Context, id string, b *Batch, segments int, stopped string) ([]Row, error) {
@@ -264,7 +265,7 @@ func (l *Ledger) rowsOf(ctx context.Context, id string, b *Batch, segments int, 
 	}
 	rows := make([]Row, 0, len(b.To))
 	var names []string
-	index := map[[2]int]int{} // of a call's generation in names
+	index := map[[2]int]int{} // from {call, generation} to the index in names
 	find := func(k, g int) int {
 		i, ok := index[[2]int{k, g}]
 		if !ok {
@@ -307,28 +308,29 @@ func (l *Ledger) rowsOf(ctx context.Context, id string, b *Batch, segments int, 
 	}
 	for i := range rows {
 		if rows[i].Status == Skipped && !rows[i].moved {
-			continue // what was submitted later of their generation was without them
+			continue // later submissions of their generation did not include them
 		}
 		s := submissions[in[i]]
-		if stopped != "" && !s.flying && rows[i].Status == Pending && rows[i].before != nil {
-			// A retry that was stopped before anybody claimed it leaves it as unknown as it was.
+		if stopped != "" && !s.inFlight && rows[i].Status == Pending && rows[i].before != nil {
+			// The campaign was stopped before the retry was claimed, so the recipient is still
+			// unknown.
 			s, rows[i].Record = submissions[before[i]], *rows[i].before
 		}
 		if s.uuid != "" {
 			rows[i].MessageUUID, rows[i].UpdatedAt, rows[i].Segments = s.uuid, s.at, parts[i]
 		}
-		if !s.flying {
+		if !s.inFlight {
 			rows[i] = skipIfStopped(rows[i], stopped)
 		}
 	}
 	return rows, nil
 }
 
-// submission is what a result needs of a generation's record.
+// submission is the part of a generation's record that a result needs.
 type submission struct {
-	uuid   string
-	at     time.Time
-	flying bool
+	uuid     string
+	at       time.Time
+	inFlight bool
 }
 
 func parseSubmission(record string) (submission, error) {
@@ -339,7 +341,7 @@ func parseSubmission(record string) (submission, error) {
 	case len(f) >= 3 && f[0] == "t":
 		short, at = f[1], f[2]
 	case len(f) >= 14 && isGeneration(f):
-		short, at, s.flying = f[9], f[3], f[0] != "r"
+		short, at, s.inFlight = f[9], f[3], f[0] != "r"
 	default:
 		return s, errRecord
 	}

@@ -13,20 +13,20 @@ import (
 
 // Errors of a retry.
 var (
-	// ErrNothing: no recipient has the status that is to be retried.
-	ErrNothing = errors.New("nothing to retry")
-	// ErrBusy: another retry of the campaign is not through yet.
-	ErrBusy = errors.New("another retry of this campaign is under way")
-	// ErrPlanning: the campaign is still being planned.
+	// ErrNothingToRetry means that no recipient has a status that is to be retried.
+	ErrNothingToRetry = errors.New("nothing to retry")
+	// ErrBusy means that another retry of the campaign has not finished.
+	ErrBusy = errors.New("another retry of this campaign is running")
+	// ErrPlanning means that the campaign is still being planned.
 	ErrPlanning = errors.New("the campaign is still being planned")
 )
 
-// Retry sends again, on purpose, what ended unknown or rejected, and returns how
-// many recipients that are; who has opted out since is left as it is. The token names the operation: the same one again
-// goes on with it. The sweeper finishes one whose caller died. Batches that cannot be
-// read are passed over, and named in an error beside the count of the others.
+// Retry makes recipients that ended unknown or rejected pending again, and returns how many.
+// Recipients that have opted out since stay as they are. The token names the retry: the same token
+// continues it. If the caller dies, the sweeper finishes it. Batches that cannot be read are passed
+// over; Retry then returns an error that names them, beside the count of the others.
 func (l *Ledger) Retry(ctx context.Context, id, token string, unknown, rejected bool) (int, error) {
-	// An id in the index without a campaign would read as an upload under way.
+	// An id in the index without a campaign would look like an upload in progress.
 	if ok, err := l.rdb.HExists(ctx, ledgerKey(id), "v").Result(); err != nil {
 		return 0, fmt.Errorf("retry %s: %w", id, err)
 	} else if !ok {
@@ -47,7 +47,7 @@ func (l *Ledger) Retry(ctx context.Context, id, token string, unknown, rejected 
 	case "stopped":
 		err = ErrStopped
 	case "nothing":
-		err = ErrNothing
+		err = ErrNothingToRetry
 	}
 	if err != nil {
 		return 0, fmt.Errorf("retry %s: %w", id, err)
@@ -60,8 +60,9 @@ func (l *Ledger) Retry(ctx context.Context, id, token string, unknown, rejected 
 		return 0, errAnswer
 	}
 	if out[0] == "open" {
-		// Findable from now on until it is through: who opts out meanwhile is told to it, and
-		// who did before is on a list that is read below.
+		// From now on the sweeper and opt-outs can find the campaign, until the retry is complete.
+		// An opt-out from here on is passed to the campaign; an earlier one is on a list that is
+		// read below.
 		if err := l.index(ctx, id); err != nil {
 			return 0, err
 		}
@@ -70,36 +71,36 @@ func (l *Ledger) Retry(ctx context.Context, id, token string, unknown, rejected 
 			return count, err
 		}
 	}
-	// The sweeper may have closed the entry between the first index and the script.
+	// The sweeper may have removed the entry between the first index and the script.
 	return count, errors.Join(err, l.index(ctx, id))
 }
 
-// Retried is what a retry came to.
-type Retried struct {
-	// Count is how many recipients are sent to again, OptedOut how many were to be, and are
-	// left as they are.
+// RetryResult is the result of a retry.
+type RetryResult struct {
+	// Count is how many recipients are sent again. OptedOut is how many others matched, but have
+	// opted out and stay as they are.
 	Count, OptedOut int
 }
 
-// LastRetry is what the last retry of a campaign that is through came to.
-func (l *Ledger) LastRetry(ctx context.Context, id string) (Retried, error) {
+// LastRetry returns the result of the last finished retry of a campaign.
+func (l *Ledger) LastRetry(ctx context.Context, id string) (RetryResult, error) {
 	got, err := l.rdb.HMGet(ctx, ledgerKey(id), "rlast").Result()
 	if err != nil {
-		return Retried{}, fmt.Errorf("last retry of %s: %w", id, err)
+		return RetryResult{}, fmt.Errorf("read last retry of %s: %w", id, err)
 	}
 	w := append(strings.Fields(fieldString(got[0])), "", "", "", "")
-	return Retried{Count: fieldInt(w[2]), OptedOut: fieldInt(w[3])}, nil
+	return RetryResult{Count: fieldInt(w[2]), OptedOut: fieldInt(w[3])}, nil
 }
 
 func (l *Ledger) retrySteps(ctx context.Context, id, op, batch string) (int, error) {
-	lists, err := l.ListsOf(ctx, id)
+	lists, err := l.SuppressionListsOf(ctx, id)
 	if err == nil {
 		lists, err = l.HaveOptOuts(ctx, lists)
 	}
 	if err != nil {
 		return 0, err
 	}
-	var bad error // the first few of what cannot be read
+	var bad error // errors of the first ten unreadable batches
 	for passed := 0; ; {
 		out, err := l.retryStep(ctx, id, op, batch, lists)
 		if AsUnreadable(err) != nil {
@@ -112,7 +113,7 @@ func (l *Ledger) retrySteps(ctx context.Context, id, op, batch string) (int, err
 			return 0, err
 		}
 		if out[0] == "past" || len(out) < 3 {
-			return 0, fmt.Errorf("retry %s: %w", id, ErrBusy) // the sweeper finished it, and there is another
+			return 0, fmt.Errorf("retry %s: %w", id, ErrBusy) // the sweeper finished this retry, and another has started
 		}
 		count, err := strconv.Atoi(out[2])
 		if err != nil {
@@ -125,7 +126,7 @@ func (l *Ledger) retrySteps(ctx context.Context, id, op, batch string) (int, err
 	}
 }
 
-// retryStep opens again what a retry asks for of one batch, but for who is on the lists.
+// retryStep reopens the recipients of one batch that a retry selects, except those on the lists.
 func (l *Ledger) retryStep(ctx context.Context, id, op, batch string, lists []string) ([]string, error) {
 	b, err := l.rdb.HGet(ctx, ledgerKey(id), "b"+batch).Bytes()
 	if err != nil {
@@ -156,7 +157,7 @@ func (l *Ledger) retryStep(ctx context.Context, id, op, batch string, lists []st
 	return l.run(ctx, retryStepScript, id, nil, args...)
 }
 
-// FinishRetry goes on with a retry whose caller may have died.
+// FinishRetry continues a retry whose caller may have died. record is Summary.RetryRecord.
 func (l *Ledger) FinishRetry(ctx context.Context, id, record string) error {
 	var token, op, batch string
 	var unknown, rejected, count int

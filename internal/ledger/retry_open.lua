@@ -1,8 +1,11 @@
--- retry_open.lua begins to send again, on purpose, what ended unknown or rejected; retry_step.lua does it, batch by batch.
+-- retry_open.lua starts a retry: unknown or rejected recipients are sent again because the operator asked for it.
+-- retry_step.lua does the work, one batch at a time.
 -- KEYS: 1 ledger, 2 open set
 -- ARGV: 1 token, 2 unknown 0|1, 3 rejected 0|1
--- Returns {'open', operation, batch to go on with, counted so far} | {'ended', operation, '', count} for a token whose work is done
--- | {'busy'|'planning'|'stopped'|'nothing'|'missing'|'newer'}
+-- Returns
+--   {'open', operation number, batch to continue with, recipients so far}
+--   {'ended', operation number, '', recipients}: the retry with this token is complete
+--   {'busy'|'planning'|'stopped'|'nothing'|'missing'|'newer'}: nothing changed
 local bad = unfit()
 if bad then return {bad} end
 local rt, last = get('rt'), get('rlast')

@@ -1,9 +1,13 @@
--- retry_step.lua puts the recipients of one batch that a retry asks for into new generations.
+-- retry_step.lua puts the recipients of one batch that a retry selects into new generations.
 -- KEYS: 1 ledger, 2 open set
--- ARGV: 1 operation, 2 batch, 3 the places in the batch, packed, of those who have opted out and stay as they are; then the number of
---       recipients of each of its calls; none: the batch is passed over
--- Returns {'open', next batch, counted} | {'ended', '', counted} | {'past'|'missing'|'newer'}. A batch that is not the
--- operation's next changes nothing and is told where the operation stands; 'past' is one that was followed by another.
+-- ARGV:
+--   1  operation number
+--   2  batch
+--   3  packed positions in the batch of recipients that have opted out; they stay as they are
+--   4… number of recipients of each call of the batch; if absent, the batch is passed over
+-- Returns {'open', next batch, recipients so far} | {'ended', '', recipients} | {'past'|'missing'|'newer'}
+-- For a batch that is not the operation's next one it changes nothing and returns where the operation is. 'past': another
+-- retry has followed this one.
 local bad = unfit()
 if bad then return {bad} end
 local last, w = words(get('rlast') or ''), words(get('rt') or '')
@@ -17,8 +21,8 @@ local now, count, left, at = now_ms(), 0, 0, 0
 local opted = {}
 for _, p in ipairs(unpack_members(ARGV[3] or '')) do opted[p] = true end
 
--- after is the batch that comes next: one that recipients of this one were moved to, or else of those it came from, or else the
--- next that was planned.
+-- after returns the batch that follows x: first a batch that its recipients were moved to, then the next batch moved
+-- from the same origin, then the next planned batch.
 local function after(x)
   local to = get('m' .. x)
   if to then return string.match(to, '^%S+') end
@@ -38,7 +42,7 @@ local function after(x)
   end
 end
 local want = {[1] = w[3] == '1', [2] = w[4] == '1'}
-local results = {} -- all of them before the first is written: one that cannot be read ends the script
+local results = {} -- all are read before the first write, because an unreadable record ends the script
 for i = 4, #ARGV do
   local k = int(i - 4)
   if get(result_field(b, k)) then results[k] = {read_results(b, k, tonumber(ARGV[i]))} end

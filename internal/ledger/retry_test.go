@@ -9,12 +9,13 @@ import (
 	"time"
 )
 
-// ended makes a done campaign of two batches: rows accepted, unknown, rejected | unknown.
+// ended creates a finished campaign of two batches: its rows are accepted, unknown, rejected |
+// unknown.
 func (r *rig) ended(id string, spec Spec) {
 	r.Helper()
 	r.sendingSpec(id, spec, []int{3}, []int{1})
-	r.settle(r.claim(id, "0.0", 0, 0, keyed, long), Answer, accepted("m1"), unknown("unsaid"), rejected("bad_number"))
-	r.settle(r.claim(id, "0.1", 0, 0, keyed, long), Verdict, unknown("no_answer"))
+	r.settle(r.claim(id, "0.0", 0, 0, keyed, long), SettleAnswer, accepted("m1"), unknown("unsaid"), rejected("bad_number"))
+	r.settle(r.claim(id, "0.1", 0, 0, keyed, long), SettleVerdict, unknown("no_answer"))
 	r.expect(id, "accepted unknown rejected unknown")
 }
 
@@ -34,16 +35,16 @@ func TestRetryPutsBackWhatIsAskedFor(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := &rig{TB: t, rdb: r.rdb, Ledger: r.Ledger}
 			r.ended(name, Spec{})
-			for range 2 { // the same operation again changes nothing
+			for range 2 { // repeating the operation changes nothing
 				if n, err := r.Retry(t.Context(), name, "op", c.unknown, c.rejected); err != nil || n != c.count {
-					t.Errorf("retry came to %d, %v; want %d", n, err, c.count)
+					t.Errorf("retry returned %d, %v; want %d", n, err, c.count)
 				}
 				r.expect(name, c.want)
 			}
 			if s := r.summary(name); s.State != Sending || !s.FinishedAt.IsZero() {
 				t.Errorf("state is %s, finished %v", s.State, s.FinishedAt)
 			}
-			due, err := r.Due(t.Context(), name, time.Now().Add(time.Minute))
+			due, err := r.DueBatches(t.Context(), name, time.Now().Add(time.Minute))
 			if err != nil || len(due) == 0 || slices.ContainsFunc(due, func(w Wake) bool { return w.Number != 2 }) {
 				t.Errorf("due is %v, %v; want batches with a new wake", due, err)
 			}
@@ -56,7 +57,7 @@ func TestRetryIsRefused(t *testing.T) {
 	r := newRig(t)
 	r.enqueue("planning", Spec{}, 2)
 	r.sending("nothing", []int{1})
-	r.settle(r.claim("nothing", "0.0", 0, 0, keyed, long), Answer, accepted("m"))
+	r.settle(r.claim("nothing", "0.0", 0, 0, keyed, long), SettleAnswer, accepted("m"))
 	r.ended("expired", Spec{ExpiresAt: time.Now().Add(time.Hour)})
 	r.travel("expired", 2*time.Hour)
 	r.sending("cancelled", []int{1})
@@ -65,18 +66,18 @@ func TestRetryIsRefused(t *testing.T) {
 	r.ended("busy", Spec{})
 	_, err = r.run(t.Context(), retryOpenScript, "busy", nil, "another", 1, 1)
 	r.ok(err)
-	for id, want := range map[string]error{"planning": ErrPlanning, "nothing": ErrNothing, "expired": ErrStopped, "cancelled": ErrStopped,
+	for id, want := range map[string]error{"planning": ErrPlanning, "nothing": ErrNothingToRetry, "expired": ErrStopped, "cancelled": ErrStopped,
 		"busy": ErrBusy, "no-such": ErrNotFound} {
 		before := r.state(id)
 		if _, err := r.Retry(t.Context(), id, "op", true, true); !errors.Is(err, want) {
 			t.Errorf("%s: %v, want %v", id, err, want)
 		}
 		if r.state(id) != before {
-			t.Errorf("%s: a refused retry changed something", id)
+			t.Errorf("%s: a refused retry changed the ledger", id)
 		}
 	}
 	if _, err := r.Summary(t.Context(), "no-such"); !errors.Is(err, ErrNotFound) {
-		t.Errorf("a retry of no campaign made one: %v", err)
+		t.Errorf("a retry of an unknown campaign created one: %v", err)
 	}
 }
 
@@ -91,24 +92,25 @@ func TestRetryWhoseCallerDiesIsFinishedOnce(t *testing.T) {
 	r.expect("c", "accepted pending rejected unknown")
 	record := r.summary("c").RetryRecord
 	if record == "" {
-		t.Fatal("nobody can see that a retry is under way")
+		t.Fatal("the summary has no RetryRecord during the retry")
 	}
-	// All that is known answers before the retry is through: it is not done yet.
-	if out := r.settle(r.claim("c", "0.0", 0, 1, keyed, long), Answer, accepted("m2")); out.Done {
+	// All reopened recipients are settled before the retry is complete: the campaign is not done
+	// yet.
+	if out := r.settle(r.claim("c", "0.0", 0, 1, keyed, long), SettleAnswer, accepted("m2")); out.Done {
 		t.Error("done in the middle of a retry")
 	}
 	r.ok(r.FinishRetry(t.Context(), "c", record))
 	r.expect("c", "accepted accepted rejected pending")
 	before := r.state("c")
-	r.ok(r.FinishRetry(t.Context(), "c", record)) // by another sweeper, late
+	r.ok(r.FinishRetry(t.Context(), "c", record)) // by another sweeper, too late
 	if n, err := r.Retry(t.Context(), "c", "op", true, false); err != nil || n != 2 {
-		t.Errorf("its caller, back again, was told %d, %v; want 2", n, err)
+		t.Errorf("the repeated Retry returned %d, %v; want 2", n, err)
 	}
 	if r.state("c") != before {
-		t.Error("finishing it again changed something")
+		t.Error("finishing it again changed the ledger")
 	}
 	if err := r.FinishRetry(t.Context(), "c", "not a record"); err == nil {
-		t.Error("a record that cannot be read was taken")
+		t.Error("an unreadable retry record was accepted")
 	}
 }
 
@@ -117,20 +119,20 @@ func TestRetryWhoseLastRecipientsWereSettledMeanwhileEnds(t *testing.T) {
 	r := newRig(t)
 	r.sending("c", []int{1}, []int{1})
 	late := r.claim("c", "0.0", 0, 0, noKey, lapsed)
-	r.settle(r.ask("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), Abandon, unknown("no_key"))
-	r.settle(r.claim("c", "0.1", 0, 0, noKey, long), Answer, accepted("m2"))
+	r.settle(r.tryClaim("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), SettleAbandon, unknown("no_key"))
+	r.settle(r.claim("c", "0.1", 0, 0, noKey, long), SettleAnswer, accepted("m2"))
 	out, err := r.run(t.Context(), retryOpenScript, "c", nil, "op", 1, 0)
 	r.ok(err)
-	r.settle(late, Answer, accepted("m1"))
+	r.settle(late, SettleAnswer, accepted("m1"))
 	r.sound("c")
 	n, err := r.retrySteps(t.Context(), "c", out[1], out[2])
 	if err != nil || n != 0 {
-		t.Errorf("the retry came to %d, %v; want 0", n, err)
+		t.Errorf("the retry returned %d, %v; want 0", n, err)
 	}
 	r.expect("c", "accepted accepted")
 }
 
-// An operator retries what is unknown and then thinks better of it.
+// An operator retries unknown recipients and then cancels the campaign.
 func TestStoppingARetryLeavesUnknownWhatWasUnknown(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -154,12 +156,12 @@ func TestStoppingARetryLeavesUnknownWhatWasUnknown(t *testing.T) {
 			if got := r.rows(name)[1]; got.Reason != was[1].Reason || got.MessageUUID != was[1].MessageUUID {
 				t.Errorf("row 2 is unknown for %q under %s, and was for %q under %s", got.Reason, got.MessageUUID, was[1].Reason, was[1].MessageUUID)
 			}
-			// The one in flight comes back unsent: it is as unknown as before.
+			// The claim in flight is released as not sent: its recipient is unknown as before.
 			_, err = r.Release(t.Context(), c, 0, false)
 			r.ok(err)
 			r.expect(name, "accepted unknown skipped unknown")
 			if s := r.summary(name); s.FinishedAt.IsZero() {
-				t.Error("it is not over")
+				t.Error("the campaign has not finished")
 			}
 		})
 	}
@@ -169,10 +171,10 @@ func TestRetryOfAnUnknownThatIsRefusedForNowKeepsItsPast(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{2})
-	r.settle(r.claim("c", "0.0", 0, 0, noKey, long), Verdict, repeat(2, unknown("no_answer"))...)
+	r.settle(r.claim("c", "0.0", 0, 0, noKey, long), SettleVerdict, repeat(2, unknown("no_answer"))...)
 	_, err := r.Retry(t.Context(), "c", "op", true, false)
 	r.ok(err)
-	r.settle(r.claim("c", "0.0", 0, 1, noKey, long), Answer, notNow(), notNow())
+	r.settle(r.claim("c", "0.0", 0, 1, noKey, long), SettleAnswer, notNow(), notNow())
 	r.sound("c")
 	_, err = r.Split(t.Context(), r.claim("c", "0.0", 0, 2, noKey, long))
 	r.ok(err)
@@ -199,7 +201,7 @@ func TestRetryStepsSaidAgain(t *testing.T) {
 		t.Helper()
 		before := r.state("c")
 		if got := do(); !slices.Equal(got, want) || r.state("c") != before {
-			t.Errorf("%s was answered %q, want %q", what, got, want)
+			t.Errorf("%s returned %q, want %q", what, got, want)
 		}
 	}
 	open, err := r.run(t.Context(), retryOpenScript, "c", nil, "first", 1, 0)
@@ -211,13 +213,13 @@ func TestRetryStepsSaidAgain(t *testing.T) {
 	two := step(op, "0.1", 1)
 	unchanged("the last batch again", two, func() []string { return step(op, "0.1", 1) })
 	if want := []string{"ended", "", "2"}; !slices.Equal(two, want) {
-		t.Errorf("the last batch was answered %q, want %q", two, want)
+		t.Errorf("the last batch returned %q, want %q", two, want)
 	}
 
 	next, err := r.run(t.Context(), retryOpenScript, "c", nil, "second", 0, 1)
 	r.ok(err)
 	if next[1] == op {
-		t.Error("two operations have one number")
+		t.Error("two retries have the same operation number")
 	}
 	unchanged("an operation that is over, during the next", []string{"ended", "", "2"}, func() []string { return step(op, "0.0", 3) })
 	unchanged("an operation that never was", []string{"past"}, func() []string { return step("99", "0.0", 3) })
@@ -234,38 +236,39 @@ func TestRetryIsCutShortByCancel(t *testing.T) {
 	_, err = r.Cancel(t.Context(), "c", "me")
 	r.ok(err)
 	if n, err := r.retrySteps(t.Context(), "c", open[1], open[2]); err != nil || n != 0 {
-		t.Errorf("the retry of a cancelled campaign came to %d, %v", n, err)
+		t.Errorf("the retry of a cancelled campaign returned %d, %v", n, err)
 	}
 	r.expect("c", "accepted unknown rejected unknown")
 	if s := r.summary("c"); s.FinishedAt.IsZero() || s.RetryRecord != "" {
-		t.Errorf("it is not over: finished %v, retry %q", s.FinishedAt, s.RetryRecord)
+		t.Errorf("the campaign has not finished: finished %v, retry %q", s.FinishedAt, s.RetryRecord)
 	}
 }
 
-// Rejected once more, and retried once more, it may still have gone out the first time.
+// A recipient that was unknown, was retried, rejected and retried again may still have been sent
+// the first time.
 func TestRetryOfARejectionAfterAnUnknownKeepsItsPast(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	for name, code := range map[string]string{"short": "x", "long": strings.Repeat("x", 240)} {
 		r.sending(name, []int{1, 1})
 		first := r.claim(name, "0.0", 0, 0, noKey, long)
-		r.settle(first, Verdict, Record{Status: Unknown, Reason: "no_answer", Code: code})
-		r.settle(r.claim(name, "0.0", 1, 0, noKey, long), Answer, rejected("bad_number"))
+		r.settle(first, SettleVerdict, Record{Status: Unknown, Reason: "no_answer", Code: code})
+		r.settle(r.claim(name, "0.0", 1, 0, noKey, long), SettleAnswer, rejected("bad_number"))
 		for op := range 3 {
 			_, err := r.Retry(t.Context(), name, strconv.Itoa(op), true, true)
 			r.ok(err)
 			r.sound(name)
-			r.settle(r.claim(name, "0.0", 0, op+1, noKey, long), Answer, Record{Status: Rejected, Reason: "blacklisted", Code: code})
+			r.settle(r.claim(name, "0.0", 0, op+1, noKey, long), SettleAnswer, Record{Status: Rejected, Reason: "blacklisted", Code: code})
 			r.expect(name, "rejected pending")
-			r.settle(r.claim(name, "0.0", 1, op+1, noKey, long), Answer, rejected("bad_number"))
+			r.settle(r.claim(name, "0.0", 1, op+1, noKey, long), SettleAnswer, rejected("bad_number"))
 		}
 		_, err := r.Retry(t.Context(), name, "last", true, true)
 		r.ok(err)
 		_, err = r.Cancel(t.Context(), name, "me")
 		r.ok(err)
 		r.expect(name, "unknown skipped")
-		if got := r.rows(name)[0].MessageUUID; got != first.UUID.String() {
-			t.Errorf("it is unknown under %s, want the first request %s", got, first.UUID)
+		if got := r.rows(name)[0].MessageUUID; got != first.IdempotencyKey.String() {
+			t.Errorf("it is unknown under %s, want the first request %s", got, first.IdempotencyKey)
 		}
 	}
 }

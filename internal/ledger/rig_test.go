@@ -17,8 +17,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// rig is a ledger on a Redis of its own, and the ways in which a test does to a
-// campaign what producers, planners and workers do.
+// rig is a ledger on a separate Redis, with helpers that do to a campaign what producers, planners
+// and workers do.
 type rig struct {
 	testing.TB
 	server *redistest.Server // nil: miniredis
@@ -46,7 +46,7 @@ func (r *rig) ok(err error) {
 	}
 }
 
-// number is the MSISDN that row n of a test's upload has.
+// number returns the MSISDN of row n of a test's upload.
 func number(row int) sms.MSISDN { return sms.MSISDN(254700000000 + row) }
 
 // enqueue uploads and commits n recipients.
@@ -55,7 +55,7 @@ func (r *rig) enqueue(id string, spec Spec, n int) Receipt {
 	if spec.Body == "" {
 		spec.Body = "Habari"
 	}
-	u, err := r.Begin(id, spec)
+	u, err := r.BeginUpload(id, spec)
 	r.ok(err)
 	for row := 1; row <= n; row++ {
 		r.ok(u.Add(r.Context(), number(row).E164(), slices.Repeat([]string{"x"}, len(spec.Fields))...))
@@ -65,13 +65,13 @@ func (r *rig) enqueue(id string, spec Spec, n int) Receipt {
 	return receipt
 }
 
-// startPlan begins planning for accounts named a0, a1, ….
+// startPlan starts planning for accounts named a0, a1, ….
 func (r *rig) startPlan(id string, accounts int) *Plan {
 	r.Helper()
-	p, err := r.StartPlan(r.Context(), id, func(Spec) (Frozen, error) {
-		f := Frozen{Country: "KE"}
+	p, err := r.StartPlan(r.Context(), id, func(Spec) (PlanSnapshot, error) {
+		f := PlanSnapshot{Country: "KE"}
 		for a := range accounts {
-			f.Accounts = append(f.Accounts, FrozenAccount{Name: "a" + strconv.Itoa(a), MaxRecipients: 500, BatchSize: 500})
+			f.Accounts = append(f.Accounts, SnapshotAccount{Name: "a" + strconv.Itoa(a), MaxRecipients: 500, BatchSize: 500})
 		}
 		return f, nil
 	})
@@ -82,7 +82,7 @@ func (r *rig) startPlan(id string, accounts int) *Plan {
 	return p
 }
 
-// run of recipients from row first on.
+// run returns n recipients from row first on.
 func run(first, n int) []Planned {
 	out := make([]Planned, n)
 	for i := range out {
@@ -91,8 +91,8 @@ func run(first, n int) []Planned {
 	return out
 }
 
-// sending enqueues a campaign and plans it, for account 0, into batches with calls
-// of these sizes, all of them handed out.
+// sending enqueues a campaign and plans it for account 0, into batches with calls of these sizes.
+// All batches are handed out.
 func (r *rig) sending(id string, batches ...[]int) {
 	r.Helper()
 	r.sendingSpec(id, Spec{}, batches...)
@@ -100,7 +100,7 @@ func (r *rig) sending(id string, batches ...[]int) {
 
 func (r *rig) sendingSpec(id string, spec Spec, batches ...[]int) {
 	r.Helper()
-	page := PlannedPage{First: 1, Windows: map[int]int{0: 1000}}
+	page := PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1000}}
 	row := 1
 	for _, calls := range batches {
 		n := 0
@@ -115,7 +115,7 @@ func (r *rig) sendingSpec(id string, spec Spec, batches ...[]int) {
 	r.ok(err)
 }
 
-// open finds an open generation.
+// open returns an open generation.
 func (r *rig) open(id, batch string, call, number int) *Generation {
 	r.Helper()
 	w, err := r.LoadWork(r.Context(), id, batch)
@@ -130,33 +130,33 @@ func (r *rig) open(id, batch string, call, number int) *Generation {
 }
 
 const (
-	keyed   = KeyLife
+	keyed   = MaxKeyAge
 	noKey   = time.Duration(0)
 	long    = time.Hour // longer than any test
 	lapsed  = time.Duration(0)
 	account = "a0"
 )
 
-// ask claims the generation that reads as this.
-func (r *rig) ask(id, batch string, g *Generation, keyLife, lease time.Duration) *Claim {
+// tryClaim claims a generation that was read before, and returns the claim with any result.
+func (r *rig) tryClaim(id, batch string, g *Generation, keyLife, lease time.Duration) *Claim {
 	r.Helper()
-	c, err := r.Claim(r.Context(), ClaimRequest{ID: id, Batch: batch, Gen: g, UUID: requestID(batch, g, "login"), Login: "login",
-		KeyLife: keyLife, Lease: lease, Window: 1000})
+	c, err := r.Claim(r.Context(), ClaimRequest{ID: id, Batch: batch, Gen: g, IdempotencyKey: requestID(batch, g, "login"), Login: "login",
+		KeyTTL: keyLife, Lease: lease, OpenBatchLimit: 1000})
 	r.ok(err)
 	return c
 }
 
-// claim reads and claims a generation, which must be told to go.
+// claim reads and claims a generation. The claim must be granted.
 func (r *rig) claim(id, batch string, call, number int, keyLife, lease time.Duration) *Claim {
 	r.Helper()
-	c := r.ask(id, batch, r.open(id, batch, call, number), keyLife, lease)
-	if c.Answer != ClaimGo {
-		r.Fatalf("claim of %s %d.%d was told %q, want go", batch, call, number, c.Answer)
+	c := r.tryClaim(id, batch, r.open(id, batch, call, number), keyLife, lease)
+	if c.Result != ClaimGranted {
+		r.Fatalf("claim of %s %d.%d: got %q, want go", batch, call, number, c.Result)
 	}
 	return c
 }
 
-// requestID names a request as a worker does.
+// requestID computes an idempotency key for a request, as a worker does.
 func requestID(batch string, g *Generation, login string) uuid.UUID {
 	b := fmt.Appendf(nil, "%s %d %d %s %s", batch, g.Call, g.Number, g.Revision, login)
 	for _, p := range g.To {
@@ -165,9 +165,9 @@ func requestID(batch string, g *Generation, login string) uuid.UUID {
 	return uuid.NewSHA1(uuid.NameSpaceOID, b)
 }
 
-func (r *rig) settle(c *Claim, basis Basis, records ...Record) Settled {
+func (r *rig) settle(c *Claim, reason SettleReason, records ...Record) Settled {
 	r.Helper()
-	out, err := r.Settle(r.Context(), c, records, basis, 1, 0)
+	out, err := r.Settle(r.Context(), c, records, reason, 1, 0)
 	r.ok(err)
 	return out
 }
@@ -184,12 +184,12 @@ func repeat(n int, r Record) (all []Record) {
 	return all
 }
 
-// nameID makes a campaign id of a test case's name.
+// nameID turns the name of a test case into a campaign id.
 func nameID(name string) string {
 	return strings.NewReplacer(" ", "-", ",", "", "'", "").Replace(name)
 }
 
-// rows reads all results, which must be one for each row, in order.
+// rows reads all results. There must be one for each row, in order.
 func (r *rig) rows(id string) []Row {
 	r.Helper()
 	var out []Row
@@ -203,7 +203,7 @@ func (r *rig) rows(id string) []Row {
 	return out
 }
 
-// statuses are the rows' statuses, in words.
+// statuses returns the status words of all rows.
 func (r *rig) statuses(id string) string {
 	r.Helper()
 	var out []string
@@ -213,7 +213,7 @@ func (r *rig) statuses(id string) string {
 	return strings.Join(out, " ")
 }
 
-// expect compares the rows' statuses, and checks that the ledger is sound.
+// expect compares the statuses of all rows, and checks that the ledger is sound.
 func (r *rig) expect(id, want string) {
 	r.Helper()
 	if got := r.statuses(id); got != want {
@@ -238,7 +238,7 @@ func (r *rig) summary(id string) Summary {
 	return s
 }
 
-// state is everything that Redis holds of a campaign, times left out.
+// state returns everything that Redis holds of a campaign, without times.
 func (r *rig) state(id string) string {
 	r.Helper()
 	s, err := ledgerText(r.Context(), r.rdb, id)
@@ -246,7 +246,7 @@ func (r *rig) state(id string) string {
 	return s
 }
 
-// travel moves a campaign into the past by d: leases run out, back-offs end, keys age.
+// travel moves a campaign's times into the past by d: leases end, back-offs end, keys age.
 func (r *rig) travel(id string, d time.Duration) {
 	r.Helper()
 	r.ok(travel(r.Context(), r.rdb, id, d))
@@ -285,9 +285,9 @@ func travel(ctx context.Context, rdb *redis.Client, id string, d time.Duration) 
 	return nil
 }
 
-// carried is what is carried over by lane, of a plain campaign.
-func carried(lanes ...[]Planned) (out [][]Call) {
-	for _, to := range lanes {
+// carried returns carried-over recipients of a plain campaign, by stream.
+func carried(streams ...[]Planned) (out [][]Call) {
+	for _, to := range streams {
 		if len(to) == 0 {
 			out = append(out, nil)
 			continue

@@ -13,14 +13,15 @@ import (
 //go:embed *.lua
 var luaFiles embed.FS
 
-// script is one Lua file behind the prelude. A script that must run on a full
-// Redis carries a flags line, which needs Redis 7; where the server cannot read
-// that line (miniredis) it goes without.
+// script is one Lua file, behind the prelude if it needs it. A script that must run on a full Redis
+// has a flags line, which needs Redis 7. If the server cannot read that line (miniredis), the
+// script runs without it.
 type script struct {
 	name    string
 	flagged *redis.Script
 	plain   *redis.Script
-	// binding: somebody acts on it, outside of Redis, so it must be durable first.
+	// binding: after this script something happens outside Redis that relies on it, so its changes
+	// must be durable first.
 	binding bool
 }
 
@@ -40,56 +41,56 @@ func plainScript(name string) *script {
 	return &script{name: name, plain: redis.NewScript(mustSource(name))}
 }
 
-// alwaysAllowed also runs when Redis has reached maxmemory: what happened at a
-// gateway has to be written down.
+// alwaysAllowed makes a script run even when Redis has reached maxmemory: outcomes at a gateway
+// must be written.
 func alwaysAllowed(s *script, source string) *script {
 	s.flagged = redis.NewScript("#!lua flags=allow-oom\n" + source)
 	return s
 }
 
-// binding marks a script that must be durable before its caller goes on.
+// binding marks a script whose changes must be durable before its caller continues.
 func binding(s *script) *script {
 	s.binding = true
 	return s
 }
 
 var (
-	commitScript    = binding(campaignScript("commit"))
-	planStartScript = campaignScript("plan_start")
-	planPageScript  = campaignScript("plan_page")
-	claimScript     = binding(campaignScript("claim"))
-	wakeScript      = campaignScript("wake")
-	topUpScript     = campaignScript("top_up")
-	retryOpenScript = binding(campaignScript("retry_open"))
-	retryStepScript = binding(campaignScript("retry_step"))
-	purgeScript     = campaignScript("purge")
-	setAsideScript  = campaignScript("set_aside")
-	writeOffScript  = binding(campaignScript("write_off"))
-	nextScript      = binding(plainScript("next")) // without the prelude, which takes longer than all that it does
-	doubtScript     = binding(settling("doubt"))
-	releaseScript   = binding(settling("release"))
-	splitScript     = binding(settling("split"))
-	moveScript      = campaignScript("move") // a claim of what has moved is durable only with it
-	settleScript    = binding(settling("settle"))
-	excludeScript   = binding(settling("exclude"))
-	narrowScript    = settling("narrow") // what is claimed afterwards is durable only with it
-	controlScript   = binding(settling("control"))
+	commitScript         = binding(campaignScript("commit"))
+	planStartScript      = campaignScript("plan_start")
+	planPageScript       = campaignScript("plan_page")
+	claimScript          = binding(campaignScript("claim"))
+	wakeScript           = campaignScript("wake")
+	topUpScript          = campaignScript("top_up")
+	retryOpenScript      = binding(campaignScript("retry_open"))
+	retryStepScript      = binding(campaignScript("retry_step"))
+	purgeScript          = campaignScript("purge")
+	quarantineScript     = campaignScript("quarantine")
+	writeOffScript       = binding(campaignScript("write_off"))
+	settleAndClaimScript = binding(plainScript("settle_and_claim")) // no prelude: running it takes longer than the script itself
+	doubtScript          = binding(settling("doubt"))
+	releaseScript        = binding(settling("release"))
+	splitScript          = binding(settling("split"))
+	moveScript           = campaignScript("move") // not binding: the claim of a moved recipient makes the move durable too
+	settleScript         = binding(settling("settle"))
+	excludeScript        = binding(settling("exclude"))
+	narrowScript         = settling("narrow") // not binding: the claim that follows makes it durable too
+	controlScript        = binding(settling("control"))
 
-	payloadAsideScript   = plainScript("payload_aside")
-	accountLookScript    = plainScript("account_look")
-	accountReportScript  = plainScript("account_report")
-	accountHoldScript    = binding(plainScript("account_hold"))
-	accountReleaseScript = binding(plainScript("account_release"))
-	indexScript          = binding(plainScript("index"))
-	unindexScript        = plainScript("unindex")
-	sentScript           = alwaysAllowed(plainScript("sent"), mustSource("sent"))
+	quarantinePayloadScript = plainScript("quarantine_payload")
+	accountCheckScript      = plainScript("account_check")
+	breakerScript           = plainScript("breaker")
+	accountHoldScript       = binding(plainScript("account_hold"))
+	accountReleaseScript    = binding(plainScript("account_release"))
+	indexScript             = binding(plainScript("index"))
+	unindexScript           = plainScript("unindex")
+	sentScript              = alwaysAllowed(plainScript("sent"), mustSource("sent"))
 )
 
 func settling(name string) *script {
 	return alwaysAllowed(campaignScript(name), mustSource("prelude")+mustSource(name))
 }
 
-// eval runs a script on this ledger's Redis.
+// eval runs a script in this ledger's Redis. A binding script waits until it is durable.
 func (l *Ledger) eval(ctx context.Context, s *script, keys []string, args ...any) (any, error) {
 	run := func(x *redis.Script) (any, error) { return x.Run(ctx, l.rdb, keys, args...).Result() }
 	if s.binding && l.durability != (Durability{}) {
@@ -105,14 +106,14 @@ func (l *Ledger) eval(ctx context.Context, s *script, keys []string, args ...any
 	return run(s.plain)
 }
 
-var errAnswer = errors.New("the script's answer is not a list of text")
+var errAnswer = errors.New("unexpected answer of a Redis script")
 
-// evalStrings runs a script whose answer is a list of text.
+// evalStrings runs a script whose answer is a list of strings.
 func (l *Ledger) evalStrings(ctx context.Context, s *script, keys []string, args ...any) ([]string, error) {
 	return texts(l.eval(ctx, s, keys, args...))
 }
 
-// texts reads a script's answer that is a list of text.
+// texts converts a script's answer to strings. With ErrNotDurable it also returns the answer.
 func texts(v any, err error) ([]string, error) {
 	if err != nil && !errors.Is(err, ErrNotDurable) {
 		return nil, err

@@ -1,7 +1,7 @@
--- sent.lua notes the ids of messages that a gateway has accepted, seven bytes of a hash each.
--- KEYS: 1 the ids of a span of time under a login
+-- sent.lua records the ids of messages that a gateway has accepted, as seven bytes of a hash each.
+-- KEYS: 1 ids of one time span under one login
 -- ARGV: 1 hashes, 2 ms for which they are kept
--- Returns {'noted'}. The same again does no harm.
+-- Returns {'noted'}. Running it again is harmless.
 redis.call('APPEND', KEYS[1], ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return {'noted'}

@@ -15,15 +15,15 @@ import (
 	"github.com/tuma-sms/tuma/internal/redistest"
 )
 
-// TestAnySequenceKeepsThePromise drives random sequences of everything that can
-// happen to a campaign. More of them: -rapid.checks=20000; one again: -rapid.seed.
+// TestAnySequenceKeepsThePromise runs random sequences of everything that can happen to a campaign.
+// Run more with -rapid.checks=20000; repeat one with -rapid.seed.
 func TestAnySequenceKeepsThePromise(t *testing.T) {
 	t.Parallel()
 	sequences(t, false)
 }
 
-// TestAnySequenceWithAForgetfulRedis lets Redis go back in time as well, where
-// nobody can keep all of the promise; the ledger stays sound and gets done.
+// TestAnySequenceWithAForgetfulRedis also lets Redis go back in time. Then not all guarantees can
+// hold, but the ledger stays consistent and the campaign ends.
 func TestAnySequenceWithAForgetfulRedis(t *testing.T) {
 	t.Parallel()
 	sequences(t, true)
@@ -40,7 +40,7 @@ func sequences(t *testing.T, forgetful bool) {
 		actions := d.actions(forgetful)
 		for range 10 + d.draw(90, "steps") {
 			a := actions[d.draw(len(actions), "action")]
-			d.say.armed = d.chance(4, "answers are lost")
+			d.replay.armed = d.chance(4, "answers are lost")
 			rt.Log(a.name)
 			a.do()
 			d.check()
@@ -53,18 +53,18 @@ func sequences(t *testing.T, forgetful bool) {
 
 func newDriver(rt *rapid.T, rdb *redis.Client, id string) *driver {
 	ctx := context.Background()
-	d := &driver{rt: rt, ctx: ctx, id: id, uuids: map[string]string{}, best: map[int]Status{}, asked: map[int]int{}, noKey: map[string]bool{}, maybe: map[int]int{},
+	d := &driver{rt: rt, ctx: ctx, id: id, uuids: map[string]string{}, mostKnown: map[int]Status{}, retried: map[int]int{}, noKey: map[string]bool{}, maybe: map[int]int{},
 		gw: &gateway{rt: rt, known: map[string]map[int]Record{}, taken: map[int]int{}}}
-	// A client of its own, so that its hook ends with it.
+	// A separate client, so that the hook ends with it.
 	d.rdb = redis.NewClient(&redis.Options{Addr: rdb.Options().Addr})
 	rt.Cleanup(func() { _ = d.rdb.Close() })
 	d.l = New(d.rdb)
 	lots := uint64(0)
-	d.l.lot = func() uint64 { lots++; return lots }
-	d.say = &again{snapshot: func() (string, error) { return ledgerText(ctx, rdb, id) }}
+	d.l.drawNumber = func() uint64 { lots++; return lots }
+	d.replay = &replayHook{snapshot: func() (string, error) { return ledgerText(ctx, rdb, id) }}
 	late := []any{commitScript.plain.Hash(), planPageScript.plain.Hash(), moveScript.plain.Hash()}
-	d.say.keep = func(args []any) bool { return slices.Contains(late, args[1]) }
-	d.rdb.AddHook(d.say)
+	d.replay.keep = func(args []any) bool { return slices.Contains(late, args[1]) }
+	d.rdb.AddHook(d.replay)
 	return d
 }
 
@@ -84,29 +84,29 @@ func (d *driver) actions(forgetful bool) (out []action) {
 	add(14, "end", d.end)
 	add(2, "control", d.control)
 	add(2, "opt out", d.optOut)
-	add(3, "time passes", d.pass)
+	add(3, "time passes", d.advanceTime)
 	add(2, "top up", d.topUp)
 	add(1, "wake", d.wake)
 	add(3, "retry", d.retry)
 	add(4, "move", d.move)
-	add(1, "again", d.sayAgain)
+	add(1, "again", d.replayLate)
 	if forgetful {
-		add(3, "remember", d.remember)
-		add(2, "forget", d.forget)
+		add(3, "remember", d.saveRedis)
+		add(2, "forget", d.restoreRedis)
 		add(4, "move", d.move)
 	}
 	return out
 }
 
-// check compares ledger and model, and looks at everything that must always hold.
+// check compares the ledger with the model, and checks all invariants.
 func (d *driver) check() {
 	d.steps++
-	for _, p := range d.say.problems {
+	for _, p := range d.replay.problems {
 		d.rt.Error(p)
 	}
-	armed := d.say.armed
-	d.say.armed = false
-	defer func() { d.say.armed = armed }()
+	armed := d.replay.armed
+	d.replay.armed = false
+	defer func() { d.replay.armed = armed }()
 	a, err := inspect(d.ctx, d.l, d.rdb, d.id)
 	d.ok(err)
 	for _, p := range a.problems {
@@ -116,10 +116,10 @@ func (d *driver) check() {
 	if sum.StoppedBy != d.m.stop || !sum.FinishedAt.IsZero() != d.m.fin || (sum.PausedBy != "") != d.m.paused {
 		d.rt.Errorf("stopped by %q, finished %v, paused by %q; want %q, %t, %t", sum.StoppedBy, sum.FinishedAt, sum.PausedBy, d.m.stop, d.m.fin, d.m.paused)
 	}
-	if n := d.flying(); sum.InFlight.Calls != n {
+	if n := d.callsInFlight(); sum.InFlight.Calls != n {
 		d.rt.Errorf("%d calls are in flight, want %d", sum.InFlight.Calls, n)
 	}
-	d.checkLimit(sum)
+	d.checkThreshold(sum)
 	for _, row := range a.rows {
 		d.checkRow(row)
 	}
@@ -156,20 +156,21 @@ func (d *driver) checkRow(row Row) {
 	d.checkTruth(row, r)
 }
 
-var knows = map[Status]int{Pending: 0, Unknown: 1, Rejected: 2, Skipped: 2, Accepted: 3, Delivered: 4, Undelivered: 4}
+var knowledge = map[Status]int{Pending: 0, Unknown: 1, Rejected: 2, Skipped: 2, Accepted: 3, Delivered: 4, Undelivered: 4}
 
-// checkKnowledge: I4, knowledge only grows.
+// checkKnowledge checks I4: knowledge only grows.
 func (d *driver) checkKnowledge(row Row) {
-	best, ok := d.best[row.Row]
-	// A skipped or rejected one whose acceptance comes late is no loss of knowledge; the other way round is.
-	if ok && !d.forgot && knows[row.Status] < knows[best] {
+	best, ok := d.mostKnown[row.Row]
+	// A late acceptance of a skipped or rejected recipient is not a loss of knowledge; the reverse
+	// is.
+	if ok && !d.forgot && knowledge[row.Status] < knowledge[best] {
 		d.rt.Errorf("I4: row %d was %s and is %s", row.Row, best, row.Status)
 	}
-	d.best[row.Row] = row.Status
+	d.mostKnown[row.Row] = row.Status
 }
 
-// checkTruth compares what the ledger says with what the gateways did: I2, I3, and
-// that a word in the results can be relied on.
+// checkTruth compares the ledger with what the gateways did: I2, I3, and that a status in the
+// results is true.
 func (d *driver) checkTruth(row Row, r *modelRow) {
 	if d.forgot {
 		return
@@ -184,8 +185,9 @@ func (d *driver) checkTruth(row Row, r *modelRow) {
 			d.rt.Errorf("row %d is accepted with %d resent, and was taken %d times", row.Row, len(row.Resent), taken)
 		}
 	case Rejected:
-		// After a retry or a resend of an unknown one, the word is about that.
-		if taken > 0 && d.asked[row.Row] == 0 && r.before == nil {
+		// After a retry or a resend of an unknown recipient, the status is about the new
+		// submission.
+		if taken > 0 && d.retried[row.Row] == 0 && r.before == nil {
 			d.rt.Errorf("row %d is rejected, and was taken %d times", row.Row, taken)
 		}
 	case Skipped:
@@ -193,24 +195,24 @@ func (d *driver) checkTruth(row Row, r *modelRow) {
 			d.rt.Errorf("row %d is skipped (%s), and was taken %d times", row.Row, row.Reason, taken)
 		}
 	case Pending:
-		if g := d.m.gens[r.from]; taken > 0 && !g.inFlight() && d.asked[row.Row] == 0 && r.before == nil {
+		if g := d.m.gens[r.from]; taken > 0 && !g.inFlight() && d.retried[row.Row] == 0 && r.before == nil {
 			d.rt.Errorf("row %d waits to go, and was taken %d times", row.Row, taken)
 		}
 	}
 }
 
-// submissions is how often a row may be submitted in a way that could have taken it:
-// once, once more if it is unknown and its campaign says so, and for each retry.
+// submissions returns how often a row may be submitted in a way that could have been accepted:
+// once, once more if it is unknown and its campaign resends, and once for each retry.
 func (d *driver) submissions(row int) int {
-	n := 1 + d.asked[row]
+	n := 1 + d.retried[row]
 	if d.resend && strings.HasPrefix(d.m.rows[row-1].call, "1.") {
 		n++
 	}
 	return n
 }
 
-// goOn resumes the campaign if it is paused.
-func (d *driver) goOn() {
+// resumeIfPaused resumes the campaign if it is paused.
+func (d *driver) resumeIfPaused() {
 	if d.m.paused && !d.m.fin && d.m.stop == "" {
 		_, err := d.l.Resume(d.ctx, d.id, "test")
 		d.ok(err)
@@ -218,12 +220,12 @@ func (d *driver) goOn() {
 	}
 }
 
-// finish lets everything come to its end as honest workers and a sweeper do, and
-// expects it to.
+// finish does what correct workers and a sweeper do until the campaign ends, and checks that it
+// ends.
 func (d *driver) finish() {
-	d.rt.Log("to the end")
-	d.say.armed = false
-	d.goOn()
+	d.rt.Log("finish the campaign")
+	d.replay.armed = false
+	d.resumeIfPaused()
 	if d.m.retry != nil {
 		sum, err := d.l.Summary(d.ctx, d.id)
 		d.ok(err)
@@ -239,14 +241,14 @@ func (d *driver) finish() {
 		}
 	}
 	for i := 0; !d.m.fin; i++ {
-		d.goOn()
-		d.pass()
+		d.resumeIfPaused()
+		d.advanceTime()
 		d.topUp()
-		if w := d.look(); w != nil {
+		if w := d.readBatch(); w != nil {
 			for _, g := range w.Open {
 				rev, _ := strconv.Atoi(g.Revision)
 				before := len(d.ends)
-				d.ask(reading{w.Batch.Name, g, rev}, w.Wake, false, long)
+				d.tryClaim(reading{w.Batch.Name, g, rev}, w.Wake, false, long)
 				for _, e := range d.ends[before:] {
 					e.do()
 				}
@@ -254,7 +256,7 @@ func (d *driver) finish() {
 		}
 		d.check()
 		if i > 400 {
-			d.rt.Fatalf("it does not come to an end")
+			d.rt.Fatalf("the campaign does not end")
 		}
 	}
 	for _, e := range d.ends {

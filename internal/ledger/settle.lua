@@ -1,30 +1,54 @@
--- settle.lua writes what became of a generation's recipients, each merged with what is known: unknown < rejected <
--- accepted < delivered or undelivered. It is applied whatever the lease says, also for a claim that Redis forgot.
+-- settle.lua writes the outcomes of a generation's recipients. Each is merged with what is stored:
+-- unknown < rejected < accepted < delivered or undelivered. It is applied even if the lease has ended, or if Redis lost
+-- the claim.
 -- KEYS: 1 ledger, 2 open set
--- ARGV: 1 token, 2 batch, 3 call, 4 generation, 5 recipients of the call, 6 the generation's positions, packed, or '' for all,
---       7 one [status][length][detail] a position; status 0 is: certainly refused for now, goes into the next generation; 7 is: the
---         same, but into one of its own that waits for 16,
---       8 basis: 'answer' (the gateway's own), 'partial' (the same, but who is unknown in it stays doubtful and may be asked for
---         again under the same uuid), 'spared' (the same as answer, but what is refused for now is so because of the account or the
---         campaign, and costs nobody an attempt), 'verdict' (ours), 'looked' (who is unknown in it is looked for at the gateway after
---         10; the rest is the gateway's own, in its answer or its list), 'abandon' (a doubtful one that will not go again),
---       9 window, 10 back-off ms of the next generation, 11 segments a message, 12 accepted, 13 rejected, 14 unknown in 7,
---       15 resend 0|1: who becomes unknown by this, and has not been before, waits in a new generation to be submitted once more,
---       16 back-off ms of those with status 7, 17 looks there had been before this one ('looked'; -1: it is none),
---       18 and 19 the generation of another batch, "b.k.g", and its uuid or '-', if this is its word on recipients that are here now
--- Returns {'settled'|'forward', done 0|1, 'batch:wake'…} | {'superseded'|'lost'|'missing'|'newer'}. The same again changes nothing.
--- 'forward' is settled, but somebody who was accepted has moved and must be told of there; 'lost' changes nothing: recipients were
--- moved to this batch, and Redis forgot it.
+-- ARGV:
+--   1  token
+--   2  batch
+--   3  call
+--   4  generation
+--   5  recipients of the call
+--   6  packed positions of the generation's recipients, or '' for all
+--   7  one [status][length][detail] for each position. Two statuses have a special meaning:
+--        0  certainly refused for now: the recipient goes into the next generation
+--        7  the same, but into a separate generation that waits for 16
+--   8  reason of the settle:
+--        'answer'   the gateway's own answer
+--        'partial'  the same, but recipients unknown in it stay doubtful, and may be submitted again under the same uuid
+--        'spared'   the same as answer, but refusals for now concern the account or the campaign, so they do not count
+--                   as an attempt
+--        'verdict'  Tuma's own conclusion
+--        'looked'   recipients unknown in it are looked up at the gateway after 10; the rest is the gateway's answer or
+--                   comes from its list of messages
+--        'abandon'  a doubtful generation that will not be submitted again
+--   9  open-batch limit
+--   10 back-off of the next generation in ms
+--   11 segments of one message
+--   12 number of accepted in 7
+--   13 number of rejected in 7
+--   14 number of unknown in 7
+--   15 resend 0|1: recipients that become unknown now, and were not before, wait in a new generation and are submitted
+--      once more
+--   16 back-off of the recipients with status 7, in ms
+--   17 number of earlier lookups ('looked'); -1: this is not a lookup
+--   18 for a late result, whose recipients have moved here from another batch: that batch's generation, "b.k.g"; else ''
+--   19 the uuid of that generation, or '-'
+-- Returns {'settled'|'forward', done 0|1, 'batch:wake'…} | {'superseded'|'lost'|'missing'|'newer'}
+--   'forward'     settled, but an accepted recipient has moved: the result must be applied at its new batch too
+--   'superseded'  the claim is no longer the caller's to settle; nothing changed
+--   'lost'        recipients had moved to this batch, and Redis lost the move; nothing changed
+-- Running it again changes nothing.
 local bad = unfit()
 if bad then return {bad} end
 local token, b, k, g, n = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local basis, window, segs = ARGV[8], tonumber(ARGV[9]), tonumber(ARGV[11])
 local now, wakes = now_ms(), {}
 
--- moved_here says by a batch's name that recipients of another were moved to it.
+-- moved_here reports, from the name of a batch, whether recipients of another batch were moved to it.
 local function moved_here(b) return #string.match(b, '%.(%d+)$') > 12 end
 
--- foreign is the number under which a call knows a generation of another batch: of one that its recipients were in before they moved.
+-- foreign returns the number by which this call knows a generation of another batch, in which its recipients were
+-- before they moved. It assigns one if there is none.
 local function foreign(origin, uuid)
   local f = 'q' .. b .. '.' .. k
   local all = get(f) or ''
@@ -51,7 +75,7 @@ elseif moved_here(b) and not get('b' .. b) then
   return {'lost'}
 end
 local rec = load_gen(b, k, g, n)
--- A generation that is not there at all was forgotten: what it knew is written down, and its number is not given again.
+-- Redis lost a generation that has no record. Its results are written, and its number is not assigned again.
 local forgotten = not rec
 if forgotten then
   rec = {'t', '-', int(now), half(token), '0'}
@@ -60,7 +84,7 @@ if forgotten then
 end
 local state = rec[STATE]
 local mine = state == 's' and rec[TOKEN] == token
-local forward, before = false, 0 -- whether somebody is elsewhere; the wakes that were told before
+local forward, before = false, 0 -- whether an accepted recipient is in another batch; number of wakes from an earlier run
 
 local function answer()
   finish(now)
@@ -110,8 +134,8 @@ local flight = in_flight(rec)
 local moved, again, was, anew, solved, others, taken = {}, {}, 0, {}, {}, {}, {}
 local function move(f, by) moved[f] = (moved[f] or 0) + by end
 
--- resolve gives a pending recipient its outcome. One that is not in flight was counted as skipped, or as unknown again, when the
--- campaign was stopped.
+-- resolve gives a pending recipient its outcome. If the campaign was stopped, a recipient that was not in flight was
+-- counted as skipped, or as unknown again.
 local function resolve(i, ns, nd, flew)
   local before = was_unknown(de[i])
   if flew then
@@ -131,7 +155,8 @@ local function resolve(i, ns, nd, flew)
   st[i], de[i] = ns, ns < 3 and with_past(nd, de[i]) or nd
 end
 
--- once_more leaves a recipient pending, as one that was unknown, for a new generation; open_gen takes its past from what it is here.
+-- once_more prepares a recipient that becomes unknown for a resend. It marks it unknown here; open_gen, called later,
+-- keeps that as the recipient's past and makes it pending.
 local function once_more(i, p, nd, flew)
   if flew then move('fly', -1) end
   move('was', 1)
@@ -139,7 +164,7 @@ local function once_more(i, p, nd, flew)
   anew[#anew + 1] = p
 end
 
--- opted gives one who was skipped because of an opt-out the outcome that a claim had which Redis forgot.
+-- opted gives a recipient that was skipped because of an opt-out the outcome of a claim that Redis lost.
 local function opted(i, ns, nd)
   move('skipped', -1)
   move('x:opted_out', -1)
@@ -149,7 +174,7 @@ local function opted(i, ns, nd)
   st[i], de[i] = ns, nd
 end
 
--- both keeps, for a recipient that went out, also what another generation's submission came to.
+-- both handles a recipient that went out in two generations: it keeps the outcome of this one beside the stored one.
 local function both(i, ns, nd)
   local more, has = further(de[i], 8, string.sub(nd, 1, 2))
   local status = RANK[ns] > RANK[st[i]] and ns or st[i]
@@ -160,7 +185,7 @@ local function both(i, ns, nd)
   if string.sub(nd, 1, 2) == string.sub(de[i], 1, 2) then
     if status ~= st[i] then de[i] = #nd + #more <= 255 and nd .. more or nd end
   elseif not has then
-    -- Where there is no room for all of it, its message id will do, or else that it was.
+    -- If the whole detail does not fit, keep its message id, or else only its generation.
     if #de[i] + 2 + #nd > 255 and #nd > 4 then nd = string.sub(nd, 1, 2 + (string.byte(nd, 3) == 1 and 17 or 2 + string.byte(nd, 4))) end
     if #de[i] + 2 + #nd > 255 then nd = string.sub(nd, 1, 2) end
     if #de[i] + 2 + #nd <= 255 then
@@ -171,8 +196,8 @@ local function both(i, ns, nd)
   st[i] = status
 end
 
--- elsewhere is for a recipient that waits in a generation other than this. That it went out ends the wait; a forgotten
--- generation's word counts too where nobody has asked again since.
+-- elsewhere handles a recipient that waits in another generation than this one. An accepted message ends its wait.
+-- The results of a lost generation count too, unless the recipient has been claimed again since.
 local function elsewhere(i, p, ns, nd)
   local pg = pending_in(de[i])
   if others[pg] == nil then others[pg] = load_gen(b, k, pg, n) or new_gen(0, 0) end
@@ -214,14 +239,14 @@ for j, p in ipairs(list) do
     st[i], de[i] = ns, nd
   elseif os == 1 and same and (ns == 2 and basis == 'answer'
     or ns ~= 1 and state == 't' and rec[T_TOKEN] == half(token) and rec[T_CLAIMS] == '1') then
-    -- Ours that it was not sent is only worth something from the one claim there was.
+    -- Our own conclusion "not sent" counts only if there was a single claim.
     move('unknown', -1)
     move('rejected', 1)
     st[i], de[i] = 2, with_past(nd, de[i])
   end
 end
 
--- still_open says whether somebody waits in a generation.
+-- still_open reports whether a recipient that is not in done is pending in a generation.
 local function still_open(gen, done)
   for i = 1, #st do
     if st[i] == 0 and pending_in(de[i]) == gen and not done[i - 1] then return true end
@@ -240,7 +265,7 @@ if #again > 0 then
   if not stopped and #prompt > 0 then open_gen(b, k, prompt, tries, now + tonumber(ARGV[10]), st, de) end
   if not stopped and #later > 0 then open_gen(b, k, later, tries, now + tonumber(ARGV[16]), st, de) end
 end
--- Nobody has answered about these: it costs them no attempt.
+-- The gateway has not answered about these, so they lose no attempt.
 if #anew > 0 then open_gen(b, k, anew, tonumber(rec[TRIES]), now + tonumber(ARGV[10]), st, de) end
 for f, by in pairs(moved) do add(f, by) end
 if lim then judge(now) end
@@ -268,7 +293,7 @@ elseif looked and state == 'd' and rec[BAD] == ARGV[17] then
 elseif state == 'r' and next(solved) then
   take_out(b, k, g, rec, n, solved, now, window, wakes)
 elseif state == 't' and #wakes > before then
-  rec[T_WAKES] = table.concat(wakes, ',') -- another generation ended because of this one's word
+  rec[T_WAKES] = table.concat(wakes, ',') -- another generation ended because of this late result
   save_gen(b, k, g, rec)
 end
 return answer()

@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Each case is a call of three at position 0 of batch 0.0, in a campaign of its own.
+// Each case is a call of three at position 0 of batch 0.0, in a separate campaign.
 func TestSettle(t *testing.T) {
 	t.Parallel()
 	const b = "0.0"
@@ -17,11 +17,11 @@ func TestSettle(t *testing.T) {
 	}{
 		"every recipient gets its own status": {func(r *rig, id string) {
 			c := r.claim(id, b, 0, 0, keyed, long)
-			r.settle(c, Answer, accepted("m1"), rejected("bad_number"), unknown("unsaid"))
+			r.settle(c, SettleAnswer, accepted("m1"), rejected("bad_number"), unknown("unsaid"))
 		}, "accepted rejected unknown"},
 		"refused for now goes into the next generation, alone": {func(r *rig, id string) {
 			c := r.claim(id, b, 0, 0, keyed, long)
-			r.settle(c, Answer, accepted("m1"), notNow(), accepted("m3"))
+			r.settle(c, SettleAnswer, accepted("m1"), notNow(), accepted("m3"))
 			g := r.open(id, b, 0, 1)
 			if len(g.To) != 1 || g.To[0].Row != 2 {
 				r.Errorf("the next generation holds %v, want row 2", g.To)
@@ -30,33 +30,33 @@ func TestSettle(t *testing.T) {
 			if next.Tries != 1 {
 				r.Errorf("tries is %d after one answer about the message, want 1", next.Tries)
 			}
-			r.settle(next, Answer, accepted("m2"))
+			r.settle(next, SettleAnswer, accepted("m2"))
 		}, "accepted accepted accepted"},
-		"after a doubt, a refusal of ours is unknown": {func(r *rig, id string) {
+		"after a doubt, our own refusal counts as unknown": {func(r *rig, id string) {
 			r.claim(id, b, 0, 0, keyed, lapsed)
 			c := r.claim(id, b, 0, 0, keyed, long)
 			if !c.Doubt {
-				r.Error("the second claim does not know of the first")
+				r.Error("Doubt is not set in the second claim")
 			}
-			r.settle(c, Verdict, repeat(3, rejected("refused"))...)
+			r.settle(c, SettleVerdict, repeat(3, rejected("refused"))...)
 		}, "unknown unknown unknown"},
 		"after a doubt, refused for now is unknown": {func(r *rig, id string) {
 			r.claim(id, b, 0, 0, keyed, lapsed)
-			r.settle(r.claim(id, b, 0, 0, keyed, long), Answer, repeat(3, notNow())...)
+			r.settle(r.claim(id, b, 0, 0, keyed, long), SettleAnswer, repeat(3, notNow())...)
 		}, "unknown unknown unknown"},
-		"after a doubt, the gateway's own word for it counts": {func(r *rig, id string) {
+		"after a doubt, the gateway's own refusal counts": {func(r *rig, id string) {
 			r.claim(id, b, 0, 0, keyed, lapsed)
-			r.settle(r.claim(id, b, 0, 0, keyed, long), Answer, accepted("m1"), rejected("bad_number"), accepted("m3"))
+			r.settle(r.claim(id, b, 0, 0, keyed, long), SettleAnswer, accepted("m1"), rejected("bad_number"), accepted("m3"))
 		}, "accepted rejected accepted"},
 		"a doubtful release stays doubtful": {func(r *rig, id string) {
 			r.claim(id, b, 0, 0, keyed, lapsed)
 			_, err := r.Release(r.Context(), r.claim(id, b, 0, 0, keyed, long), 0, true)
 			r.ok(err)
-			c := r.ask(id, b, r.open(id, b, 0, 0), noKey, long)
-			if c.Answer != ClaimDoubtful || c.Why != "no_key" {
-				r.Errorf("the next claim was told %q %q, want doubtful no_key", c.Answer, c.Why)
+			c := r.tryClaim(id, b, r.open(id, b, 0, 0), noKey, long)
+			if c.Result != ClaimDoubtful || c.Why != "no_key" {
+				r.Errorf("the next claim got %q %q, want doubtful no_key", c.Result, c.Why)
 			}
-			r.settle(c, Abandon, repeat(3, unknown(c.Why))...)
+			r.settle(c, SettleAbandon, repeat(3, unknown(c.Why))...)
 		}, "unknown unknown unknown"},
 		"a doubtful call is not split": {func(r *rig, id string) {
 			r.claim(id, b, 0, 0, keyed, lapsed)
@@ -64,63 +64,63 @@ func TestSettle(t *testing.T) {
 			out, err := r.Split(r.Context(), c)
 			r.ok(err)
 			if !out.Stale {
-				r.Error("it was split")
+				r.Error("a doubtful generation was split")
 			}
-			r.settle(c, Answer, repeat(3, accepted("m"))...)
+			r.settle(c, SettleAnswer, repeat(3, accepted("m"))...)
 		}, "accepted accepted accepted"},
 		"a partial answer leaves the unnamed doubtful under the same uuid": {func(r *rig, id string) {
 			first := r.claim(id, b, 0, 0, keyed, long)
-			out := r.settle(first, Partial, accepted("m1"), unknown("unsaid"), rejected("bad_number"))
+			out := r.settle(first, SettlePartial, accepted("m1"), unknown("unsaid"), rejected("bad_number"))
 			if out.Done {
-				r.Error("done with one recipient still asked for")
+				r.Error("the campaign is done, but one recipient is still in doubt")
 			}
 			r.sound(id)
 			second := r.claim(id, b, 0, 0, keyed, long)
-			if second.UUID != first.UUID || !second.Doubt || len(r.open(id, b, 0, 0).To) != 3 {
-				r.Error("the second attempt is not the first one's request")
+			if second.IdempotencyKey != first.IdempotencyKey || !second.Doubt || len(r.open(id, b, 0, 0).To) != 3 {
+				r.Error("the second attempt is not the same request as the first")
 			}
-			r.settle(second, Answer, accepted("m1"), accepted("m2"), rejected("bad_number"))
+			r.settle(second, SettleAnswer, accepted("m1"), accepted("m2"), rejected("bad_number"))
 		}, "accepted accepted rejected"},
 		"a late accepted beats unknown": {func(r *rig, id string) {
 			late := r.claim(id, b, 0, 0, noKey, lapsed)
-			r.settle(r.ask(id, b, r.open(id, b, 0, 0), noKey, long), Abandon, repeat(3, unknown("no_key"))...)
-			r.settle(late, Answer, accepted("m1"), rejected("bad_number"), accepted("m3"))
+			r.settle(r.tryClaim(id, b, r.open(id, b, 0, 0), noKey, long), SettleAbandon, repeat(3, unknown("no_key"))...)
+			r.settle(late, SettleAnswer, accepted("m1"), rejected("bad_number"), accepted("m3"))
 		}, "accepted rejected accepted"},
 		"a late accepted beats rejected": {func(r *rig, id string) {
 			late := r.claim(id, b, 0, 0, keyed, lapsed)
-			r.settle(r.claim(id, b, 0, 0, keyed, long), Answer, repeat(3, rejected("bad_number"))...)
-			r.settle(late, Answer, accepted("m1"), unknown("unsaid"), notNow())
+			r.settle(r.claim(id, b, 0, 0, keyed, long), SettleAnswer, repeat(3, rejected("bad_number"))...)
+			r.settle(late, SettleAnswer, accepted("m1"), unknown("unsaid"), notNow())
 		}, "accepted rejected rejected"},
 		"nothing takes accepted back": {func(r *rig, id string) {
 			late := r.claim(id, b, 0, 0, keyed, lapsed)
-			r.settle(r.claim(id, b, 0, 0, keyed, long), Answer, repeat(3, accepted("m"))...)
-			r.settle(late, Answer, rejected("bad_number"), unknown("unsaid"), notNow())
-			r.settle(late, Verdict, repeat(3, rejected("refused"))...)
+			r.settle(r.claim(id, b, 0, 0, keyed, long), SettleAnswer, repeat(3, accepted("m"))...)
+			r.settle(late, SettleAnswer, rejected("bad_number"), unknown("unsaid"), notNow())
+			r.settle(late, SettleVerdict, repeat(3, rejected("refused"))...)
 		}, "accepted accepted accepted"},
-		"a late answer while another claim is out takes effect at once": {func(r *rig, id string) {
+		"a late answer during another claim takes effect at once": {func(r *rig, id string) {
 			late := r.claim(id, b, 0, 0, keyed, lapsed)
 			c := r.claim(id, b, 0, 0, keyed, long)
-			r.settle(late, Answer, accepted("m1"), unknown("unsaid"), rejected("bad_number"))
+			r.settle(late, SettleAnswer, accepted("m1"), unknown("unsaid"), rejected("bad_number"))
 			r.expect(id, "accepted pending rejected")
 			if f := r.summary(id).InFlight; f.Calls != 1 || f.Recipients != 1 {
 				r.Errorf("in flight is %+v, want one call and one recipient", f)
 			}
-			r.settle(c, Answer, accepted("m1"), accepted("m2"), rejected("bad_number"))
+			r.settle(c, SettleAnswer, accepted("m1"), accepted("m2"), rejected("bad_number"))
 		}, "accepted accepted rejected"},
-		"a late verdict of ours does not decide for the claim that is out": {func(r *rig, id string) {
+		"our own late verdict does not affect the current claim": {func(r *rig, id string) {
 			late := r.claim(id, b, 0, 0, keyed, lapsed)
 			c := r.claim(id, b, 0, 0, keyed, long)
-			if out := r.settle(late, Verdict, repeat(3, rejected("refused"))...); !out.Stale {
-				r.Error("it was taken")
+			if out := r.settle(late, SettleVerdict, repeat(3, rejected("refused"))...); !out.Stale {
+				r.Error("the late settle was applied")
 			}
-			r.settle(c, Answer, repeat(3, accepted("m"))...)
+			r.settle(c, SettleAnswer, repeat(3, accepted("m"))...)
 		}, "accepted accepted accepted"},
 		"late not sent of the only claim turns unknown into rejected": {func(r *rig, id string) {
 			late := r.claim(id, b, 0, 0, noKey, lapsed)
-			r.settle(r.ask(id, b, r.open(id, b, 0, 0), noKey, long), Abandon, repeat(3, unknown("no_key"))...)
-			out := r.settle(late, Verdict, repeat(3, notSent())...)
+			r.settle(r.tryClaim(id, b, r.open(id, b, 0, 0), noKey, long), SettleAbandon, repeat(3, unknown("no_key"))...)
+			out := r.settle(late, SettleVerdict, repeat(3, notSent())...)
 			if !out.Done {
-				r.Error("it opened something again")
+				r.Error("the settle opened a generation again")
 			}
 			if got := r.rows(id)[0].Reason; got != ReasonNotSent {
 				r.Errorf("reason is %q, want not_sent", got)
@@ -129,30 +129,30 @@ func TestSettle(t *testing.T) {
 		"late not sent of one claim among several proves nothing": {func(r *rig, id string) {
 			first := r.claim(id, b, 0, 0, keyed, lapsed)
 			second := r.claim(id, b, 0, 0, keyed, lapsed)
-			r.settle(r.ask(id, b, r.open(id, b, 0, 0), noKey, long), Abandon, repeat(3, unknown("no_key"))...)
-			r.settle(first, Verdict, repeat(3, notSent())...)
-			r.settle(second, Verdict, repeat(3, notSent())...)
+			r.settle(r.tryClaim(id, b, r.open(id, b, 0, 0), noKey, long), SettleAbandon, repeat(3, unknown("no_key"))...)
+			r.settle(first, SettleVerdict, repeat(3, notSent())...)
+			r.settle(second, SettleVerdict, repeat(3, notSent())...)
 		}, "unknown unknown unknown"},
-		"a late refusal of ours proves nothing after several claims": {func(r *rig, id string) {
+		"our own late refusal proves nothing after several claims": {func(r *rig, id string) {
 			first := r.claim(id, b, 0, 0, keyed, lapsed)
 			second := r.claim(id, b, 0, 0, keyed, lapsed)
-			r.settle(r.ask(id, b, r.open(id, b, 0, 0), noKey, long), Abandon, repeat(3, unknown("no_key"))...)
-			r.settle(first, Verdict, repeat(3, rejected("refused"))...)
-			r.settle(second, Verdict, repeat(3, rejected("refused"))...)
+			r.settle(r.tryClaim(id, b, r.open(id, b, 0, 0), noKey, long), SettleAbandon, repeat(3, unknown("no_key"))...)
+			r.settle(first, SettleVerdict, repeat(3, rejected("refused"))...)
+			r.settle(second, SettleVerdict, repeat(3, rejected("refused"))...)
 		}, "unknown unknown unknown"},
-		"a claim that was given up is not given up again by another": {func(r *rig, id string) {
+		"an abandoned claim is not abandoned again by another worker": {func(r *rig, id string) {
 			r.claim(id, b, 0, 0, noKey, lapsed)
-			one := r.ask(id, b, r.open(id, b, 0, 0), noKey, long)
-			two := r.ask(id, b, r.open(id, b, 0, 0), noKey, long)
-			first := r.settle(one, Abandon, repeat(3, unknown("no_key"))...)
-			if second := r.settle(two, Abandon, repeat(3, unknown("no_key"))...); !second.Stale {
-				r.Error("the second was taken")
+			one := r.tryClaim(id, b, r.open(id, b, 0, 0), noKey, long)
+			two := r.tryClaim(id, b, r.open(id, b, 0, 0), noKey, long)
+			first := r.settle(one, SettleAbandon, repeat(3, unknown("no_key"))...)
+			if second := r.settle(two, SettleAbandon, repeat(3, unknown("no_key"))...); !second.Stale {
+				r.Error("the second settle was applied")
 			}
-			if again := r.settle(one, Abandon, repeat(3, unknown("no_key"))...); !cmp.Equal(again, first) {
-				r.Errorf("the first, said again, came to %+v and at first to %+v", again, first)
+			if again := r.settle(one, SettleAbandon, repeat(3, unknown("no_key"))...); !cmp.Equal(again, first) {
+				r.Errorf("the repeated settle returned %+v, the first time %+v", again, first)
 			}
 		}, "unknown unknown unknown"},
-		"a forgotten claim settles all the same": {func(r *rig, id string) {
+		"a claim that Redis lost can be settled": {func(r *rig, id string) {
 			before := r.state(id)
 			l, err := r.rdb.Dump(r.Context(), ledgerKey(id)).Result()
 			r.ok(err)
@@ -162,11 +162,11 @@ func TestSettle(t *testing.T) {
 			r.ok(r.rdb.RestoreReplace(r.Context(), ledgerKey(id), 0, l).Err())
 			r.ok(r.rdb.RestoreReplace(r.Context(), openKey(id), 0, o).Err())
 			if r.state(id) != before {
-				r.Fatal("Redis has not forgotten")
+				r.Fatal("the test did not restore the earlier state of Redis")
 			}
-			r.settle(c, Answer, accepted("m1"), rejected("bad_number"), notNow())
+			r.settle(c, SettleAnswer, accepted("m1"), rejected("bad_number"), notNow())
 			r.expect(id, "accepted rejected pending")
-			r.settle(r.claim(id, b, 0, 0, noKey, long), Answer, accepted("m3"))
+			r.settle(r.claim(id, b, 0, 0, noKey, long), SettleAnswer, accepted("m3"))
 		}, "accepted rejected accepted"},
 		"split halves until the bad one is alone": {func(r *rig, id string) {
 			_, err := r.Split(r.Context(), r.claim(id, b, 0, 0, keyed, long))
@@ -175,9 +175,9 @@ func TestSettle(t *testing.T) {
 			_, err = r.Split(r.Context(), r.claim(id, b, 0, 1, keyed, long))
 			r.ok(err)
 			r.sound(id)
-			r.settle(r.claim(id, b, 0, 2, keyed, long), Answer, accepted("m3"))
-			r.settle(r.claim(id, b, 0, 3, keyed, long), Verdict, rejected("refused"))
-			r.settle(r.claim(id, b, 0, 4, keyed, long), Answer, accepted("m2"))
+			r.settle(r.claim(id, b, 0, 2, keyed, long), SettleAnswer, accepted("m3"))
+			r.settle(r.claim(id, b, 0, 3, keyed, long), SettleVerdict, rejected("refused"))
+			r.settle(r.claim(id, b, 0, 4, keyed, long), SettleAnswer, accepted("m2"))
 		}, "rejected accepted accepted"},
 	}
 	r := newRig(t)
@@ -195,24 +195,24 @@ func TestSettle(t *testing.T) {
 func TestSettleSaidAgainAnswersTheSame(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	// Two batches and a window of one: ending the first hands out the second.
+	// Two batches and an open-batch limit of one: the end of the first hands out the second.
 	r.enqueue("c", Spec{}, 4)
-	_, _, err := r.startPlan("c", 1).CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, Windows: map[int]int{0: 1},
+	_, _, err := r.startPlan("c", 1).CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1},
 		Batches: []PlannedBatch{{Calls: []int{2}, To: run(1, 2)}, {Calls: []int{2}, To: run(3, 2)}}})
 	r.ok(err)
 	c := r.claim("c", "0.0", 0, 0, keyed, long)
-	c.window = 1
-	first := r.settle(c, Answer, accepted("m1"), accepted("m2"))
+	c.openBatchLimit = 1
+	first := r.settle(c, SettleAnswer, accepted("m1"), accepted("m2"))
 	if want := []Wake{{Batch: "0.1", Number: 1}}; !cmp.Equal(first.Wakes, want) {
 		t.Fatalf("settle handed out %v, want %v", first.Wakes, want)
 	}
 	before := r.state("c")
-	second := r.settle(c, Answer, accepted("m1"), accepted("m2"))
+	second := r.settle(c, SettleAnswer, accepted("m1"), accepted("m2"))
 	if !cmp.Equal(first, second) {
-		t.Errorf("said again it came to %+v, at first to %+v", second, first)
+		t.Errorf("repeated, it returned %+v, the first time %+v", second, first)
 	}
 	if r.state("c") != before {
-		t.Error("said again it changed something")
+		t.Error("repeated the ledger changed")
 	}
 	r.sound("c")
 }
@@ -229,9 +229,9 @@ func TestBothWentOut(t *testing.T) {
 			"0191d7a0-0000-7000-8000-000000000002", []string{"0191d7a0-0000-7000-8000-000000000001"}},
 		"other ids, with what they cost": {Record{Status: Accepted, MessageID: "a", Cost: "0.8", Currency: "KES"}, accepted("b"), "b", []string{"a"}},
 		"no ids at all":                  {accepted(""), accepted(""), "", []string{""}},
-		"long ids, of which the second goes first": {accepted(strings.Repeat("a", 240)), Record{Status: Accepted, MessageID: "b", Code: strings.Repeat("c", 200)},
+		"long ids, the second settled first": {accepted(strings.Repeat("a", 240)), Record{Status: Accepted, MessageID: "b", Code: strings.Repeat("c", 200)},
 			"b", []string{""}},
-		"long details, of which the id is kept": {Record{Status: Accepted, MessageID: "a", Code: strings.Repeat("c", 200)}, Record{Status: Accepted, MessageID: "b", Code: strings.Repeat("d", 200)},
+		"long details, only the id is kept": {Record{Status: Accepted, MessageID: "a", Code: strings.Repeat("c", 200)}, Record{Status: Accepted, MessageID: "b", Code: strings.Repeat("d", 200)},
 			"b", []string{"a"}},
 	}
 	for name, c := range cases {
@@ -240,19 +240,19 @@ func TestBothWentOut(t *testing.T) {
 			id := nameID(name)
 			r.sending(id, []int{2})
 			late := r.claim(id, "0.0", 0, 0, noKey, lapsed)
-			r.settle(r.ask(id, "0.0", r.open(id, "0.0", 0, 0), noKey, long), Abandon, repeat(2, unknown("no_key"))...)
+			r.settle(r.tryClaim(id, "0.0", r.open(id, "0.0", 0, 0), noKey, long), SettleAbandon, repeat(2, unknown("no_key"))...)
 			if n, err := r.Retry(t.Context(), id, "op", true, false); err != nil || n != 2 {
-				t.Fatalf("retry came to %d, %v", n, err)
+				t.Fatalf("retry returned %d, %v", n, err)
 			}
 			resend := r.claim(id, "0.0", 0, 1, noKey, long)
-			r.settle(resend, Answer, c.second, rejected("bad_number"))
-			for range 2 { // said again it is counted once
-				r.settle(late, Answer, c.first, accepted("x"))
+			r.settle(resend, SettleAnswer, c.second, rejected("bad_number"))
+			for range 2 { // repeated, it is counted once
+				r.settle(late, SettleAnswer, c.first, accepted("x"))
 			}
 			r.expect(id, "accepted accepted")
 			row := r.rows(id)[0]
-			if row.MessageID != c.wantID || !cmp.Equal(row.Resent, c.wantResent) || row.MessageUUID != resend.UUID.String() {
-				t.Errorf("ids are %q and %q under %s, want %q and %q under %s", row.MessageID, row.Resent, row.MessageUUID, c.wantID, c.wantResent, resend.UUID)
+			if row.MessageID != c.wantID || !cmp.Equal(row.Resent, c.wantResent) || row.MessageUUID != resend.IdempotencyKey.String() {
+				t.Errorf("ids are %q and %q under %s, want %q and %q under %s", row.MessageID, row.Resent, row.MessageUUID, c.wantID, c.wantResent, resend.IdempotencyKey)
 			}
 			if s := r.summary(id); s.Resent != 1 {
 				t.Errorf("resent is %d, want 1", s.Resent)
@@ -266,21 +266,21 @@ func TestLateAcceptedTakesRecipientsOutOfANewerGeneration(t *testing.T) {
 	r := newRig(t)
 	r.sending("c", []int{3})
 	late := r.claim("c", "0.0", 0, 0, noKey, lapsed)
-	r.settle(r.ask("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), Abandon, repeat(3, unknown("no_key"))...)
+	r.settle(r.tryClaim("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), SettleAbandon, repeat(3, unknown("no_key"))...)
 	_, err := r.Retry(t.Context(), "c", "op", true, false)
 	r.ok(err)
 	stale := r.open("c", "0.0", 0, 1)
-	r.settle(late, Answer, accepted("m1"), unknown("unsaid"), accepted("m3"))
+	r.settle(late, SettleAnswer, accepted("m1"), unknown("unsaid"), accepted("m3"))
 	r.expect("c", "accepted pending accepted")
 
-	if c := r.ask("c", "0.0", stale, noKey, long); c.Answer != ClaimChanged {
-		t.Errorf("a claim for all three was told %q, want changed", c.Answer)
+	if c := r.tryClaim("c", "0.0", stale, noKey, long); c.Result != ClaimChanged {
+		t.Errorf("a claim for all three got %q, want changed", c.Result)
 	}
 	c := r.claim("c", "0.0", 0, 1, noKey, long)
-	if len(c.gen.To) != 1 || c.gen.To[0].Row != 2 || c.UUID == requestID("0.0", stale, "login") {
-		t.Errorf("the newer generation is still %v under %s", c.gen.To, c.UUID)
+	if len(c.gen.To) != 1 || c.gen.To[0].Row != 2 || c.IdempotencyKey == requestID("0.0", stale, "login") {
+		t.Errorf("the newer generation is %v under %s, want row 2 under a new key", c.gen.To, c.IdempotencyKey)
 	}
-	r.settle(c, Answer, accepted("m2"))
+	r.settle(c, SettleAnswer, accepted("m2"))
 	r.expect("c", "accepted accepted accepted")
 	if s := r.summary("c"); s.Resent != 0 || s.State != Done {
 		t.Errorf("resent %d, state %s; want 0, done", s.Resent, s.State)
@@ -292,38 +292,38 @@ func TestLateAcceptedEndsANewerGenerationThatIsOut(t *testing.T) {
 	r := newRig(t)
 	r.sending("c", []int{1})
 	late := r.claim("c", "0.0", 0, 0, noKey, lapsed)
-	r.settle(r.ask("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), Abandon, unknown("no_key"))
+	r.settle(r.tryClaim("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), SettleAbandon, unknown("no_key"))
 	_, err := r.Retry(t.Context(), "c", "op", true, false)
 	r.ok(err)
 	out := r.claim("c", "0.0", 0, 1, noKey, long)
-	if got := r.settle(late, Answer, accepted("m1")); !got.Done {
-		t.Error("it is not done, though nobody waits any more")
+	if got := r.settle(late, SettleAnswer, accepted("m1")); !got.Done {
+		t.Error("the campaign is not done, though no recipient waits any more")
 	}
 	r.expect("c", "accepted")
-	r.settle(out, Answer, accepted("m2"))
+	r.settle(out, SettleAnswer, accepted("m2"))
 	r.expect("c", "accepted")
 	if s := r.summary("c"); s.Resent != 1 || s.InFlight != (InFlight{}) {
 		t.Errorf("resent %d, in flight %+v; want 1 and nothing", s.Resent, s.InFlight)
 	}
 }
 
-// What an older generation is said to have come to says nothing of a newer one's unknown.
+// A late result of an older generation does not change an unknown outcome of a newer one.
 func TestLateWordOfAnOlderGenerationLeavesTheNewersUnknownAlone(t *testing.T) {
 	t.Parallel()
 	for name, say := range map[string]func(r *rig, late *Claim){
-		"not sent":             func(r *rig, late *Claim) { r.settle(late, Verdict, notSent()) },
-		"rejected by us":       func(r *rig, late *Claim) { r.settle(late, Verdict, rejected("refused")) },
-		"rejected by the gate": func(r *rig, late *Claim) { r.settle(late, Answer, rejected("bad_number")) },
+		"not sent":             func(r *rig, late *Claim) { r.settle(late, SettleVerdict, notSent()) },
+		"rejected by us":       func(r *rig, late *Claim) { r.settle(late, SettleVerdict, rejected("refused")) },
+		"rejected by the gate": func(r *rig, late *Claim) { r.settle(late, SettleAnswer, rejected("bad_number")) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
 			r.sending("c", []int{1})
 			late := r.claim("c", "0.0", 0, 0, noKey, lapsed)
-			r.settle(r.ask("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), Abandon, unknown("no_key"))
+			r.settle(r.tryClaim("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), SettleAbandon, unknown("no_key"))
 			_, err := r.Retry(t.Context(), "c", "op", true, false)
 			r.ok(err)
-			r.settle(r.claim("c", "0.0", 0, 1, noKey, long), Verdict, unknown("no_answer"))
+			r.settle(r.claim("c", "0.0", 0, 1, noKey, long), SettleVerdict, unknown("no_answer"))
 			say(r, late)
 			r.expect("c", "unknown")
 		})
@@ -336,19 +336,19 @@ func TestSettleRefusesWhatNoCallCanEndIn(t *testing.T) {
 	r.sending("c", []int{2})
 	c := r.claim("c", "0.0", 0, 0, keyed, long)
 	before := r.state("c")
-	if _, err := r.Settle(t.Context(), c, repeat(2, Record{Status: Skipped}), Answer, 1, 0); err == nil {
-		t.Error("skipped was taken")
+	if _, err := r.Settle(t.Context(), c, repeat(2, Record{Status: Skipped}), SettleAnswer, 1, 0); err == nil {
+		t.Error("a skipped record was accepted")
 	}
-	if _, err := r.Settle(t.Context(), c, repeat(1, accepted("m")), Answer, 1, 0); err == nil {
-		t.Error("one record was taken for two recipients")
+	if _, err := r.Settle(t.Context(), c, repeat(1, accepted("m")), SettleAnswer, 1, 0); err == nil {
+		t.Error("one record was accepted for two recipients")
 	}
 	if r.state("c") != before {
-		t.Error("a refused settle changed something")
+		t.Error("a refused settle changed the ledger")
 	}
 }
 
-// A claim, and the generation it was for, that Redis forgot: batch 0.0 goes back
-// to before generation 0 was answered, and what generation 1 came to arrives.
+// Redis loses a claim and its generation: batch 0.0 goes back to the time before generation 0 was
+// answered. Then the result of generation 1 arrives.
 func TestForgottenGenerationLeavesTheBatchOpen(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -356,38 +356,38 @@ func TestForgottenGenerationLeavesTheBatchOpen(t *testing.T) {
 	l, err := r.rdb.Dump(t.Context(), ledgerKey("c")).Result()
 	r.ok(err)
 	zero := r.claim("c", "0.0", 0, 0, noKey, long)
-	r.settle(zero, Answer, repeat(2, notNow())...)
+	r.settle(zero, SettleAnswer, repeat(2, notNow())...)
 	one := r.claim("c", "0.0", 0, 1, noKey, long)
 	r.ok(r.rdb.RestoreReplace(t.Context(), ledgerKey("c"), 0, l).Err())
 
-	r.settle(one, Answer, accepted("m1"), notNow())
+	r.settle(one, SettleAnswer, accepted("m1"), notNow())
 	r.expect("c", "accepted pending")
-	r.settle(r.claim("c", "0.0", 0, 0, noKey, long), Answer, notNow())
+	r.settle(r.claim("c", "0.0", 0, 0, noKey, long), SettleAnswer, notNow())
 	r.expect("c", "accepted pending")
-	// Its number was not given again.
-	r.settle(r.claim("c", "0.0", 0, 2, noKey, long), Answer, accepted("m2"))
+	// The number of the lost generation was not assigned again.
+	r.settle(r.claim("c", "0.0", 0, 2, noKey, long), SettleAnswer, accepted("m2"))
 	r.expect("c", "accepted accepted")
 }
 
-// Who was told that doubt must not go again may be slow to give it up, and it has gone
-// again, under the login that it first went under, meanwhile.
+// A worker may be slow to abandon a doubtful generation. Meanwhile another worker has submitted it
+// again, under the login of the first attempt.
 func TestWhatIsInFlightIsNotGivenUp(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{2, 1})
 	r.claim("c", "0.0", 0, 0, keyed, lapsed)
 	g := r.open("c", "0.0", 0, 0)
-	slow, err := r.Claim(t.Context(), ClaimRequest{ID: "c", Batch: "0.0", Gen: g, UUID: requestID("0.0", g, "other"), Login: "other", KeyLife: keyed,
-		Lease: long, Window: 1000})
-	if err != nil || slow.Answer != ClaimDoubtful {
+	slow, err := r.Claim(t.Context(), ClaimRequest{ID: "c", Batch: "0.0", Gen: g, IdempotencyKey: requestID("0.0", g, "other"), Login: "other", KeyTTL: keyed,
+		Lease: long, OpenBatchLimit: 1000})
+	if err != nil || slow.Result != ClaimDoubtful {
 		t.Fatalf("%+v, %v", slow, err)
 	}
 	again := r.claim("c", "0.0", 0, 0, keyed, long)
-	if out := r.settle(slow, Abandon, unknown(slow.Why), unknown(slow.Why)); !out.Stale {
-		t.Errorf("it was given up: %+v", out)
+	if out := r.settle(slow, SettleAbandon, unknown(slow.Why), unknown(slow.Why)); !out.Stale {
+		t.Errorf("the generation in flight was abandoned: %+v", out)
 	}
 	r.expect("c", "pending pending pending")
-	r.settle(again, Answer, accepted("m1"), accepted("m2"))
+	r.settle(again, SettleAnswer, accepted("m1"), accepted("m2"))
 	r.expect("c", "accepted accepted pending")
 	r.sound("c")
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// inspect lists everything about a committed campaign that must never be: it is
-// what holds of the ledger between any two scripts.
+// inspect lists everything about a committed campaign that must never happen. These conditions hold
+// between any two scripts.
 func inspect(ctx context.Context, l *Ledger, rdb *redis.Client, id string) (*audit, error) {
 	a := &audit{}
 	var err error
@@ -45,9 +45,9 @@ type audit struct {
 	rows     []Row
 	fields   map[string]string
 	open     map[string]float64
-	isOpen   bool // the open set exists
+	isOpen   bool // the open set has members
 	gens     map[string]*auditGen
-	calls    map[string]int      // recipients of call "b.k"
+	calls    map[string]int      // number of recipients of call "b.k"
 	results  map[string][]Record // of call "b.k"
 }
 
@@ -58,7 +58,7 @@ type auditGen struct {
 	number  int
 	words   []string
 	members []int
-	waiting int // members that are pending in it
+	waiting int // number of members that are pending in it
 }
 
 func (g *auditGen) isOpen() bool   { return g.words[0] != "t" }
@@ -136,7 +136,7 @@ func (a *audit) addGen(call string, number int, record string) {
 			g.members = append(g.members, i)
 		}
 		if g.isOpen() && number > 0 {
-			a.failf("generation %s is open and its members are not known", g.name)
+			a.failf("generation %s is open and has no list of members", g.name)
 		}
 	} else if !g.isOpen() {
 		a.failf("generation %s is settled and still has a list of members", g.name)
@@ -153,7 +153,7 @@ func (a *audit) addGen(call string, number int, record string) {
 	a.gens[g.name] = g
 }
 
-// counts: I1, and every row once, as the counters say.
+// counts checks I1: each row appears once, and the counters match the rows.
 func (a *audit) counts(sum Summary) {
 	if n := sum.Pending + sum.Accepted + sum.Delivered + sum.Undelivered + sum.Rejected + sum.Unknown + sum.Skipped; n != sum.Total {
 		a.failf("I1: total is %d, the statuses add up to %d", sum.Total, n)
@@ -179,13 +179,13 @@ func (a *audit) counts(sum Summary) {
 		a.failf("I1: the results add up to %v (pending unknown rejected accepted delivered undelivered skipped), the summary says %v", by, want)
 	}
 	if !maps.Equal(reasons, sum.Reasons) {
-		a.failf("skipped for %v, the summary says %v", reasons, sum.Reasons)
+		a.failf("the results are skipped for %v, the summary says %v", reasons, sum.Reasons)
 	}
-	// All tests send messages of one segment, but those with merge fields.
+	// All tests send messages of one segment, except those with merge fields.
 	went := 0
 	for _, row := range a.rows {
-		if row.Status >= Accepted && row.Status <= Undelivered && sum.Spec.Personal() {
-			went += segmentsOf(ownBody(row.Row))
+		if row.Status >= Accepted && row.Status <= Undelivered && sum.Spec.Personalized() {
+			went += segmentsOf(personalizedBody(row.Row))
 		} else if row.Status >= Accepted && row.Status <= Undelivered {
 			went++
 		}
@@ -198,7 +198,8 @@ func (a *audit) counts(sum Summary) {
 	}
 }
 
-// generations: who waits, waits in one open generation, and in flight is what is.
+// generations checks that every pending recipient is in exactly one open generation, and that the
+// counts in flight are right.
 func (a *audit) generations(sum Summary) {
 	fly, flyc, was := 0, 0, 0
 	for _, g := range a.gens {
@@ -206,15 +207,15 @@ func (a *audit) generations(sum Summary) {
 			continue
 		}
 		if g.waiting == 0 {
-			a.failf("generation %s is open and nobody waits in it: %v", g.name, g.words)
+			a.failf("generation %s is open, but no recipient waits in it: %v", g.name, g.words)
 		}
 		if size := g.words[12]; size != strconv.Itoa(len(g.members)) {
-			a.failf("generation %s has %d members and says %s", g.name, len(g.members), size)
+			a.failf("generation %s has %d members, its record says %s", g.name, len(g.members), size)
 		}
 		if g.inFlight() {
 			fly += g.waiting
 		} else if g.waiting != len(g.members) {
-			a.failf("generation %s is ready and holds %d of whom %d wait", g.name, len(g.members), g.waiting)
+			a.failf("generation %s is ready and has %d members, but only %d wait", g.name, len(g.members), g.waiting)
 		}
 		if g.words[0] == "s" {
 			flyc++
@@ -230,21 +231,22 @@ func (a *audit) generations(sum Summary) {
 			}
 			g := a.gens[call+"."+strconv.Itoa(r.Generation)]
 			if g == nil || !slices.Contains(g.members, p) || !g.isOpen() && sum.StoppedBy == "" {
-				a.failf("recipient %d of call %s waits in generation %d, which is not open or not its own", p, call, r.Generation)
+				a.failf("recipient %d of call %s waits in generation %d, which is not open or does not contain it", p, call, r.Generation)
 			} else if r.before != nil && !g.inFlight() && sum.StoppedBy == "" {
 				was++
 			}
 		}
 	}
 	if fly != sum.InFlight.Recipients || flyc != sum.InFlight.Calls {
-		a.failf("in flight are %d calls and %d recipients, the summary says %+v", flyc, fly, sum.InFlight)
+		a.failf("%d calls and %d recipients are in flight, the summary says %+v", flyc, fly, sum.InFlight)
 	}
 	if was != a.number("was") {
-		a.failf("%d wait that were unknown before, the ledger says %d", was, a.number("was"))
+		a.failf("%d waiting recipients were unknown before, the ledger says %d", was, a.number("was"))
 	}
 }
 
-// batches: what is open can be found, and windows are as full as they say.
+// batches checks that the sweeper can find open work, and that the counts of open batches are
+// right.
 func (a *audit) batches(sum Summary) {
 	open, extra := map[string]int{}, map[string][]string{}
 	for _, g := range a.gens {
@@ -255,10 +257,10 @@ func (a *audit) batches(sum Summary) {
 			}
 		}
 	}
-	window := map[string]int{}
+	openBatchLimit := map[string]int{}
 	for name := range a.open {
 		if acc, _, ok := strings.Cut(name, "."); ok {
-			window[acc]++
+			openBatchLimit[acc]++
 		}
 	}
 	stopped := sum.StoppedBy != ""
@@ -269,7 +271,7 @@ func (a *audit) batches(sum Summary) {
 		b := f[1:]
 		acc, seq, _ := strings.Cut(b, ".")
 		if n := a.number("l" + b); n != open[b] {
-			a.failf("batch %s has %d open generations and says %d", b, open[b], n)
+			a.failf("batch %s has %d open generations, its counter says %d", b, open[b], n)
 		}
 		listed := strings.Fields(a.fields["x"+b])
 		slices.Sort(listed)
@@ -280,32 +282,33 @@ func (a *audit) batches(sum Summary) {
 		n, _ := strconv.ParseUint(seq, 10, 64)
 		_, watched := a.open[b]
 		if watched && open[b] == 0 {
-			a.failf("batch %s is watched and nothing is open in it", b)
+			a.failf("batch %s is watched, but has no open generation", b)
 		}
 		if !watched && open[b] > 0 && (n < uint64(a.number("h:"+acc)) || n >= movedBase) && !stopped {
-			a.failf("batch %s is open and nobody watches it", b)
+			a.failf("batch %s is open, but is not in the open set", b)
 		}
-		if ob := a.number("ob:" + acc); ob != window[acc] && !stopped {
-			a.failf("account %s has %d batches handed out and says %d", acc, window[acc], ob)
+		if ob := a.number("ob:" + acc); ob != openBatchLimit[acc] && !stopped {
+			a.failf("account %s has %d open batches, its counter says %d", acc, openBatchLimit[acc], ob)
 		}
 	}
 }
 
-// end: a campaign is over when nothing is pending and nothing can become so.
+// end checks that a campaign is finished exactly when nothing is pending and nothing can become
+// pending.
 func (a *audit) end(sum Summary) {
 	planned := a.fields["cur"] == a.fields["pg"] || sum.StoppedBy != ""
 	over := sum.Pending == 0 && planned && sum.RetryRecord == ""
 	if over != !sum.FinishedAt.IsZero() {
-		a.failf("pending %d, planned %t, retry %q, and finished at %v", sum.Pending, planned, sum.RetryRecord, sum.FinishedAt)
+		a.failf("pending %d, planned %t, retry %q, but finished at %v", sum.Pending, planned, sum.RetryRecord, sum.FinishedAt)
 	}
 	if over && a.isOpen {
-		a.failf("it is over and the open set is still there: %v", a.open)
+		a.failf("the campaign is over, but the open set still exists: %v", a.open)
 	}
 }
 
 var aTime = regexp.MustCompile(`1[5-9]\d{11}`)
 
-// ledgerText is what Redis holds of a campaign, in an order, without times.
+// ledgerText returns what Redis holds of a campaign, sorted and without times.
 func ledgerText(ctx context.Context, rdb redis.Cmdable, id string) (string, error) {
 	fields, err := rdb.HGetAll(ctx, ledgerKey(id)).Result()
 	if err != nil {
@@ -332,7 +335,7 @@ func ledgerText(ctx context.Context, rdb redis.Cmdable, id string) (string, erro
 	return b.String(), nil
 }
 
-// byAccount: what is counted of each account is what the results say of it.
+// byAccount checks that the counts of each account match the results.
 func (a *audit) byAccount(sum Summary) {
 	if a.fields["per"] == "" {
 		return
@@ -350,12 +353,12 @@ func (a *audit) byAccount(sum Summary) {
 	}
 	for _, c := range sum.ByAccount {
 		if w := want[c.Account]; c != w && (c.Total != 0 || w.Total != 0) {
-			a.failf("the results say of account %s %+v, the summary %+v", c.Account, w, c)
+			a.failf("the results have for account %s %+v, the summary has %+v", c.Account, w, c)
 		}
 	}
 }
 
-// segmentsOf are those of a message; of a plain campaign's one.
+// segmentsOf returns the segments of a message; 1 for a plain campaign, where body is empty.
 func segmentsOf(body string) int {
 	n, _ := sms.Segments(body)
 	return max(1, n)

@@ -1,9 +1,17 @@
--- split.lua ends a claim that the gateway refused as a whole, and not for certain because of all its recipients, or one that was
--- too large to try an account with: its two parts become generations of their own.
+-- split.lua ends a claim and divides its recipients into two generations. Either the gateway refused the call as a whole,
+-- though not certainly because of every recipient, or the call is too large to probe an account with.
 -- KEYS: 1 ledger, 2 open set
--- ARGV: 1 token, 2 batch, 3 call, 4 generation, 5 recipients, 6 window, 7 recipients of the first part of a call that
---       was not submitted, which then counts for none; 0: half of one that was
--- Returns {'split', done 0|1, 'batch:wake'…} | {'doubtful'|'settled'|'stale'|'missing'|'newer'}; doubt is never split.
+-- ARGV:
+--   1  token
+--   2  batch
+--   3  call
+--   4  generation
+--   5  recipients
+--   6  open-batch limit
+--   7  recipients of the first part, for a call that was not submitted and so is not counted; 0: the call was submitted,
+--      and is divided in half
+-- Returns {'split', done 0|1, 'batch:wake'…} | {'doubtful'|'settled'|'stale'|'missing'|'newer'}. Only 'split' changes
+-- anything; a doubtful generation is never split.
 local bad = unfit()
 if bad then return {bad} end
 local token, b, k, g, n = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])

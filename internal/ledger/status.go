@@ -11,10 +11,10 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// State is where a campaign stands.
+// State is the state of a campaign.
 type State string
 
-// The states, as users see them. Done means that nothing is pending.
+// The states, in the words that users see. Done means that nothing is pending.
 const (
 	Uploading State = "uploading"
 	Scheduled State = "scheduled"
@@ -25,55 +25,55 @@ const (
 	Done      State = "done"
 )
 
-// Summary is a campaign's state and counts. At every moment after the commit
-// Total is the sum of the seven statuses.
+// Summary is the state and the counts of a campaign. After the commit, Total always equals the sum
+// of the seven statuses.
 type Summary struct {
 	ID    string
 	State State
 	Spec  Spec
-	// Accounts it is planned for; empty before planning. Resend: at one of them, whose
-	// outcome is unknown is submitted once more.
+	// Accounts are the accounts that the campaign is planned for; empty before planning. Resend: at
+	// one of them, recipients with an unknown outcome are submitted once more.
 	Accounts []string
 	Resend   bool
-	// Lanes are those in which something is left to do.
-	Lanes []LaneState
-	// Routes are those it was planned by; none: all went to Accounts[0]. ByAccount are the
-	// counts of each of the accounts, in their order; nil if they are not known.
+	// Streams are the streams with work left to do.
+	Streams []StreamState
+	// Routes are the routes that planning used; none: all recipients went to Accounts[0]. ByAccount
+	// are the counts of each account, in the order of Accounts; nil if they are not known.
 	Routes    []Route
 	ByAccount []AccountCounts
 
-	Total, Pending, Accepted, Delivered, Undelivered, Rejected, Unknown, Skipped int
-	// Reasons count the skipped by reason.
+	Counts
+	// Reasons counts the skipped recipients by reason.
 	Reasons map[string]int
-	// Batches are planned ones, Calls those that were submitted, each counted once
-	// however often it was tried; Segments belong to accepted messages; Resent
-	// counts recipients that were submitted again and both went out.
+	// Batches is the number of planned batches. Calls is the number of submitted calls, each
+	// counted once however often it was tried. Segments are those of accepted messages. Resent is
+	// the number of recipients that were submitted again and whose messages both went out.
 	Batches, Calls, Segments, Resent int
 	InFlight                         InFlight
 
 	CreatedAt, FinishedAt, StartAt, ExpiresAt time.Time
-	// PausedBy and PausedAt are who or what paused it, one word, and when.
+	// PausedBy is the name or reason of the pause, one word; PausedAt its time.
 	PausedBy string
 	PausedAt time.Time
-	// TooMany is set if it was paused for its limit. Canary is how many messages have to end
-	// before others go; 0: none, any more.
-	TooMany *TooMany
-	Canary  int
-	// StoppedBy is cancelled or expired.
+	// TooManyRejected is set if the campaign was paused for its failure threshold. Canary is how
+	// many messages must end before others are sent; 0: none, or not any more.
+	TooManyRejected *TooManyRejected
+	Canary          int
+	// StoppedBy is "cancelled", "expired" or empty.
 	StoppedBy string
-	// SetAside counts records that cannot be read, SetAsideWork what has left the open
-	// set because of them. Unreadable is the spec or what planning froze, without which
-	// nothing of the campaign goes on; nil: both can be read.
-	SetAside, SetAsideWork int
-	Unreadable             *Unreadable
-	// RetryRecord is an unfinished retry, for FinishRetry.
+	// Quarantined counts unreadable records. QuarantinedWork counts the batches (and the plan) that
+	// left the open set because of them. Unreadable is set if the spec or the planning snapshot
+	// cannot be read; without them the campaign cannot continue.
+	Quarantined, QuarantinedWork int
+	Unreadable                   *Unreadable
+	// RetryRecord is the record of an unfinished retry, for FinishRetry.
 	RetryRecord string
 }
 
-// LaneState is a lane with work in it. ClosedUntil is when its sending hours begin, as
-// it was told who last asked to submit, ClosedSince when that was first told; zero:
-// nobody has been sent away, or not for the lane's hours.
-type LaneState struct {
+// StreamState is a stream with work in it. ClosedUntil is when its sending hours begin, as the last
+// refused claim computed it. ClosedSince is when a claim was first refused for that. Both are zero
+// if no claim was refused for sending hours.
+type StreamState struct {
 	Account, Country         string
 	ClosedSince, ClosedUntil time.Time
 }
@@ -81,7 +81,7 @@ type LaneState struct {
 var summaryFields = []string{"v", "total", "pending", "accepted", "delivered", "undelivered", "rejected", "unknown", "skipped",
 	"calls", "seg", "resent", "fly", "flyc", "at", "fin", "start", "exp", "paused", "stop", "rt", "cur", "pg", "aside", "left", "win", "lim", "frozen"}
 
-// Reasons that recipients are left out or skipped for.
+// Reasons for which recipients are skipped, and some others.
 const (
 	ReasonInvalidNumber = "invalid_number"
 	ReasonDuplicate     = "duplicate"
@@ -90,15 +90,15 @@ const (
 	ReasonOverCap       = "over_cap"
 	ReasonNoRoute       = "no_route"
 	ReasonOptedOut      = "opted_out"
-	ReasonMissingField  = "missing_field" // the code is the field
+	ReasonMissingField  = "missing_field" // the code is the name of the field
 	ReasonBodyTooLong   = "body_too_long"
 	ReasonNotSent       = "not_sent"
-	ReasonReconciled    = "reconciled" // of an accepted one: a message of unknown outcome was found at the gateway
-	ReasonNotFound      = "not_found"  // of an unknown one: it was looked for there
+	ReasonReconciled    = "reconciled" // of an accepted recipient: its message, of unknown outcome before, was found at the gateway
+	ReasonNotFound      = "not_found"  // of an unknown recipient: its message was not found at the gateway
 )
 
-// Summary reads a campaign's state. ErrNotFound: never committed, or removed;
-// one whose upload is under way is Uploading.
+// Summary reads the state of a campaign. It returns ErrNotFound if the campaign was never committed
+// or was removed. While its upload is in progress, its state is Uploading.
 func (l *Ledger) Summary(ctx context.Context, id string) (Summary, error) {
 	s := Summary{ID: id}
 	var fields *redis.SliceCmd
@@ -109,7 +109,7 @@ func (l *Ledger) Summary(ctx context.Context, id string) (Summary, error) {
 		return nil
 	})
 	if err != nil && !errors.Is(err, redis.Nil) {
-		return s, fmt.Errorf("status of %s: %w", id, err)
+		return s, fmt.Errorf("read status of %s: %w", id, err)
 	}
 	v := fields.Val()
 	f := map[string]string{}
@@ -122,7 +122,7 @@ func (l *Ledger) Summary(ctx context.Context, id string) (Summary, error) {
 	if n, err := strconv.Atoi(f["v"]); err != nil {
 		return s, unreadable(id, "v", f["v"], errRecord)
 	} else if n > 1 {
-		return s, fmt.Errorf("status of %s: %w", id, ErrNewer)
+		return s, fmt.Errorf("read status of %s: %w", id, ErrNewer)
 	}
 	if s.Spec, err = decodeSpec([]byte(spec.Val())); err != nil {
 		s.Unreadable = &Unreadable{Campaign: id, Record: specRecord, Bytes: []byte(spec.Val()), Err: err}
@@ -130,39 +130,39 @@ func (l *Ledger) Summary(ctx context.Context, id string) (Summary, error) {
 	for name, to := range map[string]*int{"total": &s.Total, "pending": &s.Pending, "accepted": &s.Accepted, "delivered": &s.Delivered,
 		"undelivered": &s.Undelivered, "rejected": &s.Rejected, "unknown": &s.Unknown, "skipped": &s.Skipped, "calls": &s.Calls,
 		"seg": &s.Segments, "resent": &s.Resent, "fly": &s.InFlight.Recipients, "flyc": &s.InFlight.Calls,
-		"aside": &s.SetAside, "left": &s.SetAsideWork} {
+		"aside": &s.Quarantined, "left": &s.QuarantinedWork} {
 		*to = fieldInt(f[name])
 	}
 	s.CreatedAt, s.FinishedAt = parseMilli(f["at"]), parseMilli(f["fin"])
 	s.StartAt, s.ExpiresAt, s.StoppedBy, s.RetryRecord = parseMilli(f["start"]), parseMilli(f["exp"]), f["stop"], f["rt"]
 	if i := strings.LastIndexByte(f["paused"], ' '); i >= 0 {
 		s.PausedAt = parseMilli(f["paused"][i+1:])
-		s.PausedBy, s.TooMany = tooMany(f["paused"][:i])
+		s.PausedBy, s.TooManyRejected = parseTooManyRejected(f["paused"][:i])
 	}
 	s.Canary = openCanary(f["lim"])
-	return s, l.summaryExtras(ctx, &s, f, v[len(v)-1] != nil) // the last is frozen
+	return s, l.summaryExtras(ctx, &s, f, v[len(v)-1] != nil) // the last field is "frozen"
 }
 
 // summaryExtras reads what depends on the accounts, and derives the state.
-func (l *Ledger) summaryExtras(ctx context.Context, s *Summary, f map[string]string, isFrozen bool) error {
-	var frozen Frozen
-	if isFrozen {
+func (l *Ledger) summaryExtras(ctx context.Context, s *Summary, f map[string]string, hasSnapshot bool) error {
+	var snapshot PlanSnapshot
+	if hasSnapshot {
 		var err error
-		if frozen, err = decodeFrozen(f["frozen"], f["win"]); err != nil {
-			frozen = Frozen{}
+		if snapshot, err = decodeSnapshot(f["frozen"], f["win"]); err != nil {
+			snapshot = PlanSnapshot{}
 			s.Unreadable = &Unreadable{Campaign: s.ID, Record: "frozen", Bytes: []byte(f["frozen"]), Err: err}
 		}
 	}
 	var names []string
-	for _, acc := range frozen.Accounts {
+	for _, acc := range snapshot.Accounts {
 		s.Accounts, s.Resend = append(s.Accounts, acc.Name), s.Resend || acc.Resend
 	}
-	lanes := frozen.Lanes()
-	for a := range lanes {
+	streams := snapshot.Streams()
+	for a := range streams {
 		names = append(names, "nb:"+strconv.Itoa(a))
 	}
-	if len(frozen.Windows) > 0 {
-		for a := range lanes {
+	if len(snapshot.SendingHours) > 0 {
+		for a := range streams {
 			n := strconv.Itoa(a)
 			names = append(names, "h:"+n, "ob:"+n, "z:"+n, "cb:"+n)
 		}
@@ -170,17 +170,17 @@ func (l *Ledger) summaryExtras(ctx context.Context, s *Summary, f map[string]str
 	for _, r := range skipReasons {
 		names = append(names, "x:"+r)
 	}
-	s.Routes = frozen.Routes
+	s.Routes = snapshot.Routes
 	extras := len(names)
 	if len(s.Accounts) > 1 {
-		names = append(names, countFields(lanes)...)
+		names = append(names, countFields(streams)...)
 	}
 	got, err := l.rdb.HMGet(ctx, ledgerKey(s.ID), names...).Result()
 	if err != nil {
-		return fmt.Errorf("status of %s: %w", s.ID, err)
+		return fmt.Errorf("read status of %s: %w", s.ID, err)
 	}
 	if len(s.Accounts) > 1 {
-		s.ByAccount = accountCounts(s.Accounts, lanes, got[extras:])
+		s.ByAccount = accountCounts(s.Accounts, streams, got[extras:])
 	}
 	names = names[:extras]
 	s.Reasons = map[string]int{}
@@ -194,8 +194,8 @@ func (l *Ledger) summaryExtras(ctx context.Context, s *Summary, f map[string]str
 			s.Reasons[reason] = count
 		}
 	}
-	if len(frozen.Windows) > 0 {
-		s.Lanes = openLanes(frozen, read, s.Canary > 0)
+	if len(snapshot.SendingHours) > 0 {
+		s.Streams = openStreams(snapshot, read, s.Canary > 0)
 	}
 	if len(s.Accounts) == 1 {
 		s.ByAccount = s.onlyAccount()
@@ -208,7 +208,7 @@ func (l *Ledger) summaryExtras(ctx context.Context, s *Summary, f map[string]str
 		s.State = Done
 	case s.PausedBy != "":
 		s.State = Paused
-	case !isFrozen && s.StartAt.After(s.CreatedAt):
+	case !hasSnapshot && s.StartAt.After(s.CreatedAt):
 		s.State = Scheduled
 	case !planned && s.StoppedBy == "":
 		s.State = Planning
@@ -218,36 +218,36 @@ func (l *Ledger) summaryExtras(ctx context.Context, s *Summary, f map[string]str
 	return nil
 }
 
-// openLanes picks the lanes that have batches to hand out, of the canary if it is open, or
-// handed out and not settled.
-func openLanes(f Frozen, fields map[string]string, canary bool) (out []LaneState) {
+// openStreams returns the streams with batches that are handed out and not settled, or still to be
+// handed out. If the canary is open, only its batches count for the latter.
+func openStreams(f PlanSnapshot, fields map[string]string, canary bool) (out []StreamState) {
 	last := "nb:"
 	if canary {
 		last = "cb:"
 	}
-	for a := range f.Lanes() {
+	for a := range f.Streams() {
 		n := strconv.Itoa(a)
 		if fieldInt(fields["ob:"+n]) == 0 && fieldInt(fields["h:"+n]) >= fieldInt(fields[last+n]) {
 			continue
 		}
-		lane := f.Lane(a)
+		stream := f.Stream(a)
 		since, until, _ := strings.Cut(fields["z:"+n], " ")
-		out = append(out, LaneState{Account: lane.Account.Name, Country: lane.Window.Country, ClosedSince: parseMilli(since), ClosedUntil: parseMilli(until)})
+		out = append(out, StreamState{Account: stream.Account.Name, Country: stream.SendingHours.Country, ClosedSince: parseMilli(since), ClosedUntil: parseMilli(until)})
 	}
 	return out
 }
 
-// skipReasons are all words that may stand behind x: in a ledger.
+// skipReasons are all reasons that may follow "x:" in a ledger.
 var skipReasons = []string{ReasonInvalidNumber, ReasonDuplicate, ReasonCancelled, ReasonExpired, ReasonOverCap, ReasonNoRoute, ReasonOptedOut,
 	ReasonMissingField, ReasonBodyTooLong}
 
 func (l *Ledger) uploading(ctx context.Context, s Summary) (Summary, error) {
 	at, err := l.rdb.ZScore(ctx, openIndex, s.ID).Result()
 	if errors.Is(err, redis.Nil) {
-		return s, fmt.Errorf("status of %s: %w", s.ID, ErrNotFound)
+		return s, fmt.Errorf("read status of %s: %w", s.ID, ErrNotFound)
 	}
 	if err != nil {
-		return s, fmt.Errorf("status of %s: %w", s.ID, err)
+		return s, fmt.Errorf("read status of %s: %w", s.ID, err)
 	}
 	s.State, s.CreatedAt = Uploading, time.UnixMilli(int64(at)).UTC()
 	return s, nil

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// look reads a batch that was handed out.
-func (d *driver) look() *Work {
+// readBatch reads a batch that is handed out.
+func (d *driver) readBatch() *Work {
 	open, err := d.rdb.ZRange(d.ctx, openKey(d.id), 0, -1).Result()
 	d.ok(err)
 	open = slices.DeleteFunc(open, func(s string) bool { return s == PlanWork })
@@ -34,9 +34,9 @@ func (d *driver) look() *Work {
 	return w
 }
 
-// claim asks to submit what was just read, or was read long ago.
+// claim claims a generation that was just read, or was read long ago.
 func (d *driver) claim() {
-	w := d.look()
+	w := d.readBatch()
 	if len(d.read) == 0 {
 		return
 	}
@@ -50,11 +50,11 @@ func (d *driver) claim() {
 		wake, stale = w.Wake-1, true
 	}
 	lease := []time.Duration{lapsed, time.Hour}[d.draw(2, "lease")]
-	d.ask(r, wake, stale, lease)
+	d.tryClaim(r, wake, stale, lease)
 }
 
-func (d *driver) ask(r reading, wake int, stale bool, lease time.Duration) *Claim {
-	version, narrowed := d.heed(r, d.m.gens[genKey(r.batch+"."+strconv.Itoa(r.gen.Call), r.gen.Number)])
+func (d *driver) tryClaim(r reading, wake int, stale bool, lease time.Duration) *Claim {
+	version, narrowed := d.excludeOptOuts(r, d.m.gens[genKey(r.batch+"."+strconv.Itoa(r.gen.Call), r.gen.Number)])
 	if narrowed {
 		return nil
 	}
@@ -66,37 +66,38 @@ func (d *driver) ask(r reading, wake int, stale bool, lease time.Duration) *Clai
 	}
 	c, err := d.l.Claim(d.ctx, req)
 	d.ok(err)
-	d.rt.Logf("claim %s.%d rev %d login %s wake %d lease %v by %s: %s %s", call, r.gen.Number, r.rev, login, wake, lease, c.Token, c.Answer, c.Why)
+	d.rt.Logf("claim %s.%d rev %d login %s wake %d lease %v by %s: %s %s", call, r.gen.Number, r.rev, login, wake, lease, c.Token, c.Result, c.Why)
 	want, why := d.m.claim(mg, x.model(d, c))
-	if c.Answer != want || c.Why != why {
-		d.rt.Fatalf("claim of %s.%d (%s) was told %q %q, want %q %q", call, r.gen.Number, was, c.Answer, c.Why, want, why)
+	if c.Result != want || c.Why != why {
+		d.rt.Fatalf("claim of %s.%d (state %s) got %q %q, want %q %q", call, r.gen.Number, was, c.Result, c.Why, want, why)
 	}
 	switch {
-	case c.Answer == ClaimExcluded:
+	case c.Result == ClaimExcluded:
 		d.ok(d.l.ReadExclusions(d.ctx, d.id, &d.opts))
-	case c.Answer == ClaimGo:
-		d.noneOut(r, was)
-		d.went(r, call, a, mg, c, login)
-	case c.Answer == ClaimClosed:
+	case c.Result == ClaimGranted:
+		d.checkNoOptOut(r, was)
+		d.submit(r, call, a, mg, c, login)
+	case c.Result == ClaimClosed:
 		if at := c.Until; !at.Equal(req.Open[0].From.Truncate(time.Millisecond)) && !at.Equal(req.Open[0].Until.Truncate(time.Millisecond)) {
 			d.rt.Fatalf("closed until %s, outside of %v", at, req.Open)
 		}
-	case c.Answer == ClaimDoubtful || c.Answer == ClaimStopped && c.Doubt:
+	case c.Result == ClaimDoubtful || c.Result == ClaimStopped && c.Doubt:
 		d.giveUp(r, call, c)
 	}
 	return c
 }
 
-// noneOut fails if somebody is in what was claimed first who had opted out.
-func (d *driver) noneOut(r reading, was string) {
+// checkNoOptOut fails if a call that was claimed for the first time has a recipient that had opted
+// out.
+func (d *driver) checkNoOptOut(r reading, was string) {
 	for _, p := range r.gen.To {
 		if d.m.excluded[p.Row] && was == "r" {
-			d.rt.Fatalf("row %d has opted out, and a call to it was claimed", p.Row)
+			d.rt.Fatalf("row %d has opted out, but a call to it was claimed", p.Row)
 		}
 	}
 }
 
-// request is a worker's, with what the model has to know of it.
+// request is a worker's claim request, with what the model must know about it.
 type request struct {
 	ClaimRequest
 	reading
@@ -107,7 +108,7 @@ type request struct {
 }
 
 func (d *driver) request(r reading, wake int, stale bool, lease time.Duration, version string) request {
-	a, err := BatchLane(r.batch)
+	a, err := BatchStream(r.batch)
 	d.ok(err)
 	call := r.batch + "." + strconv.Itoa(r.gen.Call)
 	login := "one"
@@ -116,10 +117,10 @@ func (d *driver) request(r reading, wake int, stale bool, lease time.Duration, v
 	}
 	named := login
 	if d.chance(6, "another sender") {
-		named += " two" // it would be another request now, but what is stored is what went out
+		named += " two" // it would be a different request now, but the stored key is used
 	}
-	req := ClaimRequest{ID: d.id, Batch: r.batch, Wake: wake, Gen: r.gen, UUID: requestID(r.batch, r.gen, named), Login: login,
-		KeyLife: []time.Duration{keyed, noKey}[a], Lease: lease, Window: 1 + d.draw(3, "window"), Resend: d.resend && a == 1, Exclusions: version}
+	req := ClaimRequest{ID: d.id, Batch: r.batch, Wake: wake, Gen: r.gen, IdempotencyKey: requestID(r.batch, r.gen, named), Login: login,
+		KeyTTL: []time.Duration{keyed, noKey}[a], Lease: lease, OpenBatchLimit: 1 + d.draw(3, "window"), Resend: d.resend && a == 1, Exclusions: version}
 	closed := false
 	switch d.draw(8, "sending hours") {
 	case 0:
@@ -132,18 +133,18 @@ func (d *driver) request(r reading, wake int, stale bool, lease time.Duration, v
 	return request{ClaimRequest: req, reading: r, account: a, call: call, login: login, gen: d.m.gens[genKey(call, r.gen.Number)], stale: stale, closed: closed}
 }
 
-// model is the request as the model takes it.
+// model converts the request for the model.
 func (x request) model(d *driver, c *Claim) modelClaim {
-	return modelClaim{token: c.Token, uuid: x.UUID.String(), login: x.login, rev: x.rev, keyLife: x.KeyLife, lease: x.Lease, staleWake: x.stale, closed: x.closed, version: x.Exclusions,
+	return modelClaim{token: c.Token, uuid: x.IdempotencyKey.String(), login: x.login, rev: x.rev, keyLife: x.KeyTTL, lease: x.Lease, staleWake: x.stale, closed: x.closed, version: x.Exclusions,
 		origin: d.origin(x.ClaimRequest.Batch), ghost: d.m.calls[x.call] == nil && x.ClaimRequest.Gen.Number == 0}
 }
 
-// next settles a claim and makes another one in its batch in one step, if the ledger does
-// that; what it does has to be the same as the one and then the other.
-func (d *driver) next(r reading, call string, c *Claim, records []Record) bool {
+// settleAndClaim settles a claim and claims another call of its batch in one step, if the ledger
+// does that. The result must be the same as with two steps.
+func (d *driver) settleAndClaim(r reading, call string, c *Claim, records []Record) bool {
 	w, err := d.l.LoadWork(d.ctx, d.id, r.batch)
 	if errors.Is(err, ErrNotFound) {
-		return false // Redis forgot it
+		return false // Redis lost the batch
 	}
 	d.ok(err)
 	var other []reading
@@ -165,31 +166,31 @@ func (d *driver) next(r reading, call string, c *Claim, records []Record) bool {
 	if d.chance(8, "a stale wake") && wake > 1 {
 		wake, stale = wake-1, true
 	}
-	gone, version, _ := d.opts.In(to.gen.To)
-	if len(gone) > 0 {
-		return false // they are taken out first
+	optedOut, version, _ := d.opts.In(to.gen.To)
+	if len(optedOut) > 0 {
+		return false // a worker takes them out first
 	}
 	x := d.request(to, wake, stale, []time.Duration{lapsed, time.Hour}[d.draw(2, "lease")], version)
-	next, ok, err := d.l.Next(d.ctx, c, records, segmentsOf(c.gen.Body), x.ClaimRequest)
+	next, ok, err := d.l.SettleAndClaim(d.ctx, c, records, segmentsOf(c.gen.Body), x.ClaimRequest)
 	d.ok(err)
 	d.rt.Logf("next after %s.%d by %s: %s by %s: %t", call, r.gen.Number, c.Token, x.call, next.Token, ok)
 	if !ok {
 		return false
 	}
 	list, rows := d.places(r)
-	stale, elsewhere := d.m.settle(modelSettle{call: call, gen: r.gen.Number, token: c.Token, list: list, records: records, basis: Answer, rows: rows, uuid: claimUUID(c)})
+	stale, elsewhere := d.m.settle(modelSettle{call: call, gen: r.gen.Number, token: c.Token, list: list, records: records, reason: SettleAnswer, rows: rows, uuid: claimUUID(c)})
 	if stale || elsewhere || d.m.fin {
-		d.rt.Fatalf("a claim that was not one's own to settle was settled on the way to the next, or ended the campaign (%t)", d.m.fin)
+		d.rt.Fatalf("SettleAndClaim settled a claim that the model refuses, or the campaign ended (%t)", d.m.fin)
 	}
-	if want, _ := d.m.claim(x.gen, x.model(d, next)); want != ClaimGo || next.Answer != ClaimGo {
-		d.rt.Fatalf("the next claim was told %q, want %q", next.Answer, want)
+	if want, _ := d.m.claim(x.gen, x.model(d, next)); want != ClaimGranted || next.Result != ClaimGranted {
+		d.rt.Fatalf("the next claim got %q, want %q", next.Result, want)
 	}
-	d.noneOut(to, "r")
-	d.went(to, x.call, x.account, x.gen, next, x.login)
+	d.checkNoOptOut(to, "r")
+	d.submit(to, x.call, x.account, x.gen, next, x.login)
 	return true
 }
 
-// places are the positions and the rows of what was read.
+// places returns the positions and the rows of a reading's recipients.
 func (d *driver) places(r reading) (list, rows []int) {
 	list, rows = make([]int, len(r.gen.To)), make([]int, len(r.gen.To))
 	for i := range list {
@@ -201,10 +202,10 @@ func (d *driver) places(r reading) (list, rows []int) {
 	return list, rows
 }
 
-// giveUp is a worker's decision not to submit a doubtful generation again; before it
-// ends unknown it may be looked for at the gateway, which may list what it has taken.
+// giveUp is a worker's decision not to submit a doubtful generation again. Before it ends unknown,
+// the worker may look for it at the gateway, which may list what it has accepted.
 func (d *driver) giveUp(r reading, call string, c *Claim) {
-	if c.Answer == ClaimDoubtful && d.chance(2, "look") {
+	if c.Result == ClaimDoubtful && d.chance(2, "look") {
 		records := repeat(len(r.gen.To), unknown(c.Why))
 		mg := d.m.gens[genKey(call, r.gen.Number)]
 		for i, p := range r.gen.To {
@@ -212,18 +213,18 @@ func (d *driver) giveUp(r reading, call string, c *Claim) {
 				records[i] = Record{Status: Accepted, MessageID: was.MessageID, Reason: ReasonReconciled}
 			}
 		}
-		basis := []Basis{Looked, Abandon}[d.draw(2, "the last look")]
-		d.settleLater("look", r, call, c, records, basis, []time.Duration{0, 2 * time.Hour}[d.draw(2, "next look")])
+		reason := []SettleReason{SettleLookup, SettleAbandon}[d.draw(2, "the last lookup")]
+		d.settleLater("look", r, call, c, records, reason, []time.Duration{0, 2 * time.Hour}[d.draw(2, "next look")])
 		return
 	}
-	d.settleLater("abandon", r, call, c, repeat(len(r.gen.To), unknown(c.Why)), Abandon, 0)
+	d.settleLater("abandon", r, call, c, repeat(len(r.gen.To), unknown(c.Why)), SettleAbandon, 0)
 }
 
-// went submits what was told to go, and leaves behind what the worker has to tell.
-func (d *driver) went(r reading, call string, a int, mg *modelGen, c *Claim, login string) {
-	// I5.
+// submit submits a granted claim, and adds what the worker must do afterwards to d.ends.
+func (d *driver) submit(r reading, call string, a int, mg *modelGen, c *Claim, login string) {
+	// I5: no claim is granted while the campaign is paused or stopped.
 	if d.m.paused || d.m.stop != "" {
-		d.rt.Fatalf("I5: a claim was told to go while the campaign is paused (%t) or stopped (%q)", d.m.paused, d.m.stop)
+		d.rt.Fatalf("I5: a claim was granted while the campaign is paused (%t) or stopped (%q)", d.m.paused, d.m.stop)
 	}
 	var rows []int
 	var list strings.Builder
@@ -232,17 +233,17 @@ func (d *driver) went(r reading, call string, a int, mg *modelGen, c *Claim, log
 		rows = append(rows, p.Row)
 		fmt.Fprintf(&list, " %d", p.Row)
 	}
-	if was, ok := d.uuids[c.UUID.String()]; ok && was != list.String() {
-		d.rt.Fatalf("I2: uuid %s stood for %q and now for %q", c.UUID, was, list.String())
+	if was, ok := d.uuids[c.IdempotencyKey.String()]; ok && was != list.String() {
+		d.rt.Fatalf("I2: uuid %s stood for %q and now for %q", c.IdempotencyKey, was, list.String())
 	}
-	d.uuids[c.UUID.String()] = list.String()
-	if mg.uuid != c.UUID.String() || mg.doubt != c.Doubt || mg.tries != c.Tries {
-		d.rt.Fatalf("the claim says uuid %s doubt %t tries %d, want %s %t %d", c.UUID, c.Doubt, c.Tries, mg.uuid, mg.doubt, mg.tries)
+	d.uuids[c.IdempotencyKey.String()] = list.String()
+	if mg.uuid != c.IdempotencyKey.String() || mg.doubt != c.Doubt || mg.tries != c.Tries {
+		d.rt.Fatalf("the claim says uuid %s doubt %t tries %d, want %s %t %d", c.IdempotencyKey, c.Doubt, c.Tries, mg.uuid, mg.doubt, mg.tries)
 	}
 	if gen := genKey(call, r.gen.Number); d.noKey[gen] && !d.forgot {
-		d.rt.Fatalf("I3: generation %s may have been taken at a gateway without a key, and was told to go again", gen)
+		d.rt.Fatalf("I3: generation %s may have reached a gateway without keys, and was granted again", gen)
 	}
-	answer := d.gw.submit(a, login+c.UUID.String(), rows)
+	answer := d.gw.submit(a, login+c.IdempotencyKey.String(), rows)
 	if a == 1 && (answer.kind == lost || answer.kind == partial || answer.kind == answered) {
 		d.noKey[genKey(call, r.gen.Number)] = true
 	}
@@ -251,7 +252,7 @@ func (d *driver) went(r reading, call string, a int, mg *modelGen, c *Claim, log
 	d.reactTo(r, call, a, c, answer)
 }
 
-// checkMaybe: I3, counted by what the worker can know of each submission.
+// checkMaybe checks I3, counted by what the worker can know about each submission.
 func (d *driver) checkMaybe(a int, rows []int, answer reply) {
 	if a == 0 || answer.kind != lost && answer.kind != partial && answer.kind != answered {
 		return
@@ -261,7 +262,7 @@ func (d *driver) checkMaybe(a int, rows []int, answer reply) {
 			d.maybe[row]++
 		}
 		if most := d.submissions(row); d.maybe[row] > most && !d.forgot {
-			d.rt.Fatalf("I3: row %d was submitted %d times in a way that may have taken it, and asked for %d times", row, d.maybe[row], most)
+			d.rt.Fatalf("I3: row %d was submitted %d times in a way that may have been accepted, at most %d are allowed", row, d.maybe[row], most)
 		}
 	}
 }
@@ -279,37 +280,37 @@ func (d *driver) reactTo(r reading, call string, a int, c *Claim, answer reply) 
 		}
 		d.later("release", func() {
 			if d.releaseNow(call, number, c, backOff, d.chance(2, "renew")) {
-				d.settleNow(call, r, c, repeat(n, notSent()), Verdict, 0)
+				d.settleNow(call, r, c, repeat(n, notSent()), SettleVerdict, 0)
 			}
 		})
 	case busy:
 		if d.chance(2, "busy is an answer") {
-			basis := []Basis{Answer, Spared}[d.draw(2, "whose fault")]
-			d.settleLater("busy", r, call, c, repeat(n, notNow()), basis, backOff)
+			reason := []SettleReason{SettleAnswer, SettleSpared}[d.draw(2, "whose fault")]
+			d.settleLater("busy", r, call, c, repeat(n, notNow()), reason, backOff)
 		} else {
 			d.later("renew", func() { d.releaseNow(call, number, c, backOff, true) })
 		}
 	case refused:
 		switch d.draw(3, "refusal") {
 		case 0:
-			d.settleLater("refuse", r, call, c, repeat(n, rejected("refused")), Verdict, 0)
+			d.settleLater("refuse", r, call, c, repeat(n, rejected("refused")), SettleVerdict, 0)
 		case 1:
 			d.later("renew", func() { d.releaseNow(call, number, c, backOff, true) })
 		case 2:
 			d.later("split", func() { d.splitNow(call, number, 0, c) })
 		}
 	case answered:
-		basis := []Basis{Answer, Answer, Spared}[d.draw(3, "whose fault")]
-		d.settleLater("settle", r, call, c, answer.records, basis, backOff)
+		reason := []SettleReason{SettleAnswer, SettleAnswer, SettleSpared}[d.draw(3, "whose fault")]
+		d.settleLater("settle", r, call, c, answer.records, reason, backOff)
 	case partial:
-		basis := []Basis{Answer, Looked}[d.draw(2, "can look")]
+		reason := []SettleReason{SettleAnswer, SettleLookup}[d.draw(2, "can look")]
 		if a == 0 {
-			basis = Partial
+			reason = SettlePartial
 		}
-		d.settleLater("partial", r, call, c, answer.records, basis, backOff)
+		d.settleLater("partial", r, call, c, answer.records, reason, backOff)
 	case lost:
 		if a == 1 && d.chance(2, "unknown at once") {
-			d.settleLater("unknown", r, call, c, repeat(n, unknown("no_answer")), Verdict, 0)
+			d.settleLater("unknown", r, call, c, repeat(n, unknown("no_answer")), SettleVerdict, 0)
 			return
 		}
 		count := d.chance(2, "counts")
@@ -319,7 +320,7 @@ func (d *driver) reactTo(r reading, call string, a int, c *Claim, answer reply) 
 			d.ok(err)
 			stale := d.m.doubtEnd(mg, c.Token, backOff, count)
 			if out.Stale != stale || !stale && out.Count != mg.bad {
-				d.rt.Fatalf("doubt came to %+v, want stale %t", out, stale)
+				d.rt.Fatalf("Doubt returned %+v, want stale %t", out, stale)
 			}
 		})
 	}
@@ -327,7 +328,7 @@ func (d *driver) reactTo(r reading, call string, a int, c *Claim, answer reply) 
 
 func (d *driver) later(what string, do func()) { d.ends = append(d.ends, end{what, do}) }
 
-func (d *driver) settleLater(what string, r reading, call string, c *Claim, records []Record, basis Basis, retryIn time.Duration) {
+func (d *driver) settleLater(what string, r reading, call string, c *Claim, records []Record, reason SettleReason, retryIn time.Duration) {
 	records = slices.Clone(records)
 	for i := range records {
 		if records[i].Status == Pending && d.chance(4, "for longer") {
@@ -335,21 +336,21 @@ func (d *driver) settleLater(what string, r reading, call string, c *Claim, reco
 		}
 	}
 	d.later(what, func() {
-		if basis != Answer || !d.chance(2, "and the next") || !d.next(r, call, c, records) {
-			d.settleNow(call, r, c, records, basis, retryIn)
+		if reason != SettleAnswer || !d.chance(2, "and the next") || !d.settleAndClaim(r, call, c, records) {
+			d.settleNow(call, r, c, records, reason, retryIn)
 		}
 	})
 }
 
-func (d *driver) settleNow(call string, r reading, c *Claim, records []Record, basis Basis, retryIn time.Duration) {
+func (d *driver) settleNow(call string, r reading, c *Claim, records []Record, reason SettleReason, retryIn time.Duration) {
 	list, rows := d.places(r)
-	d.rt.Logf("  settle %s.%d by %s: %s %v", call, r.gen.Number, c.Token, basis, records)
-	out, err := d.l.Settle(d.ctx, c, records, basis, segmentsOf(c.gen.Body), retryIn)
+	d.rt.Logf("  settle %s.%d by %s: %s %v", call, r.gen.Number, c.Token, reason, records)
+	out, err := d.l.Settle(d.ctx, c, records, reason, segmentsOf(c.gen.Body), retryIn)
 	d.ok(err)
-	stale, elsewhere := d.m.settle(modelSettle{call: call, gen: r.gen.Number, token: c.Token, list: list, records: records, basis: basis, retryIn: retryIn,
-		resend: c.resend, looks: c.looksBefore(), rows: rows, uuid: claimUUID(c)})
+	stale, elsewhere := d.m.settle(modelSettle{call: call, gen: r.gen.Number, token: c.Token, list: list, records: records, reason: reason, retryIn: retryIn,
+		resend: c.resend, looks: c.lookupsBefore(), rows: rows, uuid: claimUUID(c)})
 	if elsewhere {
-		d.adoptLimit()
+		d.adoptThreshold()
 	}
 	d.ended("settle", out, stale)
 }
@@ -381,11 +382,11 @@ func (d *driver) ended(what string, out Settled, stale bool) {
 	if !stale && out.Done != d.m.fin {
 		d.rt.Fatalf("%s: done is %t, want %t", what, out.Done, d.m.fin)
 	}
-	d.watched(out.Wakes)
+	d.checkWatched(out.Wakes)
 }
 
-// end tells the ledger something that a worker has to tell, perhaps not for the
-// last time; or the worker dies and never does.
+// end makes one of the waiting steps that end a claim. It may be repeated later. Or the worker dies
+// and never makes it.
 func (d *driver) end() {
 	if len(d.ends) == 0 {
 		return

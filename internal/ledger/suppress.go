@@ -11,21 +11,22 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// FlyingCall is a call that was claimed before somebody in it opted out.
-type FlyingCall struct {
+// InFlightCall is a call that was claimed before one of its recipients opted out.
+type InFlightCall struct {
 	Campaign string
-	// Recipients are how many of those who opted out are in it.
+	// Recipients is how many recipients of the call have opted out.
 	Recipients int
-	// Doubtful: no claim holds it, but the gateway may have taken it, and where that harms
-	// nobody it is repeated as it was.
+	// Doubtful: no claim holds the call, but it may have reached the gateway. At a gateway with
+	// idempotency keys it is repeated unchanged.
 	Doubtful bool
-	field    string // of its generation
+	field    string // field of its generation
 	token    string
 }
 
-// Lists are the suppression lists that hold for a campaign: the one for all senders, and
-// those of the senders it has or, where it leaves that to its accounts, may come to have.
-func (l *Ledger) Lists(ctx context.Context, spec Spec, accounts []string) ([]string, error) {
+// SuppressionLists returns the suppression lists that hold for a campaign: the one for all senders,
+// and the one of its sender. If the campaign names no sender, it returns those of all its accounts'
+// senders.
+func (l *Ledger) SuppressionLists(ctx context.Context, spec Spec, accounts []string) ([]string, error) {
 	out := []string{AllSenders}
 	add := func(sender string) {
 		if list, err := OptOutList(sender); err == nil && !slices.Contains(out, list) {
@@ -46,23 +47,24 @@ func (l *Ledger) Lists(ctx context.Context, spec Spec, accounts []string) ([]str
 	return out, nil
 }
 
-// ListsOf is Lists for a campaign by its id. ErrNotFound: none was committed yet.
-func (l *Ledger) ListsOf(ctx context.Context, id string) ([]string, error) {
+// SuppressionListsOf is SuppressionLists for a campaign by its id. It returns ErrNotFound before
+// the commit.
+func (l *Ledger) SuppressionListsOf(ctx context.Context, id string) ([]string, error) {
 	spec, err := l.Spec(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	var names []string
 	if spec.From == "" {
-		frozen, _, err := l.Frozen(ctx, id)
+		snapshot, _, err := l.Snapshot(ctx, id)
 		if err != nil {
 			return nil, err
 		}
-		if names = accountNames(frozen); len(names) == 0 {
+		if names = accountNames(snapshot); len(names) == 0 {
 			names = []string{spec.Via}
 		}
-		if spec.Via == "" && len(frozen.Accounts) == 0 {
-			// Planned by routes that may be anybody's.
+		if spec.Via == "" && len(snapshot.Accounts) == 0 {
+			// It is planned by routes, which may name any account.
 			all, err := l.Accounts(ctx)
 			if err != nil {
 				return nil, err
@@ -72,32 +74,33 @@ func (l *Ledger) ListsOf(ctx context.Context, id string) ([]string, error) {
 			}
 		}
 	}
-	return l.Lists(ctx, spec, names)
+	return l.SuppressionLists(ctx, spec, names)
 }
 
-func accountNames(f Frozen) (out []string) {
+func accountNames(f PlanSnapshot) (out []string) {
 	for _, a := range f.Accounts {
 		out = append(out, a.Name)
 	}
 	return out
 }
 
-// ExcludeOpen tells every open campaign for which a list holds, but the one named, that
-// numbers have come to it; nil: many. It returns the calls to any of them that were claimed
-// before and are in flight, or in doubt. The list must have been written before.
-func (l *Ledger) ExcludeOpen(ctx context.Context, list string, numbers []sms.MSISDN, but string) (flying []FlyingCall, err error) {
+// ExcludeOpen passes numbers that were added to a suppression list to every open campaign for which
+// the list holds, except campaign but. nil numbers mean every number on the list. It returns the
+// calls to any of them that were claimed before and are in flight or in doubt. The numbers must be
+// on the list already.
+func (l *Ledger) ExcludeOpen(ctx context.Context, list string, numbers []sms.MSISDN, but string) (inFlight []InFlightCall, err error) {
 	open, err := l.OpenCampaigns(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var errs []error // one campaign that cannot be told keeps no other from being
+	var errs []error // an error in one campaign does not stop the others
 	for _, e := range open {
 		if e.ID == but {
 			continue
 		}
-		lists, err := l.ListsOf(ctx, e.ID)
+		lists, err := l.SuppressionListsOf(ctx, e.ID)
 		if errors.Is(err, ErrNotFound) {
-			continue // its planning reads the list
+			continue // its planning will read the list
 		}
 		if err == nil && !slices.Contains(lists, list) {
 			continue
@@ -108,23 +111,23 @@ func (l *Ledger) ExcludeOpen(ctx context.Context, list string, numbers []sms.MSI
 		}
 		in, err := l.Exclude(ctx, e.ID, list, numbers)
 		if err == nil && in.Recipients > 0 {
-			var more []FlyingCall
-			more, err = l.flyingTo(ctx, e.ID, list, numbers)
-			flying = append(flying, more...)
+			var more []InFlightCall
+			more, err = l.inFlightTo(ctx, e.ID, list, numbers)
+			inFlight = append(inFlight, more...)
 		}
 		if err != nil {
 			errs = append(errs, err)
 		}
 	}
-	return flying, errors.Join(errs...)
+	return inFlight, errors.Join(errs...)
 }
 
-// flyingTo finds the calls of a campaign that hold a claim, or are in doubt, with any of
-// the numbers; nil: with anybody who is on the list.
-func (l *Ledger) flyingTo(ctx context.Context, id, list string, numbers []sms.MSISDN) (out []FlyingCall, err error) {
+// inFlightTo returns the calls of a campaign with any of the numbers that hold a claim or are in
+// doubt. nil numbers mean every number on the list.
+func (l *Ledger) inFlightTo(ctx context.Context, id, list string, numbers []sms.MSISDN) (out []InFlightCall, err error) {
 	batches, err := l.rdb.ZRange(ctx, openKey(id), 0, -1).Result()
 	if err != nil {
-		return nil, fmt.Errorf("calls in flight of %s: %w", id, err)
+		return nil, fmt.Errorf("read calls in flight of %s: %w", id, err)
 	}
 	wanted := map[sms.MSISDN]bool{}
 	for _, m := range numbers {
@@ -163,7 +166,7 @@ func (l *Ledger) flyingTo(ctx context.Context, id, list string, numbers []sms.MS
 				}
 			}
 			if count > 0 {
-				out = append(out, FlyingCall{Campaign: id, Recipients: count, Doubtful: g.Doubtful, token: g.token,
+				out = append(out, InFlightCall{Campaign: id, Recipients: count, Doubtful: g.Doubtful, token: g.token,
 					field: "g" + batch + "." + strconv.Itoa(g.Call) + "." + strconv.Itoa(g.Number)})
 			}
 		}
@@ -171,12 +174,12 @@ func (l *Ledger) flyingTo(ctx context.Context, id, list string, numbers []sms.MS
 	return out, nil
 }
 
-// StillFlying returns those of the calls that hold the claim they held.
-func (l *Ledger) StillFlying(ctx context.Context, calls []FlyingCall) (out []FlyingCall, err error) {
+// StillInFlight returns those of the calls that still hold the claim they held.
+func (l *Ledger) StillInFlight(ctx context.Context, calls []InFlightCall) (out []InFlightCall, err error) {
 	for _, c := range calls {
 		got, err := l.rdb.HMGet(ctx, ledgerKey(c.Campaign), c.field).Result()
 		if err != nil {
-			return nil, fmt.Errorf("calls in flight of %s: %w", c.Campaign, err)
+			return nil, fmt.Errorf("read calls in flight of %s: %w", c.Campaign, err)
 		}
 		if w := strings.Fields(fieldString(got[0])); len(w) > 1 && w[0] == "s" && w[1] == c.token {
 			out = append(out, c)

@@ -1,8 +1,9 @@
--- top_up.lua hands out batches where a crash or a larger window left room.
+-- top_up.lua hands out batches where a crash or a larger open-batch limit left room. It ends a campaign that has expired.
 -- KEYS: 1 ledger, 2 open set
--- ARGV: lane, window, lane, window, …
--- Returns {'ok', done 0|1, 'batch:wake'…} | {'missing'|'newer'}. It also ends a campaign whose time is over. The same again
--- changes nothing and names no batch: one whose wake was in an answer that got lost is due for the sweeper like any other.
+-- ARGV: stream, open-batch limit, stream, open-batch limit, …
+-- Returns {'ok', done 0|1, 'batch:wake'…} | {'missing'|'newer'}
+-- Running it again changes nothing and returns no batch. A batch whose wake was in a lost answer becomes due for the
+-- sweeper like any other.
 local bad = unfit()
 if bad then return {bad} end
 local now, out = now_ms(), {'ok', '0'}

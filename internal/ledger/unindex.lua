@@ -1,7 +1,7 @@
--- unindex.lua takes a campaign off the open index if the entry is the one that was looked at, and old enough.
+-- unindex.lua removes a campaign from the open index, if the entry is old enough and still the one that the caller read.
 -- KEYS: 1 open index
--- ARGV: 1 campaign id, 2 score that was read, 3 ms an entry must be old
--- Returns {'gone'|'kept'}
+-- ARGV: 1 campaign id, 2 score that was read, 3 minimum age of the entry in ms
+-- Returns {'gone'|'kept'}. 'kept' changes nothing.
 local t = redis.call('TIME')
 local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
 local score = redis.call('ZSCORE', KEYS[1], ARGV[1])

@@ -17,24 +17,24 @@ import (
 )
 
 const (
-	// stagingLife is how long an upload that nobody goes on with is kept.
+	// stagingLife is how long an upload without activity is kept.
 	stagingLife = 24 * time.Hour
 	// pagesAhead is how many pages go to Redis in one round trip.
 	pagesAhead = 2
 )
 
-// Digest works out the content hash that makes two enqueues the same one: the
-// spec and every recipient in order. Not safe for concurrent use.
+// Digest computes the content hash that decides whether two enqueues are the same campaign. It
+// covers the spec and every recipient, in order. Not safe for concurrent use.
 type Digest struct {
 	h hash.Hash
-	// buf is what is not hashed yet.
+	// buf holds what is not hashed yet.
 	buf []byte
 }
 
-// digestStep is how much is hashed at once.
+// digestStep is how many bytes are hashed at once.
 const digestStep = 4 << 10
 
-// NewDigest begins a content hash with the spec's own part.
+// NewDigest starts a content hash with the spec.
 func NewDigest(s Spec) (*Digest, error) {
 	b, err := s.content().encode()
 	if err != nil {
@@ -45,7 +45,7 @@ func NewDigest(s Spec) (*Digest, error) {
 	return d, nil
 }
 
-// Add takes the next recipient as uploaded, with the values of the spec's fields.
+// Add adds the next recipient as uploaded, with its values of the spec's fields.
 func (d *Digest) Add(input string, values ...string) {
 	d.buf = binary.AppendUvarint(d.buf, uint64(len(input)))
 	d.buf = append(d.buf, input...)
@@ -63,21 +63,21 @@ func (d *Digest) flush() {
 	d.buf = d.buf[:0]
 }
 
-// Sum returns the hash of all so far, 43 characters.
+// Sum returns the hash of everything added so far, 43 characters.
 func (d *Digest) Sum() string {
 	d.flush()
 	return base64.RawURLEncoding.EncodeToString(d.h.Sum(nil))
 }
 
-// Pager cuts recipients into pages. The zero value begins with the first.
+// Pager divides recipients into pages. The zero value starts with the first page.
 type Pager struct {
 	rows, size int
 	row        []byte
 }
 
-// Add takes the next recipient, and its values of the spec's fields. It returns the bytes
-// that a page keeps of it, valid until the next call, the values that planning will find
-// there, nil if they are too long, and whether a page begins with it other than the first.
+// Add adds the next recipient and its values of the spec's fields. row is what a page stores of it,
+// valid until the next call. kept are the values that planning will find there; nil if they are too
+// long. next reports whether the recipient starts a new page after the first.
 func (p *Pager) Add(input string, values []string) (row []byte, kept []string, next bool) {
 	p.row = binary.AppendUvarint(p.row[:0], uint64(len(input)))
 	p.row = append(p.row, input...)
@@ -93,10 +93,9 @@ func (p *Pager) Add(input string, values []string) (row []byte, kept []string, n
 	return p.row, kept, next
 }
 
-// Upload writes the recipients of one campaign into a staging area of its own,
-// in constant memory, and commits them in one step. Until then nothing of it can
-// be seen, and an upload that is not committed is gone after a day. Not safe for
-// concurrent use.
+// Upload writes the recipients of one campaign into a separate staging area, in constant memory,
+// and commits them in one step. Before the commit none of them is visible. An upload that is not
+// committed is deleted after a day. Not safe for concurrent use.
 type Upload struct {
 	ledger *Ledger
 	id     string
@@ -109,29 +108,27 @@ type Upload struct {
 	rows   int
 	total  int
 	pages  int
-	// full are pages that wait to be written, flying those that are being written, and
-	// written tells what came of these.
-	full, flying [][]byte
-	written      chan error
-	// indexed: the campaign was entered in the index of open ones.
+	// full are pages that wait to be written, and writing are those being written. written receives
+	// the result of that write.
+	full, writing [][]byte
+	written       chan error
+	// indexed: the campaign was entered in the index of open campaigns.
 	indexed bool
 }
 
-// Receipt says what an enqueue came to.
+// Receipt is the result of an enqueue.
 type Receipt struct {
 	ID        string    `json:"id"`
 	Total     int       `json:"total"`
 	CreatedAt time.Time `json:"created_at"`
-	// Again is true when the campaign was there already, with the same content.
+	// Again: the campaign existed already, with the same content.
 	Again bool `json:"again"`
-	// Credit says at which accounts the balance may not do; of a new campaign only.
-	Credit []CreditGap `json:"credit,omitempty"`
 }
 
-// Begin starts an upload. It touches nothing in Redis yet.
-func (l *Ledger) Begin(id string, spec Spec) (*Upload, error) {
+// BeginUpload starts an upload. It does not write to Redis yet.
+func (l *Ledger) BeginUpload(id string, spec Spec) (*Upload, error) {
 	if !ValidID(id) {
-		return nil, errors.New("upload: not a valid campaign id")
+		return nil, errors.New("upload: invalid campaign id: must be 1 to 128 of A-Z a-z 0-9 . _ : -")
 	}
 	d, err := NewDigest(spec)
 	if err != nil {
@@ -144,9 +141,9 @@ func (l *Ledger) Begin(id string, spec Spec) (*Upload, error) {
 	return &Upload{ledger: l, id: id, token: NewToken(), spec: spec, record: record, digest: d}, nil
 }
 
-// Add takes the next recipient as uploaded, and the values of the spec's fields in their
-// order. What is longer than any number is cut; of values that are too long (MaxValue,
-// MaxValues) planning is told only that.
+// Add adds the next recipient as uploaded, and its values of the spec's fields, in order. Input
+// longer than MaxInput is cut. If values are too long (MaxValue, MaxValues), they are not stored,
+// and planning skips the recipient.
 func (u *Upload) Add(ctx context.Context, input string, values ...string) error {
 	if len(input) > MaxInput {
 		input = input[:MaxInput]
@@ -167,11 +164,11 @@ func (u *Upload) Add(ctx context.Context, input string, values ...string) error 
 	return nil
 }
 
-// Total is how many recipients were added so far.
+// Total returns how many recipients were added so far.
 func (u *Upload) Total() int { return u.total }
 
-// flush closes the current page and, when at least so many wait, begins to write them,
-// which goes on while further ones are filled.
+// flush closes the current page. If at least ahead pages wait, it starts to write them in the
+// background, while the caller fills further ones.
 func (u *Upload) flush(ctx context.Context, ahead int) error {
 	if u.rows > 0 {
 		u.full = append(u.full, slices.Clone(u.page))
@@ -181,35 +178,36 @@ func (u *Upload) flush(ctx context.Context, ahead int) error {
 	if len(u.full) < ahead || len(u.full) == 0 {
 		return nil
 	}
-	if err := u.settle(); err != nil {
+	if err := u.waitForWrite(); err != nil {
 		return err
 	}
-	first, flying, index, written := u.pages-len(u.full), u.full, !u.indexed, make(chan error, 1)
-	u.full, u.flying, u.written = nil, flying, written
-	go func() { written <- u.write(ctx, first, flying, index) }()
+	first, inFlight, index, written := u.pages-len(u.full), u.full, !u.indexed, make(chan error, 1)
+	u.full, u.writing, u.written = nil, inFlight, written
+	go func() { written <- u.write(ctx, first, inFlight, index) }()
 	return nil
 }
 
-// settle waits for the pages that are being written; those that could not be wait again.
-func (u *Upload) settle() error {
+// waitForWrite waits for the pages that are being written. After an error they wait to be written
+// again.
+func (u *Upload) waitForWrite() error {
 	if u.written == nil {
 		return nil
 	}
 	err := <-u.written
 	if err != nil {
-		u.full = append(u.flying, u.full...)
+		u.full = append(u.writing, u.full...)
 	} else {
 		u.indexed = true
 	}
-	u.flying, u.written = nil, nil
+	u.writing, u.written = nil, nil
 	return err
 }
 
-// write writes pages, from the one of that number on.
+// write writes pages, numbered from first on.
 func (u *Upload) write(ctx context.Context, first int, pages [][]byte, index bool) error {
-	pack := squeeze
-	if u.spec.Personal() {
-		pack = squeezeOwn
+	pack := compress
+	if u.spec.Personalized() {
+		pack = compressPersonalized
 	}
 	fields := make([]any, 0, 2*len(pages))
 	for i, page := range pages {
@@ -222,7 +220,7 @@ func (u *Upload) write(ctx context.Context, first int, pages [][]byte, index boo
 		return nil
 	})
 	if err == nil && index {
-		// Known as uploading.
+		// From here on its status is "uploading".
 		err = u.ledger.index(ctx, u.id)
 	}
 	if err != nil {
@@ -231,23 +229,23 @@ func (u *Upload) write(ctx context.Context, first int, pages [][]byte, index boo
 	return nil
 }
 
-// Commit makes the upload a campaign. The same id and content again gives the
-// first receipt; other content is ErrConflict. An error otherwise means that it
-// is not known whether the commit happened: enqueueing the same again is safe.
+// Commit turns the upload into a campaign. If the same id was committed with the same content, it
+// returns the first receipt; with other content it returns ErrConflict. After any other error it is
+// not known whether the commit happened. It is safe to enqueue the same campaign again.
 func (u *Upload) Commit(ctx context.Context) (Receipt, error) {
 	if u.total == 0 {
 		return Receipt{}, fmt.Errorf("commit %s: no recipients", u.id)
 	}
-	// Findable by the sweeper before the commit can happen, as of now: an upload may
-	// have taken hours.
-	if err := u.settle(); err != nil {
+	// The sweeper must be able to find the campaign before it can be committed. The index entry
+	// must be recent, because an upload may have taken hours.
+	if err := u.waitForWrite(); err != nil {
 		return Receipt{}, err
 	}
 	u.indexed = false
 	if err := u.flush(ctx, 1); err != nil {
 		return Receipt{}, err
 	}
-	if err := u.settle(); err != nil {
+	if err := u.waitForWrite(); err != nil {
 		return Receipt{}, err
 	}
 	if !u.indexed {
@@ -257,7 +255,7 @@ func (u *Upload) Commit(ctx context.Context) (Receipt, error) {
 	}
 	out, err := u.ledger.run(ctx, commitScript, u.id,
 		[]string{stagingKey(u.id, u.token), specKey(u.id), tombstoneKey(u.id)},
-		u.token, u.digest.Sum(), u.record, u.total, u.pages, unixMilli(u.spec.StartAt), unixMilli(u.spec.ExpiresAt), u.ledger.limitRecord(u.spec))
+		u.token, u.digest.Sum(), u.record, u.total, u.pages, unixMilli(u.spec.StartAt), unixMilli(u.spec.ExpiresAt), u.ledger.thresholdRecord(u.spec))
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -265,7 +263,7 @@ func (u *Upload) Commit(ctx context.Context) (Receipt, error) {
 		return Receipt{}, fmt.Errorf("commit %s: %w", u.id, errAnswer)
 	}
 	if strings.HasPrefix(out[0], "past") {
-		// The upload has put it into the indexes again, where there is nothing to find.
+		// The upload entered the id in the indexes again, but there is no campaign to find.
 		if err := u.ledger.unindex(ctx, u.id); err != nil {
 			return Receipt{}, err
 		}
@@ -274,7 +272,7 @@ func (u *Upload) Commit(ctx context.Context) (Receipt, error) {
 	case "conflict", "past_conflict":
 		return Receipt{}, fmt.Errorf("commit %s: %w", u.id, ErrConflict)
 	case "lost":
-		return Receipt{}, fmt.Errorf("commit %s: the uploaded recipients are not all in Redis any more; start the upload again", u.id)
+		return Receipt{}, fmt.Errorf("commit %s: Redis no longer has all uploaded recipients; start the upload again", u.id)
 	}
 	total, err := strconv.Atoi(out[2])
 	if err != nil {
@@ -283,9 +281,9 @@ func (u *Upload) Commit(ctx context.Context) (Receipt, error) {
 	return Receipt{ID: u.id, Total: total, CreatedAt: parseMilli(out[1]), Again: out[0] != "new"}, nil
 }
 
-// Discard drops what was uploaded; a commit afterwards fails.
+// Discard deletes what was uploaded. A commit after it fails.
 func (u *Upload) Discard(ctx context.Context) error {
-	_ = u.settle() // what is dropped need not have been written
+	_ = u.waitForWrite() // its error does not matter: the pages are deleted
 	if err := u.ledger.rdb.Unlink(ctx, stagingKey(u.id, u.token)).Err(); err != nil {
 		return fmt.Errorf("discard upload %s: %w", u.id, err)
 	}

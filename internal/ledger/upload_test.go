@@ -12,7 +12,7 @@ import (
 
 func (r *rig) upload(id string, spec Spec, inputs ...string) *Upload {
 	r.Helper()
-	u, err := r.Begin(id, spec)
+	u, err := r.BeginUpload(id, spec)
 	r.ok(err)
 	for _, x := range inputs {
 		r.ok(u.Add(r.Context(), x))
@@ -26,11 +26,11 @@ func TestCommitOnce(t *testing.T) {
 	spec := Spec{Body: "Habari", ExpiresIn: time.Hour, ExpiresAt: time.Now().Add(time.Hour)}
 	first, err := r.upload("c", spec, "1", "2").Commit(t.Context())
 	if err != nil || first.Total != 2 || first.Again || first.CreatedAt.IsZero() {
-		t.Fatalf("commit came to %+v, %v", first, err)
+		t.Fatalf("commit returned %+v, %v", first, err)
 	}
 	before := r.state("c")
 	later := spec
-	later.ExpiresAt = later.ExpiresAt.Add(time.Second) // the same as asked for
+	later.ExpiresAt = later.ExpiresAt.Add(time.Second) // the producer's request is the same
 	same := first
 	same.Again = true
 	cases := map[string]struct {
@@ -50,7 +50,7 @@ func TestCommitOnce(t *testing.T) {
 	for name, c := range cases {
 		got, err := c.u.Commit(t.Context())
 		if !errors.Is(err, c.err) || !reflect.DeepEqual(got, c.want) {
-			t.Errorf("%s came to %+v, %v; want %+v, %v", name, got, err, c.want, c.err)
+			t.Errorf("%s returned %+v, %v; want %+v, %v", name, got, err, c.want, c.err)
 		}
 		if n, err := r.rdb.Exists(t.Context(), stagingKey("c", c.u.token)).Result(); err != nil || n > 0 {
 			t.Errorf("%s left its staging area behind", name)
@@ -70,36 +70,36 @@ func TestCommitWhoseAnswerGotLost(t *testing.T) {
 	before := r.state("c")
 	again, err := u.Commit(t.Context())
 	if err != nil || !reflect.DeepEqual(again, first) {
-		t.Errorf("commit said again came to %+v, %v; at first to %+v", again, err, first)
+		t.Errorf("the repeated commit returned %+v, %v; the first time %+v", again, err, first)
 	}
 	if r.state("c") != before {
-		t.Error("it changed something")
+		t.Error("the ledger changed")
 	}
 }
 
 func TestCommitOfWhatIsNotThere(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	gone := r.upload("gone", Spec{Body: "x"}, "1")
-	r.ok(gone.flush(t.Context(), 1))
-	r.ok(gone.Discard(t.Context()))
+	discarded := r.upload("discarded", Spec{Body: "x"}, "1")
+	r.ok(discarded.flush(t.Context(), 1))
+	r.ok(discarded.Discard(t.Context()))
 	half := r.upload("half", Spec{Body: "x"}, "1")
 	r.ok(half.flush(t.Context(), 1))
 	r.ok(half.Add(t.Context(), "2"))
 	r.ok(half.flush(t.Context(), 1))
-	r.ok(half.settle())
+	r.ok(half.waitForWrite())
 	r.ok(r.rdb.HDel(t.Context(), stagingKey("half", half.token), "p1").Err())
-	for _, u := range []*Upload{gone, half, r.upload("nobody", Spec{Body: "x"})} {
+	for _, u := range []*Upload{discarded, half, r.upload("empty", Spec{Body: "x"})} {
 		if _, err := u.Commit(t.Context()); err == nil || errors.Is(err, ErrConflict) {
-			t.Errorf("%s: commit came to %v", u.id, err)
+			t.Errorf("%s: commit returned %v", u.id, err)
 		}
 		if n, err := r.rdb.Exists(t.Context(), ledgerKey(u.id)).Result(); err != nil || n > 0 {
-			t.Errorf("%s: there is a campaign", u.id)
+			t.Errorf("%s: the failed commit created a campaign", u.id)
 		}
 	}
-	// An upload that was lost can be made again.
+	// A lost upload can be repeated.
 	if receipt, err := r.upload("half", Spec{Body: "x"}, "1", "2").Commit(t.Context()); err != nil || receipt.Total != 2 {
-		t.Errorf("the second upload came to %+v, %v", receipt, err)
+		t.Errorf("the second upload returned %+v, %v", receipt, err)
 	}
 }
 
@@ -111,7 +111,7 @@ func TestStagingIsOutOfSightAndGoesByItself(t *testing.T) {
 	}
 	u := r.upload("c", Spec{Body: "x"}, "1")
 	r.ok(u.flush(t.Context(), 1))
-	r.ok(u.settle())
+	r.ok(u.waitForWrite())
 	if s := r.summary("c"); s.State != Uploading || s.CreatedAt.IsZero() {
 		t.Errorf("state is %s since %v, want uploading", s.State, s.CreatedAt)
 	}
@@ -120,12 +120,12 @@ func TestStagingIsOutOfSightAndGoesByItself(t *testing.T) {
 	}
 	ttl, err := r.rdb.TTL(t.Context(), stagingKey("c", u.token)).Result()
 	if err != nil || ttl < 23*time.Hour {
-		t.Errorf("the staging area lives for %v, %v", ttl, err)
+		t.Errorf("the TTL of the staging area is %v, %v", ttl, err)
 	}
 	_, err = u.Commit(t.Context())
 	r.ok(err)
 	if ttl, err := r.rdb.TTL(t.Context(), ledgerKey("c")).Result(); err != nil || ttl != -1 {
-		t.Errorf("the ledger lives for %v, %v; it must stay", ttl, err)
+		t.Errorf("the TTL of the ledger is %v, %v; want none", ttl, err)
 	}
 }
 
@@ -141,7 +141,7 @@ func TestUploadCutsWhatIsLongerThanAnyNumber(t *testing.T) {
 	}
 	u := r.upload("c", Spec{Body: "x"}, long[:MaxInput], "", "\x00\xff")
 	if got, err := u.Commit(t.Context()); err != nil || !got.Again {
-		t.Errorf("the cut one is not the same: %+v, %v", got, err)
+		t.Errorf("an upload of the cut inputs is not the same campaign: %+v, %v", got, err)
 	}
 }
 
@@ -149,19 +149,19 @@ func TestBeginRefusesBadIDs(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	for _, id := range []string{"", "a b", "{a}", "ä", strings.Repeat("x", 129), "a\n"} {
-		if _, err := r.Begin(id, Spec{}); err == nil || ValidID(id) {
-			t.Errorf("id %q was taken", id)
+		if _, err := r.BeginUpload(id, Spec{}); err == nil || ValidID(id) {
+			t.Errorf("id %q was accepted", id)
 		}
 	}
 	for _, id := range []string{"a", "A.b_c:d-9", strings.Repeat("x", 128)} {
-		if _, err := r.Begin(id, Spec{}); err != nil || !ValidID(id) {
-			t.Errorf("id %q was not taken: %v", id, err)
+		if _, err := r.BeginUpload(id, Spec{}); err != nil || !ValidID(id) {
+			t.Errorf("id %q was rejected: %v", id, err)
 		}
 	}
 }
 
-// An upload may take hours, and the sweeper closes entries of the open index that
-// are old and need no look: the commit must be found all the same.
+// An upload may take hours, and the sweeper removes old entries of the open index. The commit must
+// still be found.
 func TestCommitOfALongUploadIsFoundByTheSweeper(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -187,18 +187,18 @@ func TestScheduledCampaignIsWatchedFromItsStart(t *testing.T) {
 	if s := r.summary("c"); s.State != Scheduled || !s.StartAt.Equal(start) {
 		t.Errorf("state is %s, start %v", s.State, s.StartAt)
 	}
-	if due, err := r.Due(t.Context(), "c", start.Add(-time.Second)); err != nil || len(due) > 0 {
+	if due, err := r.DueBatches(t.Context(), "c", start.Add(-time.Second)); err != nil || len(due) > 0 {
 		t.Errorf("due before its start: %v, %v", due, err)
 	}
-	// Nor does pausing and resuming it bring it forward.
+	// A pause and a resume do not bring it forward.
 	_, err := r.Pause(t.Context(), "c", "me")
 	r.ok(err)
 	_, err = r.Resume(t.Context(), "c", "me")
 	r.ok(err)
-	if due, err := r.Due(t.Context(), "c", start.Add(-time.Second)); err != nil || len(due) > 0 {
+	if due, err := r.DueBatches(t.Context(), "c", start.Add(-time.Second)); err != nil || len(due) > 0 {
 		t.Errorf("resumed, it is due before its start: %v, %v", due, err)
 	}
-	due, err := r.Due(t.Context(), "c", start)
+	due, err := r.DueBatches(t.Context(), "c", start)
 	if want := (Wake{Batch: PlanWork, Number: 1}); err != nil || len(due) != 1 || due[0] != want {
 		t.Errorf("due at its start: %v, %v", due, err)
 	}
@@ -216,7 +216,7 @@ func TestUploadsAtOnceOneWins(t *testing.T) {
 	for i := range n {
 		body := []string{"one", "other"}[i%2]
 		go func() {
-			u, err := r.Begin("c", Spec{Body: body})
+			u, err := r.BeginUpload("c", Spec{Body: body})
 			if err == nil {
 				err = u.Add(t.Context(), "1")
 			}
@@ -242,7 +242,7 @@ func TestUploadsAtOnceOneWins(t *testing.T) {
 		}
 	}
 	if first != 1 || again != n/2-1 || conflict != n/2 {
-		t.Errorf("%d were first, %d again, %d in conflict", first, again, conflict)
+		t.Errorf("%d commits were first, %d the same again, %d in conflict", first, again, conflict)
 	}
 	keys, err := r.rdb.Keys(t.Context(), keyPrefix+"{c}:u:*").Result()
 	if err != nil && !errors.Is(err, redis.Nil) || len(keys) > 0 {

@@ -11,26 +11,26 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// PlanWork is the name under which planning stands in the open set, beside batches.
+// PlanWork is the name of planning in the open set, beside the names of batches.
 const PlanWork = "plan"
 
 func parseWake(s string) (Wake, error) {
 	b, n, ok := strings.Cut(s, ":")
 	num, err := strconv.Atoi(n)
 	if !ok || err != nil {
-		return Wake{}, fmt.Errorf("wake %.30q: %w", s, errRecord)
+		return Wake{}, fmt.Errorf("parse wake %.30q: %w", s, errRecord)
 	}
 	return Wake{Batch: b, Number: num}, nil
 }
 
-// Due lists the open work of a campaign (batches, or PlanWork) that the sweeper
-// should look at by now, with the number of its last wake.
-func (l *Ledger) Due(ctx context.Context, id string, now time.Time) ([]Wake, error) {
+// DueBatches returns the open work of a campaign (batches, or PlanWork) that the sweeper should
+// check by now, each with the number of its last wake. It returns at most 500.
+func (l *Ledger) DueBatches(ctx context.Context, id string, now time.Time) ([]Wake, error) {
 	names, err := l.rdb.ZRangeByScore(ctx, openKey(id), &redis.ZRangeBy{
 		Min: "-inf", Max: strconv.FormatInt(now.UnixMilli(), 10), Count: 500,
 	}).Result()
 	if err != nil {
-		return nil, fmt.Errorf("due work of %s: %w", id, err)
+		return nil, fmt.Errorf("read due work of %s: %w", id, err)
 	}
 	if len(names) == 0 {
 		return nil, nil
@@ -41,7 +41,7 @@ func (l *Ledger) Due(ctx context.Context, id string, now time.Time) ([]Wake, err
 	}
 	got, err := l.rdb.HMGet(ctx, ledgerKey(id), fields...).Result()
 	if err != nil {
-		return nil, fmt.Errorf("due work of %s: %w", id, err)
+		return nil, fmt.Errorf("read due work of %s: %w", id, err)
 	}
 	out := make([]Wake, len(names))
 	for i, n := range names {
@@ -50,8 +50,7 @@ func (l *Ledger) Due(ctx context.Context, id string, now time.Time) ([]Wake, err
 	return out, nil
 }
 
-// Watch sets when the sweeper looks at a batch, or the plan, again; one that is
-// closed stays closed.
+// Watch sets when the sweeper checks a batch, or the plan, again. It does nothing for closed work.
 func (l *Ledger) Watch(ctx context.Context, id, batch string, at time.Time) error {
 	if err := l.rdb.ZAddXX(ctx, openKey(id), redis.Z{Score: float64(at.UnixMilli()), Member: batch}).Err(); err != nil {
 		return fmt.Errorf("watch %s of %s: %w", batch, id, err)
@@ -59,21 +58,21 @@ func (l *Ledger) Watch(ctx context.Context, id, batch string, at time.Time) erro
 	return nil
 }
 
-// Ahead is how many open batches of a campaign, for the same account, were handed out
-// before this one, not counting those that are looked at only after until. It counts no
-// further than most, since a retry may have opened very many.
-func (l *Ledger) Ahead(ctx context.Context, id, batch string, until time.Time, most int) (n int, err error) {
+// BatchesAhead counts the open batches of a campaign in the same stream that were handed out before
+// this one. Batches that are watched only after until do not count. It counts up to most, because a
+// retry may have opened very many.
+func (l *Ledger) BatchesAhead(ctx context.Context, id, batch string, until time.Time, most int) (n int, err error) {
 	const step = 256
-	lane, _, _ := strings.Cut(batch, ".")
+	stream, _, _ := strings.Cut(batch, ".")
 	by := &redis.ZRangeBy{Min: "-inf", Max: strconv.FormatInt(until.UnixMilli(), 10), Count: step}
 	for {
 		names, err := l.rdb.ZRangeByScore(ctx, openKey(id), by).Result()
 		if err != nil {
-			return 0, fmt.Errorf("batches of %s: %w", id, err)
+			return 0, fmt.Errorf("count open batches of %s: %w", id, err)
 		}
 		for _, name := range names {
-			// Of two numbers without leading zeros the longer one is the larger.
-			if b, _, _ := strings.Cut(name, "."); b == lane && (len(name) < len(batch) || len(name) == len(batch) && name < batch) {
+			// Without leading zeros, the longer of two numbers is the larger.
+			if b, _, _ := strings.Cut(name, "."); b == stream && (len(name) < len(batch) || len(name) == len(batch) && name < batch) {
 				n++
 			}
 		}
@@ -83,12 +82,12 @@ func (l *Ledger) Ahead(ctx context.Context, id, batch string, until time.Time, m
 	}
 }
 
-// NextDue is when the first of a campaign's batches that are handed out is looked at
-// next; zero if none is.
+// NextDue returns the earliest time at which one of a campaign's open batches is checked next; zero
+// if none is open.
 func (l *Ledger) NextDue(ctx context.Context, id string) (time.Time, error) {
 	first, err := l.rdb.ZRangeWithScores(ctx, openKey(id), 0, 0).Result()
 	if err != nil {
-		return time.Time{}, fmt.Errorf("next due of %s: %w", id, err)
+		return time.Time{}, fmt.Errorf("read next due batch of %s: %w", id, err)
 	}
 	if len(first) == 0 {
 		return time.Time{}, nil
@@ -96,9 +95,8 @@ func (l *Ledger) NextDue(ctx context.Context, id string) (time.Time, error) {
 	return time.UnixMilli(int64(first[0].Score)), nil
 }
 
-// RaiseWake gives a batch, or the plan, whose wake `lost` is gone, a new wake
-// number. ok is false when it is closed. watch is how long the sweeper waits
-// before it looks again.
+// RaiseWake gives a batch, or the plan, a new wake number because the wake lost is lost. ok is
+// false if the batch is closed. watch is how long the sweeper waits before it checks again.
 func (l *Ledger) RaiseWake(ctx context.Context, id string, lost Wake, watch time.Duration) (w Wake, ok bool, err error) {
 	out, err := l.run(ctx, wakeScript, id, nil, lost.Batch, lost.Number, watch.Milliseconds())
 	if errors.Is(err, ErrNotFound) {
@@ -117,10 +115,11 @@ func (l *Ledger) RaiseWake(ctx context.Context, id string, lost Wake, watch time
 	return Wake{Batch: lost.Batch, Number: n}, true, nil
 }
 
-// TopUp hands out batches where a crash or a grown window left room, by lane, and ends a campaign whose time is over.
-func (l *Ledger) TopUp(ctx context.Context, id string, windows map[int]int) (wakes []Wake, done bool, err error) {
+// TopUp hands out batches where a crash or a larger open-batch limit left room, and ends a campaign
+// that has expired. openBatchLimits are by stream.
+func (l *Ledger) TopUp(ctx context.Context, id string, openBatchLimits map[int]int) (wakes []Wake, done bool, err error) {
 	var args []any
-	for a, n := range windows {
+	for a, n := range openBatchLimits {
 		args = append(args, a, n)
 	}
 	out, err := l.run(ctx, topUpScript, id, nil, args...)
@@ -130,31 +129,32 @@ func (l *Ledger) TopUp(ctx context.Context, id string, windows map[int]int) (wak
 	return answerWakes(out)
 }
 
-// Now is Redis' clock, by which every due time and lease is set.
+// Now returns the time by Redis' clock, which every due time and lease uses.
 func (l *Ledger) Now(ctx context.Context) (time.Time, error) {
 	t, err := l.rdb.Time(ctx).Result()
 	if err != nil {
-		return t, fmt.Errorf("redis time: %w", err)
+		return t, fmt.Errorf("read time of redis: %w", err)
 	}
 	return t, nil
 }
 
-// Sweeping takes or keeps the lock under which one worker of the cluster sweeps.
+// Sweeping takes or keeps the lock that lets one worker of the cluster sweep. It reports whether
+// the worker has the lock. Without a renewal the lock ends after life.
 func (l *Ledger) Sweeping(ctx context.Context, worker string, life time.Duration) (bool, error) {
 	err := l.rdb.SetArgs(ctx, sweeperLock, worker, redis.SetArgs{Mode: "NX", TTL: life}).Err()
 	if err == nil {
 		return true, nil
 	}
 	if !errors.Is(err, redis.Nil) {
-		return false, fmt.Errorf("sweeper lock: %w", err)
+		return false, fmt.Errorf("take sweeper lock: %w", err)
 	}
 	holder, err := l.rdb.Get(ctx, sweeperLock).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
-		return false, fmt.Errorf("sweeper lock: %w", err)
+		return false, fmt.Errorf("take sweeper lock: %w", err)
 	}
 	if holder != worker {
 		return false, nil
 	}
-	// Two sweepers at once would only do some looks twice: every step is a script of its own.
+	// Two sweepers at once would only check some work twice, because every step is one script.
 	return true, l.rdb.PExpire(ctx, sweeperLock, life).Err()
 }

@@ -1,7 +1,8 @@
--- write_off.lua ends a stopped campaign whose last recipients were in flight when their records could not be read any more.
--- KEYS: 1 ledger, 2 open set, 3 works that were set aside
--- ARGV: 1 ms since the last was set aside
--- Returns {'done'|'open'|'missing'|'newer'}. The same again changes nothing.
+-- write_off.lua ends a stopped campaign whose last recipients were in flight when their records became unreadable. Those
+-- recipients become unknown.
+-- KEYS: 1 ledger, 2 open set, 3 quarantined work
+-- ARGV: 1 ms that must have passed since the last quarantine
+-- Returns {'done'|'open'|'missing'|'newer'}. Running it again changes nothing.
 local bad = unfit()
 if bad then return {bad} end
 if get('fin') then return {'done'} end

@@ -16,23 +16,25 @@ import (
 
 // mutant is one deliberately wrong version of Tuma.
 type mutant struct {
-	// name says what is wrong, in words that a file name can have.
+	// name states what is wrong, in letters that are valid in a file name.
 	name  string
 	edits []edit
 	by    catcher
 }
 
-// edit replaces a text that stands in its file exactly once.
+// edit replaces a snippet of code. file names where old is, unless the code has moved within
+// its folder. old must fit one place (see find.go). new uses the names that old has.
 type edit struct{ file, old, new string }
 
-// catcher is what must notice a mutant: tests of a package, or a chaos run.
+// catcher must notice a mutant. It is either tests of a package or a chaos run.
 type catcher struct {
-	// pkg is the folder of the tests, tests their names, any of which will do.
+	// pkg is the folder of the tests. tests is an expression for their names; it is empty for a chaos run.
 	pkg, tests string
-	// args are for the tests' binary; of a chaos run, which has no tests, for chaos.
+	// args are the arguments of the test binary or of chaos.
 	args []string
-	// want is an expression that what is said must match, or empty.
-	want  string
+	// want is an expression that the output must match. If it is empty, any failure will do.
+	want string
+	// limit is the maximum time that the catcher may take.
 	limit time.Duration
 }
 
@@ -40,7 +42,7 @@ const chaosFolder = "internal/chaos"
 
 func (c catcher) isChaos() bool { return c.tests == "" }
 
-// String names it as a person would run it.
+// String returns the package and its tests, or the chaos command.
 func (c catcher) String() string {
 	if c.isChaos() {
 		return "chaos " + strings.Join(c.args, " ")
@@ -48,8 +50,14 @@ func (c catcher) String() string {
 	return c.pkg + " " + strings.ReplaceAll(c.tests, "|", ", ")
 }
 
-func (c catcher) slug() string {
-	return regexp.MustCompile(`[^A-Za-z0-9]+`).ReplaceAllString(c.pkg+strings.Join(c.args, ""), "-")
+// slug returns a file name for the catcher.
+func (c catcher) slug() string { return slug(c.pkg + strings.Join(c.args, "")) }
+
+// slug returns a file name for the mutant.
+func (m mutant) slug() string { return slug(m.name) }
+
+func slug(name string) string {
+	return regexp.MustCompile(`[^A-Za-z0-9]+`).ReplaceAllString(name, "-")
 }
 
 type verdict string
@@ -57,87 +65,63 @@ type verdict string
 const (
 	caught   verdict = "caught"
 	survived verdict = "survived"
-	broken   verdict = "broken" // nothing is known: it does not compile, or was noticed otherwise
+	broken   verdict = "broken" // no result: the mutant does not fit or compile, or something else failed
 )
 
-// finding is what a catcher came to.
+// finding is the result of a catcher.
 type finding struct {
 	verdict verdict
-	how     string // in one line
-	said    string
+	how     string // the reason, in one line
+	output  string // the whole output
 }
 
-func (f finding) word() string { return string(f.verdict) }
-
-// bench is where mutants are made.
+// bench builds and runs mutants of the module at root. Its files are in dir.
 type bench struct {
 	root, dir string
 	chaos     sync.Once
 	chaosErr  error
 }
 
-// apply returns the files that a mutant changes, with their new text.
-func (m mutant) apply(root string) (map[string]string, error) {
-	changed := map[string]string{}
-	for _, e := range m.edits {
-		text, ok := changed[e.file]
-		if !ok {
-			b, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(e.file)))
-			if err != nil {
-				return nil, err
-			}
-			text = string(b)
-		}
-		if n := strings.Count(text, e.old); n != 1 {
-			return nil, fmt.Errorf("the table is out of date: %s has this %d times: %q", e.file, n, e.old)
-		}
-		if e.old == e.new {
-			return nil, fmt.Errorf("nothing is changed in %s", e.file)
-		}
-		changed[e.file] = strings.Replace(text, e.old, e.new, 1)
-	}
-	return changed, nil
-}
-
-// overlay writes a mutant's files and what tells the go command of them.
-func (b *bench) overlay(m mutant, dir string) (string, error) {
-	changed, err := m.apply(b.root)
+// overlay writes a mutant's files, and the file that the Go command's flag -overlay takes.
+// It returns the latter's name and the changed files.
+func (b *bench) overlay(m mutant, dir string) (name string, changed map[string]string, err error) {
+	changed, err = m.apply(newSource(os.DirFS(b.root)))
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", err
+		return "", nil, err
 	}
 	replace := map[string]string{}
 	for file, text := range changed {
 		at := filepath.Join(dir, strings.ReplaceAll(file, "/", "-"))
 		if err := os.WriteFile(at, []byte(text), 0o600); err != nil {
-			return "", err
+			return "", nil, err
 		}
 		replace[filepath.Join(b.root, filepath.FromSlash(file))] = at
 	}
-	said, err := json.Marshal(map[string]any{"Replace": replace})
+	text, err := json.Marshal(map[string]any{"Replace": replace})
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
-	at := filepath.Join(dir, "overlay.json")
-	return at, os.WriteFile(at, said, 0o600)
+	name = filepath.Join(dir, "overlay.json")
+	return name, changed, os.WriteFile(name, text, 0o600)
 }
 
-// command runs something of ours and returns all it says.
+// command runs a program and returns its whole output.
 func command(ctx context.Context, dir, name string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // chaos ends its own processes
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // so that chaos ends its own processes
 	cmd.WaitDelay = 20 * time.Second
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &output
 	err := cmd.Run()
-	return said.String(), err
+	return output.String(), err
 }
 
-// catch runs a catcher with an overlay, or with none.
+// catch runs a catcher. If overlay is empty, it runs without a mutant.
 func (b *bench) catch(ctx context.Context, c catcher, overlay, name string) finding {
 	if c.isChaos() {
 		return b.catchByChaos(ctx, c, overlay)
@@ -147,33 +131,34 @@ func (b *bench) catch(ctx context.Context, c catcher, overlay, name string) find
 	if overlay != "" {
 		args = append(args, "-overlay", overlay)
 	}
-	if said, err := command(ctx, b.root, "go", append(args, "./"+c.pkg)...); err != nil {
-		return finding{verdict: broken, how: "it does not compile: " + firstLine(said), said: said}
+	if output, err := command(ctx, b.root, "go", append(args, "./"+c.pkg)...); err != nil {
+		return finding{verdict: broken, how: "does not compile: " + shorten(compileErrors(output)), output: output}
 	}
 	defer func() { _ = os.Remove(binary) }()
 	limited, cancel := context.WithTimeout(ctx, c.limit+time.Minute)
 	defer cancel()
-	said, err := command(limited, filepath.Join(b.root, filepath.FromSlash(c.pkg)), binary, append([]string{"-test.run", "^(" + c.tests + ")$",
+	output, err := command(limited, filepath.Join(b.root, filepath.FromSlash(c.pkg)), binary, append([]string{"-test.run", "^(" + c.tests + ")$",
 		"-test.count", "1", "-test.timeout", c.limit.String()}, c.args...)...)
-	return judgeTests(c, said, err)
+	return judgeTests(c, output, err)
 }
 
-func judgeTests(c catcher, said string, err error) finding {
-	failed := regexp.MustCompile(`(?m)^--- FAIL: (?:` + c.tests + `)\b`).MatchString(said)
-	f := finding{said: said, how: firstLine(said)}
+// judgeTests returns the finding for the output of tests and the error of their run.
+func judgeTests(c catcher, output string, err error) finding {
+	failed := regexp.MustCompile(`(?m)^--- FAIL: (?:` + c.tests + `)\b`).MatchString(output)
+	f := finding{output: output, how: firstLine(output)}
 	switch {
-	case strings.Contains(said, "no tests to run"):
-		f.verdict, f.how = broken, "there is no such test"
+	case strings.Contains(output, "no tests to run"):
+		f.verdict, f.how = broken, "no such test: the table names a test that does not exist"
 	case err == nil:
 		f.verdict, f.how = survived, "the tests pass"
-	case strings.Contains(said, "panic: test timed out"):
-		f.verdict, f.how = broken, "the tests do not end"
+	case strings.Contains(output, "panic: test timed out"):
+		f.verdict, f.how = broken, "the tests ran into their time limit"
 	case !failed:
 		f.verdict = broken
-	case c.want != "" && !regexp.MustCompile(c.want).MatchString(said):
-		f.verdict, f.how = broken, "it fails, but not with "+c.want+": "+firstFailure(said)
+	case c.want != "" && !regexp.MustCompile(c.want).MatchString(output):
+		f.verdict, f.how = broken, "the tests fail, but not with "+c.want+": "+firstFailure(output)
 	default:
-		f.verdict, f.how = caught, firstFailure(said)
+		f.verdict, f.how = caught, firstFailure(output)
 	}
 	return f
 }
@@ -181,12 +166,12 @@ func judgeTests(c catcher, said string, err error) finding {
 func (b *bench) catchByChaos(ctx context.Context, c catcher, overlay string) finding {
 	binary := filepath.Join(b.dir, "chaos")
 	b.chaos.Do(func() {
-		if said, err := command(ctx, b.root, "go", "build", "-o", binary, "./"+chaosFolder); err != nil {
-			b.chaosErr = fmt.Errorf("%w\n%s", err, said)
+		if output, err := command(ctx, b.root, "go", "build", "-o", binary, "./"+chaosFolder); err != nil {
+			b.chaosErr = fmt.Errorf("%w\n%s", err, output)
 		}
 	})
 	if b.chaosErr != nil {
-		return finding{verdict: broken, how: "chaos does not compile", said: b.chaosErr.Error()}
+		return finding{verdict: broken, how: "chaos does not compile", output: b.chaosErr.Error()}
 	}
 	args := c.args
 	if overlay != "" {
@@ -194,24 +179,25 @@ func (b *bench) catchByChaos(ctx context.Context, c catcher, overlay string) fin
 	}
 	limited, cancel := context.WithTimeout(ctx, c.limit)
 	defer cancel()
-	said, err := command(limited, b.root, binary, args...)
-	return judgeChaos(c, said, err)
+	output, err := command(limited, b.root, binary, args...)
+	return judgeChaos(c, output, err)
 }
 
-func judgeChaos(c catcher, said string, err error) finding {
-	_, breaches, found := strings.Cut(said, "BROKEN PROMISES")
+// judgeChaos returns the finding for the output of chaos and the error of its run.
+func judgeChaos(c catcher, output string, err error) finding {
+	_, breaches, found := strings.Cut(output, "BROKEN PROMISES")
 	_, breaches, _ = strings.Cut(breaches, "\n")
 	breaches, _, _ = strings.Cut(breaches, "\nlogs and files")
-	f := finding{said: said, how: firstLine(breaches)}
+	f := finding{output: output, how: firstLine(breaches)}
 	switch {
 	case err == nil:
 		f.verdict, f.how = survived, "every promise was kept"
 	case !found:
-		f.verdict, f.how = broken, firstLine(said)
+		f.verdict, f.how = broken, firstLine(output)
 	case c.want == "":
 		f.verdict = caught
 	default:
-		f.verdict, f.how = broken, "it breaks, but not with "+c.want+": "+f.how
+		f.verdict, f.how = broken, "a promise is broken, but not "+c.want+": "+f.how
 		for line := range strings.Lines(breaches) {
 			if regexp.MustCompile(c.want).MatchString(line) {
 				f.verdict, f.how = caught, firstLine(line)
@@ -222,26 +208,29 @@ func judgeChaos(c catcher, said string, err error) finding {
 	return f
 }
 
-// longestHow keeps the table readable.
+// longestHow is the maximum number of bytes of a reason in the table.
 const longestHow = 150
 
-func firstLine(said string) string {
-	for line := range strings.Lines(said) {
+func shorten(line string) string { return line[:min(len(line), longestHow)] }
+
+// firstLine returns the first line that is not blank.
+func firstLine(output string) string {
+	for line := range strings.Lines(output) {
 		if line = strings.TrimSpace(line); line != "" {
-			return line[:min(len(line), longestHow)]
+			return shorten(line)
 		}
 	}
-	return "nothing is said"
+	return "no output"
 }
 
-// firstFailure is the first line in which a test says what is wrong.
-func firstFailure(said string) string {
-	_, said, _ = strings.Cut(said, "--- FAIL")
-	for line := range strings.Lines(said) {
+// firstFailure returns the first line in which a test reports what is wrong.
+func firstFailure(output string) string {
+	_, output, _ = strings.Cut(output, "--- FAIL")
+	for line := range strings.Lines(output) {
 		if strings.Contains(line, "_test.go:") && !strings.Contains(line, "[rapid] flaky") {
 			return firstLine(line)
 		}
 	}
-	_, said, _ = strings.Cut(said, "\n")
-	return firstLine(said)
+	_, output, _ = strings.Cut(output, "\n")
+	return firstLine(output)
 }

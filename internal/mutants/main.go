@@ -1,13 +1,18 @@
-// Command mutants breaks Tuma on purpose, one way at a time, and demands that a test
-// or a chaos run notices. Every wrong version is made with an overlay of the go
-// command; the tree is never changed.
+// Command mutants builds wrong versions of Tuma, one at a time, and fails if no test or
+// chaos run notices. It builds them with the Go command's flag -overlay and never changes
+// the tree.
 //
-//	go run ./internal/mutants            # all of them
+//	go run ./internal/mutants            # all mutants
 //	go run ./internal/mutants -run pause # those whose name matches
+//	go run ./internal/mutants -check     # only build them: do they fit and compile?
 //
-// What catches a mutant is run without it first, and must pass. A mutant that survives,
-// that does not compile, or that is noticed by something else than is written beside it
-// makes the exit status 1.
+// Each mutant names the tests or the chaos run that must catch it. These run without the
+// mutant first, and must pass. The exit status is 1 if a mutant survives, does not fit the
+// code, does not compile, or fails for another reason than its entry names.
+//
+// A mutant finds its code by tokens, so comments, white space, renamed identifiers and code
+// that moves within its folder do not matter (find.go). Run -check after a large rename: a
+// replacement may use a name that its snippet does not contain.
 package main
 
 import (
@@ -40,6 +45,7 @@ func main() {
 
 type options struct {
 	only     *regexp.Regexp
+	check    bool
 	control  bool
 	parallel int
 	verbose  bool
@@ -47,28 +53,34 @@ type options struct {
 
 func parse(args []string) (o options, err error) {
 	f := flag.NewFlagSet("mutants", flag.ContinueOnError)
-	only := f.String("run", "", "only those whose name matches this expression")
-	f.BoolVar(&o.control, "control", true, "first see that what is to catch them passes without them")
-	f.IntVar(&o.parallel, "j", 2, "how many at a time")
-	f.BoolVar(&o.verbose, "v", false, "print all that is said about a mutant that was not caught as it should be")
+	only := f.String("run", "", "run only mutants whose name matches this `expression`")
+	f.BoolVar(&o.check, "check", false, "only build the mutants, without tests")
+	f.BoolVar(&o.control, "control", true, "first run the tests and chaos without a mutant; they must pass")
+	f.IntVar(&o.parallel, "j", 2, "number of mutants at a time, at least 1")
+	f.BoolVar(&o.verbose, "v", false, "print the whole output for mutants that were not caught")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
-	if f.NArg() > 0 || o.parallel < 1 {
-		return o, fmt.Errorf("%q is not understood", args)
+	if f.NArg() > 0 {
+		return o, fmt.Errorf("unexpected argument %q: choose mutants with -run expression", f.Arg(0))
 	}
-	o.only, err = regexp.Compile(*only)
-	return o, err
+	if o.parallel < 1 {
+		return o, fmt.Errorf("-j must be at least 1, not %d", o.parallel)
+	}
+	if o.only, err = regexp.Compile(*only); err != nil {
+		return o, fmt.Errorf("-run must be a regular expression: %w", err)
+	}
+	return o, nil
 }
 
-// result is what became of one mutant, or of one run without any.
+// result is the finding for one mutant, or for one run without a mutant.
 type result struct {
 	name, by string
 	finding
 	took time.Duration
 }
 
-// run is the whole command.
+// run runs the command with its arguments, without the program's name.
 func run(ctx context.Context, args []string, out io.Writer) error {
 	o, err := parse(args)
 	if err != nil {
@@ -76,7 +88,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
 	if err != nil {
-		return fmt.Errorf("where is the module: %w", err)
+		return fmt.Errorf("find the module: %w", err)
 	}
 	dir, err := os.MkdirTemp("", "tuma-mutants-")
 	if err != nil {
@@ -86,7 +98,10 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	b := &bench{root: strings.TrimSpace(string(root)), dir: dir}
 	chosen := slices.DeleteFunc(slices.Clone(mutants), func(m mutant) bool { return !o.only.MatchString(m.name) })
 	if len(chosen) == 0 {
-		return errors.New("no mutant has such a name")
+		return errors.New("-run matches no mutant")
+	}
+	if o.check {
+		return b.checkAll(ctx, o, chosen, out)
 	}
 	if o.control {
 		if err := b.controls(ctx, o, chosen, out); err != nil {
@@ -95,7 +110,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	results := inParallel(o.parallel, chosen, func(m mutant) result {
 		r := b.try(ctx, m)
-		fmt.Fprintf(out, "%-8s %s (%s)\n", r.finding.word(), m.name, r.took.Round(time.Second))
+		fmt.Fprintf(out, "%-8s %s (%s)\n", r.verdict, m.name, r.took.Round(time.Second))
 		return r
 	})
 	if ctx.Err() != nil {
@@ -104,7 +119,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return print(out, results, o.verbose)
 }
 
-// controls runs every catcher without a mutant.
+// controls runs the catchers of the chosen mutants without a mutant.
 func (b *bench) controls(ctx context.Context, o options, chosen []mutant, out io.Writer) error {
 	results := inParallel(o.parallel, together(chosen), func(c catcher) result {
 		began := time.Now()
@@ -114,14 +129,14 @@ func (b *bench) controls(ctx context.Context, o options, chosen []mutant, out io
 	})
 	for _, r := range results {
 		if r.verdict != survived {
-			return fmt.Errorf("%s does not pass as it is: %s\n%s", r.by, r.how, r.said)
+			return fmt.Errorf("%s fails without a mutant: %s\n%s", r.by, r.how, r.output)
 		}
 		fmt.Fprintf(out, "passes   without a mutant: %s (%s)\n", r.by, r.took.Round(time.Second))
 	}
 	return nil
 }
 
-// together are the catchers of some mutants, those of one package in one.
+// together returns the catchers of the chosen mutants. It merges those of one package.
 func together(chosen []mutant) []catcher {
 	var all []catcher
 	for _, m := range chosen {
@@ -137,7 +152,7 @@ func together(chosen []mutant) []catcher {
 	return all
 }
 
-// inParallel does something to each, so many at a time, and returns what came of it in order.
+// inParallel calls do for each element, at most n at a time, and returns the results in order.
 func inParallel[T any](n int, of []T, do func(T) result) []result {
 	out := make([]result, len(of))
 	free := make(chan struct{}, n)
@@ -153,6 +168,7 @@ func inParallel[T any](n int, of []T, do func(T) result) []result {
 	return out
 }
 
+// print writes the table of results. It returns an error if a mutant was not caught.
 func print(out io.Writer, results []result, verbose bool) error {
 	fmt.Fprintln(out)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
@@ -162,7 +178,7 @@ func print(out io.Writer, results []result, verbose bool) error {
 		how := r.how
 		if r.verdict != caught {
 			bad++
-			how = strings.ToUpper(r.finding.word()) + ": " + how
+			how = strings.ToUpper(string(r.verdict)) + ": " + how
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%.0f s\n", r.name, r.by, how, r.took.Seconds())
 	}
@@ -171,27 +187,26 @@ func print(out io.Writer, results []result, verbose bool) error {
 	}
 	for _, r := range results {
 		if verbose && r.verdict != caught {
-			fmt.Fprintf(out, "\n%s:\n%s\n", r.name, r.said)
+			fmt.Fprintf(out, "\n%s:\n%s\n", r.name, r.output)
 		}
 	}
 	if bad > 0 {
-		return fmt.Errorf("%d of %d were not caught as they should be", bad, len(results))
+		return fmt.Errorf("%d of %d mutants were not caught", bad, len(results))
 	}
-	fmt.Fprintf(out, "\nAll %d were caught.\n", len(results))
+	fmt.Fprintf(out, "\nAll %d mutants were caught.\n", len(results))
 	return nil
 }
 
-// try makes one mutant and runs what is to catch it.
+// try builds one mutant and runs its catcher.
 func (b *bench) try(ctx context.Context, m mutant) (r result) {
 	began := time.Now()
 	r.name, r.by = m.name, m.by.String()
 	defer func() { r.took = time.Since(began) }()
-	name := strings.ReplaceAll(m.name, " ", "-")
-	overlay, err := b.overlay(m, filepath.Join(b.dir, name))
+	overlay, _, err := b.overlay(m, filepath.Join(b.dir, m.slug()))
 	if err != nil {
 		r.finding = finding{verdict: broken, how: err.Error()}
 		return r
 	}
-	r.finding = b.catch(ctx, m.by, overlay, name)
+	r.finding = b.catch(ctx, m.by, overlay, m.slug())
 	return r
 }

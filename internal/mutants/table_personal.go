@@ -1,28 +1,28 @@
 package main
 
-const laneGo = "internal/planning/lane.go"
+const streamGo = "internal/planning/stream.go"
 
-// inPersonal are about campaigns with merge fields.
-var inPersonal = []mutant{
-	{"a call that goes on when it is full", one(laneGo, "\tdelete(l.open, c.Body)\n", ""), partition},
-	{"a call with recipients of another text", one(laneGo, "\ti, ok := l.open[body]\n", "\ti, ok := 0, len(l.calls) > 0\n"), partition},
-	{"a text that the account does not take", one("internal/planning/route.go", "case !p.frozen.Accounts[n].Takes(body):", "case false:"), partition},
-	{"what is carried over counts no segments", one("internal/planning/planner.go", "\t\t\tp.segments += len(c.To) * segmentsOf(body)\n", ""), partition},
-	{"more is carried over than Redis is to hold in one value", one("internal/planning/planner.go", "for sum > ledger.MaxBodies {", "for sum < 0 {"),
+// personalMutants break campaigns with merge fields.
+var personalMutants = []mutant{
+	{"recipients added to a full call", one(streamGo, "\tdelete(l.open, c.Body)\n", ""), partition},
+	{"a call contains recipients with another text", one(streamGo, "i, ok := l.open[body]\n\tif !ok {\n\t\tc := ledger.Call{", "i, ok := 0, len(l.calls) > 0\n\tif !ok {\n\t\tc := ledger.Call{"), partition},
+	{"planning ignores which texts an account takes", one("internal/planning/route.go", "case !p.frozen.Accounts[n].AcceptsBody(body):", "case false:"), partition},
+	{"carried-over recipients not counted in segments", one("internal/planning/planner.go", "\t\t\tp.segments += len(c.To) * segmentsOf(body)\n", ""), partition},
+	{"carried-over texts exceed their size limit", one("internal/planning/planner.go", "for sum > ledger.MaxBodies {", "for sum < 0 {"),
 		tests("worker", "TestNoRecordOfLongTextsIsLarge")},
-	{"recipients with a rare text are carried on for ever", one("internal/planning/planner.go", "l.calls[0].To[0].Row <= next-ledger.CarryRows", "l.calls[0].To[0].Row < 0"),
+	{"recipients with a rare text carried over without end", one("internal/planning/planner.go", "l.calls[0].To[0].Row <= next-ledger.CarryRows", "l.calls[0].To[0].Row < 0*next"),
 		tests("internal/planning", "TestNobodyIsCarriedOnForLong")},
-	{"batches are taken to be in the order of rows", one("internal/ledger/find.go", "\t\tif err := f.look(ctx, n); err != nil {\n\t\t\treturn Row{}, false, err\n\t\t}\n",
+	{"batches assumed to be in the order of rows", one("internal/ledger/row_index.go", "\t\tif err := f.build(ctx, n); err != nil {\n\t\t\treturn Row{}, false, err\n\t\t}\n",
 		"\t\tf.index = []uint32{}\n"), tests("internal/ledger", "TestResultsOfBatchesInNoOrder")},
-	{"a text stays behind when its recipient moves", one("internal/ledger/move.go", "appendTo(going[a], p, g.gen.Body, f.Accounts[a])", "appendTo(going[a], p, m.gens[0].gen.Body, f.Accounts[a])"),
+	{"a moved recipient gets another call's text", one("internal/ledger/move.go", "appendTo(going[a], p, g.gen.Body, f.Accounts[a])", "appendTo(going[a], p, m.gens[0].gen.Body, f.Accounts[a])"),
 		model},
-	{"texts of two calls are mixed up", one("internal/ledger/batch.go", "\treturn b.Bodies[k]\n", "\treturn b.Bodies[0]\n"), model},
-	{"the page of an older release for one with values", one("internal/ledger/codec_own.go", "\tout[0] += formatOwn\n", ""), tests("internal/ledger", "TestRowsRoundTrip")},
-	{"a blank value is no matter", one("producer/personal.go", `if missing != "" && p.strict {`, `if false {`),
+	{"every call of a batch gets the first call's text", one("internal/ledger/batch.go", "\treturn b.Bodies[k]\n", "\treturn b.Bodies[0]\n"), model},
+	{"an upload page with values marked as one without", one("internal/ledger/codec_personalized.go", "\tout[0] += formatOwn\n", ""), tests("internal/ledger", "TestRowsRoundTrip")},
+	{"a blank value accepted in strict mode", one("producer/personal.go", `if missing != "" && p.strict {`, `if false {`),
 		tests("producer", "TestWhatCannotBeFilledInIsRefusedBeforeAnythingIsEnqueued")},
-	{"values are no part of the content", one("internal/ledger/upload.go", "\tfor _, v := range values {\n\t\td.buf", "\tfor _, v := range values[:0] {\n\t\td.buf"),
+	{"values left out of the content digest", one("internal/ledger/upload.go", "for _, v := range values {\n\t\td.buf = binary.AppendUvarint(", "for _, v := range values[:0] {\n\t\td.buf = binary.AppendUvarint("),
 		tests("producer", "TestTheValuesThatTheTextUsesAreTheContent")},
 }
 
-// partition is the property test of planning.
+// partition is the property test of planning: every recipient is in one call.
 var partition = tests("internal/planning", "TestCallsPartitionTheRecipients")

@@ -4,41 +4,40 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
-// largestBatch bounds a batch, whatever the rate.
-const largestBatch = 500
+// maxBatchSize bounds the recipients of a batch, whatever the rate.
+const maxBatchSize = 500
 
-// A batch has at most fewestCalls calls, or so many that the campaign has manyBatches of
-// them, but never more than mostCalls: one slot makes the calls of a batch one after the
-// other, and a small campaign at a gateway that takes one number a call should use more
-// slots than one; of a large one too much time would go to where batches end.
+// A batch has at most minCalls calls, or enough to divide the campaign into targetBatches batches,
+// but never more than maxCalls. One slot makes the calls of a batch one after the other. A small
+// campaign at a gateway that takes one number a call should use several slots. In a large campaign,
+// small batches would waste time between batches.
 const (
-	fewestCalls = 50
-	mostCalls   = 250
-	manyBatches = 200
+	minCalls      = 50
+	maxCalls      = 250
+	targetBatches = 200
 )
 
-func callsOf(recipients int) int { return min(max(fewestCalls, recipients/manyBatches), mostCalls) }
+func callsPerBatch(recipients int) int { return min(max(minCalls, recipients/targetBatches), maxCalls) }
 
-// Account freezes what planning a campaign of so many recipients, 0 if that is not known,
-// needs of an account. Whether it resends, and is passed over by routes, is the caller's to
-// say.
-func Account(c ledger.Card, spec ledger.Spec, recipients int) ledger.FrozenAccount {
+// Account returns what a plan snapshot needs of an account, for a campaign with this number of
+// recipients (0: unknown). The caller sets Resend and Held.
+func Account(c ledger.Card, spec ledger.Spec, recipients int) ledger.SnapshotAccount {
 	most := max(1, c.Info.MaxRecipients)
 	rate := messageRate(c, segmentsOf(spec.ShortBody()))
-	a := ledger.FrozenAccount{Name: c.Name, MaxRecipients: most, BatchSize: batchSize(most, callsOf(recipients), rate)}
-	if !spec.Personal() {
+	a := ledger.SnapshotAccount{Name: c.Name, MaxRecipients: most, BatchSize: batchSize(most, callsPerBatch(recipients), rate)}
+	if !spec.Personalized() {
 		return a
 	}
-	// Its calls may have one recipient each, or many.
+	// Each of its calls may have one recipient or many.
 	a.MaxChars, a.MaxSegments = c.Info.MaxChars, c.Info.MaxSegments
-	a.Calls = callsOf(recipients)
+	a.Calls = callsPerBatch(recipients)
 	if c.Unit == ledger.UnitRequests && c.Rate > 0 {
 		a.Calls = int(min(float64(a.Calls), max(1, c.Rate*60)))
 	}
 	return a
 }
 
-// messageRate is an account's rate in messages a second; 0: unlimited.
+// messageRate returns an account's rate in messages a second; 0 means unlimited.
 func messageRate(c ledger.Card, segments int) float64 {
 	switch c.Unit {
 	case ledger.UnitRequests:
@@ -49,10 +48,10 @@ func messageRate(c ledger.Card, segments int) float64 {
 	return c.Rate
 }
 
-// batchSize is up to 500 recipients, so many calls or a minute of the rate, in whole calls
-// where more than one fits.
+// batchSize returns the size of a batch: at most 500 recipients, calls calls, or a minute of the
+// rate. If more than one call fits, it is a whole number of calls.
 func batchSize(maxRecipients, calls int, rate float64) int {
-	n := min(largestBatch, calls*maxRecipients)
+	n := min(maxBatchSize, calls*maxRecipients)
 	if rate > 0 {
 		n = int(min(float64(n), max(1, rate*60)))
 	}

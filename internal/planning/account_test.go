@@ -45,7 +45,7 @@ func TestALargeCampaignHasMoreCallsInABatch(t *testing.T) {
 			t.Errorf("%d recipients: batches of %d calls, want %d", recipients, got, want)
 		}
 		if got := planning.Account(card, ledger.Spec{Body: "x {{name}}", Fields: []string{"name"}}, recipients).Calls; got != want {
-			t.Errorf("%d recipients with texts of their own: batches of %d calls, want %d", recipients, got, want)
+			t.Errorf("%d personalized recipients: batches of %d calls, want %d", recipients, got, want)
 		}
 	}
 }

@@ -1,6 +1,6 @@
-// Package planning decides, without Redis, what becomes of each uploaded recipient of a
-// campaign: left out and why, or in which batch and call of which account, and with which
-// body. A worker commits what it decides; a preview counts it.
+// Package planning decides, without Redis, what happens to each uploaded recipient of a campaign. A
+// recipient is skipped with a reason, or gets a batch, a call of an account, and a body. A worker
+// commits the result; a preview counts it.
 package planning
 
 import (
@@ -10,34 +10,34 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// Planner turns the pages of one campaign, in their order, into batches. It remembers
-// every number that it has planned, in three to six bytes each, and per lane the calls
-// that are not full yet: recipients with the same body meet in one if they are no more
-// than ledger.CarryRows apart, as long as all that waits fits into what one page carries
-// over to the next. What it says depends on nothing
-// but what it was given, so that another planner says the same. Not safe for concurrent
-// use.
+// Planner turns the pages of one campaign, in order, into batches. It remembers every number that
+// it has planned, in three to six bytes each. For each stream it keeps the calls that are not full
+// yet, so that recipients with the same body share a call. They must be at most ledger.CarryRows
+// rows apart, and all waiting calls must fit into what one page may carry over to the next.
+//
+// The result depends only on the input, so another planner produces the same. A Planner is not safe
+// for concurrent use.
 type Planner struct {
 	spec     ledger.Spec
-	frozen   ledger.Frozen
-	renderer *renderer // nil: the campaign is plain
-	seen     *numbers
-	lanes    []*lane
-	codes    []string // with which numbers of each window's country begin
+	snapshot ledger.PlanSnapshot
+	renderer *renderer // nil if the campaign is not personalized
+	seen     *msisdnSet
+	streams  []*stream
+	codes    []string // the calling code of each country in SendingHours
 	count    int
 	segments int
-	// opted is who is on a suppression list, of the page at hand.
+	// opted maps the suppressed recipients of the next page to their lists.
 	opted map[sms.MSISDN]string
 }
 
-// New begins to plan a campaign. The frozen part must name an account. It errs if the
-// body cannot be read.
-func New(spec ledger.Spec, frozen ledger.Frozen) (*Planner, error) {
-	p := &Planner{spec: spec, frozen: frozen, seen: newNumbers(), codes: callingCodes(frozen)}
-	for n := range frozen.Lanes() {
-		p.lanes = append(p.lanes, newLane(frozen.Lane(n)))
+// New returns a planner for a campaign. The snapshot must have at least one account. It returns an
+// error if the template cannot be parsed.
+func New(spec ledger.Spec, snapshot ledger.PlanSnapshot) (*Planner, error) {
+	p := &Planner{spec: spec, snapshot: snapshot, seen: newMSISDNSet(), codes: callingCodes(snapshot)}
+	for n := range snapshot.Streams() {
+		p.streams = append(p.streams, newStream(snapshot.Stream(n)))
 	}
-	if !spec.Personal() {
+	if !spec.Personalized() {
 		return p, nil
 	}
 	var err error
@@ -45,53 +45,52 @@ func New(spec ledger.Spec, frozen ledger.Frozen) (*Planner, error) {
 	return p, err
 }
 
-// Remember tells of a recipient that an earlier planner has planned, whether it is in a
-// batch or carried over.
+// Remember adds a recipient that an earlier planner has planned, in a batch or carried over.
 func (p *Planner) Remember(x ledger.Planned) {
 	p.seen.add(x.MSISDN)
 	p.count++
 }
 
-// Resume goes on with what an earlier planner has carried over, by lane, where its batches
-// have so many segments; that only counts if the body has merge fields and the campaign a
-// cap on segments. It errs if what was carried over cannot be rendered.
+// Resume adds the calls that an earlier planner carried over, by stream. segments is the number of
+// segments in its batches; it only matters for a personalized campaign with a segment cap. Resume
+// returns an error if a carried body cannot be rendered.
 func (p *Planner) Resume(carry [][]ledger.Call, segments int) error {
 	p.segments = segments
 	for n, calls := range carry {
 		for _, c := range calls {
 			if p.renderer == nil {
 				for _, x := range c.To {
-					p.lanes[n].add("", nil, x)
+					p.streams[n].add("", nil, x)
 				}
 				continue
 			}
 			body, reason, _ := p.renderer.render(c.Values)
 			if reason != "" {
-				return fmt.Errorf("plan: a body that was carried over cannot be rendered: %s", reason)
+				return fmt.Errorf("plan: cannot render a body that was carried over: %s", reason)
 			}
 			p.segments += len(c.To) * segmentsOf(body)
-			p.lanes[n].resume(body, c)
+			p.streams[n].resume(body, c)
 		}
 	}
 	return nil
 }
 
-// Planned is how many recipients are planned so far.
+// Planned returns how many recipients have been planned so far.
 func (p *Planner) Planned() int { return p.count }
 
-// Reading is a page whose numbers have been read.
+// Reading is a page with its numbers parsed.
 type Reading struct {
 	ledger.Page
-	numbers []sms.MSISDN   // 0: it is none
-	codes   map[int]string // why not
+	numbers []sms.MSISDN   // 0 if the input is not a valid number
+	codes   map[int]string // why it is not valid, by index
 }
 
-// Read reads the numbers of a page, which takes most of the time that planning takes.
-// Unlike the other methods it may be called while other pages are read, and one is planned.
+// Read parses the numbers of a page, which takes most of the time of planning. Unlike the other
+// methods, Read is safe for concurrent use.
 func (p *Planner) Read(page ledger.Page) Reading {
 	r := Reading{Page: page, numbers: make([]sms.MSISDN, len(page.Inputs))}
 	for i, input := range page.Inputs {
-		m, err := sms.ParseMSISDN(input, p.frozen.Country)
+		m, err := sms.ParseMSISDN(input, p.snapshot.Country)
 		if err != nil {
 			if r.codes == nil {
 				r.codes = map[int]string{}
@@ -104,8 +103,7 @@ func (p *Planner) Read(page ledger.Page) Reading {
 	return r
 }
 
-// Numbers are those of the recipients that are numbers, for who has to ask which of
-// them have opted out.
+// Numbers returns the valid numbers of the page, to look up which have opted out.
 func (r Reading) Numbers() []sms.MSISDN {
 	out := make([]sms.MSISDN, 0, len(r.numbers))
 	for _, m := range r.numbers {
@@ -116,25 +114,26 @@ func (r Reading) Numbers() []sms.MSISDN {
 	return out
 }
 
-// Numbers are those of a page that was not read yet.
+// Numbers returns the valid numbers of a page that was not read yet.
 func (p *Planner) Numbers(page ledger.Page) []sms.MSISDN { return p.Read(page).Numbers() }
 
-// LeaveOut says who of the next page is on a suppression list, and on which. They are left
-// out before all else: it does not count who else they would be, or where they would go.
-func (p *Planner) LeaveOut(opted map[sms.MSISDN]string) { p.opted = opted }
+// SetOptedOut sets the suppressed numbers of the next page, each with its list. Planning checks
+// them first: a suppressed recipient gets this reason even if another would apply too.
+func (p *Planner) SetOptedOut(opted map[sms.MSISDN]string) { p.opted = opted }
 
-// Page plans a page that was not read yet.
+// Page reads and plans a page. last marks the campaign's last page.
 func (p *Planner) Page(page ledger.Page, last bool) ledger.PlannedPage {
 	return p.Plan(p.Read(page), last)
 }
 
-// Plan plans one page, and what is left over with the last one. A page that could not be
-// committed is lost, and its planner with it. Windows are the caller's to fill in. What
-// it returns shares no memory with what is planned later.
+// Plan plans one page; with the last page it also plans what was carried over. If the result cannot
+// be committed, discard the planner. The caller sets OpenBatchLimits. The result shares no memory
+// with later ones.
 func (p *Planner) Plan(page Reading, last bool) ledger.PlannedPage {
 	out := ledger.PlannedPage{Page: page.Number, First: page.First}
-	// Most of what is remembered is in no cache; asked for all at once, memory answers faster.
-	again := p.seen.all(page.numbers)
+	// Most entries of seen are not in the CPU's cache. Looking up all at once hides the memory's
+	// latency.
+	again := p.seen.contains(page.numbers)
 	for i, m := range page.numbers {
 		var values []string
 		if page.Values != nil {
@@ -142,40 +141,40 @@ func (p *Planner) Plan(page Reading, last bool) ledger.PlannedPage {
 		}
 		row := page.First + i
 		if m == 0 {
-			out.LeftOut = append(out.LeftOut, ledger.LeftOut{Row: row, Reason: ledger.ReasonInvalidNumber, Code: page.codes[i]})
+			out.Skipped = append(out.Skipped, ledger.SkippedRecipient{Row: row, Reason: ledger.ReasonInvalidNumber, Code: page.codes[i]})
 			continue
 		}
-		body, to, reason, code := p.place(m, again[i], values)
+		body, to, reason, code := p.assign(m, again[i], values)
 		if reason != "" {
-			out.LeftOut = append(out.LeftOut, ledger.LeftOut{Row: row, Reason: reason, Code: code})
+			out.Skipped = append(out.Skipped, ledger.SkippedRecipient{Row: row, Reason: reason, Code: code})
 			continue
 		}
-		l := p.lanes[to]
+		l := p.streams[to]
 		l.add(body, values, ledger.Planned{Row: row, MSISDN: m})
 		out.Batches = append(out.Batches, l.ready()...)
 		if p.count == p.spec.Canary {
-			out.Batches = append(out.Batches, p.close()...) // the canary has batches, and so calls, of its own
+			out.Batches = append(out.Batches, p.flush()...) // the canary gets separate batches, and so separate calls
 		}
 	}
 	if last {
-		out.Batches = append(out.Batches, p.close()...)
+		out.Batches = append(out.Batches, p.flush()...)
 	}
 	next := page.First + len(page.Inputs)
-	for _, l := range p.lanes {
+	for _, l := range p.streams {
 		for len(l.calls) > 0 && l.calls[0].To[0].Row <= next-ledger.CarryRows {
 			out.Batches = append(out.Batches, l.oldest())
 		}
 	}
-	out.Batches = append(out.Batches, p.shrink()...)
-	for _, l := range p.lanes {
+	out.Batches = append(out.Batches, p.shrinkCarry()...)
+	for _, l := range p.streams {
 		out.Carry = append(out.Carry, l.carry())
 	}
 	return out
 }
 
-// close makes batches of all that waits.
-func (p *Planner) close() (out []ledger.PlannedBatch) {
-	for _, l := range p.lanes {
+// flush makes batches of all waiting calls.
+func (p *Planner) flush() (out []ledger.PlannedBatch) {
+	for _, l := range p.streams {
 		for len(l.calls) > 0 {
 			out = append(out, l.oldest())
 		}
@@ -183,10 +182,11 @@ func (p *Planner) close() (out []ledger.PlannedBatch) {
 	return out
 }
 
-// shrink makes batches of what waits in the fullest lanes until the rest can be carried over.
-func (p *Planner) shrink() (out []ledger.PlannedBatch) {
-	sizes, sum := make([]int, len(p.lanes)), 0
-	for n, l := range p.lanes {
+// shrinkCarry makes batches of waiting calls in the fullest streams, until the rest fits into what
+// a page may carry over.
+func (p *Planner) shrinkCarry() (out []ledger.PlannedBatch) {
+	sizes, sum := make([]int, len(p.streams)), 0
+	for n, l := range p.streams {
 		sizes[n] = ledger.CarrySize(l.calls)
 		sum += sizes[n]
 	}
@@ -197,33 +197,33 @@ func (p *Planner) shrink() (out []ledger.PlannedBatch) {
 				fullest = n
 			}
 		}
-		out = append(out, p.lanes[fullest].oldest())
+		out = append(out, p.streams[fullest].oldest())
 		sum -= sizes[fullest]
-		sizes[fullest] = ledger.CarrySize(p.lanes[fullest].calls)
+		sizes[fullest] = ledger.CarrySize(p.streams[fullest].calls)
 		sum += sizes[fullest]
 	}
 	return out
 }
 
-// place renders the body for a number and finds the lane that carries it, or says why it
-// is left out.
-func (p *Planner) place(m sms.MSISDN, again bool, values []string) (body string, lane int, reason, code string) {
+// assign renders the body for a number and returns the stream that carries it, or the reason why it
+// is skipped.
+func (p *Planner) assign(m sms.MSISDN, again bool, values []string) (body string, stream int, reason, code string) {
 	if list, ok := p.opted[m]; ok {
 		return "", 0, ledger.ReasonOptedOut, ledger.ListCode(list)
 	}
-	seen, low := p.seen.of(m)
+	seen, low := p.seen.blockOf(m)
 	if again || seen.has(low) {
 		return "", 0, ledger.ReasonDuplicate, ""
 	}
-	if body, lane, reason, code = p.carrier(m, values); reason != "" {
-		return "", 0, reason, code // whoever repeats it is left out for the same reason, or is not
+	if body, stream, reason, code = p.assignStream(m, values); reason != "" {
+		return "", 0, reason, code // a repetition of this number is judged afresh, not a duplicate
 	}
 	seen.add(low)
 	p.count++
-	return body, lane, "", ""
+	return body, stream, "", ""
 }
 
-func (p *Planner) carrier(m sms.MSISDN, values []string) (body string, lane int, reason, code string) {
+func (p *Planner) assignStream(m sms.MSISDN, values []string) (body string, stream int, reason, code string) {
 	if p.renderer != nil {
 		if body, reason, code = p.renderer.render(values); reason != "" {
 			return "", 0, reason, code
@@ -233,14 +233,14 @@ func (p *Planner) carrier(m sms.MSISDN, values []string) (body string, lane int,
 	if reason != "" {
 		return "", 0, reason, ""
 	}
-	if !p.spend(body) {
+	if !p.takeFromCap(body) {
 		return "", 0, ledger.ReasonOverCap, ""
 	}
-	return body, account + p.window(m)*len(p.frozen.Accounts), "", ""
+	return body, account + p.hoursIndex(m)*len(p.snapshot.Accounts), "", ""
 }
 
-// spend counts a message, if the caps allow it.
-func (p *Planner) spend(body string) bool {
+// takeFromCap counts a message against the campaign's caps. It reports false if a cap is reached.
+func (p *Planner) takeFromCap(body string) bool {
 	if p.renderer == nil {
 		return !p.spec.Capped(p.count)
 	}

@@ -16,15 +16,15 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// world is a campaign and its recipients, drawn by lot.
-type world struct {
-	spec   ledger.Spec
-	frozen ledger.Frozen
-	pages  []ledger.Page
+// randomCampaign is a randomly drawn campaign with its recipients.
+type randomCampaign struct {
+	spec     ledger.Spec
+	snapshot ledger.PlanSnapshot
+	pages    []ledger.Page
 }
 
-func drawWorld(t *rapid.T) world {
-	var w world
+func drawCampaign(t *rapid.T) randomCampaign {
+	var w randomCampaign
 	w.spec = drawSpec(t)
 	for i := range rapid.IntRange(1, 3).Draw(t, "accounts") {
 		card := ledger.Card{Name: fmt.Sprintf("a%d", i), Unit: rapid.SampledFrom([]string{ledger.UnitMessages, ledger.UnitSegments, ledger.UnitRequests}).Draw(t, "unit"),
@@ -33,20 +33,20 @@ func drawWorld(t *rapid.T) world {
 				MaxChars: rapid.SampledFrom([]int{0, 20, 160, 905}).Draw(t, "characters"), MaxSegments: rapid.SampledFrom([]int{0, 1, 2, 6}).Draw(t, "segments")}}
 		a := planning.Account(card, w.spec, rapid.SampledFrom([]int{0, 20_000, 1_000_000}).Draw(t, "recipients"))
 		a.Held = rapid.IntRange(0, 3).Draw(t, "held") == 0
-		w.frozen.Accounts = append(w.frozen.Accounts, a)
+		w.snapshot.Accounts = append(w.snapshot.Accounts, a)
 	}
-	w.frozen.Country = "KE"
+	w.snapshot.Country = "KE"
 	if rapid.Bool().Draw(t, "routes") {
 		for _, match := range []string{"25471", "2547", "234"} {
 			var via []string
-			for _, a := range rapid.Permutation(w.frozen.Accounts).Draw(t, "via") {
+			for _, a := range rapid.Permutation(w.snapshot.Accounts).Draw(t, "via") {
 				via = append(via, a.Name)
 			}
-			w.frozen.Routes = append(w.frozen.Routes, ledger.Route{Match: match, Via: via[:rapid.IntRange(0, len(via)).Draw(t, "of them")]})
+			w.snapshot.Routes = append(w.snapshot.Routes, ledger.Route{Match: match, Via: via[:rapid.IntRange(0, len(via)).Draw(t, "accounts of the route")]})
 		}
 	}
 	if rapid.Bool().Draw(t, "windows") {
-		w.frozen.Windows = []ledger.FrozenWindow{{Country: "KE", Hours: "08:00-18:00"}}
+		w.snapshot.SendingHours = []ledger.CountryHours{{Country: "KE", Hours: "08:00-18:00"}}
 	}
 	w.pages = drawPages(t, w.spec)
 	return w
@@ -65,7 +65,7 @@ func drawSpec(t *rapid.T) ledger.Spec {
 	}
 	s.Fields = template.Fields()
 	s.OnMissing = rapid.SampledFrom([]string{"", ledger.MissingSkip, ledger.MissingDefault}).Draw(t, "on missing")
-	s.Transliterate = s.Personal() && rapid.Bool().Draw(t, "transliterate")
+	s.Transliterate = s.Personalized() && rapid.Bool().Draw(t, "transliterate")
 	s.MaxMessages = rapid.SampledFrom([]int{0, 0, 5, 100}).Draw(t, "messages")
 	s.MaxSegments = rapid.SampledFrom([]int{0, 0, 9, 200}).Draw(t, "segments in all")
 	s.Canary = rapid.SampledFrom([]int{0, 0, 1, 60}).Draw(t, "canary")
@@ -74,13 +74,13 @@ func drawSpec(t *rapid.T) ledger.Spec {
 
 func drawPages(t *rapid.T, s ledger.Spec) (pages []ledger.Page) {
 	values := rapid.SampledFrom([]string{"Amina", "Amina Wanjiru", "Juma", "Ọláyínká", "", "  ", "#N/A", strings.Repeat("né", 60), strings.Repeat("y", 1000)})
-	distinct := rapid.Bool().Draw(t, "everyone is somebody else")
+	distinct := rapid.Bool().Draw(t, "all names differ")
 	row := 1
 	for n := range rapid.IntRange(1, 5).Draw(t, "pages") {
 		page := ledger.Page{Number: n, First: row}
 		for range rapid.IntRange(1, 400).Draw(t, "rows") {
 			page.Inputs = append(page.Inputs, drawNumber(t, row))
-			if s.Personal() {
+			if s.Personalized() {
 				mine := make([]string, len(s.Fields))
 				for i := range mine {
 					if mine[i] = values.Draw(t, "value"); distinct && strings.TrimSpace(mine[i]) != "" {
@@ -115,9 +115,9 @@ func drawNumber(t *rapid.T, row int) string {
 	return fmt.Sprintf("0710%06d", row)
 }
 
-// plan plans it all; at each page the lot says whether another planner goes on.
-func (w world) plan(t *rapid.T, again func() bool) (out []ledger.PlannedPage) {
-	p, err := planning.New(w.spec, w.frozen)
+// plan plans the whole campaign. At each page, again decides whether another planner takes over.
+func (w randomCampaign) plan(t *rapid.T, again func() bool) (out []ledger.PlannedPage) {
+	p, err := planning.New(w.spec, w.snapshot)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,9 +130,9 @@ func (w world) plan(t *rapid.T, again func() bool) (out []ledger.PlannedPage) {
 	return out
 }
 
-// takeOver makes a planner of what the ones before have committed.
-func (w world) takeOver(t *rapid.T, out []ledger.PlannedPage) *planning.Planner {
-	p, err := planning.New(w.spec, w.frozen)
+// takeOver returns a planner that resumes from what earlier ones have committed.
+func (w randomCampaign) takeOver(t *rapid.T, out []ledger.PlannedPage) *planning.Planner {
+	p, err := planning.New(w.spec, w.snapshot)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,20 +150,20 @@ func (w world) takeOver(t *rapid.T, out []ledger.PlannedPage) *planning.Planner 
 			}
 		}
 	}
-	var carry [][]ledger.Call // as it comes from Redis
+	var carry [][]ledger.Call // as Redis stores it
 	for _, calls := range out[len(out)-1].Carry {
-		var lane []ledger.Call
+		var stream []ledger.Call
 		for _, c := range calls {
 			for _, x := range c.To {
 				p.Remember(x)
 			}
-			if w.spec.Personal() || len(lane) == 0 {
-				lane = append(lane, ledger.Call{Values: c.Values, To: slices.Clone(c.To)})
+			if w.spec.Personalized() || len(stream) == 0 {
+				stream = append(stream, ledger.Call{Values: c.Values, To: slices.Clone(c.To)})
 			} else {
-				lane[0].To = append(lane[0].To, c.To...)
+				stream[0].To = append(stream[0].To, c.To...)
 			}
 		}
-		carry = append(carry, lane)
+		carry = append(carry, stream)
 	}
 	if err := p.Resume(carry, segments); err != nil {
 		t.Fatal(err)
@@ -171,32 +171,31 @@ func (w world) takeOver(t *rapid.T, out []ledger.PlannedPage) *planning.Planner 
 	return p
 }
 
-// fate is what planning made of a row, as told by an oracle that does one row after the
-// other, remembers everything, and knows no batches.
-type fate struct {
+// rowOutcome is the expected result for a row. The oracle computes it row by row, without batches.
+type rowOutcome struct {
 	reason, body string
-	lane         int
+	stream       int
 	msisdn       sms.MSISDN
 }
 
-func (w world) oracle(t *rapid.T) []fate {
+func (w randomCampaign) oracle(t *rapid.T) []rowOutcome {
 	template, err := sms.ParseTemplate(w.spec.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out []fate
+	var out []rowOutcome
 	seen := map[sms.MSISDN]bool{}
 	count, segments := 0, 0
 	for _, page := range w.pages {
 		for i, input := range page.Inputs {
 			var values []string
-			if w.spec.Personal() {
+			if w.spec.Personalized() {
 				values = page.Values[i]
 			}
-			f := w.fateOf(template, input, values, seen)
+			f := w.outcomeOf(template, input, values, seen)
 			if f.reason == "" {
 				body := f.body
-				if !w.spec.Personal() {
+				if !w.spec.Personalized() {
 					body = w.spec.Body
 				}
 				n, _ := sms.Segments(body)
@@ -213,17 +212,17 @@ func (w world) oracle(t *rapid.T) []fate {
 	return out
 }
 
-func (w world) fateOf(template *sms.Template, input string, values []string, seen map[sms.MSISDN]bool) (f fate) {
+func (w randomCampaign) outcomeOf(template *sms.Template, input string, values []string, seen map[sms.MSISDN]bool) (f rowOutcome) {
 	var err error
 	if f.msisdn, err = sms.ParseMSISDN(input, "KE"); err != nil {
-		return fate{reason: ledger.ReasonInvalidNumber}
+		return rowOutcome{reason: ledger.ReasonInvalidNumber}
 	}
 	if seen[f.msisdn] {
-		return fate{reason: ledger.ReasonDuplicate}
+		return rowOutcome{reason: ledger.ReasonDuplicate}
 	}
-	if w.spec.Personal() {
+	if w.spec.Personalized() {
 		if values == nil {
-			return fate{reason: ledger.ReasonBodyTooLong}
+			return rowOutcome{reason: ledger.ReasonBodyTooLong}
 		}
 		body, missing := template.Render(nil, func(field string) string { return values[slices.Index(w.spec.Fields, field)] })
 		f.body = string(body)
@@ -231,33 +230,33 @@ func (w world) fateOf(template *sms.Template, input string, values []string, see
 			f.body, _ = sms.Transliterate(f.body)
 		}
 		if missing != "" && w.spec.OnMissing != ledger.MissingDefault || strings.TrimSpace(f.body) == "" {
-			return fate{reason: ledger.ReasonMissingField}
+			return rowOutcome{reason: ledger.ReasonMissingField}
 		}
 	}
 	account, reason := w.accountOf(f.msisdn, f.body)
 	if reason != "" {
-		return fate{reason: reason}
+		return rowOutcome{reason: reason}
 	}
-	f.lane = account
-	if len(w.frozen.Windows) > 0 && f.msisdn.Country() == "KE" {
-		f.lane += len(w.frozen.Accounts)
+	f.stream = account
+	if len(w.snapshot.SendingHours) > 0 && f.msisdn.Country() == "KE" {
+		f.stream += len(w.snapshot.Accounts)
 	}
 	return f
 }
 
-func (w world) accountOf(m sms.MSISDN, body string) (int, string) {
-	via := []string{w.frozen.Accounts[0].Name}
-	if len(w.frozen.Routes) > 0 {
-		i := slices.IndexFunc(w.frozen.Routes, func(r ledger.Route) bool { return len(r.Via) > 0 && strings.HasPrefix(m.String(), r.Match) })
+func (w randomCampaign) accountOf(m sms.MSISDN, body string) (int, string) {
+	via := []string{w.snapshot.Accounts[0].Name}
+	if len(w.snapshot.Routes) > 0 {
+		i := slices.IndexFunc(w.snapshot.Routes, func(r ledger.Route) bool { return len(r.Via) > 0 && strings.HasPrefix(m.String(), r.Match) })
 		if i < 0 {
 			return 0, ledger.ReasonNoRoute
 		}
-		via = w.frozen.Routes[i].Via
+		via = w.snapshot.Routes[i].Via
 	}
 	for _, held := range []bool{false, true} {
 		for _, name := range via {
-			i := slices.IndexFunc(w.frozen.Accounts, func(a ledger.FrozenAccount) bool { return a.Name == name })
-			if w.fits(i, body) && (len(w.frozen.Routes) == 0 || w.frozen.Accounts[i].Held == held) {
+			i := slices.IndexFunc(w.snapshot.Accounts, func(a ledger.SnapshotAccount) bool { return a.Name == name })
+			if w.fits(i, body) && (len(w.snapshot.Routes) == 0 || w.snapshot.Accounts[i].Held == held) {
 				return i, ""
 			}
 		}
@@ -265,31 +264,31 @@ func (w world) accountOf(m sms.MSISDN, body string) (int, string) {
 	return 0, ledger.ReasonBodyTooLong
 }
 
-func (w world) fits(account int, body string) bool {
-	a := w.frozen.Accounts[account]
+func (w randomCampaign) fits(account int, body string) bool {
+	a := w.snapshot.Accounts[account]
 	segments, _ := sms.Segments(body)
-	return (a.MaxChars == 0 || sms.Units(body) <= a.MaxChars) && (a.MaxSegments == 0 || segments <= a.MaxSegments)
+	return (a.MaxChars == 0 || sms.CodeUnits(body) <= a.MaxChars) && (a.MaxSegments == 0 || segments <= a.MaxSegments)
 }
 
-// For every body and recipient set: each recipient is in one call or left out with the
-// right reason, each call has one body, which is the rendering of each of its recipients,
-// and nothing is larger than its gateway, its batch or its place in Redis takes.
+// For every body and every set of recipients this must hold. Each recipient is in one call, or
+// skipped for the right reason. Each call has one body, which is the rendering for each of its
+// recipients. Nothing exceeds the limits of its gateway, its batch or its record in Redis.
 func TestCallsPartitionTheRecipients(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		w := drawWorld(t)
+		w := drawCampaign(t)
 		want := w.oracle(t)
 		once := w.plan(t, func() bool { return false })
 		again := w.plan(t, func() bool { return rapid.Bool().Draw(t, "another planner") })
 		if diff := cmp.Diff(once, again, cmpopts.EquateEmpty()); diff != "" {
-			t.Fatalf("another planner plans otherwise: %s", diff)
+			t.Fatalf("another planner made a different plan: %s", diff)
 		}
-		got := make([]string, len(want)) // what became of each row
+		got := make([]string, len(want)) // the result of each row
 		for n, page := range once {
-			for _, x := range page.LeftOut {
+			for _, x := range page.Skipped {
 				got[x.Row-1] += x.Reason
 				if f := want[x.Row-1]; f.reason != x.Reason {
-					t.Fatalf("row %d is left out: %s, want %q", x.Row, x.Reason, f.reason)
+					t.Fatalf("row %d: skipped with reason %s, want %q", x.Row, x.Reason, f.reason)
 				}
 			}
 			for _, b := range page.Batches {
@@ -306,29 +305,29 @@ func TestCallsPartitionTheRecipients(t *testing.T) {
 		}
 		for i, x := range got {
 			if f := want[i]; x != f.reason && x != "sent" || x == "sent" && f.reason != "" {
-				t.Fatalf("row %d came to %q, want %+v", i+1, x, f)
+				t.Fatalf("row %d: got %q, want %+v", i+1, x, f)
 			}
 		}
 		w.checkCanary(t, once)
 	})
 }
 
-func (w world) checkBatch(t *rapid.T, b ledger.PlannedBatch, want []fate, got []string) {
-	a := w.frozen.Lane(b.Lane).Account
+func (w randomCampaign) checkBatch(t *rapid.T, b ledger.PlannedBatch, want []rowOutcome, got []string) {
+	a := w.snapshot.Stream(b.Stream).Account
 	text, at, halfFull := 0, 0, map[string]bool{}
 	for _, body := range b.Bodies {
 		text += len(body) + 4
 	}
-	if len(b.Calls) > 1 && (len(b.To) > a.BatchSize || a.Calls > 0 && len(b.Calls) > a.Calls) || text > ledger.MaxBodies || len(b.Bodies) > 0 != w.spec.Personal() {
-		t.Fatalf("a batch of %d calls, %d recipients and %d bodies with %d bytes for %+v", len(b.Calls), len(b.To), len(b.Bodies), text, a)
+	if len(b.Calls) > 1 && (len(b.To) > a.BatchSize || a.Calls > 0 && len(b.Calls) > a.Calls) || text > ledger.MaxBodies || len(b.Bodies) > 0 != w.spec.Personalized() {
+		t.Fatalf("batch with %d calls, %d recipients and %d bodies of %d bytes does not fit account %+v", len(b.Calls), len(b.To), len(b.Bodies), text, a)
 	}
 	for k, n := range b.Calls {
 		body := ""
-		if w.spec.Personal() {
+		if w.spec.Personalized() {
 			body = b.Bodies[k]
 		}
-		if n < 1 || n > a.MaxRecipients || w.spec.Personal() && !w.fits(b.Lane%len(w.frozen.Accounts), body) {
-			t.Fatalf("a call of %d, and %d characters in %q, through %+v", n, sms.Units(body), body, a)
+		if n < 1 || n > a.MaxRecipients || w.spec.Personalized() && !w.fits(b.Stream%len(w.snapshot.Accounts), body) {
+			t.Fatalf("call with %d recipients and %d characters in %q does not fit account %+v", n, sms.CodeUnits(body), body, a)
 		}
 		if n < a.CallSize() && halfFull[body] {
 			t.Fatalf("a batch has two calls for %q", body)
@@ -336,8 +335,8 @@ func (w world) checkBatch(t *rapid.T, b ledger.PlannedBatch, want []fate, got []
 		halfFull[body] = halfFull[body] || n < a.CallSize()
 		for _, x := range b.To[at : at+n] {
 			got[x.Row-1] += "sent"
-			if f := want[x.Row-1]; f.reason != "" || f.msisdn != x.MSISDN || f.lane != b.Lane || f.body != body {
-				t.Fatalf("row %d is sent %q to %s in lane %d, want %+v", x.Row, body, x.MSISDN, b.Lane, f)
+			if f := want[x.Row-1]; f.reason != "" || f.msisdn != x.MSISDN || f.stream != b.Stream || f.body != body {
+				t.Fatalf("row %d: got body %q to %s in stream %d, want %+v", x.Row, body, x.MSISDN, b.Stream, f)
 			}
 		}
 		at += n
@@ -347,8 +346,8 @@ func (w world) checkBatch(t *rapid.T, b ledger.PlannedBatch, want []fate, got []
 	}
 }
 
-// checkCanary says whether the first batches hold the first recipients that are sent to, and no other.
-func (w world) checkCanary(t *rapid.T, pages []ledger.PlannedPage) {
+// checkCanary checks that the first batches hold exactly the first recipients that are sent to.
+func (w randomCampaign) checkCanary(t *rapid.T, pages []ledger.PlannedPage) {
 	var order []int
 	for _, p := range pages {
 		for _, b := range p.Batches {
@@ -363,6 +362,6 @@ func (w world) checkCanary(t *rapid.T, pages []ledger.PlannedPage) {
 	}
 	n := min(w.spec.Canary, len(order))
 	if rest := slices.Clone(order); n > 0 && n < len(order) && slices.Max(rest[:n]) > slices.Min(rest[n:]) {
-		t.Fatalf("the canary of %d is not the first ones", n)
+		t.Fatalf("the canary's %d recipients are not the first ones", n)
 	}
 }

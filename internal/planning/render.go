@@ -7,16 +7,16 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// renderer fills in a campaign's body. Not safe for concurrent use.
+// renderer renders a campaign's template. It is not safe for concurrent use.
 type renderer struct {
-	template *sms.Template
-	place    map[string]int // of a field among the values
-	blanks   bool           // a field without a value is left empty
-	plain    bool           // what is rendered is transliterated
-	first    string         // field
-	values   []string
-	lookup   func(string) string
-	buf      []byte
+	template      *sms.Template
+	fieldIndex    map[string]int // index of a field in values
+	allowMissing  bool           // a field without a value is left empty
+	transliterate bool           // transliterate the rendered body
+	first         string         // the campaign's first field
+	values        []string
+	lookup        func(string) string
+	buf           []byte
 }
 
 func newRenderer(spec ledger.Spec) (*renderer, error) {
@@ -24,12 +24,12 @@ func newRenderer(spec ledger.Spec) (*renderer, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &renderer{template: t, place: map[string]int{}, blanks: spec.OnMissing == ledger.MissingDefault, plain: spec.Transliterate, first: spec.Fields[0]}
+	r := &renderer{template: t, fieldIndex: map[string]int{}, allowMissing: spec.OnMissing == ledger.MissingDefault, transliterate: spec.Transliterate, first: spec.Fields[0]}
 	for i, f := range spec.Fields {
-		r.place[f] = i
+		r.fieldIndex[f] = i
 	}
 	r.lookup = func(field string) string {
-		if i, ok := r.place[field]; ok && i < len(r.values) {
+		if i, ok := r.fieldIndex[field]; ok && i < len(r.values) {
 			return r.values[i]
 		}
 		return ""
@@ -37,7 +37,7 @@ func newRenderer(spec ledger.Spec) (*renderer, error) {
 	return r, nil
 }
 
-// render gives the body for one recipient's values, or the reason why there is none.
+// render returns the body for one recipient's values, or the reason why there is none.
 func (r *renderer) render(values []string) (body, reason, code string) {
 	if values == nil {
 		return "", ledger.ReasonBodyTooLong, ""
@@ -48,13 +48,13 @@ func (r *renderer) render(values []string) (body, reason, code string) {
 	switch {
 	case len(r.buf) > sms.MaxRendered:
 		return "", ledger.ReasonBodyTooLong, ""
-	case missing != "" && !r.blanks:
+	case missing != "" && !r.allowMissing:
 		return "", ledger.ReasonMissingField, missing
 	case len(bytes.TrimSpace(r.buf)) == 0:
 		return "", ledger.ReasonMissingField, r.first
 	}
 	body = string(r.buf)
-	if r.plain {
+	if r.transliterate {
 		body, _ = sms.Transliterate(body)
 	}
 	return body, "", ""

@@ -14,10 +14,10 @@ func TestWhatIsRenderedIsTransliterated(t *testing.T) {
 		value string
 		want  string
 	}{
-		{"a value's quote", ledger.Spec{Body: "Hi {{name}}", Transliterate: true}, "O’Brien", "Hi O'Brien"},
-		{"the body's own", ledger.Spec{Body: "“Hi” {{name}}", Transliterate: true}, "Amina", `"Hi" Amina`},
-		{"not what cannot all be said", ledger.Spec{Body: "Hi {{name}}", Transliterate: true}, "O’Brien 🎉", "Hi O’Brien 🎉"},
-		{"not unasked", ledger.Spec{Body: "Hi {{name}}"}, "O’Brien", "Hi O’Brien"},
+		{"a quote in a value", ledger.Spec{Body: "Hi {{name}}", Transliterate: true}, "O’Brien", "Hi O'Brien"},
+		{"quotes in the body", ledger.Spec{Body: "“Hi” {{name}}", Transliterate: true}, "Amina", `"Hi" Amina`},
+		{"unchanged if not everything can be replaced", ledger.Spec{Body: "Hi {{name}}", Transliterate: true}, "O’Brien 🎉", "Hi O’Brien 🎉"},
+		{"unchanged without Transliterate", ledger.Spec{Body: "Hi {{name}}"}, "O’Brien", "Hi O’Brien"},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			t.Parallel()
@@ -27,7 +27,7 @@ func TestWhatIsRenderedIsTransliterated(t *testing.T) {
 				t.Fatal(err)
 			}
 			if body, reason, _ := r.render([]string{x.value}); body != x.want || reason != "" {
-				t.Errorf("%q (%s), want %q", body, reason, x.want)
+				t.Errorf("got %q (reason %q), want %q", body, reason, x.want)
 			}
 		})
 	}

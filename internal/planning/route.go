@@ -8,9 +8,10 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// RouteOf are the accounts, in order of preference, of the first route that matches a
-// number, given as digits; nil: there is none.
-func RouteOf(f ledger.Frozen, digits string) []string {
+// RouteOf returns the accounts, in order of preference, of the first route that matches a number
+// and has accounts. digits is the number in international format. The result is nil if no route
+// matches.
+func RouteOf(f ledger.PlanSnapshot, digits string) []string {
 	for _, r := range f.Routes {
 		if strings.HasPrefix(digits, r.Match) && len(r.Via) > 0 {
 			return r.Via
@@ -19,9 +20,8 @@ func RouteOf(f ledger.Frozen, digits string) []string {
 	return nil
 }
 
-// AccountNumber is the place of an account among those of a campaign, by its name; -1: it
-// is none of them.
-func AccountNumber(f ledger.Frozen, name string) int {
+// AccountNumber returns the index of an account in a snapshot, by name, or -1.
+func AccountNumber(f ledger.PlanSnapshot, name string) int {
 	for i, a := range f.Accounts {
 		if a.Name == name {
 			return i
@@ -30,24 +30,24 @@ func AccountNumber(f ledger.Frozen, name string) int {
 	return -1
 }
 
-// route is the number of the account that a recipient goes through: the first of its route
-// that takes the body and was not held for long when planning began; the first that takes
-// it, if all were. Without one there is a reason.
+// route returns the index of the account that a recipient goes through. That is the first account
+// of its route that accepts the body and was not held for long when planning began. If all were
+// held, it is the first that accepts the body. Without an account, route returns a reason.
 func (p *Planner) route(m sms.MSISDN, body string) (account int, reason string) {
-	if len(p.frozen.Routes) == 0 {
-		if !p.frozen.Accounts[0].Takes(body) {
+	if len(p.snapshot.Routes) == 0 {
+		if !p.snapshot.Accounts[0].AcceptsBody(body) {
 			return 0, ledger.ReasonBodyTooLong
 		}
 		return 0, ""
 	}
 	held, short := -1, false
-	for _, name := range RouteOf(p.frozen, m.String()) {
-		n := AccountNumber(p.frozen, name)
+	for _, name := range RouteOf(p.snapshot, m.String()) {
+		n := AccountNumber(p.snapshot, name)
 		switch {
 		case n < 0:
-		case !p.frozen.Accounts[n].Takes(body):
+		case !p.snapshot.Accounts[n].AcceptsBody(body):
 			short = true
-		case !p.frozen.Accounts[n].Held:
+		case !p.snapshot.Accounts[n].Held:
 			return n, ""
 		case held < 0:
 			held = n
@@ -62,13 +62,14 @@ func (p *Planner) route(m sms.MSISDN, body string) (account int, reason string) 
 	return 0, ledger.ReasonNoRoute
 }
 
-// window is the number, from 1, of the window that a recipient is sent to in; 0: none.
-func (p *Planner) window(m sms.MSISDN) int {
+// hoursIndex returns the index, from 1, of the recipient's country in SendingHours; 0 if the
+// country has none.
+func (p *Planner) hoursIndex(m sms.MSISDN) int {
 	if len(p.codes) == 0 {
 		return 0
 	}
 	digits, country := m.String(), ""
-	for i, w := range p.frozen.Windows {
+	for i, w := range p.snapshot.SendingHours {
 		if !strings.HasPrefix(digits, p.codes[i]) {
 			continue
 		}
@@ -82,15 +83,16 @@ func (p *Planner) window(m sms.MSISDN) int {
 	return 0
 }
 
-// callingCodes spares most numbers the question which country they belong to.
-func callingCodes(f ledger.Frozen) (out []string) {
-	for _, w := range f.Windows {
+// callingCodes returns the calling code of each country with sending hours. Most numbers have
+// another one, so their country need not be determined.
+func callingCodes(f ledger.PlanSnapshot) (out []string) {
+	for _, w := range f.SendingHours {
 		out = append(out, sms.CallingCode(w.Country))
 	}
 	return out
 }
 
-// numberCode says more exactly why a number is invalid.
+// numberCode returns the detailed reason why a number is invalid.
 func numberCode(err error) string {
 	if n, ok := errors.AsType[*sms.NumberError](err); ok {
 		return string(n.Reason)

@@ -13,14 +13,15 @@ import (
 	"github.com/tuma-sms/tuma/internal/redistest"
 )
 
-// take is asynq's script that takes a task, as far as a gate can tell.
-func take(ctx context.Context, rdb redis.UniversalClient, name string) error {
+// dequeue runs a script with the keys of asynq's script that takes a task. That is all a gate sees
+// of it.
+func dequeue(ctx context.Context, rdb redis.UniversalClient, name string) error {
 	at := "asynq:{" + name + "}:"
 	script := redis.NewScript(`return redis.call("RPOPLPUSH", KEYS[1], KEYS[3])`)
 	return script.Run(ctx, rdb, []string{at + "pending", at + "paused", at + "active", at + "lease"}).Err()
 }
 
-func scripts(t *testing.T, rdb *redis.Client) (n int) {
+func scriptCalls(t *testing.T, rdb *redis.Client) (n int) {
 	t.Helper()
 	stats, err := rdb.InfoMap(t.Context(), "commandstats").Result()
 	if err != nil {
@@ -42,17 +43,17 @@ func TestEmptyQueuesAreLookedAtTogether(t *testing.T) {
 	c := queue.NewGate(rdb, time.Minute, names).Client()
 	for range 10 {
 		for _, name := range names {
-			if err := take(t.Context(), c, name); !errors.Is(err, redis.Nil) {
-				t.Fatalf("an empty queue gave %v", err)
+			if err := dequeue(t.Context(), c, name); !errors.Is(err, redis.Nil) {
+				t.Fatalf("empty queue: got %v, want redis.Nil", err)
 			}
 		}
 	}
-	if n := scripts(t, rdb); n != 0 {
-		t.Errorf("%d scripts were run on empty queues", n)
+	if n := scriptCalls(t, rdb); n != 0 {
+		t.Errorf("%d scripts were run on empty queues, want 0", n)
 	}
-	// Other scripts run, whatever the queues hold.
+	// Other scripts always run.
 	if got, err := redis.NewScript("return 7").Run(t.Context(), c, []string{"asynq:{tuma-plan}:t:1", "asynq:{tuma-plan}:pending"}).Int(); got != 7 || err != nil {
-		t.Errorf("another script gave %d, %v", got, err)
+		t.Errorf("other script: got %d, %v, want 7", got, err)
 	}
 }
 
@@ -64,18 +65,18 @@ func TestAnEmptyQueueBesideAFullOneIsTriedOnce(t *testing.T) {
 	if err := queue.New(rdb).Wake(t.Context(), names[1], queue.Pointer{Campaign: "c", Batch: "0.0", Wake: 1}); err != nil {
 		t.Fatal(err)
 	}
-	before := scripts(t, rdb)
+	before := scriptCalls(t, rdb)
 	for range 10 {
-		if err := take(t.Context(), c, names[0]); !errors.Is(err, redis.Nil) {
-			t.Fatalf("an empty queue gave %v", err)
+		if err := dequeue(t.Context(), c, names[0]); !errors.Is(err, redis.Nil) {
+			t.Fatalf("empty queue: got %v, want redis.Nil", err)
 		}
 	}
-	if err := take(t.Context(), c, names[1]); err != nil {
-		t.Errorf("the full one gave %v", err)
+	if err := dequeue(t.Context(), c, names[1]); err != nil {
+		t.Errorf("take from the queue that is not empty: %v", err)
 	}
-	// The script that takes is not known yet, and is sent twice.
-	if n := scripts(t, rdb) - before; n < 2 || n > 4 {
-		t.Errorf("%d scripts were run, want one for each queue", n)
+	// go-redis sends the script twice at first, because Redis does not have it yet.
+	if n := scriptCalls(t, rdb) - before; n < 2 || n > 4 {
+		t.Errorf("%d scripts were run, want 2 to 4", n)
 	}
 }
 
@@ -84,17 +85,17 @@ func TestATaskIsTakenAsSoonAsALookIsOld(t *testing.T) {
 	rdb := redistest.Start(t).Client()
 	names := []string{"tuma-send:a", "tuma-send:b"}
 	c := queue.NewGate(rdb, time.Nanosecond, names).Client()
-	if err := take(t.Context(), c, names[1]); !errors.Is(err, redis.Nil) {
-		t.Fatalf("an empty queue gave %v", err)
+	if err := dequeue(t.Context(), c, names[1]); !errors.Is(err, redis.Nil) {
+		t.Fatalf("empty queue: got %v, want redis.Nil", err)
 	}
 	if err := queue.New(rdb).Wake(t.Context(), names[1], queue.Pointer{Campaign: "c", Batch: "0.0", Wake: 1}); err != nil {
 		t.Fatal(err)
 	}
-	if err := take(t.Context(), c, names[0]); !errors.Is(err, redis.Nil) {
-		t.Errorf("the queue beside it gave %v", err)
+	if err := dequeue(t.Context(), c, names[0]); !errors.Is(err, redis.Nil) {
+		t.Errorf("other queue: got %v, want redis.Nil", err)
 	}
-	if err := take(t.Context(), c, names[1]); err != nil {
-		t.Errorf("the queue gave %v", err)
+	if err := dequeue(t.Context(), c, names[1]); err != nil {
+		t.Errorf("take from the queue: %v", err)
 	}
 }
 
@@ -105,12 +106,12 @@ func TestWhatCannotBeLookedAtIsTried(t *testing.T) {
 	c := queue.NewGate(rdb, time.Nanosecond, names).Client()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := take(ctx, c, names[0]); err == nil || errors.Is(err, redis.Nil) {
-		t.Errorf("without an answer the queue counts as empty: %v", err)
+	if err := dequeue(ctx, c, names[0]); err == nil || errors.Is(err, redis.Nil) {
+		t.Errorf("without an answer from redis: got %v, want another error than redis.Nil", err)
 	}
 	cluster := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{"127.0.0.1:1"}})
 	defer cluster.Close()
 	if queue.NewGate(cluster, time.Second, names) != nil {
-		t.Error("a cluster was given a gate: its queues are in several slots")
+		t.Error("NewGate returned a gate for a cluster, whose queues are in several slots")
 	}
 }

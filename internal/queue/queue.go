@@ -1,6 +1,6 @@
-// Package queue is all that producers and workers must agree on about wake-up
-// calls: task types, payloads, queue names and task ids. A task carries no truth
-// of its own; losing or repeating one changes nothing (see package ledger).
+// Package queue defines what producers and workers share about wake-ups: task types, payloads,
+// queue names and task IDs. A task only points at work in the ledger. Losing or repeating one
+// changes nothing (see package ledger).
 package queue
 
 import (
@@ -22,15 +22,14 @@ const (
 	TypeSend = "tuma:send"
 )
 
-// Queues for planning: campaigns of at most SmallCampaign recipients have a lane
-// of their own.
+// Queues for planning. Campaigns of at most SmallCampaign recipients have a separate queue.
 const (
 	PlanSmall     = "tuma-plan"
 	PlanLarge     = "tuma-plan-large"
 	SmallCampaign = 10_000
 )
 
-// PlanQueue is the lane of a campaign with so many recipients.
+// PlanQueue returns the planning queue for a campaign with this number of recipients.
 func PlanQueue(recipients int) string {
 	if recipients > SmallCampaign {
 		return PlanLarge
@@ -38,32 +37,31 @@ func PlanQueue(recipients int) string {
 	return PlanSmall
 }
 
-// OneTask is how many recipients a campaign has at most that is planned and sent by
-// one task.
-const OneTask = 500
+// InlinePlanLimit is the maximum number of recipients of a campaign that one task plans and sends.
+const InlinePlanLimit = 500
 
-// PlansWhereItSends says whether a campaign is small enough, and its account known, so
-// that one task plans it and begins to send it, on the account's own queue: a message
-// waits for one look at a queue then and not for two.
-func PlansWhereItSends(account string, recipients int) bool {
-	return account != "" && recipients <= OneTask
+// PlansInline reports whether one task plans a campaign and starts to send it, on the account's own
+// queue. The campaign must be small and name its account. Then a message waits for only one poll of
+// a queue, not two.
+func PlansInline(account string, recipients int) bool {
+	return account != "" && recipients <= InlinePlanLimit
 }
 
-// FirstQueue is where a campaign's planning is queued; account is the one it names, or
-// empty.
+// FirstQueue returns the queue for a campaign's planning. account is the one that the campaign
+// names, or "".
 func FirstQueue(account string, transactional bool, recipients int) string {
-	if PlansWhereItSends(account, recipients) {
+	if PlansInline(account, recipients) {
 		return SendQueue(account, transactional)
 	}
 	return PlanQueue(recipients)
 }
 
-// SendQueues are an account's two queues.
+// SendQueues returns the names of an account's two queues.
 func SendQueues(account string) (transactional, bulk string) {
 	return "tuma-send-now:" + account, "tuma-send:" + account
 }
 
-// SendQueue is the queue for a campaign's class.
+// SendQueue returns the name of an account's queue for a campaign's class.
 func SendQueue(account string, transactional bool) string {
 	now, bulk := SendQueues(account)
 	if transactional {
@@ -72,27 +70,29 @@ func SendQueue(account string, transactional bool) string {
 	return bulk
 }
 
-// version is the payload format; a newer one is left alone.
+// version is the payload format. A payload with a newer version is left for a newer worker.
 const version = 1
 
-// Errors of a payload.
+// Errors of Decode.
 var (
-	// ErrNewer: written by a newer release; its task is left for that.
-	ErrNewer = errors.New("task of a newer release")
-	// ErrPayload: cannot be read.
-	ErrPayload = errors.New("task payload cannot be read")
+	// ErrNewer means that a newer release wrote the payload. Its task must be left for that
+	// release.
+	ErrNewer = errors.New("task was written by a newer release")
+	// ErrPayload means that the payload cannot be decoded.
+	ErrPayload = errors.New("invalid task payload")
 )
 
-// Pointer is what a task carries: which work, and the number of the wake.
+// Pointer is the payload of a task: it names the work, and the number of its wake-up.
 type Pointer struct {
 	Version  int    `json:"v"`
 	Campaign string `json:"c"`
-	// Batch is empty for planning.
+	// Batch is the name of the batch, or "" for planning.
 	Batch string `json:"b,omitempty"`
 	Wake  int    `json:"w"`
 }
 
-// Decode reads a task's payload.
+// Decode decodes a task's payload. It returns an error that wraps ErrNewer or ErrPayload if it
+// cannot.
 func Decode(payload []byte) (Pointer, error) {
 	var p Pointer
 	if len(payload) > 4096 {
@@ -110,7 +110,7 @@ func Decode(payload []byte) (Pointer, error) {
 	return p, nil
 }
 
-// taskID is the same for the same wake, so that a wake is in a queue once.
+// taskID returns an ID that depends only on the wake-up, so that a wake-up is queued at most once.
 func (p Pointer) taskID() string {
 	work := p.Batch
 	if work == "" {
@@ -119,7 +119,7 @@ func (p Pointer) taskID() string {
 	return p.Campaign + ":" + work + ":" + strconv.Itoa(p.Wake)
 }
 
-// CampaignOf is the campaign in a task id; empty: it is none of this package's.
+// CampaignOf returns the campaign ID in a task ID, or "" if the task ID is not one of this package.
 func CampaignOf(taskID string) string {
 	rest, wake, ok1 := cutLast(taskID)
 	campaign, _, ok2 := cutLast(rest)
@@ -137,20 +137,20 @@ func cutLast(s string) (before, after string, ok bool) {
 	return s[:i], s[i+1:], true
 }
 
-// Queue puts wake-up calls into asynq, and looks them up. Safe for concurrent use.
+// Queue queues wake-ups in asynq and finds them there. It is safe for concurrent use.
 type Queue struct {
 	rdb       redis.UniversalClient
 	client    *asynq.Client
 	inspector *asynq.Inspector
 }
 
-// New returns a queue on a Redis client that stays the caller's.
+// New returns a Queue on a Redis client. The caller closes the client.
 func New(rdb redis.UniversalClient) *Queue {
 	return &Queue{rdb: rdb, client: asynq.NewClientFromRedisClient(rdb), inspector: asynq.NewInspectorFromRedisClient(rdb)}
 }
 
-// Wake queues one wake-up call; one that is queued already is no error. asynq's
-// own retries and timeouts carry no meaning: they are set so as not to interfere.
+// Wake queues a wake-up on the named queue. It returns nil if the wake-up is queued already.
+// asynq's retries and timeouts have no meaning here, and are set so that they do not interfere.
 func (q *Queue) Wake(ctx context.Context, name string, p Pointer) error {
 	p.Version = version
 	payload, err := json.Marshal(p)
@@ -169,17 +169,17 @@ func (q *Queue) Wake(ctx context.Context, name string, p Pointer) error {
 	return nil
 }
 
-// Place is where a wake-up call is.
+// Place is the state of a wake-up in the queue.
 type Place uint8
 
-// The places. Lost covers done, archived and a queue that is not there.
+// The places of a wake-up. Lost includes done, archived, and a queue that does not exist.
 const (
 	Lost Place = iota
 	Waiting
 	Running
 )
 
-// Find says where a wake-up call is.
+// Find returns where a wake-up is in the named queue.
 func (q *Queue) Find(name string, p Pointer) (Place, error) {
 	info, err := q.inspector.GetTaskInfo(name, p.taskID())
 	if errors.Is(err, asynq.ErrQueueNotFound) || errors.Is(err, asynq.ErrTaskNotFound) {
@@ -197,8 +197,8 @@ func (q *Queue) Find(name string, p Pointer) (Place, error) {
 	return Lost, nil
 }
 
-// Length is how many wake-up calls wait in a queue for a worker to take them. It is
-// one command, where asynq's own inspector counts everything.
+// Length returns how many wake-ups wait in a queue for a worker. It sends one command; asynq's
+// inspector would count everything.
 func (q *Queue) Length(ctx context.Context, name string) (int64, error) {
 	n, err := q.rdb.LLen(ctx, pendingKey(name)).Result()
 	if err != nil {

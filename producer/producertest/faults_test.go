@@ -77,7 +77,7 @@ func TestEveryFaultEndsInItsStatus(t *testing.T) {
 				t.Errorf("sent %v, want %d messages", sent, tt.sent)
 			}
 			for _, m := range sent {
-				if m.Campaign != "a" || m.To != number || m.From != "TUMA" || m.Account != "test" || m.Key == "" || m.ID == "" {
+				if m.Campaign != "a" || m.To != number || m.From != "TUMA" || m.Account != "test" || m.IdempotencyKey == "" || m.ID == "" {
 					t.Errorf("message %+v", m)
 				}
 			}
@@ -112,7 +112,7 @@ func TestARetryOfTheUnknownIsSeen(t *testing.T) {
 	tuma.Advance(t, time.Minute) // a retry begins after five seconds
 	tuma.AssertStatus(t, "a", number, "accepted")
 	sent := tuma.SentTo(t, "0712 345 678")
-	if len(sent) != 2 || !sent[0].Lost || sent[1].Lost || sent[0].Key == sent[1].Key || sent[0].Campaign != "a" || sent[1].Campaign != "a" {
+	if len(sent) != 2 || !sent[0].Lost || sent[1].Lost || sent[0].IdempotencyKey == sent[1].IdempotencyKey || sent[0].Campaign != "a" || sent[1].Campaign != "a" {
 		t.Errorf("sent %v", sent)
 	}
 }
@@ -126,7 +126,7 @@ func TestOnlyTheScriptedNumberIsRejected(t *testing.T) {
 	sent := tuma.Sent(t)
 	calls := map[string]int{}
 	for _, m := range sent {
-		calls[m.Key]++
+		calls[m.IdempotencyKey]++
 	}
 	if len(sent) != 4 || len(calls) != 3 {
 		t.Errorf("sent %v in %d calls", sent, len(calls))

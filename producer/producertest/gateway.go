@@ -102,7 +102,7 @@ func (a *account) Send(ctx context.Context, b providers.Batch) ([]providers.Resu
 	if now.kind == fails {
 		return nil, now.failure()
 	}
-	call, known := a.calls[b.Key]
+	call, known := a.calls[b.IdempotencyKey]
 	if !known {
 		if now.kind == rejects {
 			return a.reject(b, now.reason), nil
@@ -112,7 +112,7 @@ func (a *account) Send(ctx context.Context, b providers.Batch) ([]providers.Resu
 		}
 		call = a.accept(b)
 		if a.cfg.KeyTTL > 0 {
-			a.calls[b.Key] = call
+			a.calls[b.IdempotencyKey] = call
 		}
 	}
 	lost := now.kind == loses
@@ -162,7 +162,7 @@ func (a *account) accept(b providers.Batch) answered {
 			call.results = append(call.results, rejected(reason))
 			continue
 		}
-		m := &Message{To: to.String(), From: b.From, Body: b.Body, Account: a.name, Key: b.Key, ID: "sms-" + strconv.Itoa(len(a.sent)+1)}
+		m := &Message{To: to.String(), From: b.From, Body: b.Body, Account: a.name, IdempotencyKey: b.IdempotencyKey, ID: "sms-" + strconv.Itoa(len(a.sent)+1)}
 		r := providers.Result{Outcome: providers.Accepted, MessageID: m.ID}
 		if a.currency != "" {
 			r.Cost, r.Currency = strconv.FormatFloat(cost, 'f', -1, 64), a.currency

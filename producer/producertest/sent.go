@@ -24,8 +24,8 @@ type Message struct {
 	Campaign string
 	// Account is the account it went through.
 	Account string
-	// Key is the idempotency key of the call. All messages of a call have the same.
-	Key string
+	// IdempotencyKey is the one of the call. All messages of a call have the same.
+	IdempotencyKey string
 	// ID is what the gateway calls the message, the message ID of a producer.Result.
 	ID string
 	// Lost reports that the worker has not got the gateway's answer (UnknownNext), so that
@@ -196,7 +196,7 @@ func (g *gateway) unnamed() map[string]string {
 	keys := map[string]string{}
 	for _, m := range g.sent {
 		if m.Campaign == "" {
-			keys[m.Key] = ""
+			keys[m.IdempotencyKey] = ""
 		}
 	}
 	return keys
@@ -211,7 +211,7 @@ func (g *gateway) name(campaigns map[string]string) {
 	for _, m := range slices.Backward(g.sent) {
 		c := content{m.To, m.From, m.Body}
 		if m.Campaign == "" {
-			m.Campaign = campaigns[m.Key]
+			m.Campaign = campaigns[m.IdempotencyKey]
 		}
 		if m.Campaign == "" {
 			m.Campaign = named[c]

@@ -1,21 +1,21 @@
-// Package africastalking speaks the HTTP API of Africa's Talking: bulk and premium
-// messages, the account's balance, the messages that people sent in, and the three
-// kinds of callbacks.
+// Package africastalking implements a provider for the HTTP API of Africa's Talking: bulk and premium
+// messages, the account's balance, incoming messages (MO) and three kinds of callbacks.
 //
-// What the vendor's page "Send SMS" documents is marked [page]; what stands on its
-// pages about users, inbox and notifications, and what public code agrees on, is
-// marked [public].
+// Facts marked [page] are on the vendor's page "Send SMS". Facts marked [public] are on the vendor's
+// pages about users, inbox and notifications, or are common to several public programs. Assumptions
+// are marked [assumed].
 //
-// The gateway has no idempotency key for messages and no look-up of those it has
-// sent: after a call without an answer only a delivery report can say more.
+// The gateway has no idempotency key for messages and cannot list those it has sent. After a call
+// without an answer, only a delivery report (DLR) can show what happened.
 //
-// Not offered, and why:
+// Not supported:
 //
-//   - Sending by opening a URL [page]: it puts the login where proxies and logs keep it.
-//   - curl's --insecure and its unescaped "to=+254…" [page]: certificates are always
-//     verified, and a + that is not written %2B arrives as a space.
-//   - The subscriptions to premium services [public] and their notifications: the page
-//     has none of their endpoints. Messages to subscribers can be sent with SendWith.
+//   - Sending with a GET request [page]: it would put the login into a URL, which proxies and logs
+//     store.
+//   - curl's --insecure and its unescaped "to=+254…" [page]: certificates are always verified, and a +
+//     must be escaped as %2B, or it arrives as a space.
+//   - Subscriptions to premium services [public] and their notifications: the page shows no
+//     endpoint for them. SendWith can send messages to subscribers.
 //   - Flash messages: the gateway has no parameter for them, and Batch.Flash is ignored.
 package africastalking
 
@@ -30,19 +30,21 @@ import (
 )
 
 const (
-	// Name is the provider's name in configuration.
+	// Name is the provider's name in the configuration.
 	Name = "africastalking"
-	// DefaultBaseURL is what the documented paths are appended to [public].
+	// DefaultBaseURL is the address to which the documented paths are appended [public].
 	DefaultBaseURL = "https://api.africastalking.com"
-	// SandboxUsername is the user that everyone has at the vendor's own sandbox,
-	// where nothing is sent to a handset [public].
+	// SandboxUsername is the common user name at the vendor's sandbox, which sends nothing to
+	// handsets [public].
 	SandboxUsername = "sandbox"
-	// SandboxBaseURL serves SandboxUsername, and is that user's default [public].
+	// SandboxBaseURL is the address of the vendor's sandbox, and the default for SandboxUsername
+	// [public].
 	SandboxBaseURL = "https://api.sandbox.africastalking.com"
-	// MaxRecipients is how many numbers a call carries. The vendor publishes no
-	// limit: 200 is what Tuma takes, and max_recipients may lower it.
+	// MaxRecipients is the maximum number of recipients in one call. The vendor publishes no limit;
+	// 200 is Tuma's choice, and max_recipients may lower it.
 	MaxRecipients = 200
-	// MaxSenderAlpha bounds an alphanumeric from: what the operators carry [public].
+	// MaxSenderAlpha is the maximum length of an alphanumeric sender ID (from) in characters. It is
+	// the operators' limit [public].
 	MaxSenderAlpha = 11
 
 	messagingPath = "/version1/messaging"
@@ -55,39 +57,39 @@ const (
 	opInbox   = Name + " inbox"
 )
 
-// Format is what the gateway is asked to answer a send with. Either is understood
-// whatever was asked for.
+// Format is the format that a send requests for its reply. The provider reads a reply in either
+// format, whichever it requested.
 type Format string
 
-// The formats. The gateway's own default is XML [page].
+// The formats. The gateway's default is XML [page].
 const (
 	JSON Format = "json"
 	XML  Format = "xml"
 )
 
-// Config is an account at Africa's Talking.
+// Config configures a Provider.
 type Config struct {
-	// Endpoint is what every account has. BaseURL is by default DefaultBaseURL, and
-	// SandboxBaseURL for the user SandboxUsername.
+	// Endpoint holds the settings that every account has. The default of BaseURL is DefaultBaseURL,
+	// or SandboxBaseURL for the user SandboxUsername.
 	providers.Endpoint
-	// Username and APIKey are the login; both are needed.
+	// Username and APIKey are the login. Both are required.
 	Username string
 	APIKey   providers.Secret
-	// Format is what a send asks for. Default: JSON.
+	// Format is the format of the reply to a send. Default: JSON.
 	Format Format
-	// Options go with every message that SendWith is not given others for. They hold
-	// no LinkID: that belongs to one message.
+	// Options are the account's defaults for every message; options passed to SendWith take
+	// precedence. LinkID must be empty, because it belongs to one message.
 	Options Options
 }
 
-// Provider sends through one account at Africa's Talking, asks for its balance and
-// for the messages that came in. It is safe for concurrent use.
+// Provider sends through one account at Africa's Talking. It can also read the account's balance and
+// its incoming messages. It is safe for concurrent use.
 type Provider struct {
 	client *providers.Client
 	info   providers.Info
 	user   string
-	// key stands behind a pointer: fmt prints what is in unexported fields without
-	// asking its methods.
+	// key is a pointer because fmt does not call the methods of a Secret in an unexported field and
+	// would print its text.
 	key     *providers.Secret
 	accept  string
 	options Options
@@ -113,13 +115,13 @@ func New(cfg Config) (*Provider, error) {
 	}
 	info := providers.Info{
 		Name: Name, Fingerprint: client.Fingerprint(Name, cfg.Username), MaxRecipients: limit,
-		SenderAlphaMax: MaxSenderAlpha, SenderOptional: true, NamedReports: true, BlacklistBySender: true,
+		SenderAlphaMax: MaxSenderAlpha, SenderOptional: true, DLRNamesRecipient: true, BlacklistBySender: true,
 	}
 	return &Provider{client: client, info: info, user: cfg.Username, key: &cfg.APIKey, accept: accept, options: cfg.Options}, nil
 }
 
-// checkKey says what makes a key no value of a header; every call with it would
-// fail without a word why.
+// checkKey returns an error if a key is empty or cannot be sent as a header. Every call with such a key
+// would fail, without a hint why.
 func checkKey(key providers.Secret) error {
 	text := key.Reveal()
 	if text != strings.TrimSpace(text) || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
@@ -138,15 +140,16 @@ func (f Format) accept() (string, error) {
 	return "", providers.Mistake(fieldFormat, "must be json or xml")
 }
 
-// Kind describes Africa's Talking to the configuration.
+// Kind returns Africa's Talking's entry for the catalog: its name, its settings and how to open an
+// account.
 func Kind() providers.Kind {
 	return providers.Kind{
-		Name: Name, BaseURL: DefaultBaseURL, Required: []string{"username", "api_key"},
+		Name: Name, BaseURL: DefaultBaseURL, Required: []providers.Field{{Name: "username"}, {Name: "api_key", Secret: true}},
 		Optional: []string{fieldBulkMode, fieldEnqueue, fieldKeyword, fieldRetryHours, fieldFormat},
 		New: func(s providers.Settings) (providers.Provider, error) {
 			options, err := readOptions(s)
 			p, newErr := New(Config{
-				Endpoint: s.Endpoint, Username: s.Username, APIKey: s.APIKey,
+				Endpoint: s.Endpoint, Username: s.Login["username"], APIKey: s.Secrets["api_key"],
 				Format: Format(s.Options[fieldFormat]), Options: options,
 			})
 			if err = errors.Join(newErr, err); err != nil {
@@ -157,20 +160,21 @@ func Kind() providers.Kind {
 	}
 }
 
-// Info tells the limits of the gateway and the account's fingerprint.
+// Info returns the limits of the gateway and the fingerprint of the account.
 func (p *Provider) Info() providers.Info { return p.info }
 
-// Send puts one batch to the gateway, once, with the account's options. The gateway
-// has no idempotency key, and b.Key goes nowhere: the same call again is more
-// messages. Every verdict stands in the table of codes and in the doc of
-// providers.StatusVerdict. A batch that cannot be a call (no recipients or too many,
-// no text) is Rejected for the campaign without a request.
+// Send submits one batch to the gateway, once, with the account's options. The gateway has no
+// idempotency keys: b.IdempotencyKey is not sent, and a repeated call sends the messages again.
+//
+// A batch with no or too many recipients, or without a text, causes no request; it is Rejected with
+// Scope Campaign. Every other outcome comes from the gateway's status codes or from
+// providers.StatusVerdict.
 func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 	return p.SendWith(ctx, b, Options{})
 }
 
-// SendWith is Send with options for these messages; what they leave out is as the
-// account has it.
+// SendWith is Send with options for these messages. Options that are not set have the account's
+// values.
 func (p *Provider) SendWith(ctx context.Context, b providers.Batch, o Options) ([]providers.Result, error) {
 	if what := p.refusal(b, o); what != "" {
 		return nil, providers.NoCall(opSend, what)
@@ -178,7 +182,7 @@ func (p *Provider) SendWith(ctx context.Context, b providers.Batch, o Options) (
 	reply, err := p.client.Call(ctx, providers.Request{
 		Op: opSend, Path: messagingPath, Header: p.header(p.accept),
 		ContentType: providers.FormContentType, Body: sendForm(p.user, b, o.or(p.options)),
-		ErrorsInBody: true, // 201 for whatever is processed, also if every number is rejected [public]
+		ErrorsInBody: true, // the gateway answers 201 even if it rejects every number [public]
 	})
 	if err != nil {
 		return nil, err
@@ -187,23 +191,24 @@ func (p *Provider) SendWith(ctx context.Context, b providers.Batch, o Options) (
 	return reply.Results(opSend, results, verdict)
 }
 
-// refusal says what makes a batch no call at all, or nothing.
+// refusal returns why a batch cannot be sent, or "" if it can.
 func (p *Provider) refusal(b providers.Batch, o Options) string {
 	if b.Body == "" {
-		return "no message"
+		return "the body is empty"
 	}
 	if hours := o.RetryDurationInHours; hours < 0 || hours > MaxRetryHours {
-		return fmt.Sprintf("a retryDurationInHours of %d, 1 to %d are allowed", hours, MaxRetryHours)
+		return fmt.Sprintf("retryDurationInHours is %d, must be 1 to %d", hours, MaxRetryHours)
 	}
 	return p.info.Refusal(b)
 }
 
-// header makes the headers of a request. The key goes here and nowhere else.
+// header returns the headers of a request. Only they contain the API key.
 func (p *Provider) header(accept string) http.Header {
 	return http.Header{"Apikey": {p.key.Reveal()}, "Accept": {accept}}
 }
 
-// get asks for a JSON object; query begins with the user's name already.
+// get requests a JSON object. The URL's query is the user name followed by query, which is empty or
+// begins with "&".
 func (p *Provider) get(ctx context.Context, op, path, query string) (*providers.Reply, error) {
 	target := path + "?" + string(providers.AppendField(nil, "username", p.user)) + query
 	return p.client.Call(ctx, providers.Request{Op: op, Method: http.MethodGet, Path: target, Header: p.header("application/json")})

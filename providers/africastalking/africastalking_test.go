@@ -35,14 +35,14 @@ func open(t testing.TB, cfg Config) *Provider {
 	return p
 }
 
-// request is what a gateway has seen.
+// request holds the parts of a request that a test server got.
 type request struct {
 	method, uri, body string
 	header            http.Header
 }
 
-// answering starts a server that gives every request the same answer, and tells the
-// last one it has seen.
+// answering starts a server that gives every request the same answer. It returns a provider for it, and the
+// requests that it got.
 func answering(t *testing.T, status int, contentType, body string) (*Provider, chan request) {
 	t.Helper()
 	seen := make(chan request, 16)
@@ -61,7 +61,7 @@ func answering(t *testing.T, status int, contentType, body string) (*Provider, c
 }
 
 func batch(to ...sms.MSISDN) providers.Batch {
-	return providers.Batch{Key: "58c0d0f9-7dc6-4ce0-91ae-2d84c5880713", From: "ACME", Body: "Hello", To: to}
+	return providers.Batch{IdempotencyKey: "58c0d0f9-7dc6-4ce0-91ae-2d84c5880713", From: "ACME", Body: "Hello", To: to}
 }
 
 func verdict(t *testing.T, err error) providers.Error {
@@ -71,7 +71,7 @@ func verdict(t *testing.T, err error) providers.Error {
 		t.Fatalf("error %v (%T), want an *Error", err, err)
 	}
 	if strings.Contains(e.Error(), "s3cr3t") || strings.Contains(e.Error(), one.String()) {
-		t.Fatalf("error %v tells too much", e)
+		t.Fatalf("error %v holds a secret or a number", e)
 	}
 	e2 := *e
 	e2.Err = nil
@@ -85,13 +85,13 @@ func TestTheRequestIsTheDocumentedOne(t *testing.T) {
 		batch   func(*providers.Batch)
 		account func(*Config)
 		options Options
-		want    string // in place of usual
+		want    string // the expected form, if it differs from usual
 		accept  string
 	}{
 		"usual":              {},
 		"no sender":          {batch: func(b *providers.Batch) { b.From = "" }, want: strings.Replace(usual, "&from=ACME", "", 1)},
 		"flash is not there": {batch: func(b *providers.Batch) { b.Flash = true }},
-		"no key is sent":     {batch: func(b *providers.Batch) { b.Key = "" }},
+		"no key is sent":     {batch: func(b *providers.Batch) { b.IdempotencyKey = "" }},
 		"odd signs": {
 			batch: func(b *providers.Batch) { b.Body = "a&b=c+d %é€漢😀\r\n" },
 			want:  strings.Replace(usual, "Hello", "a%26b%3Dc%2Bd+%25%C3%A9%E2%82%AC%E6%BC%A2%F0%9F%98%80%0D%0A", 1),
@@ -177,7 +177,7 @@ func TestStatusesAndWhatTheyMean(t *testing.T) {
 		"bad key":              {401, text, "The supplied authentication is invalid", e{Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredentials, Code: "http 401"}, false},
 		"bad request":          {400, text, "Must have value for to", e{Outcome: providers.Rejected, Scope: providers.Call, Cause: providers.CauseRefused, Code: "http 400"}, false},
 		"a web page":           {200, "text/html", "<!DOCTYPE html><html><body>254711000001</body></html>", e{Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseNotUnderstood, Code: "http 200"}, false},
-		"for somebody else":    {201, json, jsonReply(row("+254733000002", "102", "Success", idA)), e{Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseNotUnderstood, Code: "http 201"}, true},
+		"for another number":   {201, json, jsonReply(row("+254733000002", "102", "Success", idA)), e{Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseNotUnderstood, Code: "http 201"}, true},
 		"refused sender":       {201, json, `{"SMSMessageData":{"Message":"InvalidSenderId","Recipients":[]}}`, e{Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused, Code: "InvalidSenderId"}, true},
 		"no recipients at all": {201, json, `{"SMSMessageData":{"Message":"Sent to 0/1 Total Cost: 0","Recipients":[]}}`, e{Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseNotUnderstood, Code: "http 201"}, true},
 	} {
@@ -294,7 +294,7 @@ func TestSettingsBecomeOptions(t *testing.T) {
 		"mistakes": {map[string]string{"bulk_sms_mode": "1", "enqueue": "no", "retry_duration_in_hours": "0", "format": "JSON"}, "", "", []string{"format", "bulk_sms_mode", "enqueue", "retry_duration_in_hours"}},
 		"unknown":  {map[string]string{"link_id": "l"}, "", "", []string{"link_id"}},
 	} {
-		p, err := Kind().Open(providers.Settings{Username: "u", APIKey: apiKey, Options: tc.options})
+		p, err := Kind().Open(providers.Settings{Login: map[string]string{"username": "u"}, Secrets: map[string]providers.Secret{"api_key": apiKey}, Options: tc.options})
 		if got := mistakes(err); !slices.Equal(got, tc.mistaken) {
 			t.Errorf("%s: mistakes in %v, want %v", name, got, tc.mistaken)
 		}
@@ -313,7 +313,7 @@ func TestInfo(t *testing.T) {
 	p := open(t, Config{Username: "u", APIKey: apiKey})
 	got := p.Info()
 	want := providers.Info{Name: "africastalking", Fingerprint: got.Fingerprint, MaxRecipients: 200, SenderAlphaMax: 11, SenderOptional: true,
-		NamedReports: true, BlacklistBySender: true}
+		DLRNamesRecipient: true, BlacklistBySender: true}
 	if diff := cmp.Diff(want, got); diff != "" || got.Fingerprint == "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -418,8 +418,7 @@ func TestInbox(t *testing.T) {
 	}
 }
 
-// FuzzParseQueries looks for replies to the two GETs that are read as what they do
-// not say.
+// FuzzParseQueries checks properties that every parsed balance and inbox must have.
 func FuzzParseQueries(f *testing.F) {
 	for _, seed := range []string{
 		`{"UserData":{"balance":"KES 1785.50"}}`, `{"userData":{"balance":"0"}}`, `{"SMSMessageData":{"Messages":[]}}`,

@@ -9,7 +9,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// word is what the gateway calls a status code, and what it means.
+// word is the gateway's name for a status code, and its meaning.
 type word struct {
 	name string
 	providers.Result
@@ -21,7 +21,8 @@ var codes = map[int]word{
 	101: {"Sent", providers.Result{Outcome: providers.Accepted}},
 	102: {"Queued", providers.Result{Outcome: providers.Accepted}},
 	401: {"RiskHold", rejected("risk_hold")},
-	// It is said of each number, and will be of every other one: the sender's fault.
+	// The gateway answers it for each recipient, but the cause is the sender ID: every other recipient
+	// would get the same answer.
 	402: {wordSender, providers.Result{
 		Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused, Reason: "invalid_sender",
 	}},
@@ -32,28 +33,28 @@ var codes = map[int]word{
 	}},
 	406: {"UserInBlackList", rejected(providers.ReasonBlacklisted)},
 	407: {"CouldNotRoute", rejected("no_route")},
-	409: {"DoNotDisturbRejection", rejected("do_not_disturb")}, // [public]: Nigeria's list, and its hours
-	// Assumed: the gateway says of this number that it has not sent, so it may go later.
+	409: {"DoNotDisturbRejection", rejected("do_not_disturb")}, // [public]: Nigeria's do-not-disturb list and hours
+	// [assumed]: these codes state that nothing was sent to the recipient, so it may be tried again.
 	500: {"InternalServerError", providers.Result{Outcome: providers.Retryable, Reason: "gateway_error"}},
 	501: {"GatewayError", providers.Result{Outcome: providers.Retryable, Reason: "gateway_error"}},
 	502: {"RejectedByGateway", rejected("rejected_by_gateway")},
 }
 
-// wordSender is also the Message of a reply without recipients.
+// wordSender is the name of code 402. A reply without recipients has it as its Message.
 const wordSender = "InvalidSenderId"
 
 func rejected(reason string) providers.Result {
 	return providers.Result{Outcome: providers.Rejected, Reason: reason}
 }
 
-// words are the values of a recipient's status, in lower case: public code spells
-// some of them in two ways. The page shows Success beside every code that accepts.
+// words maps the values of a recipient's status, in lower case because public code writes some of them
+// with different capitals. With every code that accepts, the page shows the status Success.
 var words = func() map[string]providers.Result {
 	words := map[string]providers.Result{"success": {Outcome: providers.Accepted}}
 	for _, w := range codes {
 		words[strings.ToLower(w.name)] = w.Result
 	}
-	for state, report := range states { // what a delivery report would say
+	for state, report := range states { // the failed states of a DLR
 		if name := strings.ToLower(state); report.Final && !report.Delivered {
 			words[name] = rejected(name)
 		}
@@ -61,22 +62,22 @@ var words = func() map[string]providers.Result {
 	return words
 }()
 
-// The reasons a recipient of an answered call is Unknown.
+// The reasons for which a recipient of an answered call is Unknown.
 const (
 	reasonMissing = "not_in_reply"
-	reasonUnclear = "not_understood" // named, but with no status, an odd one or contradictory ones
+	reasonUnclear = "not_understood" // in the reply, but with a missing, unknown or contradictory status
 )
 
-// entry is what a reply says of one recipient, in its own words.
+// entry holds the fields of one recipient in a reply, as written there.
 type entry struct {
 	number, code, status, id, cost string
-	// unclear says that something that must stand there once does not.
+	// unclear reports whether code or status is missing, appears twice or has the wrong type.
 	unclear bool
 }
 
-// parseAnswer says what the body of a 2xx means for a call to these numbers: one
-// result for each, or a verdict on all of them (without Op), or neither, if
-// nothing of it is understood. It has no effects.
+// parseAnswer parses the body of a 2xx answer to a call to these recipients. It returns one result for
+// each recipient, or an error for the whole call (without Op), or two nils if the body is not
+// understood.
 func parseAnswer(body []byte, to []sms.MSISDN) ([]providers.Result, *providers.Error) {
 	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\ufeff")))
 	read := readJSON
@@ -93,9 +94,9 @@ func parseAnswer(body []byte, to []sms.MSISDN) ([]providers.Result, *providers.E
 	return match(entries, to), nil
 }
 
-// refusal is the verdict on a reply that names nobody and says a word instead. Only
-// for a refused sender is it known that nothing was taken. A text that is no word of
-// the gateway's has no verdict, and is not repeated.
+// refusal returns the error for a reply that lists no recipient and has only a message. If the message
+// is the code for a refused sender ID, nothing was taken. After another known code the outcome is
+// Unknown. For any other text refusal returns nil, because the text must not appear in an error.
 func refusal(message string) *providers.Error {
 	_, known := words[strings.ToLower(message)]
 	switch {
@@ -107,8 +108,8 @@ func refusal(message string) *providers.Error {
 	return nil
 }
 
-// match gives every number of the call what the reply says of it. Recipients come in
-// any order. It returns nil if no number of the call is named at all.
+// match returns one result for each recipient of the call. The reply lists recipients in any order.
+// match returns nil if it lists none of the call's recipients.
 func match(entries []entry, to []sms.MSISDN) []providers.Result {
 	index := make(map[sms.MSISDN]int, len(to))
 	for i, number := range to {
@@ -140,8 +141,8 @@ func match(entries []entry, to []sms.MSISDN) []providers.Result {
 	return results
 }
 
-// result is the verdict on one recipient: that of its statusCode, unless its status
-// is a word for something else.
+// result returns the result for one recipient: that of its statusCode, or Unknown if its status
+// contradicts the code.
 func (e entry) result() providers.Result {
 	r := providers.Result{Reason: reasonUnclear}
 	text := strings.TrimSpace(e.code)
@@ -160,18 +161,18 @@ func (e entry) result() providers.Result {
 	return r
 }
 
-// agrees says whether a recipient's status can stand beside a code that means w: it
-// is empty, a word nobody knows, or one that means the same.
+// agrees reports whether a recipient's status is consistent with a code that means w: it is empty,
+// unknown, or has the same outcome and scope.
 func (w word) agrees(status string) bool {
 	said, known := words[strings.ToLower(strings.TrimSpace(status))]
 	return !known || said.Outcome == w.Outcome && said.Scope == w.Scope
 }
 
-// longestID is more bytes than any id or name of the gateway's has.
+// longestID is the maximum length in bytes of an ID or name. The gateway's are shorter.
 const longestID = 128
 
-// messageID returns an id, or nothing for "None", which stands where there is none
-// [public], and for what can be no id: it is empty, long, or has odd signs.
+// messageID returns text as a message ID. It returns "" for "None", with which the gateway marks a
+// missing ID [public], and for a text that is too long or has spaces or non-ASCII characters.
 func messageID(text string) string {
 	text = strings.TrimSpace(text)
 	if strings.EqualFold(text, "None") || len(text) > longestID || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
@@ -180,8 +181,8 @@ func messageID(text string) string {
 	return text
 }
 
-// parseNumber reads "+254711000001". The plus may be missing: where it was not
-// escaped on its way in a form it has become a space.
+// parseNumber parses "+254711000001". The plus is optional, because in a form an unescaped plus is
+// read as a space.
 func parseNumber(text string) (sms.MSISDN, bool) {
 	const least, most = 7, 15 // E.164
 	digits := strings.TrimPrefix(strings.TrimSpace(text), "+")

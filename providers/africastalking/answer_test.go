@@ -34,18 +34,18 @@ func unclear(code string) providers.Result {
 	return providers.Result{Reason: "not_understood", Code: code}
 }
 
-// costing returns r with the id and the cost that the helper row writes.
+// costing returns r with the message ID and the cost of the helper row.
 func costing(r providers.Result, id string) providers.Result {
 	r.MessageID, r.Cost, r.Currency = id, "0.8000", "KES"
 	return r
 }
 
-// row writes one recipient in JSON.
+// row returns one recipient as JSON.
 func row(number, code, status, id string) string {
 	return fmt.Sprintf(`{"cost":"KES 0.8000","messageId":%q,"number":%q,"status":%q,"statusCode":%s}`, id, number, status, code)
 }
 
-// jsonReply wraps recipients.
+// jsonReply returns a complete JSON reply with these recipients.
 func jsonReply(rows ...string) string {
 	return `{"SMSMessageData":{"Message":"Sent to 1/1 Total Cost: KES 0.8000","Recipients":[` + strings.Join(rows, ",") + `]}}`
 }
@@ -71,51 +71,51 @@ func TestRecipientsInEitherFormat(t *testing.T) {
 		to   []sms.MSISDN
 		want []providers.Result // nil: not understood
 	}{
-		"one":                      {rows{{a, "102", "Success", idA}}, nums(one), res(accepted(idA))},
-		"two":                      {rows{{a, "101", "Success", idA}, {b, "100", "Success", idB}}, nums(one, two), res(accepted(idA), accepted(idB))},
-		"other order":              {rows{{b, "101", "Success", idB}, {a, "101", "Success", idA}}, nums(one, two), res(accepted(idA), accepted(idB))},
-		"first missing":            {rows{{b, "101", "Success", idB}}, nums(one, two), res(missing, accepted(idB))},
-		"middle missing":           {rows{{a, "101", "Success", idA}, {"+2348030000022", "101", "Success", idB}}, nums(one, two, three), res(accepted(idA), missing, accepted(idB))},
-		"one nobody asked":         {rows{{"+2348030000022", "101", "Success", idB}, {a, "101", "Success", idA}}, nums(one, two), res(accepted(idA), missing)},
-		"only one nobody asked":    {rows{{"+2348030000022", "101", "Success", idB}}, nums(one, two), nil},
-		"without plus":             {rows{{"254711000001", "101", "Success", idA}}, nums(one), res(accepted(idA))},
-		"with a space":             {rows{{" 254711000001", "101", "Success", idA}}, nums(one), res(accepted(idA))},
-		"national form":            {rows{{"0711000001", "101", "Success", idA}}, nums(one), nil},
-		"two plus":                 {rows{{"++254711000001", "101", "Success", idA}}, nums(one), nil},
-		"a number and more":        {rows{{a + " ", "101", "Success", idA}, {b + "x", "101", "Success", idB}}, nums(one, two), res(accepted(idA), missing)},
-		"a number cut":             {rows{{"+25471100000", "101", "Success", idA}}, nums(one), nil},
-		"too long a number":        {rows{{"+2547110000010000000000", "101", "Success", idA}}, nums(one), nil},
-		"no number":                {rows{{"", "101", "Success", idA}}, nums(one), nil},
-		"None for an id":           {rows{{a, "102", "Success", "None"}}, nums(one), res(accepted(""))},
-		"none for an id":           {rows{{a, "102", "Success", " none "}}, nums(one), res(accepted(""))},
-		"no id":                    {rows{{a, "102", "Success", ""}}, nums(one), res(accepted(""))},
-		"an id with odd signs":     {rows{{a, "102", "Success", "ATXid 1"}}, nums(one), res(accepted(""))},
-		"an id too long":           {rows{{a, "102", "Success", strings.Repeat("A", 129)}}, nums(one), res(accepted(""))},
-		"no status":                {rows{{a, "102", "", idA}}, nums(one), res(accepted(idA))},
-		"a status nobody knows":    {rows{{a, "102", "Marvellous", idA}}, nums(one), res(accepted(idA))},
-		"Queued":                   {rows{{a, "102", "queued", idA}}, nums(one), res(accepted(idA))},
-		"101, invalid number":      {rows{{a, "101", "InvalidPhoneNumber", idA}}, nums(one), res(costing(unclear("101"), idA))},
-		"101, Failed":              {rows{{a, "101", "Failed", idA}}, nums(one), res(costing(unclear("101"), idA))},
-		"101, InsufficientBalance": {rows{{a, "101", "InsufficientBalance", idA}}, nums(one), res(costing(unclear("101"), idA))},
-		"403, Success":             {rows{{a, "403", "Success", "None"}}, nums(one), res(costing(unclear("403"), ""))},
-		"403, InvalidSenderId":     {rows{{a, "403", "InvalidSenderId", "None"}}, nums(one), res(costing(unclear("403"), ""))},
-		"500, RejectedByGateway":   {rows{{a, "500", "RejectedByGateway", "None"}}, nums(one), res(costing(unclear("500"), ""))},
-		"404, CouldNotRoute":       {rows{{a, "404", "CouldNotRoute", "None"}}, nums(one), res(costing(providers.Result{Outcome: providers.Rejected, Reason: "unsupported_number", Code: "404"}, ""))},
-		"UserInBlacklist":          {rows{{a, "406", "UserInBlacklist", "None"}}, nums(one), res(costing(providers.Result{Outcome: providers.Rejected, Reason: "blacklisted", Code: "406"}, ""))},
-		"a code nobody knows":      {rows{{a, "408", "Success", idA}}, nums(one), res(costing(unclear("408"), idA))},
-		"code 0":                   {rows{{a, "0", "Success", idA}}, nums(one), res(costing(unclear("0"), idA))},
-		"a huge code":              {rows{{a, "101000000000000000000000", "Success", idA}}, nums(one), res(unclear(""))},
-		"a negative code":          {rows{{a, "-101", "Success", idA}}, nums(one), res(unclear(""))},
-		"a code with a fraction":   {rows{{a, "101.0", "Success", idA}}, nums(one), res(unclear(""))},
-		"a code with an exponent":  {rows{{a, "1.01e2", "Success", idA}}, nums(one), res(unclear(""))},
-		"twice the same":           {rows{{a, "101", "Success", idA}, {a, "101", "Success", idA}}, nums(one, two), res(accepted(idA), missing)},
-		"twice, with other ids":    {rows{{a, "101", "Success", idA}, {a, "102", "Success", idB}}, nums(one), res(accepted(idA))},
-		"accepted, then rejected":  {rows{{a, "101", "Success", idA}, {a, "403", "", "None"}}, nums(one), res(unclear(""))},
-		"rejected, then accepted":  {rows{{a, "403", "", "None"}, {"254711000001", "101", "Success", idA}}, nums(one), res(unclear(""))},
-		"thrice, and undecided":    {rows{{a, "403", "", "None"}, {a, "101", "Success", idA}, {a, "101", "Success", idA}}, nums(one), res(unclear(""))},
-		"retryable, then rejected": {rows{{a, "500", "", "None"}, {a, "502", "", "None"}}, nums(one), res(unclear(""))},
-		"mixed":                    {rows{{b, "403", "InvalidPhoneNumber", "None"}, {a, "101", "Success", idA}}, nums(one, two), res(accepted(idA), costing(providers.Result{Outcome: providers.Rejected, Reason: "invalid_number", Code: "403"}, ""))},
-		"positions tell nothing":   {rows{{b, "101", "Success", idB}, {"+2348030000022", "403", "", "None"}}, nums(one, two), res(missing, accepted(idB))},
+		"one":                           {rows{{a, "102", "Success", idA}}, nums(one), res(accepted(idA))},
+		"two":                           {rows{{a, "101", "Success", idA}, {b, "100", "Success", idB}}, nums(one, two), res(accepted(idA), accepted(idB))},
+		"other order":                   {rows{{b, "101", "Success", idB}, {a, "101", "Success", idA}}, nums(one, two), res(accepted(idA), accepted(idB))},
+		"first missing":                 {rows{{b, "101", "Success", idB}}, nums(one, two), res(missing, accepted(idB))},
+		"middle missing":                {rows{{a, "101", "Success", idA}, {"+2348030000022", "101", "Success", idB}}, nums(one, two, three), res(accepted(idA), missing, accepted(idB))},
+		"a number not in the call":      {rows{{"+2348030000022", "101", "Success", idB}, {a, "101", "Success", idA}}, nums(one, two), res(accepted(idA), missing)},
+		"only a number not in the call": {rows{{"+2348030000022", "101", "Success", idB}}, nums(one, two), nil},
+		"without plus":                  {rows{{"254711000001", "101", "Success", idA}}, nums(one), res(accepted(idA))},
+		"with a space":                  {rows{{" 254711000001", "101", "Success", idA}}, nums(one), res(accepted(idA))},
+		"national form":                 {rows{{"0711000001", "101", "Success", idA}}, nums(one), nil},
+		"two plus":                      {rows{{"++254711000001", "101", "Success", idA}}, nums(one), nil},
+		"a number and more":             {rows{{a + " ", "101", "Success", idA}, {b + "x", "101", "Success", idB}}, nums(one, two), res(accepted(idA), missing)},
+		"a number cut":                  {rows{{"+25471100000", "101", "Success", idA}}, nums(one), nil},
+		"too long a number":             {rows{{"+2547110000010000000000", "101", "Success", idA}}, nums(one), nil},
+		"no number":                     {rows{{"", "101", "Success", idA}}, nums(one), nil},
+		"None for an id":                {rows{{a, "102", "Success", "None"}}, nums(one), res(accepted(""))},
+		"none for an id":                {rows{{a, "102", "Success", " none "}}, nums(one), res(accepted(""))},
+		"no id":                         {rows{{a, "102", "Success", ""}}, nums(one), res(accepted(""))},
+		"an id with odd signs":          {rows{{a, "102", "Success", "ATXid 1"}}, nums(one), res(accepted(""))},
+		"an id too long":                {rows{{a, "102", "Success", strings.Repeat("A", 129)}}, nums(one), res(accepted(""))},
+		"no status":                     {rows{{a, "102", "", idA}}, nums(one), res(accepted(idA))},
+		"an unknown status":             {rows{{a, "102", "Marvellous", idA}}, nums(one), res(accepted(idA))},
+		"Queued":                        {rows{{a, "102", "queued", idA}}, nums(one), res(accepted(idA))},
+		"101, invalid number":           {rows{{a, "101", "InvalidPhoneNumber", idA}}, nums(one), res(costing(unclear("101"), idA))},
+		"101, Failed":                   {rows{{a, "101", "Failed", idA}}, nums(one), res(costing(unclear("101"), idA))},
+		"101, InsufficientBalance":      {rows{{a, "101", "InsufficientBalance", idA}}, nums(one), res(costing(unclear("101"), idA))},
+		"403, Success":                  {rows{{a, "403", "Success", "None"}}, nums(one), res(costing(unclear("403"), ""))},
+		"403, InvalidSenderId":          {rows{{a, "403", "InvalidSenderId", "None"}}, nums(one), res(costing(unclear("403"), ""))},
+		"500, RejectedByGateway":        {rows{{a, "500", "RejectedByGateway", "None"}}, nums(one), res(costing(unclear("500"), ""))},
+		"404, CouldNotRoute":            {rows{{a, "404", "CouldNotRoute", "None"}}, nums(one), res(costing(providers.Result{Outcome: providers.Rejected, Reason: "unsupported_number", Code: "404"}, ""))},
+		"UserInBlacklist":               {rows{{a, "406", "UserInBlacklist", "None"}}, nums(one), res(costing(providers.Result{Outcome: providers.Rejected, Reason: "blacklisted", Code: "406"}, ""))},
+		"an unknown code":               {rows{{a, "408", "Success", idA}}, nums(one), res(costing(unclear("408"), idA))},
+		"code 0":                        {rows{{a, "0", "Success", idA}}, nums(one), res(costing(unclear("0"), idA))},
+		"a huge code":                   {rows{{a, "101000000000000000000000", "Success", idA}}, nums(one), res(unclear(""))},
+		"a negative code":               {rows{{a, "-101", "Success", idA}}, nums(one), res(unclear(""))},
+		"a code with a fraction":        {rows{{a, "101.0", "Success", idA}}, nums(one), res(unclear(""))},
+		"a code with an exponent":       {rows{{a, "1.01e2", "Success", idA}}, nums(one), res(unclear(""))},
+		"twice the same":                {rows{{a, "101", "Success", idA}, {a, "101", "Success", idA}}, nums(one, two), res(accepted(idA), missing)},
+		"twice, with other ids":         {rows{{a, "101", "Success", idA}, {a, "102", "Success", idB}}, nums(one), res(accepted(idA))},
+		"accepted, then rejected":       {rows{{a, "101", "Success", idA}, {a, "403", "", "None"}}, nums(one), res(unclear(""))},
+		"rejected, then accepted":       {rows{{a, "403", "", "None"}, {"254711000001", "101", "Success", idA}}, nums(one), res(unclear(""))},
+		"thrice, and undecided":         {rows{{a, "403", "", "None"}, {a, "101", "Success", idA}, {a, "101", "Success", idA}}, nums(one), res(unclear(""))},
+		"retryable, then rejected":      {rows{{a, "500", "", "None"}, {a, "502", "", "None"}}, nums(one), res(unclear(""))},
+		"mixed":                         {rows{{b, "403", "InvalidPhoneNumber", "None"}, {a, "101", "Success", idA}}, nums(one, two), res(accepted(idA), costing(providers.Result{Outcome: providers.Rejected, Reason: "invalid_number", Code: "403"}, ""))},
+		"positions tell nothing":        {rows{{b, "101", "Success", idB}, {"+2348030000022", "403", "", "None"}}, nums(one, two), res(missing, accepted(idB))},
 	} {
 		var js, xs []string
 		for _, r := range tc.rows {
@@ -186,77 +186,77 @@ func TestOddReplies(t *testing.T) {
 		body string
 		want []providers.Result // nil: not understood
 	}{
-		"the shared page's":                  {`{"SMSMessageData":{"Message":"Sent to 1/1 Total Cost: USD 0.0079 Message parts: 1","Recipients":[{"cost":"KES 0.8000","messageId":"` + idA + `","number":"+254711000001","status":"Success","statusCode":102}]}}`, res(accepted(idA))},
-		"Nigeria's refusal":                  {`{"SMSMessageData":{"Message":"Sent to 0/1 Total Cost: 0","Recipients":[{"cost":"0","messageId":"None","number":"+254711000001","status":"DoNotDisturbRejection","statusCode":409}]}}`, res(providers.Result{Outcome: providers.Rejected, Reason: "do_not_disturb", Code: "409", Cost: "0"})},
-		"only number and code":               {inside(`"statusCode":101`), res(ok)},
-		"further members":                    {inside(`"statusCode":101,"parts":[1,{"statusCode":403}]`), res(ok)},
-		"cost 0 as a number":                 {inside(`"statusCode":101,"cost":0`), res(providers.Result{Outcome: providers.Accepted, Cost: "0"})},
-		"cost null":                          {inside(`"statusCode":101,"cost":null,"messageId":null,"status":null`), res(ok)},
-		"cost an object":                     {inside(`"statusCode":101,"cost":{"KES":1}`), res(ok)},
-		"cost no amount":                     {inside(`"statusCode":101,"cost":"KES YY"`), res(ok)},
-		"an id that is a number":             {inside(`"statusCode":101,"messageId":15071`), res(providers.Result{Outcome: providers.Accepted, MessageID: "15071"})},
-		"an id twice":                        {inside(`"statusCode":101,"messageId":"a1","messageId":"a2"`), nil},
-		"no code":                            {inside(`"status":"Success"`), res(none)},
-		"code null":                          {inside(`"statusCode":null`), res(none)},
-		"code true":                          {inside(`"statusCode":true`), res(none)},
-		"code a list":                        {inside(`"statusCode":[101]`), res(none)},
-		"code a word":                        {inside(`"statusCode":"Success"`), res(none)},
-		"code with a zero before":            {inside(`"statusCode":"0101"`), res(none)},
-		"code with a plus":                   {inside(`"statusCode":"+101"`), res(none)},
-		"code twice":                         {inside(`"statusCode":101,"statusCode":403`), nil},
-		"code twice the same":                {inside(`"statusCode":101,"statusCode":101`), nil},
-		"code in two spellings":              {inside(`"statusCode":403,"StatusCode":101`), nil},
-		"status an object":                   {inside(`"statusCode":101,"status":{}`), res(none)},
-		"status twice":                       {inside(`"statusCode":101,"status":"Success","status":"Failed"`), nil},
-		"number twice":                       {inside(`"number":"+254733000002","statusCode":101`), nil},
-		"number a number":                    {`{"SMSMessageData":{"Message":"","Recipients":[{"number":254711000001,"statusCode":101}]}}`, nil},
-		"no number":                          {`{"SMSMessageData":{"Message":"InvalidSenderId","Recipients":[{"statusCode":101}]}}`, nil},
-		"a list of other things":             {`{"SMSMessageData":{"Message":"InvalidSenderId","Recipients":[1,null,"+254711000001",[],{}]}}`, nil},
-		"a member in another case":           {`{"SMSMessageData":{"message":"InvalidSenderId","Recipients":[]}}`, nil},
-		"other things and one":               {`{"SMSMessageData":{"Message":"","Recipients":[1,null,"x",[],{},{"number":"+254733000002","number":"x"},` + good + `]}}`, res(accepted(idA))},
-		"recipients an object":               {`{"SMSMessageData":{"Message":"","Recipients":` + good + `}}`, nil},
-		"recipients null, and one nobody is": {`{"SMSMessageData":{"Message":"Hello","Recipients":null}}`, nil},
-		"recipients twice":                   {`{"SMSMessageData":{"Message":"","Recipients":[` + good + `],"Recipients":[]}}`, nil},
-		"message an object":                  {`{"SMSMessageData":{"Message":{},"Recipients":[` + good + `]}}`, nil},
-		"data twice":                         {`{"SMSMessageData":{"Recipients":[` + good + `]},"SMSMessageData":{"Recipients":[]}}`, nil},
-		"data a list":                        {`{"SMSMessageData":[` + full + `]}`, nil},
-		"data null":                          {`{"SMSMessageData":null}`, nil},
-		"no envelope":                        {`{"Message":"","Recipients":[` + good + `]}`, nil},
-		"a bare list":                        {`[` + good + `]`, nil},
-		"empty object":                       {`{}`, nil},
-		"null":                               {`null`, nil},
-		"empty":                              {``, nil},
-		"text":                               {`The supplied authentication is invalid`, nil},
-		"JSON and more":                      {full + full, nil},
-		"a warning before JSON":              {"<b>Warning</b>: x\n" + full, nil},
-		"JSON cut":                           {full[:len(full)-1], nil},
-		"JSON cut in a recipient":            {full[:len(full)-30], nil},
-		"XML cut":                            {fullXML[:len(fullXML)-5], nil},
-		"XML and more":                       {fullXML + "x", nil},
-		"XML twice":                          {fullXML + fullXML, nil},
-		"XML and a comment":                  {fullXML + "<!-- served by 7 -->\n", res(accepted(idA))},
-		"XML without its first line":         {fullXML[strings.IndexByte(fullXML, '\n'):], res(accepted(idA))},
-		"XML in Latin-1":                     {strings.Replace(fullXML, `"1.0"`, `"1.0" encoding="ISO-8859-1"`, 1), nil},
-		"XML in CDATA":                       {strings.Replace(fullXML, "101", "<![CDATA[101]]>", 1), res(accepted(idA))},
-		"XML with an entity":                 {strings.Replace(fullXML, "101", "&accept;", 1), nil},
-		"XML with a doctype":                 {`<!DOCTYPE a [<!ENTITY b "c">]>` + fullXML[strings.IndexByte(fullXML, '\n'):], res(accepted(idA))},
-		"XML, code twice":                    {strings.Replace(fullXML, "<statusCode>", "<statusCode>403</statusCode><statusCode>", 1), res(none)},
-		"XML, no code":                       {strings.Replace(fullXML, "<statusCode>101</statusCode>", "", 1), res(none)},
-		"XML, status twice":                  {strings.Replace(fullXML, "<status>", "<status>Failed</status><status>", 1), res(none)},
-		"XML, number twice":                  {strings.Replace(fullXML, "<number>", "<number>+254733000002</number><number>", 1), nil},
-		"XML, recipients twice":              {strings.Replace(fullXML, "<Recipients>", "<Recipients/><Recipients>", 1), nil},
-		"XML, no recipients":                 {strings.ReplaceAll(fullXML, "Recipients", "Others"), nil},
-		"XML, data twice":                    {strings.Replace(fullXML, "<SMSMessageData>", "<SMSMessageData/><SMSMessageData>", 1), nil},
-		"XML, message twice":                 {strings.Replace(fullXML, "<Message>", "<Message>x</Message><Message>", 1), nil},
-		"XML of another root":                {strings.ReplaceAll(fullXML, "AfricasTalkingResponse", "Response"), nil},
-		"XML in lower case":                  {strings.ToLower(fullXML), nil},
-		"a web page":                         {"<!DOCTYPE html>\n<html><body>+254711000001 101 Success</body></html>", nil},
-		"a web page around a reply":          {"<html><body>" + fullXML[strings.IndexByte(fullXML, '\n'):] + "</body></html>", nil},
-		"JSON in XML":                        {"<AfricasTalkingResponse>" + full + "</AfricasTalkingResponse>", nil},
-		"very deep":                          {strings.Repeat("[", 1<<16), nil},
-		"a recipient of a few megabytes":     {inside(`"statusCode":101,"x":"` + strings.Repeat("y", 4<<20) + `"`), res(ok)},
-		"ten megabytes of something":         {strings.Repeat("<x>", 10<<20/3), nil},
-		"one number twenty thousand times":   {jsonReply(slices.Repeat([]string{good}, 20_000)...), res(accepted(idA))},
+		"the shared page's":                    {`{"SMSMessageData":{"Message":"Sent to 1/1 Total Cost: USD 0.0079 Message parts: 1","Recipients":[{"cost":"KES 0.8000","messageId":"` + idA + `","number":"+254711000001","status":"Success","statusCode":102}]}}`, res(accepted(idA))},
+		"Nigeria's refusal":                    {`{"SMSMessageData":{"Message":"Sent to 0/1 Total Cost: 0","Recipients":[{"cost":"0","messageId":"None","number":"+254711000001","status":"DoNotDisturbRejection","statusCode":409}]}}`, res(providers.Result{Outcome: providers.Rejected, Reason: "do_not_disturb", Code: "409", Cost: "0"})},
+		"only number and code":                 {inside(`"statusCode":101`), res(ok)},
+		"further members":                      {inside(`"statusCode":101,"parts":[1,{"statusCode":403}]`), res(ok)},
+		"cost 0 as a number":                   {inside(`"statusCode":101,"cost":0`), res(providers.Result{Outcome: providers.Accepted, Cost: "0"})},
+		"cost null":                            {inside(`"statusCode":101,"cost":null,"messageId":null,"status":null`), res(ok)},
+		"cost an object":                       {inside(`"statusCode":101,"cost":{"KES":1}`), res(ok)},
+		"cost no amount":                       {inside(`"statusCode":101,"cost":"KES YY"`), res(ok)},
+		"an id that is a number":               {inside(`"statusCode":101,"messageId":15071`), res(providers.Result{Outcome: providers.Accepted, MessageID: "15071"})},
+		"an id twice":                          {inside(`"statusCode":101,"messageId":"a1","messageId":"a2"`), nil},
+		"no code":                              {inside(`"status":"Success"`), res(none)},
+		"code null":                            {inside(`"statusCode":null`), res(none)},
+		"code true":                            {inside(`"statusCode":true`), res(none)},
+		"code a list":                          {inside(`"statusCode":[101]`), res(none)},
+		"code a word":                          {inside(`"statusCode":"Success"`), res(none)},
+		"code with a zero before":              {inside(`"statusCode":"0101"`), res(none)},
+		"code with a plus":                     {inside(`"statusCode":"+101"`), res(none)},
+		"code twice":                           {inside(`"statusCode":101,"statusCode":403`), nil},
+		"code twice the same":                  {inside(`"statusCode":101,"statusCode":101`), nil},
+		"code in two spellings":                {inside(`"statusCode":403,"StatusCode":101`), nil},
+		"status an object":                     {inside(`"statusCode":101,"status":{}`), res(none)},
+		"status twice":                         {inside(`"statusCode":101,"status":"Success","status":"Failed"`), nil},
+		"number twice":                         {inside(`"number":"+254733000002","statusCode":101`), nil},
+		"number a number":                      {`{"SMSMessageData":{"Message":"","Recipients":[{"number":254711000001,"statusCode":101}]}}`, nil},
+		"no number":                            {`{"SMSMessageData":{"Message":"InvalidSenderId","Recipients":[{"statusCode":101}]}}`, nil},
+		"a list of other things":               {`{"SMSMessageData":{"Message":"InvalidSenderId","Recipients":[1,null,"+254711000001",[],{}]}}`, nil},
+		"a member in another case":             {`{"SMSMessageData":{"message":"InvalidSenderId","Recipients":[]}}`, nil},
+		"other things and one":                 {`{"SMSMessageData":{"Message":"","Recipients":[1,null,"x",[],{},{"number":"+254733000002","number":"x"},` + good + `]}}`, res(accepted(idA))},
+		"recipients an object":                 {`{"SMSMessageData":{"Message":"","Recipients":` + good + `}}`, nil},
+		"recipients null, with a text message": {`{"SMSMessageData":{"Message":"Hello","Recipients":null}}`, nil},
+		"recipients twice":                     {`{"SMSMessageData":{"Message":"","Recipients":[` + good + `],"Recipients":[]}}`, nil},
+		"message an object":                    {`{"SMSMessageData":{"Message":{},"Recipients":[` + good + `]}}`, nil},
+		"data twice":                           {`{"SMSMessageData":{"Recipients":[` + good + `]},"SMSMessageData":{"Recipients":[]}}`, nil},
+		"data a list":                          {`{"SMSMessageData":[` + full + `]}`, nil},
+		"data null":                            {`{"SMSMessageData":null}`, nil},
+		"no envelope":                          {`{"Message":"","Recipients":[` + good + `]}`, nil},
+		"a bare list":                          {`[` + good + `]`, nil},
+		"empty object":                         {`{}`, nil},
+		"null":                                 {`null`, nil},
+		"empty":                                {``, nil},
+		"text":                                 {`The supplied authentication is invalid`, nil},
+		"JSON and more":                        {full + full, nil},
+		"a warning before JSON":                {"<b>Warning</b>: x\n" + full, nil},
+		"JSON cut":                             {full[:len(full)-1], nil},
+		"JSON cut in a recipient":              {full[:len(full)-30], nil},
+		"XML cut":                              {fullXML[:len(fullXML)-5], nil},
+		"XML and more":                         {fullXML + "x", nil},
+		"XML twice":                            {fullXML + fullXML, nil},
+		"XML and a comment":                    {fullXML + "<!-- served by 7 -->\n", res(accepted(idA))},
+		"XML without its first line":           {fullXML[strings.IndexByte(fullXML, '\n'):], res(accepted(idA))},
+		"XML in Latin-1":                       {strings.Replace(fullXML, `"1.0"`, `"1.0" encoding="ISO-8859-1"`, 1), nil},
+		"XML in CDATA":                         {strings.Replace(fullXML, "101", "<![CDATA[101]]>", 1), res(accepted(idA))},
+		"XML with an entity":                   {strings.Replace(fullXML, "101", "&accept;", 1), nil},
+		"XML with a doctype":                   {`<!DOCTYPE a [<!ENTITY b "c">]>` + fullXML[strings.IndexByte(fullXML, '\n'):], res(accepted(idA))},
+		"XML, code twice":                      {strings.Replace(fullXML, "<statusCode>", "<statusCode>403</statusCode><statusCode>", 1), res(none)},
+		"XML, no code":                         {strings.Replace(fullXML, "<statusCode>101</statusCode>", "", 1), res(none)},
+		"XML, status twice":                    {strings.Replace(fullXML, "<status>", "<status>Failed</status><status>", 1), res(none)},
+		"XML, number twice":                    {strings.Replace(fullXML, "<number>", "<number>+254733000002</number><number>", 1), nil},
+		"XML, recipients twice":                {strings.Replace(fullXML, "<Recipients>", "<Recipients/><Recipients>", 1), nil},
+		"XML, no recipients":                   {strings.ReplaceAll(fullXML, "Recipients", "Others"), nil},
+		"XML, data twice":                      {strings.Replace(fullXML, "<SMSMessageData>", "<SMSMessageData/><SMSMessageData>", 1), nil},
+		"XML, message twice":                   {strings.Replace(fullXML, "<Message>", "<Message>x</Message><Message>", 1), nil},
+		"XML of another root":                  {strings.ReplaceAll(fullXML, "AfricasTalkingResponse", "Response"), nil},
+		"XML in lower case":                    {strings.ToLower(fullXML), nil},
+		"a web page":                           {"<!DOCTYPE html>\n<html><body>+254711000001 101 Success</body></html>", nil},
+		"a web page around a reply":            {"<html><body>" + fullXML[strings.IndexByte(fullXML, '\n'):] + "</body></html>", nil},
+		"JSON in XML":                          {"<AfricasTalkingResponse>" + full + "</AfricasTalkingResponse>", nil},
+		"very deep":                            {strings.Repeat("[", 1<<16), nil},
+		"a recipient of a few megabytes":       {inside(`"statusCode":101,"x":"` + strings.Repeat("y", 4<<20) + `"`), res(ok)},
+		"ten megabytes of something":           {strings.Repeat("<x>", 10<<20/3), nil},
+		"one number twenty thousand times":     {jsonReply(slices.Repeat([]string{good}, 20_000)...), res(accepted(idA))},
 	} {
 		got, e := parseAnswer([]byte(tc.body), nums(one))
 		if e != nil {
@@ -295,7 +295,7 @@ func TestNoRecipientsAndAWord(t *testing.T) {
 	}
 }
 
-// FuzzParseAnswer holds the parser to another and simpler reading of the same reply.
+// FuzzParseAnswer compares the parser with a different and simpler one.
 func FuzzParseAnswer(f *testing.F) {
 	for _, seed := range []string{
 		jsonReply(row("+254711000001", "101", "Success", idA), row("+254733000002", "403", "InvalidPhoneNumber", "None")),
@@ -343,13 +343,12 @@ var (
 	anyDigits = regexp.MustCompile(`[0-9]+`)
 )
 
-// vouchedFor returns the numbers that stand in one recipient of the reply with a
-// code that accepts.
+// vouchedFor returns the numbers that are in the same recipient element of the reply as an accepting code.
 func vouchedFor(body []byte) (numbers []string) {
 	text := strings.TrimSpace(strings.TrimPrefix(string(body), "\ufeff"))
 	if strings.HasPrefix(text, "<") {
 		for _, recipient := range xmlNumber.FindAllString(regexp.MustCompile(`<!--|-->|<!\[CDATA\[|\]\]>`).ReplaceAllString(text, ""), -1) {
-			// A number may be broken up by entities or comments: only a coarse look is taken then.
+			// Entities or comments may split a number; then only a rough check is made.
 			if strings.ContainsAny(recipient, "&?!") {
 				return []string{one.String(), two.String(), three.String()}
 			}
@@ -378,7 +377,7 @@ func vouchedFor(body []byte) (numbers []string) {
 	return numbers
 }
 
-// besideACode returns digits if one of them is a code that accepts.
+// besideACode returns digits if one of them is an accepting code, and nil otherwise.
 func besideACode(digits []string) []string {
 	if slices.ContainsFunc(digits, func(d string) bool { return d == "100" || d == "101" || d == "102" }) {
 		return digits

@@ -6,7 +6,7 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// Balance asks for the account's balance, in the currency of the account [public].
+// Balance reads the account's balance, in the account's currency [public].
 func (p *Provider) Balance(ctx context.Context) (providers.Balance, error) {
 	reply, err := p.get(ctx, opBalance, userPath, "")
 	if err != nil {
@@ -19,8 +19,8 @@ func (p *Provider) Balance(ctx context.Context) (providers.Balance, error) {
 	return balance, nil
 }
 
-// parseBalance reads {"UserData":{"balance":"KES 1785.50"}}, or userData, as another
-// document has it. It has no effects.
+// parseBalance parses {"UserData":{"balance":"KES 1785.50"}}. In another document of the vendor the
+// outer name is userData.
 func parseBalance(body []byte) (providers.Balance, bool) {
 	outer, _ := providers.ReadObject(body)
 	user, ok := outer.Object("UserData")

@@ -9,8 +9,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// states are the words of a delivery report, in lower case [public].
-var states = map[string]providers.Report{
+// states maps the statuses of a DLR, in lower case [public].
+var states = map[string]providers.MessageStatus{
 	"sent":             {},
 	"submitted":        {},
 	"buffered":         {},
@@ -21,36 +21,33 @@ var states = map[string]providers.Report{
 	"expired":          {Final: true},
 }
 
-// DeliveryReports serves the gateway's "Delivery Reports" callback [public]. Each
-// report is given to take, and comes again if that errs. A status that is no known
-// word is handed on as one that is not final.
+// DeliveryReports returns a handler for the gateway's "Delivery Reports" callback [public]. It calls
+// take for each DLR, from several goroutines at once. If take returns an error, the answer is a 500,
+// so that the gateway repeats the callback. An unknown status is passed on as not final.
 //
-// It is POSTed to a path whose last element is the secret, which is the only guard:
-// the gateway signs nothing, so the address must be https. The error says that the
-// secret can be no such element (see providers.GuardPath).
-func DeliveryReports(secret providers.Secret, take func(context.Context, providers.DeliveryReport) error) (http.Handler, error) {
+// The gateway must POST to a path whose last element is the secret. The secret is the only protection,
+// because the gateway signs nothing; the callback's address must be https. DeliveryReports returns an
+// error if the secret cannot be a path element (see providers.GuardPath).
+func DeliveryReports(secret providers.Secret, take func(context.Context, providers.DLR) error) (http.Handler, error) {
 	return callback(secret, parseReport, take)
 }
 
-// Incoming serves the gateway's "Incoming Messages" callback [public]: each message
-// that somebody sent in is given to take, and comes again if that errs. LinkID goes
-// back in Options for an answer to an on-demand service. The secret and the error are
-// those of DeliveryReports.
+// Incoming returns a handler for the gateway's "Incoming Messages" callback [public]. It calls take for
+// each incoming message (MO). To answer a message to an on-demand service, pass its LinkID in Options.
+// The secret, the errors and the use of take are as for DeliveryReports.
 func Incoming(secret providers.Secret, take func(context.Context, providers.Inbound) error) (http.Handler, error) {
 	return callback(secret, parseIncoming, take)
 }
 
-// OptOuts serves the gateway's "Bulk SMS Opt Out" callback [public]: each wish is
-// given to take, and comes again if that errs. The secret and the error are those of
-// DeliveryReports.
+// OptOuts returns a handler for the gateway's "Bulk SMS Opt Out" callback [public]. It calls take for
+// each opt-out. The secret, the errors and the use of take are as for DeliveryReports.
 func OptOuts(secret providers.Secret, take func(context.Context, providers.OptOut) error) (http.Handler, error) {
 	return callback(secret, parseOptOut, take)
 }
 
-// callback serves a form that is POSTed to a path that ends in the secret. The context
-// of take is the request's. The answer is 200, which every sender of
-// callbacks takes for a yes; that 204 is one too the vendor documents nowhere. What
-// is no form of theirs gets 400, and 500 what take has an error for.
+// callback returns a handler that parses a form POSTed to a path that ends in the secret and passes the
+// result to take, with the request's context. It answers 200 after success: the vendor does not
+// document whether it accepts a 204. It answers 400 to an invalid form, and 500 to an error of take.
 func callback[T any](secret providers.Secret, parse func(url.Values) (T, bool), take func(context.Context, T) error) (http.Handler, error) {
 	return providers.GuardPath(secret, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		form, ok := providers.CallbackForm(w, r, http.MethodPost)
@@ -70,14 +67,13 @@ func callback[T any](secret providers.Secret, parse func(url.Values) (T, bool), 
 	}))
 }
 
-// parseReport reads id, status, phoneNumber, networkCode, failureReason and
-// retryCount; the first two must be there. A number that cannot be read is kept
-// among the fields. It has no effects.
-func parseReport(form url.Values) (d providers.DeliveryReport, ok bool) {
+// parseReport parses a DLR with id, status, phoneNumber, networkCode, failureReason and retryCount. The
+// first two are required. An invalid phoneNumber is kept in Fields.
+func parseReport(form url.Values) (d providers.DLR, ok bool) {
 	d.MessageID = messageID(form.Get("id"))
 	state := strings.TrimSpace(form.Get("status"))
-	d.Report = states[strings.ToLower(state)]
-	d.Report.State, d.Reason = clip(state), clip(form.Get("failureReason"))
+	d.Status = states[strings.ToLower(state)]
+	d.Status.State, d.Reason = clip(state), clip(form.Get("failureReason"))
 	for _, name := range []string{"networkCode", "retryCount"} {
 		d.Fields = withField(d.Fields, name, clip(form.Get(name)))
 	}
@@ -88,8 +84,8 @@ func parseReport(form url.Values) (d providers.DeliveryReport, ok bool) {
 	return d, d.MessageID != "" && state != ""
 }
 
-// parseIncoming reads date, from, id, linkId, text, to, cost and networkCode; from,
-// text and an id must be there, the text may be empty. It has no effects.
+// parseIncoming parses a message with date, from, id, linkId, text, to, cost and networkCode. from, text
+// and id are required, but the text may be empty.
 func parseIncoming(form url.Values) (m providers.Inbound, ok bool) {
 	m = providers.Inbound{
 		ID: messageID(form.Get("id")), From: restored(form.Get("from")), To: restored(form.Get("to")),
@@ -102,15 +98,15 @@ func parseIncoming(form url.Values) (m providers.Inbound, ok bool) {
 	return m, m.ID != "" && m.From != "" && form.Has("text") && max(len(m.From), len(m.To), len(m.LinkID)) <= longestID
 }
 
-// parseOptOut reads senderId and phoneNumber. Without a sender the wish goes for all
-// of them: better too few messages than one that nobody wants. It has no effects.
+// parseOptOut parses an opt-out with senderId and phoneNumber. Without a senderId it applies to all
+// sender IDs: to send too little is better than to send an unwanted message.
 func parseOptOut(form url.Values) (o providers.OptOut, ok bool) {
 	o.From = strings.TrimSpace(form.Get("senderId"))
 	o.Number, ok = parseNumber(form.Get("phoneNumber"))
 	return o, ok && len(o.From) <= longestID
 }
 
-// restored gives a number back the plus that has become a space on its way.
+// restored returns a number with its plus, if an unescaped plus was read as a space.
 func restored(number string) string {
 	if rest, ok := strings.CutPrefix(number, " "); ok {
 		if _, ok := parseNumber(rest); ok {
@@ -120,7 +116,7 @@ func restored(number string) string {
 	return strings.TrimSpace(number)
 }
 
-// clip cuts a text that the gateway sends for information.
+// clip trims a text that is only informative and cuts it to 64 bytes.
 func clip(text string) string {
 	const longest = 64
 	text = strings.TrimSpace(text)

@@ -22,30 +22,30 @@ import (
 func TestDeliveryReports(t *testing.T) {
 	t.Parallel()
 	const id = "id=ATXid_1&"
-	report := func(state string, r providers.Report) providers.DeliveryReport {
+	report := func(state string, r providers.MessageStatus) providers.DLR {
 		r.State = state
-		return providers.DeliveryReport{MessageID: "ATXid_1", To: one, Report: r}
+		return providers.DLR{MessageID: "ATXid_1", To: one, Status: r}
 	}
-	failed := report("Failed", providers.Report{Final: true})
+	failed := report("Failed", providers.MessageStatus{Final: true})
 	failed.Reason, failed.Fields = "UserInBlackList", map[string]string{"networkCode": "63902", "retryCount": "2"}
-	masked := report("Success", providers.Report{Final: true, Delivered: true})
+	masked := report("Success", providers.MessageStatus{Final: true, Delivered: true})
 	masked.To, masked.Fields = 0, map[string]string{"phoneNumber": "+254711XXX001"}
-	nobody := masked
-	nobody.Fields = nil
-	for form, want := range map[string]*providers.DeliveryReport{
-		id + "status=Sent&phoneNumber=%2B254711000001":                                                                     new(report("Sent", providers.Report{})),
-		id + "status=Submitted&phoneNumber=%2B254711000001":                                                                new(report("Submitted", providers.Report{})),
-		id + "status=Buffered&phoneNumber=%2B254711000001":                                                                 new(report("Buffered", providers.Report{})),
-		id + "status=Success&phoneNumber=%2B254711000001":                                                                  new(report("Success", providers.Report{Final: true, Delivered: true})),
-		id + "status=Rejected&phoneNumber=%2B254711000001":                                                                 new(report("Rejected", providers.Report{Final: true})),
-		id + "status=AbsentSubscriber&phoneNumber=%2B254711000001":                                                         new(report("AbsentSubscriber", providers.Report{Final: true})),
-		id + "status=Expired&phoneNumber=%2B254711000001":                                                                  new(report("Expired", providers.Report{Final: true})),
+	withoutNumber := masked
+	withoutNumber.Fields = nil
+	for form, want := range map[string]*providers.DLR{
+		id + "status=Sent&phoneNumber=%2B254711000001":                                                                     new(report("Sent", providers.MessageStatus{})),
+		id + "status=Submitted&phoneNumber=%2B254711000001":                                                                new(report("Submitted", providers.MessageStatus{})),
+		id + "status=Buffered&phoneNumber=%2B254711000001":                                                                 new(report("Buffered", providers.MessageStatus{})),
+		id + "status=Success&phoneNumber=%2B254711000001":                                                                  new(report("Success", providers.MessageStatus{Final: true, Delivered: true})),
+		id + "status=Rejected&phoneNumber=%2B254711000001":                                                                 new(report("Rejected", providers.MessageStatus{Final: true})),
+		id + "status=AbsentSubscriber&phoneNumber=%2B254711000001":                                                         new(report("AbsentSubscriber", providers.MessageStatus{Final: true})),
+		id + "status=Expired&phoneNumber=%2B254711000001":                                                                  new(report("Expired", providers.MessageStatus{Final: true})),
 		id + "status=Failed&phoneNumber=%2B254711000001&networkCode=63902&failureReason=UserInBlackList&retryCount=2&more": &failed,
-		id + "status=success&phoneNumber=254711000001":                                                                     new(report("success", providers.Report{Final: true, Delivered: true})),
-		id + "status=Success&phoneNumber=+254711000001":                                                                    new(report("Success", providers.Report{Final: true, Delivered: true})), // + not escaped
-		id + "status=Marvellous&phoneNumber=%2B254711000001":                                                               new(report("Marvellous", providers.Report{})),
+		id + "status=success&phoneNumber=254711000001":                                                                     new(report("success", providers.MessageStatus{Final: true, Delivered: true})),
+		id + "status=Success&phoneNumber=+254711000001":                                                                    new(report("Success", providers.MessageStatus{Final: true, Delivered: true})), // + not escaped
+		id + "status=Marvellous&phoneNumber=%2B254711000001":                                                               new(report("Marvellous", providers.MessageStatus{})),
 		id + "status=Success&phoneNumber=%2B254711XXX001":                                                                  &masked,
-		id + "status=Success": &nobody,
+		id + "status=Success": &withoutNumber,
 		id + "status=":        nil, id: nil, "": nil, "status=Success&phoneNumber=%2B254711000001": nil,
 		"id=None&status=Success&phoneNumber=%2B254711000001":    nil,
 		"id=a%20b&status=Success&phoneNumber=%2B254711000001":   nil,
@@ -55,7 +55,7 @@ func TestDeliveryReports(t *testing.T) {
 		"senderId=ACME&phoneNumber=%2B254711000001":             nil,
 		"ID=ATXid_1&Status=Success&phoneNumber=%2B254711000001": nil,
 	} {
-		checkCallback(t, form, want, func(take func(context.Context, providers.DeliveryReport) error) (http.Handler, error) {
+		checkCallback(t, form, want, func(take func(context.Context, providers.DLR) error) (http.Handler, error) {
 			return DeliveryReports(apiKey, take)
 		})
 	}
@@ -129,7 +129,7 @@ func TestOptOuts(t *testing.T) {
 	}
 }
 
-// checkCallback posts a form to a handler and holds what was taken, and the status, to what is wanted.
+// checkCallback posts a form to a handler and compares the value passed to take, and the status, with the wanted ones.
 func checkCallback[T any](t *testing.T, form string, want *T, handler func(take func(context.Context, T) error) (http.Handler, error)) {
 	t.Helper()
 	for _, fails := range []error{nil, errors.New("no room for s3cr3t")} {
@@ -155,7 +155,7 @@ func checkCallback[T any](t *testing.T, form string, want *T, handler func(take 
 	}
 }
 
-// knock asks a handler under a path that ends in the secret.
+// knock sends a request to a handler, with a path that ends in the secret.
 func knock(h http.Handler, method, prefix, form string) (status int, body string) {
 	r := httptest.NewRequest(method, prefix+url.PathEscape(apiKey), strings.NewReader(form))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -170,7 +170,7 @@ func TestCallbacksAreGuarded(t *testing.T) {
 	const form = "id=ATXid_1&status=Success&phoneNumber=%2B254711000001&from=%2B254711000001&text=a"
 	taken := 0
 	handlers := func(secret providers.Secret) map[string]http.Handler {
-		reports, err1 := DeliveryReports(secret, func(context.Context, providers.DeliveryReport) error { taken++; return nil })
+		reports, err1 := DeliveryReports(secret, func(context.Context, providers.DLR) error { taken++; return nil })
 		incoming, err2 := Incoming(secret, func(context.Context, providers.Inbound) error { taken++; return nil })
 		optOuts, err3 := OptOuts(secret, func(context.Context, providers.OptOut) error { taken++; return nil })
 		if err := errors.Join(err1, err2, err3); err != nil {
@@ -207,7 +207,7 @@ func TestCallbacksAreGuarded(t *testing.T) {
 func TestACallbackNeedsASecret(t *testing.T) {
 	t.Parallel()
 	for _, secret := range []providers.Secret{"", "l0ng/random"} {
-		reports, err1 := DeliveryReports(secret, func(context.Context, providers.DeliveryReport) error { return nil })
+		reports, err1 := DeliveryReports(secret, func(context.Context, providers.DLR) error { return nil })
 		incoming, err2 := Incoming(secret, func(context.Context, providers.Inbound) error { return nil })
 		optOuts, err3 := OptOuts(secret, func(context.Context, providers.OptOut) error { return nil })
 		if reports != nil || incoming != nil || optOuts != nil || err1 == nil || err2 == nil || err3 == nil {
@@ -237,7 +237,7 @@ func TestTakeGetsTheRequestsContext(t *testing.T) {
 	}
 }
 
-// FuzzParseCallbacks holds what is read of a form to what stands in it.
+// FuzzParseCallbacks checks that the parsed fields equal those of the form and are within their limits.
 func FuzzParseCallbacks(f *testing.F) {
 	for _, seed := range []string{
 		"id=ATXid_1&status=Success&phoneNumber=%2B254711000001&networkCode=63902&failureReason=x&retryCount=1",
@@ -247,7 +247,7 @@ func FuzzParseCallbacks(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
-		// What callbacks are given is valid UTF-8: see providers.CallbackForm.
+		// Parsers get only valid UTF-8: see providers.CallbackForm.
 		form, err := url.ParseQuery(raw)
 		if plain, _ := url.QueryUnescape(raw); err != nil || !utf8.ValidString(plain) {
 			return
@@ -257,8 +257,8 @@ func FuzzParseCallbacks(f *testing.F) {
 		}
 		if d, ok := parseReport(form); ok {
 			delivered := strings.EqualFold(strings.TrimSpace(form.Get("status")), "success")
-			if strings.TrimSpace(form.Get("id")) != d.MessageID || d.MessageID == "" || d.Report.Delivered != delivered || d.Report.Delivered && !d.Report.Final ||
-				d.To != 0 && !isNumber(d.To, form.Get("phoneNumber")) || len(d.Report.State) > 64 || len(d.Reason) > 64 || !utf8.ValidString(d.Report.State+d.Reason) {
+			if strings.TrimSpace(form.Get("id")) != d.MessageID || d.MessageID == "" || d.Status.Delivered != delivered || d.Status.Delivered && !d.Status.Final ||
+				d.To != 0 && !isNumber(d.To, form.Get("phoneNumber")) || len(d.Status.State) > 64 || len(d.Reason) > 64 || !utf8.ValidString(d.Status.State+d.Reason) {
 				t.Fatalf("%q: %+v", raw, d)
 			}
 		}
@@ -272,8 +272,8 @@ func FuzzParseCallbacks(f *testing.F) {
 }
 
 func ExampleDeliveryReports() {
-	reports, err := DeliveryReports("l0ng-and-random", func(_ context.Context, d providers.DeliveryReport) error {
-		fmt.Println(d.MessageID, d.To.Masked(), d.Report.State, d.Report.Final, d.Report.Delivered)
+	reports, err := DeliveryReports("l0ng-and-random", func(_ context.Context, d providers.DLR) error {
+		fmt.Println(d.MessageID, d.To.Masked(), d.Status.State, d.Status.Final, d.Status.Delivered)
 		return nil
 	})
 	if err != nil {

@@ -9,15 +9,15 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// Inbox returns the messages that came in after the one of that id, or from the
-// first that the gateway has kept; ids are numbers [public]. The gateway decides how
-// many it gives at once: ask again after the last until nothing comes.
+// Inbox returns the incoming messages after the one with the ID after, or from the oldest stored one
+// if after is empty. IDs are whole numbers [public]. The gateway limits how many messages it returns
+// at once: call Inbox again with the last ID until it returns none.
 func (p *Provider) Inbox(ctx context.Context, after string) ([]providers.Inbound, error) {
 	if after == "" {
 		after = "0"
 	}
 	if !isID(after) {
-		e := providers.NoCall(opInbox, "an id to begin after that is no number")
+		e := providers.NoCall(opInbox, "the ID to start after must be a whole number of at most 20 digits")
 		e.Scope = providers.Call
 		return nil, e
 	}
@@ -32,9 +32,8 @@ func (p *Provider) Inbox(ctx context.Context, after string) ([]providers.Inbound
 	return messages, nil
 }
 
-// parseInbox reads the list of messages. One of them that cannot be read spoils the
-// list: were it left out, whoever asks after the next one's id would never see it.
-// It has no effects.
+// parseInbox parses the list of messages. ok is false if one of them is invalid. A list without the
+// invalid message would be wrong: the next call starts after a later ID, and the message would be lost.
 func parseInbox(body []byte) ([]providers.Inbound, bool) {
 	outer, _ := providers.ReadObject(body)
 	data, _ := outer.Object("SMSMessageData")
@@ -68,18 +67,18 @@ func readMessage(raw json.RawMessage) (m providers.Inbound, ok bool) {
 	return m, isID(m.ID)
 }
 
-// isID says whether text is a whole number that is no negative one.
+// isID reports whether text is a whole number of 1 to 20 digits.
 func isID(text string) bool {
 	const longest = 20
 	return text != "" && len(text) <= longest && strings.Trim(text, "0123456789") == ""
 }
 
-// dateLayouts are how the vendor's documents and public code write a date. One
-// without a zone is taken to be in UTC [assumed].
+// dateLayouts are the date formats in the vendor's documents and in public code. A date without a time
+// zone is in UTC [assumed].
 var dateLayouts = []string{time.RFC3339, "2006-01-02T15:04:05", time.DateTime}
 
-// received reads when a message came. A date that cannot be read, or has no zone, is
-// kept among the fields as it is written.
+// received parses the date of a message. A date that is invalid or has no time zone is also kept
+// unchanged in fields.
 func received(date string, fields map[string]string) (time.Time, map[string]string) {
 	date = strings.TrimSpace(date)
 	for i, layout := range dateLayouts {
@@ -94,7 +93,8 @@ func received(date string, fields map[string]string) (time.Time, map[string]stri
 	return time.Time{}, withField(fields, "date", date)
 }
 
-// withField adds a field that is not empty, to a map that is made only then.
+// withField adds a field to a map and returns the map. It does nothing if value is empty, and creates
+// the map if it is nil.
 func withField(fields map[string]string, name, value string) map[string]string {
 	if value == "" {
 		return fields

@@ -17,33 +17,32 @@ const (
 	fieldFormat     = "format"
 )
 
-// MaxRetryHours bounds RetryDurationInHours. The vendor publishes no bound: more
-// than a year is taken for a slip of the hand.
+// MaxRetryHours is the maximum of RetryDurationInHours. The vendor publishes none; more than a year is
+// probably a typing error.
 const MaxRetryHours = 365 * 24
 
-// Options are the parameters of a message besides sender, text and numbers [page].
-// The zero value leaves everything as the account has it, and at the vendor's bulk
-// messages where the account says nothing.
+// Options are the parameters of a message besides sender ID, text and recipients [page]. A zero field
+// takes the account's value (Config.Options), and then the default given here.
 type Options struct {
-	// BulkSMSMode says who pays for a message from a short code: the account (true,
-	// bulkSMSMode=1) or the subscriber (false, premium services). It is always sent:
-	// it must be 1 for bulk messages. Default: true.
+	// BulkSMSMode chooses who pays for a message from a short code: the account (true,
+	// bulkSMSMode=1) or the subscriber (false, premium services). It is always sent, because it
+	// must be 1 for bulk messages. Default: true.
 	BulkSMSMode *bool
-	// Enqueue lets the gateway take the messages in and send them later (true,
-	// enqueue=1, code 102) instead of waiting for the operators (false, code 101). It
-	// is always sent, since its default differs between the vendor's documents.
-	// Default: true.
+	// Enqueue lets the gateway queue the messages and send them later (true, enqueue=1, code 102)
+	// instead of waiting for the operators (false, code 101). It is always sent, because the vendor's
+	// documents disagree about its default. Default: true.
 	Enqueue *bool
-	// Keyword is the keyword of a premium service; subscriptions need it.
+	// Keyword is the keyword of a premium service. Subscription services require it.
 	Keyword string
-	// LinkID answers one message that came in (Inbound.LinkID) to an on-demand service.
+	// LinkID is the Inbound.LinkID of the incoming message that this message answers, for on-demand
+	// services.
 	LinkID string
-	// RetryDurationInHours is how long a premium message is tried again while it
-	// cannot be delivered, 1 to MaxRetryHours; 0 leaves it to the gateway.
+	// RetryDurationInHours is for how long the gateway retries a premium message that it cannot
+	// deliver, from 1 to MaxRetryHours. 0 means the gateway's default.
 	RetryDurationInHours int
 }
 
-// or returns o with what it leaves out taken from the account.
+// or returns o with its zero fields set to the account's values.
 func (o Options) or(account Options) Options {
 	if o.BulkSMSMode == nil {
 		o.BulkSMSMode = account.BulkSMSMode
@@ -60,11 +59,11 @@ func (o Options) or(account Options) Options {
 	return o
 }
 
-// check tells the mistakes in an account's options.
+// check returns the mistakes in an account's options, each as a *providers.FieldError.
 func (o Options) check() error {
 	var err error
 	if o.LinkID != "" {
-		err = providers.Mistake("link_id", "belongs to one message; give it to SendWith")
+		err = providers.Mistake("link_id", "belongs to one message; pass it to SendWith")
 	}
 	if o.RetryDurationInHours < 0 || o.RetryDurationInHours > MaxRetryHours {
 		err = errors.Join(err, providers.Mistake(fieldRetryHours, fmt.Sprintf("must be 1 to %d", MaxRetryHours)))
@@ -72,7 +71,7 @@ func (o Options) check() error {
 	return err
 }
 
-// readOptions reads the account's options from its configuration.
+// readOptions parses the options in an account's configuration.
 func readOptions(s providers.Settings) (Options, error) {
 	bulk, bulkErr := s.Bool(fieldBulkMode, true)
 	enqueue, enqueueErr := s.Bool(fieldEnqueue, true)
@@ -81,8 +80,8 @@ func readOptions(s providers.Settings) (Options, error) {
 	return o, errors.Join(bulkErr, enqueueErr, hoursErr)
 }
 
-// sendForm builds the form of a send in one buffer of its own: the transport may
-// read it after the call has returned, so it is never used again.
+// sendForm builds the form of a send in one new buffer. The buffer must not be reused, because the
+// HTTP transport may still read it after the call has returned.
 func sendForm(user string, b providers.Batch, o Options) []byte {
 	const names = len("username=&to=&message=&from=&bulkSMSMode=1&enqueue=1&keyword=&linkId=&retryDurationInHours=8760")
 	form := make([]byte, 0, providers.FormSize(names, b.To, user, b.Body, b.From, o.Keyword, o.LinkID))
@@ -106,7 +105,7 @@ func sendForm(user string, b providers.Batch, o Options) []byte {
 	return form
 }
 
-// flag writes a switch that is on unless it is switched off.
+// flag returns "0" for false, and "1" for true and for nil.
 func flag(on *bool) string {
 	if on != nil && !*on {
 		return "0"

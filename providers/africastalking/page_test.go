@@ -16,20 +16,20 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// notOffered are the lines of the page that the client has no place for.
+// notOffered are the lines of the page that the package does not implement.
 var notOffered = map[string]string{
 	"Example using CURL client": "see its two lines",
 	`curl -v -H "Accept: application/xml" -d "username=myusername&message=hello test&to=+254711XXXYYY,+254733YYYZZZ" ` +
 		`-H "Apikey:fb752d3417021812f0961y6c9464832dd1adb1`: "its + is not escaped, and arrives as a space",
-	`e555c73f1e7c32bcc006488674" -X POST --insecure`: "it verifies nobody",
-	"Send messages via url call":                     "the login would stand in an address",
+	`e555c73f1e7c32bcc006488674" -X POST --insecure`: "it disables the verification of certificates",
+	"Send messages via url call":                     "the login would be in a URL",
 	"Our APIs allows a sender to send messages by opening a URL link. That's how easy it is to send a message.": "the same",
 	"The response is in XML format. see the xml response here":                                                  "the same; XML is read",
 }
 
-// offered are the other lines, with what does what they show.
+// offered are the other lines; the value names the code that implements them.
 var offered = map[string]string{
-	`<?xml version="1.0"?>`: "Config.Format, and whatever was asked for",
+	`<?xml version="1.0"?>`: "Config.Format; replies in either format are read",
 	"You need your AfricasTalking username and APIKey for any request to our API. If you don't have an APIKey, " +
 		"you can generate one from your applications settings page.": "Config.Username, Config.APIKey",
 	"# send to a single user love code": "Batch.To",
@@ -44,7 +44,7 @@ var offered = map[string]string{
 	"# set bulkSMSMode flag to 0 daily quote":           "Options.BulkSMSMode",
 }
 
-// elsewhere are codes of ours that the page does not have.
+// elsewhere are the package's codes that are not on the page.
 var elsewhere = map[int]string{409: "public code and the vendor's later documents: DoNotDisturbRejection"}
 
 var (
@@ -55,8 +55,8 @@ var (
 	xmlLine       = regexp.MustCompile(`^ +<(\w+)>.+</\w+>$`)
 )
 
-// TestEverythingOnThePageHasItsPlace reads the vendor's page line by line. A line
-// that is new there fails it, as does a code of ours that is not on it.
+// TestEverythingOnThePageHasItsPlace reads the vendor's page line by line. It fails for an unknown line, and for a
+// code of the package that is not on the page.
 func TestEverythingOnThePageHasItsPlace(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("testdata/page.txt")
@@ -116,12 +116,12 @@ func TestEverythingOnThePageHasItsPlace(t *testing.T) {
 	}
 	for code := range elsewhere {
 		if slices.Contains(found, code) {
-			t.Errorf("code %d stands on the page now", code)
+			t.Errorf("code %d is on the page now; remove it from elsewhere", code)
 		}
 	}
 }
 
-// fullRequest returns a request that has every parameter there is.
+// fullRequest returns a request with every parameter.
 func fullRequest(t *testing.T) (header http.Header, form url.Values) {
 	t.Helper()
 	web := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -134,7 +134,7 @@ func fullRequest(t *testing.T) (header http.Header, form url.Values) {
 	return header, form
 }
 
-// readableFields returns the names of a reply's fields that change what is read of it.
+// readableFields returns the names of the fields of a reply that influence the parser's result.
 func readableFields(t *testing.T) []string {
 	t.Helper()
 	const good = `{"SMSMessageData":{"Message":"InvalidSenderId","Recipients":[{"number":"+254711000001","cost":"KES 1","statusCode":102,"status":"Success","messageId":"ATXid_1"}]}}`
@@ -159,8 +159,7 @@ func readableFields(t *testing.T) []string {
 	return append(slices.Collect(maps.Keys(read)), "Message")
 }
 
-// readableElements returns the names of the elements that change what is read of a
-// reply in XML.
+// readableElements returns the names of the elements of an XML reply that influence the parser's result.
 func readableElements(t *testing.T) []string {
 	t.Helper()
 	refused := strings.Replace(xmlReply(), "Sent to 1/1 Total Cost: KES 0.8000", "InvalidSenderId", 1)
@@ -170,10 +169,10 @@ func readableElements(t *testing.T) []string {
 		good := xmlReply(strings.Replace(row, "RiskHold", "Success", 1))
 		changed := strings.NewReplacer("<"+name+">", "<x>", "</"+name+">", "</x>").Replace(good)
 		switch name {
-		case "status": // a good one says nothing that the code does not
+		case "status": // a valid one adds nothing to the code
 			good = xmlReply(row)
 			changed = strings.NewReplacer("<status>", "<x>", "</status>", "</x>").Replace(good)
-		case "Message": // read where there are no recipients
+		case "Message": // used only in a reply without recipients
 			good = refused
 			changed = strings.NewReplacer("<Message>", "<x>", "</Message>", "</x>").Replace(good)
 		}

@@ -10,9 +10,9 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// readJSON reads the reply to a send. It is not ok for what is not of the shape the
-// page shows: then nothing of it is believed. That there are no Recipients, or null,
-// is the same as an empty list of them: so the gateway may answer a refused sender.
+// readJSON parses the reply to a send. ok is false if the reply does not have the form on the page;
+// then no part of it is used. Missing or null Recipients are an empty list, because the gateway may
+// answer a refused sender ID in this way.
 func readJSON(body []byte) (message string, entries []entry, ok bool) {
 	outer, _ := providers.ReadObject(body)
 	data, ok := outer.Object("SMSMessageData")
@@ -27,8 +27,8 @@ func readJSON(body []byte) (message string, entries []entry, ok bool) {
 	return message, entries, true
 }
 
-// readRecipient reads one element of Recipients. One without a number that can be
-// read stands for nobody, but the list is not empty.
+// readRecipient parses one element of Recipients. An element without a valid number still counts as an
+// entry, but matches no recipient.
 func readRecipient(raw json.RawMessage) entry {
 	r, ok := providers.ReadObject(raw)
 	if !ok {
@@ -47,7 +47,7 @@ func readRecipient(raw json.RawMessage) entry {
 	return e
 }
 
-// readXML is readJSON for the other format. A web page is of another shape.
+// readXML is readJSON for an XML reply. ok is false for other XML, such as a web page.
 func readXML(body []byte) (message string, entries []entry, ok bool) {
 	var reply struct {
 		XMLName xml.Name `xml:"AfricasTalkingResponse"`
@@ -71,8 +71,8 @@ func readXML(body []byte) (message string, entries []entry, ok bool) {
 	return message, entries, ok
 }
 
-// xmlRecipient is one Recipient; its elements are lists, so that one that stands
-// there twice is seen.
+// xmlRecipient is one Recipient element. Its fields are slices so that a repeated child element is
+// detected.
 type xmlRecipient struct {
 	Number     []string `xml:"number"`
 	StatusCode []string `xml:"statusCode"`
@@ -100,7 +100,7 @@ func atMostOne(texts []string) (text string, ok bool) {
 	return "", len(texts) == 0
 }
 
-// atEnd says whether nothing that means anything follows.
+// atEnd reports whether only comments and white space follow.
 func atEnd(d *xml.Decoder) bool {
 	for {
 		token, err := d.Token()

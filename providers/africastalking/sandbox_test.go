@@ -17,7 +17,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// gateway starts a sandbox and returns it with an account at it.
+// gateway starts a sandbox server and returns it with a provider for an account there.
 func gateway(t *testing.T, o sandbox.Options, format Format) (*sandbox.Server, *Provider) {
 	t.Helper()
 	o.Users = map[string]string{"demo": apiKey}
@@ -29,8 +29,7 @@ func gateway(t *testing.T, o sandbox.Options, format Format) (*sandbox.Server, *
 	})
 }
 
-// TestTheSandboxAndTheClientAgree sends through a server that was written from the
-// same page and shares no code.
+// TestTheSandboxAndTheClientAgree sends through the sandbox, which implements the same page with separate code.
 func TestTheSandboxAndTheClientAgree(t *testing.T) {
 	t.Parallel()
 	for _, format := range []Format{JSON, XML} {
@@ -75,7 +74,7 @@ func TestTheSandboxAndTheClientAgree(t *testing.T) {
 			if got, err := p.Balance(t.Context()); err != nil || got != (providers.Balance{Amount: 1, Currency: "KES"}) {
 				t.Errorf("%+v, %v", got, err)
 			}
-			// The last credit goes to the first; the other one is the account's trouble.
+			// The last credit pays the first recipient; the second one gets the account's error.
 			results, err = p.Send(t.Context(), batch(one+1000, one+1001))
 			if err != nil || results[0].Outcome != providers.Accepted || !slices.Equal(results[1:], res(providers.Result{
 				Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredit, Reason: "no_credit", Code: "405", Cost: "0",

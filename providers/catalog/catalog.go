@@ -1,5 +1,5 @@
-// Package catalog knows every provider by name. It is the one place that a new
-// gateway is entered in, and only programs and tests import it.
+// Package catalog lists all providers by name. A new gateway is added here. Only programs and tests
+// import this package, so that no other code depends on a particular gateway.
 package catalog
 
 import (
@@ -14,7 +14,7 @@ import (
 	"github.com/tuma-sms/tuma/providers/textconnect"
 )
 
-// Kinds returns every provider, in the order in which people are shown them.
+// Kinds returns every provider, in the order in which output lists them.
 func Kinds() []providers.Kind {
 	return []providers.Kind{
 		kobo.Kind(),
@@ -25,8 +25,8 @@ func Kinds() []providers.Kind {
 	}
 }
 
-// Lookup returns the kind of that name.
-func Lookup(name string) (providers.Kind, bool) {
+// Lookup returns the provider with that name; ok is false if there is none.
+func Lookup(name string) (kind providers.Kind, ok bool) {
 	kinds := Kinds()
 	i := slices.IndexFunc(kinds, func(k providers.Kind) bool { return k.Name == name })
 	if i < 0 {
@@ -35,7 +35,16 @@ func Lookup(name string) (providers.Kind, bool) {
 	return kinds[i], true
 }
 
-// Names returns the names of all providers.
+// Logins returns the names of the login fields of each provider, by provider name.
+func Logins() map[string][]string {
+	out := map[string][]string{}
+	for _, k := range Kinds() {
+		out[k.Name] = k.Login()
+	}
+	return out
+}
+
+// Names returns the names of all providers, in the order of Kinds.
 func Names() []string {
 	var names []string
 	for _, k := range Kinds() {
@@ -44,8 +53,8 @@ func Names() []string {
 	return names
 }
 
-// Open makes a provider of an account's settings. Its error joins a
-// *providers.FieldError for each mistake; providers.Mistakes yields them.
+// Open returns the named provider with an account's settings. Its error joins a *providers.FieldError
+// for each mistake; providers.Mistakes yields them.
 func Open(provider string, s providers.Settings) (providers.Provider, error) {
 	kind, ok := Lookup(provider)
 	if !ok {

@@ -24,25 +24,8 @@ func mistakes(err error) (names []string) {
 
 // fill sets the fields that a kind requires.
 func fill(k providers.Kind) providers.Settings {
-	s := providers.Settings{Options: map[string]string{}}
-	for _, field := range k.Required {
-		switch field {
-		case "user":
-			s.User = "x"
-		case "username":
-			s.Username = "x"
-		case "pass":
-			s.Pass = "x"
-		case "password":
-			s.Password = "x"
-		case "api_key":
-			s.APIKey = "x"
-		case "token":
-			s.Token = "x"
-		default:
-			s.Options[field] = "x"
-		}
-	}
+	var s providers.Settings
+	k.LogIn(&s, "x", "x")
 	return s
 }
 
@@ -66,18 +49,18 @@ func TestEveryKindOpensWithWhatItRequiresAndNothingLess(t *testing.T) {
 		s := fill(k)
 		s.BaseURL = k.BaseURL
 		if same, err := catalog.Open(k.Name, s); err != nil || same.Info() != info {
-			t.Errorf("%s: its base URL is not its default: %v", k.Name, err)
+			t.Errorf("%s: the settings with Kind.BaseURL give another Info than the defaults: %v", k.Name, err)
 		}
 
 		_, err = catalog.Open(k.Name, providers.Settings{})
-		want := slices.Sorted(slices.Values(k.Required))
+		want := slices.Sorted(slices.Values(k.Login()))
 		if got := mistakes(err); !slices.Equal(got, want) {
-			t.Errorf("%s: without anything: mistakes in %v, want %v", k.Name, got, want)
+			t.Errorf("%s: without settings: got mistakes in %v, want %v", k.Name, got, want)
 		}
 		s = fill(k)
 		s.MaxRecipients = info.MaxRecipients + 1
 		s.BaseURL = "http://example.com"
-		s.Options["zebra"] = "x"
+		s.Options = map[string]string{"zebra": "x"}
 		_, err = catalog.Open(k.Name, s)
 		if got := mistakes(err); !slices.Equal(got, []string{"base_url", "max_recipients", "zebra"}) {
 			t.Errorf("%s: mistakes in %v: %v", k.Name, got, err)
@@ -90,42 +73,42 @@ func TestEveryKindOpensWithWhatItRequiresAndNothingLess(t *testing.T) {
 
 func TestAnUnknownProviderIsAMistakeOfItsField(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"", "Kobo", "nobody"} {
+	for _, name := range []string{"", "Kobo", "unheard"} {
 		p, err := catalog.Open(name, providers.Settings{})
 		if e, ok := errors.AsType[*providers.FieldError](err); p != nil || !ok || e.Field != "provider" {
 			t.Errorf("%q: %v %v", name, p, err)
 		}
 		if _, ok := catalog.Lookup(name); ok {
-			t.Errorf("%q was found", name)
+			t.Errorf("Lookup(%q): got a provider, want none", name)
 		}
 	}
 }
 
 func ExampleOpen() {
-	_, err := catalog.Open("kobo", providers.Settings{Endpoint: providers.Endpoint{MaxRecipients: 1000}, User: "demo", Token: "t0p"})
+	_, err := catalog.Open("kobo", providers.Settings{Endpoint: providers.Endpoint{MaxRecipients: 1000}, Login: map[string]string{"user": "demo"}, Secrets: map[string]providers.Secret{"token": "t0p"}})
 	for m := range providers.Mistakes(err) {
 		fmt.Println(m)
 	}
 	// Output:
-	// token: is not a setting of provider kobo; it knows allow_http, base_url, concurrency, max_recipients, pass, timeout, user
+	// token: is not a setting of provider kobo; its settings are allow_http, base_url, concurrency, max_recipients, pass, timeout, user
 	// pass: is missing
 	// max_recipients: must be 1 to 500: it may lower the gateway's limit, never raise it
 }
 
-// What no compiler asks of a new gateway: a row for people, the vendor's page, a fuzz
-// target.
+// TestEveryKindIsToldOfAndTested checks what the compiler cannot check for a new gateway: a row in
+// docs/gateways.md, a copy of the vendor's page and a fuzz target.
 func TestEveryKindIsToldOfAndTested(t *testing.T) {
 	t.Parallel()
-	readme, err := os.ReadFile("../../README.md")
+	page, err := os.ReadFile("../../docs/gateways.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, k := range catalog.Kinds() {
-		if !strings.Contains(string(readme), "| `"+k.Name+"` |") {
-			t.Errorf("%s: the README's table of gateways has no row with `%s`", k.Name, k.Name)
+		if !strings.Contains(string(page), "| `"+k.Name+"` |") {
+			t.Errorf("%s: the table of docs/gateways.md has no row with `%s`", k.Name, k.Name)
 		}
 		if page, err := os.ReadFile("../" + k.Name + "/testdata/page.txt"); err != nil || len(page) < 200 {
-			t.Errorf("%s: no vendor's page in testdata/page.txt: %v", k.Name, err)
+			t.Errorf("%s: testdata/page.txt must hold the vendor's page: %v", k.Name, err)
 		}
 		tests, err := filepath.Glob("../" + k.Name + "/*_test.go")
 		if err != nil {
@@ -135,7 +118,7 @@ func TestEveryKindIsToldOfAndTested(t *testing.T) {
 			text, err := os.ReadFile(name)
 			return err == nil && strings.Contains(string(text), "\nfunc Fuzz")
 		}) {
-			t.Errorf("%s: no fuzz target", k.Name)
+			t.Errorf("%s: the tests have no fuzz target", k.Name)
 		}
 	}
 }

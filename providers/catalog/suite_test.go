@@ -10,8 +10,7 @@ import (
 
 func TestMain(m *testing.M) { providertest.Main(m) }
 
-// TestEveryEntryPassesTheSuite takes the entries from the catalog, so that none can be
-// left out.
+// TestEveryEntryPassesTheSuite takes the providers from the catalog, so that none can be missing.
 func TestEveryEntryPassesTheSuite(t *testing.T) {
 	t.Parallel()
 	t.Run("entry", func(t *testing.T) {
@@ -25,7 +24,7 @@ func TestEveryEntryPassesTheSuite(t *testing.T) {
 	t.Run("all of it", func(t *testing.T) {
 		for _, name := range catalog.Names() {
 			if ran, all := providertest.Ran(name), providertest.Checks(); len(all) == 0 || !slices.Equal(ran, all) {
-				t.Errorf("%s went through %d of %d checks: %q", name, len(ran), len(all), ran)
+				t.Errorf("%s completed %d of %d checks: %q", name, len(ran), len(all), ran)
 			}
 		}
 	})

@@ -14,7 +14,7 @@ const (
 	opInbox   = "connectmedia inbox"
 )
 
-// The codes of requests that went well, one for each action.
+// The codes of successful requests, one for each action.
 const (
 	codeSent    = "201"
 	codeBalance = "200"
@@ -22,28 +22,27 @@ const (
 	codeInbox   = "302"
 )
 
-// refusals are the codes with which the gateway refuses a request, whatever its
-// action, and what each of them says of it.
+// refusals maps the gateway's error codes, which are the same for all actions, to their meaning. The
+// quotations are from the page, unless marked.
 var refusals = map[string]providers.Error{
 	// "Invalid login details."
 	"100": {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredentials},
 	// "No enough balance to send message."
 	"101": {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredit},
-	// "No action defined": our own request is malformed.
+	// "No action defined": the request that this package built is malformed.
 	"103": {Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused},
-	// "Invalid message" [public]: of the text, which all messages of a campaign share.
+	// "Invalid message" [public]: the gateway refuses the text, which all messages of a campaign share.
 	"105": {Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused},
 }
 
-// codeInvalidNumber refuses one message because of its number [public].
+// codeInvalidNumber means that the recipient's number is invalid [public].
 const codeInvalidNumber = "104"
 
-// codeNoInbox is "Error in fetching data (inbox)".
+// codeNoInbox means that the gateway could not read the inbox ("Error in fetching data (inbox)").
 const codeNoInbox = "301"
 
-// parseAnswer says what the body of a 2xx means for a send: a result, or a verdict on
-// the call (without Op), or neither, if nothing of it is understood. The answer names
-// no number, since a call has one. It has no effects.
+// parseAnswer parses the body of a 2xx answer to a send. It returns the result of the call's single
+// recipient, or an error for the call (without Op), or two nils if the body is not understood.
 func parseAnswer(body []byte) (*providers.Result, *providers.Error) {
 	code, _ := parseReply(body)
 	switch code {
@@ -55,8 +54,8 @@ func parseAnswer(body []byte) (*providers.Result, *providers.Error) {
 	return nil, refusal(code)
 }
 
-// parseReply reads the code of a reply and whatever else it holds; no code if it is
-// not a reply of the gateway's.
+// parseReply returns the code of a reply and all its fields. The code is "" if the body is not a reply of
+// the gateway.
 func parseReply(body []byte) (code string, o providers.Object) {
 	o, ok := providers.ReadObject(body)
 	if !ok {
@@ -66,12 +65,12 @@ func parseReply(body []byte) (code string, o providers.Object) {
 	return code, o
 }
 
-// printed is {"code":"201"," Message Sent Successfully!"}: how the page prints the
+// printed matches {"code":"201"," Message Sent Successfully!"}, the form in which the page shows the
 // replies to send and balance.
 var printed = regexp.MustCompile(`^\s*\{\s*"code"\s*:\s*("?[0-9]{3}"?)\s*,\s*("[^"\\[:cntrl:]]{0,200}")\s*\}\s*$`)
 
-// parsePrinted reads a reply as the page prints it. The text without a name is taken
-// for the message.
+// parsePrinted parses a reply in the form on the page. The text without a name becomes the field
+// "message". It returns nil for any other body.
 func parsePrinted(body []byte) providers.Object {
 	m := printed.FindSubmatch(body)
 	if m == nil || strings.Count(string(m[1]), `"`) == 1 {
@@ -80,8 +79,8 @@ func parsePrinted(body []byte) providers.Object {
 	return providers.Object{"code": m[1], "message": m[2]}
 }
 
-// refusal returns the verdict of a code that refuses a request: Unknown for one that
-// nobody documents, and nil for what is no code.
+// refusal returns the error for an error code. It is Unknown for a code that refusals does not list.
+// refusal returns nil if the text is not a code.
 func refusal(code string) *providers.Error {
 	e, known := refusals[code]
 	if !known {

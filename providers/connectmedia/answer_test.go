@@ -16,7 +16,7 @@ import (
 
 const one, two sms.MSISDN = 254712345678, 254787654321
 
-// huge is 10 MB of what a page of errors could be.
+// huge is an error page of 10 MB.
 var huge = `{"code":"201","x":"` + strings.Repeat("x", 10<<20)
 
 func TestAnswer(t *testing.T) {
@@ -165,7 +165,7 @@ func TestTimesAreThoseOfEastAfrica(t *testing.T) {
 	}
 }
 
-// FuzzParseAnswer holds the parser to another reading of the same reply.
+// FuzzParseAnswer compares the parser with a different one.
 func FuzzParseAnswer(f *testing.F) {
 	for _, seed := range []string{
 		`{"code":"201"," Message Sent Successfully!"}`, `{"code":"201","message":" Message Sent Successfully!"}`, `{"code":101}`, `{"code":"104"}`,
@@ -197,7 +197,7 @@ func FuzzParseAnswer(f *testing.F) {
 	})
 }
 
-// codeOf is the code that a simple reading finds in a reply.
+// codeOf returns the code that a simple parser finds in a reply.
 func codeOf(body []byte) string {
 	var o map[string]any
 	d := json.NewDecoder(strings.NewReader(string(body)))
@@ -213,8 +213,7 @@ func codeOf(body []byte) string {
 	return rest[:3]
 }
 
-// FuzzParseLists holds the readers of history, inbox and balance to what cannot be
-// otherwise.
+// FuzzParseLists checks properties that every parsed history, inbox and balance must have.
 func FuzzParseLists(f *testing.F) {
 	for _, seed := range []string{
 		`{"0":{"message_id":"1","message_text":"x"},"code":"202"}`, `{"1":{"message_text":"x","message_datetime":"2016-06-11 06:00:27","message_from":"254"},"code":"302"}`,

@@ -8,7 +8,7 @@ import (
 
 var _ providers.Balancer = (*Provider)(nil)
 
-// Balance asks for the account's balance, in the gateway's own units.
+// Balance reads the account's balance, in the gateway's credit units.
 func (p *Provider) Balance(ctx context.Context) (providers.Balance, error) {
 	reply, err := p.client.PostForm(ctx, opBalance, path, askForm(*p.login, actionBalance))
 	if err != nil {
@@ -21,8 +21,8 @@ func (p *Provider) Balance(ctx context.Context) (providers.Balance, error) {
 	return providers.Balance{Amount: amount}, nil
 }
 
-// parseBalance reads the number that stands for the message. If there is none, the
-// verdict is that of the reply's code. It has no effects.
+// parseBalance parses the number in the field "message". If the reply has another code than codeBalance,
+// verdict is the error for that code.
 func parseBalance(body []byte) (amount float64, ok bool, verdict *providers.Error) {
 	code, o := parseReply(body)
 	if code != codeBalance {

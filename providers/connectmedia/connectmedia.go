@@ -1,21 +1,20 @@
-// Package connectmedia speaks the HTTP API of Connect Media (Kenya).
+// Package connectmedia implements a provider for the HTTP API of Connect Media (Kenya).
 //
-// What the vendor documents stands on its page of the API,
-// https://www.connectmedia.co.ke; facts that come from elsewhere say so. All four
-// actions of the page are here: send, balance, history and inbox. Not offered:
-// multipart forms, which two of the page's samples send; the third sends an urlencoded
-// form, and to PHP, which the gateway is written in, they are the same.
+// The vendor's documentation is https://www.connectmedia.co.ke, called "the page" here. Facts from public
+// code are marked [public]. The package implements all four actions on the page: send, balance, history
+// and inbox. It does not send multipart forms, as two of the page's samples do. The third sample sends
+// an urlencoded form, and PHP, in which the gateway is written, reads both in the same way.
 //
-// The samples do not agree on the message. PHP's and JavaScript's URL-encode it before
-// the form does, Python's does not; working integrations do [public], and so do we
-// unless PlainMessage is set. Of the two ways to write a space, %20 and +, the first
-// is used: every decoder of URLs reads %20 as a space, and only those of forms the +.
+// The samples differ in the encoding of the message. The PHP and JavaScript samples URL-encode it before
+// the form encoding; the Python sample does not. Working integrations do [public], and so does this
+// package unless PlainMessage is set. A space becomes %20 and not +, because every URL decoder reads %20
+// as a space, but only form decoders read + as one.
 //
-// There are no message ids and no idempotency key, and history names no numbers: it
-// can be read, but what became of a call that was not answered cannot be told by it.
+// The gateway has no message IDs and no idempotency keys. Its history lists no phone numbers, so it
+// cannot show what happened to a call without an answer.
 //
-// The replies that the page prints for send and balance are not JSON; they are
-// understood, and so is the JSON that they are taken to stand for.
+// The replies to send and balance on the page are not valid JSON. The package accepts them, and also the
+// JSON that they probably are on the wire.
 package connectmedia
 
 import (
@@ -27,21 +26,22 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// What https://www.connectmedia.co.ke documents.
+// Values from https://www.connectmedia.co.ke.
 const (
-	// Name is the provider's name in configuration.
+	// Name is the provider's name in the configuration.
 	Name = "connectmedia"
-	// DefaultBaseURL is what the documented paths are appended to. The page has it
-	// with http, which would show the password to everyone on the way.
+	// DefaultBaseURL is the address to which the documented paths are appended. The page uses http,
+	// which would send the password unencrypted.
 	DefaultBaseURL = "https://www.connectmedia.co.ke"
-	// MaxRecipients is how many numbers a call may carry: "to" is one number.
+	// MaxRecipients is the maximum number of recipients in one call: the field "to" holds one number.
 	MaxRecipients = 1
-	// MaxSender is how many characters a sender may have.
+	// MaxSender is the maximum length of a sender ID in characters.
 	MaxSender = 11
-	// DefaultSender is the sender of a batch that has none, with one n.
+	// DefaultSender is the sender ID that is sent for a batch without one. The page writes it with a
+	// single n.
 	DefaultSender = "ConectMedia"
 
-	// The query is a name without a value; a = behind it is another query.
+	// The query is a name without a value, and must not have a "=" after it.
 	path      = "/user-board/?api"
 	inboxPath = "/user-board/?api_v2"
 )
@@ -54,28 +54,28 @@ const (
 	actionInbox   = "inbox"
 )
 
-// optionPreEncode is the name of the one setting of its own.
+// optionPreEncode is the name of the provider's only additional setting.
 const optionPreEncode = "pre_encode_message"
 
-// Config is an account at Connect Media.
+// Config configures a Provider.
 type Config struct {
 	providers.Endpoint
-	// Username and Password are the login; both are needed.
+	// Username and Password are the login. Both are required.
 	Username string
 	Password providers.Secret
-	// PlainMessage sends messages as they are, without the URL encoding before the
-	// form's. Default: false, as pre_encode_message: true is in configuration.
+	// PlainMessage sends messages without the URL encoding before the form encoding. It is the
+	// opposite of pre_encode_message in the configuration, whose default is true.
 	PlainMessage bool
 }
 
-// Provider sends through one account at Connect Media, asks for its balance, and
-// reads its history and inbox. It is safe for concurrent use.
+// Provider sends through one account at Connect Media. It can also read the account's balance, history
+// and inbox. It is safe for concurrent use.
 type Provider struct {
 	client *providers.Client
 	info   providers.Info
 	plain  bool
-	// login is the first fields of every form, behind a pointer: fmt prints what is
-	// in unexported fields without asking its methods.
+	// login is the encoded login, with which every form begins. It is a pointer because fmt does not
+	// call the methods of a Secret in an unexported field and would print its text.
 	login *providers.Secret
 }
 
@@ -93,13 +93,13 @@ func New(cfg Config) (*Provider, error) {
 	return &Provider{client: client, info: info, plain: cfg.PlainMessage, login: &login}, nil
 }
 
-// Kind describes Connect Media to the configuration.
+// Kind returns Connect Media's entry for the catalog: its name, its settings and how to open an account.
 func Kind() providers.Kind {
 	return providers.Kind{
-		Name: Name, BaseURL: DefaultBaseURL, Required: []string{"username", "password"}, Optional: []string{optionPreEncode},
+		Name: Name, BaseURL: DefaultBaseURL, Required: []providers.Field{{Name: "username"}, {Name: "password", Secret: true}}, Optional: []string{optionPreEncode},
 		New: func(s providers.Settings) (providers.Provider, error) {
 			encode, mistake := s.Bool(optionPreEncode, true)
-			p, err := New(Config{Endpoint: s.Endpoint, Username: s.Username, Password: s.Password, PlainMessage: !encode})
+			p, err := New(Config{Endpoint: s.Endpoint, Username: s.Login["username"], Password: s.Secrets["password"], PlainMessage: !encode})
 			if err = errors.Join(mistake, err); err != nil {
 				return nil, err
 			}
@@ -108,12 +108,13 @@ func Kind() providers.Kind {
 	}
 }
 
-// Info tells the limits of the gateway and the account's fingerprint.
+// Info returns the limits of the gateway and the fingerprint of the account.
 func (p *Provider) Info() providers.Info { return p.info }
 
-// Send puts one message to the gateway, once. Every verdict stands in the table of
-// codes and in the doc of providers.StatusVerdict. A batch of no or several recipients
-// is Rejected for the campaign without a request. Keys and flash mean nothing here.
+// Send submits one message to the gateway, once. b.IdempotencyKey and b.Flash are ignored.
+//
+// A batch with no or several recipients causes no request; it is Rejected with Scope Campaign. Every
+// other outcome comes from the gateway's codes or from providers.StatusVerdict.
 func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 	if what := p.info.Refusal(b); what != "" {
 		return nil, providers.NoCall(opSend, what)
@@ -129,8 +130,8 @@ func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Res
 	return []providers.Result{*result}, nil
 }
 
-// sendForm builds the form of a send. It is never used again: the transport may read
-// it after the call has returned.
+// sendForm builds the form of a send. The buffer must not be reused, because the HTTP transport may
+// still read it after the call has returned.
 func sendForm(login providers.Secret, b providers.Batch, plain bool) []byte {
 	from, body := b.From, b.Body
 	if from == "" {
@@ -146,16 +147,16 @@ func sendForm(login providers.Secret, b providers.Batch, plain bool) []byte {
 	return providers.AppendField(form, "message", body)
 }
 
-// preEncode URL-encodes a message so that PHP's urldecode and rawurldecode and
-// JavaScript's decodeURIComponent all make the same of it.
+// preEncode URL-encodes a message so that PHP's urldecode and rawurldecode and JavaScript's
+// decodeURIComponent all decode it to the same text.
 func preEncode(body string) string { return strings.ReplaceAll(url.QueryEscape(body), "+", "%20") }
 
-// askForm builds the form of an action that asks.
+// askForm builds the form of an action that only reads.
 func askForm(login providers.Secret, action string) []byte {
 	return providers.AppendField([]byte(login.Reveal()), "action", action)
 }
 
-// loginForm builds the fields that every request has.
+// loginForm returns the encoded login, with which every form begins.
 func loginForm(username string, password providers.Secret) providers.Secret {
 	return providers.Secret(providers.AppendField(providers.AppendField(nil, "username", username), "password", password.Reveal()))
 }

@@ -33,15 +33,14 @@ func account(t testing.TB, cfg Config) *Provider {
 	return p
 }
 
-// request is what a server has seen of one.
+// request holds the parts of a request that a test server got.
 type request struct {
 	method, uri, body string
 	form              url.Values
 	header            http.Header
 }
 
-// serve starts a server that gives every request the same answer and tells what it
-// was asked.
+// serve starts a server that gives every request the same answer, and returns the requests that it got.
 func serve(t *testing.T, status int, body string) (string, <-chan request) {
 	t.Helper()
 	seen := make(chan request, 8)
@@ -66,7 +65,7 @@ func answering(t *testing.T, status int, body string) (*Provider, <-chan request
 }
 
 func batch(to ...sms.MSISDN) providers.Batch {
-	return providers.Batch{Key: "58c0d0f9-7dc6-4ce0-91ae-2d84c5880713", From: "ACME", Body: "Hello", To: to}
+	return providers.Batch{IdempotencyKey: "58c0d0f9-7dc6-4ce0-91ae-2d84c5880713", From: "ACME", Body: "Hello", To: to}
 }
 
 func verdict(t *testing.T, err error) providers.Error {
@@ -76,7 +75,7 @@ func verdict(t *testing.T, err error) providers.Error {
 		t.Fatalf("error %v (%T), want an *Error", err, err)
 	}
 	if strings.Contains(e.Error(), "s3cr3t") || strings.Contains(e.Error(), one.String()) {
-		t.Fatalf("error %v tells too much", e)
+		t.Fatalf("error %v holds a secret or a number", e)
 	}
 	plain := *e
 	plain.Err = nil
@@ -94,9 +93,9 @@ func TestTheFormIsTheDocumentedOne(t *testing.T) {
 	}{
 		"plain":               {func(*providers.Batch) {}, false, "&sender=ACME&message=Hello"},
 		"no sender":           {func(b *providers.Batch) { b.From = "" }, false, "&sender=ConectMedia&message=Hello"},
-		"flash, no key":       {func(b *providers.Batch) { b.Flash, b.Key = true, "" }, false, "&sender=ACME&message=Hello"},
+		"flash, no key":       {func(b *providers.Batch) { b.Flash, b.IdempotencyKey = true, "" }, false, "&sender=ACME&message=Hello"},
 		"a space":             {func(b *providers.Batch) { b.Body = "a b" }, false, "&sender=ACME&message=a%2520b"},
-		"a space as it is":    {func(b *providers.Batch) { b.Body = "a b" }, true, "&sender=ACME&message=a+b"},
+		"a space, unencoded":  {func(b *providers.Batch) { b.Body = "a b" }, true, "&sender=ACME&message=a+b"},
 		"signs":               {func(b *providers.Batch) { b.Body = signs }, false, "&sender=ACME&message=" + url.QueryEscape("a%2Bb%20%2541%20%C3%A9%E2%82%AC%E6%BC%A2%F0%9F%98%80%26%0A~%27%21")},
 		"signs as they are":   {func(b *providers.Batch) { b.Body = signs }, true, "&sender=ACME&message=" + url.QueryEscape(signs)},
 		"a space in a sender": {func(b *providers.Batch) { b.From = "AC ME" }, false, "&sender=AC+ME&message=Hello"},
@@ -137,8 +136,8 @@ func TestAPreEncodedMessageIsTheSameToEveryDecoder(t *testing.T) {
 	}
 }
 
-// TestTheMessageArrivesAsTheAccountEncodesIt sends to a gateway that decodes messages
-// once more and to one that does not: only one of the two settings suits each.
+// TestTheMessageArrivesAsTheAccountEncodesIt sends to a gateway that decodes messages a second time, and to one that
+// does not. Each needs the other value of PlainMessage.
 func TestTheMessageArrivesAsTheAccountEncodesIt(t *testing.T) {
 	t.Parallel()
 	const signs = "50% off + a&b; %41 é€漢😀"
@@ -149,7 +148,7 @@ func TestTheMessageArrivesAsTheAccountEncodesIt(t *testing.T) {
 		s.ConnectMediaPlain(gatewayPlain)
 		for option, clientPlain := range map[string]bool{"true": false, "false": true} {
 			p, err := Kind().Open(providers.Settings{
-				Endpoint: providers.Endpoint{BaseURL: web.URL + "/connectmedia"}, Username: "demo", Password: password,
+				Endpoint: providers.Endpoint{BaseURL: web.URL + "/connectmedia"}, Login: map[string]string{"username": "demo"}, Secrets: map[string]providers.Secret{"password": password},
 				Options: map[string]string{"pre_encode_message": option},
 			})
 			if err != nil {
@@ -303,7 +302,7 @@ func TestWhatIsAskedForMayBeRefused(t *testing.T) {
 
 func TestKindTellsEveryMistake(t *testing.T) {
 	t.Parallel()
-	good := providers.Settings{Username: "u", Password: "p"}
+	good := providers.Settings{Login: map[string]string{"username": "u"}, Secrets: map[string]providers.Secret{"password": "p"}}
 	with := func(change func(*providers.Settings)) providers.Settings {
 		s := good
 		change(&s)
@@ -322,7 +321,7 @@ func TestKindTellsEveryMistake(t *testing.T) {
 		"limit of one":    {with(func(s *providers.Settings) { s.MaxRecipients = 1 }), nil, false},
 		"limit raised":    {with(func(s *providers.Settings) { s.MaxRecipients = 2 }), []string{"max_recipients"}, false},
 		"the page's http": {with(func(s *providers.Settings) { s.BaseURL = "http://www.connectmedia.co.ke" }), []string{"base_url"}, false},
-		"a key":           {with(func(s *providers.Settings) { s.APIKey = "k" }), []string{"api_key"}, false},
+		"a key":           {with(func(s *providers.Settings) { s.Secrets = map[string]providers.Secret{"password": "p", "api_key": "k"} }), []string{"api_key"}, false},
 		"encoded":         {option("pre_encode_message", "true"), nil, false},
 		"not encoded":     {option("pre_encode_message", "false"), nil, true},
 		"perhaps encoded": {option("pre_encode_message", "yes"), []string{"pre_encode_message"}, false},

@@ -17,14 +17,13 @@ var (
 	_ providers.InboxReader = (*Provider)(nil)
 )
 
-// ReportHistory is the one kind of report there is: the messages that were sent.
+// ReportHistory is the only kind of report: the messages that were sent.
 const ReportHistory = "history"
 
-// historyColumns are what the page shows of a message that was sent. There is no
-// number among them.
+// historyColumns are the fields of a sent message on the page. The recipient's number is not among them.
 var historyColumns = []string{"message_id", "message_text", "message_date", "message_status", "message_error"}
 
-// The fields of a message that was received.
+// The fields of an incoming message.
 const (
 	fieldText = "message_text"
 	fieldAt   = "message_datetime"
@@ -34,15 +33,14 @@ const (
 // ReportKinds returns "history".
 func (p *Provider) ReportKinds() []string { return []string{ReportHistory} }
 
-// Report fetches the messages that were sent through the account, in the gateway's
-// order and with its own words. It takes no bounds. A history without messages is a
-// table without rows. The dates are as the gateway writes them, taken to be East
-// Africa Time; nothing says whose number a message went to.
+// Report downloads the messages that were sent through the account, with the gateway's values and in its
+// order. It ignores the times. A history without messages is a table without rows. The dates are
+// unchanged; they are assumed to be East Africa Time. No column has the recipient's number.
 func (p *Provider) Report(ctx context.Context, kind string, _, _ time.Time) (providers.Table, error) {
 	if kind != ReportHistory {
 		return providers.Table{}, &providers.Error{
 			Op: opHistory, Outcome: providers.Rejected, Scope: providers.Call, Cause: providers.CauseRefused,
-			Err: errors.New("there is one report, history"),
+			Err: errors.New("unknown report; must be history"),
 		}
 	}
 	reply, err := p.client.PostForm(ctx, opHistory, path, askForm(*p.login, actionHistory))
@@ -56,8 +54,8 @@ func (p *Provider) Report(ctx context.Context, kind string, _, _ time.Time) (pro
 	return providers.Table{Columns: slices.Clone(historyColumns), Rows: rows}, nil
 }
 
-// Inbox fetches the messages that people have sent in, all that the gateway has:
-// they have no ids, and so after means nothing.
+// Inbox returns all incoming messages that the gateway stores. They have no IDs, so the argument after
+// is ignored.
 func (p *Provider) Inbox(ctx context.Context, _ string) ([]providers.Inbound, error) {
 	reply, err := p.client.PostForm(ctx, opInbox, inboxPath, askForm(*p.login, actionInbox))
 	if err != nil {
@@ -70,13 +68,12 @@ func (p *Provider) Inbox(ctx context.Context, _ string) ([]providers.Inbound, er
 	return inbox, nil
 }
 
-// eastAfrica is the zone that the gateway's times are taken to be in; the page does
-// not say. Kenya has no summer time.
+// eastAfrica is the assumed time zone of the gateway's times, which the page does not name. Kenya has no
+// summer time.
 var eastAfrica = time.FixedZone("EAT", 3*60*60)
 
-// parseInbox reads the messages of an inbox. A time that is none stays in Fields as
-// it is written. If there are no messages to be read, the verdict is that of the
-// reply's code. It has no effects.
+// parseInbox parses the messages of an inbox. An invalid time is kept unchanged in Fields. If the reply
+// has another code than codeInbox, verdict is the error for that code.
 func parseInbox(body []byte) (inbox []providers.Inbound, ok bool, verdict *providers.Error) {
 	rows, ok, verdict := parseList(body, codeInbox, []string{fieldFrom, fieldText, fieldAt})
 	if verdict != nil && verdict.Code == codeNoInbox {
@@ -96,10 +93,10 @@ func parseInbox(body []byte) (inbox []providers.Inbound, ok bool, verdict *provi
 	return inbox, ok, verdict
 }
 
-// parseList reads {"0":{…},"1":{…},"code":"202"}: the rows under numbers, in the
-// order of these, each with its texts under the names of columns. What has no number
-// is no row. If it is no such list, the verdict is that of the reply's code. It has
-// no effects.
+// parseList parses {"0":{…},"1":{…},"code":"202"}. Every member whose name is a number is a row. It
+// returns the rows in the order of these numbers; a row has the texts under the names in columns. ok
+// is false if a row is invalid or if the reply has another code than code. In the latter case, verdict
+// is the error for that code.
 func parseList(body []byte, code string, columns []string) (rows [][]string, ok bool, verdict *providers.Error) {
 	got, o := parseReply(body)
 	if got != code {
@@ -129,7 +126,7 @@ func parseList(body []byte, code string, columns []string) (rows [][]string, ok 
 	return rows, true, nil
 }
 
-// parseRow returns what a row has under the names of columns; nil if it is none.
+// parseRow returns the texts of a row under the names in columns, or nil if raw is not an object.
 func parseRow(raw json.RawMessage, columns []string) []string {
 	fields, ok := providers.ReadObject(raw)
 	if !ok {

@@ -16,8 +16,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// prose are the lines of the page that are no row, sample or address, and where what
-// they say has its place.
+// prose are the lines of the page that are not a row, sample or address; the value names the code that implements
+// them.
 var prose = map[string]string{
 	`The action to perform:`: "the table of actions",
 	`ConectMedia`:            "DefaultSender",
@@ -38,17 +38,17 @@ var prose = map[string]string{
 	`'message': 'Hello from Connect Media!'`:                                                                   "Config.PlainMessage",
 }
 
-// notOnThePage are the codes that we know from elsewhere.
+// notOnThePage are the codes that come from other sources than the page.
 var notOnThePage = map[string]string{"104": "public", "105": "public"}
 
-// page is what testdata/page.txt holds.
+// page is the parsed testdata/page.txt.
 type page struct {
-	tables  map[string][][]string // by the first column's name: the rows, the first cell is the name
+	tables  map[string][][]string // the rows by the name of the first column
 	samples []string
 	urls    []string
 }
 
-// readPage takes the page apart and fails on a line that has no place.
+// readPage parses the page and fails for a line that it does not recognise.
 func readPage(t *testing.T) page {
 	t.Helper()
 	raw, err := os.ReadFile("testdata/page.txt")
@@ -82,7 +82,7 @@ func readPage(t *testing.T) page {
 			p.tables[table] = append(p.tables[table], cells)
 			row = ""
 		default:
-			t.Errorf("a line that has no place: %q", line)
+			t.Errorf("the test does not recognise the line %q", line)
 		}
 	}
 	if row != "" {

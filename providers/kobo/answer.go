@@ -10,37 +10,39 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// answers are the words with which the gateway refuses a request, and what each of
-// them says of it. Replies come with HTTP 200, errors too.
+// answers maps the gateway's error codes to their meaning for the whole call. The gateway answers with
+// HTTP 200 even for errors.
 var answers = map[string]providers.Error{
-	// Documented.
+	// Documented on https://kobomobile.net/developer.
 	"error_param":  {Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused},
 	"error_credit": {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredit},
-	// "Usually a temporary error message."
+	// The page calls it usually temporary.
 	"error_billing": {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseBilling},
-	// "Down, busy or not responding": a gateway behind theirs may have begun, so the same key again.
+	// The page: the vendor's gateway is down, busy or not responding. A gateway behind it may have
+	// started to send, so the next attempt must use the same idempotency key.
 	"error_gw":   {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseGateway, KeepKey: true},
 	"error_user": {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredentials},
-	// Over 500 numbers; the product it is a white label of also says so for one
-	// invalid number in the list. The call's scope, so that the worker looks for that number.
+	// The call has more than 500 recipients. The product that KoboMobile is a white label of also
+	// answers it for one invalid number in the list. Hence Scope Call: the worker then searches for
+	// that number.
 	"error_limit": {Outcome: providers.Rejected, Scope: providers.Call, Cause: providers.CauseRefused},
 
-	// Seen in public code.
+	// Not documented; found in public code.
 	"error_number":              {Outcome: providers.Rejected, Scope: providers.Call, Cause: providers.CauseRefused},
 	"error_restricted_senderid": {Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused},
 	"error_msgid":               {Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused},
 	"error_user_id":             {Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused},
 }
 
-// The reasons a recipient of an answered call is Unknown.
+// The reasons for which a recipient of an answered call is Unknown.
 const (
 	reasonMissing = "not_in_reply"
-	reasonNoID    = "not_understood" // named, but with something that is no message id
+	reasonNoID    = "not_understood" // the reply names the recipient, but without a valid message ID
 )
 
-// parseAnswer says what the body of a 2xx means for a call to these numbers: one
-// result for each, or a verdict on all of them (without Op), or neither, if
-// nothing of it is understood. It has no effects.
+// parseAnswer parses the body of a 2xx answer to a call to these recipients. It returns one result for
+// each recipient, or an error for the whole call (without Op), or two nils if the body is not
+// understood.
 func parseAnswer(body []byte, to []sms.MSISDN) ([]providers.Result, *providers.Error) {
 	body = unquote(body)
 	if string(body) == "sent" {
@@ -56,11 +58,11 @@ func parseAnswer(body []byte, to []sms.MSISDN) ([]providers.Result, *providers.E
 	return parseIDs(string(body), to), nil
 }
 
-// refusal returns the verdict of an error word: Unknown for one that nobody has
-// documented, and nil for what is no such word.
+// refusal returns the error for an error code. It is Unknown for a code that answers does not list.
+// refusal returns nil if the body is not an error code.
 func refusal(body []byte) *providers.Error {
 	if _, known := answers[string(body)]; known {
-		e := answers[string(body)] // a copy, made only now, since it moves to the heap
+		e := answers[string(body)] // copied here, not above, so that only an error allocates
 		e.Code = string(body)
 		return &e
 	}
@@ -70,8 +72,8 @@ func refusal(body []byte) *providers.Error {
 	return nil
 }
 
-// unquote cuts white space and one pair of JSON quotes: the page says replies are
-// JSON, its examples are plain text.
+// unquote removes white space and one pair of JSON quotes. According to the page replies are JSON, but
+// its examples are plain text.
 func unquote(body []byte) []byte {
 	body = bytes.TrimSpace(body)
 	if len(body) >= 2 && body[0] == '"' && body[len(body)-1] == '"' {
@@ -80,12 +82,12 @@ func unquote(body []byte) []byte {
 	return body
 }
 
-// parseIDs reads "number,id~number,id". Only a number that was asked for and stands
-// beside an id is Accepted, in whatever order; a number that stands beside something
-// else even once is not. It returns nil if no number of the call is named at all.
+// parseIDs parses "number,id~number,id", in any order. A recipient is Accepted if the text names it
+// and only with a valid message ID. If it is named even once with something else, it is Unknown.
+// parseIDs returns nil if the text names no recipient of the call.
 func parseIDs(text string, to []sms.MSISDN) []providers.Result {
 	results := make([]providers.Result, len(to))
-	var index map[sms.MSISDN]int // only for a reply out of order
+	var index map[sms.MSISDN]int // built only if the reply is not in the order of the call
 	named, next := false, 0
 	for entry, more := "", true; more; {
 		entry, text, more = strings.Cut(text, "~")
@@ -125,7 +127,7 @@ func parseIDs(text string, to []sms.MSISDN) []providers.Result {
 	return results
 }
 
-// cutEntry cuts "number,id", with white space around either.
+// cutEntry splits "number,id" and removes white space around both.
 func cutEntry(entry string) (number sms.MSISDN, id string, ok bool) {
 	const maxDigits = 15 // E.164
 	entry = strings.TrimSpace(entry)
@@ -146,9 +148,9 @@ func cutEntry(entry string) (number sms.MSISDN, id string, ok bool) {
 	return number, strings.TrimSpace(rest[1:]), true
 }
 
-// isMessageID says whether s is like the ids the page shows (a UUID, "4b1d777e"):
-// 8 to 64 letters, digits, - and _, with a digit or all hexadecimal, and no word
-// that begins like an error.
+// isMessageID reports whether s has the form of the message IDs on the page (a UUID, "4b1d777e"). It
+// must have 8 to 64 letters, digits, - and _, must not begin with "err", and must have a digit or
+// only hexadecimal letters and dashes.
 func isMessageID(s string) bool {
 	if len(s) < 8 || len(s) > 64 || strings.EqualFold(s[:3], "err") {
 		return false
@@ -160,8 +162,8 @@ func isMessageID(s string) bool {
 	return seen&signBad == 0 && (seen&signDigit != 0 || seen&signNotHex == 0)
 }
 
-// What a sign of a message id can be, besides a hexadecimal letter or a dash. A
-// table, since a comparison of random digits is one that processors cannot guess.
+// The classes of characters in a message ID; hexadecimal letters and dashes have none. A table is
+// faster than comparisons, because a processor cannot predict branches on random characters.
 const (
 	signDigit byte = 1 << iota
 	signNotHex
@@ -183,21 +185,21 @@ var signs = func() (table [256]byte) {
 	return table
 }()
 
-// isRecipient says whether an id is one of the call's numbers: a list of numbers
-// that was only given back vouches for nothing.
+// isRecipient reports whether an ID equals one of the call's recipients. A reply that only repeats
+// the list of numbers does not prove that a message was accepted.
 func isRecipient(id string, to []sms.MSISDN) bool {
 	if len(id) > 15 || strings.Trim(id, "0123456789") != "" {
-		return false // nearly always, and without ParseUint's error value for each id
+		return false // the usual case, without the allocation of ParseUint's error
 	}
 	number, err := strconv.ParseUint(id, 10, 64)
 	return err == nil && slices.Contains(to, sms.MSISDN(number))
 }
 
-// maxWord is longer than any error word.
+// maxWord is a length in bytes that no error code of the gateway reaches.
 const maxWord = 64
 
-// errorWord returns s if it is one of the gateway's error words or like one, so
-// that a result's code never repeats a number or a text.
+// errorWord returns s if it has the form of the gateway's error codes, and "" otherwise, so that a
+// result's Code never contains a phone number or a message.
 func errorWord(s string) string {
 	if len(s) > maxWord || !strings.HasPrefix(s, "error") {
 		return ""

@@ -36,54 +36,54 @@ func TestAnswerWithIDs(t *testing.T) {
 		to   []sms.MSISDN
 		want []providers.Result // nil: not understood
 	}{
-		"the page's one":             {"2348030000000,24137cf8-eccc-469c-80af-109538857e53", nums(one), res(accepted("24137cf8-eccc-469c-80af-109538857e53"))},
-		"the page's two":             {"2348030000000," + idA + "~2348030000011," + idB, nums(one, two), res(accepted(idA), accepted(idB))},
-		"the page's short ids":       {"2348030000000,4b1d777e~2348030000011,47e63835", nums(one, two), res(accepted("4b1d777e"), accepted("47e63835"))},
-		"other order":                {"2348030000011," + idB + "~2348030000000," + idA, nums(one, two), res(accepted(idA), accepted(idB))},
-		"white space":                {" \n2348030000000 , " + idA + " ~ 2348030000011,\t" + idB + "\r\n", nums(one, two), res(accepted(idA), accepted(idB))},
-		"JSON quotes":                {`"2348030000000,` + idA + `"` + "\n", nums(one), res(accepted(idA))},
-		"tilde at the end":           {"2348030000000," + idA + "~", nums(one), res(accepted(idA))},
-		"first missing":              {"2348030000011," + idB, nums(one, two), res(missing, accepted(idB))},
-		"last missing":               {"2348030000000," + idA, nums(one, two), res(accepted(idA), missing)},
-		"middle missing":             {"2348030000000," + idA + "~2348030000022," + idB, nums(one, two, three), res(accepted(idA), missing, accepted(idB))},
-		"a number nobody asked":      {"2348030000022," + idA + "~2348030000000," + idB, nums(one, two), res(accepted(idB), missing)},
-		"only numbers nobody asked":  {"2348030000022," + idA, nums(one, two), nil},
-		"named twice":                {"2348030000000," + idA + "~2348030000000," + idB, nums(one, two), res(accepted(idA), missing)},
-		"named twice, then refused":  {"2348030000000," + idA + "~2348030000000,error_gw", nums(one, two), res(noID("error_gw"), missing)},
-		"refused, then named":        {"2348030000000,error_gw~2348030000000," + idA, nums(one), res(noID("error_gw"))},
-		"an error word for an id":    {"2348030000000,error_number~2348030000011," + idB, nums(one, two), res(noID("error_number"), accepted(idB))},
-		"a word for an id":           {"2348030000000,rejected~2348030000011," + idB, nums(one, two), res(noID(""), accepted(idB))},
-		"sent for an id":             {"2348030000000,sent", nums(one), res(noID(""))},
-		"ERROR with a digit":         {"2348030000000,ERROR_404", nums(one), res(noID(""))},
-		"an empty id":                {"2348030000000,~2348030000011, ", nums(one, two), res(noID(""), noID(""))},
-		"an id too short":            {"2348030000000,4b1d777", nums(one), res(noID(""))},
-		"an id too long":             {"2348030000000," + strings.Repeat("4b1d777e", 8) + "0", nums(one), res(noID(""))},
-		"an id with odd signs":       {"2348030000000,<b>4b1d777e</b>", nums(one), res(noID(""))},
-		"more than an id":            {"2348030000000," + idA + "," + idB, nums(one), res(noID(""))},
-		"numbers given back":         {"2348030000000,2348030000011", nums(one, two), res(noID(""), missing)},
-		"a number of ids":            {"2348030000000,2348099999999", nums(one, two), res(accepted("2348099999999"), missing)},
-		"cut in an id":               {"2348030000000," + idA + "~2348030000011,9747", nums(one, two), res(accepted(idA), noID(""))},
-		"cut in a number":            {"2348030000000," + idA + "~23480300000", nums(one, two), res(accepted(idA), missing)},
-		"plus":                       {"+2348030000000," + idA, nums(one), nil},
-		"national form":              {"08030000000," + idA, nums(one), nil},
-		"zeros before":               {"002348030000000," + idA, nums(one), nil},
-		"number too long":            {"23480300000001234," + idA, nums(one), nil},
-		"number that would overflow": {"18446746421739551616," + idA, nums(one), nil},
-		"no comma":                   {"2348030000000 " + idA, nums(one), nil},
-		"number only":                {"2348030000000", nums(one), nil},
-		"empty":                      {"", nums(one), nil},
-		"tildes":                     {"~~~", nums(one), nil},
-		"quotes":                     {`""`, nums(one), nil},
-		"one quote":                  {`"`, nums(one), nil},
-		"row number":                 {"1", nums(one), nil},
-		"row number of refusal":      {"3", nums(one), nil},
-		"JSON object":                {`{"status":"sent"}`, nums(one), nil},
-		"JSON list":                  {`["2348030000000,` + idA + `"]`, nums(one), nil},
-		"HTML":                       {"<html><body>2348030000000," + idA + "</body></html>", nums(one), nil},
-		"SENT":                       {"SENT", nums(one), nil},
-		"sent and more":              {"sent 1", nums(one), nil},
-		"two pairs of quotes":        {`""sent""`, nums(one), nil},
-		"error and more":             {"error_credit: 0", nums(one), nil},
+		"the page's one":                 {"2348030000000,24137cf8-eccc-469c-80af-109538857e53", nums(one), res(accepted("24137cf8-eccc-469c-80af-109538857e53"))},
+		"the page's two":                 {"2348030000000," + idA + "~2348030000011," + idB, nums(one, two), res(accepted(idA), accepted(idB))},
+		"the page's short ids":           {"2348030000000,4b1d777e~2348030000011,47e63835", nums(one, two), res(accepted("4b1d777e"), accepted("47e63835"))},
+		"other order":                    {"2348030000011," + idB + "~2348030000000," + idA, nums(one, two), res(accepted(idA), accepted(idB))},
+		"white space":                    {" \n2348030000000 , " + idA + " ~ 2348030000011,\t" + idB + "\r\n", nums(one, two), res(accepted(idA), accepted(idB))},
+		"JSON quotes":                    {`"2348030000000,` + idA + `"` + "\n", nums(one), res(accepted(idA))},
+		"tilde at the end":               {"2348030000000," + idA + "~", nums(one), res(accepted(idA))},
+		"first missing":                  {"2348030000011," + idB, nums(one, two), res(missing, accepted(idB))},
+		"last missing":                   {"2348030000000," + idA, nums(one, two), res(accepted(idA), missing)},
+		"middle missing":                 {"2348030000000," + idA + "~2348030000022," + idB, nums(one, two, three), res(accepted(idA), missing, accepted(idB))},
+		"a number not in the call":       {"2348030000022," + idA + "~2348030000000," + idB, nums(one, two), res(accepted(idB), missing)},
+		"only numbers not in the call":   {"2348030000022," + idA, nums(one, two), nil},
+		"named twice":                    {"2348030000000," + idA + "~2348030000000," + idB, nums(one, two), res(accepted(idA), missing)},
+		"named twice, then refused":      {"2348030000000," + idA + "~2348030000000,error_gw", nums(one, two), res(noID("error_gw"), missing)},
+		"refused, then named":            {"2348030000000,error_gw~2348030000000," + idA, nums(one), res(noID("error_gw"))},
+		"an error code instead of an ID": {"2348030000000,error_number~2348030000011," + idB, nums(one, two), res(noID("error_number"), accepted(idB))},
+		"text instead of an ID":          {"2348030000000,rejected~2348030000011," + idB, nums(one, two), res(noID(""), accepted(idB))},
+		"sent instead of an ID":          {"2348030000000,sent", nums(one), res(noID(""))},
+		"ERROR with a digit":             {"2348030000000,ERROR_404", nums(one), res(noID(""))},
+		"an empty id":                    {"2348030000000,~2348030000011, ", nums(one, two), res(noID(""), noID(""))},
+		"an id too short":                {"2348030000000,4b1d777", nums(one), res(noID(""))},
+		"an id too long":                 {"2348030000000," + strings.Repeat("4b1d777e", 8) + "0", nums(one), res(noID(""))},
+		"an id with odd signs":           {"2348030000000,<b>4b1d777e</b>", nums(one), res(noID(""))},
+		"more than an id":                {"2348030000000," + idA + "," + idB, nums(one), res(noID(""))},
+		"numbers given back":             {"2348030000000,2348030000011", nums(one, two), res(noID(""), missing)},
+		"a number of ids":                {"2348030000000,2348099999999", nums(one, two), res(accepted("2348099999999"), missing)},
+		"cut in an id":                   {"2348030000000," + idA + "~2348030000011,9747", nums(one, two), res(accepted(idA), noID(""))},
+		"cut in a number":                {"2348030000000," + idA + "~23480300000", nums(one, two), res(accepted(idA), missing)},
+		"plus":                           {"+2348030000000," + idA, nums(one), nil},
+		"national form":                  {"08030000000," + idA, nums(one), nil},
+		"zeros before":                   {"002348030000000," + idA, nums(one), nil},
+		"number too long":                {"23480300000001234," + idA, nums(one), nil},
+		"number that would overflow":     {"18446746421739551616," + idA, nums(one), nil},
+		"no comma":                       {"2348030000000 " + idA, nums(one), nil},
+		"number only":                    {"2348030000000", nums(one), nil},
+		"empty":                          {"", nums(one), nil},
+		"tildes":                         {"~~~", nums(one), nil},
+		"quotes":                         {`""`, nums(one), nil},
+		"one quote":                      {`"`, nums(one), nil},
+		"row number":                     {"1", nums(one), nil},
+		"row number of refusal":          {"3", nums(one), nil},
+		"JSON object":                    {`{"status":"sent"}`, nums(one), nil},
+		"JSON list":                      {`["2348030000000,` + idA + `"]`, nums(one), nil},
+		"HTML":                           {"<html><body>2348030000000," + idA + "</body></html>", nums(one), nil},
+		"SENT":                           {"SENT", nums(one), nil},
+		"sent and more":                  {"sent 1", nums(one), nil},
+		"two pairs of quotes":            {`""sent""`, nums(one), nil},
+		"error and more":                 {"error_credit: 0", nums(one), nil},
 	} {
 		got, e := parseAnswer([]byte(tc.body), tc.to)
 		if e != nil {
@@ -140,14 +140,14 @@ func TestEveryRefusalHasItsVerdict(t *testing.T) {
 	}
 	undocumented := providers.Error{Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseNotUnderstood, Code: "error_unheard_of"}
 	if results, e := parseAnswer([]byte(" error_unheard_of\n"), nums(one)); results != nil || e == nil || *e != undocumented {
-		t.Errorf("a word that nobody documents: %v, %v", results, e)
+		t.Errorf("an undocumented error code: got %v, %v, want unknown", results, e)
 	}
 	if answers["error_gw"].Code != "" {
 		t.Error("the table itself was written to")
 	}
 }
 
-// FuzzParseAnswer holds the parser to a slower and simpler reading of the same reply.
+// FuzzParseAnswer compares the parser with a slower and simpler one.
 func FuzzParseAnswer(f *testing.F) {
 	for _, seed := range []string{
 		"sent", "error_limit", "2348030000000," + idA + "~2348030000011, " + idB, "2348030000011," + idB + "~2348030000000," + idA,
@@ -193,7 +193,7 @@ func FuzzParseAnswer(f *testing.F) {
 	})
 }
 
-// idsBeside returns what stands beside a number in the reply.
+// idsBeside returns the texts that follow a number and a comma in the reply.
 func idsBeside(reply string, number sms.MSISDN) (ids []string) {
 	reply = strings.TrimSpace(reply)
 	if len(reply) > 1 && strings.HasPrefix(reply, `"`) && strings.HasSuffix(reply, `"`) {
@@ -240,7 +240,7 @@ func TestCredit(t *testing.T) {
 	}
 }
 
-// FuzzParseCredit holds the parser to signs that an amount can have.
+// FuzzParseCredit checks that a parsed body has only characters of an amount.
 func FuzzParseCredit(f *testing.F) {
 	for _, seed := range []string{"1234", ` "12.50" `, "-3", "1,234.50", "error_user", ""} {
 		f.Add([]byte(seed))
@@ -260,7 +260,7 @@ func FuzzParseCredit(f *testing.F) {
 	})
 }
 
-// FuzzParseReport holds the parser to the word that a report begins with.
+// FuzzParseReport checks that every parsed state begins with a known word, is part of the body and is short.
 func FuzzParseReport(f *testing.F) {
 	for _, seed := range []string{"DELIVRD", "UNDELIV err:0dc", "\"EXPIRED 12\"\n", "enroute", "DELIVRDX", "error_user", ""} {
 		f.Add([]byte(seed))
@@ -268,7 +268,7 @@ func FuzzParseReport(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		report, ok := parseReport(body)
 		if !ok {
-			if report != (providers.Report{}) {
+			if report != (providers.MessageStatus{}) {
 				t.Fatalf("%q: %+v", body, report)
 			}
 			return
@@ -284,7 +284,7 @@ func FuzzParseReport(f *testing.F) {
 
 func TestReport(t *testing.T) {
 	t.Parallel()
-	for body, want := range map[string]providers.Report{
+	for body, want := range map[string]providers.MessageStatus{
 		"DELIVRD":          {Final: true, Delivered: true, State: "DELIVRD"},
 		"UNDELIV err:0dc":  {Final: true, State: "UNDELIV err:0dc"},
 		"\"EXPIRED 12\"\n": {Final: true, State: "EXPIRED 12"},
@@ -331,7 +331,7 @@ func TestALongAnswerIsReadWithFewAllocations(t *testing.T) {
 	}); n > 2 {
 		t.Errorf("%v allocations in order, want 2", n)
 	}
-	batch := providers.Batch{Key: idA, From: "ACME", Body: "Hello & good bye ₦", To: to}
+	batch := providers.Batch{IdempotencyKey: idA, From: "ACME", Body: "Hello & good bye ₦", To: to}
 	login := loginForm("demo", "demopass")
 	if n := testing.AllocsPerRun(20, func() { sendForm(login, batch) }); n > 1 {
 		t.Errorf("%v allocations of a form, want 1", n)
@@ -354,7 +354,7 @@ func BenchmarkParseAnswer500(b *testing.B) {
 }
 
 func BenchmarkSendForm500(b *testing.B) {
-	batch := providers.Batch{Key: idA, From: "ACME", Body: strings.Repeat("Hello world. ", 12), To: manyNumbers(500)}
+	batch := providers.Batch{IdempotencyKey: idA, From: "ACME", Body: strings.Repeat("Hello world. ", 12), To: manyNumbers(500)}
 	login := loginForm("demo", "demopass")
 	b.ReportAllocs()
 	for b.Loop() {

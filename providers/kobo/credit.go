@@ -6,8 +6,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// Balance asks for the account's credit, in the gateway's own units. The page does
-// not say what the reply looks like: it is taken to be a bare number.
+// Balance reads the account's credit, in the gateway's credit units. The vendor's page does not show
+// the reply; this package assumes a bare number.
 func (p *Provider) Balance(ctx context.Context) (providers.Balance, error) {
 	reply, err := p.client.PostForm(ctx, opBalance, creditPath, []byte(p.login.Reveal()))
 	if err != nil {
@@ -20,5 +20,5 @@ func (p *Provider) Balance(ctx context.Context) (providers.Balance, error) {
 	return providers.Balance{Amount: amount}, nil
 }
 
-// parseCredit reads a bare number. It has no effects.
+// parseCredit parses a bare number, with or without JSON quotes.
 func parseCredit(body []byte) (float64, bool) { return providers.ParseAmount(string(unquote(body))) }

@@ -1,9 +1,9 @@
-// Package kobo speaks the HTTP API of KoboMobile (Nigeria).
+// Package kobo implements a provider for the HTTP API of KoboMobile (Nigeria).
 //
-// What the vendor documents stands on https://kobomobile.net/developer; facts
-// that come from elsewhere say so. Not supported: callback_url, the delivery
-// reports that the product KoboMobile is a white label of can POST to an address.
-// KoboMobile's page does not have it; MessageStatus asks instead.
+// The vendor's documentation is https://kobomobile.net/developer. Facts from other sources are marked
+// as such. KoboMobile is a white label of another vendor's product. That product can POST delivery
+// reports (DLR) to a callback_url; KoboMobile's page does not mention it, so it is not supported
+// here. MessageStatus reads the delivery status instead.
 package kobo
 
 import (
@@ -16,22 +16,24 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// What https://kobomobile.net/developer documents.
+// Limits and addresses from https://kobomobile.net/developer.
 const (
-	// Name is the provider's name in configuration.
+	// Name is the provider's name in the configuration.
 	Name = "kobo"
-	// DefaultBaseURL is what the documented paths are appended to.
+	// DefaultBaseURL is the address to which the documented paths are appended.
 	DefaultBaseURL = "https://kobomobile.net"
-	// MaxRecipients is how many numbers a call may carry; one more is error_limit.
+	// MaxRecipients is the maximum number of recipients in one call. The gateway answers error_limit
+	// to a larger one.
 	MaxRecipients = 500
-	// MaxChars is how many characters msg may have.
+	// MaxChars is the maximum length of a body (msg) in characters.
 	MaxChars = 905
-	// MaxSenderAlpha and MaxSenderDigits bound from.
+	// MaxSenderAlpha and MaxSenderDigits are the maximum lengths of an alphanumeric and of a numeric
+	// sender ID (from).
 	MaxSenderAlpha, MaxSenderDigits = 11, 16
-	// KeyTTL is how long a message_uuid is remembered. The worker stops at 25
-	// days: this clock and the gateway's need not agree on when the first use was.
+	// KeyTTL is how long the gateway remembers an idempotency key (message_uuid). The worker stops
+	// using a key after 25 days, because its clock and the gateway's may differ on the first use.
 	KeyTTL = 30 * 24 * time.Hour
-	// MaxKey is how many characters a message_uuid may have.
+	// MaxKey is the maximum length of an idempotency key in characters.
 	MaxKey = 64
 
 	sendPath   = "/api/send/"
@@ -45,21 +47,21 @@ const (
 	opReport  = "kobo report"
 )
 
-// Config is an account at KoboMobile.
+// Config configures a Provider.
 type Config struct {
 	providers.Endpoint
-	// User and Pass are the login; both are needed.
+	// User and Pass are the login. Both are required.
 	User string
 	Pass providers.Secret
 }
 
-// Provider sends through one account at KoboMobile, asks for its credit and for
-// what became of a message. It is safe for concurrent use.
+// Provider sends through one account at KoboMobile. It can also read the account's credit and the
+// delivery status of a message. It is safe for concurrent use.
 type Provider struct {
 	client *providers.Client
 	info   providers.Info
-	// login is the first fields of every form, behind a pointer: fmt prints what is
-	// in unexported fields without asking its methods.
+	// login is the encoded login, with which every form begins. It is a pointer because fmt does not
+	// call the methods of a Secret in an unexported field and would print its text.
 	login *providers.Secret
 }
 
@@ -77,12 +79,12 @@ func New(cfg Config) (*Provider, error) {
 	return &Provider{client: client, info: info, login: &login}, nil
 }
 
-// Kind describes KoboMobile to the configuration.
+// Kind returns KoboMobile's entry for the catalog: its name, its settings and how to open an account.
 func Kind() providers.Kind {
 	return providers.Kind{
-		Name: Name, BaseURL: DefaultBaseURL, Required: []string{"user", "pass"},
+		Name: Name, BaseURL: DefaultBaseURL, Required: []providers.Field{{Name: "user"}, {Name: "pass", Secret: true}},
 		New: func(s providers.Settings) (providers.Provider, error) {
-			p, err := New(Config{Endpoint: s.Endpoint, User: s.User, Pass: s.Pass})
+			p, err := New(Config{Endpoint: s.Endpoint, User: s.Login["user"], Pass: s.Secrets["pass"]})
 			if err != nil {
 				return nil, err
 			}
@@ -91,14 +93,15 @@ func Kind() providers.Kind {
 	}
 }
 
-// Info tells the limits of the gateway and the account's fingerprint.
+// Info returns the limits of the gateway and the fingerprint of the account.
 func (p *Provider) Info() providers.Info { return p.info }
 
-// Send puts one batch to the gateway, once, with b.Key as its message_uuid: the
-// same key, list and body again are the same messages. Every verdict stands in the
-// table of answers and in the doc of providers.StatusVerdict. A batch that cannot
-// be a call (no recipients or too many, no key or too long a one) is Rejected for
-// the campaign without a request.
+// Send submits one batch to the gateway, once, with b.IdempotencyKey as its message_uuid. The gateway
+// does not send again if the same key comes with the same recipients and body.
+//
+// A batch with no or too many recipients, or with no or too long a key, causes no request; it is
+// Rejected with Scope Campaign. Every other error comes from the gateway's error codes or from
+// providers.StatusVerdict.
 func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 	if what := p.refusal(b); what != "" {
 		return nil, providers.NoCall(opSend, what)
@@ -111,26 +114,26 @@ func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Res
 	return reply.Results(opSend, results, verdict)
 }
 
-// refusal says what makes a batch no call at all, or nothing.
+// refusal returns why a batch cannot be sent, or "" if it can.
 func (p *Provider) refusal(b providers.Batch) string {
 	switch {
-	case b.Key == "":
-		return "no message_uuid"
-	case len(b.Key) > MaxKey:
-		return fmt.Sprintf("a message_uuid of %d characters, at most %d are allowed", len(b.Key), MaxKey)
+	case b.IdempotencyKey == "":
+		return "the idempotency key is missing"
+	case len(b.IdempotencyKey) > MaxKey:
+		return fmt.Sprintf("the idempotency key has %d characters, at most %d are allowed", len(b.IdempotencyKey), MaxKey)
 	}
 	return p.info.Refusal(b)
 }
 
-// The values of type. Only one can be asked for.
+// The values of the form field type. A message has exactly one of them.
 const (
 	typeNormal  = "0"
 	typeFlash   = "1"
 	typeUnicode = "2"
 )
 
-// messageType chooses the type of a message. Unicode wins over flash: a text that
-// does not flash can still be read, a garbled one cannot.
+// messageType returns the type of a message. Unicode takes precedence over flash: a Unicode text sent
+// as another type would be unreadable, while a flash message sent as a normal one is still readable.
 func messageType(b providers.Batch) string {
 	switch {
 	case sms.EncodingOf(b.Body) == sms.UCS2:

@@ -22,7 +22,7 @@ import (
 
 const password = "s3cr3t&pass"
 
-// gateway starts a sandbox and returns it with an account at it.
+// gateway starts a sandbox server and returns it with a provider for an account there.
 func gateway(t testing.TB, o sandbox.Options) (*sandbox.Server, *Provider) {
 	t.Helper()
 	if o.Users == nil {
@@ -44,7 +44,7 @@ func account(t testing.TB, base string) *Provider {
 	return p
 }
 
-// answering starts a server that gives every request the same answer.
+// answering starts a server that gives every request the same answer, and returns a provider for it.
 func answering(t *testing.T, status int, header http.Header, body string) *Provider {
 	t.Helper()
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -59,7 +59,7 @@ func answering(t *testing.T, status int, header http.Header, body string) *Provi
 }
 
 func batch(to ...sms.MSISDN) providers.Batch {
-	return providers.Batch{Key: "58c0d0f9-7dc6-4ce0-91ae-2d84c5880713", From: "ACME", Body: "Hello", To: to}
+	return providers.Batch{IdempotencyKey: "58c0d0f9-7dc6-4ce0-91ae-2d84c5880713", From: "ACME", Body: "Hello", To: to}
 }
 
 func verdict(t *testing.T, err error) providers.Error {
@@ -69,7 +69,7 @@ func verdict(t *testing.T, err error) providers.Error {
 		t.Fatalf("error %v (%T), want an *Error", err, err)
 	}
 	if strings.Contains(e.Error(), "s3cr3t") || strings.Contains(e.Error(), "2348030000000") {
-		t.Fatalf("error %v tells too much", e)
+		t.Fatalf("error %v holds a secret or a number", e)
 	}
 	e2 := *e
 	e2.Err = nil
@@ -112,7 +112,7 @@ func TestTheFormIsTheDocumentedOne(t *testing.T) {
 		}
 		want := url.Values{
 			"user": {"demo"}, "pass": {password}, "from": {"ACME"}, "to": {strings.Join(to, ",")}, "msg": {b.Body},
-			"type": {tc.wantType}, "enable_msg_id": {"1"}, "message_uuid": {b.Key},
+			"type": {tc.wantType}, "enable_msg_id": {"1"}, "message_uuid": {b.IdempotencyKey},
 		}
 		if diff := cmp.Diff(want, r.PostForm); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
@@ -145,12 +145,12 @@ func TestSendGivesEachRecipientTheGatewaysID(t *testing.T) {
 		}
 	}
 	if len(ids) != 500 {
-		t.Errorf("%d different ids", len(ids))
+		t.Errorf("got %d different IDs, want 500", len(ids))
 	}
-	// The same key again is the same messages.
+	// A repeated call with the same key must not create new messages.
 	again, err := p.Send(t.Context(), b)
 	if err != nil || !slices.Equal(results, again) {
-		t.Errorf("the same call again: %v, same answer %v", err, slices.Equal(results, again))
+		t.Errorf("the same call again: got error %v, same results %v", err, slices.Equal(results, again))
 	}
 	if st := s.Stats(); st.Accepted != 500 || st.Duplicates != 0 || st.Replays != 1 || st.Conflicts != 0 || st.Requests != 2 {
 		t.Errorf("%+v", st)
@@ -183,7 +183,7 @@ func TestFaultsOfTheGatewayAndTheirVerdicts(t *testing.T) {
 			}
 			results, err := p.Send(t.Context(), batch(one, two))
 			if results != nil {
-				t.Errorf("results %v", results)
+				t.Errorf("got results %v, want none", results)
 			}
 			tc.want.Op = "kobo send"
 			if diff := cmp.Diff(tc.want, verdict(t, err)); diff != "" {
@@ -192,7 +192,7 @@ func TestFaultsOfTheGatewayAndTheirVerdicts(t *testing.T) {
 			if st := s.Stats(); st.Requests != 1 || st.Accepted != tc.taken {
 				t.Errorf("%+v", st)
 			}
-			// The same call again leaves each recipient with one message.
+			// After a repeated call each recipient still has exactly one message.
 			if _, err := p.Send(t.Context(), batch(one, two)); err != nil {
 				t.Fatal(err)
 			}
@@ -216,7 +216,7 @@ func TestRefusalsOfTheGateway(t *testing.T) {
 		"error_number":   {arrange: func(s *sandbox.Server) { s.KoboInvalid("error_number", uint64(two)) }, code: "error_number"},
 		"no body":        {change: func(b *providers.Batch) { b.Body = "" }, code: "error_param"},
 		"no sender":      {change: func(b *providers.Batch) { b.From = "" }, code: "error_param"},
-		"short key":      {change: func(b *providers.Batch) { b.Key = "short" }, code: "error_msgid"},
+		"short key":      {change: func(b *providers.Batch) { b.IdempotencyKey = "short" }, code: "error_msgid"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -269,8 +269,8 @@ func TestABatchThatIsNoCallMakesNoRequest(t *testing.T) {
 	for name, change := range map[string]func(*providers.Batch){
 		"no recipients": func(b *providers.Batch) { b.To = nil },
 		"too many":      func(b *providers.Batch) { b.To = manyNumbers(3) },
-		"no key":        func(b *providers.Batch) { b.Key = "" },
-		"key too long":  func(b *providers.Batch) { b.Key = strings.Repeat("k", 65) },
+		"no key":        func(b *providers.Batch) { b.IdempotencyKey = "" },
+		"key too long":  func(b *providers.Batch) { b.IdempotencyKey = strings.Repeat("k", 65) },
 	} {
 		b := batch(one)
 		change(&b)
@@ -331,7 +331,7 @@ func TestMessageStatus(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := p.MessageStatus(t.Context(), results[0].MessageID)
-	if want := (providers.Report{Final: true, Delivered: true, State: "DELIVRD"}); err != nil || got != want {
+	if want := (providers.MessageStatus{Final: true, Delivered: true, State: "DELIVRD"}); err != nil || got != want {
 		t.Errorf("%+v, %v", got, err)
 	}
 	s.KoboReport("ENROUTE")
@@ -398,7 +398,7 @@ func TestInfo(t *testing.T) {
 		t.Errorf("max_recipients 20 gives %d", n)
 	}
 	if info(Config{Endpoint: providers.Endpoint{BaseURL: DefaultBaseURL + "/"}, User: "u", Pass: "other"}).Fingerprint != got.Fingerprint {
-		t.Error("another password is another fingerprint")
+		t.Error("another password changes the fingerprint")
 	}
 	if info(Config{User: "u2", Pass: "p"}).Fingerprint == got.Fingerprint {
 		t.Error("another user has the same fingerprint")
@@ -427,12 +427,12 @@ func ExampleProvider_Send() {
 		fmt.Println(err)
 		return
 	}
-	b := providers.Batch{Key: "58c0d0f9-7dc6-4ce0-91ae-2d84c5880713", From: "ACME", Body: "Hello", To: []sms.MSISDN{2348030000000, 2348030000011}}
+	b := providers.Batch{IdempotencyKey: "58c0d0f9-7dc6-4ce0-91ae-2d84c5880713", From: "ACME", Body: "Hello", To: []sms.MSISDN{2348030000000, 2348030000011}}
 	results, _ := p.Send(context.Background(), b)
 	for i, r := range results {
 		fmt.Println(b.To[i].Masked(), r.Outcome, len(r.MessageID))
 	}
-	b.Key = "0d4a2c1e-2f5e-4a8b-b6a4-6d1d3c5c7a11"
+	b.IdempotencyKey = "0d4a2c1e-2f5e-4a8b-b6a4-6d1d3c5c7a11"
 	_, err = p.Send(context.Background(), b)
 	if e, ok := errors.AsType[*providers.Error](err); ok {
 		fmt.Println(e.Outcome, e.Scope, e.Cause, e.Code)
@@ -448,7 +448,7 @@ func BenchmarkSend500(b *testing.B) {
 	call := batch(manyNumbers(500)...)
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		call.Key = fmt.Sprintf("58c0d0f9-7dc6-4ce0-91ae-%012d", i)
+		call.IdempotencyKey = fmt.Sprintf("58c0d0f9-7dc6-4ce0-91ae-%012d", i)
 		if _, err := p.Send(context.Background(), call); err != nil {
 			b.Fatal(err)
 		}

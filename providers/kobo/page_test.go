@@ -19,13 +19,12 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// notOnThePage are the words of answers that we know from elsewhere.
+// notOnThePage are the error codes that come from other sources than the page.
 var notOnThePage = map[string]string{
 	"error_number": "public", "error_restricted_senderid": "public", "error_msgid": "public", "error_user_id": "public",
 }
 
-// prose are the lines of the page that are in no table, and where what they say has
-// its place.
+// prose are the lines of the page outside its tables; the value names the code that implements them.
 var prose = map[string]string{
 	"All KoboMobile SMS APIs return a response in json format. The HTTP (RESTful) API returns one of the following HTTP status codes.": "unquote: the examples are plain text",
 }
@@ -44,7 +43,7 @@ func (t table) names() (names []string) {
 	return slices.Sorted(slices.Values(names))
 }
 
-// cell returns what stands beside a name.
+// cell returns the second cell of the row with that name.
 func (t table) cell(name string) string {
 	for _, row := range t.rows {
 		if strings.TrimSuffix(row[0], " (optional)") == name {
@@ -54,7 +53,7 @@ func (t table) cell(name string) string {
 	return ""
 }
 
-// readPage takes testdata/page.txt apart and fails on a line that has no place.
+// readPage parses testdata/page.txt and fails for a line that it does not recognise.
 func readPage(t *testing.T) (tables []table) {
 	t.Helper()
 	raw, err := os.ReadFile("testdata/page.txt")
@@ -70,7 +69,7 @@ func readPage(t *testing.T) (tables []table) {
 		now := &tables[len(tables)-1]
 		third := len(cells) == 4 && strings.TrimSpace(cells[2]) != ""
 		if len(cells) < 3 || len(cells) > 4 || strings.TrimSpace(cells[len(cells)-1]) != "" || third != (now.title == "API Response") {
-			t.Errorf("a row that has no place: %q", row)
+			t.Errorf("the test does not recognise the row %q", row)
 		}
 		for i := range cells {
 			cells[i] = strings.TrimSpace(cells[i])
@@ -88,10 +87,10 @@ func readPage(t *testing.T) (tables []table) {
 			end()
 		case len(tables) == 0 || row == "" && !strings.Contains(line, " | "):
 			if line != "---|---|---|" {
-				t.Errorf("a line that has no place: %q", line)
+				t.Errorf("the test does not recognise the line %q", line)
 			}
 		case !strings.Contains(line, "|"):
-			t.Errorf("a line in a row that has no place: %q", line)
+			t.Errorf("the test does not recognise the line %q within a row", line)
 		default:
 			if row += line + " "; strings.Count(row, "|") >= 3 {
 				end()
@@ -107,7 +106,7 @@ func readPage(t *testing.T) (tables []table) {
 	return tables
 }
 
-// asked does what the package does and returns the forms that came, by path.
+// asked calls every method of the package and returns the forms that the server got, by path.
 func asked(t *testing.T) map[string]url.Values {
 	t.Helper()
 	forms := map[string]url.Values{}
@@ -159,7 +158,7 @@ func TestEveryEndpointAndParameterOnThePageIsUsed(t *testing.T) {
 			}
 		case now.title == "API Response", strings.HasPrefix(now.title, "Message IDs - "):
 		default:
-			t.Errorf("a table that has no place: %q", now.title)
+			t.Errorf("the test does not recognise the table %q", now.title)
 		}
 	}
 	if used != len(forms) {
@@ -184,7 +183,7 @@ func TestTheLimitsAreThePages(t *testing.T) {
 		"1 = true":            send.cell("enable_msg_id"),
 	} {
 		if !strings.Contains(said, what) {
-			t.Errorf("the page does not say %q, but %q", what, said)
+			t.Errorf("want %q on the page, got %q", what, said)
 		}
 	}
 }

@@ -7,9 +7,9 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// states are the words of a delivery report, as the product that KoboMobile is a
-// white label of answers them; they are SMPP's. KoboMobile's page lists none.
-var states = map[string]providers.Report{
+// states maps the gateway's delivery states, which are those of SMPP. KoboMobile's page lists none;
+// these come from the product that KoboMobile is a white label of.
+var states = map[string]providers.MessageStatus{
 	"DELIVRD": {Final: true, Delivered: true},
 	"UNDELIV": {Final: true},
 	"EXPIRED": {Final: true},
@@ -20,32 +20,32 @@ var states = map[string]providers.Report{
 	"UNKNOWN": {},
 }
 
-// MessageStatus asks what became of one message. The gateway takes one id a call.
-func (p *Provider) MessageStatus(ctx context.Context, messageID string) (providers.Report, error) {
+// MessageStatus reads the delivery status of one message; the gateway accepts one message ID in a
+// call.
+func (p *Provider) MessageStatus(ctx context.Context, messageID string) (providers.MessageStatus, error) {
 	if messageID == "" {
-		e := providers.NoCall(opReport, "no message id")
+		e := providers.NoCall(opReport, "the message ID is missing")
 		e.Scope = providers.Call
-		return providers.Report{}, e
+		return providers.MessageStatus{}, e
 	}
 	reply, err := p.client.PostForm(ctx, opReport, reportPath, providers.AppendField([]byte(p.login.Reveal()), "msgid", messageID))
 	if err != nil {
-		return providers.Report{}, err
+		return providers.MessageStatus{}, err
 	}
 	report, ok := parseReport(reply.Body)
 	if !ok {
-		return providers.Report{}, reply.Refused(opReport, refusal(unquote(reply.Body)))
+		return providers.MessageStatus{}, reply.Refused(opReport, refusal(unquote(reply.Body)))
 	}
 	return report, nil
 }
 
-// parseReport reads a state, which may be followed by a detail ("UNDELIV err:0dc").
-// It has no effects.
-func parseReport(body []byte) (providers.Report, bool) {
+// parseReport parses a delivery state, which a detail may follow ("UNDELIV err:0dc").
+func parseReport(body []byte) (providers.MessageStatus, bool) {
 	text := string(unquote(body))
 	word, detail, _ := strings.Cut(text, " ")
 	report, ok := states[strings.ToUpper(word)]
 	if !ok || len(text) > 64 || strings.ContainsFunc(detail, func(r rune) bool { return r < ' ' || r > '~' }) {
-		return providers.Report{}, false
+		return providers.MessageStatus{}, false
 	}
 	report.State = text
 	return report, true

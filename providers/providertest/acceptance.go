@@ -15,14 +15,14 @@ var acceptanceChecks = []check{
 	{"accepts every recipient of a call", func(x *exam) { acceptsAll(x, 5) }},
 	{"accepts the most a call may carry", func(x *exam) { acceptsAll(x, 1<<30) }},
 	{"refuses more than a call may carry without a request", refusesTooMany},
-	{"refuses a call to nobody without a request", refusesNobody},
-	{"tells whom the gateway rejects", func(x *exam) { saysOfOne(x, sandbox.Reject, providers.Rejected) }},
-	{"tells whom the gateway puts off", func(x *exam) { saysOfOne(x, sandbox.Later, providers.Retryable) }},
-	{"a call that the gateway puts off is not sent", putsOff},
+	{"refuses a call without recipients, without a request", refusesNoRecipients},
+	{"reports the recipients that the gateway rejects", func(x *exam) { answerForSome(x, sandbox.Reject, providers.Rejected) }},
+	{"reports the recipients that the gateway refuses for now", func(x *exam) { answerForSome(x, sandbox.Later, providers.Retryable) }},
+	{"a call that the gateway refuses for now is not sent", refusesForNow},
 	{"the same key again is the same call", repeatsByKey},
 	{"texts arrive unchanged", textsArrive},
-	{"sends without a sender where that is allowed", sendsWithoutSender},
-	{"a flash message is taken, or sent as any other", takesFlash},
+	{"sends without a sender ID if that is allowed", sendsWithoutSender},
+	{"a flash message is sent, as flash or as a normal message", takesFlash},
 	{"fifty calls at once", fiftyAtOnce},
 	{"fifty calls at once while the gateway breaks", fiftyBreaking},
 }
@@ -30,14 +30,14 @@ var acceptanceChecks = []check{
 func acceptsAll(x *exam, n int) {
 	g := x.gateway()
 	p := x.open(g.url)
-	b := x.few(p, n)
+	b := x.newBatch(p, n)
 	a := x.send(p, b)
 	x.wantAccepted(a)
-	x.wantInBooks(g, b.To)
+	x.wantAcceptedOnly(g, b.To)
 	if stats := g.Stats(); stats.Requests != 1 || stats.Calls != 1 {
-		x.Errorf("%d requests, %d calls, want one", stats.Requests, stats.Calls)
+		x.Errorf("got %d requests and %d calls, want 1 and 1", stats.Requests, stats.Calls)
 	}
-	want := sandbox.Taken{From: b.From, Body: b.Body, Key: b.Key}
+	want := sandbox.Taken{From: b.From, Body: b.Body, Key: b.IdempotencyKey}
 	if p.Info().KeyTTL == 0 {
 		want.Key = ""
 	}
@@ -45,15 +45,15 @@ func acceptsAll(x *exam, n int) {
 		want.Numbers = append(want.Numbers, uint64(number))
 	}
 	if got := g.Last(); !slices.Equal(got.Numbers, want.Numbers) || got.From != want.From || got.Body != want.Body || got.Key != want.Key {
-		x.Errorf("the gateway has understood from %q, key %q, text %q, %d numbers; want %q, %q, %q, %d in that order",
+		x.Errorf("the gateway got sender %q, key %q, text %q and %d numbers; want %q, %q, %q and %d numbers in order",
 			got.From, got.Key, got.Body, len(got.Numbers), want.From, want.Key, want.Body, len(want.Numbers))
 	}
 }
 
-// wantAccepted wants everyone to be Accepted, with an id of their own where there are ids.
+// wantAccepted fails unless every recipient is Accepted and has its own message ID, if there are IDs.
 func (x *exam) wantAccepted(a answer) {
 	x.Helper()
-	x.wantAll(a, providers.Accepted, "a call that the gateway takes")
+	x.wantAll(a, providers.Accepted, "a call that the gateway accepts")
 	ids := map[string]bool{}
 	for _, r := range a.results {
 		if r.MessageID != "" {
@@ -61,13 +61,13 @@ func (x *exam) wantAccepted(a answer) {
 		}
 	}
 	if len(ids) != 0 && len(ids) != len(a.results) {
-		x.Errorf("%d ids for %d messages", len(ids), len(a.results))
+		x.Errorf("got %d different IDs for %d messages", len(ids), len(a.results))
 	}
 }
 
-// wantInBooks wants the gateway to have accepted one message for each of these and
-// nothing else.
-func (x *exam) wantInBooks(g *gateway, to []sms.MSISDN) {
+// wantAcceptedOnly fails unless the gateway has accepted exactly one message for each number of to, and no
+// other message.
+func (x *exam) wantAcceptedOnly(g *gateway, to []sms.MSISDN) {
 	x.Helper()
 	want := map[uint64]bool{}
 	for _, number := range to {
@@ -75,12 +75,12 @@ func (x *exam) wantInBooks(g *gateway, to []sms.MSISDN) {
 	}
 	for number, times := range g.AllAccepted() {
 		if !want[number] || times != 1 {
-			x.Errorf("%s: %d messages (asked for: %v)", sms.MSISDN(number).Masked(), times, want[number])
+			x.Errorf("%s: the gateway accepted %d messages (recipient of the call: %v), want one for each recipient", sms.MSISDN(number).Masked(), times, want[number])
 		}
 		delete(want, number)
 	}
 	if len(want) > 0 {
-		x.Errorf("%d numbers have got nothing", len(want))
+		x.Errorf("the gateway accepted no message for %d recipients", len(want))
 	}
 }
 
@@ -90,12 +90,12 @@ func refusesTooMany(x *exam) {
 	x.wantNoCall(g, p, batch(x.numbers(p.Info().MaxRecipients+1)))
 	lowered := x.open(g.url, func(s *providers.Settings) { s.MaxRecipients = 1 })
 	if n := lowered.Info().MaxRecipients; n != 1 {
-		x.Errorf("max_recipients: 1 leaves %d", n)
+		x.Errorf("max_recipients 1: got MaxRecipients %d", n)
 	}
 	x.wantNoCall(g, lowered, batch(x.numbers(2)))
 }
 
-func refusesNobody(x *exam) {
+func refusesNoRecipients(x *exam) {
 	g := x.gateway()
 	p := x.open(g.url)
 	x.wantNoCall(g, p, batch(nil))
@@ -105,12 +105,12 @@ func refusesNobody(x *exam) {
 func (x *exam) wantNoCall(g *gateway, p providers.Provider, b providers.Batch) {
 	x.Helper()
 	a := x.send(p, b)
-	x.wantError(a, providers.Rejected, providers.Campaign, providers.CauseRefused, "a batch that is no call")
-	x.wantSeen(int64(len(g.heard())), 0, "a batch that is no call")
+	x.wantError(a, providers.Rejected, providers.Campaign, providers.CauseRefused, "a batch that cannot be sent")
+	x.wantSeen(int64(len(g.exchanges())), 0, "a batch that cannot be sent")
 }
 
-// saysOfOne makes the gateway say a word of some numbers, as far as it reaches.
-func saysOfOne(x *exam, word sandbox.Word, want providers.Outcome) {
+// answerForSome lets the gateway give a certain reply for some numbers, and checks the results of all.
+func answerForSome(x *exam, word sandbox.Word, want providers.Outcome) {
 	g := x.gateway()
 	p := x.open(g.url)
 	to := x.numbers(min(6, max(2, p.Info().MaxRecipients)))
@@ -134,68 +134,68 @@ func saysOfOne(x *exam, word sandbox.Word, want providers.Outcome) {
 			case reach == sandbox.OfNumber && !marked[number], reach == sandbox.OfCall && !struck:
 				taken = append(taken, number)
 				if got.Outcome != providers.Accepted {
-					x.Errorf("a number that nothing was said of: %+v", got)
+					x.Errorf("a number without the reply: got %+v, want accepted", got)
 				}
 			case got.Outcome != want:
-				x.Errorf("the gateway says %q (reach %d): want %v, got %+v", word, reach, want, got)
+				x.Errorf("the gateway replies %q (reach %d): got %+[4]v, want %[3]v", word, reach, want, got)
 			case got.Code == "" || a.err == nil && got.Reason == "":
-				x.Errorf("%v without reason or code: %+v", want, got)
+				x.Errorf("got outcome %v without a reason or code: %+v", want, got)
 			case reach == sandbox.OfNumber && a.err == nil && got.Scope != providers.Recipient:
-				x.Errorf("what is said of a number speaks for the %v: %+v", got.Scope, got)
+				x.Errorf("a reply for one number has scope %v: %+v", got.Scope, got)
 			}
 		}
 		if reach == sandbox.OfCall && struck && a.err == nil && len(part) > 1 {
-			x.Errorf("the gateway refuses the whole call: want an error, got %v", a)
+			x.Errorf("the gateway refuses the whole call: got %v, want an error", a)
 		}
 	}
-	x.wantInBooks(g, taken)
+	x.wantAcceptedOnly(g, taken)
 }
 
-// putsOff makes the gateway say of a whole call that it has not taken it, where it
-// has a word for that.
-func putsOff(x *exam) {
+// refusesForNow lets the gateway answer that it has not taken a call and that it may be sent later, if the
+// gateway has such an answer.
+func refusesForNow(x *exam) {
 	g := x.gateway()
 	p := x.open(g.url)
 	if err := g.server.Fail(sandbox.Fault{Name: "later", Gateway: x.kind.Name, N: 1}); err != nil {
 		x.Fatalf("%v", err)
 	}
-	b := x.few(p, 3)
+	b := x.newBatch(p, 3)
 	a := x.send(p, b)
 	if g.Stats().Faults == 0 {
-		x.wantAll(a, providers.Accepted, "a gateway without a word for later")
+		x.wantAll(a, providers.Accepted, "a gateway without an answer for later")
 		return
 	}
-	x.wantAll(a, providers.Retryable, "the gateway's word for later")
-	x.wantInBooks(g, nil)
+	x.wantAll(a, providers.Retryable, "the gateway's answer for later")
+	x.wantAcceptedOnly(g, nil)
 	x.wantAll(x.send(p, batch(b.To)), providers.Accepted, "the next call")
-	x.wantInBooks(g, b.To)
+	x.wantAcceptedOnly(g, b.To)
 }
 
 func repeatsByKey(x *exam) {
 	g := x.gateway()
 	p := x.open(g.url)
-	b := x.few(p, 3)
+	b := x.newBatch(p, 3)
 	first := x.send(p, b)
 	if p.Info().KeyTTL == 0 {
-		b.Key = "" // it means nothing here, and so must not be missed
+		b.IdempotencyKey = "" // the gateway has no keys, so the provider must not require one
 		b.To = x.numbers(len(b.To))
 		x.wantAll(x.send(p, b), providers.Accepted, "a call without a key")
 		return
 	}
 	keyless := batch(x.numbers(1))
-	keyless.Key = ""
-	x.wantError(x.send(p, keyless), providers.Rejected, providers.Campaign, providers.CauseRefused, "a call without a key where there are keys")
+	keyless.IdempotencyKey = ""
+	x.wantError(x.send(p, keyless), providers.Rejected, providers.Campaign, providers.CauseRefused, "a call without a key to a gateway with keys")
 	second := x.send(p, b)
 	x.wantAccepted(second)
 	for i := range second.results {
 		if first.results[i].MessageID != second.results[i].MessageID {
-			x.Errorf("first %v, then %v", first, second)
+			x.Errorf("got %v, then %v for the same call; want the same IDs", first, second)
 		}
 	}
-	x.wantInBooks(g, b.To)
-	x.wantSeen(int64(len(g.heard())), 2, "a call, one without a key, and the first again")
+	x.wantAcceptedOnly(g, b.To)
+	x.wantSeen(int64(len(g.exchanges())), 2, "a call, a call without a key, and the first call again")
 	if stats := g.Stats(); stats.Replays != 1 || stats.Conflicts != 0 {
-		x.Errorf("%d replays, %d of them with another call, want one and none", stats.Replays, stats.Conflicts)
+		x.Errorf("got %d replays, %d of them with another content; want 1 and 0", stats.Replays, stats.Conflicts)
 	}
 }
 
@@ -206,15 +206,15 @@ func textsArrive(x *exam) {
 		marker,
 		marker + " 1+1=2; 5% & é = #1\nè à {[~]} € @ £ _ \\ | ^ +", // GSM-7
 		marker + " + % & é € 漢 😀 = ; #\nnew line\tand tab",         // UCS-2
-		"%2B%20" + marker + "&to=1&msg=2 %",                        // as if it were escaped already
+		"%2B%20" + marker + "&to=1&msg=2 %",                        // looks escaped already
 		"+" + marker + "+",
 		strings.Repeat("é", 60) + marker,
 	} {
-		b := x.few(p, 1)
+		b := x.newBatch(p, 1)
 		b.Body = body
-		x.wantAll(x.send(p, b), providers.Accepted, "a text with signs")
+		x.wantAll(x.send(p, b), providers.Accepted, "a text with special characters")
 		if got := g.Last(); got.Body != body || got.From != sender {
-			x.Errorf("text %q from %q arrives as %q from %q", body, sender, got.Body, got.From)
+			x.Errorf("sent text %q from %q, the gateway got %q from %q", body, sender, got.Body, got.From)
 		}
 	}
 }
@@ -222,34 +222,34 @@ func textsArrive(x *exam) {
 func sendsWithoutSender(x *exam) {
 	g := x.gateway()
 	p := x.open(g.url)
-	b := x.few(p, 2)
+	b := x.newBatch(p, 2)
 	b.From = ""
 	a := x.send(p, b)
 	if p.Info().SenderOptional {
-		x.wantAll(a, providers.Accepted, "no sender")
+		x.wantAll(a, providers.Accepted, "no sender ID")
 		return
 	}
-	x.wantNobody(a, "no sender where one is needed")
+	x.wantNoneAccepted(a, "no sender ID although one is required")
 	if a.count(providers.Rejected) != len(b.To) {
-		x.Errorf("no sender where one is needed: %v", a)
+		x.Errorf("no sender ID although one is required: got %v, want rejected", a)
 	}
 }
 
 func takesFlash(x *exam) {
 	g := x.gateway()
 	p := x.open(g.url)
-	b := x.few(p, 2)
+	b := x.newBatch(p, 2)
 	b.Flash = true
 	x.wantAccepted(x.send(p, b))
-	x.wantInBooks(g, b.To)
+	x.wantAcceptedOnly(g, b.To)
 }
 
-// sendFifty makes fifty calls at once, each to numbers of its own.
+// sendFifty makes fifty calls at once, each to different numbers.
 func (x *exam) sendFifty(p providers.Provider) []answer {
 	answers := make([]answer, 50)
 	var wg sync.WaitGroup
 	for i := range answers {
-		b := x.few(p, 3)
+		b := x.newBatch(p, 3)
 		wg.Go(func() { answers[i] = x.send(p, b) })
 	}
 	wg.Wait()
@@ -265,15 +265,15 @@ func fiftyAtOnce(x *exam) {
 		x.wantAccepted(a)
 		for _, r := range a.results {
 			if r.MessageID != "" && ids[r.MessageID] {
-				x.Errorf("an id was given twice")
+				x.Errorf("two messages have the same ID")
 			}
 			ids[r.MessageID] = true
 		}
 	}
-	x.wantInBooks(g, all)
+	x.wantAcceptedOnly(g, all)
 }
 
-// fiftyBreaking is the promise: what is said of a call is true of the gateway's books.
+// fiftyBreaking checks that every reported outcome agrees with the messages that the gateway has accepted.
 func fiftyBreaking(x *exam) {
 	g := x.gateway()
 	for _, name := range []string{"accept_close", "close", "accept_502", "429", "accept_html", "cut", "later"} {
@@ -285,9 +285,9 @@ func fiftyBreaking(x *exam) {
 		for i, number := range a.to {
 			times, o := g.Accepted(uint64(number)), a.verdict(i).Outcome
 			if times > 1 || o == providers.Accepted && times != 1 || (o == providers.Rejected || o == providers.Retryable) && times != 0 {
-				x.Errorf("%v, and the gateway has taken %d messages: %v", o, times, a)
+				x.Errorf("outcome %v, but the gateway accepted %d messages: %v", o, times, a)
 			}
 		}
 	}
-	x.wantSeen(int64(len(g.heard())), 50, "fifty calls")
+	x.wantSeen(int64(len(g.exchanges())), 50, "fifty calls")
 }

@@ -9,37 +9,37 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-var askingChecks = []check{
-	{"a wrong password sends nothing and says so", wrongPassword},
+var readChecks = []check{
+	{"a wrong password sends nothing and is reported", wrongPassword},
 	{"without credit nothing is sent", noCredit},
 	{"the balance is the gateway's", balance},
 	{"the balance with a wrong password", balanceWrongPassword},
 	{"the status of a message", messageStatus},
-	{"every report there is", reports},
+	{"every report", reports},
 	{"the inbox", inbox},
-	{"a question without an answer is an error", unansweredQuestions},
-	{"a question answered with nonsense", nonsenseAnswers},
-	{"a question for which there is no time", lateQuestions},
+	{"a read without an answer is an error", unansweredQuestions},
+	{"a read with an invalid answer", nonsenseAnswers},
+	{"a read with an ended context", lateQuestions},
 	{"a background send without an answer", backgroundSend},
 	{"an action without an answer", actions},
 }
 
 func withWrongPassword(x *exam) func(*providers.Settings) {
-	return func(s *providers.Settings) { logIn(s, x.kind.Required, user, wrongSecret) }
+	return func(s *providers.Settings) { x.kind.LogIn(s, user, wrongSecret) }
 }
 
 func wrongPassword(x *exam) {
 	g := x.gateway()
 	p := x.open(g.url, withWrongPassword(x))
-	b := x.few(p, 3)
+	b := x.newBatch(p, 3)
 	a := x.send(p, b)
-	x.wantSeen(int64(len(g.heard())), 1, "a wrong password")
-	x.wantInBooks(g, nil)
+	x.wantSeen(int64(len(g.exchanges())), 1, "a wrong password")
+	x.wantAcceptedOnly(g, nil)
 	for i := range b.To {
 		v := a.verdict(i)
 		if v.Outcome != providers.Unknown &&
 			(v.Outcome != providers.Retryable || v.Scope != providers.Account || v.Cause != providers.CauseCredentials) {
-			x.Errorf("a wrong password: want retryable account credentials, or unknown where no answer is documented; got %v", a)
+			x.Errorf("a wrong password: got %v, want retryable account credentials, or unknown if no answer is documented", a)
 		}
 	}
 }
@@ -48,21 +48,21 @@ func noCredit(x *exam) {
 	g := x.gateway()
 	p := x.open(g.url)
 	g.SetCredit(0)
-	b := x.few(p, 3)
+	b := x.newBatch(p, 3)
 	a := x.send(p, b)
-	x.wantInBooks(g, nil)
+	x.wantAcceptedOnly(g, nil)
 	for i := range b.To {
 		v := a.verdict(i)
 		if v.Outcome != providers.Unknown &&
 			(v.Outcome != providers.Retryable || v.Scope != providers.Account || v.Cause != providers.CauseCredit) {
-			x.Errorf("no credit: want retryable account credit, or unknown where no answer is documented; got %v", a)
+			x.Errorf("no credit: got %v, want retryable account credit, or unknown if no answer is documented", a)
 		}
 	}
 	g.SetCredit(1000)
 	x.wantAll(x.send(p, batch(b.To)), providers.Accepted, "after a top-up")
 }
 
-// same says whether two amounts are the same for people.
+// same reports whether two amounts differ by less than half a cent.
 func same(a, b float64) bool { return math.Abs(a-b) < 0.005 }
 
 func balance(x *exam) {
@@ -70,7 +70,7 @@ func balance(x *exam) {
 	p := x.open(g.url)
 	const credit = 1234
 	g.SetCredit(credit)
-	b := x.few(p, 3)
+	b := x.newBatch(p, 3)
 	asker, can := p.(providers.Balancer)
 	ask := func(want float64) {
 		x.Helper()
@@ -82,20 +82,20 @@ func balance(x *exam) {
 			x.Errorf("balance: %v", x.checkError(err))
 		}
 		if !same(got.Amount, want) {
-			x.Errorf("the balance is %v, the gateway has %v", got.Amount, want)
+			x.Errorf("got balance %v, want the gateway's %v", got.Amount, want)
 		}
 	}
 	ask(credit)
 	ask(credit)
 	if stats := g.Stats(); stats.Calls != 0 || stats.Accepted != 0 || stats.Credit != credit {
-		x.Errorf("to ask for the balance costs: %+v", stats)
+		x.Errorf("reading the balance changed the gateway's state: %+v", stats)
 	}
 	a := x.send(p, b)
 	left := credit - float64(len(b.To))
 	ask(left)
 	for _, r := range a.results {
 		if r.Balance != nil && !same(r.Balance.Amount, left) {
-			x.Errorf("the reply says a balance of %v, the gateway has %v", r.Balance.Amount, left)
+			x.Errorf("got balance %v in the reply, want the gateway's %v", r.Balance.Amount, left)
 		}
 	}
 }
@@ -108,11 +108,11 @@ func balanceWrongPassword(x *exam) {
 	}
 	got, err := asker.Balance(x.Context())
 	if err == nil {
-		x.Errorf("a balance of %v with a wrong password", got.Amount)
+		x.Errorf("got a balance of %v with a wrong password, want an error", got.Amount)
 		return
 	}
 	if e := x.checkError(err); e.Outcome != providers.Retryable || e.Scope != providers.Account || e.Cause != providers.CauseCredentials {
-		x.Errorf("a wrong password: want retryable account credentials, got %v", e)
+		x.Errorf("a wrong password: got %v, want retryable account credentials", e)
 	}
 }
 
@@ -123,19 +123,19 @@ func messageStatus(x *exam) {
 	if !can {
 		return
 	}
-	a := x.send(p, x.few(p, 2))
+	a := x.send(p, x.newBatch(p, 2))
 	for _, r := range a.results {
 		report, err := poller.MessageStatus(x.Context(), r.MessageID)
 		if err != nil {
 			x.Errorf("the status of a message: %v", x.checkError(err))
 		} else if report.State == "" || report.Delivered && !report.Final {
-			x.Errorf("the status of a message: %+v", report)
+			x.Errorf("the status of a message: got %+v, want a state, and Final if Delivered", report)
 		}
 	}
 	for _, id := range []string{"", "123456789", "00000000-0000-4000-8000-000000000000", "no such id &msgid=1"} {
 		report, err := poller.MessageStatus(x.Context(), id)
 		if err == nil || report.Delivered {
-			x.Errorf("the status of a message that nobody has sent: %+v", report)
+			x.Errorf("the status of a message that was never sent: got %+v, want an error", report)
 			continue
 		}
 		_ = x.checkError(err)
@@ -149,10 +149,10 @@ func reports(x *exam) {
 	if !can {
 		return
 	}
-	x.wantAll(x.send(p, x.few(p, 3)), providers.Accepted, "a call to report on")
+	x.wantAll(x.send(p, x.newBatch(p, 3)), providers.Accepted, "a call to report on")
 	kinds := reporter.ReportKinds()
 	if len(kinds) == 0 {
-		x.Errorf("a reporter without reports")
+		x.Errorf("ReportKinds returned no kinds")
 	}
 	now := time.Now()
 	for _, kind := range kinds {
@@ -167,18 +167,18 @@ func reports(x *exam) {
 			}
 			for _, row := range table.Rows {
 				if len(row) != len(table.Columns) {
-					x.Errorf("report %s: a row of %d fields under %d columns", kind, len(row), len(table.Columns))
+					x.Errorf("report %s: got a row of %d fields, want %d columns", kind, len(row), len(table.Columns))
 				}
 			}
 		}
 	}
-	before := len(g.heard())
+	before := len(g.exchanges())
 	if _, err := reporter.Report(x.Context(), "no such report", time.Time{}, time.Time{}); err == nil {
-		x.Errorf("a report that does not exist")
+		x.Errorf("a report that does not exist: got no error")
 	} else {
 		_ = x.checkError(err)
 	}
-	x.wantSeen(int64(len(g.heard())-before), 0, "a report that does not exist")
+	x.wantSeen(int64(len(g.exchanges())-before), 0, "a report that does not exist")
 }
 
 func inbox(x *exam) {
@@ -192,10 +192,10 @@ func inbox(x *exam) {
 	}
 }
 
-// question is something that can be asked of a provider besides sending.
+// question is a read operation of a provider, or an action.
 type question struct {
 	name string
-	// ask returns whether the answer said something that a reply must vouch for.
+	// ask performs the operation. said reports whether it returned data that only a reply can contain.
 	ask func(ctx context.Context) (said bool, err error)
 }
 
@@ -241,8 +241,8 @@ func questions(p providers.Provider) (all []question) {
 	return all
 }
 
-// put asks a question, and checks what the contract asks of every answer to one.
-func (x *exam) put(ctx context.Context, q question) (said bool, e *providers.Error) {
+// ask performs a read and checks the parts of the contract that hold for every answer.
+func (x *exam) ask(ctx context.Context, q question) (said bool, e *providers.Error) {
 	x.Helper()
 	defer func() {
 		if v := recover(); v != nil {
@@ -254,7 +254,7 @@ func (x *exam) put(ctx context.Context, q question) (said bool, e *providers.Err
 		return said, nil
 	}
 	if said {
-		x.Errorf("%s: an answer beside an error", q.name)
+		x.Errorf("%s: got data and an error, want only one of them", q.name)
 	}
 	return false, x.checkError(err)
 }
@@ -262,27 +262,27 @@ func (x *exam) put(ctx context.Context, q question) (said bool, e *providers.Err
 func unansweredQuestions(x *exam) {
 	p := x.open("http://127.0.0.1:1")
 	for _, q := range questions(p) {
-		if _, e := x.put(x.Context(), q); e == nil || e.Outcome != providers.Retryable || e.Scope != providers.Account {
-			x.Errorf("%s: connection refused: %v", q.name, e)
+		if _, e := x.ask(x.Context(), q); e == nil || e.Outcome != providers.Retryable || e.Scope != providers.Account {
+			x.Errorf("%s: connection refused: got %v, want retryable account", q.name, e)
 		}
 	}
 	closes := x.serve(func(c *conn) { c.request() })
 	s := x.canned()
 	for _, q := range questions(x.open(closes.url)) {
 		before := closes.requests.Load()
-		if _, e := x.put(x.Context(), q); e == nil {
-			x.Errorf("%s: no error although the gateway has said nothing", q.name)
+		if _, e := x.ask(x.Context(), q); e == nil {
+			x.Errorf("%s: got no error from a gateway that sends no reply", q.name)
 		}
-		x.wantSeen(closes.requests.Load()-before, 1, q.name+" and a gateway that closes")
+		x.wantSeen(closes.requests.Load()-before, 1, q.name+" to a gateway that closes the connection")
 	}
 	for _, q := range questions(x.open(s.url)) {
 		for _, status := range []int{302, 400, 401, 402, 403, 404, 429, 500, 502, 503} {
 			s.answer(reply(status, "", "0"))
 			before := s.requests.Load()
-			_, e := x.put(x.Context(), q)
+			_, e := x.ask(x.Context(), q)
 			_, scope, cause := verdictsOf(status)
 			if e == nil || e.Scope != scope || e.Cause != cause {
-				x.Errorf("%s: status %d: want %v %q, got %v", q.name, status, scope, cause, e)
+				x.Errorf("%s: status %d: got %[5]v, want %[3]v %[4]q", q.name, status, scope, cause, e)
 			}
 			x.wantSeen(s.requests.Load()-before, 1, q.name)
 		}
@@ -297,9 +297,9 @@ func nonsenseAnswers(x *exam) {
 			"\xff\xfe", "Infinity", "0x10", "1e3", "1,23",
 		} {
 			s.answer(reply(200, "", body))
-			said, e := x.put(x.Context(), q)
+			said, e := x.ask(x.Context(), q)
 			if said || q.name == "balance" && e == nil {
-				x.Errorf("%s: an answer was read from %.30q", q.name, body)
+				x.Errorf("%s: got data from the invalid reply %.30q", q.name, body)
 			}
 		}
 	}
@@ -310,14 +310,14 @@ func lateQuestions(x *exam) {
 	ctx, cancel := context.WithCancel(x.Context())
 	cancel()
 	for _, q := range questions(x.open(g.url)) {
-		if _, e := x.put(ctx, q); e == nil || e.Outcome != providers.Retryable {
-			x.Errorf("%s: a context that is over: %v", q.name, e)
+		if _, e := x.ask(ctx, q); e == nil || e.Outcome != providers.Retryable {
+			x.Errorf("%s: an ended context: got %v, want retryable", q.name, e)
 		}
 	}
-	x.wantSeen(int64(len(g.heard())), 0, "a context that is over")
+	x.wantSeen(int64(len(g.exchanges())), 0, "an ended context")
 }
 
-// backgroundSend is what silence checks ask of Send, of a send to a list.
+// backgroundSend makes the checks of silence.go for a send to a stored list or group.
 func backgroundSend(x *exam) {
 	if _, can := x.open("http://127.0.0.1:1").(providers.BackgroundSender); !can {
 		return
@@ -327,34 +327,34 @@ func backgroundSend(x *exam) {
 			x.Helper()
 			ids, err := x.open(url).(providers.BackgroundSender).SendStored(x.Context(), b)
 			if err == nil || len(ids) > 0 {
-				x.Errorf("a send to a list has %d ids and the error %v", len(ids), err)
+				x.Errorf("a send to a list: got %d IDs and the error %v, want an error and no IDs", len(ids), err)
 				return new(providers.Error)
 			}
 			return x.checkError(err)
 		}
 		if e := send("http://127.0.0.1:1"); e.Outcome != providers.Retryable || e.Cause != providers.CauseConnection {
-			x.Errorf("a send to a list, connection refused: %v", e)
+			x.Errorf("a send to a list, connection refused: got %v, want retryable connection", e)
 		}
 		closes := x.serve(func(c *conn) { c.request() })
 		if e := send(closes.url); e.Outcome != providers.Unknown || e.Cause != providers.CauseNoAnswer {
-			x.Errorf("a send to a list that is read and not answered: %v", e)
+			x.Errorf("a send to a list that the gateway does not answer: got %v, want unknown no_answer", e)
 		}
 		x.wantSeen(closes.requests.Load(), 1, "a send to a list")
 		s := x.canned()
 		for _, text := range []string{"", "<html></html>", "{}", "null", marker} {
 			s.answer(reply(200, "", text))
 			if e := send(s.url); e.Outcome != providers.Unknown {
-				x.Errorf("a send to a list answered with %q: %v", text, e)
+				x.Errorf("a send to a list answered with %q: got %v, want unknown", text, e)
 			}
 		}
 		s.answer(reply(502, "", ""))
 		if e := send(s.url); e.Outcome != providers.Unknown {
-			x.Errorf("a send to a list answered with status 502: %v", e)
+			x.Errorf("a send to a list answered with status 502: got %v, want unknown", e)
 		}
 	}
 }
 
-// actions are done once, too.
+// actions checks that an action checks its parameters and makes at most one request.
 func actions(x *exam) {
 	closes := x.serve(func(c *conn) { c.request() })
 	p := x.open(closes.url)
@@ -362,7 +362,7 @@ func actions(x *exam) {
 		params := map[string]string{}
 		for _, name := range a.Needs {
 			if err := a.Check(params); err == nil {
-				x.Errorf("%s: parameters without %s are taken", a.Name, name)
+				x.Errorf("%s: Check accepts parameters without %s", a.Name, name)
 			}
 			params[name] = "1"
 		}
@@ -370,13 +370,13 @@ func actions(x *exam) {
 			x.Errorf("%s: %v", a.Name, err)
 		}
 		before := closes.requests.Load()
-		_, e := x.put(x.Context(), question{a.Name, func(ctx context.Context) (bool, error) {
+		_, e := x.ask(x.Context(), question{a.Name, func(ctx context.Context) (bool, error) {
 			table, err := a.Do(ctx, p, params)
 			return len(table.Rows) > 0, err
 		}})
-		// Parameters of which some are ones may be nonsense to this vendor.
+		// The value 1 may be invalid for some parameters; then the action makes no request.
 		if seen := closes.requests.Load() - before; e == nil || seen > 1 || seen == 1 && e.Outcome != providers.Unknown {
-			x.Errorf("%s: %d requests, %v", a.Name, seen, e)
+			x.Errorf("%s: got %d requests and %v, want at most one request, with an unknown outcome", a.Name, seen, e)
 		}
 	}
 }

@@ -14,14 +14,14 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// What every account, text and number of the suite is made of, so that it can be
-// told where it must not be.
+// The logins, texts and numbers of the suite have these values, so that the secrecy check recognises
+// them.
 const (
 	user        = "demo"
 	secret      = "s3cr3t&p+s%"
 	wrongSecret = "wr0ng&p+s%"
 	sender      = "TUMA"
-	marker      = "Quokka" // in every text
+	marker      = "Quokka" // part of every text
 	text        = marker + " says hello"
 
 	kenya, nigeria = 254712000000, 2348031000000
@@ -32,42 +32,17 @@ type exam struct {
 	tester
 	*suite
 	check string
-	used  int // numbers given out
+	used  int // how many phone numbers this check has used
 }
 
-// settings are those of an account at base, with what the kind requires and nothing else.
+// settings returns the settings of an account at the base URL base, with only the required fields.
 func (x *exam) settings(base string) providers.Settings {
 	s := providers.Settings{Endpoint: providers.Endpoint{BaseURL: base, Timeout: time.Minute}}
-	logIn(&s, x.kind.Required, user, secret)
+	x.kind.LogIn(&s, user, secret)
 	return s
 }
 
-// logIn fills the fields a kind requires.
-func logIn(s *providers.Settings, required []string, user string, secret providers.Secret) {
-	for _, field := range required {
-		switch field {
-		case "user":
-			s.User = user
-		case "username":
-			s.Username = user
-		case "pass":
-			s.Pass = secret
-		case "password":
-			s.Password = secret
-		case "api_key":
-			s.APIKey = secret
-		case "token":
-			s.Token = secret
-		default:
-			if s.Options == nil {
-				s.Options = map[string]string{}
-			}
-			s.Options[field] = user
-		}
-	}
-}
-
-// open opens an account at base.
+// open returns a provider for an account at the base URL base.
 func (x *exam) open(base string, changes ...func(*providers.Settings)) providers.Provider {
 	x.Helper()
 	s := x.settings(base)
@@ -76,13 +51,13 @@ func (x *exam) open(base string, changes ...func(*providers.Settings)) providers
 	}
 	p, err := x.kind.Open(s)
 	if err != nil {
-		x.hear(err)
-		x.Fatalf("open an account with %q alone: %v", x.kind.Required, err)
+		x.noteError(err)
+		x.Fatalf("open an account with %q alone: %v", x.kind.Login(), err)
 	}
 	return p
 }
 
-// numbers returns n numbers that this check has not used, of two countries by turns.
+// numbers returns n numbers that this check has not used, alternately of two countries.
 func (x *exam) numbers(n int) []sms.MSISDN {
 	to := make([]sms.MSISDN, n)
 	for i := range to {
@@ -97,25 +72,25 @@ func (x *exam) numbers(n int) []sms.MSISDN {
 
 var keys atomic.Uint64
 
-// batch is a call to these numbers, in a list of its own, under a key of its own.
+// batch returns a batch to these numbers, with a copy of the list and a new idempotency key.
 func batch(to []sms.MSISDN) providers.Batch {
 	key := fmt.Sprintf("7e57ab1e-0000-4000-8000-%012x", keys.Add(1))
-	return providers.Batch{Key: key, From: sender, Body: text, To: slices.Clone(to)}
+	return providers.Batch{IdempotencyKey: key, From: sender, Body: text, To: slices.Clone(to)}
 }
 
-// few is a call to so many new numbers, or as many as one call of p may carry.
-func (x *exam) few(p providers.Provider, n int) providers.Batch {
+// newBatch returns a batch to n new numbers, or to as many as one call of p may have.
+func (x *exam) newBatch(p providers.Provider, n int) providers.Batch {
 	return batch(x.numbers(min(n, p.Info().MaxRecipients)))
 }
 
-// answer is what Send has returned: results, or an error.
+// answer holds what Send returned for the recipients to: results, or an error.
 type answer struct {
 	to      []sms.MSISDN
 	results []providers.Result
 	err     *providers.Error
 }
 
-// send sends, and checks what the contract asks of every answer.
+// send calls Send and checks the parts of the contract that hold for every answer.
 func (x *exam) send(p providers.Provider, b providers.Batch) answer {
 	x.Helper()
 	return x.sendIn(x.Context(), p, b)
@@ -142,7 +117,7 @@ func (x *exam) sendIn(ctx context.Context, p providers.Provider, b providers.Bat
 		return a
 	}
 	if results != nil {
-		x.Errorf("results beside the error %v", err)
+		x.Errorf("got results and the error %v, want only one of them", err)
 	}
 	a.err = x.checkError(err)
 	return a
@@ -157,38 +132,38 @@ func (x *exam) checkResult(r providers.Result) {
 	x.Helper()
 	x.note(fmt.Sprintf("%v %v %q %q %q %q", r.Outcome, r.Scope, r.Cause, r.Reason, r.Code, r.Currency))
 	if r.Reason != "" && !aReason.MatchString(r.Reason) {
-		x.Errorf("the reason %q is not one lower-case word", r.Reason)
+		x.Errorf("got reason %q, want one lower-case word", r.Reason)
 	}
 	if len(r.Code) > longestCode {
-		x.Errorf("a code of %d bytes, at most %d are allowed", len(r.Code), longestCode)
+		x.Errorf("got a code of %d bytes, want at most %d", len(r.Code), longestCode)
 	}
 	if r.Outcome == providers.Accepted && (r.Reason != "" || r.Scope != providers.Recipient) || r.Outcome > providers.Retryable {
 		x.Errorf("contradictory result %+v", r)
 	}
 	if (r.Scope == providers.Campaign || r.Scope == providers.Account) && r.Cause == "" {
-		x.Errorf("%v for the %v without a cause", r.Outcome, r.Scope)
+		x.Errorf("got outcome %v with scope %v and no cause, want a cause", r.Outcome, r.Scope)
 	}
 }
 
-// checkError returns err as the *Error it must be.
+// checkError checks that err is a valid *Error and returns it.
 func (x *exam) checkError(err error) *providers.Error {
 	x.Helper()
-	x.hear(err)
+	x.noteError(err)
 	e, ok := err.(*providers.Error) //nolint:errorlint // the contract promises the type itself
 	switch {
 	case !ok || e == nil:
-		x.Errorf("the error is a %T and not an *Error", err)
+		x.Errorf("got an error of type %T, want an *Error", err)
 		return new(providers.Error)
 	case !strings.HasPrefix(e.Op, x.kind.Name+" ") || len(e.Code) > longestCode || e.RetryAfter < 0 || e.Cause == "":
-		x.Errorf("the error lacks its operation or cause, or has an odd code or time: %#v", e)
+		x.Errorf("got an error without operation or cause, or with an invalid code or wait: %#v", e)
 	case e.Outcome == providers.Accepted || e.Outcome > providers.Retryable:
-		x.Errorf("an error that says %v", e.Outcome)
+		x.Errorf("got an error with outcome %v", e.Outcome)
 	}
 	return e
 }
 
-// hear notes all that an error can be made to say.
-func (x *exam) hear(err error) {
+// noteError keeps every text that an error can print, for the secrecy check.
+func (x *exam) noteError(err error) {
 	for ; err != nil; err = errors.Unwrap(err) {
 		x.note(err.Error())
 		x.note(fmt.Sprintf("%v %+v %#v %q", err, err, err, err))
@@ -198,13 +173,13 @@ func (x *exam) hear(err error) {
 func (x *exam) note(text string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.said == nil {
-		x.said = map[string]string{}
+	if x.texts == nil {
+		x.texts = map[string]string{}
 	}
-	x.said[text] = x.check
+	x.texts[text] = x.check
 }
 
-// verdict is what the answer says of recipient i.
+// verdict returns the result of recipient i.
 func (a answer) verdict(i int) providers.Result {
 	if a.err != nil {
 		return providers.Result{Outcome: a.err.Outcome, Scope: a.err.Scope, Cause: a.err.Cause, Code: a.err.Code}
@@ -222,7 +197,7 @@ func (a answer) count(o providers.Outcome) (n int) {
 	return n
 }
 
-// String says what the answer was, for failures.
+// String describes the answer for failure messages.
 func (a answer) String() string {
 	if a.err != nil {
 		return fmt.Sprintf("%v %v %q (%v)", a.err.Outcome, a.err.Scope, a.err.Cause, a.err)
@@ -231,7 +206,7 @@ func (a answer) String() string {
 	return fmt.Sprintf("%d results: %+v", len(a.results), a.results[:min(len(a.results), most)])
 }
 
-// wantAll wants everyone to have the outcome.
+// wantAll fails unless every recipient has the outcome o.
 func (x *exam) wantAll(a answer, o providers.Outcome, when string) {
 	x.Helper()
 	if a.count(o) != len(a.to) {
@@ -239,15 +214,15 @@ func (x *exam) wantAll(a answer, o providers.Outcome, when string) {
 	}
 }
 
-// wantNobody wants nobody to be Accepted.
-func (x *exam) wantNobody(a answer, when string) {
+// wantNoneAccepted fails if any recipient is Accepted.
+func (x *exam) wantNoneAccepted(a answer, when string) {
 	x.Helper()
 	if a.count(providers.Accepted) > 0 {
 		x.Errorf("%s: accepted: %v", when, a)
 	}
 }
 
-// wantError wants one verdict for the whole call.
+// wantError fails unless the call ended with an error that has these values.
 func (x *exam) wantError(a answer, o providers.Outcome, s providers.Scope, c providers.Cause, when string) {
 	x.Helper()
 	if e := a.err; e == nil || e.Outcome != o || e.Scope != s || e.Cause != c {
@@ -255,7 +230,7 @@ func (x *exam) wantError(a answer, o providers.Outcome, s providers.Scope, c pro
 	}
 }
 
-// wantSeen wants a server to have seen so many requests.
+// wantSeen fails unless the number of requests that a server received is want.
 func (x *exam) wantSeen(seen, want int64, when string) {
 	x.Helper()
 	if seen != want {

@@ -14,19 +14,18 @@ import (
 	"github.com/tuma-sms/tuma/providers/internal/dial"
 )
 
-// Runner is a *testing.M.
+// Runner runs tests, as *testing.M does.
 type Runner interface {
-	// Run runs the tests and returns what the process is to exit with.
+	// Run runs the tests and returns the exit code of the process.
 	Run() int
 }
 
-// Main is the TestMain of a package whose tests open providers and need nothing else:
-// it runs the tests under the guard, and exits.
+// Main runs the tests under Guard and exits. It is for the TestMain of a package that needs nothing else.
 func Main(m Runner) { os.Exit(Guarded(m).Run()) }
 
-// Guarded returns a Runner that runs m under the guard of Guard, and fails with a
-// line for each address if anything wanted to dial one that is not on this machine,
-// even if every test was content. It is for a TestMain that has more to do.
+// Guarded returns a Runner that runs m under Guard. If anything tries to dial an address that is not on
+// this machine, Run prints a line for each address and returns a code other than 0, even if every test
+// passed. Guarded is for a TestMain that does more than Main.
 func Guarded(m Runner) Runner { return guarded{m} }
 
 type guarded struct{ Runner }
@@ -37,7 +36,7 @@ func (g guarded) Run() int {
 	code := g.Runner.Run()
 	addresses := refused()
 	for _, addr := range addresses {
-		fmt.Fprintf(os.Stderr, "FAIL: %s: something wanted to dial %s; tests talk to nothing but loopback\n", testedPackage(), addr)
+		fmt.Fprintf(os.Stderr, "FAIL: %s: something tried to dial %s; tests may only dial loopback\n", testedPackage(), addr)
 	}
 	if len(addresses) > 0 && code == 0 {
 		code = 1
@@ -45,11 +44,11 @@ func (g guarded) Run() int {
 	return code
 }
 
-// Guard refuses, from now on and in the whole process, every connection of a
-// provider's client and of http.DefaultTransport to an address that is not on this
-// machine, before its name is resolved. The environment's proxies are forgotten: one on this machine could carry a
-// call anywhere. Refused returns the addresses that were refused, sorted. It is to be
-// called before anything is sent, and is for processes without a Runner.
+// Guard refuses every connection to another machine, from now on and in the whole process, before the
+// host name is resolved. It applies to providers' clients and to http.DefaultTransport. It also removes
+// the proxies from the environment, because a proxy on this machine could forward a call anywhere.
+// refused returns the addresses that were refused, sorted. Call Guard before anything is sent. Use it
+// directly only in a process without a Runner.
 func Guard() (refused func() []string) {
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"} {
 		_ = os.Unsetenv(name)
@@ -65,7 +64,7 @@ func Guard() (refused func() []string) {
 		if !slices.Contains(addresses, addr) {
 			addresses = append(addresses, addr)
 		}
-		return fmt.Errorf("dial %s %s: refused by the guard of tests: it is not loopback", network, addr)
+		return fmt.Errorf("dial %s %s: refused by the guard of tests: must be loopback", network, addr)
 	}
 	dial.Guard(ask)
 	guardDefaultTransport(ask)
@@ -76,7 +75,7 @@ func Guard() (refused func() []string) {
 	}
 }
 
-// guardDefaultTransport makes http.Get and its like ask too.
+// guardDefaultTransport makes http.DefaultTransport, and so http.Get and the like, call ask before each dial.
 func guardDefaultTransport(ask func(network, addr string) error) {
 	standard, ok := http.DefaultTransport.(*http.Transport)
 	if !ok {
@@ -98,7 +97,7 @@ func onThisMachine(addr string) bool {
 	return err == nil && (strings.EqualFold(host, "localhost") || net.ParseIP(host).IsLoopback())
 }
 
-// testedPackage is the import path of the package that this binary tests.
+// testedPackage returns the import path of the package that this binary tests.
 func testedPackage() string {
 	if build, ok := debug.ReadBuildInfo(); ok && build.Path != "" {
 		return strings.TrimSuffix(build.Path, ".test")

@@ -13,21 +13,21 @@ import (
 
 const asChild = "TUMA_TEST_DIALS_OUT"
 
-// It is a test only in the process that the test below starts: every call in it is
-// refused, as it wants, and still the process has to fail.
+// TestDialsOut does something only in the process that TestTheGuardFailsABinaryThatDialsOut starts. Every call in it is
+// refused, as the test expects, and the process must still fail.
 func TestDialsOut(t *testing.T) {
 	t.Parallel()
 	if os.Getenv(asChild) == "" {
 		return
 	}
-	for _, base := range []string{"https://gateway.invalid", "http://192.0.2.1:8080", "http://[2001:db8::1]:8080"} { // nobody's, by RFC 2606, 5737 and 3849
+	for _, base := range []string{"https://gateway.invalid", "http://192.0.2.1:8080", "http://[2001:db8::1]:8080"} { // reserved by RFC 2606, 5737 and 3849
 		p, err := kobo.New(kobo.Config{Endpoint: providers.Endpoint{BaseURL: base, AllowHTTP: true}, User: user, Pass: secret})
 		if err != nil {
 			t.Fatal(err)
 		}
 		_, err = p.Send(t.Context(), batch(nil))
 		if err == nil || strings.Contains(err.Error(), "guard") {
-			t.Errorf("%s: a call to nobody is no call: %v", base, err)
+			t.Errorf("%s: a batch without recipients: got %v, want an error before any dial", base, err)
 		}
 		for range 2 {
 			_, err = p.Balance(t.Context())
@@ -39,7 +39,7 @@ func TestDialsOut(t *testing.T) {
 	}
 }
 
-// The same of what does not go through a provider.
+// TestGetsFromOutside is TestDialsOut for http.DefaultClient.
 func TestGetsFromOutside(t *testing.T) {
 	t.Parallel()
 	if os.Getenv(asChild) == "" {
@@ -63,12 +63,12 @@ func TestTheGuardFailsABinaryThatDialsOut(t *testing.T) {
 	child.Env = append(os.Environ(), asChild+"=1", "HTTPS_PROXY=http://127.0.0.1:1", "HTTP_PROXY=http://127.0.0.1:1", "GORACE=atexit_sleep_ms=0")
 	out, err := child.CombinedOutput()
 	if err == nil || child.ProcessState.ExitCode() != 1 || !strings.Contains(string(out), "--- PASS: TestDialsOut") {
-		t.Errorf("want a test that passes in a process that fails: %v\n%s", err, out)
+		t.Errorf("got %v, want a process that fails although its tests pass:\n%s", err, out)
 	}
 	for _, addr := range []string{"gateway.invalid:443", "192.0.2.1:8080", "[2001:db8::1]:8080", "198.51.100.1:81"} {
-		line := "FAIL: github.com/tuma-sms/tuma/providers/providertest: something wanted to dial " + addr + ";"
+		line := "FAIL: github.com/tuma-sms/tuma/providers/providertest: something tried to dial " + addr + ";"
 		if strings.Count(string(out), line) != 1 {
-			t.Errorf("want once %q in\n%s", line, out)
+			t.Errorf("want the line %q exactly once in\n%s", line, out)
 		}
 	}
 }

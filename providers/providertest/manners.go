@@ -18,14 +18,14 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-var mannersChecks = []check{
-	{"info is sane and stays", info},
-	{"the fingerprint names the login and not the secret", fingerprint},
-	{"the batch is left as it is", batchIsLeft},
-	{"results are the caller's", resultsAreTheCallers},
-	{"credentials stand in no URL", credentials},
+var conductChecks = []check{
+	{"info is valid and does not change", info},
+	{"the fingerprint depends on the login and not on the secret", fingerprint},
+	{"the batch is not changed", batchIsLeft},
+	{"results are not shared between calls", resultsAreTheCallers},
+	{"no URL has credentials", credentials},
 	{"no goroutine is left behind", goroutines},
-	{"prints of a provider hold no secret", prints},
+	{"a printed provider shows no secret", prints},
 }
 
 func info(x *exam) {
@@ -36,40 +36,40 @@ func info(x *exam) {
 		"KeyTTL": int(i.KeyTTL / time.Second), "MaxRecipients": i.MaxRecipients - 1,
 	} {
 		if n < 0 {
-			x.Errorf("%s: %+v", name, i)
+			x.Errorf("%s is out of range: %+v", name, i)
 		}
 	}
 	if i.Name != x.kind.Name || i.Fingerprint == "" || i.SenderAlphaMax > 0 && i.SenderAlphaMax < len(sender) {
-		x.Errorf("want the name %q, a fingerprint and room for a sender: %+v", x.kind.Name, i)
+		x.Errorf("got info %+[2]v, want the name %[1]q, a fingerprint and at least the length of the sender ID", x.kind.Name, i)
 	}
 	if i.KeyTTL > 0 && i.KeyTTL < 24*time.Hour {
-		x.Errorf("a key that is kept for %v is none", i.KeyTTL)
+		x.Errorf("got KeyTTL %v, want at least 24 hours", i.KeyTTL)
 	}
 	if again := p.Info(); again != i {
-		x.Errorf("first %+v, then %+v", i, again)
+		x.Errorf("got info %+v, then %+v; want no change", i, again)
 	}
-	x.send(p, x.few(p, 1))
+	x.send(p, x.newBatch(p, 1))
 	if again := p.Info(); again != i {
-		x.Errorf("before a call %+v, then %+v", i, again)
+		x.Errorf("got info %+v before a call and %+v after it; want no change", i, again)
 	}
 	if other := x.open("http://127.0.0.1:1").Info(); other != i {
-		x.Errorf("one account %+v, the same again %+v", i, other)
+		x.Errorf("got info %+v and %+v for the same account; want the same", i, other)
 	}
 }
 
 func fingerprint(x *exam) {
 	of := func(base, user string, secret providers.Secret) string {
 		x.Helper()
-		return x.open(base, func(s *providers.Settings) { logIn(s, x.kind.Required, user, secret) }).Info().Fingerprint
+		return x.open(base, func(s *providers.Settings) { x.kind.LogIn(s, user, secret) }).Info().Fingerprint
 	}
 	one := of("http://127.0.0.1:1", user, secret)
 	if of("http://127.0.0.1:1", user, wrongSecret) != one {
-		x.Errorf("another password is another fingerprint")
+		x.Errorf("another password changes the fingerprint")
 	}
 	if of("http://127.0.0.1:2", user, secret) == one {
-		x.Errorf("another gateway has the same fingerprint")
+		x.Errorf("another base URL has the same fingerprint")
 	}
-	hasUser := slices.Contains(x.kind.Required, "user") || slices.Contains(x.kind.Required, "username")
+	hasUser := slices.ContainsFunc(x.kind.Required, func(f providers.Field) bool { return !f.Secret })
 	if hasUser && of("http://127.0.0.1:1", user+"2", secret) == one {
 		x.Errorf("another user has the same fingerprint")
 	}
@@ -88,74 +88,74 @@ func batchIsLeft(x *exam) {
 	a := x.send(p, b)
 	x.wantAccepted(a)
 	if !slices.Equal(room, was) {
-		x.Errorf("the list of recipients, or what lies behind it, has been changed")
+		x.Errorf("Send changed the list of recipients or the array behind it")
 	}
-	if b.To = nil; b.Key != before.Key || b.From != before.From || b.Body != before.Body || b.Flash != before.Flash {
-		x.Errorf("the batch has been changed")
+	if b.To = nil; b.IdempotencyKey != before.IdempotencyKey || b.From != before.From || b.Body != before.Body || b.Flash != before.Flash {
+		x.Errorf("Send changed the batch")
 	}
-	// Nor may the results live in it.
+	// The results must not share memory with the batch, either.
 	kept := slices.Clone(a.results)
 	clear(room)
 	if !slices.Equal(kept, a.results) {
-		x.Errorf("the results change with the batch")
+		x.Errorf("the results changed with the batch: they share memory")
 	}
 }
 
 func resultsAreTheCallers(x *exam) {
 	g := x.gateway()
 	p := x.open(g.url)
-	first := x.send(p, x.few(p, 4))
+	first := x.send(p, x.newBatch(p, 4))
 	kept := slices.Clone(first.results)
-	second := x.send(p, x.few(p, 4))
+	second := x.send(p, x.newBatch(p, 4))
 	if !slices.Equal(kept, first.results) {
-		x.Errorf("the results of a call change with the next one")
+		x.Errorf("the results of a call changed during the next call")
 	}
 	kept = slices.Clone(second.results)
 	for i := range first.results {
 		first.results[i] = providers.Result{Reason: "mine"}
 	}
 	if !slices.Equal(kept, second.results) {
-		x.Errorf("two calls share their results")
+		x.Errorf("two calls share memory for their results")
 	}
-	x.wantAccepted(x.send(p, x.few(p, 4)))
+	x.wantAccepted(x.send(p, x.newBatch(p, 4)))
 }
 
-// credentials looks at all requests a provider makes.
+// credentials checks all requests that a provider makes.
 func credentials(x *exam) {
 	g := x.gateway()
 	p := x.open(g.url)
-	x.wantAccepted(x.send(p, x.few(p, 2)))
-	sent := g.heard()
+	x.wantAccepted(x.send(p, x.newBatch(p, 2)))
+	sent := g.exchanges()
 	for _, q := range questions(p) {
-		_, _ = x.put(x.Context(), q)
+		_, _ = x.ask(x.Context(), q)
 	}
-	x.send(x.open(g.url, withWrongPassword(x)), x.few(p, 1))
-	for i, e := range g.heard() {
+	x.send(x.open(g.url, withWrongPassword(x)), x.newBatch(p, 1))
+	for i, e := range g.exchanges() {
 		if i < len(sent) && e.method != http.MethodPost {
-			x.Errorf("a call is a %s", e.method)
+			x.Errorf("got method %s for a send, want POST", e.method)
 		}
 		for _, s := range spellings(secret, wrongSecret) {
 			if strings.Contains(e.target, s) {
-				x.Errorf("%s request %d: the secret stands in the URL", e.method, i)
+				x.Errorf("%s request %d: the URL contains the secret", e.method, i)
 			}
 		}
 		if strings.Contains(e.target, user) && e.method == http.MethodPost {
-			x.Errorf("request %d: the user stands in the URL of a POST", i)
+			x.Errorf("request %d: the URL of a POST contains the user", i)
 		}
 		for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
 			if _, ok := e.header[name]; ok {
-				x.Errorf("request %d: with %s, net/http would send it again by itself", i, name)
+				x.Errorf("request %d has the header %s, with which net/http would repeat it", i, name)
 			}
 		}
 		if e.header.Get("Authorization")+e.header.Get("Cookie") != "" {
-			x.Errorf("request %d: with an Authorization or Cookie that no vendor asks for", i)
+			x.Errorf("request %d has an Authorization or Cookie header, which no vendor requires", i)
 		}
 	}
 }
 
-// goroutines makes calls that end in all ways, and looks for what runs on. Whatever
-// is started during a call has its label; before the servers are gone it may be a
-// connection's of net/http, and afterwards nothing.
+// goroutines makes calls that end in different ways and finds goroutines that keep running afterwards.
+// Every goroutine started during a call inherits its label. While the servers run, only net/http's
+// connections may have labelled goroutines; after they have ended, there must be none.
 func goroutines(x *exam) {
 	label := fmt.Sprintf("%s-%d", x.kind.Name, keys.Add(1))
 	g := x.gateway()
@@ -171,19 +171,19 @@ func goroutines(x *exam) {
 	defer cancel()
 	hangs <- cancel
 	pprof.Do(x.Context(), pprof.Labels(labelKey, label), func(context.Context) {
-		x.wantAccepted(x.send(p, x.few(p, 3)))
+		x.wantAccepted(x.send(p, x.newBatch(p, 3)))
 		if err := g.server.Fail(sandbox.Fault{Name: "close", Gateway: x.kind.Name, N: 1}); err != nil {
 			x.Errorf("%v", err)
 		}
-		x.send(p, x.few(p, 3))
-		x.wantNoAnswer(x.sendIn(ctx, hanging, x.few(p, 3)), "given up")
+		x.send(p, x.newBatch(p, 3))
+		x.wantNoAnswer(x.sendIn(ctx, hanging, x.newBatch(p, 3)), "a cancelled call")
 		for _, q := range questions(p) {
-			_, _ = x.put(x.Context(), q)
+			_, _ = x.ask(x.Context(), q)
 		}
 	})
 	for _, stack := range labelled(label) {
 		if !strings.Contains(stack, "net/http.(*") && !strings.Contains(stack, "\tnet.") {
-			x.Errorf("a goroutine that is no connection's runs on after the call:\n%s", stack)
+			x.Errorf("a goroutine that does not belong to a connection still runs after the call:\n%s", stack)
 			return
 		}
 	}
@@ -198,7 +198,7 @@ func goroutines(x *exam) {
 		}
 		select {
 		case <-deadline:
-			x.Errorf("%d goroutines run on although every connection is closed:\n%s", len(left), strings.Join(left, "\n\n"))
+			x.Errorf("%d goroutines still run after every connection was closed:\n%s", len(left), strings.Join(left, "\n\n"))
 			return
 		case <-tick.C:
 		}
@@ -207,7 +207,7 @@ func goroutines(x *exam) {
 
 const labelKey = "providertest"
 
-// labelled returns the stacks of the goroutines with a label.
+// labelled returns the stacks of the goroutines that have the label.
 func labelled(label string) (stacks []string) {
 	var b bytes.Buffer
 	_ = pprof.Lookup("goroutine").WriteTo(&b, 1)
@@ -219,7 +219,7 @@ func labelled(label string) (stacks []string) {
 	return stacks
 }
 
-// spellings are the ways in which secrets may be written.
+// spellings returns the escaped forms in which secrets may appear.
 func spellings(secrets ...string) (all []string) {
 	for _, s := range secrets {
 		all = append(all, s, url.QueryEscape(s), url.PathEscape(s), strings.ReplaceAll(s, "&", `\u0026`))
@@ -227,11 +227,11 @@ func spellings(secrets ...string) (all []string) {
 	return all
 }
 
-// prints prints a provider and its settings in every way that logs and panics do.
+// prints prints a provider and its settings in every form that logs and panics use.
 func prints(x *exam) {
 	g := x.gateway()
 	p := x.open(g.url)
-	x.send(p, x.few(p, 2))
+	x.send(p, x.newBatch(p, 2))
 	settings := x.settings(g.url)
 	values := []any{p, settings, &settings, x.kind, p.Info()}
 	if v := reflect.ValueOf(p); v.Kind() == reflect.Pointer && !v.IsNil() {
@@ -249,28 +249,28 @@ func prints(x *exam) {
 	bad.Options = map[string]string{"zebra": secret}
 	bad.BaseURL = "http://" + user + ":" + url.PathEscape(secret) + "@127.0.0.1:1"
 	if _, err := x.kind.Open(bad); err == nil {
-		x.Errorf("an account with a field that nobody knows and a login in its base URL is opened")
+		x.Errorf("got no error for an unknown field and a login in the base URL")
 	} else {
-		x.hear(err)
+		x.noteError(err)
 	}
-	for said, check := range x.heardSoFar() {
+	for said, check := range x.textsSoFar() {
 		if check == x.check && leaks(said) != "" {
-			x.Errorf("a print holds %s", leaks(said))
+			x.Errorf("printed text holds %s", leaks(said))
 		}
 	}
 }
 
-func (s *suite) heardSoFar() map[string]string {
+func (s *suite) textsSoFar() map[string]string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	said := make(map[string]string, len(s.said))
-	for text, check := range s.said {
+	said := make(map[string]string, len(s.texts))
+	for text, check := range s.texts {
 		said[text] = check
 	}
 	return said
 }
 
-// leaks names what a text holds and must not; empty: nothing.
+// leaks names the confidential data in a text, or returns "" if there is none.
 func leaks(said string) string {
 	for _, s := range spellings(secret, wrongSecret) {
 		if strings.Contains(said, s) || strings.Contains(said, fmt.Sprintf("%x", s)) {
@@ -280,23 +280,23 @@ func leaks(said string) string {
 	if strings.Contains(said, marker) {
 		return "a message's text"
 	}
-	// Masked they show four digits at most.
+	// A masked number shows at most 4 consecutive digits.
 	for _, number := range []sms.MSISDN{kenya, nigeria} {
 		if strings.Contains(said, number.String()[:8]) {
-			return "a whole number"
+			return "a complete phone number"
 		}
 	}
 	return ""
 }
 
-func saysNothingItShouldNot(x *exam) {
+func noLeaks(x *exam) {
 	told := map[string]bool{}
-	for said, check := range x.heardSoFar() {
+	for said, check := range x.textsSoFar() {
 		what := leaks(said)
 		if what == "" || told[check] {
 			continue
 		}
 		told[check] = true
-		x.Errorf("in %q an error, result or print holds %s: %.300s", check, what, said)
+		x.Errorf("check %q: an error, result or printed text holds %s: %.300s", check, what, said)
 	}
 }

@@ -1,13 +1,11 @@
-// Package providertest is the suite that every provider passes, always on: Run
-// opens a provider of any kind against its sandbox server and against servers that
-// break, and checks that what it says of a call is what may be said of it. Main
-// keeps a test binary from talking to anything but this machine.
+// Package providertest is the test suite that every provider must pass. Run opens a provider against its
+// sandbox server and against servers that fail, and checks that the outcomes it reports are correct.
+// Main prevents a test binary from connecting to other machines.
 //
-// The suite knows no gateway. What it asks of one it learns from Info and from the
-// gateway's desk in internal/sandbox; the rest is the contract in providers and the
-// table "Whose fault, what next" of the design. A status that the table calls
-// unknown may be called retryable only where nothing can have handled the request:
-// none of the vendors documents another one.
+// The suite has no code for a particular gateway. It takes the gateway's limits from Info and its
+// behaviour from the gateway's Desk in internal/sandbox. All other rules are the contract in package
+// providers and the table "Whose fault, what next" of the design. For an HTTP status that the table
+// calls unknown, a provider may report Retryable only if no gateway can have handled the request.
 package providertest
 
 import (
@@ -20,13 +18,12 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// Run runs every check on a provider of the kind, each as a parallel subtest, and
-// returns when all of them have ended. The kind must have a server in
-// internal/sandbox under its name.
+// Run runs every check on a provider of the kind, each as a parallel subtest, and returns when all have
+// ended. The test fails at once if internal/sandbox has no server with the kind's name.
 func Run(t *testing.T, kind providers.Kind) {
 	t.Helper()
 	if !slices.Contains(sandbox.Names(), kind.Name) {
-		t.Fatalf("internal/sandbox has no server for %q (it has %q): a gateway comes with one", kind.Name, sandbox.Names())
+		t.Fatalf("internal/sandbox has no server for %q, want one for every provider; it has %q", kind.Name, sandbox.Names())
 	}
 	s := &suite{kind: kind}
 	t.Run("checks", func(t *testing.T) {
@@ -37,7 +34,7 @@ func Run(t *testing.T, kind providers.Kind) {
 			})
 		}
 	})
-	t.Run(discretion.name, func(t *testing.T) { s.run(t, discretion) })
+	t.Run(secrecyCheck.name, func(t *testing.T) { s.run(t, secrecyCheck) })
 }
 
 // Checks returns the names of all checks, in the order in which they run.
@@ -46,12 +43,12 @@ func Checks() []string {
 	for _, c := range checks {
 		names = append(names, c.name)
 	}
-	return append(names, discretion.name)
+	return append(names, secrecyCheck.name)
 }
 
-// Ran returns the checks that Run has put the kind of that name through to their end
-// in this process, in the order of Checks, whether they passed or not. One that could
-// not go on is not among them. It is safe for concurrent use.
+// Ran returns the names of the checks that Run has completed in this process for the kind with that name,
+// in the order of Checks. Checks that failed are included; checks that were aborted (Fatalf) are not. It
+// is safe for concurrent use.
 func Ran(kind string) []string {
 	ran.Lock()
 	defer ran.Unlock()
@@ -64,18 +61,18 @@ var ran = struct {
 	checks map[[2]string]bool // kind and check
 }{checks: map[[2]string]bool{}}
 
-// check is one thing that is asked of every provider.
+// check is one test that every provider must pass.
 type check struct {
 	name string
 	run  func(x *exam)
 }
 
-// discretion comes last: it looks at what was said in all the other checks.
-var discretion = check{"nothing that was said holds a secret, a text or a whole number", saysNothingItShouldNot}
+// secrecyCheck runs last, because it checks the texts that all other checks have collected.
+var secrecyCheck = check{"no output holds a secret, a text or a complete number", noLeaks}
 
-var checks = slices.Concat(acceptanceChecks, silenceChecks, statusChecks, replyChecks, askingChecks, mannersChecks)
+var checks = slices.Concat(acceptanceChecks, silenceChecks, statusChecks, replyChecks, readChecks, conductChecks)
 
-// tester is what a check needs of a test. It has no way to skip.
+// tester is the part of *testing.T that checks use. It has no Skip, so that no check can be skipped.
 type tester interface {
 	Helper()
 	Context() context.Context
@@ -84,12 +81,12 @@ type tester interface {
 	Fatalf(format string, args ...any)
 }
 
-// suite is one kind on its way through the checks.
+// suite is the state of one run of all checks on one kind.
 type suite struct {
 	kind providers.Kind
 
-	mu   sync.Mutex
-	said map[string]string // what errors, results and prints said, and in which check
+	mu    sync.Mutex
+	texts map[string]string // the texts of errors, results and prints; the value is the check's name
 }
 
 func (s *suite) run(t tester, c check) {

@@ -12,7 +12,7 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// recorder stands in for a test whose failures are what a test wants.
+// recorder is a tester that records failures, for checks that are expected to fail.
 type recorder struct {
 	ctx context.Context
 
@@ -41,7 +41,7 @@ func (r *recorder) Fatalf(format string, args ...any) {
 	runtime.Goexit()
 }
 
-// record puts a kind through one check, and returns how that has failed.
+// record runs one check on the suite's kind and returns its failure messages.
 func record(ctx context.Context, s *suite, c check) []string {
 	ctx, cancel := context.WithCancel(ctx)
 	r := &recorder{ctx: ctx}
@@ -58,8 +58,7 @@ func record(ctx context.Context, s *suite, c check) []string {
 	return r.failures
 }
 
-// failing puts a kind through the whole suite, and returns the checks that fail with
-// what they say.
+// failing runs the whole suite on a kind and returns the failure messages of each failed check.
 func failing(t *testing.T, kind providers.Kind) map[string][]string {
 	t.Helper()
 	s := &suite{kind: kind}
@@ -79,27 +78,27 @@ func failing(t *testing.T, kind providers.Kind) map[string][]string {
 		})
 	}
 	wg.Wait()
-	if said := record(t.Context(), s, discretion); len(said) > 0 {
-		failures[discretion.name] = said
+	if said := record(t.Context(), s, secrecyCheck); len(said) > 0 {
+		failures[secrecyCheck.name] = said
 	}
 	return failures
 }
 
-// wantFailing wants exactly these checks to fail.
+// wantFailing fails unless exactly the checks in want fail for the kind.
 func wantFailing(t *testing.T, kind providers.Kind, want ...string) {
 	t.Helper()
 	got := failing(t, kind)
 	for _, name := range slices.Sorted(maps.Keys(got)) {
 		if !slices.Contains(want, name) {
-			t.Errorf("%q fails too: %.400q (%d in all)", name, got[name][0], len(got[name]))
+			t.Errorf("check %q failed, want it to pass: %.400q (%d messages)", name, got[name][0], len(got[name]))
 		}
 	}
 	for _, name := range want {
 		if !slices.Contains(Checks(), name) {
-			t.Errorf("there is no check %q", name)
+			t.Errorf("check %q does not exist", name)
 		}
 		if len(got[name]) == 0 {
-			t.Errorf("%q does not catch it", name)
+			t.Errorf("check %q passed, want it to fail", name)
 		}
 	}
 }

@@ -15,24 +15,24 @@ import (
 )
 
 var replyChecks = []check{
-	{"replies that say nothing", emptyReplies},
+	{"replies without a result", emptyReplies},
 	{"replies of ten megabytes", hugeReplies},
-	{"a reply that gives the request back", echo},
+	{"a reply that repeats the request", echo},
 	{"a reply cut anywhere", cutReplies},
 	{"a reply with bytes changed", changedReplies},
 	{"a refusal cut anywhere", cutRefusals},
-	{"a reply said twice", twice},
+	{"a reply that is repeated", twice},
 	{"a reply in another order", shuffledReply},
-	{"a reply that leaves one out", missingReply},
-	{"a reply that names one more", extraReply},
-	{"a reply about others", othersReply},
+	{"a reply without one recipient", missingReply},
+	{"a reply with an extra recipient", extraReply},
+	{"a reply for other recipients", otherRecipientsReply},
 	{"the sandbox breaks its replies", brokenReplies},
 }
 
 func emptyReplies(x *exam) {
 	s := x.canned()
 	p := x.open(s.url)
-	b := x.few(p, 3)
+	b := x.newBatch(p, 3)
 	for _, body := range []string{
 		"", " ", "\n", "\x00", "\ufeff", `{}`, `[]`, `[{}]`, `[[]]`, `[null]`, `null`, `true`, `{`, `}`, `[`, `"`, `""`, `'`, `,`, `,,`, `~`, `<`,
 		"<!DOCTYPE html>\n<html><head><title>Maintenance</title></head><body>Back soon</body></html>",
@@ -47,14 +47,14 @@ func emptyReplies(x *exam) {
 func hugeReplies(x *exam) {
 	s := x.canned()
 	p := x.open(s.url)
-	b := x.few(p, 3)
+	b := x.newBatch(p, 3)
 	for _, text := range hugeTexts() {
 		s.text.Store(&text)
-		x.wantAll(x.send(p, b), providers.Unknown, fmt.Sprintf("ten megabytes, %q…", text[:100]))
+		x.wantAll(x.send(p, b), providers.Unknown, fmt.Sprintf("a reply of ten megabytes, %q…", text[:100]))
 	}
 }
 
-// hugeTexts are replies, made once: with their length announced, and until it is closed.
+// hugeTexts returns large replies, built only once: with a Content-Length, and ended by the connection's close.
 var hugeTexts = sync.OnceValue(func() (texts [][]byte) {
 	const size = 10 << 20
 	for _, body := range []string{strings.Repeat(" ", size), strings.Repeat("0", size), `"` + strings.Repeat("a", size) + `"`} {
@@ -63,7 +63,7 @@ var hugeTexts = sync.OnceValue(func() (texts [][]byte) {
 	return texts
 })
 
-// echo gives back what was asked: numbers beside the text, and the login with them.
+// echo answers with the request's body, which has the numbers, the text and the login.
 func echo(x *exam) {
 	var status atomic.Int64
 	s := x.serve(func(c *conn) {
@@ -72,18 +72,18 @@ func echo(x *exam) {
 		}
 	})
 	p := x.open(s.url)
-	b := x.few(p, 3)
+	b := x.newBatch(p, 3)
 	for _, code := range []int64{200, 201, 400, 401, 429, 500} {
 		status.Store(code)
 		a := x.send(p, b)
-		x.wantNobody(a, "the request given back")
+		x.wantNoneAccepted(a, "a reply that repeats the request")
 		if code < 300 {
-			x.wantAll(a, providers.Unknown, "the request given back")
+			x.wantAll(a, providers.Unknown, "a reply that repeats the request")
 		}
 	}
 }
 
-// names says whether a reply names a number: as digits with no others beside them.
+// names reports whether a reply contains a number with no other digits next to it.
 func names(reply []byte, number sms.MSISDN) bool {
 	digits := []byte(number.String())
 	digit := func(i int) bool { return i >= 0 && i < len(reply) && '0' <= reply[i] && reply[i] <= '9' }
@@ -100,8 +100,8 @@ func names(reply []byte, number sms.MSISDN) bool {
 	}
 }
 
-// namesAll says whether a reply names every number of a call, and so whether the
-// gateway is one that does.
+// namesAll reports whether a reply contains every number of a call, which shows whether the gateway's replies
+// name recipients.
 func namesAll(reply []byte, to []sms.MSISDN) bool {
 	for _, number := range to {
 		if !names(reply, number) {
@@ -111,36 +111,38 @@ func namesAll(reply []byte, to []sms.MSISDN) bool {
 	return true
 }
 
-// wantVouched wants everyone of whom something is said to be named by the reply, where
-// the gateway names numbers, and everyone who is Accepted to have an id that stands in it.
-func (x *exam) wantVouched(a answer, reply []byte, named bool, when string) {
+// wantSupportedBy fails unless the reply contains the evidence for every result. named is whether the gateway's
+// replies name recipients: then the reply must name every recipient whose outcome is not unknown. The message ID
+// of every Accepted recipient must be in the reply.
+func (x *exam) wantSupportedBy(a answer, reply []byte, named bool, when string) {
 	x.Helper()
 	for i, number := range a.to {
 		v := a.verdict(i)
 		switch {
 		case v.Outcome == providers.Unknown, a.err != nil:
 		case named && !names(reply, number):
-			x.Errorf("%s: one whom the reply does not name is %v", when, v.Outcome)
+			x.Errorf("%s: got outcome %v for a recipient that the reply does not name, want unknown", when, v.Outcome)
 		case v.Outcome == providers.Accepted && !bytes.Contains(reply, []byte(v.MessageID)):
-			x.Errorf("%s: an id that is not in the reply", when)
+			x.Errorf("%s: got a message ID that is not in the reply", when)
 		}
 	}
 }
 
 func cutReplies(x *exam) {
 	p := x.open("http://127.0.0.1:1")
-	b := x.few(p, 4)
-	e, _ := x.genuine(b)
+	b := x.newBatch(p, 4)
+	e, _ := x.realExchange(b)
 	named := namesAll(e.reply, b.To)
 	x.eachCut(e, b, 300, func(a answer, part []byte, when string) {
-		x.wantVouched(a, part, named, when)
+		x.wantSupportedBy(a, part, named, when)
 		if accepted := a.count(providers.Accepted); accepted+a.count(providers.Unknown) != len(b.To) || len(part) == 0 && accepted > 0 {
-			x.Errorf("%s of an accepted call's reply: %v", when, a)
+			x.Errorf("%s of an accepted call's reply: got %v, want accepted or unknown", when, a)
 		}
 	})
 }
 
-// eachCut answers a call with so many beginnings of a reply, at most.
+// eachCut answers a call with beginnings of a reply of different lengths, about most of them, and
+// calls look with each answer.
 func (x *exam) eachCut(e exchange, b providers.Batch, most int, look func(a answer, part []byte, when string)) {
 	s := x.canned()
 	p := x.open(s.url)
@@ -151,8 +153,8 @@ func (x *exam) eachCut(e exchange, b providers.Batch, most int, look func(a answ
 	}
 }
 
-// cutRefusals cuts replies that refuse a call or some of its recipients: what is left
-// may say less than the whole, but nothing else.
+// cutRefusals cuts replies that refuse a call or some of its recipients. Each recipient must then be unknown or have
+// the same result as with the complete reply.
 func cutRefusals(x *exam) {
 	for name, refuse := range map[string]func(g *gateway, b providers.Batch) error{
 		"rejected": func(g *gateway, b providers.Batch) error {
@@ -169,17 +171,17 @@ func cutRefusals(x *exam) {
 	} {
 		g := x.gateway()
 		p := x.open(g.url)
-		b := x.few(p, 4)
+		b := x.newBatch(p, 4)
 		if err := refuse(g, b); err != nil {
 			continue // the vendor has no such answer
 		}
 		whole := x.send(p, b)
-		tape := g.heard()
+		tape := g.exchanges()
 		if len(tape) != 1 {
 			x.Fatalf("%s: %d requests", name, len(tape))
 		}
-		// The beginning of a list without numbers may be the whole of another reply, and
-		// nobody can tell them apart.
+		// The beginning of a list without numbers may equal another complete reply; the provider cannot
+		// distinguish them.
 		positions := whole.err == nil && len(b.To) > 1 && !namesAll(tape[0].reply, b.To)
 		x.eachCut(tape[0], b, 100, func(a answer, part []byte, when string) {
 			for i := range b.To {
@@ -188,36 +190,36 @@ func cutRefusals(x *exam) {
 					continue
 				}
 				if got.Outcome != want.Outcome || got.Scope != want.Scope {
-					x.Errorf("%s, %s: %v %v, and the whole reply says %v %v: %.100q", name, when, got.Outcome, got.Scope, want.Outcome, want.Scope, part)
+					x.Errorf("%s, %s: got %v %v, want %v %v as for the complete reply, or unknown: %.100q", name, when, got.Outcome, got.Scope, want.Outcome, want.Scope, part)
 				}
 			}
 		})
 	}
 }
 
-// twice answers a call with its reply and the same again.
+// twice answers a call with its reply written twice.
 func twice(x *exam) {
 	p := x.open("http://127.0.0.1:1")
-	b := x.few(p, 4)
-	e, there := x.genuine(b)
+	b := x.newBatch(p, 4)
+	e, there := x.realExchange(b)
 	s := x.canned()
 	p = x.open(s.url)
 	for _, between := range []string{"", " ", "\n", ",", "~", ";"} {
 		both := slices.Concat(e.reply, []byte(between), e.reply)
 		s.answer(e.raw(both))
 		a := x.send(p, b)
-		x.wantVouched(a, both, namesAll(e.reply, b.To), "twice")
+		x.wantSupportedBy(a, both, namesAll(e.reply, b.To), "twice")
 		x.wantSameIDs(a, there, "twice")
 		if a.count(providers.Accepted)+a.count(providers.Unknown) != len(b.To) {
-			x.Errorf("an accepted call's reply twice: %v", a)
+			x.Errorf("an accepted call's reply twice: got %v, want accepted or unknown", a)
 		}
 	}
 }
 
 func changedReplies(x *exam) {
 	p := x.open("http://127.0.0.1:1")
-	b := x.few(p, 4)
-	e, _ := x.genuine(b)
+	b := x.newBatch(p, 4)
+	e, _ := x.realExchange(b)
 	named := namesAll(e.reply, b.To)
 	s := x.canned()
 	p = x.open(s.url)
@@ -228,11 +230,11 @@ func changedReplies(x *exam) {
 			changed = change(rng, changed)
 		}
 		s.answer(e.raw(changed))
-		x.wantVouched(x.send(p, b), changed, named, fmt.Sprintf("%.200q", changed))
+		x.wantSupportedBy(x.send(p, b), changed, named, fmt.Sprintf("%.200q", changed))
 	}
 }
 
-// change changes one byte, drops one, doubles one or makes two change places.
+// change replaces, removes or repeats one byte, or exchanges two.
 func change(rng *rand.Rand, text []byte) []byte {
 	const signs = "\"',:;{}[]<>~\\/ \n\x000123456789-+.eE\xff"
 	if len(text) == 0 {
@@ -254,17 +256,17 @@ func change(rng *rand.Rand, text []byte) []byte {
 	return text
 }
 
-// replay lets a call to asked be answered with the gateway's reply to a call to
-// answered. It returns that reply, and what was made of it there and here.
-func (x *exam) replay(answered, asked []sms.MSISDN) (reply []byte, there, here answer) {
+// sendWithReplyTo sends a call to the recipients asked, and answers it with the gateway's reply to a call to the
+// recipients answered. It returns that reply, the provider's answer to the original call and the answer to this one.
+func (x *exam) sendWithReplyTo(answered, asked []sms.MSISDN) (reply []byte, there, here answer) {
 	x.Helper()
-	e, there := x.genuine(batch(answered))
+	e, there := x.realExchange(batch(answered))
 	s := x.canned()
 	s.answer(e.raw(e.reply))
 	return e.reply, there, x.send(x.open(s.url), batch(asked))
 }
 
-// some are numbers for a call, with one to spare at a gateway that takes two.
+// some returns up to five numbers for one call.
 func (x *exam) some() []sms.MSISDN {
 	p := x.open("http://127.0.0.1:1")
 	return x.numbers(min(5, p.Info().MaxRecipients))
@@ -276,9 +278,9 @@ func shuffledReply(x *exam) {
 	for i, number := range to {
 		backwards[len(to)-1-i] = number
 	}
-	reply, there, here := x.replay(backwards, to)
+	reply, there, here := x.sendWithReplyTo(backwards, to)
 	if !namesAll(reply, to) {
-		return // the order is all there is to go by
+		return // results are matched by position only
 	}
 	x.wantAll(here, providers.Accepted, "another order")
 	x.wantSameIDs(here, there, "another order")
@@ -291,21 +293,20 @@ func missingReply(x *exam) {
 	}
 	for left := range to {
 		answered := append(append([]sms.MSISDN{}, to[:left]...), to[left+1:]...)
-		reply, there, here := x.replay(answered, to)
+		reply, there, here := x.sendWithReplyTo(answered, to)
 		named := namesAll(reply, answered)
-		x.wantVouched(here, reply, named, "one left out")
+		x.wantSupportedBy(here, reply, named, "one recipient is not in the reply")
 		if here.verdict(left).Outcome != providers.Unknown {
-			x.Errorf("one left out: %v", here)
+			x.Errorf("one recipient is not in the reply: got %v, want unknown for it", here)
 		}
 		if hasIDs := there.results[0].MessageID != ""; !named && hasIDs {
-			x.wantAll(here, providers.Unknown, "fewer ids than recipients, and no numbers")
+			x.wantAll(here, providers.Unknown, "a reply with fewer IDs than recipients, without numbers")
 		}
-		x.wantSameIDs(here, there, "one left out")
+		x.wantSameIDs(here, there, "one recipient is not in the reply")
 	}
 }
 
-// wantSameIDs wants each one who is Accepted to have the id that the reply has for
-// that number.
+// wantSameIDs fails unless each Accepted recipient of here has the message ID that it has in there.
 func (x *exam) wantSameIDs(here, there answer, when string) {
 	x.Helper()
 	ids := map[sms.MSISDN]string{}
@@ -314,7 +315,7 @@ func (x *exam) wantSameIDs(here, there answer, when string) {
 	}
 	for i, number := range here.to {
 		if v := here.verdict(i); v.Outcome == providers.Accepted && v.MessageID != ids[number] {
-			x.Errorf("%s: a recipient has another one's id", when)
+			x.Errorf("%s: a recipient has the message ID of another one", when)
 		}
 	}
 }
@@ -325,49 +326,49 @@ func extraReply(x *exam) {
 		return
 	}
 	asked := to[1:]
-	reply, there, here := x.replay(to, asked)
-	x.wantSameIDs(here, there, "one more")
+	reply, there, here := x.sendWithReplyTo(to, asked)
+	x.wantSameIDs(here, there, "an extra recipient in the reply")
 	switch accepted := here.count(providers.Accepted); {
 	case accepted+here.count(providers.Unknown) != len(asked), accepted > 0 && accepted < len(asked):
-		x.Errorf("one more: want the others as they are, or nothing understood: %v", here)
+		x.Errorf("an extra recipient in the reply: got %v, want all accepted or all unknown", here)
 	case accepted > 0 && !namesAll(reply, to) && there.results[0].MessageID != "":
-		x.Errorf("more ids than recipients, and no numbers: accepted")
+		x.Errorf("a reply with more IDs than recipients, without numbers: got accepted, want unknown")
 	}
 }
 
-func othersReply(x *exam) {
+func otherRecipientsReply(x *exam) {
 	to := x.some()
-	reply, _, here := x.replay(to, x.numbers(len(to)))
+	reply, _, here := x.sendWithReplyTo(to, x.numbers(len(to)))
 	if namesAll(reply, to) {
-		x.wantAll(here, providers.Unknown, "a reply about others")
+		x.wantAll(here, providers.Unknown, "a reply for other recipients")
 	}
 }
 
-// brokenReplies lets the sandbox's own faults strike calls that it has accepted.
+// brokenReplies makes calls for which the sandbox injects one of its faults.
 func brokenReplies(x *exam) {
 	to := x.some()
-	e, _ := x.genuine(batch(to))
+	e, _ := x.realExchange(batch(to))
 	named := namesAll(e.reply, to)
 	for _, name := range []string{"missing", "extra", "shuffled", "cut", "html", "accept_close", "accept_html", "accept_502", "close", "502"} {
 		g := x.gateway()
 		p := x.open(g.url)
-		b := x.few(p, 4)
+		b := x.newBatch(p, 4)
 		if err := g.server.Fail(sandbox.Fault{Name: name, Gateway: x.kind.Name, N: 1}); err != nil {
 			x.Fatalf("%v", err)
 		}
 		a := x.send(p, b)
-		tape := g.heard()
+		tape := g.exchanges()
 		x.wantSeen(int64(len(tape)), 1, "fault "+name)
 		switch reply := tape[0].reply; name {
 		case "missing", "extra", "shuffled":
-			x.wantInBooks(g, b.To)
-			x.wantVouched(a, reply, named, "fault "+name)
+			x.wantAcceptedOnly(g, b.To)
+			x.wantSupportedBy(a, reply, named, "fault "+name)
 			if a.count(providers.Accepted)+a.count(providers.Unknown) != len(b.To) {
-				x.Errorf("fault %s: %v", name, a)
+				x.Errorf("fault %s: got %v, want accepted or unknown", name, a)
 			}
 		default:
 			x.wantAll(a, providers.Unknown, "fault "+name)
 		}
-		x.wantSeen(int64(len(g.heard())), 1, "fault "+name)
+		x.wantSeen(int64(len(g.exchanges())), 1, "fault "+name)
 	}
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// gateway is the kind's desk at a sandbox server, with a tape of all that was said.
+// gateway is the kind's simulated gateway at a sandbox server, with a log of all requests and replies.
 type gateway struct {
 	*sandbox.Desk
 	server *sandbox.Server
@@ -26,11 +26,11 @@ type gateway struct {
 	// hangUp closes every connection and the server.
 	hangUp func()
 
-	mu   sync.Mutex
-	tape []exchange
+	mu  sync.Mutex
+	log []exchange
 }
 
-// exchange is a request that was read to its end, and its reply.
+// exchange is a completely read request and its reply.
 type exchange struct {
 	method, target string
 	header         http.Header
@@ -40,7 +40,7 @@ type exchange struct {
 	reply          []byte
 }
 
-// gateway starts a sandbox at which only the suite's user may come in.
+// gateway starts a sandbox server with the suite's login only.
 func (x *exam) gateway() *gateway {
 	s := sandbox.New(sandbox.Options{Users: map[string]string{user: secret}})
 	g := &gateway{Desk: s.Desk(x.kind.Name), server: s}
@@ -51,7 +51,7 @@ func (x *exam) gateway() *gateway {
 	return g
 }
 
-// ServeHTTP serves the sandbox and keeps what was said.
+// ServeHTTP serves the sandbox and logs the exchange.
 func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -62,18 +62,18 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer func() {
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		g.tape = append(g.tape, exchange{
+		g.log = append(g.log, exchange{
 			r.Method, r.RequestURI, r.Header, body, t.status, t.Header().Get("Content-Type"), t.body.Bytes(),
 		})
 	}()
 	g.server.ServeHTTP(t, r)
 }
 
-// heard returns what has been said so far.
-func (g *gateway) heard() []exchange {
+// exchanges returns all exchanges so far.
+func (g *gateway) exchanges() []exchange {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return slices.Clone(g.tape)
+	return slices.Clone(g.log)
 }
 
 type tee struct {
@@ -97,30 +97,30 @@ func (t *tee) Write(p []byte) (int, error) {
 // Unwrap lets http.ResponseController flush.
 func (t *tee) Unwrap() http.ResponseWriter { return t.ResponseWriter }
 
-// genuine sends a batch through a sandbox that takes all of it, and returns the
-// gateway's reply and what the provider made of it.
-func (x *exam) genuine(b providers.Batch) (exchange, answer) {
+// realExchange sends a batch through a sandbox that accepts all of it. It returns the request with the
+// gateway's reply, and the provider's answer.
+func (x *exam) realExchange(b providers.Batch) (exchange, answer) {
 	x.Helper()
 	g := x.gateway()
 	p := x.open(g.url)
 	a := x.send(p, b)
-	tape := g.heard()
+	tape := g.exchanges()
 	if a.count(providers.Accepted) != len(b.To) || len(tape) != 1 {
-		x.Fatalf("%d requests, and the sandbox's own reply is not understood: %v", len(tape), a)
+		x.Fatalf("got %d requests and %v, want one request and every recipient accepted", len(tape), a)
 	}
 	return tape[0], a
 }
 
-// raw writes the exchange's reply with another body, as it goes over the wire.
+// raw returns the exchange's reply with another body, as text on the wire.
 func (e exchange) raw(body []byte) string {
 	return reply(e.status, "Content-Type: "+e.contentType+"\r\n", string(body))
 }
 
-// reply writes an HTTP reply. Header lines end in \r\n.
+// reply returns an HTTP reply as text. Every header line ends in \r\n.
 func reply(status int, header, body string) string {
 	var b strings.Builder
-	b.Grow(len(header) + len(body) + len("HTTP/1.1 200 As it is\r\nContent-Length: 10000000\r\n\r\n"))
-	fmt.Fprintf(&b, "HTTP/1.1 %d As it is\r\n%s", status, header)
+	b.Grow(len(header) + len(body) + len("HTTP/1.1 200 Test\r\nContent-Length: 10000000\r\n\r\n"))
+	fmt.Fprintf(&b, "HTTP/1.1 %d Test\r\n%s", status, header)
 	switch {
 	case status < 200 || status == http.StatusNoContent || status == http.StatusNotModified: // these have no body
 		b.WriteString("\r\n")
@@ -130,8 +130,7 @@ func reply(status int, header, body string) string {
 	return b.String()
 }
 
-// scripted is a server that leaves every connection to a script, and counts the
-// requests that were read to their end.
+// scripted is a server that runs a script on every connection and counts the completely read requests.
 type scripted struct {
 	url         string
 	requests    atomic.Int64
@@ -149,7 +148,7 @@ type conn struct {
 	r *bufio.Reader
 }
 
-// serve runs script on each connection, which is closed when it returns.
+// serve starts a server that runs script on each connection and closes the connection when script returns.
 func (x *exam) serve(script func(c *conn)) *scripted {
 	x.Helper()
 	var lc net.ListenConfig
@@ -195,7 +194,7 @@ func (s *scripted) set(nc net.Conn, open bool) {
 	delete(s.open, nc)
 }
 
-// request reads one request to its end; ok is false if the connection ends before.
+// request reads one complete request and returns its body. ok is false if the connection ends first.
 func (c *conn) request() (body string, ok bool) {
 	r, err := http.ReadRequest(c.r)
 	if err != nil {
@@ -211,11 +210,11 @@ func (c *conn) request() (body string, ok bool) {
 
 func (c *conn) say(text string) { _, _ = io.WriteString(c, text) }
 
-// wait returns when the client has closed the connection.
+// wait blocks until the client has closed the connection.
 func (c *conn) wait() { _, _ = io.Copy(io.Discard, c.r) }
 
-// canned is a server that gives every request the same reply until it is given
-// another one, and closes the connection after one that says so.
+// canned is a server that answers every request with the same reply, which answer sets. It closes the
+// connection after a reply with "Connection: close", and after an empty reply.
 type canned struct {
 	*scripted
 	text atomic.Pointer[[]byte]

@@ -13,8 +13,8 @@ import (
 
 var silenceChecks = []check{
 	{"a refused connection is not sent", refusedConnection},
-	{"a certificate nobody trusts is not sent to", badTLS},
-	{"a context that is over sends nothing", func(x *exam) { contextOver(x, context.WithCancel) }},
+	{"an untrusted certificate sends nothing", badTLS},
+	{"an ended context sends nothing", func(x *exam) { contextOver(x, context.WithCancel) }},
 	{"a deadline that has passed sends nothing", func(x *exam) {
 		contextOver(x, func(parent context.Context) (context.Context, context.CancelFunc) {
 			return context.WithDeadline(parent, time.Now().Add(-time.Second))
@@ -36,8 +36,8 @@ var silenceChecks = []check{
 	})},
 	{"closed half-way through the headers", unanswered(func(c *conn, _ exchange) { c.say("HTTP/1.1 200 OK\r\nContent-Ty") })},
 	{"closed after an interim answer", unanswered(func(c *conn, _ exchange) { c.say("HTTP/1.1 103 Early Hints\r\n\r\n") })},
-	{"what answers is not HTTP", unanswered(func(c *conn, e exchange) { c.say(string(e.reply) + "\r\n\r\n") })},
-	{"what answers has no headers", unanswered(func(c *conn, e exchange) { c.say("HTTP/1.1 200 OK\r\n" + string(e.reply) + "\r\n\r\n") })},
+	{"an answer that is not HTTP", unanswered(func(c *conn, e exchange) { c.say(string(e.reply) + "\r\n\r\n") })},
+	{"an answer without headers", unanswered(func(c *conn, e exchange) { c.say("HTTP/1.1 200 OK\r\n" + string(e.reply) + "\r\n\r\n") })},
 
 	{"hangs until the deadline", givenUp(context.DeadlineExceeded, false)},
 	{"hangs until it is cancelled", givenUp(context.Canceled, false)},
@@ -49,10 +49,10 @@ var silenceChecks = []check{
 }
 
 func refusedConnection(x *exam) {
-	// Nothing listens at a port that only root may have. One that was free a moment
-	// ago may be another test's by now.
+	// Nothing listens on port 1, which only root may use. A port that was free a moment ago may be used by
+	// another test now.
 	p := x.open("http://127.0.0.1:1")
-	x.wantNotSent(x.send(p, x.few(p, 3)), "connection refused")
+	x.wantNotSent(x.send(p, x.newBatch(p, 3)), "connection refused")
 }
 
 func (x *exam) wantNotSent(a answer, when string) {
@@ -67,8 +67,8 @@ func badTLS(x *exam) {
 	web.StartTLS()
 	x.Cleanup(web.Close)
 	p := x.open(web.URL)
-	x.wantNotSent(x.send(p, x.few(p, 3)), "a certificate that nobody trusts")
-	x.wantSeen(requests.Load(), 0, "a certificate that nobody trusts")
+	x.wantNotSent(x.send(p, x.newBatch(p, 3)), "an untrusted certificate")
+	x.wantSeen(requests.Load(), 0, "an untrusted certificate")
 }
 
 func contextOver(x *exam, over func(context.Context) (context.Context, context.CancelFunc)) {
@@ -76,12 +76,12 @@ func contextOver(x *exam, over func(context.Context) (context.Context, context.C
 	p := x.open(g.url)
 	ctx, cancel := over(x.Context())
 	cancel()
-	x.wantNotSent(x.sendIn(ctx, p, x.few(p, 3)), "a context that is over")
-	x.wantSeen(int64(len(g.heard())), 0, "a context that is over")
-	// The same with a connection at hand.
-	x.wantAll(x.send(p, x.few(p, 1)), providers.Accepted, "the next call")
-	x.wantNotSent(x.sendIn(ctx, p, x.few(p, 3)), "a context that is over")
-	x.wantSeen(int64(len(g.heard())), 1, "a context that is over, and one call that is not")
+	x.wantNotSent(x.sendIn(ctx, p, x.newBatch(p, 3)), "an ended context")
+	x.wantSeen(int64(len(g.exchanges())), 0, "an ended context")
+	// The same with an idle connection to the gateway.
+	x.wantAll(x.send(p, x.newBatch(p, 1)), providers.Accepted, "the next call")
+	x.wantNotSent(x.sendIn(ctx, p, x.newBatch(p, 3)), "an ended context")
+	x.wantSeen(int64(len(g.exchanges())), 1, "calls with an ended context, and one other call")
 }
 
 func (x *exam) wantNoAnswer(a answer, when string) {
@@ -89,26 +89,26 @@ func (x *exam) wantNoAnswer(a answer, when string) {
 	x.wantError(a, providers.Unknown, providers.Call, providers.CauseNoAnswer, when)
 }
 
-// unanswered puts one call to a server that reads it, says what the script says,
-// given the gateway's own reply to such a call, and closes.
+// unanswered returns a check that sends one call to a server. The server reads the request, runs the script
+// and closes the connection. The script gets the gateway's real reply to such a call.
 func unanswered(script func(c *conn, e exchange)) func(x *exam) {
 	return func(x *exam) {
 		b := batch(nil)
 		p := x.open("http://127.0.0.1:1")
-		b.To = x.few(p, 3).To
-		e, _ := x.genuine(b)
+		b.To = x.newBatch(p, 3).To
+		e, _ := x.realExchange(b)
 		s := x.serve(func(c *conn) {
 			if _, ok := c.request(); ok {
 				script(c, e)
 			}
 		})
 		b.To = x.numbers(len(b.To))
-		x.wantNoAnswer(x.send(x.open(s.url), b), "no whole answer")
-		x.wantSeen(s.requests.Load(), 1, "no whole answer")
+		x.wantNoAnswer(x.send(x.open(s.url), b), "no complete answer")
+		x.wantSeen(s.requests.Load(), 1, "no complete answer")
 	}
 }
 
-// chunk is the first half of a text as a chunk, without the last one.
+// chunk returns the first half of a text as one chunk, without the final empty chunk.
 func chunk(text []byte) string {
 	half := text[:(len(text)+1)/2]
 	const hex = "0123456789abcdef"
@@ -119,8 +119,8 @@ func chunk(text []byte) string {
 	return string(size) + "\r\n" + string(half) + "\r\n"
 }
 
-// ending is a context that a test ends when it likes, for whatever cause: a deadline
-// that is waited for may pass before the request is out.
+// ending is a context that a test ends at a chosen time with a chosen error. A real deadline could pass before
+// the request is written.
 type ending struct {
 	context.Context
 	done chan struct{}
@@ -130,7 +130,7 @@ type ending struct {
 // Done returns the channel that the test closes.
 func (e ending) Done() <-chan struct{} { return e.done }
 
-// Err returns the cause once the test has ended the context.
+// Err returns the chosen error after the test has ended the context.
 func (e ending) Err() error {
 	select {
 	case <-e.done:
@@ -140,8 +140,8 @@ func (e ending) Err() error {
 	}
 }
 
-// givenUp puts one call to a server that reads it, says half a reply or nothing, and
-// hangs; then the context ends.
+// givenUp returns a check that sends one call to a server. The server reads the request, writes half a reply or
+// nothing, and then hangs until the context ends.
 func givenUp(cause error, half bool) func(x *exam) {
 	return func(x *exam) {
 		ctx := ending{x.Context(), make(chan struct{}), cause}
@@ -156,15 +156,15 @@ func givenUp(cause error, half bool) func(x *exam) {
 			c.wait()
 		})
 		p := x.open(s.url)
-		x.wantNoAnswer(x.sendIn(ctx, p, x.few(p, 3)), "given up")
-		x.wantSeen(s.requests.Load(), 1, "given up")
+		x.wantNoAnswer(x.sendIn(ctx, p, x.newBatch(p, 3)), "a call whose context ended")
+		x.wantSeen(s.requests.Load(), 1, "a call whose context ended")
 	}
 }
 
 func reusedConnection(x *exam) {
 	p := x.open("http://127.0.0.1:1")
-	b := x.few(p, 2)
-	e, _ := x.genuine(b)
+	b := x.newBatch(p, 2)
+	e, _ := x.realExchange(b)
 	s := x.serve(func(c *conn) {
 		if _, ok := c.request(); ok {
 			c.say(e.raw(e.reply))
@@ -176,14 +176,14 @@ func reusedConnection(x *exam) {
 	x.wantNoAnswer(x.send(p, batch(b.To)), "the second call")
 	x.wantSeen(s.requests.Load(), 2, "two calls")
 	if n := s.connections.Load(); n != 1 {
-		x.Errorf("%d connections for two calls: it is not reused", n)
+		x.Errorf("got %d connections for two calls, want 1", n)
 	}
 }
 
 func idleConnection(x *exam) {
 	p := x.open("http://127.0.0.1:1")
-	b := x.few(p, 2)
-	e, _ := x.genuine(b)
+	b := x.newBatch(p, 2)
+	e, _ := x.realExchange(b)
 	noticed := make(chan struct{}, 1)
 	s := x.serve(func(c *conn) {
 		if _, ok := c.request(); !ok {
@@ -193,7 +193,7 @@ func idleConnection(x *exam) {
 		if tcp, ok := c.Conn.(*net.TCPConn); ok {
 			_ = tcp.CloseWrite()
 		}
-		c.wait() // until the client has seen it, and so cannot use it any more
+		c.wait() // until the client has noticed the close and cannot use the connection any more
 		noticed <- struct{}{}
 	})
 	p = x.open(s.url)
@@ -203,7 +203,7 @@ func idleConnection(x *exam) {
 		select {
 		case <-noticed:
 		case <-late:
-			x.Fatalf("the client keeps a connection that is closed")
+			x.Fatalf("the client did not notice within 10 s that its connection was closed")
 		}
 	}
 	x.wantSeen(s.requests.Load(), 3, "three calls")

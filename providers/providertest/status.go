@@ -11,17 +11,17 @@ import (
 )
 
 var statusChecks = []check{
-	{"every status that is no success", statuses},
-	{"every status with the body of an accepted call", statusesThatLie},
-	{"every success without an answer in it", successes},
-	{"an interim answer is not the answer", interim},
+	{"every status other than success", statuses},
+	{"every status with the body of an accepted call", statusesWithAcceptedBody},
+	{"every success status without an answer", successes},
+	{"an interim answer is not the final one", interim},
 	{"Retry-After is passed on", retryAfter},
 	{"redirects are not followed", redirects},
 }
 
-// verdictsOf are what a status may be taken for. Two are possible only where a vendor
-// answers 2xx even for its errors, and the status must be a web server's that has
-// nothing there; a redirect says less.
+// verdictsOf returns the permitted outcomes, the scope and the cause for a status. 404, 405 and 415 have two
+// permitted outcomes. Retryable is correct for a vendor that answers 2xx even for its errors, because the status then
+// comes from a web server without a gateway. A redirect is not such a proof.
 func verdictsOf(status int) (outcomes []providers.Outcome, scope providers.Scope, cause providers.Cause) {
 	one := func(o providers.Outcome) []providers.Outcome { return []providers.Outcome{o} }
 	switch status {
@@ -45,19 +45,19 @@ func verdictsOf(status int) (outcomes []providers.Outcome, scope providers.Scope
 func statuses(x *exam) {
 	s := x.canned()
 	p := x.open(s.url)
-	x.eachStatus(s, p, x.few(p, 3), "<html><body>As it is</body></html>")
+	x.eachStatus(s, p, x.newBatch(p, 3), "<html><body>Test</body></html>")
 }
 
-func statusesThatLie(x *exam) {
+func statusesWithAcceptedBody(x *exam) {
 	p := x.open("http://127.0.0.1:1")
-	b := x.few(p, 3)
-	e, _ := x.genuine(b)
+	b := x.newBatch(p, 3)
+	e, _ := x.realExchange(b)
 	s := x.canned()
 	x.eachStatus(s, x.open(s.url), b, string(e.reply))
 }
 
-// eachStatus answers a call with each status that is no success. The interim ones are
-// answers only if nothing follows; net/http then has no answer at all, except for 101.
+// eachStatus answers a call with each status other than 2xx. After a 1xx, the server closes the connection; net/http
+// then reports no answer, except for 101.
 func (x *exam) eachStatus(s *canned, p providers.Provider, b providers.Batch, body string) {
 	for status := 100; status < 600; status++ {
 		if status/100 == 2 {
@@ -72,12 +72,12 @@ func (x *exam) eachStatus(s *canned, p providers.Provider, b providers.Batch, bo
 		a := x.send(p, b)
 		x.wantSeen(s.requests.Load()-before, 1, "status "+strconv.Itoa(status))
 		if status < 200 && status != http.StatusSwitchingProtocols {
-			x.wantNoAnswer(a, "nothing but status "+strconv.Itoa(status))
+			x.wantNoAnswer(a, "only status "+strconv.Itoa(status))
 			continue
 		}
 		outcomes, scope, cause := verdictsOf(status)
 		if a.err == nil || !slices.Contains(outcomes, a.err.Outcome) || a.err.Scope != scope || a.err.Cause != cause {
-			x.Errorf("status %d: want %v %v %q, got %v", status, outcomes, scope, cause, a)
+			x.Errorf("status %d: got %[5]v, want %[2]v %[3]v %[4]q", status, outcomes, scope, cause, a)
 		}
 	}
 }
@@ -85,12 +85,12 @@ func (x *exam) eachStatus(s *canned, p providers.Provider, b providers.Batch, bo
 func successes(x *exam) {
 	s := x.canned()
 	p := x.open(s.url)
-	b := x.few(p, 3)
+	b := x.newBatch(p, 3)
 	for status := 200; status < 300; status++ {
 		for _, body := range []string{"", "<html><body>OK</body></html>", marker} {
 			s.answer(reply(status, "", body))
 			before := s.requests.Load()
-			x.wantAll(x.send(p, b), providers.Unknown, fmt.Sprintf("status %d with a body of %d bytes that says nothing", status, len(body)))
+			x.wantAll(x.send(p, b), providers.Unknown, fmt.Sprintf("status %d with a body of %d bytes without a result", status, len(body)))
 			x.wantSeen(s.requests.Load()-before, 1, "status "+strconv.Itoa(status))
 		}
 	}
@@ -98,8 +98,8 @@ func successes(x *exam) {
 
 func interim(x *exam) {
 	p := x.open("http://127.0.0.1:1")
-	b := x.few(p, 3)
-	e, _ := x.genuine(b)
+	b := x.newBatch(p, 3)
+	e, _ := x.realExchange(b)
 	s := x.canned()
 	p = x.open(s.url)
 	for _, status := range []int{100, 102, 103} {
@@ -111,30 +111,30 @@ func interim(x *exam) {
 func retryAfter(x *exam) {
 	s := x.canned()
 	p := x.open(s.url)
-	b := x.few(p, 2)
+	b := x.newBatch(p, 2)
 	for _, status := range []int{429, 503} {
 		s.answer(reply(status, "Retry-After: 7\r\n", "slow down"))
 		if a := x.send(p, b); a.err == nil || a.err.RetryAfter != 7*time.Second {
-			x.Errorf("status %d, Retry-After: 7: got %v", status, a)
+			x.Errorf("status %d with Retry-After 7: got %v, want a wait of 7 s", status, a)
 		}
 		const wait = 10 * time.Minute
 		s.answer(reply(status, "Retry-After: "+time.Now().Add(wait).UTC().Format(http.TimeFormat)+"\r\n", "slow down"))
 		if a := x.send(p, b); a.err == nil || a.err.RetryAfter < wait-time.Minute || a.err.RetryAfter > wait {
-			x.Errorf("status %d, Retry-After in ten minutes, as a date: got %v", status, a)
+			x.Errorf("status %d with a Retry-After date in ten minutes: got %v, want a wait of 9 to 10 minutes", status, a)
 		}
 	}
 }
 
 func redirects(x *exam) {
-	g := x.gateway() // it would take the call
+	g := x.gateway() // the target of the redirects; it would accept the call
 	s := x.canned()
 	p := x.open(s.url)
-	b := x.few(p, 2)
+	b := x.newBatch(p, 2)
 	statuses := []int{300, 301, 302, 303, 307, 308}
 	for _, status := range statuses {
 		s.answer(reply(status, "Location: "+g.url+"\r\n", ""))
-		x.wantNobody(x.send(p, b), "status "+strconv.Itoa(status))
+		x.wantNoneAccepted(x.send(p, b), "status "+strconv.Itoa(status))
 	}
-	x.wantSeen(s.requests.Load(), int64(len(statuses)), "as many redirects")
-	x.wantSeen(int64(len(g.heard())), 0, "where the redirects led")
+	x.wantSeen(s.requests.Load(), int64(len(statuses)), "one request for each redirect")
+	x.wantSeen(int64(len(g.exchanges())), 0, "the target of the redirects")
 }

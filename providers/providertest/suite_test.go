@@ -19,7 +19,7 @@ func TestTheHonestPass(t *testing.T) {
 	wantFailing(t, kobo.Kind())
 }
 
-// wrong is a provider that would be an honest one but for the way it sends.
+// wrong is a correct provider with another Send.
 type wrong struct {
 	*kobo.Provider
 	base string
@@ -28,7 +28,7 @@ type wrong struct {
 
 type sending func(ctx context.Context, w wrong, b providers.Batch) ([]providers.Result, error)
 
-// Send sends wrongly.
+// Send calls w.send.
 func (w wrong) Send(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 	return w.send(ctx, w, b)
 }
@@ -37,27 +37,27 @@ func wrongly(send sending) providers.Kind {
 	return opening(func(p *kobo.Provider, s providers.Settings) providers.Provider { return wrong{p, s.BaseURL, send} })
 }
 
-// glib has an answer to every question, whatever the gateway says.
+// glib is a provider whose reads always succeed, whatever the gateway answers.
 type glib struct{ *kobo.Provider }
 
-// Balance is never at a loss.
+// Balance ignores errors.
 func (g glib) Balance(ctx context.Context) (providers.Balance, error) {
 	balance, _ := g.Provider.Balance(ctx)
 	return balance, nil
 }
 
-// MessageStatus is all delivered.
-func (g glib) MessageStatus(context.Context, string) (providers.Report, error) {
-	return providers.Report{Final: true, Delivered: true, State: "DELIVRD"}, nil
+// MessageStatus reports every message as delivered.
+func (g glib) MessageStatus(context.Context, string) (providers.MessageStatus, error) {
+	return providers.MessageStatus{Final: true, Delivered: true, State: "DELIVRD"}, nil
 }
 
-// careless lets its secret be printed, and its login be known by it.
+// careless is a provider that prints its secret and has a part of it in its fingerprint.
 type careless struct {
 	*kobo.Provider
 	Pass string
 }
 
-// Info names the login by its password.
+// Info returns a fingerprint that depends on the password.
 func (c careless) Info() providers.Info {
 	info := c.Provider.Info()
 	info.Fingerprint += url.QueryEscape(c.Pass)[:2]
@@ -80,17 +80,19 @@ func opening(open func(p *kobo.Provider, s providers.Settings) providers.Provide
 func TestWrongAnswersAreCaughtByTheRightCheck(t *testing.T) {
 	t.Parallel()
 	wantFailing(t, opening(func(p *kobo.Provider, _ providers.Settings) providers.Provider { return glib{p} }),
-		"the balance with a wrong password", "the status of a message", "a question without an answer is an error",
-		"a question answered with nonsense", "a question for which there is no time")
+		"the balance with a wrong password", "the status of a message", "a read without an answer is an error",
+		"a read with an invalid answer", "a read with an ended context")
 }
 
 func TestWhatIsPrintedIsCaughtByTheRightCheck(t *testing.T) {
 	t.Parallel()
-	wantFailing(t, opening(func(p *kobo.Provider, s providers.Settings) providers.Provider { return careless{p, s.Pass.Reveal()} }),
-		"prints of a provider hold no secret", "the fingerprint names the login and not the secret", discretion.name)
+	wantFailing(t, opening(func(p *kobo.Provider, s providers.Settings) providers.Provider {
+		return careless{p, s.Secrets["pass"].Reveal()}
+	}),
+		"a printed provider shows no secret", "the fingerprint depends on the login and not on the secret", secrecyCheck.name)
 }
 
-// judging sends as it should be and changes the verdict on the whole call.
+// judging returns a Send that is correct but changes the error of the whole call.
 func judging(change func(e *providers.Error)) sending {
 	return func(ctx context.Context, w wrong, b providers.Batch) ([]providers.Result, error) {
 		results, err := w.Provider.Send(ctx, b)
@@ -103,7 +105,7 @@ func judging(change func(e *providers.Error)) sending {
 	}
 }
 
-// answering sends as it should be and changes the results.
+// answering returns a Send that is correct but changes the results.
 func answering(change func(b providers.Batch, results []providers.Result)) sending {
 	return func(ctx context.Context, w wrong, b providers.Batch) ([]providers.Result, error) {
 		results, err := w.Provider.Send(ctx, b)
@@ -114,21 +116,21 @@ func answering(change func(b providers.Batch, results []providers.Result)) sendi
 	}
 }
 
-// The checks that a mistake of some kind runs into.
+// The checks that fail for a certain kind of mistake.
 var (
 	bySilence = []string{
 		"closed after the request was read", "reset after the request was read",
 		"closed half-way through the reply", "closed half-way through a reply in chunks", "closed half-way through the headers",
-		"closed after an interim answer", "what answers is not HTTP", "what answers has no headers",
+		"closed after an interim answer", "an answer that is not HTTP", "an answer without headers",
 		"hangs until the deadline", "hangs until it is cancelled",
 		"hangs half-way through the reply until the deadline", "hangs half-way through the reply until it is cancelled",
 		"a reused connection closed after the second request was read", "no goroutine is left behind",
 		"fifty calls at once while the gateway breaks",
 	}
-	byStatus   = []string{"every status that is no success", "every status with the body of an accepted call"}
+	byStatus   = []string{"every status other than success", "every status with the body of an accepted call"}
 	byNonsense = []string{
-		"every success without an answer in it", "replies that say nothing", "replies of ten megabytes", "a reply that gives the request back",
-		"a reply cut anywhere", "a refusal cut anywhere", "a reply about others", "the sandbox breaks its replies", "fifty calls at once while the gateway breaks",
+		"every success status without an answer", "replies without a result", "replies of ten megabytes", "a reply that repeats the request",
+		"a reply cut anywhere", "a refusal cut anywhere", "a reply for other recipients", "the sandbox breaks its replies", "fifty calls at once while the gateway breaks",
 	}
 )
 
@@ -140,13 +142,13 @@ func TestTheWrongAreCaughtByTheRightCheck(t *testing.T) {
 		send sending
 		by   []string
 	}{
-		"it tries again by itself": {func(ctx context.Context, w wrong, b providers.Batch) ([]providers.Result, error) {
+		"it retries": {func(ctx context.Context, w wrong, b providers.Batch) ([]providers.Result, error) {
 			results, err := w.Provider.Send(ctx, b)
 			if e, ok := err.(*providers.Error); ok && e.Outcome == providers.Unknown {
 				return w.Provider.Send(ctx, b)
 			}
 			return results, err
-		}, slices.Concat(bySilence, byStatus, []string{"every success without an answer in it", "the sandbox breaks its replies", "redirects are not followed"})},
+		}, slices.Concat(bySilence, byStatus, []string{"every success status without an answer", "the sandbox breaks its replies", "redirects are not followed"})},
 		"5xx is Retryable": {judging(func(e *providers.Error) {
 			if e.Cause == providers.CauseGateway && e.Outcome == providers.Unknown {
 				e.Outcome, e.Scope = providers.Retryable, providers.Account
@@ -157,32 +159,32 @@ func TestTheWrongAreCaughtByTheRightCheck(t *testing.T) {
 				e.Outcome, e.Cause = providers.Rejected, providers.CauseRefused
 			}
 		}), byNonsense},
-		"silence is Retryable": {judging(func(e *providers.Error) {
+		"no answer is Retryable": {judging(func(e *providers.Error) {
 			if e.Cause == providers.CauseNoAnswer {
 				e.Outcome, e.Scope, e.Cause = providers.Retryable, providers.Account, providers.CauseConnection
 			}
 		}), slices.Concat(bySilence, byStatus, []string{"the sandbox breaks its replies"})},
-		"it panics at what it does not understand": {judging(func(e *providers.Error) {
+		"it panics after a reply that it does not understand": {judging(func(e *providers.Error) {
 			if e.Cause == providers.CauseNotUnderstood {
 				panic("index out of range")
 			}
 		}), byNonsense},
-		"it tells the password": {judging(func(e *providers.Error) {
+		"its error holds the password": {judging(func(e *providers.Error) {
 			e.Err = fmt.Errorf("login %s, %s: %w", user, secret, e.Err)
-		}), []string{discretion.name}},
-		"it tells the number": {answering(func(b providers.Batch, results []providers.Result) {
+		}), []string{secrecyCheck.name}},
+		"its result holds the number": {answering(func(b providers.Batch, results []providers.Result) {
 			if results[0].Outcome == providers.Unknown {
 				results[0].Code = b.To[0].String()
 			}
-		}), []string{discretion.name}},
-		"whom the reply leaves out is Accepted": {answering(func(_ providers.Batch, results []providers.Result) {
+		}), []string{secrecyCheck.name}},
+		"a recipient that is not in the reply is Accepted": {answering(func(_ providers.Batch, results []providers.Result) {
 			for i := range results {
 				results[i] = providers.Result{MessageID: results[i].MessageID, Outcome: providers.Accepted}
 			}
 		}), []string{
-			"a reply that leaves one out", "a reply cut anywhere", "a reply with bytes changed", "a reply said twice", "the sandbox breaks its replies",
+			"a reply without one recipient", "a reply cut anywhere", "a reply with bytes changed", "a reply that is repeated", "the sandbox breaks its replies",
 		}},
-		"results come in an order of its own": {answering(func(b providers.Batch, results []providers.Result) {
+		"the results are in another order": {answering(func(b providers.Batch, results []providers.Result) {
 			places := map[sms.MSISDN]int{}
 			for i, number := range b.To {
 				places[number] = i
@@ -192,7 +194,7 @@ func TestTheWrongAreCaughtByTheRightCheck(t *testing.T) {
 				results[i] = was[places[number]]
 			}
 		}), []string{
-			"a reply that leaves one out", "a reply in another order", "a reply cut anywhere", "a reply with bytes changed", "the sandbox breaks its replies",
+			"a reply without one recipient", "a reply in another order", "a reply cut anywhere", "a reply with bytes changed", "the sandbox breaks its replies",
 		}},
 		"it follows redirects": {func(ctx context.Context, w wrong, b providers.Batch) ([]providers.Result, error) {
 			results, err := w.Provider.Send(ctx, b)
@@ -207,7 +209,7 @@ func TestTheWrongAreCaughtByTheRightCheck(t *testing.T) {
 		"it changes the batch": {func(ctx context.Context, w wrong, b providers.Batch) ([]providers.Result, error) {
 			slices.SortFunc(b.To, func(x, y sms.MSISDN) int { return cmp.Compare(x%10, y%10) })
 			return w.Provider.Send(ctx, b)
-		}, []string{"the batch is left as it is"}},
+		}, []string{"the batch is not changed"}},
 		"it leaves a goroutine": {func(ctx context.Context, w wrong, b providers.Batch) ([]providers.Result, error) {
 			go func() { <-ended }()
 			return w.Provider.Send(ctx, b)

@@ -8,10 +8,11 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// codeDone is the statusCode of an answer that is no error, to sends and credits.
+// codeDone is the statusCode of a successful answer, to a send or a request for credits.
 const codeDone = "101"
 
-// answers are the documented error codes, and what each of them says of a request.
+// answers maps the documented error codes to their meaning for a request. The quotations are from the
+// page.
 var answers = map[string]providers.Error{
 	// "Some parameters are missing."
 	"X000": {Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused},
@@ -23,18 +24,18 @@ var answers = map[string]providers.Error{
 	"X003": {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredentials},
 }
 
-// errorFields are where one of the error codes may stand: the page does not say.
+// errorFields are the fields that may have an error code; the page does not name the field.
 var errorFields = []string{"statusCode", "statusMessage", "code", "error"}
 
-// The reasons a recipient of an answered call is Unknown.
+// The reasons for which a recipient of an answered call is Unknown.
 const (
 	reasonMissing       = "not_in_reply"
-	reasonNotUnderstood = "not_understood" // named, but not said to be sent, or not only that
+	reasonNotUnderstood = "not_understood" // in the reply, but with a status other than sent
 )
 
-// parseAnswer says what the body of a 2xx means for a call to these numbers: one
-// result for each, or a verdict on all of them (without Op), or neither, if nothing
-// of it is understood. It has no effects.
+// parseAnswer parses the body of a 2xx answer to a call to these recipients. It returns one result for
+// each recipient, or an error for the whole call (without Op), or two nils if the body is not
+// understood.
 func parseAnswer(body []byte, to []sms.MSISDN) ([]providers.Result, *providers.Error) {
 	o, verdict := parseEnvelope(body)
 	if o == nil {
@@ -48,9 +49,9 @@ func parseAnswer(body []byte, to []sms.MSISDN) ([]providers.Result, *providers.E
 	return results, nil
 }
 
-// parseEnvelope returns the one object of a reply that is no error, or the verdict
-// of its code, or neither. An error code beside another one or beside rows is a
-// contradiction.
+// parseEnvelope returns the object of a successful reply, or the error for a reply with an error code,
+// or two nils if the reply is not understood. An error code together with another one, or with rows of
+// recipients, is a contradiction and not understood.
 func parseEnvelope(body []byte) (providers.Object, *providers.Error) {
 	o, ok := single(body)
 	rows, rowsOK := o.List("messageDetails")
@@ -81,7 +82,7 @@ func parseEnvelope(body []byte) (providers.Object, *providers.Error) {
 	return nil, nil
 }
 
-// single reads an object, alone or in a list by itself.
+// single parses an object, or a list of exactly one object.
 func single(body []byte) (providers.Object, bool) {
 	if o, ok := providers.ReadObject(body); ok {
 		return o, true
@@ -93,15 +94,15 @@ func single(body []byte) (providers.Object, bool) {
 	return list[0], true
 }
 
-// text returns the string or number under a name without white space around it.
+// text returns the string or number under a name, without white space around it.
 func text(o providers.Object, name string) (text string, ok bool) {
 	text, ok = o.Text(name)
 	return strings.TrimSpace(text), ok
 }
 
-// parseRows reads the rows of recipients. Only a number that was asked for and
-// whose row says sent is Accepted, in whatever order; a number that has another row
-// besides is not. It returns nil if no number of the call is named at all.
+// parseRows parses the rows of recipients, which may be in any order. A recipient is Accepted if all its
+// rows have the status sent, and Unknown otherwise. parseRows returns nil if the rows name no recipient
+// of the call.
 func parseRows(rows []json.RawMessage, to []sms.MSISDN) []providers.Result {
 	index := make(map[string]int, len(to))
 	for i, number := range to {
@@ -139,10 +140,10 @@ func parseRows(rows []json.RawMessage, to []sms.MSISDN) []providers.Result {
 	return results
 }
 
-// saysSent says whether one of a row's two swapped fields says that the message was
-// sent ("Successfully Sent"), and the other says nothing against it: it is a number,
-// or empty, or such words too. What has a word that is not in the list may mean
-// anything ("not sent", "to be sent").
+// saysSent reports whether a row states that the message was sent ("Successfully Sent"). The text may be
+// in either of two fields, which are exchanged on the page. The other field must be a number, be empty
+// or have such a text, too. A text with any word that is not in the list below does not count, because
+// it may have another meaning ("not sent", "to be sent").
 func saysSent(o providers.Object) bool {
 	sent := false
 	for _, name := range [...]string{"statusCode", "statusMessage"} {
@@ -166,8 +167,8 @@ func saysSent(o providers.Object) bool {
 	return sent
 }
 
-// word returns what a row says instead of sent, if it is words only, so that a
-// result's code never repeats a number.
+// word returns the status text of a row. It returns "" for a text with other characters than letters,
+// spaces, _ and -, so that a result's Code never contains a phone number.
 func word(o providers.Object) string {
 	for _, name := range [...]string{"statusCode", "statusMessage"} {
 		said, _ := text(o, name)
@@ -180,7 +181,8 @@ func word(o providers.Object) string {
 
 const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-// isCode says whether s is like a code, and too short for a number or a text.
+// isCode reports whether s can be a code: at most 6 letters and digits, too short for a phone number or
+// a message.
 func isCode(s string) bool {
 	return s != "" && len(s) <= 6 && strings.Trim(s, letters+"0123456789") == ""
 }

@@ -27,7 +27,7 @@ func odd(code string) providers.Result {
 func nums(to ...sms.MSISDN) []sms.MSISDN                 { return to }
 func res(results ...providers.Result) []providers.Result { return results }
 
-// sentRow is a row as the page prints it.
+// sentRow returns a row in the form on the page.
 func sentRow(number sms.MSISDN) string {
 	return fmt.Sprintf(`{"recipient":"%d","message":"Hello world","statusCode":"Successfully Sent","statusMessage":2}`, number)
 }
@@ -36,7 +36,7 @@ func rowOf(number sms.MSISDN, rest string) string {
 	return fmt.Sprintf(`{"recipient":"%d",%s}`, number, rest)
 }
 
-// reply is a whole answer with these rows.
+// reply returns a complete answer with these rows.
 func reply(rows ...string) string {
 	return `[{"recipientsCount":2,"statusMessage":"Success","statusCode":101,"messageDetails":[` + strings.Join(rows, ",") + `]}]`
 }
@@ -50,69 +50,69 @@ func TestAnswer(t *testing.T) {
 		to   []sms.MSISDN
 		want []providers.Result // nil: not understood
 	}{
-		"the page's":                 {reply(sentRow(one), sentRow(two)), nums(one, two), res(accepted, accepted)},
-		"a bare object":              {bare, nums(one), res(accepted)},
-		"white space":                {" \r\n" + reply(sentRow(one)) + "\n", nums(one), res(accepted)},
-		"another order":              {reply(sentRow(two), sentRow(one)), nums(one, two), res(accepted, accepted)},
-		"statusCode as a string":     {strings.Replace(reply(sentRow(one)), ":101", `:"101"`, 1), nums(one), res(accepted)},
-		"a number as a number":       {reply(`{"recipient":254725656565,` + sent + `}`), nums(one), res(accepted)},
-		"a number with a plus":       {reply(`{"recipient":"+254725656565",` + sent + `}`), nums(one), res(accepted)},
-		"fields not swapped":         {reply(rowOf(one, `"statusCode":2,"statusMessage":"Successfully Sent"`)), nums(one), res(accepted)},
-		"both words":                 {reply(rowOf(one, `"statusCode":"Success","statusMessage":"SMS sent."`)), nums(one), res(accepted)},
-		"number as a string":         {reply(rowOf(one, `"statusCode":"Sent","statusMessage":"2"`)), nums(one), res(accepted)},
-		"no second field":            {reply(rowOf(one, `"statusCode":"SENT"`)), nums(one), res(accepted)},
-		"null for the second":        {reply(rowOf(one, `"statusCode":null,"statusMessage":"sent"`)), nums(one), res(accepted)},
-		"first missing":              {reply(sentRow(two)), nums(one, two), res(missing, accepted)},
-		"last missing":               {reply(sentRow(one)), nums(one, two), res(accepted, missing)},
-		"a number nobody asked":      {reply(sentRow(three), sentRow(one)), nums(one, two), res(accepted, missing)},
-		"only a number nobody asked": {reply(sentRow(three)), nums(one, two), nil},
-		"named twice":                {reply(sentRow(one), sentRow(one)), nums(one, two), res(accepted, missing)},
-		"sent, then failed":          {reply(sentRow(one), rowOf(one, `"statusCode":"Failed","statusMessage":0`)), nums(one), res(odd("Failed"))},
-		"failed, then sent":          {reply(rowOf(one, `"statusCode":"Failed","statusMessage":0`), sentRow(one)), nums(one), res(odd("Failed"))},
-		"not sent":                   {reply(rowOf(one, `"statusCode":"Not Sent","statusMessage":2`), sentRow(two)), nums(one, two), res(odd("Not Sent"), accepted)},
-		"unsent":                     {reply(rowOf(one, `"statusCode":"unsent","statusMessage":2`)), nums(one), res(odd("unsent"))},
-		"to be sent":                 {reply(rowOf(one, `"statusCode":"To be sent","statusMessage":2`)), nums(one), res(odd("To be sent"))},
-		"sending failed":             {reply(rowOf(one, `"statusCode":"Sent","statusMessage":"Failed"`)), nums(one), res(odd("Sent"))},
-		"success alone":              {reply(rowOf(one, `"statusCode":"Success","statusMessage":2`)), nums(one), res(odd("Success"))},
-		"sent and a number":          {reply(rowOf(one, `"statusCode":"Sent 0","statusMessage":2`)), nums(one), res(odd(""))},
-		"a number given back":        {reply(rowOf(one, `"statusCode":"Failed 254725656565"`)), nums(one), res(odd(""))},
-		"numbers alone":              {reply(rowOf(one, `"statusCode":101,"statusMessage":2`)), nums(one), res(odd(""))},
-		"a negative number":          {reply(rowOf(one, `"statusCode":"Sent","statusMessage":-1`)), nums(one), res(odd("Sent"))},
-		"a truth":                    {reply(rowOf(one, `"statusCode":"Sent","statusMessage":false`)), nums(one), res(odd("Sent"))},
-		"a list":                     {reply(rowOf(one, `"statusCode":["Sent"]`)), nums(one), res(odd(""))},
-		"nothing said":               {reply(`{"recipient":"254725656565"}`, sentRow(two)), nums(one, two), res(odd(""), accepted)},
-		"sent only in the message":   {reply(rowOf(one, `"message":"sent","statusCode":"","statusMessage":2`)), nums(one), res(odd(""))},
-		"a long word":                {reply(rowOf(one, `"statusCode":"`+strings.Repeat("x", 65)+`"`)), nums(one), res(odd(""))},
-		"one field twice":            {reply(rowOf(one, `"statusCode":"Failed","statusCode":"Sent"`), sentRow(two)), nums(one, two), res(missing, accepted)},
-		"rows that are none":         {reply(`null`, `7`, `"254725656565"`, `[]`, sentRow(one)), nums(one), res(accepted)},
-		"the count disagrees":        {strings.Replace(reply(sentRow(one)), `Count":2`, `Count":0`, 1), nums(one, two), res(accepted, missing)},
-		"no count":                   {strings.Replace(reply(sentRow(one)), `"recipientsCount":2,`, ``, 1), nums(one), res(accepted)},
-		"the national form":          {reply(`{"recipient":"0725656565",` + sent + `}`), nums(one), nil},
-		"a short number":             {reply(`{"recipient":"25472565656",` + sent + `}`), nums(one), nil},
-		"a number in exponents":      {reply(`{"recipient":2.54725656565e11,` + sent + `}`), nums(one), nil},
-		"a huge number":              {reply(`{"recipient":` + strings.Repeat("9", 4000) + `,` + sent + `}`), nums(one), nil},
-		"no rows":                    {reply(), nums(one), nil},
-		"rows are an object":         {`[{"statusCode":101,"messageDetails":` + sentRow(one) + `}]`, nums(one), nil},
-		"no messageDetails":          {`[{"recipientsCount":1,"statusMessage":"Success","statusCode":101,"Balance":1}]`, nums(one), nil},
-		"no statusCode":              {strings.Replace(reply(sentRow(one)), `"statusCode":101,`, ``, 1), nums(one), nil},
-		"101.0":                      {strings.Replace(reply(sentRow(one)), `:101`, `:101.0`, 1), nums(one), nil},
-		"1010":                       {strings.Replace(reply(sentRow(one)), `:101`, `:10100000`, 1), nums(one), nil},
-		"two codes":                  {strings.Replace(reply(sentRow(one)), `:101`, `:101,"statusCode":102`, 1), nums(one), nil},
-		"done, with an error code":   {strings.Replace(reply(sentRow(one)), `"Success"`, `"X001"`, 1), nums(one), nil},
-		"an error code and rows":     {strings.Replace(reply(sentRow(one)), `101`, `"X001"`, 1), nums(one), nil},
-		"two objects":                {strings.Replace(reply(sentRow(one)), `]}]`, `]},{}]`, 1), nums(one), nil},
-		"an empty list":              {`[]`, nums(one), nil},
-		"a list in a list":           {`[` + reply(sentRow(one)) + `]`, nums(one), nil},
-		"an empty object":            {`{}`, nums(one), nil},
-		"null":                       {`null`, nums(one), nil},
-		"null in a list":             {`[null]`, nums(one), nil},
-		"truncated":                  {reply(sentRow(one))[:120], nums(one), nil},
-		"something behind":           {reply(sentRow(one)) + "x", nums(one), nil},
-		"the page's print":           {`[{recipientsCount: 1, statusCode: 101}]`, nums(one), nil},
-		"HTML":                       {"<html>254725656565 Successfully Sent 101</html>", nums(one), nil},
-		"text":                       {"Successfully Sent", nums(one), nil},
-		"an error code alone":        {`"X001"`, nums(one), nil},
-		"empty":                      {"", nums(one), nil},
+		"the page's":                    {reply(sentRow(one), sentRow(two)), nums(one, two), res(accepted, accepted)},
+		"a bare object":                 {bare, nums(one), res(accepted)},
+		"white space":                   {" \r\n" + reply(sentRow(one)) + "\n", nums(one), res(accepted)},
+		"another order":                 {reply(sentRow(two), sentRow(one)), nums(one, two), res(accepted, accepted)},
+		"statusCode as a string":        {strings.Replace(reply(sentRow(one)), ":101", `:"101"`, 1), nums(one), res(accepted)},
+		"a number as a number":          {reply(`{"recipient":254725656565,` + sent + `}`), nums(one), res(accepted)},
+		"a number with a plus":          {reply(`{"recipient":"+254725656565",` + sent + `}`), nums(one), res(accepted)},
+		"fields not swapped":            {reply(rowOf(one, `"statusCode":2,"statusMessage":"Successfully Sent"`)), nums(one), res(accepted)},
+		"both words":                    {reply(rowOf(one, `"statusCode":"Success","statusMessage":"SMS sent."`)), nums(one), res(accepted)},
+		"number as a string":            {reply(rowOf(one, `"statusCode":"Sent","statusMessage":"2"`)), nums(one), res(accepted)},
+		"no second field":               {reply(rowOf(one, `"statusCode":"SENT"`)), nums(one), res(accepted)},
+		"null for the second":           {reply(rowOf(one, `"statusCode":null,"statusMessage":"sent"`)), nums(one), res(accepted)},
+		"first missing":                 {reply(sentRow(two)), nums(one, two), res(missing, accepted)},
+		"last missing":                  {reply(sentRow(one)), nums(one, two), res(accepted, missing)},
+		"a number not in the call":      {reply(sentRow(three), sentRow(one)), nums(one, two), res(accepted, missing)},
+		"only a number not in the call": {reply(sentRow(three)), nums(one, two), nil},
+		"named twice":                   {reply(sentRow(one), sentRow(one)), nums(one, two), res(accepted, missing)},
+		"sent, then failed":             {reply(sentRow(one), rowOf(one, `"statusCode":"Failed","statusMessage":0`)), nums(one), res(odd("Failed"))},
+		"failed, then sent":             {reply(rowOf(one, `"statusCode":"Failed","statusMessage":0`), sentRow(one)), nums(one), res(odd("Failed"))},
+		"not sent":                      {reply(rowOf(one, `"statusCode":"Not Sent","statusMessage":2`), sentRow(two)), nums(one, two), res(odd("Not Sent"), accepted)},
+		"unsent":                        {reply(rowOf(one, `"statusCode":"unsent","statusMessage":2`)), nums(one), res(odd("unsent"))},
+		"to be sent":                    {reply(rowOf(one, `"statusCode":"To be sent","statusMessage":2`)), nums(one), res(odd("To be sent"))},
+		"sending failed":                {reply(rowOf(one, `"statusCode":"Sent","statusMessage":"Failed"`)), nums(one), res(odd("Sent"))},
+		"success alone":                 {reply(rowOf(one, `"statusCode":"Success","statusMessage":2`)), nums(one), res(odd("Success"))},
+		"sent and a number":             {reply(rowOf(one, `"statusCode":"Sent 0","statusMessage":2`)), nums(one), res(odd(""))},
+		"a number given back":           {reply(rowOf(one, `"statusCode":"Failed 254725656565"`)), nums(one), res(odd(""))},
+		"numbers alone":                 {reply(rowOf(one, `"statusCode":101,"statusMessage":2`)), nums(one), res(odd(""))},
+		"a negative number":             {reply(rowOf(one, `"statusCode":"Sent","statusMessage":-1`)), nums(one), res(odd("Sent"))},
+		"a truth":                       {reply(rowOf(one, `"statusCode":"Sent","statusMessage":false`)), nums(one), res(odd("Sent"))},
+		"a list":                        {reply(rowOf(one, `"statusCode":["Sent"]`)), nums(one), res(odd(""))},
+		"nothing said":                  {reply(`{"recipient":"254725656565"}`, sentRow(two)), nums(one, two), res(odd(""), accepted)},
+		"sent only in the message":      {reply(rowOf(one, `"message":"sent","statusCode":"","statusMessage":2`)), nums(one), res(odd(""))},
+		"a long word":                   {reply(rowOf(one, `"statusCode":"`+strings.Repeat("x", 65)+`"`)), nums(one), res(odd(""))},
+		"one field twice":               {reply(rowOf(one, `"statusCode":"Failed","statusCode":"Sent"`), sentRow(two)), nums(one, two), res(missing, accepted)},
+		"rows that are none":            {reply(`null`, `7`, `"254725656565"`, `[]`, sentRow(one)), nums(one), res(accepted)},
+		"the count disagrees":           {strings.Replace(reply(sentRow(one)), `Count":2`, `Count":0`, 1), nums(one, two), res(accepted, missing)},
+		"no count":                      {strings.Replace(reply(sentRow(one)), `"recipientsCount":2,`, ``, 1), nums(one), res(accepted)},
+		"the national form":             {reply(`{"recipient":"0725656565",` + sent + `}`), nums(one), nil},
+		"a short number":                {reply(`{"recipient":"25472565656",` + sent + `}`), nums(one), nil},
+		"a number in exponents":         {reply(`{"recipient":2.54725656565e11,` + sent + `}`), nums(one), nil},
+		"a huge number":                 {reply(`{"recipient":` + strings.Repeat("9", 4000) + `,` + sent + `}`), nums(one), nil},
+		"no rows":                       {reply(), nums(one), nil},
+		"rows are an object":            {`[{"statusCode":101,"messageDetails":` + sentRow(one) + `}]`, nums(one), nil},
+		"no messageDetails":             {`[{"recipientsCount":1,"statusMessage":"Success","statusCode":101,"Balance":1}]`, nums(one), nil},
+		"no statusCode":                 {strings.Replace(reply(sentRow(one)), `"statusCode":101,`, ``, 1), nums(one), nil},
+		"101.0":                         {strings.Replace(reply(sentRow(one)), `:101`, `:101.0`, 1), nums(one), nil},
+		"1010":                          {strings.Replace(reply(sentRow(one)), `:101`, `:10100000`, 1), nums(one), nil},
+		"two codes":                     {strings.Replace(reply(sentRow(one)), `:101`, `:101,"statusCode":102`, 1), nums(one), nil},
+		"done, with an error code":      {strings.Replace(reply(sentRow(one)), `"Success"`, `"X001"`, 1), nums(one), nil},
+		"an error code and rows":        {strings.Replace(reply(sentRow(one)), `101`, `"X001"`, 1), nums(one), nil},
+		"two objects":                   {strings.Replace(reply(sentRow(one)), `]}]`, `]},{}]`, 1), nums(one), nil},
+		"an empty list":                 {`[]`, nums(one), nil},
+		"a list in a list":              {`[` + reply(sentRow(one)) + `]`, nums(one), nil},
+		"an empty object":               {`{}`, nums(one), nil},
+		"null":                          {`null`, nums(one), nil},
+		"null in a list":                {`[null]`, nums(one), nil},
+		"truncated":                     {reply(sentRow(one))[:120], nums(one), nil},
+		"something behind":              {reply(sentRow(one)) + "x", nums(one), nil},
+		"the page's print":              {`[{recipientsCount: 1, statusCode: 101}]`, nums(one), nil},
+		"HTML":                          {"<html>254725656565 Successfully Sent 101</html>", nums(one), nil},
+		"text":                          {"Successfully Sent", nums(one), nil},
+		"an error code alone":           {`"X001"`, nums(one), nil},
+		"empty":                         {"", nums(one), nil},
 	} {
 		got, e := parseAnswer([]byte(tc.body), tc.to)
 		if e != nil {
@@ -237,7 +237,7 @@ func TestALongAnswerIsReadAndAHugeOneIsNoTrouble(t *testing.T) {
 	}
 }
 
-// FuzzParseAnswer holds the parser to another reading of the same reply.
+// FuzzParseAnswer compares the parser with a different one.
 func FuzzParseAnswer(f *testing.F) {
 	for _, seed := range []string{
 		reply(sentRow(one), sentRow(two)), reply(rowOf(one, `"statusCode":2,"statusMessage":"Sent"`)), reply(rowOf(two, `"statusCode":"Not Sent"`)),
@@ -276,7 +276,7 @@ func FuzzParseAnswer(f *testing.F) {
 	})
 }
 
-// spelledOut is the reply with every escape resolved.
+// spelledOut returns the reply with every escape decoded.
 func spelledOut(body []byte) string {
 	var v any
 	if json.Unmarshal(body, &v) != nil {
@@ -285,7 +285,7 @@ func spelledOut(body []byte) string {
 	return fmt.Sprint(v)
 }
 
-// vouches says whether a row of the reply names the number beside the word sent.
+// vouches reports whether a row of the reply has the number and the word sent.
 func vouches(body []byte, number sms.MSISDN) bool {
 	d := json.NewDecoder(strings.NewReader(string(body)))
 	d.UseNumber()

@@ -8,7 +8,7 @@ import (
 
 var _ providers.Balancer = (*Provider)(nil)
 
-// Balance asks for the account's SMS credits.
+// Balance reads the account's SMS credits.
 func (p *Provider) Balance(ctx context.Context) (providers.Balance, error) {
 	reply, err := p.post(ctx, opBalance, creditsPath, creditsBody(p.login))
 	if err != nil {
@@ -28,8 +28,8 @@ func creditsBody(l login) []byte {
 	}{l.username, l.apiKey.Reveal()})
 }
 
-// parseCredits says what the body of a 2xx means: a balance, or a verdict (without
-// Op), or neither, if nothing of it is understood. It has no effects.
+// parseCredits parses the body of a 2xx answer. It returns the balance, or the error for an error code
+// (without Op), or two nils if the body is not understood.
 func parseCredits(body []byte) (*providers.Balance, *providers.Error) {
 	o, verdict := parseEnvelope(body)
 	if o == nil {
@@ -38,8 +38,8 @@ func parseCredits(body []byte) (*providers.Balance, *providers.Error) {
 	return amount(o, "credits"), nil
 }
 
-// amount reads a balance that may be written as a number or as a string; nil if
-// there is none.
+// amount returns the balance under a name, which may be a JSON number or string. It returns nil if there
+// is no valid balance.
 func amount(o providers.Object, name string) *providers.Balance {
 	written, _ := o.Text(name)
 	credits, ok := providers.ParseAmount(written)

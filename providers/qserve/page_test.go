@@ -15,8 +15,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// prose are the lines of the page that hold no table, code or parameter, and where
-// what they say has its place.
+// prose are the lines of the page without a table, code or parameter; the value names the code that implements
+// them.
 var prose = map[string]string{
 	"API Endpoint https://api.qserve.co.ke/version1":                                                              "DefaultBaseURL, with what all paths begin with",
 	"To Send BulkSMS you need to make a POST call to the following url :":                                         "Client.Call posts",
@@ -26,11 +26,11 @@ var prose = map[string]string{
 	"Unvalid secret_key for this domain. This error appears if you use an API key non specified for your domain. " +
 		"Developper or Universal API keys doesn't have domain checker.": "answers; there is no domain to give",
 	"Unknown or unvalid user token . This error appears if you use an unknow user token or if the user token expired.": "answers",
-	"QUERY PARAMETERS": "they stand in the body, as the page's own sample has it",
+	"QUERY PARAMETERS": "sent in the body, as in the page's sample",
 }
 
-// offers are what the page says that the API provides, and where it is; empty means
-// that it is offered.
+// offers are the features that the page lists. The value is the reason why the package does not implement one; empty
+// if it does.
 var offers = map[string]string{
 	"Send Bulk SMS":      "",
 	"error codes":        "",
@@ -40,22 +40,22 @@ var offers = map[string]string{
 	"Mpesa Integrations": "named without an endpoint, and no message",
 }
 
-// unread are the fields of replies that decide nothing, and why.
+// unread are the fields of replies that the package ignores, with the reason.
 var unread = map[string]string{
 	"recipientsCount": "only the rows count",
 	"statusMessage":   "the outer one goes with statusCode, which decides",
 }
 
-// section is what the page says below one heading.
+// section is the part of the page under one heading.
 type section struct {
 	url    string
 	sample string
-	rows   []string // the first cells
+	rows   []string // the first cell of each row
 }
 
 const offersPrefix = "254sms API provides access to "
 
-// readPage takes testdata/page.txt apart and fails on a line that has no place.
+// readPage parses testdata/page.txt and fails for a line that it does not recognise.
 func readPage(t *testing.T) (sections map[string]*section, offered []string) {
 	t.Helper()
 	raw, err := os.ReadFile("testdata/page.txt")
@@ -88,7 +88,7 @@ func readPage(t *testing.T) (sections map[string]*section, offered []string) {
 				now.rows, row = append(now.rows, strings.TrimSpace(cell)), ""
 			}
 		default:
-			t.Errorf("a line that has no place: %q", line)
+			t.Errorf("the test does not recognise the line %q", line)
 		}
 	}
 	if row != "" || depth != 0 {
@@ -116,7 +116,7 @@ func fields(t *testing.T, body []byte) []string {
 
 var bareName = regexp.MustCompile(`(?m)^(\w+):`)
 
-// real makes JSON of a sample, which the page prints as a browser shows it.
+// real converts a sample to JSON. The page shows samples in a browser's display form.
 func real(sample string) string {
 	sample = regexp.MustCompile(`//.*`).ReplaceAllString(sample, "")
 	return bareName.ReplaceAllString(sample, `"$1":`)

@@ -1,19 +1,20 @@
-// Package qserve speaks the HTTP API of QServe (Kenya), which sells as 254sms.
+// Package qserve implements a provider for the HTTP API of QServe (Kenya), whose brand is 254sms.
 //
-// What the vendor documents stands on its page of the API, https://api.qserve.co.ke;
-// facts that come from elsewhere say so. Both of its endpoints are here: sending
-// and credits. Not offered, because the page names them in one sentence and gives
-// no endpoint: delivery reports, disbursing airtime, M-Pesa C2B and the other M-Pesa
-// integrations. There are no message ids, so there is nothing to ask for either, and
-// no idempotency key: a call that may have been taken must not be repeated.
+// The vendor's documentation is https://api.qserve.co.ke, called "the page" here. Facts from other
+// sources are marked as such. The package implements both endpoints on the page: sending and credits.
+// It does not support delivery reports (DLR), airtime, M-Pesa C2B and other M-Pesa integrations,
+// because the page mentions them in one sentence without an endpoint.
 //
-// The replies that the page prints are as a browser shows JSON, with bare names and
-// a comment. They are taken to be that JSON on the wire, a bare object as well as the
-// array of one; statusCode and statusMessage stand the wrong way round in the rows
-// of recipients, and so either is read for what it says. The fields recipientsCount,
-// the outer statusMessage and the row's message (the body, given back) are not read:
-// only the rows count. The codes X000 to X003 are not explained in QServe's terms
-// (secret keys, domains, user tokens); where they stand in a reply is not said.
+// The gateway has no message IDs, so no message can be looked up. It has no idempotency keys, so a call
+// that may have been taken must not be repeated.
+//
+// The page shows replies in the form in which a browser displays JSON: names without quotes, and a
+// comment. The package assumes that the wire has JSON, and accepts a bare object as well as an array of
+// one object. In the rows of recipients on the page, the values of statusCode and statusMessage are
+// exchanged, so the package accepts the status in either field. It ignores recipientsCount, the outer
+// statusMessage and the row's message (a copy of the body), because only the rows give the result of
+// each recipient. The page explains the codes X000 to X003 with terms that QServe does not use
+// elsewhere (secret keys, domains, user tokens), and does not name the field of a reply that has them.
 package qserve
 
 import (
@@ -26,16 +27,16 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// What https://api.qserve.co.ke documents, unless it says otherwise.
+// Values from https://api.qserve.co.ke, unless another source is named.
 const (
-	// Name is the provider's name in configuration.
+	// Name is the provider's name in the configuration.
 	Name = "qserve"
-	// DefaultBaseURL is what the documented paths are appended to.
+	// DefaultBaseURL is the address to which the documented paths are appended.
 	DefaultBaseURL = "https://api.qserve.co.ke"
-	// MaxRecipients is how many numbers a call may carry. The page publishes no
-	// limit: this is our choice, and max_recipients may lower it.
+	// MaxRecipients is the maximum number of recipients in one call. The page publishes no limit; 100
+	// is Tuma's choice, and max_recipients may lower it.
 	MaxRecipients = 100
-	// DefaultSender is the sender ID of a batch that has none.
+	// DefaultSender is the sender ID that is sent for a batch without one.
 	DefaultSender = "254sms"
 
 	sendPath    = "/version1/sendsms"
@@ -49,27 +50,27 @@ const (
 	opBalance = "qserve balance"
 )
 
-// Config is an account at QServe.
+// Config configures a Provider.
 type Config struct {
 	providers.Endpoint
-	// Username and APIKey are the login; both are needed.
+	// Username and APIKey are the login. Both are required.
 	Username string
 	APIKey   providers.Secret
 }
 
-// Provider sends through one account at QServe and asks for its credits. It is safe
-// for concurrent use.
+// Provider sends through one account at QServe. It can also read the account's credits. It is safe for
+// concurrent use.
 type Provider struct {
 	client *providers.Client
 	info   providers.Info
 	login  login
 }
 
-// login is what every request begins with.
+// login holds the first fields of every request.
 type login struct {
 	username string
-	// apiKey is behind a pointer: fmt prints what is in unexported fields without
-	// asking its methods.
+	// apiKey is a pointer because fmt does not call the methods of a Secret in an unexported field
+	// and would print its text.
 	apiKey *providers.Secret
 }
 
@@ -85,12 +86,12 @@ func New(cfg Config) (*Provider, error) {
 	return &Provider{client: client, info: info, login: login{cfg.Username, &cfg.APIKey}}, nil
 }
 
-// Kind describes QServe to the configuration.
+// Kind returns QServe's entry for the catalog: its name, its settings and how to open an account.
 func Kind() providers.Kind {
 	return providers.Kind{
-		Name: Name, BaseURL: DefaultBaseURL, Required: []string{"username", "api_key"},
+		Name: Name, BaseURL: DefaultBaseURL, Required: []providers.Field{{Name: "username"}, {Name: "api_key", Secret: true}},
 		New: func(s providers.Settings) (providers.Provider, error) {
-			p, err := New(Config{Endpoint: s.Endpoint, Username: s.Username, APIKey: s.APIKey})
+			p, err := New(Config{Endpoint: s.Endpoint, Username: s.Login["username"], APIKey: s.Secrets["api_key"]})
 			if err != nil {
 				return nil, err
 			}
@@ -99,13 +100,14 @@ func Kind() providers.Kind {
 	}
 }
 
-// Info tells the limits of the gateway and the account's fingerprint.
+// Info returns the limits of the gateway and the fingerprint of the account.
 func (p *Provider) Info() providers.Info { return p.info }
 
-// Send puts one batch to the gateway, once. Every verdict stands in the table of
-// errors and in the doc of providers.StatusVerdict. The credit left is on the first
-// result. A batch that cannot be a call (no recipients or too many) is Rejected for
-// the campaign without a request. Keys and flash mean nothing here.
+// Send submits one batch to the gateway, once. The first result has the account's remaining credits.
+// b.IdempotencyKey and b.Flash are ignored.
+//
+// A batch with no or too many recipients causes no request; it is Rejected with Scope Campaign. Every
+// other error comes from the gateway's error codes or from providers.StatusVerdict.
 func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 	if what := p.info.Refusal(b); what != "" {
 		return nil, providers.NoCall(opSend, what)
@@ -118,14 +120,14 @@ func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Res
 	return reply.Results(opSend, results, verdict)
 }
 
-// post puts a body to the gateway and returns a 2xx reply, or an *Error. No status
-// stands for "not sent": the page does not say how errors come.
+// post sends a body to the gateway and returns a 2xx reply, or an *Error. The page does not give the HTTP
+// status of errors. So ErrorsInBody is not set, and a 404, 405 or 415 is Unknown.
 func (p *Provider) post(ctx context.Context, op, path string, body []byte) (*providers.Reply, error) {
 	return p.client.Call(ctx, providers.Request{Op: op, Path: path, ContentType: jsonContentType, Body: body})
 }
 
-// sendBody is the body of a send. It is never used again: the transport may read it
-// after the call has returned.
+// sendBody returns the body of a send. The buffer must not be reused, because the HTTP transport may
+// still read it after the call has returned.
 func sendBody(l login, b providers.Batch) []byte {
 	from := b.From
 	if from == "" {
@@ -140,7 +142,7 @@ func sendBody(l login, b providers.Batch) []byte {
 	}{l.username, l.apiKey.Reveal(), from, phones(b.To), b.Body})
 }
 
-// phones is a list of numbers with commas between.
+// phones returns a list of numbers separated by commas.
 func phones(to []sms.MSISDN) string {
 	list := make([]byte, 0, len(to)*len("254725656565,"))
 	for i, number := range to {
@@ -152,11 +154,11 @@ func phones(to []sms.MSISDN) string {
 	return string(list)
 }
 
-// encode writes JSON with < > & as they are. What is not UTF-8 becomes U+FFFD.
+// encode returns JSON in which < > & are not escaped. Invalid UTF-8 becomes U+FFFD.
 func encode(fields any) []byte {
 	var buf bytes.Buffer
 	e := json.NewEncoder(&buf)
 	e.SetEscapeHTML(false)
-	_ = e.Encode(fields) // strings always encode
+	_ = e.Encode(fields) // cannot fail for a struct of strings
 	return bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
 }

@@ -29,14 +29,13 @@ func account(t testing.TB, base string) *Provider {
 	return p
 }
 
-// request is what a server has seen of one.
+// request holds the parts of a request that a test server got.
 type request struct {
 	method, uri, body string
 	header            http.Header
 }
 
-// answering starts a server that gives every request the same answer and tells what
-// it was asked.
+// answering starts a server that gives every request the same answer, and returns the requests that it got.
 func answering(t *testing.T, status int, body string) (*Provider, <-chan request) {
 	t.Helper()
 	seen := make(chan request, 8)
@@ -51,7 +50,7 @@ func answering(t *testing.T, status int, body string) (*Provider, <-chan request
 }
 
 func batch(to ...sms.MSISDN) providers.Batch {
-	return providers.Batch{Key: "58c0d0f9-7dc6-4ce0-91ae-2d84c5880713", From: "ACME", Body: "Hello", To: to}
+	return providers.Batch{IdempotencyKey: "58c0d0f9-7dc6-4ce0-91ae-2d84c5880713", From: "ACME", Body: "Hello", To: to}
 }
 
 func verdict(t *testing.T, err error) providers.Error {
@@ -61,7 +60,7 @@ func verdict(t *testing.T, err error) providers.Error {
 		t.Fatalf("error %v (%T), want an *Error", err, err)
 	}
 	if strings.Contains(e.Error(), "s3cr3t") || strings.Contains(e.Error(), one.String()) {
-		t.Fatalf("error %v tells too much", e)
+		t.Fatalf("error %v holds a secret or a number", e)
 	}
 	plain := *e
 	plain.Err = nil
@@ -80,7 +79,7 @@ func TestTheBodyIsTheDocumentedOne(t *testing.T) {
 		"no sender":    {func(b *providers.Batch) { b.From = "" }, `"sender_id":"254sms","phone":"254725656565,254722998999","message":"Hello"`},
 		"signs":        {func(b *providers.Batch) { b.Body = "a&b<c>+ %41 €\n\"é漢😀" }, `"sender_id":"ACME","phone":"254725656565,254722998999","message":"a&b<c>+ %41 €\n\"é漢😀"`},
 		"broken UTF-8": {func(b *providers.Batch) { b.Body = "a\xff" }, `"sender_id":"ACME","phone":"254725656565,254722998999","message":"a\ufffd"`},
-		"flash, key":   {func(b *providers.Batch) { b.Flash, b.Key = true, "" }, `"sender_id":"ACME","phone":"254725656565,254722998999","message":"Hello"`},
+		"flash, key":   {func(b *providers.Batch) { b.Flash, b.IdempotencyKey = true, "" }, `"sender_id":"ACME","phone":"254725656565,254722998999","message":"Hello"`},
 	} {
 		b := batch(one, two)
 		tc.change(&b)
@@ -193,12 +192,12 @@ func TestNewTellsEveryMistake(t *testing.T) {
 		want     []string
 	}{
 		"nothing":       {providers.Settings{}, []string{"username", "api_key"}},
-		"good":          {providers.Settings{Username: "u", APIKey: "k"}, nil},
-		"limit lowered": {providers.Settings{Endpoint: providers.Endpoint{MaxRecipients: 1}, Username: "u", APIKey: "k"}, nil},
-		"limit raised":  {providers.Settings{Endpoint: providers.Endpoint{MaxRecipients: 101}, Username: "u", APIKey: "k"}, []string{"max_recipients"}},
-		"http":          {providers.Settings{Endpoint: providers.Endpoint{BaseURL: "http://api.qserve.co.ke"}, Username: "u", APIKey: "k"}, []string{"base_url"}},
-		"a password":    {providers.Settings{Username: "u", APIKey: "k", Password: "p"}, []string{"password"}},
-		"an option":     {providers.Settings{Username: "u", APIKey: "k", Options: map[string]string{"flash": "true"}}, []string{"flash"}},
+		"good":          {providers.Settings{Login: map[string]string{"username": "u"}, Secrets: map[string]providers.Secret{"api_key": "k"}}, nil},
+		"limit lowered": {providers.Settings{Endpoint: providers.Endpoint{MaxRecipients: 1}, Login: map[string]string{"username": "u"}, Secrets: map[string]providers.Secret{"api_key": "k"}}, nil},
+		"limit raised":  {providers.Settings{Endpoint: providers.Endpoint{MaxRecipients: 101}, Login: map[string]string{"username": "u"}, Secrets: map[string]providers.Secret{"api_key": "k"}}, []string{"max_recipients"}},
+		"http":          {providers.Settings{Endpoint: providers.Endpoint{BaseURL: "http://api.qserve.co.ke"}, Login: map[string]string{"username": "u"}, Secrets: map[string]providers.Secret{"api_key": "k"}}, []string{"base_url"}},
+		"a password":    {providers.Settings{Login: map[string]string{"username": "u"}, Secrets: map[string]providers.Secret{"api_key": "k", "password": "p"}}, []string{"password"}},
+		"an option":     {providers.Settings{Login: map[string]string{"username": "u"}, Secrets: map[string]providers.Secret{"api_key": "k"}, Options: map[string]string{"flash": "true"}}, []string{"flash"}},
 	} {
 		p, err := Kind().Open(tc.settings)
 		var got []string

@@ -9,12 +9,13 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// message are the parameters that every send takes, by the vendor's names.
+// messageNeeds and messageTakes are the required and the optional parameters of every send.
 var messageNeeds, messageTakes = []string{"SourceAddress", "Body"}, []string{"ScheduleDate", "SourceTON", "ValidityPeriod"}
 
-const pastTheLedger = ", past the ledger: nothing keeps it from being sent twice"
+// pastTheLedger ends the confirmation of an action that sends without the ledger.
+const pastTheLedger = ", without a record in Tuma: nothing prevents sending it twice"
 
-// actions are the administration, by the vendor's names.
+// actions returns the administrative actions, under the vendor's names.
 func actions() []providers.Action {
 	type params = map[string]string
 	nothing := func(do func(*Provider, context.Context) error) doing {
@@ -34,7 +35,7 @@ func actions() []providers.Action {
 	}
 	list := []providers.Action{
 		{
-			Name: "CreateUser", Does: "create a child user; an admin's account only",
+			Name: "CreateUser", Does: "create a child user; the account must have admin access",
 			Needs: []string{"ChildUsername", "ChildPassword", "AccessLevel", "FirstName", "LastName", "Email", "Credits"},
 			Takes: []string{"Telephone", "CreditReminder", "Alert"}, Do: createUser.do("CreateUser"),
 		},
@@ -46,26 +47,26 @@ func actions() []providers.Action {
 			Name: "ImportContactsCSV", Does: "add contacts, one a line: name,number,email,group,…",
 			Needs: []string{"ContactsCSV"}, Takes: []string{"IgnoreDupes", "OverwriteDupes"}, Do: importContacts.do("ImportContactsCSV"),
 		},
-		{Name: "DeleteAllContacts", Does: "delete all contacts", Confirm: "deletes all contacts, for good", Do: nothing((*Provider).DeleteAllContacts).do("DeleteAllContacts")},
-		{Name: "DeleteAllGroups", Does: "delete all groups", Confirm: "deletes all groups, for good", Do: nothing((*Provider).DeleteAllGroups).do("DeleteAllGroups")},
+		{Name: "DeleteAllContacts", Does: "delete all contacts", Confirm: "deletes all contacts permanently", Do: nothing((*Provider).DeleteAllContacts).do("DeleteAllContacts")},
+		{Name: "DeleteAllGroups", Does: "delete all groups", Confirm: "deletes all groups permanently", Do: nothing((*Provider).DeleteAllGroups).do("DeleteAllGroups")},
 		{
 			Name: "EmptyGroup", Does: "remove all contacts from a group", Needs: []string{"Group"},
-			Confirm: "removes everybody from the group, for good", Do: group((*Provider).EmptyGroup).do("EmptyGroup"),
+			Confirm: "removes all contacts from the group permanently", Do: group((*Provider).EmptyGroup).do("EmptyGroup"),
 		},
 		{
 			Name: "DeleteGroup", Does: "delete a group", Needs: []string{"Group"},
-			Confirm: "deletes the group, for good", Do: group((*Provider).DeleteGroup).do("DeleteGroup"),
+			Confirm: "deletes the group permanently", Do: group((*Provider).DeleteGroup).do("DeleteGroup"),
 		},
 		{
-			Name: "SendList", Does: "send to a list kept at the gateway; the ledger knows nothing of it",
+			Name: "SendList", Does: "send to a list stored at the gateway, without a record in Tuma",
 			Needs: append([]string{"ListName"}, messageNeeds...), Takes: messageTakes,
-			Confirm: "sends to everybody in the list" + pastTheLedger,
+			Confirm: "sends to every number in the list" + pastTheLedger,
 			Do:      stored(func(name string) providers.StoredBatch { return providers.StoredBatch{List: name} }, "ListName").do("SendList"),
 		},
 		{
-			Name: "SendGroup", Does: "send to a group kept at the gateway; the ledger knows nothing of it",
+			Name: "SendGroup", Does: "send to a group stored at the gateway, without a record in Tuma",
 			Needs: append([]string{"GroupName"}, messageNeeds...), Takes: messageTakes,
-			Confirm: "sends to everybody in the group" + pastTheLedger,
+			Confirm: "sends to every number in the group" + pastTheLedger,
 			Do:      stored(func(name string) providers.StoredBatch { return providers.StoredBatch{Group: name} }, "GroupName").do("SendGroup"),
 		},
 		{
@@ -76,10 +77,11 @@ func actions() []providers.Action {
 	return list
 }
 
-// doing is an action at a provider of this package.
+// doing performs an action with this package's Provider.
 type doing func(ctx context.Context, p *Provider, in map[string]string) (providers.Table, error)
 
-// do is the action for whoever knows only the contract.
+// do converts d to a function for Action.Do, which gets a providers.Provider. It returns an error if the
+// provider is not of this package.
 func (d doing) do(name string) func(context.Context, providers.Provider, map[string]string) (providers.Table, error) {
 	return func(ctx context.Context, p providers.Provider, in map[string]string) (providers.Table, error) {
 		own, ok := p.(*Provider)
@@ -137,13 +139,13 @@ func sendStored(ctx context.Context, p *Provider, b providers.StoredBatch, in ma
 	ton, err := whole(in, "SourceTON")
 	seconds, secondsErr := whole(in, "ValidityPeriod")
 	o := SendOptions{SourceTON: ton, ValidityPeriod: MaxValidity + 1}
-	if seconds <= int(MaxValidity/time.Second) { // or the product could be anything
+	if seconds <= int(MaxValidity/time.Second) { // otherwise the product could overflow
 		o.ValidityPeriod = time.Duration(seconds) * time.Second
 	}
 	var dateErr error
 	if date := in["ScheduleDate"]; date != "" {
 		if o.ScheduleDate, dateErr = time.ParseInLocation(timestamp, date, p.zone); dateErr != nil {
-			dateErr = providers.Mistake("ScheduleDate", "must be YYYYMMDDHHMMSS, London's time")
+			dateErr = providers.Mistake("ScheduleDate", "must be YYYYMMDDHHMMSS in London time")
 		}
 	}
 	if err = errors.Join(err, secondsErr, dateErr); err != nil {
@@ -171,12 +173,12 @@ var backgroundMessages doing = func(ctx context.Context, p *Provider, in map[str
 	}
 	table := providers.Table{Columns: []string{"MessageID", "Destination", "Status"}}
 	for _, m := range messages {
-		table.Rows = append(table.Rows, []string{m.MessageID, m.To.String(), m.Report.State})
+		table.Rows = append(table.Rows, []string{m.MessageID, m.To.String(), m.Status.State})
 	}
 	return table, nil
 }
 
-// decimal reads a parameter that is a number; none is 0.
+// decimal parses a parameter that is a decimal number. It returns 0 for a missing one.
 func decimal(in map[string]string, name string) (float64, error) {
 	if in[name] == "" {
 		return 0, nil
@@ -188,19 +190,19 @@ func decimal(in map[string]string, name string) (float64, error) {
 	return n, nil
 }
 
-// whole reads a parameter that is a whole number; none is 0, which itself is no value.
+// whole parses a parameter that is a whole number of at least 1. It returns 0 for a missing one.
 func whole(in map[string]string, name string) (int, error) {
 	if in[name] == "" {
 		return 0, nil
 	}
 	n, err := strconv.Atoi(in[name])
 	if err != nil || n < 1 {
-		return 0, providers.Mistake(name, "must be a whole number above zero")
+		return 0, providers.Mistake(name, "must be a whole number of at least 1")
 	}
 	return n, nil
 }
 
-// flag reads a parameter that is set with 1.
+// flag parses a parameter that is 1 (true) or 0 (false). It returns false for a missing one.
 func flag(in map[string]string, name string) (bool, error) {
 	switch in[name] {
 	case "", "0":

@@ -18,34 +18,34 @@ import (
 
 // The values of AccessLevel.
 const (
-	// AccessNormal is a user who can send.
+	// AccessNormal lets a user send.
 	AccessNormal = "Normal"
-	// AccessAdmin is a user who can have users of its own.
+	// AccessAdmin lets a user also create child users.
 	AccessAdmin = "Admin"
 )
 
-// User is a child user to be created. All fields are needed but those that say
-// otherwise.
+// User is a child user to create. Username, Password, FirstName, LastName and Email are required.
 type User struct {
 	Username string
 	Password providers.Secret
 	// AccessLevel is AccessNormal or AccessAdmin. Default: AccessNormal.
 	AccessLevel                string
 	FirstName, LastName, Email string
-	// Telephone may be empty.
+	// Telephone is optional.
 	Telephone string
-	// Credits are what the user begins with; they are taken from this account.
+	// Credits is the number of credits that are moved from this account to the user. It must not be
+	// negative.
 	Credits float64
-	// CreditReminder is how many credits are left when the user is warned by email;
-	// 0: never.
+	// CreditReminder is the number of remaining credits at which the user gets a reminder by email;
+	// 0 means never.
 	CreditReminder float64
-	// Alert is after how many days without activity an alert is sent; 0: never.
+	// Alert is the number of days without activity after which an alert is sent; 0 means never.
 	Alert int
 }
 
-// CreateUser creates a child user, if the account is an admin's. Where the gateway
-// explains a refusal, the error does too, without the password. An Unknown error may
-// have created the user.
+// CreateUser creates a child user. The account must have admin access. If the gateway explains a
+// refusal, the error contains the explanation, without the password. After an error whose Outcome is
+// Unknown, the user may have been created.
 func (p *Provider) CreateUser(ctx context.Context, u User) error {
 	const op = "textconnect CreateUser"
 	if u.AccessLevel == "" {
@@ -53,11 +53,11 @@ func (p *Provider) CreateUser(ctx context.Context, u User) error {
 	}
 	switch {
 	case u.Username == "", u.Password == "", u.FirstName == "", u.LastName == "", u.Email == "":
-		return refusal(op, "a user needs a username, a password, a first and a last name and an email address")
+		return refusal(op, "username, password, first name, last name and email are required")
 	case u.AccessLevel != AccessNormal && u.AccessLevel != AccessAdmin:
-		return refusal(op, "an access level is Normal or Admin")
+		return refusal(op, "the access level must be Normal or Admin")
 	case !isCredits(u.Credits), !isCredits(u.CreditReminder), u.Alert < 0:
-		return refusal(op, "credits and days must not be below zero")
+		return refusal(op, "credits, credit reminder and alert must not be negative")
 	}
 	form := p.form("CreateUser")
 	for _, f := range []struct {
@@ -95,16 +95,16 @@ func nonZero(n float64) string {
 	return amount(n)
 }
 
-// longNumber may be somebody's.
+// longNumber matches a number that may be a phone number.
 var longNumber = regexp.MustCompile(`[0-9][0-9 ().+-]{4,}[0-9]`)
 
-// explanation returns the lines beneath a code as one, short and without anything
-// that an error must not tell.
+// explanation returns the lines after a code as one line of at most 200 bytes, with the password, the
+// client's secrets and phone numbers masked.
 func (p *Provider) explanation(body []byte, password providers.Secret) string {
 	const longest = 200
 	_, rest, _ := bytes.Cut(bytes.TrimSpace(body), []byte("\n"))
 	if len(rest) > 8*longest {
-		return "" // no explanation, and cut it might end in half a password
+		return "" // too long for an explanation; a cut text might end with a part of the password
 	}
 	why := strings.ToValidUTF8(string(rest), "")
 	raw := password.Reveal()
@@ -114,21 +114,21 @@ func (p *Provider) explanation(body []byte, password providers.Secret) string {
 	why = p.client.Scrub(why)
 	why = strings.Join(strings.FieldsFunc(why, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }), " ")
 	if strings.Contains(squeezed(why), squeezed(raw)) {
-		return "" // spelt in yet another way
+		return "" // the text contains the password in another spelling
 	}
 	why = longNumber.ReplaceAllStringFunc(why, sms.Mask)
 	return strings.ToValidUTF8(why[:min(len(why), longest)], "")
 }
 
-// squeezed is a text in lower case and without white space.
+// squeezed returns a text in lower case and without white space.
 func squeezed(s string) string { return strings.ToLower(strings.Join(strings.Fields(s), "")) }
 
-// UpdateCredits moves credits to a child user of this account, or back from it if
-// quantity is below zero. An Unknown error may have moved them.
+// UpdateCredits moves credits from this account to a child user, or back if quantity is negative. After
+// an error whose Outcome is Unknown, the credits may have been moved.
 func (p *Provider) UpdateCredits(ctx context.Context, username string, quantity float64) error {
 	const op = "textconnect UpdateCredits"
 	if username == "" || quantity == 0 || math.IsNaN(quantity) || math.IsInf(quantity, 0) {
-		return refusal(op, "name a user and a number of credits")
+		return refusal(op, "the username must not be empty, and the quantity must be a number other than 0")
 	}
 	form := providers.AppendField(p.form("UpdateCredits"), "ChildUsername", username)
 	_, err := p.done(ctx, op, providers.AppendField(form, "Quantity", amount(quantity)))
@@ -147,14 +147,13 @@ func (p *Provider) DeleteAllGroups(ctx context.Context) error {
 	return err
 }
 
-// EmptyGroup removes all contacts from a group. The name of the action and of its
-// parameter are the sibling's.
+// EmptyGroup removes all contacts from a group. The names of the action and of its parameter are the
+// sibling's.
 func (p *Provider) EmptyGroup(ctx context.Context, group string) error {
 	return p.onGroup(ctx, "EmptyGroup", group)
 }
 
-// DeleteGroup deletes a group. The name of the action and of its parameter are the
-// sibling's.
+// DeleteGroup deletes a group. The names of the action and of its parameter are the sibling's.
 func (p *Provider) DeleteGroup(ctx context.Context, group string) error {
 	return p.onGroup(ctx, "DeleteGroup", group)
 }
@@ -162,14 +161,14 @@ func (p *Provider) DeleteGroup(ctx context.Context, group string) error {
 func (p *Provider) onGroup(ctx context.Context, action, group string) error {
 	op := Name + " " + action
 	if group == "" {
-		return refusal(op, "no group")
+		return refusal(op, "the group is missing")
 	}
 	_, err := p.done(ctx, op, providers.AppendField(p.form(action), "Group", group))
 	return err
 }
 
-// done does something that is answered with 1. The reply comes with an error that is
-// made of it.
+// done performs an action whose answer is 1 after success. It returns the reply also with an error, if
+// there is a reply.
 func (p *Provider) done(ctx context.Context, op string, form []byte) (*providers.Reply, error) {
 	reply, err := p.post(ctx, op, form)
 	if err != nil {

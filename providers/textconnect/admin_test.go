@@ -14,7 +14,7 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// act does an action by its name, with parameters that it says are good.
+// act performs the action with that name, after Check has accepted the parameters.
 func act(t testing.TB, p providers.Provider, name string, in map[string]string) (providers.Table, error) {
 	t.Helper()
 	list := Kind().Actions
@@ -30,7 +30,7 @@ func act(t testing.TB, p providers.Provider, name string, in map[string]string) 
 
 var ann = User{Username: "ann", Password: "hunter2", FirstName: "Ann", LastName: "Lee", Email: "ann@example.com"}
 
-// administration is every deed that is answered with 1, as a method, with its form.
+// administration lists every method whose successful answer is 1, with the form that it sends.
 var administration = map[string]struct {
 	do   func(context.Context, *Provider) error
 	want url.Values
@@ -132,23 +132,23 @@ func TestAdministrationThatIsWrongMakesNoRequest(t *testing.T) {
 		return p.CreateUser(t.Context(), u)
 	}
 	for name, err := range map[string]error{
-		"no username":       user(func(u *User) { u.Username = "" }),
-		"no password":       user(func(u *User) { u.Password = "" }),
-		"no first name":     user(func(u *User) { u.FirstName = "" }),
-		"no last name":      user(func(u *User) { u.LastName = "" }),
-		"no email":          user(func(u *User) { u.Email = "" }),
-		"odd access":        user(func(u *User) { u.AccessLevel = "Root" }),
-		"negative credits":  user(func(u *User) { u.Credits = -1 }),
-		"credits no number": user(func(u *User) { u.Credits = math.NaN() }),
-		"endless credits":   user(func(u *User) { u.Credits = math.Inf(1) }),
-		"negative reminder": user(func(u *User) { u.CreditReminder = -1 }),
-		"negative alert":    user(func(u *User) { u.Alert = -1 }),
-		"nobody's credits":  p.UpdateCredits(t.Context(), "", 5),
-		"nothing to move":   p.UpdateCredits(t.Context(), "ann", 0),
-		"no number to move": p.UpdateCredits(t.Context(), "ann", math.NaN()),
-		"too much to move":  p.UpdateCredits(t.Context(), "ann", math.Inf(-1)),
-		"empty no group":    p.EmptyGroup(t.Context(), ""),
-		"delete no group":   p.DeleteGroup(t.Context(), ""),
+		"no username":            user(func(u *User) { u.Username = "" }),
+		"no password":            user(func(u *User) { u.Password = "" }),
+		"no first name":          user(func(u *User) { u.FirstName = "" }),
+		"no last name":           user(func(u *User) { u.LastName = "" }),
+		"no email":               user(func(u *User) { u.Email = "" }),
+		"odd access":             user(func(u *User) { u.AccessLevel = "Root" }),
+		"negative credits":       user(func(u *User) { u.Credits = -1 }),
+		"credits no number":      user(func(u *User) { u.Credits = math.NaN() }),
+		"endless credits":        user(func(u *User) { u.Credits = math.Inf(1) }),
+		"negative reminder":      user(func(u *User) { u.CreditReminder = -1 }),
+		"negative alert":         user(func(u *User) { u.Alert = -1 }),
+		"credits without a user": p.UpdateCredits(t.Context(), "", 5),
+		"nothing to move":        p.UpdateCredits(t.Context(), "ann", 0),
+		"no number to move":      p.UpdateCredits(t.Context(), "ann", math.NaN()),
+		"too much to move":       p.UpdateCredits(t.Context(), "ann", math.Inf(-1)),
+		"empty no group":         p.EmptyGroup(t.Context(), ""),
+		"delete no group":        p.DeleteGroup(t.Context(), ""),
 	} {
 		if e := verdict(t, err); e.Outcome != providers.Rejected || e.Scope != providers.Call {
 			t.Errorf("%s: %+v", name, e)
@@ -257,7 +257,7 @@ func TestActionsDoWhatTheMethodsDo(t *testing.T) {
 			t.Errorf("%s: %v (-want +got):\n%s", name, err, diff)
 		}
 		form := s.form(t)
-		for field, value := range tc.in { // the names are the vendor's: what goes in comes out
+		for field, value := range tc.in { // parameters and form fields have the same names
 			if form.Get(field) != value {
 				t.Errorf("%s: %s is %q on the wire", name, field, form.Get(field))
 			}
@@ -275,9 +275,9 @@ func TestActionsThatDestroyOrSendWantToBeConfirmed(t *testing.T) {
 		var says string
 		switch {
 		case strings.HasPrefix(a.Name, "Delete"), strings.HasPrefix(a.Name, "Empty"):
-			says = "for good"
+			says = "permanently"
 		case strings.HasPrefix(a.Name, "Send"):
-			says = "past the ledger"
+			says = "without a record in Tuma"
 		}
 		if (a.Confirm != "") != (says != "") || !strings.Contains(a.Confirm, says) || a.Does == "" {
 			t.Errorf("%s: does %q, has to be confirmed: %q", a.Name, a.Does, a.Confirm)

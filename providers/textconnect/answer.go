@@ -12,14 +12,15 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// code is one of the gateway's, and what it says of a send.
+// code is the meaning of one of the gateway's error codes in the answer to a send.
 type code struct {
 	outcome providers.Outcome
 	scope   providers.Scope
 	cause   providers.Cause
-	reason  string // of a recipient
-	text    string // the page's
-	// elsewhere: it speaks of other actions and can say nothing of a send.
+	reason  string // the Result.Reason of a recipient with this code
+	text    string // the description on the page
+	// elsewhere reports whether the code belongs to other actions, so that it has no meaning for a
+	// send.
 	elsewhere bool
 }
 
@@ -35,7 +36,7 @@ func recipient(reason, text string) code {
 	return code{outcome: providers.Rejected, scope: providers.Recipient, reason: reason, text: text}
 }
 
-// doubtful codes may come after messages have gone out.
+// doubtful returns a code that the gateway may answer after it has sent messages.
 func doubtful(text string) code {
 	return code{outcome: providers.Unknown, scope: providers.Call, cause: providers.CauseGateway, reason: reasonGateway, text: text}
 }
@@ -46,7 +47,7 @@ func elsewhere(text string) code {
 	}
 }
 
-// codes are the page's "Error Codes", and judged here.
+// codes maps the page's "Error Codes". The outcomes, scopes and causes are this package's judgement.
 var codes = map[int]code{
 	-100: account(providers.CauseCredit, "Not Enough Credits"),
 	-101: account(providers.CauseCredit, "Invalid CreditID"),
@@ -57,7 +58,7 @@ var codes = map[int]code{
 	-301: doubtful("Unknown Error"),
 	-302: doubtful("Return XML Error"),
 	-303: doubtful("Received XML Error"),
-	-400: doubtful("Some numbers in list failed"), // and some have not
+	-400: doubtful("Some numbers in list failed"), // so others were sent
 
 	-401: recipient("invalid_number", "Invalid Destination Address"),
 	-402: campaign("Invalid Source Address – Alphanumeric too long"),
@@ -110,18 +111,18 @@ var codes = map[int]code{
 const (
 	dailyCap = -411
 	notDone  = -522
-	// untilTomorrow is how long a number that has had its share of a day is left
-	// alone. When the gateway's day ends is not documented; a whole one is enough.
+	// untilTomorrow is the wait before a recipient that reached the daily limit is tried again. The
+	// page does not say when the gateway's day ends; 24 hours are always enough.
 	untilTomorrow = 24 * time.Hour
 )
 
-// The reasons a recipient of an answered call is Unknown.
+// The reasons for which a recipient of an answered call is Unknown.
 const (
 	reasonNotUnderstood = "not_understood"
-	reasonGateway       = "gateway_error" // an error after which the message may be on its way
+	reasonGateway       = "gateway_error" // an error after which the message may have been sent
 )
 
-// judge returns what a code says of a send. One that nobody has heard of says nothing.
+// judge returns the meaning of a code for a send. A code that is not on the page means Unknown.
 func judge(n int) code {
 	if c, ok := codes[n]; ok {
 		return c
@@ -129,9 +130,9 @@ func judge(n int) code {
 	return elsewhere("")
 }
 
-// parseSend says what the body of a 2xx means for a send to these numbers: one
-// result for each, or a verdict on all of them (without Op), or neither, if nothing
-// of it is understood. It has no effects.
+// parseSend parses the body of a 2xx answer to a send to these recipients. It returns one result for
+// each recipient, or an error for the whole call (without Op), or two nils if the body is not
+// understood.
 func parseSend(body []byte, to []sms.MSISDN, allIDs bool) ([]providers.Result, *providers.Error) {
 	line := firstLine(body)
 	if n, ok := parseCode(line); ok {
@@ -142,7 +143,7 @@ func parseSend(body []byte, to []sms.MSISDN, allIDs bool) ([]providers.Result, *
 		return parseParts(line, to)
 	}
 	if count != len(to) {
-		return nil, nil // whose entry is missing, or too many, nobody can tell
+		return nil, nil // it is not known which recipients have the missing or extra entries
 	}
 	results := make([]providers.Result, 0, count)
 	seen := make(map[string]int, count)
@@ -151,7 +152,7 @@ func parseSend(body []byte, to []sms.MSISDN, allIDs bool) ([]providers.Result, *
 		r := parseEntry(strings.TrimSpace(entry), to)
 		understood = understood || r.Outcome != providers.Unknown || r.Code != ""
 		if r.MessageID != "" {
-			if first, twice := seen[r.MessageID]; twice { // one message is not two
+			if first, twice := seen[r.MessageID]; twice { // two recipients cannot share a message
 				results[first] = providers.Result{Reason: reasonNotUnderstood}
 				r = results[first]
 			} else {
@@ -166,8 +167,8 @@ func parseSend(body []byte, to []sms.MSISDN, allIDs bool) ([]providers.Result, *
 	return results, nil
 }
 
-// oneCode is for an answer that is nothing but a code: the whole call's, and the
-// recipient's if there is only one.
+// oneCode returns the meaning of an answer that is only a code. The code applies to the whole call, or
+// to the recipient if there is only one.
 func oneCode(n, recipients int) ([]providers.Result, *providers.Error) {
 	c := judge(n)
 	if c.scope != providers.Recipient {
@@ -176,16 +177,16 @@ func oneCode(n, recipients int) ([]providers.Result, *providers.Error) {
 	if recipients == 1 {
 		return []providers.Result{c.result(n)}, nil
 	}
-	// Which of them it means is not said, and none was sent.
+	// The code applies to one of the recipients, and the answer does not show which. None was sent.
 	return nil, &providers.Error{
 		Outcome: providers.Rejected, Scope: providers.Call, Cause: providers.CauseRefused, Code: strconv.Itoa(n), Err: c.err(),
 	}
 }
 
-// parseParts reads the ids of one message's parts and keeps the first. If not all of
-// them went, some may have.
+// parseParts parses the IDs of one message's segments and returns the first. If an entry is not a valid
+// and new ID, it returns two nils: some segments may have been sent.
 func parseParts(line string, to []sms.MSISDN) ([]providers.Result, *providers.Error) {
-	const mostParts = 7 // 459 characters of 67
+	const mostParts = 7 // 459 characters at 67 a segment
 	var parts []providers.Result
 	for entry := range strings.SplitSeq(line, ",") {
 		r := parseEntry(strings.TrimSpace(entry), to)
@@ -198,7 +199,7 @@ func parseParts(line string, to []sms.MSISDN) ([]providers.Result, *providers.Er
 	return parts[:1], nil
 }
 
-// parseEntry reads what stands at one number's position.
+// parseEntry parses the entry at one recipient's position: a code or a message ID.
 func parseEntry(entry string, to []sms.MSISDN) providers.Result {
 	if n, ok := parseCode(entry); ok {
 		return judge(n).result(n)
@@ -209,7 +210,7 @@ func parseEntry(entry string, to []sms.MSISDN) providers.Result {
 	return providers.Result{Reason: reasonNotUnderstood}
 }
 
-// result is what the code says when it stands at a recipient's position.
+// result returns the result for a recipient with the code n at its position.
 func (c code) result(n int) providers.Result {
 	r := providers.Result{Outcome: c.outcome, Scope: c.scope, Cause: c.cause, Reason: c.reason, Code: strconv.Itoa(n)}
 	if c.outcome == providers.Unknown {
@@ -221,7 +222,7 @@ func (c code) result(n int) providers.Result {
 	return r
 }
 
-// verdict is what the code says of a whole send.
+// verdict returns the error for a whole send that was answered with the code n.
 func (c code) verdict(n int) *providers.Error {
 	return &providers.Error{Outcome: c.outcome, Scope: c.scope, Cause: c.cause, Code: strconv.Itoa(n), Err: c.err()}
 }
@@ -233,10 +234,10 @@ func (c code) err() error {
 	return errors.New(strings.ToLower(c.text))
 }
 
-// refused is the verdict on a reply to anything but a send to numbers that is not
-// what was asked for: that of its code, if it is one. There a code that speaks of
-// the account or of trouble at the gateway means the same, and every other one on
-// the page that this request was refused.
+// refused returns the error for a reply without the requested data, for all actions except a send to
+// numbers. A code for the account or for a problem at the gateway means the same as for a send. Every
+// other code on the page means that the request was refused. A reply that is not a code is not
+// understood.
 func refused(op string, reply *providers.Reply) *providers.Error {
 	n, ok := parseCode(firstLine(reply.Body))
 	if !ok {
@@ -256,18 +257,18 @@ func verdictOn(op string, n int) *providers.Error {
 	return e
 }
 
-// refusal is the verdict on a request that is wrong before it is made.
+// refusal returns the error for invalid parameters; no request was made for them.
 func refusal(op, what string) *providers.Error {
 	return &providers.Error{Op: op, Outcome: providers.Rejected, Scope: providers.Call, Cause: providers.CauseRefused, Err: errors.New(what)}
 }
 
-// firstLine returns the first line of an answer that says anything.
+// firstLine returns the first line of an answer that is not blank.
 func firstLine(body []byte) string {
 	line, _, _ := bytes.Cut(bytes.TrimSpace(body), []byte("\n"))
 	return string(bytes.TrimSpace(line))
 }
 
-// parseCode reads a code: a negative whole number, "-401".
+// parseCode parses a code, which is a negative whole number ("-401").
 func parseCode(text string) (int, bool) {
 	const longest = len("-999999")
 	if len(text) < 2 || len(text) > longest || text[0] != '-' || text[1] == '0' || strings.Trim(text[1:], "0123456789") != "" {
@@ -277,14 +278,14 @@ func parseCode(text string) (int, bool) {
 	return n, err == nil
 }
 
-// isID says whether s is like the ids the page shows ("3509592"): digits. Fewer than
-// four are more likely a status, a count or the "1" of a send to a list.
+// isID reports whether s has the form of the message IDs on the page ("3509592"): 4 to 18 digits. Fewer
+// digits are more likely a status, a count or the "1" that answers a send to a list.
 func isID(s string) bool {
 	return len(s) >= 4 && len(s) <= 18 && s[0] != '0' && strings.Trim(s, "0123456789") == ""
 }
 
-// isRecipient says whether an id is one of the call's numbers: a list of numbers
-// that was only given back vouches for nothing.
+// isRecipient reports whether an ID equals one of the call's recipients. A reply that only repeats the
+// list of numbers does not prove that a message was accepted.
 func isRecipient(id string, to []sms.MSISDN) bool {
 	const shortest = 7
 	if len(id) < shortest {
@@ -294,7 +295,7 @@ func isRecipient(id string, to []sms.MSISDN) bool {
 	return ok && slices.Contains(to, number)
 }
 
-// parseNumber reads a number as the gateway writes it: international, digits only.
+// parseNumber parses a number as the gateway writes it: in international form, digits only.
 func parseNumber(s string) (sms.MSISDN, bool) {
 	const maxDigits = 15 // E.164
 	if s == "" || len(s) > maxDigits || s[0] == '0' || strings.Trim(s, "0123456789") != "" {

@@ -56,8 +56,8 @@ func TestAnswersByPosition(t *testing.T) {
 		"sender refused for each":       {"-402,-402", nums(one, two), res(badFrom, badFrom)},
 		"trouble at one":                {"3509592,-300", nums(one, two), res(accepted("3509592"), doubt("gateway_error", "-300"))},
 		"a code of other actions":       {"3509592,-503", nums(one, two), res(accepted("3509592"), doubt("not_understood", "-503"))},
-		"a code nobody knows":           {"3509592,-999", nums(one, two), res(accepted("3509592"), doubt("not_understood", "-999"))},
-		"only codes nobody knows":       {"-998,-999", nums(one, two), res(doubt("not_understood", "-998"), doubt("not_understood", "-999"))},
+		"an unknown code":               {"3509592,-999", nums(one, two), res(accepted("3509592"), doubt("not_understood", "-999"))},
+		"only unknown codes":            {"-998,-999", nums(one, two), res(doubt("not_understood", "-998"), doubt("not_understood", "-999"))},
 		"one entry garbled":             {"3509592,abc", nums(one, two), res(accepted("3509592"), garbled)},
 		"one entry empty":               {"3509592,,3509593", nums(one, two, three), res(accepted("3509592"), garbled, accepted("3509593"))},
 		"an id twice":                   {"3509592,3509592,3509593", nums(one, two, three), res(garbled, garbled, accepted("3509593"))},
@@ -132,8 +132,8 @@ func TestAllIDsOfOneMessageKeepTheFirst(t *testing.T) {
 	}
 }
 
-// verdicts is the shared page on TextConnect, word for word: what a lone code means
-// for a call to several numbers.
+// verdicts lists the codes by their meaning when the answer to a call to several numbers is only one code. It is
+// copied from the design's page on TextConnect.
 var verdicts = map[string]string{
 	"retryable account gateway":     "-511 -513",
 	"retryable account credit":      "-100 -101",
@@ -142,7 +142,7 @@ var verdicts = map[string]string{
 	"rejected call refused":         "-200 -401 -406 -411 -412",
 	"unknown call gateway":          "-300 -301 -302 -303 -400",
 	"unknown call not_understood":   "-503 -504 -505 -508 -509 -510 -517 -521 -522 -523 -601 -701 -702 -703",
-	"unknown call not_understood ":  "-1 -99 -413 -999 -999999", // on no page
+	"unknown call not_understood ":  "-1 -99 -413 -999 -999999", // not on the page
 }
 
 func TestALoneCodeIsTheWholeCallsAnswer(t *testing.T) {
@@ -203,7 +203,7 @@ func TestACodeMeansTheSameAtARecipientsPosition(t *testing.T) {
 	}
 }
 
-// FuzzParseSend holds the parser to a slower and simpler reading of the same reply.
+// FuzzParseSend compares the parser with a slower and simpler one.
 func FuzzParseSend(f *testing.F) {
 	for _, seed := range []string{
 		"3509592,3509593,3509594", "3509592,-401,3509594", "-401", "-511\nThe system is down for maintenance", "3509592,3509592,3509593",
@@ -249,7 +249,7 @@ func FuzzParseSend(f *testing.F) {
 	})
 }
 
-// vouches says whether an entry is an id: 4 to 18 digits, no leading zero, not a number of the call.
+// vouches reports whether an entry is a message ID: 4 to 18 digits, no leading zero, not a recipient of the call.
 func vouches(entry string) bool {
 	for _, c := range entry {
 		if c < '0' || c > '9' {

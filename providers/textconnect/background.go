@@ -20,28 +20,26 @@ const (
 	opBackground = "textconnect background messages"
 )
 
-// SendStored sends to a list or a group kept at the gateway, once, with the account's
-// own options. See SendStoredWith.
+// SendStored is SendStoredWith with the account's options.
 func (p *Provider) SendStored(ctx context.Context, b providers.StoredBatch) ([]string, error) {
 	return p.SendStoredWith(ctx, b, SendOptions{})
 }
 
-// SendStoredWith sends to a list or a group kept at the gateway, once, and returns
-// the ids to ask BackgroundMessages for. There may be several, if the gateway splits
-// the send, and none with a nil error: the gateway then says only that it has taken
-// the send. A text or an alphanumeric sender over the page's limits is refused without a
-// request. AllMessageIDs has no meaning here.
+// SendStoredWith sends to a list or a group stored at the gateway, once, and returns the IDs to pass to
+// BackgroundMessages. There may be several IDs, if the gateway splits the send. There may be none with a
+// nil error, if the gateway reports only that it has taken the send. A text or an alphanumeric sender
+// ID over the page's limits is refused without a request. AllMessageIDs is ignored.
 func (p *Provider) SendStoredWith(ctx context.Context, b providers.StoredBatch, o SendOptions) ([]string, error) {
 	if (b.List == "") == (b.Group == "") {
-		return nil, refusal(opSendStored, "name either a list or a group")
+		return nil, refusal(opSendStored, "set exactly one of list and group")
 	}
 	what := messageRefusal(b.From, b.Body, o)
-	switch { // what goes past the producer is past its checks too
+	switch { // no producer has checked this message, so check it here
 	case what != "":
 	case !sms.Measure(b.Body).Fits(MaxChars, MaxSegments):
-		what = fmt.Sprintf("a text of more than %d characters or %d segments", MaxChars, MaxSegments)
+		what = fmt.Sprintf("the text is too long: at most %d characters and %d segments are allowed", MaxChars, MaxSegments)
 	case typeOfNumber(b.From) == TONAlphanumeric && utf8.RuneCountInString(b.From) > MaxSenderAlpha:
-		what = fmt.Sprintf("an alphanumeric sender of more than %d characters", MaxSenderAlpha)
+		what = fmt.Sprintf("the alphanumeric sender ID is too long: at most %d characters are allowed", MaxSenderAlpha)
 	}
 	if what != "" {
 		return nil, refusal(opSendStored, what)
@@ -64,14 +62,13 @@ func (p *Provider) SendStoredWith(ctx context.Context, b providers.StoredBatch, 
 	return ids, nil
 }
 
-// parseSendIDs reads the ids of background sends, none for the 1 of a send that has
-// no id, or a code; neither ids nor a verdict if nothing is understood. It has no
-// effects.
+// parseSendIDs parses the IDs of background sends. It returns an empty, non-nil slice for "1", the
+// answer to a send without an ID; an error for a code; and two nils for any other body.
 func parseSendIDs(body []byte) ([]string, *providers.Error) {
 	const most, longest = 1000, 18
 	line := firstLine(body)
 	if n, ok := parseCode(line); ok {
-		_, verdict := oneCode(n, most) // as for a send to many numbers
+		_, verdict := oneCode(n, most) // means the same as for a send to many numbers
 		return nil, verdict
 	}
 	ids := []string{}
@@ -88,13 +85,12 @@ func parseSendIDs(body []byte) ([]string, *providers.Error) {
 	return ids, nil
 }
 
-// BackgroundMessages returns the messages of a background send. The page describes the
-// action, its parameter and its answers, and has lost its name: GetBGMessages is the
-// sibling's. The error is providers.ErrNotFinished as long as it goes on. Messages that have been
-// archived are out of its reach.
+// BackgroundMessages returns the messages of a background send, except those that the gateway has
+// archived. It returns providers.ErrNotFinished while the gateway is still sending. The page describes
+// the action, its parameter and its answers, but not its name; GetBGMessages is the sibling's.
 func (p *Provider) BackgroundMessages(ctx context.Context, id string) ([]providers.BackgroundMessage, error) {
 	if id == "" {
-		return nil, refusal(opBackground, "no id of a background send")
+		return nil, refusal(opBackground, "the ID of the background send is missing")
 	}
 	reply, err := p.post(ctx, opBackground, providers.AppendField(p.form("GetBGMessages"), "BGSendID", id))
 	if err != nil {
@@ -112,8 +108,9 @@ func (p *Provider) BackgroundMessages(ctx context.Context, id string) ([]provide
 	return nil, reply.NotUnderstood(opBackground)
 }
 
-// parseBackground reads a JSON array of messages, or the code of a JSON error (the
-// page calls it an array too, and shows an object), or a bare code. It has no effects.
+// parseBackground parses a JSON array of messages. If the body is a bare code or a JSON error, it
+// returns the code and false. The page calls a JSON error an array but shows an object; both are
+// accepted. For any other body it returns code 0 and false.
 func parseBackground(body []byte) (messages []providers.BackgroundMessage, code int, ok bool) {
 	if n, is := parseCode(firstLine(body)); is {
 		return nil, n, false
@@ -140,12 +137,12 @@ func parseBackground(body []byte) (messages []providers.BackgroundMessage, code 
 		if !isNumber || !isID(string(row.MessageID)) || row.Status == nil {
 			return nil, 0, false
 		}
-		messages = append(messages, providers.BackgroundMessage{MessageID: string(row.MessageID), To: to, Report: rowState(*row.Status)})
+		messages = append(messages, providers.BackgroundMessage{MessageID: string(row.MessageID), To: to, Status: rowState(*row.Status)})
 	}
 	return messages, 0, true
 }
 
-// failure reads a JSON array that holds one error.
+// failure parses a JSON array with a single error and returns its code.
 func failure(array []byte) (code int, ok bool) {
 	var failures []struct{ Error text }
 	if json.Unmarshal(array, &failures) != nil || len(failures) != 1 {
@@ -154,12 +151,12 @@ func failure(array []byte) (code int, ok bool) {
 	return parseCode(string(failures[0].Error))
 }
 
-// text is a JSON string, or a whole number as it is written.
+// text is the value of a JSON string, or a JSON whole number as written.
 type text string
 
-var errNotText = errors.New("neither a string nor a whole number")
+var errNotText = errors.New("must be a string or a whole number")
 
-// UnmarshalJSON reads either.
+// UnmarshalJSON parses a string or a whole number.
 func (t *text) UnmarshalJSON(data []byte) error {
 	if len(data) > 0 && data[0] == '"' {
 		var s string

@@ -96,8 +96,8 @@ func TestWhatIsNoIDOfASendIsNotTaken(t *testing.T) {
 func TestBackgroundMessages(t *testing.T) {
 	t.Parallel()
 	want := []providers.BackgroundMessage{
-		{MessageID: "3509592", To: 447777777777, Report: providers.Report{State: "Sent"}},
-		{MessageID: "3509593", To: 447777777778, Report: providers.Report{State: "Delivered", Final: true, Delivered: true}},
+		{MessageID: "3509592", To: 447777777777, Status: providers.MessageStatus{State: "Sent"}},
+		{MessageID: "3509593", To: 447777777778, Status: providers.MessageStatus{State: "Delivered", Final: true, Delivered: true}},
 	}
 	for _, body := range []string{
 		`[{"MessageID":"3509592","Destination":"447777777777","Status":"Sent"},{"MessageID":"3509593","Destination":"447777777778","Status":"Delivered"}]`,
@@ -192,7 +192,7 @@ func FuzzParseBackground(f *testing.F) {
 			t.Fatalf("%q: %d messages, %v", body, len(messages), err)
 		}
 		for _, m := range messages {
-			if m.MessageID == "" || m.To == 0 || m.Report.Delivered && !strings.EqualFold(m.Report.State, "delivered") {
+			if m.MessageID == "" || m.To == 0 || m.Status.Delivered && !strings.EqualFold(m.Status.State, "delivered") {
 				t.Fatalf("%q: %+v", body, m)
 			}
 		}

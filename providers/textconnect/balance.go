@@ -7,7 +7,7 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// Balance asks for the account's credits (CheckCredits), which may be a fraction.
+// Balance reads the account's credits (CheckCredits). They need not be a whole number.
 func (p *Provider) Balance(ctx context.Context) (providers.Balance, error) {
 	reply, err := p.post(ctx, opBalance, p.form("CheckCredits"))
 	if err != nil {
@@ -20,8 +20,8 @@ func (p *Provider) Balance(ctx context.Context) (providers.Balance, error) {
 	return providers.Balance{Amount: amount}, nil
 }
 
-// parseCredits reads a decimal number. One below zero is not documented, and looks
-// like a code. It has no effects.
+// parseCredits parses a decimal number. It refuses negative numbers, which are not documented and look
+// like error codes.
 func parseCredits(body []byte) (float64, bool) {
 	line := firstLine(body)
 	if strings.HasPrefix(line, "-") {

@@ -9,52 +9,51 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// The results of a line of contacts. Some are missing on the page, whose example
-// shows them (Partial is in its text).
+// The results of a line of contacts. The page's list is incomplete: some are only in its example, and
+// Partial only in its text.
 const (
 	// ImportSuccess: the contact was added.
 	ImportSuccess = "Success"
-	// ImportPartial: usually, it was added but could not be put into a group.
+	// ImportPartial: in most cases, the contact was added but could not be put into a group.
 	ImportPartial = "Partial"
-	// ImportFailed: it was not added; the detail says why.
+	// ImportFailed: the contact was not added; Detail has the reason.
 	ImportFailed = "Failed"
-	// ImportDuplicateName and ImportDuplicateNumber: there is one already.
+	// ImportDuplicateName and ImportDuplicateNumber: a contact with this name or number exists already.
 	ImportDuplicateName, ImportDuplicateNumber = "Duplicate Name", "Duplicate Number"
 )
 
 var importResults = []string{ImportSuccess, ImportPartial, ImportFailed, ImportDuplicateName, ImportDuplicateNumber}
 
-// ImportOptions say what becomes of contacts that there are already.
+// ImportOptions control the import of contacts that exist already.
 type ImportOptions struct {
-	// IgnoreDupes lets contacts be created whose name or number there is already.
+	// IgnoreDupes creates a contact even if one with the same name or number exists.
 	IgnoreDupes bool
-	// OverwriteDupes overwrites a contact that has the number; one that has only the
-	// name stays, and another is created. IgnoreDupes then has no meaning.
+	// OverwriteDupes overwrites an existing contact with the same number. An existing contact with
+	// only the same name is kept, and another one is created. IgnoreDupes is then ignored.
 	OverwriteDupes bool
 }
 
-// ImportedLine is what became of one line of contacts.
+// ImportedLine is the result of one line of contacts.
 type ImportedLine struct {
-	// Line counts from 1.
+	// Line is the number of the line, counted from 1.
 	Line int
-	// Result is one of the words above.
+	// Result is one of the Import constants.
 	Result string
-	// Detail is the gateway's text on a line that failed in whole or in part. It may
-	// repeat what the line says.
+	// Detail is the gateway's explanation for a line that failed completely or partly. It may contain
+	// data of the line.
 	Detail string
 }
 
-// ImportContactsCSV adds contacts to the address book, one a line as
-// name,number,email,group,group,…, and returns what became of each line, in order. A
-// nil error says only that the gateway has answered for every line. A blank line is
-// refused, since nobody knows how the gateway would count it; an Unknown error may
-// have added some.
+// ImportContactsCSV adds contacts to the address book and returns the result of each line, in order. A
+// line is name,number,email,group,group,…. A nil error means only that the gateway has answered for
+// every line. Blank lines are refused, because it is not known whether the gateway counts them. After
+// an error whose Outcome is Unknown, some contacts may have been added.
 func (p *Provider) ImportContactsCSV(ctx context.Context, contacts string, o ImportOptions) ([]ImportedLine, error) {
 	const op = "textconnect ImportContactsCSV"
 	contacts = strings.TrimRight(strings.ReplaceAll(contacts, "\r\n", "\n"), "\n")
 	lines := strings.Split(contacts, "\n")
 	if slices.ContainsFunc(lines, func(line string) bool { return strings.TrimSpace(line) == "" }) {
-		return nil, refusal(op, "no contacts, or a blank line among them")
+		return nil, refusal(op, "the contacts must have at least one line and no blank lines")
 	}
 	form := providers.AppendField(p.form("ImportContactsCSV"), "ContactsCSV", contacts)
 	if o.IgnoreDupes {
@@ -74,8 +73,8 @@ func (p *Provider) ImportContactsCSV(ctx context.Context, contacts string, o Imp
 	return imported, nil
 }
 
-// parseImport reads "1 : Success" for every line, and "4 : No name" for some of them
-// below a blank line. It has no effects.
+// parseImport parses one result for every line ("1 : Success") and, after a blank line, the details of
+// some lines ("4 : No name"). lines is the number of lines imported.
 func parseImport(body []byte, lines int) ([]ImportedLine, bool) {
 	results, details, _ := strings.Cut(strings.TrimSpace(strings.ReplaceAll(string(body), "\r\n", "\n")), "\n\n")
 	if strings.Count(results, "\n")+1 != lines {
@@ -92,7 +91,7 @@ func parseImport(body []byte, lines int) ([]ImportedLine, bool) {
 	for line := range strings.SplitSeq(details, "\n") {
 		n, detail, ok := cutImport(line, lines)
 		if !ok {
-			continue // only words, and every line has its result
+			continue // details are optional; every line has its result already
 		}
 		if d := &imported[n-1].Detail; *d == "" {
 			*d = detail
@@ -103,7 +102,7 @@ func parseImport(body []byte, lines int) ([]ImportedLine, bool) {
 	return imported, true
 }
 
-// cutImport cuts "4 : No name".
+// cutImport splits "4 : No name". ok is false if the number is not from 1 to lines.
 func cutImport(line string, lines int) (n int, text string, ok bool) {
 	number, text, ok := strings.Cut(line, ":")
 	n, err := strconv.Atoi(strings.TrimSpace(number))

@@ -10,21 +10,21 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// supplements are what the page calls supplemental data from a distribution list.
+// supplements are the fields that the page calls supplemental data from a distribution list.
 var supplements = []string{"MMName", "MMEmail", "MM1", "MM2", "MM3", "MM4", "MM5"}
 
-// Inbound returns the handler that the gateway forwards incoming messages to, by GET
-// or POST, as it is set up there. Auth is what it was told to pass as auth; who does
-// not know it gets a 403 and nothing else. Take is called for each message, at once
-// by several goroutines if they come so; an error of it is answered with a 500. The
-// page does not say whether a message comes again then, or whether it can come
-// twice: keep them by their ID. Supplemental data are in the message's Fields.
+// Inbound returns a handler to which the gateway forwards incoming messages (MO), by GET or POST as the
+// account is set up there. auth is the secret that the gateway is set up to pass in the field auth; a
+// request without it gets a 403.
 //
-// The error says that auth is empty, which would let nobody in, or that this program
-// knows no time zones.
+// The handler calls take for each message, from several goroutines at once. If take returns an error,
+// the answer is a 500. The page does not say whether the gateway then repeats the message, or whether
+// a message can arrive twice; store messages by their ID. Supplemental data are in Inbound.Fields.
+//
+// Inbound returns an error if auth is empty, or if the program cannot load the time zone Europe/London.
 func Inbound(auth providers.Secret, take func(context.Context, providers.Inbound) error) (http.Handler, error) {
 	if auth == "" {
-		return nil, errors.New("textconnect inbound: an empty auth would let nobody in")
+		return nil, errors.New("textconnect inbound: auth must not be empty; every request would be refused")
 	}
 	zone, err := london(time.LoadLocation)
 	if err != nil {
@@ -41,16 +41,16 @@ func Inbound(auth providers.Secret, take func(context.Context, providers.Inbound
 		}
 		message, ok := parseInbound(form, zone)
 		if !ok {
-			http.Error(w, "no message", http.StatusBadRequest)
+			http.Error(w, "not a message: id and source are required", http.StatusBadRequest)
 			return
 		}
 		providers.Taken(w, take(r.Context(), message))
 	}), nil
 }
 
-// parseInbound reads a message that was forwarded. One without an id cannot be told
-// from its double, and one without a source cannot be answered; a time that cannot
-// be read costs only the time, and stays among the fields. It has no effects.
+// parseInbound parses a forwarded message. It requires an ID, without which a repeated message cannot be
+// recognised, and a source, without which a message cannot be answered. An invalid time is kept in
+// Fields.
 func parseInbound(form url.Values, zone *time.Location) (providers.Inbound, bool) {
 	m := providers.Inbound{ID: form.Get("id"), From: form.Get("source"), To: form.Get("dest"), Text: form.Get("msg"), Fields: map[string]string{}}
 	if m.ID == "" || m.From == "" {

@@ -33,7 +33,7 @@ func forwarded(differs url.Values) url.Values {
 	return form
 }
 
-// call forwards a message and returns the answer and what was taken.
+// call forwards a message to the handler and returns the response and the message passed to take.
 func call(t testing.TB, method string, form url.Values, failure error) (*httptest.ResponseRecorder, []providers.Inbound) {
 	t.Helper()
 	var taken []providers.Inbound
@@ -149,7 +149,7 @@ func FuzzParseInbound(f *testing.F) {
 	}
 	london := zone(f)
 	f.Fuzz(func(t *testing.T, query string) {
-		// What callbacks are given is valid UTF-8: see providers.CallbackForm.
+		// Parsers get only valid UTF-8: see providers.CallbackForm.
 		form, err := url.ParseQuery(query)
 		if plain, _ := url.QueryUnescape(query); err != nil || !utf8.ValidString(plain) {
 			return

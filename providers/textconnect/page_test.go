@@ -22,21 +22,20 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// page holds the tables of the vendor's page, word for word under headings of ours
-// in brackets.
+// page holds the tables of the vendor's page, unchanged, under our own headings in brackets.
 //
 //go:embed testdata/page.txt
 var page string
 
-// What stands on the page and is not offered, with the reason the package's doc gives.
+// Items of the page that the package does not implement; the package comment has the reasons.
 var notOffered = map[string]string{
-	"ShowErrorMessage":           "its text says nothing that the code does not",
+	"ShowErrorMessage":           "its text adds nothing to the code",
 	"CreateUser/Credit Reminder": "spelt CreditReminder here, as the sibling does",
 }
 
-// What is offered and stands in no table of the page.
+// Items that the package implements and that are not in a table of the page.
 var fromElsewhere = map[string]string{
-	"GetBGMessages":             "sibling: the page describes it and has lost its name",
+	"GetBGMessages":             "sibling: the page describes it without its name",
 	"EmptyGroup":                "page: a heading; sibling: the name",
 	"DeleteGroup":               "page: a heading; sibling: the name",
 	"EmptyGroup/Group":          "sibling",
@@ -44,8 +43,7 @@ var fromElsewhere = map[string]string{
 	"CreateUser/CreditReminder": "sibling: without the space",
 }
 
-// sections cuts the page at its headings. Every line belongs to one. Some of the
-// page's spaces do not break.
+// sections splits the page at its headings. Every line belongs to a section. Non-breaking spaces become spaces.
 func sections(t testing.TB) map[string][]string {
 	t.Helper()
 	found := map[string][]string{}
@@ -60,7 +58,7 @@ func sections(t testing.TB) map[string][]string {
 	return found
 }
 
-// TestEveryTableOfThePageIsLookedAt fails when a section is added that no test reads.
+// TestEveryTableOfThePageIsLookedAt fails if the page has a section that no test reads.
 func TestEveryTableOfThePageIsLookedAt(t *testing.T) {
 	t.Parallel()
 	read := []string{
@@ -141,8 +139,8 @@ func onPage(t testing.TB) map[string]bool {
 	return found
 }
 
-// TestEveryActionAndParameterIsOnThePageAndOnTheWire does everything that the
-// package can and compares what comes over the wire with the page.
+// TestEveryActionAndParameterIsOnThePageAndOnTheWire calls every method of the package and compares the requests
+// with the page.
 func TestEveryActionAndParameterIsOnThePageAndOnTheWire(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -191,7 +189,7 @@ func TestEveryActionAndParameterIsOnThePageAndOnTheWire(t *testing.T) {
 	}
 }
 
-// everything asks for all that can be asked for.
+// everything calls every method of the package.
 func everything(ctx context.Context, p *Provider) {
 	message := SendOptions{ScheduleDate: time.Unix(1e9, 0), AllMessageIDs: true}
 	_, _ = p.SendWith(ctx, batch(one), message)
@@ -214,7 +212,7 @@ func everything(ctx context.Context, p *Provider) {
 
 func TestEveryActionOfAdministrationIsAnAction(t *testing.T) {
 	t.Parallel()
-	// What is asked for by an interface of the contract needs no action of its own.
+	// Methods of the interfaces in package providers need no separate Action.
 	contract := []string{"Action", "Token", "ShowErrorMessage", "CheckCredits", "CheckMessageStatus", "Send", "Report"}
 	names := map[string]providers.Action{}
 	for _, a := range Kind().Actions {
@@ -230,7 +228,7 @@ func TestEveryActionOfAdministrationIsAnAction(t *testing.T) {
 		switch {
 		case slices.Contains(contract, action) || notOffered[name] != "":
 		case !ok:
-			t.Errorf("%s is no action", action)
+			t.Errorf("%s is not an action", action)
 		case parameter != "" && !slices.Contains(a.Needs, parameter) && !slices.Contains(a.Takes, parameter):
 			t.Errorf("%s does not take %s", action, parameter)
 		}
@@ -293,7 +291,7 @@ func TestTheExamplesOfThePageAreRead(t *testing.T) {
 	}
 	for _, word := range tables["results of ImportContactsCSV"] {
 		if !slices.Contains(importResults, word) {
-			t.Errorf("%q is no result", word)
+			t.Errorf("%q is not a result", word)
 		}
 	}
 
@@ -304,14 +302,14 @@ func TestTheExamplesOfThePageAreRead(t *testing.T) {
 		t.Fatalf("answers %q", answers)
 	}
 	messages, _, ok := parseBackground([]byte(example.FindString(plainQuotes.Replace(answers[0]))))
-	if !ok || len(messages) != 2 || messages[1].MessageID != "3509593" || messages[1].To != 447777777778 || messages[1].Report.State != "Sent" {
+	if !ok || len(messages) != 2 || messages[1].MessageID != "3509593" || messages[1].To != 447777777778 || messages[1].Status.State != "Sent" {
 		t.Errorf("%+v", messages)
 	}
 	if _, n, ok := parseBackground([]byte(example.FindString(plainQuotes.Replace(answers[1])))); ok || n != -521 {
 		t.Errorf("%d %v", n, ok)
 	}
 	if !json.Valid([]byte(example.FindString(plainQuotes.Replace(answers[1])))) {
-		t.Error("the page's error is no JSON")
+		t.Error("the page's error is not JSON")
 	}
 }
 
@@ -320,9 +318,9 @@ func TestTheFieldsOfInboundMessagesAreThoseOfThePage(t *testing.T) {
 	for _, line := range sections(t)["fields of inbound"] {
 		name, _, _ := strings.Cut(line, " – ")
 		if name == "auth" {
-			continue // TestInboundRequestsThatAreNotTaken
+			continue // covered by TestInboundRequestsThatAreNotTaken
 		}
-		const mark = "2026-07-01 13:30:45" // fits every field
+		const mark = "2026-07-01 13:30:45" // a valid value for every field
 		form := url.Values{"id": {"x"}, "source": {"x"}}
 		before, _ := parseInbound(form, zone(t))
 		form.Set(name, mark)

@@ -15,32 +15,32 @@ import (
 
 // The values of ReportType.
 const (
-	// ReportMessages lists the messages of a span of time, with what became of them.
+	// ReportMessages lists the messages of a span of time, with their delivery status.
 	ReportMessages = "Messages"
-	// ReportOutbox lists what waits to go out. It knows no span of time.
+	// ReportOutbox lists the messages that wait to be sent. It has no span of time.
 	ReportOutbox = "Outbox"
-	// ReportUsage lists what was used up.
+	// ReportUsage lists the credits used.
 	ReportUsage = "Usage"
-	// ReportInboundMessages lists what people have sent in.
+	// ReportInboundMessages lists the incoming messages (MO).
 	ReportInboundMessages = "InboundMessages"
-	// ReportFailedMessages lists what could not be delivered.
+	// ReportFailedMessages lists the messages that could not be delivered.
 	ReportFailedMessages = "FailedMessages"
 )
 
-// ReportKinds names the types of report on the page.
+// ReportKinds returns the types of report on the page.
 func (p *Provider) ReportKinds() []string {
 	return []string{ReportMessages, ReportOutbox, ReportUsage, ReportInboundMessages, ReportFailedMessages}
 }
 
-// Bounds that stand for none: the page calls From and To mandatory.
+// The limits sent for a zero time, because the page calls From and To mandatory.
 var (
 	firstDay = time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
 	lastDay  = time.Date(2099, time.December, 31, 0, 0, 0, 0, time.UTC)
 )
 
-// Report fetches one report, read by its own header row; kind is not case
-// sensitive. Outbox ignores from and to at the gateway. A report larger than
-// providers.DefaultMaxReply is an error: ask for a shorter span of time.
+// Report downloads one report, with the columns of its header row. kind is not case sensitive. For
+// Outbox the gateway ignores from and to. A report larger than providers.DefaultMaxReply is an error;
+// request a shorter span of time.
 func (p *Provider) Report(ctx context.Context, kind string, from, to time.Time) (providers.Table, error) {
 	table, _, err := p.report(ctx, kind, from, to)
 	return table, err
@@ -50,7 +50,7 @@ func (p *Provider) report(ctx context.Context, kind string, from, to time.Time) 
 	kinds := p.ReportKinds()
 	i := slices.IndexFunc(kinds, func(k string) bool { return strings.EqualFold(k, kind) })
 	if i < 0 {
-		return providers.Table{}, nil, refusal(opReport, "no such report; there is "+strings.Join(kinds, ", "))
+		return providers.Table{}, nil, refusal(opReport, "unknown report; must be one of "+strings.Join(kinds, ", "))
 	}
 	if from.IsZero() {
 		from = firstDay
@@ -72,12 +72,12 @@ func (p *Provider) report(ctx context.Context, kind string, from, to time.Time) 
 	return table, reply, nil
 }
 
-// parseTable reads CSV with a header row. Half a table is none: whoever looks for a
-// message in it must be able to rely on it. It has no effects.
+// parseTable parses CSV with a header row. ok is false if any row is invalid, because a caller that
+// searches the table for a message needs all of it.
 func parseTable(body []byte) (providers.Table, bool) {
 	r := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(body, []byte("\ufeff"))))
 	r.TrimLeadingSpace = true
-	rows, err := r.ReadAll() // which holds every row to the length of the first
+	rows, err := r.ReadAll() // returns an error if a row has another length than the first
 	if err != nil || len(rows) == 0 {
 		return providers.Table{}, false
 	}
@@ -88,14 +88,14 @@ func parseTable(body []byte) (providers.Table, bool) {
 			return providers.Table{}, false
 		}
 	}
-	if len(columns) < 2 { // a sentence, more likely
+	if len(columns) < 2 { // probably a sentence
 		return providers.Table{}, false
 	}
 	return providers.Table{Columns: columns, Rows: rows[1:]}, true
 }
 
-// isColumn says whether s may be the name of a column: it begins with a letter and
-// is short and printable.
+// isColumn reports whether s can be the name of a column: it begins with a letter and is short and
+// printable.
 func isColumn(s string) bool {
 	const longest = 64
 	for i, c := range s {
@@ -108,22 +108,22 @@ func isColumn(s string) bool {
 
 // Message is a row of the report on messages.
 type Message struct {
-	// ID is the gateway's id, and Username who has sent it.
+	// ID is the gateway's message ID, and Username the gateway's user that sent the message.
 	ID, Username string
-	// To is the recipient; 0 if what the gateway has there is no number.
+	// To is the recipient, or 0 if the gateway's value is not a phone number.
 	To sms.MSISDN
 	// From is the sender ID.
 	From string
-	// Report is what became of it.
-	Report providers.Report
-	// Scheduled, Sent and Delivered are to the second, zero where the gateway has no
-	// time. In the hour that October has twice they may be an hour off: the gateway
-	// writes London's time without a zone.
+	// Report is the message's delivery status.
+	Status providers.MessageStatus
+	// Scheduled, Sent and Delivered are in whole seconds, and zero if the gateway gives no time. The
+	// gateway writes London time without an offset. So a time in the hour that occurs twice at the
+	// end of summer time may be one hour off.
 	Scheduled, Sent, Delivered time.Time
 }
 
-// Messages fetches the report on messages of a span of time and reads its rows.
-// Errors are those of Report.
+// Messages downloads the report ReportMessages of a span of time and parses its rows. Its errors are
+// those of Report.
 func (p *Provider) Messages(ctx context.Context, from, to time.Time) ([]Message, error) {
 	table, reply, err := p.report(ctx, ReportMessages, from, to)
 	if err != nil {
@@ -136,10 +136,9 @@ func (p *Provider) Messages(ctx context.Context, from, to time.Time) ([]Message,
 	return messages, nil
 }
 
-// Taken lists the messages that the report on messages has of a span of time: how a
-// send of unknown outcome is looked for, by number and sender. Of a message of several
-// parts the page does not say whether the report has one row or one for each. Errors
-// are those of Report.
+// Taken returns the messages in the report ReportMessages of a span of time. Callers match them with
+// sends of unknown outcome by recipient and sender ID. The page does not say whether a message of
+// several segments has one row or several. The errors are those of Report.
 func (p *Provider) Taken(ctx context.Context, from, to time.Time) ([]providers.TakenMessage, error) {
 	messages, err := p.Messages(ctx, from, to)
 	if err != nil {
@@ -156,7 +155,7 @@ func (p *Provider) Taken(ctx context.Context, from, to time.Time) ([]providers.T
 	return out, nil
 }
 
-// parseMessages reads a table of messages by the names of its columns. It has no effects.
+// parseMessages parses a table of messages by the names of its columns.
 func parseMessages(table providers.Table, zone *time.Location) ([]Message, bool) {
 	at := map[string]int{}
 	for _, name := range []string{"MessageID", "Username", "Destination", "Source", "Status", "Schedule Date", "Sent Date", "Delivery Date"} {
@@ -168,7 +167,7 @@ func parseMessages(table providers.Table, zone *time.Location) ([]Message, bool)
 	messages := make([]Message, 0, len(table.Rows))
 	for _, row := range table.Rows {
 		field := func(name string) string { return strings.TrimSpace(row[at[name]]) }
-		m := Message{ID: field("MessageID"), Username: field("Username"), From: field("Source"), Report: rowState(field("Status"))}
+		m := Message{ID: field("MessageID"), Username: field("Username"), From: field("Source"), Status: rowState(field("Status"))}
 		if m.ID == "" {
 			return nil, false
 		}
@@ -184,7 +183,7 @@ func parseMessages(table providers.Table, zone *time.Location) ([]Message, bool)
 	return messages, true
 }
 
-// parseDate reads DD/MM/YYYY HH:MM:SS; nothing is no date.
+// parseDate parses DD/MM/YYYY HH:MM:SS. It returns the zero time and true for an empty text.
 func parseDate(text string, zone *time.Location) (time.Time, bool) {
 	if text == "" {
 		return time.Time{}, true

@@ -79,9 +79,9 @@ func TestMessages(t *testing.T) {
 		`"3509594","demo","Group, old","ACME","Something new","","01/12/2026 12:30:30",""`+"\n")
 	got, err := p.Messages(t.Context(), at(12, 0), at(13, 0))
 	want := []Message{
-		{ID: "3509592", Username: "demo", To: one, From: "ACME", Report: providers.Report{State: "Delivered", Final: true, Delivered: true}, Sent: at(12, 30), Delivered: at(12, 31)},
-		{ID: "3509593", Username: "demo", To: two, From: "447700900000", Report: providers.Report{State: "Pending"}, Scheduled: at(36, 30)},
-		{ID: "3509594", Username: "demo", From: "ACME", Report: providers.Report{State: "Something new"}, Sent: time.Date(2026, time.December, 1, 12, 30, 30, 0, time.UTC)},
+		{ID: "3509592", Username: "demo", To: one, From: "ACME", Status: providers.MessageStatus{State: "Delivered", Final: true, Delivered: true}, Sent: at(12, 30), Delivered: at(12, 31)},
+		{ID: "3509593", Username: "demo", To: two, From: "447700900000", Status: providers.MessageStatus{State: "Pending"}, Scheduled: at(36, 30)},
+		{ID: "3509594", Username: "demo", From: "ACME", Status: providers.MessageStatus{State: "Something new"}, Sent: time.Date(2026, time.December, 1, 12, 30, 30, 0, time.UTC)},
 	}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
@@ -169,7 +169,7 @@ func FuzzParseReport(f *testing.F) {
 			t.Fatalf("%q: %d messages of %d rows", body, len(messages), len(table.Rows))
 		}
 		for _, m := range messages {
-			if m.ID == "" || m.Report.Delivered && !strings.EqualFold(m.Report.State, "delivered") || m.To != 0 && !strings.Contains(string(body), m.To.String()) {
+			if m.ID == "" || m.Status.Delivered && !strings.EqualFold(m.Status.State, "delivered") || m.To != 0 && !strings.Contains(string(body), m.To.String()) {
 				t.Fatalf("%q: %+v", body, m)
 			}
 		}

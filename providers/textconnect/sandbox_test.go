@@ -12,7 +12,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// gateway starts a sandbox, and returns it with an account at it.
+// gateway starts a sandbox server and returns it with a provider for an account there.
 func gateway(t testing.TB) (*sandbox.Server, *Provider) {
 	t.Helper()
 	s := sandbox.New(sandbox.Options{Users: map[string]string{"demo": token}})
@@ -35,10 +35,10 @@ func TestASendOfUnknownOutcomeIsFoundAmongTheMessages(t *testing.T) {
 	}
 	var found []sms.MSISDN
 	for _, m := range messages {
-		if age := m.Sent.Sub(before); m.From != "ACME" || !m.Report.Delivered || age < -2*time.Second || age > time.Minute {
+		if age := m.Sent.Sub(before); m.From != "ACME" || !m.Status.Delivered || age < -2*time.Second || age > time.Minute {
 			t.Errorf("%+v, asked for at %v", m, before)
 		}
-		if r, err := p.MessageStatus(t.Context(), m.ID); err != nil || r != m.Report {
+		if r, err := p.MessageStatus(t.Context(), m.ID); err != nil || r != m.Status {
 			t.Errorf("%+v: %+v, %v", m, r, err)
 		}
 		found = append(found, m.To)
@@ -70,7 +70,7 @@ func TestABackgroundSendFromBeginningToEnd(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, m := range messages {
-			if s.Accepted(uint64(m.To)) != 1 || !m.Report.Delivered {
+			if s.Accepted(uint64(m.To)) != 1 || !m.Status.Delivered {
 				t.Errorf("%+v", m)
 			}
 		}

@@ -9,32 +9,32 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// SendOptions are what one send can ask for. Zero fields leave it to the account.
+// SendOptions are the options of one send. A zero field takes the account's value.
 type SendOptions struct {
-	// ScheduleDate is when the message shall go out, to the second; zero: at once.
+	// ScheduleDate is when the gateway sends the message, in whole seconds. Zero means at once.
 	ScheduleDate time.Time
 	// SourceTON is TONInternational or TONAlphanumeric.
 	SourceTON int
-	// ValidityPeriod is for how long the message is tried, in whole seconds up to
-	// MaxValidity.
+	// ValidityPeriod is for how long the gateway tries to deliver the message: whole seconds, from 1 s
+	// to MaxValidity.
 	ValidityPeriod time.Duration
-	// AllMessageIDs asks for the id of each part of a long message (GetAllMessageIDs).
-	// Only with a single number: see the package's doc. Results keep the first.
+	// AllMessageIDs requests the ID of each segment of a long message (GetAllMessageIDs). It requires
+	// a single recipient; the package comment has the reason. The Result has the first ID.
 	AllMessageIDs bool
 }
 
-// Send puts one batch to the gateway, once, with the account's own options. See
-// SendWith.
+// Send is SendWith with the account's options.
 func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 	return p.SendWith(ctx, b, SendOptions{})
 }
 
-// SendWith puts one batch to the gateway, once. Every verdict stands in the table of
-// codes and in the doc of providers.StatusVerdict; the gateway answers by position,
-// so an answer of another length than the list is understood of nobody. What cannot
-// be a call (no recipients or too many, no sender, no text, options out of range,
-// AllMessageIDs for several) is Rejected for the campaign without a request. b.Key
-// and b.Flash have no meaning here.
+// SendWith submits one batch to the gateway, once. The gateway answers by position: an answer that has
+// more or fewer entries than b.To is not understood for any recipient. b.IdempotencyKey and b.Flash
+// are ignored.
+//
+// A batch causes no request, and is Rejected with Scope Campaign, if it has no or too many recipients,
+// no sender ID or no text, if an option is out of range, or if AllMessageIDs is set for several
+// recipients. Every other outcome comes from the gateway's codes or from providers.StatusVerdict.
 func (p *Provider) SendWith(ctx context.Context, b providers.Batch, o SendOptions) ([]providers.Result, error) {
 	if what := p.refusal(b, o); what != "" {
 		return nil, providers.NoCall(opSend, what)
@@ -45,17 +45,17 @@ func (p *Provider) SendWith(ctx context.Context, b providers.Batch, o SendOption
 	}
 	results, verdict := parseSend(reply.Body, b.To, o.AllMessageIDs)
 	if verdict != nil && !reply.Framed && len(b.To) > 1 {
-		// A code alone speaks for the whole call, unless it is the beginning of a list that
-		// was cut; and in that others may have been sent to.
+		// A single code applies to the whole call. But a reply without a length may be the beginning of
+		// a list that was cut, and messages of the missing entries may have been sent.
 		return nil, reply.NotUnderstood(opSend)
 	}
 	return reply.Results(opSend, results, verdict)
 }
 
-// refusal says what makes a batch no call at all, or nothing.
+// refusal returns why a batch cannot be sent, or "" if it can.
 func (p *Provider) refusal(b providers.Batch, o SendOptions) string {
 	if o.AllMessageIDs && len(b.To) > 1 {
-		return "all message ids of several numbers could not be told apart"
+		return "AllMessageIDs is set for several recipients, must be used with one"
 	}
 	if what := p.info.Refusal(b); what != "" {
 		return what
@@ -63,17 +63,17 @@ func (p *Provider) refusal(b providers.Batch, o SendOptions) string {
 	return messageRefusal(b.From, b.Body, o)
 }
 
-// messageRefusal says what is wrong with a message to whomever, or nothing.
+// messageRefusal returns what is wrong with a message apart from its recipients, or "" if nothing is.
 func messageRefusal(from, body string, o SendOptions) string {
 	switch {
 	case from == "":
-		return "no sender"
+		return "the sender ID is missing"
 	case body == "":
-		return "no text"
+		return "the text is missing"
 	case o.SourceTON != 0 && !sourceTON(o.SourceTON):
-		return "a source type of number that is neither 1 nor 5"
+		return "SourceTON must be 1 or 5"
 	case o.ValidityPeriod != 0 && !validity(o.ValidityPeriod):
-		return "a validity period that is not 1 to 86400 whole seconds"
+		return "ValidityPeriod must be 1 to 86400 whole seconds"
 	}
 	return ""
 }
@@ -84,10 +84,10 @@ func validity(d time.Duration) bool {
 
 func sourceTON(ton int) bool { return ton == TONInternational || ton == TONAlphanumeric }
 
-// sendForm builds the form of a send in one buffer of its own: the transport may
-// read it after the call has returned, so it is never used again.
+// sendForm builds the form of a send in one new buffer. The buffer must not be reused, because the
+// HTTP transport may still read it after the call has returned.
 func (p *Provider) sendForm(b providers.Batch, o SendOptions) []byte {
-	const fixed = 256 // the names, and fields of known length
+	const fixed = 256 // the names, and the fields with a known maximum length
 	form := p.appendHead(make([]byte, 0, providers.FormSize(len(*p.login)+fixed, b.To, b.From, b.Body)), "Send")
 	form = providers.AppendNumbers(form, "DestinationAddress", "", b.To)
 	form = p.appendMessage(form, b.From, b.Body, o)
@@ -97,7 +97,7 @@ func (p *Provider) sendForm(b providers.Batch, o SendOptions) []byte {
 	return form
 }
 
-// appendMessage appends all of a send but whom it goes to.
+// appendMessage appends all fields of a send except its recipients.
 func (p *Provider) appendMessage(form []byte, from, body string, o SendOptions) []byte {
 	if o.ValidityPeriod == 0 {
 		o.ValidityPeriod = p.defaults.ValidityPeriod
@@ -118,7 +118,8 @@ func (p *Provider) appendMessage(form []byte, from, body string, o SendOptions) 
 	return form
 }
 
-// typeOfNumber is that of a sender: digits, perhaps behind a plus, are a number.
+// typeOfNumber returns the type of a sender ID: TONInternational for digits, with or without a plus
+// before them, and TONAlphanumeric otherwise.
 func typeOfNumber(from string) int {
 	if strings.Trim(strings.TrimPrefix(from, "+"), "0123456789") == "" {
 		return TONInternational

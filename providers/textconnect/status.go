@@ -7,9 +7,9 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// states are the words for what became of a message (sibling; the page shows "Sent"),
-// upper case.
-var states = map[string]providers.Report{
+// states maps the delivery states of a message, in upper case. They are the sibling's; the page shows
+// only "Sent".
+var states = map[string]providers.MessageStatus{
 	"PENDING":          {},
 	"SENT":             {},
 	"DELIVERED":        {Final: true, Delivered: true},
@@ -21,25 +21,25 @@ var states = map[string]providers.Report{
 	"UNKNOWN":          {},
 }
 
-// MessageStatus asks what became of one message (CheckMessageStatus). The gateway
-// takes one id a call.
-func (p *Provider) MessageStatus(ctx context.Context, messageID string) (providers.Report, error) {
+// MessageStatus reads the delivery status of one message (CheckMessageStatus). The gateway accepts one
+// message ID in a call.
+func (p *Provider) MessageStatus(ctx context.Context, messageID string) (providers.MessageStatus, error) {
 	if messageID == "" {
-		return providers.Report{}, refusal(opStatus, "no message id")
+		return providers.MessageStatus{}, refusal(opStatus, "the message ID is missing")
 	}
 	reply, err := p.post(ctx, opStatus, providers.AppendField(p.form("CheckMessageStatus"), "MessageID", messageID))
 	if err != nil {
-		return providers.Report{}, err
+		return providers.MessageStatus{}, err
 	}
 	report, ok := parseState(firstLine(reply.Body))
 	if !ok {
-		return providers.Report{}, refused(opStatus, reply)
+		return providers.MessageStatus{}, refused(opStatus, reply)
 	}
 	return report, nil
 }
 
-// parseState reads one of the states, in any case. It has no effects.
-func parseState(word string) (providers.Report, bool) {
+// parseState parses one of the states, in upper or lower case.
+func parseState(word string) (providers.MessageStatus, bool) {
 	report, ok := states[strings.ToUpper(word)]
 	if ok {
 		report.State = word
@@ -47,9 +47,9 @@ func parseState(word string) (providers.Report, bool) {
 	return report, ok
 }
 
-// rowState is the state in a row of a list: a word that is not known says nothing
-// final, and takes nothing from the other rows.
-func rowState(word string) providers.Report {
+// rowState parses the state in a row of a list. An unknown state is not final, and is not an error, so
+// that the other rows can be used.
+func rowState(word string) providers.MessageStatus {
 	report, ok := parseState(word)
 	if !ok {
 		const longest = 64

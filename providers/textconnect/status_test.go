@@ -25,7 +25,7 @@ func TestCredits(t *testing.T) {
 
 func TestStates(t *testing.T) {
 	t.Parallel()
-	for word, want := range map[string]providers.Report{
+	for word, want := range map[string]providers.MessageStatus{
 		"Sent": {State: "Sent"}, "PENDING": {State: "PENDING"}, "delivered": {State: "delivered", Final: true, Delivered: true},
 		"Failed": {State: "Failed", Final: true}, "Command_Rejected": {State: "Command_Rejected", Final: true},
 	} {
@@ -34,13 +34,13 @@ func TestStates(t *testing.T) {
 		}
 	}
 	for _, word := range []string{"", " Sent", "Sent ", "Sent!", "undelivered", "Delivered 1", "1", "-503", "<html>"} {
-		if got, ok := parseState(word); ok || got != (providers.Report{}) {
+		if got, ok := parseState(word); ok || got != (providers.MessageStatus{}) {
 			t.Errorf("%q: read as %+v", word, got)
 		}
 	}
 }
 
-// FuzzParseCredits holds the parser to the signs that credits can have.
+// FuzzParseCredits checks that a parsed body has only characters of an amount.
 func FuzzParseCredits(f *testing.F) {
 	for _, seed := range []string{"1234", " 12.50\n", "1,234.5", "-501\nUnknown Username/Password", ""} {
 		f.Add([]byte(seed))
@@ -58,7 +58,7 @@ func FuzzParseCredits(f *testing.F) {
 	})
 }
 
-// FuzzParseState holds the parser to the word itself.
+// FuzzParseState checks properties of the result for every word, known or unknown.
 func FuzzParseState(f *testing.F) {
 	for _, seed := range []string{"Sent", "DELIVERED", "undeliverable", "Command_Failed", "-503", ""} {
 		f.Add(seed)
@@ -66,7 +66,7 @@ func FuzzParseState(f *testing.F) {
 	f.Fuzz(func(t *testing.T, word string) {
 		report, ok := parseState(word)
 		if !ok {
-			if report != (providers.Report{}) {
+			if report != (providers.MessageStatus{}) {
 				t.Fatalf("%q: %+v", word, report)
 			}
 		} else if report.State != word || report.Delivered != strings.EqualFold(word, "delivered") || report.Delivered && !report.Final {

@@ -1,26 +1,25 @@
-// Package textconnect speaks the HTTP API of TextConnect (United Kingdom).
+// Package textconnect implements a provider for the HTTP API of TextConnect (United Kingdom).
 //
-// What the vendor documents stands on the page "HTTP API Documentation" of
-// https://www.text-connect.co.uk; what is marked "sibling" comes from FastSMS, the
-// product that TextConnect is a white label of. Everything is one path, one form
-// and an Action in it; replies are plain text with HTTP 200, errors too.
+// The vendor's documentation is the page "HTTP API Documentation" of https://www.text-connect.co.uk,
+// called "the page" here. Facts marked "sibling" come from FastSMS, the product that TextConnect is a
+// white label of. All requests are forms to one path, with a field Action. Replies are plain text with
+// HTTP 200, even for errors.
 //
-// Of the page's actions all are here. Of its parameters these are not:
+// The package implements all actions on the page. It does not use these parameters:
 //
-//   - ShowErrorMessage. A line of text beneath a code says nothing that the code does
-//     not, and its mere presence switches it on. Only the first line of an answer is
-//     read for codes all the same.
-//   - GetAllMessageIDs with several numbers. Results are told apart by their position,
-//     and several ids for one number would shift those of all that follow. With one
-//     number SendOptions.AllMessageIDs asks for it.
-//   - GetBGSendID in a send to numbers, where it has no meaning. Sends to a list or a
-//     group always ask for it.
-//   - "Credit Reminder" with its space: it goes out as CreditReminder, as the sibling
-//     spells it.
-//   - The GET method: it would put the token into addresses and logs.
+//   - ShowErrorMessage, which adds a line of text after an error code. The text adds nothing to the
+//     code. (The parameter takes effect whatever its value.) The package reads only the first line of
+//     an answer, so that such a line would do no harm.
+//   - GetAllMessageIDs with several recipients. Results are matched by position, and several IDs for
+//     one recipient would shift all following ones. With one recipient, SendOptions.AllMessageIDs
+//     requests it.
+//   - GetBGSendID in a send to numbers, where it has no meaning. Sends to a list or group always set it.
+//   - "Credit Reminder", written with a space on the page. The package sends CreditReminder, the
+//     sibling's spelling.
+//   - The GET method, which would put the token into URLs and logs.
 //
-// A flash message cannot be asked for. There is no idempotency key, so a call that
-// may have been taken must not be repeated; Messages tells afterwards what was sent.
+// The gateway has no flash messages and no idempotency keys. A call that may have been taken must not
+// be repeated; Messages shows afterwards what was sent.
 package textconnect
 
 import (
@@ -33,34 +32,37 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// What the page documents, unless another source is named.
+// Limits and addresses from the page, unless another source is named.
 const (
-	// Name is the provider's name in configuration.
+	// Name is the provider's name in the configuration.
 	Name = "textconnect"
-	// DefaultBaseURL is what the path is appended to (public; the page lost its links).
+	// DefaultBaseURL is the address to which the path is appended. It comes from public code, because
+	// the links on the page are broken.
 	DefaultBaseURL = "https://goto.text-connect.co.uk"
-	// MaxRecipients is how many numbers a call carries: sends to a list or group of
-	// more than 200 may happen in the background, and then return no ids. A direct
-	// send of more is not documented.
+	// MaxRecipients is the maximum number of recipients in one call. The page does not document a
+	// direct send to more than 200 numbers. A send to a list or group of more than 200 may run in
+	// the background and then returns no message IDs.
 	MaxRecipients = 200
-	// MaxChars is how many characters Body may have.
+	// MaxChars is the maximum length of a body in characters.
 	MaxChars = 459
-	// MaxSegments is what 459 characters of GSM-7 take; other alphabets are kept to it.
+	// MaxSegments is the number of segments of 459 GSM-7 characters. Tuma applies it to other
+	// alphabets, too.
 	MaxSegments = 3
-	// MaxSenderAlpha bounds an alphanumeric SourceAddress.
+	// MaxSenderAlpha is the maximum length of an alphanumeric sender ID (SourceAddress) in
+	// characters.
 	MaxSenderAlpha = 11
-	// MaxValidity is the longest ValidityPeriod, and the default here. It is always
-	// sent: the page does not call it optional.
+	// MaxValidity is the longest validity period, and the default. The period is always sent, because
+	// the page does not call it optional.
 	MaxValidity = 24 * time.Hour
 
 	path = "/api"
 )
 
-// What SourceTON can be.
+// The values of SourceTON, the type of number of a sender ID.
 const (
-	// TONInternational is the type of number of a numeric sender.
+	// TONInternational is the type of a numeric sender ID.
 	TONInternational = 1
-	// TONAlphanumeric is that of a sender with letters.
+	// TONAlphanumeric is the type of a sender ID with letters.
 	TONAlphanumeric = 5
 )
 
@@ -71,29 +73,30 @@ const (
 	opReport  = "textconnect report"
 )
 
-// Config is an account at TextConnect.
+// Config configures a Provider.
 type Config struct {
 	providers.Endpoint
-	// Token is the login, from the settings of the vendor's web page.
+	// Token is the login. Users find it in the settings of the vendor's web interface. It is
+	// required.
 	Token providers.Secret
-	// ValidityPeriod is for how long a message is tried, in whole seconds up to
-	// MaxValidity. Default: MaxValidity.
+	// ValidityPeriod is for how long the gateway tries to deliver a message: whole seconds, from 1 s
+	// to MaxValidity. Default: MaxValidity.
 	ValidityPeriod time.Duration
-	// SourceTON is the type of number of every sender. Default: that of each sender,
-	// TONInternational for digits and TONAlphanumeric for all else.
+	// SourceTON is the type of number of every sender ID. By default it depends on the sender ID:
+	// TONInternational for digits, TONAlphanumeric otherwise.
 	SourceTON int
 }
 
-// Provider sends through one account at TextConnect and does all else that its API
-// can. It is safe for concurrent use.
+// Provider sends through one account at TextConnect. Its other methods perform the other actions of the
+// API. It is safe for concurrent use.
 type Provider struct {
 	client *providers.Client
 	info   providers.Info
 	zone   *time.Location
-	// defaults stand in for what SendOptions leave open.
+	// defaults are used for zero fields of SendOptions.
 	defaults SendOptions
-	// login is the first field of every form, behind a pointer: fmt prints what is in
-	// unexported fields without asking its methods.
+	// login is the encoded login, with which every form begins. It is a pointer because fmt does not
+	// call the methods of a Secret in an unexported field and would print its text.
 	login *providers.Secret
 }
 
@@ -105,9 +108,9 @@ var (
 	_ providers.BackgroundSender = (*Provider)(nil)
 )
 
-// New returns a Provider. Its error joins a *providers.FieldError for each mistake.
-// It is another error if this program knows no time zones (see time/tzdata): the
-// gateway's timestamps are London's.
+// New returns a Provider. Its error joins a *providers.FieldError for each mistake. It also returns an
+// error if the program cannot load the time zone Europe/London (see time/tzdata), in which the
+// gateway's timestamps are.
 func New(cfg Config) (*Provider, error) {
 	client, limit, err := cfg.Open(DefaultBaseURL, MaxRecipients, cfg.Token)
 	err = errors.Join(providers.Missing("token", cfg.Token.Reveal()), err)
@@ -129,23 +132,25 @@ func New(cfg Config) (*Provider, error) {
 		client: client, zone: zone, login: &login,
 		defaults: SendOptions{ValidityPeriod: cfg.ValidityPeriod, SourceTON: cfg.SourceTON},
 		info: providers.Info{
-			// A token is all there is of a login, and a hash of it could be tried out.
+			// The login is only a token. A hash of it is left out, because a weak token could be
+			// guessed from its hash.
 			Name: Name, Fingerprint: client.Fingerprint(Name, ""), MaxRecipients: limit,
 			MaxChars: MaxChars, MaxSegments: MaxSegments, SenderAlphaMax: MaxSenderAlpha,
 		},
 	}, nil
 }
 
-// Kind describes TextConnect to the configuration.
+// Kind returns TextConnect's entry for the catalog: its name, its settings, its actions and how to open
+// an account.
 func Kind() providers.Kind {
 	return providers.Kind{
-		Name: Name, BaseURL: DefaultBaseURL, Required: []string{"token"}, Optional: []string{"validity_period", "source_ton"},
+		Name: Name, BaseURL: DefaultBaseURL, Required: []providers.Field{{Name: "token", Secret: true}}, Optional: []string{"validity_period", "source_ton"},
 		New: func(s providers.Settings) (providers.Provider, error) {
 			seconds, err := s.Int("validity_period", 1, int(MaxValidity/time.Second), 0)
-			cfg := Config{Endpoint: s.Endpoint, Token: s.Token, ValidityPeriod: time.Duration(seconds) * time.Second}
+			cfg := Config{Endpoint: s.Endpoint, Token: s.Secrets["token"], ValidityPeriod: time.Duration(seconds) * time.Second}
 			if text := s.Options["source_ton"]; text != "" {
 				if cfg.SourceTON, _ = strconv.Atoi(text); cfg.SourceTON == 0 {
-					cfg.SourceTON = -1 // which New refuses
+					cfg.SourceTON = -1 // invalid, so New returns an error
 				}
 			}
 			p, newErr := New(cfg)
@@ -158,32 +163,32 @@ func Kind() providers.Kind {
 	}
 }
 
-// Info tells the limits of the gateway. The fingerprint tells gateways apart and no
-// two accounts at one, since a token is all there is of a login.
+// Info returns the limits of the gateway. The fingerprint depends on the base URL only: two accounts at
+// the same gateway have the same one, because a login is only a token.
 func (p *Provider) Info() providers.Info { return p.info }
 
-// form begins a form with the login and an action.
+// form returns the beginning of a form: the login and the action.
 func (p *Provider) form(action string) []byte { return p.appendHead(nil, action) }
 
 func (p *Provider) appendHead(form []byte, action string) []byte {
 	return providers.AppendField(append(form, p.login.Reveal()...), "Action", action)
 }
 
-// post puts a form to the gateway and returns a 2xx reply, or an *Error. That its
-// errors come with 200 is assumed, and so a status that only a web server without
-// the API gives means: not taken.
+// post sends a form to the gateway and returns a 2xx reply, or an *Error. It assumes that the gateway
+// reports errors with HTTP 200. So a 404, 405 or 415 comes from a web server without the API, and the
+// form was not taken.
 func (p *Provider) post(ctx context.Context, op string, form []byte) (*providers.Reply, error) {
 	return p.client.PostForm(ctx, op, path, form)
 }
 
-// timestamp is how the gateway writes times in parameters; they are London's (sibling).
+// timestamp is the format of times in parameters. They are London time (sibling).
 const timestamp = "20060102150405"
 
-// london loads the zone of the gateway's clocks.
+// london returns the time zone of the gateway. load is time.LoadLocation, except in tests.
 func london(load func(name string) (*time.Location, error)) (*time.Location, error) {
 	zone, err := load("Europe/London")
 	if err != nil {
-		return nil, fmt.Errorf("textconnect: the gateway's times are London's, and there is no such zone here: %w", err)
+		return nil, fmt.Errorf("textconnect: load the time zone Europe/London, which the gateway's times are in: %w", err)
 	}
 	return zone, nil
 }

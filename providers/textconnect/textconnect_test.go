@@ -15,7 +15,7 @@ import (
 	"sync"
 	"testing"
 	"time"
-	_ "time/tzdata" // the gateway's times are London's, wherever the tests run
+	_ "time/tzdata" // the gateway's times are in London time, and the test machine may have no time zones
 
 	"github.com/google/go-cmp/cmp"
 
@@ -25,13 +25,13 @@ import (
 
 const token = "s3cr3t&token"
 
-// server is a gateway that says what it is told to and remembers what it was asked.
+// server is a gateway that gives configured answers and stores the requests.
 type server struct {
 	*httptest.Server
 	asked chan *http.Request
 }
 
-// answering starts a gateway that gives every request the same answer.
+// answering starts a server that gives every request the same answer, and returns it with a provider.
 func answering(t testing.TB, status int, body string) (*Provider, server) {
 	t.Helper()
 	s := server{asked: make(chan *http.Request, 100)}
@@ -61,8 +61,7 @@ func open(t testing.TB, cfg Config) *Provider {
 	return p
 }
 
-// form returns the only form that the gateway was sent, without its token, after
-// looking at all else of the request.
+// form returns the only form that the gateway got, without its token. It also checks the rest of the request.
 func (s server) form(t testing.TB) url.Values {
 	t.Helper()
 	if len(s.asked) != 1 {
@@ -82,7 +81,7 @@ func (s server) form(t testing.TB) url.Values {
 	return r.PostForm
 }
 
-// asks fails the test unless the gateway was sent exactly this.
+// asks fails the test unless the gateway got exactly this form.
 func (s server) asks(t testing.TB, name string, want url.Values) {
 	t.Helper()
 	if diff := cmp.Diff(want, s.form(t)); diff != "" {
@@ -91,10 +90,10 @@ func (s server) asks(t testing.TB, name string, want url.Values) {
 }
 
 func batch(to ...sms.MSISDN) providers.Batch {
-	return providers.Batch{Key: "58c0d0f9-7dc6-4ce0-91ae-2d84c5880713", From: "ACME", Body: "Hello", To: to}
+	return providers.Batch{IdempotencyKey: "58c0d0f9-7dc6-4ce0-91ae-2d84c5880713", From: "ACME", Body: "Hello", To: to}
 }
 
-// verdict returns the *Error that err is, without what is below it.
+// verdict returns err as an *Error, without its underlying error.
 func verdict(t testing.TB, err error) providers.Error {
 	t.Helper()
 	e, ok := err.(*providers.Error)
@@ -103,7 +102,7 @@ func verdict(t testing.TB, err error) providers.Error {
 	}
 	for _, secret := range []string{"s3cr3t", "hunter", one.String()} {
 		if strings.Contains(e.Error(), secret) {
-			t.Fatalf("error %v tells too much", e)
+			t.Fatalf("error %v holds a secret or a number", e)
 		}
 	}
 	e2 := *e
@@ -192,7 +191,7 @@ func TestABatchThatIsNoCallMakesNoRequest(t *testing.T) {
 		"validity too long":     func(_ *providers.Batch, o *SendOptions) { o.ValidityPeriod = MaxValidity + time.Second },
 		"negative validity":     func(_ *providers.Batch, o *SendOptions) { o.ValidityPeriod = -time.Second },
 		"all ids of several":    func(b *providers.Batch, o *SendOptions) { b.To, o.AllMessageIDs = nums(one, two), true },
-		"all ids of nobody yet": func(b *providers.Batch, o *SendOptions) { b.To, o.AllMessageIDs = nil, true },
+		"all IDs, no recipient": func(b *providers.Batch, o *SendOptions) { b.To, o.AllMessageIDs = nil, true },
 	} {
 		b, o := batch(one), SendOptions{}
 		change(&b, &o)
@@ -262,7 +261,7 @@ func summary(e providers.Error) string {
 
 func TestMessageStatus(t *testing.T) {
 	t.Parallel()
-	for body, want := range map[string]providers.Report{
+	for body, want := range map[string]providers.MessageStatus{
 		"Pending":            {State: "Pending"},
 		"SENT\n":             {State: "SENT"},
 		"Delivered":          {State: "Delivered", Final: true, Delivered: true},
@@ -300,14 +299,14 @@ func TestMessageStatus(t *testing.T) {
 func TestKindTellsEveryMistake(t *testing.T) {
 	t.Parallel()
 	options := func(pairs ...string) providers.Settings {
-		s := providers.Settings{Token: token, Options: map[string]string{}}
+		s := providers.Settings{Secrets: map[string]providers.Secret{"token": token}, Options: map[string]string{}}
 		for i := 0; i < len(pairs); i += 2 {
 			s.Options[pairs[i]] = pairs[i+1]
 		}
 		return s
 	}
 	bad := options("validity_period", "0", "source_ton", "2")
-	bad.Token, bad.MaxRecipients, bad.BaseURL = "", 201, "http://goto.text-connect.co.uk"
+	bad.Secrets, bad.MaxRecipients, bad.BaseURL = nil, 201, "http://goto.text-connect.co.uk"
 	for name, tc := range map[string]struct {
 		settings providers.Settings
 		want     []string
@@ -427,11 +426,11 @@ func ExampleProvider_Send() {
 	// <nil>
 }
 
-// A list that was cut right behind its first code reads as a code for the whole call.
+// A list that was cut directly after its first code looks like a code for the whole call.
 func TestACodeThatMayBeTheBeginningOfAListIsNotBelieved(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		end  string // of the headers
+		end  string // the last header lines
 		to   []sms.MSISDN
 		want providers.Outcome
 	}{

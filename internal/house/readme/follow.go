@@ -15,30 +15,31 @@ import (
 	"time"
 )
 
-// reader follows a text step by step.
+// reader runs the steps of a text.
 type reader struct {
 	out  io.Writer
 	tree string
-	// state keeps the shell's directory and variables from one step to the next.
+	// state is a folder that keeps the shell's directory and variables between steps.
 	state string
 	ci    string
-	// ports are the free ones for those in the text.
+	// ports maps each port of the text to a free one.
 	ports map[string]string
-	// printed is what the last commands printed.
+	// printed is the output of the last commands.
 	printed string
 	staying []*staying
 }
 
-// staying is a command that goes on.
+// staying is a command that runs in the background.
 type staying struct {
 	cmd   *exec.Cmd
-	said  *os.File
-	ended chan struct{} // closed then
+	log   *os.File      // its output
+	ended chan struct{} // closed when the command has exited
 }
 
-// port finds the ports of a text: of a loopback address, or after --port.
+// port matches a port after a loopback address or after --port.
 var port = regexp.MustCompile(`(127\.0\.0\.1:|--port )([0-9]{2,5})\b`)
 
+// newReader chooses the free ports and creates the shell's state.
 func newReader(out io.Writer, tree, state, ci string, steps []step) (*reader, error) {
 	r := &reader{out: out, tree: tree, state: state, ci: ci, ports: map[string]string{}}
 	var held []net.Listener
@@ -47,7 +48,7 @@ func newReader(out io.Writer, tree, state, ci string, steps []step) (*reader, er
 			if r.ports[m[2]] != "" {
 				continue
 			}
-			// All are held until the last is had, so that no two are the same.
+			// All listeners stay open until the last port is chosen, so that all ports differ.
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
 				return nil, err
@@ -68,7 +69,7 @@ func newReader(out io.Writer, tree, state, ci string, steps []step) (*reader, er
 		os.WriteFile(filepath.Join(state, "directory"), []byte(tree), 0o600))
 }
 
-// exchange puts the free ports in the place of those in the text.
+// exchange replaces the ports of a text with the free ones.
 func (r *reader) exchange(text string) string {
 	return port.ReplaceAllStringFunc(text, func(found string) string {
 		m := port.FindStringSubmatch(found)
@@ -79,6 +80,7 @@ func (r *reader) exchange(text string) string {
 	})
 }
 
+// follow runs the steps in order until one fails, and then stops the background commands.
 func (r *reader) follow(ctx context.Context, steps []step) (err error) {
 	defer func() { err = errors.Join(err, r.end(err != nil)) }()
 	for _, s := range steps {
@@ -105,7 +107,8 @@ func (r *reader) follow(ctx context.Context, steps []step) (err error) {
 	return nil
 }
 
-// shell runs commands where, and with the variables that, the steps before left off.
+// shell returns a command that runs in the directory, and with the variables, that the
+// step before left.
 func (r *reader) shell(ctx context.Context, commands string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "bash", "-c", `set -euo pipefail
 . "$STATE/variables"
@@ -117,6 +120,7 @@ cd "$(cat "$STATE/directory")"
 	return cmd
 }
 
+// run runs the commands of a step, and keeps their output for compare.
 func (r *reader) run(ctx context.Context, s step) error {
 	fmt.Fprint(r.out, s.text)
 	cmd := r.shell(ctx, s.text+"\nexport -p >\"$STATE/variables\"\npwd >\"$STATE/directory\"\n")
@@ -130,31 +134,32 @@ func (r *reader) run(ctx context.Context, s step) error {
 		return err
 	}
 	if got := cmd.ProcessState.ExitCode(); got != s.status {
-		return fmt.Errorf("the commands end with status %d, and not %d", got, s.status)
+		return fmt.Errorf("the commands exited with status %d, want %d", got, s.status)
 	}
 	return nil
 }
 
-// listensWithin is how long a command may take until it serves.
+// listensWithin is the time limit for a background command to listen, and to stop.
 const listensWithin = 30 * time.Second
 
+// start runs a command in the background and returns once its address accepts connections.
 func (r *reader) start(ctx context.Context, s step) error {
 	fmt.Fprint(r.out, s.text)
-	said, err := os.CreateTemp(r.state, "said-")
+	log, err := os.CreateTemp(r.state, "log-")
 	if err != nil {
 		return err
 	}
-	// The last command takes the shell's place, so that it is what gets the signal at the end.
+	// The last command replaces the shell, so that it receives the signal from end.
 	commands := strings.Split(strings.TrimSpace(s.text), "\n")
 	commands[len(commands)-1] = "exec " + commands[len(commands)-1]
 	cmd := r.shell(ctx, strings.Join(commands, "\n"))
-	cmd.Stdout, cmd.Stderr = said, said
+	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	st := &staying{cmd: cmd, said: said, ended: make(chan struct{})}
+	st := &staying{cmd: cmd, log: log, ended: make(chan struct{})}
 	go func() {
-		_ = cmd.Wait() // how it ends says ProcessState
+		_ = cmd.Wait() // ProcessState keeps the result
 		close(st.ended)
 	}()
 	r.staying = append(r.staying, st)
@@ -165,7 +170,7 @@ func (r *reader) start(ctx context.Context, s step) error {
 	for {
 		select {
 		case <-st.ended:
-			return fmt.Errorf("the command was to stay, and ended: %s", cmd.ProcessState)
+			return fmt.Errorf("the command must keep running, but exited: %s", cmd.ProcessState)
 		case <-late:
 			return fmt.Errorf("nothing listens at %s after %s", s.name, listensWithin)
 		case <-ctx.Done():
@@ -178,13 +183,14 @@ func (r *reader) start(ctx context.Context, s step) error {
 	}
 }
 
-// serves says whether an address takes connections.
+// serves reports whether an address accepts connections.
 func serves(ctx context.Context, address string) bool {
 	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", address)
 	return err == nil && conn.Close() == nil
 }
 
-// end stops what stays, the last first, and shows what it said if something failed.
+// end stops the background commands, the last one first. If show is true, it prints
+// their output.
 func (r *reader) end(show bool) error {
 	var errs []error
 	for len(r.staying) > 0 {
@@ -194,20 +200,21 @@ func (r *reader) end(show bool) error {
 			errs = append(errs, err)
 		}
 		select {
-		case <-st.ended: // by the signal, in whatever way it takes it
+		case <-st.ended: // the exit status does not matter
 		case <-time.After(listensWithin):
-			errs = append(errs, fmt.Errorf("%v does not end when asked to", st.cmd.Args), st.cmd.Process.Kill())
+			errs = append(errs, fmt.Errorf("%v does not exit on SIGINT", st.cmd.Args), st.cmd.Process.Kill())
 		}
 		if show {
-			text, err := os.ReadFile(st.said.Name())
-			fmt.Fprintf(r.out, "-- %s said:\n%s\n", st.cmd.Args[len(st.cmd.Args)-1], text)
+			text, err := os.ReadFile(st.log.Name())
+			fmt.Fprintf(r.out, "-- output of %s:\n%s\n", st.cmd.Args[len(st.cmd.Args)-1], text)
 			errs = append(errs, err)
 		}
-		errs = append(errs, st.said.Close())
+		errs = append(errs, st.log.Close())
 	}
 	return errors.Join(errs...)
 }
 
+// write writes the file of a step into the shell's directory.
 func (r *reader) write(s step) error {
 	directory, err := os.ReadFile(filepath.Join(r.state, "directory"))
 	if err != nil {
@@ -220,7 +227,8 @@ func (r *reader) write(s step) error {
 	return os.WriteFile(name, []byte(s.text), 0o600)
 }
 
-// compare wants every line in what was printed; spaces count as one.
+// compare returns an error unless every line of the step is in the output. Several spaces
+// count as one.
 func (r *reader) compare(s step) error {
 	printed := squeeze(r.printed)
 	for line := range strings.Lines(s.text) {
@@ -232,6 +240,7 @@ func (r *reader) compare(s step) error {
 	return nil
 }
 
+// squeeze replaces each run of spaces in a line with one.
 func squeeze(text string) string {
 	var lines []string
 	for line := range strings.Lines(text) {
@@ -240,6 +249,7 @@ func squeeze(text string) string {
 	return strings.Join(lines, "\n")
 }
 
+// findInCI returns an error unless .ci/run contains every command of the step.
 func (r *reader) findInCI(s step) error {
 	for line := range strings.Lines(s.text) {
 		command, _, _ := strings.Cut(line, "#")

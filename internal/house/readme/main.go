@@ -1,6 +1,6 @@
-// Command readme runs the commands of a Markdown file in a copy of the tree, as a
-// reader would who follows it from top to bottom, and fails where they do not do
-// what the text says. Loopback ports are exchanged for free ones throughout.
+// Command readme runs the commands of a Markdown file from top to bottom, in a copy of
+// the tree. It fails at the first command that does not do what the text promises.
+// It replaces loopback ports with free ones, in commands, files and expected output.
 //
 //	go run ./internal/house/readme README.md
 package main
@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// runWithin bounds a whole run; a cold build is the longest part.
+// runWithin is the time limit of a run. A build without a cache takes most of it.
 const runWithin = 10 * time.Minute
 
 func main() {
@@ -63,7 +63,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return r.follow(ctx, steps)
 }
 
-// copyTree copies the files that people write.
+// copyTree copies the source files of a tree: not .git, bin and tmp.
 func copyTree(to string, from fs.FS) error {
 	return fs.WalkDir(from, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil {

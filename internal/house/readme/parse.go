@@ -7,36 +7,36 @@ import (
 	"strings"
 )
 
-// kind is what is done with a fence.
+// kind is what readme does with a fenced code block.
 type kind string
 
-// A comment before a fence says which. Fences of plain text need none.
+// A comment before the fence names the kind. A fence of plain text needs no comment and is skipped.
 const (
-	// "<!-- run -->" or "<!-- run, status 3 -->": the commands end, with that status.
+	// "<!-- run -->" or "<!-- run, status 3 -->": the commands must exit with this status.
 	runs kind = "run"
-	// "<!-- stays, until 127.0.0.1:6379 listens -->": the command goes on in a terminal of its own.
+	// "<!-- stays, until 127.0.0.1:6379 listens -->": the command keeps running in the background.
 	stays kind = "stays"
-	// "<!-- file: tuma.yaml -->": the reader writes this file.
+	// "<!-- file: tuma.yaml -->": readme writes this file.
 	file kind = "file"
-	// "<!-- prints -->": what the commands before print; … stands for anything.
+	// "<!-- prints -->": the output of the commands before; … matches any text.
 	prints kind = "prints"
-	// "<!-- in .ci/run -->": CI runs these lines by itself.
+	// "<!-- in .ci/run -->": .ci/run contains these lines, so readme does not run them.
 	inCI kind = "in .ci/run"
 	// "<!-- not run: reason -->".
 	notRun kind = "not run"
 )
 
-// step is a fence.
+// step is a fence that is not skipped.
 type step struct {
 	kind kind
 	line int
-	// name is the file's name, or the address to wait for.
+	// name is the file's name or the address to wait for, or empty.
 	name   string
 	status int
 	text   string
 }
 
-// markers are what a comment may say, each with one group for what it needs to know.
+// markers are the forms of a comment. The group of each is the argument of the kind.
 var markers = map[kind]*regexp.Regexp{
 	runs:   regexp.MustCompile(`^run(?:, status ([0-9]+))?$`),
 	stays:  regexp.MustCompile(`^stays, until (\S+) listens$`),
@@ -46,10 +46,11 @@ var markers = map[kind]*regexp.Regexp{
 	notRun: regexp.MustCompile(`^not run: (.+)$`),
 }
 
-// comment is a comment that stands alone on a line.
+// comment matches a comment that fills a line.
 var comment = regexp.MustCompile(`^<!--\s*(.*?)\s*-->$`)
 
-// parse finds the fences of a Markdown text, in order.
+// parse returns the steps of a Markdown text, in order. It returns an error if a fence
+// has no comment or an unknown one, or is not closed.
 func parse(text string) ([]step, error) {
 	var steps []step
 	var marker string
@@ -80,15 +81,15 @@ func parse(text string) ([]step, error) {
 		}
 	}
 	if open != nil {
-		return nil, fmt.Errorf("line %d: the fence is never closed", open.line)
+		return nil, fmt.Errorf("line %d: the fence is not closed", open.line)
 	}
 	if len(steps) == 0 {
-		return nil, fmt.Errorf("there is nothing to run")
+		return nil, fmt.Errorf("found no fence to run")
 	}
 	return steps, nil
 }
 
-// begin makes the step of a fence that opens.
+// begin returns the step of a fence, from its language and the comment before it.
 func begin(line int, language, marker string) (step, error) {
 	for k, form := range markers {
 		m := form.FindStringSubmatch(marker)
@@ -105,10 +106,10 @@ func begin(line int, language, marker string) (step, error) {
 		return s, nil
 	}
 	if marker != "" {
-		return step{}, fmt.Errorf("line %d: nobody knows what %q asks for", line, marker)
+		return step{}, fmt.Errorf("line %d: unknown comment %q", line, marker)
 	}
 	if language != "" && language != "text" {
-		return step{}, fmt.Errorf("line %d: a comment must say what becomes of this %s", line, language)
+		return step{}, fmt.Errorf("line %d: a fence of %s needs a comment, e.g. <!-- run -->", line, language)
 	}
 	return step{line: line}, nil
 }

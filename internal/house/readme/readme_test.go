@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// follow reads a text as the command does, in an empty folder.
+// follow runs a text as the command does, in an empty folder, and returns the output. In
+// the text, ”' stands for a fence.
 func follow(t *testing.T, text string) (string, error) {
 	t.Helper()
 	steps, err := parse(strings.ReplaceAll(text, "'''", "```"))
@@ -22,10 +23,10 @@ func follow(t *testing.T, text string) (string, error) {
 	return out.String(), err
 }
 
-func TestFollowsATextThatIsRight(t *testing.T) {
+func TestFollowRunsEveryKindOfStep(t *testing.T) {
 	t.Parallel()
-	said, err := follow(t, `
-Words, and a fence nobody has to run:
+	output, err := follow(t, `
+Words, and a fence that is not run:
 '''text
 rm -rf /nowhere
 '''
@@ -57,39 +58,39 @@ false
 '''
 `)
 	if err != nil {
-		t.Fatalf("%v\n%s", err, said)
+		t.Fatalf("%v\n%s", err, output)
 	}
-	if !strings.Contains(said, "hello, port 127.0.0.1:") || strings.Contains(said, "127.0.0.1:8080") {
-		t.Errorf("the port was not exchanged throughout:\n%s", said)
+	if !strings.Contains(output, "hello, port 127.0.0.1:") || strings.Contains(output, "127.0.0.1:8080") {
+		t.Errorf("some ports were not replaced:\n%s", output)
 	}
 }
 
-func TestRefusesATextThatIsWrong(t *testing.T) {
+func TestFollowFindsMistakes(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ text, want string }{
-		"a command that fails":         {"<!-- run -->\n'''sh\nfalse\ntrue\n'''", "status 1, and not 0"},
-		"a pipe that fails":            {"<!-- run -->\n'''sh\nfalse | true\n'''", "status 1, and not 0"},
-		"a variable that is not set":   {"<!-- run -->\n'''sh\necho $NOBODY_HAS_SET_THIS\n'''", "and not 0"},
-		"a command that does not fail": {"<!-- run, status 3 -->\n'''sh\ntrue\n'''", "status 0, and not 3"},
-		"what is not printed": {"<!-- run -->\n'''sh\necho one\n'''\n<!-- prints -->\n'''text\ntwo\n'''",
+		"a command that fails":         {"<!-- run -->\n'''sh\nfalse\ntrue\n'''", "status 1, want 0"},
+		"a pipe that fails":            {"<!-- run -->\n'''sh\nfalse | true\n'''", "status 1, want 0"},
+		"a variable that is not set":   {"<!-- run -->\n'''sh\necho $NOT_SET_ANYWHERE\n'''", ", want 0"},
+		"a command that does not fail": {"<!-- run, status 3 -->\n'''sh\ntrue\n'''", "status 0, want 3"},
+		"a line that is not printed": {"<!-- run -->\n'''sh\necho one\n'''\n<!-- prints -->\n'''text\ntwo\n'''",
 			`do not print "two"`},
-		"half of what is printed": {"<!-- run -->\n'''sh\necho one two\n'''\n<!-- prints -->\n'''text\none\n'''",
+		"a part of a line": {"<!-- run -->\n'''sh\necho one two\n'''\n<!-- prints -->\n'''text\none\n'''",
 			`do not print "one"`},
-		"a form in what is printed": {"<!-- run -->\n'''sh\necho axb\n'''\n<!-- prints -->\n'''text\na.b\n'''",
+		"a dot is not a pattern": {"<!-- run -->\n'''sh\necho axb\n'''\n<!-- prints -->\n'''text\na.b\n'''",
 			`do not print "a.b"`},
-		"what CI does not run":            {"<!-- in .ci/run -->\n'''sh\nmake tests\n'''", `does not run "make tests"`},
-		"a server that ends":              {"<!-- stays, until 127.0.0.1:9 listens -->\n'''sh\ntrue\n'''", "was to stay, and ended"},
-		"commands without a word on them": {"'''sh\ntrue\n'''", "must say what becomes of this sh"},
-		"a word too far off":              {"<!-- run -->\nWords.\n'''sh\ntrue\n'''", "must say what becomes of this sh"},
-		"a word nobody knows":             {"<!-- runs -->\n'''sh\ntrue\n'''", `what "runs" asks for`},
-		"a fence left open":               {"<!-- run -->\n'''sh\ntrue\n", "never closed"},
-		"nothing":                         {"Words.\n", "nothing to run"},
+		"a command that CI does not run": {"<!-- in .ci/run -->\n'''sh\nmake tests\n'''", `does not run "make tests"`},
+		"a server that ends":             {"<!-- stays, until 127.0.0.1:9 listens -->\n'''sh\ntrue\n'''", "must keep running, but exited"},
+		"commands without a comment":     {"'''sh\ntrue\n'''", "a fence of sh needs a comment"},
+		"a comment before other text":    {"<!-- run -->\nWords.\n'''sh\ntrue\n'''", "a fence of sh needs a comment"},
+		"an unknown comment":             {"<!-- runs -->\n'''sh\ntrue\n'''", `unknown comment "runs"`},
+		"a fence without an end":         {"<!-- run -->\n'''sh\ntrue\n", "not closed"},
+		"no fence":                       {"Words.\n", "found no fence"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			said, err := follow(t, c.text)
+			output, err := follow(t, c.text)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("error %v, want one with %q\n%s", err, c.want, said)
+				t.Errorf("error %v, want one that contains %q\n%s", err, c.want, output)
 			}
 		})
 	}

@@ -1,7 +1,7 @@
-// Command testreport runs go test with the arguments it is given and prints what
-// go test would print. At the end it adds up the tests, and says how many did not
-// run for want of a redis-server and how to get one; TUMA_REQUIRE_REDIS=1 makes
-// that a failure.
+// Command testreport runs go test with its own arguments and prints the output of go
+// test, then the numbers of passed, failed and skipped tests. If tests were skipped because
+// no redis-server was found, it also prints how to install one. With
+// TUMA_REQUIRE_REDIS=1 such a skip is a failure.
 //
 //	go run ./internal/house/testreport -race ./...
 package main
@@ -20,7 +20,7 @@ import (
 )
 
 func main() {
-	// Ctrl-C reaches go test as well, and its end is waited for.
+	// Ctrl-C reaches go test too, and testreport waits until go test has exited.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	code, err := run(ctx, os.Args[1:], os.Getenv("TUMA_REQUIRE_REDIS") == "1", os.Stdout, os.Stderr)
@@ -30,8 +30,8 @@ func main() {
 	os.Exit(code)
 }
 
-// run returns the exit status: that of go test, or 1 if go test was content and
-// there is something else to complain of.
+// run returns the exit status of go test, or 1 with an error if go test passed but the
+// run does not count as passed.
 func run(ctx context.Context, args []string, requireRedis bool, out, errOut io.Writer) (int, error) {
 	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-json"}, args...)...)
 	cmd.Cancel = func() error { return nil }
@@ -56,11 +56,11 @@ func run(ctx context.Context, args []string, requireRedis bool, out, errOut io.W
 	case err != nil:
 		return 1, err
 	case r.failed > 0:
-		return 1, errors.New("go test was content, although tests failed")
+		return 1, errors.New("go test exited with status 0 although tests failed")
 	case r.passed == 0:
 		return 1, errors.New("no test ran")
 	case r.wantRedis > 0 && requireRedis:
-		return 1, errors.New("TUMA_REQUIRE_REDIS=1, and tests did not run for want of a redis-server")
+		return 1, errors.New("TUMA_REQUIRE_REDIS=1, but tests were skipped because there is no redis-server")
 	}
 	return 0, nil
 }
@@ -70,21 +70,21 @@ type event struct {
 	Action, Package, Test, Output string
 }
 
-// needsRedis begins what internal/redistest says when it skips a test.
+// needsRedis is the start of the message with which internal/redistest skips a test.
 const needsRedis = "needs redis-server:"
 
-// report prints what matters of a stream of events.
+// report prints the relevant output of a stream of events and counts the tests.
 type report struct {
 	out                                io.Writer
 	passed, failed, skipped, wantRedis int
-	// advice is what the first test that wants a redis-server said.
+	// advice is the rest of the first needsRedis message: how to install redis-server.
 	advice string
-	// said is what is not printed yet, by package and test.
-	said map[[2]string]*strings.Builder
+	// pending is output that is not printed yet, by package and test.
+	pending map[[2]string]*strings.Builder
 }
 
 func (r *report) read(events io.Reader) error {
-	r.said = map[[2]string]*strings.Builder{}
+	r.pending = map[[2]string]*strings.Builder{}
 	lines := bufio.NewReader(events)
 	for {
 		line, err := lines.ReadBytes('\n')
@@ -93,7 +93,7 @@ func (r *report) read(events io.Reader) error {
 			if json.Unmarshal(line, &e) == nil {
 				r.add(e)
 			} else {
-				// The go command says some things in plain words.
+				// The go command prints some messages that are not JSON.
 				fmt.Fprintf(r.out, "%s", line)
 			}
 		}
@@ -113,24 +113,24 @@ func (r *report) add(e event) {
 		fmt.Fprint(r.out, e.Output)
 	case "output":
 		if strings.HasPrefix(e.Output, "=== ") {
-			return // which test begins, waits or goes on: go test says that only when asked to
+			return // a start, pause or continue line, which go test prints with -v only
 		}
-		if r.said[at] == nil {
-			r.said[at] = &strings.Builder{}
+		if r.pending[at] == nil {
+			r.pending[at] = &strings.Builder{}
 		}
-		r.said[at].WriteString(e.Output)
+		r.pending[at].WriteString(e.Output)
 	case "pass", "fail", "skip":
 		if e.Test == "" {
 			r.packageEnds(e)
 		} else {
 			r.testEnds(e)
 		}
-		delete(r.said, at)
+		delete(r.pending, at)
 	}
 }
 
 func (r *report) text(e event) string {
-	if b := r.said[[2]string{e.Package, e.Test}]; b != nil {
+	if b := r.pending[[2]string{e.Package, e.Test}]; b != nil {
 		return b.String()
 	}
 	return ""
@@ -159,18 +159,18 @@ func (r *report) testEnds(e event) {
 
 func (r *report) packageEnds(e event) {
 	if e.Action == "fail" {
-		// A test that the end of its process cut short.
-		for at, text := range r.said {
+		// The output of tests that did not end because their process did.
+		for at, text := range r.pending {
 			if at[0] == e.Package && at[1] != "" {
 				fmt.Fprint(r.out, text)
-				delete(r.said, at)
+				delete(r.pending, at)
 			}
 		}
 		fmt.Fprint(r.out, r.text(e))
 		return
 	}
 	for line := range strings.Lines(r.text(e)) {
-		// What go test itself prints of a package that passes.
+		// The line that go test prints for a package without -v.
 		if strings.HasPrefix(line, "ok  ") || strings.HasPrefix(line, "?   ") {
 			fmt.Fprint(r.out, line)
 		}
@@ -182,7 +182,7 @@ func (r *report) close() {
 	if r.wantRedis == 0 {
 		return
 	}
-	fmt.Fprintf(r.out, "\n%d tests did not run: they need a redis-server, and there is none.\n", r.wantRedis)
+	fmt.Fprintf(r.out, "\n%d tests did not run: they need a redis-server and found none.\n", r.wantRedis)
 	for line := range strings.Lines(r.advice) {
 		line = strings.TrimSpace(line)
 		if line != "" && !strings.HasPrefix(line, "---") {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// module writes a module of one package with the test file given, and goes there.
+// module writes a module with one test file and changes the working directory to it.
 func module(t *testing.T, test string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -20,64 +20,64 @@ func module(t *testing.T, test string) {
 	t.Chdir(dir)
 }
 
-func TestReportsWhatGoTestSays(t *testing.T) {
+func TestReportOfEachResult(t *testing.T) {
 	const wants = `t.Skipf("needs redis-server: %s\napt-get install -y redis-server", "not found")`
 	for name, c := range map[string]struct {
 		test    string
 		require bool
 		code    int
-		says    []string
-		silent  []string
+		prints  []string
+		omits   []string
 	}{
 		"passing": {
 			test: `import "testing"
 func TestA(t *testing.T) { t.Log("chatter") }`,
-			code: 0, says: []string{"ok  \texample.com/m\t", "\n1 passed, 0 failed, 0 skipped\n"}, silent: []string{"chatter", "redis"},
+			code: 0, prints: []string{"ok  \texample.com/m\t", "\n1 passed, 0 failed, 0 skipped\n"}, omits: []string{"chatter", "redis"},
 		},
 		"failing": {
 			test: `import "testing"
 func TestA(t *testing.T) { t.Error("wrong") }
 func TestB(t *testing.T) { t.Log("chatter") }`,
-			code: 1, says: []string{"--- FAIL: TestA", "wrong", "FAIL\texample.com/m\t", "\n1 passed, 1 failed, 0 skipped\n"},
-			silent: []string{"chatter", "=== "},
+			code: 1, prints: []string{"--- FAIL: TestA", "wrong", "FAIL\texample.com/m\t", "\n1 passed, 1 failed, 0 skipped\n"},
+			omits: []string{"chatter", "=== "},
 		},
 		"a subtest failing": {
 			test: `import "testing"
 func TestA(t *testing.T) { t.Run("inner", func(t *testing.T) { t.Fatal("wrong") }) }`,
-			code: 1, says: []string{"--- FAIL: TestA/inner", "wrong", "\n0 passed, 2 failed, 0 skipped\n"},
+			code: 1, prints: []string{"--- FAIL: TestA/inner", "wrong", "\n0 passed, 2 failed, 0 skipped\n"},
 		},
 		"panicking": {
 			test: `import "testing"
 func TestA(t *testing.T) { panic("out of order") }`,
-			code: 1, says: []string{"out of order", "FAIL\texample.com/m\t"},
+			code: 1, prints: []string{"out of order", "FAIL\texample.com/m\t"},
 		},
 		"ending at once": {
 			test: `import ("os"; "testing")
 func TestA(t *testing.T) { t.Log("first"); os.Exit(3) }`,
-			code: 1, says: []string{"FAIL\texample.com/m\t"},
+			code: 1, prints: []string{"FAIL\texample.com/m\t"},
 		},
 		"not compiling": {
 			test: `var x int = "text"`,
-			code: 1, says: []string{"cannot use", "FAIL\texample.com/m [build failed]"},
+			code: 1, prints: []string{"cannot use", "FAIL\texample.com/m [build failed]"},
 		},
 		"without a redis-server": {
 			test: `import "testing"
 func TestA(t *testing.T) {}
 func TestB(t *testing.T) { ` + wants + ` }
 func TestC(t *testing.T) { t.Run("inner", func(t *testing.T) { ` + wants + ` }) }`,
-			code: 0, says: []string{"\n2 passed, 0 failed, 2 skipped\n", "2 tests did not run", "\n  apt-get install -y redis-server\n"},
-			silent: []string{"--- SKIP"},
+			code: 0, prints: []string{"\n2 passed, 0 failed, 2 skipped\n", "2 tests did not run", "\n  apt-get install -y redis-server\n"},
+			omits: []string{"--- SKIP"},
 		},
 		"without the redis-server that is required": {
 			test: `import "testing"
 func TestA(t *testing.T) {}
 func TestB(t *testing.T) { ` + wants + ` }`,
-			require: true, code: 1, says: []string{"1 tests did not run", "apt-get install"},
+			require: true, code: 1, prints: []string{"1 tests did not run", "apt-get install"},
 		},
 		"without a test": {
 			test: `import "testing"
 func BenchmarkA(b *testing.B) {}`,
-			code: 1, says: []string{"\n0 passed, 0 failed, 0 skipped\n"},
+			code: 1, prints: []string{"\n0 passed, 0 failed, 0 skipped\n"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -87,14 +87,14 @@ func BenchmarkA(b *testing.B) {}`,
 			if code != c.code {
 				t.Errorf("status %d (%v), want %d", code, err, c.code)
 			}
-			for _, want := range c.says {
+			for _, want := range c.prints {
 				if !strings.Contains(out.String(), want) {
-					t.Errorf("says nothing of %q", want)
+					t.Errorf("does not print %q", want)
 				}
 			}
-			for _, unwanted := range c.silent {
+			for _, unwanted := range c.omits {
 				if strings.Contains(out.String(), unwanted) {
-					t.Errorf("speaks of %q", unwanted)
+					t.Errorf("prints %q", unwanted)
 				}
 			}
 			if t.Failed() {

@@ -1,15 +1,14 @@
-// Package dial is where tests keep the program from talking to the world: what it
-// dials for a gateway is asked for here first. Nothing but providers and
-// providers/providertest imports it, and Go itself keeps it from all that is not
-// below providers.
+// Package dial lets tests prevent connections to real gateways: package providers calls Refusal
+// before it dials. Only providers and providers/providertest import it; Go's rule for internal
+// packages keeps out everything outside providers.
 package dial
 
 import "sync/atomic"
 
 var guard atomic.Pointer[func(network, addr string) error]
 
-// Guard makes every later Refusal ask ask, until it is set again; nil takes the
-// guard away. It is safe for concurrent use, and so must ask be.
+// Guard sets the function that every later Refusal calls; nil removes it. Guard is safe for concurrent
+// use, and ask must be, too.
 func Guard(ask func(network, addr string) error) {
 	if ask == nil {
 		guard.Store(nil)
@@ -18,9 +17,9 @@ func Guard(ask func(network, addr string) error) {
 	guard.Store(&ask)
 }
 
-// Refusal returns the guard's reason why addr must not be dialled, and nil if it may
-// be or there is no guard, as in every program that is not a test. It is to be
-// asked before a name is resolved.
+// Refusal returns the guard's error if addr must not be dialled. It returns nil if addr may be
+// dialled or no guard is set, as in every program that is not a test. Call it before a host name is
+// resolved.
 func Refusal(network, addr string) error {
 	if ask := guard.Load(); ask != nil {
 		return (*ask)(network, addr)

@@ -5,11 +5,11 @@ import (
 	"testing"
 )
 
-// It is the only test here: there is one guard in a process.
+// This is the only test of the package, because a process has only one guard.
 func TestWhoeverGuardsIsAsked(t *testing.T) {
 	t.Parallel()
 	if err := Refusal("tcp", "example.com:443"); err != nil {
-		t.Errorf("without a guard: %v", err)
+		t.Errorf("without a guard: got %v, want nil", err)
 	}
 	no := errors.New("no")
 	Guard(func(network, addr string) error {
@@ -19,13 +19,13 @@ func TestWhoeverGuardsIsAsked(t *testing.T) {
 		return nil
 	})
 	if err := Refusal("tcp", "example.com:443"); !errors.Is(err, no) {
-		t.Errorf("with one that says no: %v", err)
+		t.Errorf("an address that the guard refuses: got %v, want the guard's error", err)
 	}
 	if err := Refusal("tcp", "example.com:80"); err != nil {
-		t.Errorf("with one that says yes: %v", err)
+		t.Errorf("an address that the guard allows: got %v, want nil", err)
 	}
 	Guard(nil)
 	if err := Refusal("tcp", "example.com:443"); err != nil {
-		t.Errorf("when the guard has gone: %v", err)
+		t.Errorf("after the guard was removed: got %v, want nil", err)
 	}
 }

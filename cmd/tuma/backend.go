@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/worker"
+)
+
+// backend is a connection to Redis and a client that uses it.
+type backend struct {
+	*producer.Client
+	rdb redis.UniversalClient
+	cfg *config
+}
+
+// Close closes the connection.
+func (b *backend) Close() {
+	_ = b.Client.Close()
+	_ = b.rdb.Close() // an error here loses no data
+}
+
+// connect connects to the Redis of the configuration.
+func (a *app) connect(ctx context.Context) (*backend, error) {
+	cfg, err := a.config(false)
+	if err != nil {
+		return nil, err
+	}
+	return openBackend(ctx, cfg, 0)
+}
+
+// pingTimeout is how long Redis may take for its first answer.
+const pingTimeout = 5 * time.Second
+
+// openBackend connects to Redis and checks that it answers. connections is the size of the pool; 0
+// is the default of go-redis.
+func openBackend(ctx context.Context, cfg *config, connections int) (*backend, error) {
+	open, err := parseRedis(cfg.redis.url)
+	if err != nil {
+		return nil, fmt.Errorf("redis: %w", err)
+	}
+	rdb := open(connections)
+	client, err := producer.New(rdb, producer.WithDurability(producer.Durability(cfg.redis.durability)))
+	if err == nil {
+		err = ping(ctx, rdb, cfg.redis)
+	}
+	if err != nil {
+		return nil, errors.Join(err, rdb.Close())
+	}
+	return &backend{Client: client, rdb: rdb, cfg: cfg}, nil
+}
+
+// ping checks that Redis answers. Its error is one line with advice on what to do.
+func ping(ctx context.Context, rdb redis.UniversalClient, cfg redisConfig) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, pingTimeout, fmt.Errorf("no answer in %s", pingTimeout))
+	defer cancel()
+	err := rdb.Ping(ctx).Err()
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = context.Cause(ctx)
+	}
+	var dns *net.DNSError
+	var op *net.OpError
+	switch {
+	case errors.As(err, &dns):
+		err = fmt.Errorf("host %s not found", dns.Name)
+	case errors.As(err, &op) && op.Op == "dial":
+		err = op.Err
+	}
+	advice := "start it, or set its address with TUMA_REDIS_URL or redis.url in tuma.yaml"
+	if redis.HasErrorPrefix(err, "NOAUTH") || redis.HasErrorPrefix(err, "WRONGPASS") {
+		//nolint:gosec // the form of a URL, not a password
+		advice = "add its login to the URL: redis://USER:PASSWORD@HOST:6379/0"
+	}
+	if strings.Contains(err.Error(), "cluster has no nodes") {
+		advice = "none of its nodes serves a hash slot; run redis-cli --cluster check for details"
+	}
+	return fmt.Errorf("cannot reach Redis at %s (%s): %w; %s", urlWithoutLogin(cfg.url), cfg.source, err, advice)
+}
+
+// refuseUnwritable returns an error if Redis accepts no writes.
+func refuseUnwritable(ctx context.Context, b *backend) error {
+	if err := worker.CheckWritable(ctx, b.rdb); err != nil {
+		return fmt.Errorf("redis at %s: %w", urlWithoutLogin(b.cfg.redis.url), err)
+	}
+	return nil
+}
+
+// refuseEviction returns an error if Redis evicts keys when it is full, unless redis.unsafe is set.
+// It returns nil if the policy is not known: some hosted services forbid INFO.
+func refuseEviction(ctx context.Context, b *backend) error {
+	info, err := b.rdb.InfoMap(ctx, "memory").Result()
+	if err != nil {
+		return nil //nolint:nilerr // INFO may be forbidden; if Redis is down the next command fails
+	}
+	policy := info["Memory"]["maxmemory_policy"]
+	if policy == "" || policy == "noeviction" || b.cfg.redis.unsafe {
+		return nil
+	}
+	return fmt.Errorf("redis at %s deletes keys, and campaigns with them, when it is full (maxmemory-policy %s): "+
+		"set maxmemory-policy noeviction, or accept the risk with redis.unsafe: true in tuma.yaml", urlWithoutLogin(b.cfg.redis.url), policy)
+}
+
+// workerConfig returns the configuration of a worker that serves the accounts.
+func workerConfig(b *backend, accounts []*accountConfig) worker.Config {
+	c := worker.Config{
+		Redis: b.rdb, Country: b.cfg.country, Windows: b.cfg.windows, Retention: b.cfg.retention, FailoverAfter: b.cfg.failoverAfter,
+		UnsafeRedis: b.cfg.redis.unsafe, Durability: worker.Durability(b.cfg.redis.durability),
+	}
+	for _, r := range b.cfg.routes {
+		c.Routes = append(c.Routes, worker.Route(r))
+	}
+	for _, acc := range accounts {
+		c.Accounts = append(c.Accounts, acc.worker)
+	}
+	return c
+}
+
+// poolSizeFor returns the number of Redis connections of a worker: two for each concurrent call, for
+// its claim and its settle, and some for polling the queues.
+func poolSizeFor(accounts []*accountConfig) int {
+	calls := 0
+	for _, acc := range accounts {
+		calls += max(acc.worker.Concurrency, 8)
+	}
+	return max(10*runtime.GOMAXPROCS(0), 2*calls+20)
+}

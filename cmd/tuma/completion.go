@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tuma-sms/tuma/producer"
+)
+
+const (
+	// completionTimeout bounds the time that pressing Tab takes.
+	completionTimeout = time.Second
+	// maxCompletions is the maximum number of campaigns offered.
+	maxCompletions = 100
+)
+
+// completeAccounts completes account names: those of the configuration, or without any,
+// those that workers have published.
+func (a *app) completeAccounts(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 && c.Flags().Lookup("via") == nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	if cfg, err := a.config(false); err == nil && len(cfg.accounts) > 0 {
+		return cfg.accountNames(), cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []string
+	a.withCompletionBackend(c, func(ctx context.Context, b *backend) {
+		if all, err := b.Accounts(ctx); err == nil {
+			names = sortedNames(all)
+		}
+	})
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeCampaigns completes campaign IDs, newest first.
+func (a *app) completeCampaigns(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	var ids []string
+	if len(args) == 0 {
+		a.withCompletionBackend(c, func(ctx context.Context, b *backend) {
+			for st, err := range b.List(ctx) {
+				if err != nil || len(ids) == maxCompletions {
+					return
+				}
+				ids = append(ids, cobra.CompletionWithDesc(st.ID, describeCampaign(st)))
+			}
+		})
+	}
+	return ids, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+}
+
+func describeCampaign(st producer.Status) string {
+	return string(st.State) + ", " + plural(st.Total, "recipient")
+}
+
+// withCompletionBackend calls do with a connection to Redis, within completionTimeout. It
+// does nothing if Redis cannot be reached.
+func (a *app) withCompletionBackend(c *cobra.Command, do func(context.Context, *backend)) {
+	ctx := c.Context()
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	ctx, cancel := context.WithTimeout(ctx, completionTimeout)
+	defer cancel()
+	b, err := a.connect(ctx)
+	if err != nil {
+		return // a shell completion cannot show an error
+	}
+	defer b.Close()
+	do(ctx, b)
+}

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"encoding/csv"
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+// csvSheet writes CSV for spreadsheets. All CSV that tuma writes goes through it, so that no cell
+// becomes a formula.
+type csvSheet struct {
+	out   *csv.Writer
+	cells []string
+}
+
+func newCSVSheet(w io.Writer) *csvSheet { return &csvSheet{out: csv.NewWriter(w)} }
+
+// row writes one row.
+func (s *csvSheet) row(cells ...string) error {
+	s.cells = s.cells[:0]
+	for _, c := range cells {
+		s.cells = append(s.cells, escapeFormulas(c))
+	}
+	return s.out.Write(s.cells)
+}
+
+// flush writes buffered rows and returns the first error of the writer.
+func (s *csvSheet) flush() error {
+	s.out.Flush()
+	return s.out.Error()
+}
+
+// escapeFormulas puts a quote before text that a spreadsheet would run as a formula, because a list
+// or a gateway may contain =HYPERLINK(…). A number with a plus sign is unchanged: without a letter
+// it calls no function, and scripts compare it with their own numbers. The text between semicolons
+// or tabs is escaped too, because some spreadsheets split cells there.
+func escapeFormulas(s string) string {
+	end := strings.IndexAny(s, ";\t")
+	if end < 0 {
+		return escapeCell(s)
+	}
+	out := ""
+	if s[0] == '\t' {
+		out = "'" // a spreadsheet may ignore a tab at the start, so the rest would be first
+	}
+	for ; end >= 0; end = strings.IndexAny(s, ";\t") {
+		out += escapeCell(s[:end]) + s[end:end+1]
+		s = s[end+1:]
+	}
+	return out + escapeCell(s)
+}
+
+// escapeCell puts a quote before a cell that starts a formula, also with full-width characters.
+func escapeCell(s string) string {
+	first, size := utf8.DecodeRuneInString(s)
+	switch first {
+	case '=', '@', '\r', '\n', '\uFF1D', '\uFF20':
+		return "'" + s
+	case '+', '-', '\uFF0B', '\uFF0D':
+		if strings.Trim(s[size:], "0123456789 ().-") != "" {
+			return "'" + s
+		}
+	}
+	return s
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/worker"
+)
+
+// dryRun plans the campaign as a worker would, prints the forecast and enqueues nothing. The
+// configuration is enough. It also uses Redis and the gateways' balances if they can be reached.
+func (s *sendCommand) dryRun(ctx context.Context, src *source) (err error) {
+	cfg, err := s.config(false)
+	if err != nil {
+		return err
+	}
+	skipped, err := s.openSkippedFile()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, skipped.close(err == nil)) }()
+	o := producer.PreviewOptions{Accounts: configuredAccounts(cfg), Routes: publicRoutes(cfg.routes), Country: cfg.country, Now: s.now(), FailoverAfter: cfg.failoverAfter}
+	lines := &lineNumbers{}
+	o.Skipped = func(x producer.SkippedRecipient) error { return skipped.add(x, lines.line(x.Row)) }
+	recipients := lines.record(src)
+	b := s.connectIfReachable(ctx)
+	if b != nil {
+		defer b.Close()
+	}
+	s.queryBalances(ctx, cfg, b, &o)
+	var f producer.Forecast
+	if b != nil {
+		f, err = b.Preview(ctx, s.campaign, recipients, o)
+	} else {
+		f, err = producer.Preview(ctx, s.campaign, recipients, o)
+	}
+	if err != nil {
+		return src.locateMissingField(err)
+	}
+	if s.json {
+		return writeJSON(s.out, f)
+	}
+	if err := printForecast(s.out, s.screen(), f, textNotes(s.campaign), s.now()); err != nil {
+		return err
+	}
+	if skipped != nil {
+		s.note("tuma: %s skipped: listed in %s", plural(f.Skipped, "recipient"), s.skippedFile)
+	}
+	s.noteHiddenRows(src)
+	s.note("tuma: dry run: nothing was enqueued")
+	return nil
+}
+
+// configuredAccounts returns the accounts of the configuration in the form that workers publish.
+func configuredAccounts(cfg *config) (out []producer.Account) {
+	windows := map[string]string{}
+	for country, h := range cfg.windows {
+		windows[country] = h.String()
+	}
+	for _, acc := range cfg.accounts {
+		w := acc.worker
+		if w.Unit == "" {
+			w.Unit = worker.UnitMessages
+		}
+		out = append(out, producer.Account{Name: acc.name, Provider: acc.info.Name, Info: acc.info, Rate: float64(w.Rate), Burst: float64(w.Burst),
+			Unit: w.Unit, Sender: w.Sender, Price: w.Price, OnUnknown: w.OnUnknown, Country: cfg.country, Windows: windows})
+	}
+	return out
+}
+
+// publicRoutes returns routes as the producer's type.
+func publicRoutes(routes []ledger.Route) (out []producer.Route) {
+	for _, r := range routes {
+		out = append(out, producer.Route(r))
+	}
+	return out
+}
+
+// redisProbeTimeout is how long a dry run waits for Redis, which it can do without.
+const redisProbeTimeout = 2 * time.Second
+
+// connectIfReachable connects to Redis. It returns nil if Redis does not answer.
+func (s *sendCommand) connectIfReachable(ctx context.Context) *backend {
+	ping, cancel := context.WithTimeout(ctx, redisProbeTimeout)
+	defer cancel()
+	b, err := s.connect(ping)
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
+// balanceTimeout is how long a dry run waits for the balances from gateways.
+const balanceTimeout = 10 * time.Second
+
+// queryBalances asks the gateways for the balance of accounts that the campaign may use. It
+// leaves out accounts that a worker serves, because workers publish their balance in Redis.
+func (s *sendCommand) queryBalances(ctx context.Context, cfg *config, b *backend, o *producer.PreviewOptions) {
+	var published []producer.Account
+	if b != nil {
+		published, _ = b.Accounts(ctx) // on an error queryBalances queries the gateways instead
+	}
+	served := func(name string) bool {
+		return slices.ContainsFunc(published, func(a producer.Account) bool { return a.Name == name && a.Workers > 0 })
+	}
+	routed := func(name string) bool {
+		return slices.ContainsFunc(cfg.routes, func(r ledger.Route) bool { return slices.Contains(r.Via, name) })
+	}
+	ctx, cancel := context.WithTimeout(ctx, balanceTimeout)
+	defer cancel()
+	var asking sync.WaitGroup
+	for i, acc := range cfg.accounts {
+		if served(acc.name) || s.campaign.Via != acc.name && (s.campaign.Via != "" || !routed(acc.name)) || acc.worker.Provider == nil {
+			continue
+		}
+		asking.Go(func() {
+			if got, err := queryBalance(ctx, acc); err == nil {
+				o.Accounts[i].Balance, o.Accounts[i].BalanceAt = formatBalance(got), s.now()
+			}
+		})
+	}
+	asking.Wait()
+}
+
+// formatBalance formats a balance as workers publish it: "KES 250".
+func formatBalance(b providers.Balance) string {
+	amount := strconv.FormatFloat(b.Amount, 'f', -1, 64)
+	return strings.TrimSpace(b.Currency + " " + amount)
+}
+
+// lineNumbers remembers the line of the file for the last rememberedLines rows.
+type lineNumbers struct {
+	lines [rememberedLines]int
+	row   int
+}
+
+// rememberedLines is larger than a page: the rows of one page are planned together, so that a
+// line is needed at most one page after its row was read.
+const rememberedLines = 4 * ledger.MaxPageRows
+
+// record yields the recipients of a source and remembers their lines.
+func (l *lineNumbers) record(src *source) func(func(producer.Recipient, error) bool) {
+	return func(yield func(producer.Recipient, error) bool) {
+		for r, err := range src.all() {
+			l.row++
+			l.lines[l.row%rememberedLines] = src.list.Line()
+			if !yield(r, err) {
+				return
+			}
+		}
+	}
+}
+
+// line returns the line of a recent row; rows count from 1.
+func (l *lineNumbers) line(row int) int { return l.lines[row%rememberedLines] }

@@ -1,0 +1,298 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+
+	"github.com/tuma-sms/tuma/producer"
+)
+
+// optOutHeader is the header that export writes. Import recognises an export by it.
+var optOutHeader = []string{"msisdn", "sender", "origin", "at"}
+
+// optOutCells returns the cells of a row; the list for all senders is shown as "all".
+func optOutCells(x producer.OptOut) []string {
+	sender := x.Sender
+	if sender == "" {
+		sender = "all"
+	}
+	return []string{x.Number, sender, x.Origin, formatTime(x.At)}
+}
+
+func newOptOutList(a *app) *cobra.Command {
+	var sender string
+	var counts, asJSON bool
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "Print the numbers on the suppression list",
+		Long: `List prints the numbers on all suppression lists, or with --sender on one of
+them. Each line has a number, its sender ID ("all" for all senders), origin and
+time. The order is random. Memory use does not grow with the list.`,
+		Example: `  tuma optout list
+  tuma optout list --sender ACME --json
+  tuma optout list --count`,
+		Args: takes(),
+		RunE: a.verb(func(ctx context.Context, _ []string) error {
+			b, err := a.connect(ctx)
+			if err != nil {
+				return err
+			}
+			defer b.Close()
+			if counts {
+				return a.optOutCounts(ctx, b, asJSON)
+			}
+			out := bufio.NewWriterSize(a.out, 64<<10)
+			lines := json.NewEncoder(out)
+			err = forEachOptOut(ctx, b, sender, func(x producer.OptOut) error {
+				if asJSON {
+					return lines.Encode(x)
+				}
+				_, err := fmt.Fprintln(out, strings.Join(optOutCells(x), "  "))
+				return err
+			})
+			return errors.Join(err, out.Flush())
+		}),
+	}
+	c.Flags().StringVar(&sender, "sender", "", "only the list of this sender `ID`")
+	c.Flags().BoolVar(&counts, "count", false, "print the size of each list instead")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON, one object a line")
+	return c
+}
+
+// forEachOptOut calls do for each entry of a sender's list, or of all lists if sender is empty.
+func forEachOptOut(ctx context.Context, b *backend, sender string, do func(producer.OptOut) error) error {
+	senders := []string{sender}
+	if sender == "" {
+		counts, err := b.OptOutCounts(ctx)
+		if err != nil {
+			return err
+		}
+		senders = slices.Sorted(maps.Keys(counts))
+	}
+	for _, s := range senders {
+		for x, err := range b.OptOuts(ctx, s) {
+			if err == nil {
+				err = do(x)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// optOutCounts prints the size of each suppression list.
+func (a *app) optOutCounts(ctx context.Context, b *backend, asJSON bool) error {
+	counts, err := b.OptOutCounts(ctx)
+	if err != nil {
+		return err
+	}
+	g := grid{header: []string{"SENDER", "NUMBERS"}, right: []int{1}}
+	for _, sender := range slices.Sorted(maps.Keys(counts)) {
+		name := sender
+		if sender == "" {
+			name = "all"
+		}
+		if asJSON {
+			if err := writeJSON(a.out, map[string]any{"sender": sender, "numbers": counts[sender]}); err != nil {
+				return err
+			}
+		}
+		g.add(name, formatInt(counts[sender]))
+	}
+	if asJSON || len(g.rows) == 0 {
+		return nil
+	}
+	return g.print(a.out)
+}
+
+func newOptOutExport(a *app) *cobra.Command {
+	var sender string
+	c := &cobra.Command{
+		Use:   "export [FILE]",
+		Short: "Write the suppression list as CSV",
+		Long: `Export writes all suppression lists, or with --sender one of them, as CSV with
+the columns msisdn, sender (empty: all senders), origin and at. The order is
+random. Without FILE it writes to standard output. tuma optout import reads the
+output. Memory use does not grow with the list.`,
+		Example: `  tuma optout export do-not-call.csv
+  tuma optout export --sender ACME | gzip > acme.csv.gz`,
+		Args: takes("[FILE]"),
+		RunE: a.verb(func(ctx context.Context, args []string) (err error) {
+			b, err := a.connect(ctx)
+			if err != nil {
+				return err
+			}
+			defer b.Close()
+			to := a.out
+			if len(args) > 0 && args[0] != "-" {
+				file, err := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) // only the owner may read personal data
+				if err != nil {
+					return misuse("export: %w", err)
+				}
+				defer func() { err = errors.Join(err, file.Close()) }()
+				to = file
+			}
+			return a.exportOptOuts(ctx, b, sender, to)
+		}),
+	}
+	c.Flags().StringVar(&sender, "sender", "", "only the list of this sender `ID`")
+	return c
+}
+
+// exportOptOuts writes the suppression lists as CSV and shows a progress bar.
+func (a *app) exportOptOuts(ctx context.Context, b *backend, sender string, to io.Writer) error {
+	counts, err := b.OptOutCounts(ctx)
+	if err != nil {
+		return err
+	}
+	total := 0
+	for s, n := range counts {
+		if sender == "" || strings.EqualFold(s, sender) {
+			total += n
+		}
+	}
+	shown := a.countBar("exported", total)
+	defer shown.end()
+	buffer := bufio.NewWriterSize(to, 64<<10)
+	out := newCSVSheet(buffer)
+	if err := out.row(optOutHeader...); err != nil {
+		return err
+	}
+	err = forEachOptOut(ctx, b, sender, func(x producer.OptOut) error {
+		shown.add()
+		return out.row(x.Number, x.Sender, x.Origin, formatTime(x.At))
+	})
+	return errors.Join(err, out.flush(), buffer.Flush())
+}
+
+// importFile runs tuma optout import.
+func (o *optOutCommand) importFile(ctx context.Context, b *backend, _ []string, src *source) error {
+	exported, err := o.detectExport(src)
+	if err != nil {
+		return err
+	}
+	if exported && o.sender != "" {
+		return misuse("--sender: %s already contains the sender of each number; remove --sender", src.name)
+	}
+	shown := o.countBar("imported", 0)
+	defer shown.end()
+	var wrong []string
+	bad := 0
+	optOuts := func(yield func(producer.OptOut, error) bool) {
+		for r, err := range src.all() {
+			p := producer.OptOut{Number: r.Number, Sender: o.sender, Country: o.country, Origin: producer.OriginImport}
+			if err == nil && exported {
+				err = readExportedRow(&p, r.Fields, src.list.Where())
+			}
+			if err == nil {
+				if why := producer.CheckOptOut(p); why != nil {
+					if bad++; len(wrong) < 10 {
+						wrong = append(wrong, fmt.Sprintf("%s: %v", src.list.Where(), why))
+					}
+					continue
+				}
+				shown.add()
+			}
+			if !yield(p, err) || err != nil {
+				return
+			}
+		}
+	}
+	r, err := b.OptOut(ctx, optOuts)
+	shown.end()
+	if err != nil {
+		return err
+	}
+	if err := o.waitAndReport(ctx, b, r); err != nil {
+		return err
+	}
+	if bad == 0 {
+		return nil
+	}
+	for _, line := range wrong {
+		o.note("tuma: %s", line)
+	}
+	return fmt.Errorf("%s not imported; all other numbers are on the list", plural(bad, "invalid row"))
+}
+
+// detectExport reports whether the file is the output of tuma optout export. If so it makes the
+// source read all its columns.
+func (o *optOutCommand) detectExport(src *source) (bool, error) {
+	head := make([]byte, 64)
+	n, err := src.file.ReadAt(head, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false, fmt.Errorf("read %s: %w", src.name, err)
+	}
+	first, _, _ := strings.Cut(string(head[:n]), "\n")
+	if strings.TrimSpace(strings.ToLower(first)) != strings.Join(optOutHeader, ",") {
+		return false, nil
+	}
+	info, err := src.file.Stat()
+	if err != nil {
+		return false, fmt.Errorf("read %s: %w", src.name, err)
+	}
+	with := o.list
+	with.Fields = optOutHeader[1:]
+	src.setFile(info, with)
+	return true, nil
+}
+
+// readExportedRow sets sender, origin and time from a row of an exported file.
+func readExportedRow(p *producer.OptOut, fields map[string]string, where string) error {
+	p.Sender = strings.TrimSpace(fields["sender"])
+	if origin := fields["origin"]; origin != "" {
+		p.Origin = strings.Clone(origin)
+	}
+	if at := fields["at"]; at != "" {
+		t, err := time.Parse(time.RFC3339, at)
+		if err != nil {
+			return misuse("%s: at: %.40q must be a time, e.g. 2026-11-22T10:00:00Z", where, at)
+		}
+		p.At = t
+	}
+	return nil
+}
+
+// countBar is a progress bar that counts rows. It prints nothing if standard error is not a
+// terminal.
+type countBar struct{ bar *progressbar.ProgressBar }
+
+// countBar returns a countBar; total is 0 if it is not known.
+func (a *app) countBar(what string, total int) *countBar {
+	if !isTerminal(a.err) {
+		return &countBar{}
+	}
+	if total == 0 {
+		total = -1
+	}
+	return &countBar{progressbar.NewOptions(total, progressbar.OptionSetWriter(a.err), progressbar.OptionSetDescription(what),
+		progressbar.OptionShowCount(), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(), progressbar.OptionSetWidth(barWidth))}
+}
+
+func (c *countBar) add() {
+	if c.bar != nil {
+		_ = c.bar.Add(1) // a failure to draw the bar does not matter
+	}
+}
+
+// end removes the bar. It may be called repeatedly.
+func (c *countBar) end() {
+	if c.bar != nil {
+		_ = c.bar.Finish()
+		c.bar = nil
+	}
+}

@@ -1,0 +1,317 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/sms"
+)
+
+const (
+	// testTimeout is how long the outcome of a test message is waited for. Then it is cancelled.
+	testTimeout = 2 * time.Minute
+	// maxTestIDs bounds the IDs tried for a test message. A test that was not sent is repeated under
+	// the next ID.
+	maxTestIDs = 1000
+)
+
+// testMessage is the test of tuma send --test: a campaign of one message, sent before the real
+// campaign is enqueued.
+type testMessage struct {
+	*sendCommand
+	b        *backend
+	campaign producer.Campaign
+}
+
+// validateSafetyFlags checks --test and parses --max-rejected. It refuses empty values: an unset shell
+// variable must not switch off the test or the limit.
+func (s *sendCommand) validateSafetyFlags(f *pflag.FlagSet) error {
+	if f.Changed("test") && strings.TrimSpace(s.testNumber) == "" {
+		return misuse("--test must not be empty: set it to the number to send to first")
+	}
+	if !f.Changed("max-rejected") {
+		return nil
+	}
+	percent, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(s.maxRejected), "%")), 64)
+	if err != nil || !(percent > 0 && percent <= 100) { // written so that NaN is refused too
+		return misuse("--max-rejected: %.40q must be a percentage above 0 and at most 100, e.g. 5", s.maxRejected)
+	}
+	s.campaign.MaxRejected = percent
+	return nil
+}
+
+// checkCanAsk returns an error if the question after the test could not be answered: there is no
+// terminal, or standard input holds the recipients. With --yes there is no question.
+func (s *sendCommand) checkCanAsk() error {
+	switch {
+	case s.yes:
+		return nil
+	case s.file == "" || s.file == "-":
+		return misuse("--test cannot ask for confirmation because the recipients come from standard input: use --file, or --yes to continue if the test is accepted")
+	case !isTerminal(s.in) || !isTerminal(s.err):
+		return misuse("--test cannot ask for confirmation without a terminal: use --yes to continue if the test is accepted")
+	}
+	return nil
+}
+
+// sendTestFirst sends the message to the test number and asks whether to continue. After an error
+// the campaign must not be enqueued. It does nothing if the campaign already exists.
+func (s *sendCommand) sendTestFirst(ctx context.Context, b *backend, src *source, countries []string) error {
+	if s.testNumber == "" {
+		return nil
+	}
+	if why := numberProblem(s.testNumber, countries); why != nil {
+		return misuse("--test: %v%s", why, s.countryHint(countries))
+	}
+	if err := s.checkCanAsk(); err != nil {
+		return err
+	}
+	switch st, err := b.Status(ctx, s.campaign.ID); {
+	case errors.Is(err, producer.ErrNotFound), err == nil && st.State == producer.Uploading: // new, or an upload that was interrupted
+	case err != nil, st.State != producer.Uploading:
+		return err
+	}
+	if err := b.Check(ctx, s.campaign); err != nil {
+		return err
+	}
+	planned, first, err := s.preview(ctx, b, src)
+	if err != nil {
+		return err
+	}
+	s.noteHiddenRows(src)
+	first.Number = s.testNumber
+	t := &testMessage{sendCommand: s, b: b, campaign: testCampaign(s.campaign)}
+	r, err := t.run(ctx, first)
+	if err != nil {
+		return fmt.Errorf("%w; the campaign was not enqueued", err)
+	}
+	good := r.Status == "accepted" || r.Status == "delivered"
+	if s.yes {
+		if !good {
+			return fmt.Errorf("the test ended as %s, but --yes continues only if it is accepted; the campaign was not enqueued", r.Status)
+		}
+		return nil
+	}
+	sure, err := s.ask(ctx, "send to "+recipientCount(planned)+"?")
+	if err != nil || !sure {
+		return errors.Join(errors.New("the campaign was not enqueued"), err)
+	}
+	return nil
+}
+
+// preview plans the campaign like a dry run. It returns the forecast and the first recipient that
+// has a value for every merge field, whose values the test message uses. A missing value that
+// --on-missing does not allow is an error here, before the test message is sent.
+func (s *sendCommand) preview(ctx context.Context, b *backend, src *source) (f producer.Forecast, first producer.Recipient, err error) {
+	body, err := sms.ParseTemplate(s.campaign.Body)
+	if err != nil {
+		return f, first, err
+	}
+	var text []byte
+	found := false
+	look := func(yield func(producer.Recipient, error) bool) {
+		for r, err := range src.all() {
+			if err == nil && !found {
+				missing := ""
+				if len(r.Fields) > 0 {
+					text, missing = body.Render(text[:0], func(field string) string { return r.Fields[field] })
+				}
+				if missing == "" || s.campaign.OnMissing == producer.OnMissingDefault {
+					first, found = r, true
+					first.Fields = maps.Clone(r.Fields) // the reader reuses the map for the next recipient
+				}
+			}
+			if !yield(r, err) {
+				return
+			}
+		}
+	}
+	f, err = b.Preview(ctx, s.campaign, look, producer.PreviewOptions{Country: b.cfg.country, Now: s.now(), FailoverAfter: b.cfg.failoverAfter})
+	if err != nil {
+		return f, first, src.locateMissingField(err)
+	}
+	if f.Sent == 0 {
+		return f, first, misuse("%s: none of %s can be sent to (%s)", src.name, plural(f.Total, "recipient"), skippedByReason(f))
+	}
+	return f, first, nil
+}
+
+// recipientCount describes, for the question, how many recipients would be sent to and how many
+// skipped.
+func recipientCount(f producer.Forecast) string {
+	if f.Skipped == 0 {
+		return plural(f.Total, "recipient")
+	}
+	return fmt.Sprintf("%s of %s (skipped: %s)", formatInt(f.Sent), plural(f.Total, "recipient"), skippedByReason(f))
+}
+
+// skippedByReason returns the number of skipped recipients for each reason.
+func skippedByReason(f producer.Forecast) string {
+	var words []string
+	for _, reason := range slices.Sorted(maps.Keys(f.Reasons)) {
+		words = append(words, formatInt(f.Reasons[reason])+" "+reason)
+	}
+	return strings.Join(words, ", ")
+}
+
+// missingFieldError returns an error for a blank merge field, with its line and what to do.
+func missingFieldError(src *source, field string) error {
+	return misuse("%s: field %s is blank: fill it in, add a default as in {{%s|there}}, or use --on-missing skip or default",
+		src.list.Where(), field, field)
+}
+
+// testCampaign returns the campaign of the test message. Its message looks the same on the phone. It
+// is transactional, so that it is sent at any hour and before bulk messages. It starts now, expires
+// when the command stops waiting for it, and is not resent after an unknown outcome.
+func testCampaign(c producer.Campaign) producer.Campaign {
+	c.Class, c.StartAt, c.ExpiresAt, c.ExpiresIn = producer.Transactional, time.Time{}, time.Time{}, testTimeout
+	c.OnUnknown = producer.OnUnknownKeep
+	c.MaxMessages, c.MaxSegments, c.Canary, c.MaxRejected, c.RequireCredit = 0, 0, 0, 0, false
+	return c
+}
+
+// run sends the test message, or finds that the same one was sent before, and returns its result. It
+// returns an error if the message was not sent.
+func (t *testMessage) run(ctx context.Context, to producer.Recipient) (producer.Result, error) {
+	again, err := t.chooseID(ctx, to)
+	if err != nil {
+		return producer.Result{}, err
+	}
+	if again {
+		t.note("tuma: the same test was already sent to %s, as %s; %s", to.Number, t.campaign.ID, t.resendHint())
+	} else {
+		t.note("tuma: sending a test to %s, as %s", to.Number, t.campaign.ID)
+	}
+	one := func(yield func(producer.Recipient, error) bool) { yield(to, nil) }
+	// Also if it exists: the command that enqueued it may have died before it woke a worker.
+	if _, err := t.b.Enqueue(ctx, t.campaign, one); err != nil {
+		return producer.Result{}, err
+	}
+	return t.waitForOutcome(ctx)
+}
+
+// resendHint returns how to send the same test again.
+func (t *testMessage) resendHint() string {
+	if t.idDerived {
+		return "--again sends it again"
+	}
+	return "use another --id to send it again"
+}
+
+// chooseID sets the ID of the test, which is derived from the campaign's ID and the content of the
+// test. It reports whether that test exists, and is then not sent again. A test that was rejected or
+// skipped does not count: the next ID is used.
+func (t *testMessage) chooseID(ctx context.Context, to producer.Recipient) (again bool, err error) {
+	content, err := producer.ContentID(t.campaign, func(yield func(producer.Recipient, error) bool) { yield(to, nil) })
+	if err != nil {
+		return false, err
+	}
+	stem := t.campaign.ID
+	if len(stem) > 100 {
+		stem = stem[:100] // the suffix keeps it unique
+	}
+	stem += ".test-" + content[2:12]
+	for n := 1; n < maxTestIDs; n++ {
+		t.campaign.ID = stem
+		if n > 1 {
+			t.campaign.ID += "-" + strconv.Itoa(n)
+		}
+		st, err := t.b.Status(ctx, t.campaign.ID)
+		if errors.Is(err, producer.ErrNotFound) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		if !st.Ended() || st.Rejected+st.Skipped == 0 {
+			return true, nil
+		}
+	}
+	return false, fmt.Errorf("test %s and %d repetitions of it were not sent; use another --id", stem, maxTestIDs-2)
+}
+
+// waitForOutcome waits for the outcome of the test and prints it. It cancels the test after
+// testTimeout, when the gateway pauses it, or when ctx is done.
+func (t *testMessage) waitForOutcome(ctx context.Context) (producer.Result, error) {
+	deadline := t.now().Add(testTimeout)
+	st, err := t.follow(ctx, t.b, t.campaign.ID, func(st producer.Status) bool {
+		return st.Ended() || st.State == producer.Paused || t.now().After(deadline)
+	})
+	if err != nil || !st.Ended() {
+		why := blockReasons(st, t.now())
+		if st, err = t.cancelTest(ctx, err); err != nil {
+			return producer.Result{}, err
+		}
+		if !st.Ended() {
+			return producer.Result{}, fmt.Errorf("the outcome of the test is not known yet; see tuma status %s", t.campaign.ID)
+		}
+		if st.Skipped > 0 && why != "" {
+			return producer.Result{}, fmt.Errorf("the test was not sent and is cancelled: %s", why)
+		}
+	}
+	return t.readOutcome(ctx)
+}
+
+// cancelTest cancels the test and waits at most ten seconds for a call in flight.
+func (t *testMessage) cancelTest(ctx context.Context, cause error) (producer.Status, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	_, err := t.b.Cancel(ctx, t.campaign.ID)
+	if errors.Is(err, producer.ErrDone) {
+		err = nil
+	}
+	if cause != nil {
+		return producer.Status{}, errors.Join(errors.New("the test was cancelled"), err)
+	}
+	if err != nil {
+		return producer.Status{}, err
+	}
+	var last producer.Status
+	for st, err := range t.b.Watch(ctx, t.campaign.ID) {
+		if err != nil {
+			break // the ten seconds are over
+		}
+		if last = st; st.Ended() {
+			break
+		}
+	}
+	return last, nil
+}
+
+// readOutcome reads the result of the test and prints it. It returns an error if the message was not
+// sent.
+func (t *testMessage) readOutcome(ctx context.Context) (r producer.Result, err error) {
+	for x, err := range t.b.Results(ctx, t.campaign.ID) {
+		if err != nil {
+			return r, err
+		}
+		r = x
+	}
+	text := r.Status
+	for _, word := range []string{r.Reason, r.Code} {
+		if word != "" {
+			text += " (" + word + ")"
+		}
+	}
+	if r.Account != "" {
+		text += " by " + r.Account
+	}
+	switch r.Status {
+	case "rejected", "skipped", "undelivered":
+		return r, fmt.Errorf("the test to %s was %s", r.Input, text)
+	case "unknown":
+		t.note("tuma: the outcome of the test to %s is %s; check the phone", r.Input, text)
+	default:
+		t.note("tuma: the test to %s was %s; check the phone", r.Input, text)
+	}
+	return r, nil
+}

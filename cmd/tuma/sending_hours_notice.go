@@ -1,0 +1,109 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/hours"
+	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/sms"
+)
+
+// sendingHoursNotice finds out which recipients of a campaign must wait for the sending hours of
+// their country.
+type sendingHoursNotice struct {
+	// begins is when the campaign begins: now or its start time.
+	begins    time.Time
+	countries []string // countries whose national numbers the list may hold
+	// closed are the sending hours, by country, that are closed when the campaign begins.
+	// affected are those of them with at least one recipient.
+	closed, affected map[string]*hours.Window
+}
+
+// newSendingHoursNotice reads the sending hours that workers have published. It returns nil if
+// no sending hours are closed when the campaign begins, or if it is transactional.
+func (s *sendCommand) newSendingHoursNotice(ctx context.Context, b *backend, countries []string) (*sendingHoursNotice, error) {
+	if s.campaign.Class == producer.Transactional {
+		return nil, nil
+	}
+	accounts, err := b.Accounts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := &sendingHoursNotice{begins: s.now(), countries: countries, closed: map[string]*hours.Window{}, affected: map[string]*hours.Window{}}
+	if s.campaign.StartAt.After(c.begins) {
+		c.begins = s.campaign.StartAt
+	}
+	for _, acc := range accounts {
+		if s.campaign.Via != "" && s.campaign.Via != acc.Name {
+			continue
+		}
+		for country, text := range acc.Windows {
+			h, err := hours.Parse(text)
+			if err != nil {
+				continue // published by a newer worker in a form that this version does not know
+			}
+			if w, err := hours.In(country, h); err == nil {
+				if open, _ := w.Open(c.begins); !open {
+					c.closed[country] = w
+				}
+			}
+		}
+	}
+	if len(c.closed) == 0 {
+		return nil, nil
+	}
+	return c, nil
+}
+
+// recordCountries yields the recipients unchanged and records countries whose hours are closed.
+// On a nil receiver it returns recipients.
+func (c *sendingHoursNotice) recordCountries(recipients iter.Seq2[producer.Recipient, error]) iter.Seq2[producer.Recipient, error] {
+	if c == nil {
+		return recipients
+	}
+	return func(yield func(producer.Recipient, error) bool) {
+		for r, err := range recipients {
+			if len(c.affected) < len(c.closed) {
+				c.recordCountry(r.Number)
+			}
+			if !yield(r, err) {
+				return
+			}
+		}
+	}
+}
+
+// recordCountry adds the country of a number to affected if its sending hours are closed.
+func (c *sendingHoursNotice) recordCountry(number string) {
+	for _, national := range c.countries {
+		m, err := sms.ParseMSISDN(number, national)
+		if err != nil {
+			continue
+		}
+		if w := c.closed[m.Country()]; w != nil {
+			c.affected[w.Country] = w
+		}
+		return
+	}
+}
+
+// noteSendingHours prints, for each affected country, when its recipients are sent to.
+func (s *sendCommand) noteSendingHours(c *sendingHoursNotice) {
+	if c == nil {
+		return
+	}
+	for _, w := range slices.SortedFunc(maps.Values(c.affected), func(a, b *hours.Window) int { return cmp.Compare(a.Country, b.Country) }) {
+		_, opens := w.Open(c.begins)
+		text := fmt.Sprintf("recipients in %s wait for its sending hours (%s local time): sending starts at %s, %s", w.Country, w.Hours, formatTime(opens), formatUntil(opens, s.now()))
+		if x := s.campaign.ExpiresAt; !x.IsZero() && !opens.Before(x) || s.campaign.ExpiresIn > 0 && !opens.Before(c.begins.Add(s.campaign.ExpiresIn)) {
+			text += "; but the campaign expires before that"
+		}
+		s.note("tuma: %s", text)
+	}
+}

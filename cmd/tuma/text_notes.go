@@ -1,0 +1,59 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/sms"
+)
+
+// textNotes returns notes on a campaign's text: which character makes it UCS-2 and so longer, and
+// what --transliterate saves.
+func textNotes(c producer.Campaign) []string {
+	why, wide := sms.ExplainUCS2(c.Body)
+	t, err := sms.ParseTemplate(c.Body)
+	if !wide || err != nil {
+		return nil
+	}
+	if len(t.Fields()) > 0 {
+		// The number of segments depends on the recipient's values.
+		if why.Keeps == 0 && c.Transliterate || why.Count > 3 && why.Count*10 > why.Characters {
+			return nil
+		}
+		line := "every message is " + why.String()
+		if c.Transliterate {
+			line += transliterationNote(why)
+		} else if why.Keeps == 0 {
+			line += "; --transliterate replaces it where GSM-7 has an equivalent"
+		}
+		return []string{line}
+	}
+	if c.Transliterate && why.Transliterated > 0 {
+		_, changed := sms.Transliterate(c.Body)
+		return []string{fmt.Sprintf("transliterated %s: %s in GSM-7 instead of %d in UCS-2",
+			plural(changed, "character"), plural(why.Transliterated, "segment"), why.Segments)}
+	}
+	if !c.Transliterate && !why.Few() {
+		return nil
+	}
+	line := fmt.Sprintf("a message takes %s, %s", plural(why.Segments, "segment"), why)
+	switch {
+	case c.Transliterate:
+		line += transliterationNote(why)
+	case why.Transliterated > 0 && why.Transliterated < why.Segments:
+		line += fmt.Sprintf("; with --transliterate it takes %d", why.Transliterated)
+	case why.Count > 1:
+		line += fmt.Sprintf("; without them it takes %d", why.Without)
+	default:
+		line += fmt.Sprintf("; without it the message takes %d", why.Without)
+	}
+	return []string{line}
+}
+
+// transliterationNote returns why the text was not transliterated.
+func transliterationNote(why sms.UCS2Cause) string {
+	if why.Keeps == 0 {
+		return "; not transliterated: it would take more segments"
+	}
+	return fmt.Sprintf("; not transliterated: GSM-7 has no equivalent of %s at character %d", sms.DescribeRune(why.Keeps), why.KeepsAt)
+}

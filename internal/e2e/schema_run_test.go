@@ -1,0 +1,381 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/ratelimit"
+	"github.com/tuma-sms/tuma/sms"
+	"github.com/tuma-sms/tuma/worker"
+)
+
+// schemaRig is a worker with two accounts, a producer, and the Redis that both use.
+type schemaRig struct {
+	t      *testing.T
+	rdb    *redis.Client
+	client *producer.Client
+	worker *worker.Worker
+	// plain takes two recipients a call, has no idempotency keys, and names recipients in its delivery reports. keyed
+	// takes 500 recipients a call and has idempotency keys.
+	plain, keyed *scripted
+	next         int // of numbers
+}
+
+// runSchemaCampaigns makes Tuma write every key, field and name of docs/redis-schema.md, except those in neverWritten.
+func runSchemaCampaigns(t *testing.T, rdb *redis.Client) {
+	t.Helper()
+	r := &schemaRig{t: t, rdb: rdb,
+		plain: &scripted{credit: 100, info: providers.Info{Name: "plain", Fingerprint: "00000000000000aa", MaxRecipients: 2, DLRNamesRecipient: true,
+			MaxChars: 905, MaxSegments: 6}},
+		keyed: &scripted{credit: 100, info: providers.Info{Name: "keyed", Fingerprint: "00000000000000bb", MaxRecipients: 500, Flash: true,
+			KeyTTL: 30 * 24 * time.Hour, MaxChars: 905, MaxSegments: 6}},
+	}
+	var err error
+	if r.client, err = producer.New(rdb, producer.WithPollInterval(20*time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	stop := r.start(30 * 24 * time.Hour)
+	for _, do := range []func(){r.ordinary, r.everything, r.tryAgain, r.optOut, r.quarantine, r.twice, r.credit, r.failOver, r.night, r.large, r.byHand} {
+		do()
+	}
+	stop()
+	// The first sweep of a worker replaces campaigns past retention by tombstones. The retention is longer than workers
+	// take to publish their accounts, and shorter than it is since the first campaign ended.
+	stop = r.start(8 * time.Second)
+	r.until("the tombstone", func() bool {
+		n, err := rdb.Exists(t.Context(), "tuma:{ordinary}:t").Result()
+		r.ok(err)
+		return n == 1
+	})
+	stop()
+}
+
+// start starts a worker for both accounts, whose sending hours are closed now.
+func (r *schemaRig) start(retention time.Duration) (stop func()) {
+	r.t.Helper()
+	nairobi := time.Now().UTC().Add(3 * time.Hour)
+	closed, err := worker.ParseHours(nairobi.Add(2*time.Hour).Format("15:04") + "-" + nairobi.Add(3*time.Hour).Format("15:04"))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	cfg := worker.Config{Redis: r.rdb, UnsafeRedis: true, Country: "KE", Retention: retention, FailoverAfter: 200 * time.Millisecond,
+		PollEvery: 20 * time.Millisecond, SweepEvery: 100 * time.Millisecond, Windows: map[string]worker.Hours{"KE": closed},
+		Accounts: []worker.Account{
+			{Name: "plain", Provider: r.plain, Rate: ratelimit.Rate(1000), Burst: 100, Sender: "ACME", OnUnknown: worker.OnUnknownResend, Price: "0.80 KES", Timeout: 2 * time.Second},
+			{Name: "keyed", Provider: r.keyed, Sender: "ACME", Timeout: 2 * time.Second},
+		}}
+	r.ok(json.Unmarshal([]byte(`[{"match": "254", "via": ["plain", "keyed"]}]`), &cfg.Routes))
+	if r.worker, err = worker.New(cfg); err != nil {
+		r.t.Fatal(err)
+	}
+	w := r.worker
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- w.Run(ctx) }()
+	stopped := false
+	stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		if err := <-ended; err != nil {
+			r.t.Errorf("the worker ended with %v", err)
+		}
+	}
+	r.t.Cleanup(stop)
+	r.until("the accounts", func() bool {
+		accounts, err := r.client.Accounts(ctx)
+		return err == nil && len(accounts) == 2
+	})
+	return stop
+}
+
+func (r *schemaRig) until(what string, is func() bool) {
+	r.t.Helper()
+	deadline := time.After(40 * time.Second)
+	for !is() {
+		select {
+		case <-deadline:
+			r.t.Fatalf("waited too long for %s", what)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+func (r *schemaRig) ok(err error) {
+	r.t.Helper()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// numbers returns n numbers that no other campaign has.
+func (r *schemaRig) numbers(n int) []string {
+	out := make([]string, n)
+	for i := range out {
+		r.next++
+		out[i] = fmt.Sprintf("+2547%08d", r.next)
+	}
+	return out
+}
+
+// enqueue enqueues a transactional campaign: sending hours do not apply to it.
+func (r *schemaRig) enqueue(c producer.Campaign, numbers ...string) {
+	r.t.Helper()
+	c.Class = producer.Transactional
+	if c.Body == "" {
+		c.Body = "Habari"
+	}
+	_, err := r.client.Enqueue(r.t.Context(), c, producer.Numbers(numbers...))
+	r.ok(err)
+}
+
+func (r *schemaRig) status(id string) producer.Status {
+	r.t.Helper()
+	s, err := r.client.Status(r.t.Context(), id)
+	r.ok(err)
+	return s
+}
+
+func (r *schemaRig) done(id string) producer.Status {
+	r.t.Helper()
+	r.until(id+" to be done", func() bool { s := r.status(id).State; return s == producer.Done || s == producer.Cancelled })
+	return r.status(id)
+}
+
+func (r *schemaRig) has(id, field string) bool {
+	r.t.Helper()
+	ok, err := r.rdb.HExists(r.t.Context(), "tuma:{"+id+"}:l", field).Result()
+	r.ok(err)
+	return ok
+}
+
+func rejectedResult() *providers.Result {
+	return &providers.Result{Outcome: providers.Rejected, Reason: "refused", Code: "7"}
+}
+
+func noAnswer() error {
+	return &providers.Error{Op: "scripted send", Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseNoAnswer}
+}
+
+// ordinary is a small campaign with an invalid number, and one that is paused, resumed and cancelled.
+func (r *schemaRig) ordinary() {
+	r.enqueue(producer.Campaign{ID: "ordinary", Via: "plain"}, append(r.numbers(3), "12")...)
+	r.done("ordinary")
+	r.ok(r.client.Hold(r.t.Context(), "keyed", ""))
+	r.enqueue(producer.Campaign{ID: "cancelled", Via: "keyed"}, r.numbers(3)...)
+	_, err := r.client.Pause(r.t.Context(), "cancelled")
+	r.ok(err)
+	_, err = r.client.Resume(r.t.Context(), "cancelled")
+	r.ok(err)
+	_, err = r.client.Cancel(r.t.Context(), "cancelled")
+	r.ok(err)
+	_, err = r.client.Release(r.t.Context(), "keyed")
+	r.ok(err)
+}
+
+// everything is a campaign that sets every option.
+func (r *schemaRig) everything() {
+	recipients := func(yield func(producer.Recipient, error) bool) {
+		for i, n := range r.numbers(6) {
+			fields := map[string]string{"name": fmt.Sprintf("Amina %d", i)}
+			if i == 5 {
+				fields = nil
+			}
+			if !yield(producer.Recipient{Number: n, Fields: fields}, nil) {
+				return
+			}
+		}
+	}
+	_, err := r.client.Enqueue(r.t.Context(), producer.Campaign{ID: "everything", Via: "keyed", From: "ACME", Body: "Habari {{name}}", Class: producer.Transactional,
+		Country: "KE", Flash: true, OnUnknown: producer.OnUnknownKeep, OnMissing: producer.OnMissingSkip, Transliterate: true, MaxMessages: 100,
+		MaxSegments: 100, Canary: 2, MaxRejected: 50, StartAt: time.Now().Add(200 * time.Millisecond), ExpiresIn: time.Hour}, recipients)
+	r.ok(err)
+	r.done("everything")
+}
+
+// tryAgain retries rejected and unknown recipients of a campaign with routes. Another campaign has a recipient that
+// the gateway refuses at first.
+func (r *schemaRig) tryAgain() {
+	numbers := r.numbers(4)
+	bad := func(to sms.MSISDN) int {
+		for i, n := range numbers {
+			if n == to.E164() {
+				return i
+			}
+		}
+		return -1
+	}
+	r.plain.answers(func(to sms.MSISDN, _ int) (*providers.Result, error) {
+		switch bad(to) {
+		case 0:
+			return rejectedResult(), nil
+		case 1:
+			return &providers.Result{Outcome: providers.Unknown, Reason: "not_in_reply"}, nil
+		}
+		return nil, nil
+	})
+	r.enqueue(producer.Campaign{ID: "retried"}, numbers...)
+	if s := r.done("retried"); s.Rejected != 1 || s.Unknown != 1 {
+		r.t.Fatalf("before the retry: %+v", s)
+	}
+	r.plain.answers(nil)
+	n, err := r.client.Retry(r.t.Context(), "retried", producer.RetryOptions{Unknown: true, Rejected: true})
+	if err != nil || n != 2 {
+		r.t.Fatalf("%d were retried, %v", n, err)
+	}
+	r.done("retried")
+
+	first := r.numbers(3)
+	r.keyed.answers(func(to sms.MSISDN, tries int) (*providers.Result, error) {
+		if to.E164() == first[0] && tries == 1 {
+			return &providers.Result{Outcome: providers.Retryable, Reason: "busy"}, nil
+		}
+		return nil, nil
+	})
+	r.enqueue(producer.Campaign{ID: "busy", Via: "keyed"}, first...)
+	r.done("busy")
+	r.keyed.answers(nil)
+}
+
+// optOut has a recipient opt out between planning and sending.
+func (r *schemaRig) optOut() {
+	numbers := r.numbers(3)
+	r.ok(r.client.Hold(r.t.Context(), "keyed", ""))
+	r.enqueue(producer.Campaign{ID: "opted", Via: "keyed"}, numbers...)
+	r.until("opted to be planned", func() bool { return r.has("opted", "b0.0") })
+	for _, sender := range []string{"", "ACME"} {
+		people := func(yield func(producer.OptOut, error) bool) {
+			yield(producer.OptOut{Number: numbers[0], Sender: sender, Origin: "form"}, nil)
+		}
+		_, err := r.client.OptOut(r.t.Context(), people)
+		r.ok(err)
+	}
+	_, err := r.client.Release(r.t.Context(), "keyed")
+	r.ok(err)
+	if s := r.done("opted"); s.Skipped != 1 {
+		r.t.Fatalf("opted: %+v", s)
+	}
+}
+
+// quarantine has a batch and a task that cannot be read.
+func (r *schemaRig) quarantine() {
+	r.ok(r.client.Hold(r.t.Context(), "keyed", ""))
+	r.enqueue(producer.Campaign{ID: "broken", Via: "keyed"}, r.numbers(3)...)
+	r.until("broken to be planned", func() bool { return r.has("broken", "b0.0") })
+	r.ok(r.rdb.HSet(r.t.Context(), "tuma:{broken}:l", "b0.0", "\xf0nothing").Err())
+	_, err := r.client.Release(r.t.Context(), "keyed")
+	r.ok(err)
+	r.until("the quarantine", func() bool { return r.has("broken", "left") })
+	tasks := asynq.NewClientFromRedisClient(r.rdb)
+	_, err = tasks.EnqueueContext(r.t.Context(), asynq.NewTask("tuma:send", []byte("nothing")), asynq.Queue("tuma-send:plain"), asynq.TaskID("nothing"))
+	r.ok(err)
+	r.until("the payload", func() bool {
+		n, err := r.rdb.Exists(r.t.Context(), "tuma:payloads").Result()
+		r.ok(err)
+		return n == 1
+	})
+}
+
+// twice has a recipient who gets two messages: after the resend a delivery report shows that the gateway had taken the
+// first submission.
+func (r *schemaRig) twice() {
+	numbers := r.numbers(1)
+	r.plain.answers(func(_ sms.MSISDN, tries int) (*providers.Result, error) {
+		if tries == 1 {
+			return nil, noAnswer()
+		}
+		return &providers.Result{Outcome: providers.Accepted, MessageID: "second"}, nil
+	})
+	r.enqueue(producer.Campaign{ID: "twice", Via: "plain"}, numbers...)
+	if s := r.done("twice"); s.Accepted != 1 {
+		r.t.Fatalf("twice: %+v", s)
+	}
+	to, err := sms.ParseMSISDN(numbers[0], "")
+	r.ok(err)
+	if told, err := r.worker.Reconcile(r.t.Context(), "plain", providers.DLR{MessageID: "first", To: to}); err != nil || !told {
+		r.t.Fatalf("the report told of a message: %t, %v", told, err)
+	}
+	r.plain.answers(nil)
+}
+
+// credit has an account that runs out of credit and is topped up.
+func (r *schemaRig) credit() {
+	r.keyed.mu.Lock()
+	r.keyed.credit = 1
+	r.keyed.mu.Unlock()
+	r.keyed.answers(func(sms.MSISDN, int) (*providers.Result, error) {
+		if r.keyed.credit > 10 { // the lock is held
+			return nil, nil
+		}
+		return nil, &providers.Error{Op: "scripted send", Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredit, Code: "402"}
+	})
+	r.enqueue(producer.Campaign{ID: "poor", Via: "keyed"}, r.numbers(4)...)
+	r.until("the hold", func() bool {
+		ok, err := r.rdb.HExists(r.t.Context(), "tuma:account:{keyed}", "hold_size").Result()
+		r.ok(err)
+		return ok
+	})
+	r.keyed.mu.Lock()
+	r.keyed.credit = 100
+	r.keyed.mu.Unlock()
+	r.done("poor")
+	r.keyed.answers(nil)
+}
+
+// failOver has an account that cannot be reached. Its work moves to the next account of the route. Another campaign is
+// planned meanwhile, around the held account.
+func (r *schemaRig) failOver() {
+	r.plain.answers(func(sms.MSISDN, int) (*providers.Result, error) {
+		return nil, &providers.Error{Op: "scripted send", Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseConnection}
+	})
+	r.enqueue(producer.Campaign{ID: "moved"}, r.numbers(9)...)
+	r.done("moved")
+	r.enqueue(producer.Campaign{ID: "around"}, r.numbers(2)...)
+	r.done("around")
+	r.plain.answers(nil)
+	_, err := r.client.Release(r.t.Context(), "plain")
+	r.ok(err)
+}
+
+// night has a marketing campaign outside of the sending hours.
+func (r *schemaRig) night() {
+	_, err := r.client.Enqueue(r.t.Context(), producer.Campaign{ID: "night", Via: "plain", Body: "Habari"}, producer.Numbers(r.numbers(1)...))
+	r.ok(err)
+	r.until("the sending hours", func() bool { return r.has("night", "z:1") })
+	_, err = r.client.Cancel(r.t.Context(), "night")
+	r.ok(err)
+}
+
+// large has three pages and is planned in the queue for large campaigns. The campaign after it has merge fields and
+// goes to the account with small calls.
+func (r *schemaRig) large() {
+	r.enqueue(producer.Campaign{ID: "large", Via: "keyed"}, r.numbers(10_001)...)
+	r.done("large")
+	recipients := func(yield func(producer.Recipient, error) bool) {
+		for i, n := range r.numbers(600) {
+			if !yield(producer.Recipient{Number: n, Fields: map[string]string{"n": fmt.Sprint(i)}}, nil) {
+				return
+			}
+		}
+	}
+	_, err := r.client.Enqueue(r.t.Context(), producer.Campaign{ID: "personal", Via: "plain", Body: "{{n}}", Class: producer.Transactional}, recipients)
+	r.ok(err)
+	r.done("personal")
+}
+
+// byHand changes a rate by hand, as tuma rate does.
+func (r *schemaRig) byHand() {
+	setting, err := ratelimit.Setting(500, 50)
+	r.ok(err)
+	r.ok(r.rdb.HSet(r.t.Context(), "tuma:account:{plain}", "rate", setting).Err())
+}

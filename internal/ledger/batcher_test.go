@@ -1,0 +1,262 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Requests that share a run of the script each have the same result, to the last byte, as a settle
+// and a claim. A run handles only one request of a batch.
+func TestNextsThatShareARunAreEachASettleAndAClaim(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	say := &replayHook{snapshot: func() (string, error) { return ledgerText(t.Context(), r.server.Client(), "c") }}
+	r.rdb.AddHook(say)
+	var states []string
+	for _, together := range []bool{false, true} {
+		r.ok(r.rdb.FlushAll(t.Context()).Err())
+		r.enqueue("c", Spec{}, 16)
+		page := PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 9, 1: 9}}
+		row := 1
+		for i, calls := range [][]int{{1, 1, 1, 1}, {1, 2}, {2, 1, 1}, {1, 1}, {2, 1}} {
+			n := 0
+			for _, c := range calls {
+				n += c
+			}
+			page.Batches = append(page.Batches, PlannedBatch{Stream: i % 2, Calls: calls, To: run(row, n)})
+			row += n
+		}
+		_, _, err := r.startPlan("c", 2).CommitPage(t.Context(), "planner token", page)
+		r.ok(err)
+		hide := []string{r.rdb.HGet(t.Context(), ledgerKey("c"), "pt").Val(), "<lanes in any order>", r.rdb.HGet(t.Context(), ledgerKey("c"), "up").Val(), "<upload>"}
+		var asks []func() (*Claim, bool)
+		for i := range page.Batches {
+			batch := BatchName(i%2, i/2)
+			c, g := r.claim("c", batch, 0, 0, keyed, long), r.open("c", batch, 1, 0)
+			hide = append(hide, c.Token, fmt.Sprintf("<%d>", i), c.Token[:6], fmt.Sprintf("<%d", i))
+			asks = append(asks, func() (*Claim, bool) {
+				if together {
+					return r.settleAndClaim(c, g, long)
+				}
+				r.settle(c, SettleAnswer, repeat(len(c.gen.To), accepted("0191d7a0-0000-7000-8000-000000000001"))...)
+				return r.claim("c", batch, 1, 0, keyed, long), true
+			})
+		}
+		// Another worker slot has another call of the first batch.
+		other, last := r.claim("c", BatchName(0, 0), 2, 0, keyed, long), r.open("c", BatchName(0, 0), 3, 0)
+		hide = append(hide, other.Token, "<other>")
+		got := make([]*Claim, len(asks))
+		if together {
+			say.armed, say.scripts = true, 0
+			second := func() (*Claim, bool) { return r.settleAndClaim(other, last, long) }
+			got = r.inOnePipeline(slices.Insert(slices.Clone(asks), 1, second))
+			say.armed = false
+			if say.scripts != 1 {
+				t.Errorf("got %d script runs, want 1", say.scripts)
+			}
+			if got[1] != nil {
+				t.Errorf("two calls of one batch were settled in one run: %+v", got[1])
+			}
+			got = slices.Delete(got, 1, 2)
+		} else {
+			for i, ask := range asks {
+				got[i], _ = ask()
+			}
+		}
+		inFlight := 1
+		for i, next := range got {
+			if next == nil || next.Result != ClaimGranted || next.IdempotencyKey != requestID(next.batch, next.gen, "login") {
+				t.Fatalf("together %t: the next of %d is %+v", together, i, next)
+			}
+			hide = append(hide, next.Token, fmt.Sprintf("<next %d>", i))
+			inFlight += len(next.gen.To)
+		}
+		states = append(states, strings.NewReplacer(hide...).Replace(r.state("c")))
+		r.sound("c")
+		if f := r.summary("c").InFlight; f.Recipients != inFlight {
+			t.Errorf("together %t: %d recipients are in flight, want %d", together, f.Recipients, inFlight)
+		}
+	}
+	if states[0] != states[1] {
+		t.Errorf("one after the other:\n%s\nin one run:\n%s", states[0], states[1])
+	}
+	for _, p := range say.problems { // the replay hook repeats each run
+		t.Error(p)
+	}
+}
+
+// inOnePipeline queues all requests in order and then lets one pipeline answer them. The result is
+// nil for a request that the script left alone.
+func (r *rig) inOnePipeline(asks []func() (*Claim, bool)) []*Claim {
+	r.Helper()
+	waiting := func() int {
+		r.batcher.mu.Lock()
+		defer r.batcher.mu.Unlock()
+		return len(r.batcher.queue)
+	}
+	r.batcher.busy = maxInFlightPipelines // as if pipelines were running, until all requests are queued
+	got := make([]*Claim, len(asks))
+	var all sync.WaitGroup
+	for i, ask := range asks {
+		all.Go(func() {
+			if next, ok := ask(); ok {
+				got[i] = next
+			}
+		})
+		for waiting() <= i {
+			runtime.Gosched()
+		}
+	}
+	defer all.Wait() // also after a panic
+	r.runPipeline()
+	return got
+}
+
+// If a pipeline panics, its requests get an error and the next pipeline starts.
+func TestAPanicInAPipelineKeepsNobodyWaiting(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.sending("c", []int{1, 1}, []int{1, 1})
+	r.rdb.AddHook(new(panicHook))
+	errs := make([]error, 2)
+	var asks []func() (*Claim, bool)
+	for i := range errs {
+		batch := BatchName(0, i)
+		c, g := r.claim("c", batch, 0, 0, keyed, long), r.open("c", batch, 1, 0)
+		asks = append(asks, func() (*Claim, bool) {
+			_, ok, err := r.SettleAndClaim(t.Context(), c, []Record{accepted("m")}, 1, r.settleAndClaimRequest(c, g, long))
+			errs[i] = err
+			return nil, ok
+		})
+	}
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("there was no panic")
+			}
+		}()
+		r.inOnePipeline(asks)
+	}()
+	for _, err := range errs {
+		if !errors.Is(err, errNoAnswer) {
+			t.Errorf("got %v", err)
+		}
+	}
+	if r.batcher.busy != maxInFlightPipelines-1 {
+		t.Errorf("%d pipelines count as running", r.batcher.busy)
+	}
+	r.expect("c", "pending pending pending pending")
+}
+
+// panicHook is a hook that panics when settle_and_claim.lua runs.
+type panicHook struct{}
+
+func (*panicHook) DialHook(next redis.DialHook) redis.DialHook {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
+}
+
+func (*panicHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (*panicHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if args := cmd.Args(); len(args) > 1 && args[1] == settleAndClaimScript.plain.Hash() {
+			panic("in the client")
+		}
+		return next(ctx, cmd)
+	}
+}
+
+// Many concurrent requests share pipelines, and each gets its own answer, also when Redis does not
+// have the script yet.
+func TestManyNextsAtOnceAreEachTheirOwn(t *testing.T) {
+	t.Parallel()
+	const slots, calls = 12, 15
+	r := newRig(t)
+	batches := make([][]int, slots)
+	for i := range batches {
+		batches[i] = slices.Repeat([]int{1}, calls)
+	}
+	r.sending("c", batches...)
+	r.sending("paused", []int{1, 1, 1})
+	p := r.claim("paused", "0.0", 0, 0, keyed, long)
+	g := r.open("paused", "0.0", 1, 0)
+	_, err := r.Pause(t.Context(), "paused", "me")
+	r.ok(err)
+	var all sync.WaitGroup
+	for slot := range slots {
+		batch := BatchName(0, slot)
+		w, err := r.LoadWork(t.Context(), "c", batch)
+		r.ok(err)
+		c := r.tryClaim("c", batch, w.Open[0], keyed, long)
+		all.Go(func() {
+			for k, g := range w.Open[1:] {
+				next, ok, err := r.SettleAndClaim(t.Context(), c, []Record{accepted(fmt.Sprintf("m%d-%d", slot, k))}, 1, r.settleAndClaimRequest(c, g, long))
+				if err != nil || !ok || next.IdempotencyKey != requestID(batch, g, "login") {
+					t.Errorf("batch %s call %d: %+v, %t, %v", batch, k+1, next, ok, err)
+					return
+				}
+				if c = next; k == calls/2 {
+					if err := r.rdb.ScriptFlush(t.Context()).Err(); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+			if _, err := r.Settle(t.Context(), c, []Record{accepted(fmt.Sprintf("m%d-last", slot))}, SettleAnswer, 1, 0); err != nil {
+				t.Error(err)
+			}
+		})
+		all.Go(func() {
+			if next, ok, err := r.SettleAndClaim(t.Context(), p, []Record{accepted("m")}, 1, r.settleAndClaimRequest(p, g, long)); ok || err != nil {
+				t.Errorf("in a paused campaign: got %+v, %t, %v", next, ok, err)
+			}
+		})
+	}
+	all.Wait()
+	ids := map[string]bool{}
+	for _, row := range r.rows("c") {
+		ids[row.MessageID] = true
+	}
+	if len(ids) != slots*calls {
+		t.Errorf("%d message ids for %d recipients", len(ids), slots*calls)
+	}
+	r.expect("paused", "pending pending pending")
+	r.sound("c")
+}
+
+// A caller whose context ends does not keep the others waiting, and its request may still run.
+func TestNextOfOneWhoGoesAway(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.sending("c", []int{1, 1})
+	c := r.claim("c", "0.0", 0, 0, keyed, long)
+	g := r.open("c", "0.0", 1, 0)
+	r.batcher.busy = maxInFlightPipelines // as if a pipeline were running
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	next, ok, err := r.SettleAndClaim(ctx, c, []Record{accepted("m")}, 1, r.settleAndClaimRequest(c, g, long))
+	if ok || next == nil || !errors.Is(err, context.Canceled) {
+		t.Errorf("got %+v, %t, %v", next, ok, err)
+	}
+	asked := r.batcher.queue[0]
+	r.runPipeline()
+	<-asked.done
+	if asked.err != nil || r.batcher.busy != maxInFlightPipelines-1 {
+		t.Errorf("the request was not run: %v", asked.err)
+	}
+	r.settle(c, SettleAnswer, accepted("m"))
+	if out, err := r.Release(t.Context(), next, 0, false); err != nil || out.Stale {
+		t.Errorf("Release returned %+v, %v", out, err)
+	}
+	r.expect("c", "accepted pending")
+}

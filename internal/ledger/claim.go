@@ -1,0 +1,195 @@
+package ledger
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// MaxKeyAge is how long after its first use an idempotency key counts as known to the gateway. It
+// is five days less than the shortest documented life, 30 days (KoboMobile).
+const MaxKeyAge = 25 * 24 * time.Hour
+
+// ClaimResult is the result of a claim request.
+type ClaimResult string
+
+// The results of a claim. Only ClaimGranted allows a submission.
+const (
+	ClaimGranted  ClaimResult = "go"       // submit, before the lease ends
+	ClaimSettled  ClaimResult = "settled"  // nothing is left to do
+	ClaimBusy     ClaimResult = "busy"     // another claim holds the generation, until Claim.Until
+	ClaimLater    ClaimResult = "later"    // the generation backs off, until Claim.Until
+	ClaimClosed   ClaimResult = "closed"   // outside the sending hours, until Claim.Until
+	ClaimPaused   ClaimResult = "paused"   // the campaign is paused
+	ClaimCanary   ClaimResult = "canary"   // the batch waits until the campaign's canary has ended
+	ClaimStopped  ClaimResult = "stopped"  // the campaign is cancelled or expired; Claim.Why is which
+	ClaimStale    ClaimResult = "stale"    // a later wake-up call of the batch replaces the caller's
+	ClaimChanged  ClaimResult = "changed"  // the generation has changed since it was read: read it again
+	ClaimDoubtful ClaimResult = "doubtful" // it must not be submitted again, for the reason Claim.Why; it ends unknown
+	ClaimExcluded ClaimResult = "excluded" // the campaign has newer opt-outs: read them first
+)
+
+// DoubtNoKey is Claim.Why of a doubtful generation at a gateway without idempotency keys.
+const DoubtNoKey = "no_key"
+
+// Claim is the answer to a claim request.
+type Claim struct {
+	Result ClaimResult
+	// Token guards the lease. Every later step of the claim passes it.
+	Token string
+	// IdempotencyKey is the key to submit under.
+	IdempotencyKey uuid.UUID
+	// Doubt: an earlier attempt under this key may have reached the gateway.
+	Doubt bool
+	// First is when this key was first claimed, At when this claim was made, both by Redis' clock.
+	First, At time.Time
+	// Tries is the number of answers about the message itself so far. Claims is the number of
+	// claims of the generation, including this one.
+	Tries, Claims int
+	// Lookups is how often a doubtful generation was looked up at the gateway. At is then its last
+	// claim.
+	Lookups int
+	// Until is when to claim again (busy, later, closed).
+	Until time.Time
+	// Why is the reason, one word (stopped, doubtful).
+	Why string
+
+	id, batch      string
+	gen            *Generation
+	openBatchLimit int
+	resend         bool
+}
+
+// ClaimRequest describes what a worker wants to claim.
+type ClaimRequest struct {
+	ID, Batch string
+	Wake      int
+	Gen       *Generation
+	// IdempotencyKey is the key for this submission. A key that is stored already takes precedence.
+	IdempotencyKey uuid.UUID
+	// Login is the account's fingerprint, one word. KeyTTL is how long its gateway is sure to
+	// remember a key; 0: it has no idempotency keys.
+	Login  string
+	KeyTTL time.Duration
+	// Lease is how long the claim is held. It must be longer than the call can take.
+	Lease time.Duration
+	// OpenBatchLimit is how many batches of the stream the campaign may have open.
+	OpenBatchLimit int
+	// Open are the time spans in which the call may be made, in order; empty: at any time.
+	Open []Span
+	// Exclusions is the version of the campaign's opt-outs that were taken out of Gen.
+	Exclusions string
+	// Resend: recipients that this claim leaves unknown for the first time are submitted once more.
+	Resend bool
+}
+
+// Span is a span of time. From belongs to it, Until does not.
+type Span struct{ From, Until time.Time }
+
+func spanArg(spans []Span) string {
+	var b []byte
+	for _, s := range spans {
+		b = fmt.Appendf(b, "%d %d ", s.From.UnixMilli(), s.Until.UnixMilli())
+	}
+	return string(b)
+}
+
+// Claim asks to submit one generation. After an error the caller does not know whether it holds a
+// claim. It must not submit; the lease then runs out. Exception: with ErrNotDurable, Claim also
+// returns the claim, which can be released.
+func (l *Ledger) Claim(ctx context.Context, r ClaimRequest) (*Claim, error) {
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	c := r.claim()
+	out, err := l.run(ctx, claimScript, r.ID, nil,
+		c.Token, r.Batch, r.Wake, r.Gen.Call, r.Gen.Number, r.Gen.Revision, r.Lease.Milliseconds(),
+		shortUUID(r.IdempotencyKey), r.Login, r.KeyTTL.Milliseconds(), len(r.Gen.To), spanArg(r.Open), r.Exclusions)
+	if errors.Is(err, ErrNotDurable) {
+		return c, err
+	}
+	if err == nil {
+		err = c.parse(out)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// check returns an error for a login that the scripts could not store.
+func (r ClaimRequest) check() error {
+	if len(strings.Fields(r.Login)) != 1 || strings.TrimSpace(r.Login) != r.Login {
+		return fmt.Errorf("claim %s %s: the login must be one word without spaces", r.ID, r.Batch)
+	}
+	return nil
+}
+
+// claim returns the Claim for this request, before it is made.
+func (r ClaimRequest) claim() *Claim {
+	return &Claim{Token: NewToken(), id: r.ID, batch: r.Batch, gen: r.Gen, openBatchLimit: r.OpenBatchLimit, resend: r.Resend}
+}
+
+// parse reads the answer of a script into c.
+func (c *Claim) parse(out []string) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("claim %s %s: %w", c.id, c.batch, err)
+		}
+	}()
+	c.Result = ClaimResult(out[0])
+	switch {
+	case c.Result == ClaimGranted && len(out) == 7:
+		if c.IdempotencyKey, err = longUUID(out[1]); err != nil {
+			return err
+		}
+		c.Doubt, c.First, c.At = out[2] == "1", parseMilli(out[3]), parseMilli(out[4])
+		var err1, err2 error
+		c.Tries, err1 = strconv.Atoi(out[5])
+		c.Claims, err2 = strconv.Atoi(out[6])
+		if err1 != nil || err2 != nil {
+			return errAnswer
+		}
+	case c.Result == ClaimGranted:
+		return errAnswer
+	case (c.Result == ClaimBusy || c.Result == ClaimLater || c.Result == ClaimClosed) && len(out) > 1:
+		c.Until = parseMilli(out[1])
+	case c.Result == ClaimStopped && len(out) > 2:
+		c.Why, c.Doubt = out[1], out[2] == "1"
+	case c.Result == ClaimDoubtful && len(out) > 1:
+		c.Why, c.Doubt = out[1], true
+		if len(out) < 4 {
+			return errAnswer
+		}
+		c.At = parseMilli(out[2])
+		if c.Lookups, err = strconv.Atoi(out[3]); err != nil {
+			return errAnswer
+		}
+	}
+	return nil
+}
+
+// lookupsBefore returns how many lookups preceded the one that is settled, or -1 if the settle
+// comes from the call's own answer.
+func (c *Claim) lookupsBefore() int {
+	if c.Result != ClaimDoubtful {
+		return -1
+	}
+	return c.Lookups
+}
+
+func shortUUID(u uuid.UUID) string { return base64.RawURLEncoding.EncodeToString(u[:]) }
+
+func longUUID(s string) (uuid.UUID, error) {
+	b, err := base64.RawURLEncoding.DecodeString(s)
+	if err != nil {
+		return uuid.UUID{}, errors.Join(errRecord, err)
+	}
+	return uuid.FromBytes(b)
+}

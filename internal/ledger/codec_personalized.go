@@ -1,0 +1,219 @@
+package ledger
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/tuma-sms/tuma/sms"
+)
+
+// A campaign with merge fields stores more than a plain one: values beside its numbers, calls that
+// are carried over half full, and bodies beside its batches.
+
+const (
+	// MaxValue is the most bytes in the value of a merge field. A recipient with a longer one is
+	// skipped.
+	MaxValue = 4 << 10
+	// MaxValues bounds the values of one recipient together, in bytes.
+	MaxValues = 16 << 10
+	// MaxBodies bounds the bodies of a batch, and what is carried over, in bytes before
+	// compression.
+	MaxBodies = 48 << 10
+)
+
+// appendValues appends the values of one recipient. nil means that they are too long.
+func appendValues(b []byte, values []string) []byte {
+	if values == nil {
+		return append(b, 0)
+	}
+	b = binary.AppendUvarint(b, uint64(len(values)+1))
+	for _, v := range values {
+		b = binary.AppendUvarint(b, uint64(len(v)))
+		b = append(b, v...)
+	}
+	return b
+}
+
+func (r *reader) values() []string {
+	n := r.uvarint()
+	if n == 0 || n-1 > sms.MaxMergeFields {
+		r.bad = r.bad || n != 0
+		return nil
+	}
+	out := make([]string, n-1)
+	for i := range out {
+		out[i] = string(r.bytes(r.count()))
+	}
+	return out
+}
+
+// keptValues returns the values as a page keeps them: nil if they are too long.
+func keptValues(values []string) []string {
+	all := 0
+	for _, v := range values {
+		if all += len(v) + 2; len(v) > MaxValue || all > MaxValues {
+			return nil
+		}
+	}
+	return values
+}
+
+// compressPersonalized is compress for a page with values.
+func compressPersonalized(b []byte) []byte {
+	out := compress(b)
+	out[0] += formatOwn
+	return out
+}
+
+// decodeRows returns the recipients of a page as uploaded, in order, and in a campaign with merge
+// fields the values of each. nil values are too long ones.
+func decodeRows(b []byte) (inputs []string, values [][]string, err error) {
+	if len(b) == 0 || b[0] != formatOwn+formatPlain && b[0] != formatOwn+formatZstd {
+		inputs, err = decodePage(b)
+		return inputs, nil, err
+	}
+	raw, err := decompress(append([]byte{b[0] - formatOwn}, b[1:]...))
+	if err != nil {
+		return nil, nil, fmt.Errorf("page: %w", err)
+	}
+	r := reader{b: raw}
+	for len(r.b) > 0 && !r.bad && len(inputs) < MaxPageRows {
+		inputs = append(inputs, string(r.bytes(r.count())))
+		values = append(values, r.values())
+	}
+	if r.bad || len(r.b) > 0 || len(inputs) == 0 {
+		return nil, nil, fmt.Errorf("page: %w", errRecord)
+	}
+	return inputs, values, nil
+}
+
+// Call is a list of recipients that get the same body, in the order of sending.
+type Call struct {
+	// Body is empty in a plain campaign, where every call sends the campaign's body.
+	Body string
+	// Values are the values that the body was rendered from; nil in a plain campaign.
+	Values []string
+	To     []Planned
+}
+
+// CarrySize returns how many bytes one stream's part of the carried-over recipients takes, before
+// compression.
+func CarrySize(calls []Call) int { return len(appendCarried(nil, calls)) }
+
+func appendCarried(b []byte, calls []Call) []byte {
+	var to []Planned
+	personalized := false
+	for _, c := range calls {
+		to = append(to, c.To...)
+		personalized = personalized || c.Values != nil
+	}
+	b = appendPlanned(b, to)
+	if !personalized {
+		return b
+	}
+	b = binary.AppendUvarint(b, uint64(len(calls)))
+	for _, c := range calls {
+		b = binary.AppendUvarint(b, uint64(len(c.To)))
+		b = appendValues(b, c.Values)
+	}
+	return b
+}
+
+// encodeCarry encodes the recipients that planning carries over from page to page, by stream. In a
+// plain campaign their calls are not kept.
+func encodeCarry(carry [][]Call) []byte {
+	empty := true
+	var b []byte
+	for _, c := range carry {
+		empty = empty && len(c) == 0
+		b = appendCarried(b, c)
+	}
+	if empty {
+		return nil
+	}
+	return compress(b)
+}
+
+// decodeCarry reverses encodeCarry for a number of streams. personalized is set for a campaign with
+// merge fields. Planning renders the bodies again. In a plain campaign the recipients of a stream
+// come back as one call.
+func decodeCarry(b []byte, streams int, personalized bool) ([][]Call, error) {
+	out := make([][]Call, streams)
+	if len(b) == 0 {
+		return out, nil
+	}
+	raw, err := decompress(b)
+	if err != nil {
+		return nil, fmt.Errorf("carry: %w", err)
+	}
+	r := reader{b: raw}
+	for i := range out {
+		out[i] = r.carried(personalized)
+	}
+	if r.bad {
+		return nil, fmt.Errorf("carry: %w", errRecord)
+	}
+	return out, nil
+}
+
+func (r *reader) carried(personalized bool) []Call {
+	to := r.planned()
+	if len(to) == 0 {
+		return nil
+	}
+	if !personalized {
+		return []Call{{To: to}}
+	}
+	calls := r.uvarint()
+	if calls > uint64(len(to)) {
+		r.bad = true
+		return nil
+	}
+	out := make([]Call, calls)
+	for i := range out {
+		n := r.uvarint()
+		if n == 0 || n > uint64(len(to)) {
+			r.bad = true
+			return nil
+		}
+		out[i] = Call{To: to[:n:n], Values: r.values()}
+		r.bad = r.bad || out[i].Values == nil
+		to = to[n:]
+	}
+	r.bad = r.bad || len(to) > 0
+	return out
+}
+
+// encodeBodies encodes the bodies of a batch, one for each call.
+func encodeBodies(bodies []string) []byte {
+	if len(bodies) == 0 {
+		return nil
+	}
+	b := binary.AppendUvarint(nil, uint64(len(bodies)))
+	for _, x := range bodies {
+		b = binary.AppendUvarint(b, uint64(len(x)))
+		b = append(b, x...)
+	}
+	return compress(b)
+}
+
+// decodeBodies decodes bodies, which must be as many as calls.
+func decodeBodies(b []byte, calls int) ([]string, error) {
+	raw, err := decompress(b)
+	if err != nil {
+		return nil, fmt.Errorf("bodies: %w", err)
+	}
+	r := reader{b: raw}
+	if n := r.count(); n != calls {
+		return nil, fmt.Errorf("bodies of %d calls, want %d: %w", n, calls, errRecord)
+	}
+	out := make([]string, calls)
+	for i := range out {
+		out[i] = string(r.bytes(r.count()))
+		r.bad = r.bad || out[i] == ""
+	}
+	if r.bad || len(r.b) > 0 {
+		return nil, fmt.Errorf("bodies: %w", errRecord)
+	}
+	return out, nil
+}

@@ -1,0 +1,203 @@
+package ledger
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/tuma-sms/tuma/sms"
+)
+
+// personalizedPage encodes a page as an upload with merge fields writes it.
+func personalizedPage(inputs []string, values [][]string) []byte {
+	var raw []byte
+	for i, input := range inputs {
+		raw = append(append(raw, byte(len(input))), input...)
+		raw = appendValues(raw, values[i])
+	}
+	return compressPersonalized(raw)
+}
+
+func TestRowsRoundTrip(t *testing.T) {
+	t.Parallel()
+	for name, x := range map[string]struct {
+		inputs []string
+		values [][]string
+	}{
+		"one":       {[]string{"0712345678"}, [][]string{{"Amina"}}},
+		"blank":     {[]string{"", "1"}, [][]string{{"", ""}, {"", "x"}}},
+		"too long":  {[]string{"1", "2"}, [][]string{nil, {"x"}}},
+		"of a page": {make([]string, MaxPageRows), func() [][]string { v := make([][]string, MaxPageRows); v[999] = []string{"é\n"}; return v }()},
+	} {
+		inputs, values, err := decodeRows(personalizedPage(x.inputs, x.values))
+		if err != nil || !cmp.Equal(inputs, x.inputs) || !cmp.Equal(values, x.values) {
+			t.Errorf("%s decoded as %q %q, %v", name, inputs, values, err)
+		}
+	}
+	if inputs, values, err := decodeRows(page("1", "2")); err != nil || values != nil || !cmp.Equal(inputs, []string{"1", "2"}) {
+		t.Errorf("a plain page decoded as %q %q, %v", inputs, values, err)
+	}
+	if _, err := decodePage(personalizedPage([]string{"1"}, [][]string{{"x"}})); !errors.Is(err, ErrNewer) {
+		t.Errorf("decodePage of a page with values: got %v, want ErrNewer", err)
+	}
+}
+
+func TestValuesThatAreTooLongAreNotKept(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", MaxValue)
+	many := make([]string, 10)
+	for i := range many {
+		many[i] = long[:MaxValues/10]
+	}
+	for name, x := range map[string]struct {
+		values []string
+		kept   bool
+	}{
+		"as long as one may be": {[]string{"a", long}, true},
+		"longer":                {[]string{"a", long + "x"}, false},
+		"too long together":     {many, false},
+		"blank":                 {[]string{""}, true},
+	} {
+		if got := keptValues(x.values); (got != nil) != x.kept {
+			t.Errorf("%s: kept is %t", name, got != nil)
+		}
+	}
+}
+
+func TestBodiesRoundTrip(t *testing.T) {
+	t.Parallel()
+	for _, bodies := range [][]string{{"x"}, {"Habari Amina", "Habari Juma"}, {strings.Repeat("é", 8<<10), "y"}} {
+		got, err := decodeBodies(encodeBodies(bodies), len(bodies))
+		if err != nil || !cmp.Equal(got, bodies) {
+			t.Errorf("%d bodies decoded as %d, %v", len(bodies), len(got), err)
+		}
+		if _, err := decodeBodies(encodeBodies(bodies), len(bodies)+1); !errors.Is(err, errRecord) {
+			t.Errorf("bodies of another batch: %v", err)
+		}
+	}
+	for name, b := range map[string][]byte{"none": nil, "cut": encodeBodies([]string{"abc"})[:3], "an empty one": {0, 1, 0}, "more": {0, 1, 1, 'x', 'y'}} {
+		if got, err := decodeBodies(b, 1); !errors.Is(err, errRecord) {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+}
+
+func TestABatchWithBodiesIsNotTakenForAPlainOne(t *testing.T) {
+	t.Parallel()
+	plain := PlannedBatch{Calls: []int{2}, To: run(1, 2)}
+	own := plain
+	own.Bodies = []string{"Habari"}
+	batch, bodies := plain.records()
+	if !cmp.Equal(batch, encodeBatch(plain.Calls, plain.To)) || bodies != nil {
+		t.Errorf("a plain batch is %x with bodies %x", batch, bodies)
+	}
+	batch, bodies = own.records()
+	if batch[0] == formatPlain || bodies == nil {
+		t.Errorf("one with bodies is %x with bodies %x", batch, bodies)
+	}
+	for name, bad := range map[string]any{"no bodies": nil, "bodies cut short": string(bodies[:2])} {
+		_, err := readBatch("c", "0.1", string(batch), bad)
+		if u := AsUnreadable(err); u == nil || u.Record != "t0.1" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestCarryWithValuesRoundTrip(t *testing.T) {
+	t.Parallel()
+	carry := [][]Call{{{Values: []string{"Amina", ""}, To: run(1, 3)}, {Values: []string{"Juma", "x"}, To: run(9, 1)}}, nil, {{Values: []string{"", ""}, To: run(20, 40)}}}
+	got, err := decodeCarry(encodeCarry(carry), len(carry), true)
+	if err != nil || !cmp.Equal(got, carry, cmpopts.EquateEmpty()) {
+		t.Errorf("%v decoded as %v, %v", carry, got, err)
+	}
+	sum := 0
+	for _, c := range carry {
+		sum += CarrySize(c)
+	}
+	var raw []byte
+	for _, c := range carry {
+		raw = appendCarried(raw, c)
+	}
+	if sum != len(raw) {
+		t.Errorf("the streams take %d bytes, all of it %d", sum, len(raw))
+	}
+}
+
+func FuzzRows(f *testing.F) {
+	f.Add(personalizedPage([]string{"0712345678", ""}, [][]string{{"Amina", ""}, nil}))
+	f.Add(page("1", "2"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		inputs, values, err := decodeRows(b)
+		if err != nil || values == nil {
+			return
+		}
+		if len(inputs) != len(values) || len(inputs) > MaxPageRows {
+			t.Fatalf("%d rows and %d lists of values", len(inputs), len(values))
+		}
+		for i, v := range values {
+			if len(v) > sms.MaxMergeFields || len(inputs[i]) > 127 {
+				return // an upload never writes those
+			}
+		}
+		i2, v2, err := decodeRows(personalizedPage(inputs, values))
+		if err != nil || !cmp.Equal(inputs, i2) || !cmp.Equal(values, v2) {
+			t.Fatalf("%q %q decoded as %q %q, %v", inputs, values, i2, v2, err)
+		}
+	})
+}
+
+func FuzzBodies(f *testing.F) {
+	f.Add(encodeBodies([]string{"Habari Amina", "Habari Juma"}), 2)
+	f.Fuzz(func(t *testing.T, b []byte, calls int) {
+		calls &= 0xff
+		got, err := decodeBodies(b, calls)
+		if err != nil || len(got) == 0 {
+			return
+		}
+		again, err := decodeBodies(encodeBodies(got), calls)
+		if err != nil || !cmp.Equal(got, again) {
+			t.Fatalf("%q decoded as %q, %v", got, again, err)
+		}
+	})
+}
+
+// The results of a campaign with merge fields are in the order of the rows, although its batches
+// are not.
+func TestResultsAreInOrderWhereBatchesAreNot(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	u, err := r.BeginUpload("c", Spec{Body: "Habari {{n}}", Fields: []string{"n"}})
+	r.ok(err)
+	const rows = 2500
+	for range rows {
+		r.ok(u.Add(t.Context(), "0712345678", "Amina"))
+	}
+	_, err = u.Commit(t.Context())
+	r.ok(err)
+	p := r.startPlan("c", 1)
+	for n := range 3 {
+		page := PlannedPage{Page: n, First: n*MaxPageRows + 1, OpenBatchLimits: map[int]int{0: 1}}
+		if n == 2 {
+			two := "ŝ" + strings.Repeat("x", 80)
+			page.Batches = []PlannedBatch{{Calls: []int{1000, 999}, To: append(run(1501, 1000), run(2, 999)...), Bodies: []string{"a", two}},
+				{Calls: []int{1, 500}, To: append(run(1, 1), run(1001, 500)...), Bodies: []string{two, "b"}}}
+		}
+		_, _, err := p.CommitPage(t.Context(), NewToken(), page)
+		r.ok(err)
+	}
+	for after := range 2 {
+		want := after * 1200
+		for x, err := range r.ResultsAfter(t.Context(), "c", want) {
+			r.ok(err)
+			if want++; x.Row != want || x.MSISDN != run(want, 1)[0].MSISDN {
+				t.Fatalf("got row %d of %s, want row %d", x.Row, x.MSISDN, want)
+			}
+		}
+		if want != rows {
+			t.Errorf("%d rows", want)
+		}
+	}
+}

@@ -1,0 +1,137 @@
+package ledger
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// lateResult carries "accepted" for recipients that are not in the generation's batch any more.
+// They had moved to another batch because they were certainly not sent, or Redis lost their move to
+// this batch. The result is applied to the batch that holds them now, so that they are not sent
+// again.
+type lateResult struct {
+	claim    *Claim
+	origin   string // the generation, as "batch.call.number"
+	uuid     string // its idempotency key in base64, or "-"
+	records  map[int]Record
+	segments int
+	out      Settled
+	applied  bool
+}
+
+// applyElsewhere applies the accepted records of a settle to the batches that hold the recipients
+// now. It starts at the batches from.
+func (l *Ledger) applyElsewhere(ctx context.Context, c *Claim, records []Record, segments int, from []string) (*lateResult, error) {
+	g := c.gen
+	w := &lateResult{claim: c, origin: fmt.Sprintf("%s.%d.%d", c.batch, g.Call, g.Number), uuid: shortUUID(c.IdempotencyKey), records: map[int]Record{}, segments: segments}
+	for i, r := range records {
+		if r.Status >= Accepted {
+			w.records[g.To[i].Row] = r
+		}
+	}
+	if len(w.records) == 0 {
+		return w, nil
+	}
+	if c.IdempotencyKey == (Claim{}).IdempotencyKey {
+		record, err := l.rdb.HMGet(ctx, ledgerKey(c.id), "g"+w.origin).Result()
+		if err != nil {
+			return w, fmt.Errorf("apply late result of %s of %s: %w", w.origin, c.id, err)
+		}
+		w.uuid = "-"
+		if f := strings.Fields(fieldString(record[0])); len(f) >= 14 {
+			w.uuid = f[9]
+		} else if len(f) > 1 && f[0] == "t" {
+			w.uuid = f[1]
+		}
+	}
+	for _, name := range from {
+		if err := l.applyAt(ctx, w, name); err != nil {
+			return w, err
+		}
+	}
+	return w, nil
+}
+
+// applyAt settles a late result in one batch, and in those that its recipients have moved to.
+func (l *Ledger) applyAt(ctx context.Context, w *lateResult, name string) error {
+	b, err := l.batch(ctx, w.claim.id, name)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	further := false
+	for k := range b.Calls {
+		var positions, blob []byte
+		for p, to := range b.call(k) {
+			if r, ok := w.records[to.Row]; ok {
+				positions = binary.BigEndian.AppendUint16(positions, uint16(p))
+				blob = appendRecord(blob, r)
+			}
+		}
+		if len(positions) == 0 {
+			continue
+		}
+		out, err := l.run(ctx, settleScript, w.claim.id, nil,
+			w.claim.Token, name, k, 0, b.Calls[k], positions, blob, string(SettleAnswer), w.claim.openBatchLimit,
+			0, w.segments, 0, 0, 0, 0, 0, -1, w.origin, w.uuid)
+		if err != nil {
+			return err
+		}
+		further = further || out[0] == "forward"
+		s, err := parseSettled(out, nil)
+		if err != nil {
+			return err
+		}
+		w.out.Wakes, w.out.Done, w.applied = append(w.out.Wakes, s.Wakes...), s.Done, true
+	}
+	if !further {
+		return nil
+	}
+	more, err := l.movedTo(ctx, w.claim.id, name)
+	if err != nil {
+		return err
+	}
+	for _, next := range more {
+		if err := l.applyAt(ctx, w, next); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settleLate completes a settle whose recipients are in other batches; out is the script's answer.
+func (l *Ledger) settleLate(ctx context.Context, c *Claim, records []Record, segments int, out []string) (Settled, error) {
+	s, err := parseSettled(out, nil)
+	if err != nil {
+		return s, err
+	}
+	var from []string
+	if out[0] == "lost" {
+		// The nearest batch they came from that Redis still has.
+		for _, name := range c.gen.from {
+			n, err := l.rdb.HExists(ctx, ledgerKey(c.id), "b"+name).Result()
+			if err != nil {
+				return s, fmt.Errorf("apply late result to batch %s of %s: %w", name, c.id, err)
+			}
+			if n {
+				from = []string{name}
+				break
+			}
+		}
+	} else if from, err = l.movedTo(ctx, c.id, c.batch); err != nil {
+		return s, err
+	}
+	w, err := l.applyElsewhere(ctx, c, records, segments, from)
+	if err != nil {
+		return s, err
+	}
+	if w.applied {
+		s.Wakes, s.Done, s.Stale = append(s.Wakes, w.out.Wakes...), w.out.Done, false
+	}
+	return s, nil
+}

@@ -1,0 +1,156 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/tuma-sms/tuma/sms"
+)
+
+// OptOutLookup finds the suppressed recipients of a campaign, page by page. At first it looks up
+// every number in Redis, which takes two or three microseconds each. With many lookups, done or
+// expected, reading a whole list is faster (copyFrom); then it reads the list. From then on it asks
+// Redis only whether the list's length has changed.
+//
+// If it has, every number is looked up in Redis again. An open campaign does receive new opt-outs,
+// but only after they were written to the list, and not if the process that writes them dies in
+// between. Not safe for concurrent use.
+type OptOutLookup struct {
+	ledger   *Ledger
+	lists    []string
+	counts   []int
+	copies   []*listCopy // nil: every number is looked up in Redis
+	expected int
+	asked    int
+}
+
+// Reading a list takes as long as copyFrom lookups, for its buckets, plus one lookup for every
+// copyShare numbers on it. A list of more than maxCopied numbers, at eight bytes each, would take
+// too much memory.
+const (
+	copyFrom  = optOutBuckets / 2
+	copyShare = 8
+	maxCopied = 1_000_000
+)
+
+// NewOptOutLookup returns an OptOutLookup for those of the lists that are not empty according to
+// counts, a result of OptOutCounts. numbers is how many numbers will be looked up; 0: not known.
+func (l *Ledger) NewOptOutLookup(lists []string, counts map[string]int, numbers int) *OptOutLookup {
+	x := &OptOutLookup{ledger: l, expected: numbers}
+	for _, list := range lists {
+		if counts[list] > 0 {
+			x.lists, x.counts = append(x.lists, list), append(x.counts, counts[list])
+		}
+	}
+	x.copies = make([]*listCopy, len(x.lists))
+	return x
+}
+
+// Any reports whether any list has numbers.
+func (x *OptOutLookup) Any() bool { return len(x.lists) > 0 }
+
+// OptedOut returns the suppressed subset of numbers, each with the first list that contains it.
+func (x *OptOutLookup) OptedOut(ctx context.Context, numbers []sms.MSISDN) (map[sms.MSISDN]string, error) {
+	if err := x.dropChanged(ctx); err != nil {
+		return nil, err
+	}
+	var asked []string
+	for i, list := range x.lists {
+		if x.copies[i] == nil && x.counts[i] <= maxCopied && max(x.asked, x.expected) >= copyFrom+x.counts[i]/copyShare {
+			var err error
+			if x.copies[i], err = x.ledger.copyOptOuts(ctx, list); err != nil {
+				return nil, err
+			}
+		}
+		if x.copies[i] == nil {
+			asked = append(asked, list)
+		}
+	}
+	x.asked += len(numbers)
+	out, err := x.ledger.OptedOut(ctx, asked, numbers)
+	if err != nil || len(asked) == len(x.lists) {
+		return out, err
+	}
+	for i, c := range x.copies {
+		if c == nil {
+			continue
+		}
+		for _, m := range numbers {
+			if !c.has(m) {
+				continue
+			}
+			if out == nil {
+				out = map[sms.MSISDN]string{}
+			}
+			if known := slices.Index(x.lists, out[m]); known < 0 || i < known {
+				out[m] = x.lists[i]
+			}
+		}
+	}
+	return out, nil
+}
+
+// dropChanged drops the copies of lists whose length has changed. They are not read again.
+func (x *OptOutLookup) dropChanged(ctx context.Context) error {
+	if !slices.ContainsFunc(x.copies, func(c *listCopy) bool { return c != nil }) {
+		return nil
+	}
+	now, err := x.ledger.OptOutCounts(ctx)
+	if err != nil {
+		return err
+	}
+	for i, list := range x.lists {
+		if x.copies[i] != nil && now[list] != len(x.copies[i].numbers) {
+			x.copies[i], x.counts[i] = nil, maxCopied+1 // so it is not read again
+		}
+	}
+	return nil
+}
+
+// listCopy is a copy of a suppression list, ordered by bucket.
+type listCopy struct {
+	numbers []uint64 // quotients, as in the buckets
+	ends    []uint32 // the end in numbers of each bucket
+}
+
+func (c *listCopy) has(m sms.MSISDN) bool {
+	b := m % optOutBuckets
+	from := uint32(0)
+	if b > 0 {
+		from = c.ends[b-1]
+	}
+	return slices.Contains(c.numbers[from:c.ends[b]], uint64(m/optOutBuckets))
+}
+
+// copyOptOuts reads a list. Numbers that are added or removed meanwhile may be missing or included.
+func (l *Ledger) copyOptOuts(ctx context.Context, list string) (*listCopy, error) {
+	const step = 1024 // takes Redis one or two milliseconds
+	c := &listCopy{ends: make([]uint32, 0, optOutBuckets)}
+	keys := make([]string, step)
+	for at := 0; at < optOutBuckets; at += step {
+		for i := range keys {
+			keys[i] = optOutBucket(list, at+i)
+		}
+		out, err := l.evalStrings(ctx, optOutCopyScript, keys)
+		if err != nil {
+			return nil, fmt.Errorf("read opt-outs: %w", err)
+		}
+		for line := range strings.Lines(out[0]) {
+			for word := range strings.FieldsSeq(line) {
+				n, err := strconv.ParseUint(word, 10, 64)
+				if err != nil {
+					continue // not the field of a number
+				}
+				c.numbers = append(c.numbers, n)
+			}
+			c.ends = append(c.ends, uint32(len(c.numbers)))
+		}
+		if len(c.ends) != at+step {
+			return nil, fmt.Errorf("read opt-outs: %w", errAnswer)
+		}
+	}
+	return c, nil
+}

@@ -1,0 +1,75 @@
+package ledger
+
+import (
+	"testing"
+
+	"github.com/tuma-sms/tuma/sms"
+)
+
+// A list is read as a whole once that is faster than looking up every number, and the answers are
+// the same.
+func TestALookupOfManyReadsTheList(t *testing.T) {
+	t.Parallel()
+	for name, r := range map[string]*rig{"redis": newRig(t), "miniredis": miniRig(t)} {
+		ctx := t.Context()
+		const n = 3000
+		var entries []OptOut
+		var page []sms.MSISDN
+		for i := range sms.MSISDN(n) {
+			// One number in three is on the list. Some buckets have several numbers.
+			m := 254_700_000_000 + i*optOutBuckets/4
+			if page = append(page, m); i%3 == 0 {
+				entries = append(entries, OptOut{MSISDN: m, Origin: OriginImport})
+			}
+		}
+		_, err := r.AddOptOuts(ctx, AllSenders, entries, true)
+		r.ok(err)
+		_, err = r.AddOptOuts(ctx, "ACME", []OptOut{{MSISDN: page[0]}, {MSISDN: page[1]}, {MSISDN: optOutBuckets - 1}}, true)
+		r.ok(err)
+		counts, err := r.OptOutCounts(ctx)
+		r.ok(err)
+		lists := []string{"OTHER", "ACME", AllSenders}
+		for most, reads := range map[int]bool{0: false, copyFrom: false, copyFrom + n: true} {
+			x := r.NewOptOutLookup(lists, counts, most)
+			on, err := x.OptedOut(ctx, page)
+			if err != nil || len(on) != len(entries)+1 || on[page[0]] != "ACME" || on[page[1]] != "ACME" || on[page[3]] != AllSenders || on[page[2]] != "" {
+				t.Errorf("%s, %d to look up: %d are on it, %v", name, most, len(on), err)
+			}
+			if got := x.copies[1] != nil; !x.Any() || len(x.copies) != 2 || got != reads {
+				t.Errorf("%s, %d to look up: the list is read: %t", name, most, got)
+			}
+		}
+		if x := r.NewOptOutLookup(lists[:1], counts, 0); x.Any() {
+			t.Errorf("%s: Any is true, but list %s is empty", name, lists[0])
+		}
+	}
+}
+
+func TestALookupTurnsToReadingAfterManyPages(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	_, err := r.AddOptOuts(t.Context(), AllSenders, []OptOut{{MSISDN: 254700000007}}, true)
+	r.ok(err)
+	x := r.NewOptOutLookup([]string{AllSenders}, map[string]int{AllSenders: 1}, 0)
+	page := make([]sms.MSISDN, copyFrom)
+	for i := range page {
+		page[i] = sms.MSISDN(254700000000 + i)
+	}
+	for n, reads := range []bool{false, true, true} {
+		on, err := x.OptedOut(t.Context(), page)
+		if err != nil || len(on) != 1 || on[254700000007] != AllSenders || (x.copies[0] != nil) != reads {
+			t.Errorf("page %d: %v, %v; the list is read: %t", n, on, err, x.copies[0] != nil)
+		}
+	}
+	_, err = r.AddOptOuts(t.Context(), AllSenders, []OptOut{{MSISDN: 254700000009}}, true)
+	r.ok(err)
+	for range 2 {
+		if on, err := x.OptedOut(t.Context(), page); err != nil || len(on) != 2 || x.copies[0] != nil {
+			t.Errorf("%v, %v: a list that has grown since it was read was not looked up in Redis", on, err)
+		}
+	}
+	big := r.NewOptOutLookup([]string{AllSenders}, map[string]int{AllSenders: maxCopied + 1}, 1_000_000_000)
+	if on, err := big.OptedOut(t.Context(), page[:8]); err != nil || len(on) != 1 || big.copies[0] != nil {
+		t.Errorf("%v, %v: a list this long was read", on, err)
+	}
+}

@@ -1,0 +1,208 @@
+package ledger
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Unreadable is a record of a campaign that cannot be read, and that no release can have written.
+// Work that needs the record cannot continue; everything else does. The record itself stays in
+// Redis unchanged.
+type Unreadable struct { //nolint:errname // it is the record first, and travels as an error
+	Campaign string
+	// Record is the record's field in the ledger hash (layout.go), or "spec". If a script failed on
+	// a record that it could not name, it is the script and its first argument.
+	Record string
+	Bytes  []byte
+	Err    error
+}
+
+// specRecord names the spec, which has a separate key.
+const specRecord = "spec"
+
+// Error returns the record and what is wrong with it, without its bytes.
+func (u *Unreadable) Error() string {
+	return fmt.Sprintf("campaign %s, record %s: %v", u.Campaign, u.Record, u.Err)
+}
+
+// Unwrap returns the cause.
+func (u *Unreadable) Unwrap() error { return u.Err }
+
+// QuarantineKey returns the Redis key that holds the quarantined records of a campaign, or, for an
+// empty id, the quarantined payloads of tasks that name no campaign.
+func QuarantineKey(id string) string {
+	if id == "" {
+		return payloadsKey
+	}
+	return quarantineKey(id)
+}
+
+// AsUnreadable returns the Unreadable in an error's chain, or nil if there is none.
+func AsUnreadable(err error) *Unreadable {
+	u, _ := errors.AsType[*Unreadable](err)
+	return u
+}
+
+// unreadable wraps an error of reading a record in an Unreadable. It does not wrap ErrNewer,
+// because this release cannot judge a newer record.
+func unreadable(id, record, bytes string, err error) error {
+	if err == nil || errors.Is(err, ErrNewer) {
+		return err
+	}
+	return &Unreadable{Campaign: id, Record: record, Bytes: []byte(bytes), Err: err}
+}
+
+// unreadablePattern matches script errors that are caused by the contents of a campaign's keys, so
+// they would occur again each time. Errors raised by the scripts themselves name the field.
+var unreadablePattern = regexp.MustCompile(`UNREADABLE (\S+)|^WRONGTYPE|user_script.*(attempt to |bad argument|is not an integer|would overflow)` +
+	`|(is not an integer|would overflow).*user_script`)
+
+// scriptFault turns a script's error about a record into an Unreadable. It returns any other error
+// unchanged.
+func scriptFault(id, script string, args []any, err error) error {
+	if err == nil || strings.Contains(err.Error(), "compiling") {
+		return err
+	}
+	m := unreadablePattern.FindStringSubmatch(err.Error())
+	if m == nil {
+		return err
+	}
+	record := m[1]
+	if record == "" {
+		record = script
+		if len(args) > 1 { // the first argument is the caller's token
+			record = fmt.Sprintf("%s:%.40v", script, args[1])
+		}
+	}
+	return &Unreadable{Campaign: id, Record: record, Err: fmt.Errorf("%w: %w", errRecord, err)}
+}
+
+// quarantineBytes is how many bytes of a record its entry keeps.
+const quarantineBytes = 1024
+
+// quarantineEntry is the JSON of a quarantined record, stored after the time.
+type quarantineEntry struct {
+	Work  string `json:"w,omitempty"`
+	Why   string `json:"y"`
+	Size  int    `json:"n"`
+	Bytes []byte `json:"b,omitempty"`
+}
+
+// Quarantine enters a record in the campaign's quarantine list. The first hundred entries keep up
+// to 1 KB of the record's bytes, and a thousand are listed; all are counted.
+//
+// With leave, the work that needs the record, a batch or PlanWork, leaves the open set too. Its
+// recipients stay pending. Its place within openBatchLimit goes to other batches, whose wakes are
+// returned. first reports whether the record was not in the list before. A resume of the campaign
+// empties the list.
+func (l *Ledger) Quarantine(ctx context.Context, u *Unreadable, work string, leave bool, openBatchLimit int) (wakes []Wake, first bool, err error) {
+	e := quarantineEntry{Work: work, Why: strings.ToValidUTF8(fmt.Sprintf("%.200s", u.Err), "?"), Size: len(u.Bytes)}
+	short, err := json.Marshal(e)
+	if err != nil {
+		return nil, false, fmt.Errorf("quarantine %s of %s: %w", u.Record, u.Campaign, err)
+	}
+	e.Bytes = u.Bytes[:min(len(u.Bytes), quarantineBytes)]
+	full, err := json.Marshal(e)
+	if err != nil {
+		return nil, false, fmt.Errorf("quarantine %s of %s: %w", u.Record, u.Campaign, err)
+	}
+	out, err := l.run(ctx, quarantineScript, u.Campaign, []string{quarantineKey(u.Campaign), quarantineWorkKey(u.Campaign)},
+		NewToken(), u.Record, full, short, work, boolArg(leave), openBatchLimit)
+	if err != nil {
+		return nil, false, err
+	}
+	wakes, first, err = answerWakes(out)
+	return wakes, first, err
+}
+
+// QuarantinedRecord is an entry of the quarantine list.
+type QuarantinedRecord struct {
+	Record string
+	// Work is the work that needs the record: a batch, PlanWork, or empty.
+	Work string
+	Why  string
+	At   time.Time
+	// Size is the record's size in bytes. Bytes are the first of them; nil if the list was long
+	// already.
+	Size  int
+	Bytes []byte
+}
+
+// QuarantinedRecords returns the quarantine list of a campaign, sorted by record.
+func (l *Ledger) QuarantinedRecords(ctx context.Context, id string) ([]QuarantinedRecord, error) {
+	all, err := l.rdb.HGetAll(ctx, quarantineKey(id)).Result()
+	if err != nil {
+		return nil, fmt.Errorf("read quarantined records of %s: %w", id, err)
+	}
+	out := make([]QuarantinedRecord, 0, len(all))
+	for name, v := range all {
+		head, text, _ := strings.Cut(v, "\n")
+		at, _, _ := strings.Cut(head, " ")
+		r := QuarantinedRecord{Record: name, At: parseMilli(at), Why: "the quarantine entry cannot be read either"}
+		var e quarantineEntry
+		if json.Unmarshal([]byte(text), &e) == nil {
+			r.Work, r.Why, r.Size, r.Bytes = e.Work, e.Why, e.Size, e.Bytes
+		}
+		out = append(out, r)
+	}
+	slices.SortFunc(out, func(a, b QuarantinedRecord) int { return cmp.Compare(a.Record, b.Record) })
+	return out, nil
+}
+
+// WriteOff ends a stopped campaign in which only quarantined work is open. Recipients that were in
+// flight become unknown, because their outcome cannot be read. It waits until nothing was
+// quarantined for the duration quiet, which must be longer than a lease.
+func (l *Ledger) WriteOff(ctx context.Context, id string, quiet time.Duration) (done bool, err error) {
+	out, err := l.run(ctx, writeOffScript, id, []string{quarantineWorkKey(id)}, quiet.Milliseconds())
+	return err == nil && out[0] == "done", err
+}
+
+const (
+	// payloadsKept is how many payloads that name no campaign are kept.
+	payloadsKept = 100
+	// payloadBytes is how many bytes of each are kept.
+	payloadBytes = 4096
+)
+
+// QuarantinePayload keeps the unreadable payload of a task that belongs to no known campaign: up to
+// 4 KB each of the first hundred. first reports whether it was not there before.
+func (l *Ledger) QuarantinePayload(ctx context.Context, task string, payload []byte, why error) (first bool, err error) {
+	e, err := json.Marshal(quarantineEntry{Work: fmt.Sprintf("%.200s", task), Why: fmt.Sprintf("%.200s", why), Size: len(payload),
+		Bytes: payload[:min(len(payload), payloadBytes)]})
+	if err != nil {
+		return false, fmt.Errorf("quarantine payload: %w", err)
+	}
+	sum := sha256.Sum256(payload)
+	out, err := l.evalStrings(ctx, quarantinePayloadScript, []string{payloadsKey}, NewToken(), hex.EncodeToString(sum[:8])+" "+task, e, payloadsKept)
+	if err != nil {
+		return false, fmt.Errorf("quarantine payload: %w", err)
+	}
+	return out[0] == "1", nil
+}
+
+// QuarantinedPayloads counts those payloads.
+func (l *Ledger) QuarantinedPayloads(ctx context.Context) (int, error) {
+	n, err := l.rdb.HLen(ctx, payloadsKey).Result()
+	if err != nil {
+		return 0, fmt.Errorf("count quarantined payloads: %w", err)
+	}
+	more, err := l.rdb.HGet(ctx, payloadsKey, "+").Int()
+	if errors.Is(err, redis.Nil) {
+		return int(n), nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("count quarantined payloads: %w", err)
+	}
+	return int(n) - 1 + more, nil
+}

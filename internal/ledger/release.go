@@ -1,0 +1,18 @@
+package ledger
+
+import (
+	"context"
+	"time"
+)
+
+// Release ends a claim whose messages were certainly not sent. With renew, the gateway answered
+// under this idempotency key, so the next submission takes another. The generation may be claimed
+// again after backOff.
+func (l *Ledger) Release(ctx context.Context, c *Claim, backOff time.Duration, renew bool) (Settled, error) {
+	flag := 0
+	if renew {
+		flag = 1
+	}
+	return parseSettled(l.run(ctx, releaseScript, c.id, nil,
+		c.Token, c.batch, c.gen.Call, c.gen.Number, c.gen.CallSize, backOff.Milliseconds(), flag, c.openBatchLimit))
+}

@@ -1,0 +1,105 @@
+package ledger
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"testing"
+)
+
+// Batches may have rows out of the order of the upload: their recipients waited for others with the
+// same text, or came from another account.
+func TestResultsOfBatchesInNoOrder(t *testing.T) {
+	t.Parallel()
+	for name, spec := range map[string]Spec{"plain": {}, "own texts": {Fields: []string{"name"}}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			const n = 2 * MaxPageRows
+			r.enqueue("c", spec, n)
+			p := r.startPlan("c", 2)
+			order := rand.New(rand.NewPCG(3, 7)).Perm(n)
+			left := map[int]bool{}
+			for page, err := range r.ReadPages(t.Context(), "c", 0, p.Pages, 1) {
+				r.ok(err)
+				out := PlannedPage{Page: page.Number, First: page.First, OpenBatchLimits: map[int]int{0: 100, 1: 100}}
+				for i := range page.Inputs {
+					if row := page.First + i; row%97 == 0 {
+						left[row] = true
+						out.Skipped = append(out.Skipped, SkippedRecipient{Row: row, Reason: ReasonDuplicate})
+					}
+				}
+				if page.Number+1 == p.Pages {
+					// All planned recipients are in the batches of the last page, in any order.
+					order = slices.DeleteFunc(order, func(i int) bool { return left[i+1] })
+					for k, some := range slices.Collect(slices.Chunk(order, 37)) {
+						b := PlannedBatch{Stream: k % 2, Calls: []int{len(some)}}
+						for _, i := range some {
+							b.To = append(b.To, Planned{Row: i + 1, MSISDN: number(i + 1)})
+						}
+						if len(spec.Fields) > 0 {
+							b.Bodies = []string{fmt.Sprint("Habari ", k)}
+						}
+						out.Batches = append(out.Batches, b)
+					}
+				}
+				_, _, err := p.CommitPage(t.Context(), NewToken(), out)
+				r.ok(err)
+			}
+			r.settle(r.claim("c", "1.3", 0, 0, keyed, long), SettleAnswer, repeat(37, accepted("m"))...)
+			var rows []Row
+			for row, err := range r.Results(t.Context(), "c") {
+				r.ok(err)
+				rows = append(rows, row)
+			}
+			if len(rows) != n {
+				t.Fatalf("%d results of %d", len(rows), n)
+			}
+			taken := 0
+			for i, row := range rows {
+				if row.Row != i+1 || row.MSISDN != number(i+1) || left[i+1] != (row.Status == Skipped) || !left[i+1] && row.Account == "" {
+					t.Fatalf("row %d is %+v", i+1, row)
+				}
+				if row.Status == Accepted {
+					taken++
+				}
+			}
+			if taken != 37 {
+				t.Errorf("%d are accepted", taken)
+			}
+			for _, after := range []int{1, 500, MaxPageRows, n - 1, n} {
+				var rest []Row
+				for row, err := range r.ResultsAfter(t.Context(), "c", after) {
+					r.ok(err)
+					rest = append(rest, row)
+				}
+				if want := rows[after:]; len(rest) != len(want) || len(want) > 0 && !reflect.DeepEqual(rest, want) {
+					t.Errorf("ResultsAfter(%d) returned %d rows, or others than Results", after, len(rest))
+				}
+			}
+		})
+	}
+}
+
+func TestFinderKeepsFewBatchesAtHand(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.sending("c", []int{5}, []int{5}, []int{5})
+	snapshot, total, err := r.Snapshot(t.Context(), "c")
+	r.ok(err)
+	f, stop := r.newRowIndex(t.Context(), "c", total, &rowReading{snapshot: snapshot})
+	defer stop()
+	r.ok(f.build(t.Context(), 1))
+	f.cachedRows = maxCachedRows - 7 // as if the cache were almost full
+	for _, n := range []int{1, 6, 11, 2, 7, 12} {
+		row, ok, err := f.find(t.Context(), n)
+		r.ok(err)
+		if !ok || row.Row != n || len(f.cache) > 1+n/6 {
+			t.Fatalf("row %d is %+v, %t, with %d cached batches", n, row, ok, len(f.cache))
+		}
+	}
+	if _, ok, err := f.find(t.Context(), 16); ok || err != nil {
+		t.Errorf("a row that is not there: %t, %v", ok, err)
+	}
+}

@@ -1,0 +1,54 @@
+package ledger
+
+import (
+	"context"
+	"strings"
+)
+
+// SettleAndClaim settles a claim whose recipients were all accepted, one record each, in order, and
+// claims another call of the same batch in one step. segments is as in Settle. It does both or
+// neither, and only in simple cases: Settle would not end the batch, and Claim would grant the
+// claim. For all other cases ok is false, without an error.
+//
+// After an error the caller does not know what happened. It must not submit under the claim that is
+// returned with the error. It settles the old claim with Settle, which finds out, and then gives
+// the new one back with Release, whether or not it was made.
+func (l *Ledger) SettleAndClaim(ctx context.Context, c *Claim, records []Record, segments int, r ClaimRequest) (next *Claim, ok bool, err error) {
+	if err := r.check(); err != nil {
+		return nil, false, err
+	}
+	next = r.claim()
+	if !canSettleAndClaim(c, records, r) {
+		return next, false, nil
+	}
+	blob := make([]byte, 0, 22*len(records))
+	for _, x := range records {
+		blob = appendRecord(blob, x)
+	}
+	shared := runKey{r.ID, r.Lease, r.Login, spanArg(r.Open), r.Exclusions}
+	own := [settleAndClaimArgs]any{c.Token, c.batch, c.gen.Call, len(records), blob, segments, r.Wake, next.Token, r.Gen.Call, len(r.Gen.To), shortUUID(r.IdempotencyKey)}
+	answer, err := l.evalBatched(ctx, shared, own)
+	if _, err = checkAnswer(settleAndClaimScript, r.ID, own[:], nil, err); err != nil || answer == "" {
+		return next, false, err
+	}
+	uuid, at, _ := strings.Cut(answer, " ")
+	return next, true, next.parse([]string{string(ClaimGranted), uuid, "0", at, at, "0", "1"})
+}
+
+// canSettleAndClaim reports whether settle_and_claim.lua can handle a settle and a claim, as far as
+// the caller's data show.
+func canSettleAndClaim(c *Claim, records []Record, r ClaimRequest) bool {
+	g := r.Gen
+	if c.Result != ClaimGranted || c.Doubt || c.id != r.ID || c.batch != r.Batch || c.gen.Number != 0 || c.gen.positions != "" || len(records) != c.gen.CallSize {
+		return false
+	}
+	if g.Call == c.gen.Call || g.Number != 0 || !g.Ready || g.Revision != "0" || g.positions != "" || !g.Due.IsZero() {
+		return false
+	}
+	for _, x := range records {
+		if x.Status != Accepted || x.Generation != 0 {
+			return false
+		}
+	}
+	return true
+}

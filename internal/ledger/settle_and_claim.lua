@@ -1,0 +1,129 @@
+-- settle_and_claim.lua settles calls whose recipients were all accepted, and claims for each another call of its batch.
+-- The result is the same, to the byte, as settle.lua and then claim.lua. It handles only simple cases; for the others it
+-- writes nothing.
+-- It takes the calls of many worker slots in one run, so that shared fields are read and written once. With few slots it
+-- runs once a call, so it does nothing that it can avoid.
+-- A full Redis refuses it, as it refuses a claim. The caller then uses settle.lua, which a full Redis accepts.
+-- KEYS: 1 ledger, 2 open set
+-- ARGV, shared by all calls:
+--   1  lease ms
+--   2  login
+--   3  time spans in which the next call may be made, as in claim.lua
+--   4  version of the campaign's opt-outs, as in claim.lua
+-- then for each call:
+--   1  token
+--   2  batch
+--   3  call (its generation 0, never divided)
+--   4  recipients
+--   5  one [status][length][detail] for each recipient
+--   6  segments of one message
+--   7  wake number; 0: not checked
+--   8  token of the next claim
+--   9  next call (its generation 0, never claimed)
+--   10 recipients of the next call
+--   11 idempotency key (uuid) of the next call
+-- Returns for each call 'uuid claimed-ms' if the next claim was granted, or '': nothing was written, and the caller uses
+-- settle.lua and claim.lua. The same tokens get the same answer again while the next claim holds.
+local L, lease, login, version = KEYS[1], tonumber(ARGV[1]), ARGV[2], ARGV[4]
+local int, match, sub, each, head, own = string.format, string.match, string.sub, 11, 4, 12
+local fields = {'v', 'stop', 'paused', 'exp', 'ex', 'lim', 'per', 'pending', 'fly', 'accepted', 'seg', 'calls'}
+for i = head, #ARGV - each, each do
+  local b, k = ARGV[i + 2], #fields
+  fields[k + 1], fields[k + 2], fields[k + 3] = 'g' .. b .. '.' .. ARGV[i + 3] .. '.0', 'r' .. b .. '.' .. ARGV[i + 3], 'g' .. b .. '.' .. ARGV[i + 9] .. '.0'
+  fields[k + 4], fields[k + 5] = 'w' .. b, 'l' .. b
+end
+local v = redis.call('HMGET', L, unpack(fields))
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local stamp, due = int('%d', now), int('%d', now + lease)
+
+-- These conditions hold for all calls. A failure threshold is checked at every settle, which settle.lua does. A
+-- counter that is not a whole number is left to the other scripts, which report it.
+local function whole(x)
+  if not x then return 0 end
+  return match(x, '^%d+$') and tonumber(x)
+end
+local pending, fly, accepted, seg, calls = whole(v[8]), whole(v[9]), whole(v[10]), whole(v[11]), whole(v[12])
+local simple = not (v[2] or v[3] or v[6]) and (v[5] or '') == version and pending and fly and accepted and seg and calls
+if v[4] and now >= (tonumber(v[4]) or 0) then simple = false end
+if ARGV[3] ~= '' then
+  local open = false
+  for from, till in string.gmatch(ARGV[3], '(%d+) (%d+)') do open = open or now >= tonumber(from) and now < tonumber(till) end
+  simple = simple and open
+end
+
+-- Counters that are kept for each account, if there are several.
+local accounts = {}
+local function account(a)
+  if not accounts[a] then
+    local w = redis.call('HMGET', L, 'accepted:' .. a, 'fly:' .. a)
+    accounts[a] = {whole(w[1]), whole(w[2])}
+  end
+  return accounts[a][1] and accounts[a][2] and accounts[a]
+end
+
+local out, changes, batches, done, settled = {}, {}, {}, {}, false
+local function change(field, value) changes[#changes + 1], changes[#changes + 2] = field, value end
+
+-- one settles and claims for one call. It returns the uuid and the time of the claim, or nil if it wrote nothing.
+local function one(i, k)
+  local token, b, mine = ARGV[i + 1], ARGV[i + 2], ARGV[i + 8]
+  local this, result, other, wake, left = v[k + 1], v[k + 2], v[k + 3], v[k + 4], v[k + 5]
+  if not this or done[b] then return nil end
+  if other then
+    -- A repeat: settled by this token, next call claimed by that one, and nothing happened since.
+    local was, first, uuid = match(other, '^s (%S+) %d+ (%d+) %d+ 0 0 0 0 (%S+) %S+ 0 %d+ 1$')
+    if was ~= mine or match(this, '^t %S+ %d+ (%S+) %d+$') ~= sub(token, 1, 6) then return nil end
+    change(fields[k + 3], (string.gsub(other, '^(s %S+) %d+', '%1 ' .. due)))
+    return uuid, first
+  end
+  -- The words of the record (prelude.lua): state, token, lease, claimed, first, tries, bad, doubt, revision, uuid,
+  -- login, due, size, claims.
+  local was, before, size, claims = match(this, '^s (%S+) %d+ %d+ %d+ %d+ %d+ 0 %d+ (%S+) %S+ %d+ (%d+) (%d+)$')
+  if was ~= token or size ~= ARGV[i + 4] or result or not simple then return nil end
+  if ARGV[i + 7] ~= '0' and (tonumber(wake or 0) or 1 / 0) > tonumber(ARGV[i + 7]) then return nil end
+  local n, m = ARGV[i + 4] + 0, ARGV[i + 10] + 0
+  left = (whole(left) or 0) - 1
+  -- The end of a batch or campaign needs more work, which settle.lua does.
+  if left < 1 or pending - n < m or fly < n then return nil end
+  if v[7] then
+    local a = account(match(b, '^%d+'))
+    if not a then return nil end
+    a[1], a[2] = a[1] + n, a[2] - n + m
+  end
+  pending, fly, accepted, seg, calls = pending - n, fly - n + m, accepted + n, seg + n * ARGV[i + 6], calls + 1
+  settled = true
+  change(fields[k + 2], ARGV[i + 5])
+  change(fields[k + 1], 't ' .. before .. ' ' .. stamp .. ' ' .. sub(token, 1, 6) .. ' ' .. claims)
+  change(fields[k + 3], 's ' .. mine .. ' ' .. due .. ' ' .. stamp .. ' ' .. stamp .. ' 0 0 0 0 ' .. ARGV[i + 11] .. ' ' .. login .. ' 0 ' .. ARGV[i + 10] .. ' 1')
+  change(fields[k + 5], int('%d', left))
+  return ARGV[i + 11], stamp
+end
+
+for i = head, #ARGV - each, each do
+  local uuid, first = nil, nil
+  if v[1] == '1' then uuid, first = one(i, own + (i - head) / each * 5) end
+  out[#out + 1] = uuid and uuid .. ' ' .. first or ''
+  if uuid then
+    batches[#batches + 1], done[ARGV[i + 2]] = ARGV[i + 2], true
+  end
+end
+if #batches == 0 then return out end
+
+if settled then
+  for field, value in pairs({pending = pending, fly = fly, accepted = accepted, seg = seg, calls = calls}) do change(field, int('%d', value)) end
+  for a, w in pairs(accounts) do
+    if w[1] and w[2] then change('accepted:' .. a, int('%d', w[1])) change('fly:' .. a, int('%d', w[2])) end
+  end
+end
+redis.call('HSET', L, unpack(changes))
+local scores = {}
+for i, b in ipairs(batches) do scores[2 * i - 1], scores[2 * i] = int('%d', now + lease + 1000), b end
+-- Usually all batches are in the open set already, and only their scores change.
+if redis.call('ZADD', KEYS[2], 'XX', 'CH', unpack(scores)) < #batches then
+  for i, was in ipairs(redis.call('ZMSCORE', KEYS[2], unpack(batches))) do
+    if not was then redis.call('HINCRBY', L, 'ob:' .. match(batches[i], '^%d+'), 1) end
+  end
+  redis.call('ZADD', KEYS[2], unpack(scores))
+end
+return out

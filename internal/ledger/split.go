@@ -1,0 +1,21 @@
+package ledger
+
+import (
+	"context"
+)
+
+// Split ends a claim that the gateway refused as a whole. Each half becomes a generation. A
+// doubtful claim is never split: then Settled.Stale is set.
+func (l *Ledger) Split(ctx context.Context, c *Claim) (Settled, error) {
+	return l.split(ctx, c, 0)
+}
+
+// SplitAfter is Split for a claim that was not submitted. The first part gets first recipients, at
+// least one.
+func (l *Ledger) SplitAfter(ctx context.Context, c *Claim, first int) (Settled, error) {
+	return l.split(ctx, c, max(first, 1))
+}
+
+func (l *Ledger) split(ctx context.Context, c *Claim, first int) (Settled, error) {
+	return parseSettled(l.run(ctx, splitScript, c.id, nil, c.Token, c.batch, c.gen.Call, c.gen.Number, c.gen.CallSize, c.openBatchLimit, first))
+}

@@ -1,0 +1,29 @@
+package main
+
+const (
+	narrowLua    = "internal/ledger/narrow.lua"
+	exclusionsGo = "worker/exclude_optouts.go"
+)
+
+// optOutMutants break suppression lists and exclusions.
+var optOutMutants = []mutant{
+	{"a claim granted with old exclusions", one(preludeLua, "return (get('ex') or '') ~= version end", "return false end"), model},
+	{"opt-outs removed from a doubtful generation", one(narrowLua, "if rec[STATE] ~= 'r' or", "if rec[STATE] == 's' or"), tests("internal/ledger", "TestDoubtGoesOnWithWhoHasOptedOut")},
+	{"a call with fewer recipients keeps its idempotency key", one(preludeLua, "int(#keep), int(tonumber(rec[REV]) + 1), '-', '-', '0'", "int(#keep), rec[REV], rec[UUID], rec[LOGIN], rec[FIRST]"), model},
+	{"opted-out recipients stay in the pending count", one(narrowLua, "add('pending', -count)\nadd('unknown', was)\nadd('was', -was)", "add('unknown', was)\nadd('was', -was)"), model},
+	{"opted-out recipients stay in the account's count", one(narrowLua, "if lane then add('to:' .. lane, was - count) end\n", ""), model},
+	{"unknown recipients who opt out become skipped", one(narrowLua, "if was_unknown(de[i]) then\n      st[i], de[i], was =", "if false then\n      st[i], de[i], was ="), model},
+	{"a retry ignores the suppression list", one("internal/ledger/retry.go", "if on[m] != \"\" {", "if on[m] != \"\" && false {"), model},
+	{"exclusions not read again after Redis lost them", one("internal/ledger/exclude.go", "if at == from && i == 0 && token != \"\" && parts[0] != token {", "if false {"),
+		tests("internal/ledger", "TestExclusionsThatRedisForgotAreReadAnew")},
+	{"an opt-out does not reach open campaigns", one("internal/ledger/suppress.go", "in, err := l.Exclude(ctx, e.ID, list, numbers)", "in, err := InFlight{}, error(nil)"),
+		tests("worker", "TestWhoOptsOutOfARunningCampaignIsNotCalled")},
+	{"planning ignores the suppression list", one("internal/planning/planner.go", "if list, ok := p.opted[m]; ok {", "if list, ok := p.opted[m]; ok && false {"),
+		tests("worker", "TestPlanningLeavesOutWhoHasOptedOut")},
+	{"a gateway's blacklisted numbers not suppressed", one(exclusionsGo, "if r.Status == ledger.Rejected && r.Reason == providers.ReasonBlacklisted {\n\t\t\tnumbers = append(",
+		"if false && r.Reason == providers.ReasonBlacklisted {\n\t\t\tnumbers = append("), tests("worker", "TestAGatewaysBlacklistIsOurs")},
+	{"a call's first recipient is called despite an opt-out", one("internal/ledger/exclude.go", "if list, ok := x.numbers[p.MSISDN]; ok {\n\t\t\t\tif optedOut == nil {",
+		"if list, ok := x.numbers[p.MSISDN]; ok && (optedOut != nil || i > 0) {\n\t\t\t\tif optedOut == nil {"),
+		chaos("came after its opt-out was back")},
+	{"an opt-out does not wait until it is durable", one("internal/ledger/script.go", "binding(settling(\"exclude\"))", "settling(\"exclude\")"), tests("internal/ledger", "TestOrdersWaitUntilTheyAreDurable")},
+}

@@ -1,0 +1,120 @@
+package planning
+
+import "github.com/tuma-sms/tuma/sms"
+
+// msisdnSet is a set of numbers. A lookup or an insertion takes a few nanoseconds, and a number of
+// the same country takes three to six bytes. Numbers that differ only in their last 16 bits share a
+// block.
+type msisdnSet struct {
+	blocks map[sms.MSISDN]*block
+	// last is the block used last, and at its key.
+	last *block
+	at   sms.MSISDN
+}
+
+func newMSISDNSet() *msisdnSet { return &msisdnSet{blocks: map[sms.MSISDN]*block{}} }
+
+// blockOf returns the block of a number and the number's last 16 bits. It adds the block if there
+// is none.
+func (n *msisdnSet) blockOf(m sms.MSISDN) (*block, uint16) {
+	if at := m >> 16; n.last == nil || at != n.at {
+		if n.at, n.last = at, n.blocks[at]; n.last == nil {
+			n.last = newBlock(minSlots)
+			n.blocks[at] = n.last
+		}
+	}
+	return n.last, uint16(m)
+}
+
+func (n *msisdnSet) add(m sms.MSISDN) {
+	b, low := n.blockOf(m)
+	b.add(low)
+}
+
+// contains reports for each number whether it is in the set.
+func (n *msisdnSet) contains(some []sms.MSISDN) []bool {
+	out := make([]bool, len(some))
+	for i, m := range some {
+		b, low := n.blockOf(m)
+		out[i] = b.has(low)
+	}
+	return out
+}
+
+// block is a set of 16-bit values: a hash table if it has few, a bitmap if it has many.
+type block struct {
+	// slots is the hash table, filled to three quarters at most. 0 marks a free slot, so zero holds
+	// whether 0 is in the set. len(slots) is 1 << (16 - shift).
+	slots []uint16
+	shift int
+	used  int
+	zero  bool
+	// bits is the bitmap; it replaces slots.
+	bits []uint64
+}
+
+// Sizes of a block's hash table. Beyond maxSlots a bitmap takes little more memory.
+const minSlots, maxSlots = 8, 2048
+
+func newBlock(slots int) *block {
+	b := &block{slots: make([]uint16, slots), shift: 16}
+	for n := slots; n > 1; n /= 2 {
+		b.shift--
+	}
+	return b
+}
+
+func (b *block) has(x uint16) bool {
+	switch {
+	case b.bits != nil:
+		return b.bits[x/64]>>(x%64)&1 != 0
+	case x == 0:
+		return b.zero
+	}
+	return b.slots[b.slot(x)] == x
+}
+
+// slot returns the index of x in the table, or the free slot where it belongs.
+func (b *block) slot(x uint16) int {
+	// A multiplier near the golden ratio spreads consecutive numbers.
+	i := int(x*0x9e37) >> b.shift
+	for b.slots[i] != x && b.slots[i] != 0 {
+		i = (i + 1) & (len(b.slots) - 1)
+	}
+	return i
+}
+
+func (b *block) add(x uint16) {
+	switch {
+	case b.bits != nil:
+		b.bits[x/64] |= 1 << (x % 64)
+	case x == 0:
+		b.zero = true
+	default:
+		if i := b.slot(x); b.slots[i] == 0 {
+			b.slots[i] = x
+			if b.used++; b.used > len(b.slots)/4*3 {
+				b.grow()
+			}
+		}
+	}
+}
+
+// grow doubles the table, or replaces it with a bitmap.
+func (b *block) grow() {
+	var next *block
+	if len(b.slots) < maxSlots {
+		next = newBlock(2 * len(b.slots))
+	} else {
+		next = &block{bits: make([]uint64, 1<<16/64)}
+	}
+	for _, x := range b.slots {
+		if x != 0 {
+			next.add(x)
+		}
+	}
+	if b.zero {
+		next.add(0)
+	}
+	*b = *next
+}

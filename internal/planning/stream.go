@@ -1,0 +1,129 @@
+package planning
+
+import (
+	"slices"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+)
+
+// stream holds the calls that wait for one account and the same sending hours.
+type stream struct {
+	ledger.Stream
+	// size is the number of recipients of a full call.
+	size int
+	// calls are the waiting calls, the oldest first.
+	calls []ledger.Call
+	// open maps a body to the index of its call that is not full. last is the index of the call
+	// that was added to last; it may be out of range.
+	open map[string]int
+	last int
+	// full counts the full calls, fullTo their recipients, and fullText the bytes of their bodies.
+	full, fullTo, fullText int
+}
+
+func newStream(l ledger.Stream) *stream {
+	return &stream{Stream: l, size: l.Account.CallSize(), open: map[string]int{}}
+}
+
+// add adds a recipient to the call with its body.
+func (l *stream) add(body string, values []string, x ledger.Planned) {
+	if l.last >= len(l.calls) || l.calls[l.last].Body != body || l.isFull(&l.calls[l.last]) {
+		l.last = l.callOf(body, values)
+	}
+	c := &l.calls[l.last]
+	c.To = append(c.To, x)
+	if l.isFull(c) {
+		l.markFull(l.last)
+	}
+}
+
+// callOf returns the index of the open call with this body. It adds the call if there is none.
+func (l *stream) callOf(body string, values []string) int {
+	i, ok := l.open[body]
+	if !ok {
+		c := ledger.Call{Body: body, Values: values}
+		if values == nil {
+			c.To = make([]ledger.Planned, 0, l.size) // a plain campaign usually fills it
+		}
+		i = len(l.calls)
+		l.calls = append(l.calls, c)
+		l.open[body] = i
+	}
+	return i
+}
+
+// resume adds a call that was carried over.
+func (l *stream) resume(body string, c ledger.Call) {
+	c.Body = body
+	l.calls = append(l.calls, c)
+	l.index(len(l.calls) - 1)
+}
+
+// index registers a call as open or full.
+func (l *stream) index(i int) {
+	l.open[l.calls[i].Body] = i
+	if l.isFull(&l.calls[i]) {
+		l.markFull(i)
+	}
+}
+
+// markFull moves a call from the open ones to the full ones.
+func (l *stream) markFull(i int) {
+	c := &l.calls[i]
+	delete(l.open, c.Body)
+	l.full++
+	l.fullTo += len(c.To)
+	l.fullText += len(c.Body) + 4
+}
+
+// ready makes batches of the full calls, while they are enough for one.
+func (l *stream) ready() (out []ledger.PlannedBatch) {
+	for l.full > 0 && (l.fullTo >= l.Account.BatchSize || l.Account.Calls > 0 && l.full >= l.Account.Calls || l.fullText > ledger.MaxBodies) {
+		var full []ledger.Call
+		for i := range l.calls {
+			if l.isFull(&l.calls[i]) {
+				full = append(full, l.calls[i])
+			}
+		}
+		b, n := l.Account.Fill(l.Number, full)
+		out = append(out, b)
+		l.reset(slices.DeleteFunc(l.calls, func(c ledger.Call) bool {
+			going := n > 0 && l.isFull(&c)
+			if going {
+				n--
+			}
+			return going
+		}))
+	}
+	return out
+}
+
+func (l *stream) isFull(c *ledger.Call) bool { return len(c.To) >= l.size }
+
+// oldest makes a batch of the oldest calls, full or not.
+func (l *stream) oldest() ledger.PlannedBatch {
+	b, n := l.Account.Fill(l.Number, l.calls)
+	l.reset(l.calls[n:])
+	return b
+}
+
+func (l *stream) reset(calls []ledger.Call) {
+	l.calls, l.full, l.fullTo, l.fullText = calls, 0, 0, 0
+	clear(l.open)
+	for i := range calls {
+		l.index(i)
+	}
+}
+
+// carry returns the waiting calls, for the next page. It shares no memory with recipients added
+// later.
+func (l *stream) carry() []ledger.Call {
+	if len(l.calls) == 0 {
+		return nil
+	}
+	out := make([]ledger.Call, len(l.calls))
+	for i, c := range l.calls {
+		out[i] = ledger.Call{Body: c.Body, Values: c.Values, To: c.To[:len(c.To):len(c.To)]}
+	}
+	return out
+}

@@ -1,0 +1,171 @@
+package producer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/providers"
+)
+
+// Account is a gateway account as workers publish it in Redis, with its current state.
+type Account struct {
+	Name string
+	// Provider is the kind of gateway, such as "kobo", and Info the facts about it.
+	Provider string
+	Info     providers.Info
+	// Rate is the limit in Units a second for all workers together; 0 means unlimited.
+	Rate float64
+	// Burst is how many Units may be used at once after a pause.
+	Burst float64
+	// Unit is what Rate and Burst count: "messages", "segments" or "requests".
+	Unit string
+	// Sender is the sender ID of campaigns that name none.
+	Sender string
+	// Concurrency is the number of calls that each worker has in flight.
+	Concurrency int
+	// Price is the price of a segment, such as "0.80 KES"; empty if it is not configured.
+	Price string
+	// OnUnknown is OnUnknownKeep or OnUnknownResend.
+	OnUnknown string
+	// Country is the workers' default country for numbers in national format, as an ISO code.
+	Country string
+	// Windows are the sending hours of marketing by country, such as "KE": "08:00-18:00".
+	Windows map[string]string
+
+	// Workers is the number of live workers that serve the account, and Slots the number
+	// of calls that they can have in flight together.
+	Workers, Slots int
+	// LastSeen is when a worker last published the account.
+	LastSeen time.Time
+	// Campaigns is the number of campaigns that share the account.
+	Campaigns int
+	// Hold tells why the account is held. Its zero value means that it is not.
+	Hold Hold
+	// Balance is the gateway's answer at BalanceAt, such as "120.50 KES" or "340"; empty if
+	// no worker has asked.
+	Balance   string
+	BalanceAt time.Time
+	// LastAccepted is when the gateway last accepted a message.
+	LastAccepted time.Time
+	// RateSet reports whether Rate was set by hand. Configured and ConfiguredBurst are then
+	// the values of the configuration; a ConfiguredBurst of 0 means the default.
+	RateSet         bool
+	Configured      float64
+	ConfiguredBurst int
+	// Bad is the number of failed calls in a row.
+	Bad int
+}
+
+// Hold tells why no call is claimed for an account.
+type Hold struct {
+	// Reason is one word: credit, credentials, configuration, breaker, or the operator's word.
+	Reason string
+	// Code is the gateway's own code, if the hold comes from an answer.
+	Code string
+	// By is the worker or person that set the hold.
+	By    string
+	Since time.Time
+	// Until is when a worker tries the account again. Zero means that the hold stays until
+	// Release.
+	Until time.Time
+}
+
+// Held reports whether the account is held.
+func (h Hold) Held() bool { return h.Reason != "" }
+
+// Route sends numbers with a prefix through accounts, in order of preference.
+type Route struct {
+	// Match is the prefix in international format without plus, such as "254". Empty matches
+	// every number.
+	Match string `json:"match" yaml:"match"`
+	// Via names the accounts. Work moves to the next one while the first is held.
+	Via []string `json:"via" yaml:"via"`
+}
+
+// Accounts returns the accounts that workers have published, sorted by name.
+func (c *Client) Accounts(ctx context.Context) ([]Account, error) {
+	all, err := c.ledger.Accounts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Account, len(all))
+	for i, a := range all {
+		out[i] = accountOf(a)
+	}
+	return out, nil
+}
+
+var holdReason = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,40}$`)
+
+// Hold holds an account: workers claim no call for it until Release. The reason appears in
+// Status.BlockedBy. It is one word of 1 to 40 letters, digits, '_', '.' or '-'; empty means
+// "manual", and any other text is an ErrInvalid. If no worker has published the account,
+// Hold returns ErrUnknownAccount.
+func (c *Client) Hold(ctx context.Context, account, reason string) error {
+	if reason == "" {
+		reason = "manual"
+	}
+	if !holdReason.MatchString(reason) {
+		return &FieldError{Field: "reason", Problem: fmt.Sprintf("%.60q must be one word of letters, digits, _ . -", reason)}
+	}
+	return knownAccount(c.ledger.HoldAccount(ctx, account, reason, "operator"))
+}
+
+// Release lifts any hold of an account and reports whether there was one. If no worker has
+// published the account, Release returns ErrUnknownAccount.
+func (c *Client) Release(ctx context.Context, account string) (bool, error) {
+	had, err := c.ledger.ReleaseAccount(ctx, account)
+	return had, knownAccount(err)
+}
+
+// knownAccount makes the ledger's error for a missing account an ErrUnknownAccount.
+func knownAccount(err error) error {
+	if errors.Is(err, ledger.ErrNoAccount) {
+		return fmt.Errorf("%w: %w", ErrUnknownAccount, err)
+	}
+	return err
+}
+
+func accountOf(a ledger.Account) Account {
+	return Account{
+		Name: a.Name, Provider: a.Provider, Info: a.Info, Rate: a.Rate, Burst: a.Burst, Unit: a.Unit, Sender: a.Sender,
+		Concurrency: a.Concurrency, Price: a.Price, OnUnknown: a.OnUnknown, Country: a.Country, Windows: a.Windows,
+		Workers: a.Workers, Slots: a.Slots, LastSeen: a.LastSeen, Campaigns: a.Campaigns, Hold: Hold(a.Hold),
+		Balance: a.Balance, BalanceAt: a.BalanceAt, LastAccepted: a.LastAccepted,
+		RateSet: a.RateSet, Configured: a.Configured, ConfiguredBurst: a.ConfiguredBurst, Bad: a.Bad,
+	}
+}
+
+// stored is the reverse of accountOf.
+func (a Account) stored() ledger.Account {
+	return ledger.Account{
+		Card: ledger.Card{Name: a.Name, Provider: a.Provider, Info: a.Info, Rate: a.Rate, Burst: a.Burst, Unit: a.Unit, Sender: a.Sender,
+			Concurrency: a.Concurrency, Price: a.Price, OnUnknown: a.OnUnknown, Country: a.Country, Windows: a.Windows},
+		Workers: a.Workers, Slots: a.Slots, LastSeen: a.LastSeen, Campaigns: a.Campaigns, Hold: ledger.Hold(a.Hold),
+		Balance: a.Balance, BalanceAt: a.BalanceAt, LastAccepted: a.LastAccepted,
+		RateSet: a.RateSet, Configured: a.Configured, ConfiguredBurst: a.ConfiguredBurst, Bad: a.Bad,
+	}
+}
+
+func routesOf(routes []ledger.Route) []Route {
+	out := make([]Route, len(routes))
+	for i, r := range routes {
+		out[i] = Route(r)
+	}
+	return out
+}
+
+func storedRoutes(routes []Route) []ledger.Route {
+	if routes == nil {
+		return nil
+	}
+	out := make([]ledger.Route, len(routes))
+	for i, r := range routes {
+		out[i] = ledger.Route(r)
+	}
+	return out
+}

@@ -1,0 +1,100 @@
+// Package producer enqueues SMS campaigns. A Go service embeds it; Tuma workers, which run
+// elsewhere, plan and send the campaigns. The package needs only Redis. It has no gateway code and
+// holds no credentials.
+//
+// # Enqueue
+//
+// A campaign is one body to any number of recipients. A one-time code is a campaign with one
+// recipient.
+//
+//	client, err := producer.New(redisClient)
+//	...
+//	receipt, err := client.Enqueue(ctx, producer.Campaign{
+//		ID:    "order-1234-shipped",
+//		Via:   "at",                   // an account of the workers' configuration
+//		From:  "ACME",                 // the sender ID
+//		Body:  "Your order is on its way.",
+//		Class: producer.Transactional, // at any hour, in a queue of its own
+//	}, producer.Numbers("+254712345678"))
+//
+// Enqueue reads recipients from a sequence, an iter.Seq2[Recipient, error], so that a file or a
+// database cursor with millions of rows needs no more memory than one with ten. A recipient whose
+// number is invalid or repeated is not an error: it is skipped, and [Client.Results] tells why.
+//
+// # Idempotency
+//
+// Campaign.ID is your idempotency key. Derive it from the event that causes the message, such as
+// the order number, never from the time or a random number. Then any failure has one cure: call
+// Enqueue again with the same arguments. If the first call had succeeded, the second returns the
+// same receipt with Again set, and nothing is sent twice. The same ID with other content is
+// [ErrConflict], because sending either text would be a guess. [ContentID] derives an ID from the
+// content itself for campaigns that have no better name.
+//
+// # Errors
+//
+// Test errors with errors.Is. They fall into three groups:
+//
+//   - [ErrInvalid], [ErrConflict], [ErrUnknownAccount] and [ErrNoCredit] are about the arguments.
+//     Repeating the call does not help. An ErrInvalid lists every mistake as a [*FieldError].
+//   - [ErrFull] is about Redis. Repeat the call later.
+//   - For any other error, such as a lost connection, the campaign may or may not be committed.
+//     Repeat the call with the same arguments until it returns a receipt.
+//
+// # With a database transaction: the outbox
+//
+// A service often changes its database and sends a message about the change. If it calls Enqueue
+// inside the transaction, a rollback cannot take the message back. If it calls Enqueue after the
+// commit, a crash in between loses the message. Write the message into a table in the same
+// transaction, and let a loop enqueue the rows:
+//
+//	for row := range unsent(db) { // rows of the outbox table that are not marked as enqueued
+//		_, err := client.Enqueue(ctx, producer.Campaign{ID: "outbox-" + row.ID, Via: "at", Body: row.Body},
+//			producer.Numbers(row.Phone))
+//		switch {
+//		case errors.Is(err, producer.ErrInvalid):
+//			markAsFailed(db, row, err) // a person must look at it
+//		case err != nil:
+//			return err // try again later, from this row on
+//		default:
+//			markAsEnqueued(db, row)
+//		}
+//	}
+//
+// A crash between Enqueue and markAsEnqueued repeats the Enqueue, which then changes nothing.
+//
+// # What became of it
+//
+// [Client.Status] returns the state and the counts, and in BlockedBy the reason if the campaign does
+// not move. [Client.Wait] blocks until the campaign has ended, and [Client.Watch] yields the status
+// meanwhile. [Client.Results] yields one result for every recipient. Every recipient ends in
+// exactly one status:
+//
+//   - accepted: the gateway has taken the message.
+//   - rejected: the gateway has certainly not sent the message. Reason and Code tell why.
+//   - skipped: the message was never submitted, such as to an invalid number.
+//   - unknown: the message may have gone out or not, because the answer of a gateway without
+//     idempotency keys was lost.
+//   - delivered, undelivered: what a delivery report said later. This release does not collect
+//     reports yet.
+//
+// # What to do with unknown
+//
+// Decide which mistake costs less. If a second message does no harm (a reminder, a one-time code),
+// set Campaign.OnUnknown to [OnUnknownResend], or call [Client.Retry] with Unknown set. If it does (a
+// payment request), leave the recipient unknown and let a person look at it. Tuma does not guess.
+//
+// # Control
+//
+// [Client.Pause], [Client.Resume] and [Client.Cancel] act on a campaign, [Client.Hold] and
+// [Client.Release] on an account. Once Pause returns, no new call starts; it returns the calls that
+// were in flight. [Client.OptOut] adds people to a suppression list that every campaign obeys, also
+// a running one.
+//
+// # Testing
+//
+// Package producertest gives the tests of a service a real worker with an embedded Redis and a
+// gateway that answers as the test says. It needs no network and no redis-server.
+//
+// [Preview] plans a campaign without sending it: who would be skipped, how many segments, what it
+// would cost and how long it would take.
+package producer

@@ -1,0 +1,92 @@
+package producer
+
+import (
+	"errors"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+)
+
+// Errors returned by Client. Test for them with errors.Is.
+var (
+	// ErrConflict means that a campaign with the same ID and other content exists.
+	// Choose another ID, or enqueue the original content.
+	ErrConflict = errConflict
+	// ErrNotFound means that no campaign has this ID, or that its retention period is over.
+	ErrNotFound = errNotFound
+	// ErrNotDurable means that the change was written, but Redis did not confirm in time
+	// that it survives a crash (see WithDurability). Repeating the call is safe.
+	ErrNotDurable = errNotDurable
+	// ErrUnknownAccount means that no worker has published the account.
+	ErrUnknownAccount = errors.New("unknown account")
+	// ErrInvalid means that the arguments cannot be accepted. The error lists every
+	// mistake as a *FieldError.
+	ErrInvalid = errors.New("invalid campaign")
+	// ErrNoCredit means that Campaign.RequireCredit is set and the balance of an account
+	// does not cover the campaign or is not known. Nothing was enqueued. The error is
+	// also an ErrInvalid.
+	ErrNoCredit = errors.New("not enough credit")
+	// ErrDone means that the campaign is done or has expired, so it cannot be paused, resumed
+	// or cancelled.
+	ErrDone = errDone
+	// ErrStopped means that the campaign was cancelled, so it cannot be paused or resumed, or
+	// that it was cancelled or has expired, so it cannot be retried.
+	ErrStopped = errStopped
+	// ErrNothingToRetry means that no recipient has a status that the retry asked for.
+	ErrNothingToRetry = errNothingToRetry
+	// ErrFull means that Redis uses more than 80 % of its maxmemory. Nothing was enqueued.
+	ErrFull = errors.New("redis is nearly full")
+)
+
+// The errors of the ledger that callers of this package test for.
+var (
+	errConflict       = ledger.ErrConflict
+	errNotFound       = ledger.ErrNotFound
+	errNotDurable     = ledger.ErrNotDurable
+	errDone           = ledger.ErrDone
+	errStopped        = ledger.ErrStopped
+	errNothingToRetry = ledger.ErrNothingToRetry
+)
+
+// FieldError is one mistake in a campaign or in another argument. It is an ErrInvalid.
+type FieldError struct {
+	// Field is the argument's name as in JSON: "body", "start_at".
+	Field string
+	// Problem says what is wrong and what would be right.
+	Problem string
+	err     error
+}
+
+// Error returns the field and the problem.
+func (e *FieldError) Error() string { return e.Field + ": " + e.Problem }
+
+// Is reports whether target is ErrInvalid or the more precise error of this mistake,
+// such as ErrUnknownAccount.
+func (e *FieldError) Is(target error) bool {
+	return target == ErrInvalid || e.err != nil && target == e.err
+}
+
+// MissingError means that a recipient has no value for a merge field without a default.
+// It is an ErrInvalid.
+type MissingError struct {
+	// Recipient is the recipient's position in the upload, counted from 1.
+	Recipient int
+	// Field is the merge field in the form that sms.FieldKey returns.
+	Field string
+}
+
+// NumberError means that OptOut, OptIn or OptOutsOf got text that is not a phone number.
+// It is an ErrInvalid.
+type NumberError struct {
+	// Index is the position in the sequence, counted from 0.
+	Index int
+	err   error
+}
+
+// Error returns the number, masked, and what is wrong with it.
+func (e *NumberError) Error() string { return e.err.Error() }
+
+// Unwrap returns the parser's error, an *sms.NumberError.
+func (e *NumberError) Unwrap() error { return e.err }
+
+// Is reports whether target is ErrInvalid.
+func (e *NumberError) Is(target error) bool { return target == ErrInvalid }

@@ -1,0 +1,32 @@
+package providers
+
+import (
+	"github.com/tuma-sms/tuma/sms"
+)
+
+// DLR is a delivery report: the gateway's callback about a message it accepted. DLRs may arrive
+// twice, out of order, and before the answer to the call. A program that stores them must use
+// MessageID as the key and must not replace a final status.
+type DLR struct {
+	// MessageID is the gateway's id of the message.
+	MessageID string
+	// To is the recipient; 0 if the DLR does not name one.
+	To sms.MSISDN
+	// Status is the message's delivery status.
+	Status MessageStatus
+	// Reason is the gateway's own code for why the message was not delivered; empty if none was
+	// given.
+	Reason string
+	// Fields holds the gateway's other fields, under the gateway's names.
+	Fields map[string]string
+}
+
+// MessageStatus is the delivery status of a message that a gateway accepted earlier.
+type MessageStatus struct {
+	// Final reports whether the status can no longer change.
+	Final bool
+	// Delivered reports whether the handset received the message.
+	Delivered bool
+	// State is the gateway's name for the status.
+	State string
+}

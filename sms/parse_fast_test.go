@@ -1,0 +1,264 @@
+package sms
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+)
+
+// agree fails the test if something has been decided otherwise than by the library.
+func agree(t *testing.T, s, country string) (fast bool) {
+	t.Helper()
+	c, problem := extractDigits(s)
+	var slow MSISDN
+	reason := problem
+	if problem == "" {
+		digits, plus := c.dialled(country)
+		slow, reason = decideByLibrary(digits, plus, country)
+		if m, why, decided := resolveNational(digits, plus, country); decided && (m != slow || why != reason) {
+			t.Errorf("%q in %q: home says %v %s, the library %v %s", s, country, m, why, slow, reason)
+		}
+	}
+	m, ok := parseFast(s, country)
+	if ok && (reason != "" || slow != m) {
+		t.Errorf("%q in %q: the fast path says %v, the library %v %s", s, country, m, slow, reason)
+	}
+	return ok
+}
+
+// TestFastPathAgreesOnEveryPrefix tries all prefixes of both countries, whatever
+// the numbering plans say, and those decided fast in every form and with every
+// kind of default country.
+func TestFastPathAgreesOnEveryPrefix(t *testing.T) {
+	t.Parallel()
+	for _, plan := range []struct {
+		iso, code    string
+		digits, want int
+	}{
+		// want is how many of the 10,000 prefixes of four digits are decided fast.
+		{kenya, "254", 9, 1000 + 270},
+		{nigeria, "234", 10, 89 + 200 + 90 + 92 + 90 + 60},
+	} {
+		t.Run(plan.iso, func(t *testing.T) {
+			t.Parallel()
+			decided := 0
+			for prefix := range 10_000 {
+				for _, rest := range []string{"0", "9"} {
+					national := fmt.Sprintf("%04d", prefix) + strings.Repeat(rest, plan.digits-4)
+					if !agree(t, "0"+national, plan.iso) {
+						break // one look at what is left to others
+					}
+					if rest == "9" {
+						continue
+					}
+					if decided++; decided%8 > 0 {
+						continue // the forms do not depend on the prefix
+					}
+					for _, country := range []string{kenya, nigeria, "", "DE"} {
+						for _, form := range []string{"", plan.code, "+" + plan.code, "00" + plan.code} {
+							agree(t, form+national, country)
+						}
+					}
+				}
+			}
+			if decided != plan.want {
+				t.Errorf("%d prefixes are decided fast; want %d", decided, plan.want)
+			}
+		})
+	}
+}
+
+// TestHomeAgreesOnEveryPrefixOfEveryLength is for what is refused without the library:
+// cut off, too long, landlines and special numbers.
+func TestHomeAgreesOnEveryPrefixOfEveryLength(t *testing.T) {
+	t.Parallel()
+	for _, country := range []string{kenya, nigeria} {
+		t.Run(country, func(t *testing.T) {
+			t.Parallel()
+			undecided := 0
+			prefixes := []string{"8001", "8002", "8009", "7001", "9000", "9001", "9009"}
+			for prefix := range 100 {
+				prefixes = append(prefixes, fmt.Sprintf("%02d12", prefix))
+			}
+			for _, prefix := range prefixes {
+				for _, n := range []int{2, 3, 5, 6, 7, 8, 9, 10, 11, 14} {
+					digits := (prefix + "3456789012")[:n]
+					agree(t, digits, country)
+					agree(t, "0"+digits, country)
+					agree(t, "+"+CallingCode(country)+digits, country)
+					if _, _, decided := resolveNational("0"+digits, false, country); !decided {
+						undecided++
+					}
+				}
+			}
+			// Those with two zeros in front, and landlines of Nigeria.
+			if most := 10*10 + 1; undecided > most {
+				t.Errorf("%d are left to the library; want %d at most", undecided, most)
+			}
+		})
+	}
+}
+
+// Short codes, prices and house numbers are no country's numbers.
+func TestHomeAgreesOnWhatIsTooShortForAnyCountry(t *testing.T) {
+	t.Parallel()
+	for n := 1; n < fewestAbroad; n++ {
+		// Calling codes have up to three digits; a step that has no factor of 10 tries all of their ends.
+		for i, step := 0, max(1, int(math.Pow10(n))/2000)|1; i < int(math.Pow10(n)); i += step {
+			digits := fmt.Sprintf("%0*d", n, i)
+			agree(t, digits, kenya)
+			agree(t, digits, nigeria)
+			if m, reason := decideByLibrary(digits, true, ""); reason == "" {
+				t.Errorf("%s is %v", digits, m)
+			}
+		}
+	}
+	if _, reason := decideByLibrary("6907290", true, ""); reason != "" {
+		t.Errorf("a number of Tokelau is none: %s", reason)
+	}
+}
+
+func TestNumbersOfNoCountryAreKnown(t *testing.T) {
+	t.Parallel()
+	nobodys := 0
+	for code := range 1000 {
+		for _, rest := range []string{"", "1", "712345678"} {
+			digits := fmt.Sprintf("%d%s", code, rest)
+			agree(t, "+"+digits, kenya)
+			agree(t, digits, "")
+		}
+		if isUnassigned(fmt.Sprintf("%03d712345678", code)) {
+			nobodys++
+		}
+	}
+	if nobodys < 150 || nobodys > 300 {
+		t.Errorf("%d of 1000 beginnings are no country's", nobodys)
+	}
+}
+
+// TestFastPathAgreesOnEveryLength tries what a digit more, a digit less or a
+// stray zero makes of a number.
+func TestFastPathAgreesOnEveryLength(t *testing.T) {
+	t.Parallel()
+	for _, digits := range []string{"712345678901234567890123", "803123456789012345678901", "110345678901234567890123"} {
+		for n := range len(digits) {
+			for _, lead := range []string{"", "0", "00", "000", "254", "0254", "00254", "2540", "234", "0234", "00234", "000234", "2340"} {
+				for _, country := range []string{kenya, nigeria, "", "US"} {
+					agree(t, lead+digits[:n], country)
+					agree(t, "+"+lead+digits[:n], country)
+				}
+			}
+		}
+	}
+}
+
+func TestFastPathDecidesTheUsualForms(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ s, country string }{
+		{"0712345678", kenya},
+		{"0712 345 678", kenya},
+		{"0712-345-678", kenya},
+		{"(0712) 345678", kenya},
+		{"712345678", kenya},
+		{"0110345678", kenya},
+		{"254712345678", kenya},
+		{"254712345678", ""},
+		{"254712345678", nigeria},
+		{"+254 712 345 678", "GB"},
+		{"+254\u00a0712\u00a0345\u00a0678", kenya},
+		{"00254712345678", "GB"},
+		{"08031234567", nigeria},
+		{"8031234567", nigeria},
+		{"2348031234567", kenya},
+		{"+234 803 123 4567", ""},
+		{"002348031234567", nigeria},
+	} {
+		if !agree(t, tt.s, tt.country) {
+			t.Errorf("%q in %q is left to the library", tt.s, tt.country)
+		}
+	}
+}
+
+// Not parallel: testing.AllocsPerRun counts the whole program's allocations.
+func TestFastPathDoesNotAllocate(t *testing.T) {
+	for _, s := range []string{"0712345678", "+254 712-345-678", "2348031234567"} {
+		if n := testing.AllocsPerRun(100, func() { _, _ = ParseMSISDN(s, kenya) }); n != 0 {
+			t.Errorf("ParseMSISDN(%q) allocates %v times", s, n)
+		}
+	}
+}
+
+func FuzzParseMSISDN(f *testing.F) {
+	for _, s := range []string{
+		"0712345678", "712345678", "254712345678", "+254 712 345 678", "00254712345678", "2540712345678", "+254\u00a0712-345-678",
+		"08031234567", "8031234567", "2348031234567", "+234 (803) 123 4567", "002348031234567", "07023123456", "08001234567",
+		"2.54712E+11", "254712345678.0", "0712345678 ext 5", "\u200b0712345678", "+447911123456", "", "+", "0-0-2-5-4-712345678",
+		"'0712345678", "254712345678.00", "254,712,345,678", "0712345678/9", "0712345678 0722345678", "0254712345678", "+00254712345678",
+		"wa.me/254712345678", "tel:0712345678", "25471234", "2544123456", "0202345678", "0800200000", "07001234567", "02012345678", "71234567890",
+	} {
+		for _, country := range []string{kenya, nigeria, "", "GB", "XX"} {
+			f.Add(s, country)
+		}
+	}
+	f.Fuzz(func(t *testing.T, s, country string) {
+		agree(t, s, country)
+		m, err := ParseMSISDN(s, country)
+		if err != nil {
+			if whole := onlyDigits(s); len(whole) > 8 && strings.Contains(onlyDigits(err.Error()), whole) {
+				t.Errorf("ParseMSISDN(%q, %q): the error %q shows the number", s, country, err)
+			}
+			return
+		}
+		if again, err := ParseMSISDN(m.E164(), country); err != nil || again != m {
+			t.Errorf("ParseMSISDN(%q, %q) = %v, and that again = %v, %v", s, country, m, again, err)
+		}
+	})
+}
+
+func onlyDigits(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < '0' || r > '9' {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+// BenchmarkParseMSISDN beside BenchmarkParseMSISDNByLibrary is what the fast path is
+// for: at least 3,000,000 numbers a second on one core.
+func BenchmarkParseMSISDN(b *testing.B) {
+	for _, bm := range []struct{ name, s string }{
+		{"fast/national", "0712345678"},
+		{"fast/digits", "254712345678"},
+		{"fast/separators", "+254 712-345-678"},
+		{"fast/nigeria", "2348031234567"},
+		{"clean/dots", "0712.345.678"},
+		{"clean/apostrophe", "'0712345678"},
+		{"refused/short", "07123456"},
+		{"refused/landline", "0202345678"},
+		{"refused/scientific", "2.54712E+11"},
+		{"refused/several", "0712345678/0722345678"},
+		{"library/foreign", "+447911123456"},
+	} {
+		b.Run(bm.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				_, _ = ParseMSISDN(bm.s, kenya)
+			}
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "numbers/s")
+		})
+	}
+}
+
+func BenchmarkParseMSISDNByLibrary(b *testing.B) {
+	for _, s := range []string{"0712345678", "254712345678", "2348031234567", "07123456"} {
+		b.Run(s, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				_, _ = decideByLibrary(s, false, kenya)
+			}
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "numbers/s")
+		})
+	}
+}

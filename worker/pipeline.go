@@ -1,0 +1,102 @@
+package worker
+
+import (
+	"iter"
+	"sync"
+)
+
+// prefetch runs a sequence in a separate goroutine, at most steps values ahead of the consumer. The
+// goroutine has ended when the returned sequence ends. A panic in seq is raised in the consumer.
+func prefetch[T any](steps int, seq iter.Seq2[T, error]) iter.Seq2[T, error] {
+	type step struct {
+		value T
+		err   error
+	}
+	return func(yield func(T, error) bool) {
+		out, stop := make(chan step, steps), make(chan struct{})
+		var panicked any
+		var running sync.WaitGroup
+		running.Go(func() {
+			defer close(out)
+			defer func() { panicked = recover() }()
+			for value, err := range seq {
+				select {
+				case out <- step{value, err}:
+				case <-stop:
+					return
+				}
+			}
+		})
+		defer running.Wait()
+		defer close(stop)
+		for s := range out {
+			if !yield(s.value, s.err) {
+				return
+			}
+		}
+		if panicked != nil {
+			panic(panicked)
+		}
+	}
+}
+
+// parallelMap applies do to each value of a sequence, with at most most calls at once, and yields
+// the results in order. When the returned sequence ends, no call is running. A panic in do is
+// raised in the consumer.
+func parallelMap[T, U any](most int, seq iter.Seq2[T, error], do func(T) U) iter.Seq2[U, error] {
+	return func(yield func(U, error) bool) {
+		var begun []*future[U]
+		defer func() {
+			for _, b := range begun {
+				<-b.done // the result is not needed
+			}
+		}()
+		first := func() bool {
+			b := begun[0]
+			begun = begun[1:]
+			return yield(b.wait())
+		}
+		for value, err := range seq {
+			begun = append(begun, startFuture(func() (U, error) { return do(value), err }))
+			if len(begun) == most && !first() {
+				return
+			}
+		}
+		for len(begun) > 0 {
+			if !first() {
+				return
+			}
+		}
+	}
+}
+
+// future is the result of a function that runs in a separate goroutine.
+type future[T any] struct {
+	done     chan struct{}
+	value    T
+	err      error
+	panicked any
+}
+
+func startFuture[T any](do func() (T, error)) *future[T] {
+	b := &future[T]{done: make(chan struct{})}
+	go func() {
+		defer close(b.done)
+		defer func() { b.panicked = recover() }()
+		b.value, b.err = do()
+	}()
+	return b
+}
+
+// wait blocks until the task is done and returns its result. It may be called repeatedly. On a nil
+// receiver it returns zero values. A panic in the task is raised in the caller.
+func (b *future[T]) wait() (value T, err error) {
+	if b == nil {
+		return value, nil
+	}
+	<-b.done
+	if b.panicked != nil {
+		panic(b.panicked)
+	}
+	return b.value, b.err
+}

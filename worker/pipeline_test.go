@@ -1,0 +1,125 @@
+package worker
+
+import (
+	"errors"
+	"iter"
+	"runtime"
+	"sync/atomic"
+	"testing"
+)
+
+func countTo(n int, then error) iter.Seq2[int, error] {
+	return func(yield func(int, error) bool) {
+		for i := range n {
+			if !yield(i, nil) {
+				return
+			}
+		}
+		if then != nil {
+			yield(0, then)
+		}
+	}
+}
+
+func TestAheadYieldsTheSame(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("broken")
+	for _, steps := range []int{0, 1, 5} {
+		n, last := 0, error(nil)
+		for i, err := range prefetch(steps, countTo(10, broken)) {
+			if last = err; err == nil && i != n {
+				t.Fatalf("got %d at index %d", i, n)
+			} else if err == nil {
+				n++
+			}
+		}
+		if n != 10 || !errors.Is(last, broken) {
+			t.Errorf("%d steps: got %d values, error %v", steps, n, last)
+		}
+	}
+}
+
+func TestAheadEndsWithWhoeverTakes(t *testing.T) {
+	t.Parallel()
+	ended := make(chan struct{})
+	endless := func(yield func(int, error) bool) {
+		defer close(ended)
+		for i := 0; yield(i, nil); i++ {
+		}
+	}
+	for i, err := range prefetch(2, endless) {
+		if err != nil || i == 3 {
+			break
+		}
+	}
+	select {
+	case <-ended:
+	default:
+		t.Error("the sequence is still running")
+	}
+}
+
+func TestAbreastYieldsInOrder(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("broken")
+	for _, most := range []int{1, 2, 20} {
+		var running atomic.Int32
+		double := func(i int) int {
+			if n := running.Add(1); int(n) > most {
+				t.Errorf("%d calls at once, want at most %d", n, most)
+			}
+			defer running.Add(-1)
+			if i%2 == 0 {
+				runtime.Gosched() // let the next one overtake it
+			}
+			return 2 * i
+		}
+		n, last := 0, error(nil)
+		for i, err := range parallelMap(most, countTo(10, broken), double) {
+			if last = err; err == nil && i != 2*n {
+				t.Fatalf("got %d at index %d", i, n)
+			} else if err == nil {
+				n++
+			}
+		}
+		if n != 10 || !errors.Is(last, broken) {
+			t.Errorf("%d at once: got %d values, error %v", most, n, last)
+		}
+		for range parallelMap(most, countTo(10, nil), double) {
+			break
+		}
+		if n := running.Load(); n != 0 {
+			t.Errorf("%d calls are still running", n)
+		}
+	}
+}
+
+func TestAPanicAheadOrBehindIsTheCallers(t *testing.T) {
+	t.Parallel()
+	caught := func(do func()) (p any) {
+		defer func() { p = recover() }()
+		do()
+		return nil
+	}
+	p := caught(func() {
+		for i, err := range prefetch(1, func(yield func(int, error) bool) { panic("ahead") }) {
+			t.Error(i, err)
+		}
+	})
+	q := caught(func() {
+		_, err := startFuture(func() (int, error) { panic("behind") }).wait()
+		t.Error(err)
+	})
+	r := caught(func() {
+		for i, err := range prefetch(1, parallelMap(2, countTo(9, nil), func(int) int { panic("abreast") })) {
+			t.Error(i, err)
+		}
+	})
+	if p != "ahead" || q != "behind" || r != "abreast" {
+		t.Errorf("got panics %v, %v and %v", p, q, r)
+	}
+	var none *future[int]
+	if n, err := none.wait(); n != 0 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+}

@@ -1,0 +1,376 @@
+package worker_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+	"github.com/rs/zerolog"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/queue"
+	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/kobo"
+	"github.com/tuma-sms/tuma/worker"
+)
+
+// logLines collects a worker's log.
+type logLines struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (l *logLines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+// count returns the number of lines that contain all of the words.
+func (l *logLines) count(words ...string) (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for line := range strings.Lines(l.text.String()) {
+		if !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(line, w) }) {
+			n++
+		}
+	}
+	return n
+}
+
+func (r *rig) startLogged(accounts ...worker.Account) *logLines {
+	r.t.Helper()
+	var log logLines
+	r.run(worker.Config{Accounts: accounts, Country: "KE", Logger: zerolog.New(&log).Level(zerolog.WarnLevel), SweepEvery: 50 * time.Millisecond})
+	return &log
+}
+
+// publishAccount starts and stops a worker that serves the account, so that campaigns can be
+// enqueued while no worker runs.
+func (r *rig) publishAccount(a worker.Account) { r.start(a).drain(r.t) }
+
+func (r *rig) hset(id, field, value string) {
+	r.t.Helper()
+	if err := r.rdb.HSet(r.t.Context(), "tuma:{"+id+"}:l", field, value).Err(); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *rig) hget(id, field string) string {
+	r.t.Helper()
+	v, err := r.rdb.HGet(r.t.Context(), "tuma:{"+id+"}:l", field).Result()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return v
+}
+
+// waitForSweeps waits until a few more sweeps are over.
+func (r *rig) waitForSweeps() {
+	r.t.Helper()
+	done := time.After(12 * 50 * time.Millisecond)
+	<-done
+}
+
+// fiveCallsABatch returns an account at a stub that takes 100 recipients a call, so a batch has
+// five calls.
+func (r *rig) fiveCallsABatch() (*stub, worker.Account) {
+	s := newStub(providers.Info{MaxRecipients: 100, KeyTTL: keyTTL})
+	return s, r.account(func(_ *kobo.Config, a *worker.Account) { a.Provider = s })
+}
+
+const ready100 = "r - 0 0 0 0 0 0 0 - - 0 100 0"
+
+func allPositions() string {
+	var b []byte
+	for i := range 100 {
+		b = binary.BigEndian.AppendUint16(b, uint16(i))
+	}
+	return string(b)
+}
+
+func allPending() string { return strings.Repeat("\x00\x00", 100) }
+
+// An unreadable record of one of three batches stops only the work that needs it, and is logged
+// once.
+func TestWhatCannotBeReadStopsNothingElse(t *testing.T) {
+	t.Parallel()
+	cut := func(s string) string { return s[:len(s)-1] }
+	for name, x := range map[string]struct {
+		field, is string // the value written over the field; "": the old value without its last byte
+		before    map[string]string
+		waits     int // recipients that cannot be sent to
+	}{
+		"a batch cut short":                              {field: "b0.1", waits: 500},
+		"an empty batch":                                 {field: "b0.1", is: "\x00", waits: 500},
+		"random bytes for a batch":                       {field: "b0.1", is: "\xf3\x01\x02", waits: 500},
+		"a wake number":                                  {field: "w0.1", is: "x", waits: 500},
+		"a count of open generations":                    {field: "l0.1", is: "x", waits: 500},
+		"a list of generations":                          {field: "x0.1", is: "x 9.9", waits: 500},
+		"a generation cut short":                         {field: "g0.1.2.0", is: ready100[:20], waits: 100},
+		"random bytes for a generation":                  {field: "g0.1.2.0", is: "\xff\x00\x01", waits: 100},
+		"an empty generation":                            {field: "g0.1.2.0", is: " ", waits: 100},
+		"positions cut short":                            {field: "i0.1.2.0", is: cut(allPositions()), before: map[string]string{"g0.1.2.0": ready100}, waits: 100},
+		"positions without the last one":                 {field: "i0.1.2.0", is: cut(cut(allPositions())), before: map[string]string{"g0.1.2.0": ready100}, waits: 100},
+		"positions out of range":                         {field: "i0.1.2.0", is: "\xff" + cut(allPositions()), before: map[string]string{"g0.1.2.0": ready100}, waits: 100},
+		"results cut short":                              {field: "r0.1.2", is: cut(allPending()), before: map[string]string{"g0.1.2.0": ready100}, waits: 100},
+		"random bytes for results":                       {field: "r0.1.2", is: "\x09\xff\x01", before: map[string]string{"g0.1.2.0": ready100}, waits: 100},
+		"random bytes for results, generation untouched": {field: "r0.1.2", is: "\x09\xff\x01", waits: 100},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, sandbox.Options{})
+			gateway, account := r.fiveCallsABatch()
+			r.publishAccount(account)
+			r.enqueue("c", kenyan(1200))
+			if _, err := r.producer.Pause(t.Context(), "c"); err != nil {
+				t.Fatal(err)
+			}
+			log := r.startLogged(account)
+			// A worker that loaded a batch before its record was damaged could still send it.
+			r.eventually(20*time.Second, "the plan, and idle queues", func() bool {
+				ctx, q := t.Context(), "asynq:{tuma-send:kobo-main}:"
+				busy := r.rdb.LLen(ctx, q+"active").Val() + r.rdb.LLen(ctx, q+"pending").Val()
+				return r.status("c").Batches == 3 && r.rdb.ZCard(ctx, "tuma:{c}:o").Val() == 3 && busy == 0
+			})
+			if x.is == "" {
+				x.is = cut(r.hget("c", x.field))
+			}
+			for f, v := range x.before {
+				r.hset("c", f, v)
+			}
+			r.hset("c", x.field, x.is)
+			if _, err := r.producer.Resume(t.Context(), "c"); err != nil {
+				t.Fatal(err)
+			}
+			r.enqueue("other", kenyan(300))
+			r.eventually(15*time.Second, "all readable work to be sent", func() bool {
+				s := r.status("c")
+				return s.Accepted == 1200-x.waits && s.Quarantined > 0 && len(s.BlockedBy) == 1 && s.BlockedBy[0].Reason == "set_aside"
+			})
+			r.wait("other", 10*time.Second)
+			r.waitForSweeps()
+			s := r.status("c")
+			if n := log.count("cannot be read", `"campaign":"c"`, fmt.Sprintf(`"record":%q`, x.field)); n != 1 {
+				t.Errorf("got %d log lines for the record, want 1:\n%s", n, log.text.String())
+			}
+			if s.Pending != x.waits || s.Accepted+x.waits != 1200 || len(s.Unreadable) == 0 || !strings.HasPrefix(strings.Join(s.Unreadable, " "), x.field[:1]) &&
+				!strings.Contains(strings.Join(s.Unreadable, " "), x.field) {
+				t.Errorf("unexpected status: %+v", s)
+			}
+			if _, err := r.producer.Cancel(t.Context(), "c"); err != nil {
+				t.Fatal(err)
+			}
+			if name == "random bytes for results, generation untouched" {
+				return // its call was made and its answer quarantined: it is written off minutes later
+			}
+			if s := r.status("c"); !s.Ended() || s.Skipped != x.waits {
+				t.Errorf("unexpected status after Cancel: %+v", s)
+			}
+			for number, n := range gateway.all() {
+				if n > 2 { // once in each campaign
+					t.Fatalf("%s was taken %d times", number, n)
+				}
+			}
+		})
+	}
+}
+
+func TestWhatWasMendedGoesOnAfterResume(t *testing.T) {
+	t.Parallel()
+	const page, n = ledger.MaxPageRows, ledger.MaxPageRows + 200
+	r := newRig(t, sandbox.Options{})
+	gateway, account := r.fiveCallsABatch()
+	r.publishAccount(account)
+	r.enqueue("c", kenyan(n))
+	good := r.hget("c", "p1")
+	r.hset("c", "p1", good[:len(good)-2])
+	log := r.startLogged(account)
+	r.eventually(15*time.Second, "the whole batches of the first page to be sent", func() bool {
+		s := r.status("c")
+		return s.Accepted == page-page%250 && s.Quarantined == 1 && s.BlockedBy[0].Reason == "set_aside"
+	})
+	r.waitForSweeps()
+	if n := log.count("cannot be read", `"record":"p1"`, `"kept_in":"tuma:{c}:a"`); n != 1 {
+		t.Errorf("got %d log lines for the record, want 1:\n%s", n, log.text.String())
+	}
+	// The bytes hold numbers, which must not be logged in any form.
+	head := good[:16]
+	if kept := r.rdb.HGet(t.Context(), "tuma:{c}:a", "p1").Val(); kept == "" || log.count(hex.EncodeToString([]byte(head))) > 0 || log.count(kenyan(page + 1)[page]) > 0 {
+		t.Errorf("%d bytes were quarantined; log:\n%s", len(kept), log.text.String())
+	}
+	if _, err := r.producer.Resume(t.Context(), "c"); err != nil {
+		t.Fatal(err)
+	}
+	r.eventually(15*time.Second, "the record to be quarantined again", func() bool {
+		return log.count("cannot be read", `"record":"p1"`) == 2 && r.status("c").Quarantined == 1
+	})
+	r.hset("c", "p1", good)
+	if _, err := r.producer.Resume(t.Context(), "c"); err != nil {
+		t.Fatal(err)
+	}
+	if s := r.wait("c", 15*time.Second); s.Accepted != n || s.Quarantined != 0 {
+		t.Errorf("unexpected final status: %+v", s)
+	}
+	if len(gateway.all()) != n {
+		t.Errorf("%d numbers were sent to", len(gateway.all()))
+	}
+}
+
+// All of a campaign needs its spec and its plan snapshot, but no other campaign does.
+func TestACampaignThatCannotBeReadHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	for _, record := range []string{"spec", "frozen", "v"} {
+		t.Run(record, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, sandbox.Options{})
+			_, account := r.fiveCallsABatch()
+			r.publishAccount(account)
+			r.enqueue("c", kenyan(300))
+			switch record {
+			case "spec":
+				r.rdb.Set(t.Context(), "tuma:{c}:s", `{"b":"Hel`, redis.KeepTTL)
+			case "frozen":
+				r.hset("c", "frozen", "")
+			case "v":
+				r.hset("c", "v", "x")
+			}
+			log := r.startLogged(account)
+			r.enqueue("other", kenyan(300))
+			r.wait("other", 10*time.Second)
+			r.eventually(10*time.Second, "the log line", func() bool { return log.count("cannot be read", `"campaign":"c"`) > 0 })
+			r.waitForSweeps()
+			if n := log.count(`"level":"error"`); n != 1 {
+				t.Errorf("unexpected number of error lines %d:\n%s", n, log.text.String())
+			}
+			s, err := r.producer.Status(t.Context(), "c")
+			if record == "v" {
+				if err == nil || !strings.Contains(err.Error(), "record v") {
+					t.Errorf("unexpected status: %+v, %v", s, err)
+				}
+				return
+			}
+			if err != nil || s.Quarantined != 1 || s.Pending != 300 || s.BlockedBy[0].Reason != "set_aside" {
+				t.Errorf("unexpected status: %+v, %v", s, err)
+			}
+			if _, err := r.producer.Cancel(t.Context(), "c"); err != nil {
+				t.Fatal(err)
+			}
+			if s := r.status("c"); !s.Ended() || s.Skipped != 300 {
+				t.Errorf("unexpected status after Cancel: %+v", s)
+			}
+		})
+	}
+}
+
+func TestPayloadsThatCannotBeReadAreSetAside(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	_, account := r.fiveCallsABatch()
+	r.publishAccount(account)
+	client := asynq.NewClientFromRedisClient(r.rdb)
+	for id, payload := range map[string]string{"c:0.0:7": "{", "c:0.9:1": `{"v":1,"c":"c","b":"7.0","w":1}`, "stranger": "\xff\x00", "d:plan:1": ""} {
+		if _, err := client.EnqueueContext(t.Context(), asynq.NewTask(queue.TypeSend, []byte(payload)), asynq.Queue("tuma-send:kobo-main"), asynq.TaskID(id)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.enqueue("c", kenyan(300))
+	log := r.startLogged(account)
+	if s := r.wait("c", 15*time.Second); s.Accepted != 300 {
+		t.Errorf("unexpected status: %+v", s)
+	}
+	r.eventually(10*time.Second, "all four log lines", func() bool { return log.count("cannot be read") == 4 })
+	r.waitForSweeps()
+	if n := log.count(`"level":"error"`); n != 4 {
+		t.Errorf("unexpected number of error lines %d:\n%s", n, log.text.String())
+	}
+	if s := r.status("c"); s.Quarantined != 2 || s.State != producer.Done {
+		t.Errorf("unexpected status: %+v", s)
+	}
+	if n := r.rdb.HLen(t.Context(), "tuma:payloads").Val(); n != 2 {
+		t.Errorf("%d payloads of unknown campaigns were quarantined, want 2", n)
+	}
+	if n := r.rdb.ZCard(t.Context(), "asynq:{tuma-send:kobo-main}:archived").Val(); n != 0 {
+		t.Errorf("asynq archived %d tasks, want 0", n)
+	}
+}
+
+// A record may become unreadable while its call is in flight. Then the answer is kept, and no
+// recipient is sent to twice.
+func TestAnAnswerThatCannotBeWrittenDownIsKept(t *testing.T) {
+	t.Parallel()
+	for _, field := range []string{"g0.0.0.0", "r0.0.0"} {
+		t.Run(field, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, sandbox.Options{})
+			gateway, account := r.fiveCallsABatch()
+			begun, goOn := make(chan struct{}, 9), make(chan struct{})
+			gateway.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
+				begun <- struct{}{}
+				<-goOn
+				return gateway.accept(ctx, b)
+			}
+			account.Concurrency = 1
+			r.publishAccount(account)
+			r.enqueue("c", kenyan(600))
+			log := r.startLogged(account)
+			<-begun
+			r.hset("c", field, "\x09\xff")
+			close(goOn)
+			r.eventually(15*time.Second, "the other batches to be sent", func() bool {
+				s := r.status("c")
+				return s.Accepted > 0 && s.Accepted+s.Pending == 600 && s.Quarantined >= 2 && len(s.BlockedBy) > 0
+			})
+			s := r.status("c")
+			if s.Pending == 0 || s.Pending > 100 || s.InFlight.Recipients != s.Pending {
+				t.Errorf("unexpected status: %+v", s)
+			}
+			if !strings.Contains(strings.Join(s.Unreadable, "; "), "answer:0.0.0.0") {
+				t.Errorf("unexpected Unreadable: %q", s.Unreadable)
+			}
+			if n := log.count("answer:0.0.0.0", `"kept_in":`); n != 1 {
+				t.Errorf("the answer was logged %d times:\n%s", n, log.text.String())
+			}
+			for number, n := range gateway.all() {
+				if n != 1 {
+					t.Fatalf("%s was taken %d times", number, n)
+				}
+			}
+		})
+	}
+}
+
+// At a gateway without keys a panic of the client leaves the recipients of that call unknown, and
+// no others.
+func TestAPanicCostsItsCallOnly(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	gateway := newStub(providers.Info{MaxRecipients: 10})
+	gateway.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
+		if gateway.calls.Load() == 5 {
+			panic("panic of a client")
+		}
+		return gateway.accept(ctx, b)
+	}
+	account := r.account(func(_ *kobo.Config, a *worker.Account) { a.Provider, a.Concurrency = gateway, 1 })
+	r.start(account)
+	r.enqueue("c", kenyan(100))
+	if s := r.wait("c", 20*time.Second); s.Unknown == 0 || s.Unknown > 10 || s.Accepted+s.Unknown != 100 {
+		t.Errorf("unexpected status: %+v", s)
+	}
+	if n := len(gateway.all()); n < 90 {
+		t.Errorf("%d numbers were sent to", n)
+	}
+}

@@ -1,0 +1,140 @@
+package worker
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+)
+
+// reportEvery is how long an account check stays valid while calls succeed, and the least time
+// between two reports of successful calls. Failures are reported at once.
+const reportEvery = 20 * time.Millisecond
+
+// accountHealth is a worker's view of an account while its calls succeed.
+type accountHealth struct {
+	mu sync.Mutex
+	// calls counts successful calls that were not reported yet. claimed is when the latest of them
+	// was claimed.
+	calls   int
+	claimed time.Time
+	// reportedAt is when calls were last reported. open: the account was open then. free: it had
+	// neither a rate nor a cool-down.
+	reportedAt time.Time
+	open, free bool
+}
+
+// forget drops what is known, so that the next successful call is reported at once.
+func (h *accountHealth) forget() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.reportedAt, h.open, h.free = time.Time{}, false, false
+}
+
+// recentlyGood reports whether the account was open and unlimited within the last reportEvery.
+func (h *accountHealth) recentlyGood() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.open && h.free && time.Since(h.reportedAt) < reportEvery
+}
+
+// noteSuccess counts a successful call. It reports all counted calls to the account, unless it has
+// just done so. The reply shows if the account is open.
+func (s *batchSender) noteSuccess(claimed time.Time) {
+	h := &s.acc.health
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.calls++
+	if claimed.After(h.claimed) {
+		h.claimed = claimed
+	}
+	if h.open && time.Since(h.reportedAt) < reportEvery {
+		return
+	}
+	s.reportLocked(h)
+}
+
+// reportSuccesses reports successful calls that were not reported yet.
+func (s *batchSender) reportSuccesses() {
+	h := &s.acc.health
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.calls == 0 {
+		return
+	}
+	s.reportLocked(h)
+}
+
+// reportLocked publishes the successes counted so far to the account record. The caller holds h.mu.
+// Best effort: a lost report only delays breaker state.
+func (s *batchSender) reportLocked(h *accountHealth) {
+	// This must end within the lease's margin, because the claim ends only afterwards.
+	ctx, cancel := context.WithTimeout(context.Background(), leaseMargin/3)
+	defer cancel()
+	now := time.Now()
+	hold, err := s.ledger.ReportCall(ctx, s.acc.Name, ledger.CallReport{Outcome: ledger.CallOK, Claimed: h.claimed, Calls: h.calls, Jitter: rand.Float64()})
+	h.calls, h.reportedAt, h.open, h.free = 0, now, err == nil && !hold.Held(), false
+	if err == nil && h.open && s.acc.Rate == 0 {
+		h.free, err = s.acc.free(ctx)
+	}
+	if err != nil {
+		s.log.Warn().Err(err).Str("account", s.acc.Name).Msg("could not report calls to their account")
+	}
+}
+
+// settleAndClaimNext settles a successful call and claims the next call of the batch in one script.
+// It replaces the hold check, rate reservation and claim of that next call. done reports whether
+// the settle was written. If back is not nil the claim may exist and must be released after the
+// settle.
+func (s *batchSender) settleAndClaimNext(at submission, v verdict, after []*ledger.Generation) (next *submission, done bool, back *ledger.Claim) {
+	if !s.canClaimNext(at, v, after) {
+		return nil, false, nil
+	}
+	gone, version, lists := s.camp.opted.In(after[0].To)
+	if len(gone) > 0 || len(lists) > 0 {
+		return nil, false, nil
+	}
+	dials := s.restartGuard.dials.Load()
+	if dials != s.restartGuard.confirmedDials.Load() {
+		return nil, false, nil
+	}
+	ctx := context.Background() // each command has its own timeout
+	if s.noteSent(ctx, at.claim, v.records) != nil {
+		return nil, false, nil // the settle repeats it
+	}
+	s.exclusionVersion = version
+	start := time.Now()
+	claim, ok, err := s.ledger.SettleAndClaim(ctx, at.claim, v.records, s.segmentsOf(at.gen), s.claimRequest(ctx, after[0]))
+	if err != nil {
+		s.log.Debug().Err(err).Str("campaign", s.id).Str("batch", s.batch).Msg("settle-and-claim failed; settling alone")
+		return nil, false, claim
+	}
+	if !ok {
+		return nil, false, nil
+	}
+	s.endAttempt(ctx, at.claim, at.gen, v)
+	if s.restartGuard.dials.Load() != dials {
+		return nil, true, claim // the claim may come from a new Redis that lacks recent settles
+	}
+	if s.acc.tracked() && s.ledger.BeginAttempt(ctx, s.acc.info.Fingerprint, claim.Attempt()) != nil {
+		return nil, true, claim
+	}
+	return &submission{claim: claim, gen: after[0], start: start, look: ledger.AccountCheck{Open: true, LastAccepted: at.claim.At}}, true, nil
+}
+
+// canClaimNext reports whether the next call needs no check and no wait.
+func (s *batchSender) canClaimNext(at submission, v verdict, after []*ledger.Generation) bool {
+	switch {
+	case v.action != actionSettle, v.outcome != ledger.CallOK, v.settleReason != ledger.SettleAnswer, v.pause != "", v.cooldown > 0, at.look.Probe:
+		return false
+	case len(after) == 0, !after[0].Ready, after[0].Number != 0:
+		return false
+	case s.draining(), s.memory.full(), s.schedule.closed(), time.Since(s.startedAt) >= sliceLength:
+		return false
+	case s.acc.waiting.Load() > 0: // another slot waits for this call's place
+		return false
+	}
+	return s.acc.health.recentlyGood()
+}

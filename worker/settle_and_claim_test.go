@@ -1,0 +1,212 @@
+package worker_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/providers"
+)
+
+// settleAndClaimHook is a hook on a Redis client. It counts the scripts that settle one call and
+// claim the next, which it recognises by their number of words. It may lose their answers.
+type settleAndClaimHook struct {
+	seen atomic.Int64
+	// lose reports whether the n-th answer is lost; nil: none.
+	lose func(n int64) bool
+}
+
+// settleAndClaimArgs is the number of words of such a command: the command itself, its keys and its
+// arguments.
+const settleAndClaimArgs = 3 + 2 + 15
+
+// DialHook implements redis.Hook.
+func (h *settleAndClaimHook) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+// ProcessHook implements redis.Hook.
+func (h *settleAndClaimHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		if err == nil && h.loses(cmd) {
+			cmd.SetErr(errLost)
+			return errLost
+		}
+		return err
+	}
+}
+
+// ProcessPipelineHook implements redis.Hook.
+func (h *settleAndClaimHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		err := next(ctx, cmds)
+		for _, cmd := range cmds {
+			if cmd.Err() == nil && h.loses(cmd) {
+				cmd.SetErr(errLost)
+			}
+		}
+		return err
+	}
+}
+
+var errLost = errors.New("the answer was lost")
+
+func (h *settleAndClaimHook) loses(cmd redis.Cmder) bool {
+	if name := cmd.Name(); len(cmd.Args()) != settleAndClaimArgs || name != "evalsha" && name != "eval" {
+		return false
+	}
+	n := h.seen.Add(1)
+	return h.lose != nil && h.lose(n)
+}
+
+// oneRecipientPerCall starts a worker with one slot at a stub that takes one number a call.
+func oneRecipientPerCall(r *rig, gw *stub) *settleAndClaimHook {
+	r.t.Helper()
+	h := &settleAndClaimHook{}
+	r.rdb.AddHook(h)
+	a := stubAccount(gw)
+	a.Concurrency = 1
+	r.start(a)
+	return h
+}
+
+func TestTheSettleOfAGoodCallClaimsTheNext(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	gw := newStub(providers.Info{MaxRecipients: 1})
+	h := oneRecipientPerCall(r, gw)
+	r.enqueue("c", kenyan(120))
+	if s := r.wait("c", 30*time.Second); s.Accepted != 120 || s.Calls != 120 || s.InFlight.Calls != 0 {
+		t.Errorf("unexpected status: %+v", s)
+	}
+	for n, times := range gw.all() {
+		if times != 1 {
+			t.Errorf("%s was taken %d times, want 1", n, times)
+		}
+	}
+	if h.seen.Load() == 0 {
+		t.Error("no settle claimed the next call")
+	}
+}
+
+// A worker that gets no answer settles again, and releases the claim that may have been made. No
+// call becomes doubtful, even at a gateway without keys.
+func TestANextWhoseAnswerIsLostCostsNobodyAnything(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	gw := newStub(providers.Info{MaxRecipients: 1})
+	h := &settleAndClaimHook{lose: func(n int64) bool { return n%3 == 1 }}
+	r.rdb.AddHook(h)
+	r.start(stubAccount(gw))
+	r.enqueue("c", kenyan(150))
+	if s := r.wait("c", 60*time.Second); s.Accepted != 150 || s.Unknown != 0 {
+		t.Errorf("unexpected status: %+v", s)
+	}
+	for n, times := range gw.all() {
+		if times != 1 {
+			t.Errorf("%s was taken %d times, want 1", n, times)
+		}
+	}
+	if h.seen.Load() == 0 {
+		t.Error("no answer was lost")
+	}
+}
+
+// duringCall makes the n-th call run what, and take longer than an account check stays valid.
+func duringCall(gw *stub, n int64, what func()) {
+	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
+		if gw.calls.Load() == n {
+			what()
+			select {
+			case <-time.After(100 * time.Millisecond):
+			case <-ctx.Done():
+			}
+		}
+		return gw.accept(ctx, b)
+	}
+}
+
+func TestAfterAHoldNoSettleClaimsTheNext(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	gw := newStub(providers.Info{MaxRecipients: 1, KeyTTL: keyTTL})
+	duringCall(gw, 5, func() {
+		if err := r.producer.Hold(t.Context(), "kobo-main", "audit"); err != nil {
+			t.Error(err)
+		}
+	})
+	oneRecipientPerCall(r, gw)
+	r.enqueue("c", kenyan(30))
+	r.eventually(20*time.Second, "the last call to be settled", func() bool {
+		s := r.status("c")
+		return gw.calls.Load() >= 5 && s.InFlight.Calls == 0 && s.Accepted >= 5
+	})
+	if n := gw.calls.Load(); n != 5 {
+		t.Errorf("%d calls were made, want 5", n)
+	}
+	if _, err := r.producer.Release(t.Context(), "kobo-main"); err != nil {
+		t.Fatal(err)
+	}
+	if s := r.wait("c", 20*time.Second); s.Accepted != 30 {
+		t.Errorf("unexpected status: %+v", s)
+	}
+}
+
+func TestWhereThereIsARateEveryCallIsBooked(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	gw := newStub(providers.Info{MaxRecipients: 1, KeyTTL: keyTTL})
+	var before atomic.Int64
+	h := &settleAndClaimHook{}
+	duringCall(gw, 5, func() {
+		if err := ledger.New(r.rdb).SetRate(t.Context(), "kobo-main", "1000 1"); err != nil {
+			t.Error(err)
+		}
+		before.Store(h.seen.Load())
+	})
+	r.rdb.AddHook(h)
+	a := stubAccount(gw)
+	a.Concurrency = 1
+	r.start(a)
+	r.enqueue("c", kenyan(40))
+	if s := r.wait("c", 30*time.Second); s.Accepted != 40 {
+		t.Errorf("unexpected status: %+v", s)
+	}
+	if n := h.seen.Load() - before.Load(); n > 0 {
+		t.Errorf("%d calls were claimed without a reservation", n)
+	}
+}
+
+func TestAfterACoolDownNoSettleClaimsTheNext(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sandbox.Options{})
+	gw := newStub(providers.Info{MaxRecipients: 1, KeyTTL: keyTTL})
+	h := &settleAndClaimHook{}
+	var before, after atomic.Int64
+	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
+		switch gw.calls.Load() {
+		case 5:
+			before.Store(h.seen.Load())
+			return nil, &providers.Error{Op: "stub send", Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseThrottled, RetryAfter: 300 * time.Millisecond}
+		case 6:
+			after.Store(h.seen.Load())
+		}
+		return gw.accept(ctx, b)
+	}
+	r.rdb.AddHook(h)
+	a := stubAccount(gw)
+	a.Concurrency = 1
+	r.start(a)
+	r.enqueue("c", kenyan(20))
+	if s := r.wait("c", 20*time.Second); s.Accepted != 20 {
+		t.Errorf("unexpected status: %+v", s)
+	}
+	if after.Load() != before.Load() {
+		t.Errorf("%d settle-and-claims were made in a cool-down", after.Load()-before.Load())
+	}
+}
