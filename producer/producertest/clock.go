@@ -55,14 +55,15 @@ func (t *timed) Write(b []byte) (int, error) {
 	return t.Conn.Write(b)
 }
 
-// Advance moves the clock forward by d, which must be positive. Campaigns whose StartAt has
-// come begin, those whose ExpiresAt has passed expire, and what waits for a time is tried.
-// The worker is stopped while the clock moves, so no call is in flight then. Advance fails
-// the test if calls wait in the gateway because of Block.
+// Advance moves the clock forward by d, which must be positive. Then campaigns start whose
+// StartAt has passed, campaigns end whose ExpiresAt has passed, and the worker makes the
+// calls whose wait is over. Advance stops the worker and starts it again, so that no call is
+// in flight while the clock moves. It fails the test if calls wait in the gateway because of
+// Block.
 //
-// The clock of Client moves with it. A service that makes its own client from Redis can take
-// the time from producer.WithClock. Without that it may enqueue with StartAt and ExpiresAt
-// before the Advance, but what it enqueues afterwards with ExpiresIn may expire at once.
+// The clock of Client moves with it. A client that the service makes for itself reads
+// time.Now unless the service passes producer.WithClock. With such a client, enqueue before
+// the Advance: a campaign that it enqueues afterwards with ExpiresIn may expire at once.
 func (u *Tuma) Advance(t testing.TB, d time.Duration) {
 	t.Helper()
 	if d <= 0 {
@@ -75,6 +76,9 @@ func (u *Tuma) Advance(t testing.TB, d time.Duration) {
 	}
 	stop := u.stop
 	u.stop = nil
+	if stop == nil {
+		t.Fatalf("producertest: Advance: the worker has stopped")
+	}
 	if err := stop(); err != nil {
 		t.Fatalf("producertest: Advance: stop the worker: %v", err)
 	}

@@ -22,7 +22,7 @@ func TestAdvanceStartsACampaign(t *testing.T) {
 	}
 	tuma.Advance(t, time.Hour)
 	tuma.AssertSent(t, number, "Hello")
-	// The clock goes on, and accounts are served.
+	// The clock keeps running, and a worker serves the account.
 	enqueue(t, tuma.Client(), func(c *producer.Campaign) { c.ID, c.ExpiresIn = "b", time.Hour }, "0722000000")
 	tuma.AssertSent(t, "0722000000", "Hello")
 	tuma.FailNext(1, nil)

@@ -20,35 +20,37 @@
 //
 // # Faults
 //
-// A test scripts a fault before the service enqueues. Scripted answers are used in the order
-// of the calls that script them, one for each call that reaches the gateway, and after them
-// the gateway accepts again. A call is one request of at most Config.MaxRecipients recipients.
+// A test scripts a fault before the service enqueues. Every call that reaches the gateway uses
+// up one scripted answer, in the order in which the test scripted them. After the last one the
+// gateway accepts again. A call is one request of at most Config.MaxRecipients recipients.
 //
 //   - FailNext: not sent. The worker tries again, and the recipients end as accepted.
 //   - UnknownNext: the gateway accepts the messages and its answer is lost. The recipients
 //     end as unknown. At a gateway with idempotency keys (Config.KeyTTL) the worker asks
 //     again under the same key, and they end as accepted.
 //   - RejectNext and RejectNumber: the recipients end as rejected.
-//   - SetCredit: without credit the account is held until there is some.
+//   - SetCredit: without credit the worker holds the account until there is credit.
 //   - Block: calls wait in the gateway, so that a test can pause or cancel meanwhile.
 //
-// An account can be held with Hold of the [producer.Client].
+// To hold an account by hand, call Hold of the [producer.Client].
 //
 // # Time
 //
 // [Tuma.Advance] moves the clock forward, to test StartAt and ExpiresAt and to skip a wait.
-// Otherwise the clock runs at its normal speed, and so do the waits of the worker: half a
-// second or more before it repeats a call that found no connection or got no answer, and
-// five seconds before what Retry has reopened. Only after FailNext it is quick.
+// Otherwise the clock runs at its normal speed, and the worker waits as long as in production.
+// It waits half a second or more before it repeats a call that found no connection or got no
+// answer, and five seconds before it sends what Retry has reopened. The wait after FailNext
+// is 10 ms.
 //
 // A Tuma does not work in a testing/synctest bubble, because it uses real connections.
 //
 // # Limits
 //
-// The Redis is miniredis. It keeps nothing on disk and has no replicas, so that a
-// [producer.WithDurability] beyond Redis' answer cannot be met. It has no maxmemory: no
-// Enqueue returns [producer.ErrFull]. It is one server, not a cluster. There are no delivery
-// reports: no recipient ends as delivered or undelivered.
+// The Redis is miniredis, which is one server in memory. It has no disk, so
+// [producer.WithDurability] with Fsync has no effect, and no replicas, so with Replicas Enqueue
+// returns [producer.ErrNotDurable]. It has no maxmemory, so Enqueue never returns
+// [producer.ErrFull]. The gateway sends no delivery reports, so no recipient ends as delivered
+// or undelivered.
 //
 // Each test should have its own Tuma. Several of them share nothing and may run in parallel.
 package producertest

@@ -63,7 +63,7 @@ func TestAssertStatusSaysWhatItIs(t *testing.T) {
 		"campaign a, recipient 254712345678 is rejected, barred (scripted), want accepted")
 	failing(t, false, func(f testing.TB) { tuma.AssertStatus(f, "a", "0722000000", "accepted") },
 		"campaign a has no recipient 254722000000, want it to be accepted", "254712345678 is rejected", "\"none\" is skipped, invalid_number (not_a_number)")
-	failing(t, true, func(f testing.TB) { tuma.AssertStatus(f, "order-9", number, "accepted") }, "campaign order-9: none with this ID was enqueued. There are:\n  a")
+	failing(t, true, func(f testing.TB) { tuma.AssertStatus(f, "order-9", number, "accepted") }, "campaign order-9: none with this ID was enqueued; the campaigns are:\n  a")
 }
 
 func TestMistakesAreNamed(t *testing.T) {

@@ -139,7 +139,7 @@ func rejected(reason string) providers.Result {
 	return providers.Result{Outcome: providers.Rejected, Scope: providers.Recipient, Reason: reason, Code: "scripted"}
 }
 
-// cost is what one message of a call costs.
+// cost returns the price of one message of a call.
 func (a *account) cost(b providers.Batch) float64 {
 	n, _ := sms.Segments(b.Body)
 	return float64(n) * a.price
@@ -153,7 +153,8 @@ func (a *account) afford(b providers.Batch) error {
 	return &providers.Error{Op: operation, Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredit, Code: "no_credit"}
 }
 
-// accept takes a call, but for the numbers that are always rejected.
+// accept accepts the messages of a call, except those to numbers of RejectNumber. The caller
+// holds mu.
 func (a *account) accept(b providers.Batch) answered {
 	var call answered
 	cost := a.cost(b)

@@ -15,10 +15,10 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// Config says what a Tuma is like. A zero field takes the default that is named with it.
+// Config sets up a Tuma. A zero field takes the default that is named with it.
 type Config struct {
-	// Accounts are the names of the accounts. Default: "test". A campaign that names no
-	// account goes through the first.
+	// Accounts are the names of the accounts. Default: "test". A campaign without Via goes
+	// through the first.
 	Accounts []string
 	// Sender is the sender ID of campaigns without From. Default: "TUMA".
 	Sender string
@@ -32,8 +32,8 @@ type Config struct {
 	// Price is what a segment costs, e.g. "0.80 KES". Default: messages cost nothing.
 	// Campaign.RequireCredit needs a price.
 	Price string
-	// Credit is what the accounts have left together, in the currency of Price. Default:
-	// 1,000,000.
+	// Credit is the credit that all accounts share at the start, in the currency of Price.
+	// Default: 1,000,000.
 	Credit float64
 	// Timeout is how long a method waits before it fails the test. Default: 10 s. It ends
 	// one second before the deadline of the test binary at the latest.

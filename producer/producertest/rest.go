@@ -13,15 +13,15 @@ import (
 )
 
 const (
-	// pollLeast and pollMost are the first and the longest pause between two looks at the
-	// campaigns.
+	// pollLeast and pollMost are the first and the longest pause between two reads of the
+	// campaigns' states.
 	pollLeast = 2 * time.Millisecond
 	pollMost  = 20 * time.Millisecond
 	// shown is how many campaigns, messages or recipients a failure lists.
 	shown = 10
 )
 
-// within is how long a method may wait.
+// within returns how long a method may wait.
 func (u *Tuma) within(t testing.TB) time.Duration {
 	d := u.cfg.Timeout
 	if t, ok := t.(interface{ Deadline() (time.Time, bool) }); ok {
@@ -32,7 +32,7 @@ func (u *Tuma) within(t testing.TB) time.Duration {
 	return d
 }
 
-// atRest reports whether nothing of a campaign moves until the test does something.
+// atRest reports whether a campaign stays as it is until the test or the service acts.
 func (u *Tuma) atRest(s producer.Status) bool {
 	switch s.State {
 	case producer.Paused:
@@ -44,8 +44,8 @@ func (u *Tuma) atRest(s producer.Status) bool {
 	}
 }
 
-// await waits until a campaign is at rest, or all if id is empty, and fails the test if they
-// do not come to rest in time.
+// await waits until a campaign is at rest, or all if id is empty. It ends the test if that
+// takes too long.
 func (u *Tuma) await(t testing.TB, id string) {
 	t.Helper()
 	limit := u.within(t)
@@ -57,7 +57,7 @@ func (u *Tuma) await(t testing.TB, id string) {
 			return
 		}
 		if errors.Is(err, producer.ErrNotFound) {
-			t.Fatalf("producertest: campaign %s: none with this ID was enqueued. There %s", id, u.ids(ctx))
+			t.Fatalf("producertest: campaign %s: none with this ID was enqueued; %s", id, u.ids(ctx))
 		}
 		if err != nil && ctx.Err() == nil {
 			t.Fatalf("producertest: %v\n%s", err, u.report())
@@ -86,7 +86,7 @@ func (u *Tuma) resting(ctx context.Context, id string) (bool, error) {
 	return true, nil
 }
 
-// ids names the campaigns that there are.
+// ids lists the IDs of all campaigns.
 func (u *Tuma) ids(ctx context.Context) string {
 	var ids []string
 	for s, err := range u.client.List(ctx) {
@@ -95,12 +95,13 @@ func (u *Tuma) ids(ctx context.Context) string {
 		}
 	}
 	if len(ids) == 0 {
-		return "are no campaigns"
+		return "the service has enqueued nothing"
 	}
-	return "are:\n" + indented(ids)
+	return "the campaigns are:\n" + indented(ids)
 }
 
-// report says what has not ended and why, and what the gateway is set to do.
+// report lists the campaigns that have not ended, what blocks them, and what the test has
+// set the gateway to do.
 func (u *Tuma) report() string {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
@@ -131,7 +132,7 @@ func (u *Tuma) report() string {
 	return strings.Join(slices.Concat([]string{head}, lines, u.gateway.describe()), "\n")
 }
 
-// describe is a campaign that has not ended, in lines.
+// describe returns the state of a campaign that has not ended, in lines.
 func describe(s producer.Status) []string {
 	line := fmt.Sprintf("  campaign %s: %s, %d of %s pending, %s in flight", s.ID, s.State, s.Pending,
 		counted(s.Total, "recipient", "recipients"), counted(s.InFlight.Calls, "call", "calls"))
@@ -162,7 +163,8 @@ func blocked(b producer.Block) string {
 	return what + ", until the test or the service acts"
 }
 
-// describe says what the gateway is set to do, in lines; none: it accepts all.
+// describe lists what the test has set the gateway to do. It is empty if the gateway accepts
+// every call.
 func (g *gateway) describe() []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -59,7 +59,7 @@ func (g *gateway) add(s scripted) {
 	}
 }
 
-// take removes the answer for one call from the script.
+// take removes the answer for one call from the script. The caller holds mu.
 func (g *gateway) take() scripted {
 	if len(g.script) == 0 {
 		return scripted{}
@@ -72,13 +72,13 @@ func (g *gateway) take() scripted {
 }
 
 // FailNext makes the next n calls fail before the gateway has accepted anything. The worker
-// tries each again after some 10 ms, so that its recipients end as accepted. err is the
-// cause, and may be nil.
+// tries each again after about 10 ms, so that its recipients end as accepted. err is the
+// cause and may be nil. If n is 0 or less, FailNext does nothing.
 //
-// If err is a *providers.Error, the call returns it unchanged, and the worker does what it
-// does after such an answer of a real gateway. That takes as long as it does there: after a
-// call that found no connection the worker waits up to a second, and after three of them the
-// account is held for some more.
+// If err is a *providers.Error, the call returns that error, and the worker acts on it as on
+// the answer of a real gateway. It then also waits as long. After a call without a connection
+// it waits for up to a second, and after three of them it holds the account for one to two
+// seconds.
 func (u *Tuma) FailNext(n int, err error) {
 	u.gateway.add(scripted{kind: fails, calls: n, err: err})
 }
@@ -86,10 +86,10 @@ func (u *Tuma) FailNext(n int, err error) {
 // UnknownNext makes the gateway accept the messages of the next n calls and lose its answer,
 // as when the connection breaks after the request. The messages are in Sent, with Lost set.
 //
-// At a gateway without idempotency keys their recipients end as unknown, and are sent to
-// again only if the campaign says so (OnUnknownResend) or by Retry of the client. With
-// Config.KeyTTL the worker repeats the call within a second or two. The gateway recognises
-// its key and answers without sending again, and the recipients end as accepted.
+// At a gateway without idempotency keys their recipients end as unknown. Tuma sends to them
+// again only if the campaign has OnUnknownResend or the service calls Retry. With
+// Config.KeyTTL the worker repeats the call after about a second. The gateway recognises the
+// key and answers without sending again, and the recipients end as accepted.
 func (u *Tuma) UnknownNext(n int) { u.gateway.add(scripted{kind: loses, calls: n}) }
 
 // RejectNext makes the gateway refuse every recipient of the next n calls. They end as
@@ -99,8 +99,9 @@ func (u *Tuma) RejectNext(n int, reason string) {
 	u.gateway.add(scripted{kind: rejects, calls: n, reason: reason})
 }
 
-// RejectNumber makes the gateway always refuse a number, written as people write it. reason
-// is as in RejectNext. Other recipients of the same call are accepted.
+// RejectNumber makes the gateway refuse a number in every call. The number is in national or
+// international format. reason is as in RejectNext. Other recipients of the same call are
+// accepted.
 func (u *Tuma) RejectNumber(t testing.TB, number, reason string) {
 	t.Helper()
 	m := u.parse(t, number)
@@ -109,15 +110,15 @@ func (u *Tuma) RejectNumber(t testing.TB, number, reason string) {
 	u.gateway.refused[m] = reason
 }
 
-// SetCredit sets what the accounts have left together, in the currency of Config.Price. A
-// call for which it is not enough, and every call at 0, is refused and holds its account with
-// the reason "credit". The worker asks for the balance after one to two seconds, and then
-// less and less often, and goes on when there is credit. Release of the client makes it try
-// at once.
+// SetCredit sets the credit that all accounts share, in the currency of Config.Price. The
+// gateway refuses a call that costs more than is left, and every call if nothing is left. The
+// worker then holds the account with the reason "credit". It reads the balance again after
+// one to two seconds, then at longer intervals, and continues when there is credit. Release
+// of the client makes it try at once.
 //
-// Tuma learns of the new balance as from a real gateway: with the answer to the next call,
-// or when it next asks, which is every five minutes. Enqueue with RequireCredit goes by what
-// Tuma knows. To test that, use Config.Credit.
+// Tuma learns the new balance with the answer to the next accepted call, or when it next
+// reads the balance, which it does every five minutes. Enqueue with RequireCredit uses the
+// balance that Tuma knows. To test that, use Config.Credit.
 func (u *Tuma) SetCredit(amount float64) {
 	u.gateway.mu.Lock()
 	defer u.gateway.mu.Unlock()
@@ -153,7 +154,8 @@ func (g *gateway) unblock() {
 // minutes a worker makes one call at a time. Otherwise it makes up to eight.
 func (u *Tuma) AwaitBlocked(t testing.TB, n int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), u.within(t))
+	limit := u.within(t)
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	for {
 		waiting, changed := u.gateway.watch()
@@ -164,7 +166,7 @@ func (u *Tuma) AwaitBlocked(t testing.TB, n int) {
 		case <-changed:
 		case <-ctx.Done():
 			t.Fatalf("producertest: AwaitBlocked: %s in the gateway after %s, want %d\n%s",
-				counted(waiting, "call waits", "calls wait"), u.cfg.Timeout, n, u.report())
+				counted(waiting, "call waits", "calls wait"), limit.Round(time.Millisecond), n, u.report())
 		}
 	}
 }
@@ -193,7 +195,7 @@ func (g *gateway) pass(ctx context.Context) error {
 	}
 }
 
-// count notes that more or fewer calls wait.
+// count adds to the number of calls that wait. The caller holds mu.
 func (g *gateway) count(more int) {
 	g.waiting += more
 	close(g.changed)

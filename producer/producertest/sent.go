@@ -24,12 +24,12 @@ type Message struct {
 	Campaign string
 	// Account is the account it went through.
 	Account string
-	// IdempotencyKey is the one of the call. All messages of a call have the same.
+	// IdempotencyKey is the key of the call. All messages of a call have the same key.
 	IdempotencyKey string
-	// ID is what the gateway calls the message, the message ID of a producer.Result.
+	// ID is the gateway's ID of the message. It is the MessageID of a producer.Result.
 	ID string
-	// Lost reports that the worker has not got the gateway's answer (UnknownNext), so that
-	// Tuma does not know that the message was accepted.
+	// Lost reports that the gateway's answer did not reach the worker (UnknownNext). Tuma does
+	// not know that the message was accepted.
 	Lost bool
 }
 
@@ -47,8 +47,8 @@ func (m Message) String() string {
 // paused with no call in flight, or their StartAt is still to come. If they are not at rest
 // within Config.Timeout, it ends the test with Fatal and lists what is pending and why.
 //
-// It waits for campaigns whose Enqueue has begun. A service that enqueues in the background
-// needs a signal of its own that it has done so.
+// It does not wait for an Enqueue that has not begun. If the service enqueues in the
+// background, wait until it has done so before you call Sent.
 func (u *Tuma) Sent(t testing.TB) []Message {
 	t.Helper()
 	u.await(t, "")
@@ -62,7 +62,7 @@ func (u *Tuma) Sent(t testing.TB) []Message {
 	return out
 }
 
-// SentTo is Sent for one number, written as people write it.
+// SentTo is Sent for one number, in national or international format.
 func (u *Tuma) SentTo(t testing.TB, number string) []Message {
 	t.Helper()
 	to := u.parse(t, number).String()
@@ -128,7 +128,7 @@ func describeResult(r producer.Result) string {
 	return line
 }
 
-// listed are messages, one a line.
+// listed returns the messages, one on each line.
 func listed(messages []Message) string {
 	if len(messages) == 0 {
 		return "It accepted nothing."
@@ -159,9 +159,9 @@ func (u *Tuma) parse(t testing.TB, number string) sms.MSISDN {
 }
 
 // nameCampaigns fills in the campaigns of messages. A call does not name its campaign, but
-// the campaign's results name the key of the call. Of a message that was sent again they
-// name the last key. An earlier one then belongs to the campaign of a later message that is
-// the same.
+// the campaign's results contain the key of the call. If a message was sent again they
+// contain only its last key. The earlier message then gets the campaign of the next message
+// with the same content.
 func (u *Tuma) nameCampaigns(t testing.TB) {
 	t.Helper()
 	keys := u.gateway.unnamed()
@@ -189,7 +189,7 @@ func (u *Tuma) nameCampaigns(t testing.TB) {
 	u.gateway.name(keys)
 }
 
-// unnamed are the keys of messages whose campaign is not known.
+// unnamed returns the keys of messages without a campaign.
 func (g *gateway) unnamed() map[string]string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -202,7 +202,7 @@ func (g *gateway) unnamed() map[string]string {
 	return keys
 }
 
-// name notes campaigns by key.
+// name sets the campaigns of messages. campaigns are IDs by idempotency key.
 func (g *gateway) name(campaigns map[string]string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
