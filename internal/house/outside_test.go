@@ -65,6 +65,31 @@ func main() {
 }
 `
 
+// embedderTest is a test of such a program. It proves that another module can use producertest.
+const embedderTest = `package main
+
+import (
+	"testing"
+
+	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/producer/producertest"
+)
+
+func TestNotify(t *testing.T) {
+	tuma := producertest.NewWith(t, producertest.Config{Sender: "ACME"})
+	campaign := producer.Campaign{ID: "order-1234", Body: "Your order is on its way."}
+	if _, err := tuma.Client().Enqueue(t.Context(), campaign, producer.Numbers("0712 345 678")); err != nil {
+		t.Fatal(err)
+	}
+	tuma.AssertSent(t, "0712 345 678", "on its way")
+	for _, m := range tuma.Sent(t) {
+		if m.From != "ACME" || m.Campaign != "order-1234" {
+			t.Error(m)
+		}
+	}
+}
+`
+
 // TestOutsideModuleLinksOnlyWhatSendingNeeds builds embedder in a separate module
 // and checks what it links. It also proves that another module can use producer, although
 // some of its types are declared in internal packages.
@@ -76,7 +101,7 @@ func TestOutsideModuleLinksOnlyWhatSendingNeeds(t *testing.T) {
 	}
 	dir := t.TempDir()
 	goMod := "module example.com/embedder\n\ngo 1.26.0\n\nrequire " + module + " v0.0.0\n\nreplace " + module + " => " + here + "\n"
-	for name, text := range map[string]string{"go.mod": goMod, "main.go": embedder, "go.sum": read(t, "go.sum")} {
+	for name, text := range map[string]string{"go.mod": goMod, "main.go": embedder, "main_test.go": embedderTest, "go.sum": read(t, "go.sum")} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -98,6 +123,7 @@ func TestOutsideModuleLinksOnlyWhatSendingNeeds(t *testing.T) {
 	if !modules[module] {
 		t.Errorf("%s is not linked: the check read another program", module)
 	}
+	goCommand(t, dir, "test", "-mod=mod", "-count=1", ".") // it runs embedderTest
 	// producer links net/http for its status texts. It must not link the HTTP server.
 	for line := range strings.Lines(string(goCommand(t, dir, "tool", "nm", "embedder"))) {
 		if strings.Contains(line, " net/http.(*Server).") || strings.Contains(line, " net/http.(*conn).") {

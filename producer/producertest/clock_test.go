@@ -1,0 +1,61 @@
+package producertest_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/producer/producertest"
+)
+
+func TestAdvanceStartsACampaign(t *testing.T) {
+	t.Parallel()
+	tuma := producertest.New(t)
+	client, err := producer.New(tuma.Redis()) // reads time.Now
+	if err != nil {
+		t.Fatal(err)
+	}
+	enqueue(t, client, func(c *producer.Campaign) { c.StartAt = time.Now().Add(24 * time.Hour) }, number)
+	tuma.Advance(t, 23*time.Hour)
+	if sent := tuma.Sent(t); len(sent) != 0 {
+		t.Errorf("sent %v an hour early", sent)
+	}
+	tuma.Advance(t, time.Hour)
+	tuma.AssertSent(t, number, "Hello")
+	// The clock keeps running, and a worker serves the account.
+	enqueue(t, tuma.Client(), func(c *producer.Campaign) { c.ID, c.ExpiresIn = "b", time.Hour }, "0722000000")
+	tuma.AssertSent(t, "0722000000", "Hello")
+	tuma.FailNext(1, nil)
+	enqueue(t, tuma.Client(), func(c *producer.Campaign) { c.ID = "c" }, "0722000001")
+	tuma.AssertSent(t, "0722000001", "Hello")
+	accounts, err := tuma.Client().Accounts(t.Context())
+	if err != nil || len(accounts) != 1 || accounts[0].Workers != 1 {
+		t.Errorf("accounts %+v, %v", accounts, err)
+	}
+}
+
+func TestAdvanceExpiresACampaign(t *testing.T) {
+	t.Parallel()
+	tuma := producertest.New(t)
+	if err := tuma.Client().Hold(t.Context(), "test", ""); err != nil {
+		t.Fatal(err)
+	}
+	enqueue(t, tuma.Client(), func(c *producer.Campaign) { c.ExpiresIn = time.Hour }, number)
+	tuma.Advance(t, 2*time.Hour)
+	tuma.AssertStatus(t, "a", number, "skipped")
+	if sent := tuma.Sent(t); len(sent) != 0 {
+		t.Errorf("sent %v", sent)
+	}
+}
+
+func TestAdvanceWantsNoCallInFlight(t *testing.T) {
+	t.Parallel()
+	tuma := producertest.New(t)
+	tuma.Block()
+	enqueue(t, tuma.Client(), nil, number)
+	tuma.AwaitBlocked(t, 1)
+	failing(t, true, func(f testing.TB) { tuma.Advance(f, time.Hour) }, "1 call waits in the gateway", "call Unblock first")
+	failing(t, true, func(f testing.TB) { tuma.Advance(f, -time.Hour) }, "-1h0m0s", "must be positive")
+	tuma.Unblock()
+	tuma.AssertSent(t, number, "Hello")
+}

@@ -1,0 +1,57 @@
+package producertest_test
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/tuma-sms/tuma/providers/providertest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(providertest.Guarded(m)) }
+
+// fake is a testing.TB that notes failures. Its cleanups are those of the real test.
+type fake struct {
+	testing.TB
+	failures []string
+	ended    bool
+}
+
+// Helper does nothing.
+func (f *fake) Helper() {}
+
+// Errorf notes a failure.
+func (f *fake) Errorf(format string, args ...any) {
+	f.failures = append(f.failures, fmt.Sprintf(format, args...))
+}
+
+// Fatalf notes a failure and ends the goroutine.
+func (f *fake) Fatalf(format string, args ...any) {
+	f.Errorf(format, args...)
+	f.ended = true
+	runtime.Goexit()
+}
+
+// failing runs a test that must fail, and checks that its one failure contains the wants.
+func failing(t *testing.T, fatal bool, test func(testing.TB), wants ...string) {
+	t.Helper()
+	f := &fake{TB: t}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		test(f)
+	}()
+	<-done
+	if len(f.failures) != 1 || f.ended != fatal {
+		t.Fatalf("%d failures, ended: %v, want 1 and %v: %q", len(f.failures), f.ended, fatal, f.failures)
+	}
+	t.Log(f.failures[0])
+	for _, want := range wants {
+		if !strings.Contains(f.failures[0], want) {
+			t.Errorf("the failure does not contain %q:\n%s", want, f.failures[0])
+		}
+	}
+}

@@ -1,0 +1,193 @@
+package producertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tuma-sms/tuma/producer"
+)
+
+const (
+	// pollLeast and pollMost are the first and the longest pause between two reads of the
+	// campaigns' states.
+	pollLeast = 2 * time.Millisecond
+	pollMost  = 20 * time.Millisecond
+	// shown is how many campaigns, messages or recipients a failure lists.
+	shown = 10
+)
+
+// within returns how long a method may wait.
+func (u *Tuma) within(t testing.TB) time.Duration {
+	d := u.cfg.Timeout
+	if t, ok := t.(interface{ Deadline() (time.Time, bool) }); ok {
+		if at, ok := t.Deadline(); ok {
+			d = min(d, time.Until(at)-time.Second) // a second for the report
+		}
+	}
+	return d
+}
+
+// atRest reports whether a campaign stays as it is until the test or the service acts.
+func (u *Tuma) atRest(s producer.Status) bool {
+	switch s.State {
+	case producer.Paused:
+		return s.InFlight.Calls == 0
+	case producer.Scheduled:
+		return s.StartAt != nil && s.StartAt.After(u.clock.now())
+	default:
+		return s.Ended()
+	}
+}
+
+// await waits until a campaign is at rest, or all if id is empty. It ends the test if that
+// takes too long.
+func (u *Tuma) await(t testing.TB, id string) {
+	t.Helper()
+	limit := u.within(t)
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	for pause := pollLeast; ; pause = min(2*pause, pollMost) {
+		rest, err := u.resting(ctx, id)
+		if rest {
+			return
+		}
+		if errors.Is(err, producer.ErrNotFound) {
+			t.Fatalf("producertest: campaign %s: none with this ID was enqueued; %s", id, u.ids(ctx))
+		}
+		if err != nil && ctx.Err() == nil {
+			t.Fatalf("producertest: %v\n%s", err, u.report())
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			t.Fatalf("producertest: not at rest after %s\n%s", limit.Round(time.Millisecond), u.report())
+		}
+	}
+}
+
+func (u *Tuma) resting(ctx context.Context, id string) (bool, error) {
+	if id != "" {
+		s, err := u.client.Status(ctx, id)
+		return err == nil && u.atRest(s), err
+	}
+	for s, err := range u.client.List(ctx) {
+		if err != nil {
+			return false, err
+		}
+		if !u.atRest(s) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// ids lists the IDs of all campaigns.
+func (u *Tuma) ids(ctx context.Context) string {
+	var ids []string
+	for s, err := range u.client.List(ctx) {
+		if err == nil {
+			ids = append(ids, s.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return "the service has enqueued nothing"
+	}
+	return "the campaigns are:\n" + indented(ids)
+}
+
+// report lists the campaigns that have not ended, what blocks them, and what the test has
+// set the gateway to do.
+func (u *Tuma) report() string {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	var lines []string
+	all, open := 0, 0
+	for s, err := range u.client.List(ctx) {
+		if err != nil {
+			lines = append(lines, fmt.Sprintf("  list campaigns: %v", err))
+			break
+		}
+		if all++; s.Ended() {
+			continue
+		}
+		if open++; open > shown {
+			continue
+		}
+		if full, err := u.client.Status(ctx, s.ID); err == nil {
+			s = full // with what blocks it
+		} else if !errors.Is(err, producer.ErrNotFound) {
+			lines = append(lines, fmt.Sprintf("  status of %s: %v", s.ID, err))
+		}
+		lines = append(lines, describe(s)...)
+	}
+	if open > shown {
+		lines = append(lines, fmt.Sprintf("  and %d more", open-shown))
+	}
+	head := fmt.Sprintf("%s, %d not ended", counted(all, "campaign", "campaigns"), open)
+	return strings.Join(slices.Concat([]string{head}, lines, u.gateway.describe()), "\n")
+}
+
+// describe returns the state of a campaign that has not ended, in lines.
+func describe(s producer.Status) []string {
+	line := fmt.Sprintf("  campaign %s: %s, %d of %s pending, %s in flight", s.ID, s.State, s.Pending,
+		counted(s.Total, "recipient", "recipients"), counted(s.InFlight.Calls, "call", "calls"))
+	if s.State == producer.Scheduled && s.StartAt != nil {
+		line += ", starts at " + s.StartAt.Format(time.RFC3339)
+	}
+	lines := []string{line}
+	for _, b := range s.BlockedBy {
+		lines = append(lines, "    blocked by "+blocked(b))
+	}
+	return lines
+}
+
+func blocked(b producer.Block) string {
+	what := b.Reason
+	if b.Account != "" {
+		what = "account " + b.Account + ": " + b.Reason
+	}
+	if b.Code != "" {
+		what += " (" + b.Code + ")"
+	}
+	if b.By != "" {
+		what += ", by " + b.By
+	}
+	if b.Until != nil {
+		return what + ", tried again at " + b.Until.Format(time.RFC3339)
+	}
+	return what + ", until the test or the service acts"
+}
+
+// describe lists what the test has set the gateway to do. It is empty if the gateway accepts
+// every call.
+func (g *gateway) describe() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var lines []string
+	if g.blocked != nil {
+		lines = append(lines, fmt.Sprintf("  the gateway is blocked, %s in it: call Unblock", counted(g.waiting, "call waits", "calls wait")))
+	}
+	left := 0
+	for _, s := range g.script {
+		left += s.calls
+	}
+	if left > 0 {
+		lines = append(lines, fmt.Sprintf("  the gateway has scripted answers for %s left", counted(left, "call", "calls")))
+	}
+	if g.credit <= 0 {
+		lines = append(lines, "  the gateway has no credit: call SetCredit")
+	}
+	return lines
+}
+
+func counted(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}

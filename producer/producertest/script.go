@@ -1,0 +1,215 @@
+package producertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/tuma-sms/tuma/providers"
+)
+
+// operation names a call in errors.
+const operation = "test gateway send"
+
+var errLost = errors.New("the answer was lost")
+
+// kind is what the gateway does with a call.
+type kind uint8
+
+const (
+	accepts kind = iota
+	fails
+	loses
+	rejects
+)
+
+// scripted is an answer for the next calls.
+type scripted struct {
+	kind   kind
+	calls  int // how many calls get it
+	err    error
+	reason string
+}
+
+// retryAfter is how long the gateway asks to be left alone after a FailNext. It is short
+// because the test waits for it.
+const retryAfter = 10 * time.Millisecond
+
+// failure is the error of a call that fails.
+func (s scripted) failure() error {
+	if e, ok := errors.AsType[*providers.Error](s.err); ok && e != nil {
+		again := *e
+		if again.Op == "" {
+			again.Op = operation
+		}
+		return &again
+	}
+	return &providers.Error{Op: operation, Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseThrottled,
+		Code: "scripted", RetryAfter: retryAfter, Err: s.err}
+}
+
+// add appends an answer to the script. For no calls it does nothing.
+func (g *gateway) add(s scripted) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if s.calls > 0 {
+		g.script = append(g.script, s)
+	}
+}
+
+// take removes the answer for one call from the script. The caller holds mu.
+func (g *gateway) take() scripted {
+	if len(g.script) == 0 {
+		return scripted{}
+	}
+	s := g.script[0]
+	if g.script[0].calls--; g.script[0].calls == 0 {
+		g.script = g.script[1:]
+	}
+	return s
+}
+
+// FailNext makes the next n calls fail before the gateway has accepted anything. The worker
+// tries each again after about 10 ms, so that its recipients end as accepted. err is the
+// cause and may be nil. If n is 0 or less, FailNext does nothing.
+//
+// If err is a *providers.Error, the call returns that error, and the worker acts on it as on
+// the answer of a real gateway. It then also waits as long. After a call without a connection
+// it waits for up to a second, and after three of them it holds the account for one to two
+// seconds.
+func (u *Tuma) FailNext(n int, err error) {
+	u.gateway.add(scripted{kind: fails, calls: n, err: err})
+}
+
+// UnknownNext makes the gateway accept the messages of the next n calls and lose its answer,
+// as when the connection breaks after the request. The messages are in Sent, with Lost set.
+//
+// At a gateway without idempotency keys their recipients end as unknown. Tuma sends to them
+// again only if the campaign has OnUnknownResend or the service calls Retry. With
+// Config.KeyTTL the worker repeats the call after about a second. The gateway recognises the
+// key and answers without sending again, and the recipients end as accepted.
+func (u *Tuma) UnknownNext(n int) { u.gateway.add(scripted{kind: loses, calls: n}) }
+
+// RejectNext makes the gateway refuse every recipient of the next n calls. They end as
+// rejected with this reason, one lower-case word such as "invalid_number". Recipients that
+// are rejected as [providers.ReasonBlacklisted] are also added to the suppression list.
+func (u *Tuma) RejectNext(n int, reason string) {
+	u.gateway.add(scripted{kind: rejects, calls: n, reason: reason})
+}
+
+// RejectNumber makes the gateway refuse a number in every call. The number is in national or
+// international format. reason is as in RejectNext. Other recipients of the same call are
+// accepted.
+func (u *Tuma) RejectNumber(t testing.TB, number, reason string) {
+	t.Helper()
+	m := u.parse(t, number)
+	u.gateway.mu.Lock()
+	defer u.gateway.mu.Unlock()
+	u.gateway.refused[m] = reason
+}
+
+// SetCredit sets the credit that all accounts share, in the currency of Config.Price. The
+// gateway refuses a call that costs more than is left, and every call if nothing is left. The
+// worker then holds the account with the reason "credit". It reads the balance again after
+// one to two seconds, then at longer intervals, and continues when there is credit. Release
+// of the client makes it try at once.
+//
+// Tuma learns the new balance with the answer to the next accepted call, or when it next
+// reads the balance, which it does every five minutes. Enqueue with RequireCredit uses the
+// balance that Tuma knows. To test that, use Config.Credit.
+func (u *Tuma) SetCredit(amount float64) {
+	u.gateway.mu.Lock()
+	defer u.gateway.mu.Unlock()
+	u.gateway.credit = amount
+}
+
+// Block makes calls wait in the gateway until Unblock, or until the end of the test. Calls
+// that wait are in flight: Pause and Cancel do not stop them. Blocking twice changes nothing.
+// A call that waits for 30 s ends as unknown.
+func (u *Tuma) Block() {
+	u.gateway.mu.Lock()
+	defer u.gateway.mu.Unlock()
+	if u.gateway.blocked == nil {
+		u.gateway.blocked = make(chan struct{})
+	}
+}
+
+// Unblock ends a Block: calls that wait are answered, and later ones do not wait. Without a
+// Block it does nothing.
+func (u *Tuma) Unblock() { u.gateway.unblock() }
+
+func (g *gateway) unblock() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.blocked != nil {
+		close(g.blocked)
+		g.blocked = nil
+	}
+}
+
+// AwaitBlocked waits until n calls or more wait in the gateway because of Block, and fails
+// the test if they do not come. To an account that has accepted nothing in the last ten
+// minutes a worker makes one call at a time. Otherwise it makes up to eight.
+func (u *Tuma) AwaitBlocked(t testing.TB, n int) {
+	t.Helper()
+	limit := u.within(t)
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	for {
+		waiting, changed := u.gateway.watch()
+		if waiting >= n {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			t.Fatalf("producertest: AwaitBlocked: %s in the gateway after %s, want %d\n%s",
+				counted(waiting, "call waits", "calls wait"), limit.Round(time.Millisecond), n, u.report())
+		}
+	}
+}
+
+// pass lets a call through, after Unblock if the gateway is blocked.
+func (g *gateway) pass(ctx context.Context) error {
+	g.mu.Lock()
+	blocked := g.blocked
+	if blocked == nil {
+		g.mu.Unlock()
+		return nil
+	}
+	g.count(1)
+	g.mu.Unlock()
+	defer func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.count(-1)
+	}()
+	select {
+	case <-blocked:
+		return nil
+	case <-ctx.Done():
+		return &providers.Error{Op: operation, Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseNoAnswer,
+			Err: fmt.Errorf("blocked: %w", context.Cause(ctx))}
+	}
+}
+
+// count adds to the number of calls that wait. The caller holds mu.
+func (g *gateway) count(more int) {
+	g.waiting += more
+	close(g.changed)
+	g.changed = make(chan struct{})
+}
+
+// watch returns how many calls wait, and a channel that is closed when that changes.
+func (g *gateway) watch() (waiting int, changed <-chan struct{}) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.waiting, g.changed
+}
+
+func (g *gateway) waitingCalls() int {
+	n, _ := g.watch()
+	return n
+}
