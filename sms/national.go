@@ -20,7 +20,7 @@ const (
 	nigeriaPrefix = "234"
 )
 
-func isHome(country string) bool { return country == kenya || country == nigeria }
+func isHomeCountry(country string) bool { return country == kenya || country == nigeria }
 
 func hasHomeCode(digits string) bool {
 	return strings.HasPrefix(digits, kenyaPrefix) || strings.HasPrefix(digits, nigeriaPrefix)
@@ -28,14 +28,14 @@ func hasHomeCode(digits string) bool {
 
 // dialled returns the digits without what is dialled before a calling code, and
 // whether they begin with one.
-func (c *cell) dialled(country string) (digits string, plus bool) {
+func (c *rawNumber) dialled(country string) (digits string, plus bool) {
 	digits = c.digits()
 	rest, twoZeros := strings.CutPrefix(digits, "00")
 	if twoZeros && (!c.plus || hasHomeCode(rest)) {
 		return rest, true
 	}
 	// 0254712345678: the zero before the calling code that people add or leave over.
-	if rest, zero := strings.CutPrefix(digits, "0"); zero && (c.plus || country == "" || isHome(country)) {
+	if rest, zero := strings.CutPrefix(digits, "0"); zero && (c.plus || country == "" || isHomeCountry(country)) {
 		kenyan := strings.HasPrefix(rest, kenyaPrefix) && (len(rest) == 12 || len(rest) == 13 && rest[3] == '0')
 		nigerian := strings.HasPrefix(rest, nigeriaPrefix) && (len(rest) == 13 || len(rest) == 14 && rest[3] == '0')
 		if kenyan || nigerian {
@@ -48,7 +48,7 @@ func (c *cell) dialled(country string) (digits string, plus bool) {
 // decideHome decides what is certainly a Kenyan or a Nigerian number, good or bad, or
 // no country's, as decideByLibrary does, without the library; the tests hold the two together.
 func resolveNational(digits string, plus bool, country string) (m MSISDN, reason NumberReason, decided bool) {
-	if !plus && country != "" && !isHome(country) {
+	if !plus && country != "" && !isHomeCountry(country) {
 		return 0, "", false
 	}
 	switch {
@@ -73,12 +73,12 @@ func resolveNational(digits string, plus bool, country string) (m MSISDN, reason
 	}
 	// Without its zero it may be a number of another country. None that begins with 7
 	// or 1 is so short.
-	return m, reason, len(digits) < fewestAbroad || len(digits) < 11 && (digits[0] == '7' || digits[0] == '1')
+	return m, reason, len(digits) < minForeignDigits || len(digits) < 11 && (digits[0] == '7' || digits[0] == '1')
 }
 
 // fewestAbroad is how many digits the shortest mobile numbers have, with their calling
 // code: those of Tokelau.
-const fewestAbroad = 7
+const minForeignDigits = 7
 
 // isNobodys reports whether an international number begins with no calling code.
 func isUnassigned(digits string) bool {
@@ -164,7 +164,7 @@ func number(digits string) (value uint64) {
 // premium-rate numbers.
 func isKenyanSpecial(national string) bool {
 	n := len(national)
-	if n < fewest || n > 10 {
+	if n < minDigits || n > 10 {
 		return false
 	}
 	switch a, b := national[0], national[1]; {

@@ -7,7 +7,7 @@ import (
 )
 
 // cell is what was found in the cell of a number: its digits, as ASCII.
-type cell struct {
+type rawNumber struct {
 	buf [maxInput]byte
 	n   int
 	// plus: a plus sign stood before them, or a link that has the calling code always.
@@ -20,14 +20,14 @@ type cell struct {
 // maxInput is how many bytes of input are worth looking at.
 const maxInput = 64
 
-func (c *cell) digits() string { return string(c.buf[:c.n]) }
+func (c *rawNumber) digits() string { return string(c.buf[:c.n]) }
 
 // clean takes the digits out of s.
-func extractDigits(s string) (c *cell, reason NumberReason) {
+func extractDigits(s string) (c *rawNumber, reason NumberReason) {
 	if len(s) > maxInput {
 		return nil, ReasonTooLong
 	}
-	c = &cell{}
+	c = &rawNumber{}
 	whole := s
 	s, c.plus = unwrap(s)
 	var points, commas, slashes, tail int
@@ -40,7 +40,7 @@ func extractDigits(s string) (c *cell, reason NumberReason) {
 			tail++
 		case r == '+' || r == '\uFF0B':
 			if c.plus || c.n > 0 {
-				return nil, oddity(whole)
+				return nil, junkReason(whole)
 			}
 			c.plus = true
 		case r == '.':
@@ -52,7 +52,7 @@ func extractDigits(s string) (c *cell, reason NumberReason) {
 		case r == '/':
 			slashes++
 		case !isSeparator(r):
-			return nil, oddity(whole)
+			return nil, junkReason(whole)
 		case unicode.IsSpace(r):
 			c.breaks[c.nBreak] = byte(c.n)
 			c.nBreak++
@@ -77,12 +77,12 @@ func extractDigits(s string) (c *cell, reason NumberReason) {
 }
 
 // fewest is fewer digits than can be a number by itself in a cell of several.
-const fewest = 7
+const minDigits = 7
 
 // cutFraction takes off the zeros behind a decimal point.
-func (c *cell) cutFraction(tail int) NumberReason {
+func (c *rawNumber) cutFraction(tail int) NumberReason {
 	whole := c.n - tail
-	if whole < fewest || strings.Trim(string(c.buf[whole:c.n]), "0") != "" {
+	if whole < minDigits || strings.Trim(string(c.buf[whole:c.n]), "0") != "" {
 		return ReasonDecimal
 	}
 	c.n = whole
@@ -122,7 +122,7 @@ func isWrapping(r rune) bool {
 }
 
 // oddity finds the word for what has something in it that is no part of a number.
-func oddity(s string) NumberReason {
+func junkReason(s string) NumberReason {
 	switch {
 	case isScientific(s):
 		return ReasonLostDigits
@@ -144,7 +144,7 @@ func isSeveral(s string) bool {
 		if parts++; parts == 1 {
 			first = digits
 		}
-		if digits >= fewest {
+		if digits >= minDigits {
 			long++
 		}
 	}
@@ -166,9 +166,9 @@ func isSeveral(s string) bool {
 
 // isSeveral reports whether a number that is too long is two, with nothing but
 // white space or dashes between.
-func (c *cell) isSeveral(country string) bool {
+func (c *rawNumber) isSeveral(country string) bool {
 	for _, at := range c.breaks[:c.nBreak] {
-		if int(at) >= fewest+2 && c.n-int(at) >= fewest+2 {
+		if int(at) >= minDigits+2 && c.n-int(at) >= minDigits+2 {
 			return true
 		}
 	}

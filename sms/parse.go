@@ -46,7 +46,7 @@ func ParseMSISDN(s, country string) (MSISDN, error) {
 }
 
 // decide asks the library only about what it does not know itself.
-func (c *cell) decide(country string) (m MSISDN, reason NumberReason) {
+func (c *rawNumber) decide(country string) (m MSISDN, reason NumberReason) {
 	digits, plus := c.dialled(country)
 	m, reason, decided := resolveNational(digits, plus, country)
 	if !decided {
@@ -74,13 +74,13 @@ func decideByLibrary(digits string, plus bool, country string) (m MSISDN, reason
 	case !ValidCountry(country):
 		return 0, ReasonUnknownCountry
 	}
-	m, reason = ask(digits, country)
+	m, reason = parseWithLibrary(digits, country)
 	if reason == "" || reason == ReasonNotMobile {
 		return m, reason
 	}
 	abroad, problem := international(digits)
 	switch {
-	case isHome(country) && hasHomeCode(digits):
+	case isHomeCountry(country) && hasHomeCode(digits):
 		// 254712345 is a Kenyan number with digits missing, not a national one of nine.
 		return abroad, problem
 	case problem != "":
@@ -97,11 +97,11 @@ func international(digits string) (MSISDN, NumberReason) {
 	if strings.HasPrefix(digits, "0") {
 		return 0, ReasonUnknownCountry
 	}
-	return ask("+"+digits, phonenumbers.UNKNOWN_REGION)
+	return parseWithLibrary("+"+digits, phonenumbers.UNKNOWN_REGION)
 }
 
 // ask puts the number to the library.
-func ask(number, region string) (MSISDN, NumberReason) {
+func parseWithLibrary(number, region string) (MSISDN, NumberReason) {
 	if len(number) < minViable {
 		return 0, ReasonTooShort
 	}
@@ -119,7 +119,7 @@ func ask(number, region string) (MSISDN, NumberReason) {
 	switch phonenumbers.GetNumberType(parsed) {
 	case phonenumbers.MOBILE, phonenumbers.FIXED_LINE_OR_MOBILE:
 	case phonenumbers.UNKNOWN:
-		return 0, whyInvalid(parsed)
+		return 0, invalidReason(parsed)
 	default:
 		return 0, ReasonNotMobile
 	}
@@ -132,7 +132,7 @@ func ask(number, region string) (MSISDN, NumberReason) {
 }
 
 // whyInvalid finds the most helpful word for a number of no known type.
-func whyInvalid(n *phonenumbers.PhoneNumber) NumberReason {
+func invalidReason(n *phonenumbers.PhoneNumber) NumberReason {
 	// The library would call a mobile number with a digit missing possible,
 	// because landlines are shorter.
 	mobile := map[int32]int{kenyaCode: 9, nigeriaCode: 10}[n.GetCountryCode()]

@@ -8,7 +8,7 @@ import (
 )
 
 // agree fails the test if something has been decided otherwise than by the library.
-func agree(t *testing.T, s, country string) (fast bool) {
+func checkAgainstLibrary(t *testing.T, s, country string) (fast bool) {
 	t.Helper()
 	c, problem := extractDigits(s)
 	var slow MSISDN
@@ -46,7 +46,7 @@ func TestFastPathAgreesOnEveryPrefix(t *testing.T) {
 			for prefix := range 10_000 {
 				for _, rest := range []string{"0", "9"} {
 					national := fmt.Sprintf("%04d", prefix) + strings.Repeat(rest, plan.digits-4)
-					if !agree(t, "0"+national, plan.iso) {
+					if !checkAgainstLibrary(t, "0"+national, plan.iso) {
 						break // one look at what is left to others
 					}
 					if rest == "9" {
@@ -57,7 +57,7 @@ func TestFastPathAgreesOnEveryPrefix(t *testing.T) {
 					}
 					for _, country := range []string{kenya, nigeria, "", "DE"} {
 						for _, form := range []string{"", plan.code, "+" + plan.code, "00" + plan.code} {
-							agree(t, form+national, country)
+							checkAgainstLibrary(t, form+national, country)
 						}
 					}
 				}
@@ -84,9 +84,9 @@ func TestHomeAgreesOnEveryPrefixOfEveryLength(t *testing.T) {
 			for _, prefix := range prefixes {
 				for _, n := range []int{2, 3, 5, 6, 7, 8, 9, 10, 11, 14} {
 					digits := (prefix + "3456789012")[:n]
-					agree(t, digits, country)
-					agree(t, "0"+digits, country)
-					agree(t, "+"+CallingCode(country)+digits, country)
+					checkAgainstLibrary(t, digits, country)
+					checkAgainstLibrary(t, "0"+digits, country)
+					checkAgainstLibrary(t, "+"+CallingCode(country)+digits, country)
 					if _, _, decided := resolveNational("0"+digits, false, country); !decided {
 						undecided++
 					}
@@ -103,12 +103,12 @@ func TestHomeAgreesOnEveryPrefixOfEveryLength(t *testing.T) {
 // Short codes, prices and house numbers are no country's numbers.
 func TestHomeAgreesOnWhatIsTooShortForAnyCountry(t *testing.T) {
 	t.Parallel()
-	for n := 1; n < fewestAbroad; n++ {
+	for n := 1; n < minForeignDigits; n++ {
 		// Calling codes have up to three digits; a step that has no factor of 10 tries all of their ends.
 		for i, step := 0, max(1, int(math.Pow10(n))/2000)|1; i < int(math.Pow10(n)); i += step {
 			digits := fmt.Sprintf("%0*d", n, i)
-			agree(t, digits, kenya)
-			agree(t, digits, nigeria)
+			checkAgainstLibrary(t, digits, kenya)
+			checkAgainstLibrary(t, digits, nigeria)
 			if m, reason := decideByLibrary(digits, true, ""); reason == "" {
 				t.Errorf("%s is %v", digits, m)
 			}
@@ -121,19 +121,19 @@ func TestHomeAgreesOnWhatIsTooShortForAnyCountry(t *testing.T) {
 
 func TestNumbersOfNoCountryAreKnown(t *testing.T) {
 	t.Parallel()
-	nobodys := 0
+	unassigned := 0
 	for code := range 1000 {
 		for _, rest := range []string{"", "1", "712345678"} {
 			digits := fmt.Sprintf("%d%s", code, rest)
-			agree(t, "+"+digits, kenya)
-			agree(t, digits, "")
+			checkAgainstLibrary(t, "+"+digits, kenya)
+			checkAgainstLibrary(t, digits, "")
 		}
 		if isUnassigned(fmt.Sprintf("%03d712345678", code)) {
-			nobodys++
+			unassigned++
 		}
 	}
-	if nobodys < 150 || nobodys > 300 {
-		t.Errorf("%d of 1000 beginnings are no country's", nobodys)
+	if unassigned < 150 || unassigned > 300 {
+		t.Errorf("%d of 1000 beginnings are no country's", unassigned)
 	}
 }
 
@@ -145,8 +145,8 @@ func TestFastPathAgreesOnEveryLength(t *testing.T) {
 		for n := range len(digits) {
 			for _, lead := range []string{"", "0", "00", "000", "254", "0254", "00254", "2540", "234", "0234", "00234", "000234", "2340"} {
 				for _, country := range []string{kenya, nigeria, "", "US"} {
-					agree(t, lead+digits[:n], country)
-					agree(t, "+"+lead+digits[:n], country)
+					checkAgainstLibrary(t, lead+digits[:n], country)
+					checkAgainstLibrary(t, "+"+lead+digits[:n], country)
 				}
 			}
 		}
@@ -174,7 +174,7 @@ func TestFastPathDecidesTheUsualForms(t *testing.T) {
 		{"+234 803 123 4567", ""},
 		{"002348031234567", nigeria},
 	} {
-		if !agree(t, tt.s, tt.country) {
+		if !checkAgainstLibrary(t, tt.s, tt.country) {
 			t.Errorf("%q in %q is left to the library", tt.s, tt.country)
 		}
 	}
@@ -202,7 +202,7 @@ func FuzzParseMSISDN(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, s, country string) {
-		agree(t, s, country)
+		checkAgainstLibrary(t, s, country)
 		m, err := ParseMSISDN(s, country)
 		if err != nil {
 			if whole := onlyDigits(s); len(whole) > 8 && strings.Contains(onlyDigits(err.Error()), whole) {

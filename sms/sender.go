@@ -25,7 +25,7 @@ func ValidateSender(s string, alphaMax, digitsMax int) error {
 	}
 	shown := fmt.Sprintf("%.*q", 2*maxSender, s)
 	for _, r := range s {
-		if !senderTakes(r) {
+		if !allowedInSender(r) {
 			return fmt.Errorf("sender %s has the character %q: use letters A to Z, digits, space and . - _ &", shown, r)
 		}
 	}
@@ -52,7 +52,7 @@ func checkSenderLength(shown string, have int, unit string, limit int) error {
 	return nil
 }
 
-func senderTakes(r rune) bool {
+func allowedInSender(r rune) bool {
 	return isASCIILetter(r) || r >= '0' && r <= '9' || strings.ContainsRune(" .-_&", r)
 }
 

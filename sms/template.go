@@ -183,28 +183,28 @@ func (p *templateParser) field(at int) (length int, err error) {
 	inside := p.body[at+len(fieldOpens):]
 	end := strings.IndexAny(inside, "{}\r\n")
 	if end < 0 || !strings.HasPrefix(inside[end:], fieldCloses) {
-		return 0, p.wrong(at, "{{ opens a merge field that is not closed: write }} behind its name, or {{{{ for two plain braces")
+		return 0, p.errorAt(at, "{{ opens a merge field that is not closed: write }} behind its name, or {{{{ for two plain braces")
 	}
 	inside = inside[:end]
 	if p.count++; p.count > MaxMergeFields {
-		return 0, p.wrong(at, "a body has at most %d merge fields", MaxMergeFields)
+		return 0, p.errorAt(at, "a body has at most %d merge fields", MaxMergeFields)
 	}
 	head, fallback, hasDefault := strings.Cut(inside, "|")
 	name, filters, filtered := strings.Cut(head, ":")
 	f := part{text: p.text.String(), field: FieldKey(name), fallback: strings.TrimSpace(fallback), hasDefault: hasDefault}
 	switch {
 	case f.field == "":
-		return 0, p.wrong(at, "a merge field needs the name of a column, as in {{name}}; write {{{{ for two plain braces")
+		return 0, p.errorAt(at, "a merge field needs the name of a column, as in {{name}}; write {{{{ for two plain braces")
 	case utf8.RuneCountInString(name) > MaxFieldName:
-		return 0, p.wrong(at, "the name of a merge field has at most %d characters: is a }} missing?", MaxFieldName)
+		return 0, p.errorAt(at, "the name of a merge field has at most %d characters: is a }} missing?", MaxFieldName)
 	case strings.Contains(fallback, "|"):
-		return 0, p.wrong(at, "a merge field has one | only, before its default; filters stand behind colons: {{name:upper|there}}")
+		return 0, p.errorAt(at, "a merge field has one | only, before its default; filters stand behind colons: {{name:upper|there}}")
 	case looksLikeFilter(fallback):
-		return 0, p.wrong(at, "%.20q behind the | would be the default: filters stand behind colons: {{name:upper|there}}", f.fallback)
+		return 0, p.errorAt(at, "%.20q behind the | would be the default: filters stand behind colons: {{name:upper|there}}", f.fallback)
 	}
 	if filtered {
 		if f.filters, err = parseFilters(filters); err != nil {
-			return 0, p.wrong(at, "%s", err)
+			return 0, p.errorAt(at, "%s", err)
 		}
 	}
 	p.text.Reset()
@@ -216,7 +216,7 @@ func (p *templateParser) field(at int) (length int, err error) {
 }
 
 // wrong is a mistake at that byte.
-func (p *templateParser) wrong(at int, format string, args ...any) error {
+func (p *templateParser) errorAt(at int, format string, args ...any) error {
 	before := p.body[:at]
 	line := strings.Count(before, "\n") + 1
 	return &TemplateError{
@@ -248,7 +248,7 @@ func isBlankRune(r rune) bool {
 }
 
 // atMost reads the N of max:N.
-func atMost(s string) (int, bool) {
+func parseMaxLength(s string) (int, bool) {
 	n, err := strconv.Atoi(strings.TrimSpace(s))
 	return n, err == nil && n >= 1 && n <= MaxRendered
 }

@@ -26,7 +26,7 @@ func parseFilters(s string) (out []filter, err error) {
 		case "max":
 			ok := false
 			if i++; i < len(words) {
-				f.n, ok = atMost(words[i])
+				f.n, ok = parseMaxLength(words[i])
 			}
 			if !ok {
 				return nil, fmt.Errorf("max needs a number of characters, as in {{name:max:20}}")
@@ -133,7 +133,7 @@ func cutTail(dst []byte, from, n int) []byte {
 	for end > from && end < len(dst) {
 		next, _ := utf8.DecodeRune(dst[end:])
 		last, size := utf8.DecodeLastRune(dst[from:end])
-		if !joins(next) && last != zeroWidthJoiner {
+		if !extendsCharacter(next) && last != zeroWidthJoiner {
 			break
 		}
 		end -= size
@@ -147,6 +147,6 @@ func cutTail(dst []byte, from, n int) []byte {
 const zeroWidthJoiner = '\u200d'
 
 // joins reports whether a rune belongs to the character before it.
-func joins(r rune) bool {
+func extendsCharacter(r rune) bool {
 	return unicode.Is(unicode.M, r) || r == zeroWidthJoiner || r >= '\U0001F3FB' && r <= '\U0001F3FF'
 }

@@ -36,7 +36,7 @@ func Transliterate(body string) (out string, changed int) {
 			b.WriteRune(r)
 			continue
 		}
-		plain, ok := plainOf(r)
+		plain, ok := gsm7Form(r)
 		if !ok || size == 1 && r == utf8.RuneError {
 			return body, 0
 		}
@@ -58,7 +58,7 @@ func inGSM7(r rune) bool {
 }
 
 // plainOf writes one character in GSM-7, if it means the same.
-func plainOf(r rune) (string, bool) {
+func gsm7Form(r rune) (string, bool) {
 	switch {
 	case r >= 0xFF01 && r <= 0xFF5E: // full-width ASCII
 		r -= 0xFF01 - '!'

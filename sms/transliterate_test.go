@@ -103,15 +103,15 @@ func TestWhyNamesTheCharacterThatCosts(t *testing.T) {
 			"UCS-2 because of ’ (U+2019, a curly apostrophe) at character 3", true},
 		{"several", "‘a’ – ‘" + x(100), sms.UCS2Cause{First: '‘', At: 1, Count: 4, Kinds: 3, Characters: 107, Segments: 2, Without: 1, Transliterated: 1},
 			"UCS-2 because of ‘ (U+2018, a curly quote) at character 1, and 3 more", true},
-		{"an emoji", x(80) + "😀", sms.UCS2Cause{First: '😀', At: 81, Count: 1, Kinds: 1, Characters: 81, Segments: 2, Without: 1, Keeps: '😀', KeepsAt: 81},
+		{"an emoji", x(80) + "😀", sms.UCS2Cause{First: '😀', At: 81, Count: 1, Kinds: 1, Characters: 81, Segments: 2, Without: 1, Untransliterable: '😀', UntransliterableAt: 81},
 			"UCS-2 because of 😀 (U+1F600, an emoji or symbol) at character 81", true},
-		{"an emoji among quotes", "‘a’ 😀" + x(80), sms.UCS2Cause{First: '‘', At: 1, Count: 3, Kinds: 3, Characters: 85, Segments: 2, Without: 1, Keeps: '😀', KeepsAt: 5},
+		{"an emoji among quotes", "‘a’ 😀" + x(80), sms.UCS2Cause{First: '‘', At: 1, Count: 3, Kinds: 3, Characters: 85, Segments: 2, Without: 1, Untransliterable: '😀', UntransliterableAt: 5},
 			"UCS-2 because of ‘ (U+2018, a curly quote) at character 1, and 2 more", true},
 		{"an accent apart", "Jose\u0301" + x(70), sms.UCS2Cause{First: '\u0301', At: 5, Count: 1, Kinds: 1, Characters: 75, Segments: 2, Without: 1, Transliterated: 1},
 			"UCS-2 because of U+0301 (an accent that stands behind its letter) at character 5", true},
 		{"nothing to gain", "It’s", sms.UCS2Cause{First: '’', At: 3, Count: 1, Kinds: 1, Characters: 4, Segments: 1, Without: 1, Transliterated: 1},
 			"UCS-2 because of ’ (U+2019, a curly apostrophe) at character 3", false},
-		{"another language", strings.Repeat("Привет ", 15), sms.UCS2Cause{First: 'П', At: 1, Count: 90, Kinds: 6, Characters: 105, Segments: 2, Without: 1, Keeps: 'П', KeepsAt: 1},
+		{"another language", strings.Repeat("Привет ", 15), sms.UCS2Cause{First: 'П', At: 1, Count: 90, Kinds: 6, Characters: 105, Segments: 2, Without: 1, Untransliterable: 'П', UntransliterableAt: 1},
 			"UCS-2 because of П (U+041F, a Cyrillic letter) at character 1, and 89 more", false},
 	}
 	for _, tt := range tests {

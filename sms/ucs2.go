@@ -23,8 +23,8 @@ type UCS2Cause struct {
 	Transliterated int
 	// Keeps is the first character that Transliterate has no other form for, and
 	// KeepsAt where it stands; 0 if there is none.
-	Keeps   rune
-	KeepsAt int
+	Untransliterable   rune
+	UntransliterableAt int
 }
 
 // Why says what makes a body UCS-2; ok is false if nothing does.
@@ -45,8 +45,8 @@ func ExplainUCS2(body string) (c UCS2Cause, ok bool) {
 			c.First, c.At = r, c.Characters
 		}
 		seen[r] = struct{}{}
-		if _, has := plainOf(r); !has && c.Keeps == 0 {
-			c.Keeps, c.KeepsAt = r, c.Characters
+		if _, has := gsm7Form(r); !has && c.Untransliterable == 0 {
+			c.Untransliterable, c.UntransliterableAt = r, c.Characters
 		}
 	}
 	c.Kinds = len(seen)
@@ -54,7 +54,7 @@ func ExplainUCS2(body string) (c UCS2Cause, ok bool) {
 	c.Without, _ = Segments(plain.String())
 	if out, changed := Transliterate(body); changed > 0 {
 		c.Transliterated, _ = Segments(out)
-		c.Keeps, c.KeepsAt = 0, 0
+		c.Untransliterable, c.UntransliterableAt = 0, 0
 	}
 	return c, true
 }
@@ -90,7 +90,7 @@ func runeName(r rune) string {
 	if p, ok := plainForms[r]; ok {
 		return p.name
 	}
-	plain, isPlain := plainOf(r)
+	plain, isPlain := gsm7Form(r)
 	switch {
 	case r == utf8.RuneError:
 		return "a character that could not be read"

@@ -17,13 +17,13 @@ func wording(c producer.Campaign) []string {
 	}
 	if len(t.Fields()) > 0 {
 		// How long it gets, each recipient's values decide.
-		if why.Keeps == 0 && c.Transliterate || why.Count > 3 && why.Count*10 > why.Characters {
+		if why.Untransliterable == 0 && c.Transliterate || why.Count > 3 && why.Count*10 > why.Characters {
 			return nil
 		}
 		line := "every message is " + why.String()
 		if c.Transliterate {
 			line += keeps(why)
-		} else if why.Keeps == 0 {
+		} else if why.Untransliterable == 0 {
 			line += "; --transliterate writes what it can in GSM-7"
 		}
 		return []string{line}
@@ -52,8 +52,8 @@ func wording(c producer.Campaign) []string {
 
 // keeps says why nothing was transliterated.
 func keeps(why sms.UCS2Cause) string {
-	if why.Keeps == 0 {
+	if why.Untransliterable == 0 {
 		return "; transliterated it would take more"
 	}
-	return fmt.Sprintf("; nothing was transliterated: there is no other form of %s at character %d", sms.DescribeRune(why.Keeps), why.KeepsAt)
+	return fmt.Sprintf("; nothing was transliterated: there is no other form of %s at character %d", sms.DescribeRune(why.Untransliterable), why.UntransliterableAt)
 }
