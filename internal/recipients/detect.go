@@ -10,7 +10,7 @@ import (
 )
 
 // content is what a list turns out to be.
-type content struct {
+type detected struct {
 	format   Format // Auto: a table or a plain list, which its first line tells
 	encoding string // Auto: UTF-8 or Windows-1252, which its first foreign letter tells
 	bom      int    // bytes of a byte order mark
@@ -31,7 +31,7 @@ const (
 )
 
 // notLists are beginnings of files that people send instead.
-var notLists = []struct{ magic, problem string }{
+var otherFormats = []struct{ magic, problem string }{
 	{"\xd0\xcf\x11\xe0", "is a workbook of the old kind (.xls), or one with a password: save it as .xlsx without a password, or as CSV UTF-8"},
 	{"%PDF", "is a PDF: export the list as CSV or .xlsx"},
 	{"{\\rtf", "is a text document: save it as plain text or CSV"},
@@ -56,25 +56,27 @@ func Detect(head []byte, o Options) error {
 	return err
 }
 
-func detect(head []byte, o Options) (c content, err error) {
-	fault := func(problem string) (content, error) { return content{}, &Error{Where: o.Name + " ", Problem: problem} }
+func detect(head []byte, o Options) (c detected, err error) {
+	fault := func(problem string) (detected, error) {
+		return detected{}, &Error{Where: o.Name + " ", Problem: problem}
+	}
 	if !slices.Contains([]Format{Auto, CSV, Plain, XLSX, JSONL}, o.Format) {
-		return content{}, &Error{Where: "--format: ", Problem: "it must be csv, xlsx, jsonl or plain"}
+		return detected{}, &Error{Where: "--format: ", Problem: "it must be csv, xlsx, jsonl or plain"}
 	}
 	encoding, known := encodingNamed(o.Encoding)
 	if !known {
-		return content{}, &Error{Where: "--encoding: ", Problem: "it must be " + strings.Join(Encodings, ", ")}
+		return detected{}, &Error{Where: "--encoding: ", Problem: "it must be " + strings.Join(Encodings, ", ")}
 	}
 	if o.Sheet != "" && len(head) > 0 && !bytes.HasPrefix(head, []byte("PK\x03\x04")) {
 		return fault("is no workbook, and has no sheets: leave out --sheet")
 	}
-	for _, x := range notLists {
+	for _, x := range otherFormats {
 		begin := string(head[:min(len(head), len(x.magic))])
 		if begin == x.magic || x.magic[0] == '<' && strings.EqualFold(begin, x.magic) {
 			return fault(x.problem)
 		}
 	}
-	c = content{format: o.Format, encoding: encoding}
+	c = detected{format: o.Format, encoding: encoding}
 	switch {
 	case bytes.HasPrefix(head, []byte("PK\x03\x04")):
 		if o.Format != Auto && o.Format != XLSX {
@@ -113,7 +115,7 @@ func encodingNamed(name string) (string, bool) {
 
 // findEncoding goes by a byte order mark, then by what was asked for, then by where
 // the zero bytes are: UTF-16 has one in each pair of most texts.
-func (c *content) findEncoding(head []byte, asked string) (problem string) {
+func (c *detected) findEncoding(head []byte, asked string) (problem string) {
 	mark := ""
 	switch {
 	case bytes.HasPrefix(head, []byte("\xef\xbb\xbf")):
@@ -173,11 +175,11 @@ func firstLine(b []byte) []byte {
 
 // letters turns the bytes of a field into UTF-8, and finds out what they are: ASCII is
 // both, and the first other letter decides for the whole file.
-type letters struct {
+type charset struct {
 	encoding string
 	// since is the line that has decided; 0: it was asked for, or a mark said so.
-	since int
-	buf   []byte
+	decidedAt int
+	buf       []byte
 }
 
 // windows are the letters of Windows-1252 from 0x80 to 0x9f; from there on they are
@@ -196,13 +198,13 @@ func isASCII(b []byte) bool {
 
 // field returns a field of that line in UTF-8, valid until the next call; what it may
 // not be is not empty if the bytes contradict those before.
-func (l *letters) field(b []byte, line int) (out []byte, problem string) {
+func (l *charset) decode(b []byte, line int) (out []byte, problem string) {
 	if isASCII(b) {
 		return b, ""
 	}
 	valid := utf8.Valid(b)
 	if l.encoding == "" {
-		l.since = line
+		l.decidedAt = line
 		if l.encoding = encodingUTF8; !valid {
 			l.encoding = encodingWindows
 		}
@@ -212,7 +214,7 @@ func (l *letters) field(b []byte, line int) (out []byte, problem string) {
 		return b, ""
 	case l.encoding == encodingUTF8:
 		return nil, "is not UTF-8, as the rest is"
-	case l.since > 0 && valid:
+	case l.decidedAt > 0 && valid:
 		return nil, "is UTF-8, and the rest Windows-1252"
 	}
 	out, known := l.fromWindows(b)
@@ -223,27 +225,27 @@ func (l *letters) field(b []byte, line int) (out []byte, problem string) {
 }
 
 // decided names the line that has decided what the bytes are.
-func (l *letters) decided() string {
-	if l.since == 0 {
+func (l *charset) sinceLine() string {
+	if l.decidedAt == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" (since line %d)", l.since)
+	return fmt.Sprintf(" (since line %d)", l.decidedAt)
 }
 
 // number is a field that is only looked at for a number: it decides nothing, and
 // nothing contradicts it.
-func (l *letters) number(b []byte) []byte {
+func (l *charset) decodeNumber(b []byte) []byte {
 	if isASCII(b) || l.encoding != encodingWindows && utf8.Valid(b) {
 		return b
 	}
-	if l.since > 0 && utf8.Valid(b) {
+	if l.decidedAt > 0 && utf8.Valid(b) {
 		return b
 	}
 	out, _ := l.fromWindows(b)
 	return out
 }
 
-func (l *letters) fromWindows(b []byte) (out []byte, known bool) {
+func (l *charset) fromWindows(b []byte) (out []byte, known bool) {
 	l.buf, known = l.buf[:0], true
 	for _, c := range b {
 		r := rune(c)

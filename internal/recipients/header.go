@@ -27,48 +27,48 @@ func (h *header) wants(column int) bool { return slices.Contains(h.fields, colum
 
 // findHeader finds the columns in a text's first line, and what separates them; the
 // header is nil if the line is a bare number.
-func (p *reading) findHeader(first string) (comma byte, h *header, err error) {
+func (p *listReader) findHeader(first string) (comma byte, h *header, err error) {
 	line := p.in.n + 1
 	var widest []string
 	for _, comma := range []byte(",;\t") {
 		cells := p.headerCells(comma)
 		if len(cells) > MaxColumns {
-			return 0, nil, p.faultAt(line, "the header has more than %d columns", MaxColumns)
+			return 0, nil, p.lineError(line, "the header has more than %d columns", MaxColumns)
 		}
 		if len(cells) > len(widest) {
 			widest = cells
 		}
-		if h, err := p.match(cells); h != nil || err != nil {
+		if h, err := p.matchHeader(cells); h != nil || err != nil {
 			if err != nil {
-				err = p.faultAt(line, "%v", err)
+				err = p.lineError(line, "%v", err)
 			}
 			return comma, h, err
 		}
 	}
 	if p.o.Column == "" && isNumberLike([]byte(first)) {
 		if len(p.o.Fields) > 0 {
-			return 0, nil, p.noFields(line)
+			return 0, nil, p.noFieldColumns(line)
 		}
 		return 0, nil, nil
 	}
-	return 0, nil, p.faultAt(line, "%v", p.noNumbers(widest))
+	return 0, nil, p.lineError(line, "%v", p.noNumberColumn(widest))
 }
 
 // headerCells reads the header as if that separated its cells.
-func (p *reading) headerCells(comma byte) (cells []string) {
-	c := &records{lines: newLines(bytes.NewReader(p.in.head())), comma: comma}
+func (p *listReader) headerCells(comma byte) (cells []string) {
+	c := &records{lines: newLines(bytes.NewReader(p.in.peek())), comma: comma}
 	record, err := c.next()
 	if err != nil {
 		return nil
 	}
 	for _, cell := range record {
-		cells = append(cells, string(p.letters.number(cell)))
+		cells = append(cells, string(p.letters.decodeNumber(cell)))
 	}
 	return cells
 }
 
 // match finds the columns that are wanted; nil if there is none of numbers.
-func (l *List) match(cells []string) (*header, error) {
+func (l *List) matchHeader(cells []string) (*header, error) {
 	wanted := func(cell string) bool { return slices.Contains(numberColumns, sms.FieldKey(cell)) }
 	if l.o.Column != "" {
 		wanted = func(cell string) bool {
@@ -87,7 +87,7 @@ func (l *List) match(cells []string) (*header, error) {
 		named := func(cell string) bool { return sms.FieldKey(cell) == key }
 		at := slices.IndexFunc(cells, named)
 		if at < 0 {
-			return nil, fmt.Errorf("the text has {{%s}}, and the header no column of that name; it has %s", key, shown(cells))
+			return nil, fmt.Errorf("the text has {{%s}}, and the header no column of that name; it has %s", key, describeColumns(cells))
 		}
 		if slices.ContainsFunc(cells[at+1:], named) {
 			return nil, fmt.Errorf("the header has two columns for {{%s}}: rename one of them", key)
@@ -97,16 +97,16 @@ func (l *List) match(cells []string) (*header, error) {
 	return h, nil
 }
 
-func (l *List) noNumbers(cells []string) error {
+func (l *List) noNumberColumn(cells []string) error {
 	if l.o.Column != "" {
-		return fmt.Errorf("the header has no column %q; it has %s", l.o.Column, shown(cells))
+		return fmt.Errorf("the header has no column %q; it has %s", l.o.Column, describeColumns(cells))
 	}
 	return fmt.Errorf("no column of numbers: the header must name one %s (or another with --column), "+
-		"or every line be one number; it has %s", NumberColumns, shown(cells))
+		"or every line be one number; it has %s", NumberColumns, describeColumns(cells))
 }
 
 // shown is what a header has, and nothing that may be somebody's number.
-func shown(cells []string) string {
+func describeColumns(cells []string) string {
 	var out []string
 	for _, c := range cells {
 		if strings.ContainsAny(c, "0123456789") {

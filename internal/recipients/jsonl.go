@@ -17,7 +17,7 @@ import (
 
 // objects reads one JSON object a line. The first is the header: it must name what
 // is wanted, if only with null; a later one may leave it out.
-func (p *reading) objects(take func(producer.Recipient) bool) (rows int, err error) {
+func (p *listReader) jsonRecipients(take func(producer.Recipient) bool) (rows int, err error) {
 	var h *header
 	var names []string // of the first object's members, by column
 	members := map[string]json.RawMessage{}
@@ -28,52 +28,52 @@ func (p *reading) objects(take func(producer.Recipient) bool) (rows int, err err
 		case errors.Is(err, io.EOF):
 			return rows, nil
 		case err != nil:
-			return rows, p.broken(err)
+			return rows, p.readError(err)
 		}
 		if line = bytes.TrimSpace(line); len(line) == 0 {
 			continue
 		}
-		p.began = true
+		p.foundContent = true
 		clear(members)
-		if err := p.object(line, members); err != nil {
+		if err := p.parseObject(line, members); err != nil {
 			return rows, err
 		}
 		if h == nil {
 			names = slices.Sorted(maps.Keys(members))
-			if h, err = p.match(names); err == nil && h == nil {
-				err = p.noNumbers(names)
+			if h, err = p.matchHeader(names); err == nil && h == nil {
+				err = p.noNumberColumn(names)
 			}
 			if err != nil {
-				return rows, p.faultAt(p.line, "%s", strings.ReplaceAll(err.Error(), "header", "first object"))
+				return rows, p.lineError(p.line, "%s", strings.ReplaceAll(err.Error(), "header", "first object"))
 			}
 		}
 		rows++
-		r, err := p.member(members, names, h)
+		r, err := p.recipientFromObject(members, names, h)
 		if err != nil || !take(r) {
 			return rows, err
 		}
 	}
 }
 
-func (p *reading) object(line []byte, members map[string]json.RawMessage) error {
+func (p *listReader) parseObject(line []byte, members map[string]json.RawMessage) error {
 	if !utf8.Valid(line) {
-		return p.faultAt(p.line, "this is not UTF-8, which JSON has to be")
+		return p.lineError(p.line, "this is not UTF-8, which JSON has to be")
 	}
 	if line[0] != '{' {
-		return p.faultAt(p.line, "this is no JSON object: write one a line, such as {\"phone\": \"0712345678\"}")
+		return p.lineError(p.line, "this is no JSON object: write one a line, such as {\"phone\": \"0712345678\"}")
 	}
 	if err := json.Unmarshal(line, &members); err != nil {
 		hint := ""
 		if p.in.n == 1 {
 			hint = "; an object must stand on one line, as jq -c writes it"
 		}
-		return p.faultAt(p.line, "this is no JSON object: %v%s", err, hint)
+		return p.lineError(p.line, "this is no JSON object: %v%s", err, hint)
 	}
 	return nil
 }
 
 // member picks out of an object what is wanted.
-func (p *reading) member(members map[string]json.RawMessage, names []string, h *header) (producer.Recipient, error) {
+func (p *listReader) recipientFromObject(members map[string]json.RawMessage, names []string, h *header) (producer.Recipient, error) {
 	find := func(name string) json.RawMessage {
 		if v, ok := members[name]; ok {
 			return v
@@ -89,7 +89,7 @@ func (p *reading) member(members map[string]json.RawMessage, names []string, h *
 		name := names[h.fields[i]]
 		value, ok := scalar(find(name), false)
 		if !ok {
-			return producer.Recipient{}, p.faultAt(p.line, "%.30q must be a string or a number", name)
+			return producer.Recipient{}, p.lineError(p.line, "%.30q must be a string or a number", name)
 		}
 		if value = strings.TrimSpace(value); len(value) > MaxField {
 			return producer.Recipient{}, p.fieldTooLong(key, len(value))
@@ -98,7 +98,7 @@ func (p *reading) member(members map[string]json.RawMessage, names []string, h *
 	}
 	number, ok := scalar(find(names[h.number]), true)
 	if !ok {
-		return producer.Recipient{}, p.faultAt(p.line, "%.30q must be a string or a number", names[h.number])
+		return producer.Recipient{}, p.lineError(p.line, "%.30q must be a string or a number", names[h.number])
 	}
 	return producer.Recipient{Number: number, Fields: p.fields}, nil
 }

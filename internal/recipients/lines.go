@@ -55,7 +55,7 @@ func (l *lines) next() ([]byte, error) {
 }
 
 // first returns the first line that is not blank, and has it read once more.
-func (l *lines) first() ([]byte, error) {
+func (l *lines) firstNonBlank() ([]byte, error) {
 	for {
 		line, err := l.next()
 		if err != nil {
@@ -76,7 +76,7 @@ func (l *lines) unread(line []byte) {
 }
 
 // head is what lies ahead, as much of it as a line may have.
-func (l *lines) head() []byte {
+func (l *lines) peek() []byte {
 	ahead, _ := l.in.Peek(MaxLine) // an error comes again with the next read
 	if !l.again {
 		return ahead

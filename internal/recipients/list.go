@@ -99,14 +99,14 @@ func New(src io.ReaderAt, size int64, o Options) *List {
 func (l *List) All() iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
 		l.line, l.sheet, l.hidden = 0, "", 0
-		p := &reading{List: l}
-		rows, err := p.each(func(r producer.Recipient) bool { return yield(r, nil) })
+		p := &listReader{List: l}
+		rows, err := p.readAll(func(r producer.Recipient) bool { return yield(r, nil) })
 		switch {
 		case err != nil:
-		case rows == 0 && !p.began:
-			err = l.fault("is empty: there are no recipients")
+		case rows == 0 && !p.foundContent:
+			err = l.fileError("is empty: there are no recipients")
 		case rows == 0:
-			err = l.fault("has a header and no recipients")
+			err = l.fileError("has a header and no recipients")
 		}
 		if err != nil {
 			yield(producer.Recipient{}, err)
@@ -131,25 +131,25 @@ func (l *List) Line() int { return l.line }
 func (l *List) Hidden() int { return l.hidden }
 
 // fault is of the whole file.
-func (l *List) fault(format string, args ...any) error {
+func (l *List) fileError(format string, args ...any) error {
 	return &Error{Where: l.o.Name + " ", Problem: fmt.Sprintf(format, args...)}
 }
 
 // faultAt is of one line.
-func (l *List) faultAt(line int, format string, args ...any) error {
+func (l *List) lineError(line int, format string, args ...any) error {
 	return &Error{Where: fmt.Sprintf("%s:%d: ", l.o.Name, line), Problem: fmt.Sprintf(format, args...)}
 }
 
 // faultIn is of the place read last.
-func (l *List) faultIn(format string, args ...any) error {
+func (l *List) errorHere(format string, args ...any) error {
 	if l.line == 0 {
-		return l.fault(format, args...)
+		return l.fileError(format, args...)
 	}
 	return &Error{Where: l.Where() + ": ", Problem: fmt.Sprintf(format, args...)}
 }
 
 func (l *List) fieldTooLong(key string, n int) error {
-	return l.faultIn("the field %s has %d bytes, at most %d are taken", key, n, MaxField)
+	return l.errorHere("the field %s has %d bytes, at most %d are taken", key, n, MaxField)
 }
 
 // arena makes many short strings of a few long ones.

@@ -40,7 +40,7 @@ func (r *records) next() ([][]byte, error) {
 		}
 		r.line = r.lines.n
 		if bytes.IndexByte(line, '"') >= 0 {
-			return r.quoted(line)
+			return r.readQuotedRecord(line)
 		}
 		r.fields = r.fields[:0]
 		for {
@@ -56,12 +56,12 @@ func (r *records) next() ([][]byte, error) {
 }
 
 // quoted reads a record in which there are quotes, and which may go on in further lines.
-func (r *records) quoted(line []byte) ([][]byte, error) {
+func (r *records) readQuotedRecord(line []byte) ([][]byte, error) {
 	r.unquoted, r.ends = r.unquoted[:0], r.ends[:0]
 	for more := true; more; {
 		if len(line) > 0 && line[0] == '"' {
 			var err error
-			if line, more, err = r.inQuotes(line[1:]); err != nil {
+			if line, more, err = r.readQuotedField(line[1:]); err != nil {
 				return nil, err
 			}
 		} else {
@@ -88,7 +88,7 @@ func (r *records) quoted(line []byte) ([][]byte, error) {
 
 // inQuotes reads on behind the quote that opens a field, and returns what is left of
 // the line behind it, and whether another field follows.
-func (r *records) inQuotes(line []byte) (rest []byte, more bool, err error) {
+func (r *records) readQuotedField(line []byte) (rest []byte, more bool, err error) {
 	for {
 		i := bytes.IndexByte(line, '"')
 		if i < 0 {

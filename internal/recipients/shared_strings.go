@@ -12,7 +12,7 @@ import (
 
 // texts are the texts that the cells of a workbook share, which may be more than fit
 // into memory: beyond some they go to a file.
-type texts struct {
+type sharedStrings struct {
 	part *zip.File
 	n    int
 	// marks are where each block of blockTexts texts begins.
@@ -28,14 +28,14 @@ type texts struct {
 }
 
 const (
-	textsInMemory = 4 << 20
-	blockTexts    = 64
-	blocksKept    = 256
+	stringsInMemory = 4 << 20
+	stringsPerBlock = 64
+	blocksKept      = 256
 )
 
 // load reads them all.
-func (t *texts) load(w *workbook) (err error) {
-	in, err := w.open(t.part, maxTexts)
+func (t *sharedStrings) load(w *workbook) (err error) {
+	in, err := w.open(t.part, maxSharedStrings)
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func (t *texts) load(w *workbook) (err error) {
 		case xml.CharData:
 			if inText {
 				if text = append(text, e...); len(text) > maxToken {
-					return w.faultIn("a cell has more than %d bytes", maxToken)
+					return w.errorHere("a cell has more than %d bytes", maxToken)
 				}
 			}
 		case xml.EndElement:
@@ -81,8 +81,8 @@ func (t *texts) load(w *workbook) (err error) {
 	}
 }
 
-func (t *texts) add(text []byte) error {
-	if t.n%blockTexts == 0 {
+func (t *sharedStrings) add(text []byte) error {
+	if t.n%stringsPerBlock == 0 {
 		t.marks = append(t.marks, t.size)
 	}
 	t.n++
@@ -90,12 +90,12 @@ func (t *texts) add(text []byte) error {
 	t.mem = binary.AppendUvarint(t.mem, uint64(len(text)))
 	t.mem = append(t.mem, text...)
 	t.size += int64(len(t.mem) - before)
-	return t.spill(textsInMemory)
+	return t.spill(stringsInMemory)
 }
 
 // spill writes what is in memory to the file, if it is more than so much, and once
 // there is a file.
-func (t *texts) spill(beyond int) (err error) {
+func (t *sharedStrings) spill(beyond int) (err error) {
 	if len(t.mem) <= beyond || beyond == 0 && t.file == nil {
 		return nil
 	}
@@ -111,7 +111,7 @@ func (t *texts) spill(beyond int) (err error) {
 	return err
 }
 
-func (t *texts) close() {
+func (t *sharedStrings) close() {
 	if t == nil || t.file == nil {
 		return
 	}
@@ -124,15 +124,15 @@ func (t *texts) close() {
 var errNoText = errors.New("a cell has a text that is not there")
 
 // at returns the text of that number, valid until the next call.
-func (t *texts) at(i int) ([]byte, error) {
+func (t *sharedStrings) at(i int) ([]byte, error) {
 	if t == nil || i < 0 || i >= t.n {
 		return nil, errNoText
 	}
-	b, err := t.block(i / blockTexts)
+	b, err := t.block(i / stringsPerBlock)
 	if err != nil {
 		return nil, err
 	}
-	for range i % blockTexts {
+	for range i % stringsPerBlock {
 		n, w := binary.Uvarint(b)
 		b = b[w+int(n):]
 	}
@@ -140,7 +140,7 @@ func (t *texts) at(i int) ([]byte, error) {
 	return b[w : w+int(n)], nil
 }
 
-func (t *texts) block(k int) ([]byte, error) {
+func (t *sharedStrings) block(k int) ([]byte, error) {
 	from, to := t.marks[k], t.size
 	if k+1 < len(t.marks) {
 		to = t.marks[k+1]

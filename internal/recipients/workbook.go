@@ -17,10 +17,10 @@ const (
 	// MaxSheetRows is how many rows a sheet may have.
 	MaxSheetRows = 1 << 20
 
-	maxDirectory = 1 << 20 // of the archive; a real one has some dozens of files
-	maxPart      = 16 << 20
-	maxSheet     = 2 << 30
-	maxTexts     = 512 << 20
+	maxDirectory     = 1 << 20 // of the archive; a real one has some dozens of files
+	maxPart          = 16 << 20
+	maxSheet         = 2 << 30
+	maxSharedStrings = 512 << 20
 	// maxRatio is between what packed and unpacked sheets may have: real ones have 10
 	// to 30, deflate ends at 1032.
 	maxRatio = 300
@@ -37,11 +37,11 @@ const (
 // to 2.8, both within 25 to 46 MB; with RawCellValue it was 3.3 to 4.6.
 type workbook struct {
 	*List
-	file  archive
-	files map[string]*zip.File
-	sheet string
-	part  *zip.File
-	texts *texts
+	file          archive
+	files         map[string]*zip.File
+	sheet         string
+	part          *zip.File
+	sharedStrings *sharedStrings
 	// dates are the cell styles that show a number as a date, by their index.
 	dates map[int]dateStyle
 	// since1904: dates are counted from 1904 on, as the first Macs did.
@@ -53,7 +53,7 @@ type relation struct{ id, kind, target string }
 
 func (l *List) openWorkbook() (*workbook, error) {
 	if l.size > MaxWorkbook {
-		return nil, l.fault("has %d MB, a workbook may have %d: save it as CSV UTF-8", l.size>>20, MaxWorkbook>>20)
+		return nil, l.fileError("has %d MB, a workbook may have %d: save it as CSV UTF-8", l.size>>20, MaxWorkbook>>20)
 	}
 	w := &workbook{List: l, file: archive{src: l.src, left: maxDirectory}, files: map[string]*zip.File{}}
 	z, err := zip.NewReader(&w.file, l.size)
@@ -61,9 +61,9 @@ func (l *List) openWorkbook() (*workbook, error) {
 	case err != nil && w.file.err != nil:
 		return nil, w.file.err
 	case errors.Is(err, errDirectory):
-		return nil, l.fault("is no workbook that Excel has written: it has too many parts")
+		return nil, l.fileError("is no workbook that Excel has written: it has too many parts")
 	case err != nil:
-		return nil, l.fault("is a damaged workbook: save it again")
+		return nil, l.fileError("is a damaged workbook: save it again")
 	}
 	w.file.open = true
 	for _, f := range z.File {
@@ -85,7 +85,7 @@ func (w *workbook) findSheet() error {
 	}
 	book := w.files[strings.ToLower(main)]
 	if book == nil || !strings.HasSuffix(main, ".xml") {
-		return w.fault("is an archive, but no Excel workbook (.xlsx): save it as one, or as CSV UTF-8")
+		return w.fileError("is an archive, but no Excel workbook (.xlsx): save it as one, or as CSV UTF-8")
 	}
 	var names, ids []string
 	err := w.scan(book, maxPart, func(e xml.StartElement) {
@@ -112,7 +112,7 @@ func (w *workbook) findSheet() error {
 		switch part := w.files[strings.ToLower(r.target)]; {
 		case part == nil:
 		case strings.HasSuffix(r.kind, "/sharedStrings"):
-			w.texts = &texts{part: part}
+			w.sharedStrings = &sharedStrings{part: part}
 		case strings.HasSuffix(r.kind, "/styles"):
 			if err := w.readStyles(part); err != nil {
 				return err
@@ -125,15 +125,15 @@ func (w *workbook) findSheet() error {
 			continue
 		}
 		if w.part = w.files[strings.ToLower(r.target)]; w.part == nil || !strings.HasSuffix(r.kind, "/worksheet") {
-			return w.fault("has no rows in its sheet %.40q", name)
+			return w.fileError("has no rows in its sheet %.40q", name)
 		}
 		w.sheet = name
 		return nil
 	}
 	if w.o.Sheet != "" {
-		return w.fault("has no sheet %.40q; it has %.200q", w.o.Sheet, names)
+		return w.fileError("has no sheet %.40q; it has %.200q", w.o.Sheet, names)
 	}
-	return w.fault("has no sheet with rows")
+	return w.fileError("has no sheet with rows")
 }
 
 // relations reads a .rels file; what is not there has none.

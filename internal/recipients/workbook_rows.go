@@ -30,7 +30,7 @@ type row struct {
 }
 
 // at is the cell in that column, or nil.
-func (r *row) at(column int) *cell {
+func (r *row) cellAt(column int) *cell {
 	for i := range r.cells {
 		if r.cells[i].column == column {
 			return &r.cells[i]
@@ -40,15 +40,15 @@ func (r *row) at(column int) *cell {
 }
 
 // workbookRows reads the rows of a workbook's sheet.
-func (p *reading) workbookRows(take func(producer.Recipient) bool) (rows int, err error) {
+func (p *listReader) workbookRecipients(take func(producer.Recipient) bool) (rows int, err error) {
 	w, err := p.openWorkbook()
 	if err != nil {
 		return 0, err
 	}
 	p.sheet = w.sheet
-	if w.texts != nil {
-		defer w.texts.close()
-		if err := w.texts.load(w); err != nil {
+	if w.sharedStrings != nil {
+		defer w.sharedStrings.close()
+		if err := w.sharedStrings.load(w); err != nil {
 			return 0, err
 		}
 	}
@@ -60,7 +60,7 @@ func (p *reading) workbookRows(take func(producer.Recipient) bool) (rows int, er
 	var h *header
 	want := func(column int) bool { return h == nil || column == h.number || h.wants(column) }
 	for r := (&row{}); ; {
-		err := in.row(r, want)
+		err := in.nextRow(r, want)
 		switch {
 		case errors.Is(err, io.EOF):
 			return rows, nil
@@ -71,7 +71,7 @@ func (p *reading) workbookRows(take func(producer.Recipient) bool) (rows int, er
 		if !r.filled {
 			continue
 		}
-		p.began = true
+		p.foundContent = true
 		if h == nil {
 			plain := false
 			if h, plain, err = w.header(r); err != nil {
@@ -104,28 +104,28 @@ func (w *workbook) header(r *row) (h *header, plain bool, err error) {
 			return nil, false, err
 		}
 		if size += len(text); size > MaxLine {
-			return nil, false, w.faultIn("the header is longer than %d bytes", MaxLine)
+			return nil, false, w.errorHere("the header is longer than %d bytes", MaxLine)
 		}
 		for len(names) <= c.column {
 			names = append(names, "")
 		}
 		names[c.column] = string(text)
 	}
-	h, err = w.match(names)
+	h, err = w.matchHeader(names)
 	if h == nil && err == nil {
-		if filled := r.only(); filled >= 0 && w.o.Column == "" && len(w.o.Fields) == 0 && isNumberLike([]byte(names[filled])) {
+		if filled := r.onlyFilledColumn(); filled >= 0 && w.o.Column == "" && len(w.o.Fields) == 0 && isNumberLike([]byte(names[filled])) {
 			return &header{columns: MaxColumns, number: filled}, true, nil
 		}
-		err = w.noNumbers(names)
+		err = w.noNumberColumn(names)
 	}
 	if err != nil {
-		return nil, false, w.faultIn("%v", err)
+		return nil, false, w.errorHere("%v", err)
 	}
 	return h, false, nil
 }
 
 // only is the column of the one cell that is not empty, or -1.
-func (r *row) only() int {
+func (r *row) onlyFilledColumn() int {
 	column := -1
 	for _, c := range r.cells {
 		if len(c.raw) > 0 {
@@ -141,7 +141,7 @@ func (r *row) only() int {
 // recipient picks out of a row what is wanted.
 func (w *workbook) recipient(r *row, h *header) (out producer.Recipient, err error) {
 	for i, key := range w.o.Fields {
-		value, err := w.text(r.at(h.fields[i]), false)
+		value, err := w.text(r.cellAt(h.fields[i]), false)
 		if err != nil {
 			return out, err
 		}
@@ -150,7 +150,7 @@ func (w *workbook) recipient(r *row, h *header) (out producer.Recipient, err err
 		}
 		w.fields[key] = w.arena.string(value)
 	}
-	number, err := w.text(r.at(h.number), true)
+	number, err := w.text(r.cellAt(h.number), true)
 	if err != nil {
 		return out, err
 	}
@@ -167,11 +167,11 @@ func (w *workbook) text(c *cell, isNumber bool) ([]byte, error) {
 	case "s":
 		i, err := strconv.Atoi(string(bytes.TrimSpace(c.raw)))
 		if err != nil {
-			return nil, w.faultIn("the workbook is damaged: %v", errNoText)
+			return nil, w.errorHere("the workbook is damaged: %v", errNoText)
 		}
-		text, err := w.texts.at(i)
+		text, err := w.sharedStrings.at(i)
 		if errors.Is(err, errNoText) {
-			return nil, w.faultIn("the workbook is damaged: %v", err)
+			return nil, w.errorHere("the workbook is damaged: %v", err)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", w.o.Name, err)
@@ -189,14 +189,14 @@ func (w *workbook) text(c *cell, isNumber bool) ([]byte, error) {
 				return []byte(text), nil
 			}
 		}
-		return []byte(shownNumber(raw)), nil
+		return []byte(formatNumber(raw)), nil
 	}
 	return c.raw, nil // str, inlineStr, d and e
 }
 
 // row reads the next row, with the cells of the columns that are wanted; io.EOF
 // after the last.
-func (t *tokens) row(r *row, want func(column int) bool) error {
+func (t *xmlScanner) nextRow(r *row, want func(column int) bool) error {
 	r.cells, r.filled, r.count = r.cells[:0], false, 0
 	var c cell
 	last, inRow, inCell, inText, phonetic := -1, false, false, false, 0
@@ -210,12 +210,12 @@ func (t *tokens) row(r *row, want func(column int) bool) error {
 			switch e.Name.Local {
 			case "row":
 				inRow = true
-				if err := t.number(r, e); err != nil {
+				if err := t.startRow(r, e); err != nil {
 					return err
 				}
 			case "c":
 				if inCell = inRow; inCell {
-					if c, err = t.cell(r, e, last); err != nil {
+					if c, err = t.startCell(r, e, last); err != nil {
 						return err
 					}
 					last = c.column
@@ -233,7 +233,7 @@ func (t *tokens) row(r *row, want func(column int) bool) error {
 				continue
 			}
 			if len(c.raw)+len(e) > maxToken {
-				return t.w.faultIn("a cell has more than %d bytes", maxToken)
+				return t.w.errorHere("a cell has more than %d bytes", maxToken)
 			}
 			c.raw = append(c.raw, e...)
 		case xml.EndElement:
@@ -251,8 +251,8 @@ func (t *tokens) row(r *row, want func(column int) bool) error {
 					r.filled = len(bytes.TrimSpace(text)) > 0
 				}
 				if inCell && want(c.column) {
-					if t.held(r) > maxRow {
-						return t.w.faultIn("the row has more than %d bytes", maxRow)
+					if t.keptBytes(r) > maxRow {
+						return t.w.errorHere("the row has more than %d bytes", maxRow)
 					}
 					r.cells = append(r.cells, c)
 				}
@@ -269,7 +269,7 @@ func (t *tokens) row(r *row, want func(column int) bool) error {
 // maxRow bounds the cells of a row that are kept, in bytes.
 const maxRow = 1 << 20
 
-func (t *tokens) held(r *row) (n int) {
+func (t *xmlScanner) keptBytes(r *row) (n int) {
 	if len(r.cells)%64 != 0 {
 		return 0 // asked now and then
 	}
@@ -280,26 +280,26 @@ func (t *tokens) held(r *row) (n int) {
 }
 
 // number gives a row its number.
-func (t *tokens) number(r *row, e xml.StartElement) error {
+func (t *xmlScanner) startRow(r *row, e xml.StartElement) error {
 	r.number++
 	if n, err := strconv.Atoi(attribute(e, "r")); err == nil && n > r.number {
 		r.number = n
 	}
 	r.hidden, _ = strconv.ParseBool(attribute(e, "hidden")) // false if it says nothing
 	if t.w.line = r.number; r.number > MaxSheetRows {
-		return t.w.faultIn("a sheet may have %d rows: save it as CSV UTF-8", MaxSheetRows)
+		return t.w.errorHere("a sheet may have %d rows: save it as CSV UTF-8", MaxSheetRows)
 	}
 	return nil
 }
 
 // cell begins a cell.
-func (t *tokens) cell(r *row, e xml.StartElement, last int) (cell, error) {
+func (t *xmlScanner) startCell(r *row, e xml.StartElement, last int) (cell, error) {
 	c := cell{column: last + 1, kind: attribute(e, "t")}
 	if at, ok := columnOf(attribute(e, "r")); ok {
 		c.column = at
 	}
 	if r.count++; c.column >= MaxColumns || r.count > MaxColumns {
-		return c, t.w.faultIn("a row may have %d columns", MaxColumns)
+		return c, t.w.errorHere("a row may have %d columns", MaxColumns)
 	}
 	if style := attribute(e, "s"); style != "" {
 		c.style, _ = strconv.Atoi(style) // 0, which is no date, if it is none

@@ -18,7 +18,7 @@ const (
 )
 
 // builtinDates are the number formats that need no definition, ECMA-376 part 1, 18.8.30.
-func builtinDates(id int) dateStyle {
+func builtinDateStyle(id int) dateStyle {
 	switch {
 	case id >= 14 && id <= 17, id >= 27 && id <= 31, id == 36, id >= 50 && id <= 58:
 		return isDate
@@ -42,7 +42,7 @@ func (w *workbook) readStyles(f *zip.File) error {
 		switch e.Name.Local {
 		case "numFmt":
 			if len(custom) < maxStyles {
-				custom[attribute(e, "numFmtId")] = formatCode(attribute(e, "formatCode"))
+				custom[attribute(e, "numFmtId")] = parseFormatCode(attribute(e, "formatCode"))
 			}
 		case "cellXfs":
 			inCells = true
@@ -57,7 +57,7 @@ func (w *workbook) readStyles(f *zip.File) error {
 			if !ok {
 				number, err := strconv.Atoi(id)
 				if err == nil {
-					style = builtinDates(number)
+					style = builtinDateStyle(number)
 				}
 			}
 			if style != 0 {
@@ -70,7 +70,7 @@ func (w *workbook) readStyles(f *zip.File) error {
 
 // formatCode finds out whether a number format has letters of dates or of times,
 // outside of quotes, brackets and what a backslash protects.
-func formatCode(code string) (style dateStyle) {
+func parseFormatCode(code string) (style dateStyle) {
 	quoted, bracket := false, false
 	code, _, _ = strings.Cut(strings.ToLower(code), ";") // of the positive numbers
 	if strings.Contains(code, "general") {
@@ -134,7 +134,7 @@ func (w *workbook) date(number string, style dateStyle) (string, bool) {
 
 // shownNumber writes a number as a cell shows it that has no format: with no more
 // than 15 digits, and without an exponent.
-func shownNumber(s string) string {
+func formatNumber(s string) string {
 	if strings.Trim(s, "0123456789") == "" {
 		return s
 	}

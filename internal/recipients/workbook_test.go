@@ -194,12 +194,12 @@ func TestDates(t *testing.T) {
 		{"0.5", "mm:ss", "12:00", false},
 	} {
 		w := &workbook{since1904: tt.since1904}
-		if got, ok := w.date(tt.number, formatCode(tt.code)); !ok || got != tt.want {
+		if got, ok := w.date(tt.number, parseFormatCode(tt.code)); !ok || got != tt.want {
 			t.Errorf("%s as %s is %q %v, want %q", tt.number, tt.code, got, ok, tt.want)
 		}
 	}
 	for _, code := range []string{"0", "0.00", "General", `"dmy"0`, "[Red]0", `\d0`, "#,##0.00 [$KES-409]", "0%", "@", "_d0"} {
-		if formatCode(code) != 0 {
+		if parseFormatCode(code) != 0 {
 			t.Errorf("%s is no date", code)
 		}
 	}
@@ -211,7 +211,7 @@ func TestShownNumbers(t *testing.T) {
 		"254712345678": "254712345678", "2.54712345678E11": "254712345678", "2.547123456E+11": "254712345600", "254712345678.0": "254712345678",
 		"19.989999999999998": "19.99", "-1.5": "-1.5", "1E400": "1E400", "0712345678": "0712345678", "": "", "NaN": "NaN", "1e-7": "0.0000001",
 	} {
-		if got := shownNumber(in); got != want {
+		if got := formatNumber(in); got != want {
 			t.Errorf("%s is shown as %s, want %s", in, got, want)
 		}
 	}

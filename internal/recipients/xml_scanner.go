@@ -9,12 +9,12 @@ import (
 )
 
 // tokens reads a part of a workbook, within bounds.
-type tokens struct {
-	w     *workbook
-	part  io.ReadCloser
-	in    *bufio.Reader
-	xml   *xml.Decoder
-	fence int
+type xmlScanner struct {
+	w              *workbook
+	part           io.ReadCloser
+	in             *bufio.Reader
+	xml            *xml.Decoder
+	tokenBytesLeft int
 	// read and most are bytes as unpacked; packed is what they came of.
 	read, most, packed int64
 }
@@ -25,20 +25,20 @@ var (
 	errBomb  = errors.New("it unpacks to far more than it is")
 )
 
-func (w *workbook) open(f *zip.File, most int64) (*tokens, error) {
+func (w *workbook) open(f *zip.File, most int64) (*xmlScanner, error) {
 	part, err := f.Open()
 	if err != nil {
-		return nil, w.fault("is a damaged workbook: %v", err)
+		return nil, w.fileError("is a damaged workbook: %v", err)
 	}
-	t := &tokens{w: w, part: part, in: bufio.NewReaderSize(part, 32<<10), most: most, packed: int64(f.CompressedSize64)}
+	t := &xmlScanner{w: w, part: part, in: bufio.NewReaderSize(part, 32<<10), most: most, packed: int64(f.CompressedSize64)}
 	t.xml = xml.NewDecoder(t)
 	return t, nil
 }
 
-func (t *tokens) close() { _ = t.part.Close() } // it was only read
+func (t *xmlScanner) close() { _ = t.part.Close() } // it was only read
 
 // Read is here because the decoder asks for it; it reads byte by byte.
-func (t *tokens) Read(b []byte) (int, error) {
+func (t *xmlScanner) Read(b []byte) (int, error) {
 	if len(b) == 0 {
 		return 0, nil
 	}
@@ -51,8 +51,8 @@ func (t *tokens) Read(b []byte) (int, error) {
 }
 
 // ReadByte reads the next byte, unless a bound is reached.
-func (t *tokens) ReadByte() (byte, error) {
-	if t.fence--; t.fence < 0 {
+func (t *xmlScanner) ReadByte() (byte, error) {
+	if t.tokenBytesLeft--; t.tokenBytesLeft < 0 {
 		return 0, errToken
 	}
 	t.read++
@@ -67,8 +67,8 @@ func (t *tokens) ReadByte() (byte, error) {
 
 // next returns the next token, valid until the next call; io.EOF at the end, and
 // else an *Error or what went wrong while reading.
-func (t *tokens) next() (xml.Token, error) {
-	t.fence = maxToken
+func (t *xmlScanner) next() (xml.Token, error) {
+	t.tokenBytesLeft = maxToken
 	token, err := t.xml.RawToken()
 	if err == nil || errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return token, err
@@ -77,11 +77,11 @@ func (t *tokens) next() (xml.Token, error) {
 	case t.w.file.err != nil:
 		return nil, t.w.file.err
 	case errors.Is(err, errToken):
-		return nil, t.w.faultIn("a cell has more than %d bytes", maxToken)
+		return nil, t.w.errorHere("a cell has more than %d bytes", maxToken)
 	case errors.Is(err, errPart):
-		return nil, t.w.fault("has parts that are larger than %d MB: save it as CSV UTF-8", t.most>>20)
+		return nil, t.w.fileError("has parts that are larger than %d MB: save it as CSV UTF-8", t.most>>20)
 	case errors.Is(err, errBomb):
-		return nil, t.w.fault("unpacks to more than %d times its size, which no spreadsheet does", maxRatio)
+		return nil, t.w.fileError("unpacks to more than %d times its size, which no spreadsheet does", maxRatio)
 	}
-	return nil, t.w.faultIn("the workbook is damaged: %v", err)
+	return nil, t.w.errorHere("the workbook is damaged: %v", err)
 }
