@@ -182,7 +182,7 @@ func TestBadInputEnqueuesNothing(t *testing.T) {
 		"no header":          {"0712345678", []string{"--body", "Dear {{name}}"}, `standard input:1: a plain list of numbers has no column "name"`},
 		"no such column":     {"phone,town\n0712345678,Thika\n", []string{"--body", "Dear {{name}}"}, "the text has {{name}}, and the header no column of that name"},
 		"an open field":      {"0712345678", []string{"--body", "Dear {{name"}, "--body: character 6: {{ opens a merge field that is not closed"},
-		"an unknown filter":  {"0712345678", []string{"--body", "{{name:shout}}"}, `--body: character 1: there is no filter "shout"; there are upper`},
+		"an unknown filter":  {"0712345678", []string{"--body", "{{name:shout}}"}, `--body: character 1: unknown filter "shout"; it must be one of upper`},
 		"a date in the past": {"0712345678", []string{"--start-at", "2020-01-01T00:00:00Z"}, "--start-at: 2020-01-01T00:00:00Z is in the past"},
 		"on-unknown":         {"0712345678", []string{"--on-unknown", "drop"}, `--on-unknown: "drop" must be keep or resend`},
 		"two expiries":       {"0712345678", []string{"--expires-in", "1h", "--expires-at", "2120-01-01T00:00:00Z"}, "--expires-in: set either"},
