@@ -31,7 +31,7 @@ func CodeUnits(body string) int {
 	return units
 }
 
-// Length is the length of a body as it is sent and billed.
+// Length is the length of a body in the units that gateways limit and bill.
 type Length struct {
 	// Encoding is the encoding that the body needs, as EncodingOf returns it.
 	Encoding Encoding

@@ -9,24 +9,24 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// numberColumns are the names of a column of numbers, as sms.FieldKey writes them.
+// numberColumns are the recognised names of the number column, as sms.FieldKey returns them.
 var numberColumns = []string{"msisdn", "phone", "number", "mobile", "to", "recipient", "phonenumber", "mobilenumber"}
 
-// NumberColumns are the usual names of a column of numbers, for people to read.
+// NumberColumns lists the usual names of the number column, for messages.
 const NumberColumns = "msisdn, phone, number, mobile, to or recipient"
 
-// header is where in a row stands what is wanted.
+// header holds the positions of the wanted columns, from 0.
 type header struct {
-	columns int
-	number  int
-	// fields are the columns of Options.Fields, in their order.
+	columns int // the number of columns
+	number  int // the number column
+	// fields are the columns of Options.Fields, in the same order.
 	fields []int
 }
 
 func (h *header) wants(column int) bool { return slices.Contains(h.fields, column) }
 
-// findHeader finds the columns in a text's first line, and what separates them; the
-// header is nil if the line is a bare number.
+// findHeader finds the columns in the first line of a text and their separator. The header
+// is nil if the line is a number without a header.
 func (p *listReader) findHeader(first string) (comma byte, h *header, err error) {
 	line := p.in.n + 1
 	var widest []string
@@ -54,7 +54,7 @@ func (p *listReader) findHeader(first string) (comma byte, h *header, err error)
 	return 0, nil, p.lineError(line, "%v", p.noNumberColumn(widest))
 }
 
-// headerCells reads the header as if that separated its cells.
+// headerCells splits the header at a separator. It does not consume the line.
 func (p *listReader) headerCells(comma byte) (cells []string) {
 	c := &records{lines: newLines(bytes.NewReader(p.in.peek())), comma: comma}
 	record, err := c.next()
@@ -67,7 +67,8 @@ func (p *listReader) headerCells(comma byte) (cells []string) {
 	return cells
 }
 
-// match finds the columns that are wanted; nil if there is none of numbers.
+// matchHeader finds the wanted columns in the cells of a header. It returns nil if there is
+// no number column, and an error if a column is missing or there are two of one name.
 func (l *List) matchHeader(cells []string) (*header, error) {
 	wanted := func(cell string) bool { return slices.Contains(numberColumns, sms.FieldKey(cell)) }
 	if l.o.Column != "" {
@@ -80,32 +81,34 @@ func (l *List) matchHeader(cells []string) (*header, error) {
 		return nil, nil
 	}
 	if again := slices.IndexFunc(cells[at+1:], wanted); again >= 0 {
-		return nil, fmt.Errorf("the header has two columns of numbers, %s and %s: say which with --column", cells[at], cells[at+1+again])
+		return nil, fmt.Errorf("the header has two columns of numbers, %s and %s: choose one with --column", cells[at], cells[at+1+again])
 	}
 	h := &header{columns: len(cells), number: at}
 	for _, key := range l.o.Fields {
 		named := func(cell string) bool { return sms.FieldKey(cell) == key }
 		at := slices.IndexFunc(cells, named)
 		if at < 0 {
-			return nil, fmt.Errorf("the text has {{%s}}, and the header no column of that name; it has %s", key, describeColumns(cells))
+			return nil, fmt.Errorf("the text has {{%s}}, but the header has no column of that name; it has %s", key, describeColumns(cells))
 		}
 		if slices.ContainsFunc(cells[at+1:], named) {
-			return nil, fmt.Errorf("the header has two columns for {{%s}}: rename one of them", key)
+			return nil, fmt.Errorf("the header has two columns for {{%s}}: rename one", key)
 		}
 		h.fields = append(h.fields, at)
 	}
 	return h, nil
 }
 
+// noNumberColumn is the error for a header without a number column.
 func (l *List) noNumberColumn(cells []string) error {
 	if l.o.Column != "" {
 		return fmt.Errorf("the header has no column %q; it has %s", l.o.Column, describeColumns(cells))
 	}
-	return fmt.Errorf("no column of numbers: the header must name one %s (or another with --column), "+
-		"or every line be one number; it has %s", NumberColumns, describeColumns(cells))
+	return fmt.Errorf("no column of numbers: the header must have a column %s (choose another with --column), "+
+		"or every line must be one number; it has %s", NumberColumns, describeColumns(cells))
 }
 
-// shown is what a header has, and nothing that may be somebody's number.
+// describeColumns lists up to ten header cells for an error. It masks cells with digits,
+// because they may be phone numbers of a list without a header.
 func describeColumns(cells []string) string {
 	var out []string
 	for _, c := range cells {
