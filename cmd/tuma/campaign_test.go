@@ -180,7 +180,7 @@ func TestBadInputEnqueuesNothing(t *testing.T) {
 		"body too long":      {"0712345678", []string{"--body", strings.Repeat("x", 906)}, "--body: it has 906 characters, account kobo-main takes 905"},
 		"empty body":         {"0712345678", []string{"--body", " "}, "--body: must not be empty"},
 		"no header":          {"0712345678", []string{"--body", "Dear {{name}}"}, `standard input:1: a plain list of numbers has no column "name"`},
-		"no such column":     {"phone,town\n0712345678,Thika\n", []string{"--body", "Dear {{name}}"}, "the text has {{name}}, and the header no column of that name"},
+		"no such column":     {"phone,town\n0712345678,Thika\n", []string{"--body", "Dear {{name}}"}, "the text has {{name}}, but the header has no column of that name"},
 		"an open field":      {"0712345678", []string{"--body", "Dear {{name"}, "--body: character 6: {{ opens a merge field that is not closed"},
 		"an unknown filter":  {"0712345678", []string{"--body", "{{name:shout}}"}, `--body: character 1: unknown filter "shout"; it must be one of upper`},
 		"a date in the past": {"0712345678", []string{"--start-at", "2020-01-01T00:00:00Z"}, "--start-at: 2020-01-01T00:00:00Z is in the past"},

@@ -18,7 +18,7 @@ func TestMergeFieldsFromAFileToThePhone(t *testing.T) {
 		return h.run(append([]string{"send", "--id", id, "--via", "kobo-main", "--body", body, "--file", file, "--wait"}, more...)...)
 	}
 	for body, want := range map[string]string{
-		"Habari {{name}}":                       "{{name}}, and the header no column of that name",
+		"Habari {{name}}":                       "{{name}}, but the header has no column of that name",
 		"Habari {{first name}}":                 "guests.csv:4: the field firstname is blank",
 		"Habari {{first name|you}}, {{points}}": "guests.csv:5: the field points is blank",
 		"Habari {{first name":                   "not closed",

@@ -129,7 +129,7 @@ func (l *List) Where() string {
 func (l *List) Line() int { return l.line }
 
 // Hidden returns the number of rows yielded so far that are hidden in their sheet. A user
-// who has filtered the sheet does not see them there.
+// does not see filtered rows in the spreadsheet.
 func (l *List) Hidden() int { return l.hidden }
 
 // fileError returns an *Error for the whole file.

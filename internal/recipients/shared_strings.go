@@ -15,7 +15,7 @@ import (
 type sharedStrings struct {
 	part *zip.File
 	n    int
-	// marks are where each block of blockTexts texts begins.
+	// marks holds the offset of each block of stringsPerBlock strings.
 	marks []int64
 	size  int64
 	mem   []byte

@@ -8,23 +8,25 @@ import (
 	"io"
 )
 
-// tokens reads a part of a workbook, within bounds.
+// xmlScanner reads the XML tokens of a part of a workbook, within limits.
 type xmlScanner struct {
 	w              *workbook
 	part           io.ReadCloser
 	in             *bufio.Reader
 	xml            *xml.Decoder
-	tokenBytesLeft int
-	// read and most are bytes as unpacked; packed is what they came of.
+	tokenBytesLeft int // bytes that the current token may still have
+	// read is the number of unpacked bytes read, most their maximum, and packed the size of
+	// the compressed part.
 	read, most, packed int64
 }
 
 var (
 	errToken = errors.New("a cell or a tag is too long")
 	errPart  = errors.New("a part is too large")
-	errBomb  = errors.New("it unpacks to far more than it is")
+	errBomb  = errors.New("a part unpacks to too many times its size")
 )
 
+// open returns a scanner for a part of at most most unpacked bytes. The caller must close it.
 func (w *workbook) open(f *zip.File, most int64) (*xmlScanner, error) {
 	part, err := f.Open()
 	if err != nil {
@@ -35,9 +37,9 @@ func (w *workbook) open(f *zip.File, most int64) (*xmlScanner, error) {
 	return t, nil
 }
 
-func (t *xmlScanner) close() { _ = t.part.Close() } // it was only read
+func (t *xmlScanner) close() { _ = t.part.Close() } // no data is lost: the part was only read
 
-// Read is here because the decoder asks for it; it reads byte by byte.
+// Read reads one byte. xml.NewDecoder requires an io.Reader, but the decoder calls ReadByte.
 func (t *xmlScanner) Read(b []byte) (int, error) {
 	if len(b) == 0 {
 		return 0, nil
@@ -50,7 +52,7 @@ func (t *xmlScanner) Read(b []byte) (int, error) {
 	return 1, nil
 }
 
-// ReadByte reads the next byte, unless a bound is reached.
+// ReadByte reads the next byte. It returns an error if the token or the part exceeds a limit.
 func (t *xmlScanner) ReadByte() (byte, error) {
 	if t.tokenBytesLeft--; t.tokenBytesLeft < 0 {
 		return 0, errToken
@@ -65,8 +67,8 @@ func (t *xmlScanner) ReadByte() (byte, error) {
 	return t.in.ReadByte()
 }
 
-// next returns the next token, valid until the next call; io.EOF at the end, and
-// else an *Error or what went wrong while reading.
+// next returns the next token, valid until the next call. It returns io.EOF at the end of the
+// part, an *Error if the workbook is damaged or exceeds a limit, and otherwise a read error.
 func (t *xmlScanner) next() (xml.Token, error) {
 	t.tokenBytesLeft = maxToken
 	token, err := t.xml.RawToken()
@@ -77,11 +79,11 @@ func (t *xmlScanner) next() (xml.Token, error) {
 	case t.w.file.err != nil:
 		return nil, t.w.file.err
 	case errors.Is(err, errToken):
-		return nil, t.w.errorHere("a cell has more than %d bytes", maxToken)
+		return nil, t.w.errorHere("a cell has more than %d bytes: shorten it", maxToken)
 	case errors.Is(err, errPart):
-		return nil, t.w.fileError("has parts that are larger than %d MB: save it as CSV UTF-8", t.most>>20)
+		return nil, t.w.fileError("has a part of more than %d MB: save it as CSV UTF-8", t.most>>20)
 	case errors.Is(err, errBomb):
-		return nil, t.w.fileError("unpacks to more than %d times its size, which no spreadsheet does", maxRatio)
+		return nil, t.w.fileError("unpacks to more than %d times its size, unlike any real workbook: save it as CSV UTF-8", maxRatio)
 	}
 	return nil, t.w.errorHere("the workbook is damaged: %v", err)
 }
