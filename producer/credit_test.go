@@ -10,7 +10,7 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// holding publishes an account with a balance; empty: nobody knows it.
+// holding publishes an account with a balance. An empty balance means that it is not known.
 func (b *bench) holding(name, balance, price string) {
 	b.t.Helper()
 	b.serve(name, func(c *ledger.Card) { c.Price = price; c.Country = "KE" })
@@ -81,7 +81,7 @@ func TestWhatACampaignCostsIsComparedWithTheBalance(t *testing.T) {
 			if len(got.Credit) == 1 && (got.Credit[0].Problem != tt.problem || got.Credit[0].Account != tt.via || !strings.Contains(got.Credit[0].Warning, tt.says)) {
 				t.Errorf("%+v", got.Credit[0])
 			}
-			c.RequireCredit = true // no part of the content, and nothing is enqueued
+			c.RequireCredit = true // RequireCredit is not part of the content, so that nothing new is enqueued
 			if again, err := tt.client.Enqueue(t.Context(), c, numbers); err != nil || !again.Again || len(again.Credit) > 0 {
 				t.Errorf("again: %+v, %v", again, err)
 			}
@@ -112,7 +112,7 @@ func kenyan(n int) (out []string) {
 	return out
 }
 
-// newBenchOn is another client on a bench's Redis.
+// newBenchOn returns another client that uses the Redis of a bench.
 func newBenchOn(t *testing.T, b *bench, options ...producer.Option) *producer.Client {
 	t.Helper()
 	c, err := producer.New(b.rdb, options...)

@@ -21,10 +21,10 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// now is what the clock of these tests says, unless they need Redis's.
+// now is the time of the clock in these tests, except in tests that need the clock of Redis.
 var now = time.Date(2030, 6, 1, 12, 0, 0, 0, time.UTC)
 
-// bench is a client with a Redis of its own, and no worker.
+// bench is a client with a separate Redis and without a worker.
 type bench struct {
 	*producer.Client
 	t      *testing.T
@@ -126,9 +126,9 @@ func TestAllMistakesComeInOneError(t *testing.T) {
 	}
 }
 
-// fields are those of the mistakes in an error.
+// fields returns the names of the invalid fields in an error.
 func fields(err error) (out []string) {
-	switch x := err.(type) { //nolint:errorlint // it walks the tree itself, joined errors too
+	switch x := err.(type) { //nolint:errorlint // this function walks the whole error tree, including joined errors
 	case *producer.FieldError:
 		return []string{x.Field}
 	case interface{ Unwrap() []error }:
@@ -170,7 +170,7 @@ func TestTheSameAgainGivesTheFirstReceipt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// By now its start has passed and its account is gone, and it is the same all the same.
+	// The start has passed and the account is gone, but enqueueing again returns the same campaign.
 	if err := b.ledger.ForgetAccount(t.Context(), "kobo-main"); err != nil {
 		t.Fatal(err)
 	}
@@ -242,7 +242,7 @@ func TestOneCampaignComesOfManyEnqueuesAtOnce(t *testing.T) {
 	}
 }
 
-// many is a sequence of n recipients.
+// many returns a sequence of n recipients.
 func many(n int) iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
 		for i := range n {
@@ -303,7 +303,7 @@ func TestAnUploadThatIsCutOffLeavesNothing(t *testing.T) {
 	}
 }
 
-// The heap is everybody's: this test runs by itself.
+// All tests share the heap that this test measures, so that it must not run in parallel.
 func TestMemoryDoesNotGrowWithTheRecipients(t *testing.T) { //nolint:paralleltest // see above
 	b := newBench(t)
 	b.serve("kobo-main")
@@ -313,7 +313,7 @@ func TestMemoryDoesNotGrowWithTheRecipients(t *testing.T) { //nolint:paralleltes
 		runtime.ReadMemStats(&m)
 		return m.HeapAlloc
 	}
-	if _, err := b.Enqueue(t.Context(), good(), many(20_000)); err != nil { // whatever is made once
+	if _, err := b.Enqueue(t.Context(), good(), many(20_000)); err != nil { // allocates what is allocated only once
 		t.Fatal(err)
 	}
 	before, most := heap(), uint64(0)
@@ -386,25 +386,25 @@ func TestTheContentNamesACampaign(t *testing.T) {
 	one := id(c, "1", "2")
 	c.ID, c.Class = "other", producer.Marketing
 	if got := id(c, "1", "2"); got != one {
-		t.Error("an id or the default class made a difference")
+		t.Error("an ID or the default class changed the content ID; want the same")
 	}
 	if id(c, "2", "1") == one || id(c, "12") == one || id(c, "1", "2", "") == one {
-		t.Error("other recipients made no difference")
+		t.Error("other recipients did not change the content ID")
 	}
 	c.Body = "Bye"
 	if id(c, "1", "2") == one {
-		t.Error("another body made no difference")
+		t.Error("another body did not change the content ID")
 	}
 	c.Body = "It’s {on}"
 	curly := id(c, "1")
 	c.Transliterate = true
 	straight := id(c, "1")
 	if c.Body = "It's {on}"; straight == curly || straight != id(c, "1") {
-		t.Error("a transliterated body is not what it is sent as")
+		t.Error("a transliterated body does not have the content ID of its GSM-7 form")
 	}
 	c.Transliterate = false
 	if straight != id(c, "1") {
-		t.Error("where there is nothing to transliterate, it made a difference")
+		t.Error("Transliterate changed the content ID of a GSM-7 body")
 	}
 	broken := errors.New("broken")
 	_, err := producer.ContentID(c, func(yield func(producer.Recipient, error) bool) { yield(producer.Recipient{}, broken) })

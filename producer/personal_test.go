@@ -10,7 +10,7 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// fielded yields recipients with these fields.
+// fielded returns a sequence of recipients with these fields.
 func fielded(all ...map[string]string) iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
 		for i, x := range all {
@@ -49,10 +49,10 @@ func TestWhatCannotBeFilledInIsRefusedBeforeAnythingIsEnqueued(t *testing.T) {
 			}
 			var missing *producer.MissingError
 			if errors.As(err, &missing) != strings.Contains(x.says, "blank") {
-				t.Errorf("it is %T", err)
+				t.Errorf("the error is a %T", err)
 			}
 			if n := b.rdb.Exists(t.Context(), "tuma:{"+c.ID+"}:l", "tuma:{"+c.ID+"}:s").Val(); n != 0 {
-				t.Errorf("%d keys are there", n)
+				t.Errorf("%d keys remain in Redis", n)
 			}
 			c.OnMissing = producer.OnMissingSkip
 			if _, err := b.Enqueue(t.Context(), c, x.recipients); (err == nil) != (missing != nil) {
@@ -105,7 +105,7 @@ func TestFourBracesAreTwoInAPlainText(t *testing.T) {
 	}
 }
 
-// Each message counts its own segments for what it costs at most.
+// The maximum cost counts the segments of each message separately.
 func TestTheCostOfOwnTextsIsWorkedOutFromThem(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -134,13 +134,13 @@ func TestTheCostOfOwnTextsIsWorkedOutFromThem(t *testing.T) {
 			}
 			said := fmt.Sprint(receipt.Credit)
 			if (x.short != "") != strings.Contains(said, "short") || !strings.Contains(said, x.short) {
-				t.Errorf("it says %s", said)
+				t.Errorf("error = %s", said)
 			}
 		})
 	}
 }
 
-// A text that no value makes short enough is found before anything is uploaded.
+// A body that is too long with any value is rejected before the upload.
 func TestATextThatIsTooLongForAllIsRefused(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

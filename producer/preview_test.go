@@ -8,7 +8,7 @@ import (
 	"slices"
 	"testing"
 	"time"
-	_ "time/tzdata" // sending hours are the same wherever the tests run
+	_ "time/tzdata" // the time zones do not depend on the machine
 
 	"github.com/google/go-cmp/cmp"
 
@@ -25,7 +25,7 @@ func card(name string, rate float64, change ...func(*producer.Account)) producer
 	return a
 }
 
-// kenyans and nigerians are so many recipients, one after the other.
+// people returns Kenyan, then Nigerian recipients, as many as its arguments.
 func people(kenyans, nigerians int) iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
 		for i := range kenyans {
@@ -72,7 +72,7 @@ func TestPreviewForeseesWhenItEnds(t *testing.T) {
 		"it begins at night": {kenyans: 3600, campaign: producer.Campaign{StartAt: at("2026-11-23T22:00:00+03:00")},
 			accounts: []producer.Account{card("k", 1, byDay)}, until: "2026-11-24T09:00:00+03:00", stretches: []string{"KE 08:00 09:00 3600"}},
 		"two countries have one account": {kenyans: 3600, nigerians: 3600, accounts: []producer.Account{card("k", 1, byDay)},
-			// In Nigeria it is 08:00 at 10:00 of Nairobi: until then Kenya has the account for itself.
+			// 08:00 in Nigeria is 10:00 in Nairobi. Until then only Kenyan recipients use the account.
 			until: "2026-11-23T11:00:00+03:00", stretches: []string{"KE 09:00 10:00 3600", "NG 10:00 11:00 3600"}},
 		"and share it": {kenyans: 5400, nigerians: 3600, accounts: []producer.Account{card("k", 1, byDay)},
 			until: "2026-11-23T11:30:00+03:00", stretches: []string{"KE 09:00 11:00 5400", "NG 10:00 11:30 3600"}},
@@ -118,15 +118,15 @@ func TestPreviewForeseesWhenItEnds(t *testing.T) {
 			}
 			if tt.until == "" {
 				if f.Schedule.Until != nil {
-					t.Errorf("it ends at %s", f.Schedule.Until)
+					t.Errorf("the schedule ends at %s; want no end", f.Schedule.Until)
 				}
 				return
 			}
 			if sum != f.Sent {
-				t.Errorf("of %d recipients %d have a time or expire", f.Sent, sum)
+				t.Errorf("%d of %d recipients are scheduled or expire; want all", sum, f.Sent)
 			}
 			if u := f.Schedule.Until; u == nil || u.Sub(at(tt.until)).Abs() > time.Second {
-				t.Errorf("it ends at %v, want %s", u, tt.until)
+				t.Errorf("the schedule ends at %v; want %s", u, tt.until)
 			}
 		})
 	}
@@ -198,7 +198,7 @@ func TestPreviewRefusesAsEnqueueDoes(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	if _, err = producer.Preview(t.Context(), producer.Campaign{Body: "x"}, nil, producer.PreviewOptions{}); !errors.Is(err, producer.ErrInvalid) {
-		t.Errorf("of nobody: %v", err)
+		t.Errorf("preview without recipients: error %v", err)
 	}
 }
 
@@ -225,7 +225,7 @@ func TestPreviewTellsOfCreditAndAlphabet(t *testing.T) {
 }
 
 func TestPreviewMemoryIsBounded(t *testing.T) {
-	// Not in parallel: it looks at the heap of the whole process.
+	// Not parallel: the test measures the heap of the whole process.
 	const n = 300_000
 	var peak uint64
 	rows := func(yield func(producer.Recipient, error) bool) {
@@ -249,6 +249,6 @@ func TestPreviewMemoryIsBounded(t *testing.T) {
 		t.Fatalf("%+v, %v", f, err)
 	}
 	if grown := int64(peak) - int64(before.HeapAlloc); grown > 8<<20 {
-		t.Errorf("%d bytes for %d recipients", grown, n)
+		t.Errorf("the heap grew by %d bytes for %d recipients", grown, n)
 	}
 }

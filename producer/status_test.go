@@ -33,7 +33,7 @@ func TestStatusSaysWhyACampaignDoesNotMove(t *testing.T) {
 	b.serve("kobo-main")
 	b.enqueue(good(), 10)
 	if s := b.status("c"); len(s.BlockedBy) != 0 || s.State != producer.Planning || s.ETA != nil {
-		t.Errorf("nothing is wrong: %+v", s)
+		t.Errorf("status of a campaign without a block: %+v", s)
 	}
 	if err := b.Hold(t.Context(), "kobo-main", ""); err != nil {
 		t.Fatal(err)
@@ -112,7 +112,7 @@ func TestTheETAFollowsTheRateAndTheStart(t *testing.T) {
 	}
 	b.serve("kobo-main", func(c *ledger.Card) { c.Rate, c.Unit = 50, "segments" })
 	if s := b.status("c"); s.ETA != nil {
-		t.Errorf("before anything has gone, by segments: %v", s.ETA)
+		t.Errorf("ETA by segments before the first call: %v", s.ETA)
 	}
 }
 
@@ -169,7 +169,7 @@ func TestWhatIsNotThereIsNotFound(t *testing.T) {
 		}
 	}
 	if keys := b.rdb.Keys(t.Context(), "*").Val(); len(keys) != 0 {
-		t.Errorf("asking left %v", keys)
+		t.Errorf("reading left the keys %v; want none", keys)
 	}
 	if err := b.Hold(t.Context(), "nobody", "x"); !errors.Is(err, producer.ErrUnknownAccount) {
 		t.Error(err)
@@ -198,11 +198,11 @@ func TestWaitEndsWithTheCampaignOrTheContext(t *testing.T) {
 			cancel()
 		}
 		if seen > 3 {
-			t.Fatal("watched on after the context ended")
+			t.Fatal("Watch yielded a status after the context ended")
 		}
 	}
 	if _, err := b.Wait(ctx, "c"); !errors.Is(err, context.Canceled) {
-		t.Errorf("wait with a context that is over: %v", err)
+		t.Errorf("Wait with a cancelled context: error %v", err)
 	}
 	if _, err := b.Pause(t.Context(), "c"); err != nil {
 		t.Fatal(err)
@@ -216,7 +216,7 @@ func TestWaitEndsWithTheCampaignOrTheContext(t *testing.T) {
 		s, err := b.Wait(t.Context(), "c")
 		ended <- end{s, err}
 	}()
-	for s, err := range b.Watch(t.Context(), "c") { // a few looks of a paused campaign
+	for s, err := range b.Watch(t.Context(), "c") { // reads the status of a paused campaign several times
 		if err != nil || s.Ended() {
 			t.Fatal(s, err)
 		}
@@ -226,7 +226,7 @@ func TestWaitEndsWithTheCampaignOrTheContext(t *testing.T) {
 	}
 	select {
 	case e := <-ended:
-		t.Fatalf("wait ended with a pause: %+v", e)
+		t.Fatalf("Wait returned for a paused campaign: %+v", e)
 	default:
 	}
 	if _, err := b.Cancel(t.Context(), "c"); err != nil {
@@ -237,7 +237,7 @@ func TestWaitEndsWithTheCampaignOrTheContext(t *testing.T) {
 	}
 	for _, order := range []func(context.Context, string) (producer.InFlight, error){b.Pause, b.Resume} {
 		if _, err := order(t.Context(), "c"); !errors.Is(err, producer.ErrStopped) {
-			t.Errorf("order to a cancelled campaign: %v", err)
+			t.Errorf("command for a cancelled campaign: error %v", err)
 		}
 	}
 	if _, err := b.Cancel(t.Context(), "c"); err != nil {
@@ -282,7 +282,7 @@ func TestResultsAreChosenByStatus(t *testing.T) {
 	b.enqueue(good(), 3)
 	for _, err := range b.Results(t.Context(), "c", "sent") {
 		if !errors.Is(err, producer.ErrInvalid) {
-			t.Errorf("a status that is none: %v", err)
+			t.Errorf("an invalid status: error %v", err)
 		}
 	}
 	for r, err := range b.Results(t.Context(), "c", "accepted", "unknown") {

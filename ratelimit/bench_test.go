@@ -7,8 +7,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/redistest"
 )
 
-// BenchmarkReserve sets a grant beside what it cannot be quicker than: a round
-// trip to Redis that does nothing, in the same run.
+// BenchmarkReserve measures a grant, and as a lower bound a round trip to Redis that does
+// nothing.
 func BenchmarkReserve(b *testing.B) {
 	rdb := redistest.Start(b).Client()
 	shared := newRedis(b, rdb, "{acct}:rate", maxRate, 0)
@@ -39,7 +39,7 @@ func BenchmarkReserve(b *testing.B) {
 			perSecond(b)
 		})
 		b.Run(bench.name+"/16", func(b *testing.B) {
-			b.SetParallelism(8) // on two cores, sixteen
+			b.SetParallelism(8) // sixteen goroutines on two cores
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
 					if err := bench.do(b); err != nil {

@@ -11,7 +11,8 @@ import (
 	"github.com/tuma-sms/tuma/ratelimit"
 )
 
-// Calls are told their turns; one larger than the burst is paid off by those after it.
+// Reserve returns the wait of each call. A call larger than the burst is granted at once, and
+// later calls wait until the rate has made up for it.
 func ExampleLocal() {
 	noon := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
 	limiter, err := ratelimit.NewLocal(50, 5, func() time.Time { return noon })
@@ -30,7 +31,7 @@ func ExampleLocal() {
 	// 1 1.04s false <nil>
 }
 
-// A one-time code does not wait until a large bulk call is paid off.
+// A one-time code does not wait for the whole debt of a large bulk call.
 func ExampleLocal_Transactional() {
 	noon := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
 	bulk, err := ratelimit.NewLocal(50, 5, func() time.Time { return noon })
@@ -48,7 +49,7 @@ func ExampleLocal_Transactional() {
 	// 8.94s false <nil>
 }
 
-// Two workers share one account, and one of them gives back what it cannot use.
+// Two workers share one account, and one of them returns a reservation that it cannot use.
 func ExampleRedis() {
 	server, err := miniredis.Run()
 	if err != nil {

@@ -29,8 +29,8 @@ type clock interface {
 	advance(d time.Duration)
 }
 
-// epoch is when virtual time begins. It is late enough for the limiter to be as
-// exact as it is today, and a whole number of seconds.
+// epoch is the start of virtual time, a whole number of seconds. It is as late as today, so
+// that the limiter rounds its times as it does now.
 var epoch = time.Unix(1_800_000_000, 0)
 
 // handClock is a clock in this process.
@@ -64,21 +64,21 @@ func openLocal(t testing.TB) opener {
 	}
 }
 
-// turn is a booking that was used: n tokens, at a moment.
+// turn is a reservation of n tokens that a caller used, and its time.
 type turn struct {
 	at time.Time
 	n  int
 }
 
-// checkAnySecond fails if some sliding second, both its ends counted, holds more
-// tokens than the rate and the larger of the burst and the largest call.
+// checkAnySecond returns an error if any sliding second, including both ends, holds more
+// tokens than the rate plus the larger of the burst and the largest call.
 func checkAnySecond(turns []turn, r Rate, burst int) error {
 	turns = slices.SortedFunc(slices.Values(turns), func(a, b turn) int { return a.at.Compare(b.at) })
 	most := float64(burst)
 	for _, t := range turns {
 		most = max(most, float64(t.n))
 	}
-	// Waits are rounded up to a microsecond, which can squeeze two turns together by one.
+	// Waits are rounded up to a microsecond, so that two turns can be one microsecond closer.
 	most += float64(r)*(1+2e-6) + 1e-6
 	first, sum := 0, 0
 	for _, last := range turns {
@@ -93,8 +93,8 @@ func checkAnySecond(turns []turn, r Rate, burst int) error {
 	return nil
 }
 
-// checkUsed fails if less than 99 % of the rate was used between the first turn
-// and until, while there was always somebody who wanted more.
+// checkUsed returns an error if the turns used less than 99 % of the rate from the first turn
+// to until. Callers must have wanted tokens all that time.
 func checkUsed(turns []turn, r Rate, until time.Time) error {
 	used := 0
 	for _, t := range turns {
@@ -103,23 +103,23 @@ func checkUsed(turns []turn, r Rate, until time.Time) error {
 	first := slices.MinFunc(turns, func(a, b turn) int { return a.at.Compare(b.at) })
 	could := float64(r) * until.Sub(first.at).Seconds()
 	if part := float64(used) / could; part < 0.99 {
-		return fmt.Errorf("%d tokens of %.0f were used: %.1f %%", used, could, 100*part)
+		return fmt.Errorf("used %d of %.0f tokens: %.1f %%; want at least 99 %%", used, could, 100*part)
 	}
 	return nil
 }
 
-// caller is one of many who take turn after turn: ask, wait, call, ask again.
+// caller is one of many callers. Each repeats: reserve, wait, call.
 type caller struct {
 	limiter Limiter
 	n       int
 	max     time.Duration
 	call    time.Duration // how long a call takes
-	late    time.Duration // how much too late it may wake up, at random
+	late    time.Duration // the maximum random delay after a wait
 	wake    time.Time
 }
 
-// backlog has the callers work until a moment of virtual time, and returns the
-// turns they used and how often they asked.
+// backlog runs the callers until a moment of virtual time. It returns the turns they used and
+// the number of Reserve calls.
 func backlog(a *account, callers []*caller, until time.Time) (turns []turn, asked int, err error) {
 	random := rand.New(rand.NewPCG(1, 2))
 	queue := make(byWake, 0, len(callers))
@@ -139,7 +139,7 @@ func backlog(a *account, callers []*caller, until time.Time) (turns []turn, aske
 		}
 		asked++
 		if !ok && wait <= 0 {
-			return nil, 0, fmt.Errorf("refused, and told to ask again after %v", wait)
+			return nil, 0, fmt.Errorf("Reserve refused with a wait of %v", wait)
 		}
 		next := c.wake.Add(wait)
 		if ok {
@@ -161,5 +161,5 @@ func (q byWake) Less(i, j int) bool { return cmp.Less(q[i].wake.UnixNano(), q[j]
 func (q byWake) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
 func (q *byWake) Push(x any)        { *q = append(*q, x.(*caller)) }
 
-// Pop is never called: a caller always comes back.
-func (q *byWake) Pop() any { panic("nobody leaves") }
+// Pop is never called, because every caller stays in the heap.
+func (q *byWake) Pop() any { panic("Pop is not used") }

@@ -26,8 +26,8 @@ func TestRedis(t *testing.T) {
 
 func TestRedisOnMiniredis(t *testing.T) {
 	t.Parallel()
-	// One miniredis an account: its clock is one for all keys. Minutes of traffic
-	// would show nothing that the rules do not, and its Lua is slow.
+	// Each account has its own miniredis, because the clock of a miniredis applies to all
+	// keys. The traffic checks are omitted: its Lua is slow, and the rules cover the script.
 	open := func(r Rate, burst int) *account {
 		m := miniredis.RunT(t)
 		m.SetTime(epoch)
@@ -49,8 +49,8 @@ func (c *miniClock) advance(d time.Duration) {
 	c.server.SetTime(c.now())
 }
 
-// openRedis opens accounts in a real Redis whose clock is, for the limiter's
-// script, a list that the test writes. Nothing else in the script is changed.
+// openRedis opens accounts in a real Redis. It changes the limiter's script in one place only:
+// the script reads the time from a list that the test writes.
 func openRedis(t testing.TB, rdb *redis.Client) opener {
 	const real, fake = `redis.call('TIME')`, `redis.call('LRANGE', KEYS[1] .. ':clock', 0, 1)`
 	source := strings.Replace(reserveSource, real, fake, 1)
@@ -81,7 +81,7 @@ func (c *listClock) advance(d time.Duration) {
 
 func (c *listClock) write() {
 	now := c.now()
-	// The newest two stand first, and LRANGE reads no more than those.
+	// The newest two elements are first, and LRANGE reads only those.
 	if err := c.rdb.LPush(context.Background(), c.key, now.Nanosecond()/1000, now.Unix()).Err(); err != nil {
 		c.t.Error(err)
 	}
@@ -96,8 +96,8 @@ func newRedis(t testing.TB, rdb redis.UniversalClient, key string, r Rate, burst
 	return l
 }
 
-// Two implementations in two languages must agree to the microsecond on
-// whatever they are asked.
+// The Lua and the Go implementation must return the same results, to the microsecond, for any
+// sequence of calls.
 func TestRedisAndLocalAgree(t *testing.T) {
 	t.Parallel()
 	inRedis, inGo := openRedis(t, redistest.Start(t).Client()), openLocal(t)
@@ -146,7 +146,7 @@ func TestRedisGrantIsOneCommandOfItsClock(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
 	l := newRedis(t, s.Client(), "{acct}:rate", 1000, 1)
-	// The first brings the script there.
+	// The first call loads the script into Redis.
 	if _, _, err := l.Reserve(t.Context(), 1, long); err != nil {
 		t.Fatal(err)
 	}
@@ -171,9 +171,9 @@ func TestRedisGrantIsOneCommandOfItsClock(t *testing.T) {
 		})
 	}
 	all.Wait()
-	// By Redis's own clock, two thousand at a thousand a second fill two seconds.
+	// By the clock of Redis, 2,000 grants at 1000/s take two seconds.
 	if end := time.Duration(last.Load()); end < 1990*ms || end > 2*time.Second+time.Since(begin) {
-		t.Errorf("the last of %d turns at 1000/s is after %v", grants, end)
+		t.Errorf("the last of %d turns at 1000/s has a wait of %v", grants, end)
 	}
 	stats, err := s.Client().Info(t.Context(), "commandstats").Result()
 	if err != nil {
@@ -192,14 +192,14 @@ func TestRedisKeyExpiresOnlyWhenItSaysNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	if ttl := rdb.TTL(t.Context(), l.key).Val(); ttl < 3*time.Hour-time.Minute || ttl > 3*time.Hour+time.Minute {
-		t.Errorf("with two hours to pay off, the key lives %v", ttl)
+		t.Errorf("with a debt of two hours, the TTL of the key is %v", ttl)
 	}
 	free := newRedis(t, rdb, "{free}:rate", Unlimited, 0)
 	if err := free.Cooldown(t.Context(), 10*time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	if ttl := rdb.TTL(t.Context(), free.key).Val(); ttl < 11*time.Hour-time.Minute || ttl > 11*time.Hour+time.Minute {
-		t.Errorf("with a cool-down of ten hours, the key lives %v", ttl)
+		t.Errorf("with a cool-down of ten hours, the TTL of the key is %v", ttl)
 	}
 	keys, err := rdb.Keys(t.Context(), "*").Result()
 	if err != nil || len(keys) != 2 {
@@ -216,7 +216,7 @@ func TestRedisTakesANewRateAtOnce(t *testing.T) {
 	for rate, want := range map[Rate]time.Duration{5: 100200 * ms, 50: 10020 * ms, 5000: 100200 * time.Microsecond} {
 		l := *a.bulk.(*Redis)
 		l.rate = rate
-		// What is refused is told when to come back, and books nothing.
+		// A refused call gets the wait until a retry, and reserves nothing.
 		if err := reserve(&l, step{1, 0, want, false}); err != nil {
 			t.Errorf("at %v: %v", rate, err)
 		}
@@ -226,14 +226,14 @@ func TestRedisTakesANewRateAtOnce(t *testing.T) {
 	if err := errors.Join(
 		reserve(&free, step{1, 0, 0, true}),
 		free.Return(t.Context(), 1, 0),
-		// Nothing was taken from the bucket meanwhile, and nothing put in.
+		// The bucket has not changed in the meantime.
 		reserve(a.bulk, step{1, 0, 10020 * ms, false}),
 	); err != nil {
 		t.Errorf("lifted and set again: %v", err)
 	}
 }
 
-// A replica that takes over may be behind by its clock; that must not lock the account.
+// The clock of a promoted replica may be behind. That must not block the account.
 func TestRedisClockSetBack(t *testing.T) {
 	t.Parallel()
 	open := openRedis(t, redistest.Start(t).Client())
@@ -284,7 +284,7 @@ func TestRedisAwayIsAnError(t *testing.T) {
 		t.Error("Cooldown did not err")
 	}
 	s.Restart()
-	// It has forgotten the bucket and the script; one burst is the harm.
+	// Redis has lost the bucket and the script. At most one extra burst is granted.
 	if err := reserve(l, step{1, 0, 0, true}); err != nil {
 		t.Errorf("after a restart: %v", err)
 	}
@@ -292,7 +292,7 @@ func TestRedisAwayIsAnError(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, ok, err := l.Reserve(t.Context(), 1, long); err == nil || ok {
-		t.Errorf("Reserve on a key that is something else: %v, %v", ok, err)
+		t.Errorf("Reserve on a key of another type: %v, %v", ok, err)
 	}
 }
 
@@ -310,7 +310,7 @@ func TestRedisLostAnswers(t *testing.T) {
 		return n
 	}
 	through := s.Client(func(o *redis.Options) { o.Addr = p.Addr() })
-	// At one a minute, next to nothing flows in while the test runs.
+	// At 1/m almost no tokens are added while the test runs.
 	l := newRedis(t, through, "{acct}:rate", 1.0/60, 100)
 	if _, _, err := l.Reserve(t.Context(), 50, long); err != nil {
 		t.Fatal(err)
@@ -322,18 +322,18 @@ func TestRedisLostAnswers(t *testing.T) {
 	if got := tokens(l); got < 60 || got > 61 {
 		t.Errorf("the bucket holds %v; 10 must have come back to 50 once", got)
 	}
-	// A connection is had again, so that the next answer is the script's.
+	// The connection works again, so that the next reply comes from the script.
 	if err := through.Ping(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
 	p.CutAfter(0)
 	if _, ok, err := l.Reserve(t.Context(), 10, 0); err != nil || !ok {
-		t.Errorf("Reserve: %v, %v; go-redis asks again", ok, err)
+		t.Errorf("Reserve: %v, %v; want success, because go-redis retries", ok, err)
 	}
 	if got := tokens(l); got < 40 || got > 41 {
 		t.Errorf("the bucket holds %v; a reservation asked for twice takes 10 twice from 60", got)
 	}
-	// Without the script, giving back brings it along.
+	// If Redis does not have the script, Return sends it.
 	if err := direct.ScriptFlush(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -410,7 +410,7 @@ func TestRedisFollowsARateSetByHand(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client()
 	ctx := t.Context()
-	// Two processes that were configured differently.
+	// Two processes have different configurations.
 	a, b := newRedis(t, rdb, "{acct}:rate", 10, 1).Following("{acct}"), newRedis(t, rdb, "{acct}:rate", Unlimited, 0).Following("{acct}")
 	set := func(r Rate, burst int) {
 		t.Helper()
@@ -439,7 +439,7 @@ func TestRedisFollowsARateSetByHand(t *testing.T) {
 	if d := wait(a, 1); !near(d, time.Minute) {
 		t.Errorf("at one a minute, after a burst of 5: %v", d)
 	}
-	// What is owed is paid off at the new rate, whoever asks.
+	// The debt is paid off at the new rate, for both processes.
 	set(0.1, 0)
 	if d := wait(b, 1); !near(d, 20*time.Second) {
 		t.Errorf("at a tenth a second: %v", d)

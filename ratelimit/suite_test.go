@@ -15,14 +15,14 @@ const (
 	long = time.Hour
 )
 
-// check is something that every Limiter must pass. It says what is wrong rather
-// than failing a test, so that wrong limiters can be shown to be found.
+// check is a check that every Limiter must pass. It returns an error instead of failing the
+// test, so that a test can show that it finds wrong limiters.
 type check struct {
 	name string
 	run  func(open opener) error
 }
 
-// rules say what one call after the other must answer, exactly.
+// rules check the exact results of sequences of calls.
 var rules = []check{
 	{"a burst, then one at a time", checkOrder},
 	{"larger than the burst", checkLarge},
@@ -47,7 +47,7 @@ func runSuite(t *testing.T, open opener, checks ...check) {
 	}
 }
 
-// step is one Reserve and what it must answer.
+// step is one call of Reserve and its expected results.
 type step struct {
 	n    int
 	max  time.Duration
@@ -79,12 +79,12 @@ func checkOrder(open opener) error {
 		return err
 	}
 	a.clock.advance(100*ms + 40*ms)
-	// Two have gathered since the last turn.
+	// Two tokens have been added since the last turn.
 	if err := reserve(a.bulk, step{2, 0, 0, true}, step{1, long, 20 * ms, true}); err != nil {
 		return err
 	}
 	a.clock.advance(time.Minute)
-	// An idle minute gathers no more than the burst.
+	// An idle minute does not fill the bucket beyond the burst.
 	return reserve(a.bulk, step{5, 0, 0, true}, step{1, long, 20 * ms, true})
 }
 
@@ -116,7 +116,7 @@ func checkRefusal(open opener) error {
 			if err := reserve(a.bulk, step{1, 0, 0, true}, step{7, long, 100 * ms, true}, step{1, 300 * ms, 500 * ms, false}); err != nil {
 				return err
 			}
-			// Whoever asks again when he was told to is served.
+			// A refused caller that retries after the returned wait is granted.
 			a.clock.advance(500 * ms)
 			return reserve(a.bulk, step{1, 300 * ms, 300 * ms, true})
 		}(),
@@ -132,20 +132,20 @@ func checkGivenBack(open opener) error {
 	c := open(10, 5)
 	d := open(10, 5)
 	return errors.Join(
-		// The last one booked is had again whole, ahead of its turn.
+		// The last reservation can be returned completely before its turn.
 		reserve(a.bulk, step{1, 0, 0, true}, step{20, long, 100 * ms, true}), back(a, 20, 100*ms),
 		reserve(a.bulk, step{1, long, 100 * ms, true}),
-		// Whose turn has come and gone, and nobody booked behind it: too, up to the burst.
+		// So can one whose turn has passed, up to the burst, if no later reservation exists.
 		func() error { a.clock.advance(150 * ms); return nil }(), back(a, 1, -50*ms),
 		reserve(a.bulk, step{1, 0, 0, true}, step{1, long, 100 * ms, true}),
-		// A turn with others behind it is gone: they were told to wait for it.
+		// A turn before other reservations is lost, because their waits include it.
 		reserve(b.bulk, step{5, 0, 0, true}, step{1, long, 100 * ms, true}, step{1, long, 200 * ms, true}),
 		back(b, 1, 100*ms), reserve(b.bulk, step{1, long, 300 * ms, true}),
 		// A bucket is never fuller than its burst.
 		reserve(c.bulk, step{3, 0, 0, true}), func() error { c.clock.advance(200 * ms); return nil }(),
 		back(c, 3, -200*ms), reserve(c.bulk, step{5, 0, 0, true}, step{1, long, 100 * ms, true}),
-		// Part of it can be had where a large call stands before a small one; who takes
-		// that goes before the small one, and in turn has somebody behind him.
+		// Part of a large call before a small one can be returned. A call that takes that part
+		// has its turn before the small one, so that its own turn cannot be returned.
 		reserve(d.bulk, step{5, 0, 0, true}, step{30, long, 500 * ms, true}, step{1, long, 3100 * ms, true}),
 		back(d, 30, 500*ms), reserve(d.bulk, step{1, long, 2800 * ms, true}),
 		back(d, 1, 2800*ms), reserve(d.bulk, step{1, long, 2900 * ms, true}),
@@ -153,8 +153,8 @@ func checkGivenBack(open opener) error {
 	)
 }
 
-// Calls are given back by callers who overslept, while others go on; what was
-// really used must keep to the rate all the same.
+// Late callers return their reservations while others continue. The tokens that are used must
+// still keep to the rate.
 func checkGivenBackLate(open opener) error {
 	a := open(10, 10)
 	for range 20 { // booked ahead: their turns are a tenth of a second apart
@@ -174,11 +174,11 @@ func checkGivenBackLate(open opener) error {
 		}
 		used = append(used, turn{a.clock.now().Add(wait), 1})
 	}
-	// The last one that was booked ahead has its turn one second in; from then on
-	// a turn each tenth of a second is what there is.
+	// The last reservation that was made ahead has its turn after one second. From then on
+	// there is one turn every tenth of a second.
 	slices.SortFunc(used, func(a, b turn) int { return a.at.Compare(b.at) })
 	if first := used[0].at.Sub(epoch); first < 1100*ms {
-		return fmt.Errorf("a turn at %v, before the last that was booked earlier", first)
+		return fmt.Errorf("a turn at %v is before the last earlier reservation", first)
 	}
 	for i, u := range used[1:] {
 		if gap := u.at.Sub(used[i].at); gap < 99*ms {
@@ -228,11 +228,11 @@ func checkTransactional(open opener) error {
 	if err := reserve(a.bulk, step{500, 0, 0, true}); err != nil {
 		return err
 	}
-	// A one-time code need not wait ten seconds; bulk must, and a little longer for each of them.
+	// Bulk must wait ten seconds, and slightly longer for each one-time code. A code need not.
 	if err := errors.Join(
 		reserve(a.otp, step{1, time.Second, 100 * ms, true}, step{2, time.Second, 300 * ms, true}),
 		reserve(a.bulk, step{1, long, 9980 * ms, true}),
-		// It does not overtake a turn that has been given out.
+		// A one-time code does not overtake a turn that was already granted.
 		reserve(a.otp, step{1, long, 10000 * ms, true}),
 	); err != nil {
 		return err
@@ -242,7 +242,7 @@ func checkTransactional(open opener) error {
 		return err
 	}
 	b.clock.advance(5 * time.Second)
-	// The share does not gather: after one call at once the next waits for it again.
+	// The share does not accumulate: after one immediate call the next one waits.
 	return errors.Join(
 		reserve(b.otp, step{1, 0, 0, true}, step{1, long, 100 * ms, true}),
 		// Where there is no debt, there is no difference.
@@ -271,7 +271,7 @@ func checkWrongUse(open opener) error {
 			return fmt.Errorf("Return(%d) did not err", n)
 		}
 	}
-	// Nothing of this was booked, and the largest call and wait there are do no harm.
+	// None of these calls reserved anything. The largest call and wait do not overflow.
 	return reserve(a.bulk,
 		step{1, 0, 0, true},
 		step{MaxTokens, 1 << 62, 100 * ms, true},
@@ -279,7 +279,7 @@ func checkWrongUse(open opener) error {
 	)
 }
 
-// Many goroutines asking at the same moment get one turn each, none twice.
+// Many concurrent goroutines get one turn each, and no turn is granted twice.
 func checkManyAtOnce(open opener) error {
 	const goroutines, each = 32, 25
 	a := open(1000, 1)

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// traffic says what must come of minutes of work by many.
+// traffic checks minutes of virtual time with many callers.
 var traffic = []check{
 	{"asked again in turn", checkAskedAgain},
 	{"both kinds", checkBothKinds},
@@ -17,8 +17,8 @@ var traffic = []check{
 	{"backlog", checkBacklog},
 }
 
-// Sixty-four callers with places for ten of them booked ahead must not all
-// come back at the same moment to be refused again.
+// Of sixty-four callers only ten can have reservations at a time. The others must not all
+// retry at the same moment and be refused again.
 func checkAskedAgain(open opener) error {
 	a := open(10, 1)
 	var callers []*caller
@@ -29,16 +29,16 @@ func checkAskedAgain(open opener) error {
 	if err != nil {
 		return err
 	}
-	// A grant costs one question, the refusal before it one more, and those for
-	// whom the queue is too long come back early.
+	// A grant needs one call of Reserve and the refusal before it one more. Callers that find
+	// the queue too long retry early.
 	if most := 5 * len(turns) / 2; asked > most {
 		return fmt.Errorf("asked %d times for %d turns", asked, len(turns))
 	}
 	return nil
 }
 
-// Bulk and transactional callers together keep to the rate, and use it, and
-// transactional ones get their share beside bulk debt.
+// Bulk and transactional callers together use the rate and do not exceed it. Transactional
+// callers get their share while bulk has debt.
 func checkBothKinds(open opener) error {
 	for _, n := range []int{1, 20, 500} {
 		a := open(50, 5)
@@ -58,7 +58,7 @@ func checkBothKinds(open opener) error {
 		if err := errors.Join(checkAnySecond(turns, a.rate, a.burst), checkUsed(turns, a.rate, end)); err != nil {
 			return fmt.Errorf("bulk calls of %d: %w", n, err)
 		}
-		// A fifth of the rate, less the turns of bulk that were booked before they asked.
+		// A fifth of the rate, minus the bulk turns that were reserved before.
 		if least := 0.8 * share * float64(a.rate) * 60; float64(otp.granted) < least {
 			return fmt.Errorf("beside bulk calls of %d, %d transactional ones went in a minute; want %v", n, otp.granted, least)
 		}
@@ -66,7 +66,7 @@ func checkBothKinds(open opener) error {
 	return nil
 }
 
-// counting counts what it grants.
+// counting is a limiter that counts its grants.
 type counting struct {
 	Limiter
 	granted int
@@ -80,7 +80,7 @@ func (l *counting) Reserve(ctx context.Context, n int, max time.Duration) (time.
 	return wait, ok, err
 }
 
-// Whatever is asked for, by whom and when, and given back or not: no second holds too much.
+// For any sequence of Reserve and Return calls, no second exceeds the rate and burst.
 func checkAnySecondOfAnything(open opener) error {
 	for seed := range uint64(12) {
 		random := rand.New(rand.NewPCG(seed, 7))
@@ -96,7 +96,7 @@ func checkAnySecondOfAnything(open opener) error {
 	return nil
 }
 
-// anything uses an account at random for a while, and returns the turns that were used.
+// anything makes random calls on an account for a while, and returns the turns used.
 func anything(a *account, random *rand.Rand) (used []turn, err error) {
 	ctx := context.Background()
 	largest := 1 + random.IntN(1+random.IntN(80))
@@ -113,7 +113,7 @@ func anything(a *account, random *rand.Rand) (used []turn, err error) {
 		if ok {
 			pending = append(pending, turn{a.clock.now().Add(wait), n})
 		}
-		// Some are given back, before their turn or after it; most are used.
+		// Most reservations are used. Some are returned, before or after their turn.
 		for len(pending) > 6 {
 			i := random.IntN(len(pending))
 			p := pending[i]
@@ -133,11 +133,11 @@ func anything(a *account, random *rand.Rand) (used []turn, err error) {
 	return append(used, pending...), nil
 }
 
-// A minute of backlog, with few workers and many, small calls and large.
+// A minute of backlog, with few or many workers and small or large calls.
 func checkBacklog(open opener) error {
 	for _, try := range []struct {
 		workers, n int
-		asks       float64 // for a turn, at most
+		asks       float64 // the maximum number of Reserve calls per turn
 	}{{1, 1, 1}, {4, 3, 1}, {16, 1, 1}, {16, 20, 2.5}} {
 		a := open(50, 5)
 		var callers []*caller

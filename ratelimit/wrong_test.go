@@ -21,18 +21,18 @@ func TestSuiteFindsWrongLimiters(t *testing.T) {
 				}
 				err := c.run(w.open)
 				if err == nil {
-					t.Fatalf("check %q finds nothing wrong", c.name)
+					t.Fatalf("check %q finds no error in the wrong limiter", c.name)
 				}
 				t.Log(err)
 				return
 			}
-			t.Fatalf("there is no check %q", w.finds)
+			t.Fatalf("unknown check %q", w.finds)
 		})
 	}
 }
 
-// wrongs are limiters that each have one fault which real ones have had. The
-// suite has to find every one; finds names a check that must.
+// wrongs are limiters that each have one fault that real limiters have had. The suite must
+// find each fault; finds names a check that must find it.
 func wrongs(t testing.TB) []struct {
 	name, finds string
 	open        opener
@@ -86,7 +86,7 @@ func wrongs(t testing.TB) []struct {
 	}
 }
 
-// on moves an account's bucket to another clock.
+// on changes the clock of an account's bucket.
 func (a *account) on(c clock) Limiter {
 	l := a.bulk.(*Local)
 	l.bucket.now = c.now

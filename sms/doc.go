@@ -1,10 +1,13 @@
-// Package sms is Tuma's vocabulary: phone numbers, sender IDs, segments, merge
-// fields. It does no I/O and keeps no state; everything in it is safe for
-// concurrent use.
+// Package sms holds what every part of Tuma needs to know about an SMS: phone
+// numbers, sender IDs, segments, and templates with merge fields. It does no I/O
+// and keeps no state. All its functions and types are safe for concurrent use.
 //
-// Numbers come in as people and spreadsheets write them. [ParseMSISDN] turns
-// each into an [MSISDN], the one form the rest of Tuma stores, compares and
-// sends, or says in a [NumberError] why it cannot; it never guesses. [Segments]
-// counts what a body will be billed as, [ValidateSender] checks a sender ID
-// against a gateway's limits.
+// [ParseMSISDN] reads a phone number as people and spreadsheets write it and
+// returns an [MSISDN], the form that the rest of Tuma stores, compares and sends.
+// It never guesses: for any other input it returns a [NumberError] with the reason.
+//
+// [Segments] and [Measure] count the segments that a body is billed as, and
+// [ExplainUCS2] names the characters that make it longer. [Transliterate] replaces
+// such characters. [ParseTemplate] reads a body with merge fields, and
+// [ValidateSender] checks a sender ID against the limits of a gateway.
 package sms

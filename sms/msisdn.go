@@ -6,34 +6,35 @@ import (
 	"github.com/nyaruka/phonenumbers"
 )
 
-// MSISDN is a mobile number in international form, its digits as one integer:
-// 254712345678. The zero value is no number. It is comparable and ordered.
+// MSISDN is a mobile number in international form. Its digits are stored as one
+// integer: 254712345678. The zero value means that there is no number. Values can
+// be compared with == and <.
 type MSISDN uint64
 
 // String returns the digits without a plus sign: "254712345678".
 func (m MSISDN) String() string { return strconv.FormatUint(uint64(m), 10) }
 
-// E164 returns the number as E.164 writes it: "+254712345678".
+// E164 returns the number in E.164 format: "+254712345678".
 func (m MSISDN) E164() string {
 	var buf [maxUintDigits + 1]byte
 	return string(m.AppendTo(append(buf[:0], '+')))
 }
 
 // AppendTo appends the digits, without a plus sign, to b and returns the
-// extended slice. It allocates only if b has no room for them.
+// extended slice. It allocates only if the capacity of b is too small.
 func (m MSISDN) AppendTo(b []byte) []byte { return strconv.AppendUint(b, uint64(m), 10) }
 
-// Masked returns the number in the only form that may be logged: its first and
-// last four digits around four stars, "2547****5678". A number of fewer than
-// twelve digits shows fewer of them, so that four always stay hidden.
+// Masked returns the only form of a number that may be logged: the first and last
+// four digits with four stars between them, "2547****5678". A number with fewer
+// than twelve digits shows fewer, so that at least four digits stay hidden.
 func (m MSISDN) Masked() string {
 	var buf [maxUintDigits]byte
 	return maskDigits(m.AppendTo(buf[:0]))
 }
 
-// Country returns the ISO 3166 alpha-2 code of the country the number belongs
-// to, read from its calling code: "KE". It is empty for what is not the number
-// of a country.
+// Country returns the ISO 3166 alpha-2 code of the country that the number belongs
+// to, for example "KE". It returns "" if the number does not belong to a country,
+// such as a satellite number.
 func (m MSISDN) Country() string {
 	switch {
 	case m/1e9 == kenyaCode:
@@ -44,9 +45,10 @@ func (m MSISDN) Country() string {
 	return regionOf(m)
 }
 
-// CallingCode returns the digits with which the international numbers of a country,
-// by its ISO code in capitals, begin; other countries' may begin with the same. It
-// is empty for what is no country.
+// CallingCode returns the calling code of a country, without a plus sign: "254" for
+// "KE". iso is the ISO 3166 alpha-2 code in capitals. Several countries can share
+// one calling code, as the United States and Jamaica do. For any other string
+// CallingCode returns "".
 func CallingCode(iso string) string {
 	if code := phonenumbers.GetCountryCodeForRegion(iso); code > 0 {
 		return strconv.Itoa(code)
@@ -54,10 +56,11 @@ func CallingCode(iso string) string {
 	return ""
 }
 
-// Mask returns what may be shown of a number as a user wrote it, valid or not:
-// at most its first and last four ASCII digits, and nothing else of it, for a
-// cell that was taken for a number may hold a name or an address.
-// "+254 712-345-678" becomes "2547****5678". Only the first 64 bytes are looked at.
+// Mask returns the form of user input that may be logged where a phone number was
+// expected: at most the first and last four ASCII digits of s, with four stars
+// between them. "+254 712-345-678" becomes "2547****5678". It drops everything else,
+// because s may hold a name or an address instead of a number. At least four digits
+// stay hidden. Mask reads only the first 64 bytes of s.
 func Mask(s string) string {
 	var buf [maxInput]byte
 	digits := buf[:0]
@@ -69,10 +72,11 @@ func Mask(s string) string {
 	return maskDigits(digits)
 }
 
-// maxUintDigits is how many decimal digits a uint64 can have.
+// maxUintDigits is the largest number of decimal digits of a uint64.
 const maxUintDigits = 20
 
-// maskDigits hides four digits at least, from the middle outwards.
+// maskDigits replaces the middle digits by four stars. It shows at most four digits
+// at each end, and hides at least four.
 func maskDigits(digits []byte) string {
 	const shown, hidden = 4, 4
 	tail := min(shown, max(0, len(digits)-hidden+1)/2)

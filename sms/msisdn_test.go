@@ -85,7 +85,7 @@ func TestCallingCode(t *testing.T) {
 	t.Parallel()
 	for iso, want := range map[string]string{"KE": "254", "NG": "234", "US": "1", "JM": "1", "GB": "44", "ke": "", "": "", "XX": ""} {
 		if got := CallingCode(iso); got != want {
-			t.Errorf("%q begins with %q, want %q", iso, got, want)
+			t.Errorf("CallingCode(%q) = %q; want %q", iso, got, want)
 		}
 	}
 }

@@ -7,7 +7,8 @@ import (
 	"github.com/nyaruka/phonenumbers"
 )
 
-// The two home markets, by ISO 3166 code and by calling code.
+// Kenya and Nigeria are the home countries: most numbers belong to them, so this
+// package knows their numbering plans. Each has its ISO 3166 code and calling code.
 const (
 	kenya       = "KE"
 	kenyaCode   = 254
@@ -20,22 +21,25 @@ const (
 	nigeriaPrefix = "234"
 )
 
-func isHome(country string) bool { return country == kenya || country == nigeria }
+// isHomeCountry reports whether country is the ISO code of Kenya or Nigeria.
+func isHomeCountry(country string) bool { return country == kenya || country == nigeria }
 
+// hasHomeCode reports whether digits begin with the calling code of Kenya or Nigeria.
 func hasHomeCode(digits string) bool {
 	return strings.HasPrefix(digits, kenyaPrefix) || strings.HasPrefix(digits, nigeriaPrefix)
 }
 
-// dialled returns the digits without what is dialled before a calling code, and
-// whether they begin with one.
-func (c *cell) dialled(country string) (digits string, plus bool) {
+// dialled returns the digits without the zeros that people dial or write before a
+// calling code. plus reports whether the digits certainly begin with a calling code.
+func (c *rawNumber) dialled(country string) (digits string, plus bool) {
 	digits = c.digits()
 	rest, twoZeros := strings.CutPrefix(digits, "00")
 	if twoZeros && (!c.plus || hasHomeCode(rest)) {
 		return rest, true
 	}
-	// 0254712345678: the zero before the calling code that people add or leave over.
-	if rest, zero := strings.CutPrefix(digits, "0"); zero && (c.plus || country == "" || isHome(country)) {
+	// 0254712345678: people write one zero before the calling code, by mistake or as
+	// the remainder of 00.
+	if rest, zero := strings.CutPrefix(digits, "0"); zero && (c.plus || country == "" || isHomeCountry(country)) {
 		kenyan := strings.HasPrefix(rest, kenyaPrefix) && (len(rest) == 12 || len(rest) == 13 && rest[3] == '0')
 		nigerian := strings.HasPrefix(rest, nigeriaPrefix) && (len(rest) == 13 || len(rest) == 14 && rest[3] == '0')
 		if kenyan || nigerian {
@@ -45,10 +49,12 @@ func (c *cell) dialled(country string) (digits string, plus bool) {
 	return digits, c.plus
 }
 
-// decideHome decides what is certainly a Kenyan or a Nigerian number, good or bad, or
-// no country's, as decideByLibrary does, without the library; the tests hold the two together.
+// resolveNational resolves a number that is certainly Kenyan or Nigerian, or has an
+// unassigned calling code. It does not use the phonenumbers library, which is slower.
+// decided is false if only the library can tell. Otherwise m and reason are what
+// decideByLibrary returns for the same input; the tests compare the two.
 func resolveNational(digits string, plus bool, country string) (m MSISDN, reason NumberReason, decided bool) {
-	if !plus && country != "" && !isHome(country) {
+	if !plus && country != "" && !isHomeCountry(country) {
 		return 0, "", false
 	}
 	switch {
@@ -71,16 +77,17 @@ func resolveNational(digits string, plus bool, country string) (m MSISDN, reason
 	if !decided || reason == "" || reason == ReasonNotMobile || len(national) < len(digits) {
 		return m, reason, decided
 	}
-	// Without its zero it may be a number of another country. None that begins with 7
-	// or 1 is so short.
-	return m, reason, len(digits) < fewestAbroad || len(digits) < 11 && (digits[0] == '7' || digits[0] == '1')
+	// Digits without a leading zero may be a foreign number with its calling code. A
+	// foreign number has at least minForeignDigits digits, or 11 if it begins with 7 or 1.
+	return m, reason, len(digits) < minForeignDigits || len(digits) < 11 && (digits[0] == '7' || digits[0] == '1')
 }
 
-// fewestAbroad is how many digits the shortest mobile numbers have, with their calling
-// code: those of Tokelau.
-const fewestAbroad = 7
+// minForeignDigits is the number of digits of the shortest mobile numbers in the world,
+// with their calling code. They are those of Tokelau.
+const minForeignDigits = 7
 
-// isNobodys reports whether an international number begins with no calling code.
+// isUnassigned reports whether an international number does not begin with an assigned
+// calling code. It returns false for fewer than minViable digits.
 func isUnassigned(digits string) bool {
 	if len(digits) < minViable {
 		return false
@@ -89,7 +96,7 @@ func isUnassigned(digits string) bool {
 	return digits[0] == '0' || !codes[number(digits[:1])] && !codes[number(digits[:2])] && !codes[number(digits[:3])]
 }
 
-// callingCodeStarts holds which numbers are calling codes.
+// callingCodeStarts returns a slice that is true at every index that is a calling code.
 var callingCodeStarts = sync.OnceValue(func() []bool {
 	codes := make([]bool, 1000)
 	for code := range codes {
@@ -98,9 +105,11 @@ var callingCodeStarts = sync.OnceValue(func() []bool {
 	return codes
 })
 
+// withoutZero removes one leading zero.
 func withoutZero(national string) string { return strings.TrimPrefix(national, "0") }
 
-// kenyanNumber takes the digits behind 254 or 0.
+// kenyanNumber resolves the digits that follow 254 or 0. Its results are those of
+// resolveNational.
 func kenyanNumber(national string) (m MSISDN, reason NumberReason, decided bool) {
 	if national == "" || national[0] == '0' || len(national) > maxUintDigits-2 {
 		return 0, "", false
@@ -116,7 +125,8 @@ func kenyanNumber(national string) (m MSISDN, reason NumberReason, decided bool)
 	return 0, wrongLength(len(national), kenyaDigits), true
 }
 
-// nigerianNumber takes the digits behind 234 or 0.
+// nigerianNumber resolves the digits that follow 234 or 0. Its results are those of
+// resolveNational.
 func nigerianNumber(national string) (m MSISDN, reason NumberReason, decided bool) {
 	if national == "" || national[0] == '0' || len(national) > maxUintDigits-2 {
 		return 0, "", false
@@ -132,17 +142,19 @@ func nigerianNumber(national string) (m MSISDN, reason NumberReason, decided boo
 			return 0, ReasonNotMobile, true
 		}
 	case strings.HasPrefix(national, "20") && len(national) == nigeriaDigits:
-		return 0, "", false // the area codes of the landlines are the library's
+		return 0, "", false // only the library knows the area codes of landlines
 	}
 	return 0, wrongLength(len(national), nigeriaDigits), true
 }
 
-// How many digits mobile numbers have, behind the calling code.
+// The number of digits of a mobile number after the calling code.
 const (
 	kenyaDigits   = 9
 	nigeriaDigits = 10
 )
 
+// wrongLength compares the number of digits with that of a mobile number. It returns
+// ReasonInvalid if they are equal.
 func wrongLength(have, mobile int) NumberReason {
 	switch {
 	case have < mobile:
@@ -153,6 +165,7 @@ func wrongLength(have, mobile int) NumberReason {
 	return ReasonInvalid
 }
 
+// number converts ASCII digits to an integer. The caller ensures that they fit.
 func number(digits string) (value uint64) {
 	for i := range len(digits) {
 		value = value*10 + uint64(digits[i]-'0')
@@ -160,11 +173,12 @@ func number(digits string) (value uint64) {
 	return value
 }
 
-// isKenyanSpecial knows landlines (Nairobi 020, the others 04 to 06), freephone and
-// premium-rate numbers.
+// isKenyanSpecial reports whether national is a Kenyan landline (Nairobi 020, other
+// areas 04 to 06), freephone (0800) or premium-rate (0900) number. national has no
+// leading zero.
 func isKenyanSpecial(national string) bool {
 	n := len(national)
-	if n < fewest || n > 10 {
+	if n < minDigits || n > 10 {
 		return false
 	}
 	switch a, b := national[0], national[1]; {

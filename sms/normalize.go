@@ -6,28 +6,32 @@ import (
 	"unicode/utf8"
 )
 
-// cell is what was found in the cell of a number: its digits, as ASCII.
-type cell struct {
+// rawNumber holds the ASCII digits of a number as a user wrote it, before they are
+// checked against a numbering plan.
+type rawNumber struct {
 	buf [maxInput]byte
 	n   int
-	// plus: a plus sign stood before them, or a link that has the calling code always.
+	// plus is true if the digits certainly begin with a calling code: after a plus
+	// sign, or in a wa.me link.
 	plus bool
-	// breaks are the counts of digits before which there was white space.
+	// breaks holds the places of white space, each as the number of digits before it.
+	// Its first nBreak elements are used.
 	breaks [maxInput]byte
 	nBreak int
 }
 
-// maxInput is how many bytes of input are worth looking at.
+// maxInput is the length in bytes of the longest input that is parsed.
 const maxInput = 64
 
-func (c *cell) digits() string { return string(c.buf[:c.n]) }
+func (c *rawNumber) digits() string { return string(c.buf[:c.n]) }
 
-// clean takes the digits out of s.
-func extractDigits(s string) (c *cell, reason NumberReason) {
+// extractDigits removes separators, quotes and link prefixes from s and returns its
+// digits. reason is not empty if s is not one number.
+func extractDigits(s string) (c *rawNumber, reason NumberReason) {
 	if len(s) > maxInput {
 		return nil, ReasonTooLong
 	}
-	c = &cell{}
+	c = &rawNumber{}
 	whole := s
 	s, c.plus = unwrap(s)
 	var points, commas, slashes, tail int
@@ -40,7 +44,7 @@ func extractDigits(s string) (c *cell, reason NumberReason) {
 			tail++
 		case r == '+' || r == '\uFF0B':
 			if c.plus || c.n > 0 {
-				return nil, oddity(whole)
+				return nil, junkReason(whole)
 			}
 			c.plus = true
 		case r == '.':
@@ -52,7 +56,7 @@ func extractDigits(s string) (c *cell, reason NumberReason) {
 		case r == '/':
 			slashes++
 		case !isSeparator(r):
-			return nil, oddity(whole)
+			return nil, junkReason(whole)
 		case unicode.IsSpace(r):
 			c.breaks[c.nBreak] = byte(c.n)
 			c.nBreak++
@@ -65,33 +69,36 @@ func extractDigits(s string) (c *cell, reason NumberReason) {
 	case c.n == 0:
 		return nil, ReasonEmpty
 	case fraction:
-		// Taken for a separator, the point of 254712345678.0 would add a digit.
+		// If the point of 254712345678.0 were a separator, its 0 would become a digit.
 		return c, c.cutFraction(tail)
 	case commas+slashes > 0 && isSeveral(s):
 		return nil, ReasonSeveralNumbers
 	case c.n <= 8 && isDate(s):
-		// Of eight digits, and in some countries a number.
+		// The eight digits of a date are a valid number in some countries.
 		return nil, ReasonNotANumber
 	}
 	return c, ""
 }
 
-// fewest is fewer digits than can be a number by itself in a cell of several.
-const fewest = 7
+// minDigits is the fewest digits that count as a separate number when a field may
+// hold several numbers.
+const minDigits = 7
 
-// cutFraction takes off the zeros behind a decimal point.
-func (c *cell) cutFraction(tail int) NumberReason {
+// cutFraction removes the last tail digits, which follow a decimal point, if all are
+// zero. It returns ReasonDecimal if one is not, or if fewer than minDigits digits
+// would remain.
+func (c *rawNumber) cutFraction(tail int) NumberReason {
 	whole := c.n - tail
-	if whole < fewest || strings.Trim(string(c.buf[whole:c.n]), "0") != "" {
+	if whole < minDigits || strings.Trim(string(c.buf[whole:c.n]), "0") != "" {
 		return ReasonDecimal
 	}
 	c.n = whole
 	return ""
 }
 
-// unwrap takes off what stands around numbers: quotes, of a spreadsheet's text too
-// ('0712…, ="0712…"), and what makes a link of them. international says that the
-// link has the calling code first.
+// unwrap removes what surrounds a number: quotes, the marks of a spreadsheet's text
+// ('0712…, ="0712…"), and the prefix of a link. international is true for a wa.me
+// link, whose number always begins with the calling code.
 func unwrap(s string) (inner string, international bool) {
 	s = strings.TrimFunc(s, isWrapping)
 	for _, scheme := range [...]string{"tel:", "sms:", "whatsapp:", "callto:"} {
@@ -107,12 +114,13 @@ func unwrap(s string) (inner string, international bool) {
 	}
 	const whatsApp = "wa.me/"
 	if len(link) > len(whatsApp) && strings.EqualFold(link[:len(whatsApp)], whatsApp) {
-		// A link may have its plus sign all the same.
+		// Some links have a plus sign before the calling code.
 		return strings.TrimPrefix(link[len(whatsApp):], "+"), true
 	}
 	return s, false
 }
 
+// isWrapping reports whether unwrap removes r at both ends of the input.
 func isWrapping(r rune) bool {
 	switch r {
 	case '\'', '"', '`', '´', '‘', '’', '“', '”', '=', ',', ';':
@@ -121,8 +129,9 @@ func isWrapping(r rune) bool {
 	return isBlankRune(r)
 }
 
-// oddity finds the word for what has something in it that is no part of a number.
-func oddity(s string) NumberReason {
+// junkReason returns the reason for input with a character that cannot be part of a
+// number.
+func junkReason(s string) NumberReason {
 	switch {
 	case isScientific(s):
 		return ReasonLostDigits
@@ -132,8 +141,9 @@ func oddity(s string) NumberReason {
 	return ReasonNotANumber
 }
 
-// isSeveral reports whether s has two numbers, divided by something else than what
-// stands within one: 0712345678/0722345678. The short way, 0712345678/9, counts.
+// isSeveral reports whether s holds two or more numbers, divided by a character that
+// does not occur within a number: 0712345678/0722345678. It also recognises the short
+// form 0712345678/9, where the second number differs only in its last digits.
 func isSeveral(s string) bool {
 	const whole, ending = 9, 3 // digits
 	parts, long, first, digits := 0, 0, 0, 0
@@ -144,7 +154,7 @@ func isSeveral(s string) bool {
 		if parts++; parts == 1 {
 			first = digits
 		}
-		if digits >= fewest {
+		if digits >= minDigits {
 			long++
 		}
 	}
@@ -164,11 +174,11 @@ func isSeveral(s string) bool {
 	return long >= 2 || short && parts == 2 && first >= whole && digits <= ending
 }
 
-// isSeveral reports whether a number that is too long is two, with nothing but
-// white space or dashes between.
-func (c *cell) isSeveral(country string) bool {
+// isSeveral reports whether a number that is too long is really two numbers, with only
+// white space, dashes or nothing between them.
+func (c *rawNumber) isSeveral(country string) bool {
 	for _, at := range c.breaks[:c.nBreak] {
-		if int(at) >= fewest+2 && c.n-int(at) >= fewest+2 {
+		if int(at) >= minDigits+2 && c.n-int(at) >= minDigits+2 {
 			return true
 		}
 	}
@@ -185,7 +195,7 @@ func (c *cell) isSeveral(country string) bool {
 	return false
 }
 
-// isDate recognises 2025-11-30, 30/11/2025 and 30.11.2025.
+// isDate reports whether s looks like a date: 2025-11-30, 30/11/2025 or 30.11.2025.
 func isDate(s string) bool {
 	mark := strings.IndexAny(s, "-/.")
 	if mark < 0 {
@@ -199,7 +209,7 @@ func isDate(s string) bool {
 	return middle <= 2 && (first == 4 && last <= 2 || first <= 2 && last == 4)
 }
 
-// digitOf knows the decimal digits of all scripts.
+// digitOf returns the ASCII form of a decimal digit of any script, and whether r is one.
 func digitOf(r rune) (byte, bool) {
 	if r < utf8.RuneSelf {
 		return byte(r), r >= '0' && r <= '9'
@@ -207,7 +217,8 @@ func digitOf(r rune) (byte, bool) {
 	if !unicode.IsDigit(r) {
 		return 0, false
 	}
-	// Digits stand in tens in Unicode, each beginning with its zero.
+	// Unicode lists the digits of a script in order, from zero to nine. A range may hold
+	// several such groups of ten.
 	for _, in := range unicode.Nd.R16 {
 		if r >= rune(in.Lo) && r <= rune(in.Hi) {
 			return '0' + byte((r-rune(in.Lo))%10), true
@@ -221,8 +232,9 @@ func digitOf(r rune) (byte, bool) {
 	return 0, false
 }
 
-// isSeparator knows what people and programs put between digits, the full stop and
-// the slash excepted. A comma or a semicolon is not among it: they separate numbers.
+// isSeparator reports whether r is a character that people or programs write between
+// the digits of one number. extractDigits handles the full stop, comma and slash itself.
+// A semicolon is not included, because it separates numbers.
 func isSeparator(r rune) bool {
 	switch r {
 	case '(', ')', '[', ']', '\uFF08', '\uFF09', '\u2212', '\u00B7', '\uFF0E':
@@ -234,7 +246,8 @@ func isSeparator(r rune) bool {
 	return unicode.IsSpace(r) || unicode.In(r, unicode.Cf, unicode.Pd)
 }
 
-// isScientific recognises 2.54712E+11, also with a decimal comma.
+// isScientific reports whether s is in scientific notation, such as 2.54712E+11 or, with
+// a decimal comma, 2,54712E+11.
 func isScientific(s string) bool {
 	s = strings.TrimFunc(s, func(r rune) bool { return isSeparator(r) || isWrapping(r) || r == '+' })
 	mantissa, exponent, found := strings.Cut(strings.ToLower(s), "e")
@@ -246,6 +259,7 @@ func isScientific(s string) bool {
 	return isDigits(whole) && (fraction == "" || isDigits(fraction)) && isDigits(exponent)
 }
 
+// isDigits reports whether s consists of ASCII digits and is not empty.
 func isDigits(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }

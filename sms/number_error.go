@@ -1,16 +1,16 @@
 package sms
 
-// NumberError says why ParseMSISDN has not taken a number. It never holds the
-// whole number.
+// NumberError is the error that ParseMSISDN returns. It never holds the whole number,
+// so it may be logged.
 type NumberError struct {
-	// Reason is one of the words below, for counting and for result files.
+	// Reason is one of the Reason constants. Result files and counters use it.
 	Reason NumberReason
-	// Masked is the input as Mask shows it.
+	// Masked is the input as Mask returns it.
 	Masked string
 }
 
-// Error says what is wrong with the number and, where the user can do
-// something about it, what.
+// Error returns the masked number, what is wrong with it and, where the user can
+// correct it, how.
 func (e *NumberError) Error() string {
 	text, known := reasonTexts[e.Reason]
 	if !known {
@@ -22,45 +22,54 @@ func (e *NumberError) Error() string {
 	return "parse number " + e.Masked + ": " + text
 }
 
-// NumberReason is why a string is not the number of a mobile phone, as one
-// lower-case word.
+// NumberReason is the reason why a string is not a mobile number. It is one lower-case
+// word, such as "too_short".
 type NumberReason string
 
-// The reasons.
+// The reasons of a NumberError.
 const (
-	// ReasonEmpty: there is no digit and nothing else but separators.
+	// ReasonEmpty means that the input has no digits, and nothing else but separators.
 	ReasonEmpty NumberReason = "empty"
-	// ReasonLostDigits: scientific notation; the last digits are gone.
+	// ReasonLostDigits means that the input is in scientific notation, such as
+	// 2.54712E+11: a spreadsheet has dropped the last digits.
 	ReasonLostDigits NumberReason = "lost_digits"
-	// ReasonDecimal: a decimal point with one or two digits behind it that are not zero.
+	// ReasonDecimal means that one or two digits follow a decimal point and are not all
+	// zero, or that too few digits precede it, as in a price.
 	ReasonDecimal NumberReason = "decimal"
-	// ReasonSeveralNumbers: two numbers or more, or 0712345678/9 for two.
+	// ReasonSeveralNumbers means that the input holds two or more numbers, also in the
+	// short form 0712345678/9.
 	ReasonSeveralNumbers NumberReason = "several_numbers"
-	// ReasonNotANumber: letters, an extension, a stray sign.
+	// ReasonNotANumber means that the input has letters, an extension or another
+	// character that cannot be part of a number, or that it is a date.
 	ReasonNotANumber NumberReason = "not_a_number"
-	// ReasonTooShort: too few digits for its country.
+	// ReasonTooShort means that the number has too few digits for its country.
 	ReasonTooShort NumberReason = "too_short"
-	// ReasonTooLong: too many digits for its country, or for any.
+	// ReasonTooLong means that the number has too many digits for its country, or that
+	// the input has more than 64 bytes.
 	ReasonTooLong NumberReason = "too_long"
-	// ReasonNotMobile: a good number, but a landline, toll-free or otherwise special.
+	// ReasonNotMobile means that the number is valid, but is a landline, a toll-free or
+	// another special number.
 	ReasonNotMobile NumberReason = "not_mobile"
-	// ReasonUnknownCountry: no country has that calling code, the default
-	// country is none, a number in national form came without one, or a foreign
-	// number without its plus sign came with one.
+	// ReasonUnknownCountry means that the country of the number is not known: its calling
+	// code is unassigned, the default country is not a valid code, a number in national
+	// form has no default country, or a foreign number with a default country lacks its
+	// plus sign.
 	ReasonUnknownCountry NumberReason = "unknown_country"
-	// ReasonInvalid: a possible length, but not in its country's numbering plan.
+	// ReasonInvalid means that the number has a possible length, but is not in the
+	// numbering plan of its country.
 	ReasonInvalid NumberReason = "invalid"
 )
 
+// reasonTexts are the texts of the reasons in Error.
 var reasonTexts = map[NumberReason]string{
-	ReasonEmpty:          "there is no number",
-	ReasonLostDigits:     "a spreadsheet has shortened it and its last digits are lost; format the column as text and export again",
+	ReasonEmpty:          "it has no digits; write a phone number",
+	ReasonLostDigits:     "a spreadsheet has rounded it and its last digits are lost; format the column as text, enter the number again and export",
 	ReasonDecimal:        "it has a decimal point; format the column as text and export again",
-	ReasonSeveralNumbers: "there are several numbers; give each a row of its own",
-	ReasonNotANumber:     "it contains something that is not part of one phone number",
+	ReasonSeveralNumbers: "it holds several numbers; write each number in a separate row",
+	ReasonNotANumber:     "it has characters that cannot be part of one phone number; write digits only",
 	ReasonTooShort:       "it has too few digits",
 	ReasonTooLong:        "it has too many digits",
-	ReasonNotMobile:      "it is not a mobile number",
+	ReasonNotMobile:      "it is not a mobile number, but a landline, toll-free or special number",
 	ReasonUnknownCountry: "its country is not known; write it with + and the calling code, or set the default country",
-	ReasonInvalid:        "it is not in its country's numbering plan",
+	ReasonInvalid:        "it is not in the numbering plan of its country; check the digits",
 }

@@ -8,29 +8,30 @@ import (
 	"github.com/nyaruka/phonenumbers"
 )
 
-// ParseMSISDN reads a mobile number as people and spreadsheets write it.
+// ParseMSISDN parses a mobile number as people and spreadsheets write it. The error
+// is always a *NumberError. Input of more than 64 bytes is an error.
 //
-// country is the ISO 3166 alpha-2 code, in capitals, of the country whose
-// national form is understood: with "KE", 0712345678 and 712345678 are
-// 254712345678. A national form is never taken for another country's, however
-// well it would fit. With "" only the international form is understood.
+// country is the default country, as an ISO 3166 alpha-2 code in capitals. Its
+// national form is accepted: with "KE", both 0712345678 and 712345678 are
+// 254712345678. The national form of any other country is an error. With "" only the
+// international form is accepted.
 //
-// The international form begins with +, with 00 (in every country, whatever is
-// dialled there), or with the calling code itself. If country is given, the bare
-// calling code must be that country's, Kenya's or Nigeria's: a mistyped national
-// number is too often a good number elsewhere (254761788134 with its 4 left out
-// is Burundian). In lists of these two, and with "", 0254… and 0234… are taken
-// for the calling code as well.
+// The international form begins with +, with 00 (also in countries that dial another
+// prefix), or with the bare calling code. If country is given, a bare calling code
+// must be that of country, Kenya or Nigeria. The reason is that a mistyped national
+// number is often a valid foreign number: 254761788134 without its 4 is a number in
+// Burundi. One zero before 254 or 234 is accepted if country is "KE", "NG" or "", or
+// after a plus sign.
 //
-// Spaces of every kind, invisible characters, dashes, dots, slashes and brackets
-// within the number are skipped, and quotes around it; so are tel:, sms:, whatsapp:
-// and wa.me/ before it, and the .0 and the thousands commas of a spreadsheet.
-// Digits may be of any script. Everything else makes the number invalid: letters,
-// extensions, two numbers in one cell, what a spreadsheet has turned into
-// 2.54712E+11. So do landlines, toll-free and other special numbers, and short
-// codes. Nothing is ever guessed: no digit is added or left out.
+// ParseMSISDN skips white space, invisible characters, dashes, dots, slashes and
+// brackets within the number. It skips quotes around the number, the prefixes tel:,
+// sms:, whatsapp:, callto: and wa.me/, and a spreadsheet's thousands commas and
+// trailing .0 or .00. Digits may be of any script.
 //
-// The error is a *NumberError. Input of more than 64 bytes is not looked at.
+// Everything else is an error: letters, extensions, two numbers in one field, and
+// numbers that a spreadsheet has changed to 2.54712E+11. Landlines, toll-free and
+// other special numbers and short codes are errors too. ParseMSISDN never guesses
+// missing or extra digits.
 func ParseMSISDN(s, country string) (MSISDN, error) {
 	if m, ok := parseFast(s, country); ok {
 		return m, nil
@@ -45,8 +46,9 @@ func ParseMSISDN(s, country string) (MSISDN, error) {
 	return 0, &NumberError{Reason: reason, Masked: Mask(s)}
 }
 
-// decide asks the library only about what it does not know itself.
-func (c *cell) decide(country string) (m MSISDN, reason NumberReason) {
+// decide checks the digits against the numbering plans. It calls the phonenumbers
+// library only for numbers that resolveNational cannot decide.
+func (c *rawNumber) decide(country string) (m MSISDN, reason NumberReason) {
 	digits, plus := c.dialled(country)
 	m, reason, decided := resolveNational(digits, plus, country)
 	if !decided {
@@ -62,11 +64,12 @@ func (c *cell) decide(country string) (m MSISDN, reason NumberReason) {
 // a country whose national numbers ParseMSISDN understands.
 func ValidCountry(iso string) bool { return phonenumbers.GetSupportedRegions()[iso] }
 
-// minViable is fewer digits than any mobile number has, calling code left off.
+// minViable is the fewest characters that are passed to the library. No mobile number
+// is shorter.
 const minViable = 4
 
-// decideByLibrary decides a number without separators; plus says that the calling
-// code comes first.
+// decideByLibrary checks a number without separators with the phonenumbers library.
+// plus is true if the digits begin with a calling code.
 func decideByLibrary(digits string, plus bool, country string) (m MSISDN, reason NumberReason) {
 	switch {
 	case plus || country == "":
@@ -74,14 +77,15 @@ func decideByLibrary(digits string, plus bool, country string) (m MSISDN, reason
 	case !ValidCountry(country):
 		return 0, ReasonUnknownCountry
 	}
-	m, reason = ask(digits, country)
+	m, reason = parseWithLibrary(digits, country)
 	if reason == "" || reason == ReasonNotMobile {
 		return m, reason
 	}
 	abroad, problem := international(digits)
 	switch {
-	case isHome(country) && hasHomeCode(digits):
-		// 254712345 is a Kenyan number with digits missing, not a national one of nine.
+	case isHomeCountry(country) && hasHomeCode(digits):
+		// 254712345 is a Kenyan number with digits missing, not a national number of nine
+		// digits.
 		return abroad, problem
 	case problem != "":
 		return 0, reason
@@ -91,17 +95,19 @@ func decideByLibrary(digits string, plus bool, country string) (m MSISDN, reason
 	return 0, ReasonUnknownCountry
 }
 
-// international takes the digits behind + or 00. No calling code begins with
-// zero, and the library would take +0712345678 for a national number.
+// international parses the digits that follow + or 00. It rejects a leading zero,
+// because no calling code has one and the library would accept +0712345678 as a
+// national number.
 func international(digits string) (MSISDN, NumberReason) {
 	if strings.HasPrefix(digits, "0") {
 		return 0, ReasonUnknownCountry
 	}
-	return ask("+"+digits, phonenumbers.UNKNOWN_REGION)
+	return parseWithLibrary("+"+digits, phonenumbers.UNKNOWN_REGION)
 }
 
-// ask puts the number to the library.
-func ask(number, region string) (MSISDN, NumberReason) {
+// parseWithLibrary parses and validates number with the phonenumbers library. region is
+// the ISO code of the default country, or UNKNOWN_REGION for a number with a plus sign.
+func parseWithLibrary(number, region string) (MSISDN, NumberReason) {
 	if len(number) < minViable {
 		return 0, ReasonTooShort
 	}
@@ -119,7 +125,7 @@ func ask(number, region string) (MSISDN, NumberReason) {
 	switch phonenumbers.GetNumberType(parsed) {
 	case phonenumbers.MOBILE, phonenumbers.FIXED_LINE_OR_MOBILE:
 	case phonenumbers.UNKNOWN:
-		return 0, whyInvalid(parsed)
+		return 0, invalidReason(parsed)
 	default:
 		return 0, ReasonNotMobile
 	}
@@ -131,10 +137,11 @@ func ask(number, region string) (MSISDN, NumberReason) {
 	return MSISDN(value), ""
 }
 
-// whyInvalid finds the most helpful word for a number of no known type.
-func whyInvalid(n *phonenumbers.PhoneNumber) NumberReason {
-	// The library would call a mobile number with a digit missing possible,
-	// because landlines are shorter.
+// invalidReason returns the most helpful reason for a number whose type the library
+// does not know.
+func invalidReason(n *phonenumbers.PhoneNumber) NumberReason {
+	// For Kenya and Nigeria the length of a mobile number is checked here. The library
+	// would accept a mobile number with a missing digit, because landlines are shorter.
 	mobile := map[int32]int{kenyaCode: 9, nigeriaCode: 10}[n.GetCountryCode()]
 	if mobile > 0 {
 		switch have := len(strconv.FormatUint(n.GetNationalNumber(), 10)); {
@@ -154,7 +161,7 @@ func whyInvalid(n *phonenumbers.PhoneNumber) NumberReason {
 	return ReasonInvalid
 }
 
-// regionOf returns the ISO code of the country whose calling code m begins with.
+// regionOf returns the ISO code of the country of m, or "" if it is not known.
 func regionOf(m MSISDN) string {
 	parsed, err := phonenumbers.Parse(m.E164(), phonenumbers.UNKNOWN_REGION)
 	if err != nil {

@@ -1,10 +1,9 @@
 package sms
 
-// parseFast decides the usual ways of writing a Kenyan or Nigerian mobile number
-// without allocating, some hundred times faster than the library. It only ever
-// accepts; ok is false for whatever the library has to look at. What it accepts,
-// the library accepts as the same number: the tests try every prefix, and a fuzz
-// test the rest.
+// parseFast parses the usual forms of a Kenyan or Nigerian mobile number. It does not
+// allocate, and takes about a hundredth of the library's time. ok is false if it cannot
+// decide; it never rejects a number. The library accepts each number that parseFast
+// accepts, with the same result: one test tries every prefix, a fuzz test other input.
 func parseFast(s, country string) (m MSISDN, ok bool) {
 	if len(s) > maxFastInput {
 		return 0, false
@@ -28,20 +27,22 @@ func parseFast(s, country string) (m MSISDN, ok bool) {
 				return 0, false
 			}
 		default:
-			// The full stop is not here: it may be a decimal point.
+			// A full stop ends up here too, because it may be a decimal point.
 			return 0, false
 		}
 	}
 	return fastKenyaOrNigeria(value, count, plus, country)
 }
 
-// maxFastInput leaves room for separators. (Digits enough to overflow are too
-// many for any form, whatever value they leave.)
+// maxFastInput is the length in bytes of the longest input that parseFast reads: a
+// number and its separators. 32 digits overflow value, but count then rejects them.
 const maxFastInput = 32
 
-// fastKenyaOrNigeria takes the digits as a number and their count, zeros in front included.
+// fastKenyaOrNigeria parses digits that are given as an integer. count is the number of
+// digits, including leading zeros. plus is true if a plus sign precedes them.
 func fastKenyaOrNigeria(value uint64, count int, plus bool, country string) (MSISDN, bool) {
-	// Elsewhere 254… and 234… without a plus may be national numbers.
+	// bare is true if 254… and 234… without a plus sign are calling codes. In another
+	// default country they may begin a national number.
 	bare := plus || country == "" || country == kenya || country == nigeria
 	switch {
 	case value/1e9 == kenyaCode && (count == 12 && bare || count == 14 && !plus):
@@ -59,11 +60,10 @@ func fastKenyaOrNigeria(value uint64, count int, plus bool, country string) (MSI
 	return kenyanMobile(value)
 }
 
-// kenyanMobile takes the nine digits behind 254 or 0. A number whose digits do
-// not begin where they should (a second zero, no zero among ten) has no prefix
-// in the list. It is left to the library, as are all prefixes the library does
-// not take for mobile.
-func kenyanMobile(national uint64) (MSISDN, bool) {
+// kenyanMobile checks the nine digits that follow 254 or 0. ok is false if their first
+// three digits are not a mobile prefix that the library knows. That also covers values
+// with too few or too many digits, such as ten digits without a leading zero.
+func kenyanMobile(national uint64) (m MSISDN, ok bool) {
 	switch p := national / 1e6; {
 	case p >= 700 && p <= 799:
 	case p >= 100 && p <= 108, p >= 110 && p <= 119, p >= 140 && p <= 143:
@@ -74,9 +74,9 @@ func kenyanMobile(national uint64) (MSISDN, bool) {
 	return MSISDN(kenyaCode*1e9 + national), true
 }
 
-// nigerianMobile takes the ten digits behind 234 or 0, with four digits of
-// prefix: 0702 and 0819 are mobile in parts only.
-func nigerianMobile(national uint64) (MSISDN, bool) {
+// nigerianMobile checks the ten digits that follow 234 or 0. It compares four digits of
+// the prefix, because only parts of 0702 and 0819 are mobile.
+func nigerianMobile(national uint64) (m MSISDN, ok bool) {
 	switch p := national / 1e6; {
 	case p == 7023:
 		return 0, false

@@ -7,8 +7,9 @@ import (
 	"testing"
 )
 
-// agree fails the test if something has been decided otherwise than by the library.
-func agree(t *testing.T, s, country string) (fast bool) {
+// checkAgainstLibrary fails the test if parseFast or resolveNational decides s differently
+// from the library. fast reports whether parseFast decides it.
+func checkAgainstLibrary(t *testing.T, s, country string) (fast bool) {
 	t.Helper()
 	c, problem := extractDigits(s)
 	var slow MSISDN
@@ -17,26 +18,26 @@ func agree(t *testing.T, s, country string) (fast bool) {
 		digits, plus := c.dialled(country)
 		slow, reason = decideByLibrary(digits, plus, country)
 		if m, why, decided := resolveNational(digits, plus, country); decided && (m != slow || why != reason) {
-			t.Errorf("%q in %q: home says %v %s, the library %v %s", s, country, m, why, slow, reason)
+			t.Errorf("resolveNational(%q) in %q = %v %s; the library returns %v %s", s, country, m, why, slow, reason)
 		}
 	}
 	m, ok := parseFast(s, country)
 	if ok && (reason != "" || slow != m) {
-		t.Errorf("%q in %q: the fast path says %v, the library %v %s", s, country, m, slow, reason)
+		t.Errorf("parseFast(%q, %q) = %v; the library returns %v %s", s, country, m, slow, reason)
 	}
 	return ok
 }
 
-// TestFastPathAgreesOnEveryPrefix tries all prefixes of both countries, whatever
-// the numbering plans say, and those decided fast in every form and with every
-// kind of default country.
+// TestFastPathAgreesOnEveryPrefix tries all prefixes of both countries, including those
+// outside the numbering plans. One in eight of the prefixes that parseFast decides is
+// tried in every form and with every kind of default country.
 func TestFastPathAgreesOnEveryPrefix(t *testing.T) {
 	t.Parallel()
 	for _, plan := range []struct {
 		iso, code    string
 		digits, want int
 	}{
-		// want is how many of the 10,000 prefixes of four digits are decided fast.
+		// want is the number of prefixes that parseFast decides, of 10,000 with four digits.
 		{kenya, "254", 9, 1000 + 270},
 		{nigeria, "234", 10, 89 + 200 + 90 + 92 + 90 + 60},
 	} {
@@ -46,8 +47,8 @@ func TestFastPathAgreesOnEveryPrefix(t *testing.T) {
 			for prefix := range 10_000 {
 				for _, rest := range []string{"0", "9"} {
 					national := fmt.Sprintf("%04d", prefix) + strings.Repeat(rest, plan.digits-4)
-					if !agree(t, "0"+national, plan.iso) {
-						break // one look at what is left to others
+					if !checkAgainstLibrary(t, "0"+national, plan.iso) {
+						break // one try is enough for a prefix that parseFast does not decide
 					}
 					if rest == "9" {
 						continue
@@ -57,20 +58,20 @@ func TestFastPathAgreesOnEveryPrefix(t *testing.T) {
 					}
 					for _, country := range []string{kenya, nigeria, "", "DE"} {
 						for _, form := range []string{"", plan.code, "+" + plan.code, "00" + plan.code} {
-							agree(t, form+national, country)
+							checkAgainstLibrary(t, form+national, country)
 						}
 					}
 				}
 			}
 			if decided != plan.want {
-				t.Errorf("%d prefixes are decided fast; want %d", decided, plan.want)
+				t.Errorf("parseFast decides %d prefixes; want %d", decided, plan.want)
 			}
 		})
 	}
 }
 
-// TestHomeAgreesOnEveryPrefixOfEveryLength is for what is refused without the library:
-// cut off, too long, landlines and special numbers.
+// TestHomeAgreesOnEveryPrefixOfEveryLength tries the numbers that resolveNational rejects
+// without the library: too short or too long, landlines and special numbers.
 func TestHomeAgreesOnEveryPrefixOfEveryLength(t *testing.T) {
 	t.Parallel()
 	for _, country := range []string{kenya, nigeria} {
@@ -84,69 +85,69 @@ func TestHomeAgreesOnEveryPrefixOfEveryLength(t *testing.T) {
 			for _, prefix := range prefixes {
 				for _, n := range []int{2, 3, 5, 6, 7, 8, 9, 10, 11, 14} {
 					digits := (prefix + "3456789012")[:n]
-					agree(t, digits, country)
-					agree(t, "0"+digits, country)
-					agree(t, "+"+CallingCode(country)+digits, country)
+					checkAgainstLibrary(t, digits, country)
+					checkAgainstLibrary(t, "0"+digits, country)
+					checkAgainstLibrary(t, "+"+CallingCode(country)+digits, country)
 					if _, _, decided := resolveNational("0"+digits, false, country); !decided {
 						undecided++
 					}
 				}
 			}
-			// Those with two zeros in front, and landlines of Nigeria.
+			// The library decides numbers with two leading zeros and Nigerian landlines.
 			if most := 10*10 + 1; undecided > most {
-				t.Errorf("%d are left to the library; want %d at most", undecided, most)
+				t.Errorf("resolveNational leaves %d numbers to the library; want at most %d", undecided, most)
 			}
 		})
 	}
 }
 
-// Short codes, prices and house numbers are no country's numbers.
+// Short codes, prices and house numbers are too short to be a mobile number anywhere.
 func TestHomeAgreesOnWhatIsTooShortForAnyCountry(t *testing.T) {
 	t.Parallel()
-	for n := 1; n < fewestAbroad; n++ {
-		// Calling codes have up to three digits; a step that has no factor of 10 tries all of their ends.
+	for n := 1; n < minForeignDigits; n++ {
+		// Calling codes have up to three digits. The step is odd, so that the last digits vary.
 		for i, step := 0, max(1, int(math.Pow10(n))/2000)|1; i < int(math.Pow10(n)); i += step {
 			digits := fmt.Sprintf("%0*d", n, i)
-			agree(t, digits, kenya)
-			agree(t, digits, nigeria)
+			checkAgainstLibrary(t, digits, kenya)
+			checkAgainstLibrary(t, digits, nigeria)
 			if m, reason := decideByLibrary(digits, true, ""); reason == "" {
-				t.Errorf("%s is %v", digits, m)
+				t.Errorf("decideByLibrary(%q) = %v; want an error", digits, m)
 			}
 		}
 	}
 	if _, reason := decideByLibrary("6907290", true, ""); reason != "" {
-		t.Errorf("a number of Tokelau is none: %s", reason)
+		t.Errorf("a mobile number of Tokelau is rejected: %s", reason)
 	}
 }
 
 func TestNumbersOfNoCountryAreKnown(t *testing.T) {
 	t.Parallel()
-	nobodys := 0
+	unassigned := 0
 	for code := range 1000 {
 		for _, rest := range []string{"", "1", "712345678"} {
 			digits := fmt.Sprintf("%d%s", code, rest)
-			agree(t, "+"+digits, kenya)
-			agree(t, digits, "")
+			checkAgainstLibrary(t, "+"+digits, kenya)
+			checkAgainstLibrary(t, digits, "")
 		}
 		if isUnassigned(fmt.Sprintf("%03d712345678", code)) {
-			nobodys++
+			unassigned++
 		}
 	}
-	if nobodys < 150 || nobodys > 300 {
-		t.Errorf("%d of 1000 beginnings are no country's", nobodys)
+	if unassigned < 150 || unassigned > 300 {
+		t.Errorf("%d of 1000 prefixes are unassigned; want 150 to 300", unassigned)
 	}
 }
 
-// TestFastPathAgreesOnEveryLength tries what a digit more, a digit less or a
-// stray zero makes of a number.
+// TestFastPathAgreesOnEveryLength tries numbers with missing digits, extra digits and
+// extra zeros.
 func TestFastPathAgreesOnEveryLength(t *testing.T) {
 	t.Parallel()
 	for _, digits := range []string{"712345678901234567890123", "803123456789012345678901", "110345678901234567890123"} {
 		for n := range len(digits) {
 			for _, lead := range []string{"", "0", "00", "000", "254", "0254", "00254", "2540", "234", "0234", "00234", "000234", "2340"} {
 				for _, country := range []string{kenya, nigeria, "", "US"} {
-					agree(t, lead+digits[:n], country)
-					agree(t, "+"+lead+digits[:n], country)
+					checkAgainstLibrary(t, lead+digits[:n], country)
+					checkAgainstLibrary(t, "+"+lead+digits[:n], country)
 				}
 			}
 		}
@@ -174,8 +175,8 @@ func TestFastPathDecidesTheUsualForms(t *testing.T) {
 		{"+234 803 123 4567", ""},
 		{"002348031234567", nigeria},
 	} {
-		if !agree(t, tt.s, tt.country) {
-			t.Errorf("%q in %q is left to the library", tt.s, tt.country)
+		if !checkAgainstLibrary(t, tt.s, tt.country) {
+			t.Errorf("parseFast(%q, %q) does not decide the number", tt.s, tt.country)
 		}
 	}
 }
@@ -202,16 +203,16 @@ func FuzzParseMSISDN(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, s, country string) {
-		agree(t, s, country)
+		checkAgainstLibrary(t, s, country)
 		m, err := ParseMSISDN(s, country)
 		if err != nil {
 			if whole := onlyDigits(s); len(whole) > 8 && strings.Contains(onlyDigits(err.Error()), whole) {
-				t.Errorf("ParseMSISDN(%q, %q): the error %q shows the number", s, country, err)
+				t.Errorf("ParseMSISDN(%q, %q): the error %q contains the whole number", s, country, err)
 			}
 			return
 		}
 		if again, err := ParseMSISDN(m.E164(), country); err != nil || again != m {
-			t.Errorf("ParseMSISDN(%q, %q) = %v, and that again = %v, %v", s, country, m, again, err)
+			t.Errorf("ParseMSISDN(%q, %q) = %v, but parsing its E.164 form returns %v, %v", s, country, m, again, err)
 		}
 	})
 }
@@ -225,8 +226,8 @@ func onlyDigits(s string) string {
 	}, s)
 }
 
-// BenchmarkParseMSISDN beside BenchmarkParseMSISDNByLibrary is what the fast path is
-// for: at least 3,000,000 numbers a second on one core.
+// BenchmarkParseMSISDN measures ParseMSISDN; compare it with BenchmarkParseMSISDNByLibrary.
+// The goal of the fast path is at least 3,000,000 numbers per second on one core.
 func BenchmarkParseMSISDN(b *testing.B) {
 	for _, bm := range []struct{ name, s string }{
 		{"fast/national", "0712345678"},

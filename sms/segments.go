@@ -2,41 +2,47 @@ package sms
 
 import "unicode/utf8"
 
-// Segments returns how many parts an SMS with this body is sent and billed as,
-// and the alphabet it needs, exactly as 3GPP TS 23.038 and 23.040 have it: one
-// part of 160 septets or 70 UTF-16 units, or parts of 153 or 67. Neither an
-// escape pair (^{}\[~]|€ and form feed, two septets each) nor a surrogate pair
-// is split between parts. A byte that is not UTF-8 counts as U+FFFD. An empty
-// body has no segments.
+// Segments returns the number of segments that an SMS with this body is sent and
+// billed as, and its encoding.
+//
+// It follows 3GPP TS 23.038 and 23.040. A single segment holds 160 septets in GSM-7
+// or 70 UTF-16 code units in UCS-2. A longer message has segments of 153 septets or
+// 67 code units, because each needs a header. Some characters take two septets
+// (^{}\[~]|€ and form feed) or two code units (such as emoji); they are not split
+// between segments. A byte that is not valid UTF-8 counts as U+FFFD. An empty body
+// has 0 segments.
 func Segments(body string) (n int, enc Encoding) {
 	l := Measure(body)
 	return l.Segments, l.Encoding
 }
 
-// EncodingOf returns the alphabet the body needs. One character outside GSM-7
-// makes the whole message UCS-2; an empty body is GSM-7.
+// EncodingOf returns the encoding that the body needs. One character outside GSM-7
+// makes the whole message UCS-2. An empty body is GSM-7.
 func EncodingOf(body string) Encoding {
 	_, _, enc := measure(body)
 	return enc
 }
 
-// Units returns the length of the body as gateways count it: in septets if it
-// is GSM-7, an escaped character counting two, else in UTF-16 code units.
+// CodeUnits returns the length of the body as gateways count it. In GSM-7 that is the
+// number of septets, where an escaped character counts two. In UCS-2 it is the number
+// of UTF-16 code units.
 func CodeUnits(body string) int {
 	units, _, _ := measure(body)
 	return units
 }
 
-// Length is how long a body is, as it is sent and paid for.
+// Length is the length of a body in the units that gateways limit and bill.
 type Length struct {
-	// Encoding is the alphabet, Units its septets or UTF-16 units, and Segments the
-	// parts; see Units and Segments.
+	// Encoding is the encoding that the body needs, as EncodingOf returns it.
 	Encoding Encoding
-	Units    int
+	// Units is the number of septets or UTF-16 code units, as CodeUnits returns it.
+	Units int
+	// Segments is the number of segments, as the function Segments returns it.
 	Segments int
 }
 
-// Measure returns the encoding, units and segments of a body, in one pass.
+// Measure returns the encoding, code units and segments of a body. It is cheaper than
+// calling EncodingOf, CodeUnits and Segments.
 func Measure(body string) Length {
 	l := Length{}
 	l.Units, l.Segments, l.Encoding = measure(body)
@@ -46,22 +52,22 @@ func Measure(body string) Length {
 	return l
 }
 
-// Fits reports whether a gateway takes it that has these limits; 0 is no limit.
-// Characters are units: an escaped character of GSM-7 counts two, and so does an
-// emoji. Where a gateway's page says no more than "characters", that is the safe
-// side.
+// Fits reports whether the body is within a gateway's limits. A limit of 0 or less
+// means that there is none. maxChars is compared with Units, so that an escaped GSM-7
+// character or an emoji counts two. A gateway whose documentation only says
+// "characters" may count them as one; counting two is the safe choice.
 func (l Length) Fits(maxChars, maxSegments int) bool {
 	return (maxChars <= 0 || l.Units <= maxChars) && (maxSegments <= 0 || l.Segments <= maxSegments)
 }
 
-// Encoding is the alphabet an SMS is sent in.
+// Encoding is the character encoding of an SMS.
 type Encoding uint8
 
 // The encodings.
 const (
 	// GSM7 is the GSM 7-bit default alphabet with its extension table.
 	GSM7 Encoding = iota
-	// UCS2 is UTF-16, for everything GSM7 cannot say.
+	// UCS2 is UTF-16, which can encode every character.
 	UCS2
 )
 
@@ -73,12 +79,12 @@ func (e Encoding) String() string {
 	return "UCS-2"
 }
 
-// alphabets holds how many septets or UTF-16 units a lone message has room for,
-// and each part of a longer one, its header taken off.
+// alphabets holds the number of septets or UTF-16 code units that fit into a message of
+// one segment, and into each segment of a longer message, without its header.
 var alphabets = [...]struct{ single, part int }{GSM7: {160, 153}, UCS2: {70, 67}}
 
-// measure counts septets or UTF-16 units, and how many parts they fill if the
-// message does not fit one.
+// measure returns the number of septets or UTF-16 code units and the encoding. parts is
+// the number of segments if the message does not fit into one.
 func measure(body string) (units, parts int, enc Encoding) {
 	if units, parts, ok := measureGSM7(body); ok {
 		return units, parts, GSM7
@@ -87,7 +93,7 @@ func measure(body string) (units, parts int, enc Encoding) {
 	return units, parts, UCS2
 }
 
-// measureGSM7 gives up at the first character outside the alphabet.
+// measureGSM7 is measure for GSM-7. ok is false if the body has a character outside it.
 func measureGSM7(body string) (units, parts int, ok bool) {
 	room := 0
 	for i := 0; i < len(body); {
@@ -112,6 +118,7 @@ func measureGSM7(body string) (units, parts int, ok bool) {
 	return units, parts, true
 }
 
+// measureUCS2 is measure for UCS-2.
 func measureUCS2(body string) (units, parts int) {
 	room := 0
 	for _, r := range body {
@@ -128,7 +135,8 @@ func measureUCS2(body string) (units, parts int) {
 	return units, parts
 }
 
-// septets returns what a character beyond ASCII costs in GSM-7; 0 if it is not in it.
+// septets returns the number of septets of a non-ASCII character, or 0 if GSM-7 does not
+// contain it.
 func septets(r rune) int {
 	switch r {
 	case '£', '¥', 'è', 'é', 'ù', 'ì', 'ò', 'Ç', 'Ø', 'ø', 'Å', 'å',
@@ -141,8 +149,9 @@ func septets(r rune) int {
 	return 0
 }
 
-// asciiSeptets is the same for ASCII: all that can be printed but the backtick,
-// and line feed, carriage return and form feed.
+// asciiSeptets holds the number of septets of each ASCII character, 0 if GSM-7 does not
+// contain it. GSM-7 contains line feed, carriage return, form feed and every printable
+// ASCII character except the backtick.
 var asciiSeptets = func() (cost [utf8.RuneSelf]uint8) {
 	for c := ' '; c <= '~'; c++ {
 		cost[c] = 1

@@ -65,7 +65,7 @@ func TestSegments(t *testing.T) {
 				t.Errorf("Segments = %d, %v; want %d, %v", n, enc, tt.segments, tt.enc)
 			}
 			if got := sms.CodeUnits(tt.body); got != tt.units {
-				t.Errorf("Units = %d; want %d", got, tt.units)
+				t.Errorf("CodeUnits = %d; want %d", got, tt.units)
 			}
 			if got := sms.EncodingOf(tt.body); got != tt.enc {
 				t.Errorf("EncodingOf = %v; want %v", got, tt.enc)
@@ -80,7 +80,7 @@ func TestEveryCharacterHasTheAlphabetOfTheTable(t *testing.T) {
 		body := string(r)
 		n, units, enc := splitSegments(body)
 		if gotN, gotEnc := sms.Segments(body); gotN != n || gotEnc != enc || sms.CodeUnits(body) != units {
-			t.Errorf("%U: Segments = %d, %v, Units = %d; want %d, %v, %d", r, gotN, gotEnc, sms.CodeUnits(body), n, enc, units)
+			t.Errorf("%U: Segments = %d, %v, CodeUnits = %d; want %d, %v, %d", r, gotN, gotEnc, sms.CodeUnits(body), n, enc, units)
 		}
 	}
 }
@@ -88,12 +88,12 @@ func TestEveryCharacterHasTheAlphabetOfTheTable(t *testing.T) {
 func TestEncodingNames(t *testing.T) {
 	t.Parallel()
 	if sms.GSM7.String() != "GSM-7" || sms.UCS2.String() != "UCS-2" {
-		t.Errorf("encodings are called %q and %q", sms.GSM7, sms.UCS2)
+		t.Errorf("names of the encodings = %q, %q; want GSM-7, UCS-2", sms.GSM7, sms.UCS2)
 	}
 }
 
-// The tables of 3GPP TS 23.038, 6.2.1 and 6.2.1.1, in the order of their codes; the
-// escape code itself, 0x1B, is held by a character that is never looked up.
+// The tables of 3GPP TS 23.038, 6.2.1 and 6.2.1.1, in the order of their codes. A zero
+// byte stands in for the escape code, 0x1B; encodeGSM7 skips it.
 const (
 	gsmBasic = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞ\x00ÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?" +
 		"¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
@@ -101,7 +101,8 @@ const (
 	gsmEscape    = 0x1B
 )
 
-// splitSegments encodes the body in full and cuts it up, as a gateway would.
+// splitSegments encodes the whole body and splits it into segments, as a gateway does.
+// Tests compare sms.Segments with it.
 func splitSegments(body string) (n, units int, enc sms.Encoding) {
 	if septets, ok := encodeGSM7(body); ok {
 		n = cut(len(septets), 160, 153, func(i int) bool { return septets[i] == gsmEscape })
@@ -133,7 +134,8 @@ func encodeGSM7(body string) (septets []byte, ok bool) {
 	return septets, true
 }
 
-// cut counts the parts of n units, none of which may end behind a unit that opens a pair.
+// cut returns the number of segments that n units need. A segment must not end with a
+// unit that opens a pair.
 func cut(n, single, part int, opensPair func(i int) bool) (parts int) {
 	if n == 0 {
 		return 0
@@ -166,7 +168,7 @@ func FuzzSegments(f *testing.F) {
 			t.Errorf("Segments(%q) = %d, %v; want %d, %v", body, gotN, gotEnc, n, enc)
 		}
 		if got := sms.CodeUnits(body); got != units {
-			t.Errorf("Units(%q) = %d; want %d", body, got, units)
+			t.Errorf("CodeUnits(%q) = %d; want %d", body, got, units)
 		}
 	})
 }

@@ -7,25 +7,26 @@ import (
 	"unicode/utf8"
 )
 
-// ValidateSender checks a sender ID against a gateway's limits: how many
-// characters it takes in a name and how many digits in a number. A limit of 0
-// means that none is published; then 16 is the most.
+// ValidateSender checks the sender ID s against the limits of a gateway and returns an
+// error that names what to change. alphaMax is the largest number of characters of a
+// name, digitsMax the largest number of digits of a number. A limit of 0 means that the
+// gateway publishes none; the limit is then 16.
 //
-// A name has ASCII letters, digits, spaces within and . - _ &, and one letter
-// at least: what operators register, all of it in GSM-7 without an escape. A
-// number is digits only, with or without a plus sign in front, which does not
-// count. The error says what to change; nil means the sender will do. An empty
-// sender is an error: where the gateway has a sender of its own, do not ask.
+// A number consists of digits, with an optional leading plus sign that does not count.
+// A name has at least one ASCII letter; its other characters are ASCII letters, digits,
+// inner spaces and . - _ &. Operators register such names, and each character is one
+// septet in GSM-7. An empty sender is an error, so do not call ValidateSender if the
+// gateway chooses the sender ID.
 func ValidateSender(s string, alphaMax, digitsMax int) error {
 	if s == "" {
-		return errors.New("sender is empty")
+		return errors.New("sender is empty: use a registered name or a number")
 	}
 	if number := strings.TrimPrefix(s, "+"); isDigits(number) {
 		return checkSenderLength(Mask(number), len(number), "digits", digitsMax)
 	}
 	shown := fmt.Sprintf("%.*q", 2*maxSender, s)
 	for _, r := range s {
-		if !senderTakes(r) {
+		if !allowedInSender(r) {
 			return fmt.Errorf("sender %s has the character %q: use letters A to Z, digits, space and . - _ &", shown, r)
 		}
 	}
@@ -38,10 +39,12 @@ func ValidateSender(s string, alphaMax, digitsMax int) error {
 	return checkSenderLength(shown, utf8.RuneCountInString(s), "characters", alphaMax)
 }
 
-// maxSender is the longest sender any of the gateways takes: KoboMobile's
-// 16 digits (its page: "must <= 16chars for Numerical").
+// maxSender is the length of the longest sender ID that any gateway accepts. It is
+// KoboMobile's limit for numbers (its documentation: "must <= 16chars for Numerical").
 const maxSender = 16
 
+// checkSenderLength returns an error if have is more than limit. unit names what is
+// counted: "digits" or "characters". shown is the sender ID as the error may print it.
 func checkSenderLength(shown string, have int, unit string, limit int) error {
 	switch {
 	case limit > 0 && have > limit:
@@ -52,7 +55,8 @@ func checkSenderLength(shown string, have int, unit string, limit int) error {
 	return nil
 }
 
-func senderTakes(r rune) bool {
+// allowedInSender reports whether a name may contain r.
+func allowedInSender(r rune) bool {
 	return isASCIILetter(r) || r >= '0' && r <= '9' || strings.ContainsRune(" .-_&", r)
 }
 

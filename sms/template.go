@@ -9,19 +9,20 @@ import (
 	"unicode/utf8"
 )
 
-// Template is a body with merge fields, {{name}}, ready to be rendered for one
-// recipient after the other. It never changes.
+// Template is a parsed body with merge fields. Render replaces the fields by the values
+// of one recipient. A Template is immutable and safe for concurrent use.
 //
-// A field is {{name}}, with spaces and capitals as you like, filters behind colons
-// and a default behind a bar: {{ First Name:first:title|there }}. Four braces,
-// {{{{, stand for two that open nothing. Everything else is text, also }} by itself.
+// A field is written {{name}}. Spaces and capitals in the name do not matter. Filters
+// follow the name after colons, and a default follows after a bar:
+// {{ First Name:first:title|there }}. Four opening braces, {{{{, are rendered as two.
+// Everything else is text, including }} outside a field.
 type Template struct {
 	parts  []part
 	fields []string
 	plain  bool
 }
 
-// part is a stretch of text and the field behind it; the last has none.
+// part is text and the merge field that follows it. The last part has no field.
 type part struct {
 	text       string
 	field      string
@@ -32,17 +33,18 @@ type part struct {
 
 // Limits of templates.
 const (
-	// MaxMergeFields is how many merge fields a body may have, repeated ones counted again.
+	// MaxMergeFields is the maximum number of merge fields in a body. A field that is
+	// repeated counts each time.
 	MaxMergeFields = 100
-	// MaxFieldName is how many characters the name of a merge field may have.
+	// MaxFieldName is the maximum length of the name of a merge field, in characters.
 	MaxFieldName = 64
-	// MaxRendered is how many bytes a rendered body may have.
+	// MaxRendered is the maximum length of a rendered body, in bytes.
 	MaxRendered = 16 << 10
 )
 
-// ParseTemplate reads a body that may have merge fields. What does not contain {{
-// is always a template, without any. The error is a *TemplateError: it says where
-// the mistake is and what to write instead.
+// ParseTemplate parses a body that may have merge fields. The error is a *TemplateError
+// with the place of the mistake and its correction. A body that does not contain {{ has
+// no fields and is always valid.
 func ParseTemplate(body string) (*Template, error) {
 	p := templateParser{body: body, t: &Template{}}
 	if err := p.parse(); err != nil {
@@ -52,23 +54,25 @@ func ParseTemplate(body string) (*Template, error) {
 	return p.t, nil
 }
 
-// Fields returns the distinct fields in order of their first use, each as FieldKey
-// gives it. The caller must not change the slice.
+// Fields returns the distinct fields in the order of their first use, each as FieldKey
+// returns it. The caller must not modify the slice.
 func (t *Template) Fields() []string { return t.fields }
 
-// Plain reports whether every rendering is the body, byte for byte. A body with
-// {{{{ in it is not plain, even if it has no field.
+// Plain reports whether Render always returns exactly the body. A body that contains
+// {{{{ is not plain, even if it has no field.
 func (t *Template) Plain() bool { return t.plain }
 
-// Render appends the body for one recipient to dst. It asks value for each field
-// by its key, takes off spaces and invisible characters around the answer, and puts
-// it in as it is: what looks like a field in a value is text. A blank value (or one
-// of a spreadsheet's errors, such as #N/A) gives the field's default. missing is the
-// first field with a blank value and no default, and renders as empty; it is "" if
-// there is none.
+// Render appends the body for one recipient to dst and returns the extended slice. It
+// calls value with the key of each field, as FieldKey returns it, and inserts the result
+// without surrounding spaces and invisible characters. Values are text: a {{name}} in a
+// value is not replaced.
 //
-// Values are not taken in beyond MaxRendered bytes: a result of more is too long to
-// be sent, and incomplete. Render allocates nothing if dst has the room.
+// If a value is blank, or a spreadsheet error such as #N/A, Render inserts the field's
+// default instead. A field with neither is rendered as nothing; missing is the first
+// such field, or "" if there is none.
+//
+// If the result is longer than MaxRendered bytes, the message is too long to be sent and
+// the result may be incomplete. Render does not allocate if dst has enough capacity.
 func (t *Template) Render(dst []byte, value func(field string) string) (out []byte, missing string) {
 	start := len(dst)
 	for i := range t.parts {
@@ -98,10 +102,10 @@ func (t *Template) Render(dst []byte, value func(field string) string) (out []by
 	return dst, missing
 }
 
-// FieldKey makes the names of a column and of a merge field comparable: "First
-// name", "first_name" and "FIRST-NAME" are all "firstname". Capitals, spaces,
-// invisible characters, dashes, underscores, full stops and what has a meaning
-// within a merge field do not count. It is empty if nothing else is there.
+// FieldKey returns the key by which a column and a merge field are matched: "First
+// name", "first_name" and "FIRST-NAME" all have the key "firstname". It lower-cases the
+// name and removes spaces, invisible characters, dashes, underscores, full stops, and
+// the characters : | { } of merge fields. The key is empty if nothing else remains.
 func FieldKey(name string) string {
 	return strings.ToLower(strings.Map(func(r rune) rune {
 		switch r {
@@ -117,15 +121,17 @@ func FieldKey(name string) string {
 
 // TemplateError is a mistake in the merge fields of a body.
 type TemplateError struct {
-	// Line and Column are where it is, both from 1; Column counts characters.
+	// Line and Column are the place of the mistake. Both begin at 1; Column counts
+	// characters.
 	Line, Column int
-	// Problem says what is wrong and what to write instead.
+	// Problem describes the mistake and what to write instead.
 	Problem string
 
-	lines int
+	lines int // lines of the body
 }
 
-// Error returns the place and the problem.
+// Error returns the place and the problem. It names the line only if the body has more
+// than one.
 func (e *TemplateError) Error() string {
 	if e.lines > 1 {
 		return fmt.Sprintf("line %d, character %d: %s", e.Line, e.Column, e.Problem)
@@ -136,9 +142,9 @@ func (e *TemplateError) Error() string {
 type templateParser struct {
 	body    string
 	t       *Template
-	text    strings.Builder // read, and not yet part of a part
-	count   int
-	escaped bool
+	text    strings.Builder // the text after the last field
+	count   int             // fields, including repeated ones
+	escaped bool            // the body contains {{{{
 }
 
 const (
@@ -162,7 +168,8 @@ func (p *templateParser) parse() error {
 			p.escaped = true
 			at += len(escapedOpen)
 		case strings.HasPrefix(rest, "{{{"):
-			// The field opens at the second brace: {{{name}}} has braces around its value.
+			// The first brace is text and the next two open the field, so that {{{name}}}
+			// is rendered as the value in braces.
 			p.text.WriteByte('{')
 			at++
 		default:
@@ -178,33 +185,34 @@ func (p *templateParser) parse() error {
 	return nil
 }
 
-// field reads the merge field that opens at that byte, and returns its length.
+// field parses the merge field that begins at byte offset at, and returns its length in
+// bytes.
 func (p *templateParser) field(at int) (length int, err error) {
 	inside := p.body[at+len(fieldOpens):]
 	end := strings.IndexAny(inside, "{}\r\n")
 	if end < 0 || !strings.HasPrefix(inside[end:], fieldCloses) {
-		return 0, p.wrong(at, "{{ opens a merge field that is not closed: write }} behind its name, or {{{{ for two plain braces")
+		return 0, p.errorAt(at, "{{ opens a merge field that is not closed: write }} after its name, or {{{{ for two plain braces")
 	}
 	inside = inside[:end]
 	if p.count++; p.count > MaxMergeFields {
-		return 0, p.wrong(at, "a body has at most %d merge fields", MaxMergeFields)
+		return 0, p.errorAt(at, "the body has more than %d merge fields: remove some", MaxMergeFields)
 	}
 	head, fallback, hasDefault := strings.Cut(inside, "|")
 	name, filters, filtered := strings.Cut(head, ":")
 	f := part{text: p.text.String(), field: FieldKey(name), fallback: strings.TrimSpace(fallback), hasDefault: hasDefault}
 	switch {
 	case f.field == "":
-		return 0, p.wrong(at, "a merge field needs the name of a column, as in {{name}}; write {{{{ for two plain braces")
+		return 0, p.errorAt(at, "a merge field needs the name of a column, as in {{name}}; write {{{{ for two plain braces")
 	case utf8.RuneCountInString(name) > MaxFieldName:
-		return 0, p.wrong(at, "the name of a merge field has at most %d characters: is a }} missing?", MaxFieldName)
+		return 0, p.errorAt(at, "the name of a merge field is longer than %d characters: shorten it, or close the field with }}", MaxFieldName)
 	case strings.Contains(fallback, "|"):
-		return 0, p.wrong(at, "a merge field has one | only, before its default; filters stand behind colons: {{name:upper|there}}")
+		return 0, p.errorAt(at, "a merge field must have only one |, before its default; write filters after colons: {{name:upper|there}}")
 	case looksLikeFilter(fallback):
-		return 0, p.wrong(at, "%.20q behind the | would be the default: filters stand behind colons: {{name:upper|there}}", f.fallback)
+		return 0, p.errorAt(at, "%.20q after the | would be the default; write filters after colons: {{name:upper|there}}", f.fallback)
 	}
 	if filtered {
 		if f.filters, err = parseFilters(filters); err != nil {
-			return 0, p.wrong(at, "%s", err)
+			return 0, p.errorAt(at, "%s", err)
 		}
 	}
 	p.text.Reset()
@@ -215,8 +223,8 @@ func (p *templateParser) field(at int) (length int, err error) {
 	return len(fieldOpens) + end + len(fieldCloses), nil
 }
 
-// wrong is a mistake at that byte.
-func (p *templateParser) wrong(at int, format string, args ...any) error {
+// errorAt returns a *TemplateError for the mistake at byte offset at.
+func (p *templateParser) errorAt(at int, format string, args ...any) error {
 	before := p.body[:at]
 	line := strings.Count(before, "\n") + 1
 	return &TemplateError{
@@ -227,7 +235,8 @@ func (p *templateParser) wrong(at int, format string, args ...any) error {
 	}
 }
 
-// trimValue takes off what cannot be seen, and makes a spreadsheet's error blank.
+// trimValue removes spaces and invisible characters at both ends of a value. It returns
+// "" for a spreadsheet error.
 func trimValue(v string) string {
 	v = strings.TrimFunc(v, isBlankRune)
 	if v != "" && v[0] == '#' {
@@ -239,7 +248,7 @@ func trimValue(v string) string {
 	return v
 }
 
-// isBlankRune knows white space and what takes no place at all.
+// isBlankRune reports whether r is white space or an invisible format character.
 func isBlankRune(r rune) bool {
 	if r < utf8.RuneSelf {
 		return r == ' ' || r >= '\t' && r <= '\r'
@@ -247,8 +256,8 @@ func isBlankRune(r rune) bool {
 	return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r)
 }
 
-// atMost reads the N of max:N.
-func atMost(s string) (int, bool) {
+// parseMaxLength parses the N of max:N. ok is false unless N is from 1 to MaxRendered.
+func parseMaxLength(s string) (n int, ok bool) {
 	n, err := strconv.Atoi(strings.TrimSpace(s))
 	return n, err == nil && n >= 1 && n <= MaxRendered
 }

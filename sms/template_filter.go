@@ -11,12 +11,12 @@ import (
 // filter changes the value of a merge field.
 type filter struct {
 	name string
-	n    int // of max
+	n    int // the number of characters of max:N; 0 for other filters
 }
 
 const filterList = "upper, lower, title, first, trim and max:20"
 
-// parseFilters reads what stands behind the first colon: "first:max:20".
+// parseFilters parses the part of a merge field after its first colon: "first:max:20".
 func parseFilters(s string) (out []filter, err error) {
 	words := strings.Split(s, ":")
 	for i := 0; i < len(words); i++ {
@@ -26,23 +26,23 @@ func parseFilters(s string) (out []filter, err error) {
 		case "max":
 			ok := false
 			if i++; i < len(words) {
-				f.n, ok = atMost(words[i])
+				f.n, ok = parseMaxLength(words[i])
 			}
 			if !ok {
-				return nil, fmt.Errorf("max needs a number of characters, as in {{name:max:20}}")
+				return nil, fmt.Errorf("max needs a number of characters, e.g. {{name:max:20}}")
 			}
 		case "":
-			return nil, fmt.Errorf("a filter is missing behind the colon; there are %s", filterList)
+			return nil, fmt.Errorf("no filter after the colon; it must be one of %s", filterList)
 		default:
-			return nil, fmt.Errorf("there is no filter %.20q; there are %s", f.name, filterList)
+			return nil, fmt.Errorf("unknown filter %.20q; it must be one of %s", f.name, filterList)
 		}
 		out = append(out, f)
 	}
 	return out, nil
 }
 
-// looksLikeFilter says whether a default is more probably the filter of another
-// program's templates: {{name|upper}}, {{name|default:"there"}}.
+// looksLikeFilter reports whether a default is probably meant as a filter. Other template
+// languages write filters after a bar: {{name|upper}}, {{name|default:"there"}}.
 func looksLikeFilter(fallback string) bool {
 	word, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(fallback)), ":")
 	switch strings.TrimSpace(word) {
@@ -54,7 +54,8 @@ func looksLikeFilter(fallback string) bool {
 	return false
 }
 
-// apply filters dst[from:], which begins and ends with something that can be seen.
+// apply applies the filter to dst[from:] and returns the changed slice. dst[from:] must
+// not begin or end with blank or invisible characters.
 func (f filter) apply(dst []byte, from int) []byte {
 	switch f.name {
 	case "upper":
@@ -75,8 +76,9 @@ func (f filter) apply(dst []byte, from int) []byte {
 	return dst
 }
 
-// titleRune begins words with a capital. An apostrophe is within a word, for
-// Ng'ang'a; a dash is not, for Mary-Ann.
+// titleRune returns r as a capital at the beginning of a word, and in lower case
+// elsewhere. before is the preceding rune, 0 at the start. A word continues after an
+// apostrophe (Ng'ang'a), but not after a dash (Mary-Ann).
 func titleRune(r, before rune) rune {
 	if before == 0 || unicode.IsSpace(before) || unicode.Is(unicode.Pd, before) {
 		return unicode.ToTitle(r)
@@ -84,9 +86,9 @@ func titleRune(r, before rune) rune {
 	return unicode.ToLower(r)
 }
 
-// mapTail replaces each rune of dst[from:]; change is told the one before it, 0 at
-// the first. It needs room behind dst while it works, because a letter may
-// become longer.
+// mapTail replaces each rune r of dst[from:] by change(r, before), where before is the
+// preceding rune, 0 for the first. It uses the space after dst as a buffer, because a
+// changed letter may need more bytes.
 func mapTail(dst []byte, from int, change func(r, before rune) rune) []byte {
 	end := len(dst)
 	before := rune(0)
@@ -104,7 +106,8 @@ func mapTail(dst []byte, from int, change func(r, before rune) rune) []byte {
 	return dst[:from+n]
 }
 
-// squeezeTail makes one space of all white space between words, line breaks included.
+// squeezeTail replaces each run of white space in dst[from:], including line breaks, by
+// one space.
 func squeezeTail(dst []byte, from int) []byte {
 	out := from
 	for i := from; i < len(dst); {
@@ -120,9 +123,9 @@ func squeezeTail(dst []byte, from int) []byte {
 	return dst[:out]
 }
 
-// cutTail leaves the first n characters, and takes the last one off as a whole
-// if only a part of it fits: a letter with its accents, an emoji with its colour.
-// Where nothing would be left, it is cut all the same.
+// cutTail cuts dst[from:] to its first n runes. If the cut would split a visible
+// character (a letter and its accent, an emoji and its skin colour), it removes the
+// whole character. If nothing would remain, it splits the character instead.
 func cutTail(dst []byte, from, n int) []byte {
 	end := from
 	for ; n > 0 && end < len(dst); n-- {
@@ -133,7 +136,7 @@ func cutTail(dst []byte, from, n int) []byte {
 	for end > from && end < len(dst) {
 		next, _ := utf8.DecodeRune(dst[end:])
 		last, size := utf8.DecodeLastRune(dst[from:end])
-		if !joins(next) && last != zeroWidthJoiner {
+		if !extendsCharacter(next) && last != zeroWidthJoiner {
 			break
 		}
 		end -= size
@@ -146,7 +149,7 @@ func cutTail(dst []byte, from, n int) []byte {
 
 const zeroWidthJoiner = '\u200d'
 
-// joins reports whether a rune belongs to the character before it.
-func joins(r rune) bool {
+// extendsCharacter reports whether r is part of the visible character before it.
+func extendsCharacter(r rune) bool {
 	return unicode.Is(unicode.M, r) || r == zeroWidthJoiner || r >= '\U0001F3FB' && r <= '\U0001F3FF'
 }

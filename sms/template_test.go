@@ -34,17 +34,17 @@ func TestTemplatesRender(t *testing.T) {
 		{"an empty default", "Hi{{blank|}}!", "Hi!", ""},
 		{"no value", "Hi {{blank}} {{other}}!", "Hi  !", "blank"},
 		{"no such value", "{{name|x}}{{gone|y}}{{gone}}", "Janey", "gone"},
-		{"a spreadsheet's error is no value", "Hi {{na|there}}", "Hi there", ""},
+		{"a spreadsheet error counts as blank", "Hi {{na|there}}", "Hi there", ""},
 		{"a number sign is a value", "Queue {{hash}}", "Queue #1", ""},
 		{"filters", "{{name:upper}} {{name:lower}} {{first name:title}}", "JANE jane Jane Wanjiru", ""},
 		{"filters one after the other", "{{ First Name : first : Title | there }}", "Jane", ""},
 		{"a filter leaves the default alone", "{{blank:upper|there}}", "there", ""},
 		{"names with apostrophes and dashes", "{{clan:title}}", "Ng'ang'a Mary-Ann", ""},
-		{"so many characters", "{{town:max:9}}|{{town:max:8}}|{{town:max:99}}", "nairobi w|nairobi|nairobi west", ""},
+		{"a maximum number of characters", "{{town:max:9}}|{{town:max:8}}|{{town:max:99}}", "nairobi w|nairobi|nairobi west", ""},
 		{"an accent stays with its letter", "{{accent:max:4}}", "Ren", ""},
 		{"an emoji keeps its colour", "{{thumb:max:3}}", "ok", ""},
 		{"one space for many", "{{lines:trim}}", "Moi Avenue 14", ""},
-		{"a value is no template", "{{trap}}", "{{name}} {{{{", ""},
+		{"a value is not parsed as a template", "{{trap}}", "{{name}} {{{{", ""},
 
 		{"four braces", "{{{{name}} {{name}}", "{{name}} Jane", ""},
 		{"four braces and no field", "a {{{{ b", "a {{ b", ""},
@@ -89,7 +89,7 @@ func TestTemplatesNameTheirFieldsOnce(t *testing.T) {
 func TestTemplateMistakesNameThePlaceAndTheRemedy(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]string{
-		"Hi {{name":                  "character 4: {{ opens a merge field that is not closed: write }} behind its name, or {{{{ for two plain braces",
+		"Hi {{name":                  "character 4: {{ opens a merge field that is not closed: write }} after its name, or {{{{ for two plain braces",
 		"Hi {{name}, bye":            "character 4: {{ opens a merge field that is not closed",
 		"Hi {{na{me}}":               "character 4: {{ opens a merge field that is not closed",
 		"Hi {{first\nname}}":         "line 1, character 4: {{ opens a merge field that is not closed",
@@ -98,24 +98,24 @@ func TestTemplateMistakesNameThePlaceAndTheRemedy(t *testing.T) {
 		"{{}}":                       "character 1: a merge field needs the name of a column, as in {{name}}",
 		"{{ - }}":                    "character 1: a merge field needs the name of a column",
 		"{{|there}}":                 "character 1: a merge field needs the name of a column",
-		"{{name:shout}}":             `character 1: there is no filter "shout"; there are upper, lower, title, first, trim and max:20`,
-		"{{name:}}":                  "character 1: a filter is missing behind the colon",
-		"{{name:max}}":               "character 1: max needs a number of characters, as in {{name:max:20}}",
+		"{{name:shout}}":             `character 1: unknown filter "shout"; it must be one of upper, lower, title, first, trim and max:20`,
+		"{{name:}}":                  "character 1: no filter after the colon",
+		"{{name:max}}":               "character 1: max needs a number of characters, e.g. {{name:max:20}}",
 		"{{name:max:0}}":             "character 1: max needs a number",
 		"{{name:max:x}}":             "character 1: max needs a number",
-		"{{name|upper}}":             `character 1: "upper" behind the | would be the default: filters stand behind colons`,
-		"{{ name | default: there}}": `character 1: "default: there" behind the |`,
-		"{{name|max:3}}":             `character 1: "max:3" behind the |`,
-		"{{name|there|upper}}":       "character 1: a merge field has one | only",
-		"{{" + strings.Repeat("x", sms.MaxFieldName+1) + "}}":    "character 1: the name of a merge field has at most 64 characters",
-		strings.Repeat("{{name}}", sms.MaxMergeFields) + "{{n}}": "character 801: a body has at most 100 merge fields",
+		"{{name|upper}}":             `character 1: "upper" after the | would be the default; write filters after colons`,
+		"{{ name | default: there}}": `character 1: "default: there" after the |`,
+		"{{name|max:3}}":             `character 1: "max:3" after the |`,
+		"{{name|there|upper}}":       "character 1: a merge field must have only one |",
+		"{{" + strings.Repeat("x", sms.MaxFieldName+1) + "}}":    "character 1: the name of a merge field is longer than 64 characters",
+		strings.Repeat("{{name}}", sms.MaxMergeFields) + "{{n}}": "character 801: the body has more than 100 merge fields",
 	} {
 		tmpl, err := sms.ParseTemplate(body)
 		if tmpl != nil || err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("ParseTemplate(%.60q) = %v, %v; want %s…", body, tmpl, err, want)
 		}
 		if _, ok := errors.AsType[*sms.TemplateError](err); !ok {
-			t.Errorf("ParseTemplate(%.60q): %T is no *TemplateError", body, err)
+			t.Errorf("ParseTemplate(%.60q): the error is a %T; want *TemplateError", body, err)
 		}
 	}
 }
@@ -129,7 +129,7 @@ func TestRenderingEndsWhereNoMessageIsSoLong(t *testing.T) {
 	huge := strings.Repeat("x", 1<<20)
 	got, _ := tmpl.Render(nil, func(string) string { return huge })
 	if len(got) <= sms.MaxRendered || len(got) > sms.MaxRendered+1+sms.MaxMergeFields {
-		t.Errorf("values of a megabyte render to %d bytes", len(got))
+		t.Errorf("values of 1 MiB render to %d bytes; want slightly more than %d", len(got), sms.MaxRendered)
 	}
 	exact, err := sms.ParseTemplate("{{a}}")
 	if err != nil {
@@ -137,7 +137,7 @@ func TestRenderingEndsWhereNoMessageIsSoLong(t *testing.T) {
 	}
 	full := huge[:sms.MaxRendered]
 	if got, _ := exact.Render([]byte("before"), func(string) string { return full }); string(got) != "before"+full {
-		t.Errorf("a value of %d bytes renders to %d", len(full), len(got)-len("before"))
+		t.Errorf("a value of %d bytes renders to %d bytes; want all", len(full), len(got)-len("before"))
 	}
 }
 
@@ -179,7 +179,7 @@ func FuzzTemplate(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body, value string) {
 		tmpl, err := sms.ParseTemplate(body)
 		if !strings.Contains(body, "{{") && (err != nil || !tmpl.Plain()) {
-			t.Fatalf("%q has no {{ and is no plain template: %v", body, err)
+			t.Fatalf("%q has no {{, but is not a plain template: %v", body, err)
 		}
 		if err != nil {
 			if tmpl != nil || err.Error() == "" {
@@ -191,12 +191,12 @@ func FuzzTemplate(f *testing.F) {
 		got, missing := tmpl.Render([]byte("x"), func(field string) string {
 			asked[field] = true
 			if sms.FieldKey(field) != field || field == "" {
-				t.Errorf("%q asks for %q, which is no key", body, field)
+				t.Errorf("rendering %q requests %q, which is not a key", body, field)
 			}
 			return value
 		})
 		if !slices.Equal(slices.Sorted(maps.Keys(asked)), slices.Sorted(slices.Values(tmpl.Fields()))) {
-			t.Errorf("%q asks for %v; its fields are %v", body, asked, tmpl.Fields())
+			t.Errorf("rendering %q requests %v; want its fields %v", body, asked, tmpl.Fields())
 		}
 		if len(tmpl.Fields()) == 0 {
 			if want := strings.ReplaceAll(body, "{{{{", "{{"); string(got) != "x"+want || tmpl.Plain() != (body == want) {
@@ -204,16 +204,16 @@ func FuzzTemplate(f *testing.F) {
 			}
 		}
 		if missing != "" && (strings.TrimSpace(value) == value && value != "" && value[0] > ' ' && value[0] < 0x7F && value[0] != '#') {
-			t.Errorf("%q misses %q although its value is %q", body, missing, value)
+			t.Errorf("rendering %q: missing = %q, although its value is %q", body, missing, value)
 		}
 		if len(got) > sms.MaxRendered*3+len(body)+1 {
-			t.Errorf("%d bytes are rendered", len(got))
+			t.Errorf("rendered %d bytes; want at most %d", len(got), sms.MaxRendered*3+len(body)+1)
 		}
 	})
 }
 
-// FuzzTemplateValues proves that values are text: what a field gives stands between
-// what stood around it, whatever it looks like.
+// FuzzTemplateValues checks that a value is inserted unchanged between the text before
+// and after its field, even if the value looks like a template.
 func FuzzTemplateValues(f *testing.F) {
 	f.Add("Hi ", "Jane", "!")
 	f.Add("{", "{{a}}", "}}")
@@ -228,7 +228,7 @@ func FuzzTemplateValues(f *testing.F) {
 		}
 		got, missing := tmpl.Render(nil, func(string) string { return "." + value + "." })
 		if want := before + "." + value + "." + after; string(got) != want || missing != "" {
-			t.Errorf("renders as %q, missing %q; want %q", got, missing, want)
+			t.Errorf("rendered %q, missing %q; want %q", got, missing, want)
 		}
 	})
 }

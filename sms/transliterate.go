@@ -6,15 +6,16 @@ import (
 	"unicode/utf8"
 )
 
-// Transliterate writes the body in GSM-7 if that takes nothing but other forms of
-// the same characters: straight quotes for curly ones, hyphens for dashes, "..." for
-// an ellipsis, plain spaces, "NGN" for ₦, one character for a letter and its accent.
-// changed is how many characters it replaced or left out. Letters of other scripts,
-// accents that GSM-7 lacks and emoji are never touched.
+// Transliterate converts the body to GSM-7 if every character outside GSM-7 has another
+// form with the same meaning. Examples are straight quotes for curly ones, hyphens for
+// dashes, "..." for an ellipsis, plain spaces, "NGN" for ₦, and one character for a
+// letter followed by its accent. changed is the number of characters that it replaced or
+// removed.
 //
-// Where a character remains that GSM-7 cannot say, or the message would take more
-// segments than before, the body is returned as it is, and changed is 0: replacing
-// only some would save nothing.
+// It returns the body unchanged, and 0, in three cases: a character has no such form,
+// the result would take more segments, or the result would be blank. Letters of other
+// scripts, accents that GSM-7 lacks and emoji have no such form. Replacing only some
+// characters would save nothing, because one other character makes the message UCS-2.
 func Transliterate(body string) (out string, changed int) {
 	if EncodingOf(body) == GSM7 {
 		return body, 0
@@ -36,7 +37,7 @@ func Transliterate(body string) (out string, changed int) {
 			b.WriteRune(r)
 			continue
 		}
-		plain, ok := plainOf(r)
+		plain, ok := gsm7Form(r)
 		if !ok || size == 1 && r == utf8.RuneError {
 			return body, 0
 		}
@@ -45,11 +46,12 @@ func Transliterate(body string) (out string, changed int) {
 	}
 	before, _ := Segments(body)
 	if after, _ := Segments(b.String()); after > before || strings.TrimSpace(b.String()) == "" {
-		return body, 0 // nothing but what cannot be seen: an empty message is another one
+		return body, 0 // a body of invisible characters only must not become empty
 	}
 	return b.String(), changed
 }
 
+// inGSM7 reports whether GSM-7 contains r.
 func inGSM7(r rune) bool {
 	if r >= 0 && r < utf8.RuneSelf {
 		return asciiSeptets[r] > 0
@@ -57,15 +59,16 @@ func inGSM7(r rune) bool {
 	return septets(r) > 0
 }
 
-// plainOf writes one character in GSM-7, if it means the same.
-func plainOf(r rune) (string, bool) {
+// gsm7Form returns the form of r in GSM-7 with the same meaning, and whether there is one.
+// The form is empty for an invisible character.
+func gsm7Form(r rune) (string, bool) {
 	switch {
 	case r >= 0xFF01 && r <= 0xFF5E: // full-width ASCII
 		r -= 0xFF01 - '!'
 		if inGSM7(r) {
 			return string(r), true
 		}
-	case r >= 0x1D400 && r < 0x1D6A4 && unicode.IsLetter(r): // bold, italic and other alphabets of 52 letters
+	case r >= 0x1D400 && r < 0x1D6A4 && unicode.IsLetter(r): // mathematical alphabets (bold, italic …) of 52 letters each
 		n := (r - 0x1D400) % 52
 		if n >= 26 {
 			n += 'a' - 'A' - 26
@@ -78,8 +81,8 @@ func plainOf(r rune) (string, bool) {
 	return p.text, ok
 }
 
-// composed returns the one character of GSM-7 that a letter and the accent behind
-// it are, as some keyboards and file systems write them; 0 if there is none.
+// composed returns the GSM-7 character for a letter followed by a combining accent, or 0
+// if there is none. Some keyboards and file systems write an accented letter that way.
 func composed(letter, accent rune) rune {
 	var letters, whole string
 	switch accent {
@@ -105,7 +108,8 @@ func composed(letter, accent rune) rune {
 	return []rune(whole)[i]
 }
 
-// plainForm is what GSM-7 has for a character, and the character's name for people.
+// plainForm is the GSM-7 form of a character, and the name of the character with its
+// article, for messages.
 type plainForm struct{ text, name string }
 
 const (
@@ -116,10 +120,12 @@ const (
 	bullet    = "a bullet"
 )
 
+// plainForms holds the characters outside GSM-7 that have a GSM-7 form. gsm7Form adds
+// full-width and mathematical characters.
 var plainForms = map[rune]plainForm{
-	'`': {"'", "a backtick"}, '´': {"'", "an accent that stands alone"},
+	'`': {"'", "a backtick"}, '´': {"'", "an accent without a letter"},
 	'‘': {"'", "a curly quote"}, '’': {"'", "a curly apostrophe"}, '‚': {"'", "a low quote"}, '‛': {"'", "a reversed quote"},
-	'‹': {"'", "an angle quote"}, '›': {"'", "an angle quote"}, 'ʼ': {"'", "an apostrophe of phonetic script"},
+	'‹': {"'", "an angle quote"}, '›': {"'", "an angle quote"}, 'ʼ': {"'", "a phonetic apostrophe"},
 	'ʻ': {"'", "a turned apostrophe"}, '′': {"'", "a prime"}, '‵': {"'", "a reversed prime"},
 	'“': {`"`, "a curly quote"}, '”': {`"`, "a curly quote"}, '„': {`"`, "a low quote"}, '‟': {`"`, "a reversed quote"},
 	'«': {`"`, "an angle quote"}, '»': {`"`, "an angle quote"}, '″': {`"`, "a double prime"},
@@ -129,7 +135,7 @@ var plainForms = map[rune]plainForm{
 	'﹘': {"-", "a small em dash"}, '﹣': {"-", "a small hyphen"},
 
 	'…': {"...", "an ellipsis"}, '‥': {"..", "two dots in one"}, '‼': {"!!", "a double exclamation mark"}, '⁄': {"/", "a fraction slash"},
-	'∕': {"/", "a division slash"}, '∗': {"*", "an asterisk of mathematics"}, '×': {"x", "a multiplication sign"},
+	'∕': {"/", "a division slash"}, '∗': {"*", "a mathematical asterisk"}, '×': {"x", "a multiplication sign"},
 	'±': {"+/-", "a plus-minus sign"}, '≤': {"<=", "a less-or-equal sign"}, '≥': {">=", "a greater-or-equal sign"},
 	'→': {"->", "an arrow"}, '←': {"<-", "an arrow"}, '¦': {"|", "a broken bar"},
 	'•': {"*", bullet}, '‣': {"*", bullet}, '◦': {"*", bullet}, '▪': {"*", bullet}, '●': {"*", bullet}, '∙': {"*", bullet},
@@ -139,14 +145,15 @@ var plainForms = map[rune]plainForm{
 	'₦': {"NGN", "the naira sign"}, '₵': {"GHS", "the cedi sign"}, '₹': {"INR", "the rupee sign"}, '₺': {"TRY", "the lira sign"},
 	'₽': {"RUB", "the rouble sign"}, '₴': {"UAH", "the hryvnia sign"}, '₫': {"VND", "the dong sign"}, '₱': {"PHP", "the peso sign"},
 
-	'\t': {" ", "a tab"}, '\v': {"\n", "a vertical tab"}, '\u0085': {"\n", "a line break of another kind"},
+	'\t': {" ", "a tab"}, '\v': {"\n", "a vertical tab"}, '\u0085': {"\n", "a next-line character"},
 	'\u2028': {"\n", "a line separator"}, '\u2029': {"\n", "a paragraph separator"},
 	'\u00a0': {" ", hardSpace}, '\u202f': {" ", hardSpace}, '\u2007': {" ", hardSpace}, '\u2000': {" ", exotic}, '\u2001': {" ", exotic},
 	'\u2002': {" ", exotic}, '\u2003': {" ", exotic}, '\u2004': {" ", exotic}, '\u2005': {" ", exotic}, '\u2006': {" ", exotic},
 	'\u2008': {" ", exotic}, '\u2009': {" ", exotic}, '\u200a': {" ", exotic}, '\u205f': {" ", exotic}, '\u3000': {" ", exotic},
 
 	'\u00ad': {"", "a soft hyphen"}, '\u200b': {"", invisible}, '\u2060': {"", invisible}, '\ufeff': {"", "a byte order mark"},
-	// These have a meaning among letters and emoji, which GSM-7 cannot say anyway.
+	// These join or separate letters of other scripts and emoji. GSM-7 has neither, so
+	// among GSM-7 characters they have no meaning.
 	'\u200c': {"", invisible}, '\u200d': {"", invisible}, '\ufe0e': {"", invisible}, '\ufe0f': {"", invisible},
 	'\u200e': {"", direction}, '\u200f': {"", direction}, '\u061c': {"", direction}, '\u202a': {"", direction}, '\u202b': {"", direction},
 	'\u202c': {"", direction}, '\u202d': {"", direction}, '\u202e': {"", direction}, '\u2066': {"", direction}, '\u2067': {"", direction},

@@ -67,24 +67,24 @@ func FuzzTransliterate(f *testing.F) {
 		after, plain := sms.Segments(got)
 		switch {
 		case after > before:
-			t.Errorf("%q has %d segments, and as %q %d", body, before, got, after)
+			t.Errorf("%q has %d segments, but transliterated to %q it has %d", body, before, got, after)
 		case changed == 0 && got != body, changed > 0 && (plain != sms.GSM7 || enc != sms.UCS2):
 			t.Errorf("Transliterate(%q) = %q, %d", body, got, changed)
 		case changed > utf8.RuneCountInString(body):
-			t.Errorf("%d characters of %q have changed", changed, body)
+			t.Errorf("changed = %d, which is more than the characters of %q", changed, body)
 		}
 		if again, changed := sms.Transliterate(got); again != got || changed > 0 {
-			t.Errorf("%q becomes %q, and that again %q", body, got, again)
+			t.Errorf("Transliterate(%q) = %q, but a second call returns %q", body, got, again)
 		}
 		c, ok := sms.ExplainUCS2(body)
 		if ok != (enc == sms.UCS2) {
-			t.Fatalf("Why(%q) is %v", body, ok)
+			t.Fatalf("ExplainUCS2(%q): ok = %v; want %v", body, ok, !ok)
 		}
 		if ok && (c.Count < 1 || c.Kinds < 1 || c.Kinds > c.Count || c.Count > c.Characters || c.Segments != before || c.Without > c.Segments) {
-			t.Errorf("Why(%q) = %+v", body, c)
+			t.Errorf("ExplainUCS2(%q) = %+v, which is inconsistent", body, c)
 		}
 		if ok && changed > 0 != (c.Transliterated > 0) {
-			t.Errorf("Why(%q) = %+v, and %d characters can be changed", body, c, changed)
+			t.Errorf("ExplainUCS2(%q) = %+v, but Transliterate changes %d characters", body, c, changed)
 		}
 		_ = c.String()
 	})
@@ -103,15 +103,15 @@ func TestWhyNamesTheCharacterThatCosts(t *testing.T) {
 			"UCS-2 because of ’ (U+2019, a curly apostrophe) at character 3", true},
 		{"several", "‘a’ – ‘" + x(100), sms.UCS2Cause{First: '‘', At: 1, Count: 4, Kinds: 3, Characters: 107, Segments: 2, Without: 1, Transliterated: 1},
 			"UCS-2 because of ‘ (U+2018, a curly quote) at character 1, and 3 more", true},
-		{"an emoji", x(80) + "😀", sms.UCS2Cause{First: '😀', At: 81, Count: 1, Kinds: 1, Characters: 81, Segments: 2, Without: 1, Keeps: '😀', KeepsAt: 81},
+		{"an emoji", x(80) + "😀", sms.UCS2Cause{First: '😀', At: 81, Count: 1, Kinds: 1, Characters: 81, Segments: 2, Without: 1, Untransliterable: '😀', UntransliterableAt: 81},
 			"UCS-2 because of 😀 (U+1F600, an emoji or symbol) at character 81", true},
-		{"an emoji among quotes", "‘a’ 😀" + x(80), sms.UCS2Cause{First: '‘', At: 1, Count: 3, Kinds: 3, Characters: 85, Segments: 2, Without: 1, Keeps: '😀', KeepsAt: 5},
+		{"an emoji among quotes", "‘a’ 😀" + x(80), sms.UCS2Cause{First: '‘', At: 1, Count: 3, Kinds: 3, Characters: 85, Segments: 2, Without: 1, Untransliterable: '😀', UntransliterableAt: 5},
 			"UCS-2 because of ‘ (U+2018, a curly quote) at character 1, and 2 more", true},
 		{"an accent apart", "Jose\u0301" + x(70), sms.UCS2Cause{First: '\u0301', At: 5, Count: 1, Kinds: 1, Characters: 75, Segments: 2, Without: 1, Transliterated: 1},
-			"UCS-2 because of U+0301 (an accent that stands behind its letter) at character 5", true},
+			"UCS-2 because of U+0301 (an accent written after its letter) at character 5", true},
 		{"nothing to gain", "It’s", sms.UCS2Cause{First: '’', At: 3, Count: 1, Kinds: 1, Characters: 4, Segments: 1, Without: 1, Transliterated: 1},
 			"UCS-2 because of ’ (U+2019, a curly apostrophe) at character 3", false},
-		{"another language", strings.Repeat("Привет ", 15), sms.UCS2Cause{First: 'П', At: 1, Count: 90, Kinds: 6, Characters: 105, Segments: 2, Without: 1, Keeps: 'П', KeepsAt: 1},
+		{"another language", strings.Repeat("Привет ", 15), sms.UCS2Cause{First: 'П', At: 1, Count: 90, Kinds: 6, Characters: 105, Segments: 2, Without: 1, Untransliterable: 'П', UntransliterableAt: 1},
 			"UCS-2 because of П (U+041F, a Cyrillic letter) at character 1, and 89 more", false},
 	}
 	for _, tt := range tests {
@@ -119,12 +119,12 @@ func TestWhyNamesTheCharacterThatCosts(t *testing.T) {
 			t.Parallel()
 			got, ok := sms.ExplainUCS2(tt.body)
 			if !ok || got != tt.want || got.String() != tt.text || got.Few() != tt.few {
-				t.Errorf("Why = %+v, %v, %q, few %v; want %+v, %q, few %v", got, ok, got, got.Few(), tt.want, tt.text, tt.few)
+				t.Errorf("ExplainUCS2 = %+v, %v, %q, few %v; want %+v, %q, few %v", got, ok, got, got.Few(), tt.want, tt.text, tt.few)
 			}
 		})
 	}
 	if c, ok := sms.ExplainUCS2("Pay €5 {now}"); ok {
-		t.Errorf("GSM-7 is %v", c)
+		t.Errorf("ExplainUCS2 of a GSM-7 body = %v; want ok = false", c)
 	}
 }
 
@@ -132,10 +132,10 @@ func TestCharactersAreDescribed(t *testing.T) {
 	t.Parallel()
 	for r, want := range map[rune]string{
 		'’': "’ (U+2019, a curly apostrophe)", '\u00a0': "U+00A0 (a non-breaking space)", '\u200b': "U+200B (an invisible character)",
-		'\u0301': "U+0301 (an accent that stands behind its letter)", '₦': "₦ (U+20A6, the naira sign)", 'ẹ': "ẹ (U+1EB9, a Latin letter)",
+		'\u0301': "U+0301 (an accent written after its letter)", '₦': "₦ (U+20A6, the naira sign)", 'ẹ': "ẹ (U+1EB9, a Latin letter)",
 		'ع': "ع (U+0639, an Arabic letter)", '٣': "٣ (U+0663, an Arabic digit)", '\x1b': "U+001B (a control character)", '`': "` (U+0060, a backtick)",
-		'Ａ': "Ａ (U+FF21, another form of A)", '𝗦': "𝗦 (U+1D5E6, another form of S)", '\ufffd': "U+FFFD (a character that could not be read)",
-		'☎': "☎ (U+260E, an emoji or symbol)", '🏾': "🏾 (U+1F3FE, an emoji or symbol)", '÷': "÷ (U+00F7, a sign that is not in the SMS alphabet)",
+		'Ａ': "Ａ (U+FF21, another form of A)", '𝗦': "𝗦 (U+1D5E6, another form of S)", '\ufffd': "U+FFFD (an invalid character)",
+		'☎': "☎ (U+260E, an emoji or symbol)", '🏾': "🏾 (U+1F3FE, an emoji or symbol)", '÷': "÷ (U+00F7, a character outside the SMS alphabet)",
 	} {
 		if got := sms.DescribeRune(r); got != want {
 			t.Errorf("DescribeRune(%U) = %q; want %q", r, got, want)
@@ -172,7 +172,7 @@ func TestGatewayLimitsCountWhatIsPaidFor(t *testing.T) {
 			t.Parallel()
 			l := sms.Measure(strings.Repeat(tt.unit, tt.n))
 			if got := l.Fits(tt.chars, tt.segments); got != tt.fits {
-				t.Errorf("%+v fits %d characters and %d segments: %v", l, tt.chars, tt.segments, got)
+				t.Errorf("%+v.Fits(%d, %d) = %v; want %v", l, tt.chars, tt.segments, got, tt.fits)
 			}
 		})
 	}

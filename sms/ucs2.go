@@ -7,27 +7,29 @@ import (
 	"unicode/utf8"
 )
 
-// Cause is why a body is UCS-2, and what that costs.
+// UCS2Cause describes which characters make a body UCS-2, and how many segments they
+// cost. Positions are counted in characters from 1.
 type UCS2Cause struct {
-	// First is the first character outside GSM-7; At is where it stands, in
-	// characters from 1.
+	// First is the first character outside GSM-7, and At its position.
 	First rune
 	At    int
-	// Count is how many characters are outside GSM-7, of Characters in all; Kinds is
-	// how many different ones.
+	// Count is the number of characters outside GSM-7, Kinds the number of different ones
+	// among them, and Characters the number of characters of the body.
 	Count, Kinds, Characters int
-	// Segments is what the body takes. Without is what it would take if each of those
-	// characters were one of GSM-7.
+	// Segments is the number of segments of the body. Without is the number if each
+	// character outside GSM-7 were replaced by one GSM-7 character of one septet.
 	Segments, Without int
-	// Transliterated is what it takes after Transliterate; 0 if that cannot help.
+	// Transliterated is the number of segments after Transliterate, or 0 if Transliterate
+	// would not change the body.
 	Transliterated int
-	// Keeps is the first character that Transliterate has no other form for, and
-	// KeepsAt where it stands; 0 if there is none.
-	Keeps   rune
-	KeepsAt int
+	// Untransliterable is the first character for which Transliterate has no GSM-7 form,
+	// and UntransliterableAt its position. Both are 0 if there is none.
+	Untransliterable   rune
+	UntransliterableAt int
 }
 
-// Why says what makes a body UCS-2; ok is false if nothing does.
+// ExplainUCS2 finds the characters that make a body UCS-2. ok is false if the body is
+// GSM-7.
 func ExplainUCS2(body string) (c UCS2Cause, ok bool) {
 	if EncodingOf(body) == GSM7 {
 		return UCS2Cause{}, false
@@ -45,8 +47,8 @@ func ExplainUCS2(body string) (c UCS2Cause, ok bool) {
 			c.First, c.At = r, c.Characters
 		}
 		seen[r] = struct{}{}
-		if _, has := plainOf(r); !has && c.Keeps == 0 {
-			c.Keeps, c.KeepsAt = r, c.Characters
+		if _, has := gsm7Form(r); !has && c.Untransliterable == 0 {
+			c.Untransliterable, c.UntransliterableAt = r, c.Characters
 		}
 	}
 	c.Kinds = len(seen)
@@ -54,20 +56,21 @@ func ExplainUCS2(body string) (c UCS2Cause, ok bool) {
 	c.Without, _ = Segments(plain.String())
 	if out, changed := Transliterate(body); changed > 0 {
 		c.Transliterated, _ = Segments(out)
-		c.Keeps, c.KeepsAt = 0, 0
+		c.Untransliterable, c.UntransliterableAt = 0, 0
 	}
 	return c, true
 }
 
-// Few reports whether a few characters only, a tenth or less of all or no more than
-// three, make the body take more segments than it would without them: then a person
-// should be told.
+// Few reports whether only a few characters outside GSM-7 make the body take more
+// segments. Few means at most three characters, or at most a tenth of the body. In that
+// case a program should warn the user.
 func (c UCS2Cause) Few() bool {
 	return c.Without < c.Segments && (c.Count <= 3 || c.Count*10 <= c.Characters)
 }
 
-// String names the first of the characters, where it is, and how many more there
-// are: "UCS-2 because of ’ (U+2019, a curly apostrophe) at character 12, and 2 more".
+// String describes the first character outside GSM-7, its position and the number of
+// further ones:
+// "UCS-2 because of ’ (U+2019, a curly apostrophe) at character 12, and 2 more".
 func (c UCS2Cause) String() string {
 	s := fmt.Sprintf("UCS-2 because of %s at character %d", DescribeRune(c.First), c.At)
 	if c.Count > 1 {
@@ -76,8 +79,9 @@ func (c UCS2Cause) String() string {
 	return s
 }
 
-// DescribeRune shows a character with its code point and what it is, in words:
-// "’ (U+2019, a curly apostrophe)". One that cannot be seen is not shown.
+// DescribeRune returns a character with its code point and its name in words:
+// "’ (U+2019, a curly apostrophe)". For a blank, invisible or combining character it
+// returns only the code point and the name: "U+00A0 (a non-breaking space)".
 func DescribeRune(r rune) string {
 	name := runeName(r)
 	if !unicode.IsGraphic(r) || unicode.IsSpace(r) || unicode.Is(unicode.M, r) || r == utf8.RuneError {
@@ -86,20 +90,22 @@ func DescribeRune(r rune) string {
 	return fmt.Sprintf("%c (%U, %s)", r, r, name)
 }
 
+// runeName returns the name of a character with its article, or a description of its
+// kind.
 func runeName(r rune) string {
 	if p, ok := plainForms[r]; ok {
 		return p.name
 	}
-	plain, isPlain := plainOf(r)
+	plain, isPlain := gsm7Form(r)
 	switch {
 	case r == utf8.RuneError:
-		return "a character that could not be read"
+		return "an invalid character"
 	case isPlain:
 		return fmt.Sprintf("another form of %s", plain)
 	case unicode.IsLetter(r):
 		return scriptOf(r) + " letter"
 	case unicode.Is(unicode.M, r):
-		return "an accent that stands behind its letter"
+		return "an accent written after its letter"
 	case unicode.IsDigit(r):
 		return scriptOf(r) + " digit"
 	case unicode.Is(unicode.So, r), unicode.Is(unicode.Sk, r) && r > 0xFFFF, r > 0xFFFF:
@@ -107,7 +113,7 @@ func runeName(r rune) string {
 	case unicode.IsControl(r):
 		return "a control character"
 	}
-	return "a sign that is not in the SMS alphabet"
+	return "a character outside the SMS alphabet"
 }
 
 // scriptOf returns an article and the name of a writing system: "an Arabic".

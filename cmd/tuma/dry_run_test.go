@@ -99,7 +99,7 @@ func TestDryRunRefusesWhatWouldBeRefused(t *testing.T) {
 		"--from: sender": {"--body", "x", "--from", "ACME-AND-SONS"},
 		"--start-at: 2020-01-01T00:00:00Z is in the past": {"--body", "x", "--start-at", "2020-01-01T00:00:00Z"},
 		"standard input:2: field name is blank":           {"--body", "Hi {{name}}"},
-		"and the header no column of that name":           {"--body", "Hi {{town}}"},
+		"but the header has no column of that name":       {"--body", "Hi {{town}}"},
 		"standard input:2: ":                              {"--body", "x"},
 	} {
 		in := "0712345678\n"

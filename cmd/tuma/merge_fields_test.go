@@ -18,11 +18,11 @@ func TestMergeFieldsFromAFileToThePhone(t *testing.T) {
 		return h.run(append([]string{"send", "--id", id, "--via", "kobo-main", "--body", body, "--file", file, "--wait"}, more...)...)
 	}
 	for body, want := range map[string]string{
-		"Habari {{name}}":                       "{{name}}, and the header no column of that name",
+		"Habari {{name}}":                       "{{name}}, but the header has no column of that name",
 		"Habari {{first name}}":                 "guests.csv:4: field firstname is blank",
 		"Habari {{first name|you}}, {{points}}": "guests.csv:5: field points is blank",
 		"Habari {{first name":                   "not closed",
-		"Habari {{first name:shout}}":           "no filter",
+		"Habari {{first name:shout}}":           "unknown filter",
 	} {
 		if out, errOut, exit := send("never", body); exit != exitMisuse || out != "" || !strings.Contains(errOut, want) {
 			t.Errorf("%s: exit %d, %s%s", body, exit, out, errOut)

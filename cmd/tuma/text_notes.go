@@ -17,13 +17,13 @@ func textNotes(c producer.Campaign) []string {
 	}
 	if len(t.Fields()) > 0 {
 		// The number of segments depends on the recipient's values.
-		if why.Keeps == 0 && c.Transliterate || why.Count > 3 && why.Count*10 > why.Characters {
+		if why.Untransliterable == 0 && c.Transliterate || why.Count > 3 && why.Count*10 > why.Characters {
 			return nil
 		}
 		line := "every message is " + why.String()
 		if c.Transliterate {
 			line += transliterationNote(why)
-		} else if why.Keeps == 0 {
+		} else if why.Untransliterable == 0 {
 			line += "; --transliterate replaces it where GSM-7 has an equivalent"
 		}
 		return []string{line}
@@ -52,8 +52,8 @@ func textNotes(c producer.Campaign) []string {
 
 // transliterationNote returns why the text was not transliterated.
 func transliterationNote(why sms.UCS2Cause) string {
-	if why.Keeps == 0 {
+	if why.Untransliterable == 0 {
 		return "; not transliterated: it would take more segments"
 	}
-	return fmt.Sprintf("; not transliterated: GSM-7 has no equivalent of %s at character %d", sms.DescribeRune(why.Keeps), why.KeepsAt)
+	return fmt.Sprintf("; not transliterated: GSM-7 has no equivalent of %s at character %d", sms.DescribeRune(why.Untransliterable), why.UntransliterableAt)
 }

@@ -9,18 +9,19 @@ import (
 	"unicode/utf8"
 )
 
-// content is what a list turns out to be.
-type content struct {
+// detected is the format and encoding of a list, as far as its first bytes show them.
+type detected struct {
 	format   Format // Auto: a table or a plain list, which its first line tells
 	encoding string // Auto: UTF-8 or Windows-1252, which its first foreign letter tells
 	bom      int    // bytes of a byte order mark
 	gzip     bool
 }
 
-// headSize is how much of a file has to tell what it is.
+// headSize is the number of bytes at the beginning of a file that detection reads.
 const headSize = 4 << 10
 
-// Encodings are the names that Options.Encoding may have.
+// Encodings are the documented values of Options.Encoding. Common aliases, such as
+// "latin1", are accepted too.
 var Encodings = []string{encodingUTF8, encodingUTF16LE, encodingUTF16BE, encodingWindows}
 
 const (
@@ -30,12 +31,13 @@ const (
 	encodingWindows = "windows-1252"
 )
 
-// notLists are beginnings of files that people send instead.
-var notLists = []struct{ magic, problem string }{
-	{"\xd0\xcf\x11\xe0", "is a workbook of the old kind (.xls), or one with a password: save it as .xlsx without a password, or as CSV UTF-8"},
+// otherFormats are the first bytes of files that cannot be read as a list, and what to
+// do about each.
+var otherFormats = []struct{ magic, problem string }{
+	{"\xd0\xcf\x11\xe0", "is an old Excel workbook (.xls), or has a password: save it as .xlsx without a password, or as CSV UTF-8"},
 	{"%PDF", "is a PDF: export the list as CSV or .xlsx"},
 	{"{\\rtf", "is a text document: save it as plain text or CSV"},
-	{"PK\x05\x06", "is an empty archive"},
+	{"PK\x05\x06", "is an empty archive: pass a CSV, .xlsx, JSON lines or text file"},
 	{"\x00\x00\xfe\xff", "is in UTF-32: save it as CSV UTF-8"},
 	{"\xff\xfe\x00\x00", "is in UTF-32: save it as CSV UTF-8"},
 	{"<?xml", "is XML: export the list as CSV or .xlsx"},
@@ -49,41 +51,45 @@ var notLists = []struct{ magic, problem string }{
 	{"\x28\xb5\x2f\xfd", "is compressed with zstd: unpack it first"},
 }
 
-// Detect finds out what a file is by its first bytes, then by its name. What can be
-// seen to be no list is an *Error.
+// Detect checks whether head, the first bytes of a file, can begin a list of recipients.
+// It returns an *Error for other files and for invalid options.
 func Detect(head []byte, o Options) error {
 	_, err := detect(head, o)
 	return err
 }
 
-func detect(head []byte, o Options) (c content, err error) {
-	fault := func(problem string) (content, error) { return content{}, &Error{Where: o.Name + " ", Problem: problem} }
+// detect finds the format and encoding of a file from the options, then its first bytes,
+// then the extension of its name.
+func detect(head []byte, o Options) (c detected, err error) {
+	fault := func(problem string) (detected, error) {
+		return detected{}, &Error{Where: o.Name + " ", Problem: problem}
+	}
 	if !slices.Contains([]Format{Auto, CSV, Plain, XLSX, JSONL}, o.Format) {
-		return content{}, &Error{Where: "--format: ", Problem: "it must be csv, xlsx, jsonl or plain"}
+		return detected{}, &Error{Where: "--format: ", Problem: "it must be csv, xlsx, jsonl or plain"}
 	}
 	encoding, known := encodingNamed(o.Encoding)
 	if !known {
-		return content{}, &Error{Where: "--encoding: ", Problem: "it must be " + strings.Join(Encodings, ", ")}
+		return detected{}, &Error{Where: "--encoding: ", Problem: "it must be " + strings.Join(Encodings, ", ")}
 	}
 	if o.Sheet != "" && len(head) > 0 && !bytes.HasPrefix(head, []byte("PK\x03\x04")) {
-		return fault("is no workbook, and has no sheets: leave out --sheet")
+		return fault("is not a workbook and has no sheets: omit --sheet")
 	}
-	for _, x := range notLists {
+	for _, x := range otherFormats {
 		begin := string(head[:min(len(head), len(x.magic))])
 		if begin == x.magic || x.magic[0] == '<' && strings.EqualFold(begin, x.magic) {
 			return fault(x.problem)
 		}
 	}
-	c = content{format: o.Format, encoding: encoding}
+	c = detected{format: o.Format, encoding: encoding}
 	switch {
 	case bytes.HasPrefix(head, []byte("PK\x03\x04")):
 		if o.Format != Auto && o.Format != XLSX {
-			return fault("is a workbook: leave out --format")
+			return fault("is a workbook: omit --format, or use --format xlsx")
 		}
 		c.format = XLSX
 		return c, nil
 	case o.Format == XLSX && len(head) > 0:
-		return fault("is no workbook (.xlsx)")
+		return fault("is not a workbook (.xlsx): omit --format, or save it as .xlsx")
 	case bytes.HasPrefix(head, []byte("\x1f\x8b")):
 		c.gzip = true
 		return c, nil
@@ -97,6 +103,7 @@ func detect(head []byte, o Options) (c content, err error) {
 	return c, err
 }
 
+// encodingNamed returns the encoding with that name or alias, "" for an empty name.
 func encodingNamed(name string) (string, bool) {
 	switch name = strings.ToLower(strings.TrimSpace(name)); name {
 	case "", encodingUTF8, encodingUTF16LE, encodingUTF16BE, encodingWindows:
@@ -104,16 +111,17 @@ func encodingNamed(name string) (string, bool) {
 	case "utf8":
 		return encodingUTF8, true
 	case "utf16", "utf-16":
-		return encodingUTF16LE, true // but a byte order mark says which
+		return encodingUTF16LE, true // a byte order mark overrides the byte order
 	case "cp1252", "windows1252", "latin1", "latin-1", "iso-8859-1", "ansi":
 		return encodingWindows, true
 	}
 	return "", false
 }
 
-// findEncoding goes by a byte order mark, then by what was asked for, then by where
-// the zero bytes are: UTF-16 has one in each pair of most texts.
-func (c *content) findEncoding(head []byte, asked string) (problem string) {
+// findEncoding sets the encoding: from a byte order mark, else from the requested one, else
+// from the positions of zero bytes, because most pairs of bytes in UTF-16 contain one. It
+// returns a problem if the mark contradicts the request, or if head is binary.
+func (c *detected) findEncoding(head []byte, asked string) (problem string) {
 	mark := ""
 	switch {
 	case bytes.HasPrefix(head, []byte("\xef\xbb\xbf")):
@@ -128,7 +136,7 @@ func (c *content) findEncoding(head []byte, asked string) (problem string) {
 		return ""
 	case mark != "":
 		if asked != "" && asked[:5] != mark[:5] {
-			return "is in " + mark + ", as its first bytes say: leave out --encoding"
+			return "is in " + mark + " according to its byte order mark: omit --encoding"
 		}
 		c.encoding = mark
 		return ""
@@ -146,12 +154,13 @@ func (c *content) findEncoding(head []byte, asked string) (problem string) {
 	case zeros[0] > half/2 && zeros[1] < half/8:
 		c.encoding = encodingUTF16BE
 	case c.encoding == "" && bytes.IndexByte(firstLine(head), 0) >= 0:
-		return "is no text: save it as CSV UTF-8"
+		return "is not a text file: save it as CSV UTF-8"
 	}
 	return ""
 }
 
-// formatOf tells JSON from tables.
+// formatOf returns JSONL for JSON, by the first character or the extension, and Auto for a
+// table or a plain list. A JSON array is an error.
 func formatOf(head []byte, o Options) (Format, error) {
 	text := bytes.TrimLeft(head, " \t\r\n\x00")
 	extension := strings.ToLower(filepath.Ext(o.Name))
@@ -159,7 +168,7 @@ func formatOf(head []byte, o Options) (Format, error) {
 	case len(text) > 0 && text[0] == '{' && extension != ".csv" && extension != ".tsv":
 		return JSONL, nil
 	case len(text) > 0 && text[0] == '[' && bytes.HasPrefix(bytes.TrimLeft(text[1:], " \t\r\n\x00"), []byte("{")):
-		return Auto, &Error{Where: o.Name + " ", Problem: "is one JSON array: write one object a line, for instance with jq -c '.[]'"}
+		return Auto, &Error{Where: o.Name + " ", Problem: "is one JSON array: write one object per line, e.g. with jq -c '.[]'"}
 	case extension == ".jsonl" || extension == ".ndjson":
 		return JSONL, nil
 	}
@@ -171,17 +180,18 @@ func firstLine(b []byte) []byte {
 	return line
 }
 
-// letters turns the bytes of a field into UTF-8, and finds out what they are: ASCII is
-// both, and the first other letter decides for the whole file.
-type letters struct {
+// charset converts fields to UTF-8. If the encoding is not known, the first field that is
+// not ASCII decides it for the whole file: UTF-8 if its bytes are valid, else Windows-1252.
+type charset struct {
 	encoding string
-	// since is the line that has decided; 0: it was asked for, or a mark said so.
-	since int
-	buf   []byte
+	// decidedAt is the line that decided the encoding. 0 means that none has, or that the
+	// encoding came from the options or a byte order mark.
+	decidedAt int
+	buf       []byte
 }
 
-// windows are the letters of Windows-1252 from 0x80 to 0x9f; from there on they are
-// those of Unicode. A zero is a byte that it does not have.
+// windows holds the characters of Windows-1252 for the bytes 0x80 to 0x9f. A zero marks a
+// byte without a character. From 0xa0 on the characters are those of Unicode.
 var windows = [32]rune{0x20ac, 0, 0x201a, 0x0192, 0x201e, 0x2026, 0x2020, 0x2021, 0x02c6, 0x2030, 0x0160, 0x2039, 0x0152, 0, 0x017d, 0,
 	0, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014, 0x02dc, 0x2122, 0x0161, 0x203a, 0x0153, 0, 0x017e, 0x0178}
 
@@ -194,15 +204,15 @@ func isASCII(b []byte) bool {
 	return true
 }
 
-// field returns a field of that line in UTF-8, valid until the next call; what it may
-// not be is not empty if the bytes contradict those before.
-func (l *letters) field(b []byte, line int) (out []byte, problem string) {
+// decode returns a field in UTF-8, valid until the next call. problem is not empty if the
+// field does not fit the encoding of the fields before it.
+func (l *charset) decode(b []byte, line int) (out []byte, problem string) {
 	if isASCII(b) {
 		return b, ""
 	}
 	valid := utf8.Valid(b)
 	if l.encoding == "" {
-		l.since = line
+		l.decidedAt = line
 		if l.encoding = encodingUTF8; !valid {
 			l.encoding = encodingWindows
 		}
@@ -211,39 +221,40 @@ func (l *letters) field(b []byte, line int) (out []byte, problem string) {
 	case l.encoding == encodingUTF8 && valid:
 		return b, ""
 	case l.encoding == encodingUTF8:
-		return nil, "is not UTF-8, as the rest is"
-	case l.since > 0 && valid:
-		return nil, "is UTF-8, and the rest Windows-1252"
+		return nil, "is not valid UTF-8, but the file is UTF-8"
+	case l.decidedAt > 0 && valid:
+		return nil, "is UTF-8, but the file is Windows-1252"
 	}
 	out, known := l.fromWindows(b)
 	if !known {
-		return nil, "has a byte that Windows-1252 has not"
+		return nil, "has a byte that is not valid in Windows-1252"
 	}
 	return out, ""
 }
 
-// decided names the line that has decided what the bytes are.
-func (l *letters) decided() string {
-	if l.since == 0 {
+// sinceLine returns a note for error texts that names the line that decided the encoding.
+func (l *charset) sinceLine() string {
+	if l.decidedAt == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" (since line %d)", l.since)
+	return fmt.Sprintf(" (since line %d)", l.decidedAt)
 }
 
-// number is a field that is only looked at for a number: it decides nothing, and
-// nothing contradicts it.
-func (l *letters) number(b []byte) []byte {
+// decodeNumber returns a field that is only parsed as a phone number, in UTF-8. It neither
+// decides the encoding nor reports a contradiction, because digits are ASCII.
+func (l *charset) decodeNumber(b []byte) []byte {
 	if isASCII(b) || l.encoding != encodingWindows && utf8.Valid(b) {
 		return b
 	}
-	if l.since > 0 && utf8.Valid(b) {
+	if l.decidedAt > 0 && utf8.Valid(b) {
 		return b
 	}
 	out, _ := l.fromWindows(b)
 	return out
 }
 
-func (l *letters) fromWindows(b []byte) (out []byte, known bool) {
+// fromWindows converts Windows-1252 to UTF-8. known is false if b has an undefined byte.
+func (l *charset) fromWindows(b []byte) (out []byte, known bool) {
 	l.buf, known = l.buf[:0], true
 	for _, c := range b {
 		r := rune(c)

@@ -12,24 +12,24 @@ import (
 	"github.com/xuri/excelize/v2"
 )
 
-// readsOrSaysWhy reads a list, which may end in nothing but an Error, and returns how
-// many rows it had.
+// readsOrSaysWhy reads a whole list and returns the number of its rows. It fails the test if
+// the list ends with an error that is not an *Error, or has no rows and no error.
 func readsOrSaysWhy(t *testing.T, l *List) (rows int) {
 	t.Helper()
 	var last error
 	for _, err := range l.All() {
 		if last != nil {
-			t.Fatal("something came after an error")
+			t.Fatal("All yielded a value after an error")
 		}
 		if last = err; err == nil {
 			rows++
 		}
 	}
 	if _, ok := errors.AsType[*Error](last); last != nil && !ok {
-		t.Fatalf("%v is a %T", last, last)
+		t.Fatalf("error %v is a %T; want *Error", last, last)
 	}
 	if rows == 0 && last == nil {
-		t.Fatal("no recipients, and nobody says so")
+		t.Fatal("no recipients and no error")
 	}
 	return rows
 }
@@ -41,12 +41,12 @@ func FuzzWorkbookParts(f *testing.F) {
 	f.Add(`<row r="9999999"/>`, `<si>`, `<cellXfs><xf numFmtId="99999999999999999999"/>`)
 	f.Fuzz(func(t *testing.T, rows, shared, styles string) {
 		text := func(s string) func(io.Writer) {
-			return func(w io.Writer) { _, _ = io.WriteString(w, "<x>"+s+"</x>") } // a Buffer takes everything
+			return func(w io.Writer) { _, _ = io.WriteString(w, "<x>"+s+"</x>") } // writes to a Buffer do not fail
 		}
 		file := partsOf(t, map[string]func(io.Writer){"xl/sheet.xml": text(rows), "xl/texts.xml": text(shared), "xl/styles.xml": text(styles)})
 		for _, fields := range [][]string{nil, {"name"}} {
 			if n := readsOrSaysWhy(t, inBytes(file, Options{Name: "f", Fields: fields})); n > strings.Count(rows, "row") {
-				t.Fatalf("%d recipients of %d rows", n, strings.Count(rows, "row"))
+				t.Fatalf("got %d recipients; want at most %d, the number of rows", n, strings.Count(rows, "row"))
 			}
 		}
 	})
@@ -64,7 +64,8 @@ func FuzzWhatExcelizeWritesIsReadBack(f *testing.F) {
 	f.Add("0712345678", "Wanjirũ <&> \"x\"", int64(254712345678))
 	f.Add("", " ", int64(-1))
 	f.Fuzz(func(t *testing.T, number, name string, other int64) {
-		// Excel escapes what XML cannot hold in a way of its own, and ends lines as XML does.
+		// Skip text that does not survive a workbook: Excel escapes characters that XML
+		// forbids as _xHHHH_, and XML changes line ends.
 		bad := func(r rune) bool { return r < ' ' || r == utf8.RuneError || r == 0xfffe || r == 0xffff }
 		if !utf8.ValidString(number+"|"+name) || strings.ContainsFunc(number+name, bad) || strings.Contains(number+name, "_x") ||
 			len(name) > MaxField || len(number) > MaxField || other >= 1e15 || other <= -1e15 {
@@ -79,12 +80,12 @@ func FuzzWhatExcelizeWritesIsReadBack(f *testing.F) {
 		}
 		if strings.TrimSpace(number+name) != "" {
 			if want := number + "|" + strings.TrimSpace(name); got[0] != want {
-				t.Fatalf("%q, want %q", got[0], want)
+				t.Fatalf("got %q, want %q", got[0], want)
 			}
 			got = got[1:]
 		}
 		if want, _ := json.Marshal(other); len(got) != 1 || got[0] != string(want)+"|x" {
-			t.Fatalf("%q, want %s", got, want)
+			t.Fatalf("got %q, want %s", got, want)
 		}
 	})
 }
@@ -95,7 +96,7 @@ func FuzzObjects(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text, number string, other float64) {
 		o := Options{Name: "f.jsonl", Format: JSONL}
 		if n := readsOrSaysWhy(t, listOf(text, o)); n > strings.Count(text, "\n")+1 {
-			t.Fatalf("%d recipients of %d lines", n, strings.Count(text, "\n")+1)
+			t.Fatalf("got %d recipients; want at most %d, the number of lines", n, strings.Count(text, "\n")+1)
 		}
 		line, err := json.Marshal(map[string]any{"Phone": number, "First name": other})
 		if err != nil || !utf8.ValidString(number) || len(line) >= MaxLine {
@@ -104,7 +105,7 @@ func FuzzObjects(f *testing.F) {
 		o.Fields = []string{"firstname"}
 		got, _, err := readAll(inBytes(append(bytes.Clone(line), '\n'), o))
 		if err != nil || len(got) != 1 {
-			t.Fatalf("%v: %q", err, got)
+			t.Fatalf("got %q, error %v; want one recipient", got, err)
 		}
 		back, value, _ := strings.Cut(got[0], "|")
 		if strings.Contains(number, "|") {
@@ -112,7 +113,7 @@ func FuzzObjects(f *testing.F) {
 		}
 		var same float64
 		if err := json.Unmarshal([]byte(value), &same); err != nil || back != number || same != other {
-			t.Fatalf("%q of %s: %v", got, line, err)
+			t.Fatalf("got %q from %s, error %v", got, line, err)
 		}
 	})
 }

@@ -9,66 +9,67 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// numberColumns are the names of a column of numbers, as sms.FieldKey writes them.
+// numberColumns are the recognised names of the number column, as sms.FieldKey returns them.
 var numberColumns = []string{"msisdn", "phone", "number", "mobile", "to", "recipient", "phonenumber", "mobilenumber"}
 
-// NumberColumns are the usual names of a column of numbers, for people to read.
+// NumberColumns lists the usual names of the number column, for messages.
 const NumberColumns = "msisdn, phone, number, mobile, to or recipient"
 
-// header is where in a row stands what is wanted.
+// header holds the positions of the wanted columns, from 0.
 type header struct {
-	columns int
-	number  int
-	// fields are the columns of Options.Fields, in their order.
+	columns int // the number of columns
+	number  int // the number column
+	// fields are the columns of Options.Fields, in the same order.
 	fields []int
 }
 
 func (h *header) wants(column int) bool { return slices.Contains(h.fields, column) }
 
-// findHeader finds the columns in a text's first line, and what separates them; the
-// header is nil if the line is a bare number.
-func (p *reading) findHeader(first string) (comma byte, h *header, err error) {
+// findHeader finds the columns in the first line of a text and their separator. The header
+// is nil if the line is a number without a header.
+func (p *listReader) findHeader(first string) (comma byte, h *header, err error) {
 	line := p.in.n + 1
 	var widest []string
 	for _, comma := range []byte(",;\t") {
 		cells := p.headerCells(comma)
 		if len(cells) > MaxColumns {
-			return 0, nil, p.faultAt(line, "the header has more than %d columns", MaxColumns)
+			return 0, nil, p.lineError(line, "the header has more than %d columns", MaxColumns)
 		}
 		if len(cells) > len(widest) {
 			widest = cells
 		}
-		if h, err := p.match(cells); h != nil || err != nil {
+		if h, err := p.matchHeader(cells); h != nil || err != nil {
 			if err != nil {
-				err = p.faultAt(line, "%v", err)
+				err = p.lineError(line, "%v", err)
 			}
 			return comma, h, err
 		}
 	}
 	if p.o.Column == "" && isNumberLike([]byte(first)) {
 		if len(p.o.Fields) > 0 {
-			return 0, nil, p.noFields(line)
+			return 0, nil, p.noFieldColumns(line)
 		}
 		return 0, nil, nil
 	}
-	return 0, nil, p.faultAt(line, "%v", p.noNumbers(widest))
+	return 0, nil, p.lineError(line, "%v", p.noNumberColumn(widest))
 }
 
-// headerCells reads the header as if that separated its cells.
-func (p *reading) headerCells(comma byte) (cells []string) {
-	c := &records{lines: newLines(bytes.NewReader(p.in.head())), comma: comma}
+// headerCells splits the header at a separator. It does not consume the line.
+func (p *listReader) headerCells(comma byte) (cells []string) {
+	c := &records{lines: newLines(bytes.NewReader(p.in.peek())), comma: comma}
 	record, err := c.next()
 	if err != nil {
 		return nil
 	}
 	for _, cell := range record {
-		cells = append(cells, string(p.letters.number(cell)))
+		cells = append(cells, string(p.letters.decodeNumber(cell)))
 	}
 	return cells
 }
 
-// match finds the columns that are wanted; nil if there is none of numbers.
-func (l *List) match(cells []string) (*header, error) {
+// matchHeader finds the wanted columns in the cells of a header. It returns nil if there is
+// no number column, and an error if a column is missing or there are two of one name.
+func (l *List) matchHeader(cells []string) (*header, error) {
 	wanted := func(cell string) bool { return slices.Contains(numberColumns, sms.FieldKey(cell)) }
 	if l.o.Column != "" {
 		wanted = func(cell string) bool {
@@ -80,33 +81,35 @@ func (l *List) match(cells []string) (*header, error) {
 		return nil, nil
 	}
 	if again := slices.IndexFunc(cells[at+1:], wanted); again >= 0 {
-		return nil, fmt.Errorf("the header has two columns of numbers, %s and %s: say which with --column", cells[at], cells[at+1+again])
+		return nil, fmt.Errorf("the header has two columns of numbers, %s and %s: choose one with --column", cells[at], cells[at+1+again])
 	}
 	h := &header{columns: len(cells), number: at}
 	for _, key := range l.o.Fields {
 		named := func(cell string) bool { return sms.FieldKey(cell) == key }
 		at := slices.IndexFunc(cells, named)
 		if at < 0 {
-			return nil, fmt.Errorf("the text has {{%s}}, and the header no column of that name; it has %s", key, shown(cells))
+			return nil, fmt.Errorf("the text has {{%s}}, but the header has no column of that name; it has %s", key, describeColumns(cells))
 		}
 		if slices.ContainsFunc(cells[at+1:], named) {
-			return nil, fmt.Errorf("the header has two columns for {{%s}}: rename one of them", key)
+			return nil, fmt.Errorf("the header has two columns for {{%s}}: rename one", key)
 		}
 		h.fields = append(h.fields, at)
 	}
 	return h, nil
 }
 
-func (l *List) noNumbers(cells []string) error {
+// noNumberColumn is the error for a header without a number column.
+func (l *List) noNumberColumn(cells []string) error {
 	if l.o.Column != "" {
-		return fmt.Errorf("the header has no column %q; it has %s", l.o.Column, shown(cells))
+		return fmt.Errorf("the header has no column %q; it has %s", l.o.Column, describeColumns(cells))
 	}
-	return fmt.Errorf("no column of numbers: the header must name one %s (or another with --column), "+
-		"or every line be one number; it has %s", NumberColumns, shown(cells))
+	return fmt.Errorf("no column of numbers: the header must have a column %s (choose another with --column), "+
+		"or every line must be one number; it has %s", NumberColumns, describeColumns(cells))
 }
 
-// shown is what a header has, and nothing that may be somebody's number.
-func shown(cells []string) string {
+// describeColumns lists up to ten header cells for an error. It masks cells with digits,
+// because they may be phone numbers of a list without a header.
+func describeColumns(cells []string) string {
 	var out []string
 	for _, c := range cells {
 		if strings.ContainsAny(c, "0123456789") {

@@ -17,8 +17,8 @@ import (
 	"testing"
 )
 
-// partsOf is a workbook with these parts, beside those that any has. It is packed in a
-// third of the time that packing well takes: under the race detector that is seconds.
+// partsOf returns a workbook with these parts and the standard ones. It uses fast compression,
+// which takes a third of the time of the best; under the race detector that saves seconds.
 func partsOf(t testing.TB, parts map[string]func(io.Writer)) []byte {
 	t.Helper()
 	return packed(t, flate.BestSpeed, parts)
@@ -55,10 +55,10 @@ func sheetOf(t testing.TB, write func(io.Writer)) []byte {
 	return partsOf(t, map[string]func(io.Writer){"xl/sheet.xml": write})
 }
 
-// repeated writes a head, a line so often, and a tail.
+// repeated returns a function that writes head, then line n times, then tail.
 func repeated(head, line, tail string, n int) func(io.Writer) {
 	return func(w io.Writer) {
-		_, _ = io.WriteString(w, head) // a Buffer takes everything
+		_, _ = io.WriteString(w, head) // writes to a Buffer do not fail
 		const step = 1000
 		many := []byte(strings.Repeat(line, step))
 		for ; n > 0; n -= step {
@@ -70,43 +70,43 @@ func repeated(head, line, tail string, n int) func(io.Writer) {
 
 const sheetHead = `<worksheet><sheetData><row><c t="str"><v>phone</v></c></row>`
 
-// hostile are files that somebody made to do harm, and what is said of them.
+// hostile holds files made to exhaust memory or time, with a part of the expected error.
 var hostile = map[string]struct {
 	make func(t testing.TB) (io.ReaderAt, int64)
 	want string
 }{
-	"10 million empty rows":       {inSheet(repeated(sheetHead, "<row/>", "", 10_000_000)), `row 1048577: a sheet may have 1048576 rows`},
-	"rows that count backwards":   {inSheet(repeated(sheetHead, `<row r="5"/>`, "", 2_000_000)), `row 1048577: a sheet may have`},
+	"10 million empty rows":       {inSheet(repeated(sheetHead, "<row/>", "", 10_000_000)), `row 1048577: a sheet may have at most 1048576 rows`},
+	"rows that count backwards":   {inSheet(repeated(sheetHead, `<row r="5"/>`, "", 2_000_000)), `row 1048577: a sheet may have at most`},
 	"a cell of 40 MB":             {inSheet(repeated(sheetHead+"<row><c><v>", "0123456789", "", 4_000_000)), "row 2: a cell has more than 131072 bytes"},
 	"a cell of many pieces":       {inSheet(repeated(sheetHead+"<row><c>", "<v>"+strings.Repeat("7", 1000)+"</v>", "", 100_000)), "row 2: a cell has more than"},
 	"a tag of 40 MB":              {inSheet(repeated("<worksheet ", `a="1" `, "", 7_000_000)), "a cell has more than 131072 bytes"},
 	"a comment of 40 MB":          {inSheet(repeated("<worksheet><!--", "0123456789", "-->", 4_000_000)), "a cell has more than 131072 bytes"},
 	"8 million tags in another":   {bomb("xl/sheet.xml", repeated("<worksheet>", "<a>", "", 8_000_000)), "unpacks to more than 300 times its size"},
 	"empty tags for ever":         {bomb("xl/sheet.xml", repeated(sheetHead, "<x/>", "", 6_000_000)), "unpacks to more than 300 times its size"},
-	"100,000 columns":             {inSheet(repeated("<worksheet><row>", "<c><v>1</v></c>", "</row>", 100_000)), "row 1: a row may have 16384 columns"},
-	"one column 100,000 times":    {inSheet(repeated("<worksheet><row>", `<c r="A1"><v>1</v></c>`, "</row>", 100_000)), "row 1: a row may have 16384 columns"},
-	"column ZZZZZZ":               {inSheet(repeated(`<worksheet><row><c r="ZZZZZZ1"><v>1</v></c>`, "", "", 0)), "row 1: a row may have 16384 columns"},
+	"100,000 columns":             {inSheet(repeated("<worksheet><row>", "<c><v>1</v></c>", "</row>", 100_000)), "row 1: a row may have at most 16384 columns"},
+	"one column 100,000 times":    {inSheet(repeated("<worksheet><row>", `<c r="A1"><v>1</v></c>`, "</row>", 100_000)), "row 1: a row may have at most 16384 columns"},
+	"column ZZZZZZ":               {inSheet(repeated(`<worksheet><row><c r="ZZZZZZ1"><v>1</v></c>`, "", "", 0)), "row 1: a row may have at most 16384 columns"},
 	"a header of 40 MB":           {inSheet(repeated("<worksheet><row>", "<c><v>"+strings.Repeat("7", 60_000)+"</v></c>", "</row>", 700)), "row 1: the row has more than 1048576 bytes"},
 	"a header of 1 MB":            {inSheet(repeated("<worksheet><row>", "<c><v>"+strings.Repeat("7", 6_000)+"</v></c>", "</row>", 100)), "row 1: the header is longer than 65536 bytes"},
 	"entities of entities":        {inSheet(repeated(`<!DOCTYPE a [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;">]>`+sheetHead+"<row><c><v>&b;</v></c></row>", "", "", 0)), "damaged"},
-	"a text that is not there":    {inSheet(repeated(sheetHead+`<row><c t="s"><v>7</v></c></row>`, "", "", 0)), "row 2: the workbook is damaged: a cell has a text that is not there"},
+	"a text that is not there":    {inSheet(repeated(sheetHead+`<row><c t="s"><v>7</v></c></row>`, "", "", 0)), "row 2: the workbook is damaged: a cell refers to a text that does not exist"},
 	"texts without end":           {bomb("xl/texts.xml", repeated("<sst>", "<si><t>x</t></si>", "", 1_500_000)), "unpacks to more than 300 times its size"},
 	"one text of 40 MB":           {inTexts(repeated("<sst><si><t>", "0123456789", "", 4_000_000)), "a cell has more than 131072 bytes"},
 	"one text of many runs":       {inTexts(repeated("<sst><si>", "<r><t>0123456789</t></r>", "", 1_000_000)), "a cell has more than 131072 bytes"},
-	"many texts, of noise":        {noisyTexts, "has a header and no recipients"},
+	"many texts, of noise":        {noisyTexts, "has a header but no recipients"},
 	"100,000 files in an archive": {crowdedArchive, "it has too many parts"},
 	"an archive cut in half":      {halfAWorkbook, "is a damaged workbook"},
-	"a quote that never closes":   {endlessly("phone,x\n\"", "0712345678,1\n", 1<<32), ":2: from here on a record is longer than"},
+	"a quote that never closes":   {endlessly("phone,x\n\"", "0712345678,1\n", 1<<32), ":2: the record that begins here is longer than"},
 	"zeros behind a header":       {endlessly("phone,x\n0712345678,1\n"+strings.Repeat("1,2\n", 4000), "\x00", 1<<32), "the line is longer than"},
-	"zeros among lines":           {endlessly("phone,x\n0712345678,1\n"+strings.Repeat("1,2\n", 4000), "\x00\n", 1<<32), ":4003: this is no text"},
+	"zeros among lines":           {endlessly("phone,x\n0712345678,1\n"+strings.Repeat("1,2\n", 4000), "\x00\n", 1<<32), ":4003: the line is not text"},
 	"one line":                    {endlessly("", "1", 1<<32), ":1: the line is longer than"},
 	"too many columns":            {endlessly("phone", ",", 60_000), ":1: the header has more than 16384 columns"},
-	"a file of 1 TB":              {endlessly("phone\n", "0712345678\n", 1<<40), "has 1024 GB, a list may have 8"},
+	"a file of 1 TB":              {endlessly("phone\n", "0712345678\n", 1<<40), "has 1024 GB, but a list may have at most 8"},
 	"an object of 4 GB":           {endlessly(`{"phone":"1","x":"`, "1", 1<<32), ":1: the line is longer than"},
-	"an object in an object":      {endlessly(`{"phone":1,"x":`, `{"x":`, 60_000), "this is no JSON object"},
-	"a list in a list":            {endlessly(`{"phone":1,"x":`, `[`, 60_000), "this is no JSON object"},
+	"an object in an object":      {endlessly(`{"phone":1,"x":`, `{"x":`, 60_000), "the line is not a JSON object"},
+	"a list in a list":            {endlessly(`{"phone":1,"x":`, `[`, 60_000), "the line is not a JSON object"},
 	"a bomb of gzip":              {gzipBomb, ":2: the line is longer than"},
-	"half of a gzip":              {halfAGzip, "is compressed with gzip and damaged"},
+	"half of a gzip":              {halfAGzip, "is a damaged gzip file"},
 }
 
 func inSheet(write func(io.Writer)) func(testing.TB) (io.ReaderAt, int64) {
@@ -116,7 +116,7 @@ func inSheet(write func(io.Writer)) func(testing.TB) (io.ReaderAt, int64) {
 	}
 }
 
-// bomb is a workbook with one part that is packed as well as can be.
+// bomb returns a workbook in which one part has the best compression.
 func bomb(part string, write func(io.Writer)) func(testing.TB) (io.ReaderAt, int64) {
 	return func(t testing.TB) (io.ReaderAt, int64) {
 		parts := map[string]func(io.Writer){"xl/sheet.xml": repeated(sheetHead, "", "", 0)}
@@ -137,11 +137,12 @@ func endlessly(head, line string, size int64) func(testing.TB) (io.ReaderAt, int
 	return func(testing.TB) (io.ReaderAt, int64) { return &endless{head: head, line: line}, size }
 }
 
-// noisyTexts do not compress, so that only their number bounds them; they go to a file.
+// noisyTexts is a workbook whose shared strings do not compress, so that the ratio limit does
+// not stop them. They exceed stringsInMemory and go to a file.
 func noisyTexts(t testing.TB) (io.ReaderAt, int64) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	return inTexts(func(w io.Writer) {
-		_, _ = io.WriteString(w, "<sst>") // a Buffer takes everything
+		_, _ = io.WriteString(w, "<sst>") // writes to a Buffer do not fail
 		var line []byte
 		for range 200_000 {
 			line = append(line[:0], "<si><t>"...)
@@ -158,7 +159,7 @@ func crowdedArchive(t testing.TB) (io.ReaderAt, int64) {
 	var out bytes.Buffer
 	z := zip.NewWriter(&out)
 	for i := range 100_000 {
-		// Not packed: packers of their own for that many would take a minute and more.
+		// The files are stored, because a separate compressor for each takes over a minute.
 		if _, err := z.CreateHeader(&zip.FileHeader{Name: fmt.Sprintf("f%d", i), Method: zip.Store}); err != nil {
 			t.Fatal(err)
 		}
@@ -181,7 +182,7 @@ func gzipBomb(t testing.TB) (io.ReaderAt, int64) {
 		t.Fatal(err)
 	}
 	repeated("phone\n", "0", "", 100_000_000)(z)
-	_ = z.Close() // a Buffer takes everything
+	_ = z.Close() // writes to a Buffer do not fail
 	return bytes.NewReader(out.Bytes()), int64(out.Len())
 }
 
@@ -193,15 +194,15 @@ func halfAGzip(t testing.TB) (io.ReaderAt, int64) {
 	for range 10_000 {
 		_, _ = fmt.Fprintln(z, rng.Uint64())
 	}
-	_ = z.Close() // a Buffer takes everything
+	_ = z.Close() // writes to a Buffer do not fail
 	return bytes.NewReader(out.Bytes()), int64(out.Len() / 2)
 }
 
-// mostMemory is what reading may have had of the system, all in all.
+// mostMemory is the most memory that the reading process may use, in bytes.
 const mostMemory = 48 << 20
 
-// The file is made by the test and read by a process of its own, whose memory is what
-// that takes and nothing else.
+// The test makes the file and reads it in a separate process, so that the memory of that
+// process is the memory for reading.
 func TestHostileFilesCostAnErrorAndNoMemory(t *testing.T) {
 	t.Parallel()
 	self, err := os.Executable()
@@ -213,7 +214,7 @@ func TestHostileFilesCostAnErrorAndNoMemory(t *testing.T) {
 			t.Parallel()
 			src, size := tt.make(t)
 			cmd := exec.Command(self, "-test.run", "^TestReadHostile$")
-			// The race detector would have it sleep for a second before it ends.
+			// Otherwise the race detector makes the process sleep for a second at its end.
 			cmd.Env = append(os.Environ(), hostileEnv+"="+name, "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 			if _, ok := src.(*endless); !ok {
 				path := t.TempDir() + "/list"
@@ -232,11 +233,11 @@ func TestHostileFilesCostAnErrorAndNoMemory(t *testing.T) {
 			}
 			said, rest, _ := strings.Cut(string(out), "\nmemory ")
 			if !strings.Contains(said, tt.want) {
-				t.Errorf("it says %q, want %q", said, tt.want)
+				t.Errorf("error = %q; want it to contain %q", said, tt.want)
 			}
 			used, _, _ := strings.Cut(rest, "\n")
 			if n, err := strconv.Atoi(used); err != nil || n > mostMemory {
-				t.Errorf("it took %s bytes (%v)", used, err)
+				t.Errorf("reading used %s bytes (%v); want at most %d", used, err, mostMemory)
 			}
 		})
 	}
@@ -247,11 +248,11 @@ const (
 	hostileFileEnv = "TUMA_TEST_HOSTILE_FILE"
 )
 
-// TestReadHostile is the other process.
+// TestReadHostile runs in the separate process and reads the file. Otherwise it does nothing.
 func TestReadHostile(t *testing.T) {
 	tt, ok := hostile[os.Getenv(hostileEnv)]
 	if !ok {
-		return // nobody asked
+		return // this is an ordinary test run
 	}
 	var src io.ReaderAt
 	var size int64
@@ -274,7 +275,7 @@ func TestReadHostile(t *testing.T) {
 		last = err
 	}
 	if _, ok := errors.AsType[*Error](last); !ok {
-		t.Fatalf("%v is a %T", last, last)
+		t.Fatalf("error %v is a %T; want *Error", last, last)
 	}
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)

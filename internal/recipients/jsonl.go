@@ -15,11 +15,11 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// objects reads one JSON object a line. The first is the header: it must name what
-// is wanted, if only with null; a later one may leave it out.
-func (p *reading) objects(take func(producer.Recipient) bool) (rows int, err error) {
+// jsonRecipients reads one JSON object per line. The first object is the header: it must
+// have every wanted member, which may be null. Later objects may omit members.
+func (p *listReader) jsonRecipients(take func(producer.Recipient) bool) (rows int, err error) {
 	var h *header
-	var names []string // of the first object's members, by column
+	var names []string // members of the first object, sorted
 	members := map[string]json.RawMessage{}
 	for {
 		line, err := p.in.next()
@@ -28,52 +28,54 @@ func (p *reading) objects(take func(producer.Recipient) bool) (rows int, err err
 		case errors.Is(err, io.EOF):
 			return rows, nil
 		case err != nil:
-			return rows, p.broken(err)
+			return rows, p.readError(err)
 		}
 		if line = bytes.TrimSpace(line); len(line) == 0 {
 			continue
 		}
-		p.began = true
+		p.foundContent = true
 		clear(members)
-		if err := p.object(line, members); err != nil {
+		if err := p.parseObject(line, members); err != nil {
 			return rows, err
 		}
 		if h == nil {
 			names = slices.Sorted(maps.Keys(members))
-			if h, err = p.match(names); err == nil && h == nil {
-				err = p.noNumbers(names)
+			if h, err = p.matchHeader(names); err == nil && h == nil {
+				err = p.noNumberColumn(names)
 			}
 			if err != nil {
-				return rows, p.faultAt(p.line, "%s", strings.ReplaceAll(err.Error(), "header", "first object"))
+				return rows, p.lineError(p.line, "%s", strings.ReplaceAll(err.Error(), "header", "first object"))
 			}
 		}
 		rows++
-		r, err := p.member(members, names, h)
+		r, err := p.recipientFromObject(members, names, h)
 		if err != nil || !take(r) {
 			return rows, err
 		}
 	}
 }
 
-func (p *reading) object(line []byte, members map[string]json.RawMessage) error {
+// parseObject parses one line into members.
+func (p *listReader) parseObject(line []byte, members map[string]json.RawMessage) error {
 	if !utf8.Valid(line) {
-		return p.faultAt(p.line, "this is not UTF-8, which JSON has to be")
+		return p.lineError(p.line, "the line is not valid UTF-8: save the JSON as UTF-8")
 	}
 	if line[0] != '{' {
-		return p.faultAt(p.line, "this is no JSON object: write one a line, such as {\"phone\": \"0712345678\"}")
+		return p.lineError(p.line, "the line is not a JSON object: write one object per line, e.g. {\"phone\": \"0712345678\"}")
 	}
 	if err := json.Unmarshal(line, &members); err != nil {
 		hint := ""
 		if p.in.n == 1 {
-			hint = "; an object must stand on one line, as jq -c writes it"
+			hint = "; an object must be on one line, as jq -c writes it"
 		}
-		return p.faultAt(p.line, "this is no JSON object: %v%s", err, hint)
+		return p.lineError(p.line, "the line is not a JSON object: %v%s", err, hint)
 	}
 	return nil
 }
 
-// member picks out of an object what is wanted.
-func (p *reading) member(members map[string]json.RawMessage, names []string, h *header) (producer.Recipient, error) {
+// recipientFromObject returns the number and fields of one object. names are the members of
+// the first object; a member whose FieldKey is equal is accepted instead.
+func (p *listReader) recipientFromObject(members map[string]json.RawMessage, names []string, h *header) (producer.Recipient, error) {
 	find := func(name string) json.RawMessage {
 		if v, ok := members[name]; ok {
 			return v
@@ -89,7 +91,7 @@ func (p *reading) member(members map[string]json.RawMessage, names []string, h *
 		name := names[h.fields[i]]
 		value, ok := scalar(find(name), false)
 		if !ok {
-			return producer.Recipient{}, p.faultAt(p.line, "%.30q must be a string or a number", name)
+			return producer.Recipient{}, p.lineError(p.line, "%.30q must be a string or a number", name)
 		}
 		if value = strings.TrimSpace(value); len(value) > MaxField {
 			return producer.Recipient{}, p.fieldTooLong(key, len(value))
@@ -98,13 +100,14 @@ func (p *reading) member(members map[string]json.RawMessage, names []string, h *
 	}
 	number, ok := scalar(find(names[h.number]), true)
 	if !ok {
-		return producer.Recipient{}, p.faultAt(p.line, "%.30q must be a string or a number", names[h.number])
+		return producer.Recipient{}, p.lineError(p.line, "%.30q must be a string or a number", names[h.number])
 	}
 	return producer.Recipient{Number: number, Fields: p.fields}, nil
 }
 
-// scalar writes a JSON value as text; null is empty.
-func scalar(v json.RawMessage, isNumber bool) (string, bool) {
+// scalar converts a JSON value to text. null is "". ok is false for an object or array.
+// isNumber is true for the phone number.
+func scalar(v json.RawMessage, isNumber bool) (text string, ok bool) {
 	if len(v) == 0 {
 		return "", true
 	}
@@ -123,9 +126,9 @@ func scalar(v json.RawMessage, isNumber bool) (string, bool) {
 	return written(string(v), isNumber), true
 }
 
-// written writes a JSON number without exponent and exactly, so that 254712345678.0
-// and 2.54712345678e11 are 254712345678. Of a phone number with fewer digits than
-// that it stays as it is: 2.54712E+11 has lost some.
+// written converts a JSON number to decimal notation, without rounding: 254712345678.0 and
+// 2.54712345678e11 become 254712345678. A phone number with too few digits for its exponent,
+// such as 2.54712E+11, is returned unchanged, because its last digits are lost.
 func written(s string, isNumber bool) string {
 	mantissa, exponent, _ := strings.Cut(strings.ToLower(s), "e")
 	whole, fraction, _ := strings.Cut(mantissa, ".")
@@ -151,7 +154,7 @@ func written(s string, isNumber bool) string {
 	}
 	whole, fraction = strings.TrimLeft(digits[:point-1], "0")+digits[point-1:point], digits[point:]
 	if exponent == "" && strings.Trim(fraction, "0") != "" {
-		return s // 0.50 stays as it was written
+		return s // keep the trailing zero of 0.50
 	}
 	if fraction = strings.TrimRight(fraction, "0"); fraction != "" {
 		fraction = "." + fraction
@@ -159,5 +162,5 @@ func written(s string, isNumber bool) string {
 	return sign + whole + fraction
 }
 
-// maxExponent bounds what a number with an exponent is written out to.
+// maxExponent is the largest exponent, positive or negative, that is converted to digits.
 const maxExponent = 40

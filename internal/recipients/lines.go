@@ -10,22 +10,22 @@ import (
 // lines reads a text line by line.
 type lines struct {
 	in *bufio.Reader
-	// n is the number of the line read last, from 1.
+	// n is the number of the last line returned, from 1.
 	n int
-	// kept is a line that is to be read once more.
+	// kept is the line that next returns again if again is true.
 	kept  []byte
 	again bool
 }
 
 var (
 	errLineTooLong = errors.New("the line is too long")
-	errBinary      = errors.New("this is no text")
+	errBinary      = errors.New("the line is not text")
 )
 
 func newLines(src io.Reader) *lines { return &lines{in: bufio.NewReaderSize(src, MaxLine)} }
 
-// next returns the next line without its end, valid until the next call; io.EOF
-// after the last.
+// next returns the next line without its line end, valid until the next call. It returns
+// io.EOF after the last line, and errBinary for a line with a zero byte.
 func (l *lines) next() ([]byte, error) {
 	if l.again {
 		l.again = false
@@ -54,8 +54,9 @@ func (l *lines) next() ([]byte, error) {
 	return line, nil
 }
 
-// first returns the first line that is not blank, and has it read once more.
-func (l *lines) first() ([]byte, error) {
+// firstNonBlank returns the first line that is not blank. The next call of next returns it
+// again.
+func (l *lines) firstNonBlank() ([]byte, error) {
 	for {
 		line, err := l.next()
 		if err != nil {
@@ -68,16 +69,16 @@ func (l *lines) first() ([]byte, error) {
 	}
 }
 
-// unread has the line read last read once more.
+// unread makes next return line again. line must be the last line returned.
 func (l *lines) unread(line []byte) {
 	l.kept = append(l.kept[:0], line...)
 	l.n--
 	l.again = true
 }
 
-// head is what lies ahead, as much of it as a line may have.
-func (l *lines) head() []byte {
-	ahead, _ := l.in.Peek(MaxLine) // an error comes again with the next read
+// peek returns the unread text, at most slightly more than MaxLine bytes, without reading it.
+func (l *lines) peek() []byte {
+	ahead, _ := l.in.Peek(MaxLine) // the next read returns the error again
 	if !l.again {
 		return ahead
 	}

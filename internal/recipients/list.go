@@ -1,6 +1,6 @@
-// Package recipients reads lists of recipients as people have them: CSV, Excel
-// workbooks, JSON lines and plain lists of numbers. It streams, and what is hostile
-// or broken costs an error that names file and line, never memory.
+// Package recipients reads lists of recipients: CSV, Excel workbooks (.xlsx), JSON lines
+// and plain lists of numbers. It streams a list in bounded memory. For a damaged or hostile
+// file it returns an error that names the file and line.
 package recipients
 
 import (
@@ -12,10 +12,10 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// Format is how a list is written.
+// Format is the file format of a list.
 type Format string
 
-// The formats; Auto finds out which of them it is.
+// The formats. Auto detects the format from the content and the file name.
 const (
 	Auto  Format = ""
 	CSV   Format = "csv"
@@ -24,43 +24,45 @@ const (
 	JSONL Format = "jsonl"
 )
 
-// Options say how a list is to be read. The zero value finds everything out.
+// Options configure how a list is read. With the zero value everything is detected.
 type Options struct {
-	// Name is the file's, for errors; its extension counts where the content leaves
-	// open what it is.
+	// Name is the file name, for errors. Its extension decides the format if the content
+	// does not.
 	Name string
 	// Format is one of the formats. Default: Auto.
 	Format Format
-	// Encoding is one of Encodings. Default: found out.
+	// Encoding is one of Encodings. Default: detected.
 	Encoding string
 	// Sheet is the name of a workbook's sheet. Default: the first.
 	Sheet string
-	// Column is the header's name for the numbers. Default: one of the usual names.
+	// Column is the name of the number column. Default: one of NumberColumns.
 	Column string
-	// Fields are the columns, as sms.FieldKey writes their names, whose values are wanted
-	// beside the number.
+	// Fields are the columns to read besides the number, each as sms.FieldKey returns its
+	// name.
 	Fields []string
 }
 
-// What a list may have; more is an error.
+// The limits of a list. A list that exceeds one is an error.
 const (
-	// MaxLine bounds a line, and a record of several quoted lines, in bytes: a quote
-	// that never closes, or a file that is no text, must not fill the memory.
+	// MaxLine is the maximum size of a line, and of a CSV record of several lines, in bytes.
+	// It bounds the memory for a binary file or a quote that is not closed.
 	MaxLine = 64 << 10
-	// MaxBytes bounds a text file, and MaxRows what is read of it.
+	// MaxBytes is the maximum size of a text file in bytes, also after unpacking. MaxRows is
+	// the maximum number of recipients.
 	MaxBytes = 8 << 30
 	MaxRows  = 100_000_000
-	// MaxColumns is what Excel takes.
+	// MaxColumns is the maximum number of columns, which is Excel's.
 	MaxColumns = 16_384
-	// MaxField bounds a value that goes into a text, in bytes; a text itself may have four times as many.
+	// MaxField is the maximum size of a field value in bytes. A rendered message may have
+	// four times as many (sms.MaxRendered).
 	MaxField = 4 << 10
 )
 
-// Error is what is wrong with a list, for its owner to put right.
+// Error is a mistake in a list, or in the options, that the user can correct.
 type Error struct {
-	// Where is the file's name, with the line or the sheet and row if it is one's.
+	// Where is the file name, followed by the line, or the sheet and row, if there is one.
 	Where string
-	// Problem says what is wrong and what to do.
+	// Problem describes what is wrong and what to do.
 	Problem string
 }
 
@@ -73,17 +75,17 @@ type List struct {
 	src  io.ReaderAt
 	size int64
 	o    Options
-	// line is that of the record read last, from 1; of a workbook it is the row of a sheet.
+	// line is the line of the last record, or its row in a sheet, from 1.
 	line  int
 	sheet string
-	// hidden are the rows yielded that a workbook's filter, or a hand, has hidden.
+	// hidden counts the yielded rows that are hidden in the sheet, by a filter or by hand.
 	hidden int
-	// fields are the values of the record read last, by Options.Fields.
+	// fields holds the values of the last record, by Options.Fields.
 	fields map[string]string
 	arena  arena
 }
 
-// New makes a list of the first size bytes of src. It reads nothing yet.
+// New returns a List of the first size bytes of src. It does not read src yet.
 func New(src io.ReaderAt, size int64, o Options) *List {
 	l := &List{src: src, size: size, o: o}
 	if len(o.Fields) > 0 {
@@ -92,21 +94,21 @@ func New(src io.ReaderAt, size int64, o Options) *List {
 	return l
 }
 
-// All yields the recipients from the beginning, in constant memory. The map of
-// fields is the same one every time. Blank lines are passed over; a row without a
-// number is a recipient without one. An error ends the sequence: a *Error, or what
-// went wrong while reading.
+// All yields every recipient from the beginning, in constant memory. Each recipient has the
+// same Fields map, so the caller must copy what it keeps. All skips blank lines; a row with
+// an empty number is yielded as a recipient without one. An error ends the sequence. It is
+// an *Error if the list is wrong, else a read error.
 func (l *List) All() iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
 		l.line, l.sheet, l.hidden = 0, "", 0
-		p := &reading{List: l}
-		rows, err := p.each(func(r producer.Recipient) bool { return yield(r, nil) })
+		p := &listReader{List: l}
+		rows, err := p.readAll(func(r producer.Recipient) bool { return yield(r, nil) })
 		switch {
 		case err != nil:
-		case rows == 0 && !p.began:
-			err = l.fault("is empty: there are no recipients")
+		case rows == 0 && !p.foundContent:
+			err = l.fileError("is empty: there are no recipients")
 		case rows == 0:
-			err = l.fault("has a header and no recipients")
+			err = l.fileError("has a header but no recipients")
 		}
 		if err != nil {
 			yield(producer.Recipient{}, err)
@@ -114,7 +116,7 @@ func (l *List) All() iter.Seq2[producer.Recipient, error] {
 	}
 }
 
-// Where is the place of the recipient yielded last: "customers.csv:17", or
+// Where returns the place of the last yielded recipient: "customers.csv:17", or
 // `customers.xlsx, sheet "May", row 17`.
 func (l *List) Where() string {
 	if l.sheet != "" {
@@ -123,36 +125,36 @@ func (l *List) Where() string {
 	return fmt.Sprintf("%s:%d", l.o.Name, l.line)
 }
 
-// Line is the line of the recipient yielded last, or its row in a sheet, from 1.
+// Line returns the line of the last yielded recipient, or its row in a sheet, from 1.
 func (l *List) Line() int { return l.line }
 
-// Hidden counts the rows yielded so far that are hidden in their sheet: who has filtered it
-// sees fewer.
+// Hidden returns the number of rows yielded so far that are hidden in their sheet. A user
+// does not see filtered rows in the spreadsheet.
 func (l *List) Hidden() int { return l.hidden }
 
-// fault is of the whole file.
-func (l *List) fault(format string, args ...any) error {
+// fileError returns an *Error for the whole file.
+func (l *List) fileError(format string, args ...any) error {
 	return &Error{Where: l.o.Name + " ", Problem: fmt.Sprintf(format, args...)}
 }
 
-// faultAt is of one line.
-func (l *List) faultAt(line int, format string, args ...any) error {
+// lineError returns an *Error for one line.
+func (l *List) lineError(line int, format string, args ...any) error {
 	return &Error{Where: fmt.Sprintf("%s:%d: ", l.o.Name, line), Problem: fmt.Sprintf(format, args...)}
 }
 
-// faultIn is of the place read last.
-func (l *List) faultIn(format string, args ...any) error {
+// errorHere returns an *Error for the last line or row, or for the file if there is none.
+func (l *List) errorHere(format string, args ...any) error {
 	if l.line == 0 {
-		return l.fault(format, args...)
+		return l.fileError(format, args...)
 	}
 	return &Error{Where: l.Where() + ": ", Problem: fmt.Sprintf(format, args...)}
 }
 
 func (l *List) fieldTooLong(key string, n int) error {
-	return l.faultIn("the field %s has %d bytes, at most %d are taken", key, n, MaxField)
+	return l.errorHere("the field %s has %d bytes: shorten it to at most %d", key, n, MaxField)
 }
 
-// arena makes many short strings of a few long ones.
+// arena allocates many short strings in few large blocks.
 type arena struct{ chunk strings.Builder }
 
 const arenaChunk = 32 << 10

@@ -16,10 +16,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// listOf is a list with that text.
+// listOf returns a list with that text.
 func listOf(text string, o Options) *List { return New(strings.NewReader(text), int64(len(text)), o) }
 
-// numbersIn reads a list to its end, or its error.
+// numbersIn reads a list until its end or its error, and returns the numbers.
 func numbersIn(text, column string) (numbers []string, err error) {
 	for r, err := range listOf(text, Options{Name: "list.csv", Column: column}).All() {
 		if err != nil {
@@ -99,40 +99,40 @@ func TestBadRecipientsNameTheirLine(t *testing.T) {
 		"empty":                 {"", "list.csv is empty: there are no recipients"},
 		"blank":                 {" \n\n\t\n", "list.csv is empty"},
 		"byte order mark only":  {"\xef\xbb\xbf", "list.csv is empty"},
-		"header only":           {"name,phone\n\n", "list.csv has a header and no recipients"},
-		"no column of numbers":  {"\nname,town\nA,B\n", `list.csv:2: no column of numbers: the header must name one msisdn`},
+		"header only":           {"name,phone\n\n", "list.csv has a header but no recipients"},
+		"no column of numbers":  {"\nname,town\nA,B\n", `list.csv:2: no column of numbers: the header must have a column msisdn`},
 		"no header":             {"254712345678,Jane\n", `it has "2547****5678", "Jane"`},
-		"two columns":           {"phone,mobile\n1,2\n", "list.csv:1: the header has two columns of numbers, phone and mobile: say which with --column"},
-		"too many fields":       {"name,phone\nA,1\nDoe, John,1\n", "list.csv:3: the row has 3 fields and the header 2"},
-		"stray quote":           {"name,phone\nA,1\n\"B\" C,2\n", "list.csv:3: something stands behind the quote"},
+		"two columns":           {"phone,mobile\n1,2\n", "list.csv:1: the header has two columns of numbers, phone and mobile: choose one with --column"},
+		"too many fields":       {"name,phone\nA,1\nDoe, John,1\n", "list.csv:3: the row has 3 fields, but the header has 2"},
+		"stray quote":           {"name,phone\nA,1\n\"B\" C,2\n", "list.csv:3: there is text after the quote"},
 		"open quote":            {"name,phone\n\"A,1\nB,2\n", "list.csv:2: a quote (\") is not closed"},
-		"open quote, long file": {"name,phone\nA,1\n\"B,2\n" + strings.Repeat("C,3\n", 1<<16), "list.csv:3: from here on a record is longer than"},
+		"open quote, long file": {"name,phone\nA,1\n\"B,2\n" + strings.Repeat("C,3\n", 1<<16), "list.csv:3: the record that begins here is longer than"},
 		"long line":             {"0712345678\n" + strings.Repeat("1", MaxLine+1), "list.csv:2: the line is longer than"},
 		"long header":           {strings.Repeat("phone,", MaxLine), "list.csv:1: the line is longer than"},
 		"workbook":              {"PK\x03\x04rest", "list.csv is a damaged workbook"},
-		"binary":                {"ab\x00c\n", "list.csv is no text"},
-		"binary further on":     {"0712345678\n\x00\x01\n", "list.csv:2: this is no text"},
-		"carriage returns":      {"phone\r0712345678\r0712345679\r", "list.csv:1: the lines end in a carriage return alone"},
+		"binary":                {"ab\x00c\n", "list.csv is not a text file"},
+		"binary further on":     {"0712345678\n\x00\x01\n", "list.csv:2: the line is not text"},
+		"carriage returns":      {"phone\r0712345678\r0712345679\r", "list.csv:1: the lines end with a carriage return only"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, err := numbersIn(tt.text, "")
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
-				t.Fatalf("got %v, want %s", err, tt.want)
+				t.Fatalf("error = %v; want it to contain %s", err, tt.want)
 			}
 			if _, ok := errors.AsType[*Error](err); !ok {
-				t.Errorf("%v is a %T", err, err)
+				t.Errorf("error %v is a %T; want *Error", err, err)
 			}
 			if strings.Contains(err.Error(), "254712345678") {
-				t.Errorf("a whole number is in: %v", err)
+				t.Errorf("the error contains a whole number: %v", err)
 			}
 		})
 	}
 }
 
-// endless is a file that begins with a head and repeats a line for ever; it counts
-// what is read of it.
+// endless is a file that begins with a head and then repeats a line without end. It counts
+// the bytes read.
 type endless struct {
 	head, line string
 	read       int64
@@ -161,21 +161,21 @@ func TestWhatIsKeptInMemoryIsBounded(t *testing.T) {
 		"one line with separators": {"phone\n", "0,"},
 	} {
 		src := &endless{head: tt.head, line: tt.line}
-		// An error has to come, for the source has no end.
+		// The source has no end, so the loop ends only with an error.
 		for _, err := range New(src, endlessSize, Options{Name: name}).All() {
 			if err != nil {
 				break
 			}
 		}
 		if src.read > 8*MaxLine {
-			t.Errorf("%s: %d bytes were read", name, src.read)
+			t.Errorf("%s: read %d bytes before the error; want fewer", name, src.read)
 		}
 	}
 }
 
 type failing struct{ io.ReaderAt }
 
-var errDisk = errors.New("the disk is on fire")
+var errDisk = errors.New("disk error")
 
 func (f failing) ReadAt(b []byte, at int64) (int, error) {
 	n, err := f.ReaderAt.ReadAt(b, at)
@@ -193,7 +193,7 @@ func TestAReadErrorIsNoEndOfTheList(t *testing.T) {
 			last = err
 		}
 		if _, wrong := errors.AsType[*Error](last); !errors.Is(last, errDisk) || wrong {
-			t.Errorf("%q ends in %v", text, last)
+			t.Errorf("the last error of %q = %v", text, last)
 		}
 	}
 }
@@ -211,24 +211,24 @@ func FuzzList(f *testing.F) {
 		var rows, failed int
 		for r, err := range listOf(text, Options{Name: "f", Column: column}).All() {
 			if failed > 0 {
-				t.Fatal("something came after an error")
+				t.Fatal("All yielded a value after an error")
 			}
 			if err != nil {
 				failed++
 				if _, ok := errors.AsType[*Error](err); !ok || r.Number != "" {
-					t.Fatalf("error %v comes with %q", err, r.Number)
+					t.Fatalf("All yielded the error %v with the number %q; want none", err, r.Number)
 				}
 				continue
 			}
 			rows++
 		}
 		if most := strings.Count(text, "\n") + 1; rows > most && !strings.HasPrefix(text, "\x1f\x8b") && !strings.HasPrefix(text, "PK") {
-			t.Fatalf("%d rows in %d lines", rows, most)
+			t.Fatalf("got %d rows; want at most %d, the number of lines", rows, most)
 		}
 		if rows == 0 && failed == 0 {
-			t.Fatal("no recipients, and nobody says so")
+			t.Fatal("no recipients and no error")
 		}
-		// Stopping early must be possible anywhere.
+		// The caller may stop after any recipient.
 		for _, err := range listOf(text, Options{Name: "f", Column: column}).All() {
 			_ = err
 			break
@@ -252,7 +252,7 @@ func BenchmarkCSV(b *testing.B) {
 	}
 }
 
-// equalToTheirs reads a text with our reader of records and with Go's.
+// equalToTheirs reads a text with records and with encoding/csv, and compares the results.
 func equalToTheirs(t *testing.T, text string, comma byte) {
 	t.Helper()
 	theirs := csv.NewReader(strings.NewReader(text))
@@ -262,16 +262,16 @@ func equalToTheirs(t *testing.T, text string, comma byte) {
 		want, wrong := theirs.Read()
 		got, err := ours.next()
 		if (wrong == nil) != (err == nil) || errors.Is(wrong, io.EOF) != errors.Is(err, io.EOF) {
-			t.Fatalf("record %d: %v, theirs %v", n, err, wrong)
+			t.Fatalf("record %d: error %v; encoding/csv returns %v", n, err, wrong)
 		}
 		if err != nil {
 			return
 		}
 		if line, _ := theirs.FieldPos(0); line != ours.line {
-			t.Fatalf("record %d is on line %d, theirs on %d", n, ours.line, line)
+			t.Fatalf("record %d: line %d; encoding/csv returns %d", n, ours.line, line)
 		}
 		if !slices.EqualFunc(got, want, func(a []byte, b string) bool { return string(a) == b }) {
-			t.Fatalf("record %d: %q, theirs %q", n, got, want)
+			t.Fatalf("record %d: %q; encoding/csv returns %q", n, got, want)
 		}
 	}
 }
@@ -283,7 +283,7 @@ func FuzzRecordsAreThoseOfEncodingCSV(f *testing.F) {
 	f.Add("a;\"b;\";c", byte(';'))
 	f.Fuzz(func(t *testing.T, text string, comma byte) {
 		if comma != ',' && comma != ';' && comma != '\t' || len(text) >= MaxLine || strings.Contains(text, "\x00") {
-			return // a zero is no text to us
+			return // records rejects zero bytes, encoding/csv does not
 		}
 		equalToTheirs(t, text, comma)
 	})
@@ -301,7 +301,7 @@ func FuzzWhatEncodingCSVWritesIsReadBack(f *testing.F) {
 		w.UseCRLF = crlf
 		rows := [][]string{{a, b, c}, {b, a, c}, {c, c, c}}
 		_ = w.Write([]string{"phone", "First Name", "x"})
-		_ = w.WriteAll(rows) // a Buffer takes everything
+		_ = w.WriteAll(rows) // writes to a Buffer do not fail
 		var want, got []string
 		theirs := csv.NewReader(bytes.NewReader(text.Bytes()))
 		_, _ = theirs.Read() // the header
@@ -354,7 +354,7 @@ func TestMergeFields(t *testing.T) {
 func TestMergeFieldsThatAreNotThere(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ text, want string }{
-		"unknown":       {"Name,Phone\nA,1\n", `list.csv:1: the text has {{town}}, and the header no column of that name; it has "Name", "Phone"`},
+		"unknown":       {"Name,Phone\nA,1\n", `list.csv:1: the text has {{town}}, but the header has no column of that name; it has "Name", "Phone"`},
 		"twice":         {"Town,Phone,town\nA,1,B\n", `list.csv:1: the header has two columns for {{town}}`},
 		"plain list":    {"0712345678\n", `list.csv:1: a plain list of numbers has no column "town"`},
 		"much too long": {"town,phone\nA,1\n" + strings.Repeat("x", MaxField+1) + ",2\n", "list.csv:3: the field town has 4097 bytes"},
@@ -364,7 +364,7 @@ func TestMergeFieldsThatAreNotThere(t *testing.T) {
 			last = err
 		}
 		if last == nil || !strings.Contains(last.Error(), tt.want) {
-			t.Errorf("%s: %v, want %s", name, last, tt.want)
+			t.Errorf("%s: error = %v; want it to contain %s", name, last, tt.want)
 		}
 	}
 }

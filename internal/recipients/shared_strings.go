@@ -10,32 +10,34 @@ import (
 	"os"
 )
 
-// texts are the texts that the cells of a workbook share, which may be more than fit
-// into memory: beyond some they go to a file.
-type texts struct {
+// sharedStrings holds the shared strings of a workbook: cells refer to them by number. If
+// they exceed stringsInMemory, they are kept in a temporary file.
+type sharedStrings struct {
 	part *zip.File
 	n    int
-	// marks are where each block of blockTexts texts begins.
+	// marks holds the offset of each block of stringsPerBlock strings.
 	marks []int64
 	size  int64
 	mem   []byte
 	file  *os.File
-	// temporary: the file has to be removed.
+	// temporary is true if the file must be removed: the system could not remove it while
+	// it is open.
 	temporary bool
-	// blocks are those read last, by number.
+	// blocks caches the last blocks read from the file, by number, and order holds their
+	// numbers, oldest first.
 	blocks map[int][]byte
 	order  []int
 }
 
 const (
-	textsInMemory = 4 << 20
-	blockTexts    = 64
-	blocksKept    = 256
+	stringsInMemory = 4 << 20
+	stringsPerBlock = 64 // an offset is kept for each block only
+	blocksKept      = 256
 )
 
-// load reads them all.
-func (t *texts) load(w *workbook) (err error) {
-	in, err := w.open(t.part, maxTexts)
+// load reads all shared strings of the workbook.
+func (t *sharedStrings) load(w *workbook) (err error) {
+	in, err := w.open(t.part, maxSharedStrings)
 	if err != nil {
 		return err
 	}
@@ -57,13 +59,13 @@ func (t *texts) load(w *workbook) (err error) {
 				text = text[:0]
 			case "t":
 				inText = phonetic == 0
-			case "rPh": // how to pronounce it
+			case "rPh": // pronunciation, not part of the text
 				phonetic++
 			}
 		case xml.CharData:
 			if inText {
 				if text = append(text, e...); len(text) > maxToken {
-					return w.faultIn("a cell has more than %d bytes", maxToken)
+					return w.errorHere("a cell has more than %d bytes: shorten it", maxToken)
 				}
 			}
 		case xml.EndElement:
@@ -81,8 +83,8 @@ func (t *texts) load(w *workbook) (err error) {
 	}
 }
 
-func (t *texts) add(text []byte) error {
-	if t.n%blockTexts == 0 {
+func (t *sharedStrings) add(text []byte) error {
+	if t.n%stringsPerBlock == 0 {
 		t.marks = append(t.marks, t.size)
 	}
 	t.n++
@@ -90,12 +92,12 @@ func (t *texts) add(text []byte) error {
 	t.mem = binary.AppendUvarint(t.mem, uint64(len(text)))
 	t.mem = append(t.mem, text...)
 	t.size += int64(len(t.mem) - before)
-	return t.spill(textsInMemory)
+	return t.spill(stringsInMemory)
 }
 
-// spill writes what is in memory to the file, if it is more than so much, and once
-// there is a file.
-func (t *texts) spill(beyond int) (err error) {
+// spill moves the strings from memory to the file if they are larger than beyond bytes. A
+// beyond of 0 means to flush them, but only if there already is a file.
+func (t *sharedStrings) spill(beyond int) (err error) {
 	if len(t.mem) <= beyond || beyond == 0 && t.file == nil {
 		return nil
 	}
@@ -111,28 +113,28 @@ func (t *texts) spill(beyond int) (err error) {
 	return err
 }
 
-func (t *texts) close() {
+func (t *sharedStrings) close() {
 	if t == nil || t.file == nil {
 		return
 	}
-	_ = t.file.Close() // it is of no use any more
+	_ = t.file.Close() // its content is not needed any more
 	if t.temporary {
-		_ = os.Remove(t.file.Name()) // nothing else can be done about it
+		_ = os.Remove(t.file.Name()) // a failure leaves a file in the temporary directory
 	}
 }
 
-var errNoText = errors.New("a cell has a text that is not there")
+var errNoText = errors.New("a cell refers to a text that does not exist")
 
-// at returns the text of that number, valid until the next call.
-func (t *texts) at(i int) ([]byte, error) {
+// at returns string i, valid until the next call.
+func (t *sharedStrings) at(i int) ([]byte, error) {
 	if t == nil || i < 0 || i >= t.n {
 		return nil, errNoText
 	}
-	b, err := t.block(i / blockTexts)
+	b, err := t.block(i / stringsPerBlock)
 	if err != nil {
 		return nil, err
 	}
-	for range i % blockTexts {
+	for range i % stringsPerBlock {
 		n, w := binary.Uvarint(b)
 		b = b[w+int(n):]
 	}
@@ -140,7 +142,8 @@ func (t *texts) at(i int) ([]byte, error) {
 	return b[w : w+int(n)], nil
 }
 
-func (t *texts) block(k int) ([]byte, error) {
+// block returns block k, from memory, the cache or the file.
+func (t *sharedStrings) block(k int) ([]byte, error) {
 	from, to := t.marks[k], t.size
 	if k+1 < len(t.marks) {
 		to = t.marks[k+1]

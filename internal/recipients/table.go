@@ -17,21 +17,21 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// reading is one reading of a list.
-type reading struct {
+// listReader reads a list once, from the beginning to the end.
+type listReader struct {
 	*List
 	in      *lines
-	letters letters
-	rows    int
-	// began: there is a line that is not blank.
-	began bool
+	letters charset
+	rows    int // recipients passed to take so far
+	// foundContent is true if the list has a line that is not blank.
+	foundContent bool
 }
 
-// each calls take with every recipient until there are no more or it says false, and
-// returns how many there were.
-func (p *reading) each(take func(producer.Recipient) bool) (rows int, err error) {
+// readAll calls take with every recipient until take returns false. It returns the number
+// of recipients read.
+func (p *listReader) readAll(take func(producer.Recipient) bool) (rows int, err error) {
 	if p.size > MaxBytes {
-		return 0, p.fault("has %d GB, a list may have %d: send it in parts", p.size>>30, MaxBytes>>30)
+		return 0, p.fileError("has %d GB, but a list may have at most %d: split it", p.size>>30, MaxBytes>>30)
 	}
 	c, err := p.open()
 	if err != nil {
@@ -45,23 +45,24 @@ func (p *reading) each(take func(producer.Recipient) bool) (rows int, err error)
 	}
 	switch c.format {
 	case XLSX:
-		rows, err = p.workbookRows(counted)
+		rows, err = p.workbookRecipients(counted)
 	case JSONL:
-		rows, err = p.objects(counted)
+		rows, err = p.jsonRecipients(counted)
 	default:
 		rows, err = p.tableOrPlain(c.format, counted)
 	}
 	if err == nil && p.rows > MaxRows {
-		err = p.faultIn("a list may have %d rows: send it in parts", MaxRows)
+		err = p.errorHere("a list may have at most %d rows: split it", MaxRows)
 	}
 	return rows, err
 }
 
-// open finds out what the file is, and has it ready to be read as UTF-8.
-func (p *reading) open() (content, error) {
+// open detects the format and encoding. For a text it sets in and letters, so that lines
+// can be read.
+func (p *listReader) open() (detected, error) {
 	head := make([]byte, min(headSize, p.size))
 	if _, err := p.src.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
-		return content{}, fmt.Errorf("read %s: %w", p.o.Name, err)
+		return detected{}, fmt.Errorf("read %s: %w", p.o.Name, err)
 	}
 	c, err := detect(head, p.o)
 	if err != nil || c.format == XLSX {
@@ -69,7 +70,7 @@ func (p *reading) open() (content, error) {
 	}
 	var text io.Reader = io.NewSectionReader(p.src, 0, p.size)
 	if c.gzip {
-		if c, text, err = p.unzipped(text); err != nil {
+		if c, text, err = p.openGzip(text); err != nil {
 			return c, err
 		}
 	}
@@ -85,39 +86,40 @@ func (p *reading) open() (content, error) {
 		text = transform.NewReader(text, unicode.UTF16(endian, unicode.IgnoreBOM).NewDecoder())
 		c.encoding = encodingUTF8
 	}
-	p.in, p.letters = newLines(text), letters{encoding: c.encoding}
+	p.in, p.letters = newLines(text), charset{encoding: c.encoding}
 	return c, nil
 }
 
-// unzipped looks into a .gz file.
-func (p *reading) unzipped(packed io.Reader) (c content, text io.Reader, err error) {
+// openGzip unpacks a .gz file and detects the format of the text in it.
+func (p *listReader) openGzip(packed io.Reader) (c detected, text io.Reader, err error) {
 	z, err := gzip.NewReader(packed)
 	if err != nil {
-		return c, nil, p.fault("is compressed with gzip and damaged")
+		return c, nil, p.fileError("is a damaged gzip file: compress it again")
 	}
-	in := bufio.NewReaderSize(&bounded{src: z, left: MaxBytes}, headSize)
+	in := bufio.NewReaderSize(&limitedReader{src: z, left: MaxBytes}, headSize)
 	head, err := in.Peek(headSize)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return c, nil, p.broken(err)
+		return c, nil, p.readError(err)
 	}
 	o := p.o
 	o.Name = strings.TrimSuffix(o.Name, ".gz")
 	if c, err = detect(head, o); err == nil && (c.gzip || c.format == XLSX) {
-		err = p.fault("is compressed: unpack it first")
+		err = p.fileError("holds another compressed file: unpack it first")
 	}
 	return c, in, err
 }
 
-// bounded ends a text that unpacks to more than a file may have.
-type bounded struct {
+// limitedReader returns errTooLarge after left bytes, so that a small .gz file cannot unpack
+// to an endless text.
+type limitedReader struct {
 	src  io.Reader
 	left int64
 }
 
 var errTooLarge = errors.New("it is too large")
 
-// Read reads until the bound.
-func (b *bounded) Read(to []byte) (int, error) {
+// Read reads from src until the limit is reached.
+func (b *limitedReader) Read(to []byte) (int, error) {
 	if b.left <= 0 {
 		return 0, errTooLarge
 	}
@@ -126,59 +128,61 @@ func (b *bounded) Read(to []byte) (int, error) {
 	return n, err
 }
 
-// tableOrPlain reads what has lines.
-func (p *reading) tableOrPlain(format Format, take func(producer.Recipient) bool) (rows int, err error) {
-	first, err := p.in.first()
+// tableOrPlain reads a table with a header, or a plain list of numbers.
+func (p *listReader) tableOrPlain(format Format, take func(producer.Recipient) bool) (rows int, err error) {
+	first, err := p.in.firstNonBlank()
 	if separator, ok := bytes.CutPrefix(bytes.TrimSpace(first), []byte("sep=")); ok && len(separator) == 1 {
-		// Excel's own line before the header; which separator it is, the header shows.
-		_, _ = p.in.next() // it is there
-		first, err = p.in.first()
+		// Excel writes such a line before the header. It is skipped, because the header
+		// shows the separator too.
+		_, _ = p.in.next() // firstNonBlank has already read this line
+		first, err = p.in.firstNonBlank()
 	}
 	if errors.Is(err, io.EOF) {
 		return 0, nil
 	}
 	if err != nil {
-		return 0, p.broken(err)
+		return 0, p.readError(err)
 	}
-	p.began = true
+	p.foundContent = true
 	if bytes.IndexByte(first, '\r') >= 0 {
-		return 0, p.faultAt(p.in.n+1, "the lines end in a carriage return alone: save it as CSV UTF-8")
+		return 0, p.lineError(p.in.n+1, "the lines end with a carriage return only: save the list as CSV UTF-8")
 	}
 	if format == Plain {
 		if len(p.o.Fields) > 0 {
-			return 0, p.noFields(p.in.n + 1)
+			return 0, p.noFieldColumns(p.in.n + 1)
 		}
-		return p.bare(take)
+		return p.plainRecipients(take)
 	}
 	comma, h, err := p.findHeader(string(first))
 	if err != nil {
 		return 0, err
 	}
 	if h == nil {
-		return p.bare(take)
+		return p.plainRecipients(take)
 	}
-	return p.table(comma, h, take)
+	return p.tableRecipients(comma, h, take)
 }
 
-func (p *reading) noFields(line int) error {
-	return p.faultAt(line, "a plain list of numbers has no column %q for the text: give it a header", p.o.Fields[0])
+// noFieldColumns is the error for a list without columns if Options.Fields has any.
+func (p *listReader) noFieldColumns(line int) error {
+	return p.lineError(line, "a plain list of numbers has no column %q for the text: add a header and the column", p.o.Fields[0])
 }
 
-// broken says where and why a record cannot be read.
-func (p *reading) broken(err error) error {
+// readError adds the place to an error of lines or records, and what to do about it.
+func (p *listReader) readError(err error) error {
 	switch {
 	case errors.Is(err, errLineTooLong):
-		return p.faultAt(p.in.n+1, "the line is longer than %d bytes", MaxLine)
+		return p.lineError(p.in.n+1, "the line is longer than %d bytes: write one recipient per line", MaxLine)
 	case errors.Is(err, errRecordTooLong):
-		return p.faultAt(p.line, "from here on a record is longer than %d bytes: is a quote missing?", MaxLine)
+		return p.lineError(p.line, "the record that begins here is longer than %d bytes: check for a missing closing quote", MaxLine)
 	case errors.Is(err, errQuoteInField), errors.Is(err, errQuoteOpen), errors.Is(err, errAfterQuote):
-		return p.faultAt(p.line, "%v: write a field that holds quotes as \"say \"\"hello\"\"\"", err)
+		return p.lineError(p.line, "%v: write a field that holds quotes as \"say \"\"hello\"\"\"", err)
 	case errors.Is(err, errBinary):
-		return p.faultAt(p.in.n, "this is no text: save the list as CSV UTF-8")
+		return p.lineError(p.in.n, "the line is not text: save the list as CSV UTF-8")
 	case errors.Is(err, errTooLarge):
-		return p.fault("unpacks to more than %d GB: send it in parts", MaxBytes>>30)
+		return p.fileError("unpacks to more than %d GB: split it", MaxBytes>>30)
 	case errors.Is(err, gzip.ErrChecksum), errors.Is(err, gzip.ErrHeader), errors.Is(err, io.ErrUnexpectedEOF), isCorrupt(err):
-		return p.fault("is compressed with gzip and damaged")
+		return p.fileError("is a damaged gzip file: compress it again")
 	}
 	return fmt.Errorf("read %s: %w", p.o.Name, err)
 }
@@ -188,8 +192,8 @@ func isCorrupt(err error) bool {
 	return corrupt
 }
 
-// bare reads one number a line.
-func (p *reading) bare(take func(producer.Recipient) bool) (rows int, err error) {
+// plainRecipients reads one number per line.
+func (p *listReader) plainRecipients(take func(producer.Recipient) bool) (rows int, err error) {
 	for {
 		line, err := p.in.next()
 		p.line = p.in.n
@@ -197,18 +201,18 @@ func (p *reading) bare(take func(producer.Recipient) bool) (rows int, err error)
 		case errors.Is(err, io.EOF):
 			return rows, nil
 		case err != nil:
-			return rows, p.broken(err)
+			return rows, p.readError(err)
 		case len(bytes.TrimSpace(line)) == 0:
 			continue
 		}
 		rows++
-		if !take(producer.Recipient{Number: p.arena.string(p.letters.number(unquote(line)))}) {
+		if !take(producer.Recipient{Number: p.arena.string(p.letters.decodeNumber(unquote(line)))}) {
 			return rows, nil
 		}
 	}
 }
 
-// unquote takes the quotes off a whole line.
+// unquote removes the quotes around a whole line.
 func unquote(line []byte) []byte {
 	if trimmed := bytes.TrimSpace(line); len(trimmed) > 1 && trimmed[0] == '"' && trimmed[len(trimmed)-1] == '"' {
 		return trimmed[1 : len(trimmed)-1]
@@ -216,8 +220,9 @@ func unquote(line []byte) []byte {
 	return line
 }
 
-// table reads the columns that are wanted, below a header.
-func (p *reading) table(comma byte, h *header, take func(producer.Recipient) bool) (rows int, err error) {
+// tableRecipients reads the rows of a table. The next record is its header, which h
+// describes.
+func (p *listReader) tableRecipients(comma byte, h *header, take func(producer.Recipient) bool) (rows int, err error) {
 	c := &records{lines: p.in, comma: comma}
 	for below := false; ; below = true {
 		record, err := c.next()
@@ -226,11 +231,11 @@ func (p *reading) table(comma byte, h *header, take func(producer.Recipient) boo
 		case errors.Is(err, io.EOF):
 			return rows, nil
 		case err != nil:
-			return rows, p.broken(err)
+			return rows, p.readError(err)
 		case !below:
 			continue
 		case len(record) > h.columns && !isBlank(record[h.columns:]):
-			return rows, p.faultAt(p.line, "the row has %d fields and the header %d: a field that holds a %q must stand in quotes",
+			return rows, p.lineError(p.line, "the row has %d fields, but the header has %d: put a field that contains %q in quotes",
 				len(record), h.columns, comma)
 		case isBlank(record):
 			continue
@@ -240,7 +245,7 @@ func (p *reading) table(comma byte, h *header, take func(producer.Recipient) boo
 			if column < len(record) {
 				return record[column]
 			}
-			return nil // of a row that ends before: counted, and found invalid
+			return nil // the row is too short: the number is empty and thus invalid
 		})
 		if err != nil || !take(r) {
 			return rows, err
@@ -248,23 +253,23 @@ func (p *reading) table(comma byte, h *header, take func(producer.Recipient) boo
 	}
 }
 
-// recipient picks out of a row what is wanted.
-func (p *reading) recipient(h *header, cell func(column int) []byte) (producer.Recipient, error) {
+// recipient returns the number and fields of a row. cell returns a column of the row.
+func (p *listReader) recipient(h *header, cell func(column int) []byte) (producer.Recipient, error) {
 	for i, key := range p.o.Fields {
-		value, problem := p.letters.field(bytes.TrimSpace(cell(h.fields[i])), p.line)
+		value, problem := p.letters.decode(bytes.TrimSpace(cell(h.fields[i])), p.line)
 		if problem != "" {
-			return producer.Recipient{}, p.faultIn("the field %s %s%s: save the list as CSV UTF-8, or say which it is with --encoding",
-				key, problem, p.letters.decided())
+			return producer.Recipient{}, p.errorHere("the field %s %s%s: save the list as CSV UTF-8, or set its encoding with --encoding",
+				key, problem, p.letters.sinceLine())
 		}
 		if value = bytes.TrimSpace(value); len(value) > MaxField {
 			return producer.Recipient{}, p.fieldTooLong(key, len(value))
 		}
 		p.fields[key] = p.arena.string(value)
 	}
-	return producer.Recipient{Number: p.arena.string(p.letters.number(cell(h.number))), Fields: p.fields}, nil
+	return producer.Recipient{Number: p.arena.string(p.letters.decodeNumber(cell(h.number))), Fields: p.fields}, nil
 }
 
-// isBlank says whether no field holds anything: the row ";;;" of a spreadsheet.
+// isBlank reports whether all fields are blank, as in the row ";;;" of a spreadsheet.
 func isBlank(record [][]byte) bool {
 	for _, f := range record {
 		if len(bytes.TrimSpace(f)) > 0 {
@@ -274,7 +279,7 @@ func isBlank(record [][]byte) bool {
 	return true
 }
 
-// isNumberLike says whether a line is one number, good or bad, as against words.
+// isNumberLike reports whether a line is a number, valid or not, rather than words.
 func isNumberLike(line []byte) bool {
 	var bad *sms.NumberError
 	if _, err := sms.ParseMSISDN(strings.ToValidUTF8(string(unquote(line)), " "), ""); errors.As(err, &bad) {

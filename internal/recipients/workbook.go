@@ -10,50 +10,58 @@ import (
 	"strings"
 )
 
-// What a workbook may have. Excel itself makes none that has more rows or columns.
+// The limits of a workbook. MaxSheetRows and MaxColumns are those of Excel.
 const (
-	// MaxWorkbook bounds the file, in bytes.
+	// MaxWorkbook is the maximum size of the file in bytes.
 	MaxWorkbook = 256 << 20
-	// MaxSheetRows is how many rows a sheet may have.
+	// MaxSheetRows is the maximum number of rows of a sheet.
 	MaxSheetRows = 1 << 20
 
-	maxDirectory = 1 << 20 // of the archive; a real one has some dozens of files
-	maxPart      = 16 << 20
-	maxSheet     = 2 << 30
-	maxTexts     = 512 << 20
-	// maxRatio is between what packed and unpacked sheets may have: real ones have 10
-	// to 30, deflate ends at 1032.
+	// maxDirectory is the maximum size of the archive's directory in bytes. Real workbooks
+	// have some dozens of files. maxPart, maxSheet and maxSharedStrings are the maximum
+	// sizes of the unpacked parts in bytes.
+	maxDirectory     = 1 << 20
+	maxPart          = 16 << 20
+	maxSheet         = 2 << 30
+	maxSharedStrings = 512 << 20
+	// maxRatio is the maximum ratio of the unpacked to the packed size of a part. Real
+	// sheets have 10 to 30; deflate cannot exceed 1032.
 	maxRatio = 300
-	// ratioFrom is from how many bytes on that is asked.
+	// ratioFrom is the unpacked size in bytes from which maxRatio is checked.
 	ratioFrom = 16 << 20
-	// maxToken bounds a tag or a text within a sheet: a cell may have 32,767 characters.
+	// maxToken is the maximum size of a tag or a text in a sheet, in bytes. Excel allows
+	// 32,767 characters in a cell.
 	maxToken = 128 << 10
 )
 
-// workbook is an open Excel file. It is read here, and not by excelize, which streams
-// rows too, for what that makes of dates: 45962 with its RawCellValue, which is any
-// number, and without it "Nov-25" or "11/1/25", as the cell shows them. That one took 11
-// to 18 seconds of a processor for 200,000 rows of five columns, where this takes 1.8
-// to 2.8, both within 25 to 46 MB; with RawCellValue it was 3.3 to 4.6.
+// workbook is an open Excel file.
+//
+// This package has its own reader instead of excelize, which streams rows too, because of
+// dates. With RawCellValue, excelize returns a date as a number such as 45962, which cannot
+// be distinguished from other numbers. Without it, it returns what the cell shows, such as "Nov-25"
+// or "11/1/25". It is also slower: for 200,000 rows of five columns it took 11 to 18 seconds
+// of CPU time (3.3 to 4.6 with RawCellValue), and this reader 1.8 to 2.8. Both used 25 to
+// 46 MB.
 type workbook struct {
 	*List
-	file  archive
-	files map[string]*zip.File
-	sheet string
-	part  *zip.File
-	texts *texts
-	// dates are the cell styles that show a number as a date, by their index.
+	file          archive
+	files         map[string]*zip.File
+	sheet         string
+	part          *zip.File
+	sharedStrings *sharedStrings
+	// dates holds the cell styles that show a number as a date or time, by style index.
 	dates map[int]dateStyle
-	// since1904: dates are counted from 1904 on, as the first Macs did.
+	// since1904 is true if dates are counted from 1904, as on early Macs, instead of 1900.
 	since1904 bool
 }
 
-// relation is an entry of a .rels file.
+// relation is an entry of a .rels file, which links the parts of a workbook.
 type relation struct{ id, kind, target string }
 
+// openWorkbook opens the archive and finds the sheet to read.
 func (l *List) openWorkbook() (*workbook, error) {
 	if l.size > MaxWorkbook {
-		return nil, l.fault("has %d MB, a workbook may have %d: save it as CSV UTF-8", l.size>>20, MaxWorkbook>>20)
+		return nil, l.fileError("has %d MB, but a workbook may have at most %d: save it as CSV UTF-8", l.size>>20, MaxWorkbook>>20)
 	}
 	w := &workbook{List: l, file: archive{src: l.src, left: maxDirectory}, files: map[string]*zip.File{}}
 	z, err := zip.NewReader(&w.file, l.size)
@@ -61,9 +69,9 @@ func (l *List) openWorkbook() (*workbook, error) {
 	case err != nil && w.file.err != nil:
 		return nil, w.file.err
 	case errors.Is(err, errDirectory):
-		return nil, l.fault("is no workbook that Excel has written: it has too many parts")
+		return nil, l.fileError("is not a workbook written by Excel, because it has too many parts: save it as CSV UTF-8")
 	case err != nil:
-		return nil, l.fault("is a damaged workbook: save it again")
+		return nil, l.fileError("is a damaged workbook: save it in Excel again")
 	}
 	w.file.open = true
 	for _, f := range z.File {
@@ -75,7 +83,8 @@ func (l *List) openWorkbook() (*workbook, error) {
 	return w, nil
 }
 
-// findSheet reads what the workbook is made of.
+// findSheet reads the workbook's list of parts. It sets the sheet to read, the shared
+// strings and the date styles.
 func (w *workbook) findSheet() error {
 	main := "xl/workbook.xml"
 	for _, r := range w.relations("_rels/.rels") {
@@ -85,7 +94,7 @@ func (w *workbook) findSheet() error {
 	}
 	book := w.files[strings.ToLower(main)]
 	if book == nil || !strings.HasSuffix(main, ".xml") {
-		return w.fault("is an archive, but no Excel workbook (.xlsx): save it as one, or as CSV UTF-8")
+		return w.fileError("is an archive, but not an Excel workbook: save it as .xlsx or as CSV UTF-8")
 	}
 	var names, ids []string
 	err := w.scan(book, maxPart, func(e xml.StartElement) {
@@ -93,7 +102,7 @@ func (w *workbook) findSheet() error {
 		case "sheet":
 			names, ids = append(names, attribute(e, "name")), append(ids, attribute(e, "id"))
 		case "workbookPr":
-			on, _ := strconv.ParseBool(attribute(e, "date1904")) // false if there is none
+			on, _ := strconv.ParseBool(attribute(e, "date1904")) // false if the attribute is missing
 			w.since1904 = on
 		}
 	})
@@ -112,7 +121,7 @@ func (w *workbook) findSheet() error {
 		switch part := w.files[strings.ToLower(r.target)]; {
 		case part == nil:
 		case strings.HasSuffix(r.kind, "/sharedStrings"):
-			w.texts = &texts{part: part}
+			w.sharedStrings = &sharedStrings{part: part}
 		case strings.HasSuffix(r.kind, "/styles"):
 			if err := w.readStyles(part); err != nil {
 				return err
@@ -125,24 +134,24 @@ func (w *workbook) findSheet() error {
 			continue
 		}
 		if w.part = w.files[strings.ToLower(r.target)]; w.part == nil || !strings.HasSuffix(r.kind, "/worksheet") {
-			return w.fault("has no rows in its sheet %.40q", name)
+			return w.fileError("has no rows in its sheet %.40q: choose another with --sheet", name)
 		}
 		w.sheet = name
 		return nil
 	}
 	if w.o.Sheet != "" {
-		return w.fault("has no sheet %.40q; it has %.200q", w.o.Sheet, names)
+		return w.fileError("has no sheet %.40q; it has %.200q", w.o.Sheet, names)
 	}
-	return w.fault("has no sheet with rows")
+	return w.fileError("has no sheet with rows: save the list as .xlsx or CSV UTF-8")
 }
 
-// relations reads a .rels file; what is not there has none.
+// relations reads a .rels file. It returns nil if the file does not exist.
 func (w *workbook) relations(name string) (out []relation) {
 	f := w.files[strings.ToLower(name)]
 	if f == nil {
 		return nil
 	}
-	_ = w.scan(f, maxPart, func(e xml.StartElement) { // what is missing is missed where it is needed
+	_ = w.scan(f, maxPart, func(e xml.StartElement) { // the caller reports a missing part
 		if e.Name.Local == "Relationship" {
 			out = append(out, relation{attribute(e, "Id"), attribute(e, "Type"), attribute(e, "Target")})
 		}
@@ -150,7 +159,7 @@ func (w *workbook) relations(name string) (out []relation) {
 	return out
 }
 
-// attribute is an element's attribute by its name, whatever its namespace.
+// attribute returns the attribute with that name in any namespace, or "".
 func attribute(e xml.StartElement, name string) string {
 	for _, a := range e.Attr {
 		if a.Name.Local == name {
@@ -160,7 +169,7 @@ func attribute(e xml.StartElement, name string) string {
 	return ""
 }
 
-// scan calls visit with every element of a small part.
+// scan calls visit with every start element of a part of at most most bytes.
 func (w *workbook) scan(f *zip.File, most int64, visit func(xml.StartElement)) error {
 	t, err := w.open(f, most)
 	if err != nil {
@@ -181,18 +190,18 @@ func (w *workbook) scan(f *zip.File, most int64, visit func(xml.StartElement)) e
 	}
 }
 
-// archive is the file of a workbook. It bounds what is read before its directory is
-// known, and remembers what went wrong while reading, as against what is wrong with it.
+// archive reads the file of a workbook for the zip package. It bounds the bytes read for the
+// directory, and keeps read errors apart from errors of the format.
 type archive struct {
 	src  io.ReaderAt
-	left int
-	open bool
-	err  error
+	left int   // bytes that may be read until open is true
+	open bool  // the directory has been read
+	err  error // the last read error of src
 }
 
 var errDirectory = errors.New("the directory is too large")
 
-// ReadAt reads until the bound; then never again, until it is open.
+// ReadAt reads from src. It returns errDirectory if the directory exceeds its limit.
 func (a *archive) ReadAt(b []byte, at int64) (int, error) {
 	if !a.open {
 		if a.left -= len(b); a.left < 0 {

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// dateStyle says what a number in a cell stands for.
+// dateStyle is a set of flags: whether a cell style shows a number as a date, a time or both.
+// 0 is an ordinary number.
 type dateStyle byte
 
 const (
@@ -17,8 +18,8 @@ const (
 	isTime
 )
 
-// builtinDates are the number formats that need no definition, ECMA-376 part 1, 18.8.30.
-func builtinDates(id int) dateStyle {
+// builtinDateStyle returns the style of a predefined number format (ECMA-376 part 1, 18.8.30).
+func builtinDateStyle(id int) dateStyle {
 	switch {
 	case id >= 14 && id <= 17, id >= 27 && id <= 31, id == 36, id >= 50 && id <= 58:
 		return isDate
@@ -30,7 +31,7 @@ func builtinDates(id int) dateStyle {
 	return 0
 }
 
-// maxStyles is how many cell styles Excel takes.
+// maxStyles is the maximum number of cell styles, which is Excel's.
 const maxStyles = 65_490
 
 // readStyles finds the cell styles that show a number as a date.
@@ -42,7 +43,7 @@ func (w *workbook) readStyles(f *zip.File) error {
 		switch e.Name.Local {
 		case "numFmt":
 			if len(custom) < maxStyles {
-				custom[attribute(e, "numFmtId")] = formatCode(attribute(e, "formatCode"))
+				custom[attribute(e, "numFmtId")] = parseFormatCode(attribute(e, "formatCode"))
 			}
 		case "cellXfs":
 			inCells = true
@@ -57,7 +58,7 @@ func (w *workbook) readStyles(f *zip.File) error {
 			if !ok {
 				number, err := strconv.Atoi(id)
 				if err == nil {
-					style = builtinDates(number)
+					style = builtinDateStyle(number)
 				}
 			}
 			if style != 0 {
@@ -68,11 +69,12 @@ func (w *workbook) readStyles(f *zip.File) error {
 	})
 }
 
-// formatCode finds out whether a number format has letters of dates or of times,
-// outside of quotes, brackets and what a backslash protects.
-func formatCode(code string) (style dateStyle) {
+// parseFormatCode returns whether a number format shows a date, a time or both. It looks for
+// the letters of dates and times, and ignores text in quotes or brackets and characters after
+// a backslash.
+func parseFormatCode(code string) (style dateStyle) {
 	quoted, bracket := false, false
-	code, _, _ = strings.Cut(strings.ToLower(code), ";") // of the positive numbers
+	code, _, _ = strings.Cut(strings.ToLower(code), ";") // the first section is for positive numbers
 	if strings.Contains(code, "general") {
 		return 0
 	}
@@ -84,7 +86,8 @@ func formatCode(code string) (style dateStyle) {
 		case c == '\\' || c == '_' || c == '*':
 			i++
 		case c == '[':
-			// [h] counts hours, [red] is a colour and [$-409] a language.
+			// [h], [m] and [s] count hours, minutes or seconds. Other brackets hold a colour
+			// ([red]) or a language ([$-409]).
 			if rest := code[i+1:]; strings.HasPrefix(rest, "h") || strings.HasPrefix(rest, "m]") || strings.HasPrefix(rest, "mm]") || strings.HasPrefix(rest, "s") {
 				style |= isTime
 			}
@@ -97,7 +100,7 @@ func formatCode(code string) (style dateStyle) {
 		case c == 'h' || c == 's':
 			style |= isTime
 		case c == 'm' && style == 0:
-			style |= isDate // a month, unless hours or seconds stand beside it
+			style |= isDate // m is a month, or minutes in a format with h or s but no y or d
 			if rest := code[i:]; strings.ContainsAny(rest, "hs") && !strings.ContainsAny(rest, "yd") {
 				style = isTime
 			}
@@ -106,11 +109,12 @@ func formatCode(code string) (style dateStyle) {
 	return style
 }
 
-// Dates that Excel knows: until the end of the year 9999.
+// lastDate is the number of the first day after Excel's last date, the end of 9999.
 const lastDate = 2_958_466
 
-// date writes the number of a date as 2025-11-30, 14:05 or both.
-func (w *workbook) date(number string, style dateStyle) (string, bool) {
+// date converts a number of days to 2025-11-30, 14:05 or both, as style says. ok is false if
+// number is not a date that Excel supports.
+func (w *workbook) date(number string, style dateStyle) (text string, ok bool) {
 	days, err := strconv.ParseFloat(number, 64)
 	if err != nil || days < 0 || days >= lastDate {
 		return "", false
@@ -120,7 +124,7 @@ func (w *workbook) date(number string, style dateStyle) (string, bool) {
 	case w.since1904:
 		first = time.Date(1904, 1, 1, 0, 0, 0, 0, time.UTC)
 	case days >= 1 && days < 60:
-		days++ // Excel has a 29 February 1900
+		days++ // Excel counts 29 February 1900, which did not exist
 	}
 	at := first.Add(time.Duration(math.Round(days*86400)) * time.Second)
 	switch style {
@@ -132,9 +136,9 @@ func (w *workbook) date(number string, style dateStyle) (string, bool) {
 	return at.Format("2006-01-02 15:04"), true
 }
 
-// shownNumber writes a number as a cell shows it that has no format: with no more
-// than 15 digits, and without an exponent.
-func shownNumber(s string) string {
+// formatNumber converts a stored number to decimal notation with at most 15 digits, as a cell
+// without a format shows it. It returns anything else unchanged.
+func formatNumber(s string) string {
 	if strings.Trim(s, "0123456789") == "" {
 		return s
 	}

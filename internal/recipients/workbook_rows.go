@@ -11,26 +11,26 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// cell is what stands in one, as the file has it.
+// cell is a cell of a sheet, in the form stored in the file.
 type cell struct {
-	column int // from 0
-	kind   string
-	style  int
-	raw    []byte
+	column int    // from 0
+	kind   string // the t attribute, e.g. "s" for a shared string
+	style  int    // the index of the cell style
+	raw    []byte // the content, or the number of a shared string
 }
 
-// row is one of a sheet, with the cells that were asked for.
+// row is a row of a sheet with its wanted cells.
 type row struct {
 	number int // from 1
 	cells  []cell
-	// filled: some cell, asked for or not, holds something.
+	// filled is true if any cell, wanted or not, is not blank.
 	filled bool
 	hidden bool
-	count  int
+	count  int // cells in the row, wanted or not
 }
 
-// at is the cell in that column, or nil.
-func (r *row) at(column int) *cell {
+// cellAt returns the cell in that column, or nil.
+func (r *row) cellAt(column int) *cell {
 	for i := range r.cells {
 		if r.cells[i].column == column {
 			return &r.cells[i]
@@ -39,16 +39,16 @@ func (r *row) at(column int) *cell {
 	return nil
 }
 
-// workbookRows reads the rows of a workbook's sheet.
-func (p *reading) workbookRows(take func(producer.Recipient) bool) (rows int, err error) {
+// workbookRecipients reads the rows of a workbook's sheet.
+func (p *listReader) workbookRecipients(take func(producer.Recipient) bool) (rows int, err error) {
 	w, err := p.openWorkbook()
 	if err != nil {
 		return 0, err
 	}
 	p.sheet = w.sheet
-	if w.texts != nil {
-		defer w.texts.close()
-		if err := w.texts.load(w); err != nil {
+	if w.sharedStrings != nil {
+		defer w.sharedStrings.close()
+		if err := w.sharedStrings.load(w); err != nil {
 			return 0, err
 		}
 	}
@@ -60,7 +60,7 @@ func (p *reading) workbookRows(take func(producer.Recipient) bool) (rows int, er
 	var h *header
 	want := func(column int) bool { return h == nil || column == h.number || h.wants(column) }
 	for r := (&row{}); ; {
-		err := in.row(r, want)
+		err := in.nextRow(r, want)
 		switch {
 		case errors.Is(err, io.EOF):
 			return rows, nil
@@ -71,7 +71,7 @@ func (p *reading) workbookRows(take func(producer.Recipient) bool) (rows int, er
 		if !r.filled {
 			continue
 		}
-		p.began = true
+		p.foundContent = true
 		if h == nil {
 			plain := false
 			if h, plain, err = w.header(r); err != nil {
@@ -92,8 +92,8 @@ func (p *reading) workbookRows(take func(producer.Recipient) bool) (rows int, er
 	}
 }
 
-// header finds the columns in a sheet's first row; plain means that there is no
-// header, and the row a number.
+// header finds the columns in the first row of a sheet. plain is true if the sheet has no
+// header and the row is a number.
 func (w *workbook) header(r *row) (h *header, plain bool, err error) {
 	var names []string
 	size := 0
@@ -104,28 +104,29 @@ func (w *workbook) header(r *row) (h *header, plain bool, err error) {
 			return nil, false, err
 		}
 		if size += len(text); size > MaxLine {
-			return nil, false, w.faultIn("the header is longer than %d bytes", MaxLine)
+			return nil, false, w.errorHere("the header is longer than %d bytes: shorten the names of the columns", MaxLine)
 		}
 		for len(names) <= c.column {
 			names = append(names, "")
 		}
 		names[c.column] = string(text)
 	}
-	h, err = w.match(names)
+	h, err = w.matchHeader(names)
 	if h == nil && err == nil {
-		if filled := r.only(); filled >= 0 && w.o.Column == "" && len(w.o.Fields) == 0 && isNumberLike([]byte(names[filled])) {
+		if filled := r.onlyFilledColumn(); filled >= 0 && w.o.Column == "" && len(w.o.Fields) == 0 && isNumberLike([]byte(names[filled])) {
 			return &header{columns: MaxColumns, number: filled}, true, nil
 		}
-		err = w.noNumbers(names)
+		err = w.noNumberColumn(names)
 	}
 	if err != nil {
-		return nil, false, w.faultIn("%v", err)
+		return nil, false, w.errorHere("%v", err)
 	}
 	return h, false, nil
 }
 
-// only is the column of the one cell that is not empty, or -1.
-func (r *row) only() int {
+// onlyFilledColumn returns the column of the only cell that is not empty, or -1 if there is
+// none or more than one.
+func (r *row) onlyFilledColumn() int {
 	column := -1
 	for _, c := range r.cells {
 		if len(c.raw) > 0 {
@@ -138,10 +139,10 @@ func (r *row) only() int {
 	return column
 }
 
-// recipient picks out of a row what is wanted.
+// recipient returns the number and fields of a row.
 func (w *workbook) recipient(r *row, h *header) (out producer.Recipient, err error) {
 	for i, key := range w.o.Fields {
-		value, err := w.text(r.at(h.fields[i]), false)
+		value, err := w.text(r.cellAt(h.fields[i]), false)
 		if err != nil {
 			return out, err
 		}
@@ -150,15 +151,16 @@ func (w *workbook) recipient(r *row, h *header) (out producer.Recipient, err err
 		}
 		w.fields[key] = w.arena.string(value)
 	}
-	number, err := w.text(r.at(h.number), true)
+	number, err := w.text(r.cellAt(h.number), true)
 	if err != nil {
 		return out, err
 	}
 	return producer.Recipient{Number: w.arena.string(number), Fields: w.fields}, nil
 }
 
-// text is what stands in a cell: texts as they are, numbers in digits, dates as
-// 2025-11-30. It is valid until the next call.
+// text returns the content of a cell: a text unchanged, a number in decimal notation, a date
+// as 2025-11-30. isNumber is true for a phone number, which is never a date. The result is
+// valid until the next call.
 func (w *workbook) text(c *cell, isNumber bool) ([]byte, error) {
 	if c == nil || len(c.raw) == 0 {
 		return nil, nil
@@ -167,11 +169,11 @@ func (w *workbook) text(c *cell, isNumber bool) ([]byte, error) {
 	case "s":
 		i, err := strconv.Atoi(string(bytes.TrimSpace(c.raw)))
 		if err != nil {
-			return nil, w.faultIn("the workbook is damaged: %v", errNoText)
+			return nil, w.errorHere("the workbook is damaged: %v", errNoText)
 		}
-		text, err := w.texts.at(i)
+		text, err := w.sharedStrings.at(i)
 		if errors.Is(err, errNoText) {
-			return nil, w.faultIn("the workbook is damaged: %v", err)
+			return nil, w.errorHere("the workbook is damaged: %v", err)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", w.o.Name, err)
@@ -189,14 +191,14 @@ func (w *workbook) text(c *cell, isNumber bool) ([]byte, error) {
 				return []byte(text), nil
 			}
 		}
-		return []byte(shownNumber(raw)), nil
+		return []byte(formatNumber(raw)), nil
 	}
-	return c.raw, nil // str, inlineStr, d and e
+	return c.raw, nil // kinds str, inlineStr, d (ISO date) and e (error)
 }
 
-// row reads the next row, with the cells of the columns that are wanted; io.EOF
-// after the last.
-func (t *tokens) row(r *row, want func(column int) bool) error {
+// nextRow reads the next row into r, with the cells for whose column want returns true. It
+// returns io.EOF after the last row.
+func (t *xmlScanner) nextRow(r *row, want func(column int) bool) error {
 	r.cells, r.filled, r.count = r.cells[:0], false, 0
 	var c cell
 	last, inRow, inCell, inText, phonetic := -1, false, false, false, 0
@@ -210,12 +212,12 @@ func (t *tokens) row(r *row, want func(column int) bool) error {
 			switch e.Name.Local {
 			case "row":
 				inRow = true
-				if err := t.number(r, e); err != nil {
+				if err := t.startRow(r, e); err != nil {
 					return err
 				}
 			case "c":
 				if inCell = inRow; inCell {
-					if c, err = t.cell(r, e, last); err != nil {
+					if c, err = t.startCell(r, e, last); err != nil {
 						return err
 					}
 					last = c.column
@@ -233,7 +235,7 @@ func (t *tokens) row(r *row, want func(column int) bool) error {
 				continue
 			}
 			if len(c.raw)+len(e) > maxToken {
-				return t.w.faultIn("a cell has more than %d bytes", maxToken)
+				return t.w.errorHere("a cell has more than %d bytes: shorten it", maxToken)
 			}
 			c.raw = append(c.raw, e...)
 		case xml.EndElement:
@@ -251,8 +253,8 @@ func (t *tokens) row(r *row, want func(column int) bool) error {
 					r.filled = len(bytes.TrimSpace(text)) > 0
 				}
 				if inCell && want(c.column) {
-					if t.held(r) > maxRow {
-						return t.w.faultIn("the row has more than %d bytes", maxRow)
+					if t.keptBytes(r) > maxRow {
+						return t.w.errorHere("the row has more than %d bytes: shorten its cells", maxRow)
 					}
 					r.cells = append(r.cells, c)
 				}
@@ -266,12 +268,14 @@ func (t *tokens) row(r *row, want func(column int) bool) error {
 	}
 }
 
-// maxRow bounds the cells of a row that are kept, in bytes.
+// maxRow is the maximum size of the wanted cells of a row, in bytes.
 const maxRow = 1 << 20
 
-func (t *tokens) held(r *row) (n int) {
+// keptBytes returns the size of the cells of r. It counts only at every 64th cell and returns
+// 0 at the others, to save time.
+func (t *xmlScanner) keptBytes(r *row) (n int) {
 	if len(r.cells)%64 != 0 {
-		return 0 // asked now and then
+		return 0
 	}
 	for i := range r.cells {
 		n += len(r.cells[i].raw)
@@ -279,36 +283,39 @@ func (t *tokens) held(r *row) (n int) {
 	return n
 }
 
-// number gives a row its number.
-func (t *tokens) number(r *row, e xml.StartElement) error {
+// startRow sets the number of a row and whether it is hidden. A row without a number follows
+// the one before it.
+func (t *xmlScanner) startRow(r *row, e xml.StartElement) error {
 	r.number++
 	if n, err := strconv.Atoi(attribute(e, "r")); err == nil && n > r.number {
 		r.number = n
 	}
-	r.hidden, _ = strconv.ParseBool(attribute(e, "hidden")) // false if it says nothing
+	r.hidden, _ = strconv.ParseBool(attribute(e, "hidden")) // false if the attribute is missing
 	if t.w.line = r.number; r.number > MaxSheetRows {
-		return t.w.faultIn("a sheet may have %d rows: save it as CSV UTF-8", MaxSheetRows)
+		return t.w.errorHere("a sheet may have at most %d rows: save it as CSV UTF-8", MaxSheetRows)
 	}
 	return nil
 }
 
-// cell begins a cell.
-func (t *tokens) cell(r *row, e xml.StartElement, last int) (cell, error) {
+// startCell returns a cell with its column, kind and style. A cell without a name follows the
+// column last.
+func (t *xmlScanner) startCell(r *row, e xml.StartElement, last int) (cell, error) {
 	c := cell{column: last + 1, kind: attribute(e, "t")}
 	if at, ok := columnOf(attribute(e, "r")); ok {
 		c.column = at
 	}
 	if r.count++; c.column >= MaxColumns || r.count > MaxColumns {
-		return c, t.w.faultIn("a row may have %d columns", MaxColumns)
+		return c, t.w.errorHere("a row may have at most %d columns: remove the others", MaxColumns)
 	}
 	if style := attribute(e, "s"); style != "" {
-		c.style, _ = strconv.Atoi(style) // 0, which is no date, if it is none
+		c.style, _ = strconv.Atoi(style) // an invalid style becomes 0, which is not a date
 	}
 	return c, nil
 }
 
-// columnOf reads the letters of a cell's name, AB17.
-func columnOf(name string) (int, bool) {
+// columnOf returns the column, from 0, of a cell name such as AB17. ok is false if the name
+// is invalid.
+func columnOf(name string) (column int, ok bool) {
 	n := 0
 	for i := range len(name) {
 		switch c := name[i]; {

@@ -12,7 +12,7 @@ import (
 	"github.com/xuri/excelize/v2"
 )
 
-// workbookOf has excelize write a workbook, as an independent hand.
+// workbookOf returns a workbook written by excelize, an independent implementation.
 func workbookOf(t testing.TB, fill func(f *excelize.File)) []byte {
 	t.Helper()
 	f := excelize.NewFile()
@@ -38,7 +38,7 @@ func fillRows(t testing.TB, f *excelize.File, sheet string, rows ...[]any) {
 
 func inBytes(b []byte, o Options) *List { return New(bytes.NewReader(b), int64(len(b)), o) }
 
-// readAll reads a list with its fields: "number|field|field".
+// readAll reads a list and returns each recipient as "number|field|field", and its place.
 func readAll(l *List) (out, where []string, err error) {
 	for r, err := range l.All() {
 		if err != nil {
@@ -102,12 +102,12 @@ func TestWorkbook(t *testing.T) {
 	}{
 		"no such sheet":  {Options{Sheet: "Others"}, ` has no sheet "Others"; it has ["Sheet1" "Other"]`},
 		"no such column": {Options{Column: "fax"}, `, sheet "Sheet1", row 1: the header has no column "fax"; it has "Name", "Phone Number"`},
-		"no such field":  {Options{Fields: []string{"town"}}, `, sheet "Sheet1", row 1: the text has {{town}}, and the header no column of that name`},
-		"as CSV":         {Options{Format: CSV}, " is a workbook: leave out --format"},
+		"no such field":  {Options{Fields: []string{"town"}}, `, sheet "Sheet1", row 1: the text has {{town}}, but the header has no column of that name`},
+		"as CSV":         {Options{Format: CSV}, " is a workbook: omit --format"},
 	} {
 		tt.o.Name = "list.xlsx"
 		if _, _, err := readAll(inBytes(file, tt.o)); err == nil || !strings.HasPrefix(err.Error(), "list.xlsx"+tt.want) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: error = %v; want list.xlsx%s…", name, err, tt.want)
 		}
 	}
 }
@@ -125,12 +125,12 @@ func TestHiddenRowsAreCounted(t *testing.T) {
 	l := inBytes(file, Options{Name: "list.xlsx"})
 	for range 2 {
 		if got, _, err := readAll(l); err != nil || len(got) != 4 || l.Hidden() != 2 {
-			t.Errorf("%q, %v; %d are hidden, want 2 beside the header", got, err, l.Hidden())
+			t.Errorf("got %q, error %v, %d hidden; want 2 hidden, without the header", got, err, l.Hidden())
 		}
 	}
 }
 
-// What excelize streams has the texts in the cells and not shared.
+// excelize's stream writer puts texts into the cells instead of the shared strings.
 func TestAWorkbookThatWasStreamed(t *testing.T) {
 	t.Parallel()
 	const rows = 3000
@@ -139,7 +139,7 @@ func TestAWorkbookThatWasStreamed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = w.SetRow("A1", []any{"name", "mobile"}) // Flush tells
+		_ = w.SetRow("A1", []any{"name", "mobile"}) // Flush returns the error
 		for i := range rows {
 			_ = w.SetRow(fmt.Sprintf("A%d", i+2), []any{fmt.Sprintf("N%d", i), fmt.Sprintf("07%08d", i)})
 		}
@@ -149,7 +149,7 @@ func TestAWorkbookThatWasStreamed(t *testing.T) {
 	})
 	got, _, err := readAll(inBytes(file, Options{Name: "f", Fields: []string{"name"}}))
 	if err != nil || len(got) != rows || got[rows-1] != "0700002999|N2999" {
-		t.Errorf("%v, %d rows, the last %v", err, len(got), got[max(0, len(got)-1):])
+		t.Errorf("error %v, %d rows, the last is %v", err, len(got), got[max(0, len(got)-1):])
 	}
 }
 
@@ -194,13 +194,13 @@ func TestDates(t *testing.T) {
 		{"0.5", "mm:ss", "12:00", false},
 	} {
 		w := &workbook{since1904: tt.since1904}
-		if got, ok := w.date(tt.number, formatCode(tt.code)); !ok || got != tt.want {
-			t.Errorf("%s as %s is %q %v, want %q", tt.number, tt.code, got, ok, tt.want)
+		if got, ok := w.date(tt.number, parseFormatCode(tt.code)); !ok || got != tt.want {
+			t.Errorf("number %s in format %s = %q, %v; want %q", tt.number, tt.code, got, ok, tt.want)
 		}
 	}
 	for _, code := range []string{"0", "0.00", "General", `"dmy"0`, "[Red]0", `\d0`, "#,##0.00 [$KES-409]", "0%", "@", "_d0"} {
-		if formatCode(code) != 0 {
-			t.Errorf("%s is no date", code)
+		if parseFormatCode(code) != 0 {
+			t.Errorf("parseFormatCode(%q) finds a date; want none", code)
 		}
 	}
 }
@@ -211,8 +211,8 @@ func TestShownNumbers(t *testing.T) {
 		"254712345678": "254712345678", "2.54712345678E11": "254712345678", "2.547123456E+11": "254712345600", "254712345678.0": "254712345678",
 		"19.989999999999998": "19.99", "-1.5": "-1.5", "1E400": "1E400", "0712345678": "0712345678", "": "", "NaN": "NaN", "1e-7": "0.0000001",
 	} {
-		if got := shownNumber(in); got != want {
-			t.Errorf("%s is shown as %s, want %s", in, got, want)
+		if got := formatNumber(in); got != want {
+			t.Errorf("formatNumber(%q) = %q; want %q", in, got, want)
 		}
 	}
 	for in, want := range map[[2]string]string{
@@ -221,7 +221,7 @@ func TestShownNumbers(t *testing.T) {
 		{"-12e0", ""}: "-12", {"1e999999999", ""}: "1e999999999", {"12345678901234567890123", "n"}: "12345678901234567890123", {"0", "n"}: "0", {"-0.0", ""}: "-0",
 	} {
 		if got := written(in[0], in[1] == "n"); got != want {
-			t.Errorf("%s is written as %s, want %s", in, got, want)
+			t.Errorf("written(%q) = %q; want %q", in, got, want)
 		}
 	}
 }
@@ -242,15 +242,15 @@ func TestObjects(t *testing.T) {
 		t.Error(diff)
 	}
 	for name, tt := range map[string]struct{ text, want string }{
-		"no number":        {`{"name":"A"}`, `list.jsonl:1: no column of numbers: the first object must name one msisdn`},
+		"no number":        {`{"name":"A"}`, `list.jsonl:1: no column of numbers: the first object must have a column msisdn`},
 		"two numbers":      {`{"phone":1,"mobile":2}`, `list.jsonl:1: the first object has two columns of numbers, mobile and phone`},
-		"not an object":    {"{\"phone\":1}\n[1]\n", `list.jsonl:2: this is no JSON object: write one a line`},
-		"broken":           {"{\"phone\":1}\n{\"phone\":\n", `list.jsonl:2: this is no JSON object: unexpected end of JSON input`},
-		"over many lines":  {"{\n\"phone\":1}\n", `list.jsonl:1: this is no JSON object: unexpected end of JSON input; an object must stand on one line`},
+		"not an object":    {"{\"phone\":1}\n[1]\n", `list.jsonl:2: the line is not a JSON object: write one object per line`},
+		"broken":           {"{\"phone\":1}\n{\"phone\":\n", `list.jsonl:2: the line is not a JSON object: unexpected end of JSON input`},
+		"over many lines":  {"{\n\"phone\":1}\n", `list.jsonl:1: the line is not a JSON object: unexpected end of JSON input; an object must be on one line`},
 		"an array":         {"[{\"phone\":1}]", `list.jsonl is one JSON array`},
 		"a nested number":  {`{"phone":{"n":1}}`, `list.jsonl:1: "phone" must be a string or a number`},
-		"not UTF-8":        {"{\"phone\":1}\n{\"phone\":\"\xff\"}", `list.jsonl:2: this is not UTF-8`},
-		"an unknown field": {`{"phone":1}`, `list.jsonl:1: the text has {{town}}, and the first object no column of that name; it has "phone"`},
+		"not UTF-8":        {"{\"phone\":1}\n{\"phone\":\"\xff\"}", `list.jsonl:2: the line is not valid UTF-8`},
+		"an unknown field": {`{"phone":1}`, `list.jsonl:1: the text has {{town}}, but the first object has no column of that name; it has "phone"`},
 		"no object at all": {"\n\n", `list.jsonl is empty`},
 	} {
 		o := Options{Name: "list.jsonl"}
@@ -258,7 +258,7 @@ func TestObjects(t *testing.T) {
 			o.Fields = []string{"town"}
 		}
 		if _, _, err := readAll(listOf(tt.text, o)); err == nil || !strings.HasPrefix(err.Error(), tt.want) {
-			t.Errorf("%s: %v, want %s", name, err, tt.want)
+			t.Errorf("%s: error = %v; want %s…", name, err, tt.want)
 		}
 	}
 }
@@ -299,31 +299,31 @@ func TestWhatAFileIsIsFoundOut(t *testing.T) {
 		tt.o.Fields = []string{"name"}
 		got, _, err := readAll(listOf(tt.text, tt.o))
 		if strings.Join(got, " ") != tt.want || err != nil {
-			t.Errorf("%s: %q, %v, want %q", name, got, err, tt.want)
+			t.Errorf("%s: got %q, error %v; want %q", name, got, err, tt.want)
 		}
 	}
 	for name, tt := range map[string]struct {
 		o          Options
 		text, want string
 	}{
-		"Windows-1252 in UTF-8":     {Options{}, "phone,name\n1,é\n2,Ren\xe9e\n", "f:3: the field name is not UTF-8, as the rest is (since line 2)"},
-		"UTF-8 in Windows-1252":     {Options{}, "phone,name\n2,Ren\xe9e\n1,é\n", "f:3: the field name is UTF-8, and the rest Windows-1252 (since line 2)"},
-		"not UTF-8 as asked for":    {Options{Encoding: "utf-8"}, "phone,name\n2,Ren\xe9e\n", "f:2: the field name is not UTF-8"},
-		"no letter of Windows-1252": {Options{}, "phone,name\n2,\x81\n", "f:2: the field name has a byte that Windows-1252 has not"},
-		"another mark":              {Options{Encoding: "windows-1252"}, "\xef\xbb\xbfphone\n", "f is in utf-8, as its first bytes say"},
+		"Windows-1252 in UTF-8":     {Options{}, "phone,name\n1,é\n2,Ren\xe9e\n", "f:3: the field name is not valid UTF-8, but the file is UTF-8 (since line 2)"},
+		"UTF-8 in Windows-1252":     {Options{}, "phone,name\n2,Ren\xe9e\n1,é\n", "f:3: the field name is UTF-8, but the file is Windows-1252 (since line 2)"},
+		"not UTF-8 as asked for":    {Options{Encoding: "utf-8"}, "phone,name\n2,Ren\xe9e\n", "f:2: the field name is not valid UTF-8"},
+		"no letter of Windows-1252": {Options{}, "phone,name\n2,\x81\n", "f:2: the field name has a byte that is not valid in Windows-1252"},
+		"another mark":              {Options{Encoding: "windows-1252"}, "\xef\xbb\xbfphone\n", "f is in utf-8 according to its byte order mark"},
 		"an unknown encoding":       {Options{Encoding: "ebcdic"}, "phone\n", "--encoding: it must be utf-8, "},
 		"an unknown format":         {Options{Format: "ods"}, "phone\n", "--format: it must be csv, "},
-		"a sheet of a CSV":          {Options{Sheet: "x"}, "phone\n", "f is no workbook, and has no sheets"},
-		"a CSV as workbook":         {Options{Format: XLSX}, "phone\n", "f is no workbook (.xlsx)"},
-		"an old workbook":           {Options{}, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "f is a workbook of the old kind"},
+		"a sheet of a CSV":          {Options{Sheet: "x"}, "phone\n", "f is not a workbook and has no sheets"},
+		"a CSV as workbook":         {Options{Format: XLSX}, "phone\n", "f is not a workbook (.xlsx)"},
+		"an old workbook":           {Options{}, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "f is an old Excel workbook"},
 		"a web page":                {Options{}, "<!DOCTYPE html>", "f is a web page"},
 		"UTF-32":                    {Options{}, "\xff\xfe\x00\x00p\x00\x00\x00", "f is in UTF-32"},
-		"zeros":                     {Options{}, strings.Repeat("\x00", 9000), "f is no text"},
+		"zeros":                     {Options{}, strings.Repeat("\x00", 9000), "f is not a text file"},
 		"a plain list with a field": {Options{Format: Plain}, "0712345678\n", "f:1: a plain list of numbers has no column \"name\""},
 	} {
 		tt.o.Name, tt.o.Fields = "f", []string{"name"}
 		if _, _, err := readAll(listOf(tt.text, tt.o)); err == nil || !strings.HasPrefix(err.Error(), tt.want) {
-			t.Errorf("%s: %v, want %s", name, err, tt.want)
+			t.Errorf("%s: error = %v; want %s…", name, err, tt.want)
 		}
 	}
 }

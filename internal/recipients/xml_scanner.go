@@ -8,37 +8,39 @@ import (
 	"io"
 )
 
-// tokens reads a part of a workbook, within bounds.
-type tokens struct {
-	w     *workbook
-	part  io.ReadCloser
-	in    *bufio.Reader
-	xml   *xml.Decoder
-	fence int
-	// read and most are bytes as unpacked; packed is what they came of.
+// xmlScanner reads the XML tokens of a part of a workbook, within limits.
+type xmlScanner struct {
+	w              *workbook
+	part           io.ReadCloser
+	in             *bufio.Reader
+	xml            *xml.Decoder
+	tokenBytesLeft int // bytes that the current token may still have
+	// read is the number of unpacked bytes read, most their maximum, and packed the size of
+	// the compressed part.
 	read, most, packed int64
 }
 
 var (
 	errToken = errors.New("a cell or a tag is too long")
 	errPart  = errors.New("a part is too large")
-	errBomb  = errors.New("it unpacks to far more than it is")
+	errBomb  = errors.New("a part unpacks to too many times its size")
 )
 
-func (w *workbook) open(f *zip.File, most int64) (*tokens, error) {
+// open returns a scanner for a part of at most most unpacked bytes. The caller must close it.
+func (w *workbook) open(f *zip.File, most int64) (*xmlScanner, error) {
 	part, err := f.Open()
 	if err != nil {
-		return nil, w.fault("is a damaged workbook: %v", err)
+		return nil, w.fileError("is a damaged workbook: %v", err)
 	}
-	t := &tokens{w: w, part: part, in: bufio.NewReaderSize(part, 32<<10), most: most, packed: int64(f.CompressedSize64)}
+	t := &xmlScanner{w: w, part: part, in: bufio.NewReaderSize(part, 32<<10), most: most, packed: int64(f.CompressedSize64)}
 	t.xml = xml.NewDecoder(t)
 	return t, nil
 }
 
-func (t *tokens) close() { _ = t.part.Close() } // it was only read
+func (t *xmlScanner) close() { _ = t.part.Close() } // no data is lost: the part was only read
 
-// Read is here because the decoder asks for it; it reads byte by byte.
-func (t *tokens) Read(b []byte) (int, error) {
+// Read reads one byte. xml.NewDecoder requires an io.Reader, but the decoder calls ReadByte.
+func (t *xmlScanner) Read(b []byte) (int, error) {
 	if len(b) == 0 {
 		return 0, nil
 	}
@@ -50,9 +52,9 @@ func (t *tokens) Read(b []byte) (int, error) {
 	return 1, nil
 }
 
-// ReadByte reads the next byte, unless a bound is reached.
-func (t *tokens) ReadByte() (byte, error) {
-	if t.fence--; t.fence < 0 {
+// ReadByte reads the next byte. It returns an error if the token or the part exceeds a limit.
+func (t *xmlScanner) ReadByte() (byte, error) {
+	if t.tokenBytesLeft--; t.tokenBytesLeft < 0 {
 		return 0, errToken
 	}
 	t.read++
@@ -65,10 +67,10 @@ func (t *tokens) ReadByte() (byte, error) {
 	return t.in.ReadByte()
 }
 
-// next returns the next token, valid until the next call; io.EOF at the end, and
-// else an *Error or what went wrong while reading.
-func (t *tokens) next() (xml.Token, error) {
-	t.fence = maxToken
+// next returns the next token, valid until the next call. It returns io.EOF at the end of the
+// part, an *Error if the workbook is damaged or exceeds a limit, and otherwise a read error.
+func (t *xmlScanner) next() (xml.Token, error) {
+	t.tokenBytesLeft = maxToken
 	token, err := t.xml.RawToken()
 	if err == nil || errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return token, err
@@ -77,11 +79,11 @@ func (t *tokens) next() (xml.Token, error) {
 	case t.w.file.err != nil:
 		return nil, t.w.file.err
 	case errors.Is(err, errToken):
-		return nil, t.w.faultIn("a cell has more than %d bytes", maxToken)
+		return nil, t.w.errorHere("a cell has more than %d bytes: shorten it", maxToken)
 	case errors.Is(err, errPart):
-		return nil, t.w.fault("has parts that are larger than %d MB: save it as CSV UTF-8", t.most>>20)
+		return nil, t.w.fileError("has a part of more than %d MB: save it as CSV UTF-8", t.most>>20)
 	case errors.Is(err, errBomb):
-		return nil, t.w.fault("unpacks to more than %d times its size, which no spreadsheet does", maxRatio)
+		return nil, t.w.fileError("unpacks to more than %d times its size, unlike any real workbook: save it as CSV UTF-8", maxRatio)
 	}
-	return nil, t.w.faultIn("the workbook is damaged: %v", err)
+	return nil, t.w.errorHere("the workbook is damaged: %v", err)
 }
