@@ -12,22 +12,22 @@ import (
 	"strings"
 )
 
-// africasTalking is Africa's Talking as its page says, and as recorded replies show
-// it: 201 for whatever was processed, recipients in an order of its own, "None" for
-// an id and "0" for a cost where there is none, XML unless JSON is asked for.
+// africasTalking simulates Africa's Talking as its page describes it and as recorded replies show it:
+// status 201 for every request that was processed, recipients in its own order, "None" as the ID and
+// "0" as the cost of a refused number, and XML unless the client asks for JSON.
 type africasTalking struct {
 	*Desk
 	ids idMaker
 
-	// The server's lock guards the rest.
-	sent    uint64 // calls taken so far
+	// The server's lock guards the fields below.
+	sent    uint64 // number of calls accepted so far
 	refused map[string]bool
 	inbox   []atMessage
 }
 
 var _ = register("africastalking", newAfricasTalking)
 
-// atMessage is a message that somebody has sent in.
+// atMessage is a message in the inbox.
 type atMessage struct {
 	XMLName struct{} `json:"-" xml:"Message"`
 	LinkID  string   `json:"linkId" xml:"linkId"`
@@ -38,7 +38,7 @@ type atMessage struct {
 	From    string   `json:"from" xml:"from"`
 }
 
-// atRecipient is what is said of one recipient.
+// atRecipient is the part of a reply about one recipient.
 type atRecipient struct {
 	XMLName    struct{} `json:"-" xml:"Recipient"`
 	Number     string   `json:"number" xml:"number"`
@@ -50,7 +50,7 @@ type atRecipient struct {
 
 var atWords = map[string]string{faultLater: "GatewayError", faultCampaign: "InvalidSenderId", faultCredit: "InsufficientBalance"}
 
-// atCodes are the codes of refusals. Beside 100, 101 and 102 stands "Success".
+// atCodes are the status texts of refusals, by code. The codes 100, 101 and 102 have "Success".
 var atCodes = map[int]string{
 	401: "RiskHold", 402: "InvalidSenderId", 403: "InvalidPhoneNumber", 404: "UnsupportedNumberType", 405: "InsufficientBalance",
 	406: "UserInBlackList", 407: "CouldNotRoute", 409: "DoNotDisturbRejection",
@@ -70,7 +70,7 @@ func (a *africasTalking) reset() {
 	}
 }
 
-// reach: every recipient has a code of its own.
+// reach returns OfNumber: the reply has a code for each recipient.
 func (a *africasTalking) reach(Word) Reach { return OfNumber }
 
 func (a *africasTalking) endpoints() map[string]endpoint {
@@ -88,7 +88,7 @@ func (a *africasTalking) messaging(r *http.Request, body []byte) answer {
 	return a.send(r, body)
 }
 
-// atCall is a form that was read.
+// atCall is a parsed form.
 type atCall struct {
 	user, from, message string
 	to                  []string
@@ -96,13 +96,13 @@ type atCall struct {
 	queued              bool
 }
 
-// atFields are the fields of a send that need not be there, and what they may hold.
+// atFields are the optional fields of a send, with the values they allow.
 var atFields = map[string]*regexp.Regexp{
 	"bulkSMSMode": regexp.MustCompile(`^[01]$`), "enqueue": regexp.MustCompile(`^[01]$`),
 	"retryDurationInHours": regexp.MustCompile(`^[1-9][0-9]*$`), "keyword": regexp.MustCompile(`.`), "linkId": regexp.MustCompile(`.`),
 }
 
-// readATCall reads the form of a send, or says what is wrong with it.
+// readATCall parses the form of a send. wrong is not empty if the form is invalid.
 func readATCall(r *http.Request, body []byte) (c atCall, wrong string) {
 	if !strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
 		return c, "The request's Content-Type is not supported"
@@ -151,7 +151,7 @@ func (a *africasTalking) send(r *http.Request, body []byte) answer {
 		a.accept(Taken{Numbers: taken, From: call.from, Body: call.message, Fields: call.fields})
 		a.sent++
 	}
-	// An order that is not that of the call, and not the reverse of it either.
+	// An order that is neither that of the call nor its reverse, so that clients cannot rely on either.
 	half := (len(recipients) + 1) / 2
 	recipients = append(recipients[half:len(recipients):len(recipients)], recipients[:half]...)
 	reply := atReply(r, atSummary(recipients), recipients)
@@ -160,8 +160,8 @@ func (a *africasTalking) send(r *http.Request, body []byte) answer {
 	return reply
 }
 
-// admit lets a request in, or answers it: 401 to a key that is not the user's, 400
-// to what is wrong with the request. The caller holds the server's lock.
+// admit reports whether a request may proceed. If not, it returns the reply: 401 for a wrong key, or 400
+// for an invalid request. The caller holds the server's lock.
 func (a *africasTalking) admit(r *http.Request, user, wrong string) (answer, bool) {
 	key := r.Header.Get("apiKey")
 	switch {
@@ -173,19 +173,18 @@ func (a *africasTalking) admit(r *http.Request, user, wrong string) (answer, boo
 	return answer{}, true
 }
 
-// atSender is what a from may look like: a short code, or letters with digits and spaces.
+// atSender matches a valid from: a short code, or letters with digits and spaces.
 var atSender = regexp.MustCompile(`^[A-Za-z0-9 _.&-]{1,11}$`)
 
-// mayUse says whether a sender is one of the account's. Without one the gateway's
-// own stands there.
+// mayUse reports whether the account owns a sender ID. An empty from means the gateway's own.
 func (a *africasTalking) mayUse(from string) bool {
 	return from == "" || atSender.MatchString(from) && !a.refused[from]
 }
 
-// atNumber is a number as the gateway wants it.
+// atNumber matches a number in the form that the gateway accepts.
 var atNumber = regexp.MustCompile(`^\+[1-9][0-9]{9,14}$`)
 
-// judge says of each number what becomes of it, and returns those that are taken.
+// judge decides about each number, and returns the recipients for the reply and the accepted numbers.
 // The caller holds the server's lock.
 func (a *africasTalking) judge(call atCall) (recipients []atRecipient, taken []uint64) {
 	recipients = make([]atRecipient, 0, len(call.to))
@@ -219,7 +218,7 @@ func (a *africasTalking) judge(call atCall) (recipients []atRecipient, taken []u
 	return recipients, taken
 }
 
-// atRefused is what is said of a number that is not taken.
+// atRefused returns the part of a reply about a refused number.
 func atRefused(number string, code int) atRecipient {
 	return atRecipient{Number: number, Cost: "0", Status: atCodes[code], StatusCode: code, MessageID: "None"}
 }
@@ -237,7 +236,7 @@ func atSummary(recipients []atRecipient) string {
 	return fmt.Sprintf("Sent to %d/%d Total Cost: KES %d.0000 Message parts: 1", taken, len(recipients), taken)
 }
 
-// atReply is the reply to what was processed, in the format that was asked for.
+// atReply returns the reply to a processed request, in the format that the client asked for.
 func atReply(r *http.Request, message string, recipients []atRecipient) answer {
 	if recipients == nil {
 		recipients = []atRecipient{}
@@ -246,16 +245,16 @@ func atReply(r *http.Request, message string, recipients []atRecipient) answer {
 	var asXML struct {
 		XMLName    struct{} `xml:"SMSMessageData"`
 		Message    string
-		Recipients struct{ List []atRecipient } // is there when it is empty, too
+		Recipients struct{ List []atRecipient } // written even if it is empty
 	}
 	asXML.Message, asXML.Recipients.List = message, recipients
 	return atWrite(r, http.StatusCreated, "SMSMessageData", asJSON, asXML)
 }
 
-// atWrite writes a document in the format that was asked for: XML unless it is JSON.
+// atWrite writes a document as JSON if the client asked for it, and otherwise as XML.
 func atWrite(r *http.Request, status int, name string, asJSON, asXML any) answer {
 	if strings.Contains(r.Header.Get("Accept"), "application/json") {
-		body, _ := json.Marshal(map[string]any{name: asJSON}) // of strings and numbers: it cannot err
+		body, _ := json.Marshal(map[string]any{name: asJSON}) // strings and numbers only, so it cannot fail
 		return answer{status: status, contentType: "application/json", body: body}
 	}
 	var b bytes.Buffer
@@ -265,13 +264,14 @@ func atWrite(r *http.Request, status int, name string, asJSON, asXML any) answer
 	return answer{status: status, contentType: "application/xml", body: b.Bytes()}
 }
 
-// atRows takes a reply apart. A row's text is all of a recipient; its number counts
-// where a fault has put another one there.
+// atRows splits a reply into one row for each recipient and returns a function that joins rows again.
+// The text of a row is the whole recipient; the row's number replaces the one in the text, because a
+// fault may have changed it.
 func atRows(r *http.Request, recipients []atRecipient) ([]row, func([]row) []byte) {
 	rows := make([]row, len(recipients))
 	for i, recipient := range recipients {
 		number, _ := strconv.ParseUint(strings.TrimPrefix(recipient.Number, "+"), 10, 64)
-		text, _ := json.Marshal(recipient) // of strings and numbers: it cannot err
+		text, _ := json.Marshal(recipient) // strings and numbers only, so it cannot fail
 		rows[i] = row{number: number, text: string(text)}
 	}
 	return rows, func(rows []row) []byte {
@@ -286,8 +286,8 @@ func atRows(r *http.Request, recipients []atRecipient) ([]row, func([]row) []byt
 	}
 }
 
-// refuse is a fault of the gateway: a code ("405") or its name said of every number
-// of a call, or, for "InvalidSenderId" and any other word, of none of them.
+// refuse is a fault of the gateway. A code ("405") or its name applies to every number of the call;
+// "InvalidSenderId" and any other word are a reply without recipients.
 func (a *africasTalking) refuse(r *http.Request, body []byte, word string) answer {
 	call, wrong := readATCall(r, body)
 	if r.Method != http.MethodPost || wrong != "" {
@@ -320,7 +320,7 @@ func (a *africasTalking) user(r *http.Request, _ []byte) answer {
 	return atWrite(r, http.StatusOK, "UserData", d, d)
 }
 
-// received gives the messages that came in after an id.
+// received returns the messages of the inbox after an ID.
 func (a *africasTalking) received(r *http.Request) answer {
 	query := r.URL.Query()
 	user, wrong := query.Get("username"), atMissing(query.Get("username"))
@@ -354,7 +354,7 @@ func atMissing(user string) string {
 	return ""
 }
 
-// AfricasTalkingRefuse makes Africa's Talking refuse a sender ID.
+// AfricasTalkingRefuse makes Africa's Talking refuse a sender ID. It is safe for concurrent use.
 func (s *Server) AfricasTalkingRefuse(from string) {
 	d := s.Desk("africastalking")
 	s.mu.Lock()

@@ -8,9 +8,9 @@ import (
 	"sync/atomic"
 )
 
-// book counts what was accepted. The server's lock guards it.
+// book counts accepted messages. The server's lock guards it.
 type book struct {
-	perNumber     map[uint64]uint8 // nil: not counted
+	perNumber     map[uint64]uint8 // nil if numbers are not counted
 	messages      int64
 	duplicates    int64
 	acceptedCalls int64
@@ -26,7 +26,7 @@ func newBook(counting bool) book {
 	return book{perNumber: map[uint64]uint8{}}
 }
 
-// accept enters one call's messages.
+// accept counts the messages of one call.
 func (b *book) accept(numbers []uint64) {
 	b.acceptedCalls++
 	b.messages += int64(len(numbers))
@@ -44,36 +44,35 @@ func (b *book) accept(numbers []uint64) {
 	}
 }
 
-// Stats are a server's figures since it was made or reset.
+// Stats are counts since the server was made or reset.
 type Stats struct {
-	// Requests are all requests to a gateway, Calls those to send messages.
+	// Requests is the number of requests to a gateway, and Calls the number of those that send messages.
 	Requests int64 `json:"requests"`
 	Calls    int64 `json:"calls"`
-	// AcceptedCalls were taken, with Accepted messages to Numbers distinct numbers;
-	// Duplicates of the messages went to a number that had one already.
+	// AcceptedCalls is the number of accepted calls, Accepted the number of their messages, and Numbers the
+	// number of distinct recipients. Duplicates is the number of messages to a recipient that had one already.
 	AcceptedCalls int64 `json:"accepted_calls"`
 	Accepted      int64 `json:"accepted"`
 	Numbers       int64 `json:"numbers"`
 	Duplicates    int64 `json:"duplicates"`
-	// Replays are calls under an idempotency key that was taken before; Conflicts
-	// are those of them with another list, body, sender or type: violations.
+	// Replays is the number of calls with an idempotency key that was accepted before. Conflicts is the number
+	// of those with another list, body, sender or type, which is an error of the client.
 	Replays   int64 `json:"replays"`
 	Conflicts int64 `json:"conflicts"`
-	// Rejected are calls that the gateway refused, faults not counted; Faults are
-	// the faults that struck.
+	// Rejected is the number of calls that the gateway refused, without faults. Faults is the number of
+	// injected faults.
 	Rejected int64 `json:"rejected"`
 	Faults   int64 `json:"faults"`
-	// Ambiguous of the faults left the client without knowing whether the call was
-	// taken.
+	// Ambiguous is the number of faults after which the client cannot know whether the call was accepted.
 	Ambiguous int64 `json:"ambiguous"`
-	// InFlight calls are being served; PeakInFlight is the most there were.
+	// InFlight is the number of calls being served, and PeakInFlight its maximum so far.
 	InFlight     int64 `json:"in_flight"`
 	PeakInFlight int64 `json:"peak_in_flight"`
-	// Credit is what is left; of the server, at the gateway that has least.
+	// Credit is the remaining credit. For the server it is the lowest of all gateways.
 	Credit float64 `json:"credit"`
 }
 
-// Stats returns the figures.
+// Stats returns the counts of all gateways together.
 func (s *Server) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,22 +91,22 @@ func (s *Server) stats(b *book, credit float64, requests, calls, struck, ambiguo
 	}
 }
 
-// Accepted returns how many messages to a number were accepted, at most 255.
+// Accepted returns the number of accepted messages to a number, at most 255.
 func (s *Server) Accepted(number uint64) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return int(s.book.perNumber[number])
 }
 
-// Duplicates returns how many messages went to a number that had one already.
+// Duplicates returns the number of messages to a recipient that had one already.
 func (s *Server) Duplicates() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.book.duplicates
 }
 
-// AllAccepted yields every number that something was accepted for, in ascending
-// order, with how many messages. It works on a copy.
+// AllAccepted yields every number with the count of its accepted messages, in ascending order. It yields the
+// state at the time of the call.
 func (s *Server) AllAccepted() iter.Seq2[uint64, int] {
 	s.mu.Lock()
 	counts := maps.Clone(s.book.perNumber)
@@ -125,15 +124,14 @@ func inOrder(counts map[uint64]uint8) iter.Seq2[uint64, int] {
 	}
 }
 
-// SetCredit sets how many messages each gateway may still accept.
+// SetCredit sets the number of messages that each gateway still accepts.
 func (s *Server) SetCredit(credit float64) {
 	for _, d := range s.desks {
 		d.SetCredit(credit)
 	}
 }
 
-// SetPassword adds a user or changes a password. Once there is a user, only users
-// may come in.
+// SetPassword adds a user or changes a password. Once there is a user, only the logins of users are valid.
 func (s *Server) SetPassword(user, password string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -16,16 +16,15 @@ import (
 	"unicode/utf8"
 )
 
-// connectMedia is Connect Media as its page says: one path whose query tells the
-// version, forms of either kind, a code in each reply, and lists whose rows stand
-// under numbers in no order, with the code among them. It URL-decodes every message
-// once more, as working integrations assume, unless ConnectMediaPlain says that it
-// does not, as the page's sample in Python assumes. What the page does not have is taken
-// from public code (104, 105) or made up (102, for a sender).
+// connectMedia simulates Connect Media as its page describes it: one path whose query names the version,
+// forms of two types, a code in each reply, and lists whose rows have numbers as keys, in no order, with
+// the code among them. It URL-decodes every message once more, as working integrations assume. After
+// ConnectMediaPlain(true) it does not, as the page's Python sample assumes. What the page does not show
+// comes from public code (104, 105) or is invented (102, for a sender).
 type connectMedia struct {
 	*Desk
 
-	// The server's lock guards the rest.
+	// The server's lock guards the fields below.
 	history []map[string]string // the last messages
 	sent    int
 	plain   bool
@@ -33,9 +32,9 @@ type connectMedia struct {
 
 var _ = register("connectmedia", func(d *Desk) gateway { return &connectMedia{Desk: d} })
 
-// ConnectMediaPlain makes Connect Media take messages as they come in the form (true),
-// or URL-decode them once more (false, as at first). The vendor's samples do not agree
-// on which of the two it does. Safe for concurrent use; a reset does not change it.
+// ConnectMediaPlain makes Connect Media use messages as the form has them (true), or URL-decode them once
+// more (false, the default). The vendor's samples disagree about it. It is safe for concurrent use, and
+// Reset does not change it.
 func (s *Server) ConnectMediaPlain(plain bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -44,10 +43,10 @@ func (s *Server) ConnectMediaPlain(plain bool) {
 	}
 }
 
-// connectMediaKept is how many messages the history shows.
+// connectMediaKept is the number of messages in the history.
 const connectMediaKept = 200
 
-// connectMediaSays are the codes, with the page's words where it has them.
+// connectMediaSays are the texts of the codes, from the page where it has them.
 var connectMediaSays = map[string]string{
 	"100": "Invalid login details",
 	"101": "No enough balance to send message",
@@ -59,7 +58,7 @@ var connectMediaSays = map[string]string{
 	"301": "Error in fetching data",
 }
 
-// connectMediaInbox is what people have sent in.
+// connectMediaInbox is the content of the inbox.
 var connectMediaInbox = []map[string]string{
 	{"message_text": "incoming test message", "message_datetime": "2016-06-11 06:00:27", "message_from": "254712345678"},
 	{"message_text": "another test message", "message_datetime": "2016-06-11 15:03:49", "message_from": "254787654321"},
@@ -68,7 +67,7 @@ var connectMediaInbox = []map[string]string{
 
 func (c *connectMedia) reset() { c.history, c.sent = nil, 0 }
 
-// reach: a call has one number, and 104 is said of it.
+// reach returns how far a reply goes. A call has one number, and 104 is about that number.
 func (c *connectMedia) reach(w Word) Reach {
 	if w == Reject {
 		return OfNumber
@@ -83,7 +82,7 @@ func (c *connectMedia) endpoints() map[string]endpoint {
 	}
 }
 
-// connectMediaForm reads a form of either kind; it is empty if there is none.
+// connectMediaForm parses a form of either type. It returns an empty form if there is none.
 func connectMediaForm(r *http.Request, body []byte) url.Values {
 	mediaType, params, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch mediaType {
@@ -101,7 +100,7 @@ func connectMediaForm(r *http.Request, body []byte) url.Values {
 	return url.Values{}
 }
 
-// connectMediaActions are the actions at each of the two queries.
+// connectMediaActions are the actions of each of the two queries.
 var connectMediaActions = map[string][]string{
 	"api":    {"send", "balance", "history"},
 	"api_v2": {"inbox"},
@@ -109,7 +108,7 @@ var connectMediaActions = map[string][]string{
 
 func (c *connectMedia) answer(r *http.Request, body []byte) answer {
 	actions, ok := connectMediaActions[r.URL.RawQuery]
-	if !ok { // the site that the board is part of
+	if !ok { // the other pages of the vendor's site
 		return answer{contentType: "text/html; charset=utf-8", body: []byte("<!DOCTYPE html>\n<html><head><title>Login</title></head></html>\n")}
 	}
 	form := connectMediaForm(r, body)
@@ -136,10 +135,10 @@ func (c *connectMedia) answer(r *http.Request, body []byte) answer {
 	return c.send(form)
 }
 
-// connectMediaNumber is one number with its country code, in digits.
+// connectMediaNumber matches one number with its country code, in digits.
 var connectMediaNumber = regexp.MustCompile(`^[1-9][0-9]{9,14}$`)
 
-// send takes a message. The caller holds the server's lock.
+// send accepts or refuses a message. The caller holds the server's lock.
 func (c *connectMedia) send(form url.Values) answer {
 	from, to, message := form.Get("sender"), form.Get("to"), form.Get("message")
 	if !c.plain {
@@ -171,7 +170,7 @@ func (c *connectMedia) send(form url.Values) answer {
 	return a
 }
 
-// remember enters a message in the history. The caller holds the server's lock.
+// remember adds a message to the history. The caller holds the server's lock.
 func (c *connectMedia) remember(message string) {
 	c.sent++
 	if c.s.options.NoCount {
@@ -185,8 +184,7 @@ func (c *connectMedia) remember(message string) {
 	c.history = c.history[max(0, len(c.history)-connectMediaKept):]
 }
 
-// connectMediaDecode is PHP's urldecode: a + is a space, and a % that begins nothing
-// stays.
+// connectMediaDecode works like PHP's urldecode: + becomes a space, and a % that begins no escape is kept.
 func connectMediaDecode(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
@@ -206,7 +204,7 @@ func connectMediaDecode(s string) string {
 	return b.String()
 }
 
-// refuse is a fault of the gateway: one of its codes, or any other.
+// refuse is a fault of the gateway: one of its codes, or any other word.
 func (c *connectMedia) refuse(_ *http.Request, _ []byte, word string) answer {
 	return connectMediaCode(word)
 }
@@ -214,12 +212,12 @@ func (c *connectMedia) refuse(_ *http.Request, _ []byte, word string) answer {
 func connectMediaCode(code string) answer { return connectMediaAnswer(code, connectMediaSays[code]) }
 
 func connectMediaAnswer(code, message string) answer {
-	body, _ := json.Marshal(map[string]string{"code": code, "message": message}) // of strings: it cannot err
+	body, _ := json.Marshal(map[string]string{"code": code, "message": message}) // strings only, so it cannot fail
 	return answer{contentType: "application/json", body: body}
 }
 
-// connectMediaList writes rows under their numbers, these in the backward order of
-// texts ("9", "10", "1", "0"), with the code in the middle of them.
+// connectMediaList returns rows with their numbers as keys, in descending order of the keys as text ("9",
+// "10", "1", "0"), and with the code in the middle.
 func connectMediaList(code string, rows []map[string]string) answer {
 	numbers := make([]string, len(rows))
 	for i := range rows {
@@ -233,7 +231,7 @@ func connectMediaList(code string, rows []map[string]string) answer {
 			_, _ = fmt.Fprintf(&b, `"code":%q,`, code)
 		}
 		at, _ := strconv.Atoi(number)
-		row, _ := json.Marshal(rows[at]) // of strings: it cannot err
+		row, _ := json.Marshal(rows[at]) // strings only, so it cannot fail
 		_, _ = fmt.Fprintf(&b, `%q:%s`, number, row)
 		if i < len(numbers)-1 {
 			b.WriteByte(',')

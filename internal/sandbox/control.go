@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// control serves what is under /_sandbox/, for tests with real processes and for
-// shell scripts, and reports whether the request was for it. Changes are POSTs with
-// a form; they answer 204, or 400 with what is wrong.
+// control serves the paths below /_sandbox/, for tests with real processes and for shell scripts. It
+// reports whether the request was for such a path. Changes are POSTs with a form; the reply is 204, or 400
+// with the mistake.
 //
 //	GET  stats                                    Stats as JSON; ?gateway=NAME for one gateway
 //	GET  accepted                                 "number count" lines; ?gateway=NAME for one gateway
@@ -167,10 +167,10 @@ func (s *Server) controlOptions(r *http.Request) error {
 	return nil
 }
 
-// SetLatency sets how long an accepted call waits for its answer.
+// SetLatency sets how long the reply to an accepted call is delayed. It is safe for concurrent use.
 func (s *Server) SetLatency(d time.Duration) { s.latency.Store(int64(d)) }
 
-// SetRepeat sets what an idempotency key answers when it comes again.
+// SetRepeat sets the reply to a repeated idempotency key. It is safe for concurrent use.
 func (s *Server) SetRepeat(repeat Repeat) {
 	d := s.Desk("kobo")
 	s.mu.Lock()

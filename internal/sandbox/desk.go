@@ -10,117 +10,113 @@ import (
 	"sync/atomic"
 )
 
-// Desk is where one gateway serves, with books, credit and figures of its own.
+// Desk is one simulated gateway with its own counts and credit. It is safe for concurrent use.
 //
-// A gateway's server is one file of this package: a type with the methods of
-// gateway, a function that makes it, and beside it a line that enters it,
+// The server of a gateway is one file of this package. It has a type with the methods of the interface
+// gateway, a constructor, and a line that registers the constructor:
 //
 //	var _ = register("kobo", newKobo)
 //
-// so that a new one touches nothing else. Its endpoints read a request as strictly
-// as the vendor's page says, ask login (or knows, where there is only a token),
-// the credit and said for each number, and call accept for what they take; all of
-// that under the server's lock s.mu. It shares no code with the client.
+// So a new gateway changes no other file. An endpoint parses a request as strictly as the vendor's page
+// demands. It checks login (or knows, if the login is only a token), the credit, and said for each number,
+// and calls accept with the accepted numbers. All of that runs under the server's lock s.mu. The simulator
+// shares no code with the client.
 //
-// The refuse of an endpoint is given those words, and any other behind "code_" in a
-// fault; one that belongs to numbers it says of every number of the call. In a row the
-// text is whatever the answer has beside a number.
+// The refuse function of an endpoint gets a word of its words table, or the word after "code_" in a fault.
+// If the word is about numbers, refuse applies it to every number of the call. The text of a row is what the
+// reply says about a number.
 //
-// A request's body is only the handler's until it has answered: keep copies. Where a
-// vendor has a word for what the faults later, campaign and credit mean, the endpoint
-// says which (words), and where answers name numbers, answer.rows lets faults leave one
-// out.
-//
-// A Desk is safe for concurrent use.
+// An endpoint lists in words the gateway's own words for the faults later, campaign and credit. If its
+// replies name numbers, it sets answer.rows, so that faults can leave a number out. It must copy what it
+// keeps of a request's body: the body is reused after the reply.
 type Desk struct {
 	s    *Server
 	name string
 
 	requests, calls, struck, ambiguous atomic.Int64
 
-	// The server's lock guards the rest.
+	// The server's lock guards the fields below.
 	gateway gateway
 	credit  float64
 	book    book
 	words   map[uint64]Word
-	texts   map[uint64]string // nil: not kept
+	texts   map[uint64]string // nil if texts are not kept
 	last    Taken
 }
 
-// gateway is what the file of one gateway has.
+// gateway is the interface of a simulated gateway.
 type gateway interface {
-	// endpoints are the vendor's paths. Called once.
+	// endpoints returns the endpoints by the vendor's path. It is called once.
 	endpoints() map[string]endpoint
-	// reset makes it as new. The caller holds the server's lock.
+	// reset restores the initial state. The caller holds the server's lock.
 	reset()
-	// reach tells of a word how far it goes when it is said of one number.
+	// reach returns how much of a call a word refuses if it is set for one number.
 	reach(Word) Reach
 }
 
-// makers are the gateways' servers, by name. A registry that files enter
-// themselves in would be too clever for a product, but this one stands in for the
-// outside world: a new gateway there changes nothing of the others either.
+// makers are the constructors of the gateways, by name. Product code avoids registries like this one. The
+// simulators use it because each stands for a different company: a new one must not change the others.
 var makers = map[string]func(*Desk) gateway{}
 
-//nolint:unparam // a declaration outside of functions needs a value
+//nolint:unparam // a package-level declaration needs a value
 func register(name string, open func(*Desk) gateway) func(*Desk) gateway {
 	makers[name] = open
 	return open
 }
 
-// Names returns the gateways that there are servers for, sorted.
+// Names returns the names of the simulated gateways, sorted.
 func Names() []string { return slices.Sorted(maps.Keys(makers)) }
 
-// Word is what a gateway can be made to say of a number.
+// Word is the reply to a number that Desk.Say can set.
 type Word string
 
 // The words.
 const (
-	// Accept is what every gateway says of a number that nothing was said about.
+	// Accept accepts the number. It is the default.
 	Accept Word = "accept"
-	// Reject: refused for good, because of this number.
+	// Reject refuses the number permanently.
 	Reject Word = "reject"
-	// Later: certainly not taken now, but it may be another time.
+	// Later refuses the number for now. It may be accepted later.
 	Later Word = "later"
 )
 
-// Reach is how far a word goes.
+// Reach is how much of a call a word refuses.
 type Reach uint8
 
-// The reaches.
+// The values of Reach.
 const (
-	// Unsaid: the gateway has no answer that says it.
+	// Unsaid means that the gateway has no reply for the word.
 	Unsaid Reach = iota
-	// OfCall: it is said of the whole call that holds the number.
+	// OfCall means that the whole call with the number is refused.
 	OfCall
-	// OfNumber: it is said of that number alone, and the others are taken.
+	// OfNumber means that only this number is refused, and the others are accepted.
 	OfNumber
 )
 
-// Taken is a call that was accepted, as the gateway has understood it.
+// Taken is an accepted call as the gateway parsed it.
 type Taken struct {
-	// Numbers are those accepted, in the order of the call.
+	// Numbers are the accepted numbers, in the order of the call.
 	Numbers []uint64
-	// From and Body are the sender and the text, Key the idempotency key.
+	// From is the sender ID, Body the text, and Key the idempotency key.
 	From, Body, Key string
-	// Fields are further fields of the request, by the vendor's names.
+	// Fields are the other fields of the request, by the vendor's names.
 	Fields map[string]string
 }
 
-// Desk returns the desk of a gateway. It panics if there is none of that name.
+// Desk returns a gateway by its name. It panics if there is no such gateway.
 func (s *Server) Desk(name string) *Desk {
 	d, ok := s.desks[name]
 	if !ok {
-		panic(fmt.Sprintf("sandbox: no gateway %q; there is %q", name, Names()))
+		panic(fmt.Sprintf("sandbox: unknown gateway %q; the gateways are %q", name, Names()))
 	}
 	return d
 }
 
-// Say makes the gateway say a word of these numbers from now on. It errs on a word
-// that the gateway has no answer for.
+// Say makes the gateway reply to these numbers with a word from now on. It returns an error if the gateway has
+// no reply for the word.
 func (d *Desk) Say(word Word, numbers ...uint64) error {
 	if word != Accept && d.gateway.reach(word) == Unsaid {
-		return fmt.Errorf("%s cannot say %q of a number", d.name, word)
+		return fmt.Errorf("%s has no reply %q for a number", d.name, word)
 	}
 	d.s.mu.Lock()
 	defer d.s.mu.Unlock()
@@ -134,10 +130,10 @@ func (d *Desk) Say(word Word, numbers ...uint64) error {
 	return nil
 }
 
-// Reach tells how far a word goes when it is said of one number.
+// Reach returns how much of a call a word refuses if it is set for one number.
 func (d *Desk) Reach(word Word) Reach { return d.gateway.reach(word) }
 
-// Says tells whether the gateway has a word for a fault: later, campaign or credit.
+// Says reports whether the gateway has its own word for a fault: later, campaign or credit.
 func (d *Desk) Says(fault string) bool {
 	for _, p := range d.s.endpoints {
 		if p.desk == d && p.words[fault] != "" {
@@ -147,31 +143,30 @@ func (d *Desk) Says(fault string) bool {
 	return false
 }
 
-// Last returns the call that was accepted last, and not under a key that was known.
-// With Options.NoCount it is empty.
+// Last returns the last accepted call, not counting repeats of a key. With Options.NoCount it is empty.
 func (d *Desk) Last() Taken {
 	d.s.mu.Lock()
 	defer d.s.mu.Unlock()
 	return d.last
 }
 
-// Accepted returns how many messages to a number this gateway has accepted, at most 255.
+// Accepted returns the number of messages to a number that this gateway has accepted, at most 255.
 func (d *Desk) Accepted(number uint64) int {
 	d.s.mu.Lock()
 	defer d.s.mu.Unlock()
 	return int(d.book.perNumber[number])
 }
 
-// Text returns the message that this gateway has accepted last for a number, if
-// Options.Texts has it kept; empty: none.
+// Text returns the last text that this gateway has accepted for a number. It is empty if there is none or
+// Options.Texts is not set.
 func (d *Desk) Text(number uint64) string {
 	d.s.mu.Lock()
 	defer d.s.mu.Unlock()
 	return d.texts[number]
 }
 
-// AllAccepted yields every number that this gateway has accepted something for, in
-// ascending order, with how many messages. It works on a copy.
+// AllAccepted yields every number with the count of its accepted messages, in ascending order. It yields the
+// state at the time of the call.
 func (d *Desk) AllAccepted() iter.Seq2[uint64, int] {
 	d.s.mu.Lock()
 	counts := maps.Clone(d.book.perNumber)
@@ -179,21 +174,21 @@ func (d *Desk) AllAccepted() iter.Seq2[uint64, int] {
 	return inOrder(counts)
 }
 
-// SetCredit sets how many messages this gateway may still accept.
+// SetCredit sets the number of messages that this gateway still accepts.
 func (d *Desk) SetCredit(credit float64) {
 	d.s.mu.Lock()
 	defer d.s.mu.Unlock()
 	d.credit = credit
 }
 
-// Stats returns the figures of this gateway. InFlight and PeakInFlight are those of
-// the whole server.
+// Stats returns the counts of this gateway. InFlight and PeakInFlight are those of the whole server.
 func (d *Desk) Stats() Stats {
 	d.s.mu.Lock()
 	defer d.s.mu.Unlock()
 	return d.s.stats(&d.book, d.credit, &d.requests, &d.calls, &d.struck, &d.ambiguous)
 }
 
+// reset restores the initial state. The caller holds the server's lock.
 func (d *Desk) reset() {
 	for _, n := range []*atomic.Int64{&d.requests, &d.calls, &d.struck, &d.ambiguous} {
 		n.Store(0)
@@ -210,8 +205,7 @@ func (d *Desk) reset() {
 	d.gateway.reset()
 }
 
-// accept enters a call in the books and takes its price, one credit a message. The
-// caller holds the server's lock.
+// accept counts an accepted call and charges one credit a message. The caller holds the server's lock.
 func (d *Desk) accept(t Taken) {
 	d.credit -= float64(len(t.Numbers))
 	d.book.accept(t.Numbers)
@@ -228,14 +222,14 @@ func (d *Desk) accept(t Taken) {
 	}
 }
 
-// rejected counts a call that was refused. The caller holds the server's lock.
+// rejected counts a refused call. The caller holds the server's lock.
 func (d *Desk) rejected() {
 	d.book.rejected++
 	d.s.book.rejected++
 }
 
-// replayed counts a call under a known idempotency key, and whether it was another
-// call than the first. The caller holds the server's lock.
+// replayed counts a call with a known idempotency key. another reports whether its content differs from the
+// first call's. The caller holds the server's lock.
 func (d *Desk) replayed(another bool) {
 	for _, b := range []*book{&d.book, &d.s.book} {
 		b.replays++
@@ -245,7 +239,7 @@ func (d *Desk) replayed(another bool) {
 	}
 }
 
-// said returns what is to be said of a number. The caller holds the server's lock.
+// said returns the word that Say has set for a number. The caller holds the server's lock.
 func (d *Desk) said(number uint64) Word {
 	if word, ok := d.words[number]; ok {
 		return word
@@ -253,40 +247,38 @@ func (d *Desk) said(number uint64) Word {
 	return Accept
 }
 
-// affords says whether there is credit for so many messages. The caller holds the
-// server's lock.
+// affords reports whether the credit covers a number of messages. The caller holds the server's lock.
 func (d *Desk) affords(messages int) bool { return float64(messages) <= d.credit }
 
 // endpoint is one path of a gateway.
 type endpoint struct {
-	// send says that a request here is a call: faults strike it, and it is counted.
-	// Where one path serves everything, sends tells from the request.
+	// send reports whether requests to this endpoint are calls: they are counted and get faults. If one
+	// path serves all functions, sends decides by the request.
 	send  bool
 	sends func(r *http.Request, body []byte) bool
-	// get lets GET requests in too.
+	// get allows GET requests too.
 	get bool
-	// answer serves a request whose body has been read.
+	// answer replies to a request. body has been read.
 	answer func(r *http.Request, body []byte) answer
-	// refuse answers with the gateway's own error word, as a fault of the gateway;
-	// nil: it has none.
+	// refuse replies with one of the gateway's own error words, as a fault. nil means that it has none.
 	refuse func(r *http.Request, body []byte, word string) answer
-	// words are those with which the gateway says something of a whole call, by
-	// the name of the fault: later, campaign, credit. What is missing it cannot say.
+	// words are the gateway's own words about a whole call, by the fault's name: later, campaign, credit.
+	// The gateway has no word for a fault that is missing.
 	words map[string]string
 }
 
-// answer is what a gateway says.
+// answer is a gateway's reply.
 type answer struct {
-	status      int // 0 is 200
+	status      int // 0 means 200
 	contentType string
 	body        []byte
-	taken       bool // messages have been accepted (now, or before under the same key)
-	// rows takes the answer apart into what it says of each number, and puts rows
-	// together to an answer again; nil where an answer does not name numbers.
+	taken       bool // messages were accepted, now or before under the same key
+	// rows splits the reply into one row for each number, and returns a function that joins rows to a
+	// reply. nil means that the reply names no numbers.
 	rows func() ([]row, func([]row) []byte)
 }
 
-// row is what an answer says of one number.
+// row is the part of a reply about one number.
 type row struct {
 	number uint64
 	text   string

@@ -12,40 +12,40 @@ import (
 	"time"
 )
 
-// Fault is something to go wrong with calls.
+// Fault is an error that the sandbox injects into calls.
 //
-// Its Name is one of
+// Name is one of
 //
-//	close     the connection is closed before the body is read
-//	hang      no answer ever comes; the connection closes when the client gives up
-//	html      a web page, with status 200
-//	cut       half of the answer, then the connection is closed
-//	429       or any status from 300 to 599; RetryAfter goes with it
+//	close     closes the connection before the body is read
+//	hang      never replies; the connection closes when the client gives up
+//	html      replies with a web page and status 200
+//	cut       sends half of the reply and closes the connection
+//	429       or any status from 300 to 599; RetryAfter applies to it
 //	error_gw  or any other of the gateway's own words that begin with "error"
-//	code_405  or any other of the gateway's own words, behind "code_"
-//	later     the gateway's own word for: not taken, come again
-//	campaign  its own word for a campaign that it refuses as a whole
-//	credit    its own word for an account without credit
-//	missing   the answer leaves the first number out
-//	extra     the answer names a number that nobody has asked for
-//	shuffled  the answer names the numbers in another order
+//	code_405  or any other of the gateway's own words, after "code_"
+//	later     the gateway's own word for: not accepted, try again
+//	campaign  the gateway's own word for a campaign that it refuses as a whole
+//	credit    the gateway's own word for an account without credit
+//	missing   leaves the first number out of the reply
+//	extra     adds a number to the reply that the call did not contain
+//	shuffled  names the numbers of the reply in another order
 //
-// and means that nothing was accepted; with "accept_" before it ("accept_close",
-// "accept_502") the call is accepted first, if the gateway would accept it. A cut
-// answer is always accepted first, and so are the last three, which strike only
-// answers that name numbers. A word strikes only where the gateway has one.
+// With these names nothing is accepted. With "accept_" before the name ("accept_close", "accept_502") the
+// gateway first accepts the call, if it would accept it without the fault. A cut reply is always accepted
+// first. So are missing, extra and shuffled, which apply only to replies that name numbers. A word applies
+// only to gateways that have it.
 type Fault struct {
 	Name string
-	// Gateway is the one it strikes; empty: any.
+	// Gateway is the gateway concerned. Empty means every gateway.
 	Gateway string
-	// N strikes the next N calls; they come before all random faults, in the order
+	// N injects the fault into the next N calls. These faults come before all random ones, in the order
 	// in which they were set.
 	N int
-	// P strikes each call with this probability, until it is set again (0 ends it).
+	// P injects the fault into each call with this probability, until it is set again. 0 ends it.
 	P float64
-	// Everything strikes requests for credit and reports too.
+	// Everything injects the fault into requests for credit and reports too.
 	Everything bool
-	// RetryAfter goes out with a status, in whole seconds.
+	// RetryAfter is sent with a status, in whole seconds.
 	RetryAfter time.Duration
 }
 
@@ -64,18 +64,17 @@ const (
 	faultShuffled = "shuffled"
 )
 
-// fault is a Fault that was understood.
+// fault is a parsed Fault.
 type fault struct {
 	Fault
 	accept bool
 	kind   string // the name without accept_
-	status int    // if the kind is a status
+	status int    // if kind is a status
 }
 
 func (f fault) strikes() bool { return f.kind != "" }
 
-// ambiguous says whether the fault leaves the client without knowing whether the
-// call was taken.
+// ambiguous reports whether the client cannot know after this fault whether the call was accepted.
 func (f fault) ambiguous() bool {
 	switch {
 	case f.kind == faultShuffled, f.kind == faultExtra:
@@ -86,12 +85,12 @@ func (f fault) ambiguous() bool {
 	return f.kind == faultClose || f.kind == faultHang || f.kind == faultHTML
 }
 
-// isWord says whether it stands for a word of the gateway's.
+// isWord reports whether the fault is one of the gateway's own words.
 func (f fault) isWord() bool {
 	return f.kind == faultLater || f.kind == faultCampaign || f.kind == faultCredit
 }
 
-// fits says whether it can strike at a place.
+// fits reports whether the fault can be injected at an endpoint.
 func (f fault) fits(e place) bool {
 	return (f.Gateway == "" || f.Gateway == e.desk.name) && (e.send || f.Everything) && (!f.isWord() || e.words[f.kind] != "")
 }
@@ -118,7 +117,7 @@ func parseFault(in Fault) (fault, error) {
 	return f, nil
 }
 
-// faults decides which calls go wrong.
+// faults decides which calls get a fault.
 type faults struct {
 	mu     sync.Mutex
 	rng    *rand.Rand
@@ -133,7 +132,7 @@ func (fs *faults) reset(seed uint64) {
 	fs.next, fs.random = nil, nil
 }
 
-// draw returns the fault that strikes a request; the zero fault strikes none.
+// draw returns the fault for a request, or the zero fault for none.
 func (fs *faults) draw(e place) fault {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
@@ -156,7 +155,8 @@ func (fs *faults) draw(e place) fault {
 	return fault{}
 }
 
-// Fail sets a fault: for the next N calls, or with probability P.
+// Fail adds a fault, for the next N calls or with probability P. It returns an error for an invalid Fault.
+// It is safe for concurrent use.
 func (s *Server) Fail(in Fault) error {
 	f, err := parseFault(in)
 	if err != nil {
@@ -178,14 +178,14 @@ func (s *Server) Fail(in Fault) error {
 	return nil
 }
 
-// FailNext makes the next n calls go wrong. It panics on a name that is not known.
+// FailNext injects a fault into the next n calls. It panics if the name is not known.
 func (s *Server) FailNext(n int, name string) {
 	if err := s.Fail(Fault{Name: name, N: n}); err != nil {
 		panic(err)
 	}
 }
 
-// Mend ends all faults.
+// Mend removes all faults.
 func (s *Server) Mend() {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
@@ -194,7 +194,7 @@ func (s *Server) Mend() {
 
 const maintenance = "<!DOCTYPE html>\n<html><head><title>Maintenance</title></head><body><h1>We will be back soon</h1></body></html>\n"
 
-// fail lets f strike. a is the answer that it replaces, if the call was accepted.
+// fail replies with the fault f. a is the reply that f replaces, if the call was accepted.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, f fault, e place, body []byte, a answer) {
 	switch {
 	case f.kind == faultHang:
@@ -232,7 +232,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, f fault, e place, 
 	}
 }
 
-// twist is an answer that does not name quite the numbers it should.
+// twist returns the reply a with a number missing, an extra number, or another order.
 func twist(kind string, a answer) answer {
 	if a.rows == nil {
 		return a

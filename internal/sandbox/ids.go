@@ -2,9 +2,8 @@ package sandbox
 
 import "encoding/hex"
 
-// idMaker makes message ids that look like random UUIDs and still tell, to the one
-// who knows the seed, which message of which call they belong to: a million ids
-// need no memory.
+// idMaker makes message IDs that look like random UUIDs. With the seed, an ID can be turned back into its
+// call and message, so that a million IDs need no memory.
 type idMaker struct {
 	seed, factor, inverse uint64
 }
@@ -18,13 +17,13 @@ const (
 func newIDMaker(seed uint64) idMaker {
 	factor := mix(seed) | 1
 	inverse := factor
-	for range 6 { // Newton: each round doubles the right low bits, from 3
+	for range 6 { // Newton's method: each round doubles the correct low bits, from 3
 		inverse *= 2 - factor*inverse
 	}
 	return idMaker{seed: seed, factor: factor, inverse: inverse}
 }
 
-// mix is the output step of SplitMix64.
+// mix is the output step of the SplitMix64 generator.
 func mix(x uint64) uint64 {
 	x += 0x9e37_79b9_7f4a_7c15
 	x = (x ^ x>>30) * 0xbf58_476d_1ce4_e5b9
@@ -32,8 +31,8 @@ func mix(x uint64) uint64 {
 	return x ^ x>>31
 }
 
-// append appends the id of message i of call seq: 48 bits of the call, 12 of the
-// message, 62 that only the seed explains, as a UUID of version 4.
+// append appends the ID of message i of call seq to dst, as a version 4 UUID: 48 bits of the call, 12 of the
+// message and 62 that depend on the seed.
 func (m idMaker) append(dst []byte, seq, i uint64) []byte {
 	call := (seq + 1) * m.factor & bits48
 	tail := mix(m.seed ^ mix(seq<<12|i))
@@ -55,8 +54,8 @@ func (m idMaker) append(dst []byte, seq, i uint64) []byte {
 	return append(dst, text[:]...)
 }
 
-// parse returns the call and message that an id would belong to. Whether it was
-// ever given, the caller finds out by making it again.
+// parse returns the call and the message of an ID. The caller must check that the ID was given out, by
+// making it again.
 func (m idMaker) parse(id string) (seq, i uint64, ok bool) {
 	if len(id) != idChars {
 		return 0, 0, false

@@ -9,38 +9,38 @@ import (
 	"unicode/utf8"
 )
 
-// Repeat is what a gateway answers when an idempotency key comes again. KoboMobile
-// documents only that nothing is executed twice.
+// Repeat is the reply to a repeated idempotency key. KoboMobile documents only that the second request is not
+// executed.
 type Repeat string
 
-// The ways to answer.
+// The replies to a repeated key.
 const (
-	// RepeatAccepts gives the answer of an accepted call again; an error is forgotten.
+	// RepeatAccepts repeats the reply to an accepted call. Errors are not remembered.
 	RepeatAccepts Repeat = ""
-	// RepeatAll gives every answer again, errors too (not a failed login).
+	// RepeatAll repeats every reply, also errors, but not a failed login.
 	RepeatAll Repeat = "all"
-	// RepeatError answers error_msgid to a key whose call was accepted.
+	// RepeatError replies error_msgid if the call with this key was accepted.
 	RepeatError Repeat = "error_msgid"
 )
 
-// kobo is KoboMobile as its page says.
+// kobo simulates KoboMobile as its page describes it.
 type kobo struct {
 	*Desk
 	ids  idMaker
 	seed maphash.Seed
 
-	// The server's lock guards the rest.
+	// The server's lock guards the fields below.
 	repeat Repeat
 	report string
-	word   string               // for an invalid number
+	word   string               // the reply for an invalid number
 	taken  []*koboCall          // by sequence number
-	byKey  map[string]*koboCall // user, NUL, message_uuid
+	byKey  map[string]*koboCall // by user, NUL and message_uuid
 	errors map[string]string    // with RepeatAll
 }
 
 var _ = register("kobo", newKobo)
 
-// koboCall is an accepted call; its answer can be made again from it.
+// koboCall is an accepted call. Its reply can be made again from it.
 type koboCall struct {
 	seq     uint64
 	content uint64
@@ -48,7 +48,7 @@ type koboCall struct {
 	ids     bool
 }
 
-// koboRequest is a form that was read.
+// koboRequest is a parsed form.
 type koboRequest struct {
 	user, pass, from, to, msg, kind, uuid string
 	ids                                   bool
@@ -63,7 +63,7 @@ func (k *kobo) reset() {
 	k.byKey, k.errors, k.taken = map[string]*koboCall{}, map[string]string{}, nil
 }
 
-// reach: an answer names no number that is not accepted.
+// reach returns how far a reply goes. A reply of KoboMobile does not name refused numbers.
 func (k *kobo) reach(w Word) Reach {
 	if w == Reject {
 		return OfCall
@@ -83,8 +83,7 @@ var koboWords = map[string]string{faultLater: "error_gw", faultCampaign: "error_
 
 func word(w string) answer { return answer{body: []byte(w)} }
 
-// koboForm reads the fields of a form in the body. What is in the query is ignored:
-// credentials do not belong there.
+// koboForm parses the form in the body. It ignores the query, because credentials do not belong in a URL.
 func koboForm(r *http.Request, body []byte) (url.Values, bool) {
 	if !strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
 		return nil, false
@@ -102,7 +101,7 @@ func readKobo(r *http.Request, body []byte) (q koboRequest, ok bool) {
 	return q, ok
 }
 
-// complete says whether every required field is there and within its limits.
+// complete reports whether every required field is set and within its limits.
 func (q koboRequest) complete() bool {
 	longest := 11
 	if strings.Trim(q.from, "0123456789") == "" {
@@ -158,7 +157,7 @@ func koboJoin(rows []row) []byte {
 	return []byte(strings.Join(parts, "~"))
 }
 
-// take accepts a call, or finds the one that its key stands for, or refuses it.
+// take accepts a call, or returns the earlier call with the same key, or refuses it with a word.
 func (k *kobo) take(q koboRequest, ok bool, numbers []uint64, wellFormed bool, content uint64) (*koboCall, string) {
 	k.s.mu.Lock()
 	defer k.s.mu.Unlock()
@@ -198,7 +197,7 @@ func (k *kobo) take(q koboRequest, ok bool, numbers []uint64, wellFormed bool, c
 	return call, ""
 }
 
-// reject counts a refusal and remembers it under key if errors are repeated.
+// reject counts a refused call, and remembers the word under key if errors are repeated.
 func (k *kobo) reject(key, w string) string {
 	k.rejected()
 	k.remember(key, w)
@@ -211,8 +210,8 @@ func (k *kobo) remember(key, w string) {
 	}
 }
 
-// refuse is a fault of the gateway: its word, and nothing was accepted. A key whose
-// call was accepted earlier keeps that answer.
+// refuse is a fault of the gateway: it replies with its word and accepts nothing. A key whose call was
+// accepted earlier keeps the earlier reply.
 func (k *kobo) refuse(r *http.Request, body []byte, w string) answer {
 	if q, ok := readKobo(r, body); ok {
 		k.s.mu.Lock()
@@ -234,7 +233,7 @@ func (k *kobo) hasInvalid(numbers []uint64) bool {
 	return false
 }
 
-// accepted makes the answer of an accepted call. It needs no lock: calls do not change.
+// accepted returns the reply to an accepted call. It needs no lock, because calls do not change.
 func (k *kobo) accepted(call *koboCall) []byte {
 	if !call.ids {
 		return []byte("sent")
@@ -252,7 +251,7 @@ func (k *kobo) accepted(call *koboCall) []byte {
 	return out
 }
 
-// koboNumbers reads the list of destinations: international form, digits only.
+// koboNumbers parses the list of recipients: international format, digits only.
 func koboNumbers(to string) (numbers []uint64, wellFormed bool) {
 	numbers = make([]uint64, 0, strings.Count(to, ",")+1)
 	wellFormed = true
@@ -295,7 +294,7 @@ func (k *kobo) status(r *http.Request, body []byte) answer {
 	return word(k.report)
 }
 
-// knows says whether id was given to a message.
+// knows reports whether id was given to a message.
 func (k *kobo) knows(id string) bool {
 	seq, i, ok := k.ids.parse(id)
 	if !ok || seq >= uint64(len(k.taken)) || i >= uint64(len(k.taken[seq].numbers)) || !k.taken[seq].ids {
@@ -304,11 +303,11 @@ func (k *kobo) knows(id string) bool {
 	return string(k.ids.append(nil, seq, i)) == id
 }
 
-// KoboInvalid makes KoboMobile refuse every call that holds one of these numbers,
-// with word: "error_limit" (also for the empty word) or "error_number".
+// KoboInvalid makes KoboMobile refuse every call that has one of these numbers. word is "error_limit" (also
+// if it is empty) or "error_number". It is safe for concurrent use.
 func (s *Server) KoboInvalid(word string, numbers ...uint64) {
 	d := s.Desk("kobo")
-	_ = d.Say(Reject, numbers...) // which it can
+	_ = d.Say(Reject, numbers...) // cannot fail: KoboMobile has a reply for it
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if word != "" {
@@ -316,7 +315,7 @@ func (s *Server) KoboInvalid(word string, numbers ...uint64) {
 	}
 }
 
-// KoboReport sets what KoboMobile says has become of every message. Default: "DELIVRD".
+// KoboReport sets the delivery status that KoboMobile reports for every message. The default is "DELIVRD".
 func (s *Server) KoboReport(state string) {
 	d := s.Desk("kobo")
 	s.mu.Lock()

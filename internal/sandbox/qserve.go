@@ -9,17 +9,16 @@ import (
 	"unicode/utf8"
 )
 
-// qserve is 254sms, or QServe, as its page says: JSON in, a list of one object out,
-// statusCode and statusMessage swapped in the rows of recipients, and the text given
-// back in each. What the page does not show is made up: 102 for want of credit, and
-// a row that says Failed for what is no number.
+// qserve simulates 254sms (QServe) as its page describes it: JSON in, a list with one object out,
+// statusCode and statusMessage swapped in the rows of recipients, and the text repeated in each row. What
+// the page does not show is invented: 102 for missing credit, and a row with Failed for an invalid number.
 type qserve struct{ *Desk }
 
 var _ = register("qserve", func(d *Desk) gateway { return qserve{d} })
 
 func (q qserve) reset() {}
 
-// reach: the page knows no word for a number that is not taken.
+// reach returns Unsaid: the page has no reply for a refused number.
 func (q qserve) reach(Word) Reach { return Unsaid }
 
 func (q qserve) endpoints() map[string]endpoint {
@@ -29,7 +28,7 @@ func (q qserve) endpoints() map[string]endpoint {
 	}
 }
 
-// qserveRow is what is said of one recipient.
+// qserveRow is the part of a reply about one recipient.
 type qserveRow struct {
 	Recipient     string `json:"recipient"`
 	Message       string `json:"message"`
@@ -37,7 +36,7 @@ type qserveRow struct {
 	StatusMessage int    `json:"statusMessage"`
 }
 
-// qserveErrors are the page's codes, with its words.
+// qserveErrors are the page's codes with its texts.
 var qserveErrors = map[string]string{
 	"X000": "Some parameters are missing.",
 	"X001": "Unknown or unvalid secret_key .",
@@ -45,13 +44,12 @@ var qserveErrors = map[string]string{
 	"X003": "Unknown or unvalid user token .",
 }
 
-// qserveNumber is digits in international form. (The page's own first sample has a
-// digit less than a Kenyan number.)
+// qserveNumber matches a number in international format. (The page's first sample has one digit less than a
+// Kenyan number.)
 var qserveNumber = regexp.MustCompile(`^[1-9][0-9]{9,14}$`)
 
-// fields reads the fields of a request that must be there, as texts, and reports
-// whether they all are. What is not JSON by its name is not read, and nor is what is
-// not UTF-8.
+// fields returns the required fields of a request as texts, and reports whether all of them are set. It
+// does not read a body whose type is not JSON or that is not UTF-8.
 func (q qserve) fields(r *http.Request, body []byte, names ...string) (map[string]string, bool) {
 	var raw map[string]any
 	mediaType, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
@@ -126,7 +124,7 @@ func (q qserve) credits(r *http.Request, body []byte) answer {
 	return qserveAnswer(map[string]any{"credits": strconv.FormatFloat(q.credit, 'f', -1, 64), "statusCode": 101})
 }
 
-// refuse is a fault of the gateway: one of its codes, or any other.
+// refuse is a fault of the gateway: one of its codes, or any other word.
 func (q qserve) refuse(_ *http.Request, _ []byte, word string) answer { return q.fault(word) }
 
 func (q qserve) fault(code string) answer {
@@ -134,7 +132,7 @@ func (q qserve) fault(code string) answer {
 }
 
 func qserveAnswer(object any) answer {
-	body, _ := json.Marshal([]any{object}) // of strings and numbers: it cannot err
+	body, _ := json.Marshal([]any{object}) // strings and numbers only, so it cannot fail
 	return answer{contentType: "application/json", body: body}
 }
 
@@ -148,13 +146,14 @@ func qserveReply(rows []qserveRow, balance float64) answer {
 	}{len(rows), "Success", 101, balance, rows})
 }
 
-// qserveRows takes a reply apart. A row's text is all of it; its number counts where
-// a fault has put another one there.
+// qserveRows splits a reply into one row for each recipient and returns a function that joins rows again.
+// The text of a row is the whole recipient; the row's number replaces the one in the text, because a fault
+// may have changed it.
 func qserveRows(of []qserveRow, balance float64) ([]row, func([]row) []byte) {
 	rows := make([]row, len(of))
 	for i, r := range of {
 		number, _ := strconv.ParseUint(r.Recipient, 10, 64)
-		text, _ := json.Marshal(r) // of strings and numbers: it cannot err
+		text, _ := json.Marshal(r) // strings and numbers only, so it cannot fail
 		rows[i] = row{number: number, text: string(text)}
 	}
 	return rows, func(rows []row) []byte {

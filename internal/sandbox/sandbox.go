@@ -1,7 +1,6 @@
-// Package sandbox stands in for the gateways: servers that behave as the vendors'
-// pages say and break on demand, for `tuma sandbox`, the demo and tests. It keeps
-// books of its own on what was accepted, so that a test need not believe the
-// client; it shares no code with the clients in providers.
+// Package sandbox simulates the gateways. Its servers behave as the vendors' pages describe and inject faults
+// on request, for `tuma sandbox`, the demo and tests. It counts accepted messages by itself, so that a test
+// need not trust the client, and shares no code with the clients in providers.
 package sandbox
 
 import (
@@ -14,33 +13,32 @@ import (
 	"time"
 )
 
-// Options set a Server up. The zero value is a gateway that takes any login, has
-// plenty of credit, answers at once and never fails.
+// Options configure a Server. With the zero value every login is valid, there is enough credit, replies come
+// at once, and there are no faults.
 type Options struct {
-	// Seed makes message ids and random faults repeatable.
+	// Seed makes message IDs and random faults repeatable.
 	Seed uint64
-	// Users are the logins, user to password. Empty: any login is good.
+	// Users are the passwords by user name. If it is empty, every login is valid.
 	Users map[string]string
-	// Credit is how many messages each gateway may accept. Default: a billion.
+	// Credit is the number of messages that each gateway accepts. The default is a billion.
 	Credit float64
-	// Latency is how long an accepted call waits for its answer.
+	// Latency is how long the reply to an accepted call is delayed.
 	Latency time.Duration
-	// Repeat is what an idempotency key answers when it comes again.
+	// Repeat is the reply to a repeated idempotency key.
 	Repeat Repeat
-	// NoCount switches off the count per number, for benchmarks. Accepted,
-	// Duplicates and the list of numbers are then empty.
+	// NoCount disables the count by number, for benchmarks. Accepted, Duplicates and the list of numbers
+	// are then empty.
 	NoCount bool
-	// Texts keeps what was accepted last for each number (Desk.Text).
+	// Texts keeps the last accepted text of each number, for Desk.Text.
 	Texts bool
-	// Log is how many accepted calls Log remembers, the first ones; 0: none.
+	// Log is how many accepted calls Log keeps, counted from the first. 0 means none.
 	Log int
 }
 
-// Server is an http.Handler that serves every gateway, each under its name
-// ("/kobo/api/send/") and at the vendor's own path ("/api/send/"), and under
-// /_sandbox/ the controls. Its figures are those of all gateways together, and a
-// number that two of them accepted is a duplicate; a Desk has those of one gateway.
-// It is safe for concurrent use.
+// Server is an http.Handler that serves every gateway below its name ("/kobo/api/send/") and at the vendor's
+// own path ("/api/send/"), and the controls below /_sandbox/. Its counts are the sums over all gateways: a
+// number that two gateways accepted is a duplicate. A Desk has the counts of one gateway. It is safe for
+// concurrent use.
 type Server struct {
 	options   Options
 	desks     map[string]*Desk
@@ -57,7 +55,7 @@ type Server struct {
 	struck    atomic.Int64
 	ambiguous atomic.Int64
 
-	mu    sync.Mutex // guards all below, and what the desks and gateways keep
+	mu    sync.Mutex // guards the fields below, and the state of desks and gateways
 	users map[string]string
 	book  book
 	log   []Entry
@@ -69,7 +67,7 @@ type place struct {
 	desk *Desk
 }
 
-// New returns a Server. Close releases the calls it lets hang.
+// New returns a Server. Call Close to end calls that hang.
 func New(o Options) *Server {
 	s := &Server{options: o, desks: map[string]*Desk{}, endpoints: map[string]place{}, closed: make(chan struct{})}
 	for name, open := range makers {
@@ -88,7 +86,7 @@ func New(o Options) *Server {
 	return s
 }
 
-// Reset makes the server as new: options, books, keys, faults, figures.
+// Reset restores the initial state: options, counts, keys and faults.
 func (s *Server) Reset() {
 	s.faults.reset(s.options.Seed)
 	s.latency.Store(int64(s.options.Latency))
@@ -107,11 +105,10 @@ func (s *Server) Reset() {
 	}
 }
 
-// Close lets every call that hangs go, by closing its connection. Calls that would
-// hang later are closed at once.
+// Close closes the connections of all calls that hang. Later calls that would hang are closed at once.
 func (s *Server) Close() { s.closeOnce.Do(func() { close(s.closed) }) }
 
-// ServeHTTP serves a gateway's path or the controls.
+// ServeHTTP serves the gateways' paths and the controls.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.control(w, r) {
 		return
@@ -133,12 +130,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// exchange reads a request, answers it, and breaks what the faults say.
+// exchange reads a request, replies to it, and injects a fault if one is due.
 func (s *Server) exchange(w http.ResponseWriter, r *http.Request, e place) {
 	buf := buffers.Get().(*bytes.Buffer)
 	buf.Reset()
 	defer buffers.Put(buf)
-	if e.sends != nil { // only what is read tells whether faults strike it
+	if e.sends != nil { // whether faults apply depends on the content
 		s.read(r, buf)
 		e.send = e.sends(r, buf.Bytes())
 	}
@@ -170,14 +167,14 @@ func (s *Server) exchange(w http.ResponseWriter, r *http.Request, e place) {
 	write(w, a)
 }
 
-// read reads a request's body. A client that goes away meanwhile has sent nothing.
+// read reads a request's body. If the client disconnects meanwhile, the body is empty.
 func (s *Server) read(r *http.Request, buf *bytes.Buffer) {
 	if _, err := buf.ReadFrom(io.LimitReader(r.Body, 1<<20)); err != nil {
 		panic(http.ErrAbortHandler)
 	}
 }
 
-// count counts a call, and returns what ends it.
+// count counts a call as in flight, and returns the function that ends it.
 func (s *Server) count(d *Desk) func() {
 	s.calls.Add(1)
 	d.calls.Add(1)
@@ -197,7 +194,7 @@ func (s *Server) strike(d *Desk, f fault) {
 	}
 }
 
-// sleep waits as long as the latency says, or until nobody waits for the answer.
+// sleep waits for the latency, or until the client has disconnected.
 func (s *Server) sleep(r *http.Request) {
 	d := time.Duration(s.latency.Load())
 	if d <= 0 {
@@ -227,7 +224,7 @@ func write(w http.ResponseWriter, a answer) {
 	_, _ = w.Write(a.body)
 }
 
-// login says whether user may come in. The caller holds s.mu.
+// login reports whether a login is valid. The caller holds s.mu.
 func (s *Server) login(user, password string) bool {
 	if len(s.users) == 0 {
 		return true
@@ -236,8 +233,8 @@ func (s *Server) login(user, password string) bool {
 	return ok && want == password
 }
 
-// knows says whether a secret is anybody's, for gateways whose login is a token
-// alone. The caller holds s.mu.
+// knows reports whether a secret belongs to any user, for gateways whose login is a token only. The caller
+// holds s.mu.
 func (s *Server) knows(secret string) bool {
 	if len(s.users) == 0 {
 		return secret != ""

@@ -10,30 +10,29 @@ import (
 	"unicode/utf8"
 )
 
-// textConnect is TextConnect as its page says. Where the page is silent it does what
-// FastSMS does, the product it is a white label of. It has some contacts, the groups
-// "Staff" and "Empty", and the lists "Members", "Everyone" (of 250, which go out in
-// the background) and "Nobody".
+// textConnect simulates TextConnect as its page describes it. Where the page says nothing, it does what
+// FastSMS does, the product that TextConnect is a white label of. It has some contacts, the groups "Staff"
+// and "Empty", and the lists "Members", "Everyone" (250 numbers, sent in the background) and "Nobody"
+// (empty).
 type textConnect struct {
 	*Desk
 	zone *time.Location
 
-	// The server's lock guards the rest.
-	taken    []textConnectCall // in the order of their ids
+	// The server's lock guards the fields below.
+	taken    []textConnectCall // in the order of their IDs
 	nextID   uint64
 	state    string
-	refusals map[uint64]string // what is said of a number instead of -401
+	refusals map[uint64]string // the code for a number, instead of -401
 	sends    []textConnectSend // in the background
 	lists    map[string][]uint64
 	groups   map[string]bool
 	contacts []textConnectContact
-	users    map[string]float64 // children, with their credits
+	users    map[string]float64 // child users, with their credits
 }
 
 var _ = register("textconnect", newTextConnect)
 
-// textConnectCall is an accepted call. Its messages have the ids from first on, one
-// for each part.
+// textConnectCall is an accepted call. The IDs of its messages start at first, one for each segment.
 type textConnectCall struct {
 	first, parts uint64
 	numbers      []uint64
@@ -42,18 +41,18 @@ type textConnectCall struct {
 	scheduled    time.Time
 }
 
-// textConnectSend is a send to a list or group, and its messages.
+// textConnectSend is a send to a list or a group, with its messages.
 type textConnectSend struct {
 	asked bool
-	call  int // index, or -1 if nobody could be sent to
-	from  int // the first of its numbers, and how many
+	call  int // index of the call, or -1 if the list or group was empty
+	from  int // index of the first of its numbers, and their count
 	count int
 }
 
 func newTextConnect(d *Desk) gateway {
 	zone, err := time.LoadLocation("Europe/London")
 	if err != nil {
-		zone = time.UTC // only the dates of its reports are wrong then
+		zone = time.UTC // then only the dates of its reports are wrong
 	}
 	return &textConnect{Desk: d, zone: zone}
 }
@@ -64,7 +63,7 @@ func (g *textConnect) reset() {
 	g.seed()
 }
 
-// reach: every number has an id or a code of its own.
+// reach returns OfNumber: the reply has an ID or a code for each number.
 func (g *textConnect) reach(w Word) Reach {
 	if w == Reject || w == Later {
 		return OfNumber
@@ -82,7 +81,7 @@ func (g *textConnect) endpoints() map[string]endpoint {
 	}}
 }
 
-// textConnectForm reads the parameters: from the body of a POST, the query of a GET.
+// textConnectForm parses the parameters from the body of a POST or the query of a GET.
 func textConnectForm(r *http.Request, body []byte) (url.Values, bool) {
 	text := r.URL.RawQuery
 	if r.Method == http.MethodPost {
@@ -122,8 +121,8 @@ func (g *textConnect) refuse(r *http.Request, body []byte, w string) answer {
 	return textConnectCode(form, w)
 }
 
-// textConnectCode answers a code, and a line of text beneath it if that was asked for
-// with any value, even an empty one.
+// textConnectCode replies with a code, and with a line of text below it if the client asked for one, with any
+// value or an empty one.
 func textConnectCode(form url.Values, code string) answer {
 	if form.Has("ShowErrorMessage") {
 		return word(code + "\nThe error has the code " + code)
@@ -135,7 +134,7 @@ func (g *textConnect) credits(url.Values) answer {
 	return word(strconv.FormatFloat(g.credit, 'f', -1, 64))
 }
 
-// send takes a message to numbers, a list or a group.
+// send accepts or refuses a message to numbers, a list or a group.
 func (g *textConnect) send(form url.Values) answer {
 	scheduled, code := g.message(form)
 	if code != "" {
@@ -158,7 +157,7 @@ func (g *textConnect) refused(form url.Values, code string) answer {
 	return textConnectCode(form, code)
 }
 
-// message looks at all of a send but whom it goes to.
+// message checks every part of a send except the recipients.
 func (g *textConnect) message(form url.Values) (scheduled time.Time, code string) {
 	from, body, ton := form.Get("SourceAddress"), form.Get("Body"), form.Get("SourceTON")
 	digits := strings.Trim(strings.TrimPrefix(from, "+"), "0123456789") == ""
@@ -188,8 +187,8 @@ func (g *textConnect) message(form url.Values) (scheduled time.Time, code string
 	return scheduled, ""
 }
 
-// sendNumbers answers an id or a code for each number, in their order. More than 200
-// go out in the background, and 1 is all that is said of them.
+// sendNumbers replies with an ID or a code for each number, in order. More than 200 numbers are sent in the
+// background, and the whole reply is 1.
 func (g *textConnect) sendNumbers(form url.Values, scheduled time.Time, to []string) answer {
 	numbers := make([]uint64, 0, len(to))
 	codes := make([]string, len(to))
@@ -231,7 +230,7 @@ func (g *textConnect) sendNumbers(form url.Values, scheduled time.Time, to []str
 	return answer{body: out, taken: true}
 }
 
-// saidCode is the code that was said of a number; empty: it is taken.
+// saidCode returns the code for a number that is refused, or empty for one that is accepted.
 func (g *textConnect) saidCode(number uint64) string {
 	switch word := g.said(number); {
 	case word == Later:
@@ -264,8 +263,7 @@ func (g *textConnect) take(form url.Values, scheduled time.Time, numbers []uint6
 	return len(g.taken) - 1
 }
 
-// sendStored sends to a list or a group. Its codes are for a name that is missing,
-// unknown, and of one that nobody is in.
+// sendStored sends to a list or a group. codes are the replies for a name that is missing, unknown, or empty.
 func (g *textConnect) sendStored(form url.Values, scheduled time.Time, all []uint64, known bool, codes [3]string, field string) answer {
 	switch {
 	case form.Get(field) == "":
@@ -298,8 +296,8 @@ func (g *textConnect) sendStored(form url.Values, scheduled time.Time, all []uin
 	return answer{body: []byte(strings.Join(ids, ",")), taken: call >= 0}
 }
 
-// background tells the messages of a send, and the first time that it is not
-// finished. Only here the errors are JSON.
+// background returns the messages of a background send. The first request gets the reply that it is not
+// finished. Errors are JSON here and nowhere else.
 func (g *textConnect) background(form url.Values) answer {
 	const contentType = "application/json"
 	i, err := strconv.Atoi(form.Get("BGSendID"))
@@ -325,7 +323,7 @@ func (g *textConnect) background(form url.Values) answer {
 	return answer{contentType: contentType, body: []byte("[" + strings.Join(rows, ",") + "]")}
 }
 
-// status tells what became of a message, or of a part of one.
+// status returns the delivery status of a message, or of one of its segments.
 func (g *textConnect) status(form url.Values) answer {
 	id, err := strconv.ParseUint(form.Get("MessageID"), 10, 64)
 	i := sort.Search(len(g.taken), func(i int) bool { return g.taken[i].first > id }) - 1
@@ -342,8 +340,8 @@ func (g *textConnect) stateOf(call textConnectCall) string {
 	return g.state
 }
 
-// TextConnectState sets what TextConnect says has become of every message that has
-// gone out. Default: "Delivered".
+// TextConnectState sets the delivery status that TextConnect reports for every sent message. The default is
+// "Delivered".
 func (s *Server) TextConnectState(state string) {
 	d := s.Desk("textconnect")
 	s.mu.Lock()
@@ -351,11 +349,11 @@ func (s *Server) TextConnectState(state string) {
 	d.gateway.(*textConnect).state = state
 }
 
-// TextConnectRefuse makes TextConnect answer these numbers with a code of their own,
-// such as "-412" for one that is blacklisted, instead of the "-401" of Reject.
+// TextConnectRefuse makes TextConnect refuse these numbers with a code, such as "-412" for a blacklisted
+// number, instead of the -401 of Reject.
 func (s *Server) TextConnectRefuse(code string, numbers ...uint64) {
 	d := s.Desk("textconnect")
-	_ = d.Say(Reject, numbers...) // which it can
+	_ = d.Say(Reject, numbers...) // cannot fail: TextConnect has a reply for it
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, n := range numbers {

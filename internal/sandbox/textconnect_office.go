@@ -18,7 +18,7 @@ type textConnectContact struct {
 	groups      []string
 }
 
-// seed fills the office with what everybody finds there.
+// seed fills the address book with its initial content.
 func (g *textConnect) seed() {
 	g.groups = map[string]bool{"Staff": true, "Empty": true}
 	g.contacts = []textConnectContact{
@@ -34,7 +34,7 @@ func (g *textConnect) seed() {
 	g.users = map[string]float64{"child": 10}
 }
 
-// members are the numbers of a group.
+// members returns the numbers of a group.
 func (g *textConnect) members(group string) (numbers []uint64) {
 	for _, c := range g.contacts {
 		if slices.Contains(c.groups, group) {
@@ -44,7 +44,7 @@ func (g *textConnect) members(group string) (numbers []uint64) {
 	return numbers
 }
 
-// report answers with CSV whose fields are all quoted.
+// report replies with CSV in which every field is quoted.
 func (g *textConnect) report(form url.Values) answer {
 	kind := strings.ToLower(form.Get("ReportType"))
 	if !slices.Contains([]string{"outbox", "messages", "usage", "inboundmessages", "failedmessages"}, kind) {
@@ -53,7 +53,7 @@ func (g *textConnect) report(form url.Values) answer {
 	from, fromErr := time.ParseInLocation("20060102150405", form.Get("From"), g.zone)
 	to, toErr := time.ParseInLocation("20060102150405", form.Get("To"), g.zone)
 	switch {
-	case kind == "outbox": // whatever From and To are
+	case kind == "outbox": // for every From and To
 	case fromErr != nil:
 		return textConnectCode(form, "-504")
 	case toErr != nil || to.Before(from):
@@ -105,7 +105,7 @@ func (g *textConnect) appendMessages(rows [][]string, call textConnectCall, kind
 	return rows
 }
 
-// messages counts those sent in a span of time.
+// messages counts the messages sent in a time span.
 func (g *textConnect) messages(from, to time.Time) (n uint64) {
 	for _, call := range g.taken {
 		if !call.sent.Before(from) && !call.sent.After(to) {
@@ -119,7 +119,7 @@ func (*textConnect) now() time.Time { return time.Now().Truncate(time.Second) }
 
 func (g *textConnect) date(t time.Time) string { return t.In(g.zone).Format("02/01/2006 15:04:05") }
 
-// textConnectCSV quotes every field, which encoding/csv would not.
+// textConnectCSV quotes every field, which encoding/csv cannot do.
 func textConnectCSV(rows [][]string) answer {
 	var b bytes.Buffer
 	for _, row := range rows {
@@ -134,7 +134,7 @@ func textConnectCSV(rows [][]string) answer {
 	return answer{contentType: "text/csv; charset=utf-8", body: b.Bytes()}
 }
 
-// createUser explains below the code what is wrong.
+// createUser replies with a code, and with the mistake below it.
 func (g *textConnect) createUser(form url.Values) answer {
 	var missing []string
 	for _, name := range []string{"ChildUsername", "ChildPassword", "AccessLevel", "FirstName", "LastName", "Email", "Credits"} {
@@ -181,7 +181,7 @@ func (g *textConnect) updateCredits(form url.Values) answer {
 	return word("1")
 }
 
-// importContacts answers a line for each line, and below a blank one what is wrong.
+// importContacts replies with one line for each line of the import, and with the mistakes after a blank line.
 func (g *textConnect) importContacts(form url.Values) answer {
 	text := strings.TrimRight(strings.ReplaceAll(form.Get("ContactsCSV"), "\r\n", "\n"), "\n")
 	if text == "" {
@@ -276,7 +276,7 @@ func (g *textConnect) onGroup(form url.Values, remove bool) answer {
 	return word("1")
 }
 
-// leave takes all contacts out of a group.
+// leave removes all contacts from a group.
 func (g *textConnect) leave(group string) {
 	for i, c := range g.contacts {
 		g.contacts[i].groups = slices.DeleteFunc(slices.Clone(c.groups), func(name string) bool { return name == group })
