@@ -16,9 +16,8 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// counter stands before a gateway and counts how often each number arrives, also those
-// that the gateway then refuses. Once a few are through it keeps calls waiting until it is
-// opened.
+// counter is a proxy of a gateway that counts how often each number arrives, also those that the gateway refuses.
+// After the first few numbers it blocks calls until the test opens it.
 type counter struct {
 	next http.Handler
 	open chan struct{}
@@ -26,12 +25,12 @@ type counter struct {
 	seen map[string]int
 }
 
-// atOnce is how many numbers the counter lets through without a wait.
+// atOnce is the number of phone numbers that the counter forwards before it blocks.
 const atOnce = 20
 
 var aNumber = regexp.MustCompile(`2547\d{8}`)
 
-// ServeHTTP is the handler's.
+// ServeHTTP counts the numbers of a call and forwards it.
 func (c *counter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -63,8 +62,8 @@ func (c *counter) counts() (numbers, most int) {
 	return len(c.seen), most
 }
 
-// A worker is killed in the middle of a canary, at a gateway without keys that rejects
-// everybody: of 5,000 messages the canary's 50 arrive, once, and no other does.
+// A worker is killed in the middle of a canary, at a gateway without idempotency keys that rejects every number. Of
+// 5,000 messages only the canary's 50 arrive at the gateway, each once.
 func TestAKilledWorkerSendsNothingBeyondTheCanary(t *testing.T) {
 	t.Parallel()
 	gateway := sandbox.New(sandbox.Options{})
@@ -74,7 +73,7 @@ func TestAKilledWorkerSendsNothingBeyondTheCanary(t *testing.T) {
 		gateway.Close()
 		srv.Close()
 	})
-	f := fleetWith(t, gateway, "  kobo-main: {provider: africastalking, base_url: '"+srv.URL+
+	f := deploymentWith(t, gateway, "  kobo-main: {provider: africastalking, base_url: '"+srv.URL+
 		"', username: demo, api_key: demokey, sender: ACME, timeout: 5s, concurrency: 2, max_recipients: 5}\n")
 	numbers := make([]uint64, 5000)
 	for i := range numbers {
@@ -111,7 +110,7 @@ func TestAKilledWorkerSendsNothingBeyondTheCanary(t *testing.T) {
 		t.Errorf("%d numbers arrived, one of them %d times; want 50, once", n, most)
 	}
 
-	// A restart of everything forgets neither the pause nor that it was said.
+	// After a restart of Redis and the worker, the campaign is still paused and the reason is still known.
 	f.kill(f.workers[1])
 	f.redis.Kill()
 	f.redis.Restart()

@@ -13,7 +13,7 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// perCampaign recipients, in calls small enough that many are cut short.
+// perCampaign is the number of recipients. The calls are small, so that the faults hit many of them.
 const perCampaign = 100_000
 
 var (
@@ -26,7 +26,7 @@ var (
 // accepting, and answers 502 after accepting. The counts are the gateway's.
 func TestNothingIsLostOrSentTwiceWhileWorkersAreKilled(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t, sandbox.Options{Latency: 50 * time.Millisecond, Seed: *chaosSeed}, "timeout: 1s", "max_recipients: 100")
+	f := newDeployment(t, sandbox.Options{Latency: 50 * time.Millisecond, Seed: *chaosSeed}, "timeout: 1s", "max_recipients: 100")
 	for _, name := range []string{"accept_close", "accept_502", "close"} {
 		if err := f.gateway.Fail(sandbox.Fault{Name: name, P: 0.05}); err != nil {
 			t.Fatal(err)
@@ -91,7 +91,7 @@ func TestNothingIsLostOrSentTwiceWhileWorkersAreKilled(t *testing.T) {
 	}
 }
 
-// some yields n numbers that no other campaign of a run has.
+// some yields n numbers that no other campaign of the test uses.
 func some(campaign, n int) iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
 		for i := range n {

@@ -9,13 +9,13 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// each is how many recipients a campaign of these tests has; no two share a number.
-const each = 600
+// recipientsEach is the number of recipients of each campaign of these tests. Campaigns share no number.
+const recipientsEach = 600
 
-// taken is how many of a campaign's messages the gateway has accepted; none may be twice.
-func (f *fleet) taken(campaign int) (n int) {
+// taken returns how many messages of a campaign the gateway has accepted. It fails the test if a number has two.
+func (f *deployment) taken(campaign int) (n int) {
 	f.t.Helper()
-	for r := range some(campaign, each) {
+	for r := range some(campaign, recipientsEach) {
 		count := f.gateway.Accepted(mustNumber(f.t, r.Number[1:]))
 		if count > 1 {
 			f.t.Fatalf("%s was accepted %d times", r.Number, count)
@@ -25,28 +25,28 @@ func (f *fleet) taken(campaign int) (n int) {
 	return n
 }
 
-func (f *fleet) enqueue(n int, c producer.Campaign) {
+func (f *deployment) enqueue(n int, c producer.Campaign) {
 	f.t.Helper()
 	c.Via, c.Body = "kobo-main", text
-	if _, err := f.client.Enqueue(f.t.Context(), c, some(n, each)); err != nil {
+	if _, err := f.client.Enqueue(f.t.Context(), c, some(n, recipientsEach)); err != nil {
 		f.t.Fatal(err)
 	}
 }
 
-// Every order is given twice, and again after what happens in between.
+// The test gives every order twice, and again after the restarts.
 func TestOrdersOutliveWhateverIsRestarted(t *testing.T) {
 	t.Parallel()
-	for name, between := range map[string]func(*fleet){
-		"nothing": func(*fleet) {},
-		"the worker is killed": func(f *fleet) {
+	for name, between := range map[string]func(*deployment){
+		"nothing": func(*deployment) {},
+		"the worker is killed": func(f *deployment) {
 			f.kill(f.workers[0])
 			f.spawn()
 		},
-		"redis is killed": func(f *fleet) {
+		"redis is killed": func(f *deployment) {
 			f.redis.Kill()
 			f.redis.Restart()
 		},
-		"both are": func(f *fleet) {
+		"both are": func(f *deployment) {
 			f.kill(f.workers[0])
 			f.redis.Kill()
 			f.redis.Restart()
@@ -55,7 +55,7 @@ func TestOrdersOutliveWhateverIsRestarted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFleet(t, sandbox.Options{Latency: 20 * time.Millisecond}, "timeout: 1s", "max_recipients: 20")
+			f := newDeployment(t, sandbox.Options{Latency: 20 * time.Millisecond}, "timeout: 1s", "max_recipients: 20")
 			f.write("tuma.yaml", strings.Replace(f.read("tuma.yaml"), `rate: "0"`, "rate: 200/s", 1))
 			f.start()
 			startAt, expiresAt := time.Now().Add(8*time.Second), time.Now().Add(5*time.Second)
@@ -89,7 +89,7 @@ func TestOrdersOutliveWhateverIsRestarted(t *testing.T) {
 			if s := f.status("scheduled"); time.Now().Before(startAt) && (s.State != producer.Scheduled || f.taken(4) > 0) {
 				t.Errorf("scheduled: %+v", s)
 			}
-			if s := f.wait("resumed", time.Minute); s.State != producer.Done || s.Accepted != each {
+			if s := f.wait("resumed", time.Minute); s.State != producer.Done || s.Accepted != recipientsEach {
 				t.Errorf("resumed: %+v", s)
 			}
 			if _, errOut, exit := f.tuma("resume", "cancelled"); exit != 1 || !strings.Contains(errOut, "the campaign was cancelled, which is permanent") {
@@ -104,26 +104,26 @@ func TestOrdersOutliveWhateverIsRestarted(t *testing.T) {
 				t.Errorf("the gateway has taken %d of the paused and %d of the cancelled campaign; it had taken %d and %d",
 					f.taken(1), f.taken(3), stood, gone)
 			}
-			if s := f.status("cancelled"); s.State != producer.Cancelled || s.Accepted != gone || s.Reasons["cancelled"] != each-gone {
+			if s := f.status("cancelled"); s.State != producer.Cancelled || s.Accepted != gone || s.Reasons["cancelled"] != recipientsEach-gone {
 				t.Errorf("cancelled: %+v; the gateway has taken %d", s, gone)
 			}
 			f.must("resume", "paused")
-			if s := f.wait("paused", time.Minute); s.State != producer.Done || s.Accepted != each || f.taken(1) != each {
+			if s := f.wait("paused", time.Minute); s.State != producer.Done || s.Accepted != recipientsEach || f.taken(1) != recipientsEach {
 				t.Errorf("paused and resumed: %+v", s)
 			}
-			// A call that its worker died with is in doubt, and stays so where its campaign expires first.
+			// A call whose worker died is doubtful, and becomes unknown if its campaign expires first.
 			s := f.wait("expiring", time.Minute)
-			if taken := f.taken(5); s.State != producer.Done || s.Accepted+s.Unknown+s.Reasons["expired"] != each ||
+			if taken := f.taken(5); s.State != producer.Done || s.Accepted+s.Unknown+s.Reasons["expired"] != recipientsEach ||
 				s.Unknown > 0 && !strings.Contains(name, "worker") && name != "both are" || taken < s.Accepted || taken > s.Accepted+s.Unknown {
 				t.Errorf("expiring: %+v; the gateway has taken %d", s, taken)
 			}
-			if s := f.wait("capped", time.Minute); s.State != producer.Done || s.Accepted != 90 || s.Reasons["over_cap"] != each-90 || f.taken(6) != 90 {
+			if s := f.wait("capped", time.Minute); s.State != producer.Done || s.Accepted != 90 || s.Reasons["over_cap"] != recipientsEach-90 || f.taken(6) != 90 {
 				t.Errorf("capped: %+v", s)
 			}
-			if s := f.status("idle"); s.State != producer.Cancelled || s.Accepted+s.Reasons["cancelled"] != each || s.Accepted != f.taken(7) {
+			if s := f.status("idle"); s.State != producer.Cancelled || s.Accepted+s.Reasons["cancelled"] != recipientsEach || s.Accepted != f.taken(7) {
 				t.Errorf("cancelled at once: %+v", s)
 			}
-			if s := f.wait("scheduled", time.Minute); s.State != producer.Done || s.Accepted != each || f.taken(4) != each {
+			if s := f.wait("scheduled", time.Minute); s.State != producer.Done || s.Accepted != recipientsEach || f.taken(4) != recipientsEach {
 				t.Errorf("scheduled: %+v", s)
 			}
 		})
@@ -132,14 +132,14 @@ func TestOrdersOutliveWhateverIsRestarted(t *testing.T) {
 
 func TestAfterAPauseOnlyTheCallsThatItReportedArrive(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t, sandbox.Options{Latency: 10 * time.Millisecond}, "max_recipients: 5")
+	f := newDeployment(t, sandbox.Options{Latency: 10 * time.Millisecond}, "max_recipients: 5")
 	f.start()
 	f.start()
 	const n = 20_000
 	if _, err := f.client.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: text}, some(1, n)); err != nil {
 		t.Fatal(err)
 	}
-	seen, flying := int64(0), 0
+	seen, inFlight := int64(0), 0
 	for i := range 20 {
 		f.eventually(30*time.Second, "calls", func() bool { return f.gateway.Stats().Calls > seen+50 })
 		flight, err := f.client.Pause(t.Context(), "c")
@@ -152,7 +152,7 @@ func TestAfterAPauseOnlyTheCallsThatItReportedArrive(t *testing.T) {
 		if landed-at > int64(flight.Calls) {
 			t.Errorf("pause %d: %d calls came after it, and it reported %d in flight", i, landed-at, flight.Calls)
 		}
-		flying += flight.Calls
+		inFlight += flight.Calls
 		<-time.After(30 * time.Millisecond)
 		if seen = f.gateway.Stats().Calls; seen != landed {
 			t.Errorf("pause %d: %d calls began after the last had landed", i, seen-landed)
@@ -161,7 +161,7 @@ func TestAfterAPauseOnlyTheCallsThatItReportedArrive(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if flying == 0 {
+	if inFlight == 0 {
 		t.Error("not one pause met a call in flight")
 	}
 	if s := f.wait("c", 2*time.Minute); s.Accepted != n || s.Calls != n/5 {

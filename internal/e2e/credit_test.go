@@ -12,14 +12,14 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// The full size is 15000 with a credit of 10000.
+// The full size is 15,000 recipients with a credit of 10,000.
 var (
 	creditMessages = flag.Int("credit.messages", 1500, "messages of each gateway")
 	creditFor      = flag.Int("credit.for", 1000, "messages that each gateway has credit for at first")
 )
 
-// withCreditCode are the gateways that have published an answer for want of credit.
-func (x *town) withCreditCode() []int {
+// withCreditCode returns the gateways that document a reply for missing credit.
+func (x *allGateways) withCreditCode() []int {
 	var out []int
 	for i, k := range x.kinds {
 		if x.gateway.Desk(k.Name).Says("credit") {
@@ -29,7 +29,7 @@ func (x *town) withCreditCode() []int {
 	return out
 }
 
-func (x *town) heldForCredit(name string) bool {
+func (x *allGateways) heldForCredit(name string) bool {
 	return slices.ContainsFunc(x.status(name).BlockedBy, func(b producer.Block) bool { return b.Reason == string(providers.CauseCredit) })
 }
 
@@ -39,7 +39,7 @@ func TestCreditThatRunsOutIsUsedUpAndATopUpSendsTheRest(t *testing.T) {
 	for name, credit := range map[string]int{"whole calls": first, "no multiple of a call": first + 37} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			x := newTown(t, sandbox.Options{}, nil)
+			x := newAllGateways(t, sandbox.Options{}, nil)
 			for _, i := range x.withCreditCode() {
 				x.gateway.Desk(x.kinds[i].Name).SetCredit(float64(credit))
 			}
@@ -53,9 +53,9 @@ func TestCreditThatRunsOutIsUsedUpAndATopUpSendsTheRest(t *testing.T) {
 	}
 }
 
-// runOut sends n through a gateway that has credit for fewer, waits until that is used
-// up, tops it up, and waits for the rest.
-func (x *town) runOut(i, n, credit int) {
+// runOut sends n messages through a gateway with credit for fewer. It waits until the credit is used up, tops it up,
+// and waits for the rest.
+func (x *allGateways) runOut(i, n, credit int) {
 	t, k := x.t, x.kinds[i]
 	desk := x.gateway.Desk(k.Name)
 	if _, err := x.client.Enqueue(t.Context(), producer.Campaign{ID: k.Name, Via: k.Name, Body: text}, numbers(i, n)); err != nil {
@@ -70,7 +70,7 @@ func (x *town) runOut(i, n, credit int) {
 	if s.Accepted != credit || s.Pending != n-credit || st.Accepted != int64(credit) {
 		t.Errorf("%s, without credit: %+v, gateway %+v", k.Name, s, st)
 	}
-	// A while without credit: the balance is asked, and calls are not made.
+	// While there is no credit, the worker reads the balance and makes no calls.
 	quiet := desk.Stats().Calls
 	rest := time.After(8 * time.Second)
 	<-rest

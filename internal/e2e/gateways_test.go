@@ -17,28 +17,28 @@ import (
 	"github.com/tuma-sms/tuma/providers/catalog"
 )
 
-// perGateway is how many recipients each gateway gets.
+// perGateway is the number of recipients at each gateway.
 const perGateway = 3000
 
-// A gateway that takes one number a call breaks thousands of them, with a hold after
-// every few: these many keep CI short.
+// At a gateway that takes one number a call, faults hit thousands of calls and cause many holds. This number of
+// recipients keeps CI short.
 var underFaults = flag.Int("faults.recipients", 1000, "recipients of each gateway while it breaks")
 
 var outageFor = flag.Duration("outage.for", 15*time.Second, "how long the gateways are stopped")
 
-// town is a fleet with one account at every gateway of the catalog.
-type town struct {
-	*fleet
+// allGateways is a deployment with one account at every gateway of the catalog.
+type allGateways struct {
+	*deployment
 	kinds   []providers.Kind
 	address string
 	web     *http.Server
 }
 
-// newTown starts a sandbox and a fleet with an account at each gateway, named as
-// its provider. Extra lines of an account are given by provider; "" is all.
-func newTown(t *testing.T, o sandbox.Options, extra map[string][]string) *town {
+// newAllGateways starts a sandbox and a deployment with an account at each gateway, named after its provider. extra
+// are further lines of the accounts by provider; "" means every account.
+func newAllGateways(t *testing.T, o sandbox.Options, extra map[string][]string) *allGateways {
 	t.Helper()
-	x := &town{kinds: catalog.Kinds(), address: "127.0.0.1:0"}
+	x := &allGateways{kinds: catalog.Kinds(), address: "127.0.0.1:0"}
 	gateway := sandbox.New(o)
 	x.serve(t, gateway)
 	t.Cleanup(func() {
@@ -55,12 +55,12 @@ func newTown(t *testing.T, o sandbox.Options, extra map[string][]string) *town {
 			accounts.WriteString("    " + line + "\n")
 		}
 	}
-	x.fleet = fleetWith(t, gateway, accounts.String())
+	x.deployment = deploymentWith(t, gateway, accounts.String())
 	return x
 }
 
-// start runs a worker process and returns once it serves every gateway.
-func (x *town) start() {
+// start starts a worker process and returns when it serves every gateway.
+func (x *allGateways) start() {
 	x.t.Helper()
 	x.spawn()
 	x.eventually(20*time.Second, "a worker to serve every gateway", func() bool {
@@ -69,8 +69,8 @@ func (x *town) start() {
 	})
 }
 
-// serve serves a sandbox at the town's address, and keeps the port it has got.
-func (x *town) serve(t *testing.T, gateway *sandbox.Server) {
+// serve serves a sandbox at the same address each time. The first call chooses the port.
+func (x *allGateways) serve(t *testing.T, gateway *sandbox.Server) {
 	t.Helper()
 	listener, err := net.Listen("tcp", x.address)
 	if err != nil {
@@ -81,7 +81,7 @@ func (x *town) serve(t *testing.T, gateway *sandbox.Server) {
 	go func(web *http.Server) { _ = web.Serve(listener) }(x.web)
 }
 
-// numbers yields n numbers that are the i-th gateway's alone.
+// numbers yields n numbers that only the i-th gateway gets.
 func numbers(i, n int) iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
 		for k := range n {
@@ -94,8 +94,8 @@ func numbers(i, n int) iter.Seq2[producer.Recipient, error] {
 
 func number(i, k int) uint64 { return uint64(254_710_000_000 + i*1_000_000 + k) }
 
-// enqueueAll enqueues a campaign of n at every gateway, under its provider's name.
-func (x *town) enqueueAll(n int) {
+// enqueueAll enqueues a campaign of n recipients at every gateway. The campaign's ID is the provider's name.
+func (x *allGateways) enqueueAll(n int) {
 	x.t.Helper()
 	for i, k := range x.kinds {
 		if _, err := x.client.Enqueue(x.t.Context(), producer.Campaign{ID: k.Name, Via: k.Name, Body: text}, numbers(i, n)); err != nil {
@@ -104,8 +104,8 @@ func (x *town) enqueueAll(n int) {
 	}
 }
 
-// info is what the account's card says of its gateway.
-func (x *town) info(name string) providers.Info {
+// info returns the gateway's facts from the account card.
+func (x *allGateways) info(name string) providers.Info {
 	x.t.Helper()
 	accounts, err := x.client.Accounts(x.t.Context())
 	if err != nil {
@@ -118,7 +118,7 @@ func (x *town) info(name string) providers.Info {
 	return accounts[i].Info
 }
 
-// audit is a gateway's campaign held against the gateway's own books.
+// audit is the comparison of a campaign with the gateway's own count.
 type audit struct {
 	accepted, rejected, unknown int
 	ids                         map[string]bool
@@ -126,7 +126,7 @@ type audit struct {
 	refused                     []producer.Result
 }
 
-func (x *town) audit(i, n int) audit {
+func (x *allGateways) audit(i, n int) audit {
 	x.t.Helper()
 	k := x.kinds[i]
 	desk := x.gateway.Desk(k.Name)
@@ -169,7 +169,7 @@ func (x *town) audit(i, n int) audit {
 
 func TestThreeThousandThroughEachOfTheGatewaysAtOnce(t *testing.T) {
 	t.Parallel()
-	x := newTown(t, sandbox.Options{}, nil)
+	x := newAllGateways(t, sandbox.Options{}, nil)
 	bad := []int{7, 1203, 1204, 2999}
 	for i, k := range x.kinds {
 		if desk := x.gateway.Desk(k.Name); desk.Reach(sandbox.Reject) == sandbox.OfNumber {
@@ -201,7 +201,7 @@ func TestThreeThousandThroughEachOfTheGatewaysAtOnce(t *testing.T) {
 		if st := x.gateway.Desk(k.Name).Stats(); s.Calls != calls || st.Calls != int64(calls) || st.Accepted != int64(perGateway-refused) {
 			t.Errorf("%s: %d calls, %d at the gateway, want %d; %+v", k.Name, s.Calls, st.Calls, calls, st)
 		}
-		// Ids for all or for nobody: two of the five answer without.
+		// A gateway returns message IDs for all messages or for none. Two of the five return none.
 		if without := k.Name == "qserve" || k.Name == "connectmedia"; len(a.ids) != a.accepted && len(a.ids) != 0 || without != (len(a.ids) == 0) && sizes[k.Name] > 0 {
 			t.Errorf("%s: %d different ids for %d accepted", k.Name, len(a.ids), a.accepted)
 		}
@@ -215,14 +215,14 @@ func TestThreeThousandThroughEachOfTheGatewaysAtOnce(t *testing.T) {
 
 func TestFaultsAtEveryGatewayCostNothingButWhatNobodyCanKnow(t *testing.T) {
 	t.Parallel()
-	// Small calls, so that many of them are broken.
+	// Small calls, so that the faults hit many of them.
 	extra := map[string][]string{"": {"timeout: 2s", "reconcile_for: 6s"}}
 	for _, k := range catalog.Kinds() {
 		if _, err := k.Open(providers.Settings{Endpoint: providers.Endpoint{MaxRecipients: 20}}); err == nil || !strings.Contains(err.Error(), "max_recipients") {
 			extra[k.Name] = []string{"max_recipients: 20"}
 		}
 	}
-	x := newTown(t, sandbox.Options{Seed: 3}, extra)
+	x := newAllGateways(t, sandbox.Options{Seed: 3}, extra)
 	for _, name := range []string{"accept_close", "accept_502", "close", "429", "later"} {
 		if err := x.gateway.Fail(sandbox.Fault{Name: name, P: 0.05}); err != nil {
 			t.Fatal(err)
@@ -249,10 +249,10 @@ func TestFaultsAtEveryGatewayCostNothingButWhatNobodyCanKnow(t *testing.T) {
 	}
 }
 
-// What looks as if nothing had been there to take it, and was not so.
+// A redirect looks as if the gateway had not accepted the call. Here it has, so the call must not be repeated.
 func TestARedirectAfterAcceptingSendsNothingAgain(t *testing.T) {
 	t.Parallel()
-	x := newTown(t, sandbox.Options{}, map[string][]string{"": {"reconcile_for: 3s"}})
+	x := newAllGateways(t, sandbox.Options{}, map[string][]string{"": {"reconcile_for: 3s"}})
 	for _, k := range x.kinds {
 		if err := x.gateway.Fail(sandbox.Fault{Name: "accept_302", N: 1, Gateway: k.Name}); err != nil {
 			t.Fatal(err)
@@ -273,7 +273,7 @@ func TestARedirectAfterAcceptingSendsNothingAgain(t *testing.T) {
 
 func TestABadNumberCostsItselfAlone(t *testing.T) {
 	t.Parallel()
-	x := newTown(t, sandbox.Options{}, nil)
+	x := newAllGateways(t, sandbox.Options{}, nil)
 	x.start()
 	for i, k := range x.kinds {
 		most := int64(1)
@@ -302,7 +302,7 @@ func TestABadNumberCostsItselfAlone(t *testing.T) {
 
 func TestAStoppedGatewayFailsNothing(t *testing.T) {
 	t.Parallel()
-	x := newTown(t, sandbox.Options{}, map[string][]string{"": {"timeout: 2s"}})
+	x := newAllGateways(t, sandbox.Options{}, map[string][]string{"": {"timeout: 2s"}})
 	x.start()
 	if err := x.web.Close(); err != nil {
 		t.Fatal(err)
@@ -342,7 +342,7 @@ func TestAStoppedGatewayFailsNothing(t *testing.T) {
 
 func TestWhatAGatewaySaysOfTheAccountOrTheSenderUsesNobodyUp(t *testing.T) {
 	t.Parallel()
-	x := newTown(t, sandbox.Options{Users: map[string]string{"demo": "demo"}}, nil)
+	x := newAllGateways(t, sandbox.Options{Users: map[string]string{"demo": "demo"}}, nil)
 	x.start()
 	accepted := map[string]int64{}
 	blocked := func(id, reason string) {
@@ -393,7 +393,7 @@ func TestWhatAGatewaySaysOfTheAccountOrTheSenderUsesNobodyUp(t *testing.T) {
 		}
 	})
 	t.Run("credit", func(t *testing.T) {
-		// Not every gateway has published an answer for it.
+		// Not every gateway documents a reply for missing credit.
 		kinds := slices.DeleteFunc(slices.Clone(x.kinds), func(k providers.Kind) bool { return !x.gateway.Desk(k.Name).Says("credit") })
 		for i, k := range kinds {
 			x.gateway.Desk(k.Name).SetCredit(0)
@@ -403,7 +403,7 @@ func TestWhatAGatewaySaysOfTheAccountOrTheSenderUsesNobodyUp(t *testing.T) {
 			blocked(k.Name+":credit", "credit")
 		}
 		for _, k := range kinds {
-			x.gateway.Desk(k.Name).SetCredit(1000) // a top-up; nobody releases
+			x.gateway.Desk(k.Name).SetCredit(1000) // a top-up, without a release by hand
 		}
 		for _, k := range kinds {
 			through(k.Name+":credit", k.Name, 20)

@@ -12,8 +12,8 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// TestAWrongConfigurationHoldsAndIsRepaired breaks tuma.yaml as people do, sends,
-// reads what status and accounts say, repairs it and restarts the worker.
+// TestAWrongConfigurationHoldsAndIsRepaired makes a typical mistake in tuma.yaml, sends, reads what status and
+// accounts print, corrects the mistake and restarts the worker.
 func TestAWrongConfigurationHoldsAndIsRepaired(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -27,7 +27,7 @@ func TestAWrongConfigurationHoldsAndIsRepaired(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			f := newFleet(t, sandbox.Options{Users: map[string]string{"demo": "demopass"}}, "timeout: 2s")
+			f := newDeployment(t, sandbox.Options{Users: map[string]string{"demo": "demopass"}}, "timeout: 2s")
 			good, err := os.ReadFile(filepath.Join(f.dir, "tuma.yaml"))
 			if err != nil {
 				t.Fatal(err)
@@ -81,7 +81,7 @@ func baseURLLine(config string) string {
 	return ""
 }
 
-// closedPort is an address of this machine that refuses connections.
+// closedPort returns an address of this machine that refuses connections.
 func closedPort(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

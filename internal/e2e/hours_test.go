@@ -10,10 +10,10 @@ import (
 	"github.com/tuma-sms/tuma/internal/sandbox"
 )
 
-// TestMarketingWaitsForItsHours has a window that opens a few seconds after the workers have begun.
+// TestMarketingWaitsForItsHours uses sending hours that begin a few seconds after the workers start.
 func TestMarketingWaitsForItsHours(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t, sandbox.Options{})
+	f := newDeployment(t, sandbox.Options{})
 	config, err := os.ReadFile(filepath.Join(f.dir, "tuma.yaml"))
 	if err != nil {
 		t.Fatal(err)

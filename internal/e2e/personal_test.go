@@ -10,12 +10,12 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// guest is the k-th of a gateway's recipients with merge fields: three of them share a
+// guest returns the k-th recipient of a gateway, with merge fields, and the text for it. Three recipients share each
 // name, and so a text.
 func guest(i, k int) (r producer.Recipient, text string) {
 	name := fmt.Sprintf("Wanjiru %c%d", 'A'+k%3, k/9)
 	if k%20 == 7 {
-		name = fmt.Sprintf("Ọlá %d", k) // nothing that GSM-7 has
+		name = fmt.Sprintf("Ọlá %d", k) // not in GSM-7
 	}
 	fields := map[string]string{"Name": name, "points": fmt.Sprint(k / 9)}
 	if k%9 == 8 {
@@ -29,7 +29,7 @@ const guestText = "Habari {{name|friend}}, you have {{points}} points & {{{{more
 func TestThroughEachGatewayEveryoneGetsTheirOwnText(t *testing.T) {
 	t.Parallel()
 	const n = 450
-	x := newTown(t, sandbox.Options{Texts: true}, nil)
+	x := newAllGateways(t, sandbox.Options{Texts: true}, nil)
 	x.start()
 	for i, k := range x.kinds {
 		_, err := x.client.Enqueue(t.Context(), producer.Campaign{ID: k.Name, Via: k.Name, Body: guestText},
@@ -68,12 +68,12 @@ func TestThroughEachGatewayEveryoneGetsTheirOwnText(t *testing.T) {
 	}
 }
 
-// From the file to the phone by the command, with workers that are killed while they plan
-// and send: everyone has got their own text, or is unknown.
+// A campaign from a file, sent with the tuma command, while workers are killed during planning and sending. Every
+// recipient gets the right text or is unknown.
 func TestKilledWorkersMixUpNobodysText(t *testing.T) {
 	t.Parallel()
 	const n = 6000
-	f := newFleet(t, sandbox.Options{Texts: true, Latency: 2 * time.Millisecond})
+	f := newDeployment(t, sandbox.Options{Texts: true, Latency: 2 * time.Millisecond})
 	var list strings.Builder
 	list.WriteString("Phone;First name;points\n")
 	for k := range n {

@@ -35,7 +35,7 @@ func TestServerDiesWithItsTestBinary(t *testing.T) {
 	var addr string
 	lines := bufio.NewScanner(out)
 	for pid == 0 && lines.Scan() {
-		// It fails on the lines of the test framework, which say nothing of a pid.
+		// Sscanf fails on the lines of the test framework, which contain no pid.
 		if n, err := fmt.Sscanf(lines.Text(), "pid %d at %s", &pid, &addr); n == 1 {
 			t.Fatal(err)
 		}

@@ -4,6 +4,6 @@ package redistest
 
 import "os/exec"
 
-// dieWithParent does nothing here: only Linux can tie a child to its parent, so
-// a test binary that is killed outright leaves its server behind.
+// dieWithParent does nothing. Only Linux can tie a child to its parent, so on other systems a killed
+// test binary leaves its server running.
 func dieWithParent(*exec.Cmd) {}

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// Missing begins the message of every test that was skipped because there is no
-// redis-server; `make test` counts these lines and says how many tests did not run.
+// Missing begins the message of every test that is skipped because there is no redis-server.
+// `make test` counts these messages and reports how many tests did not run.
 const Missing = "needs redis-server:"
 
 const install = `install Redis 7.0 or newer (or set REDIS_SERVER to a redis-server or valkey-server):
@@ -15,8 +15,8 @@ const install = `install Redis 7.0 or newer (or set REDIS_SERVER to a redis-serv
   macOS            brew install redis
   Alpine           apk add redis`
 
-// find says which redis-server to run: $REDIS_SERVER, else the one on PATH.
-// Without one the test ends here.
+// find returns the path of redis-server: $REDIS_SERVER, else the one on PATH. If there is none, it skips the
+// test, or fails it if TUMA_REQUIRE_REDIS is 1.
 func find(t testing.TB, getenv func(string) string) string {
 	t.Helper()
 	name := getenv("REDIS_SERVER")
@@ -30,7 +30,7 @@ func find(t testing.TB, getenv func(string) string) string {
 	if getenv("TUMA_REQUIRE_REDIS") == "1" || getenv("REDIS_SERVER") != "" {
 		t.Fatalf("%s %v\n%s", Missing, err, install)
 	}
-	// The one skip of this house: without a Redis the tests that need none can still be run.
+	// The only skip in this repository: without a redis-server, the other tests can still run.
 	t.Skipf("%s %v\n%s", Missing, err, install)
 	return ""
 }

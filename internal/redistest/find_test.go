@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// verdict records how find ended a test instead of ending ours.
+// verdict is a testing.TB that records how find ends a test.
 type verdict struct {
 	testing.TB
 	kind, message string
@@ -62,7 +62,7 @@ func TestMissingRedisSkipsOrFailsWithTheInstallLine(t *testing.T) {
 	}
 }
 
-// It changes PATH, so it cannot run beside the others.
+// This test changes PATH, so it cannot run in parallel.
 func TestNothingOnPath(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	for force, want := range map[string]string{"": "skip", "0": "skip", "1": "fatal"} {

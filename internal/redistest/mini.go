@@ -8,18 +8,17 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Mini returns a client of a fresh miniredis behind a real TCP connection. It
-// ends with the test. It is quick and always there, and it is not Redis: its
-// TTLs stand still, its Lua has no struct, bit or cmsgpack and knows no
-// "#!lua" line, it has no CONFIG and most of INFO is missing, and it keeps
-// nothing on disk. Use Start for whatever depends on those.
+// Mini returns a client of a new miniredis, over a TCP connection. Both end with the test. miniredis starts
+// fast and needs no redis-server, but it differs from Redis: keys never expire, Lua has no struct, bit or
+// cmsgpack and rejects a "#!lua" line, there is no CONFIG and little INFO, and nothing is stored on disk. Use
+// Start for tests that depend on these.
 func Mini(t testing.TB) *redis.Client {
 	t.Helper()
 	return mini(t, miniredis.RunT(t))
 }
 
-// MiniAt is Mini with a clock that stands still at now, for what must go by Redis' clock
-// and not by ours.
+// MiniAt is Mini with a clock that is stopped at now, for code that must use Redis' clock and not the
+// machine's.
 func MiniAt(t testing.TB, now time.Time) *redis.Client {
 	t.Helper()
 	server := miniredis.RunT(t)

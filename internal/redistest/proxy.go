@@ -8,10 +8,9 @@ import (
 	"testing"
 )
 
-// Proxy stands between a client and a Redis and breaks what passes: it cuts
-// connections, in the middle of an answer if asked, and holds answers back.
-// Requests always go through, so a command whose answer is lost has been run.
-// It ends with the test. Its methods are safe for concurrent use.
+// Proxy forwards connections from clients to a Redis and injects faults: it closes connections, also in the
+// middle of a reply, and delays replies. Requests are always forwarded, so Redis has run a command whose reply
+// is lost. The proxy ends with the test. Its methods are safe for concurrent use.
 type Proxy struct {
 	t        testing.TB
 	listener net.Listener
@@ -19,21 +18,21 @@ type Proxy struct {
 
 	mu     sync.Mutex
 	target string
-	change *sync.Cond // paused, gone or closed has changed
+	change *sync.Cond // signals that paused, gone or closed has changed
 	conns  map[*link]struct{}
 	paused bool
 	closed bool
-	armed  bool  // CutAfter is in force
-	budget int64 // bytes of answers still to pass before the cut
+	armed  bool  // CutAfter is set
+	budget int64 // bytes of replies to forward before the cut
 }
 
-// link is one client's connection and the one behind it.
+// link is a client's connection and the connection to Redis for it.
 type link struct {
 	client, server net.Conn
 	gone           bool
 }
 
-// NewProxy listens on a free loopback port and passes everything to target, a host:port.
+// NewProxy returns a proxy that listens on a free loopback port and forwards to target, a host:port.
 func NewProxy(t testing.TB, target string) *Proxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -44,7 +43,7 @@ func NewProxy(t testing.TB, target string) *Proxy {
 	p.change = sync.NewCond(&p.mu)
 	p.running.Go(p.accept)
 	t.Cleanup(func() {
-		// Its only error is that it is closed, and only we close it.
+		// The only error is that the listener is closed already.
 		_ = l.Close()
 		p.mu.Lock()
 		p.closed = true
@@ -55,11 +54,10 @@ func NewProxy(t testing.TB, target string) *Proxy {
 	return p
 }
 
-// Addr is the host:port that clients dial instead of the target's.
+// Addr returns the host:port that clients dial instead of the target's.
 func (p *Proxy) Addr() string { return p.listener.Addr().String() }
 
-// Cut breaks every connection there is, and with them every answer held back.
-// New ones are let through.
+// Cut closes every open connection and drops the replies that are held back. New connections are forwarded.
 func (p *Proxy) Cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -68,28 +66,27 @@ func (p *Proxy) Cut() {
 	}
 }
 
-// Retarget passes new connections to another host:port: a failover. Those there are
-// stay until they are cut.
+// Retarget forwards new connections to another host:port, as after a failover of Redis. Open connections stay
+// until Cut.
 func (p *Proxy) Retarget(target string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.target = target
 }
 
-// CutAfter lets n more bytes of answers through, counted over all connections,
-// and then, once, breaks the connection whose answer would go on. With n = 0
-// the next command is run and its whole answer is lost; a client without a
-// connection would lose the answer to its greeting instead, so have it ping first.
+// CutAfter forwards n more bytes of replies, counted over all connections, and then closes the connection whose
+// reply comes next, once. With n = 0 the next command runs and its whole reply is lost. A client that is not
+// connected yet would lose the reply to its greeting instead, so let it ping first.
 func (p *Proxy) CutAfter(n int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.armed, p.budget = true, n
 }
 
-// Pause holds all answers back until Resume: to a client the Redis hangs.
+// Pause holds back all replies until Resume, so that Redis seems to hang.
 func (p *Proxy) Pause() { p.setPaused(true) }
 
-// Resume lets go what Pause held back, except on connections cut since.
+// Resume forwards the replies that Pause has held back, except on connections that were closed since.
 func (p *Proxy) Resume() { p.setPaused(false) }
 
 func (p *Proxy) setPaused(on bool) {
@@ -110,7 +107,7 @@ func (p *Proxy) accept() {
 		p.mu.Unlock()
 		server, err := net.Dial("tcp", target)
 		if err != nil {
-			// The Redis is down: a client of it would be turned away too.
+			// Redis is down. A client without the proxy would be refused too.
 			_ = client.Close()
 			continue
 		}
@@ -126,7 +123,7 @@ func (p *Proxy) accept() {
 	}
 }
 
-// drop breaks one connection; p.mu is held.
+// drop closes one connection. The caller holds p.mu.
 func (p *Proxy) drop(l *link) {
 	if l.gone {
 		return
@@ -140,7 +137,7 @@ func (p *Proxy) drop(l *link) {
 }
 
 func (p *Proxy) requests(l *link) {
-	// However it ends, the connection is over.
+	// The connection ends here, with or without an error.
 	_, _ = io.Copy(l.server, l.client)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -166,8 +163,8 @@ func (p *Proxy) answers(l *link) {
 	}
 }
 
-// admit waits while answers are held back, and says how many of n bytes may
-// pass and whether the connection ends after them.
+// admit waits while replies are held back. It returns how many of n bytes may be forwarded, and whether the
+// connection must be closed after them.
 func (p *Proxy) admit(l *link, n int) (pass int, cut bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

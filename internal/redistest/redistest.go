@@ -1,6 +1,5 @@
-// Package redistest gives a test a Redis of its own: a real redis-server on a
-// free loopback port, which can be killed, stopped and started again; a proxy
-// that loses answers; and miniredis where a real one is not needed.
+// Package redistest starts a Redis for a test: a real redis-server on a free loopback port, which the test can
+// kill, stop and restart; a proxy that loses replies; and miniredis where a real server is not needed.
 package redistest
 
 import (
@@ -23,9 +22,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Server is one redis-server process that belongs to one test and ends with it.
-// Its methods are safe for concurrent use; what goes wrong in them fails the
-// test. On Linux the process also dies with the test binary, however that ends.
+// Server is a redis-server process that ends with its test. Its methods are safe for concurrent use, and a failure
+// in them fails the test. On Linux the process also dies if the test binary is killed.
 type Server struct {
 	t        testing.TB
 	binary   string
@@ -38,24 +36,24 @@ type Server struct {
 	run *process // nil between Kill and Restart
 }
 
-// process is one life of a server.
+// process is one run of a server, from start to exit.
 type process struct {
 	pid  int
 	kill func() error
-	done chan struct{} // closed when the process is gone and reaped
+	done chan struct{} // closed when the process has exited and was reaped
 }
 
 // An Option changes how Start runs its server.
 type Option func(*Server)
 
-// WithAOF switches the append-only file on. Fsync is Redis's appendfsync:
-// "always", "everysec" or "no". What was written then survives Kill and Restart.
+// WithAOF turns on the append-only file, so that data survives Kill and Restart. fsync is Redis' appendfsync:
+// "always", "everysec" or "no".
 func WithAOF(fsync string) Option {
 	return WithConfig("appendonly", "yes", "appendfsync", fsync)
 }
 
-// WithConfig sets directives of redis.conf, given as names and values in turn:
-// WithConfig("maxmemory", "4mb", "maxmemory-policy", "noeviction"). Later ones win.
+// WithConfig sets directives of redis.conf, as alternating names and values:
+// WithConfig("maxmemory", "4mb", "maxmemory-policy", "noeviction"). A later directive overrides an earlier one.
 func WithConfig(nameValue ...string) Option {
 	return func(s *Server) {
 		for i := 0; i+1 < len(nameValue); i += 2 {
@@ -67,22 +65,21 @@ func WithConfig(nameValue ...string) Option {
 	}
 }
 
-// WithPassword makes the server ask for a password.
+// WithPassword makes the server require a password.
 func WithPassword(password string) Option {
 	return func(s *Server) { s.password = password }
 }
 
-// A start is tried on this many ports, and each try waits at most startWithin
-// for an answer to PING. It takes some 20 ms; the bound is for a loaded machine.
+// Start tries this many ports. Each try waits at most startWithin for a reply to PING. A start usually takes about
+// 20 ms; the limit is for a loaded machine.
 const (
 	startTries  = 20
 	startWithin = 20 * time.Second
 )
 
-// Start runs a redis-server for this test, without persistence unless an option
-// asks for it, and returns when it answers. It is killed when the test ends.
-// Where there is no redis-server the test is skipped with a message that begins
-// with Missing, or fails with the line that installs one if TUMA_REQUIRE_REDIS is 1.
+// Start starts a redis-server for this test and returns when it replies to PING. It has no persistence unless an
+// option turns it on, and is killed when the test ends. If there is no redis-server, Start skips the test with a
+// message that begins with Missing, or, if TUMA_REQUIRE_REDIS is 1, fails it with the command that installs one.
 func Start(t testing.TB, opts ...Option) *Server {
 	t.Helper()
 	s := &Server{
@@ -112,10 +109,10 @@ func Start(t testing.TB, opts ...Option) *Server {
 	return s
 }
 
-// Addr is host:port; it stays the same through Kill and Restart.
+// Addr returns host:port. Kill and Restart do not change it.
 func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
 
-// URL is the server as a redis:// URL of database 0, with the password if there is one.
+// URL returns a redis:// URL of database 0, with the password if there is one.
 func (s *Server) URL() string {
 	u := url.URL{Scheme: "redis", Host: s.Addr(), Path: "/0"}
 	if s.password != "" {
@@ -124,10 +121,10 @@ func (s *Server) URL() string {
 	return u.String()
 }
 
-// Dir is where the server keeps its files, its log (redis.log) among them.
+// Dir returns the folder with the server's files, including its log redis.log.
 func (s *Server) Dir() string { return s.dir }
 
-// PID is the process id of the running server, 0 while there is none.
+// PID returns the process ID of the running server, or 0 if it is not running.
 func (s *Server) PID() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -137,21 +134,21 @@ func (s *Server) PID() int {
 	return s.run.pid
 }
 
-// Client makes a client of its own for each caller, closed when the test ends.
-// The functions given may change its options: the address to a Proxy's, say.
+// Client returns a new client, which is closed when the test ends. The functions may change its options, such as
+// the address to that of a Proxy.
 func (s *Server) Client(change ...func(*redis.Options)) *redis.Client {
 	o := &redis.Options{Addr: s.Addr(), Password: s.password}
 	for _, f := range change {
 		f(o)
 	}
 	c := redis.NewClient(o)
-	// A test may have closed it already, which is no fault.
+	// The test may have closed it already, which is not an error.
 	s.t.Cleanup(func() { _ = c.Close() })
 	return c
 }
 
-// Kill ends the server as a crash does (SIGKILL) and returns when it is gone.
-// Killing one that is dead changes nothing.
+// Kill kills the server with SIGKILL and returns when it has exited. Killing a server that is not running changes
+// nothing.
 func (s *Server) Kill() {
 	s.t.Helper()
 	s.mu.Lock()
@@ -159,9 +156,8 @@ func (s *Server) Kill() {
 	s.end()
 }
 
-// Restart starts the server again on the same port and files, killing it first
-// if it runs, and returns when it answers. What it remembers is what its
-// persistence kept: nothing by default.
+// Restart kills the server if it runs, starts it again with the same port and files, and returns when it replies to
+// PING. It has the data that its persistence kept, which is nothing by default.
 func (s *Server) Restart() {
 	s.t.Helper()
 	s.mu.Lock()
@@ -177,10 +173,10 @@ func (s *Server) Restart() {
 	}
 }
 
-// Stop freezes the server (SIGSTOP): connections stay open and nothing answers.
+// Stop freezes the server with SIGSTOP: connections stay open and get no reply.
 func (s *Server) Stop() { s.t.Helper(); s.signal("stop", freeze) }
 
-// Cont lets a stopped server go on (SIGCONT).
+// Cont continues a stopped server with SIGCONT.
 func (s *Server) Cont() { s.t.Helper(); s.signal("continue", thaw) }
 
 func (s *Server) signal(what string, send func(pid int) error) {
@@ -208,15 +204,14 @@ func (s *Server) end() {
 	s.run = nil
 }
 
-// anyPort picks below every system's range of ephemeral ports. A port from that
-// range could be taken by an outgoing connection between Kill and Restart, and a
-// client redialling it on loopback can even connect to itself.
+// anyPort returns a random port below the ephemeral range of every system. An outgoing connection could take an
+// ephemeral port between Kill and Restart, and a client that redials such a port on loopback can even connect to
+// itself.
 func anyPort() int { return 20000 + rand.IntN(12000) }
 
 var errPortTaken = errors.New("port is taken")
 
-// begin starts one process on s.port and waits until it, and not somebody
-// else's server on that port, answers.
+// begin starts a process on s.port and waits until this process, and not another server on that port, replies.
 func (s *Server) begin() error {
 	logPath := filepath.Join(s.dir, "redis.log")
 	log, err := os.Create(logPath)
@@ -258,7 +253,7 @@ func spawn(cmd *exec.Cmd) (*process, error) {
 		err := cmd.Start()
 		started <- err
 		if err == nil {
-			// It is always killed, so how it ended says nothing.
+			// The process is always killed, so its exit status has no meaning.
 			_ = cmd.Wait()
 		}
 		close(done)
@@ -269,12 +264,11 @@ func spawn(cmd *exec.Cmd) (*process, error) {
 	return &process{pid: cmd.Process.Pid, kill: cmd.Process.Kill, done: done}, nil
 }
 
-// ready waits until the process that was just started answers PING, which it
-// does not while it loads its append-only file.
+// ready waits until the started process replies to PING. It does not reply while it loads its append-only file.
 func (s *Server) ready() error {
 	ctx, cancel := context.WithTimeout(context.Background(), startWithin)
 	defer cancel()
-	// The short timeout is for a stranger on the port that accepts and says nothing.
+	// The short timeout is for another server on the port that accepts and does not reply.
 	c := redis.NewClient(&redis.Options{
 		Addr: s.Addr(), Password: s.password, MaxRetries: -1, DialerRetries: 1, ReadTimeout: 200 * time.Millisecond,
 	})
@@ -302,8 +296,8 @@ func (s *Server) ready() error {
 	}
 }
 
-// checkIdentity tells our process from another one that holds the port, and a
-// Redis that is new enough for Tuma's scripts from one that is not.
+// checkIdentity returns an error if another process holds the port, or if the Redis is too old for Tuma's
+// scripts.
 func (s *Server) checkIdentity(ctx context.Context, c *redis.Client) error {
 	info, err := c.Info(ctx, "server").Result()
 	if err != nil {

@@ -17,7 +17,7 @@ func TestServerIsEmptyAndItsOwn(t *testing.T) {
 	t.Parallel()
 	var servers [6]*redistest.Server
 	t.Run("start", func(t *testing.T) {
-		servers[0] = redistest.Start(t) // here, since only a test's own goroutine can skip it
+		servers[0] = redistest.Start(t) // in this goroutine, because only a test's own goroutine can skip it
 		var all sync.WaitGroup
 		for i := range servers[1:] {
 			i++
@@ -232,7 +232,7 @@ func BenchmarkStart(b *testing.B) {
 	}
 }
 
-// once makes a client that neither retries nor waits long, so that a test sees the first error.
+// once makes a client return the first error, without retries and long waits.
 func once(o *redis.Options) { o.MaxRetries, o.DialerRetries = -1, 1 }
 
 func through(p *redistest.Proxy) func(*redis.Options) {

@@ -13,15 +13,15 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// optingOut says of numbers when their opt-out was back, and what it said was in flight.
-type optingOut struct {
+// optOutTimes has, for each number, when the opt-out returned and how many calls it reported as in flight.
+type optOutTimes struct {
 	mu    sync.Mutex
 	since map[uint64]time.Time
 	calls map[uint64]int
 }
 
-// check compares what has begun at the gateway since with what was said to be in flight.
-func (o *optingOut) check(f *fleet) (flying int) {
+// check compares the calls that reached the gateway after each opt-out with the number reported as in flight.
+func (o *optOutTimes) check(f *deployment) (inFlight int) {
 	f.t.Helper()
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -34,21 +34,21 @@ func (o *optingOut) check(f *fleet) (flying int) {
 		}
 	}
 	for n := range o.since {
-		flying += o.calls[n]
+		inFlight += o.calls[n]
 		if late[n] > o.calls[n] {
 			f.t.Errorf("%d calls to %d came after it had opted out, which named %d in flight", late[n], n, o.calls[n])
 		}
 	}
-	return flying
+	return inFlight
 }
 
-func (o *optingOut) add(f *fleet, number string) {
+func (o *optOutTimes) add(f *deployment, number string) {
 	f.t.Helper()
 	var r producer.OptOutReceipt
 	f.eventually(30*time.Second, "an opt-out", func() (ok bool) {
 		var err error
 		r, err = f.client.OptOut(f.t.Context(), producer.OptOutNumbers("", "", number))
-		return err == nil // Redis may be on its way back
+		return err == nil // Redis may still be restarting
 	})
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -56,19 +56,19 @@ func (o *optingOut) add(f *fleet, number string) {
 	o.since[m], o.calls[m] = time.Now(), r.InFlight.Calls+r.Doubt
 }
 
-// At full speed, at a gateway with keys and at 5 recipients a call, 100 people opt out at
-// random moments; with workers and Redis dying meanwhile too.
+// 100 people opt out at random moments of a campaign at full speed, with 5 recipients a call and idempotency keys.
+// A second run also kills workers and Redis.
 func TestNoCallBeginsToWhoHasOptedOut(t *testing.T) {
 	t.Parallel()
-	for name, harm := range map[string]func(*fleet, int){
+	for name, harm := range map[string]func(*deployment, int){
 		"all is well": nil,
-		"workers are killed": func(f *fleet, i int) {
+		"workers are killed": func(f *deployment, i int) {
 			if i%25 == 10 {
 				f.kill(f.workers[len(f.workers)-1])
 				f.spawn()
 			}
 		},
-		"redis is restarted": func(f *fleet, i int) {
+		"redis is restarted": func(f *deployment, i int) {
 			if i == 50 {
 				f.redis.Kill()
 				f.redis.Restart()
@@ -77,7 +77,7 @@ func TestNoCallBeginsToWhoHasOptedOut(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFleet(t, sandbox.Options{Latency: 5 * time.Millisecond, Log: 10_000}, "max_recipients: 5", "timeout: 1s")
+			f := newDeployment(t, sandbox.Options{Latency: 5 * time.Millisecond, Log: 10_000}, "max_recipients: 5", "timeout: 1s")
 			f.start()
 			f.start()
 			const n = 20_000
@@ -88,13 +88,13 @@ func TestNoCallBeginsToWhoHasOptedOut(t *testing.T) {
 			for r := range some(1, n) {
 				numbers = append(numbers, r.Number)
 			}
-			o := &optingOut{since: map[uint64]time.Time{}, calls: map[uint64]int{}}
+			o := &optOutTimes{since: map[uint64]time.Time{}, calls: map[uint64]int{}}
 			f.eventually(30*time.Second, "calls", func() bool { return f.gateway.Stats().Calls > 10 })
 			for i := range 100 {
 				before := f.gateway.Stats().Calls
 				at := rand.IntN(n)
 				if log := f.gateway.Log(); i%4 > 0 {
-					// Most of them just behind, or in, a call that has arrived last.
+					// Most of these numbers are in the last call that arrived, or just after it.
 					near := log[len(log)-1-rand.IntN(4)].Numbers[0]
 					at = min(int(near-mustNumber(t, numbers[0][1:]))+rand.IntN(15), n-1)
 				}
@@ -108,7 +108,7 @@ func TestNoCallBeginsToWhoHasOptedOut(t *testing.T) {
 				})
 			}
 			s := f.wait("c", 2*time.Minute)
-			flying := o.check(f)
+			inFlight := o.check(f)
 			left := 0
 			for x, err := range f.client.Results(t.Context(), "c") {
 				if err != nil {
@@ -125,7 +125,7 @@ func TestNoCallBeginsToWhoHasOptedOut(t *testing.T) {
 			if s.Accepted+s.Skipped != n || s.Skipped != left || left == 0 {
 				t.Errorf("%+v; %d were left out", s, left)
 			}
-			t.Logf("%d opted out, %d of them before they were sent to; %d calls were in flight", len(o.since), left, flying)
+			t.Logf("%d opted out, %d of them before they were sent to; %d calls were in flight", len(o.since), left, inFlight)
 			if st := f.gateway.Stats(); st.Duplicates != 0 || st.Conflicts != 0 || st.Accepted != int64(n-left) {
 				t.Errorf("gateway %+v, and %d were left out of %d", st, left, n)
 			}
@@ -135,7 +135,7 @@ func TestNoCallBeginsToWhoHasOptedOut(t *testing.T) {
 
 func TestOptOutOnTheCommandLine(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t, sandbox.Options{Latency: 2 * time.Second}, "max_recipients: 2", "concurrency: 1")
+	f := newDeployment(t, sandbox.Options{Latency: 2 * time.Second}, "max_recipients: 2", "concurrency: 1")
 	f.start()
 	if out := f.must("optout", "add", "0710000001", "+254710000002", "--sender", "acme"); out != "2 numbers added to the suppression list of ACME\n" {
 		t.Error(out)
@@ -187,7 +187,7 @@ func TestOptOutOnTheCommandLine(t *testing.T) {
 			t.Errorf("%q was exported, imported, and is not exported again", line)
 		}
 	}
-	// While a call with them is at the gateway.
+	// The opt-out comes while a call with these numbers is at the gateway.
 	if _, err := f.client.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: text}, some(9, 6)); err != nil {
 		t.Fatal(err)
 	}

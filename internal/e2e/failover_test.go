@@ -11,11 +11,10 @@ import (
 	"github.com/tuma-sms/tuma/providers/catalog"
 )
 
-// pair is a fleet with two accounts at two gateways, each behind a server of its own; all
-// Kenyan numbers go through the first, and when that is held for two seconds through the
-// second.
+// pair is a deployment with two accounts at two gateways, each with a separate server. Kenyan numbers go through the
+// first account and, once it has been held for two seconds, through the second.
 type pair struct {
-	*fleet
+	*deployment
 	names [2]string
 	webs  [2]*httptest.Server
 }
@@ -54,7 +53,7 @@ func newPair(t *testing.T, first, second string, extra string) *pair {
 		}
 	})
 	accounts += fmt.Sprintf("routes:\n  - {match: \"254\", via: [%s, %s]}\nfailover_after: 2s\n", first, second)
-	x.fleet = fleetWith(t, gateway, accounts)
+	x.deployment = deploymentWith(t, gateway, accounts)
 	return x
 }
 
@@ -65,7 +64,7 @@ func (x *pair) enqueue(id string, n int) {
 	}
 }
 
-// audit counts the rows by account and status, and holds each against both gateways' books.
+// audit counts the results by account and status, and compares each with both gateways' own counts.
 func (x *pair) audit(id string, n int) map[string]int {
 	x.t.Helper()
 	out := map[string]int{}
@@ -155,7 +154,7 @@ func TestWhatIsInDoubtAtAGatewayThatFailsNeverMoves(t *testing.T) {
 	}
 }
 
-// doubtful is how many are pending or unknown at an account.
+// doubtful returns how many recipients are pending or unknown at an account.
 func doubtful(s producer.Status, account string) int {
 	for _, c := range s.ByAccount {
 		if c.Account == account {

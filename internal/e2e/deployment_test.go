@@ -25,7 +25,7 @@ import (
 	"github.com/tuma-sms/tuma/providers/providertest"
 )
 
-// binary is the tuma that TestMain has built.
+// binary is the path of the tuma command that TestMain builds.
 var binary string
 
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
@@ -46,8 +46,8 @@ func testMain(m *testing.M) int {
 	return providertest.Guarded(m).Run()
 }
 
-// fleet is Tuma as a platform team runs it: worker processes on one Redis.
-type fleet struct {
+// deployment is Tuma as a platform team runs it: worker processes on one Redis.
+type deployment struct {
 	t       *testing.T
 	dir     string
 	redis   *redistest.Server
@@ -58,9 +58,9 @@ type fleet struct {
 	workers []*exec.Cmd
 }
 
-// newFleet starts a Redis and a sandbox, and writes a tuma.yaml with one Kobo
-// account, to which extra lines are added.
-func newFleet(t *testing.T, o sandbox.Options, extra ...string) *fleet {
+// newDeployment starts a Redis and a sandbox, and writes a tuma.yaml with one account at KoboMobile. extra are
+// further lines of the account.
+func newDeployment(t *testing.T, o sandbox.Options, extra ...string) *deployment {
 	t.Helper()
 	gateway := sandbox.New(o)
 	srv := httptest.NewServer(gateway)
@@ -72,13 +72,13 @@ func newFleet(t *testing.T, o sandbox.Options, extra ...string) *fleet {
 	for _, line := range extra {
 		account += "    " + line + "\n"
 	}
-	return fleetWith(t, gateway, account)
+	return deploymentWith(t, gateway, account)
 }
 
-// fleetWith starts a Redis, and writes a tuma.yaml with these accounts at a sandbox.
-func fleetWith(t *testing.T, gateway *sandbox.Server, accounts string) *fleet {
+// deploymentWith starts a Redis and writes a tuma.yaml with these accounts.
+func deploymentWith(t *testing.T, gateway *sandbox.Server, accounts string) *deployment {
 	t.Helper()
-	f := &fleet{t: t, dir: t.TempDir(), redis: redistest.Start(t, redistest.WithAOF("everysec")), gateway: gateway}
+	f := &deployment{t: t, dir: t.TempDir(), redis: redistest.Start(t, redistest.WithAOF("everysec")), gateway: gateway}
 	f.rdb = f.redis.Client()
 	f.write("tuma.yaml", "redis: {url: '"+f.redis.URL()+"'}\ndefault_country: KE\nwindows: off\naccounts:\n"+accounts)
 	var err error
@@ -89,7 +89,7 @@ func fleetWith(t *testing.T, gateway *sandbox.Server, accounts string) *fleet {
 	return f
 }
 
-func (f *fleet) write(name, text string) string {
+func (f *deployment) write(name, text string) string {
 	f.t.Helper()
 	path := filepath.Join(f.dir, name)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -98,8 +98,8 @@ func (f *fleet) write(name, text string) string {
 	return path
 }
 
-// start runs one more worker process and returns once it serves.
-func (f *fleet) start() *exec.Cmd {
+// start starts another worker process and returns when it is ready.
+func (f *deployment) start() *exec.Cmd {
 	f.t.Helper()
 	before := f.serving()
 	cmd := f.spawn()
@@ -107,7 +107,7 @@ func (f *fleet) start() *exec.Cmd {
 	return cmd
 }
 
-func (f *fleet) serving() int {
+func (f *deployment) serving() int {
 	accounts, err := f.client.Accounts(context.Background())
 	if err != nil || len(accounts) == 0 {
 		return 0
@@ -115,14 +115,14 @@ func (f *fleet) serving() int {
 	return accounts[0].Workers
 }
 
-func (f *fleet) spawn() *exec.Cmd {
+func (f *deployment) spawn() *exec.Cmd {
 	f.t.Helper()
 	log, err := os.OpenFile(filepath.Join(f.dir, "worker.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		f.t.Fatal(err)
 	}
 	cmd := exec.Command(binary, "worker", "--config", filepath.Join(f.dir, "tuma.yaml"), "--log-level", "info", "--log-format", "json")
-	// A worker that wanted to talk to the world would find a proxy that is dead.
+	// The proxy does not exist, so a worker cannot connect to other machines.
 	cmd.Env = append(os.Environ(), "HTTP_PROXY=http://127.0.0.1:1", "HTTPS_PROXY=http://127.0.0.1:1", "NO_PROXY=")
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
@@ -137,14 +137,14 @@ func (f *fleet) spawn() *exec.Cmd {
 	return cmd
 }
 
-// kill ends a worker the hard way.
-func (f *fleet) kill(cmd *exec.Cmd) {
-	_ = cmd.Process.Kill() // it may have ended by itself
-	_ = cmd.Wait()         // "signal: killed" is what is wanted
+// kill kills a worker with SIGKILL.
+func (f *deployment) kill(cmd *exec.Cmd) {
+	_ = cmd.Process.Kill() // it may have exited already
+	_ = cmd.Wait()         // returns "signal: killed"
 }
 
-// drain ends a worker with SIGTERM and waits until it has drained.
-func (f *fleet) drain(cmd *exec.Cmd) {
+// drain stops a worker with SIGTERM and waits until it has drained and exited.
+func (f *deployment) drain(cmd *exec.Cmd) {
 	f.t.Helper()
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		f.t.Fatal(err)
@@ -161,7 +161,7 @@ func (f *fleet) drain(cmd *exec.Cmd) {
 	}
 }
 
-func (f *fleet) end() {
+func (f *deployment) end() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, w := range f.workers {
@@ -176,8 +176,8 @@ func (f *fleet) end() {
 	}
 }
 
-// tuma runs a command to its end.
-func (f *fleet) tuma(args ...string) (stdout, stderr string, exit int) {
+// tuma runs a tuma command and returns its output and exit status.
+func (f *deployment) tuma(args ...string) (stdout, stderr string, exit int) {
 	f.t.Helper()
 	ctx, cancel := context.WithTimeout(f.t.Context(), 3*time.Minute)
 	defer cancel()
@@ -192,8 +192,8 @@ func (f *fleet) tuma(args ...string) (stdout, stderr string, exit int) {
 	return out.String(), errOut.String(), cmd.ProcessState.ExitCode()
 }
 
-// must runs a command that has to succeed.
-func (f *fleet) must(args ...string) string {
+// must runs a tuma command that must succeed, and returns its standard output.
+func (f *deployment) must(args ...string) string {
 	f.t.Helper()
 	out, errOut, exit := f.tuma(args...)
 	if exit != 0 {
@@ -202,8 +202,8 @@ func (f *fleet) must(args ...string) string {
 	return out
 }
 
-// status asks the binary, and checks I1.
-func (f *fleet) status(id string) producer.Status {
+// status reads a campaign's status with the tuma command and checks that its counts add up.
+func (f *deployment) status(id string) producer.Status {
 	f.t.Helper()
 	var s producer.Status
 	if err := json.Unmarshal([]byte(f.must("status", id, "--json")), &s); err != nil {
@@ -213,7 +213,7 @@ func (f *fleet) status(id string) producer.Status {
 	return s
 }
 
-func (f *fleet) checkI1(s producer.Status) {
+func (f *deployment) checkI1(s producer.Status) {
 	f.t.Helper()
 	sum := s.Pending + s.Accepted + s.Delivered + s.Undelivered + s.Rejected + s.Unknown + s.Skipped
 	if s.State != producer.Uploading && sum != s.Total {
@@ -221,8 +221,8 @@ func (f *fleet) checkI1(s producer.Status) {
 	}
 }
 
-// wait follows a campaign to its end, checking I1 at every look.
-func (f *fleet) wait(id string, limit time.Duration) producer.Status {
+// wait waits for the end of a campaign. It checks at every status that the counts add up.
+func (f *deployment) wait(id string, limit time.Duration) producer.Status {
 	f.t.Helper()
 	ctx, cancel := context.WithTimeout(f.t.Context(), limit)
 	defer cancel()
@@ -243,8 +243,8 @@ func (f *fleet) wait(id string, limit time.Duration) producer.Status {
 	return last
 }
 
-// compare holds every result against the gateway's own count, recipient by recipient.
-func (f *fleet) compare(id string, want int) {
+// compare compares the result of every recipient with the gateway's own count.
+func (f *deployment) compare(id string, want int) {
 	f.t.Helper()
 	rows := 0
 	for r, err := range f.client.Results(f.t.Context(), id) {
@@ -265,7 +265,7 @@ func (f *fleet) compare(id string, want int) {
 	}
 }
 
-func (f *fleet) eventually(limit time.Duration, what string, is func() bool) {
+func (f *deployment) eventually(limit time.Duration, what string, is func() bool) {
 	f.t.Helper()
 	deadline := time.After(limit)
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -279,8 +279,8 @@ func (f *fleet) eventually(limit time.Duration, what string, is func() bool) {
 	}
 }
 
-// recipients writes a CSV of n distinct Kenyan numbers.
-func (f *fleet) recipients(name string, n int) string {
+// recipients writes a CSV file of n distinct Kenyan numbers and returns its path.
+func (f *deployment) recipients(name string, n int) string {
 	var b strings.Builder
 	b.WriteString("name,phone\n")
 	for i := range n {
@@ -289,7 +289,7 @@ func (f *fleet) recipients(name string, n int) string {
 	return f.write(name, b.String())
 }
 
-func (f *fleet) read(name string) string {
+func (f *deployment) read(name string) string {
 	f.t.Helper()
 	text, err := os.ReadFile(filepath.Join(f.dir, name))
 	if err != nil {
