@@ -1,5 +1,5 @@
-// Package dirty makes lists of recipients as dirty as those that people have, and
-// knows of every row what is to become of it. It is for tests and for measuring.
+// Package dirty writes recipient lists with the mistakes of real lists, and gives the expected result of every
+// row. It is for tests and benchmarks.
 package dirty
 
 import (
@@ -10,30 +10,30 @@ import (
 
 // Row is one recipient of a list.
 type Row struct {
-	// Text is how it stands in a CSV, with the end of its line.
+	// Text is the row as CSV, with its line end.
 	Text string
-	// Number is the number as a reader of CSV gives it.
+	// Number is the number field as a CSV reader returns it.
 	Number string
-	// MSISDN is what the number is; 0 if it is none.
+	// MSISDN is the parsed number; 0 if it is not valid.
 	MSISDN uint64
-	// Reason is why it is left out; empty if it is not. Code is why its number is invalid.
+	// Reason is why the row is skipped; empty if it is not skipped. Code is why its number is invalid.
 	Reason, Code string
 }
 
 // Header is the first line of a list.
 const Header = "\xef\xbb\xbfName;Phone;Town\r\n"
 
-// Country is the one whose numbers may stand in national form.
+// Country is the country of the numbers in national format.
 const Country = "KE"
 
-// The reasons as results have them.
+// The reasons, as in results.
 const (
 	invalid   = "invalid_number"
 	duplicate = "duplicate"
 )
 
-// Write writes a list of n recipients; nine of ten are clean, the others are dirty in
-// each of the ways in turn.
+// Write writes a list of n recipients. Nine of ten rows are clean. The others have the mistakes of the table
+// ways, in turn.
 func Write(to io.Writer, n int) error {
 	w := bufio.NewWriter(to)
 	if _, err := w.WriteString(Header); err != nil {
@@ -47,8 +47,8 @@ func Write(to io.Writer, n int) error {
 	return w.Flush()
 }
 
-// At is the row of that number, from 0. The rows of a list of up to 30 million have
-// different numbers, but for those that are there to repeat another.
+// At returns row i, counted from 0. In a list of up to 30 million rows, no number appears twice except in the rows
+// that repeat a number on purpose.
 func At(i int) Row {
 	if i%10 != 9 {
 		n := subscriber(i)
@@ -62,14 +62,13 @@ const (
 	nigeria = 2_340_000_000_000
 )
 
-// subscriber is a Kenyan mobile number without its calling code.
+// subscriber returns a Kenyan mobile number without the calling code.
 func subscriber(i int) uint64 {
-	// A step coprime to the range spreads the numbers without a repetition.
+	// The step is coprime to the range, so no number repeats.
 	return 710_000_000 + uint64(i)*7919%30_000_000
 }
 
-// as is a row whose number is good, written in that way: of %[1]d to %[3]d, its three,
-// three and three digits.
+// as returns rows with a valid Kenyan number. format gets its first, second and third three digits as %[1]d to %[3]d.
 func as(format string) func(int) Row {
 	return func(i int) Row {
 		n := subscriber(i)
@@ -78,7 +77,7 @@ func as(format string) func(int) Row {
 	}
 }
 
-// nigerian is the same of a Nigerian number: three, three and four digits.
+// nigerian is as for a Nigerian number. format gets three, three and four digits.
 func nigerian(format string) func(int) Row {
 	return func(i int) Row {
 		n := uint64(i) * 7919 % 10_000_000
@@ -87,14 +86,14 @@ func nigerian(format string) func(int) Row {
 	}
 }
 
-// none is a row whose number is none, and why.
+// none returns rows with an invalid number. code is the reason.
 func none(number, code string) func(int) Row {
 	return func(i int) Row {
-		return Row{Text: fmt.Sprintf("Nobody %d;%s;\n", i, number), Number: number, Reason: invalid, Code: code}
+		return Row{Text: fmt.Sprintf("Unknown %d;%s;\n", i, number), Number: number, Reason: invalid, Code: code}
 	}
 }
 
-// again is a row that repeats a clean one before it, written in another way.
+// again returns rows that repeat an earlier number in another format.
 func again(format string) func(int) Row {
 	return func(i int) Row {
 		r := as(format)(i - 5)
@@ -103,8 +102,8 @@ func again(format string) func(int) Row {
 	}
 }
 
-// framed puts a good number into a row that is written in an odd way: of %[1]d, the
-// row, and %[2]s, the number.
+// framed returns rows with a valid number and unusual CSV around it. format gets the row's index as %[1]d and the
+// number as %[2]s.
 func framed(format string) func(int) Row {
 	return func(i int) Row {
 		r := as("0%[1]d%03[2]d%03[3]d")(i)
@@ -113,7 +112,7 @@ func framed(format string) func(int) Row {
 	}
 }
 
-// ways are those in which a row is dirty.
+// ways are the kinds of dirty rows.
 var ways = []func(int) Row{
 	as(" 0%d %03d %03d "), as("+254%d%03d%03d"), as("+254 %d-%03d-%03d"), as("00254%d%03d%03d"), as("(+254) %d%03d%03d"),
 	as("+254 (0)%d %03d %03d"), as("0%d\u00a0%03d\u00a0%03d"), as("%d%03d%03d"), as("\u202a+254%d%03d%03d\u202c"),

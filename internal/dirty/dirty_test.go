@@ -11,8 +11,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// What the list says of itself is so: every row is read, and its number is what it is
-// said to be.
+// Reading the list gives exactly the rows, numbers and reasons that the package states.
 func TestADirtyListIsReadAsItWasMeant(t *testing.T) {
 	t.Parallel()
 	const n = 20_000

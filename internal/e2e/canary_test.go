@@ -104,7 +104,7 @@ func TestAKilledWorkerSendsNothingBeyondTheCanary(t *testing.T) {
 	}
 	s := f.status("sale")
 	if s.State != producer.Paused || s.Rejected+s.Unknown != 50 || s.Unknown == 0 || s.Unknown > 10 || s.Pending != 4950 {
-		t.Errorf("it came to %+v", s)
+		t.Errorf("got %+v", s)
 	}
 	if n, most := door.counts(); n != 50 || most != 1 {
 		t.Errorf("%d numbers arrived, one of them %d times; want 50, once", n, most)

@@ -17,8 +17,8 @@ import (
 const perCampaign = 100_000
 
 var (
-	chaosFor  = flag.Duration("chaos.for", 20*time.Second, "how long to go on starting campaigns under faults")
-	chaosSeed = flag.Uint64("chaos.seed", 1, "seed of the gateway's faults and of who is killed")
+	chaosFor  = flag.Duration("chaos.for", 20*time.Second, "how long to start campaigns while faults are injected")
+	chaosSeed = flag.Uint64("chaos.seed", 1, "seed of the gateway's faults and of the choice of workers to kill")
 )
 
 // TestNothingIsLostOrSentTwiceWhileWorkersAreKilled kills a random worker every
@@ -71,7 +71,7 @@ func TestNothingIsLostOrSentTwiceWhileWorkersAreKilled(t *testing.T) {
 		}
 	}
 	stats := f.gateway.Stats()
-	t.Logf("seed %d: %d campaigns, %d recipients, %d kills, %d faults, %d calls of which %d replays; duplicates %d, conflicts %d",
+	t.Logf("seed %d: %d campaigns, %d recipients, %d kills, %d faults, %d calls, %d of them replays; duplicates %d, conflicts %d",
 		*chaosSeed, campaigns, recipients, kills, stats.Faults, stats.Calls, stats.Replays, stats.Duplicates, stats.Conflicts)
 	if stats.Accepted != int64(recipients) || stats.Numbers != int64(recipients) || stats.Duplicates != 0 || stats.Conflicts != 0 {
 		t.Errorf("gateway %+v", stats)

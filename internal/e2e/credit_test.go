@@ -79,7 +79,7 @@ func (x *allGateways) runOut(i, n, credit int) {
 	}
 	desk.SetCredit(float64(n))
 	topUp := time.Now()
-	x.eventually(time.Minute, k.Name+" to go on", func() bool { return desk.Stats().Accepted > int64(credit) })
+	x.eventually(time.Minute, k.Name+" to continue", func() bool { return desk.Stats().Accepted > int64(credit) })
 	resumed := time.Since(topUp)
 	done := x.wait(k.Name, 3*time.Minute)
 	a := x.audit(i, n)
@@ -91,7 +91,7 @@ func (x *allGateways) runOut(i, n, credit int) {
 	if spare := st.Calls - int64((credit+size-1)/size); spare > 60 {
 		t.Errorf("%s: %d calls more than needed until its credit was used up", k.Name, spare)
 	}
-	t.Logf("%s, %d a call: %d of %d with credit for %d in %d calls (%d refused) after %s; went on %s after the top-up, %d accepted, %d calls in all, %d twice",
+	t.Logf("%s, %d a call: %d of %d with credit for %d in %d calls (%d refused) after %s; continued %s after the top-up, %d accepted, %d calls in all, %d twice",
 		k.Name, size, st.Accepted, n, credit, st.Calls, st.Rejected, usedUp.Round(100*time.Millisecond), resumed.Round(100*time.Millisecond),
 		end.Accepted, end.Calls, end.Duplicates)
 }

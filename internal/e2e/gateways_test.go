@@ -261,7 +261,7 @@ func TestARedirectAfterAcceptingSendsNothingAgain(t *testing.T) {
 	x.start()
 	x.enqueueAll(20)
 	for i, k := range x.kinds {
-		x.eventually(time.Minute, k.Name+" to go on", func() bool {
+		x.eventually(time.Minute, k.Name+" to continue", func() bool {
 			x.must("release", k.Name)
 			return x.status(k.Name).State == producer.Done
 		})
@@ -324,7 +324,7 @@ func TestAStoppedGatewayFailsNothing(t *testing.T) {
 		case <-tick.C:
 			for _, k := range x.kinds {
 				if s := x.status(k.Name); s.Pending != 50 {
-					t.Fatalf("%s: somebody was used up: %+v", k.Name, s)
+					t.Fatalf("%s: a message used up a try: %+v", k.Name, s)
 				}
 			}
 		}
@@ -352,7 +352,7 @@ func TestWhatAGatewaySaysOfTheAccountOrTheSenderUsesNobodyUp(t *testing.T) {
 		})
 		x.eventually(30*time.Second, "the calls in flight", func() bool { return x.status(id).InFlight.Calls == 0 })
 		if s := x.status(id); s.Pending != s.Total {
-			t.Errorf("%s: somebody was used up: %+v", id, s)
+			t.Errorf("%s: a message used up a try: %+v", id, s)
 		}
 	}
 	through := func(id, name string, n int) {

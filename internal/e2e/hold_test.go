@@ -41,7 +41,7 @@ func TestAWrongConfigurationHoldsAndIsRepaired(t *testing.T) {
 				t.Errorf("blocked by %+v", b)
 			}
 			if s.Pending != 5000 {
-				t.Errorf("somebody was used up: %+v", s)
+				t.Errorf("a message used up a try: %+v", s)
 			}
 			if n := f.gateway.Stats().Calls; n > 8+3 {
 				t.Errorf("%d calls before the hold", n)

@@ -143,7 +143,7 @@ func TestOptOutOnTheCommandLine(t *testing.T) {
 	if out := f.must("optout", "add", "0710000001", "--sender", "ACME"); !strings.HasPrefix(out, "0 numbers added") || !strings.Contains(out, "1 already on it") {
 		t.Error(out)
 	}
-	list := f.write("list.txt", "0710000003\n0710000004\nnobody\n254710000001\n")
+	list := f.write("list.txt", "0710000003\n0710000004\nno-number\n254710000001\n")
 	if _, errOut, exit := f.tuma("optout", "import", list); exit != 1 || !strings.Contains(errOut, "list.txt:3: ") || !strings.Contains(errOut, "1 invalid row not imported") {
 		t.Errorf("exit %d: %s", exit, errOut)
 	}

@@ -303,7 +303,7 @@ func (r *schemaRig) twice() {
 	to, err := sms.ParseMSISDN(numbers[0], "")
 	r.ok(err)
 	if told, err := r.worker.Reconcile(r.t.Context(), "plain", providers.DLR{MessageID: "first", To: to}); err != nil || !told {
-		r.t.Fatalf("the report told of a message: %t, %v", told, err)
+		r.t.Fatalf("Reconcile of the report: %t, %v", told, err)
 	}
 	r.plain.answers(nil)
 }

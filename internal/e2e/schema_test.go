@@ -36,7 +36,7 @@ var neverWritten = map[string]string{
 	"tuma:payloads +":                          "only when 100 other payloads are there",
 }
 
-// TestSchemaPageNamesWhatIsWritten runs campaigns of every kind, reads what Redis was told to write from its append-only
+// TestSchemaPageNamesWhatIsWritten runs campaigns of every kind, reads the writes from its append-only
 // file, and compares keys, types, expiry, hash fields, JSON names and queues with the tables of the page.
 func TestSchemaPageNamesWhatIsWritten(t *testing.T) {
 	t.Parallel()

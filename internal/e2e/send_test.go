@@ -29,7 +29,7 @@ func TestAHundredThousandNumbersGoOutOnceInExactlyTwoHundredCalls(t *testing.T) 
 		t.Errorf("%d calls", n)
 	}
 
-	t.Run("the same again changes nothing and says so", func(t *testing.T) {
+	t.Run("sending the same again changes nothing and reports it", func(t *testing.T) {
 		out, errOut, exit := f.tuma(args...)
 		if exit != 0 || !strings.Contains(out+errOut, "already") {
 			t.Errorf("exit %d, %s%s", exit, out, errOut)

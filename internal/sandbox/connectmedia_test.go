@@ -166,7 +166,7 @@ func TestConnectMediaLists(t *testing.T) {
 		return reply
 	}
 	if reply := ask("api", "history"); len(reply) != 0 {
-		t.Errorf("a history of nothing: %v", reply)
+		t.Errorf("empty history: got %v", reply)
 	}
 	for i := range 210 {
 		connectMediaPost(t, address+"/user-board/?api", with(connectMediaSend(), "message", fmt.Sprint("message ", i)))

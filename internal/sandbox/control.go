@@ -32,7 +32,7 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) bool {
 	gateway := r.FormValue("gateway")
 	d := s.desks[gateway]
 	if d == nil && gateway != "" {
-		http.Error(w, fmt.Sprintf("no gateway %q; there is %q", gateway, Names()), http.StatusBadRequest)
+		http.Error(w, fmt.Sprintf("unknown gateway %q; the gateways are %q", gateway, Names()), http.StatusBadRequest)
 		return true
 	}
 	switch r.Method + " " + name {

@@ -38,7 +38,7 @@ func TestADeskHasBooksOfItsOwn(t *testing.T) {
 	if err := json.Unmarshal([]byte(get(t, address+"/_sandbox/stats?gateway=kobo")), &st); err != nil || st != d.Stats() {
 		t.Errorf("%+v, %v", st, err)
 	}
-	if status, body := post(t, address+"/_sandbox/credit", url.Values{"gateway": {"nobody"}, "credit": {"1"}}); status != 400 || !strings.Contains(body, `no gateway "nobody"`) {
+	if status, body := post(t, address+"/_sandbox/credit", url.Values{"gateway": {"unknown"}, "credit": {"1"}}); status != 400 || !strings.Contains(body, `unknown gateway "unknown"`) {
 		t.Errorf("%d %q", status, body)
 	}
 }
@@ -59,7 +59,7 @@ func TestWordsOfNumbers(t *testing.T) {
 		t.Error("254sms has words that it has not published")
 	}
 	if err := d.Say(Later, 2348030000000); err == nil {
-		t.Error("it says what it has no answer for")
+		t.Error("Say accepted a word without a reply")
 	}
 	if status, body := post(t, address+"/_sandbox/say", url.Values{"gateway": {"kobo"}, "word": {"reject"}, "numbers": {obi}}); status != 204 {
 		t.Fatalf("%d %s", status, body)
@@ -108,7 +108,7 @@ func TestAnswersThatNameOtherNumbers(t *testing.T) {
 		}
 		s.FailNext(1, fault)
 		if _, body := post(t, address+"/api/send/", with(call(2, ada), "enable_msg_id", "0")); body != "sent" {
-			t.Errorf("%s of an answer that names nobody: %q", fault, body)
+			t.Errorf("%s of a reply without numbers: got %q", fault, body)
 		}
 	}
 }
@@ -121,8 +121,8 @@ func TestFaultsOfOneGateway(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := s.Fail(Fault{Name: "404", N: 1, Gateway: "nobody"}); err == nil {
-		t.Error("a fault of nobody")
+	if err := s.Fail(Fault{Name: "404", N: 1, Gateway: "unknown"}); err == nil {
+		t.Error("Fail accepted an unknown gateway")
 	}
 	for i, want := range []string{"Not Found\n", "error_gw", "error_billing"} {
 		if _, body := post(t, address+"/api/send/", call(i, ada)); body != want {

@@ -163,7 +163,7 @@ func (s *Server) Fail(in Fault) error {
 		return err
 	}
 	if s.desks[in.Gateway] == nil && in.Gateway != "" {
-		return fmt.Errorf("fault %q: no gateway %q; there is %q", in.Name, in.Gateway, Names())
+		return fmt.Errorf("fault %q: unknown gateway %q; the gateways are %q", in.Name, in.Gateway, Names())
 	}
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()

@@ -7,7 +7,7 @@ func TestLogHasTheFirstAcceptedCalls(t *testing.T) {
 	s, address := server(t, Options{Log: 2})
 	for i := range 3 {
 		post(t, address+"/kobo/api/send/", call(i+1, ada, obi))
-		post(t, address+"/kobo/api/send/", call(i+1, ada, obi)) // a repeat is no other call
+		post(t, address+"/kobo/api/send/", call(i+1, ada, obi)) // a repeat is not logged again
 	}
 	log := s.Log()
 	if len(log) != 2 || log[0].Gateway != "kobo" || log[0].From != "Testing" || log[0].Messages != 2 || log[1].At.Before(log[0].At) {

@@ -153,9 +153,9 @@ func (g *textConnect) createUser(form url.Values) answer {
 	case exists:
 		return word("-508\nThe username is taken")
 	case err != nil || credits < 0:
-		return word("-702\nThe credits are no number")
+		return word("-702\nThe credits are not a number")
 	case credits > g.credit:
-		return word("-100\nThere are not so many credits")
+		return word("-100\nThere are not enough credits")
 	}
 	g.users[user] = credits
 	g.credit -= credits
