@@ -31,10 +31,10 @@ type fileOptions struct {
 
 // mostOfFile is how many times as long as reading and copying its file a list may take
 // until it is planned.
-const mostOfFile = 3
+const maxFileRatio = 3
 
 // boundFrom is from how many rows on that counts.
-const boundFrom = 1_000_000
+const minBoundRows = 1_000_000
 
 // fileRole measures how long a dirty list takes from its file until it is planned, by
 // tuma send and a worker, beside reading the file with encoding/csv and copying it;
@@ -66,7 +66,7 @@ func fileRole(ctx context.Context, args []string) error {
 			return err
 		}
 		// Of fewer, starting two processes and waking a worker is most of the time.
-		b.hold(n < boundFrom || ratio <= mostOfFile, "%d rows took %.2f times as long as reading and copying them, at most %d are wanted", n, ratio, mostOfFile)
+		b.check(n < minBoundRows || ratio <= maxFileRatio, "%d rows took %.2f times as long as reading and copying them, at most %d are wanted", n, ratio, maxFileRatio)
 	}
 	if len(b.broken) > 0 {
 		return errors.New(b.broken[0])
@@ -119,7 +119,7 @@ func measureFile(ctx context.Context, o fileOptions, n int) (float64, error) {
 	fmt.Printf("  encoding/csv, read and copied   %6.2f s   peak %3d MB\n", seconds(func(f fileFigures) time.Duration { return f.copied }), bare>>20)
 	fmt.Printf("  tuma send, until enqueued       %6.2f s   peak %3d MB\n", seconds(func(f fileFigures) time.Duration { return f.enqueued }), send>>20)
 	fmt.Printf("  tuma worker, until planned      %6.2f s   peak %3d MB\n", seconds(func(f fileFigures) time.Duration { return f.planned }), work>>20)
-	fmt.Printf("  ratio                           %6.2f     (target: at most %d)\n\n", ratio, mostOfFile)
+	fmt.Printf("  ratio                           %6.2f     (target: at most %d)\n\n", ratio, maxFileRatio)
 	return ratio, nil
 }
 
@@ -149,8 +149,8 @@ func fileRound(ctx context.Context, o fileOptions, file string, n int, look bool
 		return f, err
 	}
 	defer r.end()
-	if said, err := r.command("hold", "kobo").CombinedOutput(); err != nil {
-		return f, fmt.Errorf("hold: %w: %s", err, said)
+	if output, err := r.command("hold", "kobo").CombinedOutput(); err != nil {
+		return f, fmt.Errorf("hold: %w: %s", err, output)
 	}
 	redisBefore, err := r.redis.cpu(ctx)
 	if err != nil {
@@ -181,14 +181,14 @@ func fileRound(ctx context.Context, o fileOptions, file string, n int, look bool
 	}
 	f.workerCPU, f.workerPeak = w.usage()
 	if look {
-		err = asMeant(r, n)
+		err = checkResults(r, n)
 	}
 	return f, err
 }
 
 // planned waits until the campaign is planned.
 func planned(ctx context.Context, r *flowRig) error {
-	return until(ctx, 5*time.Minute, "the plan", func() (bool, error) {
+	return poll(ctx, 5*time.Minute, "the plan", func() (bool, error) {
 		st, err := r.client.Status(ctx, "file")
 		return err == nil && st.State != producer.Planning, err
 	})
@@ -196,7 +196,7 @@ func planned(ctx context.Context, r *flowRig) error {
 
 // asMeant reads the results as a user would, and compares every row with what the list
 // was made for.
-func asMeant(r *flowRig, n int) error {
+func checkResults(r *flowRig, n int) error {
 	cmd := r.command("results", "file")
 	out, err := cmd.StdoutPipe()
 	if err != nil {

@@ -112,8 +112,8 @@ func buildBoth(ctx context.Context, o flowOptions) error {
 	}
 	for _, args := range [][]string{{"-o", o.binary}, {"-o", o.traced, "-overlay", overlay}} {
 		args = append(append([]string{"build"}, args...), module+"/cmd/tuma")
-		if said, err := exec.CommandContext(ctx, "go", args...).CombinedOutput(); err != nil {
-			return fmt.Errorf("build tuma: %w\n%s", err, said)
+		if output, err := exec.CommandContext(ctx, "go", args...).CombinedOutput(); err != nil {
+			return fmt.Errorf("build tuma: %w\n%s", err, output)
 		}
 	}
 	return nil
@@ -125,7 +125,7 @@ const module = "github.com/tuma-sms/tuma"
 type bounds struct{ broken []string }
 
 // hold notes a bound that is not kept.
-func (b *bounds) hold(ok bool, format string, args ...any) {
+func (b *bounds) check(ok bool, format string, args ...any) {
 	if !ok {
 		b.broken = append(b.broken, fmt.Sprintf(format, args...))
 	}

@@ -37,8 +37,8 @@ func measureChange(ctx context.Context, o flowOptions) ([]string, error) {
 	}
 	fmt.Printf("\ntwo workers, configured %d/s, and from a second after tuma rate on:", configured)
 	for _, c := range changes {
-		if said, err := r.command("rate", "kobo", c.order).CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("tuma rate: %w: %s", err, said)
+		if output, err := r.command("rate", "kobo", c.order).CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("tuma rate: %w: %s", err, output)
 		}
 		from := time.Now().Add(follows)
 		to := from.Add(each)
@@ -50,9 +50,9 @@ func measureChange(ctx context.Context, o flowOptions) ([]string, error) {
 		fmt.Printf("  %s: %.1f/s", c.order, got)
 		switch {
 		case c.rate == 0:
-			b.hold(got > 2*300, "%.1f/s without a limit", got)
+			b.check(got > 2*300, "%.1f/s without a limit", got)
 		default:
-			b.hold(math.Abs(got-c.rate) <= 0.05*c.rate, "%.1f/s after tuma rate %s", got, c.order)
+			b.check(math.Abs(got-c.rate) <= 0.05*c.rate, "%.1f/s after tuma rate %s", got, c.order)
 		}
 	}
 	fmt.Println()

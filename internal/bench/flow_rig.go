@@ -55,7 +55,7 @@ type flowRig struct {
 }
 
 // mostLogged bounds the gateway's memory: three minutes of the fastest case.
-const mostLogged = 500_000
+const maxLogged = 500_000
 
 // newFlowRig returns when every worker serves every account.
 func newFlowRig(ctx context.Context, o flowOptions, s flowSetup) (r *flowRig, err error) {
@@ -74,7 +74,7 @@ func newFlowRig(ctx context.Context, o flowOptions, s flowSetup) (r *flowRig, er
 	if r.redis, err = startRedis(ctx, options{aof: true, dir: r.dir}); err != nil {
 		return r, err
 	}
-	r.gateway = sandbox.New(sandbox.Options{Latency: s.latency, NoCount: !s.counting, Log: mostLogged})
+	r.gateway = sandbox.New(sandbox.Options{Latency: s.latency, NoCount: !s.counting, Log: maxLogged})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return r, err
@@ -129,7 +129,7 @@ func (r *flowRig) startWorkers(ctx context.Context, n int) error {
 		}
 		r.workers = append(r.workers, &process{cmd: cmd})
 	}
-	return until(ctx, time.Minute, "the workers", func() (bool, error) {
+	return poll(ctx, time.Minute, "the workers", func() (bool, error) {
 		accounts, err := r.client.Accounts(ctx)
 		for _, a := range accounts {
 			if a.Workers < len(r.workers) {
@@ -141,7 +141,7 @@ func (r *flowRig) startWorkers(ctx context.Context, n int) error {
 }
 
 // until asks every few milliseconds whether something has come about.
-func until(ctx context.Context, within time.Duration, what string, ask func() (bool, error)) error {
+func poll(ctx context.Context, within time.Duration, what string, ask func() (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	for tick := time.Tick(10 * time.Millisecond); ; {
@@ -210,7 +210,7 @@ func numbers(n, first int) iter.Seq2[producer.Recipient, error] {
 // firstCall waits until the gateway has taken a call and says when.
 func (r *flowRig) firstCall(ctx context.Context) (time.Time, error) {
 	var at time.Time
-	err := until(ctx, 30*time.Second, "the first call", func() (bool, error) {
+	err := poll(ctx, 30*time.Second, "the first call", func() (bool, error) {
 		log := r.gateway.Log()
 		if len(log) > 0 {
 			at = log[0].At

@@ -39,7 +39,7 @@ func measureFair(ctx context.Context, o flowOptions) ([]string, error) {
 		return nil, err
 	}
 	total := campaigns * each
-	if err := until(ctx, 3*o.lasts+30*time.Second, "the campaigns", func() (bool, error) {
+	if err := poll(ctx, 3*o.lasts+30*time.Second, "the campaigns", func() (bool, error) {
 		return r.gateway.Stats().Accepted >= int64(total), nil
 	}); err != nil {
 		return nil, err
@@ -60,7 +60,7 @@ func measureFair(ctx context.Context, o flowOptions) ([]string, error) {
 		v := slices.Sorted(maps.Values(count))
 		least, most := v[0], v[len(v)-1]
 		fmt.Printf(" %d-%d", least, most)
-		b.hold(most-least <= 2*window, "%d messages apart after %d of %d, not %d", most-least, i+1, total, 2*window)
+		b.check(most-least <= 2*window, "%d messages apart after %d of %d, not %d", most-least, i+1, total, 2*window)
 	}
 	fmt.Println()
 	return b.broken, nil
@@ -79,7 +79,7 @@ func measureBehind(ctx context.Context, o flowOptions) ([]string, error) {
 	if err := r.enqueue(ctx, "million", "kobo", "MANY", million, 0); err != nil {
 		return nil, err
 	}
-	if err := until(ctx, time.Minute, "the million to be planned", func() (bool, error) {
+	if err := poll(ctx, time.Minute, "the million to be planned", func() (bool, error) {
 		s, err := r.client.Status(ctx, "million")
 		return s.State == producer.Sending, err
 	}); err != nil {
@@ -95,7 +95,7 @@ func measureBehind(ctx context.Context, o flowOptions) ([]string, error) {
 			return nil, err
 		}
 		var at time.Time
-		if err := until(ctx, 30*time.Second, "the message", func() (bool, error) {
+		if err := poll(ctx, 30*time.Second, "the message", func() (bool, error) {
 			for _, e := range slices.Backward(r.gateway.Log()) {
 				if e.From == from {
 					at = e.At
@@ -111,7 +111,7 @@ func measureBehind(ctx context.Context, o flowOptions) ([]string, error) {
 	middle, most := all[len(all)/2], all[len(all)-1]
 	fmt.Printf("\n%d campaigns of one message behind one of %d at %d/s: from enqueue to the gateway %s at the median, %s at most\n",
 		len(all), million, rate, middle.Round(time.Millisecond), most.Round(time.Millisecond))
-	b.hold(most <= 2*time.Second, "%s at most, not 2s", most.Round(time.Millisecond))
+	b.check(most <= 2*time.Second, "%s at most, not 2s", most.Round(time.Millisecond))
 	return b.broken, nil
 }
 
@@ -129,7 +129,7 @@ func measureHang(ctx context.Context, o flowOptions) ([]string, error) {
 	fmt.Println("\nmessages a second at five gateways, and while Connect Media answers no call:")
 	for _, name := range slices.Sorted(maps.Keys(logins)) {
 		fmt.Printf("  %-15s %7.1f  %7.1f\n", name, without[name], with[name])
-		b.hold(name == "connectmedia" || with[name] >= 0.95*without[name], "%s: %.1f/s instead of %.1f/s", name, with[name], without[name])
+		b.check(name == "connectmedia" || with[name] >= 0.95*without[name], "%s: %.1f/s instead of %.1f/s", name, with[name], without[name])
 	}
 	return b.broken, nil
 }

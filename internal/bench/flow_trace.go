@@ -104,7 +104,7 @@ func (r *flowRig) turns(ctx context.Context, account string) ([]turn, error) {
 }
 
 // asked is how often an account's limiter was asked for or given back something.
-func (r *flowRig) asked(ctx context.Context, account string) (n int, err error) {
+func (r *flowRig) limiterRequests(ctx context.Context, account string) (n int, err error) {
 	for _, what := range []string{"reserve", "return"} {
 		m, err := r.redis.client.Get(ctx, ledger.RateKey(account)+":asked:"+what).Result()
 		if err != nil && !errors.Is(err, redis.Nil) {
@@ -130,7 +130,7 @@ func calls(log []sandbox.Entry, of func(sandbox.Entry) bool) []turn {
 }
 
 // mostInASecond is the most in any second, however it lies.
-func mostInASecond(all []turn) (most int) {
+func maxInASecond(all []turn) (most int) {
 	sum, from := 0, 0
 	for _, t := range all {
 		sum += t.n

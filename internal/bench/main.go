@@ -29,7 +29,7 @@ type options struct {
 	dir                    string
 	// look is how often the bench looks at a running round: seldom enough to cost it little,
 	// often enough that what it waits too long for is no part of the result.
-	look time.Duration
+	pollInterval time.Duration
 }
 
 func main() {
@@ -49,7 +49,7 @@ func run(ctx context.Context, args []string) error {
 			return role(ctx, args[1:])
 		}
 	}
-	o := options{look: 10 * time.Millisecond}
+	o := options{pollInterval: 10 * time.Millisecond}
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.IntVar(&o.n, "n", 1_000_000, "recipients")
 	f.IntVar(&o.rounds, "rounds", 3, "how often each runs")
@@ -176,8 +176,8 @@ func writeRecipients(file string, n int) error {
 
 // process is a child of the bench.
 type process struct {
-	cmd  *exec.Cmd
-	note string // file in which it writes its address
+	cmd         *exec.Cmd
+	addressFile string // file in which it writes its address
 }
 
 func (p *process) end() {
@@ -198,19 +198,19 @@ func startRole(args ...string) (*process, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	return &process{cmd: cmd, note: args[1]}, nil
+	return &process{cmd: cmd, addressFile: args[1]}, nil
 }
 
 func (p *process) address(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	for tick := time.Tick(5 * time.Millisecond); ; {
-		if b, err := os.ReadFile(p.note); err == nil && len(b) > 0 {
+		if b, err := os.ReadFile(p.addressFile); err == nil && len(b) > 0 {
 			return string(b), nil
 		}
 		select {
 		case <-ctx.Done():
-			return "", fmt.Errorf("waiting for %s: %w", p.note, ctx.Err())
+			return "", fmt.Errorf("waiting for %s: %w", p.addressFile, ctx.Err())
 		case <-tick:
 		}
 	}

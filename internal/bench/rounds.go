@@ -48,7 +48,7 @@ func runTuma(ctx context.Context, o options, url, file string, r *redisServer, i
 		return f, err
 	}
 	defer w.end()
-	c, err := producer.New(r.client, producer.WithPollInterval(o.look))
+	c, err := producer.New(r.client, producer.WithPollInterval(o.pollInterval))
 	if err != nil {
 		return f, err
 	}
@@ -62,7 +62,7 @@ func runTuma(ctx context.Context, o options, url, file string, r *redisServer, i
 	if f.redisIdle, err = r.used(ctx); err != nil {
 		return f, err
 	}
-	peak := r.watchPeak(ctx, o.look)
+	peak := r.watchPeak(ctx, o.pollInterval)
 	begun := time.Now()
 	p, err := startRole("producer", "", r.url, file, id, most, note)
 	if err != nil {

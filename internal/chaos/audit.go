@@ -21,31 +21,31 @@ type audit struct {
 	// without a final status or that the gateway never saw though they are accepted.
 	duplicates, lost int
 	// at is how many of the recipients the gateway has accepted something for.
-	at int
+	numbers int
 	// unknownCalls are calls with unknown recipients at which nothing died or stood
 	// still: the gateway must have broken them. excused are the other recipients.
 	unknownCalls map[string]bool
 	excused      int
 	// sure are unknown recipients of campaigns in which there may be none.
-	sure int
+	forbiddenUnknown int
 	// asked have opted out while their campaign was sent, left are those of them who were
 	// left out; open are the calls that they were told of, and late those that came.
-	asked, left, open, late int
-	breaches                []string
+	optedOut, left, reportedInFlight, late int
+	breaches                               []string
 }
 
 // mostBreaches is how many are told in words; the counts have them all.
-const mostBreaches = 20
+const maxBreaches = 20
 
 func (a *audit) breach(format string, args ...any) {
-	if len(a.breaches) < mostBreaches {
+	if len(a.breaches) < maxBreaches {
 		a.breaches = append(a.breaches, a.gateway+": "+fmt.Sprintf(format, args...))
 	}
 }
 
 // row holds one result against how often the gateway accepted its number. want is
 // the number that was enqueued; sure says that nobody may be unknown.
-func (a *audit) row(campaign string, r producer.Result, want uint64, got int, sure bool, exposed func(uuid string) bool) {
+func (a *audit) checkRow(campaign string, r producer.Result, want uint64, got int, sure bool, exposed func(uuid string) bool) {
 	a.recipients++
 	what := fmt.Sprintf("%s row %d is %s (%s %s %s)", campaign, r.Row, r.Status, r.Reason, r.Code, r.MessageUUID)
 	if strings.TrimSpace(r.Input) != strconv.FormatUint(want, 10) {
@@ -54,7 +54,7 @@ func (a *audit) row(campaign string, r producer.Result, want uint64, got int, su
 		return
 	}
 	if got > 0 {
-		a.at++
+		a.numbers++
 	}
 	if got > 1 {
 		a.duplicates++
@@ -80,7 +80,7 @@ func (a *audit) row(campaign string, r producer.Result, want uint64, got int, su
 		a.unknown++
 		switch {
 		case sure:
-			a.sure++
+			a.forbiddenUnknown++
 			a.breach("%s, where a key leaves no doubt", what)
 		case exposed(r.MessageUUID):
 			a.excused++
@@ -95,25 +95,25 @@ func (a *audit) row(campaign string, r producer.Result, want uint64, got int, su
 
 // consent holds one result against what its number has asked for, and against the calls
 // to it that have come to the gateway, which has accepted it so often.
-func (a *audit) consent(campaign string, r producer.Result, got int, is record) {
+func (a *audit) checkOptOut(campaign string, r producer.Result, got int, is record) {
 	what := fmt.Sprintf("%s row %d is %s (%s %s %s)", campaign, r.Row, r.Status, r.Reason, r.Code, r.MessageUUID)
 	if got > 0 && len(is.calls) == 0 {
 		a.breach("%s, and was accepted in a call that chaos has not read", what)
 	}
 	skipped := r.Status == "skipped"
-	if !is.asked {
+	if !is.optedOut {
 		if skipped {
 			a.breach("%s, and has not opted out", what)
 		}
 		return
 	}
-	a.asked++
-	if is.back.IsZero() {
+	a.optedOut++
+	if is.returned.IsZero() {
 		a.breach("%s, and its opt-out never came back", what)
 		return
 	}
-	late := is.late()
-	a.open += is.open
+	late := is.lateCalls()
+	a.reportedInFlight += is.inFlight
 	a.late += late
 	switch {
 	case skipped && r.Reason != "opted_out":
@@ -123,8 +123,8 @@ func (a *audit) consent(campaign string, r producer.Result, got int, is record) 
 	case len(is.calls) == 0 && r.Status != "unknown":
 		a.breach("%s, has opted out, and no call to it has come", what)
 	}
-	if late > is.open {
-		a.breach("%s, and %d calls to it came after its opt-out was back, which told of %d", what, late, is.open)
+	if late > is.inFlight {
+		a.breach("%s, and %d calls to it came after its opt-out was back, which told of %d", what, late, is.inFlight)
 	}
 }
 
@@ -138,8 +138,8 @@ type books struct {
 
 // finish holds the sums against the gateway's.
 func (a *audit) finish(b books) {
-	if b.numbers != a.at {
-		a.breach("it accepted %d numbers, and %d of them are in the results", b.numbers, a.at)
+	if b.numbers != a.numbers {
+		a.breach("it accepted %d numbers, and %d of them are in the results", b.numbers, a.numbers)
 	}
 	if b.duplicates > 0 && a.duplicates == 0 {
 		a.breach("it counts %d duplicates", b.duplicates)

@@ -24,15 +24,15 @@ type campaign struct {
 	first       uint64 // its numbers follow each other
 	total       int
 	// sure: the gateway's answers to a repeated key leave no doubt, so nobody may end unknown.
-	sure bool
+	noUnknown bool
 	// stubborn: the gateway has the same error for every repeated key.
-	stubborn bool
+	repeatsError bool
 	// twice: enqueued twice at once; thrice: its planning is asked for three times.
-	twice, thrice bool
+	enqueuedTwice, plannedThrice bool
 	// leaving: people opt out of it while it is being sent.
-	leaving  bool
-	enqueued bool
-	ended    bool
+	hasOptOuts bool
+	enqueued   bool
+	ended      bool
 }
 
 // Every gateway has numbers of its own, enough for more than an hour.
@@ -62,11 +62,11 @@ type traffic struct {
 	queue           *queue.Queue
 	gateway         *sandbox.Server
 	size            func(gateway string) int
-	consent         *consent
+	optOuts         *optOutLog
 	pause           time.Duration // between two opt-outs of a campaign, at most
 
 	samples, unread, enqueueErrors atomic.Int64
-	followed                       sync.WaitGroup // extra campaigns, and opt-outs
+	background                     sync.WaitGroup // extra campaigns, and opt-outs
 
 	mu       sync.Mutex
 	all      []*campaign
@@ -88,27 +88,27 @@ func (t *traffic) open() []string {
 }
 
 // stands says how far a campaign has come.
-func (t *traffic) stands(c *campaign) (enqueued, ended bool) {
+func (t *traffic) progress(c *campaign) (enqueued, ended bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return c.enqueued, c.ended
 }
 
 // isStubborn says whether a campaign's gateway refuses every repeat.
-func (t *traffic) isStubborn(id string) bool {
+func (t *traffic) alwaysRefusesRepeats(id string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return slices.ContainsFunc(t.all, func(c *campaign) bool { return c.id == id && c.stubborn })
+	return slices.ContainsFunc(t.all, func(c *campaign) bool { return c.id == id && c.repeatsError })
 }
 
-func (t *traffic) begun() []*campaign {
+func (t *traffic) campaigns() []*campaign {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return slices.Clone(t.all)
 }
 
 // begin makes a campaign with numbers that no other one has; nil: there are none left.
-func (t *traffic) begin(gateway string) *campaign {
+func (t *traffic) newCampaign(gateway string) *campaign {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	i, n := slices.Index(sandbox.Names(), gateway), 0
@@ -117,7 +117,7 @@ func (t *traffic) begin(gateway string) *campaign {
 			n++
 		}
 	}
-	c := &campaign{id: fmt.Sprintf("chaos-%s-%d", gateway, n+1), gateway: gateway, total: t.size(gateway), leaving: optsOut(n)}
+	c := &campaign{id: fmt.Sprintf("chaos-%s-%d", gateway, n+1), gateway: gateway, total: t.size(gateway), hasOptOuts: hasOptOuts(n)}
 	c.first = uint64(firstNumber + i*perBlock + t.given[gateway])
 	if t.given[gateway] += c.total; t.given[gateway] > perBlock {
 		return nil
@@ -135,14 +135,14 @@ func (t *traffic) set(what *bool) {
 func (t *traffic) breach(format string, args ...any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.breaches) < mostBreaches {
+	if len(t.breaches) < maxBreaches {
 		t.breaches = append(t.breaches, fmt.Sprintf(format, args...))
 	}
 }
 
 // keep runs one campaign after the other at a gateway until over is closed, and
 // returns when the last has ended, or the context.
-func (t *traffic) keep(ctx context.Context, gateway string, over <-chan struct{}) {
+func (t *traffic) runCampaigns(ctx context.Context, gateway string, over <-chan struct{}) {
 	for n := 0; ; n++ {
 		select {
 		case <-over:
@@ -151,7 +151,7 @@ func (t *traffic) keep(ctx context.Context, gateway string, over <-chan struct{}
 			return
 		default:
 		}
-		c := t.begin(gateway)
+		c := t.newCampaign(gateway)
 		if c == nil {
 			return // out of numbers
 		}
@@ -160,10 +160,10 @@ func (t *traffic) keep(ctx context.Context, gateway string, over <-chan struct{}
 			repeat := repeats[n%len(repeats)]
 			t.gateway.SetRepeat(repeat)
 			t.mu.Lock()
-			c.sure, c.stubborn = repeat == sandbox.RepeatAccepts, repeat == sandbox.RepeatError
+			c.noUnknown, c.repeatsError = repeat == sandbox.RepeatAccepts, repeat == sandbox.RepeatError
 			t.mu.Unlock()
 		}
-		t.beginLeaving(ctx, c)
+		t.startOptOuts(ctx, c)
 		if !t.enqueue(ctx, c) || !t.follow(ctx, c) {
 			return
 		}
@@ -171,15 +171,15 @@ func (t *traffic) keep(ctx context.Context, gateway string, over <-chan struct{}
 }
 
 // extra runs a campaign beside the others, and returns when it is enqueued.
-func (t *traffic) extra(ctx context.Context, gateway string, twice, thrice bool) {
-	c := t.begin(gateway)
+func (t *traffic) runExtra(ctx context.Context, gateway string, twice, thrice bool) {
+	c := t.newCampaign(gateway)
 	if c == nil {
 		return
 	}
-	c.twice, c.thrice = twice, thrice
-	t.beginLeaving(ctx, c)
+	c.enqueuedTwice, c.plannedThrice = twice, thrice
+	t.startOptOuts(ctx, c)
 	if t.enqueue(ctx, c) {
-		t.followed.Go(func() { t.follow(ctx, c) })
+		t.background.Go(func() { t.follow(ctx, c) })
 	}
 }
 
@@ -191,7 +191,7 @@ func (t *traffic) enqueue(ctx context.Context, c *campaign) bool {
 		spec.Canary, spec.MaxRejected = 1+c.total/10, 100
 	}
 	var twin sync.WaitGroup
-	if c.twice {
+	if c.enqueuedTwice {
 		twin.Go(func() { _, _ = t.client.Enqueue(ctx, spec, c.recipients()) }) // the other one reports
 	}
 	defer twin.Wait()
@@ -211,7 +211,7 @@ func (t *traffic) enqueue(ctx context.Context, c *campaign) bool {
 		case <-time.After(100*time.Millisecond + rand.N(200*time.Millisecond)):
 		}
 	}
-	if c.thrice {
+	if c.plannedThrice {
 		for wake := 2; wake <= 3; wake++ {
 			_ = t.queue.Wake(ctx, queue.FirstQueue(c.gateway, false, c.total), queue.Pointer{Campaign: c.id, Wake: wake}) // the first stands anyway
 		}

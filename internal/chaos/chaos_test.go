@@ -34,7 +34,7 @@ func TestNothingIsLostOrSentTwiceWhateverBreaks(t *testing.T) {
 	}
 	t.Log(out.String())
 	injected, _, _ := strings.Cut(out.String(), "DUPLICATES")
-	for _, e := range schedule(plan{seed: 1, lasts: 6 * time.Second, workers: 3, quick: true}) {
+	for _, e := range schedule(plan{seed: 1, duration: 6 * time.Second, workers: 3, quick: true}) {
 		if !strings.Contains(injected, "  "+e.name()+" ") {
 			t.Errorf("never injected: %s", e.name())
 		}
@@ -143,11 +143,11 @@ func TestProxyCutsAnAnswerInItsMiddle(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer again.Close()
-	p.hush(true)
+	p.holdAnswers(true)
 	if _, err := again.Write([]byte("still")); err != nil {
 		t.Fatal(err)
 	}
-	p.hush(false)
+	p.holdAnswers(false)
 	buf := make([]byte, 5)
 	if _, err := io.ReadFull(again, buf); err != nil || string(buf) != "still" {
 		t.Errorf("got %q, %v", buf, err)

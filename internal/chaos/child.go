@@ -22,8 +22,8 @@ type child struct {
 	began   time.Time
 	done    chan struct{} // closed when it is gone and reaped
 	// meant: its end is our doing.
-	meant atomic.Bool
-	state *os.ProcessState // once done is closed
+	expected atomic.Bool
+	state    *os.ProcessState // once done is closed
 }
 
 // startChild starts a process whose output is added to a file.
@@ -67,7 +67,7 @@ func (c *child) signal(s syscall.Signal) error {
 
 // kill ends it at once (kill -9) and returns when it is gone.
 func (c *child) kill() error {
-	c.meant.Store(true)
+	c.expected.Store(true)
 	if err := c.signal(syscall.SIGKILL); err != nil {
 		return err
 	}

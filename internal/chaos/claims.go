@@ -53,7 +53,7 @@ type claims struct {
 }
 
 // look reads every call that is open now.
-func (c *claims) look(ctx context.Context) ([]claim, error) {
+func (c *claims) readOpen(ctx context.Context) ([]claim, error) {
 	var all []claim
 	for _, id := range c.open() {
 		got, err := openCalls.RunRO(ctx, c.rdb, []string{ledgerKey(id)}).StringSlice()
@@ -85,14 +85,14 @@ func readClaim(campaign, field, record string) (claim, bool) {
 // expose notes the calls that are open now as hit by what is about to happen. A
 // Redis that does not answer has been stopped or killed already, and whoever did
 // that has noted them.
-func (c *claims) expose(ctx context.Context) {
+func (c *claims) recordExposed(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	_, _ = c.note(ctx)
+	_, _ = c.recordOpen(ctx)
 }
 
-func (c *claims) note(ctx context.Context) ([]claim, error) {
-	all, err := c.look(ctx)
+func (c *claims) recordOpen(ctx context.Context) ([]claim, error) {
+	all, err := c.readOpen(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -107,13 +107,13 @@ func (c *claims) note(ctx context.Context) ([]claim, error) {
 // exposeAfter is expose for what a dead worker's last words, still under way to
 // Redis, have claimed; it waits for Redis to answer, and returns the calls that were
 // open at its last look.
-func (c *claims) exposeAfter(ctx context.Context) []claim {
+func (c *claims) recordExposedAfter(ctx context.Context) []claim {
 	const looks = 4
 	last := map[string]claim{}
 	tick := time.NewTicker(80 * time.Millisecond)
 	defer tick.Stop()
 	for n := 0; n < looks; {
-		if all, err := c.note(ctx); err == nil {
+		if all, err := c.recordOpen(ctx); err == nil {
 			n++
 			clear(last)
 			for _, x := range all {

@@ -19,7 +19,7 @@ import (
 )
 
 // clockOff is by how much the clock of a worker is wrong, one way or the other.
-const clockOff = time.Minute
+const clockError = time.Minute
 
 // clockVariable tells a worker that was built for it by how many seconds it is to be
 // wrong. No preloaded library reaches Go's clock, and Tuma has no hook for this: the
@@ -64,13 +64,13 @@ func overlayClock(dir, goroot, also string) (overlay string, err error) {
 	if strings.Count(string(text), clockFunction) != 1 {
 		return "", errOtherClock
 	}
-	said := struct{ Replace map[string]string }{map[string]string{}}
+	output := struct{ Replace map[string]string }{map[string]string{}}
 	if also != "" {
 		given, err := os.ReadFile(also)
 		if err != nil {
 			return "", err
 		}
-		if err := json.Unmarshal(given, &said); err != nil {
+		if err := json.Unmarshal(given, &output); err != nil {
 			return "", fmt.Errorf("%s: %w", also, err)
 		}
 	}
@@ -82,9 +82,9 @@ func overlayClock(dir, goroot, also string) (overlay string, err error) {
 		if err := os.WriteFile(at, []byte(text), 0o600); err != nil {
 			return "", err
 		}
-		said.Replace[filepath.Join(source, name)] = at
+		output.Replace[filepath.Join(source, name)] = at
 	}
-	written, err := json.Marshal(said)
+	written, err := json.Marshal(output)
 	if err != nil {
 		return "", err
 	}
@@ -102,8 +102,8 @@ func goroot(ctx context.Context) (string, error) {
 func build(ctx context.Context, binary, pkg string, flags ...string) error {
 	cmd := exec.CommandContext(ctx, "go", append(append([]string{"build", "-o", binary}, flags...), pkg)...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if said, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build %s: %w\n%s", filepath.Base(binary), err, said)
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build %s: %w\n%s", filepath.Base(binary), err, output)
 	}
 	return nil
 }
@@ -149,33 +149,33 @@ func (o *options) buildAll(ctx context.Context, dir string, out io.Writer) error
 }
 
 // drawClock says by how much a worker's clock is wrong.
-func drawClock(rng *rand.Rand) time.Duration {
+func drawClockOffset(rng *rand.Rand) time.Duration {
 	if rng.IntN(2) == 0 {
-		return -clockOff
+		return -clockError
 	}
-	return clockOff
+	return clockError
 }
 
 // lastingClock is the same of the worker whose clock is wrong for an entire run.
-func lastingClock(seed uint64) time.Duration {
-	return drawClock(rand.New(rand.NewPCG(seed, 0x636c_6f63_6b)))
+func lastingClockOffset(seed uint64) time.Duration {
+	return drawClockOffset(rand.New(rand.NewPCG(seed, 0x636c_6f63_6b)))
 }
 
 // clockWorker replaces a worker by one whose clock is wrong, and later by a good one.
 // Whatever happens to it meanwhile, its clock stays as it is. That it is wrong is no
 // excuse, so what takes long meanwhile is not put down to it.
-func (s *storm) clockWorker(e event, slot *slot) {
-	if !s.take(&slot.clock) {
+func (s *injector) clockWorker(e event, slot *slot) {
+	if !s.lockUnlessOver(&slot.clock) {
 		return
 	}
 	defer slot.clock.Unlock()
 	s.injected.begin(e.name())()
-	s.note("%s, worker %d by %s for %s", e.name(), e.worker+1, e.off, e.lasts.Round(time.Millisecond))
-	s.replaceWorker(slot, e.off)
-	s.wait(e.lasts)
+	s.verbosef("%s, worker %d by %s for %s", e.name(), e.worker+1, e.clockOffset, e.duration.Round(time.Millisecond))
+	s.replaceWorker(slot, e.clockOffset)
+	s.wait(e.duration)
 	s.replaceWorker(slot, 0)
 	if s.ctx.Err() == nil {
-		s.injected.fail(slot.checkClock(e.off))
+		s.injected.fail(slot.checkClock(e.clockOffset))
 	}
 }
 
@@ -183,7 +183,7 @@ func (s *storm) clockWorker(e event, slot *slot) {
 const upFor = 2 * time.Second
 
 // replaceWorker drains a worker for one with another clock.
-func (s *storm) replaceWorker(slot *slot, off time.Duration) {
+func (s *injector) replaceWorker(slot *slot, off time.Duration) {
 	// While there is no Redis none gets as far as serving.
 	s.redisMu.Lock()
 	for tick := time.Tick(100 * time.Millisecond); s.ctx.Err() == nil && !slot.up(upFor); {

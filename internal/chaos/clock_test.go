@@ -51,18 +51,18 @@ func main() {
 		cmd := exec.Command(binary)
 		cmd.Env = []string{clockVariable + "=" + c.set}
 		before := time.Now()
-		said, err := cmd.CombinedOutput()
+		output, err := cmd.CombinedOutput()
 		after := time.Now()
-		f := strings.Fields(string(said))
+		f := strings.Fields(string(output))
 		if err != nil || len(f) != 3 {
-			t.Fatalf("%q, %v", said, err)
+			t.Fatalf("%q, %v", output, err)
 		}
 		milli, err := strconv.ParseInt(f[0], 10, 64)
 		if is := time.UnixMilli(milli).Add(-c.off); err != nil || is.Before(before.Truncate(time.Millisecond)) || is.After(after) {
 			t.Errorf("with %q it is %s, between %s and %s: %v", c.set, time.UnixMilli(milli), before, after, err)
 		}
 		if f[1] != "true" || f[2] != "true" {
-			t.Errorf("with %q: %q: a clock that is wrong does not run differently", c.set, said)
+			t.Errorf("with %q: %q: a clock that is wrong does not run differently", c.set, output)
 		}
 	}
 }

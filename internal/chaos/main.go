@@ -90,7 +90,7 @@ var errBroken = errors.New("a promise was not kept")
 func parse(args []string) (options, error) {
 	o := options{plan: plan{workers: 3}}
 	f := flag.NewFlagSet("chaos", flag.ContinueOnError)
-	f.DurationVar(&o.lasts, "for", 10*time.Minute, "how long to break things; then what has begun is waited for")
+	f.DurationVar(&o.duration, "for", 10*time.Minute, "how long to break things; then what has begun is waited for")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of what goes wrong, and when")
 	f.BoolVar(&o.quick, "quick", false, "small campaigns, and only faults that are over soon")
 	f.StringVar(&o.binary, "tuma", "", "the tuma to run (default: built from this tree)")
@@ -116,8 +116,8 @@ func parse(args []string) (options, error) {
 		return o, fmt.Errorf("%q is not understood", f.Args())
 	case err != nil:
 		return o, fmt.Errorf("-durability %w", err)
-	case o.lasts < time.Second:
-		return o, fmt.Errorf("-for %s is too short", o.lasts)
+	case o.duration < time.Second:
+		return o, fmt.Errorf("-for %s is too short", o.duration)
 	}
 	return o, nil
 }

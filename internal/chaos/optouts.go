@@ -26,35 +26,35 @@ import (
 
 // consent is who has opted out while their campaign was being sent, and what has come
 // to the gateways. Safe for concurrent use.
-type consent struct {
+type optOutLog struct {
 	// ask opts one number out of what a sender, or anybody, writes to it.
-	ask func(ctx context.Context, number, sender string) (producer.OptOutReceipt, error)
+	optOut func(ctx context.Context, number, sender string) (producer.OptOutReceipt, error)
 
-	again atomic.Int64 // opt-outs that failed, and were said again
+	retries atomic.Int64 // opt-outs that failed, and were said again
 
-	mu     sync.Mutex
-	wishes map[uint64]wish
-	calls  map[uint64][]arrival
-	last   map[string]uint64 // by gateway, the number that came last
+	mu       sync.Mutex
+	requests map[uint64]request
+	calls    map[uint64][]arrival
+	last     map[string]uint64 // by gateway, the number that came last
 }
 
 // wish is one opt-out.
-type wish struct {
+type request struct {
 	// back is when it had returned without an error; zero: it never has.
-	back time.Time
+	returned time.Time
 	// open are the calls that it has told of as claimed before.
-	open int
+	inFlight int
 }
 
 // arrival is a call at a gateway, whatever became of it there, as one number sees it.
 type arrival struct {
-	at time.Time
+	arrived time.Time
 	// key is the call's at a gateway with keys; empty: another call each time.
 	key string
 }
 
-func newConsent() *consent {
-	return &consent{wishes: map[uint64]wish{}, calls: map[uint64][]arrival{}, last: map[string]uint64{}}
+func newOptOutLog() *optOutLog {
+	return &optOutLog{requests: map[uint64]request{}, calls: map[uint64][]arrival{}, last: map[string]uint64{}}
 }
 
 // Every gateway is told numbers in full, and all of them begin as firstNumber does.
@@ -66,7 +66,7 @@ var (
 
 // note reads whom a request is to before the gateway has it. It counts as having come
 // when its header had: whoever made it had begun by then.
-func (c *consent) note(gateway string, q *http.Request) error {
+func (c *optOutLog) readRequest(gateway string, q *http.Request) error {
 	at := time.Now()
 	body, err := io.ReadAll(q.Body)
 	if err != nil {
@@ -74,7 +74,7 @@ func (c *consent) note(gateway string, q *http.Request) error {
 	}
 	q.Body = io.NopCloser(bytes.NewReader(body))
 	text := append(append([]byte(q.URL.RawQuery), '\n'), body...)
-	a := arrival{at: at}
+	a := arrival{arrived: at}
 	if gateway == "kobo" {
 		a.key = string(keyPattern.Find(text))
 	}
@@ -93,35 +93,35 @@ func (c *consent) note(gateway string, q *http.Request) error {
 
 // optsOut says of which campaigns people opt out. Of some nobody does, so that nobody
 // may be skipped there.
-func optsOut(nth int) bool { return nth%4 != 3 }
+func hasOptOuts(nth int) bool { return nth%4 != 3 }
 
 // leave has people opt out of a campaign at random moments until it has ended, a tenth
 // of it at most. It begins before the campaign is enqueued: whom planning meets on the
 // list is left out there.
-func (t *traffic) leave(ctx context.Context, c *campaign) {
+func (t *traffic) optOutSome(ctx context.Context, c *campaign) {
 	for range c.total / 10 {
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(rand.N(t.pause)):
 		}
-		if _, ended := t.stands(c); ended {
+		if _, ended := t.progress(c); ended {
 			return
 		}
-		t.optOut(ctx, t.consent.draw(c), []string{"", "ACME"}[rand.N(2)])
+		t.optOut(ctx, t.optOuts.pickNumber(c), []string{"", "ACME"}[rand.N(2)])
 	}
 }
 
 // beginLeaving has leave run beside a campaign, if people are to opt out of it.
-func (t *traffic) beginLeaving(ctx context.Context, c *campaign) {
-	if c.leaving {
-		t.followed.Go(func() { t.leave(ctx, c) })
+func (t *traffic) startOptOuts(ctx context.Context, c *campaign) {
+	if c.hasOptOuts {
+		t.background.Go(func() { t.optOutSome(ctx, c) })
 	}
 }
 
 // draw chooses who of a campaign opts out: mostly somebody in a call that has come to the
 // gateway last, or just behind it.
-func (c *consent) draw(of *campaign) uint64 {
+func (c *optOutLog) pickNumber(of *campaign) uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for {
@@ -129,8 +129,8 @@ func (c *consent) draw(of *campaign) uint64 {
 		if last := c.last[of.gateway]; rand.N(4) > 0 && last >= of.first && last < of.first+uint64(of.total) {
 			n = min(max(last+rand.N(uint64(3*perCall)), of.first+perCall)-perCall, of.first+uint64(of.total)-1)
 		}
-		if _, ok := c.wishes[n]; !ok {
-			c.wishes[n] = wish{}
+		if _, ok := c.requests[n]; !ok {
+			c.requests[n] = request{}
 			return n
 		}
 	}
@@ -139,16 +139,16 @@ func (c *consent) draw(of *campaign) uint64 {
 // optOut says it until it is heard.
 func (t *traffic) optOut(ctx context.Context, n uint64, sender string) {
 	for {
-		r, err := t.consent.ask(ctx, "+"+strconv.FormatUint(n, 10), sender)
+		r, err := t.optOuts.optOut(ctx, "+"+strconv.FormatUint(n, 10), sender)
 		if err == nil {
-			t.consent.heard(n, time.Now(), r.InFlight.Calls+r.Doubt)
+			t.optOuts.confirm(n, time.Now(), r.InFlight.Calls+r.Doubt)
 			return
 		}
 		if errors.Is(err, producer.ErrInvalid) {
 			t.breach("opt out %d: %v", n, err)
 			return
 		}
-		t.consent.again.Add(1)
+		t.optOuts.retries.Add(1)
 		select {
 		case <-ctx.Done():
 			return
@@ -157,25 +157,25 @@ func (t *traffic) optOut(ctx context.Context, n uint64, sender string) {
 	}
 }
 
-func (c *consent) heard(n uint64, back time.Time, open int) {
+func (c *optOutLog) confirm(n uint64, back time.Time, open int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.wishes[n] = wish{back: back, open: open}
+	c.requests[n] = request{returned: back, inFlight: open}
 }
 
 // asking opts out by the library and now and then, as a person would, by the command.
-func (r *rig) asking(client *producer.Client, config string) func(context.Context, string, string) (producer.OptOutReceipt, error) {
+func (r *rig) optOutFunc(client *producer.Client, config string) func(context.Context, string, string) (producer.OptOutReceipt, error) {
 	return func(ctx context.Context, number, sender string) (receipt producer.OptOutReceipt, err error) {
 		if rand.N(8) > 0 {
 			return client.OptOut(ctx, producer.OptOutNumbers(sender, "", number))
 		}
 		cmd := exec.CommandContext(ctx, r.binary, "--config", config, "optout", "add", number, "--sender", sender, "--json", "--no-wait")
 		cmd.Env = append(os.Environ(), "HOME="+filepath.Dir(config), "TUMA_CONFIG=")
-		var said strings.Builder
-		cmd.Stderr = &said
+		var output strings.Builder
+		cmd.Stderr = &output
 		out, err := cmd.Output()
 		if err != nil {
-			return receipt, fmt.Errorf("tuma optout add: %w: %s", err, said.String())
+			return receipt, fmt.Errorf("tuma optout add: %w: %s", err, output.String())
 		}
 		return receipt, json.Unmarshal(out, &receipt)
 	}
@@ -183,24 +183,24 @@ func (r *rig) asking(client *producer.Client, config string) func(context.Contex
 
 // record is what is known of a number: its opt-out, if it asked for one, and the calls to it.
 type record struct {
-	asked bool
-	wish
+	optedOut bool
+	request
 	calls []arrival
 }
 
-func (c *consent) of(n uint64) record {
+func (c *optOutLog) recordOf(n uint64) record {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	w, ok := c.wishes[n]
-	return record{asked: ok, wish: w, calls: c.calls[n]}
+	w, ok := c.requests[n]
+	return record{optedOut: ok, request: w, calls: c.calls[n]}
 }
 
 // late counts the calls that came after the opt-out was back. What comes again under a
 // key is the same call.
-func (r record) late() (n int) {
+func (r record) lateCalls() (n int) {
 	keys := map[string]bool{}
 	for _, a := range r.calls {
-		if a.at.After(r.back) && (a.key == "" || !keys[a.key]) {
+		if a.arrived.After(r.returned) && (a.key == "" || !keys[a.key]) {
 			keys[a.key] = true
 			n++
 		}

@@ -15,7 +15,7 @@ import (
 
 // mendedWithin is how long what has begun may take to its end once nothing goes
 // wrong any more. Accounts may be held for a minute.
-const mendedWithin = 5 * time.Minute
+const settleWithin = 5 * time.Minute
 
 // play runs the whole and returns what it came to.
 func (r *rig) play(ctx context.Context) (*report, error) {
@@ -36,22 +36,22 @@ func (r *rig) play(ctx context.Context) (*report, error) {
 		r.injected.begin(string(workerClockEver))()
 	}
 	r.began = time.Now()
-	over, stop := context.WithTimeout(ctx, r.lasts)
+	over, stop := context.WithTimeout(ctx, r.duration)
 	defer stop()
 	background.Go(func() { r.traffic.sample(ctx) })
 	for _, gateway := range sandbox.Names() {
 		for range streams(gateway) {
-			campaigns.Go(func() { r.traffic.keep(ctx, gateway, over.Done()) })
+			campaigns.Go(func() { r.traffic.runCampaigns(ctx, gateway, over.Done()) })
 		}
 	}
-	st := &storm{rig: r, over: over, ctx: ctx}
+	st := &injector{rig: r, over: over, ctx: ctx}
 	background.Go(func() { r.progress(ctx) })
 	calm, ended := make(chan struct{}), make(chan struct{})
 	background.Go(func() {
-		st.blow(schedule(r.plan))
+		st.injectAll(schedule(r.plan))
 		close(calm)
 		campaigns.Wait()
-		r.traffic.followed.Wait() // the storm begins no more of them
+		r.traffic.background.Wait() // the storm begins no more of them
 		close(ended)
 	})
 	select {
@@ -70,7 +70,7 @@ func (r *rig) play(ctx context.Context) (*report, error) {
 // settle waits until all is mended and over, and compares.
 func (r *rig) settle(ctx context.Context, calm, ended <-chan struct{}) (*report, error) {
 	r.gateway.Mend()
-	bounded, cancel := context.WithTimeout(ctx, mendedWithin)
+	bounded, cancel := context.WithTimeout(ctx, settleWithin)
 	defer cancel()
 	mended := time.Now()
 	for _, c := range []<-chan struct{}{ended, calm} {
@@ -98,10 +98,10 @@ func (r *rig) progress(ctx context.Context) {
 		case <-tick:
 		}
 		s := r.gateway.Stats()
-		r.tell("%d campaigns begun, %d open; gateways: %d messages in %d calls, %d broken, %d duplicates",
-			len(r.traffic.begun()), len(r.traffic.open()), s.Accepted, s.Calls, s.Faults, s.Duplicates)
-		if time.Since(r.began) > r.lasts {
-			r.tell("waiting for %s", strings.Join(r.traffic.open(), ", "))
+		r.logf("%d campaigns begun, %d open; gateways: %d messages in %d calls, %d broken, %d duplicates",
+			len(r.traffic.campaigns()), len(r.traffic.open()), s.Accepted, s.Calls, s.Faults, s.Duplicates)
+		if time.Since(r.began) > r.duration {
+			r.logf("waiting for %s", strings.Join(r.traffic.open(), ", "))
 		}
 	}
 }

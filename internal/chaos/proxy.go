@@ -79,7 +79,7 @@ func (p *proxy) cutAfter(bytes int64) {
 }
 
 // hush holds all answers back, or lets them go.
-func (p *proxy) hush(silent bool) {
+func (p *proxy) holdAnswers(silent bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.silent = silent
@@ -108,7 +108,7 @@ func (p *proxy) accept() {
 			_, _ = io.Copy(x.far, x.near) // its error is that the connection is over
 			p.over(x)
 		})
-		p.running.Go(func() { p.answers(x) })
+		p.running.Go(func() { p.copyAnswers(x) })
 	}
 }
 
@@ -129,12 +129,12 @@ func (p *proxy) end(x *pair) {
 	p.moved.Broadcast()
 }
 
-func (p *proxy) answers(x *pair) {
+func (p *proxy) copyAnswers(x *pair) {
 	defer p.over(x)
 	buf := make([]byte, 16<<10)
 	for {
 		n, err := x.far.Read(buf)
-		pass, cut := p.let(x, n)
+		pass, cut := p.allow(x, n)
 		if pass > 0 {
 			if _, werr := x.near.Write(buf[:pass]); werr != nil {
 				return
@@ -148,7 +148,7 @@ func (p *proxy) answers(x *pair) {
 
 // let waits while there is silence, and says how many of n bytes may pass and
 // whether the connection is cut behind them.
-func (p *proxy) let(x *pair, n int) (pass int, cut bool) {
+func (p *proxy) allow(x *pair, n int) (pass int, cut bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for p.silent && !x.gone && n > 0 {

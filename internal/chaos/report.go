@@ -36,7 +36,7 @@ func (r *rig) report(ctx context.Context, settled time.Duration) (*report, error
 		audits[name] = &audit{gateway: name, unknownCalls: map[string]bool{}}
 		out.audits = append(out.audits, audits[name])
 	}
-	for _, c := range r.traffic.begun() {
+	for _, c := range r.traffic.campaigns() {
 		if err := r.compare(ctx, c, audits[c.gateway]); err != nil {
 			return nil, err
 		}
@@ -52,13 +52,13 @@ func (r *rig) report(ctx context.Context, settled time.Duration) (*report, error
 	r.traffic.mu.Unlock()
 	for _, s := range r.slots {
 		s.mu.Lock()
-		out.breaches = append(out.breaches, s.strange...)
+		out.breaches = append(out.breaches, s.unexpectedEnds...)
 		s.mu.Unlock()
 	}
 	if r.clocks {
-		r.injected.fail(r.slots[r.workers-1].checkClock(lastingClock(r.seed)))
+		r.injected.fail(r.slots[r.workers-1].checkClock(lastingClockOffset(r.seed)))
 	}
-	out.breaches = append(out.breaches, r.injected.trouble...)
+	out.breaches = append(out.breaches, r.injected.failures...)
 	for _, x := range r.injected.recoveries {
 		if x.alone && x.took > recoverWithin {
 			out.breaches = append(out.breaches, fmt.Sprintf("%d calls of a killed worker took %s with nothing else wrong", len(x.left), x.took))
@@ -70,19 +70,19 @@ func (r *rig) report(ctx context.Context, settled time.Duration) (*report, error
 // broken are the calls that the gateway left in doubt, or whose caller had gone
 // before it answered.
 func (r *report) broken(gateway string) int {
-	return int(r.gateway.Desk(gateway).Stats().Ambiguous + r.left[gateway].Load())
+	return int(r.gateway.Desk(gateway).Stats().Ambiguous + r.callersGone[gateway].Load())
 }
 
 // compare holds one campaign against its gateway's books.
 func (r *rig) compare(ctx context.Context, c *campaign, a *audit) error {
 	a.campaigns++
-	switch enqueued, ended := r.traffic.stands(c); {
+	switch enqueued, ended := r.traffic.progress(c); {
 	case !enqueued:
 		a.breach("%s could not be enqueued", c.id)
 		return nil
 	case !ended:
 		st, err := r.traffic.watcher.Status(ctx, c.id)
-		a.breach("%s has not ended %s after everything was mended: %+v %v", c.id, mendedWithin, st, err)
+		a.breach("%s has not ended %s after everything was mended: %+v %v", c.id, settleWithin, st, err)
 	}
 	desk, rows := r.gateway.Desk(c.gateway), 0
 	for x, err := range r.traffic.watcher.Results(ctx, c.id) {
@@ -92,8 +92,8 @@ func (r *rig) compare(ctx context.Context, c *campaign, a *audit) error {
 		want := c.first + uint64(rows)
 		rows++
 		got := desk.Accepted(want)
-		a.row(c.id, x, want, got, c.sure, r.claims.isExposed)
-		a.consent(c.id, x, got, r.consent.of(want))
+		a.checkRow(c.id, x, want, got, c.noUnknown, r.claims.isExposed)
+		a.checkOptOut(c.id, x, got, r.optOuts.recordOf(want))
 	}
 	if rows != c.total {
 		a.lost += max(0, c.total-rows)
@@ -104,7 +104,7 @@ func (r *rig) compare(ctx context.Context, c *campaign, a *audit) error {
 
 func (r *report) print(out io.Writer) {
 	fmt.Fprintf(out, "\nchaos: seed %d, %s of faults, %s until all had ended; %d workers, redis %s, durability %s\n\n",
-		r.seed, r.lasts, r.settled.Round(100*time.Millisecond), r.workers, r.redisIs(), r.durability)
+		r.seed, r.duration, r.settled.Round(100*time.Millisecond), r.workers, r.redisIs(), r.durability)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "faults injected")
 	for _, name := range slices.Sorted(maps.Keys(r.injected.counts)) {
@@ -117,7 +117,7 @@ func (r *report) print(out io.Writer) {
 	w = tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "I1 samples\t%d, one a second of each open campaign; %d times Redis did not answer\n", r.traffic.samples.Load(), r.traffic.unread.Load())
 	fmt.Fprintf(w, "enqueues tried again\t%d\n", r.traffic.enqueueErrors.Load())
-	fmt.Fprintf(w, "opt-outs tried again\t%d\n", r.consent.again.Load())
+	fmt.Fprintf(w, "opt-outs tried again\t%d\n", r.optOuts.retries.Load())
 	fmt.Fprintf(w, "calls in flight when something died or stood still\t%d\n", r.claims.exposures())
 	r.printRecoveries(w)
 	_ = w.Flush()
@@ -125,7 +125,7 @@ func (r *report) print(out io.Writer) {
 		fmt.Fprintln(out, "\nEvery recipient has one status; nothing was sent twice, nothing was lost, nothing went out to whom had opted out.")
 		return
 	}
-	fmt.Fprintf(out, "\nBROKEN PROMISES (at most %d of a kind):\n  %s\n", mostBreaches, strings.Join(r.breaches, "\n  "))
+	fmt.Fprintf(out, "\nBROKEN PROMISES (at most %d of a kind):\n  %s\n", maxBreaches, strings.Join(r.breaches, "\n  "))
 }
 
 func (r *report) redisIs() string {
@@ -156,12 +156,12 @@ func (r *report) printGateways(out io.Writer) {
 	row("accepted", func(a *audit) int { return a.accepted })
 	row("rejected", func(a *audit) int { return a.rejected })
 	row("skipped", func(a *audit) int { return a.skipped })
-	row("opted out meanwhile", func(a *audit) int { return a.asked })
-	row("calls to them that were told of as in flight", func(a *audit) int { return a.open })
+	row("opted out meanwhile", func(a *audit) int { return a.optedOut })
+	row("calls to them that were told of as in flight", func(a *audit) int { return a.reportedInFlight })
 	row("of which came after that", func(a *audit) int { return a.late })
 	row("unknown", func(a *audit) int { return a.unknown })
 	row("of which their worker or Redis died or stood still", func(a *audit) int { return a.excused })
-	row("of which the gateway broke the call", func(a *audit) int { return a.unknown - a.excused - a.sure })
+	row("of which the gateway broke the call", func(a *audit) int { return a.unknown - a.excused - a.forbiddenUnknown })
 	row("in so many calls", func(a *audit) int { return len(a.unknownCalls) })
 	row("calls left in doubt by the gateway", func(a *audit) int { return r.broken(a.gateway) })
 	row("DUPLICATES", func(a *audit) int { return max(a.duplicates, int(r.stats[a.gateway].Duplicates)) })

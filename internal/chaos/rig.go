@@ -36,29 +36,29 @@ const oneByOne = "connectmedia"
 // rig is everything that a run has started.
 type rig struct {
 	options
-	dir      string
-	out      io.Writer
-	redis    *redisServer // nil: somebody's own
-	direct   *redis.Client
-	through  *redis.Client
-	proxy    *proxy
-	gateway  *sandbox.Server
-	web      *http.Server
-	left     map[string]*atomic.Int64 // calls whose caller had gone before the answer, by gateway
-	slots    []*slot
-	traffic  *traffic
-	claims   *claims
-	consent  *consent
-	redisMu  sync.Mutex // held while something is being done to Redis
-	latency  sync.Mutex // held while the gateways are slow
-	injected tally
-	telling  sync.Mutex // one line at a time
-	began    time.Time
+	dir         string
+	out         io.Writer
+	redis       *redisServer // nil: somebody's own
+	direct      *redis.Client
+	viaProxy    *redis.Client
+	proxy       *proxy
+	gateway     *sandbox.Server
+	web         *http.Server
+	callersGone map[string]*atomic.Int64 // calls whose caller had gone before the answer, by gateway
+	slots       []*slot
+	traffic     *traffic
+	claims      *claims
+	optOuts     *optOutLog
+	redisMu     sync.Mutex // held while something is being done to Redis
+	latency     sync.Mutex // held while the gateways are slow
+	injected    tally
+	printing    sync.Mutex // one line at a time
+	began       time.Time
 }
 
 // newRig starts Redis, the gateways and the workers, and returns when all workers serve.
 func newRig(ctx context.Context, o options, dir string, out io.Writer) (r *rig, err error) {
-	r = &rig{options: o, dir: dir, out: out, left: map[string]*atomic.Int64{}}
+	r = &rig{options: o, dir: dir, out: out, callersGone: map[string]*atomic.Int64{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, r.close())
@@ -104,7 +104,7 @@ func (r *rig) startRedis(ctx context.Context) (url string, err error) {
 	r.direct = redis.NewClient(&straight)
 	bent := *at
 	bent.Addr = r.proxy.address()
-	r.through = redis.NewClient(&bent)
+	r.viaProxy = redis.NewClient(&bent)
 	n, err := r.direct.DBSize(ctx).Result()
 	if err != nil {
 		return "", fmt.Errorf("redis: %w", err)
@@ -118,9 +118,9 @@ func (r *rig) startRedis(ctx context.Context) (url string, err error) {
 // startGateways serves the sandbox and returns its address.
 func (r *rig) startGateways(ctx context.Context) (base string, err error) {
 	for name := range logins {
-		r.left[name] = new(atomic.Int64)
+		r.callersGone[name] = new(atomic.Int64)
 	}
-	r.consent = newConsent()
+	r.optOuts = newOptOutLog()
 	r.gateway = sandbox.New(sandbox.Options{Latency: latency, Seed: r.seed})
 	var config net.ListenConfig
 	l, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
@@ -136,14 +136,14 @@ func (r *rig) startGateways(ctx context.Context) (base string, err error) {
 // a fault has broken the connection, the sandbox counts, and this line is not reached.)
 func (r *rig) serve(w http.ResponseWriter, q *http.Request) {
 	name, _, _ := strings.Cut(strings.TrimPrefix(q.URL.Path, "/"), "/")
-	if r.consent.note(name, q) != nil {
+	if r.optOuts.readRequest(name, q) != nil {
 		return // its caller has gone before it had said everything
 	}
 	r.gateway.ServeHTTP(w, q)
 	if q.Context().Err() == nil {
 		return
 	}
-	if n := r.left[name]; n != nil {
+	if n := r.callersGone[name]; n != nil {
 		n.Add(1)
 	}
 }
@@ -169,7 +169,7 @@ func (r *rig) startTraffic(config string) error {
 	if err != nil {
 		return err
 	}
-	t := &traffic{queue: queue.New(r.through), gateway: r.gateway, given: map[string]int{}, consent: r.consent, pause: 400 * time.Millisecond}
+	t := &traffic{queue: queue.New(r.viaProxy), gateway: r.gateway, given: map[string]int{}, optOuts: r.optOuts, pause: 400 * time.Millisecond}
 	if r.quick {
 		t.pause = 200 * time.Millisecond
 	}
@@ -184,13 +184,13 @@ func (r *rig) startTraffic(config string) error {
 		}
 		return 2000
 	}
-	if t.client, err = producer.New(r.through, producer.WithDurability(producer.Durability(d))); err != nil {
+	if t.client, err = producer.New(r.viaProxy, producer.WithDurability(producer.Durability(d))); err != nil {
 		return err
 	}
 	if t.watcher, err = producer.New(r.direct); err != nil {
 		return err
 	}
-	r.consent.ask = r.asking(t.client, config)
+	r.optOuts.optOut = r.optOutFunc(t.client, config)
 	r.traffic = t
 	r.claims = &claims{rdb: r.direct, open: t.open, exposed: map[string]bool{}}
 	return nil
@@ -215,15 +215,15 @@ func (r *rig) awaitWorkers(ctx context.Context) error {
 }
 
 // note tells of what happens, if anybody wants to hear it.
-func (r *rig) note(format string, args ...any) {
+func (r *rig) verbosef(format string, args ...any) {
 	if r.verbose {
-		r.tell(format, args...)
+		r.logf(format, args...)
 	}
 }
 
-func (r *rig) tell(format string, args ...any) {
-	r.telling.Lock()
-	defer r.telling.Unlock()
+func (r *rig) logf(format string, args ...any) {
+	r.printing.Lock()
+	defer r.printing.Unlock()
 	fmt.Fprintf(r.out, "%7.1fs  %s\n", time.Since(r.began).Seconds(), fmt.Sprintf(format, args...))
 }
 
@@ -256,7 +256,7 @@ func (r *rig) close() error {
 		errs = append(errs, r.wipe(ctx, "tuma:*"), r.wipe(ctx, "asynq:*"))
 	}
 	if r.direct != nil {
-		errs = append(errs, r.direct.Close(), r.through.Close())
+		errs = append(errs, r.direct.Close(), r.viaProxy.Close())
 	}
 	if r.proxy != nil {
 		errs = append(errs, r.proxy.close())

@@ -31,21 +31,21 @@ type slot struct {
 	mu  sync.Mutex
 	all []*child
 	// strange are ends that nobody has asked for.
-	strange []string
+	unexpectedEnds []string
 }
 
 func newSlot(o options, dir, config string, n int) *slot {
 	s := &slot{binary: o.binary, wrongClock: o.wrongClock, config: config, log: filepath.Join(dir, fmt.Sprintf("worker-%d.log", n+1)),
 		replace: make(chan *child)}
 	if o.clocks && n == o.workers-1 {
-		s.off.Store(int64(lastingClock(o.seed)))
+		s.off.Store(int64(lastingClockOffset(o.seed)))
 	}
 	return s
 }
 
 // settled is how long a worker must have run for its end to be no failed start: it
 // refuses to start while there is no Redis.
-const settled = 20 * time.Second
+const minRun = 20 * time.Second
 
 // run keeps a worker running until the context ends.
 func (s *slot) run(ctx context.Context) error {
@@ -66,9 +66,9 @@ func (s *slot) run(ctx context.Context) error {
 			continue
 		case <-c.done:
 		}
-		if !c.meant.Load() && time.Since(c.began) > settled {
+		if !c.expected.Load() && time.Since(c.began) > minRun {
 			s.mu.Lock()
-			s.strange = append(s.strange, fmt.Sprintf("process %d of %s ended by itself: %v", c.process.Pid, filepath.Base(s.log), c.state))
+			s.unexpectedEnds = append(s.unexpectedEnds, fmt.Sprintf("process %d of %s ended by itself: %v", c.process.Pid, filepath.Base(s.log), c.state))
 			s.mu.Unlock()
 		}
 		select {
@@ -103,7 +103,7 @@ func (s *slot) freeze() (thaw func() error, err error) {
 // returns when the first has drained.
 func (s *slot) drain(ctx context.Context, within time.Duration) error {
 	c := s.current.Load()
-	c.meant.Store(true)
+	c.expected.Store(true)
 	if err := c.signal(syscall.SIGTERM); err != nil {
 		return err
 	}
