@@ -16,7 +16,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/sandbox"
 )
 
-// tally counts what was done, and remembers when. Safe for concurrent use.
+// tally counts the injected faults and keeps their times. Safe for concurrent use.
 type tally struct {
 	mu         sync.Mutex
 	counts     map[string]int
@@ -25,10 +25,11 @@ type tally struct {
 	failures   []string
 }
 
-// span is when something was being done.
+// span is the time from the start to the end of one fault. to is zero while the fault lasts.
 type span struct{ from, to time.Time }
 
-// begin counts one and returns what is called when it is over.
+// begin counts one fault of a name and records its start. The caller calls over when the
+// fault ends.
 func (t *tally) begin(name string) (over func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -45,7 +46,7 @@ func (t *tally) begin(name string) (over func()) {
 	}
 }
 
-// others counts what was going on at any time between two instants.
+// activeBetween returns how many faults lasted at some time between from and to.
 func (t *tally) activeBetween(from, to time.Time) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -73,17 +74,18 @@ func (t *tally) fail(err error) {
 	t.failures = append(t.failures, err.Error())
 }
 
-// storm is one run's faults being injected.
+// injector injects the faults of one run.
 type injector struct {
 	*rig
-	// over ends when nothing more is to go wrong; what has begun is mended then.
+	// over ends when the time for faults is up. Faults that still last are ended then.
 	over context.Context
 	// ctx ends with the run.
 	ctx     context.Context
 	running sync.WaitGroup
 }
 
-// blow injects the schedule, and returns when all of it has happened and is over.
+// injectAll injects the events at their times. It returns when the time for faults is up
+// and every fault has ended.
 func (s *injector) injectAll(events []event) {
 	for _, e := range events {
 		if !s.wait(time.Until(s.began.Add(e.at))) {
@@ -95,7 +97,7 @@ func (s *injector) injectAll(events []event) {
 	s.running.Wait()
 }
 
-// wait waits, and says whether the storm still goes on.
+// wait waits for d. It returns false at once when the time for faults is up.
 func (s *injector) wait(d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -107,7 +109,8 @@ func (s *injector) wait(d time.Duration) bool {
 	}
 }
 
-// take locks what an event needs for itself; false: the storm was over meanwhile.
+// lockUnlessOver locks mu, so that one event at a time uses what mu guards. It returns
+// false, with mu unlocked, if the time for faults is up.
 func (s *injector) lockUnlessOver(mu *sync.Mutex) bool {
 	mu.Lock()
 	if s.over.Err() != nil {
@@ -136,7 +139,7 @@ func (s *injector) inject(e event) {
 		}
 	case workerClock:
 		s.clockWorker(e, slot)
-	case workerClockEver: // not drawn: it is from the start
+	case workerClockEver: // not in the schedule: this clock is wrong from the start
 	case redisKilled, redisStopped, redisStoppedLong, redisFull, linksSilent:
 		if s.lockUnlessOver(&s.redisMu) {
 			defer s.redisMu.Unlock()
@@ -152,7 +155,7 @@ func (s *injector) inject(e event) {
 	case taskTwice:
 		s.repeatTask(e)
 	case planTwice, enqueueTwice:
-		// Never beside one at KoboMobile: see streams.
+		// KoboMobile has one campaign at a time: see streams.
 		gateways := slices.DeleteFunc(sandbox.Names(), func(name string) bool { return name == "kobo" || name == oneByOne })
 		over := s.injected.begin(e.name())
 		s.verbosef("%s", e.name())
@@ -163,7 +166,8 @@ func (s *injector) inject(e event) {
 	}
 }
 
-// whileThere does something to the data in Redis, again if Redis goes away meanwhile.
+// retryRedis calls do until it succeeds or the time for faults is up. Another fault may
+// make Redis unavailable meanwhile.
 func (s *injector) retryRedis(do func() error) {
 	for do() != nil && s.wait(200*time.Millisecond) {
 	}
@@ -179,11 +183,12 @@ func (s *injector) killWorker(e event, slot *slot) {
 	open := s.claims.recordExposedAfter(s.ctx)
 	over()
 	if r, ok := s.claims.recover(s.ctx, killed, open); ok {
-		// A gateway that refuses every repeat is asked eight times, and that is its doing.
+		// At a gateway that refuses every repeat, a worker tries eight times. The gateway causes
+		// that delay, so such a kill does not count as alone.
 		stubborn := slices.ContainsFunc(r.left, func(c claim) bool { return s.traffic.alwaysRefusesRepeats(c.campaign) })
 		r.alone = e.alone && !stubborn && s.injected.activeBetween(killed, killed.Add(r.took)) == 1
 		s.injected.recovered(r)
-		s.verbosef("recovered from the kill of worker %d: %d calls in %s, alone %v", e.worker+1, len(r.left), r.took.Round(time.Millisecond), r.alone)
+		s.verbosef("recovered from the kill of worker %d: %d calls in %s; no other fault meanwhile: %v", e.worker+1, len(r.left), r.took.Round(time.Millisecond), r.alone)
 	}
 }
 
@@ -208,7 +213,7 @@ func (s *injector) drainWorker(e event, slot *slot) {
 		s.gateway.SetLatency(latency)
 		s.latency.Unlock()
 	}()
-	s.wait(slowLatency / 2) // until slow calls are in flight
+	s.wait(slowLatency / 2) // by then, slow calls are in flight
 	over := s.injected.begin(e.name())
 	defer over()
 	s.verbosef("%s, worker %d", e.name(), e.worker+1)
@@ -240,7 +245,8 @@ func (s *injector) breakRedis(e event) {
 	over()
 }
 
-// fill leaves Redis no room for anything new, for a while.
+// fill lowers Redis's maxmemory below the memory in use, so that Redis refuses writes for
+// the event's duration.
 func (s *injector) fill(e event) {
 	over := s.injected.begin(e.name())
 	defer over()
@@ -273,8 +279,8 @@ func (s *injector) cut(e event) {
 	}
 }
 
-// repeatTask has a task that a worker is at delivered once more: asynq is made to
-// forget that it has it, and is given it again.
+// repeatTask makes asynq deliver a task again while a worker processes it. It deletes the
+// task's key, so that asynq no longer knows the task, and enqueues the same task again.
 func (s *injector) repeatTask(e event) {
 	gateways := sandbox.Names()
 	for first := e.worker; ; first++ {
@@ -293,7 +299,7 @@ func (s *injector) repeatTask(e event) {
 }
 
 func (s *injector) repeatAt(name string) bool {
-	prefix := "asynq:{" + name + "}:" // where asynq 0.26 keeps a queue
+	prefix := "asynq:{" + name + "}:" // asynq 0.26 keeps a queue under this prefix
 	ids, err := s.direct.LRange(s.ctx, prefix+"active", 0, -1).Result()
 	if err != nil || len(ids) == 0 {
 		return false
@@ -307,8 +313,8 @@ func (s *injector) repeatAt(name string) bool {
 	return true
 }
 
-// readTask takes the id of a task apart: campaign:batch:wake, or campaign:plan:wake of one
-// that plans a small campaign and sends it.
+// readTask parses the ID of a task. It is campaign:batch:wake, or campaign:plan:wake for a
+// task that plans a small campaign and sends it. ok is false for any other form.
 func readTask(id string) (p queue.Pointer, ok bool) {
 	parts := strings.Split(id, ":")
 	if len(parts) != 3 {
@@ -322,7 +328,8 @@ func readTask(id string) (p queue.Pointer, ok bool) {
 	return p, err == nil && (p.Batch == "" || strings.Contains(p.Batch, "."))
 }
 
-// withRows are the gateways whose answers name numbers; only there one can be missing.
+// gatewaysWithRows are the gateways whose answers list the numbers. Only in their answers
+// can a number be missing.
 var gatewaysWithRows = []string{"africastalking", "kobo", "textconnect"}
 
 func (s *injector) breakGateways(e event) {

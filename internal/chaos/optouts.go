@@ -24,32 +24,34 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// consent is who has opted out while their campaign was being sent, and what has come
-// to the gateways. Safe for concurrent use.
+// optOutLog records the opt-outs during the campaigns, and the calls that reached the
+// gateways, by number. Safe for concurrent use.
 type optOutLog struct {
-	// ask opts one number out of what a sender, or anybody, writes to it.
+	// optOut opts a number out of the messages of a sender ID, or of all senders if sender is
+	// empty.
 	optOut func(ctx context.Context, number, sender string) (producer.OptOutReceipt, error)
 
-	retries atomic.Int64 // opt-outs that failed, and were said again
+	retries atomic.Int64 // opt-outs that failed and were tried again
 
 	mu       sync.Mutex
 	requests map[uint64]request
 	calls    map[uint64][]arrival
-	last     map[string]uint64 // by gateway, the number that came last
+	last     map[string]uint64 // by gateway, the last number in a call to it
 }
 
-// wish is one opt-out.
+// request is one opt-out.
 type request struct {
-	// back is when it had returned without an error; zero: it never has.
+	// returned is when the opt-out returned without an error. Zero: it has not.
 	returned time.Time
-	// open are the calls that it has told of as claimed before.
+	// inFlight is how many calls the opt-out reported as claimed before it.
 	inFlight int
 }
 
-// arrival is a call at a gateway, whatever became of it there, as one number sees it.
+// arrival is a call to a number that reached a gateway, with any outcome.
 type arrival struct {
 	arrived time.Time
-	// key is the call's at a gateway with keys; empty: another call each time.
+	// key is the call's idempotency key. It is empty at a gateway without keys, where each
+	// arrival is a separate call.
 	key string
 }
 
@@ -57,15 +59,16 @@ func newOptOutLog() *optOutLog {
 	return &optOutLog{requests: map[uint64]request{}, calls: map[uint64][]arrival{}, last: map[string]uint64{}}
 }
 
-// Every gateway is told numbers in full, and all of them begin as firstNumber does.
-// KoboMobile's key is a UUID.
+// Requests to every gateway have the numbers in international form. They all begin as
+// firstNumber does. KoboMobile's idempotency key is a UUID.
 var (
 	numberPattern = regexp.MustCompile(`2547[0-9]{8}`)
 	keyPattern    = regexp.MustCompile(`[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
 )
 
-// note reads whom a request is to before the gateway has it. It counts as having come
-// when its header had: whoever made it had begun by then.
+// readRequest records the numbers in a request before the gateway reads it, and restores the
+// body. The arrival's time is when the request's header was read: by then, the worker had
+// begun the call. It returns an error if the body cannot be read.
 func (c *optOutLog) readRequest(gateway string, q *http.Request) error {
 	at := time.Now()
 	body, err := io.ReadAll(q.Body)
@@ -91,13 +94,13 @@ func (c *optOutLog) readRequest(gateway string, q *http.Request) error {
 	return nil
 }
 
-// optsOut says of which campaigns people opt out. Of some nobody does, so that nobody
-// may be skipped there.
+// hasOptOuts reports whether recipients opt out of a gateway's nth campaign. In one campaign
+// of four none does, so that no recipient may be skipped there.
 func hasOptOuts(nth int) bool { return nth%4 != 3 }
 
-// leave has people opt out of a campaign at random moments until it has ended, a tenth
-// of it at most. It begins before the campaign is enqueued: whom planning meets on the
-// list is left out there.
+// optOutSome opts recipients of a campaign out at random moments until the campaign ends, a
+// tenth of them at most. It starts before the campaign is enqueued, so that planning finds
+// some of them on the suppression list and skips them.
 func (t *traffic) optOutSome(ctx context.Context, c *campaign) {
 	for range c.total / 10 {
 		select {
@@ -112,15 +115,15 @@ func (t *traffic) optOutSome(ctx context.Context, c *campaign) {
 	}
 }
 
-// beginLeaving has leave run beside a campaign, if people are to opt out of it.
+// startOptOuts starts optOutSome for a campaign that has opt-outs.
 func (t *traffic) startOptOuts(ctx context.Context, c *campaign) {
 	if c.hasOptOuts {
 		t.background.Go(func() { t.optOutSome(ctx, c) })
 	}
 }
 
-// draw chooses who of a campaign opts out: mostly somebody in a call that has come to the
-// gateway last, or just behind it.
+// pickNumber chooses at random a number of a campaign that has not opted out yet. Three of
+// four are near the last number that reached the gateway, so that their calls may be in flight.
 func (c *optOutLog) pickNumber(of *campaign) uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -136,7 +139,8 @@ func (c *optOutLog) pickNumber(of *campaign) uint64 {
 	}
 }
 
-// optOut says it until it is heard.
+// optOut opts a number out, and retries until that succeeds or ctx ends. An opt-out that is
+// refused as invalid is a broken promise.
 func (t *traffic) optOut(ctx context.Context, n uint64, sender string) {
 	for {
 		r, err := t.optOuts.optOut(ctx, "+"+strconv.FormatUint(n, 10), sender)
@@ -163,7 +167,8 @@ func (c *optOutLog) confirm(n uint64, back time.Time, open int) {
 	c.requests[n] = request{returned: back, inFlight: open}
 }
 
-// asking opts out by the library and now and then, as a person would, by the command.
+// optOutFunc returns the function for optOutLog.optOut. It uses the library, and one time of
+// eight the command `tuma optout add`, as an operator would.
 func (r *rig) optOutFunc(client *producer.Client, config string) func(context.Context, string, string) (producer.OptOutReceipt, error) {
 	return func(ctx context.Context, number, sender string) (receipt producer.OptOutReceipt, err error) {
 		if rand.N(8) > 0 {
@@ -181,7 +186,7 @@ func (r *rig) optOutFunc(client *producer.Client, config string) func(context.Co
 	}
 }
 
-// record is what is known of a number: its opt-out, if it asked for one, and the calls to it.
+// record is a number's opt-out, if optedOut is true, and the calls to the number.
 type record struct {
 	optedOut bool
 	request
@@ -195,8 +200,8 @@ func (c *optOutLog) recordOf(n uint64) record {
 	return record{optedOut: ok, request: w, calls: c.calls[n]}
 }
 
-// late counts the calls that came after the opt-out was back. What comes again under a
-// key is the same call.
+// lateCalls returns how many calls arrived after the opt-out had returned. Arrivals with the
+// same idempotency key are one call.
 func (r record) lateCalls() (n int) {
 	keys := map[string]bool{}
 	for _, a := range r.calls {

@@ -13,11 +13,12 @@ import (
 	"github.com/tuma-sms/tuma/internal/sandbox"
 )
 
-// mendedWithin is how long what has begun may take to its end once nothing goes
-// wrong any more. Accounts may be held for a minute.
+// settleWithin is the maximum time that the campaigns may take to end after the last fault.
+// It is long because an account may still be held for a minute then.
 const settleWithin = 5 * time.Minute
 
-// play runs the whole and returns what it came to.
+// play runs the workers, the campaigns and the faults, and returns the report. It returns
+// an error if a worker cannot be started or ctx ends.
 func (r *rig) play(ctx context.Context) (*report, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -51,14 +52,14 @@ func (r *rig) play(ctx context.Context) (*report, error) {
 		st.injectAll(schedule(r.plan))
 		close(calm)
 		campaigns.Wait()
-		r.traffic.background.Wait() // the storm begins no more of them
+		r.traffic.background.Wait() // the injector has returned, so no campaign is added
 		close(ended)
 	})
 	select {
 	case <-over.Done():
 	case err := <-failed:
 		if err != nil {
-			return nil, fmt.Errorf("a worker cannot be started: %w", err)
+			return nil, fmt.Errorf("start a worker: %w", err)
 		}
 	}
 	if ctx.Err() != nil {
@@ -67,7 +68,8 @@ func (r *rig) play(ctx context.Context) (*report, error) {
 	return r.settle(ctx, calm, ended)
 }
 
-// settle waits until all is mended and over, and compares.
+// settle removes the gateways' faults, waits until the faults are over and the campaigns
+// have ended, for settleWithin at most, and returns the report.
 func (r *rig) settle(ctx context.Context, calm, ended <-chan struct{}) (*report, error) {
 	r.gateway.Mend()
 	bounded, cancel := context.WithTimeout(ctx, settleWithin)
@@ -85,7 +87,7 @@ func (r *rig) settle(ctx context.Context, calm, ended <-chan struct{}) (*report,
 	return r.report(ctx, time.Since(mended))
 }
 
-// progress prints a line now and then.
+// progress prints a line about the run every 15 s, or every 5 s with -v, until ctx ends.
 func (r *rig) progress(ctx context.Context) {
 	every := 15 * time.Second
 	if r.verbose {
@@ -98,7 +100,7 @@ func (r *rig) progress(ctx context.Context) {
 		case <-tick:
 		}
 		s := r.gateway.Stats()
-		r.logf("%d campaigns begun, %d open; gateways: %d messages in %d calls, %d broken, %d duplicates",
+		r.logf("%d campaigns started, %d open; gateways: %d messages in %d calls, %d calls with a fault, %d duplicates",
 			len(r.traffic.campaigns()), len(r.traffic.open()), s.Accepted, s.Calls, s.Faults, s.Duplicates)
 		if time.Since(r.began) > r.duration {
 			r.logf("waiting for %s", strings.Join(r.traffic.open(), ", "))

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// kind is a way in which something goes wrong.
+// kind is a kind of fault, as the report prints it.
 type kind string
 
 // The kinds, in the order of the report.
@@ -26,29 +26,29 @@ const (
 	linksCut         kind = "redis connections: all cut"
 	linksSilent      kind = "redis connections: answers held back"
 	queueWiped       kind = "queue: all asynq keys wiped"
-	taskTwice        kind = "queue: a task at work delivered twice"
-	planTwice        kind = "queue: a plan said three times"
+	taskTwice        kind = "queue: a running task delivered twice"
+	planTwice        kind = "queue: a plan queued three times"
 	enqueueTwice     kind = "producer: a campaign enqueued twice at once"
 	gatewayFault     kind = "gateway"
 )
 
-// gatewayFaults are what the sandbox can be made to do to calls, and its names for it.
+// gatewayFaults are the faults of calls that the sandbox can inject, by its names.
 var gatewayFaults = []string{"close", "accept_close", "accept_502", "500", "429", "later", "cut", "html", "missing", "hang"}
 
-// event is one thing that goes wrong.
+// event is one fault of the schedule. Fields that its kind does not need are zero.
 type event struct {
 	at          time.Duration // since the start of the run
 	kind        kind
-	duration    time.Duration // where it lasts
-	clockOffset time.Duration // of a clock
-	worker      int
-	fault       string  // of a gateway
-	p           float64 // how likely the fault strikes a call
-	bytes       int64   // of answers that pass before the cut
-	alone       bool    // nothing else goes wrong around it
+	duration    time.Duration // how long the fault lasts
+	clockOffset time.Duration // how much the clock is fast; negative: slow
+	worker      int           // index of the worker that the fault hits
+	fault       string        // one of gatewayFaults
+	p           float64       // probability that the gateway's fault hits a call
+	bytes       int64         // bytes of answers that pass before the cut
+	alone       bool          // no other fault is scheduled near it
 }
 
-// name is how the event is counted.
+// name returns the name under which the report counts the event.
 func (e event) name() string {
 	if e.kind == gatewayFault {
 		return string(e.kind) + ": " + e.fault
@@ -56,30 +56,30 @@ func (e event) name() string {
 	return string(e.kind)
 }
 
-// plan says how a run is to be.
+// plan is what the schedule of a run depends on.
 type plan struct {
 	seed     uint64
 	duration time.Duration
 	workers  int
-	// quick leaves out what takes long, and makes the rest short.
+	// quick omits the long faults and makes the others short.
 	quick bool
-	// clocks: there is a worker to be had whose clock is wrong.
+	// clocks means that there is a build of tuma whose clock can be wrong.
 	clocks bool
-	// foreign: the Redis is somebody's own, and is neither killed nor stopped nor filled.
+	// foreign means that -redis names the Redis. Chaos does not kill, stop or fill it.
 	foreign bool
 }
 
-// In every round a storm is followed by a calm, in which one worker is killed and
-// nothing else: the time to recover from that is nobody else's.
+// A round of roundLasts has faults for faultsLast. In the rest of the round, chaos only kills
+// one worker, calmKill after the start of the round. So no other fault delays the recovery.
 const (
 	roundLasts = 60 * time.Second
 	faultsLast = 38 * time.Second
 	calmKill   = 44 * time.Second
 )
 
-// schedule draws what goes wrong and when. The same plan gives the same schedule:
-// every kind comes from a block that is dealt to its end before it is shuffled
-// again, so that none is forgotten.
+// schedule returns the events of a run, in the order of their times. The same plan gives the
+// same schedule. Events come from shuffled blocks. A block has every kind of fault and is
+// used up before the next one starts, so that no kind is missing.
 func schedule(p plan) []event {
 	rng := rand.New(rand.NewPCG(p.seed, 0x6368_616f_73))
 	if p.quick {
@@ -107,7 +107,7 @@ func schedule(p plan) []event {
 		e.at, e.worker = at, rng.IntN(p.workers)
 		e.fill(rng)
 		if e.kind == workerClock {
-			e.worker = rng.IntN(p.workers - 1) // the last one's is wrong anyway
+			e.worker = rng.IntN(p.workers - 1) // the last worker's clock is wrong for the entire run
 		}
 		if end := at.Truncate(roundLasts) + faultsLast; e.kind == gatewayFault && e.at+e.duration > end {
 			e.duration = end - e.at
@@ -116,10 +116,10 @@ func schedule(p plan) []event {
 	}
 }
 
-// quickSchedule deals one block of what is over soon, evenly over the run. One worker
-// is stopped from the beginning, since that has to outlast its lease, and what is
-// done to workers meanwhile is done to the others. The queue is wiped at the end: with
-// little to do, nothing would be queued for a while.
+// quickSchedule spreads one block of short faults evenly over the run. Worker 0 is stopped
+// first, since the stop must last longer than a lease. Other faults hit the other workers.
+// The queue is wiped last: after a wipe in so short a run, the queue could stay empty for a
+// while.
 func quickSchedule(p plan, rng *rand.Rand) []event {
 	block := newEvents(p, 0)
 	rng.Shuffle(len(block), func(i, j int) { block[i], block[j] = block[j], block[i] })
@@ -145,7 +145,8 @@ func quickSchedule(p plan, rng *rand.Rand) []event {
 	return block
 }
 
-// newDeck has every kind as often as it is to come before the others come again.
+// newEvents returns the nth block of events, with each kind as often as it must occur in a
+// block. The events are not filled in.
 func newEvents(p plan, n int) []event {
 	type share struct {
 		kind               kind
@@ -181,7 +182,7 @@ func newEvents(p plan, n int) []event {
 	return block
 }
 
-// draw fills in what an event of its kind needs.
+// fill draws the duration and the other values that an event of its kind needs.
 func (e *event) fill(rng *rand.Rand) {
 	switch e.kind {
 	case workerStopped:
