@@ -10,15 +10,15 @@ import (
 	"time"
 )
 
-// begunBefore is what `tuma pause` says of calls in flight.
+// pauseInFlight matches what `tuma pause` prints about calls in flight.
 var pauseInFlight = regexp.MustCompile(`(\d+) calls?, to (\d+) recipients?, had begun before`)
 
-// measurePauses pauses a campaign at full speed again and again: by turns waiting for
-// what is in flight, after which nothing may come, and not waiting, after which
-// nothing may come but what it has told of.
+// measurePauses pauses and resumes a campaign that is sent at full speed, o.times times.
+// Every other pause waits for the calls in flight; after it, no message may arrive. The
+// others use --no-wait; after them, only the messages that they reported may arrive.
 func measurePauses(ctx context.Context, o flowOptions) ([]string, error) {
 	var b bounds
-	const lasts = 400 * time.Millisecond // of a round, with some room
+	const lasts = 400 * time.Millisecond // of a round, rounded up
 	r, err := newFlowRig(ctx, o, flowSetup{workers: 2, latency: 10 * time.Millisecond, counting: true,
 		accounts: []flowAccount{{gateway: "kobo", rate: `"0"`, perCall: 1}}})
 	if err != nil {
@@ -68,12 +68,12 @@ func measurePauses(ctx context.Context, o flowOptions) ([]string, error) {
 		}
 	}
 	st := r.gateway.Stats()
-	fmt.Printf("\n%d pauses at full speed: %d messages after tuma pause, %d after tuma pause --no-wait that it had not told of; %d of %d accepted twice\n",
+	fmt.Printf("\n%d pauses at full speed: %d messages arrived after tuma pause, %d unreported messages after tuma pause --no-wait; %d of %d accepted twice\n",
 		o.times, late, unreported, st.Duplicates, st.Accepted)
-	b.check(late == 0, "%d messages went after tuma pause had returned", late)
-	b.check(unreported == 0, "%d messages went after tuma pause --no-wait that it had not told of", unreported)
-	b.check(st.Duplicates == 0, "%d messages went twice", st.Duplicates)
-	b.check(moved == o.times, "nothing moved in %d rounds", o.times-moved)
+	b.check(late == 0, "%d messages arrived after tuma pause had returned, must be 0", late)
+	b.check(unreported == 0, "%d messages arrived after tuma pause --no-wait that it had not reported, must be 0", unreported)
+	b.check(st.Duplicates == 0, "%d messages were sent twice, must be 0", st.Duplicates)
+	b.check(moved == o.times, "no message arrived before the pause in %d rounds, must be 0 rounds", o.times-moved)
 	return b.broken, nil
 }
 

@@ -27,7 +27,7 @@ import (
 	"github.com/tuma-sms/tuma/providers/catalog"
 )
 
-// logins are the login fields of an account at each gateway.
+// logins has the names of an account's login fields, by gateway.
 var logins = catalog.Logins()
 
 // oneByOne is the gateway that takes only one number a call.

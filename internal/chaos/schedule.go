@@ -11,7 +11,7 @@ import (
 // kind is a kind of fault, as the report prints it.
 type kind string
 
-// The kinds, in the order of the report.
+// The kinds of faults, grouped by what they hit.
 const (
 	workerKilled     kind = "worker: kill -9"
 	workerStopped    kind = "worker: SIGSTOP past its lease, SIGCONT"
