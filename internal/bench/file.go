@@ -21,7 +21,8 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// fileOptions are those of a list's way from a file to its plan.
+// fileOptions are the options of the file role: the list sizes to measure, the rounds for
+// each, the working folder and the tuma to run.
 type fileOptions struct {
 	sizes  []int
 	rounds int
@@ -29,24 +30,24 @@ type fileOptions struct {
 	binary string
 }
 
-// mostOfFile is how many times as long as reading and copying its file a list may take
-// until it is planned.
-const mostOfFile = 3
+// maxFileRatio is the maximum ratio of the time until a list is planned to the time that
+// reading and copying its file takes.
+const maxFileRatio = 3
 
-// boundFrom is from how many rows on that counts.
-const boundFrom = 1_000_000
+// minBoundRows is the smallest list for which maxFileRatio is a bound.
+const minBoundRows = 1_000_000
 
-// fileRole measures how long a dirty list takes from its file until it is planned, by
-// tuma send and a worker, beside reading the file with encoding/csv and copying it;
-// its account is held, so that no gateway is waited for. Then it looks whether every
-// row is in tuma results as it was meant.
+// fileRole measures how long tuma send and a worker take until a list with dirty rows is
+// planned. It compares that with reading the file with encoding/csv and copying it. The
+// account is held, so that sending is not part of the time. In the last round, it checks
+// that tuma results has every row with the expected status.
 //
 //	go run ./internal/bench file -n 1000000,100000 -rounds 5
 func fileRole(ctx context.Context, args []string) error {
 	o := fileOptions{sizes: []int{100_000, 1_000_000}}
 	f := flag.NewFlagSet("bench file", flag.ContinueOnError)
 	f.Func("n", "recipients (default 100000,1000000)", intList(&o.sizes))
-	f.IntVar(&o.rounds, "rounds", 5, "how often each runs")
+	f.IntVar(&o.rounds, "rounds", 5, "number of rounds")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -65,8 +66,8 @@ func fileRole(ctx context.Context, args []string) error {
 		if err != nil {
 			return err
 		}
-		// Of fewer, starting two processes and waking a worker is most of the time.
-		b.hold(n < boundFrom || ratio <= mostOfFile, "%d rows took %.2f times as long as reading and copying them, at most %d are wanted", n, ratio, mostOfFile)
+		// For fewer rows, starting two processes and waking a worker takes most of the time.
+		b.check(n < minBoundRows || ratio <= maxFileRatio, "%d rows took %.2f times as long as reading and copying them, must be at most %d times", n, ratio, maxFileRatio)
 	}
 	if len(b.broken) > 0 {
 		return errors.New(b.broken[0])
@@ -74,7 +75,7 @@ func fileRole(ctx context.Context, args []string) error {
 	return nil
 }
 
-// fileFigures are what one round came to.
+// fileFigures are the figures of one round. Peaks are in bytes.
 type fileFigures struct {
 	copied, enqueued, planned      time.Duration
 	copyCPU, sendCPU, workerCPU    time.Duration
@@ -107,7 +108,7 @@ func measureFile(ctx context.Context, o fileOptions, n int) (float64, error) {
 	}
 	slices.Sort(ratios)
 	ratio := ratios[len(ratios)/2]
-	fmt.Printf("\n%d rows, a tenth of them dirty, medians of %d rounds; every row is in the results as it was meant\n", n, o.rounds)
+	fmt.Printf("\n%d rows, a tenth of them dirty, medians of %d rounds; every row has the expected result\n", n, o.rounds)
 	seconds := func(of func(fileFigures) time.Duration) float64 {
 		v := make([]time.Duration, len(all))
 		for i, f := range all {
@@ -116,10 +117,10 @@ func measureFile(ctx context.Context, o fileOptions, n int) (float64, error) {
 		slices.Sort(v)
 		return v[len(v)/2].Seconds()
 	}
-	fmt.Printf("  encoding/csv, read and copied   %6.2f s   peak %3d MB\n", seconds(func(f fileFigures) time.Duration { return f.copied }), bare>>20)
+	fmt.Printf("  encoding/csv, read and copy     %6.2f s   peak %3d MB\n", seconds(func(f fileFigures) time.Duration { return f.copied }), bare>>20)
 	fmt.Printf("  tuma send, until enqueued       %6.2f s   peak %3d MB\n", seconds(func(f fileFigures) time.Duration { return f.enqueued }), send>>20)
 	fmt.Printf("  tuma worker, until planned      %6.2f s   peak %3d MB\n", seconds(func(f fileFigures) time.Duration { return f.planned }), work>>20)
-	fmt.Printf("  ratio                           %6.2f     (target: at most %d)\n\n", ratio, mostOfFile)
+	fmt.Printf("  ratio                           %6.2f     (target: at most %d)\n\n", ratio, maxFileRatio)
 	return ratio, nil
 }
 
@@ -131,7 +132,8 @@ func writeDirty(file string, n int) error {
 	return errors.Join(dirty.Write(f, n), f.Close())
 }
 
-// fileRound copies the file, and has it sent with a redis-server and a worker of its own.
+// fileRound copies the file, and then sends it with a new redis-server and worker. If look
+// is true, it also checks the results.
 func fileRound(ctx context.Context, o fileOptions, file string, n int, look bool) (f fileFigures, err error) {
 	begun := time.Now()
 	p, err := startRole("copy", "", file, filepath.Join(o.dir, "copy.csv"))
@@ -149,8 +151,8 @@ func fileRound(ctx context.Context, o fileOptions, file string, n int, look bool
 		return f, err
 	}
 	defer r.end()
-	if said, err := r.command("hold", "kobo").CombinedOutput(); err != nil {
-		return f, fmt.Errorf("hold: %w: %s", err, said)
+	if output, err := r.command("hold", "kobo").CombinedOutput(); err != nil {
+		return f, fmt.Errorf("hold: %w: %s", err, output)
 	}
 	redisBefore, err := r.redis.cpu(ctx)
 	if err != nil {
@@ -175,28 +177,28 @@ func fileRound(ctx context.Context, o fileOptions, file string, n int, look bool
 	}
 	f.redisCPU = redisAfter - redisBefore
 	w := r.workers[0]
-	_ = w.cmd.Process.Signal(syscall.SIGTERM) // Wait tells
+	_ = w.cmd.Process.Signal(syscall.SIGTERM) // Wait returns the error
 	if err := w.cmd.Wait(); err != nil {
 		return f, fmt.Errorf("worker: %w", err)
 	}
 	f.workerCPU, f.workerPeak = w.usage()
 	if look {
-		err = asMeant(r, n)
+		err = checkResults(r, n)
 	}
 	return f, err
 }
 
-// planned waits until the campaign is planned.
+// planned waits until the campaign is planned, for five minutes at most.
 func planned(ctx context.Context, r *flowRig) error {
-	return until(ctx, 5*time.Minute, "the plan", func() (bool, error) {
+	return poll(ctx, 5*time.Minute, "the plan", func() (bool, error) {
 		st, err := r.client.Status(ctx, "file")
 		return err == nil && st.State != producer.Planning, err
 	})
 }
 
-// asMeant reads the results as a user would, and compares every row with what the list
-// was made for.
-func asMeant(r *flowRig, n int) error {
+// checkResults reads the output of tuma results, and compares each of the n rows with the
+// result that internal/dirty expects for it.
+func checkResults(r *flowRig, n int) error {
 	cmd := r.command("results", "file")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -234,19 +236,20 @@ func asMeant(r *flowRig, n int) error {
 		}
 		if row[at["row"]] != strconv.Itoa(rows+1) || row[at["status"]] != status || row[at["reason"]] != want.Reason ||
 			row[at["code"]] != want.Code || row[at["msisdn"]] != msisdn {
-			return fmt.Errorf("row %d came to %q, meant were %s, %q, %q, %q for %q", rows+1, row, status, want.Reason, want.Code, msisdn, want.Text)
+			return fmt.Errorf("row %d of the results is %q, want %s, reason %q, code %q, msisdn %q for the number %q", rows+1, row, status, want.Reason, want.Code, msisdn, want.Text)
 		}
 	}
 	if err := cmd.Wait(); err != nil {
 		return fmt.Errorf("results: %w", err)
 	}
 	if rows != n {
-		return fmt.Errorf("%d of %d rows are in the results", rows, n)
+		return fmt.Errorf("the results have %d rows, must be %d", rows, n)
 	}
 	return nil
 }
 
-// copyRole reads a CSV and writes what it has read.
+// copyRole copies a CSV with encoding/csv. Its arguments are an unused one, the source and
+// the destination.
 func copyRole(_ context.Context, args []string) error {
 	from, err := os.Open(args[1])
 	if err != nil {

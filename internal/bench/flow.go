@@ -16,14 +16,14 @@ import (
 	"time"
 )
 
-// flowCase is one thing that is measured of how work flows. It prints its figures and
-// returns the bounds that were broken.
+// flowCase is one measurement of the flow role. run prints the figures and returns the
+// bounds that they exceed.
 type flowCase struct {
 	name string
 	run  func(context.Context, flowOptions) ([]string, error)
 }
 
-// flowCases in the order in which they run.
+// flowCases are all cases, in the order in which they run by default.
 var flowCases = []flowCase{
 	{"rate", measureRates}, {"kill", measureKill}, {"change", measureChange}, {"fair", measureFair}, {"behind", measureBehind},
 	{"hang", measureHang}, {"idle", measureIdle}, {"latency", measureLatency}, {"pause", measurePauses},
@@ -35,13 +35,13 @@ type flowOptions struct {
 	rates   []int
 	times   int
 	dir     string
-	// binary is the tuma that is measured, traced one that tells of its limiter's grants.
+	// binary is the tuma to measure. traced is a tuma whose rate limiter records its grants.
 	binary, traced string
 }
 
-// flowRole measures rates, fairness and control: real workers, a real redis-server,
-// and the sandbox, whose log of calls has the last word. Its exit status is 1 if a
-// bound was broken, and the last lines say which.
+// flowRole measures rates, fairness and control with real workers, a real redis-server and
+// the sandbox. The sandbox's log of calls gives the figures. The exit status is 1 if a
+// figure exceeds its bound, and the last lines list those figures.
 //
 //	go run ./internal/bench flow -for 30s -cases rate -workers 4 -rates 500
 func flowRole(ctx context.Context, args []string) error {
@@ -51,11 +51,11 @@ func flowRole(ctx context.Context, args []string) error {
 		names[i] = c.name
 	}
 	f := flag.NewFlagSet("bench flow", flag.ContinueOnError)
-	f.DurationVar(&o.lasts, "for", 30*time.Second, "how long each is measured")
-	f.IntVar(&o.times, "times", 100, "how many pauses, and campaigns of one message")
-	cases := f.String("cases", strings.Join(names, ","), "what to measure")
-	f.Func("workers", "how many workers share a rate (default 1,4,16)", intList(&o.workers))
-	f.Func("rates", "messages a second; 5000 goes 500 a call, the others one (default 50,500,2000,5000)", intList(&o.rates))
+	f.DurationVar(&o.lasts, "for", 30*time.Second, "how long to measure each case")
+	f.IntVar(&o.times, "times", 100, "number of pauses, and of campaigns of one message")
+	cases := f.String("cases", strings.Join(names, ","), "cases to measure, separated by commas")
+	f.Func("workers", "numbers of workers that share a rate (default 1,4,16)", intList(&o.workers))
+	f.Func("rates", "messages a second; from 5000 on, a call has 500 recipients, else one (default 50,500,2000,5000)", intList(&o.rates))
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func flowRole(ctx context.Context, args []string) error {
 	for name := range strings.SplitSeq(*cases, ",") {
 		i := slices.Index(names, name)
 		if i < 0 {
-			return fmt.Errorf("-cases: there is no %q; there is %q", name, names)
+			return fmt.Errorf("-cases: unknown case %q; must be one of %q", name, names)
 		}
 		found, err := flowCases[i].run(ctx, o)
 		if err != nil {
@@ -83,19 +83,21 @@ func flowRole(ctx context.Context, args []string) error {
 		}
 	}
 	if len(broken) > 0 {
-		return errors.New("broken bounds:\n  " + strings.Join(broken, "\n  "))
+		return errors.New("bounds not kept:\n  " + strings.Join(broken, "\n  "))
 	}
-	fmt.Println("\nall bounds were kept")
+	fmt.Println("\nevery figure is within its bound")
 	return nil
 }
 
+// intList returns a function that parses a flag into to: whole numbers from 1, separated by
+// commas.
 func intList(to *[]int) func(string) error {
 	return func(s string) error {
 		*to = nil
 		for part := range strings.SplitSeq(s, ",") {
 			n, err := strconv.Atoi(part)
 			if err != nil || n < 1 {
-				return fmt.Errorf("%q is no list of numbers", s)
+				return fmt.Errorf("%q must be whole numbers from 1, separated by commas", s)
 			}
 			*to = append(*to, n)
 		}
@@ -103,8 +105,8 @@ func intList(to *[]int) func(string) error {
 	}
 }
 
-// buildBoth builds tuma twice: as it is, and with a limiter's script that also writes
-// down what it grants.
+// buildBoth builds tuma twice: unchanged, and with a limiter script that also records its
+// grants.
 func buildBoth(ctx context.Context, o flowOptions) error {
 	overlay, err := tracedScript(ctx, o.dir)
 	if err != nil {
@@ -112,8 +114,8 @@ func buildBoth(ctx context.Context, o flowOptions) error {
 	}
 	for _, args := range [][]string{{"-o", o.binary}, {"-o", o.traced, "-overlay", overlay}} {
 		args = append(append([]string{"build"}, args...), module+"/cmd/tuma")
-		if said, err := exec.CommandContext(ctx, "go", args...).CombinedOutput(); err != nil {
-			return fmt.Errorf("build tuma: %w\n%s", err, said)
+		if output, err := exec.CommandContext(ctx, "go", args...).CombinedOutput(); err != nil {
+			return fmt.Errorf("build tuma: %w\n%s", err, output)
 		}
 	}
 	return nil
@@ -121,11 +123,11 @@ func buildBoth(ctx context.Context, o flowOptions) error {
 
 const module = "github.com/tuma-sms/tuma"
 
-// bounds collects what was broken.
+// bounds collects the bounds that the figures of a case exceed.
 type bounds struct{ broken []string }
 
-// hold notes a bound that is not kept.
-func (b *bounds) hold(ok bool, format string, args ...any) {
+// check records the formatted message as an exceeded bound, unless ok is true.
+func (b *bounds) check(ok bool, format string, args ...any) {
 	if !ok {
 		b.broken = append(b.broken, fmt.Sprintf(format, args...))
 	}

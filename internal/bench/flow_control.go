@@ -10,15 +10,15 @@ import (
 	"time"
 )
 
-// begunBefore is what `tuma pause` says of calls in flight.
-var begunBefore = regexp.MustCompile(`(\d+) calls?, to (\d+) recipients?, had begun before`)
+// pauseInFlight matches what `tuma pause` prints about calls in flight.
+var pauseInFlight = regexp.MustCompile(`(\d+) calls?, to (\d+) recipients?, had begun before`)
 
-// measurePauses pauses a campaign at full speed again and again: by turns waiting for
-// what is in flight, after which nothing may come, and not waiting, after which
-// nothing may come but what it has told of.
+// measurePauses pauses and resumes a campaign that is sent at full speed, o.times times.
+// Every other pause waits for the calls in flight; after it, no message may arrive. The
+// others use --no-wait; after them, only the messages that they reported may arrive.
 func measurePauses(ctx context.Context, o flowOptions) ([]string, error) {
 	var b bounds
-	const lasts = 400 * time.Millisecond // of a round, with some room
+	const lasts = 400 * time.Millisecond // of a round, rounded up
 	r, err := newFlowRig(ctx, o, flowSetup{workers: 2, latency: 10 * time.Millisecond, counting: true,
 		accounts: []flowAccount{{gateway: "kobo", rate: `"0"`, perCall: 1}}})
 	if err != nil {
@@ -31,49 +31,49 @@ func measurePauses(ctx context.Context, o flowOptions) ([]string, error) {
 	if _, err := r.firstCall(ctx); err != nil {
 		return nil, err
 	}
-	late, unsaid, moved := 0, 0, 0
+	late, unreported, moved := 0, 0, 0
 	for i := range o.times {
 		args := []string{"pause", "sale"}
 		if i%2 == 1 {
 			args = append(args, "--no-wait")
 		}
 		had := r.accepted()
-		if err := until(ctx, 10*time.Second, "messages after a resume", func() (bool, error) { return r.accepted() > had+50, nil }); err != nil {
+		if err := poll(ctx, 10*time.Second, "messages after a resume", func() (bool, error) { return r.accepted() > had+50, nil }); err != nil {
 			return nil, err
 		}
 		cmd := r.command(args...)
-		var said bytes.Buffer
-		cmd.Stderr = &said
+		var output bytes.Buffer
+		cmd.Stderr = &output
 		if err := cmd.Run(); err != nil {
-			return nil, fmt.Errorf("tuma pause: %w: %s", err, said.Bytes())
+			return nil, fmt.Errorf("tuma pause: %w: %s", err, output.Bytes())
 		}
 		stood := r.accepted()
 		if err := wait(ctx, time.Now().Add(100*time.Millisecond)); err != nil {
 			return nil, err
 		}
 		came := int(r.accepted() - stood)
-		switch told := begunBefore.FindSubmatch(said.Bytes()); {
+		switch told := pauseInFlight.FindSubmatch(output.Bytes()); {
 		case i%2 == 0:
 			late += came
 		case told == nil:
-			unsaid += came
+			unreported += came
 		default:
-			unsaid += max(0, came-atoi(string(told[2])))
+			unreported += max(0, came-atoi(string(told[2])))
 		}
 		if stood > had {
 			moved++
 		}
-		if said, err := r.command("resume", "sale").CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("tuma resume: %w: %s", err, said)
+		if output, err := r.command("resume", "sale").CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("tuma resume: %w: %s", err, output)
 		}
 	}
 	st := r.gateway.Stats()
-	fmt.Printf("\n%d pauses at full speed: %d messages after tuma pause, %d after tuma pause --no-wait that it had not told of; %d of %d accepted twice\n",
-		o.times, late, unsaid, st.Duplicates, st.Accepted)
-	b.hold(late == 0, "%d messages went after tuma pause had returned", late)
-	b.hold(unsaid == 0, "%d messages went after tuma pause --no-wait that it had not told of", unsaid)
-	b.hold(st.Duplicates == 0, "%d messages went twice", st.Duplicates)
-	b.hold(moved == o.times, "nothing moved in %d rounds", o.times-moved)
+	fmt.Printf("\n%d pauses at full speed: %d messages arrived after tuma pause, %d unreported messages after tuma pause --no-wait; %d of %d accepted twice\n",
+		o.times, late, unreported, st.Duplicates, st.Accepted)
+	b.check(late == 0, "%d messages arrived after tuma pause had returned, must be 0", late)
+	b.check(unreported == 0, "%d messages arrived after tuma pause --no-wait that it had not reported, must be 0", unreported)
+	b.check(st.Duplicates == 0, "%d messages were sent twice, must be 0", st.Duplicates)
+	b.check(moved == o.times, "no message arrived before the pause in %d rounds, must be 0 rounds", o.times-moved)
 	return b.broken, nil
 }
 

@@ -22,10 +22,10 @@ import (
 	"github.com/tuma-sms/tuma/providers/catalog"
 )
 
-// logins are the login fields of an account at each gateway.
+// logins has the names of an account's login fields, by gateway.
 var logins = catalog.Logins()
 
-// flowAccount is an account of the configuration, named as its gateway.
+// flowAccount is an account of the configuration. Its name is its gateway's.
 type flowAccount struct {
 	gateway     string
 	rate        string
@@ -40,10 +40,10 @@ type flowSetup struct {
 	workers  int
 	latency  time.Duration
 	traced   bool
-	counting bool // of duplicates
+	counting bool // the sandbox counts duplicates
 }
 
-// flowRig is a redis-server, a sandbox and workers, all of one case's own.
+// flowRig is the redis-server, the sandbox and the workers of one case.
 type flowRig struct {
 	dir, binary, config string
 	redis               *redisServer
@@ -54,10 +54,11 @@ type flowRig struct {
 	accounts            int
 }
 
-// mostLogged bounds the gateway's memory: three minutes of the fastest case.
-const mostLogged = 500_000
+// maxLogged is the maximum number of calls in the sandbox's log. It bounds the memory, and is
+// enough for three minutes of the fastest case.
+const maxLogged = 500_000
 
-// newFlowRig returns when every worker serves every account.
+// newFlowRig starts everything, and returns when every worker serves every account.
 func newFlowRig(ctx context.Context, o flowOptions, s flowSetup) (r *flowRig, err error) {
 	r = &flowRig{binary: o.binary, accounts: len(s.accounts)}
 	if s.traced {
@@ -74,13 +75,13 @@ func newFlowRig(ctx context.Context, o flowOptions, s flowSetup) (r *flowRig, er
 	if r.redis, err = startRedis(ctx, options{aof: true, dir: r.dir}); err != nil {
 		return r, err
 	}
-	r.gateway = sandbox.New(sandbox.Options{Latency: s.latency, NoCount: !s.counting, Log: mostLogged})
+	r.gateway = sandbox.New(sandbox.Options{Latency: s.latency, NoCount: !s.counting, Log: maxLogged})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return r, err
 	}
 	r.web = &http.Server{Handler: r.gateway, ReadHeaderTimeout: time.Minute}
-	go func() { _ = r.web.Serve(l) }() // until it is closed
+	go func() { _ = r.web.Serve(l) }() // returns when end closes it
 	r.config = filepath.Join(r.dir, "tuma.yaml")
 	if err := os.WriteFile(r.config, []byte(flowConfig(r.redis.url, "http://"+l.Addr().String(), s)), 0o600); err != nil {
 		return r, err
@@ -107,7 +108,7 @@ func flowConfig(url, base string, s flowSetup) string {
 	return b.String()
 }
 
-// command is a tuma with the case's configuration; its output is added to a log.
+// command returns a command that runs tuma with the case's configuration.
 func (r *flowRig) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(r.binary, append(args, "--config", r.config)...)
 	cmd.Env = []string{"HOME=" + r.dir}
@@ -120,7 +121,7 @@ func (r *flowRig) startWorkers(ctx context.Context, n int) error {
 	if err != nil {
 		return err
 	}
-	defer log.Close() // the workers have their own
+	defer log.Close() // the workers have their own descriptors
 	for range n {
 		cmd := r.command("worker", "--log-level", "warn", "--log-format", "json")
 		cmd.Stdout, cmd.Stderr = log, log
@@ -129,7 +130,7 @@ func (r *flowRig) startWorkers(ctx context.Context, n int) error {
 		}
 		r.workers = append(r.workers, &process{cmd: cmd})
 	}
-	return until(ctx, time.Minute, "the workers", func() (bool, error) {
+	return poll(ctx, time.Minute, "the workers", func() (bool, error) {
 		accounts, err := r.client.Accounts(ctx)
 		for _, a := range accounts {
 			if a.Workers < len(r.workers) {
@@ -140,8 +141,9 @@ func (r *flowRig) startWorkers(ctx context.Context, n int) error {
 	})
 }
 
-// until asks every few milliseconds whether something has come about.
-func until(ctx context.Context, within time.Duration, what string, ask func() (bool, error)) error {
+// poll calls ask every 10 ms until it returns true or an error. It returns an error that
+// names what if that takes longer than within.
+func poll(ctx context.Context, within time.Duration, what string, ask func() (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	for tick := time.Tick(10 * time.Millisecond); ; {
@@ -157,7 +159,7 @@ func until(ctx context.Context, within time.Duration, what string, ask func() (b
 	}
 }
 
-// wait waits until an instant.
+// wait waits until the time at, or returns the error of ctx when ctx ends.
 func wait(ctx context.Context, at time.Time) error {
 	timer := time.NewTimer(time.Until(at))
 	defer timer.Stop()
@@ -169,11 +171,11 @@ func wait(ctx context.Context, at time.Time) error {
 	}
 }
 
-// kill ends a worker at once.
+// kill kills a process with SIGKILL and waits for its end.
 func (r *flowRig) kill(p *process) {
 	if p.cmd.ProcessState == nil {
-		_ = p.cmd.Process.Signal(syscall.SIGKILL) // it may have ended by itself
-		_ = p.cmd.Wait()                          // nor does it matter how
+		_ = p.cmd.Process.Signal(syscall.SIGKILL) // it may have ended already
+		_ = p.cmd.Wait()                          // its exit status does not matter
 	}
 }
 
@@ -183,7 +185,7 @@ func (r *flowRig) end() {
 	}
 	if r.web != nil {
 		r.gateway.Close()
-		_ = r.web.Close() // nothing depends on it any more
+		_ = r.web.Close() // the case is over, so the error changes nothing
 	}
 	if r.redis != nil {
 		r.redis.client.Close()
@@ -191,7 +193,8 @@ func (r *flowRig) end() {
 	}
 }
 
-// enqueue commits a campaign of n numbers that no other of the case has.
+// enqueue enqueues a campaign of n numbers, from the number with index first. The caller
+// chooses first so that no two campaigns share a number.
 func (r *flowRig) enqueue(ctx context.Context, id, via, from string, n, first int) error {
 	_, err := r.client.Enqueue(ctx, producer.Campaign{ID: id, Via: via, From: from, Body: body}, numbers(n, first))
 	return err
@@ -207,10 +210,10 @@ func numbers(n, first int) iter.Seq2[producer.Recipient, error] {
 	}
 }
 
-// firstCall waits until the gateway has taken a call and says when.
+// firstCall waits until the gateway has received a call, and returns its time.
 func (r *flowRig) firstCall(ctx context.Context) (time.Time, error) {
 	var at time.Time
-	err := until(ctx, 30*time.Second, "the first call", func() (bool, error) {
+	err := poll(ctx, 30*time.Second, "the first call", func() (bool, error) {
 		log := r.gateway.Log()
 		if len(log) > 0 {
 			at = log[0].At
@@ -220,7 +223,7 @@ func (r *flowRig) firstCall(ctx context.Context) (time.Time, error) {
 	return at, err
 }
 
-// commands is how many commands Redis has served, those inside of scripts included.
+// commands returns how many commands Redis has run, including those inside scripts.
 func (r *flowRig) commands(ctx context.Context) (int64, error) {
 	m, err := r.redis.client.InfoMap(ctx, "stats").Result()
 	if err != nil {

@@ -15,7 +15,8 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// measureFair has ten equal campaigns share an account.
+// measureFair sends ten campaigns of the same size through one account. It measures how far
+// the most advanced and the least advanced are apart.
 func measureFair(ctx context.Context, o flowOptions) ([]string, error) {
 	const campaigns, rate, slots, workers = 10, 1000, 8, 2
 	each := rate * int(o.lasts/time.Second) / campaigns
@@ -26,7 +27,7 @@ func measureFair(ctx context.Context, o flowOptions) ([]string, error) {
 		return nil, err
 	}
 	defer r.end()
-	// Held until all are there, so that none has a start.
+	// The account is held until all campaigns are enqueued, so that none has a head start.
 	if err := r.client.Hold(ctx, "kobo", "start"); err != nil {
 		return nil, err
 	}
@@ -39,15 +40,15 @@ func measureFair(ctx context.Context, o flowOptions) ([]string, error) {
 		return nil, err
 	}
 	total := campaigns * each
-	if err := until(ctx, 3*o.lasts+30*time.Second, "the campaigns", func() (bool, error) {
+	if err := poll(ctx, 3*o.lasts+30*time.Second, "the campaigns", func() (bool, error) {
 		return r.gateway.Stats().Accepted >= int64(total), nil
 	}); err != nil {
 		return nil, err
 	}
-	// A window is what a campaign may have open: its part of twice the account's slots, in
-	// batches of 50 calls.
-	window := 50 * max(1, (2*slots*workers+campaigns-1)/campaigns)
-	fmt.Printf("\nten campaigns of %d at %d/s, most and least advanced at each tenth (a window's worth is %d):\n ", each, rate, window)
+	// openLimit is how many messages of a campaign may be queued at once: its share of twice
+	// the account's slots, in batches of 50 calls.
+	openLimit := 50 * max(1, (2*slots*workers+campaigns-1)/campaigns)
+	fmt.Printf("\nten campaigns of %d at %d/s, messages of the least and the most advanced at each tenth (a campaign has up to %d queued):\n ", each, rate, openLimit)
 	count := map[string]int{}
 	for i := range campaigns {
 		count[fmt.Sprintf("C%d", i)] = 0
@@ -60,14 +61,14 @@ func measureFair(ctx context.Context, o flowOptions) ([]string, error) {
 		v := slices.Sorted(maps.Values(count))
 		least, most := v[0], v[len(v)-1]
 		fmt.Printf(" %d-%d", least, most)
-		b.hold(most-least <= 2*window, "%d messages apart after %d of %d, not %d", most-least, i+1, total, 2*window)
+		b.check(most-least <= 2*openLimit, "%d messages apart after %d of %d, must be at most %d", most-least, i+1, total, 2*openLimit)
 	}
 	fmt.Println()
 	return b.broken, nil
 }
 
-// measureBehind sends campaigns of one message while one of a million is going out through
-// the same account.
+// measureBehind measures how long campaigns of one message wait while the same account sends
+// a campaign of a million.
 func measureBehind(ctx context.Context, o flowOptions) ([]string, error) {
 	const rate, million = 500, 1_000_000
 	var b bounds
@@ -79,7 +80,7 @@ func measureBehind(ctx context.Context, o flowOptions) ([]string, error) {
 	if err := r.enqueue(ctx, "million", "kobo", "MANY", million, 0); err != nil {
 		return nil, err
 	}
-	if err := until(ctx, time.Minute, "the million to be planned", func() (bool, error) {
+	if err := poll(ctx, time.Minute, "the million to be planned", func() (bool, error) {
 		s, err := r.client.Status(ctx, "million")
 		return s.State == producer.Sending, err
 	}); err != nil {
@@ -95,7 +96,7 @@ func measureBehind(ctx context.Context, o flowOptions) ([]string, error) {
 			return nil, err
 		}
 		var at time.Time
-		if err := until(ctx, 30*time.Second, "the message", func() (bool, error) {
+		if err := poll(ctx, 30*time.Second, "the message", func() (bool, error) {
 			for _, e := range slices.Backward(r.gateway.Log()) {
 				if e.From == from {
 					at = e.At
@@ -109,13 +110,14 @@ func measureBehind(ctx context.Context, o flowOptions) ([]string, error) {
 	}
 	slices.Sort(all)
 	middle, most := all[len(all)/2], all[len(all)-1]
-	fmt.Printf("\n%d campaigns of one message behind one of %d at %d/s: from enqueue to the gateway %s at the median, %s at most\n",
+	fmt.Printf("\n%d campaigns of one message behind one of %d at %d/s: from enqueue to the gateway %s at the median, %s for the slowest\n",
 		len(all), million, rate, middle.Round(time.Millisecond), most.Round(time.Millisecond))
-	b.hold(most <= 2*time.Second, "%s at most, not 2s", most.Round(time.Millisecond))
+	b.check(most <= 2*time.Second, "%s for the slowest, must be at most 2s", most.Round(time.Millisecond))
 	return b.broken, nil
 }
 
-// measureHang compares four accounts beside a fifth that works and beside one that hangs.
+// measureHang compares the throughput of four accounts while a fifth works and while the
+// fifth's gateway hangs.
 func measureHang(ctx context.Context, o flowOptions) ([]string, error) {
 	var b bounds
 	without, err := throughput(ctx, o, false)
@@ -126,15 +128,16 @@ func measureHang(ctx context.Context, o flowOptions) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	fmt.Println("\nmessages a second at five gateways, and while Connect Media answers no call:")
+	fmt.Println("\nmessages a second at five gateways; in the second column, Connect Media answers no call:")
 	for _, name := range slices.Sorted(maps.Keys(logins)) {
 		fmt.Printf("  %-15s %7.1f  %7.1f\n", name, without[name], with[name])
-		b.hold(name == "connectmedia" || with[name] >= 0.95*without[name], "%s: %.1f/s instead of %.1f/s", name, with[name], without[name])
+		b.check(name == "connectmedia" || with[name] >= 0.95*without[name], "%s: %.1f/s beside a gateway that hangs, must be at least 95 %% of %.1f/s", name, with[name], without[name])
 	}
 	return b.broken, nil
 }
 
-// throughput is what each gateway takes in a second, and Connect Media hangs or not.
+// throughput returns the messages a second that each gateway receives. If hang is true,
+// Connect Media answers no call.
 func throughput(ctx context.Context, o flowOptions, hang bool) (map[string]float64, error) {
 	const rate = 100
 	s := flowSetup{workers: 2, latency: 20 * time.Millisecond}

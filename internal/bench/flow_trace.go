@@ -22,16 +22,18 @@ import (
 	"github.com/tuma-sms/tuma/internal/sandbox"
 )
 
-// What the limiter grants only its script knows. For a measurement tuma is built with
-// a script that has these lines more, and nothing in the tree knows of it.
+// tracing are the changes to the limiter's script, as pairs of old and new text, that make it
+// record its grants. Only the script knows them. The changed script exists only in the build
+// for the measurement.
 var tracing = [][2]string{
 	{"local function save()", "redis.call('INCR', KEYS[1] .. ':asked:' .. ARGV[1])\nlocal function save()"},
 	{"  return {1, turn}", "  redis.call('RPUSH', KEYS[1] .. ':turns', string.format('%.0f %.0f', now + turn, amount))\n  return {1, turn}"},
 	{"  return {1, whole}", "  redis.call('RPUSH', KEYS[1] .. ':turns', string.format('%.0f %.0f', now + tonumber(ARGV[5]), -amount))\n  return {1, whole}"},
 }
 
-// tracedScript writes such a script and returns the overlay for `go build` that puts
-// it in the place of the real one.
+// tracedScript writes the changed script into dir, and returns the file for go build's
+// -overlay that replaces the real script with it. It returns an error if the real script
+// does not have each old text of tracing exactly once.
 func tracedScript(ctx context.Context, dir string) (overlay string, err error) {
 	out, err := exec.CommandContext(ctx, "go", "list", "-f", "{{.Dir}}", module+"/ratelimit").Output()
 	if err != nil {
@@ -45,7 +47,7 @@ func tracedScript(ctx context.Context, dir string) (overlay string, err error) {
 	source := string(text)
 	for _, t := range tracing {
 		if strings.Count(source, t[0]) != 1 {
-			return "", fmt.Errorf("%s does not have one %q: say here where its grants can be traced", file, t[0])
+			return "", fmt.Errorf("%s must have %q exactly once: correct tracing in internal/bench/flow_trace.go", file, t[0])
 		}
 		source = strings.Replace(source, t[0], t[1], 1)
 	}
@@ -60,14 +62,14 @@ func tracedScript(ctx context.Context, dir string) (overlay string, err error) {
 	return overlay, os.WriteFile(overlay, replace, 0o600)
 }
 
-// turn is when so many messages may go, or went.
+// turn is a time and the number n of messages that may be sent, or were sent, at that time.
 type turn struct {
 	at time.Time
 	n  int
 }
 
-// turns are what an account's limiter has granted, without what was given back, in
-// the order of the turns.
+// turns returns the grants of an account's limiter, in the order of their times, without the
+// grants that were returned to it.
 func (r *flowRig) turns(ctx context.Context, account string) ([]turn, error) {
 	lines, err := r.redis.client.LRange(ctx, ledger.RateKey(account)+":turns", 0, -1).Result()
 	if err != nil {
@@ -89,7 +91,8 @@ func (r *flowRig) turns(ctx context.Context, account string) ([]turn, error) {
 	}
 	slices.SortStableFunc(given, func(a, b turn) int { return a.at.Compare(b.at) })
 	for _, b := range back {
-		// Who gives back knows its turn by its own clock, and about.
+		// A worker that returns a grant knows its time only roughly, by the worker's clock. So
+		// drop the nearest grant of the same size.
 		near := -1
 		for i, g := range given {
 			if g.n == b.n && (near < 0 || g.at.Sub(b.at).Abs() < given[near].at.Sub(b.at).Abs()) {
@@ -103,8 +106,9 @@ func (r *flowRig) turns(ctx context.Context, account string) ([]turn, error) {
 	return given, nil
 }
 
-// asked is how often an account's limiter was asked for or given back something.
-func (r *flowRig) asked(ctx context.Context, account string) (n int, err error) {
+// limiterRequests returns how many times workers requested a grant from an account's limiter
+// or returned one.
+func (r *flowRig) limiterRequests(ctx context.Context, account string) (n int, err error) {
 	for _, what := range []string{"reserve", "return"} {
 		m, err := r.redis.client.Get(ctx, ledger.RateKey(account)+":asked:"+what).Result()
 		if err != nil && !errors.Is(err, redis.Nil) {
@@ -117,7 +121,8 @@ func (r *flowRig) asked(ctx context.Context, account string) (n int, err error) 
 	return n, nil
 }
 
-// calls are what the gateway took.
+// calls returns the calls in the sandbox's log for which of returns true, in the order of
+// their times. If of is nil, it returns all calls.
 func calls(log []sandbox.Entry, of func(sandbox.Entry) bool) []turn {
 	var out []turn
 	for _, e := range log {
@@ -129,8 +134,8 @@ func calls(log []sandbox.Entry, of func(sandbox.Entry) bool) []turn {
 	return out
 }
 
-// mostInASecond is the most in any second, however it lies.
-func mostInASecond(all []turn) (most int) {
+// maxInASecond returns the maximum number of messages in any span of one second.
+func maxInASecond(all []turn) (most int) {
 	sum, from := 0, 0
 	for _, t := range all {
 		sum += t.n
@@ -143,14 +148,14 @@ func mostInASecond(all []turn) (most int) {
 	return most
 }
 
-// between is how many go in a span of time, and how long that was, from the first call in it
-// to the first one after it: so that a span of few calls is not measured by where
-// its ends happen to fall.
+// between returns the number n of messages from the time from until the time to. took is the
+// time from the first call in that span to the first call after it, so that n/took is exact
+// even for few calls. It returns 0 messages if no call comes after the span.
 func between(all []turn, from, to time.Time) (n int, took time.Duration) {
 	i, _ := slices.BinarySearchFunc(all, from, func(t turn, at time.Time) int { return cmp.Compare(t.at.UnixNano(), at.UnixNano()) })
 	j, _ := slices.BinarySearchFunc(all, to, func(t turn, at time.Time) int { return cmp.Compare(t.at.UnixNano(), at.UnixNano()) })
 	if i >= len(all) || j >= len(all) {
-		return 0, time.Second // it ended before
+		return 0, time.Second // the calls ended before to
 	}
 	for _, t := range all[i:j] {
 		n += t.n

@@ -1,9 +1,10 @@
 //go:build unix
 
-// Command bench measures Tuma beside the loop one would write without it: a CSV
-// of recipients, calls of 500 to a sandbox with no latency in a process of its
-// own, a CSV of results. Both run in turn, several times, in the same run, since
-// machines are noisy: ratios and medians count, single times do not.
+// Command bench compares Tuma with a bare loop, the program that a developer would write
+// without Tuma. Both read a CSV of recipients, make calls of 500 recipients to a sandbox
+// without latency, and write a CSV of results. The sandbox is a separate process. Both run
+// in turn, several times, since the speed of a machine varies: only ratios and medians count.
+// Other measurements have a name as the first argument: file, flow, optout and personal.
 //
 //	go run ./internal/bench -n 1000000 -rounds 3
 package main
@@ -27,9 +28,9 @@ type options struct {
 	n, rounds, concurrency int
 	aof                    bool
 	dir                    string
-	// look is how often the bench looks at a running round: seldom enough to cost it little,
-	// often enough that what it waits too long for is no part of the result.
-	look time.Duration
+	// pollInterval is how often the bench polls a running round. It must be long enough to cost
+	// little, and short enough to add little to the measured time.
+	pollInterval time.Duration
 }
 
 func main() {
@@ -43,18 +44,18 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	// The bench starts itself in these roles, each a process of its own.
+	// The bench also starts itself in these roles, each as a separate process.
 	if len(args) > 0 {
 		if role, ok := roles[args[0]]; ok {
 			return role(ctx, args[1:])
 		}
 	}
-	o := options{look: 10 * time.Millisecond}
+	o := options{pollInterval: 10 * time.Millisecond}
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.IntVar(&o.n, "n", 1_000_000, "recipients")
-	f.IntVar(&o.rounds, "rounds", 3, "how often each runs")
-	f.IntVar(&o.concurrency, "concurrency", 8, "calls in flight, of either")
-	f.BoolVar(&o.aof, "aof", true, "redis with an append-only file (everysec), as sending for real needs it")
+	f.IntVar(&o.rounds, "rounds", 3, "number of rounds")
+	f.IntVar(&o.concurrency, "concurrency", 8, "calls in flight, for Tuma and for the bare loop")
+	f.BoolVar(&o.aof, "aof", true, "run redis with an append-only file (everysec), as production needs")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -106,10 +107,10 @@ func compare(ctx context.Context, o options) error {
 	return nil
 }
 
-// figures are what one run came to.
+// figures are the figures of one run of Tuma or of the bare loop.
 type figures struct {
 	wall, results                    time.Duration
-	cpu                              time.Duration // all processes but the sandbox
+	cpu                              time.Duration // of all processes except the sandbox
 	producerCPU, workerCPU, redisCPU time.Duration
 	sandboxCPU                       time.Duration
 	producerPeak, workerPeak         int64 // bytes
@@ -143,7 +144,7 @@ func report(o options, bare, tuma []figures) {
 	fmt.Printf("    redis                               %6.2f CPU-s   peak %5.1f bytes a recipient\n",
 		median(tuma, func(f figures) time.Duration { return f.redisCPU }).Seconds(),
 		float64(most(func(f figures) int64 { return f.redisPeak - f.redisIdle }))/float64(o.n))
-	fmt.Printf("  results as CSV, after it %8.2f s\n", median(tuma, func(f figures) time.Duration { return f.results }).Seconds())
+	fmt.Printf("  results as CSV, after it%8.2f s\n", median(tuma, func(f figures) time.Duration { return f.results }).Seconds())
 	fmt.Printf("  ratio                    %8.2f   (target: at most 4)\n", ratios[len(ratios)/2])
 }
 
@@ -156,9 +157,9 @@ func median(all []figures, of func(figures) time.Duration) time.Duration {
 	return v[len(v)/2]
 }
 
-// writeRecipients writes a CSV with distinct Kenyan numbers, written as people do.
-// It keeps little in memory: a child's peak as the kernel tells it is never less
-// than what its parent had when it was started.
+// writeRecipients writes a CSV of n distinct Kenyan numbers in national form. It uses little
+// memory, since the peak that the kernel reports for a child is at least the memory of its
+// parent when the child started.
 func writeRecipients(file string, n int) error {
 	f, err := os.Create(file)
 	if err != nil {
@@ -167,25 +168,25 @@ func writeRecipients(file string, n int) error {
 	w := bufio.NewWriter(f)
 	_, err = w.WriteString("name,phone\n")
 	for i := range n {
-		// A step coprime to the range spreads the numbers without a repetition.
+		// A step that is coprime to the range gives distinct numbers.
 		_, e := fmt.Fprintf(w, "Customer %d,07%08d\n", i, (10_000_000+i*7919)%30_000_000)
 		err = errors.Join(err, e)
 	}
 	return errors.Join(err, w.Flush(), f.Close())
 }
 
-// process is a child of the bench.
+// process is a child process of the bench.
 type process struct {
-	cmd  *exec.Cmd
-	note string // file in which it writes its address
+	cmd         *exec.Cmd
+	addressFile string // file to which a sandbox writes its address
 }
 
 func (p *process) end() {
 	if p.cmd.ProcessState != nil {
 		return
 	}
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended by itself
-	_ = p.cmd.Wait()                          // its exit status says nothing here
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended already
+	_ = p.cmd.Wait()                          // its exit status does not matter
 }
 
 func startRole(args ...string) (*process, error) {
@@ -198,19 +199,19 @@ func startRole(args ...string) (*process, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	return &process{cmd: cmd, note: args[1]}, nil
+	return &process{cmd: cmd, addressFile: args[1]}, nil
 }
 
 func (p *process) address(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	for tick := time.Tick(5 * time.Millisecond); ; {
-		if b, err := os.ReadFile(p.note); err == nil && len(b) > 0 {
+		if b, err := os.ReadFile(p.addressFile); err == nil && len(b) > 0 {
 			return string(b), nil
 		}
 		select {
 		case <-ctx.Done():
-			return "", fmt.Errorf("waiting for %s: %w", p.note, ctx.Err())
+			return "", fmt.Errorf("waiting for %s: %w", p.addressFile, ctx.Err())
 		case <-tick:
 		}
 	}

@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -15,13 +14,13 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// optOutBytes is what a number on a suppression list may take of Redis: 200 MB for
-// 10,000,000 of them.
+// optOutBytes is the maximum number of bytes that a number on a suppression list may use in
+// Redis: 200 MB for 10,000,000 numbers.
 const optOutBytes = 20
 
-// optOutRole measures a suppression list: what it takes of Redis, how long it takes to
-// import, to export and to look 1,000,000 up in it. Its exit status is 1 if a number
-// takes more than optOutBytes.
+// optOutRole measures a suppression list: its memory in Redis, and the time to import it, to
+// export it and to look up 1,000,000 numbers. The exit status is 1 if a number uses more than
+// optOutBytes, or if numbers are missing.
 //
 //	go run ./internal/bench optout -n 10000000
 func optOutRole(ctx context.Context, args []string) error {
@@ -60,7 +59,7 @@ func optOutRole(ctx context.Context, args []string) error {
 		return err
 	}
 	each := float64(after-before) / float64(r.Added)
-	fmt.Printf("%d numbers added in %.1f s; %.1f MB of Redis, %.1f bytes a number\n", r.Added, took.Seconds(), float64(after-before)/1e6, each)
+	fmt.Printf("%d numbers added in %.1f s; %.1f MB in Redis, %.1f bytes a number\n", r.Added, took.Seconds(), float64(after-before)/1e6, each)
 	start, listed := time.Now(), 0
 	for _, err := range client.OptOuts(ctx, "") {
 		if err != nil {
@@ -84,15 +83,15 @@ func optOutRole(ctx context.Context, args []string) error {
 		found += len(on)
 	}
 	took = time.Since(start)
-	fmt.Printf("%d are looked up, 1,000 at a time, in %.2f s; %d were on the list\n", pages*1000, took.Seconds(), found)
+	fmt.Printf("%d numbers looked up, 1,000 at a time, in %.2f s; %d were on the list\n", pages*1000, took.Seconds(), found)
 	if each > optOutBytes || listed != r.Added || r.Added != *n {
-		return errors.New("a number takes too much, or some are missing")
+		return fmt.Errorf("%.1f bytes a number, must be at most %d; %d added and %d listed, must be %d", each, optOutBytes, r.Added, listed, *n)
 	}
 	return nil
 }
 
-// firstOptedOut is a Kenyan number, and spread how far they are from one to the next: over
-// all of the country's prefixes for 10,000,000.
+// firstOptedOut is the first number on the list, a Kenyan one. spread is the distance from
+// one number to the next: 10,000,000 numbers then cover all of the country's prefixes.
 const (
 	firstOptedOut = 254_700_000_000
 	spread        = 9

@@ -32,7 +32,8 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// roles are what the bench starts itself as.
+// roles are the functions of the bench by the name in its first argument. file, flow, optout
+// and personal are measurements; the bench starts itself with the others.
 var roles = map[string]func(context.Context, []string) error{
 	"flow": flowRole, "personal": personalRole, "bare-personal": barePersonalRole,
 	"sandbox": sandboxRole, "bare": bareRole, "producer": producerRole, "worker": workerRole, "results": resultsRole,
@@ -51,7 +52,7 @@ func sandboxRole(ctx context.Context, args []string) error {
 	go func() {
 		<-ctx.Done()
 		s.Close()
-		_ = srv.Close() // ends Serve, which is all that is wanted
+		_ = srv.Close() // ends Serve; the process ends next
 	}()
 	if err := os.WriteFile(args[0], []byte("http://"+l.Addr().String()), 0o600); err != nil {
 		return err
@@ -62,7 +63,8 @@ func sandboxRole(ctx context.Context, args []string) error {
 	return nil
 }
 
-// recipients reads the second column of a CSV, and for a text with merge fields the first.
+// recipients yields the recipients of a CSV: the numbers of its second column. If fields is
+// true, they have the first column as the merge field name.
 func recipients(file string, fields bool) iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
 		values := map[string]string{}
@@ -80,7 +82,7 @@ func recipients(file string, fields bool) iter.Seq2[producer.Recipient, error] {
 	}
 }
 
-// bareRole is the loop one would write: no queue, no ledger, no second chance.
+// bareRole is the bare loop. It has no queue and no ledger, and does not retry.
 func bareRole(ctx context.Context, args []string) error {
 	base, file, out, concurrency := args[1], args[2], args[3], atoi(args[4])
 	f, err := os.Create(out)
@@ -102,7 +104,7 @@ func bareRole(ctx context.Context, args []string) error {
 					failed = err
 				}
 				for _, l := range lines {
-					_, _ = w.WriteString(l) // the flush below tells
+					_, _ = w.WriteString(l) // Flush below returns the error
 				}
 				mu.Unlock()
 			}
@@ -147,12 +149,12 @@ func barePost(ctx context.Context, client *http.Client, base, text string, to []
 	for entry := range bytes.SplitSeq(answer, []byte("~")) {
 		number, id, ok := bytes.Cut(entry, []byte(","))
 		if !ok {
-			return nil, fmt.Errorf("the sandbox answered %.40q", answer)
+			return nil, fmt.Errorf("the sandbox answered %.40q, must be NUMBER,ID entries", answer)
 		}
 		lines = append(lines, string(number)+","+string(id)+"\n")
 	}
 	if len(lines) != len(to) {
-		return nil, fmt.Errorf("%d ids for %d recipients", len(lines), len(to))
+		return nil, fmt.Errorf("the sandbox answered with %d message IDs for %d recipients", len(lines), len(to))
 	}
 	return lines, nil
 }

@@ -19,7 +19,7 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// runBare times the bare loop as a process of its own.
+// runBare measures the bare loop in a separate process.
 func runBare(ctx context.Context, o options, url, file string) (figures, error) {
 	var f figures
 	begun := time.Now()
@@ -35,9 +35,9 @@ func runBare(ctx context.Context, o options, url, file string) (figures, error) 
 	return f, ctx.Err()
 }
 
-// runTuma times Tuma from the start of the producer to the state done. The worker
-// is there already, as it is for users. most is how many recipients a call has; with a
-// name for note, the processes write there how many commands they have given to Redis.
+// runTuma measures Tuma from the start of the producer to the state done. The worker already
+// runs, as in production. most is the maximum number of recipients in a call. If note is not
+// empty, the processes write how many commands they sent to Redis to files with that prefix.
 func runTuma(ctx context.Context, o options, url, file string, r *redisServer, id, most, note string) (figures, error) {
 	var f figures
 	if err := r.client.FlushAll(ctx).Err(); err != nil {
@@ -48,7 +48,7 @@ func runTuma(ctx context.Context, o options, url, file string, r *redisServer, i
 		return f, err
 	}
 	defer w.end()
-	c, err := producer.New(r.client, producer.WithPollInterval(o.look))
+	c, err := producer.New(r.client, producer.WithPollInterval(o.pollInterval))
 	if err != nil {
 		return f, err
 	}
@@ -62,7 +62,7 @@ func runTuma(ctx context.Context, o options, url, file string, r *redisServer, i
 	if f.redisIdle, err = r.used(ctx); err != nil {
 		return f, err
 	}
-	peak := r.watchPeak(ctx, o.look)
+	peak := r.watchPeak(ctx, o.pollInterval)
 	begun := time.Now()
 	p, err := startRole("producer", "", r.url, file, id, most, note)
 	if err != nil {
@@ -79,7 +79,7 @@ func runTuma(ctx context.Context, o options, url, file string, r *redisServer, i
 	}
 	f.wall = time.Since(begun)
 	if s.Accepted != o.n {
-		return f, fmt.Errorf("%d of %d accepted: %+v", s.Accepted, o.n, s)
+		return f, fmt.Errorf("%d of %d recipients accepted, must be all: %+v", s.Accepted, o.n, s)
 	}
 	f.redisPeak = peak()
 	after, err := r.cpu(ctx)
@@ -120,7 +120,7 @@ func waitForAccount(ctx context.Context, c *producer.Client) error {
 	}
 }
 
-// redisServer is a redis-server of the bench's own.
+// redisServer is a redis-server that the bench starts.
 type redisServer struct {
 	process
 	url    string
@@ -130,7 +130,7 @@ type redisServer struct {
 func startRedis(ctx context.Context, o options) (*redisServer, error) {
 	binary, err := exec.LookPath("redis-server")
 	if err != nil {
-		return nil, fmt.Errorf("the bench needs redis-server: apt-get install redis-server, brew install redis, or dnf install redis: %w", err)
+		return nil, fmt.Errorf("find redis-server (apt-get install redis-server, brew install redis or dnf install redis): %w", err)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -181,7 +181,8 @@ func (r *redisServer) cpu(ctx context.Context) (time.Duration, error) {
 	return time.Duration((user + sys) * float64(time.Second)), errors.Join(err1, err2)
 }
 
-// watchPeak samples used_memory; the function it returns ends that and tells the peak.
+// watchPeak samples used_memory until the returned function is called. That function returns
+// the peak in bytes.
 func (r *redisServer) watchPeak(ctx context.Context, every time.Duration) func() int64 {
 	ctx, stop := context.WithCancel(ctx)
 	var peak atomic.Int64

@@ -4,8 +4,9 @@ package main
 
 import "syscall"
 
-// maxRSS is in bytes on the BSDs and macOS.
+// maxRSS returns Maxrss unchanged as bytes, the unit that macOS uses.
 func maxRSS(u *syscall.Rusage) int64 { return int64(u.Maxrss) }
 
-// withParent is all that can be had here: only Linux can tie a child's life to its parent's.
+// withParent returns no attributes: only on Linux can the kernel kill a child when its parent
+// ends.
 func withParent() *syscall.SysProcAttr { return &syscall.SysProcAttr{} }

@@ -10,51 +10,56 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// audit is a gateway's campaigns held against the gateway's own books, recipient
-// by recipient.
+// audit compares the results of one gateway's campaigns with what the sandbox recorded for
+// the gateway, recipient by recipient.
 type audit struct {
 	gateway string
 
 	campaigns, recipients                int
 	accepted, rejected, unknown, skipped int
-	// duplicates are numbers that the gateway accepted more than once, lost those
-	// without a final status or that the gateway never saw though they are accepted.
+	// duplicates counts the numbers that the gateway accepted more than once. lost counts the
+	// recipients without a final status or row, with another number than the one enqueued,
+	// or accepted in the results though the gateway never accepted them.
 	duplicates, lost int
-	// at is how many of the recipients the gateway has accepted something for.
-	at int
-	// unknownCalls are calls with unknown recipients at which nothing died or stood
-	// still: the gateway must have broken them. excused are the other recipients.
+	// numbers is how many recipients the gateway has accepted at least once.
+	numbers int
+	// unknownCalls are the idempotency keys of the unknown calls that no kill or stop of a
+	// worker or of Redis exposed. The gateway must have broken them. excused counts the
+	// unknown recipients of exposed calls.
 	unknownCalls map[string]bool
 	excused      int
-	// sure are unknown recipients of campaigns in which there may be none.
-	sure int
-	// asked have opted out while their campaign was sent, left are those of them who were
-	// left out; open are the calls that they were told of, and late those that came.
-	asked, left, open, late int
-	breaches                []string
+	// forbiddenUnknown counts the unknown recipients of campaigns that may have none.
+	forbiddenUnknown int
+	// optedOut counts the recipients that opted out during their campaign. skippedOptOuts
+	// counts those of them that were skipped. reportedInFlight counts the calls to them that
+	// their opt-outs reported as in flight, lateCalls those that came after their opt-outs.
+	optedOut, skippedOptOuts, reportedInFlight, lateCalls int
+	breaches                                              []string
 }
 
-// mostBreaches is how many are told in words; the counts have them all.
-const mostBreaches = 20
+// maxBreaches is how many broken promises of one kind the report lists. The counts include
+// all of them.
+const maxBreaches = 20
 
 func (a *audit) breach(format string, args ...any) {
-	if len(a.breaches) < mostBreaches {
+	if len(a.breaches) < maxBreaches {
 		a.breaches = append(a.breaches, a.gateway+": "+fmt.Sprintf(format, args...))
 	}
 }
 
-// row holds one result against how often the gateway accepted its number. want is
-// the number that was enqueued; sure says that nobody may be unknown.
-func (a *audit) row(campaign string, r producer.Result, want uint64, got int, sure bool, exposed func(uuid string) bool) {
+// checkRow compares one result with got, which is how often the gateway accepted its number.
+// want is the number that was enqueued. If sure is true, the recipient must not be unknown.
+// exposed reports whether a call may end unknown, by its idempotency key.
+func (a *audit) checkRow(campaign string, r producer.Result, want uint64, got int, sure bool, exposed func(uuid string) bool) {
 	a.recipients++
 	what := fmt.Sprintf("%s row %d is %s (%s %s %s)", campaign, r.Row, r.Status, r.Reason, r.Code, r.MessageUUID)
 	if strings.TrimSpace(r.Input) != strconv.FormatUint(want, 10) {
 		a.lost++
-		a.breach("%s, and is %.20q, not the number enqueued", what, r.Input)
+		a.breach("%s, and its number is %.20q, not %d as enqueued", what, r.Input, want)
 		return
 	}
 	if got > 0 {
-		a.at++
+		a.numbers++
 	}
 	if got > 1 {
 		a.duplicates++
@@ -65,7 +70,7 @@ func (a *audit) row(campaign string, r producer.Result, want uint64, got int, su
 		a.accepted++
 		if got == 0 {
 			a.lost++
-			a.breach("%s, and the gateway never accepted it", what)
+			a.breach("%s, but the gateway never accepted it", what)
 		}
 	case "rejected", "skipped":
 		if r.Status == "rejected" {
@@ -74,14 +79,14 @@ func (a *audit) row(campaign string, r producer.Result, want uint64, got int, su
 			a.skipped++
 		}
 		if got > 0 {
-			a.breach("%s, and the gateway accepted it", what)
+			a.breach("%s, but the gateway accepted it", what)
 		}
 	case "unknown":
 		a.unknown++
 		switch {
 		case sure:
-			a.sure++
-			a.breach("%s, where a key leaves no doubt", what)
+			a.forbiddenUnknown++
+			a.breach("%s, but the gateway answers repeated keys with the first result", what)
 		case exposed(r.MessageUUID):
 			a.excused++
 		default:
@@ -89,65 +94,66 @@ func (a *audit) row(campaign string, r producer.Result, want uint64, got int, su
 		}
 	default:
 		a.lost++
-		a.breach("%s at the end", what)
+		a.breach("%s at the end; it must have a final status", what)
 	}
 }
 
-// consent holds one result against what its number has asked for, and against the calls
-// to it that have come to the gateway, which has accepted it so often.
-func (a *audit) consent(campaign string, r producer.Result, got int, is record) {
+// checkOptOut compares one result with the opt-out of its number, and with the calls to the
+// number that reached the gateway. got is how often the gateway accepted the number.
+func (a *audit) checkOptOut(campaign string, r producer.Result, got int, is record) {
 	what := fmt.Sprintf("%s row %d is %s (%s %s %s)", campaign, r.Row, r.Status, r.Reason, r.Code, r.MessageUUID)
 	if got > 0 && len(is.calls) == 0 {
-		a.breach("%s, and was accepted in a call that chaos has not read", what)
+		a.breach("%s, and the gateway accepted it in a call that chaos has not recorded", what)
 	}
 	skipped := r.Status == "skipped"
-	if !is.asked {
+	if !is.optedOut {
 		if skipped {
-			a.breach("%s, and has not opted out", what)
+			a.breach("%s, but has not opted out", what)
 		}
 		return
 	}
-	a.asked++
-	if is.back.IsZero() {
-		a.breach("%s, and its opt-out never came back", what)
+	a.optedOut++
+	if is.returned.IsZero() {
+		a.breach("%s, and its opt-out never returned without an error", what)
 		return
 	}
-	late := is.late()
-	a.open += is.open
-	a.late += late
+	late := is.lateCalls()
+	a.reportedInFlight += is.inFlight
+	a.lateCalls += late
 	switch {
 	case skipped && r.Reason != "opted_out":
-		a.breach("%s, and has opted out", what)
+		a.breach("%s, but has opted out: the reason must be opted_out", what)
 	case skipped:
-		a.left++
+		a.skippedOptOuts++
 	case len(is.calls) == 0 && r.Status != "unknown":
-		a.breach("%s, has opted out, and no call to it has come", what)
+		a.breach("%s, but has opted out, and no call to it reached the gateway", what)
 	}
-	if late > is.open {
-		a.breach("%s, and %d calls to it came after its opt-out was back, which told of %d", what, late, is.open)
+	if late > is.inFlight {
+		a.breach("%s, and %d calls to it came after its opt-out was back; the opt-out had reported %d in flight", what, late, is.inFlight)
 	}
 }
 
-// books are the gateway's own figures.
+// books are the figures that the sandbox recorded for a gateway: numbers accepted, numbers
+// accepted again, and idempotency keys used for two different calls.
 type books struct {
 	numbers, duplicates, conflicts int
-	// broken calls were struck by a fault that leaves their outcome open, or their
-	// caller had gone before the answer.
+	// broken counts the calls whose outcome the gateway left open because of a fault, or
+	// whose caller had closed the connection before the answer.
 	broken int
 }
 
-// finish holds the sums against the gateway's.
+// finish compares the sums with the gateway's figures.
 func (a *audit) finish(b books) {
-	if b.numbers != a.at {
-		a.breach("it accepted %d numbers, and %d of them are in the results", b.numbers, a.at)
+	if b.numbers != a.numbers {
+		a.breach("it accepted %d numbers, but %d of them are in the results", b.numbers, a.numbers)
 	}
 	if b.duplicates > 0 && a.duplicates == 0 {
 		a.breach("it counts %d duplicates", b.duplicates)
 	}
 	if b.conflicts > 0 {
-		a.breach("%d keys stood for two different calls", b.conflicts)
+		a.breach("%d idempotency keys were used for two different calls", b.conflicts)
 	}
 	if len(a.unknownCalls) > b.broken {
-		a.breach("%d calls are unknown at which nothing died, and it broke %d", len(a.unknownCalls), b.broken)
+		a.breach("%d calls are unknown though nothing was killed or stopped; the gateway broke only %d", len(a.unknownCalls), b.broken)
 	}
 }

@@ -40,7 +40,7 @@ func TestAuditHoldsEveryRowAgainstTheGateway(t *testing.T) {
 			}
 			a := audit{gateway: "kobo", unknownCalls: map[string]bool{}}
 			r := producer.Result{Row: 1, Status: c.status, Input: c.input, MessageUUID: "u"}
-			a.row("c", r, number, c.got, c.sure, func(id string) bool { return id == "u" && c.exposed })
+			a.checkRow("c", r, number, c.got, c.sure, func(id string) bool { return id == "u" && c.exposed })
 			if a.recipients != 1 || a.duplicates != c.duplicates || a.lost != c.lost || a.excused != c.excused ||
 				len(a.unknownCalls) != c.unknownCalls || len(a.breaches) != c.breaches {
 				t.Errorf("got %+v", a)
@@ -64,7 +64,7 @@ func TestAuditHoldsTheSumsAgainstTheGateway(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			a := audit{at: 3, unknownCalls: map[string]bool{"a": true, "b": true}}
+			a := audit{numbers: 3, unknownCalls: map[string]bool{"a": true, "b": true}}
 			a.finish(c.books)
 			if len(a.breaches) != c.breaches {
 				t.Errorf("got %q", a.breaches)

@@ -18,24 +18,27 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// campaign is one that was enqueued, or is about to be.
+// campaign is a campaign of the run, enqueued or about to be.
 type campaign struct {
 	id, gateway string
-	first       uint64 // its numbers follow each other
+	first       uint64 // its first number; the others follow without a gap
 	total       int
-	// sure: the gateway's answers to a repeated key leave no doubt, so nobody may end unknown.
-	sure bool
-	// stubborn: the gateway has the same error for every repeated key.
-	stubborn bool
-	// twice: enqueued twice at once; thrice: its planning is asked for three times.
-	twice, thrice bool
-	// leaving: people opt out of it while it is being sent.
-	leaving  bool
-	enqueued bool
-	ended    bool
+	// noUnknown means that no recipient may end unknown: the gateway answers a repeated
+	// idempotency key with the first call's result.
+	noUnknown bool
+	// repeatsError means that the gateway refuses every repeated idempotency key.
+	repeatsError bool
+	// enqueuedTwice means that two calls of Enqueue run at once. plannedThrice means that its
+	// planning task is queued three times.
+	enqueuedTwice, plannedThrice bool
+	// hasOptOuts means that recipients opt out while the campaign is sent.
+	hasOptOuts bool
+	enqueued   bool
+	ended      bool
 }
 
-// Every gateway has numbers of its own, enough for more than an hour.
+// Each gateway has its own block of perBlock numbers, the first at firstNumber. A block is
+// enough for more than an hour.
 const (
 	firstNumber = 254_710_000_000
 	perBlock    = 4_000_000
@@ -44,7 +47,8 @@ const (
 func (c *campaign) recipients() iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
 		for i := range c.total {
-			// As wide as a spreadsheet may have it: so a large campaign has several pages.
+			// Trailing spaces, as a spreadsheet may have them. They make a large campaign need
+			// several upload pages.
 			if !yield(producer.Recipient{Number: fmt.Sprintf("%-50d", c.first+uint64(i))}, nil) {
 				return
 			}
@@ -52,29 +56,32 @@ func (c *campaign) recipients() iter.Seq2[producer.Recipient, error] {
 	}
 }
 
-// repeats are the ways in which KoboMobile may answer a key that comes again, in turn.
+// repeats are the ways in which KoboMobile answers a repeated idempotency key. Its campaigns
+// use them in turn.
 var repeats = []sandbox.Repeat{sandbox.RepeatAccepts, sandbox.RepeatAll, sandbox.RepeatAccepts, sandbox.RepeatError}
 
-// traffic is the campaigns of a run: one at each gateway at any time.
+// traffic sends the campaigns of a run: at each gateway, as many at a time as streams
+// returns. Safe for concurrent use.
 type traffic struct {
-	// client enqueues by the way that is disturbed, watcher reads by one that is not.
+	// client enqueues through the proxy, so it sees its faults. watcher reads from Redis
+	// directly.
 	client, watcher *producer.Client
 	queue           *queue.Queue
 	gateway         *sandbox.Server
 	size            func(gateway string) int
-	consent         *consent
-	pause           time.Duration // between two opt-outs of a campaign, at most
+	optOuts         *optOutLog
+	pause           time.Duration // maximum time between two opt-outs of a campaign
 
 	samples, unread, enqueueErrors atomic.Int64
-	followed                       sync.WaitGroup // extra campaigns, and opt-outs
+	background                     sync.WaitGroup // extra campaigns, and opt-outs
 
 	mu       sync.Mutex
 	all      []*campaign
-	given    map[string]int // numbers, by gateway
+	given    map[string]int // how many numbers of its block each gateway has used
 	breaches []string
 }
 
-// open are the ids of the campaigns that have not ended.
+// open returns the IDs of the campaigns that are enqueued and have not ended.
 func (t *traffic) open() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -87,28 +94,29 @@ func (t *traffic) open() []string {
 	return ids
 }
 
-// stands says how far a campaign has come.
-func (t *traffic) stands(c *campaign) (enqueued, ended bool) {
+// progress reports whether a campaign is enqueued, and whether it has ended.
+func (t *traffic) progress(c *campaign) (enqueued, ended bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return c.enqueued, c.ended
 }
 
-// isStubborn says whether a campaign's gateway refuses every repeat.
-func (t *traffic) isStubborn(id string) bool {
+// alwaysRefusesRepeats reports whether the gateway refuses every repeat of a campaign's calls.
+func (t *traffic) alwaysRefusesRepeats(id string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return slices.ContainsFunc(t.all, func(c *campaign) bool { return c.id == id && c.stubborn })
+	return slices.ContainsFunc(t.all, func(c *campaign) bool { return c.id == id && c.repeatsError })
 }
 
-func (t *traffic) begun() []*campaign {
+func (t *traffic) campaigns() []*campaign {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return slices.Clone(t.all)
 }
 
-// begin makes a campaign with numbers that no other one has; nil: there are none left.
-func (t *traffic) begin(gateway string) *campaign {
+// newCampaign returns a campaign with numbers that no other campaign has. It returns nil if
+// the gateway's block has no more numbers.
+func (t *traffic) newCampaign(gateway string) *campaign {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	i, n := slices.Index(sandbox.Names(), gateway), 0
@@ -117,7 +125,7 @@ func (t *traffic) begin(gateway string) *campaign {
 			n++
 		}
 	}
-	c := &campaign{id: fmt.Sprintf("chaos-%s-%d", gateway, n+1), gateway: gateway, total: t.size(gateway), leaving: optsOut(n)}
+	c := &campaign{id: fmt.Sprintf("chaos-%s-%d", gateway, n+1), gateway: gateway, total: t.size(gateway), hasOptOuts: hasOptOuts(n)}
 	c.first = uint64(firstNumber + i*perBlock + t.given[gateway])
 	if t.given[gateway] += c.total; t.given[gateway] > perBlock {
 		return nil
@@ -135,14 +143,14 @@ func (t *traffic) set(what *bool) {
 func (t *traffic) breach(format string, args ...any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.breaches) < mostBreaches {
+	if len(t.breaches) < maxBreaches {
 		t.breaches = append(t.breaches, fmt.Sprintf(format, args...))
 	}
 }
 
-// keep runs one campaign after the other at a gateway until over is closed, and
-// returns when the last has ended, or the context.
-func (t *traffic) keep(ctx context.Context, gateway string, over <-chan struct{}) {
+// runCampaigns runs one campaign after the other at a gateway until over is closed. It
+// returns when the last campaign has ended, or when ctx ends.
+func (t *traffic) runCampaigns(ctx context.Context, gateway string, over <-chan struct{}) {
 	for n := 0; ; n++ {
 		select {
 		case <-over:
@@ -151,48 +159,50 @@ func (t *traffic) keep(ctx context.Context, gateway string, over <-chan struct{}
 			return
 		default:
 		}
-		c := t.begin(gateway)
+		c := t.newCampaign(gateway)
 		if c == nil {
-			return // out of numbers
+			return // the gateway's block has no more numbers
 		}
 		if gateway == "kobo" {
-			// The last one has ended, so none of its keys comes again.
+			// The campaign before has ended, so none of its idempotency keys is repeated.
 			repeat := repeats[n%len(repeats)]
 			t.gateway.SetRepeat(repeat)
 			t.mu.Lock()
-			c.sure, c.stubborn = repeat == sandbox.RepeatAccepts, repeat == sandbox.RepeatError
+			c.noUnknown, c.repeatsError = repeat == sandbox.RepeatAccepts, repeat == sandbox.RepeatError
 			t.mu.Unlock()
 		}
-		t.beginLeaving(ctx, c)
+		t.startOptOuts(ctx, c)
 		if !t.enqueue(ctx, c) || !t.follow(ctx, c) {
 			return
 		}
 	}
 }
 
-// extra runs a campaign beside the others, and returns when it is enqueued.
-func (t *traffic) extra(ctx context.Context, gateway string, twice, thrice bool) {
-	c := t.begin(gateway)
+// runExtra starts one more campaign at a gateway and returns when it is enqueued.
+func (t *traffic) runExtra(ctx context.Context, gateway string, twice, thrice bool) {
+	c := t.newCampaign(gateway)
 	if c == nil {
 		return
 	}
-	c.twice, c.thrice = twice, thrice
-	t.beginLeaving(ctx, c)
+	c.enqueuedTwice, c.plannedThrice = twice, thrice
+	t.startOptOuts(ctx, c)
 	if t.enqueue(ctx, c) {
-		t.followed.Go(func() { t.follow(ctx, c) })
+		t.background.Go(func() { t.follow(ctx, c) })
 	}
 }
 
-// enqueue says a campaign until it is heard.
+// enqueue enqueues a campaign, and retries until Enqueue succeeds. It returns false if ctx
+// ends, or if Enqueue fails with an error that a retry cannot fix; that is a broken promise.
 func (t *traffic) enqueue(ctx context.Context, c *campaign) bool {
 	spec := producer.Campaign{ID: c.id, Via: c.gateway, Body: "Habari! Our shop opens at 9 on Saturday. Karibu."}
 	if c.id[len(c.id)-1]%3 == 0 {
-		// Of these a tenth goes first, and whatever comes of it the others follow.
+		// A canary of a tenth is sent first. The threshold of 100 % lets the others follow in
+		// any case.
 		spec.Canary, spec.MaxRejected = 1+c.total/10, 100
 	}
 	var twin sync.WaitGroup
-	if c.twice {
-		twin.Go(func() { _, _ = t.client.Enqueue(ctx, spec, c.recipients()) }) // the other one reports
+	if c.enqueuedTwice {
+		twin.Go(func() { _, _ = t.client.Enqueue(ctx, spec, c.recipients()) }) // the call below reports the error
 	}
 	defer twin.Wait()
 	for {
@@ -211,21 +221,22 @@ func (t *traffic) enqueue(ctx context.Context, c *campaign) bool {
 		case <-time.After(100*time.Millisecond + rand.N(200*time.Millisecond)):
 		}
 	}
-	if c.thrice {
+	if c.plannedThrice {
 		for wake := 2; wake <= 3; wake++ {
-			_ = t.queue.Wake(ctx, queue.FirstQueue(c.gateway, false, c.total), queue.Pointer{Campaign: c.id, Wake: wake}) // the first stands anyway
+			_ = t.queue.Wake(ctx, queue.FirstQueue(c.gateway, false, c.total), queue.Pointer{Campaign: c.id, Wake: wake}) // Enqueue has already queued wake 1
 		}
 	}
 	t.set(&c.enqueued)
 	return true
 }
 
-// follow watches a campaign to its end.
+// follow checks a campaign's status until the campaign ends, and returns true. It returns
+// false if ctx ends, or if the campaign no longer exists; that is a broken promise.
 func (t *traffic) follow(ctx context.Context, c *campaign) bool {
 	for tick := time.Tick(200 * time.Millisecond); ; {
 		st, err := t.watcher.Status(ctx, c.id)
 		if errors.Is(err, producer.ErrNotFound) {
-			t.breach("%s is gone", c.id)
+			t.breach("%s no longer exists", c.id)
 			return false
 		}
 		if err == nil {
@@ -243,7 +254,7 @@ func (t *traffic) follow(ctx context.Context, c *campaign) bool {
 	}
 }
 
-// sample looks at every open campaign once a second, until the context ends.
+// sample checks the status of every open campaign once a second, until ctx ends.
 func (t *traffic) sample(ctx context.Context) {
 	for tick := time.Tick(time.Second); ; {
 		select {
@@ -263,7 +274,7 @@ func (t *traffic) sample(ctx context.Context) {
 	}
 }
 
-// checkI1: every recipient has exactly one status at every moment.
+// checkI1 checks invariant I1: every recipient has exactly one status at every moment.
 func (t *traffic) checkI1(s producer.Status) {
 	sum := s.Pending + s.Accepted + s.Delivered + s.Undelivered + s.Rejected + s.Unknown + s.Skipped
 	if s.State != producer.Uploading && sum != s.Total {

@@ -24,26 +24,26 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(providertest.Guarded(m))
 }
 
-// TestNothingIsLostOrSentTwiceWhateverBreaks is the whole command, for a short time.
+// TestNothingIsLostOrSentTwiceWhateverBreaks runs the command for six seconds with -quick.
 func TestNothingIsLostOrSentTwiceWhateverBreaks(t *testing.T) {
 	t.Parallel()
-	redistest.Start(t) // says what is missing where there is no redis-server
+	redistest.Start(t) // reports a missing redis-server
 	var out bytes.Buffer
 	if err := run(t.Context(), []string{"-quick", "-for", "6s", "-seed", "1"}, &out); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
 	t.Log(out.String())
 	injected, _, _ := strings.Cut(out.String(), "DUPLICATES")
-	for _, e := range schedule(plan{seed: 1, lasts: 6 * time.Second, workers: 3, quick: true}) {
+	for _, e := range schedule(plan{seed: 1, duration: 6 * time.Second, workers: 3, quick: true}) {
 		if !strings.Contains(injected, "  "+e.name()+" ") {
-			t.Errorf("never injected: %s", e.name())
+			t.Errorf("the fault %q was not injected", e.name())
 		}
 	}
-	if !strings.Contains(out.String(), "nothing was sent twice, nothing was lost, nothing went out to whom had opted out") {
-		t.Errorf("no verdict:\n%s", out.String())
+	if !strings.Contains(out.String(), "No message was sent twice or lost. No call began after an opt-out had returned.") {
+		t.Errorf("the last line does not say that every promise was kept:\n%s", out.String())
 	}
 	if !regexp.MustCompile(`opted out meanwhile .* [1-9][0-9]*\n`).MatchString(injected) {
-		t.Errorf("nobody has opted out:\n%s", out.String())
+		t.Errorf("no recipient opted out:\n%s", out.String())
 	}
 }
 
@@ -51,15 +51,15 @@ func TestArgumentsThatMakeNoSense(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"-for", "1ms"}, {"-durability", "perhaps"}, {"more"}} {
 		if _, err := parse(args); err == nil {
-			t.Errorf("%q is understood", args)
+			t.Errorf("parse(%q) returns no error", args)
 		}
 	}
 	o, err := parse([]string{"-fsync", "everysec", "-seed", "9"})
 	if err != nil || o.durability != "none" || o.seed != 9 || o.foreign {
-		t.Errorf("got %+v, %v", o, err)
+		t.Errorf("got %+v, %v, want durability none, seed 9 and not foreign", o, err)
 	}
 	if o, err = parse([]string{"-redis", "redis://127.0.0.1:1/0"}); err != nil || o.durability != "none" || !o.foreign {
-		t.Errorf("got %+v, %v", o, err)
+		t.Errorf("got %+v, %v, want durability none and foreign", o, err)
 	}
 }
 
@@ -76,7 +76,7 @@ func TestTaskIDsAreReadAsTheQueueWritesThem(t *testing.T) {
 		{"chaos-kobo-3", queue.Pointer{}, false},
 	} {
 		if got, ok := readTask(c.id); ok != c.ok || ok && got != c.want {
-			t.Errorf("%s: %+v, %v", c.id, got, ok)
+			t.Errorf("readTask(%q) = %+v, %v, want %+v, %v", c.id, got, ok, c.want, c.ok)
 		}
 	}
 }
@@ -86,14 +86,14 @@ func TestClaimsAreReadFromTheLedgersRecords(t *testing.T) {
 	got, ok := readClaim("c", "g0.1.2.0", "s tok 1 2 3 0 0 0 0 AAECAwQFBgcICQoLDA0ODw login 0 20 1")
 	want := claim{campaign: "c", field: "g0.1.2.0", state: "s", token: "tok", uuid: "00010203-0405-0607-0809-0a0b0c0d0e0f"}
 	if !ok || got != want {
-		t.Errorf("got %+v, %v", got, ok)
+		t.Errorf("got %+v, %v, want %+v", got, ok, want)
 	}
 	if _, ok := readClaim("c", "g", "t AAECAwQFBgcICQoLDA0ODw 1"); ok {
-		t.Error("a settled record is read as a claim")
+		t.Error("readClaim accepts a settled record; want false")
 	}
 }
 
-// echo answers every byte with itself.
+// echo starts a server that sends back every byte, and returns its address.
 func echo(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -135,7 +135,7 @@ func TestProxyCutsAnAnswerInItsMiddle(t *testing.T) {
 	}
 	got, _ := io.ReadAll(c)
 	if string(got) != "hel" {
-		t.Errorf("got %q", got)
+		t.Errorf("got %q, want %q", got, "hel")
 	}
 	<-p.cuts
 	again, err := net.Dial("tcp", p.address())
@@ -143,17 +143,17 @@ func TestProxyCutsAnAnswerInItsMiddle(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer again.Close()
-	p.hush(true)
+	p.holdAnswers(true)
 	if _, err := again.Write([]byte("still")); err != nil {
 		t.Fatal(err)
 	}
-	p.hush(false)
+	p.holdAnswers(false)
 	buf := make([]byte, 5)
 	if _, err := io.ReadFull(again, buf); err != nil || string(buf) != "still" {
-		t.Errorf("got %q, %v", buf, err)
+		t.Errorf("got %q, %v, want %q after the release", buf, err, "still")
 	}
 	p.cutAll()
 	if _, err := again.Read(buf); err == nil {
-		t.Error("a connection outlives the cut of all")
+		t.Error("a connection is open after cutAll")
 	}
 }

@@ -14,38 +14,39 @@ import (
 	"time"
 )
 
-// child is a process of this run's: in a process group of its own, so that Ctrl-C
-// reaches it only through us, and on Linux gone when we are, however we end.
+// child is a process that this run started. It has a separate process group, so that Ctrl-C
+// does not reach it directly. On Linux the kernel kills it when chaos ends in any way.
 type child struct {
 	process *os.Process
 	log     string
 	began   time.Time
-	done    chan struct{} // closed when it is gone and reaped
-	// meant: its end is our doing.
-	meant atomic.Bool
-	state *os.ProcessState // once done is closed
+	done    chan struct{} // closed when the process has ended and been waited for
+	// expected means that chaos ends the process, so its end is not a failure.
+	expected atomic.Bool
+	state    *os.ProcessState // valid once done is closed
 }
 
-// startChild starts a process whose output is added to a file.
+// startChild starts a process and appends its output to the file log.
 func startChild(log string, env []string, name string, args ...string) (*child, error) {
 	out, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	defer out.Close() // the child has its own
+	defer out.Close() // the child has its own descriptor
 	cmd := exec.Command(name, args...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = env, out, out
 	cmd.SysProcAttr = ownGroup()
 	c := &child{log: log, began: time.Now(), done: make(chan struct{})}
 	started := make(chan error)
 	go func() {
-		// Linux ends the child when the thread that started it ends.
+		// Because of Pdeathsig, Linux kills the child when the thread that started it ends.
+		// So this thread must live as long as the child.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := cmd.Start()
 		started <- err
 		if err == nil {
-			_ = cmd.Wait() // how it ended, its state says
+			_ = cmd.Wait() // ProcessState has the exit status
 			c.state = cmd.ProcessState
 		}
 		close(c.done)
@@ -57,7 +58,7 @@ func startChild(log string, env []string, name string, args ...string) (*child, 
 	return c, nil
 }
 
-// signal sends a signal; to one that is gone it changes nothing.
+// signal sends a signal to the process. It returns nil if the process has ended.
 func (c *child) signal(s syscall.Signal) error {
 	if err := c.process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("signal %v to process %d: %w", s, c.process.Pid, err)
@@ -65,9 +66,9 @@ func (c *child) signal(s syscall.Signal) error {
 	return nil
 }
 
-// kill ends it at once (kill -9) and returns when it is gone.
+// kill sends SIGKILL to the process and returns when the process has ended.
 func (c *child) kill() error {
-	c.meant.Store(true)
+	c.expected.Store(true)
 	if err := c.signal(syscall.SIGKILL); err != nil {
 		return err
 	}

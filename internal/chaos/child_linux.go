@@ -2,7 +2,8 @@ package main
 
 import "syscall"
 
-// ownGroup also has the kernel kill the child when this process dies without cleaning up.
+// ownGroup gives a child a separate process group. With it, the kernel also kills the child
+// when the parent ends without cleaning up.
 func ownGroup() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }

@@ -4,5 +4,6 @@ package main
 
 import "syscall"
 
-// ownGroup is all that can be had here: only Linux can tie a child's life to its parent's.
+// ownGroup gives a child a separate process group. Only on Linux can the kernel also kill
+// the child when its parent ends.
 func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }

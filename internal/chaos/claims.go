@@ -16,17 +16,17 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// claim is a call that the ledger holds to be with a gateway, or in doubt.
+// claim is a call whose record in the ledger is submitting or in doubt.
 type claim struct {
-	campaign, field string // where its record stands
-	state, token    string
-	uuid            string
+	campaign, field string // the campaign's ID, and the field of the record in its ledger hash
+	state, token    string // state is "s" for submitting or "d" for in doubt; token is the claim's
+	uuid            string // the call's idempotency key
 }
 
 // openCalls returns the records of a campaign's generations that are submitting or
-// in doubt. It reads the ledger's own fields (internal/ledger/layout.go and
-// prelude.lua: gB.K.G, of which word 1 is the state, 2 the token, 10 the uuid): whose
-// calls died with a worker is nothing that the project tells its users.
+// in doubt. It reads the ledger's fields directly, since no API reports which calls a dead
+// worker had claimed. The fields are named gB.K.G. In a record, word 1 is the state, word 2
+// the token and word 10 the idempotency key (internal/ledger/layout.go and prelude.lua).
 var openCalls = redis.NewScript(`#!lua flags=no-writes
 local out, all = {}, redis.call('HGETALL', KEYS[1])
 for i = 1, #all, 2 do
@@ -42,23 +42,23 @@ return out`)
 
 func ledgerKey(campaign string) string { return "tuma:{" + campaign + "}:l" }
 
-// claims keeps the calls that may rightly end unknown: those claimed when
-// something died or stood still.
+// claims keeps the exposed calls: those that were claimed when a worker or Redis was killed
+// or stopped. They may end unknown. Safe for concurrent use.
 type claims struct {
 	rdb  *redis.Client
-	open func() []string // campaigns
+	open func() []string // returns the IDs of the open campaigns
 
 	mu      sync.Mutex
-	exposed map[string]bool // by uuid
+	exposed map[string]bool // by idempotency key
 }
 
-// look reads every call that is open now.
-func (c *claims) look(ctx context.Context) ([]claim, error) {
+// readOpen returns every call of the open campaigns that is submitting or in doubt now.
+func (c *claims) readOpen(ctx context.Context) ([]claim, error) {
 	var all []claim
 	for _, id := range c.open() {
 		got, err := openCalls.RunRO(ctx, c.rdb, []string{ledgerKey(id)}).StringSlice()
 		if err != nil {
-			return nil, fmt.Errorf("look at the calls of %s: %w", id, err)
+			return nil, fmt.Errorf("read the open calls of %s: %w", id, err)
 		}
 		for i := 0; i+1 < len(got); i += 2 {
 			if x, ok := readClaim(id, got[i], got[i+1]); ok {
@@ -82,17 +82,17 @@ func readClaim(campaign, field, record string) (claim, bool) {
 	return claim{campaign: campaign, field: field, state: f[0], token: f[1], uuid: id.String()}, err == nil
 }
 
-// expose notes the calls that are open now as hit by what is about to happen. A
-// Redis that does not answer has been stopped or killed already, and whoever did
-// that has noted them.
-func (c *claims) expose(ctx context.Context) {
+// recordExposed records the calls that are open now as exposed. A fault calls it before it
+// kills or stops a process. It ignores a Redis that does not answer within a second: the
+// fault that stopped or killed Redis has recorded the calls.
+func (c *claims) recordExposed(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	_, _ = c.note(ctx)
+	_, _ = c.recordOpen(ctx)
 }
 
-func (c *claims) note(ctx context.Context) ([]claim, error) {
-	all, err := c.look(ctx)
+func (c *claims) recordOpen(ctx context.Context) ([]claim, error) {
+	all, err := c.readOpen(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -104,16 +104,16 @@ func (c *claims) note(ctx context.Context) ([]claim, error) {
 	return all, nil
 }
 
-// exposeAfter is expose for what a dead worker's last words, still under way to
-// Redis, have claimed; it waits for Redis to answer, and returns the calls that were
-// open at its last look.
-func (c *claims) exposeAfter(ctx context.Context) []claim {
-	const looks = 4
+// recordExposedAfter records the open calls four times, 80 ms apart, after a fault. A dead
+// worker's last commands may reach Redis late and claim more calls. It waits until Redis
+// answers, and returns the calls that were open the last time; none if ctx ends.
+func (c *claims) recordExposedAfter(ctx context.Context) []claim {
+	const reads = 4
 	last := map[string]claim{}
 	tick := time.NewTicker(80 * time.Millisecond)
 	defer tick.Stop()
-	for n := 0; n < looks; {
-		if all, err := c.note(ctx); err == nil {
+	for n := 0; n < reads; {
+		if all, err := c.recordOpen(ctx); err == nil {
 			n++
 			clear(last)
 			for _, x := range all {
@@ -141,18 +141,19 @@ func (c *claims) exposures() int {
 	return len(c.exposed)
 }
 
-// records reads the words of the claims' records as they are now; one that is gone is empty.
+// records returns the words of each claim's record now. They are empty if the record no
+// longer exists.
 func (c *claims) records(ctx context.Context, of []claim) ([][]string, error) {
 	out := make([][]string, len(of))
 	cmds := make([]*redis.StringCmd, len(of))
-	_, _ = c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error { // each command tells below
+	_, _ = c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error { // the loop below checks each command
 		for i, x := range of {
 			cmds[i] = p.HGet(ctx, ledgerKey(x.campaign), x.field)
 		}
 		return nil
 	})
 	for i, cmd := range cmds {
-		if err := cmd.Err(); err != nil && err != redis.Nil { //nolint:errorlint // it is never wrapped
+		if err := cmd.Err(); err != nil && err != redis.Nil { //nolint:errorlint // go-redis never wraps it
 			return nil, err
 		}
 		out[i] = strings.Fields(cmd.Val())
@@ -160,8 +161,8 @@ func (c *claims) records(ctx context.Context, of []claim) ([][]string, error) {
 	return out, nil
 }
 
-// orphans are those of the claims that nobody has ended: still submitting under the
-// same token, longer than a living worker would.
+// orphans returns the claims that a dead worker has left: their records are still submitting
+// with the same token. The caller calls it when every living worker's calls must have ended.
 func (c *claims) orphans(ctx context.Context, of []claim) ([]claim, error) {
 	now, err := c.records(ctx, of)
 	if err != nil {
@@ -176,7 +177,7 @@ func (c *claims) orphans(ctx context.Context, of []claim) ([]claim, error) {
 	return left, nil
 }
 
-// resolved says whether none of the claims is submitting or in doubt any more.
+// resolved reports whether none of the claims is submitting or in doubt any more.
 func (c *claims) resolved(ctx context.Context, of []claim) (bool, error) {
 	now, err := c.records(ctx, of)
 	if err != nil {
@@ -190,18 +191,18 @@ func (c *claims) resolved(ctx context.Context, of []claim) (bool, error) {
 	return true, nil
 }
 
-// recovery is how long after a worker's death its calls were resolved.
+// recovery is the recovery from the kill of one worker.
 type recovery struct {
-	took time.Duration
-	left []claim
-	// alone: nothing else went wrong meanwhile.
+	took time.Duration // from the kill until the calls in left were resolved
+	left []claim       // the calls that the worker had not settled
+	// alone means that no other fault happened meanwhile.
 	alone bool
 }
 
-// recover follows the calls that were open when a worker was killed until those
-// that it left behind are resolved. ok is false if it left none, or the run ended.
+// recover waits until the calls that a killed worker has left are resolved. open are the
+// calls that were open at the kill. ok is false if the worker left none, or if ctx ends.
 func (c *claims) recover(ctx context.Context, killed time.Time, open []claim) (r recovery, ok bool) {
-	// By then every living worker's call is over.
+	// By then, every call of a living worker has ended.
 	select {
 	case <-ctx.Done():
 		return r, false

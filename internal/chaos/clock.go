@@ -18,16 +18,17 @@ import (
 	"time"
 )
 
-// clockOff is by how much the clock of a worker is wrong, one way or the other.
-const clockOff = time.Minute
+// clockError is by how much a wrong clock is fast or slow.
+const clockError = time.Minute
 
-// clockVariable tells a worker that was built for it by how many seconds it is to be
-// wrong. No preloaded library reaches Go's clock, and Tuma has no hook for this: the
-// binary is built with another package time.
+// clockVariable is the environment variable that sets a worker's clock error in seconds. It
+// works only in a binary built with a changed package time. A preloaded library cannot
+// change Go's clock, and Tuma has no hook for this.
 const clockVariable = "TUMA_CHAOS_CLOCK"
 
-// What is added to the package time of the Go at hand. The monotonic clock, and with
-// it every timeout, stays as it is: a clock that is wrong does not run differently.
+// The change to package time: clockStep is inserted after clockFunction, the first lines of
+// time.Now, and clockFile is added. The monotonic clock, and with it every timeout, does not
+// change: the clock is wrong, but it runs at the right speed.
 const (
 	clockFunction = "func Now() Time {\n\tsec, nsec, mono := runtimeNow()\n"
 	clockStep     = "\tsec += chaosOff\n"
@@ -50,11 +51,12 @@ var chaosOff = func() (n int64) {
 `
 )
 
-// errOtherClock: the package time is not written as it is known here.
-var errOtherClock = errors.New("time.Now of this Go is written otherwise than it is known here")
+// errOtherClock means that the source of time.Now is not the one that overlayClock knows.
+var errOtherClock = errors.New("time.Now of this Go version differs from clockFunction in internal/chaos/clock.go")
 
-// overlayClock writes, for go build, what a package time with a clock that can be
-// wrong differs in, beside what another overlay changes already, and returns where.
+// overlayClock writes into dir an overlay file for go build that changes package time as
+// described above, and returns its path. also is another overlay file to include, or empty.
+// It returns errOtherClock if it cannot find clockFunction.
 func overlayClock(dir, goroot, also string) (overlay string, err error) {
 	source := filepath.Join(goroot, "src", "time")
 	text, err := os.ReadFile(filepath.Join(source, "time.go"))
@@ -64,13 +66,13 @@ func overlayClock(dir, goroot, also string) (overlay string, err error) {
 	if strings.Count(string(text), clockFunction) != 1 {
 		return "", errOtherClock
 	}
-	said := struct{ Replace map[string]string }{map[string]string{}}
+	output := struct{ Replace map[string]string }{map[string]string{}}
 	if also != "" {
 		given, err := os.ReadFile(also)
 		if err != nil {
 			return "", err
 		}
-		if err := json.Unmarshal(given, &said); err != nil {
+		if err := json.Unmarshal(given, &output); err != nil {
 			return "", fmt.Errorf("%s: %w", also, err)
 		}
 	}
@@ -82,9 +84,9 @@ func overlayClock(dir, goroot, also string) (overlay string, err error) {
 		if err := os.WriteFile(at, []byte(text), 0o600); err != nil {
 			return "", err
 		}
-		said.Replace[filepath.Join(source, name)] = at
+		output.Replace[filepath.Join(source, name)] = at
 	}
-	written, err := json.Marshal(said)
+	written, err := json.Marshal(output)
 	if err != nil {
 		return "", err
 	}
@@ -92,31 +94,31 @@ func overlayClock(dir, goroot, also string) (overlay string, err error) {
 	return overlay, os.WriteFile(overlay, written, 0o600)
 }
 
-// goroot is where the sources of the go that builds stand.
+// goroot returns the GOROOT of the go command, which has the sources of package time.
 func goroot(ctx context.Context) (string, error) {
 	out, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
 	return strings.TrimSpace(string(out)), err
 }
 
-// build builds a command as it is shipped.
+// build builds a command without cgo, as releases are built.
 func build(ctx context.Context, binary, pkg string, flags ...string) error {
 	cmd := exec.CommandContext(ctx, "go", append(append([]string{"build", "-o", binary}, flags...), pkg)...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if said, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build %s: %w\n%s", filepath.Base(binary), err, said)
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build %s: %w\n%s", filepath.Base(binary), err, output)
 	}
 	return nil
 }
 
-// tumaCommand is what is built, and what its workers are.
+// tumaCommand is the package of the tuma command.
 const tumaCommand = "github.com/tuma-sms/tuma/cmd/tuma"
 
-// buildAll builds what was not given. Without a worker whose clock is wrong it goes on,
-// and says so.
+// buildAll builds tuma if -tuma is not given, and then a tuma whose clock can be wrong. If
+// it has no such build, it prints why, and the run has no wrong clocks.
 func (o *options) buildAll(ctx context.Context, dir string, out io.Writer) error {
 	if o.binary != "" {
 		if !o.quick {
-			fmt.Fprintln(out, "no worker's clock will be wrong: that takes one that is built here, and -tuma was given")
+			fmt.Fprintln(out, "no worker's clock will be wrong: chaos must build such a tuma, but -tuma was given")
 		}
 		return nil
 	}
@@ -129,7 +131,7 @@ func (o *options) buildAll(ctx context.Context, dir string, out io.Writer) error
 		return err
 	}
 	if o.quick {
-		return nil // all of Go's library is compiled anew for it, the first time
+		return nil // the first such build compiles the whole standard library again
 	}
 	root, err := goroot(ctx)
 	overlay := ""
@@ -148,43 +150,44 @@ func (o *options) buildAll(ctx context.Context, dir string, out io.Writer) error
 	return nil
 }
 
-// drawClock says by how much a worker's clock is wrong.
-func drawClock(rng *rand.Rand) time.Duration {
+// drawClockOffset draws a worker's clock error: a minute fast or slow.
+func drawClockOffset(rng *rand.Rand) time.Duration {
 	if rng.IntN(2) == 0 {
-		return -clockOff
+		return -clockError
 	}
-	return clockOff
+	return clockError
 }
 
-// lastingClock is the same of the worker whose clock is wrong for an entire run.
-func lastingClock(seed uint64) time.Duration {
-	return drawClock(rand.New(rand.NewPCG(seed, 0x636c_6f63_6b)))
+// lastingClockOffset returns the clock error of the worker whose clock is wrong for the
+// entire run.
+func lastingClockOffset(seed uint64) time.Duration {
+	return drawClockOffset(rand.New(rand.NewPCG(seed, 0x636c_6f63_6b)))
 }
 
-// clockWorker replaces a worker by one whose clock is wrong, and later by a good one.
-// Whatever happens to it meanwhile, its clock stays as it is. That it is wrong is no
-// excuse, so what takes long meanwhile is not put down to it.
-func (s *storm) clockWorker(e event, slot *slot) {
-	if !s.take(&slot.clock) {
+// clockWorker replaces a worker with one whose clock is wrong, and later with one whose clock
+// is right. A worker that another fault restarts meanwhile has the wrong clock again. A wrong
+// clock is not an excuse for a slow recovery, so the fault's span ends at once.
+func (s *injector) clockWorker(e event, slot *slot) {
+	if !s.lockUnlessOver(&slot.clock) {
 		return
 	}
 	defer slot.clock.Unlock()
 	s.injected.begin(e.name())()
-	s.note("%s, worker %d by %s for %s", e.name(), e.worker+1, e.off, e.lasts.Round(time.Millisecond))
-	s.replaceWorker(slot, e.off)
-	s.wait(e.lasts)
+	s.verbosef("%s, worker %d by %s for %s", e.name(), e.worker+1, e.clockOffset, e.duration.Round(time.Millisecond))
+	s.replaceWorker(slot, e.clockOffset)
+	s.wait(e.duration)
 	s.replaceWorker(slot, 0)
 	if s.ctx.Err() == nil {
-		s.injected.fail(slot.checkClock(e.off))
+		s.injected.fail(slot.checkClock(e.clockOffset))
 	}
 }
 
-// upFor is how long a worker has run when it surely can drain.
+// upFor is how long a worker must have run before chaos drains it. By then it can drain.
 const upFor = 2 * time.Second
 
-// replaceWorker drains a worker for one with another clock.
-func (s *storm) replaceWorker(slot *slot, off time.Duration) {
-	// While there is no Redis none gets as far as serving.
+// replaceWorker drains a worker, and starts one whose clock is wrong by off.
+func (s *injector) replaceWorker(slot *slot, off time.Duration) {
+	// Wait for Redis, and until the worker has run for upFor. Without Redis it cannot serve.
 	s.redisMu.Lock()
 	for tick := time.Tick(100 * time.Millisecond); s.ctx.Err() == nil && !slot.up(upFor); {
 		select {
@@ -199,45 +202,46 @@ func (s *storm) replaceWorker(slot *slot, off time.Duration) {
 	s.injected.fail(slot.drain(s.ctx, drainsWithin))
 }
 
-// up says whether the worker of the moment has run for so long.
+// up reports whether the slot's current worker has run for at least d.
 func (s *slot) up(d time.Duration) bool {
 	c := s.current.Load()
 	return !c.ended() && time.Since(c.began) >= d
 }
 
-// clockWithin is how soon after its start a worker has written to its log.
+// clockWithin is the maximum time from a worker's start to its first log line.
 const clockWithin = 40 * time.Second
 
-// checkClock says whether the first worker of the slot whose clock was wrong by so much
-// has written its log by such a clock. A fault that was none has shown nothing.
+// checkClock checks by the log that a worker's clock was wrong by off. It reads the first
+// worker of the slot with that clock. It returns an error if the clock was right: then the
+// fault has tested nothing.
 func (s *slot) checkClock(off time.Duration) error {
 	log := s.logOf(off)
 	s.mu.Lock()
 	at := slices.IndexFunc(s.all, func(c *child) bool { return c.log == log })
 	if at < 0 {
 		s.mu.Unlock()
-		return fmt.Errorf("no worker has written %s", filepath.Base(log))
+		return fmt.Errorf("check a wrong clock: no worker has written %s", filepath.Base(log))
 	}
 	began := s.all[at].began
 	s.mu.Unlock()
 	text, err := os.ReadFile(log)
 	if err != nil {
-		return fmt.Errorf("is its clock wrong: %w", err)
+		return fmt.Errorf("check a wrong clock: %w", err)
 	}
 	for line := range bytes.Lines(text) {
 		var is struct{ Time time.Time }
 		if json.Unmarshal(line, &is) != nil || is.Time.IsZero() {
-			continue // the last words of one that has met no Redis
+			continue // not a log entry: a worker that finds no Redis prints an error without a time
 		}
 		if by := is.Time.Sub(began); by < off-time.Second || by > off+clockWithin {
-			return fmt.Errorf("%s: its clock is off by %s, and should be by %s", filepath.Base(log), by, off)
+			return fmt.Errorf("check a wrong clock: in %s it is wrong by %s, must be %s", filepath.Base(log), by, off)
 		}
 		return nil
 	}
-	return fmt.Errorf("%s says nothing of its clock", filepath.Base(log))
+	return fmt.Errorf("check a wrong clock: %s has no log entry with a time", filepath.Base(log))
 }
 
-// logOf is where workers with such a clock write.
+// logOf returns the log file of the slot's workers whose clock is wrong by off.
 func (s *slot) logOf(off time.Duration) string {
 	if off == 0 {
 		return s.log

@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// TestAClockThatIsOffIsOff builds the smallest command there is with the overlay that
-// workers are built with. Should a new Go fail it, its time.Now is written otherwise:
-// clockFunction is out of date, and `make chaos` goes without this fault.
+// TestAClockThatIsOffIsOff builds a small command with the overlay of the workers and checks
+// its clock. If it fails with a new Go version, that version has changed time.Now. Then
+// clockFunction is out of date, and `make chaos` runs without wrong clocks.
 func TestAClockThatIsOffIsOff(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -51,18 +51,18 @@ func main() {
 		cmd := exec.Command(binary)
 		cmd.Env = []string{clockVariable + "=" + c.set}
 		before := time.Now()
-		said, err := cmd.CombinedOutput()
+		output, err := cmd.CombinedOutput()
 		after := time.Now()
-		f := strings.Fields(string(said))
+		f := strings.Fields(string(output))
 		if err != nil || len(f) != 3 {
-			t.Fatalf("%q, %v", said, err)
+			t.Fatalf("%q, %v", output, err)
 		}
 		milli, err := strconv.ParseInt(f[0], 10, 64)
 		if is := time.UnixMilli(milli).Add(-c.off); err != nil || is.Before(before.Truncate(time.Millisecond)) || is.After(after) {
-			t.Errorf("with %q it is %s, between %s and %s: %v", c.set, time.UnixMilli(milli), before, after, err)
+			t.Errorf("with %q the clock is %s, want %s more than a time from %s to %s: %v", c.set, time.UnixMilli(milli), c.off, before, after, err)
 		}
 		if f[1] != "true" || f[2] != "true" {
-			t.Errorf("with %q: %q: a clock that is wrong does not run differently", c.set, said)
+			t.Errorf("with %q: %q: the monotonic clock must not change", c.set, output)
 		}
 	}
 }
@@ -78,10 +78,10 @@ func TestAnotherPackageTimeIsNotGuessedAt(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := overlayClock(t.TempDir(), root, ""); !errors.Is(err, errOtherClock) {
-		t.Errorf("got %v", err)
+		t.Errorf("got %v, want %v", err, errOtherClock)
 	}
 	if _, err := overlayClock(t.TempDir(), t.TempDir(), ""); err == nil {
-		t.Error("nothing is taken for a package time")
+		t.Error("overlayClock returns no error without a package time")
 	}
 }
 
@@ -93,10 +93,10 @@ func TestTheLogTellsWhetherTheClockWasOff(t *testing.T) {
 		off        time.Duration
 		ok         bool
 	}{
-		{"a minute late", `{"time":"` + began.Add(-time.Minute).Format(time.RFC3339) + `"}`, -time.Minute, true},
-		{"a minute early", "no redis\n" + `{"time":"` + began.Add(time.Minute).Format(time.RFC3339) + `"}`, time.Minute, true},
+		{"a minute slow", `{"time":"` + began.Add(-time.Minute).Format(time.RFC3339) + `"}`, -time.Minute, true},
+		{"a minute fast", "no redis\n" + `{"time":"` + began.Add(time.Minute).Format(time.RFC3339) + `"}`, time.Minute, true},
 		{"right", `{"time":"` + began.Format(time.RFC3339) + `"}`, time.Minute, false},
-		{"silent", "no redis\n", time.Minute, false},
+		{"a log without a time", "no redis\n", time.Minute, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -106,7 +106,7 @@ func TestTheLogTellsWhetherTheClockWasOff(t *testing.T) {
 				t.Fatal(err)
 			}
 			if err := s.checkClock(c.off); (err == nil) != c.ok {
-				t.Errorf("got %v", err)
+				t.Errorf("checkClock(%s) = %v, want success %v", c.off, err, c.ok)
 			}
 		})
 	}

@@ -16,19 +16,20 @@ import (
 	"github.com/tuma-sms/tuma/internal/sandbox"
 )
 
-// tally counts what was done, and remembers when. Safe for concurrent use.
+// tally counts the injected faults and keeps their times. Safe for concurrent use.
 type tally struct {
 	mu         sync.Mutex
 	counts     map[string]int
 	spans      []span
 	recoveries []recovery
-	trouble    []string
+	failures   []string
 }
 
-// span is when something was being done.
+// span is the time from the start to the end of one fault. to is zero while the fault lasts.
 type span struct{ from, to time.Time }
 
-// begin counts one and returns what is called when it is over.
+// begin counts one fault of a name and records its start. The caller calls over when the
+// fault ends.
 func (t *tally) begin(name string) (over func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -45,8 +46,8 @@ func (t *tally) begin(name string) (over func()) {
 	}
 }
 
-// others counts what was going on at any time between two instants.
-func (t *tally) others(from, to time.Time) int {
+// activeBetween returns how many faults lasted at some time between from and to.
+func (t *tally) activeBetween(from, to time.Time) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n := 0
@@ -70,21 +71,22 @@ func (t *tally) fail(err error) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.trouble = append(t.trouble, err.Error())
+	t.failures = append(t.failures, err.Error())
 }
 
-// storm is one run's faults being injected.
-type storm struct {
+// injector injects the faults of one run.
+type injector struct {
 	*rig
-	// over ends when nothing more is to go wrong; what has begun is mended then.
+	// over ends when the time for faults is up. Faults that still last are ended then.
 	over context.Context
 	// ctx ends with the run.
 	ctx     context.Context
 	running sync.WaitGroup
 }
 
-// blow injects the schedule, and returns when all of it has happened and is over.
-func (s *storm) blow(events []event) {
+// injectAll injects the events at their times. It returns when the time for faults is up
+// and every fault has ended.
+func (s *injector) injectAll(events []event) {
 	for _, e := range events {
 		if !s.wait(time.Until(s.began.Add(e.at))) {
 			break
@@ -95,8 +97,8 @@ func (s *storm) blow(events []event) {
 	s.running.Wait()
 }
 
-// wait waits, and says whether the storm still goes on.
-func (s *storm) wait(d time.Duration) bool {
+// wait waits for d. It returns false at once when the time for faults is up.
+func (s *injector) wait(d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -107,8 +109,9 @@ func (s *storm) wait(d time.Duration) bool {
 	}
 }
 
-// take locks what an event needs for itself; false: the storm was over meanwhile.
-func (s *storm) take(mu *sync.Mutex) bool {
+// lockUnlessOver locks mu, so that one event at a time uses what mu guards. It returns
+// false, with mu unlocked, if the time for faults is up.
+func (s *injector) lockUnlessOver(mu *sync.Mutex) bool {
 	mu.Lock()
 	if s.over.Err() != nil {
 		mu.Unlock()
@@ -117,28 +120,28 @@ func (s *storm) take(mu *sync.Mutex) bool {
 	return true
 }
 
-func (s *storm) inject(e event) {
+func (s *injector) inject(e event) {
 	slot := s.slots[e.worker]
 	switch e.kind {
 	case workerKilled:
-		if s.take(&slot.fault) {
+		if s.lockUnlessOver(&slot.fault) {
 			s.killWorker(e, slot)
 		}
 	case workerStopped:
-		if s.take(&slot.fault) {
+		if s.lockUnlessOver(&slot.fault) {
 			defer slot.fault.Unlock()
 			s.stopWorker(e, slot)
 		}
 	case workerDrained:
-		if s.take(&slot.fault) {
+		if s.lockUnlessOver(&slot.fault) {
 			defer slot.fault.Unlock()
 			s.drainWorker(e, slot)
 		}
 	case workerClock:
 		s.clockWorker(e, slot)
-	case workerClockEver: // not drawn: it is from the start
+	case workerClockEver: // not in the schedule: this clock is wrong from the start
 	case redisKilled, redisStopped, redisStoppedLong, redisFull, linksSilent:
-		if s.take(&s.redisMu) {
+		if s.lockUnlessOver(&s.redisMu) {
 			defer s.redisMu.Unlock()
 			s.breakRedis(e)
 		}
@@ -147,60 +150,62 @@ func (s *storm) inject(e event) {
 	case queueWiped:
 		over := s.injected.begin(e.name())
 		defer over()
-		s.note("%s", e.name())
-		s.whileThere(func() error { return s.wipe(s.ctx, "asynq:*") })
+		s.verbosef("%s", e.name())
+		s.retryRedis(func() error { return s.wipe(s.ctx, "asynq:*") })
 	case taskTwice:
 		s.repeatTask(e)
 	case planTwice, enqueueTwice:
-		// Never beside one at KoboMobile: see streams.
+		// KoboMobile has one campaign at a time: see streams.
 		gateways := slices.DeleteFunc(sandbox.Names(), func(name string) bool { return name == "kobo" || name == oneByOne })
 		over := s.injected.begin(e.name())
-		s.note("%s", e.name())
-		s.traffic.extra(s.ctx, gateways[e.worker%len(gateways)], e.kind == enqueueTwice, e.kind == planTwice)
+		s.verbosef("%s", e.name())
+		s.traffic.runExtra(s.ctx, gateways[e.worker%len(gateways)], e.kind == enqueueTwice, e.kind == planTwice)
 		over()
 	case gatewayFault:
 		s.breakGateways(e)
 	}
 }
 
-// whileThere does something to the data in Redis, again if Redis goes away meanwhile.
-func (s *storm) whileThere(do func() error) {
+// retryRedis calls do until it succeeds or the time for faults is up. Another fault may
+// make Redis unavailable meanwhile.
+func (s *injector) retryRedis(do func() error) {
 	for do() != nil && s.wait(200*time.Millisecond) {
 	}
 }
 
-func (s *storm) killWorker(e event, slot *slot) {
-	s.claims.expose(s.ctx)
+func (s *injector) killWorker(e event, slot *slot) {
+	s.claims.recordExposed(s.ctx)
 	over := s.injected.begin(e.name())
 	killed := time.Now()
 	s.injected.fail(slot.kill())
-	s.note("%s, worker %d", e.name(), e.worker+1)
+	s.verbosef("%s, worker %d", e.name(), e.worker+1)
 	slot.fault.Unlock()
-	open := s.claims.exposeAfter(s.ctx)
+	open := s.claims.recordExposedAfter(s.ctx)
 	over()
 	if r, ok := s.claims.recover(s.ctx, killed, open); ok {
-		// A gateway that refuses every repeat is asked eight times, and that is its doing.
-		stubborn := slices.ContainsFunc(r.left, func(c claim) bool { return s.traffic.isStubborn(c.campaign) })
-		r.alone = e.alone && !stubborn && s.injected.others(killed, killed.Add(r.took)) == 1
+		// At a gateway that refuses every repeat, a worker tries eight times. The gateway causes
+		// that delay, so such a kill does not count as alone.
+		stubborn := slices.ContainsFunc(r.left, func(c claim) bool { return s.traffic.alwaysRefusesRepeats(c.campaign) })
+		r.alone = e.alone && !stubborn && s.injected.activeBetween(killed, killed.Add(r.took)) == 1
 		s.injected.recovered(r)
-		s.note("recovered from the kill of worker %d: %d calls in %s, alone %v", e.worker+1, len(r.left), r.took.Round(time.Millisecond), r.alone)
+		s.verbosef("recovered from the kill of worker %d: %d calls in %s; no other fault meanwhile: %v", e.worker+1, len(r.left), r.took.Round(time.Millisecond), r.alone)
 	}
 }
 
-func (s *storm) stopWorker(e event, slot *slot) {
-	s.claims.expose(s.ctx)
+func (s *injector) stopWorker(e event, slot *slot) {
+	s.claims.recordExposed(s.ctx)
 	over := s.injected.begin(e.name())
 	defer over()
 	thaw, err := slot.freeze()
 	s.injected.fail(err)
-	s.note("%s, worker %d for %s", e.name(), e.worker+1, e.lasts.Round(time.Millisecond))
-	s.running.Go(func() { s.claims.exposeAfter(s.ctx) })
-	s.wait(e.lasts)
+	s.verbosef("%s, worker %d for %s", e.name(), e.worker+1, e.duration.Round(time.Millisecond))
+	s.running.Go(func() { s.claims.recordExposedAfter(s.ctx) })
+	s.wait(e.duration)
 	s.injected.fail(thaw())
 }
 
-func (s *storm) drainWorker(e event, slot *slot) {
-	if !s.take(&s.latency) {
+func (s *injector) drainWorker(e event, slot *slot) {
+	if !s.lockUnlessOver(&s.latency) {
 		return
 	}
 	s.gateway.SetLatency(slowLatency)
@@ -208,40 +213,41 @@ func (s *storm) drainWorker(e event, slot *slot) {
 		s.gateway.SetLatency(latency)
 		s.latency.Unlock()
 	}()
-	s.wait(slowLatency / 2) // until slow calls are in flight
+	s.wait(slowLatency / 2) // by then, slow calls are in flight
 	over := s.injected.begin(e.name())
 	defer over()
-	s.note("%s, worker %d", e.name(), e.worker+1)
+	s.verbosef("%s, worker %d", e.name(), e.worker+1)
 	s.injected.fail(slot.drain(s.ctx, drainsWithin))
 }
 
-func (s *storm) breakRedis(e event) {
+func (s *injector) breakRedis(e event) {
 	if e.kind == redisFull {
 		s.fill(e)
 		return
 	}
-	s.claims.expose(s.ctx)
+	s.claims.recordExposed(s.ctx)
 	over := s.injected.begin(e.name())
-	s.note("%s", e.name())
+	s.verbosef("%s", e.name())
 	switch e.kind {
 	case redisKilled:
 		s.injected.fail(s.redis.kill())
 		s.injected.fail(s.redis.start(s.ctx))
 	case linksSilent:
-		s.proxy.hush(true)
-		s.wait(e.lasts)
-		s.proxy.hush(false)
+		s.proxy.holdAnswers(true)
+		s.wait(e.duration)
+		s.proxy.holdAnswers(false)
 	default:
 		s.injected.fail(s.redis.freeze())
-		s.wait(e.lasts)
+		s.wait(e.duration)
 		s.injected.fail(s.redis.thaw())
 	}
-	s.claims.exposeAfter(s.ctx)
+	s.claims.recordExposedAfter(s.ctx)
 	over()
 }
 
-// fill leaves Redis no room for anything new, for a while.
-func (s *storm) fill(e event) {
+// fill lowers Redis's maxmemory below the memory in use, so that Redis refuses writes for
+// the event's duration.
+func (s *injector) fill(e event) {
 	over := s.injected.begin(e.name())
 	defer over()
 	info, err := s.direct.InfoMap(s.ctx, "memory").Result()
@@ -253,12 +259,12 @@ func (s *storm) fill(e event) {
 	if err == nil {
 		err = s.direct.ConfigSet(s.ctx, "maxmemory", strconv.FormatInt(used-64<<10, 10)).Err()
 	}
-	s.note("%s at %d bytes", e.name(), used)
-	s.wait(e.lasts)
+	s.verbosef("%s at %d bytes", e.name(), used)
+	s.wait(e.duration)
 	s.injected.fail(errors.Join(err, s.direct.ConfigSet(s.ctx, "maxmemory", "0").Err()))
 }
 
-func (s *storm) cut(e event) {
+func (s *injector) cut(e event) {
 	if e.kind == linksCut {
 		over := s.injected.begin(e.name())
 		s.proxy.cutAll()
@@ -273,16 +279,16 @@ func (s *storm) cut(e event) {
 	}
 }
 
-// repeatTask has a task that a worker is at delivered once more: asynq is made to
-// forget that it has it, and is given it again.
-func (s *storm) repeatTask(e event) {
+// repeatTask makes asynq deliver a task again while a worker processes it. It deletes the
+// task's key, so that asynq no longer knows the task, and enqueues the same task again.
+func (s *injector) repeatTask(e event) {
 	gateways := sandbox.Names()
 	for first := e.worker; ; first++ {
 		for i := range gateways {
 			gateway := gateways[(first+i)%len(gateways)]
 			if s.repeatAt(queue.SendQueue(gateway, false)) {
 				s.injected.begin(e.name())()
-				s.note("%s at %s", e.name(), gateway)
+				s.verbosef("%s at %s", e.name(), gateway)
 				return
 			}
 		}
@@ -292,8 +298,8 @@ func (s *storm) repeatTask(e event) {
 	}
 }
 
-func (s *storm) repeatAt(name string) bool {
-	prefix := "asynq:{" + name + "}:" // where asynq 0.26 keeps a queue
+func (s *injector) repeatAt(name string) bool {
+	prefix := "asynq:{" + name + "}:" // asynq 0.26 keeps a queue under this prefix
 	ids, err := s.direct.LRange(s.ctx, prefix+"active", 0, -1).Result()
 	if err != nil || len(ids) == 0 {
 		return false
@@ -303,12 +309,12 @@ func (s *storm) repeatAt(name string) bool {
 	if !ok || s.direct.Del(s.ctx, prefix+"t:"+id).Err() != nil {
 		return false
 	}
-	s.whileThere(func() error { return s.traffic.queue.Wake(s.ctx, name, p) })
+	s.retryRedis(func() error { return s.traffic.queue.Wake(s.ctx, name, p) })
 	return true
 }
 
-// readTask takes the id of a task apart: campaign:batch:wake, or campaign:plan:wake of one
-// that plans a small campaign and sends it.
+// readTask parses the ID of a task. It is campaign:batch:wake, or campaign:plan:wake for a
+// task that plans a small campaign and sends it. ok is false for any other form.
 func readTask(id string) (p queue.Pointer, ok bool) {
 	parts := strings.Split(id, ":")
 	if len(parts) != 3 {
@@ -322,21 +328,22 @@ func readTask(id string) (p queue.Pointer, ok bool) {
 	return p, err == nil && (p.Batch == "" || strings.Contains(p.Batch, "."))
 }
 
-// withRows are the gateways whose answers name numbers; only there one can be missing.
-var withRows = []string{"africastalking", "kobo", "textconnect"}
+// gatewaysWithRows are the gateways whose answers list the numbers. Only in their answers
+// can a number be missing.
+var gatewaysWithRows = []string{"africastalking", "kobo", "textconnect"}
 
-func (s *storm) breakGateways(e event) {
+func (s *injector) breakGateways(e event) {
 	over := s.injected.begin(e.name())
 	defer over()
 	for _, p := range []float64{e.p, 0} {
 		for name := range logins {
-			if e.fault != "missing" || slices.Contains(withRows, name) {
+			if e.fault != "missing" || slices.Contains(gatewaysWithRows, name) {
 				s.injected.fail(s.gateway.Fail(sandbox.Fault{Name: e.fault, Gateway: name, P: p, RetryAfter: time.Second}))
 			}
 		}
 		if p > 0 {
-			s.note("%s, p %.3f for %s", e.name(), p, e.lasts.Round(time.Millisecond))
-			s.wait(e.lasts)
+			s.verbosef("%s, p %.3f for %s", e.name(), p, e.duration.Round(time.Millisecond))
+			s.wait(e.duration)
 		}
 	}
 }

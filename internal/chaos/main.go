@@ -1,30 +1,39 @@
 //go:build unix
 
-// Command chaos breaks everything on purpose and counts: real workers, a real
-// redis-server and the sandbox, campaigns at all five gateways, and a seeded
-// schedule of what dies, stands still, lies or forgets. At the end it holds what
-// the gateways accepted against what `tuma results` says, recipient by recipient,
-// and its exit status is 1 if anything that is promised was not kept.
+// Command chaos tests Tuma's guarantees under faults. It starts real workers, a real
+// redis-server and the sandbox, and sends campaigns through all five gateways. Meanwhile
+// it injects faults from a seeded schedule: processes are killed or stopped, connections
+// are cut, gateways answer wrongly. At the end it compares what the gateways accepted with
+// the campaigns' results, recipient by recipient. Its exit status is 1 if it finds a broken
+// promise.
 //
 //	go run ./internal/chaos -for 10m -seed 1
 //
-// What counts as broken: a number that a gateway accepted twice; a recipient without
-// a final status, or accepted and unknown to the gateway, or refused and accepted; a
-// status whose counts do not add up (I1, looked at each second); anybody unknown at
-// KoboMobile while it knows its keys again (where it refuses every repeat, or repeats
-// its errors, some may be); a call to somebody who opted out of a campaign that was being
-// sent, if it came after `tuma optout add` was back and that had not told of it; anybody
-// skipped who has not opted out; and at any gateway more unknown calls than there is a
-// reason for. The reasons are two. A call was open in the ledger in the moment around
-// the death or standstill of a worker or of Redis: such calls are known by their
-// message_uuid, from looks just before the fault and during the third of a second
-// after it (after it is over, if it is Redis'). Of all other unknown calls there may be
-// at most as many as the gateway has answered in a way that leaves their outcome open,
-// or whose caller had gone when the answer was ready. A connection to Redis that is
-// cut, a queue that is wiped, a full Redis or a worker whose clock is wrong excuse nobody.
+// These are broken promises:
+//   - A gateway accepted a number twice.
+//   - A recipient has no final status.
+//   - A recipient is accepted in the results, but the gateway never accepted its number.
+//   - A recipient is rejected or skipped in the results, but the gateway accepted its number.
+//   - The counts of a campaign's status do not add up to its recipients (I1, checked once a
+//     second).
+//   - A recipient is unknown at KoboMobile while the sandbox answers a repeated idempotency
+//     key with the first call's result. While the sandbox refuses repeats, or repeats its
+//     errors, recipients may be unknown.
+//   - A call to a recipient arrived after the recipient's opt-out had returned, and the
+//     opt-out had not reported that call as in flight.
+//   - A recipient is skipped that has not opted out.
+//   - A gateway has more unknown calls than the two excuses below allow.
 //
-// The same seed gives the same schedule; what meets what is the machine's choice.
-// Everything runs on loopback, and every process ends with this one.
+// The first excuse: the call was open in the ledger when a worker or Redis was killed or
+// stopped. Chaos knows these calls by their idempotency keys. It reads the open calls just
+// before the fault and for a third of a second after it; if Redis was at fault, for a third
+// of a second after Redis is back. The second excuse: the gateway answered in a way that
+// leaves the outcome open, or the worker had closed the connection before the answer. The
+// other unknown calls must not outnumber these. A cut connection to Redis, a wiped
+// queue, a full Redis or a worker with a wrong clock excuses no unknown call.
+//
+// The same seed gives the same schedule. Which calls a fault hits depends on the machine.
+// Everything runs on loopback, and chaos ends every process that it started.
 package main
 
 import (
@@ -44,7 +53,9 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
-// What the accounts may do. The lease is the timeout and the worker's margin.
+// The settings of the accounts and the gateways. A worker's lease on a call is callTimeout
+// plus leaseMargin, the margin that the worker adds. A call has at most perCall recipients.
+// A drained worker must end within drainsWithin.
 const (
 	callTimeout  = 2 * time.Second
 	leaseMargin  = 3 * time.Second
@@ -58,7 +69,7 @@ const (
 type options struct {
 	plan
 	binary     string
-	wrongClock string // the same with a clock that can be wrong, or empty
+	wrongClock string // tuma built with a clock that can be wrong; empty: no such build
 	overlay    string
 	redis      string
 	fsync      string
@@ -68,7 +79,7 @@ type options struct {
 }
 
 func main() {
-	redis.SetLogger(silent{}) // that it is away is our doing
+	redis.SetLogger(silent{}) // chaos itself makes Redis unavailable
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:], os.Stdout)
 	stop()
@@ -78,28 +89,28 @@ func main() {
 	}
 }
 
-// silent is the log of a Redis client that is expected to fail.
+// silent is a logger for the Redis client that discards every message.
 type silent struct{}
 
-// Printf says nothing.
+// Printf implements the logger's method and prints nothing.
 func (silent) Printf(context.Context, string, ...any) {}
 
-// errBroken: something that is promised was not kept.
-var errBroken = errors.New("a promise was not kept")
+// errBroken means that the run found a broken promise.
+var errBroken = errors.New("broken promises")
 
 func parse(args []string) (options, error) {
 	o := options{plan: plan{workers: 3}}
 	f := flag.NewFlagSet("chaos", flag.ContinueOnError)
-	f.DurationVar(&o.lasts, "for", 10*time.Minute, "how long to break things; then what has begun is waited for")
-	f.Uint64Var(&o.seed, "seed", 1, "seed of what goes wrong, and when")
-	f.BoolVar(&o.quick, "quick", false, "small campaigns, and only faults that are over soon")
-	f.StringVar(&o.binary, "tuma", "", "the tuma to run (default: built from this tree)")
-	f.StringVar(&o.overlay, "overlay", "", "build that tuma with this overlay of go build's: to see whether a wrong one is found out")
-	f.StringVar(&o.redis, "redis", "", "an empty database of your own, redis://…, that is not killed, stopped or filled (default: a redis-server is started)")
-	f.StringVar(&o.fsync, "fsync", "always", "appendfsync of the redis-server that is started: always, everysec or no")
+	f.DurationVar(&o.duration, "for", 10*time.Minute, "how long to inject faults; afterwards chaos waits for the campaigns to end")
+	f.Uint64Var(&o.seed, "seed", 1, "seed of the schedule of faults")
+	f.BoolVar(&o.quick, "quick", false, "small campaigns, and only short faults")
+	f.StringVar(&o.binary, "tuma", "", "path of the tuma binary to run (default: built from this tree)")
+	f.StringVar(&o.overlay, "overlay", "", "file for go build's -overlay when chaos builds tuma, e.g. to check that chaos finds a mutant")
+	f.StringVar(&o.redis, "redis", "", "URL of an empty database, redis://…, whose server is not killed, stopped or filled (default: chaos starts a redis-server)")
+	f.StringVar(&o.fsync, "fsync", "always", "appendfsync of the redis-server that chaos starts: always, everysec or no")
 	f.StringVar(&o.durability, "durability", "", "redis.durability (default: fsync with -fsync always, else none)")
-	f.BoolVar(&o.keep, "keep", false, "keep the logs also when all went well")
-	f.BoolVar(&o.verbose, "v", false, "tell of every fault as it happens")
+	f.BoolVar(&o.keep, "keep", false, "keep the logs even if no promise is broken")
+	f.BoolVar(&o.verbose, "v", false, "print every fault when it is injected")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
@@ -113,16 +124,17 @@ func parse(args []string) (options, error) {
 	_, err := ledger.ParseDurability(o.durability)
 	switch {
 	case f.NArg() > 0:
-		return o, fmt.Errorf("%q is not understood", f.Args())
+		return o, fmt.Errorf("unexpected arguments %q: chaos takes only flags", f.Args())
 	case err != nil:
 		return o, fmt.Errorf("-durability %w", err)
-	case o.lasts < time.Second:
-		return o, fmt.Errorf("-for %s is too short", o.lasts)
+	case o.duration < time.Second:
+		return o, fmt.Errorf("-for %s: must be at least 1s", o.duration)
 	}
 	return o, nil
 }
 
-// run is the whole command.
+// run runs the command with its arguments and prints to out. It returns errBroken, wrapped,
+// if a promise was broken.
 func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	o, err := parse(args)
 	if err != nil {
@@ -156,7 +168,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	}
 	report.print(out)
 	if n := len(report.breaches); n > 0 {
-		return fmt.Errorf("%w: %d findings, seed %d", errBroken, n, o.seed)
+		return fmt.Errorf("%w: %d found, seed %d", errBroken, n, o.seed)
 	}
 	return nil
 }

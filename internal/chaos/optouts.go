@@ -24,49 +24,52 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// consent is who has opted out while their campaign was being sent, and what has come
-// to the gateways. Safe for concurrent use.
-type consent struct {
-	// ask opts one number out of what a sender, or anybody, writes to it.
-	ask func(ctx context.Context, number, sender string) (producer.OptOutReceipt, error)
+// optOutLog records the opt-outs during the campaigns, and the calls that reached the
+// gateways, by number. Safe for concurrent use.
+type optOutLog struct {
+	// optOut opts a number out of the messages of a sender ID, or of all senders if sender is
+	// empty.
+	optOut func(ctx context.Context, number, sender string) (producer.OptOutReceipt, error)
 
-	again atomic.Int64 // opt-outs that failed, and were said again
+	retries atomic.Int64 // opt-outs that failed and were tried again
 
-	mu     sync.Mutex
-	wishes map[uint64]wish
-	calls  map[uint64][]arrival
-	last   map[string]uint64 // by gateway, the number that came last
+	mu       sync.Mutex
+	requests map[uint64]request
+	calls    map[uint64][]arrival
+	last     map[string]uint64 // by gateway, the last number in a call to it
 }
 
-// wish is one opt-out.
-type wish struct {
-	// back is when it had returned without an error; zero: it never has.
-	back time.Time
-	// open are the calls that it has told of as claimed before.
-	open int
+// request is one opt-out.
+type request struct {
+	// returned is when the opt-out returned without an error. Zero: it has not.
+	returned time.Time
+	// inFlight is how many calls the opt-out reported as claimed before it.
+	inFlight int
 }
 
-// arrival is a call at a gateway, whatever became of it there, as one number sees it.
+// arrival is a call to a number that reached a gateway, with any outcome.
 type arrival struct {
-	at time.Time
-	// key is the call's at a gateway with keys; empty: another call each time.
+	arrived time.Time
+	// key is the call's idempotency key. It is empty at a gateway without keys, where each
+	// arrival is a separate call.
 	key string
 }
 
-func newConsent() *consent {
-	return &consent{wishes: map[uint64]wish{}, calls: map[uint64][]arrival{}, last: map[string]uint64{}}
+func newOptOutLog() *optOutLog {
+	return &optOutLog{requests: map[uint64]request{}, calls: map[uint64][]arrival{}, last: map[string]uint64{}}
 }
 
-// Every gateway is told numbers in full, and all of them begin as firstNumber does.
-// KoboMobile's key is a UUID.
+// Requests to every gateway have the numbers in international form. They all begin as
+// firstNumber does. KoboMobile's idempotency key is a UUID.
 var (
 	numberPattern = regexp.MustCompile(`2547[0-9]{8}`)
 	keyPattern    = regexp.MustCompile(`[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
 )
 
-// note reads whom a request is to before the gateway has it. It counts as having come
-// when its header had: whoever made it had begun by then.
-func (c *consent) note(gateway string, q *http.Request) error {
+// readRequest records the numbers in a request before the gateway reads it, and restores the
+// body. The arrival's time is when the request's header was read: by then, the worker had
+// begun the call. It returns an error if the body cannot be read.
+func (c *optOutLog) readRequest(gateway string, q *http.Request) error {
 	at := time.Now()
 	body, err := io.ReadAll(q.Body)
 	if err != nil {
@@ -74,7 +77,7 @@ func (c *consent) note(gateway string, q *http.Request) error {
 	}
 	q.Body = io.NopCloser(bytes.NewReader(body))
 	text := append(append([]byte(q.URL.RawQuery), '\n'), body...)
-	a := arrival{at: at}
+	a := arrival{arrived: at}
 	if gateway == "kobo" {
 		a.key = string(keyPattern.Find(text))
 	}
@@ -91,37 +94,37 @@ func (c *consent) note(gateway string, q *http.Request) error {
 	return nil
 }
 
-// optsOut says of which campaigns people opt out. Of some nobody does, so that nobody
-// may be skipped there.
-func optsOut(nth int) bool { return nth%4 != 3 }
+// hasOptOuts reports whether recipients opt out of a gateway's nth campaign. In one campaign
+// of four none does, so that no recipient may be skipped there.
+func hasOptOuts(nth int) bool { return nth%4 != 3 }
 
-// leave has people opt out of a campaign at random moments until it has ended, a tenth
-// of it at most. It begins before the campaign is enqueued: whom planning meets on the
-// list is left out there.
-func (t *traffic) leave(ctx context.Context, c *campaign) {
+// optOutSome opts recipients of a campaign out at random moments until the campaign ends, a
+// tenth of them at most. It starts before the campaign is enqueued, so that planning finds
+// some of them on the suppression list and skips them.
+func (t *traffic) optOutSome(ctx context.Context, c *campaign) {
 	for range c.total / 10 {
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(rand.N(t.pause)):
 		}
-		if _, ended := t.stands(c); ended {
+		if _, ended := t.progress(c); ended {
 			return
 		}
-		t.optOut(ctx, t.consent.draw(c), []string{"", "ACME"}[rand.N(2)])
+		t.optOut(ctx, t.optOuts.pickNumber(c), []string{"", "ACME"}[rand.N(2)])
 	}
 }
 
-// beginLeaving has leave run beside a campaign, if people are to opt out of it.
-func (t *traffic) beginLeaving(ctx context.Context, c *campaign) {
-	if c.leaving {
-		t.followed.Go(func() { t.leave(ctx, c) })
+// startOptOuts starts optOutSome for a campaign that has opt-outs.
+func (t *traffic) startOptOuts(ctx context.Context, c *campaign) {
+	if c.hasOptOuts {
+		t.background.Go(func() { t.optOutSome(ctx, c) })
 	}
 }
 
-// draw chooses who of a campaign opts out: mostly somebody in a call that has come to the
-// gateway last, or just behind it.
-func (c *consent) draw(of *campaign) uint64 {
+// pickNumber chooses at random a number of a campaign that has not opted out yet. Three of
+// four are near the last number that reached the gateway, so that their calls may be in flight.
+func (c *optOutLog) pickNumber(of *campaign) uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for {
@@ -129,26 +132,27 @@ func (c *consent) draw(of *campaign) uint64 {
 		if last := c.last[of.gateway]; rand.N(4) > 0 && last >= of.first && last < of.first+uint64(of.total) {
 			n = min(max(last+rand.N(uint64(3*perCall)), of.first+perCall)-perCall, of.first+uint64(of.total)-1)
 		}
-		if _, ok := c.wishes[n]; !ok {
-			c.wishes[n] = wish{}
+		if _, ok := c.requests[n]; !ok {
+			c.requests[n] = request{}
 			return n
 		}
 	}
 }
 
-// optOut says it until it is heard.
+// optOut opts a number out, and retries until that succeeds or ctx ends. An opt-out that is
+// refused as invalid is a broken promise.
 func (t *traffic) optOut(ctx context.Context, n uint64, sender string) {
 	for {
-		r, err := t.consent.ask(ctx, "+"+strconv.FormatUint(n, 10), sender)
+		r, err := t.optOuts.optOut(ctx, "+"+strconv.FormatUint(n, 10), sender)
 		if err == nil {
-			t.consent.heard(n, time.Now(), r.InFlight.Calls+r.Doubt)
+			t.optOuts.confirm(n, time.Now(), r.InFlight.Calls+r.Doubt)
 			return
 		}
 		if errors.Is(err, producer.ErrInvalid) {
 			t.breach("opt out %d: %v", n, err)
 			return
 		}
-		t.consent.again.Add(1)
+		t.optOuts.retries.Add(1)
 		select {
 		case <-ctx.Done():
 			return
@@ -157,50 +161,51 @@ func (t *traffic) optOut(ctx context.Context, n uint64, sender string) {
 	}
 }
 
-func (c *consent) heard(n uint64, back time.Time, open int) {
+func (c *optOutLog) confirm(n uint64, back time.Time, open int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.wishes[n] = wish{back: back, open: open}
+	c.requests[n] = request{returned: back, inFlight: open}
 }
 
-// asking opts out by the library and now and then, as a person would, by the command.
-func (r *rig) asking(client *producer.Client, config string) func(context.Context, string, string) (producer.OptOutReceipt, error) {
+// optOutFunc returns the function for optOutLog.optOut. It uses the library, and one time of
+// eight the command `tuma optout add`, as an operator would.
+func (r *rig) optOutFunc(client *producer.Client, config string) func(context.Context, string, string) (producer.OptOutReceipt, error) {
 	return func(ctx context.Context, number, sender string) (receipt producer.OptOutReceipt, err error) {
 		if rand.N(8) > 0 {
 			return client.OptOut(ctx, producer.OptOutNumbers(sender, "", number))
 		}
 		cmd := exec.CommandContext(ctx, r.binary, "--config", config, "optout", "add", number, "--sender", sender, "--json", "--no-wait")
 		cmd.Env = append(os.Environ(), "HOME="+filepath.Dir(config), "TUMA_CONFIG=")
-		var said strings.Builder
-		cmd.Stderr = &said
+		var output strings.Builder
+		cmd.Stderr = &output
 		out, err := cmd.Output()
 		if err != nil {
-			return receipt, fmt.Errorf("tuma optout add: %w: %s", err, said.String())
+			return receipt, fmt.Errorf("tuma optout add: %w: %s", err, output.String())
 		}
 		return receipt, json.Unmarshal(out, &receipt)
 	}
 }
 
-// record is what is known of a number: its opt-out, if it asked for one, and the calls to it.
+// record is a number's opt-out, if optedOut is true, and the calls to the number.
 type record struct {
-	asked bool
-	wish
+	optedOut bool
+	request
 	calls []arrival
 }
 
-func (c *consent) of(n uint64) record {
+func (c *optOutLog) recordOf(n uint64) record {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	w, ok := c.wishes[n]
-	return record{asked: ok, wish: w, calls: c.calls[n]}
+	w, ok := c.requests[n]
+	return record{optedOut: ok, request: w, calls: c.calls[n]}
 }
 
-// late counts the calls that came after the opt-out was back. What comes again under a
-// key is the same call.
-func (r record) late() (n int) {
+// lateCalls returns how many calls arrived after the opt-out had returned. Arrivals with the
+// same idempotency key are one call.
+func (r record) lateCalls() (n int) {
 	keys := map[string]bool{}
 	for _, a := range r.calls {
-		if a.at.After(r.back) && (a.key == "" || !keys[a.key]) {
+		if a.arrived.After(r.returned) && (a.key == "" || !keys[a.key]) {
 			keys[a.key] = true
 			n++
 		}

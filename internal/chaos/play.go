@@ -13,11 +13,12 @@ import (
 	"github.com/tuma-sms/tuma/internal/sandbox"
 )
 
-// mendedWithin is how long what has begun may take to its end once nothing goes
-// wrong any more. Accounts may be held for a minute.
-const mendedWithin = 5 * time.Minute
+// settleWithin is the maximum time that the campaigns may take to end after the last fault.
+// It is long because an account may still be held for a minute then.
+const settleWithin = 5 * time.Minute
 
-// play runs the whole and returns what it came to.
+// play runs the workers, the campaigns and the faults, and returns the report. It returns
+// an error if a worker cannot be started or ctx ends.
 func (r *rig) play(ctx context.Context) (*report, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -36,29 +37,29 @@ func (r *rig) play(ctx context.Context) (*report, error) {
 		r.injected.begin(string(workerClockEver))()
 	}
 	r.began = time.Now()
-	over, stop := context.WithTimeout(ctx, r.lasts)
+	over, stop := context.WithTimeout(ctx, r.duration)
 	defer stop()
 	background.Go(func() { r.traffic.sample(ctx) })
 	for _, gateway := range sandbox.Names() {
 		for range streams(gateway) {
-			campaigns.Go(func() { r.traffic.keep(ctx, gateway, over.Done()) })
+			campaigns.Go(func() { r.traffic.runCampaigns(ctx, gateway, over.Done()) })
 		}
 	}
-	st := &storm{rig: r, over: over, ctx: ctx}
+	st := &injector{rig: r, over: over, ctx: ctx}
 	background.Go(func() { r.progress(ctx) })
 	calm, ended := make(chan struct{}), make(chan struct{})
 	background.Go(func() {
-		st.blow(schedule(r.plan))
+		st.injectAll(schedule(r.plan))
 		close(calm)
 		campaigns.Wait()
-		r.traffic.followed.Wait() // the storm begins no more of them
+		r.traffic.background.Wait() // the injector has returned, so no campaign is added
 		close(ended)
 	})
 	select {
 	case <-over.Done():
 	case err := <-failed:
 		if err != nil {
-			return nil, fmt.Errorf("a worker cannot be started: %w", err)
+			return nil, fmt.Errorf("start a worker: %w", err)
 		}
 	}
 	if ctx.Err() != nil {
@@ -67,10 +68,11 @@ func (r *rig) play(ctx context.Context) (*report, error) {
 	return r.settle(ctx, calm, ended)
 }
 
-// settle waits until all is mended and over, and compares.
+// settle removes the gateways' faults, waits until the faults are over and the campaigns
+// have ended, for settleWithin at most, and returns the report.
 func (r *rig) settle(ctx context.Context, calm, ended <-chan struct{}) (*report, error) {
 	r.gateway.Mend()
-	bounded, cancel := context.WithTimeout(ctx, mendedWithin)
+	bounded, cancel := context.WithTimeout(ctx, settleWithin)
 	defer cancel()
 	mended := time.Now()
 	for _, c := range []<-chan struct{}{ended, calm} {
@@ -85,7 +87,7 @@ func (r *rig) settle(ctx context.Context, calm, ended <-chan struct{}) (*report,
 	return r.report(ctx, time.Since(mended))
 }
 
-// progress prints a line now and then.
+// progress prints a line about the run every 15 s, or every 5 s with -v, until ctx ends.
 func (r *rig) progress(ctx context.Context) {
 	every := 15 * time.Second
 	if r.verbose {
@@ -98,10 +100,10 @@ func (r *rig) progress(ctx context.Context) {
 		case <-tick:
 		}
 		s := r.gateway.Stats()
-		r.tell("%d campaigns begun, %d open; gateways: %d messages in %d calls, %d broken, %d duplicates",
-			len(r.traffic.begun()), len(r.traffic.open()), s.Accepted, s.Calls, s.Faults, s.Duplicates)
-		if time.Since(r.began) > r.lasts {
-			r.tell("waiting for %s", strings.Join(r.traffic.open(), ", "))
+		r.logf("%d campaigns started, %d open; gateways: %d messages in %d calls, %d calls with a fault, %d duplicates",
+			len(r.traffic.campaigns()), len(r.traffic.open()), s.Accepted, s.Calls, s.Faults, s.Duplicates)
+		if time.Since(r.began) > r.duration {
+			r.logf("waiting for %s", strings.Join(r.traffic.open(), ", "))
 		}
 	}
 }

@@ -9,44 +9,44 @@ import (
 	"sync"
 )
 
-// proxy stands between the project and its Redis and loses answers. Requests always
-// go through: a command whose answer is lost has been run. Safe for concurrent use.
+// proxy is a TCP proxy before Redis that can delay and cut its answers. It always forwards
+// requests, so Redis runs a command even if its answer is lost. Safe for concurrent use.
 type proxy struct {
 	listener net.Listener
 	target   string
 	running  sync.WaitGroup
 
-	mu     sync.Mutex
-	moved  *sync.Cond // silent, a pair's gone or closed has changed
-	pairs  map[*pair]struct{}
-	silent bool
-	closed bool
-	// cutIn is how many bytes of answers pass before the next cut; below 0: none is due.
+	mu      sync.Mutex
+	changed *sync.Cond // signals a change of silent, closed or a pair's closed
+	pairs   map[*pair]struct{}
+	silent  bool
+	closed  bool
+	// cutIn is how many bytes of answers pass before the next cut. Below 0: no cut is due.
 	cutIn int64
-	cuts  chan struct{} // gets one for every cut within an answer
+	cuts  chan struct{} // receives a value for every cut within an answer
 }
 
-// pair is a client's connection and the one behind it.
+// pair is a client's connection and the proxy's connection to Redis for it.
 type pair struct {
-	near, far net.Conn
-	gone      bool
+	client, server net.Conn
+	closed         bool
 }
 
-// newProxy passes connections to a free loopback port on to target.
+// newProxy starts a proxy on a free loopback port that forwards connections to target.
 func newProxy(target string) (*proxy, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("proxy: %w", err)
 	}
 	p := &proxy{listener: l, target: target, pairs: map[*pair]struct{}{}, cutIn: -1, cuts: make(chan struct{}, 1)}
-	p.moved = sync.NewCond(&p.mu)
+	p.changed = sync.NewCond(&p.mu)
 	p.running.Go(p.accept)
 	return p, nil
 }
 
 func (p *proxy) address() string { return p.listener.Addr().String() }
 
-// close ends the proxy and every connection through it.
+// close closes the proxy and every connection through it, and waits for its goroutines.
 func (p *proxy) close() error {
 	err := p.listener.Close()
 	p.mu.Lock()
@@ -57,7 +57,7 @@ func (p *proxy) close() error {
 	return err
 }
 
-// cutAll breaks every connection there is; new ones go through.
+// cutAll closes every open connection. It does not affect new ones.
 func (p *proxy) cutAll() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -66,38 +66,38 @@ func (p *proxy) cutAll() {
 	}
 }
 
-// cutAfter breaks the connection on which, after so many more bytes of all
-// answers, an answer would go on.
-func (p *proxy) cutAfter(bytes int64) {
+// cutAfter lets n more bytes of answers pass, counted over all connections. Then it closes
+// the connection with the next byte, within that answer if the answer has begun.
+func (p *proxy) cutAfter(n int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.cutIn = bytes
+	p.cutIn = n
 	select {
-	case <-p.cuts: // of a cut that nobody has waited for
+	case <-p.cuts: // from an earlier cut whose caller did not wait
 	default:
 	}
 }
 
-// hush holds all answers back, or lets them go.
-func (p *proxy) hush(silent bool) {
+// holdAnswers holds all answers back if silent is true, and else releases them.
+func (p *proxy) holdAnswers(silent bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.silent = silent
-	p.moved.Broadcast()
+	p.changed.Broadcast()
 }
 
 func (p *proxy) accept() {
 	for {
 		near, err := p.listener.Accept()
 		if err != nil {
-			return // closed
+			return // close has closed the listener
 		}
 		far, err := net.Dial("tcp", p.target)
 		if err != nil {
-			_ = near.Close() // there is no Redis now, and that is what its client sees
+			_ = near.Close() // Redis is down; the client sees that
 			continue
 		}
-		x := &pair{near: near, far: far}
+		x := &pair{client: near, server: far}
 		p.mu.Lock()
 		p.pairs[x] = struct{}{}
 		if p.closed {
@@ -105,10 +105,10 @@ func (p *proxy) accept() {
 		}
 		p.mu.Unlock()
 		p.running.Go(func() {
-			_, _ = io.Copy(x.far, x.near) // its error is that the connection is over
+			_, _ = io.Copy(x.server, x.client) // it fails when the connection is closed
 			p.over(x)
 		})
-		p.running.Go(func() { p.answers(x) })
+		p.running.Go(func() { p.copyAnswers(x) })
 	}
 }
 
@@ -118,25 +118,25 @@ func (p *proxy) over(x *pair) {
 	p.end(x)
 }
 
-// end breaks a pair; p.mu is held.
+// end closes a pair's connections. The caller holds p.mu.
 func (p *proxy) end(x *pair) {
-	if x.gone {
+	if x.closed {
 		return
 	}
-	x.gone = true
+	x.closed = true
 	delete(p.pairs, x)
-	_, _ = x.near.Close(), x.far.Close() // one that is closed already is as good
-	p.moved.Broadcast()
+	_, _ = x.client.Close(), x.server.Close() // one may be closed already
+	p.changed.Broadcast()
 }
 
-func (p *proxy) answers(x *pair) {
+func (p *proxy) copyAnswers(x *pair) {
 	defer p.over(x)
 	buf := make([]byte, 16<<10)
 	for {
-		n, err := x.far.Read(buf)
-		pass, cut := p.let(x, n)
+		n, err := x.server.Read(buf)
+		pass, cut := p.allow(x, n)
 		if pass > 0 {
-			if _, werr := x.near.Write(buf[:pass]); werr != nil {
+			if _, werr := x.client.Write(buf[:pass]); werr != nil {
 				return
 			}
 		}
@@ -146,16 +146,16 @@ func (p *proxy) answers(x *pair) {
 	}
 }
 
-// let waits while there is silence, and says how many of n bytes may pass and
-// whether the connection is cut behind them.
-func (p *proxy) let(x *pair, n int) (pass int, cut bool) {
+// allow waits while answers are held back. It returns how many of n bytes may pass, and
+// whether the connection is cut after them.
+func (p *proxy) allow(x *pair, n int) (pass int, cut bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for p.silent && !x.gone && n > 0 {
-		p.moved.Wait()
+	for p.silent && !x.closed && n > 0 {
+		p.changed.Wait()
 	}
 	switch {
-	case x.gone:
+	case x.closed:
 		return 0, true
 	case p.cutIn < 0:
 		return n, false

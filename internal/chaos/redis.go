@@ -19,7 +19,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// redisServer is a redis-server of this run's own, on loopback, with an append-only file.
+// redisServer is the redis-server that the run starts, on loopback, with an append-only file.
 type redisServer struct {
 	binary, dir, port, fsync string
 
@@ -27,7 +27,8 @@ type redisServer struct {
 	process *child
 }
 
-// findRedis is $REDIS_SERVER, else the redis-server on PATH.
+// findRedis returns the path of $REDIS_SERVER, or of the redis-server on PATH if that is
+// empty.
 func findRedis() (string, error) {
 	name := os.Getenv("REDIS_SERVER")
 	if name == "" {
@@ -35,14 +36,15 @@ func findRedis() (string, error) {
 	}
 	path, err := exec.LookPath(name)
 	if err != nil {
-		return "", fmt.Errorf("needs redis-server 7.0 or newer (or set REDIS_SERVER, or give -redis): %w", err)
+		return "", fmt.Errorf("find redis-server: install 7.0 or newer, set REDIS_SERVER or give -redis: %w", err)
 	}
 	return path, nil
 }
 
 const portTries = 20
 
-// startRedis starts one in a directory.
+// startRedis starts a redis-server that keeps its files in dir. It tries up to portTries
+// random ports.
 func startRedis(ctx context.Context, dir, fsync string) (*redisServer, error) {
 	binary, err := findRedis()
 	if err != nil {
@@ -50,8 +52,8 @@ func startRedis(ctx context.Context, dir, fsync string) (*redisServer, error) {
 	}
 	s := &redisServer{binary: binary, dir: dir, fsync: fsync}
 	for range portTries {
-		// Below the ephemeral ports: one of those could be taken by an outgoing
-		// connection between kill and restart.
+		// Below the ephemeral ports. An outgoing connection could take one of those between a
+		// kill and the restart.
 		s.port = strconv.Itoa(20000 + rand.IntN(12000))
 		if err = s.start(ctx); err == nil {
 			return s, nil
@@ -62,7 +64,7 @@ func startRedis(ctx context.Context, dir, fsync string) (*redisServer, error) {
 
 func (s *redisServer) address() string { return net.JoinHostPort("127.0.0.1", s.port) }
 
-// start starts the process and returns when it answers with what it remembers.
+// start starts the process, and returns when it has loaded its append-only file and answers.
 func (s *redisServer) start(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -78,7 +80,8 @@ func (s *redisServer) start(ctx context.Context) error {
 	return nil
 }
 
-// ready waits until our process, and no stranger on its port, answers.
+// ready waits until the process that start has started answers. It returns an error if
+// another process answers at the port.
 func (s *redisServer) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -89,15 +92,15 @@ func (s *redisServer) ready(ctx context.Context) error {
 		fields := info["Server"]
 		switch {
 		case err == nil && fields["process_id"] != strconv.Itoa(s.process.process.Pid):
-			return errors.New("another process has its port")
+			return errors.New("another process uses the port")
 		case err == nil && info["Persistence"]["loading"] == "0":
 			return nil
 		case s.process.ended():
-			return errors.New("it ended at once; its log is " + filepath.Join(s.dir, "redis.log"))
+			return errors.New("the process ended at once; its log is " + filepath.Join(s.dir, "redis.log"))
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("it does not answer: %w", errors.Join(err, ctx.Err()))
+			return fmt.Errorf("no answer within a minute: %w", errors.Join(err, ctx.Err()))
 		case <-tick:
 		}
 	}

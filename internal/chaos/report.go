@@ -15,7 +15,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/sandbox"
 )
 
-// report is what a run came to.
+// report is the result of a run: the counts of each gateway and the broken promises.
 type report struct {
 	*rig
 	lasted, settled time.Duration
@@ -24,11 +24,13 @@ type report struct {
 	breaches        []string
 }
 
-// recoverWithin is how soon after a worker's death its calls are resolved when
-// nothing else is wrong: the call's timeout and 15 s.
+// recoverWithin is the maximum time from a worker's kill until its calls are resolved, if no
+// other fault happens meanwhile: the call's timeout and 15 s.
 const recoverWithin = callTimeout + 15*time.Second
 
-// report compares everything, recipient by recipient.
+// report compares every campaign's results with the gateways, recipient by recipient, and
+// collects the broken promises of the run. settled is how long the campaigns took to end
+// after the last fault.
 func (r *rig) report(ctx context.Context, settled time.Duration) (*report, error) {
 	out := &report{rig: r, lasted: time.Since(r.began), settled: settled, stats: map[string]sandbox.Stats{}}
 	audits := map[string]*audit{}
@@ -36,7 +38,7 @@ func (r *rig) report(ctx context.Context, settled time.Duration) (*report, error
 		audits[name] = &audit{gateway: name, unknownCalls: map[string]bool{}}
 		out.audits = append(out.audits, audits[name])
 	}
-	for _, c := range r.traffic.begun() {
+	for _, c := range r.traffic.campaigns() {
 		if err := r.compare(ctx, c, audits[c.gateway]); err != nil {
 			return nil, err
 		}
@@ -52,37 +54,37 @@ func (r *rig) report(ctx context.Context, settled time.Duration) (*report, error
 	r.traffic.mu.Unlock()
 	for _, s := range r.slots {
 		s.mu.Lock()
-		out.breaches = append(out.breaches, s.strange...)
+		out.breaches = append(out.breaches, s.unexpectedEnds...)
 		s.mu.Unlock()
 	}
 	if r.clocks {
-		r.injected.fail(r.slots[r.workers-1].checkClock(lastingClock(r.seed)))
+		r.injected.fail(r.slots[r.workers-1].checkClock(lastingClockOffset(r.seed)))
 	}
-	out.breaches = append(out.breaches, r.injected.trouble...)
+	out.breaches = append(out.breaches, r.injected.failures...)
 	for _, x := range r.injected.recoveries {
 		if x.alone && x.took > recoverWithin {
-			out.breaches = append(out.breaches, fmt.Sprintf("%d calls of a killed worker took %s with nothing else wrong", len(x.left), x.took))
+			out.breaches = append(out.breaches, fmt.Sprintf("%d calls of a killed worker took %s to resolve with no other fault; at most %s is allowed", len(x.left), x.took, recoverWithin))
 		}
 	}
 	return out, nil
 }
 
-// broken are the calls that the gateway left in doubt, or whose caller had gone
-// before it answered.
+// broken returns how many calls the gateway left in doubt, or answered after the caller had
+// closed the connection.
 func (r *report) broken(gateway string) int {
-	return int(r.gateway.Desk(gateway).Stats().Ambiguous + r.left[gateway].Load())
+	return int(r.gateway.Desk(gateway).Stats().Ambiguous + r.callersGone[gateway].Load())
 }
 
-// compare holds one campaign against its gateway's books.
+// compare compares the results of one campaign with what its gateway accepted.
 func (r *rig) compare(ctx context.Context, c *campaign, a *audit) error {
 	a.campaigns++
-	switch enqueued, ended := r.traffic.stands(c); {
+	switch enqueued, ended := r.traffic.progress(c); {
 	case !enqueued:
 		a.breach("%s could not be enqueued", c.id)
 		return nil
 	case !ended:
 		st, err := r.traffic.watcher.Status(ctx, c.id)
-		a.breach("%s has not ended %s after everything was mended: %+v %v", c.id, mendedWithin, st, err)
+		a.breach("%s has not ended %s after the last fault: %+v %v", c.id, settleWithin, st, err)
 	}
 	desk, rows := r.gateway.Desk(c.gateway), 0
 	for x, err := range r.traffic.watcher.Results(ctx, c.id) {
@@ -92,19 +94,19 @@ func (r *rig) compare(ctx context.Context, c *campaign, a *audit) error {
 		want := c.first + uint64(rows)
 		rows++
 		got := desk.Accepted(want)
-		a.row(c.id, x, want, got, c.sure, r.claims.isExposed)
-		a.consent(c.id, x, got, r.consent.of(want))
+		a.checkRow(c.id, x, want, got, c.noUnknown, r.claims.isExposed)
+		a.checkOptOut(c.id, x, got, r.optOuts.recordOf(want))
 	}
 	if rows != c.total {
 		a.lost += max(0, c.total-rows)
-		a.breach("%s has %d rows, and %d recipients were enqueued", c.id, rows, c.total)
+		a.breach("%s has %d rows in its results, but %d recipients were enqueued", c.id, rows, c.total)
 	}
 	return nil
 }
 
 func (r *report) print(out io.Writer) {
-	fmt.Fprintf(out, "\nchaos: seed %d, %s of faults, %s until all had ended; %d workers, redis %s, durability %s\n\n",
-		r.seed, r.lasts, r.settled.Round(100*time.Millisecond), r.workers, r.redisIs(), r.durability)
+	fmt.Fprintf(out, "\nchaos: seed %d, faults for %s, all campaigns ended %s later; %d workers, redis %s, durability %s\n\n",
+		r.seed, r.duration, r.settled.Round(100*time.Millisecond), r.workers, r.redisIs(), r.durability)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "faults injected")
 	for _, name := range slices.Sorted(maps.Keys(r.injected.counts)) {
@@ -115,17 +117,17 @@ func (r *report) print(out io.Writer) {
 	r.printGateways(out)
 	fmt.Fprintln(out)
 	w = tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "I1 samples\t%d, one a second of each open campaign; %d times Redis did not answer\n", r.traffic.samples.Load(), r.traffic.unread.Load())
+	fmt.Fprintf(w, "I1 samples\t%d, one a second for each open campaign; Redis did not answer %d times\n", r.traffic.samples.Load(), r.traffic.unread.Load())
 	fmt.Fprintf(w, "enqueues tried again\t%d\n", r.traffic.enqueueErrors.Load())
-	fmt.Fprintf(w, "opt-outs tried again\t%d\n", r.consent.again.Load())
-	fmt.Fprintf(w, "calls in flight when something died or stood still\t%d\n", r.claims.exposures())
+	fmt.Fprintf(w, "opt-outs tried again\t%d\n", r.optOuts.retries.Load())
+	fmt.Fprintf(w, "calls in flight when a worker or Redis was killed or stopped\t%d\n", r.claims.exposures())
 	r.printRecoveries(w)
 	_ = w.Flush()
 	if len(r.breaches) == 0 {
-		fmt.Fprintln(out, "\nEvery recipient has one status; nothing was sent twice, nothing was lost, nothing went out to whom had opted out.")
+		fmt.Fprintln(out, "\nEvery recipient has one status. No message was sent twice or lost. No call began after an opt-out had returned.")
 		return
 	}
-	fmt.Fprintf(out, "\nBROKEN PROMISES (at most %d of a kind):\n  %s\n", mostBreaches, strings.Join(r.breaches, "\n  "))
+	fmt.Fprintf(out, "\nBROKEN PROMISES (at most %d of a kind):\n  %s\n", maxBreaches, strings.Join(r.breaches, "\n  "))
 }
 
 func (r *report) redisIs() string {
@@ -156,19 +158,19 @@ func (r *report) printGateways(out io.Writer) {
 	row("accepted", func(a *audit) int { return a.accepted })
 	row("rejected", func(a *audit) int { return a.rejected })
 	row("skipped", func(a *audit) int { return a.skipped })
-	row("opted out meanwhile", func(a *audit) int { return a.asked })
-	row("calls to them that were told of as in flight", func(a *audit) int { return a.open })
-	row("of which came after that", func(a *audit) int { return a.late })
+	row("opted out meanwhile", func(a *audit) int { return a.optedOut })
+	row("calls to them that opt-outs reported in flight", func(a *audit) int { return a.reportedInFlight })
+	row("calls to them that came after the opt-out", func(a *audit) int { return a.lateCalls })
 	row("unknown", func(a *audit) int { return a.unknown })
-	row("of which their worker or Redis died or stood still", func(a *audit) int { return a.excused })
-	row("of which the gateway broke the call", func(a *audit) int { return a.unknown - a.excused - a.sure })
-	row("in so many calls", func(a *audit) int { return len(a.unknownCalls) })
+	row("unknown: worker or Redis killed or stopped", func(a *audit) int { return a.excused })
+	row("unknown: gateway broke the call", func(a *audit) int { return a.unknown - a.excused - a.forbiddenUnknown })
+	row("number of those calls", func(a *audit) int { return len(a.unknownCalls) })
 	row("calls left in doubt by the gateway", func(a *audit) int { return r.broken(a.gateway) })
 	row("DUPLICATES", func(a *audit) int { return max(a.duplicates, int(r.stats[a.gateway].Duplicates)) })
 	row("LOST", func(a *audit) int { return a.lost })
 	row("calls at the gateway", func(a *audit) int { return int(r.stats[a.gateway].Calls) })
-	row("of which broken by a fault", func(a *audit) int { return int(r.stats[a.gateway].Faults) })
-	row("of which repeats under a known key", func(a *audit) int { return int(r.stats[a.gateway].Replays) })
+	row("calls with a gateway fault", func(a *audit) int { return int(r.stats[a.gateway].Faults) })
+	row("calls that repeat an idempotency key", func(a *audit) int { return int(r.stats[a.gateway].Replays) })
 	_ = w.Flush()
 }
 
@@ -183,12 +185,12 @@ func (r *report) printRecoveries(w io.Writer) {
 	for _, x := range []struct {
 		what string
 		took []time.Duration
-	}{{"time to recover from kill -9 of a worker", all}, {"  of those with nothing else wrong", alone}} {
+	}{{"time to recover from kill -9 of a worker", all}, {"  with no other fault meanwhile", alone}} {
 		if len(x.took) == 0 {
 			continue
 		}
 		slices.Sort(x.took)
-		fmt.Fprintf(w, "%s\tmedian %.1f s, at most %.1f s, of %d kills that left calls behind\n",
+		fmt.Fprintf(w, "%s\tmedian %.1f s, at most %.1f s, for %d kills that left open calls\n",
 			x.what, x.took[len(x.took)/2].Seconds(), x.took[len(x.took)-1].Seconds(), len(x.took))
 	}
 }

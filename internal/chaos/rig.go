@@ -27,38 +27,39 @@ import (
 	"github.com/tuma-sms/tuma/providers/catalog"
 )
 
-// logins are the login fields of an account at each gateway.
+// logins has the names of an account's login fields, by gateway.
 var logins = catalog.Logins()
 
-// oneByOne is the gateway that takes one number a call.
+// oneByOne is the gateway that takes only one number a call.
 const oneByOne = "connectmedia"
 
 // rig is everything that a run has started.
 type rig struct {
 	options
-	dir      string
-	out      io.Writer
-	redis    *redisServer // nil: somebody's own
-	direct   *redis.Client
-	through  *redis.Client
-	proxy    *proxy
-	gateway  *sandbox.Server
-	web      *http.Server
-	left     map[string]*atomic.Int64 // calls whose caller had gone before the answer, by gateway
-	slots    []*slot
-	traffic  *traffic
-	claims   *claims
-	consent  *consent
-	redisMu  sync.Mutex // held while something is being done to Redis
-	latency  sync.Mutex // held while the gateways are slow
-	injected tally
-	telling  sync.Mutex // one line at a time
-	began    time.Time
+	dir         string
+	out         io.Writer
+	redis       *redisServer // nil if -redis is given
+	direct      *redis.Client
+	viaProxy    *redis.Client
+	proxy       *proxy
+	gateway     *sandbox.Server
+	web         *http.Server
+	callersGone map[string]*atomic.Int64 // by gateway, calls whose caller closed the connection before the answer
+	slots       []*slot
+	traffic     *traffic
+	claims      *claims
+	optOuts     *optOutLog
+	redisMu     sync.Mutex // held during a fault of Redis
+	latency     sync.Mutex // held while the gateways are slow
+	injected    tally
+	printing    sync.Mutex // guards out, so that lines do not mix
+	began       time.Time
 }
 
-// newRig starts Redis, the gateways and the workers, and returns when all workers serve.
+// newRig starts Redis, the proxy and the gateways, and prepares the workers. play starts the
+// workers. If newRig fails, it closes what it has started.
 func newRig(ctx context.Context, o options, dir string, out io.Writer) (r *rig, err error) {
-	r = &rig{options: o, dir: dir, out: out, left: map[string]*atomic.Int64{}}
+	r = &rig{options: o, dir: dir, out: out, callersGone: map[string]*atomic.Int64{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, r.close())
@@ -82,8 +83,8 @@ func newRig(ctx context.Context, o options, dir string, out io.Writer) (r *rig, 
 	return r, r.startTraffic(config)
 }
 
-// startRedis starts a redis-server, or looks at the one that was given, puts the
-// proxy before it, and returns the URL that leads through the proxy.
+// startRedis starts a redis-server, or connects to the one of -redis. It starts the proxy and
+// returns the URL of Redis through the proxy. It returns an error if the database is not empty.
 func (r *rig) startRedis(ctx context.Context) (url string, err error) {
 	at := &redis.Options{}
 	url = r.options.redis
@@ -104,23 +105,23 @@ func (r *rig) startRedis(ctx context.Context) (url string, err error) {
 	r.direct = redis.NewClient(&straight)
 	bent := *at
 	bent.Addr = r.proxy.address()
-	r.through = redis.NewClient(&bent)
+	r.viaProxy = redis.NewClient(&bent)
 	n, err := r.direct.DBSize(ctx).Result()
 	if err != nil {
 		return "", fmt.Errorf("redis: %w", err)
 	}
 	if n > 0 {
-		return "", fmt.Errorf("-redis: the database has %d keys; it must be an empty one, since what is in it is wiped", n)
+		return "", fmt.Errorf("-redis: the database has %d keys; it must be empty, since chaos deletes keys", n)
 	}
 	return strings.Replace(url, at.Addr, bent.Addr, 1), nil
 }
 
-// startGateways serves the sandbox and returns its address.
+// startGateways serves the sandbox and returns its base URL.
 func (r *rig) startGateways(ctx context.Context) (base string, err error) {
 	for name := range logins {
-		r.left[name] = new(atomic.Int64)
+		r.callersGone[name] = new(atomic.Int64)
 	}
-	r.consent = newConsent()
+	r.optOuts = newOptOutLog()
 	r.gateway = sandbox.New(sandbox.Options{Latency: latency, Seed: r.seed})
 	var config net.ListenConfig
 	l, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
@@ -128,22 +129,23 @@ func (r *rig) startGateways(ctx context.Context) (base string, err error) {
 		return "", err
 	}
 	r.web = &http.Server{Handler: http.HandlerFunc(r.serve), ReadHeaderTimeout: time.Minute}
-	go func() { _ = r.web.Serve(l) }() // until it is closed
+	go func() { _ = r.web.Serve(l) }() // returns when close closes it
 	return "http://" + l.Addr().String(), nil
 }
 
-// serve counts the calls whose caller had gone when their answer was ready. (Where
-// a fault has broken the connection, the sandbox counts, and this line is not reached.)
+// serve records a request's numbers, passes it to the sandbox, and counts the calls whose
+// caller had closed the connection before the answer was ready. If a fault breaks the
+// connection, the sandbox counts the call and its panic ends serve early.
 func (r *rig) serve(w http.ResponseWriter, q *http.Request) {
 	name, _, _ := strings.Cut(strings.TrimPrefix(q.URL.Path, "/"), "/")
-	if r.consent.note(name, q) != nil {
-		return // its caller has gone before it had said everything
+	if r.optOuts.readRequest(name, q) != nil {
+		return // the caller closed the connection before it had sent the body
 	}
 	r.gateway.ServeHTTP(w, q)
 	if q.Context().Err() == nil {
 		return
 	}
-	if n := r.left[name]; n != nil {
+	if n := r.callersGone[name]; n != nil {
 		n.Add(1)
 	}
 }
@@ -169,7 +171,7 @@ func (r *rig) startTraffic(config string) error {
 	if err != nil {
 		return err
 	}
-	t := &traffic{queue: queue.New(r.through), gateway: r.gateway, given: map[string]int{}, consent: r.consent, pause: 400 * time.Millisecond}
+	t := &traffic{queue: queue.New(r.viaProxy), gateway: r.gateway, given: map[string]int{}, optOuts: r.optOuts, pause: 400 * time.Millisecond}
 	if r.quick {
 		t.pause = 200 * time.Millisecond
 	}
@@ -184,13 +186,13 @@ func (r *rig) startTraffic(config string) error {
 		}
 		return 2000
 	}
-	if t.client, err = producer.New(r.through, producer.WithDurability(producer.Durability(d))); err != nil {
+	if t.client, err = producer.New(r.viaProxy, producer.WithDurability(producer.Durability(d))); err != nil {
 		return err
 	}
 	if t.watcher, err = producer.New(r.direct); err != nil {
 		return err
 	}
-	r.consent.ask = r.asking(t.client, config)
+	r.optOuts.optOut = r.optOutFunc(t.client, config)
 	r.traffic = t
 	r.claims = &claims{rdb: r.direct, open: t.open, exposed: map[string]bool{}}
 	return nil
@@ -214,22 +216,24 @@ func (r *rig) awaitWorkers(ctx context.Context) error {
 	}
 }
 
-// note tells of what happens, if anybody wants to hear it.
-func (r *rig) note(format string, args ...any) {
+// verbosef prints a line with the time since the start of the run, if -v is set.
+func (r *rig) verbosef(format string, args ...any) {
 	if r.verbose {
-		r.tell(format, args...)
+		r.logf(format, args...)
 	}
 }
 
-func (r *rig) tell(format string, args ...any) {
-	r.telling.Lock()
-	defer r.telling.Unlock()
+// logf prints a line with the time since the start of the run.
+func (r *rig) logf(format string, args ...any) {
+	r.printing.Lock()
+	defer r.printing.Unlock()
 	fmt.Fprintf(r.out, "%7.1fs  %s\n", time.Since(r.began).Seconds(), fmt.Sprintf(format, args...))
 }
 
-// streams is how many campaigns a gateway has at a time. Its slots work on a batch
-// each, and a campaign has few. At KoboMobile one follows the other, since in
-// between it is told what to say to a key that comes again.
+// streams returns how many campaigns a gateway has at a time. More than one keep the
+// account's slots busy: each slot sends a batch, and a campaign has few batches. KoboMobile
+// has one campaign at a time, since chaos changes its answer to repeated idempotency keys
+// between two campaigns.
 func streams(gateway string) int {
 	switch gateway {
 	case "kobo":
@@ -240,7 +244,8 @@ func streams(gateway string) int {
 	return 2
 }
 
-// close ends everything that was started.
+// close ends everything that the run has started. It deletes the run's keys from the
+// database of -redis.
 func (r *rig) close() error {
 	var errs []error
 	for _, s := range r.slots {
@@ -256,7 +261,7 @@ func (r *rig) close() error {
 		errs = append(errs, r.wipe(ctx, "tuma:*"), r.wipe(ctx, "asynq:*"))
 	}
 	if r.direct != nil {
-		errs = append(errs, r.direct.Close(), r.through.Close())
+		errs = append(errs, r.direct.Close(), r.viaProxy.Close())
 	}
 	if r.proxy != nil {
 		errs = append(errs, r.proxy.close())
@@ -267,7 +272,7 @@ func (r *rig) close() error {
 	return errors.Join(errs...)
 }
 
-// wipe removes all keys of a pattern.
+// wipe deletes all keys that match a pattern.
 func (r *rig) wipe(ctx context.Context, pattern string) error {
 	for keys := r.direct.Scan(ctx, 0, pattern, 1000); ; {
 		page, cursor, err := keys.Result()

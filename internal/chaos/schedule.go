@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// kind is a way in which something goes wrong.
+// kind is a kind of fault, as the report prints it.
 type kind string
 
-// The kinds, in the order of the report.
+// The kinds of faults, grouped by what they hit.
 const (
 	workerKilled     kind = "worker: kill -9"
 	workerStopped    kind = "worker: SIGSTOP past its lease, SIGCONT"
@@ -26,29 +26,29 @@ const (
 	linksCut         kind = "redis connections: all cut"
 	linksSilent      kind = "redis connections: answers held back"
 	queueWiped       kind = "queue: all asynq keys wiped"
-	taskTwice        kind = "queue: a task at work delivered twice"
-	planTwice        kind = "queue: a plan said three times"
+	taskTwice        kind = "queue: a running task delivered twice"
+	planTwice        kind = "queue: a plan queued three times"
 	enqueueTwice     kind = "producer: a campaign enqueued twice at once"
 	gatewayFault     kind = "gateway"
 )
 
-// gatewayFaults are what the sandbox can be made to do to calls, and its names for it.
+// gatewayFaults are the faults of calls that the sandbox can inject, by its names.
 var gatewayFaults = []string{"close", "accept_close", "accept_502", "500", "429", "later", "cut", "html", "missing", "hang"}
 
-// event is one thing that goes wrong.
+// event is one fault of the schedule. Fields that its kind does not need are zero.
 type event struct {
-	at     time.Duration // since the start of the run
-	kind   kind
-	lasts  time.Duration // where it lasts
-	off    time.Duration // of a clock
-	worker int
-	fault  string  // of a gateway
-	p      float64 // how likely the fault strikes a call
-	bytes  int64   // of answers that pass before the cut
-	alone  bool    // nothing else goes wrong around it
+	at          time.Duration // since the start of the run
+	kind        kind
+	duration    time.Duration // how long the fault lasts
+	clockOffset time.Duration // how much the clock is fast; negative: slow
+	worker      int           // index of the worker that the fault hits
+	fault       string        // one of gatewayFaults
+	p           float64       // probability that the gateway's fault hits a call
+	bytes       int64         // bytes of answers that pass before the cut
+	alone       bool          // no other fault is scheduled near it
 }
 
-// name is how the event is counted.
+// name returns the name under which the report counts the event.
 func (e event) name() string {
 	if e.kind == gatewayFault {
 		return string(e.kind) + ": " + e.fault
@@ -56,97 +56,98 @@ func (e event) name() string {
 	return string(e.kind)
 }
 
-// plan says how a run is to be.
+// plan is what the schedule of a run depends on.
 type plan struct {
-	seed    uint64
-	lasts   time.Duration
-	workers int
-	// quick leaves out what takes long, and makes the rest short.
+	seed     uint64
+	duration time.Duration
+	workers  int
+	// quick omits the long faults and makes the others short.
 	quick bool
-	// clocks: there is a worker to be had whose clock is wrong.
+	// clocks means that there is a build of tuma whose clock can be wrong.
 	clocks bool
-	// foreign: the Redis is somebody's own, and is neither killed nor stopped nor filled.
+	// foreign means that -redis names the Redis. Chaos does not kill, stop or fill it.
 	foreign bool
 }
 
-// In every round a storm is followed by a calm, in which one worker is killed and
-// nothing else: the time to recover from that is nobody else's.
+// A round of roundLasts has faults for faultsLast. In the rest of the round, chaos only kills
+// one worker, calmKill after the start of the round. So no other fault delays the recovery.
 const (
 	roundLasts = 60 * time.Second
-	stormLasts = 38 * time.Second
+	faultsLast = 38 * time.Second
 	calmKill   = 44 * time.Second
 )
 
-// schedule draws what goes wrong and when. The same plan gives the same schedule:
-// every kind comes from a deck that is dealt to its end before it is shuffled
-// again, so that none is forgotten.
+// schedule returns the events of a run, in the order of their times. The same plan gives the
+// same schedule. Events come from shuffled blocks. A block has every kind of fault and is
+// used up before the next one starts, so that no kind is missing.
 func schedule(p plan) []event {
 	rng := rand.New(rand.NewPCG(p.seed, 0x6368_616f_73))
 	if p.quick {
 		return quickSchedule(p, rng)
 	}
 	var events []event
-	deck, decks := []event{}, 0
+	block, blocks := []event{}, 0
 	for at := time.Second; ; at += between(rng, 700*time.Millisecond, 2700*time.Millisecond) {
-		if round := at.Truncate(roundLasts); at-round > stormLasts {
-			if round+calmKill < p.lasts {
+		if round := at.Truncate(roundLasts); at-round > faultsLast {
+			if round+calmKill < p.duration {
 				events = append(events, event{at: round + calmKill, kind: workerKilled, worker: rng.IntN(p.workers), alone: true})
 			}
 			at = round + roundLasts
 		}
-		if at >= p.lasts {
+		if at >= p.duration {
 			return events
 		}
-		if len(deck) == 0 {
-			deck = newDeck(p, decks)
-			decks++
-			rng.Shuffle(len(deck), func(i, j int) { deck[i], deck[j] = deck[j], deck[i] })
+		if len(block) == 0 {
+			block = newEvents(p, blocks)
+			blocks++
+			rng.Shuffle(len(block), func(i, j int) { block[i], block[j] = block[j], block[i] })
 		}
-		e := deck[0]
-		deck = deck[1:]
+		e := block[0]
+		block = block[1:]
 		e.at, e.worker = at, rng.IntN(p.workers)
-		e.draw(rng)
+		e.fill(rng)
 		if e.kind == workerClock {
-			e.worker = rng.IntN(p.workers - 1) // the last one's is wrong anyway
+			e.worker = rng.IntN(p.workers - 1) // the last worker's clock is wrong for the entire run
 		}
-		if end := at.Truncate(roundLasts) + stormLasts; e.kind == gatewayFault && e.at+e.lasts > end {
-			e.lasts = end - e.at
+		if end := at.Truncate(roundLasts) + faultsLast; e.kind == gatewayFault && e.at+e.duration > end {
+			e.duration = end - e.at
 		}
 		events = append(events, e)
 	}
 }
 
-// quickSchedule deals one deck of what is over soon, evenly over the run. One worker
-// is stopped from the beginning, since that has to outlast its lease, and what is
-// done to workers meanwhile is done to the others. The queue is wiped at the end: with
-// little to do, nothing would be queued for a while.
+// quickSchedule spreads one block of short faults evenly over the run. Worker 0 is stopped
+// first, since the stop must last longer than a lease. Other faults hit the other workers.
+// The queue is wiped last: after a wipe in so short a run, the queue could stay empty for a
+// while.
 func quickSchedule(p plan, rng *rand.Rand) []event {
-	deck := newDeck(p, 0)
-	rng.Shuffle(len(deck), func(i, j int) { deck[i], deck[j] = deck[j], deck[i] })
-	stop := slices.IndexFunc(deck, func(e event) bool { return e.kind == workerStopped })
-	deck[0], deck[stop] = deck[stop], deck[0]
-	wipe := slices.IndexFunc(deck, func(e event) bool { return e.kind == queueWiped })
-	deck[len(deck)-1], deck[wipe] = deck[wipe], deck[len(deck)-1]
-	gap := p.lasts / time.Duration(len(deck)+1)
-	for i := range deck {
-		e := &deck[i]
+	block := newEvents(p, 0)
+	rng.Shuffle(len(block), func(i, j int) { block[i], block[j] = block[j], block[i] })
+	stop := slices.IndexFunc(block, func(e event) bool { return e.kind == workerStopped })
+	block[0], block[stop] = block[stop], block[0]
+	wipe := slices.IndexFunc(block, func(e event) bool { return e.kind == queueWiped })
+	block[len(block)-1], block[wipe] = block[wipe], block[len(block)-1]
+	gap := p.duration / time.Duration(len(block)+1)
+	for i := range block {
+		e := &block[i]
 		e.at = gap/2 + time.Duration(i)*gap + between(rng, 0, gap/2)
 		e.worker = 1 + rng.IntN(p.workers-1)
-		e.draw(rng)
+		e.fill(rng)
 		switch e.kind {
 		case workerStopped:
-			e.worker, e.lasts = 0, callTimeout+leaseMargin+300*time.Millisecond
+			e.worker, e.duration = 0, callTimeout+leaseMargin+300*time.Millisecond
 		case gatewayFault:
-			e.lasts, e.p = p.lasts/4, 0.04
+			e.duration, e.p = p.duration/4, 0.04
 		case redisFull:
-			e.lasts = time.Second
+			e.duration = time.Second
 		}
 	}
-	return deck
+	return block
 }
 
-// newDeck has every kind as often as it is to come before the others come again.
-func newDeck(p plan, n int) []event {
+// newEvents returns the nth block of events, with each kind as often as it must occur in a
+// block. The events are not filled in.
+func newEvents(p plan, n int) []event {
 	type share struct {
 		kind               kind
 		often, oftenQuick  int
@@ -156,7 +157,7 @@ func newDeck(p plan, n int) []event {
 	if p.clocks {
 		oftenClock = 2
 	}
-	var deck []event
+	var block []event
 	for _, s := range []share{
 		{workerKilled, 6, 2, false}, {workerStopped, 3, 1, false}, {workerDrained, 3, 1, false}, {workerClock, oftenClock, 0, false},
 		{redisKilled, 2, 1, true}, {redisStopped, 1, 0, true}, {redisFull, 1, 1, true},
@@ -170,36 +171,36 @@ func newDeck(p plan, n int) []event {
 		if s.touchesRedisItself && p.foreign {
 			often = 0
 		}
-		deck = append(deck, slices.Repeat([]event{{kind: s.kind}}, often)...)
+		block = append(block, slices.Repeat([]event{{kind: s.kind}}, often)...)
 	}
 	if n%3 == 1 && !p.foreign && !p.quick {
-		deck = append(deck, event{kind: redisStoppedLong})
+		block = append(block, event{kind: redisStoppedLong})
 	}
 	for _, name := range gatewayFaults {
-		deck = append(deck, event{kind: gatewayFault, fault: name})
+		block = append(block, event{kind: gatewayFault, fault: name})
 	}
-	return deck
+	return block
 }
 
-// draw fills in what an event of its kind needs.
-func (e *event) draw(rng *rand.Rand) {
+// fill draws the duration and the other values that an event of its kind needs.
+func (e *event) fill(rng *rand.Rand) {
 	switch e.kind {
 	case workerStopped:
-		e.lasts = between(rng, callTimeout+leaseMargin+500*time.Millisecond, 2*(callTimeout+leaseMargin))
+		e.duration = between(rng, callTimeout+leaseMargin+500*time.Millisecond, 2*(callTimeout+leaseMargin))
 	case redisStopped:
-		e.lasts = 5 * time.Second
+		e.duration = 5 * time.Second
 	case redisStoppedLong:
-		e.lasts = 40 * time.Second
+		e.duration = 40 * time.Second
 	case linksSilent:
-		e.lasts = between(rng, time.Second, 6*time.Second)
+		e.duration = between(rng, time.Second, 6*time.Second)
 	case redisFull:
-		e.lasts = between(rng, 2*time.Second, 4*time.Second)
+		e.duration = between(rng, 2*time.Second, 4*time.Second)
 	case workerClock:
-		e.off, e.lasts = drawClock(rng), between(rng, 15*time.Second, 40*time.Second)
+		e.clockOffset, e.duration = drawClockOffset(rng), between(rng, 15*time.Second, 40*time.Second)
 	case linkCut:
 		e.bytes = rng.Int64N(2000)
 	case gatewayFault:
-		e.lasts, e.p = between(rng, 8*time.Second, 20*time.Second), 0.01+0.02*rng.Float64()
+		e.duration, e.p = between(rng, 8*time.Second, 20*time.Second), 0.01+0.02*rng.Float64()
 	default:
 	}
 }

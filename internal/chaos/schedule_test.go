@@ -10,14 +10,14 @@ import (
 
 func TestTheSameSeedGivesTheSameSchedule(t *testing.T) {
 	t.Parallel()
-	p := plan{seed: 7, lasts: 10 * time.Minute, workers: 3}
+	p := plan{seed: 7, duration: 10 * time.Minute, workers: 3}
 	first := schedule(p)
 	if !slices.Equal(first, schedule(p)) {
-		t.Error("two draws of one seed differ")
+		t.Error("two schedules of one seed differ")
 	}
 	p.seed++
 	if slices.Equal(first, schedule(p)) {
-		t.Error("two seeds draw the same")
+		t.Error("two seeds give the same schedule")
 	}
 }
 
@@ -31,10 +31,10 @@ func TestScheduleHasEveryKindAndKeepsItsTimes(t *testing.T) {
 		plan       plan
 		want, none []kind
 	}{
-		{"ten minutes", plan{lasts: 10 * time.Minute}, slices.Concat(alike, own, slow), []kind{workerClock}},
-		{"ten minutes with clocks", plan{lasts: 10 * time.Minute, clocks: true}, slices.Concat(alike, own, slow, []kind{workerClock}), nil},
-		{"quick", plan{lasts: 6 * time.Second, quick: true}, slices.Concat(alike, own), slow},
-		{"somebody's own redis", plan{lasts: 10 * time.Minute, foreign: true}, append(alike, linksSilent), append(own, redisStopped, redisStoppedLong)},
+		{"ten minutes", plan{duration: 10 * time.Minute}, slices.Concat(alike, own, slow), []kind{workerClock}},
+		{"ten minutes with clocks", plan{duration: 10 * time.Minute, clocks: true}, slices.Concat(alike, own, slow, []kind{workerClock}), nil},
+		{"quick", plan{duration: 6 * time.Second, quick: true}, slices.Concat(alike, own), slow},
+		{"a given redis", plan{duration: 10 * time.Minute, foreign: true}, append(alike, linksSilent), append(own, redisStopped, redisStoppedLong)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -55,41 +55,41 @@ func checkSchedule(t *testing.T, p plan, want, none []kind) {
 		workers[e.worker]++
 		if e.kind == gatewayFault {
 			faults[e.fault]++
-			if e.p <= 0 || e.p > 0.05 || e.lasts <= 0 {
-				t.Errorf("seed %d: %+v", p.seed, e)
+			if e.p <= 0 || e.p > 0.05 || e.duration <= 0 {
+				t.Errorf("seed %d: %+v must have a probability in (0, 0.05] and a duration", p.seed, e)
 			}
 		}
-		if e.kind == workerClock && (max(e.off, -e.off) != time.Minute || e.worker == p.workers-1) {
-			t.Errorf("seed %d: %+v", p.seed, e)
+		if e.kind == workerClock && (max(e.clockOffset, -e.clockOffset) != time.Minute || e.worker == p.workers-1) {
+			t.Errorf("seed %d: %+v must change a clock by a minute, and not the last worker's", p.seed, e)
 		}
-		if e.at < last || e.at >= p.lasts {
-			t.Errorf("seed %d: %+v after %s", p.seed, e, last)
+		if e.at < last || e.at >= p.duration {
+			t.Errorf("seed %d: %+v must be after %s and before the end of the run", p.seed, e, last)
 		}
 		last = e.at
 		inRound := e.at % roundLasts
-		if calm := !p.quick && inRound > stormLasts; calm != e.alone || calm && e.kind != workerKilled {
-			t.Errorf("seed %d: %+v in the calm", p.seed, e)
+		if calm := !p.quick && inRound > faultsLast; calm != e.alone || calm && e.kind != workerKilled {
+			t.Errorf("seed %d: %+v: only one kill may be in the quiet part of a round, marked alone", p.seed, e)
 		}
-		if e.kind == workerStopped && e.lasts <= callTimeout+leaseMargin || p.quick && e.kind == workerStopped && e.at+e.lasts > p.lasts {
-			t.Errorf("seed %d: a worker is stopped for %s, its lease is longer", p.seed, e.lasts)
+		if e.kind == workerStopped && e.duration <= callTimeout+leaseMargin || p.quick && e.kind == workerStopped && e.at+e.duration > p.duration {
+			t.Errorf("seed %d: a worker is stopped for %s, which must exceed its lease and end with the run", p.seed, e.duration)
 		}
 	}
 	for _, k := range want {
 		if kinds[k] == 0 {
-			t.Errorf("seed %d: never %q", p.seed, k)
+			t.Errorf("seed %d: the schedule has no %q", p.seed, k)
 		}
 	}
 	for _, k := range none {
 		if kinds[k] > 0 {
-			t.Errorf("seed %d: %q is not for this run", p.seed, k)
+			t.Errorf("seed %d: the schedule must not have %q", p.seed, k)
 		}
 	}
 	for _, name := range gatewayFaults {
 		if faults[name] == 0 {
-			t.Errorf("seed %d: the gateways never %q", p.seed, name)
+			t.Errorf("seed %d: the schedule has no gateway fault %q", p.seed, name)
 		}
 	}
 	if !p.quick && len(workers) != p.workers {
-		t.Errorf("seed %d: only the workers %v are hit", p.seed, workers)
+		t.Errorf("seed %d: faults hit only the workers %v, want all %d", p.seed, workers, p.workers)
 	}
 }

@@ -13,16 +13,17 @@ import (
 	"time"
 )
 
-// slot is a worker that is started again whenever it ends, as a supervisor of
-// services would.
+// slot is one of the run's workers. It starts a new process whenever the process ends, as a
+// service manager does.
 type slot struct {
 	binary, config, log string
-	// wrongClock is the binary for when off says by how much the clock is to be wrong.
+	// wrongClock is the binary to start while off is not zero. off is the clock error of the
+	// next process, a time.Duration.
 	wrongClock string
 	off        atomic.Int64
-	// clock is held as long as it is, for a while.
+	// clock is held while a fault makes the worker's clock wrong.
 	clock sync.Mutex
-	// fault is held while something is being done to the worker.
+	// fault is held while another fault hits the worker.
 	fault   sync.Mutex
 	current atomic.Pointer[child]
 	replace chan *child
@@ -30,24 +31,25 @@ type slot struct {
 
 	mu  sync.Mutex
 	all []*child
-	// strange are ends that nobody has asked for.
-	strange []string
+	// unexpectedEnds describes the processes that ended though chaos did not end them.
+	unexpectedEnds []string
 }
 
 func newSlot(o options, dir, config string, n int) *slot {
 	s := &slot{binary: o.binary, wrongClock: o.wrongClock, config: config, log: filepath.Join(dir, fmt.Sprintf("worker-%d.log", n+1)),
 		replace: make(chan *child)}
 	if o.clocks && n == o.workers-1 {
-		s.off.Store(int64(lastingClock(o.seed)))
+		s.off.Store(int64(lastingClockOffset(o.seed)))
 	}
 	return s
 }
 
-// settled is how long a worker must have run for its end to be no failed start: it
-// refuses to start while there is no Redis.
-const settled = 20 * time.Second
+// minRun is how long a worker must have run before its end counts as unexpected. An earlier
+// end is a failed start: a worker refuses to start without Redis.
+const minRun = 20 * time.Second
 
-// run keeps a worker running until the context ends.
+// run keeps a worker running until ctx ends. It returns an error if a process cannot be
+// started.
 func (s *slot) run(ctx context.Context) error {
 	for {
 		c, err := s.start()
@@ -66,9 +68,9 @@ func (s *slot) run(ctx context.Context) error {
 			continue
 		case <-c.done:
 		}
-		if !c.meant.Load() && time.Since(c.began) > settled {
+		if !c.expected.Load() && time.Since(c.began) > minRun {
 			s.mu.Lock()
-			s.strange = append(s.strange, fmt.Sprintf("process %d of %s ended by itself: %v", c.process.Pid, filepath.Base(s.log), c.state))
+			s.unexpectedEnds = append(s.unexpectedEnds, fmt.Sprintf("process %d of %s ended by itself: %v", c.process.Pid, filepath.Base(s.log), c.state))
 			s.mu.Unlock()
 		}
 		select {
@@ -79,7 +81,7 @@ func (s *slot) run(ctx context.Context) error {
 	}
 }
 
-// start starts a worker, with the clock that it is to have now.
+// start starts a worker process with the clock error in off.
 func (s *slot) start() (*child, error) {
 	off, binary := time.Duration(s.off.Load()), s.binary
 	env := []string{"TUMA_CONFIG=", "HOME=" + filepath.Dir(s.log)}
@@ -90,26 +92,27 @@ func (s *slot) start() (*child, error) {
 	return startChild(s.logOf(off), env, binary, "worker", "--config", s.config, "--log-level", "debug", "--log-format", "json")
 }
 
-// kill ends the worker of the moment with kill -9; another is started.
+// kill kills the slot's current process with SIGKILL. run starts another.
 func (s *slot) kill() error { return s.current.Load().kill() }
 
-// freeze stops the worker of the moment, until the function that is returned is called.
+// freeze stops the slot's current process with SIGSTOP. thaw lets it continue.
 func (s *slot) freeze() (thaw func() error, err error) {
 	c := s.current.Load()
 	return func() error { return c.signal(syscall.SIGCONT) }, c.signal(syscall.SIGSTOP)
 }
 
-// drain sends SIGTERM to the worker of the moment, has another started at once, and
-// returns when the first has drained.
+// drain sends SIGTERM to the slot's current process, lets run start another at once, and
+// returns when the first has ended. It returns an error if that takes longer than within or
+// the exit status is not 0.
 func (s *slot) drain(ctx context.Context, within time.Duration) error {
 	c := s.current.Load()
-	c.meant.Store(true)
+	c.expected.Store(true)
 	if err := c.signal(syscall.SIGTERM); err != nil {
 		return err
 	}
 	select {
 	case <-s.replace:
-	case <-c.done: // and run starts another by itself
+	case <-c.done: // it has ended already; run starts another
 	case <-ctx.Done():
 		return nil
 	}
@@ -118,19 +121,19 @@ func (s *slot) drain(ctx context.Context, within time.Duration) error {
 	case <-ctx.Done():
 		return nil
 	case <-time.After(within):
-		return fmt.Errorf("process %d has not drained within %s", c.process.Pid, within)
+		return fmt.Errorf("drain process %d: it has not ended within %s", c.process.Pid, within)
 	}
 	if !c.state.Success() {
-		return fmt.Errorf("process %d drained with %v", c.process.Pid, c.state)
+		return fmt.Errorf("drain process %d: it ended with %v, must be exit status 0", c.process.Pid, c.state)
 	}
 	return nil
 }
 
-// end kills every process of the slot that is left.
+// end kills every process of the slot that still runs.
 func (s *slot) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range s.all {
-		_ = c.kill() // nobody else could do more
+		_ = c.kill() // the run ends, so the error changes nothing
 	}
 }
