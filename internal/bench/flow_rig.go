@@ -34,7 +34,7 @@ type flowAccount struct {
 	timeout     time.Duration
 }
 
-// flowSetup is what a case needs.
+// flowSetup lists what newFlowRig starts for a case.
 type flowSetup struct {
 	accounts []flowAccount
 	workers  int

@@ -23,10 +23,11 @@ type campaign struct {
 	id, gateway string
 	first       uint64 // its first number; the others follow without a gap
 	total       int
-	// noUnknown means that no recipient may end unknown: the gateway answers a repeated
-	// idempotency key with the first call's result.
+	// noUnknown means that no recipient may end unknown: the gateway answers the repeat of an
+	// accepted call with its first answer, and forgets errors.
 	noUnknown bool
-	// repeatsError means that the gateway refuses every repeated idempotency key.
+	// repeatsError means that the gateway answers every repeat of an accepted call with the
+	// error error_msgid.
 	repeatsError bool
 	// enqueuedTwice means that two calls of Enqueue run at once. plannedThrice means that its
 	// planning task is queued three times.
@@ -101,7 +102,8 @@ func (t *traffic) progress(c *campaign) (enqueued, ended bool) {
 	return c.enqueued, c.ended
 }
 
-// alwaysRefusesRepeats reports whether the gateway refuses every repeat of a campaign's calls.
+// alwaysRefusesRepeats reports whether the gateway refuses every repeat of an accepted call of
+// the campaign with this ID.
 func (t *traffic) alwaysRefusesRepeats(id string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

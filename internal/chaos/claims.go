@@ -43,7 +43,8 @@ return out`)
 func ledgerKey(campaign string) string { return "tuma:{" + campaign + "}:l" }
 
 // claims keeps the exposed calls: those that were claimed when a worker or Redis was killed
-// or stopped. They may end unknown. Safe for concurrent use.
+// or stopped, or when Redis' answers were held back. They may end unknown. Safe for
+// concurrent use.
 type claims struct {
 	rdb  *redis.Client
 	open func() []string // returns the IDs of the open campaigns

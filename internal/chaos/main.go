@@ -16,16 +16,16 @@
 //   - A recipient is rejected or skipped in the results, but the gateway accepted its number.
 //   - The counts of a campaign's status do not add up to its recipients (I1, checked once a
 //     second).
-//   - A recipient is unknown at KoboMobile while the sandbox answers a repeated idempotency
-//     key with the first call's result. While the sandbox refuses repeats, or repeats its
-//     errors, recipients may be unknown.
+//   - A recipient is unknown at KoboMobile while the sandbox answers the repeat of an accepted
+//     call with its first answer and forgets errors. While the sandbox also repeats errors, or
+//     refuses repeats, recipients may be unknown.
 //   - A call to a recipient arrived after the recipient's opt-out had returned, and the
 //     opt-out had not reported that call as in flight.
 //   - A recipient is skipped that has not opted out.
 //   - A gateway has more unknown calls than the two excuses below allow.
 //
 // The first excuse: the call was open in the ledger when a worker or Redis was killed or
-// stopped. Chaos knows these calls by their idempotency keys. It reads the open calls just
+// stopped, or Redis' answers were held back. Chaos knows these calls by their idempotency keys. It reads the open calls just
 // before the fault and for a third of a second after it; if Redis was at fault, for a third
 // of a second after Redis is back. The second excuse: the gateway answered in a way that
 // leaves the outcome open, or the worker had closed the connection before the answer. The

@@ -124,7 +124,7 @@ func (r *report) print(out io.Writer) {
 	r.printRecoveries(w)
 	_ = w.Flush()
 	if len(r.breaches) == 0 {
-		fmt.Fprintln(out, "\nEvery recipient has one status. No message was sent twice or lost. No call began after an opt-out had returned.")
+		fmt.Fprintln(out, "\nEvery recipient has one status. No message was sent twice or lost. No call went to an opted-out recipient, except calls reported in flight.")
 		return
 	}
 	fmt.Fprintf(out, "\nBROKEN PROMISES (at most %d of a kind):\n  %s\n", maxBreaches, strings.Join(r.breaches, "\n  "))

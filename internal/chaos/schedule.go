@@ -69,8 +69,9 @@ type plan struct {
 	foreign bool
 }
 
-// A round of roundLasts has faults for faultsLast. In the rest of the round, chaos only kills
-// one worker, calmKill after the start of the round. So no other fault delays the recovery.
+// A run consists of rounds. A round lasts roundLasts, and its faults start within the first
+// faultsLast. In the rest of the round, chaos only kills one worker, calmKill after the
+// round's start, so that no other fault delays the recovery from that kill.
 const (
 	roundLasts = 60 * time.Second
 	faultsLast = 38 * time.Second
