@@ -22,7 +22,7 @@ import (
 // and calls accept with the accepted numbers. All of that runs under the server's lock s.mu. The simulator
 // shares no code with the client.
 //
-// The refuse function of an endpoint gets a word of its words table, or the word after "code_" in a fault.
+// The refuse function of an endpoint gets an entry of its words table, or the word after "code_" in a fault.
 // If the word is about numbers, refuse applies it to every number of the call. The text of a row is what the
 // reply says about a number.
 //
