@@ -44,7 +44,7 @@ func (r *rig) report(ctx context.Context, settled time.Duration) (*report, error
 		}
 	}
 	for _, a := range out.audits {
-		st := r.gateway.Desk(a.gateway).Stats()
+		st := r.gateway.Gateway(a.gateway).Stats()
 		out.stats[a.gateway] = st
 		a.finish(books{numbers: int(st.Numbers), duplicates: int(st.Duplicates), conflicts: int(st.Conflicts), broken: out.broken(a.gateway)})
 		out.breaches = append(out.breaches, a.breaches...)
@@ -72,7 +72,7 @@ func (r *rig) report(ctx context.Context, settled time.Duration) (*report, error
 // broken returns how many calls the gateway left in doubt, or answered after the caller had
 // closed the connection.
 func (r *report) broken(gateway string) int {
-	return int(r.gateway.Desk(gateway).Stats().Ambiguous + r.callersGone[gateway].Load())
+	return int(r.gateway.Gateway(gateway).Stats().Ambiguous + r.callersGone[gateway].Load())
 }
 
 // compare compares the results of one campaign with what its gateway accepted.
@@ -86,7 +86,7 @@ func (r *rig) compare(ctx context.Context, c *campaign, a *audit) error {
 		st, err := r.traffic.watcher.Status(ctx, c.id)
 		a.breach("%s has not ended %s after the last fault: %+v %v", c.id, settleWithin, st, err)
 	}
-	desk, rows := r.gateway.Desk(c.gateway), 0
+	desk, rows := r.gateway.Gateway(c.gateway), 0
 	for x, err := range r.traffic.watcher.Results(ctx, c.id) {
 		if err != nil {
 			return fmt.Errorf("results of %s: %w", c.id, err)

@@ -79,7 +79,7 @@ func TestAKilledWorkerSendsNothingBeyondTheCanary(t *testing.T) {
 	for i := range numbers {
 		numbers[i] = mustNumber(t, fmt.Sprintf("2547%08d", 10_000_000+i))
 	}
-	if err := gateway.Desk("africastalking").Say(sandbox.Reject, numbers...); err != nil {
+	if err := gateway.Gateway("africastalking").SetReply(sandbox.Reject, numbers...); err != nil {
 		t.Fatal(err)
 	}
 	f.start()

@@ -22,7 +22,7 @@ var (
 func (x *allGateways) withCreditCode() []int {
 	var out []int
 	for i, k := range x.kinds {
-		if x.gateway.Desk(k.Name).Says("credit") {
+		if x.gateway.Gateway(k.Name).CanReply("credit") {
 			out = append(out, i)
 		}
 	}
@@ -41,7 +41,7 @@ func TestCreditThatRunsOutIsUsedUpAndATopUpSendsTheRest(t *testing.T) {
 			t.Parallel()
 			x := newAllGateways(t, sandbox.Options{}, nil)
 			for _, i := range x.withCreditCode() {
-				x.gateway.Desk(x.kinds[i].Name).SetCredit(float64(credit))
+				x.gateway.Gateway(x.kinds[i].Name).SetCredit(float64(credit))
 			}
 			x.start()
 			var all sync.WaitGroup
@@ -57,7 +57,7 @@ func TestCreditThatRunsOutIsUsedUpAndATopUpSendsTheRest(t *testing.T) {
 // and waits for the rest.
 func (x *allGateways) runOut(i, n, credit int) {
 	t, k := x.t, x.kinds[i]
-	desk := x.gateway.Desk(k.Name)
+	desk := x.gateway.Gateway(k.Name)
 	if _, err := x.client.Enqueue(t.Context(), producer.Campaign{ID: k.Name, Via: k.Name, Body: text}, numbers(i, n)); err != nil {
 		t.Error(err)
 		return

@@ -75,7 +75,7 @@ func (x *pair) audit(id string, n int) map[string]int {
 		}
 		var took [2]int
 		for i, name := range x.names {
-			took[i] = x.gateway.Desk(name).Accepted(number(0, rows))
+			took[i] = x.gateway.Gateway(name).Accepted(number(0, rows))
 		}
 		rows++
 		out[r.Account+" "+r.Status]++
@@ -144,7 +144,7 @@ func TestWhatIsInDoubtAtAGatewayThatFailsNeverMoves(t *testing.T) {
 				t.Errorf("%d in doubt at %s", d, first)
 			}
 			x.audit("c", n)
-			x.gateway.Mend()
+			x.gateway.ClearFaults()
 			x.must("release", first)
 			s = x.wait("c", time.Minute)
 			if got := x.audit("c", n); first == "kobo" && (s.Accepted != n || s.Unknown != 0) || first != "kobo" && (s.Accepted+s.Unknown != n || s.Unknown == 0) {

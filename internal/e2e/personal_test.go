@@ -51,7 +51,7 @@ func TestThroughEachGatewayEveryoneGetsTheirOwnText(t *testing.T) {
 	}
 	for i, k := range x.kinds {
 		s := x.wait(k.Name, time.Minute)
-		desk := x.gateway.Desk(k.Name)
+		desk := x.gateway.Gateway(k.Name)
 		calls := len(texts)
 		if x.info(k.Name).MaxRecipients == 1 {
 			calls = n
@@ -91,7 +91,7 @@ func TestKilledWorkersMixUpNobodysText(t *testing.T) {
 	if s.Accepted+s.Unknown != n {
 		t.Errorf("it ended as %+v", s)
 	}
-	desk := f.gateway.Desk("kobo")
+	desk := f.gateway.Gateway("kobo")
 	for k := range n {
 		if got, want := desk.Text(number(0, k)), fmt.Sprintf("Habari AMINA %d, %d points.", k/2, k%2); got != want || desk.Accepted(number(0, k)) != 1 {
 			t.Fatalf("recipient %d got %q, %d times, want %q", k, got, desk.Accepted(number(0, k)), want)

@@ -57,7 +57,7 @@ func atAsk(t *testing.T, address string, form url.Values, header ...string) (sta
 }
 
 // atSaid sends and returns "number code" for each recipient, in the order of the reply.
-func atSaid(t *testing.T, address string, form url.Values) (said []string) {
+func atSend(t *testing.T, address string, form url.Values) (said []string) {
 	t.Helper()
 	status, contentType, body := atAsk(t, address, form)
 	var reply struct {
@@ -84,35 +84,35 @@ func TestAfricasTalkingJudgesEachNumber(t *testing.T) {
 	t.Parallel()
 	s, address := server(t, Options{Users: map[string]string{"demo": "key"}, Credit: 5})
 	address += "/africastalking/version1/messaging"
-	d := s.Desk("africastalking")
-	for _, w := range []Word{Reject, Later} {
-		if d.Reach(w) != OfNumber {
-			t.Errorf("reach of %s: %v", w, d.Reach(w))
+	d := s.Gateway("africastalking")
+	for _, w := range []Reply{Reject, Later} {
+		if d.ReplyScope(w) != ScopeNumber {
+			t.Errorf("reach of %s: %v", w, d.ReplyScope(w))
 		}
 	}
-	say := func(w Word, n uint64) {
-		if err := d.Say(w, n); err != nil {
+	say := func(w Reply, n uint64) {
+		if err := d.SetReply(w, n); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got, want := atSaid(t, address, atForm(wanja, otieno, chidi)), []string{chidi + " 102", wanja + " 102", otieno + " 102"}; !slices.Equal(got, want) {
+	if got, want := atSend(t, address, atForm(wanja, otieno, chidi)), []string{chidi + " 102", wanja + " 102", otieno + " 102"}; !slices.Equal(got, want) {
 		t.Errorf("%v, want another order than asked: %v", got, want)
 	}
-	if last := d.Last(); !slices.Equal(last.Numbers, []uint64{254711000001, 254733000002, 2348030000000}) || last.From != "ACME" || last.Body != "Hello" || last.Fields["enqueue"] != "1" || last.Fields["bulkSMSMode"] != "1" {
+	if last := d.LastAccepted(); !slices.Equal(last.Numbers, []uint64{254711000001, 254733000002, 2348030000000}) || last.From != "ACME" || last.Body != "Hello" || last.Fields["enqueue"] != "1" || last.Fields["bulkSMSMode"] != "1" {
 		t.Errorf("%+v", last)
 	}
 	say(Reject, 254711000001)
 	say(Later, 254733000002)
 	say(Reject, 2348030000000)
 	refused := []string{chidi + " 409", wanja + " 406", otieno + " 501"}
-	if got := atSaid(t, address, with(atForm(wanja, otieno, chidi), "enqueue", "0")); !slices.Equal(got, refused) {
+	if got := atSend(t, address, with(atForm(wanja, otieno, chidi), "enqueue", "0")); !slices.Equal(got, refused) {
 		t.Errorf("%v, want %v", got, refused)
 	}
 	say(Accept, 254711000001)
 	say(Accept, 254733000002)
 	say(Accept, 2348030000000)
 	// Two credits are left, for the first two good ones of the call.
-	got := atSaid(t, address, with(atForm("254711000001", " 254711000001", "+0711000001", "", "+254711x00001", wanja, otieno, chidi), "enqueue", "0"))
+	got := atSend(t, address, with(atForm("254711000001", " 254711000001", "+0711000001", "", "+254711x00001", wanja, otieno, chidi), "enqueue", "0"))
 	slices.Sort(got)
 	want := []string{" 254711000001 403", " 403", "+0711000001 403", "+2348030000000 405", "+254711000001 101", "+254711x00001 403", "+254733000002 101", "254711000001 403"}
 	if !slices.Equal(got, want) {
@@ -253,7 +253,7 @@ func TestAfricasTalkingsFaults(t *testing.T) {
 		s, address := server(t, Options{})
 		address += "/version1/messaging"
 		s.FailNext(1, fault)
-		if got := atSaid(t, address, atForm(wanja, otieno)); !slices.Equal(got, want) {
+		if got := atSend(t, address, atForm(wanja, otieno)); !slices.Equal(got, want) {
 			t.Errorf("%s: %v, want %v", fault, got, want)
 		}
 		taken := int64(0)
@@ -263,7 +263,7 @@ func TestAfricasTalkingsFaults(t *testing.T) {
 		if st := s.Stats(); st.Accepted != taken || st.Faults != 1 || st.Calls != 1 {
 			t.Errorf("%s: %+v", fault, st)
 		}
-		if got := atSaid(t, address, atForm(wanja, otieno)); !slices.Equal(got, []string{otieno + " 102", wanja + " 102"}) {
+		if got := atSend(t, address, atForm(wanja, otieno)); !slices.Equal(got, []string{otieno + " 102", wanja + " 102"}) {
 			t.Errorf("afterwards %v", got)
 		}
 	}

@@ -52,7 +52,7 @@ func TestConnectMediaAnswersAsItsPageSays(t *testing.T) {
 	good := connectMediaSend()
 	for name, tc := range map[string]struct {
 		form   url.Values
-		change func(*Desk)
+		change func(*Gateway)
 		query  string
 		want   string
 	}{
@@ -65,8 +65,8 @@ func TestConnectMediaAnswersAsItsPageSays(t *testing.T) {
 		"two numbers":        {form: with(good, "to", "254712345678,254787654321"), want: "104"},
 		"a plus":             {form: with(good, "to", "+254712345678"), want: "104"},
 		"the national form":  {form: with(good, "to", "0712345678"), want: "104"},
-		"rejected":           {form: good, change: func(d *Desk) { _ = d.Say(Reject, 254712345678) }, want: "104"},
-		"no credit":          {form: good, change: func(d *Desk) { d.SetCredit(0.5) }, want: "101"},
+		"rejected":           {form: good, change: func(d *Gateway) { _ = d.SetReply(Reject, 254712345678) }, want: "104"},
+		"no credit":          {form: good, change: func(d *Gateway) { d.SetCredit(0.5) }, want: "101"},
 		"wrong password":     {form: with(good, "password", "x"), want: "100"},
 		"no user":            {form: with(good, "username", ""), want: "100"},
 		"no action":          {form: with(good, "action", ""), want: "103"},
@@ -84,7 +84,7 @@ func TestConnectMediaAnswersAsItsPageSays(t *testing.T) {
 	} {
 		for _, prefix := range []string{"", "/connectmedia"} {
 			s, address := server(t, Options{Users: map[string]string{"demo": "pass"}})
-			d := s.Desk("connectmedia")
+			d := s.Gateway("connectmedia")
 			if tc.change != nil {
 				tc.change(d)
 			}
@@ -111,23 +111,23 @@ func TestConnectMediaAnswersAsItsPageSays(t *testing.T) {
 func TestConnectMediaDecodesAMessageOnceMore(t *testing.T) {
 	t.Parallel()
 	s, address := server(t, Options{})
-	d := s.Desk("connectmedia")
+	d := s.Gateway("connectmedia")
 	for message, want := range map[string]string{
 		"Hello": "Hello", "a%20b": "a b", "a+b": "a b", "a%2Bb": "a+b", "100%25+": "100% ", "100% é": "100% é", "%zz%4": "%zz%4", "%E6%BC%A2%F0%9F%98%80": "漢😀", "%": "%",
 	} {
 		if code, _ := connectMediaPost(t, address+"/user-board/?api", with(connectMediaSend(), "message", message)); code != "201" {
 			t.Fatalf("%q: %s", message, code)
 		}
-		if last := d.Last(); last.Body != want || last.From != "ACME" || len(last.Numbers) != 1 || last.Numbers[0] != 254712345678 {
+		if last := d.LastAccepted(); last.Body != want || last.From != "ACME" || len(last.Numbers) != 1 || last.Numbers[0] != 254712345678 {
 			t.Errorf("%q: %+v, want %q", message, last, want)
 		}
 	}
 	connectMediaPost(t, address+"/user-board/?api", with(connectMediaSend(), "sender", ""))
-	if from := d.Last().From; from != "ConectMedia" {
+	if from := d.LastAccepted().From; from != "ConectMedia" {
 		t.Errorf("from %q", from)
 	}
-	if d.Reach(Reject) != OfNumber || d.Reach(Later) != Unsaid {
-		t.Errorf("reaches %v %v", d.Reach(Reject), d.Reach(Later))
+	if d.ReplyScope(Reject) != ScopeNumber || d.ReplyScope(Later) != ScopeNone {
+		t.Errorf("reaches %v %v", d.ReplyScope(Reject), d.ReplyScope(Later))
 	}
 }
 

@@ -30,7 +30,7 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) bool {
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
 	gateway := r.FormValue("gateway")
-	d := s.desks[gateway]
+	d := s.gateways[gateway]
 	if d == nil && gateway != "" {
 		http.Error(w, fmt.Sprintf("unknown gateway %q; the gateways are %q", gateway, Names()), http.StatusBadRequest)
 		return true
@@ -54,9 +54,9 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) bool {
 		}
 		_ = out.Flush()
 	case "POST faults":
-		changed(w, s.controlFaults(r))
+		writeResult(w, s.controlFaults(r))
 	case "POST say":
-		changed(w, controlSay(r, d))
+		writeResult(w, controlReply(r, d))
 	case "POST credit":
 		credit, err := strconv.ParseFloat(r.PostFormValue("credit"), 64)
 		switch {
@@ -66,22 +66,22 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) bool {
 		default:
 			s.SetCredit(credit)
 		}
-		changed(w, err)
+		writeResult(w, err)
 	case "POST password":
 		s.SetPassword(r.PostFormValue("user"), r.PostFormValue("pass"))
-		changed(w, nil)
+		writeResult(w, nil)
 	case "POST options":
-		changed(w, s.controlOptions(r))
+		writeResult(w, s.controlOptions(r))
 	case "POST reset":
 		s.Reset()
-		changed(w, nil)
+		writeResult(w, nil)
 	default:
 		http.NotFound(w, r)
 	}
 	return true
 }
 
-func changed(w http.ResponseWriter, err error) {
+func writeResult(w http.ResponseWriter, err error) {
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
@@ -91,7 +91,7 @@ func changed(w http.ResponseWriter, err error) {
 
 func (s *Server) controlFaults(r *http.Request) error {
 	if r.PostFormValue("clear") != "" {
-		s.Mend()
+		s.ClearFaults()
 		return nil
 	}
 	f := Fault{Name: r.PostFormValue("fault"), Gateway: r.PostFormValue("gateway"), Everything: r.PostFormValue("all") != ""}
@@ -119,7 +119,7 @@ func (s *Server) controlFaults(r *http.Request) error {
 	return s.Fail(f)
 }
 
-func controlSay(r *http.Request, d *Desk) error {
+func controlReply(r *http.Request, d *Gateway) error {
 	numbers, ok := koboNumbers(r.PostFormValue("numbers"))
 	switch {
 	case d == nil:
@@ -127,7 +127,7 @@ func controlSay(r *http.Request, d *Desk) error {
 	case !ok:
 		return errors.New("numbers: not a list of numbers")
 	}
-	return d.Say(Word(r.PostFormValue("word")), numbers...)
+	return d.SetReply(Reply(r.PostFormValue("word")), numbers...)
 }
 
 func (s *Server) controlOptions(r *http.Request) error {
@@ -172,8 +172,8 @@ func (s *Server) SetLatency(d time.Duration) { s.latency.Store(int64(d)) }
 
 // SetRepeat sets the reply to a repeated idempotency key. It is safe for concurrent use.
 func (s *Server) SetRepeat(repeat Repeat) {
-	d := s.Desk("kobo")
+	d := s.Gateway("kobo")
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	d.gateway.(*kobo).repeat = repeat
+	d.vendor.(*kobo).repeat = repeat
 }

@@ -66,7 +66,7 @@ func TestQServeAnswersAsItsPageShows(t *testing.T) {
 				t.Errorf("%s: %s\nwant %s", name, got, tc.want)
 			}
 			taken := int64(strings.Count(got, "Successfully"))
-			if st := s.Desk("qserve").Stats(); st.Accepted != taken || (st.Rejected == 1) != (taken == 0) || st.Calls != 1 || st.Credit != float64(3-taken) {
+			if st := s.Gateway("qserve").Stats(); st.Accepted != taken || (st.Rejected == 1) != (taken == 0) || st.Calls != 1 || st.Credit != float64(3-taken) {
 				t.Errorf("%s: %+v", name, st)
 			}
 		}
@@ -76,17 +76,17 @@ func TestQServeAnswersAsItsPageShows(t *testing.T) {
 func TestQServeKeepsWhatItTook(t *testing.T) {
 	t.Parallel()
 	s, address := server(t, Options{})
-	d := s.Desk("qserve")
+	d := s.Gateway("qserve")
 	for from, want := range map[string]string{"": "254sms", "ACME": "ACME"} {
 		qserveAsk(t, address+"/version1/sendsms", "application/json",
 			`{"username":"demo","api_key":"key","sender_id":"`+from+`","phone":"254725656565,25472256565,x","message":"<é> \"漢😀\""}`)
-		if last := d.Last(); !slices.Equal(last.Numbers, []uint64{254725656565, 25472256565}) || last.From != want || last.Body != `<é> "漢😀"` {
+		if last := d.LastAccepted(); !slices.Equal(last.Numbers, []uint64{254725656565, 25472256565}) || last.From != want || last.Body != `<é> "漢😀"` {
 			t.Errorf("%+v", last)
 		}
 	}
-	for _, w := range []Word{Reject, Later} {
-		if d.Reach(w) != Unsaid {
-			t.Errorf("reach of %s: %v", w, d.Reach(w))
+	for _, w := range []Reply{Reject, Later} {
+		if d.ReplyScope(w) != ScopeNone {
+			t.Errorf("reach of %s: %v", w, d.ReplyScope(w))
 		}
 	}
 }

@@ -390,7 +390,7 @@ func TestFaultsStrikeOtherEndpointsOnlyIfAsked(t *testing.T) {
 	if status, _ := post(t, address+"/api/send/", call(1, ada)); status != 429 {
 		t.Errorf("status %d", status)
 	}
-	s.Mend()
+	s.ClearFaults()
 	if status, _ := post(t, address+"/api/send/", call(1, ada)); status != 200 {
 		t.Errorf("status %d", status)
 	}

@@ -138,11 +138,11 @@ func TestTextConnectAnswersAsItsPageSays(t *testing.T) {
 func TestTextConnectAnswersByPosition(t *testing.T) {
 	t.Parallel()
 	s, ask := tcServer(t)
-	d := s.Desk("textconnect")
-	if d.Reach(Reject) != OfNumber || d.Reach(Later) != OfNumber || d.Reach(Accept) != Unsaid {
+	d := s.Gateway("textconnect")
+	if d.ReplyScope(Reject) != ScopeNumber || d.ReplyScope(Later) != ScopeNumber || d.ReplyScope(Accept) != ScopeNone {
 		t.Error("another reach")
 	}
-	if err := d.Say(Later, 447777777772); err != nil {
+	if err := d.SetReply(Later, 447777777772); err != nil {
 		t.Fatal(err)
 	}
 	s.TextConnectRefuse("-412", 447777777773)
@@ -151,12 +151,12 @@ func TestTextConnectAnswersByPosition(t *testing.T) {
 	if want := fmt.Sprintf("-411,-412,%d", id+1); rest != want {
 		t.Errorf("%q, want %q", rest, want)
 	}
-	last := d.Last()
+	last := d.LastAccepted()
 	if !slices.Equal(last.Numbers, []uint64{447777777771, 447777777774}) || last.From != "Testing" || last.Body != "Hello" ||
 		last.Fields["ValidityPeriod"] != "86400" || last.Fields["SourceTON"] != "5" || d.Accepted(447777777772) != 0 {
 		t.Errorf("%+v", last)
 	}
-	if err := d.Say(Reject, 447777777771); err != nil {
+	if err := d.SetReply(Reject, 447777777771); err != nil {
 		t.Fatal(err)
 	}
 	if body := ask(tcSend(ann, cat)); body != "-401,-412" || s.Stats().Accepted != 2 || s.Stats().Rejected != 1 {
@@ -230,7 +230,7 @@ func TestTextConnectByGetAndFaults(t *testing.T) {
 			t.Errorf("%q, want %q", body, want)
 		}
 	}
-	if d := s.Desk("textconnect"); d.Stats().Accepted != 1 || d.Stats().Faults != 2 {
+	if d := s.Gateway("textconnect"); d.Stats().Accepted != 1 || d.Stats().Faults != 2 {
 		t.Errorf("%+v", d.Stats())
 	}
 }
@@ -262,7 +262,7 @@ func TestTextConnectBackgroundSends(t *testing.T) {
 	if len(seen) != 250 {
 		t.Errorf("%d numbers", len(seen))
 	}
-	if err := s.Desk("textconnect").Say(Reject, 447700900001, 447700900002); err != nil {
+	if err := s.Gateway("textconnect").SetReply(Reject, 447700900001, 447700900002); err != nil {
 		t.Fatal(err)
 	}
 	id := ask(with(with(with(tcSend(), "DestinationAddress", "Group"), "GroupName", "Staff"), "GetBGSendID", "1"))
@@ -365,7 +365,7 @@ func TestTextConnectUsersAndContacts(t *testing.T) {
 			t.Errorf("%v: %q, want %q", tc.form, body, tc.want)
 		}
 	}
-	if last := s.Desk("textconnect").Last(); !slices.Equal(last.Numbers, []uint64{447777777771}) || last.Fields["GroupName"] != "Empty" {
+	if last := s.Gateway("textconnect").LastAccepted(); !slices.Equal(last.Numbers, []uint64{447777777771}) || last.Fields["GroupName"] != "Empty" {
 		t.Errorf("%+v", last)
 	}
 	s.Reset()

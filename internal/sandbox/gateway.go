@@ -29,72 +29,72 @@ import (
 // An endpoint lists in words the gateway's own words for the faults later, campaign and credit. If its
 // replies name numbers, it sets answer.rows, so that faults can leave a number out. It must copy what it
 // keeps of a request's body: the body is reused after the reply.
-type Desk struct {
+type Gateway struct {
 	s    *Server
 	name string
 
-	requests, calls, struck, ambiguous atomic.Int64
+	requests, calls, faultCount, ambiguous atomic.Int64
 
 	// The server's lock guards the fields below.
-	gateway gateway
-	credit  float64
-	book    book
-	words   map[uint64]Word
-	texts   map[uint64]string // nil if texts are not kept
-	last    Taken
+	vendor       vendorAPI
+	credit       float64
+	counters     counters
+	replies      map[uint64]Reply
+	texts        map[uint64]string // nil if texts are not kept
+	lastAccepted AcceptedCall
 }
 
 // gateway is the interface of a simulated gateway.
-type gateway interface {
+type vendorAPI interface {
 	// endpoints returns the endpoints by the vendor's path. It is called once.
 	endpoints() map[string]endpoint
 	// reset restores the initial state. The caller holds the server's lock.
 	reset()
 	// reach returns how much of a call a word refuses if it is set for one number.
-	reach(Word) Reach
+	replyScope(Reply) ReplyScope
 }
 
 // makers are the constructors of the gateways, by name. Product code avoids registries like this one. The
 // simulators use it because each stands for a different company: a new one must not change the others.
-var makers = map[string]func(*Desk) gateway{}
+var constructors = map[string]func(*Gateway) vendorAPI{}
 
 //nolint:unparam // a package-level declaration needs a value
-func register(name string, open func(*Desk) gateway) func(*Desk) gateway {
-	makers[name] = open
+func register(name string, open func(*Gateway) vendorAPI) func(*Gateway) vendorAPI {
+	constructors[name] = open
 	return open
 }
 
 // Names returns the names of the simulated gateways, sorted.
-func Names() []string { return slices.Sorted(maps.Keys(makers)) }
+func Names() []string { return slices.Sorted(maps.Keys(constructors)) }
 
 // Word is the reply to a number that Desk.Say can set.
-type Word string
+type Reply string
 
 // The words.
 const (
 	// Accept accepts the number. It is the default.
-	Accept Word = "accept"
+	Accept Reply = "accept"
 	// Reject refuses the number permanently.
-	Reject Word = "reject"
+	Reject Reply = "reject"
 	// Later refuses the number for now. It may be accepted later.
-	Later Word = "later"
+	Later Reply = "later"
 )
 
 // Reach is how much of a call a word refuses.
-type Reach uint8
+type ReplyScope uint8
 
 // The values of Reach.
 const (
 	// Unsaid means that the gateway has no reply for the word.
-	Unsaid Reach = iota
+	ScopeNone ReplyScope = iota
 	// OfCall means that the whole call with the number is refused.
-	OfCall
+	ScopeCall
 	// OfNumber means that only this number is refused, and the others are accepted.
-	OfNumber
+	ScopeNumber
 )
 
 // Taken is an accepted call as the gateway parsed it.
-type Taken struct {
+type AcceptedCall struct {
 	// Numbers are the accepted numbers, in the order of the call.
 	Numbers []uint64
 	// From is the sender ID, Body the text, and Key the idempotency key.
@@ -104,8 +104,8 @@ type Taken struct {
 }
 
 // Desk returns a gateway by its name. It panics if there is no such gateway.
-func (s *Server) Desk(name string) *Desk {
-	d, ok := s.desks[name]
+func (s *Server) Gateway(name string) *Gateway {
+	d, ok := s.gateways[name]
 	if !ok {
 		panic(fmt.Sprintf("sandbox: unknown gateway %q; the gateways are %q", name, Names()))
 	}
@@ -114,29 +114,29 @@ func (s *Server) Desk(name string) *Desk {
 
 // Say makes the gateway reply to these numbers with a word from now on. It returns an error if the gateway has
 // no reply for the word.
-func (d *Desk) Say(word Word, numbers ...uint64) error {
-	if word != Accept && d.gateway.reach(word) == Unsaid {
+func (d *Gateway) SetReply(word Reply, numbers ...uint64) error {
+	if word != Accept && d.vendor.replyScope(word) == ScopeNone {
 		return fmt.Errorf("%s has no reply %q for a number", d.name, word)
 	}
 	d.s.mu.Lock()
 	defer d.s.mu.Unlock()
 	for _, n := range numbers {
 		if word == Accept {
-			delete(d.words, n)
+			delete(d.replies, n)
 			continue
 		}
-		d.words[n] = word
+		d.replies[n] = word
 	}
 	return nil
 }
 
 // Reach returns how much of a call a word refuses if it is set for one number.
-func (d *Desk) Reach(word Word) Reach { return d.gateway.reach(word) }
+func (d *Gateway) ReplyScope(word Reply) ReplyScope { return d.vendor.replyScope(word) }
 
 // Says reports whether the gateway has its own word for a fault: later, campaign or credit.
-func (d *Desk) Says(fault string) bool {
+func (d *Gateway) CanReply(fault string) bool {
 	for _, p := range d.s.endpoints {
-		if p.desk == d && p.words[fault] != "" {
+		if p.gateway == d && p.faultReplies[fault] != "" {
 			return true
 		}
 	}
@@ -144,22 +144,22 @@ func (d *Desk) Says(fault string) bool {
 }
 
 // Last returns the last accepted call, not counting repeats of a key. With Options.NoCount it is empty.
-func (d *Desk) Last() Taken {
+func (d *Gateway) LastAccepted() AcceptedCall {
 	d.s.mu.Lock()
 	defer d.s.mu.Unlock()
-	return d.last
+	return d.lastAccepted
 }
 
 // Accepted returns the number of messages to a number that this gateway has accepted, at most 255.
-func (d *Desk) Accepted(number uint64) int {
+func (d *Gateway) Accepted(number uint64) int {
 	d.s.mu.Lock()
 	defer d.s.mu.Unlock()
-	return int(d.book.perNumber[number])
+	return int(d.counters.perNumber[number])
 }
 
 // Text returns the last text that this gateway has accepted for a number. It is empty if there is none or
 // Options.Texts is not set.
-func (d *Desk) Text(number uint64) string {
+func (d *Gateway) Text(number uint64) string {
 	d.s.mu.Lock()
 	defer d.s.mu.Unlock()
 	return d.texts[number]
@@ -167,50 +167,50 @@ func (d *Desk) Text(number uint64) string {
 
 // AllAccepted yields every number with the count of its accepted messages, in ascending order. It yields the
 // state at the time of the call.
-func (d *Desk) AllAccepted() iter.Seq2[uint64, int] {
+func (d *Gateway) AllAccepted() iter.Seq2[uint64, int] {
 	d.s.mu.Lock()
-	counts := maps.Clone(d.book.perNumber)
+	counts := maps.Clone(d.counters.perNumber)
 	d.s.mu.Unlock()
-	return inOrder(counts)
+	return sortedCounts(counts)
 }
 
 // SetCredit sets the number of messages that this gateway still accepts.
-func (d *Desk) SetCredit(credit float64) {
+func (d *Gateway) SetCredit(credit float64) {
 	d.s.mu.Lock()
 	defer d.s.mu.Unlock()
 	d.credit = credit
 }
 
 // Stats returns the counts of this gateway. InFlight and PeakInFlight are those of the whole server.
-func (d *Desk) Stats() Stats {
+func (d *Gateway) Stats() Stats {
 	d.s.mu.Lock()
 	defer d.s.mu.Unlock()
-	return d.s.stats(&d.book, d.credit, &d.requests, &d.calls, &d.struck, &d.ambiguous)
+	return d.s.stats(&d.counters, d.credit, &d.requests, &d.calls, &d.faultCount, &d.ambiguous)
 }
 
 // reset restores the initial state. The caller holds the server's lock.
-func (d *Desk) reset() {
-	for _, n := range []*atomic.Int64{&d.requests, &d.calls, &d.struck, &d.ambiguous} {
+func (d *Gateway) reset() {
+	for _, n := range []*atomic.Int64{&d.requests, &d.calls, &d.faultCount, &d.ambiguous} {
 		n.Store(0)
 	}
 	d.credit = d.s.options.Credit
 	if d.credit == 0 {
 		d.credit = 1e9
 	}
-	d.book = newBook(!d.s.options.NoCount)
-	d.words, d.last, d.texts = map[uint64]Word{}, Taken{}, nil
+	d.counters = newCounters(!d.s.options.NoCount)
+	d.replies, d.lastAccepted, d.texts = map[uint64]Reply{}, AcceptedCall{}, nil
 	if d.s.options.Texts {
 		d.texts = map[uint64]string{}
 	}
-	d.gateway.reset()
+	d.vendor.reset()
 }
 
 // accept counts an accepted call and charges one credit a message. The caller holds the server's lock.
-func (d *Desk) accept(t Taken) {
+func (d *Gateway) accept(t AcceptedCall) {
 	d.credit -= float64(len(t.Numbers))
-	d.book.accept(t.Numbers)
-	d.s.book.accept(t.Numbers)
-	d.s.note(d.name, t)
+	d.counters.accept(t.Numbers)
+	d.s.counters.accept(t.Numbers)
+	d.s.appendLog(d.name, t)
 	if d.texts != nil {
 		text := strings.Clone(t.Body)
 		for _, n := range t.Numbers {
@@ -218,20 +218,20 @@ func (d *Desk) accept(t Taken) {
 		}
 	}
 	if !d.s.options.NoCount {
-		d.last = t
+		d.lastAccepted = t
 	}
 }
 
 // rejected counts a refused call. The caller holds the server's lock.
-func (d *Desk) rejected() {
-	d.book.rejected++
-	d.s.book.rejected++
+func (d *Gateway) countRejected() {
+	d.counters.rejected++
+	d.s.counters.rejected++
 }
 
 // replayed counts a call with a known idempotency key. another reports whether its content differs from the
 // first call's. The caller holds the server's lock.
-func (d *Desk) replayed(another bool) {
-	for _, b := range []*book{&d.book, &d.s.book} {
+func (d *Gateway) countReplay(another bool) {
+	for _, b := range []*counters{&d.counters, &d.s.counters} {
 		b.replays++
 		if another {
 			b.conflicts++
@@ -240,22 +240,22 @@ func (d *Desk) replayed(another bool) {
 }
 
 // said returns the word that Say has set for a number. The caller holds the server's lock.
-func (d *Desk) said(number uint64) Word {
-	if word, ok := d.words[number]; ok {
+func (d *Gateway) replyTo(number uint64) Reply {
+	if word, ok := d.replies[number]; ok {
 		return word
 	}
 	return Accept
 }
 
 // affords reports whether the credit covers a number of messages. The caller holds the server's lock.
-func (d *Desk) affords(messages int) bool { return float64(messages) <= d.credit }
+func (d *Gateway) hasCredit(messages int) bool { return float64(messages) <= d.credit }
 
 // endpoint is one path of a gateway.
 type endpoint struct {
 	// send reports whether requests to this endpoint are calls: they are counted and get faults. If one
 	// path serves all functions, sends decides by the request.
-	send  bool
-	sends func(r *http.Request, body []byte) bool
+	send   bool
+	isSend func(r *http.Request, body []byte) bool
 	// get allows GET requests too.
 	get bool
 	// answer replies to a request. body has been read.
@@ -264,7 +264,7 @@ type endpoint struct {
 	refuse func(r *http.Request, body []byte, word string) answer
 	// words are the gateway's own words about a whole call, by the fault's name: later, campaign, credit.
 	// The gateway has no word for a fault that is missing.
-	words map[string]string
+	faultReplies map[string]string
 }
 
 // answer is a gateway's reply.
@@ -272,7 +272,7 @@ type answer struct {
 	status      int // 0 means 200
 	contentType string
 	body        []byte
-	taken       bool // messages were accepted, now or before under the same key
+	accepted    bool // messages were accepted, now or before under the same key
 	// rows splits the reply into one row for each number, and returns a function that joins rows to a
 	// reply. nil means that the reply names no numbers.
 	rows func() ([]row, func([]row) []byte)

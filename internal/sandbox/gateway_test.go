@@ -13,7 +13,7 @@ const eve = "2348030000022"
 func TestADeskHasBooksOfItsOwn(t *testing.T) {
 	t.Parallel()
 	s, address := server(t, Options{})
-	d := s.Desk("kobo")
+	d := s.Gateway("kobo")
 	if _, body := post(t, address+"/kobo/api/send/", with(call(1, ada, obi), "type", "1")); !strings.HasPrefix(body, ada+",") {
 		t.Fatalf("answer %q", body)
 	}
@@ -21,7 +21,7 @@ func TestADeskHasBooksOfItsOwn(t *testing.T) {
 	if st := d.Stats(); st.Requests != 1 || st.Calls != 1 || st.Accepted != 2 || st.Credit != 1e9-2 || st != s.Stats() {
 		t.Errorf("%+v, of all %+v", st, s.Stats())
 	}
-	last := d.Last()
+	last := d.LastAccepted()
 	if !slices.Equal(last.Numbers, []uint64{2348030000000, 2348030000011}) || last.From != "Testing" || last.Body != "Hello" || last.Fields["type"] != "1" ||
 		last.Key != call(1)["message_uuid"][0] {
 		t.Errorf("last %+v", last)
@@ -46,19 +46,19 @@ func TestADeskHasBooksOfItsOwn(t *testing.T) {
 func TestWordsOfNumbers(t *testing.T) {
 	t.Parallel()
 	s, address := server(t, Options{})
-	d := s.Desk("kobo")
-	if d.Reach(Reject) != OfCall || d.Reach(Later) != Unsaid {
-		t.Errorf("reaches %v %v", d.Reach(Reject), d.Reach(Later))
+	d := s.Gateway("kobo")
+	if d.ReplyScope(Reject) != ScopeCall || d.ReplyScope(Later) != ScopeNone {
+		t.Errorf("reaches %v %v", d.ReplyScope(Reject), d.ReplyScope(Later))
 	}
 	for fault, want := range map[string]bool{"later": true, "campaign": true, "credit": true, "close": false} {
-		if d.Says(fault) != want {
+		if d.CanReply(fault) != want {
 			t.Errorf("says %s: %t", fault, !want)
 		}
 	}
-	if s.Desk("qserve").Says("credit") || !s.Desk("qserve").Says("campaign") {
+	if s.Gateway("qserve").CanReply("credit") || !s.Gateway("qserve").CanReply("campaign") {
 		t.Error("254sms has words that it has not published")
 	}
-	if err := d.Say(Later, 2348030000000); err == nil {
+	if err := d.SetReply(Later, 2348030000000); err == nil {
 		t.Error("Say accepted a word without a reply")
 	}
 	if status, body := post(t, address+"/_sandbox/say", url.Values{"gateway": {"kobo"}, "word": {"reject"}, "numbers": {obi}}); status != 204 {
@@ -67,7 +67,7 @@ func TestWordsOfNumbers(t *testing.T) {
 	if _, body := post(t, address+"/api/send/", call(1, ada, obi)); body != "error_limit" {
 		t.Errorf("answer %q", body)
 	}
-	if err := d.Say(Accept, 2348030000011); err != nil {
+	if err := d.SetReply(Accept, 2348030000011); err != nil {
 		t.Fatal(err)
 	}
 	if _, body := post(t, address+"/api/send/", call(2, ada, obi)); !strings.HasPrefix(body, ada) {
