@@ -86,14 +86,14 @@ func (r *rig) compare(ctx context.Context, c *campaign, a *audit) error {
 		st, err := r.traffic.watcher.Status(ctx, c.id)
 		a.breach("%s has not ended %s after the last fault: %+v %v", c.id, settleWithin, st, err)
 	}
-	desk, rows := r.gateway.Gateway(c.gateway), 0
+	gateway, rows := r.gateway.Gateway(c.gateway), 0
 	for x, err := range r.traffic.watcher.Results(ctx, c.id) {
 		if err != nil {
 			return fmt.Errorf("results of %s: %w", c.id, err)
 		}
 		want := c.first + uint64(rows)
 		rows++
-		got := desk.Accepted(want)
+		got := gateway.Accepted(want)
 		a.checkRow(c.id, x, want, got, c.noUnknown, r.claims.isExposed)
 		a.checkOptOut(c.id, x, got, r.optOuts.recordOf(want))
 	}

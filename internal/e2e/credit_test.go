@@ -57,7 +57,7 @@ func TestCreditThatRunsOutIsUsedUpAndATopUpSendsTheRest(t *testing.T) {
 // and waits for the rest.
 func (x *allGateways) runOut(i, n, credit int) {
 	t, k := x.t, x.kinds[i]
-	desk := x.gateway.Gateway(k.Name)
+	gateway := x.gateway.Gateway(k.Name)
 	if _, err := x.client.Enqueue(t.Context(), producer.Campaign{ID: k.Name, Via: k.Name, Body: text}, numbers(i, n)); err != nil {
 		t.Error(err)
 		return
@@ -66,24 +66,24 @@ func (x *allGateways) runOut(i, n, credit int) {
 	x.eventually(3*time.Minute, k.Name+" to use up its credit", func() bool { return x.status(k.Name).Accepted >= credit && x.heldForCredit(k.Name) })
 	x.eventually(30*time.Second, "the calls in flight of "+k.Name, func() bool { return x.status(k.Name).InFlight.Calls == 0 })
 	usedUp := time.Since(begun)
-	s, st := x.status(k.Name), desk.Stats()
+	s, st := x.status(k.Name), gateway.Stats()
 	if s.Accepted != credit || s.Pending != n-credit || st.Accepted != int64(credit) {
 		t.Errorf("%s, without credit: %+v, gateway %+v", k.Name, s, st)
 	}
 	// While there is no credit, the worker reads the balance and makes no calls.
-	quiet := desk.Stats().Calls
+	quiet := gateway.Stats().Calls
 	rest := time.After(8 * time.Second)
 	<-rest
-	if more := desk.Stats().Calls - quiet; more > 1 {
+	if more := gateway.Stats().Calls - quiet; more > 1 {
 		t.Errorf("%s: %d calls without credit", k.Name, more)
 	}
-	desk.SetCredit(float64(n))
+	gateway.SetCredit(float64(n))
 	topUp := time.Now()
-	x.eventually(time.Minute, k.Name+" to continue", func() bool { return desk.Stats().Accepted > int64(credit) })
+	x.eventually(time.Minute, k.Name+" to continue", func() bool { return gateway.Stats().Accepted > int64(credit) })
 	resumed := time.Since(topUp)
 	done := x.wait(k.Name, 3*time.Minute)
 	a := x.audit(i, n)
-	end := desk.Stats()
+	end := gateway.Stats()
 	if done.State != producer.Done || a.accepted != n || a.rejected+a.unknown != 0 || end.Accepted != int64(n) || end.Duplicates != 0 {
 		t.Errorf("%s: %+v, gateway %+v", k.Name, done, end)
 	}

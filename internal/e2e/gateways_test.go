@@ -129,14 +129,14 @@ type audit struct {
 func (x *allGateways) audit(i, n int) audit {
 	x.t.Helper()
 	k := x.kinds[i]
-	desk := x.gateway.Gateway(k.Name)
+	gateway := x.gateway.Gateway(k.Name)
 	a := audit{ids: map[string]bool{}, unknownCalls: map[string]bool{}}
 	rows := 0
 	for r, err := range x.client.Results(x.t.Context(), k.Name) {
 		if err != nil {
 			x.t.Fatal(err)
 		}
-		got := desk.Accepted(number(i, rows))
+		got := gateway.Accepted(number(i, rows))
 		if rows++; r.MSISDN != fmt.Sprint(number(i, rows-1)) {
 			x.t.Fatalf("%s row %d is of %s", k.Name, r.Row, r.MSISDN)
 		}
@@ -161,7 +161,7 @@ func (x *allGateways) audit(i, n int) audit {
 			x.t.Errorf("%s row %d is %s (%s %s), and the gateway accepted it %d times", k.Name, r.Row, r.Status, r.Reason, r.Code, got)
 		}
 	}
-	if st := desk.Stats(); rows != n || st.Duplicates != 0 || st.Conflicts != 0 {
+	if st := gateway.Stats(); rows != n || st.Duplicates != 0 || st.Conflicts != 0 {
 		x.t.Errorf("%s: %d rows, gateway %+v", k.Name, rows, st)
 	}
 	return a
@@ -172,9 +172,9 @@ func TestThreeThousandThroughEachOfTheGatewaysAtOnce(t *testing.T) {
 	x := newAllGateways(t, sandbox.Options{}, nil)
 	bad := []int{7, 1203, 1204, 2999}
 	for i, k := range x.kinds {
-		if desk := x.gateway.Gateway(k.Name); desk.ReplyScope(sandbox.Reject) == sandbox.ScopeNumber {
+		if gateway := x.gateway.Gateway(k.Name); gateway.ReplyScope(sandbox.Reject) == sandbox.ScopeNumber {
 			for _, at := range bad {
-				if err := desk.SetReply(sandbox.Reject, number(i, at)); err != nil {
+				if err := gateway.SetReply(sandbox.Reject, number(i, at)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -277,10 +277,10 @@ func TestABadNumberCostsItselfAlone(t *testing.T) {
 	x.start()
 	for i, k := range x.kinds {
 		most := int64(1)
-		switch desk := x.gateway.Gateway(k.Name); {
-		case desk.ReplyScope(sandbox.Reject) == sandbox.ScopeNone || x.info(k.Name).MaxRecipients == 1:
+		switch gateway := x.gateway.Gateway(k.Name); {
+		case gateway.ReplyScope(sandbox.Reject) == sandbox.ScopeNone || x.info(k.Name).MaxRecipients == 1:
 			continue
-		case desk.ReplyScope(sandbox.Reject) == sandbox.ScopeCall:
+		case gateway.ReplyScope(sandbox.Reject) == sandbox.ScopeCall:
 			most = 19
 		}
 		n := x.info(k.Name).MaxRecipients

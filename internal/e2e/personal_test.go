@@ -51,17 +51,17 @@ func TestThroughEachGatewayEveryoneGetsTheirOwnText(t *testing.T) {
 	}
 	for i, k := range x.kinds {
 		s := x.wait(k.Name, time.Minute)
-		desk := x.gateway.Gateway(k.Name)
+		gateway := x.gateway.Gateway(k.Name)
 		calls := len(texts)
 		if x.info(k.Name).MaxRecipients == 1 {
 			calls = n
 		}
-		if s.State != producer.Done || s.Accepted != n || s.Calls != calls || desk.Stats().AcceptedCalls != int64(calls) {
-			t.Errorf("%s: %+v; want %d calls, the gateway had %d", k.Name, s, calls, desk.Stats().AcceptedCalls)
+		if s.State != producer.Done || s.Accepted != n || s.Calls != calls || gateway.Stats().AcceptedCalls != int64(calls) {
+			t.Errorf("%s: %+v; want %d calls, the gateway had %d", k.Name, s, calls, gateway.Stats().AcceptedCalls)
 		}
 		for j := range n {
-			if _, want := guest(i, j); desk.Text(number(i, j)) != want || desk.Accepted(number(i, j)) != 1 {
-				t.Fatalf("%s: recipient %d got %q, %d times, want %q", k.Name, j, desk.Text(number(i, j)), desk.Accepted(number(i, j)), want)
+			if _, want := guest(i, j); gateway.Text(number(i, j)) != want || gateway.Accepted(number(i, j)) != 1 {
+				t.Fatalf("%s: recipient %d got %q, %d times, want %q", k.Name, j, gateway.Text(number(i, j)), gateway.Accepted(number(i, j)), want)
 			}
 		}
 		x.audit(i, n)
@@ -91,10 +91,10 @@ func TestKilledWorkersMixUpNobodysText(t *testing.T) {
 	if s.Accepted+s.Unknown != n {
 		t.Errorf("it ended as %+v", s)
 	}
-	desk := f.gateway.Gateway("kobo")
+	gateway := f.gateway.Gateway("kobo")
 	for k := range n {
-		if got, want := desk.Text(number(0, k)), fmt.Sprintf("Habari AMINA %d, %d points.", k/2, k%2); got != want || desk.Accepted(number(0, k)) != 1 {
-			t.Fatalf("recipient %d got %q, %d times, want %q", k, got, desk.Accepted(number(0, k)), want)
+		if got, want := gateway.Text(number(0, k)), fmt.Sprintf("Habari AMINA %d, %d points.", k/2, k%2); got != want || gateway.Accepted(number(0, k)) != 1 {
+			t.Fatalf("recipient %d got %q, %d times, want %q", k, got, gateway.Accepted(number(0, k)), want)
 		}
 	}
 }

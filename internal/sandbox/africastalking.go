@@ -70,7 +70,7 @@ func (a *africasTalking) reset() {
 	}
 }
 
-// reach returns OfNumber: the reply has a code for each recipient.
+// replyScope returns ScopeNumber: the reply has a code for each recipient.
 func (a *africasTalking) replyScope(Reply) ReplyScope { return ScopeNumber }
 
 func (a *africasTalking) endpoints() map[string]endpoint {
@@ -184,7 +184,7 @@ func (a *africasTalking) mayUse(from string) bool {
 // atNumber matches a number in the form that the gateway accepts.
 var atNumber = regexp.MustCompile(`^\+[1-9][0-9]{9,14}$`)
 
-// judge decides about each number, and returns the recipients for the reply and the accepted numbers.
+// checkRecipients decides about each number, and returns the recipients for the reply and the accepted numbers.
 // The caller holds the server's lock.
 func (a *africasTalking) checkRecipients(call atCall) (recipients []atRecipient, taken []uint64) {
 	recipients = make([]atRecipient, 0, len(call.to))

@@ -67,7 +67,7 @@ var connectMediaInbox = []map[string]string{
 
 func (c *connectMedia) reset() { c.history, c.sent = nil, 0 }
 
-// reach returns how far a reply goes. A call has one number, and 104 is about that number.
+// replyScope returns ScopeNumber for Reject: a call has one number, and code 104 refuses it.
 func (c *connectMedia) replyScope(w Reply) ReplyScope {
 	if w == Reject {
 		return ScopeNumber

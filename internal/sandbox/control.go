@@ -98,21 +98,21 @@ func (s *Server) controlFaults(r *http.Request) error {
 	if text := r.PostFormValue("n"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil {
-			return fmt.Errorf("n: %w", err)
+			return fmt.Errorf("n must be an integer: %w", err)
 		}
 		f.N = n
 	}
 	if text := r.PostFormValue("p"); text != "" {
 		p, err := strconv.ParseFloat(text, 64)
 		if err != nil {
-			return fmt.Errorf("p: %w", err)
+			return fmt.Errorf("p must be a number from 0 to 1: %w", err)
 		}
 		f.P = p
 	}
 	if text := r.PostFormValue("retry_after"); text != "" {
 		seconds, err := strconv.Atoi(text)
 		if err != nil {
-			return fmt.Errorf("retry_after: %w", err)
+			return fmt.Errorf("retry_after must be whole seconds: %w", err)
 		}
 		f.RetryAfter = time.Duration(seconds) * time.Second
 	}
@@ -123,9 +123,9 @@ func controlReply(r *http.Request, d *Gateway) error {
 	numbers, ok := koboNumbers(r.PostFormValue("numbers"))
 	switch {
 	case d == nil:
-		return fmt.Errorf("gateway: is missing; there is %q", Names())
+		return fmt.Errorf("gateway is missing; the gateways are %q", Names())
 	case !ok:
-		return errors.New("numbers: not a list of numbers")
+		return errors.New("numbers must be a comma-separated list of numbers in international format")
 	}
 	return d.SetReply(Reply(r.PostFormValue("word")), numbers...)
 }
@@ -140,7 +140,7 @@ func (s *Server) controlOptions(r *http.Request) error {
 		case "latency":
 			d, err := time.ParseDuration(value)
 			if err != nil {
-				return err
+				return fmt.Errorf("latency must be a duration, e.g. 50ms: %w", err)
 			}
 			s.SetLatency(d)
 		case "repeat":
@@ -148,12 +148,12 @@ func (s *Server) controlOptions(r *http.Request) error {
 			case RepeatAccepts, RepeatAll, RepeatError:
 				s.SetRepeat(repeat)
 			default:
-				return fmt.Errorf("repeat: %q is none of the ways", value)
+				return fmt.Errorf("repeat: %q must be empty, all or error_msgid", value)
 			}
 		case "invalid":
 			numbers, ok := koboNumbers(value)
 			if !ok {
-				return fmt.Errorf("invalid: not a list of numbers")
+				return errors.New("invalid must be a comma-separated list of numbers in international format")
 			}
 			s.KoboInvalid("", numbers...)
 		case "invalid_word":
@@ -161,7 +161,7 @@ func (s *Server) controlOptions(r *http.Request) error {
 		case "report":
 			s.KoboReport(value)
 		default:
-			return fmt.Errorf("%s: no such option", name)
+			return fmt.Errorf("unknown option %q", name)
 		}
 	}
 	return nil

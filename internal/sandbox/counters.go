@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 )
 
-// book counts accepted messages. The server's lock guards it.
+// counters counts accepted messages. The server's lock guards it.
 type counters struct {
 	perNumber     map[uint64]uint8 // nil if numbers are not counted
 	messages      int64

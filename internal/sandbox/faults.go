@@ -72,6 +72,7 @@ type fault struct {
 	status int    // if kind is a status
 }
 
+// isSet reports whether a fault is to be injected. It is false for the zero fault.
 func (f fault) isSet() bool { return f.kind != "" }
 
 // ambiguous reports whether the client cannot know after this fault whether the call was accepted.
@@ -85,12 +86,12 @@ func (f fault) ambiguous() bool {
 	return f.kind == faultClose || f.kind == faultHang || f.kind == faultHTML
 }
 
-// isWord reports whether the fault is one of the gateway's own words.
+// isVendorReply reports whether the fault is one of the gateway's own words.
 func (f fault) isVendorReply() bool {
 	return f.kind == faultLater || f.kind == faultCampaign || f.kind == faultCredit
 }
 
-// fits reports whether the fault can be injected at an endpoint.
+// appliesTo reports whether the fault can be injected at an endpoint.
 func (f fault) appliesTo(e routedEndpoint) bool {
 	return (f.Gateway == "" || f.Gateway == e.gateway.name) && (e.send || f.Everything) && (!f.isVendorReply() || e.faultReplies[f.kind] != "")
 }
@@ -99,7 +100,7 @@ func parseFault(in Fault) (fault, error) {
 	f := fault{Fault: in}
 	f.kind, f.accept = strings.CutPrefix(in.Name, "accept_")
 	if in.N < 0 || in.P < 0 || in.P > 1 || in.N > 0 && in.P > 0 {
-		return fault{}, fmt.Errorf("fault %q: give either n above 0 or p from 0 to 1", in.Name)
+		return fault{}, fmt.Errorf("fault %q: set either n above 0 or p from 0 to 1", in.Name)
 	}
 	switch {
 	case f.kind == faultCut, f.kind == faultMissing, f.kind == faultExtra, f.kind == faultShuffled:
@@ -110,7 +111,7 @@ func parseFault(in Fault) (fault, error) {
 	default:
 		status, err := strconv.Atoi(f.kind)
 		if err != nil || status < 300 || status > 599 {
-			return fault{}, fmt.Errorf("fault %q is not known", in.Name)
+			return fault{}, fmt.Errorf("unknown fault %q", in.Name)
 		}
 		f.status = status
 	}
@@ -185,7 +186,7 @@ func (s *Server) FailNext(n int, name string) {
 	}
 }
 
-// Mend removes all faults.
+// ClearFaults removes all faults.
 func (s *Server) ClearFaults() {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
@@ -232,7 +233,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, f fault, e routedE
 	}
 }
 
-// twist returns the reply a with a number missing, an extra number, or another order.
+// alterRows returns the reply a with a number missing, an extra number, or another order.
 func alterRows(kind string, a answer) answer {
 	if a.rows == nil {
 		return a

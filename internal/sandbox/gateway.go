@@ -10,23 +10,23 @@ import (
 	"sync/atomic"
 )
 
-// Desk is one simulated gateway with its own counts and credit. It is safe for concurrent use.
+// Gateway is one simulated gateway with its own counts and credit. It is safe for concurrent use.
 //
 // The server of a gateway is one file of this package. It has a type with the methods of the interface
-// gateway, a constructor, and a line that registers the constructor:
+// vendorAPI, a constructor, and a line that registers the constructor:
 //
 //	var _ = register("kobo", newKobo)
 //
 // So a new gateway changes no other file. An endpoint parses a request as strictly as the vendor's page
-// demands. It checks login (or knows, if the login is only a token), the credit, and said for each number,
+// demands. It checks validLogin (or hasPassword, if the login is only a token), hasCredit, and replyTo for each number,
 // and calls accept with the accepted numbers. All of that runs under the server's lock s.mu. The simulator
 // shares no code with the client.
 //
-// The refuse function of an endpoint gets a word of its words table, or the word after "code_" in a fault.
+// The refuse function of an endpoint gets a word of its faultReplies, or the word after "code_" in a fault.
 // If the word is about numbers, refuse applies it to every number of the call. The text of a row is what the
 // reply says about a number.
 //
-// An endpoint lists in words the gateway's own words for the faults later, campaign and credit. If its
+// An endpoint lists in faultReplies the gateway's own words for the faults later, campaign and credit. If its
 // replies name numbers, it sets answer.rows, so that faults can leave a number out. It must copy what it
 // keeps of a request's body: the body is reused after the reply.
 type Gateway struct {
@@ -44,17 +44,17 @@ type Gateway struct {
 	lastAccepted AcceptedCall
 }
 
-// gateway is the interface of a simulated gateway.
+// vendorAPI is implemented for each gateway: its endpoints and its state.
 type vendorAPI interface {
 	// endpoints returns the endpoints by the vendor's path. It is called once.
 	endpoints() map[string]endpoint
 	// reset restores the initial state. The caller holds the server's lock.
 	reset()
-	// reach returns how much of a call a word refuses if it is set for one number.
+	// replyScope returns how much of a call a reply refuses if it is set for one number.
 	replyScope(Reply) ReplyScope
 }
 
-// makers are the constructors of the gateways, by name. Product code avoids registries like this one. The
+// constructors are the constructors of the gateways, by name. Product code avoids registries like this one. The
 // simulators use it because each stands for a different company: a new one must not change the others.
 var constructors = map[string]func(*Gateway) vendorAPI{}
 
@@ -67,10 +67,10 @@ func register(name string, open func(*Gateway) vendorAPI) func(*Gateway) vendorA
 // Names returns the names of the simulated gateways, sorted.
 func Names() []string { return slices.Sorted(maps.Keys(constructors)) }
 
-// Word is the reply to a number that Desk.Say can set.
+// Reply is what a gateway answers about a number. Gateway.SetReply sets it.
 type Reply string
 
-// The words.
+// The replies.
 const (
 	// Accept accepts the number. It is the default.
 	Accept Reply = "accept"
@@ -80,20 +80,20 @@ const (
 	Later Reply = "later"
 )
 
-// Reach is how much of a call a word refuses.
+// ReplyScope is how much of a call a reply refuses.
 type ReplyScope uint8
 
-// The values of Reach.
+// The scopes.
 const (
-	// Unsaid means that the gateway has no reply for the word.
+	// ScopeNone means that the gateway has no such reply.
 	ScopeNone ReplyScope = iota
-	// OfCall means that the whole call with the number is refused.
+	// ScopeCall means that the whole call with the number is refused.
 	ScopeCall
-	// OfNumber means that only this number is refused, and the others are accepted.
+	// ScopeNumber means that only this number is refused, and the others are accepted.
 	ScopeNumber
 )
 
-// Taken is an accepted call as the gateway parsed it.
+// AcceptedCall is an accepted call as the gateway parsed it.
 type AcceptedCall struct {
 	// Numbers are the accepted numbers, in the order of the call.
 	Numbers []uint64
@@ -103,7 +103,7 @@ type AcceptedCall struct {
 	Fields map[string]string
 }
 
-// Desk returns a gateway by its name. It panics if there is no such gateway.
+// Gateway returns a gateway by its name. It panics if there is no such gateway.
 func (s *Server) Gateway(name string) *Gateway {
 	d, ok := s.gateways[name]
 	if !ok {
@@ -112,8 +112,8 @@ func (s *Server) Gateway(name string) *Gateway {
 	return d
 }
 
-// Say makes the gateway reply to these numbers with a word from now on. It returns an error if the gateway has
-// no reply for the word.
+// SetReply sets the gateway's reply to these numbers for all later calls. It returns an error if the gateway
+// has no such reply.
 func (d *Gateway) SetReply(word Reply, numbers ...uint64) error {
 	if word != Accept && d.vendor.replyScope(word) == ScopeNone {
 		return fmt.Errorf("%s has no reply %q for a number", d.name, word)
@@ -130,10 +130,10 @@ func (d *Gateway) SetReply(word Reply, numbers ...uint64) error {
 	return nil
 }
 
-// Reach returns how much of a call a word refuses if it is set for one number.
+// ReplyScope returns how much of a call a reply refuses if it is set for one number.
 func (d *Gateway) ReplyScope(word Reply) ReplyScope { return d.vendor.replyScope(word) }
 
-// Says reports whether the gateway has its own word for a fault: later, campaign or credit.
+// CanReply reports whether the gateway has its own word for a fault: later, campaign or credit.
 func (d *Gateway) CanReply(fault string) bool {
 	for _, p := range d.s.endpoints {
 		if p.gateway == d && p.faultReplies[fault] != "" {
@@ -143,7 +143,7 @@ func (d *Gateway) CanReply(fault string) bool {
 	return false
 }
 
-// Last returns the last accepted call, not counting repeats of a key. With Options.NoCount it is empty.
+// LastAccepted returns the last accepted call, not counting repeats of a key. With Options.NoCount it is empty.
 func (d *Gateway) LastAccepted() AcceptedCall {
 	d.s.mu.Lock()
 	defer d.s.mu.Unlock()
@@ -222,13 +222,13 @@ func (d *Gateway) accept(t AcceptedCall) {
 	}
 }
 
-// rejected counts a refused call. The caller holds the server's lock.
+// countRejected counts a refused call. The caller holds the server's lock.
 func (d *Gateway) countRejected() {
 	d.counters.rejected++
 	d.s.counters.rejected++
 }
 
-// replayed counts a call with a known idempotency key. another reports whether its content differs from the
+// countReplay counts a call with a known idempotency key. another reports whether its content differs from the
 // first call's. The caller holds the server's lock.
 func (d *Gateway) countReplay(another bool) {
 	for _, b := range []*counters{&d.counters, &d.s.counters} {
@@ -239,7 +239,7 @@ func (d *Gateway) countReplay(another bool) {
 	}
 }
 
-// said returns the word that Say has set for a number. The caller holds the server's lock.
+// replyTo returns the reply that SetReply has set for a number, or Accept. The caller holds the server's lock.
 func (d *Gateway) replyTo(number uint64) Reply {
 	if word, ok := d.replies[number]; ok {
 		return word
@@ -247,13 +247,13 @@ func (d *Gateway) replyTo(number uint64) Reply {
 	return Accept
 }
 
-// affords reports whether the credit covers a number of messages. The caller holds the server's lock.
+// hasCredit reports whether the credit covers a number of messages. The caller holds the server's lock.
 func (d *Gateway) hasCredit(messages int) bool { return float64(messages) <= d.credit }
 
 // endpoint is one path of a gateway.
 type endpoint struct {
 	// send reports whether requests to this endpoint are calls: they are counted and get faults. If one
-	// path serves all functions, sends decides by the request.
+	// path serves all functions, isSend decides by the request.
 	send   bool
 	isSend func(r *http.Request, body []byte) bool
 	// get allows GET requests too.
@@ -262,7 +262,7 @@ type endpoint struct {
 	answer func(r *http.Request, body []byte) answer
 	// refuse replies with one of the gateway's own error words, as a fault. nil means that it has none.
 	refuse func(r *http.Request, body []byte, word string) answer
-	// words are the gateway's own words about a whole call, by the fault's name: later, campaign, credit.
+	// faultReplies are the gateway's own words about a whole call, by the fault's name: later, campaign, credit.
 	// The gateway has no word for a fault that is missing.
 	faultReplies map[string]string
 }

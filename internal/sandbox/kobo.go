@@ -63,7 +63,7 @@ func (k *kobo) reset() {
 	k.byKey, k.errors, k.acceptedCalls = map[string]*koboCall{}, map[string]string{}, nil
 }
 
-// reach returns how far a reply goes. A reply of KoboMobile does not name refused numbers.
+// replyScope returns ScopeCall for Reject: KoboMobile refuses the whole call and does not name the number.
 func (k *kobo) replyScope(w Reply) ReplyScope {
 	if w == Reject {
 		return ScopeCall
@@ -157,7 +157,7 @@ func koboJoin(rows []row) []byte {
 	return []byte(strings.Join(parts, "~"))
 }
 
-// take accepts a call, or returns the earlier call with the same key, or refuses it with a word.
+// acceptOrReplay accepts a call, or returns the earlier call with the same key, or refuses it with a word.
 func (k *kobo) acceptOrReplay(q koboRequest, ok bool, numbers []uint64, wellFormed bool, content uint64) (*koboCall, string) {
 	k.s.mu.Lock()
 	defer k.s.mu.Unlock()

@@ -18,7 +18,7 @@ var _ = register("qserve", func(d *Gateway) vendorAPI { return qserve{d} })
 
 func (q qserve) reset() {}
 
-// reach returns Unsaid: the page has no reply for a refused number.
+// replyScope returns ScopeNone: the page has no reply for a refused number.
 func (q qserve) replyScope(Reply) ReplyScope { return ScopeNone }
 
 func (q qserve) endpoints() map[string]endpoint {

@@ -29,7 +29,7 @@ type Options struct {
 	// NoCount disables the count by number, for benchmarks. Accepted, Duplicates and the list of numbers
 	// are then empty.
 	NoCount bool
-	// Texts keeps the last accepted text of each number, for Desk.Text.
+	// Texts keeps the last accepted text of each number, for Gateway.Text.
 	Texts bool
 	// Log is how many accepted calls Log keeps, counted from the first. 0 means none.
 	Log int
@@ -37,7 +37,7 @@ type Options struct {
 
 // Server is an http.Handler that serves every gateway below its name ("/kobo/api/send/") and at the vendor's
 // own path ("/api/send/"), and the controls below /_sandbox/. Its counts are the sums over all gateways: a
-// number that two gateways accepted is a duplicate. A Desk has the counts of one gateway. It is safe for
+// number that two gateways accepted is a duplicate. A Gateway has the counts of one gateway. It is safe for
 // concurrent use.
 type Server struct {
 	options   Options
@@ -55,13 +55,13 @@ type Server struct {
 	faultCount atomic.Int64
 	ambiguous  atomic.Int64
 
-	mu       sync.Mutex // guards the fields below, and the state of desks and gateways
+	mu       sync.Mutex // guards the fields below, and the state of every Gateway
 	users    map[string]string
 	counters counters
 	log      []Entry
 }
 
-// place is an endpoint of a gateway.
+// routedEndpoint is an endpoint with the gateway that serves it.
 type routedEndpoint struct {
 	endpoint
 	gateway *Gateway
@@ -167,14 +167,15 @@ func (s *Server) exchange(w http.ResponseWriter, r *http.Request, e routedEndpoi
 	write(w, a)
 }
 
-// read reads a request's body. If the client disconnects meanwhile, the body is empty.
+// read reads a request's body into buf. If the client disconnects meanwhile, it aborts the request: nothing is
+// accepted.
 func (s *Server) read(r *http.Request, buf *bytes.Buffer) {
 	if _, err := buf.ReadFrom(io.LimitReader(r.Body, 1<<20)); err != nil {
 		panic(http.ErrAbortHandler)
 	}
 }
 
-// count counts a call as in flight, and returns the function that ends it.
+// beginCall counts a call as in flight, and returns the function that ends it.
 func (s *Server) beginCall(d *Gateway) func() {
 	s.calls.Add(1)
 	d.calls.Add(1)
@@ -184,7 +185,7 @@ func (s *Server) beginCall(d *Gateway) func() {
 	return func() { s.inFlight.Add(-1) }
 }
 
-// strike counts a fault.
+// countFault counts a fault.
 func (s *Server) countFault(d *Gateway, f fault) {
 	s.faultCount.Add(1)
 	d.faultCount.Add(1)
@@ -224,7 +225,7 @@ func write(w http.ResponseWriter, a answer) {
 	_, _ = w.Write(a.body)
 }
 
-// login reports whether a login is valid. The caller holds s.mu.
+// validLogin reports whether a login is valid. The caller holds s.mu.
 func (s *Server) validLogin(user, password string) bool {
 	if len(s.users) == 0 {
 		return true
@@ -233,7 +234,7 @@ func (s *Server) validLogin(user, password string) bool {
 	return ok && want == password
 }
 
-// knows reports whether a secret belongs to any user, for gateways whose login is a token only. The caller
+// hasPassword reports whether a secret belongs to any user, for gateways whose login is a token only. The caller
 // holds s.mu.
 func (s *Server) hasPassword(secret string) bool {
 	if len(s.users) == 0 {

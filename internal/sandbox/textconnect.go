@@ -63,7 +63,7 @@ func (g *textConnect) reset() {
 	g.addSampleData()
 }
 
-// reach returns OfNumber: the reply has an ID or a code for each number.
+// replyScope returns ScopeNumber: the reply has an ID or a code for each number.
 func (g *textConnect) replyScope(w Reply) ReplyScope {
 	if w == Reject || w == Later {
 		return ScopeNumber
@@ -157,7 +157,7 @@ func (g *textConnect) refused(form url.Values, code string) answer {
 	return textConnectCode(form, code)
 }
 
-// message checks every part of a send except the recipients.
+// checkMessage checks every part of a send except the recipients.
 func (g *textConnect) checkMessage(form url.Values) (scheduled time.Time, code string) {
 	from, body, ton := form.Get("SourceAddress"), form.Get("Body"), form.Get("SourceTON")
 	digits := strings.Trim(strings.TrimPrefix(from, "+"), "0123456789") == ""
@@ -230,7 +230,7 @@ func (g *textConnect) sendNumbers(form url.Values, scheduled time.Time, to []str
 	return answer{body: out, accepted: true}
 }
 
-// saidCode returns the code for a number that is refused, or empty for one that is accepted.
+// refusalCode returns the code for a number that is refused, or empty for one that is accepted.
 func (g *textConnect) refusalCode(number uint64) string {
 	switch word := g.replyTo(number); {
 	case word == Later:
@@ -243,7 +243,7 @@ func (g *textConnect) refusalCode(number uint64) string {
 	return ""
 }
 
-// take accepts a call and returns its index.
+// acceptCall accepts a call and returns its index.
 func (g *textConnect) acceptCall(form url.Values, scheduled time.Time, numbers []uint64) int {
 	fields := map[string]string{}
 	for _, name := range []string{"ValidityPeriod", "SourceTON", "ScheduleDate", "ListName", "GroupName"} {

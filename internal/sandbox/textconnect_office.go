@@ -18,7 +18,7 @@ type textConnectContact struct {
 	groups      []string
 }
 
-// seed fills the address book with its initial content.
+// addSampleData fills the address book with its initial content.
 func (g *textConnect) addSampleData() {
 	g.groups = map[string]bool{"Staff": true, "Empty": true}
 	g.contacts = []textConnectContact{
