@@ -1,94 +1,95 @@
-# Works with GNU make 3.81, which is what macOS has: no .ONESHELL, no .SHELLFLAGS, no !=.
-# On a fresh machine `make demo` and `make test` need nothing but Go.
+# This file works with GNU make 3.81, the version of macOS. So it uses no .ONESHELL, no .SHELLFLAGS and no !=.
+# On a fresh machine, make demo and make test need only Go.
 
 GO  ?= go
-# How long each fuzz target gets, and how long the chaos goes on.
+# FUZZ_FOR is the time for each fuzz target. CHAOS_FOR is how long make chaos injects faults, CHAOS_SEED which ones.
 FUZZ_FOR  ?= 60s
 CHAOS_FOR ?= 10m
 CHAOS_SEED ?= 1
-# How long each case of the flow is measured; FLOW=-cases=rate chooses among them.
+# FLOW_FOR is the time for each case of make bench-flow. FLOW=-cases=rate runs only the case rate.
 FLOW_FOR ?= 30s
-# The race detector needs cgo, and go switches cgo off where there is no C compiler.
+# The race detector needs cgo. Go disables cgo if there is no C compiler.
 RACE = $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
-# Tests mostly wait, for servers, leases and timeouts: more of them than cores run at once.
-# Shuffled tests are never taken from the cache.
+# Tests mostly wait for servers, leases and timeouts, so up to 8 of a package run at once, even on fewer cores.
+# With -shuffle, go test never uses cached results.
 TEST_FLAGS = $(RACE) -shuffle=on -parallel 8 -timeout 9m
-# The version that tuma version prints: the tag, or the last tag with the commit, or the commit alone. Empty outside
-# of a repository; then tuma asks Go's build information. -trimpath keeps this directory's name out of the binary:
-# the same commit and the same Go give the same bytes everywhere.
+# The version that tuma version prints: the tag, or the last tag with the commit, or the commit alone. It is empty
+# outside a repository; then tuma version prints Go's build information. -trimpath keeps the name of this directory
+# out of the binary, so that one commit and one Go version build the same bytes on every machine.
 VERSION ?= $(shell test -e .git && git describe --tags --match 'v[0-9]*' --always --abbrev=12 --dirty 2>/dev/null)
 BUILD_FLAGS = -trimpath -ldflags '-X main.version=$(VERSION)'
 
 .DEFAULT_GOAL := help
 
 .PHONY: help
-help: ## Say what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: build
 build: ## Build bin/tuma
 	CGO_ENABLED=0 $(GO) build $(BUILD_FLAGS) -o bin/tuma ./cmd/tuma
 
 .PHONY: demo
-demo: build ## Send 20,000 messages to nobody, on this machine alone, and kill a worker halfway
+demo: build ## Send 20,000 messages to a simulated gateway on this machine, and kill a worker halfway
 	bin/tuma demo
 
 .PHONY: test
-test: ## Run all tests; gets a redis-server where it can, and says what it skipped where it cannot
+test: ## Run all tests; install redis-server if possible, otherwise list the skipped tests
 	@REDIS_SERVER="$$(tools/redis-server)" && export REDIS_SERVER && \
 		$(GO) run ./internal/house/testreport $(TEST_FLAGS) ./...
 
 .PHONY: race
-race: ## The same, and insist on the race detector
+race: ## Run all tests with the race detector; fail if it is not available
 	@$(MAKE) test RACE=-race
 
 .PHONY: lint
-lint: bin/golangci-lint ## Format, vet and lint
+lint: bin/golangci-lint ## Check the format, and run vet and the linter
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt-ed:"; gofmt -l .; exit 1; }
 	$(GO) vet ./...
 	bin/golangci-lint run ./...
 
-# The linter is a tool of another module, tools/go.mod, so that nobody who embeds Tuma gets its dependencies.
+# The linter belongs to the separate module in tools/go.mod, so that a program that embeds Tuma does not get the
+# linter's dependencies.
 bin/golangci-lint: tools/go.mod tools/go.sum
 	@mkdir -p bin
 	CGO_ENABLED=0 $(GO) build -C tools -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 	@touch bin/golangci-lint
 
 .PHONY: fuzz
-fuzz: ## Fuzz every parser, FUZZ_FOR=60s each
+fuzz: ## Run every fuzz target for FUZZ_FOR=60s
 	@GO='$(GO)' tools/fuzz $(FUZZ_FOR)
 
 .PHONY: fuzz-short
-fuzz-short: ## The same, 4,000 inputs each
+fuzz-short: ## Run every fuzz target with 4,000 inputs
 	@GO='$(GO)' tools/fuzz 4000x
 
 .PHONY: bench
-bench: ## Send 1,000,000 messages to a sandbox, beside the bare loop without a queue
+bench: ## Compare 1,000,000 messages through Tuma with a plain loop without a queue
 	$(GO) run ./internal/bench
 
 .PHONY: bench-personal
-bench-personal: ## Send 100,000 messages that each have a text of their own, beside the loop that POSTs one a message
+bench-personal: ## Compare 100,000 personalized messages through Tuma with a plain loop of one POST each
 	$(GO) run ./internal/bench personal
 
 .PHONY: bench-optout
-bench-optout: ## Put 10,000,000 numbers on a suppression list: bytes of Redis a number, and how long it takes
+bench-optout: ## Measure a suppression list of 10,000,000 numbers: time, and bytes of Redis for each number
 	$(GO) run ./internal/bench optout
 
 .PHONY: bench-flow
-bench-flow: ## Measure rates, fairness, hanging gateways, latency and pauses at the sandbox, FLOW_FOR=30s each
+bench-flow: ## Measure rates, fairness, latency, pauses and hanging gateways, FLOW_FOR=30s for each case
 	$(GO) run ./internal/bench flow -for $(FLOW_FOR) $(FLOW)
 
 .PHONY: bench-file
-bench-file: ## Enqueue and plan a dirty list of 1,000,000, beside encoding/csv reading and copying it
+bench-file: ## Compare enqueueing and planning a dirty list of 1,000,000 rows with copying it by encoding/csv
 	$(GO) run ./internal/bench file
 
 .PHONY: chaos
-chaos: ## Break everything for CHAOS_FOR=10m: workers, Redis, connections, gateways; CHAOS_SEED decides what and when
+chaos: ## Inject faults into workers, Redis, connections and gateways for CHAOS_FOR=10m; CHAOS_SEED selects them
 	@REDIS_SERVER="$$(tools/redis-server)" && export REDIS_SERVER && \
 		$(GO) run ./internal/chaos -for $(CHAOS_FOR) -seed $(CHAOS_SEED)
 
 .PHONY: mutants
-mutants: ## Break Tuma on purpose, one way at a time, and demand that a test or a chaos run notices
+mutants: ## Build Tuma with one deliberate bug at a time, and check that a test or a chaos run finds it
 	@REDIS_SERVER="$$(tools/redis-server)" && export REDIS_SERVER && $(GO) run ./internal/mutants
 
 .PHONY: cross
@@ -101,22 +102,22 @@ cross: ## Build for macOS, Linux and Windows, and compile the tests for macOS
 	CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 $(GO) vet ./...
 
 .PHONY: tidy-check
-tidy-check: ## Fail if go.mod or go.sum is not as go mod tidy would have it
+tidy-check: ## Fail if go mod tidy would change go.mod or go.sum
 	$(GO) mod tidy -diff
 	$(GO) mod tidy -C tools -diff
 
 .PHONY: outside
-outside: ## Build a module that embeds the producer, and list what it links
+outside: ## Build a module that embeds the producer, and check what it links and the import rules
 	$(GO) test ./internal/house -run 'Outside|Rooms|Room|Import' -count=1 -v
 
 .PHONY: readme
-readme: ## Run the commands of README.md
+readme: ## Run the commands in README.md and compare their output
 	@REDIS_SERVER="$$(tools/redis-server)" && export REDIS_SERVER && $(GO) run ./internal/house/readme README.md
 
 .PHONY: ci
-ci: ## What CI runs
+ci: ## Run what CI runs
 	.ci/run
 
 .PHONY: clean
-clean: ## Remove what was built
+clean: ## Remove bin
 	rm -rf bin
