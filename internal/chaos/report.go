@@ -46,7 +46,7 @@ func (r *rig) report(ctx context.Context, settled time.Duration) (*report, error
 	for _, a := range out.audits {
 		st := r.gateway.Gateway(a.gateway).Stats()
 		out.stats[a.gateway] = st
-		a.finish(books{numbers: int(st.Numbers), duplicates: int(st.Duplicates), conflicts: int(st.Conflicts), broken: out.broken(a.gateway)})
+		a.finish(gatewayCounts{numbers: int(st.Numbers), duplicates: int(st.Duplicates), conflicts: int(st.Conflicts), broken: out.broken(a.gateway)})
 		out.breaches = append(out.breaches, a.breaches...)
 	}
 	r.traffic.mu.Lock()
@@ -95,7 +95,7 @@ func (r *rig) compare(ctx context.Context, c *campaign, a *audit) error {
 		rows++
 		got := gateway.Accepted(want)
 		a.checkRow(c.id, x, want, got, c.noUnknown, r.claims.isExposed)
-		a.checkOptOut(c.id, x, got, r.optOuts.recordOf(want))
+		a.checkOptOut(c.id, x, got, r.optOuts.historyOf(want))
 	}
 	if rows != c.total {
 		a.lost += max(0, c.total-rows)

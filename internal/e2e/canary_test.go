@@ -16,31 +16,31 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// counter is a proxy of a gateway that counts how often each number arrives, also those that the gateway refuses.
+// blockingCounter is a proxy of a gateway that counts how often each number arrives, also those that the gateway refuses.
 // After the first few numbers it blocks calls until the test opens it.
-type counter struct {
+type blockingCounter struct {
 	next http.Handler
 	open chan struct{}
 	mu   sync.Mutex
 	seen map[string]int
 }
 
-// atOnce is the number of phone numbers that the counter forwards before it blocks.
-const atOnce = 20
+// unblockedNumbers is the number of phone numbers that the counter forwards before it blocks.
+const unblockedNumbers = 20
 
-var aNumber = regexp.MustCompile(`2547\d{8}`)
+var numberPattern = regexp.MustCompile(`2547\d{8}`)
 
 // ServeHTTP counts the numbers of a call and forwards it.
-func (c *counter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (c *blockingCounter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return
 	}
 	c.mu.Lock()
-	for _, n := range aNumber.FindAllString(string(body), -1) {
+	for _, n := range numberPattern.FindAllString(string(body), -1) {
 		c.seen[n]++
 	}
-	wait := len(c.seen) > atOnce
+	wait := len(c.seen) > unblockedNumbers
 	c.mu.Unlock()
 	if wait {
 		select {
@@ -53,7 +53,7 @@ func (c *counter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.next.ServeHTTP(w, r)
 }
 
-func (c *counter) counts() (numbers, most int) {
+func (c *blockingCounter) counts() (numbers, most int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, n := range c.seen {
@@ -67,7 +67,7 @@ func (c *counter) counts() (numbers, most int) {
 func TestAKilledWorkerSendsNothingBeyondTheCanary(t *testing.T) {
 	t.Parallel()
 	gateway := sandbox.New(sandbox.Options{})
-	door := &counter{next: gateway, open: make(chan struct{}), seen: map[string]int{}}
+	door := &blockingCounter{next: gateway, open: make(chan struct{}), seen: map[string]int{}}
 	srv := httptest.NewServer(door)
 	t.Cleanup(func() {
 		gateway.Close()
@@ -89,7 +89,7 @@ func TestAKilledWorkerSendsNothingBeyondTheCanary(t *testing.T) {
 			"--canary", "50", "--max-rejected", "5", "--wait")
 		sent <- fmt.Sprint(exit, out, errOut)
 	}()
-	f.eventually(30*time.Second, "calls to wait", func() bool { n, _ := door.counts(); return n > atOnce })
+	f.eventually(30*time.Second, "calls to wait", func() bool { n, _ := door.counts(); return n > unblockedNumbers })
 	f.kill(f.workers[0])
 	close(door.open)
 	f.start()

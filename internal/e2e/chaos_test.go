@@ -40,7 +40,7 @@ func TestNothingIsLostOrSentTwiceWhileWorkersAreKilled(t *testing.T) {
 	for begun := time.Now(); campaigns == 0 || time.Since(begun) < *chaosFor; {
 		campaigns++
 		id := fmt.Sprintf("chaos-%d", campaigns)
-		if _, err := f.client.Enqueue(t.Context(), producer.Campaign{ID: id, Via: "kobo-main", Body: text}, some(campaigns, perCampaign)); err != nil {
+		if _, err := f.client.Enqueue(t.Context(), producer.Campaign{ID: id, Via: "kobo-main", Body: text}, campaignNumbers(campaigns, perCampaign)); err != nil {
 			t.Fatal(err)
 		}
 		recipients += perCampaign
@@ -91,8 +91,8 @@ func TestNothingIsLostOrSentTwiceWhileWorkersAreKilled(t *testing.T) {
 	}
 }
 
-// some yields n numbers that no other campaign of the test uses.
-func some(campaign, n int) iter.Seq2[producer.Recipient, error] {
+// campaignNumbers yields n numbers that no other campaign of the test uses.
+func campaignNumbers(campaign, n int) iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
 		for i := range n {
 			if !yield(producer.Recipient{Number: fmt.Sprintf("+2547%08d", 10_000_000+(campaign-1)*n+i)}, nil) {

@@ -12,10 +12,11 @@ import (
 // recipientsEach is the number of recipients of each campaign of these tests. Campaigns share no number.
 const recipientsEach = 600
 
-// taken returns how many messages of a campaign the gateway has accepted. It fails the test if a number has two.
-func (f *deployment) taken(campaign int) (n int) {
+// acceptedMessages returns how many messages of a campaign the gateway has accepted. It fails the test if a number
+// has two.
+func (f *deployment) acceptedMessages(campaign int) (n int) {
 	f.t.Helper()
-	for r := range some(campaign, recipientsEach) {
+	for r := range campaignNumbers(campaign, recipientsEach) {
 		count := f.gateway.Accepted(mustNumber(f.t, r.Number[1:]))
 		if count > 1 {
 			f.t.Fatalf("%s was accepted %d times", r.Number, count)
@@ -28,7 +29,7 @@ func (f *deployment) taken(campaign int) (n int) {
 func (f *deployment) enqueue(n int, c producer.Campaign) {
 	f.t.Helper()
 	c.Via, c.Body = "kobo-main", text
-	if _, err := f.client.Enqueue(f.t.Context(), c, some(n, recipientsEach)); err != nil {
+	if _, err := f.client.Enqueue(f.t.Context(), c, campaignNumbers(n, recipientsEach)); err != nil {
 		f.t.Fatal(err)
 	}
 }
@@ -79,14 +80,14 @@ func TestOrdersOutliveWhateverIsRestarted(t *testing.T) {
 			for range 2 {
 				f.must("resume", "resumed")
 			}
-			stood, gone := f.taken(1), f.taken(3)
+			stood, gone := f.acceptedMessages(1), f.acceptedMessages(3)
 
 			between(f)
 
 			if s := f.status("paused"); s.State != producer.Paused || s.Accepted != stood || len(s.BlockedBy) == 0 || s.BlockedBy[0].By != "producer" {
 				t.Errorf("paused: %+v; the gateway had taken %d", s, stood)
 			}
-			if s := f.status("scheduled"); time.Now().Before(startAt) && (s.State != producer.Scheduled || f.taken(4) > 0) {
+			if s := f.status("scheduled"); time.Now().Before(startAt) && (s.State != producer.Scheduled || f.acceptedMessages(4) > 0) {
 				t.Errorf("scheduled: %+v", s)
 			}
 			if s := f.wait("resumed", time.Minute); s.State != producer.Done || s.Accepted != recipientsEach {
@@ -100,30 +101,30 @@ func TestOrdersOutliveWhateverIsRestarted(t *testing.T) {
 			}
 			f.must("pause", "paused")
 			f.must("cancel", "cancelled")
-			if f.taken(1) != stood || f.taken(3) != gone {
+			if f.acceptedMessages(1) != stood || f.acceptedMessages(3) != gone {
 				t.Errorf("the gateway has taken %d of the paused and %d of the cancelled campaign; it had taken %d and %d",
-					f.taken(1), f.taken(3), stood, gone)
+					f.acceptedMessages(1), f.acceptedMessages(3), stood, gone)
 			}
 			if s := f.status("cancelled"); s.State != producer.Cancelled || s.Accepted != gone || s.Reasons["cancelled"] != recipientsEach-gone {
 				t.Errorf("cancelled: %+v; the gateway has taken %d", s, gone)
 			}
 			f.must("resume", "paused")
-			if s := f.wait("paused", time.Minute); s.State != producer.Done || s.Accepted != recipientsEach || f.taken(1) != recipientsEach {
+			if s := f.wait("paused", time.Minute); s.State != producer.Done || s.Accepted != recipientsEach || f.acceptedMessages(1) != recipientsEach {
 				t.Errorf("paused and resumed: %+v", s)
 			}
 			// A call whose worker died is doubtful, and becomes unknown if its campaign expires first.
 			s := f.wait("expiring", time.Minute)
-			if taken := f.taken(5); s.State != producer.Done || s.Accepted+s.Unknown+s.Reasons["expired"] != recipientsEach ||
+			if taken := f.acceptedMessages(5); s.State != producer.Done || s.Accepted+s.Unknown+s.Reasons["expired"] != recipientsEach ||
 				s.Unknown > 0 && !strings.Contains(name, "worker") && name != "both are" || taken < s.Accepted || taken > s.Accepted+s.Unknown {
 				t.Errorf("expiring: %+v; the gateway has taken %d", s, taken)
 			}
-			if s := f.wait("capped", time.Minute); s.State != producer.Done || s.Accepted != 90 || s.Reasons["over_cap"] != recipientsEach-90 || f.taken(6) != 90 {
+			if s := f.wait("capped", time.Minute); s.State != producer.Done || s.Accepted != 90 || s.Reasons["over_cap"] != recipientsEach-90 || f.acceptedMessages(6) != 90 {
 				t.Errorf("capped: %+v", s)
 			}
-			if s := f.status("idle"); s.State != producer.Cancelled || s.Accepted+s.Reasons["cancelled"] != recipientsEach || s.Accepted != f.taken(7) {
+			if s := f.status("idle"); s.State != producer.Cancelled || s.Accepted+s.Reasons["cancelled"] != recipientsEach || s.Accepted != f.acceptedMessages(7) {
 				t.Errorf("cancelled at once: %+v", s)
 			}
-			if s := f.wait("scheduled", time.Minute); s.State != producer.Done || s.Accepted != recipientsEach || f.taken(4) != recipientsEach {
+			if s := f.wait("scheduled", time.Minute); s.State != producer.Done || s.Accepted != recipientsEach || f.acceptedMessages(4) != recipientsEach {
 				t.Errorf("scheduled: %+v", s)
 			}
 		})
@@ -136,7 +137,7 @@ func TestAfterAPauseOnlyTheCallsThatItReportedArrive(t *testing.T) {
 	f.start()
 	f.start()
 	const n = 20_000
-	if _, err := f.client.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: text}, some(1, n)); err != nil {
+	if _, err := f.client.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: text}, campaignNumbers(1, n)); err != nil {
 		t.Fatal(err)
 	}
 	seen, inFlight := int64(0), 0

@@ -81,11 +81,11 @@ func TestNoCallBeginsToWhoHasOptedOut(t *testing.T) {
 			f.start()
 			f.start()
 			const n = 20_000
-			if _, err := f.client.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: text}, some(1, n)); err != nil {
+			if _, err := f.client.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: text}, campaignNumbers(1, n)); err != nil {
 				t.Fatal(err)
 			}
 			var numbers []string
-			for r := range some(1, n) {
+			for r := range campaignNumbers(1, n) {
 				numbers = append(numbers, r.Number)
 			}
 			o := &optOutTimes{since: map[uint64]time.Time{}, calls: map[uint64]int{}}
@@ -188,13 +188,13 @@ func TestOptOutOnTheCommandLine(t *testing.T) {
 		}
 	}
 	// The opt-out comes while a call with these numbers is at the gateway.
-	if _, err := f.client.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: text}, some(9, 6)); err != nil {
+	if _, err := f.client.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: text}, campaignNumbers(9, 6)); err != nil {
 		t.Fatal(err)
 	}
 	f.eventually(10*time.Second, "a call", func() bool { return f.status("c").InFlight.Calls > 0 })
 	numbers := f.write("people.txt", "")
 	var people []string
-	for r := range some(9, 6) {
+	for r := range campaignNumbers(9, 6) {
 		people = append(people, r.Number)
 	}
 	f.write("people.txt", strings.Join(people, "\n"))

@@ -10,9 +10,9 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// guest returns the k-th recipient of a gateway, with merge fields, and the text for it. Three recipients share each
+// personalRecipient returns the k-th recipient of a gateway, with merge fields, and the text for it. Three recipients share each
 // name, and so a text.
-func guest(i, k int) (r producer.Recipient, text string) {
+func personalRecipient(i, k int) (r producer.Recipient, text string) {
 	name := fmt.Sprintf("Wanjiru %c%d", 'A'+k%3, k/9)
 	if k%20 == 7 {
 		name = fmt.Sprintf("Ọlá %d", k) // not in GSM-7
@@ -24,7 +24,7 @@ func guest(i, k int) (r producer.Recipient, text string) {
 	return producer.Recipient{Number: fmt.Sprint(number(i, k)), Fields: fields}, fmt.Sprintf("Habari %s, you have %d points & {{more}}.", name, k/9)
 }
 
-const guestText = "Habari {{name|friend}}, you have {{points}} points & {{{{more}}."
+const personalTemplate = "Habari {{name|friend}}, you have {{points}} points & {{{{more}}."
 
 func TestThroughEachGatewayEveryoneGetsTheirOwnText(t *testing.T) {
 	t.Parallel()
@@ -32,10 +32,10 @@ func TestThroughEachGatewayEveryoneGetsTheirOwnText(t *testing.T) {
 	x := newAllGateways(t, sandbox.Options{Texts: true}, nil)
 	x.start()
 	for i, k := range x.kinds {
-		_, err := x.client.Enqueue(t.Context(), producer.Campaign{ID: k.Name, Via: k.Name, Body: guestText},
+		_, err := x.client.Enqueue(t.Context(), producer.Campaign{ID: k.Name, Via: k.Name, Body: personalTemplate},
 			func(yield func(producer.Recipient, error) bool) {
 				for j := range n {
-					if r, _ := guest(i, j); !yield(r, nil) {
+					if r, _ := personalRecipient(i, j); !yield(r, nil) {
 						return
 					}
 				}
@@ -46,7 +46,7 @@ func TestThroughEachGatewayEveryoneGetsTheirOwnText(t *testing.T) {
 	}
 	texts := map[string]bool{}
 	for j := range n {
-		_, text := guest(0, j)
+		_, text := personalRecipient(0, j)
 		texts[text] = true
 	}
 	for i, k := range x.kinds {
@@ -60,7 +60,7 @@ func TestThroughEachGatewayEveryoneGetsTheirOwnText(t *testing.T) {
 			t.Errorf("%s: %+v; want %d calls, the gateway had %d", k.Name, s, calls, gateway.Stats().AcceptedCalls)
 		}
 		for j := range n {
-			if _, want := guest(i, j); gateway.Text(number(i, j)) != want || gateway.Accepted(number(i, j)) != 1 {
+			if _, want := personalRecipient(i, j); gateway.Text(number(i, j)) != want || gateway.Accepted(number(i, j)) != 1 {
 				t.Fatalf("%s: recipient %d got %q, %d times, want %q", k.Name, j, gateway.Text(number(i, j)), gateway.Accepted(number(i, j)), want)
 			}
 		}
