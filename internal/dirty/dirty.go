@@ -33,7 +33,7 @@ const (
 )
 
 // Write writes a list of n recipients. Nine of ten rows are clean. The others have the mistakes of the table
-// ways, in turn.
+// dirtyRows, in turn.
 func Write(to io.Writer, n int) error {
 	w := bufio.NewWriter(to)
 	if _, err := w.WriteString(Header); err != nil {
@@ -68,7 +68,8 @@ func subscriber(i int) uint64 {
 	return 710_000_000 + uint64(i)*7919%30_000_000
 }
 
-// valid returns rows with a valid Kenyan number. format gets its first, second and third three digits as %[1]d to %[3]d.
+// valid returns rows with a valid Kenyan number. format gets the nine digits after the calling code in groups of
+// three, as %[1]d to %[3]d.
 func valid(format string) func(int) Row {
 	return func(i int) Row {
 		n := subscriber(i)
@@ -77,7 +78,7 @@ func valid(format string) func(int) Row {
 	}
 }
 
-// nigerian is as for a Nigerian number. format gets three, three and four digits.
+// nigerian is like valid, but returns rows with a Nigerian number. format gets three, three and four digits.
 func nigerian(format string) func(int) Row {
 	return func(i int) Row {
 		n := uint64(i) * 7919 % 10_000_000

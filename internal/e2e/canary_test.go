@@ -16,8 +16,8 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// blockingCounter is a proxy of a gateway that counts how often each number arrives, also those that the gateway refuses.
-// After the first few numbers it blocks calls until the test opens it.
+// blockingCounter is a proxy of a gateway that counts how often each number arrives, also those that the gateway
+// refuses. After unblockedNumbers numbers it blocks calls until the test closes open.
 type blockingCounter struct {
 	next http.Handler
 	open chan struct{}
@@ -25,7 +25,7 @@ type blockingCounter struct {
 	seen map[string]int
 }
 
-// unblockedNumbers is the number of phone numbers that the counter forwards before it blocks.
+// unblockedNumbers is the number of phone numbers that blockingCounter forwards before it blocks.
 const unblockedNumbers = 20
 
 var numberPattern = regexp.MustCompile(`2547\d{8}`)
@@ -97,17 +97,17 @@ func TestAKilledWorkerSendsNothingBeyondTheCanary(t *testing.T) {
 	select {
 	case said = <-sent:
 	case <-time.After(2 * time.Minute):
-		t.Fatalf("it is not paused: %+v", f.status("sale"))
+		t.Fatalf("the campaign is not paused: %+v", f.status("sale"))
 	}
 	if !strings.HasPrefix(said, "3") || !strings.Contains(said, "50 of 50 canary messages were rejected or are unknown") || !strings.Contains(said, "tuma resume") {
-		t.Errorf("tuma send says %s", said)
+		t.Errorf("tuma send printed %s", said)
 	}
 	s := f.status("sale")
 	if s.State != producer.Paused || s.Rejected+s.Unknown != 50 || s.Unknown == 0 || s.Unknown > 10 || s.Pending != 4950 {
 		t.Errorf("got %+v", s)
 	}
 	if n, most := door.counts(); n != 50 || most != 1 {
-		t.Errorf("%d numbers arrived, one of them %d times; want 50, once", n, most)
+		t.Errorf("got %d numbers, one of them up to %d times; want 50 numbers once", n, most)
 	}
 
 	// After a restart of Redis and the worker, the campaign is still paused and the reason is still known.
@@ -116,13 +116,13 @@ func TestAKilledWorkerSendsNothingBeyondTheCanary(t *testing.T) {
 	f.redis.Restart()
 	f.start()
 	if s := f.status("sale"); s.State != producer.Paused || s.TooManyRejected == nil {
-		t.Errorf("after a restart: %+v", s)
+		t.Errorf("after a restart: got %+v", s)
 	}
 	if n, _ := door.counts(); n != 50 {
-		t.Errorf("after a restart %d numbers have arrived", n)
+		t.Errorf("after a restart: got %d numbers, want 50", n)
 	}
 	f.must("cancel", "sale")
 	if s := f.wait("sale", time.Minute); s.Skipped != 4950 {
-		t.Errorf("cancelled: %+v", s)
+		t.Errorf("after the cancel: got %+v", s)
 	}
 }

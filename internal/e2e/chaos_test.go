@@ -74,10 +74,10 @@ func TestNothingIsLostOrSentTwiceWhileWorkersAreKilled(t *testing.T) {
 	t.Logf("seed %d: %d campaigns, %d recipients, %d kills, %d faults, %d calls, %d of them replays; duplicates %d, conflicts %d",
 		*chaosSeed, campaigns, recipients, kills, stats.Faults, stats.Calls, stats.Replays, stats.Duplicates, stats.Conflicts)
 	if stats.Accepted != int64(recipients) || stats.Numbers != int64(recipients) || stats.Duplicates != 0 || stats.Conflicts != 0 {
-		t.Errorf("gateway %+v", stats)
+		t.Errorf("got gateway stats %+v", stats)
 	}
 	if stats.Faults == 0 || kills == 0 {
-		t.Errorf("%d faults and %d kills: nothing was tried", stats.Faults, kills)
+		t.Errorf("got %d faults and %d kills, want at least one of each", stats.Faults, kills)
 	}
 	for i := range campaigns {
 		for r, err := range f.client.Results(t.Context(), fmt.Sprintf("chaos-%d", i+1)) {

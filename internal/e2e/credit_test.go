@@ -68,14 +68,14 @@ func (x *allGateways) runOut(i, n, credit int) {
 	usedUp := time.Since(begun)
 	s, st := x.status(k.Name), gateway.Stats()
 	if s.Accepted != credit || s.Pending != n-credit || st.Accepted != int64(credit) {
-		t.Errorf("%s, without credit: %+v, gateway %+v", k.Name, s, st)
+		t.Errorf("%s, without credit: got %+v, gateway %+v", k.Name, s, st)
 	}
 	// While there is no credit, the worker reads the balance and makes no calls.
 	quiet := gateway.Stats().Calls
 	rest := time.After(8 * time.Second)
 	<-rest
 	if more := gateway.Stats().Calls - quiet; more > 1 {
-		t.Errorf("%s: %d calls without credit", k.Name, more)
+		t.Errorf("%s: got %d calls without credit, want at most 1", k.Name, more)
 	}
 	gateway.SetCredit(float64(n))
 	topUp := time.Now()
@@ -85,11 +85,11 @@ func (x *allGateways) runOut(i, n, credit int) {
 	a := x.audit(i, n)
 	end := gateway.Stats()
 	if done.State != producer.Done || a.accepted != n || a.rejected+a.unknown != 0 || end.Accepted != int64(n) || end.Duplicates != 0 {
-		t.Errorf("%s: %+v, gateway %+v", k.Name, done, end)
+		t.Errorf("%s: got %+v, gateway %+v", k.Name, done, end)
 	}
 	size := x.info(k.Name).MaxRecipients
 	if spare := st.Calls - int64((credit+size-1)/size); spare > 60 {
-		t.Errorf("%s: %d calls more than needed until its credit was used up", k.Name, spare)
+		t.Errorf("%s: %d calls more than needed until the credit was used up, want at most 60", k.Name, spare)
 	}
 	t.Logf("%s, %d a call: %d of %d with credit for %d in %d calls (%d refused) after %s; continued %s after the top-up, %d accepted, %d calls in all, %d twice",
 		k.Name, size, st.Accepted, n, credit, st.Calls, st.Rejected, usedUp.Round(100*time.Millisecond), resumed.Round(100*time.Millisecond),

@@ -11,8 +11,8 @@ import (
 	"github.com/tuma-sms/tuma/providers/catalog"
 )
 
-// failoverPair is a deployment with two accounts at two gateways, each with a separate server. Kenyan numbers go through the
-// first account and, once it has been held for two seconds, through the second.
+// failoverPair is a deployment with two accounts at two gateways, each with a separate server. Kenyan numbers go
+// through the first account and, once it has been held for two seconds, through the second.
 type failoverPair struct {
 	*deployment
 	names [2]string
@@ -87,7 +87,7 @@ func (x *failoverPair) audit(id string, n int) map[string]int {
 		}
 	}
 	if rows != n {
-		x.t.Errorf("%d rows of %d", rows, n)
+		x.t.Errorf("got %d rows, want %d", rows, n)
 	}
 	return out
 }
@@ -113,10 +113,10 @@ func TestAGatewayThatIsGoneLosesItsWorkToTheNext(t *testing.T) {
 			s := x.wait("c", 2*time.Minute)
 			t.Logf("%d calls; %+v", s.Calls, s.ByAccount)
 			if s.State != producer.Done || s.Accepted != tt.n {
-				t.Errorf("status %+v", s)
+				t.Errorf("got status %+v", s)
 			}
 			if got := x.audit("c", tt.n); got[tt.second+" accepted"] != tt.n {
-				t.Errorf("%v", got)
+				t.Errorf("got %v", got)
 			}
 		})
 	}
@@ -141,14 +141,14 @@ func TestWhatIsInDoubtAtAGatewayThatFailsNeverMoves(t *testing.T) {
 			s := x.status("c")
 			t.Logf("%+v", s.ByAccount)
 			if d := doubtful(s, first); d == 0 || d > 20*50 {
-				t.Errorf("%d in doubt at %s", d, first)
+				t.Errorf("%d recipients are in doubt at %s, want 1 to 1,000", d, first)
 			}
 			x.audit("c", n)
 			x.gateway.ClearFaults()
 			x.must("release", first)
 			s = x.wait("c", time.Minute)
 			if got := x.audit("c", n); first == "kobo" && (s.Accepted != n || s.Unknown != 0) || first != "kobo" && (s.Accepted+s.Unknown != n || s.Unknown == 0) {
-				t.Errorf("%v, status %+v", got, s)
+				t.Errorf("got %v, status %+v", got, s)
 			}
 		})
 	}

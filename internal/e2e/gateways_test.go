@@ -113,7 +113,7 @@ func (x *allGateways) info(name string) providers.Info {
 	}
 	i := slices.IndexFunc(accounts, func(a producer.Account) bool { return a.Name == name })
 	if i < 0 {
-		x.t.Fatalf("no card of %s", name)
+		x.t.Fatalf("no account card of %s", name)
 	}
 	return accounts[i].Info
 }
@@ -138,7 +138,7 @@ func (x *allGateways) audit(i, n int) audit {
 		}
 		got := gateway.Accepted(number(i, rows))
 		if rows++; r.MSISDN != fmt.Sprint(number(i, rows-1)) {
-			x.t.Fatalf("%s row %d is of %s", k.Name, r.Row, r.MSISDN)
+			x.t.Fatalf("%s row %d has the number %s", k.Name, r.Row, r.MSISDN)
 		}
 		ok := false
 		switch r.Status {
@@ -191,11 +191,11 @@ func TestThreeThousandThroughEachOfTheGatewaysAtOnce(t *testing.T) {
 			refused = len(bad)
 		}
 		if s.State != producer.Done || a.accepted != perGateway-refused || a.rejected != refused || a.unknown != 0 {
-			t.Errorf("%s: %+v", k.Name, s)
+			t.Errorf("%s: got %+v", k.Name, s)
 		}
 		size := x.info(k.Name).MaxRecipients
 		if want, said := sizes[k.Name]; said && size != want {
-			t.Errorf("%s: calls of %d, want %d", k.Name, size, want)
+			t.Errorf("%s: got calls of %d recipients, want %d", k.Name, size, want)
 		}
 		calls := (perGateway + size - 1) / size
 		if st := x.gateway.Gateway(k.Name).Stats(); s.Calls != calls || st.Calls != int64(calls) || st.Accepted != int64(perGateway-refused) {
@@ -203,7 +203,7 @@ func TestThreeThousandThroughEachOfTheGatewaysAtOnce(t *testing.T) {
 		}
 		// A gateway returns message IDs for all messages or for none. Two of the five return none.
 		if without := k.Name == "qserve" || k.Name == "connectmedia"; len(a.ids) != a.accepted && len(a.ids) != 0 || without != (len(a.ids) == 0) && sizes[k.Name] > 0 {
-			t.Errorf("%s: %d different ids for %d accepted", k.Name, len(a.ids), a.accepted)
+			t.Errorf("%s: got %d distinct message IDs for %d accepted messages", k.Name, len(a.ids), a.accepted)
 		}
 		for _, r := range a.refused {
 			if r.Reason == "" || r.Code == "" || !slices.Contains(bad, r.Row-1) {
@@ -238,13 +238,13 @@ func TestFaultsAtEveryGatewayCostNothingButWhatNobodyCanKnow(t *testing.T) {
 		t.Logf("%s: %d accepted, %d unknown in %d calls; the gateway: %d accepted in %d calls, %d faults, %d of them ambiguous, %d duplicates",
 			k.Name, a.accepted, a.unknown, len(a.unknownCalls), st.Accepted, st.Calls, st.Faults, st.Ambiguous, st.Duplicates)
 		if s.State != producer.Done || a.accepted+a.unknown != n || st.Faults == 0 {
-			t.Errorf("%s: %+v, gateway %+v", k.Name, s, st)
+			t.Errorf("%s: got %+v, gateway %+v", k.Name, s, st)
 		}
 		if x.info(k.Name).KeyTTL > 0 && a.unknown > 0 {
-			t.Errorf("%s has a key, and %d are unknown", k.Name, a.unknown)
+			t.Errorf("%s has idempotency keys, but %d recipients are unknown", k.Name, a.unknown)
 		}
 		if len(a.unknownCalls) > int(st.Ambiguous) {
-			t.Errorf("%s: %d calls are unknown, and the gateway left %d in doubt", k.Name, len(a.unknownCalls), st.Ambiguous)
+			t.Errorf("%s: %d calls are unknown, but the gateway left only %d in doubt", k.Name, len(a.unknownCalls), st.Ambiguous)
 		}
 	}
 }
@@ -266,7 +266,7 @@ func TestARedirectAfterAcceptingSendsNothingAgain(t *testing.T) {
 			return x.status(k.Name).State == producer.Done
 		})
 		if a, st := x.audit(i, 20), x.gateway.Gateway(k.Name).Stats(); a.accepted+a.unknown != 20 || len(a.unknownCalls) > int(st.Ambiguous) || st.Accepted != 20 {
-			t.Errorf("%s: %+v, gateway %+v", k.Name, a, st)
+			t.Errorf("%s: got %+v, gateway %+v", k.Name, a, st)
 		}
 	}
 }
@@ -324,7 +324,7 @@ func TestAStoppedGatewayFailsNothing(t *testing.T) {
 		case <-tick.C:
 			for _, k := range x.kinds {
 				if s := x.status(k.Name); s.Pending != 50 {
-					t.Fatalf("%s: a message used up a try: %+v", k.Name, s)
+					t.Fatalf("%s: a message lost a retry attempt: %+v", k.Name, s)
 				}
 			}
 		}
@@ -332,7 +332,7 @@ func TestAStoppedGatewayFailsNothing(t *testing.T) {
 	x.serve(t, x.gateway)
 	for i, k := range x.kinds {
 		if s := x.wait(k.Name, 3*time.Minute); s.Accepted != 50 {
-			t.Errorf("%s: %+v", k.Name, s)
+			t.Errorf("%s: got %+v", k.Name, s)
 		}
 		if a := x.audit(i, 50); a.accepted != 50 {
 			t.Errorf("%s: %+v", k.Name, a)
@@ -352,7 +352,7 @@ func TestWhatAGatewaySaysOfTheAccountOrTheSenderUsesNobodyUp(t *testing.T) {
 		})
 		x.eventually(30*time.Second, "the calls in flight", func() bool { return x.status(id).InFlight.Calls == 0 })
 		if s := x.status(id); s.Pending != s.Total {
-			t.Errorf("%s: a message used up a try: %+v", id, s)
+			t.Errorf("%s: a message lost a retry attempt: %+v", id, s)
 		}
 	}
 	through := func(id, name string, n int) {

@@ -10,8 +10,8 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// personalRecipient returns the k-th recipient of a gateway, with merge fields, and the text for it. Three recipients share each
-// name, and so a text.
+// personalRecipient returns the k-th recipient of the i-th gateway, with merge fields, and the text for it. Three
+// recipients share each name, and so a text.
 func personalRecipient(i, k int) (r producer.Recipient, text string) {
 	name := fmt.Sprintf("Wanjiru %c%d", 'A'+k%3, k/9)
 	if k%20 == 7 {
@@ -57,7 +57,7 @@ func TestThroughEachGatewayEveryoneGetsTheirOwnText(t *testing.T) {
 			calls = n
 		}
 		if s.State != producer.Done || s.Accepted != n || s.Calls != calls || gateway.Stats().AcceptedCalls != int64(calls) {
-			t.Errorf("%s: %+v; want %d calls, the gateway had %d", k.Name, s, calls, gateway.Stats().AcceptedCalls)
+			t.Errorf("%s: got %+v; want %d calls, the gateway had %d", k.Name, s, calls, gateway.Stats().AcceptedCalls)
 		}
 		for j := range n {
 			if _, want := personalRecipient(i, j); gateway.Text(number(i, j)) != want || gateway.Accepted(number(i, j)) != 1 {
@@ -89,7 +89,7 @@ func TestKilledWorkersMixUpNobodysText(t *testing.T) {
 	}
 	s := f.wait("guests", 2*time.Minute)
 	if s.Accepted+s.Unknown != n {
-		t.Errorf("it ended as %+v", s)
+		t.Errorf("got status %+v", s)
 	}
 	gateway := f.gateway.Gateway("kobo")
 	for k := range n {

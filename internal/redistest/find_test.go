@@ -53,7 +53,7 @@ func TestMissingRedisSkipsOrFailsWithTheInstallLine(t *testing.T) {
 				t.Fatalf("ended with %q (%s), want %q", v.kind, v.message, tt.want)
 			}
 			if tt.want == "" && path != tt.server {
-				t.Errorf("found %q, want %q", path, tt.server)
+				t.Errorf("got %q, want %q", path, tt.server)
 			}
 			if tt.want != "" {
 				checkMessage(t, v.message)
@@ -93,7 +93,7 @@ func checkMessage(t *testing.T, message string) {
 	}
 	for _, how := range []string{"apt-get", "dnf", "brew", "apk"} {
 		if !strings.Contains(message, how) {
-			t.Errorf("message does not tell the %s line: %s", how, message)
+			t.Errorf("message does not have the %s command: %s", how, message)
 		}
 	}
 }

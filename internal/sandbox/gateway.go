@@ -18,15 +18,14 @@ import (
 //	var _ = register("kobo", newKobo)
 //
 // So a new gateway changes no other file. An endpoint parses a request as strictly as the vendor's page
-// demands. It checks validLogin (or hasPassword, if the login is only a token), hasCredit, and replyTo for each number,
-// and calls accept with the accepted numbers. All of that runs under the server's lock s.mu. The simulator
-// shares no code with the client.
+// demands. It calls validLogin (or hasPassword, if the login is only a token), hasCredit, and replyTo for each
+// number. Then it calls accept with the accepted numbers. All of that runs under the server's lock s.mu. The
+// simulator shares no code with the client.
 //
-// The refuse function of an endpoint gets a word of its faultReplies, or the word after "code_" in a fault.
-// If the word is about numbers, refuse applies it to every number of the call. The text of a row is what the
-// reply says about a number.
+// The refuse function of an endpoint gets an error code of the vendor: one of its faultReplies, or the text
+// after "code_" in a fault's name. If the code is about numbers, refuse applies it to every number of the call.
 //
-// An endpoint lists in faultReplies the gateway's own words for the faults later, campaign and credit. If its
+// An endpoint lists in faultReplies the vendor's error codes for the faults later, campaign and credit. If its
 // replies name numbers, it sets answer.rows, so that faults can leave a number out. It must copy what it
 // keeps of a request's body: the body is reused after the reply.
 type Gateway struct {
@@ -133,7 +132,7 @@ func (d *Gateway) SetReply(word Reply, numbers ...uint64) error {
 // ReplyScope returns how much of a call a reply refuses if it is set for one number.
 func (d *Gateway) ReplyScope(word Reply) ReplyScope { return d.vendor.replyScope(word) }
 
-// CanReply reports whether the gateway has its own word for a fault: later, campaign or credit.
+// CanReply reports whether the vendor has an error code for a fault: later, campaign or credit.
 func (d *Gateway) CanReply(fault string) bool {
 	for _, p := range d.s.endpoints {
 		if p.gateway == d && p.faultReplies[fault] != "" {
@@ -260,10 +259,10 @@ type endpoint struct {
 	get bool
 	// answer replies to a request. body has been read.
 	answer func(r *http.Request, body []byte) answer
-	// refuse replies with one of the gateway's own error words, as a fault. nil means that it has none.
+	// refuse replies with one of the vendor's error codes, as a fault. nil means that the vendor has none.
 	refuse func(r *http.Request, body []byte, word string) answer
-	// faultReplies are the gateway's own words about a whole call, by the fault's name: later, campaign, credit.
-	// The gateway has no word for a fault that is missing.
+	// faultReplies are the vendor's error codes about a whole call, by the fault's name: later, campaign,
+	// credit. If a fault has no entry, the vendor has no code for it.
 	faultReplies map[string]string
 }
 
@@ -281,5 +280,5 @@ type answer struct {
 // row is the part of a reply about one number.
 type row struct {
 	number uint64
-	text   string
+	text   string // what the reply says about the number
 }

@@ -40,7 +40,7 @@ type kobo struct {
 
 var _ = register("kobo", newKobo)
 
-// koboCall is an accepted call. Its reply can be made again from it.
+// koboCall is an accepted call. Its fields are enough to build its reply again.
 type koboCall struct {
 	seq     uint64
 	content uint64
