@@ -25,7 +25,7 @@ type CreditGap struct {
 	// Balance is the gateway's answer at BalanceAt.
 	Balance   string    `json:"balance,omitempty"`
 	BalanceAt time.Time `json:"balance_at,omitzero"`
-	// Warning is a sentence for people that says what to do.
+	// Warning is a sentence for people, with advice.
 	Warning string `json:"warning"`
 }
 
@@ -153,7 +153,7 @@ func (e *estimate) gaps(now time.Time) (out []CreditGap) {
 	return out
 }
 
-// warnings returns the gaps for a receipt. They say how the campaign continues without credit.
+// warnings returns the gaps for a receipt. For too little credit they add how the campaign continues.
 func (e *estimate) warnings(now time.Time) []CreditGap {
 	out := e.gaps(now)
 	for i, g := range out {

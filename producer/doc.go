@@ -14,7 +14,7 @@
 //		Via:   "at",                   // an account of the workers' configuration
 //		From:  "ACME",                 // the sender ID
 //		Body:  "Your order is on its way.",
-//		Class: producer.Transactional, // at any hour, in a queue of its own
+//		Class: producer.Transactional, // at any hour, in a separate queue
 //	}, producer.Numbers("+254712345678"))
 //
 // Enqueue reads recipients from a sequence, an iter.Seq2[Recipient, error], so that a file or a
@@ -62,7 +62,7 @@
 //
 // A crash between Enqueue and markAsEnqueued repeats the Enqueue, which then changes nothing.
 //
-// # What became of it
+// # Status and results
 //
 // [Client.Status] returns the state and the counts, and in BlockedBy the reason if the campaign does
 // not move. [Client.Wait] blocks until the campaign has ended, and [Client.Watch] yields the status

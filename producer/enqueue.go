@@ -21,7 +21,7 @@ const (
 	// Marketing is the default. Messages go out within the sending hours of the recipient's
 	// country.
 	Marketing Class = "marketing"
-	// Transactional messages go out at any hour and have a queue of their own.
+	// Transactional messages go out at any hour and have a separate queue.
 	Transactional Class = "transactional"
 )
 

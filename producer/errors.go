@@ -51,7 +51,7 @@ var (
 type FieldError struct {
 	// Field is the argument's name as in JSON: "body", "start_at".
 	Field string
-	// Problem says what is wrong and what would be right.
+	// Problem is what is wrong, and what would be right.
 	Problem string
 	err     error
 }

@@ -353,7 +353,7 @@ func (sendAll) Send(_ context.Context, b providers.Batch) ([]providers.Result, e
 	return results, nil
 }
 
-// loseFirst is a gateway without idempotency keys whose first answer does not say what happened.
+// loseFirst is a gateway without idempotency keys whose first answer is not clear.
 type loseFirst struct {
 	sendAll
 	lost bool

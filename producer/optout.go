@@ -61,11 +61,11 @@ const optOutBatch = 10 * ledger.OptOutChunk
 // retries, in every campaign, also in running ones. Entries stay until OptIn removes them.
 //
 // When OptOut returns without an error, workers claim no new call to these people. The receipt
-// counts the calls that were in flight before. An entry that exists stays as it is. Memory does
+// counts the calls that were in flight before. An entry that exists does not change. Memory does
 // not grow with the number of people.
 //
 // A number that cannot be read ends OptOut with a NumberError, and an error of the sequence ends it
-// with that error. The entries before it are added all the same. After any error, call OptOut again
+// with that error. The entries before it are added even so. After any error, call OptOut again
 // with the same people: that is safe, and needed before the promise holds.
 func (c *Client) OptOut(ctx context.Context, people iter.Seq2[OptOut, error]) (OptOutReceipt, error) {
 	var r OptOutReceipt

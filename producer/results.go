@@ -31,7 +31,7 @@ type Result struct {
 	Code string `json:"code"`
 	// Segments is the number of segments of the message; 0 if it was not submitted.
 	Segments int `json:"segments"`
-	// Cost and Currency are what the gateway charged, if its answer says so.
+	// Cost and Currency are what the gateway charged, if its answer tells.
 	Cost      string    `json:"cost"`
 	Currency  string    `json:"currency"`
 	UpdatedAt time.Time `json:"updated_at,omitzero"`

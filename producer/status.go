@@ -152,7 +152,7 @@ type TooManyRejected struct {
 	Canary bool `json:"canary,omitempty"`
 }
 
-// Ended reports whether the campaign has come to its end: it is done, or it is cancelled and no
+// Ended reports whether the campaign has ended: it is done, or it is cancelled and no
 // recipient is pending.
 func (s Status) Ended() bool { return s.State == Done || s.State == Cancelled && s.Pending == 0 }
 

@@ -152,7 +152,7 @@ func (s Settings) fields() []string {
 type FieldError struct {
 	// Field is the field's name in the configuration.
 	Field string
-	// Err says what is wrong with it. It never contains a secret.
+	// Err is the mistake. It never contains a secret.
 	Err error
 }
 
@@ -162,7 +162,7 @@ func (e *FieldError) Error() string { return e.Field + ": " + e.Err.Error() }
 // Unwrap returns what is wrong.
 func (e *FieldError) Unwrap() error { return e.Err }
 
-// Mistake returns a *FieldError for field that says what is wrong with it.
+// Mistake returns a *FieldError for field. what is the mistake and, where possible, the correct form.
 func Mistake(field, what string) error {
 	return &FieldError{Field: field, Err: errors.New(what)}
 }

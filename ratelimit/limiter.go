@@ -38,7 +38,7 @@ type Limiter interface {
 	// tokens at once, and later calls wait for the debt.
 	//
 	// Reserve does not block until the turn. It returns an error if ctx has ended or the
-	// limiter's state cannot be reached. The tokens may then be reserved all the same, which
+	// limiter's state cannot be reached. The tokens may still be reserved, which
 	// wastes them and does no other harm. The caller decides whether to send without a limit.
 	Reserve(ctx context.Context, n int, max time.Duration) (wait time.Duration, ok bool, err error)
 

@@ -69,7 +69,7 @@ func wrongs(t testing.TB) []struct {
 			a.bulk = plain{rate.NewLimiter(rate.Limit(a.rate), a.burst), a.clock}
 		})},
 		{"books what it refuses", "refusal", change(func(a *account) { a.bulk = booksRefused{a.bulk} })},
-		{"tells all whom it refuses the same moment", "asked again in turn", change(func(a *account) {
+		{"gives all refused callers the same wait", "asked again in turn", change(func(a *account) {
 			a.bulk = herds{a.bulk}
 		})},
 		{"gives everything back whenever it is returned", "given back late", change(func(a *account) {
@@ -79,7 +79,7 @@ func wrongs(t testing.TB) []struct {
 		{"lets a later cool-down shorten an earlier one", "cool-down", change(func(a *account) {
 			a.bulk = newestCooldown{a.bulk, a}
 		})},
-		{"keeps transactional work in a bucket of its own", "both kinds", change(func(a *account) {
+		{"keeps transactional work in a separate bucket", "both kinds", change(func(a *account) {
 			a.otp = local(a.rate*share, a.burst).on(a.clock)
 		})},
 		{"lets bulk debt hold up transactional work", "transactional", change(func(a *account) { a.otp = a.bulk })},

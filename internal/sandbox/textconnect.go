@@ -12,7 +12,7 @@ import (
 
 // textConnect simulates TextConnect as its page describes it. Where the page says nothing, it does what
 // FastSMS does, the product that TextConnect is a white label of. It has some contacts, the groups "Staff"
-// and "Empty", and the lists "Members", "Everyone" (250 numbers, sent in the background) and "Nobody"
+// and "Empty", and the lists "Members", "Everyone" (250 numbers, sent in the background) and "Vacant"
 // (empty).
 type textConnect struct {
 	*Gateway

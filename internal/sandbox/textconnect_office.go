@@ -30,7 +30,7 @@ func (g *textConnect) addSampleData() {
 	for i := range everyone {
 		everyone[i] = 447700900100 + uint64(i)
 	}
-	g.lists = map[string][]uint64{"Members": everyone[:3:3], "Everyone": everyone, "Nobody": nil}
+	g.lists = map[string][]uint64{"Members": everyone[:3:3], "Everyone": everyone, "Vacant": nil}
 	g.users = map[string]float64{"child": 10}
 }
 

@@ -86,7 +86,7 @@ func TestTextConnectAnswersAsItsPageSays(t *testing.T) {
 		"space":                     {with(good, "DestinationAddress", ann+", "+bob), "ids"},
 		"list without a name":       {with(good, "DestinationAddress", "List"), "-410"},
 		"unknown list":              {stored("List", "ListName", "Strangers"), "-516"},
-		"empty list":                {stored("List", "ListName", "Nobody"), "-408"},
+		"empty list":                {stored("List", "ListName", "Vacant"), "-408"},
 		"list":                      {stored("List", "ListName", "Members"), "1"},
 		"group without a name":      {with(good, "DestinationAddress", "Group"), "-414"},
 		"unknown group":             {stored("Group", "GroupName", "Strangers"), "-520"},

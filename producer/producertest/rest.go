@@ -32,7 +32,7 @@ func (u *Tuma) within(t testing.TB) time.Duration {
 	return d
 }
 
-// atRest reports whether a campaign stays as it is until the test or the service acts.
+// atRest reports whether a campaign stays unchanged until the test or the service acts.
 func (u *Tuma) atRest(s producer.Status) bool {
 	switch s.State {
 	case producer.Paused:
