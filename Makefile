@@ -1,21 +1,21 @@
-# Works with GNU make 3.81, the version of macOS: no .ONESHELL, no .SHELLFLAGS, no !=.
-# `make demo` and `make test` need only Go.
+# This file works with GNU make 3.81, the version of macOS. So it uses no .ONESHELL, no .SHELLFLAGS and no !=.
+# On a fresh machine, make demo and make test need only Go.
 
 GO  ?= go
-# How long each fuzz target and the chaos run last.
+# FUZZ_FOR is the time for each fuzz target. CHAOS_FOR is how long make chaos injects faults, CHAOS_SEED which ones.
 FUZZ_FOR  ?= 60s
 CHAOS_FOR ?= 10m
 CHAOS_SEED ?= 1
-# How long each case of the flow benchmark lasts; FLOW=-cases=rate selects cases.
+# FLOW_FOR is the time for each case of make bench-flow. FLOW=-cases=rate runs only the case rate.
 FLOW_FOR ?= 30s
-# The race detector needs cgo, and go disables cgo without a C compiler.
+# The race detector needs cgo. Go disables cgo if there is no C compiler.
 RACE = $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
-# Tests mostly wait for servers, leases and timeouts, so more of them than cores run in parallel.
-# Shuffled tests are never cached.
+# Tests mostly wait for servers, leases and timeouts, so up to 8 of a package run at once, even on fewer cores.
+# With -shuffle, go test never uses cached results.
 TEST_FLAGS = $(RACE) -shuffle=on -parallel 8 -timeout 9m
-# The version that tuma version prints: the tag, or the last tag with the commit, or the commit alone. Empty outside
-# of a repository; then tuma asks Go's build information. -trimpath keeps this directory's name out of the binary:
-# the same commit and the same Go give the same bytes everywhere.
+# The version that tuma version prints: the tag, or the last tag with the commit, or the commit alone. It is empty
+# outside a repository; then tuma version prints Go's build information. -trimpath keeps the name of this directory
+# out of the binary, so that one commit and one Go version build the same bytes on every machine.
 VERSION ?= $(shell test -e .git && git describe --tags --match 'v[0-9]*' --always --abbrev=12 --dirty 2>/dev/null)
 BUILD_FLAGS = -trimpath -ldflags '-X main.version=$(VERSION)'
 
@@ -23,7 +23,7 @@ BUILD_FLAGS = -trimpath -ldflags '-X main.version=$(VERSION)'
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: build
 build: ## Build bin/tuma
@@ -34,61 +34,62 @@ demo: build ## Send 20,000 messages to a simulated gateway on this machine, and 
 	bin/tuma demo
 
 .PHONY: test
-test: ## Run all tests; install redis-server if possible, else report the skipped tests
+test: ## Run all tests; install redis-server if possible, otherwise list the skipped tests
 	@REDIS_SERVER="$$(tools/redis-server)" && export REDIS_SERVER && \
 		$(GO) run ./internal/house/testreport $(TEST_FLAGS) ./...
 
 .PHONY: race
-race: ## Run all tests with the race detector
+race: ## Run all tests with the race detector; fail if it is not available
 	@$(MAKE) test RACE=-race
 
 .PHONY: lint
-lint: bin/golangci-lint ## Format, vet and lint
+lint: bin/golangci-lint ## Check the format, and run vet and the linter
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt-ed:"; gofmt -l .; exit 1; }
 	$(GO) vet ./...
 	bin/golangci-lint run ./...
 
-# The linter is a tool of a separate module, tools/go.mod, so that programs that embed Tuma do not get its dependencies.
+# The linter belongs to the separate module in tools/go.mod, so that a program that embeds Tuma does not get the
+# linter's dependencies.
 bin/golangci-lint: tools/go.mod tools/go.sum
 	@mkdir -p bin
 	CGO_ENABLED=0 $(GO) build -C tools -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 	@touch bin/golangci-lint
 
 .PHONY: fuzz
-fuzz: ## Fuzz every parser, FUZZ_FOR=60s each
+fuzz: ## Run every fuzz target for FUZZ_FOR=60s
 	@GO='$(GO)' tools/fuzz $(FUZZ_FOR)
 
 .PHONY: fuzz-short
-fuzz-short: ## Fuzz every parser with 4,000 inputs each
+fuzz-short: ## Run every fuzz target with 4,000 inputs
 	@GO='$(GO)' tools/fuzz 4000x
 
 .PHONY: bench
-bench: ## Send 1,000,000 messages to a sandbox, and compare with a loop without a queue
+bench: ## Compare 1,000,000 messages through Tuma with a plain loop without a queue
 	$(GO) run ./internal/bench
 
 .PHONY: bench-personal
-bench-personal: ## Send 100,000 messages with different texts, and compare with a loop of single POSTs
+bench-personal: ## Compare 100,000 personalized messages through Tuma with a plain loop of one POST each
 	$(GO) run ./internal/bench personal
 
 .PHONY: bench-optout
-bench-optout: ## Add 10,000,000 numbers to a suppression list; measure memory and time
+bench-optout: ## Measure a suppression list of 10,000,000 numbers: time, and bytes of Redis for each number
 	$(GO) run ./internal/bench optout
 
 .PHONY: bench-flow
-bench-flow: ## Measure rates, fairness, hanging gateways, latency and pauses, FLOW_FOR=30s each
+bench-flow: ## Measure rates, fairness, latency, pauses and hanging gateways, FLOW_FOR=30s for each case
 	$(GO) run ./internal/bench flow -for $(FLOW_FOR) $(FLOW)
 
 .PHONY: bench-file
-bench-file: ## Enqueue and plan a dirty list of 1,000,000, and compare with reading and copying it
+bench-file: ## Compare enqueueing and planning a dirty list of 1,000,000 rows with copying it by encoding/csv
 	$(GO) run ./internal/bench file
 
 .PHONY: chaos
-chaos: ## Inject faults for CHAOS_FOR=10m into workers, Redis, connections and gateways; CHAOS_SEED chooses them
+chaos: ## Inject faults into workers, Redis, connections and gateways for CHAOS_FOR=10m; CHAOS_SEED selects them
 	@REDIS_SERVER="$$(tools/redis-server)" && export REDIS_SERVER && \
 		$(GO) run ./internal/chaos -for $(CHAOS_FOR) -seed $(CHAOS_SEED)
 
 .PHONY: mutants
-mutants: ## Build known wrong versions of Tuma, and check that a test or chaos run fails for each
+mutants: ## Build Tuma with one deliberate bug at a time, and check that a test or a chaos run finds it
 	@REDIS_SERVER="$$(tools/redis-server)" && export REDIS_SERVER && $(GO) run ./internal/mutants
 
 .PHONY: cross
@@ -106,17 +107,17 @@ tidy-check: ## Fail if go mod tidy would change go.mod or go.sum
 	$(GO) mod tidy -C tools -diff
 
 .PHONY: outside
-outside: ## Build a module that embeds producer, and check what it links and all import rules
+outside: ## Build a module that embeds the producer, and check what it links and the import rules
 	$(GO) test ./internal/house -run 'Outside|Rooms|Room|Import' -count=1 -v
 
 .PHONY: readme
-readme: ## Run the commands of README.md
+readme: ## Run the commands in README.md and compare their output
 	@REDIS_SERVER="$$(tools/redis-server)" && export REDIS_SERVER && $(GO) run ./internal/house/readme README.md
 
 .PHONY: ci
-ci: ## Run everything that CI runs
+ci: ## Run what CI runs
 	.ci/run
 
 .PHONY: clean
-clean: ## Remove built files
+clean: ## Remove bin
 	rm -rf bin

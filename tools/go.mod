@@ -1,4 +1,4 @@
-// The tools of the house, in a module of their own, so that whoever embeds Tuma does not get them into go.sum.
+// The development tools have a separate module, so that they do not get into go.sum of programs that embed Tuma.
 module github.com/tuma-sms/tuma/tools
 
 go 1.26.0

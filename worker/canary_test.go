@@ -166,7 +166,7 @@ func TestTheSandboxRejectsEveryThird(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := r.gateway.Desk("kobo").Say(sandbox.Reject, uint64(m)); err != nil {
+			if err := r.gateway.Gateway("kobo").SetReply(sandbox.Reject, uint64(m)); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -45,10 +45,10 @@ func TestAHeldAccountUsesNobodyUpAndRecovers(t *testing.T) {
 		reason string
 	}{
 		{"wrong password", func(r *rig) { r.gateway.SetPassword("demo", "other") }, func(r *rig) { r.gateway.SetPassword("demo", "demopass") }, "credentials"},
-		{"html from a proxy", func(r *rig) { r.fail(sandbox.Fault{Name: "html", P: 1, Everything: true}) }, func(r *rig) { r.gateway.Mend() }, "not_understood"},
-		{"404", func(r *rig) { r.fail(sandbox.Fault{Name: "404", P: 1, Everything: true}) }, func(r *rig) { r.gateway.Mend() }, "configuration"},
+		{"html from a proxy", func(r *rig) { r.fail(sandbox.Fault{Name: "html", P: 1, Everything: true}) }, func(r *rig) { r.gateway.ClearFaults() }, "not_understood"},
+		{"404", func(r *rig) { r.fail(sandbox.Fault{Name: "404", P: 1, Everything: true}) }, func(r *rig) { r.gateway.ClearFaults() }, "configuration"},
 		{"no credit", func(r *rig) { r.gateway.SetCredit(0.5) }, func(r *rig) { r.gateway.SetCredit(10000) }, "credit"},
-		{"500 for everything", func(r *rig) { r.fail(sandbox.Fault{Name: "500", P: 1, Everything: true}) }, func(r *rig) { r.gateway.Mend() }, "gateway"},
+		{"500 for everything", func(r *rig) { r.fail(sandbox.Fault{Name: "500", P: 1, Everything: true}) }, func(r *rig) { r.gateway.ClearFaults() }, "gateway"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

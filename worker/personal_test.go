@@ -56,7 +56,7 @@ func (r *rig) expectGreetings(n, share int, except ...int) {
 		if left[i] {
 			continue
 		}
-		if got, times := r.gateway.Desk("kobo").Text(number), r.gateway.Accepted(number); got != greetingOf(i, share) || times != 1 {
+		if got, times := r.gateway.Gateway("kobo").Text(number), r.gateway.Accepted(number); got != greetingOf(i, share) || times != 1 {
 			r.t.Fatalf("recipient %d was sent %q, %d times", i, got, times)
 		}
 	}
@@ -97,7 +97,7 @@ func TestRecipientsOfTheSameTextShareACall(t *testing.T) {
 		t.Fatalf("unexpected final status: %+v", s)
 	}
 	for i := range n {
-		if got := r.gateway.Desk("kobo").Text(uint64(254_710_000_000 + i)); got != fmt.Sprintf("You are number %d", i%names) {
+		if got := r.gateway.Gateway("kobo").Text(uint64(254_710_000_000 + i)); got != fmt.Sprintf("You are number %d", i%names) {
 			t.Fatalf("recipient %d was sent %q", i, got)
 		}
 	}

@@ -17,7 +17,7 @@ func TestACampaignThatItsCanaryPausesSaysWhatToDo(t *testing.T) {
 	h.startWorker()
 	h.runWithInput("0711111111\n", "send", "--via", "kobo-main", "--body", "Hello", "--wait") // after an accepted message a rejection concerns only its number
 	numbers := "0712345678\n0712345679\n0712345680\n0712345681\n"
-	if err := h.gateway.Desk("kobo").Say(sandbox.Reject, 254712345678); err != nil {
+	if err := h.gateway.Gateway("kobo").SetReply(sandbox.Reject, 254712345678); err != nil {
 		t.Fatal(err)
 	}
 	send := []string{"send", "--id", "sale", "--via", "kobo-main", "--body", "Half price", "--file", h.file("sale.txt", numbers), "--wait"}

@@ -34,7 +34,7 @@ func TestMergeFieldsFromAFileToThePhone(t *testing.T) {
 	if len(h.campaigns()) != 0 {
 		t.Fatalf("got campaigns %+v after refused commands, want none", h.campaigns())
 	}
-	text := func(number uint64) string { return h.gateway.Desk("kobo").Text(number) }
+	text := func(number uint64) string { return h.gateway.Gateway("kobo").Text(number) }
 
 	t.Run("skip", func(t *testing.T) {
 		if _, errOut, exit := send("skip", "Habari {{FIRST-NAME:upper}}, {{points}} points", "--on-missing", "skip"); exit != exitNotAll {

@@ -123,8 +123,8 @@ func TestAfterATestThatIsRefusedNothingGoes(t *testing.T) {
 	h.startWorker()
 	// One message is accepted first; after that a rejection concerns only its number.
 	h.runWithInput("0711111111\n", "send", "--via", "kobo-main", "--body", "Hello", "--wait")
-	desk := h.gateway.Desk("kobo")
-	if err := desk.Say(sandbox.Reject, testMSISDN); err != nil {
+	gateway := h.gateway.Gateway("kobo")
+	if err := gateway.SetReply(sandbox.Reject, testMSISDN); err != nil {
 		t.Fatal(err)
 	}
 	screen, _, exit := h.runTyped("y\n", h.saleArgs("--id", "sale")...)
@@ -133,7 +133,7 @@ func TestAfterATestThatIsRefusedNothingGoes(t *testing.T) {
 		t.Errorf("got exit %d and output\n%s", exit, screen)
 	}
 	// When the gateway accepts the number, the test is sent again under another ID.
-	if err := desk.Say(sandbox.Accept, testMSISDN); err != nil {
+	if err := gateway.SetReply(sandbox.Accept, testMSISDN); err != nil {
 		t.Fatal(err)
 	}
 	if screen, _, exit := h.runTyped("y\n", h.saleArgs("--id", "sale", "--wait")...); exit != exitDone || h.acceptedCounts() != [2]int{1, 5} {

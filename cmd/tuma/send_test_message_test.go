@@ -66,7 +66,7 @@ func TestATestIsRenderedForTheFirstWhoCanBeSentTo(t *testing.T) {
 	if _, errOut, exit := h.run(append(send, "--on-missing", "skip", "--wait")...); exit != exitNotAll || h.acceptedCounts() != [2]int{1, 2} {
 		t.Errorf("got exit %d, accepted messages %v and standard error %s", exit, h.acceptedCounts(), errOut)
 	}
-	if last := h.gateway.Desk("kobo").Last(); last.Body != "Hi Wanjiku" {
+	if last := h.gateway.Gateway("kobo").LastAccepted(); last.Body != "Hi Wanjiku" {
 		t.Errorf("the gateway received %+v, want body %q", last, "Hi Wanjiku")
 	}
 }

@@ -167,7 +167,7 @@ func fileRound(ctx context.Context, o fileOptions, file string, n int, look bool
 	f.enqueued = time.Since(begun)
 	f.sendCPU, f.sendPeak = send.usage()
 	begun = time.Now()
-	if err := planned(ctx, r); err != nil {
+	if err := waitUntilPlanned(ctx, r); err != nil {
 		return f, err
 	}
 	f.planned = time.Since(begun)
@@ -188,8 +188,8 @@ func fileRound(ctx context.Context, o fileOptions, file string, n int, look bool
 	return f, err
 }
 
-// planned waits until the campaign is planned, for five minutes at most.
-func planned(ctx context.Context, r *flowRig) error {
+// waitUntilPlanned waits until the campaign is planned, for five minutes at most.
+func waitUntilPlanned(ctx context.Context, r *flowRig) error {
 	return poll(ctx, 5*time.Minute, "the plan", func() (bool, error) {
 		st, err := r.client.Status(ctx, "file")
 		return err == nil && st.State != producer.Planning, err

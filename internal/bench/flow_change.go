@@ -45,7 +45,7 @@ func measureChange(ctx context.Context, o flowOptions) ([]string, error) {
 		if err := wait(ctx, to.Add(time.Second)); err != nil {
 			return nil, err
 		}
-		n, took := between(calls(r.gateway.Log(), nil), from, to)
+		n, took := countBetween(acceptedCalls(r.gateway.Log(), nil), from, to)
 		got := float64(n) / took.Seconds()
 		fmt.Printf("  %s: %.1f/s", c.order, got)
 		switch {

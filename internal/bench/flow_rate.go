@@ -79,13 +79,13 @@ func measureRate(ctx context.Context, o flowOptions, workers, rate int, b *bound
 	if err := wait(ctx, to.Add(time.Second)); err != nil { // so that the log has a call after the end
 		return err
 	}
-	granted, err := r.turns(ctx, "kobo")
+	granted, err := r.grants(ctx, "kobo")
 	if err != nil {
 		return err
 	}
-	went := calls(r.gateway.Log(), nil)
-	n, took := between(went, from, to)
-	grants, _ := between(granted, from, to)
+	went := acceptedCalls(r.gateway.Log(), nil)
+	n, took := countBetween(went, from, to)
+	grants, _ := countBetween(granted, from, to)
 	used := float64(n) / took.Seconds() / float64(rate)
 	// The default burst is what the rate allows in a tenth of a second.
 	bound := rate + max(rate/10, 1, size)
@@ -132,9 +132,9 @@ func measureKill(ctx context.Context, o flowOptions) ([]string, error) {
 	if err := wait(ctx, to.Add(time.Second)); err != nil {
 		return nil, err
 	}
-	went := calls(r.gateway.Log(), nil)
-	before, t := between(went, from, killed)
-	n, took := between(went, killed, to)
+	went := acceptedCalls(r.gateway.Log(), nil)
+	before, t := countBetween(went, from, killed)
+	n, took := countBetween(went, killed, to)
 	rateBefore := float64(before) / t.Seconds()
 	lost := took.Seconds() - float64(n)/rate
 	fmt.Printf("\n%d of %d workers killed at %d/s: before it %.1f/s, after it %.1f/s on average, %.2f s of capacity lost in %s\n",

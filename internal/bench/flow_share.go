@@ -170,7 +170,7 @@ func throughput(ctx context.Context, o flowOptions, hang bool) (map[string]float
 	}
 	out := map[string]float64{}
 	for name := range logins {
-		got, took := between(calls(r.gateway.Log(), func(e sandbox.Entry) bool { return strings.HasPrefix(e.Gateway, name) }), from, from.Add(o.lasts))
+		got, took := countBetween(acceptedCalls(r.gateway.Log(), func(e sandbox.Entry) bool { return strings.HasPrefix(e.Gateway, name) }), from, from.Add(o.lasts))
 		out[name] = float64(got) / took.Seconds()
 	}
 	return out, nil

@@ -62,34 +62,34 @@ func tracedScript(ctx context.Context, dir string) (overlay string, err error) {
 	return overlay, os.WriteFile(overlay, replace, 0o600)
 }
 
-// turn is a time and the number n of messages that may be sent, or were sent, at that time.
-type turn struct {
+// timedMessages is a time and the number n of messages that may be sent, or were sent, at that time.
+type timedMessages struct {
 	at time.Time
 	n  int
 }
 
-// turns returns the grants of an account's limiter, in the order of their times, without the
+// grants returns the grants of an account's limiter, in the order of their times, without the
 // grants that were returned to it.
-func (r *flowRig) turns(ctx context.Context, account string) ([]turn, error) {
+func (r *flowRig) grants(ctx context.Context, account string) ([]timedMessages, error) {
 	lines, err := r.redis.client.LRange(ctx, ledger.RateKey(account)+":turns", 0, -1).Result()
 	if err != nil {
 		return nil, err
 	}
-	var given, back []turn
+	var given, back []timedMessages
 	for _, line := range lines {
 		at, n, _ := strings.Cut(line, " ")
 		micros, err := strconv.ParseInt(at, 10, 64)
 		if err != nil {
 			return nil, err
 		}
-		t := turn{at: time.UnixMicro(micros), n: atoi(n)}
+		t := timedMessages{at: time.UnixMicro(micros), n: atoi(n)}
 		if strings.HasPrefix(n, "-") {
-			back = append(back, turn{at: t.at, n: -t.n})
+			back = append(back, timedMessages{at: t.at, n: -t.n})
 		} else {
 			given = append(given, t)
 		}
 	}
-	slices.SortStableFunc(given, func(a, b turn) int { return a.at.Compare(b.at) })
+	slices.SortStableFunc(given, func(a, b timedMessages) int { return a.at.Compare(b.at) })
 	for _, b := range back {
 		// A worker that returns a grant knows its time only roughly, by the worker's clock. So
 		// drop the nearest grant of the same size.
@@ -121,21 +121,21 @@ func (r *flowRig) limiterRequests(ctx context.Context, account string) (n int, e
 	return n, nil
 }
 
-// calls returns the calls in the sandbox's log for which of returns true, in the order of
+// acceptedCalls returns the calls in the sandbox's log for which of returns true, in the order of
 // their times. If of is nil, it returns all calls.
-func calls(log []sandbox.Entry, of func(sandbox.Entry) bool) []turn {
-	var out []turn
+func acceptedCalls(log []sandbox.Entry, of func(sandbox.Entry) bool) []timedMessages {
+	var out []timedMessages
 	for _, e := range log {
 		if of == nil || of(e) {
-			out = append(out, turn{at: e.At, n: e.Messages})
+			out = append(out, timedMessages{at: e.At, n: e.Messages})
 		}
 	}
-	slices.SortStableFunc(out, func(a, b turn) int { return a.at.Compare(b.at) })
+	slices.SortStableFunc(out, func(a, b timedMessages) int { return a.at.Compare(b.at) })
 	return out
 }
 
 // maxInASecond returns the maximum number of messages in any span of one second.
-func maxInASecond(all []turn) (most int) {
+func maxInASecond(all []timedMessages) (most int) {
 	sum, from := 0, 0
 	for _, t := range all {
 		sum += t.n
@@ -148,12 +148,12 @@ func maxInASecond(all []turn) (most int) {
 	return most
 }
 
-// between returns the number n of messages from the time from until the time to. took is the
+// countBetween returns the number n of messages from the time from until the time to. took is the
 // time from the first call in that span to the first call after it, so that n/took is exact
 // even for few calls. It returns 0 messages if no call comes after the span.
-func between(all []turn, from, to time.Time) (n int, took time.Duration) {
-	i, _ := slices.BinarySearchFunc(all, from, func(t turn, at time.Time) int { return cmp.Compare(t.at.UnixNano(), at.UnixNano()) })
-	j, _ := slices.BinarySearchFunc(all, to, func(t turn, at time.Time) int { return cmp.Compare(t.at.UnixNano(), at.UnixNano()) })
+func countBetween(all []timedMessages, from, to time.Time) (n int, took time.Duration) {
+	i, _ := slices.BinarySearchFunc(all, from, func(t timedMessages, at time.Time) int { return cmp.Compare(t.at.UnixNano(), at.UnixNano()) })
+	j, _ := slices.BinarySearchFunc(all, to, func(t timedMessages, at time.Time) int { return cmp.Compare(t.at.UnixNano(), at.UnixNano()) })
 	if i >= len(all) || j >= len(all) {
 		return 0, time.Second // the calls ended before to
 	}

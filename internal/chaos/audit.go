@@ -100,7 +100,7 @@ func (a *audit) checkRow(campaign string, r producer.Result, want uint64, got in
 
 // checkOptOut compares one result with the opt-out of its number, and with the calls to the
 // number that reached the gateway. got is how often the gateway accepted the number.
-func (a *audit) checkOptOut(campaign string, r producer.Result, got int, is record) {
+func (a *audit) checkOptOut(campaign string, r producer.Result, got int, is numberHistory) {
 	what := fmt.Sprintf("%s row %d is %s (%s %s %s)", campaign, r.Row, r.Status, r.Reason, r.Code, r.MessageUUID)
 	if got > 0 && len(is.calls) == 0 {
 		a.breach("%s, and the gateway accepted it in a call that chaos has not recorded", what)
@@ -133,9 +133,9 @@ func (a *audit) checkOptOut(campaign string, r producer.Result, got int, is reco
 	}
 }
 
-// books are the figures that the sandbox recorded for a gateway: numbers accepted, numbers
+// gatewayCounts are the figures that the sandbox recorded for a gateway: numbers accepted, numbers
 // accepted again, and idempotency keys used for two different calls.
-type books struct {
+type gatewayCounts struct {
 	numbers, duplicates, conflicts int
 	// broken counts the calls whose outcome the gateway left open because of a fault, or
 	// whose caller had closed the connection before the answer.
@@ -143,7 +143,7 @@ type books struct {
 }
 
 // finish compares the sums with the gateway's figures.
-func (a *audit) finish(b books) {
+func (a *audit) finish(b gatewayCounts) {
 	if b.numbers != a.numbers {
 		a.breach("it accepted %d numbers, but %d of them are in the results", b.numbers, a.numbers)
 	}

@@ -53,14 +53,14 @@ func TestAuditHoldsTheSumsAgainstTheGateway(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name     string
-		books    books
+		books    gatewayCounts
 		breaches int
 	}{
-		{"all as it should be", books{numbers: 3, broken: 2}, 0},
-		{"a number that is in no campaign", books{numbers: 4, broken: 2}, 1},
-		{"a duplicate that no row shows", books{numbers: 3, broken: 2, duplicates: 1}, 1},
-		{"one key for two calls", books{numbers: 3, broken: 2, conflicts: 1}, 1},
-		{"more unknown calls than were broken", books{numbers: 3, broken: 1}, 1},
+		{"all as it should be", gatewayCounts{numbers: 3, broken: 2}, 0},
+		{"a number that is in no campaign", gatewayCounts{numbers: 4, broken: 2}, 1},
+		{"a duplicate that no row shows", gatewayCounts{numbers: 3, broken: 2, duplicates: 1}, 1},
+		{"one key for two calls", gatewayCounts{numbers: 3, broken: 2, conflicts: 1}, 1},
+		{"more unknown calls than were broken", gatewayCounts{numbers: 3, broken: 1}, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -186,23 +186,23 @@ func (r *rig) optOutFunc(client *producer.Client, config string) func(context.Co
 	}
 }
 
-// record is a number's opt-out, if optedOut is true, and the calls to the number.
-type record struct {
+// numberHistory is a number's opt-out, if optedOut is true, and the calls to the number.
+type numberHistory struct {
 	optedOut bool
 	request
 	calls []arrival
 }
 
-func (c *optOutLog) recordOf(n uint64) record {
+func (c *optOutLog) historyOf(n uint64) numberHistory {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	w, ok := c.requests[n]
-	return record{optedOut: ok, request: w, calls: c.calls[n]}
+	return numberHistory{optedOut: ok, request: w, calls: c.calls[n]}
 }
 
 // lateCalls returns how many calls arrived after the opt-out had returned. Arrivals with the
 // same idempotency key are one call.
-func (r record) lateCalls() (n int) {
+func (r numberHistory) lateCalls() (n int) {
 	keys := map[string]bool{}
 	for _, a := range r.calls {
 		if a.arrived.After(r.returned) && (a.key == "" || !keys[a.key]) {

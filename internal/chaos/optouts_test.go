@@ -20,16 +20,16 @@ func TestAuditHoldsOptOutsAgainstTheCallsThatCame(t *testing.T) {
 	back := time.Now()
 	before, after, later := arrival{arrived: back.Add(-time.Second)}, arrival{arrived: back.Add(time.Second)}, arrival{arrived: back.Add(time.Minute)}
 	keyed := func(a arrival, key string) arrival { a.key = key; return a }
-	asked := func(open int, calls ...arrival) record {
-		return record{optedOut: true, request: request{returned: back, inFlight: open}, calls: calls}
+	asked := func(open int, calls ...arrival) numberHistory {
+		return numberHistory{optedOut: true, request: request{returned: back, inFlight: open}, calls: calls}
 	}
 	for _, c := range []struct {
 		name, status, reason string
 		got                  int
-		is                   record
+		is                   numberHistory
 		breaches             int
 	}{
-		{name: "no opt-out", status: "accepted", got: 1, is: record{calls: []arrival{before}}},
+		{name: "no opt-out", status: "accepted", got: 1, is: numberHistory{calls: []arrival{before}}},
 		{name: "skipped without an opt-out", status: "skipped", reason: "opted_out", breaches: 1},
 		{name: "accepted in a call that was not recorded", status: "accepted", got: 1, breaches: 1},
 		{name: "skipped after its opt-out", status: "skipped", reason: "opted_out", is: asked(0)},
@@ -44,7 +44,7 @@ func TestAuditHoldsOptOutsAgainstTheCallsThatCame(t *testing.T) {
 		{name: "a call repeated with its key, but not reported", status: "accepted", got: 1, is: asked(0, keyed(before, "k"), keyed(after, "k")), breaches: 1},
 		{name: "rejected without a call", status: "rejected", is: asked(0), breaches: 1},
 		{name: "unknown because its worker died before the call", status: "unknown", is: asked(1)},
-		{name: "an opt-out that never returned", status: "skipped", reason: "opted_out", is: record{optedOut: true}, breaches: 1},
+		{name: "an opt-out that never returned", status: "skipped", reason: "opted_out", is: numberHistory{optedOut: true}, breaches: 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -78,7 +78,7 @@ func TestWhomARequestIsToIsReadBeforeTheGatewayHasIt(t *testing.T) {
 		}
 	}
 	for n, calls := range map[uint64]int{254710000001: 1, 254710000002: 2, 254710000003: 1, 254710000004: 1, 254710000005: 0} {
-		is := c.recordOf(n)
+		is := c.historyOf(n)
 		if len(is.calls) != calls || is.optedOut || calls > 0 && is.calls[0].arrived.Before(began) {
 			t.Errorf("%d: got the record %+v, want %d calls and no opt-out", n, is, calls)
 		}
@@ -104,14 +104,14 @@ func TestAnOptOutIsSaidUntilItIsHeard(t *testing.T) {
 	}
 	began := time.Now()
 	x.optOut(t.Context(), 254710000001, "ACME")
-	if is := x.optOuts.recordOf(254710000001); !is.returned.After(began) || is.inFlight != 3 || x.optOuts.retries.Load() != 1 {
+	if is := x.optOuts.historyOf(254710000001); !is.returned.After(began) || is.inFlight != 3 || x.optOuts.retries.Load() != 1 {
 		t.Errorf("got the record %+v, want 3 calls in flight after one retry", is)
 	}
 	x.optOuts.optOut = func(context.Context, string, string) (producer.OptOutReceipt, error) {
 		return producer.OptOutReceipt{}, producer.ErrInvalid
 	}
 	x.optOut(t.Context(), 254710000002, "ACME")
-	if is := x.optOuts.recordOf(254710000002); !is.returned.IsZero() || len(x.breaches) != 1 {
+	if is := x.optOuts.historyOf(254710000002); !is.returned.IsZero() || len(x.breaches) != 1 {
 		t.Errorf("got %+v and %q, want no confirmed opt-out and one broken promise", is, x.breaches)
 	}
 }

@@ -71,7 +71,7 @@ func (r *rig) play(ctx context.Context) (*report, error) {
 // settle removes the gateways' faults, waits until the faults are over and the campaigns
 // have ended, for settleWithin at most, and returns the report.
 func (r *rig) settle(ctx context.Context, calm, ended <-chan struct{}) (*report, error) {
-	r.gateway.Mend()
+	r.gateway.ClearFaults()
 	bounded, cancel := context.WithTimeout(ctx, settleWithin)
 	defer cancel()
 	mended := time.Now()

@@ -44,9 +44,9 @@ func (r *rig) report(ctx context.Context, settled time.Duration) (*report, error
 		}
 	}
 	for _, a := range out.audits {
-		st := r.gateway.Desk(a.gateway).Stats()
+		st := r.gateway.Gateway(a.gateway).Stats()
 		out.stats[a.gateway] = st
-		a.finish(books{numbers: int(st.Numbers), duplicates: int(st.Duplicates), conflicts: int(st.Conflicts), broken: out.broken(a.gateway)})
+		a.finish(gatewayCounts{numbers: int(st.Numbers), duplicates: int(st.Duplicates), conflicts: int(st.Conflicts), broken: out.broken(a.gateway)})
 		out.breaches = append(out.breaches, a.breaches...)
 	}
 	r.traffic.mu.Lock()
@@ -72,7 +72,7 @@ func (r *rig) report(ctx context.Context, settled time.Duration) (*report, error
 // broken returns how many calls the gateway left in doubt, or answered after the caller had
 // closed the connection.
 func (r *report) broken(gateway string) int {
-	return int(r.gateway.Desk(gateway).Stats().Ambiguous + r.callersGone[gateway].Load())
+	return int(r.gateway.Gateway(gateway).Stats().Ambiguous + r.callersGone[gateway].Load())
 }
 
 // compare compares the results of one campaign with what its gateway accepted.
@@ -86,16 +86,16 @@ func (r *rig) compare(ctx context.Context, c *campaign, a *audit) error {
 		st, err := r.traffic.watcher.Status(ctx, c.id)
 		a.breach("%s has not ended %s after the last fault: %+v %v", c.id, settleWithin, st, err)
 	}
-	desk, rows := r.gateway.Desk(c.gateway), 0
+	gateway, rows := r.gateway.Gateway(c.gateway), 0
 	for x, err := range r.traffic.watcher.Results(ctx, c.id) {
 		if err != nil {
 			return fmt.Errorf("results of %s: %w", c.id, err)
 		}
 		want := c.first + uint64(rows)
 		rows++
-		got := desk.Accepted(want)
+		got := gateway.Accepted(want)
 		a.checkRow(c.id, x, want, got, c.noUnknown, r.claims.isExposed)
-		a.checkOptOut(c.id, x, got, r.optOuts.recordOf(want))
+		a.checkOptOut(c.id, x, got, r.optOuts.historyOf(want))
 	}
 	if rows != c.total {
 		a.lost += max(0, c.total-rows)

@@ -88,7 +88,7 @@ func schedule(p plan) []event {
 	}
 	var events []event
 	block, blocks := []event{}, 0
-	for at := time.Second; ; at += between(rng, 700*time.Millisecond, 2700*time.Millisecond) {
+	for at := time.Second; ; at += randomDuration(rng, 700*time.Millisecond, 2700*time.Millisecond) {
 		if round := at.Truncate(roundLasts); at-round > faultsLast {
 			if round+calmKill < p.duration {
 				events = append(events, event{at: round + calmKill, kind: workerKilled, worker: rng.IntN(p.workers), alone: true})
@@ -131,7 +131,7 @@ func quickSchedule(p plan, rng *rand.Rand) []event {
 	gap := p.duration / time.Duration(len(block)+1)
 	for i := range block {
 		e := &block[i]
-		e.at = gap/2 + time.Duration(i)*gap + between(rng, 0, gap/2)
+		e.at = gap/2 + time.Duration(i)*gap + randomDuration(rng, 0, gap/2)
 		e.worker = 1 + rng.IntN(p.workers-1)
 		e.fill(rng)
 		switch e.kind {
@@ -187,25 +187,25 @@ func newEvents(p plan, n int) []event {
 func (e *event) fill(rng *rand.Rand) {
 	switch e.kind {
 	case workerStopped:
-		e.duration = between(rng, callTimeout+leaseMargin+500*time.Millisecond, 2*(callTimeout+leaseMargin))
+		e.duration = randomDuration(rng, callTimeout+leaseMargin+500*time.Millisecond, 2*(callTimeout+leaseMargin))
 	case redisStopped:
 		e.duration = 5 * time.Second
 	case redisStoppedLong:
 		e.duration = 40 * time.Second
 	case linksSilent:
-		e.duration = between(rng, time.Second, 6*time.Second)
+		e.duration = randomDuration(rng, time.Second, 6*time.Second)
 	case redisFull:
-		e.duration = between(rng, 2*time.Second, 4*time.Second)
+		e.duration = randomDuration(rng, 2*time.Second, 4*time.Second)
 	case workerClock:
-		e.clockOffset, e.duration = drawClockOffset(rng), between(rng, 15*time.Second, 40*time.Second)
+		e.clockOffset, e.duration = drawClockOffset(rng), randomDuration(rng, 15*time.Second, 40*time.Second)
 	case linkCut:
 		e.bytes = rng.Int64N(2000)
 	case gatewayFault:
-		e.duration, e.p = between(rng, 8*time.Second, 20*time.Second), 0.01+0.02*rng.Float64()
+		e.duration, e.p = randomDuration(rng, 8*time.Second, 20*time.Second), 0.01+0.02*rng.Float64()
 	default:
 	}
 }
 
-func between(rng *rand.Rand, least, most time.Duration) time.Duration {
+func randomDuration(rng *rand.Rand, least, most time.Duration) time.Duration {
 	return least + time.Duration(rng.Int64N(int64(most-least)+1))
 }

@@ -33,7 +33,7 @@ const (
 )
 
 // Write writes a list of n recipients. Nine of ten rows are clean. The others have the mistakes of the table
-// ways, in turn.
+// dirtyRows, in turn.
 func Write(to io.Writer, n int) error {
 	w := bufio.NewWriter(to)
 	if _, err := w.WriteString(Header); err != nil {
@@ -54,7 +54,7 @@ func At(i int) Row {
 		n := subscriber(i)
 		return Row{Text: fmt.Sprintf("Customer %d;0%d;Nairobi\n", i, n), Number: fmt.Sprintf("0%d", n), MSISDN: kenya + n}
 	}
-	return ways[i/10%len(ways)](i)
+	return dirtyRows[i/10%len(dirtyRows)](i)
 }
 
 const (
@@ -68,8 +68,9 @@ func subscriber(i int) uint64 {
 	return 710_000_000 + uint64(i)*7919%30_000_000
 }
 
-// as returns rows with a valid Kenyan number. format gets its first, second and third three digits as %[1]d to %[3]d.
-func as(format string) func(int) Row {
+// valid returns rows with a valid Kenyan number. format gets the nine digits after the calling code in groups of
+// three, as %[1]d to %[3]d.
+func valid(format string) func(int) Row {
 	return func(i int) Row {
 		n := subscriber(i)
 		number := fmt.Sprintf(format, n/1e6, n/1e3%1e3, n%1e3)
@@ -77,7 +78,7 @@ func as(format string) func(int) Row {
 	}
 }
 
-// nigerian is as for a Nigerian number. format gets three, three and four digits.
+// nigerian is like valid, but returns rows with a Nigerian number. format gets three, three and four digits.
 func nigerian(format string) func(int) Row {
 	return func(i int) Row {
 		n := uint64(i) * 7919 % 10_000_000
@@ -86,46 +87,46 @@ func nigerian(format string) func(int) Row {
 	}
 }
 
-// none returns rows with an invalid number. code is the reason.
-func none(number, code string) func(int) Row {
+// invalidNumber returns rows with an invalid number. code is the reason.
+func invalidNumber(number, code string) func(int) Row {
 	return func(i int) Row {
 		return Row{Text: fmt.Sprintf("Unknown %d;%s;\n", i, number), Number: number, Reason: invalid, Code: code}
 	}
 }
 
-// again returns rows that repeat an earlier number in another format.
-func again(format string) func(int) Row {
+// repeated returns rows that repeat an earlier number in another format.
+func repeated(format string) func(int) Row {
 	return func(i int) Row {
-		r := as(format)(i - 5)
+		r := valid(format)(i - 5)
 		r.Reason = duplicate
 		return r
 	}
 }
 
-// framed returns rows with a valid number and unusual CSV around it. format gets the row's index as %[1]d and the
+// oddLayout returns rows with a valid number and unusual CSV around it. format gets the row's index as %[1]d and the
 // number as %[2]s.
-func framed(format string) func(int) Row {
+func oddLayout(format string) func(int) Row {
 	return func(i int) Row {
-		r := as("0%[1]d%03[2]d%03[3]d")(i)
+		r := valid("0%[1]d%03[2]d%03[3]d")(i)
 		r.Text = fmt.Sprintf(format, i, r.Number)
 		return r
 	}
 }
 
-// ways are the kinds of dirty rows.
-var ways = []func(int) Row{
-	as(" 0%d %03d %03d "), as("+254%d%03d%03d"), as("+254 %d-%03d-%03d"), as("00254%d%03d%03d"), as("(+254) %d%03d%03d"),
-	as("+254 (0)%d %03d %03d"), as("0%d\u00a0%03d\u00a0%03d"), as("%d%03d%03d"), as("\u202a+254%d%03d%03d\u202c"),
-	as("0%d.%03d.%03d"), as("254%d%03d%03d.0"), as("tel:+254%d%03d%03d"), as("+254 0%d%03d%03d"), as("0%d–%03d–%03d"), as("\ufeff0%d%03d%03d"),
+// dirtyRows are the kinds of dirty rows.
+var dirtyRows = []func(int) Row{
+	valid(" 0%d %03d %03d "), valid("+254%d%03d%03d"), valid("+254 %d-%03d-%03d"), valid("00254%d%03d%03d"), valid("(+254) %d%03d%03d"),
+	valid("+254 (0)%d %03d %03d"), valid("0%d\u00a0%03d\u00a0%03d"), valid("%d%03d%03d"), valid("\u202a+254%d%03d%03d\u202c"),
+	valid("0%d.%03d.%03d"), valid("254%d%03d%03d.0"), valid("tel:+254%d%03d%03d"), valid("+254 0%d%03d%03d"), valid("0%d–%03d–%03d"), valid("\ufeff0%d%03d%03d"),
 	nigerian("+234 %d %03d %04d"), nigerian("234%d%03d%04d"), nigerian("234 (0)%d %03d %04d"), nigerian("+234-%d-%03d-%04d"),
-	none("", "empty"), none("-", "empty"), none("n/a", "not_a_number"), none("call after 5", "not_a_number"), none("#N/A", "not_a_number"),
-	none("2.54712E+11", "lost_digits"), none("07l2345678", "not_a_number"), none("0712 34567", "too_short"), none("20400", "too_short"),
-	none("07123456789", "too_long"), none("+254 20 271 2345", "not_mobile"), none("0800 720 720", "not_mobile"),
-	none("0712345678 / 0722345678", "several_numbers"), none("+999 712 345 678", "unknown_country"), none("+44 20 7946 0018", "not_mobile"),
-	none("=1+1", "not_a_number"),
-	again("+254%d%03d%03d"), again("0%d-%03d-%03d"), again("%d%03d%03d"),
-	framed("\"Doe; \"\"J\"\" %d\nsecond line\";%s;Thika\n"), framed("\r\n;;\r\n\"Quoted %d\";\"%s\";\"\"\r\n"), framed("Wide %d;%s;;;;\n"),
-	framed("Short %d;%s\r\n"), framed(" ;;\n   \nBelow blanks %d;%s;\n"),
+	invalidNumber("", "empty"), invalidNumber("-", "empty"), invalidNumber("n/a", "not_a_number"), invalidNumber("call after 5", "not_a_number"), invalidNumber("#N/A", "not_a_number"),
+	invalidNumber("2.54712E+11", "lost_digits"), invalidNumber("07l2345678", "not_a_number"), invalidNumber("0712 34567", "too_short"), invalidNumber("20400", "too_short"),
+	invalidNumber("07123456789", "too_long"), invalidNumber("+254 20 271 2345", "not_mobile"), invalidNumber("0800 720 720", "not_mobile"),
+	invalidNumber("0712345678 / 0722345678", "several_numbers"), invalidNumber("+999 712 345 678", "unknown_country"), invalidNumber("+44 20 7946 0018", "not_mobile"),
+	invalidNumber("=1+1", "not_a_number"),
+	repeated("+254%d%03d%03d"), repeated("0%d-%03d-%03d"), repeated("%d%03d%03d"),
+	oddLayout("\"Doe; \"\"J\"\" %d\nsecond line\";%s;Thika\n"), oddLayout("\r\n;;\r\n\"Quoted %d\";\"%s\";\"\"\r\n"), oddLayout("Wide %d;%s;;;;\n"),
+	oddLayout("Short %d;%s\r\n"), oddLayout(" ;;\n   \nBelow blanks %d;%s;\n"),
 	func(i int) Row {
 		return Row{Text: fmt.Sprintf("Cut off %d\n", i), Reason: invalid, Code: "empty"}
 	},

@@ -44,6 +44,6 @@ func TestADirtyListIsReadAsItWasMeant(t *testing.T) {
 		i++
 	}
 	if i != n || left["true"] < n/50 {
-		t.Errorf("%d rows, %v left out", i, left)
+		t.Errorf("got %d rows, by skipped or not: %v", i, left)
 	}
 }

@@ -16,31 +16,31 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// counter is a proxy of a gateway that counts how often each number arrives, also those that the gateway refuses.
-// After the first few numbers it blocks calls until the test opens it.
-type counter struct {
+// blockingCounter is a proxy of a gateway that counts how often each number arrives, also those that the gateway
+// refuses. After unblockedNumbers numbers it blocks calls until the test closes open.
+type blockingCounter struct {
 	next http.Handler
 	open chan struct{}
 	mu   sync.Mutex
 	seen map[string]int
 }
 
-// atOnce is the number of phone numbers that the counter forwards before it blocks.
-const atOnce = 20
+// unblockedNumbers is the number of phone numbers that blockingCounter forwards before it blocks.
+const unblockedNumbers = 20
 
-var aNumber = regexp.MustCompile(`2547\d{8}`)
+var numberPattern = regexp.MustCompile(`2547\d{8}`)
 
 // ServeHTTP counts the numbers of a call and forwards it.
-func (c *counter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (c *blockingCounter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return
 	}
 	c.mu.Lock()
-	for _, n := range aNumber.FindAllString(string(body), -1) {
+	for _, n := range numberPattern.FindAllString(string(body), -1) {
 		c.seen[n]++
 	}
-	wait := len(c.seen) > atOnce
+	wait := len(c.seen) > unblockedNumbers
 	c.mu.Unlock()
 	if wait {
 		select {
@@ -53,7 +53,7 @@ func (c *counter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.next.ServeHTTP(w, r)
 }
 
-func (c *counter) counts() (numbers, most int) {
+func (c *blockingCounter) counts() (numbers, most int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, n := range c.seen {
@@ -67,7 +67,7 @@ func (c *counter) counts() (numbers, most int) {
 func TestAKilledWorkerSendsNothingBeyondTheCanary(t *testing.T) {
 	t.Parallel()
 	gateway := sandbox.New(sandbox.Options{})
-	door := &counter{next: gateway, open: make(chan struct{}), seen: map[string]int{}}
+	door := &blockingCounter{next: gateway, open: make(chan struct{}), seen: map[string]int{}}
 	srv := httptest.NewServer(door)
 	t.Cleanup(func() {
 		gateway.Close()
@@ -79,7 +79,7 @@ func TestAKilledWorkerSendsNothingBeyondTheCanary(t *testing.T) {
 	for i := range numbers {
 		numbers[i] = mustNumber(t, fmt.Sprintf("2547%08d", 10_000_000+i))
 	}
-	if err := gateway.Desk("africastalking").Say(sandbox.Reject, numbers...); err != nil {
+	if err := gateway.Gateway("africastalking").SetReply(sandbox.Reject, numbers...); err != nil {
 		t.Fatal(err)
 	}
 	f.start()
@@ -89,7 +89,7 @@ func TestAKilledWorkerSendsNothingBeyondTheCanary(t *testing.T) {
 			"--canary", "50", "--max-rejected", "5", "--wait")
 		sent <- fmt.Sprint(exit, out, errOut)
 	}()
-	f.eventually(30*time.Second, "calls to wait", func() bool { n, _ := door.counts(); return n > atOnce })
+	f.eventually(30*time.Second, "calls to wait", func() bool { n, _ := door.counts(); return n > unblockedNumbers })
 	f.kill(f.workers[0])
 	close(door.open)
 	f.start()
@@ -97,17 +97,17 @@ func TestAKilledWorkerSendsNothingBeyondTheCanary(t *testing.T) {
 	select {
 	case said = <-sent:
 	case <-time.After(2 * time.Minute):
-		t.Fatalf("it is not paused: %+v", f.status("sale"))
+		t.Fatalf("the campaign is not paused: %+v", f.status("sale"))
 	}
 	if !strings.HasPrefix(said, "3") || !strings.Contains(said, "50 of 50 canary messages were rejected or are unknown") || !strings.Contains(said, "tuma resume") {
-		t.Errorf("tuma send says %s", said)
+		t.Errorf("tuma send printed %s", said)
 	}
 	s := f.status("sale")
 	if s.State != producer.Paused || s.Rejected+s.Unknown != 50 || s.Unknown == 0 || s.Unknown > 10 || s.Pending != 4950 {
 		t.Errorf("got %+v", s)
 	}
 	if n, most := door.counts(); n != 50 || most != 1 {
-		t.Errorf("%d numbers arrived, one of them %d times; want 50, once", n, most)
+		t.Errorf("got %d numbers, one of them up to %d times; want 50 numbers once", n, most)
 	}
 
 	// After a restart of Redis and the worker, the campaign is still paused and the reason is still known.
@@ -116,13 +116,13 @@ func TestAKilledWorkerSendsNothingBeyondTheCanary(t *testing.T) {
 	f.redis.Restart()
 	f.start()
 	if s := f.status("sale"); s.State != producer.Paused || s.TooManyRejected == nil {
-		t.Errorf("after a restart: %+v", s)
+		t.Errorf("after a restart: got %+v", s)
 	}
 	if n, _ := door.counts(); n != 50 {
-		t.Errorf("after a restart %d numbers have arrived", n)
+		t.Errorf("after a restart: got %d numbers, want 50", n)
 	}
 	f.must("cancel", "sale")
 	if s := f.wait("sale", time.Minute); s.Skipped != 4950 {
-		t.Errorf("cancelled: %+v", s)
+		t.Errorf("after the cancel: got %+v", s)
 	}
 }

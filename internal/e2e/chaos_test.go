@@ -40,7 +40,7 @@ func TestNothingIsLostOrSentTwiceWhileWorkersAreKilled(t *testing.T) {
 	for begun := time.Now(); campaigns == 0 || time.Since(begun) < *chaosFor; {
 		campaigns++
 		id := fmt.Sprintf("chaos-%d", campaigns)
-		if _, err := f.client.Enqueue(t.Context(), producer.Campaign{ID: id, Via: "kobo-main", Body: text}, some(campaigns, perCampaign)); err != nil {
+		if _, err := f.client.Enqueue(t.Context(), producer.Campaign{ID: id, Via: "kobo-main", Body: text}, campaignNumbers(campaigns, perCampaign)); err != nil {
 			t.Fatal(err)
 		}
 		recipients += perCampaign
@@ -74,10 +74,10 @@ func TestNothingIsLostOrSentTwiceWhileWorkersAreKilled(t *testing.T) {
 	t.Logf("seed %d: %d campaigns, %d recipients, %d kills, %d faults, %d calls, %d of them replays; duplicates %d, conflicts %d",
 		*chaosSeed, campaigns, recipients, kills, stats.Faults, stats.Calls, stats.Replays, stats.Duplicates, stats.Conflicts)
 	if stats.Accepted != int64(recipients) || stats.Numbers != int64(recipients) || stats.Duplicates != 0 || stats.Conflicts != 0 {
-		t.Errorf("gateway %+v", stats)
+		t.Errorf("got gateway stats %+v", stats)
 	}
 	if stats.Faults == 0 || kills == 0 {
-		t.Errorf("%d faults and %d kills: nothing was tried", stats.Faults, kills)
+		t.Errorf("got %d faults and %d kills, want at least one of each", stats.Faults, kills)
 	}
 	for i := range campaigns {
 		for r, err := range f.client.Results(t.Context(), fmt.Sprintf("chaos-%d", i+1)) {
@@ -91,8 +91,8 @@ func TestNothingIsLostOrSentTwiceWhileWorkersAreKilled(t *testing.T) {
 	}
 }
 
-// some yields n numbers that no other campaign of the test uses.
-func some(campaign, n int) iter.Seq2[producer.Recipient, error] {
+// campaignNumbers yields n numbers that no other campaign of the test uses.
+func campaignNumbers(campaign, n int) iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
 		for i := range n {
 			if !yield(producer.Recipient{Number: fmt.Sprintf("+2547%08d", 10_000_000+(campaign-1)*n+i)}, nil) {

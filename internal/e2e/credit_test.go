@@ -22,7 +22,7 @@ var (
 func (x *allGateways) withCreditCode() []int {
 	var out []int
 	for i, k := range x.kinds {
-		if x.gateway.Desk(k.Name).Says("credit") {
+		if x.gateway.Gateway(k.Name).CanReply("credit") {
 			out = append(out, i)
 		}
 	}
@@ -41,7 +41,7 @@ func TestCreditThatRunsOutIsUsedUpAndATopUpSendsTheRest(t *testing.T) {
 			t.Parallel()
 			x := newAllGateways(t, sandbox.Options{}, nil)
 			for _, i := range x.withCreditCode() {
-				x.gateway.Desk(x.kinds[i].Name).SetCredit(float64(credit))
+				x.gateway.Gateway(x.kinds[i].Name).SetCredit(float64(credit))
 			}
 			x.start()
 			var all sync.WaitGroup
@@ -57,7 +57,7 @@ func TestCreditThatRunsOutIsUsedUpAndATopUpSendsTheRest(t *testing.T) {
 // and waits for the rest.
 func (x *allGateways) runOut(i, n, credit int) {
 	t, k := x.t, x.kinds[i]
-	desk := x.gateway.Desk(k.Name)
+	gateway := x.gateway.Gateway(k.Name)
 	if _, err := x.client.Enqueue(t.Context(), producer.Campaign{ID: k.Name, Via: k.Name, Body: text}, numbers(i, n)); err != nil {
 		t.Error(err)
 		return
@@ -66,30 +66,30 @@ func (x *allGateways) runOut(i, n, credit int) {
 	x.eventually(3*time.Minute, k.Name+" to use up its credit", func() bool { return x.status(k.Name).Accepted >= credit && x.heldForCredit(k.Name) })
 	x.eventually(30*time.Second, "the calls in flight of "+k.Name, func() bool { return x.status(k.Name).InFlight.Calls == 0 })
 	usedUp := time.Since(begun)
-	s, st := x.status(k.Name), desk.Stats()
+	s, st := x.status(k.Name), gateway.Stats()
 	if s.Accepted != credit || s.Pending != n-credit || st.Accepted != int64(credit) {
-		t.Errorf("%s, without credit: %+v, gateway %+v", k.Name, s, st)
+		t.Errorf("%s, without credit: got %+v, gateway %+v", k.Name, s, st)
 	}
 	// While there is no credit, the worker reads the balance and makes no calls.
-	quiet := desk.Stats().Calls
+	quiet := gateway.Stats().Calls
 	rest := time.After(8 * time.Second)
 	<-rest
-	if more := desk.Stats().Calls - quiet; more > 1 {
-		t.Errorf("%s: %d calls without credit", k.Name, more)
+	if more := gateway.Stats().Calls - quiet; more > 1 {
+		t.Errorf("%s: got %d calls without credit, want at most 1", k.Name, more)
 	}
-	desk.SetCredit(float64(n))
+	gateway.SetCredit(float64(n))
 	topUp := time.Now()
-	x.eventually(time.Minute, k.Name+" to continue", func() bool { return desk.Stats().Accepted > int64(credit) })
+	x.eventually(time.Minute, k.Name+" to continue", func() bool { return gateway.Stats().Accepted > int64(credit) })
 	resumed := time.Since(topUp)
 	done := x.wait(k.Name, 3*time.Minute)
 	a := x.audit(i, n)
-	end := desk.Stats()
+	end := gateway.Stats()
 	if done.State != producer.Done || a.accepted != n || a.rejected+a.unknown != 0 || end.Accepted != int64(n) || end.Duplicates != 0 {
-		t.Errorf("%s: %+v, gateway %+v", k.Name, done, end)
+		t.Errorf("%s: got %+v, gateway %+v", k.Name, done, end)
 	}
 	size := x.info(k.Name).MaxRecipients
 	if spare := st.Calls - int64((credit+size-1)/size); spare > 60 {
-		t.Errorf("%s: %d calls more than needed until its credit was used up", k.Name, spare)
+		t.Errorf("%s: %d calls more than needed until the credit was used up, want at most 60", k.Name, spare)
 	}
 	t.Logf("%s, %d a call: %d of %d with credit for %d in %d calls (%d refused) after %s; continued %s after the top-up, %d accepted, %d calls in all, %d twice",
 		k.Name, size, st.Accepted, n, credit, st.Calls, st.Rejected, usedUp.Round(100*time.Millisecond), resumed.Round(100*time.Millisecond),

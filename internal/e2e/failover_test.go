@@ -11,9 +11,9 @@ import (
 	"github.com/tuma-sms/tuma/providers/catalog"
 )
 
-// pair is a deployment with two accounts at two gateways, each with a separate server. Kenyan numbers go through the
-// first account and, once it has been held for two seconds, through the second.
-type pair struct {
+// failoverPair is a deployment with two accounts at two gateways, each with a separate server. Kenyan numbers go
+// through the first account and, once it has been held for two seconds, through the second.
+type failoverPair struct {
 	*deployment
 	names [2]string
 	webs  [2]*httptest.Server
@@ -33,10 +33,10 @@ func loginOf(t *testing.T, gateway string) string {
 	return lines
 }
 
-func newPair(t *testing.T, first, second string, extra string) *pair {
+func newFailoverPair(t *testing.T, first, second string, extra string) *failoverPair {
 	t.Helper()
 	gateway := sandbox.New(sandbox.Options{})
-	x := &pair{names: [2]string{first, second}}
+	x := &failoverPair{names: [2]string{first, second}}
 	accounts := ""
 	for i, name := range x.names {
 		x.webs[i] = httptest.NewServer(gateway)
@@ -57,7 +57,7 @@ func newPair(t *testing.T, first, second string, extra string) *pair {
 	return x
 }
 
-func (x *pair) enqueue(id string, n int) {
+func (x *failoverPair) enqueue(id string, n int) {
 	x.t.Helper()
 	if _, err := x.client.Enqueue(x.t.Context(), producer.Campaign{ID: id, Body: text}, numbers(0, n)); err != nil {
 		x.t.Fatal(err)
@@ -65,7 +65,7 @@ func (x *pair) enqueue(id string, n int) {
 }
 
 // audit counts the results by account and status, and compares each with both gateways' own counts.
-func (x *pair) audit(id string, n int) map[string]int {
+func (x *failoverPair) audit(id string, n int) map[string]int {
 	x.t.Helper()
 	out := map[string]int{}
 	rows := 0
@@ -75,7 +75,7 @@ func (x *pair) audit(id string, n int) map[string]int {
 		}
 		var took [2]int
 		for i, name := range x.names {
-			took[i] = x.gateway.Desk(name).Accepted(number(0, rows))
+			took[i] = x.gateway.Gateway(name).Accepted(number(0, rows))
 		}
 		rows++
 		out[r.Account+" "+r.Status]++
@@ -87,7 +87,7 @@ func (x *pair) audit(id string, n int) map[string]int {
 		}
 	}
 	if rows != n {
-		x.t.Errorf("%d rows of %d", rows, n)
+		x.t.Errorf("got %d rows, want %d", rows, n)
 	}
 	return out
 }
@@ -105,7 +105,7 @@ func TestAGatewayThatIsGoneLosesItsWorkToTheNext(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.first+" to "+tt.second, func(t *testing.T) {
 			t.Parallel()
-			x := newPair(t, tt.first, tt.second, "")
+			x := newFailoverPair(t, tt.first, tt.second, "")
 			x.webs[0].Close()
 			x.start()
 			x.start()
@@ -113,10 +113,10 @@ func TestAGatewayThatIsGoneLosesItsWorkToTheNext(t *testing.T) {
 			s := x.wait("c", 2*time.Minute)
 			t.Logf("%d calls; %+v", s.Calls, s.ByAccount)
 			if s.State != producer.Done || s.Accepted != tt.n {
-				t.Errorf("status %+v", s)
+				t.Errorf("got status %+v", s)
 			}
 			if got := x.audit("c", tt.n); got[tt.second+" accepted"] != tt.n {
-				t.Errorf("%v", got)
+				t.Errorf("got %v", got)
 			}
 		})
 	}
@@ -128,7 +128,7 @@ func TestWhatIsInDoubtAtAGatewayThatFailsNeverMoves(t *testing.T) {
 	for first, second := range map[string]string{"kobo": "qserve", "qserve": "kobo"} {
 		t.Run(first, func(t *testing.T) {
 			t.Parallel()
-			x := newPair(t, first, second, "    max_recipients: 50\n    concurrency: 4\n")
+			x := newFailoverPair(t, first, second, "    max_recipients: 50\n    concurrency: 4\n")
 			if err := x.gateway.Fail(sandbox.Fault{Name: "accept_close", P: 1, Gateway: first}); err != nil {
 				t.Fatal(err)
 			}
@@ -141,14 +141,14 @@ func TestWhatIsInDoubtAtAGatewayThatFailsNeverMoves(t *testing.T) {
 			s := x.status("c")
 			t.Logf("%+v", s.ByAccount)
 			if d := doubtful(s, first); d == 0 || d > 20*50 {
-				t.Errorf("%d in doubt at %s", d, first)
+				t.Errorf("%d recipients are in doubt at %s, want 1 to 1,000", d, first)
 			}
 			x.audit("c", n)
-			x.gateway.Mend()
+			x.gateway.ClearFaults()
 			x.must("release", first)
 			s = x.wait("c", time.Minute)
 			if got := x.audit("c", n); first == "kobo" && (s.Accepted != n || s.Unknown != 0) || first != "kobo" && (s.Accepted+s.Unknown != n || s.Unknown == 0) {
-				t.Errorf("%v, status %+v", got, s)
+				t.Errorf("got %v, status %+v", got, s)
 			}
 		})
 	}

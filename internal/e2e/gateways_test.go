@@ -113,7 +113,7 @@ func (x *allGateways) info(name string) providers.Info {
 	}
 	i := slices.IndexFunc(accounts, func(a producer.Account) bool { return a.Name == name })
 	if i < 0 {
-		x.t.Fatalf("no card of %s", name)
+		x.t.Fatalf("no account card of %s", name)
 	}
 	return accounts[i].Info
 }
@@ -129,16 +129,16 @@ type audit struct {
 func (x *allGateways) audit(i, n int) audit {
 	x.t.Helper()
 	k := x.kinds[i]
-	desk := x.gateway.Desk(k.Name)
+	gateway := x.gateway.Gateway(k.Name)
 	a := audit{ids: map[string]bool{}, unknownCalls: map[string]bool{}}
 	rows := 0
 	for r, err := range x.client.Results(x.t.Context(), k.Name) {
 		if err != nil {
 			x.t.Fatal(err)
 		}
-		got := desk.Accepted(number(i, rows))
+		got := gateway.Accepted(number(i, rows))
 		if rows++; r.MSISDN != fmt.Sprint(number(i, rows-1)) {
-			x.t.Fatalf("%s row %d is of %s", k.Name, r.Row, r.MSISDN)
+			x.t.Fatalf("%s row %d has the number %s", k.Name, r.Row, r.MSISDN)
 		}
 		ok := false
 		switch r.Status {
@@ -161,7 +161,7 @@ func (x *allGateways) audit(i, n int) audit {
 			x.t.Errorf("%s row %d is %s (%s %s), and the gateway accepted it %d times", k.Name, r.Row, r.Status, r.Reason, r.Code, got)
 		}
 	}
-	if st := desk.Stats(); rows != n || st.Duplicates != 0 || st.Conflicts != 0 {
+	if st := gateway.Stats(); rows != n || st.Duplicates != 0 || st.Conflicts != 0 {
 		x.t.Errorf("%s: %d rows, gateway %+v", k.Name, rows, st)
 	}
 	return a
@@ -172,9 +172,9 @@ func TestThreeThousandThroughEachOfTheGatewaysAtOnce(t *testing.T) {
 	x := newAllGateways(t, sandbox.Options{}, nil)
 	bad := []int{7, 1203, 1204, 2999}
 	for i, k := range x.kinds {
-		if desk := x.gateway.Desk(k.Name); desk.Reach(sandbox.Reject) == sandbox.OfNumber {
+		if gateway := x.gateway.Gateway(k.Name); gateway.ReplyScope(sandbox.Reject) == sandbox.ScopeNumber {
 			for _, at := range bad {
-				if err := desk.Say(sandbox.Reject, number(i, at)); err != nil {
+				if err := gateway.SetReply(sandbox.Reject, number(i, at)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -187,23 +187,23 @@ func TestThreeThousandThroughEachOfTheGatewaysAtOnce(t *testing.T) {
 		s := x.wait(k.Name, 2*time.Minute)
 		a := x.audit(i, perGateway)
 		refused := 0
-		if x.gateway.Desk(k.Name).Reach(sandbox.Reject) == sandbox.OfNumber {
+		if x.gateway.Gateway(k.Name).ReplyScope(sandbox.Reject) == sandbox.ScopeNumber {
 			refused = len(bad)
 		}
 		if s.State != producer.Done || a.accepted != perGateway-refused || a.rejected != refused || a.unknown != 0 {
-			t.Errorf("%s: %+v", k.Name, s)
+			t.Errorf("%s: got %+v", k.Name, s)
 		}
 		size := x.info(k.Name).MaxRecipients
 		if want, said := sizes[k.Name]; said && size != want {
-			t.Errorf("%s: calls of %d, want %d", k.Name, size, want)
+			t.Errorf("%s: got calls of %d recipients, want %d", k.Name, size, want)
 		}
 		calls := (perGateway + size - 1) / size
-		if st := x.gateway.Desk(k.Name).Stats(); s.Calls != calls || st.Calls != int64(calls) || st.Accepted != int64(perGateway-refused) {
+		if st := x.gateway.Gateway(k.Name).Stats(); s.Calls != calls || st.Calls != int64(calls) || st.Accepted != int64(perGateway-refused) {
 			t.Errorf("%s: %d calls, %d at the gateway, want %d; %+v", k.Name, s.Calls, st.Calls, calls, st)
 		}
 		// A gateway returns message IDs for all messages or for none. Two of the five return none.
 		if without := k.Name == "qserve" || k.Name == "connectmedia"; len(a.ids) != a.accepted && len(a.ids) != 0 || without != (len(a.ids) == 0) && sizes[k.Name] > 0 {
-			t.Errorf("%s: %d different ids for %d accepted", k.Name, len(a.ids), a.accepted)
+			t.Errorf("%s: got %d distinct message IDs for %d accepted messages", k.Name, len(a.ids), a.accepted)
 		}
 		for _, r := range a.refused {
 			if r.Reason == "" || r.Code == "" || !slices.Contains(bad, r.Row-1) {
@@ -234,17 +234,17 @@ func TestFaultsAtEveryGatewayCostNothingButWhatNobodyCanKnow(t *testing.T) {
 	for i, k := range x.kinds {
 		s := x.wait(k.Name, 4*time.Minute)
 		a := x.audit(i, n)
-		st := x.gateway.Desk(k.Name).Stats()
+		st := x.gateway.Gateway(k.Name).Stats()
 		t.Logf("%s: %d accepted, %d unknown in %d calls; the gateway: %d accepted in %d calls, %d faults, %d of them ambiguous, %d duplicates",
 			k.Name, a.accepted, a.unknown, len(a.unknownCalls), st.Accepted, st.Calls, st.Faults, st.Ambiguous, st.Duplicates)
 		if s.State != producer.Done || a.accepted+a.unknown != n || st.Faults == 0 {
-			t.Errorf("%s: %+v, gateway %+v", k.Name, s, st)
+			t.Errorf("%s: got %+v, gateway %+v", k.Name, s, st)
 		}
 		if x.info(k.Name).KeyTTL > 0 && a.unknown > 0 {
-			t.Errorf("%s has a key, and %d are unknown", k.Name, a.unknown)
+			t.Errorf("%s has idempotency keys, but %d recipients are unknown", k.Name, a.unknown)
 		}
 		if len(a.unknownCalls) > int(st.Ambiguous) {
-			t.Errorf("%s: %d calls are unknown, and the gateway left %d in doubt", k.Name, len(a.unknownCalls), st.Ambiguous)
+			t.Errorf("%s: %d calls are unknown, but the gateway left only %d in doubt", k.Name, len(a.unknownCalls), st.Ambiguous)
 		}
 	}
 }
@@ -265,8 +265,8 @@ func TestARedirectAfterAcceptingSendsNothingAgain(t *testing.T) {
 			x.must("release", k.Name)
 			return x.status(k.Name).State == producer.Done
 		})
-		if a, st := x.audit(i, 20), x.gateway.Desk(k.Name).Stats(); a.accepted+a.unknown != 20 || len(a.unknownCalls) > int(st.Ambiguous) || st.Accepted != 20 {
-			t.Errorf("%s: %+v, gateway %+v", k.Name, a, st)
+		if a, st := x.audit(i, 20), x.gateway.Gateway(k.Name).Stats(); a.accepted+a.unknown != 20 || len(a.unknownCalls) > int(st.Ambiguous) || st.Accepted != 20 {
+			t.Errorf("%s: got %+v, gateway %+v", k.Name, a, st)
 		}
 	}
 }
@@ -277,14 +277,14 @@ func TestABadNumberCostsItselfAlone(t *testing.T) {
 	x.start()
 	for i, k := range x.kinds {
 		most := int64(1)
-		switch desk := x.gateway.Desk(k.Name); {
-		case desk.Reach(sandbox.Reject) == sandbox.Unsaid || x.info(k.Name).MaxRecipients == 1:
+		switch gateway := x.gateway.Gateway(k.Name); {
+		case gateway.ReplyScope(sandbox.Reject) == sandbox.ScopeNone || x.info(k.Name).MaxRecipients == 1:
 			continue
-		case desk.Reach(sandbox.Reject) == sandbox.OfCall:
+		case gateway.ReplyScope(sandbox.Reject) == sandbox.ScopeCall:
 			most = 19
 		}
 		n := x.info(k.Name).MaxRecipients
-		if err := x.gateway.Desk(k.Name).Say(sandbox.Reject, number(i, n/3)); err != nil {
+		if err := x.gateway.Gateway(k.Name).SetReply(sandbox.Reject, number(i, n/3)); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := x.client.Enqueue(t.Context(), producer.Campaign{ID: k.Name, Via: k.Name, Body: text}, numbers(i, n)); err != nil {
@@ -292,7 +292,7 @@ func TestABadNumberCostsItselfAlone(t *testing.T) {
 		}
 		s := x.wait(k.Name, time.Minute)
 		a := x.audit(i, n)
-		st := x.gateway.Desk(k.Name).Stats()
+		st := x.gateway.Gateway(k.Name).Stats()
 		t.Logf("%s: one bad number among %d cost %d calls", k.Name, n, st.Calls)
 		if s.Accepted != n-1 || a.rejected != 1 || a.refused[0].Row != n/3+1 || st.Calls > most {
 			t.Errorf("%s: %+v, %d calls", k.Name, s, st.Calls)
@@ -324,7 +324,7 @@ func TestAStoppedGatewayFailsNothing(t *testing.T) {
 		case <-tick.C:
 			for _, k := range x.kinds {
 				if s := x.status(k.Name); s.Pending != 50 {
-					t.Fatalf("%s: a message used up a try: %+v", k.Name, s)
+					t.Fatalf("%s: a message lost a retry attempt: %+v", k.Name, s)
 				}
 			}
 		}
@@ -332,7 +332,7 @@ func TestAStoppedGatewayFailsNothing(t *testing.T) {
 	x.serve(t, x.gateway)
 	for i, k := range x.kinds {
 		if s := x.wait(k.Name, 3*time.Minute); s.Accepted != 50 {
-			t.Errorf("%s: %+v", k.Name, s)
+			t.Errorf("%s: got %+v", k.Name, s)
 		}
 		if a := x.audit(i, 50); a.accepted != 50 {
 			t.Errorf("%s: %+v", k.Name, a)
@@ -352,7 +352,7 @@ func TestWhatAGatewaySaysOfTheAccountOrTheSenderUsesNobodyUp(t *testing.T) {
 		})
 		x.eventually(30*time.Second, "the calls in flight", func() bool { return x.status(id).InFlight.Calls == 0 })
 		if s := x.status(id); s.Pending != s.Total {
-			t.Errorf("%s: a message used up a try: %+v", id, s)
+			t.Errorf("%s: a message lost a retry attempt: %+v", id, s)
 		}
 	}
 	through := func(id, name string, n int) {
@@ -361,7 +361,7 @@ func TestWhatAGatewaySaysOfTheAccountOrTheSenderUsesNobodyUp(t *testing.T) {
 			t.Errorf("%s: %+v", id, s)
 		}
 		accepted[name] += int64(n)
-		if st := x.gateway.Desk(name).Stats(); st.Accepted != accepted[name] || st.Duplicates != 0 {
+		if st := x.gateway.Gateway(name).Stats(); st.Accepted != accepted[name] || st.Duplicates != 0 {
 			t.Errorf("%s: gateway %+v, want %d accepted", id, st, accepted[name])
 		}
 	}
@@ -394,16 +394,16 @@ func TestWhatAGatewaySaysOfTheAccountOrTheSenderUsesNobodyUp(t *testing.T) {
 	})
 	t.Run("credit", func(t *testing.T) {
 		// Not every gateway documents a reply for missing credit.
-		kinds := slices.DeleteFunc(slices.Clone(x.kinds), func(k providers.Kind) bool { return !x.gateway.Desk(k.Name).Says("credit") })
+		kinds := slices.DeleteFunc(slices.Clone(x.kinds), func(k providers.Kind) bool { return !x.gateway.Gateway(k.Name).CanReply("credit") })
 		for i, k := range kinds {
-			x.gateway.Desk(k.Name).SetCredit(0)
+			x.gateway.Gateway(k.Name).SetCredit(0)
 			enqueue(k.Name+":credit", k.Name, 5+i, 0, 20)
 		}
 		for _, k := range kinds {
 			blocked(k.Name+":credit", "credit")
 		}
 		for _, k := range kinds {
-			x.gateway.Desk(k.Name).SetCredit(1000) // a top-up, without a release by hand
+			x.gateway.Gateway(k.Name).SetCredit(1000) // a top-up, without a release by hand
 		}
 		for _, k := range kinds {
 			through(k.Name+":credit", k.Name, 20)
@@ -413,14 +413,14 @@ func TestWhatAGatewaySaysOfTheAccountOrTheSenderUsesNobodyUp(t *testing.T) {
 		if err := x.gateway.Fail(sandbox.Fault{Name: "campaign", P: 1}); err != nil {
 			t.Fatal(err)
 		}
-		kinds := slices.DeleteFunc(slices.Clone(x.kinds), func(k providers.Kind) bool { return !x.gateway.Desk(k.Name).Says("campaign") })
+		kinds := slices.DeleteFunc(slices.Clone(x.kinds), func(k providers.Kind) bool { return !x.gateway.Gateway(k.Name).CanReply("campaign") })
 		for i, k := range kinds {
 			enqueue(k.Name+":sender", k.Name, 10+i, 0, 20)
 		}
 		for _, k := range kinds {
 			blocked(k.Name+":sender", "paused")
 		}
-		x.gateway.Mend()
+		x.gateway.ClearFaults()
 		for _, k := range kinds {
 			x.must("resume", k.Name+":sender")
 			through(k.Name+":sender", k.Name, 20)

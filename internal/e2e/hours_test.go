@@ -44,21 +44,21 @@ func TestMarketingWaitsForItsHours(t *testing.T) {
 		t.Errorf("blocked by %+v", b)
 	}
 	if out := f.must("status", "late"); !strings.Contains(out, "waiting: outside the sending hours of KE; they start in ") {
-		t.Errorf("status says\n%s", out)
+		t.Errorf("tuma status printed\n%s", out)
 	}
 	f.kill(first)
 	f.spawn()
 	f.eventually(30*time.Second, "the first call", func() bool {
 		went := f.gateway.Stats().Accepted > 2000
 		if now := time.Now(); went && now.Before(opens) {
-			t.Fatalf("sent %s too early", opens.Sub(now))
+			t.Fatalf("messages arrived %s before the sending hours", opens.Sub(now))
 		}
 		return went
 	})
 	if s := f.wait("late", 30*time.Second); s.Accepted != 2000 {
-		t.Errorf("status %+v", s)
+		t.Errorf("got status %+v", s)
 	}
 	if s := f.wait("gone", 5*time.Second); s.Reasons["expired"] != 2000 {
-		t.Errorf("status %+v", s)
+		t.Errorf("got status %+v", s)
 	}
 }

@@ -36,7 +36,7 @@ func (o *optOutTimes) check(f *deployment) (inFlight int) {
 	for n := range o.since {
 		inFlight += o.calls[n]
 		if late[n] > o.calls[n] {
-			f.t.Errorf("%d calls to %d came after it had opted out, which named %d in flight", late[n], n, o.calls[n])
+			f.t.Errorf("%d calls to %d arrived after its opt-out, which reported %d in flight", late[n], n, o.calls[n])
 		}
 	}
 	return inFlight
@@ -81,11 +81,11 @@ func TestNoCallBeginsToWhoHasOptedOut(t *testing.T) {
 			f.start()
 			f.start()
 			const n = 20_000
-			if _, err := f.client.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: text}, some(1, n)); err != nil {
+			if _, err := f.client.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: text}, campaignNumbers(1, n)); err != nil {
 				t.Fatal(err)
 			}
 			var numbers []string
-			for r := range some(1, n) {
+			for r := range campaignNumbers(1, n) {
 				numbers = append(numbers, r.Number)
 			}
 			o := &optOutTimes{since: map[uint64]time.Time{}, calls: map[uint64]int{}}
@@ -116,18 +116,18 @@ func TestNoCallBeginsToWhoHasOptedOut(t *testing.T) {
 				}
 				m := mustNumber(t, x.MSISDN)
 				if _, ok := o.since[m]; x.Reason == "opted_out" && (!ok || f.gateway.Accepted(m) > 0) {
-					t.Errorf("%+v was sent to %d times; it opted out: %t", x, f.gateway.Accepted(m), ok)
+					t.Errorf("%+v: the gateway accepted it %d times; it opted out: %t", x, f.gateway.Accepted(m), ok)
 				}
 				if x.Reason == "opted_out" {
 					left++
 				}
 			}
 			if s.Accepted+s.Skipped != n || s.Skipped != left || left == 0 {
-				t.Errorf("%+v; %d were left out", s, left)
+				t.Errorf("got status %+v, and %d results with opted_out", s, left)
 			}
 			t.Logf("%d opted out, %d of them before they were sent to; %d calls were in flight", len(o.since), left, inFlight)
 			if st := f.gateway.Stats(); st.Duplicates != 0 || st.Conflicts != 0 || st.Accepted != int64(n-left) {
-				t.Errorf("gateway %+v, and %d were left out of %d", st, left, n)
+				t.Errorf("got gateway stats %+v; %d of %d recipients were skipped", st, left, n)
 			}
 		})
 	}
@@ -145,10 +145,10 @@ func TestOptOutOnTheCommandLine(t *testing.T) {
 	}
 	list := f.write("list.txt", "0710000003\n0710000004\nno-number\n254710000001\n")
 	if _, errOut, exit := f.tuma("optout", "import", list); exit != 1 || !strings.Contains(errOut, "list.txt:3: ") || !strings.Contains(errOut, "1 invalid row not imported") {
-		t.Errorf("exit %d: %s", exit, errOut)
+		t.Errorf("got exit %d: %s", exit, errOut)
 	}
 	if _, errOut, exit := f.tuma("optout", "add", "0710000009", "12"); exit != 2 || !strings.Contains(errOut, "number 2: ") || !strings.Contains(errOut, "nothing was changed") {
-		t.Errorf("exit %d: %s", exit, errOut)
+		t.Errorf("got exit %d: %s", exit, errOut)
 	}
 	if out := f.must("optout", "check", "0710000009"); out != "not on a suppression list\n" {
 		t.Error(out)
@@ -156,7 +156,7 @@ func TestOptOutOnTheCommandLine(t *testing.T) {
 	var found []producer.OptOut
 	if err := json.Unmarshal([]byte(f.must("optout", "check", "0710000001", "--json")), &found); err != nil || len(found) != 2 ||
 		found[0].Sender != "" || found[0].Origin != "import" || found[1].Sender != "ACME" || found[1].Origin != "hand" {
-		t.Errorf("%+v, %v", found, err)
+		t.Errorf("got %+v, %v", found, err)
 	}
 	export := f.write("export.csv", "")
 	f.must("optout", "export", export)
@@ -184,29 +184,29 @@ func TestOptOutOnTheCommandLine(t *testing.T) {
 	}
 	for line := range lines(was) {
 		if !lines(f.read("export.csv"))[line] {
-			t.Errorf("%q was exported, imported, and is not exported again", line)
+			t.Errorf("%q was exported and imported, but the second export does not have it", line)
 		}
 	}
 	// The opt-out comes while a call with these numbers is at the gateway.
-	if _, err := f.client.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: text}, some(9, 6)); err != nil {
+	if _, err := f.client.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: text}, campaignNumbers(9, 6)); err != nil {
 		t.Fatal(err)
 	}
 	f.eventually(10*time.Second, "a call", func() bool { return f.status("c").InFlight.Calls > 0 })
 	numbers := f.write("people.txt", "")
 	var people []string
-	for r := range some(9, 6) {
+	for r := range campaignNumbers(9, 6) {
 		people = append(people, r.Number)
 	}
 	f.write("people.txt", strings.Join(people, "\n"))
 	cmd := exec.Command(binary, "--config", f.dir+"/tuma.yaml", "optout", "add", "--file", numbers)
 	out, err := cmd.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "1 call to 2 of these numbers in flight") || !strings.Contains(string(out), "6 numbers added") {
-		t.Errorf("%v: %s", err, out)
+		t.Errorf("got error %v: %s", err, out)
 	}
 	if s := f.status("c"); s.Accepted != 2 || s.InFlight.Calls != 0 {
-		t.Errorf("it waited for calls in flight, and now: %+v", s)
+		t.Errorf("after waiting for the calls in flight: got %+v", s)
 	}
 	if s := f.wait("c", time.Minute); s.Accepted != 2 || s.Reasons["opted_out"] != 4 {
-		t.Errorf("%+v", s)
+		t.Errorf("got status %+v", s)
 	}
 }

@@ -10,9 +10,9 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// guest returns the k-th recipient of a gateway, with merge fields, and the text for it. Three recipients share each
-// name, and so a text.
-func guest(i, k int) (r producer.Recipient, text string) {
+// personalRecipient returns the k-th recipient of the i-th gateway, with merge fields, and the text for it. Three
+// recipients share each name, and so a text.
+func personalRecipient(i, k int) (r producer.Recipient, text string) {
 	name := fmt.Sprintf("Wanjiru %c%d", 'A'+k%3, k/9)
 	if k%20 == 7 {
 		name = fmt.Sprintf("Ọlá %d", k) // not in GSM-7
@@ -24,7 +24,7 @@ func guest(i, k int) (r producer.Recipient, text string) {
 	return producer.Recipient{Number: fmt.Sprint(number(i, k)), Fields: fields}, fmt.Sprintf("Habari %s, you have %d points & {{more}}.", name, k/9)
 }
 
-const guestText = "Habari {{name|friend}}, you have {{points}} points & {{{{more}}."
+const personalTemplate = "Habari {{name|friend}}, you have {{points}} points & {{{{more}}."
 
 func TestThroughEachGatewayEveryoneGetsTheirOwnText(t *testing.T) {
 	t.Parallel()
@@ -32,10 +32,10 @@ func TestThroughEachGatewayEveryoneGetsTheirOwnText(t *testing.T) {
 	x := newAllGateways(t, sandbox.Options{Texts: true}, nil)
 	x.start()
 	for i, k := range x.kinds {
-		_, err := x.client.Enqueue(t.Context(), producer.Campaign{ID: k.Name, Via: k.Name, Body: guestText},
+		_, err := x.client.Enqueue(t.Context(), producer.Campaign{ID: k.Name, Via: k.Name, Body: personalTemplate},
 			func(yield func(producer.Recipient, error) bool) {
 				for j := range n {
-					if r, _ := guest(i, j); !yield(r, nil) {
+					if r, _ := personalRecipient(i, j); !yield(r, nil) {
 						return
 					}
 				}
@@ -46,22 +46,22 @@ func TestThroughEachGatewayEveryoneGetsTheirOwnText(t *testing.T) {
 	}
 	texts := map[string]bool{}
 	for j := range n {
-		_, text := guest(0, j)
+		_, text := personalRecipient(0, j)
 		texts[text] = true
 	}
 	for i, k := range x.kinds {
 		s := x.wait(k.Name, time.Minute)
-		desk := x.gateway.Desk(k.Name)
+		gateway := x.gateway.Gateway(k.Name)
 		calls := len(texts)
 		if x.info(k.Name).MaxRecipients == 1 {
 			calls = n
 		}
-		if s.State != producer.Done || s.Accepted != n || s.Calls != calls || desk.Stats().AcceptedCalls != int64(calls) {
-			t.Errorf("%s: %+v; want %d calls, the gateway had %d", k.Name, s, calls, desk.Stats().AcceptedCalls)
+		if s.State != producer.Done || s.Accepted != n || s.Calls != calls || gateway.Stats().AcceptedCalls != int64(calls) {
+			t.Errorf("%s: got %+v; want %d calls, the gateway had %d", k.Name, s, calls, gateway.Stats().AcceptedCalls)
 		}
 		for j := range n {
-			if _, want := guest(i, j); desk.Text(number(i, j)) != want || desk.Accepted(number(i, j)) != 1 {
-				t.Fatalf("%s: recipient %d got %q, %d times, want %q", k.Name, j, desk.Text(number(i, j)), desk.Accepted(number(i, j)), want)
+			if _, want := personalRecipient(i, j); gateway.Text(number(i, j)) != want || gateway.Accepted(number(i, j)) != 1 {
+				t.Fatalf("%s: recipient %d got %q, %d times, want %q", k.Name, j, gateway.Text(number(i, j)), gateway.Accepted(number(i, j)), want)
 			}
 		}
 		x.audit(i, n)
@@ -89,12 +89,12 @@ func TestKilledWorkersMixUpNobodysText(t *testing.T) {
 	}
 	s := f.wait("guests", 2*time.Minute)
 	if s.Accepted+s.Unknown != n {
-		t.Errorf("it ended as %+v", s)
+		t.Errorf("got status %+v", s)
 	}
-	desk := f.gateway.Desk("kobo")
+	gateway := f.gateway.Gateway("kobo")
 	for k := range n {
-		if got, want := desk.Text(number(0, k)), fmt.Sprintf("Habari AMINA %d, %d points.", k/2, k%2); got != want || desk.Accepted(number(0, k)) != 1 {
-			t.Fatalf("recipient %d got %q, %d times, want %q", k, got, desk.Accepted(number(0, k)), want)
+		if got, want := gateway.Text(number(0, k)), fmt.Sprintf("Habari AMINA %d, %d points.", k/2, k%2); got != want || gateway.Accepted(number(0, k)) != 1 {
+			t.Fatalf("recipient %d got %q, %d times, want %q", k, got, gateway.Accepted(number(0, k)), want)
 		}
 	}
 }

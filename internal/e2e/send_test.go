@@ -22,27 +22,27 @@ func TestAHundredThousandNumbersGoOutOnceInExactlyTwoHundredCalls(t *testing.T) 
 	f.must(append(args, "--wait")...)
 	s := f.status("august")
 	if s.State != producer.Done || s.Accepted != 100_000 || s.Calls != 200 {
-		t.Errorf("status %+v", s)
+		t.Errorf("got status %+v", s)
 	}
 	f.compare("august", 100_000)
 	if n := f.gateway.Stats().Calls; n != 200 {
-		t.Errorf("%d calls", n)
+		t.Errorf("got %d calls, want 200", n)
 	}
 
 	t.Run("sending the same again changes nothing and reports it", func(t *testing.T) {
 		out, errOut, exit := f.tuma(args...)
 		if exit != 0 || !strings.Contains(out+errOut, "already") {
-			t.Errorf("exit %d, %s%s", exit, out, errOut)
+			t.Errorf("got exit %d, %s%s", exit, out, errOut)
 		}
 	})
 	t.Run("another body is refused", func(t *testing.T) {
 		out, errOut, exit := f.tuma("send", "--id", "august", "--via", "kobo-main", "--body", "other", "--file", file)
 		if exit == 0 || !strings.Contains(errOut, "august") {
-			t.Errorf("exit %d, %s%s", exit, out, errOut)
+			t.Errorf("got exit %d, %s%s", exit, out, errOut)
 		}
 	})
 	if n := f.gateway.Stats().Calls; n != 200 {
-		t.Errorf("%d calls after sending the same again", n)
+		t.Errorf("got %d calls after the repeated send, want 200", n)
 	}
 }
 
@@ -57,17 +57,17 @@ func TestWithoutAnIDTheContentIsTheID(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			if out, errOut, exit := f.tuma(args...); exit != 0 {
-				t.Errorf("exit %d, %s%s", exit, out, errOut)
+				t.Errorf("got exit %d, %s%s", exit, out, errOut)
 			}
 		})
 	}
 	wg.Wait()
 	out, errOut, exit := f.tuma(args...)
 	if exit != 0 || !strings.Contains(out+errOut, "already sent as") || !strings.Contains(out+errOut, "--again") {
-		t.Errorf("exit %d, %s%s", exit, out, errOut)
+		t.Errorf("got exit %d, %s%s", exit, out, errOut)
 	}
 	if s := f.gateway.Stats(); s.Accepted != 2000 || s.Calls != 4 {
-		t.Errorf("gateway %+v", s)
+		t.Errorf("got gateway stats %+v", s)
 	}
 	campaigns := 0
 	for _, err := range f.client.List(t.Context()) {
@@ -77,12 +77,12 @@ func TestWithoutAnIDTheContentIsTheID(t *testing.T) {
 		campaigns++
 	}
 	if campaigns != 1 {
-		t.Errorf("%d campaigns", campaigns)
+		t.Errorf("got %d campaigns, want 1", campaigns)
 	}
 
 	f.must(append(args, "--again")...)
 	if s := f.gateway.Stats(); s.Accepted != 4000 || s.Duplicates != 2000 {
-		t.Errorf("sent again on purpose: gateway %+v", s)
+		t.Errorf("after --again: got gateway stats %+v", s)
 	}
 }
 
@@ -105,10 +105,10 @@ func TestARollingRestartLosesAndRepeatsNothing(t *testing.T) {
 		}
 	}
 	if s := f.wait("rolling", 60*time.Second); s.Accepted != 30_000 || s.Calls != 600 {
-		t.Errorf("status %+v", s)
+		t.Errorf("got status %+v", s)
 	}
 	f.compare("rolling", 30_000)
 	if s := f.gateway.Stats(); s.Calls != 600 || s.Replays != 0 {
-		t.Errorf("gateway %+v", s)
+		t.Errorf("got gateway stats %+v", s)
 	}
 }

@@ -41,13 +41,13 @@ func TestServerDiesWithItsTestBinary(t *testing.T) {
 		}
 	}
 	if pid == 0 {
-		t.Fatalf("the child said no pid: %v", lines.Err())
+		t.Fatalf("the child printed no pid: %v", lines.Err())
 	}
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	if err := cmd.Wait(); err == nil {
-		t.Error("the killed child ended well")
+		t.Error("the killed child exited with status 0")
 	}
 	eventually(t, "the server is gone", func() bool {
 		state, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")

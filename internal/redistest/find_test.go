@@ -9,24 +9,24 @@ import (
 	"testing"
 )
 
-// verdict is a testing.TB that records how find ends a test.
-type verdict struct {
+// endRecorder is a testing.TB that records how find ends a test.
+type endRecorder struct {
 	testing.TB
 	kind, message string
 }
 
-func (v *verdict) Helper() {}
+func (v *endRecorder) Helper() {}
 
-func (v *verdict) end(kind, format string, args []any) {
+func (v *endRecorder) record(kind, format string, args []any) {
 	if v.kind == "" {
 		v.kind, v.message = kind, fmt.Sprintf(format, args...)
 	}
 	runtime.Goexit()
 }
 
-func (v *verdict) Fatalf(format string, args ...any) { v.end("fatal", format, args) }
+func (v *endRecorder) Fatalf(format string, args ...any) { v.record("fatal", format, args) }
 
-func (v *verdict) Skipf(format string, args ...any) { v.end("skip", format, args) }
+func (v *endRecorder) Skipf(format string, args ...any) { v.record("skip", format, args) }
 
 func TestMissingRedisSkipsOrFailsWithTheInstallLine(t *testing.T) {
 	t.Parallel()
@@ -53,7 +53,7 @@ func TestMissingRedisSkipsOrFailsWithTheInstallLine(t *testing.T) {
 				t.Fatalf("ended with %q (%s), want %q", v.kind, v.message, tt.want)
 			}
 			if tt.want == "" && path != tt.server {
-				t.Errorf("found %q, want %q", path, tt.server)
+				t.Errorf("got %q, want %q", path, tt.server)
 			}
 			if tt.want != "" {
 				checkMessage(t, v.message)
@@ -74,9 +74,9 @@ func TestNothingOnPath(t *testing.T) {
 	}
 }
 
-func lookUp(t *testing.T, env map[string]string) (path string, v *verdict) {
+func lookUp(t *testing.T, env map[string]string) (path string, v *endRecorder) {
 	t.Helper()
-	v = &verdict{TB: t}
+	v = &endRecorder{TB: t}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -93,7 +93,7 @@ func checkMessage(t *testing.T, message string) {
 	}
 	for _, how := range []string{"apt-get", "dnf", "brew", "apk"} {
 		if !strings.Contains(message, how) {
-			t.Errorf("message does not tell the %s line: %s", how, message)
+			t.Errorf("message does not have the %s command: %s", how, message)
 		}
 	}
 }

@@ -15,10 +15,10 @@ func TestTakenPortIsNoticed(t *testing.T) {
 		second.Kill()
 		second.port = mine
 		if err := second.begin(); !errors.Is(err, errPortTaken) {
-			t.Errorf("begin on the port of another server: %v", err)
+			t.Errorf("begin on the port of another server: got %v, want errPortTaken", err)
 		}
 		if second.PID() != 0 {
-			t.Error("the server that could not listen counts as running")
+			t.Error("a server that could not listen has a pid")
 		}
 	})
 	t.Run("by something else", func(t *testing.T) {
@@ -31,10 +31,10 @@ func TestTakenPortIsNoticed(t *testing.T) {
 		second.Kill()
 		second.port = l.Addr().(*net.TCPAddr).Port
 		if err := second.begin(); !errors.Is(err, errPortTaken) {
-			t.Errorf("begin on a port that is listened on: %v", err)
+			t.Errorf("begin on a port in use: got %v, want errPortTaken", err)
 		}
 	})
 	if err := s.Client().Ping(t.Context()).Err(); err != nil {
-		t.Errorf("the first server: %v", err)
+		t.Errorf("ping the first server: %v", err)
 	}
 }

@@ -314,7 +314,7 @@ func (s *Server) checkIdentity(ctx context.Context, c *redis.Client) error {
 	version := field("redis_version")
 	major, _, _ := strings.Cut(version, ".")
 	if n, err := strconv.Atoi(major); err != nil || n < 7 {
-		return fmt.Errorf("%s is Redis %s; 7.0 or newer is needed\n%s", s.binary, version, install)
+		return fmt.Errorf("%s is Redis %s; it must be 7.0 or newer\n%s", s.binary, version, install)
 	}
 	return nil
 }

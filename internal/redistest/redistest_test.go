@@ -34,7 +34,7 @@ func TestServerIsEmptyAndItsOwn(t *testing.T) {
 			}
 			for _, other := range servers[:i] {
 				if other.PID() == s.PID() || other.Addr() == s.Addr() {
-					t.Errorf("two servers are one: %s, pid %d", s.Addr(), s.PID())
+					t.Errorf("two servers share the address %s or the pid %d", s.Addr(), s.PID())
 				}
 			}
 		}
@@ -72,7 +72,7 @@ func TestRestartKeepsWhatPersistenceKept(t *testing.T) {
 				t.Error("a killed server has a pid")
 			}
 			if err := s.Client(once).Ping(t.Context()).Err(); err == nil {
-				t.Error("a killed server answers")
+				t.Error("a killed server replies")
 			}
 			s.Restart()
 			if s.Addr() != addr || s.PID() == pid || s.PID() == 0 {
@@ -92,7 +92,7 @@ func TestOptionsReachTheServer(t *testing.T) {
 		redistest.WithConfig("maxmemory-policy", "noeviction"), redistest.WithPassword("p@ss:word"))
 	got, err := s.Client().ConfigGet(t.Context(), "maxmemory*").Result()
 	if err != nil || got["maxmemory"] != "8388608" || got["maxmemory-policy"] != "noeviction" {
-		t.Errorf("CONFIG GET = %v, %v", got, err)
+		t.Errorf("CONFIG GET: got %v, %v", got, err)
 	}
 	o, err := redis.ParseURL(s.URL())
 	if err != nil {
@@ -101,10 +101,10 @@ func TestOptionsReachTheServer(t *testing.T) {
 	c := redis.NewClient(o)
 	defer c.Close()
 	if err := c.Ping(t.Context()).Err(); err != nil {
-		t.Errorf("with the URL: %v", err)
+		t.Errorf("ping with the URL: %v", err)
 	}
 	if err := s.Client(func(o *redis.Options) { o.Password = "" }).Ping(t.Context()).Err(); err == nil {
-		t.Error("the server takes a client without the password")
+		t.Error("the server accepts a client without the password")
 	}
 }
 
@@ -117,7 +117,7 @@ func TestStoppedServerHangsAndGoesOn(t *testing.T) {
 	}
 	s.Stop()
 	if err := c.Ping(t.Context()).Err(); err == nil {
-		t.Error("a stopped server answers")
+		t.Error("a stopped server replies")
 	}
 	s.Cont()
 	if err := s.Client().Ping(t.Context()).Err(); err != nil {
@@ -132,7 +132,7 @@ func TestMiniServesOverTCP(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := c.Get(t.Context(), "k").Val(); got != "v" {
-		t.Errorf("got %q", got)
+		t.Errorf("got %q, want \"v\"", got)
 	}
 }
 
@@ -149,10 +149,10 @@ func TestProxyCutsOneAnswerOfACommandThatRan(t *testing.T) {
 			}
 			p.CutAfter(after)
 			if err := c.Incr(t.Context(), "n").Err(); err == nil {
-				t.Error("the answer came through")
+				t.Error("INCR succeeded although its reply was cut")
 			}
 			if got, err := c.Get(t.Context(), "n").Int(); err != nil || got != 10001 {
-				t.Errorf("n = %d, %v: the command must have run once and the cut be over", got, err)
+				t.Errorf("n = %d, %v: want 10001, from one run of the command after the cut", got, err)
 			}
 		})
 	}
@@ -178,7 +178,7 @@ func TestProxyHoldsAnswersBack(t *testing.T) {
 	eventually(t, "the first command ran", ran(1))
 	select {
 	case err := <-answers:
-		t.Fatalf("an answer passed a paused proxy: %v", err)
+		t.Fatalf("a reply passed a paused proxy: %v", err)
 	default:
 	}
 	p.Resume()
@@ -190,7 +190,7 @@ func TestProxyHoldsAnswersBack(t *testing.T) {
 	eventually(t, "the second command ran", ran(2))
 	p.Cut()
 	if err := <-answers; err == nil {
-		t.Error("the answer survived the cut")
+		t.Error("INCR succeeded although its connection was cut")
 	}
 	p.Resume()
 	if err := c.Ping(t.Context()).Err(); err != nil {
@@ -218,7 +218,7 @@ func TestProxyTurnsAwayWhenRedisIsDown(t *testing.T) {
 	c := s.Client(once, through(p))
 	s.Kill()
 	if err := c.Ping(t.Context()).Err(); err == nil {
-		t.Error("something answers for a dead Redis")
+		t.Error("PING succeeded although Redis was killed")
 	}
 	s.Restart()
 	if err := c.Ping(t.Context()).Err(); err != nil {
@@ -250,7 +250,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			t.Fatalf("waited without success until %s", what)
+			t.Fatalf("timed out after 10 s, waiting until %s", what)
 		}
 	}
 }

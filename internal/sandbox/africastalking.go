@@ -16,7 +16,7 @@ import (
 // status 201 for every request that was processed, recipients in its own order, "None" as the ID and
 // "0" as the cost of a refused number, and XML unless the client asks for JSON.
 type africasTalking struct {
-	*Desk
+	*Gateway
 	ids idMaker
 
 	// The server's lock guards the fields below.
@@ -48,7 +48,7 @@ type atRecipient struct {
 	MessageID  string   `json:"messageId" xml:"messageId"`
 }
 
-var atWords = map[string]string{faultLater: "GatewayError", faultCampaign: "InvalidSenderId", faultCredit: "InsufficientBalance"}
+var atFaultReplies = map[string]string{faultLater: "GatewayError", faultCampaign: "InvalidSenderId", faultCredit: "InsufficientBalance"}
 
 // atCodes are the status texts of refusals, by code. The codes 100, 101 and 102 have "Success".
 var atCodes = map[int]string{
@@ -57,8 +57,8 @@ var atCodes = map[int]string{
 	500: "InternalServerError", 501: "GatewayError", 502: "RejectedByGateway",
 }
 
-func newAfricasTalking(d *Desk) gateway {
-	return &africasTalking{Desk: d, ids: newIDMaker(d.s.options.Seed ^ 0x4154)}
+func newAfricasTalking(d *Gateway) vendorAPI {
+	return &africasTalking{Gateway: d, ids: newIDMaker(d.s.options.Seed ^ 0x4154)}
 }
 
 func (a *africasTalking) reset() {
@@ -70,13 +70,13 @@ func (a *africasTalking) reset() {
 	}
 }
 
-// reach returns OfNumber: the reply has a code for each recipient.
-func (a *africasTalking) reach(Word) Reach { return OfNumber }
+// replyScope returns ScopeNumber: the reply has a code for each recipient.
+func (a *africasTalking) replyScope(Reply) ReplyScope { return ScopeNumber }
 
 func (a *africasTalking) endpoints() map[string]endpoint {
 	sends := func(r *http.Request, _ []byte) bool { return r.Method == http.MethodPost }
 	return map[string]endpoint{
-		"/version1/messaging": {sends: sends, get: true, answer: a.messaging, refuse: a.refuse, words: atWords},
+		"/version1/messaging": {isSend: sends, get: true, answer: a.messaging, refuse: a.refuse, faultReplies: atFaultReplies},
 		"/version1/user":      {get: true, answer: a.user, refuse: a.refuse},
 	}
 }
@@ -137,25 +137,25 @@ func (a *africasTalking) send(r *http.Request, body []byte) answer {
 	a.s.mu.Lock()
 	defer a.s.mu.Unlock()
 	if refusal, ok := a.admit(r, call.user, wrong); !ok {
-		a.rejected()
+		a.countRejected()
 		return refusal
 	}
 	if !a.mayUse(call.from) {
-		a.rejected()
+		a.countRejected()
 		return atReply(r, "InvalidSenderId", nil)
 	}
-	recipients, taken := a.judge(call)
+	recipients, taken := a.checkRecipients(call)
 	if len(taken) == 0 {
-		a.rejected()
+		a.countRejected()
 	} else {
-		a.accept(Taken{Numbers: taken, From: call.from, Body: call.message, Fields: call.fields})
+		a.accept(AcceptedCall{Numbers: taken, From: call.from, Body: call.message, Fields: call.fields})
 		a.sent++
 	}
 	// An order that is neither that of the call nor its reverse, so that clients cannot rely on either.
 	half := (len(recipients) + 1) / 2
 	recipients = append(recipients[half:len(recipients):len(recipients)], recipients[:half]...)
 	reply := atReply(r, atSummary(recipients), recipients)
-	reply.taken = len(taken) > 0
+	reply.accepted = len(taken) > 0
 	reply.rows = func() ([]row, func([]row) []byte) { return atRows(r, recipients) }
 	return reply
 }
@@ -165,7 +165,7 @@ func (a *africasTalking) send(r *http.Request, body []byte) answer {
 func (a *africasTalking) admit(r *http.Request, user, wrong string) (answer, bool) {
 	key := r.Header.Get("apiKey")
 	switch {
-	case key == "", user != "" && !a.s.login(user, key), user == "" && !a.s.knows(key):
+	case key == "", user != "" && !a.s.validLogin(user, key), user == "" && !a.s.hasPassword(key):
 		return answer{status: http.StatusUnauthorized, contentType: plainText, body: []byte("The supplied authentication is invalid")}, false
 	case wrong != "":
 		return answer{status: http.StatusBadRequest, contentType: plainText, body: []byte(wrong)}, false
@@ -184,9 +184,9 @@ func (a *africasTalking) mayUse(from string) bool {
 // atNumber matches a number in the form that the gateway accepts.
 var atNumber = regexp.MustCompile(`^\+[1-9][0-9]{9,14}$`)
 
-// judge decides about each number, and returns the recipients for the reply and the accepted numbers.
+// checkRecipients decides about each number, and returns the recipients for the reply and the accepted numbers.
 // The caller holds the server's lock.
-func (a *africasTalking) judge(call atCall) (recipients []atRecipient, taken []uint64) {
+func (a *africasTalking) checkRecipients(call atCall) (recipients []atRecipient, taken []uint64) {
 	recipients = make([]atRecipient, 0, len(call.to))
 	accepted := 101
 	if call.queued {
@@ -195,7 +195,7 @@ func (a *africasTalking) judge(call atCall) (recipients []atRecipient, taken []u
 	for _, text := range call.to {
 		number, _ := strconv.ParseUint(strings.TrimPrefix(text, "+"), 10, 64)
 		code := accepted
-		switch word := a.said(number); {
+		switch word := a.replyTo(number); {
 		case !atNumber.MatchString(text):
 			code = 403
 		case word == Later:
@@ -204,7 +204,7 @@ func (a *africasTalking) judge(call atCall) (recipients []atRecipient, taken []u
 			code = 409
 		case word == Reject:
 			code = 406
-		case !a.affords(len(taken) + 1):
+		case !a.hasCredit(len(taken) + 1):
 			code = 405
 		}
 		if code != accepted {
@@ -356,8 +356,8 @@ func atMissing(user string) string {
 
 // AfricasTalkingRefuse makes Africa's Talking refuse a sender ID. It is safe for concurrent use.
 func (s *Server) AfricasTalkingRefuse(from string) {
-	d := s.Desk("africastalking")
+	d := s.Gateway("africastalking")
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	d.gateway.(*africasTalking).refused[from] = true
+	d.vendor.(*africasTalking).refused[from] = true
 }

@@ -18,14 +18,14 @@ const (
 	chidi  = "+2348030000000"
 )
 
-// atForm is a good send to Africa's Talking.
+// atForm returns a valid send request to Africa's Talking.
 func atForm(to ...string) url.Values {
 	return url.Values{
 		"username": {"demo"}, "to": {strings.Join(to, ",")}, "message": {"Hello"}, "from": {"ACME"}, "bulkSMSMode": {"1"}, "enqueue": {"1"},
 	}
 }
 
-// atAsk puts a request to Africa's Talking; a form makes it a POST.
+// atAsk sends a request to Africa's Talking: a POST if form is set, and otherwise a GET.
 func atAsk(t *testing.T, address string, form url.Values, header ...string) (status int, contentType, body string) {
 	t.Helper()
 	method, text := http.MethodGet, ""
@@ -56,8 +56,8 @@ func atAsk(t *testing.T, address string, form url.Values, header ...string) (sta
 	return resp.StatusCode, resp.Header.Get("Content-Type"), string(read)
 }
 
-// atSaid sends and returns "number code" for each recipient, in the order of the reply.
-func atSaid(t *testing.T, address string, form url.Values) (said []string) {
+// atSend sends a form and returns "number code" for each recipient, in the order of the reply.
+func atSend(t *testing.T, address string, form url.Values) (said []string) {
 	t.Helper()
 	status, contentType, body := atAsk(t, address, form)
 	var reply struct {
@@ -67,13 +67,13 @@ func atSaid(t *testing.T, address string, form url.Values) (said []string) {
 		}
 	}
 	if err := json.Unmarshal([]byte(body), &reply); err != nil || status != 201 || contentType != "application/json" || reply.SMSMessageData.Message == nil || reply.SMSMessageData.Recipients == nil {
-		t.Fatalf("%d %s %s %v", status, contentType, body, err)
+		t.Fatalf("got %d %s %s %v", status, contentType, body, err)
 	}
 	for _, r := range reply.SMSMessageData.Recipients {
 		code := r["statusCode"].(float64)
 		id, cost, word := r["messageId"].(string), r["cost"].(string), r["status"].(string)
 		if taken := code < 200; taken != regexp.MustCompile(`^ATXid_[0-9a-f]{32}$`).MatchString(id) || taken != (id != "None") || taken != (cost == "KES 1.0000") || taken != (cost != "0") || taken != (word == "Success") {
-			t.Errorf("recipient %v", r)
+			t.Errorf("got recipient %v", r)
 		}
 		said = append(said, fmt.Sprint(r["number"], " ", code))
 	}
@@ -84,42 +84,42 @@ func TestAfricasTalkingJudgesEachNumber(t *testing.T) {
 	t.Parallel()
 	s, address := server(t, Options{Users: map[string]string{"demo": "key"}, Credit: 5})
 	address += "/africastalking/version1/messaging"
-	d := s.Desk("africastalking")
-	for _, w := range []Word{Reject, Later} {
-		if d.Reach(w) != OfNumber {
-			t.Errorf("reach of %s: %v", w, d.Reach(w))
+	d := s.Gateway("africastalking")
+	for _, w := range []Reply{Reject, Later} {
+		if d.ReplyScope(w) != ScopeNumber {
+			t.Errorf("reply scope of %s: got %v, want ScopeNumber", w, d.ReplyScope(w))
 		}
 	}
-	say := func(w Word, n uint64) {
-		if err := d.Say(w, n); err != nil {
+	say := func(w Reply, n uint64) {
+		if err := d.SetReply(w, n); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got, want := atSaid(t, address, atForm(wanja, otieno, chidi)), []string{chidi + " 102", wanja + " 102", otieno + " 102"}; !slices.Equal(got, want) {
-		t.Errorf("%v, want another order than asked: %v", got, want)
+	if got, want := atSend(t, address, atForm(wanja, otieno, chidi)), []string{chidi + " 102", wanja + " 102", otieno + " 102"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want the reply's own order: %v", got, want)
 	}
-	if last := d.Last(); !slices.Equal(last.Numbers, []uint64{254711000001, 254733000002, 2348030000000}) || last.From != "ACME" || last.Body != "Hello" || last.Fields["enqueue"] != "1" || last.Fields["bulkSMSMode"] != "1" {
-		t.Errorf("%+v", last)
+	if last := d.LastAccepted(); !slices.Equal(last.Numbers, []uint64{254711000001, 254733000002, 2348030000000}) || last.From != "ACME" || last.Body != "Hello" || last.Fields["enqueue"] != "1" || last.Fields["bulkSMSMode"] != "1" {
+		t.Errorf("got %+v", last)
 	}
 	say(Reject, 254711000001)
 	say(Later, 254733000002)
 	say(Reject, 2348030000000)
 	refused := []string{chidi + " 409", wanja + " 406", otieno + " 501"}
-	if got := atSaid(t, address, with(atForm(wanja, otieno, chidi), "enqueue", "0")); !slices.Equal(got, refused) {
-		t.Errorf("%v, want %v", got, refused)
+	if got := atSend(t, address, with(atForm(wanja, otieno, chidi), "enqueue", "0")); !slices.Equal(got, refused) {
+		t.Errorf("got %v, want %v", got, refused)
 	}
 	say(Accept, 254711000001)
 	say(Accept, 254733000002)
 	say(Accept, 2348030000000)
-	// Two credits are left, for the first two good ones of the call.
-	got := atSaid(t, address, with(atForm("254711000001", " 254711000001", "+0711000001", "", "+254711x00001", wanja, otieno, chidi), "enqueue", "0"))
+	// Two credits are left. They cover the first two valid numbers of the call.
+	got := atSend(t, address, with(atForm("254711000001", " 254711000001", "+0711000001", "", "+254711x00001", wanja, otieno, chidi), "enqueue", "0"))
 	slices.Sort(got)
 	want := []string{" 254711000001 403", " 403", "+0711000001 403", "+2348030000000 405", "+254711000001 101", "+254711x00001 403", "+254733000002 101", "254711000001 403"}
 	if !slices.Equal(got, want) {
-		t.Errorf("%v, want %v", got, want)
+		t.Errorf("got %v, want %v", got, want)
 	}
 	if st := d.Stats(); st.Accepted != 5 || st.AcceptedCalls != 2 || st.Rejected != 1 || st.Calls != 3 || st.Credit != 0 {
-		t.Errorf("%+v", st)
+		t.Errorf("got stats %+v", st)
 	}
 }
 
@@ -131,12 +131,12 @@ func TestAfricasTalkingTakesNoPlusThatIsASpace(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = resp.Body.Close()
-	if resp.StatusCode != http.StatusUnauthorized { // http.Post has no key
-		t.Errorf("status %d", resp.StatusCode)
+	if resp.StatusCode != http.StatusUnauthorized { // http.Post sends no API key
+		t.Errorf("got status %d", resp.StatusCode)
 	}
 	_, _, body := atAsk(t, address+"/version1/messaging", url.Values{"username": {"demo"}, "message": {"Hello"}, "to": {strings.Replace(wanja, "+", " ", 1)}})
 	if !strings.Contains(body, `"number":" 254711000001"`) || !strings.Contains(body, `"statusCode":403`) || s.Stats().Accepted != 0 {
-		t.Errorf("%s", body)
+		t.Errorf("got %s", body)
 	}
 }
 
@@ -172,14 +172,14 @@ func TestAfricasTalkingIsStrict(t *testing.T) {
 		s.AfricasTalkingRefuse("Spam")
 		status, contentType, body := atAsk(t, address+"/version1/messaging", tc.form, tc.header...)
 		if status != tc.status || !strings.Contains(body, tc.body) || (status == 201) != (contentType == "application/json") {
-			t.Errorf("%s: %d %s %s", name, status, contentType, body)
+			t.Errorf("%s: got %d %s %s", name, status, contentType, body)
 		}
 		taken := int64(0)
 		if strings.Contains(body, "ATXid_") {
 			taken = 1
 		}
 		if st := s.Stats(); st.Accepted != taken || st.Rejected != 1-taken {
-			t.Errorf("%s: %+v", name, st)
+			t.Errorf("%s: got %+v", name, st)
 		}
 	}
 }
@@ -202,15 +202,15 @@ func TestAfricasTalkingSpeaksXMLUnlessAsked(t *testing.T) {
 		`<Recipient><number>a&lt;b&amp;c</number><cost>0</cost><status>InvalidPhoneNumber</status><statusCode>403</statusCode><messageId>None</messageId></Recipient>` +
 		`<Recipient><number>+254711000001</number><cost>KES 1.0000</cost><status>Success</status><statusCode>102</statusCode><messageId>` + id + `</messageId></Recipient>` +
 		`</Recipients></SMSMessageData></AfricasTalkingResponse>` + "\n"; body != want || id == "" {
-		t.Errorf("%s\nwant %s", body, want)
+		t.Errorf("got %s\nwant %s", body, want)
 	}
 	_, _, body = atAsk(t, address+"/version1/messaging", with(atForm(wanja), "from", "too long a sender"), "Accept", "")
 	if !strings.HasSuffix(body, `<SMSMessageData><Message>InvalidSenderId</Message><Recipients></Recipients></SMSMessageData></AfricasTalkingResponse>`+"\n") {
-		t.Errorf("%s", body)
+		t.Errorf("got %s", body)
 	}
 	_, _, body = atAsk(t, address+"/version1/user?username=demo", nil, "Accept", "")
 	if !strings.HasSuffix(body, "<AfricasTalkingResponse><UserData><balance>KES 999999999.00</balance></UserData></AfricasTalkingResponse>\n") {
-		t.Errorf("%s", body)
+		t.Errorf("got %s", body)
 	}
 }
 
@@ -230,14 +230,14 @@ func TestAfricasTalkingAnswersQuestions(t *testing.T) {
 	} {
 		status, _, body := atAsk(t, address+"/version1/"+path, nil)
 		if got := fmt.Sprint(status, " ", body); got != want && (want != "200 " || strings.Count(body, `"id":`) != 3) {
-			t.Errorf("%s: %s, want %s", path, got, want)
+			t.Errorf("%s: got %s, want %s", path, got, want)
 		}
 	}
 	if st := s.Stats(); st.Calls != 0 || st.Requests != 9 || st.Rejected != 0 {
-		t.Errorf("%+v", st)
+		t.Errorf("got stats %+v", st)
 	}
 	if status, _, _ := atAsk(t, address+"/version1/user?username=demo", url.Values{}); status != 200 {
-		t.Errorf("status %d", status)
+		t.Errorf("got status %d", status)
 	}
 }
 
@@ -253,18 +253,18 @@ func TestAfricasTalkingsFaults(t *testing.T) {
 		s, address := server(t, Options{})
 		address += "/version1/messaging"
 		s.FailNext(1, fault)
-		if got := atSaid(t, address, atForm(wanja, otieno)); !slices.Equal(got, want) {
-			t.Errorf("%s: %v, want %v", fault, got, want)
+		if got := atSend(t, address, atForm(wanja, otieno)); !slices.Equal(got, want) {
+			t.Errorf("%s: got %v, want %v", fault, got, want)
 		}
 		taken := int64(0)
 		if fault == "shuffled" || fault == "missing" || fault == "extra" {
 			taken = 2
 		}
 		if st := s.Stats(); st.Accepted != taken || st.Faults != 1 || st.Calls != 1 {
-			t.Errorf("%s: %+v", fault, st)
+			t.Errorf("%s: got %+v", fault, st)
 		}
-		if got := atSaid(t, address, atForm(wanja, otieno)); !slices.Equal(got, []string{otieno + " 102", wanja + " 102"}) {
-			t.Errorf("afterwards %v", got)
+		if got := atSend(t, address, atForm(wanja, otieno)); !slices.Equal(got, []string{otieno + " 102", wanja + " 102"}) {
+			t.Errorf("after the fault: got %v", got)
 		}
 	}
 	s, address := server(t, Options{})
@@ -272,7 +272,7 @@ func TestAfricasTalkingsFaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	if status, _, body := atAsk(t, address+"/version1/user?username=demo", nil); status != 500 || body != "Oops" {
-		t.Errorf("%d %s", status, body)
+		t.Errorf("got %d %s", status, body)
 	}
 }
 
@@ -291,6 +291,6 @@ func TestAfricasTalkingsIDsAreDistinct(t *testing.T) {
 		}
 	}
 	if st := s.Stats(); len(ids) != 600 || st.Accepted != 600 || st.Duplicates != 400 {
-		t.Errorf("%d ids, %+v", len(ids), st)
+		t.Errorf("got %d distinct IDs, want 600; stats %+v", len(ids), st)
 	}
 }

@@ -22,7 +22,7 @@ import (
 // ConnectMediaPlain(true) it does not, as the page's Python sample assumes. What the page does not show
 // comes from public code (104, 105) or is invented (102, for a sender).
 type connectMedia struct {
-	*Desk
+	*Gateway
 
 	// The server's lock guards the fields below.
 	history []map[string]string // the last messages
@@ -30,7 +30,7 @@ type connectMedia struct {
 	plain   bool
 }
 
-var _ = register("connectmedia", func(d *Desk) gateway { return &connectMedia{Desk: d} })
+var _ = register("connectmedia", func(d *Gateway) vendorAPI { return &connectMedia{Gateway: d} })
 
 // ConnectMediaPlain makes Connect Media use messages as the form has them (true), or URL-decode them once
 // more (false, the default). The vendor's samples disagree about it. It is safe for concurrent use, and
@@ -38,7 +38,7 @@ var _ = register("connectmedia", func(d *Desk) gateway { return &connectMedia{De
 func (s *Server) ConnectMediaPlain(plain bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c, ok := s.desks["connectmedia"].gateway.(*connectMedia); ok {
+	if c, ok := s.gateways["connectmedia"].vendor.(*connectMedia); ok {
 		c.plain = plain
 	}
 }
@@ -47,7 +47,7 @@ func (s *Server) ConnectMediaPlain(plain bool) {
 const connectMediaKept = 200
 
 // connectMediaSays are the texts of the codes, from the page where it has them.
-var connectMediaSays = map[string]string{
+var connectMediaMessages = map[string]string{
 	"100": "Invalid login details",
 	"101": "No enough balance to send message",
 	"102": "Invalid sender",
@@ -67,18 +67,18 @@ var connectMediaInbox = []map[string]string{
 
 func (c *connectMedia) reset() { c.history, c.sent = nil, 0 }
 
-// reach returns how far a reply goes. A call has one number, and 104 is about that number.
-func (c *connectMedia) reach(w Word) Reach {
+// replyScope returns ScopeNumber for Reject: a call has one number, and code 104 refuses it.
+func (c *connectMedia) replyScope(w Reply) ReplyScope {
 	if w == Reject {
-		return OfNumber
+		return ScopeNumber
 	}
-	return Unsaid
+	return ScopeNone
 }
 
 func (c *connectMedia) endpoints() map[string]endpoint {
 	sends := func(r *http.Request, body []byte) bool { return connectMediaForm(r, body).Get("action") == "send" }
 	return map[string]endpoint{
-		"/user-board/": {sends: sends, answer: c.answer, refuse: c.refuse, words: map[string]string{faultCampaign: "103", faultCredit: "101"}},
+		"/user-board/": {isSend: sends, answer: c.answer, refuse: c.refuse, faultReplies: map[string]string{faultCampaign: "103", faultCredit: "101"}},
 	}
 }
 
@@ -118,9 +118,9 @@ func (c *connectMedia) answer(r *http.Request, body []byte) answer {
 	switch {
 	case !slices.Contains(actions, action):
 		return connectMediaCode("103")
-	case form.Get("username") == "" || form.Get("password") == "" || !c.s.login(form.Get("username"), form.Get("password")):
+	case form.Get("username") == "" || form.Get("password") == "" || !c.s.validLogin(form.Get("username"), form.Get("password")):
 		if action == "send" {
-			c.rejected()
+			c.countRejected()
 		}
 		return connectMediaCode("100")
 	}
@@ -152,21 +152,21 @@ func (c *connectMedia) send(form url.Values) answer {
 	switch {
 	case utf8.RuneCountInString(from) > 11:
 		code = "102"
-	case !connectMediaNumber.MatchString(to), c.said(number) == Reject:
+	case !connectMediaNumber.MatchString(to), c.replyTo(number) == Reject:
 		code = "104"
 	case message == "":
 		code = "105"
-	case !c.affords(1):
+	case !c.hasCredit(1):
 		code = "101"
 	}
 	if code != "201" {
-		c.rejected()
+		c.countRejected()
 		return connectMediaCode(code)
 	}
-	c.accept(Taken{Numbers: []uint64{number}, From: from, Body: message})
+	c.accept(AcceptedCall{Numbers: []uint64{number}, From: from, Body: message})
 	c.remember(message)
 	a := connectMediaCode(code)
-	a.taken = true
+	a.accepted = true
 	return a
 }
 
@@ -209,7 +209,9 @@ func (c *connectMedia) refuse(_ *http.Request, _ []byte, word string) answer {
 	return connectMediaCode(word)
 }
 
-func connectMediaCode(code string) answer { return connectMediaAnswer(code, connectMediaSays[code]) }
+func connectMediaCode(code string) answer {
+	return connectMediaAnswer(code, connectMediaMessages[code])
+}
 
 func connectMediaAnswer(code, message string) answer {
 	body, _ := json.Marshal(map[string]string{"code": code, "message": message}) // strings only, so it cannot fail

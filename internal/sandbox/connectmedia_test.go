@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// connectMediaPost puts a form to Connect Media and returns the code and the rest.
+// connectMediaPost posts a form to Connect Media and returns the reply's code, and its other fields.
 func connectMediaPost(t *testing.T, address string, form url.Values) (code string, reply map[string]any) {
 	t.Helper()
 	resp, err := http.PostForm(address, form)
@@ -27,20 +27,20 @@ func connectMediaRead(t *testing.T, resp *http.Response) (code string, reply map
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil || resp.StatusCode != http.StatusOK {
-		t.Fatalf("%d %v", resp.StatusCode, err)
+		t.Fatalf("got %d %v", resp.StatusCode, err)
 	}
 	if resp.Header.Get("Content-Type") != "application/json" {
 		return "not JSON", nil
 	}
 	if err := json.Unmarshal(body, &reply); err != nil {
-		t.Fatalf("%s: %v", body, err)
+		t.Fatalf("%s: got %v", body, err)
 	}
 	code, _ = reply["code"].(string)
 	delete(reply, "code")
 	return code, reply
 }
 
-// connectMediaSend is a good send.
+// connectMediaSend returns a valid send request.
 func connectMediaSend() url.Values {
 	return url.Values{
 		"username": {"demo"}, "password": {"pass"}, "action": {"send"}, "to": {"254712345678"}, "sender": {"ACME"}, "message": {"Hello"},
@@ -52,7 +52,7 @@ func TestConnectMediaAnswersAsItsPageSays(t *testing.T) {
 	good := connectMediaSend()
 	for name, tc := range map[string]struct {
 		form   url.Values
-		change func(*Desk)
+		change func(*Gateway)
 		query  string
 		want   string
 	}{
@@ -65,8 +65,8 @@ func TestConnectMediaAnswersAsItsPageSays(t *testing.T) {
 		"two numbers":        {form: with(good, "to", "254712345678,254787654321"), want: "104"},
 		"a plus":             {form: with(good, "to", "+254712345678"), want: "104"},
 		"the national form":  {form: with(good, "to", "0712345678"), want: "104"},
-		"rejected":           {form: good, change: func(d *Desk) { _ = d.Say(Reject, 254712345678) }, want: "104"},
-		"no credit":          {form: good, change: func(d *Desk) { d.SetCredit(0.5) }, want: "101"},
+		"rejected":           {form: good, change: func(d *Gateway) { _ = d.SetReply(Reject, 254712345678) }, want: "104"},
+		"no credit":          {form: good, change: func(d *Gateway) { d.SetCredit(0.5) }, want: "101"},
 		"wrong password":     {form: with(good, "password", "x"), want: "100"},
 		"no user":            {form: with(good, "username", ""), want: "100"},
 		"no action":          {form: with(good, "action", ""), want: "103"},
@@ -84,7 +84,7 @@ func TestConnectMediaAnswersAsItsPageSays(t *testing.T) {
 	} {
 		for _, prefix := range []string{"", "/connectmedia"} {
 			s, address := server(t, Options{Users: map[string]string{"demo": "pass"}})
-			d := s.Desk("connectmedia")
+			d := s.Gateway("connectmedia")
 			if tc.change != nil {
 				tc.change(d)
 			}
@@ -95,14 +95,14 @@ func TestConnectMediaAnswersAsItsPageSays(t *testing.T) {
 			address += prefix + "/user-board/?" + query
 			code, _ := connectMediaPost(t, strings.TrimSuffix(address, "?-"), tc.form)
 			if code != tc.want {
-				t.Errorf("%s: %s, want %s", name, code, tc.want)
+				t.Errorf("%s: got %s, want %s", name, code, tc.want)
 			}
 			st := d.Stats()
 			if (st.Accepted == 1) != (code == "201") || (st.Calls == 1) != (tc.form.Get("action") == "send") {
-				t.Errorf("%s: %+v", name, st)
+				t.Errorf("%s: got %+v", name, st)
 			}
 			if refused := code == "100" || code == "101" || code == "102" || code == "104" || code == "105"; (st.Rejected == 1) != (refused && st.Calls == 1) {
-				t.Errorf("%s: %+v", name, st)
+				t.Errorf("%s: got %+v", name, st)
 			}
 		}
 	}
@@ -111,23 +111,23 @@ func TestConnectMediaAnswersAsItsPageSays(t *testing.T) {
 func TestConnectMediaDecodesAMessageOnceMore(t *testing.T) {
 	t.Parallel()
 	s, address := server(t, Options{})
-	d := s.Desk("connectmedia")
+	d := s.Gateway("connectmedia")
 	for message, want := range map[string]string{
 		"Hello": "Hello", "a%20b": "a b", "a+b": "a b", "a%2Bb": "a+b", "100%25+": "100% ", "100% é": "100% é", "%zz%4": "%zz%4", "%E6%BC%A2%F0%9F%98%80": "漢😀", "%": "%",
 	} {
 		if code, _ := connectMediaPost(t, address+"/user-board/?api", with(connectMediaSend(), "message", message)); code != "201" {
-			t.Fatalf("%q: %s", message, code)
+			t.Fatalf("%q: got %s", message, code)
 		}
-		if last := d.Last(); last.Body != want || last.From != "ACME" || len(last.Numbers) != 1 || last.Numbers[0] != 254712345678 {
-			t.Errorf("%q: %+v, want %q", message, last, want)
+		if last := d.LastAccepted(); last.Body != want || last.From != "ACME" || len(last.Numbers) != 1 || last.Numbers[0] != 254712345678 {
+			t.Errorf("%q: got %+v, want %q", message, last, want)
 		}
 	}
 	connectMediaPost(t, address+"/user-board/?api", with(connectMediaSend(), "sender", ""))
-	if from := d.Last().From; from != "ConectMedia" {
-		t.Errorf("from %q", from)
+	if from := d.LastAccepted().From; from != "ConectMedia" {
+		t.Errorf("got sender %q", from)
 	}
-	if d.Reach(Reject) != OfNumber || d.Reach(Later) != Unsaid {
-		t.Errorf("reaches %v %v", d.Reach(Reject), d.Reach(Later))
+	if d.ReplyScope(Reject) != ScopeNumber || d.ReplyScope(Later) != ScopeNone {
+		t.Errorf("got reply scopes %v and %v", d.ReplyScope(Reject), d.ReplyScope(Later))
 	}
 }
 
@@ -150,11 +150,11 @@ func TestConnectMediaTakesFormsOfBothKinds(t *testing.T) {
 			t.Fatal(err)
 		}
 		if code, _ := connectMediaRead(t, resp); code != want {
-			t.Errorf("%s: %s, want %s", contentType, code, want)
+			t.Errorf("%s: got %s, want %s", contentType, code, want)
 		}
 	}
 	if st := s.Stats(); st.Accepted != 1 {
-		t.Errorf("%+v", st)
+		t.Errorf("got stats %+v", st)
 	}
 }
 
@@ -175,21 +175,21 @@ func TestConnectMediaLists(t *testing.T) {
 	last, _ := reply["199"].(map[string]any)
 	if len(reply) != 200 || last["message_text"] != "message 209" || last["message_id"] != "210" || last["message_date"] != "2016-06-11 06:03:57" ||
 		last["message_status"] != "Delivered" || last["message_error"] != "OK" || len(last) != 5 {
-		t.Errorf("%d messages, the last %v", len(reply), last)
+		t.Errorf("got %d messages, the last %v", len(reply), last)
 	}
 	if reply := ask("api_v2", "inbox"); len(reply) != 3 || fmt.Sprint(reply["0"]) != "map[message_datetime:2016-06-11 06:00:27 message_from:254712345678 message_text:incoming test message]" {
-		t.Errorf("%v", reply)
+		t.Errorf("got %v", reply)
 	}
 	if reply := ask("api", "balance"); reply["message"] != "40" {
-		t.Errorf("%v", reply)
+		t.Errorf("got %v", reply)
 	}
 	_, body := post(t, address+"/user-board/?api_v2", with(connectMediaSend(), "action", "inbox"))
 	if !strings.HasPrefix(body, `{"2":{`) || !strings.Contains(body, `,"code":"302","1":{`) {
-		t.Errorf("in order: %s", body)
+		t.Errorf("got the rows in order: %s", body)
 	}
 	s.Reset()
 	if reply := ask("api", "history"); len(reply) != 0 {
-		t.Errorf("after a reset: %v", reply)
+		t.Errorf("after a reset: got %v", reply)
 	}
 }
 
@@ -199,21 +199,21 @@ func TestConnectMediasFaults(t *testing.T) {
 	for fault, want := range map[string]string{"code_101": "101", "code_999": "999", "error_x": "error_x", "missing": "201", "shuffled": "201", "extra": "201"} {
 		s.FailNext(1, fault)
 		if code, _ := connectMediaPost(t, address+"/user-board/?api", connectMediaSend()); code != want {
-			t.Errorf("%s: %s", fault, code)
+			t.Errorf("%s: got %s", fault, code)
 		}
 	}
-	s.FailNext(1, "code_301") // waits for a send
+	s.FailNext(1, "code_301") // applies to the next send only
 	if code, _ := connectMediaPost(t, address+"/user-board/?api_v2", with(connectMediaSend(), "action", "inbox")); code != "302" {
-		t.Errorf("a fault of sends struck the inbox: %s", code)
+		t.Errorf("a fault for sends was injected into an inbox request: got code %s", code)
 	}
 	if err := s.Fail(Fault{Name: "code_301", N: 1, Everything: true}); err != nil {
 		t.Fatal(err)
 	}
 	code, reply := connectMediaPost(t, address+"/user-board/?api_v2", with(connectMediaSend(), "action", "inbox"))
 	if code != "301" || reply["message"] != "Error in fetching data" {
-		t.Errorf("%s %v", code, reply)
+		t.Errorf("got %s %v", code, reply)
 	}
 	if st := s.Stats(); st.Accepted != 3 || st.Faults != 7 {
-		t.Errorf("%+v", st)
+		t.Errorf("got stats %+v", st)
 	}
 }

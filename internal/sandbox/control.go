@@ -30,7 +30,7 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) bool {
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
 	gateway := r.FormValue("gateway")
-	d := s.desks[gateway]
+	d := s.gateways[gateway]
 	if d == nil && gateway != "" {
 		http.Error(w, fmt.Sprintf("unknown gateway %q; the gateways are %q", gateway, Names()), http.StatusBadRequest)
 		return true
@@ -54,9 +54,9 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) bool {
 		}
 		_ = out.Flush()
 	case "POST faults":
-		changed(w, s.controlFaults(r))
+		writeResult(w, s.controlFaults(r))
 	case "POST say":
-		changed(w, controlSay(r, d))
+		writeResult(w, controlReply(r, d))
 	case "POST credit":
 		credit, err := strconv.ParseFloat(r.PostFormValue("credit"), 64)
 		switch {
@@ -66,22 +66,22 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) bool {
 		default:
 			s.SetCredit(credit)
 		}
-		changed(w, err)
+		writeResult(w, err)
 	case "POST password":
 		s.SetPassword(r.PostFormValue("user"), r.PostFormValue("pass"))
-		changed(w, nil)
+		writeResult(w, nil)
 	case "POST options":
-		changed(w, s.controlOptions(r))
+		writeResult(w, s.controlOptions(r))
 	case "POST reset":
 		s.Reset()
-		changed(w, nil)
+		writeResult(w, nil)
 	default:
 		http.NotFound(w, r)
 	}
 	return true
 }
 
-func changed(w http.ResponseWriter, err error) {
+func writeResult(w http.ResponseWriter, err error) {
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
@@ -91,43 +91,43 @@ func changed(w http.ResponseWriter, err error) {
 
 func (s *Server) controlFaults(r *http.Request) error {
 	if r.PostFormValue("clear") != "" {
-		s.Mend()
+		s.ClearFaults()
 		return nil
 	}
 	f := Fault{Name: r.PostFormValue("fault"), Gateway: r.PostFormValue("gateway"), Everything: r.PostFormValue("all") != ""}
 	if text := r.PostFormValue("n"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil {
-			return fmt.Errorf("n: %w", err)
+			return fmt.Errorf("n must be an integer: %w", err)
 		}
 		f.N = n
 	}
 	if text := r.PostFormValue("p"); text != "" {
 		p, err := strconv.ParseFloat(text, 64)
 		if err != nil {
-			return fmt.Errorf("p: %w", err)
+			return fmt.Errorf("p must be a number from 0 to 1: %w", err)
 		}
 		f.P = p
 	}
 	if text := r.PostFormValue("retry_after"); text != "" {
 		seconds, err := strconv.Atoi(text)
 		if err != nil {
-			return fmt.Errorf("retry_after: %w", err)
+			return fmt.Errorf("retry_after must be whole seconds: %w", err)
 		}
 		f.RetryAfter = time.Duration(seconds) * time.Second
 	}
 	return s.Fail(f)
 }
 
-func controlSay(r *http.Request, d *Desk) error {
+func controlReply(r *http.Request, d *Gateway) error {
 	numbers, ok := koboNumbers(r.PostFormValue("numbers"))
 	switch {
 	case d == nil:
-		return fmt.Errorf("gateway: is missing; there is %q", Names())
+		return fmt.Errorf("gateway is missing; the gateways are %q", Names())
 	case !ok:
-		return errors.New("numbers: not a list of numbers")
+		return errors.New("numbers must be a comma-separated list of numbers in international format")
 	}
-	return d.Say(Word(r.PostFormValue("word")), numbers...)
+	return d.SetReply(Reply(r.PostFormValue("word")), numbers...)
 }
 
 func (s *Server) controlOptions(r *http.Request) error {
@@ -140,7 +140,7 @@ func (s *Server) controlOptions(r *http.Request) error {
 		case "latency":
 			d, err := time.ParseDuration(value)
 			if err != nil {
-				return err
+				return fmt.Errorf("latency must be a duration, e.g. 50ms: %w", err)
 			}
 			s.SetLatency(d)
 		case "repeat":
@@ -148,12 +148,12 @@ func (s *Server) controlOptions(r *http.Request) error {
 			case RepeatAccepts, RepeatAll, RepeatError:
 				s.SetRepeat(repeat)
 			default:
-				return fmt.Errorf("repeat: %q is none of the ways", value)
+				return fmt.Errorf("repeat: %q must be empty, all or error_msgid", value)
 			}
 		case "invalid":
 			numbers, ok := koboNumbers(value)
 			if !ok {
-				return fmt.Errorf("invalid: not a list of numbers")
+				return errors.New("invalid must be a comma-separated list of numbers in international format")
 			}
 			s.KoboInvalid("", numbers...)
 		case "invalid_word":
@@ -161,7 +161,7 @@ func (s *Server) controlOptions(r *http.Request) error {
 		case "report":
 			s.KoboReport(value)
 		default:
-			return fmt.Errorf("%s: no such option", name)
+			return fmt.Errorf("unknown option %q", name)
 		}
 	}
 	return nil
@@ -172,8 +172,8 @@ func (s *Server) SetLatency(d time.Duration) { s.latency.Store(int64(d)) }
 
 // SetRepeat sets the reply to a repeated idempotency key. It is safe for concurrent use.
 func (s *Server) SetRepeat(repeat Repeat) {
-	d := s.Desk("kobo")
+	d := s.Gateway("kobo")
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	d.gateway.(*kobo).repeat = repeat
+	d.vendor.(*kobo).repeat = repeat
 }

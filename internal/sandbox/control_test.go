@@ -9,6 +9,7 @@ import (
 	"time"
 )
 
+// get returns the body of a GET request that must succeed.
 func get(t *testing.T, address string) string {
 	t.Helper()
 	resp, err := http.Get(address)
@@ -18,7 +19,7 @@ func get(t *testing.T, address string) string {
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil || resp.StatusCode != http.StatusOK {
-		t.Fatalf("%s: %d %v", address, resp.StatusCode, err)
+		t.Fatalf("%s: got %d %v", address, resp.StatusCode, err)
 	}
 	return string(body)
 }
@@ -33,7 +34,7 @@ func TestControlsFromOutside(t *testing.T) {
 			form.Set(pairs[i], pairs[i+1])
 		}
 		if status, body := post(t, address+"/_sandbox/"+name, form); status != http.StatusNoContent {
-			t.Fatalf("%s %v: %d %s", name, form, status, body)
+			t.Fatalf("got %s %v: %d %s", name, form, status, body)
 		}
 	}
 	send := func(n int) (int, string) { return post(t, address+"/api/send/", call(n, ada, obi)) }
@@ -45,35 +46,35 @@ func TestControlsFromOutside(t *testing.T) {
 	}
 	_ = resp.Body.Close()
 	if resp.StatusCode != http.StatusTooManyRequests || resp.Header.Get("Retry-After") != "7" {
-		t.Errorf("%d, Retry-After %q", resp.StatusCode, resp.Header.Get("Retry-After"))
+		t.Errorf("got %d, Retry-After %q", resp.StatusCode, resp.Header.Get("Retry-After"))
 	}
 	control("faults", "fault", "500", "p", "1")
 	if status, _ := send(1); status != 500 {
-		t.Errorf("status %d", status)
+		t.Errorf("got status %d", status)
 	}
 	control("faults", "clear", "1")
 	if status, _ := send(1); status != 200 {
-		t.Errorf("status %d", status)
+		t.Errorf("got status %d", status)
 	}
 	control("credit", "credit", "1")
 	if _, body := send(2); body != "error_credit" {
-		t.Errorf("answer %q", body)
+		t.Errorf("got reply %q", body)
 	}
 	control("password", "user", "demo", "pass", "new")
 	if _, body := send(3); body != "error_user" {
-		t.Errorf("answer %q", body)
+		t.Errorf("got reply %q", body)
 	}
 	control("password", "user", "demo", "pass", "demopass")
 	control("credit", "credit", "100")
 	control("options", "invalid", obi, "invalid_word", "error_number", "latency", "1ms", "repeat", "error_msgid", "report", "ENROUTE")
 	if _, body := send(4); body != "error_number" {
-		t.Errorf("answer %q", body)
+		t.Errorf("got reply %q", body)
 	}
 	if _, body := send(1); body != "error_msgid" {
-		t.Errorf("answer %q", body)
+		t.Errorf("got reply %q", body)
 	}
 	if d := time.Duration(s.latency.Load()); d != time.Millisecond {
-		t.Errorf("latency %v", d)
+		t.Errorf("got latency %v", d)
 	}
 	post(t, address+"/api/send/", call(5, ada))
 
@@ -86,17 +87,17 @@ func TestControlsFromOutside(t *testing.T) {
 		Rejected: 4, Faults: 2, Ambiguous: 1, PeakInFlight: 1, Credit: 99,
 	}
 	if st != want {
-		t.Errorf("%+v\nwant %+v", st, want)
+		t.Errorf("got %+v\nwant %+v", st, want)
 	}
 	if got := get(t, address+"/_sandbox/accepted"); got != ada+" 2\n"+obi+" 1\n" {
 		t.Errorf("accepted:\n%s", got)
 	}
 	control("reset")
 	if st := s.Stats(); st != (Stats{Credit: 1e9}) {
-		t.Errorf("after reset %+v", st)
+		t.Errorf("after a reset: got stats %+v", st)
 	}
 	if status, body := send(1); status != 200 || len(body) < 50 {
-		t.Errorf("after reset %d %q", status, body)
+		t.Errorf("after a reset: got %d %q", status, body)
 	}
 }
 
@@ -121,10 +122,10 @@ func TestControlsRefuseWhatTheyDoNotKnow(t *testing.T) {
 		{"nothing", nil, 404},
 	} {
 		if status, _ := post(t, address+"/_sandbox/"+tc.name, tc.form); status != tc.status {
-			t.Errorf("%s %v: status %d, want %d", tc.name, tc.form, status, tc.status)
+			t.Errorf("%s %v: got status %d, want %d", tc.name, tc.form, status, tc.status)
 		}
 	}
 	if st := s.Stats(); st.Requests != 0 {
-		t.Errorf("controls are counted: %+v", st)
+		t.Errorf("control requests are counted: %+v", st)
 	}
 }

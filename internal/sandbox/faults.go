@@ -72,7 +72,8 @@ type fault struct {
 	status int    // if kind is a status
 }
 
-func (f fault) strikes() bool { return f.kind != "" }
+// isSet reports whether a fault is to be injected. It is false for the zero fault.
+func (f fault) isSet() bool { return f.kind != "" }
 
 // ambiguous reports whether the client cannot know after this fault whether the call was accepted.
 func (f fault) ambiguous() bool {
@@ -85,32 +86,32 @@ func (f fault) ambiguous() bool {
 	return f.kind == faultClose || f.kind == faultHang || f.kind == faultHTML
 }
 
-// isWord reports whether the fault is one of the gateway's own words.
-func (f fault) isWord() bool {
+// isVendorReply reports whether the fault is one of the gateway's own words.
+func (f fault) isVendorReply() bool {
 	return f.kind == faultLater || f.kind == faultCampaign || f.kind == faultCredit
 }
 
-// fits reports whether the fault can be injected at an endpoint.
-func (f fault) fits(e place) bool {
-	return (f.Gateway == "" || f.Gateway == e.desk.name) && (e.send || f.Everything) && (!f.isWord() || e.words[f.kind] != "")
+// appliesTo reports whether the fault can be injected at an endpoint.
+func (f fault) appliesTo(e routedEndpoint) bool {
+	return (f.Gateway == "" || f.Gateway == e.gateway.name) && (e.send || f.Everything) && (!f.isVendorReply() || e.faultReplies[f.kind] != "")
 }
 
 func parseFault(in Fault) (fault, error) {
 	f := fault{Fault: in}
 	f.kind, f.accept = strings.CutPrefix(in.Name, "accept_")
 	if in.N < 0 || in.P < 0 || in.P > 1 || in.N > 0 && in.P > 0 {
-		return fault{}, fmt.Errorf("fault %q: give either n above 0 or p from 0 to 1", in.Name)
+		return fault{}, fmt.Errorf("fault %q: set either n above 0 or p from 0 to 1", in.Name)
 	}
 	switch {
 	case f.kind == faultCut, f.kind == faultMissing, f.kind == faultExtra, f.kind == faultShuffled:
 		f.accept = true
-	case f.isWord(), f.kind == faultClose, f.kind == faultHang, f.kind == faultHTML, strings.HasPrefix(f.kind, "error"):
+	case f.isVendorReply(), f.kind == faultClose, f.kind == faultHang, f.kind == faultHTML, strings.HasPrefix(f.kind, "error"):
 	case strings.HasPrefix(f.kind, "code_"):
 		f.kind = strings.TrimPrefix(f.kind, "code_")
 	default:
 		status, err := strconv.Atoi(f.kind)
 		if err != nil || status < 300 || status > 599 {
-			return fault{}, fmt.Errorf("fault %q is not known", in.Name)
+			return fault{}, fmt.Errorf("unknown fault %q", in.Name)
 		}
 		f.status = status
 	}
@@ -133,12 +134,12 @@ func (fs *faults) reset(seed uint64) {
 }
 
 // draw returns the fault for a request, or the zero fault for none.
-func (fs *faults) draw(e place) fault {
+func (fs *faults) draw(e routedEndpoint) fault {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	for i := range fs.next {
 		f := &fs.next[i]
-		if !f.fits(e) {
+		if !f.appliesTo(e) {
 			continue
 		}
 		drawn := *f
@@ -148,7 +149,7 @@ func (fs *faults) draw(e place) fault {
 		return drawn
 	}
 	for _, f := range fs.random {
-		if f.fits(e) && fs.rng.Float64() < f.P {
+		if f.appliesTo(e) && fs.rng.Float64() < f.P {
 			return f
 		}
 	}
@@ -162,7 +163,7 @@ func (s *Server) Fail(in Fault) error {
 	if err != nil {
 		return err
 	}
-	if s.desks[in.Gateway] == nil && in.Gateway != "" {
+	if s.gateways[in.Gateway] == nil && in.Gateway != "" {
 		return fmt.Errorf("fault %q: unknown gateway %q; the gateways are %q", in.Name, in.Gateway, Names())
 	}
 	s.faults.mu.Lock()
@@ -185,8 +186,8 @@ func (s *Server) FailNext(n int, name string) {
 	}
 }
 
-// Mend removes all faults.
-func (s *Server) Mend() {
+// ClearFaults removes all faults.
+func (s *Server) ClearFaults() {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
 	s.faults.next, s.faults.random = nil, nil
@@ -195,7 +196,7 @@ func (s *Server) Mend() {
 const maintenance = "<!DOCTYPE html>\n<html><head><title>Maintenance</title></head><body><h1>We will be back soon</h1></body></html>\n"
 
 // fail replies with the fault f. a is the reply that f replaces, if the call was accepted.
-func (s *Server) fail(w http.ResponseWriter, r *http.Request, f fault, e place, body []byte, a answer) {
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, f fault, e routedEndpoint, body []byte, a answer) {
 	switch {
 	case f.kind == faultHang:
 		select {
@@ -222,9 +223,9 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, f fault, e place, 
 		}
 		write(w, answer{status: f.status, body: []byte(http.StatusText(f.status) + "\n")})
 	case f.kind == faultMissing, f.kind == faultExtra, f.kind == faultShuffled:
-		write(w, twist(f.kind, a))
-	case f.isWord():
-		write(w, e.refuse(r, body, e.words[f.kind]))
+		write(w, alterRows(f.kind, a))
+	case f.isVendorReply():
+		write(w, e.refuse(r, body, e.faultReplies[f.kind]))
 	case e.refuse == nil:
 		write(w, answer{body: []byte(f.kind)})
 	default:
@@ -232,8 +233,8 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, f fault, e place, 
 	}
 }
 
-// twist returns the reply a with a number missing, an extra number, or another order.
-func twist(kind string, a answer) answer {
+// alterRows returns the reply a with a number missing, an extra number, or another order.
+func alterRows(kind string, a answer) answer {
 	if a.rows == nil {
 		return a
 	}

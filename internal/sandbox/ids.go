@@ -55,7 +55,7 @@ func (m idMaker) append(dst []byte, seq, i uint64) []byte {
 }
 
 // parse returns the call and the message of an ID. The caller must check that the ID was given out, by
-// making it again.
+// generating it again.
 func (m idMaker) parse(id string) (seq, i uint64, ok bool) {
 	if len(id) != idChars {
 		return 0, 0, false

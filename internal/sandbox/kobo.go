@@ -25,22 +25,22 @@ const (
 
 // kobo simulates KoboMobile as its page describes it.
 type kobo struct {
-	*Desk
+	*Gateway
 	ids  idMaker
 	seed maphash.Seed
 
 	// The server's lock guards the fields below.
-	repeat Repeat
-	report string
-	word   string               // the reply for an invalid number
-	taken  []*koboCall          // by sequence number
-	byKey  map[string]*koboCall // by user, NUL and message_uuid
-	errors map[string]string    // with RepeatAll
+	repeat        Repeat
+	report        string
+	invalidReply  string               // the reply for an invalid number
+	acceptedCalls []*koboCall          // by sequence number
+	byKey         map[string]*koboCall // by user, NUL and message_uuid
+	errors        map[string]string    // with RepeatAll
 }
 
 var _ = register("kobo", newKobo)
 
-// koboCall is an accepted call. Its reply can be rebuilt from it.
+// koboCall is an accepted call. Its fields are enough to build its reply again.
 type koboCall struct {
 	seq     uint64
 	content uint64
@@ -54,34 +54,34 @@ type koboRequest struct {
 	ids                                   bool
 }
 
-func newKobo(d *Desk) gateway {
-	return &kobo{Desk: d, seed: maphash.MakeSeed(), ids: newIDMaker(d.s.options.Seed)}
+func newKobo(d *Gateway) vendorAPI {
+	return &kobo{Gateway: d, seed: maphash.MakeSeed(), ids: newIDMaker(d.s.options.Seed)}
 }
 
 func (k *kobo) reset() {
-	k.repeat, k.report, k.word = k.s.options.Repeat, "DELIVRD", "error_limit"
-	k.byKey, k.errors, k.taken = map[string]*koboCall{}, map[string]string{}, nil
+	k.repeat, k.report, k.invalidReply = k.s.options.Repeat, "DELIVRD", "error_limit"
+	k.byKey, k.errors, k.acceptedCalls = map[string]*koboCall{}, map[string]string{}, nil
 }
 
-// reach returns how far a reply goes. A reply of KoboMobile does not name refused numbers.
-func (k *kobo) reach(w Word) Reach {
+// replyScope returns ScopeCall for Reject: KoboMobile refuses the whole call and does not name the number.
+func (k *kobo) replyScope(w Reply) ReplyScope {
 	if w == Reject {
-		return OfCall
+		return ScopeCall
 	}
-	return Unsaid
+	return ScopeNone
 }
 
 func (k *kobo) endpoints() map[string]endpoint {
 	return map[string]endpoint{
-		"/api/send/":   {send: true, answer: k.send, refuse: k.refuse, words: koboWords},
+		"/api/send/":   {send: true, answer: k.send, refuse: k.refuse, faultReplies: koboFaultReplies},
 		"/api/credit/": {answer: k.balance, refuse: k.refuse},
 		"/api/report/": {answer: k.status, refuse: k.refuse},
 	}
 }
 
-var koboWords = map[string]string{faultLater: "error_gw", faultCampaign: "error_restricted_senderid", faultCredit: "error_credit"}
+var koboFaultReplies = map[string]string{faultLater: "error_gw", faultCampaign: "error_restricted_senderid", faultCredit: "error_credit"}
 
-func word(w string) answer { return answer{body: []byte(w)} }
+func textAnswer(w string) answer { return answer{body: []byte(w)} }
 
 // koboForm parses the form in the body. It ignores the query, because credentials do not belong in a URL.
 func koboForm(r *http.Request, body []byte) (url.Values, bool) {
@@ -128,11 +128,11 @@ func (k *kobo) send(r *http.Request, body []byte) answer {
 		_, _ = h.WriteString(part)
 		_ = h.WriteByte(0)
 	}
-	call, refusal := k.take(q, ok, numbers, wellFormed, h.Sum64())
+	call, refusal := k.acceptOrReplay(q, ok, numbers, wellFormed, h.Sum64())
 	if refusal != "" {
-		return word(refusal)
+		return textAnswer(refusal)
 	}
-	a := answer{body: k.accepted(call), taken: true}
+	a := answer{body: k.accepted(call), accepted: true}
 	if call.ids {
 		text := a.body
 		a.rows = func() ([]row, func([]row) []byte) { return koboRows(string(text), call.numbers), koboJoin }
@@ -157,19 +157,19 @@ func koboJoin(rows []row) []byte {
 	return []byte(strings.Join(parts, "~"))
 }
 
-// take accepts a call, or returns the earlier call with the same key, or refuses it with a word.
-func (k *kobo) take(q koboRequest, ok bool, numbers []uint64, wellFormed bool, content uint64) (*koboCall, string) {
+// acceptOrReplay accepts a call, or returns the earlier call with the same key, or refuses it with a word.
+func (k *kobo) acceptOrReplay(q koboRequest, ok bool, numbers []uint64, wellFormed bool, content uint64) (*koboCall, string) {
 	k.s.mu.Lock()
 	defer k.s.mu.Unlock()
 	if !ok || !q.complete() {
 		return nil, k.reject("", "error_param")
 	}
-	if !k.s.login(q.user, q.pass) {
+	if !k.s.validLogin(q.user, q.pass) {
 		return nil, k.reject("", "error_user")
 	}
 	key := q.key()
 	if call := k.byKey[key]; call != nil {
-		k.replayed(call.content != content)
+		k.countReplay(call.content != content)
 		if k.repeat == RepeatError {
 			return nil, k.reject("", "error_msgid")
 		}
@@ -184,13 +184,13 @@ func (k *kobo) take(q koboRequest, ok bool, numbers []uint64, wellFormed bool, c
 	case len(numbers) > 500:
 		return nil, k.reject(key, "error_limit")
 	case !wellFormed || k.hasInvalid(numbers):
-		return nil, k.reject(key, k.word)
-	case !k.affords(len(numbers)):
+		return nil, k.reject(key, k.invalidReply)
+	case !k.hasCredit(len(numbers)):
 		return nil, k.reject(key, "error_credit")
 	}
-	k.accept(Taken{Numbers: numbers, From: q.from, Body: q.msg, Key: q.uuid, Fields: map[string]string{"type": q.kind}})
-	call := &koboCall{seq: uint64(len(k.taken)), content: content, numbers: numbers, ids: q.ids}
-	k.taken = append(k.taken, call)
+	k.accept(AcceptedCall{Numbers: numbers, From: q.from, Body: q.msg, Key: q.uuid, Fields: map[string]string{"type": q.kind}})
+	call := &koboCall{seq: uint64(len(k.acceptedCalls)), content: content, numbers: numbers, ids: q.ids}
+	k.acceptedCalls = append(k.acceptedCalls, call)
 	if key != "" {
 		k.byKey[key] = call
 	}
@@ -199,7 +199,7 @@ func (k *kobo) take(q koboRequest, ok bool, numbers []uint64, wellFormed bool, c
 
 // reject counts a refused call, and remembers the word under key if errors are repeated.
 func (k *kobo) reject(key, w string) string {
-	k.rejected()
+	k.countRejected()
 	k.remember(key, w)
 	return w
 }
@@ -218,15 +218,15 @@ func (k *kobo) refuse(r *http.Request, body []byte, w string) answer {
 		defer k.s.mu.Unlock()
 		k.remember(q.key(), w)
 	}
-	return word(w)
+	return textAnswer(w)
 }
 
 func (k *kobo) hasInvalid(numbers []uint64) bool {
-	if len(k.words) == 0 {
+	if len(k.replies) == 0 {
 		return false
 	}
 	for _, n := range numbers {
-		if k.said(n) == Reject {
+		if k.replyTo(n) == Reject {
 			return true
 		}
 	}
@@ -271,11 +271,11 @@ func (k *kobo) balance(r *http.Request, body []byte) answer {
 	defer k.s.mu.Unlock()
 	switch {
 	case q.user == "" || q.pass == "":
-		return word("error_param")
-	case !k.s.login(q.user, q.pass):
-		return word("error_user")
+		return textAnswer("error_param")
+	case !k.s.validLogin(q.user, q.pass):
+		return textAnswer("error_user")
 	}
-	return word(strconv.FormatFloat(k.credit, 'f', -1, 64))
+	return textAnswer(strconv.FormatFloat(k.credit, 'f', -1, 64))
 }
 
 func (k *kobo) status(r *http.Request, body []byte) answer {
@@ -285,19 +285,19 @@ func (k *kobo) status(r *http.Request, body []byte) answer {
 	defer k.s.mu.Unlock()
 	switch {
 	case user == "" || pass == "" || id == "":
-		return word("error_param")
-	case !k.s.login(user, pass):
-		return word("error_user")
+		return textAnswer("error_param")
+	case !k.s.validLogin(user, pass):
+		return textAnswer("error_user")
 	case !k.knows(id):
-		return word("error_msgid")
+		return textAnswer("error_msgid")
 	}
-	return word(k.report)
+	return textAnswer(k.report)
 }
 
 // knows reports whether id was given to a message.
 func (k *kobo) knows(id string) bool {
 	seq, i, ok := k.ids.parse(id)
-	if !ok || seq >= uint64(len(k.taken)) || i >= uint64(len(k.taken[seq].numbers)) || !k.taken[seq].ids {
+	if !ok || seq >= uint64(len(k.acceptedCalls)) || i >= uint64(len(k.acceptedCalls[seq].numbers)) || !k.acceptedCalls[seq].ids {
 		return false
 	}
 	return string(k.ids.append(nil, seq, i)) == id
@@ -306,19 +306,19 @@ func (k *kobo) knows(id string) bool {
 // KoboInvalid makes KoboMobile refuse every call that has one of these numbers. word is "error_limit" (also
 // if it is empty) or "error_number". It is safe for concurrent use.
 func (s *Server) KoboInvalid(word string, numbers ...uint64) {
-	d := s.Desk("kobo")
-	_ = d.Say(Reject, numbers...) // cannot fail: KoboMobile has a reply for it
+	d := s.Gateway("kobo")
+	_ = d.SetReply(Reject, numbers...) // cannot fail: KoboMobile has a reply for it
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if word != "" {
-		d.gateway.(*kobo).word = word
+		d.vendor.(*kobo).invalidReply = word
 	}
 }
 
 // KoboReport sets the delivery status that KoboMobile reports for every message. The default is "DELIVRD".
 func (s *Server) KoboReport(state string) {
-	d := s.Desk("kobo")
+	d := s.Gateway("kobo")
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	d.gateway.(*kobo).report = state
+	d.vendor.(*kobo).report = state
 }

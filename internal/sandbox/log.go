@@ -22,8 +22,8 @@ func (s *Server) Log() []Entry {
 	return slices.Clone(s.log)
 }
 
-// note adds a call to the log. The caller holds s.mu.
-func (s *Server) note(gateway string, t Taken) {
+// appendLog adds a call to the log. The caller holds s.mu.
+func (s *Server) appendLog(gateway string, t AcceptedCall) {
 	if len(s.log) < s.options.Log {
 		s.log = append(s.log, Entry{At: time.Now(), Gateway: gateway, From: strings.Clone(t.From), Messages: len(t.Numbers), Numbers: slices.Clone(t.Numbers)})
 	}

@@ -12,18 +12,18 @@ import (
 // qserve simulates 254sms (QServe) as its page describes it: JSON in, a list with one object out,
 // statusCode and statusMessage swapped in the rows of recipients, and the text repeated in each row. What
 // the page does not show is invented: 102 for missing credit, and a row with Failed for an invalid number.
-type qserve struct{ *Desk }
+type qserve struct{ *Gateway }
 
-var _ = register("qserve", func(d *Desk) gateway { return qserve{d} })
+var _ = register("qserve", func(d *Gateway) vendorAPI { return qserve{d} })
 
 func (q qserve) reset() {}
 
-// reach returns Unsaid: the page has no reply for a refused number.
-func (q qserve) reach(Word) Reach { return Unsaid }
+// replyScope returns ScopeNone: the page has no reply for a refused number.
+func (q qserve) replyScope(Reply) ReplyScope { return ScopeNone }
 
 func (q qserve) endpoints() map[string]endpoint {
 	return map[string]endpoint{
-		"/version1/sendsms": {send: true, answer: q.send, refuse: q.refuse, words: map[string]string{faultCampaign: "X000"}},
+		"/version1/sendsms": {send: true, answer: q.send, refuse: q.refuse, faultReplies: map[string]string{faultCampaign: "X000"}},
 		"/version1/credits": {answer: q.credits, refuse: q.refuse},
 	}
 }
@@ -74,10 +74,10 @@ func (q qserve) send(r *http.Request, body []byte) answer {
 	defer q.s.mu.Unlock()
 	switch {
 	case !ok:
-		q.rejected()
+		q.countRejected()
 		return q.fault("X000")
-	case !q.s.login(fields["username"], fields["api_key"]):
-		q.rejected()
+	case !q.s.validLogin(fields["username"], fields["api_key"]):
+		q.countRejected()
 		return q.fault("X001")
 	}
 	var taken []uint64
@@ -91,22 +91,22 @@ func (q qserve) send(r *http.Request, body []byte) answer {
 		}
 		rows = append(rows, row)
 	}
-	if !q.affords(len(taken)) {
-		q.rejected()
+	if !q.hasCredit(len(taken)) {
+		q.countRejected()
 		return qserveAnswer(map[string]any{"statusCode": 102, "statusMessage": "Insufficient credits", "Balance": q.credit})
 	}
 	if len(taken) == 0 {
-		q.rejected()
+		q.countRejected()
 	} else {
 		from := fields["sender_id"]
 		if from == "" {
 			from = "254sms"
 		}
-		q.accept(Taken{Numbers: taken, From: from, Body: fields["message"]})
+		q.accept(AcceptedCall{Numbers: taken, From: from, Body: fields["message"]})
 	}
 	balance := q.credit
 	reply := qserveReply(rows, balance)
-	reply.taken = len(taken) > 0
+	reply.accepted = len(taken) > 0
 	reply.rows = func() ([]row, func([]row) []byte) { return qserveRows(rows, balance) }
 	return reply
 }
@@ -118,7 +118,7 @@ func (q qserve) credits(r *http.Request, body []byte) answer {
 	switch {
 	case !ok:
 		return q.fault("X000")
-	case !q.s.login(fields["username"], fields["api_key"]):
+	case !q.s.validLogin(fields["username"], fields["api_key"]):
 		return q.fault("X001")
 	}
 	return qserveAnswer(map[string]any{"credits": strconv.FormatFloat(q.credit, 'f', -1, 64), "statusCode": 101})

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// qserveAsk puts a body to QServe and returns the reply.
+// qserveAsk posts a body to QServe and returns the reply.
 func qserveAsk(t *testing.T, address, contentType, body string) string {
 	t.Helper()
 	resp, err := http.Post(address, contentType, strings.NewReader(body))
@@ -18,7 +18,7 @@ func qserveAsk(t *testing.T, address, contentType, body string) string {
 	defer func() { _ = resp.Body.Close() }()
 	read, err := io.ReadAll(resp.Body)
 	if err != nil || resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "application/json" {
-		t.Fatalf("%d %v %v", resp.StatusCode, resp.Header, err)
+		t.Fatalf("got %d %v %v", resp.StatusCode, resp.Header, err)
 	}
 	return string(read)
 }
@@ -63,11 +63,11 @@ func TestQServeAnswersAsItsPageShows(t *testing.T) {
 			}
 			got := qserveAsk(t, address+prefix+"/version1/sendsms", tc.contentType, tc.body)
 			if got != tc.want && tc.want != "" {
-				t.Errorf("%s: %s\nwant %s", name, got, tc.want)
+				t.Errorf("%s: got %s\nwant %s", name, got, tc.want)
 			}
 			taken := int64(strings.Count(got, "Successfully"))
-			if st := s.Desk("qserve").Stats(); st.Accepted != taken || (st.Rejected == 1) != (taken == 0) || st.Calls != 1 || st.Credit != float64(3-taken) {
-				t.Errorf("%s: %+v", name, st)
+			if st := s.Gateway("qserve").Stats(); st.Accepted != taken || (st.Rejected == 1) != (taken == 0) || st.Calls != 1 || st.Credit != float64(3-taken) {
+				t.Errorf("%s: got %+v", name, st)
 			}
 		}
 	}
@@ -76,17 +76,17 @@ func TestQServeAnswersAsItsPageShows(t *testing.T) {
 func TestQServeKeepsWhatItTook(t *testing.T) {
 	t.Parallel()
 	s, address := server(t, Options{})
-	d := s.Desk("qserve")
+	d := s.Gateway("qserve")
 	for from, want := range map[string]string{"": "254sms", "ACME": "ACME"} {
 		qserveAsk(t, address+"/version1/sendsms", "application/json",
 			`{"username":"demo","api_key":"key","sender_id":"`+from+`","phone":"254725656565,25472256565,x","message":"<é> \"漢😀\""}`)
-		if last := d.Last(); !slices.Equal(last.Numbers, []uint64{254725656565, 25472256565}) || last.From != want || last.Body != `<é> "漢😀"` {
-			t.Errorf("%+v", last)
+		if last := d.LastAccepted(); !slices.Equal(last.Numbers, []uint64{254725656565, 25472256565}) || last.From != want || last.Body != `<é> "漢😀"` {
+			t.Errorf("got %+v", last)
 		}
 	}
-	for _, w := range []Word{Reject, Later} {
-		if d.Reach(w) != Unsaid {
-			t.Errorf("reach of %s: %v", w, d.Reach(w))
+	for _, w := range []Reply{Reject, Later} {
+		if d.ReplyScope(w) != ScopeNone {
+			t.Errorf("reply scope of %s: got %v, want ScopeNone", w, d.ReplyScope(w))
 		}
 	}
 }
@@ -100,11 +100,11 @@ func TestQServeCredits(t *testing.T) {
 		`{"username":"demo"}`:                 `[{"statusCode":"X000","statusMessage":"Some parameters are missing."}]`,
 	} {
 		if got := qserveAsk(t, address+"/version1/credits", "application/json", body); got != want {
-			t.Errorf("%s: %s, want %s", body, got, want)
+			t.Errorf("%s: got %s, want %s", body, got, want)
 		}
 	}
 	if st := s.Stats(); st.Calls != 0 || st.Requests != 3 {
-		t.Errorf("%+v", st)
+		t.Errorf("got stats %+v", st)
 	}
 }
 
@@ -129,7 +129,7 @@ func TestQServesFaults(t *testing.T) {
 			got = strings.TrimSuffix(strings.TrimPrefix(rows, "["), "]}]")
 		}
 		if got != want {
-			t.Errorf("%s: %s\nwant %s", fault, got, want)
+			t.Errorf("%s: got %s\nwant %s", fault, got, want)
 		}
 	}
 }

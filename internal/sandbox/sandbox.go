@@ -29,7 +29,7 @@ type Options struct {
 	// NoCount disables the count by number, for benchmarks. Accepted, Duplicates and the list of numbers
 	// are then empty.
 	NoCount bool
-	// Texts keeps the last accepted text of each number, for Desk.Text.
+	// Texts keeps the last accepted text of each number, for Gateway.Text.
 	Texts bool
 	// Log is how many accepted calls Log keeps, counted from the first. 0 means none.
 	Log int
@@ -37,49 +37,49 @@ type Options struct {
 
 // Server is an http.Handler that serves every gateway below its name ("/kobo/api/send/") and at the vendor's
 // own path ("/api/send/"), and the controls below /_sandbox/. Its counts are the sums over all gateways: a
-// number that two gateways accepted is a duplicate. A Desk has the counts of one gateway. It is safe for
+// number that two gateways accepted is a duplicate. A Gateway has the counts of one gateway. It is safe for
 // concurrent use.
 type Server struct {
 	options   Options
-	desks     map[string]*Desk
-	endpoints map[string]place
+	gateways  map[string]*Gateway
+	endpoints map[string]routedEndpoint
 	faults    faults
 	closed    chan struct{}
 	closeOnce sync.Once
 
-	latency   atomic.Int64
-	requests  atomic.Int64
-	calls     atomic.Int64
-	inFlight  atomic.Int64
-	peak      atomic.Int64
-	struck    atomic.Int64
-	ambiguous atomic.Int64
+	latency    atomic.Int64
+	requests   atomic.Int64
+	calls      atomic.Int64
+	inFlight   atomic.Int64
+	peak       atomic.Int64
+	faultCount atomic.Int64
+	ambiguous  atomic.Int64
 
-	mu    sync.Mutex // guards the fields below, and the state of desks and gateways
-	users map[string]string
-	book  book
-	log   []Entry
+	mu       sync.Mutex // guards the fields below, and the state of every Gateway
+	users    map[string]string
+	counters counters
+	log      []Entry
 }
 
-// place is an endpoint of a gateway.
-type place struct {
+// routedEndpoint is an endpoint with the gateway that serves it.
+type routedEndpoint struct {
 	endpoint
-	desk *Desk
+	gateway *Gateway
 }
 
 // New returns a Server. Call Close to end calls that hang.
 func New(o Options) *Server {
-	s := &Server{options: o, desks: map[string]*Desk{}, endpoints: map[string]place{}, closed: make(chan struct{})}
-	for name, open := range makers {
-		d := &Desk{s: s, name: name}
-		d.gateway = open(d)
-		s.desks[name] = d
-		for path, e := range d.gateway.endpoints() {
+	s := &Server{options: o, gateways: map[string]*Gateway{}, endpoints: map[string]routedEndpoint{}, closed: make(chan struct{})}
+	for name, open := range constructors {
+		d := &Gateway{s: s, name: name}
+		d.vendor = open(d)
+		s.gateways[name] = d
+		for path, e := range d.vendor.endpoints() {
 			if _, shared := s.endpoints[path]; shared {
 				panic("sandbox: " + path + " is the path of two gateways; serve one of them under its name alone")
 			}
-			s.endpoints[path] = place{e, d}
-			s.endpoints["/"+name+path] = place{e, d}
+			s.endpoints[path] = routedEndpoint{e, d}
+			s.endpoints["/"+name+path] = routedEndpoint{e, d}
 		}
 	}
 	s.Reset()
@@ -90,7 +90,7 @@ func New(o Options) *Server {
 func (s *Server) Reset() {
 	s.faults.reset(s.options.Seed)
 	s.latency.Store(int64(s.options.Latency))
-	for _, n := range []*atomic.Int64{&s.requests, &s.calls, &s.peak, &s.struck, &s.ambiguous} {
+	for _, n := range []*atomic.Int64{&s.requests, &s.calls, &s.peak, &s.faultCount, &s.ambiguous} {
 		n.Store(0)
 	}
 	s.mu.Lock()
@@ -99,8 +99,8 @@ func (s *Server) Reset() {
 	for user, password := range s.options.Users {
 		s.users[user] = password
 	}
-	s.book, s.log = newBook(!s.options.NoCount), nil
-	for _, d := range s.desks {
+	s.counters, s.log = newCounters(!s.options.NoCount), nil
+	for _, d := range s.gateways {
 		d.reset()
 	}
 }
@@ -119,7 +119,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	e.desk.requests.Add(1)
+	e.gateway.requests.Add(1)
 	if r.Method != http.MethodPost && (r.Method != http.MethodGet || !e.get) {
 		w.Header().Set("Allow", http.MethodPost)
 		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
@@ -131,51 +131,52 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // exchange reads a request, replies to it, and injects a fault if one is due.
-func (s *Server) exchange(w http.ResponseWriter, r *http.Request, e place) {
+func (s *Server) exchange(w http.ResponseWriter, r *http.Request, e routedEndpoint) {
 	buf := buffers.Get().(*bytes.Buffer)
 	buf.Reset()
 	defer buffers.Put(buf)
-	if e.sends != nil { // whether faults apply depends on the content
+	if e.isSend != nil { // whether faults apply depends on the content
 		s.read(r, buf)
-		e.send = e.sends(r, buf.Bytes())
+		e.send = e.isSend(r, buf.Bytes())
 	}
 	if e.send {
-		defer s.count(e.desk)()
+		defer s.beginCall(e.gateway)()
 	}
 	f := s.faults.draw(e)
-	if f.strikes() {
-		s.strike(e.desk, f)
+	if f.isSet() {
+		s.countFault(e.gateway, f)
 	}
 	if f.kind == faultClose && !f.accept {
 		panic(http.ErrAbortHandler)
 	}
-	if e.sends == nil {
+	if e.isSend == nil {
 		s.read(r, buf)
 	}
-	if f.strikes() && !f.accept {
+	if f.isSet() && !f.accept {
 		s.fail(w, r, f, e, buf.Bytes(), answer{})
 		return
 	}
 	a := e.answer(r, buf.Bytes())
-	if e.send && a.taken {
+	if e.send && a.accepted {
 		s.sleep(r)
 	}
-	if f.strikes() && a.taken {
+	if f.isSet() && a.accepted {
 		s.fail(w, r, f, e, buf.Bytes(), a)
 		return
 	}
 	write(w, a)
 }
 
-// read reads a request's body. If the client disconnects meanwhile, the body is empty.
+// read reads a request's body into buf. If the client disconnects meanwhile, it aborts the request: nothing is
+// accepted.
 func (s *Server) read(r *http.Request, buf *bytes.Buffer) {
 	if _, err := buf.ReadFrom(io.LimitReader(r.Body, 1<<20)); err != nil {
 		panic(http.ErrAbortHandler)
 	}
 }
 
-// count counts a call as in flight, and returns the function that ends it.
-func (s *Server) count(d *Desk) func() {
+// beginCall counts a call as in flight, and returns the function that ends it.
+func (s *Server) beginCall(d *Gateway) func() {
 	s.calls.Add(1)
 	d.calls.Add(1)
 	now := s.inFlight.Add(1)
@@ -184,10 +185,10 @@ func (s *Server) count(d *Desk) func() {
 	return func() { s.inFlight.Add(-1) }
 }
 
-// strike counts a fault.
-func (s *Server) strike(d *Desk, f fault) {
-	s.struck.Add(1)
-	d.struck.Add(1)
+// countFault counts a fault.
+func (s *Server) countFault(d *Gateway, f fault) {
+	s.faultCount.Add(1)
+	d.faultCount.Add(1)
 	if f.ambiguous() {
 		s.ambiguous.Add(1)
 		d.ambiguous.Add(1)
@@ -224,8 +225,8 @@ func write(w http.ResponseWriter, a answer) {
 	_, _ = w.Write(a.body)
 }
 
-// login reports whether a login is valid. The caller holds s.mu.
-func (s *Server) login(user, password string) bool {
+// validLogin reports whether a login is valid. The caller holds s.mu.
+func (s *Server) validLogin(user, password string) bool {
 	if len(s.users) == 0 {
 		return true
 	}
@@ -233,9 +234,9 @@ func (s *Server) login(user, password string) bool {
 	return ok && want == password
 }
 
-// knows reports whether a secret belongs to any user, for gateways whose login is a token only. The caller
+// hasPassword reports whether a secret belongs to any user, for gateways whose login is a token only. The caller
 // holds s.mu.
-func (s *Server) knows(secret string) bool {
+func (s *Server) hasPassword(secret string) bool {
 	if len(s.users) == 0 {
 		return secret != ""
 	}

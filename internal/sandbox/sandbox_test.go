@@ -22,7 +22,7 @@ func server(t testing.TB, o Options) (*Server, string) {
 	return s, web.URL
 }
 
-// call is a good send to KoboMobile with a key made of n.
+// call returns a valid send request to KoboMobile whose idempotency key depends on n.
 func call(n int, to ...string) url.Values {
 	return url.Values{
 		"user": {"demo"}, "pass": {"demopass"}, "from": {"Testing"}, "to": {strings.Join(to, ",")}, "msg": {"Hello"},
@@ -30,6 +30,7 @@ func call(n int, to ...string) url.Values {
 	}
 }
 
+// with returns a copy of form with one field set, or without the field if value is empty.
 func with(form url.Values, name, value string) url.Values {
 	changed := url.Values{}
 	for k, v := range form {
@@ -43,7 +44,7 @@ func with(form url.Values, name, value string) url.Values {
 	return changed
 }
 
-// post returns status and body, or status 0 if the connection ended before a whole answer.
+// post sends a form and returns the status and body, or status 0 if the connection ended before the reply did.
 func post(t testing.TB, address string, form url.Values) (int, string) {
 	t.Helper()
 	resp, err := http.PostForm(address, form)
@@ -70,7 +71,7 @@ func TestKoboAnswersAsItsPageSays(t *testing.T) {
 	many := strings.TrimSuffix(strings.Repeat("2348030000000,", 501), ",")
 	for name, tc := range map[string]struct {
 		form url.Values
-		want string // "" is a list of ids
+		want string // "" means a list of IDs
 	}{
 		"good":            {good, ""},
 		"no key":          {with(good, "message_uuid", ""), ""},
@@ -101,7 +102,7 @@ func TestKoboAnswersAsItsPageSays(t *testing.T) {
 			status, body := post(t, address+prefix+"/api/send/", tc.form)
 			ids := strings.Count(body, "~") + 1
 			if status != 200 || tc.want != "" && body != tc.want || tc.want == "" && ids != strings.Count(tc.form.Get("to"), ",")+1 {
-				t.Errorf("%s: %d %.80q, want %q", name, status, body, tc.want)
+				t.Errorf("%s: got %d %.80q, want %q", name, status, body, tc.want)
 			}
 		}
 	}
@@ -111,7 +112,7 @@ func TestCredentialsInTheQueryAreNotSeen(t *testing.T) {
 	t.Parallel()
 	_, address := server(t, Options{})
 	if _, body := post(t, address+"/api/send/?"+call(1, ada).Encode(), nil); body != "error_param" {
-		t.Errorf("answer %q", body)
+		t.Errorf("got reply %q", body)
 	}
 }
 
@@ -119,7 +120,7 @@ func TestOtherPathsAndMethods(t *testing.T) {
 	t.Parallel()
 	s, address := server(t, Options{})
 	if status, _ := post(t, address+"/api/send", call(1, ada)); status != http.StatusNotFound {
-		t.Errorf("status %d", status)
+		t.Errorf("got status %d", status)
 	}
 	resp, err := http.Get(address + "/api/send/")
 	if err != nil {
@@ -127,10 +128,10 @@ func TestOtherPathsAndMethods(t *testing.T) {
 	}
 	_ = resp.Body.Close()
 	if resp.StatusCode != http.StatusMethodNotAllowed {
-		t.Errorf("status %d", resp.StatusCode)
+		t.Errorf("got status %d", resp.StatusCode)
 	}
 	if st := s.Stats(); st.Requests != 2 || st.Calls != 0 {
-		t.Errorf("%+v", st)
+		t.Errorf("got stats %+v", st)
 	}
 }
 
@@ -143,7 +144,7 @@ func TestIDsAreUUIDsThatReportsKnow(t *testing.T) {
 		for i, entry := range strings.Split(body, "~") {
 			number, id, _ := strings.Cut(entry, ",")
 			if number != []string{ada, obi}[i] || len(id) != 36 || id[14] != '4' || !strings.Contains("89ab", id[19:20]) || seen[id] {
-				t.Fatalf("entry %q", entry)
+				t.Fatalf("got entry %q", entry)
 			}
 			seen[id] = true
 		}
@@ -162,18 +163,18 @@ func TestIDsAreUUIDsThatReportsKnow(t *testing.T) {
 		}
 		for _, other := range []string{id[:35] + last, "0" + id[1:35], strings.ToUpper(id)} {
 			if other != id && ask(other) != "error_msgid" {
-				t.Fatalf("an id that was never given is known: %s", other)
+				t.Fatalf("an ID that was never given out is known: %s", other)
 			}
 		}
 	}
 	s.KoboReport("UNDELIV err:0dc")
 	for id := range seen {
 		if got := ask(id); got != "UNDELIV err:0dc" {
-			t.Fatalf("report %q", got)
+			t.Fatalf("got report %q", got)
 		}
 	}
 	if got := ask(""); got != "error_param" {
-		t.Errorf("report without an id: %q", got)
+		t.Errorf("report without an ID: got %q", got)
 	}
 }
 
@@ -190,17 +191,17 @@ func TestAKeyStandsForOneCall(t *testing.T) {
 				want = "error_msgid"
 			}
 			if body != want {
-				t.Errorf("%q: answer %q, want %q", repeat, body, want)
+				t.Errorf("%q: got reply %q, want %q", repeat, body, want)
 			}
 		}
 		if st := s.Stats(); st.Accepted != 2 || st.Replays != 4 || st.Conflicts != 3 || st.Duplicates != 0 || st.Credit != 1e9-2 {
-			t.Errorf("%q: %+v", repeat, st)
+			t.Errorf("%q: got %+v", repeat, st)
 		}
-		// Another key, and another user's same key, are other calls.
+		// A new key, or the same key of another user, is a new call.
 		post(t, address, call(2, ada))
 		post(t, address, with(call(1, ada), "user", "other"))
 		if st := s.Stats(); st.Accepted != 4 || st.Duplicates != 2 || s.Duplicates() != 2 || s.Accepted(2348030000000) != 3 {
-			t.Errorf("%q: %+v", repeat, st)
+			t.Errorf("%q: got %+v", repeat, st)
 		}
 	}
 }
@@ -213,10 +214,10 @@ func TestWhetherErrorsAreRemembered(t *testing.T) {
 		form := with(call(1, ada), "enable_msg_id", "")
 		s.FailNext(1, "error_gw")
 		if _, body := post(t, address, form); body != "error_gw" {
-			t.Fatalf("%q: %q", repeat, body)
+			t.Fatalf("%q: got %q", repeat, body)
 		}
 		if _, body := post(t, address, form); body != want {
-			t.Errorf("%q: %q, want %q", repeat, body, want)
+			t.Errorf("%q: got %q, want %q", repeat, body, want)
 		}
 		s.SetCredit(0)
 		form = with(call(2, ada), "enable_msg_id", "")
@@ -239,11 +240,11 @@ func TestOneKeyAtOnceIsAcceptedOnce(t *testing.T) {
 	wg.Wait()
 	for _, a := range answers {
 		if a != answers[0] || a == "" {
-			t.Errorf("answers %q and %q", a, answers[0])
+			t.Errorf("got different replies: %q and %q", a, answers[0])
 		}
 	}
 	if st := s.Stats(); st.Accepted != 2 || st.Replays != 15 || st.InFlight != 0 || st.PeakInFlight < 1 {
-		t.Errorf("%+v", st)
+		t.Errorf("got stats %+v", st)
 	}
 }
 
@@ -255,15 +256,15 @@ func TestCreditIsDebitedPerMessageAndNeverOverdrawn(t *testing.T) {
 		return body
 	}
 	if got := balance(); got != "3" {
-		t.Errorf("balance %q", got)
+		t.Errorf("got balance %q", got)
 	}
 	post(t, address+"/api/send/", call(1, ada, obi))
 	if _, body := post(t, address+"/api/send/", call(2, ada, obi)); body != "error_credit" || balance() != "1" {
-		t.Errorf("answer %q, balance %q", body, balance())
+		t.Errorf("got reply %q, balance %q", body, balance())
 	}
 	s.SetCredit(2.5)
 	if _, body := post(t, address+"/api/send/", call(2, ada, obi)); body == "error_credit" || balance() != "0.5" {
-		t.Errorf("answer %q, balance %q", body, balance())
+		t.Errorf("got reply %q, balance %q", body, balance())
 	}
 }
 
@@ -272,7 +273,7 @@ func TestFaults(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		status int
-		body   string // begins with
+		body   string // the start of the reply
 		taken  int64
 	}{
 		{"close", 0, "", 0},
@@ -295,17 +296,17 @@ func TestFaults(t *testing.T) {
 			for range 2 {
 				status, body := post(t, address+"/api/send/", call(1, ada))
 				if status != tc.status || !strings.HasPrefix(body, tc.body) {
-					t.Errorf("answer %d %q, want %d %q", status, body, tc.status, tc.body)
+					t.Errorf("got reply %d %q, want %d %q", status, body, tc.status, tc.body)
 				}
 			}
 			if st := s.Stats(); st.Accepted != tc.taken || st.Faults != 2 || st.Calls != 2 {
-				t.Errorf("%+v", st)
+				t.Errorf("got stats %+v", st)
 			}
 			if status, body := post(t, address+"/api/send/", call(1, ada)); status != 200 || !strings.HasPrefix(body, ada+",") {
-				t.Errorf("afterwards %d %q", status, body)
+				t.Errorf("after the fault: got %d %q", status, body)
 			}
 			if st := s.Stats(); st.Accepted != 1 || st.Duplicates != 0 || st.Conflicts != 0 {
-				t.Errorf("afterwards %+v", st)
+				t.Errorf("after the fault: got stats %+v", st)
 			}
 		})
 	}
@@ -329,11 +330,11 @@ func TestHangingCallsAreReleased(t *testing.T) {
 		<-arrived
 		s.Close()
 		if status := <-done; status != 0 {
-			t.Errorf("%s: status %d", fault, status)
+			t.Errorf("%s: got status %d", fault, status)
 		}
 		web.Close()
 		if st := s.Stats(); st.Accepted != taken {
-			t.Errorf("%s: %+v", fault, st)
+			t.Errorf("%s: got %+v", fault, st)
 		}
 	}
 }
@@ -355,7 +356,7 @@ func TestRandomFaultsAreRepeatable(t *testing.T) {
 		}
 		for n := range 20 {
 			if status, _ := post(t, address+"/api/send/", call(n, ada)); status != 200 {
-				t.Errorf("a fault struck after it was ended: %d", status)
+				t.Errorf("a fault was injected after it had been removed: got status %d", status)
 			}
 		}
 		return b.String()
@@ -363,11 +364,11 @@ func TestRandomFaultsAreRepeatable(t *testing.T) {
 	one := pattern(1)
 	for _, status := range []string{"200", "500", "502"} {
 		if !strings.Contains(one, status) {
-			t.Errorf("no %s in %s", status, one)
+			t.Errorf("no status %s in %s", status, one)
 		}
 	}
 	if pattern(1) != one || pattern(2) == one {
-		t.Error("the seed does not decide")
+		t.Error("the pattern of faults does not depend on the seed only")
 	}
 }
 
@@ -379,20 +380,20 @@ func TestFaultsStrikeOtherEndpointsOnlyIfAsked(t *testing.T) {
 		t.Fatal(err)
 	}
 	if status, _ := post(t, address+"/api/credit/", login); status != 200 {
-		t.Errorf("status %d", status)
+		t.Errorf("got status %d", status)
 	}
 	if err := errors.Join(s.Fail(Fault{Name: "429", N: 1}), s.Fail(Fault{Name: "503", N: 1, Everything: true})); err != nil {
 		t.Fatal(err)
 	}
 	if status, _ := post(t, address+"/api/credit/", login); status != 503 {
-		t.Errorf("status %d", status)
+		t.Errorf("got status %d", status)
 	}
 	if status, _ := post(t, address+"/api/send/", call(1, ada)); status != 429 {
-		t.Errorf("status %d", status)
+		t.Errorf("got status %d", status)
 	}
-	s.Mend()
+	s.ClearFaults()
 	if status, _ := post(t, address+"/api/send/", call(1, ada)); status != 200 {
-		t.Errorf("status %d", status)
+		t.Errorf("got status %d", status)
 	}
 }
 
@@ -401,7 +402,7 @@ func TestUnknownFaultsAreRefused(t *testing.T) {
 	s := New(Options{})
 	for _, f := range []Fault{{Name: "", N: 1}, {Name: "nonsense", N: 1}, {Name: "200", N: 1}, {Name: "600", N: 1}, {Name: "500", N: -1}, {Name: "500", P: 1.5}, {Name: "500", P: 0.5, N: 1}} {
 		if err := s.Fail(f); err == nil {
-			t.Errorf("%+v was taken", f)
+			t.Errorf("Fail accepted %+v", f)
 		}
 	}
 }
@@ -411,14 +412,14 @@ func TestInvalidNumbers(t *testing.T) {
 	s, address := server(t, Options{})
 	s.KoboInvalid("", 2348030000011)
 	if _, body := post(t, address+"/api/send/", call(1, ada, obi)); body != "error_limit" {
-		t.Errorf("answer %q", body)
+		t.Errorf("got reply %q", body)
 	}
 	s.KoboInvalid("error_number")
 	if _, body := post(t, address+"/api/send/", call(2, ada, obi)); body != "error_number" {
-		t.Errorf("answer %q", body)
+		t.Errorf("got reply %q", body)
 	}
 	if _, body := post(t, address+"/api/send/", call(3, ada)); !strings.HasPrefix(body, ada) {
-		t.Errorf("answer %q", body)
+		t.Errorf("got reply %q", body)
 	}
 }
 
@@ -428,7 +429,7 @@ func TestWithoutCounting(t *testing.T) {
 	post(t, address+"/api/send/", call(1, ada))
 	post(t, address+"/api/send/", call(2, ada))
 	if st := s.Stats(); st.Accepted != 2 || st.Duplicates != 0 || st.Numbers != 0 || s.Accepted(2348030000000) != 0 {
-		t.Errorf("%+v", st)
+		t.Errorf("got stats %+v", st)
 	}
 }
 
@@ -444,7 +445,7 @@ func BenchmarkKobo500(b *testing.B) {
 			key := "message_uuid=58c0d0f9-7dc6-4ce0-91ae-000000000001"
 			at := strings.Index(body, key) + len("message_uuid=58c0d0f9-7dc6-4ce0-91ae-")
 			if at < 40 {
-				b.Fatal("no key in the form")
+				b.Fatal("the form has no idempotency key")
 			}
 			b.ReportAllocs()
 			for n := 0; b.Loop(); n++ {

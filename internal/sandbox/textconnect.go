@@ -12,22 +12,22 @@ import (
 
 // textConnect simulates TextConnect as its page describes it. Where the page says nothing, it does what
 // FastSMS does, the product that TextConnect is a white label of. It has some contacts, the groups "Staff"
-// and "Empty", and the lists "Members", "Everyone" (250 numbers, sent in the background) and "Nobody"
+// and "Empty", and the lists "Members", "Everyone" (250 numbers, sent in the background) and "Vacant"
 // (empty).
 type textConnect struct {
-	*Desk
+	*Gateway
 	zone *time.Location
 
 	// The server's lock guards the fields below.
-	taken    []textConnectCall // in the order of their IDs
-	nextID   uint64
-	state    string
-	refusals map[uint64]string // the code for a number, instead of -401
-	sends    []textConnectSend // in the background
-	lists    map[string][]uint64
-	groups   map[string]bool
-	contacts []textConnectContact
-	users    map[string]float64 // child users, with their credits
+	acceptedCalls []textConnectCall // in the order of their IDs
+	nextID        uint64
+	state         string
+	refusals      map[uint64]string // the code for a number, instead of -401
+	sends         []textConnectSend // in the background
+	lists         map[string][]uint64
+	groups        map[string]bool
+	contacts      []textConnectContact
+	users         map[string]float64 // child users, with their credits
 }
 
 var _ = register("textconnect", newTextConnect)
@@ -49,32 +49,32 @@ type textConnectSend struct {
 	count int
 }
 
-func newTextConnect(d *Desk) gateway {
+func newTextConnect(d *Gateway) vendorAPI {
 	zone, err := time.LoadLocation("Europe/London")
 	if err != nil {
 		zone = time.UTC // then only the dates of its reports are wrong
 	}
-	return &textConnect{Desk: d, zone: zone}
+	return &textConnect{Gateway: d, zone: zone}
 }
 
 func (g *textConnect) reset() {
-	g.taken, g.sends, g.nextID, g.state = nil, nil, 3509592+mix(g.s.options.Seed)%1_000_000, "Delivered"
+	g.acceptedCalls, g.sends, g.nextID, g.state = nil, nil, 3509592+mix(g.s.options.Seed)%1_000_000, "Delivered"
 	g.refusals = map[uint64]string{}
-	g.seed()
+	g.addSampleData()
 }
 
-// reach returns OfNumber: the reply has an ID or a code for each number.
-func (g *textConnect) reach(w Word) Reach {
+// replyScope returns ScopeNumber: the reply has an ID or a code for each number.
+func (g *textConnect) replyScope(w Reply) ReplyScope {
 	if w == Reject || w == Later {
-		return OfNumber
+		return ScopeNumber
 	}
-	return Unsaid
+	return ScopeNone
 }
 
 func (g *textConnect) endpoints() map[string]endpoint {
 	return map[string]endpoint{"/api": {
-		get: true, answer: g.answer, refuse: g.refuse, words: map[string]string{faultLater: "-511", faultCampaign: "-518", faultCredit: "-100"},
-		sends: func(r *http.Request, body []byte) bool {
+		get: true, answer: g.answer, refuse: g.refuse, faultReplies: map[string]string{faultLater: "-511", faultCampaign: "-518", faultCredit: "-100"},
+		isSend: func(r *http.Request, body []byte) bool {
 			form, ok := textConnectForm(r, body)
 			return ok && strings.EqualFold(form.Get("Action"), "Send")
 		},
@@ -99,9 +99,9 @@ func (g *textConnect) answer(r *http.Request, body []byte) answer {
 	g.s.mu.Lock()
 	defer g.s.mu.Unlock()
 	action := strings.ToLower(form.Get("Action"))
-	if !g.s.knows(form.Get("Token")) {
+	if !g.s.hasPassword(form.Get("Token")) {
 		if action == "send" {
-			g.rejected()
+			g.countRejected()
 		}
 		return textConnectCode(form, "-501")
 	}
@@ -125,18 +125,18 @@ func (g *textConnect) refuse(r *http.Request, body []byte, w string) answer {
 // value or an empty one.
 func textConnectCode(form url.Values, code string) answer {
 	if form.Has("ShowErrorMessage") {
-		return word(code + "\nThe error has the code " + code)
+		return textAnswer(code + "\nThe error has the code " + code)
 	}
-	return word(code)
+	return textAnswer(code)
 }
 
 func (g *textConnect) credits(url.Values) answer {
-	return word(strconv.FormatFloat(g.credit, 'f', -1, 64))
+	return textAnswer(strconv.FormatFloat(g.credit, 'f', -1, 64))
 }
 
 // send accepts or refuses a message to numbers, a list or a group.
 func (g *textConnect) send(form url.Values) answer {
-	scheduled, code := g.message(form)
+	scheduled, code := g.checkMessage(form)
 	if code != "" {
 		return g.refused(form, code)
 	}
@@ -153,12 +153,12 @@ func (g *textConnect) send(form url.Values) answer {
 }
 
 func (g *textConnect) refused(form url.Values, code string) answer {
-	g.rejected()
+	g.countRejected()
 	return textConnectCode(form, code)
 }
 
-// message checks every part of a send except the recipients.
-func (g *textConnect) message(form url.Values) (scheduled time.Time, code string) {
+// checkMessage checks every part of a send except the recipients.
+func (g *textConnect) checkMessage(form url.Values) (scheduled time.Time, code string) {
 	from, body, ton := form.Get("SourceAddress"), form.Get("Body"), form.Get("SourceTON")
 	digits := strings.Trim(strings.TrimPrefix(from, "+"), "0123456789") == ""
 	seconds, err := strconv.Atoi(form.Get("ValidityPeriod"))
@@ -196,20 +196,20 @@ func (g *textConnect) sendNumbers(form url.Values, scheduled time.Time, to []str
 		n, err := strconv.ParseUint(text, 10, 64)
 		if err != nil || len(text) < 10 || len(text) > 15 || text[0] == '0' {
 			codes[i] = "-401"
-		} else if codes[i] = g.saidCode(n); codes[i] == "" {
+		} else if codes[i] = g.refusalCode(n); codes[i] == "" {
 			numbers = append(numbers, n)
 		}
 	}
-	if !g.affords(len(numbers)) {
+	if !g.hasCredit(len(numbers)) {
 		return g.refused(form, "-100")
 	}
 	if len(numbers) == 0 {
-		g.rejected()
-		return word(strings.Join(codes, ","))
+		g.countRejected()
+		return textAnswer(strings.Join(codes, ","))
 	}
-	call := g.taken[g.take(form, scheduled, numbers)]
+	call := g.acceptedCalls[g.acceptCall(form, scheduled, numbers)]
 	if len(to) > 200 {
-		return answer{body: []byte("1"), taken: true}
+		return answer{body: []byte("1"), accepted: true}
 	}
 	out := make([]byte, 0, 8*len(to))
 	id := call.first
@@ -227,12 +227,12 @@ func (g *textConnect) sendNumbers(form url.Values, scheduled time.Time, to []str
 		}
 		id += call.parts
 	}
-	return answer{body: out, taken: true}
+	return answer{body: out, accepted: true}
 }
 
-// saidCode returns the code for a number that is refused, or empty for one that is accepted.
-func (g *textConnect) saidCode(number uint64) string {
-	switch word := g.said(number); {
+// refusalCode returns the code for a number that is refused, or empty for one that is accepted.
+func (g *textConnect) refusalCode(number uint64) string {
+	switch word := g.replyTo(number); {
 	case word == Later:
 		return "-411"
 	case word == Reject && g.refusals[number] != "":
@@ -243,24 +243,24 @@ func (g *textConnect) saidCode(number uint64) string {
 	return ""
 }
 
-// take accepts a call and returns its index.
-func (g *textConnect) take(form url.Values, scheduled time.Time, numbers []uint64) int {
+// acceptCall accepts a call and returns its index.
+func (g *textConnect) acceptCall(form url.Values, scheduled time.Time, numbers []uint64) int {
 	fields := map[string]string{}
 	for _, name := range []string{"ValidityPeriod", "SourceTON", "ScheduleDate", "ListName", "GroupName"} {
 		if form.Has(name) {
 			fields[name] = form.Get(name)
 		}
 	}
-	g.accept(Taken{Numbers: numbers, From: form.Get("SourceAddress"), Body: form.Get("Body"), Fields: fields})
+	g.accept(AcceptedCall{Numbers: numbers, From: form.Get("SourceAddress"), Body: form.Get("Body"), Fields: fields})
 	parts := uint64(1)
 	if length := utf8.RuneCountInString(form.Get("Body")); length > 160 {
 		parts = uint64((length + 152) / 153)
 	}
-	g.taken = append(g.taken, textConnectCall{
+	g.acceptedCalls = append(g.acceptedCalls, textConnectCall{
 		first: g.nextID, parts: parts, numbers: numbers, from: form.Get("SourceAddress"), sent: time.Now().Truncate(time.Second), scheduled: scheduled,
 	})
 	g.nextID += parts * uint64(len(numbers))
-	return len(g.taken) - 1
+	return len(g.acceptedCalls) - 1
 }
 
 // sendStored sends to a list or a group. codes are the replies for a name that is missing, unknown, or empty.
@@ -272,18 +272,18 @@ func (g *textConnect) sendStored(form url.Values, scheduled time.Time, all []uin
 		return g.refused(form, codes[1])
 	case len(all) == 0:
 		return g.refused(form, codes[2])
-	case !g.affords(len(all)):
+	case !g.hasCredit(len(all)):
 		return g.refused(form, "-100")
 	}
 	var numbers []uint64
 	for _, n := range all {
-		if g.saidCode(n) == "" {
+		if g.refusalCode(n) == "" {
 			numbers = append(numbers, n)
 		}
 	}
 	call := -1
 	if len(numbers) > 0 {
-		call = g.take(form, scheduled, numbers)
+		call = g.acceptCall(form, scheduled, numbers)
 	}
 	var ids []string
 	for from := 0; from == 0 || from < len(numbers); from += 200 {
@@ -291,9 +291,9 @@ func (g *textConnect) sendStored(form url.Values, scheduled time.Time, all []uin
 		ids = append(ids, strconv.Itoa(100+len(g.sends)))
 	}
 	if form.Get("GetBGSendID") != "1" {
-		return answer{body: []byte("1"), taken: call >= 0}
+		return answer{body: []byte("1"), accepted: call >= 0}
 	}
-	return answer{body: []byte(strings.Join(ids, ",")), taken: call >= 0}
+	return answer{body: []byte(strings.Join(ids, ",")), accepted: call >= 0}
 }
 
 // background returns the messages of a background send. The first request gets the reply that it is not
@@ -313,7 +313,7 @@ func (g *textConnect) background(form url.Values) answer {
 	if send.call < 0 {
 		return answer{contentType: contentType, body: []byte(`{"error":"-523","message":"No messages were found"}`)}
 	}
-	call := g.taken[send.call]
+	call := g.acceptedCalls[send.call]
 	rows := make([]string, send.count)
 	for k := range rows {
 		at := send.from + k
@@ -326,11 +326,11 @@ func (g *textConnect) background(form url.Values) answer {
 // status returns the delivery status of a message, or of one of its segments.
 func (g *textConnect) status(form url.Values) answer {
 	id, err := strconv.ParseUint(form.Get("MessageID"), 10, 64)
-	i := sort.Search(len(g.taken), func(i int) bool { return g.taken[i].first > id }) - 1
+	i := sort.Search(len(g.acceptedCalls), func(i int) bool { return g.acceptedCalls[i].first > id }) - 1
 	if err != nil || i < 0 || id >= g.nextID {
 		return textConnectCode(form, "-503")
 	}
-	return word(g.stateOf(g.taken[i]))
+	return textAnswer(g.stateOf(g.acceptedCalls[i]))
 }
 
 func (g *textConnect) stateOf(call textConnectCall) string {
@@ -343,20 +343,20 @@ func (g *textConnect) stateOf(call textConnectCall) string {
 // TextConnectState sets the delivery status that TextConnect reports for every sent message. The default is
 // "Delivered".
 func (s *Server) TextConnectState(state string) {
-	d := s.Desk("textconnect")
+	d := s.Gateway("textconnect")
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	d.gateway.(*textConnect).state = state
+	d.vendor.(*textConnect).state = state
 }
 
 // TextConnectRefuse makes TextConnect refuse these numbers with a code, such as "-412" for a blacklisted
 // number, instead of the -401 of Reject.
 func (s *Server) TextConnectRefuse(code string, numbers ...uint64) {
-	d := s.Desk("textconnect")
-	_ = d.Say(Reject, numbers...) // cannot fail: TextConnect has a reply for it
+	d := s.Gateway("textconnect")
+	_ = d.SetReply(Reject, numbers...) // cannot fail: TextConnect has a reply for it
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, n := range numbers {
-		d.gateway.(*textConnect).refusals[n] = code
+		d.vendor.(*textConnect).refusals[n] = code
 	}
 }

@@ -18,8 +18,8 @@ type textConnectContact struct {
 	groups      []string
 }
 
-// seed fills the address book with its initial content.
-func (g *textConnect) seed() {
+// addSampleData fills the address book with its initial content.
+func (g *textConnect) addSampleData() {
 	g.groups = map[string]bool{"Staff": true, "Empty": true}
 	g.contacts = []textConnectContact{
 		{name: "Ada", number: 447700900001, email: "ada@example.com", groups: []string{"Staff"}},
@@ -30,7 +30,7 @@ func (g *textConnect) seed() {
 	for i := range everyone {
 		everyone[i] = 447700900100 + uint64(i)
 	}
-	g.lists = map[string][]uint64{"Members": everyone[:3:3], "Everyone": everyone, "Nobody": nil}
+	g.lists = map[string][]uint64{"Members": everyone[:3:3], "Everyone": everyone, "Vacant": nil}
 	g.users = map[string]float64{"child": 10}
 }
 
@@ -70,7 +70,7 @@ func (g *textConnect) report(form url.Values) answer {
 		return textConnectCSV(rows)
 	}
 	rows := [][]string{{"MessageID", "Username", "Destination", "Source", "Status", "Schedule Date", "Sent Date", "Delivery Date"}}
-	for _, call := range g.taken {
+	for _, call := range g.acceptedCalls {
 		if waits := call.scheduled.After(g.now()); (kind == "outbox") != waits && kind != "messages" ||
 			kind != "outbox" && (call.sent.Before(from) || call.sent.After(to)) {
 			continue
@@ -107,7 +107,7 @@ func (g *textConnect) appendMessages(rows [][]string, call textConnectCall, kind
 
 // messages counts the messages sent in a time span.
 func (g *textConnect) messages(from, to time.Time) (n uint64) {
-	for _, call := range g.taken {
+	for _, call := range g.acceptedCalls {
 		if !call.sent.Before(from) && !call.sent.After(to) {
 			n += uint64(len(call.numbers))
 		}
@@ -147,19 +147,19 @@ func (g *textConnect) createUser(form url.Values) answer {
 	_, exists := g.users[user]
 	switch {
 	case missing != nil:
-		return word("-507\n" + strings.Join(missing, "\n"))
+		return textAnswer("-507\n" + strings.Join(missing, "\n"))
 	case form.Get("AccessLevel") != "Normal" && form.Get("AccessLevel") != "Admin":
-		return word("-508\nThe access level is not known")
+		return textAnswer("-508\nThe access level is not known")
 	case exists:
-		return word("-508\nThe username is taken")
+		return textAnswer("-508\nThe username is taken")
 	case err != nil || credits < 0:
-		return word("-702\nThe credits are not a number")
+		return textAnswer("-702\nThe credits are not a number")
 	case credits > g.credit:
-		return word("-100\nThere are not enough credits")
+		return textAnswer("-100\nThere are not enough credits")
 	}
 	g.users[user] = credits
 	g.credit -= credits
-	return word("1")
+	return textAnswer("1")
 }
 
 func (g *textConnect) updateCredits(form url.Values) answer {
@@ -178,7 +178,7 @@ func (g *textConnect) updateCredits(form url.Values) answer {
 	}
 	g.users[user] += quantity
 	g.credit -= quantity
-	return word("1")
+	return textAnswer("1")
 }
 
 // importContacts replies with one line for each line of the import, and with the mistakes after a blank line.
@@ -200,7 +200,7 @@ func (g *textConnect) importContacts(form url.Values) answer {
 	if details.Len() > 0 {
 		results.WriteString("\r\n\r\n" + details.String())
 	}
-	return word(results.String())
+	return textAnswer(results.String())
 }
 
 func (g *textConnect) importLine(line string, ignore, overwrite bool) (result, detail string) {
@@ -246,7 +246,7 @@ func (g *textConnect) importLine(line string, ignore, overwrite bool) (result, d
 
 func (g *textConnect) deleteAllContacts(url.Values) answer {
 	g.contacts = nil
-	return word("1")
+	return textAnswer("1")
 }
 
 func (g *textConnect) deleteAllGroups(url.Values) answer {
@@ -254,7 +254,7 @@ func (g *textConnect) deleteAllGroups(url.Values) answer {
 		g.leave(name)
 	}
 	g.groups = map[string]bool{}
-	return word("1")
+	return textAnswer("1")
 }
 
 func (g *textConnect) emptyGroup(form url.Values) answer { return g.onGroup(form, false) }
@@ -273,7 +273,7 @@ func (g *textConnect) onGroup(form url.Values, remove bool) answer {
 	if remove {
 		delete(g.groups, name)
 	}
-	return word("1")
+	return textAnswer("1")
 }
 
 // leave removes all contacts from a group.

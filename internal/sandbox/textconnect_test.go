@@ -30,14 +30,14 @@ func tcAct(action string, pairs ...string) url.Values {
 	return form
 }
 
-// tcServer starts a sandbox with one login, and returns what posts to it.
+// tcServer starts a sandbox with one login, and returns it with a function that posts a form to TextConnect.
 func tcServer(t testing.TB) (*Server, func(url.Values) string) {
 	t.Helper()
 	s, address := server(t, Options{Users: map[string]string{"demo": "demopass"}})
 	return s, func(form url.Values) string {
 		status, body := post(t, address+"/textconnect/api", form)
 		if status != 200 {
-			t.Errorf("%v: status %d", form, status)
+			t.Errorf("%v: got status %d", form, status)
 		}
 		return body
 	}
@@ -52,7 +52,7 @@ func TestTextConnectAnswersAsItsPageSays(t *testing.T) {
 	}
 	for name, tc := range map[string]struct {
 		form url.Values
-		want string // "id": an id
+		want string // "id" means a message ID
 	}{
 		"good":                      {good, "id"},
 		"action in capitals":        {with(good, "Action", "SEND"), "id"},
@@ -86,7 +86,7 @@ func TestTextConnectAnswersAsItsPageSays(t *testing.T) {
 		"space":                     {with(good, "DestinationAddress", ann+", "+bob), "ids"},
 		"list without a name":       {with(good, "DestinationAddress", "List"), "-410"},
 		"unknown list":              {stored("List", "ListName", "Strangers"), "-516"},
-		"empty list":                {stored("List", "ListName", "Nobody"), "-408"},
+		"empty list":                {stored("List", "ListName", "Vacant"), "-408"},
 		"list":                      {stored("List", "ListName", "Members"), "1"},
 		"group without a name":      {with(good, "DestinationAddress", "Group"), "-414"},
 		"unknown group":             {stored("Group", "GroupName", "Strangers"), "-520"},
@@ -118,18 +118,18 @@ func TestTextConnectAnswersAsItsPageSays(t *testing.T) {
 		switch tc.want {
 		case "id":
 			if n, err := strconv.Atoi(body); err != nil || n < 3509592 || s.Stats().Accepted != 1 {
-				t.Errorf("%s: %q, %+v", name, body, s.Stats())
+				t.Errorf("%s: got %q, %+v", name, body, s.Stats())
 			}
 		case "ids":
 			if id, code, _ := strings.Cut(body, ","); id[0] == '-' || code != "-401" {
-				t.Errorf("%s: %q", name, body)
+				t.Errorf("%s: got %q", name, body)
 			}
 		default:
 			if body != tc.want {
-				t.Errorf("%s: %q, want %q", name, body, tc.want)
+				t.Errorf("%s: got %q, want %q", name, body, tc.want)
 			}
 			if sends := strings.EqualFold(tc.form.Get("Action"), "Send"); s.Stats().Calls > 0 != sends || tc.want[0] == '-' && sends && s.Stats().Rejected != 1 {
-				t.Errorf("%s: %+v", name, s.Stats())
+				t.Errorf("%s: got %+v", name, s.Stats())
 			}
 		}
 	}
@@ -138,43 +138,43 @@ func TestTextConnectAnswersAsItsPageSays(t *testing.T) {
 func TestTextConnectAnswersByPosition(t *testing.T) {
 	t.Parallel()
 	s, ask := tcServer(t)
-	d := s.Desk("textconnect")
-	if d.Reach(Reject) != OfNumber || d.Reach(Later) != OfNumber || d.Reach(Accept) != Unsaid {
-		t.Error("another reach")
+	d := s.Gateway("textconnect")
+	if d.ReplyScope(Reject) != ScopeNumber || d.ReplyScope(Later) != ScopeNumber || d.ReplyScope(Accept) != ScopeNone {
+		t.Error("wrong reply scopes")
 	}
-	if err := d.Say(Later, 447777777772); err != nil {
+	if err := d.SetReply(Later, 447777777772); err != nil {
 		t.Fatal(err)
 	}
 	s.TextConnectRefuse("-412", 447777777773)
 	first, rest, _ := strings.Cut(ask(tcSend(ann, bob, cat, "447777777774")), ",")
 	id, _ := strconv.Atoi(first)
 	if want := fmt.Sprintf("-411,-412,%d", id+1); rest != want {
-		t.Errorf("%q, want %q", rest, want)
+		t.Errorf("got %q, want %q", rest, want)
 	}
-	last := d.Last()
+	last := d.LastAccepted()
 	if !slices.Equal(last.Numbers, []uint64{447777777771, 447777777774}) || last.From != "Testing" || last.Body != "Hello" ||
 		last.Fields["ValidityPeriod"] != "86400" || last.Fields["SourceTON"] != "5" || d.Accepted(447777777772) != 0 {
-		t.Errorf("%+v", last)
+		t.Errorf("got %+v", last)
 	}
-	if err := d.Say(Reject, 447777777771); err != nil {
+	if err := d.SetReply(Reject, 447777777771); err != nil {
 		t.Fatal(err)
 	}
 	if body := ask(tcSend(ann, cat)); body != "-401,-412" || s.Stats().Accepted != 2 || s.Stats().Rejected != 1 {
-		t.Errorf("%q, %+v", body, s.Stats())
+		t.Errorf("got %q, %+v", body, s.Stats())
 	}
 	many := make([]string, 201)
 	for i := range many {
 		many[i] = strconv.Itoa(447800000000 + i)
 	}
 	if body := ask(tcSend(many[:200]...)); strings.Count(body, ",") != 199 {
-		t.Errorf("%q", body)
+		t.Errorf("got %q", body)
 	}
 	if body := ask(tcSend(many...)); body != "1" || s.Stats().Accepted != 403 {
-		t.Errorf("%q, %+v", body, s.Stats())
+		t.Errorf("got %q, %+v", body, s.Stats())
 	}
 	s.SetCredit(1)
 	if body := ask(tcSend(many[:2]...)); body != "-100" {
-		t.Errorf("%q", body)
+		t.Errorf("got %q", body)
 	}
 }
 
@@ -187,16 +187,16 @@ func TestTextConnectIDsOfLongMessages(t *testing.T) {
 	a, _ := strconv.Atoi(ids[0])
 	b, _ := strconv.Atoi(ids[1])
 	if len(ids) != 2 || b != a+3 || len(all) != 6 || all[0] != strconv.Itoa(a+6) {
-		t.Fatalf("%q, all %q", ids, all)
+		t.Fatalf("got %q, all %q", ids, all)
 	}
 	s.TextConnectState("UNDELIVERABLE")
 	for _, id := range append(ids, all...) {
 		if body := ask(tcAct("CheckMessageStatus", "MessageID", id)); body != "UNDELIVERABLE" {
-			t.Errorf("%s: %q", id, body)
+			t.Errorf("%s: got %q", id, body)
 		}
 	}
 	if body := ask(tcAct("CheckMessageStatus", "MessageID", strconv.Itoa(a+12))); body != "-503" {
-		t.Errorf("%q", body)
+		t.Errorf("got %q", body)
 	}
 }
 
@@ -204,10 +204,10 @@ func TestTextConnectByGetAndFaults(t *testing.T) {
 	t.Parallel()
 	s, address := server(t, Options{})
 	if n, err := strconv.Atoi(get(t, address+"/api?"+tcSend(ann).Encode())); err != nil || n == 0 || s.Stats().Calls != 1 {
-		t.Errorf("%d %v %+v", n, err, s.Stats())
+		t.Errorf("got %d %v %+v", n, err, s.Stats())
 	}
 	if _, body := post(t, address+"/api?"+tcSend(ann).Encode(), nil); body != "-501" {
-		t.Errorf("parameters beside a form: %q", body)
+		t.Errorf("parameters in the query of a POST: got %q", body)
 	}
 	resp, err := http.Post(address+"/api", "text/plain", strings.NewReader(tcSend(ann).Encode()))
 	if err != nil {
@@ -215,7 +215,7 @@ func TestTextConnectByGetAndFaults(t *testing.T) {
 	}
 	_ = resp.Body.Close()
 	if s.Stats().Calls != 1 {
-		t.Error("no form was a send")
+		t.Error("a request without a form was counted as a call")
 	}
 	for _, name := range []string{"later", "code_-300"} {
 		if err := s.Fail(Fault{Name: name, N: 1, Gateway: "textconnect"}); err != nil {
@@ -223,15 +223,15 @@ func TestTextConnectByGetAndFaults(t *testing.T) {
 		}
 	}
 	if _, body := post(t, address+"/api", tcAct("CheckCredits")); body != "999999999" {
-		t.Errorf("a fault of sends struck %q", body)
+		t.Errorf("a fault for sends was injected into another request: got %q", body)
 	}
 	for _, want := range []string{"-511", "-300"} {
 		if _, body := post(t, address+"/api", tcSend(ann)); body != want {
-			t.Errorf("%q, want %q", body, want)
+			t.Errorf("got %q, want %q", body, want)
 		}
 	}
-	if d := s.Desk("textconnect"); d.Stats().Accepted != 1 || d.Stats().Faults != 2 {
-		t.Errorf("%+v", d.Stats())
+	if d := s.Gateway("textconnect"); d.Stats().Accepted != 1 || d.Stats().Faults != 2 {
+		t.Errorf("got stats %+v", d.Stats())
 	}
 }
 
@@ -241,12 +241,12 @@ func TestTextConnectBackgroundSends(t *testing.T) {
 	form := with(with(with(tcSend(), "DestinationAddress", "List"), "ListName", "Everyone"), "GetBGSendID", "1")
 	ids := strings.Split(ask(form), ",")
 	if len(ids) != 2 || s.Stats().Accepted != 250 {
-		t.Fatalf("%q, %+v", ids, s.Stats())
+		t.Fatalf("got %q, %+v", ids, s.Stats())
 	}
 	seen := map[string]bool{}
 	for _, id := range ids {
 		if body := ask(tcAct("GetBGMessages", "BGSendID", id)); !strings.Contains(body, `"-522"`) {
-			t.Errorf("%s is finished at once: %q", id, body)
+			t.Errorf("background send %s was finished at the first request: %q", id, body)
 		}
 		var rows []map[string]string
 		if err := json.Unmarshal([]byte(ask(tcAct("GetBGMessages", "BGSendID", id))), &rows); err != nil {
@@ -255,24 +255,24 @@ func TestTextConnectBackgroundSends(t *testing.T) {
 		for _, row := range rows {
 			seen[row["Destination"]] = true
 			if body := ask(tcAct("CheckMessageStatus", "MessageID", row["MessageID"])); body != row["Status"] {
-				t.Errorf("%v: %q", row, body)
+				t.Errorf("%v: got %q", row, body)
 			}
 		}
 	}
 	if len(seen) != 250 {
-		t.Errorf("%d numbers", len(seen))
+		t.Errorf("got %d numbers, want 250", len(seen))
 	}
-	if err := s.Desk("textconnect").Say(Reject, 447700900001, 447700900002); err != nil {
+	if err := s.Gateway("textconnect").SetReply(Reject, 447700900001, 447700900002); err != nil {
 		t.Fatal(err)
 	}
 	id := ask(with(with(with(tcSend(), "DestinationAddress", "Group"), "GroupName", "Staff"), "GetBGSendID", "1"))
 	ask(tcAct("GetBGMessages", "BGSendID", id))
 	if body := ask(tcAct("GetBGMessages", "BGSendID", id)); !strings.Contains(body, `"-523"`) {
-		t.Errorf("%q", body)
+		t.Errorf("got %q", body)
 	}
 	s.SetCredit(249)
 	if body := ask(form); body != "-100" {
-		t.Errorf("%q", body)
+		t.Errorf("got %q", body)
 	}
 }
 
@@ -290,7 +290,7 @@ func TestTextConnectReports(t *testing.T) {
 		}
 		got, err := csv.NewReader(strings.NewReader(ask(tcAct("Report", "ReportType", kind, "From", at(hours[0]), "To", at(hours[1]))))).ReadAll()
 		if err != nil {
-			t.Fatalf("%s: %v", kind, err)
+			t.Fatalf("%s: got %v", kind, err)
 		}
 		return got
 	}
@@ -299,32 +299,32 @@ func TestTextConnectReports(t *testing.T) {
 	if got := rows("Messages", -1, 1); len(got) != 3 || strings.Join(got[0], ",") != "MessageID,Username,Destination,Source,Status,Schedule Date,Sent Date,Delivery Date" ||
 		got[1][0] != id || got[1][2] != ann || got[1][3] != "Testing" || got[1][4] != "Delivered" || got[1][5] != "" || got[1][6] == "" || got[1][7] == "" ||
 		got[2][0] != later || got[2][4] != "Pending" || got[2][5] == "" || got[2][6] != "" {
-		t.Errorf("%q", got)
+		t.Errorf("got %q", got)
 	}
 	if got := rows("Messages", 1, 2); len(got) != 1 {
-		t.Errorf("%q", got)
+		t.Errorf("got %q", got)
 	}
 	if got := rows("outbox", 1, 2); len(got) != 2 || got[1][0] != later {
-		t.Errorf("%q", got)
+		t.Errorf("got %q", got)
 	}
 	if got := rows("FailedMessages", -1, 1); len(got) != 1 {
-		t.Errorf("%q", got)
+		t.Errorf("got %q", got)
 	}
 	s.TextConnectState("EXPIRED")
 	if got := rows("FailedMessages", -1, 1); len(got) != 2 || got[1][0] != id || got[1][7] != "" {
-		t.Errorf("%q", got)
+		t.Errorf("got %q", got)
 	}
 	if got := rows("Usage", -1, 1); len(got) != 2 || got[1][1] != "2" {
-		t.Errorf("%q", got)
+		t.Errorf("got %q", got)
 	}
 	if got := rows("InboundMessages", -1, 1); len(got) != 2 || got[1][3] != `Yes, "count" me in` {
-		t.Errorf("%q", got)
+		t.Errorf("got %q", got)
 	}
 	if got := rows("InboundMessages", 1, 2); len(got) != 1 {
-		t.Errorf("%q", got)
+		t.Errorf("got %q", got)
 	}
 	if body := ask(tcAct("Report", "ReportType", "Outbox")); !strings.HasPrefix(body, `"MessageID",`) {
-		t.Errorf("%q", body)
+		t.Errorf("got %q", body)
 	}
 }
 
@@ -362,14 +362,14 @@ func TestTextConnectUsersAndContacts(t *testing.T) {
 		{with(with(tcSend(), "DestinationAddress", "Group"), "GroupName", "Empty"), "-520"},
 	} {
 		if body := ask(tc.form); !strings.HasPrefix(body, tc.want) {
-			t.Errorf("%v: %q, want %q", tc.form, body, tc.want)
+			t.Errorf("%v: got %q, want %q", tc.form, body, tc.want)
 		}
 	}
-	if last := s.Desk("textconnect").Last(); !slices.Equal(last.Numbers, []uint64{447777777771}) || last.Fields["GroupName"] != "Empty" {
-		t.Errorf("%+v", last)
+	if last := s.Gateway("textconnect").LastAccepted(); !slices.Equal(last.Numbers, []uint64{447777777771}) || last.Fields["GroupName"] != "Empty" {
+		t.Errorf("got %+v", last)
 	}
 	s.Reset()
 	if body := ask(with(with(tcSend(), "DestinationAddress", "Group"), "GroupName", "Staff")); body != "1" {
-		t.Errorf("after a reset: %q", body)
+		t.Errorf("after a reset: got %q", body)
 	}
 }

@@ -36,12 +36,12 @@ func TestTheSandboxAndTheClientAgree(t *testing.T) {
 		t.Run(string(format), func(t *testing.T) {
 			t.Parallel()
 			s, p := gateway(t, sandbox.Options{Credit: 198}, format)
-			d := s.Desk("africastalking")
+			d := s.Gateway("africastalking")
 			b := batch(append(manyNumbers(199), three)...)
 			b.Body = "a+b & c% é€漢😀"
-			refused := map[int]sandbox.Word{3: sandbox.Reject, 100: sandbox.Later, 199: sandbox.Reject}
+			refused := map[int]sandbox.Reply{3: sandbox.Reject, 100: sandbox.Later, 199: sandbox.Reject}
 			for i, w := range refused {
-				if err := d.Say(w, uint64(b.To[i])); err != nil {
+				if err := d.SetReply(w, uint64(b.To[i])); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -68,7 +68,7 @@ func TestTheSandboxAndTheClientAgree(t *testing.T) {
 			if diff := cmp.Diff(want, []providers.Result{results[3], results[100], results[199]}); diff != "" || len(ids) != 197 {
 				t.Errorf("%d ids (-want +got):\n%s", len(ids), diff)
 			}
-			if last := d.Last(); last.Body != b.Body || last.From != "ACME" || len(last.Numbers) != 197 || last.Fields["enqueue"] != "1" || last.Fields["bulkSMSMode"] != "1" {
+			if last := d.LastAccepted(); last.Body != b.Body || last.From != "ACME" || len(last.Numbers) != 197 || last.Fields["enqueue"] != "1" || last.Fields["bulkSMSMode"] != "1" {
 				t.Errorf("%+v", last)
 			}
 			if got, err := p.Balance(t.Context()); err != nil || got != (providers.Balance{Amount: 1, Currency: "KES"}) {

@@ -160,7 +160,7 @@ func TestTheMessageArrivesAsTheAccountEncodesIt(t *testing.T) {
 			if err != nil || len(results) != 1 || results[0].Outcome != providers.Accepted {
 				t.Fatalf("%v, %v", results, err)
 			}
-			if got := s.Desk(Name).Last().Body; (got == signs) != (clientPlain == gatewayPlain) {
+			if got := s.Gateway(Name).LastAccepted().Body; (got == signs) != (clientPlain == gatewayPlain) {
 				t.Errorf("pre_encode_message: %s at a gateway that decodes (%v): %q", option, !gatewayPlain, got)
 			}
 		}

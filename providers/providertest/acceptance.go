@@ -37,14 +37,14 @@ func acceptsAll(x *exam, n int) {
 	if stats := g.Stats(); stats.Requests != 1 || stats.Calls != 1 {
 		x.Errorf("got %d requests and %d calls, want 1 and 1", stats.Requests, stats.Calls)
 	}
-	want := sandbox.Taken{From: b.From, Body: b.Body, Key: b.IdempotencyKey}
+	want := sandbox.AcceptedCall{From: b.From, Body: b.Body, Key: b.IdempotencyKey}
 	if p.Info().KeyTTL == 0 {
 		want.Key = ""
 	}
 	for _, number := range b.To {
 		want.Numbers = append(want.Numbers, uint64(number))
 	}
-	if got := g.Last(); !slices.Equal(got.Numbers, want.Numbers) || got.From != want.From || got.Body != want.Body || got.Key != want.Key {
+	if got := g.LastAccepted(); !slices.Equal(got.Numbers, want.Numbers) || got.From != want.From || got.Body != want.Body || got.Key != want.Key {
 		x.Errorf("the gateway got sender %q, key %q, text %q and %d numbers; want %q, %q, %q and %d numbers in order",
 			got.From, got.Key, got.Body, len(got.Numbers), want.From, want.Key, want.Body, len(want.Numbers))
 	}
@@ -110,17 +110,17 @@ func (x *exam) wantNoCall(g *gateway, p providers.Provider, b providers.Batch) {
 }
 
 // answerForSome lets the gateway give a certain reply for some numbers, and checks the results of all.
-func answerForSome(x *exam, word sandbox.Word, want providers.Outcome) {
+func answerForSome(x *exam, word sandbox.Reply, want providers.Outcome) {
 	g := x.gateway()
 	p := x.open(g.url)
 	to := x.numbers(min(6, max(2, p.Info().MaxRecipients)))
-	reach := g.Reach(word)
-	if reach == sandbox.Unsaid {
+	reach := g.ReplyScope(word)
+	if reach == sandbox.ScopeNone {
 		return // the vendor has no such answer
 	}
 	marked := map[sms.MSISDN]bool{to[0]: true, to[len(to)-2]: true}
 	for number := range marked {
-		if err := g.Say(word, uint64(number)); err != nil {
+		if err := g.SetReply(word, uint64(number)); err != nil {
 			x.Fatalf("%v", err)
 		}
 	}
@@ -131,7 +131,7 @@ func answerForSome(x *exam, word sandbox.Word, want providers.Outcome) {
 		for i, number := range part {
 			got := a.verdict(i)
 			switch {
-			case reach == sandbox.OfNumber && !marked[number], reach == sandbox.OfCall && !struck:
+			case reach == sandbox.ScopeNumber && !marked[number], reach == sandbox.ScopeCall && !struck:
 				taken = append(taken, number)
 				if got.Outcome != providers.Accepted {
 					x.Errorf("a number without the reply: got %+v, want accepted", got)
@@ -140,11 +140,11 @@ func answerForSome(x *exam, word sandbox.Word, want providers.Outcome) {
 				x.Errorf("the gateway replies %q (reach %d): got %+[4]v, want %[3]v", word, reach, want, got)
 			case got.Code == "" || a.err == nil && got.Reason == "":
 				x.Errorf("got outcome %v without a reason or code: %+v", want, got)
-			case reach == sandbox.OfNumber && a.err == nil && got.Scope != providers.Recipient:
+			case reach == sandbox.ScopeNumber && a.err == nil && got.Scope != providers.Recipient:
 				x.Errorf("a reply for one number has scope %v: %+v", got.Scope, got)
 			}
 		}
-		if reach == sandbox.OfCall && struck && a.err == nil && len(part) > 1 {
+		if reach == sandbox.ScopeCall && struck && a.err == nil && len(part) > 1 {
 			x.Errorf("the gateway refuses the whole call: got %v, want an error", a)
 		}
 	}
@@ -213,7 +213,7 @@ func textsArrive(x *exam) {
 		b := x.newBatch(p, 1)
 		b.Body = body
 		x.wantAll(x.send(p, b), providers.Accepted, "a text with special characters")
-		if got := g.Last(); got.Body != body || got.From != sender {
+		if got := g.LastAccepted(); got.Body != body || got.From != sender {
 			x.Errorf("sent text %q from %q, the gateway got %q from %q", body, sender, got.Body, got.From)
 		}
 	}

@@ -3,7 +3,7 @@
 // Main prevents a test binary from connecting to other machines.
 //
 // The suite has no code for a particular gateway. It takes the gateway's limits from Info and its
-// behaviour from the gateway's Desk in internal/sandbox. All other rules are the contract in package
+// behaviour from the simulated gateway in internal/sandbox. All other rules are the contract in package
 // providers and the table "Whose fault, what next" of the design. For an HTTP status that the table
 // calls unknown, a provider may report Retryable only if no gateway can have handled the request.
 package providertest

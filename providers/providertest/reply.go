@@ -158,10 +158,10 @@ func (x *exam) eachCut(e exchange, b providers.Batch, most int, look func(a answ
 func cutRefusals(x *exam) {
 	for name, refuse := range map[string]func(g *gateway, b providers.Batch) error{
 		"rejected": func(g *gateway, b providers.Batch) error {
-			return g.Say(sandbox.Reject, uint64(b.To[0]), uint64(b.To[len(b.To)-1]))
+			return g.SetReply(sandbox.Reject, uint64(b.To[0]), uint64(b.To[len(b.To)-1]))
 		},
 		"put off": func(g *gateway, b providers.Batch) error {
-			return g.Say(sandbox.Later, uint64(b.To[0]), uint64(b.To[len(b.To)-1]))
+			return g.SetReply(sandbox.Later, uint64(b.To[0]), uint64(b.To[len(b.To)-1]))
 		},
 		"the call is put off": func(g *gateway, _ providers.Batch) error {
 			return g.server.Fail(sandbox.Fault{Name: "later", Gateway: x.kind.Name, N: 1})

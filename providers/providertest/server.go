@@ -20,7 +20,7 @@ import (
 
 // gateway is the kind's simulated gateway at a sandbox server, with a log of all requests and replies.
 type gateway struct {
-	*sandbox.Desk
+	*sandbox.Gateway
 	server *sandbox.Server
 	url    string
 	// hangUp closes every connection and the server.
@@ -43,7 +43,7 @@ type exchange struct {
 // gateway starts a sandbox server with the suite's login only.
 func (x *exam) gateway() *gateway {
 	s := sandbox.New(sandbox.Options{Users: map[string]string{user: secret}})
-	g := &gateway{Desk: s.Desk(x.kind.Name), server: s}
+	g := &gateway{Gateway: s.Gateway(x.kind.Name), server: s}
 	web := httptest.NewServer(g)
 	g.url = web.URL + "/" + x.kind.Name
 	g.hangUp = sync.OnceFunc(func() { s.Close(); web.Close() })

@@ -8,8 +8,8 @@ import (
 	"sync/atomic"
 )
 
-// book counts accepted messages. The server's lock guards it.
-type book struct {
+// counters counts accepted messages. The server's lock guards it.
+type counters struct {
 	perNumber     map[uint64]uint8 // nil if numbers are not counted
 	messages      int64
 	duplicates    int64
@@ -19,15 +19,15 @@ type book struct {
 	rejected      int64
 }
 
-func newBook(counting bool) book {
+func newCounters(counting bool) counters {
 	if !counting {
-		return book{}
+		return counters{}
 	}
-	return book{perNumber: map[uint64]uint8{}}
+	return counters{perNumber: map[uint64]uint8{}}
 }
 
 // accept counts the messages of one call.
-func (b *book) accept(numbers []uint64) {
+func (b *counters) accept(numbers []uint64) {
 	b.acceptedCalls++
 	b.messages += int64(len(numbers))
 	if b.perNumber == nil {
@@ -77,13 +77,13 @@ func (s *Server) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	credit := math.Inf(1)
-	for _, d := range s.desks {
+	for _, d := range s.gateways {
 		credit = min(credit, d.credit)
 	}
-	return s.stats(&s.book, credit, &s.requests, &s.calls, &s.struck, &s.ambiguous)
+	return s.stats(&s.counters, credit, &s.requests, &s.calls, &s.faultCount, &s.ambiguous)
 }
 
-func (s *Server) stats(b *book, credit float64, requests, calls, struck, ambiguous *atomic.Int64) Stats {
+func (s *Server) stats(b *counters, credit float64, requests, calls, struck, ambiguous *atomic.Int64) Stats {
 	return Stats{
 		Requests: requests.Load(), Calls: calls.Load(), AcceptedCalls: b.acceptedCalls, Accepted: b.messages,
 		Numbers: int64(len(b.perNumber)), Duplicates: b.duplicates, Replays: b.replays, Conflicts: b.conflicts, Rejected: b.rejected,
@@ -95,26 +95,26 @@ func (s *Server) stats(b *book, credit float64, requests, calls, struck, ambiguo
 func (s *Server) Accepted(number uint64) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return int(s.book.perNumber[number])
+	return int(s.counters.perNumber[number])
 }
 
 // Duplicates returns the number of messages to a recipient that had one already.
 func (s *Server) Duplicates() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.book.duplicates
+	return s.counters.duplicates
 }
 
 // AllAccepted yields every number with the count of its accepted messages, in ascending order. It yields the
 // state at the time of the call.
 func (s *Server) AllAccepted() iter.Seq2[uint64, int] {
 	s.mu.Lock()
-	counts := maps.Clone(s.book.perNumber)
+	counts := maps.Clone(s.counters.perNumber)
 	s.mu.Unlock()
-	return inOrder(counts)
+	return sortedCounts(counts)
 }
 
-func inOrder(counts map[uint64]uint8) iter.Seq2[uint64, int] {
+func sortedCounts(counts map[uint64]uint8) iter.Seq2[uint64, int] {
 	return func(yield func(uint64, int) bool) {
 		for _, n := range slices.Sorted(maps.Keys(counts)) {
 			if !yield(n, int(counts[n])) {
@@ -126,7 +126,7 @@ func inOrder(counts map[uint64]uint8) iter.Seq2[uint64, int] {
 
 // SetCredit sets the number of messages that each gateway still accepts.
 func (s *Server) SetCredit(credit float64) {
-	for _, d := range s.desks {
+	for _, d := range s.gateways {
 		d.SetCredit(credit)
 	}
 }

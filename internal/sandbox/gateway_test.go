@@ -13,71 +13,71 @@ const eve = "2348030000022"
 func TestADeskHasBooksOfItsOwn(t *testing.T) {
 	t.Parallel()
 	s, address := server(t, Options{})
-	d := s.Desk("kobo")
+	d := s.Gateway("kobo")
 	if _, body := post(t, address+"/kobo/api/send/", with(call(1, ada, obi), "type", "1")); !strings.HasPrefix(body, ada+",") {
-		t.Fatalf("answer %q", body)
+		t.Fatalf("got reply %q", body)
 	}
 	post(t, address+"/_sandbox/nothing", url.Values{})
 	if st := d.Stats(); st.Requests != 1 || st.Calls != 1 || st.Accepted != 2 || st.Credit != 1e9-2 || st != s.Stats() {
-		t.Errorf("%+v, of all %+v", st, s.Stats())
+		t.Errorf("got %+v, all gateways %+v", st, s.Stats())
 	}
-	last := d.Last()
+	last := d.LastAccepted()
 	if !slices.Equal(last.Numbers, []uint64{2348030000000, 2348030000011}) || last.From != "Testing" || last.Body != "Hello" || last.Fields["type"] != "1" ||
 		last.Key != call(1)["message_uuid"][0] {
-		t.Errorf("last %+v", last)
+		t.Errorf("got last call %+v", last)
 	}
 	if d.Accepted(2348030000011) != 1 || d.Accepted(2348030000022) != 0 {
-		t.Error("another count than the messages")
+		t.Error("the counts by number differ from the messages")
 	}
 	for n, count := range d.AllAccepted() {
 		if count != 1 || n != 2348030000000 && n != 2348030000011 {
-			t.Errorf("%d: %d", n, count)
+			t.Errorf("%d: got %d", n, count)
 		}
 	}
 	var st Stats
 	if err := json.Unmarshal([]byte(get(t, address+"/_sandbox/stats?gateway=kobo")), &st); err != nil || st != d.Stats() {
-		t.Errorf("%+v, %v", st, err)
+		t.Errorf("got %+v, %v", st, err)
 	}
 	if status, body := post(t, address+"/_sandbox/credit", url.Values{"gateway": {"unknown"}, "credit": {"1"}}); status != 400 || !strings.Contains(body, `unknown gateway "unknown"`) {
-		t.Errorf("%d %q", status, body)
+		t.Errorf("got %d %q", status, body)
 	}
 }
 
 func TestWordsOfNumbers(t *testing.T) {
 	t.Parallel()
 	s, address := server(t, Options{})
-	d := s.Desk("kobo")
-	if d.Reach(Reject) != OfCall || d.Reach(Later) != Unsaid {
-		t.Errorf("reaches %v %v", d.Reach(Reject), d.Reach(Later))
+	d := s.Gateway("kobo")
+	if d.ReplyScope(Reject) != ScopeCall || d.ReplyScope(Later) != ScopeNone {
+		t.Errorf("got reply scopes %v and %v", d.ReplyScope(Reject), d.ReplyScope(Later))
 	}
 	for fault, want := range map[string]bool{"later": true, "campaign": true, "credit": true, "close": false} {
-		if d.Says(fault) != want {
-			t.Errorf("says %s: %t", fault, !want)
+		if d.CanReply(fault) != want {
+			t.Errorf("CanReply(%q): got %t", fault, !want)
 		}
 	}
-	if s.Desk("qserve").Says("credit") || !s.Desk("qserve").Says("campaign") {
-		t.Error("254sms has words that it has not published")
+	if s.Gateway("qserve").CanReply("credit") || !s.Gateway("qserve").CanReply("campaign") {
+		t.Error("254sms has replies that its page does not document")
 	}
-	if err := d.Say(Later, 2348030000000); err == nil {
-		t.Error("Say accepted a word without a reply")
+	if err := d.SetReply(Later, 2348030000000); err == nil {
+		t.Error("SetReply accepted a reply that the gateway does not have")
 	}
 	if status, body := post(t, address+"/_sandbox/say", url.Values{"gateway": {"kobo"}, "word": {"reject"}, "numbers": {obi}}); status != 204 {
-		t.Fatalf("%d %s", status, body)
+		t.Fatalf("got %d %s", status, body)
 	}
 	if _, body := post(t, address+"/api/send/", call(1, ada, obi)); body != "error_limit" {
-		t.Errorf("answer %q", body)
+		t.Errorf("got reply %q", body)
 	}
-	if err := d.Say(Accept, 2348030000011); err != nil {
+	if err := d.SetReply(Accept, 2348030000011); err != nil {
 		t.Fatal(err)
 	}
 	if _, body := post(t, address+"/api/send/", call(2, ada, obi)); !strings.HasPrefix(body, ada) {
-		t.Errorf("answer %q", body)
+		t.Errorf("got reply %q", body)
 	}
 	for _, form := range []url.Values{
 		{"word": {"reject"}, "numbers": {obi}}, {"gateway": {"kobo"}, "word": {"reject"}, "numbers": {"x"}}, {"gateway": {"kobo"}, "word": {"perhaps"}, "numbers": {obi}},
 	} {
 		if status, _ := post(t, address+"/_sandbox/say", form); status != 400 {
-			t.Errorf("%v: %d", form, status)
+			t.Errorf("%v: got %d", form, status)
 		}
 	}
 }
@@ -101,10 +101,10 @@ func TestAnswersThatNameOtherNumbers(t *testing.T) {
 		s.FailNext(1, fault)
 		_, body := post(t, address+"/api/send/", call(1, ada, obi, eve))
 		if got := numbers(body); !slices.Equal(got, want) {
-			t.Errorf("%s: %v, want %v", fault, got, want)
+			t.Errorf("%s: got %v, want %v", fault, got, want)
 		}
 		if st := s.Stats(); st.Accepted != 3 || st.Faults != 1 || (st.Ambiguous == 1) != (fault == "missing") {
-			t.Errorf("%s: %+v", fault, st)
+			t.Errorf("%s: got %+v", fault, st)
 		}
 		s.FailNext(1, fault)
 		if _, body := post(t, address+"/api/send/", with(call(2, ada), "enable_msg_id", "0")); body != "sent" {
@@ -126,11 +126,11 @@ func TestFaultsOfOneGateway(t *testing.T) {
 	}
 	for i, want := range []string{"Not Found\n", "error_gw", "error_billing"} {
 		if _, body := post(t, address+"/api/send/", call(i, ada)); body != want {
-			t.Errorf("%d: %q, want %q", i, body, want)
+			t.Errorf("%d: got %q, want %q", i, body, want)
 		}
 	}
 	if st := s.Stats(); st.Faults != 3 || st.Ambiguous != 0 {
-		t.Errorf("%+v", st)
+		t.Errorf("got stats %+v", st)
 	}
 }
 
@@ -142,7 +142,7 @@ func TestWhichFaultsLeaveTheClientInDoubt(t *testing.T) {
 	} {
 		f, err := parseFault(Fault{Name: name, N: 1})
 		if err != nil || f.ambiguous() != want {
-			t.Errorf("%s: %t %v, want %t", name, f.ambiguous(), err, want)
+			t.Errorf("%s: ambiguous is %t (error %v), want %t", name, f.ambiguous(), err, want)
 		}
 	}
 }
