@@ -48,7 +48,7 @@ type Forecast struct {
 	Unknown []string `json:"not_known"`
 }
 
-// Length counts the messages with one number of segments and one encoding.
+// Length is the number of messages that have the same number of segments and the same encoding.
 type Length struct {
 	Segments int    `json:"segments"`
 	Encoding string `json:"encoding"`

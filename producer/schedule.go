@@ -60,7 +60,7 @@ const (
 	mostSpans = 20_000
 )
 
-// schedule plays all streams through their sending hours until nothing is left.
+// schedule simulates sending on all streams, within their sending hours, until no recipient is left.
 func (p *preview) schedule() Schedule {
 	s := Schedule{From: p.Now.UTC(), Unlimited: []string{}, Spans: []SendingSpan{}}
 	if p.spec.StartAt.After(p.Now) {

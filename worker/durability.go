@@ -31,9 +31,10 @@ func ParseDurability(s string) (Durability, error) {
 // String returns the durability in the form that ParseDurability parses.
 func (d Durability) String() string { return ledger.Durability(d).String() }
 
-// CheckDurability checks that a Redis can provide a durability. Fsync needs Redis 7.2, or
-// appendfsync always; otherwise the error wraps ErrRedisUnfit. Missing replicas are a warning:
-// nothing is sent until they are connected. A setting that cannot be read is a warning too.
+// CheckDurability checks that Redis can provide the durability d. Fsync needs Redis 7.2 or later, or the
+// setting "appendfsync always"; without either, the error wraps ErrRedisUnfit. Missing replicas are
+// only a warning: workers send nothing until the replicas are connected. A setting that cannot be
+// read is a warning too.
 func CheckDurability(ctx context.Context, rdb redis.UniversalClient, d Durability) (warnings []string, err error) {
 	switch {
 	case d.Replicas > 0:

@@ -278,7 +278,7 @@ func TestRateIsChangedByHandUntilItIsChangedBack(t *testing.T) {
 		return all[0]
 	}
 	configured := rate()
-	if out, _ := h.mustRun("rate", "kobo-main", "80/s"); !strings.HasPrefix(out, "account kobo-main: rate 80/s until tuma rate kobo-main default") {
+	if out, _ := h.mustRun("rate", "kobo-main", "80/s"); !strings.HasPrefix(out, "account kobo-main: rate 80/s. The configured rate is ") {
 		t.Errorf("tuma rate printed %q", out)
 	}
 	if v := rate(); v.Rate != 80 || v.ConfiguredRate == nil || *v.ConfiguredRate != configured.Rate {

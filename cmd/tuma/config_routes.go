@@ -47,7 +47,7 @@ func (r *reader) routes(e entry) []ledger.Route {
 	return out
 }
 
-// isEmptyText reports whether the value is "" in quotes.
+// isEmptyText reports whether the value is an explicit empty string (""), not a missing value.
 func isEmptyText(e entry) bool {
 	n := resolve(e.value)
 	return n != nil && n.Kind == yaml.ScalarNode && n.Tag == "!!str" && n.Value == ""

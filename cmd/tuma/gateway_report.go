@@ -34,10 +34,9 @@ func newGatewayReports(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "reports ACCOUNT [REPORT]",
 		Short: "Fetch reports that the gateway keeps",
-		Long: `Reports fetches a report that the gateway keeps, such as its list of sent
-messages or the credit used. The available reports depend on the gateway;
-without REPORT its default report is fetched. The report does not change any
-campaign.`,
+		Long: `This command fetches a report that the gateway keeps, such as its list of sent
+messages or the credit used. Which reports exist depends on the gateway; without
+REPORT the gateway's default report is fetched. Campaigns do not change.`,
 		Example: `  tuma gateway reports tc
   tuma gateway reports tc Usage --from 2026-11-01T00:00:00Z --csv > usage.csv`,
 		Args:              takes("ACCOUNT", "[REPORT]"),

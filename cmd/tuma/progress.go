@@ -40,7 +40,7 @@ func (a *app) follow(ctx context.Context, b *backend, id string, enough func(pro
 		st, err := b.Status(ctx, id)
 		switch {
 		case ctx.Err() != nil:
-			return st, fmt.Errorf("stopped watching; the campaign continues: tuma status %s --watch", id)
+			return st, fmt.Errorf("stopped watching; the campaign continues. To watch it again: tuma status %s --watch", id)
 		case errors.Is(err, producer.ErrNotFound):
 			return st, err
 		case err != nil && lost.IsZero():

@@ -56,7 +56,7 @@ func (a *app) setRate(ctx context.Context, l *ledger.Ledger, name string, rate r
 	if configured {
 		_, err = fmt.Fprintf(a.out, "account %s: rate %s, as configured\n", name, rateText(acc.Configured))
 	} else {
-		_, err = fmt.Fprintf(a.out, "account %s: rate %s until tuma rate %s default; the configured rate is %s\n", name, rateText(float64(rate)), name, rateText(acc.Configured))
+		_, err = fmt.Fprintf(a.out, "account %s: rate %s. The configured rate is %s; to restore it: tuma rate %s default\n", name, rateText(float64(rate)), rateText(acc.Configured), name)
 	}
 	return err
 }

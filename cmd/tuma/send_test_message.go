@@ -145,8 +145,8 @@ func (s *sendCommand) preview(ctx context.Context, b *backend, src *source) (f p
 	return f, first, nil
 }
 
-// recipientCount describes, for the question, how many recipients would be sent to and how many
-// skipped.
+// recipientCount returns the number of recipients that would be sent to and that would be skipped, as
+// text for the confirmation prompt.
 func recipientCount(f producer.Forecast) string {
 	if f.Skipped == 0 {
 		return plural(f.Total, "recipient")

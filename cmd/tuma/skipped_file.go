@@ -13,8 +13,8 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// skippedFile is the CSV file of skipped recipients. It gets its name when it is complete, and never
-// replaces an existing file. Methods of a nil skippedFile do nothing.
+// skippedFile is the CSV file of skipped recipients. It is written under a temporary name, is
+// renamed once complete, and never replaces an existing file. Methods of a nil skippedFile do nothing.
 type skippedFile struct {
 	name  string
 	file  *os.File

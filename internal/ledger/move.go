@@ -31,8 +31,9 @@ type movableGen struct {
 	positions []uint16
 }
 
-// Movable returns the recipients of a batch that may move at a time by Redis' clock. Recipients in
-// flight, in doubt, or once unknown may not. It returns ErrNotFound if there is no such batch.
+// Movable returns the recipients of a batch that may move to another account now, the current time of
+// Redis' clock. Recipients that are in flight, in doubt or were once unknown may not move. Movable
+// returns ErrNotFound if there is no such batch.
 func (l *Ledger) Movable(ctx context.Context, id, batch string, now time.Time) (*Movable, error) {
 	w, err := l.LoadWork(ctx, id, batch)
 	if err != nil {

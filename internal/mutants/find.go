@@ -265,7 +265,8 @@ func (m mutant) apply(s *source) (map[string]string, error) {
 	for i, c := range changes {
 		changed[c.file] = folders[i].texts[c.file]
 	}
-	// From the end of each file, so that the bytes of earlier places stay where they are.
+	// The loop applies the changes from the end of each file to its start, so that the offsets of the
+	// remaining changes stay valid.
 	slices.SortStableFunc(changes, func(a, b change) int { return b.from - a.from })
 	for _, c := range changes {
 		changed[c.file] = changed[c.file][:c.from] + c.text + changed[c.file][c.to:]

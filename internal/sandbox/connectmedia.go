@@ -19,7 +19,7 @@ import (
 // connectMedia simulates Connect Media as its page describes it: one path whose query names the version,
 // forms of two types, a code in each reply, and lists whose rows have numbers as keys, in no order, with
 // the code among them. It URL-decodes every message once more, as working integrations assume. After
-// ConnectMediaPlain(true) it does not, as the page's Python sample assumes. What the page does not show
+// ConnectMediaPlain(true) it does not, as the vendor's Python sample assumes. What the vendor's page does not show
 // comes from public code (104, 105) or is invented (102, for a sender).
 type connectMedia struct {
 	*Gateway
@@ -46,7 +46,7 @@ func (s *Server) ConnectMediaPlain(plain bool) {
 // connectMediaKept is the number of messages in the history.
 const connectMediaKept = 200
 
-// connectMediaSays are the texts of the codes, from the page where it has them.
+// connectMediaSays are the texts of the codes, from the vendor's page where it has them.
 var connectMediaMessages = map[string]string{
 	"100": "Invalid login details",
 	"101": "No enough balance to send message",

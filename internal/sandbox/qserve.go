@@ -11,14 +11,14 @@ import (
 
 // qserve simulates 254sms (QServe) as its page describes it: JSON in, a list with one object out,
 // statusCode and statusMessage swapped in the rows of recipients, and the text repeated in each row. What
-// the page does not show is invented: 102 for missing credit, and a row with Failed for an invalid number.
+// the vendor's page does not show is invented: 102 for missing credit, and a row with Failed for an invalid number.
 type qserve struct{ *Gateway }
 
 var _ = register("qserve", func(d *Gateway) vendorAPI { return qserve{d} })
 
 func (q qserve) reset() {}
 
-// replyScope returns ScopeNone: the page has no reply for a refused number.
+// replyScope returns ScopeNone: the vendor's page has no reply for a refused number.
 func (q qserve) replyScope(Reply) ReplyScope { return ScopeNone }
 
 func (q qserve) endpoints() map[string]endpoint {
@@ -36,7 +36,7 @@ type qserveRow struct {
 	StatusMessage int    `json:"statusMessage"`
 }
 
-// qserveErrors are the page's codes with its texts.
+// qserveErrors are the vendor's codes with its texts.
 var qserveErrors = map[string]string{
 	"X000": "Some parameters are missing.",
 	"X001": "Unknown or unvalid secret_key .",
@@ -44,7 +44,7 @@ var qserveErrors = map[string]string{
 	"X003": "Unknown or unvalid user token .",
 }
 
-// qserveNumber matches a number in international format. (The page's first sample has one digit less than a
+// qserveNumber matches a number in international format. (The vendor's first sample has one digit less than a
 // Kenyan number.)
 var qserveNumber = regexp.MustCompile(`^[1-9][0-9]{9,14}$`)
 

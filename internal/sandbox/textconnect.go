@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// textConnect simulates TextConnect as its page describes it. Where the page says nothing, it does what
+// textConnect simulates TextConnect as its page describes it. Where the vendor's page says nothing, it does what
 // FastSMS does, the product that TextConnect is a white label of. It has some contacts, the groups "Staff"
 // and "Empty", and the lists "Members", "Everyone" (250 numbers, sent in the background) and "Vacant"
 // (empty).

@@ -14,7 +14,7 @@
 //     store.
 //   - curl's --insecure and its unescaped "to=+254…" [page]: certificates are always verified, and a +
 //     must be escaped as %2B, or it arrives as a space.
-//   - Subscriptions to premium services [public] and their notifications: the page shows no
+//   - Subscriptions to premium services [public] and their notifications: the vendor's page shows no
 //     endpoint for them. SendWith can send messages to subscribers.
 //   - Flash messages: the gateway has no parameter for them, and Batch.Flash is ignored.
 package africastalking

@@ -48,7 +48,7 @@ func rejected(reason string) providers.Result {
 }
 
 // words maps the values of a recipient's status, in lower case because public code writes some of them
-// with different capitals. With every code that accepts, the page shows the status Success.
+// with different capitals. With every code that accepts, the vendor's page shows the status Success.
 var words = func() map[string]providers.Result {
 	words := map[string]providers.Result{"success": {Outcome: providers.Accepted}}
 	for _, w := range codes {

@@ -16,7 +16,7 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// notOffered are the lines of the page that the package does not implement.
+// notOffered are the lines of the vendor's page that the package does not implement.
 var notOffered = map[string]string{
 	"Example using CURL client": "see its two lines",
 	`curl -v -H "Accept: application/xml" -d "username=myusername&message=hello test&to=+254711XXXYYY,+254733YYYZZZ" ` +
@@ -44,7 +44,7 @@ var offered = map[string]string{
 	"# set bulkSMSMode flag to 0 daily quote":           "Options.BulkSMSMode",
 }
 
-// elsewhere are the package's codes that are not on the page.
+// elsewhere are the package's codes that are not on the vendor's page.
 var elsewhere = map[int]string{409: "public code and the vendor's later documents: DoNotDisturbRejection"}
 
 var (
@@ -56,7 +56,7 @@ var (
 )
 
 // TestEverythingOnThePageHasItsPlace reads the vendor's page line by line. It fails for an unknown line, and for a
-// code of the package that is not on the page.
+// code of the package that is not on the vendor's page.
 func TestEverythingOnThePageHasItsPlace(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("testdata/page.txt")

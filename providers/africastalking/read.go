@@ -10,7 +10,7 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// readJSON parses the reply to a send. ok is false if the reply does not have the form on the page;
+// readJSON parses the reply to a send. ok is false if the reply does not have the form on the vendor's page;
 // then no part of it is used. Missing or null Recipients are an empty list, because the gateway may
 // answer a refused sender ID in this way.
 func readJSON(body []byte) (message string, entries []entry, ok bool) {

@@ -23,7 +23,7 @@ const (
 )
 
 // refusals maps the gateway's error codes, which are the same for all actions, to their meaning. The
-// quotations are from the page, unless marked.
+// quotations are from the vendor's page, unless marked.
 var refusals = map[string]providers.Error{
 	// "Invalid login details."
 	"100": {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredentials},
@@ -65,12 +65,12 @@ func parseReply(body []byte) (code string, o providers.Object) {
 	return code, o
 }
 
-// printed matches {"code":"201"," Message Sent Successfully!"}, the form in which the page shows the
-// replies to send and balance.
+// printed matches {"code":"201"," Message Sent Successfully!"}. This is not valid JSON, because the text has
+// no name, but the vendor's page shows the replies to send and balance like this.
 var printed = regexp.MustCompile(`^\s*\{\s*"code"\s*:\s*("?[0-9]{3}"?)\s*,\s*("[^"\\[:cntrl:]]{0,200}")\s*\}\s*$`)
 
-// parsePrinted parses a reply in the form on the page. The text without a name becomes the field
-// "message". It returns nil for any other body.
+// parsePrinted parses a reply that printed matches. The text, which has no name there, becomes the field
+// "message". parsePrinted returns nil for any other body.
 func parsePrinted(body []byte) providers.Object {
 	m := printed.FindSubmatch(body)
 	if m == nil || strings.Count(string(m[1]), `"`) == 1 {

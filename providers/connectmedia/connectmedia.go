@@ -1,8 +1,8 @@
 // Package connectmedia implements a provider for the HTTP API of Connect Media (Kenya).
 //
 // The vendor's documentation is https://www.connectmedia.co.ke, called "the page" here. Facts from public
-// code are marked [public]. The package implements all four actions on the page: send, balance, history
-// and inbox. It does not send multipart forms, as two of the page's samples do. The third sample sends
+// code are marked [public]. The package implements all four actions on the vendor's page: send, balance, history
+// and inbox. It does not send multipart forms, as two of the vendor's samples do. The third sample sends
 // an urlencoded form, and PHP, in which the gateway is written, reads both in the same way.
 //
 // The samples differ in the encoding of the message. The PHP and JavaScript samples URL-encode it before
@@ -13,7 +13,7 @@
 // The gateway has no message IDs and no idempotency keys. Its history lists no phone numbers, so it
 // cannot show what happened to a call without an answer.
 //
-// The replies to send and balance on the page are not valid JSON. The package accepts them, and also the
+// The replies to send and balance on the vendor's page are not valid JSON. The package accepts them, and also the
 // JSON that they probably are on the wire.
 package connectmedia
 
@@ -30,14 +30,14 @@ import (
 const (
 	// Name is the provider's name in the configuration.
 	Name = "connectmedia"
-	// DefaultBaseURL is the address to which the documented paths are appended. The page uses http,
+	// DefaultBaseURL is the address to which the documented paths are appended. The vendor's page uses http,
 	// which would send the password unencrypted.
 	DefaultBaseURL = "https://www.connectmedia.co.ke"
 	// MaxRecipients is the maximum number of recipients in one call: the field "to" holds one number.
 	MaxRecipients = 1
 	// MaxSender is the maximum length of a sender ID in characters.
 	MaxSender = 11
-	// DefaultSender is the sender ID that is sent for a batch without one. The page writes it with a
+	// DefaultSender is the sender ID that is sent for a batch without one. The vendor's page writes it with a
 	// single n.
 	DefaultSender = "ConectMedia"
 

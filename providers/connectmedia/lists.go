@@ -20,7 +20,7 @@ var (
 // ReportHistory is the only kind of report: the messages that were sent.
 const ReportHistory = "history"
 
-// historyColumns are the fields of a sent message on the page. The recipient's number is not among them.
+// historyColumns are the fields of a sent message on the vendor's page. The recipient's number is not among them.
 var historyColumns = []string{"message_id", "message_text", "message_date", "message_status", "message_error"}
 
 // The fields of an incoming message.
@@ -68,7 +68,7 @@ func (p *Provider) Inbox(ctx context.Context, _ string) ([]providers.Inbound, er
 	return inbox, nil
 }
 
-// eastAfrica is the assumed time zone of the gateway's times, which the page does not name. Kenya has no
+// eastAfrica is the assumed time zone of the gateway's times, which the vendor's page does not name. Kenya has no
 // summer time.
 var eastAfrica = time.FixedZone("EAT", 3*60*60)
 

@@ -16,7 +16,7 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// prose are the lines of the page that are not a row, sample or address; the value names the code that implements
+// prose are the lines of the vendor's page that are not a row, sample or address; the value names the code that implements
 // them.
 var prose = map[string]string{
 	`The action to perform:`: "the table of actions",
@@ -38,7 +38,7 @@ var prose = map[string]string{
 	`'message': 'Hello from Connect Media!'`:                                                                   "Config.PlainMessage",
 }
 
-// notOnThePage are the codes that come from other sources than the page.
+// notOnThePage are the codes that come from other sources than the vendor's page.
 var notOnThePage = map[string]string{"104": "public", "105": "public"}
 
 // page is the parsed testdata/page.txt.
@@ -48,7 +48,7 @@ type page struct {
 	urls    []string
 }
 
-// readPage parses the page and fails for a line that it does not recognise.
+// readPage parses the vendor's page and fails for a line that it does not recognise.
 func readPage(t *testing.T) page {
 	t.Helper()
 	raw, err := os.ReadFile("testdata/page.txt")

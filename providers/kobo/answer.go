@@ -16,9 +16,9 @@ var answers = map[string]providers.Error{
 	// Documented on https://kobomobile.net/developer.
 	"error_param":  {Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused},
 	"error_credit": {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredit},
-	// The page calls it usually temporary.
+	// The vendor's page calls it usually temporary.
 	"error_billing": {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseBilling},
-	// The page: the vendor's gateway is down, busy or not responding. A gateway behind it may have
+	// The vendor's page: the vendor's gateway is down, busy or not responding. A gateway behind it may have
 	// started to send, so the next attempt must use the same idempotency key.
 	"error_gw":   {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseGateway, KeepKey: true},
 	"error_user": {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredentials},
@@ -72,7 +72,7 @@ func refusal(body []byte) *providers.Error {
 	return nil
 }
 
-// unquote removes white space and one pair of JSON quotes. According to the page replies are JSON, but
+// unquote removes white space and one pair of JSON quotes. According to the vendor's page replies are JSON, but
 // its examples are plain text.
 func unquote(body []byte) []byte {
 	body = bytes.TrimSpace(body)
@@ -148,7 +148,7 @@ func cutEntry(entry string) (number sms.MSISDN, id string, ok bool) {
 	return number, strings.TrimSpace(rest[1:]), true
 }
 
-// isMessageID reports whether s has the form of the message IDs on the page (a UUID, "4b1d777e"). It
+// isMessageID reports whether s has the form of the message IDs on the vendor's page (a UUID, "4b1d777e"). It
 // must have 8 to 64 letters, digits, - and _, must not begin with "err", and must have a digit or
 // only hexadecimal letters and dashes.
 func isMessageID(s string) bool {

@@ -19,17 +19,17 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// notOnThePage are the error codes that come from other sources than the page.
+// notOnThePage are the error codes that come from other sources than the vendor's page.
 var notOnThePage = map[string]string{
 	"error_number": "public", "error_restricted_senderid": "public", "error_msgid": "public", "error_user_id": "public",
 }
 
-// prose are the lines of the page outside its tables; the value names the code that implements them.
+// prose are the lines of the vendor's page outside its tables; the value names the code that implements them.
 var prose = map[string]string{
 	"All KoboMobile SMS APIs return a response in json format. The HTTP (RESTful) API returns one of the following HTTP status codes.": "unquote: the examples are plain text",
 }
 
-// table is a table of the page: its title, and the cells of its rows.
+// table is a table of the vendor's page: its title, and the cells of its rows.
 type table struct {
 	title string
 	rows  [][]string

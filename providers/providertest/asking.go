@@ -95,7 +95,7 @@ func balance(x *exam) {
 	ask(left)
 	for _, r := range a.results {
 		if r.Balance != nil && !same(r.Balance.Amount, left) {
-			x.Errorf("got balance %v in the reply, want the gateway's %v", r.Balance.Amount, left)
+			x.Errorf("the provider returned balance %v, want %v as at the gateway", r.Balance.Amount, left)
 		}
 	}
 }

@@ -67,7 +67,7 @@ func fingerprint(x *exam) {
 		x.Errorf("another password changes the fingerprint")
 	}
 	if of("http://127.0.0.1:2", user, secret) == one {
-		x.Errorf("another base URL has the same fingerprint")
+		x.Errorf("two accounts that differ only in their base URL have the same fingerprint, want different ones")
 	}
 	hasUser := slices.ContainsFunc(x.kind.Required, func(f providers.Field) bool { return !f.Secret })
 	if hasUser && of("http://127.0.0.1:1", user+"2", secret) == one {

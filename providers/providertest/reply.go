@@ -344,7 +344,8 @@ func otherRecipientsReply(x *exam) {
 	}
 }
 
-// brokenReplies makes calls for which the sandbox injects one of its faults.
+// brokenReplies checks the provider's results for calls to which the sandbox sends a deliberately broken
+// reply.
 func brokenReplies(x *exam) {
 	to := x.some()
 	e, _ := x.realExchange(batch(to))

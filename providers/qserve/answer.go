@@ -24,7 +24,7 @@ var answers = map[string]providers.Error{
 	"X003": {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredentials},
 }
 
-// errorFields are the fields that may have an error code; the page does not name the field.
+// errorFields are the fields that may have an error code; the vendor's page does not name the field.
 var errorFields = []string{"statusCode", "statusMessage", "code", "error"}
 
 // The reasons for which a recipient of an answered call is Unknown.
@@ -141,7 +141,7 @@ func parseRows(rows []json.RawMessage, to []sms.MSISDN) []providers.Result {
 }
 
 // saysSent reports whether a row states that the message was sent ("Successfully Sent"). The text may be
-// in either of two fields, which are exchanged on the page. The other field must be a number, be empty
+// in either of two fields, which are exchanged on the vendor's page. The other field must be a number, be empty
 // or have such a text, too. A text with any word that is not in the list below does not count, because
 // it may have another meaning ("not sent", "to be sent").
 func saysSent(o providers.Object) bool {

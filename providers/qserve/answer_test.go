@@ -27,7 +27,7 @@ func odd(code string) providers.Result {
 func nums(to ...sms.MSISDN) []sms.MSISDN                 { return to }
 func res(results ...providers.Result) []providers.Result { return results }
 
-// sentRow returns a row in the form on the page.
+// sentRow returns a row in the form on the vendor's page.
 func sentRow(number sms.MSISDN) string {
 	return fmt.Sprintf(`{"recipient":"%d","message":"Hello world","statusCode":"Successfully Sent","statusMessage":2}`, number)
 }

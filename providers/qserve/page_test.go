@@ -15,7 +15,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// prose are the lines of the page without a table, code or parameter; the value names the code that implements
+// prose are the lines of the vendor's page without a table, code or parameter; the value names the code that implements
 // them.
 var prose = map[string]string{
 	"API Endpoint https://api.qserve.co.ke/version1":                                                              "DefaultBaseURL, with what all paths begin with",
@@ -29,7 +29,7 @@ var prose = map[string]string{
 	"QUERY PARAMETERS": "sent in the body, as in the page's sample",
 }
 
-// offers are the features that the page lists. The value is the reason why the package does not implement one; empty
+// offers are the features that the vendor's page lists. The value is the reason why the package does not implement one; empty
 // if it does.
 var offers = map[string]string{
 	"Send Bulk SMS":      "",
@@ -46,7 +46,7 @@ var unread = map[string]string{
 	"statusMessage":   "the outer one goes with statusCode, which decides",
 }
 
-// section is the part of the page under one heading.
+// section is the part of the vendor's page under one heading.
 type section struct {
 	url    string
 	sample string
@@ -116,7 +116,7 @@ func fields(t *testing.T, body []byte) []string {
 
 var bareName = regexp.MustCompile(`(?m)^(\w+):`)
 
-// real converts a sample to JSON. The page shows samples in a browser's display form.
+// real converts a sample to JSON. The vendor's page shows samples in a browser's display form.
 func real(sample string) string {
 	sample = regexp.MustCompile(`//.*`).ReplaceAllString(sample, "")
 	return bareName.ReplaceAllString(sample, `"$1":`)

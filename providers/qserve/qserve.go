@@ -1,19 +1,19 @@
 // Package qserve implements a provider for the HTTP API of QServe (Kenya), whose brand is 254sms.
 //
 // The vendor's documentation is https://api.qserve.co.ke, called "the page" here. Facts from other
-// sources are marked as such. The package implements both endpoints on the page: sending and credits.
+// sources are marked as such. The package implements both endpoints on the vendor's page: sending and credits.
 // It does not support delivery reports (DLR), airtime, M-Pesa C2B and other M-Pesa integrations,
-// because the page mentions them in one sentence without an endpoint.
+// because the vendor's page mentions them in one sentence without an endpoint.
 //
 // The gateway has no message IDs, so no message can be looked up. It has no idempotency keys, so a call
 // that may have been taken must not be repeated.
 //
-// The page shows replies in the form in which a browser displays JSON: names without quotes, and a
+// The vendor's page shows replies in the form in which a browser displays JSON: names without quotes, and a
 // comment. The package assumes that the wire has JSON, and accepts a bare object as well as an array of
-// one object. In the rows of recipients on the page, the values of statusCode and statusMessage are
+// one object. In the rows of recipients on the vendor's page, the values of statusCode and statusMessage are
 // exchanged, so the package accepts the status in either field. It ignores recipientsCount, the outer
 // statusMessage and the row's message (a copy of the body), because only the rows give the result of
-// each recipient. The page explains the codes X000 to X003 with terms that QServe does not use
+// each recipient. The vendor's page explains the codes X000 to X003 with terms that QServe does not use
 // elsewhere (secret keys, domains, user tokens), and does not name the field of a reply that has them.
 package qserve
 
@@ -33,7 +33,7 @@ const (
 	Name = "qserve"
 	// DefaultBaseURL is the address to which the documented paths are appended.
 	DefaultBaseURL = "https://api.qserve.co.ke"
-	// MaxRecipients is the maximum number of recipients in one call. The page publishes no limit; 100
+	// MaxRecipients is the maximum number of recipients in one call. The vendor's page publishes no limit; 100
 	// is Tuma's choice, and max_recipients may lower it.
 	MaxRecipients = 100
 	// DefaultSender is the sender ID that is sent for a batch without one.
@@ -120,7 +120,7 @@ func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Res
 	return reply.Results(opSend, results, verdict)
 }
 
-// post sends a body to the gateway and returns a 2xx reply, or an *Error. The page does not give the HTTP
+// post sends a body to the gateway and returns a 2xx reply, or an *Error. The vendor's page does not give the HTTP
 // status of errors. So ErrorsInBody is not set, and a 404, 405 or 415 is Unknown.
 func (p *Provider) post(ctx context.Context, op, path string, body []byte) (*providers.Reply, error) {
 	return p.client.Call(ctx, providers.Request{Op: op, Path: path, ContentType: jsonContentType, Body: body})

@@ -18,7 +18,7 @@ type code struct {
 	scope   providers.Scope
 	cause   providers.Cause
 	reason  string // the Result.Reason of a recipient with this code
-	text    string // the description on the page
+	text    string // the description on the vendor's page
 	// elsewhere reports whether the code belongs to other actions, so that it has no meaning for a
 	// send.
 	elsewhere bool
@@ -47,7 +47,7 @@ func elsewhere(text string) code {
 	}
 }
 
-// codes maps the page's "Error Codes". The outcomes, scopes and causes are this package's judgement.
+// codes maps the vendor's table "Error Codes". The outcomes, scopes and causes are this package's judgement.
 var codes = map[int]code{
 	-100: account(providers.CauseCredit, "Not Enough Credits"),
 	-101: account(providers.CauseCredit, "Invalid CreditID"),
@@ -122,7 +122,7 @@ const (
 	reasonGateway       = "gateway_error" // an error after which the message may have been sent
 )
 
-// judge returns the meaning of a code for a send. A code that is not on the page means Unknown.
+// judge returns the meaning of a code for a send. A code that is not on the vendor's page means Unknown.
 func judge(n int) code {
 	if c, ok := codes[n]; ok {
 		return c
@@ -236,7 +236,7 @@ func (c code) err() error {
 
 // refused returns the error for a reply without the requested data, for all actions except a send to
 // numbers. A code for the account or for a problem at the gateway means the same as for a send. Every
-// other code on the page means that the request was refused. A reply that is not a code is not
+// other code on the vendor's page means that the request was refused. A reply that is not a code is not
 // understood.
 func refused(op string, reply *providers.Reply) *providers.Error {
 	n, ok := parseCode(firstLine(reply.Body))
@@ -278,7 +278,7 @@ func parseCode(text string) (int, bool) {
 	return n, err == nil
 }
 
-// isID reports whether s has the form of the message IDs on the page ("3509592"): 4 to 18 digits. Fewer
+// isID reports whether s has the form of the message IDs on the vendor's page ("3509592"): 4 to 18 digits. Fewer
 // digits are more likely a status, a count or the "1" that answers a send to a list.
 func isID(s string) bool {
 	return len(s) >= 4 && len(s) <= 18 && s[0] != '0' && strings.Trim(s, "0123456789") == ""

@@ -142,7 +142,7 @@ var verdicts = map[string]string{
 	"rejected call refused":         "-200 -401 -406 -411 -412",
 	"unknown call gateway":          "-300 -301 -302 -303 -400",
 	"unknown call not_understood":   "-503 -504 -505 -508 -509 -510 -517 -521 -522 -523 -601 -701 -702 -703",
-	"unknown call not_understood ":  "-1 -99 -413 -999 -999999", // not on the page
+	"unknown call not_understood ":  "-1 -99 -413 -999 -999999", // not on the vendor's page
 }
 
 func TestALoneCodeIsTheWholeCallsAnswer(t *testing.T) {

@@ -28,7 +28,7 @@ func (p *Provider) SendStored(ctx context.Context, b providers.StoredBatch) ([]s
 // SendStoredWith sends to a list or a group stored at the gateway, once, and returns the IDs to pass to
 // BackgroundMessages. There may be several IDs, if the gateway splits the send. There may be none with a
 // nil error, if the gateway reports only that it has taken the send. A text or an alphanumeric sender
-// ID over the page's limits is refused without a request. AllMessageIDs is ignored.
+// ID over the vendor's limits is refused without a request. AllMessageIDs is ignored.
 func (p *Provider) SendStoredWith(ctx context.Context, b providers.StoredBatch, o SendOptions) ([]string, error) {
 	if (b.List == "") == (b.Group == "") {
 		return nil, refusal(opSendStored, "set exactly one of list and group")
@@ -86,7 +86,7 @@ func parseSendIDs(body []byte) ([]string, *providers.Error) {
 }
 
 // BackgroundMessages returns the messages of a background send, except those that the gateway has
-// archived. It returns providers.ErrNotFinished while the gateway is still sending. The page describes
+// archived. It returns providers.ErrNotFinished while the gateway is still sending. The vendor's page describes
 // the action, its parameter and its answers, but not its name; GetBGMessages is the sibling's.
 func (p *Provider) BackgroundMessages(ctx context.Context, id string) ([]providers.BackgroundMessage, error) {
 	if id == "" {
@@ -109,7 +109,7 @@ func (p *Provider) BackgroundMessages(ctx context.Context, id string) ([]provide
 }
 
 // parseBackground parses a JSON array of messages. If the body is a bare code or a JSON error, it
-// returns the code and false. The page calls a JSON error an array but shows an object; both are
+// returns the code and false. The vendor's page calls a JSON error an array but shows an object; both are
 // accepted. For any other body it returns code 0 and false.
 func parseBackground(body []byte) (messages []providers.BackgroundMessage, code int, ok bool) {
 	if n, is := parseCode(firstLine(body)); is {

@@ -9,7 +9,7 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// The results of a line of contacts. The page's list is incomplete: some are only in its example, and
+// The results of a line of contacts. The vendor's list is incomplete: some are only in its example, and
 // Partial only in its text.
 const (
 	// ImportSuccess: the contact was added.

@@ -10,7 +10,7 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// supplements are the fields that the page calls supplemental data from a distribution list.
+// supplements are the fields that the vendor's page calls supplemental data from a distribution list.
 var supplements = []string{"MMName", "MMEmail", "MM1", "MM2", "MM3", "MM4", "MM5"}
 
 // Inbound returns a handler to which the gateway forwards incoming messages (MO), by GET or POST as the
@@ -18,7 +18,7 @@ var supplements = []string{"MMName", "MMEmail", "MM1", "MM2", "MM3", "MM4", "MM5
 // request without it gets a 403.
 //
 // The handler calls take for each message, from several goroutines at once. If take returns an error,
-// the answer is a 500. The page does not say whether the gateway then repeats the message, or whether
+// the answer is a 500. The vendor's page does not say whether the gateway then repeats the message, or whether
 // a message can arrive twice; store messages by their ID. Supplemental data are in Inbound.Fields.
 //
 // Inbound returns an error if auth is empty, or if the program cannot load the time zone Europe/London.

@@ -27,13 +27,13 @@ import (
 //go:embed testdata/page.txt
 var page string
 
-// Items of the page that the package does not implement; the package comment has the reasons.
+// Items of the vendor's page that the package does not implement; the package comment has the reasons.
 var notOffered = map[string]string{
 	"ShowErrorMessage":           "its text adds nothing to the code",
 	"CreateUser/Credit Reminder": "spelt CreditReminder here, as the sibling does",
 }
 
-// Items that the package implements and that are not in a table of the page.
+// Items that the package implements and that are not in a table of the vendor's page.
 var fromElsewhere = map[string]string{
 	"GetBGMessages":             "sibling: the page describes it without its name",
 	"EmptyGroup":                "page: a heading; sibling: the name",
@@ -43,7 +43,7 @@ var fromElsewhere = map[string]string{
 	"CreateUser/CreditReminder": "sibling: without the space",
 }
 
-// sections splits the page at its headings. Every line belongs to a section. Non-breaking spaces become spaces.
+// sections splits the vendor's page at its headings. Every line belongs to a section. Non-breaking spaces become spaces.
 func sections(t testing.TB) map[string][]string {
 	t.Helper()
 	found := map[string][]string{}
@@ -58,7 +58,7 @@ func sections(t testing.TB) map[string][]string {
 	return found
 }
 
-// TestEveryTableOfThePageIsLookedAt fails if the page has a section that no test reads.
+// TestEveryTableOfThePageIsLookedAt fails if the vendor's page has a section that no test reads.
 func TestEveryTableOfThePageIsLookedAt(t *testing.T) {
 	t.Parallel()
 	read := []string{
@@ -102,7 +102,7 @@ func TestEveryCodeOfThePageHasItsVerdict(t *testing.T) {
 
 var quoted = regexp.MustCompile(`new parameter “(\w+)”`)
 
-// onPage returns the actions and parameters of the page, as "Send" and "Send/Body".
+// onPage returns the actions and parameters of the vendor's page, as "Send" and "Send/Body".
 func onPage(t testing.TB) map[string]bool {
 	t.Helper()
 	found := map[string]bool{}
@@ -140,7 +140,7 @@ func onPage(t testing.TB) map[string]bool {
 }
 
 // TestEveryActionAndParameterIsOnThePageAndOnTheWire calls every method of the package and compares the requests
-// with the page.
+// with the vendor's page.
 func TestEveryActionAndParameterIsOnThePageAndOnTheWire(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex

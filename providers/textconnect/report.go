@@ -27,12 +27,12 @@ const (
 	ReportFailedMessages = "FailedMessages"
 )
 
-// ReportKinds returns the types of report on the page.
+// ReportKinds returns the types of report on the vendor's page.
 func (p *Provider) ReportKinds() []string {
 	return []string{ReportMessages, ReportOutbox, ReportUsage, ReportInboundMessages, ReportFailedMessages}
 }
 
-// The limits sent for a zero time, because the page calls From and To mandatory.
+// The limits sent for a zero time, because the vendor's page calls From and To mandatory.
 var (
 	firstDay = time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
 	lastDay  = time.Date(2099, time.December, 31, 0, 0, 0, 0, time.UTC)
@@ -137,7 +137,7 @@ func (p *Provider) Messages(ctx context.Context, from, to time.Time) ([]Message,
 }
 
 // Taken returns the messages in the report ReportMessages of a span of time. Callers match them with
-// sends of unknown outcome by recipient and sender ID. The page does not say whether a message of
+// sends of unknown outcome by recipient and sender ID. The vendor's page does not say whether a message of
 // several segments has one row or several. The errors are those of Report.
 func (p *Provider) Taken(ctx context.Context, from, to time.Time) ([]providers.TakenMessage, error) {
 	messages, err := p.Messages(ctx, from, to)

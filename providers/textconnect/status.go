@@ -7,7 +7,7 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// states maps the delivery states of a message, in upper case. They are the sibling's; the page shows
+// states maps the delivery states of a message, in upper case. They are the sibling's; the vendor's page shows
 // only "Sent".
 var states = map[string]providers.MessageStatus{
 	"PENDING":          {},

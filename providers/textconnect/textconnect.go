@@ -5,7 +5,7 @@
 // white label of. All requests are forms to one path, with a field Action. Replies are plain text with
 // HTTP 200, even for errors.
 //
-// The package implements all actions on the page. It does not use these parameters:
+// The package implements all actions on the vendor's page. It does not use these parameters:
 //
 //   - ShowErrorMessage, which adds a line of text after an error code. The text adds nothing to the
 //     code. (The parameter takes effect whatever its value.) The package reads only the first line of
@@ -14,7 +14,7 @@
 //     one recipient would shift all following ones. With one recipient, SendOptions.AllMessageIDs
 //     requests it.
 //   - GetBGSendID in a send to numbers, where it has no meaning. Sends to a list or group always set it.
-//   - "Credit Reminder", written with a space on the page. The package sends CreditReminder, the
+//   - "Credit Reminder", written with a space on the vendor's page. The package sends CreditReminder, the
 //     sibling's spelling.
 //   - The GET method, which would put the token into URLs and logs.
 //
@@ -32,14 +32,14 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// Limits and addresses from the page, unless another source is named.
+// Limits and addresses from the vendor's page, unless another source is named.
 const (
 	// Name is the provider's name in the configuration.
 	Name = "textconnect"
 	// DefaultBaseURL is the address to which the path is appended. It comes from public code, because
-	// the links on the page are broken.
+	// the links on the vendor's page are broken.
 	DefaultBaseURL = "https://goto.text-connect.co.uk"
-	// MaxRecipients is the maximum number of recipients in one call. The page does not document a
+	// MaxRecipients is the maximum number of recipients in one call. The vendor's page does not document a
 	// direct send to more than 200 numbers. A send to a list or group of more than 200 may run in
 	// the background and then returns no message IDs.
 	MaxRecipients = 200
@@ -52,7 +52,7 @@ const (
 	// characters.
 	MaxSenderAlpha = 11
 	// MaxValidity is the longest validity period, and the default. The period is always sent, because
-	// the page does not call it optional.
+	// the vendor's page does not call it optional.
 	MaxValidity = 24 * time.Hour
 
 	path = "/api"

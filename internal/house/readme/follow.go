@@ -149,7 +149,7 @@ func (r *reader) start(ctx context.Context, s step) error {
 	if err != nil {
 		return err
 	}
-	// The last command replaces the shell, so that it receives the signal from end.
+	// exec makes the last command replace the shell, so that the command gets the signal that end() sends.
 	commands := strings.Split(strings.TrimSpace(s.text), "\n")
 	commands[len(commands)-1] = "exec " + commands[len(commands)-1]
 	cmd := r.shell(ctx, strings.Join(commands, "\n"))

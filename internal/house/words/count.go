@@ -52,7 +52,7 @@ func parseRules(text string) (rules, error) {
 			}
 		} else if good, ok := strings.CutPrefix(line, "except "); ok {
 			if len(r.phrases) == 0 {
-				err = errors.New("except must follow a phrase")
+				err = errors.New("\"except\" must follow a phrase")
 			} else {
 				r.phrases[len(r.phrases)-1].allowed, err = compile(strings.TrimSpace(good))
 			}
