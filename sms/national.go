@@ -125,8 +125,8 @@ func kenyanNumber(national string) (m MSISDN, reason NumberReason, decided bool)
 	return 0, wrongLength(len(national), kenyaDigits), true
 }
 
-// nigerianNumber resolves the digits that follow 234 or 0. Its results are those of
-// resolveNational.
+// nigerianNumber resolves the digits that follow 234 or 0. Its results have the same meaning as those
+// of resolveNational: if decided is false, the library must decide.
 func nigerianNumber(national string) (m MSISDN, reason NumberReason, decided bool) {
 	if national == "" || national[0] == '0' || len(national) > maxUintDigits-2 {
 		return 0, "", false

@@ -76,8 +76,9 @@ func (s *batchSender) noteSent(ctx context.Context, c *ledger.Claim, records []l
 }
 
 // endAttempt removes an attempt from the reconciliation index once no outcome is unknown and all
-// message IDs are recorded. Where the gateway's list is searched, an attempt with messages of
-// several segments is kept: the list may have more IDs than the answer had.
+// message IDs are recorded. If the worker searches the gateway's list of sent messages, an
+// attempt with messages of several segments is kept: that list may contain more message IDs than the
+// answer to the call.
 func (s *batchSender) endAttempt(ctx context.Context, c *ledger.Claim, g *ledger.Generation, v verdict) {
 	if !s.acc.tracked() || v.action == actionDoubt || s.acc.reconciles() && s.segmentsOf(g) > 1 && v.action == actionSettle {
 		return

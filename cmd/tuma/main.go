@@ -16,7 +16,7 @@ import (
 )
 
 func main() {
-	// go-redis logs errors to standard error that it also returns.
+	// go-redis logs to standard error the errors that it also returns, so its log is discarded.
 	redis.SetLogger(discardLogger{})
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)

@@ -17,13 +17,14 @@ import (
 
 // The suppression lists share one hash tag:
 //
-// 	tuma:{optout}:m        data of all lists: n:LIST how many numbers are on each; o:ORIGIN and i:N number the origins;
-// 	                       origins is the next number; last is the token and result of the last change
+// 	tuma:{optout}:m        data of all lists: n:LIST is the count of numbers on LIST; o:ORIGIN is the number of an origin, and
+// 	                       i:N the origin with number N; origins is the number for the next new origin; last is the token
+// 	                       and result of the last change
 // 	tuma:{optout}:LIST:B   bucket B of a list: its numbers that leave the remainder B when divided by optOutBuckets
 //
 // In a bucket, the field is the quotient of the number. The value holds its time (minutes since 2020) and its origin in
-// one integer. Both are small integers in a hash, which Redis stores as a listpack: eleven to twelve bytes together,
-// where a plain set takes 48.
+// one integer. Redis stores a hash of small integers as a listpack: eleven to twelve bytes an entry, where a plain
+// set takes 48.
 
 // optOutBuckets is how many buckets a list has. With 10,000,000 numbers each bucket has 76. Up to
 // 50,000,000 numbers, buckets stay within 512 entries, the most for which Redis keeps a hash

@@ -41,8 +41,8 @@ func TestASetOfNumbersHoldsWhatWasAdded(t *testing.T) {
 	})
 }
 
-// A million numbers of one country take a few bytes each, whether they are a thirtieth or a
-// thousandth of its numbers.
+// A set of a million numbers of one country takes a few bytes a number, whether it holds 1 in 30 or 1 in
+// 1,000 of the country's possible numbers.
 func TestASetOfNumbersTakesAFewBytesEach(t *testing.T) {
 	t.Parallel()
 	const n, perBlock = 1_000_000, 100 // bytes of a block besides its table, with the heap's and the map's share

@@ -66,7 +66,7 @@ func (p *Planner) Resume(carry [][]ledger.Call, segments int) error {
 			}
 			body, reason, _ := p.renderer.render(c.Values)
 			if reason != "" {
-				return fmt.Errorf("plan: cannot render a body that was carried over: %s", reason)
+				return fmt.Errorf("plan: cannot render the text of a recipient that an earlier page left over: %s", reason)
 			}
 			p.segments += len(c.To) * segmentsOf(body)
 			p.streams[n].resume(body, c)

@@ -29,7 +29,7 @@ func gateway(t *testing.T, o sandbox.Options, format Format) (*sandbox.Server, *
 	})
 }
 
-// TestTheSandboxAndTheClientAgree sends through the sandbox, which implements the same page with separate code.
+// TestTheSandboxAndTheClientAgree sends through the sandbox, which implements the vendor's documentation independently of the client.
 func TestTheSandboxAndTheClientAgree(t *testing.T) {
 	t.Parallel()
 	for _, format := range []Format{JSON, XML} {

@@ -263,7 +263,7 @@ func unansweredQuestions(x *exam) {
 	p := x.open("http://127.0.0.1:1")
 	for _, q := range questions(p) {
 		if _, e := x.ask(x.Context(), q); e == nil || e.Outcome != providers.Retryable || e.Scope != providers.Account {
-			x.Errorf("%s: connection refused: got %v, want retryable account", q.name, e)
+			x.Errorf("%s: connection refused: got %v, want a retryable error about the account", q.name, e)
 		}
 	}
 	closes := x.serve(func(c *conn) { c.request() })

@@ -45,8 +45,9 @@ func (p *Provider) SendWith(ctx context.Context, b providers.Batch, o SendOption
 	}
 	results, verdict := parseSend(reply.Body, b.To, o.AllMessageIDs)
 	if verdict != nil && !reply.Framed && len(b.To) > 1 {
-		// A single code applies to the whole call. But a reply without a length may be the beginning of
-		// a list that was cut, and messages of the missing entries may have been sent.
+		// A single code usually applies to the whole call. But without a Content-Length the reply may be a
+		// truncated list, and the gateway may have sent the messages of the missing entries. So the outcome
+		// is unknown.
 		return nil, reply.NotUnderstood(opSend)
 	}
 	return reply.Results(opSend, results, verdict)
