@@ -331,7 +331,11 @@ func startTuma(gateway providers.Provider) (client *producer.Client, stop func()
 	}
 	return client, func() {
 		cancel()
-		if err := errors.Join(<-stopped, rdb.Close()); err != nil {
+		err := <-stopped
+		if errors.Is(err, context.Canceled) { // the worker was still starting
+			err = nil
+		}
+		if err := errors.Join(err, rdb.Close()); err != nil {
 			panic(err)
 		}
 		server.Close()
