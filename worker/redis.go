@@ -22,7 +22,6 @@ var ErrRedisUnfit = errors.New("redis is not fit for sending")
 // noeviction", "appendonly yes", and the role of a master. One error lists all faults; it wraps
 // ErrRedisUnfit. If unsafe is true, CheckRedis returns these faults as warnings instead. A setting
 // that cannot be read is a warning.
-// cannot be read is a warning.
 //
 // CheckRedis also calls CheckWritable. An error of CheckWritable stays an error even if unsafe is
 // true. A connection error is returned wrapped.
