@@ -30,7 +30,7 @@ func TestParse(t *testing.T) {
 		t.Errorf("ParseDurability(disk): got %+v, want an error", got)
 	}
 	if got, err := ParseHours("08:00-18:00"); err != nil || got.String() != "08:00-18:00" {
-		t.Errorf("ParseHours(08:00-18:00): got %s, %v", got, err)
+		t.Errorf("ParseHours(08:00-18:00): got %s, %v, want the same hours", got, err)
 	}
 	if got, err := ParseHours("08:00"); err == nil {
 		t.Errorf("ParseHours(08:00): got %s, want an error", got)

@@ -91,14 +91,14 @@ func TestOfAFailingCampaignOnlyTheCanaryArrives(t *testing.T) {
 			r.enqueueWithThreshold("c", 5000, 50, 0)
 			s := r.waitUntilPaused("c")
 			if s.TooManyRejected == nil || *s.TooManyRejected != (producer.TooManyRejected{Bad: 50, Ended: 50, Canary: true}) || s.MaxRejected != producer.DefaultMaxRejected {
-				t.Errorf("paused for %+v with MaxRejected %v %%", s.TooManyRejected, s.MaxRejected)
+				t.Errorf("got TooManyRejected %+v with MaxRejected %v %%", s.TooManyRejected, s.MaxRejected)
 			}
 			if b := s.BlockedBy; len(b) == 0 || b[0].Reason != "paused" || b[0].By != ledger.PausedTooMany || b[0].Since == nil {
 				t.Errorf("unexpected BlockedBy: %+v", b)
 			}
 			r.eventually(30*time.Second, "the whole campaign to be planned", func() bool { return r.status("c").Batches >= 5000/500 })
 			if n := gw.seen.Load(); n != 50 {
-				t.Errorf("%d messages arrived, want the canary's 50", n)
+				t.Errorf("%d messages arrived, want only the 50 of the canary", n)
 			}
 			if _, err := r.producer.Cancel(t.Context(), "c"); err != nil {
 				t.Fatal(err)
@@ -143,7 +143,7 @@ func TestOfARunningCampaignNoMoreIsClaimedAboveTheLimit(t *testing.T) {
 	// 75 of 375 are 20 %, so 76 exceed it. Calls have ten recipients, and one more call is in
 	// flight.
 	if s.TooManyRejected == nil || s.TooManyRejected.Bad < 76 || s.TooManyRejected.Bad > 90 || s.TooManyRejected.Canary || gw.seen.Load() > 300+100 {
-		t.Fatalf("paused for %+v after %d messages", s.TooManyRejected, gw.seen.Load())
+		t.Fatalf("got TooManyRejected %+v after %d messages, want 76 to 90 bad ones after at most 400 messages", s.TooManyRejected, gw.seen.Load())
 	}
 	// After Resume the count starts again: the next pause comes after as many messages as the
 	// first.

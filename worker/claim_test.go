@@ -91,7 +91,7 @@ func TestAClaimFromARedisThatMayBeNewIsGivenBack(t *testing.T) {
 	r.start(stubAccount(gw))
 	r.enqueue("c", kenyan(2))
 	if s := r.wait("c", 20*time.Second); s.Accepted != 2 || gw.calls.Load() != 1 {
-		t.Errorf("got %d calls and status %+v", gw.calls.Load(), s)
+		t.Errorf("got %d calls, want 1, and status %+v, want 2 accepted", gw.calls.Load(), s)
 	}
 	mu.Lock()
 	defer mu.Unlock()

@@ -54,7 +54,7 @@ func TestACampaignExpiresWhileItsAccountIsHeld(t *testing.T) {
 	}
 	s := r.wait("c", 10*time.Second)
 	if s.Skipped != 600 || s.Reasons["expired"] != 600 || s.State != producer.Done || gw.calls.Load() != 0 {
-		t.Errorf("unexpected status %+v after %d calls", s, gw.calls.Load())
+		t.Errorf("got status %+v after %d calls, want 600 expired after 0 calls", s, gw.calls.Load())
 	}
 }
 
@@ -142,7 +142,7 @@ func TestRetrySendsUnknownAndRejectedAgainOnPurpose(t *testing.T) {
 		t.Errorf("third Retry: got %v, want ErrNothingToRetry", err)
 	}
 	if n := gw.calls.Load(); n != 3 {
-		t.Errorf("got %d calls", n)
+		t.Errorf("got %d calls, want 3", n)
 	}
 }
 

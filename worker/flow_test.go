@@ -66,7 +66,7 @@ func TestTheRateHoldsAtTheGateway(t *testing.T) {
 	// The limiter's own suite checks its turns, and that the whole rate is used.
 	most, took := gw.busiest()
 	if most > 200+20+20 {
-		t.Errorf("%d messages in one second at 200/s and a burst of 20", most)
+		t.Errorf("got %d messages in one second at 200/s and a burst of 20, want at most 240", most)
 	}
 	t.Logf("at most %d messages in a second; took %s", most, took)
 }

@@ -54,7 +54,7 @@ func TestARefusalOfEverythingIsHeldWithinAFewCalls(t *testing.T) {
 	r.eventually(20*time.Second, "the hold", func() bool { return len(r.status("c").BlockedBy) > 0 })
 	r.eventually(10*time.Second, "calls in flight to end", func() bool { return r.status("c").InFlight.Calls == 0 })
 	if n := gw.calls.Load(); n > 8+3 {
-		t.Errorf("%d calls before the hold", n)
+		t.Errorf("got %d calls before the hold, want at most 11", n)
 	}
 	if s := r.status("c"); s.Pending != 3000 {
 		t.Errorf("a recipient is no longer pending: %+v", s)
@@ -72,7 +72,7 @@ func TestABalanceThatAnswersDoesNotProveThatMessagesGo(t *testing.T) {
 		return err == nil && len(a) == 1 && a[0].Hold.Held() && time.Until(a[0].Hold.Until) > 4*time.Second
 	})
 	if n := r.gateway.Stats().Calls; n > 8+4 {
-		t.Errorf("%d calls until the back-off was at 4 s", n)
+		t.Errorf("got %d calls until the back-off was above 4 s, want at most 12", n)
 	}
 }
 
@@ -178,7 +178,7 @@ func TestCreditThatIsLeftIsUsedUpByHalves(t *testing.T) {
 			mu.Lock()
 			t.Logf("%d calls were refused", refusals)
 			if refusals > 80 {
-				t.Errorf("%d calls were refused", refusals)
+				t.Errorf("%d calls were refused, want at most 80", refusals)
 			}
 			left += 2000 * perMessage
 			mu.Unlock()
@@ -187,7 +187,7 @@ func TestCreditThatIsLeftIsUsedUpByHalves(t *testing.T) {
 			}
 			for n, times := range gw.all() {
 				if times != 1 {
-					t.Errorf("%s was taken %d times", n, times)
+					t.Errorf("%s was taken %d times, want 1", n, times)
 				}
 			}
 		})

@@ -189,7 +189,7 @@ func TestWhatIsClosedBooksNothing(t *testing.T) {
 	r.enqueue("free", []string{"0730000002"}) // planned without sending hours
 	r.wait("free", 10*time.Second)
 	if s := r.status("c"); s.Pending != 3000 || gw.calls.Load() != 2 {
-		t.Errorf("got %d calls and status %+v", gw.calls.Load(), s)
+		t.Errorf("got %d calls, want 2, and status %+v, want 3,000 pending", gw.calls.Load(), s)
 	}
 }
 
@@ -299,7 +299,7 @@ func TestDoubtOfACancelledCampaignDoesNotWaitForTheHours(t *testing.T) {
 		t.Errorf("unexpected status: %+v", s)
 	}
 	if n := gw.calls.Load(); n != 1 {
-		t.Errorf("got %d calls", n)
+		t.Errorf("got %d calls, want 1", n)
 	}
 }
 
@@ -340,7 +340,7 @@ func TestNothingGoesOnceTheHoursAreOver(t *testing.T) {
 	went := gw.calls.Load()
 	_, last := gw.between("KE")
 	if went == 0 || last.After(closes.Add(500*time.Millisecond)) {
-		t.Errorf("got %d calls, the last %s after the hours ended", went, last.Sub(closes))
+		t.Errorf("got %d calls, the last %s after the hours ended; want some calls, the last within 500 ms", went, last.Sub(closes))
 	}
 	r.eventually(10*time.Second, "every batch to be put off", func() bool {
 		due, err := ledger.New(r.rdb).NextDue(t.Context(), "c")

@@ -81,6 +81,6 @@ func TestTheLooksTakeAsLongAsTheAccountSays(t *testing.T) {
 		all += lookupDelay(time.Minute, n)
 	}
 	if all != time.Minute || lookupDelay(time.Minute, 0) != 5*time.Second || lookupDelay(time.Minute, 9) <= 0 {
-		t.Errorf("delays: got %s in all and %s for the first", all, lookupDelay(time.Minute, 0))
+		t.Errorf("delays: got %s in all and %s for the first, want 1m0s and 5s", all, lookupDelay(time.Minute, 0))
 	}
 }

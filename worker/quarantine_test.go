@@ -181,7 +181,7 @@ func TestWhatCannotBeReadStopsNothingElse(t *testing.T) {
 			}
 			for number, n := range gateway.all() {
 				if n > 2 { // once in each campaign
-					t.Fatalf("%s was taken %d times", number, n)
+					t.Fatalf("%s was taken %d times, want at most 2", number, n)
 				}
 			}
 		})
@@ -345,7 +345,7 @@ func TestAnAnswerThatCannotBeWrittenDownIsKept(t *testing.T) {
 			}
 			for number, n := range gateway.all() {
 				if n != 1 {
-					t.Fatalf("%s was taken %d times", number, n)
+					t.Fatalf("%s was taken %d times, want 1", number, n)
 				}
 			}
 		})
@@ -371,6 +371,6 @@ func TestAPanicCostsItsCallOnly(t *testing.T) {
 		t.Errorf("unexpected status: %+v", s)
 	}
 	if n := len(gateway.all()); n < 90 {
-		t.Errorf("%d numbers were sent to", n)
+		t.Errorf("%d numbers were sent to, want at least 90", n)
 	}
 }

@@ -66,13 +66,13 @@ func TestWhatWasTakenWithoutAnAnswerIsFoundAtTheGateway(t *testing.T) {
 		}
 		switch times := r.gateway.Accepted(uint64(m)); {
 		case times > 1:
-			t.Errorf("%s was taken %d times", n, times)
+			t.Errorf("%s was taken %d times, want at most 1", n, times)
 		case (x.Status == "accepted") != (times == 1):
 			t.Errorf("%s has status %s but was taken %d times", n, x.Status, times)
 		case x.Status == "unknown" && x.Reason != "not_found":
 			t.Errorf("%s is unknown with reason %q, want not_found", n, x.Reason)
 		case x.Status == "accepted" && x.MessageID == "":
-			t.Errorf("%s has no message ID", n)
+			t.Errorf("%s was accepted, but has no message ID", n)
 		}
 		if x.Reason == "reconciled" {
 			reconciled++
@@ -135,7 +135,7 @@ func TestWhatCanBeTwoCallsMessageIsNobodys(t *testing.T) {
 	r.enqueue("lost", kenyan(3))
 	for id, want := range map[string][2]int{"taken": {1, 3}, "lost": {0, 3}} {
 		if s := r.wait(id, 60*time.Second); s.Accepted != want[0] || s.Unknown != want[1] {
-			t.Errorf("%s: %+v", id, s)
+			t.Errorf("campaign %s: unexpected status: %+v", id, s)
 		}
 	}
 }
@@ -168,7 +168,7 @@ func TestTheCallsOfADeadWorkerAreFound(t *testing.T) {
 	}
 	for n, x := range r.rows("c") {
 		if x.Reason != "reconciled" || x.MessageID == "" {
-			t.Errorf("%s: %+v", n, x)
+			t.Errorf("%s: got result %+v, want reason reconciled and a message ID", n, x)
 		}
 	}
 }
@@ -197,7 +197,7 @@ func TestADeliveryReportTellsOfAMessageOfUnknownOutcome(t *testing.T) {
 	r.gateway.FailNext(1, "accept_close")
 	r.enqueue("lost", kenyan(5)[1:])
 	if s := r.wait("lost", 30*time.Second); known.Accepted != 2 || s.Unknown != 4 {
-		t.Fatalf("%+v, %+v", known, s)
+		t.Fatalf("got statuses %+v and %+v, want 2 accepted in the first and 4 unknown in the second", known, s)
 	}
 	number := func(i int) sms.MSISDN { return sms.MSISDN(254_710_000_000 + i) }
 	rows := r.rows("known")
@@ -223,13 +223,13 @@ func TestADeliveryReportTellsOfAMessageOfUnknownOutcome(t *testing.T) {
 		t.Errorf("unexpected status: %+v", s)
 	}
 	if x := r.rows("lost")[number(2).String()]; x.Status != "accepted" || x.Reason != "reconciled" || x.MessageID != "ATXid_new2" {
-		t.Errorf("%+v", x)
+		t.Errorf("got result %+v, want accepted and reconciled with message ID ATXid_new2", x)
 	}
 	// Now two calls to the same number are unresolved.
 	r.gateway.FailNext(1, "close")
 	r.enqueue("other", kenyan(5)[4:])
 	if s := r.wait("other", 60*time.Second); s.Unknown != 1 {
-		t.Fatalf("%+v", s)
+		t.Fatalf("got status %+v, want 1 unknown", s)
 	}
 	if applied, err := w.Reconcile(t.Context(), "kobo-main", providers.DLR{MessageID: "ATXid_new4", To: number(4)}); applied || err != nil {
 		t.Errorf("report that fits two calls: got %t, %v, want false", applied, err)

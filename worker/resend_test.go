@@ -144,13 +144,13 @@ func TestAResendThatIsUnknownTooIsTheLast(t *testing.T) {
 	r.start(stubAccount(gw))
 	r.enqueueWith("c", producer.OnUnknownResend, kenyan(3))
 	if s := r.wait("c", 20*time.Second); s.Unknown != 3 || gw.calls.Load() != 2 {
-		t.Errorf("got %d calls and status %+v", gw.calls.Load(), s)
+		t.Errorf("got %d calls, want 2, and status %+v, want 3 unknown", gw.calls.Load(), s)
 	}
 	if n, err := r.producer.Retry(t.Context(), "c", producer.RetryOptions{Unknown: true}); n != 3 || err != nil {
 		t.Fatal(n, err)
 	}
 	if s := r.wait("c", 20*time.Second); s.Unknown != 3 || gw.calls.Load() != 3 {
-		t.Errorf("after a retry: got %d calls and status %+v", gw.calls.Load(), s)
+		t.Errorf("after a retry: got %d calls, want 3, and status %+v, want 3 unknown", gw.calls.Load(), s)
 	}
 }
 
@@ -173,7 +173,7 @@ func TestWhatWasFrozenOfTheUnknownOutlivesTheConfiguration(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 20*time.Second); s.Accepted != 3 || gw.calls.Load() != 2 {
-		t.Errorf("got %d calls and status %+v", gw.calls.Load(), s)
+		t.Errorf("got %d calls, want 2, and status %+v, want 3 accepted", gw.calls.Load(), s)
 	}
 	r.enqueue("later", kenyan(1))
 	if s := r.wait("later", 20*time.Second); s.OnUnknown != "" {

@@ -42,7 +42,7 @@ func (h *accountHealth) recentlyGood() bool {
 }
 
 // noteSuccess counts a successful call. It then reports all counted calls to the account, unless it
-// has done so within the last reportEvery. Redis' answer to the report says whether the account is
+// has done so within the last reportEvery. Redis' answer to the report shows if the account is
 // open.
 func (s *batchSender) noteSuccess(claimed time.Time) {
 	h := &s.acc.health

@@ -178,7 +178,7 @@ func TestWhereThereIsARateEveryCallIsBooked(t *testing.T) {
 		t.Errorf("unexpected status: %+v", s)
 	}
 	if n := h.seen.Load() - before.Load(); n > 0 {
-		t.Errorf("%d calls were claimed without a reservation", n)
+		t.Errorf("%d calls were claimed without a reservation, want 0", n)
 	}
 }
 

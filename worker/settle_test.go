@@ -52,7 +52,7 @@ func TestAnAnswerIsWrittenHoweverOftenItFails(t *testing.T) {
 	r.start(a)
 	r.enqueue("c", kenyan(2))
 	if s := r.wait("c", 20*time.Second); s.Accepted != 2 || gw.calls.Load() != 1 {
-		t.Errorf("got %d calls and status %+v", gw.calls.Load(), s)
+		t.Errorf("got %d calls, want 1, and status %+v, want 2 accepted", gw.calls.Load(), s)
 	}
 	if left := h.left.Load(); left >= 0 {
 		t.Errorf("the hook did not see any settle: %d left to fail", left+1)

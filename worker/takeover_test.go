@@ -50,7 +50,7 @@ func TestAPlannerThatTakesOverKnowsWhatWasPlanned(t *testing.T) {
 	}
 	for n, times := range gw.all() {
 		if times != 1 {
-			t.Errorf("%s was taken %d times", n.Masked(), times)
+			t.Errorf("%s was taken %d times, want 1", n.Masked(), times)
 		}
 	}
 }

@@ -29,7 +29,7 @@ func TestAHoldStopsCallsThatWaitForTheirTurn(t *testing.T) {
 	quiet := time.After(2 * time.Second)
 	<-quiet
 	if now := r.gateway.Stats().Calls; now > before+1 {
-		t.Errorf("%d calls after the hold", now-before)
+		t.Errorf("got %d calls after the hold, want at most 1", now-before)
 	}
 	if _, err := r.producer.Release(t.Context(), "kobo-main"); err != nil {
 		t.Fatal(err)
