@@ -6,7 +6,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
-// The constants are written out, so that the documentation shows their values.
+// The constants are written out, so that the documentation shows their values. They must equal those
+// of package ledger.
 func TestConstantsAreTheLedgers(t *testing.T) {
 	t.Parallel()
 	for got, want := range map[string]string{

@@ -23,7 +23,7 @@ func (r *rig) optOut(sender string, numbers ...string) producer.OptOutReceipt {
 	return got
 }
 
-// optedOutRows returns the numbers that a campaign skipped because of an opt-out, by code.
+// optedOutRows returns the numbers that a campaign skipped because of an opt-out, by reason code.
 func (r *rig) optedOutRows(id string) map[string][]string {
 	r.t.Helper()
 	out := map[string][]string{}
@@ -159,7 +159,7 @@ func TestAGatewaysBlacklistIsOurs(t *testing.T) {
 	for _, c := range []struct {
 		bySender     bool
 		sender, list string
-		others       int // recipients that another sender still sends to
+		others       int // how many of the recipients another sender still sends to
 	}{{true, "ACME", "ACME", 1}, {false, "ACME", "", 0}, {true, "", "", 0}} {
 		r := newRig(t, sandbox.Options{})
 		gw := newStub(providers.Info{MaxRecipients: 10, BlacklistBySender: c.bySender})
@@ -189,7 +189,7 @@ func TestAGatewaysBlacklistIsOurs(t *testing.T) {
 		r.eventually(10*time.Second, "the suppression list entry", func() bool {
 			var err error
 			found, err = r.producer.OptOutsOf(t.Context(), "0710000001", "KE")
-			return err != nil || len(found) > 0 && found[0].Origin != "" // the origin is written after the entry
+			return err != nil || len(found) > 0 && found[0].Origin != "" // Origin is written after the rest of the entry
 		})
 		if len(found) != 1 || found[0].Sender != c.list || found[0].Origin != "gateway:a:406" || time.Since(found[0].At) > 2*time.Minute {
 			t.Errorf("%+v: unexpected opt-out entries: %+v", c, found)

@@ -140,7 +140,7 @@ func TestPauseStopsNewCallsAndResumeRepeatsNone(t *testing.T) {
 		if in.Calls > 8 {
 			t.Errorf("got %d calls in flight, want at most 8, one for each slot", in.Calls)
 		}
-		// Wait long enough for a call that breaks the pause.
+		// A call that ignores the pause would be made within this time.
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		<-ctx.Done()
 		cancel()

@@ -64,7 +64,7 @@ func TestARefusalOfEverythingIsHeldWithinAFewCalls(t *testing.T) {
 func TestABalanceThatAnswersDoesNotProveThatMessagesGo(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	r.fail(sandbox.Fault{Name: "403", P: 1}) // only sending fails: the balance still answers
+	r.fail(sandbox.Fault{Name: "403", P: 1}) // only sending fails: the gateway still reports its balance
 	r.start(r.account())
 	r.enqueue("c", kenyan(3000))
 	r.eventually(20*time.Second, "three probes", func() bool {
@@ -141,8 +141,8 @@ func TestACreditHoldLiftsAfterATopUp(t *testing.T) {
 	}
 }
 
-// A gateway with an unknown price refuses a whole call if the credit does not suffice for all of
-// it. The remaining credit must still be used, by smaller calls.
+// At a gateway with an unknown price, a call is refused as a whole if the credit does not suffice
+// for all of it. Smaller calls must still use up the remaining credit.
 func TestCreditThatIsLeftIsUsedUpByHalves(t *testing.T) {
 	t.Parallel()
 	for name, info := range map[string]providers.Info{"with a key": {KeyTTL: keyTTL}, "without": {}} {
@@ -252,8 +252,8 @@ func TestAProviderThatBreaksItsContractCostsItsCallOnly(t *testing.T) {
 	}
 }
 
-// A repeated key that is refused shows nothing about the account. It neither ends nor lengthens the
-// hold, and must not prevent the next probe.
+// The gateway refuses a key that is used again. That refusal shows nothing about the account. It
+// must neither end nor lengthen the hold, and must not prevent the next probe.
 func TestAProbeThatShowsNothingGivesItsTurnBack(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{Repeat: sandbox.RepeatError})
@@ -268,7 +268,7 @@ func TestAProbeThatShowsNothingGivesItsTurnBack(t *testing.T) {
 	}
 }
 
-// A gateway that remembers errors answers one key with error_gw for ever. The call ends unknown
+// A gateway that remembers errors answers one key with error_gw for ever. That call ends unknown
 // after MaxAttempts. Until then it must neither hold the account nor delay other calls.
 func TestAKeyThatIsAnsweredWithAnErrorForEverHoldsNobodyUp(t *testing.T) {
 	t.Parallel()

@@ -70,7 +70,7 @@ func TestAbreastYieldsInOrder(t *testing.T) {
 			}
 			defer running.Add(-1)
 			if i%2 == 0 {
-				runtime.Gosched() // let the next one overtake it
+				runtime.Gosched() // lets the next call overtake this one
 			}
 			return 2 * i
 		}

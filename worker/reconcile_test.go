@@ -54,7 +54,8 @@ func TestWhatWasTakenWithoutAnAnswerIsFoundAtTheGateway(t *testing.T) {
 	r.start(r.textConnectAccount())
 	r.enqueue("c", kenyan(40))
 	s := r.wait("c", 60*time.Second)
-	// The third call was not taken. It is either of a proven account, or a probe of one recipient.
+	// The third call was not taken. If the account was proven by then, it is a full call, otherwise
+	// a probe with one recipient.
 	if s.Accepted+s.Unknown != 40 || s.Unknown == 0 || s.Unknown > 5 {
 		t.Errorf("unexpected status: %+v", s)
 	}
@@ -83,7 +84,7 @@ func TestWhatWasTakenWithoutAnAnswerIsFoundAtTheGateway(t *testing.T) {
 	}
 }
 
-// The account is held, and its probe is one recipient, split off a call.
+// The account is held. Its probe has one recipient, which was split off a call.
 func TestTheMessageOfAProbeIsFoundToo(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
@@ -124,7 +125,7 @@ func TestWhatCanBeTwoCallsMessageIsNobodys(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
 	r.start(r.textConnectAccount())
-	r.enqueue("first", kenyan(5)) // its message IDs are recorded, so they can belong to no other call
+	r.enqueue("first", kenyan(5)) // the message IDs of this campaign are recorded, so they can belong to no other call
 	if s := r.wait("first", 30*time.Second); s.Accepted != 5 {
 		t.Fatalf("unexpected status: %+v", s)
 	}
@@ -173,8 +174,8 @@ func TestTheCallsOfADeadWorkerAreFound(t *testing.T) {
 	}
 }
 
-// neverReturns makes its calls, but none returns before until is closed. For other workers it looks
-// dead.
+// neverReturns is a provider that makes its calls, but returns from none of them before until is
+// closed. To other workers, its worker looks dead.
 type neverReturns struct {
 	providers.Provider
 	providers.Reconciler
@@ -225,7 +226,7 @@ func TestADeliveryReportTellsOfAMessageOfUnknownOutcome(t *testing.T) {
 	if x := r.rows("lost")[number(2).String()]; x.Status != "accepted" || x.Reason != "reconciled" || x.MessageID != "ATXid_new2" {
 		t.Errorf("got result %+v, want accepted and reconciled with message ID ATXid_new2", x)
 	}
-	// Now two calls to the same number are unresolved.
+	// From here on, two calls to the same number are unresolved.
 	r.gateway.FailNext(1, "close")
 	r.enqueue("other", kenyan(5)[4:])
 	if s := r.wait("other", 60*time.Second); s.Unknown != 1 {
@@ -242,7 +243,8 @@ func TestADeliveryReportTellsOfAMessageOfUnknownOutcome(t *testing.T) {
 	}
 }
 
-// A message whose ID was missing from the answer may be the one that a report is about.
+// A message whose ID was missing from the answer may be the message that a delivery report is
+// about.
 func TestAReportIsNobodysBesideAMessageWithoutAnID(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})

@@ -14,8 +14,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// failingSettles is a hook on a Redis client that fails the first few settles, without writing
-// them.
+// failingSettles is a hook on a Redis client. It makes the first few settles fail, so that nothing
+// is written.
 type failingSettles struct{ left atomic.Int64 }
 
 // DialHook implements redis.Hook.
@@ -38,8 +38,8 @@ func (h *failingSettles) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// Only this worker knows the outcome of its call at a gateway without keys, so it must keep trying
-// to settle.
+// At a gateway without keys, only this worker knows the outcome of its call. So the worker must
+// keep trying to settle.
 func TestAnAnswerIsWrittenHoweverOftenItFails(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})

@@ -72,7 +72,7 @@ func TestWhomAnAnswerDoesNotNameIsNeverCalledNotSent(t *testing.T) {
 				if v.action != actionSettle || len(v.records) != 2 || v.records[0].Status != ledger.Accepted || v.records[1].Status != ledger.Unknown {
 					t.Errorf("%+v: got action %s and records %+v, want a settle with one accepted and one unknown", s, v.action, v.records)
 				}
-				// With a key the call is repeated once for the missing answers.
+				// If the gateway has keys, the call is repeated once for the missing answers.
 				if partial := v.settleReason == ledger.SettlePartial; partial != (keyed && !doubt) {
 					t.Errorf("%+v: got settle reason %s", s, v.settleReason)
 				}
@@ -103,7 +103,7 @@ func TestABatchIsReadAgainWhereMoreOfItMayGo(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		v           verdict
-		keep, again bool // wanted result of final(false) and final(true)
+		keep, again bool // the wanted results of final(false) and final(true)
 	}{
 		"all known":       {settled(ledger.SettleAnswer, ledger.Accepted, ledger.Rejected), true, true},
 		"one unknown":     {settled(ledger.SettleVerdict, ledger.Accepted, ledger.Unknown), true, false},
