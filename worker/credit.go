@@ -147,7 +147,7 @@ func mayTryDespiteBalance(look ledger.AccountCheck, h ledger.Hold, credit bool) 
 	return look.Until.Sub(last) > min(max(callProbeAfter, last.Sub(h.Since)), callProbeEvery)
 }
 
-// anySize stands for a call without a size limit.
+// anySize is the number of recipients that stands for no limit.
 const anySize = 1 << 30
 
 // affordableRecipients returns the maximum number of recipients of a call at the balance b, for an

@@ -19,7 +19,8 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// printer is a gateway that prints what it is given. Your service uses a package under
+// printer is a gateway that prints the messages it is given. Your service uses a package under
+// github.com/tuma-sms/tuma/providers instead.
 type printer struct{}
 
 // Info returns the facts of the gateway. Fingerprint identifies the login.

@@ -220,7 +220,7 @@ func catchUp(ctx context.Context, plan *ledger.Plan, pl *planning.Planner) (firs
 }
 
 // checkComplete returns an error if the last page does not end with the campaign's last recipient.
-// A page is then truncated, and without the error the missing recipients would be pending for ever.
+// Without this error, recipients missing from a truncated page would be pending for ever.
 func checkComplete(plan *ledger.Plan, page ledger.Page) error {
 	rows := page.First + len(page.Inputs) - 1
 	if page.Number+1 != plan.Pages || rows == plan.Total {

@@ -57,7 +57,7 @@ func (w *Worker) quarantine(ctx context.Context, id, work string, u *ledger.Unre
 	}
 	if first {
 		w.log.Error().Str("campaign", id).Str("record", u.Record).Str("work", work).Err(u.Err).Int("size", len(u.Bytes)).
-			Str("kept_in", ledger.QuarantineKey(id)).Msg("record cannot be read: quarantined with its bytes in redis; other work continues, tuma resume retries it")
+			Str("kept_in", ledger.QuarantineKey(id)).Msg("record cannot be read: quarantined with its bytes in redis; other work continues; to retry it: tuma resume")
 	}
 	return w.wakeAll(ctx, id, c.snapshot, c.spec, wakes)
 }

@@ -99,7 +99,7 @@ func (s *batchSender) forgetAttempt(ctx context.Context, c *ledger.Claim) {
 		return
 	}
 	if err := s.ledger.EndAttempt(ctx, s.acc.info.Fingerprint, c.Attempt()); err != nil {
-		s.log.Debug().Err(err).Msg("could not delete finished attempt; reconciliation will be less precise") // this has no other effect
+		s.log.Debug().Err(err).Msg("could not delete finished attempt; reconciliation will be less precise") // the failure has no other effect
 	}
 }
 

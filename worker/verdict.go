@@ -69,7 +69,7 @@ type situation struct {
 }
 
 // provenFor is how long an accepted call proves that an account works. If a call is refused within
-// that time, the content of the refused call is the reason, not the account.
+// that time, the reason is the content of that call, not the account.
 const provenFor = 10 * time.Minute
 
 func (s situation) accountWorks() bool {
