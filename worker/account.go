@@ -18,7 +18,7 @@ import (
 	"github.com/tuma-sms/tuma/ratelimit"
 )
 
-// account is an Account together with its limiters and the facts of its provider.
+// account is an Account together with its limiters and the gateway's facts (providers.Info).
 type account struct {
 	Account
 	info                 providers.Info
@@ -26,22 +26,22 @@ type account struct {
 	bulkPace, urgentPace *pacer
 	// free reports whether neither a rate nor a cool-down limits the account.
 	free func(context.Context) (bool, error)
-	// inFlight holds one entry for each call in flight; its capacity is Concurrency. waiting counts
-	// the goroutines that wait for a place in it.
+	// inFlight holds one entry for each call in flight; its capacity is Concurrency. waiting is the
+	// number of goroutines that wait until inFlight has room.
 	inFlight  chan struct{}
 	waiting   atomic.Int64
 	slowStart *slowStart
 	health    accountHealth
 	// reconciler is the provider if it can list the messages it has taken, otherwise nil. listing
-	// is locked while that list is read. open caches unresolved attempts, to match delivery
-	// reports.
+	// is locked while a worker reads that list. open caches unresolved attempts, so that delivery
+	// reports can be matched with them.
 	reconciler providers.Reconciler
 	listing    sync.Mutex
 	open       openAttempts
 }
 
-// enter waits until another call may begin, and reserves its place. It returns false if stop is
-// closed first.
+// enter waits until inFlight has room and adds an entry for the next call. It returns false if stop
+// is closed first.
 func (a *account) enter(stop <-chan struct{}) bool {
 	select {
 	case a.inFlight <- struct{}{}:
@@ -58,7 +58,7 @@ func (a *account) enter(stop <-chan struct{}) bool {
 	}
 }
 
-// leave frees the place that enter reserved.
+// leave removes the entry that enter added.
 func (a *account) leave() { <-a.inFlight }
 
 var accountName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
@@ -103,7 +103,8 @@ func newAccount(rdb redis.UniversalClient, a Account) (*account, error) {
 		inFlight: make(chan struct{}, a.Concurrency), slowStart: newSlowStart(), reconciler: reconciler}, errors.Join(mistakes...)
 }
 
-// keyTTL is how long the gateway certainly remembers an idempotency key; 0 if it has none.
+// keyTTL is how long the gateway certainly remembers an idempotency key. It is 0 if the gateway has
+// no idempotency keys.
 func (a *account) keyTTL() time.Duration { return min(a.info.KeyTTL, ledger.MaxKeyAge) }
 
 func (a *account) card(cfg Config) ledger.Card {
@@ -112,15 +113,15 @@ func (a *account) card(cfg Config) ledger.Card {
 }
 
 const (
-	// publishEvery is how often a worker publishes its accounts. It is well within
+	// publishEvery is how often a worker publishes its accounts. It is much shorter than
 	// ledger.WorkerLife.
 	publishEvery = 4 * time.Second
 	// balanceTimeout bounds a balance request.
 	balanceTimeout = 10 * time.Second
 )
 
-// publish writes the account cards and the routes, and records that this worker serves the
-// accounts.
+// publish writes the account cards and the routes to Redis, and records there that this worker
+// serves the accounts.
 func (w *Worker) publish(ctx context.Context) error {
 	var errs []error
 	for _, a := range w.accounts {
@@ -130,8 +131,8 @@ func (w *Worker) publish(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// withdraw records that this worker no longer serves its accounts. Without it, others notice only
-// after ledger.WorkerLife.
+// withdraw records that this worker no longer serves its accounts. Without this, other workers
+// would notice only after ledger.WorkerLife.
 func (w *Worker) withdraw() {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
@@ -142,8 +143,9 @@ func (w *Worker) withdraw() {
 	}
 }
 
-// askBalance requests the balance from the gateway, stores it and returns it as text. If the
-// gateway has no balance, or the request fails, it returns "" and logs the error.
+// askBalance requests the balance from the gateway, stores it on the account's card, and returns it
+// as text. If the gateway cannot report a balance, or the request fails, askBalance returns "". It
+// logs the error of a failed request.
 func (w *Worker) askBalance(ctx context.Context, a *account) string {
 	b, ok := a.Provider.(providers.Balancer)
 	if !ok {
@@ -163,7 +165,7 @@ func (w *Worker) askBalance(ctx context.Context, a *account) string {
 // amountText formats an amount with as many digits as it needs.
 func amountText(amount float64) string { return strconv.FormatFloat(amount, 'f', -1, 64) }
 
-// noteBalance stores the balance on the account's card.
+// noteBalance stores the balance b on the account's card.
 func (w *Worker) noteBalance(ctx context.Context, a *account, b providers.Balance) {
 	shown := amountText(b.Amount)
 	if b.Currency != "" {
@@ -174,8 +176,8 @@ func (w *Worker) noteBalance(ctx context.Context, a *account, b providers.Balanc
 	}
 }
 
-// noteBalanceIn stores the balance that a call's answer contained, if any. It is best effort and
-// runs after everything that must be written.
+// noteBalanceIn stores the balance that the answer to a call contained, if any. A failure is only
+// logged. The caller first writes everything that must be written.
 func (s *batchSender) noteBalanceIn(results []providers.Result) {
 	i := slices.IndexFunc(results, func(r providers.Result) bool { return r.Balance != nil })
 	if i < 0 {
@@ -196,8 +198,8 @@ func balance(ctx context.Context, b providers.Balancer) (got providers.Balance, 
 	return b.Balance(ctx)
 }
 
-// endProbe releases the probe of a held account that this batch got but did not use, so that
-// another batch can probe at once. If the write fails, the probe expires by itself.
+// endProbe gives back the probe of a held account that this batch was granted but made no use of.
+// Another batch can then probe at once. If the write fails, the probe expires by itself.
 func (s *batchSender) endProbe() {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()

@@ -6,7 +6,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
-// The constants are written out, so that the documentation shows their values.
+// The constants are written out, so that the documentation shows their values. They must equal those
+// of package ledger.
 func TestConstantsAreTheLedgers(t *testing.T) {
 	t.Parallel()
 	for got, want := range map[string]string{
@@ -30,7 +31,7 @@ func TestParse(t *testing.T) {
 		t.Errorf("ParseDurability(disk): got %+v, want an error", got)
 	}
 	if got, err := ParseHours("08:00-18:00"); err != nil || got.String() != "08:00-18:00" {
-		t.Errorf("ParseHours(08:00-18:00): got %s, %v", got, err)
+		t.Errorf("ParseHours(08:00-18:00): got %s, %v, want the same hours", got, err)
 	}
 	if got, err := ParseHours("08:00"); err == nil {
 		t.Errorf("ParseHours(08:00): got %s, want an error", got)

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// backOff returns how long to wait after the n-th try of a call. It doubles from 1 s to 1 minute,
-// with random jitter over its upper half.
+// backOff returns how long to wait after the n-th try of a call. The longest wait doubles with each
+// try, from 1 s up to 1 minute. The wait is chosen at random between half of that and all of it.
 func backOff(n int) time.Duration {
 	d := time.Minute
 	if n < 7 {

@@ -12,8 +12,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/queue"
 )
 
-// sendBatch sends the calls of one batch until no more of them can go right now. If another
-// campaign needs the slot, it queues the batch again.
+// sendBatch sends the calls of one batch until none of those left can be made right now. If another
+// campaign needs the slot first, sendBatch queues the batch again.
 func (s *batchSender) sendBatch(ctx context.Context, p queue.Pointer) error {
 	s.batch, s.pointer, s.startedAt, s.tried, s.requeue = p.Batch, p, time.Now(), false, false
 	err := s.runPasses(ctx, p)
@@ -23,8 +23,8 @@ func (s *batchSender) sendBatch(ctx context.Context, p queue.Pointer) error {
 	return err
 }
 
-// runPasses loads the batch and tries its open generations, again and again, until nothing more can
-// go.
+// runPasses loads the batch and tries its open generations. It repeats this until none of them can
+// be submitted right now.
 func (s *batchSender) runPasses(ctx context.Context, p queue.Pointer) error {
 	faults := 0
 	for {
@@ -42,16 +42,17 @@ func (s *batchSender) runPasses(ctx context.Context, p queue.Pointer) error {
 			return nil
 		}
 		if s.camp.spec.Personalized() && work.Batch.Bodies == nil {
-			return &ledger.Unreadable{Campaign: s.id, Record: "b" + p.Batch, Err: errNoBodies} // the template itself must never be sent
+			return &ledger.Unreadable{Campaign: s.id, Record: "b" + p.Batch, Err: errNoBodies} // without its bodies, the batch must not be sent: recipients would get the template itself
 		}
 		if work.Stopped {
-			// Each would wait for its turn at the limiter, only for its claim to be refused.
+			// Each of these generations would wait for a turn at the limiter, although its claim
+			// would be refused.
 			work.Open = slices.DeleteFunc(work.Open, func(g *ledger.Generation) bool { return g.Ready })
 		}
 		if left, err := s.quarantineUnreadable(ctx, work); err != nil || left {
 			return err
 		}
-		if !work.Stopped { // what is left of a stopped campaign only has to end
+		if !work.Stopped { // the generations of a stopped campaign are not sent; they only have to end
 			leave, err := s.beyondShare(ctx)
 			if err != nil {
 				return err
@@ -62,7 +63,7 @@ func (s *batchSender) runPasses(ctx context.Context, p queue.Pointer) error {
 		}
 		again, err := s.runPass(ctx, work)
 		if faults++; ledger.AsUnreadable(err) != nil && faults <= maxFaults {
-			continue // the next load reports what is unreadable and what can still go
+			continue // the batch is loaded again, to find out which records are unreadable and which calls can still be made
 		}
 		if err != nil || !again {
 			return err
@@ -70,23 +71,24 @@ func (s *batchSender) runPasses(ctx context.Context, p queue.Pointer) error {
 	}
 }
 
-// step is the result of one try at a generation: what to do next.
+// step is the result of trying one generation. It decides how the slot continues.
 type step uint8
 
 const (
-	stepDone  step = iota // settled, split, or claimed by another worker: try the next generation
+	stepDone  step = iota // the generation was settled, split, or claimed by another worker: try the next one
 	stepAgain             // load the batch again: it may have new open generations
-	stepLater             // the generation cannot go before a given time
+	stepLater             // the generation cannot be submitted before a given time
 	stepLeave             // leave the batch: the sweeper wakes it when it may continue
 )
 
-// orderGenerations returns the open generations in the order to try them.
+// orderGenerations returns the open generations in the order in which they are tried.
 //
-// Later generations come first: they are parts of calls that were split or partly answered. Of
-// these, the one due earliest comes first, then the smallest; equal ones are shuffled. So a call
-// that was refused because of some recipients is quickly cut down to a part that succeeds, which
-// shows that the account works. A part that was tried and must wait has a later due time, because
-// the smallest part may be the bad one. Calls that were never split keep their order and come last.
+// Generations made by splitting a call, or by an answer for only some recipients, come before calls
+// that were never split. Among these parts, the one due earliest comes first, then the smallest;
+// equal parts are shuffled. Suppose a call was refused because of some of its recipients. It is
+// then quickly split down to a part that succeeds, which shows that the account works. A part that
+// was tried and must wait has a later due time, because the smallest part may be the bad one. Calls
+// that were never split keep their order and come last.
 func orderGenerations(open []*ledger.Generation) []*ledger.Generation {
 	var later, first []*ledger.Generation
 	for _, g := range open {
@@ -121,7 +123,7 @@ func (s *batchSender) runPass(ctx context.Context, work *ledger.Work) (again boo
 				return false, err
 			}
 		}
-		if now.Before(g.Due) { // it reserves no rate and is not a probe
+		if now.Before(g.Due) { // a generation that is not due reserves no rate and does not serve as a probe
 			if next.IsZero() || g.Due.Before(next) {
 				next = g.Due
 			}

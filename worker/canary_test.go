@@ -16,8 +16,8 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// scriptedStub is a gateway that gives each recipient the answer that a test wants. seen counts
-// recipients.
+// scriptedStub is a gateway whose answer for each recipient is chosen by the test. seen is the
+// number of recipients so far.
 type scriptedStub struct {
 	*stub
 	seen atomic.Int64
@@ -73,7 +73,7 @@ func (r *rig) resume(id string) {
 func TestOfAFailingCampaignOnlyTheCanaryArrives(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		most int // recipients of a call
+		most int // the maximum number of recipients of a call
 		say  providers.Result
 	}{
 		"one call, all rejected":       {500, rejected},
@@ -91,14 +91,14 @@ func TestOfAFailingCampaignOnlyTheCanaryArrives(t *testing.T) {
 			r.enqueueWithThreshold("c", 5000, 50, 0)
 			s := r.waitUntilPaused("c")
 			if s.TooManyRejected == nil || *s.TooManyRejected != (producer.TooManyRejected{Bad: 50, Ended: 50, Canary: true}) || s.MaxRejected != producer.DefaultMaxRejected {
-				t.Errorf("paused for %+v with MaxRejected %v %%", s.TooManyRejected, s.MaxRejected)
+				t.Errorf("got TooManyRejected %+v with MaxRejected %v %%", s.TooManyRejected, s.MaxRejected)
 			}
 			if b := s.BlockedBy; len(b) == 0 || b[0].Reason != "paused" || b[0].By != ledger.PausedTooMany || b[0].Since == nil {
 				t.Errorf("unexpected BlockedBy: %+v", b)
 			}
 			r.eventually(30*time.Second, "the whole campaign to be planned", func() bool { return r.status("c").Batches >= 5000/500 })
 			if n := gw.seen.Load(); n != 50 {
-				t.Errorf("%d messages arrived, want the canary's 50", n)
+				t.Errorf("%d messages arrived, want only the 50 of the canary", n)
 			}
 			if _, err := r.producer.Cancel(t.Context(), "c"); err != nil {
 				t.Fatal(err)
@@ -140,13 +140,13 @@ func TestOfARunningCampaignNoMoreIsClaimedAboveTheLimit(t *testing.T) {
 	r.start(acc)
 	r.enqueueWithThreshold("c", 3000, 0, 20)
 	s := r.waitUntilPaused("c")
-	// 75 of 375 are 20 %, so 76 exceed it. Calls have ten recipients, and one more call is in
-	// flight.
+	// The limit is 20 %. 75 bad recipients of 375 are exactly 20 %, so the 76th exceeds the limit.
+	// Each call has ten recipients, and one more call may be in flight.
 	if s.TooManyRejected == nil || s.TooManyRejected.Bad < 76 || s.TooManyRejected.Bad > 90 || s.TooManyRejected.Canary || gw.seen.Load() > 300+100 {
-		t.Fatalf("paused for %+v after %d messages", s.TooManyRejected, gw.seen.Load())
+		t.Fatalf("got TooManyRejected %+v after %d messages, want 76 to 90 bad ones after at most 400 messages", s.TooManyRejected, gw.seen.Load())
 	}
-	// After Resume the count starts again: the next pause comes after as many messages as the
-	// first.
+	// After Resume the count starts again. The next pause comes after as many messages as the first
+	// pause did.
 	before := gw.seen.Load()
 	r.resume("c")
 	again := r.waitUntilPaused("c")
@@ -185,9 +185,8 @@ func TestTheSandboxRejectsEveryThird(t *testing.T) {
 	r.tally("c")
 }
 
-// The bad recipient is alone in the smallest part of a split call. Its refusal is the third bad
-// answer in a row of an account that has never accepted anything. The other parts must still be
-// tried.
+// The bad recipient ends up alone in the smallest part of a split call. Its refusal is the third in
+// a row at an account that has never accepted anything. The other parts must still be tried.
 func TestABadPartDoesNotKeepTheGoodOneFromItsTurn(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})

@@ -33,7 +33,7 @@ func TestCapsEndACampaignCleanly(t *testing.T) {
 			t.Fatal(err)
 		}
 		if s := r.wait(id, 20*time.Second); s.State != producer.Done || s.Accepted != tt.want || s.Reasons["over_cap"] != 100-tt.want {
-			t.Errorf("%s: %+v", id, s)
+			t.Errorf("campaign %s: unexpected status: %+v", id, s)
 		}
 	}
 }

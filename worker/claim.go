@@ -8,8 +8,9 @@ import (
 	"github.com/tuma-sms/tuma/internal/planning"
 )
 
-// claim requests leave to submit a generation, and registers the attempt if the account is tracked.
-// If it returns a claim together with an error, the caller must release the claim.
+// claim claims a generation in the ledger, so that this worker may submit it. If the account is
+// tracked, claim also registers the attempt. If it returns both a claim and an error, the caller
+// must release the claim.
 func (s *batchSender) claim(ctx context.Context, g *ledger.Generation) (*ledger.Claim, error) {
 	var err error
 	if s.dials, err = s.confirmRedis(ctx); err != nil {
@@ -30,8 +31,8 @@ func (s *batchSender) claimRequest(ctx context.Context, g *ledger.Generation) le
 		Open: s.schedule.open(), OpenBatchLimit: s.openBatchLimit(ctx, s.acc.Name), Exclusions: s.exclusionVersion, Resend: s.resends()}
 }
 
-// releaseInFlight ends what claim began: the claim no longer counts as in flight. It is called once
-// the claim is settled or released.
+// If claim counted its claim as in flight, releaseInFlight ends that. The caller makes no more
+// calls under that claim.
 func (s *batchSender) releaseInFlight() {
 	if s.countedInFlight {
 		s.countedInFlight = false
@@ -39,8 +40,9 @@ func (s *batchSender) releaseInFlight() {
 	}
 }
 
-// claimExpectingRefusal claims a generation that certainly may not be submitted now, and acts on
-// the refusal. The refusal states why and until when, and it may end a doubtful call.
+// claimExpectingRefusal requests a claim that the ledger will certainly refuse, and acts on the
+// refusal. The refusal states why the generation may not be submitted, and until when. It may also
+// end a doubtful call.
 func (s *batchSender) claimExpectingRefusal(ctx context.Context, g *ledger.Generation) (step, time.Time, error) {
 	defer s.releaseInFlight()
 	claim, err := s.claim(ctx, g)
@@ -51,8 +53,8 @@ func (s *batchSender) claimExpectingRefusal(ctx context.Context, g *ledger.Gener
 }
 
 // resends reports whether a recipient whose outcome is unknown is submitted once more. The plan
-// snapshot decides that. At a gateway with idempotency keys the answer is always no: repeating the
-// call under the same key is safe and finds out.
+// snapshot decides that. At a gateway with idempotency keys the result is always false. There the
+// worker repeats the call under the same key, which is safe and reveals the outcome.
 func (s *batchSender) resends() bool {
 	n := planning.AccountNumber(s.camp.snapshot, s.acc.Name)
 	return n >= 0 && s.camp.snapshot.Accounts[n].Resend && s.acc.info.KeyTTL == 0

@@ -32,7 +32,7 @@ func (h afterClaim) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		if !ok || err != nil {
 			return err
 		}
-		// Scripts of planning answer "go" too, but with fewer words.
+		// The answers of planning scripts begin with "go" too, but have fewer elements.
 		if answer, ok := script.Val().([]any); ok && len(answer) == 7 && answer[0] == "go" {
 			h(ctx)
 		}
@@ -40,7 +40,7 @@ func (h afterClaim) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// The lease begins when Redis grants the claim, and the call must end before the lease does.
+// The lease begins when Redis grants the claim, and the call must end before the lease ends.
 func TestAClaimThatWasAnsweredLateLeavesLessTime(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
@@ -66,7 +66,7 @@ func TestAClaimThatWasAnsweredLateLeavesLessTime(t *testing.T) {
 }
 
 // A connection that is made while a claim is answered may lead to another Redis, which lacks recent
-// settles. The worker must check that before it makes the call.
+// settles. The worker must rule that out before it makes the call.
 func TestAClaimFromARedisThatMayBeNewIsGivenBack(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
@@ -80,7 +80,7 @@ func TestAClaimFromARedisThatMayBeNewIsGivenBack(t *testing.T) {
 			return
 		}
 		for dialled := r.rdb.PoolStats().Misses; r.rdb.PoolStats().Misses == dialled; {
-			conn := r.rdb.Conn() // kept, so that the pool must open a new connection
+			conn := r.rdb.Conn() // holds the only connection, so that the pool must open a new one
 			defer func() { _ = conn.Close() }()
 			if err := conn.Ping(ctx).Err(); err != nil {
 				t.Error(err)
@@ -91,7 +91,7 @@ func TestAClaimFromARedisThatMayBeNewIsGivenBack(t *testing.T) {
 	r.start(stubAccount(gw))
 	r.enqueue("c", kenyan(2))
 	if s := r.wait("c", 20*time.Second); s.Accepted != 2 || gw.calls.Load() != 1 {
-		t.Errorf("got %d calls and status %+v", gw.calls.Load(), s)
+		t.Errorf("got %d calls, want 1, and status %+v, want 2 accepted", gw.calls.Load(), s)
 	}
 	mu.Lock()
 	defer mu.Unlock()
@@ -100,7 +100,7 @@ func TestAClaimFromARedisThatMayBeNewIsGivenBack(t *testing.T) {
 	}
 }
 
-// A gateway that remembers its answers would repeat the same one under the same key.
+// Without a new key, a gateway that remembers its answers would repeat the refusal.
 func TestARefusedCallGoesAgainUnderAnotherKey(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})

@@ -15,13 +15,14 @@ import (
 
 const (
 	// balanceTick is how often the worker checks which balances are due. A balance is due every
-	// balanceEvery, and at each tick while the account is held for credit, even if no work waits.
+	// balanceEvery. While the account is held for credit, its balance is due at each tick, even if
+	// no work waits.
 	balanceTick  = 30 * time.Second
 	balanceEvery = 5 * time.Minute
 )
 
-// pollBalances returns a function that requests the balances that are due. Its first call requests
-// all of them. A balance that another worker has read recently is not due.
+// pollBalances returns a function that requests the balances that are due. The first call of that
+// function requests all balances. A balance that another worker has read recently is not due.
 func (w *Worker) pollBalances() func(context.Context) error {
 	first := true
 	return func(ctx context.Context) error {
@@ -47,8 +48,9 @@ func (w *Worker) pollBalances() func(context.Context) error {
 	}
 }
 
-// checkAccount reports whether the account may be used. If its hold is over, it makes a probe of
-// this call. most is the maximum number of recipients of the probe; 0 means no limit.
+// checkAccount reports whether the account may be used. If the time of the account's hold has
+// passed, it lets this call probe the account. most is the maximum number of recipients of the
+// probe; 0 means no limit.
 func (s *batchSender) checkAccount(ctx context.Context, g *ledger.Generation) (look ledger.AccountCheck, most int, ok bool, err error) {
 	look, err = s.ledger.CheckAccount(ctx, s.acc.Name, balanceTimeout+s.acc.Timeout+leaseMargin)
 	if err != nil || look.Open || !look.Probe {
@@ -58,18 +60,19 @@ func (s *batchSender) checkAccount(ctx context.Context, g *ledger.Generation) (l
 	return look, most, ok, err
 }
 
-// A held account whose balance looks too low is still probed with a call now and then: the reported
+// A held account whose balance looks too low is still probed with a call now and then. The reported
 // balance may be wrong or missing for ever, and a hold must not last for ever. callProbeAfter is
 // how long a hold must last before the first such call. For a credit hold, the delay to the next
-// one doubles each time, up to callProbeEvery.
+// call doubles each time, up to callProbeEvery.
 const (
 	callProbeAfter = time.Minute
 	callProbeEvery = 15 * time.Minute
 )
 
-// probe reports whether this call may probe a held account, and with at most how many recipients
-// (0: no limit). It requests the balance first, because that costs nothing and may make the call
-// unnecessary. Only a call can show that messages go through.
+// probe reports whether this call may probe a held account. most is the maximum number of
+// recipients of the probe (0: no limit). probe requests the balance first, because a balance
+// request costs nothing and may make the call unnecessary. Only a call can show that the gateway
+// accepts messages.
 func (s *batchSender) probe(ctx context.Context, look ledger.AccountCheck, g *ledger.Generation) (most int, ok bool, err error) {
 	if s.acc.info.KeyTTL == 0 {
 		// At a gateway without keys the outcome of the probe may stay unknown, so risk only one
@@ -101,8 +104,9 @@ func (s *batchSender) probe(ctx context.Context, look ledger.AccountCheck, g *le
 			return most, true, nil
 		}
 		if n := s.affordableRecipients(got, look, g); n > 0 {
-			// If the balance did not rise, a call of n is safe even without keys, because the
-			// gateway has just answered one. If it rose, the usual size of a probe applies.
+			// If the balance did not rise, a call with n recipients is safe even without keys: the
+			// gateway has just answered a larger one. If the balance rose, the usual limit of a
+			// probe applies.
 			if balanceRose(got.Amount, look.BalanceBefore) && most > 0 {
 				n = most
 			}
@@ -130,7 +134,8 @@ func (s *batchSender) probe(ctx context.Context, look ledger.AccountCheck, g *le
 	return 0, !hold.Held(), nil
 }
 
-// mayTryDespiteBalance reports whether a call may be tried although the balance is too low.
+// mayTryDespiteBalance reports whether a held account may be probed with a call although the
+// balance looks too low.
 func mayTryDespiteBalance(look ledger.AccountCheck, h ledger.Hold, credit bool) bool {
 	if !credit {
 		return look.Until.Sub(h.Since) > callProbeAfter
@@ -142,13 +147,14 @@ func mayTryDespiteBalance(look ledger.AccountCheck, h ledger.Hold, credit bool) 
 	return look.Until.Sub(last) > min(max(callProbeAfter, last.Sub(h.Since)), callProbeEvery)
 }
 
-// anySize stands for a call without a size limit.
+// anySize is the number of recipients that stands for no limit.
 const anySize = 1 << 30
 
-// affordableRecipients returns with how many recipients a call may be tried at a balance b, for an
-// account that is held for credit; 0 means none. A balance that was too low for a large call may
-// suffice for a smaller one. If the price is known, the result is what the balance pays for.
-// Otherwise, or if a call of that size was refused, it is half of the refused size.
+// affordableRecipients returns the maximum number of recipients of a call at the balance b, for an
+// account that is held for credit. It returns 0 if no call may be tried. A balance that was too low
+// for a large call may suffice for a smaller one. If the price is known, the limit is what the
+// balance pays for. If the price is unknown, or a call within that limit was refused, the limit is
+// half of the size that was refused.
 func (s *batchSender) affordableRecipients(b providers.Balance, look ledger.AccountCheck, g *ledger.Generation) int {
 	if b.Amount <= 0 {
 		return 0
@@ -163,7 +169,8 @@ func (s *batchSender) affordableRecipients(b providers.Balance, look ledger.Acco
 	return most / max(1, s.segmentsOf(g))
 }
 
-// balanceRose reports whether the balance is positive and higher than when the account was held.
+// balanceRose reports whether amount is positive and higher than the balance before, which was read
+// when the account was held.
 func balanceRose(amount float64, before string) bool {
 	was, err := strconv.ParseFloat(before, 64)
 	if err != nil {
@@ -172,8 +179,8 @@ func balanceRose(amount float64, before string) bool {
 	return amount > 0 && amount > was
 }
 
-// unaffordableSegments returns how many segments the credit did not suffice for: those of the whole
-// call, or those of one message if the call was accepted in part.
+// unaffordableSegments returns how many segments the credit did not suffice for. If the call was
+// accepted in part, these are the segments of one message, otherwise those of the whole call.
 func (s *batchSender) unaffordableSegments(g *ledger.Generation, v verdict) int {
 	n := len(g.To)
 	if slices.ContainsFunc(v.records, func(r ledger.Record) bool { return r.Status == ledger.Accepted }) {

@@ -54,7 +54,7 @@ func TestACallAgainstTheBalanceIsTriedSeldom(t *testing.T) {
 		}
 	}
 	if tries < 24 || tries > 110 {
-		t.Errorf("%d calls in a day without credit", tries)
+		t.Errorf("got %d calls in a day without credit, want 24 to 110", tries)
 	}
 	if look.Until = begun.Add(2 * time.Minute); !mayTryDespiteBalance(look, ledger.Hold{Since: begun}, false) {
 		t.Error("another hold waits longer than callProbeAfter")

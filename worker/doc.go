@@ -1,7 +1,7 @@
 // Package worker sends campaigns: it plans them, calls the SMS gateways, and records the outcome of
-// every recipient. Programs hand campaigns over with package
-// [github.com/tuma-sms/tuma/producer]; workers find them in Redis. The command "tuma worker" runs
-// this package. Embed it to run a worker inside a Go service.
+// every recipient. Programs enqueue campaigns with package [github.com/tuma-sms/tuma/producer];
+// workers find the campaigns in Redis. The command "tuma worker" runs this package. Import the
+// package to run a worker inside a Go service.
 //
 // # What a worker needs
 //
@@ -19,64 +19,71 @@
 //	...
 //	err = w.Run(ctx) // returns when ctx has ended and the worker has drained
 //
-// All state is in Redis, so Redis must keep it: version 7.0 or later, maxmemory-policy noeviction,
-// append-only file on. [Worker.Run] checks this and otherwise returns an error that wraps
-// [ErrRedisUnfit]. Config.UnsafeRedis accepts an unfit Redis, for tests and demos.
+// All state is in Redis, so Redis must not lose data. That requires version 7.0 or later,
+// "maxmemory-policy noeviction", and "appendonly yes". [Worker.Run] checks this. If Redis is unfit,
+// it returns an error that wraps [ErrRedisUnfit]. Config.UnsafeRedis accepts an unfit Redis, for
+// tests and demos.
 //
 // # What a worker does
 //
-// Planning parses the numbers of a campaign, skips invalid, duplicate and suppressed ones, renders the
-// bodies, and chooses an account for each recipient. A campaign names its account, or [Route] values
-// choose one by number prefix. Planning groups recipients into calls, which are single HTTP requests,
-// and calls into batches.
+// Planning parses the numbers of a campaign and skips invalid, duplicate and suppressed ones. It
+// renders the bodies, and chooses an account for each recipient. A campaign names its account, or
+// [Route] values choose one by number prefix. Planning groups recipients into calls, which are
+// single HTTP requests, and calls into batches.
 //
-// Sending takes these steps for each call: wait for the account's rate, claim the call in Redis, call
-// the gateway once, and settle the outcome in Redis. Because of the claim, no two workers make the
-// same call.
+// Sending takes these steps for each call: wait for the account's rate, claim the call in Redis,
+// call the gateway once, and settle the outcome in Redis. Because of the claim, two workers never
+// make the same call.
 //
-// A call without a clear answer is doubtful: the gateway may have sent its messages. If the gateway has
-// idempotency keys, the worker repeats the same request under the same key. If the gateway lists the
-// messages it has taken, the worker looks there. Otherwise the recipients end unknown, unless the
-// campaign or the account chose [OnUnknownResend].
+// A call without a clear answer is doubtful: the gateway may have sent its messages. If the gateway
+// has idempotency keys, the worker repeats the same request under the same key. If the gateway can
+// list the messages it has taken, the worker searches that list. Otherwise the recipients end
+// unknown, unless the campaign or the account chose [OnUnknownResend].
 //
 // # Draining and stopping
 //
-// When its context ends, Run drains. It claims nothing more, finishes and settles the calls in flight,
-// and hands the rest to other workers. Give the process at least the longest Account.Timeout, plus a few
-// seconds, to end. [Worker.Kill] makes a draining worker stop waiting for a Redis that is away.
+// When its context ends, Run drains: it claims nothing more, finishes and settles the calls in
+// flight, and hands the rest to other workers. Give the process time to end: at least the longest
+// Account.Timeout plus a few seconds. [Worker.Kill] makes a draining worker stop waiting for a
+// Redis that is away.
 //
-// A worker may also die at any moment. The claims of its calls in flight end with their leases, a few
-// seconds after Account.Timeout. Another worker then treats these calls as doubtful, and sends the rest.
+// A worker may also die at any moment. Its claims on the calls in flight expire with their leases,
+// a few seconds after Account.Timeout. Another worker then treats these calls as doubtful, and
+// sends the rest.
 //
 // # Several workers
 //
-// Any number of workers may share one Redis, and each may serve other accounts. Workers that serve the
-// same account must give it the same name, rate and login. The rate holds for all of them together;
-// Account.Concurrency is for each one. One worker at a time also sweeps: it queues lost work again, fails
-// work over and deletes old campaigns. If it dies, another takes over within seconds.
+// Any number of workers may share one Redis, and each may serve different accounts. Workers that
+// serve the same account must give it the same name, rate and login. All these workers together
+// keep within the rate; Account.Concurrency applies to each worker separately. One worker at a time
+// also sweeps: it queues lost work again, fails work over and deletes old campaigns. If that worker
+// dies, another one takes over the sweeping within seconds.
 //
 // # Holds and failover
 //
-// When calls fail because of the account, such as for a wrong login, missing credit or a gateway
-// that is down, the circuit breaker holds the account for all workers. This counts against no
-// message's attempts. The hold ends when a probe succeeds. A probe is one waiting call, made after
-// a growing delay. If the gateway reports a balance, the worker reads that first. At a gateway
-// without idempotency keys a probe has one recipient. After Config.FailoverAfter the waiting work
-// moves to the next account of its route. Doubtful calls never move. Operators can hold and release
-// an account too, with package producer or the tuma command; such work does not move.
+// Calls may fail because of the account, for example because of a wrong login, missing credit or a
+// gateway that is down. The circuit breaker then holds the account for all workers. Such failures
+// do not count against the attempts of any message. The hold ends when a probe succeeds. A probe is
+// one waiting call, made after a delay that grows with each failure. If the gateway reports a
+// balance, the worker reads the balance before it probes. At a gateway without idempotency keys a
+// probe has one recipient. After Config.FailoverAfter, the account's waiting work moves to the next
+// account of its route. Doubtful calls never move. Operators can also hold and release an account,
+// with package producer or the "tuma" command. The work of an account that an operator holds does
+// not move.
 //
 // # Durability
 //
-// A Redis that crashes or fails over may forget its last second of writes, and then calls may be
-// repeated. A worker that notices replays its recent settles before it claims more. That does not help
-// if the worker dies at the same time. [Config].Durability closes this gap: with Fsync a claim must be on
-// disk before its call is made, with Replicas it must be on that many replicas. It costs one more wait
-// for each call.
+// A Redis that crashes or fails over may forget its last second of writes; calls may then be
+// repeated. A worker that notices this replays its recent settles before it claims more. Replay
+// does not help if the worker dies at the same time. [Config].Durability closes this gap. With
+// Fsync a claim must be on disk before its call is made; with Replicas it must be on that many
+// replicas. Each call then waits once more for Redis.
 //
 // # Observing
 //
-// Config.Logger receives structured log lines: calls at debug level, or at warn level if they failed;
-// holds, pauses and failover at info or warn level; unreadable records and errors at error level. They
-// never contain a message body or a full phone number. [Worker.Ready] suits a readiness probe. Progress,
-// outcomes, holds and balances are read with package producer, from any process.
+// Config.Logger receives structured log lines. Calls are logged at debug level, or at warn level if
+// they failed. Holds, pauses and failover are logged at info or warn level; unreadable records and
+// errors at error level. No line contains a message body or a full phone number. [Worker.Ready]
+// suits a readiness probe. Any process can read progress, outcomes, holds and balances with package
+// producer.
 package worker

@@ -11,9 +11,9 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
-// Durability is how safe a change in Redis must be before a worker acts on it: for example before
-// it makes the call of a claim. The zero value needs only Redis' answer; a Redis that then crashes
-// may forget the change.
+// Durability is how safe a change in Redis must be before a worker acts on it. For example, a claim
+// must be that safe before the worker makes its call. The zero value only requires that Redis has
+// answered; a Redis that then crashes may forget the change.
 type Durability struct {
 	// Fsync requires the change to be in the append-only file, on disk.
 	Fsync bool
@@ -31,10 +31,10 @@ func ParseDurability(s string) (Durability, error) {
 // String returns the durability in the form that ParseDurability parses.
 func (d Durability) String() string { return ledger.Durability(d).String() }
 
-// CheckDurability checks that Redis can provide the durability d. Fsync needs Redis 7.2 or later, or the
-// setting "appendfsync always"; without either, the error wraps ErrRedisUnfit. Missing replicas are
-// only a warning: workers send nothing until the replicas are connected. A setting that cannot be
-// read is a warning too.
+// CheckDurability checks that Redis can provide the durability d. Fsync needs Redis 7.2 or later,
+// or the setting "appendfsync always"; without either, the error wraps ErrRedisUnfit. Missing
+// replicas are only a warning, because workers send nothing until the replicas are connected. A
+// setting that cannot be read is a warning too.
 func CheckDurability(ctx context.Context, rdb redis.UniversalClient, d Durability) (warnings []string, err error) {
 	switch {
 	case d.Replicas > 0:

@@ -18,15 +18,17 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// replicatedRig is a rig whose Redis has a replica, behind one address that follows a failover.
+// replicatedRig is a rig whose Redis has a replica. Clients use one address, which leads to the
+// current master.
 type replicatedRig struct {
 	*rig
 	master, replica *redistest.Server
 	proxy           *redistest.Proxy
-	link            *redistest.Proxy // carries the replication
+	link            *redistest.Proxy // carries the replication traffic
 }
 
-// replicaConfig makes replication start at once. By default it waits 5 s for more replicas.
+// replicaConfig makes replication start at once. By default a master waits 5 s for more replicas to
+// connect.
 var replicaConfig = redistest.WithConfig("repl-diskless-sync-delay", "0")
 
 func (p *replicatedRig) startReplica() {
@@ -65,9 +67,10 @@ func (p *replicatedRig) promote() {
 	p.waitForReplica()
 }
 
-// sendThroughFailover sends 8,000 messages through a gateway without keys, while the replica lags
-// behind and is then promoted. If anew is true, the worker dies with the master and another one
-// continues. It returns how many recipients were sent to more than once, and the summed status.
+// sendThroughFailover sends 8,000 messages through a gateway without keys. Meanwhile the replica
+// lags behind and is then promoted. If anew is true, the worker dies with the master and another
+// worker continues. twice is the number of recipients that were sent to more than once. s is the
+// sum of the campaigns' statuses.
 func sendThroughFailover(t *testing.T, d worker.Durability, anew bool, campaigns ...string) (twice int, s producer.Status) {
 	p := newReplicatedRig(t)
 	gw := newStub(providers.Info{MaxRecipients: 10})
@@ -90,7 +93,7 @@ func sendThroughFailover(t *testing.T, d worker.Durability, anew bool, campaigns
 		p.enqueue(id, kenyan(8000)[i*each:(i+1)*each])
 	}
 	p.eventually(20*time.Second, "more than 100 calls", func() bool { return gw.calls.Load() > 100 })
-	p.waitForReplica() // the replica has the campaigns; it will lack what is written from now on
+	p.waitForReplica() // the replica has the campaigns; it will lack what is written after this
 	p.link.Pause()
 	before := gw.calls.Load()
 	lagged := time.After(700 * time.Millisecond)
@@ -138,7 +141,8 @@ func TestAPromotedReplicaSendsNothingTwice(t *testing.T) {
 			if twice != 0 {
 				t.Errorf("%d recipients were sent to twice; status %+v", twice, s)
 			}
-			// The calls claimed when the master died may stay unknown: at most one for each slot.
+			// Calls that were claimed when the master died may stay unknown: at most one for each
+			// slot.
 			if s.Accepted+s.Unknown != 8000 || s.Unknown > 80 {
 				t.Errorf("unexpected status: %+v", s)
 			}
@@ -159,8 +163,8 @@ func TestAWorkerTellsAPromotedReplicaWhatItHasSettled(t *testing.T) {
 	}
 }
 
-// Calls are in flight when a replica is promoted that has none of their claims. A slot that becomes
-// free must not repeat the calls of the others.
+// A replica that has none of the claims of the calls in flight is promoted. A slot that becomes
+// free must not repeat the calls of the other slots.
 func TestNothingInFlightIsMadeAgainBesideAPromotedReplica(t *testing.T) {
 	t.Parallel()
 	p := newReplicatedRig(t)
@@ -169,7 +173,7 @@ func TestNothingInFlightIsMadeAgainBesideAPromotedReplica(t *testing.T) {
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		out, err := gw.accept(ctx, b)
 		if slow.Load() > 0 {
-			// Half of the calls return soon, the others long after the failover.
+			// Half of the calls return soon, the others long after the failover has ended.
 			takes := 3500 * time.Millisecond
 			if begun.Add(1)%2 == 0 {
 				takes = 1500 * time.Millisecond
@@ -205,7 +209,7 @@ func TestNothingInFlightIsMadeAgainBesideAPromotedReplica(t *testing.T) {
 	p.eventually(10*time.Second, "calls to be in flight", func() bool { return begun.Load() >= 8 })
 	p.link.Cut()
 	p.promote()
-	release() // the new master lacks the first Release too
+	release() // the new master also lacks the first release of the account
 	slow.Store(0)
 	if s := p.wait("c", 60*time.Second); s.Accepted != 400 {
 		t.Errorf("unexpected status: %+v", s)
@@ -219,8 +223,8 @@ func TestNothingInFlightIsMadeAgainBesideAPromotedReplica(t *testing.T) {
 
 func TestAPromotedReplicaMayRepeatWhatItWasNotWaitedFor(t *testing.T) {
 	t.Parallel()
-	// This shows that durability makes a difference. No worker is left to replay the settles, and
-	// without durability the same failover sends messages twice.
+	// This part shows that the durability setting makes a difference. No worker is left to replay
+	// the settles. Without durability, the same failover therefore sends some messages twice.
 	if twice, s := sendThroughFailover(t, worker.Durability{}, true, "c"); twice == 0 {
 		t.Errorf("no message was sent twice, so this failover cannot test durability: %+v", s)
 	}

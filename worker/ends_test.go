@@ -54,7 +54,7 @@ func TestACampaignExpiresWhileItsAccountIsHeld(t *testing.T) {
 	}
 	s := r.wait("c", 10*time.Second)
 	if s.Skipped != 600 || s.Reasons["expired"] != 600 || s.State != producer.Done || gw.calls.Load() != 0 {
-		t.Errorf("unexpected status %+v after %d calls", s, gw.calls.Load())
+		t.Errorf("got status %+v after %d calls, want 600 expired after 0 calls", s, gw.calls.Load())
 	}
 }
 
@@ -102,7 +102,7 @@ func TestCancelSettlesDoubtAsUnknown(t *testing.T) {
 func TestRetrySendsUnknownAndRejectedAgainOnPurpose(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	gw := newStub(providers.Info{}) // no key
+	gw := newStub(providers.Info{}) // a gateway without idempotency keys
 	var repaired atomic.Bool
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		if repaired.Load() {
@@ -142,7 +142,7 @@ func TestRetrySendsUnknownAndRejectedAgainOnPurpose(t *testing.T) {
 		t.Errorf("third Retry: got %v, want ErrNothingToRetry", err)
 	}
 	if n := gw.calls.Load(); n != 3 {
-		t.Errorf("got %d calls", n)
+		t.Errorf("got %d calls, want 3", n)
 	}
 }
 
@@ -184,8 +184,8 @@ func TestAPlannerThatDiedAnywhereIsTakenUp(t *testing.T) {
 	if _, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "c", Body: "b"}, producer.Numbers(kenyan(n)...)); err != nil {
 		t.Fatal(err)
 	}
-	// A planner commits a page and dies before it has queued the page's batches. The next one has
-	// no routes: the snapshot applies.
+	// The first planner commits a page and dies before it has queued the page's batches. The second
+	// planner has no routes, so it must use the snapshot.
 	snapshot := ledger.PlanSnapshot{Country: "KE", Accounts: []ledger.SnapshotAccount{{Name: "kobo-main", MaxRecipients: 400, BatchSize: 400}}}
 	plan, err := l.StartPlan(t.Context(), "c", func(ledger.Spec) (ledger.PlanSnapshot, error) { return snapshot, nil })
 	if err != nil {
@@ -243,7 +243,8 @@ func TestATaskThatAsynqGaveUpIsQueuedAgain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
 	r.enqueueAt(t.Context(), "c")
-	// This is what asynq does to a task whose handler failed too often.
+	// asynq moves a task away from the queue in the same way if the task's handler failed too
+	// often.
 	moved, err := r.rdb.LMove(t.Context(), "asynq:{tuma-send:kobo-main}:pending", "elsewhere", "RIGHT", "LEFT").Result()
 	if err != nil {
 		t.Fatal(err)
@@ -290,7 +291,8 @@ func TestRetentionKeepsUpHoweverManyThereAre(t *testing.T) {
 	r.eventually(20*time.Second, "the campaigns to be deleted", func() bool { return r.rdb.ZCard(t.Context(), "tuma:campaigns").Val() == 0 })
 }
 
-// enqueueAt enqueues two recipients for an account that no worker serves now.
+// enqueueAt enqueues a campaign with two recipients, for an account that no worker serves at the
+// moment.
 func (r *rig) enqueueAt(ctx context.Context, id string) {
 	r.t.Helper()
 	card := ledger.Card{Name: "kobo-main", Info: providers.Info{SenderOptional: true, MaxRecipients: 500}}
@@ -313,7 +315,7 @@ func (r *rig) tallyRows(id string) map[string]int {
 	return out
 }
 
-// The rest of a stopped campaign must not take turns that other campaigns need.
+// The remaining calls of a stopped campaign must not use up turns that other campaigns need.
 func TestAStoppedCampaignHoldsNobodyUp(t *testing.T) {
 	t.Parallel()
 	for name, stop := range map[string]func(*rig){
@@ -350,7 +352,7 @@ func TestAStoppedCampaignHoldsNobodyUp(t *testing.T) {
 	}
 }
 
-// Other campaigns share the account, so this one has few places in the queue.
+// Other campaigns share the account, so the cancelled campaign has few places in the queue.
 func TestTheDoubtOfACancelledCampaignEndsBesideOthers(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})

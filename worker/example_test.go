@@ -19,10 +19,11 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// printer is a gateway that prints what it is given. Your service uses a package under
+// printer is a gateway that prints the messages it is given. Your service uses a package under
+// github.com/tuma-sms/tuma/providers instead.
 type printer struct{}
 
-// Info returns the facts of the gateway. Fingerprint stands for the login.
+// Info returns the facts of the gateway. Fingerprint identifies the login.
 func (printer) Info() providers.Info {
 	return providers.Info{Name: "printer", Fingerprint: "printer", MaxRecipients: 100, SenderAlphaMax: 11}
 }
@@ -37,8 +38,8 @@ func (printer) Send(_ context.Context, b providers.Batch) ([]providers.Result, e
 	return results, nil
 }
 
-// A service that embeds a worker: it makes an account from a provider, runs the worker until its
-// context ends, and waits until the worker has drained.
+// This service embeds a worker: it makes an account from a provider and runs the worker until a
+// context ends. Then it waits until the worker has drained.
 func Example() {
 	server, err := miniredis.Run() // your service connects to a real Redis
 	if err != nil {
@@ -65,7 +66,7 @@ func Example() {
 	go func() { ended <- w.Run(ctx) }()
 	for w.Ready(ctx) != nil {
 		select {
-		case err := <-ended: // it could not start
+		case err := <-ended: // the worker could not start
 			fmt.Println(err)
 			return
 		case <-time.After(10 * time.Millisecond):
@@ -93,8 +94,8 @@ func Example() {
 	// drained: <nil>
 }
 
-// Two accounts at one gateway, with routes, sending hours and durable claims. New checks all of it
-// without connecting to Redis.
+// This worker has two accounts at one gateway, with routes, sending hours and durable claims. New
+// checks the whole configuration without connecting to Redis.
 func ExampleNew() {
 	open := func(user, pass string) providers.Provider {
 		p, err := kobo.New(kobo.Config{User: user, Pass: providers.Secret(pass)})
@@ -134,7 +135,8 @@ func ExampleNew() {
 	// true
 }
 
-// The first interrupt drains the worker. The second one gives up the writes to a Redis that is away.
+// The first interrupt drains the worker. The second interrupt makes it stop waiting for a Redis
+// that is away.
 func ExampleWorker_Kill() { //nolint:testableexamples // it runs until it is interrupted
 	rdb := redis.NewClient(&redis.Options{Addr: os.Getenv("REDIS")})
 	defer rdb.Close()
@@ -158,7 +160,8 @@ func ExampleWorker_Kill() { //nolint:testableexamples // it runs until it is int
 	}
 }
 
-// A worker's log goes to your zerolog logger, and a load balancer can ask whether it is ready.
+// The worker logs to your zerolog logger. A load balancer can use the HTTP handler to find out if
+// the worker is ready.
 func ExampleWorker_Ready() { //nolint:testableexamples // it needs a server and a Redis
 	rdb := redis.NewClient(&redis.Options{Addr: os.Getenv("REDIS")})
 	defer rdb.Close()

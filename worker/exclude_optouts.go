@@ -13,9 +13,9 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// excludeOptOuts removes recipients who opted out after planning. It applies only to a generation
-// that was never submitted: a doubtful call is one request and must be repeated unchanged. It
-// reports whether it removed any; then the batch must be loaded again.
+// excludeOptOuts removes recipients who opted out after planning. It does so only in a generation
+// that was never submitted. A doubtful call has been submitted, so it must be repeated unchanged.
+// narrowed reports whether any recipient was removed; the batch must then be loaded again.
 func (s *batchSender) excludeOptOuts(ctx context.Context, g *ledger.Generation) (narrowed bool, err error) {
 	s.exclusionVersion = ""
 	if !g.Ready {
@@ -44,7 +44,7 @@ func (s *batchSender) excludeOptOuts(ctx context.Context, g *ledger.Generation) 
 	}
 	out, err := s.ledger.Narrow(ctx, s.id, ledger.NewToken(), s.batch, g, gone, s.openBatchLimit(ctx, s.acc.Name))
 	if errors.Is(err, ledger.ErrCanary) {
-		return false, nil // the claim is refused for the same reason, or because exclusions were not applied
+		return false, nil // the claim will be refused too: for the same reason, or because the opt-outs were not applied
 	}
 	if err != nil {
 		return false, err
@@ -63,14 +63,15 @@ func numbersOf(to []ledger.Planned) []sms.MSISDN {
 	return out
 }
 
-// blacklistTimeout bounds how long the slot of a settled call is kept to store the recipients that
-// the gateway has blacklisted.
+// blacklistTimeout is how long a slot may take, after it has settled a call, to store the
+// recipients that the gateway has blacklisted.
 const blacklistTimeout = 10 * time.Second
 
-// addBlacklisted adds recipients that the gateway reported as blacklisted to our suppression list:
-// to the sender's list if the gateway blacklists by sender, otherwise to the list for all senders.
-// It runs after the settle, which records the rejection for this campaign. If the worker dies in
-// between, the next campaign gets the same answer and adds them then.
+// addBlacklisted adds the recipients that the gateway reported as blacklisted to our suppression
+// list. If the gateway blacklists by sender, that is the list of the sender, otherwise the list for
+// all senders. addBlacklisted runs after the settle, which has recorded the rejections for this
+// campaign. If the worker dies in between, the gateway rejects the same recipients again in the
+// next campaign, and they are added then.
 func (s *batchSender) addBlacklisted(g *ledger.Generation, records []ledger.Record) {
 	var numbers []sms.MSISDN
 	var entries []ledger.OptOut
@@ -105,8 +106,9 @@ func (s *batchSender) addBlacklisted(g *ledger.Generation, records []ledger.Reco
 }
 
 // optOutLookup returns a lookup in the suppression lists that apply to a campaign. recipients is
-// how many it has left to plan. Which of the lists are not empty is read only once. That is safe
-// because the campaign is open, so later opt-outs are recorded in the campaign itself.
+// the number of recipients left to plan. The lookup reads only once which of the lists are not
+// empty. That is safe because the campaign is open, so later opt-outs are recorded in the campaign
+// itself.
 func (w *Worker) optOutLookup(ctx context.Context, plan *ledger.Plan, recipients int) (*ledger.OptOutLookup, error) {
 	counts, err := w.ledger.OptOutCounts(ctx)
 	if err != nil || len(counts) == 0 {

@@ -23,7 +23,7 @@ func (r *rig) optOut(sender string, numbers ...string) producer.OptOutReceipt {
 	return got
 }
 
-// optedOutRows returns the numbers that a campaign skipped because of an opt-out, by code.
+// optedOutRows returns the numbers that a campaign skipped because of an opt-out, by reason code.
 func (r *rig) optedOutRows(id string) map[string][]string {
 	r.t.Helper()
 	out := map[string][]string{}
@@ -33,7 +33,7 @@ func (r *rig) optedOutRows(id string) map[string][]string {
 		}
 		if x.Reason == "opted_out" {
 			if x.Status != "skipped" || x.MSISDN == "" || x.Account != "" || x.MessageUUID != "" {
-				r.t.Errorf("%+v", x)
+				r.t.Errorf("unexpected result of an opted-out recipient: %+v", x)
 			}
 			out[x.Code] = append(out[x.Code], x.MSISDN)
 		}
@@ -57,7 +57,7 @@ func TestPlanningLeavesOutWhoHasOptedOut(t *testing.T) {
 	numbers := kenyan(n)
 	last := func(back uint64) string { return sms.MSISDN(254_710_000_000 + n - back).String() }
 	if got := r.optOut("", numbers[0], numbers[n-800]); got.Added != 2 || got.InFlight.Calls != 0 {
-		t.Errorf("%+v", got)
+		t.Errorf("got opt-out %+v, want 2 added and no call in flight", got)
 	}
 	r.optOut("acme", numbers[1], numbers[n-800], numbers[n-100])
 	r.optOut("Other", numbers[2])
@@ -84,7 +84,7 @@ func TestPlanningLeavesOutWhoHasOptedOut(t *testing.T) {
 			}
 		}
 		if s.Reasons["opted_out"] != left || s.Reasons["duplicate"] != 1 || s.Accepted != n+2-left-1 {
-			t.Errorf("%s: %+v", id, s)
+			t.Errorf("campaign %s: unexpected status: %+v", id, s)
 		}
 	}
 	if n := r.gateway.Accepted(254710000000); n != 0 {
@@ -126,7 +126,7 @@ func TestWhoOptsOutOfARunningCampaignIsNotCalled(t *testing.T) {
 	first := <-begun
 	got := r.optOut("", first[0].E164(), numbers[5], numbers[6], numbers[7])
 	if got.Added != 4 || got.InFlight != (producer.InFlight{Calls: 1, Recipients: 1}) {
-		t.Errorf("%+v", got)
+		t.Errorf("got opt-out %+v, want 4 added and one call with one recipient in flight", got)
 	}
 	soon, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
@@ -138,10 +138,10 @@ func TestWhoOptsOutOfARunningCampaignIsNotCalled(t *testing.T) {
 		t.Error(err)
 	}
 	if s := r.wait("c", 20*time.Second); s.Accepted != 5 || s.Reasons["opted_out"] != 3 || s.Skipped != 3 || len(s.ByAccount) != 1 || s.ByAccount[0].Total != 5 {
-		t.Errorf("%+v", s)
+		t.Errorf("got status %+v, want 5 accepted and 3 opted out", s)
 	}
 	if s := r.wait("d", 20*time.Second); s.Accepted != 0 || s.Reasons["opted_out"] != 1 {
-		t.Errorf("%+v", s)
+		t.Errorf("got status %+v, want 0 accepted and 1 opted out", s)
 	}
 	for i, n := range numbers {
 		want := 1
@@ -159,7 +159,7 @@ func TestAGatewaysBlacklistIsOurs(t *testing.T) {
 	for _, c := range []struct {
 		bySender     bool
 		sender, list string
-		others       int // recipients that another sender still sends to
+		others       int // how many of the recipients another sender still sends to
 	}{{true, "ACME", "ACME", 1}, {false, "ACME", "", 0}, {true, "", "", 0}} {
 		r := newRig(t, sandbox.Options{})
 		gw := newStub(providers.Info{MaxRecipients: 10, BlacklistBySender: c.bySender})
@@ -189,10 +189,10 @@ func TestAGatewaysBlacklistIsOurs(t *testing.T) {
 		r.eventually(10*time.Second, "the suppression list entry", func() bool {
 			var err error
 			found, err = r.producer.OptOutsOf(t.Context(), "0710000001", "KE")
-			return err != nil || len(found) > 0 && found[0].Origin != "" // the origin is written after the entry
+			return err != nil || len(found) > 0 && found[0].Origin != "" // Origin is written after the rest of the entry
 		})
 		if len(found) != 1 || found[0].Sender != c.list || found[0].Origin != "gateway:a:406" || time.Since(found[0].At) > 2*time.Minute {
-			t.Errorf("%+v: %+v", c, found)
+			t.Errorf("%+v: unexpected opt-out entries: %+v", c, found)
 		}
 		wait("second", "", map[string]int{"accepted": 1, "opted_out": 1})
 		wait("other", "Other", map[string]int{"accepted": 1 + c.others, "opted_out": 1 - c.others})
@@ -200,7 +200,7 @@ func TestAGatewaysBlacklistIsOurs(t *testing.T) {
 			t.Errorf("%+v: Retry: got %d, %v, want 0", c, n, err)
 		}
 		if last, err := r.producer.LastRetry(t.Context(), "first"); err != nil || last.OptedOut != 1 {
-			t.Errorf("%+v: %+v, %v", c, last, err)
+			t.Errorf("%+v: got last retry %+v, %v, want 1 opted out", c, last, err)
 		}
 	}
 }

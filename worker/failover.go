@@ -11,11 +11,12 @@ import (
 )
 
 // maxFailoverBatches is how many batches of a campaign one sweep examines at each held account. The
-// next sweep continues after them.
+// next sweep continues with the batches after these.
 const maxFailoverBatches = 128
 
-// failoverState holds the accounts' states, for one sweep. Across sweeps, next holds
-// where in a held account's planned batches to continue.
+// failoverState holds the states of the accounts during one sweep. Its field next is kept from
+// sweep to sweep. For each held account it holds the planned batch at which the next sweep
+// continues.
 type failoverState struct {
 	accounts map[string]ledger.Account
 	next     map[failoverPlace]int
@@ -28,8 +29,8 @@ type failoverPlace struct {
 
 func (m *failoverState) newSweep() { m.accounts = map[string]ledger.Account{} }
 
-// account returns an account's state, read once a sweep. An account without a card is served by no
-// worker.
+// account returns the state of the account with the given name. It reads each state once a sweep.
+// No worker serves an account that has no card.
 func (m *failoverState) account(ctx context.Context, l *ledger.Ledger, name string) (ledger.Account, error) {
 	if a, ok := m.accounts[name]; ok {
 		return a, nil
@@ -42,15 +43,15 @@ func (m *failoverState) account(ctx context.Context, l *ledger.Ledger, name stri
 	return a, nil
 }
 
-// heldLong reports whether an account's work fails over: the account has been held for
-// FailoverAfter, and not by an operator. An operator who holds an account also decides when it
-// resumes.
+// heldLong reports whether the account's work fails over: the account has been held for
+// FailoverAfter, and not by an operator. An operator who holds an account also decides when its
+// work resumes.
 func (w *Worker) heldLong(a ledger.Account, now time.Time) bool {
 	return w.cfg.FailoverAfter > 0 && a.Hold.Held() && !a.Hold.Until.IsZero() && now.Sub(a.Hold.Since) >= w.cfg.FailoverAfter
 }
 
-// skipInPlanning reports whether planning skips an account. An account whose probe is due is not
-// skipped: it needs work to be probed with.
+// skipInPlanning reports whether planning skips the account. It does not skip an account whose
+// probe is due, because the probe needs a waiting call of that account.
 func (w *Worker) skipInPlanning(a ledger.Account, now time.Time) bool {
 	return w.heldLong(a, now) && now.Before(a.Hold.Until)
 }
@@ -60,19 +61,20 @@ type failoverRun struct {
 	*Worker
 	id   string
 	camp *campaign
-	from int // the stream that work is taken from
+	from int // the index of the stream that work is taken from
 	// targets holds the indexes of the accounts that can take the work. room is how many more
-	// batches each stream may be given.
+	// batches each stream can take.
 	targets map[int]bool
 	room    map[int]int
-	// openBatchLimit is that of the held account. moved counts recipients.
+	// openBatchLimit is the open-batch limit of the held account. moved is the number of recipients
+	// moved so far.
 	openBatchLimit int
 	moved          int
 }
 
 // failOver moves the waiting work of accounts that have been held for long to the next accounts of
-// the campaign's routes. It moves only as much as those can use soon. The rest stays, since the
-// held account may recover first.
+// the campaign's routes. It moves only as much work as those accounts can send soon. The rest
+// stays, because the held account may recover first.
 func (w *Worker) failOver(ctx context.Context, sum ledger.Summary, c *campaign, openBatchLimits map[int]int, now time.Time) error {
 	if len(c.snapshot.Routes) == 0 || len(c.snapshot.Accounts) < 2 || sum.StoppedBy != "" || sum.RetryRecord != "" || w.cfg.FailoverAfter < 0 {
 		return nil
@@ -105,8 +107,8 @@ func (w *Worker) failOver(ctx context.Context, sum ledger.Summary, c *campaign, 
 		if !targets[stream%len(c.snapshot.Accounts)] {
 			continue
 		}
-		// Enough until the next sweep; twice that if the stream itself has no planned batches
-		// left.
+		// This is enough work until the next sweep. If the stream has no planned batches left, it
+		// can take twice as many.
 		if room[stream] = openBatchLimits[stream]; waiting.Next[stream] >= waiting.Planned[stream] {
 			room[stream] *= 2
 		}
@@ -160,8 +162,8 @@ func (m *failoverRun) moveAll(ctx context.Context, waiting *ledger.Waiting, now 
 	return nil
 }
 
-// maxPlaces bounds the number of remembered places. If a place is forgotten, the next sweep starts
-// at the first batch.
+// maxPlaces is how many places the sweeper remembers. If a place is forgotten, the next sweep
+// starts at the first batch.
 const maxPlaces = 1000
 
 func (m *failoverState) resumeAt(p failoverPlace, next int) {
@@ -180,7 +182,7 @@ func (m *failoverRun) roomLeft() bool {
 	return false
 }
 
-// moveBatch moves the part of a batch that may move.
+// moveBatch moves those recipients of a batch that may move.
 func (m *failoverRun) moveBatch(ctx context.Context, batch string, now time.Time) error {
 	part, err := m.ledger.Movable(ctx, m.id, batch, now)
 	if errors.Is(err, ledger.ErrNotFound) || ledger.AsUnreadable(err) != nil || err == nil && len(part.To) == 0 {
@@ -201,7 +203,8 @@ func (m *failoverRun) moveBatch(ctx context.Context, batch string, now time.Time
 	m.moved += out.Count
 	var wakes []ledger.Wake
 	for _, x := range out.Wakes {
-		// Wake-ups of the held account's own next batches are dropped: they are the next to move.
+		// The wake-ups of the held account's own next batches are dropped, because those batches
+		// are moved next.
 		if n, err := ledger.BatchStream(x.Batch); err == nil && n != m.from {
 			m.room[n]--
 			wakes = append(wakes, x)
@@ -210,9 +213,10 @@ func (m *failoverRun) moveBatch(ctx context.Context, batch string, now time.Time
 	return m.wakeAll(ctx, m.id, m.camp.snapshot, m.camp.spec, wakes)
 }
 
-// target returns the index of the account that a recipient moves to: the first of its route that it
-// has not been at, if that account has room and accepts the body. A recipient never returns to an
-// account. The result is -1 if it must wait where it is.
+// target returns the index of the account that a recipient moves to. That is the first account of
+// its route where the recipient has not been yet, if that account has room and accepts the body. A
+// recipient never returns to an earlier account. target returns -1 if the recipient must stay where
+// it is.
 func (m *failoverRun) target(p ledger.Planned, body string, been []int) int {
 	for _, name := range planning.RouteOf(m.camp.snapshot, p.MSISDN.String()) {
 		n := planning.AccountNumber(m.camp.snapshot, name)

@@ -21,8 +21,8 @@ import (
 type switchedStub struct {
 	*stub
 	unreachable atomic.Bool
-	largest     atomic.Int64 // recipients of the largest call
-	senders     atomic.Value // sender ID of the last call
+	largest     atomic.Int64 // the number of recipients of the largest call
+	senders     atomic.Value // the sender ID of the last call
 }
 
 func newSwitchedStub(info providers.Info) *switchedStub {
@@ -42,8 +42,8 @@ func connectionRefused() error {
 	return &providers.Error{Op: "stub send", Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseConnection, Err: errors.New("refused")}
 }
 
-// startRouted starts a worker with an account at each gateway, named a, b and so on. All numbers
-// have a route through them in this order.
+// startRouted starts a worker with one account at each gateway. The accounts are named a, b and so
+// on. One route sends all numbers through them, in this order of preference.
 func (r *rig) startRouted(after time.Duration, gateways ...providers.Provider) *running {
 	r.t.Helper()
 	cfg := worker.Config{FailoverAfter: after, Routes: []worker.Route{{Match: "254"}}}
@@ -134,7 +134,7 @@ func TestWhatIsInDoubtNeverMoves(t *testing.T) {
 			usual := a.send
 			var lost atomic.Int64
 			a.send = func(ctx context.Context, batch providers.Batch) ([]providers.Result, error) {
-				if !a.unreachable.Swap(true) { // the first call is taken but not answered
+				if !a.unreachable.Swap(true) { // the gateway takes the first call, but does not answer it
 					if _, err := a.accept(ctx, batch); err != nil {
 						return nil, err
 					}
@@ -158,7 +158,7 @@ func TestWhatIsInDoubtNeverMoves(t *testing.T) {
 			if s := r.status("c"); int64(countsFor(s, "a").Pending) != lost.Load() || s.Pending != countsFor(s, "a").Pending {
 				t.Errorf("unexpected status: %+v", s)
 			}
-			// The call is repeated with the same key, and the gateway repeats its answer.
+			// The worker repeats the call under the same key, and the gateway repeats its answer.
 			a.send = func(_ context.Context, batch providers.Batch) ([]providers.Result, error) {
 				return slices.Repeat([]providers.Result{{Outcome: providers.Accepted, MessageID: "m"}}, len(batch.To)), nil
 			}
@@ -180,7 +180,7 @@ func TestARecipientIsAtEachAccountOnce(t *testing.T) {
 	a.unreachable.Store(true)
 	b.unreachable.Store(true)
 	r.startRouted(300*time.Millisecond, a, b)
-	// No call has failed at b yet, so all recipients move there.
+	// No call has failed at account b yet, so all recipients move to b.
 	r.enqueueRouted("c", 40)
 	r.eventually(30*time.Second, "all recipients to be at b, and b to be held", func() bool {
 		s := r.status("c")
@@ -249,7 +249,8 @@ func TestPlanningPassesOverAnAccountThatIsHeldForLong(t *testing.T) {
 	if s := r.wait("c", 30*time.Second); countsFor(s, "b").Accepted != 100 {
 		t.Errorf("unexpected status: %+v", s)
 	}
-	// When the hold's time ends, the account gets work for its probe, and then its other work back.
+	// When the time of the hold has passed, the first account gets work for its probe, and then its
+	// other work back.
 	a.unreachable.Store(false)
 	r.eventually(10*time.Second, "the hold's time to end", func() bool { return !time.Now().Before(hold.Until) })
 	for i := 0; a.calls.Load() == 0; i++ { // work that waits for the probe may fail over first, after 100 ms
@@ -264,7 +265,7 @@ func TestPlanningPassesOverAnAccountThatIsHeldForLong(t *testing.T) {
 	}
 }
 
-// waitForSweep waits as long as a sweep takes to come round.
+// waitForSweep waits longer than the time between two sweeps.
 func (r *rig) waitForSweep() { <-time.After(100 * time.Millisecond) }
 
 func TestACampaignDoesNotMoveToAnAccountThatCannotCarryIt(t *testing.T) {
@@ -279,7 +280,7 @@ func TestACampaignDoesNotMoveToAnAccountThatCannotCarryIt(t *testing.T) {
 	}
 	r.eventually(10*time.Second, "the hold", func() bool { return len(r.status("c").BlockedBy) > 0 })
 	first.drain(t)
-	b.info.SenderAlphaMax = 5 // the limit was lowered after the enqueue
+	b.info.SenderAlphaMax = 5 // the gateway's limit is lowered after the campaign was enqueued
 	r.startRouted(100*time.Millisecond, a, b)
 	r.eventually(10*time.Second, "the status to name the incompatibility", func() bool {
 		s := r.status("c")

@@ -11,19 +11,19 @@ import (
 	"github.com/tuma-sms/tuma/internal/queue"
 )
 
-// sliceLength is how long a slot works on a batch while other campaigns wait for a slot. Then the
-// batch joins the end of the queue. Otherwise a batch of many calls, each waiting for its turn,
-// would delay the other campaigns of the account.
+// sliceLength is how long a slot works on a batch while other campaigns wait for a slot. The batch
+// then joins the end of the queue. Without this limit, a batch of many calls that each wait for a
+// turn would delay the other campaigns of the account.
 const sliceLength = 250 * time.Millisecond
 
-// sliceOver reports whether the slot must be given to another campaign. A batch gets at least one
-// try first.
+// sliceOver reports whether the slot must be given to another campaign. It returns false until the
+// slot has tried at least one call of the batch.
 func (s *batchSender) sliceOver(ctx context.Context) (bool, error) {
 	if !s.tried || time.Since(s.startedAt) < sliceLength {
 		return false, nil
 	}
 	if _, alone := s.share(ctx, s.acc.Name); alone {
-		s.startedAt = time.Now() // only tasks of this campaign are waiting
+		s.startedAt = time.Now() // all waiting tasks belong to this campaign
 		return false, nil
 	}
 	n, err := s.queue.Length(ctx, queue.SendQueue(s.acc.Name, s.camp.spec.Class == ledger.Transactional))
@@ -34,18 +34,18 @@ func (s *batchSender) sliceOver(ctx context.Context) (bool, error) {
 }
 
 const (
-	// shareWatch is how long a batch beyond its campaign's share is left alone, for each share that
-	// is ahead of it.
+	// shareWatch is how long a batch beyond its campaign's share is left alone. A batch that is
+	// several shares behind waits that long for each of them.
 	shareWatch = 500 * time.Millisecond
-	// maxShares bounds the number of shares counted ahead of a batch; more make no difference.
+	// maxShares is the maximum number of shares that are counted ahead of a batch.
 	maxShares = 20
 	// busyWatch is longer than the watch of a batch that is being worked on or waits for a slot. A
-	// batch with a later watch is backing off.
+	// batch whose watch is longer than busyWatch is backing off.
 	busyWatch = 2 * wakeWatch
 )
 
-// beyondShare returns how long to leave the batch alone because other campaigns share the account,
-// or 0. This applies if the campaign already has as many batches ahead of this one as it may have
+// beyondShare returns how long to leave the batch alone because other campaigns share the account.
+// It returns 0 unless the campaign already has as many batches ahead of this one as it may have
 // open.
 func (s *batchSender) beyondShare(ctx context.Context) (time.Duration, error) {
 	share, alone := s.share(ctx, s.acc.Name)
@@ -60,17 +60,17 @@ func (s *batchSender) beyondShare(ctx context.Context) (time.Duration, error) {
 }
 
 // firstOpenBatchLimit is how many batches of an account planning opens for each page. If ten
-// campaigns start at once, the first must not fill the queue before the others are known. The
-// sweeper, and every batch that ends, open more up to the open-batch limit.
+// campaigns start at once, the first must not fill the queue before the others are known. Later the
+// sweeper, and each settle that ends a batch, open more batches, up to the open-batch limit.
 const firstOpenBatchLimit = 2
 
-// shared divides an open-batch limit among campaigns, rounding up. It returns at least 1.
+// shared returns each campaign's share of an open-batch limit, rounded up, and at least 1.
 func shared(openBatchLimit, campaigns int) int {
 	campaigns = max(1, campaigns)
 	return max(1, (openBatchLimit+campaigns-1)/campaigns)
 }
 
-// openBatchCache caches for shareCacheFor how each account is shared.
+// openBatchCache caches, for the duration shareCacheFor, how each account is shared.
 type openBatchCache struct {
 	mu sync.Mutex
 	by map[string]accountShare
@@ -79,14 +79,14 @@ type openBatchCache struct {
 type accountShare struct {
 	n     int
 	alone bool
-	// unit is how long the account's rate takes to give every worker one unit.
+	// unit is the time in which the account's rate yields one unit for every worker.
 	unit time.Duration
 	at   time.Time
 }
 
 const shareCacheFor = time.Second / 2
 
-// forget drops an account from the cache, so that the next question reads the ledger.
+// forget drops an account from the cache, so that readShare reads the ledger the next time.
 func (c *openBatchCache) forget(account string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -95,13 +95,13 @@ func (c *openBatchCache) forget(account string) {
 
 // openBatchLimit returns how many batches of an account one campaign may have open, that is, queued
 // or being sent. All campaigns together get about twice the calls that all live workers can have in
-// flight. So slots need not wait for wake-ups, and the queue stays small.
+// flight. That is enough to keep every slot busy, and it keeps the queue short.
 func (w *Worker) openBatchLimit(ctx context.Context, account string) int {
 	n, _ := w.share(ctx, account)
 	return n
 }
 
-// share returns the open-batch limit, and whether no other campaign uses the account.
+// share returns the open-batch limit. alone reports whether no other campaign uses the account.
 func (w *Worker) share(ctx context.Context, account string) (openBatchLimit int, alone bool) {
 	e := w.readShare(ctx, account)
 	return e.n, e.alone
@@ -137,8 +137,7 @@ func (w *Worker) readShare(ctx context.Context, account string) accountShare {
 	return e
 }
 
-// campaignAccounts maps each open campaign to the accounts that it sends through, as of the last
-// sweep.
+// campaignAccounts maps each open campaign to the accounts that it used at the last sweep.
 type campaignAccounts map[string][]string
 
 // accountsInUse returns the accounts that a campaign wants to send through right now.
@@ -154,7 +153,7 @@ func accountsInUse(sum ledger.Summary) []string {
 	return sum.Accounts
 }
 
-// note records the accounts that a sweep saw in a campaign.
+// note records the accounts that a sweep found in use by the campaign with this ID.
 func (s *sweeper) note(id string, sum ledger.Summary) {
 	if s.flows == nil {
 		s.flows = campaignAccounts{}
@@ -163,7 +162,7 @@ func (s *sweeper) note(id string, sum ledger.Summary) {
 }
 
 // count returns how many campaigns share each account. A campaign that no sweep has seen yet counts
-// for every account until it is seen.
+// as one that uses every account.
 func (f campaignAccounts) count(open []ledger.IndexEntry, own map[string]*account) map[string]int {
 	n, unseen := map[string]int{}, 0
 	for _, e := range open {
@@ -185,8 +184,8 @@ func (f campaignAccounts) count(open []ledger.IndexEntry, own map[string]*accoun
 	return everywhere
 }
 
-// joinAccounts adds a campaign to the shared count of each of its accounts at once. The next sweep
-// counts afresh.
+// joinAccounts adds a campaign at once to the number of campaigns that share each of its accounts.
+// The next sweep counts all campaigns again.
 func (w *Worker) joinAccounts(ctx context.Context, f ledger.PlanSnapshot) error {
 	for _, a := range f.Accounts {
 		if err := w.ledger.AddCampaign(ctx, a.Name); err != nil {
@@ -197,7 +196,7 @@ func (w *Worker) joinAccounts(ctx context.Context, f ledger.PlanSnapshot) error 
 	return nil
 }
 
-// publishCampaignCounts stores for all workers how many campaigns share each account.
+// publishCampaignCounts stores in Redis, for all workers, how many campaigns share each account.
 func (w *Worker) publishCampaignCounts(ctx context.Context, open []ledger.IndexEntry) error {
 	now := w.sweeper.flows.count(open, w.accounts)
 	for a := range w.sweeper.publishedCounts {

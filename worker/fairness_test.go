@@ -30,7 +30,7 @@ func TestCampaignsOfAnAccountAreCounted(t *testing.T) {
 	if got := s.flows.count(open, own); !maps.Equal(got, map[string]int{"kobo": 3, "at": 1}) {
 		t.Errorf("unexpected counts: %v", got)
 	}
-	// A campaign that no sweep has seen yet may use any account.
+	// A campaign that no sweep has seen yet counts for every account.
 	open = append(open, ledger.IndexEntry{ID: "new"})
 	if got := s.flows.count(open, own); !maps.Equal(got, map[string]int{"kobo": 4, "at": 2, "qs": 1}) {
 		t.Errorf("unexpected counts with a new campaign: %v", got)

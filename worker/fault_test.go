@@ -72,7 +72,7 @@ func TestAHeldAccountUsesNobodyUpAndRecovers(t *testing.T) {
 				t.Errorf("a recipient is no longer pending: %+v", s)
 			}
 			if n := r.gateway.Stats().Calls; n > 8+3 {
-				t.Errorf("%d calls before the hold", n)
+				t.Errorf("got %d calls before the hold, want at most 11", n)
 			}
 			tt.repair(r)
 			if s := r.wait("c", 60*time.Second); s.Accepted != 3000 {
@@ -98,7 +98,7 @@ func TestAHoldByHandLastsUntilItIsReleased(t *testing.T) {
 		t.Errorf("unexpected BlockedBy: %+v", got)
 	}
 	if n := r.gateway.Stats().Calls; n != 0 {
-		t.Errorf("%d calls on a held account", n)
+		t.Errorf("got %d calls on a held account, want 0", n)
 	}
 	if had, err := r.producer.Release(t.Context(), "kobo-main"); err != nil || !had {
 		t.Fatal(had, err)
@@ -138,17 +138,17 @@ func TestPauseStopsNewCallsAndResumeRepeatsNone(t *testing.T) {
 		r.eventually(10*time.Second, "calls in flight to end", func() bool { return r.status("c").InFlight.Calls == 0 })
 		quiet := r.gateway.Stats().Calls
 		if in.Calls > 8 {
-			t.Errorf("%d calls in flight with 8 slots", in.Calls)
+			t.Errorf("got %d calls in flight, want at most 8, one for each slot", in.Calls)
 		}
-		// Wait long enough for a call that breaks the pause.
+		// A call that ignores the pause would be made within this time.
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		<-ctx.Done()
 		cancel()
 		if now := r.gateway.Stats().Calls; now != quiet {
-			t.Fatalf("%d calls after the pause", now-quiet)
+			t.Fatalf("got %d calls after the pause, want 0", now-quiet)
 		}
 		if s := r.status("c"); s.State != producer.Paused {
-			t.Fatalf("state %s", s.State)
+			t.Fatalf("got state %s, want paused", s.State)
 		}
 		if _, err := r.producer.Resume(t.Context(), "c"); err != nil {
 			t.Fatal(err)

@@ -15,7 +15,7 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// clockedStub records when each recipient was sent to.
+// clockedStub is a stub that records when each recipient was sent to.
 type clockedStub struct {
 	*stub
 	mu sync.Mutex
@@ -36,7 +36,8 @@ func newClockedStub(info providers.Info) *clockedStub {
 	return c
 }
 
-// busiest returns the maximum number of recipients in any second, and how long all of it took.
+// busiest returns the maximum number of recipients in any second, and the time from the first
+// recipient to the last.
 func (c *clockedStub) busiest() (most int, took time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -62,11 +63,11 @@ func TestTheRateHoldsAtTheGateway(t *testing.T) {
 	if s := r.wait("c", 30*time.Second); s.Accepted != 1000 {
 		t.Fatalf("unexpected status: %+v", s)
 	}
-	// A turn may be used up to 100 ms late, so slightly more messages can meet in one second here.
-	// The limiter's own suite checks its turns, and that the whole rate is used.
+	// A turn may be used up to 100 ms late, so slightly more messages than the rate can fall within
+	// one second. The tests of the limiter check its turns, and that the whole rate is used.
 	most, took := gw.busiest()
 	if most > 200+20+20 {
-		t.Errorf("%d messages in one second at 200/s and a burst of 20", most)
+		t.Errorf("got %d messages in one second at 200/s and a burst of 20, want at most 240", most)
 	}
 	t.Logf("at most %d messages in a second; took %s", most, took)
 }
@@ -136,7 +137,7 @@ func TestSegmentsAreTheUnitWhereTheAccountSaysSo(t *testing.T) {
 	a := stubAccount(gw)
 	a.Rate, a.Burst, a.Unit = 60, 1, worker.UnitSegments
 	r.start(a)
-	body := make([]byte, 300) // two segments
+	body := make([]byte, 300) // a body of two segments
 	for i := range body {
 		body[i] = 'a'
 	}

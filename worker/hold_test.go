@@ -54,7 +54,7 @@ func TestARefusalOfEverythingIsHeldWithinAFewCalls(t *testing.T) {
 	r.eventually(20*time.Second, "the hold", func() bool { return len(r.status("c").BlockedBy) > 0 })
 	r.eventually(10*time.Second, "calls in flight to end", func() bool { return r.status("c").InFlight.Calls == 0 })
 	if n := gw.calls.Load(); n > 8+3 {
-		t.Errorf("%d calls before the hold", n)
+		t.Errorf("got %d calls before the hold, want at most 11", n)
 	}
 	if s := r.status("c"); s.Pending != 3000 {
 		t.Errorf("a recipient is no longer pending: %+v", s)
@@ -64,7 +64,7 @@ func TestARefusalOfEverythingIsHeldWithinAFewCalls(t *testing.T) {
 func TestABalanceThatAnswersDoesNotProveThatMessagesGo(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	r.fail(sandbox.Fault{Name: "403", P: 1}) // only sending fails: the balance still answers
+	r.fail(sandbox.Fault{Name: "403", P: 1}) // only sending fails: the gateway still reports its balance
 	r.start(r.account())
 	r.enqueue("c", kenyan(3000))
 	r.eventually(20*time.Second, "three probes", func() bool {
@@ -72,7 +72,7 @@ func TestABalanceThatAnswersDoesNotProveThatMessagesGo(t *testing.T) {
 		return err == nil && len(a) == 1 && a[0].Hold.Held() && time.Until(a[0].Hold.Until) > 4*time.Second
 	})
 	if n := r.gateway.Stats().Calls; n > 8+4 {
-		t.Errorf("%d calls until the back-off was at 4 s", n)
+		t.Errorf("got %d calls until the back-off was above 4 s, want at most 12", n)
 	}
 }
 
@@ -141,8 +141,8 @@ func TestACreditHoldLiftsAfterATopUp(t *testing.T) {
 	}
 }
 
-// A gateway with an unknown price refuses a whole call if the credit does not suffice for all of
-// it. The remaining credit must still be used, by smaller calls.
+// At a gateway with an unknown price, a call is refused as a whole if the credit does not suffice
+// for all of it. Smaller calls must still use up the remaining credit.
 func TestCreditThatIsLeftIsUsedUpByHalves(t *testing.T) {
 	t.Parallel()
 	for name, info := range map[string]providers.Info{"with a key": {KeyTTL: keyTTL}, "without": {}} {
@@ -178,7 +178,7 @@ func TestCreditThatIsLeftIsUsedUpByHalves(t *testing.T) {
 			mu.Lock()
 			t.Logf("%d calls were refused", refusals)
 			if refusals > 80 {
-				t.Errorf("%d calls were refused", refusals)
+				t.Errorf("%d calls were refused, want at most 80", refusals)
 			}
 			left += 2000 * perMessage
 			mu.Unlock()
@@ -187,7 +187,7 @@ func TestCreditThatIsLeftIsUsedUpByHalves(t *testing.T) {
 			}
 			for n, times := range gw.all() {
 				if times != 1 {
-					t.Errorf("%s was taken %d times", n, times)
+					t.Errorf("%s was taken %d times, want 1", n, times)
 				}
 			}
 		})
@@ -252,8 +252,8 @@ func TestAProviderThatBreaksItsContractCostsItsCallOnly(t *testing.T) {
 	}
 }
 
-// A repeated key that is refused shows nothing about the account. It neither ends nor lengthens the
-// hold, and must not prevent the next probe.
+// The gateway refuses a key that is used again. That refusal shows nothing about the account. It
+// must neither end nor lengthen the hold, and must not prevent the next probe.
 func TestAProbeThatShowsNothingGivesItsTurnBack(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{Repeat: sandbox.RepeatError})
@@ -268,7 +268,7 @@ func TestAProbeThatShowsNothingGivesItsTurnBack(t *testing.T) {
 	}
 }
 
-// A gateway that remembers errors answers one key with error_gw for ever. The call ends unknown
+// A gateway that remembers errors answers one key with error_gw for ever. That call ends unknown
 // after MaxAttempts. Until then it must neither hold the account nor delay other calls.
 func TestAKeyThatIsAnsweredWithAnErrorForEverHoldsNobodyUp(t *testing.T) {
 	t.Parallel()

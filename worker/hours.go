@@ -13,7 +13,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
-// Hours are a part of each day, in local time: from From until just before To.
+// Hours are a part of each day, in local time: from the time From until just before the time To.
 type Hours struct {
 	// From and To are times since midnight, from 0 to 24 hours. If To is not after From, the hours
 	// continue past midnight.
@@ -21,8 +21,8 @@ type Hours struct {
 }
 
 // ParseHours parses hours such as "08:00-18:00". Seconds are optional, "24:00" is the end of the
-// day, and "20:00-06:00" continues past midnight. It returns an error if s has another form or
-// covers no time.
+// day, and "20:00-06:00" continues past midnight. ParseHours returns an error if s has another
+// form, or if both times are the same.
 func ParseHours(s string) (Hours, error) {
 	h, err := hours.Parse(s)
 	return Hours(h), err
@@ -32,13 +32,14 @@ func ParseHours(s string) (Hours, error) {
 func (h Hours) String() string { return hours.Hours(h).String() }
 
 const (
-	// openingSpread spreads the wake-ups of batches that wait for the same opening.
+	// openingSpread is the period over which the wake-ups of batches that wait for the same opening
+	// are spread.
 	openingSpread = time.Second
-	// openingSlack is how far before now the spans of a claim begin: Redis' clock may step back at
-	// a failover.
+	// openingSlack is how far before now the spans of a claim begin. Redis' clock may step back
+	// when a replica takes over.
 	openingSlack = time.Hour
-	// spansAhead is how many openings a claim is given, the current one included. A pass over a
-	// batch may take longer than what is left of one.
+	// spansAhead is how many openings a claim is given, including the current one. A pass over a
+	// batch may outlast the current opening.
 	spansAhead = 3
 )
 
@@ -46,7 +47,7 @@ const (
 type schedule struct {
 	spans []ledger.Span
 	now   time.Time // now by Redis' clock
-	at    time.Time // this process' time when now was read
+	at    time.Time // this process' time when the field now was read
 }
 
 // open returns the spans that Redis checks a claim against; nil means any time.
@@ -57,8 +58,8 @@ func (c *schedule) open() []ledger.Span {
 	return c.spans
 }
 
-// closed reports whether a claim would be refused now. It does not ask Redis and only saves a
-// reservation: the claim decides.
+// closed reports whether a claim would be refused now. It judges by this process' clock, to avoid a
+// useless reservation. The claim itself makes the decision.
 func (c *schedule) closed() bool {
 	if c == nil {
 		return false
@@ -67,8 +68,8 @@ func (c *schedule) closed() bool {
 	return !slices.ContainsFunc(c.spans, func(s ledger.Span) bool { return !now.Before(s.From) && now.Before(s.Until) })
 }
 
-// next returns a schedule that is never open. The refusal of a claim with it names the next
-// opening.
+// next returns a schedule that is never open. The refusal of a claim with that schedule names the
+// next opening.
 func (c *schedule) next() *schedule {
 	now := c.now.Add(time.Since(c.at))
 	at := now
@@ -81,7 +82,8 @@ func (c *schedule) next() *schedule {
 	return &schedule{spans: []ledger.Span{{From: at, Until: at}}, now: c.now, at: c.at}
 }
 
-// readSchedule returns when the current batch may be sent; nil means at any time.
+// readSchedule returns when the current batch may be sent. It returns nil if the batch may be sent
+// at any time.
 func (s *batchSender) readSchedule(ctx context.Context) (*schedule, error) {
 	stream, err := s.camp.snapshot.StreamOf(s.batch)
 	if err != nil || stream.SendingHours == (ledger.CountryHours{}) {
@@ -103,15 +105,15 @@ func (s *batchSender) readSchedule(ctx context.Context) (*schedule, error) {
 }
 
 // whileClosed claims a generation outside its sending hours, without a reservation. The refusal
-// says when to try again. It may also end the generation: the campaign was stopped, or no call can
-// resolve its doubt.
+// names the time of the next try. It may also end the generation, if the campaign was stopped or no
+// call can resolve the generation's doubt.
 func (s *batchSender) whileClosed(ctx context.Context, g *ledger.Generation) (step, time.Time, error) {
 	was := s.schedule
 	s.schedule = was.next()
 	defer func() { s.schedule = was }()
 	st, at, err := s.claimExpectingRefusal(ctx, g)
 	if errors.Is(err, ledger.ErrNotDurable) {
-		return stepLater, s.schedule.spans[0].From, nil // no call was allowed by it anyway
+		return stepLater, s.schedule.spans[0].From, nil // the claim allowed no call, so it does not matter whether its refusal is durable
 	}
 	return st, at, err
 }
@@ -124,8 +126,9 @@ func (w *Worker) snapshotHours() (out []ledger.CountryHours) {
 	return out
 }
 
-// checkSendingHours returns an error for hours that never open, and if there are more streams than
-// a campaign can have: one for each account and country.
+// checkSendingHours returns an error if some hours never open. It also returns an error if there
+// are more streams than a campaign can have. Each account needs one stream for each country with
+// hours.
 func (w *Worker) checkSendingHours() error {
 	var mistakes []error
 	for _, x := range w.snapshotHours() {

@@ -26,12 +26,12 @@ func (r *rig) now() time.Time {
 	return now.Truncate(time.Second)
 }
 
-// offset is how far a country's local time is ahead of UTC. These countries do not change their
-// clocks.
+// offset is how far the local time of each country is ahead of UTC. These countries do not change
+// their clocks.
 var offset = map[string]time.Duration{"KE": 3 * time.Hour, "NG": time.Hour, "JM": -5 * time.Hour}
 
-// hoursIn returns sending hours of a country from one instant to another. If to is earlier, the
-// hours are closed between the two.
+// hoursIn returns sending hours of a country that begin at the instant from and end at the instant
+// to. If to is before from, the hours are closed between to and from.
 func hoursIn(country string, from, to time.Time) worker.Hours {
 	of := func(t time.Time) time.Duration {
 		return t.UTC().Add(offset[country]).Sub(t.UTC().Add(offset[country]).Truncate(24 * time.Hour))
@@ -39,8 +39,8 @@ func hoursIn(country string, from, to time.Time) worker.Hours {
 	return worker.Hours{From: of(from), To: of(to)}
 }
 
-// timedStub records when each number was submitted. It fails the test if a call mixes a country
-// with hours with another country.
+// timedStub is a stub that records when each number was submitted. The test fails if a call to a
+// country with sending hours also has recipients in another country.
 type timedStub struct {
 	*stub
 	t  *testing.T
@@ -68,7 +68,7 @@ func (p *timedStub) note(b providers.Batch) {
 	}
 }
 
-// between returns the first and the last submission to a country.
+// between returns the times of the first and the last submission to a country.
 func (p *timedStub) between(country string) (first, last time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -167,8 +167,8 @@ func TestWhatIsClosedBooksNothing(t *testing.T) {
 		t.Errorf("rate was reserved outside the sending hours (%v)", err)
 	}
 
-	// A campaign keeps the hours it was planned with, whatever the next worker's configuration
-	// says.
+	// A campaign keeps the hours it was planned with, even if the next worker is configured with
+	// other hours.
 	first.drain(t)
 	r.startWith(worker.Config{Accounts: []worker.Account{a}})
 	if _, err := r.producer.Pause(t.Context(), "c"); err != nil {
@@ -189,7 +189,7 @@ func TestWhatIsClosedBooksNothing(t *testing.T) {
 	r.enqueue("free", []string{"0730000002"}) // planned without sending hours
 	r.wait("free", 10*time.Second)
 	if s := r.status("c"); s.Pending != 3000 || gw.calls.Load() != 2 {
-		t.Errorf("got %d calls and status %+v", gw.calls.Load(), s)
+		t.Errorf("got %d calls, want 2, and status %+v, want 3,000 pending", gw.calls.Load(), s)
 	}
 }
 
@@ -223,9 +223,9 @@ func TestWhatExpiresBeforeItsHoursIsSkipped(t *testing.T) {
 	}
 }
 
-// TestWhatGoesAgainKeepsTheHours lets the gateway fail to answer until just before the hours end. A
-// call that is doubtful, resent or refused for now must go again when the hours begin, and not
-// before.
+// TestWhatGoesAgainKeepsTheHours uses a gateway that does not answer until just before the hours
+// end. Recipients of a call that is doubtful, resent or refused for now must wait until the hours
+// begin again.
 func TestWhatGoesAgainKeepsTheHours(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -250,7 +250,7 @@ func TestWhatGoesAgainKeepsTheHours(t *testing.T) {
 				if gw.calls.Load() > 1 {
 					return gw.accept(ctx, b)
 				}
-				select { // so that it is too late to try again at once
+				select { // wait until it is too late to try again at once
 				case <-time.After(time.Until(closes)):
 				case <-ctx.Done():
 				}
@@ -299,7 +299,7 @@ func TestDoubtOfACancelledCampaignDoesNotWaitForTheHours(t *testing.T) {
 		t.Errorf("unexpected status: %+v", s)
 	}
 	if n := gw.calls.Load(); n != 1 {
-		t.Errorf("got %d calls", n)
+		t.Errorf("got %d calls, want 1", n)
 	}
 }
 
@@ -330,7 +330,7 @@ func TestNothingGoesOnceTheHoursAreOver(t *testing.T) {
 	r := newRig(t, sandbox.Options{})
 	gw := newTimedStub(t, providers.Info{MaxRecipients: 1})
 	a := stubAccount(gw)
-	a.Rate, a.Burst, a.Concurrency = 40, 4, 16 // so that every slot waits for its turn when the hours end
+	a.Rate, a.Burst, a.Concurrency = 40, 4, 16 // every slot then waits for a turn when the hours end
 	closes := r.now().Add(5 * time.Second)
 	sendingHours := map[string]worker.Hours{"KE": hoursIn("KE", closes.Add(time.Hour), closes)}
 	r.startWith(worker.Config{Accounts: []worker.Account{a}, Windows: sendingHours})
@@ -340,7 +340,7 @@ func TestNothingGoesOnceTheHoursAreOver(t *testing.T) {
 	went := gw.calls.Load()
 	_, last := gw.between("KE")
 	if went == 0 || last.After(closes.Add(500*time.Millisecond)) {
-		t.Errorf("got %d calls, the last %s after the hours ended", went, last.Sub(closes))
+		t.Errorf("got %d calls, the last %s after the hours ended; want some calls, the last within 500 ms", went, last.Sub(closes))
 	}
 	r.eventually(10*time.Second, "every batch to be put off", func() bool {
 		due, err := ledger.New(r.rdb).NextDue(t.Context(), "c")
@@ -349,7 +349,7 @@ func TestNothingGoesOnceTheHoursAreOver(t *testing.T) {
 	if s := r.status("c"); gw.calls.Load() != went || s.Pending != 2000-int(went) || s.InFlight.Calls != 0 {
 		t.Errorf("got %d calls and status %+v", gw.calls.Load(), s)
 	}
-	// Unused reservations are returned, so another campaign can go at once.
+	// Unused reservations are returned, so another campaign can be sent at once.
 	began := time.Now()
 	if _, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "code", Via: "kobo-main", Body: "b", Class: producer.Transactional},
 		producer.Numbers("0730000001")); err != nil {

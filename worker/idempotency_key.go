@@ -16,8 +16,8 @@ import (
 var requestNamespace = uuid.MustParse("6f2b8a54-9c1d-5e7a-8b3f-2d4c6e8a0b1c")
 
 // idempotencyKey derives the key of a request from its campaign, batch, call, generation, login,
-// sender, body and recipients. It is stored at the first claim and never derived again for that
-// request.
+// sender, body and recipients. The first claim stores the key. Later tries of the same request use
+// the stored key.
 func (s *batchSender) idempotencyKey(g *ledger.Generation) uuid.UUID {
 	request := make([]byte, 0, 512)
 	for _, x := range []string{s.acc.info.Name, s.acc.info.Fingerprint, s.sender(), s.body(g)} {

@@ -21,5 +21,5 @@ func (l asynqLogger) Warn(args ...any) { l.log.Warn().Msg(fmt.Sprint(args...)) }
 // Error logs at error level.
 func (l asynqLogger) Error(args ...any) { l.log.Error().Msg(fmt.Sprint(args...)) }
 
-// Fatal logs at error level, because asynq must not end the process.
+// Fatal logs at error level and does not end the process, unlike asynq's logger.
 func (l asynqLogger) Fatal(args ...any) { l.log.Error().Msg(fmt.Sprint(args...)) }

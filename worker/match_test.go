@@ -63,7 +63,8 @@ func TestOnlyTheOneMessageThatCanBeTheCallsIsFound(t *testing.T) {
 func TestACallOfWhichTooMuchIsForgottenIsNotLookedFor(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, time.July, 1, 12, 0, 0, 0, time.UTC)
-	// Records of calls claimed two call times and two clock slacks earlier must still be there.
+	// Records of calls that were claimed up to two call durations and two clock slacks earlier must
+	// still exist.
 	lasts := 33 * time.Second
 	first := at.Add(-clockSlack).Add(-lasts - clockSlack)
 	forgotten := first.Add(ledger.AttemptLife)
@@ -81,6 +82,6 @@ func TestTheLooksTakeAsLongAsTheAccountSays(t *testing.T) {
 		all += lookupDelay(time.Minute, n)
 	}
 	if all != time.Minute || lookupDelay(time.Minute, 0) != 5*time.Second || lookupDelay(time.Minute, 9) <= 0 {
-		t.Errorf("delays: got %s in all and %s for the first", all, lookupDelay(time.Minute, 0))
+		t.Errorf("delays: got %s in all and %s for the first, want 1m0s and 5s", all, lookupDelay(time.Minute, 0))
 	}
 }

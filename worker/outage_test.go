@@ -112,7 +112,7 @@ func TestAFullRedisStopsClaimsAndLosesNothing(t *testing.T) {
 		t.Errorf("Enqueue on a full redis: %v", err)
 	}
 	if now := r.gateway.Stats().Calls; now > before+1 {
-		t.Errorf("%d calls on a full redis", now-before)
+		t.Errorf("got %d calls on a full redis, want at most 1", now-before)
 	}
 	if err := r.rdb.Del(t.Context(), "filler").Err(); err != nil {
 		t.Fatal(err)

@@ -23,7 +23,8 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// namedRecipients yields n recipients with names. share consecutive recipients have the same name.
+// namedRecipients yields n recipients with names. Each group of share consecutive recipients has
+// the same name.
 func namedRecipients(n, share int) iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
 		fields := map[string]string{}
@@ -103,14 +104,14 @@ func TestRecipientsOfTheSameTextShareACall(t *testing.T) {
 	}
 }
 
-// bodyChecker is a stub that checks that each call has the body of its recipients, whatever it then
-// answers.
+// bodyChecker is a stub that checks that each call has the right body for its recipients, whatever
+// the stub then answers.
 type bodyChecker struct {
 	*stub
 	t           *testing.T
 	share       int
 	answer      func(ctx context.Context, b providers.Batch, times int) ([]providers.Result, error)
-	acceptAll   atomic.Bool // accept everything from now on
+	acceptAll   atomic.Bool // whether the stub accepts everything from now on
 	mu          sync.Mutex
 	submissions map[sms.MSISDN]int
 }
@@ -161,7 +162,7 @@ func TestATextStaysWithItsRecipientsWhateverHappens(t *testing.T) {
 		info   providers.Info
 		resend string
 		say    func(h *bodyChecker) func(context.Context, providers.Batch, int) ([]providers.Result, error)
-		left   int // recipients that are rejected at first and accepted by a retry
+		left   int // the number of recipients that are rejected at first and accepted by a retry
 	}{
 		"calls are refused because of one of them": {info: providers.Info{KeyTTL: keyTTL}, left: n / 50,
 			say: func(h *bodyChecker) func(context.Context, providers.Batch, int) ([]providers.Result, error) {
@@ -235,7 +236,8 @@ func TestATextStaysWithItsRecipientsWhateverHappens(t *testing.T) {
 }
 
 // The first gateway is unreachable. The second takes fewer recipients a call, and its character
-// limit is one below the longest bodies. Recipients of those bodies must wait.
+// limit is one below the length of the longest bodies. Recipients with such a body must stay at the
+// first account.
 func TestATextMovesWithItsRecipientsToWhereItFits(t *testing.T) {
 	t.Parallel()
 	const n, share = 600, 30
@@ -262,8 +264,8 @@ func TestATextMovesWithItsRecipientsToWhereItFits(t *testing.T) {
 	}
 }
 
-// A planner dies after committing the first of three pages. The next one must know each recipient's
-// body, and fill the calls that the first had begun.
+// A planner dies after committing the first of three pages. The next planner must know each
+// recipient's body, and must fill the calls that the first planner began.
 func TestAPlannerThatTakesOverKnowsEveryonesText(t *testing.T) {
 	t.Parallel()
 	const n, share = 5000, 300
@@ -304,8 +306,8 @@ func TestAPlannerThatTakesOverKnowsEveryonesText(t *testing.T) {
 	h.onceEach(n - 1)
 }
 
-// If the bodies of a batch are unreadable, only that batch stops. No recipient is sent the
-// template.
+// If the bodies of a batch are unreadable, only that batch stops. No recipient receives the
+// unrendered template.
 func TestTextsThatCannotBeReadStopTheirBatchAlone(t *testing.T) {
 	t.Parallel()
 	const n, share = 1200, 1
@@ -349,7 +351,8 @@ func TestTextsThatCannotBeReadStopTheirBatchAlone(t *testing.T) {
 	}
 }
 
-// Values and bodies are long, and there are many streams. Still no record in Redis exceeds 64 KB.
+// Values and bodies are long, and there are many streams. Even so, no record in Redis may exceed 64
+// KB.
 func TestNoRecordOfLongTextsIsLarge(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})

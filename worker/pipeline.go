@@ -5,8 +5,9 @@ import (
 	"sync"
 )
 
-// prefetch runs a sequence in a separate goroutine, at most steps values ahead of the consumer. The
-// goroutine has ended when the returned sequence ends. A panic in seq is raised in the consumer.
+// prefetch runs the sequence seq in a separate goroutine, at most the given number of steps ahead
+// of the consumer. When the returned sequence ends, the goroutine has ended. A panic in seq is
+// raised in the consumer.
 func prefetch[T any](steps int, seq iter.Seq2[T, error]) iter.Seq2[T, error] {
 	type step struct {
 		value T
@@ -40,9 +41,9 @@ func prefetch[T any](steps int, seq iter.Seq2[T, error]) iter.Seq2[T, error] {
 	}
 }
 
-// parallelMap applies do to each value of a sequence, with at most most calls at once, and yields
-// the results in order. When the returned sequence ends, no call is running. A panic in do is
-// raised in the consumer.
+// parallelMap applies do to each value of the sequence seq and yields the results in order. At most
+// the given number of calls of do run at once. When the returned sequence ends, no call is running.
+// A panic in do is raised in the consumer.
 func parallelMap[T, U any](most int, seq iter.Seq2[T, error], do func(T) U) iter.Seq2[U, error] {
 	return func(yield func(U, error) bool) {
 		var begun []*future[U]
@@ -88,8 +89,8 @@ func startFuture[T any](do func() (T, error)) *future[T] {
 	return b
 }
 
-// wait blocks until the task is done and returns its result. It may be called repeatedly. On a nil
-// receiver it returns zero values. A panic in the task is raised in the caller.
+// wait blocks until the function is done and returns its result. It may be called repeatedly. On a
+// nil receiver it returns zero values. A panic in the function is raised in the caller of wait.
 func (b *future[T]) wait() (value T, err error) {
 	if b == nil {
 		return value, nil

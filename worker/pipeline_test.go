@@ -70,7 +70,7 @@ func TestAbreastYieldsInOrder(t *testing.T) {
 			}
 			defer running.Add(-1)
 			if i%2 == 0 {
-				runtime.Gosched() // let the next one overtake it
+				runtime.Gosched() // lets the next call overtake this one
 			}
 			return 2 * i
 		}
@@ -89,7 +89,7 @@ func TestAbreastYieldsInOrder(t *testing.T) {
 			break
 		}
 		if n := running.Load(); n != 0 {
-			t.Errorf("%d calls are still running", n)
+			t.Errorf("%d calls are still running, want 0", n)
 		}
 	}
 }
@@ -116,10 +116,10 @@ func TestAPanicAheadOrBehindIsTheCallers(t *testing.T) {
 		}
 	})
 	if p != "ahead" || q != "behind" || r != "abreast" {
-		t.Errorf("got panics %v, %v and %v", p, q, r)
+		t.Errorf("got panics %v, %v and %v, want ahead, behind and abreast", p, q, r)
 	}
 	var none *future[int]
 	if n, err := none.wait(); n != 0 || err != nil {
-		t.Errorf("%d, %v", n, err)
+		t.Errorf("wait on a nil future: got %d, %v, want 0, nil", n, err)
 	}
 }

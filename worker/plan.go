@@ -15,11 +15,12 @@ import (
 )
 
 // plan continues a campaign's planning where the last planner stopped. It ends when all pages are
-// planned, the campaign was stopped, another planner was faster, or this worker drains. Each page
-// is committed separately, so planning may be interrupted anywhere.
+// planned, the campaign is stopped, another planner has committed the page first, or this worker
+// drains. Each page is committed separately, so planning may be interrupted at any point.
 func (w *Worker) plan(ctx context.Context, p queue.Pointer) error {
 	plan, err := w.ledger.StartPlan(ctx, p.Campaign, func(spec ledger.Spec) (ledger.PlanSnapshot, error) {
-		// An existing snapshot applies, even if this worker does not have its accounts and routes.
+		// A snapshot that exists applies, even if this worker does not have the snapshot's accounts
+		// and routes.
 		if f, _, err := w.ledger.Snapshot(ctx, p.Campaign); err != nil || len(f.Accounts) > 0 {
 			return f, err
 		}
@@ -65,15 +66,15 @@ func (w *Worker) plan(ctx context.Context, p queue.Pointer) error {
 	return nil
 }
 
-// planPages plans the remaining pages and returns the result of the last. first is the row that the
-// next page begins with.
+// planPages plans the remaining pages and returns the result of committing the last one. first is
+// the row that the next page begins with.
 //
-// It is a pipeline. While one page is planned, the next page's opt-outs are looked up, the two
-// after that are read, which takes longest, and the two before are committed. Commits stay in
+// It is a pipeline. While one page is planned, opt-outs are looked up for the page after it. The
+// two pages after that are read, which takes longest. The two pages before it are committed, in
 // order.
 func (w *Worker) planPages(ctx context.Context, plan *ledger.Plan, pl *planning.Planner, opted *ledger.OptOutLookup, first int) (last committed, err error) {
 	var before, newest *future[committed]
-	defer func() { _, _ = newest.wait() }() // its error has been returned, unless another came first
+	defer func() { _, _ = newest.wait() }() // planPages returns this error itself, unless another error came first
 	pages := prefetch(1, parallelMap(2, w.ledger.ReadPages(ctx, plan.ID, plan.Next, plan.Pages, first), pl.Read))
 	for page, err := range prefetch(1, lookups(ctx, opted, pages)) {
 		if err != nil {
@@ -98,7 +99,7 @@ func (w *Worker) planPages(ctx context.Context, plan *ledger.Plan, pl *planning.
 	return newest.wait()
 }
 
-// lookedUp is a page together with its opted-out recipients, each with the list.
+// lookedUp is a page together with its opted-out recipients, each with its suppression list.
 type lookedUp struct {
 	planning.Reading
 	opted map[sms.MSISDN]string
@@ -119,16 +120,16 @@ func lookups(ctx context.Context, opted *ledger.OptOutLookup, pages iter.Seq2[pl
 	}
 }
 
-// committed is the result of committing a page. done reports whether the campaign is finished.
-// first is the first batch of a campaign that is planned and sent by one task.
+// committed is the result of committing a page. done reports whether the campaign is finished. If
+// one task plans and sends the campaign, first is the campaign's first batch.
 type committed struct {
 	done  bool
 	first *ledger.Wake
 }
 
 // commitPage commits a page once the page before it is committed, and queues the batches that this
-// opens. The first batch of a campaign that is planned and sent by one task is not queued but
-// returned.
+// commit opens. If one task plans and sends the campaign, commitPage returns the first batch
+// instead of queueing it.
 func (w *Worker) commitPage(ctx context.Context, plan *ledger.Plan, page ledger.PlannedPage, before *future[committed]) (c committed, err error) {
 	page.OpenBatchLimits = map[int]int{}
 	for n := range plan.Snapshot.Streams() {
@@ -150,8 +151,8 @@ func (w *Worker) commitPage(ctx context.Context, plan *ledger.Plan, page ledger.
 	return c, w.wakeAll(ctx, plan.ID, plan.Snapshot, plan.Spec, wakes)
 }
 
-// takeSnapshot collects what the planning of a campaign depends on: country, sending hours, routes
-// and accounts.
+// takeSnapshot collects everything that the planning of a campaign depends on: country, sending
+// hours, routes and accounts.
 func (w *Worker) takeSnapshot(ctx context.Context, id string, spec ledger.Spec) (ledger.PlanSnapshot, error) {
 	f := ledger.PlanSnapshot{Country: spec.Country}
 	if spec.Class != ledger.Transactional {
@@ -194,7 +195,7 @@ func (w *Worker) takeSnapshot(ctx context.Context, id string, spec ledger.Spec) 
 	return f, nil
 }
 
-// catchUp gives a planner the recipients that earlier planners of the campaign have planned. It
+// catchUp tells the planner pl which recipients earlier planners of the campaign have planned. It
 // returns the row that the next page begins with.
 func catchUp(ctx context.Context, plan *ledger.Plan, pl *planning.Planner) (first int, err error) {
 	if plan.Next == 0 {
@@ -218,8 +219,8 @@ func catchUp(ctx context.Context, plan *ledger.Plan, pl *planning.Planner) (firs
 	return plan.FirstRow(ctx)
 }
 
-// checkComplete returns an error if the last page does not end with the last recipient. Then a page
-// is truncated, and the missing recipients would be pending for ever.
+// checkComplete returns an error if the last page does not end with the campaign's last recipient.
+// Without this error, recipients missing from a truncated page would be pending for ever.
 func checkComplete(plan *ledger.Plan, page ledger.Page) error {
 	rows := page.First + len(page.Inputs) - 1
 	if page.Number+1 != plan.Pages || rows == plan.Total {

@@ -14,8 +14,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/queue"
 )
 
-// writeOffAfter is how long a stopped campaign waits for calls with unreadable records: longer than
-// any lease.
+// writeOffAfter is how long a stopped campaign waits for calls whose records are unreadable. It is
+// longer than any lease.
 func (w *Worker) writeOffAfter() time.Duration {
 	longest := 2 * time.Minute
 	for _, a := range w.accounts {
@@ -24,9 +24,9 @@ func (w *Worker) writeOffAfter() time.Duration {
 	return longest
 }
 
-// orQuarantine returns err, unless it means that a record cannot be read. Then it quarantines the
-// work, so that other work can proceed. Nothing tries the work again before the campaign is
-// resumed.
+// orQuarantine returns err, unless err means that a record cannot be read. In that case it
+// quarantines the work that needs the record, so that other work can proceed. That work is not
+// tried again until the campaign is resumed.
 func (w *Worker) orQuarantine(ctx context.Context, id, work string, err error) error {
 	u := ledger.AsUnreadable(err)
 	if u == nil {
@@ -36,13 +36,13 @@ func (w *Worker) orQuarantine(ctx context.Context, id, work string, err error) e
 }
 
 // quarantine stores an unreadable record among the campaign's quarantined records. It logs the
-// record once, without its bytes, since they may hold numbers or a message body. If leave is true,
-// the work that needs the record leaves the open set.
+// record once, without the record's bytes, because they may hold numbers or a message body. If
+// leave is true, the work that needs the record leaves the open set.
 func (w *Worker) quarantine(ctx context.Context, id, work string, u *ledger.Unreadable, leave bool) error {
 	c, openBatchLimit := &campaign{}, 0
 	if _, err := ledger.BatchStream(work); err == nil && leave {
 		if c, err = w.campaign(ctx, id); err != nil {
-			return err // the campaign itself is unreadable: the sweeper quarantines it
+			return err // the campaign's main record is unreadable too: the sweeper quarantines it
 		}
 		if stream, err := c.snapshot.StreamOf(work); err == nil {
 			openBatchLimit = w.openBatchLimit(ctx, stream.Account.Name)
@@ -57,13 +57,13 @@ func (w *Worker) quarantine(ctx context.Context, id, work string, u *ledger.Unre
 	}
 	if first {
 		w.log.Error().Str("campaign", id).Str("record", u.Record).Str("work", work).Err(u.Err).Int("size", len(u.Bytes)).
-			Str("kept_in", ledger.QuarantineKey(id)).Msg("record cannot be read: quarantined with its bytes in redis; other work continues, tuma resume retries it")
+			Str("kept_in", ledger.QuarantineKey(id)).Msg("record cannot be read: quarantined with its bytes in redis; other work continues; to retry it: tuma resume")
 	}
 	return w.wakeAll(ctx, id, c.snapshot, c.spec, wakes)
 }
 
-// quarantineUnreadable quarantines the unreadable records of a batch. It reports whether nothing
-// else of the batch was open; then the batch has left the open set.
+// quarantineUnreadable quarantines the unreadable records of a batch. left reports whether the
+// batch has left the open set, because no readable generation of it was open.
 func (s *batchSender) quarantineUnreadable(ctx context.Context, work *ledger.Work) (left bool, err error) {
 	left = len(work.Open) == 0
 	for _, u := range work.Bad {
@@ -74,8 +74,8 @@ func (s *batchSender) quarantineUnreadable(ctx context.Context, work *ledger.Wor
 	return left, nil
 }
 
-// keepAnswer quarantines the answer to a call whose records have become unreadable, so that it
-// cannot be settled. An operator may still need it.
+// keepAnswer quarantines the answer to a call that cannot be settled, because its records have
+// become unreadable. An operator may still need the answer.
 func (s *batchSender) keepAnswer(c *ledger.Claim, g *ledger.Generation, v verdict, err error) {
 	u := ledger.AsUnreadable(err)
 	if u == nil {
@@ -99,8 +99,9 @@ func (s *batchSender) keepAnswer(c *ledger.Claim, g *ledger.Generation, v verdic
 	}
 }
 
-// quarantinePayload stores an undecodable task payload: under the campaign named in the task ID if
-// it exists, otherwise globally. The sweeper queues the work again that the task stood for.
+// quarantinePayload stores a task payload that cannot be decoded. It stores the payload under the
+// campaign named in the task ID if that campaign exists, otherwise globally. The sweeper queues the
+// work of that task again.
 func (w *Worker) quarantinePayload(ctx context.Context, t *asynq.Task, why error) error {
 	task, _ := asynq.GetTaskID(ctx)
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)

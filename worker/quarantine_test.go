@@ -38,7 +38,7 @@ func (l *logLines) Write(p []byte) (int, error) {
 	return l.text.Write(p)
 }
 
-// count returns the number of lines that contain all of the words.
+// count returns the number of log lines that contain all of the given words.
 func (l *logLines) count(words ...string) (n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -77,7 +77,7 @@ func (r *rig) hget(id, field string) string {
 	return v
 }
 
-// waitForSweeps waits until a few more sweeps are over.
+// waitForSweeps waits until a few more sweeps have ended.
 func (r *rig) waitForSweeps() {
 	r.t.Helper()
 	done := time.After(12 * 50 * time.Millisecond)
@@ -103,15 +103,15 @@ func allPositions() string {
 
 func allPending() string { return strings.Repeat("\x00\x00", 100) }
 
-// An unreadable record of one of three batches stops only the work that needs it, and is logged
-// once.
+// One record of one of three batches is unreadable. It must stop only the work that needs it, and
+// must be logged once.
 func TestWhatCannotBeReadStopsNothingElse(t *testing.T) {
 	t.Parallel()
 	cut := func(s string) string { return s[:len(s)-1] }
 	for name, x := range map[string]struct {
-		field, is string // the value written over the field; "": the old value without its last byte
+		field, is string // is replaces the value of the field; "" cuts the last byte off the old value
 		before    map[string]string
-		waits     int // recipients that cannot be sent to
+		waits     int // the number of recipients that cannot be sent to
 	}{
 		"a batch cut short":                              {field: "b0.1", waits: 500},
 		"an empty batch":                                 {field: "b0.1", is: "\x00", waits: 500},
@@ -139,7 +139,8 @@ func TestWhatCannotBeReadStopsNothingElse(t *testing.T) {
 				t.Fatal(err)
 			}
 			log := r.startLogged(account)
-			// A worker that loaded a batch before its record was damaged could still send it.
+			// A worker that loaded the batch before the test damages the record could still send
+			// that batch.
 			r.eventually(20*time.Second, "the plan, and idle queues", func() bool {
 				ctx, q := t.Context(), "asynq:{tuma-send:kobo-main}:"
 				busy := r.rdb.LLen(ctx, q+"active").Val() + r.rdb.LLen(ctx, q+"pending").Val()
@@ -174,14 +175,14 @@ func TestWhatCannotBeReadStopsNothingElse(t *testing.T) {
 				t.Fatal(err)
 			}
 			if name == "random bytes for results, generation untouched" {
-				return // its call was made and its answer quarantined: it is written off minutes later
+				return // the call was made and its answer quarantined: it is written off only minutes later
 			}
 			if s := r.status("c"); !s.Ended() || s.Skipped != x.waits {
 				t.Errorf("unexpected status after Cancel: %+v", s)
 			}
 			for number, n := range gateway.all() {
-				if n > 2 { // once in each campaign
-					t.Fatalf("%s was taken %d times", number, n)
+				if n > 2 { // a number may be taken once in each of the two campaigns
+					t.Fatalf("%s was taken %d times, want at most 2", number, n)
 				}
 			}
 		})
@@ -206,7 +207,7 @@ func TestWhatWasMendedGoesOnAfterResume(t *testing.T) {
 	if n := log.count("cannot be read", `"record":"p1"`, `"kept_in":"tuma:{c}:a"`); n != 1 {
 		t.Errorf("got %d log lines for the record, want 1:\n%s", n, log.text.String())
 	}
-	// The bytes hold numbers, which must not be logged in any form.
+	// The record's bytes hold numbers, which must not be logged in any form.
 	head := good[:16]
 	if kept := r.rdb.HGet(t.Context(), "tuma:{c}:a", "p1").Val(); kept == "" || log.count(hex.EncodeToString([]byte(head))) > 0 || log.count(kenyan(page + 1)[page]) > 0 {
 		t.Errorf("%d bytes were quarantined; log:\n%s", len(kept), log.text.String())
@@ -229,7 +230,8 @@ func TestWhatWasMendedGoesOnAfterResume(t *testing.T) {
 	}
 }
 
-// All of a campaign needs its spec and its plan snapshot, but no other campaign does.
+// All work of a campaign needs the campaign's spec and plan snapshot. Other campaigns must not be
+// affected if these are unreadable.
 func TestACampaignThatCannotBeReadHoldsUpNoOther(t *testing.T) {
 	t.Parallel()
 	for _, record := range []string{"spec", "frozen", "v"} {
@@ -307,8 +309,8 @@ func TestPayloadsThatCannotBeReadAreSetAside(t *testing.T) {
 	}
 }
 
-// A record may become unreadable while its call is in flight. Then the answer is kept, and no
-// recipient is sent to twice.
+// A record may become unreadable while its call is in flight. The answer must then be kept, and no
+// recipient may be sent to twice.
 func TestAnAnswerThatCannotBeWrittenDownIsKept(t *testing.T) {
 	t.Parallel()
 	for _, field := range []string{"g0.0.0.0", "r0.0.0"} {
@@ -345,15 +347,15 @@ func TestAnAnswerThatCannotBeWrittenDownIsKept(t *testing.T) {
 			}
 			for number, n := range gateway.all() {
 				if n != 1 {
-					t.Fatalf("%s was taken %d times", number, n)
+					t.Fatalf("%s was taken %d times, want 1", number, n)
 				}
 			}
 		})
 	}
 }
 
-// At a gateway without keys a panic of the client leaves the recipients of that call unknown, and
-// no others.
+// A panic of the client at a gateway without keys must leave only the recipients of that call
+// unknown.
 func TestAPanicCostsItsCallOnly(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
@@ -371,6 +373,6 @@ func TestAPanicCostsItsCallOnly(t *testing.T) {
 		t.Errorf("unexpected status: %+v", s)
 	}
 	if n := len(gateway.all()); n < 90 {
-		t.Errorf("%d numbers were sent to", n)
+		t.Errorf("%d numbers were sent to, want at least 90", n)
 	}
 }

@@ -16,23 +16,24 @@ import (
 const (
 	// clockSlack is how far a gateway's clock may differ from Redis' clock.
 	clockSlack = 2 * time.Minute
-	// maxDLRDelay is how long after its message a delivery report may arrive. Gateways keep
-	// messages for two days at most; one day is usual.
+	// maxDLRDelay is how long after its message a delivery report may arrive. Gateways try to
+	// deliver a message for two days at most, and usually for one day.
 	maxDLRDelay = 48 * time.Hour
-	// maxLookups is how often a doubtful call is looked up in the gateway's list. The delay grows,
-	// to give its messages time to appear there.
+	// maxLookups is how often a doubtful call is looked up in the gateway's list of taken messages.
+	// The delay between lookups grows, because the messages may take time to appear in that list.
 	maxLookups = 4
 )
 
-// lookupDelay returns how long to wait before the next lookup of a doubtful call, after its end or
-// after its last lookup. lookups is how many were made. The delays of all lookups add up to
-// reconcileFor.
+// lookupDelay returns how long to wait before the next lookup of a doubtful call. The wait begins
+// at the end of the call or at its last lookup. lookups is how many lookups were made. The delays
+// of all lookups add up to reconcileFor.
 func lookupDelay(reconcileFor time.Duration, lookups int) time.Duration {
 	parts := [maxLookups]int64{1, 2, 3, 6}[min(lookups, maxLookups-1)]
 	return time.Duration(int64(reconcileFor) * parts / 12)
 }
 
-// reconcileFor is how long a call of unknown outcome is looked up at the gateway. 0: not at all.
+// reconcileFor is how long a call of unknown outcome is looked up at the gateway. 0 means not at
+// all.
 func (a *account) reconcileFor() time.Duration {
 	if !a.reconciles() {
 		return 0
@@ -51,8 +52,8 @@ func (a *account) tracked() bool {
 	return a.info.KeyTTL == 0 && (a.reconciles() || a.info.DLRNamesRecipient)
 }
 
-// keepIDsFor is how long message IDs are kept: as long as a list or a delivery report may contain
-// them.
+// keepIDsFor is how long message IDs are kept. It covers the time in which the gateway's list or a
+// delivery report may contain them.
 func (a *account) keepIDsFor() time.Duration {
 	if a.info.DLRNamesRecipient {
 		return maxDLRDelay
@@ -60,8 +61,8 @@ func (a *account) keepIDsFor() time.Duration {
 	return ledger.AttemptLife
 }
 
-// noteSent records the IDs of accepted messages. It runs before they are settled; see
-// ledger.Attempt.
+// noteSent records the IDs of accepted messages. The caller settles those messages only afterwards;
+// ledger.Attempt explains why.
 func (s *batchSender) noteSent(ctx context.Context, c *ledger.Claim, records []ledger.Record) error {
 	if !s.acc.tracked() {
 		return nil
@@ -75,17 +76,17 @@ func (s *batchSender) noteSent(ctx context.Context, c *ledger.Claim, records []l
 	return s.ledger.RecordMessageIDs(ctx, s.acc.info.Fingerprint, c.Attempt(), ids, s.acc.keepIDsFor())
 }
 
-// endAttempt removes an attempt from the reconciliation index once no outcome is unknown and all
-// message IDs are recorded. If the worker searches the gateway's list of sent messages, an
-// attempt with messages of several segments is kept: that list may contain more message IDs than the
-// answer to the call.
+// endAttempt removes an attempt from the reconciliation index once all its outcomes are known and
+// all its message IDs are recorded. If the worker searches the gateway's list of sent messages, an
+// attempt with messages of several segments stays in the index. That list may contain more message
+// IDs than the answer to the call.
 func (s *batchSender) endAttempt(ctx context.Context, c *ledger.Claim, g *ledger.Generation, v verdict) {
 	if !s.acc.tracked() || v.action == actionDoubt || s.acc.reconciles() && s.segmentsOf(g) > 1 && v.action == actionSettle {
 		return
 	}
 	for _, r := range v.records {
 		if r.Status == ledger.Unknown || r.Status == ledger.Accepted && r.MessageID == "" {
-			return // the gateway may report a message of it with an ID that is not recorded
+			return // the gateway may report a message of this attempt with an ID that is not recorded
 		}
 	}
 	s.forgetAttempt(ctx, c)
@@ -98,20 +99,20 @@ func (s *batchSender) forgetAttempt(ctx context.Context, c *ledger.Claim) {
 		return
 	}
 	if err := s.ledger.EndAttempt(ctx, s.acc.info.Fingerprint, c.Attempt()); err != nil {
-		s.log.Debug().Err(err).Msg("could not delete finished attempt; reconciliation will be less precise") // harmless otherwise
+		s.log.Debug().Err(err).Msg("could not delete finished attempt; reconciliation will be less precise") // the failure has no other effect
 	}
 }
 
-// tooOld reports whether a call is so old that records of other calls at its time may have been
-// deleted. lasts is the longest duration of a call.
+// tooOld reports whether a call made at the time at is too old to be looked up. Records of other
+// calls of that time may have been deleted already. lasts is the longest duration of a call.
 func tooOld(now, at time.Time, lasts time.Duration) bool {
 	return now.Sub(at) > ledger.AttemptLife-2*lasts-4*clockSlack
 }
 
 // lookUp looks up a doubtful call in the gateway's list of messages it has taken. Recipients that
-// are found become accepted. After the last lookup the others end unknown.
+// are in the list become accepted. After the last lookup the other recipients end unknown.
 func (s *batchSender) lookUp(ctx context.Context, c *ledger.Claim, g *ledger.Generation) (step, time.Time, error) {
-	s.releaseInFlight() // no call is made
+	s.releaseInFlight() // no call is made under this claim
 	now, err := s.ledger.Now(ctx)
 	if err != nil {
 		return stepDone, time.Time{}, err
@@ -123,7 +124,7 @@ func (s *batchSender) lookUp(ctx context.Context, c *ledger.Claim, g *ledger.Gen
 		return stepLeave, time.Time{}, s.watch(ctx, now.Add(s.acc.Timeout/4))
 	}
 	defer s.acc.listing.Unlock()
-	if err := s.watch(ctx, now.Add(s.acc.Timeout+wakeWatch)); err != nil { // or the sweeper would take this worker for dead
+	if err := s.watch(ctx, now.Add(s.acc.Timeout+wakeWatch)); err != nil { // otherwise the sweeper would take this worker for dead
 		return stepDone, time.Time{}, err
 	}
 	found, err := s.find(ctx, c, g)
@@ -134,7 +135,7 @@ func (s *batchSender) lookUp(ctx context.Context, c *ledger.Claim, g *ledger.Gen
 	}
 	records, basis, wait := g.Found(found, why), ledger.SettleLookup, lookupDelay(s.acc.ReconcileFor, c.Lookups+1)
 	if c.Lookups+1 >= maxLookups {
-		basis, wait = ledger.SettleAbandon, backOff(1) // delay of those that are resent
+		basis, wait = ledger.SettleAbandon, backOff(1) // backOff(1) is the delay before recipients are resent
 	}
 	s.log.Info().Str("campaign", s.id).Str("batch", s.batch).Str("account", s.acc.Name).Int("look", c.Lookups+1).
 		Int("found", len(found)).Int("recipients", len(g.To)).Msg("looked up a call of unknown outcome at the gateway")
@@ -147,8 +148,8 @@ func (s *batchSender) lookUp(ctx context.Context, c *ledger.Claim, g *ledger.Gen
 }
 
 // find returns the gateway's IDs of the messages of a doubtful call, by number. It leaves out
-// messages that may belong to another call. The order of the three requests makes this sound; see
-// ledger.Attempt.
+// messages that may belong to another call. Its three requests must be made in this order;
+// ledger.Attempt explains why.
 func (s *batchSender) find(ctx context.Context, c *ledger.Claim, g *ledger.Generation) (map[sms.MSISDN]string, error) {
 	lasts := s.acc.Timeout + leaseMargin
 	from, to := c.At.Add(-clockSlack), c.At.Add(lasts+clockSlack)
@@ -158,7 +159,7 @@ func (s *batchSender) find(ctx context.Context, c *ledger.Claim, g *ledger.Gener
 	if err != nil {
 		return nil, err
 	}
-	// Attempts from this span may have messages in the list.
+	// The list may contain messages of attempts that were made between first and last.
 	first, last := from.Add(-lasts-clockSlack), to.Add(clockSlack)
 	attempts, err := s.ledger.Attempts(ctx, s.acc.info.Fingerprint, first, last)
 	if err != nil {
@@ -186,8 +187,8 @@ func (s *batchSender) find(ctx context.Context, c *ledger.Claim, g *ledger.Gener
 	return m.among(listed, g.To), nil
 }
 
-// listTaken requests the messages that a gateway took from from to to. It returns a panic of the
-// provider as an error.
+// listTaken requests the messages that a gateway took between the times from and to. It returns a
+// panic of the provider as an error.
 func listTaken(ctx context.Context, p providers.Reconciler, from, to time.Time) (got []providers.TakenMessage, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -197,21 +198,23 @@ func listTaken(ctx context.Context, p providers.Reconciler, from, to time.Time) 
 	return p.Taken(ctx, from, to)
 }
 
-// matcher decides which of the messages that a gateway lists can only belong to one call.
+// matcher decides which of the messages that a gateway lists can belong to one particular call
+// only.
 type matcher struct {
 	from, to time.Time
 	sender   string
-	// parts is the maximum number of rows of one message.
+	// parts is the maximum number of list entries for one message.
 	parts int
-	// others are numbers with another call of unresolved outcome in that time.
+	// others holds the numbers to which another unresolved call went in that time.
 	others map[sms.MSISDN]bool
-	// known reports whether an ID belongs to another call.
+	// known reports whether a message ID belongs to another call.
 	known func(id string) bool
 }
 
-// among returns the IDs of the messages found, by number. A message is found if it is the only
-// candidate for its recipient: it was sent in the call's time from the call's sender, its ID is not
-// known, and no other unresolved call went to that number. It has no side effects.
+// among returns the IDs of the call's messages in the list, by number. A message counts as the
+// call's if it is the only candidate for its recipient. A candidate was sent in the call's time
+// from the call's sender, and its ID is not known. No other unresolved call may have gone to that
+// number. among has no side effects.
 func (m matcher) among(listed []providers.TakenMessage, to []ledger.Planned) map[sms.MSISDN]string {
 	wanted := make(map[sms.MSISDN][]string, len(to))
 	for _, p := range to {
@@ -225,7 +228,7 @@ func (m matcher) among(listed []providers.TakenMessage, to []ledger.Planned) map
 			continue
 		}
 		switch {
-		case x.At.IsZero(): // its time is unknown, so it may be the call's or not
+		case x.At.IsZero(): // the time of x is unknown, so x may or may not belong to the call
 			delete(wanted, x.To)
 		case !x.At.Before(m.from) && !x.At.After(m.to):
 			wanted[x.To] = append(ids, x.ID)
@@ -244,15 +247,17 @@ func sameSender(a, b string) bool {
 	return strings.EqualFold(strings.TrimPrefix(a, "+"), strings.TrimPrefix(b, "+"))
 }
 
-// Reconcile uses a gateway's delivery report to resolve a message of unknown outcome. It reports
-// whether it did: the recipient is then accepted.
+// Reconcile uses a gateway's delivery report to resolve a message of unknown outcome. It returns
+// true if the report resolved a message; the recipient is then accepted.
 //
-// All of this must hold: the account's reports name the recipient, the message ID has not been
-// recorded in the last two days, and exactly one unresolved call of the last hour went to that
-// number. Reconcile ignores all other reports, and it does not record the delivery status.
+// A report resolves a message only if all of these conditions hold. The account's reports name the
+// recipient. The message ID has not been recorded in the last two days. Exactly one unresolved call
+// of the last hour went to that number. Reconcile ignores all other reports, and it does not record
+// the delivery status.
 //
-// It returns an error if this worker does not serve the account. After any other error, call it
-// again with the same report. It is safe for concurrent use, even while the worker does not run.
+// Reconcile returns an error if this worker does not serve the account. After any other error, call
+// it again with the same report. Reconcile is safe for concurrent use, even while the worker does
+// not run.
 func (w *Worker) Reconcile(ctx context.Context, account string, r providers.DLR) (bool, error) {
 	acc := w.accounts[account]
 	if acc == nil {
@@ -296,8 +301,8 @@ func (w *Worker) Reconcile(ctx context.Context, account string, r providers.DLR)
 	return true, w.wakeAll(ctx, a.Campaign, camp.snapshot, camp.spec, out.Wakes)
 }
 
-// openAttempts caches the recipients of a login's unresolved attempts: those in flight and those
-// that ended unknown.
+// openAttempts caches the recipients of a login's unresolved attempts. These are the attempts in
+// flight and those that ended unknown.
 type openAttempts struct {
 	mu   sync.Mutex
 	read time.Time
@@ -305,11 +310,12 @@ type openAttempts struct {
 	by   map[sms.MSISDN][]ledger.Attempt
 }
 
-// attemptsCacheFor is how old the cache may be when it says that no attempt went to a number.
+// attemptsCacheFor is the maximum age of the cache. Within that age, a number that is not in the
+// cache counts as one to which no attempt went.
 const attemptsCacheFor = 100 * time.Millisecond
 
-// to returns the attempts to a number. If the cache has any, it reads them again, so that the list
-// is newer than the report (see ledger.Attempt).
+// to returns the attempts to the number n. If the cache has any, to reads them again, so that they
+// are newer than the report (see ledger.Attempt).
 func (o *openAttempts) to(ctx context.Context, l *ledger.Ledger, login string, n sms.MSISDN, now time.Time) ([]ledger.Attempt, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

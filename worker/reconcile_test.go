@@ -54,7 +54,8 @@ func TestWhatWasTakenWithoutAnAnswerIsFoundAtTheGateway(t *testing.T) {
 	r.start(r.textConnectAccount())
 	r.enqueue("c", kenyan(40))
 	s := r.wait("c", 60*time.Second)
-	// The third call was not taken. It is either of a proven account, or a probe of one recipient.
+	// The third call was not taken. If the account was proven by then, it is a full call, otherwise
+	// a probe with one recipient.
 	if s.Accepted+s.Unknown != 40 || s.Unknown == 0 || s.Unknown > 5 {
 		t.Errorf("unexpected status: %+v", s)
 	}
@@ -66,13 +67,13 @@ func TestWhatWasTakenWithoutAnAnswerIsFoundAtTheGateway(t *testing.T) {
 		}
 		switch times := r.gateway.Accepted(uint64(m)); {
 		case times > 1:
-			t.Errorf("%s was taken %d times", n, times)
+			t.Errorf("%s was taken %d times, want at most 1", n, times)
 		case (x.Status == "accepted") != (times == 1):
 			t.Errorf("%s has status %s but was taken %d times", n, x.Status, times)
 		case x.Status == "unknown" && x.Reason != "not_found":
 			t.Errorf("%s is unknown with reason %q, want not_found", n, x.Reason)
 		case x.Status == "accepted" && x.MessageID == "":
-			t.Errorf("%s has no message ID", n)
+			t.Errorf("%s was accepted, but has no message ID", n)
 		}
 		if x.Reason == "reconciled" {
 			reconciled++
@@ -83,7 +84,7 @@ func TestWhatWasTakenWithoutAnAnswerIsFoundAtTheGateway(t *testing.T) {
 	}
 }
 
-// The account is held, and its probe is one recipient, split off a call.
+// The account is held. Its probe has one recipient, which was split off a call.
 func TestTheMessageOfAProbeIsFoundToo(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
@@ -124,7 +125,7 @@ func TestWhatCanBeTwoCallsMessageIsNobodys(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
 	r.start(r.textConnectAccount())
-	r.enqueue("first", kenyan(5)) // its message IDs are recorded, so they can belong to no other call
+	r.enqueue("first", kenyan(5)) // the message IDs of this campaign are recorded, so they can belong to no other call
 	if s := r.wait("first", 30*time.Second); s.Accepted != 5 {
 		t.Fatalf("unexpected status: %+v", s)
 	}
@@ -135,7 +136,7 @@ func TestWhatCanBeTwoCallsMessageIsNobodys(t *testing.T) {
 	r.enqueue("lost", kenyan(3))
 	for id, want := range map[string][2]int{"taken": {1, 3}, "lost": {0, 3}} {
 		if s := r.wait(id, 60*time.Second); s.Accepted != want[0] || s.Unknown != want[1] {
-			t.Errorf("%s: %+v", id, s)
+			t.Errorf("campaign %s: unexpected status: %+v", id, s)
 		}
 	}
 }
@@ -168,13 +169,13 @@ func TestTheCallsOfADeadWorkerAreFound(t *testing.T) {
 	}
 	for n, x := range r.rows("c") {
 		if x.Reason != "reconciled" || x.MessageID == "" {
-			t.Errorf("%s: %+v", n, x)
+			t.Errorf("%s: got result %+v, want reason reconciled and a message ID", n, x)
 		}
 	}
 }
 
-// neverReturns makes its calls, but none returns before until is closed. For other workers it looks
-// dead.
+// neverReturns is a provider that makes its calls, but returns from none of them before until is
+// closed. To other workers, its worker looks dead.
 type neverReturns struct {
 	providers.Provider
 	providers.Reconciler
@@ -197,7 +198,7 @@ func TestADeliveryReportTellsOfAMessageOfUnknownOutcome(t *testing.T) {
 	r.gateway.FailNext(1, "accept_close")
 	r.enqueue("lost", kenyan(5)[1:])
 	if s := r.wait("lost", 30*time.Second); known.Accepted != 2 || s.Unknown != 4 {
-		t.Fatalf("%+v, %+v", known, s)
+		t.Fatalf("got statuses %+v and %+v, want 2 accepted in the first and 4 unknown in the second", known, s)
 	}
 	number := func(i int) sms.MSISDN { return sms.MSISDN(254_710_000_000 + i) }
 	rows := r.rows("known")
@@ -223,13 +224,13 @@ func TestADeliveryReportTellsOfAMessageOfUnknownOutcome(t *testing.T) {
 		t.Errorf("unexpected status: %+v", s)
 	}
 	if x := r.rows("lost")[number(2).String()]; x.Status != "accepted" || x.Reason != "reconciled" || x.MessageID != "ATXid_new2" {
-		t.Errorf("%+v", x)
+		t.Errorf("got result %+v, want accepted and reconciled with message ID ATXid_new2", x)
 	}
-	// Now two calls to the same number are unresolved.
+	// From here on, two calls to the same number are unresolved.
 	r.gateway.FailNext(1, "close")
 	r.enqueue("other", kenyan(5)[4:])
 	if s := r.wait("other", 60*time.Second); s.Unknown != 1 {
-		t.Fatalf("%+v", s)
+		t.Fatalf("got status %+v, want 1 unknown", s)
 	}
 	if applied, err := w.Reconcile(t.Context(), "kobo-main", providers.DLR{MessageID: "ATXid_new4", To: number(4)}); applied || err != nil {
 		t.Errorf("report that fits two calls: got %t, %v, want false", applied, err)
@@ -242,7 +243,8 @@ func TestADeliveryReportTellsOfAMessageOfUnknownOutcome(t *testing.T) {
 	}
 }
 
-// A message whose ID was missing from the answer may be the one that a report is about.
+// A message whose ID was missing from the answer may be the message that a delivery report is
+// about.
 func TestAReportIsNobodysBesideAMessageWithoutAnID(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})

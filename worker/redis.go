@@ -18,13 +18,13 @@ import (
 // scripts.
 var ErrRedisUnfit = errors.New("redis is not fit for sending")
 
-// CheckRedis checks from INFO that a Redis keeps its data: version 7.0 or later, maxmemory-policy
-// noeviction, append-only file on, and a master. One error lists all faults; it wraps
-// ErrRedisUnfit. If unsafe is true, these faults are returned as warnings instead. A setting that
-// cannot be read is a warning.
+// CheckRedis checks from INFO that a Redis keeps its data: version 7.0 or later, "maxmemory-policy
+// noeviction", "appendonly yes", and the role of a master. One error lists all faults; it wraps
+// ErrRedisUnfit. If unsafe is true, CheckRedis returns these faults as warnings instead. A setting
+// that cannot be read is a warning.
 //
-// CheckRedis also calls CheckWritable, whose errors unsafe does not turn into warnings. A
-// connection error is returned wrapped.
+// CheckRedis also calls CheckWritable. An error of CheckWritable stays an error even if unsafe is
+// true. A connection error is returned wrapped.
 func CheckRedis(ctx context.Context, rdb redis.UniversalClient, unsafe bool) (warnings []string, err error) {
 	if err := rdb.Ping(ctx).Err(); err != nil {
 		return nil, fmt.Errorf("check redis: %w", err)
@@ -91,7 +91,7 @@ func CheckWritable(ctx context.Context, rdb redis.UniversalClient) error {
 	}
 	ok, err := strconv.Atoi(cluster["cluster_slots_ok"])
 	if err != nil {
-		return nil //nolint:nilerr // CLUSTER INFO does not say
+		return nil //nolint:nilerr // CLUSTER INFO does not give the number of slots
 	}
 	if ok < hashSlots {
 		return fmt.Errorf("%w: its cluster serves %d of %d hash slots, state %s: redis-cli --cluster check lists the missing nodes",
@@ -138,8 +138,8 @@ func atLeast7(v string) bool {
 // memoryWatch records whether Redis has room for another claim.
 type memoryWatch struct{ over atomic.Bool }
 
-// claimShare is the share of maxmemory above which nothing is claimed. Settles always find room,
-// and a call must not begin whose outcome could not be stored.
+// claimShare is the share of maxmemory above which a worker claims nothing. The room above it is
+// left for settles. A call must not begin if its outcome could not be stored.
 const claimShare = 0.95
 
 func (m *memoryWatch) full() bool { return m.over.Load() }
@@ -147,7 +147,7 @@ func (m *memoryWatch) full() bool { return m.over.Load() }
 func (m *memoryWatch) read(ctx context.Context, rdb redis.UniversalClient, log zerolog.Logger) {
 	info, err := rdb.InfoMap(ctx, "memory").Result()
 	if err != nil {
-		return // without INFO, Redis counts as not full
+		return // if INFO cannot be read, Redis counts as not full
 	}
 	used, err1 := strconv.ParseFloat(info["Memory"]["used_memory"], 64)
 	most, err2 := strconv.ParseFloat(info["Memory"]["maxmemory"], 64)

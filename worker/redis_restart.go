@@ -16,19 +16,20 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
-// A worker keeps its recent settles, to replay them to a Redis that has lost its last seconds.
-// These constants bound how many recipients and settles it keeps, and for how long.
+// A worker remembers its recent settles, to replay them to a Redis that has lost its last seconds
+// of writes. These constants limit how many recipients and settles the worker remembers, and for
+// how long.
 const (
 	keptRecipients = 50_000
 	keptSettles    = 5_000
 	keptFor        = 30 * time.Second
 )
 
-// restartGuard detects that Redis restarted or that a replica was promoted. The new Redis may have
+// restartGuard detects that Redis restarted or that a replica was promoted. That Redis may have
 // lost the last writes, so the worker replays its recent settles before it claims anything there.
 type restartGuard struct {
-	// dials counts connections made to Redis. confirmedDials is how many of them certainly lead to
-	// a Redis that has all of this worker's settles.
+	// dials is the number of connections made to Redis so far. confirmedDials is how many of them
+	// certainly lead to a Redis that has all of this worker's settles.
 	dials, confirmedDials atomic.Int64
 	// inFlight counts the claims that are requested or held.
 	inFlight atomic.Int64
@@ -40,8 +41,8 @@ type restartGuard struct {
 	recipients int
 }
 
-// rememberedSettle is a settle that was written or is about to be. Calling write again changes
-// nothing.
+// rememberedSettle is a settle that was written or is about to be written. Writing a settle again
+// changes nothing.
 type rememberedSettle struct {
 	at         time.Time
 	recipients int
@@ -69,8 +70,8 @@ func (h dialWatch) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pro
 	return next
 }
 
-// watchDials adds the hook where connections are made. In a cluster these are the clients of its
-// nodes, which the cluster client's own hooks do not reach.
+// watchDials adds the hook to each client that makes connections. In a cluster those are the
+// clients of the nodes, which do not run the hooks of the cluster client.
 func watchDials(ctx context.Context, rdb redis.UniversalClient, h dialWatch) error {
 	cluster, ok := rdb.(*redis.ClusterClient)
 	if !ok {
@@ -84,8 +85,8 @@ func watchDials(ctx context.Context, rdb redis.UniversalClient, h dialWatch) err
 	})
 }
 
-// watchRedis records the run_id of the Redis in use. A Redis that does not report its run_id is
-// never taken for another one.
+// watchRedis records the run_id of the Redis in use. A Redis that does not report a run_id always
+// counts as the same Redis.
 func (w *Worker) watchRedis(ctx context.Context) error {
 	if err := watchDials(ctx, w.cfg.Redis, dialWatch{&w.restartGuard.dials}); err != nil {
 		return fmt.Errorf("watch redis: %w", err)
@@ -123,9 +124,10 @@ func runID(ctx context.Context, rdb redis.UniversalClient) (string, error) {
 	return info["Server"]["run_id"], nil
 }
 
-// confirmRedis returns once Redis is certainly the same as before, or has this worker's settles
-// replayed. dials is the number of connections for which that holds. A claim made afterwards counts
-// only if dials has not changed. After an error nothing may be claimed.
+// confirmRedis returns once Redis is certainly the same as before, or this worker's settles have
+// been replayed to it. dials is the number of connections for which that holds. A later claim may
+// be used only if no connection has been made since. If confirmRedis returns an error, nothing may
+// be claimed.
 func (w *Worker) confirmRedis(ctx context.Context) (dials int64, err error) {
 	f := &w.restartGuard
 	if dials = f.dials.Load(); dials == f.confirmedDials.Load() {
@@ -143,7 +145,7 @@ func (w *Worker) confirmRedis(ctx context.Context) (dials int64, err error) {
 	return dials, nil
 }
 
-// checkRunID reads the run_id, and replays the recent settles to a Redis that is new.
+// checkRunID reads the run_id of Redis. If it has changed, checkRunID replays the recent settles.
 func (w *Worker) checkRunID(ctx context.Context) error {
 	f := &w.restartGuard
 	id, err := runID(ctx, w.cfg.Redis)
@@ -169,9 +171,9 @@ func (w *Worker) checkRunID(ctx context.Context) error {
 	return nil
 }
 
-// waitForInFlight waits until this worker's calls are settled. Without a durability setting a new
-// Redis may lack their claims and would let another slot repeat them. It returns an error if the
-// worker drains.
+// waitForInFlight waits until this worker's calls are settled. Without a durability setting, a new
+// Redis may lack the claims of these calls, and another slot could then repeat the calls.
+// waitForInFlight returns an error if the worker drains.
 func (w *Worker) waitForInFlight(ctx context.Context) error {
 	if w.cfg.Durability != (Durability{}) {
 		return nil
@@ -198,7 +200,7 @@ func (w *Worker) waitForInFlight(ctx context.Context) error {
 
 var errDraining = errors.New("draining")
 
-// remember stores a settle for replay, and drops the oldest beyond the bounds.
+// remember stores a settle for replay. It drops the oldest settles beyond the limits.
 func (f *restartGuard) remember(recipients int, say func(context.Context) error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -214,8 +216,8 @@ func (f *restartGuard) remember(recipients int, say func(context.Context) error)
 	f.kept = f.kept[first:]
 }
 
-// replay writes every remembered settle again, which changes nothing where it is known. It returns
-// how many there were.
+// replay writes every remembered settle again. A settle that Redis already has changes nothing.
+// replay returns the number of settles that it wrote.
 func (f *restartGuard) replay(ctx context.Context) (int, error) {
 	f.mu.Lock()
 	kept := slices.Clone(f.kept)

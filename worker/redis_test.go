@@ -47,8 +47,8 @@ func TestBadWorldsAreRefusedBeforeAnyWork(t *testing.T) {
 	t.Parallel()
 	for name, x := range map[string]struct {
 		redis func(*testing.T) *redis.Client
-		says  string // part of the error; "" if the Redis is fit
-		never bool   // an error even with unsafe
+		says  string // part of the error's text; "" if the Redis is fit
+		never bool   // CheckRedis returns an error even if unsafe is true
 	}{
 		"a good one": {func(t *testing.T) *redis.Client { return redistest.Start(t, withConfig()).Client() }, "", false},
 		"one that evicts": {func(t *testing.T) *redis.Client {
@@ -103,7 +103,7 @@ func TestBadWorldsAreRefusedBeforeAnyWork(t *testing.T) {
 	}
 }
 
-// replica returns a client of a replica, whose master is started too.
+// replica returns a client of a replica. It also starts the replica's master.
 func replica(t *testing.T, readOnly string) *redis.Client {
 	t.Helper()
 	host, port, err := net.SplitHostPort(redistest.Start(t, withConfig()).Addr())

@@ -10,8 +10,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
-// releaseUnused releases a claim that cannot be relied on, and the rate reserved for it. No call is
-// made.
+// releaseUnused releases a claim that cannot be relied on, and returns the rate reserved for the
+// claim. No call was made under that claim.
 func (s *batchSender) releaseUnused(ctx context.Context, c *ledger.Claim, units int, ahead, wait time.Duration, why error) error {
 	level := zerolog.WarnLevel
 	if errors.Is(why, errSuspect) {
@@ -40,8 +40,8 @@ func (s *batchSender) releaseClaim(c *ledger.Claim, wait time.Duration) error {
 
 var errSuspect = errors.New("a new connection to redis was made during the claim")
 
-// splitProbe releases a claim and splits its first recipients off into a separate call, as a small
-// probe.
+// splitProbe releases a claim and splits the call. Its first recipients become a separate call,
+// which serves as a small probe.
 func (s *batchSender) splitProbe(ctx context.Context, c *ledger.Claim, first, units int, ahead time.Duration) error {
 	if err := s.limiter().Return(ctx, units, ahead); err != nil {
 		s.log.Warn().Err(err).Str("account", s.acc.Name).Msg("could not return reserved rate")

@@ -32,7 +32,7 @@ func (r *rig) africasTalkingAccount(onUnknown string) worker.Account {
 	return worker.Account{Name: "kobo-main", Provider: p, Sender: "ACME", Timeout: 2 * time.Second, OnUnknown: onUnknown}
 }
 
-// enqueueWith enqueues a campaign with its own setting for unknown outcomes.
+// enqueueWith enqueues a campaign that sets on_unknown itself.
 func (r *rig) enqueueWith(id, onUnknown string, numbers []string) {
 	r.t.Helper()
 	c := producer.Campaign{ID: id, Via: "kobo-main", Body: "Hello from ACME", OnUnknown: onUnknown}
@@ -46,10 +46,10 @@ func TestTheUnknownAreKeptOrResent(t *testing.T) {
 	for onUnknown, want := range map[string]struct {
 		accepted, unknown int
 		calls             int64
-		times             [3]int // how many numbers the gateway has taken never, once, twice
+		times             [3]int // how many numbers the gateway has taken never, once and twice
 	}{
-		// Two of ten calls are taken and not answered, and one is not taken either. Then the
-		// account is held, and the first recipient of the next call is sent to alone.
+		// Of ten calls, two are taken but not answered, and one is neither taken nor answered. The
+		// account is then held, and its probe sends to the first recipient of the next call alone.
 		worker.OnUnknownKeep:   {35, 15, 11, [3]int{5, 45, 0}},
 		worker.OnUnknownResend: {50, 0, 14, [3]int{0, 40, 10}},
 	} {
@@ -96,7 +96,7 @@ func TestWhereThereIsAKeyResendChangesNothing(t *testing.T) {
 	r.tally("c")
 }
 
-// unansweredFirst makes the gateway take every call, but not answer the first n calls to the same
+// unansweredFirst makes the gateway take every call. It does not answer the first n calls to each
 // number.
 func (s *stub) unansweredFirst(n int) {
 	s.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
@@ -144,13 +144,13 @@ func TestAResendThatIsUnknownTooIsTheLast(t *testing.T) {
 	r.start(stubAccount(gw))
 	r.enqueueWith("c", producer.OnUnknownResend, kenyan(3))
 	if s := r.wait("c", 20*time.Second); s.Unknown != 3 || gw.calls.Load() != 2 {
-		t.Errorf("got %d calls and status %+v", gw.calls.Load(), s)
+		t.Errorf("got %d calls, want 2, and status %+v, want 3 unknown", gw.calls.Load(), s)
 	}
 	if n, err := r.producer.Retry(t.Context(), "c", producer.RetryOptions{Unknown: true}); n != 3 || err != nil {
 		t.Fatal(n, err)
 	}
 	if s := r.wait("c", 20*time.Second); s.Unknown != 3 || gw.calls.Load() != 3 {
-		t.Errorf("after a retry: got %d calls and status %+v", gw.calls.Load(), s)
+		t.Errorf("after a retry: got %d calls, want 3, and status %+v, want 3 unknown", gw.calls.Load(), s)
 	}
 }
 
@@ -173,7 +173,7 @@ func TestWhatWasFrozenOfTheUnknownOutlivesTheConfiguration(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 20*time.Second); s.Accepted != 3 || gw.calls.Load() != 2 {
-		t.Errorf("got %d calls and status %+v", gw.calls.Load(), s)
+		t.Errorf("got %d calls, want 2, and status %+v, want 3 accepted", gw.calls.Load(), s)
 	}
 	r.enqueue("later", kenyan(1))
 	if s := r.wait("later", 20*time.Second); s.OnUnknown != "" {
@@ -181,7 +181,7 @@ func TestWhatWasFrozenOfTheUnknownOutlivesTheConfiguration(t *testing.T) {
 	}
 }
 
-// The first call hangs past its lease, and is answered after the second one.
+// The first call hangs until its lease has ended. It is answered after the second call.
 func TestTwoAnswersToAResendAreBothKept(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
@@ -191,16 +191,16 @@ func TestTwoAnswersToAResendAreBothKept(t *testing.T) {
 	release := sync.OnceFunc(func() { close(proceed) })
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		if calls.Add(1) == 2 {
-			<-proceed // ignore the deadline
+			<-proceed // this provider ignores its deadline
 		}
 		return gw.accept(ctx, b)
 	}
 	a := stubAccount(gw)
 	a.Timeout = 200 * time.Millisecond
 	r.start(a)
-	t.Cleanup(release) // runs before the worker drains
+	t.Cleanup(release) // this runs before the worker drains
 	r.enqueue("before", []string{"0720000000"})
-	r.wait("before", 10*time.Second) // the account is proven, so no call waits for the one that hangs
+	r.wait("before", 10*time.Second) // the account is then proven, so no call waits for the call that hangs
 	r.enqueueWith("c", producer.OnUnknownResend, kenyan(2))
 	if s := r.wait("c", 30*time.Second); s.Accepted != 2 || s.Resent != 0 {
 		t.Fatalf("unexpected status: %+v", s)

@@ -25,8 +25,8 @@ func (s *batchSender) pacer() *pacer {
 	return s.acc.bulkPace
 }
 
-// reserveOnce makes one reservation with the limiter, when the pacer allows it. ok is false if the
-// worker drains.
+// reserveOnce makes one reservation with the limiter, when the pacer allows it. booked reports
+// whether the limiter granted it. ok is false if the worker drains.
 func (s *batchSender) reserveOnce(ctx context.Context, n int) (wait time.Duration, booked, ok bool, err error) {
 	p := s.pacer()
 	_, spaced := p.until(time.Now())
@@ -47,8 +47,8 @@ func (s *batchSender) reserveOnce(ctx context.Context, n int) (wait time.Duratio
 	return wait, booked, true, err
 }
 
-// waitToAsk waits until no other slot of this worker is asking the limiter. It returns false if the
-// worker drains.
+// waitToAsk waits until no other slot of this worker uses the limiter, and takes the turn to use
+// it. It returns false if the worker drains.
 func (s *batchSender) waitToAsk(ctx context.Context, p *pacer) (bool, error) {
 	for {
 		if time.Since(s.watched) > watchEvery {
@@ -66,9 +66,9 @@ func (s *batchSender) waitToAsk(ctx context.Context, p *pacer) (bool, error) {
 	}
 }
 
-// reserve waits until the account's rate allows n units and one of its calls may begin, and takes a
-// place among the calls in flight. turn is the start of the reserved turn. ok is false, and nothing
-// is taken, if the worker drains meanwhile.
+// reserve waits until the account's rate allows n units and inFlight has room, and adds an entry to
+// inFlight. turn is the start of the reserved turn. If the worker drains meanwhile, ok is false and
+// reserve adds no entry.
 func (s *batchSender) reserve(ctx context.Context, n int) (turn time.Time, ok bool, err error) {
 	for !s.draining() {
 		wait, booked, ok, err := s.reserveOnce(ctx, n)
@@ -96,8 +96,9 @@ func (s *batchSender) reserve(ctx context.Context, n int) (turn time.Time, ok bo
 	return turn, false, nil
 }
 
-// maxWait is how far ahead rate is reserved. A worker that dies or drains wastes no more than this.
-// Bulk reserves less far ahead, so that a transactional call always finds a place.
+// maxWait is how far ahead a slot may reserve rate. A worker that dies or drains wastes no more
+// than this. Slots for bulk calls reserve less far ahead, so that a transactional call always finds
+// a free turn.
 func (s *batchSender) maxWait() time.Duration {
 	if s.camp.spec.Class == ledger.Transactional {
 		return time.Second
@@ -105,8 +106,8 @@ func (s *batchSender) maxWait() time.Duration {
 	return 800 * time.Millisecond
 }
 
-// waitFor sleeps for d and keeps extending the batch's watch, or the sweeper would take this worker
-// for dead. It returns false if the worker drains.
+// waitFor sleeps for d and keeps extending the batch's watch. Otherwise the sweeper would take this
+// worker for dead. waitFor returns false if the worker drains.
 func (s *batchSender) waitFor(ctx context.Context, d time.Duration) (bool, error) {
 	for {
 		if d > watchEvery || time.Since(s.watched) > watchEvery {
@@ -136,7 +137,7 @@ func (s *batchSender) extendWatch(ctx context.Context) error {
 	return nil
 }
 
-// units returns how many units of the account's rate a call takes.
+// units returns how many units of the account's rate the call of the generation g takes.
 func (s *batchSender) units(g *ledger.Generation) int {
 	n := len(g.To)
 	switch s.acc.Unit {
@@ -148,8 +149,8 @@ func (s *batchSender) units(g *ledger.Generation) int {
 	return n
 }
 
-// heldMeanwhile reports whether the account was held while this call waited for its turn. Otherwise
-// every waiting slot would still make a call after a hold.
+// heldMeanwhile reports whether the account was held while this call waited for its turn. Without
+// this check, every slot that was waiting when the hold began would still make a call.
 func (s *batchSender) heldMeanwhile(ctx context.Context, look ledger.AccountCheck, looked time.Time) (bool, error) {
 	if look.Probe || time.Since(looked) < missedSlot {
 		return false, nil

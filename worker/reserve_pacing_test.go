@@ -11,14 +11,14 @@ import (
 	"github.com/tuma-sms/tuma/ratelimit"
 )
 
-// sharedRate counts the questions and grants of slots that share a rate.
+// sharedRate counts the requests and grants of slots that share a rate.
 type sharedRate struct {
 	mu            sync.Mutex
 	asked, grants int
 	units         int
 }
 
-// runSlot simulates one slot until the time is over: reserve, wait, call.
+// runSlot simulates one slot until the time until: reserve, wait, call.
 func (f *sharedRate) runSlot(p *pacer, l ratelimit.Limiter, n int, fair time.Duration, from, until time.Time, calls func() time.Duration) {
 	const longest = 800 * time.Millisecond
 	for time.Now().Before(until) {
@@ -64,7 +64,7 @@ func TestManyWorkersWithLargeCallsAskOnceAGrant(t *testing.T) {
 		name             string
 		workers, n, rate int
 		call             time.Duration
-		most             float64 // maximum questions for each grant
+		most             float64 // the maximum number of requests for each grant
 	}{
 		{"one worker", 1, 500, 5000, 50 * time.Millisecond, 1.05},
 		{"four workers", 4, 500, 5000, 50 * time.Millisecond, 1.05},

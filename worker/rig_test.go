@@ -93,14 +93,15 @@ func (r *rig) start(accounts ...worker.Account) *running {
 	return r.startWith(worker.Config{Accounts: accounts, Country: "KE"})
 }
 
-// startWith starts a worker with a whole configuration.
+// startWith starts a worker with the given configuration.
 func (r *rig) startWith(cfg worker.Config) *running {
 	r.t.Helper()
 	cfg.Logger = testLogger(r.t)
 	return r.run(cfg)
 }
 
-// run starts a worker whose configuration has a logger, and waits until it is ready.
+// run starts a worker with a configuration that already has a logger, and waits until the worker is
+// ready.
 func (r *rig) run(cfg worker.Config) *running {
 	r.t.Helper()
 	cfg.Redis, cfg.UnsafeRedis, cfg.PollEvery = r.rdb, true, 20*time.Millisecond

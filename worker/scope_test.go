@@ -12,8 +12,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// acceptFirstHalf returns a stub that accepts the first half of each call and gives the other half
-// one answer, until mend is called.
+// acceptFirstHalf returns a stub that accepts the first half of the recipients of each call. It
+// gives the other half the answer says, until mend is called.
 func acceptFirstHalf(says providers.Result) (gw *stub, mend func()) {
 	gw = newStub(providers.Info{MaxRecipients: 100})
 	var mended atomic.Bool
@@ -62,7 +62,7 @@ func TestCreditThatEndsInACallHoldsTheAccountAndUsesNobodyUp(t *testing.T) {
 	}
 }
 
-// answerAll returns a stub that gives all recipients the same answer, until mend is called.
+// answerAll returns a stub that gives all recipients the answer says, until mend is called.
 func answerAll(says providers.Result) (gw *stub, mend func()) {
 	gw = newStub(providers.Info{MaxRecipients: 100})
 	var mended atomic.Bool

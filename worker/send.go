@@ -15,21 +15,21 @@ import (
 )
 
 const (
-	// leaseMargin is how much longer a claim's lease is than its call may take.
+	// leaseMargin is how much longer the lease of a claim is than the maximum duration of its call.
 	leaseMargin = 3 * time.Second
-	// missedSlot is how late a reserved turn may still be used.
+	// missedSlot is how long after its start a reserved turn may still be used.
 	missedSlot = 100 * time.Millisecond
-	// heldWatch is how often the sweeper checks whether a hold is over.
+	// heldWatch is how often the sweeper checks whether the hold of an account is over.
 	heldWatch = 2 * time.Second
 	// fullWatch is how long to wait when Redis has no room for another claim.
 	fullWatch = 2 * time.Second
 	// maxFaults is how often a batch is loaded again after a script met an unreadable record that
-	// loading did not find. Then the whole batch is quarantined.
+	// loading did not find. After that, the whole batch is quarantined.
 	maxFaults = 3
 )
 
-// batchSender works on one wake-up: it sends the calls of its batch, and then of the batches that
-// its settles open. It belongs to one goroutine, the slot.
+// batchSender works on one wake-up: it sends the calls of its batch, and then the calls of batches
+// that its settles open. It belongs to one goroutine, the slot.
 type batchSender struct {
 	*Worker
 	acc      *account
@@ -38,35 +38,37 @@ type batchSender struct {
 	pointer  queue.Pointer
 	camp     *campaign
 	segments int // segments of one message of a plain campaign
-	// next is a batch that a settle opened and that this slot sends next. chainUntil bounds how
-	// long the slot goes from one batch to the next.
+	// next is a batch that a settle opened and that this slot sends next. The slot may go from one
+	// batch to the next until chainUntil.
 	next       *ledger.Wake
 	chainUntil time.Time
-	// schedule holds when the current batch may be sent; nil means at any time.
+	// schedule holds the times at which the current batch may be sent. nil means that it may be
+	// sent at any time.
 	schedule *schedule
-	// startedAt is when the slot began the batch, or last saw that no other campaign waits for a
-	// slot. tried reports whether it has tried a call of the batch since then.
+	// startedAt is when the slot began the batch, or last found that no other campaign waits for a
+	// slot. tried reports whether the slot has tried a call of the batch since then.
 	startedAt time.Time
 	tried     bool
-	// requeue is set if the batch must join the end of the queue.
+	// requeue reports whether the batch must join the end of the queue.
 	requeue bool
-	// watched is when a waiting slot last extended the batch's watch.
+	// watched is when the slot last extended the batch's watch while it waited.
 	watched time.Time
 	// dials is the number of connections to Redis when the last claim was requested.
 	// countedInFlight reports whether that claim is counted in restartGuard.inFlight.
 	dials           int64
 	countedInFlight bool
-	// exclusionVersion is the version of the campaign's opt-outs that the current generation
-	// respects.
+	// exclusionVersion is the version of the campaign's opt-outs that have been applied to the
+	// current generation.
 	exclusionVersion string
 }
 
-// chainFor is how long a slot goes from batch to batch of one campaign before it lets the queue
-// choose among campaigns again.
+// chainFor is how long a slot goes from one batch to the next of the same campaign. Then the queue
+// chooses the next campaign again.
 const chainFor = time.Second
 
-// send works on a batch until nothing in it can go right now, and then on the next batch of the
-// campaign that its settles opened. The ledger holds all state, and the sweeper wakes what is left.
+// send works on a batch until none of its generations can be submitted right now. Then it works on
+// the next batch of the campaign that its settles opened. The ledger holds all state, and the
+// sweeper wakes the batches that are left.
 func (w *Worker) send(ctx context.Context, acc *account, p queue.Pointer) error {
 	camp, err := w.campaign(ctx, p.Campaign)
 	if errors.Is(err, ledger.ErrNotFound) {
@@ -89,8 +91,8 @@ func (w *Worker) send(ctx context.Context, acc *account, p queue.Pointer) error 
 	}
 }
 
-// keepNext keeps one newly opened batch of this account for this slot, and returns the others to be
-// queued.
+// keepNext keeps one newly opened batch of this account for this slot. It returns the other
+// batches, which the caller queues.
 func (s *batchSender) keepNext(wakes []ledger.Wake) []ledger.Wake {
 	if s.next != nil || s.draining() || time.Now().After(s.chainUntil) {
 		return wakes
@@ -104,7 +106,7 @@ func (s *batchSender) keepNext(wakes []ledger.Wake) []ledger.Wake {
 	return wakes
 }
 
-// queueNext queues the batch that keepNext kept, when this slot cannot continue.
+// queueNext queues the batch that keepNext kept. It is used when this slot cannot continue.
 func (s *batchSender) queueNext(ctx context.Context) error {
 	if s.next == nil {
 		return nil
@@ -116,7 +118,7 @@ func (s *batchSender) watch(ctx context.Context, at time.Time) error {
 	return s.ledger.Watch(ctx, s.id, s.batch, at)
 }
 
-// watchIn is watch with a delay instead of a time. It uses Redis' clock.
+// watchIn extends the watch of the batch until d from now, by Redis' clock.
 func (s *batchSender) watchIn(ctx context.Context, d time.Duration) error {
 	now, err := s.ledger.Now(ctx)
 	if err != nil {
@@ -125,9 +127,9 @@ func (s *batchSender) watchIn(ctx context.Context, d time.Duration) error {
 	return s.watch(ctx, now.Add(d))
 }
 
-// tryGeneration submits one generation if nothing prevents it: check the account, reserve rate,
-// claim, call, settle. If the settle claims the next generation too, tryGeneration submits that as
-// well, and so on. It removes these from after.
+// tryGeneration submits one generation if nothing prevents it. The steps are: check the account,
+// reserve rate, claim, call, settle. If the settle also claims the next generation, tryGeneration
+// submits that one too, and so on. It removes the submitted generations from after.
 func (s *batchSender) tryGeneration(ctx context.Context, g *ledger.Generation, after *[]*ledger.Generation) (step, time.Time, error) {
 	if s.memory.full() {
 		return stepLeave, time.Time{}, s.watchIn(ctx, fullWatch)
@@ -136,7 +138,7 @@ func (s *batchSender) tryGeneration(ctx context.Context, g *ledger.Generation, a
 		return stepAgain, time.Time{}, err
 	}
 	if g.Doubtful && s.acc.info.KeyTTL == 0 {
-		return s.claimExpectingRefusal(ctx, g) // it will not be submitted again, so it waits for no turn and no hold
+		return s.claimExpectingRefusal(ctx, g) // this generation will not be submitted again, so it need not wait for a turn or for the end of a hold
 	}
 	if s.schedule.closed() {
 		return s.whileClosed(ctx, g)
@@ -167,7 +169,7 @@ func (s *batchSender) tryGeneration(ctx context.Context, g *ledger.Generation, a
 	units := s.units(g)
 	turn, ok, err := s.reserve(ctx, units)
 	if err != nil || !ok {
-		return stepAgain, time.Time{}, err // if draining, the next pass hands the batch over
+		return stepAgain, time.Time{}, err // if the worker drains, the next pass hands the batch over to other workers
 	}
 	defer s.acc.leave()
 	if held, err := s.heldMeanwhile(ctx, look, looked); err != nil || held {
@@ -176,8 +178,8 @@ func (s *batchSender) tryGeneration(ctx context.Context, g *ledger.Generation, a
 		}
 		return stepAgain, time.Time{}, err
 	}
-	// The time limit of the call starts before the first try of the claim. A claim that is answered
-	// late leaves less time for the call, so that the call ends within its lease.
+	// The time limit of the call starts before the first try of the claim. If the answer to the
+	// claim is late, less time is left for the call. So the call ends within its lease.
 	start := time.Now()
 	defer s.releaseInFlight()
 	claim, err := s.claim(ctx, g)
@@ -188,7 +190,7 @@ func (s *batchSender) tryGeneration(ctx context.Context, g *ledger.Generation, a
 		return stepDone, time.Time{}, err
 	}
 	if claim.Result == ledger.ClaimGranted && s.restartGuard.dials.Load() != s.dials {
-		// The claim may come from a new Redis that lacks recent settles.
+		// The claim may have been granted by a new Redis that lacks recent settles.
 		return stepAgain, time.Time{}, s.releaseUnused(ctx, claim, units, time.Until(turn), 0, errSuspect)
 	}
 	if claim.Result != ledger.ClaimGranted {
@@ -204,7 +206,7 @@ func (s *batchSender) tryGeneration(ctx context.Context, g *ledger.Generation, a
 	at := submission{claim: claim, gen: g, look: look, start: start}
 	for {
 		next, st, err := s.submitCall(at, *after)
-		done() // calls of other slots need not wait for the following ones
+		done() // the call is over, so calls of other slots need not wait for the next calls of this one
 		if next == nil || err != nil {
 			return st, time.Time{}, err
 		}
@@ -213,7 +215,7 @@ func (s *batchSender) tryGeneration(ctx context.Context, g *ledger.Generation, a
 }
 
 // whileHeld leaves the batch until the hold is over. If the campaign was stopped, its doubtful
-// calls end now: their claim is refused anyway.
+// calls end now, because their claims would be refused even without the hold.
 func (s *batchSender) whileHeld(ctx context.Context, g *ledger.Generation) (step, time.Time, error) {
 	sum, err := s.ledger.Summary(ctx, s.id)
 	if errors.Is(err, ledger.ErrNotFound) {
@@ -228,7 +230,7 @@ func (s *batchSender) whileHeld(ctx context.Context, g *ledger.Generation) (step
 	return s.claimExpectingRefusal(ctx, g)
 }
 
-// refused acts on a claim that was refused.
+// refused acts on a claim that the ledger refused.
 func (s *batchSender) refused(ctx context.Context, g *ledger.Generation, c *ledger.Claim) (step, time.Time, error) {
 	switch c.Result {
 	case ledger.ClaimBusy, ledger.ClaimLater:
@@ -259,8 +261,8 @@ func (s *batchSender) refused(ctx context.Context, g *ledger.Generation, c *ledg
 	return stepDone, time.Time{}, nil
 }
 
-// whilePaused leaves the batch until the campaign is resumed, which makes the batch due at once. If
-// the campaign was resumed since the refusal, the batch is loaded again.
+// whilePaused leaves the batch until the campaign is resumed. Resuming makes the batch due at once.
+// If the campaign was resumed after the claim was refused, the batch is loaded again.
 func (s *batchSender) whilePaused(ctx context.Context) (step, time.Time, error) {
 	if err := s.watchIn(ctx, time.Minute); err != nil {
 		return stepDone, time.Time{}, err
@@ -278,7 +280,7 @@ func (s *batchSender) whilePaused(ctx context.Context) (step, time.Time, error) 
 // abandon settles a doubtful generation as unknown. It will not be submitted again.
 func (s *batchSender) abandon(c *ledger.Claim, g *ledger.Generation, why string) error {
 	records := fill(len(g.To), ledger.Record{Status: ledger.Unknown, Reason: why})
-	wait := backOff(1) // delay of recipients that are resent
+	wait := backOff(1) // delay before recipients are resent
 	return s.endClaim("abandon", func(ctx context.Context) (ledger.Settled, error) {
 		return s.ledger.Settle(ctx, c, records, ledger.SettleAbandon, s.segmentsOf(g), wait)
 	})
@@ -289,14 +291,14 @@ type submission struct {
 	claim *ledger.Claim
 	gen   *ledger.Generation
 	look  ledger.AccountCheck
-	start time.Time // when the time limit of the call began
+	start time.Time // when the time limit of the call started
 }
 
-// submitCall makes the call and ends its claim. It may return the next of the generations in after,
-// already claimed.
+// submitCall makes the call and ends its claim. If the settle also claims one of the generations in
+// after, submitCall returns that generation as the next submission.
 //
-// It uses its own contexts. The task's context ends on shutdown, on a lost lease and on a timeout
-// of the queue. None of these may turn a call in flight into one of unknown outcome.
+// submitCall uses its own contexts. The task's context ends at shutdown, when its lease is lost,
+// and at a timeout of the queue. None of these may give a call in flight an unknown outcome.
 func (s *batchSender) submitCall(at submission, after []*ledger.Generation) (*submission, step, error) {
 	c, g, look := at.claim, at.gen, at.look
 	ctx, cancel := context.WithDeadline(context.Background(), at.start.Add(s.acc.Timeout))
@@ -314,7 +316,7 @@ func (s *batchSender) submitCall(at submission, after []*ledger.Generation) (*su
 	}
 	next, st, err := s.applyVerdict(at, v, after)
 	if look.Probe && v.outcome == "" {
-		s.endProbe() // the call showed nothing about the account: let another call probe at once
+		s.endProbe() // the call showed nothing about the account, so another call may probe at once
 	}
 	s.noteBalanceIn(results)
 	return next, st, err

@@ -15,21 +15,23 @@ import (
 	"github.com/tuma-sms/tuma/internal/queue"
 )
 
-// Planning has two queues with separate slots, so that a small campaign never waits for large ones.
+// Planning has two queues with separate slots, so that a small campaign never waits for the
+// planning of large ones.
 const (
 	smallPlans = 4
 	largePlans = 2
 )
 
-// An asynq server polls its queue up to triesPerPoll times in each Config.PollEvery. The gate
-// answers most of these without Redis, and a task is noticed sooner. triesOfAll bounds the tries of
-// all servers together, because each costs an idle worker a few microseconds.
+// An asynq server tries its queue up to triesPerPoll times in each Config.PollEvery. The gate
+// answers most of these tries without Redis, and a new task is noticed sooner. triesOfAll is the
+// maximum number of tries of all servers together. It exists because each try costs an idle worker
+// a few microseconds.
 const triesPerPoll, triesOfAll = 4, 64
 
-// servers returns one asynq server for each of an account's two queues, and for each of the two
-// planning queues. So a gateway that hangs blocks only its own slots, and waiting bulk calls do not
-// keep a transactional call from asking for its turn. The two servers of an account together never
-// exceed the account's concurrency.
+// servers returns one asynq server for each of an account's two queues, and one for each of the two
+// planning queues. So a gateway that hangs blocks only its own slots. A transactional call can
+// request its turn even while bulk calls wait. The two servers of an account together never exceed
+// the account's concurrency.
 func (w *Worker) servers() []*asynq.Server {
 	slots := map[string]int{queue.PlanSmall: smallPlans, queue.PlanLarge: largePlans}
 	for _, a := range w.accounts {
@@ -53,11 +55,11 @@ func (w *Worker) server(rdb redis.UniversalClient, every time.Duration, concurre
 		Queues:                   map[string]int{name: 1},
 		TaskCheckInterval:        every,
 		DelayedTaskCheckInterval: 3 * time.Second,
-		// A failed handler has decided nothing, so run it again soon. asynq's own retries have no
-		// other meaning here.
+		// A handler that failed has changed nothing, so its task runs again soon. asynq's own
+		// retries have no other purpose here.
 		RetryDelayFunc: func(int, error, *asynq.Task) time.Duration { return 2 * time.Second },
-		// Run waits for the handlers itself. asynq would queue their tasks again while they still
-		// run.
+		// Run waits for the handlers itself. asynq would queue their tasks again while the handlers
+		// still run.
 		ShutdownTimeout: time.Second,
 		ErrorHandler:    asynq.ErrorHandlerFunc(w.taskFailed),
 		LogLevel:        asynq.WarnLevel,
@@ -75,17 +77,18 @@ func shutdown(servers []*asynq.Server) {
 func (w *Worker) handle(task context.Context, t *asynq.Task) error {
 	p, err := queue.Decode(t.Payload())
 	if errors.Is(err, queue.ErrNewer) {
-		return err // the task is for a newer worker; asynq offers it again
+		return err // a newer release wrote the task; asynq offers the task again, and a newer worker takes it
 	}
 	if err != nil {
 		return w.quarantinePayload(task, t, err)
 	}
 	if !w.running.TryRLock() {
-		return w.handOver(p) // the task was taken from the queue while draining began
+		return w.handOver(p) // the task was taken from the queue just as draining began
 	}
 	defer w.running.RUnlock()
-	// asynq cancels its handler's context on a lost lease and at shutdown, but the work continues.
-	// The ledger's tokens and leases fence it.
+	// asynq cancels the context of its handler at shutdown and when the task's lease is lost, but
+	// the work must continue. The ledger's tokens and leases keep other workers from doing the same
+	// work.
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	if p.Batch == "" {

@@ -11,11 +11,13 @@ import (
 )
 
 // applyVerdict applies a verdict to the call, its account and its campaign. After a successful call
-// it may claim the next generation in the same script, and returns it.
+// it may claim the next generation in the same script, and then returns that generation's
+// submission.
 func (s *batchSender) applyVerdict(at submission, v verdict, after []*ledger.Generation) (*submission, step, error) {
 	c, g := at.claim, at.gen
 	if v.pause != "" {
-		// Pause before the release, so that no other worker claims the call in between.
+		// Pause the campaign before the claim is released, so that no other worker claims the call
+		// in between.
 		s.pauseCampaign(v.pause)
 	}
 	s.report(c, g, v)
@@ -30,7 +32,8 @@ func (s *batchSender) applyVerdict(at submission, v verdict, after []*ledger.Gen
 		return out, err
 	}
 	if v.action == actionSettle {
-		// Remember it before it is written: a Redis that restarts right afterwards needs it too.
+		// Remember the settle before writing it. A Redis that restarts right after the write needs
+		// the settle too.
 		s.restartGuard.remember(len(g.To), func(ctx context.Context) error {
 			_, err := write(ctx)
 			return err
@@ -56,7 +59,7 @@ func (s *batchSender) applyVerdict(at submission, v verdict, after []*ledger.Gen
 	return nil, stepAgain, nil
 }
 
-// writeVerdict ends the claim in the ledger.
+// writeVerdict writes the verdict to the ledger, which ends the claim.
 func (s *batchSender) writeVerdict(ctx context.Context, c *ledger.Claim, g *ledger.Generation, v verdict) (ledger.Settled, error) {
 	switch v.action {
 	case actionSettle:
@@ -64,8 +67,8 @@ func (s *batchSender) writeVerdict(ctx context.Context, c *ledger.Claim, g *ledg
 	case actionRelease:
 		out, err := s.ledger.Release(ctx, c, v.backOff, v.renew)
 		if err == nil && out.Stale {
-			// The lease ended meanwhile, and the call may have been settled as unknown. That it was
-			// certainly not sent is still worth recording.
+			// The lease ended meanwhile, and the call may have been settled as unknown. It is still
+			// worth recording that the call was certainly not sent.
 			return s.ledger.Settle(ctx, c, fill(len(g.To), ledger.Record{Reason: ledger.ReasonNotSent, Code: v.code}), ledger.SettleVerdict, s.segmentsOf(g), 0)
 		}
 		return out, err
@@ -88,7 +91,8 @@ func (s *batchSender) writeVerdict(ctx context.Context, c *ledger.Claim, g *ledg
 const durableTries = 3
 
 // endClaim writes the end of a claim, and retries while Redis is away. It uses its own context and
-// stops only when the worker is killed. Then it queues the batches that this opened.
+// stops only when the worker is killed. After the write it queues the batches that the write
+// opened.
 func (s *batchSender) endClaim(what string, write func(context.Context) (ledger.Settled, error)) error {
 	wait := 50 * time.Millisecond
 	for try := 1; ; try++ {
@@ -110,7 +114,7 @@ func (s *batchSender) endClaim(what string, write func(context.Context) (ledger.
 			return err
 		}
 		if errors.Is(err, ledger.ErrNotDurable) && s.draining() && try >= durableTries {
-			return err // it is written; the next worker waits until it is durable
+			return err // the end of the claim is written; the next worker waits until it is durable
 		}
 		if try == 1 || try%20 == 0 {
 			s.log.Error().Err(err).Str("campaign", s.id).Str("batch", s.batch).Int("try", try).Msg(what + " failed; retrying")
@@ -124,14 +128,14 @@ func (s *batchSender) endClaim(what string, write func(context.Context) (ledger.
 	}
 }
 
-// report records on the account how the call went. It is best effort: if Redis is away, the next
-// call reports.
+// report records on the account how the call went. A failure is only logged: if Redis is away, the
+// next call reports instead.
 func (s *batchSender) report(c *ledger.Claim, g *ledger.Generation, v verdict) {
 	if v.outcome == ledger.CallOK && v.cooldown <= 0 {
 		s.noteSuccess(c.At)
 		return
 	}
-	// This must end within the lease's margin, because the claim ends only afterwards.
+	// report must end within the margin of the lease, because the claim ends only after it.
 	ctx, cancel := context.WithTimeout(context.Background(), leaseMargin*2/3)
 	defer cancel()
 	if v.cooldown > 0 {
@@ -147,7 +151,7 @@ func (s *batchSender) report(c *ledger.Claim, g *ledger.Generation, v verdict) {
 		s.noteSuccess(c.At)
 		return
 	}
-	s.reportSuccesses() // keep the order of events
+	s.reportSuccesses() // report earlier successes first, to keep the order of events
 	s.acc.health.forget()
 	r := ledger.CallReport{Outcome: v.outcome, Claimed: c.At, Reason: v.reason, Code: v.code, Jitter: rand.Float64()}
 	if v.outcome == ledger.CallHold && v.reason == string(providers.CauseCredit) {
@@ -163,7 +167,7 @@ func (s *batchSender) report(c *ledger.Claim, g *ledger.Generation, v verdict) {
 	}
 }
 
-// pauseCampaign pauses a campaign that its gateway refuses as a whole.
+// pauseCampaign pauses a campaign because the gateway refuses the whole campaign.
 func (s *batchSender) pauseCampaign(why string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()

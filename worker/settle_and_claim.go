@@ -9,39 +9,41 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
-// reportEvery is how long an account check stays valid while calls succeed, and the least time
-// between two reports of successful calls. Failures are reported at once.
+// reportEvery is how long an account check stays valid while calls succeed. It is also the minimum
+// time between two reports of successful calls. Failures are reported at once.
 const reportEvery = 20 * time.Millisecond
 
-// accountHealth is a worker's view of an account while its calls succeed.
+// accountHealth is what a worker knows about an account while its calls succeed.
 type accountHealth struct {
 	mu sync.Mutex
-	// calls counts successful calls that were not reported yet. claimed is when the latest of them
-	// was claimed.
+	// calls is the number of successful calls that were not reported yet. claimed is when the
+	// latest of these calls was claimed.
 	calls   int
 	claimed time.Time
-	// reportedAt is when calls were last reported. open: the account was open then. free: it had
-	// neither a rate nor a cool-down.
+	// reportedAt is when successful calls were last reported. open reports whether the account was
+	// open then. free reports whether it had neither a rate nor a cool-down then.
 	reportedAt time.Time
 	open, free bool
 }
 
-// forget drops what is known, so that the next successful call is reported at once.
+// forget drops what accountHealth knows, so that the next successful call is reported at once.
 func (h *accountHealth) forget() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.reportedAt, h.open, h.free = time.Time{}, false, false
 }
 
-// recentlyGood reports whether the account was open and unlimited within the last reportEvery.
+// recentlyGood reports whether the account was open, without a rate or a cool-down, at a report
+// within the last reportEvery.
 func (h *accountHealth) recentlyGood() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.open && h.free && time.Since(h.reportedAt) < reportEvery
 }
 
-// noteSuccess counts a successful call. It reports all counted calls to the account, unless it has
-// just done so. The reply shows if the account is open.
+// noteSuccess counts a successful call. It then reports all counted calls to the account, unless it
+// has done so within the last reportEvery. Redis' answer to the report shows if the account is
+// open.
 func (s *batchSender) noteSuccess(claimed time.Time) {
 	h := &s.acc.health
 	h.mu.Lock()
@@ -67,10 +69,10 @@ func (s *batchSender) reportSuccesses() {
 	s.reportLocked(h)
 }
 
-// reportLocked publishes the successes counted so far to the account record. The caller holds h.mu.
-// Best effort: a lost report only delays breaker state.
+// reportLocked adds the successes counted so far to the account record in Redis. The caller holds
+// h.mu. A failure is only logged, because a lost report only delays changes of the circuit breaker.
 func (s *batchSender) reportLocked(h *accountHealth) {
-	// This must end within the lease's margin, because the claim ends only afterwards.
+	// reportLocked must end within the margin of the lease, because the claim ends only after it.
 	ctx, cancel := context.WithTimeout(context.Background(), leaseMargin/3)
 	defer cancel()
 	now := time.Now()
@@ -85,9 +87,9 @@ func (s *batchSender) reportLocked(h *accountHealth) {
 }
 
 // settleAndClaimNext settles a successful call and claims the next call of the batch in one script.
-// It replaces the hold check, rate reservation and claim of that next call. done reports whether
-// the settle was written. If back is not nil the claim may exist and must be released after the
-// settle.
+// The script replaces the hold check, rate reservation and claim of the next call. done reports
+// whether the settle was written. If back is not nil, that claim may exist in Redis and must be
+// released after the settle.
 func (s *batchSender) settleAndClaimNext(at submission, v verdict, after []*ledger.Generation) (next *submission, done bool, back *ledger.Claim) {
 	if !s.canClaimNext(at, v, after) {
 		return nil, false, nil
@@ -102,7 +104,7 @@ func (s *batchSender) settleAndClaimNext(at submission, v verdict, after []*ledg
 	}
 	ctx := context.Background() // each command has its own timeout
 	if s.noteSent(ctx, at.claim, v.records) != nil {
-		return nil, false, nil // the settle repeats it
+		return nil, false, nil // the caller settles again
 	}
 	s.exclusionVersion = version
 	start := time.Now()
@@ -116,7 +118,7 @@ func (s *batchSender) settleAndClaimNext(at submission, v verdict, after []*ledg
 	}
 	s.endAttempt(ctx, at.claim, at.gen, v)
 	if s.restartGuard.dials.Load() != dials {
-		return nil, true, claim // the claim may come from a new Redis that lacks recent settles
+		return nil, true, claim // the claim may have been granted by a new Redis that lacks recent settles
 	}
 	if s.acc.tracked() && s.ledger.BeginAttempt(ctx, s.acc.info.Fingerprint, claim.Attempt()) != nil {
 		return nil, true, claim
@@ -124,7 +126,7 @@ func (s *batchSender) settleAndClaimNext(at submission, v verdict, after []*ledg
 	return &submission{claim: claim, gen: after[0], start: start, look: ledger.AccountCheck{Open: true, LastAccepted: at.claim.At}}, true, nil
 }
 
-// canClaimNext reports whether the next call needs no check and no wait.
+// canClaimNext reports whether the next call needs neither an account check nor a wait.
 func (s *batchSender) canClaimNext(at submission, v verdict, after []*ledger.Generation) bool {
 	switch {
 	case v.action != actionSettle, v.outcome != ledger.CallOK, v.settleReason != ledger.SettleAnswer, v.pause != "", v.cooldown > 0, at.look.Probe:
@@ -133,7 +135,7 @@ func (s *batchSender) canClaimNext(at submission, v verdict, after []*ledger.Gen
 		return false
 	case s.draining(), s.memory.full(), s.schedule.closed(), time.Since(s.startedAt) >= sliceLength:
 		return false
-	case s.acc.waiting.Load() > 0: // another slot waits for this call's place
+	case s.acc.waiting.Load() > 0: // another slot waits for this call's entry in inFlight
 		return false
 	}
 	return s.acc.health.recentlyGood()

@@ -15,15 +15,16 @@ import (
 )
 
 // settleAndClaimHook is a hook on a Redis client. It counts the scripts that settle one call and
-// claim the next, which it recognises by their number of words. It may lose their answers.
+// claim the next, which it recognises by their number of arguments. It can drop the answers to
+// these scripts.
 type settleAndClaimHook struct {
 	seen atomic.Int64
-	// lose reports whether the n-th answer is lost; nil: none.
+	// lose reports whether the hook drops the n-th answer. If lose is nil, the hook drops none.
 	lose func(n int64) bool
 }
 
-// settleAndClaimArgs is the number of words of such a command: the command itself, its keys and its
-// arguments.
+// settleAndClaimArgs is the number of arguments of such a command. It includes the command's name
+// and its keys.
 const settleAndClaimArgs = 3 + 2 + 15
 
 // DialHook implements redis.Hook.
@@ -94,8 +95,8 @@ func TestTheSettleOfAGoodCallClaimsTheNext(t *testing.T) {
 	}
 }
 
-// A worker that gets no answer settles again, and releases the claim that may have been made. No
-// call becomes doubtful, even at a gateway without keys.
+// A worker that gets no answer settles again, and releases the claim that may have been granted. No
+// call may become doubtful, even at a gateway without keys.
 func TestANextWhoseAnswerIsLostCostsNobodyAnything(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
@@ -117,7 +118,8 @@ func TestANextWhoseAnswerIsLostCostsNobodyAnything(t *testing.T) {
 	}
 }
 
-// duringCall makes the n-th call run what, and take longer than an account check stays valid.
+// duringCall makes the n-th call run the function what. That call then takes longer than an account
+// check stays valid.
 func duringCall(gw *stub, n int64, what func()) {
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		if gw.calls.Load() == n {
@@ -178,7 +180,7 @@ func TestWhereThereIsARateEveryCallIsBooked(t *testing.T) {
 		t.Errorf("unexpected status: %+v", s)
 	}
 	if n := h.seen.Load() - before.Load(); n > 0 {
-		t.Errorf("%d calls were claimed without a reservation", n)
+		t.Errorf("%d calls were claimed without a reservation, want 0", n)
 	}
 }
 

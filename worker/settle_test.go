@@ -14,8 +14,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// failingSettles is a hook on a Redis client that fails the first few settles, without writing
-// them.
+// failingSettles is a hook on a Redis client. It makes the first few settles fail, so that nothing
+// is written.
 type failingSettles struct{ left atomic.Int64 }
 
 // DialHook implements redis.Hook.
@@ -38,8 +38,8 @@ func (h *failingSettles) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// Only this worker knows the outcome of its call at a gateway without keys, so it must keep trying
-// to settle.
+// At a gateway without keys, only this worker knows the outcome of its call. So the worker must
+// keep trying to settle.
 func TestAnAnswerIsWrittenHoweverOftenItFails(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
@@ -52,7 +52,7 @@ func TestAnAnswerIsWrittenHoweverOftenItFails(t *testing.T) {
 	r.start(a)
 	r.enqueue("c", kenyan(2))
 	if s := r.wait("c", 20*time.Second); s.Accepted != 2 || gw.calls.Load() != 1 {
-		t.Errorf("got %d calls and status %+v", gw.calls.Load(), s)
+		t.Errorf("got %d calls, want 1, and status %+v, want 2 accepted", gw.calls.Load(), s)
 	}
 	if left := h.left.Load(); left >= 0 {
 		t.Errorf("the hook did not see any settle: %d left to fail", left+1)

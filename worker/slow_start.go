@@ -8,13 +8,14 @@ import (
 )
 
 // slowStart lets one call at a time through to an account that has not accepted a message within
-// provenFor. So a wrong address, or a gateway that drops connections, leaves the recipients of one
-// call in doubt, not those of every slot.
+// provenFor. If the gateway's address is wrong, or the gateway drops connections, only the
+// recipients of one call are then in doubt. Without slowStart, the recipients of one call in every
+// slot would be in doubt.
 //
-// This also holds at gateways with idempotency keys. A key resolves doubt, but not after the
-// address was corrected: that is a different login.
+// This also holds at gateways with idempotency keys. Repeating a call under its key resolves doubt,
+// but not after the address was corrected, because the key belongs to a different login.
 type slowStart struct {
-	turn     chan struct{} // has room for one entry: the trial call in progress
+	turn     chan struct{} // has room for one entry, which stands for the trial call in progress
 	accepted atomic.Int64  // when this worker last saw a call accepted, in Unix milliseconds
 	turns    atomic.Int64  // how many trial calls have finished
 }
@@ -34,9 +35,9 @@ func (p *slowStart) proven(look ledger.AccountCheck, now time.Time) bool {
 }
 
 // admitFirst lets one call at a time through to an account that has not accepted a message within
-// provenFor. turns is the counter value read before the account state. ok is false if another trial
-// call has finished since, because the caller must then read the account state again. ok is also
-// false if the worker drains. done ends the trial.
+// provenFor. turns is the number of finished trial calls, as read before the account state. If
+// another trial call has finished since then, ok is false and the caller must read the account
+// state again. ok is also false if the worker drains. The caller calls done to end the trial.
 func (s *batchSender) admitFirst(look ledger.AccountCheck, turns int64) (done func(), ok bool) {
 	p := s.acc.slowStart
 	if p.proven(look, time.Now()) {
@@ -60,7 +61,7 @@ func (s *batchSender) admitFirst(look ledger.AccountCheck, turns int64) (done fu
 		<-p.turn
 	case <-s.drain:
 	case <-time.After(s.acc.Timeout + leaseMargin):
-		return func() {}, true // a provider that ignores its deadline must not block the others
+		return func() {}, true // do not wait any longer: a provider that ignores its deadline must not block the other slots
 	}
 	return nil, false
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
-// While an account is not proven, its state must be read again after another trial call has
-// finished: that call may have failed.
+// The account is not proven. After another trial call has finished, the account's state must be
+// read again, because that call may have failed.
 func TestALookFromBeforeAnothersTurnIsNoLeaveToTry(t *testing.T) {
 	t.Parallel()
 	s := &batchSender{Worker: &Worker{drain: make(chan struct{})}, acc: &account{slowStart: newSlowStart()}}

@@ -29,7 +29,7 @@ func TestAGatewayWithoutKeysThatLiesFromTheStartCostsFewCalls(t *testing.T) {
 			gw := newStub(providers.Info{MaxRecipients: 100})
 			gw.send = func(ctx context.Context, _ providers.Batch) ([]providers.Result, error) {
 				select {
-				case <-time.After(30 * time.Millisecond): // long enough for every slot to be there
+				case <-time.After(30 * time.Millisecond): // long enough for every slot to reach this point
 				case <-ctx.Done():
 				}
 				return nil, tt.answer
@@ -53,7 +53,7 @@ func TestAnAccountThatIsProvenUsesAllItsSlots(t *testing.T) {
 	var waiting atomic.Int64
 	all := make(chan struct{})
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
-		if n := waiting.Add(1); n == 9 { // the first call goes alone
+		if n := waiting.Add(1); n == 9 { // the first call is made alone, then eight at once
 			close(all)
 		} else if n > 1 && n < 9 {
 			select {

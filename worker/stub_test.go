@@ -12,8 +12,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// stub is a gateway in this process, for answers that the sandbox does not give. It counts how
-// often it has taken each number.
+// stub is a gateway inside the test process. It gives answers that the sandbox does not give, and
+// counts how often it has taken each number.
 type stub struct {
 	info  providers.Info
 	send  func(ctx context.Context, b providers.Batch) ([]providers.Result, error)

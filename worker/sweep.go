@@ -11,12 +11,13 @@ import (
 )
 
 const (
-	// sweeperLife is how long a dead sweeper's lock keeps other workers from sweeping.
+	// sweeperLife is how long the lock of a dead sweeper keeps other workers from sweeping.
 	sweeperLife = 3 * time.Second
-	// staleUpload is the age at which an uncommitted upload leaves the index. Its staging area
-	// expires an hour earlier.
+	// staleUpload is the age at which the sweeper removes an upload that was never committed from
+	// the index. The upload's staging area expires an hour earlier.
 	staleUpload = 25 * time.Hour
-	// retryTakeover is how long a retry must make no progress before the sweeper continues it.
+	// retryTakeover is how long a retry must have made no progress before the sweeper continues the
+	// retry.
 	retryTakeover = 10 * time.Second
 	// retireFor is how long a sweep may spend on deleting campaigns past retention.
 	retireFor = time.Second
@@ -24,8 +25,8 @@ const (
 	retireEvery = time.Minute
 )
 
-// sweeper holds what sweeps remember from one to the next. Nothing depends on it: a new sweeper
-// learns it again.
+// sweeper holds what one sweep remembers for the next. Nothing depends on this memory: a new
+// sweeper rebuilds it.
 type sweeper struct {
 	retired         time.Time
 	retries         map[string]retrySeen
@@ -35,9 +36,9 @@ type sweeper struct {
 	moves           failoverState
 }
 
-// probeTurns decides which batch may probe a held account. Each batch gets one turn before any gets
-// another. So a batch that is always refused does not keep the others from showing that the account
-// works.
+// probeTurns decides which batch may probe a held account. Each batch gets one turn before any
+// batch gets a second one. So a batch whose calls are always refused does not keep the others from
+// showing that the account works.
 type probeTurns struct {
 	since   time.Time // start of the hold
 	tried   map[string]bool
@@ -45,7 +46,8 @@ type probeTurns struct {
 	skipped bool // a batch was skipped in this sweep because it has had its turn
 }
 
-// next reports whether it is this batch's turn, and takes the turn.
+// next reports whether the batch named work may probe in this sweep. If so, it records that the
+// batch has had its turn.
 func (p *probeTurns) next(work string) bool {
 	if p.chosen {
 		return false
@@ -58,7 +60,8 @@ func (p *probeTurns) next(work string) bool {
 	return true
 }
 
-// newSweep starts another round if every batch has had its turn.
+// newSweep prepares for another sweep. If every batch has had its turn, all of them get a turn
+// again.
 func (p *probeTurns) newSweep() {
 	if p.skipped && !p.chosen {
 		clear(p.tried)
@@ -72,8 +75,8 @@ type retrySeen struct {
 }
 
 // sweep examines every open campaign once. It queues lost wake-ups, opens more batches, completes
-// operations that their callers left, and deletes what is past retention. One worker of the cluster
-// sweeps at a time; two sweeps at once would do no harm.
+// operations that their callers did not finish, and deletes what is past retention. Only one of all
+// workers sweeps at a time; two sweeps at once would do no harm.
 func (w *Worker) sweep(ctx context.Context) error {
 	w.memory.read(ctx, w.cfg.Redis, w.log)
 	mine, err := w.ledger.Sweeping(ctx, w.cfg.Name, max(sweeperLife, 3*w.cfg.SweepEvery))
@@ -130,7 +133,7 @@ func (w *Worker) sweepCampaign(ctx context.Context, e ledger.IndexEntry, now tim
 	}
 	w.sweeper.note(e.ID, sum)
 	if sum.RetryRecord != "" {
-		// An unreadable part of the retry must not stop the rest of the campaign.
+		// An unreadable part of the retry must not keep the sweep from the rest of the campaign.
 		err := w.takeOverRetry(ctx, e.ID, sum.RetryRecord, now)
 		if u := ledger.AsUnreadable(err); u != nil {
 			err = w.quarantine(ctx, e.ID, "", u, false)
@@ -158,7 +161,7 @@ func (w *Worker) sweepCampaign(ctx context.Context, e ledger.IndexEntry, now tim
 	return w.sweepOpen(ctx, e.ID, sum, now)
 }
 
-// sweepOpen queues the due batches of an open campaign.
+// sweepOpen queues those batches of an open campaign that are due.
 func (w *Worker) sweepOpen(ctx context.Context, id string, sum ledger.Summary, now time.Time) error {
 	c := &campaign{spec: sum.Spec, total: sum.Total}
 	openBatchLimits := map[int]int{}
@@ -190,8 +193,8 @@ func (w *Worker) sweepOpen(ctx context.Context, id string, sum ledger.Summary, n
 	return errors.Join(errs...)
 }
 
-// sweepWork finds the wake-up of overdue work, and queues a new one if it is lost or its worker has
-// fallen silent.
+// sweepWork looks for the wake-up of overdue work. If the wake-up is lost or its worker has fallen
+// silent, sweepWork queues a new one.
 func (w *Worker) sweepWork(ctx context.Context, sum ledger.Summary, c *campaign, x ledger.Wake, now time.Time) error {
 	id, name := sum.ID, c.firstQueue()
 	p := queue.Pointer{Campaign: id, Wake: x.Number}
@@ -224,10 +227,10 @@ func (w *Worker) sweepWork(ctx context.Context, sum ledger.Summary, c *campaign,
 	return w.wakeOne(ctx, id, c, next)
 }
 
-// stillHeld reports whether a batch's account is held, so that waking the batch is useless. If the
-// hold is over, one batch a sweep is woken, for the probe; but none of a paused campaign, which
-// could not make the call. A stopped campaign only has to end its doubtful calls, which need no
-// account.
+// stillHeld reports whether a batch's account is held, so that waking the batch would be useless.
+// If the time of the hold has passed, each sweep wakes one batch, for the probe. It wakes no batch
+// of a paused campaign, because such a batch could not make the call. A stopped campaign only has
+// to end its doubtful calls, for which the account is not needed.
 func (w *Worker) stillHeld(ctx context.Context, sum ledger.Summary, c *campaign, batch string, now time.Time) (bool, error) {
 	if sum.StoppedBy != "" {
 		return false, nil
@@ -279,8 +282,8 @@ func (w *Worker) takeOverRetry(ctx context.Context, id, record string, now time.
 	return w.ledger.FinishRetry(ctx, id, record)
 }
 
-// retire deletes campaigns that ended before a time, for at most retireFor. It reports whether some
-// may be left.
+// retire deletes campaigns that ended before the given time, for at most retireFor. more reports
+// whether some of these campaigns may be left.
 func (w *Worker) retire(ctx context.Context, before time.Time) (more bool, err error) {
 	until := time.Now().Add(retireFor)
 	for more = true; more && time.Now().Before(until); {
@@ -291,8 +294,8 @@ func (w *Worker) retire(ctx context.Context, before time.Time) (more bool, err e
 	return more, w.retireAccounts(ctx, before)
 }
 
-// retireAccounts deletes accounts that no worker has served since before. It keeps accounts that an
-// operator has held or given a rate.
+// retireAccounts deletes accounts that no worker has served since the time before. It keeps
+// accounts that an operator has held or given a rate.
 func (w *Worker) retireAccounts(ctx context.Context, before time.Time) error {
 	accounts, err := w.ledger.Accounts(ctx)
 	if err != nil {
@@ -310,8 +313,8 @@ func (w *Worker) retireAccounts(ctx context.Context, before time.Time) error {
 	return nil
 }
 
-// retireSome examines the thousand oldest campaigns of the index. It reports whether it deleted
-// any.
+// retireSome examines the thousand oldest campaigns of the index and deletes those that ended
+// before the given time. some reports whether it deleted any.
 func (w *Worker) retireSome(ctx context.Context, before time.Time) (some bool, err error) {
 	ids, err := w.ledger.IndexedBefore(ctx, before)
 	if err != nil {

@@ -13,8 +13,9 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// A planner dies after putting 800 recipients of the first page into batches and carrying the rest
-// over. The second page repeats some of both, and has two recipients more than the cap allows.
+// A planner dies after it has put 800 recipients of the first page into batches and carried the
+// others over. The second page repeats some recipients of both kinds. It also has two recipients
+// more than the cap allows.
 func TestAPlannerThatTakesOverKnowsWhatWasPlanned(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
@@ -50,7 +51,7 @@ func TestAPlannerThatTakesOverKnowsWhatWasPlanned(t *testing.T) {
 	}
 	for n, times := range gw.all() {
 		if times != 1 {
-			t.Errorf("%s was taken %d times", n.Masked(), times)
+			t.Errorf("%s was taken %d times, want 1", n.Masked(), times)
 		}
 	}
 }

@@ -9,14 +9,14 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// action is what the ledger does with a call.
+// action is what the ledger does with a call after its answer.
 type action uint8
 
 const (
-	actionDoubt   action = iota // the outcome is unknown: repeat the call unchanged or give it up (zero value, so the safe default)
+	actionDoubt   action = iota // keep the call doubtful: repeat the call unchanged or give it up (the zero value, because this is the safe default)
 	actionSettle                // record an outcome for each recipient
-	actionRelease               // certainly not sent: free the claim, without counting an attempt
-	actionSplit                 // refused as a whole: split it in two
+	actionRelease               // the call was certainly not sent: free the claim, without counting an attempt
+	actionSplit                 // the gateway refused the call as a whole: split it in two
 )
 
 // verdict is the meaning of an answer for the call, its account and its campaign.
@@ -28,8 +28,8 @@ type verdict struct {
 	renew        bool // for actionRelease: the next try uses a new idempotency key
 	count        bool // for actionDoubt: the answer counts as an attempt of the call
 
-	// For the account: how the call went ("" if it shows nothing), why, and how long to make no
-	// calls.
+	// outcome, reason and the fields after them are for the account: how the call went ("" if it
+	// shows nothing), why, and how long to make no calls.
 	outcome  ledger.CallOutcome
 	reason   string
 	code     string
@@ -39,7 +39,7 @@ type verdict struct {
 }
 
 // final reports whether the generation needs no further submission after the verdict. resend
-// reports whether unknown recipients may be submitted once more.
+// reports whether recipients whose outcome is unknown may be submitted once more.
 func (v verdict) final(resend bool) bool {
 	if v.action != actionSettle || v.settleReason == ledger.SettlePartial || v.settleReason == ledger.SettleLookup {
 		return false
@@ -52,12 +52,13 @@ func (v verdict) final(resend bool) bool {
 	return true
 }
 
-// situation is what a verdict depends on besides the answer.
+// situation is everything that a verdict depends on, except the answer itself.
 type situation struct {
 	recipients int
-	doubt      bool // an earlier attempt with this key may have been taken
+	doubt      bool // the gateway may have taken an earlier attempt with this key
 	hasKeys    bool // the gateway has idempotency keys
-	// reconcileFor is how long unknown messages can be looked up at the gateway; 0 if they cannot.
+	// reconcileFor is how long messages of unknown outcome can be looked up at the gateway. It is 0
+	// if the gateway cannot list them.
 	reconcileFor time.Duration
 	tries        int
 	claims       int // number of claims of this generation, including this one
@@ -68,18 +69,19 @@ type situation struct {
 }
 
 // provenFor is how long an accepted call proves that an account works. If a call is refused within
-// that time, the call's content is the reason, not the account.
+// that time, the reason is the content of that call, not the account.
 const provenFor = 10 * time.Minute
 
 func (s situation) accountWorks() bool {
 	return !s.lastAccepted.IsZero() && s.now.Sub(s.lastAccepted) < provenFor
 }
 
-// blamesCall reports whether an unknown answer counts against the call itself: since it was first
-// tried, other calls have been accepted.
+// blamesCall reports whether an unknown answer counts against the call itself. That is so if other
+// calls have been accepted since the call was first tried.
 func (s situation) blamesCall() bool { return s.lastAccepted.After(s.first) }
 
-// judge turns a provider's answer into a verdict. An answer that it does not recognise is unknown.
+// judge turns a provider's answer into a verdict. It treats an answer that it does not recognise as
+// unknown.
 func judge(results []providers.Result, err error, s situation) verdict {
 	if err == nil && len(results) == s.recipients {
 		return judgeResults(results, s)
@@ -96,20 +98,20 @@ func judge(results []providers.Result, err error, s situation) verdict {
 func judgeError(e *providers.Error, s situation) verdict {
 	switch {
 	case e.Outcome == providers.Retryable && e.KeepKey:
-		// KeepKey: the gateway may have started sending, so treat it as unknown. Some gateways
-		// replay the same error for a key for ever; count it against the call once other calls have
-		// succeeded.
+		// KeepKey means that the gateway may have started sending, so the outcome is unknown. Some
+		// gateways repeat the same error for the same key for ever. The error therefore counts
+		// against the call once other calls have succeeded.
 		v := unknown(e, s, s.blamesCall())
 		v.outcome = ledger.CallBad
 		if s.blamesCall() {
-			v.outcome = "" // the account must not be held until this call is given up
+			v.outcome = "" // the account must not be held before this call is given up
 		}
 		return v
 	case e.Outcome == providers.Retryable:
 		return judgeNotSent(e)
 	case e.Outcome == providers.Rejected && s.doubt:
-		// A refusal of this attempt says nothing about the earlier one. The gateway answers, so the
-		// breaker does not count it.
+		// A refusal of this attempt does not reveal the outcome of the earlier attempt. The gateway
+		// did answer, so the circuit breaker does not count this as a failure.
 		v := unknown(e, s, true)
 		v.outcome = ""
 		return v
@@ -123,38 +125,39 @@ func judgeError(e *providers.Error, s situation) verdict {
 	return unknown(e, s, s.blamesCall())
 }
 
-// judgeNotSent judges a call that the gateway has certainly not taken.
+// judgeNotSent judges a call that the gateway has certainly not sent.
 func judgeNotSent(e *providers.Error) verdict {
 	v := verdict{action: actionRelease, renew: true, outcome: ledger.CallBad, backOff: backOff(1)}
 	switch e.Cause {
 	case providers.CauseConnection:
 		v.renew = false // the gateway has never seen the key
 	case providers.CauseConfiguration:
-		v.outcome, v.renew = ledger.CallHold, false // as above: the answer did not come from the gateway
+		v.outcome, v.renew = ledger.CallHold, false // the key can be used again, because the answer did not come from the gateway
 	case providers.CauseCredentials:
 		v.outcome = ledger.CallHold
 	case providers.CauseCredit:
-		v.outcome, v.backOff = ledger.CallHold, 0 // the hold replaces the back-off
+		v.outcome, v.backOff = ledger.CallHold, 0 // the hold takes the place of the back-off
 	case providers.CauseThrottled:
 		v.outcome, v.cooldown = "", e.RetryAfter
 		if v.cooldown <= 0 {
 			v.cooldown = time.Second
 		}
-		v.backOff = 0 // the cool-down replaces the back-off
+		v.backOff = 0 // the cool-down takes the place of the back-off
 	default:
 	}
 	return v
 }
 
-// judgeRefusal judges a call that was refused as a whole and not sent. It splits the call to find
-// the recipient that causes the refusal. A single recipient is rejected, if the account otherwise
-// works.
+// judgeRefusal judges a call that was refused as a whole and not sent. It splits the call, to find
+// the recipient that causes the refusal. If the call has only one recipient and the account
+// otherwise works, the recipient is rejected.
 func judgeRefusal(e *providers.Error, s situation) verdict {
 	if s.recipients > 1 {
 		v := verdict{action: actionSplit}
 		if !s.accountWorks() && !s.probe {
-			// The account may refuse everything. But a probe that is split is progress: at most
-			// nine splits lead to one recipient. So a split probe must not lengthen the hold.
+			// The account may refuse every call. But splitting a probe is progress, because at most
+			// nine splits lead to a call with one recipient. So a split probe must not lengthen the
+			// hold.
 			v.outcome = ledger.CallBad
 		}
 		return v
@@ -166,8 +169,8 @@ func judgeRefusal(e *providers.Error, s situation) verdict {
 		records: []ledger.Record{{Status: ledger.Rejected, Reason: string(providers.CauseRefused), Code: e.Code}}}
 }
 
-// unknown keeps a call doubtful if the gateway has idempotency keys or can list what it has taken.
-// Otherwise it settles the call as unknown.
+// unknown returns a verdict that keeps the call doubtful, if the gateway has idempotency keys or
+// can list the messages it has taken. Otherwise its verdict settles the call as unknown.
 func unknown(e *providers.Error, s situation, count bool) verdict {
 	v := verdict{action: actionDoubt, count: count, backOff: backOff(max(1, s.claims)), outcome: ledger.CallBad}
 	if e.Scope == providers.Account {
@@ -184,8 +187,9 @@ func unknown(e *providers.Error, s situation, count bool) verdict {
 	return v
 }
 
-// judgeResults uses the gateway's answer for each recipient. An answer about the account or the
-// campaign holds or pauses these, and does not count as an attempt of the recipient.
+// judgeResults judges the gateway's answers for each recipient. An answer about the account holds
+// the account, and an answer about the campaign pauses the campaign. Neither counts as an attempt
+// of the recipient.
 func judgeResults(results []providers.Result, s situation) verdict {
 	v := verdict{action: actionSettle, settleReason: ledger.SettleAnswer, records: make([]ledger.Record, len(results)), backOff: backOff(s.tries + 2)}
 	accepted, unnamed := 0, 0
@@ -198,8 +202,8 @@ func judgeResults(results []providers.Result, s situation) verdict {
 	for i, r := range results {
 		if accepted > 0 && r.Scope == providers.Campaign {
 			// Other recipients were accepted with the same sender and body, so the refusal concerns
-			// this recipient only, for example because one network does not know the sender. The
-			// campaign continues.
+			// this recipient only. For example, one network may not know the sender. The campaign
+			// continues.
 			r.Scope = providers.Recipient
 		}
 		v.records[i] = ledger.Record{Status: s.statusOf(r), MessageID: r.MessageID, Reason: r.Reason, Code: r.Code, Cost: r.Cost, Currency: r.Currency}
@@ -229,7 +233,7 @@ func judgeResults(results []providers.Result, s situation) verdict {
 	case unnamed > 0 && !s.hasKeys && s.reconcileFor > 0:
 		v.settleReason, v.backOff = ledger.SettleLookup, lookupDelay(s.reconcileFor, 0)
 	case unnamed > 0 && s.hasKeys && !s.doubt:
-		// Repeating the call with the same key may return the missing answers.
+		// Repeating the call under the same key may bring the missing answers.
 		v.settleReason = ledger.SettlePartial
 	case accountAnswer != nil || v.pause != "":
 		v.settleReason = ledger.SettleSpared
@@ -237,7 +241,7 @@ func judgeResults(results []providers.Result, s situation) verdict {
 	return v
 }
 
-// statusOf returns the status that an answer gives its recipient.
+// statusOf returns the status of a recipient after the answer r.
 func (s situation) statusOf(r providers.Result) ledger.Status {
 	accountAnswer := r.Scope == providers.Campaign || r.Scope == providers.Account
 	switch {
@@ -253,5 +257,6 @@ func (s situation) statusOf(r providers.Result) ledger.Status {
 	return ledger.Pending
 }
 
-// reasonOf returns the reason of a campaign-wide refusal: the gateway's code, or else the cause.
+// reasonOf returns the reason for a refusal of the whole campaign. That is the gateway's code, or
+// the cause if there is no code.
 func reasonOf(code string, cause providers.Cause) string { return cmp.Or(code, string(cause)) }

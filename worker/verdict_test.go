@@ -48,14 +48,14 @@ func TestWhatMayHaveBeenTakenIsNeverCalledNotSent(t *testing.T) {
 		case v.action == actionSettle && !s.hasKeys:
 			for _, r := range v.records {
 				if r.Status != ledger.Unknown {
-					t.Errorf("%s: got %s", name, r.Status)
+					t.Errorf("%s: got status %s, want unknown", name, r.Status)
 				}
 			}
 			if len(v.records) != s.recipients {
-				t.Errorf("%s: got %d records", name, len(v.records))
+				t.Errorf("%s: got %d records, want one for each recipient", name, len(v.records))
 			}
 		default:
-			t.Errorf("%s: got %s", name, v.action)
+			t.Errorf("%s: unexpected action %s", name, v.action)
 		}
 	})
 }
@@ -70,9 +70,9 @@ func TestWhomAnAnswerDoesNotNameIsNeverCalledNotSent(t *testing.T) {
 			for _, results := range [][]providers.Result{unnamed, odd} {
 				v := judge(results, nil, s)
 				if v.action != actionSettle || len(v.records) != 2 || v.records[0].Status != ledger.Accepted || v.records[1].Status != ledger.Unknown {
-					t.Errorf("%+v: %s %+v", s, v.action, v.records)
+					t.Errorf("%+v: got action %s and records %+v, want a settle with one accepted and one unknown", s, v.action, v.records)
 				}
-				// With a key the call is repeated once for the missing answers.
+				// If the gateway has keys, the call is repeated once for the missing answers.
 				if partial := v.settleReason == ledger.SettlePartial; partial != (keyed && !doubt) {
 					t.Errorf("%+v: got settle reason %s", s, v.settleReason)
 				}
@@ -80,11 +80,11 @@ func TestWhomAnAnswerDoesNotNameIsNeverCalledNotSent(t *testing.T) {
 			for _, results := range [][]providers.Result{nil, unnamed[:1], append(unnamed, unnamed[0])} {
 				v := judge(results, nil, s)
 				if keyed && v.action != actionDoubt || !keyed && (v.action != actionSettle || len(v.records) != 2) {
-					t.Errorf("%+v, an answer for %d of 2: got %s %+v", s, len(results), v.action, v.records)
+					t.Errorf("%+v, an answer for %d of 2: unexpected action %s and records %+v", s, len(results), v.action, v.records)
 				}
 				for _, r := range v.records {
 					if r.Status != ledger.Unknown {
-						t.Errorf("%+v, an answer for %d of 2: got %s", s, len(results), r.Status)
+						t.Errorf("%+v, an answer for %d of 2: got status %s, want unknown", s, len(results), r.Status)
 					}
 				}
 			}
@@ -103,7 +103,7 @@ func TestABatchIsReadAgainWhereMoreOfItMayGo(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		v           verdict
-		keep, again bool // wanted result of final(false) and final(true)
+		keep, again bool // the wanted results of final(false) and final(true)
 	}{
 		"all known":       {settled(ledger.SettleAnswer, ledger.Accepted, ledger.Rejected), true, true},
 		"one unknown":     {settled(ledger.SettleVerdict, ledger.Accepted, ledger.Unknown), true, false},
@@ -113,7 +113,7 @@ func TestABatchIsReadAgainWhereMoreOfItMayGo(t *testing.T) {
 		"refused, halved": {verdict{action: actionSplit}, false, false},
 	} {
 		if tt.v.final(false) != tt.keep || tt.v.final(true) != tt.again {
-			t.Errorf("%s: final = %t, with resend %t", name, tt.v.final(false), tt.v.final(true))
+			t.Errorf("%s: unexpected result: final(false) = %t, final(true) = %t", name, tt.v.final(false), tt.v.final(true))
 		}
 	}
 }
@@ -126,7 +126,7 @@ func TestAFaultOfTheAccountUsesNobodyUp(t *testing.T) {
 		}
 		v := judge(nil, e, s)
 		if v.action != actionRelease || v.outcome == "" && v.cooldown == 0 {
-			t.Errorf("%s: got action %s, outcome %q", name, v.action, v.outcome)
+			t.Errorf("%s: got action %s, outcome %q, want a release that holds or slows the account", name, v.action, v.outcome)
 		}
 	})
 }

@@ -13,7 +13,7 @@ import (
 func TestAHoldStopsCallsThatWaitForTheirTurn(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, sandbox.Options{})
-	// There is one call every 500 ms, and eight slots with a batch each wait for it.
+	// The rate allows one call every 500 ms, and eight slots with a batch each wait for a turn.
 	r.start(r.account(func(c *kobo.Config, a *worker.Account) { c.MaxRecipients, a.Rate, a.Burst = 10, 20, 1 }))
 	numbers := kenyan(160)
 	for n := range 8 {
@@ -25,11 +25,11 @@ func TestAHoldStopsCallsThatWaitForTheirTurn(t *testing.T) {
 	}
 	before := r.gateway.Stats().Calls
 	// Within 2 s the calls in flight end, all slots give up their turns, and the sweeper finds the
-	// account held. Without the hold ten turns would have passed by then.
+	// account held. Without the hold, the waiting slots would keep making calls in that time.
 	quiet := time.After(2 * time.Second)
 	<-quiet
 	if now := r.gateway.Stats().Calls; now > before+1 {
-		t.Errorf("%d calls after the hold", now-before)
+		t.Errorf("got %d calls after the hold, want at most 1", now-before)
 	}
 	if _, err := r.producer.Release(t.Context(), "kobo-main"); err != nil {
 		t.Fatal(err)

@@ -10,8 +10,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/queue"
 )
 
-// wakeAll queues the wake-ups of batches that the ledger has opened. The sweeper queues lost ones
-// again.
+// wakeAll queues the wake-ups of batches that the ledger has opened. If a wake-up gets lost, the
+// sweeper queues it again.
 func (w *Worker) wakeAll(ctx context.Context, id string, f ledger.PlanSnapshot, spec ledger.Spec, wakes []ledger.Wake) error {
 	for _, x := range wakes {
 		name, err := queueOf(f, spec, x.Batch)
@@ -25,7 +25,8 @@ func (w *Worker) wakeAll(ctx context.Context, id string, f ledger.PlanSnapshot, 
 	return nil
 }
 
-// queueOf returns the queue of a batch, by its account and the campaign's class.
+// queueOf returns the queue of a batch. It depends on the batch's account and on the campaign's
+// class.
 func queueOf(f ledger.PlanSnapshot, spec ledger.Spec, batch string) (string, error) {
 	stream, err := f.StreamOf(batch)
 	if err != nil {
@@ -34,8 +35,8 @@ func queueOf(f ledger.PlanSnapshot, spec ledger.Spec, batch string) (string, err
 	return queue.SendQueue(stream.Account.Name, spec.Class == ledger.Transactional), nil
 }
 
-// handOver queues a new wake-up for work that this slot leaves: the worker drains, or other
-// campaigns come first.
+// handOver queues a new wake-up for work that this slot leaves unfinished, because the worker
+// drains or other campaigns come first.
 func (w *Worker) handOver(p queue.Pointer) error {
 	ctx, cancel := context.WithTimeout(context.Background(), w.cfg.SweepEvery+5*time.Second)
 	defer cancel()
@@ -54,7 +55,7 @@ func (w *Worker) handOver(p queue.Pointer) error {
 	return w.wakeOne(ctx, p.Campaign, c, next)
 }
 
-// wakeOne queues the wake-up of a batch or of planning.
+// wakeOne queues the wake-up x: of a batch, or of the campaign's planning.
 func (w *Worker) wakeOne(ctx context.Context, id string, c *campaign, x ledger.Wake) error {
 	if x.Batch == ledger.PlanWork {
 		return w.queue.Wake(ctx, c.firstQueue(), queue.Pointer{Campaign: id, Wake: x.Number})
@@ -62,12 +63,12 @@ func (w *Worker) wakeOne(ctx context.Context, id string, c *campaign, x ledger.W
 	return w.wakeAll(ctx, id, c.snapshot, c.spec, []ledger.Wake{x})
 }
 
-// wakeWatch is how long a wake-up may wait, or its worker be silent, before the sweeper looks for
-// it.
+// wakeWatch is how long a wake-up may wait, or its worker may be silent, before the sweeper looks
+// for the wake-up.
 const wakeWatch = 5 * time.Second
 
-// campaign holds what does not change about a campaign after its planning has begun, and its
-// opt-outs.
+// campaign holds the facts about a campaign that do not change after its planning has begun, and
+// its opt-outs.
 type campaign struct {
 	spec     ledger.Spec
 	snapshot ledger.PlanSnapshot
@@ -75,12 +76,13 @@ type campaign struct {
 	opted    *ledger.Exclusions
 }
 
-// firstQueue returns the queue of the campaign's planning.
+// firstQueue returns the queue of the campaign's planning task.
 func (c *campaign) firstQueue() string {
 	return queue.FirstQueue(c.spec.Via, c.spec.Class == ledger.Transactional, c.total)
 }
 
-// campaignCache caches the campaigns that are being sent. A worker sends few at a time.
+// campaignCache caches the campaigns that are being sent. A worker sends only a few campaigns at a
+// time.
 type campaignCache struct {
 	mu   sync.Mutex
 	byID map[string]*campaign

@@ -19,37 +19,38 @@ import (
 	"github.com/tuma-sms/tuma/ratelimit"
 )
 
-// Config configures a Worker. Only Redis and Accounts are required. A zero field takes the default
-// that its comment gives.
+// Config configures a Worker. Only Redis and Accounts are required. A field with the zero value
+// takes the default that its comment names.
 type Config struct {
 	// Redis is the client of the Redis that all workers and producers share. The worker does not
-	// close it. Its pool should hold about two connections for each call that may be in flight.
+	// close the client. The client's pool should hold about two connections for each call that may
+	// be in flight.
 	Redis redis.UniversalClient
 	// Accounts are the gateway accounts that this worker sends through. There must be at least one,
 	// and their names must differ.
 	Accounts []Account
 	// Routes choose the accounts of a campaign that names none. A route may name accounts that only
-	// other workers serve. Default: none; then every campaign must name its account.
+	// other workers serve. Default: no routes; every campaign must then name its account.
 	Routes []Route
-	// Country is the ISO code of the country of numbers in national format, such as "KE". Default:
-	// none; then only numbers in international format are valid.
+	// Country is the ISO code of the country whose national number format is accepted, such as
+	// "KE". Default: no country; only numbers in international format are then valid.
 	Country string
 	// Windows are the sending hours of marketing campaigns, by ISO code of the recipient's country.
-	// They are local time of the recipient. A country without an entry has no sending hours, so its
-	// recipients may be sent to at any time. A campaign keeps the hours that were configured when
-	// its planning began. Transactional campaigns ignore them.
+	// The hours are in the recipient's local time. Recipients in a country without an entry may be
+	// sent to at any time. A campaign keeps the hours that were configured when its planning began.
+	// Transactional campaigns ignore the hours.
 	Windows map[string]Hours
 	// Retention is how long a finished campaign is kept before it is deleted. Default: 30 days.
 	Retention time.Duration
-	// FailoverAfter is how long an account must have been held before its waiting work fails over
-	// to the next account of the route. An account that an operator holds keeps its work. Default:
-	// 1 minute. Negative: never.
+	// FailoverAfter is how long an account must have been held before its waiting work moves to the
+	// next account of the route. The work of an account that an operator holds does not move.
+	// Default: 1 minute. Negative: work never moves.
 	FailoverAfter time.Duration
-	// Durability is how safe a claim must be before its call is made, and a settle before the call
-	// counts as settled. Default: the change was accepted by Redis.
+	// Durability is how safe a claim must be before its call is made. It is also how safe a settle
+	// must be before the call counts as settled. Default: Redis has accepted the change.
 	Durability Durability
-	// UnsafeRedis lets Run work on a Redis that may lose data, after logging a warning. It is for
-	// tests and demos. See CheckRedis.
+	// UnsafeRedis lets Run use a Redis that may lose data, after logging a warning. It is for tests
+	// and demos. See CheckRedis.
 	UnsafeRedis bool
 	// Logger receives the worker's log lines. They hold no message body and no full number.
 	// Default: no logging.
@@ -61,11 +62,11 @@ type Config struct {
 	// retention. Only one worker sweeps at a time. Default: 1 s.
 	SweepEvery time.Duration
 	// PollEvery is how often the worker polls its queues while they are empty. A new message waits
-	// for less than half of it on average. Default: 50 ms, with one command for all queues.
+	// for less than half of PollEvery on average. Default: 50 ms, with one command for all queues.
 	//
-	// In a Redis cluster each queue needs its own command. The default there is 16 ms for each
-	// queue, but at least 50 ms and at most 250 ms. An idle worker then sends Redis fewer than 100
-	// commands a second.
+	// In a Redis cluster each queue needs its own command. The default there is 16 ms times the
+	// number of queues, but at least 50 ms and at most 250 ms. An idle worker then sends Redis
+	// fewer than 100 commands a second.
 	PollEvery time.Duration
 }
 
@@ -82,14 +83,15 @@ const (
 	OnUnknownResend = "resend" // the message is submitted once more, so the recipient may receive it twice
 )
 
-// Route sends the numbers with a prefix through accounts. The first route that matches a number and
-// names an account applies. A number without a route is skipped.
+// Route sends the numbers with a given prefix through the given accounts. For each number, the
+// first route that matches it and names an account applies. A number that no route matches is
+// skipped.
 type Route struct {
-	// Match is the prefix of the number in international format, digits only: "2547". Empty: all
-	// numbers.
+	// Match is the prefix of the number in international format, digits only, such as "2547". An
+	// empty Match matches all numbers.
 	Match string
-	// Via names the accounts in order of preference. The first one that can take the message and
-	// has not been held for long gets it.
+	// Via names the accounts in order of preference. The message goes through the first account
+	// that can take it and has not been held for long.
 	Via []string
 }
 
@@ -101,31 +103,34 @@ func ledgerRoutes(routes []Route) (out []ledger.Route) {
 	return out
 }
 
-// Account is a gateway account that a worker sends through: a provider, the throughput it may use,
-// and how its answers are handled. Zero fields take the default that their comment gives.
+// Account is a gateway account that a worker sends through: a provider, the rate it may use, and
+// how its answers are handled. A field with the zero value takes the default that its comment
+// names.
 type Account struct {
-	// Name is what campaigns, routes and the command line call the account: 1 to 64 letters,
-	// digits, _ or -. Workers that serve the same account use the same name and the same rate.
+	// Name is the name of the account in campaigns, in routes and on the command line: 1 to 64
+	// letters, digits, "_" or "-". Workers that serve the same account must use the same name and
+	// the same rate.
 	Name string
 	// Provider is the client of the gateway, with its login.
 	Provider providers.Provider
-	// Rate is the number of Units a second that all workers together may use. 0: unlimited.
+	// Rate is how many units (see Unit) all workers together may use in a second. 0: unlimited.
 	Rate ratelimit.Rate
-	// Burst is how many Units may go at once after a pause. Default: ratelimit.DefaultBurst(Rate).
+	// Burst is how many units may be used at once after a pause. Default:
+	// ratelimit.DefaultBurst(Rate).
 	Burst int
 	// Unit is what Rate counts: UnitMessages (default), UnitSegments or UnitRequests.
 	Unit string
-	// Sender is the sender ID of campaigns that name none. Default: the gateway's own, if it has
-	// one.
+	// Sender is the sender ID of campaigns that name none. Default: the gateway's own sender ID, if
+	// it has one.
 	Sender string
 	// Concurrency is the maximum number of calls that this worker has in flight at the account.
 	// Default: 8.
 	Concurrency int
 	// Timeout bounds a whole call of Provider.Send. Default: 30 s.
 	Timeout time.Duration
-	// MaxAttempts is how many answers about a message itself it may get before the recipient ends
-	// rejected, or unknown if the message may have been sent. Faults of the account or the network
-	// do not count. Default: 8.
+	// MaxAttempts limits how many answers a gateway may give about a message itself. After the last
+	// one the recipient ends rejected, or unknown if the message may have been sent. Faults of the
+	// account or the network do not count. Default: 8.
 	MaxAttempts int
 	// OnUnknown is what happens to a recipient whose outcome is unknown at a gateway without
 	// idempotency keys: OnUnknownKeep (default) or OnUnknownResend. A campaign may override it.
@@ -154,8 +159,8 @@ type Worker struct {
 	memory      memoryWatch
 	sweeper     sweeper
 
-	drain   chan struct{} // closed when Run drains: claim nothing more
-	killed  chan struct{} // closed by Kill: stop trying to write to Redis
+	drain   chan struct{} // closed when Run drains: the worker then claims nothing more
+	killed  chan struct{} // closed by Kill: the worker then stops trying to write to Redis
 	kill    sync.Once
 	running sync.RWMutex // each handler holds a read lock; draining takes the write lock and keeps it
 	serving atomic.Bool
@@ -163,8 +168,8 @@ type Worker struct {
 	restartGuard restartGuard
 }
 
-// New checks cfg, fills in its defaults and returns a worker. It does not connect to Redis: Run
-// does. The error joins all mistakes that were found.
+// New checks cfg, fills in its defaults and returns a worker. It does not connect to Redis; Run
+// does that. If cfg has mistakes, New returns one error that joins all of them.
 func New(cfg Config) (*Worker, error) {
 	cfg.setDefaults()
 	w := &Worker{cfg: cfg, log: cfg.Logger.With().Str("worker", cfg.Name).Logger(), accounts: map[string]*account{},
@@ -222,10 +227,10 @@ func (c *Config) setDefaults() {
 	}
 }
 
-// Run plans and sends until ctx ends, and then drains: it claims nothing more, finishes the calls
-// in flight, settles them, and hands the rest to other workers. It returns nil once everything has
-// stopped. It may take as long as the longest Account.Timeout and as long as Redis is away; Kill
-// shortens the latter.
+// Run plans and sends until ctx ends, and then drains. While it drains, it claims nothing more,
+// finishes and settles the calls in flight, and hands the rest to other workers. It returns nil
+// once everything has stopped. Draining may take as long as the longest Account.Timeout, or as long
+// as Redis is away; Kill shortens the wait for Redis.
 //
 // Run returns an error at once if Redis cannot be reached or is unfit (see CheckRedis and
 // CheckDurability).
@@ -280,7 +285,7 @@ func (w *Worker) Run(ctx context.Context) error {
 
 // Kill makes a draining worker stop retrying its writes to Redis. It is meant for a second
 // interrupt. Calls that could not be settled become doubtful: another worker resolves them after
-// their lease ends. Kill may be called repeatedly.
+// their leases have ended. Kill may be called repeatedly.
 func (w *Worker) Kill() { w.kill.Do(func() { close(w.killed) }) }
 
 // Ready returns nil if the worker is running, is not draining, and Redis answers. Otherwise it
@@ -319,8 +324,8 @@ func (w *Worker) sleep(d time.Duration) bool {
 	}
 }
 
-// runEvery calls do at once and then every d until ctx ends. It logs an error and tries again at
-// the next tick.
+// runEvery calls do at once, and then every d until ctx ends. If do fails, runEvery logs the error
+// and calls do again at the next tick.
 func (w *Worker) runEvery(ctx context.Context, d time.Duration, what string, do func(context.Context) error) {
 	t := time.NewTicker(d)
 	defer t.Stop()

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
-	_ "time/tzdata" // so that the tests use the same rules everywhere
+	_ "time/tzdata" // the tests then use the same time zone rules on every machine
 
 	"github.com/tuma-sms/tuma/internal/hours"
 	"github.com/tuma-sms/tuma/sms"
@@ -57,19 +57,19 @@ func TestSpans(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name, country, hours, from string
-		want                       []string // start, end, start, end …, in UTC
+		want                       []string // openings and closings in turn, in UTC
 	}{
 		{"Kenya by day", "KE", "08:00-18:00", "2026-11-22T17:00:00Z", []string{"2026-11-23T05:00:00Z", "2026-11-23T15:00:00Z", "2026-11-24T05:00:00Z", "2026-11-24T15:00:00Z"}},
 		{"Kenya, open now", "KE", "08:00-18:00", "2026-11-22T14:59:59Z", []string{"2026-11-22T14:59:59Z", "2026-11-22T15:00:00Z"}},
 		{"Kenya, closed to the second", "KE", "08:00-18:00", "2026-11-22T15:00:00Z", []string{"2026-11-23T05:00:00Z", "2026-11-23T15:00:00Z"}},
 		{"Nigeria, open to the second", "NG", "08:00-20:00", "2026-11-22T07:00:00Z", []string{"2026-11-22T07:00:00Z", "2026-11-22T19:00:00Z"}},
 		{"over midnight", "KE", "20:00-06:00", "2026-11-22T22:30:00Z", []string{"2026-11-22T22:30:00Z", "2026-11-23T03:00:00Z", "2026-11-23T17:00:00Z", "2026-11-24T03:00:00Z"}},
-		// 29 March 2026, 01:00 becomes 02:00.
+		// On 29 March 2026 the clocks go forward from 01:00 to 02:00.
 		{"London in spring", "GB", "08:00-20:00", "2026-03-28T20:00:00Z", []string{"2026-03-29T07:00:00Z", "2026-03-29T19:00:00Z"}},
 		{"London, begins in the skipped hour", "GB", "01:30-20:00", "2026-03-28T20:00:00Z", []string{"2026-03-29T01:00:00Z", "2026-03-29T19:00:00Z"}},
 		{"London, ends in the skipped hour", "GB", "20:00-01:30", "2026-03-28T21:00:00Z", []string{"2026-03-28T21:00:00Z", "2026-03-29T01:00:00Z"}},
 		{"London, lies in the skipped hour", "GB", "01:10-01:50", "2026-03-28T12:00:00Z", []string{"2026-03-30T00:10:00Z", "2026-03-30T00:50:00Z"}},
-		// 25 October 2026, 02:00 becomes 01:00.
+		// On 25 October 2026 the clocks go back from 02:00 to 01:00.
 		{"London in autumn", "GB", "08:00-20:00", "2026-10-24T20:00:00Z", []string{"2026-10-25T08:00:00Z", "2026-10-25T20:00:00Z"}},
 		{"London, ends in the repeated hour", "GB", "00:30-01:30", "2026-10-24T20:00:00Z",
 			[]string{"2026-10-24T23:30:00Z", "2026-10-25T00:30:00Z", "2026-10-25T01:00:00Z", "2026-10-25T01:30:00Z"}},
@@ -98,8 +98,8 @@ func TestBermudaHasTheRulesOfNewYork(t *testing.T) {
 	t.Parallel()
 	w := window(t, "BM", "08:00-20:00")
 	for from, want := range map[string]string{
-		"2026-03-07T12:00:00Z": "2026-03-08T00:00:00Z", "2026-03-08T12:00:00Z": "2026-03-08T23:00:00Z", // clocks forward on the 8th
-		"2026-10-31T12:00:00Z": "2026-10-31T23:00:00Z", "2026-11-01T12:30:00Z": "2026-11-02T00:00:00Z", // and back on the 1st
+		"2026-03-07T12:00:00Z": "2026-03-08T00:00:00Z", "2026-03-08T12:00:00Z": "2026-03-08T23:00:00Z", // the clocks go forward on 8 March
+		"2026-10-31T12:00:00Z": "2026-10-31T23:00:00Z", "2026-11-01T12:30:00Z": "2026-11-02T00:00:00Z", // the clocks go back on 1 November
 	} {
 		if open, until := w.Open(at(t, from)); !open || !until.Equal(at(t, want)) {
 			t.Errorf("at %s: got open %t until %s, want %s", from, open, until.UTC(), want)
@@ -142,7 +142,8 @@ func TestEveryCountryThatNumbersHaveIsKnown(t *testing.T) {
 	}
 }
 
-// referenceOpen reports whether the hours are on in every zone, from the wall clock.
+// referenceOpen reports whether t is within the hours in every one of the zones. It reads the wall
+// clock of each zone.
 func referenceOpen(h hours.Hours, zones []*time.Location, t time.Time) bool {
 	for _, z := range zones {
 		hour, minute, _ := t.In(z).Clock()
@@ -167,7 +168,7 @@ func FuzzSpansAgreeWithASlowJudge(f *testing.F) {
 		r := rand.New(rand.NewPCG(uint64(i), 1))
 		f.Add(byte(i), r.Int64N(1440), r.Int64N(1440), int64(1767225600/60)+r.Int64N(365*1440))
 	}
-	// Days on which the clocks change.
+	// The clocks change on the day after each of these instants.
 	for _, day := range []string{"2026-03-28T12:00:00Z", "2026-10-24T12:00:00Z"} {
 		for m := range int64(12) {
 			f.Add(byte(1), m*10, m*10+70, at(f, day).Unix()/60)
@@ -183,7 +184,7 @@ func FuzzSpansAgreeWithASlowJudge(f *testing.F) {
 		h := hours.Hours{From: time.Duration(from) * time.Minute, To: time.Duration(to) * time.Minute}
 		w, err := hours.In(country, h)
 		if err != nil {
-			return // the hours are never on in all zones at once
+			return // no time is within the hours in all zones at once
 		}
 		var zones []*time.Location
 		for name := range strings.FieldsSeq(places[country]) {
@@ -194,7 +195,7 @@ func FuzzSpansAgreeWithASlowJudge(f *testing.F) {
 			zones = append(zones, z)
 		}
 		start := time.Unix(minute*60, 0)
-		// Before 1972 some zones' offsets were not whole minutes.
+		// Before 1972 the offsets of some zones were not whole minutes.
 		if start.Year() < 1973 {
 			return
 		}

@@ -5,22 +5,23 @@ import (
 	"time"
 )
 
-// Window is the sending hours of one country. It is open while the hours are on in every time zone
-// of the country. It is immutable and safe for concurrent use.
+// Window holds the sending hours of one country. It is open at the times that are within the hours
+// in every time zone of the country. A Window is immutable and safe for concurrent use.
 type Window struct {
 	Country string
 	Hours   Hours
 	zones   []*time.Location
 }
 
-// Span is a period in which a window is open, from From until just before Until.
+// Span is a period in which a window is open: from the time From until just before the time Until.
 type Span struct{ From, Until time.Time }
 
-// horizon is how far ahead a change is searched for. It covers all seasons of a year.
+// horizon is how far ahead nextChange searches for a change. It covers all seasons of a year.
 const horizon = 400 * day
 
-// In returns the window of a country, given by its ISO code in capitals. It returns an error if the
-// country or its time zones are unknown, or if the hours are never on in all zones at once.
+// In returns the window of the country with the given ISO code, in capitals. It returns an error if
+// the country or its time zones are unknown. It also returns an error if no time is within the
+// hours in all of its time zones at once.
 func In(country string, h Hours) (*Window, error) {
 	names := zonesOf(country)
 	if len(names) == 0 {
@@ -34,7 +35,7 @@ func In(country string, h Hours) (*Window, error) {
 		}
 		w.zones = append(w.zones, zone)
 	}
-	// The choice of year does not matter.
+	// Any year serves for this check.
 	if len(w.Spans(time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC), 1)) == 0 {
 		return nil, fmt.Errorf("hours in %s: it is never %s in all of its time zones at once", country, h)
 	}
@@ -44,11 +45,13 @@ func In(country string, h Hours) (*Window, error) {
 // String returns the country and the hours, such as "KE 08:00-18:00".
 func (w *Window) String() string { return w.Country + " " + w.Hours.String() }
 
-// Open reports whether the window is open at t, and until when. until is zero if it never changes.
+// Open reports whether the window is open at t. until is when that changes, or zero if it never
+// does.
 func (w *Window) Open(t time.Time) (open bool, until time.Time) { return w.open(t), w.nextChange(t) }
 
-// Spans returns the first n periods from t on in which the window is open. If it is open at t, the
-// first begins at t. If the window never closes, the span ends after horizon.
+// Spans returns the first n periods, from t on, in which the window is open. If the window is open
+// at t, the first period begins at t. If the window never closes, the period ends at t plus
+// horizon.
 func (w *Window) Spans(t time.Time, n int) []Span {
 	var out []Span
 	for len(out) < n {
@@ -76,8 +79,8 @@ func (w *Window) open(t time.Time) bool {
 	return true
 }
 
-// nextChange returns the first time after t at which the window opens or closes, or zero if there
-// is none within horizon.
+// nextChange returns the first time after t at which the window opens or closes. It returns zero if
+// there is no such time within horizon.
 func (w *Window) nextChange(t time.Time) time.Time {
 	was := w.open(t)
 	for at := w.nextMark(t); at.Sub(t) < horizon; at = w.nextMark(at) {

@@ -20,11 +20,11 @@ var zonesByCountry = sync.OnceValue(func() map[string][]string {
 	return out
 })
 
-// zonesOf returns the names of the time zones of a country.
+// zonesOf returns the names of the time zones of the country with the given ISO code.
 func zonesOf(country string) []string { return zonesByCountry()[country] }
 
-// Zone returns the time zone of a country, given by its ISO code in capitals. It returns nil if the
-// country has none or several.
+// Zone returns the time zone of the country with the given ISO code, in capitals. It returns nil if
+// the country has no time zone or several.
 func Zone(country string) *time.Location {
 	names := zonesOf(country)
 	if len(names) != 1 {

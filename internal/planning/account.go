@@ -4,13 +4,14 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
-// maxBatchSize bounds the recipients of a batch, whatever the rate.
+// maxBatchSize is the maximum number of recipients of a batch, whatever the account's rate.
 const maxBatchSize = 500
 
-// A batch has at most minCalls calls, or enough to divide the campaign into targetBatches batches,
-// but never more than maxCalls. One slot makes the calls of a batch one after the other. A small
-// campaign at a gateway that takes one number a call should use several slots. In a large campaign,
-// small batches would waste time between batches.
+// These constants bound the calls of a batch. callsPerBatch divides the campaign into targetBatches
+// batches, but gives each batch at least minCalls and at most maxCalls calls. One slot makes the
+// calls of a batch one after the other. With small batches, a small campaign uses several slots
+// even if each call takes only one number. With large batches, a large campaign spends less time
+// between batches.
 const (
 	minCalls      = 50
 	maxCalls      = 250
@@ -19,8 +20,8 @@ const (
 
 func callsPerBatch(recipients int) int { return min(max(minCalls, recipients/targetBatches), maxCalls) }
 
-// Account returns what a plan snapshot needs of an account, for a campaign with this number of
-// recipients (0: unknown). The caller sets Resend and Held.
+// Account returns what a plan snapshot stores about the account of card c, for a campaign with the
+// given number of recipients (0: unknown). The caller sets Resend and Held.
 func Account(c ledger.Card, spec ledger.Spec, recipients int) ledger.SnapshotAccount {
 	most := max(1, c.Info.MaxRecipients)
 	rate := messageRate(c, segmentsOf(spec.ShortBody()))
@@ -28,7 +29,7 @@ func Account(c ledger.Card, spec ledger.Spec, recipients int) ledger.SnapshotAcc
 	if !spec.Personalized() {
 		return a
 	}
-	// Each of its calls may have one recipient or many.
+	// Each call of a personalized campaign may have one recipient or many.
 	a.MaxChars, a.MaxSegments = c.Info.MaxChars, c.Info.MaxSegments
 	a.Calls = callsPerBatch(recipients)
 	if c.Unit == ledger.UnitRequests && c.Rate > 0 {
@@ -48,8 +49,9 @@ func messageRate(c ledger.Card, segments int) float64 {
 	return c.Rate
 }
 
-// batchSize returns the size of a batch: at most 500 recipients, calls calls, or a minute of the
-// rate. If more than one call fits, it is a whole number of calls.
+// batchSize returns the maximum number of recipients of a batch. The batch takes at most
+// maxBatchSize recipients, the given number of calls, and one minute of the rate. If more than one
+// call fits, the result is a multiple of maxRecipients.
 func batchSize(maxRecipients, calls int, rate float64) int {
 	n := min(maxBatchSize, calls*maxRecipients)
 	if rate > 0 {

@@ -2,19 +2,19 @@ package planning
 
 import "github.com/tuma-sms/tuma/sms"
 
-// msisdnSet is a set of numbers. A lookup or an insertion takes a few nanoseconds, and a number of
-// the same country takes three to six bytes. Numbers that differ only in their last 16 bits share a
-// block.
+// msisdnSet is a set of numbers. A lookup or an insertion takes a few nanoseconds. Each number
+// takes three to six bytes if most numbers are of the same country. Numbers that differ only in
+// their last 16 bits share a block.
 type msisdnSet struct {
 	blocks map[sms.MSISDN]*block
-	// last is the block used last, and at its key.
+	// last is the block used last; at is its key.
 	last *block
 	at   sms.MSISDN
 }
 
 func newMSISDNSet() *msisdnSet { return &msisdnSet{blocks: map[sms.MSISDN]*block{}} }
 
-// blockOf returns the block of a number and the number's last 16 bits. It adds the block if there
+// blockOf returns the block of the number m and the last 16 bits of m. It adds the block if there
 // is none.
 func (n *msisdnSet) blockOf(m sms.MSISDN) (*block, uint16) {
 	if at := m >> 16; n.last == nil || at != n.at {
@@ -31,7 +31,7 @@ func (n *msisdnSet) add(m sms.MSISDN) {
 	b.add(low)
 }
 
-// contains reports for each number whether it is in the set.
+// contains reports for each of the numbers whether it is in the set.
 func (n *msisdnSet) contains(some []sms.MSISDN) []bool {
 	out := make([]bool, len(some))
 	for i, m := range some {
@@ -41,10 +41,11 @@ func (n *msisdnSet) contains(some []sms.MSISDN) []bool {
 	return out
 }
 
-// block is a set of 16-bit values: a hash table if it has few, a bitmap if it has many.
+// block is a set of 16-bit values. It is a hash table while it has few values, and a bitmap once it
+// has many.
 type block struct {
-	// slots is the hash table, filled to three quarters at most. 0 marks a free slot, so zero holds
-	// whether 0 is in the set. len(slots) is 1 << (16 - shift).
+	// slots is the hash table, filled to three quarters at most. A slot with value 0 is free, so
+	// the field zero records whether the value 0 is in the set. len(slots) is 1 << (16 - shift).
 	slots []uint16
 	shift int
 	used  int
@@ -53,7 +54,8 @@ type block struct {
 	bits []uint64
 }
 
-// Sizes of a block's hash table. Beyond maxSlots a bitmap takes little more memory.
+// Minimum and maximum size of a block's hash table. Above maxSlots a bitmap takes little more
+// memory.
 const minSlots, maxSlots = 8, 2048
 
 func newBlock(slots int) *block {
@@ -74,9 +76,9 @@ func (b *block) has(x uint16) bool {
 	return b.slots[b.slot(x)] == x
 }
 
-// slot returns the index of x in the table, or the free slot where it belongs.
+// slot returns the index of x in the hash table, or of the free slot where x belongs.
 func (b *block) slot(x uint16) int {
-	// A multiplier near the golden ratio spreads consecutive numbers.
+	// A multiplier near the golden ratio spreads consecutive numbers over the table.
 	i := int(x*0x9e37) >> b.shift
 	for b.slots[i] != x && b.slots[i] != 0 {
 		i = (i + 1) & (len(b.slots) - 1)
@@ -100,7 +102,7 @@ func (b *block) add(x uint16) {
 	}
 }
 
-// grow doubles the table, or replaces it with a bitmap.
+// grow doubles the hash table, or replaces it with a bitmap.
 func (b *block) grow() {
 	var next *block
 	if len(b.slots) < maxSlots {

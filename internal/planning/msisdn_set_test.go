@@ -9,7 +9,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// The set must behave like a map for few and many numbers, close together and far apart.
+// The set must behave like a map, for few and for many numbers, close together and far apart.
 func TestASetOfNumbersHoldsWhatWasAdded(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -41,11 +41,11 @@ func TestASetOfNumbersHoldsWhatWasAdded(t *testing.T) {
 	})
 }
 
-// A set of a million numbers of one country takes a few bytes a number, whether it holds 1 in 30 or 1 in
-// 1,000 of the country's possible numbers.
+// A set of a million numbers of one country takes a few bytes for each number. That holds whether
+// the set has one in 30 or one in 1,000 of the country's possible numbers.
 func TestASetOfNumbersTakesAFewBytesEach(t *testing.T) {
 	t.Parallel()
-	const n, perBlock = 1_000_000, 100 // bytes of a block besides its table, with the heap's and the map's share
+	const n, perBlock = 1_000_000, 100 // perBlock is the bytes of a block besides its table, with its share of the heap and of the map
 	for _, width := range []uint64{30_000_000, 100_000_000, 1_000_000_000} {
 		set := newMSISDNSet()
 		for i := range uint64(n) {

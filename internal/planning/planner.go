@@ -1,6 +1,6 @@
-// Package planning decides, without Redis, what happens to each uploaded recipient of a campaign. A
-// recipient is skipped with a reason, or gets a batch, a call of an account, and a body. A worker
-// commits the result; a preview counts it.
+// Package planning decides, without Redis, what happens to each uploaded recipient of a campaign.
+// It skips a recipient with a reason, or assigns the recipient to a batch, a call of an account,
+// and a body. A worker commits the result to Redis; a preview only counts the recipients in it.
 package planning
 
 import (
@@ -12,11 +12,12 @@ import (
 
 // Planner turns the pages of one campaign, in order, into batches. It remembers every number that
 // it has planned, in three to six bytes each. For each stream it keeps the calls that are not full
-// yet, so that recipients with the same body share a call. They must be at most ledger.CarryRows
-// rows apart, and all waiting calls must fit into what one page may carry over to the next.
+// yet, so that recipients with the same body share a call. Recipients of one call must be at most
+// ledger.CarryRows rows apart. All waiting calls must fit into what one page may carry over to the
+// next.
 //
-// The result depends only on the input, so another planner produces the same. A Planner is not safe
-// for concurrent use.
+// The result depends only on the input, so another Planner with the same input produces the same
+// result. A Planner is not safe for concurrent use.
 type Planner struct {
 	spec     ledger.Spec
 	snapshot ledger.PlanSnapshot
@@ -26,12 +27,12 @@ type Planner struct {
 	codes    []string // the calling code of each country in SendingHours
 	count    int
 	segments int
-	// opted maps the suppressed recipients of the next page to their lists.
+	// opted maps each suppressed recipient of the next page to the suppression list that has it.
 	opted map[sms.MSISDN]string
 }
 
-// New returns a planner for a campaign. The snapshot must have at least one account. It returns an
-// error if the template cannot be parsed.
+// New returns a planner for a campaign. The snapshot must have at least one account. New returns an
+// error if the campaign's template cannot be parsed.
 func New(spec ledger.Spec, snapshot ledger.PlanSnapshot) (*Planner, error) {
 	p := &Planner{spec: spec, snapshot: snapshot, seen: newMSISDNSet(), codes: callingCodes(snapshot)}
 	for n := range snapshot.Streams() {
@@ -45,15 +46,15 @@ func New(spec ledger.Spec, snapshot ledger.PlanSnapshot) (*Planner, error) {
 	return p, err
 }
 
-// Remember adds a recipient that an earlier planner has planned, in a batch or carried over.
+// Remember adds a recipient that an earlier planner has put into a batch or carried over.
 func (p *Planner) Remember(x ledger.Planned) {
 	p.seen.add(x.MSISDN)
 	p.count++
 }
 
-// Resume adds the calls that an earlier planner carried over, by stream. segments is the number of
-// segments in its batches; it only matters for a personalized campaign with a segment cap. Resume
-// returns an error if a carried body cannot be rendered.
+// Resume adds the calls that an earlier planner carried over; carry is indexed by stream. segments
+// is the number of segments in that planner's batches. It matters only for a personalized campaign
+// with a segment cap. Resume returns an error if the body of a carried call cannot be rendered.
 func (p *Planner) Resume(carry [][]ledger.Call, segments int) error {
 	p.segments = segments
 	for n, calls := range carry {
@@ -85,7 +86,7 @@ type Reading struct {
 	codes   map[int]string // why it is not valid, by index
 }
 
-// Read parses the numbers of a page, which takes most of the time of planning. Unlike the other
+// Read parses the numbers of a page. This takes most of the time of planning. Unlike the other
 // methods, Read is safe for concurrent use.
 func (p *Planner) Read(page ledger.Page) Reading {
 	r := Reading{Page: page, numbers: make([]sms.MSISDN, len(page.Inputs))}
@@ -103,7 +104,7 @@ func (p *Planner) Read(page ledger.Page) Reading {
 	return r
 }
 
-// Numbers returns the valid numbers of the page, to look up which have opted out.
+// Numbers returns the valid numbers of the page. The caller looks up which of them have opted out.
 func (r Reading) Numbers() []sms.MSISDN {
 	out := make([]sms.MSISDN, 0, len(r.numbers))
 	for _, m := range r.numbers {
@@ -114,25 +115,26 @@ func (r Reading) Numbers() []sms.MSISDN {
 	return out
 }
 
-// Numbers returns the valid numbers of a page that was not read yet.
+// Numbers returns the valid numbers of a page that Read has not parsed yet.
 func (p *Planner) Numbers(page ledger.Page) []sms.MSISDN { return p.Read(page).Numbers() }
 
-// SetOptedOut sets the suppressed numbers of the next page, each with its list. Planning checks
-// them first: a suppressed recipient gets this reason even if another would apply too.
+// SetOptedOut sets the suppressed numbers of the next page, each with its suppression list. Plan
+// checks these numbers first: a suppressed recipient is skipped as opted out, even if another
+// reason would apply too.
 func (p *Planner) SetOptedOut(opted map[sms.MSISDN]string) { p.opted = opted }
 
-// Page reads and plans a page. last marks the campaign's last page.
+// Page is Read followed by Plan. last reports whether this is the campaign's last page.
 func (p *Planner) Page(page ledger.Page, last bool) ledger.PlannedPage {
 	return p.Plan(p.Read(page), last)
 }
 
-// Plan plans one page; with the last page it also plans what was carried over. If the result cannot
-// be committed, discard the planner. The caller sets OpenBatchLimits. The result shares no memory
-// with later ones.
+// Plan plans one page. With the last page it also plans the calls that were carried over. If the
+// result cannot be committed, discard the planner. The caller sets OpenBatchLimits. The result
+// shares no memory with the results of later pages.
 func (p *Planner) Plan(page Reading, last bool) ledger.PlannedPage {
 	out := ledger.PlannedPage{Page: page.Number, First: page.First}
-	// Most entries of seen are not in the CPU's cache. Looking up all at once hides the memory's
-	// latency.
+	// Most entries of seen are not in the CPU's cache. Looking up all numbers of the page together
+	// lets the CPU overlap its reads from memory.
 	again := p.seen.contains(page.numbers)
 	for i, m := range page.numbers {
 		var values []string
@@ -153,7 +155,7 @@ func (p *Planner) Plan(page Reading, last bool) ledger.PlannedPage {
 		l.add(body, values, ledger.Planned{Row: row, MSISDN: m})
 		out.Batches = append(out.Batches, l.ready()...)
 		if p.count == p.spec.Canary {
-			out.Batches = append(out.Batches, p.flush()...) // the canary gets separate batches, and so separate calls
+			out.Batches = append(out.Batches, p.flush()...) // end the batches here, so that the canary shares no batch and no call with later recipients
 		}
 	}
 	if last {
@@ -172,7 +174,7 @@ func (p *Planner) Plan(page Reading, last bool) ledger.PlannedPage {
 	return out
 }
 
-// flush makes batches of all waiting calls.
+// flush puts all waiting calls into batches.
 func (p *Planner) flush() (out []ledger.PlannedBatch) {
 	for _, l := range p.streams {
 		for len(l.calls) > 0 {
@@ -182,8 +184,8 @@ func (p *Planner) flush() (out []ledger.PlannedBatch) {
 	return out
 }
 
-// shrinkCarry makes batches of waiting calls in the fullest streams, until the rest fits into what
-// a page may carry over.
+// shrinkCarry puts the oldest calls of the fullest streams into batches, until the other waiting
+// calls fit into what a page may carry over.
 func (p *Planner) shrinkCarry() (out []ledger.PlannedBatch) {
 	sizes, sum := make([]int, len(p.streams)), 0
 	for n, l := range p.streams {
@@ -205,8 +207,9 @@ func (p *Planner) shrinkCarry() (out []ledger.PlannedBatch) {
 	return out
 }
 
-// assign renders the body for a number and returns the stream that carries it, or the reason why it
-// is skipped.
+// assign renders the body for the number m and returns the stream that carries it. If the recipient
+// is skipped, it returns the reason. again reports whether the number was planned on an earlier
+// page.
 func (p *Planner) assign(m sms.MSISDN, again bool, values []string) (body string, stream int, reason, code string) {
 	if list, ok := p.opted[m]; ok {
 		return "", 0, ledger.ReasonOptedOut, ledger.ListCode(list)
@@ -216,7 +219,7 @@ func (p *Planner) assign(m sms.MSISDN, again bool, values []string) (body string
 		return "", 0, ledger.ReasonDuplicate, ""
 	}
 	if body, stream, reason, code = p.assignStream(m, values); reason != "" {
-		return "", 0, reason, code // a repetition of this number is judged afresh, not a duplicate
+		return "", 0, reason, code // the number is not added to seen, so a later repetition of it is not skipped as a duplicate
 	}
 	seen.add(low)
 	p.count++
@@ -239,7 +242,8 @@ func (p *Planner) assignStream(m sms.MSISDN, values []string) (body string, stre
 	return body, account + p.hoursIndex(m)*len(p.snapshot.Accounts), "", ""
 }
 
-// takeFromCap counts a message against the campaign's caps. It reports false if a cap is reached.
+// takeFromCap counts a message with this body against the campaign's caps. It returns false if the
+// message would exceed a cap.
 func (p *Planner) takeFromCap(body string) bool {
 	if p.renderer == nil {
 		return !p.spec.Capped(p.count)

@@ -115,7 +115,8 @@ func drawNumber(t *rapid.T, row int) string {
 	return fmt.Sprintf("0710%06d", row)
 }
 
-// plan plans the whole campaign. At each page, again decides whether another planner takes over.
+// plan plans the whole campaign. Before each page it calls again, which decides whether another
+// planner takes over.
 func (w randomCampaign) plan(t *rapid.T, again func() bool) (out []ledger.PlannedPage) {
 	p, err := planning.New(w.spec, w.snapshot)
 	if err != nil {
@@ -130,7 +131,8 @@ func (w randomCampaign) plan(t *rapid.T, again func() bool) (out []ledger.Planne
 	return out
 }
 
-// takeOver returns a planner that resumes from what earlier ones have committed.
+// takeOver returns a planner that resumes from the pages in out, which earlier planners have
+// committed.
 func (w randomCampaign) takeOver(t *rapid.T, out []ledger.PlannedPage) *planning.Planner {
 	p, err := planning.New(w.spec, w.snapshot)
 	if err != nil {
@@ -150,7 +152,7 @@ func (w randomCampaign) takeOver(t *rapid.T, out []ledger.PlannedPage) *planning
 			}
 		}
 	}
-	var carry [][]ledger.Call // as Redis stores it
+	var carry [][]ledger.Call // the carried-over calls, in the form that Redis stores
 	for _, calls := range out[len(out)-1].Carry {
 		var stream []ledger.Call
 		for _, c := range calls {
@@ -171,7 +173,7 @@ func (w randomCampaign) takeOver(t *rapid.T, out []ledger.PlannedPage) *planning
 	return p
 }
 
-// rowOutcome is the expected result for a row. The oracle computes it row by row, without batches.
+// rowOutcome is the expected result for a row. The test computes it row by row, without batches.
 type rowOutcome struct {
 	reason, body string
 	stream       int
@@ -270,9 +272,10 @@ func (w randomCampaign) fits(account int, body string) bool {
 	return (a.MaxChars == 0 || sms.CodeUnits(body) <= a.MaxChars) && (a.MaxSegments == 0 || segments <= a.MaxSegments)
 }
 
-// For every body and every set of recipients this must hold. Each recipient is in one call, or
-// skipped for the right reason. Each call has one body, which is the rendering for each of its
-// recipients. Nothing exceeds the limits of its gateway, its batch or its record in Redis.
+// The following holds for all bodies and all sets of recipients. Each recipient is in exactly one
+// call, or is skipped for the right reason. Each call has one body, which is the body rendered for
+// each of its recipients. No call, batch or record exceeds the limits of its gateway, its account
+// or Redis.
 func TestCallsPartitionTheRecipients(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -283,7 +286,7 @@ func TestCallsPartitionTheRecipients(t *testing.T) {
 		if diff := cmp.Diff(once, again, cmpopts.EquateEmpty()); diff != "" {
 			t.Fatalf("another planner made a different plan: %s", diff)
 		}
-		got := make([]string, len(want)) // the result of each row
+		got := make([]string, len(want)) // the result found for each row
 		for n, page := range once {
 			for _, x := range page.Skipped {
 				got[x.Row-1] += x.Reason
@@ -346,7 +349,8 @@ func (w randomCampaign) checkBatch(t *rapid.T, b ledger.PlannedBatch, want []row
 	}
 }
 
-// checkCanary checks that the first batches hold exactly the first recipients that are sent to.
+// checkCanary checks that the first batches hold exactly the canary, which is the first recipients
+// that are not skipped.
 func (w randomCampaign) checkCanary(t *rapid.T, pages []ledger.PlannedPage) {
 	var order []int
 	for _, p := range pages {

@@ -10,10 +10,10 @@ import (
 // renderer renders a campaign's template. It is not safe for concurrent use.
 type renderer struct {
 	template      *sms.Template
-	fieldIndex    map[string]int // index of a field in values
-	allowMissing  bool           // a field without a value is left empty
-	transliterate bool           // transliterate the rendered body
-	first         string         // the campaign's first field
+	fieldIndex    map[string]int // maps the name of a field to its index in values
+	allowMissing  bool           // whether a field without a value is left empty
+	transliterate bool           // whether the rendered body is transliterated
+	first         string         // the name of the campaign's first field
 	values        []string
 	lookup        func(string) string
 	buf           []byte
@@ -37,7 +37,8 @@ func newRenderer(spec ledger.Spec) (*renderer, error) {
 	return r, nil
 }
 
-// render returns the body for one recipient's values, or the reason why there is none.
+// render returns the body for the values of one recipient. If there is no body, it returns the
+// reason.
 func (r *renderer) render(values []string) (body, reason, code string) {
 	if values == nil {
 		return "", ledger.ReasonBodyTooLong, ""

@@ -8,8 +8,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// RouteOf returns the accounts, in order of preference, of the first route that matches a number
-// and has accounts. digits is the number in international format. The result is nil if no route
+// RouteOf returns the accounts, in order of preference, of the first route that matches the number
+// and has accounts. digits is the number in international format. RouteOf returns nil if no route
 // matches.
 func RouteOf(f ledger.PlanSnapshot, digits string) []string {
 	for _, r := range f.Routes {
@@ -20,7 +20,8 @@ func RouteOf(f ledger.PlanSnapshot, digits string) []string {
 	return nil
 }
 
-// AccountNumber returns the index of an account in a snapshot, by name, or -1.
+// AccountNumber returns the index in the snapshot of the account with the given name. It returns -1
+// if there is none.
 func AccountNumber(f ledger.PlanSnapshot, name string) int {
 	for i, a := range f.Accounts {
 		if a.Name == name {
@@ -30,9 +31,10 @@ func AccountNumber(f ledger.PlanSnapshot, name string) int {
 	return -1
 }
 
-// route returns the index of the account that a recipient goes through. That is the first account
-// of its route that accepts the body and was not held for long when planning began. If all were
-// held, it is the first that accepts the body. Without an account, route returns a reason.
+// route returns the index of the account that the recipient m goes through. That is the first
+// account of its route that accepts the body and was not held for long when planning began. If all
+// accounts were held, route chooses the first that accepts the body. If no account accepts the
+// body, route returns a reason.
 func (p *Planner) route(m sms.MSISDN, body string) (account int, reason string) {
 	if len(p.snapshot.Routes) == 0 {
 		if !p.snapshot.Accounts[0].AcceptsBody(body) {
@@ -62,8 +64,8 @@ func (p *Planner) route(m sms.MSISDN, body string) (account int, reason string) 
 	return 0, ledger.ReasonNoRoute
 }
 
-// hoursIndex returns the index, from 1, of the recipient's country in SendingHours; 0 if the
-// country has none.
+// hoursIndex returns the index, counted from 1, of the recipient's country in SendingHours. It
+// returns 0 if the country has no sending hours.
 func (p *Planner) hoursIndex(m sms.MSISDN) int {
 	if len(p.codes) == 0 {
 		return 0
@@ -83,8 +85,8 @@ func (p *Planner) hoursIndex(m sms.MSISDN) int {
 	return 0
 }
 
-// callingCodes returns the calling code of each country with sending hours. Most numbers have
-// another one, so their country need not be determined.
+// callingCodes returns the calling code of each country with sending hours. Most numbers have a
+// different calling code, so their country need not be determined.
 func callingCodes(f ledger.PlanSnapshot) (out []string) {
 	for _, w := range f.SendingHours {
 		out = append(out, sms.CallingCode(w.Country))
@@ -92,7 +94,7 @@ func callingCodes(f ledger.PlanSnapshot) (out []string) {
 	return out
 }
 
-// numberCode returns the detailed reason why a number is invalid.
+// numberCode returns the code that says in detail why a number is invalid.
 func numberCode(err error) string {
 	if n, ok := errors.AsType[*sms.NumberError](err); ok {
 		return string(n.Reason)

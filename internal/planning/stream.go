@@ -6,7 +6,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
-// stream holds the calls that wait for one account and the same sending hours.
+// stream holds the calls that wait for the same account and the same sending hours.
 type stream struct {
 	ledger.Stream
 	// size is the number of recipients of a full call.
@@ -14,10 +14,11 @@ type stream struct {
 	// calls are the waiting calls, the oldest first.
 	calls []ledger.Call
 	// open maps a body to the index of its call that is not full. last is the index of the call
-	// that was added to last; it may be out of range.
+	// that a recipient was last added to. It may be out of range.
 	open map[string]int
 	last int
-	// full counts the full calls, fullTo their recipients, and fullText the bytes of their bodies.
+	// full is the number of full calls, fullTo that of their recipients, and fullText that of the
+	// bytes of their bodies.
 	full, fullTo, fullText int
 }
 
@@ -25,7 +26,7 @@ func newStream(l ledger.Stream) *stream {
 	return &stream{Stream: l, size: l.Account.CallSize(), open: map[string]int{}}
 }
 
-// add adds a recipient to the call with its body.
+// add adds a recipient to the waiting call with this body.
 func (l *stream) add(body string, values []string, x ledger.Planned) {
 	if l.last >= len(l.calls) || l.calls[l.last].Body != body || l.isFull(&l.calls[l.last]) {
 		l.last = l.callOf(body, values)
@@ -37,13 +38,13 @@ func (l *stream) add(body string, values []string, x ledger.Planned) {
 	}
 }
 
-// callOf returns the index of the open call with this body. It adds the call if there is none.
+// callOf returns the index of the open call with this body. It adds a call if there is none.
 func (l *stream) callOf(body string, values []string) int {
 	i, ok := l.open[body]
 	if !ok {
 		c := ledger.Call{Body: body, Values: values}
 		if values == nil {
-			c.To = make([]ledger.Planned, 0, l.size) // a plain campaign usually fills it
+			c.To = make([]ledger.Planned, 0, l.size) // most calls of a campaign that is not personalized become full
 		}
 		i = len(l.calls)
 		l.calls = append(l.calls, c)
@@ -59,7 +60,7 @@ func (l *stream) resume(body string, c ledger.Call) {
 	l.index(len(l.calls) - 1)
 }
 
-// index registers a call as open or full.
+// index registers the i-th call as open or full.
 func (l *stream) index(i int) {
 	l.open[l.calls[i].Body] = i
 	if l.isFull(&l.calls[i]) {
@@ -67,7 +68,7 @@ func (l *stream) index(i int) {
 	}
 }
 
-// markFull moves a call from the open ones to the full ones.
+// markFull removes the i-th call from open and counts it as full.
 func (l *stream) markFull(i int) {
 	c := &l.calls[i]
 	delete(l.open, c.Body)
@@ -76,7 +77,7 @@ func (l *stream) markFull(i int) {
 	l.fullText += len(c.Body) + 4
 }
 
-// ready makes batches of the full calls, while they are enough for one.
+// ready makes batches of the full calls, as long as there are enough of them for a whole batch.
 func (l *stream) ready() (out []ledger.PlannedBatch) {
 	for l.full > 0 && (l.fullTo >= l.Account.BatchSize || l.Account.Calls > 0 && l.full >= l.Account.Calls || l.fullText > ledger.MaxBodies) {
 		var full []ledger.Call
@@ -100,7 +101,7 @@ func (l *stream) ready() (out []ledger.PlannedBatch) {
 
 func (l *stream) isFull(c *ledger.Call) bool { return len(c.To) >= l.size }
 
-// oldest makes a batch of the oldest calls, full or not.
+// oldest makes one batch of the oldest calls, whether full or not.
 func (l *stream) oldest() ledger.PlannedBatch {
 	b, n := l.Account.Fill(l.Number, l.calls)
 	l.reset(l.calls[n:])
@@ -115,8 +116,8 @@ func (l *stream) reset(calls []ledger.Call) {
 	}
 }
 
-// carry returns the waiting calls, for the next page. It shares no memory with recipients added
-// later.
+// carry returns the waiting calls, to be carried over to the next page. They share no memory with
+// recipients that are added later.
 func (l *stream) carry() []ledger.Call {
 	if len(l.calls) == 0 {
 		return nil

@@ -9,7 +9,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// pagesOf returns pages of recipients. value returns a row's value of the only field.
+// pagesOf returns pages of recipients. value returns the value of the only field, for the given
+// row.
 func pagesOf(rows int, value func(row int) string) (pages []ledger.Page) {
 	for row := 1; row <= rows; row++ {
 		if (row-1)%ledger.MaxPageRows == 0 {
@@ -36,7 +37,8 @@ func planAll(t *testing.T, most int, pages []ledger.Page) (batches []ledger.Plan
 	return batches
 }
 
-// A few different bodies, however mixed, need hardly more calls than one body.
+// Recipients with a few different bodies, in any order, need hardly more calls than recipients with
+// one body.
 func TestFewTextsTakeFewCalls(t *testing.T) {
 	t.Parallel()
 	const rows, most = 30_000, 500
@@ -51,8 +53,9 @@ func TestFewTextsTakeFewCalls(t *testing.T) {
 	}
 }
 
-// A recipient with a rare body must not wait until the end for others with the same body. Results
-// are read in row order, and planned batches are remembered for a limited number of rows.
+// A recipient with a rare body must not wait until the last page for others with the same body.
+// Results are read in row order, and planned batches are remembered only for a limited number of
+// rows.
 func TestNobodyIsCarriedOnForLong(t *testing.T) {
 	t.Parallel()
 	rare := func(row int) string {

@@ -13,18 +13,19 @@ import (
 	"github.com/tuma-sms/tuma/internal/redistest"
 )
 
-// questions counts the EXISTS that a client sends: only a gate asks so. Scripts of asynq run it, too, but inside Redis.
+// questions counts the EXISTS commands that a client sends. Only a gate sends them. Scripts of
+// asynq call EXISTS too, but inside Redis.
 type questions struct{ atomic.Int64 }
 
-// DialHook is the Hook's.
+// DialHook implements redis.Hook.
 func (q *questions) DialHook(next redis.DialHook) redis.DialHook { return next }
 
-// ProcessPipelineHook is the Hook's.
+// ProcessPipelineHook implements redis.Hook.
 func (q *questions) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return next
 }
 
-// ProcessHook is the Hook's.
+// ProcessHook implements redis.Hook.
 func (q *questions) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		if cmd.Name() == "exists" {
@@ -34,8 +35,9 @@ func (q *questions) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// The gate knows two private names of asynq (docs/adr/0001-asynq-and-its-gate.md). This test runs asynq itself, so that an
-// upgrade that changes them fails here and not as load on Redis.
+// The gate relies on two private key names of asynq (see docs/adr/0001-asynq-and-its-gate.md). This
+// test runs asynq itself. If an upgrade changes the names, the test fails; otherwise only a higher
+// load on Redis would show the change.
 func TestGateKnowsTheKeysOfAsynq(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client()
@@ -58,7 +60,7 @@ func TestGateKnowsTheKeysOfAsynq(t *testing.T) {
 	for asked.Load() < 5 {
 		select {
 		case <-deadline:
-			t.Fatal("the gate was not asked: asynq's script that takes a task has other keys than gate.go knows")
+			t.Fatal("the gate did not check the queues: asynq's script that takes a task has other keys than gate.go knows")
 		case <-time.After(5 * time.Millisecond):
 		}
 	}

@@ -16,22 +16,24 @@ import (
 type Gate struct {
 	rdb  *redis.Client
 	keys []string
-	// every is how long a queue that was found empty is not tried again. Half of it is how long a
-	// check of all queues stays valid.
+	// every is how long a queue that was found empty is not tried again. A check of all queues
+	// stays valid for half of that time.
 	every time.Duration
 	mu    sync.Mutex
 	at    time.Time
 	empty bool
-	// tried holds when each queue was last found empty while others were not, by key.
+	// tried holds, for each queue, when it was last found empty while another queue was not.
 	tried map[string]time.Time
 }
 
-// NewGate returns a gate for the named queues. It returns nil for a cluster client, because one
-// command cannot check keys in several hash slots, and if there are fewer than two queues.
+// NewGate returns a gate for the named queues. It returns nil if there are fewer than two queues.
+// It also returns nil for a cluster client, because one command cannot check keys in several hash
+// slots.
 //
-// A server may try its queue more often than every. It then notices a task sooner, at no cost to
-// Redis: the gate checks all queues twice in that time. While some queues are not empty, it also
-// lets each server try once in that time.
+// An asynq server may try its queue several times within the period every. It then notices a new
+// task sooner, at no cost to Redis, because the gate checks all queues only twice in that period.
+// While some queues are not empty, the gate also lets each server try its queue once in that
+// period.
 func NewGate(rdb redis.UniversalClient, every time.Duration, queues []string) *Gate {
 	client, ok := rdb.(*redis.Client)
 	if !ok || len(queues) < 2 {
@@ -47,8 +49,8 @@ func NewGate(rdb redis.UniversalClient, every time.Duration, queues []string) *G
 // Client returns the Redis client to give to asynq's servers.
 func (g *Gate) Client() redis.UniversalClient { return gatedClient{g.rdb, g} }
 
-// skips reports whether a try of this queue can be answered without Redis: all queues, or this one,
-// were empty just now. If the check fails, the try goes to Redis.
+// skips reports whether the gate answers a try of this queue itself, because this queue or all
+// queues were empty just now. If the gate cannot check the queues, the try goes to Redis.
 func (g *Gate) skips(ctx context.Context, queue string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -59,27 +61,27 @@ func (g *Gate) skips(ctx context.Context, queue string) bool {
 	n, err := g.rdb.Exists(ctx, g.keys...).Result()
 	g.at, g.empty = begun, err == nil && n == 0
 	if g.empty {
-		clear(g.tried) // tasks that arrive now are new
+		clear(g.tried) // a queue that gets a task from now on must be tried at once
 	}
 	return g.empty || time.Since(g.tried[queue]) < g.every
 }
 
-// noteEmpty records that a queue was tried and is empty.
+// noteEmpty records that a server tried the queue just now and found it empty.
 func (g *Gate) noteEmpty(queue string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.tried[queue] = time.Now()
 }
 
-// gatedClient is a Redis client that answers asynq's tries to take a task while the gate skips
-// them.
+// gatedClient is the Redis client for asynq's servers. While the gate skips a queue, it answers a
+// try to take a task from that queue without Redis.
 type gatedClient struct {
 	redis.UniversalClient
 	gate *Gate
 }
 
-// EvalSha runs a script by its digest, unless it is asynq's script that takes a task and the gate
-// skips it.
+// EvalSha runs the script with the given digest. If this is asynq's script that takes a task, and
+// the gate skips the queue, EvalSha answers as if the queue were empty.
 func (c gatedClient) EvalSha(ctx context.Context, digest string, keys []string, args ...any) *redis.Cmd {
 	if !isDequeueScript(keys) {
 		return c.UniversalClient.EvalSha(ctx, digest, keys, args...)
@@ -96,12 +98,13 @@ func (c gatedClient) EvalSha(ctx context.Context, digest string, keys []string, 
 	return cmd
 }
 
-// isDequeueScript reports whether these are the keys of asynq 0.26's script that takes a task. If
-// another release uses other keys, all its scripts go to Redis as if there were no gate.
+// isDequeueScript reports whether these are the keys of the script that takes a task in asynq 0.26.
+// If another release of asynq uses other keys, all its scripts go to Redis as if there were no
+// gate.
 func isDequeueScript(keys []string) bool {
 	return len(keys) == 4 && strings.HasSuffix(keys[0], ":pending") && strings.HasSuffix(keys[1], ":paused") &&
 		strings.HasSuffix(keys[2], ":active") && strings.HasSuffix(keys[3], ":lease")
 }
 
-// pendingKey returns the key of the list in which asynq 0.26 keeps the waiting tasks of a queue.
+// pendingKey returns the key under which asynq 0.26 keeps the list of waiting tasks of a queue.
 func pendingKey(queue string) string { return "asynq:{" + queue + "}:pending" }

@@ -13,8 +13,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/redistest"
 )
 
-// dequeue runs a script with the keys of asynq's script that takes a task. That is all a gate sees
-// of it.
+// dequeue runs a script with the same keys as asynq's script that takes a task. A gate looks only
+// at the keys.
 func dequeue(ctx context.Context, rdb redis.UniversalClient, name string) error {
 	at := "asynq:{" + name + "}:"
 	script := redis.NewScript(`return redis.call("RPOPLPUSH", KEYS[1], KEYS[3])`)
@@ -51,7 +51,7 @@ func TestEmptyQueuesAreLookedAtTogether(t *testing.T) {
 	if n := scriptCalls(t, rdb); n != 0 {
 		t.Errorf("%d scripts were run on empty queues, want 0", n)
 	}
-	// Other scripts always run.
+	// The gate never answers other scripts: they always run.
 	if got, err := redis.NewScript("return 7").Run(t.Context(), c, []string{"asynq:{tuma-plan}:t:1", "asynq:{tuma-plan}:pending"}).Int(); got != 7 || err != nil {
 		t.Errorf("other script: got %d, %v, want 7", got, err)
 	}

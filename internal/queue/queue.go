@@ -1,6 +1,6 @@
 // Package queue defines what producers and workers share about wake-ups: task types, payloads,
-// queue names and task IDs. A task only points at work in the ledger. Losing or repeating one
-// changes nothing (see package ledger).
+// queue names and task IDs. A task only points at work in the ledger. A task that is lost or
+// repeated does not change what is sent (see package ledger).
 package queue
 
 import (
@@ -29,7 +29,7 @@ const (
 	SmallCampaign = 10_000
 )
 
-// PlanQueue returns the planning queue for a campaign with this number of recipients.
+// PlanQueue returns the planning queue for a campaign with the given number of recipients.
 func PlanQueue(recipients int) string {
 	if recipients > SmallCampaign {
 		return PlanLarge
@@ -37,18 +37,19 @@ func PlanQueue(recipients int) string {
 	return PlanSmall
 }
 
-// InlinePlanLimit is the maximum number of recipients of a campaign that one task plans and sends.
+// InlinePlanLimit is the maximum number of recipients of a campaign that a single task both plans
+// and sends.
 const InlinePlanLimit = 500
 
-// PlansInline reports whether one task plans a campaign and starts to send it, on the account's own
-// queue. The campaign must be small and name its account. Then a message waits for only one poll of
-// a queue, not two.
+// PlansInline reports whether a single task both plans the campaign and starts to send it, on the
+// account's own queue. The campaign must be small and name its account. Its messages then wait for
+// one poll of a queue instead of two.
 func PlansInline(account string, recipients int) bool {
 	return account != "" && recipients <= InlinePlanLimit
 }
 
-// FirstQueue returns the queue for a campaign's planning. account is the one that the campaign
-// names, or "".
+// FirstQueue returns the queue for a campaign's planning. account is the account that the campaign
+// names, or "" if it names none.
 func FirstQueue(account string, transactional bool, recipients int) string {
 	if PlansInline(account, recipients) {
 		return SendQueue(account, transactional)
@@ -61,7 +62,7 @@ func SendQueues(account string) (transactional, bulk string) {
 	return "tuma-send-now:" + account, "tuma-send:" + account
 }
 
-// SendQueue returns the name of an account's queue for a campaign's class.
+// SendQueue returns the name of the account's queue for transactional or for bulk campaigns.
 func SendQueue(account string, transactional bool) string {
 	now, bulk := SendQueues(account)
 	if transactional {
@@ -70,19 +71,20 @@ func SendQueue(account string, transactional bool) string {
 	return bulk
 }
 
-// version is the payload format. A payload with a newer version is left for a newer worker.
+// version is the version of the payload format. A worker leaves a payload with a higher version to
+// a newer worker.
 const version = 1
 
 // Errors of Decode.
 var (
-	// ErrNewer means that a newer release wrote the payload. Its task must be left for that
-	// release.
+	// ErrNewer means that a newer release wrote the payload. The task must be left to a worker of
+	// that release.
 	ErrNewer = errors.New("task was written by a newer release")
 	// ErrPayload means that the payload cannot be decoded.
 	ErrPayload = errors.New("invalid task payload")
 )
 
-// Pointer is the payload of a task: it names the work, and the number of its wake-up.
+// Pointer is the payload of a task: it names the work that is due and the number of the wake-up.
 type Pointer struct {
 	Version  int    `json:"v"`
 	Campaign string `json:"c"`
@@ -91,8 +93,8 @@ type Pointer struct {
 	Wake  int    `json:"w"`
 }
 
-// Decode decodes a task's payload. It returns an error that wraps ErrNewer or ErrPayload if it
-// cannot.
+// Decode decodes a task's payload. If it fails, it returns an error that wraps ErrNewer or
+// ErrPayload.
 func Decode(payload []byte) (Pointer, error) {
 	var p Pointer
 	if len(payload) > 4096 {
@@ -110,7 +112,8 @@ func Decode(payload []byte) (Pointer, error) {
 	return p, nil
 }
 
-// taskID returns an ID that depends only on the wake-up, so that a wake-up is queued at most once.
+// taskID returns an ID that depends only on the wake-up. asynq refuses a second task with the same
+// ID, so each wake-up is queued at most once.
 func (p Pointer) taskID() string {
 	work := p.Batch
 	if work == "" {
@@ -119,7 +122,8 @@ func (p Pointer) taskID() string {
 	return p.Campaign + ":" + work + ":" + strconv.Itoa(p.Wake)
 }
 
-// CampaignOf returns the campaign ID in a task ID, or "" if the task ID is not one of this package.
+// CampaignOf returns the campaign ID in a task ID. It returns "" if this package did not make the
+// task ID.
 func CampaignOf(taskID string) string {
 	rest, wake, ok1 := cutLast(taskID)
 	campaign, _, ok2 := cutLast(rest)
@@ -137,7 +141,7 @@ func cutLast(s string) (before, after string, ok bool) {
 	return s[:i], s[i+1:], true
 }
 
-// Queue queues wake-ups in asynq and finds them there. It is safe for concurrent use.
+// Queue queues wake-ups in asynq and finds queued ones. It is safe for concurrent use.
 type Queue struct {
 	rdb       redis.UniversalClient
 	client    *asynq.Client
@@ -149,8 +153,9 @@ func New(rdb redis.UniversalClient) *Queue {
 	return &Queue{rdb: rdb, client: asynq.NewClientFromRedisClient(rdb), inspector: asynq.NewInspectorFromRedisClient(rdb)}
 }
 
-// Wake queues a wake-up on the named queue. It returns nil if the wake-up is queued already.
-// asynq's retries and timeouts have no meaning here, and are set so that they do not interfere.
+// Wake queues a wake-up on the queue with the given name. It returns nil if the wake-up is queued
+// already. Tuma does not use asynq's retries and timeouts, so Wake sets them to values that do not
+// interfere.
 func (q *Queue) Wake(ctx context.Context, name string, p Pointer) error {
 	p.Version = version
 	payload, err := json.Marshal(p)
@@ -169,17 +174,18 @@ func (q *Queue) Wake(ctx context.Context, name string, p Pointer) error {
 	return nil
 }
 
-// Place is the state of a wake-up in the queue.
+// Place says where in the queue a wake-up is.
 type Place uint8
 
-// The places of a wake-up. Lost includes done, archived, and a queue that does not exist.
+// The places of a wake-up. Lost includes a wake-up that is done or archived, and one whose queue
+// does not exist.
 const (
 	Lost Place = iota
 	Waiting
 	Running
 )
 
-// Find returns where a wake-up is in the named queue.
+// Find returns the place of a wake-up in the queue with the given name.
 func (q *Queue) Find(name string, p Pointer) (Place, error) {
 	info, err := q.inspector.GetTaskInfo(name, p.taskID())
 	if errors.Is(err, asynq.ErrQueueNotFound) || errors.Is(err, asynq.ErrTaskNotFound) {
@@ -197,8 +203,8 @@ func (q *Queue) Find(name string, p Pointer) (Place, error) {
 	return Lost, nil
 }
 
-// Length returns how many wake-ups wait in a queue for a worker. It sends one command; asynq's
-// inspector would count everything.
+// Length returns how many wake-ups in the queue wait for a worker. It sends one command, while
+// asynq's inspector would count the tasks in every state.
 func (q *Queue) Length(ctx context.Context, name string) (int64, error) {
 	n, err := q.rdb.LLen(ctx, pendingKey(name)).Result()
 	if err != nil {
