@@ -61,7 +61,7 @@ func (r *rig) ageAccount(name string, d time.Duration) {
 func TestBreaker(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
-		calls string // one character each, in order: . succeeded, x was bad
+		calls string // one character for each call, in order: "." succeeded, "x" was bad
 		held  bool
 	}{
 		"two in a row":                     {"xx", false},
@@ -143,8 +143,8 @@ func TestBackOffDoublesWithEachFailedProbeOnly(t *testing.T) {
 		if wait > want || wait < want-time.Second {
 			t.Fatalf("the hold lasts %v, want %v", wait, want)
 		}
-		// A hold does not become longer for calls that were in flight when it began, or were
-		// claimed right after a check made just before it.
+		// Calls that were in flight when the hold began do not prolong it. Nor do calls claimed
+		// during the hold by a worker that had checked the account just before it.
 		for range 3 {
 			if again := r.report("a", CallBad, underWay); !again.Until.Equal(h.Until) {
 				t.Fatalf("a call in flight moved the end of the hold from %v to %v", h.Until, again.Until)

@@ -14,8 +14,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Requests that share a run of the script each have the same result, to the last byte, as a settle
-// and a claim. A run handles only one request of a batch.
+// Requests that share a run of the script each have the same result, to the last byte, as a
+// separate settle and claim. A run handles only one request of a batch.
 func TestNextsThatShareARunAreEachASettleAndAClaim(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -177,8 +177,8 @@ func (*panicHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// Many concurrent requests share pipelines, and each gets its own answer, also when Redis does not
-// have the script yet.
+// Many concurrent requests share pipelines, and each gets its own answer. This holds even if Redis
+// has not loaded the script yet.
 func TestManyNextsAtOnceAreEachTheirOwn(t *testing.T) {
 	t.Parallel()
 	const slots, calls = 12, 15

@@ -22,7 +22,8 @@ func TestPauseAndResume(t *testing.T) {
 	if c := r.tryClaim("c", "0.0", r.open("c", "0.0", 1, 0), keyed, long); c.Result != ClaimPaused {
 		t.Errorf("a claim got %q", c.Result)
 	}
-	// The call that was in flight is still settled, and the recipients that it leaves pending wait.
+	// The call that was in flight is still settled, and the recipients that the settle leaves
+	// pending wait.
 	r.settle(out, SettleAnswer, accepted("m1"), notNow())
 	r.expect("c", "accepted pending pending")
 	if _, err := r.Pause(t.Context(), "c", "another"); err != nil {

@@ -120,7 +120,7 @@ func TestOrdersWaitUntilTheyAreDurable(t *testing.T) {
 		t.Errorf("pause of an unknown campaign: %v", err)
 	}
 	replica.Cont()
-	// Repeated, the orders are durable and change nothing more.
+	// When the same calls are repeated, they become durable and change nothing more.
 	if _, err := r.Settle(t.Context(), c, []Record{accepted("m"), accepted("n")}, SettleAnswer, 1, 0); err != nil {
 		t.Error(err)
 	}
@@ -182,7 +182,7 @@ func BenchmarkACall(b *testing.B) {
 				}
 			}
 			var next atomic.Int64
-			b.SetParallelism(4) // for each of two processors
+			b.SetParallelism(4) // goroutines for each of two processors
 			b.ResetTimer()
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {

@@ -221,7 +221,7 @@ func TestExclusionsThatRedisForgotAreReadAnew(t *testing.T) {
 	read(1, 3, 4)
 	r.exclude("c", 5)
 	read(1, 3, 4, 5)
-	// Too many numbers to name.
+	// nil stands for too many numbers to name: every number on the list has opted out.
 	_, err = r.Exclude(t.Context(), "c", "ACME", nil)
 	r.ok(err)
 	read(1, 3, 4, 5)

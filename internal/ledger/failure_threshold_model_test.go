@@ -14,7 +14,7 @@ type modelThreshold struct {
 	baseEnded, baseBad int
 	canary, planned    int
 	leftOut            int
-	phase              string          // of the canary: p being planned, s all planned, - over or none
+	phase              string          // of the canary: "p" being planned, "s" all planned, "-" over or none
 	batches            map[string]bool // batches of the canary, also when it is over
 	tooMany            bool            // the campaign was paused for the threshold
 	closed             bool            // the canary has been checked
@@ -190,8 +190,8 @@ func (d *driver) checkThreshold(sum Summary) {
 
 func batchOf(call string) string { return call[:strings.LastIndexByte(call, '.')] }
 
-// adoptThreshold copies the ledger's state. It is used when one result went to several batches,
-// because the ledger checks the threshold after each of them.
+// adoptThreshold copies the ledger's threshold state into the model. It is used when one result
+// went to several batches, because the ledger checks the threshold after each of them.
 func (d *driver) adoptThreshold() {
 	x := d.m.threshold
 	if x == nil {

@@ -8,8 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// canary plans a campaign whose first batch, with calls of these sizes, is its canary. A batch of
-// one call follows.
+// canary plans a campaign whose first batch, with calls of the sizes in first, is its canary. A
+// batch of one call follows.
 func (r *rig) canary(id string, spec Spec, first []int, rest int) {
 	r.Helper()
 	for _, n := range first {
@@ -162,7 +162,7 @@ func TestACanaryIsCountedOverTheCampaign(t *testing.T) {
 	r.wantClaim("c", "1.1", 0, ClaimCanary)
 
 	// A canary recipient whose account is held moves and stays in the canary. Other recipients that
-	// move still wait for it.
+	// move still wait for the canary.
 	for batch, want := range map[string]ClaimResult{"0.0": ClaimGranted, "0.1": ClaimCanary} {
 		m, err := r.Movable(t.Context(), "c", batch, time.Now().Add(time.Hour))
 		r.ok(err)
@@ -199,8 +199,8 @@ func TestARunningCampaignIsPausedForItsLimit(t *testing.T) {
 	}
 	r.wantClaim("c", "0.0", 2, ClaimPaused)
 
-	// After a resume the count restarts. A retry of recipients that failed before it does not count
-	// them twice.
+	// After a resume the count restarts. A retry of recipients that failed before the resume does
+	// not count them twice.
 	_, err := r.Resume(t.Context(), "c", "me")
 	r.ok(err)
 	if got := end(2, repeat(3, unknown("x"))...); got != nil {
@@ -214,7 +214,7 @@ func TestARunningCampaignIsPausedForItsLimit(t *testing.T) {
 		t.Errorf("after the retried and the three unknown: paused for %+v", s.TooManyRejected)
 	}
 
-	// A span within the threshold does not hide the failures that follow.
+	// A span of messages within the threshold does not hide the failures that follow it.
 	_, err = r.Resume(t.Context(), "c", "me")
 	r.ok(err)
 	if got := end(5, repeat(9, accepted("m"))...); got != nil {

@@ -156,7 +156,7 @@ func TestPurgeLeavesATombstone(t *testing.T) {
 		t.Errorf("a late settle: %v", err)
 	}
 
-	// An enqueue with its id still changes nothing.
+	// After the purge, an enqueue with the same id still changes nothing.
 	again, err := r.upload("c", Spec{Body: "Habari"}, number(1).E164()).Commit(t.Context())
 	if err != nil || !again.Again || again.Total != 1 || !again.CreatedAt.Equal(first.CreatedAt) {
 		t.Errorf("the same again returned %+v, %v", again, err)

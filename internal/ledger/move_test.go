@@ -151,8 +151,8 @@ func (r *rig) snapshot(id string) PlanSnapshot {
 	return f
 }
 
-// A result arrives for a claim that Redis lost, or that the gateway denied at first. Its recipients
-// have moved, and moved again, by then.
+// A result arrives for a claim that Redis lost, or that the gateway denied at first. By then the
+// recipients of the claim have moved, and moved again.
 func TestALateWordReachesWhoHasMoved(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

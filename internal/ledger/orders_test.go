@@ -200,7 +200,7 @@ func (d *driver) noteRetry(step func()) {
 	}
 }
 
-// saveRedis saves this moment for a later data loss.
+// saveRedis saves the state of Redis, so that a simulated data loss can restore it later.
 func (d *driver) saveRedis() {
 	l, err := d.rdb.Dump(d.ctx, ledgerKey(d.id)).Result()
 	d.ok(err)
@@ -211,8 +211,8 @@ func (d *driver) saveRedis() {
 	d.saves = append(d.saves, save{l, o, d.m.clone()})
 }
 
-// restoreRedis goes back to an earlier moment. The ledger has lost the claims and settles since
-// then. The workers still have them, and may or may not replay them.
+// restoreRedis restores a saved state of Redis. The ledger has then lost the claims and settles
+// made since. The workers still have them, and may or may not replay them.
 func (d *driver) restoreRedis() {
 	if len(d.saves) == 0 {
 		return

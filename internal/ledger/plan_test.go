@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// uploaded uploads and commits a campaign with pages of these sizes.
+// uploaded uploads and commits a campaign with pages of the given sizes.
 func (r *rig) uploaded(id string, spec Spec, pages ...int) {
 	r.Helper()
 	spec.Body = "Habari"

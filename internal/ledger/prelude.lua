@@ -268,7 +268,7 @@ local function hand_out(a, window, now, out)
   local h, opened = from, 0
   while ob + opened < window and h < nb do
     local b = a .. '.' .. int(h)
-    -- After Redis lost data, a batch met here may be settled or open already. One whose counters cannot be read is
+    -- After Redis lost data, a batch met here may be settled or open already. A batch whose counters cannot be read is
     -- opened too: the worker that loads it quarantines it.
     if (tonumber(get('l' .. b) or 0) or 1) > 0 then
       opened = opened + redis.call('ZADD', O, int(now + 5000), b)
@@ -305,7 +305,7 @@ local function judge(now)
     for a = 0, LANES - 1 do marks[a + 1] = 'cb:' .. a end
     del(unpack(marks))
   else
-    -- A late result or a retry may have made the base better since.
+    -- Since the base was stored, a late result or a retry may have reduced the number of bad messages in it.
     w[BASE_BAD] = int(math.min(tonumber(w[BASE_BAD]), bad))
     ended, bad = ended - tonumber(w[BASE_ENDED]), bad - tonumber(w[BASE_BAD])
     if ended < tonumber(w[ENOUGH]) then return end

@@ -13,7 +13,7 @@ func resending(c *Claim) *Claim {
 }
 
 // Each case is a call of three at position 0 of batch 0.0, at a gateway without keys, in a separate
-// campaign that resends.
+// campaign that submits unknown recipients once more.
 func TestResend(t *testing.T) {
 	t.Parallel()
 	const b = "0.0"
@@ -260,8 +260,8 @@ func TestResend(t *testing.T) {
 	}
 }
 
-// The positions of a resend refer to the call, also when the resend has only a part of it. The
-// sweeper can find its batch.
+// The positions of a resend refer to the call, even if the resend has only some of the call's
+// recipients. The sweeper can find the resend's batch.
 func TestAResendIsWatched(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

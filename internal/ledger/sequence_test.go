@@ -55,7 +55,7 @@ func newDriver(rt *rapid.T, rdb *redis.Client, id string) *driver {
 	ctx := context.Background()
 	d := &driver{rt: rt, ctx: ctx, id: id, uuids: map[string]string{}, mostKnown: map[int]Status{}, retried: map[int]int{}, noKey: map[string]bool{}, maybe: map[int]int{},
 		gw: &gateway{rt: rt, known: map[string]map[int]Record{}, taken: map[int]int{}}}
-	// A separate client, so that the hook ends with it.
+	// A separate client, so that the hook is gone once this client is closed.
 	d.rdb = redis.NewClient(&redis.Options{Addr: rdb.Options().Addr})
 	rt.Cleanup(func() { _ = d.rdb.Close() })
 	d.l = New(d.rdb)

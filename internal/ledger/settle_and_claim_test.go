@@ -21,7 +21,7 @@ func (r *rig) settleAndClaimRequest(c *Claim, g *Generation, lease time.Duration
 	return ClaimRequest{ID: c.id, Batch: c.batch, Wake: 1, Gen: g, IdempotencyKey: requestID(c.batch, g, "login"), Login: "login", KeyTTL: keyed, Lease: lease, OpenBatchLimit: 1000}
 }
 
-// One step has the same result as a settle and a claim, to the last byte.
+// SettleAndClaim has the same result as a separate settle and claim, to the last byte.
 func TestNextIsASettleAndAClaim(t *testing.T) {
 	t.Parallel()
 	for name, streams := range map[string]int{"one account": 1, "several accounts": 2} {
@@ -162,7 +162,7 @@ func TestNextLeavesWhatIsNotSimple(t *testing.T) {
 	}
 }
 
-// A counter that cannot be read is reported by the scripts that are used instead.
+// A counter that cannot be read is reported by settle.lua or claim.lua, which run instead.
 func TestNextWritesNothingBesideACounterThatIsNone(t *testing.T) {
 	t.Parallel()
 	for i, field := range []string{"l0.0", "l0.0", "pending", "pending", "fly", "accepted", "seg", "calls", "w0.0", "exp"} {
@@ -229,7 +229,8 @@ func TestNextTakesOnlyWhatIsSimple(t *testing.T) {
 	}
 }
 
-// A lost answer can be had by repeating the request, while the next claim holds.
+// A caller that lost the answer gets it again by repeating the request, as long as the next claim
+// holds.
 func TestNextIsAnsweredTheSameAgain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -252,8 +253,8 @@ func TestNextIsAnsweredTheSameAgain(t *testing.T) {
 	r.expect("c", "accepted accepted accepted")
 }
 
-// Repeated once another worker holds the next claim, the request is not granted and changes
-// nothing.
+// If a caller repeats the request after another worker has claimed the next call, the request is
+// not granted and changes nothing.
 func TestNextIsNotAnsweredAgainOnceSomebodyElseHasTheCall(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

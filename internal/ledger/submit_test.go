@@ -140,7 +140,7 @@ func (x request) model(d *driver, c *Claim) modelClaim {
 }
 
 // settleAndClaim settles a claim and claims another call of its batch in one step, if the ledger
-// does that. The result must be the same as with two steps.
+// can do both in one step. The result must be the same as with two steps.
 func (d *driver) settleAndClaim(r reading, call string, c *Claim, records []Record) bool {
 	w, err := d.l.LoadWork(d.ctx, d.id, r.batch)
 	if errors.Is(err, ErrNotFound) {
@@ -385,8 +385,8 @@ func (d *driver) ended(what string, out Settled, stale bool) {
 	d.checkWatched(out.Wakes)
 }
 
-// end makes one of the waiting steps that end a claim. It may be repeated later. Or the worker dies
-// and never makes it.
+// end makes one of the waiting steps that end a claim. The step may be repeated later. Or the
+// worker dies and never makes the step.
 func (d *driver) end() {
 	if len(d.ends) == 0 {
 		return

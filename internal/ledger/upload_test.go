@@ -160,8 +160,8 @@ func TestBeginRefusesBadIDs(t *testing.T) {
 	}
 }
 
-// An upload may take hours, and the sweeper removes old entries of the open index. The commit must
-// still be found.
+// An upload may take hours, and the sweeper removes old entries of the open index. The sweeper must
+// still find the committed campaign.
 func TestCommitOfALongUploadIsFoundByTheSweeper(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
