@@ -58,7 +58,7 @@ type Account struct {
 	Configured float64
 	// ConfiguredBurst is the burst of the configuration; 0: the configuration sets no burst.
 	ConfiguredBurst int
-	// Bad is the number of consecutive calls with the outcome CallBad.
+	// Bad is the number of consecutive calls with an outcome other than CallOK.
 	Bad int
 }
 

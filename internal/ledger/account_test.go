@@ -409,7 +409,7 @@ func TestAHoldForCreditStepsDownQuicklyAndThenWaits(t *testing.T) {
 		t.Errorf("CheckAccount returned %+v, want a probe with balance 200 and 500 segments refused", l)
 	}
 	if d := wait(tell("200", 250)); d > 0 {
-		t.Errorf("a smaller call at the same balance: held for %s more, want no longer hold", d)
+		t.Errorf("a smaller call at the same balance: held for %s more, want 0s", d)
 	}
 	if l := r.checkAccount("a"); !l.Probe || l.Refused != 250 {
 		t.Errorf("CheckAccount returned %+v, want a probe with 250 segments refused", l)

@@ -116,8 +116,8 @@ func TestDoubtfulRequestNeverChanges(t *testing.T) {
 			t.Fatalf("resubmitted under %s to %v, want the first request, %s to %v", c.IdempotencyKey, c.gen.To, first.IdempotencyKey, first.gen.To)
 		}
 	}
-	// A recipient whose outcome is known by now stays on the list, because the list is part of the
-	// request.
+	// A recipient whose outcome has arrived since stays in the request, because a repeated request
+	// must have the same recipients.
 	r.settle(first, SettleAnswer, accepted("m1"), unknown("unsaid"), unknown("unsaid"))
 	if c := r.claim("c", "0.0", 0, 0, keyed, long); len(c.gen.To) != 3 || c.IdempotencyKey != first.IdempotencyKey {
 		t.Errorf("resubmitted to %v under %s, want the first request", c.gen.To, c.IdempotencyKey)
@@ -212,8 +212,8 @@ func TestEndsOfAForgottenGenerationChangeNothing(t *testing.T) {
 	}
 }
 
-// The gateway turns out to have accepted one of two recipients of a claimed generation before. Then
-// the claim is released.
+// A late answer about an earlier generation accepts one of the two recipients of a claimed
+// generation. When the claim is then released, only the other recipient still waits.
 func TestReleaseNarrowsToWhoStillWaits(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

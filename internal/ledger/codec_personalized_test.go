@@ -139,7 +139,7 @@ func FuzzRows(f *testing.F) {
 		}
 		for i, v := range values {
 			if len(v) > sms.MaxMergeFields || len(inputs[i]) > 127 {
-				return // an upload never writes those
+				return // an upload never writes pages with so many values or such long inputs
 			}
 		}
 		i2, v2, err := decodeRows(personalizedPage(inputs, values))

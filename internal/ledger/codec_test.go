@@ -287,7 +287,7 @@ func FuzzRecords(f *testing.F) {
 		}
 		for _, r := range got {
 			if r.before != nil || len(r.Resent) > 0 {
-				continue // only a script writes these
+				continue // only scripts write records with these fields
 			}
 			again, err := decodeRecords(appendRecord(nil, r), 1)
 			if err != nil || !cmp.Equal(again[0], r, cmpopts.IgnoreUnexported(Record{})) {

@@ -61,7 +61,7 @@ func TestOrderSaidAgainAfterItsOppositeChangesNothing(t *testing.T) {
 	_, err = r.run(t.Context(), controlScript, "c", nil, pause...)
 	r.ok(err)
 	if s := r.summary("c"); s.State != Sending {
-		t.Errorf("state is %s: a repeated pause was applied again after the resume", s.State)
+		t.Errorf("state is %s, want sending: a repeated pause was applied again after the resume", s.State)
 	}
 }
 

@@ -73,7 +73,7 @@ func TestAClaimThatNoReplicaHasIsNoLeaveToSend(t *testing.T) {
 		t.Fatalf("the claim is %+v, %v; want a claim that is not granted, and ErrNotDurable", c, err)
 	}
 	if !strings.Contains(err.Error(), "held by 0 of 1") || !strings.Contains(err.Error(), "replicas:1") {
-		t.Errorf("error is %v, want it to name 0 of 1 and replicas:1", err)
+		t.Errorf("error is %v, want held by 0 of 1, and replicas:1", err)
 	}
 	// After the release it is as if the claim had never been made, even at a gateway without keys.
 	out, err := r.Release(t.Context(), c, 0, false)

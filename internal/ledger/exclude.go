@@ -25,7 +25,7 @@ type Exclusions struct {
 	mu      sync.RWMutex
 	version string
 	numbers map[sms.MSISDN]string // numbers that have opted out, each with its suppression list
-	lists   []string              // suppression lists of which every number has opted out
+	lists   []string              // suppression lists whose every number has opted out
 }
 
 // In returns the recipients in to that have opted out: optedOut maps their indexes in to to their
@@ -86,8 +86,9 @@ func (l *Ledger) ReadExclusions(ctx context.Context, id string, x *Exclusions) e
 	return nil
 }
 
-// readExclusions adds to x the entries of a campaign's opt-outs whose numbers lie between from and
-// to. If token is not empty and entry from has another token, it adds nothing and returns false.
+// readExclusions adds to numbers and lists the entries from number from to number to of a
+// campaign's opt-outs. If token is not empty and entry from has another token, it adds nothing and
+// returns false.
 func (l *Ledger) readExclusions(ctx context.Context, id string, from, to int, token string, numbers map[sms.MSISDN]string, lists *[]string) (bool, error) {
 	const step = 500
 	for at := from; at <= to; at += step {

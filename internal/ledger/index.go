@@ -123,7 +123,7 @@ func (l *Ledger) IndexedBefore(ctx context.Context, before time.Time) ([]string,
 }
 
 // Purge removes a campaign that ended before the time before, and keeps a tombstone for a year. If
-// no campaign was committed under the id, Purge only removes the id from the index. It reports
+// no campaign was committed under the id, Purge only removes the id from the indexes. It reports
 // whether it removed something.
 func (l *Ledger) Purge(ctx context.Context, id string, before time.Time) (bool, error) {
 	const tombstone = 365 * 24 * time.Hour
@@ -136,7 +136,7 @@ func (l *Ledger) Purge(ctx context.Context, id string, before time.Time) (bool, 
 	}
 	score, err := l.rdb.ZScore(ctx, openIndex, id).Result()
 	if err == nil {
-		// An upload under this id may be about to commit.
+		// An upload under this id may be about to commit, so unindex.lua keeps a recent entry.
 		out, err = l.evalStrings(ctx, unindexScript, []string{openIndex}, id, strconv.FormatFloat(score, 'f', -1, 64), stagingLife.Milliseconds())
 		if err != nil {
 			return true, fmt.Errorf("purge %s: %w", id, err)

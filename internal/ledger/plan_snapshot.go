@@ -71,7 +71,7 @@ func (f PlanSnapshot) encode() ([]byte, error) {
 	f.Accounts = slices.Clone(f.Accounts)
 	for i, a := range f.Accounts {
 		if a.BatchSize == a.MaxRecipients {
-			f.Accounts[i].BatchSize = 0 // omitted because every campaign of one message stores it
+			f.Accounts[i].BatchSize = 0 // 0 stands for MaxRecipients, and keeps the record of a one-message campaign short
 		}
 	}
 	b, err := json.Marshal(f)

@@ -198,7 +198,7 @@ func (r *rig) rows(id string) []Row {
 		r.ok(err)
 		out = append(out, row)
 		if row.Row != len(out) {
-			r.Fatalf("result %d is of row %d", len(out), row.Row)
+			r.Fatalf("result %d is of row %d, want the same number", len(out), row.Row)
 		}
 	}
 	return out

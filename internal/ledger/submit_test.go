@@ -168,7 +168,7 @@ func (d *driver) settleAndClaim(r reading, call string, c *Claim, records []Reco
 	}
 	optedOut, version, _ := d.opts.In(to.gen.To)
 	if len(optedOut) > 0 {
-		return false // a worker takes them out first
+		return false // a worker removes opted-out recipients before it claims
 	}
 	x := d.request(to, wake, stale, []time.Duration{lapsed, time.Hour}[d.draw(2, "lease")], version)
 	next, ok, err := d.l.SettleAndClaim(d.ctx, c, records, segmentsOf(c.gen.Body), x.ClaimRequest)

@@ -190,7 +190,7 @@ func TestScheduledCampaignIsWatchedFromItsStart(t *testing.T) {
 	if due, err := r.DueBatches(t.Context(), "c", start.Add(-time.Second)); err != nil || len(due) > 0 {
 		t.Errorf("due before its start: %v, %v", due, err)
 	}
-	// A pause and a resume do not bring it forward.
+	// A pause and a resume do not make the campaign due before its start.
 	_, err := r.Pause(t.Context(), "c", "me")
 	r.ok(err)
 	_, err = r.Resume(t.Context(), "c", "me")
