@@ -109,8 +109,8 @@ func (l *Ledger) Attempts(ctx context.Context, login string, from, to time.Time)
 	return out, nil
 }
 
-// AttemptTo returns the numbers of the call that an attempt belongs to. They include those of its
-// generation. It returns nil if the campaign is gone.
+// AttemptTo returns the MSISDNs of the whole call that an attempt belongs to, including those of
+// the attempt's generation. It returns nil if the campaign is gone.
 func (l *Ledger) AttemptTo(ctx context.Context, a Attempt) ([]sms.MSISDN, error) {
 	to, _, err := l.recipientsOf(ctx, a, 0)
 	if errors.Is(err, ErrNotFound) {

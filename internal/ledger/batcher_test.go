@@ -75,7 +75,7 @@ func TestNextsThatShareARunAreEachASettleAndAClaim(t *testing.T) {
 		inFlight := 1
 		for i, next := range got {
 			if next == nil || next.Result != ClaimGranted || next.IdempotencyKey != requestID(next.batch, next.gen, "login") {
-				t.Fatalf("together %t: the next claim of request %d is %+v, want it granted under the key of its own request", together, i, next)
+				t.Fatalf("together %t: the next claim of request %d is %+v, want it granted under the key of that request", together, i, next)
 			}
 			hide = append(hide, next.Token, fmt.Sprintf("<next %d>", i))
 			inFlight += len(next.gen.To)

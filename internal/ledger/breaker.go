@@ -43,7 +43,7 @@ func (l *Ledger) CheckAccount(ctx context.Context, name string, probeFor time.Du
 		Refused: fieldInt(out[4]), RefusedAt: parseMilli(out[5])}, nil
 }
 
-// CallOutcome is the outcome of a call or probe, as far as it concerns the account.
+// CallOutcome is what a call or probe shows about the account.
 type CallOutcome string
 
 // The outcomes of a call.

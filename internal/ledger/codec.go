@@ -29,7 +29,8 @@ const (
 	// MaxPageRows is the most recipients in a page. With that many plain numbers a page is about
 	// full. A page costs Redis hardly more for many recipients than for few.
 	MaxPageRows = 4096
-	// MaxInput is how many bytes of a recipient's uploaded text are kept. No number is longer.
+	// MaxInput is how many bytes of a recipient's uploaded text are kept. No phone number is
+	// longer.
 	MaxInput = 64
 )
 

@@ -62,7 +62,7 @@ func TestValuesThatAreTooLongAreNotKept(t *testing.T) {
 		"blank":                 {[]string{""}, true},
 	} {
 		if got := keptValues(x.values); (got != nil) != x.kept {
-			t.Errorf("%s: kept is %t", name, got != nil)
+			t.Errorf("%s: keptValues kept the values: %t, want the contrary", name, got != nil)
 		}
 	}
 }
@@ -139,7 +139,7 @@ func FuzzRows(f *testing.F) {
 		}
 		for i, v := range values {
 			if len(v) > sms.MaxMergeFields || len(inputs[i]) > 127 {
-				return // an upload never writes pages with so many values or such long inputs
+				return // an upload never writes a page beyond these limits
 			}
 		}
 		i2, v2, err := decodeRows(personalizedPage(inputs, values))

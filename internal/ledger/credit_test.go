@@ -26,7 +26,7 @@ func TestSegmentCost(t *testing.T) {
 			t.Errorf("%s: %q was not parsed as an amount", name, tt.balance)
 		}
 		if got, ok := SegmentCost(balance, tt.price); got != tt.want || ok != tt.ok {
-			t.Errorf("%s: %v, %t", name, got, ok)
+			t.Errorf("%s: SegmentCost returned %v, %t, want the cost and ok of this case", name, got, ok)
 		}
 	}
 	for _, s := range []string{"", "KES", "1 2 3", "KES x"} {

@@ -119,7 +119,7 @@ func acknowledged(v any) int {
 	return int(n)
 }
 
-// master returns the client of the one server that holds a key. A barrier on another connection
+// master returns the client of the one server that holds a key. A barrier sent to another server
 // would wait for other writes.
 func (l *Ledger) master(ctx context.Context, key string) (*redis.Client, error) {
 	switch rdb := l.rdb.(type) {

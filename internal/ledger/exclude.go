@@ -28,7 +28,7 @@ type Exclusions struct {
 	lists   []string              // suppression lists whose every number has opted out
 }
 
-// In returns the recipients in to that have opted out: optedOut maps their indexes in to to their
+// In finds the recipients of the list to that have opted out. optedOut maps their indexes to their
 // suppression lists. version is the version of the opt-outs that In compared. lists are the
 // suppression lists whose every number has opted out. The caller must look the recipients up on
 // those lists.
@@ -86,9 +86,9 @@ func (l *Ledger) ReadExclusions(ctx context.Context, id string, x *Exclusions) e
 	return nil
 }
 
-// readExclusions adds to numbers and lists the entries from number from to number to of a
-// campaign's opt-outs. If token is not empty and entry from has another token, it adds nothing and
-// returns false.
+// readExclusions reads a campaign's entries of opt-outs, from the number from to the number to, and
+// adds them to numbers and lists. If token is not empty and the first entry has another token, it
+// adds nothing and returns false.
 func (l *Ledger) readExclusions(ctx context.Context, id string, from, to int, token string, numbers map[sms.MSISDN]string, lists *[]string) (bool, error) {
 	const step = 500
 	for at := from; at <= to; at += step {

@@ -110,7 +110,7 @@ func (l *Ledger) Campaigns(ctx context.Context) iter.Seq2[string, error] {
 	}
 }
 
-// IndexedBefore returns campaigns whose index entry is older than the time before, a thousand at
+// IndexedBefore returns campaigns whose index entry is older than the given time, a thousand at
 // most.
 func (l *Ledger) IndexedBefore(ctx context.Context, before time.Time) ([]string, error) {
 	ids, err := l.rdb.ZRangeByScore(ctx, campaignIndex, &redis.ZRangeBy{
@@ -122,7 +122,7 @@ func (l *Ledger) IndexedBefore(ctx context.Context, before time.Time) ([]string,
 	return ids, nil
 }
 
-// Purge removes a campaign that ended before the time before, and keeps a tombstone for a year. If
+// Purge removes a campaign that ended before the given time, and keeps a tombstone for a year. If
 // no campaign was committed under the id, Purge only removes the id from the indexes. It reports
 // whether it removed something.
 func (l *Ledger) Purge(ctx context.Context, id string, before time.Time) (bool, error) {

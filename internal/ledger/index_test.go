@@ -31,7 +31,7 @@ func (r *rig) listed(id string) bool {
 	return false
 }
 
-// age makes an index entry older by d.
+// age makes the entries of a campaign in both indexes older by d.
 func (r *rig) age(id string, d time.Duration) {
 	r.Helper()
 	for _, k := range []string{openIndex, campaignIndex} {
@@ -240,7 +240,7 @@ func TestWakesAreRaisedOnce(t *testing.T) {
 	r.sound("c")
 }
 
-// The sweeper checks a batch when something can be done about it, not before.
+// The sweeper checks a batch when a worker can continue with it, not before.
 func TestWhenTheSweeperLooksAtABatch(t *testing.T) {
 	t.Parallel()
 	const b = "0.0"

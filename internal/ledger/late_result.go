@@ -15,7 +15,7 @@ import (
 type lateResult struct {
 	claim    *Claim
 	origin   string // the generation, as "batch.call.number"
-	uuid     string // its idempotency key in base64, or "-"
+	uuid     string // the generation's idempotency key in base64, or "-" if it is not known
 	records  map[int]Record
 	segments int
 	out      Settled

@@ -78,7 +78,7 @@ func (g *Generation) position(i int) uint16 {
 }
 
 // onceUnknown returns the positions of recipients that a retry or a resend took out of unknown.
-// Their account may still report an outcome for them.
+// The account of these recipients may still report an outcome for them.
 func (l *Ledger) onceUnknown(ctx context.Context, id, batch string, g *Generation) (map[uint16]bool, error) {
 	if g.Number == 0 {
 		return nil, nil

@@ -103,7 +103,7 @@ func (d *driver) moveNow(m *Movable) {
 		count = 0
 	}
 	if out.Count != count {
-		d.rt.Fatalf("got %d recipients of batch %s moved, want %d", out.Count, m.Batch, count)
+		d.rt.Fatalf("%d recipients of batch %s moved, want %d", out.Count, m.Batch, count)
 	}
 	d.checkWatched(out.Wakes)
 	if count == 0 {

@@ -39,7 +39,7 @@ func (r *rig) move(id, batch string, f PlanSnapshot, to int) []string {
 	out, err := r.Move(r.Context(), id, NewToken(), m, f, 1000, func(Planned, string) int { return to })
 	r.ok(err)
 	if out.Count != len(m.To) {
-		r.Fatalf("got %d recipients moved, want %d", out.Count, len(m.To))
+		r.Fatalf("%d recipients moved, want %d", out.Count, len(m.To))
 	}
 	var names []string
 	for _, w := range out.Wakes {

@@ -90,7 +90,7 @@ type OptOut struct {
 
 const optOutKey = keyPrefix + "{optout}:"
 
-// optOutMeta is the key of the data of all lists.
+// optOutMeta is the Redis key of the hash with the data of all suppression lists.
 const optOutMeta = optOutKey + "m"
 
 func optOutBucket(list string, bucket int) string {

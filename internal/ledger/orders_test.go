@@ -167,7 +167,7 @@ func (d *driver) retry() {
 	}
 }
 
-// retryOne does one batch of a retry whose caller then dies.
+// retryOne runs a retry whose caller dies after one batch.
 func (d *driver) retryOne() {
 	sum, err := d.l.Summary(d.ctx, d.id)
 	d.ok(err)
@@ -185,7 +185,8 @@ func (d *driver) retryThrough() {
 	})
 }
 
-// noteRetry records which recipients a retry reopens: what is known about them starts again.
+// noteRetry runs step and records which recipients this step of a retry reopens. For those the
+// checks of what is known start again.
 func (d *driver) noteRetry(step func()) {
 	before := map[int]Status{}
 	for i, r := range d.m.rows {
@@ -232,7 +233,8 @@ func (d *driver) restoreRedis() {
 	d.forgot, d.mostKnown, d.replay.late = true, map[int]Status{}, nil
 }
 
-// replayLate repeats a script that must not change anything, however late.
+// replayLate repeats an earlier script, which must not change anything, however late it is
+// repeated.
 func (d *driver) replayLate() {
 	if len(d.replay.late) == 0 {
 		return

@@ -214,9 +214,9 @@ func (p *Plan) CommitPage(ctx context.Context, token string, page PlannedPage) (
 }
 
 // Commit writes a page in one step, if planning has not advanced since p was read, and advances p.
-// It returns the batches to queue, and whether the campaign is done. It returns ErrMoved if another
-// planner committed the page first, and ErrStopped if the campaign is stopped. After an error,
-// Commit may be repeated with the same token.
+// Commit returns the batches to queue, and whether the campaign is done. It returns ErrMoved if
+// another planner committed the page first, and ErrStopped if the campaign is stopped. After an
+// error, Commit may be repeated with the same token.
 func (p *Plan) Commit(ctx context.Context, token string, page PackedPage) (wakes []Wake, done bool, err error) {
 	out, err := p.ledger.run(ctx, planPageScript, p.ID, nil, append([]any{token}, page.args...)...)
 	if err != nil {

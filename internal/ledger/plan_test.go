@@ -244,7 +244,7 @@ func TestResultsOfLargeUploadComeInOrder(t *testing.T) {
 	for _, row := range rows {
 		want := fmt.Sprint("a", row.Row%2)
 		if row.Account != want || row.MSISDN != number(row.Row) || row.Input != number(row.Row).E164() {
-			t.Fatalf("row %d is %+v", row.Row, row)
+			t.Fatalf("row %d is %+v, want the planned account and the uploaded number", row.Row, row)
 		}
 	}
 	r.sound("c")

@@ -423,8 +423,8 @@ local function take_out(b, k, g, rec, n, gone, now, window, wakes)
   save_gen(b, k, g, rec)
 end
 
--- open_gen puts the listed members of a call into a new generation that is ready at due (ms). They are pending, or
--- were unknown or rejected and are sent again.
+-- open_gen puts the listed members of a call into a new generation that is ready at due (ms). These members are
+-- pending, or were unknown or rejected and are sent again.
 local function open_gen(b, k, list, tries, due, st, de)
   local f = 'n' .. b .. '.' .. k
   local g = int(redis.call('HINCRBY', L, f, 1))

@@ -22,7 +22,8 @@ import (
 type Unreadable struct { //nolint:errname // it is the record first, and travels as an error
 	Campaign string
 	// Record is the record's field in the ledger hash (layout.go), or "spec". If a script failed on
-	// a record that it could not name, it is the script and its first argument.
+	// a record that it could not name, Record is the script's name and its first argument after the
+	// token.
 	Record string
 	Bytes  []byte
 	Err    error

@@ -115,7 +115,7 @@ func (r *rig) sendingSpec(id string, spec Spec, batches ...[]int) {
 	r.ok(err)
 }
 
-// open reads the open generation with the given number in a call of the batch.
+// open reads a generation of a call in the batch, by its number. The generation must be open.
 func (r *rig) open(id, batch string, call, number int) *Generation {
 	r.Helper()
 	w, err := r.LoadWork(r.Context(), id, batch)

@@ -13,8 +13,8 @@ import (
 //go:embed *.lua
 var luaFiles embed.FS
 
-// script is one Lua file, with prelude.lua in front of it if it needs that. A script that must run
-// on a full Redis has a flags line, which needs Redis 7. If the server cannot read that line
+// script is one Lua file, with prelude.lua in front of it if the file uses that. A script that must
+// run on a full Redis has a flags line, which needs Redis 7. If the server cannot read that line
 // (miniredis), the script runs without it.
 type script struct {
 	name    string

@@ -86,8 +86,8 @@ func accountNames(f PlanSnapshot) (out []string) {
 
 // ExcludeOpen passes numbers that were added to a suppression list to every open campaign to which
 // the list applies, except the campaign but. nil numbers mean every number on the list. It returns
-// the calls to any of the numbers that were claimed before and are in flight or in doubt. The
-// numbers must be on the list already.
+// the calls to these numbers that were claimed earlier and are in flight or in doubt. The numbers
+// must be on the list already.
 func (l *Ledger) ExcludeOpen(ctx context.Context, list string, numbers []sms.MSISDN, but string) (inFlight []InFlightCall, err error) {
 	open, err := l.OpenCampaigns(ctx)
 	if err != nil {

@@ -59,8 +59,8 @@ func (l *Ledger) Watch(ctx context.Context, id, batch string, at time.Time) erro
 }
 
 // BatchesAhead counts the open batches of a campaign in the same stream that were handed out before
-// this one. Batches that are watched only after until do not count. The count stops at the limit
-// most, because a retry may have opened very many batches.
+// this one. Batches whose watch is later than the time until do not count. The count stops at the
+// limit most, because a retry may have opened very many batches.
 func (l *Ledger) BatchesAhead(ctx context.Context, id, batch string, until time.Time, most int) (n int, err error) {
 	const step = 256
 	stream, _, _ := strings.Cut(batch, ".")
