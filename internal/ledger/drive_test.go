@@ -12,8 +12,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// driver runs a random sequence of everything that can happen to a campaign, on the ledger and on
-// the model, and compares them after every step.
+// driver runs a random sequence of everything that can happen to a campaign. It applies every step
+// to the ledger and to the model, and then compares the two.
 type driver struct {
 	rt     *rapid.T
 	ctx    context.Context

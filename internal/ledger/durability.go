@@ -17,7 +17,7 @@ import (
 type Durability struct {
 	// Fsync: the change must be in the append-only file, on disk.
 	Fsync bool
-	// Replicas is how many replicas must have the change.
+	// Replicas is how many replicas must have received the change.
 	Replicas int
 }
 
@@ -119,8 +119,8 @@ func acknowledged(v any) int {
 	return int(n)
 }
 
-// master returns the client of the one server that holds a key. A barrier sent to another server
-// would wait for other writes.
+// master returns the client of the one server that holds a key. A barrier waits only for writes
+// made on the same connection, so it must go to the same server as the script.
 func (l *Ledger) master(ctx context.Context, key string) (*redis.Client, error) {
 	switch rdb := l.rdb.(type) {
 	case *redis.Client:

@@ -26,7 +26,8 @@ func (x *modelThreshold) beyond(batch string) bool {
 	return x != nil && x.phase != "-" && !x.batches[batch]
 }
 
-// place counts a recipient that is not skipped, and reports whether it is the canary's last.
+// place counts a recipient that planning did not skip, and reports whether it is the last recipient
+// of the canary.
 func (x *modelThreshold) place() bool {
 	if x == nil {
 		return false

@@ -24,7 +24,7 @@ type model struct {
 	gens  map[string]*modelGen  // by name: batch, call and generation, "b.k.g"
 	order [accounts][]string    // batches as planned
 	moved map[string][]string   // the batches that recipients of a batch moved to
-	under map[string]string     // by call and a generation of another call: the key of that generation's late result
+	under map[string]string     // idempotency keys of late results, by "call generation"; the generation is one of another call
 
 	version  string       // version of the opt-outs that the campaign has received
 	excluded map[int]bool // rows that the campaign's opt-outs name

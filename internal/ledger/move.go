@@ -103,8 +103,8 @@ func (l *Ledger) onceUnknown(ctx context.Context, id, batch string, g *Generatio
 type Moved struct {
 	// Count is how many recipients moved.
 	Count int
-	// Wakes are the new batches, which are handed out at once, and batches of the old account that
-	// were handed out in the places that became free.
+	// Wakes are the wakes of the new batches, which are handed out at once. They include batches of
+	// the old account that were handed out in the freed places.
 	Wakes []Wake
 }
 
@@ -177,8 +177,8 @@ func appendTo(calls []Call, p Planned, body string, a SnapshotAccount) []Call {
 // CallSize returns the most recipients of a call through the account.
 func (a SnapshotAccount) CallSize() int { return max(1, min(a.MaxRecipients, a.BatchSize)) }
 
-// movedBase is the lowest number of a batch that recipients move to. The numbers are random. If
-// Redis loses a move and then makes another, an outcome for a batch of the first move must never be
+// movedBase is the lowest number of a batch that recipients move to. The numbers are random. Redis
+// may lose a move and then make another. An outcome for a batch of the first move must never be
 // applied to a batch of the second.
 const movedBase uint64 = 1_000_000_000_000
 

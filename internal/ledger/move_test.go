@@ -259,7 +259,7 @@ func TestAPlannerThatTakesOverCountsWhoHasMovedOnce(t *testing.T) {
 		{Calls: []int{500}, To: run(1001, 500)}, {Stream: 1, Calls: []int{500}, To: run(1501, 500)}}})
 	r.ok(err)
 	r.sound("c")
-	// A batch that was moved before it was handed out is not in the way.
+	// A batch whose recipients all moved before it was handed out does not block later batches.
 	if got, err := r.Waiting(t.Context(), "c", 2); err != nil || got.Next[0] != 2 && !slices.Contains(got.Open, "0.2") {
 		t.Errorf("Waiting returned %+v, %v; want batch 0.2 next or open", got, err)
 	}

@@ -42,8 +42,8 @@ const (
 	OriginGateway = "gateway"
 )
 
-// Other origins get the numbers from firstOrigin to lastOrigin, in order. When all are in use, a
-// new origin counts as "gateway".
+// Other origins get the numbers from firstOrigin to lastOrigin, in order. When all are in use,
+// every new origin is stored as "gateway".
 const (
 	firstOrigin = 8
 	lastOrigin  = 63

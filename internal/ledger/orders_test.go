@@ -185,8 +185,8 @@ func (d *driver) retryThrough() {
 	})
 }
 
-// noteRetry runs step and records which recipients this step of a retry reopens. For those the
-// checks of what is known start again.
+// noteRetry runs step and records which recipients this step of a retry reopens. Each of these
+// recipients may be accepted once more, and what is known about it starts again.
 func (d *driver) noteRetry(step func()) {
 	before := map[int]Status{}
 	for i, r := range d.m.rows {

@@ -121,7 +121,7 @@ local function unpack_members(s)
 end
 
 -- members returns the positions, from 0, of a generation's recipients in their call of n recipients. Without a stored
--- list it has all of them.
+-- list the generation has all recipients of the call.
 local function members(b, k, g, n)
   local s, out = get(members_field(b, k, g)), {}
   if s then

@@ -40,8 +40,8 @@ func (u *Unreadable) Error() string {
 // Unwrap returns the cause.
 func (u *Unreadable) Unwrap() error { return u.Err }
 
-// QuarantineKey returns the Redis key that holds the quarantined records of a campaign, or, for an
-// empty id, the quarantined payloads of tasks that name no campaign.
+// QuarantineKey returns the Redis key that holds the quarantined records of a campaign. For an
+// empty id it is the key of the quarantined payloads of tasks that name no campaign.
 func QuarantineKey(id string) string {
 	if id == "" {
 		return payloadsKey

@@ -12,8 +12,8 @@ func resending(c *Claim) *Claim {
 	return c
 }
 
-// Each case is a call of three at position 0 of batch 0.0, at a gateway without keys, in a separate
-// campaign that submits unknown recipients once more.
+// Each case is call 0 of batch 0.0, with three recipients, at a gateway without idempotency keys.
+// Each case has a separate campaign, which submits unknown recipients once more.
 func TestResend(t *testing.T) {
 	t.Parallel()
 	const b = "0.0"

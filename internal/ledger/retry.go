@@ -72,7 +72,8 @@ func (l *Ledger) Retry(ctx context.Context, id, token string, unknown, rejected 
 			return count, err
 		}
 	}
-	// The sweeper may have removed the entry between the first index and the script.
+	// Index the campaign again, because the sweeper may have removed its entry before the script
+	// ran.
 	return count, errors.Join(err, l.index(ctx, id))
 }
 

@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Each case is a call of three at position 0 of batch 0.0, in a separate campaign.
+// Each case is call 0 of batch 0.0, with three recipients, in a separate campaign.
 func TestSettle(t *testing.T) {
 	t.Parallel()
 	const b = "0.0"

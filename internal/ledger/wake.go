@@ -24,7 +24,7 @@ func parseWake(s string) (Wake, error) {
 }
 
 // DueBatches returns the open work of a campaign (batches, or PlanWork) that the sweeper should
-// check by now, each with the number of its last wake. It returns at most 500.
+// check by the time now. Each entry has the number of its last wake. It returns at most 500.
 func (l *Ledger) DueBatches(ctx context.Context, id string, now time.Time) ([]Wake, error) {
 	names, err := l.rdb.ZRangeByScore(ctx, openKey(id), &redis.ZRangeBy{
 		Min: "-inf", Max: strconv.FormatInt(now.UnixMilli(), 10), Count: 500,
