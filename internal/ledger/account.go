@@ -42,8 +42,8 @@ type Card struct {
 // Account is a card with the current state of the account.
 type Account struct {
 	Card
-	// Workers is how many workers serve the account now. Slots is how many calls they can make at
-	// once, all together.
+	// Workers is how many workers serve the account now. Slots is how many calls those workers can
+	// make at once in total.
 	Workers, Slots int
 	LastSeen       time.Time
 	// Campaigns is how many campaigns send through the account, as counted by the last sweep.
@@ -56,9 +56,9 @@ type Account struct {
 	// configuration.
 	RateSet    bool
 	Configured float64
-	// ConfiguredBurst is the burst of the configuration; 0: it sets none.
+	// ConfiguredBurst is the burst of the configuration; 0: the configuration sets no burst.
 	ConfiguredBurst int
-	// Bad is the number of consecutive bad answers.
+	// Bad is the number of consecutive calls with an outcome other than CallOK.
 	Bad int
 }
 
@@ -73,7 +73,7 @@ type Hold struct {
 	Until time.Time
 }
 
-// Held reports whether there is a hold.
+// Held reports whether h holds the account, i.e. is not the zero value.
 func (h Hold) Held() bool { return h.Reason != "" }
 
 // WorkerLife is how long after its last message a worker still counts as serving an account.
@@ -100,7 +100,7 @@ func (l *Ledger) Publish(ctx context.Context, worker string, c Card) error {
 	return l.forgetWorkers(ctx, c.Name, now)
 }
 
-// workerRecordLife is how long the record of a worker that has gone is kept.
+// workerRecordLife is how long a worker's record is kept after the worker's last message.
 const workerRecordLife = time.Hour
 
 // forgetWorkers removes the records of workers that have been silent for workerRecordLife, so that
@@ -122,8 +122,8 @@ func (l *Ledger) forgetWorkers(ctx context.Context, account string, now time.Tim
 	return nil
 }
 
-// EndProbe returns a probe that made no call, so that the next caller need not wait until its time
-// is over.
+// EndProbe ends a probe that made no call. The next caller can then probe the account without
+// waiting for the end of the probe's time.
 func (l *Ledger) EndProbe(ctx context.Context, account string) error {
 	if err := l.rdb.HDel(ctx, accountKey(account), "probe_until").Err(); err != nil {
 		return fmt.Errorf("end probe of account %s: %w", account, err)
@@ -139,8 +139,8 @@ func (l *Ledger) Withdraw(ctx context.Context, worker, account string) error {
 	return nil
 }
 
-// ForgetAccount removes an account that no worker serves any more. If a worker serves it again, its
-// next card brings the account back.
+// ForgetAccount removes an account that no worker serves any more. If a worker serves the account
+// again, that worker's next card enters the account again.
 func (l *Ledger) ForgetAccount(ctx context.Context, name string) error {
 	if err := l.rdb.SRem(ctx, accountIndex, name).Err(); err != nil {
 		return fmt.Errorf("forget account %s: %w", name, err)
@@ -233,7 +233,7 @@ func (l *Ledger) SetBalance(ctx context.Context, name, balance string) error {
 }
 
 // AccountKey is the Redis key of an account's hash. Its field "rate" holds a rate set by hand,
-// which the limiter reads. It is in the same cluster slot as RateKey.
+// which the limiter reads. The key is in the same cluster slot as RateKey.
 func AccountKey(name string) string { return accountKey(name) }
 
 // SetRate sets an account's rate by hand, in the format of ratelimit.Setting. An empty setting

@@ -61,7 +61,7 @@ func (r *rig) ageAccount(name string, d time.Duration) {
 func TestBreaker(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
-		calls string // one character each, in order: . succeeded, x was bad
+		calls string // one character for each call, in order: "." succeeded, "x" was bad
 		held  bool
 	}{
 		"two in a row":                     {"xx", false},
@@ -85,7 +85,7 @@ func TestBreaker(t *testing.T) {
 			t.Errorf("%s: hold is %+v, want held %t", name, a.Hold, c.held)
 		}
 		if c.held && (a.Hold.Reason != "gateway" || a.Hold.Code != "http 502" || a.Hold.By != "worker" || a.Hold.Until.Before(a.Hold.Since)) {
-			t.Errorf("%s: hold is %+v", name, a.Hold)
+			t.Errorf("%s: hold is %+v, want reason gateway, code http 502, by worker, and an end after its start", name, a.Hold)
 		}
 	}
 }
@@ -96,10 +96,10 @@ func TestHoldAtOnce(t *testing.T) {
 	r.publish("a")
 	h, err := r.ReportCall(t.Context(), "a", CallReport{Outcome: CallHold, Claimed: r.clock(), Reason: "credit", Balance: "12.5", Jitter: 1})
 	if err != nil || h.Reason != "credit" || h.Until.IsZero() {
-		t.Errorf("hold is %+v, %v", h, err)
+		t.Errorf("hold is %+v, %v; want reason credit and an end", h, err)
 	}
 	if l := r.checkAccount("a"); l.Open || l.Probe || l.Reason != "credit" || l.BalanceBefore != "12.5" || l.Until.IsZero() {
-		t.Errorf("CheckAccount returned %+v", l)
+		t.Errorf("CheckAccount returned %+v, want held for credit with balance 12.5 and an end", l)
 	}
 }
 
@@ -143,8 +143,8 @@ func TestBackOffDoublesWithEachFailedProbeOnly(t *testing.T) {
 		if wait > want || wait < want-time.Second {
 			t.Fatalf("the hold lasts %v, want %v", wait, want)
 		}
-		// A hold does not become longer for calls that were in flight when it began, or were
-		// claimed right after a check made just before it.
+		// Calls that were in flight when the hold began do not prolong it. Nor do calls claimed
+		// during the hold by a worker that had checked the account just before it.
 		for range 3 {
 			if again := r.report("a", CallBad, underWay); !again.Until.Equal(h.Until) {
 				t.Fatalf("a call in flight moved the end of the hold from %v to %v", h.Until, again.Until)
@@ -155,7 +155,7 @@ func TestBackOffDoublesWithEachFailedProbeOnly(t *testing.T) {
 		}
 		r.ageAccount("a", time.Hour)
 		if l := r.checkAccount("a"); !l.Probe {
-			t.Fatalf("no probe: %+v", l)
+			t.Fatalf("CheckAccount after the hold returned no probe: got %+v", l)
 		}
 		h = r.report("a", CallBad, r.clock())
 		want = min(2*want, holdLongest)
@@ -178,11 +178,11 @@ func TestFailedProbeKeepsAHoldAtOnce(t *testing.T) {
 	since := r.account("a").Hold.Since
 	r.ageAccount("a", time.Hour)
 	if !r.checkAccount("a").Probe {
-		t.Fatal("no probe")
+		t.Fatal("CheckAccount after the hold returned no probe, want a probe")
 	}
 	h, err := r.ReportCall(t.Context(), "a", CallReport{Outcome: CallBad, Reason: "credit", Balance: "3", Jitter: 1})
 	if err != nil || !h.Held() {
-		t.Errorf("after a failed probe the hold is %+v, %v", h, err)
+		t.Errorf("after a failed probe the hold is %+v, %v; want the account held", h, err)
 	}
 	if got := r.account("a").Hold.Since; !got.Equal(since.Add(-time.Hour)) {
 		t.Errorf("Hold.Since is %v, want %v", got, since.Add(-time.Hour))
@@ -190,7 +190,7 @@ func TestFailedProbeKeepsAHoldAtOnce(t *testing.T) {
 	// The failed probe has ended, so the next one may follow as soon as the longer hold is over.
 	r.ageAccount("a", 10*time.Second)
 	if l := r.checkAccount("a"); !l.Probe || l.BalanceBefore != "12.5" {
-		t.Errorf("the next CheckAccount returned %+v", l)
+		t.Errorf("the next CheckAccount returned %+v, want a probe with balance 12.5", l)
 	}
 	// Calls that were claimed before the successful probe do not count afterwards.
 	before := r.clock()
@@ -206,12 +206,12 @@ func TestReportWithoutAClaimIsOfNow(t *testing.T) {
 	r.publish("a")
 	r.ok(r.HoldAccount(t.Context(), "a", "maintenance", "me"))
 	if h := r.report("a", CallOK, time.Time{}); h.Reason != "maintenance" {
-		t.Errorf("a successful call during a hold by hand returned %+v", h)
+		t.Errorf("a successful call during a hold by hand returned %+v, want the reason maintenance", h)
 	}
 	_, err := r.ReleaseAccount(t.Context(), "a")
 	r.ok(err)
 	if h := r.report("a", CallHold, time.Time{}); !h.Held() {
-		t.Error("a report from after the release was ignored")
+		t.Error("a report of a bad call after the release did not hold the account")
 	}
 }
 
@@ -243,10 +243,10 @@ func TestHoldByHand(t *testing.T) {
 	r.ageAccount("a", 1000*time.Hour)
 	a := r.account("a")
 	if h := a.Hold; h.Reason != "maintenance" || h.By != "me" || !h.Until.IsZero() || h.Since.IsZero() {
-		t.Errorf("hold is %+v", h)
+		t.Errorf("hold is %+v, want reason maintenance, by me, with a start and no end", h)
 	}
 	if l := r.checkAccount("a"); l.Open || l.Probe {
-		t.Errorf("CheckAccount returned %+v", l)
+		t.Errorf("CheckAccount returned %+v, want held", l)
 	}
 	for i, want := range []bool{true, false} {
 		if was, err := r.ReleaseAccount(t.Context(), "a"); err != nil || was != want {
@@ -275,7 +275,7 @@ func TestHoldByHandOverAnAutomaticOne(t *testing.T) {
 	r.ok(r.HoldAccount(t.Context(), "a", "maintenance", "me"))
 	r.ageAccount("a", time.Hour)
 	if l := r.checkAccount("a"); l.Open || l.Probe || l.Reason != "maintenance" {
-		t.Errorf("CheckAccount returned %+v", l)
+		t.Errorf("CheckAccount returned %+v, want held for maintenance", l)
 	}
 }
 
@@ -289,7 +289,7 @@ func TestWhoServesAnAccount(t *testing.T) {
 	r.ok(r.SetBalance(ctx, "a", "KES 12.50"))
 	a := r.account("a")
 	if a.Workers != 2 || a.Slots != 16 || !cmp.Equal(a.Card, card) || a.Balance != "KES 12.50" || a.BalanceAt.IsZero() || a.LastSeen.IsZero() {
-		t.Errorf("account is %+v", a)
+		t.Errorf("account is %+v, want 2 workers, 16 slots, the published card and the balance KES 12.50", a)
 	}
 	r.ok(r.Withdraw(ctx, "two", "a"))
 	silent := r.clock().Add(-WorkerLife)
@@ -300,7 +300,7 @@ func TestWhoServesAnAccount(t *testing.T) {
 	r.publish("b")
 	all, err := r.Accounts(ctx)
 	if err != nil || len(all) != 2 || all[0].Name != "a" || all[1].Name != "b" {
-		t.Errorf("accounts are %+v, %v", all, err)
+		t.Errorf("accounts are %+v, %v; want a and b", all, err)
 	}
 	r.ok(r.ForgetAccount(ctx, "a"))
 	if _, err := r.Account(ctx, "a"); !errors.Is(err, ErrNoAccount) {
@@ -316,11 +316,11 @@ func TestWhoServesAnAccount(t *testing.T) {
 	}
 	routes := []Route{{Match: "254", Via: []string{"a", "b"}}}
 	if got, err := r.Routes(ctx); err != nil || got != nil {
-		t.Errorf("routes are %v, %v before any are published", got, err)
+		t.Errorf("routes are %v, %v before any are published; want none", got, err)
 	}
 	r.ok(r.PublishRoutes(ctx, routes))
 	if got, err := r.Routes(ctx); err != nil || !cmp.Equal(got, routes) {
-		t.Errorf("routes are %v, %v", got, err)
+		t.Errorf("routes are %v, %v; want the published routes", got, err)
 	}
 }
 
@@ -332,11 +332,11 @@ func TestAccountsOnMiniredis(t *testing.T) {
 	r.report("a", CallHold, r.clock())
 	r.ageAccount("a", time.Hour)
 	if !r.checkAccount("a").Probe {
-		t.Error("no probe")
+		t.Error("CheckAccount after the hold returned no probe, want a probe")
 	}
 	r.report("a", CallOK, time.Time{})
 	if !r.checkAccount("a").Open {
-		t.Error("the account is still held")
+		t.Error("the account is still held, want open")
 	}
 }
 
@@ -348,7 +348,7 @@ func TestLastSeenOutlivesTheWorkersWord(t *testing.T) {
 	a, err := r.Account(r.Context(), "a")
 	r.ok(err)
 	if a.Workers != 0 || a.LastSeen.IsZero() {
-		t.Errorf("%d workers, last seen %v", a.Workers, a.LastSeen)
+		t.Errorf("%d workers, last seen %v; want 0 workers, and a time", a.Workers, a.LastSeen)
 	}
 }
 
@@ -360,7 +360,7 @@ func TestWorkersThatAreLongGoneAreForgotten(t *testing.T) {
 	f, err := r.rdb.HGetAll(r.Context(), accountKey("a")).Result()
 	r.ok(err)
 	if _, there := f["w:dead"]; there || f["w:slow"] == "" || f["w:w1"] == "" {
-		t.Errorf("workers %v", f)
+		t.Errorf("workers are %v, want slow and w1 but not dead", f)
 	}
 }
 
@@ -378,7 +378,7 @@ func TestAnUnusedProbeIsGivenBack(t *testing.T) {
 		return l
 	}
 	if first, second := look(), look(); !first.Probe || second.Probe {
-		t.Fatalf("first %+v, second %+v", first, second)
+		t.Fatalf("first CheckAccount returned %+v, second %+v; want a probe for the first only", first, second)
 	}
 	r.ok(r.EndProbe(r.Context(), "a"))
 	if again := look(); !again.Probe {
@@ -403,36 +403,36 @@ func TestAHoldForCreditStepsDownQuicklyAndThenWaits(t *testing.T) {
 		return r.checkAccount("a")
 	}
 	if d := wait(tell("200", 500)); d != 2*time.Second {
-		t.Errorf("held for %s", d)
+		t.Errorf("held for %s, want 2s", d)
 	}
 	if l := next(); !l.Probe || l.BalanceBefore != "200" || l.Refused != 500 || l.RefusedAt.IsZero() {
-		t.Errorf("CheckAccount returned %+v", l)
+		t.Errorf("CheckAccount returned %+v, want a probe with balance 200 and 500 segments refused", l)
 	}
 	if d := wait(tell("200", 250)); d > 0 {
-		t.Errorf("a smaller call at the same balance: held for %s more", d)
+		t.Errorf("a smaller call at the same balance: held for %s more, want 0s", d)
 	}
 	if l := r.checkAccount("a"); !l.Probe || l.Refused != 250 {
-		t.Errorf("CheckAccount returned %+v", l)
+		t.Errorf("CheckAccount returned %+v, want a probe with 250 segments refused", l)
 	}
 	if d := wait(tell("200", 250)); d != 4*time.Second {
 		t.Errorf("the same size and balance again: held for %s, want 4s", d)
 	}
 	next()
 	if d := wait(tell("150", 0)); d != 8*time.Second {
-		t.Errorf("only the balance was read: held for %s", d)
+		t.Errorf("only the balance was read: held for %s, want 8s", d)
 	}
 	if l := next(); l.BalanceBefore != "150" || l.Refused != 250 {
-		t.Errorf("after a lower balance: CheckAccount returned %+v", l)
+		t.Errorf("after a lower balance: CheckAccount returned %+v, want balance 150 and 250 segments refused", l)
 	}
 	if d := wait(tell("151", 0)); d != 16*time.Second {
-		t.Errorf("only the balance was read: held for %s", d)
+		t.Errorf("only the balance was read: held for %s, want 16s", d)
 	}
 	if l := next(); l.BalanceBefore != "150" {
-		t.Errorf("after a higher balance without a call: CheckAccount returned %+v", l)
+		t.Errorf("after a higher balance without a call: CheckAccount returned %+v, want balance 150", l)
 	}
 	for range 3 {
 		if d := wait(tell("150", 0)); d > 30*time.Second {
-			t.Errorf("held for %s", d)
+			t.Errorf("held for %s, want at most 30s", d)
 		}
 		next()
 	}
@@ -440,12 +440,12 @@ func TestAHoldForCreditStepsDownQuicklyAndThenWaits(t *testing.T) {
 		t.Errorf("after a call at a higher balance: held for %s, want 30s", d)
 	}
 	if l := next(); l.BalanceBefore != "9000" || l.Refused != 499 {
-		t.Errorf("CheckAccount returned %+v", l)
+		t.Errorf("CheckAccount returned %+v, want balance 9000 and 499 segments refused", l)
 	}
 	if _, err := r.ReleaseAccount(t.Context(), "a"); err != nil {
 		t.Error(err)
 	}
 	if f, err := r.rdb.HGetAll(t.Context(), accountKey("a")).Result(); err != nil || f["hold_size"]+f["hold_call"]+f["hold_balance"] != "" {
-		t.Errorf("after the release: %v, %v", f, err)
+		t.Errorf("after the release the account's fields are %v, %v; want no hold_size, hold_call or hold_balance", f, err)
 	}
 }

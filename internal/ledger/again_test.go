@@ -46,7 +46,7 @@ func (a *replayHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		if !a.armed {
 			return nil
 		}
-		a.armed = false // the snapshot must not be repeated
+		a.armed = false // so that the snapshot's own commands are not repeated
 		defer func() { a.armed = true }()
 		before, err := a.snapshot()
 		if err != nil {

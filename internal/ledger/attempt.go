@@ -18,12 +18,12 @@ import (
 
 // Attempt identifies a submission at a gateway that can list what it has accepted, or sends
 // delivery reports. Tuma keeps attempts by login. A message found at the gateway is compared with
-// them, to decide which attempt it belongs to and whether Tuma knows it already.
+// the attempts, to decide which attempt the message belongs to and whether Tuma knows it already.
 //
 // The order of the steps makes this safe. An attempt is entered before the first byte of its call.
-// The ids of its messages are recorded before it is settled. It is removed after that. A reader
-// takes the gateway's list first, then the attempts, then the ids. So a message of another attempt
-// is found in one of the two.
+// The ids of its messages are recorded before it is settled. The attempt is removed after it was
+// settled. A reader takes the gateway's list first, then the attempts, then the ids. So the reader
+// finds each message of another attempt among the attempts or among the ids.
 type Attempt struct {
 	Campaign, Batch  string
 	Call, Generation int
@@ -36,7 +36,7 @@ type Attempt struct {
 const AttemptLife = time.Hour
 
 // sentSpan is the length of the time spans that message ids are grouped by, one Redis key each. A
-// key is kept as long as its newest id needs.
+// key expires when its newest id is no longer needed.
 const sentSpan = 10 * time.Minute
 
 func attemptsKey(login string) string { return keyPrefix + "attempts:{" + login + "}" }
@@ -109,8 +109,8 @@ func (l *Ledger) Attempts(ctx context.Context, login string, from, to time.Time)
 	return out, nil
 }
 
-// AttemptTo returns the numbers of the call that an attempt belongs to. They include those of its
-// generation. It returns nil if the campaign is gone.
+// AttemptTo returns the MSISDNs of the whole call that an attempt belongs to, including those of
+// the attempt's generation. It returns nil if the campaign is gone.
 func (l *Ledger) AttemptTo(ctx context.Context, a Attempt) ([]sms.MSISDN, error) {
 	to, _, err := l.recipientsOf(ctx, a, 0)
 	if errors.Is(err, ErrNotFound) {
@@ -142,8 +142,9 @@ func (l *Ledger) recipientsOf(ctx context.Context, a Attempt, plain int) (to []P
 	return b.call(a.Call), b.segments(a.Call, plain), nil
 }
 
-// sentHash is how many bytes of a hash are kept of a message id. With 7, two ids of one hour are
-// hardly ever confused. If they are, a message that could have been found is not.
+// sentHash is how many bytes of a hash are kept of a message id. With 7 bytes, two ids of the same
+// hour hardly ever have the same hash. If they do, a lookup takes the second message for a known
+// one and does not find it.
 const sentHash = 7
 
 func hashID(id string) string {
@@ -170,7 +171,7 @@ func (l *Ledger) RecordMessageIDs(ctx context.Context, login string, a Attempt, 
 
 // KnownMessageIDs returns a function that reports whether an id was recorded under the login by an
 // attempt that began between from and to. Once in many millions it reports true for an id that was
-// not.
+// not recorded.
 func (l *Ledger) KnownMessageIDs(ctx context.Context, login string, from, to time.Time) (func(id string) bool, error) {
 	var keys []string
 	for at := from; ; at = at.Add(sentSpan) {
@@ -201,9 +202,9 @@ func (l *Ledger) KnownMessageIDs(ctx context.Context, login string, from, to tim
 }
 
 // Reconcile settles recipients as accepted because their messages were found at the gateway: found
-// holds the id by number. It works even if the attempt's generation has changed or ended since.
-// Numbers that are not in the call change nothing. segments is the number of segments of a plain
-// campaign's message. It returns ErrNotFound if the campaign is gone.
+// holds the message id of each recipient, by MSISDN. It works even if the attempt's generation has
+// changed or ended since. Numbers that are not in the call change nothing. segments is the number
+// of segments of a plain campaign's message. It returns ErrNotFound if the campaign is gone.
 func (l *Ledger) Reconcile(ctx context.Context, a Attempt, found map[sms.MSISDN]string, segments, openBatchLimit int) (Settled, error) {
 	to, segments, err := l.recipientsOf(ctx, a, segments)
 	if err != nil {

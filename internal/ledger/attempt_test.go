@@ -29,19 +29,19 @@ func TestAttemptsAreKeptUntilTheyEndOrAnHourIsOver(t *testing.T) {
 		return got
 	}
 	if got := list("login", -2*AttemptLife, 0); !slices.Equal(got, []Attempt{before, last}) {
-		t.Errorf("attempts %v", got)
+		t.Errorf("attempts are %v, want both", got)
 	}
 	if got := list("login", -2*AttemptLife, -time.Minute); !slices.Equal(got, []Attempt{before}) {
-		t.Errorf("attempts before the last %v", got)
+		t.Errorf("attempts until a minute ago are %v, want only the first", got)
 	}
 	if got := list("another", -2*AttemptLife, 0); len(got) != 0 {
-		t.Errorf("attempts under another login %v", got)
+		t.Errorf("attempts under another login are %v, want none", got)
 	}
 	if err := r.EndAttempt(t.Context(), "login", before); err != nil {
 		t.Fatal(err)
 	}
 	if got := list("login", -2*AttemptLife, 0); !slices.Equal(got, []Attempt{last}) {
-		t.Errorf("attempts after one has ended %v", got)
+		t.Errorf("after the first attempt ended, attempts are %v, want only the last", got)
 	}
 }
 
@@ -70,7 +70,7 @@ func TestIDsAreKnownOverTheEdgesOfTheirSpans(t *testing.T) {
 		t.Error("an id is known that was never recorded")
 	}
 	if known, err = r.KnownMessageIDs(t.Context(), "another", start, start.Add(28*time.Minute)); err != nil || known("id-0") {
-		t.Errorf("an id is known under another login: %v", err)
+		t.Errorf("an id is known under another login, or reading failed: %v", err)
 	}
 	if err := r.RecordMessageIDs(t.Context(), "login", Attempt{At: start}, nil, AttemptLife); err != nil {
 		t.Error(err)
@@ -100,7 +100,7 @@ func FuzzParseAttempt(f *testing.F) {
 			return
 		}
 		if again, err := parseAttempt(a.member(), time.Time{}); err != nil || again != a || len(strings.Fields(a.member())) != 4 {
-			t.Errorf("%q was read as %+v and that as %+v (%v)", member, a, again, err)
+			t.Errorf("%q was read as %+v, and that as %+v (%v); want the same attempt with four words", member, a, again, err)
 		}
 	})
 }

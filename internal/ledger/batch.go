@@ -37,7 +37,8 @@ type Batch struct {
 }
 
 // readBatch decodes the record of a batch and, in a campaign with merge fields, the record of its
-// bodies. Its errors are an Unreadable of one of the two, or ErrNewer.
+// bodies. It returns an Unreadable if one of the two records cannot be read, and ErrNewer if a
+// newer release wrote it.
 func readBatch(id, name string, record, bodies any) (*Batch, error) {
 	b, raw := &Batch{Name: name}, fieldString(record)
 	var err error
@@ -52,7 +53,8 @@ func readBatch(id, name string, record, bodies any) (*Batch, error) {
 	return b, nil
 }
 
-// body returns the body of call k; empty in a plain campaign, whose calls all send the campaign's.
+// body returns the body of call k; empty in a plain campaign, whose calls all send the campaign's
+// body.
 func (b *Batch) body(k int) string {
 	if b.Bodies == nil {
 		return ""
@@ -134,9 +136,9 @@ type Generation struct {
 	// Revision changes whenever the next submission must be a different request, with another
 	// idempotency key.
 	Revision string
-	// To are its recipients. positions holds their positions in the call.
+	// To are the generation's recipients. positions holds their positions in the call.
 	To []Planned
-	// Body is the text of their message; empty in a plain campaign.
+	// Body is the text of the recipients' message; empty in a plain campaign.
 	Body string
 	// CallSize is how many recipients the whole call has.
 	CallSize int
@@ -149,7 +151,8 @@ type Generation struct {
 	positions string // two bytes each; empty: all positions of the call
 	claimed   bool
 	token     string // token of its last claim
-	// from are the batches that its recipients were in before they moved, the last one first.
+	// from are the batches that the recipients were in before they moved to this one, the most
+	// recent first.
 	from []string
 }
 
@@ -160,7 +163,7 @@ type Work struct {
 	// Stopped: the campaign was cancelled or has expired. Ready generations must not be submitted.
 	Stopped bool
 	Open    []*Generation
-	// Bad are unreadable records. The generations that need them are not in Open.
+	// Bad are unreadable records. The generations that need one of these records are not in Open.
 	Bad  []*Unreadable
 	from []string
 }
@@ -223,8 +226,8 @@ func (l *Ledger) LoadWork(ctx context.Context, id, batch string) (*Work, error) 
 	return w, l.checkResults(ctx, id, w, touched)
 }
 
-// checkResults removes the generations of a call from the open ones if the call's results cannot be
-// read: their outcomes could not be written.
+// checkResults reads the results of the calls. If those of a call cannot be read, it removes the
+// call's generations from w.Open, because their outcomes could not be written.
 func (l *Ledger) checkResults(ctx context.Context, id string, w *Work, calls []int) error {
 	if len(calls) == 0 {
 		return nil
@@ -302,7 +305,8 @@ func (w *Work) generation(name string, record, positions any) (g *Generation, ba
 	return g, 0, nil
 }
 
-// isGeneration reports whether f is a valid record of a generation. prelude.lua has the same test.
+// isGeneration reports whether f is a valid record of a generation. is_gen in prelude.lua makes the
+// same test.
 func isGeneration(f []string) bool {
 	if len(f) > 0 && f[0] == "t" {
 		return true

@@ -16,9 +16,10 @@ import (
 // maxBatch bounds the requests in one pipeline, so that Redis can serve other clients in between.
 const maxBatch = 64
 
-// maxInFlightPipelines bounds how many pipelines run at once: while Redis works on one, the answers
-// of another are read and the next one fills. The second starts only when minBatch requests wait,
-// because a run of the script has a fixed cost that all its requests share.
+// maxInFlightPipelines bounds how many pipelines run at once. While Redis works on one pipeline,
+// the answers of another are read, and requests collect for the next. The second pipeline starts
+// only when minBatch requests wait, because each run of the script has a fixed cost that its
+// requests share.
 const (
 	maxInFlightPipelines = 2
 	minBatch             = 8
@@ -32,7 +33,7 @@ const settleAndClaimArgs = 11
 
 // batcher collects the settle-and-claim requests of many worker slots. Requests that arrive while a
 // pipeline runs go into the next one. Requests of the same campaign and account share one run of
-// the script. A request waits for at most the pipeline before its own.
+// the script. A request waits for at most one pipeline before its own.
 type batcher struct {
 	mu    sync.Mutex
 	queue []*batchedRequest
@@ -61,7 +62,7 @@ type runKey struct {
 func (l *Ledger) evalBatched(ctx context.Context, s runKey, own [settleAndClaimArgs]any) (string, error) {
 	a := &batchedRequest{common: s, own: own, done: make(chan struct{})}
 	if l.durability != (Durability{}) {
-		l.evalShared(ctx, []*batchedRequest{a}) // the durability barrier takes long, so each request waits only for its own
+		l.evalShared(ctx, []*batchedRequest{a}) // the durability barrier takes long, so each request waits only for its own barrier
 		return a.answer, a.err
 	}
 	t := &l.batcher
@@ -86,10 +87,10 @@ func (l *Ledger) evalBatched(ctx context.Context, s runKey, own [settleAndClaimA
 // runPipeline runs one pipeline with the requests that wait, and starts the next one if more have
 // arrived.
 func (l *Ledger) runPipeline() {
-	// Also after a panic, which the caller may recover from.
+	// Deferred, so that it runs after a panic too. The caller may recover from the panic.
 	defer l.finishPipeline()
-	// Lets slots that have just had a gateway's answer join this pipeline. If no slot is ready, it
-	// costs nothing.
+	// Gosched lets worker slots that have just received a gateway's answer add requests to this
+	// pipeline. If no slot is ready, the call costs nothing.
 	runtime.Gosched()
 	t := &l.batcher
 	t.mu.Lock()
@@ -98,7 +99,7 @@ func (l *Ledger) runPipeline() {
 	t.queue = t.queue[n:]
 	t.mu.Unlock()
 	defer failUnanswered(group)
-	if n > 0 { // otherwise the pipeline before has taken all of them
+	if n > 0 { // if n is 0, the previous pipeline has taken all requests
 		l.evalGroup(group)
 	}
 }

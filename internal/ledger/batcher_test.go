@@ -14,8 +14,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Requests that share a run of the script each have the same result, to the last byte, as a settle
-// and a claim. A run handles only one request of a batch.
+// Requests that share a run of the script each have the same result, to the last byte, as a
+// separate settle and claim. A run handles only one request of a batch.
 func TestNextsThatShareARunAreEachASettleAndAClaim(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -64,7 +64,7 @@ func TestNextsThatShareARunAreEachASettleAndAClaim(t *testing.T) {
 				t.Errorf("got %d script runs, want 1", say.scripts)
 			}
 			if got[1] != nil {
-				t.Errorf("two calls of one batch were settled in one run: %+v", got[1])
+				t.Errorf("two calls of one batch were settled in one run: the second got %+v, want nil", got[1])
 			}
 			got = slices.Delete(got, 1, 2)
 		} else {
@@ -75,7 +75,7 @@ func TestNextsThatShareARunAreEachASettleAndAClaim(t *testing.T) {
 		inFlight := 1
 		for i, next := range got {
 			if next == nil || next.Result != ClaimGranted || next.IdempotencyKey != requestID(next.batch, next.gen, "login") {
-				t.Fatalf("together %t: the next of %d is %+v", together, i, next)
+				t.Fatalf("together %t: the next claim of request %d is %+v, want it granted under the key of that request", together, i, next)
 			}
 			hide = append(hide, next.Token, fmt.Sprintf("<next %d>", i))
 			inFlight += len(next.gen.To)
@@ -87,7 +87,7 @@ func TestNextsThatShareARunAreEachASettleAndAClaim(t *testing.T) {
 		}
 	}
 	if states[0] != states[1] {
-		t.Errorf("one after the other:\n%s\nin one run:\n%s", states[0], states[1])
+		t.Errorf("the ledger differs. After separate runs:\n%s\nafter one shared run:\n%s", states[0], states[1])
 	}
 	for _, p := range say.problems { // the replay hook repeats each run
 		t.Error(p)
@@ -148,11 +148,11 @@ func TestAPanicInAPipelineKeepsNobodyWaiting(t *testing.T) {
 	}()
 	for _, err := range errs {
 		if !errors.Is(err, errNoAnswer) {
-			t.Errorf("got %v", err)
+			t.Errorf("got %v, want errNoAnswer", err)
 		}
 	}
 	if r.batcher.busy != maxInFlightPipelines-1 {
-		t.Errorf("%d pipelines count as running", r.batcher.busy)
+		t.Errorf("%d pipelines count as running, want one fewer than the maximum", r.batcher.busy)
 	}
 	r.expect("c", "pending pending pending pending")
 }
@@ -177,8 +177,8 @@ func (*panicHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// Many concurrent requests share pipelines, and each gets its own answer, also when Redis does not
-// have the script yet.
+// Many concurrent requests share pipelines, and each gets its own answer. This holds even if Redis
+// has not loaded the script yet.
 func TestManyNextsAtOnceAreEachTheirOwn(t *testing.T) {
 	t.Parallel()
 	const slots, calls = 12, 15
@@ -203,7 +203,7 @@ func TestManyNextsAtOnceAreEachTheirOwn(t *testing.T) {
 			for k, g := range w.Open[1:] {
 				next, ok, err := r.SettleAndClaim(t.Context(), c, []Record{accepted(fmt.Sprintf("m%d-%d", slot, k))}, 1, r.settleAndClaimRequest(c, g, long))
 				if err != nil || !ok || next.IdempotencyKey != requestID(batch, g, "login") {
-					t.Errorf("batch %s call %d: %+v, %t, %v", batch, k+1, next, ok, err)
+					t.Errorf("batch %s call %d: got %+v, %t, %v; want a claim under the key of this request", batch, k+1, next, ok, err)
 					return
 				}
 				if c = next; k == calls/2 {
@@ -218,7 +218,7 @@ func TestManyNextsAtOnceAreEachTheirOwn(t *testing.T) {
 		})
 		all.Go(func() {
 			if next, ok, err := r.SettleAndClaim(t.Context(), p, []Record{accepted("m")}, 1, r.settleAndClaimRequest(p, g, long)); ok || err != nil {
-				t.Errorf("in a paused campaign: got %+v, %t, %v", next, ok, err)
+				t.Errorf("in a paused campaign: got %+v, %t, %v; want ok false and no error", next, ok, err)
 			}
 		})
 	}
@@ -228,7 +228,7 @@ func TestManyNextsAtOnceAreEachTheirOwn(t *testing.T) {
 		ids[row.MessageID] = true
 	}
 	if len(ids) != slots*calls {
-		t.Errorf("%d message ids for %d recipients", len(ids), slots*calls)
+		t.Errorf("%d message ids, want %d, one for each recipient", len(ids), slots*calls)
 	}
 	r.expect("paused", "pending pending pending")
 	r.sound("c")
@@ -246,17 +246,17 @@ func TestNextOfOneWhoGoesAway(t *testing.T) {
 	cancel()
 	next, ok, err := r.SettleAndClaim(ctx, c, []Record{accepted("m")}, 1, r.settleAndClaimRequest(c, g, long))
 	if ok || next == nil || !errors.Is(err, context.Canceled) {
-		t.Errorf("got %+v, %t, %v", next, ok, err)
+		t.Errorf("got %+v, %t, %v; want a claim, ok false and context.Canceled", next, ok, err)
 	}
 	asked := r.batcher.queue[0]
 	r.runPipeline()
 	<-asked.done
 	if asked.err != nil || r.batcher.busy != maxInFlightPipelines-1 {
-		t.Errorf("the request was not run: %v", asked.err)
+		t.Errorf("the request of the caller that left did not run: %v", asked.err)
 	}
 	r.settle(c, SettleAnswer, accepted("m"))
 	if out, err := r.Release(t.Context(), next, 0, false); err != nil || out.Stale {
-		t.Errorf("Release returned %+v, %v", out, err)
+		t.Errorf("Release returned %+v, %v; want it not stale", out, err)
 	}
 	r.expect("c", "accepted pending")
 }

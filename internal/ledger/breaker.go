@@ -11,15 +11,15 @@ import (
 
 // AccountCheck is the answer of CheckAccount.
 type AccountCheck struct {
-	// Open: the account may be used. Probe: the time of its hold is over, and only this caller may
-	// try it. If both are false, the account is held.
+	// Open: the account may be used. Probe: the time of the account's hold is over, and only this
+	// caller may probe the account. If Open and Probe are both false, the account is held.
 	Open, Probe bool
 	Reason      string
 	Until       time.Time
 	// BalanceBefore is the balance that was known when the account was held.
 	BalanceBefore string
-	// Refused is the number of segments of the last call that was refused for lack of credit at
-	// that balance; 0: none was. RefusedAt is the time of that refusal.
+	// Refused is the number of segments of the last call that was refused for lack of credit at the
+	// balance BalanceBefore; 0: no call was. RefusedAt is the time of that refusal.
 	Refused   int
 	RefusedAt time.Time
 	// LastAccepted is when the gateway last accepted a message.
@@ -43,7 +43,7 @@ func (l *Ledger) CheckAccount(ctx context.Context, name string, probeFor time.Du
 		Refused: fieldInt(out[4]), RefusedAt: parseMilli(out[5])}, nil
 }
 
-// CallOutcome is the outcome of a call or probe, as far as it concerns the account.
+// CallOutcome is what a call or probe shows about the account.
 type CallOutcome string
 
 // The outcomes of a call.
@@ -58,14 +58,14 @@ const (
 	holdFirst   = 2 * time.Second
 	holdLongest = 5 * time.Minute
 	// creditLongest is the longest back-off of a hold for lack of credit where the balance can be
-	// read. Reading it costs no call, and a top-up should be noticed soon.
+	// read. Reading the balance costs no call, and Tuma should notice a top-up soon.
 	creditLongest = 30 * time.Second
 )
 
 // CallReport describes one call or probe, or several calls that succeeded.
 type CallReport struct {
 	Outcome CallOutcome
-	// Claimed is when the call was claimed; zero: it is a probe made just now.
+	// Claimed is when the call was claimed; zero: the report is about a probe made just now.
 	Claimed time.Time
 	// Reason is one of Tuma's reason words, Code the gateway's code.
 	Reason, Code string
@@ -111,7 +111,7 @@ func (l *Ledger) HoldAccount(ctx context.Context, name, reason, by string) error
 	return nil
 }
 
-// ReleaseAccount lifts any hold. It reports whether there was one.
+// ReleaseAccount lifts any hold. It reports whether the account was held.
 func (l *Ledger) ReleaseAccount(ctx context.Context, name string) (bool, error) {
 	if _, err := l.Account(ctx, name); err != nil {
 		return false, err

@@ -11,12 +11,12 @@
 --   7  jitter, 0 to 1
 --   8  known balance, or ''
 --   9  segments of a call that was refused for lack of credit; 0: no such call
---   10 number of consecutive calls with this outcome; 2 is then the claim of the last one
+--   10 number of consecutive calls with this outcome; argument 2 is then the claim of the last of these calls
 -- Returns {'open'} | {'held', reason, until ms}
 -- 'ok' lifts any hold except one by hand. Three 'bad' in a row, or five of the last ten, hold the account; 'hold' holds
 -- it at once. A hold by hand does not change.
--- A probe may be refused for lack of credit although it was smaller than the call before it at the same balance. It
--- approaches what the balance can pay for, so the next probe may follow at once.
+-- A probe may be refused for lack of credit although it was smaller than the call refused before it at the same
+-- balance. Such smaller probes approach what the balance can pay for, so the next probe may follow at once.
 local A = KEYS[1]
 local t = redis.call('TIME')
 local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)

@@ -13,7 +13,7 @@ import (
 )
 
 // MaxKeyAge is how long after its first use an idempotency key counts as known to the gateway. It
-// is five days less than the shortest documented life, 30 days (KoboMobile).
+// is five days less than the shortest documented life of a key, 30 days (KoboMobile).
 const MaxKeyAge = 25 * 24 * time.Hour
 
 // ClaimResult is the result of a claim request.
@@ -28,10 +28,10 @@ const (
 	ClaimClosed   ClaimResult = "closed"   // outside the sending hours, until Claim.Until
 	ClaimPaused   ClaimResult = "paused"   // the campaign is paused
 	ClaimCanary   ClaimResult = "canary"   // the batch waits until the campaign's canary has ended
-	ClaimStopped  ClaimResult = "stopped"  // the campaign is cancelled or expired; Claim.Why is which
+	ClaimStopped  ClaimResult = "stopped"  // the campaign is cancelled or expired; Claim.Why is "cancelled" or "expired"
 	ClaimStale    ClaimResult = "stale"    // a later wake-up call of the batch replaces the caller's
 	ClaimChanged  ClaimResult = "changed"  // the generation has changed since it was read: read it again
-	ClaimDoubtful ClaimResult = "doubtful" // it must not be submitted again, for the reason Claim.Why; it ends unknown
+	ClaimDoubtful ClaimResult = "doubtful" // the generation must not be submitted again (reason: Claim.Why); its recipients end unknown
 	ClaimExcluded ClaimResult = "excluded" // the campaign has newer opt-outs: read them first
 )
 
@@ -52,8 +52,8 @@ type Claim struct {
 	// Tries is the number of answers about the message itself so far. Claims is the number of
 	// claims of the generation, including this one.
 	Tries, Claims int
-	// Lookups is how often a doubtful generation was looked up at the gateway. At is then its last
-	// claim.
+	// Lookups is how often a doubtful generation was looked up at the gateway. With ClaimDoubtful,
+	// At is the time of the generation's last claim.
 	Lookups int
 	// Until is when to claim again (busy, later, closed).
 	Until time.Time
@@ -74,7 +74,7 @@ type ClaimRequest struct {
 	// IdempotencyKey is the key for this submission. A key that is stored already takes precedence.
 	IdempotencyKey uuid.UUID
 	// Login is the account's fingerprint, one word. KeyTTL is how long its gateway is sure to
-	// remember a key; 0: it has no idempotency keys.
+	// remember a key; 0: the gateway has no idempotency keys.
 	Login  string
 	KeyTTL time.Duration
 	// Lease is how long the claim is held. It must be longer than the call can take.
@@ -83,7 +83,7 @@ type ClaimRequest struct {
 	OpenBatchLimit int
 	// Open are the time spans in which the call may be made, in order; empty: at any time.
 	Open []Span
-	// Exclusions is the version of the campaign's opt-outs that were taken out of Gen.
+	// Exclusions is the version of the campaign's opt-outs that the caller has removed from Gen.
 	Exclusions string
 	// Resend: recipients that this claim leaves unknown for the first time are submitted once more.
 	Resend bool
@@ -101,7 +101,7 @@ func spanArg(spans []Span) string {
 }
 
 // Claim asks to submit one generation. After an error the caller does not know whether it holds a
-// claim. It must not submit; the lease then runs out. Exception: with ErrNotDurable, Claim also
+// claim. It must not submit, and lets the lease run out. Exception: with ErrNotDurable, Claim also
 // returns the claim, which can be released.
 func (l *Ledger) Claim(ctx context.Context, r ClaimRequest) (*Claim, error) {
 	if err := r.check(); err != nil {
@@ -131,7 +131,7 @@ func (r ClaimRequest) check() error {
 	return nil
 }
 
-// claim returns the Claim for this request, before it is made.
+// claim returns a Claim with what this request determines, before the script runs.
 func (r ClaimRequest) claim() *Claim {
 	return &Claim{Token: NewToken(), id: r.ID, batch: r.Batch, gen: r.Gen, openBatchLimit: r.OpenBatchLimit, resend: r.Resend}
 }

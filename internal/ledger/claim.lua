@@ -19,12 +19,12 @@
 --   {'go', uuid, doubt 0|1, first ms, claimed ms, tries, claims}: the only answer that allows a submission
 --   {'settled'|'paused'|'canary'|'stale'|'changed'|'missing'|'newer'}
 --   {'busy', until ms}: another claim holds the generation
---   {'later', due ms}: it is backing off
---   {'closed', opens ms}: outside the sending hours
+--   {'later', due ms}: the generation is backing off
+--   {'closed', opens ms}: the time is outside the sending hours
 --   {'excluded'}: there are newer opt-outs; a doubtful generation is claimed without reading them
 --   {'stopped', reason, doubt 0|1}
---   {'doubtful', reason, claimed ms, lookups}: it must not be submitted again. The caller looks for its messages at the
---     gateway if that is possible (lookups: how often it did so far), and settles the rest as unknown.
+--   {'doubtful', reason, claimed ms, lookups}: the generation must not be submitted again. The caller looks for its messages
+--     at the gateway if that is possible (lookups: how often it did so far), and settles the rest as unknown.
 -- The same token gets the same answer again. A claim whose lease ended without a settle makes the generation doubtful.
 
 -- closed returns the time (ms) at which the call may be made, or nil if that is now. After the last span it returns

@@ -93,7 +93,7 @@ func TestClaimAnswers(t *testing.T) {
 				t.Errorf("got %q %q doubt %t, want %q %q %t", got.Result, got.Why, got.Doubt, c.want, c.why, c.doubt)
 			}
 			if wantsTime := c.want == ClaimBusy || c.want == ClaimLater; wantsTime != !got.Until.IsZero() {
-				t.Errorf("until is %v", got.Until)
+				t.Errorf("Until is %v, want a time only for busy and later", got.Until)
 			}
 			if c.want == ClaimGranted && (got.First.IsZero() || got.At.IsZero() || got.IdempotencyKey == uuid.Nil) {
 				t.Errorf("granted without an idempotency key or times: %+v", got)
@@ -116,8 +116,8 @@ func TestDoubtfulRequestNeverChanges(t *testing.T) {
 			t.Fatalf("resubmitted under %s to %v, want the first request, %s to %v", c.IdempotencyKey, c.gen.To, first.IdempotencyKey, first.gen.To)
 		}
 	}
-	// A recipient whose outcome is known by now stays on the list, because the list is part of the
-	// request.
+	// A recipient whose outcome has arrived since stays in the request, because a repeated request
+	// must have the same recipients.
 	r.settle(first, SettleAnswer, accepted("m1"), unknown("unsaid"), unknown("unsaid"))
 	if c := r.claim("c", "0.0", 0, 0, keyed, long); len(c.gen.To) != 3 || c.IdempotencyKey != first.IdempotencyKey {
 		t.Errorf("resubmitted to %v under %s, want the first request", c.gen.To, c.IdempotencyKey)
@@ -139,7 +139,7 @@ func TestClaimOfADoubtfulGenerationByAnOldReading(t *testing.T) {
 	r.settle(late, SettleAnswer, accepted("m1"), unknown("unsaid"))
 	narrow := r.claim("c", "0.0", 0, 1, keyed, lapsed)
 	if c := r.tryClaim("c", "0.0", old, keyed, long); c.Result != ClaimChanged {
-		t.Errorf("a claim for %v got %q under %s, which stands for %v", old.To, c.Result, c.IdempotencyKey, narrow.gen.To)
+		t.Errorf("a claim for %v got %q under %s, which stands for %v; want changed", old.To, c.Result, c.IdempotencyKey, narrow.gen.To)
 	}
 }
 
@@ -152,7 +152,7 @@ func TestReleaseRenewsTheRequest(t *testing.T) {
 		for range 2 { // repeated, it changes nothing
 			out, err := r.Release(t.Context(), first, 0, renew)
 			if err != nil || out.Stale {
-				t.Fatalf("release returned %+v, %v", out, err)
+				t.Fatalf("Release returned %+v, %v; want it not stale", out, err)
 			}
 		}
 		r.expect("c", "pending pending")
@@ -160,10 +160,10 @@ func TestReleaseRenewsTheRequest(t *testing.T) {
 		second, err := r.Claim(t.Context(), ClaimRequest{ID: "c", Batch: "0.0", Gen: r.open("c", "0.0", 0, 0), IdempotencyKey: uuid.New(), Login: "login",
 			KeyTTL: keyed, Lease: long, OpenBatchLimit: 4})
 		if err != nil || second.Result != ClaimGranted || second.Doubt {
-			t.Fatalf("the next claim returned %+v, %v", second, err)
+			t.Fatalf("the next claim returned %+v, %v; want it granted without doubt", second, err)
 		}
 		if (second.IdempotencyKey != first.IdempotencyKey) != renew {
-			t.Errorf("renew %t: the second request has key %s, the first had %s", renew, second.IdempotencyKey, first.IdempotencyKey)
+			t.Errorf("renew %t: the second request has key %s, the first %s; want different keys only with renew", renew, second.IdempotencyKey, first.IdempotencyKey)
 		}
 		if want := 1 + boolArg(renew); r.summary("c").Calls != want {
 			t.Errorf("renew %t: %d calls, want %d", renew, r.summary("c").Calls, want)
@@ -186,7 +186,7 @@ func TestEndsOfAReleasedClaimChangeNothing(t *testing.T) {
 		"split":   func() (Settled, error) { return r.Split(t.Context(), late) },
 	} {
 		if out, err := end(); err != nil || !out.Stale || r.state("c") != before {
-			t.Errorf("%s returned %+v, %v", name, out, err)
+			t.Errorf("%s returned %+v, %v; want stale, and no change", name, out, err)
 		}
 	}
 }
@@ -207,13 +207,13 @@ func TestEndsOfAForgottenGenerationChangeNothing(t *testing.T) {
 		"split":   func() (Settled, error) { return r.Split(t.Context(), one) },
 	} {
 		if out, err := end(); err != nil || !out.Stale || r.state("c") != before {
-			t.Errorf("%s returned %+v, %v", name, out, err)
+			t.Errorf("%s returned %+v, %v; want stale, and no change", name, out, err)
 		}
 	}
 }
 
-// The gateway turns out to have accepted one of two recipients of a claimed generation before. Then
-// the claim is released.
+// A late answer about an earlier generation accepts one of the two recipients of a claimed
+// generation. When the claim is then released, only the other recipient still waits.
 func TestReleaseNarrowsToWhoStillWaits(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -229,7 +229,7 @@ func TestReleaseNarrowsToWhoStillWaits(t *testing.T) {
 	r.expect("c", "accepted pending")
 	next := r.claim("c", "0.0", 0, 1, noKey, long)
 	if len(next.gen.To) != 1 || next.gen.To[0].Row != 2 || next.IdempotencyKey == out.IdempotencyKey {
-		t.Errorf("the next request is %s to %v", next.IdempotencyKey, next.gen.To)
+		t.Errorf("the next request is %s to %v, want a new key and only row 2", next.IdempotencyKey, next.gen.To)
 	}
 }
 
@@ -248,7 +248,7 @@ func TestReleaseByWhoLostTheLeaseChangesNothing(t *testing.T) {
 		out, err := end()
 		r.ok(err)
 		if !out.Stale || r.state("c") != before {
-			t.Errorf("%s by a claim that lost its lease returned %+v", name, out)
+			t.Errorf("%s by a claim that lost its lease returned %+v, want stale and no change", name, out)
 		}
 	}
 	r.settle(c, SettleAnswer, repeat(2, accepted("m"))...)
@@ -283,7 +283,7 @@ func TestClaimRefusesALoginThatIsNotOneWord(t *testing.T) {
 	for _, login := range []string{"", "two words", " x", "a\nb"} {
 		_, err := r.Claim(t.Context(), ClaimRequest{ID: "c", Batch: "0.0", Gen: r.open("c", "0.0", 0, 0), IdempotencyKey: uuid.New(), Login: login, Lease: long})
 		if err == nil {
-			t.Errorf("login %q was accepted", login)
+			t.Errorf("login %q was accepted, want an error", login)
 		}
 	}
 	if r.state("c") != before {
@@ -328,6 +328,6 @@ func TestNothingTouchesWhatANewerReleaseWrote(t *testing.T) {
 		}
 	}
 	if r.state("c") != before {
-		t.Error("the ledger changed")
+		t.Error("an operation that returned ErrNewer changed the ledger")
 	}
 }

@@ -20,15 +20,17 @@ const (
 	formatPlain = 0
 	formatZstd  = 1
 	// formatOwn is the first format of records that hold bodies, or the values they are rendered
-	// from, for each call. An older release must not read them as those of a plain campaign.
+	// from, for each call. An older release must not read such records as those of a plain
+	// campaign.
 	formatOwn = 2
 	// maxPageRaw bounds the text of a page before compression, in bytes, so that the page stays
 	// below 64 KB in Redis, compressed or not.
 	maxPageRaw = 48 << 10
-	// MaxPageRows is the most recipients in a page. A page of plain numbers is then about full. A
-	// page costs Redis hardly more for many recipients than for few.
+	// MaxPageRows is the most recipients in a page. With that many plain numbers a page is about
+	// full. A page costs Redis hardly more for many recipients than for few.
 	MaxPageRows = 4096
-	// MaxInput is how many bytes of a recipient's uploaded text are kept. No number is longer.
+	// MaxInput is how many bytes of a recipient's uploaded text are kept. No phone number is
+	// longer.
 	MaxInput = 64
 )
 
@@ -49,7 +51,7 @@ var zstdReader = sync.OnceValue(func() *zstd.Decoder {
 	return r
 })
 
-// compress returns b behind a format byte, compressed if that is shorter.
+// compress returns a format byte followed by b, or by b compressed if that is shorter.
 func compress(b []byte) []byte {
 	if len(b) > 64 {
 		out := zstdWriter().EncodeAll(b, append(make([]byte, 0, len(b)/2), formatZstd))
@@ -149,7 +151,7 @@ func decodePage(b []byte) ([]string, error) {
 	}
 	r := reader{b: raw}
 	out := make([]string, 0, MaxPageRows)
-	text := string(raw) // one string, which all inputs are parts of
+	text := string(raw) // one string, so that all inputs share its memory
 	for len(r.b) > 0 && !r.bad && len(out) < MaxPageRows {
 		n := len(r.bytes(r.count()))
 		end := len(text) - len(r.b)

@@ -134,9 +134,9 @@ func encodeCarry(carry [][]Call) []byte {
 	return compress(b)
 }
 
-// decodeCarry reverses encodeCarry for a number of streams. personalized is set for a campaign with
-// merge fields. Planning renders the bodies again. In a plain campaign the recipients of a stream
-// come back as one call.
+// decodeCarry reverses encodeCarry for the given number of streams. personalized is set for a
+// campaign with merge fields. The bodies are not stored: planning renders them again. In a plain
+// campaign the recipients of a stream come back as one call.
 func decodeCarry(b []byte, streams int, personalized bool) ([][]Call, error) {
 	out := make([][]Call, streams)
 	if len(b) == 0 {

@@ -34,11 +34,11 @@ func TestRowsRoundTrip(t *testing.T) {
 	} {
 		inputs, values, err := decodeRows(personalizedPage(x.inputs, x.values))
 		if err != nil || !cmp.Equal(inputs, x.inputs) || !cmp.Equal(values, x.values) {
-			t.Errorf("%s decoded as %q %q, %v", name, inputs, values, err)
+			t.Errorf("%s decoded as %q %q, %v; want the encoded values", name, inputs, values, err)
 		}
 	}
 	if inputs, values, err := decodeRows(page("1", "2")); err != nil || values != nil || !cmp.Equal(inputs, []string{"1", "2"}) {
-		t.Errorf("a plain page decoded as %q %q, %v", inputs, values, err)
+		t.Errorf("a plain page decoded as %q %q, %v; want inputs 1 and 2 without values", inputs, values, err)
 	}
 	if _, err := decodePage(personalizedPage([]string{"1"}, [][]string{{"x"}})); !errors.Is(err, ErrNewer) {
 		t.Errorf("decodePage of a page with values: got %v, want ErrNewer", err)
@@ -62,7 +62,7 @@ func TestValuesThatAreTooLongAreNotKept(t *testing.T) {
 		"blank":                 {[]string{""}, true},
 	} {
 		if got := keptValues(x.values); (got != nil) != x.kept {
-			t.Errorf("%s: kept is %t", name, got != nil)
+			t.Errorf("%s: keptValues kept the values: %t, want the contrary", name, got != nil)
 		}
 	}
 }
@@ -72,15 +72,15 @@ func TestBodiesRoundTrip(t *testing.T) {
 	for _, bodies := range [][]string{{"x"}, {"Habari Amina", "Habari Juma"}, {strings.Repeat("é", 8<<10), "y"}} {
 		got, err := decodeBodies(encodeBodies(bodies), len(bodies))
 		if err != nil || !cmp.Equal(got, bodies) {
-			t.Errorf("%d bodies decoded as %d, %v", len(bodies), len(got), err)
+			t.Errorf("%d bodies decoded as %d, %v; want the same bodies", len(bodies), len(got), err)
 		}
 		if _, err := decodeBodies(encodeBodies(bodies), len(bodies)+1); !errors.Is(err, errRecord) {
-			t.Errorf("bodies of another batch: %v", err)
+			t.Errorf("bodies decoded for another number of calls: got %v, want errRecord", err)
 		}
 	}
 	for name, b := range map[string][]byte{"none": nil, "cut": encodeBodies([]string{"abc"})[:3], "an empty one": {0, 1, 0}, "more": {0, 1, 1, 'x', 'y'}} {
 		if got, err := decodeBodies(b, 1); !errors.Is(err, errRecord) {
-			t.Errorf("%s: %q, %v", name, got, err)
+			t.Errorf("%s: got %q, %v; want errRecord", name, got, err)
 		}
 	}
 }
@@ -92,16 +92,16 @@ func TestABatchWithBodiesIsNotTakenForAPlainOne(t *testing.T) {
 	own.Bodies = []string{"Habari"}
 	batch, bodies := plain.records()
 	if !cmp.Equal(batch, encodeBatch(plain.Calls, plain.To)) || bodies != nil {
-		t.Errorf("a plain batch is %x with bodies %x", batch, bodies)
+		t.Errorf("a plain batch is %x with bodies %x, want the plain format without bodies", batch, bodies)
 	}
 	batch, bodies = own.records()
 	if batch[0] == formatPlain || bodies == nil {
-		t.Errorf("one with bodies is %x with bodies %x", batch, bodies)
+		t.Errorf("a batch with bodies is %x with bodies %x, want another format and bodies", batch, bodies)
 	}
 	for name, bad := range map[string]any{"no bodies": nil, "bodies cut short": string(bodies[:2])} {
 		_, err := readBatch("c", "0.1", string(batch), bad)
 		if u := AsUnreadable(err); u == nil || u.Record != "t0.1" {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got %v, want an Unreadable of the record t0.1", name, err)
 		}
 	}
 }
@@ -111,7 +111,7 @@ func TestCarryWithValuesRoundTrip(t *testing.T) {
 	carry := [][]Call{{{Values: []string{"Amina", ""}, To: run(1, 3)}, {Values: []string{"Juma", "x"}, To: run(9, 1)}}, nil, {{Values: []string{"", ""}, To: run(20, 40)}}}
 	got, err := decodeCarry(encodeCarry(carry), len(carry), true)
 	if err != nil || !cmp.Equal(got, carry, cmpopts.EquateEmpty()) {
-		t.Errorf("%v decoded as %v, %v", carry, got, err)
+		t.Errorf("%v decoded as %v, %v; want the same", carry, got, err)
 	}
 	sum := 0
 	for _, c := range carry {
@@ -122,7 +122,7 @@ func TestCarryWithValuesRoundTrip(t *testing.T) {
 		raw = appendCarried(raw, c)
 	}
 	if sum != len(raw) {
-		t.Errorf("the streams take %d bytes, all of it %d", sum, len(raw))
+		t.Errorf("the streams take %d bytes in sum, want %d as encoded together", sum, len(raw))
 	}
 }
 
@@ -135,16 +135,16 @@ func FuzzRows(f *testing.F) {
 			return
 		}
 		if len(inputs) != len(values) || len(inputs) > MaxPageRows {
-			t.Fatalf("%d rows and %d lists of values", len(inputs), len(values))
+			t.Fatalf("%d rows and %d lists of values, want equally many and at most MaxPageRows", len(inputs), len(values))
 		}
 		for i, v := range values {
 			if len(v) > sms.MaxMergeFields || len(inputs[i]) > 127 {
-				return // an upload never writes those
+				return // an upload never writes a page beyond these limits
 			}
 		}
 		i2, v2, err := decodeRows(personalizedPage(inputs, values))
 		if err != nil || !cmp.Equal(inputs, i2) || !cmp.Equal(values, v2) {
-			t.Fatalf("%q %q decoded as %q %q, %v", inputs, values, i2, v2, err)
+			t.Fatalf("%q %q encoded and decoded again as %q %q, %v; want the same", inputs, values, i2, v2, err)
 		}
 	})
 }
@@ -159,7 +159,7 @@ func FuzzBodies(f *testing.F) {
 		}
 		again, err := decodeBodies(encodeBodies(got), calls)
 		if err != nil || !cmp.Equal(got, again) {
-			t.Fatalf("%q decoded as %q, %v", got, again, err)
+			t.Fatalf("%q encoded and decoded again as %q, %v; want the same", got, again, err)
 		}
 	})
 }
@@ -197,7 +197,7 @@ func TestResultsAreInOrderWhereBatchesAreNot(t *testing.T) {
 			}
 		}
 		if want != rows {
-			t.Errorf("%d rows", want)
+			t.Errorf("%d rows read, want all", want)
 		}
 	}
 }

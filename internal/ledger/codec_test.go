@@ -27,11 +27,11 @@ func TestPageRoundTrip(t *testing.T) {
 	for _, inputs := range [][]string{{}, {""}, {"+254700000001"}, {"", "\x00\xff", strings.Repeat("9", MaxInput)}, strings.Split(strings.Repeat("0712345678,", 999), ",")} {
 		got, err := decodePage(page(inputs...))
 		if err != nil || !cmp.Equal(got, inputs, cmpopts.EquateEmpty()) {
-			t.Errorf("%d inputs decoded as %d, %v", len(inputs), len(got), err)
+			t.Errorf("%d inputs decoded as %d, %v; want the same inputs", len(inputs), len(got), err)
 		}
 	}
 	if _, err := decodePage(page(make([]string, MaxPageRows+1)...)); !errors.Is(err, errRecord) {
-		t.Errorf("a page of too many rows: %v", err)
+		t.Errorf("decoding a page of too many rows: got %v, want errRecord", err)
 	}
 }
 
@@ -41,7 +41,7 @@ func TestLeftOutRoundTrip(t *testing.T) {
 		{Row: 2500, Reason: ReasonInvalidNumber, Code: "a:b"}, {Row: 3000, Reason: ReasonInvalidNumber, Code: "too_short"}}
 	got, err := decodeSkipped(2000, encodeSkipped(2000, rows))
 	if err != nil || !cmp.Equal(got, rows) {
-		t.Errorf("decoded as %v, %v", got, err)
+		t.Errorf("decoded as %v, %v; want the encoded rows", got, err)
 	}
 	if b := encodeSkipped(7, nil); b != nil {
 		t.Errorf("an empty list of skipped recipients takes %d bytes, want 0", len(b))
@@ -58,7 +58,7 @@ func TestBatchRoundTrip(t *testing.T) {
 	} {
 		calls, to, err := decodeBatch(encodeBatch(b.Calls, b.To))
 		if err != nil || !cmp.Equal(calls, b.Calls) || !cmp.Equal(to, b.To) {
-			t.Errorf("%s decoded as %v %v, %v", name, calls, to, err)
+			t.Errorf("%s decoded as %v %v, %v; want the encoded batch", name, calls, to, err)
 		}
 	}
 }
@@ -68,7 +68,7 @@ func TestCarryRoundTrip(t *testing.T) {
 	for _, carry := range [][][]Call{carried(nil), carried(nil, nil, nil), carried(run(1, 3), nil, run(4, 499)), carried(nil, run(7, 1))} {
 		got, err := decodeCarry(encodeCarry(carry), len(carry), false)
 		if err != nil || !cmp.Equal(got, carry, cmpopts.EquateEmpty()) {
-			t.Errorf("%v decoded as %v, %v", carry, got, err)
+			t.Errorf("%v decoded as %v, %v; want the same", carry, got, err)
 		}
 	}
 	if b := encodeCarry([][]Call{nil, {}}); b != nil {
@@ -92,7 +92,7 @@ func TestRecordRoundTrip(t *testing.T) {
 		b := appendRecord(nil, r)
 		got, err := decodeRecords(b, 1)
 		if err != nil || !cmp.Equal(got, []Record{r}, cmpopts.IgnoreUnexported(Record{})) {
-			t.Errorf("%s decoded as %+v, %v", name, got, err)
+			t.Errorf("%s decoded as %+v, %v; want the encoded record", name, got, err)
 		}
 	}
 	if n := len(appendRecord(nil, Record{Status: Accepted, MessageID: id})); n != 21 {
@@ -105,11 +105,11 @@ func TestRecordIsCutToItsBounds(t *testing.T) {
 	long := strings.Repeat("x", 1000)
 	b := appendRecord(nil, Record{Status: Accepted, MessageID: "id", Reason: long, Code: long, Cost: long})
 	if len(b) > 2+maxDetail {
-		t.Errorf("the record takes %d bytes", len(b))
+		t.Errorf("the record takes %d bytes, want at most 2+maxDetail", len(b))
 	}
 	got, err := decodeRecords(b, 1)
 	if err != nil || got[0].MessageID != "id" || !strings.HasPrefix(long, got[0].Reason) || got[0].Reason == "" {
-		t.Errorf("it decoded as %+v, %v", got, err)
+		t.Errorf("the record decoded as %+v, %v; want the id, and the start of the long reason", got, err)
 	}
 }
 
@@ -125,11 +125,11 @@ func TestRecordsThatCannotBeRead(t *testing.T) {
 		"a uuid cut":         {3, 4, 0, 0, 1, 9},
 	} {
 		if got, err := decodeRecords(b, 1); !errors.Is(err, errRecord) {
-			t.Errorf("%s: %v, %v", name, got, err)
+			t.Errorf("%s: got %v, %v; want errRecord", name, got, err)
 		}
 	}
 	if got, err := decodeRecords(nil, 3); err != nil || len(got) != 3 || got[2].Status != Pending {
-		t.Errorf("nothing stored: %v, %v", got, err)
+		t.Errorf("nothing stored: got %v, %v; want three pending records", got, err)
 	}
 }
 
@@ -152,7 +152,7 @@ func TestDecompressionIsBounded(t *testing.T) {
 	t.Parallel()
 	bomb := append([]byte{formatZstd}, zstdWriter().EncodeAll(make([]byte, 64<<20), nil)...)
 	if len(bomb) > 64<<10 {
-		t.Fatalf("the bomb has %d bytes", len(bomb))
+		t.Fatalf("the compressed input has %d bytes, want at most 64 KB", len(bomb))
 	}
 	if _, err := decompress(bomb); !errors.Is(err, errRecord) {
 		t.Errorf("decompressing to 64 MB: got %v, want an error", err)
@@ -163,14 +163,14 @@ func TestStatusWords(t *testing.T) {
 	t.Parallel()
 	for s := Pending; s <= Skipped; s++ {
 		if got, ok := ParseStatus(s.String()); !ok || got != s {
-			t.Errorf("%s reads as %s, %t", s, got, ok)
+			t.Errorf("%s is parsed as %s, %t; want the same status", s, got, ok)
 		}
 	}
 	if _, ok := ParseStatus("sent"); ok {
 		t.Error("the word sent was parsed as a status")
 	}
 	if got := Status(99).String(); got != "status(99)" {
-		t.Errorf("status 99 is %q", got)
+		t.Errorf("status 99 is %q, want status(99)", got)
 	}
 }
 
@@ -192,7 +192,7 @@ func TestSubmissionOfEveryState(t *testing.T) {
 	}
 	for _, record := range []string{"", " ", "x", "t", "s 1 2 3", "t ! 1 tok 1", "t AAAA 1 tok 1"} {
 		if got, err := parseSubmission(record); err == nil {
-			t.Errorf("%q reads as %+v", record, got)
+			t.Errorf("%q reads as %+v, want an error", record, got)
 		}
 	}
 }
@@ -206,11 +206,11 @@ func FuzzPage(f *testing.F) {
 			return
 		}
 		if len(got) > MaxPageRows {
-			t.Fatalf("%d rows", len(got))
+			t.Fatalf("decoded %d rows, want at most MaxPageRows", len(got))
 		}
 		again, err := decodePage(page(got...))
 		if err != nil || !cmp.Equal(got, again) {
-			t.Fatalf("%q decoded as %q, %v", got, again, err)
+			t.Fatalf("%q encoded and decoded again as %q, %v; want the same", got, again, err)
 		}
 	})
 }
@@ -224,7 +224,7 @@ func FuzzBatch(f *testing.F) {
 			return
 		}
 		if len(calls) > len(b) || len(to) > len(b) {
-			t.Fatalf("%d calls and %d recipients out of %d bytes", len(calls), len(to), len(b))
+			t.Fatalf("%d calls and %d recipients decoded from %d bytes, want at most one of each per byte", len(calls), len(to), len(b))
 		}
 		batch := Batch{Calls: calls, To: to}
 		for k := range calls {
@@ -232,7 +232,7 @@ func FuzzBatch(f *testing.F) {
 		}
 		c2, t2, err := decodeBatch(encodeBatch(calls, to))
 		if err != nil || !cmp.Equal(calls, c2) || !cmp.Equal(to, t2) {
-			t.Fatalf("%v %v decoded as %v %v, %v", calls, to, c2, t2, err)
+			t.Fatalf("%v %v encoded and decoded again as %v %v, %v; want the same", calls, to, c2, t2, err)
 		}
 	})
 }
@@ -248,7 +248,7 @@ func FuzzCarry(f *testing.F) {
 		}
 		again, err := decodeCarry(encodeCarry(got), accounts, personalized)
 		if err != nil || !cmp.Equal(got, again, cmpopts.EquateEmpty()) {
-			t.Fatalf("%v decoded as %v, %v", got, again, err)
+			t.Fatalf("%v encoded and decoded again as %v, %v; want the same", got, again, err)
 		}
 	})
 }
@@ -261,14 +261,14 @@ func FuzzLeftOut(f *testing.F) {
 			return
 		}
 		if raw, err := decompress(b); err != nil || len(got) > len(raw) {
-			t.Fatalf("%d rows out of %d bytes", len(got), len(raw))
+			t.Fatalf("%d rows decoded from %d bytes, want at most one per byte after decompression", len(got), len(raw))
 		}
 		if len(got) == 0 {
 			return
 		}
 		again, err := decodeSkipped(0, encodeSkipped(0, got))
 		if err != nil || !cmp.Equal(got, again) {
-			t.Fatalf("%v decoded as %v, %v", got, again, err)
+			t.Fatalf("%v encoded and decoded again as %v, %v; want the same", got, again, err)
 		}
 	})
 }
@@ -287,11 +287,11 @@ func FuzzRecords(f *testing.F) {
 		}
 		for _, r := range got {
 			if r.before != nil || len(r.Resent) > 0 {
-				continue // only a script writes these
+				continue // only scripts write records with these fields
 			}
 			again, err := decodeRecords(appendRecord(nil, r), 1)
 			if err != nil || !cmp.Equal(again[0], r, cmpopts.IgnoreUnexported(Record{})) {
-				t.Fatalf("%+v decoded as %+v, %v", r, again, err)
+				t.Fatalf("%+v encoded and decoded again as %+v, %v; want the same", r, again, err)
 			}
 		}
 	})
@@ -304,7 +304,7 @@ func FuzzSubmission(f *testing.F) {
 		got, err := parseSubmission(record)
 		if err == nil && got.uuid != "" {
 			if _, err := uuid.Parse(got.uuid); err != nil {
-				t.Fatalf("%q gives the uuid %q", record, got.uuid)
+				t.Fatalf("%q gives the uuid %q, want a valid UUID", record, got.uuid)
 			}
 		}
 	})
@@ -323,7 +323,7 @@ func FuzzGenerationRecord(f *testing.F) {
 			return
 		}
 		if len(g.To) > max(g.CallSize, len(positions)/2) || g.Call > 1 || !isGeneration(strings.Fields(record)) {
-			t.Fatalf("%q %q gives %+v", name, record, g)
+			t.Fatalf("%q with positions %q gives %+v, want an error or a valid generation", name, record, g)
 		}
 	})
 }
@@ -335,17 +335,17 @@ func TestLanes(t *testing.T) {
 	record, err := f.encode()
 	windows := encodeSendingHours(f.SendingHours)
 	if err != nil || windows != "KE 08:00-18:00 NG 08:00-20:00" {
-		t.Fatalf("%s, %v", windows, err)
+		t.Fatalf("encoded sending hours are %s, %v; want KE 08:00-18:00 NG 08:00-20:00", windows, err)
 	}
 	read, err := decodeSnapshot(string(record), windows)
 	if err != nil || !cmp.Equal(f, read) {
-		t.Errorf("%s reads as %+v, %v", record, read, err)
+		t.Errorf("%s reads as %+v, %v; want the encoded snapshot", record, read, err)
 	}
 	var got []string
 	for n := range read.Streams() {
 		stream, err := read.StreamOf(BatchName(n, 3))
 		if err != nil || stream.Number != n {
-			t.Fatalf("stream %d is %+v, %v", n, stream, err)
+			t.Fatalf("stream %d is %+v, %v; want the same number", n, stream, err)
 		}
 		got = append(got, stream.Account.Name+stream.SendingHours.Country)
 	}
@@ -354,17 +354,17 @@ func TestLanes(t *testing.T) {
 	}
 	for _, batch := range []string{"6.0", "-1.0", "x"} {
 		if stream, err := read.StreamOf(batch); err == nil {
-			t.Errorf("batch %s has stream %+v", batch, stream)
+			t.Errorf("batch %s has stream %+v, want an error", batch, stream)
 		}
 	}
 
 	// This is what a release without sending hours wrote: each account is a stream.
 	before, err := decodeSnapshot(`{"cc":"KE","a":[{"n":"a","m":5},{"n":"b","m":1}]}`, "")
 	if err != nil || before.Streams() != 2 || before.Stream(1).Account.Name != "b" || before.Stream(1).SendingHours != (CountryHours{}) {
-		t.Errorf("%+v, %v", before, err)
+		t.Errorf("got %+v, %v; want two streams, one for each account, at any hour", before, err)
 	}
 	if f, err := decodeSnapshot(`{"a":[]}`, "KE"); err == nil {
-		t.Errorf("a country without hours decodes as %+v", f)
+		t.Errorf("a country without hours decodes as %+v, want an error", f)
 	}
 }
 
@@ -372,17 +372,17 @@ func TestBatchNames(t *testing.T) {
 	t.Parallel()
 	for _, a := range []int{0, 7, 255} {
 		if got, err := BatchStream(BatchName(a, 12)); err != nil || got != a {
-			t.Errorf("stream %d reads as %d, %v", a, got, err)
+			t.Errorf("the name of a batch in stream %d gives stream %d, %v; want the same", a, got, err)
 		}
 	}
 	for _, name := range []string{"", "0", "a.1", "1.b", "-1.0", PlanWork} {
 		if got, err := BatchStream(name); err == nil {
-			t.Errorf("%q reads as stream %d", name, got)
+			t.Errorf("%q reads as stream %d, want an error", name, got)
 		}
 	}
 	for _, wake := range []string{"", "0.0", "0.0:", "0.0:x"} {
 		if got, err := parseWake(wake); err == nil {
-			t.Errorf("%q reads as %+v", wake, got)
+			t.Errorf("%q reads as %+v, want an error", wake, got)
 		}
 	}
 }
@@ -394,7 +394,7 @@ func TestSqueezeNeverGrowsByMoreThanItsFormat(t *testing.T) {
 			out := compress(b)
 			back, err := decompress(out)
 			if err != nil || !bytes.Equal(back, b) || len(out) > n+1 {
-				t.Errorf("%d bytes became %d, %v", n, len(out), err)
+				t.Errorf("%d bytes became %d, %v; want at most one byte more, and the same bytes after decompression", n, len(out), err)
 			}
 		}
 	}
@@ -430,7 +430,7 @@ func TestDigestTellsContentApart(t *testing.T) {
 		"transliterated": sum(Spec{Body: "b", Transliterate: true}, "a"),
 	} {
 		if other, ok := seen[got]; ok || len(got) != 43 {
-			t.Errorf("%q and %q have the hash %q", name, other, got)
+			t.Errorf("%q and %q have the hash %q, want different hashes of 43 characters", name, other, got)
 		}
 		seen[got] = name
 	}

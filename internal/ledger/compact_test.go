@@ -59,12 +59,12 @@ func TestAMillionRecipientsStayCompact(t *testing.T) {
 
 	s := r.summary("c")
 	if s.State != Done || s.Accepted != n || s.Calls != n/500 {
-		t.Fatalf("it is %s with %d accepted in %d calls", s.State, s.Accepted, s.Calls)
+		t.Fatalf("the campaign is %s with %d accepted in %d calls, want done with all accepted in calls of 500", s.State, s.Accepted, s.Calls)
 	}
 	each := func(most int) float64 { return float64(most-p.idle) / float64(n) }
 	t.Logf("bytes a recipient, peaks: uploaded %.1f, planned %.1f, settled %.1f; in the end %.1f", each(staged), each(planned), each(p.most), each(r.usedMemory()))
 	if got := each(p.most); got > 64 {
-		t.Errorf("it took %.1f bytes a recipient at its peak, at most 64 are allowed", got)
+		t.Errorf("the campaign took %.1f bytes a recipient at its peak, want at most 64", got)
 	}
 }
 
@@ -168,7 +168,7 @@ func TestACampaignOfOneLeavesLittle(t *testing.T) {
 					t.Fatal("the campaign is not done")
 				}
 			}
-			one("order-first") // for what Redis allocates once: scripts and the index
+			one("order-first") // enqueued first, so that what Redis allocates only once (scripts, the index) is not measured
 			const n = 1000
 			before := r.usedMemory()
 			for i := range n {
@@ -179,7 +179,7 @@ func TestACampaignOfOneLeavesLittle(t *testing.T) {
 			if each > 1000 {
 				all, err := r.rdb.HGetAll(t.Context(), ledgerKey("order-000000000000")).Result()
 				r.ok(err)
-				t.Errorf("a campaign of one left %.0f bytes, at most 1,000 are allowed: %q", each, all)
+				t.Errorf("a campaign of one left %.0f bytes, want at most 1,000: %q", each, all)
 			}
 		})
 	}

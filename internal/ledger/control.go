@@ -15,9 +15,9 @@ type InFlight struct {
 	Recipients int `json:"recipients"`
 }
 
-// Pause stops new claims. by is a name or reason, one word. Once it returns, no call is submitted
-// that was not claimed before. It returns ErrDone or ErrStopped for a campaign that has ended, and
-// then changes nothing.
+// Pause stops new claims. by is the name or reason to store, one word. After Pause returns, only
+// calls that were claimed before it are submitted. It returns ErrDone or ErrStopped for a campaign
+// that has ended, and then changes nothing.
 func (l *Ledger) Pause(ctx context.Context, id, by string) (InFlight, error) {
 	return l.control(ctx, id, "pause", by)
 }

@@ -17,19 +17,20 @@ func TestPauseAndResume(t *testing.T) {
 	}
 	s := r.summary("c")
 	if s.State != Paused || s.PausedBy != "gateway:http 400" || time.Since(s.PausedAt) > time.Minute {
-		t.Errorf("state is %s by %q at %v", s.State, s.PausedBy, s.PausedAt)
+		t.Errorf("state is %s by %q at %v, want paused by gateway:http 400 just now", s.State, s.PausedBy, s.PausedAt)
 	}
 	if c := r.tryClaim("c", "0.0", r.open("c", "0.0", 1, 0), keyed, long); c.Result != ClaimPaused {
-		t.Errorf("a claim got %q", c.Result)
+		t.Errorf("a claim got %q, want paused", c.Result)
 	}
-	// The call that was in flight is still settled, and the recipients that it leaves pending wait.
+	// The call that was in flight is still settled, and the recipients that the settle leaves
+	// pending wait.
 	r.settle(out, SettleAnswer, accepted("m1"), notNow())
 	r.expect("c", "accepted pending pending")
 	if _, err := r.Pause(t.Context(), "c", "another"); err != nil {
 		t.Error(err)
 	}
 	if s := r.summary("c"); s.PausedBy != "gateway:http 400" {
-		t.Errorf("a second pause replaced the reason: %q", s.PausedBy)
+		t.Errorf("a second pause replaced the reason: got %q, want gateway:http 400", s.PausedBy)
 	}
 
 	if _, err := r.Resume(t.Context(), "c", "me"); err != nil {
@@ -38,7 +39,7 @@ func TestPauseAndResume(t *testing.T) {
 	now, err := r.Now(t.Context())
 	r.ok(err)
 	if due, err := r.DueBatches(t.Context(), "c", now); err != nil || len(due) != 1 {
-		t.Errorf("after resuming, due is %v, %v", due, err)
+		t.Errorf("after Resume, due are %v, %v; want one batch", due, err)
 	}
 	r.settle(r.claim("c", "0.0", 1, 0, keyed, long), SettleAnswer, accepted("m3"))
 	r.settle(r.claim("c", "0.0", 0, 1, keyed, long), SettleAnswer, accepted("m2"))
@@ -60,7 +61,7 @@ func TestOrderSaidAgainAfterItsOppositeChangesNothing(t *testing.T) {
 	_, err = r.run(t.Context(), controlScript, "c", nil, pause...)
 	r.ok(err)
 	if s := r.summary("c"); s.State != Sending {
-		t.Errorf("state is %s: a repeated pause was applied again after the resume", s.State)
+		t.Errorf("state is %s, want sending: a repeated pause was applied again after the resume", s.State)
 	}
 }
 
@@ -73,21 +74,21 @@ func TestCancelWithCallsInFlight(t *testing.T) {
 	f, err := r.Cancel(t.Context(), "c", "me")
 	// A call whose lease has ended unnoticed still counts as in flight.
 	if err != nil || f != (InFlight{Calls: 2, Recipients: 3}) {
-		t.Errorf("cancel returned %+v, %v", f, err)
+		t.Errorf("Cancel returned %+v, %v; want 2 calls with 3 recipients in flight", f, err)
 	}
 	r.expect("c", "pending pending pending skipped skipped")
 	if s := r.summary("c"); s.State != Cancelled || !s.FinishedAt.IsZero() {
-		t.Errorf("state is %s, finished %v", s.State, s.FinishedAt)
+		t.Errorf("state is %s, finished %v; want cancelled and not finished", s.State, s.FinishedAt)
 	}
 	// A recipient that was refused for now, or whose claim was released, was not sent and is
 	// skipped.
 	if got := r.settle(out, SettleAnswer, accepted("m1"), notNow()); got.Done || len(got.Wakes) > 0 {
-		t.Errorf("the settle returned %+v", got)
+		t.Errorf("the settle returned %+v, want not done and no wakes", got)
 	}
 	r.expect("c", "accepted skipped pending skipped skipped")
 	c := r.tryClaim("c", "0.0", r.open("c", "0.0", 1, 0), noKey, long)
 	if c.Result != ClaimStopped || !c.Doubt {
-		t.Errorf("a doubtful call of a cancelled campaign got %q, doubt %t", c.Result, c.Doubt)
+		t.Errorf("a doubtful call of a cancelled campaign got %q, doubt %t; want stopped with doubt", c.Result, c.Doubt)
 	}
 	if got := r.settle(c, SettleAbandon, unknown(c.Why)); !got.Done {
 		t.Error("the campaign has not finished")
@@ -102,11 +103,11 @@ func TestCancelWithCallsInFlight(t *testing.T) {
 		"resume": func() (InFlight, error) { return r.Resume(t.Context(), "c", "me") },
 	} {
 		if _, err := do(); !errors.Is(err, ErrStopped) {
-			t.Errorf("%s of a cancelled campaign returned %v", name, err)
+			t.Errorf("%s of a cancelled campaign returned %v, want ErrStopped", name, err)
 		}
 	}
 	if _, err := r.Cancel(t.Context(), "c", "me"); err != nil {
-		t.Errorf("cancelling it again returned %v", err)
+		t.Errorf("cancelling the campaign again returned %v, want no error", err)
 	}
 }
 
@@ -120,14 +121,14 @@ func TestCancelReleasesSkip(t *testing.T) {
 	for range 2 {
 		out, err := r.Release(t.Context(), one, time.Hour, false)
 		if err != nil || out.Stale || out.Done {
-			t.Errorf("release returned %+v, %v", out, err)
+			t.Errorf("Release returned %+v, %v; want neither stale nor done", out, err)
 		}
 		r.expect("c", "skipped skipped pending pending")
 	}
 	for range 2 {
 		out, err := r.Split(t.Context(), two)
 		if err != nil || out.Stale || !out.Done {
-			t.Errorf("split returned %+v, %v", out, err)
+			t.Errorf("Split returned %+v, %v; want done and not stale", out, err)
 		}
 		r.expect("c", "skipped skipped skipped skipped")
 	}
@@ -140,7 +141,7 @@ func TestExpiryIsNoticedByClaimsAndBySweeping(t *testing.T) {
 		"claim": func(id string) { r.tryClaim(id, "0.0", r.open(id, "0.0", 0, 0), keyed, long) },
 		"sweep": func(id string) {
 			if _, done, err := r.TopUp(t.Context(), id, map[int]int{0: 4}); err != nil || !done {
-				t.Errorf("top-up returned done %t, %v", done, err)
+				t.Errorf("TopUp returned done %t, %v; want true", done, err)
 			}
 		},
 	} {
@@ -149,7 +150,7 @@ func TestExpiryIsNoticedByClaimsAndBySweeping(t *testing.T) {
 		notice(name)
 		r.expect(name, "skipped skipped")
 		if s := r.summary(name); s.State != Done || s.StoppedBy != ReasonExpired || s.Reasons[ReasonExpired] != 2 {
-			t.Errorf("%s: state %s, stopped by %q for %v", name, s.State, s.StoppedBy, s.Reasons)
+			t.Errorf("%s: state %s, stopped by %q for %v; want done, stopped by expired, 2 skipped as expired", name, s.State, s.StoppedBy, s.Reasons)
 		}
 	}
 }
@@ -185,7 +186,7 @@ func TestWhatIsOverOrStoppedStaysAsItIs(t *testing.T) {
 		_, _, err := r.TopUp(t.Context(), id, map[int]int{0: 4})
 		r.ok(err)
 		if s := r.summary(id); s.State != before.State || s.StoppedBy != before.StoppedBy || !s.FinishedAt.Equal(before.FinishedAt) {
-			t.Errorf("%s: state is %s, stopped by %q, after the expiry time", id, s.State, s.StoppedBy)
+			t.Errorf("%s: after the expiry time the state is %s, stopped by %q; want no change", id, s.State, s.StoppedBy)
 		}
 		r.sound(id)
 	}

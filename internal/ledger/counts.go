@@ -3,7 +3,7 @@ package ledger
 import "strconv"
 
 // Counts counts recipients by status. After the commit of a campaign, Total is always the sum of
-// the other seven.
+// the other seven counts.
 type Counts struct {
 	Total       int
 	Pending     int
@@ -34,8 +34,8 @@ func countFields(streams int) []string {
 	return out
 }
 
-// accountCounts computes the counts from those fields. It returns nil if planning kept no separate
-// counts.
+// accountCounts computes the counts of each account from the fields that countFields names. It
+// returns nil if planning kept no separate counts.
 func accountCounts(names []string, streams int, v []any) []AccountCounts {
 	if fieldInt(v[0]) != streams {
 		return nil

@@ -23,15 +23,15 @@ func TestSegmentCost(t *testing.T) {
 	} {
 		balance, ok := Money(tt.balance)
 		if !ok {
-			t.Errorf("%s: %q was not read", name, tt.balance)
+			t.Errorf("%s: %q was not parsed as an amount", name, tt.balance)
 		}
 		if got, ok := SegmentCost(balance, tt.price); got != tt.want || ok != tt.ok {
-			t.Errorf("%s: %v, %t", name, got, ok)
+			t.Errorf("%s: SegmentCost returned %v, %t, want the cost and ok of this case", name, got, ok)
 		}
 	}
 	for _, s := range []string{"", "KES", "1 2 3", "KES x"} {
 		if got, ok := Money(s); ok || got != (providers.Balance{}) {
-			t.Errorf("%q is %+v", s, got)
+			t.Errorf("%q was parsed as %+v, want no amount", s, got)
 		}
 	}
 }

@@ -7,8 +7,8 @@ import (
 )
 
 // Doubt ends a claim whose outcome is unknown. If count is set, the answer counts against the call
-// itself. Settled.Count is the number counted so far; Settled.Stale is set if the claim is no
-// longer c's to end.
+// itself. Settled.Count is the number of answers counted so far. Settled.Stale is set if c is no
+// longer the generation's current claim.
 func (l *Ledger) Doubt(ctx context.Context, c *Claim, backOff time.Duration, count bool) (Settled, error) {
 	by := 0
 	if count {

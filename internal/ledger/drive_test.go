@@ -12,8 +12,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// driver runs a random sequence of everything that can happen to a campaign, on the ledger and on
-// the model, and compares them after every step.
+// driver runs a random sequence of everything that can happen to a campaign. It applies every step
+// to the ledger and to the model, and then compares the two.
 type driver struct {
 	rt     *rapid.T
 	ctx    context.Context
@@ -39,7 +39,7 @@ type driver struct {
 	forgot    bool
 	steps     int
 	named     []string   // batches of the current page
-	opts      Exclusions // as far as the worker has read them
+	opts      Exclusions // the opt-outs that the worker has read so far
 }
 
 // reading is a generation as a worker read it. The worker may act on it at any later time.
@@ -56,7 +56,7 @@ type end struct {
 	do   func()
 }
 
-// save is a moment that a Redis with data loss may go back to.
+// save is a saved state of Redis, which a simulated data loss may restore.
 type save struct {
 	ledger, open string
 	model        *model
@@ -70,7 +70,7 @@ func (d *driver) ok(err error) {
 
 func (d *driver) draw(n int, what string) int { return rapid.IntRange(0, n-1).Draw(d.rt, what) }
 
-// chance is true once in n draws.
+// chance returns true in one of n draws on average. what names the draw.
 func (d *driver) chance(n int, what string) bool { return d.draw(n, what) == n-1 }
 
 func (d *driver) enqueue() {
@@ -260,8 +260,8 @@ func (d *driver) cutBatch(a int) PlannedBatch {
 	return b
 }
 
-// checkWatched checks that the sweeper can find batches that were handed out, while something in
-// them is open.
+// checkWatched checks that the sweeper can find each batch that was handed out and still has open
+// work.
 func (d *driver) checkWatched(wakes []Wake) {
 	for _, w := range wakes {
 		if planned := slices.Contains(slices.Concat(d.m.order[:]...), w.Batch); planned && d.m.threshold.beyond(w.Batch) {

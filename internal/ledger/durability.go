@@ -11,12 +11,13 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Durability is what must hold a change before Tuma acts on it: the append-only file of the Redis
-// that made it, or a number of its replicas. The zero value requires nothing beyond Redis' answer.
+// Durability defines where a change must be stored before Tuma acts on it: in the append-only file
+// of the Redis server that made the change, or on a number of that server's replicas. The zero
+// value requires nothing beyond Redis' answer.
 type Durability struct {
 	// Fsync: the change must be in the append-only file, on disk.
 	Fsync bool
-	// Replicas is how many replicas must have the change.
+	// Replicas is how many replicas must have received the change.
 	Replicas int
 }
 
@@ -58,7 +59,7 @@ func (d Durability) String() string {
 }
 
 // barrier returns the Redis command that waits until everything its connection has written is
-// durable. It returns nil if Redis' answer alone guarantees that.
+// durable. It returns nil if Redis' answer alone guarantees durability.
 func (l *Ledger) barrier() []any {
 	switch d := l.durability; {
 	case d.Replicas > 0:
@@ -118,8 +119,8 @@ func acknowledged(v any) int {
 	return int(n)
 }
 
-// master returns the client of the one server that holds a key. A barrier on another connection
-// would wait for other writes.
+// master returns the client of the one server that holds a key. A barrier waits only for writes
+// made on the same connection, so it must go to the same server as the script.
 func (l *Ledger) master(ctx context.Context, key string) (*redis.Client, error) {
 	switch rdb := l.rdb.(type) {
 	case *redis.Client:

@@ -17,12 +17,12 @@ func TestDurabilityIsReadAsItIsWritten(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]Durability{"none": {}, "fsync": {Fsync: true}, "replicas:1": {Replicas: 1}, "replicas:16": {Replicas: 16}} {
 		if got, err := ParseDurability(text); err != nil || got != want || got.String() != text {
-			t.Errorf("%s: %+v %v", text, got, err)
+			t.Errorf("%s: parsed as %+v, %v; want the durability it names, with the same text", text, got, err)
 		}
 	}
 	for _, text := range []string{"", "None", "replicas", "replicas:", "replicas:0", "replicas:17", "replicas:-1", "replicas:01", "replicas:+1", "fsync:1"} {
 		if got, err := ParseDurability(text); err == nil || got != (Durability{}) {
-			t.Errorf("%q: %+v %v", text, got, err)
+			t.Errorf("%q: parsed as %+v, %v; want an error", text, got, err)
 		}
 	}
 }
@@ -52,11 +52,11 @@ func TestAClaimCountsOnceAReplicaHasIt(t *testing.T) {
 	c := r.claim("c", "0.0", 0, 0, noKey, long)
 	copied, err := replica.Client().HGet(t.Context(), ledgerKey("c"), "g0.0.0.0").Result()
 	if original := r.rdb.HGet(t.Context(), ledgerKey("c"), "g0.0.0.0").Val(); err != nil || original == "" || copied != original {
-		t.Errorf("the replica has %q, %v; the master %q", copied, err, original)
+		t.Errorf("the replica has %q, %v; the master has %q; want the same", copied, err, original)
 	}
 	r.settle(c, SettleAnswer, accepted("m"), accepted("n"))
 	if c.Result != ClaimGranted {
-		t.Errorf("answer %q", c.Result)
+		t.Errorf("the claim got %q, want go", c.Result)
 	}
 }
 
@@ -70,20 +70,20 @@ func TestAClaimThatNoReplicaHasIsNoLeaveToSend(t *testing.T) {
 	c, err := r.Claim(t.Context(), ClaimRequest{ID: "c", Batch: "0.0", Gen: work.Open[0], IdempotencyKey: requestID("0.0", work.Open[0], "one"), Login: "one",
 		Lease: time.Hour, OpenBatchLimit: 1})
 	if !errors.Is(err, ErrNotDurable) || c == nil || c.Result == ClaimGranted {
-		t.Fatalf("claim %+v, %v", c, err)
+		t.Fatalf("the claim is %+v, %v; want a claim that is not granted, and ErrNotDurable", c, err)
 	}
 	if !strings.Contains(err.Error(), "held by 0 of 1") || !strings.Contains(err.Error(), "replicas:1") {
-		t.Errorf("error %v", err)
+		t.Errorf("error is %v, want held by 0 of 1, and replicas:1", err)
 	}
 	// After the release it is as if the claim had never been made, even at a gateway without keys.
 	out, err := r.Release(t.Context(), c, 0, false)
 	if !errors.Is(err, ErrNotDurable) || out.Stale {
-		t.Errorf("release %+v, %v", out, err)
+		t.Errorf("Release returned %+v, %v; want ErrNotDurable and not stale", out, err)
 	}
 	replica.Cont()
 	again := r.claim("c", "0.0", 0, 0, noKey, long)
 	if again.Result != ClaimGranted || again.Doubt {
-		t.Errorf("claimed again: %+v", again)
+		t.Errorf("claimed again: got %+v, want granted without doubt", again)
 	}
 	r.settle(again, SettleAnswer, accepted("m"), accepted("n"))
 }
@@ -113,14 +113,14 @@ func TestOrdersWaitUntilTheyAreDurable(t *testing.T) {
 		},
 	} {
 		if err := order(); !errors.Is(err, ErrNotDurable) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got %v, want ErrNotDurable", name, err)
 		}
 	}
 	if _, err := r.Pause(t.Context(), "no-such", "me"); !errors.Is(err, ErrNotFound) {
-		t.Errorf("pause of an unknown campaign: %v", err)
+		t.Errorf("pause of an unknown campaign: got %v, want ErrNotFound", err)
 	}
 	replica.Cont()
-	// Repeated, the orders are durable and change nothing more.
+	// When the same calls are repeated, they become durable and change nothing more.
 	if _, err := r.Settle(t.Context(), c, []Record{accepted("m"), accepted("n")}, SettleAnswer, 1, 0); err != nil {
 		t.Error(err)
 	}
@@ -134,7 +134,7 @@ func TestAlwaysSyncedFileNeedsNoQuestion(t *testing.T) {
 	r.sending("c", []int{2, 2})
 	c := r.claim("c", "0.0", 0, 0, noKey, long)
 	if c.Result != ClaimGranted {
-		t.Fatalf("claim %+v", c)
+		t.Fatalf("the claim is %+v, want it granted", c)
 	}
 	r.server.Kill()
 	r.server.Restart()
@@ -182,7 +182,7 @@ func BenchmarkACall(b *testing.B) {
 				}
 			}
 			var next atomic.Int64
-			b.SetParallelism(4) // for each of two processors
+			b.SetParallelism(4) // goroutines for each of two processors
 			b.ResetTimer()
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
@@ -210,7 +210,7 @@ func TestANextThatNoReplicaHasIsNoLeaveToSend(t *testing.T) {
 	replica.Stop()
 	next, ok, err := r.SettleAndClaim(t.Context(), c, []Record{accepted("m")}, 1, r.settleAndClaimRequest(c, g, long))
 	if ok || next == nil || next.Result == ClaimGranted || !errors.Is(err, ErrNotDurable) {
-		t.Fatalf("got %+v, %t, %v", next, ok, err)
+		t.Fatalf("got %+v, %t, %v; want a claim that is not granted, ok false and ErrNotDurable", next, ok, err)
 	}
 	replica.Cont()
 	r.settle(c, SettleAnswer, accepted("m"))
@@ -218,7 +218,7 @@ func TestANextThatNoReplicaHasIsNoLeaveToSend(t *testing.T) {
 		t.Error(err)
 	}
 	if again := r.claim("c", "0.0", 1, 0, noKey, long); again.Doubt {
-		t.Errorf("claimed again: %+v", again)
+		t.Errorf("claimed again: got %+v, want no doubt", again)
 	}
 	r.expect("c", "accepted pending")
 }

@@ -15,22 +15,23 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// wholeList stands for the numbers where a campaign gets too many to name: every number on the list
-// is meant.
+// wholeList is stored in place of the numbers if a campaign gets too many to name. It stands for
+// every number on the list.
 const wholeList = "*"
 
-// Exclusions are the opt-outs that a campaign has received, as far as they were read. In the zero
-// value nothing was read. Safe for concurrent use.
+// Exclusions are the opt-outs that a campaign has received, as far as they were read. The zero
+// value has read none. Safe for concurrent use.
 type Exclusions struct {
 	mu      sync.RWMutex
 	version string
-	numbers map[sms.MSISDN]string // with the list that each is on
-	lists   []string              // lists whose every number is meant
+	numbers map[sms.MSISDN]string // numbers that have opted out, each with its suppression list
+	lists   []string              // suppression lists whose every number has opted out
 }
 
-// In returns the recipients in to that have opted out, by index, each with its list, and the
-// version of the opt-outs that it compared with. lists are those whose every number is meant: the
-// caller must look the recipients up on them.
+// In finds the recipients of the list to that have opted out. optedOut maps their indexes to their
+// suppression lists. version is the version of the opt-outs that In compared. lists are the
+// suppression lists whose every number has opted out. The caller must look the recipients up on
+// those lists.
 func (x *Exclusions) In(to []Planned) (optedOut map[int]string, version string, lists []string) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
@@ -54,7 +55,7 @@ func versionParts(version string) (n int, token string) {
 }
 
 // ReadExclusions reads the opt-outs that a campaign has received since x was last read. If Redis
-// lost some of them, it reads all again.
+// has lost some of the opt-outs, it reads all of them again.
 func (l *Ledger) ReadExclusions(ctx context.Context, id string, x *Exclusions) error {
 	version, err := l.rdb.HGet(ctx, ledgerKey(id), "ex").Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
@@ -85,8 +86,9 @@ func (l *Ledger) ReadExclusions(ctx context.Context, id string, x *Exclusions) e
 	return nil
 }
 
-// readExclusions adds the opt-outs with the numbers from to to, which a campaign received. If token
-// is not empty and entry from has another token, it adds nothing and returns false.
+// readExclusions reads a campaign's entries of opt-outs, from the number from to the number to, and
+// adds them to numbers and lists. If token is not empty and the first entry has another token, it
+// adds nothing and returns false.
 func (l *Ledger) readExclusions(ctx context.Context, id string, from, to int, token string, numbers map[sms.MSISDN]string, lists *[]string) (bool, error) {
 	const step = 500
 	for at := from; at <= to; at += step {
@@ -127,10 +129,10 @@ func (l *Ledger) readExclusions(ctx context.Context, id string, from, to int, to
 // maxNamed is the most numbers that one entry of a campaign's opt-outs names.
 const maxNamed = 1000
 
-// Exclude passes numbers that were added to a suppression list to a campaign; nil means every
-// number on the list. Once it returns, a call to them is claimed only if an earlier submission of
-// it may have reached the gateway. It returns what the campaign has in flight. It does nothing for
-// a campaign that has ended or does not exist.
+// Exclude tells a campaign which numbers were added to a suppression list; nil means every number
+// on the list. After Exclude returns, a call to one of the numbers is claimed only if an earlier
+// submission of that call may have reached the gateway. Exclude returns what the campaign has in
+// flight. It does nothing for a campaign that has ended or does not exist.
 func (l *Ledger) Exclude(ctx context.Context, id, list string, numbers []sms.MSISDN) (InFlight, error) {
 	text := wholeList
 	if numbers != nil && len(numbers) <= maxNamed {

@@ -34,15 +34,15 @@ func TestWhoOptsOutIsNotClaimedAnyMore(t *testing.T) {
 		var x Exclusions
 		first := r.excluding("c", "0.0", r.open("c", "0.0", 0, 0), &x)
 		if first.Result != ClaimGranted {
-			t.Fatalf("%s: %s", name, first.Result)
+			t.Fatalf("%s: the first claim got %s, want go", name, first.Result)
 		}
 		in, err := r.Exclude(t.Context(), "c", "ACME", []sms.MSISDN{number(2), number(5), number(77)})
 		if err != nil || in != (InFlight{Calls: 1, Recipients: 3}) {
-			t.Fatalf("%s: in flight are %+v, %v", name, in, err)
+			t.Fatalf("%s: in flight are %+v, %v; want 1 call with 3 recipients", name, in, err)
 		}
 		inFlight, err := r.inFlightTo(t.Context(), "c", "ACME", []sms.MSISDN{number(2), number(5)})
 		if err != nil || len(inFlight) != 1 || inFlight[0].Recipients != 1 {
-			t.Fatalf("%s: %+v, %v", name, inFlight, err)
+			t.Fatalf("%s: calls in flight are %+v, %v; want one call with 1 opted-out recipient", name, inFlight, err)
 		}
 		g := r.open("c", "0.0", 1, 0)
 		if c := r.excluding("c", "0.0", g, &x); c.Result != ClaimExcluded {
@@ -51,11 +51,11 @@ func TestWhoOptsOutIsNotClaimedAnyMore(t *testing.T) {
 		r.ok(r.ReadExclusions(t.Context(), "c", &x))
 		optedOut, _, lists := x.In(g.To)
 		if len(optedOut) != 1 || optedOut[1] != "ACME" || lists != nil {
-			t.Fatalf("%s: %v %v", name, optedOut, lists)
+			t.Fatalf("%s: opted out are %v, on whole lists %v; want index 1 on ACME, and no whole list", name, optedOut, lists)
 		}
 		out, err := r.Narrow(t.Context(), "c", NewToken(), "0.0", g, optedOut, 1000)
 		if err != nil || out.Stale {
-			t.Fatalf("%s: %+v, %v", name, out, err)
+			t.Fatalf("%s: Narrow returned %+v, %v; want not stale", name, out, err)
 		}
 		r.expect("c", "pending pending pending pending skipped")
 		if c := r.excluding("c", "0.0", g, &x); c.Result != ClaimChanged {
@@ -63,20 +63,20 @@ func TestWhoOptsOutIsNotClaimedAnyMore(t *testing.T) {
 		}
 		c := r.excluding("c", "0.0", r.open("c", "0.0", 1, 0), &x)
 		if c.Result != ClaimGranted || c.IdempotencyKey == requestID("0.0", g, "login") {
-			t.Errorf("%s: a claim of the narrowed generation got %s under %s", name, c.Result, c.IdempotencyKey)
+			t.Errorf("%s: a claim of the narrowed generation got %s under %s, want go under a new key", name, c.Result, c.IdempotencyKey)
 		}
 		r.settle(c, SettleAnswer, accepted("m4"))
 		r.settle(first, SettleAnswer, accepted("m1"), accepted("m2"), accepted("m3"))
 		r.expect("c", "accepted accepted accepted accepted skipped")
 		if still, err := r.StillInFlight(t.Context(), inFlight); err != nil || len(still) != 0 {
-			t.Errorf("%s: still in flight %v, %v", name, still, err)
+			t.Errorf("%s: still in flight are %v, %v; want none", name, still, err)
 		}
 		rows := r.rows("c")
 		if x := rows[4]; x.Reason != ReasonOptedOut || x.Code != "ACME" || x.MSISDN != number(5) || x.MessageUUID != "" || x.Account != "" {
-			t.Errorf("%s: %+v", name, x)
+			t.Errorf("%s: row 5 is %+v, want opted out by ACME, and no key or account", name, x)
 		}
 		if s := r.summary("c"); s.State != Done || s.Reasons[ReasonOptedOut] != 1 {
-			t.Errorf("%s: %+v", name, s)
+			t.Errorf("%s: summary is %+v, want done with 1 opted out", name, s)
 		}
 	}
 }
@@ -96,15 +96,15 @@ func TestACampaignWhoseLastOnesOptOutIsDone(t *testing.T) {
 		out, err := r.Narrow(t.Context(), "c", token, b, g, optedOut, 1000)
 		r.ok(err)
 		if again, err := r.Narrow(t.Context(), "c", token, b, g, optedOut, 1000); err != nil || again.Stale || !slices.Equal(again.Wakes, out.Wakes) {
-			t.Errorf("repeated: %+v, %v; want %+v", again, err, out)
+			t.Errorf("the repeated Narrow returned %+v, %v; want %+v", again, err, out)
 		}
 		if other, err := r.Narrow(t.Context(), "c", NewToken(), b, g, optedOut, 1000); err != nil || !other.Stale {
-			t.Errorf("with another token: %+v, %v", other, err)
+			t.Errorf("Narrow with another token returned %+v, %v; want stale", other, err)
 		}
 	}
 	r.expect("c", "skipped skipped skipped")
 	if s := r.summary("c"); s.State != Done {
-		t.Errorf("%+v", s)
+		t.Errorf("summary is %+v, want done", s)
 	}
 }
 
@@ -119,14 +119,14 @@ func TestDoubtGoesOnWithWhoHasOptedOut(t *testing.T) {
 	r.ok(err)
 	r.exclude("c", 1)
 	if out, err := r.Narrow(t.Context(), "c", NewToken(), "0.0", g, map[int]string{0: "*"}, 1000); err != nil || !out.Stale {
-		t.Errorf("narrowing a doubtful generation returned %+v, %v", out, err)
+		t.Errorf("narrowing a doubtful generation returned %+v, %v; want stale", out, err)
 	}
 	again := r.excluding("c", "0.0", g, &x)
 	if again.Result != ClaimGranted || again.IdempotencyKey != c.IdempotencyKey || !again.Doubt {
 		t.Errorf("the doubtful generation got %s under %s, doubt %t; want the same request again", again.Result, again.IdempotencyKey, again.Doubt)
 	}
 	if out, err := r.Narrow(t.Context(), "c", NewToken(), "0.0", g, map[int]string{0: "*"}, 1000); err != nil || !out.Stale {
-		t.Errorf("narrowing a generation in flight returned %+v, %v", out, err)
+		t.Errorf("narrowing a generation in flight returned %+v, %v; want stale", out, err)
 	}
 	r.settle(again, SettleAnswer, accepted("m1"), accepted("m2"))
 	r.expect("c", "accepted accepted")
@@ -141,11 +141,11 @@ func TestRetriesLeaveOutWhoHasOptedOut(t *testing.T) {
 	_, err := r.AddOptOuts(t.Context(), AllSenders, []OptOut{{MSISDN: number(1)}, {MSISDN: number(4)}}, true)
 	r.ok(err)
 	if n, err := r.Retry(t.Context(), "c", "op", true, true); err != nil || n != 2 {
-		t.Errorf("retried %d, %v", n, err)
+		t.Errorf("retried %d, %v; want 2", n, err)
 	}
 	r.expect("c", "rejected pending pending unknown")
 	if got, err := r.LastRetry(t.Context(), "c"); err != nil || got != (RetryResult{Count: 2, OptedOut: 2}) {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("LastRetry returned %+v, %v; want 2 retried and 2 opted out", got, err)
 	}
 	// Recipients that were unknown become unknown again if they opt out before the retry is
 	// submitted.
@@ -176,14 +176,14 @@ func TestALateWordOnWhoWasExcludedCounts(t *testing.T) {
 	r.exclude("c", 1, 2, 3)
 	out, err := r.Narrow(t.Context(), "c", NewToken(), "0.0", r.open("c", "0.0", 0, 0), map[int]string{0: "*", 1: "*", 2: "*"}, 1000)
 	if err != nil || !out.Done {
-		t.Fatalf("%+v, %v", out, err)
+		t.Fatalf("Narrow returned %+v, %v; want done", out, err)
 	}
 	for range 2 {
 		r.settle(c, SettleAnswer, accepted("m1"), rejected("no"), unknown("?"))
 		r.expect("c", "accepted rejected unknown")
 	}
 	if s := r.summary("c"); s.Skipped != 0 || len(s.Reasons) != 0 {
-		t.Errorf("%+v", s)
+		t.Errorf("summary is %+v, want nothing skipped", s)
 	}
 }
 
@@ -221,7 +221,7 @@ func TestExclusionsThatRedisForgotAreReadAnew(t *testing.T) {
 	read(1, 3, 4)
 	r.exclude("c", 5)
 	read(1, 3, 4, 5)
-	// Too many numbers to name.
+	// nil stands for too many numbers to name: every number on the list has opted out.
 	_, err = r.Exclude(t.Context(), "c", "ACME", nil)
 	r.ok(err)
 	read(1, 3, 4, 5)

@@ -12,7 +12,7 @@ const DefaultMaxRejected = 10
 
 const (
 	// ThresholdSample is how many messages must have finished before the threshold is checked,
-	// other than at the end of the canary. Fewer say nothing.
+	// other than at the end of the canary. A smaller sample says too little about the campaign.
 	ThresholdSample = 100
 	// ThresholdSpan is the number of messages within the threshold after which the count restarts,
 	// so that a million good ones do not hide later failures.
@@ -28,8 +28,8 @@ func (s Spec) FailureThreshold() float64 {
 	return s.MaxRejected
 }
 
-// thresholdRecord returns the field lim, in which the scripts keep a campaign's failure threshold
-// and canary (prelude.lua). It is empty for a campaign with neither.
+// thresholdRecord returns the value of the field lim, in which the scripts keep a campaign's
+// failure threshold and canary (prelude.lua). It is empty for a campaign with neither.
 func (l *Ledger) thresholdRecord(s Spec) string {
 	if s.FailureThreshold() == 0 {
 		return ""
@@ -49,9 +49,9 @@ const PausedTooMany = "too_many_rejected"
 type TooManyRejected struct {
 	Bad   int `json:"rejected_or_unknown"`
 	Ended int `json:"ended"`
-	// Canary: Ended counts the canary. Otherwise it counts the messages since the count last
-	// restarted: at the start, at a resume after such a pause, or after ThresholdSpan messages
-	// within the threshold.
+	// Canary: Ended counts the messages of the canary. Otherwise Ended counts the messages since
+	// the count last restarted: at the start, at a resume after such a pause, or after
+	// ThresholdSpan messages within the threshold.
 	Canary bool `json:"canary,omitempty"`
 }
 
@@ -68,8 +68,9 @@ func parseTooManyRejected(by string) (string, *TooManyRejected) {
 	return w[0], t
 }
 
-// openCanary returns how many messages must end before others may go; 0 if there is no canary or it
-// is over. Until all of it is planned, this is the number that the campaign asked for.
+// openCanary returns how many messages of the canary must end before others may be sent; 0 if there
+// is no canary or it is over. Until the whole canary is planned, the result is the number that the
+// campaign asked for.
 func openCanary(lim string) int {
 	w := strings.Fields(lim)
 	if len(w) < 9 {

@@ -14,7 +14,7 @@ type modelThreshold struct {
 	baseEnded, baseBad int
 	canary, planned    int
 	leftOut            int
-	phase              string          // of the canary: p being planned, s all planned, - over or none
+	phase              string          // of the canary: "p" being planned, "s" all planned, "-" over or none
 	batches            map[string]bool // batches of the canary, also when it is over
 	tooMany            bool            // the campaign was paused for the threshold
 	closed             bool            // the canary has been checked
@@ -26,7 +26,8 @@ func (x *modelThreshold) beyond(batch string) bool {
 	return x != nil && x.phase != "-" && !x.batches[batch]
 }
 
-// place counts a recipient that is not skipped, and reports whether it is the canary's last.
+// place counts a recipient that planning did not skip, and reports whether it is the last recipient
+// of the canary.
 func (x *modelThreshold) place() bool {
 	if x == nil {
 		return false
@@ -190,8 +191,8 @@ func (d *driver) checkThreshold(sum Summary) {
 
 func batchOf(call string) string { return call[:strings.LastIndexByte(call, '.')] }
 
-// adoptThreshold copies the ledger's state. It is used when one result went to several batches,
-// because the ledger checks the threshold after each of them.
+// adoptThreshold copies the ledger's threshold state into the model. It is used when one result
+// went to several batches, because the ledger checks the threshold after each of them.
 func (d *driver) adoptThreshold() {
 	x := d.m.threshold
 	if x == nil {

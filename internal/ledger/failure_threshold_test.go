@@ -8,8 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// canary plans a campaign whose first batch, with calls of these sizes, is its canary. A batch of
-// one call follows.
+// canary plans a campaign whose first batch, with calls of the sizes in first, is its canary. A
+// batch of one call follows.
 func (r *rig) canary(id string, spec Spec, first []int, rest int) {
 	r.Helper()
 	for _, n := range first {
@@ -43,7 +43,7 @@ func TestNothingGoesBeforeTheCanaryHasEnded(t *testing.T) {
 	}
 	r.wantClaim("c", "0.1", 0, ClaimCanary) // a sweeper may have opened the batch
 	if s := r.summary("c"); s.Canary != 4 || s.TooManyRejected != nil {
-		t.Errorf("the canary is %d, %+v", s.Canary, s.TooManyRejected)
+		t.Errorf("the canary is %d, TooManyRejected %+v; want 4 and nil", s.Canary, s.TooManyRejected)
 	}
 
 	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), SettleAnswer, accepted("m1"), rejected("bad_number"))
@@ -54,7 +54,7 @@ func TestNothingGoesBeforeTheCanaryHasEnded(t *testing.T) {
 	for range 2 {
 		wakes, _, err := r.TopUp(t.Context(), "c", map[int]int{0: 1000})
 		if err != nil || len(wakes) > 0 {
-			t.Fatalf("a top-up handed out %v, %v", wakes, err)
+			t.Fatalf("a top-up handed out %v, %v; want nothing", wakes, err)
 		}
 	}
 	r.wantClaim("c", "0.1", 0, ClaimCanary)
@@ -70,7 +70,7 @@ func TestNothingGoesBeforeTheCanaryHasEnded(t *testing.T) {
 		t.Errorf("the end of the canary handed out %v, want %v", out.Wakes, want)
 	}
 	if s := r.summary("c"); s.Canary != 0 || s.State != Sending {
-		t.Errorf("afterwards the canary is %d, the state %s", s.Canary, s.State)
+		t.Errorf("after the canary: the canary is %d, the state %s; want 0 and sending", s.Canary, s.State)
 	}
 	r.settle(r.claim("c", "0.1", 0, 0, keyed, long), SettleAnswer, repeat(3, accepted("m"))...)
 	r.expect("c", "accepted rejected accepted unknown accepted accepted accepted")
@@ -88,7 +88,7 @@ func TestACanaryOfWhichTooManyAreRejectedPausesTheCampaign(t *testing.T) {
 	settle()
 	s := r.summary("c")
 	if want := (&TooManyRejected{Bad: 2, Ended: 4, Canary: true}); s.State != Paused || s.PausedBy != PausedTooMany || !cmp.Equal(s.TooManyRejected, want) || s.PausedAt.IsZero() {
-		t.Fatalf("it is %s by %q, %+v; want paused for %+v", s.State, s.PausedBy, s.TooManyRejected, want)
+		t.Fatalf("the campaign is %s by %q, %+v; want paused for %+v", s.State, s.PausedBy, s.TooManyRejected, want)
 	}
 	r.wantClaim("c", "0.1", 0, ClaimPaused)
 	if before, _, after := r.state("c"), settle(), r.state("c"); before != after {
@@ -100,7 +100,7 @@ func TestACanaryOfWhichTooManyAreRejectedPausesTheCampaign(t *testing.T) {
 	}
 	settle()
 	if s := r.summary("c"); s.State != Sending || s.TooManyRejected != nil {
-		t.Errorf("after resuming it is %s, %+v", s.State, s.TooManyRejected)
+		t.Errorf("after Resume the campaign is %s, %+v; want sending and nil", s.State, s.TooManyRejected)
 	}
 	r.settle(r.claim("c", "0.1", 0, 0, keyed, long), SettleAnswer, repeat(3, rejected("bad_number"))...)
 	r.expect("c", "accepted unknown rejected accepted rejected rejected rejected")
@@ -141,7 +141,7 @@ func TestACanaryIsAllThereIs(t *testing.T) {
 			}
 			// Nothing is pending, so there is nothing to pause.
 			if s := r.summary("c"); !done || s.State != Done || s.TooManyRejected != nil {
-				t.Errorf("done is %t, it is %s, %+v", done, s.State, s.TooManyRejected)
+				t.Errorf("done is %t, the state %s, TooManyRejected %+v; want true, done and nil", done, s.State, s.TooManyRejected)
 			}
 			r.sound("c")
 		})
@@ -162,7 +162,7 @@ func TestACanaryIsCountedOverTheCampaign(t *testing.T) {
 	r.wantClaim("c", "1.1", 0, ClaimCanary)
 
 	// A canary recipient whose account is held moves and stays in the canary. Other recipients that
-	// move still wait for it.
+	// move still wait for the canary.
 	for batch, want := range map[string]ClaimResult{"0.0": ClaimGranted, "0.1": ClaimCanary} {
 		m, err := r.Movable(t.Context(), "c", batch, time.Now().Add(time.Hour))
 		r.ok(err)
@@ -195,12 +195,12 @@ func TestARunningCampaignIsPausedForItsLimit(t *testing.T) {
 		t.Errorf("paused after three messages, too few to check: %+v", got)
 	}
 	if got, want := end(1, accepted("m"), accepted("m")), (&TooManyRejected{Bad: 3, Ended: 5}); !cmp.Equal(got, want) {
-		t.Fatalf("it is paused for %+v, want %+v", got, want)
+		t.Fatalf("the campaign is paused for %+v, want %+v", got, want)
 	}
 	r.wantClaim("c", "0.0", 2, ClaimPaused)
 
-	// After a resume the count restarts. A retry of recipients that failed before it does not count
-	// them twice.
+	// After a resume the count restarts. A retry of recipients that failed before the resume does
+	// not count them twice.
 	_, err := r.Resume(t.Context(), "c", "me")
 	r.ok(err)
 	if got := end(2, repeat(3, unknown("x"))...); got != nil {
@@ -211,17 +211,17 @@ func TestARunningCampaignIsPausedForItsLimit(t *testing.T) {
 	}
 	r.settle(r.claim("c", "0.0", 0, 1, keyed, long), SettleAnswer, repeat(3, accepted("n"))...)
 	if s := r.summary("c"); !cmp.Equal(s.TooManyRejected, &TooManyRejected{Bad: 3, Ended: 6}) {
-		t.Errorf("after the retried and the three unknown: paused for %+v", s.TooManyRejected)
+		t.Errorf("after the three retried and the three unknown: paused for %+v, want 3 of 6", s.TooManyRejected)
 	}
 
-	// A span within the threshold does not hide the failures that follow.
+	// A span of messages within the threshold does not hide the failures that follow it.
 	_, err = r.Resume(t.Context(), "c", "me")
 	r.ok(err)
 	if got := end(5, repeat(9, accepted("m"))...); got != nil {
 		t.Error(got)
 	}
 	if got := end(4, repeat(6, rejected("x"))...); !cmp.Equal(got, &TooManyRejected{Bad: 6, Ended: 6}) {
-		t.Errorf("after a good span: %+v", got)
+		t.Errorf("after a good span: paused for %+v, want 6 of 6", got)
 	}
 	if _, err := r.Cancel(t.Context(), "c", "me"); err != nil {
 		t.Error(err)
@@ -241,7 +241,7 @@ func TestALimitOverrulesWhoPausedByHand(t *testing.T) {
 	r.ok(err)
 	r.settle(out, SettleAnswer, repeat(4, rejected("x"))...)
 	if s := r.summary("c"); s.PausedBy != PausedTooMany {
-		t.Errorf("paused by %q: the operator's resume did not see the threshold pause", s.PausedBy)
+		t.Errorf("the campaign is paused by %q, want the threshold: the operator's resume did not see that pause", s.PausedBy)
 	}
 	_, err = r.Resume(t.Context(), "c", "me")
 	r.ok(err)
@@ -256,7 +256,7 @@ func TestALimitThatCannotBeReadIsSaid(t *testing.T) {
 	r.ok(r.rdb.HSet(t.Context(), ledgerKey("c"), "lim", "10 x").Err())
 	_, _, err := r.TopUp(t.Context(), "c", map[int]int{0: 9})
 	if u := AsUnreadable(err); u == nil || u.Record != "lim" {
-		t.Errorf("got %v", err)
+		t.Errorf("got %v, want an Unreadable of the field lim", err)
 	}
 	// Outcomes are still written, and no batch beyond what may be the canary is claimed.
 	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), SettleAnswer, accepted("m"))
@@ -269,7 +269,7 @@ func TestHowCarefullyItBeginsMakesNoOtherCampaign(t *testing.T) {
 	r := newRig(t)
 	r.enqueue("c", Spec{Canary: 50, MaxRejected: 5}, 3)
 	if again := r.enqueue("c", Spec{}, 3); !again.Again {
-		t.Error("the same campaign without a canary counts as another one, and would be sent twice")
+		t.Error("the same campaign without a canary counts as a new one, so it would be sent twice")
 	}
 }
 
@@ -289,7 +289,7 @@ func TestACanaryDoesNotWaitForWhoHasOptedOut(t *testing.T) {
 	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), SettleAnswer, accepted("m"))
 	r.wantClaim("c", "0.1", 0, ClaimCanary)
 	if got := leave(1, map[int]string{0: "ACME"}).Wakes; len(got) != 1 || got[0].Batch != "0.1" {
-		t.Errorf("the end of the canary handed out %v", got)
+		t.Errorf("the end of the canary handed out %v, want batch 0.1", got)
 	}
 	r.settle(r.claim("c", "0.1", 0, 0, keyed, long), SettleAnswer, repeat(3, accepted("m"))...)
 	r.expect("c", "accepted skipped skipped accepted accepted accepted")

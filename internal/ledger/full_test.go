@@ -50,11 +50,11 @@ func TestFullRedisTakesWhatHappened(t *testing.T) {
 		t.Error("a claim that was refused changed the ledger")
 	}
 	if _, err := u.Commit(ctx); err == nil {
-		t.Error("a commit was accepted")
+		t.Error("a commit was accepted, want an error")
 	}
 	for name, end := range ends {
 		if err := end(claims[name]); err != nil {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got %v, want no error", name, err)
 		}
 		r.sound(name)
 	}
@@ -63,7 +63,7 @@ func TestFullRedisTakesWhatHappened(t *testing.T) {
 	r.expect("settle", "accepted accepted pending")
 	r.settle(r.claim("new", "0.0", 0, 0, keyed, long), SettleAnswer, accepted("m"))
 	if _, err := u.Commit(ctx); err != nil {
-		t.Errorf("with room again, a commit returned %v", err)
+		t.Errorf("with room again, Commit returned %v, want no error", err)
 	}
 }
 
@@ -88,17 +88,17 @@ func TestEveryScriptRunsOnMiniredis(t *testing.T) {
 	_, err = r.Pause(ctx, "c", "me")
 	r.ok(err)
 	if s := r.summary("c"); s.State != Paused {
-		t.Errorf("state is %s", s.State)
+		t.Errorf("state is %s, want paused", s.State)
 	}
 	_, err = r.Resume(ctx, "c", "me")
 	r.ok(err)
 	r.settle(r.claim("c", "0.0", 0, 1, keyed, long), SettleAnswer, accepted("m2"))
 	r.settle(r.claim("c", "0.1", 0, 0, keyed, long), SettleAnswer, accepted("m6"))
 	if n, err := r.Retry(ctx, "c", "op", true, true); err != nil || n != 2 {
-		t.Errorf("retry returned %d, %v", n, err)
+		t.Errorf("Retry returned %d, %v; want 2", n, err)
 	}
 	if _, ok, err := r.RaiseWake(ctx, "c", Wake{"0.0", 2}, time.Second); err != nil || !ok {
-		t.Errorf("no wake: %v", err)
+		t.Errorf("RaiseWake gave no new wake: %v", err)
 	}
 	if _, _, err := r.TopUp(ctx, "c", map[int]int{0: 9}); err != nil {
 		t.Error(err)
@@ -109,10 +109,10 @@ func TestEveryScriptRunsOnMiniredis(t *testing.T) {
 	e, _ := r.indexed("c")
 	r.ok(r.RemoveFromOpenIndex(ctx, e))
 	if purged, err := r.Purge(ctx, "c", time.Now().Add(time.Hour)); err != nil || !purged {
-		t.Errorf("purge returned %t, %v", purged, err)
+		t.Errorf("Purge returned %t, %v; want true", purged, err)
 	}
 	if mine, err := r.Sweeping(ctx, "worker", time.Hour); err != nil || !mine {
-		t.Errorf("sweeping returned %t, %v", mine, err)
+		t.Errorf("Sweeping returned %t, %v; want true", mine, err)
 	}
 }
 
@@ -134,7 +134,7 @@ func TestValuesStaySmall(t *testing.T) {
 		r.ok(err)
 		for f, v := range all {
 			if len(v) > 64<<10 {
-				t.Errorf("%d pages: field %s has %d bytes", pages, f, len(v))
+				t.Errorf("%d pages: field %s has %d bytes, want at most 64 KB", pages, f, len(v))
 			}
 		}
 	}

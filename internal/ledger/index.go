@@ -12,8 +12,8 @@ import (
 )
 
 // The sweeper reads the index of open campaigns; lists show the index of all campaigns. Neither is
-// in the same cluster slot as a campaign. So an entry is written before the campaign and removed
-// after it. An extra entry only costs a lookup.
+// in the same cluster slot as a campaign. So an entry is written before its campaign is written,
+// and removed after its campaign is removed. An entry without a campaign only costs a lookup.
 
 // unindexAfter is how old an entry of the open index must be before it may be removed. An enqueue
 // or retry that wrote the entry reaches its commit within that time.
@@ -78,7 +78,8 @@ func (l *Ledger) OpenCampaigns(ctx context.Context) ([]IndexEntry, error) {
 }
 
 // RemoveFromOpenIndex removes a campaign that the sweeper need not check any more from the open
-// index. It leaves an entry that was written again since it was read, or in the last minute.
+// index. It keeps an entry that was written again since e was read, or that was written in the last
+// minute.
 func (l *Ledger) RemoveFromOpenIndex(ctx context.Context, e IndexEntry) error {
 	_, err := l.evalStrings(ctx, unindexScript, []string{openIndex}, e.ID, strconv.FormatFloat(e.score, 'f', -1, 64), unindexAfter.Milliseconds())
 	if err != nil {
@@ -109,7 +110,8 @@ func (l *Ledger) Campaigns(ctx context.Context) iter.Seq2[string, error] {
 	}
 }
 
-// IndexedBefore returns campaigns whose index entry is older than a time, a thousand at most.
+// IndexedBefore returns campaigns whose index entry is older than the given time, a thousand at
+// most.
 func (l *Ledger) IndexedBefore(ctx context.Context, before time.Time) ([]string, error) {
 	ids, err := l.rdb.ZRangeByScore(ctx, campaignIndex, &redis.ZRangeBy{
 		Min: "-inf", Max: "(" + strconv.FormatInt(before.UnixMilli(), 10), Count: 1000,
@@ -120,8 +122,9 @@ func (l *Ledger) IndexedBefore(ctx context.Context, before time.Time) ([]string,
 	return ids, nil
 }
 
-// Purge removes a campaign that ended before a time, and leaves a tombstone for a year. An id
-// without a committed campaign only leaves the index. Purge reports whether it removed something.
+// Purge removes a campaign that ended before the given time, and keeps a tombstone for a year. If
+// no campaign was committed under the id, Purge only removes the id from the indexes. It reports
+// whether it removed something.
 func (l *Ledger) Purge(ctx context.Context, id string, before time.Time) (bool, error) {
 	const tombstone = 365 * 24 * time.Hour
 	out, err := l.run(ctx, purgeScript, id, []string{specKey(id), tombstoneKey(id), quarantineKey(id), quarantineWorkKey(id)}, before.UnixMilli(), int(tombstone.Seconds()))
@@ -133,7 +136,7 @@ func (l *Ledger) Purge(ctx context.Context, id string, before time.Time) (bool, 
 	}
 	score, err := l.rdb.ZScore(ctx, openIndex, id).Result()
 	if err == nil {
-		// An upload under this id may be about to commit.
+		// An upload under this id may be about to commit, so unindex.lua keeps a recent entry.
 		out, err = l.evalStrings(ctx, unindexScript, []string{openIndex}, id, strconv.FormatFloat(score, 'f', -1, 64), stagingLife.Milliseconds())
 		if err != nil {
 			return true, fmt.Errorf("purge %s: %w", id, err)

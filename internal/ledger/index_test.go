@@ -31,7 +31,7 @@ func (r *rig) listed(id string) bool {
 	return false
 }
 
-// age makes an index entry older by d.
+// age makes the entries of a campaign in both indexes older by d.
 func (r *rig) age(id string, d time.Duration) {
 	r.Helper()
 	for _, k := range []string{openIndex, campaignIndex} {
@@ -67,7 +67,7 @@ func TestCloseLeavesWhatSomebodyTouched(t *testing.T) {
 				t.Errorf("in the open index: %t, want %t", ok, c.open)
 			}
 			if !r.listed("c") {
-				t.Error("it is missing in the list of campaigns")
+				t.Error("the campaign is missing in the list of campaigns")
 			}
 		})
 	}
@@ -98,7 +98,7 @@ func TestCampaignsAreListedNewestFirst(t *testing.T) {
 		got = append(got, id)
 	}
 	if len(got) != n || got[0] != zs[n-1].Member || got[n-1] != zs[0].Member {
-		t.Errorf("%d campaigns from %s to %s", len(got), got[0], got[len(got)-1])
+		t.Errorf("got %d campaigns from %s to %s, want all, newest first", len(got), got[0], got[len(got)-1])
 	}
 }
 
@@ -115,10 +115,10 @@ func TestPurgeKeepsWhatIsNotOver(t *testing.T) {
 	for id, before := range map[string]time.Time{"sending": hour, "young": time.Now().Add(-time.Hour), "retried": hour} {
 		state := r.state(id)
 		if purged, err := r.Purge(t.Context(), id, before); err != nil || purged {
-			t.Errorf("%s: purge returned %t, %v", id, purged, err)
+			t.Errorf("%s: Purge returned %t, %v; want false", id, purged, err)
 		}
 		if r.state(id) != state || !r.listed(id) {
-			t.Errorf("%s: it changed", id)
+			t.Errorf("%s: the campaign or its index entry changed, want no change", id)
 		}
 	}
 }
@@ -133,39 +133,39 @@ func TestPurgeLeavesATombstone(t *testing.T) {
 	r.settle(c, SettleAnswer, accepted("m"))
 	r.age("c", 48*time.Hour)
 	if old, err := r.IndexedBefore(t.Context(), time.Now().Add(-47*time.Hour)); err != nil || !slices.Equal(old, []string{"c"}) {
-		t.Errorf("IndexedBefore returned %v, %v", old, err)
+		t.Errorf("IndexedBefore returned %v, %v; want only c", old, err)
 	}
 	for range 2 {
 		if purged, err := r.Purge(t.Context(), "c", time.Now().Add(time.Hour)); err != nil || !purged {
-			t.Errorf("purge returned %t, %v", purged, err)
+			t.Errorf("Purge returned %t, %v; want true", purged, err)
 		}
 	}
 	if _, open := r.indexed("c"); open || r.listed("c") {
-		t.Error("it is still in an index")
+		t.Error("the purged campaign is still in an index")
 	}
 	if keys, err := r.rdb.Keys(t.Context(), "*{c}*").Result(); err != nil || !slices.Equal(keys, []string{tombstoneKey("c")}) {
-		t.Errorf("keys left are %v, %v", keys, err)
+		t.Errorf("keys left are %v, %v; want only the tombstone", keys, err)
 	}
 	if ttl, err := r.rdb.TTL(t.Context(), tombstoneKey("c")).Result(); err != nil || ttl < 364*24*time.Hour {
-		t.Errorf("the tombstone stays for %v, %v", ttl, err)
+		t.Errorf("the tombstone stays for %v, %v; want about a year", ttl, err)
 	}
 	if _, err := r.Summary(t.Context(), "c"); !errors.Is(err, ErrNotFound) {
-		t.Errorf("its summary: %v", err)
+		t.Errorf("Summary of the purged campaign: got %v, want ErrNotFound", err)
 	}
 	if _, err := r.Settle(t.Context(), c, repeat(1, accepted("m")), SettleAnswer, 1, 0); !errors.Is(err, ErrNotFound) {
-		t.Errorf("a late settle: %v", err)
+		t.Errorf("a late settle of the purged campaign: got %v, want ErrNotFound", err)
 	}
 
-	// An enqueue with its id still changes nothing.
+	// After the purge, an enqueue with the same id still changes nothing.
 	again, err := r.upload("c", Spec{Body: "Habari"}, number(1).E164()).Commit(t.Context())
 	if err != nil || !again.Again || again.Total != 1 || !again.CreatedAt.Equal(first.CreatedAt) {
-		t.Errorf("the same again returned %+v, %v", again, err)
+		t.Errorf("enqueuing the same again returned %+v, %v; want the first receipt", again, err)
 	}
 	if _, err := r.upload("c", Spec{Body: "Kwaheri"}, number(1).E164()).Commit(t.Context()); !errors.Is(err, ErrConflict) {
-		t.Errorf("other content returned %v, want ErrConflict", err)
+		t.Errorf("enqueuing other content returned %v, want ErrConflict", err)
 	}
 	if keys, err := r.rdb.Keys(t.Context(), "*{c}*").Result(); err != nil || !slices.Equal(keys, []string{tombstoneKey("c")}) {
-		t.Errorf("the campaign, or its upload, came back: %v, %v", keys, err)
+		t.Errorf("the purged campaign, or its upload, came back: keys are %v, %v; want only the tombstone", keys, err)
 	}
 }
 
@@ -195,7 +195,7 @@ func TestOneSweepsAtATime(t *testing.T) {
 	sweep := func(worker string, want bool) {
 		t.Helper()
 		if got, err := r.Sweeping(t.Context(), worker, time.Hour); err != nil || got != want {
-			t.Errorf("%s may sweep: %t, %v; want %t", worker, got, err, want)
+			t.Errorf("Sweeping by %s returned %t, %v; want %t", worker, got, err, want)
 		}
 	}
 	sweep("one", true)
@@ -203,7 +203,7 @@ func TestOneSweepsAtATime(t *testing.T) {
 	r.ok(r.rdb.PExpire(t.Context(), sweeperLock, 50*time.Minute).Err())
 	sweep("one", true)
 	if ttl, err := r.rdb.PTTL(t.Context(), sweeperLock).Result(); err != nil || ttl < 55*time.Minute {
-		t.Errorf("after renewing the lock its TTL is %v, %v", ttl, err)
+		t.Errorf("after renewing the lock its TTL is %v, %v; want about an hour", ttl, err)
 	}
 	r.ok(r.rdb.Del(t.Context(), sweeperLock).Err())
 	sweep("two", true)
@@ -217,30 +217,30 @@ func TestWakesAreRaisedOnce(t *testing.T) {
 	for range 3 { // several sweepers have found the first wake lost
 		w, ok, err := r.RaiseWake(t.Context(), "c", Wake{"0.0", 1}, time.Minute)
 		if err != nil || !ok || w != (Wake{"0.0", 2}) {
-			t.Errorf("the wake after the first is %v, %t, %v", w, ok, err)
+			t.Errorf("the wake after the first is %v, %t, %v; want number 2", w, ok, err)
 		}
 	}
 	now, err := r.Now(t.Context())
 	r.ok(err)
 	if due, err := r.DueBatches(t.Context(), "c", now.Add(50*time.Second)); err != nil || len(due) > 0 {
-		t.Errorf("due before its watch is over: %v, %v", due, err)
+		t.Errorf("due before the watch is over: %v, %v; want none", due, err)
 	}
 	r.ok(r.Watch(t.Context(), "c", "0.0", now))
 	if due, err := r.DueBatches(t.Context(), "c", now); err != nil || !slices.Equal(due, []Wake{{"0.0", 2}}) {
-		t.Errorf("due: %v, %v", due, err)
+		t.Errorf("due are %v, %v; want batch 0.0 with wake 2", due, err)
 	}
 	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), SettleAnswer, accepted("m"))
 	r.ok(r.Watch(t.Context(), "c", "0.0", now))
 	if _, ok, err := r.RaiseWake(t.Context(), "c", Wake{"0.0", 2}, 0); err != nil || ok {
-		t.Errorf("a closed batch was woken: %t, %v", ok, err)
+		t.Errorf("waking a closed batch returned %t, %v; want false", ok, err)
 	}
 	if _, ok, err := r.RaiseWake(t.Context(), "no-such", Wake{"0.0", 2}, 0); err != nil || ok {
-		t.Errorf("a batch of no campaign was woken: %t, %v", ok, err)
+		t.Errorf("waking a batch of no campaign returned %t, %v; want false", ok, err)
 	}
 	r.sound("c")
 }
 
-// The sweeper checks a batch when something can be done about it, not before.
+// The sweeper checks a batch when a worker can continue with it, not before.
 func TestWhenTheSweeperLooksAtABatch(t *testing.T) {
 	t.Parallel()
 	const b = "0.0"
@@ -313,7 +313,7 @@ func TestPlanningIsWatched(t *testing.T) {
 	_, _, err = p.CommitPage(t.Context(), NewToken(), PlannedPage{Page: 1, First: 2, OpenBatchLimits: map[int]int{0: 1}, Batches: []PlannedBatch{{Calls: []int{2}, To: run(1, 2)}}})
 	r.ok(err)
 	if due, err := r.DueBatches(t.Context(), "c", time.Now().Add(time.Hour)); err != nil || !slices.Equal(due, []Wake{{"0.0", 1}}) {
-		t.Errorf("planned, and due is %v, %v", due, err)
+		t.Errorf("after planning, due are %v, %v; want batch 0.0 with wake 1", due, err)
 	}
 }
 

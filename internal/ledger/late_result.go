@@ -15,7 +15,7 @@ import (
 type lateResult struct {
 	claim    *Claim
 	origin   string // the generation, as "batch.call.number"
-	uuid     string // its idempotency key in base64, or "-"
+	uuid     string // the generation's idempotency key in base64, or "-" if it is not known
 	records  map[int]Record
 	segments int
 	out      Settled
@@ -23,7 +23,7 @@ type lateResult struct {
 }
 
 // applyElsewhere applies the accepted records of a settle to the batches that hold the recipients
-// now. It starts at the batches from.
+// now. It starts at the batches listed in from.
 func (l *Ledger) applyElsewhere(ctx context.Context, c *Claim, records []Record, segments int, from []string) (*lateResult, error) {
 	g := c.gen
 	w := &lateResult{claim: c, origin: fmt.Sprintf("%s.%d.%d", c.batch, g.Call, g.Number), uuid: shortUUID(c.IdempotencyKey), records: map[int]Record{}, segments: segments}
@@ -104,7 +104,8 @@ func (l *Ledger) applyAt(ctx context.Context, w *lateResult, name string) error 
 	return nil
 }
 
-// settleLate completes a settle whose recipients are in other batches; out is the script's answer.
+// settleLate completes a settle whose recipients are in other batches; out is the answer of
+// settle.lua.
 func (l *Ledger) settleLate(ctx context.Context, c *Claim, records []Record, segments int, out []string) (Settled, error) {
 	s, err := parseSettled(out, nil)
 	if err != nil {
@@ -112,7 +113,8 @@ func (l *Ledger) settleLate(ctx context.Context, c *Claim, records []Record, seg
 	}
 	var from []string
 	if out[0] == "lost" {
-		// The nearest batch they came from that Redis still has.
+		// Start at the batch that the recipients were in most recently, of those that Redis still
+		// has.
 		for _, name := range c.gen.from {
 			n, err := l.rdb.HExists(ctx, ledgerKey(c.id), "b"+name).Result()
 			if err != nil {

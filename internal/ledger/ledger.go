@@ -1,6 +1,6 @@
 // Package ledger stores in Redis what Tuma has to send, what it tried and what the outcomes are. It
 // is the only source of truth. Queues only wake workers. Every decision is one Lua script of this
-// package, and a script gives the same caller the same answer again.
+// package. A caller that repeats a script gets the same answer again.
 //
 // All keys of a campaign share one hash tag, so that each script works on one slot of a cluster.
 // layout.go lists the keys and fields. Unless a type says otherwise, everything in this package is
@@ -25,11 +25,13 @@ var (
 	ErrNotFound = errors.New("no such campaign")
 	// ErrConflict means that the campaign exists with other content.
 	ErrConflict = errors.New("a campaign with this id but other content exists")
-	// ErrNewer means that a newer release wrote this record. This release does not touch it.
+	// ErrNewer means that a newer release wrote this record. This release does not change the
+	// record.
 	ErrNewer = errors.New("written by a newer release of tuma")
-	// ErrStopped means that the campaign is cancelled or expired and cannot take the order.
+	// ErrStopped means that the campaign is cancelled or expired, so the requested operation is not
+	// possible.
 	ErrStopped = errors.New("the campaign is stopped")
-	// ErrDone means that the campaign has ended and cannot take the order.
+	// ErrDone means that the campaign has ended, so the requested operation is not possible.
 	ErrDone = errors.New("the campaign is done")
 )
 
@@ -38,7 +40,7 @@ type Ledger struct {
 	rdb redis.UniversalClient
 	// noFlags: the server does not understand the flags line of a script.
 	noFlags atomic.Bool
-	// durability is what binding scripts wait for. noWaitAOF: the server has no WAITAOF.
+	// durability is what binding scripts wait for. noWaitAOF: the server has no WAITAOF command.
 	durability Durability
 	noWaitAOF  atomic.Bool
 	// drawNumber returns random numbers, used to name batches that recipients move to.
@@ -53,8 +55,8 @@ type Ledger struct {
 // New returns a ledger on a Redis client. The caller remains responsible for closing the client.
 func New(rdb redis.UniversalClient) *Ledger { return NewDurable(rdb, Durability{}) }
 
-// NewDurable is New for a ledger whose claims, settles and orders must be durable before they
-// count. One that is not durable in time returns ErrNotDurable.
+// NewDurable is New for a ledger with the durability d. Its claims, settles and operators' orders
+// return only when they are durable. One that is not durable in time returns ErrNotDurable.
 func NewDurable(rdb redis.UniversalClient, d Durability) *Ledger {
 	return &Ledger{rdb: rdb, durability: d, drawNumber: randomNumber, thresholdSample: ThresholdSample, thresholdSpan: ThresholdSpan}
 }
@@ -64,8 +66,8 @@ var idPattern = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
 // ValidID reports whether id is a valid campaign id: 1 to 128 of A-Z a-z 0-9 . _ : -
 func ValidID(id string) bool { return idPattern.MatchString(id) }
 
-// NewToken returns 72 random bits as 12 characters. A script recognises a caller that repeats a
-// request by its token.
+// NewToken returns 72 random bits as 12 characters. A script recognises a repeated request by its
+// token.
 func NewToken() string {
 	var b [9]byte
 	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
@@ -91,7 +93,7 @@ func (l *Ledger) run(ctx context.Context, s *script, id string, keys []string, a
 	return checkAnswer(s, id, args, out, err)
 }
 
-// checkAnswer turns the answer of a campaign's script into an error where it stands for one.
+// checkAnswer returns the answer of a campaign's script, or the error that the answer stands for.
 func checkAnswer(s *script, id string, args []any, out []string, err error) ([]string, error) {
 	err = scriptFault(id, s.name, args, err)
 	if len(out) > 0 {

@@ -24,7 +24,7 @@ type model struct {
 	gens  map[string]*modelGen  // by name: batch, call and generation, "b.k.g"
 	order [accounts][]string    // batches as planned
 	moved map[string][]string   // the batches that recipients of a batch moved to
-	under map[string]string     // by call and a generation of another call: the key of that generation's late result
+	under map[string]string     // idempotency keys of late results, by "call generation"; the generation is one of another call
 
 	version  string       // version of the opt-outs that the campaign has received
 	excluded map[int]bool // rows that the campaign's opt-outs name
@@ -68,7 +68,7 @@ type modelCall struct {
 type modelGen struct {
 	call                  string
 	number                int
-	state                 string // r s d t
+	state                 string // "r", "s", "d" or "t", as in prelude.lua
 	members               []int  // positions
 	token                 string
 	claims, tries         int
@@ -83,7 +83,7 @@ type modelGen struct {
 type modelRetry struct {
 	token             string
 	unknown, rejected bool
-	batches           []string // batches that are left to do
+	batches           []string // batches that the retry must still visit
 	count             int
 }
 
@@ -185,8 +185,8 @@ func (m *model) closeGen(g *modelGen) {
 	g.state, g.closedBy = "t", g.token
 }
 
-// tidy updates a generation that lost recipients to a settle. It ends when no recipient waits in
-// it. If it was not claimed yet, it becomes a different request.
+// tidy updates a generation that lost recipients to a settle. The generation ends when no recipient
+// waits in it. If it was not claimed yet, its submission becomes a different request.
 func (m *model) tidy(g *modelGen) {
 	left := m.waiting(g)
 	switch {

@@ -19,7 +19,7 @@ type Movable struct {
 	Batch string
 	// To are these recipients, in the order of the batch.
 	To []Planned
-	// Been are the streams that they have been in, the batch's own first.
+	// Been are the streams that the recipients have been in, the stream of the batch first.
 	Been []int
 	gens []movableGen
 }
@@ -31,7 +31,7 @@ type movableGen struct {
 	positions []uint16
 }
 
-// Movable returns the recipients of a batch that may move to another account now, the current time of
+// Movable returns the recipients of a batch that may move to another account at the time now, by
 // Redis' clock. Recipients that are in flight, in doubt or were once unknown may not move. Movable
 // returns ErrNotFound if there is no such batch.
 func (l *Ledger) Movable(ctx context.Context, id, batch string, now time.Time) (*Movable, error) {
@@ -69,7 +69,7 @@ func (l *Ledger) Movable(ctx context.Context, id, batch string, now time.Time) (
 	return m, nil
 }
 
-// position returns the position in the call of a generation's recipient i.
+// position returns the position of the recipient g.To[i] in the call.
 func (g *Generation) position(i int) uint16 {
 	if g.positions == "" {
 		return uint16(i)
@@ -78,7 +78,7 @@ func (g *Generation) position(i int) uint16 {
 }
 
 // onceUnknown returns the positions of recipients that a retry or a resend took out of unknown.
-// Their account may still report an outcome for them.
+// The account of these recipients may still report an outcome for them.
 func (l *Ledger) onceUnknown(ctx context.Context, id, batch string, g *Generation) (map[uint16]bool, error) {
 	if g.Number == 0 {
 		return nil, nil
@@ -103,18 +103,19 @@ func (l *Ledger) onceUnknown(ctx context.Context, id, batch string, g *Generatio
 type Moved struct {
 	// Count is how many recipients moved.
 	Count int
-	// Wakes are the new batches, which are handed out at once, and batches of the old account that
-	// there was room for then.
+	// Wakes are the wakes of the new batches, which are handed out at once. They include batches of
+	// the old account that were handed out in the freed places.
 	Wakes []Wake
 }
 
-// Move moves recipients to batches of other accounts. to returns for a recipient and its body
-// (empty in a plain campaign) the number of the account in f that it goes to, or -1 if it stays.
-// The body moves with the recipient. A recipient is never in two batches.
+// Move moves recipients to batches of other accounts. The function to gets a recipient and its body
+// (empty in a plain campaign). It returns the index in f.Accounts of the recipient's new account,
+// or -1 if the recipient stays. The body moves with the recipient. A recipient is never in two
+// batches.
 //
 // Nothing moves, without an error, if the batch has changed since it was read, or the campaign is
-// over, stopped or being retried. The token makes it safe to try again after an error.
-// openBatchLimit is that of the batch's account.
+// over, stopped or being retried. After an error, Move may be repeated with the same token.
+// openBatchLimit is the open-batch limit of the batch's account.
 func (l *Ledger) Move(ctx context.Context, id, token string, m *Movable, f PlanSnapshot, openBatchLimit int, to func(p Planned, body string) int) (Moved, error) {
 	going := make([][]Call, len(f.Accounts))
 	var gens []any
@@ -176,8 +177,8 @@ func appendTo(calls []Call, p Planned, body string, a SnapshotAccount) []Call {
 // CallSize returns the most recipients of a call through the account.
 func (a SnapshotAccount) CallSize() int { return max(1, min(a.MaxRecipients, a.BatchSize)) }
 
-// movedBase is the lowest number of a batch that recipients move to. The numbers are random. If
-// Redis loses a move and then makes another, an outcome for a batch of the first must never be
+// movedBase is the lowest number of a batch that recipients move to. The numbers are random. Redis
+// may lose a move and then make another. An outcome for a batch of the first move must never be
 // applied to a batch of the second.
 const movedBase uint64 = 1_000_000_000_000
 
@@ -191,8 +192,8 @@ func randomNumber() uint64 {
 	return binary.BigEndian.Uint64(b[:])
 }
 
-// replaceMoved replaces the row of each recipient that has moved by its row in the batch that holds
-// it now.
+// replaceMoved replaces the row of each recipient that has moved by the row from the batch that
+// holds the recipient now.
 func (l *Ledger) replaceMoved(ctx context.Context, id string, b *Batch, rows []Row, r *rowReading) error {
 	if !slices.ContainsFunc(rows, func(x Row) bool { return x.moved }) {
 		return nil
@@ -250,8 +251,8 @@ func (l *Ledger) batch(ctx context.Context, id, name string) (*Batch, error) {
 type Waiting struct {
 	// Open are the batches that are handed out, of all streams.
 	Open []string
-	// Next is, for each stream, the first batch that is not handed out. Planned is the number of
-	// batches planned.
+	// Next is, for each stream, the first batch that is not handed out. Planned is, for each
+	// stream, the number of batches planned.
 	Next, Planned []int
 }
 

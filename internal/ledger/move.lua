@@ -1,4 +1,5 @@
--- move.lua moves recipients of one batch to batches of other accounts. They wait, and have certainly not been sent.
+-- move.lua moves recipients of one batch to batches of other accounts. These recipients are pending and have certainly
+-- not been sent.
 -- KEYS: 1 ledger, 2 open set
 -- ARGV:
 --   1  token
@@ -9,8 +10,8 @@
 --      then for each new batch:
 --        name, calls, recipients, record, record of its bodies or ''
 -- Returns {'moved', '0', 'batch:wake'…} | {'changed'|'busy'|'missing'|'newer'}
--- All of it moves, or nothing. 'changed': a generation has changed since it was read. 'busy': the campaign is
--- over, stopped or being retried.
+-- Either all of these recipients move, or none. 'changed': a generation has changed since it was read. 'busy': the
+-- campaign is over, stopped or being retried.
 local bad = unfit()
 if bad then return {bad} end
 local token, b, window = ARGV[1], ARGV[2], tonumber(ARGV[3])
@@ -58,7 +59,7 @@ for _, x in ipairs(gens) do
     take_out(b, k, g, rec, n, gone, now, window, wakes)
   end
 end
--- If the whole batch moved before it was handed out, hand_out must not look at it again.
+-- If the whole batch moved before it was handed out, hand_out must not consider the batch again.
 if int(num('h:' .. a)) == s and num('l' .. b) == 0 then add('h:' .. a, 1) end
 
 local from, to = get('f' .. b), get('m' .. b)

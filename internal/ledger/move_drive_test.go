@@ -90,7 +90,7 @@ func (d *driver) moveNow(m *Movable) {
 	}
 	out, err := d.l.Move(d.ctx, d.id, NewToken(), m, testSnapshot, openBatchLimit, func(p Planned, body string) int {
 		if body != d.m.body(p.Row) {
-			d.rt.Fatalf("row %d would move with the body %q", p.Row, body)
+			d.rt.Fatalf("row %d would move with the body %q, want its own body", p.Row, body)
 		}
 		if stay[p.Row] {
 			return -1
@@ -103,7 +103,7 @@ func (d *driver) moveNow(m *Movable) {
 		count = 0
 	}
 	if out.Count != count {
-		d.rt.Fatalf("%d of batch %s moved, want %d", out.Count, m.Batch, count)
+		d.rt.Fatalf("%d recipients of batch %s moved, want %d", out.Count, m.Batch, count)
 	}
 	d.checkWatched(out.Wakes)
 	if count == 0 {
@@ -121,10 +121,10 @@ func (d *driver) moveNow(m *Movable) {
 				rows = append(rows, p.Row)
 			}
 			if i := slices.IndexFunc(rows, func(row int) bool { return d.m.body(row) != b.body(k) }); i >= 0 {
-				d.rt.Fatalf("row %d has moved to a call that sends %q", rows[i], b.body(k))
+				d.rt.Fatalf("row %d has moved to a call that sends %q, want its own body", rows[i], b.body(k))
 			}
 			if len(rows) > testSnapshot.Accounts[target].MaxRecipients {
-				d.rt.Fatalf("a call of %d recipients for account %d is too large", len(rows), target)
+				d.rt.Fatalf("a call of %d recipients for account %d is larger than MaxRecipients", len(rows), target)
 			}
 			to[name] = append(to[name], rows)
 		}

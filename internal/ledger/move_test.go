@@ -39,7 +39,7 @@ func (r *rig) move(id, batch string, f PlanSnapshot, to int) []string {
 	out, err := r.Move(r.Context(), id, NewToken(), m, f, 1000, func(Planned, string) int { return to })
 	r.ok(err)
 	if out.Count != len(m.To) {
-		r.Fatalf("%d of %d moved", out.Count, len(m.To))
+		r.Fatalf("%d recipients moved, want %d", out.Count, len(m.To))
 	}
 	var names []string
 	for _, w := range out.Wakes {
@@ -56,13 +56,13 @@ func TestAMoveCutsForTheOtherAccount(t *testing.T) {
 	f := r.routed("c", 6, 3, 3)
 	names := r.move("c", "0.0", f, 1)
 	if len(names) != 2 {
-		t.Fatalf("new batches %v", names)
+		t.Fatalf("the new batches are %v, want two", names)
 	}
 	for i, want := range [][]int{{2, 2}, {2}} {
 		w, err := r.LoadWork(t.Context(), "c", names[i])
 		r.ok(err)
 		if !slices.Equal(w.Batch.Calls, want) || len(w.Open) != len(want) {
-			t.Errorf("batch %d has calls %v and %d open generations", i, w.Batch.Calls, len(w.Open))
+			t.Errorf("batch %d has calls %v and %d open generations, want one generation for each call", i, w.Batch.Calls, len(w.Open))
 		}
 	}
 	r.expect("c", "pending pending pending pending pending pending")
@@ -72,11 +72,11 @@ func TestAMoveCutsForTheOtherAccount(t *testing.T) {
 	out := r.settle(r.claim("c", names[1], 0, 0, noKey, long), SettleAnswer, accepted("x"), rejected("bad_number"))
 	r.expect("c", "accepted accepted accepted accepted accepted rejected")
 	if s := r.summary("c"); !out.Done || s.ByAccount[0].Total != 0 || s.ByAccount[1] != (AccountCounts{Account: "a1", Counts: Counts{Total: 6, Accepted: 5, Rejected: 1}}) {
-		t.Errorf("done %t, %+v", out.Done, s.ByAccount)
+		t.Errorf("done %t, counts by account %+v; want true, and all 6 at a1", out.Done, s.ByAccount)
 	}
 	for _, row := range r.rows("c") {
 		if row.Account != "a1" || row.MessageUUID == "" {
-			t.Errorf("row %+v", row)
+			t.Errorf("row is %+v, want account a1 and an idempotency key", row)
 		}
 	}
 }
@@ -106,7 +106,7 @@ func TestOnlyWhatIsCertainlyNotSentMoves(t *testing.T) {
 	r.move("c", "0.0", f, 1)
 	r.expect("c", strings.TrimSpace(strings.Repeat("pending ", 15)))
 	if s := r.summary("c"); s.ByAccount[0].Pending != 10 || s.ByAccount[1].Pending != 5 {
-		t.Errorf("%+v", s.ByAccount)
+		t.Errorf("counts by account are %+v, want 10 pending at a0 and 5 at a1", s.ByAccount)
 	}
 	// After the cancel the unknown recipient is unknown again, and calls in flight stay in flight.
 	_, err = r.Cancel(t.Context(), "c", "me")
@@ -137,7 +137,7 @@ func TestAMoveOfWhatHasChangedMovesNothing(t *testing.T) {
 			before := r.state("c")
 			out, err := r.Move(t.Context(), "c", NewToken(), m, f, 1000, func(Planned, string) int { return 1 })
 			if err != nil || out.Count != 0 || r.state("c") != before {
-				t.Errorf("moved %+v, %v", out, err)
+				t.Errorf("Move returned %+v, %v; want nothing moved, and no change", out, err)
 			}
 			r.sound("c")
 		})
@@ -151,8 +151,8 @@ func (r *rig) snapshot(id string) PlanSnapshot {
 	return f
 }
 
-// A result arrives for a claim that Redis lost, or that the gateway denied at first. Its recipients
-// have moved, and moved again, by then.
+// A result arrives for a claim that Redis lost, or that the gateway denied at first. By then the
+// recipients of the claim have moved, and moved again.
 func TestALateWordReachesWhoHasMoved(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -166,11 +166,11 @@ func TestALateWordReachesWhoHasMoved(t *testing.T) {
 	r.settle(late, SettleAnswer, accepted("early-1"), rejected("x"), accepted("early-3"))
 	r.expect("c", "accepted pending accepted")
 	if got := r.open("c", two[0], 0, 0).To; len(got) != 1 || got[0].Row != 2 {
-		t.Errorf("waiting at the third account: %v", got)
+		t.Errorf("waiting at the third account are %v, want only row 2", got)
 	}
 	rows := r.rows("c")
 	if rows[0].MessageID != "early-1" || rows[0].MessageUUID != late.IdempotencyKey.String() || rows[0].Account != "a2" {
-		t.Errorf("row 1 is %+v", rows[0])
+		t.Errorf("row 1 is %+v, want the late result's id and key, and account a2", rows[0])
 	}
 	before := r.state("c")
 	r.settle(late, SettleAnswer, accepted("early-1"), rejected("x"), accepted("early-3"))
@@ -179,7 +179,7 @@ func TestALateWordReachesWhoHasMoved(t *testing.T) {
 	}
 	r.settle(last, SettleAnswer, accepted("late-3"))
 	if row := r.rows("c")[2]; row.MessageID != "early-3" || !slices.Equal(row.Resent, []string{"late-3"}) || r.summary("c").Resent != 1 {
-		t.Errorf("row 3 is %+v", row)
+		t.Errorf("row 3 is %+v, want the ids of both messages", row)
 	}
 	out := r.settle(r.claim("c", two[0], 0, 0, noKey, long), SettleAnswer, rejected("x"))
 	if r.expect("c", "accepted rejected accepted"); !out.Done {
@@ -204,7 +204,7 @@ func TestAWordOnAMoveThatRedisForgotReachesWhereItCameFrom(t *testing.T) {
 	r.settle(lost, SettleAnswer, accepted("x"), unknown("no_answer"), rejected("x"))
 	r.expect("c", "accepted pending pending")
 	if row := r.rows("c")[0]; row.MessageID != "x" || row.MessageUUID != lost.IdempotencyKey.String() {
-		t.Errorf("row 1 is %+v", row)
+		t.Errorf("row 1 is %+v, want id x under the key of the lost claim", row)
 	}
 }
 
@@ -220,14 +220,14 @@ func TestARetryGoesByWhereRecipientsAreNow(t *testing.T) {
 	r.expect("c", "rejected accepted unknown rejected rejected accepted")
 	n, err := r.Retry(t.Context(), "c", "op", true, true)
 	if err != nil || n != 4 {
-		t.Fatalf("retried %d, %v", n, err)
+		t.Fatalf("retried %d, %v; want 4", n, err)
 	}
 	r.expect("c", "pending accepted pending pending pending accepted")
 	if n, err = r.Retry(t.Context(), "c", "op", true, true); err != nil || n != 4 {
-		t.Errorf("the same retry again: %d, %v", n, err)
+		t.Errorf("the same retry again returned %d, %v; want 4", n, err)
 	}
 	if s := r.summary("c"); s.ByAccount[1].Pending != 3 || s.ByAccount[2].Pending != 1 {
-		t.Errorf("%+v", s.ByAccount)
+		t.Errorf("counts by account are %+v, want 3 pending at a1 and 1 at a2", s.ByAccount)
 	}
 }
 
@@ -248,20 +248,20 @@ func TestAPlannerThatTakesOverCountsWhoHasMovedOnce(t *testing.T) {
 		rows[x.Row]++
 	}
 	if len(rows) != 1000 || p.Next != 1 {
-		t.Fatalf("%d rows planned, and page %d comes next", len(rows), p.Next)
+		t.Fatalf("%d rows are planned, and page %d comes next; want 1000 and page 1", len(rows), p.Next)
 	}
 	for row, n := range rows {
 		if n != 1 {
-			t.Fatalf("row %d is planned %d times", row, n)
+			t.Fatalf("row %d is planned %d times, want once", row, n)
 		}
 	}
 	_, _, err = p.CommitPage(t.Context(), NewToken(), PlannedPage{Page: 1, First: 1001, OpenBatchLimits: map[int]int{0: 1}, Batches: []PlannedBatch{
 		{Calls: []int{500}, To: run(1001, 500)}, {Stream: 1, Calls: []int{500}, To: run(1501, 500)}}})
 	r.ok(err)
 	r.sound("c")
-	// A batch that was moved before it was handed out is not in the way.
+	// A batch whose recipients all moved before it was handed out does not block later batches.
 	if got, err := r.Waiting(t.Context(), "c", 2); err != nil || got.Next[0] != 2 && !slices.Contains(got.Open, "0.2") {
-		t.Errorf("waiting %+v, %v", got, err)
+		t.Errorf("Waiting returned %+v, %v; want batch 0.2 next or open", got, err)
 	}
 }
 
@@ -275,14 +275,14 @@ func TestMovedValuesStaySmall(t *testing.T) {
 	_, _, err = p.CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1}, Batches: []PlannedBatch{{Calls: []int{500}, To: run(1, 500)}}})
 	r.ok(err)
 	if names := r.move("c", "0.0", f, 1); len(names) != 500 {
-		t.Errorf("%d new batches", len(names))
+		t.Errorf("%d new batches, want 500", len(names))
 	}
 	r.sound("c")
 	all, err := r.rdb.HGetAll(t.Context(), ledgerKey("c")).Result()
 	r.ok(err)
 	for f, v := range all {
 		if len(v) > 64<<10 {
-			t.Errorf("field %s has %d bytes", f, len(v))
+			t.Errorf("field %s has %d bytes, want at most 64 KB", f, len(v))
 		}
 	}
 }
@@ -304,11 +304,11 @@ func TestAMoveKeepsToTheSendingHours(t *testing.T) {
 	r.ok(err)
 	for _, name := range names {
 		if stream, err := f.StreamOf(name); err != nil || stream.Account.Name != "a1" || stream.SendingHours.Country != "KE" {
-			t.Errorf("batch %s has stream %+v, %v", name, stream, err)
+			t.Errorf("batch %s has stream %+v, %v; want account a1 with the hours of KE", name, stream, err)
 		}
 	}
 	r.expect("c", "pending pending pending")
 	if s := r.summary("c"); len(names) != 2 || s.ByAccount[1].Pending != 3 {
-		t.Errorf("%v, %+v", names, s.ByAccount)
+		t.Errorf("the new batches are %v, counts by account %+v; want two batches and 3 pending at a1", names, s.ByAccount)
 	}
 }

@@ -31,7 +31,7 @@ import (
 // compact.
 const optOutBuckets = 1 << 17
 
-// AllSenders is the list that holds for every campaign, whatever its sender.
+// AllSenders is the list that applies to every campaign, whatever its sender.
 const AllSenders = "*"
 
 // The fixed origins of an opt-out. The origin of a gateway's answer is "gateway:ACCOUNT:CODE".
@@ -42,8 +42,8 @@ const (
 	OriginGateway = "gateway"
 )
 
-// Other origins get the numbers from firstOrigin to lastOrigin, in order. When all are in use, a
-// new origin counts as "gateway".
+// Other origins get the numbers from firstOrigin to lastOrigin, in order. When all are in use,
+// every new origin is stored as "gateway".
 const (
 	firstOrigin = 8
 	lastOrigin  = 63
@@ -90,7 +90,7 @@ type OptOut struct {
 
 const optOutKey = keyPrefix + "{optout}:"
 
-// optOutMeta is the key of the data of all lists.
+// optOutMeta is the Redis key of the hash with the data of all suppression lists.
 const optOutMeta = optOutKey + "m"
 
 func optOutBucket(list string, bucket int) string {
@@ -102,7 +102,7 @@ func optOutPlace(list string, m sms.MSISDN) (key, field string) {
 	return optOutBucket(list, int(m%optOutBuckets)), strconv.FormatUint(uint64(m/optOutBuckets), 10)
 }
 
-// optOutEpoch is the start of the minutes in entries.
+// optOutEpoch is the time from which the minutes in entries are counted.
 var optOutEpoch = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func optOutValue(origin int, at time.Time) int64 {
@@ -122,8 +122,8 @@ var (
 )
 
 // AddOptOuts adds numbers to a list, and returns how many were not on it. A number that is on it
-// keeps its first entry. A zero At means now, and is set in entries. last tells that no more chunks
-// follow: only then does it wait until the entries are durable.
+// keeps its first entry. A zero At means now; AddOptOuts sets it in entries. last means that no
+// more chunks follow. AddOptOuts waits until the entries are durable only if last is set.
 func (l *Ledger) AddOptOuts(ctx context.Context, list string, entries []OptOut, last bool) (added int, err error) {
 	origins := map[string]int{}
 	var now time.Time
@@ -193,7 +193,7 @@ func (l *Ledger) RemoveOptOuts(ctx context.Context, list string, numbers []sms.M
 	return removed, nil
 }
 
-// originNumber returns the number of an origin in entries.
+// originNumber returns the number that stands for an origin in entries.
 func (l *Ledger) originNumber(ctx context.Context, origin string) (int, error) {
 	if n, ok := fixedOrigins[origin]; ok {
 		return n, nil
@@ -243,8 +243,8 @@ func (l *Ledger) HaveOptOuts(ctx context.Context, lists []string) ([]string, err
 	return out, nil
 }
 
-// OptedOut returns the suppressed subset of numbers, each with the first list that contains it. It
-// takes the numbers of a page or a batch. Without lists it does not ask Redis.
+// OptedOut returns the suppressed subset of numbers, each with the first list that contains it.
+// numbers are the numbers of one page or batch. Without lists it sends nothing to Redis.
 func (l *Ledger) OptedOut(ctx context.Context, lists []string, numbers []sms.MSISDN) (map[sms.MSISDN]string, error) {
 	if len(lists) == 0 || len(numbers) == 0 {
 		return nil, nil
@@ -331,7 +331,7 @@ func (l *Ledger) OptOuts(ctx context.Context, list string) iter.Seq2[OptOut, err
 				for i := range buckets {
 					buckets[i] = p.HGetAll(ctx, optOutBucket(list, at+i))
 				}
-				meta = p.HGetAll(ctx, optOutMeta) // read after them, so it has every origin in them
+				meta = p.HGetAll(ctx, optOutMeta) // read after the buckets, so that it has every origin in them
 				return nil
 			})
 			if err != nil {

@@ -12,12 +12,12 @@ import (
 
 // OptOutLookup finds the suppressed recipients of a campaign, page by page. At first it looks up
 // every number in Redis, which takes two or three microseconds each. With many lookups, done or
-// expected, reading a whole list is faster (copyFrom); then it reads the list. From then on it asks
-// Redis only whether the list's length has changed.
+// expected, reading a whole list is faster (copyFrom). Then OptOutLookup reads the list once. From
+// then on it asks Redis only whether the list's length has changed.
 //
-// If it has, every number is looked up in Redis again. An open campaign does receive new opt-outs,
-// but only after they were written to the list, and not if the process that writes them dies in
-// between. Not safe for concurrent use.
+// If the length has changed, every number is looked up in Redis again. New opt-outs are passed to
+// open campaigns too, but only after they were written to the list. They are not passed on if the
+// process that writes them dies in between. Not safe for concurrent use.
 type OptOutLookup struct {
 	ledger   *Ledger
 	lists    []string
@@ -104,7 +104,7 @@ func (x *OptOutLookup) dropChanged(ctx context.Context) error {
 	}
 	for i, list := range x.lists {
 		if x.copies[i] != nil && now[list] != len(x.copies[i].numbers) {
-			x.copies[i], x.counts[i] = nil, maxCopied+1 // so it is not read again
+			x.copies[i], x.counts[i] = nil, maxCopied+1 // so that the list is not read again
 		}
 	}
 	return nil
@@ -113,7 +113,7 @@ func (x *OptOutLookup) dropChanged(ctx context.Context) error {
 // listCopy is a copy of a suppression list, ordered by bucket.
 type listCopy struct {
 	numbers []uint64 // quotients, as in the buckets
-	ends    []uint32 // the end in numbers of each bucket
+	ends    []uint32 // for each bucket, the index in numbers where it ends
 }
 
 func (c *listCopy) has(m sms.MSISDN) bool {

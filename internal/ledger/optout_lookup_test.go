@@ -33,7 +33,7 @@ func TestALookupOfManyReadsTheList(t *testing.T) {
 			x := r.NewOptOutLookup(lists, counts, most)
 			on, err := x.OptedOut(ctx, page)
 			if err != nil || len(on) != len(entries)+1 || on[page[0]] != "ACME" || on[page[1]] != "ACME" || on[page[3]] != AllSenders || on[page[2]] != "" {
-				t.Errorf("%s, %d to look up: %d are on it, %v", name, most, len(on), err)
+				t.Errorf("%s, %d to look up: got %d suppressed numbers, %v; want one more than the entries, each with its list", name, most, len(on), err)
 			}
 			if got := x.copies[1] != nil; !x.Any() || len(x.copies) != 2 || got != reads {
 				t.Errorf("%s, %d to look up: the list is read: %t", name, most, got)
@@ -58,18 +58,18 @@ func TestALookupTurnsToReadingAfterManyPages(t *testing.T) {
 	for n, reads := range []bool{false, true, true} {
 		on, err := x.OptedOut(t.Context(), page)
 		if err != nil || len(on) != 1 || on[254700000007] != AllSenders || (x.copies[0] != nil) != reads {
-			t.Errorf("page %d: %v, %v; the list is read: %t", n, on, err, x.copies[0] != nil)
+			t.Errorf("page %d: suppressed are %v, %v; the list was read: %t", n, on, err, x.copies[0] != nil)
 		}
 	}
 	_, err = r.AddOptOuts(t.Context(), AllSenders, []OptOut{{MSISDN: 254700000009}}, true)
 	r.ok(err)
 	for range 2 {
 		if on, err := x.OptedOut(t.Context(), page); err != nil || len(on) != 2 || x.copies[0] != nil {
-			t.Errorf("%v, %v: a list that has grown since it was read was not looked up in Redis", on, err)
+			t.Errorf("suppressed are %v, %v: a list that has grown since it was read was not looked up in Redis", on, err)
 		}
 	}
 	big := r.NewOptOutLookup([]string{AllSenders}, map[string]int{AllSenders: maxCopied + 1}, 1_000_000_000)
 	if on, err := big.OptedOut(t.Context(), page[:8]); err != nil || len(on) != 1 || big.copies[0] != nil {
-		t.Errorf("%v, %v: a list this long was read", on, err)
+		t.Errorf("suppressed are %v, %v: a list too long to copy was read", on, err)
 	}
 }

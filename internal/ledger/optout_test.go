@@ -21,26 +21,26 @@ func TestOptOutsAreKeptByList(t *testing.T) {
 			entries = append(entries, OptOut{MSISDN: m, Origin: []string{OriginHand, "gateway:at:406", "", OriginKeyword}[i], At: at})
 		}
 		if n, err := r.AddOptOuts(ctx, AllSenders, entries, true); err != nil || n != 4 {
-			t.Fatalf("%s: added %d, %v", name, n, err)
+			t.Fatalf("%s: added %d, %v; want 4", name, n, err)
 		}
 		again := []OptOut{{MSISDN: some[0], Origin: OriginImport, At: at.Add(time.Hour)}, {MSISDN: 254712345679, Origin: OriginImport, At: at}}
 		if n, err := r.AddOptOuts(ctx, AllSenders, again, true); err != nil || n != 1 {
-			t.Errorf("%s: added %d, %v; want the one that is new", name, n, err)
+			t.Errorf("%s: added %d, %v; want 1, because the others are on the list already", name, n, err)
 		}
 		if n, err := r.AddOptOuts(ctx, "ACME", []OptOut{{MSISDN: some[1], Origin: OriginHand}}, false); err != nil || n != 1 {
-			t.Errorf("%s: added %d, %v", name, n, err)
+			t.Errorf("%s: added %d, %v; want 1", name, n, err)
 		}
 		counts, err := r.OptOutCounts(ctx)
 		if err != nil || counts[AllSenders] != 5 || counts["ACME"] != 1 || len(counts) != 2 {
-			t.Errorf("%s: %v, %v", name, counts, err)
+			t.Errorf("%s: counts are %v, %v; want 5 on the list for all senders and 1 on ACME", name, counts, err)
 		}
 		have, err := r.HaveOptOuts(ctx, []string{"OTHER", "ACME", AllSenders})
 		if err != nil || !slices.Equal(have, []string{"ACME", AllSenders}) {
-			t.Errorf("%s: %v, %v", name, have, err)
+			t.Errorf("%s: lists that are not empty are %v, %v; want ACME and the list for all senders", name, have, err)
 		}
 		on, err := r.OptedOut(ctx, []string{"ACME", AllSenders}, []sms.MSISDN{some[0], some[1], 254700000000})
 		if err != nil || len(on) != 2 || on[some[0]] != AllSenders || on[some[1]] != "ACME" {
-			t.Errorf("%s: on are %v, %v", name, on, err)
+			t.Errorf("%s: suppressed are %v, %v; want the first number on the list for all senders, the second on ACME", name, on, err)
 		}
 		var listed []OptOut
 		for x, err := range r.OptOuts(ctx, AllSenders) {
@@ -55,16 +55,16 @@ func TestOptOutsAreKeptByList(t *testing.T) {
 			t.Errorf("%s: listed %v, want %v", name, listed, want)
 		}
 		if found, err := r.OptOutsOf(ctx, some[1]); err != nil || len(found) != 2 {
-			t.Errorf("%s: %v, %v", name, found, err)
+			t.Errorf("%s: entries of the number are %v, %v; want two", name, found, err)
 		}
 		if n, err := r.RemoveOptOuts(ctx, AllSenders, []sms.MSISDN{some[0], some[1], 7}); err != nil || n != 2 {
-			t.Errorf("%s: removed %d, %v", name, n, err)
+			t.Errorf("%s: removed %d, %v; want 2", name, n, err)
 		}
 		if n, err := r.RemoveOptOuts(ctx, "ACME", some[:2]); err != nil || n != 1 {
-			t.Errorf("%s: removed %d, %v", name, n, err)
+			t.Errorf("%s: removed %d, %v; want 1", name, n, err)
 		}
 		if counts, err := r.OptOutCounts(ctx); err != nil || counts[AllSenders] != 3 || len(counts) != 1 {
-			t.Errorf("%s: %v, %v", name, counts, err)
+			t.Errorf("%s: counts are %v, %v; want only 3 on the list for all senders", name, counts, err)
 		}
 	}
 }
@@ -90,12 +90,12 @@ func TestSendersOfSuppressionLists(t *testing.T) {
 	t.Parallel()
 	for sender, want := range map[string]string{"": "*", "*": "*", "Acme": "ACME", " My-Brand & Co": "MY-BRAND & CO", "+25420": "25420"} {
 		if got, err := OptOutList(sender); err != nil || got != want {
-			t.Errorf("%q: %q, %v; want %q", sender, got, err, want)
+			t.Errorf("the list of sender %q: got %q, %v; want %q", sender, got, err, want)
 		}
 	}
 	for _, sender := range []string{"a:b", "ÄCME", "a*", "12345678901234567", "{x}", "a\nb"} {
 		if got, err := OptOutList(sender); !errors.Is(err, ErrSender) {
-			t.Errorf("%q: %q, %v; want ErrSender", sender, got, err)
+			t.Errorf("the list of sender %q: got %q, %v; want ErrSender", sender, got, err)
 		}
 	}
 }
@@ -125,7 +125,7 @@ func TestASuppressionListIsSmall(t *testing.T) {
 	t.Logf("%.1f bytes a number", perNumber)
 	// The 131,072 buckets cost 100 bytes each, which 10,000,000 numbers share.
 	if most := optOutBytes + 150.0*optOutBuckets/n; perNumber > most {
-		t.Errorf("%.1f bytes a number, want less than %.1f", perNumber, most)
+		t.Errorf("the list takes %.1f bytes a number, want less than %.1f", perNumber, most)
 	}
 }
 

@@ -167,7 +167,7 @@ func (d *driver) retry() {
 	}
 }
 
-// retryOne does one batch of a retry whose caller then dies.
+// retryOne runs a retry whose caller dies after one batch.
 func (d *driver) retryOne() {
 	sum, err := d.l.Summary(d.ctx, d.id)
 	d.ok(err)
@@ -185,7 +185,8 @@ func (d *driver) retryThrough() {
 	})
 }
 
-// noteRetry records which recipients a retry reopens: what is known about them starts again.
+// noteRetry runs step and records which recipients this step of a retry reopens. Each of these
+// recipients may be accepted once more, and what is known about it starts again.
 func (d *driver) noteRetry(step func()) {
 	before := map[int]Status{}
 	for i, r := range d.m.rows {
@@ -200,7 +201,7 @@ func (d *driver) noteRetry(step func()) {
 	}
 }
 
-// saveRedis saves this moment for a later data loss.
+// saveRedis saves the state of Redis, so that a simulated data loss can restore it later.
 func (d *driver) saveRedis() {
 	l, err := d.rdb.Dump(d.ctx, ledgerKey(d.id)).Result()
 	d.ok(err)
@@ -211,8 +212,8 @@ func (d *driver) saveRedis() {
 	d.saves = append(d.saves, save{l, o, d.m.clone()})
 }
 
-// restoreRedis goes back to an earlier moment. The ledger has lost the claims and settles since
-// then. The workers still have them, and may or may not replay them.
+// restoreRedis restores a saved state of Redis. The ledger has then lost the claims and settles
+// made since. The workers still have them, and may or may not replay them.
 func (d *driver) restoreRedis() {
 	if len(d.saves) == 0 {
 		return
@@ -232,7 +233,8 @@ func (d *driver) restoreRedis() {
 	d.forgot, d.mostKnown, d.replay.late = true, map[int]Status{}, nil
 }
 
-// replayLate repeats a script that must not change anything, however late.
+// replayLate repeats an earlier script, which must not change anything, however late it is
+// repeated.
 func (d *driver) replayLate() {
 	if len(d.replay.late) == 0 {
 		return

@@ -11,11 +11,11 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// planWatch is how long a planner may make no progress before the sweeper wakes another.
+// planWatch is how long a planner may make no progress before the sweeper wakes another planner.
 const planWatch = 20 * time.Second
 
-// Plan is the planning of a campaign from the point that it has reached. Not safe for concurrent
-// use.
+// Plan is the planning of a campaign. It continues where the stored planning stopped. Not safe for
+// concurrent use.
 type Plan struct {
 	ID       string
 	Spec     Spec
@@ -35,8 +35,8 @@ type Wake struct {
 }
 
 // StartPlan starts or continues planning. want returns the snapshot to store if planning has not
-// started; otherwise the stored snapshot is used. It returns nil without an error if there is
-// nothing to plan: the campaign is planned already, or stopped.
+// started; otherwise the stored snapshot is used. StartPlan returns nil without an error if there
+// is nothing to plan: the campaign is planned already, or stopped.
 func (l *Ledger) StartPlan(ctx context.Context, id string, want func(Spec) (PlanSnapshot, error)) (*Plan, error) {
 	spec, err := l.Spec(ctx, id)
 	if err != nil {
@@ -147,7 +147,7 @@ type PlannedBatch struct {
 	Bodies []string
 }
 
-// records returns the records that are stored of a batch: the batch itself, and its bodies.
+// records returns the records that Redis stores for a batch: the batch itself, and its bodies.
 func (b PlannedBatch) records() (batch, bodies []byte) {
 	if len(b.Bodies) == 0 {
 		return encodeBatch(b.Calls, b.To), nil
@@ -155,8 +155,8 @@ func (b PlannedBatch) records() (batch, bodies []byte) {
 	return encodeBatchAs(formatOwn, b.Calls, b.To), encodeBodies(b.Bodies)
 }
 
-// Fill makes a batch for a stream of the account from the first of the calls, as many as fit into
-// it but at least one. It returns the batch and the number of calls.
+// Fill makes a batch for a stream of the account. It takes the first of the given calls: as many as
+// fit into the batch, but at least one. It returns the batch and the number of calls taken.
 func (a SnapshotAccount) Fill(stream int, calls []Call) (b PlannedBatch, n int) {
 	b.Stream = stream
 	text := 0
@@ -166,7 +166,7 @@ func (a SnapshotAccount) Fill(stream int, calls []Call) (b PlannedBatch, n int) 
 			break
 		}
 		if n++; n == 1 {
-			b.To = c.To[:len(c.To):len(c.To)] // usually it is the only one
+			b.To = c.To[:len(c.To):len(c.To)] // usually the batch has only this call
 		} else {
 			b.To = append(b.To, c.To...)
 		}
@@ -214,9 +214,9 @@ func (p *Plan) CommitPage(ctx context.Context, token string, page PlannedPage) (
 }
 
 // Commit writes a page in one step, if planning has not advanced since p was read, and advances p.
-// It returns the batches to queue, and whether the campaign is done. It returns ErrMoved if another
-// planner committed the page first, and ErrStopped if the campaign is stopped. The token makes it
-// safe to try again after an error.
+// Commit returns the batches to queue, and whether the campaign is done. It returns ErrMoved if
+// another planner committed the page first, and ErrStopped if the campaign is stopped. After an
+// error, Commit may be repeated with the same token.
 func (p *Plan) Commit(ctx context.Context, token string, page PackedPage) (wakes []Wake, done bool, err error) {
 	out, err := p.ledger.run(ctx, planPageScript, p.ID, nil, append([]any{token}, page.args...)...)
 	if err != nil {
@@ -251,8 +251,8 @@ func answerWakes(out []string) ([]Wake, bool, error) {
 	return wakes, out[1] == "1", nil
 }
 
-// PlannedNumbers yields every recipient that is planned so far. A planner that continues another's
-// work uses it, so that it plans no number twice.
+// PlannedNumbers yields every recipient that is planned so far. A planner that continues another
+// planner's work reads them, so that it plans no number twice.
 func (p *Plan) PlannedNumbers(ctx context.Context) iter.Seq2[Planned, error] {
 	return func(yield func(Planned, error) bool) {
 		for a := range p.Snapshot.Streams() {

@@ -31,13 +31,13 @@ type SnapshotAccount struct {
 	// no idempotency keys and the campaign or account asks for it.
 	Resend bool `json:"r,omitempty"`
 	// MaxChars and MaxSegments are the longest body that the gateway accepts, and Calls the most
-	// calls of a batch; 0: no limit. They are 0 in plain campaigns, whose body was checked before
-	// and whose batches are bounded by BatchSize.
+	// calls of a batch; 0: no limit. All three are 0 in plain campaigns: their body was checked
+	// before, and BatchSize bounds their batches.
 	MaxChars    int `json:"mc,omitempty"`
 	MaxSegments int `json:"mx,omitempty"`
 	Calls       int `json:"k,omitempty"`
-	// Held: the account had been held for long when planning started. Routes that name another
-	// account skip it.
+	// Held: the account had been held for long when planning started. A route that also names
+	// another account skips this account.
 	Held bool `json:"h,omitempty"`
 }
 
@@ -71,7 +71,7 @@ func (f PlanSnapshot) encode() ([]byte, error) {
 	f.Accounts = slices.Clone(f.Accounts)
 	for i, a := range f.Accounts {
 		if a.BatchSize == a.MaxRecipients {
-			f.Accounts[i].BatchSize = 0 // omitted because every campaign of one message stores it
+			f.Accounts[i].BatchSize = 0 // 0 stands for MaxRecipients, and keeps the record of a one-message campaign short
 		}
 	}
 	b, err := json.Marshal(f)

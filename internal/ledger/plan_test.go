@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// uploaded uploads and commits a campaign with pages of these sizes.
+// uploaded uploads and commits a campaign with pages of the given sizes.
 func (r *rig) uploaded(id string, spec Spec, pages ...int) {
 	r.Helper()
 	spec.Body = "Habari"
@@ -34,7 +34,7 @@ func TestPlanGoesPageByPageWithCarryOver(t *testing.T) {
 	r.uploaded("c", Spec{}, 3, 2, 2)
 	p := r.startPlan("c", 2)
 	if p.Total != 7 || p.Pages != 3 || p.Next != 0 {
-		t.Fatalf("the plan is of %d recipients, %d pages, from page %d", p.Total, p.Pages, p.Next)
+		t.Fatalf("the plan is of %d recipients, %d pages, from page %d; want 7, 3, 0", p.Total, p.Pages, p.Next)
 	}
 	_, done, err := p.CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, Carry: carried(run(1, 1), run(3, 1)),
 		Skipped: []SkippedRecipient{{Row: 2, Reason: ReasonInvalidNumber, Code: "too_short"}}})
@@ -46,7 +46,7 @@ func TestPlanGoesPageByPageWithCarryOver(t *testing.T) {
 	// Another planner takes over and finds the state that the first one stored.
 	p = r.startPlan("c", 7) // the stored snapshot is used
 	if len(p.Snapshot.Accounts) != 2 || p.Next != 1 || !cmp.Equal(p.Carry, carried(run(1, 1), run(3, 1))) {
-		t.Fatalf("planning continues at page %d with %v and %d accounts", p.Next, p.Carry, len(p.Snapshot.Accounts))
+		t.Fatalf("planning continues at page %d with %v and %d accounts; want page 1, rows 1 and 3, 2 accounts", p.Next, p.Carry, len(p.Snapshot.Accounts))
 	}
 	if row, err := p.FirstRow(t.Context()); err != nil || row != 4 {
 		t.Errorf("page 1 begins with row %d, %v; want 4", row, err)
@@ -73,7 +73,7 @@ func TestPlanGoesPageByPageWithCarryOver(t *testing.T) {
 		t.Fatal(done, err)
 	}
 	if again, err := r.StartPlan(t.Context(), "c", func(Spec) (PlanSnapshot, error) { return PlanSnapshot{}, nil }); again != nil || err != nil {
-		t.Errorf("StartPlan of a planned campaign returned %v, %v", again, err)
+		t.Errorf("StartPlan of a planned campaign returned %v, %v; want nil", again, err)
 	}
 	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), SettleAnswer, accepted("m1"), accepted("m4"))
 	r.settle(r.claim("c", "1.0", 0, 0, noKey, long), SettleAnswer, accepted("m3"))
@@ -81,10 +81,10 @@ func TestPlanGoesPageByPageWithCarryOver(t *testing.T) {
 	r.expect("c", "accepted skipped accepted accepted rejected accepted skipped")
 	rows := r.rows("c")
 	if rows[0].Account != "a0" || rows[2].Account != "a1" || rows[1].Code != "too_short" || rows[4].Input != number(5).E164() || rows[4].MSISDN != number(5) {
-		t.Errorf("rows are %+v", rows)
+		t.Errorf("rows are %+v, want the planned accounts and the skipped rows", rows)
 	}
 	if s := r.summary("c"); s.State != Done || s.Batches != 2 || s.Calls != 3 || s.Segments != 4 {
-		t.Errorf("summary is %+v", s)
+		t.Errorf("summary is %+v, want done with 2 batches, 3 calls and 4 segments", s)
 	}
 }
 
@@ -104,7 +104,7 @@ func TestOfTwoPlannersOneStops(t *testing.T) {
 	// The first planner lost its answer and repeats the commit.
 	again, _, err := one.CommitPage(t.Context(), token, page)
 	if err != nil || !cmp.Equal(again, first) {
-		t.Errorf("repeated, it returned %v, %v; the first time %v", again, err, first)
+		t.Errorf("the repeated commit returned %v, %v; want %v", again, err, first)
 	}
 	if r.state("c") != before {
 		t.Error("the second planner or the repeated commit changed the ledger")
@@ -120,7 +120,7 @@ func TestPlanThatEndsTheCampaignSaidAgain(t *testing.T) {
 	token := NewToken()
 	for range 2 {
 		if _, done, err := p.CommitPage(t.Context(), token, page); err != nil || !done {
-			t.Errorf("planning returned done %t, %v", done, err)
+			t.Errorf("CommitPage returned done %t, %v; want true", done, err)
 		}
 		r.expect("c", "skipped skipped")
 	}
@@ -143,19 +143,19 @@ func TestWindowBoundsWhatIsHandedOut(t *testing.T) {
 	c := r.claim("c", "0.1", 0, 0, keyed, long)
 	c.openBatchLimit = 2
 	if out := r.settle(c, SettleAnswer, accepted("m")); !cmp.Equal(out.Wakes, []Wake{{"0.2", 1}}) {
-		t.Errorf("a settled batch handed out %v", out.Wakes)
+		t.Errorf("a settled batch handed out %v, want 0.2", out.Wakes)
 	}
 	r.sound("c")
 	wakes, _, err = r.TopUp(t.Context(), "c", map[int]int{0: 3})
 	if err != nil || !cmp.Equal(wakes, []Wake{{"0.3", 1}}) {
-		t.Errorf("a larger open-batch limit handed out %v, %v", wakes, err)
+		t.Errorf("a larger open-batch limit handed out %v, %v; want 0.3", wakes, err)
 	}
 	wakes, _, err = r.TopUp(t.Context(), "c", map[int]int{1: 9})
 	if err != nil || !cmp.Equal(wakes, []Wake{{"1.0", 1}}) {
-		t.Errorf("room in the other stream handed out %v, %v", wakes, err)
+		t.Errorf("room in the other stream handed out %v, %v; want 1.0", wakes, err)
 	}
 	if wakes, _, err = r.TopUp(t.Context(), "c", map[int]int{0: 3, 1: 9}); err != nil || len(wakes) > 0 {
-		t.Errorf("at the open-batch limit, handed out %v, %v", wakes, err)
+		t.Errorf("at the open-batch limit, a top-up handed out %v, %v; want nothing", wakes, err)
 	}
 	r.sound("c")
 }
@@ -198,14 +198,14 @@ func TestPlanStopsWithTheCampaign(t *testing.T) {
 	}
 	r.expect("c", "skipped skipped skipped skipped")
 	if s := r.summary("c"); s.Reasons[ReasonCancelled] != 3 || s.Reasons[ReasonDuplicate] != 1 || s.State != Cancelled || s.FinishedAt.IsZero() {
-		t.Errorf("summary is %+v", s)
+		t.Errorf("summary is %+v, want cancelled and finished, 3 skipped by the cancel and 1 duplicate", s)
 	}
 	before := r.state("c")
 	if _, _, err := p.CommitPage(t.Context(), NewToken(), PlannedPage{Page: 1, First: 3}); !errors.Is(err, ErrStopped) {
-		t.Errorf("its planner got %v, want ErrStopped", err)
+		t.Errorf("the campaign's planner got %v, want ErrStopped", err)
 	}
 	if p, err := r.StartPlan(t.Context(), "c", func(Spec) (PlanSnapshot, error) { return PlanSnapshot{}, nil }); p != nil || err != nil {
-		t.Errorf("StartPlan of a cancelled campaign returned %v, %v", p, err)
+		t.Errorf("StartPlan of a cancelled campaign returned %v, %v; want nil", p, err)
 	}
 	if r.state("c") != before {
 		t.Error("planning continued after the cancel")
@@ -239,17 +239,17 @@ func TestResultsOfLargeUploadComeInOrder(t *testing.T) {
 	r.settle(r.claim("c", "1.3", 0, 0, keyed, long), SettleAnswer, repeat(100, accepted("m"))...)
 	rows := r.rows("c")
 	if len(rows) != n {
-		t.Fatalf("%d results of %d", len(rows), n)
+		t.Fatalf("got %d results, want %d", len(rows), n)
 	}
 	for _, row := range rows {
 		want := fmt.Sprint("a", row.Row%2)
 		if row.Account != want || row.MSISDN != number(row.Row) || row.Input != number(row.Row).E164() {
-			t.Fatalf("row %d is %+v", row.Row, row)
+			t.Fatalf("row %d is %+v, want the planned account and the uploaded number", row.Row, row)
 		}
 	}
 	r.sound("c")
 	if first := rows[600]; first.Status != Accepted || first.UpdatedAt.Before(time.Now().Add(-time.Hour)) {
-		t.Errorf("row 601 is %+v", first)
+		t.Errorf("row 601 is %+v, want accepted within the last hour", first)
 	}
 	for _, after := range []int{0, 1, 99, 100, 600, 601, MaxPageRows - 1, MaxPageRows, MaxPageRows + 1, 2 * MaxPageRows, n - 1, n, n + 1} {
 		var rest []Row
@@ -258,7 +258,7 @@ func TestResultsOfLargeUploadComeInOrder(t *testing.T) {
 			rest = append(rest, row)
 		}
 		if want := rows[min(after, n):]; len(rest) != len(want) || len(want) > 0 && !reflect.DeepEqual(rest, want) {
-			t.Errorf("ResultsAfter(%d) returned %d rows, or others than Results", after, len(rest))
+			t.Errorf("ResultsAfter(%d) returned %d rows, want the same rows as Results", after, len(rest))
 		}
 	}
 }

@@ -121,7 +121,7 @@ local function unpack_members(s)
 end
 
 -- members returns the positions, from 0, of a generation's recipients in their call of n recipients. Without a stored
--- list it has all of them.
+-- list the generation has all recipients of the call.
 local function members(b, k, g, n)
   local s, out = get(members_field(b, k, g)), {}
   if s then
@@ -268,7 +268,7 @@ local function hand_out(a, window, now, out)
   local h, opened = from, 0
   while ob + opened < window and h < nb do
     local b = a .. '.' .. int(h)
-    -- After Redis lost data, a batch met here may be settled or open already. One whose counters cannot be read is
+    -- After Redis lost data, a batch met here may be settled or open already. A batch whose counters cannot be read is
     -- opened too: the worker that loads it quarantines it.
     if (tonumber(get('l' .. b) or 0) or 1) > 0 then
       opened = opened + redis.call('ZADD', O, int(now + 5000), b)
@@ -305,7 +305,7 @@ local function judge(now)
     for a = 0, LANES - 1 do marks[a + 1] = 'cb:' .. a end
     del(unpack(marks))
   else
-    -- A late result or a retry may have made the base better since.
+    -- Since the base was stored, a late result or a retry may have reduced the number of bad messages in it.
     w[BASE_BAD] = int(math.min(tonumber(w[BASE_BAD]), bad))
     ended, bad = ended - tonumber(w[BASE_ENDED]), bad - tonumber(w[BASE_BAD])
     if ended < tonumber(w[ENOUGH]) then return end
@@ -423,8 +423,8 @@ local function take_out(b, k, g, rec, n, gone, now, window, wakes)
   save_gen(b, k, g, rec)
 end
 
--- open_gen puts the listed members of a call into a new generation that is ready at due (ms). They are pending, or
--- were unknown or rejected and are sent again.
+-- open_gen puts the listed members of a call into a new generation that is ready at due (ms). These members are
+-- pending, or were unknown or rejected and are sent again.
 local function open_gen(b, k, list, tries, due, st, de)
   local f = 'n' .. b .. '.' .. k
   local g = int(redis.call('HINCRBY', L, f, 1))

@@ -22,7 +22,8 @@ import (
 type Unreadable struct { //nolint:errname // it is the record first, and travels as an error
 	Campaign string
 	// Record is the record's field in the ledger hash (layout.go), or "spec". If a script failed on
-	// a record that it could not name, it is the script and its first argument.
+	// a record that it could not name, Record is the script's name and its first argument after the
+	// token.
 	Record string
 	Bytes  []byte
 	Err    error
@@ -39,8 +40,8 @@ func (u *Unreadable) Error() string {
 // Unwrap returns the cause.
 func (u *Unreadable) Unwrap() error { return u.Err }
 
-// QuarantineKey returns the Redis key that holds the quarantined records of a campaign, or, for an
-// empty id, the quarantined payloads of tasks that name no campaign.
+// QuarantineKey returns the Redis key that holds the quarantined records of a campaign. For an
+// empty id it is the key of the quarantined payloads of tasks that name no campaign.
 func QuarantineKey(id string) string {
 	if id == "" {
 		return payloadsKey
@@ -91,7 +92,7 @@ func scriptFault(id, script string, args []any, err error) error {
 // quarantineBytes is how many bytes of a record its entry keeps.
 const quarantineBytes = 1024
 
-// quarantineEntry is the JSON of a quarantined record, stored after the time.
+// quarantineEntry is the JSON of a quarantined record, stored after the time of the quarantine.
 type quarantineEntry struct {
 	Work  string `json:"w,omitempty"`
 	Why   string `json:"y"`
@@ -102,10 +103,10 @@ type quarantineEntry struct {
 // Quarantine enters a record in the campaign's quarantine list. The first hundred entries keep up
 // to 1 KB of the record's bytes, and a thousand are listed; all are counted.
 //
-// With leave, the work that needs the record, a batch or PlanWork, leaves the open set too. Its
-// recipients stay pending. Its place within openBatchLimit goes to other batches, whose wakes are
-// returned. first reports whether the record was not in the list before. A resume of the campaign
-// empties the list.
+// If leave is set, the work that needs the record (a batch or PlanWork) is removed from the open
+// set too. Its recipients stay pending. Its place within openBatchLimit goes to other batches,
+// whose wakes are returned. first reports whether the record is new in the list. A resume of the
+// campaign empties the list.
 func (l *Ledger) Quarantine(ctx context.Context, u *Unreadable, work string, leave bool, openBatchLimit int) (wakes []Wake, first bool, err error) {
 	e := quarantineEntry{Work: work, Why: strings.ToValidUTF8(fmt.Sprintf("%.200s", u.Err), "?"), Size: len(u.Bytes)}
 	short, err := json.Marshal(e)
@@ -133,8 +134,8 @@ type QuarantinedRecord struct {
 	Work string
 	Why  string
 	At   time.Time
-	// Size is the record's size in bytes. Bytes are the first of them; nil if the list was long
-	// already.
+	// Size is the record's size in bytes. Bytes are the record's first bytes; nil if the list
+	// already had a hundred entries.
 	Size  int
 	Bytes []byte
 }
@@ -161,8 +162,8 @@ func (l *Ledger) QuarantinedRecords(ctx context.Context, id string) ([]Quarantin
 }
 
 // WriteOff ends a stopped campaign in which only quarantined work is open. Recipients that were in
-// flight become unknown, because their outcome cannot be read. It waits until nothing was
-// quarantined for the duration quiet, which must be longer than a lease.
+// flight become unknown, because their outcome cannot be read. It changes nothing if work was
+// quarantined within the last duration quiet, which must be longer than a lease.
 func (l *Ledger) WriteOff(ctx context.Context, id string, quiet time.Duration) (done bool, err error) {
 	out, err := l.run(ctx, writeOffScript, id, []string{quarantineWorkKey(id)}, quiet.Milliseconds())
 	return err == nil && out[0] == "done", err
@@ -171,12 +172,12 @@ func (l *Ledger) WriteOff(ctx context.Context, id string, quiet time.Duration) (
 const (
 	// payloadsKept is how many payloads that name no campaign are kept.
 	payloadsKept = 100
-	// payloadBytes is how many bytes of each are kept.
+	// payloadBytes is how many bytes of each such payload are kept.
 	payloadBytes = 4096
 )
 
 // QuarantinePayload keeps the unreadable payload of a task that belongs to no known campaign: up to
-// 4 KB each of the first hundred. first reports whether it was not there before.
+// 4 KB each of the first hundred. first reports whether the payload is a new one.
 func (l *Ledger) QuarantinePayload(ctx context.Context, task string, payload []byte, why error) (first bool, err error) {
 	e, err := json.Marshal(quarantineEntry{Work: fmt.Sprintf("%.200s", task), Why: fmt.Sprintf("%.200s", why), Size: len(payload),
 		Bytes: payload[:min(len(payload), payloadBytes)]})
@@ -191,7 +192,7 @@ func (l *Ledger) QuarantinePayload(ctx context.Context, task string, payload []b
 	return out[0] == "1", nil
 }
 
-// QuarantinedPayloads counts those payloads.
+// QuarantinedPayloads returns the number of payloads that QuarantinePayload has kept or counted.
 func (l *Ledger) QuarantinedPayloads(ctx context.Context) (int, error) {
 	n, err := l.rdb.HLen(ctx, payloadsKey).Result()
 	if err != nil {

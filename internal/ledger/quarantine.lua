@@ -10,8 +10,8 @@
 --   6  1: remove that work from the open set; 0: do not
 --   7  open-batch limit
 -- Returns {'aside', first 0|1, 'batch:wake'…} | {'missing'|'newer'}. first is 1 if the record was not in the list.
--- An entry begins with its time and the answer to the token that was last there; that token gets it again. The first
--- 100 entries keep their bytes, and 1,000 are listed; after that records are only counted.
+-- An entry begins with its time and the answer to the token that was last there; that token gets the same answer again.
+-- The first 100 entries keep their bytes, and 1,000 are listed; after that records are only counted.
 local v = get('v')
 if not v then return {'missing'} end
 if (tonumber(v) or 0) > 1 then return {'newer'} end

@@ -16,7 +16,8 @@ var corruptions = map[string]func(string) string{
 	"random bytes": randomBytes,
 }
 
-// randomBytes returns random bytes of the same length. The first byte is above every format.
+// randomBytes returns random bytes of the same length. The first byte is larger than every format
+// byte.
 func randomBytes(s string) string {
 	rng := rand.New(rand.NewPCG(1, uint64(len(s))))
 	b := make([]byte, max(3, len(s)|1))
@@ -62,19 +63,19 @@ func TestRecordsThatCannotBeReadAreNamed(t *testing.T) {
 				w, err := r.LoadWork(t.Context(), id, "0.0")
 				if whole {
 					if u := AsUnreadable(err); u == nil || u.Record != field || u.Campaign != id {
-						t.Fatalf("the batch was read with %v", err)
+						t.Fatalf("reading the batch returned %v, want an Unreadable of the damaged record", err)
 					}
 				} else {
 					r.ok(err)
 					if len(w.Bad) != 1 || w.Bad[0].Record != field {
-						t.Fatalf("bad are %v", w.Bad)
+						t.Fatalf("bad records are %v, want only the damaged one", w.Bad)
 					}
 					if len(w.Open) != 1 || w.Open[0].Call != 1 {
-						t.Fatalf("open are %+v, want the other call", w.Open)
+						t.Fatalf("open generations are %+v, want only the other call's", w.Open)
 					}
 				}
 				if work, err := r.LoadWork(t.Context(), id, "0.1"); err != nil || len(work.Open) != 1 {
-					t.Fatalf("the other batch gives %+v, %v", work, err)
+					t.Fatalf("reading the other batch returned %+v, %v; want one open generation", work, err)
 				}
 				if strings.ContainsRune("bgr", rune(field[0])) {
 					var last error
@@ -82,7 +83,7 @@ func TestRecordsThatCannotBeReadAreNamed(t *testing.T) {
 						last = err
 					}
 					if u := AsUnreadable(last); u == nil || u.Record != field || !strings.Contains(last.Error(), field) {
-						t.Errorf("the results end with %v", last)
+						t.Errorf("the results end with %v, want an Unreadable of the damaged record", last)
 					}
 				}
 			})
@@ -98,7 +99,7 @@ func TestANewerReleasesRecordIsNotSetAside(t *testing.T) {
 		r.ok(r.rdb.HSet(t.Context(), ledgerKey("c"), "b0.0", string([]byte{first, 1, 1})).Err())
 		_, err := r.LoadWork(t.Context(), "c", "0.0")
 		if errors.Is(err, ErrNewer) != newer || (AsUnreadable(err) == nil) != newer {
-			t.Errorf("format %d gives %v", first, err)
+			t.Errorf("format %d gives %v, want ErrNewer for a later format, an Unreadable for any other", first, err)
 		}
 	}
 }
@@ -137,7 +138,7 @@ func TestScriptsWriteNothingOfWhatTheyCannotRead(t *testing.T) {
 					r.corrupt(id, field, how)
 					before := r.state(id)
 					if u := AsUnreadable(do(&r, c)); u == nil || u.Record != field {
-						t.Errorf("%s ends with %v", script, u)
+						t.Errorf("%s ends with %v, want an Unreadable of the damaged record", script, u)
 					}
 					if after := r.state(id); after != before {
 						t.Errorf("%s changed the ledger from\n%s\nto\n%s", script, before, after)
@@ -159,7 +160,7 @@ func TestSetAsideGivesItsPlaceToOthers(t *testing.T) {
 	wakes, _, err := r.startPlan("c", 1).CommitPage(t.Context(), NewToken(), page)
 	r.ok(err)
 	if len(wakes) != 1 || wakes[0].Batch != "0.0" {
-		t.Fatalf("handed out: %v", wakes)
+		t.Fatalf("handed out %v, want only batch 0.0", wakes)
 	}
 	whole := r.rdb.HGet(t.Context(), ledgerKey("c"), "b0.0").Val()
 	r.corrupt("c", "b0.0", corruptions["cut short"])
@@ -174,10 +175,10 @@ func TestSetAsideGivesItsPlaceToOthers(t *testing.T) {
 	wakes, first, err := r.Quarantine(t.Context(), u, "0.0", true, 1)
 	r.ok(err)
 	if !first || len(wakes) != 1 || wakes[0].Batch != "0.1" {
-		t.Errorf("first %t, handed out %v; want the next batch", first, wakes)
+		t.Errorf("first %t, handed out %v; want true and batch 0.1", first, wakes)
 	}
 	if wakes, first, err := r.Quarantine(t.Context(), u, "0.0", true, 1); err != nil || first || len(wakes) > 0 {
-		t.Errorf("once more: first %t, handed out %v, %v", first, wakes, err)
+		t.Errorf("the repeated Quarantine returned first %t, handed out %v, %v; want false and nothing", first, wakes, err)
 	}
 	hook.armed = false
 	for _, p := range hook.problems {
@@ -185,25 +186,25 @@ func TestSetAsideGivesItsPlaceToOthers(t *testing.T) {
 	}
 	s := r.summary("c")
 	if s.Quarantined != 1 || s.QuarantinedWork != 1 || s.Pending != 6 {
-		t.Errorf("summary is %+v", s)
+		t.Errorf("summary is %+v, want 1 record and 1 batch quarantined, 6 recipients pending", s)
 	}
 	list, err := r.QuarantinedRecords(t.Context(), "c")
 	r.ok(err)
 	if len(list) != 1 || list[0].Record != "b0.0" || list[0].Work != "0.0" || string(list[0].Bytes) != string(u.Bytes) || list[0].At.IsZero() {
-		t.Errorf("the list is %+v", list)
+		t.Errorf("the quarantine list is %+v, want only b0.0 with its bytes and time", list)
 	}
 
 	r.ok(r.rdb.HSet(t.Context(), ledgerKey("c"), "b0.0", whole).Err())
 	_, err = r.Resume(t.Context(), "c", "test")
 	r.ok(err)
 	if s := r.summary("c"); s.Quarantined != 0 || s.QuarantinedWork != 0 {
-		t.Errorf("after resume summary is %+v", s)
+		t.Errorf("after Resume the summary is %+v, want nothing quarantined", s)
 	}
 	for _, b := range []string{"0.0", "0.1", "0.2"} {
 		r.settle(r.claim("c", b, 0, 0, keyed, long), SettleAnswer, accepted("a"), accepted("b"))
 	}
 	if s := r.summary("c"); s.State != Done || s.Accepted != 6 {
-		t.Errorf("at last summary is %+v", s)
+		t.Errorf("at the end the summary is %+v, want done with 6 accepted", s)
 	}
 }
 
@@ -214,7 +215,7 @@ func TestTheListOfWhatIsSetAsideIsBounded(t *testing.T) {
 	for i := range 1100 {
 		u := &Unreadable{Campaign: "c", Record: "g" + strconv.Itoa(i), Bytes: make([]byte, 5000), Err: errRecord}
 		if _, first, err := r.Quarantine(t.Context(), u, "", false, 0); err != nil || !first {
-			t.Fatalf("%d-th: first %t, %v", i, first, err)
+			t.Fatalf("entry %d: first %t, %v; want true", i, first, err)
 		}
 	}
 	list, err := r.QuarantinedRecords(t.Context(), "c")
@@ -224,7 +225,7 @@ func TestTheListOfWhatIsSetAsideIsBounded(t *testing.T) {
 		kept += len(x.Bytes)
 	}
 	if len(list) != 1000 || kept != 100*quarantineBytes || r.summary("c").Quarantined != 1100 {
-		t.Errorf("%d entries with %d bytes, %d counted", len(list), kept, r.summary("c").Quarantined)
+		t.Errorf("the list has %d entries with %d bytes, and %d are counted; want 1000, the bytes of 100, and 1100", len(list), kept, r.summary("c").Quarantined)
 	}
 }
 
@@ -244,7 +245,7 @@ func TestCancelEndsWhatWasSetAside(t *testing.T) {
 			_, _, err = r.Quarantine(t.Context(), w.Bad[0], "0.0", true, 1)
 			r.ok(err)
 			if done, err := r.WriteOff(t.Context(), "c", 0); err != nil || done {
-				t.Errorf("a running campaign was written off: %t, %v", done, err)
+				t.Errorf("WriteOff of a running campaign returned %t, %v; want false", done, err)
 			}
 			_, err = r.Cancel(t.Context(), "c", "test")
 			r.ok(err)
@@ -252,22 +253,22 @@ func TestCancelEndsWhatWasSetAside(t *testing.T) {
 			if inFlight {
 				// The open set still has the batch that may be in flight.
 				if done, err := r.WriteOff(t.Context(), "c", 0); err != nil || done {
-					t.Errorf("written off while another batch is open: %t, %v", done, err)
+					t.Errorf("WriteOff with another batch open returned %t, %v; want false", done, err)
 				}
 				r.ok(r.rdb.ZRem(t.Context(), openKey("c"), "0.1").Err())
 				if done, err := r.WriteOff(t.Context(), "c", time.Hour); err != nil || done {
-					t.Errorf("written off at once: %t, %v", done, err)
+					t.Errorf("WriteOff before the quiet time had passed returned %t, %v; want false", done, err)
 				}
 				for range 2 {
 					if done, err := r.WriteOff(t.Context(), "c", 0); err != nil || !done {
-						t.Errorf("not written off: %t, %v", done, err)
+						t.Errorf("WriteOff returned %t, %v; want true", done, err)
 					}
 				}
 				unknown, skipped = 2, 3
 			}
 			s := r.summary("c")
 			if s.State != Cancelled || s.Pending != 0 || s.Unknown != unknown || s.Skipped != skipped || s.FinishedAt.IsZero() {
-				t.Errorf("summary is %+v", s)
+				t.Errorf("summary is %+v, want cancelled and finished with nothing pending", s)
 			}
 		})
 	}
@@ -289,10 +290,10 @@ func TestARetryPassesOverWhatCannotBeRead(t *testing.T) {
 			r.corrupt("c", field, corruptions["cut short"])
 			n, err := r.Retry(t.Context(), "c", NewToken(), false, true)
 			if u := AsUnreadable(err); n != 2 || u == nil || u.Record != field {
-				t.Errorf("retried %d with %v", n, err)
+				t.Errorf("retried %d with %v, want 2 and an Unreadable of the damaged record", n, err)
 			}
 			if s := r.summary("c"); s.RetryRecord != "" || s.Pending != 2 || s.Rejected != 4 {
-				t.Errorf("summary is %+v", s)
+				t.Errorf("summary is %+v, want no retry running, 2 pending and 4 rejected", s)
 			}
 		})
 	}
@@ -307,27 +308,27 @@ func TestACampaignThatCannotBeReadStillHasItsCounts(t *testing.T) {
 			r.sending("frozen", []int{2})
 			r.corrupt("frozen", "frozen", how)
 			if s := r.summary("frozen"); s.Unreadable == nil || s.Unreadable.Record != "frozen" || s.Pending != 2 {
-				t.Errorf("summary is %+v", s)
+				t.Errorf("summary is %+v, want the field frozen unreadable and 2 pending", s)
 			}
 			r.sending("spec", []int{2})
 			r.ok(r.rdb.Set(t.Context(), specKey("spec"), how(r.rdb.Get(t.Context(), specKey("spec")).Val()), 0).Err())
 			if s := r.summary("spec"); s.Unreadable == nil || s.Unreadable.Record != "spec" || s.Pending != 2 {
-				t.Errorf("summary is %+v", s)
+				t.Errorf("summary is %+v, want the spec unreadable and 2 pending", s)
 			}
 			for _, id := range []string{"frozen", "spec"} {
 				_, err := r.Cancel(t.Context(), id, "test")
 				r.ok(err)
 				if s := r.summary(id); s.State != Cancelled || s.Skipped != 2 {
-					t.Errorf("cancelled, %s is %+v", id, s)
+					t.Errorf("after Cancel, %s is %+v; want cancelled with 2 skipped", id, s)
 				}
 			}
 			r.sending("v", []int{2})
 			r.ok(r.rdb.HSet(t.Context(), ledgerKey("v"), "v", "x").Err())
 			if _, err := r.Summary(t.Context(), "v"); AsUnreadable(err) == nil {
-				t.Errorf("a format that is not a number gives %v", err)
+				t.Errorf("a format that is not a number gives %v, want an Unreadable", err)
 			}
 			if _, err := r.Pause(t.Context(), "v", "test"); AsUnreadable(err) == nil {
-				t.Errorf("an order to it gives %v", err)
+				t.Errorf("a pause of that campaign gives %v, want an Unreadable", err)
 			}
 		})
 	}
@@ -339,13 +340,13 @@ func TestPayloadsAreSetAsideOnce(t *testing.T) {
 	for i := range payloadsKept + 5 {
 		first, err := r.QuarantinePayload(t.Context(), "task", []byte("p"+strconv.Itoa(i)), errRecord)
 		if err != nil || !first {
-			t.Fatalf("%d-th: first %t, %v", i, first, err)
+			t.Fatalf("payload %d: first %t, %v; want true", i, first, err)
 		}
 	}
 	if first, err := r.QuarantinePayload(t.Context(), "task", []byte("p0"), errRecord); err != nil || first {
-		t.Errorf("the same again: first %t, %v", first, err)
+		t.Errorf("the same payload again: first %t, %v; want false", first, err)
 	}
 	if n, err := r.QuarantinedPayloads(t.Context()); err != nil || n != payloadsKept+5 {
-		t.Errorf("%d counted, %v", n, err)
+		t.Errorf("%d payloads counted, %v; want payloadsKept+5", n, err)
 	}
 }

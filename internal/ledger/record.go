@@ -26,8 +26,8 @@ const (
 // planning (narrow.lua). It is read as Skipped.
 const optedStatus = byte(8)
 
-// movedStatus replaces the stored status of a recipient that has moved to another batch. Its number
-// is free there, because no recipient of a batch is stored as Skipped.
+// movedStatus replaces the stored status of a recipient that has moved to another batch. The number
+// of Skipped is free for this, because no recipient of a batch is stored as Skipped.
 const movedStatus = byte(Skipped)
 
 var statusNames = [...]string{"pending", "unknown", "rejected", "accepted", "delivered", "undelivered", "skipped"}
@@ -40,7 +40,7 @@ func (s Status) String() string {
 	return fmt.Sprintf("status(%d)", uint8(s))
 }
 
-// ParseStatus reverses Status.String. ok is false for another word.
+// ParseStatus reverses Status.String. ok is false for an unknown word.
 func ParseStatus(s string) (Status, bool) {
 	for i, n := range statusNames {
 		if n == s {
@@ -112,7 +112,7 @@ func appendTag(b []byte, at int, tag byte, s string) []byte {
 	return append(append(b, tag, byte(len(s))), s...)
 }
 
-// canonicalUUID parses s if it is a UUID in the form that String would write.
+// canonicalUUID parses s if it is a UUID in the form that uuid.UUID.String writes.
 func canonicalUUID(s string) (uuid.UUID, bool) {
 	if len(s) != 36 {
 		return uuid.UUID{}, false

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Release ends a claim whose messages were certainly not sent. With renew, the gateway answered
-// under this idempotency key, so the next submission takes another. The generation may be claimed
-// again after backOff.
+// Release ends a claim whose messages were certainly not sent. Set renew if the gateway answered
+// under the claim's idempotency key: the next submission then uses another key. The generation may
+// be claimed again after backOff.
 func (l *Ledger) Release(ctx context.Context, c *Claim, backOff time.Duration, renew bool) (Settled, error) {
 	flag := 0
 	if renew {

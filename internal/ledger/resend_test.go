@@ -12,8 +12,8 @@ func resending(c *Claim) *Claim {
 	return c
 }
 
-// Each case is a call of three at position 0 of batch 0.0, at a gateway without keys, in a separate
-// campaign that resends.
+// Each case is call 0 of batch 0.0, with three recipients, at a gateway without idempotency keys.
+// Each case has a separate campaign, which submits unknown recipients once more.
 func TestResend(t *testing.T) {
 	t.Parallel()
 	const b = "0.0"
@@ -27,7 +27,7 @@ func TestResend(t *testing.T) {
 		"an unknown recipient waits for its resend": {func(r *rig, id string) {
 			out := r.settle(first(r, id), SettleVerdict, lost...)
 			if s := r.summary(id); out.Done || !s.FinishedAt.IsZero() || s.State != Sending || s.InFlight != (InFlight{}) {
-				r.Errorf("done %t, %+v", out.Done, s)
+				r.Errorf("done %t, summary %+v; want not done, sending, and nothing in flight", out.Done, s)
 			}
 		}, "pending pending pending"},
 		"the second answer counts": {func(r *rig, id string) {
@@ -35,7 +35,7 @@ func TestResend(t *testing.T) {
 			r.settle(one, SettleVerdict, lost...)
 			two := second(r, id)
 			if two.IdempotencyKey == one.IdempotencyKey || two.Doubt || two.Tries != 0 {
-				r.Errorf("the second is %+v, want a separate request without doubt", two)
+				r.Errorf("the second claim is %+v, want a separate request without doubt", two)
 			}
 			r.settle(two, SettleAnswer, accepted("m1"), rejected("bad_number"), accepted("m3"))
 		}, "accepted rejected accepted"},
@@ -46,7 +46,7 @@ func TestResend(t *testing.T) {
 				r.Error("the campaign is not done")
 			}
 			if row := r.rows(id)[0]; row.Reason != "reset" || row.MessageUUID != two.IdempotencyKey.String() {
-				r.Errorf("it is unknown for %q under %s, want the second request", row.Reason, row.MessageUUID)
+				r.Errorf("row 1 is unknown for %q under %s, want the second request", row.Reason, row.MessageUUID)
 			}
 		}, "unknown unknown unknown"},
 		"only the recipient without an answer is resent": {func(r *rig, id string) {
@@ -74,7 +74,7 @@ func TestResend(t *testing.T) {
 			r.claim(id, b, 0, 0, noKey, lapsed)
 			c := resending(r.tryClaim(id, b, r.open(id, b, 0, 0), noKey, long))
 			if c.Result != ClaimDoubtful {
-				r.Fatalf("the next claim got %q", c.Result)
+				r.Fatalf("the next claim got %q, want doubtful", c.Result)
 			}
 			r.settle(c, SettleAbandon, repeat(3, unknown(c.Why))...)
 			r.expect(id, "pending pending pending")
@@ -100,7 +100,7 @@ func TestResend(t *testing.T) {
 			}
 			r.settle(second(r, id), SettleAnswer, repeat(2, accepted("m"))...)
 			if s := r.summary(id); s.Resent != 0 {
-				r.Errorf("resent is %d", s.Resent)
+				r.Errorf("resent is %d, want 0", s.Resent)
 			}
 		}, "accepted accepted accepted"},
 		"a late answer to all leaves nothing to resend": {func(r *rig, id string) {
@@ -135,7 +135,7 @@ func TestResend(t *testing.T) {
 				before := r.state(id)
 				r.settle(one, SettleVerdict, lost...)
 				if r.state(id) != before {
-					r.Error("the ledger changed")
+					r.Error("the ledger changed, want no change")
 				}
 			}
 		}, "unknown unknown unknown"},
@@ -145,7 +145,7 @@ func TestResend(t *testing.T) {
 			_, err := r.Cancel(r.Context(), id, "me")
 			r.ok(err)
 			if row := r.rows(id)[0]; row.Reason != "no_answer" || row.MessageUUID != one.IdempotencyKey.String() {
-				r.Errorf("it is unknown for %q under %s, want the first request", row.Reason, row.MessageUUID)
+				r.Errorf("row 1 is unknown for %q under %s, want the first request", row.Reason, row.MessageUUID)
 			}
 			if s := r.summary(id); s.FinishedAt.IsZero() {
 				r.Error("the campaign has not finished")
@@ -158,7 +158,7 @@ func TestResend(t *testing.T) {
 			g := r.open(id, b, 0, 1)
 			r.travel(id, 2*time.Hour)
 			if c := r.tryClaim(id, b, g, noKey, long); c.Result != ClaimStopped || c.Doubt {
-				r.Errorf("the claim got %+v", c)
+				r.Errorf("the claim got %+v, want stopped without doubt", c)
 			}
 		}, "unknown unknown unknown"},
 		"cancelled before the first answer, it is not resent": {func(r *rig, id string) {
@@ -189,7 +189,7 @@ func TestResend(t *testing.T) {
 			r.settle(one, SettleVerdict, lost...)
 			g := r.open(id, b, 0, 1)
 			if c := r.tryClaim(id, b, g, noKey, long); c.Result != ClaimPaused {
-				r.Errorf("the claim got %q", c.Result)
+				r.Errorf("the claim got %q, want paused", c.Result)
 			}
 			_, err = r.Resume(r.Context(), id, "me")
 			r.ok(err)
@@ -199,7 +199,7 @@ func TestResend(t *testing.T) {
 			_, err := r.Settle(r.Context(), first(r, id), lost, SettleVerdict, 1, time.Hour)
 			r.ok(err)
 			if c := r.tryClaim(id, b, r.open(id, b, 0, 1), noKey, long); c.Result != ClaimLater {
-				r.Errorf("the claim got %q", c.Result)
+				r.Errorf("the claim got %q, want later", c.Result)
 			}
 			r.travel(id, time.Hour)
 			r.settle(second(r, id), SettleAnswer, repeat(3, accepted("m"))...)
@@ -218,7 +218,7 @@ func TestResend(t *testing.T) {
 			r.settle(second(r, id), SettleVerdict, lost...)
 			n, err := r.Retry(r.Context(), id, "op", true, false)
 			if r.ok(err); n != 3 {
-				r.Errorf("retry returned %d", n)
+				r.Errorf("Retry returned %d, want 3", n)
 			}
 			r.expect(id, "pending pending pending")
 			if out := r.settle(resending(r.claim(id, b, 0, 2, noKey, long)), SettleVerdict, lost...); !out.Done {
@@ -260,8 +260,8 @@ func TestResend(t *testing.T) {
 	}
 }
 
-// The positions of a resend refer to the call, also when the resend has only a part of it. The
-// sweeper can find its batch.
+// The positions of a resend refer to the call, even if the resend has only some of the call's
+// recipients. The sweeper can find the resend's batch.
 func TestAResendIsWatched(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

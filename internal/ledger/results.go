@@ -152,10 +152,10 @@ type source struct {
 	last  int
 }
 
-// CarryRows is the most rows for which planning carries a recipient on, so that it can share a call
-// with others that get the same body. Batches of a stream are out of row order by at most this many
-// rows and a page. A later release may lower it only if it keeps this value for campaigns that this
-// release has planned.
+// CarryRows is the most rows for which planning carries a recipient on. It does so to let
+// recipients with the same body share a call. Batches of a stream are out of row order by at most
+// CarryRows rows and one page. A later release may lower CarryRows only if it keeps the present
+// value for campaigns that this release has planned.
 const CarryRows = 5000
 
 func (s *source) nextRow(n int) (Row, bool, error) {

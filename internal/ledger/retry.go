@@ -22,9 +22,10 @@ var (
 )
 
 // Retry makes recipients that ended unknown or rejected pending again, and returns how many.
-// Recipients that have opted out since stay as they are. The token names the retry: the same token
-// continues it. If the caller dies, the sweeper finishes it. Batches that cannot be read are passed
-// over; Retry then returns an error that names them, beside the count of the others.
+// Recipients that have opted out since stay as they are. The token names the retry: another call of
+// Retry with the same token continues the same retry. If the caller dies, the sweeper finishes it.
+// Retry skips batches that cannot be read. It then returns an error that names them, and the number
+// of recipients in the other batches.
 func (l *Ledger) Retry(ctx context.Context, id, token string, unknown, rejected bool) (int, error) {
 	// An id in the index without a campaign would look like an upload in progress.
 	if ok, err := l.rdb.HExists(ctx, ledgerKey(id), "v").Result(); err != nil {
@@ -71,7 +72,8 @@ func (l *Ledger) Retry(ctx context.Context, id, token string, unknown, rejected 
 			return count, err
 		}
 	}
-	// The sweeper may have removed the entry between the first index and the script.
+	// Index the campaign again, because the sweeper may have removed its entry before the script
+	// ran.
 	return count, errors.Join(err, l.index(ctx, id))
 }
 

@@ -6,8 +6,8 @@
 --   3  packed positions in the batch of recipients that have opted out; they stay as they are
 --   4… number of recipients of each call of the batch; if absent, the batch is passed over
 -- Returns {'open', next batch, recipients so far} | {'ended', '', recipients} | {'past'|'missing'|'newer'}
--- For a batch that is not the operation's next one it changes nothing and returns where the operation is. 'past': another
--- retry has followed this one.
+-- For a batch that is not the operation's next one it changes nothing and returns the operation's next batch. 'past':
+-- another retry has followed this one.
 local bad = unfit()
 if bad then return {bad} end
 local last, w = words(get('rlast') or ''), words(get('rt') or '')

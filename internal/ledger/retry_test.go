@@ -42,11 +42,11 @@ func TestRetryPutsBackWhatIsAskedFor(t *testing.T) {
 				r.expect(name, c.want)
 			}
 			if s := r.summary(name); s.State != Sending || !s.FinishedAt.IsZero() {
-				t.Errorf("state is %s, finished %v", s.State, s.FinishedAt)
+				t.Errorf("state is %s, finished %v; want sending and not finished", s.State, s.FinishedAt)
 			}
 			due, err := r.DueBatches(t.Context(), name, time.Now().Add(time.Minute))
 			if err != nil || len(due) == 0 || slices.ContainsFunc(due, func(w Wake) bool { return w.Number != 2 }) {
-				t.Errorf("due is %v, %v; want batches with a new wake", due, err)
+				t.Errorf("due are %v, %v; want batches with a new wake", due, err)
 			}
 		})
 	}
@@ -70,14 +70,14 @@ func TestRetryIsRefused(t *testing.T) {
 		"busy": ErrBusy, "no-such": ErrNotFound} {
 		before := r.state(id)
 		if _, err := r.Retry(t.Context(), id, "op", true, true); !errors.Is(err, want) {
-			t.Errorf("%s: %v, want %v", id, err, want)
+			t.Errorf("Retry of %s: got %v, want %v", id, err, want)
 		}
 		if r.state(id) != before {
 			t.Errorf("%s: a refused retry changed the ledger", id)
 		}
 	}
 	if _, err := r.Summary(t.Context(), "no-such"); !errors.Is(err, ErrNotFound) {
-		t.Errorf("a retry of an unknown campaign created one: %v", err)
+		t.Errorf("Summary after a retry of an unknown campaign: got %v, want ErrNotFound", err)
 	}
 }
 
@@ -154,7 +154,7 @@ func TestStoppingARetryLeavesUnknownWhatWasUnknown(t *testing.T) {
 			stop(name)
 			r.expect(name, "accepted unknown skipped pending")
 			if got := r.rows(name)[1]; got.Reason != was[1].Reason || got.MessageUUID != was[1].MessageUUID {
-				t.Errorf("row 2 is unknown for %q under %s, and was for %q under %s", got.Reason, got.MessageUUID, was[1].Reason, was[1].MessageUUID)
+				t.Errorf("row 2 is unknown for %q under %s, want %q under %s as before", got.Reason, got.MessageUUID, was[1].Reason, was[1].MessageUUID)
 			}
 			// The claim in flight is released as not sent: its recipient is unknown as before.
 			_, err = r.Release(t.Context(), c, 0, false)
@@ -201,7 +201,7 @@ func TestRetryStepsSaidAgain(t *testing.T) {
 		t.Helper()
 		before := r.state("c")
 		if got := do(); !slices.Equal(got, want) || r.state("c") != before {
-			t.Errorf("%s returned %q, want %q", what, got, want)
+			t.Errorf("%s returned %q, want %q and no change", what, got, want)
 		}
 	}
 	open, err := r.run(t.Context(), retryOpenScript, "c", nil, "first", 1, 0)
@@ -236,11 +236,11 @@ func TestRetryIsCutShortByCancel(t *testing.T) {
 	_, err = r.Cancel(t.Context(), "c", "me")
 	r.ok(err)
 	if n, err := r.retrySteps(t.Context(), "c", open[1], open[2]); err != nil || n != 0 {
-		t.Errorf("the retry of a cancelled campaign returned %d, %v", n, err)
+		t.Errorf("the retry of a cancelled campaign returned %d, %v; want 0", n, err)
 	}
 	r.expect("c", "accepted unknown rejected unknown")
 	if s := r.summary("c"); s.FinishedAt.IsZero() || s.RetryRecord != "" {
-		t.Errorf("the campaign has not finished: finished %v, retry %q", s.FinishedAt, s.RetryRecord)
+		t.Errorf("the campaign has not finished: finished is %v, retry %q; want a time and none", s.FinishedAt, s.RetryRecord)
 	}
 }
 
@@ -268,7 +268,7 @@ func TestRetryOfARejectionAfterAnUnknownKeepsItsPast(t *testing.T) {
 		r.ok(err)
 		r.expect(name, "unknown skipped")
 		if got := r.rows(name)[0].MessageUUID; got != first.IdempotencyKey.String() {
-			t.Errorf("it is unknown under %s, want the first request %s", got, first.IdempotencyKey)
+			t.Errorf("row 1 is unknown under %s, want the first request %s", got, first.IdempotencyKey)
 		}
 	}
 }

@@ -91,8 +91,8 @@ func run(first, n int) []Planned {
 	return out
 }
 
-// sending enqueues a campaign and plans it for account 0, into batches with calls of these sizes.
-// All batches are handed out.
+// sending enqueues a campaign and plans it for account 0, into batches with calls of the given
+// sizes. All batches are handed out.
 func (r *rig) sending(id string, batches ...[]int) {
 	r.Helper()
 	r.sendingSpec(id, Spec{}, batches...)
@@ -115,7 +115,7 @@ func (r *rig) sendingSpec(id string, spec Spec, batches ...[]int) {
 	r.ok(err)
 }
 
-// open returns an open generation.
+// open reads a generation of a call in the batch, by its number. The generation must be open.
 func (r *rig) open(id, batch string, call, number int) *Generation {
 	r.Helper()
 	w, err := r.LoadWork(r.Context(), id, batch)
@@ -137,7 +137,8 @@ const (
 	account = "a0"
 )
 
-// tryClaim claims a generation that was read before, and returns the claim with any result.
+// tryClaim claims a generation that was read before, and returns the claim even if it was not
+// granted.
 func (r *rig) tryClaim(id, batch string, g *Generation, keyLife, lease time.Duration) *Claim {
 	r.Helper()
 	c, err := r.Claim(r.Context(), ClaimRequest{ID: id, Batch: batch, Gen: g, IdempotencyKey: requestID(batch, g, "login"), Login: "login",
@@ -197,7 +198,7 @@ func (r *rig) rows(id string) []Row {
 		r.ok(err)
 		out = append(out, row)
 		if row.Row != len(out) {
-			r.Fatalf("result %d is of row %d", len(out), row.Row)
+			r.Fatalf("result %d is of row %d, want the same number", len(out), row.Row)
 		}
 	}
 	return out

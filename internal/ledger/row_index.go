@@ -8,9 +8,9 @@ import (
 )
 
 // rowIndex finds the results of recipients in batches, in the order of their rows. Usually the
-// batches of a stream are nearly in that order too, and are read one after the other. They are not
-// if recipients moved to a stream while others were still being planned. Then build notes for every
-// row, in four bytes, which batch has it.
+// batches of a stream are nearly in that order too, and are read one after the other. They are out
+// of order if recipients moved to a stream while others were still being planned. Then build
+// records for every row, in four bytes, which batch has the row.
 type rowIndex struct {
 	ledger  *Ledger
 	id      string

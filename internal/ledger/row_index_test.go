@@ -54,19 +54,19 @@ func TestResultsOfBatchesInNoOrder(t *testing.T) {
 				rows = append(rows, row)
 			}
 			if len(rows) != n {
-				t.Fatalf("%d results of %d", len(rows), n)
+				t.Fatalf("got %d results, want %d", len(rows), n)
 			}
 			taken := 0
 			for i, row := range rows {
 				if row.Row != i+1 || row.MSISDN != number(i+1) || left[i+1] != (row.Status == Skipped) || !left[i+1] && row.Account == "" {
-					t.Fatalf("row %d is %+v", i+1, row)
+					t.Fatalf("row %d is %+v, want its number, and an account unless it is skipped", i+1, row)
 				}
 				if row.Status == Accepted {
 					taken++
 				}
 			}
 			if taken != 37 {
-				t.Errorf("%d are accepted", taken)
+				t.Errorf("%d rows are accepted, want 37", taken)
 			}
 			for _, after := range []int{1, 500, MaxPageRows, n - 1, n} {
 				var rest []Row
@@ -75,7 +75,7 @@ func TestResultsOfBatchesInNoOrder(t *testing.T) {
 					rest = append(rest, row)
 				}
 				if want := rows[after:]; len(rest) != len(want) || len(want) > 0 && !reflect.DeepEqual(rest, want) {
-					t.Errorf("ResultsAfter(%d) returned %d rows, or others than Results", after, len(rest))
+					t.Errorf("ResultsAfter(%d) returned %d rows, want the same rows as Results", after, len(rest))
 				}
 			}
 		})
@@ -96,10 +96,10 @@ func TestFinderKeepsFewBatchesAtHand(t *testing.T) {
 		row, ok, err := f.find(t.Context(), n)
 		r.ok(err)
 		if !ok || row.Row != n || len(f.cache) > 1+n/6 {
-			t.Fatalf("row %d is %+v, %t, with %d cached batches", n, row, ok, len(f.cache))
+			t.Fatalf("row %d is %+v, %t, with %d cached batches; want the row, and only recent batches cached", n, row, ok, len(f.cache))
 		}
 	}
 	if _, ok, err := f.find(t.Context(), 16); ok || err != nil {
-		t.Errorf("a row that is not there: %t, %v", ok, err)
+		t.Errorf("finding a row that is in no batch returned %t, %v; want false", ok, err)
 	}
 }

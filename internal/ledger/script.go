@@ -13,15 +13,15 @@ import (
 //go:embed *.lua
 var luaFiles embed.FS
 
-// script is one Lua file, behind the prelude if it needs it. A script that must run on a full Redis
-// has a flags line, which needs Redis 7. If the server cannot read that line (miniredis), the
-// script runs without it.
+// script is one Lua file, with prelude.lua in front of it if the file uses that. A script that must
+// run on a full Redis has a flags line, which needs Redis 7. If the server cannot read that line
+// (miniredis), the script runs without it.
 type script struct {
 	name    string
 	flagged *redis.Script
 	plain   *redis.Script
-	// binding: after this script something happens outside Redis that relies on it, so its changes
-	// must be durable first.
+	// binding: the caller acts outside Redis on the script's answer, so the script's changes must
+	// be durable first.
 	binding bool
 }
 
@@ -66,7 +66,7 @@ var (
 	purgeScript          = campaignScript("purge")
 	quarantineScript     = campaignScript("quarantine")
 	writeOffScript       = binding(campaignScript("write_off"))
-	settleAndClaimScript = binding(plainScript("settle_and_claim")) // no prelude: running it takes longer than the script itself
+	settleAndClaimScript = binding(plainScript("settle_and_claim")) // no prelude, because running the prelude takes longer than the script itself
 	doubtScript          = binding(settling("doubt"))
 	releaseScript        = binding(settling("release"))
 	splitScript          = binding(settling("split"))
@@ -90,7 +90,8 @@ func settling(name string) *script {
 	return alwaysAllowed(campaignScript(name), mustSource("prelude")+mustSource(name))
 }
 
-// eval runs a script in this ledger's Redis. A binding script waits until it is durable.
+// eval runs a script in this ledger's Redis. For a binding script it waits until the script's
+// changes are durable.
 func (l *Ledger) eval(ctx context.Context, s *script, keys []string, args ...any) (any, error) {
 	run := func(x *redis.Script) (any, error) { return x.Run(ctx, l.rdb, keys, args...).Result() }
 	if s.binding && l.durability != (Durability{}) {

@@ -55,7 +55,7 @@ func newDriver(rt *rapid.T, rdb *redis.Client, id string) *driver {
 	ctx := context.Background()
 	d := &driver{rt: rt, ctx: ctx, id: id, uuids: map[string]string{}, mostKnown: map[int]Status{}, retried: map[int]int{}, noKey: map[string]bool{}, maybe: map[int]int{},
 		gw: &gateway{rt: rt, known: map[string]map[int]Record{}, taken: map[int]int{}}}
-	// A separate client, so that the hook ends with it.
+	// A separate client, so that the hook is gone once this client is closed.
 	d.rdb = redis.NewClient(&redis.Options{Addr: rdb.Options().Addr})
 	rt.Cleanup(func() { _ = d.rdb.Close() })
 	d.l = New(d.rdb)
@@ -150,7 +150,7 @@ func (d *driver) checkRow(row Row) {
 		under = g.uuid
 	}
 	if (want == Accepted || want == Rejected) && row.MessageUUID != under {
-		d.rt.Errorf("row %d went under %q, want %q", row.Row, row.MessageUUID, under)
+		d.rt.Errorf("row %d was submitted under %q, want %q", row.Row, row.MessageUUID, under)
 	}
 	d.checkKnowledge(row)
 	d.checkTruth(row, r)
@@ -164,7 +164,7 @@ func (d *driver) checkKnowledge(row Row) {
 	// A late acceptance of a skipped or rejected recipient is not a loss of knowledge; the reverse
 	// is.
 	if ok && !d.forgot && knowledge[row.Status] < knowledge[best] {
-		d.rt.Errorf("I4: row %d was %s and is %s", row.Row, best, row.Status)
+		d.rt.Errorf("I4: row %d had the status %s and now has the less certain %s", row.Row, best, row.Status)
 	}
 	d.mostKnown[row.Row] = row.Status
 }
@@ -177,26 +177,26 @@ func (d *driver) checkTruth(row Row, r *modelRow) {
 	}
 	taken := d.gw.taken[row.Row]
 	if most := d.submissions(row.Row); taken > most {
-		d.rt.Errorf("I2, I3: row %d was taken %d times, and asked for %d times", row.Row, taken, most)
+		d.rt.Errorf("I2, I3: row %d was accepted %d times by the gateways, want at most %d", row.Row, taken, most)
 	}
 	switch row.Status {
 	case Accepted:
 		if taken < 1+len(row.Resent) {
-			d.rt.Errorf("row %d is accepted with %d resent, and was taken %d times", row.Row, len(row.Resent), taken)
+			d.rt.Errorf("row %d is accepted with %d resent ids, but the gateways accepted it only %d times", row.Row, len(row.Resent), taken)
 		}
 	case Rejected:
 		// After a retry or a resend of an unknown recipient, the status is about the new
 		// submission.
 		if taken > 0 && d.retried[row.Row] == 0 && r.before == nil {
-			d.rt.Errorf("row %d is rejected, and was taken %d times", row.Row, taken)
+			d.rt.Errorf("row %d is rejected, but the gateways accepted it %d times", row.Row, taken)
 		}
 	case Skipped:
 		if taken > 0 {
-			d.rt.Errorf("row %d is skipped (%s), and was taken %d times", row.Row, row.Reason, taken)
+			d.rt.Errorf("row %d is skipped (%s), but the gateways accepted it %d times", row.Row, row.Reason, taken)
 		}
 	case Pending:
 		if g := d.m.gens[r.from]; taken > 0 && !g.inFlight() && d.retried[row.Row] == 0 && r.before == nil {
-			d.rt.Errorf("row %d waits to go, and was taken %d times", row.Row, taken)
+			d.rt.Errorf("row %d is pending and not in flight, but the gateways accepted it %d times", row.Row, taken)
 		}
 	}
 }

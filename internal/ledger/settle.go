@@ -14,7 +14,7 @@ type Settled struct {
 	Done bool
 	// Count is how many unknown answers count against a doubtful call.
 	Count int
-	// Stale: the claim was no longer the caller's to end, and nothing changed.
+	// Stale: the caller's claim was no longer the current one, and nothing changed.
 	Stale bool
 }
 
@@ -25,17 +25,18 @@ type SettleReason string
 const (
 	// SettleAnswer: the gateway answered about these recipients.
 	SettleAnswer SettleReason = "answer"
-	// SettlePartial: the gateway answered, but not about all. Recipients that are Unknown in the
-	// records stay doubtful, and may be submitted again under the same idempotency key.
+	// SettlePartial: the gateway answered, but not about all recipients. Recipients that are
+	// Unknown in the records stay doubtful, and may be submitted again under the same idempotency
+	// key.
 	SettlePartial SettleReason = "partial"
 	// SettleSpared: the gateway's answer as in SettleAnswer, but recipients that are Pending in the
-	// records were refused because of the account or the campaign. That does not count as an
-	// attempt.
+	// records were refused because of the account or the campaign. Such a refusal does not count as
+	// an attempt.
 	SettleSpared SettleReason = "spared"
 	// SettleVerdict: Tuma's own conclusion from an error or a missing answer.
 	SettleVerdict SettleReason = "verdict"
 	// SettleLookup: the answer of a call or a lookup in the gateway's list. Recipients that are
-	// Unknown in the records stay doubtful, and are looked up there after retryIn.
+	// Unknown in the records stay doubtful, and are looked up in the gateway's list after retryIn.
 	SettleLookup SettleReason = "looked"
 	// SettleAbandon: a doubtful generation that will not be submitted again.
 	SettleAbandon SettleReason = "abandon"
@@ -46,7 +47,7 @@ const retryLaterStatus = 7
 
 // Settle writes the outcomes of a generation's recipients, one record each, in order. Pending
 // means: certainly refused for now, may be submitted again after retryIn. Records with a longer
-// RetryIn form a separate generation, which waits for the longest of them.
+// RetryIn form a separate generation, which waits for the longest RetryIn.
 //
 // If the claim has Resend, recipients that are Unknown and were not before are submitted once more.
 // segments is the number of segments of one message.
@@ -85,7 +86,7 @@ func parseSettled(out []string, err error) (Settled, error) {
 	}
 	switch out[0] {
 	case "settled", "forward", "released", "split":
-		if len(out) < 2 { // another caller settled it before
+		if len(out) < 2 { // another caller has settled the generation before
 			return Settled{Stale: true}, nil
 		}
 		wakes, done, err := answerWakes(out)

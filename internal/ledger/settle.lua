@@ -11,14 +11,14 @@
 --   6  packed positions of the generation's recipients, or '' for all
 --   7  one [status][length][detail] for each position. Two statuses have a special meaning:
 --        0  certainly refused for now: the recipient goes into the next generation
---        7  the same, but into a separate generation that waits for 16
+--        7  the same, but into a separate generation, which waits for the back-off in argument 16
 --   8  reason of the settle:
 --        'answer'   the gateway's own answer
 --        'partial'  the same, but recipients unknown in it stay doubtful, and may be submitted again under the same uuid
 --        'spared'   the same as answer, but refusals for now concern the account or the campaign, so they do not count
 --                   as an attempt
 --        'verdict'  Tuma's own conclusion
---        'looked'   recipients unknown in it are looked up at the gateway after 10; the rest is the gateway's answer or
+--        'looked'   recipients unknown in it are looked up at the gateway after the back-off in argument 10; the rest is the gateway's answer or
 --                   comes from its list of messages
 --        'abandon'  a doubtful generation that will not be submitted again
 --   9  open-batch limit
@@ -265,7 +265,7 @@ if #again > 0 then
   if not stopped and #prompt > 0 then open_gen(b, k, prompt, tries, now + tonumber(ARGV[10]), st, de) end
   if not stopped and #later > 0 then open_gen(b, k, later, tries, now + tonumber(ARGV[16]), st, de) end
 end
--- The gateway has not answered about these, so they lose no attempt.
+-- The gateway has not answered about these recipients, so this does not count as one of their attempts.
 if #anew > 0 then open_gen(b, k, anew, tonumber(rec[TRIES]), now + tonumber(ARGV[10]), st, de) end
 for f, by in pairs(moved) do add(f, by) end
 if lim then judge(now) end

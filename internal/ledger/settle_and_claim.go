@@ -11,8 +11,9 @@ import (
 // claim. For all other cases ok is false, without an error.
 //
 // After an error the caller does not know what happened. It must not submit under the claim that is
-// returned with the error. It settles the old claim with Settle, which finds out, and then gives
-// the new one back with Release, whether or not it was made.
+// returned with the error. It calls Settle for the old claim, which is safe if the claim was
+// settled already. Then it calls Release for the new claim, whether or not the new claim was
+// granted.
 func (l *Ledger) SettleAndClaim(ctx context.Context, c *Claim, records []Record, segments int, r ClaimRequest) (next *Claim, ok bool, err error) {
 	if err := r.check(); err != nil {
 		return nil, false, err

@@ -1,9 +1,9 @@
 -- settle_and_claim.lua settles calls whose recipients were all accepted, and claims for each another call of its batch.
 -- The result is the same, to the byte, as settle.lua and then claim.lua. It handles only simple cases; for the others it
 -- writes nothing.
--- It takes the calls of many worker slots in one run, so that shared fields are read and written once. With few slots it
--- runs once a call, so it does nothing that it can avoid.
--- A full Redis refuses it, as it refuses a claim. The caller then uses settle.lua, which a full Redis accepts.
+-- It takes the calls of many worker slots in one run, so that shared fields are read and written once. With few slots
+-- it runs once for each call, so it avoids all unnecessary work. A full Redis refuses it, as it refuses a claim. The
+-- caller then uses settle.lua, which a full Redis accepts.
 -- KEYS: 1 ledger, 2 open set
 -- ARGV, shared by all calls:
 --   1  lease ms
@@ -71,7 +71,8 @@ local function one(i, k)
   local this, result, other, wake, left = v[k + 1], v[k + 2], v[k + 3], v[k + 4], v[k + 5]
   if not this or done[b] then return nil end
   if other then
-    -- A repeat: settled by this token, next call claimed by that one, and nothing happened since.
+    -- A repeated request: this call was settled by its token, the next call was claimed by its token, and neither has
+    -- changed since.
     local was, first, uuid = match(other, '^s (%S+) %d+ (%d+) %d+ 0 0 0 0 (%S+) %S+ 0 %d+ 1$')
     if was ~= mine or match(this, '^t %S+ %d+ (%S+) %d+$') ~= sub(token, 1, 6) then return nil end
     change(fields[k + 3], (string.gsub(other, '^(s %S+) %d+', '%1 ' .. due)))

@@ -21,7 +21,7 @@ func (r *rig) settleAndClaimRequest(c *Claim, g *Generation, lease time.Duration
 	return ClaimRequest{ID: c.id, Batch: c.batch, Wake: 1, Gen: g, IdempotencyKey: requestID(c.batch, g, "login"), Login: "login", KeyTTL: keyed, Lease: lease, OpenBatchLimit: 1000}
 }
 
-// One step has the same result as a settle and a claim, to the last byte.
+// SettleAndClaim has the same result as a separate settle and claim, to the last byte.
 func TestNextIsASettleAndAClaim(t *testing.T) {
 	t.Parallel()
 	for name, streams := range map[string]int{"one account": 1, "several accounts": 2} {
@@ -43,7 +43,7 @@ func TestNextIsASettleAndAClaim(t *testing.T) {
 					var ok bool
 					if next, ok = r.settleAndClaim(c, g, long); !ok || next.Result != ClaimGranted || next.IdempotencyKey != requestID("0.0", g, "login") || next.Doubt || next.Claims != 1 ||
 						next.First.IsZero() || next.At != next.First {
-						t.Errorf("the next claim is %+v, %t", next, ok)
+						t.Errorf("the next claim is %+v, %t; want it granted, with equal times", next, ok)
 					}
 				} else {
 					r.settle(c, SettleAnswer, repeat(2, accepted("0191d7a0-0000-7000-8000-000000000001"))...)
@@ -54,7 +54,7 @@ func TestNextIsASettleAndAClaim(t *testing.T) {
 				r.expect("c", "accepted accepted pending pending pending pending pending")
 			}
 			if states[0] != states[1] {
-				t.Errorf("after a settle and a claim:\n%s\nin one step:\n%s", states[0], states[1])
+				t.Errorf("the ledger differs. After a settle and a claim:\n%s\nafter SettleAndClaim:\n%s", states[0], states[1])
 			}
 		})
 	}
@@ -153,7 +153,7 @@ func TestNextLeavesWhatIsNotSimple(t *testing.T) {
 			bend(r, c, g, &q)
 			before := r.state(id)
 			if next, ok, err := r.SettleAndClaim(t.Context(), c, []Record{accepted("m")}, 1, q); ok || err != nil || next == nil {
-				t.Errorf("SettleAndClaim handled it: %+v, %v", next, err)
+				t.Errorf("SettleAndClaim returned %+v, %v; want a claim with ok false and no error", next, err)
 			}
 			if after := r.state(id); after != before {
 				t.Errorf("the ledger changed:\n%s\nbefore:\n%s", after, before)
@@ -162,7 +162,7 @@ func TestNextLeavesWhatIsNotSimple(t *testing.T) {
 	}
 }
 
-// A counter that cannot be read is reported by the scripts that are used instead.
+// A counter that cannot be read is reported by settle.lua or claim.lua, which run instead.
 func TestNextWritesNothingBesideACounterThatIsNone(t *testing.T) {
 	t.Parallel()
 	for i, field := range []string{"l0.0", "l0.0", "pending", "pending", "fly", "accepted", "seg", "calls", "w0.0", "exp"} {
@@ -174,7 +174,7 @@ func TestNextWritesNothingBesideACounterThatIsNone(t *testing.T) {
 		before := r.state("c")
 		_, ok, err := r.SettleAndClaim(t.Context(), c, []Record{accepted("m")}, 1, r.settleAndClaimRequest(c, g, long))
 		if ok || err != nil && AsUnreadable(err) == nil {
-			t.Errorf("%s: got %t, %v", field, ok, err)
+			t.Errorf("%s: got %t, %v; want false, and no error or an Unreadable", field, ok, err)
 		}
 		if after := r.state("c"); after != before {
 			t.Errorf("%s: the ledger changed:\n%s\nbefore:\n%s", field, after, before)
@@ -218,18 +218,19 @@ func TestNextTakesOnlyWhatIsSimple(t *testing.T) {
 		}
 		before := r.state("c")
 		if _, ok, err := r.SettleAndClaim(t.Context(), &one, x.records, 1, q); ok || err != nil {
-			t.Errorf("%s: SettleAndClaim handled it: %t, %v", name, ok, err)
+			t.Errorf("%s: SettleAndClaim returned %t, %v; want false", name, ok, err)
 		}
 		if r.state("c") != before {
-			t.Errorf("%s: the ledger changed", name)
+			t.Errorf("%s: the ledger changed, want no change", name)
 		}
 	}
 	if _, ok := r.settleAndClaim(c, g, long); !ok {
-		t.Error("a simple case was not handled")
+		t.Error("SettleAndClaim returned ok false in a simple case, want true")
 	}
 }
 
-// A lost answer can be had by repeating the request, while the next claim holds.
+// A caller that lost the answer gets it again by repeating the request, as long as the next claim
+// holds.
 func TestNextIsAnsweredTheSameAgain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -239,7 +240,7 @@ func TestNextIsAnsweredTheSameAgain(t *testing.T) {
 	c := r.claim("c", "0.0", 0, 0, keyed, long)
 	next, ok := r.settleAndClaim(c, r.open("c", "0.0", 1, 0), long)
 	if !ok || next.Result != ClaimGranted {
-		t.Fatalf("the repeated request returned %+v, %t", next, ok)
+		t.Fatalf("the repeated request returned %+v, %t; want the claim granted again", next, ok)
 	}
 	third, ok := r.settleAndClaim(next, r.open("c", "0.0", 2, 0), long)
 	if !ok {
@@ -252,8 +253,8 @@ func TestNextIsAnsweredTheSameAgain(t *testing.T) {
 	r.expect("c", "accepted accepted accepted")
 }
 
-// Repeated once another worker holds the next claim, the request is not granted and changes
-// nothing.
+// If a caller repeats the request after another worker has claimed the next call, the request is
+// not granted and changes nothing.
 func TestNextIsNotAnsweredAgainOnceSomebodyElseHasTheCall(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -268,7 +269,7 @@ func TestNextIsNotAnsweredAgainOnceSomebodyElseHasTheCall(t *testing.T) {
 	r.claim("c", "0.0", 1, 0, keyed, long)
 	before := r.state("c")
 	if out, err := r.rdb.Do(t.Context(), asked...).StringSlice(); err != nil || !slices.Equal(out, []string{""}) {
-		t.Errorf("it got %q, %v", out, err)
+		t.Errorf("the repeated request got %q, %v; want an empty answer", out, err)
 	}
 	if after := r.state("c"); after != before {
 		t.Errorf("the ledger changed:\n%s\nbefore:\n%s", after, before)
@@ -290,11 +291,11 @@ func TestANextThatNobodyHeardOfIsGivenBack(t *testing.T) {
 		r.settle(c, SettleAnswer, accepted("m"))
 		out, err := r.Release(t.Context(), next, 0, false)
 		if err != nil || out.Stale == done {
-			t.Errorf("done %t: Release returned %+v, %v", done, out, err)
+			t.Errorf("done %t: Release returned %+v, %v; want it stale only if not done", done, out, err)
 		}
 		r.expect("c", "accepted pending")
 		if n := r.summary("c").InFlight; n.Calls != 0 || n.Recipients != 0 {
-			t.Errorf("done %t: in flight are %+v", done, n)
+			t.Errorf("done %t: in flight are %+v, want nothing", done, n)
 		}
 		r.settle(r.claim("c", "0.0", 1, 0, noKey, long), SettleAnswer, accepted("m"))
 		r.expect("c", "accepted accepted")
@@ -332,14 +333,14 @@ func TestAFullRedisRefusesTheNextAndTakesTheSettle(t *testing.T) {
 	r.ok(r.rdb.ConfigSet(t.Context(), "maxmemory", "1mb").Err())
 	next, ok, err := r.SettleAndClaim(t.Context(), c, []Record{accepted("m")}, 1, r.settleAndClaimRequest(c, g, long))
 	if ok || next == nil || err == nil || !strings.Contains(err.Error(), "OOM") {
-		t.Errorf("got %+v, %t, %v; want OOM", next, ok, err)
+		t.Errorf("got %+v, %t, %v; want a claim, ok false and an OOM error", next, ok, err)
 	}
 	if r.state("c") != before {
-		t.Error("the ledger changed")
+		t.Error("the ledger changed, want no change")
 	}
 	r.settle(c, SettleAnswer, accepted("m"))
 	if out, err := r.Release(t.Context(), next, 0, false); err != nil || !out.Stale {
-		t.Errorf("Release of a claim that was never made returned %+v, %v", out, err)
+		t.Errorf("Release of a claim that was never made returned %+v, %v; want stale", out, err)
 	}
 	r.expect("c", "accepted pending")
 }

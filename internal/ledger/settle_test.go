@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Each case is a call of three at position 0 of batch 0.0, in a separate campaign.
+// Each case is call 0 of batch 0.0, with three recipients, in a separate campaign.
 func TestSettle(t *testing.T) {
 	t.Parallel()
 	const b = "0.0"
@@ -149,7 +149,7 @@ func TestSettle(t *testing.T) {
 				r.Error("the second settle was applied")
 			}
 			if again := r.settle(one, SettleAbandon, repeat(3, unknown("no_key"))...); !cmp.Equal(again, first) {
-				r.Errorf("the repeated settle returned %+v, the first time %+v", again, first)
+				r.Errorf("the repeated settle returned %+v, want %+v as the first time", again, first)
 			}
 		}, "unknown unknown unknown"},
 		"a claim that Redis lost can be settled": {func(r *rig, id string) {
@@ -209,10 +209,10 @@ func TestSettleSaidAgainAnswersTheSame(t *testing.T) {
 	before := r.state("c")
 	second := r.settle(c, SettleAnswer, accepted("m1"), accepted("m2"))
 	if !cmp.Equal(first, second) {
-		t.Errorf("repeated, it returned %+v, the first time %+v", second, first)
+		t.Errorf("the repeated settle returned %+v, want %+v as the first time", second, first)
 	}
 	if r.state("c") != before {
-		t.Error("repeated the ledger changed")
+		t.Error("the repeated settle changed the ledger")
 	}
 	r.sound("c")
 }
@@ -242,7 +242,7 @@ func TestBothWentOut(t *testing.T) {
 			late := r.claim(id, "0.0", 0, 0, noKey, lapsed)
 			r.settle(r.tryClaim(id, "0.0", r.open(id, "0.0", 0, 0), noKey, long), SettleAbandon, repeat(2, unknown("no_key"))...)
 			if n, err := r.Retry(t.Context(), id, "op", true, false); err != nil || n != 2 {
-				t.Fatalf("retry returned %d, %v", n, err)
+				t.Fatalf("Retry returned %d, %v; want 2", n, err)
 			}
 			resend := r.claim(id, "0.0", 0, 1, noKey, long)
 			r.settle(resend, SettleAnswer, c.second, rejected("bad_number"))
@@ -380,11 +380,11 @@ func TestWhatIsInFlightIsNotGivenUp(t *testing.T) {
 	slow, err := r.Claim(t.Context(), ClaimRequest{ID: "c", Batch: "0.0", Gen: g, IdempotencyKey: requestID("0.0", g, "other"), Login: "other", KeyTTL: keyed,
 		Lease: long, OpenBatchLimit: 1000})
 	if err != nil || slow.Result != ClaimDoubtful {
-		t.Fatalf("%+v, %v", slow, err)
+		t.Fatalf("the slow worker's claim is %+v, %v; want doubtful", slow, err)
 	}
 	again := r.claim("c", "0.0", 0, 0, keyed, long)
 	if out := r.settle(slow, SettleAbandon, unknown(slow.Why), unknown(slow.Why)); !out.Stale {
-		t.Errorf("the generation in flight was abandoned: %+v", out)
+		t.Errorf("the generation in flight was abandoned: the settle returned %+v, want stale", out)
 	}
 	r.expect("c", "pending pending pending")
 	r.settle(again, SettleAnswer, accepted("m1"), accepted("m2"))

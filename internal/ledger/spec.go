@@ -20,7 +20,7 @@ const (
 // What happens to a recipient with an unknown outcome at a gateway without idempotency keys.
 const (
 	KeepUnknown   = "keep"
-	ResendUnknown = "resend" // it is submitted once more, and may get the message twice
+	ResendUnknown = "resend" // the recipient is submitted once more, and may get the message twice
 )
 
 // Spec is what the producer of a campaign asked for. It is written once, at commit, and never
@@ -108,8 +108,9 @@ func (s Spec) Capped(n int) bool {
 }
 
 // content returns the part of a spec that decides whether two enqueues are the same campaign. It
-// has a duration as the producer gave it, not the time computed from it. Canary and MaxRejected do
-// not count: a second enqueue that omits them by mistake must not send the campaign again.
+// has the expiry as the producer gave it (ExpiresIn), not the time computed from that (ExpiresAt).
+// Canary and MaxRejected do not count: a second enqueue that omits them by mistake must not send
+// the campaign again.
 func (s Spec) content() Spec {
 	s.Canary, s.MaxRejected = 0, 0
 	if s.ExpiresIn != 0 {

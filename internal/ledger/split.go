@@ -5,13 +5,13 @@ import (
 )
 
 // Split ends a claim that the gateway refused as a whole. Each half becomes a generation. A
-// doubtful claim is never split: then Settled.Stale is set.
+// doubtful claim is never split; for such a claim Settled.Stale is set.
 func (l *Ledger) Split(ctx context.Context, c *Claim) (Settled, error) {
 	return l.split(ctx, c, 0)
 }
 
-// SplitAfter is Split for a claim that was not submitted. The first part gets first recipients, at
-// least one.
+// SplitAfter is Split for a claim that was not submitted. first is the number of recipients in the
+// first part, at least one.
 func (l *Ledger) SplitAfter(ctx context.Context, c *Claim, first int) (Settled, error) {
 	return l.split(ctx, c, max(first, 1))
 }

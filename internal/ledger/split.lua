@@ -1,5 +1,6 @@
--- split.lua ends a claim and divides its recipients into two generations. Either the gateway refused the call as a whole,
--- though not certainly because of every recipient, or the call is too large to probe an account with.
+-- split.lua ends a claim and divides its recipients into two generations. It is used if the gateway refused the call as
+-- a whole, but perhaps not because of every recipient. It is also used if the call is too large to probe an account
+-- with.
 -- KEYS: 1 ledger, 2 open set
 -- ARGV:
 --   1  token

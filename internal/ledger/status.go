@@ -56,7 +56,7 @@ type Summary struct {
 	PausedBy string
 	PausedAt time.Time
 	// TooManyRejected is set if the campaign was paused for its failure threshold. Canary is how
-	// many messages must end before others are sent; 0: none, or not any more.
+	// many messages must end before others are sent; 0: there is no canary, or it is over.
 	TooManyRejected *TooManyRejected
 	Canary          int
 	// StoppedBy is "cancelled", "expired" or empty.
@@ -219,7 +219,7 @@ func (l *Ledger) summaryExtras(ctx context.Context, s *Summary, f map[string]str
 }
 
 // openStreams returns the streams with batches that are handed out and not settled, or still to be
-// handed out. If the canary is open, only its batches count for the latter.
+// handed out. If the canary is open, only the canary's batches count as still to be handed out.
 func openStreams(f PlanSnapshot, fields map[string]string, canary bool) (out []StreamState) {
 	last := "nb:"
 	if canary {

@@ -4,7 +4,8 @@ import (
 	"fmt"
 )
 
-// MaxStreams is the most streams of a campaign. The scripts have the same limit.
+// MaxStreams is the most streams of a campaign. The scripts have the same limit (LANES in
+// prelude.lua).
 const MaxStreams = 1024
 
 // Stream is an account together with the sending hours of its recipients. Batches are numbered, and
@@ -17,8 +18,8 @@ type Stream struct {
 }
 
 // Streams returns the number of streams of a campaign. The first ones, one for each account, are
-// for recipients that may be sent to at any hour. As many follow for each country with sending
-// hours.
+// for recipients that may be sent to at any hour. As many again follow for each country with
+// sending hours.
 func (f PlanSnapshot) Streams() int { return len(f.Accounts) * (1 + len(f.SendingHours)) }
 
 // Stream returns the stream with number n, which must be at least 0 and less than Streams.

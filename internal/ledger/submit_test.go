@@ -79,7 +79,7 @@ func (d *driver) tryClaim(r reading, wake int, stale bool, lease time.Duration) 
 		d.submit(r, call, a, mg, c, login)
 	case c.Result == ClaimClosed:
 		if at := c.Until; !at.Equal(req.Open[0].From.Truncate(time.Millisecond)) && !at.Equal(req.Open[0].Until.Truncate(time.Millisecond)) {
-			d.rt.Fatalf("closed until %s, outside of %v", at, req.Open)
+			d.rt.Fatalf("the claim is closed until %s, want the start or end of the first span of %v", at, req.Open)
 		}
 	case c.Result == ClaimDoubtful || c.Result == ClaimStopped && c.Doubt:
 		d.giveUp(r, call, c)
@@ -140,7 +140,7 @@ func (x request) model(d *driver, c *Claim) modelClaim {
 }
 
 // settleAndClaim settles a claim and claims another call of its batch in one step, if the ledger
-// does that. The result must be the same as with two steps.
+// can do both in one step. The result must be the same as with two steps.
 func (d *driver) settleAndClaim(r reading, call string, c *Claim, records []Record) bool {
 	w, err := d.l.LoadWork(d.ctx, d.id, r.batch)
 	if errors.Is(err, ErrNotFound) {
@@ -168,7 +168,7 @@ func (d *driver) settleAndClaim(r reading, call string, c *Claim, records []Reco
 	}
 	optedOut, version, _ := d.opts.In(to.gen.To)
 	if len(optedOut) > 0 {
-		return false // a worker takes them out first
+		return false // a worker removes opted-out recipients before it claims
 	}
 	x := d.request(to, wake, stale, []time.Duration{lapsed, time.Hour}[d.draw(2, "lease")], version)
 	next, ok, err := d.l.SettleAndClaim(d.ctx, c, records, segmentsOf(c.gen.Body), x.ClaimRequest)
@@ -234,11 +234,11 @@ func (d *driver) submit(r reading, call string, a int, mg *modelGen, c *Claim, l
 		fmt.Fprintf(&list, " %d", p.Row)
 	}
 	if was, ok := d.uuids[c.IdempotencyKey.String()]; ok && was != list.String() {
-		d.rt.Fatalf("I2: uuid %s stood for %q and now for %q", c.IdempotencyKey, was, list.String())
+		d.rt.Fatalf("I2: the key %s stood for %q and now stands for %q", c.IdempotencyKey, was, list.String())
 	}
 	d.uuids[c.IdempotencyKey.String()] = list.String()
 	if mg.uuid != c.IdempotencyKey.String() || mg.doubt != c.Doubt || mg.tries != c.Tries {
-		d.rt.Fatalf("the claim says uuid %s doubt %t tries %d, want %s %t %d", c.IdempotencyKey, c.Doubt, c.Tries, mg.uuid, mg.doubt, mg.tries)
+		d.rt.Fatalf("the claim has key %s, doubt %t, tries %d; want %s, %t, %d", c.IdempotencyKey, c.Doubt, c.Tries, mg.uuid, mg.doubt, mg.tries)
 	}
 	if gen := genKey(call, r.gen.Number); d.noKey[gen] && !d.forgot {
 		d.rt.Fatalf("I3: generation %s may have reached a gateway without keys, and was granted again", gen)
@@ -262,7 +262,7 @@ func (d *driver) checkMaybe(a int, rows []int, answer reply) {
 			d.maybe[row]++
 		}
 		if most := d.submissions(row); d.maybe[row] > most && !d.forgot {
-			d.rt.Fatalf("I3: row %d was submitted %d times in a way that may have been accepted, at most %d are allowed", row, d.maybe[row], most)
+			d.rt.Fatalf("I3: row %d was submitted %d times in a way that may have been accepted, want at most %d", row, d.maybe[row], most)
 		}
 	}
 }
@@ -385,8 +385,8 @@ func (d *driver) ended(what string, out Settled, stale bool) {
 	d.checkWatched(out.Wakes)
 }
 
-// end makes one of the waiting steps that end a claim. It may be repeated later. Or the worker dies
-// and never makes it.
+// end makes one of the waiting steps that end a claim. The step may be repeated later. Or the
+// worker dies and never makes the step.
 func (d *driver) end() {
 	if len(d.ends) == 0 {
 		return

@@ -17,13 +17,13 @@ type InFlightCall struct {
 	// Recipients is how many recipients of the call have opted out.
 	Recipients int
 	// Doubtful: no claim holds the call, but it may have reached the gateway. At a gateway with
-	// idempotency keys it is repeated unchanged.
+	// idempotency keys the call is repeated unchanged.
 	Doubtful bool
 	field    string // field of its generation
 	token    string
 }
 
-// SuppressionLists returns the suppression lists that hold for a campaign: the one for all senders,
+// SuppressionLists returns the suppression lists that apply to a campaign: the one for all senders,
 // and the one of its sender. If the campaign names no sender, it returns those of all its accounts'
 // senders.
 func (l *Ledger) SuppressionLists(ctx context.Context, spec Spec, accounts []string) ([]string, error) {
@@ -64,7 +64,7 @@ func (l *Ledger) SuppressionListsOf(ctx context.Context, id string) ([]string, e
 			names = []string{spec.Via}
 		}
 		if spec.Via == "" && len(snapshot.Accounts) == 0 {
-			// It is planned by routes, which may name any account.
+			// The campaign is planned by routes, which may name any account.
 			all, err := l.Accounts(ctx)
 			if err != nil {
 				return nil, err
@@ -84,10 +84,10 @@ func accountNames(f PlanSnapshot) (out []string) {
 	return out
 }
 
-// ExcludeOpen passes numbers that were added to a suppression list to every open campaign for which
-// the list holds, except campaign but. nil numbers mean every number on the list. It returns the
-// calls to any of them that were claimed before and are in flight or in doubt. The numbers must be
-// on the list already.
+// ExcludeOpen passes numbers that were added to a suppression list to every open campaign to which
+// the list applies, except the campaign but. nil numbers mean every number on the list. It returns
+// the calls to these numbers that were claimed earlier and are in flight or in doubt. The numbers
+// must be on the list already.
 func (l *Ledger) ExcludeOpen(ctx context.Context, list string, numbers []sms.MSISDN, but string) (inFlight []InFlightCall, err error) {
 	open, err := l.OpenCampaigns(ctx)
 	if err != nil {
@@ -174,7 +174,7 @@ func (l *Ledger) inFlightTo(ctx context.Context, id, list string, numbers []sms.
 	return out, nil
 }
 
-// StillInFlight returns those of the calls that still hold the claim they held.
+// StillInFlight returns those of the calls that still have the same claim as when they were read.
 func (l *Ledger) StillInFlight(ctx context.Context, calls []InFlightCall) (out []InFlightCall, err error) {
 	for _, c := range calls {
 		got, err := l.rdb.HMGet(ctx, ledgerKey(c.Campaign), c.field).Result()

@@ -75,9 +75,9 @@ type Pager struct {
 	row        []byte
 }
 
-// Add adds the next recipient and its values of the spec's fields. row is what a page stores of it,
-// valid until the next call. kept are the values that planning will find there; nil if they are too
-// long. next reports whether the recipient starts a new page after the first.
+// Add adds the next recipient and its values of the spec's fields. row is what a page stores of the
+// recipient, valid until the next call. kept are the values that planning will find in the page;
+// nil if they are too long. next reports whether the recipient starts a new page after the first.
 func (p *Pager) Add(input string, values []string) (row []byte, kept []string, next bool) {
 	p.row = binary.AppendUvarint(p.row[:0], uint64(len(input)))
 	p.row = append(p.row, input...)
@@ -220,7 +220,7 @@ func (u *Upload) write(ctx context.Context, first int, pages [][]byte, index boo
 		return nil
 	})
 	if err == nil && index {
-		// From here on its status is "uploading".
+		// From here on the campaign's status is "uploading".
 		err = u.ledger.index(ctx, u.id)
 	}
 	if err != nil {
@@ -281,7 +281,7 @@ func (u *Upload) Commit(ctx context.Context) (Receipt, error) {
 	return Receipt{ID: u.id, Total: total, CreatedAt: parseMilli(out[1]), Again: out[0] != "new"}, nil
 }
 
-// Discard deletes what was uploaded. A commit after it fails.
+// Discard deletes what was uploaded. A Commit after Discard fails.
 func (u *Upload) Discard(ctx context.Context) error {
 	_ = u.waitForWrite() // its error does not matter: the pages are deleted
 	if err := u.ledger.rdb.Unlink(ctx, stagingKey(u.id, u.token)).Err(); err != nil {

@@ -26,7 +26,7 @@ func TestCommitOnce(t *testing.T) {
 	spec := Spec{Body: "Habari", ExpiresIn: time.Hour, ExpiresAt: time.Now().Add(time.Hour)}
 	first, err := r.upload("c", spec, "1", "2").Commit(t.Context())
 	if err != nil || first.Total != 2 || first.Again || first.CreatedAt.IsZero() {
-		t.Fatalf("commit returned %+v, %v", first, err)
+		t.Fatalf("Commit returned %+v, %v; want a new campaign of 2", first, err)
 	}
 	before := r.state("c")
 	later := spec
@@ -70,7 +70,7 @@ func TestCommitWhoseAnswerGotLost(t *testing.T) {
 	before := r.state("c")
 	again, err := u.Commit(t.Context())
 	if err != nil || !reflect.DeepEqual(again, first) {
-		t.Errorf("the repeated commit returned %+v, %v; the first time %+v", again, err, first)
+		t.Errorf("the repeated commit returned %+v, %v; want %+v", again, err, first)
 	}
 	if r.state("c") != before {
 		t.Error("the ledger changed")
@@ -91,7 +91,7 @@ func TestCommitOfWhatIsNotThere(t *testing.T) {
 	r.ok(r.rdb.HDel(t.Context(), stagingKey("half", half.token), "p1").Err())
 	for _, u := range []*Upload{discarded, half, r.upload("empty", Spec{Body: "x"})} {
 		if _, err := u.Commit(t.Context()); err == nil || errors.Is(err, ErrConflict) {
-			t.Errorf("%s: commit returned %v", u.id, err)
+			t.Errorf("%s: Commit returned %v, want an error other than ErrConflict", u.id, err)
 		}
 		if n, err := r.rdb.Exists(t.Context(), ledgerKey(u.id)).Result(); err != nil || n > 0 {
 			t.Errorf("%s: the failed commit created a campaign", u.id)
@@ -99,7 +99,7 @@ func TestCommitOfWhatIsNotThere(t *testing.T) {
 	}
 	// A lost upload can be repeated.
 	if receipt, err := r.upload("half", Spec{Body: "x"}, "1", "2").Commit(t.Context()); err != nil || receipt.Total != 2 {
-		t.Errorf("the second upload returned %+v, %v", receipt, err)
+		t.Errorf("the second upload returned %+v, %v; want 2 recipients", receipt, err)
 	}
 }
 
@@ -107,7 +107,7 @@ func TestStagingIsOutOfSightAndGoesByItself(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	if _, err := r.Summary(t.Context(), "c"); !errors.Is(err, ErrNotFound) {
-		t.Errorf("before the upload: %v", err)
+		t.Errorf("Summary before the upload: got %v, want ErrNotFound", err)
 	}
 	u := r.upload("c", Spec{Body: "x"}, "1")
 	r.ok(u.flush(t.Context(), 1))
@@ -116,11 +116,11 @@ func TestStagingIsOutOfSightAndGoesByItself(t *testing.T) {
 		t.Errorf("state is %s since %v, want uploading", s.State, s.CreatedAt)
 	}
 	for row, err := range r.Results(t.Context(), "c") {
-		t.Errorf("an upload has results: %+v, %v", row, err)
+		t.Errorf("an upload in progress has results: got %+v, %v; want none", row, err)
 	}
 	ttl, err := r.rdb.TTL(t.Context(), stagingKey("c", u.token)).Result()
 	if err != nil || ttl < 23*time.Hour {
-		t.Errorf("the TTL of the staging area is %v, %v", ttl, err)
+		t.Errorf("the TTL of the staging area is %v, %v; want about a day", ttl, err)
 	}
 	_, err = u.Commit(t.Context())
 	r.ok(err)
@@ -137,11 +137,11 @@ func TestUploadCutsWhatIsLongerThanAnyNumber(t *testing.T) {
 	r.ok(err)
 	rows := r.rows("c")
 	if rows[0].Input != long[:MaxInput] || rows[1].Input != "" || rows[2].Input != "\x00\xff" {
-		t.Errorf("inputs are %q", []string{rows[0].Input, rows[1].Input, rows[2].Input})
+		t.Errorf("inputs are %q, want the first one cut to MaxInput and the others unchanged", []string{rows[0].Input, rows[1].Input, rows[2].Input})
 	}
 	u := r.upload("c", Spec{Body: "x"}, long[:MaxInput], "", "\x00\xff")
 	if got, err := u.Commit(t.Context()); err != nil || !got.Again {
-		t.Errorf("an upload of the cut inputs is not the same campaign: %+v, %v", got, err)
+		t.Errorf("uploading the cut inputs returned %+v, %v; want the same campaign", got, err)
 	}
 }
 
@@ -150,18 +150,18 @@ func TestBeginRefusesBadIDs(t *testing.T) {
 	r := newRig(t)
 	for _, id := range []string{"", "a b", "{a}", "ä", strings.Repeat("x", 129), "a\n"} {
 		if _, err := r.BeginUpload(id, Spec{}); err == nil || ValidID(id) {
-			t.Errorf("id %q was accepted", id)
+			t.Errorf("id %q was accepted, want an error", id)
 		}
 	}
 	for _, id := range []string{"a", "A.b_c:d-9", strings.Repeat("x", 128)} {
 		if _, err := r.BeginUpload(id, Spec{}); err != nil || !ValidID(id) {
-			t.Errorf("id %q was rejected: %v", id, err)
+			t.Errorf("id %q was rejected with %v, want it accepted", id, err)
 		}
 	}
 }
 
-// An upload may take hours, and the sweeper removes old entries of the open index. The commit must
-// still be found.
+// An upload may take hours, and the sweeper removes old entries of the open index. The sweeper must
+// still find the committed campaign.
 func TestCommitOfALongUploadIsFoundByTheSweeper(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -185,22 +185,22 @@ func TestScheduledCampaignIsWatchedFromItsStart(t *testing.T) {
 	start := time.Now().Add(time.Hour).Truncate(time.Millisecond)
 	r.enqueue("c", Spec{StartAt: start}, 1)
 	if s := r.summary("c"); s.State != Scheduled || !s.StartAt.Equal(start) {
-		t.Errorf("state is %s, start %v", s.State, s.StartAt)
+		t.Errorf("state is %s, start %v; want scheduled with the given start", s.State, s.StartAt)
 	}
 	if due, err := r.DueBatches(t.Context(), "c", start.Add(-time.Second)); err != nil || len(due) > 0 {
-		t.Errorf("due before its start: %v, %v", due, err)
+		t.Errorf("due before the campaign's start: %v, %v; want nothing", due, err)
 	}
-	// A pause and a resume do not bring it forward.
+	// A pause and a resume do not make the campaign due before its start.
 	_, err := r.Pause(t.Context(), "c", "me")
 	r.ok(err)
 	_, err = r.Resume(t.Context(), "c", "me")
 	r.ok(err)
 	if due, err := r.DueBatches(t.Context(), "c", start.Add(-time.Second)); err != nil || len(due) > 0 {
-		t.Errorf("resumed, it is due before its start: %v, %v", due, err)
+		t.Errorf("after Resume, due before the campaign's start: %v, %v; want nothing", due, err)
 	}
 	due, err := r.DueBatches(t.Context(), "c", start)
 	if want := (Wake{Batch: PlanWork, Number: 1}); err != nil || len(due) != 1 || due[0] != want {
-		t.Errorf("due at its start: %v, %v", due, err)
+		t.Errorf("due at the campaign's start: %v, %v; want the plan with wake 1", due, err)
 	}
 }
 
@@ -242,10 +242,10 @@ func TestUploadsAtOnceOneWins(t *testing.T) {
 		}
 	}
 	if first != 1 || again != n/2-1 || conflict != n/2 {
-		t.Errorf("%d commits were first, %d the same again, %d in conflict", first, again, conflict)
+		t.Errorf("%d commits were first, %d the same again, %d in conflict; want one first, and half in conflict", first, again, conflict)
 	}
 	keys, err := r.rdb.Keys(t.Context(), keyPrefix+"{c}:u:*").Result()
 	if err != nil && !errors.Is(err, redis.Nil) || len(keys) > 0 {
-		t.Errorf("staging areas are left: %v, %v", keys, err)
+		t.Errorf("staging areas are left: %v, %v; want none", keys, err)
 	}
 }

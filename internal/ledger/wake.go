@@ -24,7 +24,7 @@ func parseWake(s string) (Wake, error) {
 }
 
 // DueBatches returns the open work of a campaign (batches, or PlanWork) that the sweeper should
-// check by now, each with the number of its last wake. It returns at most 500.
+// check by the time now. Each entry has the number of its last wake. It returns at most 500.
 func (l *Ledger) DueBatches(ctx context.Context, id string, now time.Time) ([]Wake, error) {
 	names, err := l.rdb.ZRangeByScore(ctx, openKey(id), &redis.ZRangeBy{
 		Min: "-inf", Max: strconv.FormatInt(now.UnixMilli(), 10), Count: 500,
@@ -59,8 +59,8 @@ func (l *Ledger) Watch(ctx context.Context, id, batch string, at time.Time) erro
 }
 
 // BatchesAhead counts the open batches of a campaign in the same stream that were handed out before
-// this one. Batches that are watched only after until do not count. It counts up to most, because a
-// retry may have opened very many.
+// this one. Batches whose watch is later than the time until do not count. The count stops at the
+// limit most, because a retry may have opened very many batches.
 func (l *Ledger) BatchesAhead(ctx context.Context, id, batch string, until time.Time, most int) (n int, err error) {
 	const step = 256
 	stream, _, _ := strings.Cut(batch, ".")
@@ -71,7 +71,8 @@ func (l *Ledger) BatchesAhead(ctx context.Context, id, batch string, until time.
 			return 0, fmt.Errorf("count open batches of %s: %w", id, err)
 		}
 		for _, name := range names {
-			// Without leading zeros, the longer of two numbers is the larger.
+			// Without leading zeros, the longer of two numbers is the larger, so the lengths are
+			// compared first.
 			if b, _, _ := strings.Cut(name, "."); b == stream && (len(name) < len(batch) || len(name) == len(batch) && name < batch) {
 				n++
 			}
@@ -95,8 +96,9 @@ func (l *Ledger) NextDue(ctx context.Context, id string) (time.Time, error) {
 	return time.UnixMilli(int64(first[0].Score)), nil
 }
 
-// RaiseWake gives a batch, or the plan, a new wake number because the wake lost is lost. ok is
-// false if the batch is closed. watch is how long the sweeper waits before it checks again.
+// RaiseWake gives a batch, or the plan, a new wake number, because the wake in lost did not reach a
+// worker. ok is false if the batch is closed. watch is how long the sweeper waits before it checks
+// the batch again.
 func (l *Ledger) RaiseWake(ctx context.Context, id string, lost Wake, watch time.Duration) (w Wake, ok bool, err error) {
 	out, err := l.run(ctx, wakeScript, id, nil, lost.Batch, lost.Number, watch.Milliseconds())
 	if errors.Is(err, ErrNotFound) {
