@@ -49,7 +49,7 @@ func TestBalance(t *testing.T) {
 	if out, _ := h.mustRun("gateway", "balance", "kobo-main", "--json"); !strings.Contains(out, `"balance": 250`) {
 		t.Errorf("got %s", out)
 	}
-	// An account that lacks a setting does not stop the query of the others.
+	// One account lacks a setting: `tuma balance` still queries the other accounts.
 	out, errOut, exit := h.run("balance")
 	if exit != exitMisuse || out != "kobo-main  250\n" || !strings.Contains(errOut, "UNSET_VARIABLE is not set") {
 		t.Errorf("got exit %d and output %s%s", exit, out, errOut)
@@ -198,7 +198,8 @@ func TestCompletion(t *testing.T) {
 			t.Errorf("%v completes to %s", tt.args, out)
 		}
 	}
-	// Without a configuration the accounts published by workers complete; without Redis nothing does.
+	// Without a configuration, completion offers the accounts that workers have published. Without
+	// Redis, completion offers nothing.
 	c := newCLI(t, "", "TUMA_REDIS_URL="+h.redis.URL())
 	if out, _ := c.mustRun("__complete", "release", ""); !strings.Contains(out, "kobo-main") {
 		t.Errorf("got %s", out)
@@ -224,7 +225,7 @@ func TestTheSignalsOfAProcess(t *testing.T) {
 		t.Errorf("after SIGTERM: %v\n%s", err, p.Stderr)
 	}
 
-	// A hanging call keeps a draining worker running; the second signal ends it at once.
+	// A hanging call keeps a draining worker running; the second signal ends the worker at once.
 	h.gateway.FailNext(1, "hang")
 	p = h.process("worker", "--accounts", "kobo-main")
 	defer func() { _ = p.Process.Kill() }()

@@ -66,7 +66,7 @@ func TestACampaignFromAFileToTheGateway(t *testing.T) {
 		var got []string
 		for _, row := range rows[1:] {
 			if row[2] == "skipped" {
-				row[1] = "" // the ledger decides whether a skipped row has a number
+				row[1] = "" // whether a skipped row has a number is not compared here
 			}
 			got = append(got, strings.Join([]string{row[0], row[1], row[2], row[3], row[12]}, "|"))
 		}
@@ -261,7 +261,7 @@ func TestOrdersToACampaign(t *testing.T) {
 	if out, _ = h.mustRun("pause", "a"); out != "a is paused\n" || h.status("a").State != producer.Paused {
 		t.Errorf("pause printed %s", out)
 	}
-	// A wait for a paused campaign ends at once.
+	// `tuma send --wait` does not wait if the campaign is paused.
 	if out, _, exit := h.runWithInput("0712345678\n", "send", "--id", "a", "--via", "kobo-main", "--body", "Hello", "--wait"); exit != exitNotAll ||
 		!strings.Contains(out, "waiting: paused") {
 		t.Errorf("send --wait of a paused campaign: exit %d, %s", exit, out)

@@ -15,7 +15,7 @@ func TestACampaignThatItsCanaryPausesSaysWhatToDo(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, sandbox.Options{})
 	h.startWorker()
-	h.runWithInput("0711111111\n", "send", "--via", "kobo-main", "--body", "Hello", "--wait") // after an accepted message a rejection concerns only its number
+	h.runWithInput("0711111111\n", "send", "--via", "kobo-main", "--body", "Hello", "--wait") // once a message is accepted, a later rejection concerns only its own number
 	numbers := "0712345678\n0712345679\n0712345680\n0712345681\n"
 	if err := h.gateway.Gateway("kobo").SetReply(sandbox.Reject, 254712345678); err != nil {
 		t.Fatal(err)
@@ -30,7 +30,8 @@ func TestACampaignThatItsCanaryPausesSaysWhatToDo(t *testing.T) {
 	if want := (&producer.TooManyRejected{Bad: 1, Ended: 2, Canary: true}); !cmp.Equal(st.TooManyRejected, want) || st.BlockedBy[0].By != "too_many_rejected" || h.gateway.Stats().Accepted != 2 {
 		t.Errorf("%+v, at the gateway %+v", st, h.gateway.Stats())
 	}
-	// Without the options it is still the same campaign: no message is sent twice.
+	// Without --canary and --max-rejected the campaign is still the same one, so no message is sent
+	// twice.
 	if _, errOut, exit := h.run(send...); exit != exitNotAll || !strings.Contains(errOut, "already exists with the same content") {
 		t.Errorf("got exit %d and standard error %s", exit, errOut)
 	}

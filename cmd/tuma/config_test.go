@@ -256,7 +256,7 @@ failover_after: 90s
 		w.Timeout != 1500*time.Millisecond || w.MaxAttempts != 2 || w.OnUnknown != "resend" || w.ReconcileFor >= 0 || w.Price != "0.80 KES" || w.Provider.Info().MaxRecipients != 50 {
 		t.Errorf("got %+v", w)
 	}
-	// The login can only be read back through the fingerprint, which depends on the user.
+	// The test cannot read the login itself, so it compares fingerprints, which depend on the user.
 	other, err := parseConfig("", []byte("accounts:\n  main: {provider: kobo, base_url: 'https://gateway.example/x', user: 'me-${WHO}-$5', pass: p}\n"),
 		environment("WHO", "${WHO}"))
 	if err != nil {
