@@ -11,7 +11,7 @@ import (
 
 func TestTheCreditGuard(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t, sandbox.Options{Credit: 4}) // enough for five messages of 0.80
+	h := newFixture(t, sandbox.Options{Credit: 4}) // 4.00 is enough for five messages of 0.80
 	file := h.file("customers.csv", mixedList)     // seven recipients, four of them valid
 	send := []string{"send", "--via", "kobo-main", "--body", "Hello", "--file", file}
 

@@ -137,7 +137,7 @@ func TestRejectsAreAFileOfItsOwn(t *testing.T) {
 	if _, errOut, exit := h.run(send...); exit != exitMisuse || !strings.Contains(errOut, "--skipped-file: "+skipped+" already exists") {
 		t.Errorf("with the file already there: exit %d, %s", exit, errOut)
 	}
-	// A run that fails leaves no file.
+	// A dry run that fails leaves no file of skipped recipients.
 	broken := h.file("broken.csv", "phone,x\nn/a,1\n0712345679,1,2\n")
 	other := filepath.Join(h.dir, "other.csv")
 	if _, _, exit := h.run("send", "--via", "kobo-main", "--body", "x", "--file", broken, "--dry-run", "--skipped-file", other); exit != exitMisuse {
@@ -216,7 +216,7 @@ windows: {KE: "00:00-24:00", NG: "00:00-24:00"}
 	id := func(name string) string { return strings.NewReplacer(" ", "-", ",", "").Replace(name) }
 	before := map[string]counts{}
 	for name, args := range campaigns {
-		// Before any worker has run, so that only the configuration is known.
+		// This dry run is made before any worker has run, so that only the configuration is known.
 		before[name], _ = plan(t, append([]string{"send", "--file", list}, args...))
 	}
 	c.start("worker")
@@ -275,8 +275,8 @@ windows: {KE: "00:00-24:00", NG: "00:00-24:00"}
 	}
 }
 
-// makeDirtyList returns a CSV with this number of rows: valid numbers of three countries, duplicates and
-// invalid numbers, with common, unique and blank names.
+// makeDirtyList returns a CSV with the given number of rows: valid numbers of three countries,
+// duplicates and invalid numbers, with common, unique and blank names.
 func makeDirtyList(rows int) string {
 	var b strings.Builder
 	b.WriteString("name,phone,town\n")

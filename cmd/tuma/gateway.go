@@ -120,8 +120,8 @@ func notSupported(acc *accountConfig, what string) error {
 	return misuse("account %s: provider %s has no request for %s", acc.name, acc.kind.Name, what)
 }
 
-// account returns an account of the configuration. It returns an error if there is no such
-// account, or a setting of it is missing.
+// account returns the named account of the configuration. It returns an error if there is no such
+// account, or if the account lacks a setting.
 func (a *app) account(name string) (*accountConfig, error) {
 	cfg, err := a.config(true)
 	if err != nil {

@@ -114,8 +114,8 @@ func (a *app) gatewayAction(ctx context.Context, kind providers.Kind, args []str
 	return a.printTable(t, format, action.Name+": done; the gateway returned no rows")
 }
 
-// noteUnknownOutcome adds to an error of unknown outcome that the gateway may have carried out
-// the action, and where to check that.
+// noteUnknownOutcome completes an error after which the outcome of an action is unknown. It adds
+// that the gateway may have carried out the action, and where the user can check.
 func noteUnknownOutcome(acc *accountConfig, err error) error {
 	e, ok := errors.AsType[*providers.Error](err)
 	if !ok || e.Outcome != providers.Unknown {
@@ -142,7 +142,7 @@ func (a *app) confirm(ctx context.Context, action providers.Action, acc *account
 }
 
 // parameters parses KEY=VALUE arguments. It returns the keys in the vendor's spelling. Its error
-// never contains an argument that is not KEY=VALUE, because that may be a password.
+// never contains an argument that is not KEY=VALUE, because such an argument may be a password.
 func (a *app) parameters(action providers.Action, args []string) (map[string]string, error) {
 	known := slices.Concat(action.Needs, action.Takes)
 	params := map[string]string{}

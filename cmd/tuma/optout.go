@@ -121,7 +121,7 @@ senders. Campaigns that have already skipped them do not send to them.`,
 	return c
 }
 
-// run connects to Redis, opens the file if there is one, and calls do with them.
+// run connects to Redis, opens the file of --file if that is set, and calls do with both.
 func (o *optOutCommand) run(ctx context.Context, numbers []string, do func(context.Context, *backend, []string, *source) error) (err error) {
 	if len(numbers) == 0 && o.file == "" {
 		return misuse("no numbers given: pass numbers as arguments, or a file with --file")
@@ -171,7 +171,7 @@ func (o *optOutCommand) allNumbers(numbers []string, src *source) iter.Seq2[loca
 }
 
 // validated checks all numbers and returns an error if one is invalid. Otherwise it returns a
-// sequence that reads them again.
+// sequence that reads the numbers again.
 func (o *optOutCommand) validated(numbers []string, src *source) (iter.Seq2[producer.OptOut, error], error) {
 	for p, err := range o.allNumbers(numbers, src) {
 		if err == nil {
@@ -204,8 +204,8 @@ func (o *optOutCommand) add(ctx context.Context, b *backend, numbers []string, s
 	return o.waitAndReport(ctx, b, r)
 }
 
-// waitAndReport waits for calls in flight to the numbers, unless --no-wait is given, and prints
-// the result of an addition.
+// waitAndReport waits for calls in flight to the numbers, unless --no-wait is given, and prints how
+// many numbers were added.
 func (o *optOutCommand) waitAndReport(ctx context.Context, b *backend, r producer.OptOutReceipt) error {
 	if o.json {
 		if err := writeJSON(o.out, r); err != nil {

@@ -25,8 +25,8 @@ changed; the exit status is 0 then, too.`,
 	})
 }
 
-// stopCommand describes tuma pause and tuma cancel. Both stop a campaign at once and then wait for
-// its calls in flight.
+// stopCommand describes `tuma pause` or `tuma cancel`. Both stop a campaign at once and then wait
+// for its calls in flight.
 type stopCommand struct {
 	use, short, long, example string
 	stop                      func(*producer.Client, context.Context, string) (producer.InFlight, error)

@@ -12,7 +12,7 @@ import (
 // screen describes where output is shown.
 type screen struct {
 	width int // in characters
-	// unicode: the output is a terminal that shows lines and block characters.
+	// unicode is true if the output is a terminal that shows lines and block characters.
 	unicode bool
 }
 
@@ -232,7 +232,7 @@ func groupTable(what string, groups []group, most, least int) grid {
 
 // printChart prints the rate over time as a chart.
 func (r *report) printChart(w io.Writer, p screen) error {
-	// The scale is to the left of the bars.
+	// The scale is to the left of the bars and needs 14 characters.
 	columns := max(min(p.width-14, 100), 20)
 	c, g := r.times.chart(columns), plainGlyphs
 	if p.unicode {

@@ -38,8 +38,8 @@ quarantined records again, which could not be read.`,
 	}
 }
 
-// resumeDone handles resume of a campaign that has ended. It returns an error only if the campaign
-// expired, because then recipients were skipped.
+// resumeDone handles `tuma resume` for a campaign that has ended. It returns an error only if the
+// campaign expired, because then recipients were skipped.
 func (a *app) resumeDone(ctx context.Context, b *backend, id string, refused error) error {
 	st, err := b.Status(ctx, id)
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// sendCommand is one run of tuma send, with its flags.
+// sendCommand is one run of `tuma send`, with its flags.
 type sendCommand struct {
 	*app
 	campaign   producer.Campaign
@@ -35,7 +35,7 @@ type sendCommand struct {
 	yes        bool
 	// maxRejected is the value of --max-rejected: a percentage, with or without a % sign.
 	maxRejected string
-	// idDerived: the campaign's ID is derived from its content.
+	// idDerived is true if the campaign's ID is derived from its content.
 	idDerived   bool
 	dryRunOnly  bool
 	skippedFile string
@@ -177,7 +177,7 @@ func (s *sendCommand) enqueue(ctx context.Context, b *backend, src *source) erro
 	}
 	s.noteReceipt(receipt)
 	if !receipt.Again {
-		if s.testNumber == "" { // otherwise the test has already printed it
+		if s.testNumber == "" { // with --test, sendTestFirst has already printed this note
 			s.noteHiddenRows(src)
 		}
 		s.noteSendingHours(hoursNotice)
@@ -240,7 +240,7 @@ func (s *sendCommand) noteReceipt(r producer.Receipt) {
 }
 
 // resendingAccounts returns the accounts that send again to recipients with an unknown outcome and
-// have no idempotency keys, so that these may get the message twice.
+// have no idempotency keys, so that such recipients may get the message twice.
 func (s *sendCommand) resendingAccounts(ctx context.Context, b *backend) (where []string, err error) {
 	accounts, err := b.Accounts(ctx)
 	if err != nil {
@@ -277,7 +277,7 @@ func (s *sendCommand) waitUntilEnded(ctx context.Context, b *backend, r producer
 }
 
 // allAccepted reports whether a gateway has accepted every recipient. A duplicate counts as
-// accepted, because its number is also there as another recipient.
+// accepted, because another recipient has the same number.
 func allAccepted(st producer.Status) bool {
 	return st.Ended() && st.Accepted+st.Delivered+st.Undelivered+st.Reasons["duplicate"] >= st.Total
 }
@@ -302,9 +302,9 @@ func (s *sendCommand) countries(ctx context.Context, b *backend) ([]string, erro
 	return slices.Compact(all), nil
 }
 
-// scanRecipients reads the recipients before anything is enqueued. It derives the campaign's ID if
-// there is none, for which it reads the whole list. It returns an error if no number is valid;
-// with an ID it stops at the first valid number.
+// scanRecipients reads the recipients before anything is enqueued. If the campaign has no ID, it
+// reads the whole list and derives the ID. Otherwise it stops at the first valid number. It returns
+// an error if no number is valid.
 func (s *sendCommand) scanRecipients(src *source, countries []string) error {
 	var good, rows int
 	var first *sms.NumberError
@@ -332,7 +332,8 @@ func (s *sendCommand) scanRecipients(src *source, countries []string) error {
 	return nil
 }
 
-// deriveID sets the campaign's ID if it has none. Otherwise it only reads until *good is above 0.
+// deriveID sets the campaign's ID if it has none. Otherwise it only reads until *good, the number
+// of valid numbers, is above 0.
 func (s *sendCommand) deriveID(recipients iter.Seq2[producer.Recipient, error], good *int) error {
 	if s.campaign.ID == "" {
 		id, err := producer.ContentID(s.campaign, recipients)

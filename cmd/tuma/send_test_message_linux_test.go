@@ -14,8 +14,8 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// terminal opens a pseudo-terminal. A test writes the user's input to keys and reads the output of the
-// screen from it; the command uses tty.
+// terminal opens a pseudo-terminal. A test writes the user's input to keys and reads from keys what
+// the screen shows. The command uses tty.
 func terminal(t testing.TB) (keys, tty *os.File) {
 	t.Helper()
 	keys, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
@@ -36,8 +36,8 @@ func terminal(t testing.TB) (keys, tty *os.File) {
 	return keys, tty
 }
 
-// runTyped runs a command on a terminal with this input. screen is everything that the terminal shows:
-// standard error and the echoed input.
+// runTyped runs a command on a terminal where the user types the text in types. screen is
+// everything that the terminal shows: standard error and the echoed input.
 func (c *cli) runTyped(types string, args ...string) (screen, out string, exit int) {
 	c.t.Helper()
 	keys, tty := terminal(c.t)

@@ -32,8 +32,8 @@ means that the source had changes that were not committed.`,
 	}
 }
 
-// versionLine returns what tuma version prints. release is the version that the linker set, or empty; info is the
-// build information of the binary, or nil.
+// versionLine returns what `tuma version` prints. release is the version that the linker set, or
+// empty; info is the build information of the binary, or nil.
 func versionLine(release string, info *debug.BuildInfo) string {
 	b := readBuild(info)
 	line := fmt.Sprintf("tuma %s %s %s/%s", b.release(release), runtime.Version(), runtime.GOOS, runtime.GOARCH)
