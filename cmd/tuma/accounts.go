@@ -78,7 +78,7 @@ func newAccounts(a *app) *cobra.Command {
 
 An account on hold sends nothing. Its work waits; no message fails. Tuma tries
 the account again at the time shown; if no time is shown, the hold lasts until
-tuma release. A rate set with tuma rate is shown beside the configured rate.`,
+'tuma release'. A rate set with 'tuma rate' is shown beside the configured rate.`,
 		Example: `  tuma accounts
   tuma accounts --json | jq -r '.[] | select(.hold) | .name'`,
 		Args: takes(),

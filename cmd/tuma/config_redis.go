@@ -186,7 +186,7 @@ func parseSentinel(scheme, rest string) (opener, error) {
 		values.Set("master_name", master)
 	}
 	if values.Get("master_name") == "" {
-		return nil, errors.New("no master is named")
+		return nil, errors.New("the URL must name a master")
 	}
 	o, err := redis.ParseFailoverURL(scheme + "://" + hosts[0] + "/" + db + "?" + withAddrs(values.Encode(), hosts[1:]))
 	if err != nil {

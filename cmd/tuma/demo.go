@@ -44,10 +44,10 @@ func newDemo(a *app) *cobra.Command {
 Two workers send it, and the demo kills one of them (kill -9) halfway. Then it
 prints the outcome of the recipients and the gateway's own counts.
 
-It uses the redis-server on PATH, or else a built-in one. It needs no
+The demo uses the redis-server on PATH, or else a built-in Redis. It needs no
 configuration, connects to no other Redis, and removes its files at the end. If
-a message was sent twice or a recipient was lost, it prints an error and exits
-with status 1.`,
+a message was sent twice or a recipient was lost, the demo prints an error and
+exits with status 1.`,
 		Example: "  tuma demo",
 		Args:    takes(),
 		RunE:    a.verb(func(ctx context.Context, _ []string) error { return a.demo(ctx) }),

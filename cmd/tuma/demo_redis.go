@@ -102,17 +102,17 @@ func awaitRedis(ctx context.Context, server *child, address string) error {
 		major, _, _ := strings.Cut(fields["redis_version"], ".")
 		switch version, _ := strconv.Atoi(major); {
 		case err == nil && fields["process_id"] != strconv.Itoa(server.pid()):
-			return errors.New("another process uses its port")
+			return errors.New("another process uses the server's port")
 		case err == nil && version < 7:
 			return fmt.Errorf("it has version %s; 7.0 or later is required", fields["redis_version"])
 		case err == nil:
 			return nil
 		case server.ended():
-			return errors.New("it ended right after its start: " + server.tail())
+			return errors.New("the server ended right after its start: " + server.tail())
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("it does not answer: %w", err)
+			return fmt.Errorf("the server does not answer: %w", err)
 		case <-tick.C:
 		}
 	}

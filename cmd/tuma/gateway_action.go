@@ -30,9 +30,10 @@ func newGatewayActions(a *app, kind providers.Kind) *cobra.Command {
 	c := &cobra.Command{
 		Use:   kind.Name + " ACCOUNT ACTION [KEY=VALUE…]",
 		Short: "Administer an account at " + kind.Name,
-		Long: `Runs an action that only this gateway offers. Actions and keys have the vendor's
-names; upper and lower case do not matter. KEY=@FILE reads the value from a file
-and KEY=@- from standard input: use one of them for a password. Actions that
+		Long: `This command runs an action that only this gateway offers. Actions and keys have
+the vendor's names; upper and lower case do not matter. KEY=@FILE reads the
+value of KEY from a file and KEY=@- from standard input. Give a password in one
+of these two ways. Actions that
 delete or send something ask for confirmation first.
 
 Actions:
@@ -136,7 +137,7 @@ func (a *app) confirm(ctx context.Context, action providers.Action, acc *account
 	}
 	sure, err := a.ask(ctx, fmt.Sprintf("account %s: %s %s. Continue?", acc.name, action.Name, action.Confirm))
 	if err != nil || !sure {
-		return errors.Join(errors.New("nothing was done"), err)
+		return errors.Join(errors.New("the action was not run"), err)
 	}
 	return nil
 }

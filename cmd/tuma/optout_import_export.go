@@ -127,8 +127,8 @@ func newOptOutExport(a *app) *cobra.Command {
 		Short: "Write the suppression list as CSV",
 		Long: `Export writes all suppression lists, or with --sender one of them, as CSV with
 the columns msisdn, sender (empty: all senders), origin and at. The order is
-random. Without FILE it writes to standard output. tuma optout import reads the
-output. Memory use does not grow with the list.`,
+random. Without FILE it writes to standard output. 'tuma optout import' reads
+the output. Memory use does not grow with the list.`,
 		Example: `  tuma optout export do-not-call.csv
   tuma optout export --sender ACME | gzip > acme.csv.gz`,
 		Args: takes("[FILE]"),

@@ -22,8 +22,8 @@ func newReport(a *app) *cobra.Command {
 		Short: "Summarize a campaign on one page",
 		Long: `Report reads the results of a campaign and summarizes them: recipients by
 status, reason, account and country, the cost, the rate over time, the gateways'
-most frequent codes, and what to do next. It also works while a campaign is
-being sent.`,
+most frequent codes, and what to do next. Report also works while the campaign
+is being sent.`,
 		Example: `  tuma report sale-2025-11
   tuma report sale-2025-11 --json | jq '.cost'`,
 		Args:              takes("ID"),

@@ -38,8 +38,8 @@ func newResults(a *app) *cobra.Command {
 the order of the upload. Memory use does not grow with the number of rows.
 
 To continue an interrupted output, use --after with the number of its last row.
-It prints only the rows after that one, without the header, so that you can
-append them.
+Then results prints only the rows after that row, without the header, so that
+you can append them to the output.
 
 In CSV output a field that a spreadsheet would run as a formula starts with a
 quote (').`,

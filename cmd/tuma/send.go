@@ -55,8 +55,8 @@ of numbers (` + recipients.NumberColumns + `, in any
 case); or JSON objects, one per line, with such a field; or one number per line.
 Format, column separator and encoding are detected. In a workbook the first
 sheet is read, numbers in full and dates as 2025-11-30. Numbers may be written
-in any usual form. Invalid and duplicate numbers are skipped; tuma results lists
-them.
+in any usual form. Invalid and duplicate numbers are skipped; 'tuma results'
+lists them.
 
 Text: {{name}} is replaced by the recipient's value in the column "name". The
 default in {{name|there}} is used if that value is blank. Filters change a
@@ -65,20 +65,20 @@ max:20. Write {{{{ for two literal braces. An unknown column, or a blank value
 without a default, is refused before anything is sent (see --on-missing).
 Recipients with the same text share calls.
 
-Campaign ID: each ID stands for one content. The same ID and content again
-changes nothing; the same ID with other content is refused. Without --id the ID
-is derived from the content, so running the command twice sends once; --again
-sends it again.
+Campaign ID: each ID stands for one content. Sending the same ID and content
+again changes nothing; the same ID with other content is refused. Without --id
+the ID is derived from the content, so running the same command twice sends
+once. With --again the same content is sent again.
 
 Dry run: --dry-run plans the campaign and sends nothing. It prints the skipped
 recipients by reason, calls, segments, cost, balance, the expected end and
-sample messages. It only needs the configuration, and lists what it could not
-find out without Redis.
+sample messages. A dry run needs only the configuration. Without Redis it also
+lists what it could not find out.
 
 Before a large campaign: --test sends the message to one number first, prints
 the gateway's answer and asks whether to continue. --canary N sends to the first
 N recipients. If at most --max-rejected percent of them were rejected or are
-unknown, the campaign continues; otherwise it is paused until tuma resume.
+unknown, the campaign continues; otherwise it is paused until 'tuma resume'.
 --max-rejected also pauses the campaign later, once ` + strconv.Itoa(producer.ThresholdSample) + ` messages have ended.
 None of these flags changes the derived ID: the same list and text are sent
 once, with or without them.`,
@@ -332,7 +332,7 @@ func (s *sendCommand) scanRecipients(src *source, countries []string) error {
 	return nil
 }
 
-// deriveID sets the campaign's ID if it has none. Otherwise it only reads until *good, the number
+// deriveID sets the campaign's ID if it has none. Otherwise it only reads until *good, the count
 // of valid numbers, is above 0.
 func (s *sendCommand) deriveID(recipients iter.Seq2[producer.Recipient, error], good *int) error {
 	if s.campaign.ID == "" {

@@ -19,7 +19,7 @@ func (s *sendCommand) flags(c *cobra.Command, f *pflag.FlagSet) {
 	f.StringVar(&s.campaign.ID, "id", "", "campaign `ID`, up to 128 of A-Z a-z 0-9 . _ : - (default: derived from the content)")
 	f.StringVar(&s.campaign.Via, "via", "", "`account` to send through (default: chosen by the workers' routes)")
 	f.StringVar(&s.campaign.From, "from", "", "`sender` ID (default: the account's)")
-	f.StringVar(&s.campaign.Body, "body", "", "`text` of the message; {{name}} or {{name|there}} is replaced by the recipient's value in column name")
+	f.StringVar(&s.campaign.Body, "body", "", "`text` of the message; {{name}} or {{name|there}} is replaced by the recipient's value in the column \"name\"")
 	f.StringVar(&s.campaign.OnMissing, "on-missing", "",
 		"`action` for a blank {{field}} without a default: fail (refuse the file), skip (skip the recipient) or default (leave the field empty) (default: fail)")
 	f.StringVarP(&s.file, "file", "f", "", "`file` of recipients; - is standard input (default: standard input)")
@@ -110,7 +110,7 @@ func (s *sendCommand) parse() error {
 		mistakes = append(mistakes, misuse("--test cannot be used with --dry-run, which sends nothing"))
 	}
 	if s.yes && s.testNumber == "" {
-		mistakes = append(mistakes, misuse("--yes requires --test: there is no other question to confirm"))
+		mistakes = append(mistakes, misuse("--yes requires --test: only --test asks for confirmation"))
 	}
 	if s.dryRunOnly && s.wait {
 		mistakes = append(mistakes, misuse("--wait cannot be used with --dry-run, which enqueues nothing"))

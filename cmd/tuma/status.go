@@ -26,8 +26,8 @@ func newStatus(a *app) *cobra.Command {
 progress, it also shows what the campaign is waiting for.
 
 The state is uploading, scheduled, planning, sending, paused, cancelled or done;
-done means that no recipient is pending. With --watch it shows the progress
-until the campaign has ended, and then the status.`,
+"done" means that no recipient is pending. With --watch the command shows the
+progress until the campaign has ended, and then the status.`,
 		Example: `  tuma status sale-2025-11
   tuma status sale-2025-11 --watch
   tuma status sale-2025-11 --json`,

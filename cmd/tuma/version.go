@@ -19,8 +19,8 @@ func newVersion(a *app) *cobra.Command {
 		Use:   "version",
 		Short: "Print the version",
 		Long: `Version prints the release, the Go version and platform of the build, and the
-commit with its time where the binary knows them. A build between two releases
-prints a pseudo-version or a commit instead of a release. The ending -dirty
+commit and its time if the binary contains them. A build between two releases
+prints a pseudo-version or a commit instead of a release. The ending "-dirty"
 means that the source had changes that were not committed.`,
 		Example: "  tuma version",
 		Args:    takes(),

@@ -37,7 +37,7 @@ account's rate. When a worker dies, the others take over its work without
 sending a message twice.
 
 After SIGTERM or Ctrl-C the worker finishes its calls in flight and exits. A
-second signal ends it at once.
+second signal ends the worker at once.
 
 With --listen it serves /healthz (the process is alive, even without Redis) and
 /readyz (Redis answers and the worker is not shutting down).`,
