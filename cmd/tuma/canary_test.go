@@ -24,21 +24,21 @@ func TestACampaignThatItsCanaryPausesSaysWhatToDo(t *testing.T) {
 	out, errOut, exit := h.run(append(send, "--canary", "2", "--max-rejected", "12.5%")...)
 	const why = "1 of 2 canary messages were rejected or are unknown, 50 %; at most 12.5 % are allowed"
 	if exit != exitNotAll || !strings.Contains(out, "sale: paused") || !strings.Contains(out, why) || !strings.Contains(out, "tuma resume continues it, tuma cancel ends it") {
-		t.Fatalf("got exit %d and output\n%s%s", exit, errOut, out)
+		t.Fatalf("got exit %d and output\n%s%s\nwant exit 3, the state paused and what to do", exit, errOut, out)
 	}
 	st := h.status("sale")
 	if want := (&producer.TooManyRejected{Bad: 1, Ended: 2, Canary: true}); !cmp.Equal(st.TooManyRejected, want) || st.BlockedBy[0].By != "too_many_rejected" || h.gateway.Stats().Accepted != 2 {
-		t.Errorf("%+v, at the gateway %+v", st, h.gateway.Stats())
+		t.Errorf("got status %+v and gateway counts %+v; want 1 of 2 canary messages rejected and 2 accepted at the gateway", st, h.gateway.Stats())
 	}
 	// Without --canary and --max-rejected the campaign is still the same one, so no message is sent
 	// twice.
 	if _, errOut, exit := h.run(send...); exit != exitNotAll || !strings.Contains(errOut, "already exists with the same content") {
-		t.Errorf("got exit %d and standard error %s", exit, errOut)
+		t.Errorf("got exit %d and standard error %s, want exit 3 and a note that the campaign already exists", exit, errOut)
 	}
 	h.mustRun("resume", "sale")
 	eventually(t, "it to be done", func() bool { return h.status("sale").State == producer.Done })
 	if st := h.status("sale"); st.Accepted != 3 || st.Rejected != 1 || st.TooManyRejected != nil {
-		t.Errorf("got %+v", st)
+		t.Errorf("got status %+v, want 3 accepted and 1 rejected", st)
 	}
 }
 

@@ -100,7 +100,7 @@ func TestConfigMistakesNameTheirLine(t *testing.T) {
 				t.Errorf("got\n%v\nwant one line with\n%s", err, tt.want)
 			}
 			if exitStatus(err) != exitMisuse {
-				t.Errorf("exit status %d", exitStatus(err))
+				t.Errorf("got exit status %d, want 2", exitStatus(err))
 			}
 		})
 	}
@@ -290,7 +290,7 @@ func TestRedisFromTheEnvironmentWins(t *testing.T) {
 	for _, text := range []string{"", "redis: {url: redis://other}", "redis: {url: '${NOT_SET}'}", "redis: {url: nonsense}"} {
 		c, err := parseConfig("t.yaml", []byte(text), environment("TUMA_REDIS_URL", "redis://env:1/0"))
 		if err != nil || c.redis.url != "redis://env:1/0" {
-			t.Errorf("%q: %v, %v", text, c, err)
+			t.Errorf("%q: got %v and error %v, want the URL of TUMA_REDIS_URL", text, c, err)
 		}
 	}
 }
@@ -333,7 +333,7 @@ func TestParseRedis(t *testing.T) {
 			c := open(77)
 			defer c.Close()
 			if !tt.check(c) {
-				t.Errorf("%s gives %+v", tt.url, c)
+				t.Errorf("URL %s: got the unexpected client %+v", tt.url, c)
 			}
 		})
 	}

@@ -94,7 +94,7 @@ func TestInbox(t *testing.T) {
 	}
 	gateway.SetPassword("any", "other")
 	if out, errOut, exit := c.run("gateway", "inbox", "africastalking"); exit != exitFailed || out != "" || !strings.Contains(errOut, "credentials") {
-		t.Errorf("got exit %d and output %s%s", exit, out, errOut)
+		t.Errorf("inbox with a wrong password: got exit %d and output %s%s, want exit 1 and an error about credentials", exit, out, errOut)
 	}
 }
 
@@ -108,7 +108,7 @@ func TestAdministration(t *testing.T) {
 	}
 	password := c.file("password", "s3cr3t-word\n")
 	if out := act("createuser", "ChildUsername=bob", "childpassword=@"+password, "AccessLevel=Normal", "FirstName=Bob", "LastName=O=Hara", "Email=b@example.com", "Credits=5"); out != "CreateUser: done\n" {
-		t.Errorf("got %q", out)
+		t.Errorf("got %q, want \"CreateUser: done\"", out)
 	}
 	if out := act("UpdateCredits", "ChildUsername=bob", "Quantity=-2"); out != "UpdateCredits: done\n" {
 		t.Errorf("got %q", out)
@@ -119,7 +119,7 @@ func TestAdministration(t *testing.T) {
 		t.Errorf("got\n%s", out)
 	}
 	if out := act("DeleteAllContacts", "--yes"); out != "DeleteAllContacts: done\n" {
-		t.Errorf("got %q", out)
+		t.Errorf("got %q, want \"DeleteAllContacts: done\"", out)
 	}
 	for want, args := range map[string][]string{
 		"account textconnect: DeleteAllGroups deletes all groups permanently; confirm with --yes": {"DeleteAllGroups"},
@@ -140,10 +140,10 @@ func TestAdministration(t *testing.T) {
 		}
 	}
 	if _, errOut, exit := c.run("gateway", "textconnect", "kobo", "DeleteAllGroups"); exit != exitMisuse || !strings.Contains(errOut, "account kobo belongs to provider kobo, not textconnect") {
-		t.Errorf("got exit %d and standard error %s", exit, errOut)
+		t.Errorf("got exit %d and standard error %s, want exit 2 and the provider of the account", exit, errOut)
 	}
 	if _, errOut, exit := c.run("gateway", "textconnect", "textconnect", "UpdateCredits", "ChildUsername=missing", "Quantity=1"); exit != exitFailed || !strings.Contains(errOut, "-509") {
-		t.Errorf("got exit %d and standard error %s", exit, errOut)
+		t.Errorf("got exit %d and standard error %s, want exit 1 and the code -509", exit, errOut)
 	}
 	out, _, _ = c.runWithInput("7\n", "gateway", "textconnect", "textconnect", "UpdateCredits", "ChildUsername=bob", "Quantity=@-")
 	if out != "UpdateCredits: done\n" {
@@ -158,7 +158,7 @@ func TestAnActionWithoutAnAnswerMayHaveBeenCarriedOut(t *testing.T) {
 	send := []string{"gateway", "textconnect", "textconnect", "SendList", "ListName=Everyone", "SourceAddress=ACME", "Body=Hello", "--yes"}
 	const hint = "the gateway may have carried it out: check at the gateway, or with tuma gateway reports textconnect, before you run it again"
 	if out, errOut, exit := c.run(send...); exit != exitFailed || out != "" || !strings.Contains(errOut, hint) {
-		t.Errorf("got exit %d and output %s%s", exit, out, errOut)
+		t.Errorf("got exit %d and output %s%s, want exit 1 and a hint where to check", exit, out, errOut)
 	}
 	if out, errOut := c.mustRun(send...); !strings.HasPrefix(out, "BGSENDID") || strings.Contains(errOut, hint) {
 		t.Errorf("got output %s%s", out, errOut)

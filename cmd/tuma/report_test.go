@@ -77,7 +77,7 @@ func TestReportSaysWhatACampaignWaitsFor(t *testing.T) {
 	h.runWithInput("0712345678\n", "send", "--id", "a", "--via", "kobo-main", "--body", "Hello")
 	out, _ := h.mustRun("report", "a")
 	if !strings.Contains(out, "pending           1  100.0 %") || !strings.Contains(out, "the campaign is waiting: account kobo-main is on hold: lunch") {
-		t.Errorf("got\n%s", out)
+		t.Errorf("got\n%s\nwant 1 pending recipient and the reason of the hold", out)
 	}
 }
 
@@ -238,7 +238,7 @@ func TestSharesAndBars(t *testing.T) {
 		t.Error(diff)
 	}
 	if got := withoutControls("a\x1b[31mb\nc", 20); got != "a [31mb c" {
-		t.Errorf("got %q", got)
+		t.Errorf("withoutControls: got %q, want \"a [31mb c\"", got)
 	}
 	for locale, want := range map[string]bool{"en_KE.UTF-8": true, "C.utf8": true, "C": false, "": false} {
 		if got := (&app{env: map[string]string{"LANG": locale}}).isUTF8(); got != want {

@@ -157,7 +157,7 @@ windows: off
 	h.gateway.FailNext(1, "accept_close")
 	_, errOut, exit := h.run(h.saleArgs("--yes")...)
 	if exit != exitFailed || !strings.Contains(errOut, "the test ended as unknown, but --yes continues only if it is accepted") {
-		t.Errorf("got exit %d and standard error %s", exit, errOut)
+		t.Errorf("got exit %d and standard error %s, want exit 1 and a note that the test ended as unknown", exit, errOut)
 	}
 	screen, _, exit := h.runTyped("y\n", h.saleArgs("--wait")...)
 	if exit != exitDone || !strings.Contains(screen, "the same test was already sent to 0799000001") || !strings.Contains(screen, "is unknown (") || h.acceptedCounts() != [2]int{1, 4} {
