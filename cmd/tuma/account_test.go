@@ -36,7 +36,7 @@ func TestAccounts(t *testing.T) {
 	a := all[0]
 	if a.Name != "kobo-main" || a.Provider != "kobo" || a.Unit != "messages" || a.Sender != "ACME" || a.MaxRecipients != 500 || a.Workers != 1 || a.Slots != 8 ||
 		a.Hold == nil || a.Hold.Reason != "manual" || a.Hold.By != "operator" || a.Hold.Since.IsZero() || a.Circuit != "closed" || a.Balance != "250" {
-		t.Errorf("got %+v, hold %+v", a, a.Hold)
+		t.Errorf("got %+v, hold %+v; want the published account kobo-main, on hold by operator", a, a.Hold)
 	}
 }
 
@@ -67,15 +67,15 @@ func TestCheckTellsEverythingAtOnce(t *testing.T) {
 	out, errOut, exit := h.run("check")
 	if exit != exitMisuse || !strings.Contains(out, "redis          ok") || !strings.Contains(out, "kobo-main: balance") ||
 		!strings.Contains(errOut, "accounts.other.user: environment variable UNSET_VARIABLE is not set") {
-		t.Errorf("got exit %d and output\n%s%s", exit, out, errOut)
+		t.Errorf("got exit %d and output\n%s%s\nwant exit 2, the checks of Redis and kobo-main, and the unset variable", exit, out, errOut)
 	}
 	h.env = append(h.env, "UNSET_VARIABLE=value")
 	if out, errOut, exit := h.run("check"); exit != exitDone || strings.Count(out, " ok ") != 5 || !strings.Contains(out, "windows        ok  off") {
-		t.Errorf("got exit %d and output\n%s%s", exit, out, errOut)
+		t.Errorf("got exit %d and output\n%s%s\nwant exit 0 and 5 checks that are ok", exit, out, errOut)
 	}
 	h.gateway.SetPassword("demo", "changed")
 	if _, errOut, exit := h.run("check"); exit != exitFailed || !strings.Contains(errOut, "check its user and pass") {
-		t.Errorf("got exit %d and output\n%s", exit, errOut)
+		t.Errorf("got exit %d and output\n%s\nwant exit 1 and advice to check the login", exit, errOut)
 	}
 }
 

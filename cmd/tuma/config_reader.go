@@ -81,7 +81,7 @@ func (e *configError) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// err returns the collected mistakes in the order of their lines, or nil.
+// err returns the collected mistakes in the order of their lines, or nil if there are none.
 func (r *reader) err() error {
 	if len(r.problems) == 0 {
 		return nil

@@ -195,7 +195,7 @@ func TestWhatIsMissingFailsOnlyItsAccount(t *testing.T) {
 			got[acc.name] = err.Error()
 		}
 		if whole := got[acc.name] == ""; whole != (acc.worker.Provider != nil) {
-			t.Errorf("%s: provider %v", acc.name, acc.worker.Provider)
+			t.Errorf("account %s: got provider %v, want one if and only if the account lacks nothing", acc.name, acc.worker.Provider)
 		}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

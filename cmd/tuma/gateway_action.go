@@ -170,7 +170,7 @@ func (a *app) parameters(action providers.Action, args []string) (map[string]str
 }
 
 // parameterFile reads a value from a file, or from standard input if the name is "-". It removes
-// one newline at the end.
+// one newline at the end of the value.
 func (a *app) parameterFile(key, name string) (string, error) {
 	in := a.in
 	if name != "-" {

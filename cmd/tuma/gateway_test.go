@@ -64,7 +64,7 @@ func TestReports(t *testing.T) {
 		"--json and --csv: use only one of them":                         {"textconnect", "--json", "--csv"},
 	} {
 		if out, errOut, exit := c.run(append([]string{"gateway", "reports"}, args...)...); exit != exitMisuse || out != "" || !strings.Contains(errOut, want) {
-			t.Errorf("%v: exit %d, %s%s", args, exit, out, errOut)
+			t.Errorf("%v: got exit %d and output %s%s, want exit 2 and the reason on standard error", args, exit, out, errOut)
 		}
 	}
 }
@@ -90,7 +90,7 @@ func TestInbox(t *testing.T) {
 		t.Errorf("after the last:\n%s%s", out, errOut)
 	}
 	if out, errOut := c.mustRun("gateway", "inbox", "connectmedia"); !strings.HasPrefix(out, "ID") || strings.Count(out, "\n") < 2 || errOut != "" {
-		t.Errorf("got\n%s%s", out, errOut)
+		t.Errorf("inbox of connectmedia: got\n%s%s\nwant a header and messages, and no standard error", out, errOut)
 	}
 	gateway.SetPassword("any", "other")
 	if out, errOut, exit := c.run("gateway", "inbox", "africastalking"); exit != exitFailed || out != "" || !strings.Contains(errOut, "credentials") {
@@ -111,12 +111,12 @@ func TestAdministration(t *testing.T) {
 		t.Errorf("got %q, want \"CreateUser: done\"", out)
 	}
 	if out := act("UpdateCredits", "ChildUsername=bob", "Quantity=-2"); out != "UpdateCredits: done\n" {
-		t.Errorf("got %q", out)
+		t.Errorf("got %q, want \"UpdateCredits: done\"", out)
 	}
 	contacts := c.file("contacts.csv", "Zuri,447700900917,,\nObi,nonsense,,vip\n")
 	out := act("ImportContactsCSV", "ContactsCSV=@"+contacts)
 	if !strings.Contains(out, "Success") || !strings.Contains(out, "Failed") || strings.Count(out, "\n") != 3 {
-		t.Errorf("got\n%s", out)
+		t.Errorf("got\n%s\nwant one row that succeeded and one that failed", out)
 	}
 	if out := act("DeleteAllContacts", "--yes"); out != "DeleteAllContacts: done\n" {
 		t.Errorf("got %q, want \"DeleteAllContacts: done\"", out)
@@ -136,7 +136,7 @@ func TestAdministration(t *testing.T) {
 	} {
 		out, errOut, exit := c.run(append([]string{"gateway", "textconnect", "textconnect"}, args...)...)
 		if exit != exitMisuse || out != "" || !strings.Contains(errOut, want) || strings.Count(errOut, "\n") != 1 || strings.Contains(errOut, "s3cr3t") {
-			t.Errorf("%v: exit %d, %s%s", args, exit, out, errOut)
+			t.Errorf("%v: got exit %d and output %s%s, want exit 2 and one line without the password", args, exit, out, errOut)
 		}
 	}
 	if _, errOut, exit := c.run("gateway", "textconnect", "kobo", "DeleteAllGroups"); exit != exitMisuse || !strings.Contains(errOut, "account kobo belongs to provider kobo, not textconnect") {
@@ -175,7 +175,7 @@ func TestWhatOthersHaveWrittenIsHarmlessOnATerminal(t *testing.T) {
 		"plain é 😀": "plain é 😀", "\x1b[2Jgone": " [2Jgone", "a\u009bb": "a b", "tab\tand\nline": "tab and line", "\u202egnp.exe": " gnp.exe",
 	} {
 		if got := replaceControls(in); got != want {
-			t.Errorf("%q: %q", in, got)
+			t.Errorf("replaceControls(%q) = %q, want the text without control characters", in, got)
 		}
 	}
 }

@@ -31,7 +31,7 @@ func TestReportOfACampaign(t *testing.T) {
 		t.Error(diff)
 	}
 	if r.ID != "sale" || r.State != producer.Done || r.Recipients != 7 || r.Calls == 0 || r.Segments != 6 || r.Finished == nil || r.Began == nil {
-		t.Errorf("got %+v", r)
+		t.Errorf("got report %+v, want the finished campaign sale with 7 recipients and 6 segments", r)
 	}
 	reasons := map[string]int{}
 	for _, x := range r.Reasons {
@@ -115,7 +115,7 @@ func TestReckoningIsBounded(t *testing.T) {
 	}
 	var out bytes.Buffer
 	if err := r.print(&out, screen{width: 80}); err != nil || strings.Count(out.String(), "\n") > 70 {
-		t.Errorf("%v, %d lines", err, strings.Count(out.String(), "\n"))
+		t.Errorf("got error %v and %d lines, want at most 70 lines", err, strings.Count(out.String(), "\n"))
 	}
 }
 

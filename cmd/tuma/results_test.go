@@ -11,8 +11,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/sandbox"
 )
 
-// cancelOnWrite is a buffer that calls end() at each write, so that the writing command is
-// interrupted.
+// cancelOnWrite is a buffer that calls end() at each write, so that the command that writes to it
+// is interrupted.
 type cancelOnWrite struct {
 	bytes.Buffer
 	end context.CancelFunc

@@ -43,7 +43,8 @@ except once if on_unknown is "resend".`,
 	return c
 }
 
-// retry asks for confirmation on a terminal, starts the retry and prints its size.
+// retry asks for confirmation on a terminal, starts the retry and prints to how many recipients it
+// sends again.
 func (a *app) retry(ctx context.Context, b *backend, id string, o producer.RetryOptions, yes bool) error {
 	st, err := b.Status(ctx, id)
 	if err != nil {

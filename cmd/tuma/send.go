@@ -348,7 +348,8 @@ func (s *sendCommand) deriveID(recipients iter.Seq2[producer.Recipient, error], 
 	return nil
 }
 
-// countryHint returns the end of a message about an invalid number: the countries of national numbers.
+// countryHint returns the end of a message about an invalid number: it names the countries whose
+// national numbers are accepted.
 func (s *sendCommand) countryHint(countries []string) string {
 	if known := strings.Trim(strings.Join(countries, " "), " "); known != "" {
 		return "; national numbers were read as numbers of " + strings.Join(strings.Fields(known), ", ")
@@ -356,7 +357,8 @@ func (s *sendCommand) countryHint(countries []string) string {
 	return "; for numbers in national form set --country"
 }
 
-// numberProblem returns why a number is invalid in all of the countries, or nil if it is valid in one.
+// numberProblem returns why a number is invalid in all of the countries, or nil if the number is
+// valid in one of them.
 func numberProblem(number string, countries []string) (why *sms.NumberError) {
 	for _, country := range countries {
 		_, err := sms.ParseMSISDN(number, country)

@@ -145,7 +145,7 @@ func inFlight(f producer.InFlight) string {
 	return plural(f.Calls, "call") + " in flight"
 }
 
-// describeBlock describes what a campaign is waiting for, and what would help.
+// describeBlock describes what a campaign is waiting for, and how the user can end the wait.
 func describeBlock(b producer.Block, now time.Time) string {
 	since := ""
 	if b.Since != nil {
@@ -190,7 +190,8 @@ func describeBlock(b producer.Block, now time.Time) string {
 	return text
 }
 
-// describe is describeBlock, with the figures of the status for a pause by --max-rejected.
+// describe is like describeBlock, but for a pause by --max-rejected it adds the counts that caused
+// the pause.
 func describe(st producer.Status, b producer.Block, now time.Time) string {
 	if b.Reason != "paused" || st.TooManyRejected == nil {
 		return describeBlock(b, now)
