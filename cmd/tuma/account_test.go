@@ -17,10 +17,10 @@ func TestAccounts(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, sandbox.Options{Credit: 250})
 	if out, errOut := h.mustRun("accounts"); out != "" || !strings.Contains(errOut, "no accounts yet: a worker publishes its accounts") {
-		t.Errorf("without a worker: %s%s", out, errOut)
+		t.Errorf("accounts without a worker: got %s%s, want only a note that there are no accounts yet", out, errOut)
 	}
 	if out, _ := h.mustRun("accounts", "--json"); out != "[]\n" {
-		t.Errorf("without a worker: %s", out)
+		t.Errorf("accounts --json without a worker: got %s, want []", out)
 	}
 	h.startWorker()
 	h.mustRun("hold", "kobo-main")
@@ -36,7 +36,7 @@ func TestAccounts(t *testing.T) {
 	a := all[0]
 	if a.Name != "kobo-main" || a.Provider != "kobo" || a.Unit != "messages" || a.Sender != "ACME" || a.MaxRecipients != 500 || a.Workers != 1 || a.Slots != 8 ||
 		a.Hold == nil || a.Hold.Reason != "manual" || a.Hold.By != "operator" || a.Hold.Since.IsZero() || a.Circuit != "closed" || a.Balance != "250" {
-		t.Errorf("got %+v, hold %+v", a, a.Hold)
+		t.Errorf("got %+v, hold %+v; want the published account kobo-main, on hold by operator", a, a.Hold)
 	}
 }
 
@@ -44,20 +44,20 @@ func TestBalance(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, sandbox.Options{Credit: 250, Users: map[string]string{"demo": "secret-word"}})
 	if out, _ := h.mustRun("balance", "kobo-main"); out != "kobo-main  250\n" {
-		t.Errorf("got %q", out)
+		t.Errorf("balance: got %q, want kobo-main with 250", out)
 	}
 	if out, _ := h.mustRun("gateway", "balance", "kobo-main", "--json"); !strings.Contains(out, `"balance": 250`) {
-		t.Errorf("got %s", out)
+		t.Errorf("gateway balance --json: got %s, want balance 250", out)
 	}
-	// An account that lacks a setting does not stop the query of the others.
+	// One account lacks a setting: `tuma balance` still queries the other accounts.
 	out, errOut, exit := h.run("balance")
 	if exit != exitMisuse || out != "kobo-main  250\n" || !strings.Contains(errOut, "UNSET_VARIABLE is not set") {
-		t.Errorf("got exit %d and output %s%s", exit, out, errOut)
+		t.Errorf("balance of all accounts: got exit %d and output %s%s, want exit 2 and the balance of kobo-main", exit, out, errOut)
 	}
 	h.gateway.SetPassword("demo", "changed")
 	out, errOut, exit = h.run("balance", "kobo-main")
 	if exit != exitFailed || out != "" || !strings.Contains(errOut, "error_user") || strings.Contains(errOut, "secret-word") {
-		t.Errorf("got exit %d and output %s%s", exit, out, errOut)
+		t.Errorf("balance with a wrong password: got exit %d and output %s%s, want exit 1 and the code error_user", exit, out, errOut)
 	}
 }
 
@@ -67,15 +67,15 @@ func TestCheckTellsEverythingAtOnce(t *testing.T) {
 	out, errOut, exit := h.run("check")
 	if exit != exitMisuse || !strings.Contains(out, "redis          ok") || !strings.Contains(out, "kobo-main: balance") ||
 		!strings.Contains(errOut, "accounts.other.user: environment variable UNSET_VARIABLE is not set") {
-		t.Errorf("got exit %d and output\n%s%s", exit, out, errOut)
+		t.Errorf("got exit %d and output\n%s%s\nwant exit 2, the checks of Redis and kobo-main, and the unset variable", exit, out, errOut)
 	}
 	h.env = append(h.env, "UNSET_VARIABLE=value")
 	if out, errOut, exit := h.run("check"); exit != exitDone || strings.Count(out, " ok ") != 5 || !strings.Contains(out, "windows        ok  off") {
-		t.Errorf("got exit %d and output\n%s%s", exit, out, errOut)
+		t.Errorf("got exit %d and output\n%s%s\nwant exit 0 and 5 checks that are ok", exit, out, errOut)
 	}
 	h.gateway.SetPassword("demo", "changed")
 	if _, errOut, exit := h.run("check"); exit != exitFailed || !strings.Contains(errOut, "check its user and pass") {
-		t.Errorf("got exit %d and output\n%s", exit, errOut)
+		t.Errorf("got exit %d and output\n%s\nwant exit 1 and advice to check the login", exit, errOut)
 	}
 }
 
@@ -109,19 +109,19 @@ func TestWorkerTellsOfItsHealthAndDrains(t *testing.T) {
 	}
 	eventually(t, "readiness", func() bool { return get("/readyz") == http.StatusOK })
 	if got := get("/elsewhere"); got != http.StatusNotFound {
-		t.Errorf("/elsewhere answers %d", got)
+		t.Errorf("/elsewhere: got status %d, want 404", got)
 	}
 	h.redis.Kill()
 	if got := get("/healthz"); got != http.StatusOK {
-		t.Errorf("/healthz answers %d without Redis; want 200, because it only reports on the process", got)
+		t.Errorf("/healthz without Redis: got status %d, want 200, because it only reports on the process", got)
 	}
 	if got := get("/readyz"); got != http.StatusServiceUnavailable {
-		t.Errorf("/readyz answers %d without Redis", got)
+		t.Errorf("/readyz without Redis: got status %d, want 503", got)
 	}
 	h.redis.Restart()
 	eventually(t, "readiness again", func() bool { return get("/readyz") == http.StatusOK })
 	if _, errOut, exit := h.run("worker", "--accounts", "kobo-main", "--listen", address); exit != exitFailed || !strings.Contains(errOut, "--listen: ") {
-		t.Errorf("a second worker at the same address: exit %d, %s", exit, errOut)
+		t.Errorf("a second worker at the same address: got exit %d and standard error %s, want exit 1 and an error about --listen", exit, errOut)
 	}
 	if exit := w.end(t); exit != exitDone {
 		t.Errorf("got exit %d and output\n%s", exit, w.log)
@@ -143,7 +143,7 @@ func TestAWorkerThatIsEndedWhileItWaitsForRedisHasDoneWhatItWasAsked(t *testing.
 	}
 	defer conn.Close()
 	if exit := w.end(t); exit != exitDone || w.log.String() != "" {
-		t.Errorf("got exit %d and output\n%s", exit, w.log)
+		t.Errorf("got exit %d and output\n%s\nwant exit 0 and no output", exit, w.log)
 	}
 }
 
@@ -151,11 +151,11 @@ func TestWorkerNeedsItsAccountsOnly(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, sandbox.Options{})
 	if _, errOut, exit := h.run("worker"); exit != exitMisuse || !strings.Contains(errOut, "UNSET_VARIABLE is not set") {
-		t.Errorf("got exit %d and standard error %s", exit, errOut)
+		t.Errorf("got exit %d and standard error %s, want exit 2 and the unset variable", exit, errOut)
 	}
 	c := newCLI(t, "redis: {url: \""+h.redis.URL()+"\"}\n")
 	if _, errOut, exit := c.run("worker"); exit != exitMisuse || !strings.Contains(errOut, "has no accounts") {
-		t.Errorf("got exit %d and standard error %s", exit, errOut)
+		t.Errorf("got exit %d and standard error %s, want exit 2 and an error about missing accounts", exit, errOut)
 	}
 }
 
@@ -198,14 +198,15 @@ func TestCompletion(t *testing.T) {
 			t.Errorf("%v completes to %s", tt.args, out)
 		}
 	}
-	// Without a configuration the accounts published by workers complete; without Redis nothing does.
+	// Without a configuration, completion offers the accounts that workers have published. Without
+	// Redis, completion offers nothing.
 	c := newCLI(t, "", "TUMA_REDIS_URL="+h.redis.URL())
 	if out, _ := c.mustRun("__complete", "release", ""); !strings.Contains(out, "kobo-main") {
-		t.Errorf("got %s", out)
+		t.Errorf("release completes to %s, want kobo-main", out)
 	}
 	c = newCLI(t, "", unreachableRedis)
 	if out, _ := c.mustRun("__complete", "release", ""); strings.Contains(out, "kobo") {
-		t.Errorf("got %s", out)
+		t.Errorf("without Redis release completes to %s, want no account", out)
 	}
 }
 
@@ -224,7 +225,7 @@ func TestTheSignalsOfAProcess(t *testing.T) {
 		t.Errorf("after SIGTERM: %v\n%s", err, p.Stderr)
 	}
 
-	// A hanging call keeps a draining worker running; the second signal ends it at once.
+	// A hanging call keeps a draining worker running; the second signal ends the worker at once.
 	h.gateway.FailNext(1, "hang")
 	p = h.process("worker", "--accounts", "kobo-main")
 	defer func() { _ = p.Process.Kill() }()
@@ -265,7 +266,7 @@ func TestRateIsChangedByHandUntilItIsChangedBack(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, sandbox.Options{})
 	if _, errOut, exit := h.run("rate", "kobo-main", "80/s"); exit != exitFailed || !strings.Contains(errOut, "kobo-main") {
-		t.Errorf("rate of an account that no worker has published: exit %d, %s", exit, errOut)
+		t.Errorf("rate of an account that no worker has published: got exit %d and standard error %s, want exit 1 and the account", exit, errOut)
 	}
 	h.startWorker()
 	rate := func() accountView {
@@ -282,10 +283,10 @@ func TestRateIsChangedByHandUntilItIsChangedBack(t *testing.T) {
 		t.Errorf("tuma rate printed %q", out)
 	}
 	if v := rate(); v.Rate != 80 || v.ConfiguredRate == nil || *v.ConfiguredRate != configured.Rate {
-		t.Errorf("after tuma rate: got %+v", v)
+		t.Errorf("after tuma rate: got %+v, want rate 80 and the configured rate", v)
 	}
 	if out, _ := h.mustRun("accounts"); !strings.Contains(out, "80/s (configured ") {
-		t.Errorf("tuma accounts printed\n%s", out)
+		t.Errorf("tuma accounts printed\n%s\nwant 80/s and the configured rate", out)
 	}
 	h.mustRun("rate", "kobo-main", "default")
 	if v := rate(); v.Rate != configured.Rate || v.Burst != configured.Burst || v.ConfiguredRate != nil {
@@ -293,7 +294,7 @@ func TestRateIsChangedByHandUntilItIsChangedBack(t *testing.T) {
 	}
 	for _, wrong := range []string{"-1/s", "80", "fast", "0/s"} {
 		if _, errOut, exit := h.run("rate", "--", "kobo-main", wrong); exit != exitMisuse || !strings.Contains(errOut, "must be like 50/s or 600/m") {
-			t.Errorf("%s: exit %d, %s", wrong, exit, errOut)
+			t.Errorf("rate %s: got exit %d and standard error %s, want exit 2 and the valid forms of a rate", wrong, exit, errOut)
 		}
 	}
 }

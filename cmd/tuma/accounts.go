@@ -17,16 +17,17 @@ import (
 type accountView struct {
 	Name     string  `json:"name"`
 	Provider string  `json:"provider"`
-	Rate     float64 `json:"rate"` // units a second, see Unit; 0: unlimited
-	// ConfiguredRate is the rate of the configuration. It is nil unless tuma rate has set another rate.
+	Rate     float64 `json:"rate"` // per second, in the unit that Unit names; 0: unlimited
+	// ConfiguredRate is the rate in the configuration. The field is nil unless `tuma rate` has set
+	// another rate.
 	ConfiguredRate *float64  `json:"configured_rate,omitempty"`
 	Burst          float64   `json:"burst,omitempty"`
 	Unit           string    `json:"unit"`
 	Sender         string    `json:"sender,omitempty"`
 	Price          string    `json:"price,omitempty"`
-	MaxRecipients  int       `json:"max_recipients"` // maximum for one call
+	MaxRecipients  int       `json:"max_recipients"` // maximum number of recipients in one call
 	Workers        int       `json:"workers"`
-	Slots          int       `json:"slots"` // concurrent calls, all workers together
+	Slots          int       `json:"slots"` // maximum number of concurrent calls, all workers together
 	LastSeen       time.Time `json:"last_seen,omitzero"`
 	LastAccepted   time.Time `json:"last_accepted,omitzero"`
 	Hold           *holdView `json:"hold"`
@@ -45,7 +46,8 @@ type holdView struct {
 	Code   string    `json:"code,omitempty"`
 	By     string    `json:"by,omitempty"`
 	Since  time.Time `json:"since,omitzero"`
-	// Until is when Tuma tries the account again. It is absent if only tuma release ends the hold.
+	// Until is when Tuma tries the account again. The field is absent if only `tuma release` ends
+	// the hold.
 	Until time.Time `json:"until,omitzero"`
 }
 
@@ -76,7 +78,7 @@ func newAccounts(a *app) *cobra.Command {
 
 An account on hold sends nothing. Its work waits; no message fails. Tuma tries
 the account again at the time shown; if no time is shown, the hold lasts until
-tuma release. A rate set with tuma rate is shown beside the configured rate.`,
+'tuma release'. A rate set with 'tuma rate' is shown beside the configured rate.`,
 		Example: `  tuma accounts
   tuma accounts --json | jq -r '.[] | select(.hold) | .name'`,
 		Args: takes(),

@@ -28,7 +28,7 @@ func (b *backend) Close() {
 	_ = b.rdb.Close() // an error here loses no data
 }
 
-// connect connects to the Redis of the configuration.
+// connect connects to the Redis that the configuration names.
 func (a *app) connect(ctx context.Context) (*backend, error) {
 	cfg, err := a.config(false)
 	if err != nil {
@@ -40,8 +40,8 @@ func (a *app) connect(ctx context.Context) (*backend, error) {
 // pingTimeout is how long Redis may take for its first answer.
 const pingTimeout = 5 * time.Second
 
-// openBackend connects to Redis and checks that it answers. connections is the size of the pool; 0
-// is the default of go-redis.
+// openBackend connects to Redis and checks that Redis answers. connections is the size of the
+// connection pool; 0 means the default of go-redis.
 func openBackend(ctx context.Context, cfg *config, connections int) (*backend, error) {
 	open, err := parseRedis(cfg.redis.url)
 	if err != nil {
@@ -97,7 +97,8 @@ func refuseUnwritable(ctx context.Context, b *backend) error {
 }
 
 // refuseEviction returns an error if Redis evicts keys when it is full, unless redis.unsafe is set.
-// It returns nil if the policy is not known: some hosted services forbid INFO.
+// refuseEviction also returns nil if the eviction policy is not known, because some hosted services
+// forbid the command INFO.
 func refuseEviction(ctx context.Context, b *backend) error {
 	info, err := b.rdb.InfoMap(ctx, "memory").Result()
 	if err != nil {
@@ -111,7 +112,7 @@ func refuseEviction(ctx context.Context, b *backend) error {
 		"set maxmemory-policy noeviction, or accept the risk with redis.unsafe: true in tuma.yaml", urlWithoutLogin(b.cfg.redis.url), policy)
 }
 
-// workerConfig returns the configuration of a worker that serves the accounts.
+// workerConfig returns the configuration of a worker that serves the given accounts.
 func workerConfig(b *backend, accounts []*accountConfig) worker.Config {
 	c := worker.Config{
 		Redis: b.rdb, Country: b.cfg.country, Windows: b.cfg.windows, Retention: b.cfg.retention, FailoverAfter: b.cfg.failoverAfter,
@@ -126,8 +127,8 @@ func workerConfig(b *backend, accounts []*accountConfig) worker.Config {
 	return c
 }
 
-// poolSizeFor returns the number of Redis connections of a worker: two for each concurrent call, for
-// its claim and its settle, and some for polling the queues.
+// poolSizeFor returns the number of Redis connections of a worker: two for each concurrent call, to
+// claim and to settle its recipients, and some for polling the queues.
 func poolSizeFor(accounts []*accountConfig) int {
 	calls := 0
 	for _, acc := range accounts {

@@ -12,7 +12,7 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// balanceView is the balance of one account in the output of --json.
+// balanceView is the balance of one account in the output of `tuma balance --json`.
 type balanceView struct {
 	Account  string   `json:"account"`
 	Balance  *float64 `json:"balance"`
@@ -71,7 +71,8 @@ func (a *app) balance(ctx context.Context, args []string, asJSON bool) error {
 	return errors.Join(g.print(a.out), errors.Join(failed...))
 }
 
-// accountsToQuery returns the account named in args, or all accounts of the configuration.
+// accountsToQuery returns the account named in args, or all accounts of the configuration if args
+// is empty.
 func (a *app) accountsToQuery(args []string) ([]*accountConfig, error) {
 	if len(args) > 0 {
 		acc, err := a.account(args[0])

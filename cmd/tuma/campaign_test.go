@@ -50,23 +50,23 @@ func TestACampaignFromAFileToTheGateway(t *testing.T) {
 
 	out, errOut, exit := h.run(append(send, "--wait")...)
 	if exit != exitNotAll || !strings.Contains(out, "sale: done") || !strings.Contains(errOut, "enqueued 7 recipients as sale") {
-		t.Fatalf("got exit %d and output\n%s%s", exit, out, errOut)
+		t.Fatalf("got exit %d and output\n%s%s\nwant exit 3, state done and 7 recipients", exit, out, errOut)
 	}
 	st := h.status("sale")
 	if st.State != producer.Done || st.Total != 7 || st.Accepted != 4 || st.Skipped != 3 || st.Calls != 1 || st.Reasons["duplicate"] != 1 {
-		t.Errorf("got status %+v", st)
+		t.Errorf("got status %+v, want done with 4 accepted and 3 skipped in 1 call", st)
 	}
 
 	t.Run("results", func(t *testing.T) {
 		out, _ := h.mustRun("results", "sale")
 		rows, err := csv.NewReader(strings.NewReader(out)).ReadAll()
 		if err != nil || len(rows) != 8 {
-			t.Fatalf("%v, %d rows", err, len(rows))
+			t.Fatalf("results: got error %v and %d rows, want 8 rows", err, len(rows))
 		}
 		var got []string
 		for _, row := range rows[1:] {
 			if row[2] == "skipped" {
-				row[1] = "" // the ledger decides whether a skipped row has a number
+				row[1] = "" // whether a skipped row has a number is not compared here
 			}
 			got = append(got, strings.Join([]string{row[0], row[1], row[2], row[3], row[12]}, "|"))
 		}
@@ -77,10 +77,10 @@ func TestACampaignFromAFileToTheGateway(t *testing.T) {
 		}
 		out, _ = h.mustRun("results", "sale", "--status", "skipped", "--format", "jsonl")
 		if strings.Count(out, "\n") != 3 || !strings.Contains(out, `"input":"=1+1"`) {
-			t.Errorf("jsonl of the skipped:\n%s", out)
+			t.Errorf("jsonl of the skipped: got\n%s\nwant 3 lines, one of them with the input =1+1", out)
 		}
 		if out, errOut, exit := h.run("results", "missing"); exit != exitMisuse || out != "" || !strings.Contains(errOut, "no such campaign") {
-			t.Errorf("results of an unknown campaign: exit %d, %s%s", exit, out, errOut)
+			t.Errorf("results of an unknown campaign: got exit %d and output %s%s, want exit 2 and \"no such campaign\"", exit, out, errOut)
 		}
 		if _, errOut, exit := h.run("results", "sale", "--status", "sent"); exit != exitMisuse || !strings.Contains(errOut, "--status: \"sent\" must be pending,") {
 			t.Errorf("results --status sent: exit %d, %s", exit, errOut)
@@ -89,14 +89,14 @@ func TestACampaignFromAFileToTheGateway(t *testing.T) {
 	t.Run("sending the same again changes nothing and reports it", func(t *testing.T) {
 		out, errOut := h.mustRun(send...)
 		if out != "sale\n" || !strings.Contains(errOut, "sale already exists with the same content") {
-			t.Errorf("got output %s%s", out, errOut)
+			t.Errorf("got output %s%s, want the ID sale and a note that it already exists", out, errOut)
 		}
 	})
 	t.Run("other content is refused", func(t *testing.T) {
 		other := slices.Clone(send)
 		other[6] = "Hullo"
 		if out, errOut, exit := h.run(other...); exit != exitMisuse || out != "" || !strings.Contains(errOut, "nothing was enqueued: use another --id") {
-			t.Errorf("got exit %d and output %s%s", exit, out, errOut)
+			t.Errorf("got exit %d and output %s%s, want exit 2 and a note that nothing was enqueued", exit, out, errOut)
 		}
 	})
 	t.Run("pause, cancel and resume of an ended campaign change nothing and report it", func(t *testing.T) {
@@ -106,7 +106,7 @@ func TestACampaignFromAFileToTheGateway(t *testing.T) {
 			}
 		}
 		if st := h.status("sale"); st.State != producer.Done {
-			t.Errorf("got status %+v", st)
+			t.Errorf("got status %+v, want done", st)
 		}
 		if out, _ := h.mustRun("retry", "sale", "--unknown", "--rejected"); out != "sale has no such recipients: nothing to send again\n" {
 			t.Errorf("retry printed %s", out)
@@ -119,15 +119,15 @@ func TestACampaignFromAFileToTheGateway(t *testing.T) {
 			t.Fatal(err)
 		}
 		if out, _ := h.mustRun("gateway", "status", "kobo-main", rows[1][5]); !strings.Contains(out, "DELIVRD") {
-			t.Errorf("got %s", out)
+			t.Errorf("gateway status: got %s, want DELIVRD", out)
 		}
 		out, errOut, exit := h.run("gateway", "status", "kobo-main", "missing", rows[1][5], "--json")
 		if exit != exitFailed || !strings.Contains(out, "DELIVRD") || !strings.Contains(errOut, "message missing") {
-			t.Errorf("got exit %d and output %s%s", exit, out, errOut)
+			t.Errorf("got exit %d and output %s%s, want exit 1, DELIVRD and an error about the message \"missing\"", exit, out, errOut)
 		}
 	})
 	if n := h.gateway.Stats(); n.Accepted != 4 || n.Calls != 1 {
-		t.Errorf("gateway: got %+v", n)
+		t.Errorf("gateway: got %+v, want 4 accepted messages in 1 call", n)
 	}
 }
 
@@ -141,23 +141,23 @@ func TestWithoutAnIDTheSameIsSentOnce(t *testing.T) {
 	for range 4 {
 		all.Go(func() {
 			if out, errOut, exit := h.runWithInput(list, send...); exit != exitDone {
-				t.Errorf("got exit %d and output %s%s", exit, out, errOut)
+				t.Errorf("got exit %d and output %s%s, want exit 0", exit, out, errOut)
 			}
 		})
 	}
 	all.Wait()
 	_, errOut, exit := h.runWithInput(list, send...)
 	if exit != exitDone || !strings.Contains(errOut, "already sent as c-") || !strings.Contains(errOut, "--again sends it again") {
-		t.Errorf("got exit %d and standard error %s", exit, errOut)
+		t.Errorf("got exit %d and standard error %s, want exit 0 and a note that the campaign was already sent", exit, errOut)
 	}
 	if n := h.gateway.Stats(); n.Accepted != 2 || len(h.campaigns()) != 1 {
-		t.Errorf("got %d campaigns and gateway counts %+v", len(h.campaigns()), n)
+		t.Errorf("got %d campaigns and gateway counts %+v, want 1 campaign and 2 accepted messages", len(h.campaigns()), n)
 	}
 	if out, errOut, exit := h.runWithInput(list, append(send, "--again", "--json")...); exit != exitDone || !strings.Contains(out, `"again": false`) {
-		t.Errorf("got exit %d and output %s%s", exit, out, errOut)
+		t.Errorf("got exit %d and output %s%s, want exit 0 and again: false", exit, out, errOut)
 	}
 	if n := h.gateway.Stats(); n.Accepted != 4 || len(h.campaigns()) != 2 {
-		t.Errorf("after --again: %d campaigns, gateway %+v", len(h.campaigns()), n)
+		t.Errorf("after --again: got %d campaigns and gateway counts %+v, want 2 campaigns and 4 accepted messages", len(h.campaigns()), n)
 	}
 }
 
@@ -259,12 +259,12 @@ func TestOrdersToACampaign(t *testing.T) {
 		t.Errorf("accounts does not show the reason of the hold:\n%s", out)
 	}
 	if out, _ = h.mustRun("pause", "a"); out != "a is paused\n" || h.status("a").State != producer.Paused {
-		t.Errorf("pause printed %s", out)
+		t.Errorf("pause printed %s; want \"a is paused\" and the state paused", out)
 	}
-	// A wait for a paused campaign ends at once.
+	// `tuma send --wait` does not wait if the campaign is paused.
 	if out, _, exit := h.runWithInput("0712345678\n", "send", "--id", "a", "--via", "kobo-main", "--body", "Hello", "--wait"); exit != exitNotAll ||
 		!strings.Contains(out, "waiting: paused") {
-		t.Errorf("send --wait of a paused campaign: exit %d, %s", exit, out)
+		t.Errorf("send --wait of a paused campaign: got exit %d and output %s, want exit 3 and \"waiting: paused\"", exit, out)
 	}
 	if out, _ = h.mustRun("release", "kobo-main"); out != "account kobo-main is released\n" {
 		t.Errorf("release printed %s", out)
@@ -282,7 +282,7 @@ func TestOrdersToACampaign(t *testing.T) {
 		t.Errorf("status --watch:\n%s%s", out, errOut)
 	}
 	if _, errOut, exit := h.run("hold", "missing"); exit != exitMisuse || !strings.Contains(errOut, "tuma accounts shows all accounts") {
-		t.Errorf("hold of an unknown account: exit %d, %s", exit, errOut)
+		t.Errorf("hold of an unknown account: got exit %d and standard error %s, want exit 2 and a hint at tuma accounts", exit, errOut)
 	}
 }
 
@@ -301,7 +301,7 @@ func TestCancelWaitsForCallsInFlight(t *testing.T) {
 	out, errOut := h.mustRun("cancel", "big")
 	inFlightCalls := h.gateway.Stats().InFlight
 	if out != "big is cancelled\n" || !strings.Contains(errOut, " in flight") || inFlightCalls != 0 {
-		t.Errorf("%s%s%d calls are still in flight", out, errOut, inFlightCalls)
+		t.Errorf("cancel printed %s%s; got %d calls still in flight, want 0", out, errOut, inFlightCalls)
 	}
 	st := h.status("big")
 	if st.State != producer.Cancelled || int64(st.Accepted) != h.gateway.Stats().Accepted || st.Accepted+st.Reasons["cancelled"] != 10_000 || st.Reasons["cancelled"] == 0 {
@@ -311,10 +311,10 @@ func TestCancelWaitsForCallsInFlight(t *testing.T) {
 		t.Errorf("the second cancel printed %s", out)
 	}
 	if out, _ := h.mustRun("pause", "big"); out != "big is already cancelled: nothing to stop\n" {
-		t.Errorf("pause of a cancelled campaign: %s", out)
+		t.Errorf("pause of a cancelled campaign printed %s; want \"big is already cancelled\"", out)
 	}
 	if _, errOut, exit := h.run("resume", "big"); exit != exitFailed || !strings.Contains(errOut, "the campaign was cancelled, which is permanent") {
-		t.Errorf("resume: exit %d, %s", exit, errOut)
+		t.Errorf("resume: got exit %d and standard error %s, want exit 1 and a note that the cancellation is permanent", exit, errOut)
 	}
 }
 
@@ -325,7 +325,7 @@ func TestRetrySendsAgainOnPurpose(t *testing.T) {
 	h.startWorker()
 	_, errOut, exit := h.runWithInput("0712345678\n0712345679\n", "send", "--id", "a", "--via", "kobo-main", "--body", "Hello", "--wait")
 	if st := h.status("a"); exit != exitNotAll || st.Rejected != 1 || st.Accepted != 1 {
-		t.Fatalf("exit %d, %s%+v", exit, errOut, st)
+		t.Fatalf("got exit %d, standard error %s and status %+v; want exit 3, 1 accepted and 1 rejected", exit, errOut, st)
 	}
 	h.gateway.Reset()
 	if out, _ := h.mustRun("retry", "a", "--rejected"); out != "a: sending again to 1 recipient\n" {
@@ -335,6 +335,6 @@ func TestRetrySendsAgainOnPurpose(t *testing.T) {
 		t.Errorf("got %s", out)
 	}
 	if st := h.status("a"); st.Accepted != 2 || st.Rejected != 0 {
-		t.Errorf("got status %+v", st)
+		t.Errorf("got status %+v, want 2 accepted and 0 rejected", st)
 	}
 }

@@ -15,7 +15,7 @@ func TestACampaignThatItsCanaryPausesSaysWhatToDo(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, sandbox.Options{})
 	h.startWorker()
-	h.runWithInput("0711111111\n", "send", "--via", "kobo-main", "--body", "Hello", "--wait") // after an accepted message a rejection concerns only its number
+	h.runWithInput("0711111111\n", "send", "--via", "kobo-main", "--body", "Hello", "--wait") // once a message is accepted, a later rejection concerns only its own number
 	numbers := "0712345678\n0712345679\n0712345680\n0712345681\n"
 	if err := h.gateway.Gateway("kobo").SetReply(sandbox.Reject, 254712345678); err != nil {
 		t.Fatal(err)
@@ -24,20 +24,21 @@ func TestACampaignThatItsCanaryPausesSaysWhatToDo(t *testing.T) {
 	out, errOut, exit := h.run(append(send, "--canary", "2", "--max-rejected", "12.5%")...)
 	const why = "1 of 2 canary messages were rejected or are unknown, 50 %; at most 12.5 % are allowed"
 	if exit != exitNotAll || !strings.Contains(out, "sale: paused") || !strings.Contains(out, why) || !strings.Contains(out, "tuma resume continues it, tuma cancel ends it") {
-		t.Fatalf("got exit %d and output\n%s%s", exit, errOut, out)
+		t.Fatalf("got exit %d and output\n%s%s\nwant exit 3, the state paused and what to do", exit, errOut, out)
 	}
 	st := h.status("sale")
 	if want := (&producer.TooManyRejected{Bad: 1, Ended: 2, Canary: true}); !cmp.Equal(st.TooManyRejected, want) || st.BlockedBy[0].By != "too_many_rejected" || h.gateway.Stats().Accepted != 2 {
-		t.Errorf("%+v, at the gateway %+v", st, h.gateway.Stats())
+		t.Errorf("got status %+v and gateway counts %+v; want 1 of 2 canary messages rejected and 2 accepted at the gateway", st, h.gateway.Stats())
 	}
-	// Without the options it is still the same campaign: no message is sent twice.
+	// Without --canary and --max-rejected the campaign is still the same one, so no message is sent
+	// twice.
 	if _, errOut, exit := h.run(send...); exit != exitNotAll || !strings.Contains(errOut, "already exists with the same content") {
-		t.Errorf("got exit %d and standard error %s", exit, errOut)
+		t.Errorf("got exit %d and standard error %s, want exit 3 and a note that the campaign already exists", exit, errOut)
 	}
 	h.mustRun("resume", "sale")
 	eventually(t, "it to be done", func() bool { return h.status("sale").State == producer.Done })
 	if st := h.status("sale"); st.Accepted != 3 || st.Rejected != 1 || st.TooManyRejected != nil {
-		t.Errorf("got %+v", st)
+		t.Errorf("got status %+v, want 3 accepted and 1 rejected", st)
 	}
 }
 

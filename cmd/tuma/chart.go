@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// chart is a histogram over time: bars[i] counts the events from the time from + i*each on.
+// chart is a histogram over time: bars[i] counts the events of the period that starts at from +
+// i*each and lasts each.
 type chart struct {
 	from  time.Time
 	each  time.Duration // length of time that one bar covers
@@ -17,8 +18,8 @@ type chart struct {
 	total int // sum of bars
 }
 
-// timeline counts events by time. Its memory is bounded by maxSteps: when there are more
-// steps, it doubles their length.
+// timeline counts events by time. To bound its memory, timeline doubles the length of its steps
+// when there are more than maxSteps.
 type timeline struct {
 	step        time.Duration
 	counts      map[int64]int
@@ -77,7 +78,7 @@ func (l *timeline) chart(columns int) chart {
 	c := chart{}
 	least := max(l.step, (until.Sub(from)+time.Duration(columns)-1)/time.Duration(columns))
 	for _, nice := range niceSteps {
-		// Rounding the start down may need one column more.
+		// Rounding the start down to a multiple of nice may require one more column.
 		if nice >= least && int(until.Sub(from.Truncate(nice))+nice-1)/int(nice) <= columns {
 			c.each = nice
 			break
@@ -87,7 +88,7 @@ func (l *timeline) chart(columns int) chart {
 	c.from = from.Truncate(c.each)
 	c.bars = make([]int, int(until.Sub(c.from)+c.each-1)/int(c.each))
 	for at, n := range l.counts {
-		// A step may start before the first event that it counts.
+		// A step may start before c.from; its events are counted in the first bar.
 		c.bars[max(0, int(time.UnixMilli(at*l.step.Milliseconds()).Sub(c.from)/c.each))] += n
 		c.total += n
 	}

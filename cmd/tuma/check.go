@@ -63,7 +63,7 @@ func (a *app) check(ctx context.Context) error {
 	return errors.Join(failed...)
 }
 
-// accountProblem adds the account's name to an error, and the setting to check.
+// accountProblem adds to err the name of the account, and which setting the user must check.
 func accountProblem(acc *accountConfig, err error) error {
 	var incomplete *configError
 	if errors.As(err, &incomplete) {

@@ -16,8 +16,8 @@ const (
 	maxCompletions = 100
 )
 
-// completeAccounts completes account names: those of the configuration, or without any,
-// those that workers have published.
+// completeAccounts completes account names: those in the configuration or, if it has none, those
+// that workers have published.
 func (a *app) completeAccounts(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 && c.Flags().Lookup("via") == nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp

@@ -20,7 +20,8 @@ import (
 // lack a secret or an environment variable: see accountConfig.missing. Only commands that use
 // that account fail.
 type config struct {
-	// file is the name of the file that was read; empty: there is none, all values are defaults.
+	// file is the name of the file that was read; empty if no file was read, so that all values are
+	// defaults.
 	file      string
 	redis     redisConfig
 	retention time.Duration
@@ -49,9 +50,9 @@ const (
 // errNoConfig is returned when a command needs a configuration file and there is none.
 var errNoConfig = errors.New("no configuration: tuma.yaml is not in this directory; name a file with --config or TUMA_CONFIG")
 
-// config returns the configuration and reads it at the first call. With needFile it returns
-// errNoConfig if there is no file. Without needFile and without a file it returns the
-// defaults, which are enough for commands that only need Redis.
+// config returns the configuration; the first call reads the file. If there is no file and needFile
+// is true, config returns errNoConfig. If needFile is false, config returns the defaults, which are
+// enough for commands that only need Redis.
 func (a *app) config(needFile bool) (*config, error) {
 	if a.loaded == nil {
 		c, err := a.readConfig()
@@ -106,7 +107,8 @@ func parseConfig(file string, text []byte, lookup func(string) (string, bool)) (
 	return parseConfigOf(catalog.Kinds(), file, text, lookup)
 }
 
-// parseConfigOf is parseConfig with a choice of the providers that accounts may name.
+// parseConfigOf is parseConfig for configurations whose accounts may name only the providers in
+// kinds.
 func parseConfigOf(kinds []providers.Kind, file string, text []byte, lookup func(string) (string, bool)) (*config, error) {
 	c := &config{
 		file: file, redis: redisConfig{url: defaultRedisURL, source: "the default"}, retention: defaultRetention,
@@ -137,8 +139,8 @@ func parseConfigOf(kinds []providers.Kind, file string, text []byte, lookup func
 	return c, nil
 }
 
-// account returns the account with this name. It returns an error if there is no such account,
-// and the account together with an error if a setting of it is missing.
+// account returns the account with the given name. If there is no such account, it returns an
+// error. If the account lacks a setting, it returns both the account and an error.
 func (c *config) account(name string) (*accountConfig, error) {
 	for _, acc := range c.accounts {
 		if acc.name == name {

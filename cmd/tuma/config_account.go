@@ -58,8 +58,8 @@ func (r *reader) accounts(e entry) []*accountConfig {
 	return all
 }
 
-// account reads one account: first the keys that are Tuma's, then what the
-// provider wants to know.
+// account reads one account: first the keys that every account may have, then the keys of its
+// provider.
 func (r *reader) account(name string, e entry) *accountConfig {
 	acc := &accountConfig{name: name, line: e.line, file: r.file, worker: worker.Account{Name: name}}
 	r.lacking = &acc.missing
@@ -111,7 +111,8 @@ func (r *reader) account(name string, e entry) *accountConfig {
 	return acc
 }
 
-// tumaKeys are the keys that every account may have.
+// tumaKeys returns the keys that every account may have, each with a function that reads its value
+// into w or s.
 func (r *reader) tumaKeys(w *worker.Account, s *providers.Settings) map[string]func(entry) {
 	return map[string]func(entry){
 		"provider":       func(entry) {}, // read before the others
@@ -164,11 +165,11 @@ func (r *reader) providerFields(e entry, kind *providers.Kind) (login []provider
 	return login, nil
 }
 
-// placeholder stands for a login field that is missing or wrong, which is reported already. With it
-// the provider can report what else is wrong. The account is not used.
+// placeholder stands for a login field that is missing or wrong. That mistake is already reported;
+// the placeholder lets the provider report other mistakes. The account is not used.
 const placeholder = "missing"
 
-// open makes the provider, which checks its own settings.
+// open creates the account's provider, which checks its own settings.
 func (r *reader) open(acc *accountConfig, e entry, s providers.Settings, given map[string]entry) {
 	missing := len(acc.missing)
 	full := s

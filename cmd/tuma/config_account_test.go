@@ -22,8 +22,8 @@ func (madeUp) Info() providers.Info { return providers.Info{Name: "madeup", MaxR
 
 func (madeUp) Send(context.Context, providers.Batch) ([]providers.Result, error) { return nil, nil }
 
-// madeUpKinds returns the catalog and a kind with login fields that no other gateway
-// has. Its constructor writes the settings it was given to opened.
+// madeUpKinds returns the catalog and a kind with login fields that no other gateway has. The
+// constructor of that kind stores its settings in opened.
 func madeUpKinds(opened *providers.Settings) []providers.Kind {
 	return append(catalog.Kinds(), providers.Kind{
 		Name: "madeup", Optional: []string{"region"},
@@ -120,7 +120,7 @@ func TestAMissingLoginFailsOnlyItsAccount(t *testing.T) {
 	}
 }
 
-// A gateway's field named as a key of every account would replace that key.
+// A gateway's field with the same name as a key of every account would replace that key.
 func TestNoFieldOfAGatewayIsAKeyOfEveryAccount(t *testing.T) {
 	t.Parallel()
 	common := (&reader{}).tumaKeys(nil, nil)

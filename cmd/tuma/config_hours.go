@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
-	_ "time/tzdata" // sending hours must not depend on what the machine has installed
+	_ "time/tzdata" // embeds time zones, which the machine may lack
 
 	"go.yaml.in/yaml/v3"
 
@@ -21,7 +21,7 @@ func defaultWindows() map[string]worker.Hours {
 }
 
 // windows reads the sending hours: a mapping of country to "08:00-18:00" or off, or off for all
-// countries. Countries that are not named keep what to holds.
+// countries. Countries that the mapping does not name keep their entries in to.
 func (r *reader) windows(e entry, to *map[string]worker.Hours) {
 	if n := resolve(e.value); n != nil && n.Kind == yaml.ScalarNode {
 		var off string

@@ -21,13 +21,15 @@ import (
 // reader converts the nodes of a YAML document to values. It collects all mistakes with their
 // lines. Its messages never contain a secret or the value of an environment variable.
 type reader struct {
-	// file is the name in messages; dir is its directory, for relative names of secret files.
+	// file is the name of the configuration file, for messages. dir is the directory of that file;
+	// relative names of secret files start there.
 	file, dir string
 	lookup    func(string) (string, bool)
 	// kinds are the providers that an account may name.
 	kinds    []providers.Kind
 	problems []problem
-	// lacking collects missing values while an account is read. If it is nil they go to problems.
+	// lacking collects missing values while an account is read. If lacking is nil, missing values
+	// go to problems.
 	lacking *[]problem
 	// routeLines are the lines of the routes. Routes are checked when all accounts are known.
 	routeLines []int
@@ -41,7 +43,7 @@ type entry struct {
 	value *yaml.Node
 }
 
-// problem is one mistake in the configuration. line 0 means that its line is not known.
+// problem is one mistake in the configuration. line is 0 if it is not known.
 type problem struct {
 	line int
 	name string
@@ -79,7 +81,7 @@ func (e *configError) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// err returns the collected mistakes in the order of their lines, or nil.
+// err returns the collected mistakes in the order of their lines, or nil if there are none.
 func (r *reader) err() error {
 	if len(r.problems) == 0 {
 		return nil
@@ -97,8 +99,8 @@ func (r *reader) fail(e entry, format string, args ...any) {
 	r.problems = append(r.problems, problem{line: e.line, name: name, what: fmt.Sprintf(format, args...)})
 }
 
-// lack records that a value is missing. While an account is read this is not yet a mistake:
-// only commands that use the account fail.
+// lack records that a value is missing. In an account a missing value is not yet a mistake: only
+// commands that use the account fail.
 func (r *reader) lack(e entry, format string, args ...any) {
 	if r.lacking == nil {
 		r.fail(e, format, args...)
@@ -132,7 +134,8 @@ func (r *reader) document(text []byte) *yaml.Node {
 		what = m[2]
 	}
 	if strings.Contains(what, "anchor") {
-		// YAML reads a password that begins with * as an alias, and the library's error would print it.
+		// YAML reads a password that begins with * as an alias, and the error of the YAML library
+		// would print the password.
 		what = "a value that begins with * or & must be in quotes"
 	}
 	r.fail(e, "invalid YAML: %s", what)
@@ -162,7 +165,8 @@ func (r *reader) section(e entry, keys map[string]func(entry)) {
 	}
 }
 
-// entries yields the keys of a mapping. Their names do not include the path above them.
+// entries yields the keys of a mapping and their values. Each name is a single key, without the
+// path to the mapping.
 func (r *reader) entries(e entry) func(yield func(entry) bool) {
 	return func(yield func(entry) bool) {
 		n := resolve(e.value)
@@ -195,8 +199,8 @@ func resolve(n *yaml.Node) *yaml.Node {
 	return n
 }
 
-// suggest returns a question with the known key that is closest to key, or a list of all known
-// keys if none is close.
+// suggest returns the text "did you mean X?" for the known key X that is closest to key. If no
+// known key is close, it returns a list of all known keys.
 func suggest(key string, known []string) string {
 	if best := closest(key, known); best != "" {
 		return "did you mean " + best + "?"
@@ -241,8 +245,8 @@ var variable = regexp.MustCompile(`\$?\$\{[^}]*\}`)
 
 var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// text reads one value as text and replaces ${VAR} by the environment variable; $${ stands for
-// a literal ${. It returns false if there is no usable value, and has then recorded why.
+// text reads one value as text and replaces ${VAR} by the environment variable; $${ stands for a
+// literal ${. If there is no usable value, text records the mistake and returns false.
 func (r *reader) text(e entry) (string, bool) {
 	n := resolve(e.value)
 	switch {
@@ -282,8 +286,8 @@ func show(e entry) string {
 	return `""`
 }
 
-// string reads a text into to. Like the other readers of values below it leaves to unchanged
-// if there is no valid value.
+// string reads a text into to. If there is no valid value, string leaves to unchanged. So do int,
+// oneOf and duration below.
 func (r *reader) string(e entry, to *string) {
 	if s, ok := r.text(e); ok {
 		*to = s
@@ -367,8 +371,8 @@ func (r *reader) reconcileFor(e entry, to *time.Duration) {
 
 var errNegative = errors.New("must not be negative")
 
-// parseDuration is time.ParseDuration that also accepts days: "30d", "1d12h". It refuses a
-// negative duration.
+// parseDuration is like time.ParseDuration, but also accepts days, as in "30d" or "1d12h". It
+// refuses a negative duration.
 func parseDuration(s string) (time.Duration, error) {
 	var days time.Duration
 	if before, after, found := strings.Cut(s, "d"); found {

@@ -29,7 +29,7 @@ func (r *reader) redis(e entry, to *redisConfig) {
 	fromEnvironment, _ := r.lookup("TUMA_REDIS_URL")
 	where := func(e entry, read func(entry, *string)) {
 		if fromEnvironment != "" {
-			return // TUMA_REDIS_URL wins, so a mistake in this URL does not matter
+			return // TUMA_REDIS_URL replaces this URL, so a mistake in it does not matter
 		}
 		var text string
 		if read(e, &text); text == "" {
@@ -186,7 +186,7 @@ func parseSentinel(scheme, rest string) (opener, error) {
 		values.Set("master_name", master)
 	}
 	if values.Get("master_name") == "" {
-		return nil, errors.New("no master is named")
+		return nil, errors.New("the URL must name a master")
 	}
 	o, err := redis.ParseFailoverURL(scheme + "://" + hosts[0] + "/" + db + "?" + withAddrs(values.Encode(), hosts[1:]))
 	if err != nil {
@@ -203,8 +203,8 @@ func parseSentinel(scheme, rest string) (opener, error) {
 	}, nil
 }
 
-// splitHosts splits "user:pass@a:1,b/path?query" into hosts, path and query. The first host
-// keeps the login. A host without a port gets the given one.
+// splitHosts splits "user:pass@a:1,b/path?query" into hosts, path and query. The first host keeps
+// the login. A host without a port gets the given port.
 func splitHosts(rest, port string) (hosts []string, path, query string) {
 	end := strings.IndexAny(rest, "/?")
 	if end < 0 {

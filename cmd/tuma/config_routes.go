@@ -20,7 +20,7 @@ func (r *reader) routes(e entry) []ledger.Route {
 		r.section(item, map[string]func(entry){
 			"match": func(e entry) {
 				if matched = true; isEmptyText(e) {
-					return // matches every number
+					return // the empty prefix matches every number
 				}
 				r.string(e, &route.Match)
 				if strings.Trim(route.Match, "0123456789") != "" || len(route.Match) > 15 || strings.HasPrefix(route.Match, "0") {

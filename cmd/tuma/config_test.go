@@ -100,7 +100,7 @@ func TestConfigMistakesNameTheirLine(t *testing.T) {
 				t.Errorf("got\n%v\nwant one line with\n%s", err, tt.want)
 			}
 			if exitStatus(err) != exitMisuse {
-				t.Errorf("exit status %d", exitStatus(err))
+				t.Errorf("got exit status %d, want 2", exitStatus(err))
 			}
 		})
 	}
@@ -195,7 +195,7 @@ func TestWhatIsMissingFailsOnlyItsAccount(t *testing.T) {
 			got[acc.name] = err.Error()
 		}
 		if whole := got[acc.name] == ""; whole != (acc.worker.Provider != nil) {
-			t.Errorf("%s: provider %v", acc.name, acc.worker.Provider)
+			t.Errorf("account %s: got provider %v, want one if and only if the account lacks nothing", acc.name, acc.worker.Provider)
 		}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -256,7 +256,7 @@ failover_after: 90s
 		w.Timeout != 1500*time.Millisecond || w.MaxAttempts != 2 || w.OnUnknown != "resend" || w.ReconcileFor >= 0 || w.Price != "0.80 KES" || w.Provider.Info().MaxRecipients != 50 {
 		t.Errorf("got %+v", w)
 	}
-	// The login can only be read back through the fingerprint, which depends on the user.
+	// The test cannot read the login itself, so it compares fingerprints, which depend on the user.
 	other, err := parseConfig("", []byte("accounts:\n  main: {provider: kobo, base_url: 'https://gateway.example/x', user: 'me-${WHO}-$5', pass: p}\n"),
 		environment("WHO", "${WHO}"))
 	if err != nil {
@@ -290,7 +290,7 @@ func TestRedisFromTheEnvironmentWins(t *testing.T) {
 	for _, text := range []string{"", "redis: {url: redis://other}", "redis: {url: '${NOT_SET}'}", "redis: {url: nonsense}"} {
 		c, err := parseConfig("t.yaml", []byte(text), environment("TUMA_REDIS_URL", "redis://env:1/0"))
 		if err != nil || c.redis.url != "redis://env:1/0" {
-			t.Errorf("%q: %v, %v", text, c, err)
+			t.Errorf("%q: got %v and error %v, want the URL of TUMA_REDIS_URL", text, c, err)
 		}
 	}
 }
@@ -333,7 +333,7 @@ func TestParseRedis(t *testing.T) {
 			c := open(77)
 			defer c.Close()
 			if !tt.check(c) {
-				t.Errorf("%s gives %+v", tt.url, c)
+				t.Errorf("URL %s: got the unexpected client %+v", tt.url, c)
 			}
 		})
 	}

@@ -11,7 +11,7 @@ import (
 
 func TestTheCreditGuard(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t, sandbox.Options{Credit: 4}) // enough for five messages of 0.80
+	h := newFixture(t, sandbox.Options{Credit: 4}) // 4.00 is enough for five messages of 0.80
 	file := h.file("customers.csv", mixedList)     // seven recipients, four of them valid
 	send := []string{"send", "--via", "kobo-main", "--body", "Hello", "--file", file}
 
@@ -25,7 +25,7 @@ func TestTheCreditGuard(t *testing.T) {
 	}
 	out, errOut, exit := h.run(append(send, "--id", "refused", "--require-credit")...)
 	if exit != exitMisuse || out != "" || !strings.Contains(errOut, "--require-credit: the campaign costs up to 5.6 KES") || !strings.Contains(errOut, "top up the account") {
-		t.Errorf("got exit %d and output\n%s%s", exit, out, errOut)
+		t.Errorf("got exit %d and output\n%s%s\nwant exit 2 and an error about the cost", exit, out, errOut)
 	}
 	if all := h.campaigns(); len(all) != 0 {
 		t.Errorf("got campaigns %+v, want none", all)
@@ -36,9 +36,9 @@ func TestTheCreditGuard(t *testing.T) {
 		t.Errorf("got error %v and output\n%s", err, out)
 	}
 	if !strings.Contains(errOut, "warning: the campaign costs up to 5.6 KES, but account kobo-main has 4, read ") {
-		t.Errorf("got %s", errOut)
+		t.Errorf("got standard error %s, want a warning about the cost", errOut)
 	}
 	if _, errOut = h.mustRun(append(send, "--id", "enough", "--max-messages", "5", "--require-credit")...); strings.Contains(errOut, "costs") {
-		t.Errorf("got %s", errOut)
+		t.Errorf("got standard error %s, want no warning about the cost", errOut)
 	}
 }

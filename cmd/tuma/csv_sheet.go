@@ -31,10 +31,10 @@ func (s *csvSheet) flush() error {
 	return s.out.Error()
 }
 
-// escapeFormulas puts a quote before text that a spreadsheet would run as a formula, because a list
-// or a gateway may contain =HYPERLINK(…). A number with a plus sign is unchanged: without a letter
-// it calls no function, and scripts compare it with their own numbers. The text between semicolons
-// or tabs is escaped too, because some spreadsheets split cells there.
+// escapeFormulas puts a quote before text that a spreadsheet would run as a formula, such as
+// =HYPERLINK(…) in a list or in a gateway's answer. A number with a plus sign is unchanged. It has
+// no letters and so calls no function, and scripts compare such numbers with their own. The text
+// between semicolons or tabs is escaped too, because some spreadsheets split cells there.
 func escapeFormulas(s string) string {
 	end := strings.IndexAny(s, ";\t")
 	if end < 0 {
@@ -42,7 +42,7 @@ func escapeFormulas(s string) string {
 	}
 	out := ""
 	if s[0] == '\t' {
-		out = "'" // a spreadsheet may ignore a tab at the start, so the rest would be first
+		out = "'" // a spreadsheet may ignore a tab at the start of a cell and run the text after it
 	}
 	for ; end >= 0; end = strings.IndexAny(s, ";\t") {
 		out += escapeCell(s[:end]) + s[end:end+1]

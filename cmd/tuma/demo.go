@@ -24,7 +24,7 @@ import (
 var demoRecipients []byte
 
 // Settings of the demo. At demoRate the campaign takes about eight seconds. With demoLatency
-// several calls are in flight at any moment, so that the kill interrupts some of them.
+// several calls are in flight at any moment, so that killing worker 1 interrupts some of the calls.
 const (
 	demoAccount     = "demo"
 	demoRate        = "2500/s"
@@ -44,10 +44,10 @@ func newDemo(a *app) *cobra.Command {
 Two workers send it, and the demo kills one of them (kill -9) halfway. Then it
 prints the outcome of the recipients and the gateway's own counts.
 
-It uses the redis-server on PATH, or else a built-in one. It needs no
+The demo uses the redis-server on PATH, or else a built-in Redis. It needs no
 configuration, connects to no other Redis, and removes its files at the end. If
-a message was sent twice or a recipient was lost, it prints an error and exits
-with status 1.`,
+a message was sent twice or a recipient was lost, the demo prints an error and
+exits with status 1.`,
 		Example: "  tuma demo",
 		Args:    takes(),
 		RunE:    a.verb(func(ctx context.Context, _ []string) error { return a.demo(ctx) }),
@@ -67,7 +67,7 @@ type demo struct {
 	killed    time.Time // when worker 1 was killed; zero: not yet
 	killedAt  int       // recipients that were settled at that moment
 	lastSeen  int64     // repeated calls that the gateway had recognised at the last status
-	recovered time.Time // when that number last grew
+	recovered time.Time // when lastSeen last grew
 }
 
 func (a *app) demo(ctx context.Context) (err error) {
@@ -142,7 +142,7 @@ func (d *demo) start(ctx context.Context) (*backend, error) {
 	return b, d.awaitWorkers(ctx, b)
 }
 
-// demoConfig is the configuration of the workers, a format string.
+// demoConfig is the format string of the workers' configuration.
 const demoConfig = `accounts:
   ` + demoAccount + `:
     provider: kobo
@@ -158,13 +158,14 @@ default_country: KE
 windows: off
 `
 
-// startWorker starts `tuma worker` as a separate process.
+// startWorker starts `tuma worker` number n as a separate process.
 func (d *demo) startWorker(n int, config string) (*child, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
 	}
-	// Of two values the last wins: the workers must not use the user's configuration or Redis.
+	// If a variable is set twice, the last value counts. So the workers do not use the user's
+	// configuration or Redis.
 	env := []string{}
 	for name, value := range d.env {
 		env = append(env, name+"="+value)
@@ -174,7 +175,8 @@ func (d *demo) startWorker(n int, config string) (*child, error) {
 		"worker", "--config", config, "--log-level", "error", "--log-format", "json")
 }
 
-// awaitWorkers waits until all workers serve the account. It returns an error if one of them ends.
+// awaitWorkers waits until all workers serve the demo's account. It returns an error if a worker
+// ends.
 func (d *demo) awaitWorkers(ctx context.Context, b *backend) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -221,7 +223,7 @@ func (d *demo) send(ctx context.Context, b *backend) (producer.Status, error) {
 }
 
 // onStatus handles one status of the campaign. It kills worker 1 when half of the recipients are
-// settled, and records when the gateway last recognised a repeated call of that worker.
+// settled, and records when the gateway last recognised a repeated call of worker 1.
 func (d *demo) onStatus(st producer.Status) error {
 	gateway := d.gateway.Stats()
 	settled := st.Total - st.Pending

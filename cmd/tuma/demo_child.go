@@ -17,15 +17,15 @@ type child struct {
 	done    chan struct{} // closed when the process has ended and was waited for
 }
 
-// startChild starts a process and writes its output to the file log. On Linux the kernel kills
-// the process when this one ends, however it ends.
+// startChild starts a process and writes its output to the file log. On Linux the kernel kills the
+// new process when the demo's process ends, however that happens.
 func startChild(log string, env []string, name string, args ...string) (*child, error) {
 	out, err := os.Create(log)
 	if err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
 	}
 	defer out.Close()                  // the child has its own copy
-	cmd := exec.Command(name, args...) //nolint:gosec,noctx // this binary or redis-server; kill ends it
+	cmd := exec.Command(name, args...) //nolint:gosec,noctx // name is this binary or redis-server; kill() ends the process
 	cmd.Env, cmd.Stdout, cmd.Stderr = env, out, out
 	dieWithParent(cmd)
 	started := make(chan error)
@@ -37,7 +37,7 @@ func startChild(log string, env []string, name string, args ...string) (*child, 
 		err := cmd.Start()
 		started <- err
 		if err == nil {
-			_ = cmd.Wait() // the log shows how it ended
+			_ = cmd.Wait() // the log shows how the process ended
 		}
 		close(done)
 	}()
@@ -69,7 +69,7 @@ func (c *child) kill() error {
 	return nil
 }
 
-// tail returns the last line of the output, at most 300 characters.
+// tail returns the last line of the process's output, at most 300 characters.
 func (c *child) tail() string {
 	text, err := os.ReadFile(c.log)
 	if err != nil {

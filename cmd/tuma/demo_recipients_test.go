@@ -15,7 +15,7 @@ import (
 
 var update = flag.Bool("update", false, "write demo/recipients.csv")
 
-// Numbers of rows in the demo's list.
+// How many rows the demo's list has: in total, duplicate and invalid.
 const (
 	demoRows       = 20_000
 	demoDuplicates = 340
@@ -73,8 +73,8 @@ var (
 	}
 )
 
-// makeDemoRecipients returns the list, which is always the same: customers in Kenya and Nigeria with
-// numbers in many notations.
+// makeDemoRecipients returns the demo's list of customers in Kenya and Nigeria, with numbers in
+// many notations. The list is always the same.
 func makeDemoRecipients() []byte {
 	rng := rand.New(rand.NewPCG(2025, 0x7475_6d61))
 	rows := make([][]string, 0, demoRows)
@@ -126,8 +126,8 @@ func makeDemoRecipients() []byte {
 	return out.Bytes()
 }
 
-// writeNumber returns a number in a random notation. Nigerian numbers keep their calling code, because
-// the demo reads national numbers as Kenyan ones.
+// writeNumber returns the given number in a random notation. Nigerian numbers keep their calling
+// code, because the demo reads national numbers as Kenyan ones.
 func writeNumber(rng *rand.Rand, number uint64) string {
 	digits := fmt.Sprint(number)
 	code, rest := digits[:3], digits[3:]

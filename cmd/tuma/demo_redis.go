@@ -22,8 +22,8 @@ type demoRedis struct {
 	close func() error
 }
 
-// startDemoRedis starts the redis-server on PATH. If there is none, or it cannot be used, it
-// starts the built-in one.
+// startDemoRedis starts the redis-server on PATH. If PATH has no redis-server, or that one cannot
+// be used, startDemoRedis starts the built-in Redis.
 func startDemoRedis(ctx context.Context, dir string) (*demoRedis, error) {
 	why := "no redis-server on PATH"
 	if binary, err := exec.LookPath("redis-server"); err == nil {
@@ -34,7 +34,7 @@ func startDemoRedis(ctx context.Context, dir string) (*demoRedis, error) {
 		why = "the redis-server on PATH cannot be used (" + oneLine(err.Error(), 120) + ")"
 	}
 	mini := miniredis.NewMiniRedis()
-	mini.ClockTTL(true) // without it keys never expire, and asynq's leases would never end
+	mini.ClockTTL(true) // without ClockTTL keys never expire, and asynq's leases would never end
 	if err := mini.StartAddr("127.0.0.1:0"); err != nil {
 		return nil, fmt.Errorf("demo: built-in redis: %w", err)
 	}
@@ -45,8 +45,8 @@ func startDemoRedis(ctx context.Context, dir string) (*demoRedis, error) {
 	}, nil
 }
 
-// redisStartAttempts is how often starting redis-server is tried. Another process may take the
-// free port before redis-server listens on it.
+// redisStartAttempts is how many times startRealRedis tries to start redis-server. Another process
+// may take the free port before redis-server listens on it.
 const redisStartAttempts = 5
 
 // startRealRedis starts a redis-server on a free port, without persistence.
@@ -87,8 +87,8 @@ func freePort(ctx context.Context) (string, error) {
 	return port, errors.Join(err, l.Close())
 }
 
-// awaitRedis waits until the server answers. It returns an error if another process answers on
-// that port, or if the version is older than 7.0.
+// awaitRedis waits until the server answers. It returns an error if another process answers on the
+// server's port, or if the server is older than version 7.0.
 func awaitRedis(ctx context.Context, server *child, address string) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -102,17 +102,17 @@ func awaitRedis(ctx context.Context, server *child, address string) error {
 		major, _, _ := strings.Cut(fields["redis_version"], ".")
 		switch version, _ := strconv.Atoi(major); {
 		case err == nil && fields["process_id"] != strconv.Itoa(server.pid()):
-			return errors.New("another process uses its port")
+			return errors.New("another process uses the server's port")
 		case err == nil && version < 7:
 			return fmt.Errorf("it has version %s; 7.0 or later is required", fields["redis_version"])
 		case err == nil:
 			return nil
 		case server.ended():
-			return errors.New("it ended right after its start: " + server.tail())
+			return errors.New("the server ended right after its start: " + server.tail())
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("it does not answer: %w", err)
+			return fmt.Errorf("the server does not answer: %w", err)
 		case <-tick.C:
 		}
 	}

@@ -57,8 +57,9 @@ func (d *demo) report(st producer.Status) error {
 	return d.verdict(st, gateway, lost, strangers)
 }
 
-// compare reads the list again and compares its valid numbers with those that the gateway
-// accepted. lost are missing at the gateway; strangers are at the gateway but not in the list.
+// compare reads the list again and compares its valid numbers with those that the gateway accepted.
+// lost counts numbers that are missing at the gateway. strangers counts numbers at the gateway that
+// are not in the list.
 func (d *demo) compare() (lost, strangers int, err error) {
 	expected := map[sms.MSISDN]bool{}
 	for r, err := range demoList().All() {

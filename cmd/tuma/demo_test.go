@@ -44,7 +44,8 @@ func TestDemo(t *testing.T) {
 			if err := cmd.Run(); err != nil {
 				t.Fatalf("%v\n%s%s", err, errOut.String(), out.String())
 			}
-			// The width of the columns depends on the duration of the demo.
+			// The width of the columns depends on the duration of the demo, so spaces are not
+			// compared.
 			report := strings.Join(strings.Fields(out.String()), " ")
 			for _, want := range []string{"accepted 19,400", "skipped 600 340 duplicate, 260 invalid_number", "duplicates 0", "lost 0",
 				"No message was sent twice, none was lost."} {

@@ -25,12 +25,12 @@ func TestEveryRowOfADirtyListEndsAsItWasMeant(t *testing.T) {
 	}
 	_, errOut, exit := h.run("send", "--id", "dirty", "--via", "kobo-main", "--body", "Hello", "--wait", "--file", h.file("list.csv", list.String()))
 	if exit != exitNotAll || !strings.Contains(errOut, "enqueued 20,000 recipients") {
-		t.Fatalf("got exit %d and output\n%s", exit, errOut)
+		t.Fatalf("got exit %d and output\n%s\nwant exit 3 and 20,000 recipients", exit, errOut)
 	}
 	out, _ := h.mustRun("results", "dirty")
 	got, err := csv.NewReader(strings.NewReader(out)).ReadAll()
 	if err != nil || len(got) != rows+1 {
-		t.Fatalf("%v, %d rows", err, len(got)-1)
+		t.Fatalf("results: got error %v and %d rows, want one row for each recipient", err, len(got)-1)
 	}
 	accepted, wrong := 0, 0
 	for i, row := range got[1:] {

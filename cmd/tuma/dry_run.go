@@ -15,8 +15,9 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// dryRun plans the campaign as a worker would, prints the forecast and enqueues nothing. The
-// configuration is enough. It also uses Redis and the gateways' balances if they can be reached.
+// dryRun plans the campaign as a worker would, prints the forecast and enqueues nothing. dryRun
+// needs only the configuration. It also uses Redis and the gateways' balances if Redis and the
+// gateways can be reached.
 func (s *sendCommand) dryRun(ctx context.Context, src *source) (err error) {
 	cfg, err := s.config(false)
 	if err != nil {
@@ -76,7 +77,7 @@ func configuredAccounts(cfg *config) (out []producer.Account) {
 	return out
 }
 
-// publicRoutes returns routes as the producer's type.
+// publicRoutes converts routes to the producer's type.
 func publicRoutes(routes []ledger.Route) (out []producer.Route) {
 	for _, r := range routes {
 		out = append(out, producer.Route(r))
@@ -136,14 +137,14 @@ func formatBalance(b providers.Balance) string {
 	return strings.TrimSpace(b.Currency + " " + amount)
 }
 
-// lineNumbers remembers the line of the file for the last rememberedLines rows.
+// lineNumbers remembers the lines of the file on which the last rememberedLines rows were.
 type lineNumbers struct {
 	lines [rememberedLines]int
 	row   int
 }
 
-// rememberedLines is larger than a page: the rows of one page are planned together, so that a
-// line is needed at most one page after its row was read.
+// rememberedLines is larger than a page. The rows of a page are planned together, so a row's line
+// is needed at most one page after the row was read.
 const rememberedLines = 4 * ledger.MaxPageRows
 
 // record yields the recipients of a source and remembers their lines.
@@ -159,5 +160,5 @@ func (l *lineNumbers) record(src *source) func(func(producer.Recipient, error) b
 	}
 }
 
-// line returns the line of a recent row; rows count from 1.
+// line returns the line of a recent row; the first row is row 1.
 func (l *lineNumbers) line(row int) int { return l.lines[row%rememberedLines] }

@@ -124,7 +124,7 @@ func TestRejectsAreAFileOfItsOwn(t *testing.T) {
 	send := []string{"send", "--via", "kobo-main", "--body", "Hello", "--file", file, "--dry-run", "--skipped-file", skipped}
 	_, errOut := h.mustRun(send...)
 	if !strings.Contains(errOut, "3 recipients skipped: listed in "+skipped) || strings.Contains(errOut, "deprecated") {
-		t.Errorf("got %s", errOut)
+		t.Errorf("got standard error %s, want a note on 3 skipped recipients and no deprecation", errOut)
 	}
 	got, err := os.ReadFile(skipped)
 	if err != nil {
@@ -137,18 +137,18 @@ func TestRejectsAreAFileOfItsOwn(t *testing.T) {
 	if _, errOut, exit := h.run(send...); exit != exitMisuse || !strings.Contains(errOut, "--skipped-file: "+skipped+" already exists") {
 		t.Errorf("with the file already there: exit %d, %s", exit, errOut)
 	}
-	// A run that fails leaves no file.
+	// A dry run that fails leaves no file of skipped recipients.
 	broken := h.file("broken.csv", "phone,x\nn/a,1\n0712345679,1,2\n")
 	other := filepath.Join(h.dir, "other.csv")
 	if _, _, exit := h.run("send", "--via", "kobo-main", "--body", "x", "--file", broken, "--dry-run", "--skipped-file", other); exit != exitMisuse {
-		t.Errorf("got exit %d", exit)
+		t.Errorf("got exit %d, want 2", exit)
 	}
 	names, err := filepath.Glob(filepath.Join(h.dir, "*"))
 	if hidden, _ := filepath.Glob(filepath.Join(h.dir, ".tuma*")); err != nil || len(hidden) > 0 || slices.Contains(names, other) {
 		t.Errorf("glob: error %v, files %q, hidden files %q; want no skipped file", err, names, hidden)
 	}
 	if _, errOut, exit := h.runWithInput("0712345678", "send", "--body", "x", "--skipped-file", other); exit != exitMisuse || !strings.Contains(errOut, "--skipped-file requires --dry-run") {
-		t.Errorf("got exit %d and standard error %s", exit, errOut)
+		t.Errorf("got exit %d and standard error %s, want exit 2 and \"--skipped-file requires --dry-run\"", exit, errOut)
 	}
 }
 
@@ -216,7 +216,7 @@ windows: {KE: "00:00-24:00", NG: "00:00-24:00"}
 	id := func(name string) string { return strings.NewReplacer(" ", "-", ",", "").Replace(name) }
 	before := map[string]counts{}
 	for name, args := range campaigns {
-		// Before any worker has run, so that only the configuration is known.
+		// This dry run is made before any worker has run, so that only the configuration is known.
 		before[name], _ = plan(t, append([]string{"send", "--file", list}, args...))
 	}
 	c.start("worker")
@@ -233,7 +233,7 @@ windows: {KE: "00:00-24:00", NG: "00:00-24:00"}
 				t.Errorf("forecast differs with and without a worker (-without +with): %s", diff)
 			}
 			if out, errOut, exit := c.run(append(args, "--wait")...); exit != exitNotAll {
-				t.Fatalf("got exit %d and output %s%s", exit, out, errOut)
+				t.Fatalf("got exit %d and output %s%s, want exit 3", exit, out, errOut)
 			}
 			out, _ := c.mustRun("status", id(name), "--json")
 			var st producer.Status
@@ -275,8 +275,8 @@ windows: {KE: "00:00-24:00", NG: "00:00-24:00"}
 	}
 }
 
-// makeDirtyList returns a CSV with this number of rows: valid numbers of three countries, duplicates and
-// invalid numbers, with common, unique and blank names.
+// makeDirtyList returns a CSV with the given number of rows: valid numbers of three countries,
+// duplicates and invalid numbers, with common, unique and blank names.
 func makeDirtyList(rows int) string {
 	var b strings.Builder
 	b.WriteString("name,phone,town\n")

@@ -46,7 +46,7 @@ var errNotAll = errors.New("not all recipients were accepted")
 // misuseError is a mistake that the user can correct: in a flag, an argument or a file.
 type misuseError struct {
 	err error
-	// help is the command whose --help the message refers to; empty: none.
+	// help is the command whose --help the message refers to, or empty if it refers to none.
 	help string
 }
 
@@ -86,7 +86,7 @@ func (a *app) printError(err error) {
 func errorLines(err error) []string {
 	var wrong misuseError
 	if errors.As(err, &wrong) {
-		// The message of the misuseError has file and line; the errors around it add nothing.
+		// The message of the misuseError has file and line; the errors that wrap it add nothing.
 		return strings.Split(wrong.Error(), "\n")
 	}
 	if fields := fieldErrors(err); len(fields) > 0 {

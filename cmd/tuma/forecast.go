@@ -13,7 +13,8 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// printForecast prints the forecast of a campaign; text are the notes on its message text.
+// printForecast prints the forecast of a campaign; text holds the notes on the text of its
+// messages.
 func printForecast(w io.Writer, p screen, f producer.Forecast, text []string, now time.Time) error {
 	if err := p.table(w, forecastTotals(f)); err != nil {
 		return err
@@ -81,7 +82,8 @@ func forecastTotals(f producer.Forecast) grid {
 	return g
 }
 
-// byCountry returns the counts with the name "elsewhere" for numbers of no known country.
+// byCountry returns the counts by country. Numbers of no known country are counted under the name
+// "elsewhere".
 func byCountry(countries map[string]int) map[string]int {
 	out := maps.Clone(countries)
 	if n := out[""]; n > 0 {

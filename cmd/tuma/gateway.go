@@ -56,7 +56,7 @@ func newGatewayStatus(a *app) *cobra.Command {
 		Use:   "status ACCOUNT MESSAGE_ID…",
 		Short: "Show the state of messages at the gateway",
 		Long: `Status asks the gateway for the state of messages. MESSAGE_ID is the gateway's
-own ID: the column message_id of tuma results. The answers do not change the
+own ID: the column "message_id" of 'tuma results'. The answers do not change the
 campaign.`,
 		Example: "  tuma gateway status kobo-main 24137cf8-eccc-469c-80af-109538857e53",
 		Args: func(c *cobra.Command, args []string) error {
@@ -120,8 +120,8 @@ func notSupported(acc *accountConfig, what string) error {
 	return misuse("account %s: provider %s has no request for %s", acc.name, acc.kind.Name, what)
 }
 
-// account returns an account of the configuration. It returns an error if there is no such
-// account, or a setting of it is missing.
+// account returns the named account of the configuration. It returns an error if there is no such
+// account, or if the account lacks a setting.
 func (a *app) account(name string) (*accountConfig, error) {
 	cfg, err := a.config(true)
 	if err != nil {

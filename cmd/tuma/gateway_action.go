@@ -30,9 +30,10 @@ func newGatewayActions(a *app, kind providers.Kind) *cobra.Command {
 	c := &cobra.Command{
 		Use:   kind.Name + " ACCOUNT ACTION [KEY=VALUE…]",
 		Short: "Administer an account at " + kind.Name,
-		Long: `Runs an action that only this gateway offers. Actions and keys have the vendor's
-names; upper and lower case do not matter. KEY=@FILE reads the value from a file
-and KEY=@- from standard input: use one of them for a password. Actions that
+		Long: `This command runs an action that only this gateway offers. Actions and keys have
+the vendor's names; upper and lower case do not matter. KEY=@FILE reads the
+value of KEY from a file and KEY=@- from standard input. Give a password in one
+of these two ways. Actions that
 delete or send something ask for confirmation first.
 
 Actions:
@@ -114,8 +115,8 @@ func (a *app) gatewayAction(ctx context.Context, kind providers.Kind, args []str
 	return a.printTable(t, format, action.Name+": done; the gateway returned no rows")
 }
 
-// noteUnknownOutcome adds to an error of unknown outcome that the gateway may have carried out
-// the action, and where to check that.
+// noteUnknownOutcome completes an error after which the outcome of an action is unknown. It adds
+// that the gateway may have carried out the action, and where the user can check.
 func noteUnknownOutcome(acc *accountConfig, err error) error {
 	e, ok := errors.AsType[*providers.Error](err)
 	if !ok || e.Outcome != providers.Unknown {
@@ -136,13 +137,13 @@ func (a *app) confirm(ctx context.Context, action providers.Action, acc *account
 	}
 	sure, err := a.ask(ctx, fmt.Sprintf("account %s: %s %s. Continue?", acc.name, action.Name, action.Confirm))
 	if err != nil || !sure {
-		return errors.Join(errors.New("nothing was done"), err)
+		return errors.Join(errors.New("the action was not run"), err)
 	}
 	return nil
 }
 
 // parameters parses KEY=VALUE arguments. It returns the keys in the vendor's spelling. Its error
-// never contains an argument that is not KEY=VALUE, because that may be a password.
+// never contains an argument that is not KEY=VALUE, because such an argument may be a password.
 func (a *app) parameters(action providers.Action, args []string) (map[string]string, error) {
 	known := slices.Concat(action.Needs, action.Takes)
 	params := map[string]string{}
@@ -169,7 +170,7 @@ func (a *app) parameters(action providers.Action, args []string) (map[string]str
 }
 
 // parameterFile reads a value from a file, or from standard input if the name is "-". It removes
-// one newline at the end.
+// one newline at the end of the value.
 func (a *app) parameterFile(key, name string) (string, error) {
 	in := a.in
 	if name != "-" {

@@ -145,9 +145,9 @@ func inboxTable(messages []providers.Inbound) providers.Table {
 	return t
 }
 
-// printTable prints the answer of a gateway. If it has no rows, printTable prints the note
-// nothing instead. Other people have written parts of the answer: control characters and
-// spreadsheet formulas are made harmless, except in JSON.
+// printTable prints the answer of a gateway. If the answer has no rows, printTable prints the text
+// in nothing instead. Other people may have written parts of the answer, so control characters and
+// formulas are made harmless, except in JSON.
 func (a *app) printTable(t providers.Table, format tableFormat, nothing string) error {
 	switch {
 	case format.json:

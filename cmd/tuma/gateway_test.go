@@ -64,7 +64,7 @@ func TestReports(t *testing.T) {
 		"--json and --csv: use only one of them":                         {"textconnect", "--json", "--csv"},
 	} {
 		if out, errOut, exit := c.run(append([]string{"gateway", "reports"}, args...)...); exit != exitMisuse || out != "" || !strings.Contains(errOut, want) {
-			t.Errorf("%v: exit %d, %s%s", args, exit, out, errOut)
+			t.Errorf("%v: got exit %d and output %s%s, want exit 2 and the reason on standard error", args, exit, out, errOut)
 		}
 	}
 }
@@ -90,11 +90,11 @@ func TestInbox(t *testing.T) {
 		t.Errorf("after the last:\n%s%s", out, errOut)
 	}
 	if out, errOut := c.mustRun("gateway", "inbox", "connectmedia"); !strings.HasPrefix(out, "ID") || strings.Count(out, "\n") < 2 || errOut != "" {
-		t.Errorf("got\n%s%s", out, errOut)
+		t.Errorf("inbox of connectmedia: got\n%s%s\nwant a header and messages, and no standard error", out, errOut)
 	}
 	gateway.SetPassword("any", "other")
 	if out, errOut, exit := c.run("gateway", "inbox", "africastalking"); exit != exitFailed || out != "" || !strings.Contains(errOut, "credentials") {
-		t.Errorf("got exit %d and output %s%s", exit, out, errOut)
+		t.Errorf("inbox with a wrong password: got exit %d and output %s%s, want exit 1 and an error about credentials", exit, out, errOut)
 	}
 }
 
@@ -108,18 +108,18 @@ func TestAdministration(t *testing.T) {
 	}
 	password := c.file("password", "s3cr3t-word\n")
 	if out := act("createuser", "ChildUsername=bob", "childpassword=@"+password, "AccessLevel=Normal", "FirstName=Bob", "LastName=O=Hara", "Email=b@example.com", "Credits=5"); out != "CreateUser: done\n" {
-		t.Errorf("got %q", out)
+		t.Errorf("got %q, want \"CreateUser: done\"", out)
 	}
 	if out := act("UpdateCredits", "ChildUsername=bob", "Quantity=-2"); out != "UpdateCredits: done\n" {
-		t.Errorf("got %q", out)
+		t.Errorf("got %q, want \"UpdateCredits: done\"", out)
 	}
 	contacts := c.file("contacts.csv", "Zuri,447700900917,,\nObi,nonsense,,vip\n")
 	out := act("ImportContactsCSV", "ContactsCSV=@"+contacts)
 	if !strings.Contains(out, "Success") || !strings.Contains(out, "Failed") || strings.Count(out, "\n") != 3 {
-		t.Errorf("got\n%s", out)
+		t.Errorf("got\n%s\nwant one row that succeeded and one that failed", out)
 	}
 	if out := act("DeleteAllContacts", "--yes"); out != "DeleteAllContacts: done\n" {
-		t.Errorf("got %q", out)
+		t.Errorf("got %q, want \"DeleteAllContacts: done\"", out)
 	}
 	for want, args := range map[string][]string{
 		"account textconnect: DeleteAllGroups deletes all groups permanently; confirm with --yes": {"DeleteAllGroups"},
@@ -136,14 +136,14 @@ func TestAdministration(t *testing.T) {
 	} {
 		out, errOut, exit := c.run(append([]string{"gateway", "textconnect", "textconnect"}, args...)...)
 		if exit != exitMisuse || out != "" || !strings.Contains(errOut, want) || strings.Count(errOut, "\n") != 1 || strings.Contains(errOut, "s3cr3t") {
-			t.Errorf("%v: exit %d, %s%s", args, exit, out, errOut)
+			t.Errorf("%v: got exit %d and output %s%s, want exit 2 and one line without the password", args, exit, out, errOut)
 		}
 	}
 	if _, errOut, exit := c.run("gateway", "textconnect", "kobo", "DeleteAllGroups"); exit != exitMisuse || !strings.Contains(errOut, "account kobo belongs to provider kobo, not textconnect") {
-		t.Errorf("got exit %d and standard error %s", exit, errOut)
+		t.Errorf("got exit %d and standard error %s, want exit 2 and the provider of the account", exit, errOut)
 	}
 	if _, errOut, exit := c.run("gateway", "textconnect", "textconnect", "UpdateCredits", "ChildUsername=missing", "Quantity=1"); exit != exitFailed || !strings.Contains(errOut, "-509") {
-		t.Errorf("got exit %d and standard error %s", exit, errOut)
+		t.Errorf("got exit %d and standard error %s, want exit 1 and the code -509", exit, errOut)
 	}
 	out, _, _ = c.runWithInput("7\n", "gateway", "textconnect", "textconnect", "UpdateCredits", "ChildUsername=bob", "Quantity=@-")
 	if out != "UpdateCredits: done\n" {
@@ -158,7 +158,7 @@ func TestAnActionWithoutAnAnswerMayHaveBeenCarriedOut(t *testing.T) {
 	send := []string{"gateway", "textconnect", "textconnect", "SendList", "ListName=Everyone", "SourceAddress=ACME", "Body=Hello", "--yes"}
 	const hint = "the gateway may have carried it out: check at the gateway, or with tuma gateway reports textconnect, before you run it again"
 	if out, errOut, exit := c.run(send...); exit != exitFailed || out != "" || !strings.Contains(errOut, hint) {
-		t.Errorf("got exit %d and output %s%s", exit, out, errOut)
+		t.Errorf("got exit %d and output %s%s, want exit 1 and a hint where to check", exit, out, errOut)
 	}
 	if out, errOut := c.mustRun(send...); !strings.HasPrefix(out, "BGSENDID") || strings.Contains(errOut, hint) {
 		t.Errorf("got output %s%s", out, errOut)
@@ -175,7 +175,7 @@ func TestWhatOthersHaveWrittenIsHarmlessOnATerminal(t *testing.T) {
 		"plain é 😀": "plain é 😀", "\x1b[2Jgone": " [2Jgone", "a\u009bb": "a b", "tab\tand\nline": "tab and line", "\u202egnp.exe": " gnp.exe",
 	} {
 		if got := replaceControls(in); got != want {
-			t.Errorf("%q: %q", in, got)
+			t.Errorf("replaceControls(%q) = %q, want the text without control characters", in, got)
 		}
 	}
 }

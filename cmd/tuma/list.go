@@ -14,8 +14,8 @@ func newList(a *app) *cobra.Command {
 		Use:     "list",
 		Aliases: []string{"ls"},
 		Short:   "List campaigns, newest first",
-		Long: `List shows all campaigns. A campaign that has ended is listed for the retention
-of the configuration (30 days by default).`,
+		Long: `List shows all campaigns. A campaign that has ended stays listed for the time
+"retention" of the configuration (30 days by default).`,
 		Example: `  tuma list
   tuma list --json | jq -r '.[] | select(.state == "paused") | .id'`,
 		Args: takes(),

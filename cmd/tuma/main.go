@@ -22,7 +22,7 @@ func main() {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
-		// The first signal cancels the context; the second ends the process at once.
+		// The first signal cancels ctx; the second signal ends the process at once.
 		<-signals
 		cancel()
 		<-signals

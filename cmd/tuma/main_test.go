@@ -23,7 +23,7 @@ import (
 // separate processes.
 func TestMain(m *testing.M) {
 	if os.Getenv("TUMA_TEST_AS_TUMA") == "1" {
-		providertest.Guard() // blocks real gateways; main cannot report the guard's error
+		providertest.Guard() // blocks calls to real gateways; its error cannot be reported in main()
 		main()
 	}
 	redis.SetLogger(discardLogger{})
@@ -37,7 +37,8 @@ type cli struct {
 	env []string
 }
 
-// newCLI returns a cli with this text as its tuma.yaml, or without a tuma.yaml if the text is empty.
+// newCLI returns a cli whose tuma.yaml has the text config. If config is empty, there is no
+// tuma.yaml.
 func newCLI(t testing.TB, config string, env ...string) *cli {
 	t.Helper()
 	c := &cli{t: t, dir: t.TempDir(), env: env}
@@ -61,7 +62,7 @@ func (c *cli) run(args ...string) (out, errOut string, exit int) {
 	return c.runWithInput("", args...)
 }
 
-// runWithInput is run with this standard input.
+// runWithInput is run() with in as the standard input.
 func (c *cli) runWithInput(in string, args ...string) (out, errOut string, exit int) {
 	c.t.Helper()
 	var o, e bytes.Buffer
@@ -69,7 +70,7 @@ func (c *cli) runWithInput(in string, args ...string) (out, errOut string, exit 
 	return o.String(), e.String(), exit
 }
 
-// mustRun is run; the test fails unless the exit status is 0.
+// mustRun is run(), but fails the test unless the exit status is 0.
 func (c *cli) mustRun(args ...string) (out, errOut string) {
 	c.t.Helper()
 	out, errOut, exit := c.run(args...)
@@ -126,7 +127,8 @@ func (b *syncBuffer) String() string {
 	return b.buf.String()
 }
 
-// eventually waits until is returns true, at most 30 seconds. what names the condition.
+// eventually waits at most 30 seconds until is() returns true. what names the condition in the
+// failure message.
 func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
 	deadline := time.After(30 * time.Second)
@@ -142,7 +144,7 @@ func eventually(t testing.TB, what string, is func() bool) {
 }
 
 // fixture is a Redis, a sandbox and a configuration with two accounts at the sandbox. The account
-// other lacks an environment variable.
+// "other" lacks an environment variable.
 type fixture struct {
 	*cli
 	redis   *redistest.Server

@@ -25,7 +25,7 @@ func TestMergeFieldsFromAFileToThePhone(t *testing.T) {
 		"Habari {{first name:shout}}":           "unknown filter",
 	} {
 		if out, errOut, exit := send("never", body); exit != exitMisuse || out != "" || !strings.Contains(errOut, want) {
-			t.Errorf("%s: exit %d, %s%s", body, exit, out, errOut)
+			t.Errorf("%s: got exit %d and output %s%s, want exit 2 and the reason on standard error", body, exit, out, errOut)
 		}
 	}
 	if _, errOut, exit := send("never", "Habari {{points}}", "--on-missing", "guess"); exit != exitMisuse || !strings.Contains(errOut, "fail, skip or default") {
@@ -38,7 +38,7 @@ func TestMergeFieldsFromAFileToThePhone(t *testing.T) {
 
 	t.Run("skip", func(t *testing.T) {
 		if _, errOut, exit := send("skip", "Habari {{FIRST-NAME:upper}}, {{points}} points", "--on-missing", "skip"); exit != exitNotAll {
-			t.Fatalf("got exit %d and standard error %s", exit, errOut)
+			t.Fatalf("got exit %d and standard error %s, want exit 3", exit, errOut)
 		}
 		if st := h.status("skip"); st.Accepted != 2 || st.Reasons["missing_field"] != 2 || st.Calls != 2 {
 			t.Errorf("got status %+v", st)
@@ -53,7 +53,7 @@ func TestMergeFieldsFromAFileToThePhone(t *testing.T) {
 	})
 	t.Run("default", func(t *testing.T) {
 		if _, errOut, exit := send("default", "Points: {{points}}", "--on-missing", "default"); exit != 0 {
-			t.Fatalf("got exit %d and standard error %s", exit, errOut)
+			t.Fatalf("got exit %d and standard error %s, want exit 0", exit, errOut)
 		}
 		if st := h.status("default"); st.Accepted != 4 || st.Calls != 2 || st.Segments != 4 {
 			t.Errorf("got status %+v", st)

@@ -22,9 +22,10 @@ func newOptOut(a *app) *cobra.Command {
 campaign, marketing or transactional, also in campaigns that are being sent and
 in retries.
 
-There is one list for all senders, and one for each sender ID: --sender selects
-it, in upper or lower case. Numbers that a gateway reports as blacklisted are
-added automatically. Entries never expire; only tuma optout remove removes them.`,
+There is one list for all senders, and one for each sender ID. --sender selects
+the list of a sender ID, in upper or lower case. Numbers that a gateway reports
+as blacklisted are added automatically. Entries never expire; only 'tuma optout
+remove' removes them.`,
 		Example: `  tuma optout add 0712345678
   tuma optout import do-not-call.csv --sender ACME
   tuma optout check 0712345678`,
@@ -60,11 +61,11 @@ func newOptOutAdd(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "add NUMBER… | --file FILE",
 		Short: "Add numbers to the suppression list",
-		Long: `Add adds numbers to the suppression list. When it returns, no new call to them
-starts in any campaign. It counts the calls to them that are in flight, and
-waits for these unless --no-wait is given. One exception: a call that may have
-reached its gateway may be retried unchanged, if the gateway recognises the
-retry and sends only once.`,
+		Long: `Add adds numbers to the suppression list. When the command returns, no new call
+to these numbers starts in any campaign. It prints how many calls to them are in
+flight, and waits for these calls unless --no-wait is given. One exception: a
+call that may have reached its gateway may be retried unchanged, if the gateway
+recognises the retry and sends the message only once.`,
 		Example: `  tuma optout add +254712345678 0733000001
   tuma optout add 0712345678 --sender ACME
   tuma optout add --file numbers.txt`,
@@ -85,12 +86,12 @@ func newOptOutImport(a *app) *cobra.Command {
 		Use:   "import FILE",
 		Short: "Add all numbers of a file to the suppression list",
 		Long: `Import adds all numbers of a file to the suppression list. The file is a plain
-list, a CSV, or the output of tuma optout export with its senders, origins and
+list, a CSV, or the output of 'tuma optout export' with its senders, origins and
 times; - is standard input. Memory use does not grow with the file. Invalid
 numbers are reported and left out; the exit status is then 1. Importing a file
 again changes nothing.
 
-As with tuma optout add, import then waits for calls in flight to these numbers.`,
+Like 'tuma optout add', import then waits for calls in flight to these numbers.`,
 		Example: `  tuma optout import do-not-call.csv
   tuma optout import acme-stops.txt --sender ACME --country KE
   ssh old-system tuma optout export | tuma optout import -`,
@@ -111,7 +112,7 @@ func newOptOutRemove(a *app) *cobra.Command {
 		Use:   "remove NUMBER… | --file FILE",
 		Short: "Remove numbers from the suppression list",
 		Long: `Remove removes numbers from the list of a sender ID, or from the list for all
-senders. Campaigns that have already skipped them do not send to them.`,
+senders. Campaigns that have already skipped these numbers do not send to them.`,
 		Example: `  tuma optout remove +254712345678
   tuma optout remove 0712345678 --sender ACME`,
 		RunE: a.verb(func(ctx context.Context, args []string) error { return o.run(ctx, args, o.remove) }),
@@ -121,7 +122,7 @@ senders. Campaigns that have already skipped them do not send to them.`,
 	return c
 }
 
-// run connects to Redis, opens the file if there is one, and calls do with them.
+// run connects to Redis, opens the file of --file if that is set, and calls do with both.
 func (o *optOutCommand) run(ctx context.Context, numbers []string, do func(context.Context, *backend, []string, *source) error) (err error) {
 	if len(numbers) == 0 && o.file == "" {
 		return misuse("no numbers given: pass numbers as arguments, or a file with --file")
@@ -171,7 +172,7 @@ func (o *optOutCommand) allNumbers(numbers []string, src *source) iter.Seq2[loca
 }
 
 // validated checks all numbers and returns an error if one is invalid. Otherwise it returns a
-// sequence that reads them again.
+// sequence that reads the numbers again.
 func (o *optOutCommand) validated(numbers []string, src *source) (iter.Seq2[producer.OptOut, error], error) {
 	for p, err := range o.allNumbers(numbers, src) {
 		if err == nil {
@@ -204,8 +205,8 @@ func (o *optOutCommand) add(ctx context.Context, b *backend, numbers []string, s
 	return o.waitAndReport(ctx, b, r)
 }
 
-// waitAndReport waits for calls in flight to the numbers, unless --no-wait is given, and prints
-// the result of an addition.
+// waitAndReport waits for calls in flight to the numbers, unless --no-wait is given, and prints how
+// many numbers were added.
 func (o *optOutCommand) waitAndReport(ctx context.Context, b *backend, r producer.OptOutReceipt) error {
 	if o.json {
 		if err := writeJSON(o.out, r); err != nil {
@@ -215,7 +216,7 @@ func (o *optOutCommand) waitAndReport(ctx context.Context, b *backend, r produce
 	if r.InFlight.Calls > 0 {
 		o.note("tuma: %s to %s of these numbers in flight", plural(r.InFlight.Calls, "call"), formatInt(r.InFlight.Recipients))
 		if !o.noWait {
-			o.note("tuma: waiting for them; --no-wait returns at once")
+			o.note("tuma: waiting for these calls; with --no-wait the command returns at once")
 			ctx, cancel := context.WithTimeout(ctx, inFlightTimeout)
 			defer cancel()
 			if err := b.WaitForInFlight(ctx, r); err != nil {
@@ -271,7 +272,7 @@ func newOptOutCheck(a *app) *cobra.Command {
 		Use:   "check NUMBER",
 		Short: "Show which suppression lists a number is on",
 		Long: `Check prints the suppression lists that a number is on, with the time and the
-origin of each entry. The exit status is 0, also if the number is on no list.`,
+origin of each entry. The exit status is 0 even if the number is on no list.`,
 		Example: `  tuma optout check +254712345678
   tuma optout check 0712345678 --json`,
 		Args: takes("NUMBER"),

@@ -19,7 +19,8 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// optOutHeader is the header that export writes. Import recognises an export by it.
+// optOutHeader is the header that export writes. `tuma optout import` recognises an exported file
+// by this header.
 var optOutHeader = []string{"msisdn", "sender", "origin", "at"}
 
 // optOutCells returns the cells of a row; the list for all senders is shown as "all".
@@ -126,8 +127,8 @@ func newOptOutExport(a *app) *cobra.Command {
 		Short: "Write the suppression list as CSV",
 		Long: `Export writes all suppression lists, or with --sender one of them, as CSV with
 the columns msisdn, sender (empty: all senders), origin and at. The order is
-random. Without FILE it writes to standard output. tuma optout import reads the
-output. Memory use does not grow with the list.`,
+random. Without FILE it writes to standard output. 'tuma optout import' reads
+the output. Memory use does not grow with the list.`,
 		Example: `  tuma optout export do-not-call.csv
   tuma optout export --sender ACME | gzip > acme.csv.gz`,
 		Args: takes("[FILE]"),
@@ -179,7 +180,7 @@ func (a *app) exportOptOuts(ctx context.Context, b *backend, sender string, to i
 	return errors.Join(err, out.flush(), buffer.Flush())
 }
 
-// importFile runs tuma optout import.
+// importFile runs `tuma optout import`.
 func (o *optOutCommand) importFile(ctx context.Context, b *backend, _ []string, src *source) error {
 	exported, err := o.detectExport(src)
 	if err != nil {
@@ -229,8 +230,8 @@ func (o *optOutCommand) importFile(ctx context.Context, b *backend, _ []string, 
 	return fmt.Errorf("%s not imported; all other numbers are on the list", plural(bad, "invalid row"))
 }
 
-// detectExport reports whether the file is the output of tuma optout export. If so it makes the
-// source read all its columns.
+// detectExport reports whether the file is the output of `tuma optout export`. If it is,
+// detectExport makes the source read all columns of the file.
 func (o *optOutCommand) detectExport(src *source) (bool, error) {
 	head := make([]byte, 64)
 	n, err := src.file.ReadAt(head, 0)

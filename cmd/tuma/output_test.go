@@ -169,7 +169,7 @@ func TestMeterLooksBackTenSeconds(t *testing.T) {
 	for i := range 100 {
 		m.add(at.Add(time.Duration(i)*time.Second), i*i)
 	}
-	// The rate between second 89 and second 99.
+	// The wanted rate is that of the period from second 89 to second 99.
 	if want := float64(99*99-89*89) / 10; m.rate() != want {
 		t.Errorf("got %v, want %v", m.rate(), want)
 	}

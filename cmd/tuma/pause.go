@@ -15,18 +15,18 @@ func newPause(a *app) *cobra.Command {
 	return newStopCommand(a, stopCommand{
 		use:   "pause ID",
 		short: "Stop a campaign until it is resumed",
-		long: `Pause stops a campaign until tuma resume. When it returns, no new call of the
-campaign starts. Calls already in flight finish and are counted; pause waits for
-them unless --no-wait is given. A campaign that has already ended is not
-changed; the exit status is 0 then, too.`,
+		long: `Pause stops a campaign until 'tuma resume'. When the command returns, no new
+call of the campaign starts. Calls already in flight finish and are counted; the
+command waits for them unless --no-wait is given. A campaign that has already
+ended is not changed; the exit status is still 0.`,
 		example: "  tuma pause sale-2025-11\n  tuma resume sale-2025-11",
 		stop:    (*producer.Client).Pause,
 		done:    "is paused",
 	})
 }
 
-// stopCommand describes tuma pause and tuma cancel. Both stop a campaign at once and then wait for
-// its calls in flight.
+// stopCommand describes `tuma pause` or `tuma cancel`. Both stop a campaign at once and then wait
+// for its calls in flight.
 type stopCommand struct {
 	use, short, long, example string
 	stop                      func(*producer.Client, context.Context, string) (producer.InFlight, error)
@@ -76,7 +76,7 @@ func newStopCommand(a *app, o stopCommand) *cobra.Command {
 
 // waitForCalls waits until no call of the campaign is in flight, at most inFlightTimeout.
 func (a *app) waitForCalls(ctx context.Context, b *backend, id string) error {
-	a.note("tuma: waiting for them; --no-wait returns at once")
+	a.note("tuma: waiting for these calls; with --no-wait the command returns at once")
 	ctx, cancel := context.WithTimeout(ctx, inFlightTimeout)
 	defer cancel()
 	for st, err := range b.Watch(ctx, id) {

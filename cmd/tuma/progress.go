@@ -85,7 +85,7 @@ func (p *progress) show(st producer.Status) {
 		p.draw(st, settled, now)
 		return
 	}
-	// Compare the block reasons, not their descriptions: these contain times and always change.
+	// Compare the block reasons, not their descriptions, which contain times and so always change.
 	moment := string(st.State)
 	for _, b := range st.BlockedBy {
 		moment += " " + b.Account + ":" + b.Reason
@@ -158,7 +158,7 @@ type meter struct {
 	readings []reading
 }
 
-// reading is the number of settled recipients at a time.
+// reading is the number n of recipients that were settled at the time at.
 type reading struct {
 	at time.Time
 	n  int

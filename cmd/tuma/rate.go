@@ -15,10 +15,10 @@ func newRate(a *app) *cobra.Command {
 		Use:   "rate ACCOUNT RATE|default",
 		Short: "Change the rate of an account while it is sending",
 		Long: `Rate sets the rate of an account for all workers at once: N/s, N/m, or 0 for no
-limit. It applies from their next call on. It overrides the configuration, also
-of workers that start later, until tuma rate ACCOUNT default restores the
-configured rate. A configured burst stays; otherwise the burst is 0.1 s of the
-new rate. What is already planned is not planned again.`,
+limit. The new rate applies from the workers' next call on. It overrides the
+configuration, also for workers that start later. To restore the configured
+rate: tuma rate ACCOUNT default. A configured burst stays; otherwise the burst
+is 0.1 s of the new rate. Calls that are already planned are not planned again.`,
 		Example: `  tuma rate kobo-main 80/s
   tuma rate kobo-main default`,
 		Args:              takes("ACCOUNT", "RATE"),

@@ -11,10 +11,10 @@ func newRelease(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "release ACCOUNT",
 		Short: "Release an account hold",
-		Long: `Release ends the hold of an account, whether tuma hold or Tuma itself has set
+		Long: `Release ends the hold of an account, whether 'tuma hold' or Tuma itself has set
 it. Tuma holds an account because of its credit, credentials or configuration,
-or when the gateway fails. If the cause is still there, a few calls set the hold
-again.`,
+or when the gateway fails. If the cause of the hold still exists, Tuma holds the
+account again after a few calls.`,
 		Example:           "  tuma release kobo-main",
 		Args:              takes("ACCOUNT"),
 		ValidArgsFunction: a.completeAccounts,

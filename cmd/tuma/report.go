@@ -22,8 +22,8 @@ func newReport(a *app) *cobra.Command {
 		Short: "Summarize a campaign on one page",
 		Long: `Report reads the results of a campaign and summarizes them: recipients by
 status, reason, account and country, the cost, the rate over time, the gateways'
-most frequent codes, and what to do next. It also works while a campaign is
-being sent.`,
+most frequent codes, and what to do next. Report also works while the campaign
+is being sent.`,
 		Example: `  tuma report sale-2025-11
   tuma report sale-2025-11 --json | jq '.cost'`,
 		Args:              takes("ID"),
@@ -45,7 +45,7 @@ being sent.`,
 	return c
 }
 
-// report is the output of tuma report.
+// report is the output of `tuma report`.
 type report struct {
 	ID         string         `json:"id"`
 	State      producer.State `json:"state"`
@@ -153,13 +153,15 @@ func (a *app) report(ctx context.Context, b *backend, id string) (*report, error
 	return r, nil
 }
 
-// maxKeys bounds the number of different keys that are counted, because gateways choose the words.
+// maxKeys bounds the number of different keys that are counted, because gateways choose the words
+// that become keys.
 const maxKeys = 500
 
-// othersKey is the key for everything beyond maxKeys.
+// othersKey is the key under which everything beyond maxKeys keys is counted.
 const othersKey = "(others)"
 
-// boundedCounts counts by key. Beyond maxKeys keys it counts all further ones under rest.
+// boundedCounts counts by key. Once there are maxKeys keys, all further keys are counted under
+// rest.
 type boundedCounts[K comparable] struct {
 	n    map[K]int
 	rest K
@@ -225,7 +227,7 @@ func (c *totals) add(r producer.Result) {
 	}
 }
 
-// acceptedByGateway reports whether a gateway has accepted the messages with this status.
+// acceptedByGateway reports whether a gateway has accepted the messages with the given status.
 func acceptedByGateway(status string) bool {
 	return status == "accepted" || status == "delivered" || status == "undelivered"
 }
@@ -330,7 +332,7 @@ func (r *report) fillTimes() {
 	}
 }
 
-// addCost adds a sum to the sum of its currency.
+// addCost adds x to the sum of the same currency in to.
 func addCost(to map[string]*costSum, x costSum) {
 	if sum := to[x.Currency]; sum != nil {
 		sum.Amount += x.Amount

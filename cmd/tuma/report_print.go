@@ -12,7 +12,7 @@ import (
 // screen describes where output is shown.
 type screen struct {
 	width int // in characters
-	// unicode: the output is a terminal that shows lines and block characters.
+	// unicode is true if the output is a terminal that shows lines and block characters.
 	unicode bool
 }
 
@@ -128,8 +128,8 @@ func (r *report) statusTable(p screen) grid {
 	return g
 }
 
-// bar returns a bar for n. The bar for the largest value, most, is width characters long. Each bar has
-// at least one character.
+// bar returns a bar for n. The bar for the largest value, most, is width characters long. Each bar
+// has at least one character. It consists of block characters if drawn is true.
 func bar(n, most, width int, drawn bool) string {
 	mark := "#"
 	if drawn {
@@ -173,7 +173,7 @@ func (r *report) codeTable() grid {
 }
 
 // withoutControls replaces control characters in a gateway's text, which may be commands to a
-// terminal, and cuts it to one line of at most most characters.
+// terminal, and cuts the text to one line no longer than most characters.
 func withoutControls(s string, most int) string {
 	return oneLine(strings.Map(func(r rune) rune {
 		if r < ' ' || r >= 0x7f && r < 0xa0 {
@@ -184,8 +184,8 @@ func withoutControls(s string, most int) string {
 }
 
 // groupTable returns the recipients of each group by status, without statuses that no recipient
-// has. It shows at most most groups and sums up the others. It has no rows if there are fewer than
-// least groups.
+// has. The table shows the first groups, up to most, and sums up the others. It has no rows if
+// there are fewer than least groups.
 func groupTable(what string, groups []group, most, least int) grid {
 	g := grid{header: []string{what, "recipients"}, right: []int{1}}
 	if len(groups) < least {
@@ -232,7 +232,7 @@ func groupTable(what string, groups []group, most, least int) grid {
 
 // printChart prints the rate over time as a chart.
 func (r *report) printChart(w io.Writer, p screen) error {
-	// The scale is to the left of the bars.
+	// The scale is to the left of the bars and needs 14 characters.
 	columns := max(min(p.width-14, 100), 20)
 	c, g := r.times.chart(columns), plainGlyphs
 	if p.unicode {
@@ -271,8 +271,8 @@ func (r *report) printNext(w io.Writer, p screen) error {
 	return err
 }
 
-// wrap breaks a text between words into lines of at most most characters. A longer word gets its own
-// line.
+// wrap breaks a text between words into lines no longer than most characters. A longer word gets
+// its own line.
 func wrap(text string, most int) (lines []string) {
 	line := ""
 	for word := range strings.FieldsSeq(text) {

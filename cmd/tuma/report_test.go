@@ -31,7 +31,7 @@ func TestReportOfACampaign(t *testing.T) {
 		t.Error(diff)
 	}
 	if r.ID != "sale" || r.State != producer.Done || r.Recipients != 7 || r.Calls == 0 || r.Segments != 6 || r.Finished == nil || r.Began == nil {
-		t.Errorf("got %+v", r)
+		t.Errorf("got report %+v, want the finished campaign sale with 7 recipients and 6 segments", r)
 	}
 	reasons := map[string]int{}
 	for _, x := range r.Reasons {
@@ -77,7 +77,7 @@ func TestReportSaysWhatACampaignWaitsFor(t *testing.T) {
 	h.runWithInput("0712345678\n", "send", "--id", "a", "--via", "kobo-main", "--body", "Hello")
 	out, _ := h.mustRun("report", "a")
 	if !strings.Contains(out, "pending           1  100.0 %") || !strings.Contains(out, "the campaign is waiting: account kobo-main is on hold: lunch") {
-		t.Errorf("got\n%s", out)
+		t.Errorf("got\n%s\nwant 1 pending recipient and the reason of the hold", out)
 	}
 }
 
@@ -115,7 +115,7 @@ func TestReckoningIsBounded(t *testing.T) {
 	}
 	var out bytes.Buffer
 	if err := r.print(&out, screen{width: 80}); err != nil || strings.Count(out.String(), "\n") > 70 {
-		t.Errorf("%v, %d lines", err, strings.Count(out.String(), "\n"))
+		t.Errorf("got error %v and %d lines, want at most 70 lines", err, strings.Count(out.String(), "\n"))
 	}
 }
 
@@ -238,7 +238,7 @@ func TestSharesAndBars(t *testing.T) {
 		t.Error(diff)
 	}
 	if got := withoutControls("a\x1b[31mb\nc", 20); got != "a [31mb c" {
-		t.Errorf("got %q", got)
+		t.Errorf("withoutControls: got %q, want \"a [31mb c\"", got)
 	}
 	for locale, want := range map[string]bool{"en_KE.UTF-8": true, "C.utf8": true, "C": false, "": false} {
 		if got := (&app{env: map[string]string{"LANG": locale}}).isUTF8(); got != want {

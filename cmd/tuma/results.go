@@ -21,7 +21,7 @@ import (
 var resultHeader = []string{"row", "msisdn", "status", "reason", "account", "message_id", "message_uuid", "code",
 	"segments", "cost", "currency", "updated_at", "input"}
 
-// resultsCommand is one run of tuma results, with its flags.
+// resultsCommand is one run of `tuma results`, with its flags.
 type resultsCommand struct {
 	*app
 	statuses []string
@@ -38,8 +38,8 @@ func newResults(a *app) *cobra.Command {
 the order of the upload. Memory use does not grow with the number of rows.
 
 To continue an interrupted output, use --after with the number of its last row.
-It prints only the rows after that one, without the header, so that you can
-append them.
+Then results prints only the rows after that row, without the header, so that
+you can append them to the output.
 
 In CSV output a field that a spreadsheet would run as a formula starts with a
 quote (').`,
@@ -89,7 +89,7 @@ func (l *resultsCommand) print(ctx context.Context, b *backend, id string) error
 	return err
 }
 
-// continueCommand returns the command that prints the rows after a row.
+// continueCommand returns the command that prints the rows after the given row.
 func (l *resultsCommand) continueCommand(id string, row int) string {
 	text := fmt.Sprintf("tuma results %s --after %d", id, row)
 	if len(l.statuses) > 0 {
@@ -102,7 +102,7 @@ func (l *resultsCommand) continueCommand(id string, row int) string {
 }
 
 // rowBuffer writes rows in large pieces. Each piece ends with a complete row, so that an
-// interrupted output does too.
+// interrupted output also ends with a complete row.
 type rowBuffer struct {
 	to  io.Writer
 	buf bytes.Buffer
@@ -134,7 +134,8 @@ func (w *rowBuffer) flush() error {
 // writeResultsCSV writes the header, if headed, and the rows to w. The caller flushes w.
 func writeResultsCSV(w *rowBuffer, results iter.Seq2[producer.Result, error], headed bool) error {
 	out := newCSVSheet(&w.buf)
-	// The header is written with the first row: there is none if the campaign does not exist.
+	// The header is written with the first row: if the campaign does not exist, no header is
+	// printed.
 	head := func() error {
 		if !headed {
 			return nil

@@ -11,7 +11,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/sandbox"
 )
 
-// cancelOnWrite is a buffer that calls end at each write, so that the writing command is interrupted.
+// cancelOnWrite is a buffer that calls end() at each write, so that the command that writes to it
+// is interrupted.
 type cancelOnWrite struct {
 	bytes.Buffer
 	end context.CancelFunc
@@ -38,7 +39,7 @@ func TestResultsGoOnWhereTheyWereInterrupted(t *testing.T) {
 		}
 	}
 	if _, errOut, exit := h.runWithInput("phone\n"+list.String(), "send", "--id", "big", "--via", "kobo-main", "--body", "Hello", "--wait"); exit != exitNotAll {
-		t.Fatalf("got exit %d and standard error %s", exit, errOut)
+		t.Fatalf("got exit %d and standard error %s, want exit 3", exit, errOut)
 	}
 	hint := regexp.MustCompile(`interrupted: row (\d+) is the last row printed; to continue: tuma (results big --after (\d+).*)\n`)
 	for name, flags := range map[string][]string{
@@ -51,7 +52,7 @@ func TestResultsGoOnWhereTheyWereInterrupted(t *testing.T) {
 		exit := run(ctx, args, strings.NewReader(""), &first, &errOut, h.env)
 		found := hint.FindStringSubmatch(errOut.String())
 		if exit != exitFailed || len(found) == 0 {
-			t.Fatalf("%s: exit %d, %s", name, exit, errOut.String())
+			t.Fatalf("%s: got exit %d and standard error %s, want exit 1 and the command that continues", name, exit, errOut.String())
 		}
 		if !strings.HasSuffix(first.String(), "\n") || first.Len() >= len(whole) || found[1] != found[3] {
 			t.Fatalf("%s: got %d of %d bytes before the interruption, up to row %s: %s", name, first.Len(), len(whole), found[1], errOut.String())
@@ -65,6 +66,6 @@ func TestResultsGoOnWhereTheyWereInterrupted(t *testing.T) {
 		t.Errorf("results after the last row: got %q, want nothing", out)
 	}
 	if _, errOut, exit := h.run("results", "big", "--after", "-1"); exit != exitMisuse || !strings.Contains(errOut, "--after: -1 must not be negative") {
-		t.Errorf("got exit %d and standard error %s", exit, errOut)
+		t.Errorf("got exit %d and standard error %s, want exit 2 and \"--after: -1 must not be negative\"", exit, errOut)
 	}
 }

@@ -15,10 +15,10 @@ func newResume(a *app) *cobra.Command {
 		Use:   "resume ID",
 		Short: "Continue a paused campaign",
 		Long: `Resume continues a paused campaign where it stopped; nothing is sent again. It
-also ends a pause that Tuma has set: because a gateway refused something that
-concerns the whole campaign, or because too many messages were rejected (tuma
-send --max-rejected). tuma status shows the reason. Resume also tries
-quarantined records again, which could not be read.`,
+also continues a campaign that Tuma itself has paused: because a gateway refused
+something that concerns the whole campaign, or because too many messages were
+rejected (see --max-rejected of 'tuma send'). 'tuma status' shows the reason.
+Resume also tries to read quarantined records again.`,
 		Example:           "  tuma resume sale-2025-11",
 		Args:              takes("ID"),
 		ValidArgsFunction: a.completeCampaigns,
@@ -38,8 +38,8 @@ quarantined records again, which could not be read.`,
 	}
 }
 
-// resumeDone handles resume of a campaign that has ended. It returns an error only if the campaign
-// expired, because then recipients were skipped.
+// resumeDone handles `tuma resume` for a campaign that has ended. It returns an error only if the
+// campaign expired, because then recipients were skipped.
 func (a *app) resumeDone(ctx context.Context, b *backend, id string, refused error) error {
 	st, err := b.Status(ctx, id)
 	if err != nil {

@@ -24,15 +24,15 @@ how many. It never sends to numbers on the suppression list.
 
 --rejected selects recipients that the gateway rejected. --unknown selects
 recipients whose outcome is unknown: the gateway may have sent the message, so
-they may get it twice. That is why Tuma does not send to them again by itself,
-except once with on_unknown: resend.`,
+these recipients may get it twice. Tuma itself does not send to them again,
+except once if on_unknown is "resend".`,
 		Example: `  tuma retry sale-2025-11 --rejected
   tuma retry sale-2025-11 --unknown --yes`,
 		Args:              takes("ID"),
 		ValidArgsFunction: a.completeCampaigns,
 		RunE: a.verb(func(ctx context.Context, args []string) error {
 			if !o.Unknown && !o.Rejected {
-				return misuse("--unknown or --rejected is required: they select the recipients to send to again")
+				return misuse("--unknown or --rejected is required: each selects recipients to send to again")
 			}
 			return a.withCampaign(ctx, args[0], func(b *backend, id string) error { return a.retry(ctx, b, id, o, yes) })
 		}),
@@ -43,7 +43,8 @@ except once with on_unknown: resend.`,
 	return c
 }
 
-// retry asks for confirmation on a terminal, starts the retry and prints its size.
+// retry asks for confirmation on a terminal, starts the retry and prints to how many recipients it
+// sends again.
 func (a *app) retry(ctx context.Context, b *backend, id string, o producer.RetryOptions, yes bool) error {
 	st, err := b.Status(ctx, id)
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// sendCommand is one run of tuma send, with its flags.
+// sendCommand is one run of `tuma send`, with its flags.
 type sendCommand struct {
 	*app
 	campaign   producer.Campaign
@@ -35,7 +35,7 @@ type sendCommand struct {
 	yes        bool
 	// maxRejected is the value of --max-rejected: a percentage, with or without a % sign.
 	maxRejected string
-	// idDerived: the campaign's ID is derived from its content.
+	// idDerived is true if the campaign's ID is derived from its content.
 	idDerived   bool
 	dryRunOnly  bool
 	skippedFile string
@@ -55,8 +55,8 @@ of numbers (` + recipients.NumberColumns + `, in any
 case); or JSON objects, one per line, with such a field; or one number per line.
 Format, column separator and encoding are detected. In a workbook the first
 sheet is read, numbers in full and dates as 2025-11-30. Numbers may be written
-in any usual form. Invalid and duplicate numbers are skipped; tuma results lists
-them.
+in any usual form. Invalid and duplicate numbers are skipped; 'tuma results'
+lists them.
 
 Text: {{name}} is replaced by the recipient's value in the column "name". The
 default in {{name|there}} is used if that value is blank. Filters change a
@@ -65,20 +65,20 @@ max:20. Write {{{{ for two literal braces. An unknown column, or a blank value
 without a default, is refused before anything is sent (see --on-missing).
 Recipients with the same text share calls.
 
-Campaign ID: each ID stands for one content. The same ID and content again
-changes nothing; the same ID with other content is refused. Without --id the ID
-is derived from the content, so running the command twice sends once; --again
-sends it again.
+Campaign ID: each ID stands for one content. Sending the same ID and content
+again changes nothing; the same ID with other content is refused. Without --id
+the ID is derived from the content, so running the same command twice sends
+once. With --again the same content is sent again.
 
 Dry run: --dry-run plans the campaign and sends nothing. It prints the skipped
 recipients by reason, calls, segments, cost, balance, the expected end and
-sample messages. It only needs the configuration, and lists what it could not
-find out without Redis.
+sample messages. A dry run needs only the configuration. Without Redis it also
+lists what it could not find out.
 
 Before a large campaign: --test sends the message to one number first, prints
 the gateway's answer and asks whether to continue. --canary N sends to the first
 N recipients. If at most --max-rejected percent of them were rejected or are
-unknown, the campaign continues; otherwise it is paused until tuma resume.
+unknown, the campaign continues; otherwise it is paused until 'tuma resume'.
 --max-rejected also pauses the campaign later, once ` + strconv.Itoa(producer.ThresholdSample) + ` messages have ended.
 None of these flags changes the derived ID: the same list and text are sent
 once, with or without them.`,
@@ -177,7 +177,7 @@ func (s *sendCommand) enqueue(ctx context.Context, b *backend, src *source) erro
 	}
 	s.noteReceipt(receipt)
 	if !receipt.Again {
-		if s.testNumber == "" { // otherwise the test has already printed it
+		if s.testNumber == "" { // with --test, sendTestFirst has already printed this note
 			s.noteHiddenRows(src)
 		}
 		s.noteSendingHours(hoursNotice)
@@ -240,7 +240,7 @@ func (s *sendCommand) noteReceipt(r producer.Receipt) {
 }
 
 // resendingAccounts returns the accounts that send again to recipients with an unknown outcome and
-// have no idempotency keys, so that these may get the message twice.
+// have no idempotency keys, so that such recipients may get the message twice.
 func (s *sendCommand) resendingAccounts(ctx context.Context, b *backend) (where []string, err error) {
 	accounts, err := b.Accounts(ctx)
 	if err != nil {
@@ -277,7 +277,7 @@ func (s *sendCommand) waitUntilEnded(ctx context.Context, b *backend, r producer
 }
 
 // allAccepted reports whether a gateway has accepted every recipient. A duplicate counts as
-// accepted, because its number is also there as another recipient.
+// accepted, because another recipient has the same number.
 func allAccepted(st producer.Status) bool {
 	return st.Ended() && st.Accepted+st.Delivered+st.Undelivered+st.Reasons["duplicate"] >= st.Total
 }
@@ -302,9 +302,9 @@ func (s *sendCommand) countries(ctx context.Context, b *backend) ([]string, erro
 	return slices.Compact(all), nil
 }
 
-// scanRecipients reads the recipients before anything is enqueued. It derives the campaign's ID if
-// there is none, for which it reads the whole list. It returns an error if no number is valid;
-// with an ID it stops at the first valid number.
+// scanRecipients reads the recipients before anything is enqueued. If the campaign has no ID, it
+// reads the whole list and derives the ID. Otherwise it stops at the first valid number. It returns
+// an error if no number is valid.
 func (s *sendCommand) scanRecipients(src *source, countries []string) error {
 	var good, rows int
 	var first *sms.NumberError
@@ -332,7 +332,8 @@ func (s *sendCommand) scanRecipients(src *source, countries []string) error {
 	return nil
 }
 
-// deriveID sets the campaign's ID if it has none. Otherwise it only reads until *good is above 0.
+// deriveID sets the campaign's ID if it has none. Otherwise it only reads until *good, the count
+// of valid numbers, is above 0.
 func (s *sendCommand) deriveID(recipients iter.Seq2[producer.Recipient, error], good *int) error {
 	if s.campaign.ID == "" {
 		id, err := producer.ContentID(s.campaign, recipients)
@@ -347,7 +348,8 @@ func (s *sendCommand) deriveID(recipients iter.Seq2[producer.Recipient, error], 
 	return nil
 }
 
-// countryHint returns the end of a message about an invalid number: the countries of national numbers.
+// countryHint returns the end of a message about an invalid number: it names the countries whose
+// national numbers are accepted.
 func (s *sendCommand) countryHint(countries []string) string {
 	if known := strings.Trim(strings.Join(countries, " "), " "); known != "" {
 		return "; national numbers were read as numbers of " + strings.Join(strings.Fields(known), ", ")
@@ -355,7 +357,8 @@ func (s *sendCommand) countryHint(countries []string) string {
 	return "; for numbers in national form set --country"
 }
 
-// numberProblem returns why a number is invalid in all of the countries, or nil if it is valid in one.
+// numberProblem returns why a number is invalid in all of the countries, or nil if the number is
+// valid in one of them.
 func numberProblem(number string, countries []string) (why *sms.NumberError) {
 	for _, country := range countries {
 		_, err := sms.ParseMSISDN(number, country)

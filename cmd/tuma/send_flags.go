@@ -14,12 +14,12 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// flags adds the flags of tuma send.
+// flags adds the flags of `tuma send`.
 func (s *sendCommand) flags(c *cobra.Command, f *pflag.FlagSet) {
 	f.StringVar(&s.campaign.ID, "id", "", "campaign `ID`, up to 128 of A-Z a-z 0-9 . _ : - (default: derived from the content)")
 	f.StringVar(&s.campaign.Via, "via", "", "`account` to send through (default: chosen by the workers' routes)")
 	f.StringVar(&s.campaign.From, "from", "", "`sender` ID (default: the account's)")
-	f.StringVar(&s.campaign.Body, "body", "", "`text` of the message; {{name}} or {{name|there}} is replaced by the recipient's value in column name")
+	f.StringVar(&s.campaign.Body, "body", "", "`text` of the message; {{name}} or {{name|there}} is replaced by the recipient's value in the column \"name\"")
 	f.StringVar(&s.campaign.OnMissing, "on-missing", "",
 		"`action` for a blank {{field}} without a default: fail (refuse the file), skip (skip the recipient) or default (leave the field empty) (default: fail)")
 	f.StringVarP(&s.file, "file", "f", "", "`file` of recipients; - is standard input (default: standard input)")
@@ -37,7 +37,7 @@ func (s *sendCommand) flags(c *cobra.Command, f *pflag.FlagSet) {
 	f.IntVar(&s.campaign.MaxMessages, "max-messages", 0, "send to at most `N` recipients; 0: all")
 	f.IntVar(&s.campaign.MaxSegments, "max-segments", 0, "send at most `N` segments, all messages together; 0: no limit")
 	s.safetyFlags(f)
-	_ = c.MarkFlagRequired("body") // for completion; the error is that of Args
+	_ = c.MarkFlagRequired("body") // so that completion offers --body; Args reports the error if it is missing
 	_ = c.MarkFlagFilename("file")
 	_ = c.MarkFlagFilename("skipped-file")
 	_ = c.RegisterFlagCompletionFunc("via", s.completeAccounts)
@@ -67,7 +67,7 @@ func (s *sendCommand) safetyFlags(f *pflag.FlagSet) {
 	f.BoolVar(&s.dryRunOnly, "dry-run", false, "plan the campaign and print counts, calls, cost, schedule and samples; enqueue nothing")
 	f.StringVar(&s.skippedFile, "skipped-file", "", "with --dry-run: write the skipped recipients and the reasons to this new `file` (CSV); replaces --rejects, which is deprecated")
 	f.String("rejects", "", "deprecated name of --skipped-file")
-	_ = f.MarkHidden("rejects") // the flag is there
+	_ = f.MarkHidden("rejects") // cannot fail: the flag was added above
 	f.BoolVar(&s.wait, "wait", false, "wait until the campaign has ended; exit status 3 if not all recipients were accepted")
 	f.BoolVar(&s.json, "json", false, "print JSON")
 }
@@ -110,7 +110,7 @@ func (s *sendCommand) parse() error {
 		mistakes = append(mistakes, misuse("--test cannot be used with --dry-run, which sends nothing"))
 	}
 	if s.yes && s.testNumber == "" {
-		mistakes = append(mistakes, misuse("--yes requires --test: there is no other question to confirm"))
+		mistakes = append(mistakes, misuse("--yes requires --test: only --test asks for confirmation"))
 	}
 	if s.dryRunOnly && s.wait {
 		mistakes = append(mistakes, misuse("--wait cannot be used with --dry-run, which enqueues nothing"))

@@ -17,14 +17,15 @@ import (
 )
 
 const (
-	// testTimeout is how long the outcome of a test message is waited for. Then it is cancelled.
+	// testTimeout is how long tuma waits for the outcome of a test message before it cancels the
+	// test.
 	testTimeout = 2 * time.Minute
 	// maxTestIDs bounds the IDs tried for a test message. A test that was not sent is repeated under
 	// the next ID.
 	maxTestIDs = 1000
 )
 
-// testMessage is the test of tuma send --test: a campaign of one message, sent before the real
+// testMessage is the test of `tuma send --test`: a campaign of one message, sent before the real
 // campaign is enqueued.
 type testMessage struct {
 	*sendCommand
@@ -49,8 +50,8 @@ func (s *sendCommand) validateSafetyFlags(f *pflag.FlagSet) error {
 	return nil
 }
 
-// checkCanAsk returns an error if the question after the test could not be answered: there is no
-// terminal, or standard input holds the recipients. With --yes there is no question.
+// checkCanAsk returns an error if the user could not answer the confirmation prompt after the test:
+// there is no terminal, or standard input holds the recipients. With --yes there is no prompt.
 func (s *sendCommand) checkCanAsk() error {
 	switch {
 	case s.yes:
@@ -169,9 +170,10 @@ func missingFieldError(src *source, field string) error {
 		src.list.Where(), field, field)
 }
 
-// testCampaign returns the campaign of the test message. Its message looks the same on the phone. It
-// is transactional, so that it is sent at any hour and before bulk messages. It starts now, expires
-// when the command stops waiting for it, and is not resent after an unknown outcome.
+// testCampaign returns the campaign of the test message. On the phone, the test message looks like
+// a message of c. It is transactional, so that it is sent at any hour and before bulk messages. It
+// starts now, expires when the command stops waiting for it, and is not resent after an unknown
+// outcome.
 func testCampaign(c producer.Campaign) producer.Campaign {
 	c.Class, c.StartAt, c.ExpiresAt, c.ExpiresIn = producer.Transactional, time.Time{}, time.Time{}, testTimeout
 	c.OnUnknown = producer.OnUnknownKeep
@@ -179,8 +181,8 @@ func testCampaign(c producer.Campaign) producer.Campaign {
 	return c
 }
 
-// run sends the test message, or finds that the same one was sent before, and returns its result. It
-// returns an error if the message was not sent.
+// run sends the test message, or finds that the same test was sent before, and returns its result.
+// It returns an error if the message was not sent.
 func (t *testMessage) run(ctx context.Context, to producer.Recipient) (producer.Result, error) {
 	again, err := t.chooseID(ctx, to)
 	if err != nil {
@@ -192,7 +194,7 @@ func (t *testMessage) run(ctx context.Context, to producer.Recipient) (producer.
 		t.note("tuma: sending a test to %s, as %s", to.Number, t.campaign.ID)
 	}
 	one := func(yield func(producer.Recipient, error) bool) { yield(to, nil) }
-	// Also if it exists: the command that enqueued it may have died before it woke a worker.
+	// Enqueue the test even if it exists: the command that enqueued it may have died before it woke a worker.
 	if _, err := t.b.Enqueue(ctx, t.campaign, one); err != nil {
 		return producer.Result{}, err
 	}
@@ -208,8 +210,8 @@ func (t *testMessage) resendHint() string {
 }
 
 // chooseID sets the ID of the test, which is derived from the campaign's ID and the content of the
-// test. It reports whether that test exists, and is then not sent again. A test that was rejected or
-// skipped does not count: the next ID is used.
+// test. If that test exists, chooseID returns true and the test is not sent again. A test that was
+// rejected or skipped does not count: the next ID is used.
 func (t *testMessage) chooseID(ctx context.Context, to producer.Recipient) (again bool, err error) {
 	content, err := producer.ContentID(t.campaign, func(yield func(producer.Recipient, error) bool) { yield(to, nil) })
 	if err != nil {
@@ -217,7 +219,7 @@ func (t *testMessage) chooseID(ctx context.Context, to producer.Recipient) (agai
 	}
 	stem := t.campaign.ID
 	if len(stem) > 100 {
-		stem = stem[:100] // the suffix keeps it unique
+		stem = stem[:100] // the suffix keeps the ID unique
 	}
 	stem += ".test-" + content[2:12]
 	for n := 1; n < maxTestIDs; n++ {
@@ -240,7 +242,7 @@ func (t *testMessage) chooseID(ctx context.Context, to producer.Recipient) (agai
 }
 
 // waitForOutcome waits for the outcome of the test and prints it. It cancels the test after
-// testTimeout, when the gateway pauses it, or when ctx is done.
+// testTimeout, when the test is paused, or when ctx is done.
 func (t *testMessage) waitForOutcome(ctx context.Context) (producer.Result, error) {
 	deadline := t.now().Add(testTimeout)
 	st, err := t.follow(ctx, t.b, t.campaign.ID, func(st producer.Status) bool {

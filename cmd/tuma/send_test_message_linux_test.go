@@ -14,8 +14,8 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// terminal opens a pseudo-terminal. A test writes the user's input to keys and reads the output of the
-// screen from it; the command uses tty.
+// terminal opens a pseudo-terminal. A test writes the user's input to keys and reads from keys what
+// the screen shows. The command uses tty.
 func terminal(t testing.TB) (keys, tty *os.File) {
 	t.Helper()
 	keys, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
@@ -36,8 +36,8 @@ func terminal(t testing.TB) (keys, tty *os.File) {
 	return keys, tty
 }
 
-// runTyped runs a command on a terminal with this input. screen is everything that the terminal shows:
-// standard error and the echoed input.
+// runTyped runs a command on a terminal where the user types the text in types. screen is
+// everything that the terminal shows: standard error and the echoed input.
 func (c *cli) runTyped(types string, args ...string) (screen, out string, exit int) {
 	c.t.Helper()
 	keys, tty := terminal(c.t)
@@ -157,7 +157,7 @@ windows: off
 	h.gateway.FailNext(1, "accept_close")
 	_, errOut, exit := h.run(h.saleArgs("--yes")...)
 	if exit != exitFailed || !strings.Contains(errOut, "the test ended as unknown, but --yes continues only if it is accepted") {
-		t.Errorf("got exit %d and standard error %s", exit, errOut)
+		t.Errorf("got exit %d and standard error %s, want exit 1 and a note that the test ended as unknown", exit, errOut)
 	}
 	screen, _, exit := h.runTyped("y\n", h.saleArgs("--wait")...)
 	if exit != exitDone || !strings.Contains(screen, "the same test was already sent to 0799000001") || !strings.Contains(screen, "is unknown (") || h.acceptedCounts() != [2]int{1, 4} {

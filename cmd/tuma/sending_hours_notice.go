@@ -20,8 +20,8 @@ type sendingHoursNotice struct {
 	// begins is when the campaign begins: now or its start time.
 	begins    time.Time
 	countries []string // countries whose national numbers the list may hold
-	// closed are the sending hours, by country, that are closed when the campaign begins.
-	// affected are those of them with at least one recipient.
+	// closed are the sending hours, by country, that are closed when the campaign begins. affected
+	// are the sending hours in closed of countries with at least one recipient.
 	closed, affected map[string]*hours.Window
 }
 

@@ -73,7 +73,7 @@ func (r *skippedFile) add(x producer.SkippedRecipient, line int) error {
 	return nil
 }
 
-// close gives the file its name if it is complete, and removes it otherwise.
+// close renames the temporary file to its final name if complete is true, and removes it otherwise.
 func (r *skippedFile) close(complete bool) error {
 	if r == nil {
 		return nil
@@ -95,7 +95,8 @@ func (r *skippedFile) close(complete bool) error {
 	return nil
 }
 
-// renameWithoutLink gives the file its name on file systems without hard links.
+// renameWithoutLink renames the temporary file to its final name on file systems without hard
+// links.
 func (r *skippedFile) renameWithoutLink() error {
 	if _, err := os.Lstat(r.name); err == nil {
 		return fs.ErrExist

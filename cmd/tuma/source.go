@@ -21,7 +21,7 @@ type source struct {
 	file    *os.File
 	size    int64
 	modTime time.Time
-	// temporary: Close must remove the file.
+	// temporary is true if Close must remove the file.
 	temporary bool
 }
 

@@ -44,7 +44,7 @@ func TestAListThatChangesWhileItIsReadIsRefused(t *testing.T) {
 		last = err
 	}
 	if last == nil || !strings.Contains(last.Error(), "changed while it was read") {
-		t.Errorf("got %v", last)
+		t.Errorf("got error %v, want an error that the file changed while it was read", last)
 	}
 }
 
@@ -90,6 +90,6 @@ func TestAListThatIsWrongIsTheUsersToPutRight(t *testing.T) {
 	for _, err = range src.all() {
 	}
 	if exitStatus(err) != exitMisuse || !strings.Contains(err.Error(), "standard input:2: ") {
-		t.Errorf("got %v, status %d", err, exitStatus(err))
+		t.Errorf("got error %v and exit status %d, want an error in line 2 and exit status 2", err, exitStatus(err))
 	}
 }

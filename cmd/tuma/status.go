@@ -26,8 +26,8 @@ func newStatus(a *app) *cobra.Command {
 progress, it also shows what the campaign is waiting for.
 
 The state is uploading, scheduled, planning, sending, paused, cancelled or done;
-done means that no recipient is pending. With --watch it shows the progress
-until the campaign has ended, and then the status.`,
+"done" means that no recipient is pending. With --watch the command shows the
+progress until the campaign has ended, and then the status.`,
 		Example: `  tuma status sale-2025-11
   tuma status sale-2025-11 --watch
   tuma status sale-2025-11 --json`,
@@ -145,7 +145,7 @@ func inFlight(f producer.InFlight) string {
 	return plural(f.Calls, "call") + " in flight"
 }
 
-// describeBlock describes what a campaign is waiting for, and what would help.
+// describeBlock describes what a campaign is waiting for, and how the user can end the wait.
 func describeBlock(b producer.Block, now time.Time) string {
 	since := ""
 	if b.Since != nil {
@@ -190,7 +190,8 @@ func describeBlock(b producer.Block, now time.Time) string {
 	return text
 }
 
-// describe is describeBlock, with the figures of the status for a pause by --max-rejected.
+// describe is like describeBlock, but for a pause by --max-rejected it adds the counts that caused
+// the pause.
 func describe(st producer.Status, b producer.Block, now time.Time) string {
 	if b.Reason != "paused" || st.TooManyRejected == nil {
 		return describeBlock(b, now)

@@ -162,7 +162,8 @@ func formatTime(t time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
-// oneLine joins the lines of a text and cuts it to at most most characters.
+// oneLine joins the lines of a text and cuts the result so that it is no longer than most
+// characters.
 func oneLine(s string, most int) string {
 	s = strings.Join(strings.Fields(s), " ")
 	if r := []rune(s); len(r) > most {

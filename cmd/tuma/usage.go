@@ -88,8 +88,8 @@ func noSubcommand(c *cobra.Command, args []string) error {
 	return misuseOf(c, "unknown command %.40q; commands: %s", args[0], strings.Join(known, ", "))
 }
 
-// setHelpCommand gives tuma help an error for an unknown command. The help command of cobra
-// prints the help of tuma and exits with status 0 then.
+// setHelpCommand makes `tuma help` print an error for an unknown command. cobra's own help command
+// would print the help of tuma and exit with status 0.
 func setHelpCommand(root *cobra.Command) {
 	root.InitDefaultHelpCmd()
 	for _, c := range root.Commands() {

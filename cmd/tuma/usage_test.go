@@ -88,7 +88,7 @@ func TestRedisDownIsOneLineWithoutItsPassword(t *testing.T) {
 			out, errOut, exit := c.run(args...)
 			if exit != exitFailed || out != "" || strings.Count(errOut, "\n") != 1 || strings.Contains(errOut, "letmein") ||
 				!strings.Contains(errOut, "cannot reach Redis at redis://127.0.0.1:1/0 (TUMA_REDIS_URL): ") {
-				t.Errorf("got exit %d and output %s%s", exit, errOut, out)
+				t.Errorf("got exit %d and output %s%s, want exit 1 and one line without the password", exit, errOut, out)
 			}
 		})
 	}
@@ -111,7 +111,7 @@ func TestARedisThatForgetsIsRefused(t *testing.T) {
 			if tt.why == "" {
 				h.env = append(h.env, "TUMA_REDIS_URL=redis://"+h.redis.Addr())
 				if _, errOut, exit := h.run("list"); exit != exitFailed || !strings.Contains(errOut, "add its login to the URL") {
-					t.Errorf("got exit %d and standard error %s", exit, errOut)
+					t.Errorf("got exit %d and standard error %s, want exit 1 and advice to add the login to the URL", exit, errOut)
 				}
 				return
 			}
@@ -147,10 +147,10 @@ func TestHelpHasAnExampleForEveryVerb(t *testing.T) {
 	}
 	c := newCLI(t, "")
 	if out, _ := c.mustRun("help", "send"); !strings.Contains(out, "--expires-in") {
-		t.Errorf("got %s", out)
+		t.Errorf("help of send: got %s, want the flag --expires-in", out)
 	}
 	if out, _ := c.mustRun("version"); !strings.HasPrefix(out, "tuma ") {
-		t.Errorf("got %s", out)
+		t.Errorf("version: got %s, want a line that begins with tuma", out)
 	}
 	if out, _ := c.mustRun("completion", "bash"); !strings.Contains(out, "__start_tuma") {
 		t.Error("no completion for bash")

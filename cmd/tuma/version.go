@@ -19,8 +19,8 @@ func newVersion(a *app) *cobra.Command {
 		Use:   "version",
 		Short: "Print the version",
 		Long: `Version prints the release, the Go version and platform of the build, and the
-commit with its time where the binary knows them. A build between two releases
-prints a pseudo-version or a commit instead of a release. The ending -dirty
+commit and its time if the binary contains them. A build between two releases
+prints a pseudo-version or a commit instead of a release. The ending "-dirty"
 means that the source had changes that were not committed.`,
 		Example: "  tuma version",
 		Args:    takes(),
@@ -32,8 +32,8 @@ means that the source had changes that were not committed.`,
 	}
 }
 
-// versionLine returns what tuma version prints. release is the version that the linker set, or empty; info is the
-// build information of the binary, or nil.
+// versionLine returns what `tuma version` prints. release is the version that the linker set, or
+// empty; info is the build information of the binary, or nil.
 func versionLine(release string, info *debug.BuildInfo) string {
 	b := readBuild(info)
 	line := fmt.Sprintf("tuma %s %s %s/%s", b.release(release), runtime.Version(), runtime.GOOS, runtime.GOARCH)

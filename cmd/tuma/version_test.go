@@ -52,7 +52,8 @@ func TestVersionCommandPrintsOneLine(t *testing.T) {
 	}
 }
 
-// The Makefile names the variable, and nothing else would notice if one of them changed.
+// The Makefile sets the variable "version" by its name. Only this test fails if one of the two
+// names changes.
 func TestMakeBuildSetsTheVersion(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("make"); err != nil {

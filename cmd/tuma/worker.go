@@ -17,7 +17,7 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// workerCommand is one run of tuma worker, with its flags.
+// workerCommand is one run of `tuma worker`, with its flags.
 type workerCommand struct {
 	*app
 	accounts  []string
@@ -37,7 +37,7 @@ account's rate. When a worker dies, the others take over its work without
 sending a message twice.
 
 After SIGTERM or Ctrl-C the worker finishes its calls in flight and exits. A
-second signal ends it at once.
+second signal ends the worker at once.
 
 With --listen it serves /healthz (the process is alive, even without Redis) and
 /readyz (Redis answers and the worker is not shutting down).`,
@@ -93,8 +93,7 @@ func (w *workerCommand) run(ctx context.Context) error {
 	return errors.Join(ignoreCancelled(ctx, wk.Run(ctx)), server.Close())
 }
 
-// ignoreCancelled returns err, or nil if the worker was stopped by a signal: then stopping is not a
-// failure.
+// ignoreCancelled returns err, or nil if a signal stopped the worker, which is not a failure.
 func ignoreCancelled(ctx context.Context, err error) error {
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil
@@ -102,8 +101,8 @@ func ignoreCancelled(ctx context.Context, err error) error {
 	return err
 }
 
-// chooseAccounts returns the accounts with these names, or all accounts if names is empty. It returns
-// an error if one of them does not exist or lacks a setting.
+// chooseAccounts returns the accounts with the given names, or all accounts if names is empty. It
+// returns an error if one of them does not exist or lacks a setting.
 func chooseAccounts(cfg *config, names []string) ([]*accountConfig, error) {
 	if len(cfg.accounts) == 0 {
 		return nil, misuse("%s has no accounts: add one under accounts", cfg.file)
