@@ -7,7 +7,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// Balance reads the account's credits (CheckCredits). They need not be a whole number.
+// Balance reads the account's credits (action CheckCredits). The number of credits may have a
+// fraction.
 func (p *Provider) Balance(ctx context.Context) (providers.Balance, error) {
 	reply, err := p.post(ctx, opBalance, p.form("CheckCredits"))
 	if err != nil {
