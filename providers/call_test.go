@@ -66,8 +66,8 @@ func TestDoPutsTheRequestAsDocumented(t *testing.T) {
 
 func TestDoNeverSendsTwice(t *testing.T) {
 	t.Parallel()
-	// The first call leaves an idle connection. The second call uses it and fails in a way in which net/http
-	// repeats some requests.
+	// The first call leaves an idle connection. The second call uses this connection and fails in a
+	// way after which net/http repeats some requests.
 	for name, end := range map[string]func(c *rawConn){
 		"closed":            func(*rawConn) {},
 		"reset":             (*rawConn).reset,

@@ -96,7 +96,7 @@ func FuzzReadObject(f *testing.F) {
 	})
 }
 
-// distinct reports whether the names in a valid object are distinct. It reads them one by one.
+// distinct reports whether the names in a valid object are distinct. It reads the names one by one.
 func distinct(object []byte) bool {
 	d := json.NewDecoder(bytes.NewReader(object))
 	seen := map[string]bool{}

@@ -16,12 +16,12 @@ import (
 type rawServer struct {
 	addr     string
 	conns    atomic.Int64
-	bytes    atomic.Int64 // as the script reads them, so decrypted for a TLS server
+	bytes    atomic.Int64 // bytes that the script has read; for a TLS server, decrypted bytes
 	requests atomic.Int64 // complete requests only
 	wg       sync.WaitGroup
 }
 
-// rawConn is a connection as the server sees it.
+// rawConn is the server's side of a connection.
 type rawConn struct {
 	net.Conn
 	s *rawServer

@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// maxRetryAfter is the longest wait that a gateway may request. A longer one is probably a mistake,
-// and an operator should not have to wait until it ends.
+// maxRetryAfter is the longest wait that a gateway may request. A longer wait is probably a
+// mistake, and an operator should not have to wait until its end.
 const maxRetryAfter = time.Hour
 
-// StatusVerdict returns the error that an HTTP status means for its call, or nil for 2xx, where the
-// body is the answer. op becomes Error.Op, and retryAfter becomes Error.RetryAfter for every
-// status. The outcome, scope and cause are:
+// StatusVerdict returns the error that an HTTP status means for its call, or nil for a 2xx status,
+// where the body is the answer. op becomes Error.Op, and retryAfter becomes Error.RetryAfter for
+// every status. The outcome, scope and cause are:
 //
 //	400 413 422          rejected,  call:    refused
 //	401 403              retryable, account: credentials
@@ -54,9 +54,9 @@ func StatusVerdict(op string, status int, retryAfter time.Duration, errorsInBody
 	return e
 }
 
-// ParseRetryAfter parses a Retry-After header, in seconds or as an HTTP date. It returns the requested
-// wait, counted from now, from 0 to one hour: longer waits are cut to one hour. It returns 0 for an
-// empty or invalid header.
+// ParseRetryAfter parses a Retry-After header, in seconds or as an HTTP date. It returns the
+// requested wait, counted from the time now. A wait of more than one hour is cut to one hour. For
+// an empty or invalid header ParseRetryAfter returns 0.
 func ParseRetryAfter(value string, now time.Time) time.Duration {
 	value = strings.TrimSpace(value)
 	if value == "" {

@@ -41,8 +41,8 @@ type request struct {
 	header            http.Header
 }
 
-// answering starts a server that gives every request the same answer. It returns a provider for it, and the
-// requests that it got.
+// answering starts a server that gives every request the same answer. It returns a provider for the
+// server, and the requests that the server got.
 func answering(t *testing.T, status int, contentType, body string) (*Provider, chan request) {
 	t.Helper()
 	seen := make(chan request, 16)

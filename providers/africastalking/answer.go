@@ -176,8 +176,8 @@ func (w word) agrees(status string) bool {
 // longestID is the maximum length in bytes of an ID or name. The gateway's are shorter.
 const longestID = 128
 
-// messageID returns text as a message ID. It returns "" for "None", which the gateway writes if
-// there is no ID [public]. It also returns "" for a text that is too long or has spaces or
+// messageID returns text as a message ID. It returns "" for "None", which the gateway writes in
+// place of a missing ID [public]. It also returns "" for a text that is too long or has spaces or
 // non-ASCII characters.
 func messageID(text string) string {
 	text = strings.TrimSpace(text)

@@ -34,7 +34,7 @@ func unclear(code string) providers.Result {
 	return providers.Result{Reason: "not_understood", Code: code}
 }
 
-// costing returns r with the message ID and the cost of the helper row.
+// costing returns r with the message ID id and the cost that the function row writes.
 func costing(r providers.Result, id string) providers.Result {
 	r.MessageID, r.Cost, r.Currency = id, "0.8000", "KES"
 	return r
@@ -45,12 +45,12 @@ func row(number, code, status, id string) string {
 	return fmt.Sprintf(`{"cost":"KES 0.8000","messageId":%q,"number":%q,"status":%q,"statusCode":%s}`, id, number, status, code)
 }
 
-// jsonReply returns a complete JSON reply with these recipients.
+// jsonReply returns a complete JSON reply with the given rows.
 func jsonReply(rows ...string) string {
 	return `{"SMSMessageData":{"Message":"Sent to 1/1 Total Cost: KES 0.8000","Recipients":[` + strings.Join(rows, ",") + `]}}`
 }
 
-// xmlRow and xmlReply do the same in XML.
+// xmlRow and xmlReply return the same content as row and jsonReply, in XML.
 func xmlRow(number, code, status, id string) string {
 	return fmt.Sprintf("<Recipient><number>%s</number><cost>KES 0.8000</cost><status>%s</status><statusCode>%s</statusCode><messageId>%s</messageId></Recipient>",
 		number, status, code, id)
@@ -295,7 +295,7 @@ func TestNoRecipientsAndAWord(t *testing.T) {
 	}
 }
 
-// FuzzParseAnswer compares the parser with a different and simpler one.
+// FuzzParseAnswer compares the parser with a different and simpler parser.
 func FuzzParseAnswer(f *testing.F) {
 	for _, seed := range []string{
 		jsonReply(row("+254711000001", "101", "Success", idA), row("+254733000002", "403", "InvalidPhoneNumber", "None")),
@@ -348,7 +348,7 @@ func vouchedFor(body []byte) (numbers []string) {
 	text := strings.TrimSpace(strings.TrimPrefix(string(body), "\ufeff"))
 	if strings.HasPrefix(text, "<") {
 		for _, recipient := range xmlNumber.FindAllString(regexp.MustCompile(`<!--|-->|<!\[CDATA\[|\]\]>`).ReplaceAllString(text, ""), -1) {
-			// Entities or comments may split a number; then only a rough check is made.
+			// Entities or comments may split a number; then the test only checks roughly.
 			if strings.ContainsAny(recipient, "&?!") {
 				return []string{one.String(), two.String(), three.String()}
 			}
@@ -377,7 +377,7 @@ func vouchedFor(body []byte) (numbers []string) {
 	return numbers
 }
 
-// besideACode returns digits if one of them is an accepting code, and nil otherwise.
+// besideACode returns digits if any element is an accepting code, and nil otherwise.
 func besideACode(digits []string) []string {
 	if slices.ContainsFunc(digits, func(d string) bool { return d == "100" || d == "101" || d == "102" }) {
 		return digits

@@ -129,7 +129,8 @@ func TestOptOuts(t *testing.T) {
 	}
 }
 
-// checkCallback posts a form to a handler and compares the value passed to take, and the status, with the wanted ones.
+// checkCallback posts a form to a handler. It compares the value passed to take with want, and
+// checks the response's status.
 func checkCallback[T any](t *testing.T, form string, want *T, handler func(take func(context.Context, T) error) (http.Handler, error)) {
 	t.Helper()
 	for _, fails := range []error{nil, errors.New("no room for s3cr3t")} {
@@ -247,7 +248,7 @@ func FuzzParseCallbacks(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
-		// Parsers get only valid UTF-8: see providers.CallbackForm.
+		// providers.CallbackForm passes only valid UTF-8 to the parsers.
 		form, err := url.ParseQuery(raw)
 		if plain, _ := url.QueryUnescape(raw); err != nil || !utf8.ValidString(plain) {
 			return

@@ -16,7 +16,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// notOffered are the lines of the vendor's page that the package does not implement.
+// notOffered lists the lines of the vendor's page that the package does not implement. The value is
+// the reason.
 var notOffered = map[string]string{
 	"Example using CURL client": "see its two lines",
 	`curl -v -H "Accept: application/xml" -d "username=myusername&message=hello test&to=+254711XXXYYY,+254733YYYZZZ" ` +
@@ -27,7 +28,8 @@ var notOffered = map[string]string{
 	"The response is in XML format. see the xml response here":                                                  "the same; XML is read",
 }
 
-// offered are the other lines; the value names the code that implements them.
+// offered lists all other lines of the vendor's page. The value names the code that implements the
+// line.
 var offered = map[string]string{
 	`<?xml version="1.0"?>`: "Config.Format; replies in either format are read",
 	"You need your AfricasTalking username and APIKey for any request to our API. If you don't have an APIKey, " +
@@ -44,7 +46,8 @@ var offered = map[string]string{
 	"# set bulkSMSMode flag to 0 daily quote":           "Options.BulkSMSMode",
 }
 
-// elsewhere are the package's codes that are not on the vendor's page.
+// elsewhere lists the package's codes that are not on the vendor's page. The value is the code's
+// source.
 var elsewhere = map[int]string{409: "public code and the vendor's later documents: DoNotDisturbRejection"}
 
 var (
@@ -55,8 +58,9 @@ var (
 	xmlLine       = regexp.MustCompile(`^ +<(\w+)>.+</\w+>$`)
 )
 
-// TestEverythingOnThePageHasItsPlace reads the vendor's page line by line. It fails for an unknown line, and for a
-// code of the package that is not on the vendor's page.
+// TestEverythingOnThePageHasItsPlace reads the vendor's page line by line. It fails for a line that
+// is neither in offered nor in notOffered. It also fails for a code of the package that is neither
+// on the vendor's page nor in elsewhere.
 func TestEverythingOnThePageHasItsPlace(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("testdata/page.txt")
@@ -130,7 +134,7 @@ func fullRequest(t *testing.T) (header http.Header, form url.Values) {
 	}))
 	p := account(t, web.URL)
 	_, _ = p.SendWith(context.Background(), batch(one), Options{Keyword: "k", LinkID: "l", RetryDurationInHours: 1})
-	web.Close() // waits for the handler
+	web.Close() // Close waits until the handler has returned
 	return header, form
 }
 
@@ -169,10 +173,10 @@ func readableElements(t *testing.T) []string {
 		good := xmlReply(strings.Replace(row, "RiskHold", "Success", 1))
 		changed := strings.NewReplacer("<"+name+">", "<x>", "</"+name+">", "</x>").Replace(good)
 		switch name {
-		case "status": // a valid one adds nothing to the code
+		case "status": // a valid status says no more than the code
 			good = xmlReply(row)
 			changed = strings.NewReplacer("<status>", "<x>", "</status>", "</x>").Replace(good)
-		case "Message": // used only in a reply without recipients
+		case "Message": // the parser uses Message only in a reply without recipients
 			good = refused
 			changed = strings.NewReplacer("<Message>", "<x>", "</Message>", "</x>").Replace(good)
 		}

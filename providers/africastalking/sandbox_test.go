@@ -29,7 +29,8 @@ func gateway(t *testing.T, o sandbox.Options, format Format) (*sandbox.Server, *
 	})
 }
 
-// TestTheSandboxAndTheClientAgree sends through the sandbox, which implements the same page with separate code.
+// TestTheSandboxAndTheClientAgree sends through the sandbox, which implements the same vendor's
+// page with separate code.
 func TestTheSandboxAndTheClientAgree(t *testing.T) {
 	t.Parallel()
 	for _, format := range []Format{JSON, XML} {
@@ -74,7 +75,8 @@ func TestTheSandboxAndTheClientAgree(t *testing.T) {
 			if got, err := p.Balance(t.Context()); err != nil || got != (providers.Balance{Amount: 1, Currency: "KES"}) {
 				t.Errorf("%+v, %v", got, err)
 			}
-			// The last credit pays the first recipient; the second one gets the account's error.
+			// The last credit pays for the first recipient; the second recipient gets the error for
+			// an account without credit.
 			results, err = p.Send(t.Context(), batch(one+1000, one+1001))
 			if err != nil || results[0].Outcome != providers.Accepted || !slices.Equal(results[1:], res(providers.Result{
 				Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredit, Reason: "no_credit", Code: "405", Cost: "0",

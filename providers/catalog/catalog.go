@@ -1,5 +1,6 @@
-// Package catalog lists all providers by name. A new gateway is added here. Only programs and tests
-// import this package, so that no other code depends on a particular gateway.
+// Package catalog lists all providers by name. Add every new gateway to the list in this package.
+// Only programs and tests import the package, so that no other code depends on a particular
+// gateway.
 package catalog
 
 import (
@@ -25,7 +26,7 @@ func Kinds() []providers.Kind {
 	}
 }
 
-// Lookup returns the provider with that name; ok is false if there is none.
+// Lookup returns the provider with the given name; ok is false if no provider has that name.
 func Lookup(name string) (kind providers.Kind, ok bool) {
 	kinds := Kinds()
 	i := slices.IndexFunc(kinds, func(k providers.Kind) bool { return k.Name == name })

@@ -22,7 +22,7 @@ func mistakes(err error) (names []string) {
 	return slices.Compact(names)
 }
 
-// fill sets the fields that a kind requires.
+// fill returns settings in which the fields that the kind requires are set.
 func fill(k providers.Kind) providers.Settings {
 	var s providers.Settings
 	k.LogIn(&s, "x", "x")

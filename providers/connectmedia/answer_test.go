@@ -16,7 +16,7 @@ import (
 
 const one, two sms.MSISDN = 254712345678, 254787654321
 
-// huge is an error page of 10 MB.
+// huge is the beginning of a reply with 10 MB of text beside the code.
 var huge = `{"code":"201","x":"` + strings.Repeat("x", 10<<20)
 
 func TestAnswer(t *testing.T) {
@@ -165,7 +165,7 @@ func TestTimesAreThoseOfEastAfrica(t *testing.T) {
 	}
 }
 
-// FuzzParseAnswer compares the parser with a different one.
+// FuzzParseAnswer compares the parser with a different parser.
 func FuzzParseAnswer(f *testing.F) {
 	for _, seed := range []string{
 		`{"code":"201"," Message Sent Successfully!"}`, `{"code":"201","message":" Message Sent Successfully!"}`, `{"code":101}`, `{"code":"104"}`,

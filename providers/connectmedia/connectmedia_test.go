@@ -40,7 +40,8 @@ type request struct {
 	header            http.Header
 }
 
-// serve starts a server that gives every request the same answer, and returns the requests that it got.
+// serve starts a server that gives every request the same answer, and returns the server's address
+// and the requests that the server got.
 func serve(t *testing.T, status int, body string) (string, <-chan request) {
 	t.Helper()
 	seen := make(chan request, 8)
@@ -136,8 +137,8 @@ func TestAPreEncodedMessageIsTheSameToEveryDecoder(t *testing.T) {
 	}
 }
 
-// TestTheMessageArrivesAsTheAccountEncodesIt sends to a gateway that decodes messages a second time, and to one that
-// does not. Each needs the other value of PlainMessage.
+// TestTheMessageArrivesAsTheAccountEncodesIt sends to a gateway that decodes messages a second
+// time, and to one that does not. The two gateways need different values of PlainMessage.
 func TestTheMessageArrivesAsTheAccountEncodesIt(t *testing.T) {
 	t.Parallel()
 	const signs = "50% off + a&b; %41 é€漢😀"

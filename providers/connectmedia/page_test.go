@@ -16,8 +16,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// prose are the lines of the vendor's page that are not a row, sample or address; the value names the code that implements
-// them.
+// prose lists the lines of the vendor's page that are not a row, sample or address. The value names
+// the code that implements the line.
 var prose = map[string]string{
 	`The action to perform:`: "the table of actions",
 	`ConectMedia`:            "DefaultSender",
@@ -38,12 +38,13 @@ var prose = map[string]string{
 	`'message': 'Hello from Connect Media!'`:                                                                   "Config.PlainMessage",
 }
 
-// notOnThePage are the codes that come from other sources than the vendor's page.
+// notOnThePage lists the codes that come from other sources than the vendor's page. The value is
+// the source.
 var notOnThePage = map[string]string{"104": "public", "105": "public"}
 
 // page is the parsed testdata/page.txt.
 type page struct {
-	tables  map[string][][]string // the rows by the name of the first column
+	tables  map[string][][]string // the rows of each table; the key is the name of the table's first column
 	samples []string
 	urls    []string
 }
@@ -96,7 +97,7 @@ func readPage(t *testing.T) page {
 	return p
 }
 
-// names returns the first cells of rows, sorted.
+// names returns the first cell of each row, sorted.
 func names(rows [][]string) (names []string) {
 	for _, row := range rows {
 		names = append(names, row[0])

@@ -147,7 +147,7 @@ func TestEveryRefusalHasItsVerdict(t *testing.T) {
 	}
 }
 
-// FuzzParseAnswer compares the parser with a slower and simpler one.
+// FuzzParseAnswer compares the parser with a slower and simpler parser.
 func FuzzParseAnswer(f *testing.F) {
 	for _, seed := range []string{
 		"sent", "error_limit", "2348030000000," + idA + "~2348030000011, " + idB, "2348030000011," + idB + "~2348030000000," + idA,
@@ -240,7 +240,8 @@ func TestCredit(t *testing.T) {
 	}
 }
 
-// FuzzParseCredit checks that a parsed body has only characters of an amount.
+// FuzzParseCredit checks that every body that is read as an amount has only characters of an
+// amount.
 func FuzzParseCredit(f *testing.F) {
 	for _, seed := range []string{"1234", ` "12.50" `, "-3", "1,234.50", "error_user", ""} {
 		f.Add([]byte(seed))

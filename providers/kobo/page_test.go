@@ -19,12 +19,14 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// notOnThePage are the error codes that come from other sources than the vendor's page.
+// notOnThePage lists the error codes that come from other sources than the vendor's page. The value
+// is the source.
 var notOnThePage = map[string]string{
 	"error_number": "public", "error_restricted_senderid": "public", "error_msgid": "public", "error_user_id": "public",
 }
 
-// prose are the lines of the vendor's page outside its tables; the value names the code that implements them.
+// prose lists the lines of the vendor's page outside its tables. The value names the code that
+// implements the line.
 var prose = map[string]string{
 	"All KoboMobile SMS APIs return a response in json format. The HTTP (RESTful) API returns one of the following HTTP status codes.": "unquote: the examples are plain text",
 }
@@ -43,7 +45,7 @@ func (t table) names() (names []string) {
 	return slices.Sorted(slices.Values(names))
 }
 
-// cell returns the second cell of the row with that name.
+// cell returns the second cell of the row with the given name.
 func (t table) cell(name string) string {
 	for _, row := range t.rows {
 		if strings.TrimSuffix(row[0], " (optional)") == name {
@@ -209,7 +211,7 @@ func TestEveryAnswerOnThePageHasItsVerdict(t *testing.T) {
 		}
 		for _, sample := range samples.FindAllString(fmt.Sprint(now.rows), -1) {
 			if !strings.Contains(fmt.Sprint(now.rows), "Tilde (~)") {
-				continue // numbers of an example's "to"
+				continue // the row holds the numbers of an example's "to"
 			}
 			read++
 			results, _ := parseAnswer([]byte(sample), nums(one))

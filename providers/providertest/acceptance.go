@@ -50,7 +50,8 @@ func acceptsAll(x *exam, n int) {
 	}
 }
 
-// wantAccepted fails unless every recipient is Accepted and has its own message ID, if there are IDs.
+// wantAccepted fails unless every recipient is Accepted. If the results have message IDs, every
+// recipient must have a different ID.
 func (x *exam) wantAccepted(a answer) {
 	x.Helper()
 	x.wantAll(a, providers.Accepted, "a call that the gateway accepts")
@@ -65,8 +66,8 @@ func (x *exam) wantAccepted(a answer) {
 	}
 }
 
-// wantAcceptedOnly fails unless the gateway has accepted exactly one message for each number of to, and no
-// other message.
+// wantAcceptedOnly fails unless the gateway has accepted exactly one message for each number in to,
+// and no other messages.
 func (x *exam) wantAcceptedOnly(g *gateway, to []sms.MSISDN) {
 	x.Helper()
 	want := map[uint64]bool{}
@@ -109,7 +110,8 @@ func (x *exam) wantNoCall(g *gateway, p providers.Provider, b providers.Batch) {
 	x.wantSeen(int64(len(g.exchanges())), 0, "a batch that cannot be sent")
 }
 
-// answerForSome lets the gateway give a certain reply for some numbers, and checks the results of all.
+// answerForSome makes the gateway give the reply word for some numbers, and checks the results of
+// all numbers.
 func answerForSome(x *exam, word sandbox.Reply, want providers.Outcome) {
 	g := x.gateway()
 	p := x.open(g.url)
@@ -151,8 +153,8 @@ func answerForSome(x *exam, word sandbox.Reply, want providers.Outcome) {
 	x.wantAcceptedOnly(g, taken)
 }
 
-// refusesForNow lets the gateway answer that it has not taken a call and that it may be sent later, if the
-// gateway has such an answer.
+// refusesForNow makes the gateway answer that it has not taken a call and that the call may be sent
+// later. It does nothing if the gateway has no such answer.
 func refusesForNow(x *exam) {
 	g := x.gateway()
 	p := x.open(g.url)
@@ -206,7 +208,7 @@ func textsArrive(x *exam) {
 		marker,
 		marker + " 1+1=2; 5% & é = #1\nè à {[~]} € @ £ _ \\ | ^ +", // GSM-7
 		marker + " + % & é € 漢 😀 = ; #\nnew line\tand tab",         // UCS-2
-		"%2B%20" + marker + "&to=1&msg=2 %",                        // looks escaped already
+		"%2B%20" + marker + "&to=1&msg=2 %",                        // a text that looks already escaped
 		"+" + marker + "+",
 		strings.Repeat("é", 60) + marker,
 	} {
@@ -244,7 +246,7 @@ func takesFlash(x *exam) {
 	x.wantAcceptedOnly(g, b.To)
 }
 
-// sendFifty makes fifty calls at once, each to different numbers.
+// sendFifty makes fifty calls at once. No number is in more than one call.
 func (x *exam) sendFifty(p providers.Provider) []answer {
 	answers := make([]answer, 50)
 	var wg sync.WaitGroup
@@ -273,7 +275,8 @@ func fiftyAtOnce(x *exam) {
 	x.wantAcceptedOnly(g, all)
 }
 
-// fiftyBreaking checks that every reported outcome agrees with the messages that the gateway has accepted.
+// fiftyBreaking makes fifty calls to a gateway that fails in different ways. It checks that every
+// reported outcome agrees with the messages that the gateway has accepted.
 func fiftyBreaking(x *exam) {
 	g := x.gateway()
 	for _, name := range []string{"accept_close", "close", "accept_502", "429", "accept_html", "cut", "later"} {

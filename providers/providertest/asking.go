@@ -195,7 +195,8 @@ func inbox(x *exam) {
 // question is a read operation of a provider, or an action.
 type question struct {
 	name string
-	// ask performs the operation. said reports whether it returned data that only a reply can contain.
+	// ask performs the operation. said reports whether the operation returned data that only a
+	// reply can contain.
 	ask func(ctx context.Context) (said bool, err error)
 }
 
@@ -241,7 +242,7 @@ func questions(p providers.Provider) (all []question) {
 	return all
 }
 
-// ask performs a read and checks the parts of the contract that hold for every answer.
+// ask performs the operation q and checks the parts of the contract that hold for every answer.
 func (x *exam) ask(ctx context.Context, q question) (said bool, e *providers.Error) {
 	x.Helper()
 	defer func() {
@@ -317,7 +318,8 @@ func lateQuestions(x *exam) {
 	x.wantSeen(int64(len(g.exchanges())), 0, "an ended context")
 }
 
-// backgroundSend makes the checks of silence.go for a send to a stored list or group.
+// backgroundSend checks a send to a stored list or group that gets no usable answer, as silence.go
+// does for Send.
 func backgroundSend(x *exam) {
 	if _, can := x.open("http://127.0.0.1:1").(providers.BackgroundSender); !can {
 		return
@@ -354,7 +356,7 @@ func backgroundSend(x *exam) {
 	}
 }
 
-// actions checks that an action checks its parameters and makes at most one request.
+// actions checks that every action refuses missing parameters and makes at most one request.
 func actions(x *exam) {
 	closes := x.serve(func(c *conn) { c.request() })
 	p := x.open(closes.url)

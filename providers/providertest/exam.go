@@ -14,8 +14,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// The logins, texts and numbers of the suite have these values, so that the secrecy check recognises
-// them.
+// The parts of the suite's logins, texts and numbers. The secrecy check searches all output for
+// these values.
 const (
 	user        = "demo"
 	secret      = "s3cr3t&p+s%"
@@ -35,14 +35,16 @@ type exam struct {
 	used  int // how many phone numbers this check has used
 }
 
-// settings returns the settings of an account at the base URL base, with only the required fields.
+// settings returns the settings of an account with the base URL base. Apart from the base URL and
+// the timeout, only the required fields are set.
 func (x *exam) settings(base string) providers.Settings {
 	s := providers.Settings{Endpoint: providers.Endpoint{BaseURL: base, Timeout: time.Minute}}
 	x.kind.LogIn(&s, user, secret)
 	return s
 }
 
-// open returns a provider for an account at the base URL base.
+// open returns a provider for an account with the base URL base. It applies changes to the
+// account's settings first.
 func (x *exam) open(base string, changes ...func(*providers.Settings)) providers.Provider {
 	x.Helper()
 	s := x.settings(base)
@@ -57,7 +59,7 @@ func (x *exam) open(base string, changes ...func(*providers.Settings)) providers
 	return p
 }
 
-// numbers returns n numbers that this check has not used, alternately of two countries.
+// numbers returns n numbers that this check has not used yet, alternately from two countries.
 func (x *exam) numbers(n int) []sms.MSISDN {
 	to := make([]sms.MSISDN, n)
 	for i := range to {
@@ -72,25 +74,27 @@ func (x *exam) numbers(n int) []sms.MSISDN {
 
 var keys atomic.Uint64
 
-// batch returns a batch to these numbers, with a copy of the list and a new idempotency key.
+// batch returns a batch to the numbers in to, with a new idempotency key. The batch holds a copy of
+// to.
 func batch(to []sms.MSISDN) providers.Batch {
 	key := fmt.Sprintf("7e57ab1e-0000-4000-8000-%012x", keys.Add(1))
 	return providers.Batch{IdempotencyKey: key, From: sender, Body: text, To: slices.Clone(to)}
 }
 
-// newBatch returns a batch to n new numbers, or to as many as one call of p may have.
+// newBatch returns a batch to n new numbers. If a call of p may not have n recipients, the batch
+// has the maximum number.
 func (x *exam) newBatch(p providers.Provider, n int) providers.Batch {
 	return batch(x.numbers(min(n, p.Info().MaxRecipients)))
 }
 
-// answer holds what Send returned for the recipients to: results, or an error.
+// answer holds what Send returned for the recipients to: either results or an error.
 type answer struct {
 	to      []sms.MSISDN
 	results []providers.Result
 	err     *providers.Error
 }
 
-// send calls Send and checks the parts of the contract that hold for every answer.
+// send calls Send and checks the rules of the contract that hold for every answer.
 func (x *exam) send(p providers.Provider, b providers.Batch) answer {
 	x.Helper()
 	return x.sendIn(x.Context(), p, b)
@@ -125,7 +129,7 @@ func (x *exam) sendIn(ctx context.Context, p providers.Provider, b providers.Bat
 
 var aReason = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 
-// longestCode is the contract's limit.
+// longestCode is the contract's limit for Result.Code and Error.Code in bytes.
 const longestCode = 64
 
 func (x *exam) checkResult(r providers.Result) {
@@ -162,7 +166,7 @@ func (x *exam) checkError(err error) *providers.Error {
 	return e
 }
 
-// noteError keeps every text that an error can print, for the secrecy check.
+// noteError keeps every text that err can print, for the secrecy check.
 func (x *exam) noteError(err error) {
 	for ; err != nil; err = errors.Unwrap(err) {
 		x.note(err.Error())
@@ -187,7 +191,7 @@ func (a answer) verdict(i int) providers.Result {
 	return a.results[i]
 }
 
-// count returns how many recipients have the outcome.
+// count returns how many recipients have the outcome o.
 func (a answer) count(o providers.Outcome) (n int) {
 	for i := range a.to {
 		if a.verdict(i).Outcome == o {
@@ -222,7 +226,7 @@ func (x *exam) wantNoneAccepted(a answer, when string) {
 	}
 }
 
-// wantError fails unless the call ended with an error that has these values.
+// wantError fails unless the call ended with an error that has outcome o, scope s and cause c.
 func (x *exam) wantError(a answer, o providers.Outcome, s providers.Scope, c providers.Cause, when string) {
 	x.Helper()
 	if e := a.err; e == nil || e.Outcome != o || e.Scope != s || e.Cause != c {

@@ -13,8 +13,9 @@ import (
 
 const asChild = "TUMA_TEST_DIALS_OUT"
 
-// TestDialsOut does something only in the process that TestTheGuardFailsABinaryThatDialsOut starts. Every call in it is
-// refused, as the test expects, and the process must still fail.
+// TestDialsOut does something only in the process that TestTheGuardFailsABinaryThatDialsOut starts.
+// The guard refuses every call in it. TestDialsOut expects the refusals and passes, but the process
+// must fail.
 func TestDialsOut(t *testing.T) {
 	t.Parallel()
 	if os.Getenv(asChild) == "" {

@@ -120,7 +120,8 @@ func resultsAreTheCallers(x *exam) {
 	x.wantAccepted(x.send(p, x.newBatch(p, 4)))
 }
 
-// credentials checks all requests that a provider makes.
+// credentials checks that no request of a provider has the login, or an idempotency key, in a
+// forbidden place.
 func credentials(x *exam) {
 	g := x.gateway()
 	p := x.open(g.url)
@@ -153,9 +154,10 @@ func credentials(x *exam) {
 	}
 }
 
-// goroutines makes calls that end in different ways and finds goroutines that keep running afterwards.
-// Every goroutine started during a call inherits its label. While the servers run, only net/http's
-// connections may have labelled goroutines; after they have ended, there must be none.
+// goroutines makes calls that end in different ways and searches for goroutines that still run
+// afterwards. Every goroutine started during a call inherits the call's label. While the servers
+// run, only net/http's connections may have labelled goroutines. After the servers have ended, no
+// labelled goroutine may run.
 func goroutines(x *exam) {
 	label := fmt.Sprintf("%s-%d", x.kind.Name, keys.Add(1))
 	g := x.gateway()
@@ -207,7 +209,7 @@ func goroutines(x *exam) {
 
 const labelKey = "providertest"
 
-// labelled returns the stacks of the goroutines that have the label.
+// labelled returns the stacks of the goroutines that have the given label.
 func labelled(label string) (stacks []string) {
 	var b bytes.Buffer
 	_ = pprof.Lookup("goroutine").WriteTo(&b, 1)
@@ -270,7 +272,8 @@ func (s *suite) textsSoFar() map[string]string {
 	return said
 }
 
-// leaks names the confidential data in a text, or returns "" if there is none.
+// leaks names the confidential data in the text said. If the text has no confidential data, leaks
+// returns "".
 func leaks(said string) string {
 	for _, s := range spellings(secret, wrongSecret) {
 		if strings.Contains(said, s) || strings.Contains(said, fmt.Sprintf("%x", s)) {

@@ -19,7 +19,7 @@ func TestTheHonestPass(t *testing.T) {
 	wantFailing(t, kobo.Kind())
 }
 
-// wrong is a correct provider with another Send.
+// wrong is a correct provider whose method Send is replaced.
 type wrong struct {
 	*kobo.Provider
 	base string
@@ -92,7 +92,8 @@ func TestWhatIsPrintedIsCaughtByTheRightCheck(t *testing.T) {
 		"a printed provider shows no secret", "the fingerprint depends on the login and not on the secret", secrecyCheck.name)
 }
 
-// judging returns a Send that is correct but changes the error of the whole call.
+// judging returns a Send method that is correct, except that change alters the error of the whole
+// call.
 func judging(change func(e *providers.Error)) sending {
 	return func(ctx context.Context, w wrong, b providers.Batch) ([]providers.Result, error) {
 		results, err := w.Provider.Send(ctx, b)
@@ -105,7 +106,7 @@ func judging(change func(e *providers.Error)) sending {
 	}
 }
 
-// answering returns a Send that is correct but changes the results.
+// answering returns a Send method that is correct, except that change alters the results.
 func answering(change func(b providers.Batch, results []providers.Result)) sending {
 	return func(ctx context.Context, w wrong, b providers.Batch) ([]providers.Result, error) {
 		results, err := w.Provider.Send(ctx, b)

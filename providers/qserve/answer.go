@@ -24,8 +24,8 @@ var answers = map[string]providers.Error{
 	"X003": {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredentials},
 }
 
-// errorFields are the fields in which an error code is searched for. The vendor's page does not say
-// which field holds it.
+// errorFields are the fields in which an error code is searched for. The vendor's page does not
+// name the field that holds the code.
 var errorFields = []string{"statusCode", "statusMessage", "code", "error"}
 
 // The reasons for which a recipient of an answered call is Unknown.

@@ -36,7 +36,7 @@ func rowOf(number sms.MSISDN, rest string) string {
 	return fmt.Sprintf(`{"recipient":"%d",%s}`, number, rest)
 }
 
-// reply returns a complete answer with these rows.
+// reply returns a complete answer with the given rows.
 func reply(rows ...string) string {
 	return `[{"recipientsCount":2,"statusMessage":"Success","statusCode":101,"messageDetails":[` + strings.Join(rows, ",") + `]}]`
 }
@@ -237,7 +237,7 @@ func TestALongAnswerIsReadAndAHugeOneIsNoTrouble(t *testing.T) {
 	}
 }
 
-// FuzzParseAnswer compares the parser with a different one.
+// FuzzParseAnswer compares the parser with a different parser.
 func FuzzParseAnswer(f *testing.F) {
 	for _, seed := range []string{
 		reply(sentRow(one), sentRow(two)), reply(rowOf(one, `"statusCode":2,"statusMessage":"Sent"`)), reply(rowOf(two, `"statusCode":"Not Sent"`)),
@@ -285,7 +285,7 @@ func spelledOut(body []byte) string {
 	return fmt.Sprint(v)
 }
 
-// vouches reports whether a row of the reply has the number and the word sent.
+// vouches reports whether a row of the reply has the number and the word "sent".
 func vouches(body []byte, number sms.MSISDN) bool {
 	d := json.NewDecoder(strings.NewReader(string(body)))
 	d.UseNumber()

@@ -16,7 +16,7 @@
 // give the result of each recipient. So the package ignores the fields recipientsCount, the outer
 // statusMessage and a row's message, which is a copy of the body. The vendor's page explains the
 // codes X000 to X003 with terms that QServe does not use elsewhere: secret keys, domains, user
-// tokens. The page does not say which field of a reply holds these codes.
+// tokens. The page does not name the field of a reply that holds these codes.
 package qserve
 
 import (
@@ -123,8 +123,8 @@ func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Res
 }
 
 // post sends a body to the gateway and returns a 2xx reply, or an *Error. The vendor's page does
-// not say which HTTP status an error has. So post does not set ErrorsInBody, and a 404, 405 or 415
-// is Unknown.
+// not give the HTTP status of an error. So post does not set ErrorsInBody, and a 404, 405 or 415 is
+// Unknown.
 func (p *Provider) post(ctx context.Context, op, path string, body []byte) (*providers.Reply, error) {
 	return p.client.Call(ctx, providers.Request{Op: op, Path: path, ContentType: jsonContentType, Body: body})
 }

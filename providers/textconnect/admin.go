@@ -37,10 +37,10 @@ type User struct {
 	// negative.
 	Credits float64
 	// CreditReminder is the number of remaining credits at which the user gets a reminder by email;
-	// 0 means that there is no reminder.
+	// 0 turns the reminder off.
 	CreditReminder float64
-	// Alert is the number of days without activity after which an alert is sent; 0 means that there
-	// is no alert.
+	// Alert is the number of days without activity after which an alert is sent; 0 turns the alert
+	// off.
 	Alert int
 }
 

@@ -132,8 +132,8 @@ func TestAllIDsOfOneMessageKeepTheFirst(t *testing.T) {
 	}
 }
 
-// verdicts lists the codes by their meaning when the answer to a call to several numbers is only one code. It is
-// copied from the design's page on TextConnect.
+// verdicts lists the codes by their meaning, for a call to several numbers whose answer is only one
+// code. The list is copied from the design's page on TextConnect.
 var verdicts = map[string]string{
 	"retryable account gateway":     "-511 -513",
 	"retryable account credit":      "-100 -101",
@@ -203,7 +203,7 @@ func TestACodeMeansTheSameAtARecipientsPosition(t *testing.T) {
 	}
 }
 
-// FuzzParseSend compares the parser with a slower and simpler one.
+// FuzzParseSend compares the parser with a slower and simpler parser.
 func FuzzParseSend(f *testing.F) {
 	for _, seed := range []string{
 		"3509592,3509593,3509594", "3509592,-401,3509594", "-401", "-511\nThe system is down for maintenance", "3509592,3509592,3509593",
@@ -249,7 +249,8 @@ func FuzzParseSend(f *testing.F) {
 	})
 }
 
-// vouches reports whether an entry is a message ID: 4 to 18 digits, no leading zero, not a recipient of the call.
+// vouches reports whether an entry is a message ID: 4 to 18 digits without a leading zero that are
+// not the number of a recipient.
 func vouches(entry string) bool {
 	for _, c := range entry {
 		if c < '0' || c > '9' {

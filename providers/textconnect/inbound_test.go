@@ -33,7 +33,7 @@ func forwarded(differs url.Values) url.Values {
 	return form
 }
 
-// call forwards a message to the handler and returns the response and the message passed to take.
+// call forwards a message to the handler. It returns the response and the messages passed to take.
 func call(t testing.TB, method string, form url.Values, failure error) (*httptest.ResponseRecorder, []providers.Inbound) {
 	t.Helper()
 	var taken []providers.Inbound
@@ -149,7 +149,7 @@ func FuzzParseInbound(f *testing.F) {
 	}
 	london := zone(f)
 	f.Fuzz(func(t *testing.T, query string) {
-		// Parsers get only valid UTF-8: see providers.CallbackForm.
+		// providers.CallbackForm passes only valid UTF-8 to the parsers.
 		form, err := url.ParseQuery(query)
 		if plain, _ := url.QueryUnescape(query); err != nil || !utf8.ValidString(plain) {
 			return

@@ -22,18 +22,21 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// page holds the tables of the vendor's page, unchanged, under our own headings in brackets.
+// page holds the tables of the vendor's page, unchanged. The headings in brackets are not the
+// vendor's.
 //
 //go:embed testdata/page.txt
 var page string
 
-// Items of the vendor's page that the package does not implement; the package comment has the reasons.
+// notOffered lists items of the vendor's page that the package does not implement. The package
+// comment has the reasons.
 var notOffered = map[string]string{
 	"ShowErrorMessage":           "its text adds nothing to the code",
 	"CreateUser/Credit Reminder": "spelt CreditReminder here, as the sibling does",
 }
 
-// Items that the package implements and that are not in a table of the vendor's page.
+// fromElsewhere lists items that the package implements and that are not in a table of the vendor's
+// page.
 var fromElsewhere = map[string]string{
 	"GetBGMessages":             "sibling: the page describes it without its name",
 	"EmptyGroup":                "page: a heading; sibling: the name",
@@ -212,7 +215,8 @@ func everything(ctx context.Context, p *Provider) {
 
 func TestEveryActionOfAdministrationIsAnAction(t *testing.T) {
 	t.Parallel()
-	// Methods of the interfaces in package providers need no separate Action.
+	// For these names, the methods of the interfaces in package providers take the place of an
+	// Action.
 	contract := []string{"Action", "Token", "ShowErrorMessage", "CheckCredits", "CheckMessageStatus", "Send", "Report"}
 	names := map[string]providers.Action{}
 	for _, a := range Kind().Actions {
@@ -320,7 +324,7 @@ func TestTheFieldsOfInboundMessagesAreThoseOfThePage(t *testing.T) {
 		if name == "auth" {
 			continue // covered by TestInboundRequestsThatAreNotTaken
 		}
-		const mark = "2026-07-01 13:30:45" // a valid value for every field
+		const mark = "2026-07-01 13:30:45" // mark is a valid value for every field
 		form := url.Values{"id": {"x"}, "source": {"x"}}
 		before, _ := parseInbound(form, zone(t))
 		form.Set(name, mark)

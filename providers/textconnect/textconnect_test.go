@@ -25,13 +25,14 @@ import (
 
 const token = "s3cr3t&token"
 
-// server is a gateway that gives configured answers and stores the requests.
+// server is a test gateway that gives the configured answer and stores the requests.
 type server struct {
 	*httptest.Server
 	asked chan *http.Request
 }
 
-// answering starts a server that gives every request the same answer, and returns it with a provider.
+// answering starts a server that gives every request the same answer, and returns it with a
+// provider for it.
 func answering(t testing.TB, status int, body string) (*Provider, server) {
 	t.Helper()
 	s := server{asked: make(chan *http.Request, 100)}
@@ -61,7 +62,8 @@ func open(t testing.TB, cfg Config) *Provider {
 	return p
 }
 
-// form returns the only form that the gateway got, without its token. It also checks the rest of the request.
+// form returns the form that the gateway got, without its token. It fails unless there was exactly
+// one request, and checks the rest of that request.
 func (s server) form(t testing.TB) url.Values {
 	t.Helper()
 	if len(s.asked) != 1 {
@@ -81,7 +83,7 @@ func (s server) form(t testing.TB) url.Values {
 	return r.PostForm
 }
 
-// asks fails the test unless the gateway got exactly this form.
+// asks fails the test unless the gateway got exactly the form want.
 func (s server) asks(t testing.TB, name string, want url.Values) {
 	t.Helper()
 	if diff := cmp.Diff(want, s.form(t)); diff != "" {
@@ -426,7 +428,7 @@ func ExampleProvider_Send() {
 	// <nil>
 }
 
-// A list that was cut directly after its first code looks like a code for the whole call.
+// A list of which only the first code has arrived looks like a code for the whole call.
 func TestACodeThatMayBeTheBeginningOfAListIsNotBelieved(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
