@@ -84,7 +84,7 @@ func TestAWorkerThatWakesTooLateWritesNothing(t *testing.T) {
 						c.now = leaping(right, ahead[0], ahead[1])
 						_, err := c.Do(t.Context(), r)
 						if e := wantNotSent(t, err); !errors.Is(e, context.DeadlineExceeded) {
-							t.Errorf("unexpected cause: %v", e)
+							t.Errorf("got the error %v, want a passed deadline", e)
 						}
 						c.now = time.Now
 						if _, err := c.Do(t.Context(), r); err != nil {
@@ -308,6 +308,6 @@ func TestRequestLargerThanTheBufferArrivesWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	if <-got != string(body) {
-		t.Error("the body arrived changed")
+		t.Error("the server got another body than the client sent")
 	}
 }

@@ -126,7 +126,7 @@ func TestRecipientsInEitherFormat(t *testing.T) {
 		} {
 			got, e := parseAnswer([]byte(body), tc.to)
 			if e != nil {
-				t.Errorf("%s, %s: %v", name, format, e)
+				t.Errorf("%s, %s: got the error %v, want none", name, format, e)
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("%s, %s (-want +got):\n%s", name, format, diff)
@@ -260,7 +260,7 @@ func TestOddReplies(t *testing.T) {
 	} {
 		got, e := parseAnswer([]byte(tc.body), nums(one))
 		if e != nil {
-			t.Errorf("%s: %v", name, e)
+			t.Errorf("%s: got the error %v, want none", name, e)
 		}
 		if diff := cmp.Diff(tc.want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
@@ -311,12 +311,12 @@ func FuzzParseAnswer(f *testing.F) {
 		before := bytes.Clone(body)
 		results, e := parseAnswer(body, to)
 		if !bytes.Equal(before, body) {
-			t.Fatal("the body was changed")
+			t.Fatal("parseAnswer changed the body")
 		}
 		if e != nil {
 			if results != nil || e.Outcome == providers.Accepted || e.Outcome == providers.Retryable || len(e.Code) > 64 ||
 				e.Outcome == providers.Rejected && !bytes.Contains(bytes.ToLower(body), []byte("invalidsenderid")) && !bytes.ContainsAny(body, `\&`) {
-				t.Fatalf("%q: %v with %v", body, e, results)
+				t.Fatalf("%q: got the error %v with results %v, want a permitted error without results", body, e, results)
 			}
 			return
 		}
@@ -324,15 +324,15 @@ func FuzzParseAnswer(f *testing.F) {
 			return
 		}
 		if len(results) != len(to) {
-			t.Fatalf("%q: %d results", body, len(results))
+			t.Fatalf("%q: got %d results, want one for each recipient", body, len(results))
 		}
 		vouched := vouchedFor(body)
 		for i, r := range results {
 			if r.Outcome == providers.Accepted && !slices.Contains(vouched, to[i].String()) {
-				t.Fatalf("%q: %s accepted, vouched for are %q", body, to[i].Masked(), vouched)
+				t.Fatalf("%q: %s is accepted, but the reply has an accepting code only for %q", body, to[i].Masked(), vouched)
 			}
 			if r.Outcome == providers.Unknown && r.Reason == "" || len(r.Code) > 64 || (r.Scope == providers.Recipient) != (r.Cause == "") {
-				t.Fatalf("%q: %+v", body, r)
+				t.Fatalf("%q: contradictory result %+v", body, r)
 			}
 		}
 	})

@@ -78,7 +78,7 @@ func TestEverythingOnThePageHasItsPlace(t *testing.T) {
 				name = "apiKey"
 			}
 			if place == "Header" && header.Get(name) == "" || place == "Body" && !form.Has(name) {
-				t.Errorf("parameter %s has no place in a request", name)
+				t.Errorf("no request has the parameter %s, want it in the header or body that the vendor's page names", name)
 			}
 			continue
 		}
@@ -86,7 +86,7 @@ func TestEverythingOnThePageHasItsPlace(t *testing.T) {
 			code, _ := strconv.Atoi(m[1])
 			found = append(found, code)
 			if w, ok := codes[code]; !ok || w.name != m[2] || w.Outcome == providers.Unknown {
-				t.Errorf("code %d %s has no verdict: %+v", code, m[2], w)
+				t.Errorf("code %d %s: got the meaning %+v, want the same name and an outcome other than unknown", code, m[2], w)
 			}
 			continue
 		}
@@ -98,29 +98,29 @@ func TestEverythingOnThePageHasItsPlace(t *testing.T) {
 		switch {
 		case inXML != nil:
 			if !slices.Contains(describedXML, inXML[1]) {
-				t.Errorf("element %s of a reply is not read", inXML[1])
+				t.Errorf("the parser ignores the element %s of an XML reply", inXML[1])
 			}
 		case m != nil:
 			if !slices.Contains(described, m[1]) {
-				t.Errorf("field %s of a reply is not read", m[1])
+				t.Errorf("the parser ignores the field %s of a reply", m[1])
 			}
 		case line == "", line == "Parameter Location Description Required", line == "Parameter Description",
 			strings.HasPrefix(line, "The body of the response will be a JSON or XML object named SMSMessageData"):
 		case notOffered[line] == "" && offered[line] == "":
-			t.Errorf("a line without a place: %q", line)
+			t.Errorf("the line %q is neither in offered nor in notOffered", line)
 		}
 	}
 	for code := range codes {
 		if elsewhere[code] == "" && !slices.Contains(found, code) {
-			t.Errorf("code %d is on no page and not marked", code)
+			t.Errorf("code %d is neither on the vendor's page nor in elsewhere", code)
 		}
 	}
 	if len(found) != 13 {
-		t.Errorf("%d codes found on the page", len(found))
+		t.Errorf("got %d codes on the vendor's page, want 13", len(found))
 	}
 	for code := range elsewhere {
 		if slices.Contains(found, code) {
-			t.Errorf("code %d is on the page now; remove it from elsewhere", code)
+			t.Errorf("code %d is now on the vendor's page; remove it from elsewhere", code)
 		}
 	}
 }
@@ -154,11 +154,11 @@ func readableFields(t *testing.T) []string {
 	whole, _ := parseAnswer([]byte(good), nums(one))
 	for name, changed := range read {
 		if got, _ := parseAnswer([]byte(changed), nums(one)); slices.Equal(got, whole) {
-			t.Errorf("%s changes nothing", name)
+			t.Errorf("the field %s has no influence on the result, want some", name)
 		}
 	}
 	if _, e := parseAnswer([]byte(`{"SMSMessageData":{"Message":"InvalidSenderId","Recipients":[]}}`), nums(one)); e == nil {
-		t.Error("Message changes nothing")
+		t.Error("the field Message has no influence on the result, want an error for InvalidSenderId")
 	}
 	return append(slices.Collect(maps.Keys(read)), "Message")
 }
@@ -183,7 +183,7 @@ func readableElements(t *testing.T) []string {
 		got, e := parseAnswer([]byte(changed), nums(one))
 		whole, wholeError := parseAnswer([]byte(good), nums(one))
 		if slices.Equal(got, whole) && (e == nil) == (wholeError == nil) {
-			t.Errorf("%s in XML changes nothing", name)
+			t.Errorf("the XML element %s has no influence on the result, want some", name)
 		}
 	}
 	return read
