@@ -48,7 +48,7 @@ func TestStatusVerdictOfEveryStatus(t *testing.T) {
 			seen++
 			e := StatusVerdict("x send", status, 3*time.Second, false)
 			if e == nil {
-				t.Fatalf("%d: no verdict", status)
+				t.Fatalf("status %d: got no verdict, want one", status)
 			}
 			if got := (verdict{e.Outcome, e.Scope, e.Cause}); got != r.want {
 				t.Errorf("%d: %v, want %v", status, got, r.want)
@@ -61,14 +61,14 @@ func TestStatusVerdictOfEveryStatus(t *testing.T) {
 				t.Errorf("%d, with errors in the body: %v, want %v", status, got, r.want)
 			}
 			if e.Op != "x send" || e.Code != fmt.Sprintf("http %d", status) || e.RetryAfter != 3*time.Second || e.KeepKey {
-				t.Errorf("%d: %+v", status, e)
+				t.Errorf("status %d: got %+v, want the operation, the code and the wait of 3s", status, e)
 			}
 		}
 	}
 	for status := 200; status <= 299; status++ {
 		seen++
 		if e := StatusVerdict("x send", status, 0, true); e != nil {
-			t.Errorf("%d: %v", status, e)
+			t.Errorf("status %d: got %v, want no verdict", status, e)
 		}
 	}
 	if seen != 500 {
@@ -115,10 +115,10 @@ func TestNotUnderstoodTellsTheKindAndNotTheText(t *testing.T) {
 	} {
 		e := (&Reply{Status: 200, Body: []byte(body)}).NotUnderstood("x send")
 		if e.Outcome != Unknown || e.Scope != Call || e.Cause != CauseNotUnderstood {
-			t.Errorf("%q: %v", body, e)
+			t.Errorf("%q: got %v, want unknown, call, not_understood", body, e)
 		}
 		if text := e.Error(); !strings.Contains(text, kind) || strings.Contains(text, "2547") {
-			t.Errorf("%q: %s", body, text)
+			t.Errorf("%q: got the error text %s, want the kind of the body and no number", body, text)
 		}
 	}
 }

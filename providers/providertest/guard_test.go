@@ -34,7 +34,7 @@ func TestDialsOut(t *testing.T) {
 			_, err = p.Balance(t.Context())
 			e, ok := err.(*providers.Error)
 			if !ok || e.Outcome != providers.Retryable || e.Scope != providers.Account || !strings.Contains(e.Error(), "refused by the guard") {
-				t.Errorf("%s: %v", base, err)
+				t.Errorf("%s: got the error %v, want retryable and a refusal by the guard", base, err)
 			}
 		}
 	}
@@ -54,7 +54,7 @@ func TestGetsFromOutside(t *testing.T) {
 		if err == nil {
 			_ = resp.Body.Close()
 		}
-		t.Errorf("got %v", err)
+		t.Errorf("got the error %v, want a refusal by the guard", err)
 	}
 }
 

@@ -20,10 +20,10 @@ func act(t testing.TB, p providers.Provider, name string, in map[string]string) 
 	list := Kind().Actions
 	i := slices.IndexFunc(list, func(a providers.Action) bool { return a.Name == name })
 	if i < 0 {
-		t.Fatalf("no action %s", name)
+		t.Fatalf("there is no action %s", name)
 	}
 	if err := list[i].Check(in); err != nil {
-		t.Fatalf("%s: %v", name, err)
+		t.Fatalf("Check of %s: %v", name, err)
 	}
 	return list[i].Do(t.Context(), p, in)
 }
@@ -58,7 +58,7 @@ func TestAdministration(t *testing.T) {
 		op := "textconnect " + action
 		p, s := answering(t, 200, "1\r\n")
 		if err := deed.do(t.Context(), p); err != nil {
-			t.Errorf("%s: %v", action, err)
+			t.Errorf("%s: got the error %v, want none", action, err)
 		}
 		want := url.Values{"Action": {action}}
 		for field, value := range deed.want {
@@ -151,11 +151,11 @@ func TestAdministrationThatIsWrongMakesNoRequest(t *testing.T) {
 		"delete no group":        p.DeleteGroup(t.Context(), ""),
 	} {
 		if e := verdict(t, err); e.Outcome != providers.Rejected || e.Scope != providers.Call {
-			t.Errorf("%s: %+v", name, e)
+			t.Errorf("%s: got %+v, want rejected with scope call", name, e)
 		}
 	}
 	if len(s.asked) != 0 {
-		t.Errorf("%d requests", len(s.asked))
+		t.Errorf("got %d requests, want 0", len(s.asked))
 	}
 }
 
@@ -208,16 +208,16 @@ func FuzzParseImport(f *testing.F) {
 		lines, ok := parseImport(body, 3)
 		if !ok {
 			if lines != nil {
-				t.Fatalf("%q: %v", body, lines)
+				t.Fatalf("%q: not understood, but got the lines %v, want none", body, lines)
 			}
 			return
 		}
 		if len(lines) != 3 {
-			t.Fatalf("%q: %v", body, lines)
+			t.Fatalf("%q: got the lines %v, want 3", body, lines)
 		}
 		for i, l := range lines {
 			if l.Line != i+1 || !slices.Contains(importResults, l.Result) || !strings.Contains(string(body), l.Result) {
-				t.Fatalf("%q: %+v", body, l)
+				t.Fatalf("%q: got the line %+v, want the next number and a known result from the body", body, l)
 			}
 		}
 	})
@@ -259,12 +259,12 @@ func TestActionsDoWhatTheMethodsDo(t *testing.T) {
 		form := s.form(t)
 		for field, value := range tc.in { // parameters and form fields have the same names
 			if form.Get(field) != value {
-				t.Errorf("%s: %s is %q on the wire", name, field, form.Get(field))
+				t.Errorf("%s: the form has %s=%q, want the value of the parameter", name, field, form.Get(field))
 			}
 		}
 		p, _ = answering(t, 200, "-501")
 		if _, err := act(t, p, name, tc.in); verdict(t, err).Cause != providers.CauseCredentials {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got the error %v, want the cause credentials", name, err)
 		}
 	}
 }
@@ -280,11 +280,11 @@ func TestActionsThatDestroyOrSendWantToBeConfirmed(t *testing.T) {
 			says = "without a record in Tuma"
 		}
 		if (a.Confirm != "") != (says != "") || !strings.Contains(a.Confirm, says) || a.Does == "" {
-			t.Errorf("%s: does %q, has to be confirmed: %q", a.Name, a.Does, a.Confirm)
+			t.Errorf("%s: got the description %q and the confirmation %q, want a description and the confirmation of the case", a.Name, a.Does, a.Confirm)
 		}
 		_, err := a.Do(t.Context(), stranger{}, nil)
 		if e := verdict(t, err); e.Op != "textconnect "+a.Name || e.Outcome != providers.Rejected {
-			t.Errorf("%s at another gateway: %+v", a.Name, e)
+			t.Errorf("%s with a provider of another gateway: got %+v, want rejected", a.Name, e)
 		}
 	}
 }
@@ -326,10 +326,10 @@ func TestActionsWithParametersThatAreNoneMakeNoRequest(t *testing.T) {
 	} {
 		_, err := act(t, p, tc.action, tc.in)
 		if e := verdict(t, err); e.Outcome != providers.Rejected || e.Scope != providers.Call || e.Cause != providers.CauseRefused {
-			t.Errorf("%d, %s: %+v", i, tc.action, e)
+			t.Errorf("case %d, %s: got %+v, want rejected, call, refused", i, tc.action, e)
 		}
 	}
 	if len(s.asked) != 0 {
-		t.Errorf("%d requests", len(s.asked))
+		t.Errorf("got %d requests, want 0", len(s.asked))
 	}
 }
