@@ -58,7 +58,7 @@ func TestOpenTellsEveryMistakeAtOnce(t *testing.T) {
 
 func TestEveryStringSettingIsLookedAt(t *testing.T) {
 	t.Parallel()
-	// If the method fields forgot a field, a configuration could set that field without effect.
+	// If Settings.fields forgot a field, a configuration could set that field without effect.
 	kind := Kind{Name: "stub", New: func(Settings) (Provider, error) { return stub{}, nil }}
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[Settings]()) {
 		if field.Type.Kind() != reflect.String || field.Name == "BaseURL" {

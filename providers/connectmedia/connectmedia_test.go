@@ -317,16 +317,16 @@ func TestKindTellsEveryMistake(t *testing.T) {
 		want     []string
 		plain    bool
 	}{
-		"nothing":         {providers.Settings{}, []string{"username", "password"}, false},
-		"good":            {good, nil, false},
-		"limit of one":    {with(func(s *providers.Settings) { s.MaxRecipients = 1 }), nil, false},
-		"limit raised":    {with(func(s *providers.Settings) { s.MaxRecipients = 2 }), []string{"max_recipients"}, false},
-		"the page's http": {with(func(s *providers.Settings) { s.BaseURL = "http://www.connectmedia.co.ke" }), []string{"base_url"}, false},
-		"a key":           {with(func(s *providers.Settings) { s.Secrets = map[string]providers.Secret{"password": "p", "api_key": "k"} }), []string{"api_key"}, false},
-		"encoded":         {option("pre_encode_message", "true"), nil, false},
-		"not encoded":     {option("pre_encode_message", "false"), nil, true},
-		"perhaps encoded": {option("pre_encode_message", "yes"), []string{"pre_encode_message"}, false},
-		"multipart":       {option("multipart", "true"), []string{"multipart"}, false},
+		"nothing":                       {providers.Settings{}, []string{"username", "password"}, false},
+		"good":                          {good, nil, false},
+		"limit of one":                  {with(func(s *providers.Settings) { s.MaxRecipients = 1 }), nil, false},
+		"limit raised":                  {with(func(s *providers.Settings) { s.MaxRecipients = 2 }), []string{"max_recipients"}, false},
+		"http, as on the vendor's page": {with(func(s *providers.Settings) { s.BaseURL = "http://www.connectmedia.co.ke" }), []string{"base_url"}, false},
+		"a key":                         {with(func(s *providers.Settings) { s.Secrets = map[string]providers.Secret{"password": "p", "api_key": "k"} }), []string{"api_key"}, false},
+		"encoded":                       {option("pre_encode_message", "true"), nil, false},
+		"not encoded":                   {option("pre_encode_message", "false"), nil, true},
+		"perhaps encoded":               {option("pre_encode_message", "yes"), []string{"pre_encode_message"}, false},
+		"multipart":                     {option("multipart", "true"), []string{"multipart"}, false},
 	} {
 		p, err := Kind().Open(tc.settings)
 		var got []string

@@ -36,9 +36,9 @@ func TestAnswerWithIDs(t *testing.T) {
 		to   []sms.MSISDN
 		want []providers.Result // nil: not understood
 	}{
-		"the page's one":                 {"2348030000000,24137cf8-eccc-469c-80af-109538857e53", nums(one), res(accepted("24137cf8-eccc-469c-80af-109538857e53"))},
-		"the page's two":                 {"2348030000000," + idA + "~2348030000011," + idB, nums(one, two), res(accepted(idA), accepted(idB))},
-		"the page's short ids":           {"2348030000000,4b1d777e~2348030000011,47e63835", nums(one, two), res(accepted("4b1d777e"), accepted("47e63835"))},
+		"the vendor's sample, one":       {"2348030000000,24137cf8-eccc-469c-80af-109538857e53", nums(one), res(accepted("24137cf8-eccc-469c-80af-109538857e53"))},
+		"the vendor's sample, two":       {"2348030000000," + idA + "~2348030000011," + idB, nums(one, two), res(accepted(idA), accepted(idB))},
+		"the vendor's short IDs":         {"2348030000000,4b1d777e~2348030000011,47e63835", nums(one, two), res(accepted("4b1d777e"), accepted("47e63835"))},
 		"other order":                    {"2348030000011," + idB + "~2348030000000," + idA, nums(one, two), res(accepted(idA), accepted(idB))},
 		"white space":                    {" \n2348030000000 , " + idA + " ~ 2348030000011,\t" + idB + "\r\n", nums(one, two), res(accepted(idA), accepted(idB))},
 		"JSON quotes":                    {`"2348030000000,` + idA + `"` + "\n", nums(one), res(accepted(idA))},

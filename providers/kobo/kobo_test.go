@@ -340,12 +340,12 @@ func TestMessageStatus(t *testing.T) {
 	}
 	_, err = p.MessageStatus(t.Context(), "24137cf8-eccc-469c-80af-109538857e53&x")
 	if e := verdict(t, err); e.Code != "error_msgid" || e.Op != "kobo report" {
-		t.Errorf("an unknown message ID: got the verdict %+v, want error_msgid", e)
+		t.Errorf("an invalid message ID: got the verdict %+v, want error_msgid", e)
 	}
 	before := s.Stats().Requests
 	_, err = p.MessageStatus(t.Context(), "")
 	if e := verdict(t, err); e.Outcome != providers.Rejected || s.Stats().Requests != before {
-		t.Errorf("an invalid message ID: got the verdict %+v, want rejected without a request", e)
+		t.Errorf("an empty message ID: got the verdict %+v, want rejected without a request", e)
 	}
 	_, err = answering(t, 200, nil, "WHO KNOWS").MessageStatus(t.Context(), idA)
 	if e := verdict(t, err); e.Cause != providers.CauseNotUnderstood {

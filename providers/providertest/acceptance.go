@@ -81,7 +81,7 @@ func (x *exam) wantAcceptedOnly(g *gateway, to []sms.MSISDN) {
 		delete(want, number)
 	}
 	if len(want) > 0 {
-		x.Errorf("the gateway accepted no message for %d recipients", len(want))
+		x.Errorf("the gateway accepted no message for %d recipients, want one for each", len(want))
 	}
 }
 
@@ -91,7 +91,7 @@ func refusesTooMany(x *exam) {
 	x.wantNoCall(g, p, batch(x.numbers(p.Info().MaxRecipients+1)))
 	lowered := x.open(g.url, func(s *providers.Settings) { s.MaxRecipients = 1 })
 	if n := lowered.Info().MaxRecipients; n != 1 {
-		x.Errorf("max_recipients 1: got MaxRecipients %d", n)
+		x.Errorf("max_recipients 1: got MaxRecipients %d, want 1", n)
 	}
 	x.wantNoCall(g, lowered, batch(x.numbers(2)))
 }
@@ -141,9 +141,9 @@ func answerForSome(x *exam, word sandbox.Reply, want providers.Outcome) {
 			case got.Outcome != want:
 				x.Errorf("the gateway replies %q (reach %d): got %+[4]v, want %[3]v", word, reach, want, got)
 			case got.Code == "" || a.err == nil && got.Reason == "":
-				x.Errorf("got outcome %v without a reason or code: %+v", want, got)
+				x.Errorf("got outcome %v without a reason or code, want both: %+v", want, got)
 			case reach == sandbox.ScopeNumber && a.err == nil && got.Scope != providers.Recipient:
-				x.Errorf("a reply for one number has scope %v: %+v", got.Scope, got)
+				x.Errorf("the gateway refuses one number: got scope %v, want recipient: %+v", got.Scope, got)
 			}
 		}
 		if reach == sandbox.ScopeCall && struck && a.err == nil && len(part) > 1 {
@@ -154,7 +154,7 @@ func answerForSome(x *exam, word sandbox.Reply, want providers.Outcome) {
 }
 
 // refusesForNow makes the gateway answer that it has not taken a call and that the call may be sent
-// later. It does nothing if the gateway has no such answer.
+// later. A gateway without such an answer must accept the call.
 func refusesForNow(x *exam) {
 	g := x.gateway()
 	p := x.open(g.url)
@@ -216,7 +216,7 @@ func textsArrive(x *exam) {
 		b.Body = body
 		x.wantAll(x.send(p, b), providers.Accepted, "a text with special characters")
 		if got := g.LastAccepted(); got.Body != body || got.From != sender {
-			x.Errorf("sent text %q from %q, the gateway got %q from %q", body, sender, got.Body, got.From)
+			x.Errorf("sent text %q from %q, the gateway got %q from %q; want the same", body, sender, got.Body, got.From)
 		}
 	}
 }
@@ -267,7 +267,7 @@ func fiftyAtOnce(x *exam) {
 		x.wantAccepted(a)
 		for _, r := range a.results {
 			if r.MessageID != "" && ids[r.MessageID] {
-				x.Errorf("two messages have the same ID")
+				x.Errorf("two messages have the same ID, want different IDs")
 			}
 			ids[r.MessageID] = true
 		}
@@ -288,7 +288,7 @@ func fiftyBreaking(x *exam) {
 		for i, number := range a.to {
 			times, o := g.Accepted(uint64(number)), a.verdict(i).Outcome
 			if times > 1 || o == providers.Accepted && times != 1 || (o == providers.Rejected || o == providers.Retryable) && times != 0 {
-				x.Errorf("outcome %v, but the gateway accepted %d messages: %v", o, times, a)
+				x.Errorf("outcome %v, but the gateway accepted %d messages, which contradicts: %v", o, times, a)
 			}
 		}
 	}

@@ -79,7 +79,7 @@ func balance(x *exam) {
 		}
 		got, err := asker.Balance(x.Context())
 		if err != nil {
-			x.Errorf("balance: %v", x.checkError(err))
+			x.Errorf("reading the balance: got the error %v, want none", x.checkError(err))
 		}
 		if !same(got.Amount, want) {
 			x.Errorf("got balance %v, want the gateway's %v", got.Amount, want)
@@ -127,7 +127,7 @@ func messageStatus(x *exam) {
 	for _, r := range a.results {
 		report, err := poller.MessageStatus(x.Context(), r.MessageID)
 		if err != nil {
-			x.Errorf("the status of a message: %v", x.checkError(err))
+			x.Errorf("the status of a message: got the error %v, want none", x.checkError(err))
 		} else if report.State == "" || report.Delivered && !report.Final {
 			x.Errorf("the status of a message: got %+v, want a state, and Final if Delivered", report)
 		}
@@ -152,7 +152,7 @@ func reports(x *exam) {
 	x.wantAll(x.send(p, x.newBatch(p, 3)), providers.Accepted, "a call to report on")
 	kinds := reporter.ReportKinds()
 	if len(kinds) == 0 {
-		x.Errorf("ReportKinds returned no kinds")
+		x.Errorf("ReportKinds: got no kinds, want at least one")
 	}
 	now := time.Now()
 	for _, kind := range kinds {
@@ -163,7 +163,7 @@ func reports(x *exam) {
 			}
 			table, err := reporter.Report(x.Context(), kind, from, to)
 			if err != nil {
-				x.Errorf("report %s: %v", kind, x.checkError(err))
+				x.Errorf("report %s: got the error %v, want none", kind, x.checkError(err))
 			}
 			for _, row := range table.Rows {
 				if len(row) != len(table.Columns) {
@@ -174,7 +174,7 @@ func reports(x *exam) {
 	}
 	before := len(g.exchanges())
 	if _, err := reporter.Report(x.Context(), "no such report", time.Time{}, time.Time{}); err == nil {
-		x.Errorf("a report that does not exist: got no error")
+		x.Errorf("a report that does not exist: got no error, want one")
 	} else {
 		_ = x.checkError(err)
 	}
@@ -188,7 +188,7 @@ func inbox(x *exam) {
 		return
 	}
 	if _, err := reader.Inbox(x.Context(), ""); err != nil {
-		x.Errorf("inbox: %v", x.checkError(err))
+		x.Errorf("reading the inbox: got the error %v, want none", x.checkError(err))
 	}
 }
 
@@ -247,7 +247,7 @@ func (x *exam) ask(ctx context.Context, q question) (said bool, e *providers.Err
 	x.Helper()
 	defer func() {
 		if v := recover(); v != nil {
-			x.Errorf("%s panicked: %v", q.name, v)
+			x.Errorf("%s: panic: %v", q.name, v)
 		}
 	}()
 	said, err := q.ask(ctx)
@@ -300,7 +300,7 @@ func nonsenseAnswers(x *exam) {
 			s.answer(reply(200, "", body))
 			said, e := x.ask(x.Context(), q)
 			if said || q.name == "balance" && e == nil {
-				x.Errorf("%s: got data from the invalid reply %.30q", q.name, body)
+				x.Errorf("%s: got data from the invalid reply %.30q, want an error", q.name, body)
 			}
 		}
 	}
@@ -369,7 +369,7 @@ func actions(x *exam) {
 			params[name] = "1"
 		}
 		if err := a.Check(params); err != nil {
-			x.Errorf("%s: %v", a.Name, err)
+			x.Errorf("%s: Check returned %v, want no error for complete parameters", a.Name, err)
 		}
 		before := closes.requests.Load()
 		_, e := x.ask(x.Context(), question{a.Name, func(ctx context.Context) (bool, error) {

@@ -104,7 +104,7 @@ func (x *exam) sendIn(ctx context.Context, p providers.Provider, b providers.Bat
 	x.Helper()
 	defer func() {
 		if v := recover(); v != nil {
-			x.Errorf("Send panicked: %v", v)
+			x.Errorf("Send: panic: %v", v)
 			a = answer{to: b.To, err: new(providers.Error)}
 		}
 	}()
@@ -112,7 +112,7 @@ func (x *exam) sendIn(ctx context.Context, p providers.Provider, b providers.Bat
 	a = answer{to: b.To, results: results}
 	if err == nil {
 		if len(results) != len(b.To) {
-			x.Errorf("%d results for %d recipients", len(results), len(b.To))
+			x.Errorf("got %d results for %d recipients, want one for each", len(results), len(b.To))
 			return answer{to: b.To, err: new(providers.Error)}
 		}
 		for _, r := range results {
@@ -161,7 +161,7 @@ func (x *exam) checkError(err error) *providers.Error {
 	case !strings.HasPrefix(e.Op, x.kind.Name+" ") || len(e.Code) > longestCode || e.RetryAfter < 0 || e.Cause == "":
 		x.Errorf("got an error without operation or cause, or with an invalid code or wait: %#v", e)
 	case e.Outcome == providers.Accepted || e.Outcome > providers.Retryable:
-		x.Errorf("got an error with outcome %v", e.Outcome)
+		x.Errorf("got an error with outcome %v, want unknown, rejected or retryable", e.Outcome)
 	}
 	return e
 }
@@ -214,7 +214,7 @@ func (a answer) String() string {
 func (x *exam) wantAll(a answer, o providers.Outcome, when string) {
 	x.Helper()
 	if a.count(o) != len(a.to) {
-		x.Errorf("%s: want %v, got %v", when, o, a)
+		x.Errorf("%s: want every recipient %v, got %v", when, o, a)
 	}
 }
 
@@ -222,7 +222,7 @@ func (x *exam) wantAll(a answer, o providers.Outcome, when string) {
 func (x *exam) wantNoneAccepted(a answer, when string) {
 	x.Helper()
 	if a.count(providers.Accepted) > 0 {
-		x.Errorf("%s: accepted: %v", when, a)
+		x.Errorf("%s: want no recipient accepted, got %v", when, a)
 	}
 }
 

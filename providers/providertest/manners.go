@@ -36,7 +36,7 @@ func info(x *exam) {
 		"KeyTTL": int(i.KeyTTL / time.Second), "MaxRecipients": i.MaxRecipients - 1,
 	} {
 		if n < 0 {
-			x.Errorf("%s is out of range: %+v", name, i)
+			x.Errorf("Info: %s is out of range: %+v", name, i)
 		}
 	}
 	if i.Name != x.kind.Name || i.Fingerprint == "" || i.SenderAlphaMax > 0 && i.SenderAlphaMax < len(sender) {
@@ -64,14 +64,14 @@ func fingerprint(x *exam) {
 	}
 	one := of("http://127.0.0.1:1", user, secret)
 	if of("http://127.0.0.1:1", user, wrongSecret) != one {
-		x.Errorf("another password changes the fingerprint")
+		x.Errorf("another password: got another fingerprint, want the same")
 	}
 	if of("http://127.0.0.1:2", user, secret) == one {
 		x.Errorf("two accounts that differ only in their base URL have the same fingerprint, want different ones")
 	}
 	hasUser := slices.ContainsFunc(x.kind.Required, func(f providers.Field) bool { return !f.Secret })
 	if hasUser && of("http://127.0.0.1:1", user+"2", secret) == one {
-		x.Errorf("another user has the same fingerprint")
+		x.Errorf("another user: got the same fingerprint, want a different one")
 	}
 }
 
@@ -88,10 +88,10 @@ func batchIsLeft(x *exam) {
 	a := x.send(p, b)
 	x.wantAccepted(a)
 	if !slices.Equal(room, was) {
-		x.Errorf("Send changed the list of recipients or the array behind it")
+		x.Errorf("Send changed the list of recipients or the array behind it, want no change")
 	}
 	if b.To = nil; b.IdempotencyKey != before.IdempotencyKey || b.From != before.From || b.Body != before.Body || b.Flash != before.Flash {
-		x.Errorf("Send changed the batch")
+		x.Errorf("Send changed the batch, want no change")
 	}
 	// The results must not share memory with the batch, either.
 	kept := slices.Clone(a.results)
@@ -137,11 +137,11 @@ func credentials(x *exam) {
 		}
 		for _, s := range spellings(secret, wrongSecret) {
 			if strings.Contains(e.target, s) {
-				x.Errorf("%s request %d: the URL contains the secret", e.method, i)
+				x.Errorf("%s request %d: the URL contains the secret, want it in the header or body", e.method, i)
 			}
 		}
 		if strings.Contains(e.target, user) && e.method == http.MethodPost {
-			x.Errorf("request %d: the URL of a POST contains the user", i)
+			x.Errorf("request %d: the URL of a POST contains the user, want the user in the header or body", i)
 		}
 		for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
 			if _, ok := e.header[name]; ok {
@@ -185,7 +185,7 @@ func goroutines(x *exam) {
 	})
 	for _, stack := range labelled(label) {
 		if !strings.Contains(stack, "net/http.(*") && !strings.Contains(stack, "\tnet.") {
-			x.Errorf("a goroutine that does not belong to a connection still runs after the call:\n%s", stack)
+			x.Errorf("a goroutine that does not belong to a connection still runs after the call, want none:\n%s", stack)
 			return
 		}
 	}
@@ -200,7 +200,7 @@ func goroutines(x *exam) {
 		}
 		select {
 		case <-deadline:
-			x.Errorf("%d goroutines still run after every connection was closed:\n%s", len(left), strings.Join(left, "\n\n"))
+			x.Errorf("%d goroutines still run after every connection was closed, want none:\n%s", len(left), strings.Join(left, "\n\n"))
 			return
 		case <-tick.C:
 		}
@@ -257,7 +257,7 @@ func prints(x *exam) {
 	}
 	for said, check := range x.textsSoFar() {
 		if check == x.check && leaks(said) != "" {
-			x.Errorf("printed text holds %s", leaks(said))
+			x.Errorf("the printed text holds %s, want nothing confidential", leaks(said))
 		}
 	}
 }

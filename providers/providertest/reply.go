@@ -126,7 +126,7 @@ func (x *exam) wantSupportedBy(a answer, reply []byte, named bool, when string) 
 		case named && !names(reply, number):
 			x.Errorf("%s: got outcome %v for a recipient that the reply does not name, want unknown", when, v.Outcome)
 		case v.Outcome == providers.Accepted && !bytes.Contains(reply, []byte(v.MessageID)):
-			x.Errorf("%s: got a message ID that is not in the reply", when)
+			x.Errorf("%s: got a message ID that is not in the reply, want one from the reply", when)
 		}
 	}
 }
@@ -182,7 +182,7 @@ func cutRefusals(x *exam) {
 		whole := x.send(p, b)
 		tape := g.exchanges()
 		if len(tape) != 1 {
-			x.Fatalf("%s: %d requests", name, len(tape))
+			x.Fatalf("%s: got %d requests, want 1", name, len(tape))
 		}
 		// The first part of a list without numbers may equal another complete reply. Then the
 		// provider cannot distinguish the two.
@@ -320,7 +320,7 @@ func (x *exam) wantSameIDs(here, there answer, when string) {
 	}
 	for i, number := range here.to {
 		if v := here.verdict(i); v.Outcome == providers.Accepted && v.MessageID != ids[number] {
-			x.Errorf("%s: a recipient has the message ID of another one", when)
+			x.Errorf("%s: a recipient has the message ID of another recipient, want its own", when)
 		}
 	}
 }

@@ -204,7 +204,7 @@ func idleConnection(x *exam) {
 		select {
 		case <-noticed:
 		case <-late:
-			x.Fatalf("the client did not notice within 10 s that its connection was closed")
+			x.Fatalf("the client did not notice within 10 s that the server closed its connection")
 		}
 	}
 	x.wantSeen(s.requests.Load(), 3, "three calls")

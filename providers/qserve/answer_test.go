@@ -50,7 +50,7 @@ func TestAnswer(t *testing.T) {
 		to   []sms.MSISDN
 		want []providers.Result // nil: not understood
 	}{
-		"the page's":                    {reply(sentRow(one), sentRow(two)), nums(one, two), res(accepted, accepted)},
+		"the vendor's sample":           {reply(sentRow(one), sentRow(two)), nums(one, two), res(accepted, accepted)},
 		"a bare object":                 {bare, nums(one), res(accepted)},
 		"white space":                   {" \r\n" + reply(sentRow(one)) + "\n", nums(one), res(accepted)},
 		"another order":                 {reply(sentRow(two), sentRow(one)), nums(one, two), res(accepted, accepted)},
@@ -108,7 +108,7 @@ func TestAnswer(t *testing.T) {
 		"null in a list":                {`[null]`, nums(one), nil},
 		"truncated":                     {reply(sentRow(one))[:120], nums(one), nil},
 		"something behind":              {reply(sentRow(one)) + "x", nums(one), nil},
-		"the page's print":              {`[{recipientsCount: 1, statusCode: 101}]`, nums(one), nil},
+		"the vendor's page as printed":  {`[{recipientsCount: 1, statusCode: 101}]`, nums(one), nil},
 		"HTML":                          {"<html>254725656565 Successfully Sent 101</html>", nums(one), nil},
 		"text":                          {"Successfully Sent", nums(one), nil},
 		"an error code alone":           {`"X001"`, nums(one), nil},

@@ -26,7 +26,7 @@ var prose = map[string]string{
 	"Unvalid secret_key for this domain. This error appears if you use an API key non specified for your domain. " +
 		"Developper or Universal API keys doesn't have domain checker.": "answers; there is no domain to give",
 	"Unknown or unvalid user token . This error appears if you use an unknow user token or if the user token expired.": "answers",
-	"QUERY PARAMETERS": "sent in the body, as in the page's sample",
+	"QUERY PARAMETERS": "sent in the body, as in the sample on the vendor's page",
 }
 
 // offers lists the features on the vendor's page. The value is the reason why the package does not

@@ -38,9 +38,9 @@ var notOffered = map[string]string{
 // fromElsewhere lists items that the package implements and that are not in a table of the vendor's
 // page.
 var fromElsewhere = map[string]string{
-	"GetBGMessages":             "sibling: the page describes it without its name",
-	"EmptyGroup":                "page: a heading; sibling: the name",
-	"DeleteGroup":               "page: a heading; sibling: the name",
+	"GetBGMessages":             "sibling: the vendor's page describes the action without its name",
+	"EmptyGroup":                "vendor's page: a heading; sibling: the name",
+	"DeleteGroup":               "vendor's page: a heading; sibling: the name",
 	"EmptyGroup/Group":          "sibling",
 	"DeleteGroup/Group":         "sibling",
 	"CreateUser/CreditReminder": "sibling: without the space",

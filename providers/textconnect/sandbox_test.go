@@ -81,7 +81,7 @@ func TestABackgroundSendFromBeginningToEnd(t *testing.T) {
 	}
 	_, err = p.SendStored(t.Context(), providers.StoredBatch{Group: "Strangers", From: "ACME", Body: "Hello"})
 	if e := verdict(t, err); e.Code != "-520" {
-		t.Errorf("an unknown list: got %+v, want the code -520", e)
+		t.Errorf("an unknown stored group: got %+v, want the code -520", e)
 	}
 	_, err = p.BackgroundMessages(t.Context(), "7")
 	if e := verdict(t, err); e.Code != "-521" {

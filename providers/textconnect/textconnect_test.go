@@ -428,7 +428,7 @@ func ExampleProvider_Send() {
 	// <nil>
 }
 
-// A list of which only the first code has arrived looks like a code for the whole call.
+// If only the first code of a list has arrived, it looks like a code for the whole call.
 func TestACodeThatMayBeTheBeginningOfAListIsNotBelieved(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
