@@ -92,8 +92,8 @@ func (a *attempt) wrote(n int) {
 	a.state.CompareAndSwap(writing, unsent)
 }
 
-// seal cancels the request. It reports whether it is certain that no byte of it was or will be
-// written.
+// seal cancels the request. It returns true if certainly no byte of the request was written or will
+// be written.
 func (a *attempt) seal() bool {
 	return a.state.CompareAndSwap(unsent, sealed) || a.state.Load() == sealed
 }

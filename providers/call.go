@@ -86,9 +86,9 @@ type ClientConfig struct {
 // NewClient returns a Client. Its error joins a *FieldError for each mistake in base_url, timeout and
 // concurrency.
 //
-// The client does not use HTTP/2. With one request at a time on a connection, the client knows
-// whether a request was written, and a broken connection makes only one call unknown. The client uses
-// the proxy that the environment names, except to loopback.
+// The client does not use HTTP/2. With only one request at a time on a connection, the client knows
+// whether a request was written. A broken connection then makes the outcome of only one call
+// unknown. The client uses the proxy that the environment names, except to loopback.
 func NewClient(cfg ClientConfig) (*Client, error) {
 	base, err := parseBase(cfg.BaseURL, cfg.AllowHTTP)
 	if cfg.Timeout < 0 {

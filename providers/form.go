@@ -7,8 +7,9 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// PostForm is Call with a POST of an encoded form. It is for gateways that report errors in the body
-// of an HTTP 2xx (Request.ErrorsInBody). op is the operation named in errors; path is as in Request.
+// PostForm sends an encoded form by POST, like Call. It is for gateways that report errors in the
+// body of an HTTP 2xx (Request.ErrorsInBody). op is the operation named in errors; path is as in
+// Request.
 func (c *Client) PostForm(ctx context.Context, op, path string, form []byte) (*Reply, error) {
 	return c.Call(ctx, Request{Op: op, Path: path, ContentType: FormContentType, Body: form, ErrorsInBody: true})
 }

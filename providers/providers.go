@@ -108,8 +108,8 @@ type Inbound struct {
 	// ID is the gateway's message ID. It is empty if the gateway has no message IDs; then From, At
 	// and Text together identify the message.
 	ID string
-	// From is the subscriber's number and To the number or short code the message was sent to, both
-	// as the gateway writes them.
+	// From is the subscriber's number. To is the number or short code to which the subscriber sent
+	// the message. Both are as the gateway writes them.
 	From, To string
 	// Text is the message body.
 	Text string

@@ -24,9 +24,10 @@ const maxRetryAfter = time.Hour
 //	3xx                  unknown,   account: configuration
 //	1xx, other 4xx, 5xx  unknown,   call:    gateway
 //
-// errorsInBody states that the gateway answers 2xx even for its errors. Then a 404, 405 or 415 comes
-// from a web server without a gateway (a wrong base URL, a parked domain), which cannot have taken
-// a message. A redirect is always Unknown: many web forms redirect after they have done their work.
+// errorsInBody states that the gateway answers 2xx even for its errors. Then a 404, 405 or 415
+// comes from a web server without a gateway, e.g. at a wrong base URL or a parked domain. Such a
+// server cannot have taken a message. A redirect is always Unknown: many web forms redirect after
+// they have done their work.
 func StatusVerdict(op string, status int, retryAfter time.Duration, errorsInBody bool) *Error {
 	if status >= 200 && status < 300 {
 		return nil

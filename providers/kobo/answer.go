@@ -41,9 +41,9 @@ const (
 	reasonNoID    = "not_understood" // the reply names the recipient, but without a valid message ID
 )
 
-// parseAnswer parses the body of a 2xx answer to a call to these recipients. It returns one result
-// for each recipient, or an error for the whole call (without Op). If the body is not understood,
-// parseAnswer returns two nils.
+// parseAnswer parses the body of a 2xx answer to a call to the recipients in to. It returns one
+// result for each recipient, or an error for the whole call (without Op). If the body is not
+// understood, parseAnswer returns two nils.
 func parseAnswer(body []byte, to []sms.MSISDN) ([]providers.Result, *providers.Error) {
 	body = unquote(body)
 	if string(body) == "sent" {
@@ -187,8 +187,8 @@ var signs = func() (table [256]byte) {
 	return table
 }()
 
-// isRecipient reports whether an ID equals one of the call's recipients. A reply that only repeats
-// the list of numbers does not prove that a message was accepted.
+// isRecipient reports whether the ID equals the number of one of the call's recipients. A reply
+// that only repeats the list of numbers does not prove that a message was accepted.
 func isRecipient(id string, to []sms.MSISDN) bool {
 	if len(id) > 15 || strings.Trim(id, "0123456789") != "" {
 		return false // the usual case; calling ParseUint would allocate an error
@@ -200,7 +200,7 @@ func isRecipient(id string, to []sms.MSISDN) bool {
 // maxWord is a length in bytes. Every error code of the gateway is shorter.
 const maxWord = 64
 
-// errorWord returns s if it has the form of the gateway's error codes, and "" otherwise, so that a
+// errorWord returns s if s has the form of the gateway's error codes, and "" otherwise. So a
 // result's Code never contains a phone number or a message.
 func errorWord(s string) string {
 	if len(s) > maxWord || !strings.HasPrefix(s, "error") {

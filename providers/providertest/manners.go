@@ -93,7 +93,8 @@ func batchIsLeft(x *exam) {
 	if b.To = nil; b.IdempotencyKey != before.IdempotencyKey || b.From != before.From || b.Body != before.Body || b.Flash != before.Flash {
 		x.Errorf("Send changed the batch, want no change")
 	}
-	// The results must not share memory with the batch, either.
+	// The results must not share memory with the batch, so the test changes the batch and compares
+	// the results.
 	kept := slices.Clone(a.results)
 	clear(room)
 	if !slices.Equal(kept, a.results) {
@@ -229,7 +230,8 @@ func spellings(secrets ...string) (all []string) {
 	return all
 }
 
-// prints prints a provider and its settings in every form that logs and panics use.
+// prints checks that no printed form of a provider or its settings, as in logs and panics, holds
+// confidential data.
 func prints(x *exam) {
 	g := x.gateway()
 	p := x.open(g.url)

@@ -40,7 +40,7 @@ func wrongly(send sending) providers.Kind {
 // glib is a provider whose reads always succeed, whatever the gateway answers.
 type glib struct{ *kobo.Provider }
 
-// Balance ignores errors.
+// Balance calls kobo's Balance and ignores its error.
 func (g glib) Balance(ctx context.Context) (providers.Balance, error) {
 	balance, _ := g.Provider.Balance(ctx)
 	return balance, nil
@@ -117,7 +117,7 @@ func answering(change func(b providers.Batch, results []providers.Result)) sendi
 	}
 }
 
-// The checks that fail for a certain kind of mistake.
+// Lists of checks that fail for the same kind of mistake.
 var (
 	bySilence = []string{
 		"closed after the request was read", "reset after the request was read",

@@ -96,7 +96,7 @@ func nonZero(n float64) string {
 	return amount(n)
 }
 
-// longNumber matches a number that may be a phone number.
+// longNumber matches a text with digits that may be a phone number.
 var longNumber = regexp.MustCompile(`[0-9][0-9 ().+-]{4,}[0-9]`)
 
 // explanation returns the lines that follow the code in the reply, joined into one line of at most

@@ -130,9 +130,9 @@ func judge(n int) code {
 	return elsewhere("")
 }
 
-// parseSend parses the body of a 2xx answer to a send to these recipients. It returns one result
-// for each recipient, or an error for the whole call (without Op). If the body is not understood,
-// parseSend returns two nils.
+// parseSend parses the body of a 2xx answer to a send to the recipients in to. It returns one
+// result for each recipient, or an error for the whole call (without Op). If the body is not
+// understood, parseSend returns two nils.
 func parseSend(body []byte, to []sms.MSISDN, allIDs bool) ([]providers.Result, *providers.Error) {
 	line := firstLine(body)
 	if n, ok := parseCode(line); ok {
@@ -152,7 +152,7 @@ func parseSend(body []byte, to []sms.MSISDN, allIDs bool) ([]providers.Result, *
 		r := parseEntry(strings.TrimSpace(entry), to)
 		understood = understood || r.Outcome != providers.Unknown || r.Code != ""
 		if r.MessageID != "" {
-			if first, twice := seen[r.MessageID]; twice { // two recipients cannot share a message
+			if first, twice := seen[r.MessageID]; twice { // two recipients cannot have the same message ID
 				results[first] = providers.Result{Reason: reasonNotUnderstood}
 				r = results[first]
 			} else {
@@ -263,7 +263,7 @@ func refusal(op, what string) *providers.Error {
 	return &providers.Error{Op: op, Outcome: providers.Rejected, Scope: providers.Call, Cause: providers.CauseRefused, Err: errors.New(what)}
 }
 
-// firstLine returns the first line of an answer that is not blank.
+// firstLine returns the first non-blank line of an answer.
 func firstLine(body []byte) string {
 	line, _, _ := bytes.Cut(bytes.TrimSpace(body), []byte("\n"))
 	return string(bytes.TrimSpace(line))
@@ -286,8 +286,8 @@ func isID(s string) bool {
 	return len(s) >= 4 && len(s) <= 18 && s[0] != '0' && strings.Trim(s, "0123456789") == ""
 }
 
-// isRecipient reports whether an ID equals one of the call's recipients. A reply that only repeats the
-// list of numbers does not prove that a message was accepted.
+// isRecipient reports whether the ID equals the number of one of the call's recipients. A reply
+// that only repeats the list of numbers does not prove that a message was accepted.
 func isRecipient(id string, to []sms.MSISDN) bool {
 	const shortest = 7
 	if len(id) < shortest {

@@ -18,7 +18,7 @@ func Guard(ask func(network, addr string) error) {
 }
 
 // Refusal returns the guard's error if addr must not be dialled. It returns nil if addr may be
-// dialled or no guard is set. Only tests set a guard. Call it before a host name is resolved.
+// dialled or no guard is set. Only tests set a guard. Call Refusal before a host name is resolved.
 func Refusal(network, addr string) error {
 	if ask := guard.Load(); ask != nil {
 		return (*ask)(network, addr)
