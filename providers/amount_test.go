@@ -14,7 +14,7 @@ func TestParseAmount(t *testing.T) {
 		"1785.50": 1785.5, "999999999999": 999999999999, "1,234.50": 1234.5, "-1,785": -1785, "12,345,678": 12345678, "999,999.5": 999999.5,
 	} {
 		if got, ok := ParseAmount(text); !ok || got != want {
-			t.Errorf("%q: %v %v, want %v", text, got, ok, want)
+			t.Errorf("%q: got %v %v, want %v", text, got, ok, want)
 		}
 	}
 	for _, text := range []string{
@@ -38,7 +38,7 @@ func TestParseMoney(t *testing.T) {
 	} {
 		amount, currency, ok := ParseMoney(text)
 		if !ok || amount != want[0] || currency != want[1] {
-			t.Errorf("%q: %q %q %v, want %q", text, amount, currency, ok, want)
+			t.Errorf("%q: got %q %q %v, want %q", text, amount, currency, ok, want)
 		}
 		if value, ok := ParseAmount(amount); !ok || math.IsInf(value, 0) {
 			t.Errorf("ParseMoney returned %q, which ParseAmount does not read as a finite number", amount)

@@ -250,7 +250,7 @@ func TestAfterTheFirstByteSilenceIsUnknown(t *testing.T) {
 			_, err := s.client(t, nil).Do(t.Context(), form())
 			e := wantNoAnswer(t, err)
 			if tc.is != nil && !errors.Is(e, tc.is) {
-				t.Errorf("cause %v, want %v", e, tc.is)
+				t.Errorf("got the error %v, want the cause %v", e, tc.is)
 			}
 			if n := s.conns.Load(); n != 1 {
 				t.Errorf("got %d connections, want 1", n)
@@ -375,7 +375,7 @@ func TestBaseURL(t *testing.T) {
 		}
 		e, ok := errors.AsType[*FieldError](err)
 		if !ok || e.Field != "base_url" || !strings.Contains(e.Error(), tc.want) || strings.Contains(e.Error(), "hunter") {
-			t.Errorf("%q: %v, want %q", tc.base, err, tc.want)
+			t.Errorf("%q: got %v, want %q", tc.base, err, tc.want)
 		}
 	}
 	_, err := NewClient(ClientConfig{BaseURL: "x", Timeout: -1, Concurrency: -1})
@@ -392,7 +392,7 @@ func TestFingerprintNamesTheLogin(t *testing.T) {
 	one := print("https://example.com", "kobo", "joe")
 	for _, same := range []string{"https://EXAMPLE.com/", "https://example.com:443", "HTTPS://example.com:443//"} {
 		if got := print(same, "kobo", "joe"); got != one {
-			t.Errorf("%s: %s, want %s", same, got, one)
+			t.Errorf("%s: got %s, want %s", same, got, one)
 		}
 	}
 	prints := []string{

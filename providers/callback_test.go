@@ -71,7 +71,7 @@ func TestTheFormOfACallback(t *testing.T) {
 			t.Errorf("%s: got ok %v, want the opposite", name, ok)
 		}
 		if ok && cmp.Diff(tc.want, got) != "" {
-			t.Errorf("%s: %.100v, want %.100v", name, got, tc.want)
+			t.Errorf("%s: got %.100v, want %.100v", name, got, tc.want)
 		}
 		answered := w.Body.Len() > 0
 		if answered == ok || !ok && w.Code != tc.status {

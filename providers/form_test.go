@@ -19,11 +19,11 @@ func TestAFormIsWhatTheStandardLibraryReads(t *testing.T) {
 		"UCS-2": "漢😀₦", "bytes": all.String(), "broken UTF-8": "a\xff\xc3",
 	} {
 		if got, want := string(AppendEscaped([]byte("x="), value)), "x="+url.QueryEscape(value); got != want {
-			t.Errorf("%s: %q, want %q", name, got, want)
+			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
 		form := AppendField(AppendField(nil, "first", value), "second", value)
 		if got, want := string(form), "first="+url.QueryEscape(value)+"&second="+url.QueryEscape(value); got != want {
-			t.Errorf("%s: %q, want %q", name, got, want)
+			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
 		read, err := url.ParseQuery(string(form))
 		if err != nil || len(read) != 2 || read.Get("first") != value || read.Get("second") != value {
@@ -47,7 +47,7 @@ func TestNumbersOfAForm(t *testing.T) {
 		{"", "", []sms.MSISDN{1<<64 - 1, 0}, "to=18446744073709551615%2C0"},
 	} {
 		if got := string(AppendNumbers([]byte(tc.before), "to", tc.prefix, tc.to)); got != tc.want {
-			t.Errorf("%q, want %q", got, tc.want)
+			t.Errorf("got %q, want %q", got, tc.want)
 		}
 	}
 }

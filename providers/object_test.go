@@ -56,7 +56,7 @@ func TestWhatStandsUnderAName(t *testing.T) {
 	} {
 		elements, ok := o.List(name)
 		if got := fmt.Sprintf("%s %v %v", elements, ok, elements == nil); got != want {
-			t.Errorf("list %s: %s, want %s", name, got, want)
+			t.Errorf("list %s: got %s, want %s", name, got, want)
 		}
 	}
 	for name, want := range map[string]bool{"o": true, "n": false, "missing": false, "l": false, "s": false, "twice": false} {

@@ -129,7 +129,7 @@ func wantVerdict(t *testing.T, err error, outcome Outcome, scope Scope, cause Ca
 		t.Fatalf("error %v (%T), want an *Error", err, err)
 	}
 	if e.Outcome != outcome || e.Scope != scope || e.Cause != cause {
-		t.Fatalf("verdict %v %v %q, want %v %v %q (%v)", e.Outcome, e.Scope, e.Cause, outcome, scope, cause, e)
+		t.Fatalf("got the verdict %v %v %q, want %v %v %q (%v)", e.Outcome, e.Scope, e.Cause, outcome, scope, cause, e)
 	}
 	if e.Op != "x send" || strings.Contains(e.Error(), "hunter") {
 		t.Fatalf("got the error %v, want the operation \"x send\" and no secret", e)

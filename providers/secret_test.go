@@ -87,7 +87,7 @@ func TestScrubbing(t *testing.T) {
 		{"nothing", "connection refused", "connection refused"},
 	} {
 		if got := c.Scrub(tc.in); got != tc.want {
-			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
+			t.Errorf("%s: got %q, want %q", tc.name, got, tc.want)
 		}
 	}
 	inner := &url.Error{Op: "Post", URL: "https://x/?pass=" + url.QueryEscape(hunter), Err: context.DeadlineExceeded}

@@ -78,7 +78,7 @@ func TestOptionsOfAProvider(t *testing.T) {
 	for field, want := range map[string]string{"on": "true <nil>", "off": "false <nil>", "none": "true <nil>", "odd": "false odd: must be true or false"} {
 		got, err := s.Bool(field, true)
 		if text := fmt.Sprint(got, " ", err); text != want {
-			t.Errorf("%s: %s, want %s", field, text, want)
+			t.Errorf("%s: got %s, want %s", field, text, want)
 		}
 	}
 	for _, c := range []struct {
@@ -91,7 +91,7 @@ func TestOptionsOfAProvider(t *testing.T) {
 	} {
 		got, err := s.Int(c.field, c.low, c.high, 5)
 		if text := fmt.Sprint(got, " ", err); text != c.want {
-			t.Errorf("%s: %s, want %s", c.field, text, c.want)
+			t.Errorf("%s: got %s, want %s", c.field, text, c.want)
 		}
 	}
 }

@@ -51,14 +51,14 @@ func TestStatusVerdictOfEveryStatus(t *testing.T) {
 				t.Fatalf("status %d: got no verdict, want one", status)
 			}
 			if got := (verdict{e.Outcome, e.Scope, e.Cause}); got != r.want {
-				t.Errorf("%d: %v, want %v", status, got, r.want)
+				t.Errorf("status %d: got %v, want %v", status, got, r.want)
 			}
 			if slices.Contains(noHandler, status) {
 				r.want.Outcome = Retryable
 			}
 			inBody := StatusVerdict("x send", status, 3*time.Second, true)
 			if got := (verdict{inBody.Outcome, inBody.Scope, inBody.Cause}); got != r.want {
-				t.Errorf("%d, with errors in the body: %v, want %v", status, got, r.want)
+				t.Errorf("status %d, with errors in the body: got %v, want %v", status, got, r.want)
 			}
 			if e.Op != "x send" || e.Code != fmt.Sprintf("http %d", status) || e.RetryAfter != 3*time.Second || e.KeepKey {
 				t.Errorf("status %d: got %+v, want the operation, the code and the wait of 3s", status, e)
@@ -97,7 +97,7 @@ func TestParseRetryAfter(t *testing.T) {
 		"Wednesday, 04-Mar-26 05:06:17 GMT": 10 * time.Second,
 	} {
 		if got := ParseRetryAfter(in, now); got != want {
-			t.Errorf("%q: %v, want %v", in, got, want)
+			t.Errorf("%q: got %v, want %v", in, got, want)
 		}
 	}
 }

@@ -119,7 +119,7 @@ func TestTheRequestIsTheDocumentedOne(t *testing.T) {
 		}
 		got, err := changed.SendWith(t.Context(), b, tc.options)
 		if diff := cmp.Diff(res(accepted(idA), accepted(idB)), got); diff != "" || err != nil {
-			t.Errorf("%s: %v (-want +got):\n%s", name, err, diff)
+			t.Errorf("%s: got the error %v (-want +got):\n%s", name, err, diff)
 		}
 		r := <-seen
 		want, accept := tc.want, tc.accept
@@ -185,12 +185,12 @@ func TestStatusesAndWhatTheyMean(t *testing.T) {
 		got, err := p.Send(t.Context(), batch(one))
 		if tc.want.Outcome == providers.Unknown && tc.want.Cause == "" {
 			if diff := cmp.Diff(res(accepted(idA)), got); diff != "" || err != nil {
-				t.Errorf("%s: %v (-want +got):\n%s", name, err, diff)
+				t.Errorf("%s: got the error %v (-want +got):\n%s", name, err, diff)
 			}
 		} else {
 			tc.want.Op = "africastalking send"
 			if diff := cmp.Diff(tc.want, verdict(t, err)); diff != "" || got != nil {
-				t.Errorf("%s: results %v (-want +got):\n%s", name, got, diff)
+				t.Errorf("%s: got the results %v (-want +got):\n%s", name, got, diff)
 			}
 		}
 		if tc.unlikeOfBalance {
@@ -265,7 +265,7 @@ func TestNewTellsEveryMistake(t *testing.T) {
 	} {
 		p, err := New(tc.cfg)
 		if got := mistakes(err); !slices.Equal(got, tc.want) || (p == nil) != (tc.want != nil) {
-			t.Errorf("%s: mistakes in %v, want %v", name, got, tc.want)
+			t.Errorf("%s: got mistakes in %v, want %v", name, got, tc.want)
 		}
 		if err != nil && strings.Contains(err.Error(), "s3cr3t") {
 			t.Errorf("%s: the error holds the key: %v", name, err)
@@ -296,7 +296,7 @@ func TestSettingsBecomeOptions(t *testing.T) {
 	} {
 		p, err := Kind().Open(providers.Settings{Login: map[string]string{"username": "u"}, Secrets: map[string]providers.Secret{"api_key": apiKey}, Options: tc.options})
 		if got := mistakes(err); !slices.Equal(got, tc.mistaken) {
-			t.Errorf("%s: mistakes in %v, want %v", name, got, tc.mistaken)
+			t.Errorf("%s: got mistakes in %v, want %v", name, got, tc.mistaken)
 		}
 		if err != nil {
 			continue
@@ -391,7 +391,7 @@ func TestInbox(t *testing.T) {
 		{ID: "18446744073709551615", From: "Safaricom", Text: "254711000001", Fields: map[string]string{"date": "yesterday"}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
-		t.Errorf("%v (-want +got):\n%s", err, diff)
+		t.Errorf("got the error %v (-want +got):\n%s", err, diff)
 	}
 	if r := <-seen; r.method != "GET" || r.uri != "/prefix/version1/messaging?username=acme+%26+co&lastReceivedId=15070" || r.header.Get("Apikey") != apiKey {
 		t.Errorf("got the request %+v, want a GET with lastReceivedId=15070", r)

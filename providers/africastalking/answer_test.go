@@ -167,7 +167,7 @@ func TestEveryCodeHasItsVerdict(t *testing.T) {
 			xmlReply(xmlRow("+254711000001", fmt.Sprintf(" %d\n", code), status, "None")),
 		} {
 			if got, e := parseAnswer([]byte(body), nums(one)); e != nil || !slices.Equal(got, res(r)) {
-				t.Errorf("%d: %+v %v, want %+v", code, got, e, r)
+				t.Errorf("code %d: got %+v %v, want %+v", code, got, e, r)
 			}
 		}
 	}
@@ -289,7 +289,7 @@ func TestNoRecipientsAndAWord(t *testing.T) {
 		} {
 			results, e := parseAnswer([]byte(body), nums(one, two))
 			if diff := cmp.Diff(want, e); diff != "" || results != nil {
-				t.Errorf("%s: %v (-want +got):\n%s", body, results, diff)
+				t.Errorf("%s: got %v (-want +got):\n%s", body, results, diff)
 			}
 		}
 	}

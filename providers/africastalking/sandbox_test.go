@@ -123,7 +123,7 @@ func TestAnswersThatNameOtherNumbers(t *testing.T) {
 				}
 			}
 			if left != 0 {
-				t.Errorf("%s: %+v, want %d unknown", fault, results, unknown)
+				t.Errorf("%s: got %+v, want %d unknown", fault, results, unknown)
 			}
 		}
 	}

@@ -67,7 +67,7 @@ func TestEveryKindOpensWithWhatItRequiresAndNothingLess(t *testing.T) {
 		}
 	}
 	if !slices.Equal(names, catalog.Names()) {
-		t.Errorf("names %v, want %v", catalog.Names(), names)
+		t.Errorf("got names %v, want %v", catalog.Names(), names)
 	}
 }
 

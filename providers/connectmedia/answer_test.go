@@ -35,7 +35,7 @@ func TestAnswer(t *testing.T) {
 	} {
 		got, e := parseAnswer([]byte(body))
 		if diff := cmp.Diff(want, got); diff != "" || e != nil {
-			t.Errorf("%s: %v (-want +got):\n%s", body, e, diff)
+			t.Errorf("%s: got the error %v (-want +got):\n%s", body, e, diff)
 		}
 	}
 }
@@ -79,7 +79,7 @@ func TestEveryRefusalHasItsVerdict(t *testing.T) {
 		for _, body := range []string{`{"code":"` + code + `","message":"No"}`, `{"code":` + code + `}`} {
 			got, e := parseAnswer([]byte(body))
 			if got != nil || e == nil || *e != verdict {
-				t.Errorf("%s: %v %v, want %v", body, got, e, verdict)
+				t.Errorf("%s: got %v %v, want %v", body, got, e, verdict)
 			}
 		}
 	}

@@ -187,7 +187,7 @@ func TestVerdictsOnWholeCalls(t *testing.T) {
 		results, err := p.Send(t.Context(), batch(one))
 		tc.want.Op = "connectmedia send"
 		if diff := cmp.Diff(tc.want, verdict(t, err)); diff != "" || results != nil {
-			t.Errorf("%s: %v (-want +got):\n%s", name, results, diff)
+			t.Errorf("%s: got %v (-want +got):\n%s", name, results, diff)
 		}
 		if len(seen) != 1 {
 			t.Errorf("%s: got %d requests, want 1", name, len(seen))
@@ -240,7 +240,7 @@ func TestWhatCanBeAskedFor(t *testing.T) {
 		Rows:    [][]string{{"1", "", "", "Delivered", ""}, {"2", "", "", "", ""}},
 	}
 	if diff := cmp.Diff(want, table); diff != "" || err != nil {
-		t.Errorf("%v (-want +got):\n%s", err, diff)
+		t.Errorf("got the error %v (-want +got):\n%s", err, diff)
 	}
 	table.Columns[0] = "spoilt"
 	if table, _ = p.Report(t.Context(), "history", time.Time{}, time.Time{}); table.Columns[0] != "message_id" {
@@ -286,7 +286,7 @@ func TestWhatIsAskedForMayBeRefused(t *testing.T) {
 			p, _ := answering(t, 200, body)
 			want.Op = op
 			if diff := cmp.Diff(want, verdict(t, ask(p))); diff != "" {
-				t.Errorf("%s: %s (-want +got):\n%s", op, body, diff)
+				t.Errorf("%s: the reply %s (-want +got):\n%s", op, body, diff)
 			}
 		}
 		p, _ := answering(t, 503, `{"code":"200","1"}`)
@@ -334,7 +334,7 @@ func TestKindTellsEveryMistake(t *testing.T) {
 			got = append(got, m.Field)
 		}
 		if !slices.Equal(got, tc.want) || (p == nil) != (tc.want != nil) {
-			t.Errorf("%s: mistakes in %v, want %v", name, got, tc.want)
+			t.Errorf("%s: got mistakes in %v, want %v", name, got, tc.want)
 		}
 		if c, ok := p.(*Provider); ok && c.plain != tc.plain {
 			t.Errorf("%s: got plain %v, want the opposite", name, c.plain)

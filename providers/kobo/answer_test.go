@@ -230,7 +230,7 @@ func TestCredit(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]float64{"1234": 1234, "1,234.50": 1234.5, " 12.50\n": 12.5, `"7"`: 7, "-3.25": -3.25, "0": 0} {
 		if got, ok := parseCredit([]byte(body)); !ok || got != want {
-			t.Errorf("%q: %v %v, want %v", body, got, ok, want)
+			t.Errorf("%q: got %v %v, want %v", body, got, ok, want)
 		}
 	}
 	for _, body := range []string{"", "-", ".", "1,23", "NGN 5", "1e5", "0x10", "inf", "NaN", "1_000", "--1", "1-2", `{"credit":1}`, "sent", "error_user"} {
@@ -296,7 +296,7 @@ func TestReport(t *testing.T) {
 		"UNKNOWN":          {State: "UNKNOWN"},
 	} {
 		if got, ok := parseReport([]byte(body)); !ok || got != want {
-			t.Errorf("%q: %+v %v, want %+v", body, got, ok, want)
+			t.Errorf("%q: got %+v %v, want %+v", body, got, ok, want)
 		}
 	}
 	for _, body := range []string{"", "DELIVRDX", "NOT DELIVRD", "<html>", "1", "UNDELIV \x00", "UNDELIV " + strings.Repeat("x", 64)} {

@@ -290,7 +290,7 @@ func TestAnAnswerForSomeIsUnknownForTheRest(t *testing.T) {
 	p := answering(t, 200, nil, "2348030000011,"+idB)
 	got, err := p.Send(t.Context(), batch(one, two))
 	if diff := cmp.Diff(res(missing, accepted(idB)), got); diff != "" || err != nil {
-		t.Errorf("%v (-want +got):\n%s", err, diff)
+		t.Errorf("got the error %v (-want +got):\n%s", err, diff)
 	}
 }
 
@@ -372,7 +372,7 @@ func TestNewTellsEveryMistake(t *testing.T) {
 			got = append(got, m.Field)
 		}
 		if !slices.Equal(got, tc.want) || (p == nil) != (tc.want != nil) {
-			t.Errorf("%s: mistakes in %v, want %v", name, got, tc.want)
+			t.Errorf("%s: got mistakes in %v, want %v", name, got, tc.want)
 		}
 	}
 }

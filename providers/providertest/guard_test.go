@@ -82,7 +82,7 @@ func TestTheGuardLetsOnlyThisMachineThrough(t *testing.T) {
 		"example.com:443": false, ":80": false, "": false, "127.0.0.1": false, "127.1:80": false,
 	} {
 		if got := onThisMachine(addr); got != want {
-			t.Errorf("%q: %v, want %v", addr, got, want)
+			t.Errorf("%q: got %v, want %v", addr, got, want)
 		}
 	}
 }

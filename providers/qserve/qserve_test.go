@@ -109,7 +109,7 @@ func TestSendTellsOfEachRecipient(t *testing.T) {
 	first := accepted
 	first.Balance = &providers.Balance{Amount: 8823}
 	if diff := cmp.Diff(res(first, missing, accepted), got); diff != "" || err != nil {
-		t.Errorf("%v (-want +got):\n%s", err, diff)
+		t.Errorf("got the error %v (-want +got):\n%s", err, diff)
 	}
 	if len(seen) != 1 {
 		t.Errorf("got %d requests, want 1", len(seen))
@@ -135,7 +135,7 @@ func TestVerdictsOnWholeCalls(t *testing.T) {
 		results, err := p.Send(t.Context(), batch(one))
 		tc.want.Op = "qserve send"
 		if diff := cmp.Diff(tc.want, verdict(t, err)); diff != "" || results != nil {
-			t.Errorf("%s: %v (-want +got):\n%s", name, results, diff)
+			t.Errorf("%s: got %v (-want +got):\n%s", name, results, diff)
 		}
 		if len(seen) != 1 {
 			t.Errorf("%s: got %d requests, want 1", name, len(seen))
@@ -206,7 +206,7 @@ func TestNewTellsEveryMistake(t *testing.T) {
 			got = append(got, m.Field)
 		}
 		if !slices.Equal(got, tc.want) || (p == nil) != (tc.want != nil) {
-			t.Errorf("%s: mistakes in %v, want %v", name, got, tc.want)
+			t.Errorf("%s: got mistakes in %v, want %v", name, got, tc.want)
 		}
 	}
 }

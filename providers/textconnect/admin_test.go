@@ -74,7 +74,7 @@ func TestAdministration(t *testing.T) {
 		} {
 			p, s := answering(t, 200, body)
 			if e := verdict(t, deed.do(t.Context(), p)); e.Op != op || summary(e) != want || len(s.asked) != 1 {
-				t.Errorf("%s, %q: %s, want %s", action, body, summary(e), want)
+				t.Errorf("%s, %q: got %s, want %s", action, body, summary(e), want)
 			}
 		}
 	}
@@ -118,7 +118,7 @@ func TestARefusedUserIsExplainedWithoutThePassword(t *testing.T) {
 		err := p.CreateUser(t.Context(), u)
 		want := "textconnect CreateUser: rejected, refused (-508): " + tc.want
 		if err == nil || strings.TrimSpace(err.Error()) != want {
-			t.Errorf("%s: %v, want %s", name, err, want)
+			t.Errorf("%s: got %v, want %s", name, err, want)
 		}
 	}
 }
@@ -169,7 +169,7 @@ func TestImportContacts(t *testing.T) {
 		{1, "Success", ""}, {2, "Duplicate Number", ""}, {3, "Failed", "No name"}, {4, "Partial", "Invalid number (mynumber); No group"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
-		t.Errorf("%v (-want +got):\n%s", err, diff)
+		t.Errorf("got the error %v (-want +got):\n%s", err, diff)
 	}
 	s.asks(t, "all", url.Values{"Action": {"ImportContactsCSV"}, "ContactsCSV": {contacts}, "IgnoreDupes": {"1"}, "OverwriteDupes": {"1"}})
 
@@ -183,13 +183,13 @@ func TestImportContacts(t *testing.T) {
 		p, _ := answering(t, 200, body)
 		got, err := p.ImportContactsCSV(t.Context(), "A,1\nB,2", ImportOptions{})
 		if e := verdict(t, err); e.Op != "textconnect ImportContactsCSV" || summary(e) != want || got != nil {
-			t.Errorf("%q: %v %s, want %s", body, got, summary(e), want)
+			t.Errorf("%q: got %v %s, want %s", body, got, summary(e), want)
 		}
 	}
 	p, s = answering(t, 200, "2 : Success\n1 : Duplicate Name")
 	got, err = p.ImportContactsCSV(t.Context(), "A,1\nB,2\n", ImportOptions{})
 	if diff := cmp.Diff([]ImportedLine{{1, "Duplicate Name", ""}, {2, "Success", ""}}, got); diff != "" || err != nil {
-		t.Errorf("%v (-want +got):\n%s", err, diff)
+		t.Errorf("got the error %v (-want +got):\n%s", err, diff)
 	}
 	s.asks(t, "bare", url.Values{"Action": {"ImportContactsCSV"}, "ContactsCSV": {"A,1\nB,2"}})
 	for _, none := range []string{"", "\n", "A,1\n\nB,2", "A,1\n \nB,2", "\nA,1"} {
@@ -254,7 +254,7 @@ func TestActionsDoWhatTheMethodsDo(t *testing.T) {
 		p, s := answering(t, 200, tc.answer)
 		got, err := act(t, p, name, tc.in)
 		if diff := cmp.Diff(tc.want, got); diff != "" || err != nil {
-			t.Errorf("%s: %v (-want +got):\n%s", name, err, diff)
+			t.Errorf("%s: got the error %v (-want +got):\n%s", name, err, diff)
 		}
 		form := s.form(t)
 		for field, value := range tc.in { // parameters and form fields have the same names

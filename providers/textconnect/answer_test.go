@@ -124,7 +124,7 @@ func TestAllIDsOfOneMessageKeepTheFirst(t *testing.T) {
 	} {
 		got, e := parseSend([]byte(body), nums(one), true)
 		if diff := cmp.Diff(want, got); diff != "" || e != nil {
-			t.Errorf("%q: %v (-want +got):\n%s", body, e, diff)
+			t.Errorf("%q: got the error %v (-want +got):\n%s", body, e, diff)
 		}
 	}
 	if got, e := parseSend([]byte("3509592,3509593,3509594"), nums(one, two), true); got != nil || e != nil {
@@ -157,7 +157,7 @@ func TestALoneCodeIsTheWholeCallsAnswer(t *testing.T) {
 					continue
 				}
 				if got := fmt.Sprint(e.Outcome, " ", e.Scope, " ", e.Cause); got != strings.TrimSpace(want) || e.Code != word || e.KeepKey || e.RetryAfter != 0 {
-					t.Errorf("%s: %s, want %s: %+v", word, got, want, e)
+					t.Errorf("%s: got %s, want %s: %+v", word, got, want, e)
 				}
 			}
 			if n, _ := parseCode(word); codes[n].text != "" {
@@ -179,7 +179,7 @@ func TestALoneCodeOfOneRecipientThatIsNotItsOwnIsStillTheCalls(t *testing.T) {
 		for word := range strings.FieldsSeq(list) {
 			results, e := parseSend([]byte(word), nums(one), false)
 			if results != nil || e == nil || fmt.Sprint(e.Outcome, " ", e.Scope, " ", e.Cause) != strings.TrimSpace(want) {
-				t.Errorf("%s: %v %v, want %s", word, results, e, want)
+				t.Errorf("%s: got %v %v, want %s", word, results, e, want)
 			}
 		}
 	}

@@ -68,7 +68,7 @@ func TestASendToAListThatIsNoneMakesNoRequest(t *testing.T) {
 	} {
 		_, err := p.SendStored(t.Context(), b)
 		if diff := cmp.Diff(refusedLocally("textconnect send to a list", providers.Call), verdict(t, err)); diff != "" {
-			t.Errorf("%+v (-want +got):\n%s", b, diff)
+			t.Errorf("the batch %+v (-want +got):\n%s", b, diff)
 		}
 	}
 	if len(s.asked) != 0 {
@@ -88,7 +88,7 @@ func TestWhatIsNoIDOfASendIsNotTaken(t *testing.T) {
 		p, _ := answering(t, 200, body)
 		ids, err := p.SendStored(t.Context(), providers.StoredBatch{List: "L", From: "ACME", Body: "Hello"})
 		if e := verdict(t, err); e.Op != "textconnect send to a list" || summary(e) != want || ids != nil {
-			t.Errorf("%.40q: %q %s, want %s", body, ids, summary(e), want)
+			t.Errorf("%.40q: got %q %s, want %s", body, ids, summary(e), want)
 		}
 	}
 }
@@ -106,7 +106,7 @@ func TestBackgroundMessages(t *testing.T) {
 		p, s := answering(t, 200, body)
 		got, err := p.BackgroundMessages(t.Context(), "17")
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {
-			t.Errorf("%v (-want +got):\n%s", err, diff)
+			t.Errorf("got the error %v (-want +got):\n%s", err, diff)
 		}
 		s.asks(t, "background", url.Values{"Action": {"GetBGMessages"}, "BGSendID": {"17"}})
 	}
@@ -160,7 +160,7 @@ func TestWhatIsNoListOfBackgroundMessages(t *testing.T) {
 		p, _ := answering(t, 200, body)
 		got, err := p.BackgroundMessages(t.Context(), "17")
 		if e := verdict(t, err); e.Op != "textconnect background messages" || summary(e) != want || got != nil {
-			t.Errorf("%.60q: %v %s, want %s", body, got, summary(e), want)
+			t.Errorf("%.60q: got %v %s, want %s", body, got, summary(e), want)
 		}
 	}
 }

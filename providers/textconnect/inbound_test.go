@@ -122,7 +122,7 @@ func TestInboundRequestsThatAreNotTaken(t *testing.T) {
 		"too much":           {http.MethodPost, forwarded(url.Values{"msg": {strings.Repeat("x", 1<<17)}}), 400},
 	} {
 		if w, taken := call(t, tc.method, tc.form, nil); w.Code != tc.want || taken != nil {
-			t.Errorf("%s: status %d, want %d; taken %v", name, w.Code, tc.want, taken)
+			t.Errorf("%s: got status %d, want %d; taken %v", name, w.Code, tc.want, taken)
 		}
 	}
 }

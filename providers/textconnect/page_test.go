@@ -260,7 +260,7 @@ func TestTheReportTypesAreThoseOfThePage(t *testing.T) {
 	slices.Sort(want)
 	slices.Sort(got)
 	if !slices.Equal(got, want) {
-		t.Errorf("kinds %q, want %q", got, want)
+		t.Errorf("got kinds %q, want %q", got, want)
 	}
 }
 

@@ -35,7 +35,7 @@ func TestEveryReportIsAskedForAndReadByItsHeader(t *testing.T) {
 		got, err := p.Report(t.Context(), kind, from, from.AddDate(0, 6, 0))
 		want := providers.Table{Columns: []string{"A", "B b"}, Rows: [][]string{{"1", "two, and \"three\"\nlines"}}}
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {
-			t.Errorf("%s: %v (-want +got):\n%s", kind, err, diff)
+			t.Errorf("%s: got the error %v (-want +got):\n%s", kind, err, diff)
 		}
 		s.asks(t, kind, url.Values{"Action": {"Report"}, "ReportType": {asked}, "From": {"20260701010000"}, "To": {"20270101000000"}})
 	}
@@ -65,7 +65,7 @@ func TestWhatIsNoReportIsNone(t *testing.T) {
 		p, _ := answering(t, 200, body)
 		_, err := p.Report(t.Context(), "Usage", time.Time{}, time.Time{})
 		if e := verdict(t, err); e.Op != "textconnect report" || summary(e) != want {
-			t.Errorf("%.40q: %s, want %s", body, summary(e), want)
+			t.Errorf("%.40q: got %s, want %s", body, summary(e), want)
 		}
 	}
 }
@@ -84,7 +84,7 @@ func TestMessages(t *testing.T) {
 		{ID: "3509594", Username: "demo", From: "ACME", Status: providers.MessageStatus{State: "Something new"}, Sent: time.Date(2026, time.December, 1, 12, 30, 30, 0, time.UTC)},
 	}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
-		t.Errorf("%v (-want +got):\n%s", err, diff)
+		t.Errorf("got the error %v (-want +got):\n%s", err, diff)
 	}
 	s.asks(t, "messages", url.Values{"Action": {"Report"}, "ReportType": {"Messages"}, "From": {"20260701130030"}, "To": {"20260701140030"}})
 }

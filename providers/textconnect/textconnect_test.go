@@ -170,7 +170,7 @@ func TestSendTakesTheAccountsOptions(t *testing.T) {
 	p := open(t, Config{Endpoint: providers.Endpoint{BaseURL: s.URL + "/prefix"}, ValidityPeriod: time.Minute, SourceTON: 1})
 	got, err := p.Send(t.Context(), batch(one, two))
 	if diff := cmp.Diff(res(accepted("3509592"), rejected("invalid_number", "-401")), got); diff != "" || err != nil {
-		t.Errorf("%v (-want +got):\n%s", err, diff)
+		t.Errorf("got the error %v (-want +got):\n%s", err, diff)
 	}
 	s.asks(t, "send", url.Values{
 		"Action": {"Send"}, "DestinationAddress": {"447777777771,447777777772"}, "SourceAddress": {"ACME"}, "Body": {"Hello"},
@@ -226,7 +226,7 @@ func TestAnswersToACall(t *testing.T) {
 		results, err := p.Send(t.Context(), batch(one, two))
 		tc.want.Op = "textconnect send"
 		if diff := cmp.Diff(tc.want, verdict(t, err)); diff != "" || results != nil {
-			t.Errorf("%s: %v (-want +got):\n%s", name, results, diff)
+			t.Errorf("%s: got %v (-want +got):\n%s", name, results, diff)
 		}
 		if len(s.asked) != 1 {
 			t.Errorf("%s: got %d requests, want 1", name, len(s.asked))
@@ -252,7 +252,7 @@ func TestBalance(t *testing.T) {
 		p, _ := answering(t, 200, body)
 		_, err := p.Balance(t.Context())
 		if e := verdict(t, err); e.Op != "textconnect balance" || summary(e) != want {
-			t.Errorf("%q: %s, want %s", body, summary(e), want)
+			t.Errorf("%q: got %s, want %s", body, summary(e), want)
 		}
 	}
 }
@@ -288,7 +288,7 @@ func TestMessageStatus(t *testing.T) {
 		p, _ := answering(t, 200, body)
 		_, err := p.MessageStatus(t.Context(), "3509592")
 		if e := verdict(t, err); e.Op != "textconnect status" || summary(e) != want {
-			t.Errorf("%q: %s, want %s", body, summary(e), want)
+			t.Errorf("%q: got %s, want %s", body, summary(e), want)
 		}
 	}
 	p, s := answering(t, 200, "Sent")
@@ -332,7 +332,7 @@ func TestKindTellsEveryMistake(t *testing.T) {
 		slices.Sort(got)
 		slices.Sort(tc.want)
 		if !slices.Equal(got, tc.want) || (p == nil) != (tc.want != nil) {
-			t.Errorf("%s: mistakes in %v, want %v", name, got, tc.want)
+			t.Errorf("%s: got mistakes in %v, want %v", name, got, tc.want)
 		}
 	}
 	p, err := Kind().Open(options("validity_period", "60", "source_ton", "1"))
@@ -463,7 +463,7 @@ func TestACodeThatMayBeTheBeginningOfAListIsNotBelieved(t *testing.T) {
 		}
 		_, err = p.Send(t.Context(), providers.Batch{From: "ACME", Body: "Hello", To: tc.to})
 		if e, ok := err.(*providers.Error); !ok || e.Outcome != tc.want {
-			t.Errorf("%s: %v, want %v", name, err, tc.want)
+			t.Errorf("%s: got %v, want %v", name, err, tc.want)
 		}
 		serving.Wait()
 		_ = listener.Close()
