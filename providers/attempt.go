@@ -27,9 +27,10 @@ const (
 )
 
 // attempt records whether any byte of one request can have been written. The goroutine that writes
-// and the one that cancels both change state atomically. If the write comes first, the outcome of
-// the call is unknown. If the cancellation comes first, state is sealed and no byte is ever
-// written. There is no third case, so a call that is reported as not sent was certainly not sent.
+// and the goroutine that cancels both change state atomically. If the write comes first, the
+// outcome of the call is unknown. If the cancellation comes first, state is sealed and no byte is
+// ever written. There is no third case, so a call that is reported as not sent was certainly not
+// sent.
 type attempt struct {
 	state    atomic.Uint32
 	late     atomic.Bool

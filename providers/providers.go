@@ -4,10 +4,10 @@
 // translates the answer. It does not retry, wait, start goroutines or keep state between calls. For
 // all providers, the worker does the retries, rate limits, account holds and bookkeeping.
 //
-// Words used here: a call is one HTTP request to a gateway. A sender ID is the name or number that
-// a message comes from. A segment is one of the parts into which a long SMS is split. A DLR
+// Words used here: a call is one HTTP request to a gateway. A sender ID is the name or number from
+// which a message comes. A segment is one of the parts into which a long SMS is split. A DLR
 // (delivery report) tells what happened to a message that the gateway accepted. An MO (mobile
-// originated) message is one that a subscriber sent to the account. An idempotency key lets a
+// originated) message is a message that a subscriber sent to the account. An idempotency key lets a
 // gateway recognise a repeated call, so that the gateway sends each message only once.
 //
 // Client is the HTTP client that all providers use. Kind and Settings connect a provider to the

@@ -169,8 +169,8 @@ func Mistake(field, what string) error {
 	return &FieldError{Field: field, Err: errors.New(what)}
 }
 
-// Mistakes yields every *FieldError in err, including joined and wrapped ones, so that a caller can
-// show each mistake with the line of its field.
+// Mistakes yields every *FieldError in err, including joined and wrapped errors, so that a caller
+// can show each mistake with the line of its field.
 func Mistakes(err error) iter.Seq[*FieldError] {
 	return func(yield func(*FieldError) bool) { yieldMistakes(err, yield) }
 }

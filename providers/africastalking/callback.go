@@ -102,7 +102,7 @@ func parseIncoming(form url.Values) (m providers.Inbound, ok bool) {
 }
 
 // parseOptOut parses an opt-out with the fields senderId and phoneNumber. An opt-out without a
-// senderId applies to all sender IDs, because an unwanted message is worse than a missing one.
+// senderId applies to all sender IDs, because an unwanted message is worse than a missing message.
 func parseOptOut(form url.Values) (o providers.OptOut, ok bool) {
 	o.From = strings.TrimSpace(form.Get("senderId"))
 	o.Number, ok = parseNumber(form.Get("phoneNumber"))

@@ -74,7 +74,7 @@ func refusal(body []byte) *providers.Error {
 }
 
 // unquote removes white space and one pair of JSON quotes. According to the vendor's page replies
-// are JSON, but the page's examples are plain text.
+// are JSON, but the examples on that page are plain text.
 func unquote(body []byte) []byte {
 	body = bytes.TrimSpace(body)
 	if len(body) >= 2 && body[0] == '"' && body[len(body)-1] == '"' {

@@ -16,11 +16,11 @@ const codeDone = "101"
 var answers = map[string]providers.Error{
 	// "Some parameters are missing."
 	"X000": {Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused},
-	// "Unknown or unvalid secret_key", or one that has expired.
+	// "Unknown or unvalid secret_key", or an expired key.
 	"X001": {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredentials},
 	// "Unvalid secret_key for this domain."
 	"X002": {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredentials},
-	// "Unknown or unvalid user token", or one that has expired.
+	// "Unknown or unvalid user token", or an expired token.
 	"X003": {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredentials},
 }
 

@@ -11,12 +11,13 @@
 //
 // The vendor's page shows replies in the form in which a browser displays JSON: names without
 // quotes, and a comment. The package assumes that the gateway sends JSON. It accepts a bare object
-// as well as an array of one object. In the page's rows of recipients, the values of statusCode and
-// statusMessage are exchanged. So the package accepts the status in either field. Only the rows
-// give the result of each recipient. So the package ignores the fields recipientsCount, the outer
-// statusMessage and a row's message, which is a copy of the body. The vendor's page explains the
-// codes X000 to X003 with terms that QServe does not use elsewhere: secret keys, domains, user
-// tokens. The page does not name the field of a reply that holds these codes.
+// as well as an array of one object. In the rows of recipients on the vendor's page, the values of
+// statusCode and statusMessage are exchanged. So the package accepts the status in either field.
+// Only the rows give the result of each recipient. So the package ignores the fields
+// recipientsCount, the outer statusMessage and a row's message, which is a copy of the body. The
+// vendor's page explains the codes X000 to X003 with terms that QServe does not use elsewhere:
+// secret keys, domains, user tokens. The vendor's page does not name the field of a reply that
+// holds these codes.
 package qserve
 
 import (

@@ -10,7 +10,7 @@ import (
 )
 
 // The results of a line of contacts. The list on the vendor's page is incomplete: some results are
-// only in the page's example, and "Partial" is only in its text.
+// only in that page's example, and "Partial" is only in that page's text.
 const (
 	// ImportSuccess: the contact was added.
 	ImportSuccess = "Success"
