@@ -202,8 +202,8 @@ type Request struct {
 	Path string
 	// ContentType is the Content-Type of Body. It is sent only if Body is not empty.
 	ContentType string
-	// Body is the request's body. The caller must not change it, not even after Do has returned:
-	// after an early answer the transport may still be reading it.
+	// Body is the request's body. The caller must not change Body, not even after Do has returned:
+	// after an early answer the transport may still be reading Body.
 	Body []byte
 	// Header holds additional headers. Idempotency-Key and X-Idempotency-Key are not sent, because
 	// net/http would repeat a POST that has one of these headers.

@@ -8,7 +8,7 @@ import (
 // twice, out of order, and before the answer to the call. A program that stores them must use
 // MessageID as the key and must not replace a final status.
 type DLR struct {
-	// MessageID is the gateway's id of the message.
+	// MessageID is the gateway's ID of the message.
 	MessageID string
 	// To is the recipient; 0 if the DLR does not name the recipient.
 	To sms.MSISDN

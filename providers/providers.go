@@ -69,7 +69,7 @@ type Reporter interface {
 // Reconciler is a Provider whose gateway lists the messages it has taken. The list can show that a
 // message of unknown outcome was taken.
 type Reconciler interface {
-	// Taken returns the account's messages that the gateway took or sent in the time from from to
+	// Taken returns the account's messages that the gateway took or sent between the times from and
 	// to. Both times are cut to whole seconds. The list may hold other messages as well. A message
 	// in the list was certainly taken. A message that is not in the list may have been taken, too.
 	// Errors are *Error.

@@ -173,7 +173,8 @@ func (w word) agrees(status string) bool {
 	return !known || said.Outcome == w.Outcome && said.Scope == w.Scope
 }
 
-// longestID is the maximum length in bytes of an ID or name. The gateway's are shorter.
+// longestID is the maximum length in bytes of an ID or name. The gateway's IDs and names are
+// shorter.
 const longestID = 128
 
 // messageID returns text as a message ID. It returns "" for "None", which the gateway writes in

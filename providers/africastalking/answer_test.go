@@ -186,7 +186,7 @@ func TestOddReplies(t *testing.T) {
 		body string
 		want []providers.Result // nil: not understood
 	}{
-		"the shared page's":                    {`{"SMSMessageData":{"Message":"Sent to 1/1 Total Cost: USD 0.0079 Message parts: 1","Recipients":[{"cost":"KES 0.8000","messageId":"` + idA + `","number":"+254711000001","status":"Success","statusCode":102}]}}`, res(accepted(idA))},
+		"the vendor's shared page":             {`{"SMSMessageData":{"Message":"Sent to 1/1 Total Cost: USD 0.0079 Message parts: 1","Recipients":[{"cost":"KES 0.8000","messageId":"` + idA + `","number":"+254711000001","status":"Success","statusCode":102}]}}`, res(accepted(idA))},
 		"Nigeria's refusal":                    {`{"SMSMessageData":{"Message":"Sent to 0/1 Total Cost: 0","Recipients":[{"cost":"0","messageId":"None","number":"+254711000001","status":"DoNotDisturbRejection","statusCode":409}]}}`, res(providers.Result{Outcome: providers.Rejected, Reason: "do_not_disturb", Code: "409", Cost: "0"})},
 		"only number and code":                 {inside(`"statusCode":101`), res(ok)},
 		"further members":                      {inside(`"statusCode":101,"parts":[1,{"statusCode":403}]`), res(ok)},

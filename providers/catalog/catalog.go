@@ -54,8 +54,8 @@ func Names() []string {
 	return names
 }
 
-// Open returns the named provider with an account's settings. Its error joins a *providers.FieldError
-// for each mistake; providers.Mistakes yields them.
+// Open returns the named provider with an account's settings. Its error joins a
+// *providers.FieldError for each mistake; providers.Mistakes yields these errors.
 func Open(provider string, s providers.Settings) (providers.Provider, error) {
 	kind, ok := Lookup(provider)
 	if !ok {

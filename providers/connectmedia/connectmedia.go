@@ -114,8 +114,9 @@ func (p *Provider) Info() providers.Info { return p.info }
 
 // Send submits one message to the gateway, once. b.IdempotencyKey and b.Flash are ignored.
 //
-// A batch with no or several recipients causes no request; it is Rejected with Scope Campaign. Every
-// other outcome comes from the gateway's codes or from providers.StatusVerdict.
+// A batch with no recipients or several recipients causes no request. Such a batch is Rejected with
+// Scope Campaign. Every other outcome comes from the gateway's codes or from
+// providers.StatusVerdict.
 func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 	if what := p.info.Refusal(b); what != "" {
 		return nil, providers.NoCall(opSend, what)

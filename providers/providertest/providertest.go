@@ -20,8 +20,8 @@ import (
 )
 
 // Run runs every check on a provider of the given kind, each as a parallel subtest. It returns when
-// all checks have ended. The test fails at once if internal/sandbox has no server with the kind's
-// name.
+// all checks have ended. If internal/sandbox has no server with the kind's name, the test fails at
+// once.
 func Run(t *testing.T, kind providers.Kind) {
 	t.Helper()
 	if !slices.Contains(sandbox.Names(), kind.Name) {

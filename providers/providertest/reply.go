@@ -144,8 +144,8 @@ func cutReplies(x *exam) {
 	})
 }
 
-// eachCut sends the call b about most times. Each time the server answers with a first part of e's
-// reply, each of another length. eachCut passes the provider's answer to look.
+// eachCut sends the call b about most times. The server answers each call with the first part of
+// e's reply, of a different length each time. eachCut passes the provider's answer to look.
 func (x *exam) eachCut(e exchange, b providers.Batch, most int, look func(a answer, part []byte, when string)) {
 	s := x.canned()
 	p := x.open(s.url)

@@ -106,11 +106,12 @@ func Kind() providers.Kind {
 // Info returns the limits of the gateway and the fingerprint of the account.
 func (p *Provider) Info() providers.Info { return p.info }
 
-// Send submits one batch to the gateway, once. The first result has the account's remaining credits.
-// b.IdempotencyKey and b.Flash are ignored.
+// Send submits one batch to the gateway, once. The first result has the account's remaining
+// credits. Send ignores b.IdempotencyKey and b.Flash.
 //
-// A batch with no or too many recipients causes no request; it is Rejected with Scope Campaign. Every
-// other error comes from the gateway's error codes or from providers.StatusVerdict.
+// A batch with no recipients or too many recipients causes no request. Such a batch is Rejected
+// with Scope Campaign. Every other error comes from the gateway's error codes or from
+// providers.StatusVerdict.
 func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 	if what := p.info.Refusal(b); what != "" {
 		return nil, providers.NoCall(opSend, what)
