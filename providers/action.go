@@ -17,13 +17,13 @@ type Action struct {
 	Does string
 	// Needs lists the required parameters and Takes the optional ones.
 	Needs, Takes []string
-	// Confirm describes the effect that the user must confirm first, as the end of a sentence that
-	// begins with the action's name ("deletes all contacts permanently"). Empty if no confirmation is
-	// needed. The calling program asks for it; Do does not.
+	// Confirm describes the effect that the user must confirm before the action. It continues a
+	// sentence that begins with the action's name: "deletes all contacts permanently". It is empty
+	// if no confirmation is needed. The calling program asks for the confirmation; Do does not.
 	Confirm string
 	// Do performs the action once. p must be a provider of the Kind that lists the action, and
-	// params must have passed Check. The table holds the data to show and may be empty. Errors are
-	// *Error.
+	// params must have passed Check. The returned table holds the data to show and may be empty.
+	// Errors are *Error.
 	Do func(ctx context.Context, p Provider, params map[string]string) (Table, error)
 }
 

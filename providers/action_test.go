@@ -30,7 +30,7 @@ func TestTheParametersOfAnAction(t *testing.T) {
 	} {
 		err := tc.action.Check(tc.params)
 		if got := fmt.Sprint(err); tc.want == "" && err != nil || tc.want != "" && got != tc.want || strings.Contains(got, "hunter") {
-			t.Errorf("%s: %v, want %q", name, err, tc.want)
+			t.Errorf("%s: got %v, want %q", name, err, tc.want)
 		}
 	}
 	if len(full.Needs) != 2 || cap(full.Needs) != 2 || full.Needs[1] != "to" {

@@ -12,8 +12,8 @@ var (
 	money     = regexp.MustCompile(`^(?:([A-Z]{3}) ?)?(-?[0-9]{1,15}(?:\.[0-9]{1,15})?)$`)
 )
 
-// withoutSeparators removes the commas between thousands ("-1,785.50"). It returns a text with
-// commas at other positions unchanged.
+// withoutSeparators removes the commas between thousands ("-1,785.50"). If the text has commas at
+// other positions, withoutSeparators returns it unchanged.
 func withoutSeparators(amount string) string {
 	if thousands.MatchString(amount) {
 		return strings.ReplaceAll(amount, ",", "")
@@ -37,8 +37,9 @@ func ParseAmount(text string) (float64, bool) {
 	return amount, true
 }
 
-// ParseMoney parses an amount with its currency before it ("KES 1,785.50") or without one ("0"). It
-// returns both as text; commas between thousands are removed. ok is false for any other text.
+// ParseMoney parses an amount with a currency before it ("KES 1,785.50") or without a currency
+// ("0"). It returns the amount and the currency as text, and removes commas between thousands. ok
+// is false for any other text.
 func ParseMoney(text string) (amount, currency string, ok bool) {
 	text = strings.TrimSpace(text)
 	at := strings.IndexAny(text, "-0123456789")

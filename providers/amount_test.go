@@ -14,7 +14,7 @@ func TestParseAmount(t *testing.T) {
 		"1785.50": 1785.5, "999999999999": 999999999999, "1,234.50": 1234.5, "-1,785": -1785, "12,345,678": 12345678, "999,999.5": 999999.5,
 	} {
 		if got, ok := ParseAmount(text); !ok || got != want {
-			t.Errorf("%q: %v %v, want %v", text, got, ok, want)
+			t.Errorf("%q: got %v %v, want %v", text, got, ok, want)
 		}
 	}
 	for _, text := range []string{
@@ -23,7 +23,7 @@ func TestParseAmount(t *testing.T) {
 		"KES 5", "5 KES", "€5", "٥", "１", "1\x00", `"1"`, strings.Repeat("9", 400),
 	} {
 		if got, ok := ParseAmount(text); ok || got != 0 {
-			t.Errorf("%q: read as %v", text, got)
+			t.Errorf("%q: got %v, want 0 and false", text, got)
 		}
 	}
 }
@@ -38,10 +38,10 @@ func TestParseMoney(t *testing.T) {
 	} {
 		amount, currency, ok := ParseMoney(text)
 		if !ok || amount != want[0] || currency != want[1] {
-			t.Errorf("%q: %q %q %v, want %q", text, amount, currency, ok, want)
+			t.Errorf("%q: got %q %q %v, want %q", text, amount, currency, ok, want)
 		}
 		if value, ok := ParseAmount(amount); !ok || math.IsInf(value, 0) {
-			t.Errorf("%q: an amount that is none", amount)
+			t.Errorf("ParseMoney returned %q, which ParseAmount does not read as a finite number", amount)
 		}
 	}
 	for _, text := range []string{
@@ -49,7 +49,7 @@ func TestParseMoney(t *testing.T) {
 		"KES --5", "KES +5", "K€S 5", "KES 5\nKES 6", "None", "1234567890123456", "1.1234567890123456", "KES 1 2", "٥",
 	} {
 		if amount, currency, ok := ParseMoney(text); ok || amount != "" || currency != "" {
-			t.Errorf("%q: read as %q %q", text, amount, currency)
+			t.Errorf("%q: got %q %q, want nothing and false", text, amount, currency)
 		}
 	}
 }
@@ -64,10 +64,10 @@ func FuzzParseMoney(f *testing.F) {
 			return
 		}
 		if _, isAmount := ParseAmount(amount); !isAmount || len(amount) > 32 || currency != "" && currency != strings.ToUpper(currency) {
-			t.Fatalf("%q: %q %q", text, amount, currency)
+			t.Fatalf("%q: got amount %q and currency %q, want a valid amount and a currency in upper case", text, amount, currency)
 		}
 		if trimmed := strings.ReplaceAll(strings.TrimSpace(text), ",", ""); trimmed != amount && trimmed != currency+amount && trimmed != currency+" "+amount {
-			t.Fatalf("%q: %q %q", text, amount, currency)
+			t.Fatalf("%q: got amount %q and currency %q, want the parts of the text", text, amount, currency)
 		}
 	})
 }

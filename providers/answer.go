@@ -1,8 +1,8 @@
 package providers
 
-// Results returns what Send must return for a parsed reply. results and verdict are what the
-// parser returned. A verdict is an error for the whole call; Results sets its Op and returns it. If
-// the parser returned neither, the reply is not understood and Results returns r.NotUnderstood(op).
+// Results returns what Send must return for a parsed reply. results and verdict are what the parser
+// returned. verdict is an error for the whole call; if it is not nil, Results sets its Op to op and
+// returns it. If both are nil, the reply is not understood and Results returns r.NotUnderstood(op).
 func (r *Reply) Results(op string, results []Result, verdict *Error) ([]Result, error) {
 	if verdict != nil || results == nil {
 		return nil, r.Refused(op, verdict)

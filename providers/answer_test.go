@@ -32,7 +32,7 @@ func TestHowASendEnds(t *testing.T) {
 		}
 		e, _ := errors.AsType[*Error](err)
 		if (err == nil) != (tc.err == nil) || tc.err != nil && e.Error() != tc.err.Error() {
-			t.Errorf("%s: %v, want %v", name, err, tc.err)
+			t.Errorf("%s: got %v, want %v", name, err, tc.err)
 		}
 	}
 }

@@ -16,8 +16,9 @@ var (
 	errSealed = errors.New("write refused: the call was cancelled or its request was already sent")
 )
 
-// The states of an attempt. The only transitions are unsent → writing → sent, writing → unsent (the
-// write failed without writing a byte) and unsent → sealed (no byte may be written any more).
+// The states of an attempt. The only transitions are unsent → writing → sent, writing → unsent and
+// unsent → sealed. A write that fails without writing a byte goes back to unsent. After sealed, no
+// byte may be written.
 const (
 	unsent uint32 = iota
 	writing
@@ -26,9 +27,10 @@ const (
 )
 
 // attempt records whether any byte of one request can have been written. The goroutine that writes
-// and the one that cancels both change state atomically. If the write comes first, the outcome of
-// the call is unknown. If the cancellation comes first, state is sealed and no byte is ever
-// written. There is no third case, so "not sent" is certain.
+// and the goroutine that cancels both change state atomically. If the write comes first, the
+// outcome of the call is unknown. If the cancellation comes first, state is sealed and no byte is
+// ever written. There is no third case, so a call that is reported as not sent was certainly not
+// sent.
 type attempt struct {
 	state    atomic.Uint32
 	late     atomic.Bool
@@ -37,8 +39,8 @@ type attempt struct {
 	cancel   context.CancelCauseFunc
 }
 
-// spent is a sealed attempt. A connection with it can write nothing. A connection gets it if the
-// request has already been written to another connection.
+// spent is a sealed attempt: a connection with this attempt can write nothing. A connection gets
+// spent if the request has already been written to another connection.
 var spent = func() *attempt {
 	a := new(attempt)
 	a.state.Store(sealed)
@@ -46,7 +48,7 @@ var spent = func() *attempt {
 }()
 
 // gotConn connects the attempt to the connection that the transport has chosen. The transport calls
-// it before it writes any byte of the request.
+// gotConn before it writes any byte of the request.
 func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 	conn := info.Conn
 	if secure, ok := conn.(*tls.Conn); ok {
@@ -55,9 +57,10 @@ func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 	g, ok := conn.(*gateConn)
 	switch s := a.state.Load(); {
 	case !ok:
-		a.state.Store(sent) // should not happen; such a connection could not report its writes
+		a.state.Store(sent) // should not happen: only a gateConn reports its writes
 	case s == writing || s == sent:
-		// net/http repeats some requests on a new connection. Prevent that: a call is sent once.
+		// net/http repeats some requests on a new connection. A call must be sent only once, so the
+		// new connection must write nothing.
 		g.attempt.Store(spent)
 	default:
 		g.attempt.Store(a)
@@ -65,7 +68,8 @@ func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 	}
 }
 
-// begin must be called right before a write. It returns an error if the write must not happen.
+// begin permits one write and must be called right before it. If begin returns an error, the write
+// must not happen.
 func (a *attempt) begin() error {
 	switch a.state.Load() {
 	case sent:
@@ -80,7 +84,7 @@ func (a *attempt) begin() error {
 	return nil
 }
 
-// wrote records that the write that begin permitted has written n bytes.
+// wrote records that a write has written n bytes. begin must have permitted that write.
 func (a *attempt) wrote(n int) {
 	if n > 0 {
 		a.state.Store(sent)
@@ -89,14 +93,14 @@ func (a *attempt) wrote(n int) {
 	a.state.CompareAndSwap(writing, unsent)
 }
 
-// seal cancels the request. It reports whether it is certain that no byte of it was or will be
-// written.
+// seal cancels the request. It returns true if certainly no byte of the request was written or will
+// be written.
 func (a *attempt) seal() bool {
 	return a.state.CompareAndSwap(unsent, sealed) || a.state.Load() == sealed
 }
 
-// checkTime seals an attempt whose deadline has passed by either clock. The monotonic clock stops
-// while the machine is suspended, and the wall clock can be set.
+// checkTime seals an attempt whose deadline has passed by either clock. Neither clock alone is
+// enough: the monotonic clock stops while the machine is suspended, and the wall clock can be set.
 func (a *attempt) checkTime() {
 	now := a.now()
 	if now.Before(a.deadline) && now.Round(0).Before(a.deadline.Round(0)) {
@@ -108,10 +112,10 @@ func (a *attempt) checkTime() {
 	}
 }
 
-// gateConn is a connection that calls begin of its current attempt before each write. A check when
-// the request's body is read would be too late, because net/http may have written the headers by
-// then. Where this package creates the TLS connection, gateConn wraps it, so that it sees the bytes
-// of the request and no TLS alerts.
+// gateConn is a connection that calls begin() of its current attempt before each write. A check
+// when the request's body is read would be too late, because net/http may already have written the
+// headers. Where this package creates the TLS connection, gateConn wraps that connection. So
+// gateConn sees the bytes of the request and no TLS alerts.
 type gateConn struct {
 	net.Conn
 	attempt atomic.Pointer[attempt]
@@ -121,7 +125,7 @@ type gateConn struct {
 func (g *gateConn) Write(p []byte) (int, error) {
 	a := g.attempt.Load()
 	if a == nil {
-		return g.Conn.Write(p) // the handshake with a proxy, before any request
+		return g.Conn.Write(p) // this is the handshake with a proxy, before any request
 	}
 	if err := a.begin(); err != nil {
 		return 0, err

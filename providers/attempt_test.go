@@ -20,9 +20,9 @@ import (
 
 var quiet = log.New(io.Discard, "", 0)
 
-// leaping returns a clock that is right for the first reads and ahead in all later ones: by wall on its wall
-// clock and by monotonic on its monotonic clock. So it simulates a process that is stopped between two reads, or a
-// machine that is suspended.
+// leaping returns a clock. The clock is right for the first reads, as many as the argument right.
+// In all later reads its wall clock is ahead by wall, and its monotonic clock by monotonic. So the
+// clock simulates a process that is stopped between two reads, or a machine that is suspended.
 func leaping(right int64, wall, monotonic time.Duration) func() time.Time {
 	var looks atomic.Int64
 	return func() time.Time {
@@ -32,7 +32,7 @@ func leaping(right int64, wall, monotonic time.Duration) func() time.Time {
 		}
 		now = now.Add(wall)
 		// There is no other way to create a Time whose two clocks disagree. A Time with a monotonic
-		// reading keeps it in its second word.
+		// reading keeps that reading in its second word.
 		parts := (*struct {
 			wall      uint64
 			monotonic int64
@@ -77,14 +77,14 @@ func TestAWorkerThatWakesTooLateWritesNothing(t *testing.T) {
 					t.Run(strings.Join([]string{name, look, clocks, kind}, "/"), func(t *testing.T) {
 						t.Parallel()
 						c, s := setUp(t)
-						if _, err := c.Do(t.Context(), r); err != nil { // also leaves a connection to use again
+						if _, err := c.Do(t.Context(), r); err != nil { // the call also leaves an idle connection for the next call
 							t.Fatal(err)
 						}
 						before := s.bytes.Load()
 						c.now = leaping(right, ahead[0], ahead[1])
 						_, err := c.Do(t.Context(), r)
 						if e := wantNotSent(t, err); !errors.Is(e, context.DeadlineExceeded) {
-							t.Errorf("unexpected cause: %v", e)
+							t.Errorf("got the error %v, want a passed deadline", e)
 						}
 						c.now = time.Now
 						if _, err := c.Do(t.Context(), r); err != nil {
@@ -152,7 +152,7 @@ func TestThroughAProxyOneRequestIsSentOnce(t *testing.T) {
 			web := httptest.NewTLSServer(http.NotFoundHandler())
 			t.Cleanup(web.Close)
 			cfg := &tls.Config{Certificates: web.TLS.Certificates}
-			s := serveWrapped(t, func(c *rawConn) { // answers once a connection
+			s := serveWrapped(t, func(c *rawConn) { // answers one request on each connection
 				if _, _, ok := c.request(); ok {
 					c.say(okReply)
 					c.request()
@@ -250,7 +250,7 @@ func TestCallsCancelledAtAnyMomentAreNeverSentAndReportedAsNotSent(t *testing.T)
 	t.Parallel()
 	got := make(chan string, 1000)
 	notSent := map[string]bool{}
-	t.Cleanup(func() { // after the server has read all there is to read
+	t.Cleanup(func() { // runs after the server has read all data
 		for len(got) > 0 {
 			if id := <-got; notSent[id] {
 				t.Errorf("call %s was reported as not sent, but reached the server", id)
@@ -263,7 +263,7 @@ func TestCallsCancelledAtAnyMomentAreNeverSentAndReportedAsNotSent(t *testing.T)
 			if err != nil {
 				return
 			}
-			got <- r.Header.Get("Id") // counted as sent from its headers on
+			got <- r.Header.Get("Id") // a request counts as sent once its headers have arrived
 			if _, err := io.Copy(io.Discard, r.Body); err != nil {
 				return
 			}
@@ -308,6 +308,6 @@ func TestRequestLargerThanTheBufferArrivesWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	if <-got != string(body) {
-		t.Error("the body arrived changed")
+		t.Error("the server got another body than the client sent")
 	}
 }

@@ -33,20 +33,21 @@ const FormContentType = "application/x-www-form-urlencoded"
 const (
 	dialTimeout = 10 * time.Second // for TCP and TLS together
 	// idleTimeout is shorter than the 5 s after which Apache closes an idle connection by default.
-	// The client must close first: a request that crosses the server's close has an unknown
-	// outcome, while a new handshake costs only 0.1 s.
+	// The client must close a connection before the server does. If the server closes it while a
+	// request is on its way, the outcome of the request is unknown. Opening a new connection costs
+	// only 0.1 s.
 	idleTimeout = 4 * time.Second
-	// wireBuffer holds a call of 500 recipients, so that the call needs one write and its reply a
-	// few reads.
+	// wireBuffer is the size of the read and write buffers in bytes. It is large enough for a call
+	// of 500 recipients. So the call needs only one write, and its reply a few reads.
 	wireBuffer = 32 << 10
-	// maxReplyHeader is far more than any gateway sends and far less than the 10 MB that net/http
-	// allows.
+	// maxReplyHeader is the maximum size of a reply's headers in bytes. It is far more than any
+	// gateway sends, and far less than the 10 MB that net/http allows.
 	maxReplyHeader = 64 << 10
 )
 
-// Client is the HTTP client of all providers. It sends a request at most once. If there is no answer,
-// it knows whether any byte of the request was written. It follows no redirects, keeps no cookies
-// and never retries. It is safe for concurrent use.
+// Client is the HTTP client of all providers. A Client sends a request at most once. If there is no
+// answer, the Client knows whether any byte of the request was written. It follows no redirects,
+// keeps no cookies and never retries. It is safe for concurrent use.
 type Client struct {
 	base      url.URL
 	timeout   time.Duration
@@ -58,16 +59,15 @@ type Client struct {
 
 // ClientConfig configures a Client. Zero values mean the defaults.
 type ClientConfig struct {
-	// BaseURL is the scheme, the host and an optional path prefix; Request.Path is appended to it. It
-	// is required. It must be https unless the host is loopback or AllowHTTP is set. It must not hold
-	// a login, query or fragment.
+	// BaseURL is the scheme, the host and an optional path prefix; Request.Path is appended to it.
+	// BaseURL is required. Its scheme must be https unless the host is loopback or AllowHTTP is
+	// set. BaseURL must not hold a login, query or fragment.
 	BaseURL string
-	// Timeout bounds a whole call, from the dial to the last byte of the reply. It must not be
+	// Timeout bounds a whole call, from the dial to the last byte of the reply. Timeout must not be
 	// negative. Default: DefaultTimeout.
 	Timeout time.Duration
-	// Concurrency is the usual number of calls in flight at once. It is also the number of
-	// connections that are kept open between calls. It must not be negative. Default:
-	// DefaultConcurrency.
+	// Concurrency is the usual number of calls in flight at once. As many connections are kept open
+	// between calls. Concurrency must not be negative. Default: DefaultConcurrency.
 	Concurrency int
 	// MaxReply is the maximum size of a reply's body in bytes. Default: DefaultMaxReply.
 	MaxReply int64
@@ -75,19 +75,20 @@ type ClientConfig struct {
 	AllowHTTP bool
 	// Secrets are masked in every error.
 	Secrets []Secret
-	// RootCAs verify the gateway's certificate. Default: the system's.
+	// RootCAs are the certificate authorities that verify the gateway's certificate. Default: the
+	// system's.
 	RootCAs *x509.CertPool
-	// Now is the clock that is compared with the deadline before the first byte of a request.
-	// Default: time.Now.
+	// Now returns the current time. It is compared with the deadline before the first byte of a
+	// request. Default: time.Now.
 	Now func() time.Time
 }
 
 // NewClient returns a Client. Its error joins a *FieldError for each mistake in base_url, timeout and
 // concurrency.
 //
-// The client does not use HTTP/2. With one request at a time on a connection, the client knows
-// whether a request was written, and a broken connection makes only one call unknown. The client uses
-// the proxy that the environment names, except to loopback.
+// The client does not use HTTP/2. With only one request at a time on a connection, the client knows
+// whether a request was written. A broken connection then makes the outcome of only one call
+// unknown. The client uses the proxy that the environment names, except to loopback.
 func NewClient(cfg ClientConfig) (*Client, error) {
 	base, err := parseBase(cfg.BaseURL, cfg.AllowHTTP)
 	if cfg.Timeout < 0 {
@@ -144,10 +145,10 @@ func newTransport(concurrency int, roots *x509.CertPool) *http.Transport {
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            gated(plainDialer.DialContext),
 		DialTLSContext:         gated(tlsDialer.DialContext),
-		TLSClientConfig:        secure, // through a proxy the transport makes the TLS itself
+		TLSClientConfig:        secure, // used for a call through a proxy, where the transport creates the TLS connection
 		TLSHandshakeTimeout:    dialTimeout,
 		Protocols:              protocols,
-		DisableCompression:     true, // replies are small, and MaxReply then counts what came over the wire
+		DisableCompression:     true, // replies are small, and without compression MaxReply counts the bytes on the wire
 		MaxIdleConnsPerHost:    concurrency,
 		IdleConnTimeout:        idleTimeout,
 		MaxResponseHeaderBytes: maxReplyHeader,
@@ -197,18 +198,19 @@ type Request struct {
 	Op string
 	// Method is the HTTP method. Default: POST.
 	Method string
-	// Path is appended to the base URL. It begins with a slash and may have a query.
+	// Path is appended to the base URL. Path begins with a slash and may have a query.
 	Path string
-	// ContentType is the Content-Type of Body. It is sent only with a body.
+	// ContentType is the Content-Type of Body. It is sent only if Body is not empty.
 	ContentType string
-	// Body is the request's body. The caller must not change it, not even after Do has returned:
-	// after an early answer the transport may still be reading it.
+	// Body is the request's body. The caller must not change Body, not even after Do has returned:
+	// after an early answer the transport may still be reading Body.
 	Body []byte
 	// Header holds additional headers. Idempotency-Key and X-Idempotency-Key are not sent, because
-	// with them net/http would repeat a POST on its own.
+	// net/http would repeat a POST that has one of these headers.
 	Header http.Header
 	// ErrorsInBody states that the gateway answers 2xx even for its errors, according to its
-	// documentation or to public code. It changes the meaning of some statuses; see StatusVerdict.
+	// documentation or to public code. ErrorsInBody changes the meaning of some statuses; see
+	// StatusVerdict.
 	ErrorsInBody bool
 }
 
@@ -219,9 +221,9 @@ type Reply struct {
 	// Header holds the answer's headers.
 	Header http.Header
 	// Body is the complete body of a 2xx, at most ClientConfig.MaxReply bytes. For any other status
-	// it may be incomplete, because there the status is the answer.
+	// Body may be incomplete, because the status alone is the answer.
 	Body []byte
-	// RetryAfter is the wait that the Retry-After header requested; 0 if it requested none.
+	// RetryAfter is the wait that the Retry-After header requested; 0 if the header requested none.
 	RetryAfter time.Duration
 	// Framed reports whether the reply has a Content-Length or is chunked, so that Body is certainly
 	// complete. Otherwise the body ends with the connection and may have been cut.
@@ -229,13 +231,13 @@ type Reply struct {
 }
 
 // Do sends one request to the gateway, at most once, and returns the answer with any status;
-// StatusVerdict translates a status. Every error is an *Error without secrets. It is Retryable with
-// Scope Account if certainly no byte of the request was written. Otherwise it is Unknown with Scope
-// Call.
+// StatusVerdict translates a status. Every error is an *Error without secrets. If certainly no byte
+// of the request was written, the error is Retryable with Scope Account. Otherwise the error is
+// Unknown with Scope Call.
 //
-// The deadline is that of ctx or the client's timeout, whichever is earlier. Do compares it with the
-// wall clock and with the monotonic clock right before the first byte. It does not send a request
-// that is late by either clock.
+// The deadline is that of ctx or the client's timeout, whichever is earlier. Do compares it with
+// the wall clock and with the monotonic clock right before the first byte. If the deadline has
+// passed by either clock, Do does not send the request.
 func (c *Client) Do(ctx context.Context, r Request) (*Reply, error) {
 	deadline := time.Now().Add(c.timeout)
 	if sooner, ok := ctx.Deadline(); ok && sooner.Before(deadline) {
@@ -259,7 +261,7 @@ func (c *Client) Do(ctx context.Context, r Request) (*Reply, error) {
 	reply := &Reply{Status: resp.StatusCode, Header: resp.Header, Framed: resp.ContentLength >= 0 || len(resp.TransferEncoding) > 0}
 	reply.RetryAfter = ParseRetryAfter(resp.Header.Get("Retry-After"), c.now())
 	if resp.StatusCode < 200 {
-		return reply, nil // after a 101 no body follows, and a read would not end
+		return reply, nil // after a status 101 no body follows, and a read would block
 	}
 	reply.Body, err = c.readBody(resp)
 	if err != nil && resp.StatusCode < 300 {
@@ -272,8 +274,8 @@ func (c *Client) Do(ctx context.Context, r Request) (*Reply, error) {
 	return reply, nil
 }
 
-// Call sends one request like Do but returns a reply only for a 2xx. For any other status it returns
-// the *Error of StatusVerdict.
+// Call sends one request like Do but returns a reply only for a 2xx status. For any other status it
+// returns the *Error of StatusVerdict.
 func (c *Client) Call(ctx context.Context, r Request) (*Reply, error) {
 	reply, err := c.Do(ctx, r)
 	if err != nil {
@@ -328,7 +330,7 @@ func (c *Client) request(ctx context.Context, r Request) *http.Request {
 	return req
 }
 
-// blank is the template of every request.
+// blank is a request without content. Every request is made from a copy of blank.
 var blank = http.Request{Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 
 // mute returns errors about connections and deadlines unchanged and replaces all others with

@@ -47,7 +47,7 @@ func TestDoPutsTheRequestAsDocumented(t *testing.T) {
 			t.Fatal(err)
 		}
 		if reply.Status != 200 || string(reply.Body) != "sent" || reply.Header.Get("X-A") != "b" || reply.RetryAfter != 3*time.Second {
-			t.Errorf("reply %+v", reply)
+			t.Errorf("got the reply %+v, want status 200, body \"sent\" and a wait of 3 s", reply)
 		}
 		g := <-got
 		if g.method != "POST" || g.uri != tc.wantURI || g.contentType != FormContentType || g.body != string(r.Body) {
@@ -55,19 +55,19 @@ func TestDoPutsTheRequestAsDocumented(t *testing.T) {
 		}
 		for name := range g.header {
 			if strings.Contains(strings.ToLower(name), "idempotency") {
-				t.Errorf("header %s was sent", name)
+				t.Errorf("the header %s was sent, want no idempotency header", name)
 			}
 		}
 		if g.header.Get("Apikey") != "k" || g.header.Get("Accept-Encoding") != "" {
-			t.Errorf("unexpected headers: %v", g.header)
+			t.Errorf("got the headers %v, want the Apikey and no Accept-Encoding", g.header)
 		}
 	}
 }
 
 func TestDoNeverSendsTwice(t *testing.T) {
 	t.Parallel()
-	// The first call leaves an idle connection. The second call uses it and fails in a way in which net/http
-	// repeats some requests.
+	// The first call leaves an idle connection. The second call uses this connection and fails in a
+	// way after which net/http repeats some requests.
 	for name, end := range map[string]func(c *rawConn){
 		"closed":            func(*rawConn) {},
 		"reset":             (*rawConn).reset,
@@ -118,7 +118,7 @@ func TestDoFollowsNoRedirect(t *testing.T) {
 		})
 		reply, err := s.client(t, nil).Do(t.Context(), form())
 		if err != nil || reply.Status != status {
-			t.Errorf("%d: reply %+v, error %v", status, reply, err)
+			t.Errorf("status %d: got the reply %+v and the error %v, want the reply with this status", status, reply, err)
 		}
 		s.wantRequests(t, 1)
 	}
@@ -136,7 +136,7 @@ func TestWithoutAConnectionNothingIsSent(t *testing.T) {
 		_ = l.Close()
 		_, err = client(t, "http://"+addr, nil).Do(t.Context(), form())
 		if e := wantNotSent(t, err); !errors.Is(e, syscall.ECONNREFUSED) {
-			t.Errorf("unexpected cause: %v", e)
+			t.Errorf("got the error %v, want a refused connection", e)
 		}
 	})
 	t.Run("context over", func(t *testing.T) {
@@ -146,7 +146,7 @@ func TestWithoutAConnectionNothingIsSent(t *testing.T) {
 		cancel()
 		_, err := s.client(t, nil).Do(ctx, form())
 		if e := wantNotSent(t, err); !errors.Is(e, context.Canceled) {
-			t.Errorf("unexpected cause: %v", e)
+			t.Errorf("got the error %v, want a cancellation", e)
 		}
 		s.wantRequests(t, 0)
 	})
@@ -171,7 +171,7 @@ func TestWithoutAConnectionNothingIsSent(t *testing.T) {
 		t.Cleanup(s.Close)
 		_, err := client(t, s.URL, nil).Do(t.Context(), form())
 		if e := wantNotSent(t, err); !strings.Contains(e.Error(), "certificate") {
-			t.Errorf("unexpected cause: %v", e)
+			t.Errorf("got the error %v, want one about the certificate", e)
 		}
 	})
 	t.Run("TLS 1.1", func(t *testing.T) {
@@ -183,7 +183,7 @@ func TestWithoutAConnectionNothingIsSent(t *testing.T) {
 		t.Cleanup(s.Close)
 		_, err := client(t, s.URL, trust(s)).Do(t.Context(), form())
 		if e := wantNotSent(t, err); !strings.Contains(e.Error(), "protocol version") {
-			t.Errorf("unexpected cause: %v", e)
+			t.Errorf("got the error %v, want one about the protocol version", e)
 		}
 	})
 	t.Run("a web server without TLS", func(t *testing.T) {
@@ -220,7 +220,7 @@ func TestTLSIsHTTP11AndItsConnectionsAreKept(t *testing.T) {
 	for range 3 {
 		reply, err := c.Do(t.Context(), form())
 		if err != nil || string(reply.Body) != "HTTP/1.1" {
-			t.Fatalf("reply %+v, error %v", reply, err)
+			t.Fatalf("got the reply %+v and the error %v, want the body HTTP/1.1", reply, err)
 		}
 	}
 	if n := conns.Load(); n != 1 {
@@ -250,10 +250,10 @@ func TestAfterTheFirstByteSilenceIsUnknown(t *testing.T) {
 			_, err := s.client(t, nil).Do(t.Context(), form())
 			e := wantNoAnswer(t, err)
 			if tc.is != nil && !errors.Is(e, tc.is) {
-				t.Errorf("cause %v, want %v", e, tc.is)
+				t.Errorf("got the error %v, want the cause %v", e, tc.is)
 			}
 			if n := s.conns.Load(); n != 1 {
-				t.Errorf("%d connections", n)
+				t.Errorf("got %d connections, want 1", n)
 			}
 		})
 	}
@@ -273,7 +273,7 @@ func TestGivingUpOnAHangingGatewayIsUnknown(t *testing.T) {
 			})
 			_, err := s.client(t, nil).Do(ctx, form())
 			if e := wantNoAnswer(t, err); !errors.Is(e, context.Canceled) {
-				t.Errorf("unexpected cause: %v", e)
+				t.Errorf("got the error %v, want a cancellation", e)
 			}
 			s.wantRequests(t, 1)
 		})
@@ -286,7 +286,7 @@ func TestGivingUpOnAHangingGatewayIsUnknown(t *testing.T) {
 			})
 			_, err := s.client(t, func(cfg *ClientConfig) { cfg.Timeout = 200 * time.Millisecond }).Do(t.Context(), form())
 			if e := wantNoAnswer(t, err); !errors.Is(e, context.DeadlineExceeded) {
-				t.Errorf("unexpected cause: %v", e)
+				t.Errorf("got the error %v, want a passed deadline", e)
 			}
 			s.wantRequests(t, 1)
 		})
@@ -313,9 +313,9 @@ func TestReplyIsBounded(t *testing.T) {
 		case tc.cause != "":
 			wantVerdict(t, err, Unknown, Call, tc.cause)
 		case err != nil:
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got the error %v, want none", name, err)
 		case reply.Status == 200 && string(reply.Body) != "12345678":
-			t.Errorf("%s: body %q", name, reply.Body)
+			t.Errorf("%s: got the body %q, want 12345678", name, reply.Body)
 		}
 	}
 }
@@ -334,7 +334,7 @@ func TestAStatusIsAnAnswerHoweverItsBodyEnds(t *testing.T) {
 		reply, err := s.client(t, nil).Do(t.Context(), form())
 		close(hold)
 		if err != nil || reply.RetryAfter != 7*time.Second || !strings.Contains(head, fmt.Sprint(reply.Status)) {
-			t.Errorf("%q: reply %+v, error %v", head, reply, err)
+			t.Errorf("%q: got the reply %+v and the error %v, want this status and a wait of 7 s", head, reply, err)
 		}
 	}
 }
@@ -369,18 +369,18 @@ func TestBaseURL(t *testing.T) {
 		_, err := NewClient(ClientConfig{BaseURL: tc.base, AllowHTTP: tc.allow})
 		if tc.want == "" {
 			if err != nil {
-				t.Errorf("%q: %v", tc.base, err)
+				t.Errorf("%q: got the error %v, want none", tc.base, err)
 			}
 			continue
 		}
 		e, ok := errors.AsType[*FieldError](err)
 		if !ok || e.Field != "base_url" || !strings.Contains(e.Error(), tc.want) || strings.Contains(e.Error(), "hunter") {
-			t.Errorf("%q: %v, want %q", tc.base, err, tc.want)
+			t.Errorf("%q: got %v, want %q", tc.base, err, tc.want)
 		}
 	}
 	_, err := NewClient(ClientConfig{BaseURL: "x", Timeout: -1, Concurrency: -1})
 	if got := fields(err); !slices.Equal(got, []string{"base_url", "timeout", "concurrency"}) {
-		t.Errorf("mistakes in %v", got)
+		t.Errorf("got mistakes in %v, want them in base_url, timeout and concurrency", got)
 	}
 }
 
@@ -392,7 +392,7 @@ func TestFingerprintNamesTheLogin(t *testing.T) {
 	one := print("https://example.com", "kobo", "joe")
 	for _, same := range []string{"https://EXAMPLE.com/", "https://example.com:443", "HTTPS://example.com:443//"} {
 		if got := print(same, "kobo", "joe"); got != one {
-			t.Errorf("%s: %s, want %s", same, got, one)
+			t.Errorf("%s: got %s, want %s", same, got, one)
 		}
 	}
 	prints := []string{
@@ -401,7 +401,7 @@ func TestFingerprintNamesTheLogin(t *testing.T) {
 	}
 	for i, p := range prints {
 		if len(p) != 16 || slices.Contains(prints[:i], p) {
-			t.Errorf("fingerprints %v", prints)
+			t.Errorf("got the fingerprints %v, want different ones of 16 digits", prints)
 		}
 	}
 }
@@ -415,7 +415,7 @@ func TestErrorsOfTheTransportAreScrubbed(t *testing.T) {
 	_, err := c.Do(t.Context(), form())
 	e := wantNotSent(t, err)
 	if !strings.Contains(e.Error(), "pass=[secret]") {
-		t.Errorf("error %v", e)
+		t.Errorf("got the error %v, want pass=[secret] in its text", e)
 	}
 }
 
@@ -433,7 +433,7 @@ func TestAReplyThatIsNoHTTPIsNotRepeatedInTheError(t *testing.T) {
 		_, err := s.client(t, nil).Do(t.Context(), form())
 		e, ok := errors.AsType[*Error](err)
 		if !ok || e.Outcome != Unknown || strings.Contains(err.Error(), "254712") || strings.Contains(err.Error(), "Hello") || strings.Contains(err.Error(), "2547123") {
-			t.Errorf("%q: %v", reply, err)
+			t.Errorf("the reply %q: got the error %v, want unknown, without numbers or text of the reply", reply, err)
 		}
 	}
 }

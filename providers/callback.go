@@ -24,21 +24,23 @@ type OptOut struct {
 }
 
 const (
-	// maxCallback is the maximum size of a callback's form in bytes. The longest message with all
-	// its fields needs a few KB.
+	// maxCallback is the maximum size of a callback's form in bytes. The form of the longest
+	// message needs only a few KB.
 	maxCallback = 64 << 10
-	// maxCallbackFields is the maximum number of fields, far more than any gateway sends.
+	// maxCallbackFields is the maximum number of fields in a callback's form, far more than any
+	// gateway sends.
 	maxCallbackFields = 100
 )
 
-// CallbackForm parses the form of a gateway's callback. It reads the query of a GET and the body of
-// any other method; methods lists the methods that are allowed. A form may have at most 64 KB and
-// 100 fields. If the form cannot be read, CallbackForm writes the error response (400 or 405) to w
-// and returns false; the handler must then return.
+// CallbackForm parses the form of a gateway's callback. It reads the query of a GET request and the
+// body of a request with another method. methods lists the allowed methods. A form may have at most
+// 64 KB and 100 fields. If the form cannot be read, CallbackForm writes the error response (400 or
+// 405) to w and returns false; the handler must then return.
 //
-// The parser is lenient, so that no text of a subscriber is lost to wrong escaping. A character
-// that should have been escaped is kept. The Content-Type of a body is ignored, but multipart
-// bodies are refused. Invalid UTF-8 becomes U+FFFD and NUL is removed, in names and in values.
+// The parser is lenient, so that no text of a subscriber is lost because a gateway escapes it
+// wrongly. A character that should have been escaped is kept. The Content-Type of a body is
+// ignored, but multipart bodies are refused. Invalid UTF-8 becomes U+FFFD and NUL is removed, in
+// names and in values.
 func CallbackForm(w http.ResponseWriter, r *http.Request, methods ...string) (url.Values, bool) {
 	if !slices.Contains(methods, r.Method) {
 		for _, m := range methods {
@@ -64,8 +66,8 @@ func CallbackForm(w http.ResponseWriter, r *http.Request, methods ...string) (ur
 	return form, ok
 }
 
-// parseForm parses name=value&…, with any characters in it. It returns false for a form that is too
-// long or has too many fields.
+// parseForm parses a text of the form name=value&…, with any characters in the names and values. It
+// returns false for a form that is too long or has too many fields.
 func parseForm(text string) (url.Values, bool) {
 	if len(text) > maxCallback || strings.Count(text, "&") >= maxCallbackFields {
 		return nil, false
@@ -81,8 +83,8 @@ func parseForm(text string) (url.Values, bool) {
 	return form, true
 }
 
-// unescape decodes + and %XX, and keeps a % that does not begin an escape. Invalid UTF-8 becomes
-// U+FFFD and NUL is removed, because some databases accept neither.
+// unescape decodes + and %XX. It keeps a % that does not begin an escape. Invalid UTF-8 becomes
+// U+FFFD and NUL is removed, because some databases accept neither of the two.
 func unescape(s string) string {
 	plain := make([]byte, 0, len(s))
 	for i := 0; i < len(s); i++ {
@@ -106,7 +108,7 @@ func unescape(s string) string {
 // GuardPath returns a handler that passes on only requests whose path has the secret as its last
 // element; other requests get a 404. It protects callbacks that the gateway does not sign. The
 // comparison takes constant time. GuardPath returns an error if no path element can equal the
-// secret: it is empty, "." or "..", or contains a slash.
+// secret. Such a secret is empty, "." or "..", or contains a slash.
 func GuardPath(secret Secret, next http.Handler) (http.Handler, error) {
 	switch text := secret.Reveal(); {
 	case text == "", text == ".", text == "..", strings.Contains(text, "/"):

@@ -68,17 +68,17 @@ func TestTheFormOfACallback(t *testing.T) {
 		w := httptest.NewRecorder()
 		got, ok := CallbackForm(w, formRequest(tc.method, tc.target, tc.contentType, tc.body), tc.methods...)
 		if ok != (tc.want != nil) {
-			t.Errorf("%s: %v", name, ok)
+			t.Errorf("%s: got ok %v, want the opposite", name, ok)
 		}
 		if ok && cmp.Diff(tc.want, got) != "" {
-			t.Errorf("%s: %.100v, want %.100v", name, got, tc.want)
+			t.Errorf("%s: got %.100v, want %.100v", name, got, tc.want)
 		}
 		answered := w.Body.Len() > 0
 		if answered == ok || !ok && w.Code != tc.status {
-			t.Errorf("%s: answered %d %q", name, w.Code, w.Body)
+			t.Errorf("%s: got the answer %d %q, want the status of the case, or no answer for a valid form", name, w.Code, w.Body)
 		}
 		if allow := strings.Join(w.Header().Values("Allow"), " "); w.Code == 405 && allow != strings.Join(tc.methods, " ") {
-			t.Errorf("%s: Allow %q", name, allow)
+			t.Errorf("%s: got the header Allow %q, want the allowed methods", name, allow)
 		}
 	}
 }
@@ -111,13 +111,13 @@ func TestAPathIsGuardedByItsLastElement(t *testing.T) {
 			w.WriteHeader(http.StatusTeapot)
 		}))
 		if err != nil {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got the error %v, want none", name, err)
 			continue
 		}
 		guarded.ServeHTTP(w, formRequest(http.MethodPost, tc.target, "", ""))
 		want := map[bool]int{true: http.StatusTeapot, false: http.StatusNotFound}[tc.passes]
 		if passed != tc.passes || w.Code != want || strings.Contains(w.Body.String(), tc.secret.Reveal()) {
-			t.Errorf("%s: passed %v, %d %q", name, passed, w.Code, w.Body)
+			t.Errorf("%s: got passed %v and the answer %d %q, want those of the case and no secret", name, passed, w.Code, w.Body)
 		}
 	}
 }
@@ -127,7 +127,7 @@ func TestASecretThatIsNoElementOfAPathGuardsNothing(t *testing.T) {
 	for _, secret := range []Secret{"", "/", ".", "..", "a/hunter", "/hunter", "hunter/"} {
 		h, err := GuardPath(secret, http.NotFoundHandler())
 		if h != nil || err == nil || strings.Contains(err.Error(), "hunter") {
-			t.Errorf("%q: %v, %v", secret.Reveal(), h, err)
+			t.Errorf("the secret %q: got the handler %v and the error %v, want no handler and an error without the secret", secret.Reveal(), h, err)
 		}
 	}
 }
@@ -140,26 +140,26 @@ func FuzzCallbackForm(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		form, ok := parseForm(text)
 		if ok != (len(text) <= 64<<10 && strings.Count(text, "&") < 100) {
-			t.Fatalf("%.100q: %v", text, ok)
+			t.Fatalf("%.100q: got ok %v, want true exactly for a form within the limits", text, ok)
 		}
 		fields := 0
 		for name, values := range form {
 			fields += len(values)
 			for _, s := range append(values, name) {
 				if !utf8.ValidString(s) || strings.ContainsRune(s, 0) || len(s) > 3*len(text) {
-					t.Fatalf("%.100q: %.100q", text, s)
+					t.Fatalf("%.100q: got %.100q, want valid UTF-8 without NUL", text, s)
 				}
 			}
 		}
 		if fields > 100 {
-			t.Fatalf("%d fields", fields)
+			t.Fatalf("got %d fields, want at most 100", fields)
 		}
 		strict, err := url.ParseQuery(text)
 		if clean := strings.ToValidUTF8(text, "") == text && !strings.ContainsAny(text, "%\x00"); ok && err == nil && clean && !cmp.Equal(strict, form) {
-			t.Fatalf("%q: %q, strictly %q", text, form, strict)
+			t.Fatalf("%q: got %q, want %q as from url.ParseQuery", text, form, strict)
 		}
 		if again, _ := parseForm(form.Encode()); ok && len(form.Encode()) <= 64<<10 && !cmp.Equal(form, again) {
-			t.Fatalf("%q: %q, then %q", text, form, again)
+			t.Fatalf("%q: got %q, but %q after encoding and parsing again; want the same", text, form, again)
 		}
 	})
 }
@@ -176,7 +176,7 @@ func TestSameSecret(t *testing.T) {
 		{mask, hunter, false}, {hunter, mask, false},
 	} {
 		if got := SameSecret(tc.secret, tc.given); got != tc.want {
-			t.Errorf("%.20q, %.20q: %v", tc.secret.Reveal(), tc.given, got)
+			t.Errorf("the secret %.20q, given %.20q: got %v, want the opposite", tc.secret.Reveal(), tc.given, got)
 		}
 	}
 }
@@ -187,7 +187,7 @@ func TestACallbackIsTakenOrComesAgain(t *testing.T) {
 		w := httptest.NewRecorder()
 		Taken(w, err)
 		if w.Code != want || strings.Contains(w.Body.String(), hunter) || (w.Body.Len() == 0) != (err == nil) {
-			t.Errorf("%v: %d %q", err, w.Code, w.Body)
+			t.Errorf("take returned %v: got the answer %d %q, want 204 without a body, or 500 without the error's text", err, w.Code, w.Body)
 		}
 	}
 }

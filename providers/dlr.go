@@ -8,14 +8,14 @@ import (
 // twice, out of order, and before the answer to the call. A program that stores them must use
 // MessageID as the key and must not replace a final status.
 type DLR struct {
-	// MessageID is the gateway's id of the message.
+	// MessageID is the gateway's ID of the message.
 	MessageID string
-	// To is the recipient; 0 if the DLR does not name one.
+	// To is the recipient; 0 if the DLR does not name the recipient.
 	To sms.MSISDN
 	// Status is the message's delivery status.
 	Status MessageStatus
-	// Reason is the gateway's own code for why the message was not delivered; empty if none was
-	// given.
+	// Reason is the gateway's code for the reason why the message was not delivered; empty if the
+	// gateway gave no code.
 	Reason string
 	// Fields holds the gateway's other fields, under the gateway's names.
 	Fields map[string]string

@@ -14,8 +14,8 @@ type Endpoint struct {
 	BaseURL string
 	// Timeout bounds a whole HTTP call. Default: DefaultTimeout.
 	Timeout time.Duration
-	// MaxRecipients lowers the maximum number of recipients in one call. Default: the provider's own
-	// limit, which it must not exceed.
+	// MaxRecipients lowers the maximum number of recipients in one call. It must not exceed the
+	// provider's own limit, which is the default.
 	MaxRecipients int
 	// Concurrency is the usual number of calls in flight at once. Default: DefaultConcurrency.
 	Concurrency int

@@ -27,11 +27,11 @@ func TestAnEndpointOpens(t *testing.T) {
 	} {
 		client, limit, err := tc.endpoint.Open(base, tc.limit)
 		if err != nil {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got the error %v, want none", name, err)
 			continue
 		}
 		if got := client.base.String(); got != tc.wantBase || limit != tc.want {
-			t.Errorf("%s: %s, %d recipients", name, got, limit)
+			t.Errorf("%s: got the base URL %s and %d recipients, want those of the case", name, got, limit)
 		}
 	}
 }
@@ -43,14 +43,14 @@ func TestAnEndpointHandsOnWhatItIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	if client.timeout != 7*time.Second || client.transport.MaxIdleConnsPerHost != 3 {
-		t.Errorf("timeout %v, %d connections", client.timeout, client.transport.MaxIdleConnsPerHost)
+		t.Errorf("got the timeout %v and %d connections, want 7s and 3", client.timeout, client.transport.MaxIdleConnsPerHost)
 	}
 	if text := client.Scrub("the reply has " + hunter + " and other secret"); strings.Contains(text, hunter) || strings.Contains(text, "other") {
-		t.Errorf("%s", text)
+		t.Errorf("got the text %s, want no secret in it", text)
 	}
 	client, _, err = Endpoint{}.Open("https://gateway.example", 1)
 	if err != nil || client.timeout != DefaultTimeout || client.transport.MaxIdleConnsPerHost != DefaultConcurrency {
-		t.Errorf("%v: not the defaults", err)
+		t.Errorf("an empty Endpoint: got the error %v or other values, want no error and the defaults", err)
 	}
 }
 
@@ -72,10 +72,10 @@ func TestAnEndpointTellsEveryMistake(t *testing.T) {
 	} {
 		client, limit, err := tc.endpoint.Open("https://gateway.example", tc.limit)
 		if client != nil || limit != 0 {
-			t.Errorf("%s: got a client in spite of mistakes", name)
+			t.Errorf("%s: got a client in spite of mistakes, want none", name)
 		}
 		if got := fields(err); !slices.Equal(got, tc.want) || !strings.Contains(fmt.Sprint(err), tc.says) || strings.Contains(fmt.Sprint(err), "hunter") {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got the error %v, want mistakes in the fields of the case, without a secret", name, err)
 		}
 	}
 	if _, _, err := (Endpoint{}).Open("", 1); !slices.Equal(fields(err), []string{"base_url"}) {
@@ -89,6 +89,6 @@ func TestMissing(t *testing.T) {
 		t.Error(err)
 	}
 	if err := Missing("token", ""); err == nil || err.Error() != "token: is missing" || !slices.Equal(fields(err), []string{"token"}) {
-		t.Errorf("%v", err)
+		t.Errorf("a missing token: got the error %v, want \"token: is missing\"", err)
 	}
 }

@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// Cause is the reason for an answer. Account holds and status output show its text. The zero value
-// means no particular cause.
+// Cause is the reason for an answer. The worker's account holds and the status output show the
+// cause's text. The zero value means no particular cause.
 type Cause string
 
-// The causes. The worker chooses its next step by them.
+// The causes. The worker chooses its next step by the cause.
 const (
 	// CauseConnection: the request was not written, in most cases because there was no connection.
 	// Nothing was sent.
@@ -34,7 +34,8 @@ const (
 	CauseCredit Cause = "credit"
 	// CauseBilling: the gateway could not debit the account; the error is temporary.
 	CauseBilling Cause = "billing"
-	// CauseThrottled: the account sends too fast. RetryAfter holds the wait if the gateway gave one.
+	// CauseThrottled: the account sends too fast. Error.RetryAfter holds the wait if the gateway
+	// requested one.
 	CauseThrottled Cause = "throttled"
 	// CauseRefused: the gateway refused the request itself (sender ID, route, parameters, size).
 	CauseRefused Cause = "refused"
@@ -45,19 +46,19 @@ const (
 type Error struct {
 	// Op is the operation that failed, e.g. "kobo send".
 	Op string
-	// Outcome is what is known about the messages of the call, and Scope what the answer applies to.
-	// The zero Outcome is Unknown.
+	// Outcome is what is known about the messages of the call. The zero Outcome is Unknown. Scope
+	// is what the answer applies to.
 	Outcome Outcome
 	Scope   Scope
 	// Cause is the reason, one of the Cause constants.
 	Cause Cause
-	// Code is the gateway's own code, e.g. "error_user", or the HTTP status, e.g. "http 502". It has
-	// at most 64 bytes.
+	// Code is the gateway's own code, e.g. "error_user", or the HTTP status, e.g. "http 502". Code
+	// has at most 64 bytes.
 	Code string
-	// KeepKey reports whether the next attempt must carry the same idempotency key. It is true if
-	// the gateway reports an error but may have started to send.
+	// KeepKey reports whether the next attempt must carry the same idempotency key. KeepKey is true
+	// if the gateway reports an error but may have started to send.
 	KeepKey bool
-	// RetryAfter is the wait that the gateway requested; 0 if it requested none.
+	// RetryAfter is the wait that the gateway requested; 0 if the gateway requested none.
 	RetryAfter time.Duration
 	// Err is the underlying error, without secrets; nil if there is none.
 	Err error
@@ -88,14 +89,14 @@ func (e *Error) Error() string {
 // Unwrap returns e.Err.
 func (e *Error) Unwrap() error { return e.Err }
 
-// NoCall returns the error for a batch that no HTTP request was made for, because it cannot be sent:
-// Rejected, with Scope Campaign. what is the reason.
+// NoCall returns the error for a batch that cannot be sent, so that no HTTP request was made for
+// it. The error is Rejected, with Scope Campaign. The argument what is the reason.
 func NoCall(op, what string) *Error {
 	return &Error{Op: op, Outcome: Rejected, Scope: Campaign, Cause: CauseRefused, Err: errors.New(what)}
 }
 
-// Refusal returns why a batch cannot be sent through any gateway with this Info: it has no
-// recipients, or more than MaxRecipients. It returns "" for a batch that can be sent.
+// Refusal returns why a batch cannot be sent through a gateway with this Info: the batch has no
+// recipients, or more than MaxRecipients. For a batch that can be sent, Refusal returns "".
 func (i Info) Refusal(b Batch) string {
 	switch {
 	case len(b.To) == 0:

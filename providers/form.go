@@ -7,20 +7,21 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// PostForm is Call with a POST of an encoded form. It is for gateways that report errors in the body
-// of an HTTP 2xx (Request.ErrorsInBody). op is the operation named in errors; path is as in Request.
+// PostForm sends an encoded form by POST, like Call. It is for gateways that report errors in the
+// body of an HTTP 2xx (Request.ErrorsInBody). op is the operation named in errors; path is as in
+// Request.
 func (c *Client) PostForm(ctx context.Context, op, path string, form []byte) (*Reply, error) {
 	return c.Call(ctx, Request{Op: op, Path: path, ContentType: FormContentType, Body: form, ErrorsInBody: true})
 }
 
-// AppendField appends name=value to an application/x-www-form-urlencoded form,
-// with an & before it unless the form is empty. The value is escaped, the name is not.
+// AppendField appends name=value to an application/x-www-form-urlencoded form, with an & before the
+// name unless the form is empty. The value is escaped, the name is not.
 func AppendField(form []byte, name, value string) []byte {
 	return AppendEscaped(appendName(form, name), value)
 }
 
 // AppendNumbers appends name=number,number,… to a form, with escaped commas. Each number is in
-// international form and follows prefix, which is "" or "+".
+// international form, with prefix before it. prefix is "" or "+".
 func AppendNumbers(form []byte, name, prefix string, to []sms.MSISDN) []byte {
 	form = appendName(form, name)
 	for i, number := range to {
@@ -40,8 +41,8 @@ func appendName(form []byte, name string) []byte {
 	return append(append(form, name...), '=')
 }
 
-// AppendEscaped appends s escaped as a form value. The result equals that of url.QueryEscape, without
-// its allocations.
+// AppendEscaped appends s to dst, escaped as a form value. It escapes like url.QueryEscape, but
+// without that function's allocations.
 func AppendEscaped(dst []byte, s string) []byte {
 	const hex = "0123456789ABCDEF"
 	for i := range len(s) {
@@ -57,9 +58,9 @@ func AppendEscaped(dst []byte, s string) []byte {
 	return dst
 }
 
-// FormSize returns a capacity in bytes that is large enough for a form, so that it is built in one
-// buffer. fixed is the size of the names and small fields. texts are counted as if every byte were
-// escaped, and the numbers of to at their maximum length.
+// FormSize returns a capacity in bytes that is large enough for a form, so that the form is built
+// in one buffer. fixed is the size of the names and small fields. Every byte of texts is counted as
+// escaped, and every number of to at its maximum length.
 func FormSize(fixed int, to []sms.MSISDN, texts ...string) int {
 	const (
 		perNumber = 15 + len("%2C%2B") // E.164 allows at most 15 digits

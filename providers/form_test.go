@@ -19,15 +19,15 @@ func TestAFormIsWhatTheStandardLibraryReads(t *testing.T) {
 		"UCS-2": "漢😀₦", "bytes": all.String(), "broken UTF-8": "a\xff\xc3",
 	} {
 		if got, want := string(AppendEscaped([]byte("x="), value)), "x="+url.QueryEscape(value); got != want {
-			t.Errorf("%s: %q, want %q", name, got, want)
+			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
 		form := AppendField(AppendField(nil, "first", value), "second", value)
 		if got, want := string(form), "first="+url.QueryEscape(value)+"&second="+url.QueryEscape(value); got != want {
-			t.Errorf("%s: %q, want %q", name, got, want)
+			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
 		read, err := url.ParseQuery(string(form))
 		if err != nil || len(read) != 2 || read.Get("first") != value || read.Get("second") != value {
-			t.Errorf("%s: read back as %q, %v", name, read, err)
+			t.Errorf("%s: read back as %q with the error %v, want the same value in both fields", name, read, err)
 		}
 	}
 }
@@ -47,7 +47,7 @@ func TestNumbersOfAForm(t *testing.T) {
 		{"", "", []sms.MSISDN{1<<64 - 1, 0}, "to=18446744073709551615%2C0"},
 	} {
 		if got := string(AppendNumbers([]byte(tc.before), "to", tc.prefix, tc.to)); got != tc.want {
-			t.Errorf("%q, want %q", got, tc.want)
+			t.Errorf("got %q, want %q", got, tc.want)
 		}
 	}
 }
@@ -79,7 +79,7 @@ func TestAFormFitsIntoTheRoomThatIsMadeForIt(t *testing.T) {
 			form = AppendField(form, "text", text)
 		}
 		if len(form) > size || cap(form) != size {
-			t.Errorf("%s: the form has %d bytes, FormSize returned %d", name, len(form), size)
+			t.Errorf("%s: the form has %d bytes, FormSize returned %d; want at least as many, all allocated at once", name, len(form), size)
 		}
 	}
 }
@@ -89,7 +89,7 @@ func TestAFieldIsAppendedWithoutAllocating(t *testing.T) {
 	to := []sms.MSISDN{254712345678, 2348030000000}
 	room := make([]byte, 0, 4096)
 	if n := testing.AllocsPerRun(20, func() { AppendNumbers(AppendField(room, "a", value), "to", "+", to) }); n > 0 {
-		t.Errorf("%v allocations", n)
+		t.Errorf("got %v allocations, want 0", n)
 	}
 }
 
@@ -99,7 +99,7 @@ func FuzzAppendEscaped(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, value string) {
 		if got := string(AppendEscaped(nil, value)); got != url.QueryEscape(value) {
-			t.Fatalf("%q: %q", value, got)
+			t.Fatalf("%q: got %q, want the result of url.QueryEscape", value, got)
 		}
 	})
 }

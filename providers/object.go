@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Object is a JSON object whose names are distinct, also without regard to case. A reply with two
-// values under one name is ambiguous, and encoding/json would silently use the last one. The values
+// Object is a JSON object whose names are distinct even if case is ignored. A reply with two values
+// under the same name is ambiguous, and encoding/json would silently use the last one. The values
 // are raw JSON. json.Unmarshal and ReadObject create an Object. A nil Object has no members.
 type Object map[string]json.RawMessage
 
@@ -18,7 +18,7 @@ var errNoObject = errors.New("not a JSON object with distinct names")
 // false for any other text.
 func ReadObject(text []byte) (o Object, ok bool) {
 	if !bytes.HasPrefix(bytes.TrimLeft(text, " \t\r\n"), []byte("{")) {
-		return nil, false // without parsing a text that may be long
+		return nil, false // such a text may be long, so it is not parsed
 	}
 	ok = json.Unmarshal(text, &o) == nil
 	return o, ok
@@ -43,7 +43,7 @@ func (o *Object) UnmarshalJSON(text []byte) error {
 }
 
 // members counts the members of an object, which must be valid JSON. The length of the parsed map
-// would not do: members with the same name share one map entry.
+// may be smaller, because members with the same name share one map entry.
 func members(object []byte) (n int) {
 	depth, inString, commas, empty := 0, false, 0, true
 	for i := 0; i < len(object); i++ {
@@ -52,7 +52,7 @@ func members(object []byte) (n int) {
 			i++
 		case c == '"':
 			inString = !inString
-			empty = false // a string comes first in every object that is not empty: its first name
+			empty = false // the first token in every object that is not empty is a string, the first member's name
 		case inString:
 		case c == '{', c == '[':
 			depth++
@@ -68,8 +68,8 @@ func members(object []byte) (n int) {
 	return commas + 1
 }
 
-// Text returns the value of a name as text: a string unquoted, a number as written. It returns "" and
-// true for null and for a missing name. ok is false for any other value.
+// Text returns the value under the given name as text: a string without quotes, a number as
+// written. For null and for a missing name it returns "" and true. ok is false for any other value.
 func (o Object) Text(name string) (text string, ok bool) {
 	raw := o[name]
 	switch {
@@ -84,8 +84,9 @@ func (o Object) Text(name string) (text string, ok bool) {
 	return "", false
 }
 
-// List returns the elements of the array under a name. It returns nil and true for null and for a
-// missing name, and an empty non-nil slice for an empty array. ok is false for any other value.
+// List returns the elements of the array under the given name. For null and for a missing name it
+// returns nil and true. For an empty array it returns an empty non-nil slice. ok is false for any
+// other value.
 func (o Object) List(name string) (elements []json.RawMessage, ok bool) {
 	raw := o[name]
 	if isNothing(raw) {
@@ -95,7 +96,8 @@ func (o Object) List(name string) (elements []json.RawMessage, ok bool) {
 	return elements, ok
 }
 
-// Object returns the Object under a name. ok is false if the value is not an Object or is missing.
+// Object returns the Object under the given name. ok is false if the value is missing or is not an
+// Object.
 func (o Object) Object(name string) (inner Object, ok bool) { return ReadObject(o[name]) }
 
 func isNothing(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "null" }

@@ -20,7 +20,7 @@ func TestWhatIsAnObject(t *testing.T) {
 			names = append(names, name)
 		}
 		if slices.Sort(names); !ok || !slices.Equal(names, want) {
-			t.Errorf("%s: %q %v", text, names, ok)
+			t.Errorf("%s: got the names %q and ok %v, want all names and true", text, names, ok)
 		}
 	}
 	for _, text := range []string{
@@ -28,15 +28,15 @@ func TestWhatIsAnObject(t *testing.T) {
 		`{"a":1,"a":1}`, `{"a":1,"b":2,"a":null}`, `{"a":1,"A":2}`, `{"É":1,"é":2}`, `{"a":1,"\u0061":2}`, strings.Repeat(`{"a":`, 1<<16),
 	} {
 		if o, ok := ReadObject([]byte(text)); ok || o != nil {
-			t.Errorf("%.40s: %v", text, o)
+			t.Errorf("%.40s: got %v, want no Object", text, o)
 		}
 	}
 	var list []Object
 	if json.Unmarshal([]byte(`[{"a":1},{"b":1}]`), &list) != nil || len(list) != 2 || list[1]["b"] == nil {
-		t.Errorf("a list of objects: got %v", list)
+		t.Errorf("a list of objects: got %v, want two objects", list)
 	}
 	if json.Unmarshal([]byte(`[{"a":1},null]`), &list) == nil {
-		t.Error("a list with null: got no error")
+		t.Error("a list with null: got no error, want one")
 	}
 }
 
@@ -48,7 +48,7 @@ func TestWhatStandsUnderAName(t *testing.T) {
 		"t": "/false", "l": "/false", "o": "/false",
 	} {
 		if text, ok := o.Text(name); fmt.Sprintf("%s/%v", text, ok) != want {
-			t.Errorf("text %s: %q %v", name, text, ok)
+			t.Errorf("Text(%s): got %q %v, want the text of the case", name, text, ok)
 		}
 	}
 	for name, want := range map[string]string{
@@ -56,13 +56,13 @@ func TestWhatStandsUnderAName(t *testing.T) {
 	} {
 		elements, ok := o.List(name)
 		if got := fmt.Sprintf("%s %v %v", elements, ok, elements == nil); got != want {
-			t.Errorf("list %s: %s, want %s", name, got, want)
+			t.Errorf("list %s: got %s, want %s", name, got, want)
 		}
 	}
 	for name, want := range map[string]bool{"o": true, "n": false, "missing": false, "l": false, "s": false, "twice": false} {
 		inner, ok := o.Object(name)
 		if text, _ := inner.Text("a"); ok != want || ok && text != "b" {
-			t.Errorf("object %s: %v %v", name, inner, ok)
+			t.Errorf("Object(%s): got %v and ok %v, want those of the case", name, inner, ok)
 		}
 	}
 	if text, ok := Object(nil).Text("a"); text != "" || !ok {
@@ -80,14 +80,14 @@ func FuzzReadObject(f *testing.F) {
 		var plain map[string]json.RawMessage
 		err := json.Unmarshal(text, &plain)
 		if want := err == nil && plain != nil && distinct(text); ok != want || ok != (o != nil) || ok && len(plain) != len(o) {
-			t.Fatalf("%q: %v %v, %v", text, o, ok, err)
+			t.Fatalf("%q: got %v and ok %v, want an Object exactly for an object with distinct names; the error of encoding/json: %v", text, o, ok, err)
 		}
 		for name, raw := range o {
 			if string(plain[name]) != string(raw) {
-				t.Fatalf("%q: %s is %s", text, name, raw)
+				t.Fatalf("%q: the value of %s is %s, want the value that encoding/json reads", text, name, raw)
 			}
 			if said, ok := o.Text(name); !ok && said != "" {
-				t.Fatalf("%q: %s says %q", text, name, said)
+				t.Fatalf("%q: Text(%s) is not ok but returned %q, want an empty text", text, name, said)
 			}
 			if list, ok := o.List(name); ok && list != nil && raw[0] != '[' {
 				t.Fatalf("%q: List returned elements for %s, which is not an array", text, name)
@@ -96,7 +96,7 @@ func FuzzReadObject(f *testing.F) {
 	})
 }
 
-// distinct reports whether the names in a valid object are distinct. It reads them one by one.
+// distinct reports whether the names in a valid object are distinct. It reads the names one by one.
 func distinct(object []byte) bool {
 	d := json.NewDecoder(bytes.NewReader(object))
 	seen := map[string]bool{}

@@ -5,8 +5,8 @@ import "fmt"
 // Outcome is what is known about a message after its call ended, with or without an answer.
 type Outcome uint8
 
-// The outcomes. Unknown is the zero value, because it is the safe one: a message of unknown outcome
-// is never sent again without an idempotency key and never counted as failed.
+// The outcomes. Unknown is the zero value, because Unknown is the safe outcome. A message of
+// unknown outcome is never sent again without an idempotency key and never counted as failed.
 const (
 	// Unknown: the gateway may have taken the message.
 	Unknown Outcome = iota
@@ -33,9 +33,10 @@ type Scope uint8
 
 // The scopes, from the narrowest to the widest.
 const (
-	// Recipient: this recipient's message only. Only these answers use up an attempt of the message.
+	// Recipient: the answer applies only to this recipient's message. Only answers with this scope
+	// use up an attempt of the message.
 	Recipient Scope = iota
-	// Call: this HTTP request. Other calls of the campaign may succeed.
+	// Call: the answer applies to this HTTP request. Other calls of the campaign may succeed.
 	Call
 	// Campaign: every call of the campaign would get this answer, e.g. for a refused sender ID or a
 	// malformed request.

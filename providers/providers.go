@@ -1,14 +1,14 @@
 // Package providers defines the contract between Tuma and an SMS gateway.
 //
 // A Provider implements one gateway's wire protocol: it submits one batch to the gateway once and
-// translates the answer. It does not retry, wait, start goroutines or keep state between calls.
-// The worker does that for all providers: retries, rate limits, account holds and bookkeeping.
+// translates the answer. It does not retry, wait, start goroutines or keep state between calls. For
+// all providers, the worker does the retries, rate limits, account holds and bookkeeping.
 //
-// Words used here: a call is one HTTP request to a gateway. A sender ID is the name or number that
-// a message comes from. A segment is one of the parts into which a long SMS is split. A DLR
+// Words used here: a call is one HTTP request to a gateway. A sender ID is the name or number from
+// which a message comes. A segment is one of the parts into which a long SMS is split. A DLR
 // (delivery report) tells what happened to a message that the gateway accepted. An MO (mobile
-// originated) message is one that a subscriber sent to the account. An idempotency key lets a
-// gateway recognise a repeated call, so that it sends only once.
+// originated) message is a message that a subscriber sent to the account. An idempotency key lets a
+// gateway recognise a repeated call, so that the gateway sends each message only once.
 //
 // Client is the HTTP client that all providers use. Kind and Settings connect a provider to the
 // configuration; package catalog lists all kinds.
@@ -44,8 +44,8 @@ type Provider interface {
 
 // Balancer is a Provider that can read the account's remaining credit.
 type Balancer interface {
-	// Balance reads the account's credit from the gateway. The read is free of charge and changes
-	// nothing at the gateway. Errors are *Error.
+	// Balance reads the account's credit from the gateway. Reading the credit is free of charge and
+	// changes nothing at the gateway. Errors are *Error.
 	Balance(ctx context.Context) (Balance, error)
 }
 
@@ -60,18 +60,19 @@ type StatusPoller interface {
 type Reporter interface {
 	// ReportKinds returns the names of the available reports, the most common one first.
 	ReportKinds() []string
-	// Report downloads the report of that kind with the gateway's columns. from and to limit its
-	// time span if the gateway supports limits; a zero time sets no limit. Errors are *Error.
+	// Report downloads the report of the given kind, with the gateway's columns. from and to limit
+	// the report's time span if the gateway supports limits; a zero time sets no limit. Errors are
+	// *Error.
 	Report(ctx context.Context, kind string, from, to time.Time) (Table, error)
 }
 
 // Reconciler is a Provider whose gateway lists the messages it has taken. The list can show that a
 // message of unknown outcome was taken.
 type Reconciler interface {
-	// Taken returns the account's messages that the gateway was given or has sent from from to to,
-	// both cut to whole seconds. The list may hold other messages as well. A message in the
-	// list was certainly taken. A message that is missing from it may still have been taken. Errors
-	// are *Error.
+	// Taken returns the account's messages that the gateway took or sent between the times from and
+	// to. Both times are cut to whole seconds. The list may hold other messages as well. A message
+	// in the list was certainly taken. A message that is not in the list may have been taken, too.
+	// Errors are *Error.
 	Taken(ctx context.Context, from, to time.Time) ([]TakenMessage, error)
 }
 
@@ -83,7 +84,7 @@ type TakenMessage struct {
 	To sms.MSISDN
 	// From is the sender ID.
 	From string
-	// At is the time at which the gateway took or sent the message; zero if not given.
+	// At is the time at which the gateway took or sent the message; zero if the gateway gives no time.
 	At time.Time
 }
 
@@ -97,24 +98,25 @@ type Table struct {
 type InboxReader interface {
 	// Inbox returns incoming messages in the gateway's order. after is the ID of the last message
 	// the caller already has; an empty after requests all messages. Gateways without message IDs
-	// ignore it. An empty inbox is not an error. Errors are *Error.
+	// ignore after. An empty inbox is not an error. Errors are *Error.
 	Inbox(ctx context.Context, after string) ([]Inbound, error)
 }
 
 // Inbound is an incoming message (MO, mobile originated): a subscriber sent it to the account's
 // number or short code.
 type Inbound struct {
-	// ID is the gateway's message ID. It is empty if the gateway has none; then From, At and Text
-	// together identify the message.
+	// ID is the gateway's message ID. It is empty if the gateway has no message IDs; then From, At
+	// and Text together identify the message.
 	ID string
-	// From is the subscriber's number and To the number or short code the message was sent to, both
-	// as the gateway writes them.
+	// From is the subscriber's number. To is the number or short code to which the subscriber sent
+	// the message. Both are as the gateway writes them.
 	From, To string
 	// Text is the message body.
 	Text string
-	// LinkID connects a reply to this message in an on-demand service; empty if there is none.
+	// LinkID connects a reply to this message in an on-demand service; empty if the message belongs
+	// to no such service.
 	LinkID string
-	// At is the time at which the gateway received the message; zero if not given.
+	// At is the time at which the gateway received the message; zero if the gateway gives no time.
 	At time.Time
 	// Fields holds the gateway's other fields, under the gateway's names.
 	Fields map[string]string
@@ -123,8 +125,8 @@ type Inbound struct {
 // BackgroundSender is a Provider whose gateway stores lists of numbers and sends to a whole list in
 // the background.
 type BackgroundSender interface {
-	// SendStored starts one background send to a list or group stored at the gateway. It returns the
-	// IDs to pass to BackgroundMessages. The results are kept at the gateway only: Tuma's ledger has
+	// SendStored starts one background send to a list or group stored at the gateway. It returns
+	// the IDs to pass to BackgroundMessages. Only the gateway keeps the results: Tuma's ledger has
 	// no record of these messages. Errors are *Error. If the Outcome is Unknown, the gateway may
 	// have started to send.
 	SendStored(ctx context.Context, b StoredBatch) (ids []string, err error)
@@ -133,8 +135,8 @@ type BackgroundSender interface {
 	BackgroundMessages(ctx context.Context, id string) ([]BackgroundMessage, error)
 }
 
-// ErrNotFinished is returned by BackgroundMessages while the gateway is still sending. Call again
-// later.
+// ErrNotFinished is returned by BackgroundMessages while the gateway is still sending. Call
+// BackgroundMessages again later.
 var ErrNotFinished = errors.New("the background send is not finished; try again later")
 
 // StoredBatch is one message to the numbers of a list or group stored at the gateway.
@@ -162,8 +164,8 @@ type Info struct {
 	// Name is the provider's name in the configuration, e.g. "kobo".
 	Name string `json:"name"`
 	// Fingerprint identifies the login at the gateway: a hash of provider, base URL and user, from
-	// which no secret can be read. An idempotency key is valid only under the fingerprint it was
-	// first used with.
+	// which no secret can be read. An idempotency key is valid only with the fingerprint under
+	// which it was first used.
 	Fingerprint string `json:"fingerprint"`
 	// DLRNamesRecipient reports whether the gateway's delivery reports (DLR) carry the recipient's
 	// number. Then a DLR with an unknown message ID can still settle a call of unknown outcome.
@@ -188,8 +190,8 @@ type Info struct {
 	SenderOptional bool `json:"sender_optional,omitempty"`
 	// Flash reports whether the gateway can send class-0 (flash) messages.
 	Flash bool `json:"flash,omitempty"`
-	// BlacklistBySender reports whether ReasonBlacklisted applies to one sender ID only. If false, a
-	// blacklisted recipient must not be sent to from any sender ID.
+	// BlacklistBySender reports whether ReasonBlacklisted applies to one sender ID only. If
+	// BlacklistBySender is false, no sender ID may send to a blacklisted recipient.
 	BlacklistBySender bool `json:"blacklist_by_sender,omitempty"`
 }
 
@@ -199,11 +201,12 @@ const ReasonBlacklisted = "blacklisted"
 
 // Batch is the content of one call to a gateway: one body to at most Info.MaxRecipients recipients.
 type Batch struct {
-	// IdempotencyKey is the call's idempotency key, a UUID in text form: a gateway that supports such
-	// keys takes only the first of several calls with the same key. Other gateways ignore it.
+	// IdempotencyKey is the call's idempotency key, a UUID in text form: a gateway that supports
+	// such keys takes only the first of several calls with the same key. Other gateways ignore the
+	// key.
 	IdempotencyKey string
-	// From is the sender ID. It may be empty if Info.SenderOptional is set; the gateway then uses its
-	// default.
+	// From is the sender ID. It may be empty if Info.SenderOptional is set; the gateway then uses
+	// its default sender ID.
 	From string
 	// Body is the text, in UTF-8.
 	Body string
@@ -217,13 +220,14 @@ type Batch struct {
 type Result struct {
 	// Outcome is Accepted, Rejected, Retryable (certainly not sent, may be sent later) or Unknown.
 	Outcome Outcome
-	// Scope is what a Rejected or Retryable outcome applies to. It is Campaign (e.g. a refused sender
-	// ID) or Account (e.g. no credit) if the gateway gave the answer for the recipient but its
-	// cause lies there; then the recipient does not lose an attempt.
+	// Scope is what a Rejected or Retryable outcome applies to. Usually that is the recipient. If
+	// the gateway gave the answer for the recipient, but the cause is the campaign (e.g. a refused
+	// sender ID) or the account (e.g. no credit), Scope is Campaign or Account. Then the recipient
+	// does not lose an attempt.
 	Scope Scope
-	// Cause is why, if Scope is Campaign or Account.
+	// Cause is the reason, set only if Scope is Campaign or Account.
 	Cause Cause
-	// MessageID is the gateway's ID for the message, if it gave one.
+	// MessageID is the gateway's ID for the message, if the gateway gave one.
 	MessageID string
 	// Reason is Tuma's reason code for an outcome other than Accepted, in lower case, e.g.
 	// "invalid_number", ReasonBlacklisted or "not_in_reply".
@@ -237,7 +241,7 @@ type Result struct {
 	// choice to the worker.
 	RetryAfter time.Duration
 	// Balance is the account's credit after the call, if the reply contains it. At most one result
-	// of a call has it.
+	// of a call has a Balance.
 	Balance *Balance
 }
 

@@ -16,12 +16,12 @@ import (
 type rawServer struct {
 	addr     string
 	conns    atomic.Int64
-	bytes    atomic.Int64 // as the script reads them, so decrypted for a TLS server
+	bytes    atomic.Int64 // bytes that the script has read; for a TLS server, decrypted bytes
 	requests atomic.Int64 // complete requests only
 	wg       sync.WaitGroup
 }
 
-// rawConn is a connection as the server sees it.
+// rawConn is the server's side of a connection.
 type rawConn struct {
 	net.Conn
 	s *rawServer
@@ -129,10 +129,10 @@ func wantVerdict(t *testing.T, err error, outcome Outcome, scope Scope, cause Ca
 		t.Fatalf("error %v (%T), want an *Error", err, err)
 	}
 	if e.Outcome != outcome || e.Scope != scope || e.Cause != cause {
-		t.Fatalf("verdict %v %v %q, want %v %v %q (%v)", e.Outcome, e.Scope, e.Cause, outcome, scope, cause, e)
+		t.Fatalf("got the verdict %v %v %q, want %v %v %q (%v)", e.Outcome, e.Scope, e.Cause, outcome, scope, cause, e)
 	}
 	if e.Op != "x send" || strings.Contains(e.Error(), "hunter") {
-		t.Fatalf("error %v", e)
+		t.Fatalf("got the error %v, want the operation \"x send\" and no secret", e)
 	}
 	return e
 }

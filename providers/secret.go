@@ -13,10 +13,10 @@ import (
 // mask is printed in place of a secret.
 const mask = "[secret]"
 
-// Secret is a password, token or key. It prints, logs and marshals as "[secret]"; only Reveal returns
-// the text. It unmarshals from YAML and JSON like any string. Its methods are safe for concurrent
-// use. An unexported struct field must be a *Secret, because fmt does not call the methods of values
-// in unexported fields and would print the text.
+// Secret is a password, token or key. It prints, logs and marshals as "[secret]"; only Reveal
+// returns the text. A Secret unmarshals from YAML and JSON like any string. Its methods are safe
+// for concurrent use. An unexported struct field must be a *Secret, because fmt does not call the
+// methods of values in unexported fields and would print the text.
 type Secret string
 
 // Reveal returns the secret text. Call it only where the secret is written into a request.
@@ -51,7 +51,8 @@ func newScrubber(secrets []Secret) *strings.Replacer {
 	}
 	slices.Sort(spellings)
 	spellings = slices.Compact(spellings)
-	// A secret may be a prefix of another one. The longer must be replaced first, or its end remains.
+	// A secret may be a prefix of another secret. The longer secret must be replaced first;
+	// otherwise its end would remain in the text.
 	slices.SortStableFunc(spellings, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
 	var pairs []string
 	for _, s := range spellings {
@@ -62,8 +63,8 @@ func newScrubber(secrets []Secret) *strings.Replacer {
 	return strings.NewReplacer(pairs...)
 }
 
-// cutUserinfo masks the user and password of every URL in text. The address of a proxy, which comes
-// from the environment, may hold a login that the configuration does not list as a secret.
+// cutUserinfo masks the user and password of every URL in text. The address of a proxy comes from
+// the environment. It may hold a login that the configuration does not list as a secret.
 func cutUserinfo(text string) string {
 	var b strings.Builder
 	for {
@@ -86,7 +87,8 @@ func cutUserinfo(text string) string {
 }
 
 // scrubbedError is an Error.Err whose text holds no secret. errors.Is still matches the original
-// error's chain. It has no Unwrap, because the original error's text may hold the secret.
+// error's chain. scrubbedError has no Unwrap, because the original error's text may hold the
+// secret.
 type scrubbedError struct {
 	text string
 	is   func(target error) bool

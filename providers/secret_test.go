@@ -48,7 +48,7 @@ func TestSecretNeverPrints(t *testing.T) {
 	slog.New(slog.NewJSONHandler(&b, nil)).Info("x", "pass", a.Pass, "account", a)
 	for _, leak := range []string{"hunter", fmt.Sprintf("%x", hunter), fmt.Sprintf("%X", hunter), "hunter+2", "hunter%202"} {
 		if strings.Contains(b.String(), leak) {
-			t.Errorf("printed %q:\n%s", leak, b.String())
+			t.Errorf("printed the secret %q:\n%s", leak, b.String())
 		}
 	}
 	if !strings.Contains(b.String(), "[secret]") {
@@ -66,7 +66,7 @@ func TestSecretReadsLikeAString(t *testing.T) {
 		t.Fatal(err)
 	}
 	if fromJSON.Pass.Reveal() != "p" || fromYAML.Pass.Reveal() != "p" {
-		t.Errorf("read %q and %q", fromJSON.Pass.Reveal(), fromYAML.Pass.Reveal())
+		t.Errorf("got %q from JSON and %q from YAML, want p from both", fromJSON.Pass.Reveal(), fromYAML.Pass.Reveal())
 	}
 }
 
@@ -87,7 +87,7 @@ func TestScrubbing(t *testing.T) {
 		{"nothing", "connection refused", "connection refused"},
 	} {
 		if got := c.Scrub(tc.in); got != tc.want {
-			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
+			t.Errorf("%s: got %q, want %q", tc.name, got, tc.want)
 		}
 	}
 	inner := &url.Error{Op: "Post", URL: "https://x/?pass=" + url.QueryEscape(hunter), Err: context.DeadlineExceeded}
@@ -97,7 +97,7 @@ func TestScrubbing(t *testing.T) {
 	}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
 		if text := fmt.Sprintf(verb, scrubbed); strings.Contains(text, "hunter") {
-			t.Errorf("%s: %s", verb, text)
+			t.Errorf("%s: the printed text holds the secret: %s", verb, text)
 		}
 	}
 	if e, ok := errors.AsType[*url.Error](scrubbed); ok {

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// Settings are the values of an account's configuration, for any provider. Field names are those of
-// the configuration file, such as "base_url" and "api_key", also in errors.
+// Settings are the values of an account's configuration, for any provider. Field names, also in
+// errors, are those of the configuration file, such as "base_url" and "api_key".
 type Settings struct {
 	// Endpoint has the fields that every provider accepts.
 	Endpoint
@@ -19,7 +19,8 @@ type Settings struct {
 	Login map[string]string
 	// Secrets has the secret login fields, such as a password, by field name.
 	Secrets map[string]Secret
-	// Options has the provider's own further fields by name, as they are written in the file.
+	// Options has the values of the provider's other fields by field name, as written in the
+	// configuration file.
 	Options map[string]string
 }
 
@@ -41,8 +42,8 @@ func (s *Settings) SetLogin(f Field, value string) {
 // HasLogin reports whether the login field f has a value.
 func (s *Settings) HasLogin(f Field) bool { return s.Login[f.Name] != "" || s.Secrets[f.Name] != "" }
 
-// Bool returns the value of an option that is true or false, or otherwise if the option is not set.
-// The error for any other value is a *FieldError.
+// Bool returns the value of an option that is true or false. If the option is not set, Bool returns
+// the argument otherwise. The error for any other value is a *FieldError.
 func (s Settings) Bool(field string, otherwise bool) (bool, error) {
 	switch s.Options[field] {
 	case "":
@@ -55,8 +56,8 @@ func (s Settings) Bool(field string, otherwise bool) (bool, error) {
 	return false, Mistake(field, "must be true or false")
 }
 
-// Int returns the value of an option that is an integer from low to high, or otherwise if the option
-// is not set. The error for any other value is a *FieldError.
+// Int returns the value of an option that is an integer from low to high. If the option is not set,
+// Int returns the argument otherwise. The error for any other value is a *FieldError.
 func (s Settings) Int(field string, low, high, otherwise int) (int, error) {
 	text := s.Options[field]
 	if text == "" {
@@ -81,19 +82,19 @@ type Field struct {
 }
 
 // Kind describes a provider to the configuration: its name, the fields of an account, and how to
-// open one. A new gateway needs no other registration than its Kind in package catalog.
+// open an account. A new gateway needs no other registration than its Kind in package catalog.
 type Kind struct {
 	// Name is the provider's name in the configuration.
 	Name string
 	// BaseURL is the default base URL.
 	BaseURL string
-	// Required are the login fields. An account must set all of them. Configuration also accepts
-	// NAME_file, the path of a file with the value.
+	// Required lists the login fields, all of which an account must set. For each field NAME, the
+	// configuration also accepts "NAME_file", the path of a file with the value.
 	Required []Field
-	// Optional are the names of the provider's own further fields.
+	// Optional lists the names of the provider's other fields.
 	Optional []string
-	// New opens a provider. Its settings hold no field that the provider does not know. The error
-	// joins a *FieldError for each mistake.
+	// New opens a provider. The settings passed to it hold no field that the provider does not
+	// know. The error joins a *FieldError for each mistake.
 	New func(Settings) (Provider, error)
 	// Actions are the gateway's own functions, for `tuma gateway NAME ACCOUNT ACTION`.
 	Actions []Action
@@ -108,7 +109,7 @@ func (k Kind) Login() []string {
 	return names
 }
 
-// LogIn sets every login field: the secret ones to secret and the others to user. Tests use it to
+// LogIn sets every login field: the secret fields to secret and the others to user. Tests use it to
 // log in at a simulated gateway of any kind.
 func (k Kind) LogIn(s *Settings, user string, secret Secret) {
 	for _, f := range k.Required {
@@ -152,7 +153,7 @@ func (s Settings) fields() []string {
 type FieldError struct {
 	// Field is the field's name in the configuration.
 	Field string
-	// Err is the mistake. It never contains a secret.
+	// Err describes the mistake. It never contains a secret.
 	Err error
 }
 
@@ -162,13 +163,14 @@ func (e *FieldError) Error() string { return e.Field + ": " + e.Err.Error() }
 // Unwrap returns what is wrong.
 func (e *FieldError) Unwrap() error { return e.Err }
 
-// Mistake returns a *FieldError for field. what is the mistake and, where possible, the correct form.
+// Mistake returns a *FieldError for field. The argument what describes the mistake and, where
+// possible, the correct form.
 func Mistake(field, what string) error {
 	return &FieldError{Field: field, Err: errors.New(what)}
 }
 
-// Mistakes yields every *FieldError in err, including joined and wrapped ones, so that a caller can
-// show each with the line of its field.
+// Mistakes yields every *FieldError in err, including joined and wrapped errors, so that a caller
+// can show each mistake with the line of its field.
 func Mistakes(err error) iter.Seq[*FieldError] {
 	return func(yield func(*FieldError) bool) { yieldMistakes(err, yield) }
 }

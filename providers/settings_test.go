@@ -42,14 +42,14 @@ func TestOpenTellsEveryMistakeAtOnce(t *testing.T) {
 	}
 	provider, err := kind.Open(full)
 	if provider != nil {
-		t.Error("a provider in spite of mistakes")
+		t.Error("got a provider in spite of mistakes, want none")
 	}
 	want := []string{"user", "username", "api_key", "pass", "password", "ant", "zebra", "token"}
 	if got := fields(err); !slices.Equal(got, want) {
 		t.Errorf("mistakes in %v, want %v", got, want)
 	}
 	if strings.Contains(err.Error(), "hunter") {
-		t.Errorf("a secret in %v", err)
+		t.Errorf("the error holds a secret: %v", err)
 	}
 	if _, err := kind.Open(Settings{Secrets: map[string]Secret{"token": "t"}, Options: map[string]string{"callback_url": "x"}}); err != nil {
 		t.Error(err)
@@ -58,7 +58,7 @@ func TestOpenTellsEveryMistakeAtOnce(t *testing.T) {
 
 func TestEveryStringSettingIsLookedAt(t *testing.T) {
 	t.Parallel()
-	// A field that set forgets could be written in a configuration without effect.
+	// If Settings.fields forgot a field, a configuration could set that field without effect.
 	kind := Kind{Name: "stub", New: func(Settings) (Provider, error) { return stub{}, nil }}
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[Settings]()) {
 		if field.Type.Kind() != reflect.String || field.Name == "BaseURL" {
@@ -67,7 +67,7 @@ func TestEveryStringSettingIsLookedAt(t *testing.T) {
 		var s Settings
 		reflect.ValueOf(&s).Elem().FieldByIndex(field.Index).SetString("x")
 		if _, err := kind.Open(s); len(fields(err)) != 1 {
-			t.Errorf("%s is taken by a provider that does not know it: %v", field.Name, err)
+			t.Errorf("the field %s of a provider that does not know it: got the error %v, want one mistake", field.Name, err)
 		}
 	}
 }
@@ -78,7 +78,7 @@ func TestOptionsOfAProvider(t *testing.T) {
 	for field, want := range map[string]string{"on": "true <nil>", "off": "false <nil>", "none": "true <nil>", "odd": "false odd: must be true or false"} {
 		got, err := s.Bool(field, true)
 		if text := fmt.Sprint(got, " ", err); text != want {
-			t.Errorf("%s: %s, want %s", field, text, want)
+			t.Errorf("%s: got %s, want %s", field, text, want)
 		}
 	}
 	for _, c := range []struct {
@@ -91,7 +91,7 @@ func TestOptionsOfAProvider(t *testing.T) {
 	} {
 		got, err := s.Int(c.field, c.low, c.high, 5)
 		if text := fmt.Sprint(got, " ", err); text != c.want {
-			t.Errorf("%s: %s, want %s", c.field, text, c.want)
+			t.Errorf("%s: got %s, want %s", c.field, text, c.want)
 		}
 	}
 }
@@ -100,7 +100,7 @@ func TestMistakesFindsNestedOnesAndStops(t *testing.T) {
 	t.Parallel()
 	err := errors.Join(Mistake("a", "x"), fmt.Errorf("more: %w", errors.Join(Mistake("b", "y"), errors.New("z"), Mistake("c", "z"))))
 	if got := fields(err); !slices.Equal(got, []string{"a", "b", "c"}) {
-		t.Errorf("found %v", got)
+		t.Errorf("got mistakes in %v, want a, b and c", got)
 	}
 	for m := range Mistakes(err) {
 		if m.Field == "b" {
@@ -108,11 +108,11 @@ func TestMistakesFindsNestedOnesAndStops(t *testing.T) {
 		}
 	}
 	if got := fields(nil); got != nil {
-		t.Errorf("found %v in nothing", got)
+		t.Errorf("mistakes in a nil error: got %v, want none", got)
 	}
 	e, ok := errors.AsType[*FieldError](err)
 	if !ok || e.Error() != "a: x" {
-		t.Errorf("first mistake %v", e)
+		t.Errorf("got the first mistake %v, want \"a: x\"", e)
 	}
 }
 
@@ -128,12 +128,12 @@ func TestKind_LoginFieldsOfAnyName(t *testing.T) {
 		},
 	}
 	if names := kind.Login(); !slices.Equal(names, []string{"account_sid", "client_id", "signing_key"}) {
-		t.Errorf("login fields %q", names)
+		t.Errorf("got the login fields %q, want account_sid, client_id and signing_key", names)
 	}
 	var s Settings
 	for _, f := range kind.Required {
 		if s.HasLogin(f) {
-			t.Errorf("%s is set in empty settings", f.Name)
+			t.Errorf("HasLogin(%s) is true for empty settings, want false", f.Name)
 		}
 	}
 	kind.LogIn(&s, "acme", hunter)
@@ -141,13 +141,13 @@ func TestKind_LoginFieldsOfAnyName(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got.Login["account_sid"] != "acme" || got.Login["client_id"] != "acme" || got.Secrets["signing_key"] != hunter || len(got.Login)+len(got.Secrets) != 3 {
-		t.Errorf("the provider got %+v", got)
+		t.Errorf("the provider got the settings %+v, want the three login fields", got)
 	}
 	if text := fmt.Sprintf("%v %+v %#v", got, got, got); strings.Contains(text, hunter) {
-		t.Errorf("settings print a secret: %s", text)
+		t.Errorf("the printed settings hold a secret: %s", text)
 	}
 	s.SetLogin(Field{Name: "password", Secret: true}, "x")
 	if _, err := kind.Open(s); !slices.Equal(fields(err), []string{"password"}) {
-		t.Errorf("a field of another gateway: %v", err)
+		t.Errorf("a field of another gateway: got the error %v, want a mistake in the field password", err)
 	}
 }

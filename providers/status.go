@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// maxRetryAfter is the longest wait that a gateway may request. A longer one is probably a mistake,
-// and an operator should not have to wait until it ends.
+// maxRetryAfter is the longest wait that a gateway may request. A longer wait is probably a
+// mistake, and an operator should not have to wait until its end.
 const maxRetryAfter = time.Hour
 
-// StatusVerdict returns the error that an HTTP status means for its call, or nil for 2xx, where the
-// body is the answer. op becomes Error.Op, and retryAfter becomes Error.RetryAfter for every
-// status. The outcome, scope and cause are:
+// StatusVerdict returns the error that an HTTP status means for its call, or nil for a 2xx status,
+// where the body is the answer. op becomes Error.Op, and retryAfter becomes Error.RetryAfter for
+// every status. The outcome, scope and cause are:
 //
 //	400 413 422          rejected,  call:    refused
 //	401 403              retryable, account: credentials
@@ -24,9 +24,10 @@ const maxRetryAfter = time.Hour
 //	3xx                  unknown,   account: configuration
 //	1xx, other 4xx, 5xx  unknown,   call:    gateway
 //
-// errorsInBody states that the gateway answers 2xx even for its errors. Then a 404, 405 or 415 comes
-// from a web server without a gateway (a wrong base URL, a parked domain), which cannot have taken
-// a message. A redirect is always Unknown: many web forms redirect after they have done their work.
+// errorsInBody states that the gateway answers 2xx even for its errors. Then a 404, 405 or 415
+// comes from a web server without a gateway, e.g. at a wrong base URL or a parked domain. Such a
+// server cannot have taken a message. A redirect is always Unknown: many web forms redirect after
+// they have done their work.
 func StatusVerdict(op string, status int, retryAfter time.Duration, errorsInBody bool) *Error {
 	if status >= 200 && status < 300 {
 		return nil
@@ -54,9 +55,9 @@ func StatusVerdict(op string, status int, retryAfter time.Duration, errorsInBody
 	return e
 }
 
-// ParseRetryAfter parses a Retry-After header, in seconds or as an HTTP date. It returns the requested
-// wait, counted from now, from 0 to one hour: longer waits are cut to one hour. It returns 0 for an
-// empty or invalid header.
+// ParseRetryAfter parses a Retry-After header, in seconds or as an HTTP date. It returns the
+// requested wait, counted from the time now. A wait of more than one hour is cut to one hour. For
+// an empty or invalid header ParseRetryAfter returns 0.
 func ParseRetryAfter(value string, now time.Time) time.Duration {
 	value = strings.TrimSpace(value)
 	if value == "" {

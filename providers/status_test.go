@@ -48,27 +48,27 @@ func TestStatusVerdictOfEveryStatus(t *testing.T) {
 			seen++
 			e := StatusVerdict("x send", status, 3*time.Second, false)
 			if e == nil {
-				t.Fatalf("%d: no verdict", status)
+				t.Fatalf("status %d: got no verdict, want one", status)
 			}
 			if got := (verdict{e.Outcome, e.Scope, e.Cause}); got != r.want {
-				t.Errorf("%d: %v, want %v", status, got, r.want)
+				t.Errorf("status %d: got %v, want %v", status, got, r.want)
 			}
 			if slices.Contains(noHandler, status) {
 				r.want.Outcome = Retryable
 			}
 			inBody := StatusVerdict("x send", status, 3*time.Second, true)
 			if got := (verdict{inBody.Outcome, inBody.Scope, inBody.Cause}); got != r.want {
-				t.Errorf("%d, with errors in the body: %v, want %v", status, got, r.want)
+				t.Errorf("status %d, with errors in the body: got %v, want %v", status, got, r.want)
 			}
 			if e.Op != "x send" || e.Code != fmt.Sprintf("http %d", status) || e.RetryAfter != 3*time.Second || e.KeepKey {
-				t.Errorf("%d: %+v", status, e)
+				t.Errorf("status %d: got %+v, want the operation, the code and the wait of 3s", status, e)
 			}
 		}
 	}
 	for status := 200; status <= 299; status++ {
 		seen++
 		if e := StatusVerdict("x send", status, 0, true); e != nil {
-			t.Errorf("%d: %v", status, e)
+			t.Errorf("status %d: got %v, want no verdict", status, e)
 		}
 	}
 	if seen != 500 {
@@ -97,7 +97,7 @@ func TestParseRetryAfter(t *testing.T) {
 		"Wednesday, 04-Mar-26 05:06:17 GMT": 10 * time.Second,
 	} {
 		if got := ParseRetryAfter(in, now); got != want {
-			t.Errorf("%q: %v, want %v", in, got, want)
+			t.Errorf("%q: got %v, want %v", in, got, want)
 		}
 	}
 }
@@ -115,10 +115,10 @@ func TestNotUnderstoodTellsTheKindAndNotTheText(t *testing.T) {
 	} {
 		e := (&Reply{Status: 200, Body: []byte(body)}).NotUnderstood("x send")
 		if e.Outcome != Unknown || e.Scope != Call || e.Cause != CauseNotUnderstood {
-			t.Errorf("%q: %v", body, e)
+			t.Errorf("%q: got %v, want unknown, call, not_understood", body, e)
 		}
 		if text := e.Error(); !strings.Contains(text, kind) || strings.Contains(text, "2547") {
-			t.Errorf("%q: %s", body, text)
+			t.Errorf("%q: got the error text %s, want the kind of the body and no number", body, text)
 		}
 	}
 }

@@ -1,21 +1,22 @@
 // Package africastalking implements a provider for the HTTP API of Africa's Talking: bulk and premium
 // messages, the account's balance, incoming messages (MO) and three kinds of callbacks.
 //
-// Facts marked [page] are on the vendor's page "Send SMS". Facts marked [public] are on the vendor's
-// pages about users, inbox and notifications, or are common to several public programs. Assumptions
+// Facts marked [page] are on the vendor's page "Send SMS". Facts marked [public] are on other pages
+// of the vendor (about users, inbox and notifications) or in several public programs. Assumptions
 // are marked [assumed].
 //
-// The gateway has no idempotency key for messages and cannot list those it has sent. After a call
-// without an answer, only a delivery report (DLR) can show what happened.
+// The gateway has no idempotency keys for messages, and it cannot list the messages it has sent.
+// After a call without an answer, only a delivery report (DLR) can show what happened.
 //
 // Not supported:
 //
-//   - Sending with a GET request [page]: it would put the login into a URL, which proxies and logs
-//     store.
-//   - curl's --insecure and its unescaped "to=+254…" [page]: certificates are always verified, and a +
-//     must be escaped as %2B, or it arrives as a space.
-//   - Subscriptions to premium services [public] and their notifications: the vendor's page shows no
-//     endpoint for them. SendWith can send messages to subscribers.
+//   - Sending with a GET request [page]: its URL would contain the login, and proxies and logs
+//     store URLs.
+//   - The sample's curl option "--insecure" [page]: the package always verifies certificates. The
+//     sample's unescaped "to=+254…" [page]: the package escapes + as %2B, because an unescaped +
+//     arrives as a space.
+//   - Subscriptions to premium services [public] and their notifications: the vendor's page shows
+//     no endpoint for subscriptions. SendWith can send messages to subscribers.
 //   - Flash messages: the gateway has no parameter for them, and Batch.Flash is ignored.
 package africastalking
 
@@ -41,10 +42,10 @@ const (
 	// [public].
 	SandboxBaseURL = "https://api.sandbox.africastalking.com"
 	// MaxRecipients is the maximum number of recipients in one call. The vendor publishes no limit;
-	// 200 is Tuma's choice, and max_recipients may lower it.
+	// 200 is Tuma's choice, and the setting "max_recipients" may lower it.
 	MaxRecipients = 200
-	// MaxSenderAlpha is the maximum length of an alphanumeric sender ID (from) in characters. It is
-	// the operators' limit [public].
+	// MaxSenderAlpha is the maximum length of an alphanumeric sender ID (from) in characters. This
+	// limit is the operators' [public].
 	MaxSenderAlpha = 11
 
 	messagingPath = "/version1/messaging"
@@ -57,8 +58,8 @@ const (
 	opInbox   = Name + " inbox"
 )
 
-// Format is the format that a send requests for its reply. The provider reads a reply in either
-// format, whichever it requested.
+// Format is the format that a send requests for the gateway's reply. The provider reads a reply in
+// either format, whichever the send requested.
 type Format string
 
 // The formats. The gateway's default is XML [page].
@@ -69,8 +70,8 @@ const (
 
 // Config configures a Provider.
 type Config struct {
-	// Endpoint holds the settings that every account has. The default of BaseURL is DefaultBaseURL,
-	// or SandboxBaseURL for the user SandboxUsername.
+	// Endpoint holds the settings that every account has. The default of BaseURL is SandboxBaseURL
+	// for the user SandboxUsername, and DefaultBaseURL for all other users.
 	providers.Endpoint
 	// Username and APIKey are the login. Both are required.
 	Username string
@@ -78,7 +79,7 @@ type Config struct {
 	// Format is the format of the reply to a send. Default: JSON.
 	Format Format
 	// Options are the account's defaults for every message; options passed to SendWith take
-	// precedence. LinkID must be empty, because it belongs to one message.
+	// precedence. LinkID must be empty, because a link ID belongs to one message.
 	Options Options
 }
 
@@ -120,8 +121,8 @@ func New(cfg Config) (*Provider, error) {
 	return &Provider{client: client, info: info, user: cfg.Username, key: &cfg.APIKey, accept: accept, options: cfg.Options}, nil
 }
 
-// checkKey returns an error if a key is empty or cannot be sent as a header. Every call with such a key
-// would fail, without a hint why.
+// checkKey returns an error if the key is empty or cannot be sent as a header. Every call with such
+// a key would fail, and the failure would not show the reason.
 func checkKey(key providers.Secret) error {
 	text := key.Reveal()
 	if text != strings.TrimSpace(text) || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
@@ -164,17 +165,18 @@ func Kind() providers.Kind {
 func (p *Provider) Info() providers.Info { return p.info }
 
 // Send submits one batch to the gateway, once, with the account's options. The gateway has no
-// idempotency keys: b.IdempotencyKey is not sent, and a repeated call sends the messages again.
+// idempotency keys: Send does not send b.IdempotencyKey, and a repeated call sends the messages
+// again.
 //
-// A batch with no or too many recipients, or without a text, causes no request; it is Rejected with
+// A batch with no recipients, too many recipients or no text causes no request. It is Rejected with
 // Scope Campaign. Every other outcome comes from the gateway's status codes or from
 // providers.StatusVerdict.
 func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 	return p.SendWith(ctx, b, Options{})
 }
 
-// SendWith is Send with options for these messages. Options that are not set have the account's
-// values.
+// SendWith is Send with the options o for these messages. An option that is not set in o has the
+// account's value.
 func (p *Provider) SendWith(ctx context.Context, b providers.Batch, o Options) ([]providers.Result, error) {
 	if what := p.refusal(b, o); what != "" {
 		return nil, providers.NoCall(opSend, what)
@@ -202,13 +204,13 @@ func (p *Provider) refusal(b providers.Batch, o Options) string {
 	return p.info.Refusal(b)
 }
 
-// header returns the headers of a request. Only they contain the API key.
+// header returns the headers of a request. Only the headers contain the API key.
 func (p *Provider) header(accept string) http.Header {
 	return http.Header{"Apikey": {p.key.Reveal()}, "Accept": {accept}}
 }
 
-// get requests a JSON object. The URL's query is the user name followed by query, which is empty or
-// begins with "&".
+// get requests a JSON object. The URL's query is the user name followed by the argument query,
+// which is empty or begins with "&".
 func (p *Provider) get(ctx context.Context, op, path, query string) (*providers.Reply, error) {
 	target := path + "?" + string(providers.AppendField(nil, "username", p.user)) + query
 	return p.client.Call(ctx, providers.Request{Op: op, Method: http.MethodGet, Path: target, Header: p.header("application/json")})

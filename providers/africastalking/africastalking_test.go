@@ -41,8 +41,8 @@ type request struct {
 	header            http.Header
 }
 
-// answering starts a server that gives every request the same answer. It returns a provider for it, and the
-// requests that it got.
+// answering starts a server that gives every request the same answer. It returns a provider for the
+// server, and the requests that the server got.
 func answering(t *testing.T, status int, contentType, body string) (*Provider, chan request) {
 	t.Helper()
 	seen := make(chan request, 16)
@@ -119,7 +119,7 @@ func TestTheRequestIsTheDocumentedOne(t *testing.T) {
 		}
 		got, err := changed.SendWith(t.Context(), b, tc.options)
 		if diff := cmp.Diff(res(accepted(idA), accepted(idB)), got); diff != "" || err != nil {
-			t.Errorf("%s: %v (-want +got):\n%s", name, err, diff)
+			t.Errorf("%s: got the error %v (-want +got):\n%s", name, err, diff)
 		}
 		r := <-seen
 		want, accept := tc.want, tc.accept
@@ -185,12 +185,12 @@ func TestStatusesAndWhatTheyMean(t *testing.T) {
 		got, err := p.Send(t.Context(), batch(one))
 		if tc.want.Outcome == providers.Unknown && tc.want.Cause == "" {
 			if diff := cmp.Diff(res(accepted(idA)), got); diff != "" || err != nil {
-				t.Errorf("%s: %v (-want +got):\n%s", name, err, diff)
+				t.Errorf("%s: got the error %v (-want +got):\n%s", name, err, diff)
 			}
 		} else {
 			tc.want.Op = "africastalking send"
 			if diff := cmp.Diff(tc.want, verdict(t, err)); diff != "" || got != nil {
-				t.Errorf("%s: results %v (-want +got):\n%s", name, got, diff)
+				t.Errorf("%s: got the results %v (-want +got):\n%s", name, got, diff)
 			}
 		}
 		if tc.unlikeOfBalance {
@@ -231,7 +231,7 @@ func TestABatchThatIsNoCallMakesNoRequest(t *testing.T) {
 		t.Error(err)
 	}
 	if len(seen) != 0 {
-		t.Errorf("%d requests", len(seen))
+		t.Errorf("got %d requests, want 0", len(seen))
 	}
 }
 
@@ -265,10 +265,10 @@ func TestNewTellsEveryMistake(t *testing.T) {
 	} {
 		p, err := New(tc.cfg)
 		if got := mistakes(err); !slices.Equal(got, tc.want) || (p == nil) != (tc.want != nil) {
-			t.Errorf("%s: mistakes in %v, want %v", name, got, tc.want)
+			t.Errorf("%s: got mistakes in %v, want %v", name, got, tc.want)
 		}
 		if err != nil && strings.Contains(err.Error(), "s3cr3t") {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: the error holds the key: %v", name, err)
 		}
 	}
 }
@@ -296,14 +296,14 @@ func TestSettingsBecomeOptions(t *testing.T) {
 	} {
 		p, err := Kind().Open(providers.Settings{Login: map[string]string{"username": "u"}, Secrets: map[string]providers.Secret{"api_key": apiKey}, Options: tc.options})
 		if got := mistakes(err); !slices.Equal(got, tc.mistaken) {
-			t.Errorf("%s: mistakes in %v, want %v", name, got, tc.mistaken)
+			t.Errorf("%s: got mistakes in %v, want %v", name, got, tc.mistaken)
 		}
 		if err != nil {
 			continue
 		}
 		at := p.(*Provider)
 		if form := string(sendForm("u", providers.Batch{Body: "x", To: nums(one)}, Options{}.or(at.options))); !strings.HasSuffix(form, "&message=x&"+tc.want) || at.accept != tc.accept {
-			t.Errorf("%s: %s, %s", name, form, at.accept)
+			t.Errorf("%s: got the form %s and Accept %s, want the values of the case", name, form, at.accept)
 		}
 	}
 }
@@ -322,13 +322,13 @@ func TestInfo(t *testing.T) {
 		return Config{Endpoint: providers.Endpoint{BaseURL: base}, Username: user, APIKey: "k"}
 	}
 	if !same(at("u", ""), at("u", DefaultBaseURL)) || !same(at("sandbox", ""), at("sandbox", SandboxBaseURL+"/")) {
-		t.Error("the default base URL is another one")
+		t.Error("an empty BaseURL: got another fingerprint than for the default address, want the same")
 	}
 	if same(at("sandbox", ""), at("sandbox", DefaultBaseURL)) || same(at("u", ""), at("v", "")) {
-		t.Error("another login has the same fingerprint")
+		t.Error("another address or user: got the same fingerprint, want a different one")
 	}
 	if n := open(t, Config{Endpoint: providers.Endpoint{MaxRecipients: 20}, Username: "u", APIKey: "k"}).Info().MaxRecipients; n != 20 {
-		t.Errorf("max_recipients 20 gives %d", n)
+		t.Errorf("max_recipients 20: got MaxRecipients %d, want 20", n)
 	}
 }
 
@@ -338,7 +338,7 @@ func TestAProviderNeverPrintsItsLogin(t *testing.T) {
 	p := open(t, cfg)
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x"} {
 		if text := fmt.Sprintf(verb, *p) + fmt.Sprintf(verb, p) + fmt.Sprintf(verb, cfg); strings.Contains(text, "s3cr3t") || strings.Contains(text, "733363723374") {
-			t.Errorf("%s: %s", verb, text)
+			t.Errorf("%s: the printed text holds the key: %s", verb, text)
 		}
 	}
 }
@@ -348,12 +348,12 @@ func TestBalance(t *testing.T) {
 	p, seen := answering(t, 200, "application/json", `{"UserData":{"balance":"KES 1785.50"}}`)
 	got, err := p.Balance(t.Context())
 	if want := (providers.Balance{Amount: 1785.5, Currency: "KES"}); err != nil || got != want {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("balance: got %+v and the error %v, want 1785.5 KES", got, err)
 	}
 	r := <-seen
 	if u, _ := url.ParseRequestURI(r.uri); r.method != "GET" || u.Path != "/prefix/version1/user" || u.RawQuery != "username=acme+%26+co" ||
 		r.header.Get("Apikey") != apiKey || r.header.Get("Accept") != "application/json" || r.body != "" {
-		t.Errorf("%+v", r)
+		t.Errorf("balance: got the request %+v, want a GET of version1/user with the key in a header", r)
 	}
 	for body, want := range map[string]providers.Balance{
 		`{"userData":{"balance":"KES 1785.50"}}`:             {Amount: 1785.5, Currency: "KES"},
@@ -362,7 +362,7 @@ func TestBalance(t *testing.T) {
 		`{"UserData":{"balance":"KES 1,785.50"}}`:            {Amount: 1785.5, Currency: "KES"},
 	} {
 		if got, ok := parseBalance([]byte(body)); !ok || got != want {
-			t.Errorf("%s: %+v %v", body, got, ok)
+			t.Errorf("%s: got %+v %v, want the balance of the case and true", body, got, ok)
 		}
 	}
 	for _, body := range []string{
@@ -372,7 +372,7 @@ func TestBalance(t *testing.T) {
 		`{"UserData":{"balance":"KES 1","balance":"KES 2"}}`, `{"UserData":{"balance":"KES 1"},"userData":{"balance":"KES 2"}}`, `{"UserData":{"balance":"KES 1"}`,
 	} {
 		if got, ok := parseBalance([]byte(body)); ok {
-			t.Errorf("%s: read as %+v", body, got)
+			t.Errorf("%s: got %+v, want no balance", body, got)
 		}
 	}
 }
@@ -391,19 +391,19 @@ func TestInbox(t *testing.T) {
 		{ID: "18446744073709551615", From: "Safaricom", Text: "254711000001", Fields: map[string]string{"date": "yesterday"}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
-		t.Errorf("%v (-want +got):\n%s", err, diff)
+		t.Errorf("got the error %v (-want +got):\n%s", err, diff)
 	}
 	if r := <-seen; r.method != "GET" || r.uri != "/prefix/version1/messaging?username=acme+%26+co&lastReceivedId=15070" || r.header.Get("Apikey") != apiKey {
-		t.Errorf("%+v", r)
+		t.Errorf("got the request %+v, want a GET with lastReceivedId=15070", r)
 	}
 	if _, err := p.Inbox(t.Context(), ""); err != nil {
 		t.Error(err)
 	}
 	if r := <-seen; !strings.HasSuffix(r.uri, "&lastReceivedId=0") {
-		t.Errorf("%+v", r)
+		t.Errorf("got the request %+v, want lastReceivedId=0", r)
 	}
 	if got, ok := parseInbox([]byte(`{"SMSMessageData":{"Messages":[]}}`)); !ok || len(got) != 0 {
-		t.Errorf("an empty inbox: %v %v", got, ok)
+		t.Errorf("an empty inbox: got %v %v, want an empty list and true", got, ok)
 	}
 	for _, body := range []string{
 		``, `{}`, `[]`, `<html>`, `{"SMSMessageData":{}}`, `{"SMSMessageData":{"Messages":null}}`, `{"SMSMessageData":{"Messages":{}}}`,
@@ -413,7 +413,7 @@ func TestInbox(t *testing.T) {
 		`{"SMSMessageData":{"Messages":[{"id":1},null]}}`, `{"SMSMessageData":{"Messages":[{"id":1}]}`,
 	} {
 		if got, ok := parseInbox([]byte(body)); ok {
-			t.Errorf("%s: read as %+v", body, got)
+			t.Errorf("%s: got %+v, want no inbox", body, got)
 		}
 	}
 }
@@ -429,16 +429,16 @@ func FuzzParseQueries(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		if balance, ok := parseBalance(body); ok {
 			if lower := strings.ToLower(string(body)); !strings.ContainsAny(lower, "0123456789") && !strings.Contains(lower, `\u`) || len(balance.Currency) != 0 && len(balance.Currency) != 3 {
-				t.Fatalf("%q: %+v", body, balance)
+				t.Fatalf("%q: got the balance %+v, want a number from the body and a currency of 0 or 3 letters", body, balance)
 			}
 		}
 		messages, ok := parseInbox(body)
 		if !ok && messages != nil {
-			t.Fatalf("%q: %v", body, messages)
+			t.Fatalf("%q: not understood, but got messages %v, want none", body, messages)
 		}
 		for _, m := range messages {
 			if n, ok := new(big.Int).SetString(m.ID, 10); !ok || n.Sign() < 0 || len(m.ID) > 20 {
-				t.Fatalf("%q: %+v", body, m)
+				t.Fatalf("%q: got the message %+v, want an ID of at most 20 digits", body, m)
 			}
 		}
 	})

@@ -15,14 +15,15 @@ type word struct {
 	providers.Result
 }
 
-// codes are the values of a recipient's statusCode [page, unless marked].
+// codes maps the values of a recipient's statusCode to their meaning. The codes are from the
+// vendor's page [page], unless marked.
 var codes = map[int]word{
 	100: {"Processed", providers.Result{Outcome: providers.Accepted}},
 	101: {"Sent", providers.Result{Outcome: providers.Accepted}},
 	102: {"Queued", providers.Result{Outcome: providers.Accepted}},
 	401: {"RiskHold", rejected("risk_hold")},
-	// The gateway answers it for each recipient, but the cause is the sender ID: every other recipient
-	// would get the same answer.
+	// The gateway gives this code for each recipient, but the cause is the sender ID. Every other
+	// recipient would get the same code.
 	402: {wordSender, providers.Result{
 		Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused, Reason: "invalid_sender",
 	}},
@@ -33,22 +34,25 @@ var codes = map[int]word{
 	}},
 	406: {"UserInBlackList", rejected(providers.ReasonBlacklisted)},
 	407: {"CouldNotRoute", rejected("no_route")},
-	409: {"DoNotDisturbRejection", rejected("do_not_disturb")}, // [public]: Nigeria's do-not-disturb list and hours
-	// [assumed]: these codes state that nothing was sent to the recipient, so it may be tried again.
+	409: {"DoNotDisturbRejection", rejected("do_not_disturb")}, // [public]: for Nigeria's do-not-disturb list and quiet hours
+	// [assumed]: these codes state that nothing was sent to the recipient. So the recipient may be
+	// tried again.
 	500: {"InternalServerError", providers.Result{Outcome: providers.Retryable, Reason: "gateway_error"}},
 	501: {"GatewayError", providers.Result{Outcome: providers.Retryable, Reason: "gateway_error"}},
 	502: {"RejectedByGateway", rejected("rejected_by_gateway")},
 }
 
-// wordSender is the name of code 402. A reply without recipients has it as its Message.
+// wordSender is the name of code 402. A reply without recipients has this name in its field
+// Message.
 const wordSender = "InvalidSenderId"
 
 func rejected(reason string) providers.Result {
 	return providers.Result{Outcome: providers.Rejected, Reason: reason}
 }
 
-// words maps the values of a recipient's status, in lower case because public code writes some of them
-// with different capitals. With every code that accepts, the vendor's page shows the status Success.
+// words maps the values of a recipient's status to their meaning. The values are in lower case,
+// because public code writes some of them with different capitals. With every code that accepts,
+// the vendor's page shows the status "Success".
 var words = func() map[string]providers.Result {
 	words := map[string]providers.Result{"success": {Outcome: providers.Accepted}}
 	for _, w := range codes {
@@ -65,19 +69,19 @@ var words = func() map[string]providers.Result {
 // The reasons for which a recipient of an answered call is Unknown.
 const (
 	reasonMissing = "not_in_reply"
-	reasonUnclear = "not_understood" // in the reply, but with a missing, unknown or contradictory status
+	reasonUnclear = "not_understood" // the reply names the recipient, but with a missing, unknown or contradictory status
 )
 
-// entry holds the fields of one recipient in a reply, as written there.
+// entry holds the fields of one recipient, as written in the reply.
 type entry struct {
 	number, code, status, id, cost string
 	// unclear reports whether code or status is missing, appears twice or has the wrong type.
 	unclear bool
 }
 
-// parseAnswer parses the body of a 2xx answer to a call to these recipients. It returns one result for
-// each recipient, or an error for the whole call (without Op), or two nils if the body is not
-// understood.
+// parseAnswer parses the body of a 2xx answer to a call to the recipients in to. It returns one
+// result for each recipient, or an error for the whole call (without Op). If the body is not
+// understood, parseAnswer returns two nils.
 func parseAnswer(body []byte, to []sms.MSISDN) ([]providers.Result, *providers.Error) {
 	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\ufeff")))
 	read := readJSON
@@ -94,9 +98,10 @@ func parseAnswer(body []byte, to []sms.MSISDN) ([]providers.Result, *providers.E
 	return match(entries, to), nil
 }
 
-// refusal returns the error for a reply that lists no recipient and has only a message. If the message
-// is the code for a refused sender ID, nothing was taken. After another known code the outcome is
-// Unknown. For any other text refusal returns nil, because the text must not appear in an error.
+// refusal returns the error for a reply that lists no recipient and has only a message. If the
+// message is the name of the code for a refused sender ID, the gateway took nothing. For the name
+// of another known code the outcome is Unknown. For any other text, refusal returns nil, because
+// the text must not appear in an error.
 func refusal(message string) *providers.Error {
 	_, known := words[strings.ToLower(message)]
 	switch {
@@ -109,7 +114,7 @@ func refusal(message string) *providers.Error {
 }
 
 // match returns one result for each recipient of the call. The reply lists recipients in any order.
-// match returns nil if it lists none of the call's recipients.
+// If the reply lists none of the call's recipients, match returns nil.
 func match(entries []entry, to []sms.MSISDN) []providers.Result {
 	index := make(map[sms.MSISDN]int, len(to))
 	for i, number := range to {
@@ -141,8 +146,8 @@ func match(entries []entry, to []sms.MSISDN) []providers.Result {
 	return results
 }
 
-// result returns the result for one recipient: that of its statusCode, or Unknown if its status
-// contradicts the code.
+// result returns the result for one recipient. The result is that of the recipient's statusCode, or
+// Unknown if the recipient's status contradicts the code.
 func (e entry) result() providers.Result {
 	r := providers.Result{Reason: reasonUnclear}
 	text := strings.TrimSpace(e.code)
@@ -161,18 +166,20 @@ func (e entry) result() providers.Result {
 	return r
 }
 
-// agrees reports whether a recipient's status is consistent with a code that means w: it is empty,
-// unknown, or has the same outcome and scope.
+// agrees reports whether a recipient's status is consistent with a code that means w. An empty or
+// unknown status is consistent, and so is a status with the same outcome and scope as w.
 func (w word) agrees(status string) bool {
 	said, known := words[strings.ToLower(strings.TrimSpace(status))]
 	return !known || said.Outcome == w.Outcome && said.Scope == w.Scope
 }
 
-// longestID is the maximum length in bytes of an ID or name. The gateway's are shorter.
+// longestID is the maximum length in bytes of an ID or name. The gateway's IDs and names are
+// shorter.
 const longestID = 128
 
-// messageID returns text as a message ID. It returns "" for "None", with which the gateway marks a
-// missing ID [public], and for a text that is too long or has spaces or non-ASCII characters.
+// messageID returns text as a message ID. It returns "" for "None", which the gateway writes in
+// place of a missing ID [public]. It also returns "" for a text that is too long or has spaces or
+// non-ASCII characters.
 func messageID(text string) string {
 	text = strings.TrimSpace(text)
 	if strings.EqualFold(text, "None") || len(text) > longestID || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {

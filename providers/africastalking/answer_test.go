@@ -34,7 +34,7 @@ func unclear(code string) providers.Result {
 	return providers.Result{Reason: "not_understood", Code: code}
 }
 
-// costing returns r with the message ID and the cost of the helper row.
+// costing returns r with the message ID id and the cost that the function row writes.
 func costing(r providers.Result, id string) providers.Result {
 	r.MessageID, r.Cost, r.Currency = id, "0.8000", "KES"
 	return r
@@ -45,12 +45,12 @@ func row(number, code, status, id string) string {
 	return fmt.Sprintf(`{"cost":"KES 0.8000","messageId":%q,"number":%q,"status":%q,"statusCode":%s}`, id, number, status, code)
 }
 
-// jsonReply returns a complete JSON reply with these recipients.
+// jsonReply returns a complete JSON reply with the given rows.
 func jsonReply(rows ...string) string {
 	return `{"SMSMessageData":{"Message":"Sent to 1/1 Total Cost: KES 0.8000","Recipients":[` + strings.Join(rows, ",") + `]}}`
 }
 
-// xmlRow and xmlReply do the same in XML.
+// xmlRow and xmlReply return the same content as row and jsonReply, in XML.
 func xmlRow(number, code, status, id string) string {
 	return fmt.Sprintf("<Recipient><number>%s</number><cost>KES 0.8000</cost><status>%s</status><statusCode>%s</statusCode><messageId>%s</messageId></Recipient>",
 		number, status, code, id)
@@ -126,7 +126,7 @@ func TestRecipientsInEitherFormat(t *testing.T) {
 		} {
 			got, e := parseAnswer([]byte(body), tc.to)
 			if e != nil {
-				t.Errorf("%s, %s: %v", name, format, e)
+				t.Errorf("%s, %s: got the error %v, want none", name, format, e)
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("%s, %s (-want +got):\n%s", name, format, diff)
@@ -167,7 +167,7 @@ func TestEveryCodeHasItsVerdict(t *testing.T) {
 			xmlReply(xmlRow("+254711000001", fmt.Sprintf(" %d\n", code), status, "None")),
 		} {
 			if got, e := parseAnswer([]byte(body), nums(one)); e != nil || !slices.Equal(got, res(r)) {
-				t.Errorf("%d: %+v %v, want %+v", code, got, e, r)
+				t.Errorf("code %d: got %+v %v, want %+v", code, got, e, r)
 			}
 		}
 	}
@@ -186,7 +186,7 @@ func TestOddReplies(t *testing.T) {
 		body string
 		want []providers.Result // nil: not understood
 	}{
-		"the shared page's":                    {`{"SMSMessageData":{"Message":"Sent to 1/1 Total Cost: USD 0.0079 Message parts: 1","Recipients":[{"cost":"KES 0.8000","messageId":"` + idA + `","number":"+254711000001","status":"Success","statusCode":102}]}}`, res(accepted(idA))},
+		"the vendor's shared page":             {`{"SMSMessageData":{"Message":"Sent to 1/1 Total Cost: USD 0.0079 Message parts: 1","Recipients":[{"cost":"KES 0.8000","messageId":"` + idA + `","number":"+254711000001","status":"Success","statusCode":102}]}}`, res(accepted(idA))},
 		"Nigeria's refusal":                    {`{"SMSMessageData":{"Message":"Sent to 0/1 Total Cost: 0","Recipients":[{"cost":"0","messageId":"None","number":"+254711000001","status":"DoNotDisturbRejection","statusCode":409}]}}`, res(providers.Result{Outcome: providers.Rejected, Reason: "do_not_disturb", Code: "409", Cost: "0"})},
 		"only number and code":                 {inside(`"statusCode":101`), res(ok)},
 		"further members":                      {inside(`"statusCode":101,"parts":[1,{"statusCode":403}]`), res(ok)},
@@ -260,7 +260,7 @@ func TestOddReplies(t *testing.T) {
 	} {
 		got, e := parseAnswer([]byte(tc.body), nums(one))
 		if e != nil {
-			t.Errorf("%s: %v", name, e)
+			t.Errorf("%s: got the error %v, want none", name, e)
 		}
 		if diff := cmp.Diff(tc.want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
@@ -289,13 +289,13 @@ func TestNoRecipientsAndAWord(t *testing.T) {
 		} {
 			results, e := parseAnswer([]byte(body), nums(one, two))
 			if diff := cmp.Diff(want, e); diff != "" || results != nil {
-				t.Errorf("%s: %v (-want +got):\n%s", body, results, diff)
+				t.Errorf("%s: got %v (-want +got):\n%s", body, results, diff)
 			}
 		}
 	}
 }
 
-// FuzzParseAnswer compares the parser with a different and simpler one.
+// FuzzParseAnswer compares the parser with a different and simpler parser.
 func FuzzParseAnswer(f *testing.F) {
 	for _, seed := range []string{
 		jsonReply(row("+254711000001", "101", "Success", idA), row("+254733000002", "403", "InvalidPhoneNumber", "None")),
@@ -311,12 +311,12 @@ func FuzzParseAnswer(f *testing.F) {
 		before := bytes.Clone(body)
 		results, e := parseAnswer(body, to)
 		if !bytes.Equal(before, body) {
-			t.Fatal("the body was changed")
+			t.Fatal("parseAnswer changed the body")
 		}
 		if e != nil {
 			if results != nil || e.Outcome == providers.Accepted || e.Outcome == providers.Retryable || len(e.Code) > 64 ||
 				e.Outcome == providers.Rejected && !bytes.Contains(bytes.ToLower(body), []byte("invalidsenderid")) && !bytes.ContainsAny(body, `\&`) {
-				t.Fatalf("%q: %v with %v", body, e, results)
+				t.Fatalf("%q: got the error %v with results %v, want a permitted error without results", body, e, results)
 			}
 			return
 		}
@@ -324,15 +324,15 @@ func FuzzParseAnswer(f *testing.F) {
 			return
 		}
 		if len(results) != len(to) {
-			t.Fatalf("%q: %d results", body, len(results))
+			t.Fatalf("%q: got %d results, want one for each recipient", body, len(results))
 		}
 		vouched := vouchedFor(body)
 		for i, r := range results {
 			if r.Outcome == providers.Accepted && !slices.Contains(vouched, to[i].String()) {
-				t.Fatalf("%q: %s accepted, vouched for are %q", body, to[i].Masked(), vouched)
+				t.Fatalf("%q: %s is accepted, but the reply has an accepting code only for %q", body, to[i].Masked(), vouched)
 			}
 			if r.Outcome == providers.Unknown && r.Reason == "" || len(r.Code) > 64 || (r.Scope == providers.Recipient) != (r.Cause == "") {
-				t.Fatalf("%q: %+v", body, r)
+				t.Fatalf("%q: contradictory result %+v", body, r)
 			}
 		}
 	})
@@ -348,7 +348,7 @@ func vouchedFor(body []byte) (numbers []string) {
 	text := strings.TrimSpace(strings.TrimPrefix(string(body), "\ufeff"))
 	if strings.HasPrefix(text, "<") {
 		for _, recipient := range xmlNumber.FindAllString(regexp.MustCompile(`<!--|-->|<!\[CDATA\[|\]\]>`).ReplaceAllString(text, ""), -1) {
-			// Entities or comments may split a number; then only a rough check is made.
+			// Entities or comments may split a number; then the test only checks roughly.
 			if strings.ContainsAny(recipient, "&?!") {
 				return []string{one.String(), two.String(), three.String()}
 			}
@@ -377,7 +377,7 @@ func vouchedFor(body []byte) (numbers []string) {
 	return numbers
 }
 
-// besideACode returns digits if one of them is an accepting code, and nil otherwise.
+// besideACode returns digits if any element is an accepting code, and nil otherwise.
 func besideACode(digits []string) []string {
 	if slices.ContainsFunc(digits, func(d string) bool { return d == "100" || d == "101" || d == "102" }) {
 		return digits

@@ -19,8 +19,8 @@ func (p *Provider) Balance(ctx context.Context) (providers.Balance, error) {
 	return balance, nil
 }
 
-// parseBalance parses {"UserData":{"balance":"KES 1785.50"}}. In another document of the vendor the
-// outer name is userData.
+// parseBalance parses {"UserData":{"balance":"KES 1785.50"}}. Another document of the vendor writes
+// the outer name as "userData".
 func parseBalance(body []byte) (providers.Balance, bool) {
 	outer, _ := providers.ReadObject(body)
 	user, ok := outer.Object("UserData")

@@ -9,7 +9,7 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// states maps the statuses of a DLR, in lower case [public].
+// states maps the statuses of a DLR, in lower case, to their meaning [public].
 var states = map[string]providers.MessageStatus{
 	"sent":             {},
 	"submitted":        {},
@@ -21,20 +21,22 @@ var states = map[string]providers.MessageStatus{
 	"expired":          {Final: true},
 }
 
-// DeliveryReports returns a handler for the gateway's "Delivery Reports" callback [public]. It calls
-// take for each DLR, from several goroutines at once. If take returns an error, the answer is a 500,
-// so that the gateway repeats the callback. An unknown status is passed on as not final.
+// DeliveryReports returns a handler for the gateway's "Delivery Reports" callback [public]. It
+// calls take for each DLR, from several goroutines at once. If take returns an error, the answer is
+// a 500, so that the gateway repeats the callback. A DLR with an unknown status is passed to take
+// with Final false.
 //
-// The gateway must POST to a path whose last element is the secret. The secret is the only protection,
-// because the gateway signs nothing; the callback's address must be https. DeliveryReports returns an
-// error if the secret cannot be a path element (see providers.GuardPath).
+// The gateway must POST to a path whose last element is the secret. The secret is the only
+// protection, because the gateway signs nothing. So the callback's address must be https.
+// DeliveryReports returns an error if the secret cannot be a path element (see
+// providers.GuardPath).
 func DeliveryReports(secret providers.Secret, take func(context.Context, providers.DLR) error) (http.Handler, error) {
 	return callback(secret, parseReport, take)
 }
 
-// Incoming returns a handler for the gateway's "Incoming Messages" callback [public]. It calls take for
-// each incoming message (MO). To answer a message to an on-demand service, pass its LinkID in Options.
-// The secret, the errors and the use of take are as for DeliveryReports.
+// Incoming returns a handler for the gateway's "Incoming Messages" callback [public]. It calls take
+// for each incoming message (MO). To answer a message to an on-demand service, pass the message's
+// LinkID in Options. The secret, the errors and the use of take are as for DeliveryReports.
 func Incoming(secret providers.Secret, take func(context.Context, providers.Inbound) error) (http.Handler, error) {
 	return callback(secret, parseIncoming, take)
 }
@@ -45,9 +47,10 @@ func OptOuts(secret providers.Secret, take func(context.Context, providers.OptOu
 	return callback(secret, parseOptOut, take)
 }
 
-// callback returns a handler that parses a form POSTed to a path that ends in the secret and passes the
-// result to take, with the request's context. It answers 200 after success: the vendor does not
-// document whether it accepts a 204. It answers 400 to an invalid form, and 500 to an error of take.
+// callback returns a handler for a form that is POSTed to a path ending in the secret. The handler
+// parses the form and passes the result and the request's context to take. It answers 400 to an
+// invalid form and 500 to an error of take. After success it answers 200, because the vendor does
+// not document whether the gateway accepts a 204.
 func callback[T any](secret providers.Secret, parse func(url.Values) (T, bool), take func(context.Context, T) error) (http.Handler, error) {
 	return providers.GuardPath(secret, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		form, ok := providers.CallbackForm(w, r, http.MethodPost)
@@ -67,8 +70,8 @@ func callback[T any](secret providers.Secret, parse func(url.Values) (T, bool), 
 	}))
 }
 
-// parseReport parses a DLR with id, status, phoneNumber, networkCode, failureReason and retryCount. The
-// first two are required. An invalid phoneNumber is kept in Fields.
+// parseReport parses a DLR with the fields id, status, phoneNumber, networkCode, failureReason and
+// retryCount. The fields id and status are required. An invalid phoneNumber is kept in Fields.
 func parseReport(form url.Values) (d providers.DLR, ok bool) {
 	d.MessageID = messageID(form.Get("id"))
 	state := strings.TrimSpace(form.Get("status"))
@@ -84,8 +87,8 @@ func parseReport(form url.Values) (d providers.DLR, ok bool) {
 	return d, d.MessageID != "" && state != ""
 }
 
-// parseIncoming parses a message with date, from, id, linkId, text, to, cost and networkCode. from, text
-// and id are required, but the text may be empty.
+// parseIncoming parses a message with the fields date, from, id, linkId, text, to, cost and
+// networkCode. The fields from, text and id are required, but text may be empty.
 func parseIncoming(form url.Values) (m providers.Inbound, ok bool) {
 	m = providers.Inbound{
 		ID: messageID(form.Get("id")), From: restored(form.Get("from")), To: restored(form.Get("to")),
@@ -98,15 +101,16 @@ func parseIncoming(form url.Values) (m providers.Inbound, ok bool) {
 	return m, m.ID != "" && m.From != "" && form.Has("text") && max(len(m.From), len(m.To), len(m.LinkID)) <= longestID
 }
 
-// parseOptOut parses an opt-out with senderId and phoneNumber. Without a senderId it applies to all
-// sender IDs: to send too little is better than to send an unwanted message.
+// parseOptOut parses an opt-out with the fields senderId and phoneNumber. An opt-out without a
+// senderId applies to all sender IDs, because an unwanted message is worse than a missing message.
 func parseOptOut(form url.Values) (o providers.OptOut, ok bool) {
 	o.From = strings.TrimSpace(form.Get("senderId"))
 	o.Number, ok = parseNumber(form.Get("phoneNumber"))
 	return o, ok && len(o.From) <= longestID
 }
 
-// restored returns a number with its plus, if an unescaped plus was read as a space.
+// restored replaces the leading space of a number with a plus: an unescaped plus in a form is read
+// as a space.
 func restored(number string) string {
 	if rest, ok := strings.CutPrefix(number, " "); ok {
 		if _, ok := parseNumber(rest); ok {

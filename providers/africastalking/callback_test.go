@@ -129,14 +129,15 @@ func TestOptOuts(t *testing.T) {
 	}
 }
 
-// checkCallback posts a form to a handler and compares the value passed to take, and the status, with the wanted ones.
+// checkCallback posts a form to a handler. It compares the value passed to take with want, and
+// checks the response's status.
 func checkCallback[T any](t *testing.T, form string, want *T, handler func(take func(context.Context, T) error) (http.Handler, error)) {
 	t.Helper()
 	for _, fails := range []error{nil, errors.New("no room for s3cr3t")} {
 		var got *T
 		h, err := handler(func(_ context.Context, told T) error {
 			if got != nil {
-				t.Errorf("%.100s: taken twice", form)
+				t.Errorf("%.100s: take was called twice, want once", form)
 			}
 			got = &told
 			return fails
@@ -180,27 +181,27 @@ func TestCallbacksAreGuarded(t *testing.T) {
 	}
 	for name, h := range handlers("other") {
 		if status, _ := knock(h, http.MethodPost, "/", form); status != http.StatusNotFound {
-			t.Errorf("%s: status %d for another secret", name, status)
+			t.Errorf("%s, another secret: got status %d, want 404", name, status)
 		}
 	}
 	for name, h := range handlers(apiKey) {
 		if status, _ := knock(h, http.MethodGet, "/", form); status != http.StatusMethodNotAllowed {
-			t.Errorf("%s: status %d for GET", name, status)
+			t.Errorf("%s by GET: got status %d, want 405", name, status)
 		}
 		if status, _ := knock(h, http.MethodPost, "/", form+"&x="+strings.Repeat("x", 1<<20)); status != http.StatusBadRequest {
-			t.Errorf("%s: status %d for a megabyte", name, status)
+			t.Errorf("%s, a form of a megabyte: got status %d, want 400", name, status)
 		}
 	}
 	if taken != 0 {
-		t.Errorf("%d taken", taken)
+		t.Errorf("take was called %d times for refused requests, want 0", taken)
 	}
 	for name, h := range handlers(apiKey) {
 		if status, _ := knock(h, http.MethodPost, "/a/b/", form); status != http.StatusOK {
-			t.Errorf("%s: status %d", name, status)
+			t.Errorf("%s: got status %d, want 200", name, status)
 		}
 	}
 	if taken != 3 {
-		t.Errorf("%d taken", taken)
+		t.Errorf("take was called %d times, want 3", taken)
 	}
 }
 
@@ -211,7 +212,7 @@ func TestACallbackNeedsASecret(t *testing.T) {
 		incoming, err2 := Incoming(secret, func(context.Context, providers.Inbound) error { return nil })
 		optOuts, err3 := OptOuts(secret, func(context.Context, providers.OptOut) error { return nil })
 		if reports != nil || incoming != nil || optOuts != nil || err1 == nil || err2 == nil || err3 == nil {
-			t.Errorf("%q: %v, %v, %v", secret.Reveal(), err1, err2, err3)
+			t.Errorf("secret %q: got the errors %v, %v, %v, want no nil among them", secret.Reveal(), err1, err2, err3)
 		}
 	}
 }
@@ -233,7 +234,7 @@ func TestTakeGetsTheRequestsContext(t *testing.T) {
 		h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), key{}, "x")))
 	}), http.MethodPost, "/", "phoneNumber=%2B254711000001")
 	if status != http.StatusOK {
-		t.Errorf("status %d", status)
+		t.Errorf("got status %d, want 200", status)
 	}
 }
 
@@ -247,7 +248,7 @@ func FuzzParseCallbacks(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
-		// Parsers get only valid UTF-8: see providers.CallbackForm.
+		// providers.CallbackForm passes only valid UTF-8 to the parsers.
 		form, err := url.ParseQuery(raw)
 		if plain, _ := url.QueryUnescape(raw); err != nil || !utf8.ValidString(plain) {
 			return
@@ -259,14 +260,14 @@ func FuzzParseCallbacks(f *testing.F) {
 			delivered := strings.EqualFold(strings.TrimSpace(form.Get("status")), "success")
 			if strings.TrimSpace(form.Get("id")) != d.MessageID || d.MessageID == "" || d.Status.Delivered != delivered || d.Status.Delivered && !d.Status.Final ||
 				d.To != 0 && !isNumber(d.To, form.Get("phoneNumber")) || len(d.Status.State) > 64 || len(d.Reason) > 64 || !utf8.ValidString(d.Status.State+d.Reason) {
-				t.Fatalf("%q: %+v", raw, d)
+				t.Fatalf("%q: got the report %+v, want the values of the form", raw, d)
 			}
 		}
 		if m, ok := parseIncoming(form); ok && (m.Text != form.Get("text") || m.From == "" || m.ID != strings.TrimSpace(form.Get("id")) || m.ID == "" || max(len(m.ID), len(m.From), len(m.To), len(m.LinkID)) > 128) {
-			t.Fatalf("%q: %+v", raw, m)
+			t.Fatalf("%q: got the message %+v, want the values of the form", raw, m)
 		}
 		if o, ok := parseOptOut(form); ok != (isNumber(o.Number, form.Get("phoneNumber")) && len(o.From) <= 128) {
-			t.Fatalf("%q: %+v %v", raw, o, ok)
+			t.Fatalf("%q: got the opt-out %+v %v, want true exactly for a form with a valid number", raw, o, ok)
 		}
 	})
 }

@@ -9,9 +9,10 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// Inbox returns the incoming messages after the one with the ID after, or from the oldest stored one
-// if after is empty. IDs are whole numbers [public]. The gateway limits how many messages it returns
-// at once: call Inbox again with the last ID until it returns none.
+// Inbox returns the incoming messages that follow the message with the ID after. If after is empty,
+// it begins with the oldest stored message. IDs are whole numbers [public]. The gateway limits how
+// many messages one call returns. To read all, call Inbox again with the last ID until it returns
+// no messages.
 func (p *Provider) Inbox(ctx context.Context, after string) ([]providers.Inbound, error) {
 	if after == "" {
 		after = "0"
@@ -32,8 +33,9 @@ func (p *Provider) Inbox(ctx context.Context, after string) ([]providers.Inbound
 	return messages, nil
 }
 
-// parseInbox parses the list of messages. ok is false if one of them is invalid. A list without the
-// invalid message would be wrong: the next call starts after a later ID, and the message would be lost.
+// parseInbox parses the list of messages. ok is false if any message is invalid. Inbox must not
+// leave out the invalid message: the next call would start after a later ID, and the message would
+// be lost.
 func parseInbox(body []byte) ([]providers.Inbound, bool) {
 	outer, _ := providers.ReadObject(body)
 	data, _ := outer.Object("SMSMessageData")
@@ -77,8 +79,8 @@ func isID(text string) bool {
 // zone is in UTC [assumed].
 var dateLayouts = []string{time.RFC3339, "2006-01-02T15:04:05", time.DateTime}
 
-// received parses the date of a message. A date that is invalid or has no time zone is also kept
-// unchanged in fields.
+// received parses the date of a message. If the date is invalid or has no time zone, its text is
+// also kept unchanged in fields.
 func received(date string, fields map[string]string) (time.Time, map[string]string) {
 	date = strings.TrimSpace(date)
 	for i, layout := range dateLayouts {
@@ -93,8 +95,8 @@ func received(date string, fields map[string]string) (time.Time, map[string]stri
 	return time.Time{}, withField(fields, "date", date)
 }
 
-// withField adds a field to a map and returns the map. It does nothing if value is empty, and creates
-// the map if it is nil.
+// withField adds a field to the map and returns the map. It creates the map if the map is nil. If
+// value is empty, it adds nothing.
 func withField(fields map[string]string, name, value string) map[string]string {
 	if value == "" {
 		return fields

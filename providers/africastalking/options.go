@@ -17,28 +17,29 @@ const (
 	fieldFormat     = "format"
 )
 
-// MaxRetryHours is the maximum of RetryDurationInHours. The vendor publishes none; more than a year is
-// probably a typing error.
+// MaxRetryHours is the maximum of RetryDurationInHours. The vendor publishes no maximum, but more
+// than a year is probably a typing error.
 const MaxRetryHours = 365 * 24
 
-// Options are the parameters of a message besides sender ID, text and recipients [page]. A zero field
-// takes the account's value (Config.Options), and then the default given here.
+// Options are the parameters of a message besides sender ID, text and recipients [page]. A zero
+// field takes the account's value (Config.Options). If that is also zero, it takes the default
+// given here.
 type Options struct {
 	// BulkSMSMode chooses who pays for a message from a short code: the account (true,
-	// bulkSMSMode=1) or the subscriber (false, premium services). It is always sent, because it
-	// must be 1 for bulk messages. Default: true.
+	// bulkSMSMode=1) or the subscriber (false, premium services). The parameter is always sent,
+	// because it must be 1 for bulk messages. Default: true.
 	BulkSMSMode *bool
 	// Enqueue lets the gateway queue the messages and send them later (true, enqueue=1, code 102)
-	// instead of waiting for the operators (false, code 101). It is always sent, because the vendor's
-	// documents disagree about its default. Default: true.
+	// instead of waiting for the operators (false, code 101). The parameter is always sent, because
+	// the vendor's documents disagree about its default. Default: true.
 	Enqueue *bool
-	// Keyword is the keyword of a premium service. Subscription services require it.
+	// Keyword is the keyword of a premium service. Subscription services require a keyword.
 	Keyword string
 	// LinkID is the Inbound.LinkID of the incoming message that this message answers, for on-demand
 	// services.
 	LinkID string
-	// RetryDurationInHours is for how long the gateway retries a premium message that it cannot
-	// deliver, from 1 to MaxRetryHours. 0 means the gateway's default.
+	// RetryDurationInHours is the time in hours for which the gateway retries a premium message
+	// that it cannot deliver, from 1 to MaxRetryHours. 0 means the gateway's default.
 	RetryDurationInHours int
 }
 

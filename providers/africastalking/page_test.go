@@ -16,7 +16,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// notOffered are the lines of the vendor's page that the package does not implement.
+// notOffered lists the lines of the vendor's page that the package does not implement. The value is
+// the reason.
 var notOffered = map[string]string{
 	"Example using CURL client": "see its two lines",
 	`curl -v -H "Accept: application/xml" -d "username=myusername&message=hello test&to=+254711XXXYYY,+254733YYYZZZ" ` +
@@ -27,7 +28,8 @@ var notOffered = map[string]string{
 	"The response is in XML format. see the xml response here":                                                  "the same; XML is read",
 }
 
-// offered are the other lines; the value names the code that implements them.
+// offered lists all other lines of the vendor's page. The value names the code that implements the
+// line.
 var offered = map[string]string{
 	`<?xml version="1.0"?>`: "Config.Format; replies in either format are read",
 	"You need your AfricasTalking username and APIKey for any request to our API. If you don't have an APIKey, " +
@@ -44,7 +46,8 @@ var offered = map[string]string{
 	"# set bulkSMSMode flag to 0 daily quote":           "Options.BulkSMSMode",
 }
 
-// elsewhere are the package's codes that are not on the vendor's page.
+// elsewhere lists the package's codes that are not on the vendor's page. The value is the code's
+// source.
 var elsewhere = map[int]string{409: "public code and the vendor's later documents: DoNotDisturbRejection"}
 
 var (
@@ -55,8 +58,9 @@ var (
 	xmlLine       = regexp.MustCompile(`^ +<(\w+)>.+</\w+>$`)
 )
 
-// TestEverythingOnThePageHasItsPlace reads the vendor's page line by line. It fails for an unknown line, and for a
-// code of the package that is not on the vendor's page.
+// TestEverythingOnThePageHasItsPlace reads the vendor's page line by line. It fails for a line that
+// is neither in offered nor in notOffered. It also fails for a code of the package that is neither
+// on the vendor's page nor in elsewhere.
 func TestEverythingOnThePageHasItsPlace(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("testdata/page.txt")
@@ -74,7 +78,7 @@ func TestEverythingOnThePageHasItsPlace(t *testing.T) {
 				name = "apiKey"
 			}
 			if place == "Header" && header.Get(name) == "" || place == "Body" && !form.Has(name) {
-				t.Errorf("parameter %s has no place in a request", name)
+				t.Errorf("no request has the parameter %s, want it in the header or body that the vendor's page names", name)
 			}
 			continue
 		}
@@ -82,7 +86,7 @@ func TestEverythingOnThePageHasItsPlace(t *testing.T) {
 			code, _ := strconv.Atoi(m[1])
 			found = append(found, code)
 			if w, ok := codes[code]; !ok || w.name != m[2] || w.Outcome == providers.Unknown {
-				t.Errorf("code %d %s has no verdict: %+v", code, m[2], w)
+				t.Errorf("code %d %s: got the meaning %+v, want the same name and an outcome other than unknown", code, m[2], w)
 			}
 			continue
 		}
@@ -94,29 +98,29 @@ func TestEverythingOnThePageHasItsPlace(t *testing.T) {
 		switch {
 		case inXML != nil:
 			if !slices.Contains(describedXML, inXML[1]) {
-				t.Errorf("element %s of a reply is not read", inXML[1])
+				t.Errorf("the parser ignores the element %s of an XML reply", inXML[1])
 			}
 		case m != nil:
 			if !slices.Contains(described, m[1]) {
-				t.Errorf("field %s of a reply is not read", m[1])
+				t.Errorf("the parser ignores the field %s of a reply", m[1])
 			}
 		case line == "", line == "Parameter Location Description Required", line == "Parameter Description",
 			strings.HasPrefix(line, "The body of the response will be a JSON or XML object named SMSMessageData"):
 		case notOffered[line] == "" && offered[line] == "":
-			t.Errorf("a line without a place: %q", line)
+			t.Errorf("the line %q is neither in offered nor in notOffered", line)
 		}
 	}
 	for code := range codes {
 		if elsewhere[code] == "" && !slices.Contains(found, code) {
-			t.Errorf("code %d is on no page and not marked", code)
+			t.Errorf("code %d is neither on the vendor's page nor in elsewhere", code)
 		}
 	}
 	if len(found) != 13 {
-		t.Errorf("%d codes found on the page", len(found))
+		t.Errorf("got %d codes on the vendor's page, want 13", len(found))
 	}
 	for code := range elsewhere {
 		if slices.Contains(found, code) {
-			t.Errorf("code %d is on the page now; remove it from elsewhere", code)
+			t.Errorf("code %d is now on the vendor's page; remove it from elsewhere", code)
 		}
 	}
 }
@@ -130,7 +134,7 @@ func fullRequest(t *testing.T) (header http.Header, form url.Values) {
 	}))
 	p := account(t, web.URL)
 	_, _ = p.SendWith(context.Background(), batch(one), Options{Keyword: "k", LinkID: "l", RetryDurationInHours: 1})
-	web.Close() // waits for the handler
+	web.Close() // Close waits until the handler has returned
 	return header, form
 }
 
@@ -150,11 +154,11 @@ func readableFields(t *testing.T) []string {
 	whole, _ := parseAnswer([]byte(good), nums(one))
 	for name, changed := range read {
 		if got, _ := parseAnswer([]byte(changed), nums(one)); slices.Equal(got, whole) {
-			t.Errorf("%s changes nothing", name)
+			t.Errorf("the field %s has no influence on the result, want some", name)
 		}
 	}
 	if _, e := parseAnswer([]byte(`{"SMSMessageData":{"Message":"InvalidSenderId","Recipients":[]}}`), nums(one)); e == nil {
-		t.Error("Message changes nothing")
+		t.Error("the field Message has no influence on the result, want an error for InvalidSenderId")
 	}
 	return append(slices.Collect(maps.Keys(read)), "Message")
 }
@@ -169,17 +173,17 @@ func readableElements(t *testing.T) []string {
 		good := xmlReply(strings.Replace(row, "RiskHold", "Success", 1))
 		changed := strings.NewReplacer("<"+name+">", "<x>", "</"+name+">", "</x>").Replace(good)
 		switch name {
-		case "status": // a valid one adds nothing to the code
+		case "status": // a valid status says no more than the code
 			good = xmlReply(row)
 			changed = strings.NewReplacer("<status>", "<x>", "</status>", "</x>").Replace(good)
-		case "Message": // used only in a reply without recipients
+		case "Message": // the parser uses Message only in a reply without recipients
 			good = refused
 			changed = strings.NewReplacer("<Message>", "<x>", "</Message>", "</x>").Replace(good)
 		}
 		got, e := parseAnswer([]byte(changed), nums(one))
 		whole, wholeError := parseAnswer([]byte(good), nums(one))
 		if slices.Equal(got, whole) && (e == nil) == (wholeError == nil) {
-			t.Errorf("%s in XML changes nothing", name)
+			t.Errorf("the XML element %s has no influence on the result, want some", name)
 		}
 	}
 	return read

@@ -10,9 +10,9 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// readJSON parses the reply to a send. ok is false if the reply does not have the form on the vendor's page;
-// then no part of it is used. Missing or null Recipients are an empty list, because the gateway may
-// answer a refused sender ID in this way.
+// readJSON parses the reply to a send. ok is false if the reply does not have the form on the
+// vendor's page; then no part of the reply is used. A missing or null field Recipients counts as an
+// empty list, because the gateway may refuse a sender ID with such a reply.
 func readJSON(body []byte) (message string, entries []entry, ok bool) {
 	outer, _ := providers.ReadObject(body)
 	data, ok := outer.Object("SMSMessageData")
@@ -27,8 +27,8 @@ func readJSON(body []byte) (message string, entries []entry, ok bool) {
 	return message, entries, true
 }
 
-// readRecipient parses one element of Recipients. An element without a valid number still counts as an
-// entry, but matches no recipient.
+// readRecipient parses one element of Recipients. An element without a valid number still counts as
+// an entry of the reply, but matches no recipient of the call.
 func readRecipient(raw json.RawMessage) entry {
 	r, ok := providers.ReadObject(raw)
 	if !ok {

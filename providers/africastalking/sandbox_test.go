@@ -69,31 +69,32 @@ func TestTheSandboxAndTheClientAgree(t *testing.T) {
 				t.Errorf("%d ids (-want +got):\n%s", len(ids), diff)
 			}
 			if last := d.LastAccepted(); last.Body != b.Body || last.From != "ACME" || len(last.Numbers) != 197 || last.Fields["enqueue"] != "1" || last.Fields["bulkSMSMode"] != "1" {
-				t.Errorf("%+v", last)
+				t.Errorf("got the message %+v at the sandbox, want the batch's text, sender ID and options for 197 numbers", last)
 			}
 			if got, err := p.Balance(t.Context()); err != nil || got != (providers.Balance{Amount: 1, Currency: "KES"}) {
-				t.Errorf("%+v, %v", got, err)
+				t.Errorf("balance: got %+v and the error %v, want 1 KES", got, err)
 			}
-			// The last credit pays the first recipient; the second one gets the account's error.
+			// The last credit pays for the first recipient; the second recipient gets the error for
+			// an account without credit.
 			results, err = p.Send(t.Context(), batch(one+1000, one+1001))
 			if err != nil || results[0].Outcome != providers.Accepted || !slices.Equal(results[1:], res(providers.Result{
 				Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredit, Reason: "no_credit", Code: "405", Cost: "0",
 			})) {
-				t.Errorf("%+v, %v", results, err)
+				t.Errorf("got %+v and the error %v, want one accepted and one no_credit", results, err)
 			}
 			s.AfricasTalkingRefuse("ACME")
 			_, err = p.Send(t.Context(), batch(one))
 			if e := verdict(t, err); e.Scope != providers.Campaign || e.Outcome != providers.Rejected || e.Code != "InvalidSenderId" {
-				t.Errorf("%+v", e)
+				t.Errorf("a refused sender ID: got %+v, want rejected, campaign, InvalidSenderId", e)
 			}
 			messages, err := p.Inbox(t.Context(), "15071")
 			if err != nil || len(messages) != 2 || messages[1].Text != "STOP" || messages[0].From != "+254733000002" || messages[0].At.IsZero() {
-				t.Errorf("%+v, %v", messages, err)
+				t.Errorf("inbox: got %+v and the error %v, want both messages", messages, err)
 			}
 			s.SetPassword("demo", "other")
 			_, err = p.Balance(t.Context())
 			if e := verdict(t, err); e.Cause != providers.CauseCredentials {
-				t.Errorf("%+v", e)
+				t.Errorf("a wrong key: got %+v, want the cause credentials", e)
 			}
 		})
 	}
@@ -107,7 +108,7 @@ func TestAnswersThatNameOtherNumbers(t *testing.T) {
 			s.FailNext(1, fault)
 			results, err := p.Send(t.Context(), batch(one, three, two))
 			if err != nil || len(results) != 3 {
-				t.Errorf("%s: %v, %v", fault, results, err)
+				t.Errorf("%s: got %v and the error %v, want 3 results", fault, results, err)
 				continue
 			}
 			left := unknown
@@ -117,11 +118,11 @@ func TestAnswersThatNameOtherNumbers(t *testing.T) {
 				case r == missing:
 					left--
 				default:
-					t.Errorf("%s: %+v", fault, r)
+					t.Errorf("%s: got the result %+v, want accepted or unknown", fault, r)
 				}
 			}
 			if left != 0 {
-				t.Errorf("%s: %+v, want %d unknown", fault, results, unknown)
+				t.Errorf("%s: got %+v, want %d unknown", fault, results, unknown)
 			}
 		}
 	}

@@ -1,5 +1,6 @@
-// Package catalog lists all providers by name. A new gateway is added here. Only programs and tests
-// import this package, so that no other code depends on a particular gateway.
+// Package catalog lists all providers by name. Add every new gateway to the list in this package.
+// Only programs and tests import the package, so that no other code depends on a particular
+// gateway.
 package catalog
 
 import (
@@ -25,7 +26,7 @@ func Kinds() []providers.Kind {
 	}
 }
 
-// Lookup returns the provider with that name; ok is false if there is none.
+// Lookup returns the provider with the given name; ok is false if no provider has that name.
 func Lookup(name string) (kind providers.Kind, ok bool) {
 	kinds := Kinds()
 	i := slices.IndexFunc(kinds, func(k providers.Kind) bool { return k.Name == name })
@@ -53,8 +54,8 @@ func Names() []string {
 	return names
 }
 
-// Open returns the named provider with an account's settings. Its error joins a *providers.FieldError
-// for each mistake; providers.Mistakes yields them.
+// Open returns the named provider with an account's settings. Its error joins a
+// *providers.FieldError for each mistake; providers.Mistakes yields these errors.
 func Open(provider string, s providers.Settings) (providers.Provider, error) {
 	kind, ok := Lookup(provider)
 	if !ok {

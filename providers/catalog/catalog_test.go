@@ -22,7 +22,7 @@ func mistakes(err error) (names []string) {
 	return slices.Compact(names)
 }
 
-// fill sets the fields that a kind requires.
+// fill returns settings in which the fields that the kind requires are set.
 func fill(k providers.Kind) providers.Settings {
 	var s providers.Settings
 	k.LogIn(&s, "x", "x")
@@ -34,17 +34,17 @@ func TestEveryKindOpensWithWhatItRequiresAndNothingLess(t *testing.T) {
 	var names []string
 	for _, k := range catalog.Kinds() {
 		if !regexp.MustCompile(`^[a-z]+$`).MatchString(k.Name) || slices.Contains(names, k.Name) {
-			t.Errorf("name %q", k.Name)
+			t.Errorf("the name %q is not unique or not in lower-case letters", k.Name)
 		}
 		names = append(names, k.Name)
 		p, err := catalog.Open(k.Name, fill(k))
 		if err != nil {
-			t.Errorf("%s: %v", k.Name, err)
+			t.Errorf("%s: got the error %v, want none", k.Name, err)
 			continue
 		}
 		info := p.Info()
 		if info.Name != k.Name || info.MaxRecipients < 1 || info.Fingerprint == "" {
-			t.Errorf("%s: %+v", k.Name, info)
+			t.Errorf("%s: got %+v, want the name, a limit of at least 1 and a fingerprint", k.Name, info)
 		}
 		s := fill(k)
 		s.BaseURL = k.BaseURL
@@ -63,11 +63,11 @@ func TestEveryKindOpensWithWhatItRequiresAndNothingLess(t *testing.T) {
 		s.Options = map[string]string{"zebra": "x"}
 		_, err = catalog.Open(k.Name, s)
 		if got := mistakes(err); !slices.Equal(got, []string{"base_url", "max_recipients", "zebra"}) {
-			t.Errorf("%s: mistakes in %v: %v", k.Name, got, err)
+			t.Errorf("%s: got mistakes in %v, want base_url, max_recipients and zebra: %v", k.Name, got, err)
 		}
 	}
 	if !slices.Equal(names, catalog.Names()) {
-		t.Errorf("names %v, want %v", catalog.Names(), names)
+		t.Errorf("got names %v, want %v", catalog.Names(), names)
 	}
 }
 
@@ -76,7 +76,7 @@ func TestAnUnknownProviderIsAMistakeOfItsField(t *testing.T) {
 	for _, name := range []string{"", "Kobo", "unheard"} {
 		p, err := catalog.Open(name, providers.Settings{})
 		if e, ok := errors.AsType[*providers.FieldError](err); p != nil || !ok || e.Field != "provider" {
-			t.Errorf("%q: %v %v", name, p, err)
+			t.Errorf("the name %q: got the provider %v and the error %v, want no provider and a mistake in the field provider", name, p, err)
 		}
 		if _, ok := catalog.Lookup(name); ok {
 			t.Errorf("Lookup(%q): got a provider, want none", name)

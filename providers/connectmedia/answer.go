@@ -22,7 +22,7 @@ const (
 	codeInbox   = "302"
 )
 
-// refusals maps the gateway's error codes, which are the same for all actions, to their meaning. The
+// refusals maps the gateway's error codes to their meaning, which is the same for all actions. The
 // quotations are from the vendor's page, unless marked.
 var refusals = map[string]providers.Error{
 	// "Invalid login details."
@@ -38,11 +38,13 @@ var refusals = map[string]providers.Error{
 // codeInvalidNumber means that the recipient's number is invalid [public].
 const codeInvalidNumber = "104"
 
-// codeNoInbox means that the gateway could not read the inbox ("Error in fetching data (inbox)").
+// codeNoInbox means that the gateway could not read the inbox. Its text is "Error in fetching data
+// (inbox)".
 const codeNoInbox = "301"
 
 // parseAnswer parses the body of a 2xx answer to a send. It returns the result of the call's single
-// recipient, or an error for the call (without Op), or two nils if the body is not understood.
+// recipient, or an error for the call (without Op). If the body is not understood, parseAnswer
+// returns two nils.
 func parseAnswer(body []byte) (*providers.Result, *providers.Error) {
 	code, _ := parseReply(body)
 	switch code {
@@ -69,8 +71,8 @@ func parseReply(body []byte) (code string, o providers.Object) {
 // no name, but the vendor's page shows the replies to send and balance like this.
 var printed = regexp.MustCompile(`^\s*\{\s*"code"\s*:\s*("?[0-9]{3}"?)\s*,\s*("[^"\\[:cntrl:]]{0,200}")\s*\}\s*$`)
 
-// parsePrinted parses a reply that printed matches. The text, which has no name there, becomes the field
-// "message". parsePrinted returns nil for any other body.
+// parsePrinted parses a reply that printed matches. The text, which has no name in such a reply,
+// becomes the field "message". parsePrinted returns nil for any other body.
 func parsePrinted(body []byte) providers.Object {
 	m := printed.FindSubmatch(body)
 	if m == nil || strings.Count(string(m[1]), `"`) == 1 {
@@ -79,8 +81,8 @@ func parsePrinted(body []byte) providers.Object {
 	return providers.Object{"code": m[1], "message": m[2]}
 }
 
-// refusal returns the error for an error code. It is Unknown for a code that refusals does not list.
-// refusal returns nil if the text is not a code.
+// refusal returns the error for an error code. The error is Unknown for a code that the table
+// refusals does not list. If the text is not a code, refusal returns nil.
 func refusal(code string) *providers.Error {
 	e, known := refusals[code]
 	if !known {

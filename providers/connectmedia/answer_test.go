@@ -16,7 +16,7 @@ import (
 
 const one, two sms.MSISDN = 254712345678, 254787654321
 
-// huge is an error page of 10 MB.
+// huge is the beginning of a reply with 10 MB of text beside the code.
 var huge = `{"code":"201","x":"` + strings.Repeat("x", 10<<20)
 
 func TestAnswer(t *testing.T) {
@@ -35,7 +35,7 @@ func TestAnswer(t *testing.T) {
 	} {
 		got, e := parseAnswer([]byte(body))
 		if diff := cmp.Diff(want, got); diff != "" || e != nil {
-			t.Errorf("%s: %v (-want +got):\n%s", body, e, diff)
+			t.Errorf("%s: got the error %v (-want +got):\n%s", body, e, diff)
 		}
 	}
 }
@@ -52,11 +52,11 @@ func TestWhatIsNoAnswerIsNotUnderstood(t *testing.T) {
 		`{"code":254712345678}`, huge, huge + `"`, strings.Repeat(`{"code":`, 1<<20),
 	} {
 		if got, e := parseAnswer([]byte(body)); got != nil || e != nil {
-			t.Errorf("%.60s: %v %v", body, got, e)
+			t.Errorf("%.60s: got %v and the error %v, want neither", body, got, e)
 		}
 	}
 	if got, _ := parseAnswer([]byte(huge + `"}`)); got == nil {
-		t.Error("10 MB of something else beside the code")
+		t.Error("a reply with 10 MB beside the code: got no result, want one")
 	}
 }
 
@@ -79,12 +79,12 @@ func TestEveryRefusalHasItsVerdict(t *testing.T) {
 		for _, body := range []string{`{"code":"` + code + `","message":"No"}`, `{"code":` + code + `}`} {
 			got, e := parseAnswer([]byte(body))
 			if got != nil || e == nil || *e != verdict {
-				t.Errorf("%s: %v %v, want %v", body, got, e, verdict)
+				t.Errorf("%s: got %v %v, want %v", body, got, e, verdict)
 			}
 		}
 	}
 	if refusals["100"].Code != "" {
-		t.Error("the table itself was written to")
+		t.Error("the table refusals was changed")
 	}
 }
 
@@ -95,7 +95,7 @@ func TestBalances(t *testing.T) {
 		`{"code":"200","1"}`: 1, `{"code":"200","1250.75"}`: 1250.75,
 	} {
 		if got, ok, e := parseBalance([]byte(body)); !ok || e != nil || got != want {
-			t.Errorf("%s: %v %v %v", body, got, ok, e)
+			t.Errorf("%s: got %v %v and the error %v, want the amount of the case and true", body, got, ok, e)
 		}
 	}
 	for body, code := range map[string]string{
@@ -105,7 +105,7 @@ func TestBalances(t *testing.T) {
 	} {
 		got, ok, e := parseBalance([]byte(body))
 		if ok || got != 0 || (e == nil) != (code == "") || e != nil && e.Code != code {
-			t.Errorf("%s: %v %v %v", body, got, ok, e)
+			t.Errorf("%s: got %v %v and the error %v, want no amount and the code of the case", body, got, ok, e)
 		}
 	}
 }
@@ -137,7 +137,7 @@ func TestLists(t *testing.T) {
 	} {
 		got, ok, e := parseList([]byte(body), "202", columns)
 		if ok || got != nil || (e == nil) != (code == "") || e != nil && e.Code != code {
-			t.Errorf("%s: %v %v %v", body, got, ok, e)
+			t.Errorf("%s: got %v %v and the error %v, want no inbox and the code of the case", body, got, ok, e)
 		}
 	}
 }
@@ -153,7 +153,7 @@ func TestAnInboxKeepsATimeThatIsNone(t *testing.T) {
 	}
 	_, ok, e = parseInbox([]byte(`{"code":"301","message":"Error in fetching data"}`))
 	if ok || e == nil || *e != (providers.Error{Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseGateway, Code: "301"}) {
-		t.Errorf("%v %v", ok, e)
+		t.Errorf("code 301: got ok %v and the error %v, want false and the cause gateway", ok, e)
 	}
 }
 
@@ -161,11 +161,11 @@ func TestTimesAreThoseOfEastAfrica(t *testing.T) {
 	t.Parallel()
 	got, _, _ := parseInbox([]byte(`{"code":"302","0":{"message_datetime":"2016-06-11 00:30:00"}}`))
 	if want := time.Date(2016, 6, 10, 21, 30, 0, 0, time.UTC); len(got) != 1 || !got[0].At.Equal(want) {
-		t.Errorf("%+v", got)
+		t.Errorf("got the inbox %+v, want one message at 21:30 UTC", got)
 	}
 }
 
-// FuzzParseAnswer compares the parser with a different one.
+// FuzzParseAnswer compares the parser with a different parser.
 func FuzzParseAnswer(f *testing.F) {
 	for _, seed := range []string{
 		`{"code":"201"," Message Sent Successfully!"}`, `{"code":"201","message":" Message Sent Successfully!"}`, `{"code":101}`, `{"code":"104"}`,
@@ -177,22 +177,22 @@ func FuzzParseAnswer(f *testing.F) {
 		before := slices.Clone(body)
 		result, e := parseAnswer(body)
 		if !slices.Equal(before, body) {
-			t.Fatal("the body was changed")
+			t.Fatal("the parser changed the body")
 		}
 		code := codeOf(body)
 		switch {
 		case result != nil && e != nil:
-			t.Fatalf("%q: both %v and %v", body, result, e)
+			t.Fatalf("%q: got the result %v and the error %v, want only one of them", body, result, e)
 		case result != nil && result.Outcome == providers.Accepted:
 			if code != "201" || result.Reason != "" {
-				t.Fatalf("%q: accepted", body)
+				t.Fatalf("%q: accepted, want accepted only for code 201", body)
 			}
 		case result != nil:
 			if result.Outcome != providers.Rejected || result.Code != code || code != "104" {
-				t.Fatalf("%q: %+v", body, result)
+				t.Fatalf("%q: got %+v, want rejected with code 104", body, result)
 			}
 		case e != nil && (e.Code != code || e.Outcome == providers.Accepted || len(code) > 6):
-			t.Fatalf("%q: %v, code %s", body, e, code)
+			t.Fatalf("%q: got the error %v, want one with the code %s", body, e, code)
 		}
 	})
 }
@@ -225,24 +225,24 @@ func FuzzParseLists(f *testing.F) {
 		rows, ok, e := parseList(body, codeHistory, historyColumns)
 		again, _, _ := parseList(body, codeHistory, historyColumns)
 		if ok != (codeOf(body) == codeHistory) && ok || ok && e != nil || !ok && rows != nil || !cmp.Equal(rows, again) {
-			t.Fatalf("%q: %v %v %v", body, rows, ok, e)
+			t.Fatalf("%q: got the rows %v, ok %v and the error %v, want rows only for the code of a history", body, rows, ok, e)
 		}
 		for _, row := range rows {
 			if len(row) != len(historyColumns) {
-				t.Fatalf("%q: a row of %d", body, len(row))
+				t.Fatalf("%q: got a row of %d fields, want one field for each column", body, len(row))
 			}
 		}
 		inbox, ok, e := parseInbox(body)
 		if ok && (e != nil || codeOf(body) != codeInbox) || !ok && inbox != nil {
-			t.Fatalf("%q: %v %v %v", body, inbox, ok, e)
+			t.Fatalf("%q: got the inbox %v, ok %v and the error %v, want messages only for the code of an inbox", body, inbox, ok, e)
 		}
 		for _, m := range inbox {
 			if !m.At.IsZero() && m.Fields != nil {
-				t.Fatalf("%q: %+v", body, m)
+				t.Fatalf("%q: got the message %+v, want no field for a time that was parsed", body, m)
 			}
 		}
 		if amount, ok, e := parseBalance(body); ok && (e != nil || codeOf(body) != codeBalance) || !ok && amount != 0 {
-			t.Fatalf("%q: %v %v %v", body, amount, ok, e)
+			t.Fatalf("%q: got the amount %v, ok %v and the error %v, want an amount only for the code of a balance", body, amount, ok, e)
 		}
 	})
 }

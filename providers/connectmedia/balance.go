@@ -21,7 +21,7 @@ func (p *Provider) Balance(ctx context.Context) (providers.Balance, error) {
 	return providers.Balance{Amount: amount}, nil
 }
 
-// parseBalance parses the number in the field "message". If the reply has another code than codeBalance,
+// parseBalance parses the number in the field "message". If the reply's code is not codeBalance,
 // verdict is the error for that code.
 func parseBalance(body []byte) (amount float64, ok bool, verdict *providers.Error) {
 	code, o := parseReply(body)

@@ -1,20 +1,21 @@
 // Package connectmedia implements a provider for the HTTP API of Connect Media (Kenya).
 //
-// The vendor's documentation is https://www.connectmedia.co.ke, called "the page" here. Facts from public
-// code are marked [public]. The package implements all four actions on the vendor's page: send, balance, history
-// and inbox. It does not send multipart forms, as two of the vendor's samples do. The third sample sends
-// an urlencoded form, and PHP, in which the gateway is written, reads both in the same way.
+// The vendor's documentation is https://www.connectmedia.co.ke, called "the vendor's page" here.
+// Facts from public code are marked [public]. The package implements all four actions on the
+// vendor's page: send, balance, history and inbox. Two of the vendor's samples send multipart
+// forms, and the third an urlencoded form. The package sends urlencoded forms only. The gateway is
+// written in PHP, which reads both kinds in the same way.
 //
-// The samples differ in the encoding of the message. The PHP and JavaScript samples URL-encode it before
-// the form encoding; the Python sample does not. Working integrations do [public], and so does this
-// package unless PlainMessage is set. A space becomes %20 and not +, because every URL decoder reads %20
-// as a space, but only form decoders read + as one.
+// The samples differ in the encoding of the message. The PHP and JavaScript samples URL-encode it
+// before the form encoding; the Python sample does not. Working integrations URL-encode it first
+// [public], and so does this package unless PlainMessage is set. A space becomes %20 and not +,
+// because every URL decoder reads %20 as a space, but only form decoders read + as one.
 //
 // The gateway has no message IDs and no idempotency keys. Its history lists no phone numbers, so it
 // cannot show what happened to a call without an answer.
 //
-// The replies to send and balance on the vendor's page are not valid JSON. The package accepts them, and also the
-// JSON that they probably are on the wire.
+// The replies to send and balance on the vendor's page are not valid JSON. The package accepts
+// these invalid replies, and also the valid JSON that the gateway probably sends.
 package connectmedia
 
 import (
@@ -37,16 +38,16 @@ const (
 	MaxRecipients = 1
 	// MaxSender is the maximum length of a sender ID in characters.
 	MaxSender = 11
-	// DefaultSender is the sender ID that is sent for a batch without one. The vendor's page writes it with a
-	// single n.
+	// DefaultSender is sent for a batch without a sender ID. The vendor's page spells the name with
+	// a single n.
 	DefaultSender = "ConectMedia"
 
-	// The query is a name without a value, and must not have a "=" after it.
+	// The query is the name "api" without a value; no "=" may follow the name.
 	path      = "/user-board/?api"
 	inboxPath = "/user-board/?api_v2"
 )
 
-// The values of action.
+// The values of the form field "action".
 const (
 	actionSend    = "send"
 	actionBalance = "balance"
@@ -54,7 +55,7 @@ const (
 	actionInbox   = "inbox"
 )
 
-// optionPreEncode is the name of the provider's only additional setting.
+// optionPreEncode is the name of the only setting that this provider adds to the common ones.
 const optionPreEncode = "pre_encode_message"
 
 // Config configures a Provider.
@@ -63,8 +64,8 @@ type Config struct {
 	// Username and Password are the login. Both are required.
 	Username string
 	Password providers.Secret
-	// PlainMessage sends messages without the URL encoding before the form encoding. It is the
-	// opposite of pre_encode_message in the configuration, whose default is true.
+	// PlainMessage sends messages without the URL encoding before the form encoding. PlainMessage
+	// is the opposite of the setting "pre_encode_message", whose default is true.
 	PlainMessage bool
 }
 
@@ -113,8 +114,9 @@ func (p *Provider) Info() providers.Info { return p.info }
 
 // Send submits one message to the gateway, once. b.IdempotencyKey and b.Flash are ignored.
 //
-// A batch with no or several recipients causes no request; it is Rejected with Scope Campaign. Every
-// other outcome comes from the gateway's codes or from providers.StatusVerdict.
+// A batch with no recipients or several recipients causes no request. Such a batch is Rejected with
+// Scope Campaign. Every other outcome comes from the gateway's codes or from
+// providers.StatusVerdict.
 func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 	if what := p.info.Refusal(b); what != "" {
 		return nil, providers.NoCall(opSend, what)

@@ -40,7 +40,8 @@ type request struct {
 	header            http.Header
 }
 
-// serve starts a server that gives every request the same answer, and returns the requests that it got.
+// serve starts a server that gives every request the same answer, and returns the server's address
+// and the requests that the server got.
 func serve(t *testing.T, status int, body string) (string, <-chan request) {
 	t.Helper()
 	seen := make(chan request, 8)
@@ -105,14 +106,14 @@ func TestTheFormIsTheDocumentedOne(t *testing.T) {
 		base, seen := serve(t, 200, `{"code":"201"}`)
 		p := account(t, Config{Endpoint: providers.Endpoint{BaseURL: base}, PlainMessage: tc.plain})
 		if results, err := p.Send(t.Context(), b); err != nil || len(results) != 1 {
-			t.Errorf("%s: %d results, %v", name, len(results), err)
+			t.Errorf("%s: got %d results and the error %v, want 1 result", name, len(results), err)
 		}
 		got := <-seen
 		if want := login + tc.want; got.body != want {
 			t.Errorf("%s:\n%s, want\n%s", name, got.body, want)
 		}
 		if got.method != http.MethodPost || got.uri != "/user-board/?api" || got.header.Get("Content-Type") != providers.FormContentType {
-			t.Errorf("%s: %s %s, %v", name, got.method, got.uri, got.header)
+			t.Errorf("%s: got the request %s %s with headers %v, want a form by POST to /user-board/?api", name, got.method, got.uri, got.header)
 		}
 		if strings.Contains(fmt.Sprint(got.header), "s3cr3t") {
 			t.Errorf("%s: the password is in a header", name)
@@ -131,13 +132,13 @@ func TestAPreEncodedMessageIsTheSameToEveryDecoder(t *testing.T) {
 		asForm, err1 := url.QueryUnescape(encoded) // PHP's urldecode
 		asURL, err2 := url.PathUnescape(encoded)   // PHP's rawurldecode, JavaScript's decodeURIComponent
 		if err1 != nil || err2 != nil || asForm != body || asURL != body {
-			t.Errorf("%q: %q and %q", body, asForm, asURL)
+			t.Errorf("%q: PHP's urldecode reads %q and rawurldecode %q, want the original from both", body, asForm, asURL)
 		}
 	}
 }
 
-// TestTheMessageArrivesAsTheAccountEncodesIt sends to a gateway that decodes messages a second time, and to one that
-// does not. Each needs the other value of PlainMessage.
+// TestTheMessageArrivesAsTheAccountEncodesIt sends to a gateway that decodes messages a second
+// time, and to one that does not. The two gateways need different values of PlainMessage.
 func TestTheMessageArrivesAsTheAccountEncodesIt(t *testing.T) {
 	t.Parallel()
 	const signs = "50% off + a&b; %41 é€漢😀"
@@ -158,10 +159,10 @@ func TestTheMessageArrivesAsTheAccountEncodesIt(t *testing.T) {
 			b.Body = signs
 			results, err := p.Send(t.Context(), b)
 			if err != nil || len(results) != 1 || results[0].Outcome != providers.Accepted {
-				t.Fatalf("%v, %v", results, err)
+				t.Fatalf("got %v and the error %v, want one accepted message", results, err)
 			}
 			if got := s.Gateway(Name).LastAccepted().Body; (got == signs) != (clientPlain == gatewayPlain) {
-				t.Errorf("pre_encode_message: %s at a gateway that decodes (%v): %q", option, !gatewayPlain, got)
+				t.Errorf("pre_encode_message %s at a gateway that decodes (%v): got the text %q, want the original exactly if the two agree", option, !gatewayPlain, got)
 			}
 		}
 	}
@@ -186,10 +187,10 @@ func TestVerdictsOnWholeCalls(t *testing.T) {
 		results, err := p.Send(t.Context(), batch(one))
 		tc.want.Op = "connectmedia send"
 		if diff := cmp.Diff(tc.want, verdict(t, err)); diff != "" || results != nil {
-			t.Errorf("%s: %v (-want +got):\n%s", name, results, diff)
+			t.Errorf("%s: got %v (-want +got):\n%s", name, results, diff)
 		}
 		if len(seen) != 1 {
-			t.Errorf("%s: %d requests", name, len(seen))
+			t.Errorf("%s: got %d requests, want 1", name, len(seen))
 		}
 	}
 }
@@ -206,10 +207,10 @@ func TestABatchThatIsNoCallMakesNoRequest(t *testing.T) {
 	}
 	_, err := p.Report(t.Context(), "usage", time.Time{}, time.Time{})
 	if e := verdict(t, err); e.Outcome != providers.Rejected || e.Scope != providers.Call {
-		t.Errorf("another report: %+v", e)
+		t.Errorf("an unknown report: got %+v, want rejected with scope call", e)
 	}
 	if len(seen) != 0 {
-		t.Errorf("%d requests", len(seen))
+		t.Errorf("got %d requests, want 0", len(seen))
 	}
 }
 
@@ -220,18 +221,18 @@ func TestWhatCanBeAskedFor(t *testing.T) {
 		t.Helper()
 		login.Set("action", action)
 		if got := <-seen; got.uri != uri || got.method != http.MethodPost || !cmp.Equal(got.form, login) {
-			t.Errorf("%s %s %v", got.method, got.uri, got.form)
+			t.Errorf("got the request %s %s with the form %v, want a POST with the login", got.method, got.uri, got.form)
 		}
 	}
 	p, seen := answering(t, 200, `{"code":"200","message":"12.5"}`)
 	if got, err := p.Balance(t.Context()); err != nil || got != (providers.Balance{Amount: 12.5}) {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("balance: got %+v and the error %v, want 12.5", got, err)
 	}
 	asked(seen, "/prefix/user-board/?api", "balance")
 
 	p, seen = answering(t, 200, `{"1":{"message_id":"2"},"0":{"message_id":"1","message_status":"Delivered"},"code":"202"}`)
 	if kinds := p.ReportKinds(); !slices.Equal(kinds, []string{"history"}) {
-		t.Errorf("kinds %v", kinds)
+		t.Errorf("got the report kinds %v, want only history", kinds)
 	}
 	table, err := p.Report(t.Context(), "history", time.Now(), time.Now())
 	want := providers.Table{
@@ -239,18 +240,18 @@ func TestWhatCanBeAskedFor(t *testing.T) {
 		Rows:    [][]string{{"1", "", "", "Delivered", ""}, {"2", "", "", "", ""}},
 	}
 	if diff := cmp.Diff(want, table); diff != "" || err != nil {
-		t.Errorf("%v (-want +got):\n%s", err, diff)
+		t.Errorf("got the error %v (-want +got):\n%s", err, diff)
 	}
 	table.Columns[0] = "spoilt"
 	if table, _ = p.Report(t.Context(), "history", time.Time{}, time.Time{}); table.Columns[0] != "message_id" {
-		t.Error("the columns are shared")
+		t.Error("a change of one table's columns changed the next table's")
 	}
 	asked(seen, "/prefix/user-board/?api", "history")
 
 	p, seen = answering(t, 200, `{"0":{"message_from":"254712345678","message_text":"STOP","message_datetime":"2016-06-11 06:00:27"},"code":302}`)
 	inbox, err := p.Inbox(t.Context(), "7")
 	if len(inbox) != 1 || err != nil || inbox[0].Text != "STOP" || inbox[0].ID != "" || inbox[0].At.Unix() != 1465614027 {
-		t.Errorf("%+v, %v", inbox, err)
+		t.Errorf("inbox: got %+v and the error %v, want the message STOP", inbox, err)
 	}
 	asked(seen, "/prefix/user-board/?api_v2", "inbox")
 }
@@ -259,11 +260,11 @@ func TestNothingThereIsAnAnswer(t *testing.T) {
 	t.Parallel()
 	p, _ := answering(t, 200, `{"code":"202"}`)
 	if table, err := p.Report(t.Context(), "history", time.Time{}, time.Time{}); err != nil || len(table.Rows) != 0 || len(table.Columns) != 5 {
-		t.Errorf("%+v, %v", table, err)
+		t.Errorf("an empty history: got %+v and the error %v, want 5 columns without rows", table, err)
 	}
 	p, _ = answering(t, 200, `{"code":"302"}`)
 	if inbox, err := p.Inbox(t.Context(), ""); err != nil || len(inbox) != 0 {
-		t.Errorf("%+v, %v", inbox, err)
+		t.Errorf("an empty inbox: got %+v and the error %v, want no messages", inbox, err)
 	}
 }
 
@@ -285,18 +286,18 @@ func TestWhatIsAskedForMayBeRefused(t *testing.T) {
 			p, _ := answering(t, 200, body)
 			want.Op = op
 			if diff := cmp.Diff(want, verdict(t, ask(p))); diff != "" {
-				t.Errorf("%s: %s (-want +got):\n%s", op, body, diff)
+				t.Errorf("%s: the reply %s (-want +got):\n%s", op, body, diff)
 			}
 		}
 		p, _ := answering(t, 503, `{"code":"200","1"}`)
 		if e := verdict(t, ask(p)); e.Cause != providers.CauseGateway || e.Op != op {
-			t.Errorf("verdict %+v", e)
+			t.Errorf("got the verdict %+v, want the cause gateway and the operation of the call", e)
 		}
 	}
 	p, _ := answering(t, 200, `{"code":"301","message":"Error in fetching data"}`)
 	_, err := p.Inbox(t.Context(), "")
 	if e := verdict(t, err); e.Cause != providers.CauseGateway || e.Code != "301" {
-		t.Errorf("verdict %+v", e)
+		t.Errorf("got the verdict %+v, want the cause gateway and the code 301", e)
 	}
 }
 
@@ -316,16 +317,16 @@ func TestKindTellsEveryMistake(t *testing.T) {
 		want     []string
 		plain    bool
 	}{
-		"nothing":         {providers.Settings{}, []string{"username", "password"}, false},
-		"good":            {good, nil, false},
-		"limit of one":    {with(func(s *providers.Settings) { s.MaxRecipients = 1 }), nil, false},
-		"limit raised":    {with(func(s *providers.Settings) { s.MaxRecipients = 2 }), []string{"max_recipients"}, false},
-		"the page's http": {with(func(s *providers.Settings) { s.BaseURL = "http://www.connectmedia.co.ke" }), []string{"base_url"}, false},
-		"a key":           {with(func(s *providers.Settings) { s.Secrets = map[string]providers.Secret{"password": "p", "api_key": "k"} }), []string{"api_key"}, false},
-		"encoded":         {option("pre_encode_message", "true"), nil, false},
-		"not encoded":     {option("pre_encode_message", "false"), nil, true},
-		"perhaps encoded": {option("pre_encode_message", "yes"), []string{"pre_encode_message"}, false},
-		"multipart":       {option("multipart", "true"), []string{"multipart"}, false},
+		"nothing":                       {providers.Settings{}, []string{"username", "password"}, false},
+		"good":                          {good, nil, false},
+		"limit of one":                  {with(func(s *providers.Settings) { s.MaxRecipients = 1 }), nil, false},
+		"limit raised":                  {with(func(s *providers.Settings) { s.MaxRecipients = 2 }), []string{"max_recipients"}, false},
+		"http, as on the vendor's page": {with(func(s *providers.Settings) { s.BaseURL = "http://www.connectmedia.co.ke" }), []string{"base_url"}, false},
+		"a key":                         {with(func(s *providers.Settings) { s.Secrets = map[string]providers.Secret{"password": "p", "api_key": "k"} }), []string{"api_key"}, false},
+		"encoded":                       {option("pre_encode_message", "true"), nil, false},
+		"not encoded":                   {option("pre_encode_message", "false"), nil, true},
+		"perhaps encoded":               {option("pre_encode_message", "yes"), []string{"pre_encode_message"}, false},
+		"multipart":                     {option("multipart", "true"), []string{"multipart"}, false},
 	} {
 		p, err := Kind().Open(tc.settings)
 		var got []string
@@ -333,10 +334,10 @@ func TestKindTellsEveryMistake(t *testing.T) {
 			got = append(got, m.Field)
 		}
 		if !slices.Equal(got, tc.want) || (p == nil) != (tc.want != nil) {
-			t.Errorf("%s: mistakes in %v, want %v", name, got, tc.want)
+			t.Errorf("%s: got mistakes in %v, want %v", name, got, tc.want)
 		}
 		if c, ok := p.(*Provider); ok && c.plain != tc.plain {
-			t.Errorf("%s: plain %v", name, c.plain)
+			t.Errorf("%s: got plain %v, want the opposite", name, c.plain)
 		}
 	}
 }
@@ -358,7 +359,7 @@ func TestInfo(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if info(Config{Username: "u", Password: "other"}) != got || info(Config{Username: "u2", Password: "p"}) == got {
-		t.Error("the fingerprint names the user, and not the password")
+		t.Error("the fingerprint depends on the password, or not on the user; want only the user to count")
 	}
 }
 
@@ -371,7 +372,7 @@ func TestAProviderNeverPrintsItsLogin(t *testing.T) {
 	}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d", "%x"} {
 		if text := fmt.Sprintf(verb, *p) + fmt.Sprintf(verb, p) + fmt.Sprintf(verb, cfg); strings.Contains(text, "s3cr3t") {
-			t.Errorf("%s: %s", verb, text)
+			t.Errorf("%s: the printed text holds the password: %s", verb, text)
 		}
 	}
 }

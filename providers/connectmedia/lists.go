@@ -33,9 +33,10 @@ const (
 // ReportKinds returns "history".
 func (p *Provider) ReportKinds() []string { return []string{ReportHistory} }
 
-// Report downloads the messages that were sent through the account, with the gateway's values and in its
-// order. It ignores the times. A history without messages is a table without rows. The dates are
-// unchanged; they are assumed to be East Africa Time. No column has the recipient's number.
+// Report downloads the messages that were sent through the account, with the gateway's values and
+// in the gateway's order. Report ignores from and to. A history without messages is a table without
+// rows. The dates are unchanged and assumed to be in East Africa Time. No column holds the
+// recipient's number.
 func (p *Provider) Report(ctx context.Context, kind string, _, _ time.Time) (providers.Table, error) {
 	if kind != ReportHistory {
 		return providers.Table{}, &providers.Error{
@@ -54,8 +55,8 @@ func (p *Provider) Report(ctx context.Context, kind string, _, _ time.Time) (pro
 	return providers.Table{Columns: slices.Clone(historyColumns), Rows: rows}, nil
 }
 
-// Inbox returns all incoming messages that the gateway stores. They have no IDs, so the argument after
-// is ignored.
+// Inbox returns all incoming messages that the gateway stores. The messages have no IDs, so Inbox
+// ignores its second argument, the ID of the last known message.
 func (p *Provider) Inbox(ctx context.Context, _ string) ([]providers.Inbound, error) {
 	reply, err := p.client.PostForm(ctx, opInbox, inboxPath, askForm(*p.login, actionInbox))
 	if err != nil {
@@ -72,8 +73,8 @@ func (p *Provider) Inbox(ctx context.Context, _ string) ([]providers.Inbound, er
 // summer time.
 var eastAfrica = time.FixedZone("EAT", 3*60*60)
 
-// parseInbox parses the messages of an inbox. An invalid time is kept unchanged in Fields. If the reply
-// has another code than codeInbox, verdict is the error for that code.
+// parseInbox parses the messages of an inbox. An invalid time is kept unchanged in Fields. If the
+// reply's code is not codeInbox, verdict is the error for that code.
 func parseInbox(body []byte) (inbox []providers.Inbound, ok bool, verdict *providers.Error) {
 	rows, ok, verdict := parseList(body, codeInbox, []string{fieldFrom, fieldText, fieldAt})
 	if verdict != nil && verdict.Code == codeNoInbox {
@@ -93,10 +94,10 @@ func parseInbox(body []byte) (inbox []providers.Inbound, ok bool, verdict *provi
 	return inbox, ok, verdict
 }
 
-// parseList parses {"0":{…},"1":{…},"code":"202"}. Every member whose name is a number is a row. It
-// returns the rows in the order of these numbers; a row has the texts under the names in columns. ok
-// is false if a row is invalid or if the reply has another code than code. In the latter case, verdict
-// is the error for that code.
+// parseList parses {"0":{…},"1":{…},"code":"202"}. Every member whose name is a number is a row.
+// parseList returns the rows in the order of these numbers. A row holds the texts under the names
+// in columns. ok is false if a row is invalid or if the reply's code is not the given code. For a
+// reply with another code, verdict is the error for the reply's code.
 func parseList(body []byte, code string, columns []string) (rows [][]string, ok bool, verdict *providers.Error) {
 	got, o := parseReply(body)
 	if got != code {

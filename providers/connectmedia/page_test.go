@@ -16,8 +16,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// prose are the lines of the vendor's page that are not a row, sample or address; the value names the code that implements
-// them.
+// prose lists the lines of the vendor's page that are not a row, sample or address. The value names
+// the code that implements the line.
 var prose = map[string]string{
 	`The action to perform:`: "the table of actions",
 	`ConectMedia`:            "DefaultSender",
@@ -38,12 +38,13 @@ var prose = map[string]string{
 	`'message': 'Hello from Connect Media!'`:                                                                   "Config.PlainMessage",
 }
 
-// notOnThePage are the codes that come from other sources than the vendor's page.
+// notOnThePage lists the codes that come from other sources than the vendor's page. The value is
+// the source.
 var notOnThePage = map[string]string{"104": "public", "105": "public"}
 
 // page is the parsed testdata/page.txt.
 type page struct {
-	tables  map[string][][]string // the rows by the name of the first column
+	tables  map[string][][]string // the rows of each table; the key is the name of the table's first column
 	samples []string
 	urls    []string
 }
@@ -86,17 +87,17 @@ func readPage(t *testing.T) page {
 		}
 	}
 	if row != "" {
-		t.Errorf("the page ends in a row: %q", row)
+		t.Errorf("the vendor's page ends within the row %q", row)
 	}
 	for line := range prose {
 		if !strings.Contains(string(raw), "\n"+line+"\n") {
-			t.Errorf("not on the page: %q", line)
+			t.Errorf("the line %q of the test is not on the vendor's page", line)
 		}
 	}
 	return p
 }
 
-// names returns the first cells of rows, sorted.
+// names returns the first cell of each row, sorted.
 func names(rows [][]string) (names []string) {
 	for _, row := range rows {
 		names = append(names, row[0])
@@ -117,20 +118,20 @@ func TestEveryActionOnThePageIsDoneAtItsEndpoint(t *testing.T) {
 	}
 	read := readPage(t)
 	if diff := cmp.Diff(names(read.tables["Action"]), slices.Sorted(maps.Keys(do))); diff != "" {
-		t.Errorf("(-page +ours):\n%s", diff)
+		t.Errorf("actions (-vendor's page +package):\n%s", diff)
 	}
 	for i, row := range read.tables["Action"] {
 		p, seen := answering(t, 200, read.samples[i])
 		if err := do[row[0]](p, t.Context()); err != nil {
-			t.Errorf("%s: its own sample: %v", row[0], err)
+			t.Errorf("%s: the reply on the vendor's page: got the error %v, want none", row[0], err)
 		}
 		if got := <-seen; got.form.Get("action") != row[0] || got.uri != "/prefix/user-board/?"+row[2] {
-			t.Errorf("%s: %s at %s", row[0], got.form.Get("action"), got.uri)
+			t.Errorf("%s: got the action %s at %s, want those of the vendor's page", row[0], got.form.Get("action"), got.uri)
 		}
 	}
 	want := []string{"http://www.connectmedia.co.ke" + path, "http://www.connectmedia.co.ke" + inboxPath}
 	if !slices.Equal(read.urls, want) || "https"+strings.TrimPrefix(want[0], "http") != DefaultBaseURL+path {
-		t.Errorf("addresses %q", read.urls)
+		t.Errorf("got the addresses %q on the vendor's page, want those of the package", read.urls)
 	}
 }
 
@@ -144,13 +145,13 @@ func TestEveryParameterOnThePageIsSent(t *testing.T) {
 			always = append(always, row)
 		case "No", "Yes (for send action)":
 		default:
-			t.Errorf("%q is required %q", row[0], row[2])
+			t.Errorf("the parameter %q: got %q for required, want No or Yes", row[0], row[2])
 		}
 		if row[0] == "sender" && !strings.Contains(row[1], "Use "+DefaultSender+" as default") {
-			t.Errorf("sender: %s", row[1])
+			t.Errorf("the sender on the vendor's page: got %s, want the package's default sender in it", row[1])
 		}
 		if row[0] == "action" && !strings.Contains(row[1], "send - ") {
-			t.Errorf("action: %s", row[1])
+			t.Errorf("the action on the vendor's page: got %s, want \"send - \" in it", row[1])
 		}
 	}
 	login := loginForm("u", "p")
@@ -160,11 +161,11 @@ func TestEveryParameterOnThePageIsSent(t *testing.T) {
 	}{{rows, sendForm(login, batch(one), false)}, {always, askForm(login, "balance")}} {
 		form, err := url.ParseQuery(string(tc.form))
 		if diff := cmp.Diff(names(tc.want), slices.Sorted(maps.Keys(form))); diff != "" || err != nil {
-			t.Errorf("%v (-page +ours):\n%s", err, diff)
+			t.Errorf("got the error %v; parameters (-vendor's page +package):\n%s", err, diff)
 		}
 	}
 	if limit := fmt.Sprintf(") is limited to a maximum of %d characters. ", MaxSender); !strings.Contains(strings.Join(slices.Collect(maps.Keys(prose)), "\n"), limit) {
-		t.Errorf("the page does not say %q", limit)
+		t.Errorf("the vendor's page does not contain %q", limit)
 	}
 }
 
@@ -174,7 +175,7 @@ func TestEveryCodeOnThePageHasItsVerdict(t *testing.T) {
 		slices.Collect(maps.Keys(refusals)))
 	theirs := slices.Concat(names(readPage(t).tables["Code"]), slices.Collect(maps.Keys(notOnThePage)))
 	if diff := cmp.Diff(slices.Sorted(slices.Values(theirs)), slices.Sorted(slices.Values(ours))); diff != "" {
-		t.Errorf("(-page +ours):\n%s", diff)
+		t.Errorf("codes (-vendor's page +package):\n%s", diff)
 	}
 }
 
@@ -182,13 +183,13 @@ func TestThePagesOwnRepliesAreUnderstood(t *testing.T) {
 	t.Parallel()
 	samples := readPage(t).samples
 	if len(samples) != 4 {
-		t.Fatalf("%d samples", len(samples))
+		t.Fatalf("got %d samples, want 4", len(samples))
 	}
 	if r, e := parseAnswer([]byte(samples[0])); e != nil || r == nil || *r != (providers.Result{Outcome: providers.Accepted}) {
-		t.Errorf("send: %v %v", r, e)
+		t.Errorf("the sample for send: got %v and the error %v, want accepted", r, e)
 	}
 	if amount, ok, e := parseBalance([]byte(samples[1])); e != nil || !ok || amount != 1 {
-		t.Errorf("balance: %v %v %v", amount, ok, e)
+		t.Errorf("the sample for balance: got %v %v and the error %v, want 1 and true", amount, ok, e)
 	}
 	rows, _, _ := parseList([]byte(samples[2]), codeHistory, historyColumns)
 	if diff := cmp.Diff([][]string{
@@ -206,7 +207,7 @@ func TestThePagesOwnRepliesAreUnderstood(t *testing.T) {
 	}
 	for i, columns := range map[int][]string{2: historyColumns, 3: {fieldText, fieldAt, fieldFrom}} {
 		if n := strings.Count(samples[i], `":"`); n != 2*len(columns)+1 {
-			t.Errorf("sample %d has %d fields", i, n)
+			t.Errorf("sample %d: got %d fields, want one for each column in two rows, and the code", i, n)
 		}
 	}
 }

@@ -16,15 +16,16 @@ var answers = map[string]providers.Error{
 	// Documented on https://kobomobile.net/developer.
 	"error_param":  {Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused},
 	"error_credit": {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredit},
-	// The vendor's page calls it usually temporary.
+	// The vendor's page calls this error usually temporary.
 	"error_billing": {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseBilling},
-	// The vendor's page: the vendor's gateway is down, busy or not responding. A gateway behind it may have
-	// started to send, so the next attempt must use the same idempotency key.
+	// According to the vendor's page, the vendor's gateway is down, busy or not responding. Another
+	// gateway behind the vendor's may have started to send. So the next attempt must use the same
+	// idempotency key.
 	"error_gw":   {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseGateway, KeepKey: true},
 	"error_user": {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredentials},
-	// The call has more than 500 recipients. The product that KoboMobile is a white label of also
-	// answers it for one invalid number in the list. Hence Scope Call: the worker then searches for
-	// that number.
+	// The call has more than 500 recipients. KoboMobile is a white label of another product, which
+	// also answers error_limit for one invalid number in the list. So the Scope is Call, and the
+	// worker then searches for that number.
 	"error_limit": {Outcome: providers.Rejected, Scope: providers.Call, Cause: providers.CauseRefused},
 
 	// Not documented; found in public code.
@@ -40,9 +41,9 @@ const (
 	reasonNoID    = "not_understood" // the reply names the recipient, but without a valid message ID
 )
 
-// parseAnswer parses the body of a 2xx answer to a call to these recipients. It returns one result for
-// each recipient, or an error for the whole call (without Op), or two nils if the body is not
-// understood.
+// parseAnswer parses the body of a 2xx answer to a call to the recipients in to. It returns one
+// result for each recipient, or an error for the whole call (without Op). If the body is not
+// understood, parseAnswer returns two nils.
 func parseAnswer(body []byte, to []sms.MSISDN) ([]providers.Result, *providers.Error) {
 	body = unquote(body)
 	if string(body) == "sent" {
@@ -58,11 +59,11 @@ func parseAnswer(body []byte, to []sms.MSISDN) ([]providers.Result, *providers.E
 	return parseIDs(string(body), to), nil
 }
 
-// refusal returns the error for an error code. It is Unknown for a code that answers does not list.
-// refusal returns nil if the body is not an error code.
+// refusal returns the error for an error code. The error is Unknown for a code that the table
+// answers does not list. If the body is not an error code, refusal returns nil.
 func refusal(body []byte) *providers.Error {
 	if _, known := answers[string(body)]; known {
-		e := answers[string(body)] // copied here, not above, so that only an error allocates
+		e := answers[string(body)] // this copy escapes to the heap, so it is made only for an error
 		e.Code = string(body)
 		return &e
 	}
@@ -72,8 +73,8 @@ func refusal(body []byte) *providers.Error {
 	return nil
 }
 
-// unquote removes white space and one pair of JSON quotes. According to the vendor's page replies are JSON, but
-// its examples are plain text.
+// unquote removes white space and one pair of JSON quotes. According to the vendor's page replies
+// are JSON, but the examples on that page are plain text.
 func unquote(body []byte) []byte {
 	body = bytes.TrimSpace(body)
 	if len(body) >= 2 && body[0] == '"' && body[len(body)-1] == '"' {
@@ -82,12 +83,12 @@ func unquote(body []byte) []byte {
 	return body
 }
 
-// parseIDs parses "number,id~number,id", in any order. A recipient is Accepted if the text names it
-// and only with a valid message ID. If it is named even once with something else, it is Unknown.
-// parseIDs returns nil if the text names no recipient of the call.
+// parseIDs parses "number,id~number,id", in any order. A recipient is Accepted if every entry with
+// its number has a valid message ID. If any entry with its number has something else, the recipient
+// is Unknown. parseIDs returns nil if the text names no recipient of the call.
 func parseIDs(text string, to []sms.MSISDN) []providers.Result {
 	results := make([]providers.Result, len(to))
-	var index map[sms.MSISDN]int // built only if the reply is not in the order of the call
+	var index map[sms.MSISDN]int // built only if the reply's order differs from the call's
 	named, next := false, 0
 	for entry, more := "", true; more; {
 		entry, text, more = strings.Cut(text, "~")
@@ -148,9 +149,9 @@ func cutEntry(entry string) (number sms.MSISDN, id string, ok bool) {
 	return number, strings.TrimSpace(rest[1:]), true
 }
 
-// isMessageID reports whether s has the form of the message IDs on the vendor's page (a UUID, "4b1d777e"). It
-// must have 8 to 64 letters, digits, - and _, must not begin with "err", and must have a digit or
-// only hexadecimal letters and dashes.
+// isMessageID reports whether s has the form of the message IDs on the vendor's page: a UUID, or a
+// short one like "4b1d777e". s must consist of 8 to 64 letters, digits, - and _, and must not begin
+// with "err". It must contain a digit, or consist of hexadecimal letters and dashes only.
 func isMessageID(s string) bool {
 	if len(s) < 8 || len(s) > 64 || strings.EqualFold(s[:3], "err") {
 		return false
@@ -162,8 +163,9 @@ func isMessageID(s string) bool {
 	return seen&signBad == 0 && (seen&signDigit != 0 || seen&signNotHex == 0)
 }
 
-// The classes of characters in a message ID; hexadecimal letters and dashes have none. A table is
-// faster than comparisons, because a processor cannot predict branches on random characters.
+// The classes of characters in a message ID. Hexadecimal letters and dashes are in none of the
+// classes. The lookup table is faster than comparisons, because a processor cannot predict branches
+// on random characters.
 const (
 	signDigit byte = 1 << iota
 	signNotHex
@@ -185,20 +187,20 @@ var signs = func() (table [256]byte) {
 	return table
 }()
 
-// isRecipient reports whether an ID equals one of the call's recipients. A reply that only repeats
-// the list of numbers does not prove that a message was accepted.
+// isRecipient reports whether the ID equals the number of one of the call's recipients. A reply
+// that only repeats the list of numbers does not prove that a message was accepted.
 func isRecipient(id string, to []sms.MSISDN) bool {
 	if len(id) > 15 || strings.Trim(id, "0123456789") != "" {
-		return false // the usual case, without the allocation of ParseUint's error
+		return false // the usual case; calling ParseUint would allocate an error
 	}
 	number, err := strconv.ParseUint(id, 10, 64)
 	return err == nil && slices.Contains(to, sms.MSISDN(number))
 }
 
-// maxWord is a length in bytes that no error code of the gateway reaches.
+// maxWord is a length in bytes. Every error code of the gateway is shorter.
 const maxWord = 64
 
-// errorWord returns s if it has the form of the gateway's error codes, and "" otherwise, so that a
+// errorWord returns s if s has the form of the gateway's error codes, and "" otherwise. So a
 // result's Code never contains a phone number or a message.
 func errorWord(s string) string {
 	if len(s) > maxWord || !strings.HasPrefix(s, "error") {

@@ -36,9 +36,9 @@ func TestAnswerWithIDs(t *testing.T) {
 		to   []sms.MSISDN
 		want []providers.Result // nil: not understood
 	}{
-		"the page's one":                 {"2348030000000,24137cf8-eccc-469c-80af-109538857e53", nums(one), res(accepted("24137cf8-eccc-469c-80af-109538857e53"))},
-		"the page's two":                 {"2348030000000," + idA + "~2348030000011," + idB, nums(one, two), res(accepted(idA), accepted(idB))},
-		"the page's short ids":           {"2348030000000,4b1d777e~2348030000011,47e63835", nums(one, two), res(accepted("4b1d777e"), accepted("47e63835"))},
+		"the vendor's sample, one":       {"2348030000000,24137cf8-eccc-469c-80af-109538857e53", nums(one), res(accepted("24137cf8-eccc-469c-80af-109538857e53"))},
+		"the vendor's sample, two":       {"2348030000000," + idA + "~2348030000011," + idB, nums(one, two), res(accepted(idA), accepted(idB))},
+		"the vendor's short IDs":         {"2348030000000,4b1d777e~2348030000011,47e63835", nums(one, two), res(accepted("4b1d777e"), accepted("47e63835"))},
 		"other order":                    {"2348030000011," + idB + "~2348030000000," + idA, nums(one, two), res(accepted(idA), accepted(idB))},
 		"white space":                    {" \n2348030000000 , " + idA + " ~ 2348030000011,\t" + idB + "\r\n", nums(one, two), res(accepted(idA), accepted(idB))},
 		"JSON quotes":                    {`"2348030000000,` + idA + `"` + "\n", nums(one), res(accepted(idA))},
@@ -87,7 +87,7 @@ func TestAnswerWithIDs(t *testing.T) {
 	} {
 		got, e := parseAnswer([]byte(tc.body), tc.to)
 		if e != nil {
-			t.Errorf("%s: %v", name, e)
+			t.Errorf("%s: got the error %v, want none", name, e)
 		}
 		if diff := cmp.Diff(tc.want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
@@ -103,7 +103,7 @@ func TestSentWithoutIDsIsAcceptedForAll(t *testing.T) {
 	for _, body := range []string{"sent", " sent\n", `"sent"`, `" sent "`} {
 		got, e := parseAnswer([]byte(body), nums(one, two))
 		if diff := cmp.Diff(res(accepted(""), accepted("")), got); diff != "" || e != nil {
-			t.Errorf("%q: %v %s", body, e, diff)
+			t.Errorf("%q: got the error %v, want none; results (-want +got): %s", body, e, diff)
 		}
 	}
 }
@@ -130,7 +130,7 @@ func TestEveryRefusalHasItsVerdict(t *testing.T) {
 		for _, body := range []string{word, word + "\r\n", `"` + word + `"`} {
 			results, e := parseAnswer([]byte(body), nums(one))
 			if results != nil || e == nil {
-				t.Errorf("%q: results %v, verdict %v", body, results, e)
+				t.Errorf("%q: got the results %v and the verdict %v, want only a verdict", body, results, e)
 				continue
 			}
 			if diff := cmp.Diff(verdict, *e); diff != "" {
@@ -143,11 +143,11 @@ func TestEveryRefusalHasItsVerdict(t *testing.T) {
 		t.Errorf("an undocumented error code: got %v, %v, want unknown", results, e)
 	}
 	if answers["error_gw"].Code != "" {
-		t.Error("the table itself was written to")
+		t.Error("the table answers was changed")
 	}
 }
 
-// FuzzParseAnswer compares the parser with a slower and simpler one.
+// FuzzParseAnswer compares the parser with a slower and simpler parser.
 func FuzzParseAnswer(f *testing.F) {
 	for _, seed := range []string{
 		"sent", "error_limit", "2348030000000," + idA + "~2348030000011, " + idB, "2348030000011," + idB + "~2348030000000," + idA,
@@ -160,34 +160,34 @@ func FuzzParseAnswer(f *testing.F) {
 		before := slices.Clone(body)
 		results, e := parseAnswer(body, to)
 		if !slices.Equal(before, body) {
-			t.Fatal("the body was changed")
+			t.Fatal("the parser changed the body")
 		}
 		switch {
 		case e != nil:
 			if results != nil || e.Outcome == providers.Accepted || len(e.Code) > 64 || e.Outcome == providers.Unknown && !strings.HasPrefix(e.Code, "error") {
-				t.Fatalf("%q: %v with %v", body, e, results)
+				t.Fatalf("%q: got the error %v with results %v, want a permitted error without results", body, e, results)
 			}
 			return
 		case results == nil:
 			return
 		case len(results) != len(to):
-			t.Fatalf("%q: %d results", body, len(results))
+			t.Fatalf("%q: got %d results, want one for each recipient", body, len(results))
 		}
 		for i, r := range results {
 			ids := idsBeside(string(body), to[i])
 			switch {
 			case r.Outcome == providers.Accepted && r.MessageID == "":
 				if strings.Trim(string(body), "\" \t\r\n\v\f\u0085\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\u1680") != "sent" {
-					t.Fatalf("%q: accepted without an id", body)
+					t.Fatalf("%q: accepted without an ID, want that only for the reply \"sent\"", body)
 				}
 			case r.Outcome == providers.Accepted:
 				if len(ids) == 0 || ids[0] != r.MessageID || !plausible(ids) {
-					t.Fatalf("%q: %s accepted as %q, beside it stands %q", body, to[i], r.MessageID, ids)
+					t.Fatalf("%q: %s is accepted with the ID %q, but the IDs after its number are %q", body, to[i], r.MessageID, ids)
 				}
 			case r.Outcome != providers.Unknown || r.Reason == "" || r.MessageID != "" || len(r.Code) > 64:
-				t.Fatalf("%q: %+v", body, r)
+				t.Fatalf("%q: contradictory result %+v", body, r)
 			case len(ids) > 0 && plausible(ids):
-				t.Fatalf("%q: %s is vouched for by %q and unknown", body, to[i], ids)
+				t.Fatalf("%q: %s has the IDs %q in the reply and is unknown, want accepted", body, to[i], ids)
 			}
 		}
 	})
@@ -230,17 +230,18 @@ func TestCredit(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]float64{"1234": 1234, "1,234.50": 1234.5, " 12.50\n": 12.5, `"7"`: 7, "-3.25": -3.25, "0": 0} {
 		if got, ok := parseCredit([]byte(body)); !ok || got != want {
-			t.Errorf("%q: %v %v, want %v", body, got, ok, want)
+			t.Errorf("%q: got %v %v, want %v", body, got, ok, want)
 		}
 	}
 	for _, body := range []string{"", "-", ".", "1,23", "NGN 5", "1e5", "0x10", "inf", "NaN", "1_000", "--1", "1-2", `{"credit":1}`, "sent", "error_user"} {
 		if got, ok := parseCredit([]byte(body)); ok {
-			t.Errorf("%q: read as %v", body, got)
+			t.Errorf("%q: got %v, want no credit", body, got)
 		}
 	}
 }
 
-// FuzzParseCredit checks that a parsed body has only characters of an amount.
+// FuzzParseCredit checks that every body that is read as an amount has only characters of an
+// amount.
 func FuzzParseCredit(f *testing.F) {
 	for _, seed := range []string{"1234", ` "12.50" `, "-3", "1,234.50", "error_user", ""} {
 		f.Add([]byte(seed))
@@ -248,14 +249,14 @@ func FuzzParseCredit(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		amount, ok := parseCredit(body)
 		if !ok && amount != 0 {
-			t.Fatalf("%q: %v", body, amount)
+			t.Fatalf("%q: not understood, but got %v, want 0", body, amount)
 		}
 		text := strings.TrimFunc(string(body), func(r rune) bool { return r == '"' || unicode.IsSpace(r) })
 		if ok && (strings.Trim(text, "0123456789.,-") != "" || (amount < 0) && text[0] != '-') {
-			t.Fatalf("%q: %v", body, amount)
+			t.Fatalf("%q: got %v for a text that is not an amount", body, amount)
 		}
 		if digits := strings.Trim(text, "0123456789") == "" && text != "" && len(text) < 16 && len(body) == len(text); digits && (!ok || fmt.Sprintf("%015.0f", amount) != fmt.Sprintf("%015s", text)) {
-			t.Fatalf("%q: %v %v", body, amount, ok)
+			t.Fatalf("%q: got %v %v, want the number in the body and true", body, amount, ok)
 		}
 	})
 }
@@ -269,7 +270,7 @@ func FuzzParseReport(f *testing.F) {
 		report, ok := parseReport(body)
 		if !ok {
 			if report != (providers.MessageStatus{}) {
-				t.Fatalf("%q: %+v", body, report)
+				t.Fatalf("%q: not understood, but got %+v, want an empty status", body, report)
 			}
 			return
 		}
@@ -277,7 +278,7 @@ func FuzzParseReport(f *testing.F) {
 		known, isWord := states[strings.ToUpper(word)]
 		if !isWord || known.Final != report.Final || report.Delivered != strings.EqualFold(word, "DELIVRD") ||
 			len(report.State) > 64 || !strings.Contains(string(body), report.State) {
-			t.Fatalf("%q: %+v", body, report)
+			t.Fatalf("%q: got %+v, want a known state that the body contains", body, report)
 		}
 	})
 }
@@ -295,12 +296,12 @@ func TestReport(t *testing.T) {
 		"UNKNOWN":          {State: "UNKNOWN"},
 	} {
 		if got, ok := parseReport([]byte(body)); !ok || got != want {
-			t.Errorf("%q: %+v %v, want %+v", body, got, ok, want)
+			t.Errorf("%q: got %+v %v, want %+v", body, got, ok, want)
 		}
 	}
 	for _, body := range []string{"", "DELIVRDX", "NOT DELIVRD", "<html>", "1", "UNDELIV \x00", "UNDELIV " + strings.Repeat("x", 64)} {
 		if got, ok := parseReport([]byte(body)); ok {
-			t.Errorf("%q: read as %+v", body, got)
+			t.Errorf("%q: got %+v, want no status", body, got)
 		}
 	}
 }
@@ -326,7 +327,7 @@ func TestALongAnswerIsReadWithFewAllocations(t *testing.T) {
 	body := replyFor(to)
 	if n := testing.AllocsPerRun(20, func() {
 		if results, _ := parseAnswer(body, to); results[499].MessageID == "" {
-			t.Fatal("not read")
+			t.Fatal("recipient 499 has no message ID, want all recipients accepted")
 		}
 	}); n > 2 {
 		t.Errorf("%v allocations in order, want 2", n)

@@ -6,8 +6,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// Balance reads the account's credit, in the gateway's credit units. The vendor's page does not show
-// the reply; this package assumes a bare number.
+// Balance reads the account's credit, in the gateway's credit units. The vendor's page does not
+// show the gateway's reply. This package assumes that the reply is a bare number.
 func (p *Provider) Balance(ctx context.Context) (providers.Balance, error) {
 	reply, err := p.client.PostForm(ctx, opBalance, creditPath, []byte(p.login.Reveal()))
 	if err != nil {

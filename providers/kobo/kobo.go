@@ -1,9 +1,10 @@
 // Package kobo implements a provider for the HTTP API of KoboMobile (Nigeria).
 //
-// The vendor's documentation is https://kobomobile.net/developer. Facts from other sources are marked
-// as such. KoboMobile is a white label of another vendor's product. That product can POST delivery
-// reports (DLR) to a callback_url; KoboMobile's page does not mention it, so it is not supported
-// here. MessageStatus reads the delivery status instead.
+// The vendor's documentation is https://kobomobile.net/developer. Facts from other sources are
+// marked in the comments. KoboMobile is a white label of another vendor's product. That product can
+// POST delivery reports (DLR) to a callback_url. KoboMobile's page does not mention these reports,
+// so this package does not support them. Instead, MessageStatus reads the delivery status of a
+// message.
 package kobo
 
 import (
@@ -22,16 +23,17 @@ const (
 	Name = "kobo"
 	// DefaultBaseURL is the address to which the documented paths are appended.
 	DefaultBaseURL = "https://kobomobile.net"
-	// MaxRecipients is the maximum number of recipients in one call. The gateway answers error_limit
-	// to a larger one.
+	// MaxRecipients is the maximum number of recipients in one call. The gateway answers
+	// "error_limit" to a call with more recipients.
 	MaxRecipients = 500
-	// MaxChars is the maximum length of a body (msg) in characters.
+	// MaxChars is the maximum length of a body (form field "msg") in characters.
 	MaxChars = 905
-	// MaxSenderAlpha and MaxSenderDigits are the maximum lengths of an alphanumeric and of a numeric
-	// sender ID (from).
+	// MaxSenderAlpha and MaxSenderDigits are the maximum lengths of an alphanumeric and of a
+	// numeric sender ID (form field "from"), in characters.
 	MaxSenderAlpha, MaxSenderDigits = 11, 16
 	// KeyTTL is how long the gateway remembers an idempotency key (message_uuid). The worker stops
-	// using a key after 25 days, because its clock and the gateway's may differ on the first use.
+	// using a key after 25 days. The margin of 5 days covers differences between the worker's and
+	// the gateway's clock.
 	KeyTTL = 30 * 24 * time.Hour
 	// MaxKey is the maximum length of an idempotency key in characters.
 	MaxKey = 64
@@ -96,12 +98,13 @@ func Kind() providers.Kind {
 // Info returns the limits of the gateway and the fingerprint of the account.
 func (p *Provider) Info() providers.Info { return p.info }
 
-// Send submits one batch to the gateway, once, with b.IdempotencyKey as its message_uuid. The gateway
-// does not send again if the same key comes with the same recipients and body.
+// Send submits one batch to the gateway, once. The form field "message_uuid" holds
+// b.IdempotencyKey. If the same key comes again with the same recipients and body, the gateway does
+// not send again.
 //
-// A batch with no or too many recipients, or with no or too long a key, causes no request; it is
-// Rejected with Scope Campaign. Every other error comes from the gateway's error codes or from
-// providers.StatusVerdict.
+// A batch with no recipients, too many recipients, no key or a key over MaxKey causes no request.
+// It is Rejected with Scope Campaign. Every other error comes from the gateway's error codes or
+// from providers.StatusVerdict.
 func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 	if what := p.refusal(b); what != "" {
 		return nil, providers.NoCall(opSend, what)
@@ -125,15 +128,16 @@ func (p *Provider) refusal(b providers.Batch) string {
 	return p.info.Refusal(b)
 }
 
-// The values of the form field type. A message has exactly one of them.
+// The values of the form field "type". A message has exactly one of these values.
 const (
 	typeNormal  = "0"
 	typeFlash   = "1"
 	typeUnicode = "2"
 )
 
-// messageType returns the type of a message. Unicode takes precedence over flash: a Unicode text sent
-// as another type would be unreadable, while a flash message sent as a normal one is still readable.
+// messageType returns the type of a message. Unicode takes precedence over flash: a Unicode text
+// that is sent as another type is unreadable, while a flash message that is sent as a normal
+// message is still readable.
 func messageType(b providers.Batch) string {
 	switch {
 	case sms.EncodingOf(b.Body) == sms.UCS2:

@@ -95,14 +95,14 @@ func TestTheFormIsTheDocumentedOne(t *testing.T) {
 		got := make(chan *http.Request, 1)
 		web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if err := r.ParseForm(); err != nil {
-				t.Errorf("%s: %v", name, err)
+				t.Errorf("%s: parse the form: %v", name, err)
 			}
 			got <- r
 			_, _ = io.WriteString(w, "sent")
 		}))
 		results, err := account(t, web.URL+"/prefix/").Send(t.Context(), b)
 		if err != nil || len(results) != len(b.To) {
-			t.Errorf("%s: %d results, %v", name, len(results), err)
+			t.Errorf("%s: got %d results and the error %v, want one result for each recipient", name, len(results), err)
 		}
 		r := <-got
 		web.Close()
@@ -118,7 +118,7 @@ func TestTheFormIsTheDocumentedOne(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 		if r.Method != http.MethodPost || r.RequestURI != "/prefix/api/send/" || r.Header.Get("Content-Type") != providers.FormContentType {
-			t.Errorf("%s: %s %s, %v", name, r.Method, r.RequestURI, r.Header)
+			t.Errorf("%s: got the request %s %s with headers %v, want a form by POST to /prefix/api/send/", name, r.Method, r.RequestURI, r.Header)
 		}
 		if strings.Contains(fmt.Sprint(r.Header), "s3cr3t") {
 			t.Errorf("%s: the password is in a header", name)
@@ -137,11 +137,11 @@ func TestSendGivesEachRecipientTheGatewaysID(t *testing.T) {
 	ids := map[string]bool{}
 	for i, r := range results {
 		if r.Outcome != providers.Accepted || len(r.MessageID) != 36 || r.Reason != "" {
-			t.Fatalf("recipient %d: %+v", i, r)
+			t.Fatalf("recipient %d: got %+v, want accepted with an ID of 36 bytes", i, r)
 		}
 		ids[r.MessageID] = true
 		if n := s.Accepted(uint64(b.To[i])); n != 1 {
-			t.Fatalf("recipient %d has %d messages", i, n)
+			t.Fatalf("recipient %d: the gateway accepted %d messages, want 1", i, n)
 		}
 	}
 	if len(ids) != 500 {
@@ -150,10 +150,10 @@ func TestSendGivesEachRecipientTheGatewaysID(t *testing.T) {
 	// A repeated call with the same key must not create new messages.
 	again, err := p.Send(t.Context(), b)
 	if err != nil || !slices.Equal(results, again) {
-		t.Errorf("the same call again: got error %v, same results %v", err, slices.Equal(results, again))
+		t.Errorf("the same call again: got error %v, same results %v, want none and true", err, slices.Equal(results, again))
 	}
 	if st := s.Stats(); st.Accepted != 500 || st.Duplicates != 0 || st.Replays != 1 || st.Conflicts != 0 || st.Requests != 2 {
-		t.Errorf("%+v", st)
+		t.Errorf("got the statistics %+v, want 500 accepted, 1 replay and 2 requests", st)
 	}
 }
 
@@ -190,14 +190,14 @@ func TestFaultsOfTheGatewayAndTheirVerdicts(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 			if st := s.Stats(); st.Requests != 1 || st.Accepted != tc.taken {
-				t.Errorf("%+v", st)
+				t.Errorf("got the statistics %+v, want 1 request and the accepted messages of the case", st)
 			}
 			// After a repeated call each recipient still has exactly one message.
 			if _, err := p.Send(t.Context(), batch(one, two)); err != nil {
 				t.Fatal(err)
 			}
 			if st := s.Stats(); st.Requests != 2 || st.Accepted != 2 || st.Duplicates != 0 || st.Conflicts != 0 {
-				t.Errorf("afterwards %+v", st)
+				t.Errorf("after a repeated call: got the statistics %+v, want 2 accepted and 2 requests", st)
 			}
 		})
 	}
@@ -235,7 +235,7 @@ func TestRefusalsOfTheGateway(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 			if st := s.Stats(); st.Accepted != 0 || st.Requests != 1 || st.Rejected != 1 {
-				t.Errorf("%+v", st)
+				t.Errorf("got the statistics %+v, want 1 request, which was rejected", st)
 			}
 		})
 	}
@@ -250,10 +250,10 @@ func TestARepeatedKeyAnsweredWithAnError(t *testing.T) {
 	}
 	_, err := p.Send(t.Context(), batch(one))
 	if e := verdict(t, err); e.Code != "error_msgid" || e.Outcome != providers.Rejected {
-		t.Errorf("verdict %+v", e)
+		t.Errorf("got the verdict %+v, want rejected with error_msgid", e)
 	}
 	if st := s.Stats(); st.Accepted != 1 {
-		t.Errorf("%+v", st)
+		t.Errorf("got the statistics %+v, want 1 accepted", st)
 	}
 }
 
@@ -281,7 +281,7 @@ func TestABatchThatIsNoCallMakesNoRequest(t *testing.T) {
 		}
 	}
 	if st := s.Stats(); st.Requests != 0 {
-		t.Errorf("%+v", st)
+		t.Errorf("got the statistics %+v, want 0 requests", st)
 	}
 }
 
@@ -290,7 +290,7 @@ func TestAnAnswerForSomeIsUnknownForTheRest(t *testing.T) {
 	p := answering(t, 200, nil, "2348030000011,"+idB)
 	got, err := p.Send(t.Context(), batch(one, two))
 	if diff := cmp.Diff(res(missing, accepted(idB)), got); diff != "" || err != nil {
-		t.Errorf("%v (-want +got):\n%s", err, diff)
+		t.Errorf("got the error %v (-want +got):\n%s", err, diff)
 	}
 }
 
@@ -298,28 +298,28 @@ func TestBalance(t *testing.T) {
 	t.Parallel()
 	s, p := gateway(t, sandbox.Options{Credit: 120.5})
 	if got, err := p.Balance(t.Context()); err != nil || got != (providers.Balance{Amount: 120.5}) {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("balance: got %+v and the error %v, want 120.5", got, err)
 	}
 	if _, err := p.Send(t.Context(), batch(one, two)); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := p.Balance(t.Context()); err != nil || got.Amount != 118.5 {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("balance after a send: got %+v and the error %v, want 118.5", got, err)
 	}
 	s.SetPassword("demo", "other")
 	_, err := p.Balance(t.Context())
 	if e := verdict(t, err); e.Code != "error_user" || e.Cause != providers.CauseCredentials || e.Op != "kobo balance" {
-		t.Errorf("verdict %+v", e)
+		t.Errorf("got the verdict %+v, want error_user with the cause credentials", e)
 	}
 	for body, want := range map[string]providers.Cause{"<html>": providers.CauseNotUnderstood, "sent": providers.CauseNotUnderstood} {
 		_, err := answering(t, 200, nil, body).Balance(t.Context())
 		if e := verdict(t, err); e.Cause != want || e.Outcome != providers.Unknown {
-			t.Errorf("%q: verdict %+v", body, e)
+			t.Errorf("the balance %q: got the verdict %+v, want unknown and the cause of the case", body, e)
 		}
 	}
 	_, err = answering(t, 503, http.Header{"Retry-After": {"5"}}, "").Balance(t.Context())
 	if e := verdict(t, err); e.Cause != providers.CauseGateway || e.RetryAfter != 5*time.Second {
-		t.Errorf("verdict %+v", e)
+		t.Errorf("got the verdict %+v, want the cause gateway and a wait of 5s", e)
 	}
 }
 
@@ -332,24 +332,24 @@ func TestMessageStatus(t *testing.T) {
 	}
 	got, err := p.MessageStatus(t.Context(), results[0].MessageID)
 	if want := (providers.MessageStatus{Final: true, Delivered: true, State: "DELIVRD"}); err != nil || got != want {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("a delivered message: got %+v and the error %v, want the state DELIVRD", got, err)
 	}
 	s.KoboReport("ENROUTE")
 	if got, err = p.MessageStatus(t.Context(), results[0].MessageID); err != nil || got.Final {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("a message on its way: got %+v and the error %v, want a status that is not final", got, err)
 	}
 	_, err = p.MessageStatus(t.Context(), "24137cf8-eccc-469c-80af-109538857e53&x")
 	if e := verdict(t, err); e.Code != "error_msgid" || e.Op != "kobo report" {
-		t.Errorf("verdict %+v", e)
+		t.Errorf("an invalid message ID: got the verdict %+v, want error_msgid", e)
 	}
 	before := s.Stats().Requests
 	_, err = p.MessageStatus(t.Context(), "")
 	if e := verdict(t, err); e.Outcome != providers.Rejected || s.Stats().Requests != before {
-		t.Errorf("verdict %+v", e)
+		t.Errorf("an empty message ID: got the verdict %+v, want rejected without a request", e)
 	}
 	_, err = answering(t, 200, nil, "WHO KNOWS").MessageStatus(t.Context(), idA)
 	if e := verdict(t, err); e.Cause != providers.CauseNotUnderstood {
-		t.Errorf("verdict %+v", e)
+		t.Errorf("got the verdict %+v, want the cause not_understood", e)
 	}
 }
 
@@ -372,7 +372,7 @@ func TestNewTellsEveryMistake(t *testing.T) {
 			got = append(got, m.Field)
 		}
 		if !slices.Equal(got, tc.want) || (p == nil) != (tc.want != nil) {
-			t.Errorf("%s: mistakes in %v, want %v", name, got, tc.want)
+			t.Errorf("%s: got mistakes in %v, want %v", name, got, tc.want)
 		}
 	}
 }
@@ -395,13 +395,13 @@ func TestInfo(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if n := info(Config{Endpoint: providers.Endpoint{MaxRecipients: 20}, User: "u", Pass: "p"}).MaxRecipients; n != 20 {
-		t.Errorf("max_recipients 20 gives %d", n)
+		t.Errorf("max_recipients 20: got MaxRecipients %d, want 20", n)
 	}
 	if info(Config{Endpoint: providers.Endpoint{BaseURL: DefaultBaseURL + "/"}, User: "u", Pass: "other"}).Fingerprint != got.Fingerprint {
-		t.Error("another password changes the fingerprint")
+		t.Error("another password: got another fingerprint, want the same")
 	}
 	if info(Config{User: "u2", Pass: "p"}).Fingerprint == got.Fingerprint {
-		t.Error("another user has the same fingerprint")
+		t.Error("another user: got the same fingerprint, want a different one")
 	}
 }
 
@@ -414,7 +414,7 @@ func TestAProviderNeverPrintsItsLogin(t *testing.T) {
 	}
 	for _, verb := range []string{"%v", "%+v", "%#v"} {
 		if text := fmt.Sprintf(verb, *p) + fmt.Sprintf(verb, cfg); strings.Contains(text, "s3cr3t") {
-			t.Errorf("%s: %s", verb, text)
+			t.Errorf("%s: the printed text holds the password: %s", verb, text)
 		}
 	}
 }

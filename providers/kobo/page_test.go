@@ -19,12 +19,14 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// notOnThePage are the error codes that come from other sources than the vendor's page.
+// notOnThePage lists the error codes that come from other sources than the vendor's page. The value
+// is the source.
 var notOnThePage = map[string]string{
 	"error_number": "public", "error_restricted_senderid": "public", "error_msgid": "public", "error_user_id": "public",
 }
 
-// prose are the lines of the vendor's page outside its tables; the value names the code that implements them.
+// prose lists the lines of the vendor's page outside its tables. The value names the code that
+// implements the line.
 var prose = map[string]string{
 	"All KoboMobile SMS APIs return a response in json format. The HTTP (RESTful) API returns one of the following HTTP status codes.": "unquote: the examples are plain text",
 }
@@ -43,7 +45,7 @@ func (t table) names() (names []string) {
 	return slices.Sorted(slices.Values(names))
 }
 
-// cell returns the second cell of the row with that name.
+// cell returns the second cell of the row with the given name.
 func (t table) cell(name string) string {
 	for _, row := range t.rows {
 		if strings.TrimSuffix(row[0], " (optional)") == name {
@@ -100,7 +102,7 @@ func readPage(t *testing.T) (tables []table) {
 	end()
 	for line := range prose {
 		if !strings.Contains(string(raw), line+"\n") {
-			t.Errorf("not on the page: %q", line)
+			t.Errorf("the line %q of the test is not on the vendor's page", line)
 		}
 	}
 	return tables
@@ -112,7 +114,7 @@ func asked(t *testing.T) map[string]url.Values {
 	forms := map[string]url.Values{}
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ParseForm() != nil || r.Method != http.MethodPost || r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" {
-			t.Errorf("%s %s: %v", r.Method, r.URL, r.Header)
+			t.Errorf("got the request %s %s with headers %v, want a form by POST", r.Method, r.URL, r.Header)
 		}
 		forms[r.URL.Path] = r.PostForm
 		_, _ = io.WriteString(w, map[string]string{"/api/send/": "sent", "/api/credit/": "1", "/api/report/": "DELIVRD"}[r.URL.Path])
@@ -139,21 +141,21 @@ func TestEveryEndpointAndParameterOnThePageIsUsed(t *testing.T) {
 			used++
 			if forms[path] == nil || !slices.Equal(now.names(), []string{"Request Type", "Spec", "URL"}) ||
 				now.cell("Request Type") != "HTTP_POST" || now.cell("Spec") != "URL encode all request" {
-				t.Errorf("%s: %q", now.title, now.rows)
+				t.Errorf("the table %s: got the rows %q, want an endpoint of the package with a form by POST", now.title, now.rows)
 			}
 		case now.title == "Parameter":
 			if diff := cmp.Diff(now.names(), form); diff != "" {
-				t.Errorf("%s (-page +ours):\n%s", path, diff)
+				t.Errorf("%s (-vendor's page +package):\n%s", path, diff)
 			}
 		case strings.HasPrefix(now.title, "API Example"):
 			example, err := url.Parse(strings.ReplaceAll(now.cell("POST"), "? ", "?"))
 			if err != nil || example.Path != path || len(now.rows) != 1 {
-				t.Errorf("%s: %q: %v", path, now.rows, err)
+				t.Errorf("the example for %s: got the rows %q and the error %v, want one URL with that path", path, now.rows, err)
 				continue
 			}
 			for name := range example.Query() {
 				if !slices.Contains(form, name) {
-					t.Errorf("%s: the example has %s", path, name)
+					t.Errorf("%s: the example has the parameter %s, which the package does not send", path, name)
 				}
 			}
 		case now.title == "API Response", strings.HasPrefix(now.title, "Message IDs - "):
@@ -162,7 +164,7 @@ func TestEveryEndpointAndParameterOnThePageIsUsed(t *testing.T) {
 		}
 	}
 	if used != len(forms) {
-		t.Errorf("%d endpoints on the page, %d in the package", used, len(forms))
+		t.Errorf("got %d endpoints on the vendor's page and %d in the package, want the same number", used, len(forms))
 	}
 }
 
@@ -183,7 +185,7 @@ func TestTheLimitsAreThePages(t *testing.T) {
 		"1 = true":            send.cell("enable_msg_id"),
 	} {
 		if !strings.Contains(said, what) {
-			t.Errorf("want %q on the page, got %q", what, said)
+			t.Errorf("want %q on the vendor's page, got %q", what, said)
 		}
 	}
 }
@@ -200,30 +202,30 @@ func TestEveryAnswerOnThePageHasItsVerdict(t *testing.T) {
 				words = append(words, row[1])
 				results, e := parseAnswer([]byte(row[1]), nums(one))
 				if (e == nil) != (row[1] == "sent") || (results == nil) == (e == nil) {
-					t.Errorf("%s: %v %v", row[1], results, e)
+					t.Errorf("the reply %s: got the results %v and the error %v, want results exactly for \"sent\"", row[1], results, e)
 				}
 			}
 			continue
 		case strings.HasPrefix(now.title, "Message IDs - ") && len(now.rows) != 1:
-			t.Errorf("%s: %q", now.title, now.rows)
+			t.Errorf("the table %s: got the rows %q, want one row", now.title, now.rows)
 		}
 		for _, sample := range samples.FindAllString(fmt.Sprint(now.rows), -1) {
 			if !strings.Contains(fmt.Sprint(now.rows), "Tilde (~)") {
-				continue // numbers of an example's "to"
+				continue // the row holds the numbers of an example's "to"
 			}
 			read++
 			results, _ := parseAnswer([]byte(sample), nums(one))
 			if len(results) != 1 || results[0].Outcome != providers.Accepted {
-				t.Errorf("%s: %v", sample, results)
+				t.Errorf("the sample %s: got %v, want one accepted recipient", sample, results)
 			}
 		}
 	}
 	if read != 4 {
-		t.Errorf("%d samples of message ids", read)
+		t.Errorf("got %d samples of message IDs, want 4", read)
 	}
 	ours := append(slices.Collect(maps.Keys(answers)), "sent")
 	theirs := append(slices.Collect(maps.Keys(notOnThePage)), words...)
 	if diff := cmp.Diff(slices.Sorted(slices.Values(theirs)), slices.Sorted(slices.Values(ours))); diff != "" {
-		t.Errorf("(-page +ours):\n%s", diff)
+		t.Errorf("codes (-vendor's page +package):\n%s", diff)
 	}
 }

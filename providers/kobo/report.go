@@ -7,8 +7,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// states maps the gateway's delivery states, which are those of SMPP. KoboMobile's page lists none;
-// these come from the product that KoboMobile is a white label of.
+// states maps the gateway's delivery states, which are those of SMPP. KoboMobile's page lists no
+// states. These states come from the product that KoboMobile is a white label of.
 var states = map[string]providers.MessageStatus{
 	"DELIVRD": {Final: true, Delivered: true},
 	"UNDELIV": {Final: true},
@@ -20,8 +20,8 @@ var states = map[string]providers.MessageStatus{
 	"UNKNOWN": {},
 }
 
-// MessageStatus reads the delivery status of one message; the gateway accepts one message ID in a
-// call.
+// MessageStatus reads the delivery status of one message. The gateway accepts only one message ID
+// in a call.
 func (p *Provider) MessageStatus(ctx context.Context, messageID string) (providers.MessageStatus, error) {
 	if messageID == "" {
 		e := providers.NoCall(opReport, "the message ID is missing")
@@ -39,7 +39,7 @@ func (p *Provider) MessageStatus(ctx context.Context, messageID string) (provide
 	return report, nil
 }
 
-// parseReport parses a delivery state, which a detail may follow ("UNDELIV err:0dc").
+// parseReport parses a delivery state. A detail may follow the state, as in "UNDELIV err:0dc".
 func parseReport(body []byte) (providers.MessageStatus, bool) {
 	text := string(unquote(body))
 	word, detail, _ := strings.Cut(text, " ")

@@ -50,7 +50,8 @@ func acceptsAll(x *exam, n int) {
 	}
 }
 
-// wantAccepted fails unless every recipient is Accepted and has its own message ID, if there are IDs.
+// wantAccepted fails unless every recipient is Accepted. If the results have message IDs, every
+// recipient must have a different ID.
 func (x *exam) wantAccepted(a answer) {
 	x.Helper()
 	x.wantAll(a, providers.Accepted, "a call that the gateway accepts")
@@ -65,8 +66,8 @@ func (x *exam) wantAccepted(a answer) {
 	}
 }
 
-// wantAcceptedOnly fails unless the gateway has accepted exactly one message for each number of to, and no
-// other message.
+// wantAcceptedOnly fails unless the gateway has accepted exactly one message for each number in to,
+// and no other messages.
 func (x *exam) wantAcceptedOnly(g *gateway, to []sms.MSISDN) {
 	x.Helper()
 	want := map[uint64]bool{}
@@ -80,7 +81,7 @@ func (x *exam) wantAcceptedOnly(g *gateway, to []sms.MSISDN) {
 		delete(want, number)
 	}
 	if len(want) > 0 {
-		x.Errorf("the gateway accepted no message for %d recipients", len(want))
+		x.Errorf("the gateway accepted no message for %d recipients, want one for each", len(want))
 	}
 }
 
@@ -90,7 +91,7 @@ func refusesTooMany(x *exam) {
 	x.wantNoCall(g, p, batch(x.numbers(p.Info().MaxRecipients+1)))
 	lowered := x.open(g.url, func(s *providers.Settings) { s.MaxRecipients = 1 })
 	if n := lowered.Info().MaxRecipients; n != 1 {
-		x.Errorf("max_recipients 1: got MaxRecipients %d", n)
+		x.Errorf("max_recipients 1: got MaxRecipients %d, want 1", n)
 	}
 	x.wantNoCall(g, lowered, batch(x.numbers(2)))
 }
@@ -109,7 +110,8 @@ func (x *exam) wantNoCall(g *gateway, p providers.Provider, b providers.Batch) {
 	x.wantSeen(int64(len(g.exchanges())), 0, "a batch that cannot be sent")
 }
 
-// answerForSome lets the gateway give a certain reply for some numbers, and checks the results of all.
+// answerForSome makes the gateway give the reply word for some numbers, and checks the results of
+// all numbers.
 func answerForSome(x *exam, word sandbox.Reply, want providers.Outcome) {
 	g := x.gateway()
 	p := x.open(g.url)
@@ -139,9 +141,9 @@ func answerForSome(x *exam, word sandbox.Reply, want providers.Outcome) {
 			case got.Outcome != want:
 				x.Errorf("the gateway replies %q (reach %d): got %+[4]v, want %[3]v", word, reach, want, got)
 			case got.Code == "" || a.err == nil && got.Reason == "":
-				x.Errorf("got outcome %v without a reason or code: %+v", want, got)
+				x.Errorf("got outcome %v without a reason or code, want both: %+v", want, got)
 			case reach == sandbox.ScopeNumber && a.err == nil && got.Scope != providers.Recipient:
-				x.Errorf("a reply for one number has scope %v: %+v", got.Scope, got)
+				x.Errorf("the gateway refuses one number: got scope %v, want recipient: %+v", got.Scope, got)
 			}
 		}
 		if reach == sandbox.ScopeCall && struck && a.err == nil && len(part) > 1 {
@@ -151,8 +153,8 @@ func answerForSome(x *exam, word sandbox.Reply, want providers.Outcome) {
 	x.wantAcceptedOnly(g, taken)
 }
 
-// refusesForNow lets the gateway answer that it has not taken a call and that it may be sent later, if the
-// gateway has such an answer.
+// refusesForNow makes the gateway answer that it has not taken a call and that the call may be sent
+// later. A gateway without such an answer must accept the call.
 func refusesForNow(x *exam) {
 	g := x.gateway()
 	p := x.open(g.url)
@@ -206,7 +208,7 @@ func textsArrive(x *exam) {
 		marker,
 		marker + " 1+1=2; 5% & é = #1\nè à {[~]} € @ £ _ \\ | ^ +", // GSM-7
 		marker + " + % & é € 漢 😀 = ; #\nnew line\tand tab",         // UCS-2
-		"%2B%20" + marker + "&to=1&msg=2 %",                        // looks escaped already
+		"%2B%20" + marker + "&to=1&msg=2 %",                        // a text that looks already escaped
 		"+" + marker + "+",
 		strings.Repeat("é", 60) + marker,
 	} {
@@ -214,7 +216,7 @@ func textsArrive(x *exam) {
 		b.Body = body
 		x.wantAll(x.send(p, b), providers.Accepted, "a text with special characters")
 		if got := g.LastAccepted(); got.Body != body || got.From != sender {
-			x.Errorf("sent text %q from %q, the gateway got %q from %q", body, sender, got.Body, got.From)
+			x.Errorf("sent text %q from %q, the gateway got %q from %q; want the same", body, sender, got.Body, got.From)
 		}
 	}
 }
@@ -244,7 +246,7 @@ func takesFlash(x *exam) {
 	x.wantAcceptedOnly(g, b.To)
 }
 
-// sendFifty makes fifty calls at once, each to different numbers.
+// sendFifty makes fifty calls at once. No number is in more than one call.
 func (x *exam) sendFifty(p providers.Provider) []answer {
 	answers := make([]answer, 50)
 	var wg sync.WaitGroup
@@ -265,7 +267,7 @@ func fiftyAtOnce(x *exam) {
 		x.wantAccepted(a)
 		for _, r := range a.results {
 			if r.MessageID != "" && ids[r.MessageID] {
-				x.Errorf("two messages have the same ID")
+				x.Errorf("two messages have the same ID, want different IDs")
 			}
 			ids[r.MessageID] = true
 		}
@@ -273,7 +275,8 @@ func fiftyAtOnce(x *exam) {
 	x.wantAcceptedOnly(g, all)
 }
 
-// fiftyBreaking checks that every reported outcome agrees with the messages that the gateway has accepted.
+// fiftyBreaking makes fifty calls to a gateway that fails in different ways. It checks that every
+// reported outcome agrees with the messages that the gateway has accepted.
 func fiftyBreaking(x *exam) {
 	g := x.gateway()
 	for _, name := range []string{"accept_close", "close", "accept_502", "429", "accept_html", "cut", "later"} {
@@ -285,7 +288,7 @@ func fiftyBreaking(x *exam) {
 		for i, number := range a.to {
 			times, o := g.Accepted(uint64(number)), a.verdict(i).Outcome
 			if times > 1 || o == providers.Accepted && times != 1 || (o == providers.Rejected || o == providers.Retryable) && times != 0 {
-				x.Errorf("outcome %v, but the gateway accepted %d messages: %v", o, times, a)
+				x.Errorf("outcome %v, but the gateway accepted %d messages, which contradicts: %v", o, times, a)
 			}
 		}
 	}

@@ -79,7 +79,7 @@ func balance(x *exam) {
 		}
 		got, err := asker.Balance(x.Context())
 		if err != nil {
-			x.Errorf("balance: %v", x.checkError(err))
+			x.Errorf("reading the balance: got the error %v, want none", x.checkError(err))
 		}
 		if !same(got.Amount, want) {
 			x.Errorf("got balance %v, want the gateway's %v", got.Amount, want)
@@ -127,7 +127,7 @@ func messageStatus(x *exam) {
 	for _, r := range a.results {
 		report, err := poller.MessageStatus(x.Context(), r.MessageID)
 		if err != nil {
-			x.Errorf("the status of a message: %v", x.checkError(err))
+			x.Errorf("the status of a message: got the error %v, want none", x.checkError(err))
 		} else if report.State == "" || report.Delivered && !report.Final {
 			x.Errorf("the status of a message: got %+v, want a state, and Final if Delivered", report)
 		}
@@ -152,7 +152,7 @@ func reports(x *exam) {
 	x.wantAll(x.send(p, x.newBatch(p, 3)), providers.Accepted, "a call to report on")
 	kinds := reporter.ReportKinds()
 	if len(kinds) == 0 {
-		x.Errorf("ReportKinds returned no kinds")
+		x.Errorf("ReportKinds: got no kinds, want at least one")
 	}
 	now := time.Now()
 	for _, kind := range kinds {
@@ -163,7 +163,7 @@ func reports(x *exam) {
 			}
 			table, err := reporter.Report(x.Context(), kind, from, to)
 			if err != nil {
-				x.Errorf("report %s: %v", kind, x.checkError(err))
+				x.Errorf("report %s: got the error %v, want none", kind, x.checkError(err))
 			}
 			for _, row := range table.Rows {
 				if len(row) != len(table.Columns) {
@@ -174,7 +174,7 @@ func reports(x *exam) {
 	}
 	before := len(g.exchanges())
 	if _, err := reporter.Report(x.Context(), "no such report", time.Time{}, time.Time{}); err == nil {
-		x.Errorf("a report that does not exist: got no error")
+		x.Errorf("a report that does not exist: got no error, want one")
 	} else {
 		_ = x.checkError(err)
 	}
@@ -188,14 +188,15 @@ func inbox(x *exam) {
 		return
 	}
 	if _, err := reader.Inbox(x.Context(), ""); err != nil {
-		x.Errorf("inbox: %v", x.checkError(err))
+		x.Errorf("reading the inbox: got the error %v, want none", x.checkError(err))
 	}
 }
 
 // question is a read operation of a provider, or an action.
 type question struct {
 	name string
-	// ask performs the operation. said reports whether it returned data that only a reply can contain.
+	// ask performs the operation. said reports whether the operation returned data that only a
+	// reply can contain.
 	ask func(ctx context.Context) (said bool, err error)
 }
 
@@ -241,12 +242,12 @@ func questions(p providers.Provider) (all []question) {
 	return all
 }
 
-// ask performs a read and checks the parts of the contract that hold for every answer.
+// ask performs the operation q and checks the parts of the contract that hold for every answer.
 func (x *exam) ask(ctx context.Context, q question) (said bool, e *providers.Error) {
 	x.Helper()
 	defer func() {
 		if v := recover(); v != nil {
-			x.Errorf("%s panicked: %v", q.name, v)
+			x.Errorf("%s: panic: %v", q.name, v)
 		}
 	}()
 	said, err := q.ask(ctx)
@@ -299,7 +300,7 @@ func nonsenseAnswers(x *exam) {
 			s.answer(reply(200, "", body))
 			said, e := x.ask(x.Context(), q)
 			if said || q.name == "balance" && e == nil {
-				x.Errorf("%s: got data from the invalid reply %.30q", q.name, body)
+				x.Errorf("%s: got data from the invalid reply %.30q, want an error", q.name, body)
 			}
 		}
 	}
@@ -317,7 +318,8 @@ func lateQuestions(x *exam) {
 	x.wantSeen(int64(len(g.exchanges())), 0, "an ended context")
 }
 
-// backgroundSend makes the checks of silence.go for a send to a stored list or group.
+// backgroundSend checks a send to a stored list or group that gets no usable answer, as silence.go
+// does for Send.
 func backgroundSend(x *exam) {
 	if _, can := x.open("http://127.0.0.1:1").(providers.BackgroundSender); !can {
 		return
@@ -354,7 +356,7 @@ func backgroundSend(x *exam) {
 	}
 }
 
-// actions checks that an action checks its parameters and makes at most one request.
+// actions checks that every action refuses missing parameters and makes at most one request.
 func actions(x *exam) {
 	closes := x.serve(func(c *conn) { c.request() })
 	p := x.open(closes.url)
@@ -367,7 +369,7 @@ func actions(x *exam) {
 			params[name] = "1"
 		}
 		if err := a.Check(params); err != nil {
-			x.Errorf("%s: %v", a.Name, err)
+			x.Errorf("%s: Check returned %v, want no error for complete parameters", a.Name, err)
 		}
 		before := closes.requests.Load()
 		_, e := x.ask(x.Context(), question{a.Name, func(ctx context.Context) (bool, error) {

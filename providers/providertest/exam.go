@@ -14,8 +14,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// The logins, texts and numbers of the suite have these values, so that the secrecy check recognises
-// them.
+// The parts of the suite's logins, texts and numbers. The secrecy check searches all output for
+// these values.
 const (
 	user        = "demo"
 	secret      = "s3cr3t&p+s%"
@@ -35,14 +35,16 @@ type exam struct {
 	used  int // how many phone numbers this check has used
 }
 
-// settings returns the settings of an account at the base URL base, with only the required fields.
+// settings returns the settings of an account with the base URL base. Apart from the base URL and
+// the timeout, only the required fields are set.
 func (x *exam) settings(base string) providers.Settings {
 	s := providers.Settings{Endpoint: providers.Endpoint{BaseURL: base, Timeout: time.Minute}}
 	x.kind.LogIn(&s, user, secret)
 	return s
 }
 
-// open returns a provider for an account at the base URL base.
+// open returns a provider for an account with the base URL base. It applies changes to the
+// account's settings first.
 func (x *exam) open(base string, changes ...func(*providers.Settings)) providers.Provider {
 	x.Helper()
 	s := x.settings(base)
@@ -57,7 +59,7 @@ func (x *exam) open(base string, changes ...func(*providers.Settings)) providers
 	return p
 }
 
-// numbers returns n numbers that this check has not used, alternately of two countries.
+// numbers returns n numbers that this check has not used yet, alternately from two countries.
 func (x *exam) numbers(n int) []sms.MSISDN {
 	to := make([]sms.MSISDN, n)
 	for i := range to {
@@ -72,25 +74,27 @@ func (x *exam) numbers(n int) []sms.MSISDN {
 
 var keys atomic.Uint64
 
-// batch returns a batch to these numbers, with a copy of the list and a new idempotency key.
+// batch returns a batch to the numbers in to, with a new idempotency key. The batch holds a copy of
+// to.
 func batch(to []sms.MSISDN) providers.Batch {
 	key := fmt.Sprintf("7e57ab1e-0000-4000-8000-%012x", keys.Add(1))
 	return providers.Batch{IdempotencyKey: key, From: sender, Body: text, To: slices.Clone(to)}
 }
 
-// newBatch returns a batch to n new numbers, or to as many as one call of p may have.
+// newBatch returns a batch to n new numbers. If a call of p may not have n recipients, the batch
+// has the maximum number.
 func (x *exam) newBatch(p providers.Provider, n int) providers.Batch {
 	return batch(x.numbers(min(n, p.Info().MaxRecipients)))
 }
 
-// answer holds what Send returned for the recipients to: results, or an error.
+// answer holds what Send returned for the recipients to: either results or an error.
 type answer struct {
 	to      []sms.MSISDN
 	results []providers.Result
 	err     *providers.Error
 }
 
-// send calls Send and checks the parts of the contract that hold for every answer.
+// send calls Send and checks the rules of the contract that hold for every answer.
 func (x *exam) send(p providers.Provider, b providers.Batch) answer {
 	x.Helper()
 	return x.sendIn(x.Context(), p, b)
@@ -100,7 +104,7 @@ func (x *exam) sendIn(ctx context.Context, p providers.Provider, b providers.Bat
 	x.Helper()
 	defer func() {
 		if v := recover(); v != nil {
-			x.Errorf("Send panicked: %v", v)
+			x.Errorf("Send: panic: %v", v)
 			a = answer{to: b.To, err: new(providers.Error)}
 		}
 	}()
@@ -108,7 +112,7 @@ func (x *exam) sendIn(ctx context.Context, p providers.Provider, b providers.Bat
 	a = answer{to: b.To, results: results}
 	if err == nil {
 		if len(results) != len(b.To) {
-			x.Errorf("%d results for %d recipients", len(results), len(b.To))
+			x.Errorf("got %d results for %d recipients, want one for each", len(results), len(b.To))
 			return answer{to: b.To, err: new(providers.Error)}
 		}
 		for _, r := range results {
@@ -125,7 +129,7 @@ func (x *exam) sendIn(ctx context.Context, p providers.Provider, b providers.Bat
 
 var aReason = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 
-// longestCode is the contract's limit.
+// longestCode is the contract's limit for Result.Code and Error.Code in bytes.
 const longestCode = 64
 
 func (x *exam) checkResult(r providers.Result) {
@@ -157,12 +161,12 @@ func (x *exam) checkError(err error) *providers.Error {
 	case !strings.HasPrefix(e.Op, x.kind.Name+" ") || len(e.Code) > longestCode || e.RetryAfter < 0 || e.Cause == "":
 		x.Errorf("got an error without operation or cause, or with an invalid code or wait: %#v", e)
 	case e.Outcome == providers.Accepted || e.Outcome > providers.Retryable:
-		x.Errorf("got an error with outcome %v", e.Outcome)
+		x.Errorf("got an error with outcome %v, want unknown, rejected or retryable", e.Outcome)
 	}
 	return e
 }
 
-// noteError keeps every text that an error can print, for the secrecy check.
+// noteError keeps every text that err can print, for the secrecy check.
 func (x *exam) noteError(err error) {
 	for ; err != nil; err = errors.Unwrap(err) {
 		x.note(err.Error())
@@ -187,7 +191,7 @@ func (a answer) verdict(i int) providers.Result {
 	return a.results[i]
 }
 
-// count returns how many recipients have the outcome.
+// count returns how many recipients have the outcome o.
 func (a answer) count(o providers.Outcome) (n int) {
 	for i := range a.to {
 		if a.verdict(i).Outcome == o {
@@ -210,7 +214,7 @@ func (a answer) String() string {
 func (x *exam) wantAll(a answer, o providers.Outcome, when string) {
 	x.Helper()
 	if a.count(o) != len(a.to) {
-		x.Errorf("%s: want %v, got %v", when, o, a)
+		x.Errorf("%s: want every recipient %v, got %v", when, o, a)
 	}
 }
 
@@ -218,11 +222,11 @@ func (x *exam) wantAll(a answer, o providers.Outcome, when string) {
 func (x *exam) wantNoneAccepted(a answer, when string) {
 	x.Helper()
 	if a.count(providers.Accepted) > 0 {
-		x.Errorf("%s: accepted: %v", when, a)
+		x.Errorf("%s: want no recipient accepted, got %v", when, a)
 	}
 }
 
-// wantError fails unless the call ended with an error that has these values.
+// wantError fails unless the call ended with an error that has outcome o, scope s and cause c.
 func (x *exam) wantError(a answer, o providers.Outcome, s providers.Scope, c providers.Cause, when string) {
 	x.Helper()
 	if e := a.err; e == nil || e.Outcome != o || e.Scope != s || e.Cause != c {

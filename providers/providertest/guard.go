@@ -20,12 +20,13 @@ type Runner interface {
 	Run() int
 }
 
-// Main runs the tests under Guard and exits. It is for the TestMain of a package that needs nothing else.
+// Main runs the tests under Guard and exits. Main is for a package whose TestMain does nothing
+// else.
 func Main(m Runner) { os.Exit(Guarded(m).Run()) }
 
-// Guarded returns a Runner that runs m under Guard. If anything tries to dial an address that is not on
-// this machine, Run prints a line for each address and returns a code other than 0, even if every test
-// passed. Guarded is for a TestMain that does more than Main.
+// Guarded returns a Runner that runs m under Guard. Run prints a line for each address on another
+// machine that anything tried to dial. After such a try Run returns a code other than 0, even if
+// every test passed. Guarded is for a TestMain that does more than Main.
 func Guarded(m Runner) Runner { return guarded{m} }
 
 type guarded struct{ Runner }
@@ -44,11 +45,11 @@ func (g guarded) Run() int {
 	return code
 }
 
-// Guard refuses every connection to another machine, from now on and in the whole process, before the
-// host name is resolved. It applies to providers' clients and to http.DefaultTransport. It also removes
-// the proxies from the environment, because a proxy on this machine could forward a call anywhere.
-// refused returns the addresses that were refused, sorted. Call Guard before anything is sent. Use it
-// directly only in a process without a Runner.
+// Guard refuses every later connection of the process to another machine. It refuses before the
+// host name is resolved. It applies to providers' clients and to http.DefaultTransport. It also
+// removes the proxies from the environment, because a proxy on this machine could forward a call
+// anywhere. refused returns the addresses that were refused, sorted. Call Guard before anything is
+// sent. Call it directly only in a process that has no Runner.
 func Guard() (refused func() []string) {
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"} {
 		_ = os.Unsetenv(name)
@@ -75,7 +76,8 @@ func Guard() (refused func() []string) {
 	}
 }
 
-// guardDefaultTransport makes http.DefaultTransport, and so http.Get and the like, call ask before each dial.
+// guardDefaultTransport makes http.DefaultTransport call ask before each dial. Functions like
+// http.Get use that transport.
 func guardDefaultTransport(ask func(network, addr string) error) {
 	standard, ok := http.DefaultTransport.(*http.Transport)
 	if !ok {

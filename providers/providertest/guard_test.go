@@ -13,8 +13,9 @@ import (
 
 const asChild = "TUMA_TEST_DIALS_OUT"
 
-// TestDialsOut does something only in the process that TestTheGuardFailsABinaryThatDialsOut starts. Every call in it is
-// refused, as the test expects, and the process must still fail.
+// TestDialsOut does something only in the process that TestTheGuardFailsABinaryThatDialsOut starts.
+// The guard refuses every call in it. TestDialsOut expects the refusals and passes, but the process
+// must fail.
 func TestDialsOut(t *testing.T) {
 	t.Parallel()
 	if os.Getenv(asChild) == "" {
@@ -33,7 +34,7 @@ func TestDialsOut(t *testing.T) {
 			_, err = p.Balance(t.Context())
 			e, ok := err.(*providers.Error)
 			if !ok || e.Outcome != providers.Retryable || e.Scope != providers.Account || !strings.Contains(e.Error(), "refused by the guard") {
-				t.Errorf("%s: %v", base, err)
+				t.Errorf("%s: got the error %v, want retryable and a refusal by the guard", base, err)
 			}
 		}
 	}
@@ -53,7 +54,7 @@ func TestGetsFromOutside(t *testing.T) {
 		if err == nil {
 			_ = resp.Body.Close()
 		}
-		t.Errorf("got %v", err)
+		t.Errorf("got the error %v, want a refusal by the guard", err)
 	}
 }
 
@@ -81,7 +82,7 @@ func TestTheGuardLetsOnlyThisMachineThrough(t *testing.T) {
 		"example.com:443": false, ":80": false, "": false, "127.0.0.1": false, "127.1:80": false,
 	} {
 		if got := onThisMachine(addr); got != want {
-			t.Errorf("%q: %v, want %v", addr, got, want)
+			t.Errorf("%q: got %v, want %v", addr, got, want)
 		}
 	}
 }

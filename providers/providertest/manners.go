@@ -36,7 +36,7 @@ func info(x *exam) {
 		"KeyTTL": int(i.KeyTTL / time.Second), "MaxRecipients": i.MaxRecipients - 1,
 	} {
 		if n < 0 {
-			x.Errorf("%s is out of range: %+v", name, i)
+			x.Errorf("Info: %s is out of range: %+v", name, i)
 		}
 	}
 	if i.Name != x.kind.Name || i.Fingerprint == "" || i.SenderAlphaMax > 0 && i.SenderAlphaMax < len(sender) {
@@ -64,14 +64,14 @@ func fingerprint(x *exam) {
 	}
 	one := of("http://127.0.0.1:1", user, secret)
 	if of("http://127.0.0.1:1", user, wrongSecret) != one {
-		x.Errorf("another password changes the fingerprint")
+		x.Errorf("another password: got another fingerprint, want the same")
 	}
 	if of("http://127.0.0.1:2", user, secret) == one {
 		x.Errorf("two accounts that differ only in their base URL have the same fingerprint, want different ones")
 	}
 	hasUser := slices.ContainsFunc(x.kind.Required, func(f providers.Field) bool { return !f.Secret })
 	if hasUser && of("http://127.0.0.1:1", user+"2", secret) == one {
-		x.Errorf("another user has the same fingerprint")
+		x.Errorf("another user: got the same fingerprint, want a different one")
 	}
 }
 
@@ -88,12 +88,13 @@ func batchIsLeft(x *exam) {
 	a := x.send(p, b)
 	x.wantAccepted(a)
 	if !slices.Equal(room, was) {
-		x.Errorf("Send changed the list of recipients or the array behind it")
+		x.Errorf("Send changed the list of recipients or the array behind it, want no change")
 	}
 	if b.To = nil; b.IdempotencyKey != before.IdempotencyKey || b.From != before.From || b.Body != before.Body || b.Flash != before.Flash {
-		x.Errorf("Send changed the batch")
+		x.Errorf("Send changed the batch, want no change")
 	}
-	// The results must not share memory with the batch, either.
+	// The results must not share memory with the batch, so the test changes the batch and compares
+	// the results.
 	kept := slices.Clone(a.results)
 	clear(room)
 	if !slices.Equal(kept, a.results) {
@@ -120,7 +121,8 @@ func resultsAreTheCallers(x *exam) {
 	x.wantAccepted(x.send(p, x.newBatch(p, 4)))
 }
 
-// credentials checks all requests that a provider makes.
+// credentials checks that no request of a provider has the login, or an idempotency key, in a
+// forbidden place.
 func credentials(x *exam) {
 	g := x.gateway()
 	p := x.open(g.url)
@@ -136,11 +138,11 @@ func credentials(x *exam) {
 		}
 		for _, s := range spellings(secret, wrongSecret) {
 			if strings.Contains(e.target, s) {
-				x.Errorf("%s request %d: the URL contains the secret", e.method, i)
+				x.Errorf("%s request %d: the URL contains the secret, want it in the header or body", e.method, i)
 			}
 		}
 		if strings.Contains(e.target, user) && e.method == http.MethodPost {
-			x.Errorf("request %d: the URL of a POST contains the user", i)
+			x.Errorf("request %d: the URL of a POST contains the user, want the user in the header or body", i)
 		}
 		for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
 			if _, ok := e.header[name]; ok {
@@ -153,9 +155,10 @@ func credentials(x *exam) {
 	}
 }
 
-// goroutines makes calls that end in different ways and finds goroutines that keep running afterwards.
-// Every goroutine started during a call inherits its label. While the servers run, only net/http's
-// connections may have labelled goroutines; after they have ended, there must be none.
+// goroutines makes calls that end in different ways and searches for goroutines that still run
+// afterwards. Every goroutine started during a call inherits the call's label. While the servers
+// run, only net/http's connections may have labelled goroutines. After the servers have ended, no
+// labelled goroutine may run.
 func goroutines(x *exam) {
 	label := fmt.Sprintf("%s-%d", x.kind.Name, keys.Add(1))
 	g := x.gateway()
@@ -183,7 +186,7 @@ func goroutines(x *exam) {
 	})
 	for _, stack := range labelled(label) {
 		if !strings.Contains(stack, "net/http.(*") && !strings.Contains(stack, "\tnet.") {
-			x.Errorf("a goroutine that does not belong to a connection still runs after the call:\n%s", stack)
+			x.Errorf("a goroutine that does not belong to a connection still runs after the call, want none:\n%s", stack)
 			return
 		}
 	}
@@ -198,7 +201,7 @@ func goroutines(x *exam) {
 		}
 		select {
 		case <-deadline:
-			x.Errorf("%d goroutines still run after every connection was closed:\n%s", len(left), strings.Join(left, "\n\n"))
+			x.Errorf("%d goroutines still run after every connection was closed, want none:\n%s", len(left), strings.Join(left, "\n\n"))
 			return
 		case <-tick.C:
 		}
@@ -207,7 +210,7 @@ func goroutines(x *exam) {
 
 const labelKey = "providertest"
 
-// labelled returns the stacks of the goroutines that have the label.
+// labelled returns the stacks of the goroutines that have the given label.
 func labelled(label string) (stacks []string) {
 	var b bytes.Buffer
 	_ = pprof.Lookup("goroutine").WriteTo(&b, 1)
@@ -227,7 +230,8 @@ func spellings(secrets ...string) (all []string) {
 	return all
 }
 
-// prints prints a provider and its settings in every form that logs and panics use.
+// prints checks that no printed form of a provider or its settings, as in logs and panics, holds
+// confidential data.
 func prints(x *exam) {
 	g := x.gateway()
 	p := x.open(g.url)
@@ -255,7 +259,7 @@ func prints(x *exam) {
 	}
 	for said, check := range x.textsSoFar() {
 		if check == x.check && leaks(said) != "" {
-			x.Errorf("printed text holds %s", leaks(said))
+			x.Errorf("the printed text holds %s, want nothing confidential", leaks(said))
 		}
 	}
 }
@@ -270,7 +274,8 @@ func (s *suite) textsSoFar() map[string]string {
 	return said
 }
 
-// leaks names the confidential data in a text, or returns "" if there is none.
+// leaks names the confidential data in the text said. If the text has no confidential data, leaks
+// returns "".
 func leaks(said string) string {
 	for _, s := range spellings(secret, wrongSecret) {
 		if strings.Contains(said, s) || strings.Contains(said, fmt.Sprintf("%x", s)) {

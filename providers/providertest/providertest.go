@@ -1,11 +1,12 @@
-// Package providertest is the test suite that every provider must pass. Run opens a provider against its
-// sandbox server and against servers that fail, and checks that the outcomes it reports are correct.
-// Main prevents a test binary from connecting to other machines.
+// Package providertest is the test suite that every provider must pass. Run connects a provider to
+// its sandbox server and to servers that fail. It checks that the outcomes that the provider
+// reports are correct. Main prevents a test binary from connecting to other machines.
 //
 // The suite has no code for a particular gateway. It takes the gateway's limits from Info and its
-// behaviour from the simulated gateway in internal/sandbox. All other rules are the contract in package
-// providers and the table "Whose fault, what next" of the design. For an HTTP status that the table
-// calls unknown, a provider may report Retryable only if no gateway can have handled the request.
+// behaviour from the simulated gateway in internal/sandbox. All other rules are the contract in
+// package providers and the table "Whose fault, what next" of the design. For an HTTP status that
+// this table calls unknown, a provider may report Retryable only if no gateway can have handled the
+// request.
 package providertest
 
 import (
@@ -18,8 +19,9 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// Run runs every check on a provider of the kind, each as a parallel subtest, and returns when all have
-// ended. The test fails at once if internal/sandbox has no server with the kind's name.
+// Run runs every check on a provider of the given kind, each as a parallel subtest. It returns when
+// all checks have ended. If internal/sandbox has no server with the kind's name, the test fails at
+// once.
 func Run(t *testing.T, kind providers.Kind) {
 	t.Helper()
 	if !slices.Contains(sandbox.Names(), kind.Name) {
@@ -46,9 +48,9 @@ func Checks() []string {
 	return append(names, secrecyCheck.name)
 }
 
-// Ran returns the names of the checks that Run has completed in this process for the kind with that name,
-// in the order of Checks. Checks that failed are included; checks that were aborted (Fatalf) are not. It
-// is safe for concurrent use.
+// Ran returns the names of the checks that Run has completed in this process for the named kind, in
+// the order of Checks. Checks that failed are included; checks that ended early by Fatalf are not.
+// Ran is safe for concurrent use.
 func Ran(kind string) []string {
 	ran.Lock()
 	defer ran.Unlock()
@@ -58,7 +60,7 @@ func Ran(kind string) []string {
 
 var ran = struct {
 	sync.Mutex
-	checks map[[2]string]bool // kind and check
+	checks map[[2]string]bool // the keys are the names of kind and check
 }{checks: map[[2]string]bool{}}
 
 // check is one test that every provider must pass.
@@ -72,7 +74,8 @@ var secrecyCheck = check{"no output holds a secret, a text or a complete number"
 
 var checks = slices.Concat(acceptanceChecks, silenceChecks, statusChecks, replyChecks, readChecks, conductChecks)
 
-// tester is the part of *testing.T that checks use. It has no Skip, so that no check can be skipped.
+// tester has the methods of *testing.T that checks use. It has no method Skip, so that no check can
+// be skipped.
 type tester interface {
 	Helper()
 	Context() context.Context

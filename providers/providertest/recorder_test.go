@@ -84,7 +84,7 @@ func failing(t *testing.T, kind providers.Kind) map[string][]string {
 	return failures
 }
 
-// wantFailing fails unless exactly the checks in want fail for the kind.
+// wantFailing fails the test unless exactly the checks in want fail for the kind.
 func wantFailing(t *testing.T, kind providers.Kind, want ...string) {
 	t.Helper()
 	got := failing(t, kind)

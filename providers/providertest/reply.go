@@ -54,7 +54,8 @@ func hugeReplies(x *exam) {
 	}
 }
 
-// hugeTexts returns large replies, built only once: with a Content-Length, and ended by the connection's close.
+// hugeTexts returns two kinds of large replies: those with a Content-Length, and those that end
+// with the connection. The replies are built only once.
 var hugeTexts = sync.OnceValue(func() (texts [][]byte) {
 	const size = 10 << 20
 	for _, body := range []string{strings.Repeat(" ", size), strings.Repeat("0", size), `"` + strings.Repeat("a", size) + `"`} {
@@ -63,7 +64,8 @@ var hugeTexts = sync.OnceValue(func() (texts [][]byte) {
 	return texts
 })
 
-// echo answers with the request's body, which has the numbers, the text and the login.
+// echo answers each request with the request's own body, which contains the numbers, the text and
+// the login.
 func echo(x *exam) {
 	var status atomic.Int64
 	s := x.serve(func(c *conn) {
@@ -83,7 +85,7 @@ func echo(x *exam) {
 	}
 }
 
-// names reports whether a reply contains a number with no other digits next to it.
+// names reports whether the reply contains the number, with no other digits next to it.
 func names(reply []byte, number sms.MSISDN) bool {
 	digits := []byte(number.String())
 	digit := func(i int) bool { return i >= 0 && i < len(reply) && '0' <= reply[i] && reply[i] <= '9' }
@@ -100,8 +102,8 @@ func names(reply []byte, number sms.MSISDN) bool {
 	}
 }
 
-// namesAll reports whether a reply contains every number of a call, which shows whether the gateway's replies
-// name recipients.
+// namesAll reports whether the reply contains every number in to. If it does, the gateway's replies
+// name their recipients.
 func namesAll(reply []byte, to []sms.MSISDN) bool {
 	for _, number := range to {
 		if !names(reply, number) {
@@ -111,9 +113,10 @@ func namesAll(reply []byte, to []sms.MSISDN) bool {
 	return true
 }
 
-// wantSupportedBy fails unless the reply contains the evidence for every result. named is whether the gateway's
-// replies name recipients: then the reply must name every recipient whose outcome is not unknown. The message ID
-// of every Accepted recipient must be in the reply.
+// wantSupportedBy fails unless the reply contains the evidence for every result. named is whether
+// the gateway's replies name recipients. If named is true, the reply must name every recipient
+// whose outcome is not Unknown. In any case, the reply must contain the message ID of every
+// Accepted recipient.
 func (x *exam) wantSupportedBy(a answer, reply []byte, named bool, when string) {
 	x.Helper()
 	for i, number := range a.to {
@@ -123,7 +126,7 @@ func (x *exam) wantSupportedBy(a answer, reply []byte, named bool, when string) 
 		case named && !names(reply, number):
 			x.Errorf("%s: got outcome %v for a recipient that the reply does not name, want unknown", when, v.Outcome)
 		case v.Outcome == providers.Accepted && !bytes.Contains(reply, []byte(v.MessageID)):
-			x.Errorf("%s: got a message ID that is not in the reply", when)
+			x.Errorf("%s: got a message ID that is not in the reply, want one from the reply", when)
 		}
 	}
 }
@@ -141,8 +144,8 @@ func cutReplies(x *exam) {
 	})
 }
 
-// eachCut answers a call with beginnings of a reply of different lengths, about most of them, and
-// calls look with each answer.
+// eachCut sends the call b about most times. The server answers each call with the first part of
+// e's reply, of a different length each time. eachCut passes the provider's answer to look.
 func (x *exam) eachCut(e exchange, b providers.Batch, most int, look func(a answer, part []byte, when string)) {
 	s := x.canned()
 	p := x.open(s.url)
@@ -153,8 +156,9 @@ func (x *exam) eachCut(e exchange, b providers.Batch, most int, look func(a answ
 	}
 }
 
-// cutRefusals cuts replies that refuse a call or some of its recipients. Each recipient must then be unknown or have
-// the same result as with the complete reply.
+// cutRefusals answers with only the first part of replies that refuse a call or some of its
+// recipients. Each recipient must then be Unknown or have the same result as with the complete
+// reply.
 func cutRefusals(x *exam) {
 	for name, refuse := range map[string]func(g *gateway, b providers.Batch) error{
 		"rejected": func(g *gateway, b providers.Batch) error {
@@ -178,10 +182,10 @@ func cutRefusals(x *exam) {
 		whole := x.send(p, b)
 		tape := g.exchanges()
 		if len(tape) != 1 {
-			x.Fatalf("%s: %d requests", name, len(tape))
+			x.Fatalf("%s: got %d requests, want 1", name, len(tape))
 		}
-		// The beginning of a list without numbers may equal another complete reply; the provider cannot
-		// distinguish them.
+		// The first part of a list without numbers may equal another complete reply. Then the
+		// provider cannot distinguish the two.
 		positions := whole.err == nil && len(b.To) > 1 && !namesAll(tape[0].reply, b.To)
 		x.eachCut(tape[0], b, 100, func(a answer, part []byte, when string) {
 			for i := range b.To {
@@ -197,7 +201,7 @@ func cutRefusals(x *exam) {
 	}
 }
 
-// twice answers a call with its reply written twice.
+// twice answers a call with a body that has the reply's text two times.
 func twice(x *exam) {
 	p := x.open("http://127.0.0.1:1")
 	b := x.newBatch(p, 4)
@@ -234,7 +238,7 @@ func changedReplies(x *exam) {
 	}
 }
 
-// change replaces, removes or repeats one byte, or exchanges two.
+// change replaces, removes or repeats a random byte of text, or exchanges two bytes.
 func change(rng *rand.Rand, text []byte) []byte {
 	const signs = "\"',:;{}[]<>~\\/ \n\x000123456789-+.eE\xff"
 	if len(text) == 0 {
@@ -256,8 +260,9 @@ func change(rng *rand.Rand, text []byte) []byte {
 	return text
 }
 
-// sendWithReplyTo sends a call to the recipients asked, and answers it with the gateway's reply to a call to the
-// recipients answered. It returns that reply, the provider's answer to the original call and the answer to this one.
+// sendWithReplyTo sends a call to the recipients asked, and answers it with the gateway's reply to
+// a call to the recipients answered. It returns that reply and two answers of the provider: there,
+// to the call to answered, and here, to the call to asked.
 func (x *exam) sendWithReplyTo(answered, asked []sms.MSISDN) (reply []byte, there, here answer) {
 	x.Helper()
 	e, there := x.realExchange(batch(answered))
@@ -280,7 +285,7 @@ func shuffledReply(x *exam) {
 	}
 	reply, there, here := x.sendWithReplyTo(backwards, to)
 	if !namesAll(reply, to) {
-		return // results are matched by position only
+		return // this provider matches results only by position
 	}
 	x.wantAll(here, providers.Accepted, "another order")
 	x.wantSameIDs(here, there, "another order")
@@ -315,7 +320,7 @@ func (x *exam) wantSameIDs(here, there answer, when string) {
 	}
 	for i, number := range here.to {
 		if v := here.verdict(i); v.Outcome == providers.Accepted && v.MessageID != ids[number] {
-			x.Errorf("%s: a recipient has the message ID of another one", when)
+			x.Errorf("%s: a recipient has the message ID of another recipient, want its own", when)
 		}
 	}
 }

@@ -18,7 +18,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// gateway is the kind's simulated gateway at a sandbox server, with a log of all requests and replies.
+// gateway is the simulated gateway of the kind in a sandbox server, with a log of all requests and
+// replies.
 type gateway struct {
 	*sandbox.Gateway
 	server *sandbox.Server
@@ -40,7 +41,7 @@ type exchange struct {
 	reply          []byte
 }
 
-// gateway starts a sandbox server with the suite's login only.
+// gateway starts a sandbox server that accepts only the suite's login.
 func (x *exam) gateway() *gateway {
 	s := sandbox.New(sandbox.Options{Users: map[string]string{user: secret}})
 	g := &gateway{Gateway: s.Gateway(x.kind.Name), server: s}
@@ -82,23 +83,23 @@ type tee struct {
 	body   bytes.Buffer
 }
 
-// WriteHeader keeps the status.
+// WriteHeader writes the status and keeps a copy.
 func (t *tee) WriteHeader(status int) {
 	t.status = status
 	t.ResponseWriter.WriteHeader(status)
 }
 
-// Write keeps the body.
+// Write writes p and keeps a copy.
 func (t *tee) Write(p []byte) (int, error) {
 	t.body.Write(p)
 	return t.ResponseWriter.Write(p)
 }
 
-// Unwrap lets http.ResponseController flush.
+// Unwrap returns the original writer, so that http.ResponseController can flush it.
 func (t *tee) Unwrap() http.ResponseWriter { return t.ResponseWriter }
 
-// realExchange sends a batch through a sandbox that accepts all of it. It returns the request with the
-// gateway's reply, and the provider's answer.
+// realExchange sends the batch b to a sandbox that accepts every recipient. It returns the request
+// with the gateway's reply, and the provider's answer.
 func (x *exam) realExchange(b providers.Batch) (exchange, answer) {
 	x.Helper()
 	g := x.gateway()
@@ -111,7 +112,7 @@ func (x *exam) realExchange(b providers.Batch) (exchange, answer) {
 	return tape[0], a
 }
 
-// raw returns the exchange's reply with another body, as text on the wire.
+// raw returns the exchange's reply as text on the wire, with body in place of the reply's body.
 func (e exchange) raw(body []byte) string {
 	return reply(e.status, "Content-Type: "+e.contentType+"\r\n", string(body))
 }
@@ -141,7 +142,7 @@ type scripted struct {
 	open map[net.Conn]bool
 }
 
-// conn is a connection as the server sees it.
+// conn is the server's side of a connection.
 type conn struct {
 	net.Conn
 	s *scripted
@@ -213,8 +214,8 @@ func (c *conn) say(text string) { _, _ = io.WriteString(c, text) }
 // wait blocks until the client has closed the connection.
 func (c *conn) wait() { _, _ = io.Copy(io.Discard, c.r) }
 
-// canned is a server that answers every request with the same reply, which answer sets. It closes the
-// connection after a reply with "Connection: close", and after an empty reply.
+// canned is a server that answers every request with the same reply, which the method answer sets.
+// The server closes the connection after an empty reply and after a reply with "Connection: close".
 type canned struct {
 	*scripted
 	text atomic.Pointer[[]byte]

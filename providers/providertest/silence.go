@@ -49,8 +49,8 @@ var silenceChecks = []check{
 }
 
 func refusedConnection(x *exam) {
-	// Nothing listens on port 1, which only root may use. A port that was free a moment ago may be used by
-	// another test now.
+	// Nothing listens on port 1, which only root may use. Any other port that was free a moment ago
+	// may now be used by another test.
 	p := x.open("http://127.0.0.1:1")
 	x.wantNotSent(x.send(p, x.newBatch(p, 3)), "connection refused")
 }
@@ -78,7 +78,7 @@ func contextOver(x *exam, over func(context.Context) (context.Context, context.C
 	cancel()
 	x.wantNotSent(x.sendIn(ctx, p, x.newBatch(p, 3)), "an ended context")
 	x.wantSeen(int64(len(g.exchanges())), 0, "an ended context")
-	// The same with an idle connection to the gateway.
+	// The provider must behave in the same way if it has an idle connection to the gateway.
 	x.wantAll(x.send(p, x.newBatch(p, 1)), providers.Accepted, "the next call")
 	x.wantNotSent(x.sendIn(ctx, p, x.newBatch(p, 3)), "an ended context")
 	x.wantSeen(int64(len(g.exchanges())), 1, "calls with an ended context, and one other call")
@@ -89,8 +89,9 @@ func (x *exam) wantNoAnswer(a answer, when string) {
 	x.wantError(a, providers.Unknown, providers.Call, providers.CauseNoAnswer, when)
 }
 
-// unanswered returns a check that sends one call to a server. The server reads the request, runs the script
-// and closes the connection. The script gets the gateway's real reply to such a call.
+// unanswered returns a check that sends one call to a server. The server reads the request, runs
+// the script and closes the connection. The script gets e, which holds the gateway's real reply to
+// such a call.
 func unanswered(script func(c *conn, e exchange)) func(x *exam) {
 	return func(x *exam) {
 		b := batch(nil)
@@ -119,15 +120,15 @@ func chunk(text []byte) string {
 	return string(size) + "\r\n" + string(half) + "\r\n"
 }
 
-// ending is a context that a test ends at a chosen time with a chosen error. A real deadline could pass before
-// the request is written.
+// ending is a context that a test ends at a chosen time with a chosen error. A context with a real
+// deadline could end too early, before the request is written.
 type ending struct {
 	context.Context
 	done chan struct{}
 	err  error
 }
 
-// Done returns the channel that the test closes.
+// Done returns the channel that the test closes to end the context.
 func (e ending) Done() <-chan struct{} { return e.done }
 
 // Err returns the chosen error after the test has ended the context.
@@ -193,7 +194,7 @@ func idleConnection(x *exam) {
 		if tcp, ok := c.Conn.(*net.TCPConn); ok {
 			_ = tcp.CloseWrite()
 		}
-		c.wait() // until the client has noticed the close and cannot use the connection any more
+		c.wait() // wait until the client has noticed the close and no longer uses the connection
 		noticed <- struct{}{}
 	})
 	p = x.open(s.url)
@@ -203,7 +204,7 @@ func idleConnection(x *exam) {
 		select {
 		case <-noticed:
 		case <-late:
-			x.Fatalf("the client did not notice within 10 s that its connection was closed")
+			x.Fatalf("the client did not notice within 10 s that the server closed its connection")
 		}
 	}
 	x.wantSeen(s.requests.Load(), 3, "three calls")

@@ -19,9 +19,10 @@ var statusChecks = []check{
 	{"redirects are not followed", redirects},
 }
 
-// verdictsOf returns the permitted outcomes, the scope and the cause for a status. 404, 405 and 415 have two
-// permitted outcomes. Retryable is correct for a vendor that answers 2xx even for its errors, because the status then
-// comes from a web server without a gateway. A redirect is not such a proof.
+// verdictsOf returns the permitted outcomes, the scope and the cause for the given status. The
+// statuses 404, 405 and 415 have two permitted outcomes. Retryable is correct for a vendor that
+// answers 2xx even for its errors. Such a status then comes from a web server without a gateway. A
+// redirect may also come from a gateway.
 func verdictsOf(status int) (outcomes []providers.Outcome, scope providers.Scope, cause providers.Cause) {
 	one := func(o providers.Outcome) []providers.Outcome { return []providers.Outcome{o} }
 	switch status {
@@ -56,8 +57,9 @@ func statusesWithAcceptedBody(x *exam) {
 	x.eachStatus(s, x.open(s.url), b, string(e.reply))
 }
 
-// eachStatus answers a call with each status other than 2xx. After a 1xx, the server closes the connection; net/http
-// then reports no answer, except for 101.
+// eachStatus sends the call b once for each status other than 2xx, and the server answers with that
+// status. After a 1xx, the server closes the connection; net/http then reports no answer, except
+// for 101.
 func (x *exam) eachStatus(s *canned, p providers.Provider, b providers.Batch, body string) {
 	for status := 100; status < 600; status++ {
 		if status/100 == 2 {

@@ -19,7 +19,7 @@ func TestTheHonestPass(t *testing.T) {
 	wantFailing(t, kobo.Kind())
 }
 
-// wrong is a correct provider with another Send.
+// wrong is a correct provider whose method Send is replaced.
 type wrong struct {
 	*kobo.Provider
 	base string
@@ -40,7 +40,7 @@ func wrongly(send sending) providers.Kind {
 // glib is a provider whose reads always succeed, whatever the gateway answers.
 type glib struct{ *kobo.Provider }
 
-// Balance ignores errors.
+// Balance calls kobo's Balance and ignores its error.
 func (g glib) Balance(ctx context.Context) (providers.Balance, error) {
 	balance, _ := g.Provider.Balance(ctx)
 	return balance, nil
@@ -92,7 +92,8 @@ func TestWhatIsPrintedIsCaughtByTheRightCheck(t *testing.T) {
 		"a printed provider shows no secret", "the fingerprint depends on the login and not on the secret", secrecyCheck.name)
 }
 
-// judging returns a Send that is correct but changes the error of the whole call.
+// judging returns a Send method that is correct, except that change alters the error of the whole
+// call.
 func judging(change func(e *providers.Error)) sending {
 	return func(ctx context.Context, w wrong, b providers.Batch) ([]providers.Result, error) {
 		results, err := w.Provider.Send(ctx, b)
@@ -105,7 +106,7 @@ func judging(change func(e *providers.Error)) sending {
 	}
 }
 
-// answering returns a Send that is correct but changes the results.
+// answering returns a Send method that is correct, except that change alters the results.
 func answering(change func(b providers.Batch, results []providers.Result)) sending {
 	return func(ctx context.Context, w wrong, b providers.Batch) ([]providers.Result, error) {
 		results, err := w.Provider.Send(ctx, b)
@@ -116,7 +117,7 @@ func answering(change func(b providers.Batch, results []providers.Result)) sendi
 	}
 }
 
-// The checks that fail for a certain kind of mistake.
+// Lists of checks that fail for the same kind of mistake.
 var (
 	bySilence = []string{
 		"closed after the request was read", "reset after the request was read",

@@ -11,31 +11,32 @@ import (
 // codeDone is the statusCode of a successful answer, to a send or a request for credits.
 const codeDone = "101"
 
-// answers maps the documented error codes to their meaning for a request. The quotations are from the
-// page.
+// answers maps the documented error codes to their meaning for a request. The quotations are from
+// the vendor's page.
 var answers = map[string]providers.Error{
 	// "Some parameters are missing."
 	"X000": {Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused},
-	// "Unknown or unvalid secret_key", or one that has expired.
+	// "Unknown or unvalid secret_key", or an expired key.
 	"X001": {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredentials},
 	// "Unvalid secret_key for this domain."
 	"X002": {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredentials},
-	// "Unknown or unvalid user token", or one that has expired.
+	// "Unknown or unvalid user token", or an expired token.
 	"X003": {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredentials},
 }
 
-// errorFields are the fields that may have an error code; the vendor's page does not name the field.
+// errorFields are the fields in which an error code is searched for. The vendor's page does not
+// name the field that holds the code.
 var errorFields = []string{"statusCode", "statusMessage", "code", "error"}
 
 // The reasons for which a recipient of an answered call is Unknown.
 const (
 	reasonMissing       = "not_in_reply"
-	reasonNotUnderstood = "not_understood" // in the reply, but with a status other than sent
+	reasonNotUnderstood = "not_understood" // the reply names the recipient, but with a status other than "sent"
 )
 
-// parseAnswer parses the body of a 2xx answer to a call to these recipients. It returns one result for
-// each recipient, or an error for the whole call (without Op), or two nils if the body is not
-// understood.
+// parseAnswer parses the body of a 2xx answer to a call to the recipients in to. It returns one
+// result for each recipient, or an error for the whole call (without Op). If the body is not
+// understood, parseAnswer returns two nils.
 func parseAnswer(body []byte, to []sms.MSISDN) ([]providers.Result, *providers.Error) {
 	o, verdict := parseEnvelope(body)
 	if o == nil {
@@ -49,9 +50,9 @@ func parseAnswer(body []byte, to []sms.MSISDN) ([]providers.Result, *providers.E
 	return results, nil
 }
 
-// parseEnvelope returns the object of a successful reply, or the error for a reply with an error code,
-// or two nils if the reply is not understood. An error code together with another one, or with rows of
-// recipients, is a contradiction and not understood.
+// parseEnvelope returns the object of a successful reply, or the error for a reply with an error
+// code. If the reply is not understood, parseEnvelope returns two nils. A reply is contradictory,
+// and so not understood, if it has two error codes, or an error code and rows of recipients.
 func parseEnvelope(body []byte) (providers.Object, *providers.Error) {
 	o, ok := single(body)
 	rows, rowsOK := o.List("messageDetails")
@@ -94,15 +95,15 @@ func single(body []byte) (providers.Object, bool) {
 	return list[0], true
 }
 
-// text returns the string or number under a name, without white space around it.
+// text returns the string or number under the given name, without white space around the value.
 func text(o providers.Object, name string) (text string, ok bool) {
 	text, ok = o.Text(name)
 	return strings.TrimSpace(text), ok
 }
 
-// parseRows parses the rows of recipients, which may be in any order. A recipient is Accepted if all its
-// rows have the status sent, and Unknown otherwise. parseRows returns nil if the rows name no recipient
-// of the call.
+// parseRows parses the rows of recipients, which may be in any order. A recipient is Accepted if
+// all its rows have the status "sent", and Unknown otherwise. parseRows returns nil if the rows
+// name no recipient of the call.
 func parseRows(rows []json.RawMessage, to []sms.MSISDN) []providers.Result {
 	index := make(map[string]int, len(to))
 	for i, number := range to {
@@ -140,10 +141,10 @@ func parseRows(rows []json.RawMessage, to []sms.MSISDN) []providers.Result {
 	return results
 }
 
-// saysSent reports whether a row states that the message was sent ("Successfully Sent"). The text may be
-// in either of two fields, which are exchanged on the vendor's page. The other field must be a number, be empty
-// or have such a text, too. A text with any word that is not in the list below does not count, because
-// it may have another meaning ("not sent", "to be sent").
+// saysSent reports whether a row states that the message was sent ("Successfully Sent"). The text
+// may be in either of the fields statusCode and statusMessage, because the vendor's page exchanges
+// their values. The other field must be empty, a number, or also such a text. Every word of the
+// text must be in the list below: with other words it may mean "not sent" or "to be sent".
 func saysSent(o providers.Object) bool {
 	sent := false
 	for _, name := range [...]string{"statusCode", "statusMessage"} {
@@ -167,8 +168,8 @@ func saysSent(o providers.Object) bool {
 	return sent
 }
 
-// word returns the status text of a row. It returns "" for a text with other characters than letters,
-// spaces, _ and -, so that a result's Code never contains a phone number.
+// word returns the status text of a row. It returns "" if the text has any character except
+// letters, spaces, _ and -. So a result's Code never contains a phone number.
 func word(o providers.Object) string {
 	for _, name := range [...]string{"statusCode", "statusMessage"} {
 		said, _ := text(o, name)
@@ -181,8 +182,8 @@ func word(o providers.Object) string {
 
 const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-// isCode reports whether s can be a code: at most 6 letters and digits, too short for a phone number or
-// a message.
+// isCode reports whether s can be a code, which has at most 6 letters and digits. A phone number or
+// a message is longer.
 func isCode(s string) bool {
 	return s != "" && len(s) <= 6 && strings.Trim(s, letters+"0123456789") == ""
 }

@@ -36,7 +36,7 @@ func rowOf(number sms.MSISDN, rest string) string {
 	return fmt.Sprintf(`{"recipient":"%d",%s}`, number, rest)
 }
 
-// reply returns a complete answer with these rows.
+// reply returns a complete answer with the given rows.
 func reply(rows ...string) string {
 	return `[{"recipientsCount":2,"statusMessage":"Success","statusCode":101,"messageDetails":[` + strings.Join(rows, ",") + `]}]`
 }
@@ -50,7 +50,7 @@ func TestAnswer(t *testing.T) {
 		to   []sms.MSISDN
 		want []providers.Result // nil: not understood
 	}{
-		"the page's":                    {reply(sentRow(one), sentRow(two)), nums(one, two), res(accepted, accepted)},
+		"the vendor's sample":           {reply(sentRow(one), sentRow(two)), nums(one, two), res(accepted, accepted)},
 		"a bare object":                 {bare, nums(one), res(accepted)},
 		"white space":                   {" \r\n" + reply(sentRow(one)) + "\n", nums(one), res(accepted)},
 		"another order":                 {reply(sentRow(two), sentRow(one)), nums(one, two), res(accepted, accepted)},
@@ -108,7 +108,7 @@ func TestAnswer(t *testing.T) {
 		"null in a list":                {`[null]`, nums(one), nil},
 		"truncated":                     {reply(sentRow(one))[:120], nums(one), nil},
 		"something behind":              {reply(sentRow(one)) + "x", nums(one), nil},
-		"the page's print":              {`[{recipientsCount: 1, statusCode: 101}]`, nums(one), nil},
+		"the vendor's page as printed":  {`[{recipientsCount: 1, statusCode: 101}]`, nums(one), nil},
 		"HTML":                          {"<html>254725656565 Successfully Sent 101</html>", nums(one), nil},
 		"text":                          {"Successfully Sent", nums(one), nil},
 		"an error code alone":           {`"X001"`, nums(one), nil},
@@ -116,7 +116,7 @@ func TestAnswer(t *testing.T) {
 	} {
 		got, e := parseAnswer([]byte(tc.body), tc.to)
 		if e != nil {
-			t.Errorf("%s: %v", name, e)
+			t.Errorf("%s: got the error %v, want none", name, e)
 		}
 		if diff := cmp.Diff(tc.want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
@@ -133,7 +133,7 @@ func TestBalanceOfAnAnswerIsOnTheFirstResult(t *testing.T) {
 		body := strings.Replace(reply(sentRow(two)), `"statusCode":101`, `"statusCode":101,"Balance":`+written, 1)
 		got, _ := parseAnswer([]byte(body), nums(one, two))
 		if len(got) != 2 || !cmp.Equal(got[0].Balance, want) || got[1].Balance != nil {
-			t.Errorf("%s: %+v", written, got)
+			t.Errorf("%s: got the results %+v, want the balance in the first result only", written, got)
 		}
 	}
 }
@@ -158,18 +158,18 @@ func TestEveryErrorCodeHasItsVerdict(t *testing.T) {
 			body := []byte(strings.ReplaceAll(shape, "CODE", code))
 			results, e := parseAnswer(body, nums(one))
 			if results != nil || e == nil {
-				t.Errorf("%s: results %v, verdict %v", body, results, e)
+				t.Errorf("%s: got the results %v and the verdict %v, want only a verdict", body, results, e)
 				continue
 			}
 			if diff := cmp.Diff(verdict, *e); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", body, diff)
 			}
 			if _, e = parseCredits(body); e == nil || !cmp.Equal(verdict, *e) {
-				t.Errorf("%s for credits: %v", body, e)
+				t.Errorf("a reply %s about credits: got the verdict %v, want the same as for a send", body, e)
 			}
 		}
 		if answers[code].Code != "" {
-			t.Error("the table itself was written to")
+			t.Error("the table answers was changed")
 		}
 	}
 	for _, body := range []string{
@@ -177,7 +177,7 @@ func TestEveryErrorCodeHasItsVerdict(t *testing.T) {
 		`{"message":"X001"}`, `{"code":"X001: unknown"}`, `{"code":"X001","messageDetails":{}}`,
 	} {
 		if results, e := parseAnswer([]byte(body), nums(one)); results != nil || e != nil {
-			t.Errorf("%s: %v %v", body, results, e)
+			t.Errorf("%s: got the results %v and the error %v, want neither", body, results, e)
 		}
 	}
 }
@@ -188,12 +188,12 @@ func TestACodeThatNobodyDocumentsIsUnknownAndTold(t *testing.T) {
 		_, e := parseAnswer([]byte(`[{"statusCode":`+written+`,"messageDetails":[`+sentRow(one)+`]}]`), nums(one))
 		if want == "" {
 			if e != nil {
-				t.Errorf("%s: %v", written, e)
+				t.Errorf("%s: got the error %v, want none", written, e)
 			}
 			continue
 		}
 		if e == nil || *e != (providers.Error{Scope: providers.Call, Cause: providers.CauseNotUnderstood, Code: want}) {
-			t.Errorf("%s: %v", written, e)
+			t.Errorf("%s: got the error %v, want unknown with the code of the case", written, e)
 		}
 	}
 }
@@ -204,7 +204,7 @@ func TestCredits(t *testing.T) {
 		`[{"credits":"345","statusCode":101}]`: 345, `{"credits":12.5,"statusCode":"101"}`: 12.5, `[{"credits":"-3","statusCode":101}]`: -3,
 	} {
 		if got, e := parseCredits([]byte(body)); e != nil || got == nil || got.Amount != want || got.Currency != "" {
-			t.Errorf("%s: %v %v", body, got, e)
+			t.Errorf("%s: got the balance %v and the error %v, want the credits of the case", body, got, e)
 		}
 	}
 	for _, body := range []string{
@@ -212,7 +212,7 @@ func TestCredits(t *testing.T) {
 		`[{"credits":"345","statusCode":101}`, `[{"credits":"KES 345","statusCode":101}]`, `[{"credits":1,"credits":2,"statusCode":101}]`, `<html>`,
 	} {
 		if got, e := parseCredits([]byte(body)); got != nil || e != nil {
-			t.Errorf("%s: %v %v", body, got, e)
+			t.Errorf("%s: got the balance %v and the error %v, want neither", body, got, e)
 		}
 	}
 }
@@ -228,16 +228,16 @@ func TestALongAnswerIsReadAndAHugeOneIsNoTrouble(t *testing.T) {
 	slices.Reverse(rows)
 	got, _ := parseAnswer([]byte(reply(rows...)), to)
 	if len(got) != 100 || slices.ContainsFunc(got, func(r providers.Result) bool { return r != accepted }) {
-		t.Errorf("%+v", got)
+		t.Errorf("got the results %+v, want 100 accepted", got)
 	}
 	for _, body := range []string{strings.Repeat("[", 10<<20), strings.Repeat(`{"a":`, 2<<20), reply(`"` + strings.Repeat("x", 10<<20) + `"`)} {
 		if got, e := parseAnswer([]byte(body), nums(one)); got != nil || e != nil {
-			t.Errorf("%.20s…: %v %v", body, got, e)
+			t.Errorf("%.20s…: got the results %v and the error %v, want neither", body, got, e)
 		}
 	}
 }
 
-// FuzzParseAnswer compares the parser with a different one.
+// FuzzParseAnswer compares the parser with a different parser.
 func FuzzParseAnswer(f *testing.F) {
 	for _, seed := range []string{
 		reply(sentRow(one), sentRow(two)), reply(rowOf(one, `"statusCode":2,"statusMessage":"Sent"`)), reply(rowOf(two, `"statusCode":"Not Sent"`)),
@@ -250,27 +250,27 @@ func FuzzParseAnswer(f *testing.F) {
 		before := slices.Clone(body)
 		results, e := parseAnswer(body, to)
 		if !slices.Equal(before, body) {
-			t.Fatal("the body was changed")
+			t.Fatal("the parser changed the body")
 		}
 		switch {
 		case e != nil:
 			if results != nil || e.Outcome == providers.Accepted || len(e.Code) > 64 || !strings.Contains(spelledOut(body), e.Code) {
-				t.Fatalf("%q: %v with %v", body, e, results)
+				t.Fatalf("%q: got the error %v with results %v, want a permitted error without results", body, e, results)
 			}
 			return
 		case results == nil:
 			return
 		case len(results) != len(to):
-			t.Fatalf("%q: %d results", body, len(results))
+			t.Fatalf("%q: got %d results, want one for each recipient", body, len(results))
 		}
 		for i, r := range results {
 			switch {
 			case r.Outcome == providers.Accepted:
 				if !vouches(body, to[i]) || r.Reason != "" {
-					t.Fatalf("%q: %s accepted", body, to[i])
+					t.Fatalf("%q: %s is accepted, but no row has its number and the word \"sent\"", body, to[i])
 				}
 			case r.Outcome != providers.Unknown || r.Reason == "" || len(r.Code) > 64 || strings.ContainsAny(r.Code, "0123456789"):
-				t.Fatalf("%q: %+v", body, r)
+				t.Fatalf("%q: contradictory result %+v", body, r)
 			}
 		}
 	})
@@ -285,7 +285,7 @@ func spelledOut(body []byte) string {
 	return fmt.Sprint(v)
 }
 
-// vouches reports whether a row of the reply has the number and the word sent.
+// vouches reports whether a row of the reply has the number and the word "sent".
 func vouches(body []byte, number sms.MSISDN) bool {
 	d := json.NewDecoder(strings.NewReader(string(body)))
 	d.UseNumber()
@@ -317,11 +317,11 @@ func FuzzParseCredits(f *testing.F) {
 		text := spelledOut(body)
 		switch {
 		case got != nil && e != nil:
-			t.Fatalf("%q: both %v and %v", body, got, e)
+			t.Fatalf("%q: got the balance %v and the error %v, want only one of them", body, got, e)
 		case got != nil && (!strings.Contains(text, "credits") || !strings.Contains(text, "101")):
-			t.Fatalf("%q: %v", body, got)
+			t.Fatalf("%q: got the balance %v from a body without credits or code 101", body, got)
 		case e != nil && (e.Outcome == providers.Accepted || !strings.Contains(text, e.Code)):
-			t.Fatalf("%q: %v", body, e)
+			t.Fatalf("%q: got the error %v, want one whose code the body contains", body, e)
 		}
 	})
 }

@@ -28,8 +28,8 @@ func creditsBody(l login) []byte {
 	}{l.username, l.apiKey.Reveal()})
 }
 
-// parseCredits parses the body of a 2xx answer. It returns the balance, or the error for an error code
-// (without Op), or two nils if the body is not understood.
+// parseCredits parses the body of a 2xx answer. It returns the balance, or the error for an error
+// code (without Op). If the body is not understood, parseCredits returns two nils.
 func parseCredits(body []byte) (*providers.Balance, *providers.Error) {
 	o, verdict := parseEnvelope(body)
 	if o == nil {
@@ -38,8 +38,8 @@ func parseCredits(body []byte) (*providers.Balance, *providers.Error) {
 	return amount(o, "credits"), nil
 }
 
-// amount returns the balance under a name, which may be a JSON number or string. It returns nil if there
-// is no valid balance.
+// amount returns the balance under the given name. The value may be a JSON number or string. For a
+// missing or invalid balance, amount returns nil.
 func amount(o providers.Object, name string) *providers.Balance {
 	written, _ := o.Text(name)
 	credits, ok := providers.ParseAmount(written)

@@ -15,8 +15,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// prose are the lines of the vendor's page without a table, code or parameter; the value names the code that implements
-// them.
+// prose lists the lines of the vendor's page without a table, code or parameter. The value names
+// the code that implements the line.
 var prose = map[string]string{
 	"API Endpoint https://api.qserve.co.ke/version1":                                                              "DefaultBaseURL, with what all paths begin with",
 	"To Send BulkSMS you need to make a POST call to the following url :":                                         "Client.Call posts",
@@ -26,11 +26,11 @@ var prose = map[string]string{
 	"Unvalid secret_key for this domain. This error appears if you use an API key non specified for your domain. " +
 		"Developper or Universal API keys doesn't have domain checker.": "answers; there is no domain to give",
 	"Unknown or unvalid user token . This error appears if you use an unknow user token or if the user token expired.": "answers",
-	"QUERY PARAMETERS": "sent in the body, as in the page's sample",
+	"QUERY PARAMETERS": "sent in the body, as in the sample on the vendor's page",
 }
 
-// offers are the features that the vendor's page lists. The value is the reason why the package does not implement one; empty
-// if it does.
+// offers lists the features on the vendor's page. The value is the reason why the package does not
+// implement the feature; it is empty for an implemented feature.
 var offers = map[string]string{
 	"Send Bulk SMS":      "",
 	"error codes":        "",
@@ -40,7 +40,7 @@ var offers = map[string]string{
 	"Mpesa Integrations": "named without an endpoint, and no message",
 }
 
-// unread are the fields of replies that the package ignores, with the reason.
+// unread lists the fields of replies that the package ignores. The value is the reason.
 var unread = map[string]string{
 	"recipientsCount": "only the rows count",
 	"statusMessage":   "the outer one goes with statusCode, which decides",
@@ -92,11 +92,11 @@ func readPage(t *testing.T) (sections map[string]*section, offered []string) {
 		}
 	}
 	if row != "" || depth != 0 {
-		t.Errorf("the page ends in a row or a sample: %q", row)
+		t.Errorf("the vendor's page ends within the row or sample %q", row)
 	}
 	for line := range prose {
 		if !strings.Contains("\n"+string(raw), "\n"+line+"\n") {
-			t.Errorf("not on the page: %q", line)
+			t.Errorf("the line %q of the test is not on the vendor's page", line)
 		}
 	}
 	return sections, offered
@@ -126,23 +126,23 @@ func TestEverythingOnThePageHasItsPlace(t *testing.T) {
 	t.Parallel()
 	page, offered := readPage(t)
 	if want := slices.Sorted(maps.Keys(offers)); !slices.Equal(sorted(offered), want) {
-		t.Errorf("the page offers %q, we know of %q", offered, want)
+		t.Errorf("the vendor's page offers %q, want the features in offers: %q", offered, want)
 	}
 	if got := page["Send Bulk SMS"].url; got != DefaultBaseURL+sendPath {
-		t.Errorf("send at %s", got)
+		t.Errorf("the vendor's address for a send: got %s, want the package's", got)
 	}
 	if got := page["SMS Credits"].url; got != DefaultBaseURL+creditsPath {
-		t.Errorf("credits at %s", got)
+		t.Errorf("the vendor's address for credits: got %s, want the package's", got)
 	}
 	l := login{"u", new(providers.Secret)}
 	if diff := cmp.Diff(sorted(page["Send Bulk SMS"].rows), fields(t, sendBody(l, providers.Batch{}))); diff != "" {
-		t.Errorf("parameters of a send (-page +ours):\n%s", diff)
+		t.Errorf("parameters of a send (-vendor's page +package):\n%s", diff)
 	}
 	if diff := cmp.Diff(sorted(page["SMS Credits"].rows), fields(t, creditsBody(l))); diff != "" {
-		t.Errorf("parameters of credits (-page +ours):\n%s", diff)
+		t.Errorf("parameters of credits (-vendor's page +package):\n%s", diff)
 	}
 	if diff := cmp.Diff(sorted(page["Errors"].rows), slices.Sorted(maps.Keys(answers))); diff != "" {
-		t.Errorf("error codes (-page +ours):\n%s", diff)
+		t.Errorf("error codes (-vendor's page +package):\n%s", diff)
 	}
 }
 
@@ -183,7 +183,7 @@ func TestEveryFieldOfTheRepliesIsReadOrNot(t *testing.T) {
 				t.Fatal(err)
 			}
 			if _, there := sample[0][field]; !there {
-				t.Errorf("%s: the sample has no %s", name, field)
+				t.Errorf("%s: the vendor's table has the field %s, but the sample does not", name, field)
 			}
 			delete(sample[0], field)
 			less, err := json.Marshal(sample)
@@ -191,16 +191,16 @@ func TestEveryFieldOfTheRepliesIsReadOrNot(t *testing.T) {
 				t.Fatal(err)
 			}
 			if same := cmp.Equal(parse(whole), parse(less)); same != (unread[field] != "") {
-				t.Errorf("%s: %s makes no difference: %v", name, field, same)
+				t.Errorf("%s: a reply without the field %s: got the same result: %v, want true exactly for the fields in unread", name, field, same)
 			}
 		}
 		for _, row := range rowsOf(t, whole) {
 			if diff := cmp.Diff([]string{"message", "recipient", "statusCode", "statusMessage"}, slices.Sorted(maps.Keys(row))); diff != "" {
-				t.Errorf("%s: rows (-ours +page):\n%s", name, diff)
+				t.Errorf("%s: fields of a row (-package +vendor's page):\n%s", name, diff)
 			}
 		}
 		if len(page[name].rows) != len(fields(t, []byte(strings.Trim(strings.TrimSpace(real(page[name].sample)), "[]")))) {
-			t.Errorf("%s: table and sample have not the same fields", name)
+			t.Errorf("%s: the vendor's table and sample have different numbers of fields, want the same", name)
 		}
 	}
 }

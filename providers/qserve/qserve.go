@@ -1,20 +1,23 @@
 // Package qserve implements a provider for the HTTP API of QServe (Kenya), whose brand is 254sms.
 //
-// The vendor's documentation is https://api.qserve.co.ke, called "the page" here. Facts from other
-// sources are marked as such. The package implements both endpoints on the vendor's page: sending and credits.
-// It does not support delivery reports (DLR), airtime, M-Pesa C2B and other M-Pesa integrations,
-// because the vendor's page mentions them in one sentence without an endpoint.
+// The vendor's documentation is https://api.qserve.co.ke, called "the vendor's page" here. Facts
+// from other sources are marked in the comments. The package implements both endpoints on the
+// vendor's page: sending and credits. Delivery reports (DLR), airtime, M-Pesa C2B and other M-Pesa
+// integrations are not supported. The vendor's page mentions these features in one sentence,
+// without an endpoint.
 //
-// The gateway has no message IDs, so no message can be looked up. It has no idempotency keys, so a call
-// that may have been taken must not be repeated.
+// The gateway has no message IDs, so no message can be looked up. The gateway has no idempotency
+// keys either, so a call that may have been taken must not be repeated.
 //
-// The vendor's page shows replies in the form in which a browser displays JSON: names without quotes, and a
-// comment. The package assumes that the wire has JSON, and accepts a bare object as well as an array of
-// one object. In the rows of recipients on the vendor's page, the values of statusCode and statusMessage are
-// exchanged, so the package accepts the status in either field. It ignores recipientsCount, the outer
-// statusMessage and the row's message (a copy of the body), because only the rows give the result of
-// each recipient. The vendor's page explains the codes X000 to X003 with terms that QServe does not use
-// elsewhere (secret keys, domains, user tokens), and does not name the field of a reply that has them.
+// The vendor's page shows replies in the form in which a browser displays JSON: names without
+// quotes, and a comment. The package assumes that the gateway sends JSON. It accepts a bare object
+// as well as an array of one object. In the rows of recipients on the vendor's page, the values of
+// statusCode and statusMessage are exchanged. So the package accepts the status in either field.
+// Only the rows give the result of each recipient. So the package ignores the fields
+// recipientsCount, the outer statusMessage and a row's message, which is a copy of the body. The
+// vendor's page explains the codes X000 to X003 with terms that QServe does not use elsewhere:
+// secret keys, domains, user tokens. The vendor's page does not name the field of a reply that
+// holds these codes.
 package qserve
 
 import (
@@ -36,7 +39,7 @@ const (
 	// MaxRecipients is the maximum number of recipients in one call. The vendor's page publishes no limit; 100
 	// is Tuma's choice, and max_recipients may lower it.
 	MaxRecipients = 100
-	// DefaultSender is the sender ID that is sent for a batch without one.
+	// DefaultSender is sent for a batch without a sender ID.
 	DefaultSender = "254sms"
 
 	sendPath    = "/version1/sendsms"
@@ -103,11 +106,12 @@ func Kind() providers.Kind {
 // Info returns the limits of the gateway and the fingerprint of the account.
 func (p *Provider) Info() providers.Info { return p.info }
 
-// Send submits one batch to the gateway, once. The first result has the account's remaining credits.
-// b.IdempotencyKey and b.Flash are ignored.
+// Send submits one batch to the gateway, once. The first result has the account's remaining
+// credits. Send ignores b.IdempotencyKey and b.Flash.
 //
-// A batch with no or too many recipients causes no request; it is Rejected with Scope Campaign. Every
-// other error comes from the gateway's error codes or from providers.StatusVerdict.
+// A batch with no recipients or too many recipients causes no request. Such a batch is Rejected
+// with Scope Campaign. Every other error comes from the gateway's error codes or from
+// providers.StatusVerdict.
 func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 	if what := p.info.Refusal(b); what != "" {
 		return nil, providers.NoCall(opSend, what)
@@ -120,8 +124,9 @@ func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Res
 	return reply.Results(opSend, results, verdict)
 }
 
-// post sends a body to the gateway and returns a 2xx reply, or an *Error. The vendor's page does not give the HTTP
-// status of errors. So ErrorsInBody is not set, and a 404, 405 or 415 is Unknown.
+// post sends a body to the gateway and returns a 2xx reply, or an *Error. The vendor's page does
+// not give the HTTP status of an error. So post does not set ErrorsInBody, and a 404, 405 or 415 is
+// Unknown.
 func (p *Provider) post(ctx context.Context, op, path string, body []byte) (*providers.Reply, error) {
 	return p.client.Call(ctx, providers.Request{Op: op, Path: path, ContentType: jsonContentType, Body: body})
 }
@@ -142,7 +147,7 @@ func sendBody(l login, b providers.Batch) []byte {
 	}{l.username, l.apiKey.Reveal(), from, phones(b.To), b.Body})
 }
 
-// phones returns a list of numbers separated by commas.
+// phones returns the numbers in to, separated by commas.
 func phones(to []sms.MSISDN) string {
 	list := make([]byte, 0, len(to)*len("254725656565,"))
 	for i, number := range to {
@@ -154,7 +159,8 @@ func phones(to []sms.MSISDN) string {
 	return string(list)
 }
 
-// encode returns JSON in which < > & are not escaped. Invalid UTF-8 becomes U+FFFD.
+// encode returns fields as JSON in which the characters < > & are not escaped. Invalid UTF-8
+// becomes U+FFFD.
 func encode(fields any) []byte {
 	var buf bytes.Buffer
 	e := json.NewEncoder(&buf)

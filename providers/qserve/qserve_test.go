@@ -35,7 +35,8 @@ type request struct {
 	header            http.Header
 }
 
-// answering starts a server that gives every request the same answer, and returns the requests that it got.
+// answering starts a server that gives every request the same answer, and returns a provider for
+// the server and the requests that the server got.
 func answering(t *testing.T, status int, body string) (*Provider, <-chan request) {
 	t.Helper()
 	seen := make(chan request, 8)
@@ -85,14 +86,14 @@ func TestTheBodyIsTheDocumentedOne(t *testing.T) {
 		tc.change(&b)
 		p, seen := answering(t, 200, reply(sentRow(one), sentRow(two)))
 		if results, err := p.Send(t.Context(), b); err != nil || len(results) != len(b.To) {
-			t.Errorf("%s: %d results, %v", name, len(results), err)
+			t.Errorf("%s: got %d results and the error %v, want one result for each recipient", name, len(results), err)
 		}
 		got := <-seen
 		if want := login + "," + tc.want + "}"; got.body != want {
 			t.Errorf("%s:\n%s, want\n%s", name, got.body, want)
 		}
 		if got.method != http.MethodPost || got.uri != "/prefix/version1/sendsms" || got.header.Get("Content-Type") != "application/json" {
-			t.Errorf("%s: %s %s, %v", name, got.method, got.uri, got.header)
+			t.Errorf("%s: got the request %s %s with headers %v, want JSON by POST to /prefix/version1/sendsms", name, got.method, got.uri, got.header)
 		}
 		if strings.Contains(fmt.Sprint(got.header), "s3cr3t") {
 			t.Errorf("%s: the key is in a header", name)
@@ -108,10 +109,10 @@ func TestSendTellsOfEachRecipient(t *testing.T) {
 	first := accepted
 	first.Balance = &providers.Balance{Amount: 8823}
 	if diff := cmp.Diff(res(first, missing, accepted), got); diff != "" || err != nil {
-		t.Errorf("%v (-want +got):\n%s", err, diff)
+		t.Errorf("got the error %v (-want +got):\n%s", err, diff)
 	}
 	if len(seen) != 1 {
-		t.Errorf("%d requests", len(seen))
+		t.Errorf("got %d requests, want 1", len(seen))
 	}
 }
 
@@ -134,10 +135,10 @@ func TestVerdictsOnWholeCalls(t *testing.T) {
 		results, err := p.Send(t.Context(), batch(one))
 		tc.want.Op = "qserve send"
 		if diff := cmp.Diff(tc.want, verdict(t, err)); diff != "" || results != nil {
-			t.Errorf("%s: %v (-want +got):\n%s", name, results, diff)
+			t.Errorf("%s: got %v (-want +got):\n%s", name, results, diff)
 		}
 		if len(seen) != 1 {
-			t.Errorf("%s: %d requests", name, len(seen))
+			t.Errorf("%s: got %d requests, want 1", name, len(seen))
 		}
 	}
 }
@@ -154,7 +155,7 @@ func TestABatchThatIsNoCallMakesNoRequest(t *testing.T) {
 		}
 	}
 	if len(seen) != 0 {
-		t.Errorf("%d requests", len(seen))
+		t.Errorf("got %d requests, want 0", len(seen))
 	}
 }
 
@@ -162,11 +163,11 @@ func TestBalance(t *testing.T) {
 	t.Parallel()
 	p, seen := answering(t, 200, `[{"credits":"345","statusCode":101}]`)
 	if got, err := p.Balance(t.Context()); err != nil || got != (providers.Balance{Amount: 345}) {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("credits: got %+v and the error %v, want 345", got, err)
 	}
 	asked := <-seen
 	if asked.uri != "/prefix/version1/credits" || asked.body != `{"username":"demo","api_key":"s3cr3t\"<&key"}` || asked.header.Get("Content-Type") != "application/json" {
-		t.Errorf("%+v", asked)
+		t.Errorf("credits: got the request %+v, want the login as JSON to /prefix/version1/credits", asked)
 	}
 	for body, want := range map[string]providers.Error{
 		`[{"code":"X003"}]`: {Op: "qserve balance", Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredentials, Code: "X003"},
@@ -181,7 +182,7 @@ func TestBalance(t *testing.T) {
 	p, _ = answering(t, 503, "")
 	_, err := p.Balance(t.Context())
 	if e := verdict(t, err); e.Cause != providers.CauseGateway || e.Op != "qserve balance" {
-		t.Errorf("verdict %+v", e)
+		t.Errorf("got the verdict %+v, want the cause gateway and the operation \"qserve balance\"", e)
 	}
 }
 
@@ -205,7 +206,7 @@ func TestNewTellsEveryMistake(t *testing.T) {
 			got = append(got, m.Field)
 		}
 		if !slices.Equal(got, tc.want) || (p == nil) != (tc.want != nil) {
-			t.Errorf("%s: mistakes in %v, want %v", name, got, tc.want)
+			t.Errorf("%s: got mistakes in %v, want %v", name, got, tc.want)
 		}
 	}
 }
@@ -225,10 +226,10 @@ func TestInfo(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if n := info(Config{Endpoint: providers.Endpoint{MaxRecipients: 20}, Username: "u", APIKey: "k"}).MaxRecipients; n != 20 {
-		t.Errorf("max_recipients 20 gives %d", n)
+		t.Errorf("max_recipients 20: got MaxRecipients %d, want 20", n)
 	}
 	if info(Config{Username: "u", APIKey: "other"}) != got || info(Config{Username: "u2", APIKey: "k"}) == got {
-		t.Error("the fingerprint names the user, and not the key")
+		t.Error("the fingerprint depends on the key, or not on the user; want only the user to count")
 	}
 }
 
@@ -241,7 +242,7 @@ func TestAProviderNeverPrintsItsLogin(t *testing.T) {
 	}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d", "%x"} {
 		if text := fmt.Sprintf(verb, *p) + fmt.Sprintf(verb, p) + fmt.Sprintf(verb, cfg); strings.Contains(text, "s3cr3t") {
-			t.Errorf("%s: %s", verb, text)
+			t.Errorf("%s: the printed text holds the key: %s", verb, text)
 		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 // messageNeeds and messageTakes are the required and the optional parameters of every send.
 var messageNeeds, messageTakes = []string{"SourceAddress", "Body"}, []string{"ScheduleDate", "SourceTON", "ValidityPeriod"}
 
-// pastTheLedger ends the confirmation of an action that sends without the ledger.
+// pastTheLedger is the end of the confirmation text for an action that sends without the ledger.
 const pastTheLedger = ", without a record in Tuma: nothing prevents sending it twice"
 
 // actions returns the administrative actions, under the vendor's names.
@@ -80,8 +80,8 @@ func actions() []providers.Action {
 // doing performs an action with this package's Provider.
 type doing func(ctx context.Context, p *Provider, in map[string]string) (providers.Table, error)
 
-// do converts d to a function for Action.Do, which gets a providers.Provider. It returns an error if the
-// provider is not of this package.
+// do converts d to a function for the field Action.Do. The function returns an error if it gets a
+// provider of another package.
 func (d doing) do(name string) func(context.Context, providers.Provider, map[string]string) (providers.Table, error) {
 	return func(ctx context.Context, p providers.Provider, in map[string]string) (providers.Table, error) {
 		own, ok := p.(*Provider)
@@ -178,7 +178,8 @@ var backgroundMessages doing = func(ctx context.Context, p *Provider, in map[str
 	return table, nil
 }
 
-// decimal parses a parameter that is a decimal number. It returns 0 for a missing one.
+// decimal parses a parameter that is a decimal number. For a missing parameter it
+// returns 0.
 func decimal(in map[string]string, name string) (float64, error) {
 	if in[name] == "" {
 		return 0, nil
@@ -190,7 +191,7 @@ func decimal(in map[string]string, name string) (float64, error) {
 	return n, nil
 }
 
-// whole parses a parameter that is a whole number of at least 1. It returns 0 for a missing one.
+// whole parses a parameter that is a whole number of at least 1. For a missing parameter it returns 0.
 func whole(in map[string]string, name string) (int, error) {
 	if in[name] == "" {
 		return 0, nil
@@ -202,7 +203,7 @@ func whole(in map[string]string, name string) (int, error) {
 	return n, nil
 }
 
-// flag parses a parameter that is 1 (true) or 0 (false). It returns false for a missing one.
+// flag parses a parameter that is 1 (true) or 0 (false). For a missing parameter it returns false.
 func flag(in map[string]string, name string) (bool, error) {
 	switch in[name] {
 	case "", "0":

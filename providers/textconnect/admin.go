@@ -16,7 +16,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// The values of AccessLevel.
+// The values of User.AccessLevel.
 const (
 	// AccessNormal lets a user send.
 	AccessNormal = "Normal"
@@ -37,9 +37,10 @@ type User struct {
 	// negative.
 	Credits float64
 	// CreditReminder is the number of remaining credits at which the user gets a reminder by email;
-	// 0 means never.
+	// 0 turns the reminder off.
 	CreditReminder float64
-	// Alert is the number of days without activity after which an alert is sent; 0 means never.
+	// Alert is the number of days without activity after which an alert is sent; 0 turns the alert
+	// off.
 	Alert int
 }
 
@@ -95,11 +96,11 @@ func nonZero(n float64) string {
 	return amount(n)
 }
 
-// longNumber matches a number that may be a phone number.
+// longNumber matches a text with digits that may be a phone number.
 var longNumber = regexp.MustCompile(`[0-9][0-9 ().+-]{4,}[0-9]`)
 
-// explanation returns the lines after a code as one line of at most 200 bytes, with the password, the
-// client's secrets and phone numbers masked.
+// explanation returns the lines that follow the code in the reply, joined into one line of at most
+// 200 bytes. The password, the client's secrets and phone numbers are masked.
 func (p *Provider) explanation(body []byte, password providers.Secret) string {
 	const longest = 200
 	_, rest, _ := bytes.Cut(bytes.TrimSpace(body), []byte("\n"))
@@ -123,8 +124,9 @@ func (p *Provider) explanation(body []byte, password providers.Secret) string {
 // squeezed returns a text in lower case and without white space.
 func squeezed(s string) string { return strings.ToLower(strings.Join(strings.Fields(s), "")) }
 
-// UpdateCredits moves credits from this account to a child user, or back if quantity is negative. After
-// an error whose Outcome is Unknown, the credits may have been moved.
+// UpdateCredits moves credits from this account to a child user, or from the child user to this
+// account if quantity is negative. After an error whose Outcome is Unknown, the credits may have
+// been moved.
 func (p *Provider) UpdateCredits(ctx context.Context, username string, quantity float64) error {
 	const op = "textconnect UpdateCredits"
 	if username == "" || quantity == 0 || math.IsNaN(quantity) || math.IsInf(quantity, 0) {
@@ -147,13 +149,14 @@ func (p *Provider) DeleteAllGroups(ctx context.Context) error {
 	return err
 }
 
-// EmptyGroup removes all contacts from a group. The names of the action and of its parameter are the
-// sibling's.
+// EmptyGroup removes all contacts from a group. The names of the action and of its parameter come
+// from the sibling FastSMS.
 func (p *Provider) EmptyGroup(ctx context.Context, group string) error {
 	return p.onGroup(ctx, "EmptyGroup", group)
 }
 
-// DeleteGroup deletes a group. The names of the action and of its parameter are the sibling's.
+// DeleteGroup deletes a group. The names of the action and of its parameter come from the sibling
+// FastSMS.
 func (p *Provider) DeleteGroup(ctx context.Context, group string) error {
 	return p.onGroup(ctx, "DeleteGroup", group)
 }
@@ -167,8 +170,8 @@ func (p *Provider) onGroup(ctx context.Context, action, group string) error {
 	return err
 }
 
-// done performs an action whose answer is 1 after success. It returns the reply also with an error, if
-// there is a reply.
+// done performs an action whose answer is 1 after success. If there is a reply, done returns it
+// even with an error.
 func (p *Provider) done(ctx context.Context, op string, form []byte) (*providers.Reply, error) {
 	reply, err := p.post(ctx, op, form)
 	if err != nil {

@@ -14,16 +14,16 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// act performs the action with that name, after Check has accepted the parameters.
+// act performs the named action, after Check has accepted the parameters.
 func act(t testing.TB, p providers.Provider, name string, in map[string]string) (providers.Table, error) {
 	t.Helper()
 	list := Kind().Actions
 	i := slices.IndexFunc(list, func(a providers.Action) bool { return a.Name == name })
 	if i < 0 {
-		t.Fatalf("no action %s", name)
+		t.Fatalf("there is no action %s", name)
 	}
 	if err := list[i].Check(in); err != nil {
-		t.Fatalf("%s: %v", name, err)
+		t.Fatalf("Check of %s: %v", name, err)
 	}
 	return list[i].Do(t.Context(), p, in)
 }
@@ -58,7 +58,7 @@ func TestAdministration(t *testing.T) {
 		op := "textconnect " + action
 		p, s := answering(t, 200, "1\r\n")
 		if err := deed.do(t.Context(), p); err != nil {
-			t.Errorf("%s: %v", action, err)
+			t.Errorf("%s: got the error %v, want none", action, err)
 		}
 		want := url.Values{"Action": {action}}
 		for field, value := range deed.want {
@@ -74,7 +74,7 @@ func TestAdministration(t *testing.T) {
 		} {
 			p, s := answering(t, 200, body)
 			if e := verdict(t, deed.do(t.Context(), p)); e.Op != op || summary(e) != want || len(s.asked) != 1 {
-				t.Errorf("%s, %q: %s, want %s", action, body, summary(e), want)
+				t.Errorf("%s, %q: got %s, want %s", action, body, summary(e), want)
 			}
 		}
 	}
@@ -118,7 +118,7 @@ func TestARefusedUserIsExplainedWithoutThePassword(t *testing.T) {
 		err := p.CreateUser(t.Context(), u)
 		want := "textconnect CreateUser: rejected, refused (-508): " + tc.want
 		if err == nil || strings.TrimSpace(err.Error()) != want {
-			t.Errorf("%s: %v, want %s", name, err, want)
+			t.Errorf("%s: got %v, want %s", name, err, want)
 		}
 	}
 }
@@ -151,11 +151,11 @@ func TestAdministrationThatIsWrongMakesNoRequest(t *testing.T) {
 		"delete no group":        p.DeleteGroup(t.Context(), ""),
 	} {
 		if e := verdict(t, err); e.Outcome != providers.Rejected || e.Scope != providers.Call {
-			t.Errorf("%s: %+v", name, e)
+			t.Errorf("%s: got %+v, want rejected with scope call", name, e)
 		}
 	}
 	if len(s.asked) != 0 {
-		t.Errorf("%d requests", len(s.asked))
+		t.Errorf("got %d requests, want 0", len(s.asked))
 	}
 }
 
@@ -169,7 +169,7 @@ func TestImportContacts(t *testing.T) {
 		{1, "Success", ""}, {2, "Duplicate Number", ""}, {3, "Failed", "No name"}, {4, "Partial", "Invalid number (mynumber); No group"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
-		t.Errorf("%v (-want +got):\n%s", err, diff)
+		t.Errorf("got the error %v (-want +got):\n%s", err, diff)
 	}
 	s.asks(t, "all", url.Values{"Action": {"ImportContactsCSV"}, "ContactsCSV": {contacts}, "IgnoreDupes": {"1"}, "OverwriteDupes": {"1"}})
 
@@ -183,13 +183,13 @@ func TestImportContacts(t *testing.T) {
 		p, _ := answering(t, 200, body)
 		got, err := p.ImportContactsCSV(t.Context(), "A,1\nB,2", ImportOptions{})
 		if e := verdict(t, err); e.Op != "textconnect ImportContactsCSV" || summary(e) != want || got != nil {
-			t.Errorf("%q: %v %s, want %s", body, got, summary(e), want)
+			t.Errorf("%q: got %v %s, want %s", body, got, summary(e), want)
 		}
 	}
 	p, s = answering(t, 200, "2 : Success\n1 : Duplicate Name")
 	got, err = p.ImportContactsCSV(t.Context(), "A,1\nB,2\n", ImportOptions{})
 	if diff := cmp.Diff([]ImportedLine{{1, "Duplicate Name", ""}, {2, "Success", ""}}, got); diff != "" || err != nil {
-		t.Errorf("%v (-want +got):\n%s", err, diff)
+		t.Errorf("got the error %v (-want +got):\n%s", err, diff)
 	}
 	s.asks(t, "bare", url.Values{"Action": {"ImportContactsCSV"}, "ContactsCSV": {"A,1\nB,2"}})
 	for _, none := range []string{"", "\n", "A,1\n\nB,2", "A,1\n \nB,2", "\nA,1"} {
@@ -208,16 +208,16 @@ func FuzzParseImport(f *testing.F) {
 		lines, ok := parseImport(body, 3)
 		if !ok {
 			if lines != nil {
-				t.Fatalf("%q: %v", body, lines)
+				t.Fatalf("%q: not understood, but got the lines %v, want none", body, lines)
 			}
 			return
 		}
 		if len(lines) != 3 {
-			t.Fatalf("%q: %v", body, lines)
+			t.Fatalf("%q: got the lines %v, want 3", body, lines)
 		}
 		for i, l := range lines {
 			if l.Line != i+1 || !slices.Contains(importResults, l.Result) || !strings.Contains(string(body), l.Result) {
-				t.Fatalf("%q: %+v", body, l)
+				t.Fatalf("%q: got the line %+v, want the next number and a known result from the body", body, l)
 			}
 		}
 	})
@@ -254,17 +254,17 @@ func TestActionsDoWhatTheMethodsDo(t *testing.T) {
 		p, s := answering(t, 200, tc.answer)
 		got, err := act(t, p, name, tc.in)
 		if diff := cmp.Diff(tc.want, got); diff != "" || err != nil {
-			t.Errorf("%s: %v (-want +got):\n%s", name, err, diff)
+			t.Errorf("%s: got the error %v (-want +got):\n%s", name, err, diff)
 		}
 		form := s.form(t)
 		for field, value := range tc.in { // parameters and form fields have the same names
 			if form.Get(field) != value {
-				t.Errorf("%s: %s is %q on the wire", name, field, form.Get(field))
+				t.Errorf("%s: the form has %s=%q, want the value of the parameter", name, field, form.Get(field))
 			}
 		}
 		p, _ = answering(t, 200, "-501")
 		if _, err := act(t, p, name, tc.in); verdict(t, err).Cause != providers.CauseCredentials {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got the error %v, want the cause credentials", name, err)
 		}
 	}
 }
@@ -280,11 +280,11 @@ func TestActionsThatDestroyOrSendWantToBeConfirmed(t *testing.T) {
 			says = "without a record in Tuma"
 		}
 		if (a.Confirm != "") != (says != "") || !strings.Contains(a.Confirm, says) || a.Does == "" {
-			t.Errorf("%s: does %q, has to be confirmed: %q", a.Name, a.Does, a.Confirm)
+			t.Errorf("%s: got the description %q and the confirmation %q, want a description and the confirmation of the case", a.Name, a.Does, a.Confirm)
 		}
 		_, err := a.Do(t.Context(), stranger{}, nil)
 		if e := verdict(t, err); e.Op != "textconnect "+a.Name || e.Outcome != providers.Rejected {
-			t.Errorf("%s at another gateway: %+v", a.Name, e)
+			t.Errorf("%s with a provider of another gateway: got %+v, want rejected", a.Name, e)
 		}
 	}
 }
@@ -326,10 +326,10 @@ func TestActionsWithParametersThatAreNoneMakeNoRequest(t *testing.T) {
 	} {
 		_, err := act(t, p, tc.action, tc.in)
 		if e := verdict(t, err); e.Outcome != providers.Rejected || e.Scope != providers.Call || e.Cause != providers.CauseRefused {
-			t.Errorf("%d, %s: %+v", i, tc.action, e)
+			t.Errorf("case %d, %s: got %+v, want rejected, call, refused", i, tc.action, e)
 		}
 	}
 	if len(s.asked) != 0 {
-		t.Errorf("%d requests", len(s.asked))
+		t.Errorf("got %d requests, want 0", len(s.asked))
 	}
 }

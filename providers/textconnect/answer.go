@@ -19,8 +19,8 @@ type code struct {
 	cause   providers.Cause
 	reason  string // the Result.Reason of a recipient with this code
 	text    string // the description on the vendor's page
-	// elsewhere reports whether the code belongs to other actions, so that it has no meaning for a
-	// send.
+	// elsewhere reports whether the code belongs to other actions, so that the code has no meaning
+	// for a send.
 	elsewhere bool
 }
 
@@ -58,14 +58,14 @@ var codes = map[int]code{
 	-301: doubtful("Unknown Error"),
 	-302: doubtful("Return XML Error"),
 	-303: doubtful("Received XML Error"),
-	-400: doubtful("Some numbers in list failed"), // so others were sent
+	-400: doubtful("Some numbers in list failed"), // so messages to other numbers were sent
 
 	-401: recipient("invalid_number", "Invalid Destination Address"),
 	-402: campaign("Invalid Source Address – Alphanumeric too long"),
 	-403: campaign("Invalid Source Address – Invalid Number"),
 	-404: campaign("Blank Body"),
 	-405: campaign("Invalid Validity Period"),
-	-406: recipient("no_route", "No Route Available"), // another account may have one
+	-406: recipient("no_route", "No Route Available"), // another account may have a route
 	-407: campaign("Invalid Schedule Date"),
 	-408: campaign("Distribution List is Empty"),
 	-409: campaign("Group is Empty"),
@@ -112,7 +112,7 @@ const (
 	dailyCap = -411
 	notDone  = -522
 	// untilTomorrow is the wait before a recipient that reached the daily limit is tried again. The
-	// page does not say when the gateway's day ends; 24 hours are always enough.
+	// vendor's page does not say when the gateway's day ends, but 24 hours are always enough.
 	untilTomorrow = 24 * time.Hour
 )
 
@@ -130,9 +130,9 @@ func judge(n int) code {
 	return elsewhere("")
 }
 
-// parseSend parses the body of a 2xx answer to a send to these recipients. It returns one result for
-// each recipient, or an error for the whole call (without Op), or two nils if the body is not
-// understood.
+// parseSend parses the body of a 2xx answer to a send to the recipients in to. It returns one
+// result for each recipient, or an error for the whole call (without Op). If the body is not
+// understood, parseSend returns two nils.
 func parseSend(body []byte, to []sms.MSISDN, allIDs bool) ([]providers.Result, *providers.Error) {
 	line := firstLine(body)
 	if n, ok := parseCode(line); ok {
@@ -143,7 +143,7 @@ func parseSend(body []byte, to []sms.MSISDN, allIDs bool) ([]providers.Result, *
 		return parseParts(line, to)
 	}
 	if count != len(to) {
-		return nil, nil // it is not known which recipients have the missing or extra entries
+		return nil, nil // it is not known to which recipients the entries belong
 	}
 	results := make([]providers.Result, 0, count)
 	seen := make(map[string]int, count)
@@ -152,7 +152,7 @@ func parseSend(body []byte, to []sms.MSISDN, allIDs bool) ([]providers.Result, *
 		r := parseEntry(strings.TrimSpace(entry), to)
 		understood = understood || r.Outcome != providers.Unknown || r.Code != ""
 		if r.MessageID != "" {
-			if first, twice := seen[r.MessageID]; twice { // two recipients cannot share a message
+			if first, twice := seen[r.MessageID]; twice { // two recipients cannot have the same message ID
 				results[first] = providers.Result{Reason: reasonNotUnderstood}
 				r = results[first]
 			} else {
@@ -167,8 +167,8 @@ func parseSend(body []byte, to []sms.MSISDN, allIDs bool) ([]providers.Result, *
 	return results, nil
 }
 
-// oneCode returns the meaning of an answer that is only a code. The code applies to the whole call, or
-// to the recipient if there is only one.
+// oneCode returns the meaning of an answer that is only a code. In a call to a single recipient the
+// code applies to that recipient, and otherwise to the whole call.
 func oneCode(n, recipients int) ([]providers.Result, *providers.Error) {
 	c := judge(n)
 	if c.scope != providers.Recipient {
@@ -177,14 +177,15 @@ func oneCode(n, recipients int) ([]providers.Result, *providers.Error) {
 	if recipients == 1 {
 		return []providers.Result{c.result(n)}, nil
 	}
-	// The code applies to one of the recipients, and the answer does not show which. None was sent.
+	// The code applies to one of the recipients, and the answer does not show which one. No message
+	// was sent.
 	return nil, &providers.Error{
 		Outcome: providers.Rejected, Scope: providers.Call, Cause: providers.CauseRefused, Code: strconv.Itoa(n), Err: c.err(),
 	}
 }
 
-// parseParts parses the IDs of one message's segments and returns the first. If an entry is not a valid
-// and new ID, it returns two nils: some segments may have been sent.
+// parseParts parses the IDs of one message's segments and returns the first. It returns two nils if
+// an entry is not a valid ID or repeats an earlier ID, because some segments may have been sent.
 func parseParts(line string, to []sms.MSISDN) ([]providers.Result, *providers.Error) {
 	const mostParts = 7 // 459 characters at 67 a segment
 	var parts []providers.Result
@@ -199,7 +200,7 @@ func parseParts(line string, to []sms.MSISDN) ([]providers.Result, *providers.Er
 	return parts[:1], nil
 }
 
-// parseEntry parses the entry at one recipient's position: a code or a message ID.
+// parseEntry parses a recipient's entry of an answer: a code or a message ID.
 func parseEntry(entry string, to []sms.MSISDN) providers.Result {
 	if n, ok := parseCode(entry); ok {
 		return judge(n).result(n)
@@ -234,10 +235,10 @@ func (c code) err() error {
 	return errors.New(strings.ToLower(c.text))
 }
 
-// refused returns the error for a reply without the requested data, for all actions except a send to
-// numbers. A code for the account or for a problem at the gateway means the same as for a send. Every
-// other code on the vendor's page means that the request was refused. A reply that is not a code is not
-// understood.
+// refused returns the error for a reply without the requested data. It serves all actions except a
+// send to numbers. A code that concerns the account, or a problem at the gateway, means the same as
+// for a send. Every other code on the vendor's page means that the gateway refused the request. A
+// reply that is not a code is not understood.
 func refused(op string, reply *providers.Reply) *providers.Error {
 	n, ok := parseCode(firstLine(reply.Body))
 	if !ok {
@@ -262,7 +263,7 @@ func refusal(op, what string) *providers.Error {
 	return &providers.Error{Op: op, Outcome: providers.Rejected, Scope: providers.Call, Cause: providers.CauseRefused, Err: errors.New(what)}
 }
 
-// firstLine returns the first line of an answer that is not blank.
+// firstLine returns the first non-blank line of an answer.
 func firstLine(body []byte) string {
 	line, _, _ := bytes.Cut(bytes.TrimSpace(body), []byte("\n"))
 	return string(bytes.TrimSpace(line))
@@ -278,14 +279,15 @@ func parseCode(text string) (int, bool) {
 	return n, err == nil
 }
 
-// isID reports whether s has the form of the message IDs on the vendor's page ("3509592"): 4 to 18 digits. Fewer
-// digits are more likely a status, a count or the "1" that answers a send to a list.
+// isID reports whether s has the form of the message IDs on the vendor's page ("3509592"): 4 to 18
+// digits. A number with fewer digits is more likely a status, a count or the "1" that answers a
+// send to a list.
 func isID(s string) bool {
 	return len(s) >= 4 && len(s) <= 18 && s[0] != '0' && strings.Trim(s, "0123456789") == ""
 }
 
-// isRecipient reports whether an ID equals one of the call's recipients. A reply that only repeats the
-// list of numbers does not prove that a message was accepted.
+// isRecipient reports whether the ID equals the number of one of the call's recipients. A reply
+// that only repeats the list of numbers does not prove that a message was accepted.
 func isRecipient(id string, to []sms.MSISDN) bool {
 	const shortest = 7
 	if len(id) < shortest {

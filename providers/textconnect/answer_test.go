@@ -102,7 +102,7 @@ func TestAnswersByPosition(t *testing.T) {
 	} {
 		got, e := parseSend([]byte(tc.body), tc.to, false)
 		if e != nil {
-			t.Errorf("%s: %v", name, e)
+			t.Errorf("%s: got the error %v, want none", name, e)
 		}
 		if diff := cmp.Diff(tc.want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
@@ -124,16 +124,16 @@ func TestAllIDsOfOneMessageKeepTheFirst(t *testing.T) {
 	} {
 		got, e := parseSend([]byte(body), nums(one), true)
 		if diff := cmp.Diff(want, got); diff != "" || e != nil {
-			t.Errorf("%q: %v (-want +got):\n%s", body, e, diff)
+			t.Errorf("%q: got the error %v (-want +got):\n%s", body, e, diff)
 		}
 	}
 	if got, e := parseSend([]byte("3509592,3509593,3509594"), nums(one, two), true); got != nil || e != nil {
-		t.Errorf("several numbers: %v %v", got, e)
+		t.Errorf("several IDs for several numbers: got %v and the error %v, want neither", got, e)
 	}
 }
 
-// verdicts lists the codes by their meaning when the answer to a call to several numbers is only one code. It is
-// copied from the design's page on TextConnect.
+// verdicts lists the codes by their meaning, for a call to several numbers whose answer is only one
+// code. The list is copied from the design's page on TextConnect.
 var verdicts = map[string]string{
 	"retryable account gateway":     "-511 -513",
 	"retryable account credit":      "-100 -101",
@@ -153,11 +153,11 @@ func TestALoneCodeIsTheWholeCallsAnswer(t *testing.T) {
 			for _, tail := range []string{"", "\r\n", "\nSome text, with commas,\nand 3509592"} {
 				results, e := parseSend([]byte(word+tail), nums(one, two), false)
 				if results != nil || e == nil {
-					t.Errorf("%s: results %v, verdict %v", word, results, e)
+					t.Errorf("%s: got the results %v and the verdict %v, want only a verdict", word, results, e)
 					continue
 				}
 				if got := fmt.Sprint(e.Outcome, " ", e.Scope, " ", e.Cause); got != strings.TrimSpace(want) || e.Code != word || e.KeepKey || e.RetryAfter != 0 {
-					t.Errorf("%s: %s, want %s: %+v", word, got, want, e)
+					t.Errorf("%s: got %s, want %s: %+v", word, got, want, e)
 				}
 			}
 			if n, _ := parseCode(word); codes[n].text != "" {
@@ -179,7 +179,7 @@ func TestALoneCodeOfOneRecipientThatIsNotItsOwnIsStillTheCalls(t *testing.T) {
 		for word := range strings.FieldsSeq(list) {
 			results, e := parseSend([]byte(word), nums(one), false)
 			if results != nil || e == nil || fmt.Sprint(e.Outcome, " ", e.Scope, " ", e.Cause) != strings.TrimSpace(want) {
-				t.Errorf("%s: %v %v, want %s", word, results, e, want)
+				t.Errorf("%s: got %v %v, want %s", word, results, e, want)
 			}
 		}
 	}
@@ -190,20 +190,20 @@ func TestACodeMeansTheSameAtARecipientsPosition(t *testing.T) {
 	for n, c := range codes {
 		results, e := parseSend(fmt.Appendf(nil, "3509592,%d", n), nums(one, two), false)
 		if e != nil || len(results) != 2 {
-			t.Errorf("%d: %v %v", n, results, e)
+			t.Errorf("code %d: got the results %v and the error %v, want 2 results", n, results, e)
 			continue
 		}
 		r := results[1]
 		if r.Outcome != c.outcome || r.Code != fmt.Sprint(n) || r.MessageID != "" || r.Reason == "" || strings.ToLower(r.Reason) != r.Reason {
-			t.Errorf("%d: %+v", n, r)
+			t.Errorf("code %d: got %+v, want the outcome and the code, and a reason in lower case", n, r)
 		}
 		if wide := r.Scope == providers.Account || r.Scope == providers.Campaign; wide != (r.Cause != "") {
-			t.Errorf("%d: scope %v with cause %q", n, r.Scope, r.Cause)
+			t.Errorf("code %d: got the scope %v with the cause %q, want a cause exactly for the scopes campaign and account", n, r.Scope, r.Cause)
 		}
 	}
 }
 
-// FuzzParseSend compares the parser with a slower and simpler one.
+// FuzzParseSend compares the parser with a slower and simpler parser.
 func FuzzParseSend(f *testing.F) {
 	for _, seed := range []string{
 		"3509592,3509593,3509594", "3509592,-401,3509594", "-401", "-511\nThe system is down for maintenance", "3509592,3509592,3509593",
@@ -216,40 +216,41 @@ func FuzzParseSend(f *testing.F) {
 		before := slices.Clone(body)
 		results, e := parseSend(body, to, false)
 		if !slices.Equal(before, body) {
-			t.Fatal("the body was changed")
+			t.Fatal("the parser changed the body")
 		}
 		line, _, _ := strings.Cut(strings.TrimSpace(string(body)), "\n")
 		entries := strings.Split(strings.TrimSpace(line), ",")
 		switch {
 		case e != nil:
 			if results != nil || e.Outcome == providers.Accepted || e.Code != strings.TrimSpace(line) || !strings.HasPrefix(e.Code, "-") {
-				t.Fatalf("%q: %v with %v", body, e, results)
+				t.Fatalf("%q: got the error %v with results %v, want an error with the code in the body, without results", body, e, results)
 			}
 			return
 		case results == nil:
 			return
 		case len(results) != len(to) || len(entries) != len(to):
-			t.Fatalf("%q: %d results of %d entries", body, len(results), len(entries))
+			t.Fatalf("%q: got %d results of %d entries, want one for each recipient", body, len(results), len(entries))
 		}
 		for i, r := range results {
 			entry := strings.TrimSpace(entries[i])
 			if r.Outcome == providers.Accepted {
 				if r.MessageID != entry || r.Code != "" || !vouches(entry) || count(entries, entry) > 1 {
-					t.Fatalf("%q: recipient %d is %+v", body, i, r)
+					t.Fatalf("%q: recipient %d: got %+v, want the entry as ID only if the entry is a unique message ID", body, i, r)
 				}
 				continue
 			}
 			if r.MessageID != "" || r.Reason == "" || r.Code != "" && r.Code != entry || vouches(entry) && count(entries, entry) == 1 {
-				t.Fatalf("%q: recipient %d is %+v", body, i, r)
+				t.Fatalf("%q: recipient %d: got %+v, want a reason and no ID", body, i, r)
 			}
 			if r.Outcome != providers.Unknown && !strings.HasPrefix(entry, "-") {
-				t.Fatalf("%q: recipient %d is %+v", body, i, r)
+				t.Fatalf("%q: recipient %d: got %+v, want unknown unless the entry is a code", body, i, r)
 			}
 		}
 	})
 }
 
-// vouches reports whether an entry is a message ID: 4 to 18 digits, no leading zero, not a recipient of the call.
+// vouches reports whether an entry is a message ID: 4 to 18 digits without a leading zero that are
+// not the number of a recipient.
 func vouches(entry string) bool {
 	for _, c := range entry {
 		if c < '0' || c > '9' {

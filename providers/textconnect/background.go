@@ -25,16 +25,17 @@ func (p *Provider) SendStored(ctx context.Context, b providers.StoredBatch) ([]s
 	return p.SendStoredWith(ctx, b, SendOptions{})
 }
 
-// SendStoredWith sends to a list or a group stored at the gateway, once, and returns the IDs to pass to
-// BackgroundMessages. There may be several IDs, if the gateway splits the send. There may be none with a
-// nil error, if the gateway reports only that it has taken the send. A text or an alphanumeric sender
-// ID over the vendor's limits is refused without a request. AllMessageIDs is ignored.
+// SendStoredWith sends to a list or a group stored at the gateway, once, and returns the IDs to
+// pass to BackgroundMessages. If the gateway splits the send, SendStoredWith returns several IDs.
+// If the gateway reports only that it has taken the send, SendStoredWith returns no IDs and a nil
+// error. A text or an alphanumeric sender ID over the vendor's limits is refused without a request.
+// SendStoredWith ignores o.AllMessageIDs.
 func (p *Provider) SendStoredWith(ctx context.Context, b providers.StoredBatch, o SendOptions) ([]string, error) {
 	if (b.List == "") == (b.Group == "") {
 		return nil, refusal(opSendStored, "set exactly one of list and group")
 	}
 	what := messageRefusal(b.From, b.Body, o)
-	switch { // no producer has checked this message, so check it here
+	switch { // a message that no producer has checked must be checked here
 	case what != "":
 	case !sms.Measure(b.Body).Fits(MaxChars, MaxSegments):
 		what = fmt.Sprintf("the text is too long: at most %d characters and %d segments are allowed", MaxChars, MaxSegments)
@@ -62,8 +63,8 @@ func (p *Provider) SendStoredWith(ctx context.Context, b providers.StoredBatch, 
 	return ids, nil
 }
 
-// parseSendIDs parses the IDs of background sends. It returns an empty, non-nil slice for "1", the
-// answer to a send without an ID; an error for a code; and two nils for any other body.
+// parseSendIDs parses the IDs of background sends. For "1", the answer to a send without an ID, it
+// returns an empty, non-nil slice. For a code it returns an error, and for any other body two nils.
 func parseSendIDs(body []byte) ([]string, *providers.Error) {
 	const most, longest = 1000, 18
 	line := firstLine(body)
@@ -86,8 +87,9 @@ func parseSendIDs(body []byte) ([]string, *providers.Error) {
 }
 
 // BackgroundMessages returns the messages of a background send, except those that the gateway has
-// archived. It returns providers.ErrNotFinished while the gateway is still sending. The vendor's page describes
-// the action, its parameter and its answers, but not its name; GetBGMessages is the sibling's.
+// archived. It returns providers.ErrNotFinished while the gateway is still sending. The vendor's
+// page describes the action, its parameter and its answers, but does not name the action. The name
+// GetBGMessages is the sibling's.
 func (p *Provider) BackgroundMessages(ctx context.Context, id string) ([]providers.BackgroundMessage, error) {
 	if id == "" {
 		return nil, refusal(opBackground, "the ID of the background send is missing")
@@ -109,8 +111,8 @@ func (p *Provider) BackgroundMessages(ctx context.Context, id string) ([]provide
 }
 
 // parseBackground parses a JSON array of messages. If the body is a bare code or a JSON error, it
-// returns the code and false. The vendor's page calls a JSON error an array but shows an object; both are
-// accepted. For any other body it returns code 0 and false.
+// returns the code and false. The vendor's page calls a JSON error an array but shows an object, so
+// parseBackground accepts both. For any other body it returns code 0 and false.
 func parseBackground(body []byte) (messages []providers.BackgroundMessage, code int, ok bool) {
 	if n, is := parseCode(firstLine(body)); is {
 		return nil, n, false

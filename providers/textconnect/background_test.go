@@ -48,7 +48,7 @@ func TestSendToAListOrAGroup(t *testing.T) {
 		}
 		ids, err := p.SendStoredWith(t.Context(), tc.batch, tc.options)
 		if err != nil || !cmp.Equal(tc.ids, ids) {
-			t.Errorf("%s: %q, %v", name, ids, err)
+			t.Errorf("%s: got the IDs %q and the error %v, want the IDs of the case", name, ids, err)
 		}
 		want := url.Values{"Action": {"Send"}, "SourceAddress": {"ACME"}, "Body": {"Hello"}, "ValidityPeriod": {"86400"}, "SourceTON": {"5"}, "GetBGSendID": {"1"}}
 		for field, value := range tc.differs {
@@ -68,11 +68,11 @@ func TestASendToAListThatIsNoneMakesNoRequest(t *testing.T) {
 	} {
 		_, err := p.SendStored(t.Context(), b)
 		if diff := cmp.Diff(refusedLocally("textconnect send to a list", providers.Call), verdict(t, err)); diff != "" {
-			t.Errorf("%+v (-want +got):\n%s", b, diff)
+			t.Errorf("the batch %+v (-want +got):\n%s", b, diff)
 		}
 	}
 	if len(s.asked) != 0 {
-		t.Errorf("%d requests", len(s.asked))
+		t.Errorf("got %d requests, want 0", len(s.asked))
 	}
 }
 
@@ -88,7 +88,7 @@ func TestWhatIsNoIDOfASendIsNotTaken(t *testing.T) {
 		p, _ := answering(t, 200, body)
 		ids, err := p.SendStored(t.Context(), providers.StoredBatch{List: "L", From: "ACME", Body: "Hello"})
 		if e := verdict(t, err); e.Op != "textconnect send to a list" || summary(e) != want || ids != nil {
-			t.Errorf("%.40q: %q %s, want %s", body, ids, summary(e), want)
+			t.Errorf("%.40q: got %q %s, want %s", body, ids, summary(e), want)
 		}
 	}
 }
@@ -106,13 +106,13 @@ func TestBackgroundMessages(t *testing.T) {
 		p, s := answering(t, 200, body)
 		got, err := p.BackgroundMessages(t.Context(), "17")
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {
-			t.Errorf("%v (-want +got):\n%s", err, diff)
+			t.Errorf("got the error %v (-want +got):\n%s", err, diff)
 		}
 		s.asks(t, "background", url.Values{"Action": {"GetBGMessages"}, "BGSendID": {"17"}})
 	}
 	p, _ := answering(t, 200, "[]")
 	if got, err := p.BackgroundMessages(t.Context(), "17"); err != nil || got == nil || len(got) != 0 {
-		t.Errorf("%v %v", got, err)
+		t.Errorf("an empty list: got %v and the error %v, want an empty list that is not nil", got, err)
 	}
 	p, s := answering(t, 200, "[]")
 	_, err := p.BackgroundMessages(t.Context(), "")
@@ -126,7 +126,7 @@ func TestABackgroundSendThatIsNotFinished(t *testing.T) {
 	for _, body := range []string{`{"error":"-522","message":"Background Send Not Finished"}`, `{"error":-522}`, `[{"error":"-522","message":""}]`, "-522\nBackground Send Not Finished"} {
 		p, _ := answering(t, 200, body)
 		if got, err := p.BackgroundMessages(t.Context(), "17"); !errors.Is(err, providers.ErrNotFinished) || got != nil {
-			t.Errorf("%s: %v %v", body, got, err)
+			t.Errorf("%s: got %v and the error %v, want ErrNotFinished", body, got, err)
 		}
 	}
 }
@@ -160,7 +160,7 @@ func TestWhatIsNoListOfBackgroundMessages(t *testing.T) {
 		p, _ := answering(t, 200, body)
 		got, err := p.BackgroundMessages(t.Context(), "17")
 		if e := verdict(t, err); e.Op != "textconnect background messages" || summary(e) != want || got != nil {
-			t.Errorf("%.60q: %v %s, want %s", body, got, summary(e), want)
+			t.Errorf("%.60q: got %v %s, want %s", body, got, summary(e), want)
 		}
 	}
 }
@@ -176,24 +176,24 @@ func FuzzParseBackground(f *testing.F) {
 		before := slices.Clone(body)
 		messages, code, ok := parseBackground(body)
 		if !slices.Equal(before, body) {
-			t.Fatal("the body was changed")
+			t.Fatal("the parser changed the body")
 		}
 		if ok && code != 0 || !ok && messages != nil || code > 0 {
-			t.Fatalf("%q: %v %d %v", body, messages, code, ok)
+			t.Fatalf("%q: got the messages %v, the code %d and ok %v, want either messages or a code that is not positive", body, messages, code, ok)
 		}
 		if !ok {
 			if code != 0 && !strings.Contains(string(body), fmt.Sprint(code)) && !strings.Contains(string(body), `\u`) {
-				t.Fatalf("%q: a code %d from nowhere", body, code)
+				t.Fatalf("%q: got the code %d, which is not in the body", body, code)
 			}
 			return
 		}
 		var rows []map[string]any
 		if err := json.Unmarshal(body, &rows); err != nil || len(rows) != len(messages) {
-			t.Fatalf("%q: %d messages, %v", body, len(messages), err)
+			t.Fatalf("%q: got %d messages, want one for each element of the body: %v", body, len(messages), err)
 		}
 		for _, m := range messages {
 			if m.MessageID == "" || m.To == 0 || m.Status.Delivered && !strings.EqualFold(m.Status.State, "delivered") {
-				t.Fatalf("%q: %+v", body, m)
+				t.Fatalf("%q: got the message %+v, want an ID and a number, and delivered only for that state", body, m)
 			}
 		}
 	})
@@ -206,15 +206,15 @@ func FuzzParseSendIDs(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		ids, e := parseSendIDs(body)
 		if e != nil && (ids != nil || e.Outcome == providers.Accepted || !strings.HasPrefix(e.Code, "-")) {
-			t.Fatalf("%q: %q %v", body, ids, e)
+			t.Fatalf("%q: got the IDs %q and the error %v, want only one of them", body, ids, e)
 		}
 		for _, id := range ids {
 			if strings.Trim(id, "0123456789") != "" || !strings.Contains(string(body), id) {
-				t.Fatalf("%q: %q", body, ids)
+				t.Fatalf("%q: got the IDs %q, want digits from the body", body, ids)
 			}
 		}
 		if ids != nil && len(ids) == 0 && firstLine(body) != "1" {
-			t.Fatalf("%q was taken", body)
+			t.Fatalf("%q: got an empty list, want that only for \"1\"", body)
 		}
 	})
 }
@@ -224,9 +224,9 @@ func TestActionsSayThatASendIsNotFinishedAsAnError(t *testing.T) {
 	p, _ := answering(t, 200, `{"error":"-522"}`)
 	_, err := act(t, p, "GetBGMessages", map[string]string{"BGSendID": "17"})
 	if !errors.Is(err, providers.ErrNotFinished) {
-		t.Errorf("%v", err)
+		t.Errorf("got the error %v, want ErrNotFinished", err)
 	}
 	if e := verdict(t, err); e.Outcome != providers.Retryable || e.Scope != providers.Call || e.Code != "-522" {
-		t.Errorf("%+v", e)
+		t.Errorf("got %+v, want retryable, call, -522", e)
 	}
 }

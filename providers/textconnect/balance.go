@@ -7,7 +7,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// Balance reads the account's credits (CheckCredits). They need not be a whole number.
+// Balance reads the account's credits (action CheckCredits). The number of credits may have a
+// fraction.
 func (p *Provider) Balance(ctx context.Context) (providers.Balance, error) {
 	reply, err := p.post(ctx, opBalance, p.form("CheckCredits"))
 	if err != nil {
@@ -20,8 +21,8 @@ func (p *Provider) Balance(ctx context.Context) (providers.Balance, error) {
 	return providers.Balance{Amount: amount}, nil
 }
 
-// parseCredits parses a decimal number. It refuses negative numbers, which are not documented and look
-// like error codes.
+// parseCredits parses a decimal number. It refuses negative numbers, because they are not
+// documented and look like error codes.
 func parseCredits(body []byte) (float64, bool) {
 	line := firstLine(body)
 	if strings.HasPrefix(line, "-") {

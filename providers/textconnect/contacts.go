@@ -9,8 +9,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// The results of a line of contacts. The vendor's list is incomplete: some are only in its example, and
-// Partial only in its text.
+// The results of a line of contacts. The list on the vendor's page is incomplete: some results are
+// only in that page's example, and "Partial" is only in that page's text.
 const (
 	// ImportSuccess: the contact was added.
 	ImportSuccess = "Success"
@@ -24,7 +24,7 @@ const (
 
 var importResults = []string{ImportSuccess, ImportPartial, ImportFailed, ImportDuplicateName, ImportDuplicateNumber}
 
-// ImportOptions control the import of contacts that exist already.
+// ImportOptions controls the import of contacts that exist already.
 type ImportOptions struct {
 	// IgnoreDupes creates a contact even if one with the same name or number exists.
 	IgnoreDupes bool
@@ -44,10 +44,11 @@ type ImportedLine struct {
 	Detail string
 }
 
-// ImportContactsCSV adds contacts to the address book and returns the result of each line, in order. A
-// line is name,number,email,group,group,…. A nil error means only that the gateway has answered for
-// every line. Blank lines are refused, because it is not known whether the gateway counts them. After
-// an error whose Outcome is Unknown, some contacts may have been added.
+// ImportContactsCSV adds contacts to the address book and returns the result of each line, in
+// order. The fields of a line are name,number,email,group,group,…. A nil error means only that the
+// gateway has answered for every line. Blank lines are refused, because it is not known whether the
+// gateway counts blank lines. After an error whose Outcome is Unknown, some contacts may have been
+// added.
 func (p *Provider) ImportContactsCSV(ctx context.Context, contacts string, o ImportOptions) ([]ImportedLine, error) {
 	const op = "textconnect ImportContactsCSV"
 	contacts = strings.TrimRight(strings.ReplaceAll(contacts, "\r\n", "\n"), "\n")
@@ -73,8 +74,8 @@ func (p *Provider) ImportContactsCSV(ctx context.Context, contacts string, o Imp
 	return imported, nil
 }
 
-// parseImport parses one result for every line ("1 : Success") and, after a blank line, the details of
-// some lines ("4 : No name"). lines is the number of lines imported.
+// parseImport parses one result for every line ("1 : Success") and, after a blank line, the details
+// of some lines ("4 : No name"). The argument lines is the number of lines imported.
 func parseImport(body []byte, lines int) ([]ImportedLine, bool) {
 	results, details, _ := strings.Cut(strings.TrimSpace(strings.ReplaceAll(string(body), "\r\n", "\n")), "\n\n")
 	if strings.Count(results, "\n")+1 != lines {
@@ -91,7 +92,7 @@ func parseImport(body []byte, lines int) ([]ImportedLine, bool) {
 	for line := range strings.SplitSeq(details, "\n") {
 		n, detail, ok := cutImport(line, lines)
 		if !ok {
-			continue // details are optional; every line has its result already
+			continue // a detail is optional: every line has its result already
 		}
 		if d := &imported[n-1].Detail; *d == "" {
 			*d = detail

@@ -13,13 +13,14 @@ import (
 // supplements are the fields that the vendor's page calls supplemental data from a distribution list.
 var supplements = []string{"MMName", "MMEmail", "MM1", "MM2", "MM3", "MM4", "MM5"}
 
-// Inbound returns a handler to which the gateway forwards incoming messages (MO), by GET or POST as the
-// account is set up there. auth is the secret that the gateway is set up to pass in the field auth; a
-// request without it gets a 403.
+// Inbound returns a handler to which the gateway forwards incoming messages (MO), by GET or POST,
+// as the account is set up at the gateway. The gateway must also be set up to pass the secret auth
+// in the field "auth". A request without the secret gets a 403.
 //
-// The handler calls take for each message, from several goroutines at once. If take returns an error,
-// the answer is a 500. The vendor's page does not say whether the gateway then repeats the message, or whether
-// a message can arrive twice; store messages by their ID. Supplemental data are in Inbound.Fields.
+// The handler calls take for each message, from several goroutines at once. If take returns an
+// error, the answer is a 500. The vendor's page does not say whether the gateway then repeats the
+// message, or whether a message can arrive twice. So store messages under their ID. Inbound.Fields
+// holds the supplemental data.
 //
 // Inbound returns an error if auth is empty, or if the program cannot load the time zone Europe/London.
 func Inbound(auth providers.Secret, take func(context.Context, providers.Inbound) error) (http.Handler, error) {
@@ -48,9 +49,9 @@ func Inbound(auth providers.Secret, take func(context.Context, providers.Inbound
 	}), nil
 }
 
-// parseInbound parses a forwarded message. It requires an ID, without which a repeated message cannot be
-// recognised, and a source, without which a message cannot be answered. An invalid time is kept in
-// Fields.
+// parseInbound parses a forwarded message. It requires an ID, because a repeated message is
+// recognised by its ID. It requires a source, because an answer to the message goes to the source.
+// An invalid time is kept in Fields.
 func parseInbound(form url.Values, zone *time.Location) (providers.Inbound, bool) {
 	m := providers.Inbound{ID: form.Get("id"), From: form.Get("source"), To: form.Get("dest"), Text: form.Get("msg"), Fields: map[string]string{}}
 	if m.ID == "" || m.From == "" {

@@ -33,13 +33,13 @@ func forwarded(differs url.Values) url.Values {
 	return form
 }
 
-// call forwards a message to the handler and returns the response and the message passed to take.
+// call forwards a message to the handler. It returns the response and the messages passed to take.
 func call(t testing.TB, method string, form url.Values, failure error) (*httptest.ResponseRecorder, []providers.Inbound) {
 	t.Helper()
 	var taken []providers.Inbound
 	h, err := Inbound(passed, func(ctx context.Context, m providers.Inbound) error {
 		if ctx == nil {
-			t.Error("no context")
+			t.Error("take got no context")
 		}
 		taken = append(taken, m)
 		return failure
@@ -55,7 +55,7 @@ func call(t testing.TB, method string, form url.Values, failure error) (*httptes
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
 	if text := fmt.Sprint(w.Body, w.Header()); strings.Contains(text, "s3cr3t") || strings.Contains(text, "4477") || strings.Contains(text, "oops") {
-		t.Errorf("the answer tells too much: %s", text)
+		t.Errorf("the answer holds a secret, a number or the error of take: %s", text)
 	}
 	return w, taken
 }
@@ -93,7 +93,7 @@ func TestInboundMessagesAreTakenByEitherMethod(t *testing.T) {
 			tc.want(&want)
 			w, taken := call(t, method, forwarded(tc.differs), nil)
 			if w.Code != http.StatusNoContent {
-				t.Errorf("%s by %s: status %d", name, method, w.Code)
+				t.Errorf("%s by %s: got status %d, want 204", name, method, w.Code)
 			}
 			if diff := cmp.Diff([]providers.Inbound{want}, taken, cmp.Transformer("utc", time.Time.UTC)); diff != "" {
 				t.Errorf("%s by %s (-want +got):\n%s", name, method, diff)
@@ -122,7 +122,7 @@ func TestInboundRequestsThatAreNotTaken(t *testing.T) {
 		"too much":           {http.MethodPost, forwarded(url.Values{"msg": {strings.Repeat("x", 1<<17)}}), 400},
 	} {
 		if w, taken := call(t, tc.method, tc.form, nil); w.Code != tc.want || taken != nil {
-			t.Errorf("%s: status %d, want %d; taken %v", name, w.Code, tc.want, taken)
+			t.Errorf("%s: got status %d, want %d; taken %v", name, w.Code, tc.want, taken)
 		}
 	}
 }
@@ -130,14 +130,14 @@ func TestInboundRequestsThatAreNotTaken(t *testing.T) {
 func TestAnInboundMessageThatCouldNotBeKeptMayComeAgain(t *testing.T) {
 	t.Parallel()
 	if w, taken := call(t, http.MethodPost, forwarded(nil), errors.New("oops: 447777777771")); w.Code != http.StatusInternalServerError || len(taken) != 1 {
-		t.Errorf("status %d, taken %v", w.Code, taken)
+		t.Errorf("an error of take: got status %d and taken %v, want 500 and one message", w.Code, taken)
 	}
 }
 
 func TestAnInboundHandlerNeedsASecret(t *testing.T) {
 	t.Parallel()
 	if h, err := Inbound("", func(context.Context, providers.Inbound) error { return nil }); h != nil || err == nil {
-		t.Errorf("%v, %v", h, err)
+		t.Errorf("an empty secret: got the handler %v and the error %v, want only an error", h, err)
 	}
 }
 
@@ -149,25 +149,25 @@ func FuzzParseInbound(f *testing.F) {
 	}
 	london := zone(f)
 	f.Fuzz(func(t *testing.T, query string) {
-		// Parsers get only valid UTF-8: see providers.CallbackForm.
+		// providers.CallbackForm passes only valid UTF-8 to the parsers.
 		form, err := url.ParseQuery(query)
 		if plain, _ := url.QueryUnescape(query); err != nil || !utf8.ValidString(plain) {
 			return
 		}
 		m, ok := parseInbound(form, london)
 		if ok != (form.Get("id") != "" && form.Get("source") != "") {
-			t.Fatalf("%q: %v", query, ok)
+			t.Fatalf("%q: got ok %v, want true exactly for a form with id and source", query, ok)
 		}
 		if !ok {
 			return
 		}
 		for name, value := range m.Fields {
 			if !slices.Contains(append(supplements, "receivedts"), name) || !form.Has(name) || strings.ToValidUTF8(value, "?") != value {
-				t.Fatalf("%q: %s=%q", query, name, value)
+				t.Fatalf("%q: got the field %s=%q, want only fields of the form, in valid UTF-8", query, name, value)
 			}
 		}
 		if !m.At.IsZero() && m.At.In(london).Format(time.DateTime)[:10] != form.Get("receivedts")[:10] {
-			t.Fatalf("%q: at %v", query, m.At)
+			t.Fatalf("%q: got the time %v, want the day in receivedts", query, m.At)
 		}
 	})
 }

@@ -22,22 +22,25 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// page holds the tables of the vendor's page, unchanged, under our own headings in brackets.
+// page holds the tables of the vendor's page, unchanged. The headings in brackets are not the
+// vendor's.
 //
 //go:embed testdata/page.txt
 var page string
 
-// Items of the vendor's page that the package does not implement; the package comment has the reasons.
+// notOffered lists items of the vendor's page that the package does not implement. The package
+// comment has the reasons.
 var notOffered = map[string]string{
 	"ShowErrorMessage":           "its text adds nothing to the code",
 	"CreateUser/Credit Reminder": "spelt CreditReminder here, as the sibling does",
 }
 
-// Items that the package implements and that are not in a table of the vendor's page.
+// fromElsewhere lists items that the package implements and that are not in a table of the vendor's
+// page.
 var fromElsewhere = map[string]string{
-	"GetBGMessages":             "sibling: the page describes it without its name",
-	"EmptyGroup":                "page: a heading; sibling: the name",
-	"DeleteGroup":               "page: a heading; sibling: the name",
+	"GetBGMessages":             "sibling: the vendor's page describes the action without its name",
+	"EmptyGroup":                "vendor's page: a heading; sibling: the name",
+	"DeleteGroup":               "vendor's page: a heading; sibling: the name",
 	"EmptyGroup/Group":          "sibling",
 	"DeleteGroup/Group":         "sibling",
 	"CreateUser/CreditReminder": "sibling: without the space",
@@ -67,7 +70,7 @@ func TestEveryTableOfThePageIsLookedAt(t *testing.T) {
 		"parameters of Report", "parameters of Send", "parameters of UpdateCredits", "parameters of all", "results of ImportContactsCSV",
 	}
 	if got := slices.Sorted(maps.Keys(sections(t))); !slices.Equal(got, read) {
-		t.Errorf("sections %q", got)
+		t.Errorf("got the sections %q, want those that the tests read", got)
 	}
 }
 
@@ -79,23 +82,23 @@ func TestEveryCodeOfThePageHasItsVerdict(t *testing.T) {
 		number, text, _ := strings.Cut(strings.Replace(line, " : ", " ", 1), " ")
 		n, err := strconv.Atoi(number)
 		if err != nil || text == "" {
-			t.Errorf("no code: %q", line)
+			t.Errorf("the line %q has no code and text", line)
 			continue
 		}
 		onPage[n] = text
 		if codes[n].text != text {
-			t.Errorf("%d is %q on the page and %q in the table", n, text, codes[n].text)
+			t.Errorf("code %d: got the text %q on the vendor's page and %q in the table codes, want the same", n, text, codes[n].text)
 		}
 	}
 	for n := range codes {
 		if onPage[n] == "" {
-			t.Errorf("%d has a verdict and is not on the page", n)
+			t.Errorf("code %d is in the table codes but not on the vendor's page", n)
 		}
 	}
 	judged := " " + strings.Join(slices.Collect(maps.Values(verdicts)), " ") + " "
 	for n := range onPage {
 		if strings.Count(judged, fmt.Sprintf(" %d ", n)) != 1 {
-			t.Errorf("%d is not tested once", n)
+			t.Errorf("code %d is not exactly once in verdicts", n)
 		}
 	}
 }
@@ -131,7 +134,7 @@ func onPage(t testing.TB) map[string]bool {
 		case section == "actions that have only a heading":
 			for _, line := range lines {
 				if fromElsewhere[strings.ReplaceAll(line, " ", "")] == "" {
-					t.Errorf("no action for the heading %q", line)
+					t.Errorf("the heading %q has no action in fromElsewhere", line)
 				}
 			}
 		}
@@ -166,25 +169,25 @@ func TestEveryActionAndParameterIsOnThePageAndOnTheWire(t *testing.T) {
 	there := onPage(t)
 	for name := range there {
 		if !wire[name] && notOffered[name] == "" {
-			t.Errorf("%s is on the page, not on the wire, and there is no reason why", name)
+			t.Errorf("%s is on the vendor's page, but neither in a request nor in notOffered", name)
 		}
 		if wire[name] && notOffered[name] != "" {
-			t.Errorf("%s is on the wire, although %s", name, notOffered[name])
+			t.Errorf("%s is in a request, although it is in notOffered: %s", name, notOffered[name])
 		}
 	}
 	for name := range wire {
 		if there[name] == (fromElsewhere[name] != "") {
-			t.Errorf("%s is on the wire; on the page: %v; from elsewhere: %q", name, there[name], fromElsewhere[name])
+			t.Errorf("%s is in a request; on the vendor's page: %v; in fromElsewhere: %q; want exactly one of the two", name, there[name], fromElsewhere[name])
 		}
 	}
 	for name := range notOffered {
 		if !there[name] {
-			t.Errorf("%s is not offered, and not on the page either", name)
+			t.Errorf("%s is in notOffered, but not on the vendor's page", name)
 		}
 	}
 	for name := range fromElsewhere {
 		if !wire[name] {
-			t.Errorf("%s is said to be on the wire, and is not", name)
+			t.Errorf("%s is in fromElsewhere, but in no request", name)
 		}
 	}
 }
@@ -212,7 +215,8 @@ func everything(ctx context.Context, p *Provider) {
 
 func TestEveryActionOfAdministrationIsAnAction(t *testing.T) {
 	t.Parallel()
-	// Methods of the interfaces in package providers need no separate Action.
+	// For these names, the methods of the interfaces in package providers take the place of an
+	// Action.
 	contract := []string{"Action", "Token", "ShowErrorMessage", "CheckCredits", "CheckMessageStatus", "Send", "Report"}
 	names := map[string]providers.Action{}
 	for _, a := range Kind().Actions {
@@ -228,16 +232,16 @@ func TestEveryActionOfAdministrationIsAnAction(t *testing.T) {
 		switch {
 		case slices.Contains(contract, action) || notOffered[name] != "":
 		case !ok:
-			t.Errorf("%s is not an action", action)
+			t.Errorf("%s is on the vendor's page, but is not an Action", action)
 		case parameter != "" && !slices.Contains(a.Needs, parameter) && !slices.Contains(a.Takes, parameter):
-			t.Errorf("%s does not take %s", action, parameter)
+			t.Errorf("the Action %s does not take the parameter %s", action, parameter)
 		}
 	}
 	for _, name := range []string{"SendList", "SendGroup"} {
 		a := names[name]
 		for _, parameter := range slices.Concat(a.Needs, a.Takes) {
 			if !there["Send/"+parameter] {
-				t.Errorf("%s takes %s, and the page does not", name, parameter)
+				t.Errorf("%s takes the parameter %s, which is not on the vendor's page", name, parameter)
 			}
 		}
 	}
@@ -256,7 +260,7 @@ func TestTheReportTypesAreThoseOfThePage(t *testing.T) {
 	slices.Sort(want)
 	slices.Sort(got)
 	if !slices.Equal(got, want) {
-		t.Errorf("kinds %q, want %q", got, want)
+		t.Errorf("got kinds %q, want %q", got, want)
 	}
 }
 
@@ -269,7 +273,7 @@ func TestTheLimitsAreThoseOfThePage(t *testing.T) {
 		fmt.Sprintf("%d for international, %d for alphanumeric", TONInternational, TONAlphanumeric),
 	} {
 		if !strings.Contains(send, words) {
-			t.Errorf("the page does not say %q", words)
+			t.Errorf("the vendor's page does not contain %q", words)
 		}
 	}
 }
@@ -287,11 +291,11 @@ func TestTheExamplesOfThePageAreRead(t *testing.T) {
 	}
 	got, ok := parseImport([]byte(strings.Join(results, "\n")+"\n\n\n"+strings.Join(details, "\n")), len(results))
 	if !ok || len(details) != 2 || got[3].Detail != "No name" || got[4] != (ImportedLine{5, "Failed", "Invalid number (mynumber)"}) {
-		t.Errorf("%+v", got)
+		t.Errorf("got the lines %+v, want the results and details of the vendor's example", got)
 	}
 	for _, word := range tables["results of ImportContactsCSV"] {
 		if !slices.Contains(importResults, word) {
-			t.Errorf("%q is not a result", word)
+			t.Errorf("the result %q of the vendor's page is not in importResults", word)
 		}
 	}
 
@@ -299,17 +303,17 @@ func TestTheExamplesOfThePageAreRead(t *testing.T) {
 	example := regexp.MustCompile(`\[?\{.*\}\]?`)
 	answers := tables["answers of GetBGMessages"]
 	if len(answers) != 2 {
-		t.Fatalf("answers %q", answers)
+		t.Fatalf("got the answers %q, want 2", answers)
 	}
 	messages, _, ok := parseBackground([]byte(example.FindString(plainQuotes.Replace(answers[0]))))
 	if !ok || len(messages) != 2 || messages[1].MessageID != "3509593" || messages[1].To != 447777777778 || messages[1].Status.State != "Sent" {
-		t.Errorf("%+v", messages)
+		t.Errorf("got the messages %+v, want the two messages of the vendor's example", messages)
 	}
 	if _, n, ok := parseBackground([]byte(example.FindString(plainQuotes.Replace(answers[1])))); ok || n != -521 {
-		t.Errorf("%d %v", n, ok)
+		t.Errorf("the vendor's error: got the code %d and ok %v, want -521 and false", n, ok)
 	}
 	if !json.Valid([]byte(example.FindString(plainQuotes.Replace(answers[1])))) {
-		t.Error("the page's error is not JSON")
+		t.Error("the vendor's example of an error is not valid JSON")
 	}
 }
 
@@ -320,13 +324,13 @@ func TestTheFieldsOfInboundMessagesAreThoseOfThePage(t *testing.T) {
 		if name == "auth" {
 			continue // covered by TestInboundRequestsThatAreNotTaken
 		}
-		const mark = "2026-07-01 13:30:45" // a valid value for every field
+		const mark = "2026-07-01 13:30:45" // mark is a valid value for every field
 		form := url.Values{"id": {"x"}, "source": {"x"}}
 		before, _ := parseInbound(form, zone(t))
 		form.Set(name, mark)
 		after, _ := parseInbound(form, zone(t))
 		if fmt.Sprint(before) == fmt.Sprint(after) {
-			t.Errorf("%s is read nowhere", name)
+			t.Errorf("the field %s has no influence on the parsed message, want some", name)
 		}
 	}
 }
@@ -338,9 +342,9 @@ func TestSecretsNeverGoIntoErrorsOfTheNetwork(t *testing.T) {
 	p := open(t, Config{Endpoint: providers.Endpoint{BaseURL: web.URL}})
 	err := p.CreateUser(t.Context(), ann)
 	if e := verdict(t, err); e.Cause != providers.CauseConnection || e.Outcome != providers.Retryable {
-		t.Errorf("%v", err)
+		t.Errorf("got the error %v, want retryable with the cause connection", err)
 	}
 	if errors.Unwrap(err) == nil {
-		t.Error("no cause")
+		t.Error("got no underlying error, want one")
 	}
 }

@@ -17,7 +17,8 @@ import (
 const (
 	// ReportMessages lists the messages of a span of time, with their delivery status.
 	ReportMessages = "Messages"
-	// ReportOutbox lists the messages that wait to be sent. It has no span of time.
+	// ReportOutbox lists the messages that wait to be sent. This report is not limited to a span of
+	// time.
 	ReportOutbox = "Outbox"
 	// ReportUsage lists the credits used.
 	ReportUsage = "Usage"
@@ -32,7 +33,7 @@ func (p *Provider) ReportKinds() []string {
 	return []string{ReportMessages, ReportOutbox, ReportUsage, ReportInboundMessages, ReportFailedMessages}
 }
 
-// The limits sent for a zero time, because the vendor's page calls From and To mandatory.
+// The limits that are sent in place of a zero time. The vendor's page calls From and To mandatory.
 var (
 	firstDay = time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
 	lastDay  = time.Date(2099, time.December, 31, 0, 0, 0, 0, time.UTC)
@@ -77,7 +78,7 @@ func (p *Provider) report(ctx context.Context, kind string, from, to time.Time) 
 func parseTable(body []byte) (providers.Table, bool) {
 	r := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(body, []byte("\ufeff"))))
 	r.TrimLeadingSpace = true
-	rows, err := r.ReadAll() // returns an error if a row has another length than the first
+	rows, err := r.ReadAll() // returns an error unless all rows have the same length
 	if err != nil || len(rows) == 0 {
 		return providers.Table{}, false
 	}
@@ -88,7 +89,7 @@ func parseTable(body []byte) (providers.Table, bool) {
 			return providers.Table{}, false
 		}
 	}
-	if len(columns) < 2 { // probably a sentence
+	if len(columns) < 2 { // a single column is probably a sentence, not a table
 		return providers.Table{}, false
 	}
 	return providers.Table{Columns: columns, Rows: rows[1:]}, true
@@ -108,7 +109,7 @@ func isColumn(s string) bool {
 
 // Message is a row of the report on messages.
 type Message struct {
-	// ID is the gateway's message ID, and Username the gateway's user that sent the message.
+	// ID is the gateway's message ID. Username is the user at the gateway that sent the message.
 	ID, Username string
 	// To is the recipient, or 0 if the gateway's value is not a phone number.
 	To sms.MSISDN
@@ -116,14 +117,14 @@ type Message struct {
 	From string
 	// Report is the message's delivery status.
 	Status providers.MessageStatus
-	// Scheduled, Sent and Delivered are in whole seconds, and zero if the gateway gives no time. The
-	// gateway writes London time without an offset. So a time in the hour that occurs twice at the
-	// end of summer time may be one hour off.
+	// Scheduled, Sent and Delivered are in whole seconds, and zero if the gateway gives no time.
+	// The gateway writes London time without an offset. One hour occurs twice at the end of summer
+	// time, so a time in it may be one hour off.
 	Scheduled, Sent, Delivered time.Time
 }
 
-// Messages downloads the report ReportMessages of a span of time and parses its rows. Its errors are
-// those of Report.
+// Messages downloads the report ReportMessages of a span of time and parses its rows. Messages
+// returns the same errors as Report.
 func (p *Provider) Messages(ctx context.Context, from, to time.Time) ([]Message, error) {
 	table, reply, err := p.report(ctx, ReportMessages, from, to)
 	if err != nil {
@@ -136,9 +137,9 @@ func (p *Provider) Messages(ctx context.Context, from, to time.Time) ([]Message,
 	return messages, nil
 }
 
-// Taken returns the messages in the report ReportMessages of a span of time. Callers match them with
-// sends of unknown outcome by recipient and sender ID. The vendor's page does not say whether a message of
-// several segments has one row or several. The errors are those of Report.
+// Taken returns the messages in the report ReportMessages of a span of time. Callers match them
+// with sends of unknown outcome by recipient and sender ID. The vendor's page does not say whether
+// a message of several segments has one row or several. Taken returns the same errors as Report.
 func (p *Provider) Taken(ctx context.Context, from, to time.Time) ([]providers.TakenMessage, error) {
 	messages, err := p.Messages(ctx, from, to)
 	if err != nil {

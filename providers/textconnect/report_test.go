@@ -35,13 +35,13 @@ func TestEveryReportIsAskedForAndReadByItsHeader(t *testing.T) {
 		got, err := p.Report(t.Context(), kind, from, from.AddDate(0, 6, 0))
 		want := providers.Table{Columns: []string{"A", "B b"}, Rows: [][]string{{"1", "two, and \"three\"\nlines"}}}
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {
-			t.Errorf("%s: %v (-want +got):\n%s", kind, err, diff)
+			t.Errorf("%s: got the error %v (-want +got):\n%s", kind, err, diff)
 		}
 		s.asks(t, kind, url.Values{"Action": {"Report"}, "ReportType": {asked}, "From": {"20260701010000"}, "To": {"20270101000000"}})
 	}
 	p, s := answering(t, 200, header)
 	if got, err := p.Report(t.Context(), "Outbox", time.Time{}, time.Time{}); err != nil || len(got.Columns) != 8 || len(got.Rows) != 0 {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("Outbox: got %+v and the error %v, want 8 columns without rows", got, err)
 	}
 	s.asks(t, "no bounds", url.Values{"Action": {"Report"}, "ReportType": {"Outbox"}, "From": {"20000101000000"}, "To": {"20991231000000"}})
 	_, err := p.Report(t.Context(), "Everything", time.Time{}, time.Time{})
@@ -49,7 +49,7 @@ func TestEveryReportIsAskedForAndReadByItsHeader(t *testing.T) {
 		t.Errorf("%d requests (-want +got):\n%s", len(s.asked), diff)
 	}
 	if kinds := p.ReportKinds(); kinds[0] != "Messages" || len(kinds) != 5 {
-		t.Errorf("kinds %v", kinds)
+		t.Errorf("got the report kinds %v, want 5 with Messages first", kinds)
 	}
 }
 
@@ -65,7 +65,7 @@ func TestWhatIsNoReportIsNone(t *testing.T) {
 		p, _ := answering(t, 200, body)
 		_, err := p.Report(t.Context(), "Usage", time.Time{}, time.Time{})
 		if e := verdict(t, err); e.Op != "textconnect report" || summary(e) != want {
-			t.Errorf("%.40q: %s, want %s", body, summary(e), want)
+			t.Errorf("%.40q: got %s, want %s", body, summary(e), want)
 		}
 	}
 }
@@ -84,7 +84,7 @@ func TestMessages(t *testing.T) {
 		{ID: "3509594", Username: "demo", From: "ACME", Status: providers.MessageStatus{State: "Something new"}, Sent: time.Date(2026, time.December, 1, 12, 30, 30, 0, time.UTC)},
 	}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
-		t.Errorf("%v (-want +got):\n%s", err, diff)
+		t.Errorf("got the error %v (-want +got):\n%s", err, diff)
 	}
 	s.asks(t, "messages", url.Values{"Action": {"Report"}, "ReportType": {"Messages"}, "From": {"20260701130030"}, "To": {"20260701140030"}})
 }
@@ -98,7 +98,7 @@ func TestMessagesAreFoundByTheNamesOfTheColumns(t *testing.T) {
 	}
 	want, ok := read(columns, row)
 	if !ok {
-		t.Fatal("not read")
+		t.Fatal("the row was not understood")
 	}
 	backwards, backwardsRow := slices.Clone(columns), slices.Clone(row)
 	slices.Reverse(backwards)
@@ -112,29 +112,29 @@ func TestMessagesAreFoundByTheNamesOfTheColumns(t *testing.T) {
 		lower[i] = strings.ToLower(lower[i])
 	}
 	if got, ok := read(lower, row); !ok || !cmp.Equal(want, got) {
-		t.Errorf("in lower case: %v %v", got, ok)
+		t.Errorf("columns in lower case: got %v %v, want the same message and true", got, ok)
 	}
 	for i := range columns {
 		if _, ok := read(slices.Delete(slices.Clone(columns), i, i+1), slices.Delete(slices.Clone(row), i, i+1)); ok {
-			t.Errorf("read without %s", columns[i])
+			t.Errorf("a table without the column %s: got messages, want not understood", columns[i])
 		}
 	}
 	for i, bad := range map[int]string{0: " ", 5: "2026-07-01 13:30:30", 6: "07/13/2026 13:30:30", 7: "never"} {
 		wrong := slices.Clone(row)
 		wrong[i] = bad
 		if _, ok := read(columns, wrong); ok {
-			t.Errorf("read with %s %q", columns[i], bad)
+			t.Errorf("the column %s with the value %q: got messages, want not understood", columns[i], bad)
 		}
 	}
 	p, _ := answering(t, 200, "\"A\",\"B\"\n\"1\",\"2\"")
 	_, err := p.Messages(t.Context(), time.Time{}, time.Time{})
 	if e := verdict(t, err); summary(e) != "unknown call not_understood http 200" {
-		t.Errorf("another report: %s", summary(e))
+		t.Errorf("an unknown report: got %s, want unknown call not_understood http 200", summary(e))
 	}
 	p, _ = answering(t, 200, "-504")
 	_, err = p.Messages(t.Context(), time.Time{}, time.Time{})
 	if e := verdict(t, err); summary(e) != "rejected call refused -504" {
-		t.Errorf("refused: %s", summary(e))
+		t.Errorf("a refused report: got %s, want rejected call refused -504", summary(e))
 	}
 }
 
@@ -150,7 +150,7 @@ func FuzzParseReport(f *testing.F) {
 		before := slices.Clone(body)
 		table, ok := parseTable(body)
 		if !slices.Equal(before, body) {
-			t.Fatal("the body was changed")
+			t.Fatal("the parser changed the body")
 		}
 		if !ok {
 			return
@@ -159,18 +159,18 @@ func FuzzParseReport(f *testing.F) {
 		w := csv.NewWriter(&again)
 		for _, row := range append([][]string{table.Columns}, table.Rows...) {
 			if len(row) != len(table.Columns) || len(row) < 2 {
-				t.Fatalf("%q: a row of %d in %d columns", body, len(row), len(table.Columns))
+				t.Fatalf("%q: got a row of %d fields and %d columns, want the same number, at least 2", body, len(row), len(table.Columns))
 			}
 			_ = w.Write(row)
 		}
 		w.Flush()
 		messages, ok := parseMessages(table, london)
 		if ok && len(messages) != len(table.Rows) {
-			t.Fatalf("%q: %d messages of %d rows", body, len(messages), len(table.Rows))
+			t.Fatalf("%q: got %d messages of %d rows, want one for each row", body, len(messages), len(table.Rows))
 		}
 		for _, m := range messages {
 			if m.ID == "" || m.Status.Delivered && !strings.EqualFold(m.Status.State, "delivered") || m.To != 0 && !strings.Contains(string(body), m.To.String()) {
-				t.Fatalf("%q: %+v", body, m)
+				t.Fatalf("%q: got the message %+v, want an ID, and delivered only for that state", body, m)
 			}
 		}
 	})

@@ -36,19 +36,19 @@ func TestASendOfUnknownOutcomeIsFoundAmongTheMessages(t *testing.T) {
 	var found []sms.MSISDN
 	for _, m := range messages {
 		if age := m.Sent.Sub(before); m.From != "ACME" || !m.Status.Delivered || age < -2*time.Second || age > time.Minute {
-			t.Errorf("%+v, asked for at %v", m, before)
+			t.Errorf("got the message %+v of the send at %v, want it delivered, with its sender ID, within a minute", m, before)
 		}
 		if r, err := p.MessageStatus(t.Context(), m.ID); err != nil || r != m.Status {
-			t.Errorf("%+v: %+v, %v", m, r, err)
+			t.Errorf("%+v: MessageStatus returned %+v and the error %v, want the status in the report", m, r, err)
 		}
 		found = append(found, m.To)
 	}
 	if !slices.Equal(found, nums(one, two)) {
-		t.Errorf("found %v", found)
+		t.Errorf("got the numbers %v in the report, want both recipients", found)
 	}
 	for _, kind := range p.ReportKinds() {
 		if table, err := p.Report(t.Context(), kind, time.Time{}, time.Time{}); err != nil || len(table.Columns) < 3 {
-			t.Errorf("%s: %+v, %v", kind, table, err)
+			t.Errorf("%s: got the table %+v and the error %v, want at least 3 columns", kind, table, err)
 		}
 	}
 }
@@ -58,12 +58,12 @@ func TestABackgroundSendFromBeginningToEnd(t *testing.T) {
 	s, p := gateway(t)
 	ids, err := p.SendStored(t.Context(), providers.StoredBatch{List: "Everyone", From: "ACME", Body: "Hello"})
 	if err != nil || len(ids) != 2 {
-		t.Fatalf("%q, %v", ids, err)
+		t.Fatalf("got the IDs %q and the error %v, want 2 IDs", ids, err)
 	}
 	n := 0
 	for _, id := range ids {
 		if _, err := p.BackgroundMessages(t.Context(), id); !errors.Is(err, providers.ErrNotFinished) {
-			t.Errorf("%s: %v", id, err)
+			t.Errorf("background send %s: got the error %v, want ErrNotFinished", id, err)
 		}
 		messages, err := p.BackgroundMessages(t.Context(), id)
 		if err != nil {
@@ -71,21 +71,21 @@ func TestABackgroundSendFromBeginningToEnd(t *testing.T) {
 		}
 		for _, m := range messages {
 			if s.Accepted(uint64(m.To)) != 1 || !m.Status.Delivered {
-				t.Errorf("%+v", m)
+				t.Errorf("got the message %+v, want it delivered and accepted once", m)
 			}
 		}
 		n += len(messages)
 	}
 	if n != 250 {
-		t.Errorf("%d messages", n)
+		t.Errorf("got %d messages, want 250", n)
 	}
 	_, err = p.SendStored(t.Context(), providers.StoredBatch{Group: "Strangers", From: "ACME", Body: "Hello"})
 	if e := verdict(t, err); e.Code != "-520" {
-		t.Errorf("%+v", e)
+		t.Errorf("an unknown stored group: got %+v, want the code -520", e)
 	}
 	_, err = p.BackgroundMessages(t.Context(), "7")
 	if e := verdict(t, err); e.Code != "-521" {
-		t.Errorf("%+v", e)
+		t.Errorf("an unknown ID: got %+v, want the code -521", e)
 	}
 }
 
@@ -107,16 +107,16 @@ func TestTheOfficeFromBeginningToEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	if after := balance(); after != before-2.5 {
-		t.Errorf("%v before, %v after", before, after)
+		t.Errorf("got the balance %v before and %v after, want 2.5 less", before, after)
 	}
 	err := p.CreateUser(t.Context(), u)
 	if e := verdict(t, err); e.Code != "-508" || err.Error() != "textconnect CreateUser: rejected, refused (-508): The username is taken" {
-		t.Errorf("%v", err)
+		t.Errorf("got the error %v, want -508 with the gateway's explanation", err)
 	}
 	lines, err := p.ImportContactsCSV(t.Context(), contacts, ImportOptions{})
 	if err != nil || len(lines) != 4 || lines[0].Result != ImportPartial || lines[1].Result != ImportSuccess ||
 		lines[2] != (ImportedLine{3, "Failed", "No name"}) || lines[3] != (ImportedLine{4, "Failed", "Invalid number (mynumber)"}) {
-		t.Errorf("%+v, %v", lines, err)
+		t.Errorf("got the lines %+v and the error %v, want the results of the four lines", lines, err)
 	}
 	group := providers.StoredBatch{Group: "Staff", From: "ACME", Body: "Hello"}
 	if _, err := p.SendStored(t.Context(), group); err != nil {
@@ -138,6 +138,6 @@ func TestTheOfficeFromBeginningToEnd(t *testing.T) {
 		t.Error(err)
 	}
 	if e := verdict(t, p.DeleteGroup(t.Context(), "Empty")); e.Code != "-520" {
-		t.Errorf("%+v", e)
+		t.Errorf("an unknown group: got %+v, want the code -520", e)
 	}
 }

@@ -11,15 +11,17 @@ import (
 
 // SendOptions are the options of one send. A zero field takes the account's value.
 type SendOptions struct {
-	// ScheduleDate is when the gateway sends the message, in whole seconds. Zero means at once.
+	// ScheduleDate is the time at which the gateway sends the message, in whole seconds. Zero means
+	// at once.
 	ScheduleDate time.Time
 	// SourceTON is TONInternational or TONAlphanumeric.
 	SourceTON int
-	// ValidityPeriod is for how long the gateway tries to deliver the message: whole seconds, from 1 s
-	// to MaxValidity.
+	// ValidityPeriod is the time for which the gateway tries to deliver the message: whole seconds,
+	// from 1 s to MaxValidity.
 	ValidityPeriod time.Duration
-	// AllMessageIDs requests the ID of each segment of a long message (GetAllMessageIDs). It requires
-	// a single recipient; the package comment has the reason. The Result has the first ID.
+	// AllMessageIDs requests the ID of each segment of a long message (GetAllMessageIDs). The
+	// option requires a single recipient, for the reason in the package comment. Result.MessageID
+	// is the first of the IDs.
 	AllMessageIDs bool
 }
 
@@ -28,13 +30,14 @@ func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Res
 	return p.SendWith(ctx, b, SendOptions{})
 }
 
-// SendWith submits one batch to the gateway, once. The gateway answers by position: an answer that has
-// more or fewer entries than b.To is not understood for any recipient. b.IdempotencyKey and b.Flash
-// are ignored.
+// SendWith submits one batch to the gateway, once. The entries of the gateway's answer belong to
+// the recipients by position. If the answer has more or fewer entries than b.To, it is not
+// understood for any recipient. b.IdempotencyKey and b.Flash are ignored.
 //
-// A batch causes no request, and is Rejected with Scope Campaign, if it has no or too many recipients,
-// no sender ID or no text, if an option is out of range, or if AllMessageIDs is set for several
-// recipients. Every other outcome comes from the gateway's codes or from providers.StatusVerdict.
+// Some batches cause no request and are Rejected with Scope Campaign: those with no recipients, too
+// many recipients, no sender ID or no text. The same applies if an option is out of range, or if
+// AllMessageIDs is set for several recipients. Every other outcome comes from the gateway's codes
+// or from providers.StatusVerdict.
 func (p *Provider) SendWith(ctx context.Context, b providers.Batch, o SendOptions) ([]providers.Result, error) {
 	if what := p.refusal(b, o); what != "" {
 		return nil, providers.NoCall(opSend, what)
@@ -64,7 +67,7 @@ func (p *Provider) refusal(b providers.Batch, o SendOptions) string {
 	return messageRefusal(b.From, b.Body, o)
 }
 
-// messageRefusal returns what is wrong with a message apart from its recipients, or "" if nothing is.
+// messageRefusal returns why a message cannot be sent to any recipient, or "" if it can.
 func messageRefusal(from, body string, o SendOptions) string {
 	switch {
 	case from == "":
@@ -88,7 +91,7 @@ func sourceTON(ton int) bool { return ton == TONInternational || ton == TONAlpha
 // sendForm builds the form of a send in one new buffer. The buffer must not be reused, because the
 // HTTP transport may still read it after the call has returned.
 func (p *Provider) sendForm(b providers.Batch, o SendOptions) []byte {
-	const fixed = 256 // the names, and the fields with a known maximum length
+	const fixed = 256 // bytes for the names, and for the fields with a known maximum length
 	form := p.appendHead(make([]byte, 0, providers.FormSize(len(*p.login)+fixed, b.To, b.From, b.Body)), "Send")
 	form = providers.AppendNumbers(form, "DestinationAddress", "", b.To)
 	form = p.appendMessage(form, b.From, b.Body, o)

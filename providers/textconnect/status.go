@@ -7,8 +7,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// states maps the delivery states of a message, in upper case. They are the sibling's; the vendor's page shows
-// only "Sent".
+// states maps the delivery states of a message, in upper case, to their meaning. The states are
+// those of the sibling FastSMS; the vendor's page shows only "Sent".
 var states = map[string]providers.MessageStatus{
 	"PENDING":          {},
 	"SENT":             {},
@@ -21,8 +21,8 @@ var states = map[string]providers.MessageStatus{
 	"UNKNOWN":          {},
 }
 
-// MessageStatus reads the delivery status of one message (CheckMessageStatus). The gateway accepts one
-// message ID in a call.
+// MessageStatus reads the delivery status of one message (CheckMessageStatus). The gateway accepts
+// only one message ID in a call.
 func (p *Provider) MessageStatus(ctx context.Context, messageID string) (providers.MessageStatus, error) {
 	if messageID == "" {
 		return providers.MessageStatus{}, refusal(opStatus, "the message ID is missing")
@@ -47,8 +47,8 @@ func parseState(word string) (providers.MessageStatus, bool) {
 	return report, ok
 }
 
-// rowState parses the state in a row of a list. An unknown state is not final, and is not an error, so
-// that the other rows can be used.
+// rowState parses the state in a row of a list. For an unknown state it returns a status that is
+// not final. It returns no error, so that the other rows can be used.
 func rowState(word string) providers.MessageStatus {
 	report, ok := parseState(word)
 	if !ok {

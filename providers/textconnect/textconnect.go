@@ -1,25 +1,27 @@
 // Package textconnect implements a provider for the HTTP API of TextConnect (United Kingdom).
 //
-// The vendor's documentation is the page "HTTP API Documentation" of https://www.text-connect.co.uk,
-// called "the page" here. Facts marked "sibling" come from FastSMS, the product that TextConnect is a
-// white label of. All requests are forms to one path, with a field Action. Replies are plain text with
-// HTTP 200, even for errors.
+// The vendor's documentation is the page "HTTP API Documentation" of
+// https://www.text-connect.co.uk, called "the vendor's page" here. TextConnect is a white label of
+// the product FastSMS. Facts from FastSMS are marked "sibling". All requests are forms that are
+// sent to the same path, with a field "Action". Replies are plain text with HTTP 200, even for
+// errors.
 //
 // The package implements all actions on the vendor's page. It does not use these parameters:
 //
-//   - ShowErrorMessage, which adds a line of text after an error code. The text adds nothing to the
-//     code. (The parameter takes effect whatever its value.) The package reads only the first line of
-//     an answer, so that such a line would do no harm.
-//   - GetAllMessageIDs with several recipients. Results are matched by position, and several IDs for
-//     one recipient would shift all following ones. With one recipient, SendOptions.AllMessageIDs
-//     requests it.
-//   - GetBGSendID in a send to numbers, where it has no meaning. Sends to a list or group always set it.
+//   - ShowErrorMessage, which adds a line of text after an error code. The text says no more than
+//     the code. (The parameter takes effect whatever its value.) The package reads only the first
+//     line of an answer, so it would ignore the text.
+//   - GetAllMessageIDs with several recipients. Results are matched by position, and several IDs
+//     for one recipient would shift the results of all following recipients. For a single
+//     recipient, SendOptions.AllMessageIDs sets the parameter.
+//   - GetBGSendID in a send to numbers, where the parameter has no meaning. Sends to a list or
+//     group always set GetBGSendID.
 //   - "Credit Reminder", written with a space on the vendor's page. The package sends CreditReminder, the
 //     sibling's spelling.
 //   - The GET method, which would put the token into URLs and logs.
 //
-// The gateway has no flash messages and no idempotency keys. A call that may have been taken must not
-// be repeated; Messages shows afterwards what was sent.
+// The gateway has no flash messages and no idempotency keys. A call that may have been taken must
+// not be repeated. The method Messages shows afterwards what was sent.
 package textconnect
 
 import (
@@ -45,14 +47,14 @@ const (
 	MaxRecipients = 200
 	// MaxChars is the maximum length of a body in characters.
 	MaxChars = 459
-	// MaxSegments is the number of segments of 459 GSM-7 characters. Tuma applies it to other
-	// alphabets, too.
+	// MaxSegments is the number of segments of 459 GSM-7 characters. Tuma also applies this limit
+	// to texts in other alphabets.
 	MaxSegments = 3
-	// MaxSenderAlpha is the maximum length of an alphanumeric sender ID (SourceAddress) in
-	// characters.
+	// MaxSenderAlpha is the maximum length in characters of an alphanumeric sender ID (form field
+	// "SourceAddress").
 	MaxSenderAlpha = 11
-	// MaxValidity is the longest validity period, and the default. The period is always sent, because
-	// the vendor's page does not call it optional.
+	// MaxValidity is the longest validity period, and the default. The period is always sent,
+	// because the vendor's page does not call the parameter optional.
 	MaxValidity = 24 * time.Hour
 
 	path = "/api"
@@ -76,14 +78,14 @@ const (
 // Config configures a Provider.
 type Config struct {
 	providers.Endpoint
-	// Token is the login. Users find it in the settings of the vendor's web interface. It is
-	// required.
+	// Token is the login. Users find their token in the settings of the vendor's web interface. The
+	// token is required.
 	Token providers.Secret
-	// ValidityPeriod is for how long the gateway tries to deliver a message: whole seconds, from 1 s
-	// to MaxValidity. Default: MaxValidity.
+	// ValidityPeriod is the time for which the gateway tries to deliver a message: whole seconds,
+	// from 1 s to MaxValidity. Default: MaxValidity.
 	ValidityPeriod time.Duration
-	// SourceTON is the type of number of every sender ID. By default it depends on the sender ID:
-	// TONInternational for digits, TONAlphanumeric otherwise.
+	// SourceTON is the type of number of every sender ID. By default the type depends on the sender
+	// ID: TONInternational for digits, TONAlphanumeric otherwise.
 	SourceTON int
 }
 
@@ -93,7 +95,7 @@ type Provider struct {
 	client *providers.Client
 	info   providers.Info
 	zone   *time.Location
-	// defaults are used for zero fields of SendOptions.
+	// defaults holds the values for zero fields of SendOptions.
 	defaults SendOptions
 	// login is the encoded login, with which every form begins. It is a pointer because fmt does not
 	// call the methods of a Secret in an unexported field and would print its text.
@@ -108,9 +110,9 @@ var (
 	_ providers.BackgroundSender = (*Provider)(nil)
 )
 
-// New returns a Provider. Its error joins a *providers.FieldError for each mistake. It also returns an
-// error if the program cannot load the time zone Europe/London (see time/tzdata), in which the
-// gateway's timestamps are.
+// New returns a Provider. Its error joins a *providers.FieldError for each mistake. The gateway's
+// timestamps are in the time zone Europe/London. If the program cannot load that zone (see
+// time/tzdata), New returns an error, too.
 func New(cfg Config) (*Provider, error) {
 	client, limit, err := cfg.Open(DefaultBaseURL, MaxRecipients, cfg.Token)
 	err = errors.Join(providers.Missing("token", cfg.Token.Reveal()), err)
@@ -132,8 +134,8 @@ func New(cfg Config) (*Provider, error) {
 		client: client, zone: zone, login: &login,
 		defaults: SendOptions{ValidityPeriod: cfg.ValidityPeriod, SourceTON: cfg.SourceTON},
 		info: providers.Info{
-			// The login is only a token. A hash of it is left out, because a weak token could be
-			// guessed from its hash.
+			// The login is only a token. The fingerprint contains no hash of the token, because a
+			// weak token could be guessed from its hash.
 			Name: Name, Fingerprint: client.Fingerprint(Name, ""), MaxRecipients: limit,
 			MaxChars: MaxChars, MaxSegments: MaxSegments, SenderAlphaMax: MaxSenderAlpha,
 		},
@@ -163,8 +165,8 @@ func Kind() providers.Kind {
 	}
 }
 
-// Info returns the limits of the gateway. The fingerprint depends on the base URL only: two accounts at
-// the same gateway have the same one, because a login is only a token.
+// Info returns the limits of the gateway. The fingerprint depends on the base URL only: two
+// accounts at the same gateway have the same fingerprint, because a login is only a token.
 func (p *Provider) Info() providers.Info { return p.info }
 
 // form returns the beginning of a form: the login and the action.
@@ -174,14 +176,14 @@ func (p *Provider) appendHead(form []byte, action string) []byte {
 	return providers.AppendField(append(form, p.login.Reveal()...), "Action", action)
 }
 
-// post sends a form to the gateway and returns a 2xx reply, or an *Error. It assumes that the gateway
-// reports errors with HTTP 200. So a 404, 405 or 415 comes from a web server without the API, and the
-// form was not taken.
+// post sends a form to the gateway and returns a 2xx reply, or an *Error. It assumes that the
+// gateway reports errors with HTTP 200. So a 404, 405 or 415 comes from a web server without the
+// API, which cannot have taken the form.
 func (p *Provider) post(ctx context.Context, op string, form []byte) (*providers.Reply, error) {
 	return p.client.PostForm(ctx, op, path, form)
 }
 
-// timestamp is the format of times in parameters. They are London time (sibling).
+// timestamp is the format of times in parameters. These times are London time (sibling).
 const timestamp = "20060102150405"
 
 // london returns the time zone of the gateway. load is time.LoadLocation, except in tests.

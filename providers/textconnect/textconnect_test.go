@@ -25,19 +25,20 @@ import (
 
 const token = "s3cr3t&token"
 
-// server is a gateway that gives configured answers and stores the requests.
+// server is a test gateway that gives the configured answer and stores the requests.
 type server struct {
 	*httptest.Server
 	asked chan *http.Request
 }
 
-// answering starts a server that gives every request the same answer, and returns it with a provider.
+// answering starts a server that gives every request the same answer, and returns it with a
+// provider for it.
 func answering(t testing.TB, status int, body string) (*Provider, server) {
 	t.Helper()
 	s := server{asked: make(chan *http.Request, 100)}
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := r.ParseForm(); err != nil {
-			t.Errorf("not a form: %v", err)
+			t.Errorf("parse the form: %v", err)
 		}
 		s.asked <- r
 		if status >= 400 {
@@ -61,7 +62,8 @@ func open(t testing.TB, cfg Config) *Provider {
 	return p
 }
 
-// form returns the only form that the gateway got, without its token. It also checks the rest of the request.
+// form returns the form that the gateway got, without its token. It fails unless there was exactly
+// one request, and checks the rest of that request.
 func (s server) form(t testing.TB) url.Values {
 	t.Helper()
 	if len(s.asked) != 1 {
@@ -69,19 +71,19 @@ func (s server) form(t testing.TB) url.Values {
 	}
 	r := <-s.asked
 	if r.Method != http.MethodPost || r.RequestURI != "/prefix/api" || r.Header.Get("Content-Type") != providers.FormContentType {
-		t.Errorf("%s %s, %v", r.Method, r.RequestURI, r.Header)
+		t.Errorf("got the request %s %s with headers %v, want a form by POST to /prefix/api", r.Method, r.RequestURI, r.Header)
 	}
 	if strings.Contains(fmt.Sprint(r.Header), "s3cr3t") {
 		t.Error("the token is in a header")
 	}
 	if got := r.PostForm["Token"]; !slices.Equal(got, []string{token}) {
-		t.Errorf("token %q", got)
+		t.Errorf("got the tokens %q, want exactly the login", got)
 	}
 	r.PostForm.Del("Token")
 	return r.PostForm
 }
 
-// asks fails the test unless the gateway got exactly this form.
+// asks fails the test unless the gateway got exactly the form want.
 func (s server) asks(t testing.TB, name string, want url.Values) {
 	t.Helper()
 	if diff := cmp.Diff(want, s.form(t)); diff != "" {
@@ -149,7 +151,7 @@ func TestTheFormIsTheDocumentedOne(t *testing.T) {
 		tc.cfg.BaseURL = s.URL + "/prefix"
 		results, err := open(t, tc.cfg).SendWith(t.Context(), b, o)
 		if err != nil || len(results) != len(b.To) || results[0] != accepted("3509592") {
-			t.Errorf("%s: %v, %v", name, results, err)
+			t.Errorf("%s: got %v and the error %v, want accepted with the ID 3509592", name, results, err)
 		}
 		want := url.Values{
 			"Action": {"Send"}, "DestinationAddress": {"447777777771,447777777772"}, "SourceAddress": {"ACME"}, "Body": {"Hello"},
@@ -168,7 +170,7 @@ func TestSendTakesTheAccountsOptions(t *testing.T) {
 	p := open(t, Config{Endpoint: providers.Endpoint{BaseURL: s.URL + "/prefix"}, ValidityPeriod: time.Minute, SourceTON: 1})
 	got, err := p.Send(t.Context(), batch(one, two))
 	if diff := cmp.Diff(res(accepted("3509592"), rejected("invalid_number", "-401")), got); diff != "" || err != nil {
-		t.Errorf("%v (-want +got):\n%s", err, diff)
+		t.Errorf("got the error %v (-want +got):\n%s", err, diff)
 	}
 	s.asks(t, "send", url.Values{
 		"Action": {"Send"}, "DestinationAddress": {"447777777771,447777777772"}, "SourceAddress": {"ACME"}, "Body": {"Hello"},
@@ -201,7 +203,7 @@ func TestABatchThatIsNoCallMakesNoRequest(t *testing.T) {
 		}
 	}
 	if len(s.asked) != 0 {
-		t.Errorf("%d requests", len(s.asked))
+		t.Errorf("got %d requests, want 0", len(s.asked))
 	}
 }
 
@@ -224,10 +226,10 @@ func TestAnswersToACall(t *testing.T) {
 		results, err := p.Send(t.Context(), batch(one, two))
 		tc.want.Op = "textconnect send"
 		if diff := cmp.Diff(tc.want, verdict(t, err)); diff != "" || results != nil {
-			t.Errorf("%s: %v (-want +got):\n%s", name, results, diff)
+			t.Errorf("%s: got %v (-want +got):\n%s", name, results, diff)
 		}
 		if len(s.asked) != 1 {
-			t.Errorf("%s: %d requests", name, len(s.asked))
+			t.Errorf("%s: got %d requests, want 1", name, len(s.asked))
 		}
 	}
 }
@@ -237,7 +239,7 @@ func TestBalance(t *testing.T) {
 	for body, want := range map[string]float64{"1234": 1234, " 12.50\n": 12.5, "0": 0, "7.25\nand more": 7.25, "1,234.5": 1234.5} {
 		p, s := answering(t, 200, body)
 		if got, err := p.Balance(t.Context()); err != nil || got != (providers.Balance{Amount: want}) {
-			t.Errorf("%q: %+v, %v", body, got, err)
+			t.Errorf("%q: got the balance %+v and the error %v, want the credits of the case", body, got, err)
 		}
 		s.asks(t, body, url.Values{"Action": {"CheckCredits"}})
 	}
@@ -250,7 +252,7 @@ func TestBalance(t *testing.T) {
 		p, _ := answering(t, 200, body)
 		_, err := p.Balance(t.Context())
 		if e := verdict(t, err); e.Op != "textconnect balance" || summary(e) != want {
-			t.Errorf("%q: %s, want %s", body, summary(e), want)
+			t.Errorf("%q: got %s, want %s", body, summary(e), want)
 		}
 	}
 }
@@ -275,7 +277,7 @@ func TestMessageStatus(t *testing.T) {
 	} {
 		p, s := answering(t, 200, body)
 		if got, err := p.MessageStatus(t.Context(), "35&9592"); err != nil || got != want {
-			t.Errorf("%q: %+v, %v", body, got, err)
+			t.Errorf("%q: got %+v and the error %v, want the status of the case", body, got, err)
 		}
 		s.asks(t, body, url.Values{"Action": {"CheckMessageStatus"}, "MessageID": {"35&9592"}})
 	}
@@ -286,7 +288,7 @@ func TestMessageStatus(t *testing.T) {
 		p, _ := answering(t, 200, body)
 		_, err := p.MessageStatus(t.Context(), "3509592")
 		if e := verdict(t, err); e.Op != "textconnect status" || summary(e) != want {
-			t.Errorf("%q: %s, want %s", body, summary(e), want)
+			t.Errorf("%q: got %s, want %s", body, summary(e), want)
 		}
 	}
 	p, s := answering(t, 200, "Sent")
@@ -330,12 +332,12 @@ func TestKindTellsEveryMistake(t *testing.T) {
 		slices.Sort(got)
 		slices.Sort(tc.want)
 		if !slices.Equal(got, tc.want) || (p == nil) != (tc.want != nil) {
-			t.Errorf("%s: mistakes in %v, want %v", name, got, tc.want)
+			t.Errorf("%s: got mistakes in %v, want %v", name, got, tc.want)
 		}
 	}
 	p, err := Kind().Open(options("validity_period", "60", "source_ton", "1"))
 	if err != nil || p.(*Provider).defaults != (SendOptions{ValidityPeriod: time.Minute, SourceTON: 1}) {
-		t.Errorf("%+v, %v", p, err)
+		t.Errorf("got the provider %+v and the error %v, want the defaults of the settings", p, err)
 	}
 }
 
@@ -347,7 +349,7 @@ func TestNewRefusesOptionsOutOfRange(t *testing.T) {
 		got = append(got, m.Field)
 	}
 	if !slices.Equal(got, []string{"validity_period", "source_ton"}) {
-		t.Errorf("mistakes in %v", got)
+		t.Errorf("got mistakes in %v, want them in validity_period and source_ton", got)
 	}
 }
 
@@ -356,12 +358,12 @@ func TestAProgramWithoutTimeZonesIsTold(t *testing.T) {
 	missing := errors.New("no such zone")
 	zone, err := london(func(name string) (*time.Location, error) {
 		if name != "Europe/London" {
-			t.Errorf("asked for %s", name)
+			t.Errorf("got the time zone %s, want Europe/London", name)
 		}
 		return nil, missing
 	})
 	if zone != nil || !errors.Is(err, missing) {
-		t.Errorf("%v, %v", zone, err)
+		t.Errorf("a missing time zone: got %v and the error %v, want only an error", zone, err)
 	}
 }
 
@@ -375,10 +377,10 @@ func TestInfo(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if n := open(t, Config{Endpoint: providers.Endpoint{MaxRecipients: 20}}).Info().MaxRecipients; n != 20 {
-		t.Errorf("max_recipients 20 gives %d", n)
+		t.Errorf("max_recipients 20: got MaxRecipients %d, want 20", n)
 	}
 	if open(t, Config{Endpoint: providers.Endpoint{BaseURL: "https://example.com"}}).Info().Fingerprint == got.Fingerprint {
-		t.Error("another address has the same fingerprint")
+		t.Error("another base URL: got the same fingerprint, want a different one")
 	}
 }
 
@@ -388,7 +390,7 @@ func TestAProviderNeverPrintsItsLogin(t *testing.T) {
 	p := open(t, cfg)
 	for _, verb := range []string{"%v", "%+v", "%#v"} {
 		if text := fmt.Sprintf(verb, *p) + fmt.Sprintf(verb, cfg) + fmt.Sprintf(verb, User{Password: "s3cr3t"}); strings.Contains(text, "s3cr3t") {
-			t.Errorf("%s: %s", verb, text)
+			t.Errorf("%s: the printed text holds a secret: %s", verb, text)
 		}
 	}
 }
@@ -399,7 +401,7 @@ func TestALongSendIsOneBuffer(t *testing.T) {
 	b.Body = strings.Repeat("€", 459)
 	o := SendOptions{ScheduleDate: time.Unix(1e9, 0), AllMessageIDs: true}
 	if n := testing.AllocsPerRun(20, func() { p.sendForm(b, o) }); n > 3 { // the form, and the date
-		t.Errorf("%v allocations of a form", n)
+		t.Errorf("got %v allocations for a form, want at most 3", n)
 	}
 }
 
@@ -426,7 +428,7 @@ func ExampleProvider_Send() {
 	// <nil>
 }
 
-// A list that was cut directly after its first code looks like a code for the whole call.
+// If only the first code of a list has arrived, it looks like a code for the whole call.
 func TestACodeThatMayBeTheBeginningOfAListIsNotBelieved(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -461,7 +463,7 @@ func TestACodeThatMayBeTheBeginningOfAListIsNotBelieved(t *testing.T) {
 		}
 		_, err = p.Send(t.Context(), providers.Batch{From: "ACME", Body: "Hello", To: tc.to})
 		if e, ok := err.(*providers.Error); !ok || e.Outcome != tc.want {
-			t.Errorf("%s: %v, want %v", name, err, tc.want)
+			t.Errorf("%s: got %v, want %v", name, err, tc.want)
 		}
 		serving.Wait()
 		_ = listener.Close()

@@ -7,8 +7,8 @@ import "sync/atomic"
 
 var guard atomic.Pointer[func(network, addr string) error]
 
-// Guard sets the function that every later Refusal calls; nil removes it. Guard is safe for concurrent
-// use, and ask must be, too.
+// Guard sets ask as the guard, a function that every later Refusal calls. Guard(nil) removes the
+// guard. Guard is safe for concurrent use, and ask must be, too.
 func Guard(ask func(network, addr string) error) {
 	if ask == nil {
 		guard.Store(nil)
@@ -18,8 +18,7 @@ func Guard(ask func(network, addr string) error) {
 }
 
 // Refusal returns the guard's error if addr must not be dialled. It returns nil if addr may be
-// dialled or no guard is set, as in every program that is not a test. Call it before a host name is
-// resolved.
+// dialled or no guard is set. Only tests set a guard. Call Refusal before a host name is resolved.
 func Refusal(network, addr string) error {
 	if ask := guard.Load(); ask != nil {
 		return (*ask)(network, addr)
