@@ -335,14 +335,14 @@ func (r *schemaRig) credit() {
 }
 
 // failOver makes an account unreachable. Its work moves to the next account of the route. Then a worker plans another
-// campaign, and leaves out the held account.
+// campaign, and does not use the held account.
 func (r *schemaRig) failOver() {
 	r.plain.answers(func(sms.MSISDN, int) (*providers.Result, error) {
 		return nil, &providers.Error{Op: "scripted send", Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseConnection}
 	})
 	r.enqueue(producer.Campaign{ID: "moved"}, r.numbers(9)...)
 	r.done("moved")
-	// Planning leaves out the account only between two probes of its hold. If a probe is due, the campaign becomes
+	// Planning avoids the account only between two probes of its hold. If a probe is due, the campaign becomes
 	// the probe and is planned for the account, so the test tries up to 20 campaigns.
 	for n := range 20 {
 		id := fmt.Sprintf("around-%d", n)
