@@ -26,14 +26,14 @@ const Header = "\xef\xbb\xbfName;Phone;Town\r\n"
 // Country is the country of the numbers in national format.
 const Country = "KE"
 
-// The reasons, as in results.
+// The values of Row.Reason. They are the reasons that Tuma writes in results.
 const (
 	invalid   = "invalid_number"
 	duplicate = "duplicate"
 )
 
-// Write writes a list of n recipients. Nine of ten rows are clean. The others have the mistakes of the table
-// dirtyRows, in turn.
+// Write writes a list of n recipients as CSV. Every tenth row is dirty: these rows have the mistakes of dirtyRows, in
+// turn. It returns the first error of the writer.
 func Write(to io.Writer, n int) error {
 	w := bufio.NewWriter(to)
 	if _, err := w.WriteString(Header); err != nil {

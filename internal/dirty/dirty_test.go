@@ -44,6 +44,6 @@ func TestADirtyListIsReadAsItWasMeant(t *testing.T) {
 		i++
 	}
 	if i != n || left["true"] < n/50 {
-		t.Errorf("got %d rows, by skipped or not: %v", i, left)
+		t.Errorf("got %d rows, want %d; by whether they are skipped: %v, want at least %d skipped", i, n, left, n/50)
 	}
 }

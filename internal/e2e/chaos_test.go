@@ -13,7 +13,8 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// perCampaign is the number of recipients. The calls are small, so that the faults hit many of them.
+// perCampaign is the number of recipients of each campaign. A call has at most 100 of them, so that many calls get a
+// fault.
 const perCampaign = 100_000
 
 var (
@@ -21,9 +22,9 @@ var (
 	chaosSeed = flag.Uint64("chaos.seed", 1, "seed of the gateway's faults and of the choice of workers to kill")
 )
 
-// TestNothingIsLostOrSentTwiceWhileWorkersAreKilled kills a random worker every
-// two seconds while the gateway, 50 ms away, closes connections before and after
-// accepting, and answers 502 after accepting. The counts are the gateway's.
+// TestNothingIsLostOrSentTwiceWhileWorkersAreKilled kills a random worker every two seconds. The gateway replies after
+// 50 ms. It closes some connections before and after it accepts a call, and replies 502 to some accepted calls. The
+// test compares the results with the gateway's own counts.
 func TestNothingIsLostOrSentTwiceWhileWorkersAreKilled(t *testing.T) {
 	t.Parallel()
 	f := newDeployment(t, sandbox.Options{Latency: 50 * time.Millisecond, Seed: *chaosSeed}, "timeout: 1s", "max_recipients: 100")

@@ -34,7 +34,8 @@ func (f *deployment) enqueue(n int, c producer.Campaign) {
 	}
 }
 
-// The test gives every order twice, and again after the restarts.
+// Orders are pause, resume and cancel. The test gives every order twice before the restarts, and pauses and cancels
+// again after them.
 func TestOrdersOutliveWhateverIsRestarted(t *testing.T) {
 	t.Parallel()
 	for name, between := range map[string]func(*deployment){

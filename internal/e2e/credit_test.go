@@ -12,7 +12,7 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// The full size is 15,000 recipients with a credit of 10,000.
+// The defaults keep CI short. A full run has 15,000 messages with credit for 10,000.
 var (
 	creditMessages = flag.Int("credit.messages", 1500, "messages of each gateway")
 	creditFor      = flag.Int("credit.for", 1000, "messages that each gateway has credit for at first")

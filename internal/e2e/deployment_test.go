@@ -122,7 +122,7 @@ func (f *deployment) spawn() *exec.Cmd {
 		f.t.Fatal(err)
 	}
 	cmd := exec.Command(binary, "worker", "--config", filepath.Join(f.dir, "tuma.yaml"), "--log-level", "info", "--log-format", "json")
-	// The proxy does not exist, so a worker cannot connect to other machines.
+	// Requests to other machines go to a proxy that does not exist. So a worker cannot reach them.
 	cmd.Env = append(os.Environ(), "HTTP_PROXY=http://127.0.0.1:1", "HTTPS_PROXY=http://127.0.0.1:1", "NO_PROXY=")
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
@@ -217,7 +217,7 @@ func (f *deployment) checkI1(s producer.Status) {
 	f.t.Helper()
 	sum := s.Pending + s.Accepted + s.Delivered + s.Undelivered + s.Rejected + s.Unknown + s.Skipped
 	if s.State != producer.Uploading && sum != s.Total {
-		f.t.Fatalf("I1: %d of %d recipients have a status: %+v", sum, s.Total, s)
+		f.t.Fatalf("the statuses have %d recipients, want the total of %d: %+v", sum, s.Total, s)
 	}
 }
 
@@ -261,7 +261,7 @@ func (f *deployment) compare(id string, want int) {
 		}
 	}
 	if s := f.gateway.Stats(); rows != want || s.Duplicates != 0 || s.Conflicts != 0 || s.Accepted != int64(want) {
-		f.t.Fatalf("%d rows of %d; gateway %+v", rows, want, s)
+		f.t.Fatalf("got %d results, want %d, each accepted once; gateway %+v", rows, want, s)
 	}
 }
 
@@ -273,7 +273,7 @@ func (f *deployment) eventually(limit time.Duration, what string, is func() bool
 	for !is() {
 		select {
 		case <-deadline:
-			f.t.Fatalf("waited %s for %s", limit, what)
+			f.t.Fatalf("timed out after %s, waiting for %s", limit, what)
 		case <-tick.C:
 		}
 	}

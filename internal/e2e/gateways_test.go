@@ -20,8 +20,7 @@ import (
 // perGateway is the number of recipients at each gateway.
 const perGateway = 3000
 
-// At a gateway that takes one number a call, faults hit thousands of calls and cause many holds. This number of
-// recipients keeps CI short.
+// underFaults is small to keep CI short: with one number a call, many calls get a fault, and each may cause a hold.
 var underFaults = flag.Int("faults.recipients", 1000, "recipients of each gateway while it breaks")
 
 var outageFor = flag.Duration("outage.for", 15*time.Second, "how long the gateways are stopped")
@@ -104,7 +103,7 @@ func (x *allGateways) enqueueAll(n int) {
 	}
 }
 
-// info returns the gateway's facts from the account card.
+// info returns the providers.Info of an account, as the workers have published it.
 func (x *allGateways) info(name string) providers.Info {
 	x.t.Helper()
 	accounts, err := x.client.Accounts(x.t.Context())
@@ -118,7 +117,7 @@ func (x *allGateways) info(name string) providers.Info {
 	return accounts[i].Info
 }
 
-// audit is the comparison of a campaign with the gateway's own count.
+// audit has the counts of a campaign's results, which the method audit has compared with the gateway's own counts.
 type audit struct {
 	accepted, rejected, unknown int
 	ids                         map[string]bool
@@ -215,7 +214,7 @@ func TestThreeThousandThroughEachOfTheGatewaysAtOnce(t *testing.T) {
 
 func TestFaultsAtEveryGatewayCostNothingButWhatNobodyCanKnow(t *testing.T) {
 	t.Parallel()
-	// Small calls, so that the faults hit many of them.
+	// The calls are small, so that many of them get a fault.
 	extra := map[string][]string{"": {"timeout: 2s", "reconcile_for: 6s"}}
 	for _, k := range catalog.Kinds() {
 		if _, err := k.Open(providers.Settings{Endpoint: providers.Endpoint{MaxRecipients: 20}}); err == nil || !strings.Contains(err.Error(), "max_recipients") {
@@ -249,7 +248,8 @@ func TestFaultsAtEveryGatewayCostNothingButWhatNobodyCanKnow(t *testing.T) {
 	}
 }
 
-// A redirect looks as if the gateway had not accepted the call. Here it has, so the call must not be repeated.
+// The gateway accepts a call and replies with a redirect, which suggests that it has not accepted it. Tuma must not send
+// the recipients again.
 func TestARedirectAfterAcceptingSendsNothingAgain(t *testing.T) {
 	t.Parallel()
 	x := newAllGateways(t, sandbox.Options{}, map[string][]string{"": {"reconcile_for: 3s"}})
@@ -332,7 +332,7 @@ func TestAStoppedGatewayFailsNothing(t *testing.T) {
 	x.serve(t, x.gateway)
 	for i, k := range x.kinds {
 		if s := x.wait(k.Name, 3*time.Minute); s.Accepted != 50 {
-			t.Errorf("%s: got %+v", k.Name, s)
+			t.Errorf("%s: got %+v; want Accepted 50", k.Name, s)
 		}
 		if a := x.audit(i, 50); a.accepted != 50 {
 			t.Errorf("%s: %+v", k.Name, a)

@@ -38,17 +38,17 @@ func TestAWrongConfigurationHoldsAndIsRepaired(t *testing.T) {
 			f.eventually(20*time.Second, "the hold", func() bool { return len(f.status("c").BlockedBy) > 0 })
 			s := f.status("c")
 			if b := s.BlockedBy[0]; b.Account != "kobo-main" || b.Reason != tt.reason {
-				t.Errorf("blocked by %+v", b)
+				t.Errorf("blocked by %+v, want kobo-main with the reason %s", b, tt.reason)
 			}
 			if s.Pending != 5000 {
-				t.Errorf("a message used up a try: %+v", s)
+				t.Errorf("got %+v; want Pending 5000: a held account uses up no attempt", s)
 			}
 			if n := f.gateway.Stats().Calls; n > 8+3 {
-				t.Errorf("%d calls before the hold", n)
+				t.Errorf("got %d calls before the hold, want at most 11", n)
 			}
 			for _, args := range [][]string{{"status", "c"}, {"accounts"}} {
 				if out := f.must(args...); !strings.Contains(out, tt.reason) {
-					t.Errorf("tuma %s does not say %q:\n%s", args[0], tt.reason, out)
+					t.Errorf("tuma %s does not print %q:\n%s", args[0], tt.reason, out)
 				}
 			}
 
@@ -56,7 +56,7 @@ func TestAWrongConfigurationHoldsAndIsRepaired(t *testing.T) {
 			f.drain(w)
 			f.start()
 			if s := f.wait("c", 60*time.Second); s.State != producer.Done || s.Accepted != 5000 {
-				t.Errorf("after the repair: %+v", s)
+				t.Errorf("after the repair: %+v; want State Done, Accepted 5000", s)
 			}
 			f.compare("c", 5000)
 		})

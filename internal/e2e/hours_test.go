@@ -23,7 +23,7 @@ func TestMarketingWaitsForItsHours(t *testing.T) {
 	hours := there.Format("15:04:05") + "-" + there.Add(8*time.Hour).Format("15:04:05")
 	f.write("tuma.yaml", strings.Replace(string(config), "windows: off", "windows: {KE: '"+hours+"'}", 1))
 	if out := f.must("check"); !strings.Contains(out, "KE "+hours+" (closed until "+opens.UTC().Format(time.RFC3339)+")") {
-		t.Errorf("check says\n%s", out)
+		t.Errorf("tuma check printed\n%s", out)
 	}
 
 	first := f.start()
@@ -34,7 +34,7 @@ func TestMarketingWaitsForItsHours(t *testing.T) {
 		t.Errorf("exit %d, %s; want %q", exit, said, want)
 	}
 	if _, said, _ := f.tuma(append(send, "gone", "--expires-in", "2s")...); !strings.Contains(said, "; but the campaign expires before that") {
-		t.Errorf("it said %s", said)
+		t.Errorf("tuma send of a campaign that expires before the sending hours printed %s", said)
 	}
 	if _, said, exit := f.tuma(append(send, "code", "--class", "transactional", "--wait")...); exit != 0 || strings.Contains(said, "sending hours") {
 		t.Errorf("exit %d, %s", exit, said)
@@ -56,7 +56,7 @@ func TestMarketingWaitsForItsHours(t *testing.T) {
 		return went
 	})
 	if s := f.wait("late", 30*time.Second); s.Accepted != 2000 {
-		t.Errorf("got status %+v", s)
+		t.Errorf("got status %+v; want Accepted 2000", s)
 	}
 	if s := f.wait("gone", 5*time.Second); s.Reasons["expired"] != 2000 {
 		t.Errorf("got status %+v", s)

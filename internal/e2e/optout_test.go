@@ -13,7 +13,7 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// optOutTimes has, for each number, when the opt-out returned and how many calls it reported as in flight.
+// optOutTimes has the time at which the opt-out of each number returned, and how many calls it reported as in flight.
 type optOutTimes struct {
 	mu    sync.Mutex
 	since map[uint64]time.Time
@@ -56,8 +56,8 @@ func (o *optOutTimes) add(f *deployment, number string) {
 	o.since[m], o.calls[m] = time.Now(), r.InFlight.Calls+r.Doubt
 }
 
-// 100 people opt out at random moments of a campaign at full speed, with 5 recipients a call and idempotency keys.
-// A second run also kills workers and Redis.
+// 100 recipients opt out at random moments while a campaign is sent, with 5 recipients a call and idempotency keys. One
+// run also kills workers, and another one restarts Redis.
 func TestNoCallBeginsToWhoHasOptedOut(t *testing.T) {
 	t.Parallel()
 	for name, harm := range map[string]func(*deployment, int){
@@ -94,7 +94,8 @@ func TestNoCallBeginsToWhoHasOptedOut(t *testing.T) {
 				before := f.gateway.Stats().Calls
 				at := rand.IntN(n)
 				if log := f.gateway.Log(); i%4 > 0 {
-					// Most of these numbers are in the last call that arrived, or just after it.
+					// Choose a number of one of the last calls, or one of the 14 numbers after it: calls with
+					// these are probably in flight.
 					near := log[len(log)-1-rand.IntN(4)].Numbers[0]
 					at = min(int(near-mustNumber(t, numbers[0][1:]))+rand.IntN(15), n-1)
 				}
@@ -187,7 +188,7 @@ func TestOptOutOnTheCommandLine(t *testing.T) {
 			t.Errorf("%q was exported and imported, but the second export does not have it", line)
 		}
 	}
-	// The opt-out comes while a call with these numbers is at the gateway.
+	// The next opt-out begins while a call to two of its numbers is in flight.
 	if _, err := f.client.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: text}, campaignNumbers(9, 6)); err != nil {
 		t.Fatal(err)
 	}

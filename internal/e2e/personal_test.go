@@ -68,8 +68,8 @@ func TestThroughEachGatewayEveryoneGetsTheirOwnText(t *testing.T) {
 	}
 }
 
-// A campaign from a file, sent with the tuma command, while workers are killed during planning and sending. Every
-// recipient gets the right text or is unknown.
+// The tuma command sends a campaign from a file, and the test kills the worker twice. Every recipient must get exactly
+// one message, with the text of this recipient.
 func TestKilledWorkersMixUpNobodysText(t *testing.T) {
 	t.Parallel()
 	const n = 6000

@@ -27,7 +27,7 @@ type schemaRig struct {
 	// plain takes two recipients a call, has no idempotency keys, and names recipients in its delivery reports. keyed
 	// takes 500 recipients a call and has idempotency keys.
 	plain, keyed *scripted
-	next         int // of numbers
+	next         int // numbers given out so far
 }
 
 // runSchemaCampaigns makes Tuma write every key, field and name of docs/redis-schema.md, except those in neverWritten.
@@ -48,8 +48,8 @@ func runSchemaCampaigns(t *testing.T, rdb *redis.Client) {
 		do()
 	}
 	stop()
-	// The first sweep of a worker replaces campaigns past retention by tombstones. The retention is longer than workers
-	// take to publish their accounts, and shorter than it is since the first campaign ended.
+	// The first sweep of a worker replaces campaigns past retention by tombstones. 8 s is longer than a worker takes to
+	// publish its accounts, and shorter than the time since the first campaign ended.
 	stop = r.start(8 * time.Second)
 	r.until("the tombstone", func() bool {
 		n, err := rdb.Exists(t.Context(), "tuma:{ordinary}:t").Result()
@@ -182,7 +182,7 @@ func noAnswer() error {
 	return &providers.Error{Op: "scripted send", Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseNoAnswer}
 }
 
-// ordinary is a small campaign with an invalid number, and one that is paused, resumed and cancelled.
+// ordinary runs a small campaign with an invalid number, and one that it pauses, resumes and cancels.
 func (r *schemaRig) ordinary() {
 	r.enqueue(producer.Campaign{ID: "ordinary", Via: "plain"}, append(r.numbers(3), "12")...)
 	r.done("ordinary")
@@ -198,7 +198,7 @@ func (r *schemaRig) ordinary() {
 	r.ok(err)
 }
 
-// everything is a campaign that sets every option.
+// everything runs a campaign that sets every option.
 func (r *schemaRig) everything() {
 	recipients := func(yield func(producer.Recipient, error) bool) {
 		for i, n := range r.numbers(6) {
@@ -246,7 +246,7 @@ func (r *schemaRig) tryAgain() {
 	r.plain.answers(nil)
 	n, err := r.client.Retry(r.t.Context(), "retried", producer.RetryOptions{Unknown: true, Rejected: true})
 	if err != nil || n != 2 {
-		r.t.Fatalf("%d were retried, %v", n, err)
+		r.t.Fatalf("got %d retried recipients, %v; want 2", n, err)
 	}
 	r.done("retried")
 
@@ -262,7 +262,7 @@ func (r *schemaRig) tryAgain() {
 	r.keyed.answers(nil)
 }
 
-// optOut has a recipient opt out between planning and sending.
+// optOut opts out a recipient between planning and sending.
 func (r *schemaRig) optOut() {
 	numbers := r.numbers(3)
 	r.ok(r.client.Hold(r.t.Context(), "keyed", ""))
@@ -282,7 +282,8 @@ func (r *schemaRig) optOut() {
 	}
 }
 
-// quarantine has a batch and a task that cannot be read.
+// quarantine overwrites a batch with unreadable bytes, and enqueues a task with an unreadable payload. A worker
+// quarantines both.
 func (r *schemaRig) quarantine() {
 	for try := 0; !r.breakBatch(fmt.Sprintf("broken-%d", try)); try++ {
 		if try == 4 {
@@ -335,12 +336,12 @@ func (r *schemaRig) twice() {
 	to, err := sms.ParseMSISDN(numbers[0], "")
 	r.ok(err)
 	if told, err := r.worker.Reconcile(r.t.Context(), "plain", providers.DLR{MessageID: "first", To: to}); err != nil || !told {
-		r.t.Fatalf("Reconcile of the report: %t, %v", told, err)
+		r.t.Fatalf("Reconcile of the report: got %t, %v; want true", told, err)
 	}
 	r.plain.answers(nil)
 }
 
-// credit has an account that runs out of credit and is topped up.
+// credit makes an account run out of credit, and then tops it up.
 func (r *schemaRig) credit() {
 	r.keyed.mu.Lock()
 	r.keyed.credit = 1
@@ -364,16 +365,16 @@ func (r *schemaRig) credit() {
 	r.keyed.answers(nil)
 }
 
-// failOver has an account that cannot be reached. Its work moves to the next account of the route. Another campaign is
-// planned meanwhile, around the held account.
+// failOver makes an account unreachable. Its work moves to the next account of the route. Then a worker plans another
+// campaign, and does not use the held account.
 func (r *schemaRig) failOver() {
 	r.plain.answers(func(sms.MSISDN, int) (*providers.Result, error) {
 		return nil, &providers.Error{Op: "scripted send", Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseConnection}
 	})
 	r.enqueue(producer.Campaign{ID: "moved"}, r.numbers(9)...)
 	r.done("moved")
-	// Planning avoids the account only between two probes of its hold. A campaign that comes at another time is
-	// the next probe.
+	// Planning avoids the account only between two probes of its hold. If a probe is due, the campaign becomes
+	// the probe and is planned for the account, so the test tries up to 20 campaigns.
 	for n := range 20 {
 		id := fmt.Sprintf("around-%d", n)
 		r.enqueue(producer.Campaign{ID: id}, r.numbers(2)...)
@@ -389,7 +390,7 @@ func (r *schemaRig) failOver() {
 	r.ok(err)
 }
 
-// night has a marketing campaign outside of the sending hours.
+// night enqueues a marketing campaign outside the sending hours, and cancels it.
 func (r *schemaRig) night() {
 	_, err := r.client.Enqueue(r.t.Context(), producer.Campaign{ID: "night", Via: "plain", Body: "Habari"}, producer.Numbers(r.numbers(1)...))
 	r.ok(err)

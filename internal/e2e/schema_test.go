@@ -26,7 +26,7 @@ import (
 // schemaPage is the page that these tests compare with the code. They parse its tables, so that each name is listed once.
 const schemaPage = "../../docs/redis-schema.md"
 
-// neverWritten are the names on the page that runSchemaCampaigns does not bring about, each with the reason.
+// neverWritten are the names on the page that runSchemaCampaigns does not write, each with the reason.
 var neverWritten = map[string]string{
 	"tuma:{<campaign>}:l delivered":            "delivery reports are not collected yet",
 	"tuma:{<campaign>}:l undelivered":          "delivery reports are not collected yet",
@@ -36,8 +36,8 @@ var neverWritten = map[string]string{
 	"tuma:payloads +":                          "only when 100 other payloads are there",
 }
 
-// TestSchemaPageNamesWhatIsWritten runs campaigns of every kind, reads the writes from its append-only
-// file, and compares keys, types, expiry, hash fields, JSON names and queues with the tables of the page.
+// TestSchemaPageNamesWhatIsWritten runs campaigns of every kind and reads all writes from the append-only file of Redis.
+// It compares keys, types, expiry, hash fields, JSON names and queues with the tables of the page.
 func TestSchemaPageNamesWhatIsWritten(t *testing.T) {
 	t.Parallel()
 	page := readSchemaPage(t)
@@ -76,8 +76,8 @@ func TestSchemaPageNamesWordsAndTags(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// local A, B, C = 1, 2, 3
-	lists := map[string]map[string]string{} // by the first name: names by position
+	// The constants are lines such as: local A, B, C = 1, 2, 3
+	lists := map[string]map[string]string{} // by the first name of a line: its names by value
 	for _, m := range regexp.MustCompile(`(?m)^local ([A-Z_0-9, ]+) = ([0-9, ]+)$`).FindAllStringSubmatch(string(prelude), -1) {
 		names, numbers := strings.Split(m[1], ", "), strings.Split(m[2], ", ")
 		if len(names) != len(numbers) {
@@ -131,7 +131,7 @@ func TestSchemaPageNamesWordsAndTags(t *testing.T) {
 	}
 }
 
-// numberOf returns the value of a constant that is declared alone.
+// numberOf returns the value of a constant that is alone on its line.
 func numberOf(lists map[string]map[string]string, name string) string {
 	for number := range lists[name] {
 		return number
@@ -143,20 +143,20 @@ func numberOf(lists map[string]map[string]string, name string) string {
 type entry struct {
 	name    string
 	pattern *regexp.Regexp
-	kind    string // type of a key
-	expires bool   // says the page
-	expired bool   // a command set an expiry
-	seen    bool
-	fields  []*entry            // of a hash; nil: none are listed
-	json    map[string][]*entry // by field, or "" for a string
+	kind    string              // type of a key
+	expires bool                // the page says that the key expires
+	expired bool                // a command set an expiry
+	seen    bool                // a command has written it
+	fields  []*entry            // fields of a hash, or nil if the page lists none
+	json    map[string][]*entry // JSON names, by the field of a hash, or "" for a string
 }
 
-// schema is the page, and what was found that is not on it.
+// schema is the parsed page, and the differences between the page and the writes.
 type schema struct {
-	tables map[string][][]string // rows by what their marker says
+	tables map[string][][]string // rows of each table, by the text of its marker
 	keys   []*entry
 	queues []*entry
-	wrong  map[string]bool
+	wrong  map[string]bool // the differences
 }
 
 var (
@@ -165,7 +165,7 @@ var (
 	part   = regexp.MustCompile(`<[a-z]+>`)
 )
 
-// codes returns what is between backquotes.
+// codes returns the texts between backquotes.
 func codes(cell string) (out []string) {
 	for _, m := range code.FindAllStringSubmatch(cell, -1) {
 		out = append(out, m[1])
@@ -195,7 +195,7 @@ func readSchemaPage(t *testing.T) *schema {
 			}
 			continue
 		}
-		if lines++; table == "" || lines < 3 { // the head, and the line below it
+		if lines++; table == "" || lines < 3 { // the first two lines are the heading of the table
 			continue
 		}
 		cells := strings.Split(strings.ReplaceAll(line, `\|`, "\x00"), "|")
@@ -255,8 +255,8 @@ func readSchemaPage(t *testing.T) *schema {
 // say notes a difference between page and code, once.
 func (s *schema) say(format string, args ...any) { s.wrong[fmt.Sprintf(format, args...)] = true }
 
-// find returns the entry that a name fits and marks it as seen: one of exactly that name, else the first whose pattern
-// matches; nil if there is none.
+// find returns the entry for a name and marks it as seen. An entry with exactly this name comes before an entry whose
+// pattern matches. It returns nil if there is neither.
 func find(entries []*entry, name string) *entry {
 	for _, e := range entries {
 		if e.name == name {
@@ -292,7 +292,7 @@ func (s *schema) command(args []string) {
 		return
 	}
 	if strings.HasPrefix(key, "asynq:") {
-		return // asynq's own
+		return // a key of asynq, which the page does not describe
 	}
 	e := find(s.keys, key)
 	if e == nil {
@@ -368,7 +368,7 @@ func (s *schema) names(e *entry, field, value string) {
 	}
 	var v any
 	if err := json.Unmarshal([]byte(value[at:]), &v); err != nil {
-		s.say("%s %s holds no JSON: %v", e.name, field, err)
+		s.say("%s %s does not hold JSON: %v", e.name, field, err)
 		return
 	}
 	s.walk(e, field, "", v)
@@ -387,7 +387,7 @@ func (s *schema) walk(e *entry, field, path string, v any) {
 				s.say("JSON name %q in %s %s is not on the page", p, e.name, field)
 				continue
 			}
-			// The page may leave what is below a name to the type that it names.
+			// Instead of the names below p, the page may give only the type of p.
 			if slices.ContainsFunc(e.json[field], func(x *entry) bool { return strings.HasPrefix(x.name, p+".") }) {
 				s.walk(e, field, p, x)
 			}
@@ -445,7 +445,7 @@ func readCommands(r io.Reader, do func(args []string)) error {
 			return -1, nil
 		}
 		if line[0] != mark {
-			return 0, fmt.Errorf("line %.40q begins with no %c", line, mark)
+			return 0, fmt.Errorf("line %.40q must begin with %c", line, mark)
 		}
 		return strconv.Atoi(string(bytes.TrimSpace(line[1:])))
 	}
@@ -487,10 +487,10 @@ type scripted struct {
 	credit float64
 }
 
-// Info is the Provider's.
+// Info implements providers.Provider.
 func (g *scripted) Info() providers.Info { return g.info }
 
-// Balance is the Balancer's.
+// Balance implements providers.Balancer.
 func (g *scripted) Balance(context.Context) (providers.Balance, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -503,7 +503,7 @@ func (g *scripted) answers(f func(to sms.MSISDN, tries int) (*providers.Result, 
 	g.answer, g.tries = f, map[sms.MSISDN]int{}
 }
 
-// Send is the Provider's.
+// Send implements providers.Provider.
 func (g *scripted) Send(_ context.Context, b providers.Batch) ([]providers.Result, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

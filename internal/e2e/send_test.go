@@ -22,7 +22,7 @@ func TestAHundredThousandNumbersGoOutOnceInExactlyTwoHundredCalls(t *testing.T) 
 	f.must(append(args, "--wait")...)
 	s := f.status("august")
 	if s.State != producer.Done || s.Accepted != 100_000 || s.Calls != 200 {
-		t.Errorf("got status %+v", s)
+		t.Errorf("got status %+v; want State Done, Accepted 100,000, Calls 200", s)
 	}
 	f.compare("august", 100_000)
 	if n := f.gateway.Stats().Calls; n != 200 {
@@ -67,7 +67,7 @@ func TestWithoutAnIDTheContentIsTheID(t *testing.T) {
 		t.Errorf("got exit %d, %s%s", exit, out, errOut)
 	}
 	if s := f.gateway.Stats(); s.Accepted != 2000 || s.Calls != 4 {
-		t.Errorf("got gateway stats %+v", s)
+		t.Errorf("got gateway stats %+v; want Accepted 2000, Calls 4", s)
 	}
 	campaigns := 0
 	for _, err := range f.client.List(t.Context()) {
@@ -82,7 +82,7 @@ func TestWithoutAnIDTheContentIsTheID(t *testing.T) {
 
 	f.must(append(args, "--again")...)
 	if s := f.gateway.Stats(); s.Accepted != 4000 || s.Duplicates != 2000 {
-		t.Errorf("after --again: got gateway stats %+v", s)
+		t.Errorf("after --again: got gateway stats %+v; want Accepted 4000, Duplicates 2000", s)
 	}
 }
 
@@ -105,10 +105,10 @@ func TestARollingRestartLosesAndRepeatsNothing(t *testing.T) {
 		}
 	}
 	if s := f.wait("rolling", 60*time.Second); s.Accepted != 30_000 || s.Calls != 600 {
-		t.Errorf("got status %+v", s)
+		t.Errorf("got status %+v; want Accepted 30,000, Calls 600", s)
 	}
 	f.compare("rolling", 30_000)
 	if s := f.gateway.Stats(); s.Calls != 600 || s.Replays != 0 {
-		t.Errorf("got gateway stats %+v", s)
+		t.Errorf("got gateway stats %+v; want Calls 600, Replays 0", s)
 	}
 }

@@ -15,8 +15,8 @@ const install = `install Redis 7.0 or newer (or set REDIS_SERVER to a redis-serv
   macOS            brew install redis
   Alpine           apk add redis`
 
-// find returns the path of redis-server: $REDIS_SERVER, else the one on PATH. If there is none, it skips the
-// test, or fails it if TUMA_REQUIRE_REDIS is 1.
+// find returns the path of redis-server: $REDIS_SERVER if it is set, and otherwise the one on PATH. If the server is
+// missing, find skips the test. It fails the test if REDIS_SERVER is set or TUMA_REQUIRE_REDIS is 1.
 func find(t testing.TB, getenv func(string) string) string {
 	t.Helper()
 	name := getenv("REDIS_SERVER")

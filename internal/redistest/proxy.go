@@ -18,7 +18,7 @@ type Proxy struct {
 
 	mu     sync.Mutex
 	target string
-	change *sync.Cond // signals that paused, gone or closed has changed
+	change *sync.Cond // signals that paused, or the gone of a link, has changed
 	conns  map[*link]struct{}
 	paused bool
 	closed bool
@@ -43,7 +43,7 @@ func NewProxy(t testing.TB, target string) *Proxy {
 	p.change = sync.NewCond(&p.mu)
 	p.running.Go(p.accept)
 	t.Cleanup(func() {
-		// The only error is that the listener is closed already.
+		// Close fails only if the listener is closed already.
 		_ = l.Close()
 		p.mu.Lock()
 		p.closed = true
@@ -137,7 +137,7 @@ func (p *Proxy) drop(l *link) {
 }
 
 func (p *Proxy) requests(l *link) {
-	// The connection ends here, with or without an error.
+	// The connection has ended, with or without an error.
 	_, _ = io.Copy(l.server, l.client)
 	p.mu.Lock()
 	defer p.mu.Unlock()

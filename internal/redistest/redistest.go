@@ -157,7 +157,7 @@ func (s *Server) Kill() {
 }
 
 // Restart kills the server if it runs, starts it again with the same port and files, and returns when it replies to
-// PING. It has the data that its persistence kept, which is nothing by default.
+// PING. The server has the data that it had stored on disk. By default it stores none.
 func (s *Server) Restart() {
 	s.t.Helper()
 	s.mu.Lock()
@@ -211,7 +211,8 @@ func anyPort() int { return 20000 + rand.IntN(12000) }
 
 var errPortTaken = errors.New("port is taken")
 
-// begin starts a process on s.port and waits until this process, and not another server on that port, replies.
+// begin starts a process on s.port and waits until it replies. If another process uses the port, begin returns
+// errPortTaken.
 func (s *Server) begin() error {
 	logPath := filepath.Join(s.dir, "redis.log")
 	log, err := os.Create(logPath)
@@ -268,7 +269,7 @@ func spawn(cmd *exec.Cmd) (*process, error) {
 func (s *Server) ready() error {
 	ctx, cancel := context.WithTimeout(context.Background(), startWithin)
 	defer cancel()
-	// The short timeout is for another server on the port that accepts and does not reply.
+	// The timeout is short, because another program on the port may accept connections and never reply.
 	c := redis.NewClient(&redis.Options{
 		Addr: s.Addr(), Password: s.password, MaxRetries: -1, DialerRetries: 1, ReadTimeout: 200 * time.Millisecond,
 	})

@@ -17,7 +17,7 @@ func TestServerIsEmptyAndItsOwn(t *testing.T) {
 	t.Parallel()
 	var servers [6]*redistest.Server
 	t.Run("start", func(t *testing.T) {
-		servers[0] = redistest.Start(t) // in this goroutine, because only a test's own goroutine can skip it
+		servers[0] = redistest.Start(t) // not in a new goroutine: only the goroutine of a test can skip the test
 		var all sync.WaitGroup
 		for i := range servers[1:] {
 			i++

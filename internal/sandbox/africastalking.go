@@ -12,9 +12,9 @@ import (
 	"strings"
 )
 
-// africasTalking simulates Africa's Talking as its page describes it and as recorded replies show it:
-// status 201 for every request that was processed, recipients in its own order, "None" as the ID and
-// "0" as the cost of a refused number, and XML unless the client asks for JSON.
+// africasTalking simulates Africa's Talking as the vendor's page describes it and as recorded replies show it.
+// It replies with status 201 to every processed request, in XML unless the client asks for JSON. It lists the
+// recipients in another order than the call. A refused number has the ID "None" and the cost "0".
 type africasTalking struct {
 	*Gateway
 	ids idMaker
@@ -50,7 +50,8 @@ type atRecipient struct {
 
 var atFaultReplies = map[string]string{faultLater: "GatewayError", faultCampaign: "InvalidSenderId", faultCredit: "InsufficientBalance"}
 
-// atCodes are the status texts of refusals, by code. The codes 100, 101 and 102 have "Success".
+// atCodes are the status texts of refused numbers, by code. The codes of accepted numbers, 100 to 102, have the
+// text "Success".
 var atCodes = map[int]string{
 	401: "RiskHold", 402: "InvalidSenderId", 403: "InvalidPhoneNumber", 404: "UnsupportedNumberType", 405: "InsufficientBalance",
 	406: "UserInBlackList", 407: "CouldNotRoute", 409: "DoNotDisturbRejection",
@@ -88,7 +89,7 @@ func (a *africasTalking) messaging(r *http.Request, body []byte) answer {
 	return a.send(r, body)
 }
 
-// atCall is a parsed form.
+// atCall is a parsed request to send messages.
 type atCall struct {
 	user, from, message string
 	to                  []string
@@ -96,13 +97,13 @@ type atCall struct {
 	queued              bool
 }
 
-// atFields are the optional fields of a send, with the values they allow.
+// atFields are the optional fields of a request to send messages. Each has the pattern of its valid values.
 var atFields = map[string]*regexp.Regexp{
 	"bulkSMSMode": regexp.MustCompile(`^[01]$`), "enqueue": regexp.MustCompile(`^[01]$`),
 	"retryDurationInHours": regexp.MustCompile(`^[1-9][0-9]*$`), "keyword": regexp.MustCompile(`.`), "linkId": regexp.MustCompile(`.`),
 }
 
-// readATCall parses the form of a send. wrong is not empty if the form is invalid.
+// readATCall parses a request to send messages. If the request is invalid, wrong is the error text of the reply.
 func readATCall(r *http.Request, body []byte) (c atCall, wrong string) {
 	if !strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
 		return c, "The request's Content-Type is not supported"
@@ -151,7 +152,8 @@ func (a *africasTalking) send(r *http.Request, body []byte) answer {
 		a.accept(AcceptedCall{Numbers: taken, From: call.from, Body: call.message, Fields: call.fields})
 		a.sent++
 	}
-	// An order that is neither that of the call nor its reverse, so that clients cannot rely on either.
+	// The reply lists the second half of the numbers before the first half, so that a client cannot rely on the
+	// order of the call or on its reverse.
 	half := (len(recipients) + 1) / 2
 	recipients = append(recipients[half:len(recipients):len(recipients)], recipients[:half]...)
 	reply := atReply(r, atSummary(recipients), recipients)
@@ -173,10 +175,11 @@ func (a *africasTalking) admit(r *http.Request, user, wrong string) (answer, boo
 	return answer{}, true
 }
 
-// atSender matches a valid from: a short code, or letters with digits and spaces.
+// atSender matches a valid sender ID: 1 to 11 letters, digits, spaces or characters of "_.&-".
 var atSender = regexp.MustCompile(`^[A-Za-z0-9 _.&-]{1,11}$`)
 
-// mayUse reports whether the account owns a sender ID. An empty from means the gateway's own.
+// mayUse reports whether the account may use a sender ID. It is true if from is empty: then the gateway uses its
+// default sender ID. The caller holds the server's lock.
 func (a *africasTalking) mayUse(from string) bool {
 	return from == "" || atSender.MatchString(from) && !a.refused[from]
 }
@@ -184,7 +187,7 @@ func (a *africasTalking) mayUse(from string) bool {
 // atNumber matches a number in the form that the gateway accepts.
 var atNumber = regexp.MustCompile(`^\+[1-9][0-9]{9,14}$`)
 
-// checkRecipients decides about each number, and returns the recipients for the reply and the accepted numbers.
+// checkRecipients accepts or refuses each number. It returns the recipients for the reply, and the accepted numbers.
 // The caller holds the server's lock.
 func (a *africasTalking) checkRecipients(call atCall) (recipients []atRecipient, taken []uint64) {
 	recipients = make([]atRecipient, 0, len(call.to))
@@ -265,8 +268,8 @@ func atWrite(r *http.Request, status int, name string, asJSON, asXML any) answer
 }
 
 // atRows splits a reply into one row for each recipient and returns a function that joins rows again.
-// The text of a row is the whole recipient; the row's number replaces the one in the text, because a
-// fault may have changed it.
+// The text of a row is the recipient as JSON. When rows are joined, the row's number replaces the number in its
+// text, because a fault may have changed it.
 func atRows(r *http.Request, recipients []atRecipient) ([]row, func([]row) []byte) {
 	rows := make([]row, len(recipients))
 	for i, recipient := range recipients {
@@ -286,8 +289,8 @@ func atRows(r *http.Request, recipients []atRecipient) ([]row, func([]row) []byt
 	}
 }
 
-// refuse is a fault of the gateway. A code ("405") or its name applies to every number of the call;
-// "InvalidSenderId" and any other word are a reply without recipients.
+// refuse returns the reply for an injected error. If word is one of atCodes ("405") or its text, the reply refuses
+// every number of the call. If it is "InvalidSenderId" or anything else, the reply has no recipients.
 func (a *africasTalking) refuse(r *http.Request, body []byte, word string) answer {
 	call, wrong := readATCall(r, body)
 	if r.Method != http.MethodPost || wrong != "" {
@@ -320,7 +323,7 @@ func (a *africasTalking) user(r *http.Request, _ []byte) answer {
 	return atWrite(r, http.StatusOK, "UserData", d, d)
 }
 
-// received returns the messages of the inbox after an ID.
+// received returns the inbox messages with an ID above lastReceivedId, or all messages if it is missing.
 func (a *africasTalking) received(r *http.Request) answer {
 	query := r.URL.Query()
 	user, wrong := query.Get("username"), atMissing(query.Get("username"))

@@ -119,7 +119,7 @@ func TestAfricasTalkingJudgesEachNumber(t *testing.T) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	if st := d.Stats(); st.Accepted != 5 || st.AcceptedCalls != 2 || st.Rejected != 1 || st.Calls != 3 || st.Credit != 0 {
-		t.Errorf("got stats %+v", st)
+		t.Errorf("got stats %+v; want Accepted 5, AcceptedCalls 2, Rejected 1, Calls 3, Credit 0", st)
 	}
 }
 
@@ -132,7 +132,7 @@ func TestAfricasTalkingTakesNoPlusThatIsASpace(t *testing.T) {
 	}
 	_ = resp.Body.Close()
 	if resp.StatusCode != http.StatusUnauthorized { // http.Post sends no API key
-		t.Errorf("got status %d", resp.StatusCode)
+		t.Errorf("got status %d, want 401", resp.StatusCode)
 	}
 	_, _, body := atAsk(t, address+"/version1/messaging", url.Values{"username": {"demo"}, "message": {"Hello"}, "to": {strings.Replace(wanja, "+", " ", 1)}})
 	if !strings.Contains(body, `"number":" 254711000001"`) || !strings.Contains(body, `"statusCode":403`) || s.Stats().Accepted != 0 {
@@ -191,7 +191,7 @@ func TestAfricasTalkingSpeaksXMLUnlessAsked(t *testing.T) {
 		for _, form := range []url.Values{atForm(wanja, "a<b&c"), with(atForm(wanja), "from", "too long a sender"), nil} {
 			_, contentType, body := atAsk(t, address+"/version1/messaging?username=demo", form, "Accept", accept)
 			if (contentType == "application/json") != json || strings.HasPrefix(body, "{") != json || (contentType == "application/xml") == json || strings.HasPrefix(body, "<?xml") == json {
-				t.Errorf("Accept %q: %s %s", accept, contentType, body)
+				t.Errorf("Accept %q: got %s %s", accept, contentType, body)
 			}
 		}
 	}
@@ -234,10 +234,10 @@ func TestAfricasTalkingAnswersQuestions(t *testing.T) {
 		}
 	}
 	if st := s.Stats(); st.Calls != 0 || st.Requests != 9 || st.Rejected != 0 {
-		t.Errorf("got stats %+v", st)
+		t.Errorf("got stats %+v; want Calls 0, Requests 9, Rejected 0", st)
 	}
 	if status, _, _ := atAsk(t, address+"/version1/user?username=demo", url.Values{}); status != 200 {
-		t.Errorf("got status %d", status)
+		t.Errorf("got status %d, want 200", status)
 	}
 }
 
@@ -264,7 +264,7 @@ func TestAfricasTalkingsFaults(t *testing.T) {
 			t.Errorf("%s: got %+v", fault, st)
 		}
 		if got := atSend(t, address, atForm(wanja, otieno)); !slices.Equal(got, []string{otieno + " 102", wanja + " 102"}) {
-			t.Errorf("after the fault: got %v", got)
+			t.Errorf("after the fault: got %v, want both numbers with 102", got)
 		}
 	}
 	s, address := server(t, Options{})
@@ -272,7 +272,7 @@ func TestAfricasTalkingsFaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	if status, _, body := atAsk(t, address+"/version1/user?username=demo", nil); status != 500 || body != "Oops" {
-		t.Errorf("got %d %s", status, body)
+		t.Errorf("got %d %s, want 500 Oops", status, body)
 	}
 }
 

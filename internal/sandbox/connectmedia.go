@@ -16,16 +16,16 @@ import (
 	"unicode/utf8"
 )
 
-// connectMedia simulates Connect Media as its page describes it: one path whose query names the version,
-// forms of two types, a code in each reply, and lists whose rows have numbers as keys, in no order, with
-// the code among them. It URL-decodes every message once more, as working integrations assume. After
-// ConnectMediaPlain(true) it does not, as the vendor's Python sample assumes. What the vendor's page does not show
-// comes from public code (104, 105) or is invented (102, for a sender).
+// connectMedia simulates Connect Media as the vendor's page describes it. It has one path, and the query names the
+// version of the API. Forms are URL-encoded or multipart. Every reply has a code. A list is a JSON object: its keys
+// are the row numbers, in no order, and the code is among them. The gateway URL-decodes every message a second time,
+// as working integrations assume. After ConnectMediaPlain(true) it does not, as the vendor's Python sample assumes.
+// Three codes are not on the vendor's page: 104 and 105 come from public code, and 102 (invalid sender) is invented.
 type connectMedia struct {
 	*Gateway
 
 	// The server's lock guards the fields below.
-	history []map[string]string // the last messages
+	history []map[string]string // the last connectMediaKept messages, oldest first
 	sent    int
 	plain   bool
 }
@@ -43,10 +43,10 @@ func (s *Server) ConnectMediaPlain(plain bool) {
 	}
 }
 
-// connectMediaKept is the number of messages in the history.
+// connectMediaKept is the largest number of messages in the history.
 const connectMediaKept = 200
 
-// connectMediaSays are the texts of the codes, from the vendor's page where it has them.
+// connectMediaMessages are the texts of the codes, as on the vendor's page. It lists no text for 102, 104 and 105.
 var connectMediaMessages = map[string]string{
 	"100": "Invalid login details",
 	"101": "No enough balance to send message",
@@ -82,7 +82,7 @@ func (c *connectMedia) endpoints() map[string]endpoint {
 	}
 }
 
-// connectMediaForm parses a form of either type. It returns an empty form if there is none.
+// connectMediaForm parses a URL-encoded or multipart form. It returns an empty form if the body is neither.
 func connectMediaForm(r *http.Request, body []byte) url.Values {
 	mediaType, params, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch mediaType {
@@ -100,7 +100,7 @@ func connectMediaForm(r *http.Request, body []byte) url.Values {
 	return url.Values{}
 }
 
-// connectMediaActions are the actions of each of the two queries.
+// connectMediaActions are the valid actions, by the query of the URL.
 var connectMediaActions = map[string][]string{
 	"api":    {"send", "balance", "history"},
 	"api_v2": {"inbox"},
@@ -108,7 +108,7 @@ var connectMediaActions = map[string][]string{
 
 func (c *connectMedia) answer(r *http.Request, body []byte) answer {
 	actions, ok := connectMediaActions[r.URL.RawQuery]
-	if !ok { // the other pages of the vendor's site
+	if !ok { // with any other query, the vendor's site returns a web page
 		return answer{contentType: "text/html; charset=utf-8", body: []byte("<!DOCTYPE html>\n<html><head><title>Login</title></head></html>\n")}
 	}
 	form := connectMediaForm(r, body)
@@ -184,7 +184,8 @@ func (c *connectMedia) remember(message string) {
 	c.history = c.history[max(0, len(c.history)-connectMediaKept):]
 }
 
-// connectMediaDecode works like PHP's urldecode: + becomes a space, and a % that begins no escape is kept.
+// connectMediaDecode works like PHP's urldecode: it turns + into a space, and keeps a % without two hex digits
+// after it.
 func connectMediaDecode(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
@@ -204,7 +205,7 @@ func connectMediaDecode(s string) string {
 	return b.String()
 }
 
-// refuse is a fault of the gateway: one of its codes, or any other word.
+// refuse returns the reply for an injected error. word is one of the vendor's codes, or any other text.
 func (c *connectMedia) refuse(_ *http.Request, _ []byte, word string) answer {
 	return connectMediaCode(word)
 }

@@ -116,7 +116,7 @@ func TestConnectMediaDecodesAMessageOnceMore(t *testing.T) {
 		"Hello": "Hello", "a%20b": "a b", "a+b": "a b", "a%2Bb": "a+b", "100%25+": "100% ", "100% é": "100% é", "%zz%4": "%zz%4", "%E6%BC%A2%F0%9F%98%80": "漢😀", "%": "%",
 	} {
 		if code, _ := connectMediaPost(t, address+"/user-board/?api", with(connectMediaSend(), "message", message)); code != "201" {
-			t.Fatalf("%q: got %s", message, code)
+			t.Fatalf("%q: got %s, want 201", message, code)
 		}
 		if last := d.LastAccepted(); last.Body != want || last.From != "ACME" || len(last.Numbers) != 1 || last.Numbers[0] != 254712345678 {
 			t.Errorf("%q: got %+v, want %q", message, last, want)
@@ -124,10 +124,10 @@ func TestConnectMediaDecodesAMessageOnceMore(t *testing.T) {
 	}
 	connectMediaPost(t, address+"/user-board/?api", with(connectMediaSend(), "sender", ""))
 	if from := d.LastAccepted().From; from != "ConectMedia" {
-		t.Errorf("got sender %q", from)
+		t.Errorf("got sender %q, want \"ConectMedia\"", from)
 	}
 	if d.ReplyScope(Reject) != ScopeNumber || d.ReplyScope(Later) != ScopeNone {
-		t.Errorf("got reply scopes %v and %v", d.ReplyScope(Reject), d.ReplyScope(Later))
+		t.Errorf("got reply scopes %v and %v; want ScopeNumber for Reject, ScopeNone for Later", d.ReplyScope(Reject), d.ReplyScope(Later))
 	}
 }
 
@@ -154,7 +154,7 @@ func TestConnectMediaTakesFormsOfBothKinds(t *testing.T) {
 		}
 	}
 	if st := s.Stats(); st.Accepted != 1 {
-		t.Errorf("got stats %+v", st)
+		t.Errorf("got stats %+v; want Accepted 1", st)
 	}
 }
 
@@ -166,7 +166,7 @@ func TestConnectMediaLists(t *testing.T) {
 		return reply
 	}
 	if reply := ask("api", "history"); len(reply) != 0 {
-		t.Errorf("empty history: got %v", reply)
+		t.Errorf("got history %v, want none", reply)
 	}
 	for i := range 210 {
 		connectMediaPost(t, address+"/user-board/?api", with(connectMediaSend(), "message", fmt.Sprint("message ", i)))
@@ -175,7 +175,7 @@ func TestConnectMediaLists(t *testing.T) {
 	last, _ := reply["199"].(map[string]any)
 	if len(reply) != 200 || last["message_text"] != "message 209" || last["message_id"] != "210" || last["message_date"] != "2016-06-11 06:03:57" ||
 		last["message_status"] != "Delivered" || last["message_error"] != "OK" || len(last) != 5 {
-		t.Errorf("got %d messages, the last %v", len(reply), last)
+		t.Errorf("got a history of %d messages, want 200; the last is %v", len(reply), last)
 	}
 	if reply := ask("api_v2", "inbox"); len(reply) != 3 || fmt.Sprint(reply["0"]) != "map[message_datetime:2016-06-11 06:00:27 message_from:254712345678 message_text:incoming test message]" {
 		t.Errorf("got %v", reply)
@@ -185,11 +185,11 @@ func TestConnectMediaLists(t *testing.T) {
 	}
 	_, body := post(t, address+"/user-board/?api_v2", with(connectMediaSend(), "action", "inbox"))
 	if !strings.HasPrefix(body, `{"2":{`) || !strings.Contains(body, `,"code":"302","1":{`) {
-		t.Errorf("got the rows in order: %s", body)
+		t.Errorf("got %s; want the rows in descending order, with the code after the first one", body)
 	}
 	s.Reset()
 	if reply := ask("api", "history"); len(reply) != 0 {
-		t.Errorf("after a reset: got %v", reply)
+		t.Errorf("after a reset: got history %v, want none", reply)
 	}
 }
 
@@ -199,21 +199,21 @@ func TestConnectMediasFaults(t *testing.T) {
 	for fault, want := range map[string]string{"code_101": "101", "code_999": "999", "error_x": "error_x", "missing": "201", "shuffled": "201", "extra": "201"} {
 		s.FailNext(1, fault)
 		if code, _ := connectMediaPost(t, address+"/user-board/?api", connectMediaSend()); code != want {
-			t.Errorf("%s: got %s", fault, code)
+			t.Errorf("%s: got code %s, want %s", fault, code, want)
 		}
 	}
 	s.FailNext(1, "code_301") // applies to the next send only
 	if code, _ := connectMediaPost(t, address+"/user-board/?api_v2", with(connectMediaSend(), "action", "inbox")); code != "302" {
-		t.Errorf("a fault for sends was injected into an inbox request: got code %s", code)
+		t.Errorf("a fault for sends was injected into an inbox request: got code %s, want 302", code)
 	}
 	if err := s.Fail(Fault{Name: "code_301", N: 1, Everything: true}); err != nil {
 		t.Fatal(err)
 	}
 	code, reply := connectMediaPost(t, address+"/user-board/?api_v2", with(connectMediaSend(), "action", "inbox"))
 	if code != "301" || reply["message"] != "Error in fetching data" {
-		t.Errorf("got %s %v", code, reply)
+		t.Errorf("got code %s, reply %v; want 301 with its text", code, reply)
 	}
 	if st := s.Stats(); st.Accepted != 3 || st.Faults != 7 {
-		t.Errorf("got stats %+v", st)
+		t.Errorf("got stats %+v; want Accepted 3, Faults 7", st)
 	}
 }

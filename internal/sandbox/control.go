@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// control serves the paths below /_sandbox/, for tests with real processes and for shell scripts. It
-// reports whether the request was for such a path. Changes are POSTs with a form; the reply is 204, or 400
-// with the mistake.
+// control serves the paths below /_sandbox/, for shell scripts and for tests that run real processes. It reports
+// whether the request was for such a path. A GET reads, and a POST with a form changes something. The reply to a POST
+// is 204, or 400 with the error.
 //
 //	GET  stats                                    Stats as JSON; ?gateway=NAME for one gateway
 //	GET  accepted                                 "number count" lines; ?gateway=NAME for one gateway

@@ -34,7 +34,7 @@ func TestControlsFromOutside(t *testing.T) {
 			form.Set(pairs[i], pairs[i+1])
 		}
 		if status, body := post(t, address+"/_sandbox/"+name, form); status != http.StatusNoContent {
-			t.Fatalf("got %s %v: %d %s", name, form, status, body)
+			t.Fatalf("%s %v: got status %d %s, want 204", name, form, status, body)
 		}
 	}
 	send := func(n int) (int, string) { return post(t, address+"/api/send/", call(n, ada, obi)) }
@@ -46,35 +46,35 @@ func TestControlsFromOutside(t *testing.T) {
 	}
 	_ = resp.Body.Close()
 	if resp.StatusCode != http.StatusTooManyRequests || resp.Header.Get("Retry-After") != "7" {
-		t.Errorf("got %d, Retry-After %q", resp.StatusCode, resp.Header.Get("Retry-After"))
+		t.Errorf("got status %d, Retry-After %q; want 429, \"7\"", resp.StatusCode, resp.Header.Get("Retry-After"))
 	}
 	control("faults", "fault", "500", "p", "1")
 	if status, _ := send(1); status != 500 {
-		t.Errorf("got status %d", status)
+		t.Errorf("got status %d, want 500", status)
 	}
 	control("faults", "clear", "1")
 	if status, _ := send(1); status != 200 {
-		t.Errorf("got status %d", status)
+		t.Errorf("got status %d, want 200", status)
 	}
 	control("credit", "credit", "1")
 	if _, body := send(2); body != "error_credit" {
-		t.Errorf("got reply %q", body)
+		t.Errorf("got reply %q, want \"error_credit\"", body)
 	}
 	control("password", "user", "demo", "pass", "new")
 	if _, body := send(3); body != "error_user" {
-		t.Errorf("got reply %q", body)
+		t.Errorf("got reply %q, want \"error_user\"", body)
 	}
 	control("password", "user", "demo", "pass", "demopass")
 	control("credit", "credit", "100")
 	control("options", "invalid", obi, "invalid_word", "error_number", "latency", "1ms", "repeat", "error_msgid", "report", "ENROUTE")
 	if _, body := send(4); body != "error_number" {
-		t.Errorf("got reply %q", body)
+		t.Errorf("got reply %q, want \"error_number\"", body)
 	}
 	if _, body := send(1); body != "error_msgid" {
-		t.Errorf("got reply %q", body)
+		t.Errorf("got reply %q, want \"error_msgid\"", body)
 	}
 	if d := time.Duration(s.latency.Load()); d != time.Millisecond {
-		t.Errorf("got latency %v", d)
+		t.Errorf("got latency %v, want 1ms", d)
 	}
 	post(t, address+"/api/send/", call(5, ada))
 
@@ -90,11 +90,11 @@ func TestControlsFromOutside(t *testing.T) {
 		t.Errorf("got %+v\nwant %+v", st, want)
 	}
 	if got := get(t, address+"/_sandbox/accepted"); got != ada+" 2\n"+obi+" 1\n" {
-		t.Errorf("accepted:\n%s", got)
+		t.Errorf("got accepted messages\n%s\nwant 2 to one number and 1 to the other", got)
 	}
 	control("reset")
 	if st := s.Stats(); st != (Stats{Credit: 1e9}) {
-		t.Errorf("after a reset: got stats %+v", st)
+		t.Errorf("after a reset: got stats %+v; want zero counts and a credit of 1e9", st)
 	}
 	if status, body := send(1); status != 200 || len(body) < 50 {
 		t.Errorf("after a reset: got %d %q", status, body)
@@ -126,6 +126,6 @@ func TestControlsRefuseWhatTheyDoNotKnow(t *testing.T) {
 		}
 	}
 	if st := s.Stats(); st.Requests != 0 {
-		t.Errorf("control requests are counted: %+v", st)
+		t.Errorf("control requests are counted: %+v; want Requests 0", st)
 	}
 }

@@ -59,8 +59,8 @@ type Stats struct {
 	// of those with another list, body, sender or type, which is an error of the client.
 	Replays   int64 `json:"replays"`
 	Conflicts int64 `json:"conflicts"`
-	// Rejected is the number of calls that the gateway refused, without faults. Faults is the number of
-	// injected faults.
+	// Rejected is the number of calls that the gateway refused by itself, without an injected fault. Faults is
+	// the number of injected faults.
 	Rejected int64 `json:"rejected"`
 	Faults   int64 `json:"faults"`
 	// Ambiguous is the number of faults after which the client cannot know whether the call was accepted.
@@ -131,7 +131,8 @@ func (s *Server) SetCredit(credit float64) {
 	}
 }
 
-// SetPassword adds a user or changes a password. Once there is a user, only the logins of users are valid.
+// SetPassword adds a user or changes a password. If there is no user, every login is valid. Otherwise only the
+// logins of users are valid.
 func (s *Server) SetPassword(user, password string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

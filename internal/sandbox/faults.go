@@ -20,32 +20,34 @@ import (
 //	hang      never replies; the connection closes when the client gives up
 //	html      replies with a web page and status 200
 //	cut       sends half of the reply and closes the connection
-//	429       or any status from 300 to 599; RetryAfter applies to it
-//	error_gw  or any other of the gateway's own words that begin with "error"
-//	code_405  or any other of the gateway's own words, after "code_"
-//	later     the gateway's own word for: not accepted, try again
-//	campaign  the gateway's own word for a campaign that it refuses as a whole
-//	credit    the gateway's own word for an account without credit
+//	429       replies with this status, or any other from 300 to 599; RetryAfter applies to it
+//	error_gw  replies with this error code, or any other code that begins with "error"
+//	code_405  replies with the error code 405, or any other code after "code_"
+//	later     replies with the vendor's error code for: not accepted, try again
+//	campaign  replies with the vendor's error code for a campaign that it refuses as a whole
+//	credit    replies with the vendor's error code for an account without credit
 //	missing   leaves the first number out of the reply
 //	extra     adds a number to the reply that the call did not contain
 //	shuffled  names the numbers of the reply in another order
 //
-// With these names nothing is accepted. With "accept_" before the name ("accept_close", "accept_502") the
-// gateway first accepts the call, if it would accept it without the fault. A cut reply is always accepted
-// first. So are missing, extra and shuffled, which apply only to replies that name numbers. A word applies
-// only to gateways that have it.
+// With most names the gateway does not accept the call. With "accept_" before the name ("accept_close",
+// "accept_502") it accepts the call first, and with cut, missing, extra and shuffled it always does. If it refuses the
+// call, it sends its usual reply instead. A reply that names no numbers is not changed by missing, extra and shuffled.
+// The faults later, campaign and credit apply only to vendors with such a code.
 type Fault struct {
 	Name string
-	// Gateway is the gateway concerned. Empty means every gateway.
+	// Gateway is the name of the gateway that gets the fault. Empty means every gateway.
 	Gateway string
-	// N injects the fault into the next N calls. These faults come before all random ones, in the order
-	// in which they were set.
+	// N injects the fault into the next N calls. Faults with N come before faults with P, in the order in
+	// which they were added.
 	N int
-	// P injects the fault into each call with this probability, until it is set again. 0 ends it.
+	// P injects the fault into each call with this probability, from 0 to 1. A later Fault with the same Name
+	// and Gateway replaces it, and removes it if P is 0.
 	P float64
-	// Everything injects the fault into requests for credit and reports too.
+	// Everything injects the fault into other requests too, such as those for credit and reports.
 	Everything bool
-	// RetryAfter is sent with a status, in whole seconds.
+	// RetryAfter is the value of the header Retry-After in a reply with a status, in whole seconds. 0 means no
+	// header.
 	RetryAfter time.Duration
 }
 
@@ -68,8 +70,8 @@ const (
 type fault struct {
 	Fault
 	accept bool
-	kind   string // the name without accept_
-	status int    // if kind is a status
+	kind   string // the name without "accept_" and "code_"
+	status int    // the HTTP status, or 0 if kind is not a status
 }
 
 // isSet reports whether a fault is to be injected. It is false for the zero fault.
@@ -86,7 +88,7 @@ func (f fault) ambiguous() bool {
 	return f.kind == faultClose || f.kind == faultHang || f.kind == faultHTML
 }
 
-// isVendorReply reports whether the fault is one of the gateway's own words.
+// isVendorReply reports whether the fault is later, campaign or credit, which each vendor has its own code for.
 func (f fault) isVendorReply() bool {
 	return f.kind == faultLater || f.kind == faultCampaign || f.kind == faultCredit
 }

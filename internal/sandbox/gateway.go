@@ -227,8 +227,8 @@ func (d *Gateway) countRejected() {
 	d.s.counters.rejected++
 }
 
-// countReplay counts a call with a known idempotency key. another reports whether its content differs from the
-// first call's. The caller holds the server's lock.
+// countReplay counts a call with a known idempotency key. another is true if its content differs from that of the
+// first call with the key. The caller holds the server's lock.
 func (d *Gateway) countReplay(another bool) {
 	for _, b := range []*counters{&d.counters, &d.s.counters} {
 		b.replays++
@@ -251,13 +251,13 @@ func (d *Gateway) hasCredit(messages int) bool { return float64(messages) <= d.c
 
 // endpoint is one path of a gateway.
 type endpoint struct {
-	// send reports whether requests to this endpoint are calls: they are counted and get faults. If one
-	// path serves all functions, isSend decides by the request.
+	// send is true if requests to this endpoint are calls: the server counts them and injects faults. If a path
+	// also serves other functions, isSend reports whether a request is a call. Otherwise isSend is nil.
 	send   bool
 	isSend func(r *http.Request, body []byte) bool
 	// get allows GET requests too.
 	get bool
-	// answer replies to a request. body has been read.
+	// answer returns the reply to a request. body is the body of the request, which has been read.
 	answer func(r *http.Request, body []byte) answer
 	// refuse replies with one of the vendor's error codes, as a fault. nil means that the vendor has none.
 	refuse func(r *http.Request, body []byte, word string) answer

@@ -31,7 +31,7 @@ func TestADeskHasBooksOfItsOwn(t *testing.T) {
 	}
 	for n, count := range d.AllAccepted() {
 		if count != 1 || n != 2348030000000 && n != 2348030000011 {
-			t.Errorf("%d: got %d", n, count)
+			t.Errorf("got %d messages to %d, want one to each of two numbers", count, n)
 		}
 	}
 	var st Stats
@@ -48,11 +48,11 @@ func TestWordsOfNumbers(t *testing.T) {
 	s, address := server(t, Options{})
 	d := s.Gateway("kobo")
 	if d.ReplyScope(Reject) != ScopeCall || d.ReplyScope(Later) != ScopeNone {
-		t.Errorf("got reply scopes %v and %v", d.ReplyScope(Reject), d.ReplyScope(Later))
+		t.Errorf("got reply scopes %v and %v; want ScopeCall for Reject, ScopeNone for Later", d.ReplyScope(Reject), d.ReplyScope(Later))
 	}
 	for fault, want := range map[string]bool{"later": true, "campaign": true, "credit": true, "close": false} {
 		if d.CanReply(fault) != want {
-			t.Errorf("CanReply(%q): got %t", fault, !want)
+			t.Errorf("CanReply(%q): got %t, want %t", fault, !want, want)
 		}
 	}
 	if s.Gateway("qserve").CanReply("credit") || !s.Gateway("qserve").CanReply("campaign") {
@@ -62,10 +62,10 @@ func TestWordsOfNumbers(t *testing.T) {
 		t.Error("SetReply accepted a reply that the gateway does not have")
 	}
 	if status, body := post(t, address+"/_sandbox/say", url.Values{"gateway": {"kobo"}, "word": {"reject"}, "numbers": {obi}}); status != 204 {
-		t.Fatalf("got %d %s", status, body)
+		t.Fatalf("got status %d %s, want 204", status, body)
 	}
 	if _, body := post(t, address+"/api/send/", call(1, ada, obi)); body != "error_limit" {
-		t.Errorf("got reply %q", body)
+		t.Errorf("got reply %q, want \"error_limit\"", body)
 	}
 	if err := d.SetReply(Accept, 2348030000011); err != nil {
 		t.Fatal(err)
@@ -77,7 +77,7 @@ func TestWordsOfNumbers(t *testing.T) {
 		{"word": {"reject"}, "numbers": {obi}}, {"gateway": {"kobo"}, "word": {"reject"}, "numbers": {"x"}}, {"gateway": {"kobo"}, "word": {"perhaps"}, "numbers": {obi}},
 	} {
 		if status, _ := post(t, address+"/_sandbox/say", form); status != 400 {
-			t.Errorf("%v: got %d", form, status)
+			t.Errorf("%v: got status %d, want 400", form, status)
 		}
 	}
 }
@@ -88,7 +88,7 @@ func TestAnswersThatNameOtherNumbers(t *testing.T) {
 		for part := range strings.SplitSeq(body, "~") {
 			number, id, _ := strings.Cut(part, ",")
 			if len(id) != 36 {
-				t.Errorf("%q: id %q", body, id)
+				t.Errorf("reply %q: got ID %q, want 36 characters", body, id)
 			}
 			out = append(out, number)
 		}
@@ -108,7 +108,7 @@ func TestAnswersThatNameOtherNumbers(t *testing.T) {
 		}
 		s.FailNext(1, fault)
 		if _, body := post(t, address+"/api/send/", with(call(2, ada), "enable_msg_id", "0")); body != "sent" {
-			t.Errorf("%s of a reply without numbers: got %q", fault, body)
+			t.Errorf("%s of a reply without numbers: got %q, want \"sent\"", fault, body)
 		}
 	}
 }
@@ -130,7 +130,7 @@ func TestFaultsOfOneGateway(t *testing.T) {
 		}
 	}
 	if st := s.Stats(); st.Faults != 3 || st.Ambiguous != 0 {
-		t.Errorf("got stats %+v", st)
+		t.Errorf("got stats %+v; want Faults 3, Ambiguous 0", st)
 	}
 }
 

@@ -17,7 +17,7 @@ const (
 func newIDMaker(seed uint64) idMaker {
 	factor := mix(seed) | 1
 	inverse := factor
-	for range 6 { // Newton's method: each round doubles the correct low bits, from 3
+	for range 6 { // Newton's method: 3 low bits are correct at first, and each round doubles that number
 		inverse *= 2 - factor*inverse
 	}
 	return idMaker{seed: seed, factor: factor, inverse: inverse}
@@ -54,8 +54,8 @@ func (m idMaker) append(dst []byte, seq, i uint64) []byte {
 	return append(dst, text[:]...)
 }
 
-// parse returns the call and the message of an ID. The caller must check that the ID was given out, by
-// generating it again.
+// parse returns the call and the message that an ID was made for. It also parses IDs that append never made. So the
+// caller must call append for the result and compare.
 func (m idMaker) parse(id string) (seq, i uint64, ok bool) {
 	if len(id) != idChars {
 		return 0, 0, false

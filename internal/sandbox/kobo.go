@@ -17,7 +17,7 @@ type Repeat string
 const (
 	// RepeatAccepts repeats the reply to an accepted call. Errors are not remembered.
 	RepeatAccepts Repeat = ""
-	// RepeatAll repeats every reply, also errors, but not a failed login.
+	// RepeatAll repeats every reply, also an error, except error_param and error_user.
 	RepeatAll Repeat = "all"
 	// RepeatError replies error_msgid if the call with this key was accepted.
 	RepeatError Repeat = "error_msgid"
@@ -35,7 +35,7 @@ type kobo struct {
 	invalidReply  string               // the reply for an invalid number
 	acceptedCalls []*koboCall          // by sequence number
 	byKey         map[string]*koboCall // by user, NUL and message_uuid
-	errors        map[string]string    // with RepeatAll
+	errors        map[string]string    // error code by key; only used with RepeatAll
 }
 
 var _ = register("kobo", newKobo)
@@ -157,7 +157,7 @@ func koboJoin(rows []row) []byte {
 	return []byte(strings.Join(parts, "~"))
 }
 
-// acceptOrReplay accepts a call, or returns the earlier call with the same key, or refuses it with a word.
+// acceptOrReplay accepts a call, returns the earlier call with the same key, or returns the error code of a refusal.
 func (k *kobo) acceptOrReplay(q koboRequest, ok bool, numbers []uint64, wellFormed bool, content uint64) (*koboCall, string) {
 	k.s.mu.Lock()
 	defer k.s.mu.Unlock()
@@ -197,7 +197,7 @@ func (k *kobo) acceptOrReplay(q koboRequest, ok bool, numbers []uint64, wellForm
 	return call, ""
 }
 
-// reject counts a refused call, and remembers the word under key if errors are repeated.
+// reject counts a refused call and returns its error code. With RepeatAll it stores the code under key.
 func (k *kobo) reject(key, w string) string {
 	k.countRejected()
 	k.remember(key, w)
@@ -210,8 +210,8 @@ func (k *kobo) remember(key, w string) {
 	}
 }
 
-// refuse is a fault of the gateway: it replies with its word and accepts nothing. A key whose call was
-// accepted earlier keeps the earlier reply.
+// refuse returns the reply for an injected error, and accepts nothing. If a call with the same key was accepted
+// earlier, later calls with that key still get the reply of the accepted call.
 func (k *kobo) refuse(r *http.Request, body []byte, w string) answer {
 	if q, ok := readKobo(r, body); ok {
 		k.s.mu.Lock()
@@ -233,7 +233,7 @@ func (k *kobo) hasInvalid(numbers []uint64) bool {
 	return false
 }
 
-// accepted returns the reply to an accepted call. It needs no lock, because calls do not change.
+// accepted returns the reply to an accepted call. It needs no lock, because a koboCall never changes.
 func (k *kobo) accepted(call *koboCall) []byte {
 	if !call.ids {
 		return []byte("sent")
@@ -294,7 +294,7 @@ func (k *kobo) status(r *http.Request, body []byte) answer {
 	return textAnswer(k.report)
 }
 
-// knows reports whether id was given to a message.
+// knows reports whether id is the ID of an accepted message. The caller holds the server's lock.
 func (k *kobo) knows(id string) bool {
 	seq, i, ok := k.ids.parse(id)
 	if !ok || seq >= uint64(len(k.acceptedCalls)) || i >= uint64(len(k.acceptedCalls[seq].numbers)) || !k.acceptedCalls[seq].ids {
@@ -303,8 +303,8 @@ func (k *kobo) knows(id string) bool {
 	return string(k.ids.append(nil, seq, i)) == id
 }
 
-// KoboInvalid makes KoboMobile refuse every call that has one of these numbers. word is "error_limit" (also
-// if it is empty) or "error_number". It is safe for concurrent use.
+// KoboInvalid makes KoboMobile refuse every call that has one of these numbers, with the error code word. If word
+// is empty, the code does not change; it is "error_limit" at first. It is safe for concurrent use.
 func (s *Server) KoboInvalid(word string, numbers ...uint64) {
 	d := s.Gateway("kobo")
 	_ = d.SetReply(Reject, numbers...) // cannot fail: KoboMobile has a reply for it

@@ -11,10 +11,10 @@ func TestLogHasTheFirstAcceptedCalls(t *testing.T) {
 	}
 	log := s.Log()
 	if len(log) != 2 || log[0].Gateway != "kobo" || log[0].From != "Testing" || log[0].Messages != 2 || log[1].At.Before(log[0].At) {
-		t.Errorf("got log %+v", log)
+		t.Errorf("got log %+v, want the first two calls", log)
 	}
 	s.Reset()
 	if log := s.Log(); len(log) != 0 {
-		t.Errorf("after a reset: got %+v", log)
+		t.Errorf("after a reset: got log %+v, want none", log)
 	}
 }

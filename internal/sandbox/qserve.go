@@ -9,9 +9,10 @@ import (
 	"unicode/utf8"
 )
 
-// qserve simulates 254sms (QServe) as its page describes it: JSON in, a list with one object out,
-// statusCode and statusMessage swapped in the rows of recipients, and the text repeated in each row. What
-// the vendor's page does not show is invented: 102 for missing credit, and a row with Failed for an invalid number.
+// qserve simulates 254sms (QServe) as the vendor's page describes it. A request is JSON, and a reply is a list of one
+// object. In the row of a recipient, statusCode and statusMessage have swapped values, and the text of the message is
+// repeated. Two replies are not on the vendor's page and are invented: code 102 for missing credit, and a row with
+// "Failed" for an invalid number.
 type qserve struct{ *Gateway }
 
 var _ = register("qserve", func(d *Gateway) vendorAPI { return qserve{d} })
@@ -44,12 +45,12 @@ var qserveErrors = map[string]string{
 	"X003": "Unknown or unvalid user token .",
 }
 
-// qserveNumber matches a number in international format. (The vendor's first sample has one digit less than a
-// Kenyan number.)
+// qserveNumber matches a number in international format: 10 to 15 digits. So it also matches
+// the number in the vendor's first sample, which has 11 digits, one less than a Kenyan number.
 var qserveNumber = regexp.MustCompile(`^[1-9][0-9]{9,14}$`)
 
-// fields returns the required fields of a request as texts, and reports whether all of them are set. It
-// does not read a body whose type is not JSON or that is not UTF-8.
+// fields returns the text fields of a request, and reports whether all the named ones are set. It returns no fields
+// if the body is not UTF-8, or is not JSON by its type and content.
 func (q qserve) fields(r *http.Request, body []byte, names ...string) (map[string]string, bool) {
 	var raw map[string]any
 	mediaType, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
@@ -124,7 +125,7 @@ func (q qserve) credits(r *http.Request, body []byte) answer {
 	return qserveAnswer(map[string]any{"credits": strconv.FormatFloat(q.credit, 'f', -1, 64), "statusCode": 101})
 }
 
-// refuse is a fault of the gateway: one of its codes, or any other word.
+// refuse returns the reply for an injected error. word is one of the vendor's codes, or any other text.
 func (q qserve) refuse(_ *http.Request, _ []byte, word string) answer { return q.fault(word) }
 
 func (q qserve) fault(code string) answer {
@@ -147,8 +148,8 @@ func qserveReply(rows []qserveRow, balance float64) answer {
 }
 
 // qserveRows splits a reply into one row for each recipient and returns a function that joins rows again.
-// The text of a row is the whole recipient; the row's number replaces the one in the text, because a fault
-// may have changed it.
+// The text of a row is the recipient as JSON. When rows are joined, the row's number replaces the number in its
+// text, because a fault may have changed it.
 func qserveRows(of []qserveRow, balance float64) ([]row, func([]row) []byte) {
 	rows := make([]row, len(of))
 	for i, r := range of {

@@ -104,7 +104,7 @@ func TestQServeCredits(t *testing.T) {
 		}
 	}
 	if st := s.Stats(); st.Calls != 0 || st.Requests != 3 {
-		t.Errorf("got stats %+v", st)
+		t.Errorf("got stats %+v; want Calls 0, Requests 3", st)
 	}
 }
 

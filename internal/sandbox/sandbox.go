@@ -26,12 +26,12 @@ type Options struct {
 	Latency time.Duration
 	// Repeat is the reply to a repeated idempotency key.
 	Repeat Repeat
-	// NoCount disables the count by number, for benchmarks. Accepted, Duplicates and the list of numbers
-	// are then empty.
+	// NoCount disables the counts by number, for benchmarks. Accepted and Duplicates then return 0,
+	// AllAccepted yields nothing, and LastAccepted is empty.
 	NoCount bool
 	// Texts keeps the last accepted text of each number, for Gateway.Text.
 	Texts bool
-	// Log is how many accepted calls Log keeps, counted from the first. 0 means none.
+	// Log is the number of accepted calls that Server.Log returns at most: the first ones. 0 means none.
 	Log int
 }
 
@@ -135,7 +135,7 @@ func (s *Server) exchange(w http.ResponseWriter, r *http.Request, e routedEndpoi
 	buf := buffers.Get().(*bytes.Buffer)
 	buf.Reset()
 	defer buffers.Put(buf)
-	if e.isSend != nil { // whether faults apply depends on the content
+	if e.isSend != nil { // isSend needs the body
 		s.read(r, buf)
 		e.send = e.isSend(r, buf.Bytes())
 	}

@@ -112,7 +112,7 @@ func TestCredentialsInTheQueryAreNotSeen(t *testing.T) {
 	t.Parallel()
 	_, address := server(t, Options{})
 	if _, body := post(t, address+"/api/send/?"+call(1, ada).Encode(), nil); body != "error_param" {
-		t.Errorf("got reply %q", body)
+		t.Errorf("got reply %q, want \"error_param\"", body)
 	}
 }
 
@@ -120,7 +120,7 @@ func TestOtherPathsAndMethods(t *testing.T) {
 	t.Parallel()
 	s, address := server(t, Options{})
 	if status, _ := post(t, address+"/api/send", call(1, ada)); status != http.StatusNotFound {
-		t.Errorf("got status %d", status)
+		t.Errorf("got status %d, want 404", status)
 	}
 	resp, err := http.Get(address + "/api/send/")
 	if err != nil {
@@ -128,10 +128,10 @@ func TestOtherPathsAndMethods(t *testing.T) {
 	}
 	_ = resp.Body.Close()
 	if resp.StatusCode != http.StatusMethodNotAllowed {
-		t.Errorf("got status %d", resp.StatusCode)
+		t.Errorf("got status %d, want 405", resp.StatusCode)
 	}
 	if st := s.Stats(); st.Requests != 2 || st.Calls != 0 {
-		t.Errorf("got stats %+v", st)
+		t.Errorf("got stats %+v; want Requests 2, Calls 0", st)
 	}
 }
 
@@ -155,7 +155,7 @@ func TestIDsAreUUIDsThatReportsKnow(t *testing.T) {
 	}
 	for id := range seen {
 		if got := ask(id); got != "DELIVRD" {
-			t.Fatalf("report of %s: %q", id, got)
+			t.Fatalf("report of %s: %q, want \"DELIVRD\"", id, got)
 		}
 		last := "0"
 		if id[35] == '0' {
@@ -170,11 +170,11 @@ func TestIDsAreUUIDsThatReportsKnow(t *testing.T) {
 	s.KoboReport("UNDELIV err:0dc")
 	for id := range seen {
 		if got := ask(id); got != "UNDELIV err:0dc" {
-			t.Fatalf("got report %q", got)
+			t.Fatalf("got report %q, want \"UNDELIV err:0dc\"", got)
 		}
 	}
 	if got := ask(""); got != "error_param" {
-		t.Errorf("report without an ID: got %q", got)
+		t.Errorf("report without an ID: got %q, want \"error_param\"", got)
 	}
 }
 
@@ -195,7 +195,7 @@ func TestAKeyStandsForOneCall(t *testing.T) {
 			}
 		}
 		if st := s.Stats(); st.Accepted != 2 || st.Replays != 4 || st.Conflicts != 3 || st.Duplicates != 0 || st.Credit != 1e9-2 {
-			t.Errorf("%q: got %+v", repeat, st)
+			t.Errorf("%q: got %+v; want Accepted 2, Replays 4, Conflicts 3, Duplicates 0, Credit 1e9-2", repeat, st)
 		}
 		// A new key, or the same key of another user, is a new call.
 		post(t, address, call(2, ada))
@@ -214,7 +214,7 @@ func TestWhetherErrorsAreRemembered(t *testing.T) {
 		form := with(call(1, ada), "enable_msg_id", "")
 		s.FailNext(1, "error_gw")
 		if _, body := post(t, address, form); body != "error_gw" {
-			t.Fatalf("%q: got %q", repeat, body)
+			t.Fatalf("%q: got %q, want \"error_gw\"", repeat, body)
 		}
 		if _, body := post(t, address, form); body != want {
 			t.Errorf("%q: got %q, want %q", repeat, body, want)
@@ -224,7 +224,7 @@ func TestWhetherErrorsAreRemembered(t *testing.T) {
 		post(t, address, form)
 		s.SetCredit(10)
 		if _, body := post(t, address, form); (body == "error_credit") != (repeat == RepeatAll) {
-			t.Errorf("%q: after error_credit %q", repeat, body)
+			t.Errorf("%q: got %q after a top-up; want error_credit only with RepeatAll", repeat, body)
 		}
 	}
 }
@@ -240,7 +240,7 @@ func TestOneKeyAtOnceIsAcceptedOnce(t *testing.T) {
 	wg.Wait()
 	for _, a := range answers {
 		if a != answers[0] || a == "" {
-			t.Errorf("got different replies: %q and %q", a, answers[0])
+			t.Errorf("got replies %q and %q, want one reply for all calls with the same key", a, answers[0])
 		}
 	}
 	if st := s.Stats(); st.Accepted != 2 || st.Replays != 15 || st.InFlight != 0 || st.PeakInFlight < 1 {
@@ -256,7 +256,7 @@ func TestCreditIsDebitedPerMessageAndNeverOverdrawn(t *testing.T) {
 		return body
 	}
 	if got := balance(); got != "3" {
-		t.Errorf("got balance %q", got)
+		t.Errorf("got balance %q, want \"3\"", got)
 	}
 	post(t, address+"/api/send/", call(1, ada, obi))
 	if _, body := post(t, address+"/api/send/", call(2, ada, obi)); body != "error_credit" || balance() != "1" {
@@ -303,10 +303,10 @@ func TestFaults(t *testing.T) {
 				t.Errorf("got stats %+v", st)
 			}
 			if status, body := post(t, address+"/api/send/", call(1, ada)); status != 200 || !strings.HasPrefix(body, ada+",") {
-				t.Errorf("after the fault: got %d %q", status, body)
+				t.Errorf("after the fault: got %d %q, want 200 and a message ID", status, body)
 			}
 			if st := s.Stats(); st.Accepted != 1 || st.Duplicates != 0 || st.Conflicts != 0 {
-				t.Errorf("after the fault: got stats %+v", st)
+				t.Errorf("after the fault: got stats %+v; want Accepted 1, Duplicates 0, Conflicts 0", st)
 			}
 		})
 	}
@@ -330,7 +330,7 @@ func TestHangingCallsAreReleased(t *testing.T) {
 		<-arrived
 		s.Close()
 		if status := <-done; status != 0 {
-			t.Errorf("%s: got status %d", fault, status)
+			t.Errorf("%s: got status %d, want 0", fault, status)
 		}
 		web.Close()
 		if st := s.Stats(); st.Accepted != taken {
@@ -356,7 +356,7 @@ func TestRandomFaultsAreRepeatable(t *testing.T) {
 		}
 		for n := range 20 {
 			if status, _ := post(t, address+"/api/send/", call(n, ada)); status != 200 {
-				t.Errorf("a fault was injected after it had been removed: got status %d", status)
+				t.Errorf("a fault was injected after it had been removed: got status %d, want 200", status)
 			}
 		}
 		return b.String()
@@ -364,7 +364,7 @@ func TestRandomFaultsAreRepeatable(t *testing.T) {
 	one := pattern(1)
 	for _, status := range []string{"200", "500", "502"} {
 		if !strings.Contains(one, status) {
-			t.Errorf("no status %s in %s", status, one)
+			t.Errorf("status %s is missing in %s", status, one)
 		}
 	}
 	if pattern(1) != one || pattern(2) == one {
@@ -380,20 +380,20 @@ func TestFaultsStrikeOtherEndpointsOnlyIfAsked(t *testing.T) {
 		t.Fatal(err)
 	}
 	if status, _ := post(t, address+"/api/credit/", login); status != 200 {
-		t.Errorf("got status %d", status)
+		t.Errorf("got status %d, want 200", status)
 	}
 	if err := errors.Join(s.Fail(Fault{Name: "429", N: 1}), s.Fail(Fault{Name: "503", N: 1, Everything: true})); err != nil {
 		t.Fatal(err)
 	}
 	if status, _ := post(t, address+"/api/credit/", login); status != 503 {
-		t.Errorf("got status %d", status)
+		t.Errorf("got status %d, want 503", status)
 	}
 	if status, _ := post(t, address+"/api/send/", call(1, ada)); status != 429 {
-		t.Errorf("got status %d", status)
+		t.Errorf("got status %d, want 429", status)
 	}
 	s.ClearFaults()
 	if status, _ := post(t, address+"/api/send/", call(1, ada)); status != 200 {
-		t.Errorf("got status %d", status)
+		t.Errorf("got status %d, want 200", status)
 	}
 }
 
@@ -402,7 +402,7 @@ func TestUnknownFaultsAreRefused(t *testing.T) {
 	s := New(Options{})
 	for _, f := range []Fault{{Name: "", N: 1}, {Name: "nonsense", N: 1}, {Name: "200", N: 1}, {Name: "600", N: 1}, {Name: "500", N: -1}, {Name: "500", P: 1.5}, {Name: "500", P: 0.5, N: 1}} {
 		if err := s.Fail(f); err == nil {
-			t.Errorf("Fail accepted %+v", f)
+			t.Errorf("Fail(%+v): got no error", f)
 		}
 	}
 }
@@ -412,11 +412,11 @@ func TestInvalidNumbers(t *testing.T) {
 	s, address := server(t, Options{})
 	s.KoboInvalid("", 2348030000011)
 	if _, body := post(t, address+"/api/send/", call(1, ada, obi)); body != "error_limit" {
-		t.Errorf("got reply %q", body)
+		t.Errorf("got reply %q, want \"error_limit\"", body)
 	}
 	s.KoboInvalid("error_number")
 	if _, body := post(t, address+"/api/send/", call(2, ada, obi)); body != "error_number" {
-		t.Errorf("got reply %q", body)
+		t.Errorf("got reply %q, want \"error_number\"", body)
 	}
 	if _, body := post(t, address+"/api/send/", call(3, ada)); !strings.HasPrefix(body, ada) {
 		t.Errorf("got reply %q", body)

@@ -10,10 +10,9 @@ import (
 	"unicode/utf8"
 )
 
-// textConnect simulates TextConnect as its page describes it. Where the vendor's page says nothing, it does what
-// FastSMS does, the product that TextConnect is a white label of. It has some contacts, the groups "Staff"
-// and "Empty", and the lists "Members", "Everyone" (250 numbers, sent in the background) and "Vacant"
-// (empty).
+// textConnect simulates TextConnect as the vendor's page describes it. Where the page gives no details, it behaves
+// like FastSMS, the product that TextConnect sells under another name. It has some contacts, the groups "Staff" and
+// "Empty", and the lists "Members" (3 numbers), "Everyone" (250 numbers) and "Vacant" (no numbers).
 type textConnect struct {
 	*Gateway
 	zone *time.Location
@@ -22,8 +21,8 @@ type textConnect struct {
 	acceptedCalls []textConnectCall // in the order of their IDs
 	nextID        uint64
 	state         string
-	refusals      map[uint64]string // the code for a number, instead of -401
-	sends         []textConnectSend // in the background
+	refusals      map[uint64]string // the refusal code of a number, if it is not -401
+	sends         []textConnectSend // the background sends, in the order of their IDs
 	lists         map[string][]uint64
 	groups        map[string]bool
 	contacts      []textConnectContact
@@ -32,7 +31,8 @@ type textConnect struct {
 
 var _ = register("textconnect", newTextConnect)
 
-// textConnectCall is an accepted call. The IDs of its messages start at first, one for each segment.
+// textConnectCall is an accepted call. Each message has parts segments, and each segment has an ID. The IDs of the
+// call are consecutive and start at first.
 type textConnectCall struct {
 	first, parts uint64
 	numbers      []uint64
@@ -41,18 +41,18 @@ type textConnectCall struct {
 	scheduled    time.Time
 }
 
-// textConnectSend is a send to a list or a group, with its messages.
+// textConnectSend is a background send to at most 200 numbers of a list or group.
 type textConnectSend struct {
-	asked bool
-	call  int // index of the call, or -1 if the list or group was empty
-	from  int // index of the first of its numbers, and their count
-	count int
+	asked bool // a client has asked for its messages
+	call  int  // index in acceptedCalls, or -1 if every number was refused
+	from  int  // index of its first number in the call
+	count int  // how many numbers it has
 }
 
 func newTextConnect(d *Gateway) vendorAPI {
 	zone, err := time.LoadLocation("Europe/London")
 	if err != nil {
-		zone = time.UTC // then only the dates of its reports are wrong
+		zone = time.UTC // its dates are then one hour wrong in summer
 	}
 	return &textConnect{Gateway: d, zone: zone}
 }
@@ -121,8 +121,8 @@ func (g *textConnect) refuse(r *http.Request, body []byte, w string) answer {
 	return textConnectCode(form, w)
 }
 
-// textConnectCode replies with a code, and with a line of text below it if the client asked for one, with any
-// value or an empty one.
+// textConnectCode replies with a code. If the request has the parameter ShowErrorMessage, with any value, a line of
+// text follows the code.
 func textConnectCode(form url.Values, code string) answer {
 	if form.Has("ShowErrorMessage") {
 		return textAnswer(code + "\nThe error has the code " + code)
@@ -230,7 +230,7 @@ func (g *textConnect) sendNumbers(form url.Values, scheduled time.Time, to []str
 	return answer{body: out, accepted: true}
 }
 
-// refusalCode returns the code for a number that is refused, or empty for one that is accepted.
+// refusalCode returns the code of a refused number, or an empty string if the number is accepted.
 func (g *textConnect) refusalCode(number uint64) string {
 	switch word := g.replyTo(number); {
 	case word == Later:
@@ -263,7 +263,8 @@ func (g *textConnect) acceptCall(form url.Values, scheduled time.Time, numbers [
 	return len(g.acceptedCalls) - 1
 }
 
-// sendStored sends to a list or a group. codes are the replies for a name that is missing, unknown, or empty.
+// sendStored sends to a list or a group, in background sends of at most 200 numbers. codes are the error codes for a
+// missing name, an unknown name, and a list or group without numbers.
 func (g *textConnect) sendStored(form url.Values, scheduled time.Time, all []uint64, known bool, codes [3]string, field string) answer {
 	switch {
 	case form.Get(field) == "":
@@ -296,8 +297,8 @@ func (g *textConnect) sendStored(form url.Values, scheduled time.Time, all []uin
 	return answer{body: []byte(strings.Join(ids, ",")), accepted: call >= 0}
 }
 
-// background returns the messages of a background send. The first request gets the reply that it is not
-// finished. Errors are JSON here and nowhere else.
+// background returns the messages of a background send. The reply to the first request is the error "not finished".
+// Errors are JSON here, unlike in the other functions.
 func (g *textConnect) background(form url.Values) answer {
 	const contentType = "application/json"
 	i, err := strconv.Atoi(form.Get("BGSendID"))

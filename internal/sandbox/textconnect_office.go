@@ -53,7 +53,7 @@ func (g *textConnect) report(form url.Values) answer {
 	from, fromErr := time.ParseInLocation("20060102150405", form.Get("From"), g.zone)
 	to, toErr := time.ParseInLocation("20060102150405", form.Get("To"), g.zone)
 	switch {
-	case kind == "outbox": // for every From and To
+	case kind == "outbox": // this report ignores From and To
 	case fromErr != nil:
 		return textConnectCode(form, "-504")
 	case toErr != nil || to.Before(from):
@@ -134,7 +134,7 @@ func textConnectCSV(rows [][]string) answer {
 	return answer{contentType: "text/csv; charset=utf-8", body: b.Bytes()}
 }
 
-// createUser replies with a code, and with the mistake below it.
+// createUser replies with a code. If the request is invalid, the error follows in the next lines.
 func (g *textConnect) createUser(form url.Values) answer {
 	var missing []string
 	for _, name := range []string{"ChildUsername", "ChildPassword", "AccessLevel", "FirstName", "LastName", "Email", "Credits"} {
@@ -181,7 +181,7 @@ func (g *textConnect) updateCredits(form url.Values) answer {
 	return textAnswer("1")
 }
 
-// importContacts replies with one line for each line of the import, and with the mistakes after a blank line.
+// importContacts replies with one result for each line of the import. The errors follow after two blank lines.
 func (g *textConnect) importContacts(form url.Values) answer {
 	text := strings.TrimRight(strings.ReplaceAll(form.Get("ContactsCSV"), "\r\n", "\n"), "\n")
 	if text == "" {

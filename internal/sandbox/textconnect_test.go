@@ -37,7 +37,7 @@ func tcServer(t testing.TB) (*Server, func(url.Values) string) {
 	return s, func(form url.Values) string {
 		status, body := post(t, address+"/textconnect/api", form)
 		if status != 200 {
-			t.Errorf("%v: got status %d", form, status)
+			t.Errorf("%v: got status %d, want 200", form, status)
 		}
 		return body
 	}
@@ -140,7 +140,8 @@ func TestTextConnectAnswersByPosition(t *testing.T) {
 	s, ask := tcServer(t)
 	d := s.Gateway("textconnect")
 	if d.ReplyScope(Reject) != ScopeNumber || d.ReplyScope(Later) != ScopeNumber || d.ReplyScope(Accept) != ScopeNone {
-		t.Error("wrong reply scopes")
+		t.Errorf("got reply scopes %v, %v and %v; want ScopeNumber for Reject and Later, ScopeNone for Accept",
+			d.ReplyScope(Reject), d.ReplyScope(Later), d.ReplyScope(Accept))
 	}
 	if err := d.SetReply(Later, 447777777772); err != nil {
 		t.Fatal(err)
@@ -174,7 +175,7 @@ func TestTextConnectAnswersByPosition(t *testing.T) {
 	}
 	s.SetCredit(1)
 	if body := ask(tcSend(many[:2]...)); body != "-100" {
-		t.Errorf("got %q", body)
+		t.Errorf("got %q, want \"-100\"", body)
 	}
 }
 
@@ -192,11 +193,11 @@ func TestTextConnectIDsOfLongMessages(t *testing.T) {
 	s.TextConnectState("UNDELIVERABLE")
 	for _, id := range append(ids, all...) {
 		if body := ask(tcAct("CheckMessageStatus", "MessageID", id)); body != "UNDELIVERABLE" {
-			t.Errorf("%s: got %q", id, body)
+			t.Errorf("%s: got %q, want \"UNDELIVERABLE\"", id, body)
 		}
 	}
 	if body := ask(tcAct("CheckMessageStatus", "MessageID", strconv.Itoa(a+12))); body != "-503" {
-		t.Errorf("got %q", body)
+		t.Errorf("got %q, want \"-503\"", body)
 	}
 }
 
@@ -207,7 +208,7 @@ func TestTextConnectByGetAndFaults(t *testing.T) {
 		t.Errorf("got %d %v %+v", n, err, s.Stats())
 	}
 	if _, body := post(t, address+"/api?"+tcSend(ann).Encode(), nil); body != "-501" {
-		t.Errorf("parameters in the query of a POST: got %q", body)
+		t.Errorf("parameters in the query of a POST: got %q, want \"-501\"", body)
 	}
 	resp, err := http.Post(address+"/api", "text/plain", strings.NewReader(tcSend(ann).Encode()))
 	if err != nil {
@@ -223,7 +224,7 @@ func TestTextConnectByGetAndFaults(t *testing.T) {
 		}
 	}
 	if _, body := post(t, address+"/api", tcAct("CheckCredits")); body != "999999999" {
-		t.Errorf("a fault for sends was injected into another request: got %q", body)
+		t.Errorf("a fault for sends was injected into another request: got %q, want \"999999999\"", body)
 	}
 	for _, want := range []string{"-511", "-300"} {
 		if _, body := post(t, address+"/api", tcSend(ann)); body != want {
@@ -231,7 +232,7 @@ func TestTextConnectByGetAndFaults(t *testing.T) {
 		}
 	}
 	if d := s.Gateway("textconnect"); d.Stats().Accepted != 1 || d.Stats().Faults != 2 {
-		t.Errorf("got stats %+v", d.Stats())
+		t.Errorf("got stats %+v; want Accepted 1, Faults 2", d.Stats())
 	}
 }
 
@@ -272,7 +273,7 @@ func TestTextConnectBackgroundSends(t *testing.T) {
 	}
 	s.SetCredit(249)
 	if body := ask(form); body != "-100" {
-		t.Errorf("got %q", body)
+		t.Errorf("got %q, want \"-100\"", body)
 	}
 }
 
@@ -299,29 +300,29 @@ func TestTextConnectReports(t *testing.T) {
 	if got := rows("Messages", -1, 1); len(got) != 3 || strings.Join(got[0], ",") != "MessageID,Username,Destination,Source,Status,Schedule Date,Sent Date,Delivery Date" ||
 		got[1][0] != id || got[1][2] != ann || got[1][3] != "Testing" || got[1][4] != "Delivered" || got[1][5] != "" || got[1][6] == "" || got[1][7] == "" ||
 		got[2][0] != later || got[2][4] != "Pending" || got[2][5] == "" || got[2][6] != "" {
-		t.Errorf("got %q", got)
+		t.Errorf("report of messages: got %q, want a delivered one and a pending one", got)
 	}
 	if got := rows("Messages", 1, 2); len(got) != 1 {
-		t.Errorf("got %q", got)
+		t.Errorf("report of messages, tomorrow only: got %q, want no row", got)
 	}
 	if got := rows("outbox", 1, 2); len(got) != 2 || got[1][0] != later {
-		t.Errorf("got %q", got)
+		t.Errorf("report of the outbox: got %q, want the scheduled message", got)
 	}
 	if got := rows("FailedMessages", -1, 1); len(got) != 1 {
-		t.Errorf("got %q", got)
+		t.Errorf("report of failed messages: got %q, want no row", got)
 	}
 	s.TextConnectState("EXPIRED")
 	if got := rows("FailedMessages", -1, 1); len(got) != 2 || got[1][0] != id || got[1][7] != "" {
-		t.Errorf("got %q", got)
+		t.Errorf("report of failed messages: got %q, want the expired message, not delivered", got)
 	}
 	if got := rows("Usage", -1, 1); len(got) != 2 || got[1][1] != "2" {
-		t.Errorf("got %q", got)
+		t.Errorf("report of usage: got %q, want 2 messages", got)
 	}
 	if got := rows("InboundMessages", -1, 1); len(got) != 2 || got[1][3] != `Yes, "count" me in` {
-		t.Errorf("got %q", got)
+		t.Errorf("report of inbound messages: got %q, want one message", got)
 	}
 	if got := rows("InboundMessages", 1, 2); len(got) != 1 {
-		t.Errorf("got %q", got)
+		t.Errorf("report of inbound messages, later only: got %q, want no row", got)
 	}
 	if body := ask(tcAct("Report", "ReportType", "Outbox")); !strings.HasPrefix(body, `"MessageID",`) {
 		t.Errorf("got %q", body)
@@ -370,6 +371,6 @@ func TestTextConnectUsersAndContacts(t *testing.T) {
 	}
 	s.Reset()
 	if body := ask(with(with(tcSend(), "DestinationAddress", "Group"), "GroupName", "Staff")); body != "1" {
-		t.Errorf("after a reset: got %q", body)
+		t.Errorf("after a reset: got %q, want \"1\"", body)
 	}
 }

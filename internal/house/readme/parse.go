@@ -18,11 +18,11 @@ const (
 	stays kind = "stays"
 	// "<!-- file: tuma.yaml -->": readme writes this file.
 	file kind = "file"
-	// "<!-- prints -->": the output of the commands before; … matches any text.
+	// "<!-- prints -->": the last commands must have printed each line of the fence; … matches any text.
 	prints kind = "prints"
 	// "<!-- in .ci/run -->": .ci/run contains these lines, so readme does not run them.
 	inCI kind = "in .ci/run"
-	// "<!-- not run: reason -->".
+	// "<!-- not run: reason -->": readme skips the fence.
 	notRun kind = "not run"
 )
 
@@ -36,7 +36,8 @@ type step struct {
 	text   string
 }
 
-// markers are the forms of a comment. The group of each is the argument of the kind.
+// markers match the comment of each kind. The group of a pattern is the argument: a status, an address, a file name or
+// a reason.
 var markers = map[kind]*regexp.Regexp{
 	runs:   regexp.MustCompile(`^run(?:, status ([0-9]+))?$`),
 	stays:  regexp.MustCompile(`^stays, until (\S+) listens$`),
