@@ -33,8 +33,8 @@ func newGatewayActions(a *app, kind providers.Kind) *cobra.Command {
 		Long: `This command runs an action that only this gateway offers. Actions and keys have
 the vendor's names; upper and lower case do not matter. KEY=@FILE reads the
 value of KEY from a file and KEY=@- from standard input. Give a password in one
-of these two ways. Actions that
-delete or send something ask for confirmation first.
+of these two ways. Actions that delete or send something ask for confirmation
+first.
 
 Actions:
 ` + list.String(),

@@ -288,7 +288,7 @@ func fiftyBreaking(x *exam) {
 		for i, number := range a.to {
 			times, o := g.Accepted(uint64(number)), a.verdict(i).Outcome
 			if times > 1 || o == providers.Accepted && times != 1 || (o == providers.Rejected || o == providers.Retryable) && times != 0 {
-				x.Errorf("outcome %v, but the gateway accepted %d messages, which contradicts: %v", o, times, a)
+				x.Errorf("outcome %v contradicts the gateway, which accepted %d messages: %v", o, times, a)
 			}
 		}
 	}
