@@ -19,13 +19,13 @@ type Account struct {
 	Info     providers.Info
 	// Rate is the limit in Units a second for all workers together; 0 means unlimited.
 	Rate float64
-	// Burst is how many Units may be used at once after a pause.
+	// Burst is how many Units may be used at once after the account has been idle.
 	Burst float64
 	// Unit is what Rate and Burst count: "messages", "segments" or "requests".
 	Unit string
 	// Sender is the sender ID of campaigns that name none.
 	Sender string
-	// Concurrency is the number of calls that each worker has in flight.
+	// Concurrency is the maximum number of calls that each worker has in flight.
 	Concurrency int
 	// Price is the price of a segment, such as "0.80 KES"; empty if it is not configured.
 	Price string
@@ -33,7 +33,8 @@ type Account struct {
 	OnUnknown string
 	// Country is the workers' default country for numbers in national format, as an ISO code.
 	Country string
-	// Windows are the sending hours of marketing by country, such as "KE": "08:00-18:00".
+	// Windows are the sending hours of Marketing campaigns by country, such as "KE":
+	// "08:00-18:00".
 	Windows map[string]string
 
 	// Workers is the number of live workers that serve the account, and Slots the number
@@ -43,7 +44,7 @@ type Account struct {
 	LastSeen time.Time
 	// Campaigns is the number of campaigns that share the account.
 	Campaigns int
-	// Hold tells why the account is held. Its zero value means that it is not.
+	// Hold tells why the account is held. The zero Hold means that the account is not held.
 	Hold Hold
 	// Balance is the gateway's answer at BalanceAt, such as "120.50 KES" or "340"; empty if
 	// no worker has asked.
@@ -51,20 +52,22 @@ type Account struct {
 	BalanceAt time.Time
 	// LastAccepted is when the gateway last accepted a message.
 	LastAccepted time.Time
-	// RateSet reports whether Rate was set by hand. Configured and ConfiguredBurst are then
-	// the values of the configuration; a ConfiguredBurst of 0 means the default.
+	// RateSet reports whether Rate was set by hand. If so, Configured and ConfiguredBurst are
+	// the rate and the burst of the configuration. A ConfiguredBurst of 0 means the default
+	// burst.
 	RateSet         bool
 	Configured      float64
 	ConfiguredBurst int
-	// Bad is the number of failed calls in a row.
+	// Bad is the number of calls that have failed in a row.
 	Bad int
 }
 
-// Hold tells why no call is claimed for an account.
+// Hold tells why workers claim no call for an account.
 type Hold struct {
-	// Reason is one word: credit, credentials, configuration, breaker, or the operator's word.
+	// Reason is one word: credit, credentials, configuration, breaker, or a word that the
+	// operator has chosen.
 	Reason string
-	// Code is the gateway's own code, if the hold comes from an answer.
+	// Code is the gateway's own code, if an answer of the gateway caused the hold.
 	Code string
 	// By is the worker or person that set the hold.
 	By    string
@@ -82,7 +85,7 @@ type Route struct {
 	// Match is the prefix in international format without plus, such as "254". Empty matches
 	// every number.
 	Match string `json:"match" yaml:"match"`
-	// Via names the accounts. Work moves to the next one while the first is held.
+	// Via names the accounts. While an account is held, its work moves to the next account.
 	Via []string `json:"via" yaml:"via"`
 }
 
@@ -102,9 +105,9 @@ func (c *Client) Accounts(ctx context.Context) ([]Account, error) {
 var holdReason = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,40}$`)
 
 // Hold holds an account: workers claim no call for it until Release. The reason appears in
-// Status.BlockedBy. It is one word of 1 to 40 letters, digits, '_', '.' or '-'; empty means
-// "manual", and any other text is an ErrInvalid. If no worker has published the account,
-// Hold returns ErrUnknownAccount.
+// Status.BlockedBy. The reason is one word of 1 to 40 letters, digits, '_', '.' or '-'. An
+// empty reason means "manual"; any other text is an ErrInvalid. If no worker has published the
+// account, Hold returns ErrUnknownAccount.
 func (c *Client) Hold(ctx context.Context, account, reason string) error {
 	if reason == "" {
 		reason = "manual"
@@ -115,14 +118,14 @@ func (c *Client) Hold(ctx context.Context, account, reason string) error {
 	return knownAccount(c.ledger.HoldAccount(ctx, account, reason, "operator"))
 }
 
-// Release lifts any hold of an account and reports whether there was one. If no worker has
-// published the account, Release returns ErrUnknownAccount.
+// Release lifts any hold of an account and reports whether the account was held. If no worker
+// has published the account, Release returns ErrUnknownAccount.
 func (c *Client) Release(ctx context.Context, account string) (bool, error) {
 	had, err := c.ledger.ReleaseAccount(ctx, account)
 	return had, knownAccount(err)
 }
 
-// knownAccount makes the ledger's error for a missing account an ErrUnknownAccount.
+// knownAccount adds ErrUnknownAccount to the ledger's error for a missing account.
 func knownAccount(err error) error {
 	if errors.Is(err, ledger.ErrNoAccount) {
 		return fmt.Errorf("%w: %w", ErrUnknownAccount, err)
@@ -140,7 +143,7 @@ func accountOf(a ledger.Account) Account {
 	}
 }
 
-// stored is the reverse of accountOf.
+// stored converts an Account to the ledger's form. It is the reverse of accountOf.
 func (a Account) stored() ledger.Account {
 	return ledger.Account{
 		Card: ledger.Card{Name: a.Name, Provider: a.Provider, Info: a.Info, Rate: a.Rate, Burst: a.Burst, Unit: a.Unit, Sender: a.Sender,

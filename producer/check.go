@@ -13,15 +13,15 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// Check returns the mistakes that Enqueue would return for the campaign itself: an ErrInvalid
-// that lists all of them, with an ErrUnknownAccount for an account that no worker has
-// published. It reads Redis, changes nothing and needs no recipients.
+// Check returns the mistakes in the campaign itself that Enqueue would return. They are an
+// ErrInvalid that lists all of them, with an ErrUnknownAccount for each account that no worker
+// has published. Check reads Redis, changes nothing and needs no recipients.
 func (c *Client) Check(ctx context.Context, campaign Campaign) error {
 	_, _, err := c.check(ctx, campaign)
 	return err
 }
 
-// mistakes collects every FieldError of an argument.
+// mistakes collects the FieldErrors of a campaign.
 type mistakes []error
 
 func (m *mistakes) add(field, format string, args ...any) {
@@ -35,9 +35,9 @@ func (m *mistakes) past(field string, t, now time.Time) {
 	}
 }
 
-// check returns the campaign's stored form and the accounts it may use. For a campaign that
-// exists it skips times and accounts: a repeated Enqueue must not fail because time has passed
-// or a worker is gone.
+// check returns the campaign's stored form and the accounts that it may use. For a campaign
+// that exists, check does not check times and accounts: a repeated Enqueue must not fail
+// because time has passed or a worker is gone.
 func (c *Client) check(ctx context.Context, campaign Campaign) (ledger.Spec, accountSet, error) {
 	var m mistakes
 	var accounts accountSet
@@ -57,7 +57,8 @@ func (c *Client) check(ctx context.Context, campaign Campaign) (ledger.Spec, acc
 	return spec, accounts, nil
 }
 
-// checkContent adds the mistakes that need no Redis and returns the campaign's stored form.
+// checkContent adds to m the mistakes that can be found without Redis and returns the
+// campaign's stored form.
 func checkContent(campaign Campaign, now time.Time, m *mistakes) ledger.Spec {
 	checkText(campaign, m)
 	if campaign.Country != "" && !sms.ValidCountry(strings.ToUpper(campaign.Country)) {
@@ -127,8 +128,8 @@ func checkText(c Campaign, m *mistakes) {
 	}
 }
 
-// exists reports whether the ledger has a campaign of this ID. It reports false if that
-// cannot be read; the commit then decides.
+// exists reports whether the ledger has a campaign with the given ID. If the ledger cannot be
+// read, exists reports false, and the commit finds an existing campaign.
 func (c *Client) exists(ctx context.Context, id string) bool {
 	if !ledger.ValidID(id) {
 		return false
@@ -137,8 +138,8 @@ func (c *Client) exists(ctx context.Context, id string) bool {
 	return err == nil && there
 }
 
-// checkAccounts returns the accounts and routes that the campaign may use. It adds a mistake
-// for each account that does not exist or cannot carry the campaign.
+// checkAccounts returns the accounts and routes that the campaign may use. It adds to m a
+// mistake for each account that does not exist or cannot send the campaign.
 func (c *Client) checkAccounts(ctx context.Context, campaign Campaign, m *mistakes) (found accountSet, err error) {
 	names := []string{campaign.Via}
 	if campaign.Via == "" {
@@ -171,7 +172,7 @@ func (c *Client) checkAccounts(ctx context.Context, campaign Campaign, m *mistak
 	return found, nil
 }
 
-// published returns the end of an error message: the accounts that workers serve.
+// published returns the end of an error message, which lists the accounts that workers serve.
 func (c *Client) published(ctx context.Context) string {
 	all, err := c.ledger.Accounts(ctx)
 	if err != nil || len(all) == 0 {
@@ -184,7 +185,7 @@ func (c *Client) published(ctx context.Context) string {
 	return "; the accounts are " + strings.Join(names, ", ")
 }
 
-// checkAccount adds the reasons why an account cannot carry the campaign.
+// checkAccount adds to m the reasons why an account cannot send the campaign.
 func checkAccount(s ledger.Spec, a ledger.Account, m *mistakes) {
 	for _, x := range a.Incompatibilities(s.From, s.ShortBody(), s.Flash) {
 		m.add(x.Field, "%s", x.Problem)

@@ -14,7 +14,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// CreditGap is a warning about an account's balance before a campaign goes through it.
+// CreditGap is a warning that the balance of an account may not cover the cost of a campaign.
 type CreditGap struct {
 	Account string `json:"account"`
 	// Problem is CreditShort, CreditUnknown or CreditOld.
@@ -25,11 +25,11 @@ type CreditGap struct {
 	// Balance is the gateway's answer at BalanceAt.
 	Balance   string    `json:"balance,omitempty"`
 	BalanceAt time.Time `json:"balance_at,omitzero"`
-	// Warning is a sentence for people, with advice.
+	// Warning is the problem and the advice, as text for people.
 	Warning string `json:"warning"`
 }
 
-// Problems of a CreditGap.
+// Values of CreditGap.Problem.
 const (
 	// CreditShort means that the balance does not cover the highest possible cost.
 	CreditShort = "short"
@@ -39,7 +39,8 @@ const (
 	CreditOld = "old"
 )
 
-// balanceOld is the age above which a balance is CreditOld. Workers ask every five minutes.
+// balanceOld is the age above which a balance is CreditOld. Workers read the balance every five
+// minutes.
 const balanceOld = 15 * time.Minute
 
 // accountSet has the accounts that a campaign may use and, if it names no account, the routes
@@ -49,18 +50,18 @@ type accountSet struct {
 	routes []ledger.Route
 }
 
-// estimate adds up the highest possible cost of a campaign by account. It counts every
-// recipient, also those that planning will skip.
+// estimate adds up the highest possible cost of a campaign by account. It also counts recipients
+// that planning will skip.
 type estimate struct {
 	accountSet
 	spec     ledger.Spec
 	segments int
-	// loads are by account. last is the load of lastName, the account of the recipient before:
-	// most recipients in a row share an account.
+	// loads are the accountLoads by account. last is the load of lastName, the account of the
+	// previous recipient; it saves a look-up, because most consecutive recipients share an account.
 	loads    map[string]*accountLoad
 	last     *accountLoad
 	lastName string
-	// longest is the number of segments of the longest message in a campaign with merge fields.
+	// longest is the number of segments of the longest message, in a campaign with merge fields.
 	longest int
 }
 
@@ -73,11 +74,11 @@ func newEstimate(spec ledger.Spec, accounts accountSet) *estimate {
 	return &estimate{accountSet: accounts, spec: spec, segments: n, loads: map[string]*accountLoad{}}
 }
 
-// needed reports whether the campaign is new, so that its cost is compared with balances.
+// needed reports whether the campaign is new: only then is its cost compared with the balances.
 func (e *estimate) needed() bool { return len(e.all) > 0 }
 
-// add counts a recipient. segments is the length of its message in a campaign with merge
-// fields, and otherwise ignored.
+// add counts a recipient. segments is the number of segments of its message; it is ignored in a
+// campaign without merge fields.
 func (e *estimate) add(number string, segments int) {
 	if !e.needed() {
 		return
@@ -94,7 +95,7 @@ func (e *estimate) add(number string, segments int) {
 	e.longest = max(e.longest, segments)
 }
 
-// cost returns the highest possible number of segments that go through an account.
+// cost returns the highest possible number of segments that go through the given account.
 func (e *estimate) cost(account string) int {
 	l := e.loads[account]
 	if l == nil {
@@ -117,7 +118,7 @@ func (e *estimate) cost(account string) int {
 	return segments
 }
 
-// account returns the first account that the routes choose for a number; empty if there is none.
+// account returns the first account that the routes choose for a number, or "" if no route matches.
 func (e *estimate) account(number string) string {
 	if len(e.routes) == 0 {
 		return e.all[0].Name
@@ -153,7 +154,7 @@ func (e *estimate) gaps(now time.Time) (out []CreditGap) {
 	return out
 }
 
-// warnings returns the gaps for a receipt. For too little credit they add how the campaign continues.
+// warnings returns the gaps for a receipt. To each CreditShort it adds how the campaign continues.
 func (e *estimate) warnings(now time.Time) []CreditGap {
 	out := e.gaps(now)
 	for i, g := range out {
@@ -164,8 +165,8 @@ func (e *estimate) warnings(now time.Time) []CreditGap {
 	return out
 }
 
-// gapOf compares an account's balance with the cost of a number of segments. A gap without a
-// Problem means that the balance covers it.
+// gapOf compares the balance of account a with the cost of the given number of segments. If the
+// balance covers the cost, the gap has no Problem.
 func gapOf(a ledger.Account, segments int, now time.Time) CreditGap {
 	g := CreditGap{Account: a.Name, Problem: CreditUnknown, Balance: a.Balance, BalanceAt: a.BalanceAt}
 	balance, known := ledger.Money(a.Balance)
@@ -187,7 +188,7 @@ func gapOf(a ledger.Account, segments int, now time.Time) CreditGap {
 	cost := each * float64(segments)
 	g.Cost = strconv.Itoa(segments) + " credits"
 	if price, priced := ledger.Money(a.Price); priced {
-		// Rounded to six decimals, because 0.8*3 is not exact in float64.
+		// The cost is rounded to six decimals, because 0.8*3 is not exact in float64.
 		g.Cost = strconv.FormatFloat(math.Round(cost*1e6)/1e6, 'f', -1, 64) + " " + price.Currency
 	}
 	switch {
@@ -203,8 +204,8 @@ func gapOf(a ledger.Account, segments int, now time.Time) CreditGap {
 	return g
 }
 
-// require returns an ErrNoCredit if credit is required and the balance of an account does not
-// cover the cost or is not known. An old balance is accepted.
+// require returns an ErrNoCredit if required is true and the balance of an account does not cover
+// the cost or is not known. An old balance is accepted.
 func (e *estimate) require(required bool, now time.Time) error {
 	if !required {
 		return nil
@@ -225,7 +226,7 @@ func (e *estimate) require(required bool, now time.Time) error {
 	return fmt.Errorf("%w: %w", ErrInvalid, errors.Join(m...))
 }
 
-// costText formats an amount with two decimals, or with up to six if it has more.
+// costText formats an amount with two decimals, or with up to six if the amount has more than two.
 func costText(amount float64, currency string) string {
 	digits := strconv.FormatFloat(math.Round(amount*1e6)/1e6, 'f', -1, 64)
 	if _, part, _ := strings.Cut(digits, "."); len(part) < 2 {
@@ -234,7 +235,7 @@ func costText(amount float64, currency string) string {
 	return strings.TrimSpace(digits + " " + currency)
 }
 
-// totalCost adds up the costs by currency. It is empty if an account has no price.
+// totalCost adds up the costs by currency. It returns "" if an account has no price.
 func totalCost(accounts []AccountForecast) string {
 	sums := map[string]float64{}
 	for _, a := range accounts {

@@ -14,7 +14,7 @@
 //		Via:   "at",                   // an account of the workers' configuration
 //		From:  "ACME",                 // the sender ID
 //		Body:  "Your order is on its way.",
-//		Class: producer.Transactional, // at any hour, in a separate queue
+//		Class: producer.Transactional, // sent at any hour, from a separate queue
 //	}, producer.Numbers("+254712345678"))
 //
 // Enqueue reads recipients from a sequence, an iter.Seq2[Recipient, error], so that a file or a
@@ -24,11 +24,11 @@
 // # Idempotency
 //
 // Campaign.ID is your idempotency key. Derive it from the event that causes the message, such as
-// the order number, never from the time or a random number. Then any failure has one cure: call
-// Enqueue again with the same arguments. If the first call had succeeded, the second returns the
-// same receipt with Again set, and nothing is sent twice. The same ID with other content is
-// [ErrConflict], because sending either text would be a guess. [ContentID] derives an ID from the
-// content itself for campaigns that have no better name.
+// the order number, never from the time or a random number. Then the remedy for any failure is the
+// same: call Enqueue again with the same arguments. If the first call has succeeded, the second
+// returns the same receipt with Again set, and nothing is sent twice. The same ID with other
+// content is [ErrConflict], because Tuma cannot know which text is the right one. [ContentID]
+// derives an ID from the content itself for campaigns for which no event gives an ID.
 //
 // # Errors
 //
@@ -60,14 +60,15 @@
 //		}
 //	}
 //
-// A crash between Enqueue and markAsEnqueued repeats the Enqueue, which then changes nothing.
+// After a crash between Enqueue and markAsEnqueued, the loop repeats the Enqueue, which then
+// changes nothing.
 //
 // # Status and results
 //
-// [Client.Status] returns the state and the counts, and in BlockedBy the reason if the campaign does
-// not move. [Client.Wait] blocks until the campaign has ended, and [Client.Watch] yields the status
-// meanwhile. [Client.Results] yields one result for every recipient. Every recipient ends in
-// exactly one status:
+// [Client.Status] returns the state and the counts, and in BlockedBy the reasons why the campaign
+// sends nothing at the moment. [Client.Wait] blocks until the campaign has ended, and
+// [Client.Watch] yields the status at intervals. [Client.Results] yields one result for every
+// recipient. Every recipient ends in exactly one status:
 //
 //   - accepted: the gateway has taken the message.
 //   - rejected: the gateway has certainly not sent the message. Reason and Code tell why.
@@ -86,14 +87,14 @@
 // # Control
 //
 // [Client.Pause], [Client.Resume] and [Client.Cancel] act on a campaign, [Client.Hold] and
-// [Client.Release] on an account. Once Pause returns, no new call starts; it returns the calls that
-// were in flight. [Client.OptOut] adds people to a suppression list that every campaign obeys, also
-// a running one.
+// [Client.Release] on an account. Once Pause returns, no new call of the campaign starts. Pause
+// returns the number of calls that are still in flight. [Client.OptOut] adds people to a
+// suppression list that every campaign obeys, even a running one.
 //
 // # Testing
 //
 // Package producertest gives the tests of a service a real worker with an embedded Redis and a
-// gateway that answers as the test says. It needs no network and no redis-server.
+// gateway that answers as the test says. The package needs no network and no redis-server.
 //
 // [Preview] plans a campaign without sending it: who would be skipped, how many segments, what it
 // would cost and how long it would take.

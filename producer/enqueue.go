@@ -21,14 +21,14 @@ const (
 	// Marketing is the default. Messages go out within the sending hours of the recipient's
 	// country.
 	Marketing Class = "marketing"
-	// Transactional messages go out at any hour and have a separate queue.
+	// Transactional messages go out at any hour, from a separate queue.
 	Transactional Class = "transactional"
 )
 
 // What happens to a recipient whose outcome is unknown at a gateway without idempotency keys.
 // At a gateway with keys the setting has no effect.
 const (
-	// OnUnknownKeep leaves the recipient unknown. You decide what to do (Client.Retry).
+	// OnUnknownKeep leaves the recipient unknown. You decide whether to send again (Client.Retry).
 	OnUnknownKeep = "keep"
 	// OnUnknownResend submits the recipient once more. The message may arrive twice.
 	OnUnknownResend = "resend"
@@ -36,7 +36,8 @@ const (
 
 // Campaign is one body to any number of recipients.
 type Campaign struct {
-	// ID is the caller's idempotency key. It has 1 to 128 characters of A-Z a-z 0-9 . _ : -
+	// ID is the caller's idempotency key. It consists of 1 to 128 of the characters A-Z a-z 0-9 . _
+	// : -
 	ID string
 	// Via is the account to send through. Empty means the first account of the workers' routes
 	// that matches the number.
@@ -50,7 +51,7 @@ type Campaign struct {
 	// a recipient without a value for a merge field that has no default. Empty means
 	// OnMissingFail. A campaign without merge fields ignores it.
 	OnMissing string
-	// Transliterate writes a message in GSM-7 where only the form of characters changes, as
+	// Transliterate writes a message in GSM-7 if only the form of characters changes, as
 	// sms.Transliterate does.
 	Transliterate bool
 	// Class defaults to Marketing.
@@ -68,25 +69,25 @@ type Campaign struct {
 	// MaxSegments is the maximum number of segments of all messages together. Further
 	// recipients are skipped with the reason "over_cap". 0 means no limit.
 	MaxSegments int
-	// Canary is the number of messages that go out first. No other message goes out until all
-	// of them have ended. If more of them than MaxRejected allows are rejected or unknown, the
-	// campaign is paused. 0 means no canary. Canary and MaxRejected are not part of the content
+	// Canary is the number of messages that go out first. No other message goes out until all of
+	// these have ended. If more of these messages than MaxRejected allows are rejected or unknown,
+	// the campaign is paused. 0 means no canary. Canary and MaxRejected are not part of the content
 	// that Enqueue compares.
 	Canary int
-	// MaxRejected is the maximum percentage, above 0 and at most 100, of finished messages that
-	// may be rejected or unknown. Once ThresholdSample messages have finished, exceeding it
-	// pauses the campaign (Status.TooManyRejected). Resume restarts the count. 0 means
-	// DefaultMaxRejected with a canary and otherwise no limit.
+	// MaxRejected is the maximum percentage, above 0 and at most 100, of finished messages that may
+	// be rejected or unknown. Once ThresholdSample messages have finished, exceeding it pauses the
+	// campaign (Status.TooManyRejected). Resume restarts the count. 0 means DefaultMaxRejected if
+	// Canary is set, and otherwise no limit.
 	MaxRejected float64
 	// RequireCredit refuses the campaign with ErrNoCredit if the balance of an account does not
-	// cover the highest possible cost or is not known. Without it the receipt warns
-	// (Receipt.Credit). It is not part of the content that Enqueue compares.
+	// cover the highest possible cost or is not known. If it is not set, the receipt has a warning
+	// instead (Receipt.Credit). RequireCredit is not part of the content that Enqueue compares.
 	RequireCredit bool
 	// StartAt is when sending may begin. Zero means now.
 	StartAt time.Time
-	// ExpiresAt is when recipients that were not submitted are skipped with the reason
-	// "expired". ExpiresIn is the same, counted from StartAt or, if that is zero, from now.
-	// Zero means never. At most one of the two may be set.
+	// ExpiresAt is when recipients that were not submitted are skipped with the reason "expired".
+	// ExpiresIn is the same moment, counted from StartAt or, if StartAt is zero, from now. Zero
+	// means never. At most one of ExpiresAt and ExpiresIn may be set.
 	ExpiresAt time.Time
 	ExpiresIn time.Duration
 }
@@ -106,8 +107,8 @@ const (
 // Recipient is one person to send to.
 type Recipient struct {
 	// Number is a phone number as people write it: "+254 712 345 678", or "0712345678" with
-	// Campaign.Country. A recipient whose number is invalid or repeated is skipped. It is not
-	// an error.
+	// Campaign.Country. A recipient whose number is invalid or repeated is skipped; the number is
+	// not an error.
 	Number string
 	// Fields are the values of the merge fields of Campaign.Body. Names are compared in the form
 	// that sms.FieldKey returns, so "First Name" and "first_name" are one field. Fields that
@@ -115,7 +116,7 @@ type Recipient struct {
 	Fields map[string]string
 }
 
-// Numbers returns a sequence of recipients with these numbers and no fields.
+// Numbers returns a sequence of recipients with the given numbers and no fields.
 func Numbers(numbers ...string) iter.Seq2[Recipient, error] {
 	return func(yield func(Recipient, error) bool) {
 		for _, n := range numbers {
@@ -139,7 +140,7 @@ type Receipt struct {
 	Credit []CreditGap `json:"credit,omitempty"`
 }
 
-// MaxBody is the maximum length of a body in bytes. Gateways take far less.
+// MaxBody is the maximum length of a body in bytes. Gateways accept far less.
 const MaxBody = 16 << 10
 
 // Enqueue uploads the recipients and commits the campaign. Workers plan and send it from
@@ -182,9 +183,10 @@ func (c *Client) Enqueue(ctx context.Context, campaign Campaign, recipients iter
 		receipt.Credit = estimate.warnings(c.now())
 	}
 	if spec.StartAt.After(c.now()) {
-		return receipt, nil // the sweeper queues the plan at StartAt
+		return receipt, nil // the sweeper queues the plan task at StartAt
 	}
-	// Also for a campaign that existed: the producer that committed it may have died before this line.
+	// Wake also runs for a campaign that existed: the producer that committed it may have died
+	// before this line.
 	err = c.queue.Wake(ctx, queue.FirstQueue(campaign.Via, campaign.Class == Transactional, receipt.Total), queue.Pointer{Campaign: campaign.ID, Wake: 1})
 	if err != nil {
 		// The campaign is committed and the sweeper will plan it, only later.
@@ -193,7 +195,7 @@ func (c *Client) Enqueue(ctx context.Context, campaign Campaign, recipients iter
 	return receipt, nil
 }
 
-// upload streams the recipients into u and adds their cost to e.
+// upload streams the recipients into u and adds them to the estimate e.
 func (c *Client) upload(ctx context.Context, u *ledger.Upload, spec ledger.Spec, e *estimate, recipients iter.Seq2[Recipient, error]) error {
 	if recipients == nil {
 		recipients = Numbers()
@@ -233,8 +235,8 @@ func (c *Client) upload(ctx context.Context, u *ledger.Upload, spec ledger.Spec,
 
 // ContentID derives a campaign ID from the content: all of campaign that Enqueue compares, except
 // its ID, and the recipients in order. Equal content gives the same ID in every process. ContentID
-// does not use Redis. It returns an error of the sequence, or an ErrInvalid for merge fields that
-// cannot be read.
+// does not use Redis. It returns an error of the sequence, or an ErrInvalid if the merge fields of
+// the body are not valid.
 func ContentID(campaign Campaign, recipients iter.Seq2[Recipient, error]) (string, error) {
 	spec := specOf(campaign)
 	d, err := ledger.NewDigest(spec)
@@ -260,8 +262,8 @@ func ContentID(campaign Campaign, recipients iter.Seq2[Recipient, error]) (strin
 	return "c-" + d.Sum()[:22], nil
 }
 
-// specOf returns the stored form of a campaign. It replaces escaped braces, and transliterates
-// a body without merge fields.
+// specOf returns the stored form of a campaign. In a body without merge fields it replaces escaped
+// braces, and transliterates the body if Transliterate is set.
 func specOf(c Campaign) ledger.Spec {
 	s := ledger.Spec{Via: c.Via, From: c.From, Body: c.Body, Class: ledger.Class(c.Class), Country: strings.ToUpper(c.Country), Flash: c.Flash,
 		OnUnknown: c.OnUnknown, MaxMessages: c.MaxMessages, MaxSegments: c.MaxSegments, StartAt: c.StartAt.UTC(), ExpiresAt: c.ExpiresAt.UTC(),
@@ -298,7 +300,7 @@ func specOf(c Campaign) ledger.Spec {
 // rest is kept for the campaigns that are being sent.
 const fullShare = 0.8
 
-// memoryFor is how long a reading of Redis' memory is used.
+// memoryFor is how long a memoryReading stays in use.
 const memoryFor = 2 * time.Second
 
 // roomInRedis returns an ErrFull if Redis uses more than fullShare of its maxmemory.
@@ -308,7 +310,7 @@ func (c *Client) roomInRedis(ctx context.Context) error {
 	if m == nil || now.Sub(m.at) > memoryFor || now.Before(m.at) {
 		info, err := c.rdb.InfoMap(ctx, "memory").Result()
 		if err != nil {
-			// A hosted Redis may forbid INFO. The write itself then fails if Redis is full.
+			// A hosted Redis may forbid INFO. If such a Redis is full, the write itself fails.
 			return nil //nolint:nilerr // see above
 		}
 		m = &memoryReading{at: now}

@@ -11,10 +11,11 @@ var (
 	// ErrConflict means that a campaign with the same ID and other content exists.
 	// Choose another ID, or enqueue the original content.
 	ErrConflict = errConflict
-	// ErrNotFound means that no campaign has this ID, or that its retention period is over.
+	// ErrNotFound means that no campaign has the given ID, or that the campaign's retention
+	// period is over.
 	ErrNotFound = errNotFound
-	// ErrNotDurable means that the change was written, but Redis did not confirm in time
-	// that it survives a crash (see WithDurability). Repeating the call is safe.
+	// ErrNotDurable means that the change was written, but Redis did not confirm in time that
+	// the change survives a crash (see WithDurability). Repeating the call is safe.
 	ErrNotDurable = errNotDurable
 	// ErrUnknownAccount means that no worker has published the account.
 	ErrUnknownAccount = errors.New("unknown account")
@@ -28,10 +29,10 @@ var (
 	// ErrDone means that the campaign is done or has expired, so it cannot be paused, resumed
 	// or cancelled.
 	ErrDone = errDone
-	// ErrStopped means that the campaign was cancelled, so it cannot be paused or resumed, or
-	// that it was cancelled or has expired, so it cannot be retried.
+	// ErrStopped means that the campaign was cancelled, so it cannot be paused, resumed or
+	// retried, or that the campaign has expired, so it cannot be retried.
 	ErrStopped = errStopped
-	// ErrNothingToRetry means that no recipient has a status that the retry asked for.
+	// ErrNothingToRetry means that no recipient has a status that RetryOptions selects.
 	ErrNothingToRetry = errNothingToRetry
 	// ErrFull means that Redis uses more than 80 % of its maxmemory. Nothing was enqueued.
 	ErrFull = errors.New("redis is nearly full")
@@ -49,9 +50,9 @@ var (
 
 // FieldError is one mistake in a campaign or in another argument. It is an ErrInvalid.
 type FieldError struct {
-	// Field is the argument's name as in JSON: "body", "start_at".
+	// Field is the name of the argument as in JSON, such as "body" or "start_at".
 	Field string
-	// Problem is what is wrong, and what would be right.
+	// Problem tells what is wrong, and how to correct it.
 	Problem string
 	err     error
 }
@@ -59,8 +60,8 @@ type FieldError struct {
 // Error returns the field and the problem.
 func (e *FieldError) Error() string { return e.Field + ": " + e.Problem }
 
-// Is reports whether target is ErrInvalid or the more precise error of this mistake,
-// such as ErrUnknownAccount.
+// Is reports whether target is ErrInvalid or the more precise error of the mistake, such as
+// ErrUnknownAccount.
 func (e *FieldError) Is(target error) bool {
 	return target == ErrInvalid || e.err != nil && target == e.err
 }
@@ -82,7 +83,7 @@ type NumberError struct {
 	err   error
 }
 
-// Error returns the number, masked, and what is wrong with it.
+// Error returns the masked number and what is wrong with it.
 func (e *NumberError) Error() string { return e.err.Error() }
 
 // Unwrap returns the parser's error, an *sms.NumberError.

@@ -21,8 +21,8 @@ type Forecast struct {
 	Reasons map[string]int `json:"reasons"`
 	// Invalid counts the invalid numbers by what is wrong with them.
 	Invalid map[string]int `json:"invalid"`
-	// Calls is the number of requests to the gateways if none is repeated. It is nil if an
-	// account is not known.
+	// Calls is the number of requests to the gateways if none is repeated. It is nil if the
+	// facts of an account are not known.
 	Calls *int `json:"calls"`
 	// Segments is the number of segments of all messages together.
 	Segments int `json:"segments"`
@@ -30,11 +30,11 @@ type Forecast struct {
 	// encoding, "GSM-7" or "UCS-2".
 	SegmentsEach int    `json:"segments_each"`
 	Encoding     string `json:"encoding"`
-	// Spread counts the messages by length, the longest first.
+	// Spread counts the messages by length, in descending order of length.
 	Spread []Length `json:"spread"`
-	// UCS2 names a character that makes messages UCS-2. It is empty if all are GSM-7.
+	// UCS2 names a character that makes a message UCS-2. It is empty if all messages are GSM-7.
 	UCS2 string `json:"ucs2,omitempty"`
-	// Cost is calculated from the accounts' prices. It is empty if an account has none.
+	// Cost is calculated from the accounts' prices. It is empty if an account has no price.
 	Cost string `json:"cost,omitempty"`
 	// Country is the default country of numbers in national format, as an ISO code.
 	Country string `json:"country"`
@@ -62,7 +62,7 @@ type AccountForecast struct {
 	// Calls is the number of requests. It is nil if the account is not known.
 	Calls    *int `json:"calls"`
 	Segments int  `json:"segments"`
-	// Cost is calculated from the account's price. It is empty without one.
+	// Cost is calculated from the account's price. It is empty if the account has no price.
 	Cost string `json:"cost,omitempty"`
 	// Balance is the gateway's answer at BalanceAt.
 	Balance   string     `json:"balance,omitempty"`
@@ -87,7 +87,7 @@ type Sample struct {
 	Encoding string `json:"encoding"`
 }
 
-// forecast adds up what the preview has counted.
+// forecast returns the Forecast from the counts of the preview.
 func (p *preview) forecast() Forecast {
 	f := &p.out
 	f.Country, f.UCS2 = p.snapshot.Country, p.ucs2
@@ -115,7 +115,7 @@ func (p *preview) forecast() Forecast {
 	return *f
 }
 
-// account adds up the streams of account number n.
+// account returns the forecast of account number n, the sum of its streams.
 func (p *preview) account(n int, card ledger.Account) AccountForecast {
 	a := AccountForecast{Account: card.Name, Rate: card.Rate, Unit: card.Unit, Balance: card.Balance, Held: card.Hold.Reason}
 	calls := 0
@@ -137,7 +137,8 @@ func (p *preview) account(n int, card ledger.Account) AccountForecast {
 	return a
 }
 
-// sortSpread fills in Spread, the longest message first, and the length of the longest message.
+// sortSpread fills in Spread, in descending order of length, and the length of the longest
+// message.
 func (p *preview) sortSpread() {
 	f := &p.out
 	f.Spread = []Length{}
@@ -154,7 +155,7 @@ func (p *preview) sortSpread() {
 	f.SegmentsEach, f.Encoding = n, encoding.String()
 }
 
-// listUnknown fills in the sentences about what could not be found out.
+// listUnknown fills in Unknown.
 func (p *preview) listUnknown() {
 	say := func(format string, args ...any) { p.out.Unknown = append(p.out.Unknown, fmt.Sprintf(format, args...)) }
 	for n, known := range p.known {
