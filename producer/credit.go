@@ -57,7 +57,8 @@ type estimate struct {
 	spec     ledger.Spec
 	segments int
 	// loads are the accountLoads by account. last is the load of lastName, the account of the
-	// previous recipient; it saves a look-up, because most consecutive recipients share an account.
+	// previous recipient; it avoids a search in loads, because most consecutive recipients share an
+	// account.
 	loads    map[string]*accountLoad
 	last     *accountLoad
 	lastName string

@@ -10,7 +10,8 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// holding publishes an account with a balance. An empty balance means that it is not known.
+// holding publishes an account with the given balance. An empty balance means that the
+// balance is not known.
 func (b *bench) holding(name, balance, price string) {
 	b.t.Helper()
 	b.serve(name, func(c *ledger.Card) { c.Price = price; c.Country = "KE" })
@@ -67,23 +68,23 @@ func TestWhatACampaignCostsIsComparedWithTheBalance(t *testing.T) {
 			c.RequireCredit = true
 			_, err := tt.client.Enqueue(t.Context(), c, numbers)
 			if errors.Is(err, producer.ErrNoCredit) != refuses || errors.Is(err, producer.ErrInvalid) != refuses || refuses && !strings.Contains(err.Error(), tt.says) {
-				t.Errorf("required: %v", err)
+				t.Errorf("Enqueue with RequireCredit: error %v; want an ErrNoCredit only if the credit is short or unknown", err)
 			}
 			if _, err := b.Status(t.Context(), c.ID); errors.Is(err, producer.ErrNotFound) != refuses {
-				t.Errorf("after it: %v", err)
+				t.Errorf("Status after Enqueue with RequireCredit: error %v; want ErrNotFound only after a refusal", err)
 			}
 			c.RequireCredit = false
 			c.ID += ":2"
 			got, err := tt.client.Enqueue(t.Context(), c, numbers)
 			if err != nil || len(got.Credit) > 1 || (len(got.Credit) == 0) != (tt.problem == "") {
-				t.Fatalf("%+v, %v", got, err)
+				t.Fatalf("Enqueue without RequireCredit = %+v, %v; want at most one warning", got, err)
 			}
 			if len(got.Credit) == 1 && (got.Credit[0].Problem != tt.problem || got.Credit[0].Account != tt.via || !strings.Contains(got.Credit[0].Warning, tt.says)) {
-				t.Errorf("%+v", got.Credit[0])
+				t.Errorf("warning %+v does not have the expected problem, account and text", got.Credit[0])
 			}
 			c.RequireCredit = true // RequireCredit is not part of the content, so that nothing new is enqueued
 			if again, err := tt.client.Enqueue(t.Context(), c, numbers); err != nil || !again.Again || len(again.Credit) > 0 {
-				t.Errorf("again: %+v, %v", again, err)
+				t.Errorf("Enqueue again = %+v, %v; want Again without a warning", again, err)
 			}
 		})
 	}
@@ -101,7 +102,7 @@ func TestTheCostIsSharedOutByRoute(t *testing.T) {
 	numbers := append(kenyan(3), "+2348031234567", "+255712000001", "x")
 	got, err := b.Enqueue(t.Context(), producer.Campaign{ID: "c", Body: "b"}, producer.Numbers(numbers...))
 	if err != nil || len(got.Credit) != 1 || got.Credit[0].Account != "ke" || got.Credit[0].Cost != "3 credits" {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("Enqueue = %+v, %v; want one warning: account ke, cost 3 credits", got, err)
 	}
 }
 
@@ -112,7 +113,7 @@ func kenyan(n int) (out []string) {
 	return out
 }
 
-// newBenchOn returns another client that uses the Redis of a bench.
+// newBenchOn returns another client that uses the Redis of the bench b.
 func newBenchOn(t *testing.T, b *bench, options ...producer.Option) *producer.Client {
 	t.Helper()
 	c, err := producer.New(b.rdb, options...)

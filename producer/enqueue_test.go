@@ -21,10 +21,11 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// now is the time of the clock in these tests, except in tests that need the clock of Redis.
+// now is the time that the client's clock shows in these tests, except in tests that need the clock
+// of Redis.
 var now = time.Date(2030, 6, 1, 12, 0, 0, 0, time.UTC)
 
-// bench is a client with a separate Redis and without a worker.
+// bench is a client with its own Redis and without a worker.
 type bench struct {
 	*producer.Client
 	t      *testing.T
@@ -111,16 +112,16 @@ func TestAllMistakesComeInOneError(t *testing.T) {
 			tt.change(&c)
 			_, err := b.Enqueue(t.Context(), c, producer.Numbers("0803 123 4567"))
 			if errors.Is(err, producer.ErrInvalid) != (len(tt.fields) > 0) {
-				t.Fatalf("error %v", err)
+				t.Fatalf("Enqueue: error %v; want an ErrInvalid exactly if there are mistakes", err)
 			}
 			if got := fields(err); !slices.Equal(got, tt.fields) {
-				t.Errorf("mistakes in %v, not in %v: %v", got, tt.fields, err)
+				t.Errorf("mistakes in the fields %v; want %v: %v", got, tt.fields, err)
 			}
 			if err != nil && len(err.Error()) > 4000 {
-				t.Errorf("an error of %d bytes", len(err.Error()))
+				t.Errorf("the error has %d bytes; want at most 4000", len(err.Error()))
 			}
 			if unknown := slices.Contains(tt.fields, "via") && c.Via != ""; errors.Is(err, producer.ErrUnknownAccount) != unknown {
-				t.Errorf("unknown account: %v", err)
+				t.Errorf("error %v; want an ErrUnknownAccount exactly for an account that no worker serves", err)
 			}
 		})
 	}
@@ -152,7 +153,7 @@ func TestTheAccountsOfTheRoutesAreChecked(t *testing.T) {
 	c.Via, c.From = "", "MUCHTOOLONGASENDER"
 	_, err := b.Enqueue(t.Context(), c, producer.Numbers("0803 123 4567"))
 	if got := fields(err); !slices.Equal(got, []string{"via", "from"}) || !errors.Is(err, producer.ErrUnknownAccount) {
-		t.Errorf("mistakes %v: %v", got, err)
+		t.Errorf("mistakes in the fields %v; want via and from with an ErrUnknownAccount: %v", got, err)
 	}
 }
 
@@ -176,7 +177,7 @@ func TestTheSameAgainGivesTheFirstReceipt(t *testing.T) {
 	}
 	again, err := later.Enqueue(t.Context(), c, producer.Numbers("0803 123 4567", "x"))
 	if err != nil || !again.Again || !again.CreatedAt.Equal(first.CreatedAt) || again.Total != 2 {
-		t.Errorf("again: %+v, %v", again, err)
+		t.Errorf("Enqueue again = %+v, %v; want the first receipt with Again set", again, err)
 	}
 	for name, other := range map[string]struct {
 		change func(*producer.Campaign)
@@ -200,7 +201,7 @@ func TestTheSameAgainGivesTheFirstReceipt(t *testing.T) {
 		}
 	}
 	if keys := b.rdb.Keys(t.Context(), "tuma:{c}:u:*").Val(); len(keys) != 0 {
-		t.Errorf("staging areas left: %v", keys)
+		t.Errorf("staging areas %v remain; want none", keys)
 	}
 }
 
@@ -232,13 +233,13 @@ func TestOneCampaignComesOfManyEnqueuesAtOnce(t *testing.T) {
 	}
 	all.Wait()
 	if firsts != 1 || others != 4 {
-		t.Errorf("%d first receipts, %d conflicts", firsts, others)
+		t.Errorf("%d first receipts, %d conflicts; want 1 and 4", firsts, others)
 	}
 	if s, err := b.Status(t.Context(), "c"); err != nil || s.Total != 3000 || s.Pending != 3000 {
-		t.Errorf("status %+v, %v", s, err)
+		t.Errorf("status %+v, %v; want 3000 recipients, all pending", s, err)
 	}
 	if n := b.rdb.LLen(t.Context(), "asynq:{tuma-plan}:pending").Val(); n != 1 {
-		t.Errorf("%d plan tasks", n)
+		t.Errorf("%d plan tasks; want 1", n)
 	}
 }
 
@@ -291,19 +292,19 @@ func TestAnUploadThatIsCutOffLeavesNothing(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if keys := b.rdb.Keys(t.Context(), "tuma:{c}*").Val(); len(keys) != 0 {
-			t.Errorf("%s: left %v", name, keys)
+			t.Errorf("%s: the keys %v remain; want none", name, keys)
 		}
 	}
 	if n := b.rdb.Exists(t.Context(), "asynq:{tuma-plan}:pending").Val(); n != 0 {
-		t.Error("a plan task was queued")
+		t.Error("a plan task was queued; want none")
 	}
 	r, err := b.Enqueue(t.Context(), good(), many(20_000))
 	if err != nil || r.Again || r.Total != 20_000 {
-		t.Errorf("started again: %+v, %v", r, err)
+		t.Errorf("Enqueue after the errors = %+v, %v; want a first receipt for 20,000", r, err)
 	}
 }
 
-// All tests share the heap that this test measures, so that it must not run in parallel.
+// Not parallel: this test measures the heap, which all tests share.
 func TestMemoryDoesNotGrowWithTheRecipients(t *testing.T) { //nolint:paralleltest // see above
 	b := newBench(t)
 	b.serve("kobo-main")
@@ -313,7 +314,7 @@ func TestMemoryDoesNotGrowWithTheRecipients(t *testing.T) { //nolint:paralleltes
 		runtime.ReadMemStats(&m)
 		return m.HeapAlloc
 	}
-	if _, err := b.Enqueue(t.Context(), good(), many(20_000)); err != nil { // allocates what is allocated only once
+	if _, err := b.Enqueue(t.Context(), good(), many(20_000)); err != nil { // makes the allocations that happen only once
 		t.Fatal(err)
 	}
 	before, most := heap(), uint64(0)
@@ -334,20 +335,20 @@ func TestMemoryDoesNotGrowWithTheRecipients(t *testing.T) { //nolint:paralleltes
 		t.Fatal(err)
 	}
 	if most > before+4<<20 {
-		t.Errorf("the heap grew from %d to %d bytes over 300,000 recipients", before, most)
+		t.Errorf("the heap grew from %d to %d bytes over 300,000 recipients; want at most 4 MiB more", before, most)
 	}
 	before, most = heap(), 0
 	n := 0
 	for r, err := range b.Results(t.Context(), "large") {
 		if n++; err != nil || r.Row != n || r.Status != "pending" {
-			t.Fatalf("row %d: %+v, %v", n, r, err)
+			t.Fatalf("row %d: got %+v, %v; want this row, pending", n, r, err)
 		}
 		if n%50_000 == 0 {
 			most = max(most, heap())
 		}
 	}
 	if n != 300_000 || most > before+4<<20 {
-		t.Errorf("%d results; the heap grew from %d to %d bytes", n, before, most)
+		t.Errorf("%d results; want 300,000. The heap grew from %d to %d bytes; want at most 4 MiB more", n, before, most)
 	}
 }
 
@@ -363,12 +364,12 @@ func TestWhatIsNoNumberIsKeptAsItCame(t *testing.T) {
 	i := 0
 	for r, err := range b.Results(t.Context(), "c") {
 		if err != nil || r.Input != in[i] || r.Row != i+1 {
-			t.Errorf("row %d: %q, %v", r.Row, r.Input, err)
+			t.Errorf("row %d: input %q, error %v; want the input as uploaded", r.Row, r.Input, err)
 		}
 		i++
 	}
 	if i != len(in) {
-		t.Errorf("%d results", i)
+		t.Errorf("%d results; want one for each recipient", i)
 	}
 }
 
@@ -429,9 +430,9 @@ func TestAFullRedisTakesNoCampaign(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := b.Enqueue(t.Context(), good(), many(1)); !errors.Is(err, producer.ErrFull) {
-		t.Errorf("error %v", err)
+		t.Errorf("Enqueue into a full Redis: error %v; want ErrFull", err)
 	}
 	if keys := b.rdb.Keys(t.Context(), "tuma:{c}*").Val(); len(keys) != 0 {
-		t.Errorf("left %v", keys)
+		t.Errorf("the keys %v remain; want none", keys)
 	}
 }

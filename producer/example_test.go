@@ -14,7 +14,7 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// A campaign's ID is its idempotency key. If it is not known whether an Enqueue succeeded, call it
+// A campaign's ID is its idempotency key. If you do not know whether Enqueue succeeded, call it
 // again with the same arguments.
 func ExampleClient_Enqueue() {
 	ctx := context.Background()
@@ -142,7 +142,8 @@ func ExampleClient_Results() {
 	// 3 12345: skipped "invalid_number"
 }
 
-// Once Pause returns, no new call of the campaign starts. The status says why it does not move.
+// Once Pause returns, no new call of the campaign starts. Status.BlockedBy tells why the campaign
+// sends nothing.
 func ExampleClient_Pause() {
 	ctx := context.Background()
 	client, stop := startTuma(sendAll{})
@@ -205,7 +206,7 @@ func ExampleClient_Retry() {
 	// 1 accepted <nil>
 }
 
-// OptOut applies to every campaign, also to those that are enqueued later.
+// OptOut applies to every campaign, even to one that is enqueued later.
 func ExampleClient_OptOut() {
 	ctx := context.Background()
 	client, stop := startTuma(sendAll{})
@@ -300,8 +301,8 @@ func ExamplePreview() {
 	// would send 1 and skip 2 map[duplicate:1 invalid_number:1] for 0.80 KES
 }
 
-// startTuma starts an embedded Redis and a worker that sends through gateway as account "at". In a
-// program the worker runs elsewhere; in a test, use package producertest.
+// startTuma starts an embedded Redis, and a worker that serves the account "at" through gateway.
+// In production the worker is another process; in a test, use package producertest.
 func startTuma(gateway providers.Provider) (client *producer.Client, stop func()) {
 	server, err := miniredis.Run()
 	if err != nil {

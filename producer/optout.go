@@ -12,10 +12,10 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// Origins of an opt-out. A worker that learns of one from a gateway writes
+// Values of OptOut.Origin. A worker that learns of an opt-out from a gateway writes
 // "gateway:ACCOUNT:CODE".
 const (
-	// OriginHand is the default.
+	// OriginHand is the default: a person entered the opt-out.
 	OriginHand = "hand"
 	// OriginImport marks an entry from an imported list.
 	OriginImport = "import"
@@ -29,44 +29,45 @@ type OptOut struct {
 	// national format.
 	Number  string `json:"msisdn"`
 	Country string `json:"-"`
-	// Sender is the sender ID that must not send to this person. Upper and lower case are the
-	// same. Empty means every sender.
+	// Sender is the sender ID that must not be used for messages to this person. Upper and lower
+	// case do not matter. Empty means every sender.
 	Sender string `json:"sender,omitempty"`
 	// Origin is where the opt-out comes from: one word of at most 64 characters. Empty means
 	// OriginHand.
 	Origin string `json:"origin,omitempty"`
-	// At is when the person opted out, with a precision of one minute. Zero means now, or, in
-	// an entry that was read, not known.
+	// At is when the person opted out, with a precision of one minute. In an argument, zero means
+	// now; in an entry that was read, zero means not known.
 	At time.Time `json:"at,omitzero"`
 }
 
 // OptOutReceipt is the answer to OptOut.
 type OptOutReceipt struct {
-	// Added is the number of new entries, and Known the number of those that existed.
+	// Added is the number of new entries, and Known the number of entries that existed before.
 	Added int `json:"added"`
 	Known int `json:"known"`
 	// InFlight counts the calls to these people that were claimed before the opt-out and are
 	// still in flight. WaitForInFlight waits for them.
 	InFlight InFlight `json:"in_flight"`
 	// Doubt is the number of calls to these people whose outcome is unknown. Workers may repeat
-	// them unchanged at a gateway with idempotency keys, which then sends them once.
+	// such a call unchanged at a gateway with idempotency keys, which sends its messages only once.
 	Doubt    int `json:"doubt"`
 	inFlight []ledger.InFlightCall
 }
 
-// optOutBatch is the number of entries that one command adds.
+// optOutBatch is the number of entries that are written together.
 const optOutBatch = 10 * ledger.OptOutChunk
 
-// OptOut adds people to suppression lists. From then on they are skipped in planning and in
-// retries, in every campaign, also in running ones. Entries stay until OptIn removes them.
+// OptOut adds people to suppression lists. From then on, planning and retries skip them in every
+// campaign, even in a running one. Entries stay until OptIn removes them.
 //
 // When OptOut returns without an error, workers claim no new call to these people. The receipt
-// counts the calls that were in flight before. An entry that exists does not change. Memory does
-// not grow with the number of people.
+// counts the calls to them that are still in flight. An entry that exists does not change. Memory
+// does not grow with the number of people.
 //
-// A number that cannot be read ends OptOut with a NumberError, and an error of the sequence ends it
-// with that error. The entries before it are added even so. After any error, call OptOut again
-// with the same people: that is safe, and needed before the promise holds.
+// If a number cannot be read, OptOut returns a NumberError; if the sequence yields an error, OptOut
+// returns that error. The entries before the error are added. After any error, call OptOut again
+// with the same people. The repetition is safe; until it succeeds, workers may still call these
+// people.
 func (c *Client) OptOut(ctx context.Context, people iter.Seq2[OptOut, error]) (OptOutReceipt, error) {
 	var r OptOutReceipt
 	load := &optOutLoad{client: c, waiting: map[string][]ledger.OptOut{}, named: map[string][]sms.MSISDN{}}
@@ -81,7 +82,8 @@ func (c *Client) OptOut(ctx context.Context, people iter.Seq2[OptOut, error]) (O
 		}
 		i++
 	}
-	// Also after an error: running campaigns must exclude the entries that were added.
+	// end also runs after an error, because running campaigns must exclude the entries that were
+	// added.
 	err := load.end(ctx)
 	r.Added, r.Known, r.inFlight = load.added, load.count-load.added, load.inFlight
 	for _, x := range r.inFlight {
@@ -98,10 +100,10 @@ func (c *Client) OptOut(ctx context.Context, people iter.Seq2[OptOut, error]) (O
 // optOutLoad is the state of one call of OptOut.
 type optOutLoad struct {
 	client *Client
-	// waiting are the entries by list that are not written yet.
+	// waiting are the entries that are not written yet, by list.
 	waiting map[string][]ledger.OptOut
-	// named are the numbers by list, for running campaigns to exclude. nil means more than
-	// mostNamed: campaigns then read the whole list.
+	// named are the numbers, by list, that running campaigns must exclude. nil means that there are
+	// more than mostNamed; campaigns then read the whole list.
 	named        map[string][]sms.MSISDN
 	added, count int
 	inFlight     []ledger.InFlightCall
@@ -110,7 +112,7 @@ type optOutLoad struct {
 // mostNamed is the maximum number of numbers that are written into each running campaign.
 const mostNamed = 1000
 
-// read returns the list and the number of an entry. i is its position, for the error.
+// read returns the list and the number of the entry p. i is the position of p, for the error.
 func (p OptOut) read(i int) (list string, m sms.MSISDN, err error) {
 	if list, err = ledger.OptOutList(p.Sender); err != nil {
 		return "", 0, &FieldError{Field: "sender", Problem: err.Error()}
@@ -131,7 +133,8 @@ func CheckOptOut(p OptOut) error {
 	return err
 }
 
-// take adds an entry, and writes the list's waiting entries if there are enough.
+// take adds the entry p to waiting, and writes the waiting entries of its list once they fill a
+// batch.
 func (o *optOutLoad) take(ctx context.Context, i int, p OptOut) error {
 	list, m, err := p.read(i)
 	if err != nil {
@@ -194,9 +197,9 @@ func (c *Client) WaitForInFlight(ctx context.Context, r OptOutReceipt) error {
 	}
 }
 
-// OptIn removes entries from suppression lists and returns how many existed. It ignores Origin and
-// At. A campaign that has skipped these people does not send to them later. Errors are those of
-// OptOut; the entries before the mistake are removed.
+// OptIn removes entries from suppression lists and returns how many it removed. It ignores Origin
+// and At. A campaign that has skipped these people does not send to them later. It returns the same
+// errors as OptOut; the entries before the error are removed.
 func (c *Client) OptIn(ctx context.Context, people iter.Seq2[OptOut, error]) (removed int, err error) {
 	waiting := map[string][]sms.MSISDN{}
 	flush := func(list string) error {
@@ -241,8 +244,8 @@ func (c *Client) OptOutCounts(ctx context.Context) (map[string]int, error) {
 }
 
 // OptOuts yields the entries of a sender's suppression list, in no particular order and in constant
-// memory. An empty sender means the list for every sender. Entries that are added or removed
-// meanwhile may be missing or included.
+// memory. An empty sender means the list for every sender. Entries that are added or removed during
+// the call may be yielded or not.
 func (c *Client) OptOuts(ctx context.Context, sender string) iter.Seq2[OptOut, error] {
 	return func(yield func(OptOut, error) bool) {
 		list, err := ledger.OptOutList(sender)
@@ -258,8 +261,9 @@ func (c *Client) OptOuts(ctx context.Context, sender string) iter.Seq2[OptOut, e
 	}
 }
 
-// OptOutsOf returns the entry of a number in each suppression list that has it. country is the ISO
-// code for a number in national format. The error for a number that cannot be read is a NumberError.
+// OptOutsOf returns the entries of the given number, one for each suppression list that contains
+// it. country is the ISO code for a number in national format. The error for a number that cannot
+// be read is a NumberError.
 func (c *Client) OptOutsOf(ctx context.Context, number, country string) ([]OptOut, error) {
 	m, err := sms.ParseMSISDN(number, country)
 	if err != nil {
@@ -277,7 +281,7 @@ func optOutOf(x ledger.OptOut) OptOut {
 	return OptOut{Number: x.MSISDN.String(), Sender: senderOf(x.List), Origin: x.Origin, At: x.At}
 }
 
-// senderOf returns the sender ID of a list; empty for the list for every sender.
+// senderOf returns the sender ID of a list, or "" for the list for every sender.
 func senderOf(list string) string {
 	if list == ledger.AllSenders {
 		return ""
@@ -285,8 +289,8 @@ func senderOf(list string) string {
 	return list
 }
 
-// OptOutNumbers returns a sequence for OptOut or OptIn with these numbers. sender and country are
-// those of the OptOut type.
+// OptOutNumbers returns a sequence of the given numbers for OptOut or OptIn. sender and country are
+// the Sender and Country of every entry.
 func OptOutNumbers(sender, country string, numbers ...string) iter.Seq2[OptOut, error] {
 	return func(yield func(OptOut, error) bool) {
 		for _, n := range numbers {

@@ -8,7 +8,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// What happens to a recipient without a value for a merge field that has no default.
+// Values of Campaign.OnMissing: what happens to a recipient without a value for a merge field
+// that has no default.
 const (
 	// OnMissingFail refuses the campaign with a MissingError before anything is enqueued.
 	OnMissingFail = "fail"
@@ -27,9 +28,9 @@ func (e *MissingError) Error() string {
 // Is reports whether target is ErrInvalid.
 func (e *MissingError) Is(target error) bool { return target == ErrInvalid }
 
-// Fields returns the merge fields of a body in order of their first use, each once, in the form
-// that sms.FieldKey returns. It returns nothing for a body without merge fields, and a FieldError
-// for a body that is not a valid template.
+// Fields returns the distinct merge fields of a body in the order of their first use, in the form
+// that sms.FieldKey returns. It returns an empty slice for a body without merge fields, and a
+// FieldError for a body that is not a valid template.
 func Fields(body string) ([]string, error) {
 	t, err := sms.ParseTemplate(body)
 	if err != nil {
@@ -39,7 +40,8 @@ func Fields(body string) ([]string, error) {
 }
 
 // personal reads the recipients' values for the merge fields of a campaign. It is not safe for
-// concurrent use. All its methods work on nil, which stands for a campaign without merge fields.
+// concurrent use. All its methods work on a nil *personal, which stands for a campaign without
+// merge fields.
 type personal struct {
 	fields   []string
 	template *sms.Template
@@ -47,8 +49,8 @@ type personal struct {
 	strict bool
 	// place is a field's index in fields and values.
 	place map[string]int
-	// names caches place by the name that recipients use; -1 marks a field that the body does
-	// not use.
+	// names caches the index in place of each name that recipients use; -1 marks a field that the
+	// body does not use.
 	names map[string]int
 	// seen marks the fields that at least one recipient had.
 	seen []bool
@@ -56,14 +58,14 @@ type personal struct {
 	values []string
 	has    []bool
 	body   []byte
-	// transliterate writes the message in GSM-7 where that is possible.
+	// transliterate is Campaign.Transliterate.
 	transliterate bool
 }
 
 // newPersonal returns nil for a campaign without merge fields.
 func newPersonal(spec ledger.Spec) (*personal, error) {
 	if !spec.Personalized() {
-		return nil, nil //nolint:nilnil // nil reads a campaign without merge fields
+		return nil, nil //nolint:nilnil // nil stands for a campaign without merge fields
 	}
 	t, err := sms.ParseTemplate(spec.Body)
 	if err != nil {
@@ -78,7 +80,7 @@ func newPersonal(spec ledger.Spec) (*personal, error) {
 	return p, nil
 }
 
-// mostNames is the maximum number of field names in the cache.
+// mostNames is the maximum number of field names in the cache names.
 const mostNames = 1000
 
 // placeOf returns the index of a recipient's field in values, or -1 if the body does not use it.
@@ -97,8 +99,8 @@ func (p *personal) placeOf(name string) int {
 	return at
 }
 
-// read returns the values of recipient number n in the order of fields. They are valid until the
-// next call. It returns a FieldError for a field that is given twice or is not UTF-8.
+// read returns the values of recipient number n in the order of fields. The values are valid
+// until the next call. read returns a FieldError for a field that is given twice or is not UTF-8.
 func (p *personal) read(n int, r Recipient) ([]string, error) {
 	if p == nil {
 		return nil, nil

@@ -10,7 +10,8 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// fielded returns a sequence of recipients with these fields.
+// fielded returns a sequence of recipients, one for each element of all, with
+// these fields.
 func fielded(all ...map[string]string) iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
 		for i, x := range all {
@@ -49,14 +50,14 @@ func TestWhatCannotBeFilledInIsRefusedBeforeAnythingIsEnqueued(t *testing.T) {
 			}
 			var missing *producer.MissingError
 			if errors.As(err, &missing) != strings.Contains(x.says, "blank") {
-				t.Errorf("the error is a %T", err)
+				t.Errorf("the error is a %T; want a *MissingError exactly for a blank field", err)
 			}
 			if n := b.rdb.Exists(t.Context(), "tuma:{"+c.ID+"}:l", "tuma:{"+c.ID+"}:s").Val(); n != 0 {
-				t.Errorf("%d keys remain in Redis", n)
+				t.Errorf("%d keys remain in Redis; want none", n)
 			}
 			c.OnMissing = producer.OnMissingSkip
 			if _, err := b.Enqueue(t.Context(), c, x.recipients); (err == nil) != (missing != nil) {
-				t.Errorf("enqueued with skip: %v", err)
+				t.Errorf("Enqueue with OnMissingSkip: error %v; want none exactly for a blank field", err)
 			}
 		})
 	}
@@ -75,7 +76,7 @@ func TestTheValuesThatTheTextUsesAreTheContent(t *testing.T) {
 	c := producer.Campaign{Via: "kobo-main", Body: "Habari {{name}} {{city|there}}"}
 	first := id(c, values{"name": "Amina", "city": "Nairobi"}, values{"name": "Juma"})
 	if got := id(c, values{"NAME": "Amina", "City": "Nairobi", "age": "7"}, values{"name": "Juma", "city": ""}); got != first {
-		t.Error("the names of columns, or such as are not used, make another campaign")
+		t.Error("the case of field names, or a field that the body does not use, changed the content ID; want the same")
 	}
 	for what, other := range map[string]string{
 		"a value":            id(c, values{"name": "Amina", "city": "Nairobi"}, values{"name": "Jumo"}),
@@ -84,11 +85,11 @@ func TestTheValuesThatTheTextUsesAreTheContent(t *testing.T) {
 		"OnMissing":          id(producer.Campaign{Via: c.Via, Body: c.Body, OnMissing: producer.OnMissingSkip}, values{"name": "Amina", "city": "Nairobi"}, values{"name": "Juma"}),
 	} {
 		if other == first {
-			t.Errorf("%s makes no other campaign", what)
+			t.Errorf("another %s did not change the content ID", what)
 		}
 	}
 	if id(producer.Campaign{Via: c.Via, Body: c.Body, OnMissing: producer.OnMissingFail}, values{"name": "a"}) != id(c, values{"name": "a"}) {
-		t.Error("the default by its name makes another campaign")
+		t.Error("OnMissingFail, which is the default, changed the content ID; want the same")
 	}
 }
 
@@ -101,7 +102,7 @@ func TestFourBracesAreTwoInAPlainText(t *testing.T) {
 		t.Fatal(err)
 	}
 	if spec, err := b.ledger.Spec(t.Context(), "c"); err != nil || spec.Body != "Use {{name}} in your text" || spec.Personalized() {
-		t.Errorf("the spec is %+v, %v", spec, err)
+		t.Errorf("the spec is %+v, %v; want two braces in its body, and no merge field", spec, err)
 	}
 }
 
@@ -134,7 +135,7 @@ func TestTheCostOfOwnTextsIsWorkedOutFromThem(t *testing.T) {
 			}
 			said := fmt.Sprint(receipt.Credit)
 			if (x.short != "") != strings.Contains(said, "short") || !strings.Contains(said, x.short) {
-				t.Errorf("error = %s", said)
+				t.Errorf("credit warnings = %s; want one only if the credit is short", said)
 			}
 		})
 	}

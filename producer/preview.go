@@ -16,17 +16,18 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// PreviewOptions describe the system that a campaign would be sent by, as far as the caller
-// knows it. The zero value is useful with Client.Preview, which reads the rest from Redis.
+// PreviewOptions describe the accounts and routes that would send a campaign, as far as the caller
+// knows them. The zero value is enough for Client.Preview, which reads accounts and routes from
+// Redis.
 type PreviewOptions struct {
 	// Accounts are the known accounts.
 	Accounts []Account
 	// Routes choose accounts for a campaign that names none.
 	Routes []Route
-	// Country is the default for numbers in national format, as an ISO code. The country of
-	// the campaign comes first, then that of its account.
+	// Country is the default for numbers in national format, as an ISO code. Campaign.Country takes
+	// precedence, and after it the country of the account.
 	Country string
-	// Now is the time of the preview. Zero means the present.
+	// Now is the time at which the campaign would be enqueued. Zero means the present.
 	Now time.Time
 	// FailoverAfter is how long an account must have been held before its work moves to the
 	// next account of the route. 0 means never.
@@ -46,14 +47,14 @@ type SkippedRecipient struct {
 	Input string `json:"input"`
 	// Reason is one word, such as "invalid_number" or "duplicate".
 	Reason string `json:"reason"`
-	// Code makes the reason precise, such as "too_short", or is empty.
+	// Code is a more precise reason, such as "too_short", or empty.
 	Code string `json:"code"`
 }
 
-// Preview plans a campaign as a worker would and sends nothing. It uses neither Redis nor a
-// worker; what it cannot know without them is in Forecast.Unknown. Memory grows by about three
-// bytes a recipient, for the search for duplicates. Mistakes in the campaign are an ErrInvalid
-// that lists all of them, as in Client.Enqueue, except that ID may be empty.
+// Preview plans a campaign as a worker would and sends nothing. It uses neither Redis nor a worker;
+// Forecast.Unknown lists what it cannot know without them. Memory grows by about three bytes for
+// each recipient, to find duplicates. Mistakes in the campaign are an ErrInvalid that lists all of
+// them, as in Client.Enqueue, except that ID may be empty.
 func Preview(ctx context.Context, campaign Campaign, recipients iter.Seq2[Recipient, error], o PreviewOptions) (Forecast, error) {
 	if o.Now.IsZero() {
 		o.Now = time.Now()
@@ -105,7 +106,8 @@ func (c *Client) Preview(ctx context.Context, campaign Campaign, recipients iter
 	return Preview(ctx, campaign, recipients, o)
 }
 
-// check returns the mistakes that Enqueue would return, and the campaign's stored form.
+// check returns the campaign's stored form, and an error with the mistakes that Enqueue would
+// return.
 func (o PreviewOptions) check(campaign Campaign) (ledger.Spec, error) {
 	if campaign.ID == "" {
 		campaign.ID = "preview"
@@ -125,7 +127,7 @@ func (o PreviewOptions) check(campaign Campaign) (ledger.Spec, error) {
 	return spec, nil
 }
 
-// account returns a known account by its name. ok is false if it is not known.
+// account returns the account of the given name. ok is false if the account is not known.
 func (o PreviewOptions) account(name string) (a ledger.Account, ok bool) {
 	i := slices.IndexFunc(o.Accounts, func(a Account) bool { return a.Name == name })
 	if i < 0 {
@@ -153,7 +155,7 @@ func (o PreviewOptions) namesFor(via string) (names []string) {
 	return names
 }
 
-// passesOver reports whether routes skip an account because of its hold.
+// passesOver reports whether routes skip an account that has the hold h.
 func (o PreviewOptions) passesOver(h ledger.Hold) bool {
 	return o.FailoverAfter > 0 && h.Held() && !h.Until.IsZero() && o.Now.Sub(h.Since) >= o.FailoverAfter && o.Now.Before(h.Until)
 }
@@ -166,7 +168,7 @@ type preview struct {
 	cards   []ledger.Account
 	known   []bool
 	planner *planning.Planner
-	// snapshot is what the worker would fix when planning starts.
+	// snapshot has the settings that a worker would store when planning starts.
 	snapshot ledger.PlanSnapshot
 	page     ledger.Page
 	pager    ledger.Pager
@@ -214,7 +216,8 @@ func newPreview(ctx context.Context, spec ledger.Spec, o PreviewOptions) (*previ
 	return p, p.openSuppressionLists(ctx)
 }
 
-// openSuppressionLists prepares the look-up in the suppression lists that apply to the campaign.
+// openSuppressionLists prepares opted, the look-up in the suppression lists that apply to the
+// campaign.
 func (p *preview) openSuppressionLists(ctx context.Context) error {
 	if p.ledger == nil {
 		return nil
@@ -239,7 +242,7 @@ func (p *preview) openSuppressionLists(ctx context.Context) error {
 	return nil
 }
 
-// read plans the recipients in the same pages that an upload would have.
+// read plans the recipients in pages of the same size as those of an upload.
 func (p *preview) read(ctx context.Context, recipients iter.Seq2[Recipient, error]) error {
 	if recipients == nil {
 		recipients = Numbers()
@@ -278,7 +281,7 @@ func (p *preview) read(ctx context.Context, recipients iter.Seq2[Recipient, erro
 	return nil
 }
 
-// add puts a recipient into the page. If the page is full, it plans it first.
+// add puts a recipient into the page. If the page is full, add plans the page first.
 func (p *preview) add(ctx context.Context, number string, values []string) error {
 	number = number[:min(len(number), ledger.MaxInput)]
 	_, kept, next := p.pager.Add(number, values)
@@ -287,7 +290,8 @@ func (p *preview) add(ctx context.Context, number string, values []string) error
 			return err
 		}
 	}
-	// Copies, because the caller may reuse the memory, or the number may be part of a large string.
+	// The page keeps copies, because the caller may reuse the memory, or the number may be part of
+	// a large string.
 	p.page.Inputs = append(p.page.Inputs, strings.Clone(number))
 	if p.spec.Personalized() {
 		if kept != nil {
@@ -302,7 +306,7 @@ func (p *preview) add(ctx context.Context, number string, values []string) error
 	return nil
 }
 
-// plan plans the page that was read, and counts the result. last marks the final page.
+// plan plans the current page and counts the result. last is true for the final page.
 func (p *preview) plan(ctx context.Context, last bool) error {
 	if p.opted != nil && p.opted.Any() {
 		opted, err := p.opted.OptedOut(ctx, p.planner.Numbers(p.page))
@@ -336,7 +340,7 @@ func (p *preview) plan(ctx context.Context, last bool) error {
 	return nil
 }
 
-// batch counts the calls of a planned batch.
+// batch counts the calls of the planned batch b.
 func (p *preview) batch(b ledger.PlannedBatch) {
 	at := 0
 	for i, n := range b.Calls {

@@ -25,7 +25,8 @@ func card(name string, rate float64, change ...func(*producer.Account)) producer
 	return a
 }
 
-// people returns Kenyan, then Nigerian recipients, as many as its arguments.
+// people returns the given number of Kenyan recipients, followed by the given number of Nigerian
+// ones.
 func people(kenyans, nigerians int) iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
 		for i := range kenyans {
@@ -156,7 +157,7 @@ func TestPreviewOfRoutesAndHeldAccounts(t *testing.T) {
 			t.Fatal(err)
 		}
 		if len(f.Accounts) != 1 || f.Accounts[0].Account != tt.via || f.Accounts[0].Recipients != 10 || f.Reasons["no_route"] != 10 {
-			t.Errorf("%s: %+v, %v", name, f.Accounts, f.Reasons)
+			t.Errorf("%s: accounts %+v, reasons %v; want 10 recipients in the expected account, and 10 without a route", name, f.Accounts, f.Reasons)
 		}
 	}
 }
@@ -168,7 +169,7 @@ func TestPreviewSaysWhatItDoesNotKnow(t *testing.T) {
 		t.Fatal(err)
 	}
 	if f.Total != 2 || f.Sent != 1 || f.Calls != nil || f.Invalid["unknown_country"] != 1 || len(f.Unknown) != 3 || f.Schedule.Until != nil || f.Cost != "" {
-		t.Errorf("got %+v", f)
+		t.Errorf("forecast without accounts = %+v; want 1 of 2 sent, and no calls, cost or end", f)
 	}
 }
 
@@ -198,7 +199,7 @@ func TestPreviewRefusesAsEnqueueDoes(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	if _, err = producer.Preview(t.Context(), producer.Campaign{Body: "x"}, nil, producer.PreviewOptions{}); !errors.Is(err, producer.ErrInvalid) {
-		t.Errorf("preview without recipients: error %v", err)
+		t.Errorf("Preview without recipients: error %v; want an ErrInvalid", err)
 	}
 }
 
@@ -211,16 +212,16 @@ func TestPreviewTellsOfCreditAndAlphabet(t *testing.T) {
 	}
 	a := f.Accounts[0]
 	if a.Cost != "800.00 KES" || f.Cost != a.Cost || a.Credit == nil || a.Credit.Problem != producer.CreditShort || !a.BalanceAt.Equal(account.BalanceAt) {
-		t.Errorf("account %+v, credit %+v", a, a.Credit)
+		t.Errorf("account %+v, credit %+v; want a cost of 800.00 KES and the problem short", a, a.Credit)
 	}
 	if f.Encoding != "UCS-2" || f.UCS2 == "" {
-		t.Errorf("encoding %s because of %q", f.Encoding, f.UCS2)
+		t.Errorf("encoding %s because of %q; want UCS-2 and a character", f.Encoding, f.UCS2)
 	}
 	if diff := cmp.Diff([]producer.Length{{Segments: 1, Encoding: "UCS-2", Messages: 1000}}, f.Spread); diff != "" {
 		t.Error(diff)
 	}
 	if len(f.Samples) != 5 || f.Samples[0].Row != 1 || !slices.IsSortedFunc(f.Samples, func(a, b producer.Sample) int { return a.Row - b.Row }) {
-		t.Errorf("samples %+v", f.Samples)
+		t.Errorf("samples %+v; want five, sorted by row, from row 1", f.Samples)
 	}
 }
 
@@ -246,9 +247,9 @@ func TestPreviewMemoryIsBounded(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	f, err := producer.Preview(t.Context(), producer.Campaign{Via: "k", Body: "Hello"}, rows, producer.PreviewOptions{Accounts: []producer.Account{card("k", 1)}, Now: now})
 	if err != nil || f.Sent != n {
-		t.Fatalf("%+v, %v", f, err)
+		t.Fatalf("Preview = %+v, %v; want all recipients sent", f, err)
 	}
 	if grown := int64(peak) - int64(before.HeapAlloc); grown > 8<<20 {
-		t.Errorf("the heap grew by %d bytes for %d recipients", grown, n)
+		t.Errorf("the heap grew by %d bytes for %d recipients; want at most 8 MiB", grown, n)
 	}
 }

@@ -43,7 +43,7 @@ func WithClock(now func() time.Time) Option {
 }
 
 // WithPollInterval sets how often Wait, Watch and WaitForInFlight read Redis. The default is
-// 250 ms, also for a d that is not positive.
+// 250 ms, which is also used if d is not positive.
 func WithPollInterval(d time.Duration) Option {
 	return func(c *Client) {
 		if d > 0 {
@@ -52,10 +52,10 @@ func WithPollInterval(d time.Duration) Option {
 	}
 }
 
-// Durability is what must hold a change before a call of this package returns. The zero
-// value means the memory of Redis alone.
+// Durability is where a change must be stored before a call of this package returns. The zero
+// value means only the memory of the Redis master.
 type Durability struct {
-	// Fsync waits until the append-only file is on the disk of the master.
+	// Fsync requires the change to be in the append-only file on the disk of the master.
 	Fsync bool
 	// Replicas is the number of replicas that must have the change, at most 16.
 	Replicas int
@@ -68,8 +68,8 @@ func WithDurability(d Durability) Option {
 	return func(c *Client) { c.ledger = ledger.NewDurable(c.rdb, ledger.Durability(d)) }
 }
 
-// New returns a client that uses rdb. The caller keeps rdb and closes it. New does not talk
-// to Redis. It returns an ErrInvalid if rdb is nil.
+// New returns a client that uses rdb. The caller owns rdb and must close it. New sends no
+// command to Redis. It returns an ErrInvalid if rdb is nil.
 func New(rdb redis.UniversalClient, options ...Option) (*Client, error) {
 	if rdb == nil {
 		return nil, fmt.Errorf("new producer: %w: the redis client is nil", ErrInvalid)
@@ -81,31 +81,32 @@ func New(rdb redis.UniversalClient, options ...Option) (*Client, error) {
 	return c, nil
 }
 
-// Close frees what New opened. It leaves the Redis client open. At present there is nothing
-// to free, and Close returns nil.
+// Close frees what New has opened. It leaves the Redis client open. At present New opens
+// nothing, and Close always returns nil.
 func (c *Client) Close() error { return nil }
 
-// InFlight counts what a campaign has at the gateways: calls that workers had claimed before
-// an order was given.
+// InFlight counts the calls that workers have claimed and that have not ended, such as those
+// claimed before Pause.
 type InFlight struct {
-	// Calls are claimed and may still reach the gateway.
+	// Calls is the number of claimed calls, which may still reach the gateway.
 	Calls int `json:"calls"`
-	// Recipients are those of the claimed calls and of calls whose outcome is in doubt.
+	// Recipients is the number of recipients of the claimed calls and of calls whose outcome
+	// is in doubt.
 	Recipients int `json:"recipients"`
 }
 
-// Pause pauses the campaign. Once Pause returns, workers claim no call of it; the calls that
-// were claimed before are returned. Pausing a paused campaign changes nothing. A campaign that
-// has ended is an ErrDone, a cancelled one an ErrStopped.
+// Pause pauses the campaign. Once Pause returns, workers claim no call of the campaign; the
+// result counts the calls that were claimed before. Pausing a paused campaign changes nothing.
+// A campaign that has ended is an ErrDone, a cancelled one an ErrStopped.
 func (c *Client) Pause(ctx context.Context, id string) (InFlight, error) {
 	n, err := c.ledger.Pause(ctx, id, "producer")
 	return InFlight(n), err
 }
 
-// Resume lets a paused campaign continue. It repeats no call. It also lets workers try
-// quarantined records again (Status.Quarantined), and restarts the count of rejected messages
-// after a pause for Campaign.MaxRejected. A campaign that has ended is an ErrDone, a cancelled
-// one an ErrStopped.
+// Resume lets a paused campaign continue. It repeats no call. Resume also lets workers try to
+// read quarantined records again (Status.Quarantined), and restarts the count of rejected
+// messages after a pause for Campaign.MaxRejected. A campaign that has ended is an ErrDone, a
+// cancelled one an ErrStopped.
 func (c *Client) Resume(ctx context.Context, id string) (InFlight, error) {
 	n, err := c.ledger.Resume(ctx, id, "producer")
 	return InFlight(n), err
@@ -128,11 +129,11 @@ type RetryOptions struct {
 }
 
 // Retry sends a campaign again to the recipients that o selects and returns their number.
-// Recipients that have opted out since are left as they are; LastRetry tells how many.
-// Retry returns ErrNothingToRetry if no recipient is selected. After another error it is not
-// known whether the retry began; read the status before repeating it.
+// Recipients that have opted out in the meantime keep their status; LastRetry returns their
+// number. Retry returns ErrNothingToRetry if no recipient is selected. After any other error
+// the retry may have begun: read the status before you call Retry again.
 func (c *Client) Retry(ctx context.Context, id string, o RetryOptions) (int, error) {
-	// A retry enters the campaign in the index first, so the campaign must exist.
+	// A retry first adds the campaign to the index of campaigns, so the campaign must exist.
 	if _, err := c.ledger.Spec(ctx, id); err != nil {
 		return 0, err
 	}

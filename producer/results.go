@@ -31,7 +31,7 @@ type Result struct {
 	Code string `json:"code"`
 	// Segments is the number of segments of the message; 0 if it was not submitted.
 	Segments int `json:"segments"`
-	// Cost and Currency are what the gateway charged, if its answer tells.
+	// Cost and Currency are the price that the gateway charged, if its answer contains one.
 	Cost      string    `json:"cost"`
 	Currency  string    `json:"currency"`
 	UpdatedAt time.Time `json:"updated_at,omitzero"`
@@ -40,16 +40,16 @@ type Result struct {
 }
 
 // Results yields one result for every uploaded recipient, in the order of the upload and in
-// constant memory. With statuses it yields only the recipients that have one of them. A status that
-// does not exist is an ErrInvalid. The campaign may be running: a result is the state at the
-// moment it is read.
+// constant memory. If statuses are given, Results yields only the recipients that have one of these
+// statuses. A status that does not exist is an ErrInvalid. The campaign may be running: each result
+// shows the recipient's status at the moment it is read.
 func (c *Client) Results(ctx context.Context, id string, statuses ...string) iter.Seq2[Result, error] {
 	return c.ResultsAfter(ctx, id, 0, statuses...)
 }
 
-// ResultsAfter is like Results, but starts at the row after row. To continue an interrupted read,
-// pass the Row of the last result that was received. Changes to earlier rows are not yielded
-// again. A negative row is an ErrInvalid.
+// ResultsAfter is like Results, but begins after the given row. To continue an interrupted read,
+// pass the Row of the last result that was received. Changes to earlier rows are not yielded again.
+// A negative row is an ErrInvalid.
 func (c *Client) ResultsAfter(ctx context.Context, id string, row int, statuses ...string) iter.Seq2[Result, error] {
 	return func(yield func(Result, error) bool) {
 		if row < 0 {

@@ -9,8 +9,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// samples picks a few messages out of many: the first, the longest, the shortest and some
-// random ones.
+// samples picks a few of a campaign's messages: the first, the longest, the shortest and
+// some random ones.
 type samples struct {
 	seen                     int
 	first, longest, shortest sampled
@@ -28,10 +28,10 @@ type sampled struct {
 // shownSamples is the maximum number of samples in a Forecast.
 const shownSamples = 5
 
-// offer considers a message for the samples.
+// offer lets samples pick the given message or not.
 func (s *samples) offer(stream int, x ledger.Planned, body string, segments int) {
 	if s.random == nil {
-		// A fixed seed, so that the same list gives the same samples.
+		// The seed is fixed, so that the same list gives the same samples.
 		s.random = rand.New(rand.NewPCG(1, 2))
 	}
 	one := sampled{x, stream, body, segments}

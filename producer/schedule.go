@@ -9,23 +9,24 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
-// Schedule is when a campaign would be sent at the accounts' rates and within the sending
-// hours. It assumes that nothing else uses the accounts and that the gateways keep up.
+// Schedule is when a campaign would be sent at the accounts' rates and within the sending hours. It
+// assumes that nothing else uses the accounts and that the gateways accept messages at these rates.
 type Schedule struct {
 	// From is when sending may begin.
 	From time.Time `json:"from"`
-	// Until is when the last message should be sent. It is nil if that cannot be calculated
+	// Until is when the last message should be sent. It is nil if this moment cannot be calculated
 	// or is more than a year away.
 	Until *time.Time `json:"until"`
-	// Unlimited names the accounts without a rate. Their gateways decide how long they take.
+	// Unlimited names the accounts without a rate limit, whose sending time depends on the gateway
+	// only.
 	Unlimited []string `json:"unlimited"`
-	// Spans are the times in which messages go out, by country and in order.
+	// Spans are the periods in which messages go out, one country each, in order of time.
 	Spans []SendingSpan `json:"stretches"`
 	// Expired is the number of recipients that would not be sent to before the campaign expires.
 	Expired int `json:"expired"`
 }
 
-// SendingSpan is a time in which recipients of one country are sent to.
+// SendingSpan is a period in which messages go to recipients of one country.
 type SendingSpan struct {
 	// Country is the country whose sending hours apply. Empty means recipients that may be
 	// sent to at any hour.
@@ -40,13 +41,14 @@ type queueing struct {
 	account int
 	country string
 	window  *hours.Window // nil means always open
-	left    float64       // recipients
-	units   float64       // of the account's rate, for each recipient
+	left    float64       // recipients not sent to yet
+	units   float64       // units of the account's rate that each recipient needs
 	shut    bool
 	change  time.Time // when window next opens or closes
 }
 
-// pace returns the speed in recipients a second if the account is shared by sharers streams.
+// pace returns the stream's speed in recipients a second if the given number of streams (sharers)
+// share the account's rate.
 func (q *queueing) pace(rate float64, sharers int) float64 {
 	if rate <= 0 || q.units <= 0 {
 		return math.Inf(1)
@@ -55,7 +57,8 @@ func (q *queueing) pace(rate float64, sharers int) float64 {
 }
 
 const (
-	// farthest is how far ahead a schedule looks, and mostSpans the number of changes it follows.
+	// farthest is how far ahead a schedule is calculated, and mostSpans the maximum number of its
+	// steps.
 	farthest  = 366 * 24 * time.Hour
 	mostSpans = 20_000
 )
@@ -166,7 +169,7 @@ func (p *preview) step(queue []*queueing, now time.Time, sent map[string]float64
 			next = now
 			break
 		}
-		// One microsecond more, so that rounding leaves no fraction of a recipient over.
+		// One microsecond is added, so that rounding leaves no fraction of a recipient over.
 		if seconds := q.left / pace; seconds < next.Sub(now).Seconds() {
 			next = now.Add(time.Duration(seconds*float64(time.Second)) + time.Microsecond)
 		}
@@ -186,8 +189,9 @@ func (p *preview) step(queue []*queueing, now time.Time, sent map[string]float64
 	return next.UTC()
 }
 
-// note adds the recipients sent to between from and until to the country's last span, or begins
-// a new one. Spans count whole recipients; sent keeps the exact sums, so that rounding adds up.
+// note adds the recipients sent to between from and until to the country's last span, or begins a
+// new span. Spans count whole recipients. sent keeps the exact sums, so that the rounded counts add
+// up to the total.
 func (s *Schedule) note(country string, from, until time.Time, recipients float64, sent map[string]float64) {
 	before := sent[country]
 	sent[country] += recipients

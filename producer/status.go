@@ -19,14 +19,15 @@ const (
 	Uploading State = "uploading"
 	// Scheduled means that Campaign.StartAt is in the future.
 	Scheduled State = "scheduled"
-	// Planning means that workers still read the uploaded recipients. Sending begins meanwhile.
+	// Planning means that workers still plan the uploaded recipients. The recipients already
+	// planned are sent to meanwhile.
 	Planning State = "planning"
-	// Sending means that everything is planned and recipients are pending.
+	// Sending means that all recipients are planned and some are pending.
 	Sending State = "sending"
 	// Paused means that no new call starts until Resume.
 	Paused State = "paused"
-	// Cancelled means that the campaign was cancelled. Recipients of calls that were in flight
-	// may still be pending.
+	// Cancelled means that the campaign was cancelled. Recipients of calls in flight may still be
+	// pending.
 	Cancelled State = "cancelled"
 	// Done means that no recipient is pending.
 	Done State = "done"
@@ -52,9 +53,9 @@ type AccountCounts struct {
 	Counts
 }
 
-// Block is a reason why a campaign does not move.
+// Block is a reason why a campaign sends nothing at the moment.
 type Block struct {
-	// Account is the account concerned. It is empty if the whole campaign is blocked.
+	// Account is the blocked account. It is empty if the whole campaign is blocked.
 	Account string `json:"account,omitempty"`
 	// Reason is one word: "paused"; "no_worker" (no live worker serves the account); "no_route"
 	// (the campaign names no account, and the workers have no routes); "later" (the gateway
@@ -70,7 +71,7 @@ type Block struct {
 	By string `json:"by,omitempty"`
 	// Since is when the block began, if it is known.
 	Since *time.Time `json:"since,omitempty"`
-	// Until is when workers try again. It is nil if a person must act first.
+	// Until is when workers try to send again. It is nil if a person must act first.
 	Until *time.Time `json:"until,omitempty"`
 	// Incompatible lists the other accounts of the route that cannot take over the work of a
 	// held account, each with the reason.
@@ -81,16 +82,17 @@ type Block struct {
 type Status struct {
 	ID    string `json:"id"`
 	State State  `json:"state"`
-	// BlockedBy lists why the campaign does not move. It is empty if it does.
+	// BlockedBy lists why the campaign sends nothing at the moment. It is empty if nothing blocks
+	// the campaign.
 	BlockedBy []Block `json:"blocked_by"`
-	// ETA is when the campaign should be done. It is nil if that cannot be estimated.
+	// ETA is when the campaign should be done. It is nil if this time cannot be estimated.
 	ETA *time.Time `json:"eta"`
 	Counts
 	// Reasons counts the skipped recipients by reason.
 	Reasons map[string]int `json:"reasons,omitempty"`
 	// Batches is the number of batches that were planned.
 	Batches int `json:"batches"`
-	// Calls is the number of submitted requests. A repeated request counts once.
+	// Calls is the number of requests submitted to gateways. A repeated request counts once.
 	Calls int `json:"calls"`
 	// Segments is the number of segments of the accepted messages.
 	Segments int `json:"segments"`
@@ -100,26 +102,28 @@ type Status struct {
 	// OnUnknown is OnUnknownResend if an account of the campaign submits recipients with an
 	// unknown outcome once more, and otherwise empty. It is known once planning has started.
 	OnUnknown string `json:"on_unknown,omitempty"`
-	// Quarantined is the number of records and tasks of the campaign that a worker could not
-	// read. The rest of the campaign continues. Recipients in them keep their last status, and
-	// Results ends with an error at the first of them. Resume lets workers try them again.
+	// Quarantined is the number of records and tasks of the campaign that a worker could not read.
+	// The rest of the campaign continues. Recipients in these records keep their last status, and
+	// Results ends with an error at the first such record. Resume lets workers try to read the
+	// records again.
 	Quarantined int `json:"set_aside,omitempty"`
 	// Unreadable describes up to five quarantined records.
 	Unreadable []string `json:"unreadable,omitempty"`
-	// InFlight counts the calls that are claimed at the moment.
+	// InFlight counts the calls that are in flight at the moment.
 	InFlight InFlight `json:"in_flight"`
 	// Accounts names the accounts that the campaign was planned for.
 	Accounts []string `json:"accounts,omitempty"`
-	// ByAccount has the counts of each account once planning has started: recipients that
-	// wait for it or have ended there.
+	// ByAccount has the counts of each account once planning has started. They count the recipients
+	// that wait for the account or have ended there.
 	ByAccount []AccountCounts `json:"by_account,omitempty"`
-	// Canary is the progress of the canary. It is nil if there is none or it is over.
+	// Canary is the progress of the canary. It is nil if the campaign has no canary or the canary
+	// is over.
 	Canary *Canary `json:"canary,omitempty"`
-	// TooManyRejected tells why a campaign is paused by "too_many_rejected".
+	// TooManyRejected has the counts that led to a pause with the reason "too_many_rejected".
 	TooManyRejected *TooManyRejected `json:"too_many_rejected,omitempty"`
 	// MaxRejected is the campaign's limit in percent; 0 means none.
 	MaxRejected float64 `json:"max_rejected,omitempty"`
-	// Rate is the sum of the accounts' rates, in their units a second; 0 means unlimited.
+	// Rate is the sum of the rates of Accounts, in their units a second; 0 means unlimited.
 	Rate      float64    `json:"rate,omitempty"`
 	Class     Class      `json:"class,omitempty"`
 	CreatedAt time.Time  `json:"created_at"`
@@ -130,12 +134,12 @@ type Status struct {
 }
 
 // Canary is the progress of a campaign's canary: the first messages, all of which must end before
-// others go out.
+// any other message goes out.
 type Canary struct {
 	// Size is the number of messages in the canary. It is less than Campaign.Canary if fewer
 	// recipients can be sent to.
 	Size int `json:"size"`
-	// Ended is the number of them that have ended. Rejected and Unknown are included.
+	// Ended is the number of canary messages that have ended, including Rejected and Unknown.
 	Ended    int `json:"ended"`
 	Rejected int `json:"rejected"`
 	Unknown  int `json:"unknown"`
@@ -146,8 +150,8 @@ type Canary struct {
 type TooManyRejected struct {
 	Bad   int `json:"rejected_or_unknown"`
 	Ended int `json:"ended"`
-	// Canary reports whether Ended is the campaign's canary. Otherwise Ended counts from the
-	// start, from the last Resume after such a pause, or from the last restart of the count
+	// Canary reports whether the counted messages are the campaign's canary. Otherwise the count
+	// began with the campaign, with the last Resume after such a pause, or with the last restart
 	// after ThresholdSpan messages.
 	Canary bool `json:"canary,omitempty"`
 }
@@ -156,10 +160,10 @@ type TooManyRejected struct {
 // recipient is pending.
 func (s Status) Ended() bool { return s.State == Done || s.State == Cancelled && s.Pending == 0 }
 
-// badID is the problem of an ID that no campaign can have.
+// badID is the FieldError.Problem of an ID that no campaign can have.
 const badID = "must be 1 to 128 of A-Z a-z 0-9 . _ : -"
 
-// Status reads the state of a campaign. It returns ErrNotFound if there is no such campaign.
+// Status reads the state of a campaign. It returns ErrNotFound if no campaign has the given ID.
 func (c *Client) Status(ctx context.Context, id string) (Status, error) {
 	if !ledger.ValidID(id) {
 		return Status{}, &FieldError{Field: "id", Problem: badID}
@@ -206,7 +210,7 @@ func statusOf(sum ledger.Summary) Status {
 // namedUnreadable is the maximum number of quarantined records that a status describes.
 const namedUnreadable = 5
 
-// unreadable describes the quarantined records, and adds a block if work waits for them.
+// unreadable fills in Unreadable, and adds a Block if work waits for quarantined records.
 func (c *Client) unreadable(ctx context.Context, sum ledger.Summary, s *Status) error {
 	if s.Quarantined == 0 {
 		return nil
@@ -296,8 +300,8 @@ func (c *Client) explainBlocks(ctx context.Context, sum ledger.Summary, s *Statu
 	return nil
 }
 
-// closedHours adds blocks if all remaining recipients wait for sending hours. It returns when the
-// last of these begin, or the zero time.
+// closedHours adds Blocks if all remaining recipients wait for sending hours. It then returns when
+// the last of these sending hours begin, and otherwise the zero time.
 func (c *Client) closedHours(sum ledger.Summary, s *Status) (opens time.Time) {
 	if s.State != Sending || sum.StoppedBy != "" || s.InFlight.Calls > 0 || len(sum.Streams) == 0 {
 		return opens
@@ -318,7 +322,8 @@ func (c *Client) closedHours(sum ledger.Summary, s *Status) (opens time.Time) {
 	return opens
 }
 
-// incompatible fills in the accounts that cannot take over the work of the held account of b.
+// incompatible fills in b.Incompatible: the accounts that cannot take over the work of the held
+// account b.Account.
 func (c *Client) incompatible(ctx context.Context, sum ledger.Summary, b *Block) error {
 	seen := map[string]bool{b.Account: true}
 	for _, r := range sum.Routes {
@@ -355,10 +360,11 @@ func hasNonePending(s *Status, account string) bool {
 	return false
 }
 
-// farAhead is longer than a worker ever defers a batch that it works on.
+// farAhead is longer than the longest time for which a worker itself defers a batch.
 const farAhead = 90 * time.Second
 
-// deferredByGateway adds a block if the gateway has deferred all remaining recipients for long.
+// deferredByGateway adds a Block if the gateway has deferred all remaining recipients for more than
+// farAhead.
 func (c *Client) deferredByGateway(ctx context.Context, s *Status) error {
 	if len(s.BlockedBy) > 0 || s.State != Sending || s.InFlight.Calls > 0 || s.Pending == 0 {
 		return nil
@@ -370,8 +376,9 @@ func (c *Client) deferredByGateway(ctx context.Context, s *Status) error {
 	return err
 }
 
-// eta estimates the end from the accounts' rate if limited, and otherwise from the speed so far.
-// opens, if not zero, is when sending hours begin.
+// eta estimates when the campaign will be done. If limited is true it uses rate, the rate of the
+// accounts, and otherwise the campaign's speed so far. opens, if not zero, is when sending hours
+// begin.
 func (c *Client) eta(sum ledger.Summary, rate float64, limited bool, opens time.Time) *time.Time {
 	now := c.now().UTC()
 	done := sum.Accepted + sum.Delivered + sum.Undelivered + sum.Rejected + sum.Unknown
@@ -404,7 +411,7 @@ func (c *Client) eta(sum ledger.Summary, rate float64, limited bool, opens time.
 }
 
 // List yields the status of every campaign, the newest first, without BlockedBy, ETA and Rate.
-// Campaigns that are removed meanwhile may be missing.
+// Campaigns that are removed during the call may be missing.
 func (c *Client) List(ctx context.Context) iter.Seq2[Status, error] {
 	return func(yield func(Status, error) bool) {
 		for id, err := range c.ledger.Campaigns(ctx) {
@@ -423,8 +430,8 @@ func (c *Client) List(ctx context.Context) iter.Seq2[Status, error] {
 	}
 }
 
-// Wait blocks until the campaign has ended (Status.Ended) and returns its last status. It returns an
-// error if ctx ends first or Redis cannot be read. A paused campaign has not ended.
+// Wait blocks until the campaign has ended (Status.Ended) and returns its last status. Wait returns
+// an error if ctx ends first or Redis cannot be read. A paused campaign has not ended.
 func (c *Client) Wait(ctx context.Context, id string) (Status, error) {
 	for s, err := range c.Watch(ctx, id) {
 		if err != nil || s.Ended() {
