@@ -197,7 +197,7 @@ func TestTheSameAgainGivesTheFirstReceipt(t *testing.T) {
 		o := c
 		other.change(&o)
 		if _, err := later.Enqueue(t.Context(), o, producer.Numbers(other.to...)); !errors.Is(err, producer.ErrConflict) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("Enqueue (%s): error %v; want ErrConflict", name, err)
 		}
 	}
 	if keys := b.rdb.Keys(t.Context(), "tuma:{c}:u:*").Val(); len(keys) != 0 {
@@ -289,7 +289,7 @@ func TestAnUploadThatIsCutOffLeavesNothing(t *testing.T) {
 		"no sequence":       {t.Context(), nil, producer.ErrInvalid},
 	} {
 		if _, err := b.Enqueue(tt.ctx, good(), tt.to); !errors.Is(err, tt.want) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: error %v; want the error of this case", name, err)
 		}
 		if keys := b.rdb.Keys(t.Context(), "tuma:{c}*").Val(); len(keys) != 0 {
 			t.Errorf("%s: the keys %v remain; want none", name, keys)

@@ -46,7 +46,7 @@ func TestWhatCannotBeFilledInIsRefusedBeforeAnythingIsEnqueued(t *testing.T) {
 			c := producer.Campaign{ID: strings.ReplaceAll(name, " ", "-"), Via: "kobo-main", Body: x.body}
 			_, err := b.Enqueue(t.Context(), c, x.recipients)
 			if !errors.Is(err, producer.ErrInvalid) || !strings.Contains(err.Error(), x.says) {
-				t.Fatalf("enqueued: %v", err)
+				t.Fatalf("Enqueue: error %v; want an ErrInvalid with the expected text", err)
 			}
 			var missing *producer.MissingError
 			if errors.As(err, &missing) != strings.Contains(x.says, "blank") {
@@ -148,6 +148,6 @@ func TestATextThatIsTooLongForAllIsRefused(t *testing.T) {
 	b.serve("kobo-main")
 	c := producer.Campaign{ID: "c", Via: "kobo-main", Body: strings.Repeat("x", 906) + "{{a}}"}
 	if _, err := b.Enqueue(t.Context(), c, fielded(values{"a": "1"})); !errors.Is(err, producer.ErrInvalid) || !strings.Contains(err.Error(), "905") {
-		t.Errorf("enqueued: %v", err)
+		t.Errorf("Enqueue: error %v; want an ErrInvalid that contains 905", err)
 	}
 }

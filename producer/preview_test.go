@@ -186,17 +186,17 @@ func TestPreviewRefusesAsEnqueueDoes(t *testing.T) {
 	} {
 		_, err := producer.Preview(t.Context(), tt.campaign, people(1, 0), producer.PreviewOptions{Accounts: []producer.Account{card("k", 1)}, Now: now})
 		if !errors.Is(err, producer.ErrInvalid) || !slices.Equal(fields(err), tt.fields) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: error %v; want an ErrInvalid for the expected fields", name, err)
 		}
 	}
 	broken := errors.New("broken")
 	_, err := producer.Preview(t.Context(), producer.Campaign{Body: "x"}, func(yield func(producer.Recipient, error) bool) { yield(producer.Recipient{}, broken) }, producer.PreviewOptions{})
 	if !errors.Is(err, broken) {
-		t.Errorf("got %v", err)
+		t.Errorf("Preview of a broken sequence: error %v; want the error of the sequence", err)
 	}
 	_, err = producer.Preview(t.Context(), producer.Campaign{Body: "x"}, producer.Numbers("1"), producer.PreviewOptions{Skipped: func(producer.SkippedRecipient) error { return broken }})
 	if !errors.Is(err, broken) {
-		t.Errorf("got %v", err)
+		t.Errorf("Preview with a broken Skipped: error %v; want the error of Skipped", err)
 	}
 	if _, err = producer.Preview(t.Context(), producer.Campaign{Body: "x"}, nil, producer.PreviewOptions{}); !errors.Is(err, producer.ErrInvalid) {
 		t.Errorf("Preview without recipients: error %v; want an ErrInvalid", err)

@@ -33,32 +33,32 @@ func TestStatusSaysWhyACampaignDoesNotMove(t *testing.T) {
 	b.serve("kobo-main")
 	b.enqueue(good(), 10)
 	if s := b.status("c"); len(s.BlockedBy) != 0 || s.State != producer.Planning || s.ETA != nil {
-		t.Errorf("status of a campaign without a block: %+v", s)
+		t.Errorf("status = %+v; want planning, without a block and an ETA", s)
 	}
 	if err := b.Hold(t.Context(), "kobo-main", ""); err != nil {
 		t.Fatal(err)
 	}
 	if s := b.status("c").BlockedBy; len(s) != 1 || s[0].Reason != "manual" || s[0].By != "operator" || s[0].Account != "kobo-main" || s[0].Since == nil || s[0].Until != nil {
-		t.Errorf("held: %+v", s)
+		t.Errorf("blocks of a held account = %+v; want one: manual, by operator", s)
 	}
 	if _, err := b.Pause(t.Context(), "c"); err != nil {
 		t.Fatal(err)
 	}
 	s := b.status("c")
 	if s.State != producer.Paused || len(s.BlockedBy) != 2 || s.BlockedBy[0].Reason != "paused" || s.BlockedBy[0].By != "producer" || s.BlockedBy[0].Since == nil {
-		t.Errorf("paused and held: %+v", s)
+		t.Errorf("status of a paused campaign with a held account = %+v; want two blocks, paused first", s)
 	}
 	if err := b.ledger.Withdraw(t.Context(), "w1", "kobo-main"); err != nil {
 		t.Fatal(err)
 	}
 	if s := b.status("c"); len(s.BlockedBy) != 2 || s.BlockedBy[1].Reason != "no_worker" {
-		t.Errorf("without a worker: %+v", s.BlockedBy)
+		t.Errorf("blocks without a worker = %+v; want two, the second no_worker", s.BlockedBy)
 	}
 	if _, err := b.Cancel(t.Context(), "c"); err != nil {
 		t.Fatal(err)
 	}
 	if s := b.status("c"); s.State != producer.Cancelled || len(s.BlockedBy) != 0 || s.Skipped != 10 || !s.Ended() || s.Reasons["cancelled"] != 10 {
-		t.Errorf("cancelled: %+v", s)
+		t.Errorf("status after Cancel = %+v; want cancelled, with 10 skipped and no block", s)
 	}
 }
 
@@ -77,7 +77,7 @@ func TestStatusNamesMissingRoutes(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := b.status("c").BlockedBy; len(s) != 1 || s[0].Reason != "no_route" {
-		t.Errorf("without routes: %+v", s)
+		t.Errorf("blocks without routes = %+v; want no_route", s)
 	}
 	if err := b.ledger.PublishRoutes(t.Context(), routes); err != nil {
 		t.Fatal(err)
@@ -86,7 +86,7 @@ func TestStatusNamesMissingRoutes(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := b.status("c").BlockedBy; len(s) != 1 || s[0].Reason != "no_worker" || s[0].Account != "kobo-main" {
-		t.Errorf("with routes, without a worker: %+v", s)
+		t.Errorf("blocks with routes, without a worker = %+v; want no_worker for kobo-main", s)
 	}
 }
 
@@ -97,22 +97,22 @@ func TestTheETAFollowsTheRateAndTheStart(t *testing.T) {
 	b.serve("kobo-main", func(c *ledger.Card) { c.Rate = 50 })
 	b.enqueue(good(), 1000)
 	if s := b.status("c"); s.ETA == nil || !s.ETA.Equal(at.Add(20*time.Second)) || s.Rate != 50 {
-		t.Errorf("1000 at 50/s: %v", s.ETA)
+		t.Errorf("ETA of 1000 recipients at 50/s = %v; want 20 seconds from now", s.ETA)
 	}
 	c := good()
 	c.ID, c.StartAt = "tomorrow", at.Add(24*time.Hour)
 	b.enqueue(c, 1000)
 	s := b.status("tomorrow")
 	if s.State != producer.Scheduled || s.ETA == nil || !s.ETA.Equal(c.StartAt.Add(20*time.Second)) || s.StartAt == nil || !s.StartAt.Equal(c.StartAt) {
-		t.Errorf("scheduled: %+v", s)
+		t.Errorf("status before StartAt = %+v; want scheduled, with an ETA 20 seconds after StartAt", s)
 	}
 	b.serve("kobo-main", func(c *ledger.Card) { c.Rate = 1e-9 })
 	if s := b.status("c"); s.ETA != nil {
-		t.Errorf("in a hundred years: %v", s.ETA)
+		t.Errorf("ETA at one message in 30 years = %v; want nil", s.ETA)
 	}
 	b.serve("kobo-main", func(c *ledger.Card) { c.Rate, c.Unit = 50, "segments" })
 	if s := b.status("c"); s.ETA != nil {
-		t.Errorf("ETA by segments before the first call: %v", s.ETA)
+		t.Errorf("ETA by segments before the first call = %v; want nil", s.ETA)
 	}
 }
 
@@ -132,11 +132,11 @@ func TestStatusKeepsItsForm(t *testing.T) {
 	for _, field := range []string{"id", "state", "blocked_by", "eta", "total", "pending", "accepted", "delivered", "undelivered", "rejected", "unknown",
 		"skipped", "batches", "calls", "segments", "created_at", "finished_at"} {
 		if _, ok := got[field]; !ok {
-			t.Errorf("no %s in %s", field, text)
+			t.Errorf("the field %s is missing in %s", field, text)
 		}
 	}
 	if list, ok := got["blocked_by"].([]any); !ok || len(list) != 0 || got["eta"] != nil || got["finished_at"] != nil {
-		t.Errorf("empty fields: %s", text)
+		t.Errorf("got %s; want blocked_by an empty list, and eta and finished_at null", text)
 	}
 }
 
@@ -162,10 +162,10 @@ func TestWhatIsNotThereIsNotFound(t *testing.T) {
 	}
 	for name, f := range ask {
 		if err := f("nobody"); !errors.Is(err, producer.ErrNotFound) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s of an unknown ID: error %v; want ErrNotFound", name, err)
 		}
 		if err := f("no{body}"); !errors.Is(err, producer.ErrInvalid) && !errors.Is(err, producer.ErrNotFound) {
-			t.Errorf("%s of a bad id: %v", name, err)
+			t.Errorf("%s of an invalid ID: error %v; want an ErrInvalid or ErrNotFound", name, err)
 		}
 	}
 	if keys := b.rdb.Keys(t.Context(), "*").Val(); len(keys) != 0 {
@@ -202,7 +202,7 @@ func TestWaitEndsWithTheCampaignOrTheContext(t *testing.T) {
 		}
 	}
 	if _, err := b.Wait(ctx, "c"); !errors.Is(err, context.Canceled) {
-		t.Errorf("Wait with a cancelled context: error %v", err)
+		t.Errorf("Wait with a cancelled context: error %v; want context.Canceled", err)
 	}
 	if _, err := b.Pause(t.Context(), "c"); err != nil {
 		t.Fatal(err)
@@ -226,22 +226,22 @@ func TestWaitEndsWithTheCampaignOrTheContext(t *testing.T) {
 	}
 	select {
 	case e := <-ended:
-		t.Fatalf("Wait returned for a paused campaign: %+v", e)
+		t.Fatalf("Wait returned %+v for a paused campaign; want it to block", e)
 	default:
 	}
 	if _, err := b.Cancel(t.Context(), "c"); err != nil {
 		t.Fatal(err)
 	}
 	if e := <-ended; e.err != nil || e.s.State != producer.Cancelled || e.s.Skipped != 3 {
-		t.Errorf("wait: %+v", e)
+		t.Errorf("Wait = %+v; want cancelled, with 3 skipped", e)
 	}
 	for _, order := range []func(context.Context, string) (producer.InFlight, error){b.Pause, b.Resume} {
 		if _, err := order(t.Context(), "c"); !errors.Is(err, producer.ErrStopped) {
-			t.Errorf("command for a cancelled campaign: error %v", err)
+			t.Errorf("Pause or Resume of a cancelled campaign: error %v; want ErrStopped", err)
 		}
 	}
 	if _, err := b.Cancel(t.Context(), "c"); err != nil {
-		t.Errorf("cancelled twice: %v", err)
+		t.Errorf("second Cancel: error %v; want none", err)
 	}
 }
 
@@ -265,7 +265,7 @@ func TestListHasTheNewestFirst(t *testing.T) {
 		got += s.ID
 	}
 	if len(got) != 3 {
-		t.Errorf("listed %q", got)
+		t.Errorf("List yielded the campaigns %q; want three", got)
 	}
 	for _, err := range b.List(t.Context()) {
 		if err != nil {
@@ -282,11 +282,11 @@ func TestResultsAreChosenByStatus(t *testing.T) {
 	b.enqueue(good(), 3)
 	for _, err := range b.Results(t.Context(), "c", "sent") {
 		if !errors.Is(err, producer.ErrInvalid) {
-			t.Errorf("an invalid status: error %v", err)
+			t.Errorf("Results with an invalid status: error %v; want an ErrInvalid", err)
 		}
 	}
 	for r, err := range b.Results(t.Context(), "c", "accepted", "unknown") {
-		t.Errorf("%+v, %v", r, err)
+		t.Errorf("Results yielded %+v, %v; want nothing", r, err)
 	}
 	n := 0
 	for _, err := range b.Results(t.Context(), "c", "pending") {
@@ -296,7 +296,7 @@ func TestResultsAreChosenByStatus(t *testing.T) {
 		n++
 	}
 	if n != 3 {
-		t.Errorf("%d pending", n)
+		t.Errorf("%d pending results; want 3", n)
 	}
 }
 

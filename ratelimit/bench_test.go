@@ -7,8 +7,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/redistest"
 )
 
-// BenchmarkReserve measures a grant, and as a lower bound a round trip to Redis that does
-// nothing.
+// BenchmarkReserve measures a grant, and, as a lower bound, a round trip to Redis for a
+// command that does nothing.
 func BenchmarkReserve(b *testing.B) {
 	rdb := redistest.Start(b).Client()
 	shared := newRedis(b, rdb, "{acct}:rate", maxRate, 0)

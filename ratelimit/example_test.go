@@ -12,7 +12,7 @@ import (
 )
 
 // Reserve returns the wait of each call. A call larger than the burst is granted at once, and
-// later calls wait until the rate has made up for it.
+// later calls wait until the bucket has refilled at the rate.
 func ExampleLocal() {
 	noon := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
 	limiter, err := ratelimit.NewLocal(50, 5, func() time.Time { return noon })
@@ -75,7 +75,7 @@ func ExampleRedis() {
 	}
 	reserve(0)
 	turn := reserve(1)
-	// The campaign was cancelled meanwhile.
+	// Worker 1 does not need its tokens, because the campaign was cancelled meanwhile.
 	fmt.Println("given back:", workers[1].Return(ctx, 1, time.Until(turn)))
 	reserve(0)
 	reserve(0)

@@ -12,11 +12,12 @@ import (
 	"time"
 )
 
-// account is a fresh account under test, with a clock that only the test moves.
+// account is a new account under test, with a clock that only the test moves.
 type account struct {
 	rate  Rate
 	burst int
-	// bulk and otp are its two limiters, which share one bucket.
+	// bulk and otp are the account's limiters for bulk and transactional calls. They share
+	// one bucket.
 	bulk, otp Limiter
 	clock     clock
 }
@@ -29,11 +30,11 @@ type clock interface {
 	advance(d time.Duration)
 }
 
-// epoch is the start of virtual time, a whole number of seconds. It is as late as today, so
-// that the limiter rounds its times as it does now.
+// epoch is the start of virtual time, a whole number of seconds. It is close to the present,
+// so that floating point rounds the times as in production.
 var epoch = time.Unix(1_800_000_000, 0)
 
-// handClock is a clock in this process.
+// handClock is a clock that the test moves.
 type handClock struct {
 	mu sync.Mutex
 	at time.Time
@@ -64,14 +65,14 @@ func openLocal(t testing.TB) opener {
 	}
 }
 
-// turn is a reservation of n tokens that a caller used, and its time.
+// turn is a reservation of n tokens that a caller used, and the time at which it used them.
 type turn struct {
 	at time.Time
 	n  int
 }
 
-// checkAnySecond returns an error if any sliding second, including both ends, holds more
-// tokens than the rate plus the larger of the burst and the largest call.
+// checkAnySecond returns an error if the turns in any second, including both its ends, use
+// more tokens than the rate plus the larger of the burst and the largest call.
 func checkAnySecond(turns []turn, r Rate, burst int) error {
 	turns = slices.SortedFunc(slices.Values(turns), func(a, b turn) int { return a.at.Compare(b.at) })
 	most := float64(burst)
@@ -87,14 +88,14 @@ func checkAnySecond(turns []turn, r Rate, burst int) error {
 			sum -= turns[first].n
 		}
 		if float64(sum) > most {
-			return fmt.Errorf("%d tokens in the second until %v, at most %v are allowed", sum, last.at.Sub(epoch), most)
+			return fmt.Errorf("%d tokens in the second that ends at %v; want at most %v", sum, last.at.Sub(epoch), most)
 		}
 	}
 	return nil
 }
 
-// checkUsed returns an error if the turns used less than 99 % of the rate from the first turn
-// to until. Callers must have wanted tokens all that time.
+// checkUsed returns an error if the turns used less than 99 % of the rate between the first
+// turn and until. Callers must have been waiting during all of that time.
 func checkUsed(turns []turn, r Rate, until time.Time) error {
 	used := 0
 	for _, t := range turns {
@@ -108,18 +109,19 @@ func checkUsed(turns []turn, r Rate, until time.Time) error {
 	return nil
 }
 
-// caller is one of many callers. Each repeats: reserve, wait, call.
+// caller is one of many callers. Each caller repeats three steps: it reserves, waits and
+// calls.
 type caller struct {
 	limiter Limiter
 	n       int
 	max     time.Duration
-	call    time.Duration // how long a call takes
+	call    time.Duration // how long a call to the gateway takes
 	late    time.Duration // the maximum random delay after a wait
 	wake    time.Time
 }
 
-// backlog runs the callers until a moment of virtual time. It returns the turns they used and
-// the number of Reserve calls.
+// backlog runs the callers until the virtual time until. It returns the turns that they used
+// and the number of Reserve calls.
 func backlog(a *account, callers []*caller, until time.Time) (turns []turn, asked int, err error) {
 	random := rand.New(rand.NewPCG(1, 2))
 	queue := make(byWake, 0, len(callers))

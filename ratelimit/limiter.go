@@ -2,9 +2,9 @@
 // or in a cluster (Redis).
 //
 // A caller does not poll. It reserves tokens and learns at once how long to wait before it may use
-// them. An account is a token bucket that refills at its rate and holds its burst. A call larger
-// than the burst waits until the bucket is full, takes all its tokens and leaves a debt, which later
-// calls wait for.
+// them. An account is a token bucket that refills at the account's rate and holds at most its
+// burst. A call larger than the burst waits until the bucket is full, takes all its tokens and
+// leaves a debt. Later calls wait until the debt is paid off.
 //
 // Both limiters guarantee:
 //
@@ -28,33 +28,33 @@ import (
 type Limiter interface {
 	// Reserve reserves n tokens and returns how long to wait before using them.
 	//
-	// If ok is true, the tokens are reserved: use them after wait, or give them back with
-	// Return. If the turn is more than max away, Reserve reserves nothing, and ok is false; wait
-	// is then how long to wait before calling Reserve again. A max of 0 or less means that the
-	// turn must be now; a max above one year counts as one year. Callers that are refused one
-	// after the other get waits one after the other.
+	// If ok is true, the tokens are reserved: use them after wait, or give them back with Return.
+	// If the turn is more than max away, Reserve reserves nothing, and ok is false; wait is then
+	// how long to wait before calling Reserve again. A max of 0 or less means that the turn must be
+	// now; a max above one year counts as one year. The later a caller is refused, the longer is
+	// its wait, so that refused callers come back one after the other.
 	//
-	// n must be from 1 to MaxTokens. It may be larger than the burst: the call takes all its
-	// tokens at once, and later calls wait for the debt.
+	// n must be from 1 to MaxTokens. It may be larger than the burst: the call then takes all its
+	// tokens at once, and later calls wait until the debt is paid off.
 	//
-	// Reserve does not block until the turn. It returns an error if ctx has ended or the
-	// limiter's state cannot be reached. The tokens may still be reserved, which
-	// wastes them and does no other harm. The caller decides whether to send without a limit.
+	// Reserve does not block until the turn. It returns an error if ctx has ended or the limiter's
+	// state cannot be reached. After an error the tokens may be reserved even so; then they are
+	// lost, which does no other harm. The caller decides whether to send without a limit.
 	Reserve(ctx context.Context, n int, max time.Duration) (wait time.Duration, ok bool, err error)
 
 	// Return gives back n reserved tokens that will not be used. Call it at most once for a
 	// reservation, before or after the turn, and not if a call was made with the tokens.
 	//
-	// ahead is how far away the turn is, negative if it has passed: time.Until(turn), where turn
-	// is the time at which Reserve returned plus its wait. Return restores whole tokens only, and
-	// only those that no later reservation already waits behind, so that the guarantee holds.
-	// If Return fails, the tokens may be lost. Do not repeat it.
+	// ahead is how far away the turn is, negative if it has passed: time.Until(turn), where turn is
+	// the time at which Reserve returned plus its wait. Return restores whole tokens only. It does
+	// not restore tokens that a later reservation has already waited for, so that the guarantee
+	// holds. If Return fails, the tokens may be lost. Do not call it again.
 	Return(ctx context.Context, n int, ahead time.Duration) error
 
-	// Cooldown lets no turn begin before d from now, for every user of the account. Call it when
+	// Cooldown lets no turn begin within the next d, for every user of the account. Call it when
 	// the gateway answers that requests come too fast. A second Cooldown can only make the pause
-	// longer. A d of 0 or less changes nothing; a d above one year counts as one year.
-	// Reservations that were made before keep their turns.
+	// longer. A d of 0 or less changes nothing; a d above one year counts as one year. Reservations
+	// that were made before keep their turns.
 	Cooldown(ctx context.Context, d time.Duration) error
 }
 
@@ -72,18 +72,18 @@ func bounded(d time.Duration) time.Duration { return min(max(d, 0), maxAhead) }
 // off. Without it a large bulk call would delay a one-time code.
 const share = 0.2
 
-// queued limits how late a refused caller comes back: at most queued times its max after its turn.
-// Refused callers come back one after the other, so that a turn costs two reservations and not one
-// from each waiting caller. A larger value would waste more turns when callers do not come back
-// because they died or have nothing left to send.
+// queued limits how late a refused caller comes back: at most queued times the caller's max after
+// its turn. Refused callers come back one after the other, so that each turn costs two calls of
+// Reserve, not one call by each waiting caller. With a larger value more turns would be lost when
+// callers do not come back, because they died or have nothing left to send.
 const queued = 4
 
 // class is the class of the calls that a limiter serves. Both classes draw on one bucket.
 //
-// A transactional call does not wait until bulk debt is paid off. It may go n / (share * rate)
-// after the last reserved turn. By then the bucket has gained more tokens than the call takes, and no
-// reserved turn follows that would find the bucket emptier. So the guarantee holds for both classes
-// together without a second bucket.
+// A transactional call does not wait until bulk debt is paid off. A call of n tokens may have its
+// turn n / (share * rate) after the last reserved turn. By then the bucket has gained more tokens
+// than the call takes. No reserved turn follows, so no turn finds the bucket emptier than planned.
+// So one bucket is enough for the guarantee to hold for both classes together.
 type class string
 
 const (
@@ -99,8 +99,8 @@ func checkTokens(op string, n int) error {
 	return nil
 }
 
-// checkBucket returns the burst, or the default burst for 0. It returns an error if the rate or the
-// burst is out of range.
+// checkBucket returns the burst, or the default burst if burst is 0. It returns an error if the
+// rate or the burst is out of range.
 func checkBucket(op string, rate Rate, burst int) (int, error) {
 	if !rate.valid() {
 		return 0, fmt.Errorf("%s: rate %v: must be 0, or from %v to %v", op, float64(rate), minRate, maxRate)

@@ -10,9 +10,9 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Local is the Limiter of an account that only this process uses. It keeps its state in memory.
-// If several processes share an account, each with its own Local, together they exceed the rate;
-// use Redis instead.
+// Local is the Limiter of an account that only this process uses. It keeps its state in memory. If
+// several processes share an account, each with its own Local, together they exceed the rate. In
+// that case use the type Redis.
 type Local struct {
 	bucket *bucket
 	class  class
@@ -39,9 +39,9 @@ func NewLocal(r Rate, burst int, now func() time.Time) (*Local, error) {
 }
 
 // Transactional returns a limiter for the transactional calls of the same account, with the same
-// state. Transactional calls do not wait for the debt of a bulk call: together they may use a fifth
-// of the rate while it is paid off. They do wait for turns that are already reserved, so give bulk
-// calls a smaller max to leave room before them.
+// state. Transactional calls do not wait until the debt of a bulk call is paid off: until then,
+// together they may use a fifth of the rate. They do wait for turns that are already reserved. So
+// call Reserve for bulk calls with a smaller max, to keep their reserved turns near.
 func (l *Local) Transactional() *Local {
 	return &Local{bucket: l.bucket, class: transactional}
 }
@@ -79,7 +79,7 @@ func (l *Local) Cooldown(ctx context.Context, d time.Duration) error {
 	return nil
 }
 
-// bucket is the state of an account. reserve.lua implements the same for Redis.
+// bucket is the state of an account. reserve.lua implements the same algorithm in Redis.
 type bucket struct {
 	now   func() time.Time
 	rate  Rate
@@ -88,7 +88,7 @@ type bucket struct {
 	mu     sync.Mutex
 	tokens *rate.Limiter       // tokens in the bucket; negative if reserved ahead or owed; unused if Unlimited
 	booked time.Time           // the last reserved turn
-	cool   time.Time           // no turn begins before this
+	cool   time.Time           // no turn begins before this time
 	back   map[class]time.Time // the earliest time at which the next refused caller should come back
 }
 
@@ -126,8 +126,9 @@ func (b *bucket) giveBack(n int, ahead time.Duration) {
 		return
 	}
 	now := b.now()
-	// If the tokens had not been reserved, the bucket might have been full since, and tokens would
-	// have been lost. That loss is at most what flowed in until the last turn reserved after this one.
+	// Without this reservation the bucket might have been full in the meantime, and would then have
+	// gained no tokens. The loss is at most the tokens that the bucket gains until the last turn
+	// reserved after this one.
 	lost := max(0, b.booked.Sub(now.Add(ahead))).Seconds() * float64(b.rate)
 	if whole := int(math.Floor(float64(n) - lost + 1e-6)); whole > 0 {
 		b.move(b.start(now), -whole)
@@ -140,22 +141,23 @@ func (b *bucket) coolDown(d time.Duration) {
 	b.cool = later(b.cool, b.now().Add(d))
 }
 
-// start returns the first moment at which a turn may begin. It never goes back, which rate.Limiter
-// requires.
+// start returns the first moment at which a turn may begin. This moment never goes back, which
+// rate.Limiter requires.
 func (b *bucket) start(now time.Time) time.Time { return later(now, b.cool) }
 
-// move takes n tokens out of the bucket, which may become negative, or puts -n tokens in. It does
-// not use rate.Reservation.Cancel, because that restores nothing once the turn has come.
+// move takes n tokens out of the bucket, which may become negative. A negative n puts -n tokens
+// into it. move does not use rate.Reservation.Cancel, because Cancel restores nothing once the turn
+// has come.
 func (b *bucket) move(at time.Time, n int) {
 	if n > b.burst {
-		// rate.Limiter refuses more than its burst in one call.
+		// rate.Limiter refuses a call of more tokens than its burst.
 		b.tokens.SetBurstAt(at, n)
 		defer b.tokens.SetBurstAt(at, b.burst)
 	}
 	b.tokens.ReserveN(at, n)
 }
 
-// refill returns how long the bucket takes to gain a number of tokens.
+// refill returns how long the bucket takes to gain the given number of tokens.
 func (b *bucket) refill(tokens float64) time.Duration {
 	if b.rate == Unlimited {
 		return 0
@@ -163,8 +165,8 @@ func (b *bucket) refill(tokens float64) time.Duration {
 	return time.Duration(tokens / float64(b.rate) * float64(time.Second))
 }
 
-// roundUp rounds a wait up to whole microseconds, the precision of Redis. It ignores one nanosecond,
-// which is a rounding error of floating point.
+// roundUp rounds a wait up to whole microseconds, the precision of Redis. It does not round up for
+// a single nanosecond, which is a rounding error of floating point.
 func roundUp(d time.Duration) time.Duration {
 	return (d + time.Microsecond - 2).Truncate(time.Microsecond)
 }

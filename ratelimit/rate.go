@@ -20,9 +20,9 @@ const (
 	maxRate Rate = 1_000_000
 )
 
-// ParseRate parses a rate of the configuration: "50/s", "600/m", "0.5/s", or "0" for no limit. The
-// number is a plain decimal, and the rate must be at least one token an hour and at most a million
-// a second. Any other text is an error that says what to write.
+// ParseRate parses a rate as written in the configuration: "50/s", "600/m", "0.5/s", or "0" for no
+// limit. The number is a plain decimal, and the rate must be at least one token an hour and at most
+// a million a second. Any other text is an error that says what to write.
 func ParseRate(s string) (Rate, error) {
 	if s == "0" {
 		return Unlimited, nil
@@ -69,9 +69,9 @@ func (r Rate) String() string {
 	return perSecond + "/s"
 }
 
-// DefaultBurst returns the burst of an account that configures none: a tenth of a second of its rate,
-// and at least 1. With a larger burst an idle account would exceed its rate when it starts; with a
-// smaller one, turns would be lost while callers wake up.
+// DefaultBurst returns the burst of an account that configures none: a tenth of a second of its
+// rate, and at least 1. With a larger burst an idle account would exceed its rate when it starts;
+// with a smaller burst, turns would be lost while callers wake up.
 func DefaultBurst(r Rate) int {
 	return max(1, int(math.Round(float64(r)/10)))
 }

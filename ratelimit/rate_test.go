@@ -47,7 +47,7 @@ func TestParseRateRefuses(t *testing.T) {
 		if got, err := ParseRate(in); err == nil {
 			t.Errorf("ParseRate(%q) = %v, want an error", in, got)
 		} else if got != 0 || !strings.HasPrefix(err.Error(), "parse rate ") {
-			t.Errorf("ParseRate(%q) = %v, %v", in, got, err)
+			t.Errorf("ParseRate(%q) = %v, %v; want 0 and an error that begins with parse rate", in, got, err)
 		}
 	}
 }

@@ -12,13 +12,13 @@ import (
 )
 
 // Redis is the Limiter of an account that several processes share. The bucket is one key in Redis,
-// the clock is Redis' clock, and a reservation is one command. The Go value holds no state: every
-// limiter with the same key uses the same bucket, with its own rate and burst.
+// the clock is Redis' clock, and a reservation is one command of Redis. The Go value holds no
+// state: every limiter with the same key uses the same bucket, with its own rate and burst.
 type Redis struct {
 	rdb    redis.UniversalClient
 	script *redis.Script
 	key    string
-	hash   string // hash whose field "rate" overrides rate and burst; empty means none
+	hash   string // hash whose field "rate" overrides rate and burst; empty means no such hash
 	rate   Rate
 	burst  int
 	class  class
@@ -33,8 +33,8 @@ var reserveScript = redis.NewScript(reserveSource)
 
 // NewRedis returns the limiter of the account whose bucket is at key. burst is in tokens; 0 means
 // DefaultBurst(r). NewRedis does not call Redis. It returns an error if the key is empty or if the
-// rate or the burst is out of range. The key need not exist and expires when the account is idle. If
-// the key is lost, the account may exceed its rate by one burst.
+// rate or the burst is out of range. The key need not exist. It expires when the account is idle.
+// If the key is lost, the account may exceed its rate by one burst.
 func NewRedis(rdb redis.UniversalClient, key string, r Rate, burst int) (*Redis, error) {
 	const op = "new redis limiter"
 	if key == "" {
@@ -56,8 +56,9 @@ func (l *Redis) Transactional() *Redis {
 }
 
 // Following returns a limiter of the same account that obeys the field "rate" of a hash. While the
-// field exists, its rate and burst replace the limiter's own, in every process and from the next
-// command on. Setting formats the field. In a Redis cluster the hash and the key must share a slot.
+// field exists, its rate and burst replace those of the limiter, in every process, from the next
+// command on. The function Setting formats the value of the field. In a Redis cluster the hash and
+// the key must share a slot.
 func (l *Redis) Following(hash string) *Redis {
 	f := *l
 	f.hash = hash
@@ -75,7 +76,7 @@ func Setting(r Rate, burst int) (string, error) {
 }
 
 // Reserve implements Limiter. If Redis does not answer, it returns an error; go-redis may have sent
-// the command several times, and each of them may have reserved the tokens.
+// the command several times, and each command may have reserved the tokens.
 func (l *Redis) Reserve(ctx context.Context, n int, max time.Duration) (wait time.Duration, ok bool, err error) {
 	if err := checkTokens("reserve", n); err != nil {
 		return 0, false, err
@@ -109,7 +110,7 @@ func (l *Redis) Return(ctx context.Context, n int, ahead time.Duration) error {
 	return nil
 }
 
-// Cooldown implements Limiter. It also returns an error if Redis does not answer.
+// Cooldown implements Limiter. It returns an error if ctx has ended or Redis does not answer.
 func (l *Redis) Cooldown(ctx context.Context, d time.Duration) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("cool down: %w", err)
@@ -123,8 +124,8 @@ func (l *Redis) Cooldown(ctx context.Context, d time.Duration) error {
 	return nil
 }
 
-// Free reports whether the account has neither a rate nor a cool-down at the moment, so that a
-// Reserve would return at once with no wait. It returns an error if Redis does not answer.
+// Free reports whether the account has neither a rate nor a cool-down at the moment. If so, Reserve
+// would grant any call without a wait. It returns an error if Redis does not answer.
 func (l *Redis) Free(ctx context.Context) (bool, error) {
 	if err := ctx.Err(); err != nil {
 		return false, fmt.Errorf("free: %w", err)
@@ -136,7 +137,7 @@ func (l *Redis) Free(ctx context.Context) (bool, error) {
 	return answer[0] == 1, nil
 }
 
-// run runs reserve.lua with one operation and returns its two numbers.
+// run runs reserve.lua with the operation what and returns the two numbers of its answer.
 func (l *Redis) run(ctx context.Context, rdb redis.Scripter, what string, args ...any) ([]int64, error) {
 	rate := strconv.FormatFloat(float64(l.rate), 'g', -1, 64)
 	keys := []string{l.key}
@@ -173,7 +174,7 @@ func (c atMostOnce) once(ctx context.Context, name, script string, keys []string
 		words = append(words, k)
 	}
 	cmd := redis.NewCmd(ctx, append(words, args...)...)
-	// Callers read the error from cmd.
+	// Process also stores the error in cmd, from which callers read it.
 	if err := c.Process(ctx, single{cmd}); err != nil {
 		cmd.SetErr(err)
 	}

@@ -27,7 +27,8 @@ func TestRedis(t *testing.T) {
 func TestRedisOnMiniredis(t *testing.T) {
 	t.Parallel()
 	// Each account has its own miniredis, because the clock of a miniredis applies to all
-	// keys. The traffic checks are omitted: its Lua is slow, and the rules cover the script.
+	// keys. The traffic checks are omitted, because the Lua of miniredis is slow. The rules
+	// test the whole script.
 	open := func(r Rate, burst int) *account {
 		m := miniredis.RunT(t)
 		m.SetTime(epoch)
@@ -55,7 +56,7 @@ func openRedis(t testing.TB, rdb *redis.Client) opener {
 	const real, fake = `redis.call('TIME')`, `redis.call('LRANGE', KEYS[1] .. ':clock', 0, 1)`
 	source := strings.Replace(reserveSource, real, fake, 1)
 	if source == reserveSource {
-		t.Fatal("reserve.lua does not read the time as expected")
+		t.Fatal("reserve.lua does not contain the call that reads the time, which the test replaces")
 	}
 	var accounts atomic.Int64
 	return func(r Rate, burst int) *account {
@@ -173,14 +174,14 @@ func TestRedisGrantIsOneCommandOfItsClock(t *testing.T) {
 	all.Wait()
 	// By the clock of Redis, 2,000 grants at 1000/s take two seconds.
 	if end := time.Duration(last.Load()); end < 1990*ms || end > 2*time.Second+time.Since(begin) {
-		t.Errorf("the last of %d turns at 1000/s has a wait of %v", grants, end)
+		t.Errorf("the last of %d turns at 1000/s has a wait of %v; want two seconds", grants, end)
 	}
 	stats, err := s.Client().Info(t.Context(), "commandstats").Result()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if want := fmt.Sprintf("cmdstat_evalsha:calls=%d,", grants); !strings.Contains(stats, want) || strings.Contains(stats, "cmdstat_eval:") {
-		t.Errorf("commands for %d grants: %s", grants, stats)
+		t.Errorf("commands for %d grants: %s; want one EVALSHA each", grants, stats)
 	}
 }
 
@@ -192,18 +193,18 @@ func TestRedisKeyExpiresOnlyWhenItSaysNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	if ttl := rdb.TTL(t.Context(), l.key).Val(); ttl < 3*time.Hour-time.Minute || ttl > 3*time.Hour+time.Minute {
-		t.Errorf("with a debt of two hours, the TTL of the key is %v", ttl)
+		t.Errorf("with a debt of two hours, the TTL of the key is %v; want three hours", ttl)
 	}
 	free := newRedis(t, rdb, "{free}:rate", Unlimited, 0)
 	if err := free.Cooldown(t.Context(), 10*time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	if ttl := rdb.TTL(t.Context(), free.key).Val(); ttl < 11*time.Hour-time.Minute || ttl > 11*time.Hour+time.Minute {
-		t.Errorf("with a cool-down of ten hours, the TTL of the key is %v", ttl)
+		t.Errorf("with a cool-down of ten hours, the TTL of the key is %v; want eleven hours", ttl)
 	}
 	keys, err := rdb.Keys(t.Context(), "*").Result()
 	if err != nil || len(keys) != 2 {
-		t.Errorf("keys of two accounts: %v, %v", keys, err)
+		t.Errorf("keys of two accounts: %v, %v; want two keys", keys, err)
 	}
 }
 
@@ -229,7 +230,7 @@ func TestRedisTakesANewRateAtOnce(t *testing.T) {
 		// The bucket has not changed in the meantime.
 		reserve(a.bulk, step{1, 0, 10020 * ms, false}),
 	); err != nil {
-		t.Errorf("lifted and set again: %v", err)
+		t.Errorf("after the limit was lifted and set again: %v", err)
 	}
 }
 
@@ -262,7 +263,7 @@ func TestRedisClockSetBack(t *testing.T) {
 		reserve(a.bulk, step{1, long, 100 * ms, true}),
 		reserve(free.bulk, step{1, 0, 0, true}),
 	); err != nil {
-		t.Errorf("later: %v", err)
+		t.Errorf("after the clock was set back: %v", err)
 	}
 }
 
@@ -275,7 +276,7 @@ func TestRedisAwayIsAnError(t *testing.T) {
 	}
 	s.Kill()
 	if wait, ok, err := l.Reserve(t.Context(), 1, long); err == nil || ok || wait != 0 {
-		t.Errorf("Reserve = %v, %v, %v", wait, ok, err)
+		t.Errorf("Reserve without Redis = %v, %v, %v; want 0, false and an error", wait, ok, err)
 	}
 	if err := l.Return(t.Context(), 1, 0); err == nil {
 		t.Error("Return did not err")
@@ -286,13 +287,13 @@ func TestRedisAwayIsAnError(t *testing.T) {
 	s.Restart()
 	// Redis has lost the bucket and the script. At most one extra burst is granted.
 	if err := reserve(l, step{1, 0, 0, true}); err != nil {
-		t.Errorf("after a restart: %v", err)
+		t.Errorf("after a restart of Redis: %v", err)
 	}
 	if err := s.Client().Set(t.Context(), l.key, "not a hash", 0).Err(); err != nil {
 		t.Fatal(err)
 	}
 	if _, ok, err := l.Reserve(t.Context(), 1, long); err == nil || ok {
-		t.Errorf("Reserve on a key of another type: %v, %v", ok, err)
+		t.Errorf("Reserve on a key of another type: %v, %v; want false and an error", ok, err)
 	}
 }
 
@@ -320,7 +321,7 @@ func TestRedisLostAnswers(t *testing.T) {
 		t.Error("Return did not err")
 	}
 	if got := tokens(l); got < 60 || got > 61 {
-		t.Errorf("the bucket holds %v; 10 must have come back to 50 once", got)
+		t.Errorf("the bucket holds %v; want 60, because 10 came back to 50 once", got)
 	}
 	// The connection works again, so that the next reply comes from the script.
 	if err := through.Ping(t.Context()).Err(); err != nil {
@@ -331,14 +332,14 @@ func TestRedisLostAnswers(t *testing.T) {
 		t.Errorf("Reserve: %v, %v; want success, because go-redis retries", ok, err)
 	}
 	if got := tokens(l); got < 40 || got > 41 {
-		t.Errorf("the bucket holds %v; a reservation asked for twice takes 10 twice from 60", got)
+		t.Errorf("the bucket holds %v; want 40, because the repeated reservation takes 10 twice from 60", got)
 	}
-	// If Redis does not have the script, Return sends it.
+	// If Redis does not have the script, Return sends the script.
 	if err := direct.ScriptFlush(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.Return(t.Context(), 10, 0); err != nil {
-		t.Errorf("Return to a Redis that does not know the script: %v", err)
+		t.Errorf("Return to a Redis that does not know the script: error %v; want none", err)
 	}
 	if got := tokens(l); got < 50 || got > 51 {
 		t.Errorf("the bucket holds %v, want 50", got)
@@ -362,7 +363,7 @@ func TestRedisInACluster(t *testing.T) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			t.Fatal("the cluster does not become ready")
+			t.Fatal("the Redis cluster does not become ready")
 		}
 	}
 	l := newRedis(t, rdb, "tuma:{acct}:rate", 1.0/60, 10)
@@ -373,7 +374,7 @@ func TestRedisInACluster(t *testing.T) {
 		t.Fatalf("Return: %v", err)
 	}
 	if _, ok, err := l.Reserve(ctx, 5, 0); !ok || err != nil {
-		t.Errorf("Reserve of what was given back: %v, %v", ok, err)
+		t.Errorf("Reserve of the returned tokens: %v, %v; want true without an error", ok, err)
 	}
 }
 
@@ -432,35 +433,35 @@ func TestRedisFollowsARateSetByHand(t *testing.T) {
 	}
 	near := func(got, want time.Duration) bool { return got > want-500*ms && got <= want }
 	if d := wait(b, 1000); d != 0 {
-		t.Errorf("unlimited: %v", d)
+		t.Errorf("wait without a limit = %v; want 0", d)
 	}
 	set(Rate(1.0/60), 5)
 	wait(b, 5)
 	if d := wait(a, 1); !near(d, time.Minute) {
-		t.Errorf("at one a minute, after a burst of 5: %v", d)
+		t.Errorf("wait at 1/m after a burst of 5 = %v; want one minute", d)
 	}
 	// The debt is paid off at the new rate, for both processes.
 	set(0.1, 0)
 	if d := wait(b, 1); !near(d, 20*time.Second) {
-		t.Errorf("at a tenth a second: %v", d)
+		t.Errorf("wait at 0.1/s = %v; want 20 s", d)
 	}
 	set(Unlimited, 0)
 	if d := wait(a, 1000); d != 0 {
-		t.Errorf("set to unlimited: %v", d)
+		t.Errorf("wait after the rate was set to unlimited = %v; want 0", d)
 	}
 	if err := a.Return(ctx, 1000, 0); err != nil {
 		t.Fatal(err)
 	}
 	rdb.HDel(ctx, "{acct}", "rate")
 	if d := wait(a, 1); !near(d, 300*ms) {
-		t.Errorf("as configured again, with two owed: %v", d)
+		t.Errorf("wait at the configured rate, with two tokens owed = %v; want 300 ms", d)
 	}
 	for _, wrong := range []func() (string, error){
 		func() (string, error) { return Setting(-1, 0) },
 		func() (string, error) { return Setting(10, -1) },
 	} {
 		if s, err := wrong(); err == nil {
-			t.Errorf("Setting gave %q", s)
+			t.Errorf("Setting = %q; want an error", s)
 		}
 	}
 }

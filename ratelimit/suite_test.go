@@ -16,7 +16,7 @@ const (
 )
 
 // check is a check that every Limiter must pass. It returns an error instead of failing the
-// test, so that a test can show that it finds wrong limiters.
+// test, so that a test can prove that the check finds wrong limiters.
 type check struct {
 	name string
 	run  func(open opener) error
@@ -92,9 +92,9 @@ func checkLarge(open opener) error {
 	a := open(50, 5)
 	if err := reserve(a.bulk,
 		step{500, 0, 0, true},
-		step{1, long, 9920 * ms, true},            // 495 owed and one more
+		step{1, long, 9920 * ms, true},            // 495 tokens owed and one more
 		step{500, long, (9920 + 100) * ms, true},  // the bucket is full again
-		step{5, long, (10020 + 10000) * ms, true}, // 495 owed and five
+		step{5, long, (10020 + 10000) * ms, true}, // 495 tokens owed and five more
 	); err != nil {
 		return err
 	}
@@ -108,8 +108,8 @@ func checkRefusal(open opener) error {
 		reserve(a.bulk,
 			step{1, 0, 0, true},
 			step{1, -1, 100 * ms, false},
-			step{1, 99 * ms, 200 * ms, false}, // after those refused before it
-			step{1, 100 * ms, 100 * ms, true}, // nothing was booked by them
+			step{1, 99 * ms, 200 * ms, false}, // after the callers that were refused before it
+			step{1, 100 * ms, 100 * ms, true}, // the refused calls reserved nothing
 		),
 		func() error {
 			a := open(10, 1)
@@ -135,10 +135,11 @@ func checkGivenBack(open opener) error {
 		// The last reservation can be returned completely before its turn.
 		reserve(a.bulk, step{1, 0, 0, true}, step{20, long, 100 * ms, true}), back(a, 20, 100*ms),
 		reserve(a.bulk, step{1, long, 100 * ms, true}),
-		// So can one whose turn has passed, up to the burst, if no later reservation exists.
+		// A reservation whose turn has passed can be returned, too, up to the burst, if no
+		// later reservation exists.
 		func() error { a.clock.advance(150 * ms); return nil }(), back(a, 1, -50*ms),
 		reserve(a.bulk, step{1, 0, 0, true}, step{1, long, 100 * ms, true}),
-		// A turn before other reservations is lost, because their waits include it.
+		// A returned turn before other reservations is lost, because their waits include it.
 		reserve(b.bulk, step{5, 0, 0, true}, step{1, long, 100 * ms, true}, step{1, long, 200 * ms, true}),
 		back(b, 1, 100*ms), reserve(b.bulk, step{1, long, 300 * ms, true}),
 		// A bucket is never fuller than its burst.
@@ -154,10 +155,10 @@ func checkGivenBack(open opener) error {
 }
 
 // Late callers return their reservations while others continue. The tokens that are used must
-// still keep to the rate.
+// not exceed the rate.
 func checkGivenBackLate(open opener) error {
 	a := open(10, 10)
-	for range 20 { // booked ahead: their turns are a tenth of a second apart
+	for range 20 { // turns that are reserved ahead, a tenth of a second apart
 		if _, _, err := a.bulk.Reserve(context.Background(), 1, long); err != nil {
 			return err
 		}
@@ -178,11 +179,11 @@ func checkGivenBackLate(open opener) error {
 	// there is one turn every tenth of a second.
 	slices.SortFunc(used, func(a, b turn) int { return a.at.Compare(b.at) })
 	if first := used[0].at.Sub(epoch); first < 1100*ms {
-		return fmt.Errorf("a turn at %v is before the last earlier reservation", first)
+		return fmt.Errorf("a turn at %v is before the turn of the last earlier reservation", first)
 	}
 	for i, u := range used[1:] {
 		if gap := u.at.Sub(used[i].at); gap < 99*ms {
-			return fmt.Errorf("turns %v apart", gap)
+			return fmt.Errorf("two turns are %v apart; want 100 ms", gap)
 		}
 	}
 	return nil
@@ -199,7 +200,7 @@ func checkCooldown(open opener) error {
 		func() error { a.clock.advance(time.Second); return nil }(),
 		reserve(a.bulk,
 			step{1, long, 4 * time.Second, true},
-			step{1, long, 4 * time.Second, true}, // the burst, and no more than that
+			step{1, long, 4 * time.Second, true}, // the bucket holds the burst and no more
 			step{1, long, 4100 * ms, true},
 		),
 		cool(a.otp, 10*time.Second),
@@ -228,7 +229,8 @@ func checkTransactional(open opener) error {
 	if err := reserve(a.bulk, step{500, 0, 0, true}); err != nil {
 		return err
 	}
-	// Bulk must wait ten seconds, and slightly longer for each one-time code. A code need not.
+	// Bulk calls must wait ten seconds, and slightly longer for each one-time code. A one-time
+	// code does not wait that long.
 	if err := errors.Join(
 		reserve(a.otp, step{1, time.Second, 100 * ms, true}, step{2, time.Second, 300 * ms, true}),
 		reserve(a.bulk, step{1, long, 9980 * ms, true}),
@@ -245,7 +247,7 @@ func checkTransactional(open opener) error {
 	// The share does not accumulate: after one immediate call the next one waits.
 	return errors.Join(
 		reserve(b.otp, step{1, 0, 0, true}, step{1, long, 100 * ms, true}),
-		// Where there is no debt, there is no difference.
+		// Without a debt, both classes of calls have the same waits.
 		reserve(open(50, 5).otp, step{5, 0, 0, true}, step{1, long, 20 * ms, true}, step{500, long, 120 * ms, true}),
 	)
 }
@@ -255,13 +257,13 @@ func checkWrongUse(open opener) error {
 	over, cancel := context.WithCancel(context.Background())
 	cancel()
 	if _, ok, err := a.bulk.Reserve(over, 1, long); ok || !errors.Is(err, context.Canceled) {
-		return fmt.Errorf("Reserve with a context that is over: %v, %w", ok, err)
+		return fmt.Errorf("Reserve with a cancelled context: %v, %w", ok, err)
 	}
 	if err := a.bulk.Cooldown(over, long); !errors.Is(err, context.Canceled) {
-		return fmt.Errorf("Cooldown with a context that is over: %w", err)
+		return fmt.Errorf("Cooldown with a cancelled context: %w", err)
 	}
 	if err := a.bulk.Return(over, 1, 0); !errors.Is(err, context.Canceled) {
-		return fmt.Errorf("Return with a context that is over: %w", err)
+		return fmt.Errorf("Return with a cancelled context: %w", err)
 	}
 	for _, n := range []int{0, -1, MaxTokens + 1} {
 		if _, ok, err := a.bulk.Reserve(context.Background(), n, long); ok || err == nil {
@@ -297,7 +299,7 @@ func checkManyAtOnce(open opener) error {
 				mu.Lock()
 				waits = append(waits, wait)
 				if !ok || err != nil {
-					errs = append(errs, fmt.Errorf("refused: %w", err))
+					errs = append(errs, fmt.Errorf("Reserve refused a call: %w", err))
 				}
 				mu.Unlock()
 			}
@@ -307,7 +309,7 @@ func checkManyAtOnce(open opener) error {
 	slices.Sort(waits)
 	for i, wait := range waits {
 		if want := time.Duration(i) * ms; wait != want {
-			errs = append(errs, fmt.Errorf("turn %d is after %v, want %v", i, wait, want))
+			errs = append(errs, fmt.Errorf("turn %d has a wait of %v; want %v", i, wait, want))
 			break
 		}
 	}

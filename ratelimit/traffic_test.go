@@ -17,7 +17,7 @@ var traffic = []check{
 	{"backlog", checkBacklog},
 }
 
-// Of sixty-four callers only ten can have reservations at a time. The others must not all
+// Of 64 callers only ten can have reservations at the same time. The others must not all
 // retry at the same moment and be refused again.
 func checkAskedAgain(open opener) error {
 	a := open(10, 1)
@@ -29,8 +29,8 @@ func checkAskedAgain(open opener) error {
 	if err != nil {
 		return err
 	}
-	// A grant needs one call of Reserve and the refusal before it one more. Callers that find
-	// the queue too long retry early.
+	// A grant needs one call of Reserve, and the refusal before the grant needs one more.
+	// Some callers retry early, because the queue was too long for queued.
 	if most := 5 * len(turns) / 2; asked > most {
 		return fmt.Errorf("asked %d times for %d turns", asked, len(turns))
 	}
@@ -38,7 +38,7 @@ func checkAskedAgain(open opener) error {
 }
 
 // Bulk and transactional callers together use the rate and do not exceed it. Transactional
-// callers get their share while bulk has debt.
+// callers get their share of the rate while a bulk call's debt is paid off.
 func checkBothKinds(open opener) error {
 	for _, n := range []int{1, 20, 500} {
 		a := open(50, 5)
@@ -60,7 +60,7 @@ func checkBothKinds(open opener) error {
 		}
 		// A fifth of the rate, minus the bulk turns that were reserved before.
 		if least := 0.8 * share * float64(a.rate) * 60; float64(otp.granted) < least {
-			return fmt.Errorf("beside bulk calls of %d, %d transactional ones went in a minute; want %v", n, otp.granted, least)
+			return fmt.Errorf("beside bulk calls of %d tokens, %d transactional calls were granted in a minute; want at least %v", n, otp.granted, least)
 		}
 	}
 	return nil
@@ -80,7 +80,8 @@ func (l *counting) Reserve(ctx context.Context, n int, max time.Duration) (time.
 	return wait, ok, err
 }
 
-// For any sequence of Reserve and Return calls, no second exceeds the rate and burst.
+// For any sequence of Reserve and Return calls, the turns in any second stay within the rate
+// and the burst.
 func checkAnySecondOfAnything(open opener) error {
 	for seed := range uint64(12) {
 		random := rand.New(rand.NewPCG(seed, 7))
@@ -96,7 +97,8 @@ func checkAnySecondOfAnything(open opener) error {
 	return nil
 }
 
-// anything makes random calls on an account for a while, and returns the turns used.
+// anything makes random calls on the account a for some virtual time, and returns the turns
+// that it used.
 func anything(a *account, random *rand.Rand) (used []turn, err error) {
 	ctx := context.Background()
 	largest := 1 + random.IntN(1+random.IntN(80))
@@ -133,7 +135,8 @@ func anything(a *account, random *rand.Rand) (used []turn, err error) {
 	return append(used, pending...), nil
 }
 
-// A minute of backlog, with few or many workers and small or large calls.
+// checkBacklog tests a minute of backlog, with few or many workers and with small or large
+// calls.
 func checkBacklog(open opener) error {
 	for _, try := range []struct {
 		workers, n int

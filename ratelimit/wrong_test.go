@@ -21,12 +21,12 @@ func TestSuiteFindsWrongLimiters(t *testing.T) {
 				}
 				err := c.run(w.open)
 				if err == nil {
-					t.Fatalf("check %q finds no error in the wrong limiter", c.name)
+					t.Fatalf("the check %q finds no error in the wrong limiter", c.name)
 				}
 				t.Log(err)
 				return
 			}
-			t.Fatalf("unknown check %q", w.finds)
+			t.Fatalf("there is no check %q", w.finds)
 		})
 	}
 }
@@ -86,7 +86,7 @@ func wrongs(t testing.TB) []struct {
 	}
 }
 
-// on changes the clock of an account's bucket.
+// on returns a limiter for the account's bucket that uses another clock.
 func (a *account) on(c clock) Limiter {
 	l := a.bulk.(*Local)
 	l.bucket.now = c.now

@@ -10,8 +10,9 @@ import (
 	"github.com/alicebob/miniredis/v2"
 )
 
-// clock is the clock of the embedded Redis, by which workers start, retry and expire. It
-// runs at its normal speed, ahead of time.Now.
+// clock is the clock of the embedded Redis. By this clock workers start campaigns, retry
+// calls and expire campaigns. It runs at normal speed, ahead of time.Now by the sum of all
+// Advances.
 type clock struct {
 	redis *miniredis.Miniredis
 	mu    sync.Mutex
@@ -24,16 +25,16 @@ func (c *clock) now() time.Time {
 	return time.Now().Add(c.ahead)
 }
 
-// set sets the time of the Redis, which from then on stands still until the next set.
+// set sets the time of the embedded Redis. The Redis keeps this time until the next set.
 func (c *clock) set() {
-	c.mu.Lock() // until the time is set, so that it never goes back
+	c.mu.Lock() // held until the time is set, so that the time never goes back
 	defer c.mu.Unlock()
 	if c.ahead > 0 {
 		c.redis.SetTime(time.Now().Add(c.ahead))
 	}
 }
 
-// dial connects to the Redis.
+// dial connects to the embedded Redis.
 func (c *clock) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, network, address)
@@ -43,13 +44,14 @@ func (c *clock) dial(ctx context.Context, network, address string) (net.Conn, er
 	return &timed{conn, c}, nil
 }
 
-// timed is a connection that sets the time of the Redis before each command.
+// timed is a connection to the embedded Redis that sets the time of the Redis before each
+// command.
 type timed struct {
 	net.Conn
 	clock *clock
 }
 
-// Write sends commands.
+// Write sets the time of the Redis and sends commands.
 func (t *timed) Write(b []byte) (int, error) {
 	t.clock.set()
 	return t.Conn.Write(b)
@@ -57,13 +59,14 @@ func (t *timed) Write(b []byte) (int, error) {
 
 // Advance moves the clock forward by d, which must be positive. Then campaigns start whose
 // StartAt has passed, campaigns end whose ExpiresAt has passed, and the worker makes the
-// calls whose wait is over. Advance stops the worker and starts it again, so that no call is
-// in flight while the clock moves. It fails the test if calls wait in the gateway because of
-// Block.
+// calls that have waited long enough. Advance stops the worker and starts it again, so that
+// no call is in flight while the clock moves. Advance ends the test with Fatal if calls wait
+// in the gateway because of Block.
 //
 // The clock of Client moves with it. A client that the service makes for itself reads
-// time.Now unless the service passes producer.WithClock. With such a client, enqueue before
-// the Advance: a campaign that it enqueues afterwards with ExpiresIn may expire at once.
+// time.Now unless the service passes producer.WithClock. With a client that reads time.Now,
+// enqueue before the Advance: a campaign that it enqueues afterwards with ExpiresIn may
+// expire at once.
 func (u *Tuma) Advance(t testing.TB, d time.Duration) {
 	t.Helper()
 	if d <= 0 {

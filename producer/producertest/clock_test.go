@@ -11,18 +11,19 @@ import (
 func TestAdvanceStartsACampaign(t *testing.T) {
 	t.Parallel()
 	tuma := producertest.New(t)
-	client, err := producer.New(tuma.Redis()) // reads time.Now
+	client, err := producer.New(tuma.Redis()) // its clock is time.Now
 	if err != nil {
 		t.Fatal(err)
 	}
 	enqueue(t, client, func(c *producer.Campaign) { c.StartAt = time.Now().Add(24 * time.Hour) }, number)
 	tuma.Advance(t, 23*time.Hour)
 	if sent := tuma.Sent(t); len(sent) != 0 {
-		t.Errorf("sent %v an hour early", sent)
+		t.Errorf("sent %v an hour before StartAt; want nothing", sent)
 	}
 	tuma.Advance(t, time.Hour)
 	tuma.AssertSent(t, number, "Hello")
-	// The clock keeps running, and a worker serves the account.
+	// After an Advance the clock keeps running, and a worker serves the
+	// account.
 	enqueue(t, tuma.Client(), func(c *producer.Campaign) { c.ID, c.ExpiresIn = "b", time.Hour }, "0722000000")
 	tuma.AssertSent(t, "0722000000", "Hello")
 	tuma.FailNext(1, nil)
@@ -30,7 +31,7 @@ func TestAdvanceStartsACampaign(t *testing.T) {
 	tuma.AssertSent(t, "0722000001", "Hello")
 	accounts, err := tuma.Client().Accounts(t.Context())
 	if err != nil || len(accounts) != 1 || accounts[0].Workers != 1 {
-		t.Errorf("accounts %+v, %v", accounts, err)
+		t.Errorf("accounts %+v, %v; want one with one worker", accounts, err)
 	}
 }
 
@@ -44,7 +45,7 @@ func TestAdvanceExpiresACampaign(t *testing.T) {
 	tuma.Advance(t, 2*time.Hour)
 	tuma.AssertStatus(t, "a", number, "skipped")
 	if sent := tuma.Sent(t); len(sent) != 0 {
-		t.Errorf("sent %v", sent)
+		t.Errorf("sent %v; want nothing", sent)
 	}
 }
 

@@ -20,7 +20,7 @@ func TestNotify(t *testing.T) {
 	t.Parallel()
 	tuma := producertest.New(t)
 	shop := &orders{sms: tuma.Client()}
-	for range 2 { // the second time changes nothing
+	for range 2 { // the second Notify changes nothing
 		if err := shop.Notify(t.Context(), "1234", "0712 345 678"); err != nil {
 			t.Fatal(err)
 		}

@@ -12,7 +12,8 @@ import (
 
 const number = "254712345678"
 
-// enqueue enqueues a campaign with the ID "a" and a body.
+// enqueue enqueues a campaign with the ID "a" and a body; change, if not nil,
+// changes the campaign first.
 func enqueue(t *testing.T, client *producer.Client, change func(*producer.Campaign), numbers ...string) {
 	t.Helper()
 	c := producer.Campaign{ID: "a", Via: "test", Body: "Hello"}
@@ -24,7 +25,7 @@ func enqueue(t *testing.T, client *producer.Client, change func(*producer.Campai
 	}
 }
 
-// known counts the messages whose answers the worker got.
+// known counts the messages whose answers the worker received.
 func known(sent []producertest.Message) (n int) {
 	for _, m := range sent {
 		if !m.Lost {
@@ -78,12 +79,12 @@ func TestEveryFaultEndsInItsStatus(t *testing.T) {
 			}
 			for _, m := range sent {
 				if m.Campaign != "a" || m.To != number || m.From != "TUMA" || m.Account != "test" || m.IdempotencyKey == "" || m.ID == "" {
-					t.Errorf("message %+v", m)
+					t.Errorf("message %+v; want campaign a, the number, TUMA, account test, a key and an ID", m)
 				}
 			}
 			s, err := tuma.Client().Status(t.Context(), "a")
 			if n := known(sent); err != nil || s.Accepted != n {
-				t.Errorf("the status counts %d accepted (%v), the gateway %d", s.Accepted, err, n)
+				t.Errorf("the status counts %d accepted (error %v); want %d, as the gateway does", s.Accepted, err, n)
 			}
 		})
 	}
@@ -113,7 +114,7 @@ func TestARetryOfTheUnknownIsSeen(t *testing.T) {
 	tuma.AssertStatus(t, "a", number, "accepted")
 	sent := tuma.SentTo(t, "0712 345 678")
 	if len(sent) != 2 || !sent[0].Lost || sent[1].Lost || sent[0].IdempotencyKey == sent[1].IdempotencyKey || sent[0].Campaign != "a" || sent[1].Campaign != "a" {
-		t.Errorf("sent %v", sent)
+		t.Errorf("sent %v; want 2 messages, the first lost", sent)
 	}
 }
 
@@ -129,11 +130,11 @@ func TestOnlyTheScriptedNumberIsRejected(t *testing.T) {
 		calls[m.IdempotencyKey]++
 	}
 	if len(sent) != 4 || len(calls) != 3 {
-		t.Errorf("sent %v in %d calls", sent, len(calls))
+		t.Errorf("sent %v in %d calls; want 4 messages in 3 calls", sent, len(calls))
 	}
 	for key, n := range calls {
 		if n > 2 {
-			t.Errorf("call %s has %d recipients", key, n)
+			t.Errorf("call %s has %d recipients; want at most 2", key, n)
 		}
 	}
 	tuma.AssertStatus(t, "a", number, "rejected")
@@ -145,15 +146,15 @@ func TestCreditIsKeptAndRunsOut(t *testing.T) {
 	dear := producer.Campaign{ID: "dear", Via: "test", Body: "Hello", RequireCredit: true}
 	_, err := tuma.Client().Enqueue(t.Context(), dear, producer.Numbers(number, "0722000001", "0722000002"))
 	if !errors.Is(err, producer.ErrNoCredit) {
-		t.Errorf("three messages for two: %v", err)
+		t.Errorf("Enqueue of three messages with credit for two: error %v; want ErrNoCredit", err)
 	}
 	enqueue(t, tuma.Client(), func(c *producer.Campaign) { c.RequireCredit = true }, number, "0722000001")
 	if sent := tuma.Sent(t); len(sent) != 2 {
-		t.Errorf("sent %v", sent)
+		t.Errorf("sent %v; want 2 messages", sent)
 	}
 	for r, err := range tuma.Client().Results(t.Context(), "a") {
 		if err != nil || r.Cost != "0.5" || r.Currency != "KES" {
-			t.Errorf("cost %s %s, %v", r.Cost, r.Currency, err)
+			t.Errorf("cost %s %s, error %v; want 0.5 KES", r.Cost, r.Currency, err)
 		}
 	}
 	enqueue(t, tuma.Client(), func(c *producer.Campaign) { c.ID = "b" }, "0722000003")
@@ -165,7 +166,7 @@ func TestCreditIsKeptAndRunsOut(t *testing.T) {
 	tuma.AssertSent(t, "0722000003", "Hello")
 }
 
-// awaitHold waits until the account is held for a reason.
+// awaitHold waits until the account is held for the given reason.
 func awaitHold(t *testing.T, tuma *producertest.Tuma, reason string) {
 	t.Helper()
 	for s, err := range tuma.Client().Watch(t.Context(), "b") {
@@ -176,5 +177,5 @@ func awaitHold(t *testing.T, tuma *producertest.Tuma, reason string) {
 			return
 		}
 	}
-	t.Fatalf("the account is not held for %s", reason)
+	t.Fatalf("the account is not held for the reason %s", reason)
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// gateway is the scripted gateway of a Tuma. All of its accounts share it.
+// gateway is the scripted gateway of a Tuma. All accounts of the Tuma share it.
 type gateway struct {
 	cfg      Config
 	price    float64
@@ -19,20 +19,21 @@ type gateway struct {
 
 	mu      sync.Mutex
 	script  []scripted
-	refused map[sms.MSISDN]string // reasons, by number
+	refused map[sms.MSISDN]string // the reasons of RejectNumber, by number
 	credit  float64
-	// sent are the accepted messages in their order.
+	// sent are the accepted messages in the order of acceptance.
 	sent []*Message
-	// calls are the answers to calls with an idempotency key, by key.
+	// calls are the answers to calls with an idempotency key, by that key.
 	calls map[string]answered
-	// blocked is closed by Unblock; nil: calls do not wait.
+	// blocked is closed by Unblock. It is nil while calls do not wait.
 	blocked chan struct{}
 	waiting int
 	// changed is closed, and replaced, whenever waiting changes.
 	changed chan struct{}
 }
 
-// answered is the answer to a call, and the messages it accepted.
+// answered is the answer to a call, and the messages that the gateway accepted from the
+// call.
 type answered struct {
 	results []providers.Result
 	sent    []*Message
@@ -64,7 +65,7 @@ func parsePrice(amount string, ok bool) (float64, bool) {
 	return price, ok && price >= 0
 }
 
-// account is the gateway as one account of the worker uses it.
+// account is the gateway as seen by one account of the worker.
 type account struct {
 	*gateway
 	name string
@@ -88,7 +89,7 @@ func (a *account) Balance(context.Context) (providers.Balance, error) {
 	return providers.Balance{Amount: a.credit, Currency: a.currency}, nil
 }
 
-// Send answers a call as the test has scripted it.
+// Send answers a call as the test has scripted.
 func (a *account) Send(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 	if problem := a.Info().Refusal(b); problem != "" {
 		return nil, providers.NoCall(operation, problem)
@@ -126,7 +127,7 @@ func (a *account) Send(ctx context.Context, b providers.Batch) ([]providers.Resu
 	return call.results, nil
 }
 
-// reject refuses every recipient of a call.
+// reject refuses every recipient of the call b.
 func (a *account) reject(b providers.Batch, reason string) []providers.Result {
 	results := make([]providers.Result, len(b.To))
 	for i := range results {
@@ -139,13 +140,13 @@ func rejected(reason string) providers.Result {
 	return providers.Result{Outcome: providers.Rejected, Scope: providers.Recipient, Reason: reason, Code: "scripted"}
 }
 
-// cost returns the price of one message of a call.
+// cost returns the price of one message of the call b.
 func (a *account) cost(b providers.Batch) float64 {
 	n, _ := sms.Segments(b.Body)
 	return float64(n) * a.price
 }
 
-// afford returns an error if the credit does not cover a call.
+// afford returns an error if the credit does not cover the call b.
 func (a *account) afford(b providers.Batch) error {
 	if a.credit > 0 && a.credit >= a.cost(b)*float64(len(b.To)) {
 		return nil
@@ -153,8 +154,8 @@ func (a *account) afford(b providers.Batch) error {
 	return &providers.Error{Op: operation, Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredit, Code: "no_credit"}
 }
 
-// accept accepts the messages of a call, except those to numbers of RejectNumber. The caller
-// holds mu.
+// accept accepts the messages of the call b, except those to the numbers of RejectNumber.
+// The caller holds mu.
 func (a *account) accept(b providers.Batch) answered {
 	var call answered
 	cost := a.cost(b)

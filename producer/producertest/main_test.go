@@ -28,14 +28,15 @@ func (f *fake) Errorf(format string, args ...any) {
 	f.failures = append(f.failures, fmt.Sprintf(format, args...))
 }
 
-// Fatalf notes a failure and ends the goroutine.
+// Fatalf notes a failure and ends the goroutine that called it.
 func (f *fake) Fatalf(format string, args ...any) {
 	f.Errorf(format, args...)
 	f.ended = true
 	runtime.Goexit()
 }
 
-// failing runs a test that must fail, and checks that its one failure contains the wants.
+// failing runs a test that must fail with exactly one failure, and checks that the
+// failure contains each of wants. fatal is true if the failure must end the test.
 func failing(t *testing.T, fatal bool, test func(testing.TB), wants ...string) {
 	t.Helper()
 	f := &fake{TB: t}
@@ -46,7 +47,7 @@ func failing(t *testing.T, fatal bool, test func(testing.TB), wants ...string) {
 	}()
 	<-done
 	if len(f.failures) != 1 || f.ended != fatal {
-		t.Fatalf("%d failures, ended: %v, want 1 and %v: %q", len(f.failures), f.ended, fatal, f.failures)
+		t.Fatalf("%d failures, ended: %v; want 1 failure, ended: %v. The failures are %q", len(f.failures), f.ended, fatal, f.failures)
 	}
 	t.Log(f.failures[0])
 	for _, want := range wants {

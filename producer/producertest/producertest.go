@@ -15,10 +15,10 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// Config sets up a Tuma. A zero field takes the default that is named with it.
+// Config sets up a Tuma. A zero field has the default that its comment names.
 type Config struct {
 	// Accounts are the names of the accounts. Default: "test". A campaign without Via goes
-	// through the first.
+	// through the first account.
 	Accounts []string
 	// Sender is the sender ID of campaigns without From. Default: "TUMA".
 	Sender string
@@ -35,8 +35,8 @@ type Config struct {
 	// Credit is the credit that all accounts share at the start, in the currency of Price.
 	// Default: 1,000,000.
 	Credit float64
-	// Timeout is how long a method waits before it fails the test. Default: 10 s. It ends
-	// one second before the deadline of the test binary at the latest.
+	// Timeout is how long a method waits before it fails the test. Default: 10 s. The wait
+	// ends at the latest one second before the deadline of the test binary.
 	Timeout time.Duration
 }
 
@@ -68,7 +68,8 @@ type Tuma struct {
 	cfg     Config
 	gateway *gateway
 	clock   *clock
-	// inside is for the worker and client; outside is for the service, which may close it.
+	// inside is the connection of the worker and of client. outside is the one that Redis
+	// returns; the service may close it.
 	inside, outside *redis.Client
 	client          *producer.Client
 
@@ -76,14 +77,14 @@ type Tuma struct {
 	stop func() error
 }
 
-// New starts a Tuma with the default Config. It ends with the test. If it cannot start, it
-// ends the test with Fatal.
+// New starts a Tuma with the default Config. The Tuma stops at the end of the test. If the
+// Tuma cannot start, New ends the test with Fatal.
 func New(t testing.TB) *Tuma {
 	t.Helper()
 	return NewWith(t, Config{})
 }
 
-// NewWith is New with a Config.
+// NewWith is like New, with the given Config.
 func NewWith(t testing.TB, cfg Config) *Tuma {
 	t.Helper()
 	cfg.setDefaults()
@@ -92,9 +93,10 @@ func NewWith(t testing.TB, cfg Config) *Tuma {
 		t.Fatalf("producertest: %v", err)
 	}
 	server := miniredis.NewMiniRedis()
-	// Without it TTLs never pass, and the lease of a task that was lost never ends.
+	// Without ClockTTL no key expires, and the lease of a lost task never ends.
 	server.ClockTTL(true)
-	// A connection in memory (Dial) has no buffer: a large pipeline would block on it.
+	// The Redis listens on the loopback interface, because an in-memory connection (Dial)
+	// has no buffer and a large pipeline would block on it.
 	if err := server.Start(); err != nil {
 		t.Fatalf("producertest: start redis: %v", err)
 	}
@@ -116,7 +118,7 @@ func NewWith(t testing.TB, cfg Config) *Tuma {
 	return u
 }
 
-// start makes the client and starts the worker.
+// start creates the client and starts the worker.
 func (u *Tuma) start() (err error) {
 	u.client, err = producer.New(u.inside, producer.WithClock(u.clock.now), producer.WithPollInterval(pollMost))
 	if err != nil {
@@ -128,22 +130,22 @@ func (u *Tuma) start() (err error) {
 }
 
 const (
-	// pollEvery is how often the worker looks for work. A shorter time makes an idle Tuma
-	// use more of the processor, which tests that run in parallel share.
+	// pollEvery is how often the worker looks for work. With a shorter time an idle Tuma
+	// would take more processor time from tests that run in parallel.
 	pollEvery = 20 * time.Millisecond
 	// sweepEvery is how often the worker looks for work that was put off: a retry, the start
 	// of a campaign, the end of a hold.
 	sweepEvery = 50 * time.Millisecond
 )
 
-// startWorker starts a worker and returns when it works and has asked for the credit.
+// startWorker starts a worker and returns once the worker is ready and knows the credit.
 func (u *Tuma) startWorker() error {
 	cfg := worker.Config{Redis: u.inside, Country: u.cfg.Country, UnsafeRedis: true, PollEvery: pollEvery, SweepEvery: sweepEvery}
 	for _, name := range u.cfg.Accounts {
 		cfg.Accounts = append(cfg.Accounts, worker.Account{Name: name, Provider: &account{gateway: u.gateway, name: name},
 			Sender: u.cfg.Sender, Price: u.cfg.Price})
 	}
-	// One route for all numbers.
+	// There is one route, for all numbers.
 	cfg.Routes = slices.Grow(cfg.Routes, 1)[:1]
 	cfg.Routes[0].Via = u.cfg.Accounts
 	w, err := worker.New(cfg)
@@ -166,7 +168,7 @@ func (u *Tuma) startWorker() error {
 	return u.awaitWorker(w, ended)
 }
 
-// awaitWorker returns when a worker is ready. ended gets the result of its Run.
+// awaitWorker returns once the worker w is ready. ended receives the result of w.Run.
 func (u *Tuma) awaitWorker(w *worker.Worker, ended chan error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), u.cfg.Timeout)
 	defer cancel()
@@ -188,7 +190,7 @@ func (u *Tuma) awaitWorker(w *worker.Worker, ended chan error) error {
 	}
 }
 
-// ready returns nil once the worker works and has asked for the credit of its accounts.
+// ready returns nil once the worker w is ready and knows the credit of its accounts.
 func (u *Tuma) ready(ctx context.Context, w *worker.Worker) error {
 	if err := w.Ready(ctx); err != nil {
 		return err
@@ -205,7 +207,8 @@ func (u *Tuma) ready(ctx context.Context, w *worker.Worker) error {
 	return nil
 }
 
-// stopWorker ends the worker once its calls have ended. It does nothing if there is none.
+// stopWorker stops the worker once the worker's calls have ended. It does nothing if no
+// worker runs.
 func (u *Tuma) stopWorker() error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -222,6 +225,6 @@ func (u *Tuma) stopWorker() error {
 func (u *Tuma) Client() *producer.Client { return u.client }
 
 // Redis returns a client of the embedded Redis, for a service that makes its own
-// [producer.Client]. It is always the same one. The service may close it; otherwise it is
-// closed at the end of the test.
+// [producer.Client]. Every call returns the same client. The service may close the client;
+// otherwise the client is closed at the end of the test.
 func (u *Tuma) Redis() redis.UniversalClient { return u.outside }

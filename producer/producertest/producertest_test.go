@@ -12,16 +12,16 @@ import (
 	"github.com/tuma-sms/tuma/producer/producertest"
 )
 
-// startUps is how many starts are timed.
+// startUps is the number of starts that are timed.
 const startUps = 20
 
-// A start takes some 50 ms, also on a busy machine with the race detector. The limit is what
-// the package promises.
+// A start takes some 50 ms, even on a busy machine with the race detector. The limit of one
+// second is what the package promises.
 func TestTheFirstMessageIsSentWithinASecond(t *testing.T) {
 	t.Parallel()
 	var ready, sent []time.Duration
 	for range startUps {
-		t.Run("start", func(t *testing.T) { //nolint:paralleltest // each is timed alone
+		t.Run("start", func(t *testing.T) { //nolint:paralleltest // each start is timed alone
 			begin := time.Now()
 			tuma := producertest.New(t)
 			ready = append(ready, time.Since(begin))
@@ -35,7 +35,7 @@ func TestTheFirstMessageIsSentWithinASecond(t *testing.T) {
 	t.Logf("ready after %s (median; longest %s), first message sent after %s (longest %s)",
 		ready[startUps/2], ready[startUps-1], sent[startUps/2], sent[startUps-1])
 	if sent[startUps/2] > time.Second {
-		t.Errorf("the first message is sent after %s", sent[startUps/2])
+		t.Errorf("the first message is sent after %s (median); want at most 1 s", sent[startUps/2])
 	}
 }
 
@@ -48,7 +48,7 @@ func TestInstancesShareNothing(t *testing.T) {
 			if i%2 == 1 {
 				tuma.RejectNext(1, "barred")
 			}
-			// All of them use the same ID with their own content.
+			// All Tumas have a campaign with the same ID and different content.
 			enqueue(t, tuma.Client(), func(c *producer.Campaign) { c.Body = fmt.Sprintf("Hello %d", i) }, number)
 			if i%2 == 1 {
 				tuma.AssertStatus(t, "a", number, "rejected")
@@ -77,11 +77,11 @@ func TestManyGoroutinesShareOne(t *testing.T) {
 	work.Wait()
 	sent := tuma.Sent(t)
 	if len(sent) != 20 {
-		t.Errorf("sent %v", sent)
+		t.Errorf("sent %v; want 20 messages", sent)
 	}
 	for _, m := range sent {
 		if m.To != fmt.Sprintf("2547220000%02s", m.Campaign[1:]) {
-			t.Errorf("message %s", m)
+			t.Errorf("message %s does not have the number of its campaign", m)
 		}
 	}
 }
@@ -115,13 +115,13 @@ func TestConfigReachesTheMessages(t *testing.T) {
 	sent := tuma.SentTo(t, "0803 123 4567")
 	slices.SortFunc(sent, func(a, b producertest.Message) int { return len(b.Campaign+b.Body) - len(a.Campaign+a.Body) })
 	if len(sent) != 2 {
-		t.Fatalf("sent %v", sent)
+		t.Fatalf("sent %v; want 2 messages", sent)
 	}
 	if m := sent[0]; m.Body != "Dear Ada" || m.From != "SHOP" || m.Account != "one" || m.Campaign != "a" {
-		t.Errorf("message %+v", m)
+		t.Errorf("message %+v; want Dear Ada from SHOP, account one, campaign a", m)
 	}
 	if m := sent[1]; m.Body != "Hello" || m.From != "ACME" || m.Account != "two" || m.Campaign != "b" {
-		t.Errorf("message %+v", m)
+		t.Errorf("message %+v; want Hello from ACME, account two, campaign b", m)
 	}
 }
 
@@ -132,18 +132,18 @@ func TestAPausedCampaignIsAtRest(t *testing.T) {
 	enqueue(t, tuma.Client(), nil, number, "0722000001", "0722000002")
 	tuma.AwaitBlocked(t, 1)
 	if in, err := tuma.Client().Pause(t.Context(), "a"); err != nil || in.Calls != 1 {
-		t.Fatalf("%d calls in flight, %v", in.Calls, err)
+		t.Fatalf("Pause: %d calls in flight, error %v; want 1", in.Calls, err)
 	}
 	tuma.Unblock()
 	if sent := tuma.Sent(t); len(sent) != 1 {
-		t.Errorf("sent %v", sent)
+		t.Errorf("sent %v after Pause and Unblock; want 1 message", sent)
 	}
 	tuma.AssertStatus(t, "a", "0722000002", "pending")
 	if _, err := tuma.Client().Resume(t.Context(), "a"); err != nil {
 		t.Fatal(err)
 	}
 	if sent := tuma.Sent(t); len(sent) != 3 {
-		t.Errorf("sent %v", sent)
+		t.Errorf("sent %v after Resume; want 3 messages", sent)
 	}
 }
 
@@ -151,7 +151,7 @@ func TestACancelledCampaignEndsWithWhatIsInFlight(t *testing.T) {
 	t.Parallel()
 	tuma := producertest.NewWith(t, producertest.Config{MaxRecipients: 1})
 	tuma.Block()
-	tuma.Block() // changes nothing
+	tuma.Block() // a second Block changes nothing
 	enqueue(t, tuma.Client(), nil, number, "0722000001")
 	tuma.AwaitBlocked(t, 1)
 	if _, err := tuma.Client().Cancel(t.Context(), "a"); err != nil {
@@ -162,7 +162,7 @@ func TestACancelledCampaignEndsWithWhatIsInFlight(t *testing.T) {
 	sent := tuma.Sent(t)
 	s, err := tuma.Client().Status(t.Context(), "a")
 	if err != nil || len(sent) != 1 || s.Accepted != 1 || s.Skipped != 1 {
-		t.Errorf("sent %v, status %+v, %v", sent, s, err)
+		t.Errorf("sent %v, status %+v, %v; want 1 sent and 1 skipped", sent, s, err)
 	}
 }
 
@@ -181,10 +181,10 @@ func TestAnEnqueueThatFailedIsNotWaitedFor(t *testing.T) {
 		_ = yield(producer.Recipient{Number: number}, nil) && yield(producer.Recipient{}, errors.New("the database is gone"))
 	}
 	if _, err := tuma.Client().Enqueue(t.Context(), producer.Campaign{ID: "a", Via: "test", Body: "Hello"}, broken); err == nil {
-		t.Error("no error")
+		t.Error("Enqueue of a broken sequence returned no error")
 	}
 	if sent := tuma.Sent(t); len(sent) != 0 {
-		t.Errorf("sent %v", sent)
+		t.Errorf("sent %v; want nothing", sent)
 	}
 }
 
@@ -201,6 +201,6 @@ func TestALargeCampaignIsCountedTheSameAtBothEnds(t *testing.T) {
 	sent := tuma.Sent(t)
 	s, err := tuma.Client().Status(t.Context(), "a")
 	if err != nil || s.Accepted != len(sent) || s.Rejected != 1500 || s.Accepted+s.Rejected != len(numbers) {
-		t.Errorf("sent %d, status %+v, %v", len(sent), s, err)
+		t.Errorf("sent %d, status %+v, %v; want the same number accepted, and 1500 rejected", len(sent), s, err)
 	}
 }

@@ -13,26 +13,26 @@ import (
 )
 
 const (
-	// pollLeast and pollMost are the first and the longest pause between two reads of the
+	// pollLeast is the first, and pollMost the longest, pause between two reads of the
 	// campaigns' states.
 	pollLeast = 2 * time.Millisecond
 	pollMost  = 20 * time.Millisecond
-	// shown is how many campaigns, messages or recipients a failure lists.
+	// shown is how many campaigns, messages or recipients a failure message lists.
 	shown = 10
 )
 
-// within returns how long a method may wait.
+// within returns how long a method of Tuma may wait.
 func (u *Tuma) within(t testing.TB) time.Duration {
 	d := u.cfg.Timeout
 	if t, ok := t.(interface{ Deadline() (time.Time, bool) }); ok {
 		if at, ok := t.Deadline(); ok {
-			d = min(d, time.Until(at)-time.Second) // a second for the report
+			d = min(d, time.Until(at)-time.Second) // leaves a second for the failure message
 		}
 	}
 	return d
 }
 
-// atRest reports whether a campaign stays unchanged until the test or the service acts.
+// atRest reports whether the campaign stays unchanged until the test or the service acts.
 func (u *Tuma) atRest(s producer.Status) bool {
 	switch s.State {
 	case producer.Paused:
@@ -44,8 +44,8 @@ func (u *Tuma) atRest(s producer.Status) bool {
 	}
 }
 
-// await waits until a campaign is at rest, or all if id is empty. It ends the test if that
-// takes too long.
+// await waits until the campaign id is at rest, or all campaigns if id is empty. It ends the
+// test if the wait takes too long.
 func (u *Tuma) await(t testing.TB, id string) {
 	t.Helper()
 	limit := u.within(t)
@@ -100,8 +100,8 @@ func (u *Tuma) ids(ctx context.Context) string {
 	return "the campaigns are:\n" + indented(ids)
 }
 
-// report lists the campaigns that have not ended, what blocks them, and what the test has
-// set the gateway to do.
+// report lists the campaigns that have not ended, what blocks them, and how the test has set
+// up the gateway.
 func (u *Tuma) report() string {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
@@ -119,7 +119,7 @@ func (u *Tuma) report() string {
 			continue
 		}
 		if full, err := u.client.Status(ctx, s.ID); err == nil {
-			s = full // with what blocks it
+			s = full // the full status includes BlockedBy
 		} else if !errors.Is(err, producer.ErrNotFound) {
 			lines = append(lines, fmt.Sprintf("  status of %s: %v", s.ID, err))
 		}
@@ -163,8 +163,8 @@ func blocked(b producer.Block) string {
 	return what + ", until the test or the service acts"
 }
 
-// describe lists what the test has set the gateway to do. It is empty if the gateway accepts
-// every call.
+// describe lists how the test has set up the gateway. The list is empty if the gateway
+// accepts every call.
 func (g *gateway) describe() []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()

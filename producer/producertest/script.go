@@ -10,12 +10,12 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// operation names a call in errors.
+// operation is the name of a call in error messages.
 const operation = "test gateway send"
 
 var errLost = errors.New("the answer was lost")
 
-// kind is what the gateway does with a call.
+// kind tells what the gateway does with a call.
 type kind uint8
 
 const (
@@ -25,19 +25,19 @@ const (
 	rejects
 )
 
-// scripted is an answer for the next calls.
+// scripted is an answer to the next calls.
 type scripted struct {
 	kind   kind
-	calls  int // how many calls get it
+	calls  int // how many calls get the answer
 	err    error
 	reason string
 }
 
-// retryAfter is how long the gateway asks to be left alone after a FailNext. It is short
-// because the test waits for it.
+// retryAfter is how long the gateway asks the worker to wait after a FailNext. It is short
+// because the test waits, too.
 const retryAfter = 10 * time.Millisecond
 
-// failure is the error of a call that fails.
+// failure returns the error of a call that fails.
 func (s scripted) failure() error {
 	if e, ok := errors.AsType[*providers.Error](s.err); ok && e != nil {
 		again := *e
@@ -50,7 +50,7 @@ func (s scripted) failure() error {
 		Code: "scripted", RetryAfter: retryAfter, Err: s.err}
 }
 
-// add appends an answer to the script. For no calls it does nothing.
+// add appends the answer s to the script. It does nothing if s.calls is 0 or less.
 func (g *gateway) add(s scripted) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -59,7 +59,7 @@ func (g *gateway) add(s scripted) {
 	}
 }
 
-// take removes the answer for one call from the script. The caller holds mu.
+// take removes the answer to one call from the script and returns it. The caller holds mu.
 func (g *gateway) take() scripted {
 	if len(g.script) == 0 {
 		return scripted{}
@@ -76,15 +76,15 @@ func (g *gateway) take() scripted {
 // cause and may be nil. If n is 0 or less, FailNext does nothing.
 //
 // If err is a *providers.Error, the call returns that error, and the worker acts on it as on
-// the answer of a real gateway. It then also waits as long. After a call without a connection
-// it waits for up to a second, and after three of them it holds the account for one to two
-// seconds.
+// the answer of a real gateway. In production and in the test the worker then waits equally
+// long. After a call without a connection it waits for up to a second, and after three such
+// calls it holds the account for one to two seconds.
 func (u *Tuma) FailNext(n int, err error) {
 	u.gateway.add(scripted{kind: fails, calls: n, err: err})
 }
 
-// UnknownNext makes the gateway accept the messages of the next n calls and lose its answer,
-// as when the connection breaks after the request. The messages are in Sent, with Lost set.
+// UnknownNext makes the gateway accept the messages of the next n calls and lose its answers,
+// as when the connection breaks after the request. Sent returns these messages with Lost set.
 //
 // At a gateway without idempotency keys their recipients end as unknown. Tuma sends to them
 // again only if the campaign has OnUnknownResend or the service calls Retry. With
@@ -92,16 +92,16 @@ func (u *Tuma) FailNext(n int, err error) {
 // key and answers without sending again, and the recipients end as accepted.
 func (u *Tuma) UnknownNext(n int) { u.gateway.add(scripted{kind: loses, calls: n}) }
 
-// RejectNext makes the gateway refuse every recipient of the next n calls. They end as
-// rejected with this reason, one lower-case word such as "invalid_number". Recipients that
+// RejectNext makes the gateway refuse every recipient of the next n calls. The recipients end
+// as rejected with this reason, one lower-case word such as "invalid_number". Recipients that
 // are rejected as [providers.ReasonBlacklisted] are also added to the suppression list.
 func (u *Tuma) RejectNext(n int, reason string) {
 	u.gateway.add(scripted{kind: rejects, calls: n, reason: reason})
 }
 
-// RejectNumber makes the gateway refuse a number in every call. The number is in national or
-// international format. reason is as in RejectNext. Other recipients of the same call are
-// accepted.
+// RejectNumber makes the gateway refuse the given number in every call. The number is in
+// national or international format. reason is as in RejectNext. Other recipients of the same
+// call are accepted.
 func (u *Tuma) RejectNumber(t testing.TB, number, reason string) {
 	t.Helper()
 	m := u.parse(t, number)
@@ -114,11 +114,11 @@ func (u *Tuma) RejectNumber(t testing.TB, number, reason string) {
 // gateway refuses a call that costs more than is left, and every call if nothing is left. The
 // worker then holds the account with the reason "credit". It reads the balance again after
 // one to two seconds, then at longer intervals, and continues when there is credit. Release
-// of the client makes it try at once.
+// of the client makes the worker try at once.
 //
 // Tuma learns the new balance with the answer to the next accepted call, or when it next
 // reads the balance, which it does every five minutes. Enqueue with RequireCredit uses the
-// balance that Tuma knows. To test that, use Config.Credit.
+// balance that Tuma knows. To test RequireCredit, use Config.Credit.
 func (u *Tuma) SetCredit(amount float64) {
 	u.gateway.mu.Lock()
 	defer u.gateway.mu.Unlock()
@@ -126,7 +126,7 @@ func (u *Tuma) SetCredit(amount float64) {
 }
 
 // Block makes calls wait in the gateway until Unblock, or until the end of the test. Calls
-// that wait are in flight: Pause and Cancel do not stop them. Blocking twice changes nothing.
+// that wait are in flight: Pause and Cancel do not stop them. A second Block changes nothing.
 // A call that waits for 30 s ends as unknown.
 func (u *Tuma) Block() {
 	u.gateway.mu.Lock()
@@ -136,8 +136,8 @@ func (u *Tuma) Block() {
 	}
 }
 
-// Unblock ends a Block: calls that wait are answered, and later ones do not wait. Without a
-// Block it does nothing.
+// Unblock ends a Block: calls that wait are answered, and later calls do not wait. Without a
+// Block, Unblock does nothing.
 func (u *Tuma) Unblock() { u.gateway.unblock() }
 
 func (g *gateway) unblock() {
@@ -149,9 +149,9 @@ func (g *gateway) unblock() {
 	}
 }
 
-// AwaitBlocked waits until n calls or more wait in the gateway because of Block, and fails
-// the test if they do not come. To an account that has accepted nothing in the last ten
-// minutes a worker makes one call at a time. Otherwise it makes up to eight.
+// AwaitBlocked waits until n calls or more wait in the gateway because of Block, and ends the
+// test with Fatal if they do not come. A worker makes one call at a time through an account
+// that has accepted nothing in the last ten minutes, and otherwise up to eight.
 func (u *Tuma) AwaitBlocked(t testing.TB, n int) {
 	t.Helper()
 	limit := u.within(t)
@@ -202,7 +202,8 @@ func (g *gateway) count(more int) {
 	g.changed = make(chan struct{})
 }
 
-// watch returns how many calls wait, and a channel that is closed when that changes.
+// watch returns the number of calls that wait, and a channel that is closed when this number
+// changes.
 func (g *gateway) watch() (waiting int, changed <-chan struct{}) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -22,7 +22,7 @@ type Message struct {
 	Body string
 	// Campaign is the ID of the campaign.
 	Campaign string
-	// Account is the account it went through.
+	// Account is the account that the message went through.
 	Account string
 	// IdempotencyKey is the key of the call. All messages of a call have the same key.
 	IdempotencyKey string
@@ -42,13 +42,13 @@ func (m Message) String() string {
 	return fmt.Sprintf("to %s from %s, campaign %s%s: %q", m.To, m.From, m.Campaign, lost, m.Body)
 }
 
-// Sent returns every message that the gateway has accepted, in the order in which it
-// accepted them. It first waits until all campaigns are at rest: they have ended, or are
-// paused with no call in flight, or their StartAt is still to come. If they are not at rest
-// within Config.Timeout, it ends the test with Fatal and lists what is pending and why.
+// Sent returns every message that the gateway has accepted, in the order in which it accepted
+// them. It first waits until all campaigns are at rest: they have ended, or are paused with no
+// call in flight, or their StartAt is still to come. If they are not at rest within
+// Config.Timeout, Sent ends the test with Fatal and lists what is pending and why.
 //
-// It does not wait for an Enqueue that has not begun. If the service enqueues in the
-// background, wait until it has done so before you call Sent.
+// Sent does not wait for an Enqueue that has not begun. If the service enqueues in the
+// background, wait until Enqueue has returned before you call Sent.
 func (u *Tuma) Sent(t testing.TB) []Message {
 	t.Helper()
 	u.await(t, "")
@@ -62,7 +62,8 @@ func (u *Tuma) Sent(t testing.TB) []Message {
 	return out
 }
 
-// SentTo is Sent for one number, in national or international format.
+// SentTo is like Sent, but returns only the messages to the given number, in national or
+// international format.
 func (u *Tuma) SentTo(t testing.TB, number string) []Message {
 	t.Helper()
 	to := u.parse(t, number).String()
@@ -70,7 +71,8 @@ func (u *Tuma) SentTo(t testing.TB, number string) []Message {
 }
 
 // AssertSent checks that the gateway has accepted exactly one message to a number, and that
-// its body contains text. It waits as Sent does, and marks the test as failed otherwise.
+// the message's body contains text. If not, it marks the test as failed. AssertSent waits as
+// Sent does.
 func (u *Tuma) AssertSent(t testing.TB, number, text string) {
 	t.Helper()
 	to := u.parse(t, number).String()
@@ -88,8 +90,8 @@ func (u *Tuma) AssertSent(t testing.TB, number, text string) {
 
 // AssertStatus checks the status of one recipient of a campaign: "pending", "accepted",
 // "rejected", "unknown" or "skipped". It first waits until the campaign is at rest, as Sent
-// does for all of them. If the recipient has another status, it marks the test as failed.
-// A number that is in the campaign several times has the status of its first row.
+// does for all campaigns. If the recipient has another status, AssertStatus marks the test as
+// failed. A number that is in the campaign several times has the status of its first row.
 func (u *Tuma) AssertStatus(t testing.TB, campaign, number, status string) {
 	t.Helper()
 	to := u.parse(t, number).String()
@@ -148,7 +150,7 @@ func indented(lines []string) string {
 	return "  " + strings.Join(lines, "\n  ")
 }
 
-// parse reads a number, or ends the test.
+// parse reads a number. If the number is not valid, parse ends the test.
 func (u *Tuma) parse(t testing.TB, number string) sms.MSISDN {
 	t.Helper()
 	m, err := sms.ParseMSISDN(number, u.cfg.Country)
@@ -158,10 +160,10 @@ func (u *Tuma) parse(t testing.TB, number string) sms.MSISDN {
 	return m
 }
 
-// nameCampaigns fills in the campaigns of messages. A call does not name its campaign, but
-// the campaign's results contain the key of the call. If a message was sent again they
-// contain only its last key. The earlier message then gets the campaign of the next message
-// with the same content.
+// nameCampaigns fills in the campaigns of the messages. A call does not name its campaign, but
+// the campaign's results contain the idempotency key of the call. If a message was sent again,
+// the results contain only the key of its last call. The earlier message then gets the
+// campaign of the next message with the same content.
 func (u *Tuma) nameCampaigns(t testing.TB) {
 	t.Helper()
 	keys := u.gateway.unnamed()
@@ -176,7 +178,7 @@ func (u *Tuma) nameCampaigns(t testing.TB) {
 		}
 		for r, err := range u.client.Results(ctx, s.ID) {
 			if errors.Is(err, producer.ErrNotFound) {
-				break // removed meanwhile
+				break // the campaign was removed meanwhile
 			}
 			if err != nil {
 				t.Fatalf("producertest: results of %s: %v", s.ID, err)
@@ -202,7 +204,7 @@ func (g *gateway) unnamed() map[string]string {
 	return keys
 }
 
-// name sets the campaigns of messages. campaigns are IDs by idempotency key.
+// name sets the campaigns of the messages. campaigns are campaign IDs by idempotency key.
 func (g *gateway) name(campaigns map[string]string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
