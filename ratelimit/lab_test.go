@@ -34,7 +34,7 @@ type clock interface {
 // so that floating point rounds the times as in production.
 var epoch = time.Unix(1_800_000_000, 0)
 
-// handClock is a clock that the test moves.
+// handClock is a clock in the memory of this process, which the test moves.
 type handClock struct {
 	mu sync.Mutex
 	at time.Time

@@ -30,7 +30,7 @@ func checkAskedAgain(open opener) error {
 		return err
 	}
 	// A grant needs one call of Reserve, and the refusal before the grant needs one more.
-	// Some callers retry early, because the queue was too long for queued.
+	// Some callers retry before their turn, because queued limits their wait.
 	if most := 5 * len(turns) / 2; asked > most {
 		return fmt.Errorf("asked %d times for %d turns", asked, len(turns))
 	}
@@ -53,10 +53,10 @@ func checkBothKinds(open opener) error {
 		end := epoch.Add(time.Minute)
 		turns, _, err := backlog(a, callers, end)
 		if err != nil {
-			return fmt.Errorf("bulk calls of %d: %w", n, err)
+			return fmt.Errorf("bulk calls of %d tokens: %w", n, err)
 		}
 		if err := errors.Join(checkAnySecond(turns, a.rate, a.burst), checkUsed(turns, a.rate, end)); err != nil {
-			return fmt.Errorf("bulk calls of %d: %w", n, err)
+			return fmt.Errorf("bulk calls of %d tokens: %w", n, err)
 		}
 		// A fifth of the rate, minus the bulk turns that were reserved before.
 		if least := 0.8 * share * float64(a.rate) * 60; float64(otp.granted) < least {

@@ -86,7 +86,7 @@ func wrongs(t testing.TB) []struct {
 	}
 }
 
-// on returns a limiter for the account's bucket that uses another clock.
+// on makes the account's bucket read the clock c, and returns the bucket's limiter.
 func (a *account) on(c clock) Limiter {
 	l := a.bulk.(*Local)
 	l.bucket.now = c.now

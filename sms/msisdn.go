@@ -7,8 +7,8 @@ import (
 )
 
 // MSISDN is a mobile number in international form. Its digits are stored as one
-// integer: 254712345678. The zero value means that there is no number. Values can
-// be compared with == and <.
+// integer: 254712345678. The zero value stands for no number. Values can be compared
+// with == and <.
 type MSISDN uint64
 
 // String returns the digits without a plus sign: "254712345678".
@@ -25,16 +25,16 @@ func (m MSISDN) E164() string {
 func (m MSISDN) AppendTo(b []byte) []byte { return strconv.AppendUint(b, uint64(m), 10) }
 
 // Masked returns the only form of a number that may be logged: the first and last
-// four digits with four stars between them, "2547****5678". A number with fewer
-// than twelve digits shows fewer, so that at least four digits stay hidden.
+// four digits with four stars between them, as in "2547****5678". For a number of
+// fewer than twelve digits it shows fewer digits, so that at least four stay hidden.
 func (m MSISDN) Masked() string {
 	var buf [maxUintDigits]byte
 	return maskDigits(m.AppendTo(buf[:0]))
 }
 
 // Country returns the ISO 3166 alpha-2 code of the country that the number belongs
-// to, for example "KE". It returns "" if the number does not belong to a country,
-// such as a satellite number.
+// to, for example "KE". It returns "" for a number that does not belong to a
+// country, such as a satellite number.
 func (m MSISDN) Country() string {
 	switch {
 	case m/1e9 == kenyaCode:
@@ -47,7 +47,7 @@ func (m MSISDN) Country() string {
 
 // CallingCode returns the calling code of a country, without a plus sign: "254" for
 // "KE". iso is the ISO 3166 alpha-2 code in capitals. Several countries can share
-// one calling code, as the United States and Jamaica do. For any other string
+// one calling code, as the United States and Jamaica do. If iso is not such a code,
 // CallingCode returns "".
 func CallingCode(iso string) string {
 	if code := phonenumbers.GetCountryCodeForRegion(iso); code > 0 {
@@ -56,11 +56,11 @@ func CallingCode(iso string) string {
 	return ""
 }
 
-// Mask returns the form of user input that may be logged where a phone number was
-// expected: at most the first and last four ASCII digits of s, with four stars
-// between them. "+254 712-345-678" becomes "2547****5678". It drops everything else,
-// because s may hold a name or an address instead of a number. At least four digits
-// stay hidden. Mask reads only the first 64 bytes of s.
+// Mask returns a form of s that may be logged, where s is user input that should be
+// a phone number. It consists of at most the first and last four ASCII digits of s,
+// with four stars between them. "+254 712-345-678" becomes "2547****5678". Mask
+// drops everything else, because s may hold a name or an address instead of a
+// number. At least four digits stay hidden. Mask reads only the first 64 bytes of s.
 func Mask(s string) string {
 	var buf [maxInput]byte
 	digits := buf[:0]
@@ -75,8 +75,8 @@ func Mask(s string) string {
 // maxUintDigits is the largest number of decimal digits of a uint64.
 const maxUintDigits = 20
 
-// maskDigits replaces the middle digits by four stars. It shows at most four digits
-// at each end, and hides at least four.
+// maskDigits replaces the middle digits by four stars. It leaves at most four digits
+// at each end, and replaces at least four.
 func maskDigits(digits []byte) string {
 	const shown, hidden = 4, 4
 	tail := min(shown, max(0, len(digits)-hidden+1)/2)

@@ -73,7 +73,7 @@ func FuzzMask(f *testing.F) {
 		head, tail, found := strings.Cut(Mask(s), "****")
 		digits := onlyDigits(s[:min(len(s), 64)])
 		if !found || len(head) > 4 || len(tail) > 4 || !strings.HasPrefix(digits, head) || !strings.HasSuffix(digits, tail) {
-			t.Fatalf("Mask(%q) = %q", s, head+"****"+tail)
+			t.Fatalf("Mask(%q) = %q, which is not a valid mask", s, head+"****"+tail)
 		}
 		if shown := len(head) + len(tail); shown > 0 && shown > len(digits)-4 {
 			t.Errorf("Mask(%q) = %q hides fewer than four digits", s, head+"****"+tail)

@@ -7,8 +7,8 @@ import (
 	"github.com/nyaruka/phonenumbers"
 )
 
-// Kenya and Nigeria are the home countries: most numbers belong to them, so this
-// package knows their numbering plans. Each has its ISO 3166 code and calling code.
+// Kenya and Nigeria are the home countries: most numbers belong to them, so this package knows
+// their numbering plans. The constants are the ISO 3166 code and the calling code of each.
 const (
 	kenya       = "KE"
 	kenyaCode   = 254
@@ -37,8 +37,7 @@ func (c *rawNumber) dialled(country string) (digits string, plus bool) {
 	if twoZeros && (!c.plus || hasHomeCode(rest)) {
 		return rest, true
 	}
-	// 0254712345678: people write one zero before the calling code, by mistake or as
-	// the remainder of 00.
+	// In 0254712345678 one zero precedes the calling code, by mistake or as the remainder of 00.
 	if rest, zero := strings.CutPrefix(digits, "0"); zero && (c.plus || country == "" || isHomeCountry(country)) {
 		kenyan := strings.HasPrefix(rest, kenyaPrefix) && (len(rest) == 12 || len(rest) == 13 && rest[3] == '0')
 		nigerian := strings.HasPrefix(rest, nigeriaPrefix) && (len(rest) == 13 || len(rest) == 14 && rest[3] == '0')
@@ -49,10 +48,10 @@ func (c *rawNumber) dialled(country string) (digits string, plus bool) {
 	return digits, c.plus
 }
 
-// resolveNational resolves a number that is certainly Kenyan or Nigerian, or has an
-// unassigned calling code. It does not use the phonenumbers library, which is slower.
-// decided is false if only the library can tell. Otherwise m and reason are what
-// decideByLibrary returns for the same input; the tests compare the two.
+// resolveNational resolves a number that is certainly Kenyan or Nigerian, or has an unassigned
+// calling code. It does not use the phonenumbers library, which is slower. decided is false if only
+// the library can resolve the number. Otherwise m and reason are equal to the results of
+// decideByLibrary for the same input; the tests compare both functions.
 func resolveNational(digits string, plus bool, country string) (m MSISDN, reason NumberReason, decided bool) {
 	if !plus && country != "" && !isHomeCountry(country) {
 		return 0, "", false
@@ -82,12 +81,12 @@ func resolveNational(digits string, plus bool, country string) (m MSISDN, reason
 	return m, reason, len(digits) < minForeignDigits || len(digits) < 11 && (digits[0] == '7' || digits[0] == '1')
 }
 
-// minForeignDigits is the number of digits of the shortest mobile numbers in the world,
-// with their calling code. They are those of Tokelau.
+// minForeignDigits is the number of digits of the shortest mobile numbers in the world, those of
+// Tokelau, with their calling code.
 const minForeignDigits = 7
 
-// isUnassigned reports whether an international number does not begin with an assigned
-// calling code. It returns false for fewer than minViable digits.
+// isUnassigned reports whether an international number begins with a calling code that is not
+// assigned. It returns false for a number with fewer than minViable digits.
 func isUnassigned(digits string) bool {
 	if len(digits) < minViable {
 		return false
@@ -108,8 +107,8 @@ var callingCodeStarts = sync.OnceValue(func() []bool {
 // withoutZero removes one leading zero.
 func withoutZero(national string) string { return strings.TrimPrefix(national, "0") }
 
-// kenyanNumber resolves the digits that follow 254 or 0. Its results are those of
-// resolveNational.
+// kenyanNumber resolves the digits that follow 254 or 0. Its results have the same meaning as those
+// of resolveNational.
 func kenyanNumber(national string) (m MSISDN, reason NumberReason, decided bool) {
 	if national == "" || national[0] == '0' || len(national) > maxUintDigits-2 {
 		return 0, "", false
@@ -153,8 +152,8 @@ const (
 	nigeriaDigits = 10
 )
 
-// wrongLength compares the number of digits with that of a mobile number. It returns
-// ReasonInvalid if they are equal.
+// wrongLength returns ReasonTooShort or ReasonTooLong for a number of have digits, where mobile is
+// the number of digits of a mobile number. It returns ReasonInvalid if have is equal to mobile.
 func wrongLength(have, mobile int) NumberReason {
 	switch {
 	case have < mobile:
@@ -165,7 +164,7 @@ func wrongLength(have, mobile int) NumberReason {
 	return ReasonInvalid
 }
 
-// number converts ASCII digits to an integer. The caller ensures that they fit.
+// number converts ASCII digits to an integer. The caller ensures that they fit into a uint64.
 func number(digits string) (value uint64) {
 	for i := range len(digits) {
 		value = value*10 + uint64(digits[i]-'0')

@@ -26,7 +26,7 @@ const maxInput = 64
 func (c *rawNumber) digits() string { return string(c.buf[:c.n]) }
 
 // extractDigits removes separators, quotes and link prefixes from s and returns its
-// digits. reason is not empty if s is not one number.
+// digits. If s is not exactly one number, reason tells why; otherwise it is empty.
 func extractDigits(s string) (c *rawNumber, reason NumberReason) {
 	if len(s) > maxInput {
 		return nil, ReasonTooLong
@@ -69,24 +69,26 @@ func extractDigits(s string) (c *rawNumber, reason NumberReason) {
 	case c.n == 0:
 		return nil, ReasonEmpty
 	case fraction:
-		// If the point of 254712345678.0 were a separator, its 0 would become a digit.
+		// If the point of 254712345678.0 were a separator, the last 0 would become a
+		// digit of the number.
 		return c, c.cutFraction(tail)
 	case commas+slashes > 0 && isSeveral(s):
 		return nil, ReasonSeveralNumbers
 	case c.n <= 8 && isDate(s):
-		// The eight digits of a date are a valid number in some countries.
+		// A date is refused, because its eight digits are a valid number in some
+		// countries.
 		return nil, ReasonNotANumber
 	}
 	return c, ""
 }
 
-// minDigits is the fewest digits that count as a separate number when a field may
-// hold several numbers.
+// minDigits is the minimum number of digits of each number if a field may hold several
+// numbers.
 const minDigits = 7
 
 // cutFraction removes the last tail digits, which follow a decimal point, if all are
-// zero. It returns ReasonDecimal if one is not, or if fewer than minDigits digits
-// would remain.
+// zero. It returns ReasonDecimal if one of them is not zero, or if fewer than minDigits
+// digits would remain.
 func (c *rawNumber) cutFraction(tail int) NumberReason {
 	whole := c.n - tail
 	if whole < minDigits || strings.Trim(string(c.buf[whole:c.n]), "0") != "" {
@@ -217,8 +219,8 @@ func digitOf(r rune) (byte, bool) {
 	if !unicode.IsDigit(r) {
 		return 0, false
 	}
-	// Unicode lists the digits of a script in order, from zero to nine. A range may hold
-	// several such groups of ten.
+	// Unicode lists the ten digits of a script in order, from zero to nine. A range may
+	// hold several such groups of ten digits.
 	for _, in := range unicode.Nd.R16 {
 		if r >= rune(in.Lo) && r <= rune(in.Hi) {
 			return '0' + byte((r-rune(in.Lo))%10), true
@@ -232,9 +234,10 @@ func digitOf(r rune) (byte, bool) {
 	return 0, false
 }
 
-// isSeparator reports whether r is a character that people or programs write between
-// the digits of one number. extractDigits handles the full stop, comma and slash itself.
-// A semicolon is not included, because it separates numbers.
+// isSeparator reports whether r is a character that people or programs write between the
+// digits of one number. isSeparator returns false for the full stop, comma and slash,
+// which extractDigits handles itself. It returns false for a semicolon, because a
+// semicolon separates numbers.
 func isSeparator(r rune) bool {
 	switch r {
 	case '(', ')', '[', ']', '\uFF08', '\uFF09', '\u2212', '\u00B7', '\uFF0E':

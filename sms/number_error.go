@@ -9,8 +9,8 @@ type NumberError struct {
 	Masked string
 }
 
-// Error returns the masked number, what is wrong with it and, where the user can
-// correct it, how.
+// Error returns the masked number, what is wrong with the number and, if the user can
+// correct it, how to do so.
 func (e *NumberError) Error() string {
 	text, known := reasonTexts[e.Reason]
 	if !known {
@@ -28,13 +28,13 @@ type NumberReason string
 
 // The reasons of a NumberError.
 const (
-	// ReasonEmpty means that the input has no digits, and nothing else but separators.
+	// ReasonEmpty means that the input is empty or has only separators.
 	ReasonEmpty NumberReason = "empty"
 	// ReasonLostDigits means that the input is in scientific notation, such as
 	// 2.54712E+11: a spreadsheet has dropped the last digits.
 	ReasonLostDigits NumberReason = "lost_digits"
 	// ReasonDecimal means that one or two digits follow a decimal point and are not all
-	// zero, or that too few digits precede it, as in a price.
+	// zero, or that too few digits precede the point, as in a price.
 	ReasonDecimal NumberReason = "decimal"
 	// ReasonSeveralNumbers means that the input holds two or more numbers, also in the
 	// short form 0712345678/9.
@@ -60,7 +60,7 @@ const (
 	ReasonInvalid NumberReason = "invalid"
 )
 
-// reasonTexts are the texts of the reasons in Error.
+// reasonTexts are the texts that Error returns for the reasons.
 var reasonTexts = map[NumberReason]string{
 	ReasonEmpty:          "it has no digits; write a phone number",
 	ReasonLostDigits:     "a spreadsheet has rounded it and its last digits are lost; format the column as text, enter the number again and export",

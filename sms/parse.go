@@ -11,17 +11,16 @@ import (
 // ParseMSISDN parses a mobile number as people and spreadsheets write it. The error
 // is always a *NumberError. Input of more than 64 bytes is an error.
 //
-// country is the default country, as an ISO 3166 alpha-2 code in capitals. Its
-// national form is accepted: with "KE", both 0712345678 and 712345678 are
-// 254712345678. The national form of any other country is an error. With "" only the
-// international form is accepted.
+// country is the default country, as an ISO 3166 alpha-2 code in capitals. The national
+// form of this country is accepted: with "KE", both 0712345678 and 712345678 are
+// 254712345678. The national form of any other country is an error. If country is "",
+// only the international form is accepted.
 //
 // The international form begins with +, with 00 (also in countries that dial another
-// prefix), or with the bare calling code. If country is given, a bare calling code
-// must be that of country, Kenya or Nigeria. The reason is that a mistyped national
-// number is often a valid foreign number: 254761788134 without its 4 is a number in
-// Burundi. One zero before 254 or 234 is accepted if country is "KE", "NG" or "", or
-// after a plus sign.
+// prefix), or with the bare calling code. If country is given, a bare calling code must
+// be that of country, Kenya or Nigeria. The reason is that a mistyped number is often a
+// valid foreign number: 254761788134 without its first 4 is a number in Burundi. One zero
+// before 254 or 234 is accepted if country is "KE", "NG" or "", or after a plus sign.
 //
 // ParseMSISDN skips white space, invisible characters, dashes, dots, slashes and
 // brackets within the number. It skips quotes around the number, the prefixes tel:,
@@ -64,8 +63,8 @@ func (c *rawNumber) decide(country string) (m MSISDN, reason NumberReason) {
 // a country whose national numbers ParseMSISDN understands.
 func ValidCountry(iso string) bool { return phonenumbers.GetSupportedRegions()[iso] }
 
-// minViable is the fewest characters that are passed to the library. No mobile number
-// is shorter.
+// minViable is the minimum number of characters that are passed to the library. No mobile
+// number is shorter.
 const minViable = 4
 
 // decideByLibrary checks a number without separators with the phonenumbers library.
@@ -84,8 +83,8 @@ func decideByLibrary(digits string, plus bool, country string) (m MSISDN, reason
 	abroad, problem := international(digits)
 	switch {
 	case isHomeCountry(country) && hasHomeCode(digits):
-		// 254712345 is a Kenyan number with digits missing, not a national number of nine
-		// digits.
+		// A number such as 254712345 is a Kenyan number with missing digits, not a
+		// national number of nine digits.
 		return abroad, problem
 	case problem != "":
 		return 0, reason
@@ -161,7 +160,7 @@ func invalidReason(n *phonenumbers.PhoneNumber) NumberReason {
 	return ReasonInvalid
 }
 
-// regionOf returns the ISO code of the country of m, or "" if it is not known.
+// regionOf returns the ISO code of the country of m, or "" if the country is not known.
 func regionOf(m MSISDN) string {
 	parsed, err := phonenumbers.Parse(m.E164(), phonenumbers.UNKNOWN_REGION)
 	if err != nil {

@@ -3,7 +3,8 @@ package sms
 // parseFast parses the usual forms of a Kenyan or Nigerian mobile number. It does not
 // allocate, and takes about a hundredth of the library's time. ok is false if it cannot
 // decide; it never rejects a number. The library accepts each number that parseFast
-// accepts, with the same result: one test tries every prefix, a fuzz test other input.
+// accepts, with the same result. One test checks this for every prefix, and a fuzz test
+// for other input.
 func parseFast(s, country string) (m MSISDN, ok bool) {
 	if len(s) > maxFastInput {
 		return 0, false
@@ -27,7 +28,8 @@ func parseFast(s, country string) (m MSISDN, ok bool) {
 				return 0, false
 			}
 		default:
-			// A full stop ends up here too, because it may be a decimal point.
+			// parseFast does not decide a number with a full stop either, because it
+			// may be a decimal point.
 			return 0, false
 		}
 	}
@@ -41,8 +43,8 @@ const maxFastInput = 32
 // fastKenyaOrNigeria parses digits that are given as an integer. count is the number of
 // digits, including leading zeros. plus is true if a plus sign precedes them.
 func fastKenyaOrNigeria(value uint64, count int, plus bool, country string) (MSISDN, bool) {
-	// bare is true if 254… and 234… without a plus sign are calling codes. In another
-	// default country they may begin a national number.
+	// bare is true if 254… and 234… without a plus sign are calling codes. With any
+	// other default country, 254 and 234 may begin a national number.
 	bare := plus || country == "" || country == kenya || country == nigeria
 	switch {
 	case value/1e9 == kenyaCode && (count == 12 && bare || count == 14 && !plus):
@@ -61,8 +63,8 @@ func fastKenyaOrNigeria(value uint64, count int, plus bool, country string) (MSI
 }
 
 // kenyanMobile checks the nine digits that follow 254 or 0. ok is false if their first
-// three digits are not a mobile prefix that the library knows. That also covers values
-// with too few or too many digits, such as ten digits without a leading zero.
+// three digits are not a mobile prefix that the library knows. It is also false for
+// values with too few or too many digits, such as ten digits without a leading zero.
 func kenyanMobile(national uint64) (m MSISDN, ok bool) {
 	switch p := national / 1e6; {
 	case p >= 700 && p <= 799:
@@ -74,8 +76,8 @@ func kenyanMobile(national uint64) (m MSISDN, ok bool) {
 	return MSISDN(kenyaCode*1e9 + national), true
 }
 
-// nigerianMobile checks the ten digits that follow 234 or 0. It compares four digits of
-// the prefix, because only parts of 0702 and 0819 are mobile.
+// nigerianMobile checks the ten digits that follow 234 or 0. It compares four digits
+// after the zero, because not all numbers that begin with 0702 or 0819 are mobile.
 func nigerianMobile(national uint64) (m MSISDN, ok bool) {
 	switch p := national / 1e6; {
 	case p == 7023:

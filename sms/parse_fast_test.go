@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// checkAgainstLibrary fails the test if parseFast or resolveNational decides s differently
-// from the library. fast reports whether parseFast decides it.
+// checkAgainstLibrary fails the test if parseFast or resolveNational decides s differently from
+// the library. fast reports whether parseFast decides s.
 func checkAgainstLibrary(t *testing.T, s, country string) (fast bool) {
 	t.Helper()
 	c, problem := extractDigits(s)
@@ -28,9 +28,9 @@ func checkAgainstLibrary(t *testing.T, s, country string) (fast bool) {
 	return ok
 }
 
-// TestFastPathAgreesOnEveryPrefix tries all prefixes of both countries, including those
-// outside the numbering plans. One in eight of the prefixes that parseFast decides is
-// tried in every form and with every kind of default country.
+// TestFastPathAgreesOnEveryPrefix tries all prefixes of Kenya and Nigeria, including those
+// outside the numbering plans. One in eight of the prefixes that parseFast decides is tried in
+// every form and with every kind of default country.
 func TestFastPathAgreesOnEveryPrefix(t *testing.T) {
 	t.Parallel()
 	for _, plan := range []struct {
@@ -54,7 +54,7 @@ func TestFastPathAgreesOnEveryPrefix(t *testing.T) {
 						continue
 					}
 					if decided++; decided%8 > 0 {
-						continue // the forms do not depend on the prefix
+						continue // only one in eight prefixes is tried in every form
 					}
 					for _, country := range []string{kenya, nigeria, "", "DE"} {
 						for _, form := range []string{"", plan.code, "+" + plan.code, "00" + plan.code} {
@@ -101,11 +101,11 @@ func TestHomeAgreesOnEveryPrefixOfEveryLength(t *testing.T) {
 	}
 }
 
-// Short codes, prices and house numbers are too short to be a mobile number anywhere.
+// Short codes, prices and house numbers are too short to be mobile numbers in any country.
 func TestHomeAgreesOnWhatIsTooShortForAnyCountry(t *testing.T) {
 	t.Parallel()
 	for n := 1; n < minForeignDigits; n++ {
-		// Calling codes have up to three digits. The step is odd, so that the last digits vary.
+		// The step is odd, so that the last digits vary.
 		for i, step := 0, max(1, int(math.Pow10(n))/2000)|1; i < int(math.Pow10(n)); i += step {
 			digits := fmt.Sprintf("%0*d", n, i)
 			checkAgainstLibrary(t, digits, kenya)
@@ -185,7 +185,7 @@ func TestFastPathDecidesTheUsualForms(t *testing.T) {
 func TestFastPathDoesNotAllocate(t *testing.T) {
 	for _, s := range []string{"0712345678", "+254 712-345-678", "2348031234567"} {
 		if n := testing.AllocsPerRun(100, func() { _, _ = ParseMSISDN(s, kenya) }); n != 0 {
-			t.Errorf("ParseMSISDN(%q) allocates %v times", s, n)
+			t.Errorf("ParseMSISDN(%q) allocates %v times; want 0", s, n)
 		}
 	}
 }

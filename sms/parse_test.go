@@ -274,7 +274,7 @@ func TestEveryReasonHasItsText(t *testing.T) {
 		sms.ReasonTooLong, sms.ReasonNotMobile, sms.ReasonUnknownCountry, sms.ReasonInvalid,
 	} {
 		if got := (&sms.NumberError{Reason: reason}).Error(); strings.HasSuffix(got, string(reason)) {
-			t.Errorf("reason %s has no text: %q", reason, got)
+			t.Errorf("the reason %s has no text: the error is %q", reason, got)
 		}
 	}
 }

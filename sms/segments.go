@@ -5,11 +5,11 @@ import "unicode/utf8"
 // Segments returns the number of segments that an SMS with this body is sent and
 // billed as, and its encoding.
 //
-// It follows 3GPP TS 23.038 and 23.040. A single segment holds 160 septets in GSM-7
-// or 70 UTF-16 code units in UCS-2. A longer message has segments of 153 septets or
-// 67 code units, because each needs a header. Some characters take two septets
-// (^{}\[~]|€ and form feed) or two code units (such as emoji); they are not split
-// between segments. A byte that is not valid UTF-8 counts as U+FFFD. An empty body
+// It follows 3GPP TS 23.038 and 23.040. A single segment holds 160 septets in GSM-7 or
+// 70 UTF-16 code units in UCS-2. A longer message has segments of 153 septets or 67 code
+// units, because each segment needs a header. Some characters take two septets
+// (^{}\[~]|€ and form feed) or two code units (such as emoji). Such a character is not
+// split between segments. A byte that is not valid UTF-8 counts as U+FFFD. An empty body
 // has 0 segments.
 func Segments(body string) (n int, enc Encoding) {
 	l := Measure(body)
@@ -24,8 +24,8 @@ func EncodingOf(body string) Encoding {
 }
 
 // CodeUnits returns the length of the body as gateways count it. In GSM-7 that is the
-// number of septets, where an escaped character counts two. In UCS-2 it is the number
-// of UTF-16 code units.
+// number of septets, where a character of the extension table counts two. In UCS-2 it is
+// the number of UTF-16 code units.
 func CodeUnits(body string) int {
 	units, _, _ := measure(body)
 	return units
@@ -52,10 +52,10 @@ func Measure(body string) Length {
 	return l
 }
 
-// Fits reports whether the body is within a gateway's limits. A limit of 0 or less
-// means that there is none. maxChars is compared with Units, so that an escaped GSM-7
-// character or an emoji counts two. A gateway whose documentation only says
-// "characters" may count them as one; counting two is the safe choice.
+// Fits reports whether the body is within a gateway's limits. A limit of 0 or less means
+// no limit. maxChars is compared with Units, so that a character of GSM-7's extension
+// table or an emoji counts two. A gateway whose documentation only mentions "characters"
+// may count such a character as one; counting two is the safe choice.
 func (l Length) Fits(maxChars, maxSegments int) bool {
 	return (maxChars <= 0 || l.Units <= maxChars) && (maxSegments <= 0 || l.Segments <= maxSegments)
 }
@@ -93,7 +93,8 @@ func measure(body string) (units, parts int, enc Encoding) {
 	return units, parts, UCS2
 }
 
-// measureGSM7 is measure for GSM-7. ok is false if the body has a character outside it.
+// measureGSM7 is measure for GSM-7. ok is false if the body has a character outside
+// GSM-7.
 func measureGSM7(body string) (units, parts int, ok bool) {
 	room := 0
 	for i := 0; i < len(body); {
@@ -136,7 +137,7 @@ func measureUCS2(body string) (units, parts int) {
 }
 
 // septets returns the number of septets of a non-ASCII character, or 0 if GSM-7 does not
-// contain it.
+// contain the character.
 func septets(r rune) int {
 	switch r {
 	case '£', '¥', 'è', 'é', 'ù', 'ì', 'ò', 'Ç', 'Ø', 'ø', 'Å', 'å',
@@ -149,9 +150,9 @@ func septets(r rune) int {
 	return 0
 }
 
-// asciiSeptets holds the number of septets of each ASCII character, 0 if GSM-7 does not
-// contain it. GSM-7 contains line feed, carriage return, form feed and every printable
-// ASCII character except the backtick.
+// asciiSeptets holds the number of septets of each ASCII character, or 0 if GSM-7 does
+// not contain the character. GSM-7 contains line feed, carriage return, form feed and
+// every printable ASCII character except the backtick.
 var asciiSeptets = func() (cost [utf8.RuneSelf]uint8) {
 	for c := ' '; c <= '~'; c++ {
 		cost[c] = 1

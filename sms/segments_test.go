@@ -92,8 +92,8 @@ func TestEncodingNames(t *testing.T) {
 	}
 }
 
-// The tables of 3GPP TS 23.038, 6.2.1 and 6.2.1.1, in the order of their codes. A zero
-// byte stands in for the escape code, 0x1B; encodeGSM7 skips it.
+// These are the tables of 3GPP TS 23.038, sections 6.2.1 and 6.2.1.1, in the order of
+// the codes. A zero byte stands in for the escape code, 0x1B; encodeGSM7 skips it.
 const (
 	gsmBasic = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞ\x00ÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?" +
 		"¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
@@ -134,8 +134,8 @@ func encodeGSM7(body string) (septets []byte, ok bool) {
 	return septets, true
 }
 
-// cut returns the number of segments that n units need. A segment must not end with a
-// unit that opens a pair.
+// cut returns the number of segments that n units need. A segment must not end with
+// the first unit of a pair, for which opensPair is true.
 func cut(n, single, part int, opensPair func(i int) bool) (parts int) {
 	if n == 0 {
 		return 0

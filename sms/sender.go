@@ -8,15 +8,15 @@ import (
 )
 
 // ValidateSender checks the sender ID s against the limits of a gateway and returns an
-// error that names what to change. alphaMax is the largest number of characters of a
-// name, digitsMax the largest number of digits of a number. A limit of 0 means that the
-// gateway publishes none; the limit is then 16.
+// error that names what to change. alphaMax is the maximum number of characters of a
+// name, and digitsMax the maximum number of digits of a number. A limit of 0 means that
+// the gateway publishes no limit; ValidateSender then uses 16.
 //
-// A number consists of digits, with an optional leading plus sign that does not count.
-// A name has at least one ASCII letter; its other characters are ASCII letters, digits,
-// inner spaces and . - _ &. Operators register such names, and each character is one
-// septet in GSM-7. An empty sender is an error, so do not call ValidateSender if the
-// gateway chooses the sender ID.
+// A number consists of digits, with an optional leading plus sign, which is not
+// counted. A name has at least one ASCII letter; its other characters are ASCII
+// letters, digits, inner spaces and . - _ &. Operators register such names, and each of
+// these characters is one septet in GSM-7. An empty sender is an error, so do not call
+// ValidateSender if the gateway chooses the sender ID.
 func ValidateSender(s string, alphaMax, digitsMax int) error {
 	if s == "" {
 		return errors.New("sender is empty: use a registered name or a number")
@@ -43,8 +43,9 @@ func ValidateSender(s string, alphaMax, digitsMax int) error {
 // KoboMobile's limit for numbers (its documentation: "must <= 16chars for Numerical").
 const maxSender = 16
 
-// checkSenderLength returns an error if have is more than limit. unit names what is
-// counted: "digits" or "characters". shown is the sender ID as the error may print it.
+// checkSenderLength returns an error if have, the length of a sender ID, is more than
+// limit. unit is what have counts: "digits" or "characters". shown is the sender ID as
+// the error may print it.
 func checkSenderLength(shown string, have int, unit string, limit int) error {
 	switch {
 	case limit > 0 && have > limit:

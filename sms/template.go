@@ -12,10 +12,10 @@ import (
 // Template is a parsed body with merge fields. Render replaces the fields by the values
 // of one recipient. A Template is immutable and safe for concurrent use.
 //
-// A field is written {{name}}. Spaces and capitals in the name do not matter. Filters
-// follow the name after colons, and a default follows after a bar:
-// {{ First Name:first:title|there }}. Four opening braces, {{{{, are rendered as two.
-// Everything else is text, including }} outside a field.
+// A field is written {{name}}. Spaces and capitals in the name do not matter. Each filter
+// follows after a colon, and a default follows after a bar: {{ First
+// Name:first:title|there }}. Four opening braces, {{{{, are rendered as two. Everything
+// else is text, including }} outside a field.
 type Template struct {
 	parts  []part
 	fields []string
@@ -33,8 +33,8 @@ type part struct {
 
 // Limits of templates.
 const (
-	// MaxMergeFields is the maximum number of merge fields in a body. A field that is
-	// repeated counts each time.
+	// MaxMergeFields is the maximum number of merge fields in a body. A repeated field is
+	// counted each time.
 	MaxMergeFields = 100
 	// MaxFieldName is the maximum length of the name of a merge field, in characters.
 	MaxFieldName = 64
@@ -42,9 +42,9 @@ const (
 	MaxRendered = 16 << 10
 )
 
-// ParseTemplate parses a body that may have merge fields. The error is a *TemplateError
-// with the place of the mistake and its correction. A body that does not contain {{ has
-// no fields and is always valid.
+// ParseTemplate parses a body that may have merge fields. The error is a *TemplateError,
+// which names the mistake, its place and its correction. A body that does not contain {{
+// has no fields and is always valid.
 func ParseTemplate(body string) (*Template, error) {
 	p := templateParser{body: body, t: &Template{}}
 	if err := p.parse(); err != nil {
@@ -64,12 +64,12 @@ func (t *Template) Plain() bool { return t.plain }
 
 // Render appends the body for one recipient to dst and returns the extended slice. It
 // calls value with the key of each field, as FieldKey returns it, and inserts the result
-// without surrounding spaces and invisible characters. Values are text: a {{name}} in a
-// value is not replaced.
+// without its leading and trailing spaces and invisible characters. Values are text: a
+// {{name}} in a value is not replaced.
 //
 // If a value is blank, or a spreadsheet error such as #N/A, Render inserts the field's
-// default instead. A field with neither is rendered as nothing; missing is the first
-// such field, or "" if there is none.
+// default instead. A field with neither a value nor a default is rendered as nothing.
+// missing is the first such field, or "" if there is none.
 //
 // If the result is longer than MaxRendered bytes, the message is too long to be sent and
 // the result may be incomplete. Render does not allocate if dst has enough capacity.
@@ -102,10 +102,10 @@ func (t *Template) Render(dst []byte, value func(field string) string) (out []by
 	return dst, missing
 }
 
-// FieldKey returns the key by which a column and a merge field are matched: "First
-// name", "first_name" and "FIRST-NAME" all have the key "firstname". It lower-cases the
-// name and removes spaces, invisible characters, dashes, underscores, full stops, and
-// the characters : | { } of merge fields. The key is empty if nothing else remains.
+// FieldKey returns the key by which a column and a merge field are matched: "First name",
+// "first_name" and "FIRST-NAME" all have the key "firstname". It lower-cases the name and
+// removes spaces, invisible characters, dashes, underscores, full stops, and the
+// characters : | { } of merge fields. The key is empty if no other character remains.
 func FieldKey(name string) string {
 	return strings.ToLower(strings.Map(func(r rune) rune {
 		switch r {
@@ -121,7 +121,7 @@ func FieldKey(name string) string {
 
 // TemplateError is a mistake in the merge fields of a body.
 type TemplateError struct {
-	// Line and Column are the place of the mistake. Both begin at 1; Column counts
+	// Line and Column are the place of the mistake, each counted from 1. Column counts
 	// characters.
 	Line, Column int
 	// Problem describes the mistake and what to write instead.
@@ -131,7 +131,7 @@ type TemplateError struct {
 }
 
 // Error returns the place and the problem. It names the line only if the body has more
-// than one.
+// than one line.
 func (e *TemplateError) Error() string {
 	if e.lines > 1 {
 		return fmt.Sprintf("line %d, character %d: %s", e.Line, e.Column, e.Problem)
@@ -256,7 +256,8 @@ func isBlankRune(r rune) bool {
 	return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r)
 }
 
-// parseMaxLength parses the N of max:N. ok is false unless N is from 1 to MaxRendered.
+// parseMaxLength parses the N of the filter max:N. ok is false if N is not from 1 to
+// MaxRendered.
 func parseMaxLength(s string) (n int, ok bool) {
 	n, err := strconv.Atoi(strings.TrimSpace(s))
 	return n, err == nil && n >= 1 && n <= MaxRendered

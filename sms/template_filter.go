@@ -11,7 +11,7 @@ import (
 // filter changes the value of a merge field.
 type filter struct {
 	name string
-	n    int // the number of characters of max:N; 0 for other filters
+	n    int // the N of max:N, a number of characters; 0 for other filters
 }
 
 const filterList = "upper, lower, title, first, trim and max:20"
@@ -76,9 +76,9 @@ func (f filter) apply(dst []byte, from int) []byte {
 	return dst
 }
 
-// titleRune returns r as a capital at the beginning of a word, and in lower case
-// elsewhere. before is the preceding rune, 0 at the start. A word continues after an
-// apostrophe (Ng'ang'a), but not after a dash (Mary-Ann).
+// titleRune returns r as a capital letter at the beginning of a word, and as a lower-case
+// letter elsewhere. before is the preceding rune, 0 at the start. A word continues after
+// an apostrophe (Ng'ang'a), but not after a dash (Mary-Ann).
 func titleRune(r, before rune) rune {
 	if before == 0 || unicode.IsSpace(before) || unicode.Is(unicode.Pd, before) {
 		return unicode.ToTitle(r)

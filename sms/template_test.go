@@ -163,7 +163,7 @@ func TestRenderingDoesNotAllocate(t *testing.T) {
 	value := lookup(map[string]string{"firstname": "JÀNE wanjiru", "amount": "1,500", "date": "3 nov", "town": "Nairobi"})
 	dst := make([]byte, 0, 1024)
 	if n := testing.AllocsPerRun(100, func() { dst, _ = tmpl.Render(dst[:0], value) }); n != 0 {
-		t.Errorf("Render allocates %v times", n)
+		t.Errorf("Render allocates %v times; want 0", n)
 	}
 }
 
@@ -179,7 +179,7 @@ func FuzzTemplate(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body, value string) {
 		tmpl, err := sms.ParseTemplate(body)
 		if !strings.Contains(body, "{{") && (err != nil || !tmpl.Plain()) {
-			t.Fatalf("%q has no {{, but is not a plain template: %v", body, err)
+			t.Fatalf("the body %q, without {{, is not a plain template: %v", body, err)
 		}
 		if err != nil {
 			if tmpl != nil || err.Error() == "" {

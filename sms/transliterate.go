@@ -12,10 +12,11 @@ import (
 // letter followed by its accent. changed is the number of characters that it replaced or
 // removed.
 //
-// It returns the body unchanged, and 0, in three cases: a character has no such form,
-// the result would take more segments, or the result would be blank. Letters of other
-// scripts, accents that GSM-7 lacks and emoji have no such form. Replacing only some
-// characters would save nothing, because one other character makes the message UCS-2.
+// It returns the unchanged body and 0 in three cases: a character outside GSM-7 has no
+// such form, the result would take more segments, or the result would be blank. Letters of
+// other scripts, accents that GSM-7 lacks and emoji have no such form. Replacing only some
+// of the characters would save nothing, because a single other one makes the message
+// UCS-2.
 func Transliterate(body string) (out string, changed int) {
 	if EncodingOf(body) == GSM7 {
 		return body, 0
@@ -46,7 +47,7 @@ func Transliterate(body string) (out string, changed int) {
 	}
 	before, _ := Segments(body)
 	if after, _ := Segments(b.String()); after > before || strings.TrimSpace(b.String()) == "" {
-		return body, 0 // a body of invisible characters only must not become empty
+		return body, 0 // a body that has only invisible characters must not become empty
 	}
 	return b.String(), changed
 }
@@ -59,8 +60,8 @@ func inGSM7(r rune) bool {
 	return septets(r) > 0
 }
 
-// gsm7Form returns the form of r in GSM-7 with the same meaning, and whether there is one.
-// The form is empty for an invisible character.
+// gsm7Form returns the form of r in GSM-7 with the same meaning, and whether such a form
+// exists. The form is empty for an invisible character.
 func gsm7Form(r rune) (string, bool) {
 	switch {
 	case r >= 0xFF01 && r <= 0xFF5E: // full-width ASCII
@@ -82,7 +83,8 @@ func gsm7Form(r rune) (string, bool) {
 }
 
 // composed returns the GSM-7 character for a letter followed by a combining accent, or 0
-// if there is none. Some keyboards and file systems write an accented letter that way.
+// if GSM-7 has no such character. Some keyboards and file systems write an accented letter
+// that way.
 func composed(letter, accent rune) rune {
 	var letters, whole string
 	switch accent {
@@ -152,8 +154,8 @@ var plainForms = map[rune]plainForm{
 	'\u2008': {" ", exotic}, '\u2009': {" ", exotic}, '\u200a': {" ", exotic}, '\u205f': {" ", exotic}, '\u3000': {" ", exotic},
 
 	'\u00ad': {"", "a soft hyphen"}, '\u200b': {"", invisible}, '\u2060': {"", invisible}, '\ufeff': {"", "a byte order mark"},
-	// These join or separate letters of other scripts and emoji. GSM-7 has neither, so
-	// among GSM-7 characters they have no meaning.
+	// These characters join or separate emoji and letters of other scripts. GSM-7 has no
+	// such letters and no emoji, so next to GSM-7 characters they have no meaning.
 	'\u200c': {"", invisible}, '\u200d': {"", invisible}, '\ufe0e': {"", invisible}, '\ufe0f': {"", invisible},
 	'\u200e': {"", direction}, '\u200f': {"", direction}, '\u061c': {"", direction}, '\u202a': {"", direction}, '\u202b': {"", direction},
 	'\u202c': {"", direction}, '\u202d': {"", direction}, '\u202e': {"", direction}, '\u2066': {"", direction}, '\u2067': {"", direction},

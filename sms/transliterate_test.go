@@ -69,7 +69,7 @@ func FuzzTransliterate(f *testing.F) {
 		case after > before:
 			t.Errorf("%q has %d segments, but transliterated to %q it has %d", body, before, got, after)
 		case changed == 0 && got != body, changed > 0 && (plain != sms.GSM7 || enc != sms.UCS2):
-			t.Errorf("Transliterate(%q) = %q, %d", body, got, changed)
+			t.Errorf("Transliterate(%q) = %q, %d, which is inconsistent", body, got, changed)
 		case changed > utf8.RuneCountInString(body):
 			t.Errorf("changed = %d, which is more than the characters of %q", changed, body)
 		}

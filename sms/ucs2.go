@@ -7,16 +7,16 @@ import (
 	"unicode/utf8"
 )
 
-// UCS2Cause describes which characters make a body UCS-2, and how many segments they
-// cost. Positions are counted in characters from 1.
+// UCS2Cause describes which characters make a body UCS-2, and how many segments this
+// costs. Positions are counted in characters from 1.
 type UCS2Cause struct {
-	// First is the first character outside GSM-7, and At its position.
+	// First is the first character outside GSM-7, and At is its position.
 	First rune
 	At    int
 	// Count is the number of characters outside GSM-7, Kinds the number of different ones
 	// among them, and Characters the number of characters of the body.
 	Count, Kinds, Characters int
-	// Segments is the number of segments of the body. Without is the number if each
+	// Segments is the number of segments of the body. Without is that number if each
 	// character outside GSM-7 were replaced by one GSM-7 character of one septet.
 	Segments, Without int
 	// Transliterated is the number of segments after Transliterate, or 0 if Transliterate
@@ -90,8 +90,8 @@ func DescribeRune(r rune) string {
 	return fmt.Sprintf("%c (%U, %s)", r, r, name)
 }
 
-// runeName returns the name of a character with its article, or a description of its
-// kind.
+// runeName returns the name of a character with its article. For a character without a
+// name it returns a description of the character's kind.
 func runeName(r rune) string {
 	if p, ok := plainForms[r]; ok {
 		return p.name

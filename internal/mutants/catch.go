@@ -16,23 +16,26 @@ import (
 
 // mutant is one deliberately wrong version of Tuma.
 type mutant struct {
-	// name states what is wrong, in letters that are valid in a file name.
+	// name tells what is wrong in this version.
 	name  string
 	edits []edit
 	by    catcher
 }
 
-// edit replaces a snippet of code. file names where old is, unless the code has moved within
-// its folder. old must fit one place (see find.go). new uses the names that old has.
+// edit replaces a snippet of code. file is the file that contains old, unless the code has moved to
+// another file of the folder. old must fit exactly one place (see find.go). new uses the same
+// identifiers as old.
 type edit struct{ file, old, new string }
 
-// catcher must notice a mutant. It is either tests of a package or a chaos run.
+// catcher is a run that must fail because of a mutant: either tests of a package or a chaos run.
 type catcher struct {
-	// pkg is the folder of the tests. tests is an expression for their names; it is empty for a chaos run.
+	// pkg is the folder of the tests. tests is a regular expression for their names; it is empty
+	// for a chaos run.
 	pkg, tests string
 	// args are the arguments of the test binary or of chaos.
 	args []string
-	// want is an expression that the output must match. If it is empty, any failure will do.
+	// want is a regular expression that the output must match. If want is empty, any failure is
+	// enough.
 	want string
 	// limit is the maximum time that the catcher may take.
 	limit time.Duration
@@ -50,10 +53,10 @@ func (c catcher) String() string {
 	return c.pkg + " " + strings.ReplaceAll(c.tests, "|", ", ")
 }
 
-// slug returns a file name for the catcher.
+// slug returns a valid file name for the catcher.
 func (c catcher) slug() string { return slug(c.pkg + strings.Join(c.args, "")) }
 
-// slug returns a file name for the mutant.
+// slug returns a valid file name for the mutant.
 func (m mutant) slug() string { return slug(m.name) }
 
 func slug(name string) string {
@@ -65,7 +68,7 @@ type verdict string
 const (
 	caught   verdict = "caught"
 	survived verdict = "survived"
-	broken   verdict = "broken" // no result: the mutant does not fit or compile, or something else failed
+	broken   verdict = "broken" // no result: the mutant does not fit or compile, or the run failed for another reason
 )
 
 // finding is the result of a catcher.
@@ -75,15 +78,15 @@ type finding struct {
 	output  string // the whole output
 }
 
-// bench builds and runs mutants of the module at root. Its files are in dir.
+// bench builds and runs mutants of the module at root. It writes its files into dir.
 type bench struct {
 	root, dir string
 	chaos     sync.Once
 	chaosErr  error
 }
 
-// overlay writes a mutant's files, and the file that the Go command's flag -overlay takes.
-// It returns the latter's name and the changed files.
+// overlay writes the files that a mutant changes, and the JSON file for the Go command's flag
+// -overlay. It returns the name of the JSON file and the changed files.
 func (b *bench) overlay(m mutant, dir string) (name string, changed map[string]string, err error) {
 	changed, err = m.apply(newSource(os.DirFS(b.root)))
 	if err != nil {
@@ -113,7 +116,7 @@ func command(ctx context.Context, dir, name string, args ...string) (string, err
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // so that chaos ends its own processes
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // an interrupt lets chaos end its own processes
 	cmd.WaitDelay = 20 * time.Second
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
@@ -121,7 +124,7 @@ func command(ctx context.Context, dir, name string, args ...string) (string, err
 	return output.String(), err
 }
 
-// catch runs a catcher. If overlay is empty, it runs without a mutant.
+// catch runs the catcher c. If overlay is empty, c runs without a mutant.
 func (b *bench) catch(ctx context.Context, c catcher, overlay, name string) finding {
 	if c.isChaos() {
 		return b.catchByChaos(ctx, c, overlay)
@@ -142,7 +145,7 @@ func (b *bench) catch(ctx context.Context, c catcher, overlay, name string) find
 	return judgeTests(c, output, err)
 }
 
-// judgeTests returns the finding for the output of tests and the error of their run.
+// judgeTests returns the finding for a run of tests, from its output and its error.
 func judgeTests(c catcher, output string, err error) finding {
 	failed := regexp.MustCompile(`(?m)^--- FAIL: (?:` + c.tests + `)\b`).MatchString(output)
 	f := finding{output: output, how: firstLine(output)}
@@ -183,7 +186,7 @@ func (b *bench) catchByChaos(ctx context.Context, c catcher, overlay string) fin
 	return judgeChaos(c, output, err)
 }
 
-// judgeChaos returns the finding for the output of chaos and the error of its run.
+// judgeChaos returns the finding for a chaos run, from its output and its error.
 func judgeChaos(c catcher, output string, err error) finding {
 	_, breaches, found := strings.Cut(output, "BROKEN PROMISES")
 	_, breaches, _ = strings.Cut(breaches, "\n")
@@ -208,7 +211,7 @@ func judgeChaos(c catcher, output string, err error) finding {
 	return f
 }
 
-// longestHow is the maximum number of bytes of a reason in the table.
+// longestHow is the maximum length of finding.how, in bytes.
 const longestHow = 150
 
 func shorten(line string) string { return line[:min(len(line), longestHow)] }
@@ -223,7 +226,7 @@ func firstLine(output string) string {
 	return "no output"
 }
 
-// firstFailure returns the first line in which a test reports what is wrong.
+// firstFailure returns the first line of the output in which a test reports a failure.
 func firstFailure(output string) string {
 	_, output, _ = strings.Cut(output, "--- FAIL")
 	for line := range strings.Lines(output) {

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// checkAll finds the places of mutants and builds the Go packages that they change. It runs no tests.
-// It reports replacements that use a name which the code no longer has.
+// checkAll finds the places of mutants and builds the Go packages that they change. It runs no
+// tests. This finds replacements that use a name which the code no longer has.
 func (b *bench) checkAll(ctx context.Context, o options, chosen []mutant, out io.Writer) error {
 	results := inParallel(o.parallel, chosen, func(m mutant) result {
 		began := time.Now()
@@ -40,7 +40,7 @@ func (b *bench) checkAll(ctx context.Context, o options, chosen []mutant, out io
 	return nil
 }
 
-// check returns survived for a mutant that fits and compiles, and otherwise broken.
+// check returns the verdict survived for a mutant that fits and compiles, and otherwise broken.
 func (b *bench) check(ctx context.Context, m mutant) finding {
 	dir := filepath.Join(b.dir, m.slug())
 	overlay, changed, err := b.overlay(m, dir)
@@ -50,7 +50,7 @@ func (b *bench) check(ctx context.Context, m mutant) finding {
 	defer func() { _ = os.RemoveAll(dir) }()
 	var packages []string
 	for file := range changed {
-		// The build embeds Lua scripts without loading them. TestMutatedScriptsLoad does that.
+		// The build embeds Lua scripts without loading them. TestMutatedScriptsLoad loads them.
 		if p := "./" + path.Dir(file); path.Ext(file) == ".go" && !slices.Contains(packages, p) {
 			packages = append(packages, p)
 		}

@@ -10,14 +10,14 @@ import (
 	"strings"
 )
 
-// Snippets are found by their tokens, so white space and comments do not count.
-// A snippet is looked for three times, and the first search that finds something decides:
+// Snippets are found by their tokens, so white space and comments do not matter. A snippet is
+// searched for in three ways, and the first search that finds a place decides:
 //
 //  1. the same tokens in the file that the table names;
 //  2. the same tokens in all files of that folder, because code moves between files;
 //  3. the same tokens but for renamed identifiers, in all files of that folder.
 //
-// The decisive search must find one place only.
+// The decisive search must find exactly one place.
 
 // folder holds the files of one extension in one directory, without tests.
 type folder struct {
@@ -26,7 +26,8 @@ type folder struct {
 	tokens map[string][]token
 }
 
-// source is a tree whose folders are read and scanned once. It is not safe for concurrent use.
+// source is a source tree, whose folders are read and scanned only once. It is not safe for
+// concurrent use.
 type source struct {
 	tree    fs.FS
 	folders map[string]*folder
@@ -34,7 +35,7 @@ type source struct {
 
 func newSource(tree fs.FS) *source { return &source{tree, map[string]*folder{}} }
 
-// folderOf returns the folder of a file, also if the file itself was renamed.
+// folderOf returns the folder of a file, even if the file itself was renamed.
 func (s *source) folderOf(file string) (*folder, error) {
 	key := path.Dir(file) + path.Ext(file)
 	if f, ok := s.folders[key]; ok {
@@ -79,13 +80,13 @@ func readFolder(tree fs.FS, file string) (*folder, error) {
 // place is where a snippet fits.
 type place struct {
 	file        string
-	first, last int // indices of its tokens
-	from, to    int // its bytes
+	first, last int // indices of the first and the last token of the place
+	from, to    int // the byte range of the place
 	line        int
 	renames     renames
 }
 
-// find returns the one place where an edit's old text fits.
+// find returns the only place where e.old fits.
 func (f *folder) find(e edit) (place, error) {
 	snippet, err := f.scan(e.file, e.old)
 	if err != nil {
@@ -133,7 +134,7 @@ func (f *folder) search(files []string, snippet []token, fits func(snippet, code
 	return places
 }
 
-// renames maps the identifiers of a snippet to those of the code. A member and another
+// renames maps the identifiers of a snippet to the identifiers of the code. A member and another
 // identifier can share a name and be renamed separately, e.g. a method and a variable.
 type renames map[identifier]string
 
@@ -150,8 +151,8 @@ func exact(snippet, code []token) (renames, bool) {
 	return renamed(snippet, code)
 }
 
-// renamed reports whether the code has the snippet's tokens after a rename of identifiers.
-// Two identifiers never become one.
+// renamed reports whether the code has the snippet's tokens after a rename of identifiers. Two
+// different identifiers of the snippet never have the same name in the code.
 func renamed(snippet, code []token) (renames, bool) {
 	for i, s := range snippet {
 		if c := code[i]; s.text != c.text && !(s.name && c.name) {
@@ -174,7 +175,7 @@ func renamed(snippet, code []token) (renames, bool) {
 	return to, true
 }
 
-// of returns the present name of an identifier, and false if the renames do not tell.
+// of returns the present name of an identifier, and false if the renames do not contain it.
 func (r renames) of(x identifier) (string, bool) {
 	if now, ok := r[x]; ok {
 		return now, true
@@ -183,7 +184,8 @@ func (r renames) of(x identifier) (string, bool) {
 	return now, ok
 }
 
-// common returns the renames on which all agree that know the identifier.
+// common returns the renames of each identifier for which all elements that contain it have the
+// same name.
 func common(all []renames) renames {
 	out, differ := renames{}, map[identifier]bool{}
 	for _, r := range all {
@@ -198,7 +200,8 @@ func common(all []renames) renames {
 	return out
 }
 
-// rename applies renames to an edit's new text: own if they know the identifier, else others.
+// rename applies renames to the new text of an edit. For each identifier it uses own if own
+// contains it, else others.
 func (f *folder) rename(file, text string, own, others renames) (string, error) {
 	tokens, err := f.scan(file, text)
 	if err != nil {
@@ -222,8 +225,9 @@ type change struct {
 	text string
 }
 
-// changes finds the places of a mutant's edits, all in the unchanged tree. A replacement takes the
-// names that its own snippet lacks from the mutant's other snippets for the folder.
+// changes finds the places of the mutant's edits in the unchanged tree. If a replacement uses names
+// that its own snippet lacks, they are renamed as in the mutant's other snippets for the same
+// folder.
 func (m mutant) changes(s *source) (changes []change, folders []*folder, err error) {
 	found := map[*folder][]renames{}
 	for _, e := range m.edits {
@@ -255,7 +259,7 @@ func (m mutant) changes(s *source) (changes []change, folders []*folder, err err
 	return changes, folders, nil
 }
 
-// apply returns the files that a mutant changes, with their new text.
+// apply returns the files that the mutant changes, with their new text.
 func (m mutant) apply(s *source) (map[string]string, error) {
 	changes, folders, err := m.changes(s)
 	if err != nil {

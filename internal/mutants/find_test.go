@@ -51,7 +51,7 @@ func TestSnippetIsFound(t *testing.T) {
 	} {
 		changed, err := mutant{edits: []edit{c.edit}}.apply(newSource(c.tree))
 		if err != nil || len(changed) != 1 || changed[c.file] != c.want {
-			t.Errorf("%s: %q, %v", name, changed, err)
+			t.Errorf("%s: apply = %q, %v; want the expected text", name, changed, err)
 		}
 	}
 }
@@ -74,7 +74,7 @@ func TestSnippetThatDoesNotFitOnceIsRefused(t *testing.T) {
 	} {
 		_, err := mutant{edits: []edit{{"p/a.go", c.old, c.new}}}.apply(newSource(tree("p/a.go", code)))
 		if err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s: %v, want %q", name, err, c.want)
+			t.Errorf("%s: error %v; want %q", name, err, c.want)
 		}
 	}
 	if _, err := (mutant{edits: []edit{{"go.mod", "x", "y"}}}).apply(newSource(tree("go.mod", "x"))); err == nil {
@@ -88,11 +88,11 @@ func TestEditsOfOneMutant(t *testing.T) {
 	m := mutant{edits: []edit{{"p/a.go", "func oldName() { first(1)", "func oldName() { first(2)"}, {"p/a.go", "second(2)", "oldName()"}}}
 	changed, err := m.apply(newSource(code))
 	if want := "package p\n\nfunc newName() { first(2) }\n\nfunc other() { newName() }\n"; err != nil || changed["p/a.go"] != want {
-		t.Errorf("the second replacement takes no name from the first snippet: %q, %v", changed, err)
+		t.Errorf("apply = %q, %v; want the second replacement to use the name from the first snippet", changed, err)
 	}
 	m.edits[1].old = "first(1) }"
 	if _, err := m.apply(newSource(code)); err == nil || !strings.Contains(err.Error(), "overlap") {
-		t.Errorf("edits that overlap: %v", err)
+		t.Errorf("edits that overlap: error %v; want an error that mentions the overlap", err)
 	}
 }
 
@@ -105,7 +105,8 @@ func TestCommonLeavesOutWhatDiffers(t *testing.T) {
 	}
 }
 
-// The ledger's scripts hold every kind of token; nothing between two tokens may be code.
+// The ledger's scripts contain every kind of token. There must be no code between two
+// tokens.
 func TestLuaTokensCoverTheScripts(t *testing.T) {
 	t.Parallel()
 	scripts, err := filepath.Glob(filepath.Join(root, "internal/ledger/*.lua"))

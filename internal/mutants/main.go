@@ -1,5 +1,5 @@
-// Command mutants builds wrong versions of Tuma, one at a time, and fails if no test or
-// chaos run notices. It builds them with the Go command's flag -overlay and never changes
+// Command mutants builds wrong versions of Tuma, one at a time, and fails if no test or chaos
+// run notices a version. It builds them with the Go command's flag -overlay and never changes
 // the tree.
 //
 //	go run ./internal/mutants            # all mutants
@@ -7,12 +7,12 @@
 //	go run ./internal/mutants -check     # only build them: do they fit and compile?
 //
 // Each mutant names the tests or the chaos run that must catch it. These run without the
-// mutant first, and must pass. The exit status is 1 if a mutant survives, does not fit the
-// code, does not compile, or fails for another reason than its entry names.
+// mutant first, and must then pass. The exit status is 1 if a mutant survives, does not fit
+// the code, does not compile, or fails for another reason than its entry names.
 //
-// A mutant finds its code by tokens, so comments, white space, renamed identifiers and code
-// that moves within its folder do not matter (find.go). Run -check after a large rename: a
-// replacement may use a name that its snippet does not contain.
+// The place of a mutant is found by tokens, so comments, white space, renamed identifiers and
+// code that moves within its folder do not matter (see find.go). Run -check after a large
+// rename: a replacement may use a name that its snippet does not contain.
 package main
 
 import (
@@ -80,7 +80,7 @@ type result struct {
 	took time.Duration
 }
 
-// run runs the command with its arguments, without the program's name.
+// run runs the command. args are its arguments, without the program's name.
 func run(ctx context.Context, args []string, out io.Writer) error {
 	o, err := parse(args)
 	if err != nil {
@@ -136,7 +136,8 @@ func (b *bench) controls(ctx context.Context, o options, chosen []mutant, out io
 	return nil
 }
 
-// together returns the catchers of the chosen mutants. It merges those of one package.
+// together returns the catchers of the chosen mutants. It merges the catchers of the same
+// package.
 func together(chosen []mutant) []catcher {
 	var all []catcher
 	for _, m := range chosen {
@@ -152,7 +153,8 @@ func together(chosen []mutant) []catcher {
 	return all
 }
 
-// inParallel calls do for each element, at most n at a time, and returns the results in order.
+// inParallel calls do for each element of the slice, at most n calls at the same time, and
+// returns the results in the order of the elements.
 func inParallel[T any](n int, of []T, do func(T) result) []result {
 	out := make([]result, len(of))
 	free := make(chan struct{}, n)

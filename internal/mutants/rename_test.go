@@ -14,17 +14,18 @@ import (
 	"testing/fstest"
 )
 
-// maxTooShort is how many mutants tooShort may list.
+// maxTooShort is the maximum number of mutants in tooShort.
 const maxTooShort = 5
 
-// tooShort names the mutants whose snippets do not survive a rename, with the reason.
+// tooShort names the mutants whose snippets are not found after a rename, each with the reason.
 var tooShort = map[string]string{}
 
-// The code gets better names and comments, and moves to other files. No mutant may break because of that.
+// Code is renamed, gets other comments, and moves to other files. No mutant may break because of
+// such a change.
 func TestMutantsSurviveRenamesAndMoves(t *testing.T) {
 	t.Parallel()
 	if len(tooShort) > maxTooShort {
-		t.Errorf("%d mutants do not survive a rename, at most %d may", len(tooShort), maxTooShort)
+		t.Errorf("tooShort has %d mutants; want at most %d", len(tooShort), maxTooShort)
 	}
 	tree := newSource(os.DirFS(root))
 	rewritten := newSource(rewrite(t, tree))
@@ -53,8 +54,8 @@ func TestMutantsSurviveRenamesAndMoves(t *testing.T) {
 
 func moved(file string) string { return path.Join(path.Dir(file), "moved_"+path.Base(file)) }
 
-// rewrite returns the folders that mutants change, with every declared identifier renamed,
-// every file renamed, no comments and other white space. The tokens keep their order.
+// rewrite returns the folders that mutants change. Every declared identifier and every file is
+// renamed, comments are removed, and white space is different. The tokens keep their order.
 func rewrite(t *testing.T, tree *source) fs.FS {
 	t.Helper()
 	declared := map[string]bool{}
@@ -93,7 +94,7 @@ func rewrite(t *testing.T, tree *source) fs.FS {
 	return out
 }
 
-// declarations returns the identifiers that a file declares, those of functions included.
+// declarations returns the identifiers that a file declares, including those inside functions.
 func declarations(t *testing.T, f *folder, file, text string) (names []string) {
 	t.Helper()
 	if path.Ext(file) == ".lua" {

@@ -12,11 +12,11 @@ import (
 	"strings"
 )
 
-// token is one name, number, string or sign of a source text. White space and comments
-// are not tokens. Neither are the semicolons that Go's scanner adds at line ends.
+// token is one name, number, string or sign of a source text. White space, comments and the
+// semicolons that Go's scanner adds at line ends are not tokens.
 type token struct {
 	text     string
-	from, to int // the bytes of the source text that it covers
+	from, to int // the byte range of the token in the source text
 	// word reports whether the token is a keyword or an identifier.
 	word bool
 	// member reports whether the token follows a dot: a field, a method or another package's name.
@@ -28,12 +28,13 @@ type token struct {
 // language holds the words of a language that a rename in this project cannot change.
 type language struct {
 	fixed map[string]bool
-	// packages are packages of a standard library. Their names are fixed before a dot, and their members after it.
+	// packages are the packages of a standard library. A package's name before a dot, and the name
+	// of its member after the dot, cannot be renamed.
 	packages map[string]bool
 }
 
-// scan returns the tokens of a text, or an error if the text begins or ends within a token.
-// file names the text; only its extension counts.
+// scan returns the tokens of a text, or an error if the text begins or ends within a token. file is
+// the name of the text; only its extension matters.
 func (l language) scan(file, text string) (tokens []token, err error) {
 	switch path.Ext(file) {
 	case ".go":
@@ -121,7 +122,7 @@ func golang(texts map[string]string) language {
 	for _, text := range texts {
 		file, err := parser.ParseFile(gotoken.NewFileSet(), "", text, parser.ImportsOnly)
 		if err != nil {
-			continue // the Go command reports it
+			continue // the Go command reports the error
 		}
 		for _, spec := range file.Imports {
 			name, err := strconv.Unquote(spec.Path.Value)

@@ -9,10 +9,11 @@ import (
 	"unicode/utf8"
 )
 
-// detected is the format and encoding of a list, as far as its first bytes show them.
+// detected is the format and encoding of a list, as far as they follow from its first
+// bytes.
 type detected struct {
-	format   Format // Auto: a table or a plain list, which its first line tells
-	encoding string // Auto: UTF-8 or Windows-1252, which its first foreign letter tells
+	format   Format // Auto: a table or a plain list; the first line decides which
+	encoding string // Auto: UTF-8 or Windows-1252; the first non-ASCII field decides which
 	bom      int    // bytes of a byte order mark
 	gzip     bool
 }
@@ -31,8 +32,8 @@ const (
 	encodingWindows = "windows-1252"
 )
 
-// otherFormats are the first bytes of files that cannot be read as a list, and what to
-// do about each.
+// otherFormats are the first bytes of files that cannot be read as a list, each with the
+// problem that the error names.
 var otherFormats = []struct{ magic, problem string }{
 	{"\xd0\xcf\x11\xe0", "is an old Excel workbook (.xls), or has a password: save it as .xlsx without a password, or as CSV UTF-8"},
 	{"%PDF", "is a PDF: export the list as CSV or .xlsx"},
@@ -103,7 +104,7 @@ func detect(head []byte, o Options) (c detected, err error) {
 	return c, err
 }
 
-// encodingNamed returns the encoding with that name or alias, "" for an empty name.
+// encodingNamed returns the encoding with the given name or alias, or "" for an empty name.
 func encodingNamed(name string) (string, bool) {
 	switch name = strings.ToLower(strings.TrimSpace(name)); name {
 	case "", encodingUTF8, encodingUTF16LE, encodingUTF16BE, encodingWindows:
@@ -118,9 +119,10 @@ func encodingNamed(name string) (string, bool) {
 	return "", false
 }
 
-// findEncoding sets the encoding: from a byte order mark, else from the requested one, else
-// from the positions of zero bytes, because most pairs of bytes in UTF-16 contain one. It
-// returns a problem if the mark contradicts the request, or if head is binary.
+// findEncoding sets the encoding. It takes the encoding of a byte order mark, else the
+// requested encoding, else one that it finds from the positions of zero bytes. Most pairs
+// of bytes in UTF-16 contain a zero byte. It returns a problem if the byte order mark
+// contradicts asked, or if head is binary.
 func (c *detected) findEncoding(head []byte, asked string) (problem string) {
 	mark := ""
 	switch {
@@ -159,8 +161,8 @@ func (c *detected) findEncoding(head []byte, asked string) (problem string) {
 	return ""
 }
 
-// formatOf returns JSONL for JSON, by the first character or the extension, and Auto for a
-// table or a plain list. A JSON array is an error.
+// formatOf returns JSONL if the first character or the file's extension shows JSON, and
+// Auto for a table or a plain list. A JSON array is an error.
 func formatOf(head []byte, o Options) (Format, error) {
 	text := bytes.TrimLeft(head, " \t\r\n\x00")
 	extension := strings.ToLower(filepath.Ext(o.Name))
@@ -181,11 +183,12 @@ func firstLine(b []byte) []byte {
 }
 
 // charset converts fields to UTF-8. If the encoding is not known, the first field that is
-// not ASCII decides it for the whole file: UTF-8 if its bytes are valid, else Windows-1252.
+// not ASCII decides the encoding of the whole file. It is UTF-8 if the field's bytes are
+// valid UTF-8, else Windows-1252.
 type charset struct {
 	encoding string
-	// decidedAt is the line that decided the encoding. 0 means that none has, or that the
-	// encoding came from the options or a byte order mark.
+	// decidedAt is the line that decided the encoding. 0 means that no line has decided it,
+	// or that the encoding came from the options or a byte order mark.
 	decidedAt int
 	buf       []byte
 }
@@ -205,7 +208,7 @@ func isASCII(b []byte) bool {
 }
 
 // decode returns a field in UTF-8, valid until the next call. problem is not empty if the
-// field does not fit the encoding of the fields before it.
+// field is not valid in the encoding that an earlier field has decided.
 func (l *charset) decode(b []byte, line int) (out []byte, problem string) {
 	if isASCII(b) {
 		return b, ""
@@ -232,7 +235,8 @@ func (l *charset) decode(b []byte, line int) (out []byte, problem string) {
 	return out, ""
 }
 
-// sinceLine returns a note for error texts that names the line that decided the encoding.
+// sinceLine returns a note for error messages, which names the line that decided the
+// encoding.
 func (l *charset) sinceLine() string {
 	if l.decidedAt == 0 {
 		return ""
@@ -240,8 +244,8 @@ func (l *charset) sinceLine() string {
 	return fmt.Sprintf(" (since line %d)", l.decidedAt)
 }
 
-// decodeNumber returns a field that is only parsed as a phone number, in UTF-8. It neither
-// decides the encoding nor reports a contradiction, because digits are ASCII.
+// decodeNumber returns in UTF-8 a field that is only parsed as a phone number. Such a field
+// neither decides the encoding nor causes an error, because digits are ASCII.
 func (l *charset) decodeNumber(b []byte) []byte {
 	if isASCII(b) || l.encoding != encodingWindows && utf8.Valid(b) {
 		return b

@@ -29,7 +29,7 @@ func readsOrSaysWhy(t *testing.T, l *List) (rows int) {
 		t.Fatalf("error %v is a %T; want *Error", last, last)
 	}
 	if rows == 0 && last == nil {
-		t.Fatal("no recipients and no error")
+		t.Fatal("All yielded no recipients and no error; want one of them")
 	}
 	return rows
 }
@@ -64,8 +64,8 @@ func FuzzWhatExcelizeWritesIsReadBack(f *testing.F) {
 	f.Add("0712345678", "Wanjirũ <&> \"x\"", int64(254712345678))
 	f.Add("", " ", int64(-1))
 	f.Fuzz(func(t *testing.T, number, name string, other int64) {
-		// Skip text that does not survive a workbook: Excel escapes characters that XML
-		// forbids as _xHHHH_, and XML changes line ends.
+		// The test skips text that a workbook does not store unchanged. Excel escapes
+		// characters that XML forbids as _xHHHH_, and XML changes line ends.
 		bad := func(r rune) bool { return r < ' ' || r == utf8.RuneError || r == 0xfffe || r == 0xffff }
 		if !utf8.ValidString(number+"|"+name) || strings.ContainsFunc(number+name, bad) || strings.Contains(number+name, "_x") ||
 			len(name) > MaxField || len(number) > MaxField || other >= 1e15 || other <= -1e15 {
@@ -113,7 +113,7 @@ func FuzzObjects(f *testing.F) {
 		}
 		var same float64
 		if err := json.Unmarshal([]byte(value), &same); err != nil || back != number || same != other {
-			t.Fatalf("got %q from %s, error %v", got, line, err)
+			t.Fatalf("got %q from %s, error %v; want the number and name of the line", got, line, err)
 		}
 	})
 }

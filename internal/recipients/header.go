@@ -12,7 +12,7 @@ import (
 // numberColumns are the recognised names of the number column, as sms.FieldKey returns them.
 var numberColumns = []string{"msisdn", "phone", "number", "mobile", "to", "recipient", "phonenumber", "mobilenumber"}
 
-// NumberColumns lists the usual names of the number column, for messages.
+// NumberColumns lists the usual names of the number column, for error messages.
 const NumberColumns = "msisdn, phone, number, mobile, to or recipient"
 
 // header holds the positions of the wanted columns, from 0.
@@ -25,8 +25,8 @@ type header struct {
 
 func (h *header) wants(column int) bool { return slices.Contains(h.fields, column) }
 
-// findHeader finds the columns in the first line of a text and their separator. The header
-// is nil if the line is a number without a header.
+// findHeader finds the columns, and the separator between them, in the first line of a text.
+// h is nil if the line is a number, because the list then has no header.
 func (p *listReader) findHeader(first string) (comma byte, h *header, err error) {
 	line := p.in.n + 1
 	var widest []string
@@ -54,7 +54,7 @@ func (p *listReader) findHeader(first string) (comma byte, h *header, err error)
 	return 0, nil, p.lineError(line, "%v", p.noNumberColumn(widest))
 }
 
-// headerCells splits the header at a separator. It does not consume the line.
+// headerCells splits the header at the separator comma. It does not consume the line.
 func (p *listReader) headerCells(comma byte) (cells []string) {
 	c := &records{lines: newLines(bytes.NewReader(p.in.peek())), comma: comma}
 	record, err := c.next()
@@ -67,8 +67,9 @@ func (p *listReader) headerCells(comma byte) (cells []string) {
 	return cells
 }
 
-// matchHeader finds the wanted columns in the cells of a header. It returns nil if there is
-// no number column, and an error if a column is missing or there are two of one name.
+// matchHeader finds the wanted columns in the cells of a header. It returns a nil header if
+// no cell names the number column. It returns an error if a wanted column is missing or two
+// columns have the same name.
 func (l *List) matchHeader(cells []string) (*header, error) {
 	wanted := func(cell string) bool { return slices.Contains(numberColumns, sms.FieldKey(cell)) }
 	if l.o.Column != "" {
@@ -98,7 +99,7 @@ func (l *List) matchHeader(cells []string) (*header, error) {
 	return h, nil
 }
 
-// noNumberColumn is the error for a header without a number column.
+// noNumberColumn returns the error for a header without a number column.
 func (l *List) noNumberColumn(cells []string) error {
 	if l.o.Column != "" {
 		return fmt.Errorf("the header has no column %q; it has %s", l.o.Column, describeColumns(cells))
@@ -107,8 +108,8 @@ func (l *List) noNumberColumn(cells []string) error {
 		"or every line must be one number; it has %s", NumberColumns, describeColumns(cells))
 }
 
-// describeColumns lists up to ten header cells for an error. It masks cells with digits,
-// because they may be phone numbers of a list without a header.
+// describeColumns lists up to ten header cells for an error message. It masks cells with
+// digits, because in a list without a header they may be phone numbers.
 func describeColumns(cells []string) string {
 	var out []string
 	for _, c := range cells {

@@ -17,8 +17,9 @@ import (
 	"testing"
 )
 
-// partsOf returns a workbook with these parts and the standard ones. It uses fast compression,
-// which takes a third of the time of the best; under the race detector that saves seconds.
+// partsOf returns a workbook with the given parts and the standard parts. It uses fast
+// compression, which takes a third of the time of the best compression. This saves seconds
+// under the race detector.
 func partsOf(t testing.TB, parts map[string]func(io.Writer)) []byte {
 	t.Helper()
 	return packed(t, flate.BestSpeed, parts)
@@ -70,7 +71,8 @@ func repeated(head, line, tail string, n int) func(io.Writer) {
 
 const sheetHead = `<worksheet><sheetData><row><c t="str"><v>phone</v></c></row>`
 
-// hostile holds files made to exhaust memory or time, with a part of the expected error.
+// hostile holds files that are made to exhaust memory or time, each with a part of the
+// expected error.
 var hostile = map[string]struct {
 	make func(t testing.TB) (io.ReaderAt, int64)
 	want string
@@ -116,7 +118,8 @@ func inSheet(write func(io.Writer)) func(testing.TB) (io.ReaderAt, int64) {
 	}
 }
 
-// bomb returns a workbook in which one part has the best compression.
+// bomb returns a function that makes a workbook in which the given part has the best
+// compression.
 func bomb(part string, write func(io.Writer)) func(testing.TB) (io.ReaderAt, int64) {
 	return func(t testing.TB) (io.ReaderAt, int64) {
 		parts := map[string]func(io.Writer){"xl/sheet.xml": repeated(sheetHead, "", "", 0)}
@@ -137,8 +140,8 @@ func endlessly(head, line string, size int64) func(testing.TB) (io.ReaderAt, int
 	return func(testing.TB) (io.ReaderAt, int64) { return &endless{head: head, line: line}, size }
 }
 
-// noisyTexts is a workbook whose shared strings do not compress, so that the ratio limit does
-// not stop them. They exceed stringsInMemory and go to a file.
+// noisyTexts returns a workbook whose shared strings do not compress, so that they do not
+// exceed maxRatio. They exceed stringsInMemory, so they are kept in a file.
 func noisyTexts(t testing.TB) (io.ReaderAt, int64) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	return inTexts(func(w io.Writer) {
@@ -159,7 +162,8 @@ func crowdedArchive(t testing.TB) (io.ReaderAt, int64) {
 	var out bytes.Buffer
 	z := zip.NewWriter(&out)
 	for i := range 100_000 {
-		// The files are stored, because a separate compressor for each takes over a minute.
+		// The files are stored without compression, because a separate compressor for each
+		// file takes over a minute.
 		if _, err := z.CreateHeader(&zip.FileHeader{Name: fmt.Sprintf("f%d", i), Method: zip.Store}); err != nil {
 			t.Fatal(err)
 		}
@@ -198,11 +202,11 @@ func halfAGzip(t testing.TB) (io.ReaderAt, int64) {
 	return bytes.NewReader(out.Bytes()), int64(out.Len() / 2)
 }
 
-// mostMemory is the most memory that the reading process may use, in bytes.
+// mostMemory is the maximum memory that the reading process may use, in bytes.
 const mostMemory = 48 << 20
 
-// The test makes the file and reads it in a separate process, so that the memory of that
-// process is the memory for reading.
+// The test makes the file and starts a separate process that reads it, so that the memory of
+// that process is the memory for reading.
 func TestHostileFilesCostAnErrorAndNoMemory(t *testing.T) {
 	t.Parallel()
 	self, err := os.Executable()
@@ -214,7 +218,8 @@ func TestHostileFilesCostAnErrorAndNoMemory(t *testing.T) {
 			t.Parallel()
 			src, size := tt.make(t)
 			cmd := exec.Command(self, "-test.run", "^TestReadHostile$")
-			// Otherwise the race detector makes the process sleep for a second at its end.
+			// Without atexit_sleep_ms=0 the race detector makes the process sleep for a second
+			// at its end.
 			cmd.Env = append(os.Environ(), hostileEnv+"="+name, "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 			if _, ok := src.(*endless); !ok {
 				path := t.TempDir() + "/list"
@@ -248,11 +253,12 @@ const (
 	hostileFileEnv = "TUMA_TEST_HOSTILE_FILE"
 )
 
-// TestReadHostile runs in the separate process and reads the file. Otherwise it does nothing.
+// TestReadHostile reads the file in the separate process. In an ordinary test run it does
+// nothing.
 func TestReadHostile(t *testing.T) {
 	tt, ok := hostile[os.Getenv(hostileEnv)]
 	if !ok {
-		return // this is an ordinary test run
+		return // an ordinary test run
 	}
 	var src io.ReaderAt
 	var size int64

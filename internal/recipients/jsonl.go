@@ -15,8 +15,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// jsonRecipients reads one JSON object per line. The first object is the header: it must
-// have every wanted member, which may be null. Later objects may omit members.
+// jsonRecipients reads one JSON object per line. The first object serves as the header: it
+// must have every wanted member, which may be null. Later objects may omit members.
 func (p *listReader) jsonRecipients(take func(producer.Recipient) bool) (rows int, err error) {
 	var h *header
 	var names []string // members of the first object, sorted
@@ -74,7 +74,8 @@ func (p *listReader) parseObject(line []byte, members map[string]json.RawMessage
 }
 
 // recipientFromObject returns the number and fields of one object. names are the members of
-// the first object; a member whose FieldKey is equal is accepted instead.
+// the first object; instead of a wanted member, a member with the same sms.FieldKey is
+// accepted.
 func (p *listReader) recipientFromObject(members map[string]json.RawMessage, names []string, h *header) (producer.Recipient, error) {
 	find := func(name string) json.RawMessage {
 		if v, ok := members[name]; ok {
@@ -105,7 +106,7 @@ func (p *listReader) recipientFromObject(members map[string]json.RawMessage, nam
 	return producer.Recipient{Number: number, Fields: p.fields}, nil
 }
 
-// scalar converts a JSON value to text. null is "". ok is false for an object or array.
+// scalar converts a JSON value to text. null becomes "". ok is false for an object or array.
 // isNumber is true for the phone number.
 func scalar(v json.RawMessage, isNumber bool) (text string, ok bool) {
 	if len(v) == 0 {
@@ -154,7 +155,7 @@ func written(s string, isNumber bool) string {
 	}
 	whole, fraction = strings.TrimLeft(digits[:point-1], "0")+digits[point-1:point], digits[point:]
 	if exponent == "" && strings.Trim(fraction, "0") != "" {
-		return s // keep the trailing zero of 0.50
+		return s // unchanged, to keep the trailing zero of 0.50
 	}
 	if fraction = strings.TrimRight(fraction, "0"); fraction != "" {
 		fraction = "." + fraction
@@ -162,5 +163,5 @@ func written(s string, isNumber bool) string {
 	return sign + whole + fraction
 }
 
-// maxExponent is the largest exponent, positive or negative, that is converted to digits.
+// maxExponent is the largest absolute value of an exponent that is converted to digits.
 const maxExponent = 40

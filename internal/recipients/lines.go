@@ -10,9 +10,9 @@ import (
 // lines reads a text line by line.
 type lines struct {
 	in *bufio.Reader
-	// n is the number of the last line returned, from 1.
+	// n is the number of the last returned line, counted from 1.
 	n int
-	// kept is the line that next returns again if again is true.
+	// kept is the line that next returns once more if again is true.
 	kept  []byte
 	again bool
 }
@@ -69,7 +69,7 @@ func (l *lines) firstNonBlank() ([]byte, error) {
 	}
 }
 
-// unread makes next return line again. line must be the last line returned.
+// unread makes next return line again. line must be the last returned line.
 func (l *lines) unread(line []byte) {
 	l.kept = append(l.kept[:0], line...)
 	l.n--
@@ -78,7 +78,7 @@ func (l *lines) unread(line []byte) {
 
 // peek returns the unread text, at most slightly more than MaxLine bytes, without reading it.
 func (l *lines) peek() []byte {
-	ahead, _ := l.in.Peek(MaxLine) // the next read returns the error again
+	ahead, _ := l.in.Peek(MaxLine) // ignored: the next read returns the error again
 	if !l.again {
 		return ahead
 	}

@@ -1,6 +1,6 @@
-// Package recipients reads lists of recipients: CSV, Excel workbooks (.xlsx), JSON lines
-// and plain lists of numbers. It streams a list in bounded memory. For a damaged or hostile
-// file it returns an error that names the file and line.
+// Package recipients reads lists of recipients: CSV, Excel workbooks (.xlsx), JSON lines and
+// plain lists of numbers. It streams a list in bounded memory. For a damaged or hostile
+// file, reading ends with an error that names the file and line.
 package recipients
 
 import (
@@ -37,15 +37,15 @@ type Options struct {
 	Sheet string
 	// Column is the name of the number column. Default: one of NumberColumns.
 	Column string
-	// Fields are the columns to read besides the number, each as sms.FieldKey returns its
-	// name.
+	// Fields are the columns to read besides the number column. Each is the sms.FieldKey of
+	// the column's name.
 	Fields []string
 }
 
-// The limits of a list. A list that exceeds one is an error.
+// These are the limits of a list. A list that exceeds one of them is an error.
 const (
 	// MaxLine is the maximum size of a line, and of a CSV record of several lines, in bytes.
-	// It bounds the memory for a binary file or a quote that is not closed.
+	// It bounds the memory that a binary file or a quote that is not closed can take.
 	MaxLine = 64 << 10
 	// MaxBytes is the maximum size of a text file in bytes, also after unpacking. MaxRows is
 	// the maximum number of recipients.
@@ -54,13 +54,14 @@ const (
 	// MaxColumns is the maximum number of columns, which is Excel's.
 	MaxColumns = 16_384
 	// MaxField is the maximum size of a field value in bytes. A rendered message may have
-	// four times as many (sms.MaxRendered).
+	// four times as many bytes (sms.MaxRendered).
 	MaxField = 4 << 10
 )
 
 // Error is a mistake in a list, or in the options, that the user can correct.
 type Error struct {
-	// Where is the file name, followed by the line, or the sheet and row, if there is one.
+	// Where is the file name, followed by the line, or by the sheet and row, if the mistake
+	// has such a place.
 	Where string
 	// Problem describes what is wrong and what to do.
 	Problem string
@@ -75,10 +76,11 @@ type List struct {
 	src  io.ReaderAt
 	size int64
 	o    Options
-	// line is the line of the last record, or its row in a sheet, from 1.
+	// line is the line of the last record, or the record's row in a sheet, counted from 1.
 	line  int
 	sheet string
-	// hidden counts the yielded rows that are hidden in the sheet, by a filter or by hand.
+	// hidden is the number of yielded rows that are hidden in the sheet, by a filter or by
+	// hand.
 	hidden int
 	// fields holds the values of the last record, by Options.Fields.
 	fields map[string]string
@@ -96,8 +98,8 @@ func New(src io.ReaderAt, size int64, o Options) *List {
 
 // All yields every recipient from the beginning, in constant memory. Each recipient has the
 // same Fields map, so the caller must copy what it keeps. All skips blank lines; a row with
-// an empty number is yielded as a recipient without one. An error ends the sequence. It is
-// an *Error if the list is wrong, else a read error.
+// an empty number is yielded as a recipient with an empty Number. An error ends the
+// sequence. The error is an *Error if the list has a mistake, else a read error.
 func (l *List) All() iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
 		l.line, l.sheet, l.hidden = 0, "", 0
@@ -125,11 +127,12 @@ func (l *List) Where() string {
 	return fmt.Sprintf("%s:%d", l.o.Name, l.line)
 }
 
-// Line returns the line of the last yielded recipient, or its row in a sheet, from 1.
+// Line returns the line of the last yielded recipient, or the recipient's row in a sheet,
+// counted from 1.
 func (l *List) Line() int { return l.line }
 
-// Hidden returns the number of rows yielded so far that are hidden in their sheet. A user
-// does not see filtered rows in the spreadsheet.
+// Hidden returns the number of rows yielded so far that are hidden in their sheet. The user
+// may not know of them, because the spreadsheet does not show filtered rows.
 func (l *List) Hidden() int { return l.hidden }
 
 // fileError returns an *Error for the whole file.
@@ -142,7 +145,7 @@ func (l *List) lineError(line int, format string, args ...any) error {
 	return &Error{Where: fmt.Sprintf("%s:%d: ", l.o.Name, line), Problem: fmt.Sprintf(format, args...)}
 }
 
-// errorHere returns an *Error for the last line or row, or for the file if there is none.
+// errorHere returns an *Error for the last line or row, or for the file if no line was read.
 func (l *List) errorHere(format string, args ...any) error {
 	if l.line == 0 {
 		return l.fileError(format, args...)
@@ -154,7 +157,7 @@ func (l *List) fieldTooLong(key string, n int) error {
 	return l.errorHere("the field %s has %d bytes: shorten it to at most %d", key, n, MaxField)
 }
 
-// arena allocates many short strings in few large blocks.
+// arena allocates many short strings in a few large blocks.
 type arena struct{ chunk strings.Builder }
 
 const arenaChunk = 32 << 10

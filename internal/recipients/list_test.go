@@ -16,7 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// listOf returns a list with that text.
+// listOf returns a List of the given text.
 func listOf(text string, o Options) *List { return New(strings.NewReader(text), int64(len(text)), o) }
 
 // numbersIn reads a list until its end or its error, and returns the numbers.
@@ -131,8 +131,8 @@ func TestBadRecipientsNameTheirLine(t *testing.T) {
 	}
 }
 
-// endless is a file that begins with a head and then repeats a line without end. It counts
-// the bytes read.
+// endless is a file that begins with head and then repeats line without end. It counts the
+// bytes that are read.
 type endless struct {
 	head, line string
 	read       int64
@@ -168,7 +168,7 @@ func TestWhatIsKeptInMemoryIsBounded(t *testing.T) {
 			}
 		}
 		if src.read > 8*MaxLine {
-			t.Errorf("%s: read %d bytes before the error; want fewer", name, src.read)
+			t.Errorf("%s: read %d bytes before the error; want far fewer", name, src.read)
 		}
 	}
 }
@@ -252,7 +252,8 @@ func BenchmarkCSV(b *testing.B) {
 	}
 }
 
-// equalToTheirs reads a text with records and with encoding/csv, and compares the results.
+// equalToTheirs reads a text with the type records and with encoding/csv, and compares the
+// results.
 func equalToTheirs(t *testing.T, text string, comma byte) {
 	t.Helper()
 	theirs := csv.NewReader(strings.NewReader(text))
@@ -283,7 +284,7 @@ func FuzzRecordsAreThoseOfEncodingCSV(f *testing.F) {
 	f.Add("a;\"b;\";c", byte(';'))
 	f.Fuzz(func(t *testing.T, text string, comma byte) {
 		if comma != ',' && comma != ';' && comma != '\t' || len(text) >= MaxLine || strings.Contains(text, "\x00") {
-			return // records rejects zero bytes, encoding/csv does not
+			return // the type records rejects zero bytes, encoding/csv does not
 		}
 		equalToTheirs(t, text, comma)
 	})

@@ -6,16 +6,17 @@ import (
 	"io"
 )
 
-// records reads CSV records with the same results as encoding/csv; a fuzz test compares the
-// two. It is much faster for records without quotes, which are the most common.
+// records reads CSV records with the same results as encoding/csv; a fuzz test compares
+// both. For records without quotes, which are the most common, it is much faster than
+// encoding/csv.
 type records struct {
 	lines *lines
 	comma byte
 	// line is the first line of the last record.
 	line   int
 	fields [][]byte
-	// unquoted holds the fields of a record with quotes one after the other, without the
-	// quotes. ends holds the end of each field in it.
+	// unquoted holds the concatenated fields of a record with quotes, without the quotes.
+	// ends holds the end of each field in unquoted.
 	unquoted []byte
 	ends     []int
 }
@@ -88,7 +89,8 @@ func (r *records) readQuotedRecord(line []byte) ([][]byte, error) {
 }
 
 // readQuotedField appends a quoted field to unquoted. line begins after the opening quote.
-// It returns the rest of the last line and whether another field follows.
+// rest is the rest of the field's last line, and more reports whether another field
+// follows.
 func (r *records) readQuotedField(line []byte) (rest []byte, more bool, err error) {
 	for {
 		i := bytes.IndexByte(line, '"')

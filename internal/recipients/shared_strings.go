@@ -10,8 +10,8 @@ import (
 	"os"
 )
 
-// sharedStrings holds the shared strings of a workbook: cells refer to them by number. If
-// they exceed stringsInMemory, they are kept in a temporary file.
+// sharedStrings holds the shared strings of a workbook, to which cells refer by number.
+// If the strings exceed stringsInMemory, they are kept in a temporary file.
 type sharedStrings struct {
 	part *zip.File
 	n    int
@@ -20,18 +20,18 @@ type sharedStrings struct {
 	size  int64
 	mem   []byte
 	file  *os.File
-	// temporary is true if the file must be removed: the system could not remove it while
-	// it is open.
+	// temporary is true if the file must be removed after it is closed, because the
+	// system cannot remove an open file.
 	temporary bool
-	// blocks caches the last blocks read from the file, by number, and order holds their
-	// numbers, oldest first.
+	// blocks caches the blocks that were read last from the file, by number. order holds
+	// the numbers of these blocks, the oldest first.
 	blocks map[int][]byte
 	order  []int
 }
 
 const (
 	stringsInMemory = 4 << 20
-	stringsPerBlock = 64 // an offset is kept for each block only
+	stringsPerBlock = 64 // only the offset of each block is kept
 	blocksKept      = 256
 )
 
@@ -95,8 +95,8 @@ func (t *sharedStrings) add(text []byte) error {
 	return t.spill(stringsInMemory)
 }
 
-// spill moves the strings from memory to the file if they are larger than beyond bytes. A
-// beyond of 0 means to flush them, but only if there already is a file.
+// spill moves the strings from memory to the file if they take more than beyond bytes. If
+// beyond is 0, spill moves them only if the file already exists.
 func (t *sharedStrings) spill(beyond int) (err error) {
 	if len(t.mem) <= beyond || beyond == 0 && t.file == nil {
 		return nil
@@ -117,7 +117,7 @@ func (t *sharedStrings) close() {
 	if t == nil || t.file == nil {
 		return
 	}
-	_ = t.file.Close() // its content is not needed any more
+	_ = t.file.Close() // an error does not matter: the content is not needed any more
 	if t.temporary {
 		_ = os.Remove(t.file.Name()) // a failure leaves a file in the temporary directory
 	}

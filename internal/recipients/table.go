@@ -22,7 +22,7 @@ type listReader struct {
 	*List
 	in      *lines
 	letters charset
-	rows    int // recipients passed to take so far
+	rows    int // number of recipients passed to take so far
 	// foundContent is true if the list has a line that is not blank.
 	foundContent bool
 }
@@ -90,7 +90,7 @@ func (p *listReader) open() (detected, error) {
 	return c, nil
 }
 
-// openGzip unpacks a .gz file and detects the format of the text in it.
+// openGzip unpacks a .gz file and detects the format of the unpacked text.
 func (p *listReader) openGzip(packed io.Reader) (c detected, text io.Reader, err error) {
 	z, err := gzip.NewReader(packed)
 	if err != nil {
@@ -110,7 +110,7 @@ func (p *listReader) openGzip(packed io.Reader) (c detected, text io.Reader, err
 }
 
 // limitedReader returns errTooLarge after left bytes, so that a small .gz file cannot unpack
-// to an endless text.
+// to an unlimited text.
 type limitedReader struct {
 	src  io.Reader
 	left int64
@@ -132,8 +132,8 @@ func (b *limitedReader) Read(to []byte) (int, error) {
 func (p *listReader) tableOrPlain(format Format, take func(producer.Recipient) bool) (rows int, err error) {
 	first, err := p.in.firstNonBlank()
 	if separator, ok := bytes.CutPrefix(bytes.TrimSpace(first), []byte("sep=")); ok && len(separator) == 1 {
-		// Excel writes such a line before the header. It is skipped, because the header
-		// shows the separator too.
+		// Excel writes such a line, which names the separator, before the header. The line
+		// is skipped, because the separator can also be found from the header.
 		_, _ = p.in.next() // firstNonBlank has already read this line
 		first, err = p.in.firstNonBlank()
 	}
@@ -163,12 +163,13 @@ func (p *listReader) tableOrPlain(format Format, take func(producer.Recipient) b
 	return p.tableRecipients(comma, h, take)
 }
 
-// noFieldColumns is the error for a list without columns if Options.Fields has any.
+// noFieldColumns returns the error for a list without columns if Options.Fields is not
+// empty.
 func (p *listReader) noFieldColumns(line int) error {
 	return p.lineError(line, "a plain list of numbers has no column %q for the text: add a header and the column", p.o.Fields[0])
 }
 
-// readError adds the place to an error of lines or records, and what to do about it.
+// readError adds to an error of lines or records its place and what the user should do.
 func (p *listReader) readError(err error) error {
 	switch {
 	case errors.Is(err, errLineTooLong):
@@ -220,7 +221,7 @@ func unquote(line []byte) []byte {
 	return line
 }
 
-// tableRecipients reads the rows of a table. The next record is its header, which h
+// tableRecipients reads the rows of a table. The next record is the table's header, which h
 // describes.
 func (p *listReader) tableRecipients(comma byte, h *header, take func(producer.Recipient) bool) (rows int, err error) {
 	c := &records{lines: p.in, comma: comma}
@@ -253,7 +254,8 @@ func (p *listReader) tableRecipients(comma byte, h *header, take func(producer.R
 	}
 }
 
-// recipient returns the number and fields of a row. cell returns a column of the row.
+// recipient returns the number and fields of a row. cell returns the row's value in the
+// given column.
 func (p *listReader) recipient(h *header, cell func(column int) []byte) (producer.Recipient, error) {
 	for i, key := range p.o.Fields {
 		value, problem := p.letters.decode(bytes.TrimSpace(cell(h.fields[i])), p.line)

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// The limits of a workbook. MaxSheetRows and MaxColumns are those of Excel.
+// These are the limits of a workbook. MaxSheetRows and MaxColumns are the limits of Excel.
 const (
 	// MaxWorkbook is the maximum size of the file in bytes.
 	MaxWorkbook = 256 << 20
@@ -36,12 +36,12 @@ const (
 
 // workbook is an open Excel file.
 //
-// This package has its own reader instead of excelize, which streams rows too, because of
-// dates. With RawCellValue, excelize returns a date as a number such as 45962, which cannot
-// be distinguished from other numbers. Without it, it returns what the cell shows, such as "Nov-25"
-// or "11/1/25". It is also slower: for 200,000 rows of five columns it took 11 to 18 seconds
-// of CPU time (3.3 to 4.6 with RawCellValue), and this reader 1.8 to 2.8. Both used 25 to
-// 46 MB.
+// This package has its own reader because of dates, although excelize streams rows too. With
+// RawCellValue, excelize returns a date as a number such as 45962, which cannot be distinguished
+// from other numbers. Without RawCellValue, it returns the text that the cell shows, such as
+// "Nov-25" or "11/1/25". excelize is also slower. For 200,000 rows of five columns it took 11 to 18
+// seconds of CPU time (3.3 to 4.6 with RawCellValue), and this reader took 1.8 to 2.8. Both used 25
+// to 46 MB.
 type workbook struct {
 	*List
 	file          archive
@@ -159,7 +159,8 @@ func (w *workbook) relations(name string) (out []relation) {
 	return out
 }
 
-// attribute returns the attribute with that name in any namespace, or "".
+// attribute returns the attribute with the given name in any namespace, or "" if e has no such
+// attribute.
 func attribute(e xml.StartElement, name string) string {
 	for _, a := range e.Attr {
 		if a.Name.Local == name {
@@ -190,8 +191,9 @@ func (w *workbook) scan(f *zip.File, most int64, visit func(xml.StartElement)) e
 	}
 }
 
-// archive reads the file of a workbook for the zip package. It bounds the bytes read for the
-// directory, and keeps read errors apart from errors of the format.
+// archive reads the file of a workbook for the zip package. It limits the bytes that are read for
+// the directory, and notes read errors, so that they can be distinguished from errors of the
+// format.
 type archive struct {
 	src  io.ReaderAt
 	left int   // bytes that may be read until open is true

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// dateStyle is a set of flags: whether a cell style shows a number as a date, a time or both.
-// 0 is an ordinary number.
+// dateStyle is a set of flags, which tell if a cell style shows a number as a date, a time or
+// both. 0 means an ordinary number.
 type dateStyle byte
 
 const (
@@ -69,9 +69,8 @@ func (w *workbook) readStyles(f *zip.File) error {
 	})
 }
 
-// parseFormatCode returns whether a number format shows a date, a time or both. It looks for
-// the letters of dates and times, and ignores text in quotes or brackets and characters after
-// a backslash.
+// parseFormatCode returns the dateStyle of a number format. It looks for the letters of dates
+// and times, and ignores text in quotes or brackets and characters after a backslash.
 func parseFormatCode(code string) (style dateStyle) {
 	quoted, bracket := false, false
 	code, _, _ = strings.Cut(strings.ToLower(code), ";") // the first section is for positive numbers
@@ -100,7 +99,7 @@ func parseFormatCode(code string) (style dateStyle) {
 		case c == 'h' || c == 's':
 			style |= isTime
 		case c == 'm' && style == 0:
-			style |= isDate // m is a month, or minutes in a format with h or s but no y or d
+			style |= isDate // m means a month, or minutes in a format with h or s but without y or d
 			if rest := code[i:]; strings.ContainsAny(rest, "hs") && !strings.ContainsAny(rest, "yd") {
 				style = isTime
 			}
@@ -112,8 +111,8 @@ func parseFormatCode(code string) (style dateStyle) {
 // lastDate is the number of the first day after Excel's last date, the end of 9999.
 const lastDate = 2_958_466
 
-// date converts a number of days to 2025-11-30, 14:05 or both, as style says. ok is false if
-// number is not a date that Excel supports.
+// date converts a number of days to a date such as 2025-11-30, a time such as 14:05 or both,
+// depending on style. ok is false if number is not a date that Excel supports.
 func (w *workbook) date(number string, style dateStyle) (text string, ok bool) {
 	days, err := strconv.ParseFloat(number, 64)
 	if err != nil || days < 0 || days >= lastDate {

@@ -11,7 +11,7 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// cell is a cell of a sheet, in the form stored in the file.
+// cell is a cell of a sheet, in the form in which the file stores it.
 type cell struct {
 	column int    // from 0
 	kind   string // the t attribute, e.g. "s" for a shared string
@@ -29,7 +29,7 @@ type row struct {
 	count  int // cells in the row, wanted or not
 }
 
-// cellAt returns the cell in that column, or nil.
+// cellAt returns the cell in the given column, or nil if the row has no such cell.
 func (r *row) cellAt(column int) *cell {
 	for i := range r.cells {
 		if r.cells[i].column == column {
@@ -93,7 +93,7 @@ func (p *listReader) workbookRecipients(take func(producer.Recipient) bool) (row
 }
 
 // header finds the columns in the first row of a sheet. plain is true if the sheet has no
-// header and the row is a number.
+// header and its first row is a number.
 func (w *workbook) header(r *row) (h *header, plain bool, err error) {
 	var names []string
 	size := 0
@@ -124,8 +124,8 @@ func (w *workbook) header(r *row) (h *header, plain bool, err error) {
 	return h, false, nil
 }
 
-// onlyFilledColumn returns the column of the only cell that is not empty, or -1 if there is
-// none or more than one.
+// onlyFilledColumn returns the column of the only cell that is not empty. It returns -1 if no
+// cell or more than one cell is not empty.
 func (r *row) onlyFilledColumn() int {
 	column := -1
 	for _, c := range r.cells {
@@ -158,9 +158,9 @@ func (w *workbook) recipient(r *row, h *header) (out producer.Recipient, err err
 	return producer.Recipient{Number: w.arena.string(number), Fields: w.fields}, nil
 }
 
-// text returns the content of a cell: a text unchanged, a number in decimal notation, a date
-// as 2025-11-30. isNumber is true for a phone number, which is never a date. The result is
-// valid until the next call.
+// text returns the content of a cell: an unchanged text, a number in decimal notation, or a
+// date in the form 2025-11-30. isNumber is true for a phone number, which is never a date.
+// The result is valid until the next call.
 func (w *workbook) text(c *cell, isNumber bool) ([]byte, error) {
 	if c == nil || len(c.raw) == 0 {
 		return nil, nil
@@ -196,8 +196,8 @@ func (w *workbook) text(c *cell, isNumber bool) ([]byte, error) {
 	return c.raw, nil // kinds str, inlineStr, d (ISO date) and e (error)
 }
 
-// nextRow reads the next row into r, with the cells for whose column want returns true. It
-// returns io.EOF after the last row.
+// nextRow reads the next row into r, with only those cells for whose column want returns
+// true. It returns io.EOF after the last row.
 func (t *xmlScanner) nextRow(r *row, want func(column int) bool) error {
 	r.cells, r.filled, r.count = r.cells[:0], false, 0
 	var c cell
@@ -283,8 +283,8 @@ func (t *xmlScanner) keptBytes(r *row) (n int) {
 	return n
 }
 
-// startRow sets the number of a row and whether it is hidden. A row without a number follows
-// the one before it.
+// startRow sets the number of a row and whether it is hidden. A row without a number has the
+// number after that of the previous row.
 func (t *xmlScanner) startRow(r *row, e xml.StartElement) error {
 	r.number++
 	if n, err := strconv.Atoi(attribute(e, "r")); err == nil && n > r.number {
@@ -297,8 +297,8 @@ func (t *xmlScanner) startRow(r *row, e xml.StartElement) error {
 	return nil
 }
 
-// startCell returns a cell with its column, kind and style. A cell without a name follows the
-// column last.
+// startCell returns a cell with its column, kind and style. A cell without a name is in the
+// column after last.
 func (t *xmlScanner) startCell(r *row, e xml.StartElement, last int) (cell, error) {
 	c := cell{column: last + 1, kind: attribute(e, "t")}
 	if at, ok := columnOf(attribute(e, "r")); ok {

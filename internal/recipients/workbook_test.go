@@ -38,7 +38,8 @@ func fillRows(t testing.TB, f *excelize.File, sheet string, rows ...[]any) {
 
 func inBytes(b []byte, o Options) *List { return New(bytes.NewReader(b), int64(len(b)), o) }
 
-// readAll reads a list and returns each recipient as "number|field|field", and its place.
+// readAll reads a list. It returns each recipient as "number|field|field", and the place
+// of each recipient.
 func readAll(l *List) (out, where []string, err error) {
 	for r, err := range l.All() {
 		if err != nil {
@@ -130,7 +131,7 @@ func TestHiddenRowsAreCounted(t *testing.T) {
 	}
 }
 
-// excelize's stream writer puts texts into the cells instead of the shared strings.
+// excelize's stream writer stores texts in the cells instead of the shared strings.
 func TestAWorkbookThatWasStreamed(t *testing.T) {
 	t.Parallel()
 	const rows = 3000
@@ -168,11 +169,11 @@ func TestTextsThatDoNotFitIntoMemory(t *testing.T) {
 	})
 	got, _, err := readAll(inBytes(file, Options{Name: "f", Fields: []string{"name"}}))
 	if err != nil || len(got) != rows {
-		t.Fatalf("%v, %d rows", err, len(got))
+		t.Fatalf("error %v, %d rows; want all rows", err, len(got))
 	}
 	for i := range rows {
 		if want := fmt.Sprintf("07%08d|%d-%s", i, i, long); got[(i*997)%rows] != want {
-			t.Fatalf("row %d is %.40s", i, got[i])
+			t.Fatalf("row %d is %.40s; want another number and text", i, got[i])
 		}
 	}
 }

@@ -15,8 +15,8 @@ type xmlScanner struct {
 	in             *bufio.Reader
 	xml            *xml.Decoder
 	tokenBytesLeft int // bytes that the current token may still have
-	// read is the number of unpacked bytes read, most their maximum, and packed the size of
-	// the compressed part.
+	// read is the number of unpacked bytes that were read, most is their maximum number, and
+	// packed is the size of the compressed part.
 	read, most, packed int64
 }
 
@@ -26,7 +26,8 @@ var (
 	errBomb  = errors.New("a part unpacks to too many times its size")
 )
 
-// open returns a scanner for a part of at most most unpacked bytes. The caller must close it.
+// open returns a scanner for the part f. most is the maximum number of unpacked bytes. The
+// caller must close it.
 func (w *workbook) open(f *zip.File, most int64) (*xmlScanner, error) {
 	part, err := f.Open()
 	if err != nil {
@@ -39,7 +40,8 @@ func (w *workbook) open(f *zip.File, most int64) (*xmlScanner, error) {
 
 func (t *xmlScanner) close() { _ = t.part.Close() } // no data is lost: the part was only read
 
-// Read reads one byte. xml.NewDecoder requires an io.Reader, but the decoder calls ReadByte.
+// Read reads one byte. xml.NewDecoder requires an io.Reader, but the decoder calls ReadByte,
+// not Read.
 func (t *xmlScanner) Read(b []byte) (int, error) {
 	if len(b) == 0 {
 		return 0, nil
