@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// code is a name in the last column of the glossary.
+// code matches a name in the last column of the glossary.
 var code = regexp.MustCompile("`([^`]+)`")
 
 // declared returns the exported and unexported names that the Go files of a folder declare: types,
@@ -43,7 +43,8 @@ func declared(t *testing.T, folder string) map[string]bool {
 	return names
 }
 
-// methodOf returns "Type." for a method and nothing for a function.
+// methodOf returns the receiver's type and a dot, as in "Type.", for a method, and "" for a
+// function.
 func methodOf(d *ast.FuncDecl) string {
 	if d.Recv == nil {
 		return ""
@@ -100,8 +101,8 @@ func sourceFiles(t *testing.T) map[string]bool {
 	return files
 }
 
-// TestGlossary_NamesExist fails if the glossary names a Go type, field, function or file that the
-// code does not have, as after a rename.
+// TestGlossary_NamesExist fails if the glossary names a Go type, field, function or file that does
+// not exist, such as one that was renamed.
 func TestGlossary_NamesExist(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../docs/glossary.md")
@@ -125,7 +126,7 @@ func TestGlossary_NamesExist(t *testing.T) {
 			known, isPackage := packages[pkg]
 			_, err := os.Stat(filepath.Join("../..", name))
 			switch {
-			case strings.Contains(name, ":"): // a Redis key, which the test of the schema page checks
+			case strings.Contains(name, ":"): // a Redis key, which the test of the schema's documentation checks
 			case isPackage && known[member], files[name], err == nil, packages["ledger"][name], packages["worker"][name]:
 				checked++
 			default:
@@ -134,6 +135,6 @@ func TestGlossary_NamesExist(t *testing.T) {
 		}
 	}
 	if checked < 30 {
-		t.Errorf("checked %d names, want at least 30: has the table another form?", checked)
+		t.Errorf("checked only %d names, want at least 30: the glossary's table may have another form", checked)
 	}
 }

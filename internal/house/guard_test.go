@@ -11,8 +11,8 @@ import (
 )
 
 // TestGuardIsInstalled requires the network guard of providertest in every package whose
-// tests can open a provider: the gateways, the packages that import one, and worker and
-// its importers.
+// tests can open a provider: the gateways, worker, and the packages that import a gateway
+// or worker.
 func TestGuardIsInstalled(t *testing.T) {
 	t.Parallel()
 	folders := map[string][]parsed{}
@@ -35,8 +35,8 @@ func TestGuardIsInstalled(t *testing.T) {
 	}
 }
 
-// opensProviders reports whether a folder is, or one of its files imports, a gateway, the
-// catalog, the conformance suite or worker. Test files count.
+// opensProviders reports whether a folder is a gateway, the catalog, the conformance suite
+// or worker, or one of its files imports such a package. Test files are included.
 func opensProviders(folder string, files []parsed) bool {
 	opens := func(folder string) bool {
 		return folder == "providers" || folder == "worker" || matches("providers/*", folder)
@@ -47,7 +47,8 @@ func opensProviders(folder string, files []parsed) bool {
 	for _, file := range files {
 		for _, spec := range file.Imports {
 			name, err := strconv.Unquote(spec.Path.Value)
-			// The package providers contains the contract only and cannot open a provider.
+			// The package providers contains only the contract for gateways and cannot
+			// open a provider.
 			if imported, ours := strings.CutPrefix(name, module+"/"); err == nil && ours && imported != "providers" && opens(imported) {
 				return true
 			}
@@ -69,7 +70,7 @@ func guards(file parsed) bool {
 				of, ok := called.X.(*ast.Ident)
 				guard = guard || ok && of.Name == "providertest"
 			}
-		case *ast.Ident: // in package providertest itself
+		case *ast.Ident: // a call without a package name, in package providertest itself
 			guard = guard || file.Name.Name == "providertest" && (n.Name == "Main" || n.Name == "Guarded")
 		}
 		return true

@@ -16,14 +16,14 @@ var update = flag.Bool("update", false, "write the table of folders in docs/arch
 func refuseImports(file parsed) []string {
 	var refused []string
 	folder := path.Dir(file.name)
-	// A folder that imports no folder of ours must have a rule too.
+	// A folder that imports no folder of this module must have a rule too.
 	if ruleOf(folder) == nil {
 		refused = append(refused, file.name+": "+refuseFolder(folder, ""))
 	}
 	for _, spec := range file.Imports {
 		name, err := strconv.Unquote(spec.Path.Value)
 		if err != nil {
-			continue // the parser has checked it
+			continue // cannot happen: the parser has checked the import path
 		}
 		why := ""
 		if imported, ours := strings.CutPrefix(name, module+"/"); !ours {
@@ -38,8 +38,8 @@ func refuseImports(file parsed) []string {
 	return refused
 }
 
-// The files are parsed, not listed by the go command, so that those for other
-// operating systems are checked too.
+// The test parses the files instead of listing them with the go command, so that it also
+// checks files for other operating systems.
 func TestImportsAreAllowed(t *testing.T) {
 	t.Parallel()
 	n := 0
@@ -68,7 +68,7 @@ func TestImportsReachNothingForbidden(t *testing.T) {
 	}
 }
 
-// A library that is not imported any longer must lose its rule.
+// When a library is no longer imported, its rule must be deleted.
 func TestImportRulesNameLibrariesThatAreUsed(t *testing.T) {
 	t.Parallel()
 	used := map[string]bool{}
@@ -86,8 +86,8 @@ func TestImportRulesNameLibrariesThatAreUsed(t *testing.T) {
 	}
 }
 
-// TestImportRulesRefuse proves that each kind of rule can fail: each line is a file with
-// one import, and whether the rules allow it.
+// TestImportRulesRefuse proves that each kind of rule can refuse an import. Each line is
+// a file with one import, and whether the rules allow this import.
 func TestImportRulesRefuse(t *testing.T) {
 	t.Parallel()
 	const ours = module + "/"
@@ -95,7 +95,7 @@ func TestImportRulesRefuse(t *testing.T) {
 		file, imported string
 		allowed        bool
 	}{
-		// Which of our folders a folder may import.
+		// Rules about which folders of this module a folder may import.
 		{"sms/x.go", ours + "providers", false},
 		{"ratelimit/x.go", ours + "sms", false},
 		{"providers/x.go", ours + "internal/ledger", false},
@@ -123,7 +123,7 @@ func TestImportRulesRefuse(t *testing.T) {
 		{"worker/x.go", ours + "producer", false},
 		{"worker/x.go", ours + "providers", true},
 		{"worker/x.go", ours + "providers/kobo", false},
-		// Which folders may import a folder.
+		// Rules about which folders may import a folder.
 		{"worker/x.go", ours + "providers/internal/dial", false},
 		{"worker/x.go", ours + "providers/catalog", false},
 		{"worker/x.go", ours + "internal/sandbox", false},
@@ -136,11 +136,11 @@ func TestImportRulesRefuse(t *testing.T) {
 		{"internal/chaos/x.go", ours + "internal/redistest", false},
 		{"producer/producertest/x.go", ours + "worker", true},
 		{"producer/producertest/x.go", ours + "internal/ledger", false},
-		// A folder without a rule, also one that imports no folder of ours.
+		// Folders without a rule, one of which imports no folder of this module.
 		{"newcomer/x.go", ours + "sms", false},
 		{"newcomer/x.go", "fmt", false},
 		{"newcomer/x_test.go", "fmt", false},
-		// Which folders may import a library.
+		// Rules about which folders may import a library.
 		{"worker/x.go", "github.com/hibiken/asynq", true},
 		{"producer/x.go", "github.com/hibiken/asynq", false},
 		{"internal/ledger/x.go", "github.com/hibiken/asynq", false},
@@ -163,7 +163,7 @@ func TestImportRulesRefuse(t *testing.T) {
 		{"internal/recipients/x.go", "github.com/nyaruka/phonenumbers", false},
 		{"worker/x.go", "github.com/alicebob/miniredis/v2", false},
 		{"producer/producertest/x.go", "github.com/alicebob/miniredis/v2", true},
-		// Libraries for tests.
+		// Libraries that only tests may import.
 		{"cmd/tuma/x.go", "testing", false},
 		{"cmd/tuma/x.go", "testing/fstest", false},
 		{"internal/redistest/x.go", "testing", true},
@@ -188,7 +188,7 @@ func TestImportRulesRefuse(t *testing.T) {
 	} {
 		refused := refuseImports(parse(t, c.file, "package x\nimport \""+c.imported+"\"\n"))
 		if (len(refused) == 0) != c.allowed {
-			t.Errorf("%s imports %s: refused because %q, want allowed = %v", c.file, c.imported, refused, c.allowed)
+			t.Errorf("%s imports %s: the refusals are %q, want allowed = %v", c.file, c.imported, refused, c.allowed)
 		}
 	}
 }
@@ -220,13 +220,13 @@ func TestImportRulesRefuseWhatIsReached(t *testing.T) {
 				continue
 			}
 			if refused := refuseReached(rule, []string{c.dep}); (len(refused) == 0) != c.allowed {
-				t.Errorf("%s depends on %s: refused because %q, want allowed = %v", c.folder, c.dep, refused, c.allowed)
+				t.Errorf("%s depends on %s: the refusals are %q, want allowed = %v", c.folder, c.dep, refused, c.allowed)
 			}
 		}
 	}
 }
 
-// The table of folders is between these lines.
+// The table of folders in the documentation is between these two lines.
 const (
 	tablePage  = "docs/architecture.md"
 	tableBegin = "<!-- rooms: generated by go test ./internal/house -run Imports -update -->\n"

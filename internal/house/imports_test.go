@@ -10,20 +10,21 @@ import (
 //
 //	go test ./internal/house -run Imports -update
 //
-// which writes the table of folders in docs/architecture.md. The rules are about code
-// that is not a test. A test may import what it needs, except banned libraries.
+// which writes the table of folders in docs/architecture.md. The rules apply to code that is not a
+// test. A test may import any package except banned libraries.
 
-// folderRule is one of our folders and which others of ours its code may import.
+// folderRule is a folder of this module, and the other folders of this module that its code may
+// import.
 type folderRule struct {
-	// folder is a path from the root. A last element * stands for any one element:
-	// providers/* are the gateways. The first rule that matches a folder applies.
+	// folder is a path from the root. If its last element is "*", it stands for every folder in its
+	// place: providers/* are the gateways. The first rule that matches a folder applies.
 	folder string
-	what   string   // what the folder is, for the table
-	may    []string // folders that it may import, or everything
-	// importers are the folders that may import it. nil means every folder whose
-	// rule allows it; onlyTests means that only tests may.
+	what   string   // what the folder contains, for the table
+	may    []string // the folders that it may import, or everything
+	// importers are the folders that may import this folder. nil means every folder whose rule
+	// allows it; onlyTests means that only tests may import this folder.
 	importers []string
-	why       string // the reason, which a failure prints
+	why       string // the reason for the rule, which a failure message contains
 }
 
 const all = "..."
@@ -108,14 +109,15 @@ var folderRules = []folderRule{
 		why:       "a check must not depend on the code that it checks"},
 }
 
-// libraryRule is a package that is not ours, and which folders may import it directly.
-// Packages below its path are included. Where several rules match, the longest path wins.
+// libraryRule is a package of another module, and the folders that may import it directly. The rule
+// includes packages below its path. Where several rules match, the longest path wins.
 type libraryRule struct {
 	path string
-	// in are the folders whose code may import it; nil: only tests may.
+	// in are the folders whose code may import the package. nil means that only tests may import
+	// it.
 	in     []string
-	exact  bool // the packages below the path are not included
-	banned bool // tests must not import it either
+	exact  bool // the rule does not include packages below the path
+	banned bool // tests must not import the package either
 	why    string
 }
 
@@ -124,7 +126,8 @@ type libraryRule struct {
 var libraryRules = []libraryRule{
 	{path: "github.com/hibiken/asynq", in: []string{"internal/queue", "worker"},
 		why: "a task only wakes a worker up; no other code may depend on the queue"},
-	// internal/planning reaches go-redis through internal/ledger, so only its direct imports are checked.
+	// internal/planning depends on go-redis through internal/ledger, so only the direct imports of
+	// internal/planning are checked.
 	{path: "github.com/redis/go-redis", in: []string{
 		"cmd/tuma", "internal/bench", "internal/chaos", "internal/ledger", "internal/queue", "internal/redistest", "producer",
 		"producer/producertest", "ratelimit", "worker"},
@@ -164,8 +167,8 @@ var libraryRules = []libraryRule{
 	{path: "gopkg.in/yaml.v3", banned: true, why: "use go.yaml.in/yaml/v3, its maintained successor"},
 }
 
-// reachRule lists what a folder must not import, directly or through other packages.
-// A path that ends in a slash stands only for what is below it.
+// reachRule lists what a folder must not import, directly or through other packages. A path that
+// ends in a slash stands only for the packages below it.
 type reachRule struct {
 	folder    string
 	forbidden []string
@@ -185,8 +188,8 @@ var reachRules = []reachRule{
 		"programs that embed it must not link what they do not need"},
 }
 
-// dialHook is imported by providers. It is a dozen lines and does nothing outside tests,
-// so the rules about what a folder reaches leave it out.
+// dialHook is a package that package providers imports. It has a dozen lines and does nothing
+// outside tests, so the reachRules ignore it.
 const dialHook = module + "/providers/internal/dial"
 
 // matches reports whether a folder is one that the pattern of a folderRule names.
@@ -198,12 +201,12 @@ func matches(pattern, folder string) bool {
 	return pattern == folder
 }
 
-// reaches reports whether an import path is a forbidden one or is below it.
+// reaches reports whether the import path name is forbidden or is below forbidden.
 func reaches(name, forbidden string) bool {
 	return name == forbidden || strings.HasPrefix(name, strings.TrimSuffix(forbidden, "/")+"/")
 }
 
-// ruleOf returns the rule of a folder, or nil if it has none.
+// ruleOf returns the rule of a folder, or nil if the folder has no rule.
 func ruleOf(folder string) *folderRule {
 	if at := slices.IndexFunc(folderRules, func(r folderRule) bool { return matches(r.folder, folder) }); at >= 0 {
 		return &folderRules[at]
@@ -211,7 +214,8 @@ func ruleOf(folder string) *folderRule {
 	return nil
 }
 
-// refuseFolder returns why the code of a folder of ours may not import another, or "".
+// refuseFolder returns why the code of a folder of this module may not import another folder of it,
+// or "" if it may.
 func refuseFolder(importer, imported string) string {
 	rule, other := ruleOf(importer), ruleOf(imported)
 	if rule == nil {
@@ -226,7 +230,7 @@ func refuseFolder(importer, imported string) string {
 	return ""
 }
 
-// refuseLibrary returns why a file may not import a package that is not ours, or "".
+// refuseLibrary returns why a file may not import a package of another module, or "" if it may.
 func refuseLibrary(importer, imported string, isTest bool) string {
 	var rule *libraryRule
 	for i := range libraryRules {
@@ -247,7 +251,8 @@ func refuseLibrary(importer, imported string, isTest bool) string {
 	return ""
 }
 
-// refuseReached returns a message for each package that a folder depends on and must not.
+// refuseReached returns a message for each package on which the rule's folder depends although it
+// must not.
 func refuseReached(rule reachRule, deps []string) []string {
 	var refused []string
 	self := module + "/" + rule.folder

@@ -52,7 +52,7 @@ func startsGoroutines(file parsed) bool {
 	return found
 }
 
-// is reports whether a selector is of.name.
+// is reports whether the selector x is written as of.name, such as time.Sleep.
 func is(x *ast.SelectorExpr, of, name string) bool {
 	id, ok := x.X.(*ast.Ident)
 	return ok && id.Name == of && x.Sel.Name == name
@@ -80,7 +80,7 @@ func TestNoTestSleeps(t *testing.T) {
 	for file := range goFiles(t) {
 		if isTest(file.name) {
 			for _, at := range sleeps(file) {
-				t.Errorf("%s: wait for a signal or a condition, or use testing/synctest", at)
+				t.Errorf("%s: replace time.Sleep: wait for a signal or a condition, or use testing/synctest", at)
 			}
 		}
 	}
@@ -124,6 +124,6 @@ func TestLeakChecksRecogniseTheirSubjects(t *testing.T) {
 		}
 	}
 	if got := sleeps(parse(t, "x_test.go", "package x\nfunc f() {\n\ttime.Sleep(1)\n\tclock.Sleep(1)\n\ttime.After(1)\n}")); len(got) != 1 {
-		t.Errorf("found sleeps at %v, want one", got)
+		t.Errorf("found time.Sleep at %v, want one place", got)
 	}
 }

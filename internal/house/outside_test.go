@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// A program that embeds producer must not link these packages, or packages below them.
-// html/template is not listed, because asynq links it through github.com/spf13/cast.
+// A program that embeds producer must not link the packages in unwanted, or packages below
+// them. html/template is not listed, because asynq links it through github.com/spf13/cast.
 var (
 	forPeople = []string{
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/schollz/progressbar", "github.com/jedib0t/go-pretty",
@@ -65,7 +65,8 @@ func main() {
 }
 `
 
-// embedderTest is a test of such a program. It proves that another module can use producertest.
+// embedderTest is a test in the module of embedder. It proves that another module can use
+// producertest.
 const embedderTest = `package main
 
 import (
@@ -121,9 +122,9 @@ func TestOutsideModuleLinksOnlyWhatSendingNeeds(t *testing.T) {
 		}
 	}
 	if !modules[module] {
-		t.Errorf("%s is not linked: the check read another program", module)
+		t.Errorf("%s is not linked: the check has read the wrong program", module)
 	}
-	goCommand(t, dir, "test", "-mod=mod", "-count=1", ".") // it runs embedderTest
+	goCommand(t, dir, "test", "-mod=mod", "-count=1", ".") // runs embedderTest
 	// producer links net/http for its status texts. It must not link the HTTP server.
 	for line := range strings.Lines(string(goCommand(t, dir, "tool", "nm", "embedder"))) {
 		if strings.Contains(line, " net/http.(*Server).") || strings.Contains(line, " net/http.(*conn).") {

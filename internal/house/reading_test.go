@@ -52,7 +52,7 @@ func isTest(name string) bool { return strings.HasSuffix(name, "_test.go") }
 
 func TestEveryExportedNameIsDocumented(t *testing.T) {
 	t.Parallel()
-	described := map[string]bool{} // by folder: one of its files has a package comment
+	described := map[string]bool{} // by folder: whether one of its files has a package comment
 	for file := range goFiles(t) {
 		folder := path.Dir(file.name)
 		described[folder] = described[folder] || file.Doc != nil
@@ -70,9 +70,9 @@ func TestEveryExportedNameIsDocumented(t *testing.T) {
 	}
 }
 
-// undocumented lists the exported functions, methods, types, variables, constants
-// and interface methods of a file that have no comment. Fields need none, because
-// the name and type of many fields are clear.
+// undocumented lists the exported functions, methods, types, variables, constants and
+// interface methods of a file that have no comment. Fields need no comment, because the name
+// and type of many fields are clear.
 func undocumented(file parsed) []string {
 	var missing []string
 	add := func(n ast.Node, name string) {
@@ -156,8 +156,8 @@ type hidden struct{}
 	}
 }
 
-// A file or function that is longer than the first number of lines is logged. One that
-// is longer than the second fails the test.
+// These constants are numbers of lines. A file or function that is longer than the first
+// number is logged. A file or function that is longer than the second number fails the test.
 const (
 	fileRarely, fileNever         = 400, 500
 	functionRarely, functionNever = 60, 90
@@ -176,7 +176,8 @@ func TestFilesAndFunctionsAreShortEnoughToRead(t *testing.T) {
 	}
 }
 
-// long logs or reports what is too long. Test files are only logged: they contain long tables.
+// long logs or reports a file or function that is too long. Test files are only logged,
+// because they contain long tables.
 func long(t *testing.T, what string, lines, rarely, never int, test bool) {
 	t.Helper()
 	switch {
@@ -198,7 +199,7 @@ func TestPackageAndFileNamesAreSpecific(t *testing.T) {
 	}
 }
 
-// Each word is joined from two halves, so that the test does not find this file.
+// Each word is joined from two halves, so that the test does not find the words in this file.
 var promises = regexp.MustCompile(`\b(TO` + `DO|FIX` + `ME|XX` + `X|HA` + `CK)\b|\b(not |un)imple` + `mented\b`)
 
 func TestNoUnfinishedWork(t *testing.T) {
@@ -208,13 +209,13 @@ func TestNoUnfinishedWork(t *testing.T) {
 		for line := range strings.Lines(read(t, name)) {
 			n++
 			if promises.MatchString(line) {
-				t.Errorf("%s:%d: finish it or file an issue: %s", name, n, strings.TrimSpace(line))
+				t.Errorf("%s:%d: finish the work or file an issue: %s", name, n, strings.TrimSpace(line))
 			}
 		}
 	}
 }
 
-// prelude.lua is prepended to other scripts and is not run alone, so it has no signature.
+// prelude.lua is prepended to other scripts and never runs alone, so it has no signature.
 var withoutSignature = []string{"internal/ledger/prelude.lua"}
 
 func TestEveryScriptBeginsWithItsSignature(t *testing.T) {
@@ -251,10 +252,10 @@ func unsigned(script string) []string {
 func TestUnsignedReadsOnlyTheCommentAtTheTop(t *testing.T) {
 	t.Parallel()
 	if got := unsigned("-- x.lua counts.\n-- KEYS: 1 a\n-- ARGV: none\n-- Returns {n}\nreturn 1\n"); len(got) > 0 {
-		t.Errorf("a complete signature lacks %v", got)
+		t.Errorf("unsigned of a complete signature = %v, want none", got)
 	}
 	got := unsigned("-- x.lua counts.\n-- KEYS: 1 a\nlocal n = ARGV[1]\n-- Returns {n}\nreturn n\n")
 	if want := []string{"ARGV", "the result"}; !slices.Equal(got, want) {
-		t.Errorf("an incomplete signature lacks %v, want %v", got, want)
+		t.Errorf("unsigned of an incomplete signature = %v, want %v", got, want)
 	}
 }

@@ -1,6 +1,7 @@
-// Package house checks the source tree with tests: which folder may import what, what
-// a program that embeds producer links, which names need comments, how long a file may
-// be, and which packages must check for goroutine leaks. The checks need only Go.
+// Package house checks the source tree with tests: which folder may import which
+// packages, which packages a program that embeds producer links, which names need
+// comments, how long a file may be, and which packages must check for goroutine leaks.
+// The checks need only Go.
 package house
 
 import (
@@ -23,8 +24,9 @@ const (
 	module = "github.com/tuma-sms/tuma"
 )
 
-// sources returns the paths of the files with these extensions, from the root of the
-// repository, with forward slashes. It skips build output and .git.
+// sources returns the paths of the files with the given extensions. The paths start at
+// the root of the repository and have forward slashes. Build output and .git are
+// skipped.
 func sources(t *testing.T, extensions ...string) []string {
 	t.Helper()
 	var found []string
@@ -49,7 +51,7 @@ func sources(t *testing.T, extensions ...string) []string {
 	return found
 }
 
-// read returns the contents of a file, named by its path from the root.
+// read returns the contents of the file whose path from the root is name.
 func read(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(name)))
@@ -59,7 +61,7 @@ func read(t *testing.T, name string) string {
 	return string(text)
 }
 
-// pkg is a package as go list -json prints it.
+// pkg is a package in the form that "go list -json" prints.
 type pkg struct {
 	ImportPath string
 	Name       string
@@ -69,8 +71,8 @@ type pkg struct {
 	Module     *struct{ Path string }
 }
 
-// list runs go list in a directory and returns the packages that match the patterns
-// and their dependencies, by import path.
+// list runs "go list" in the directory dir. It returns the packages that match the
+// patterns, and their dependencies, by import path.
 func list(t *testing.T, dir string, patterns ...string) map[string]pkg {
 	t.Helper()
 	args := append([]string{"list", "-deps", "-json=ImportPath,Name,Standard,Imports,Deps,Module"}, patterns...)
@@ -93,7 +95,7 @@ func goCommand(t *testing.T, dir string, args ...string) []byte {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "go", args...)
 	cmd.Dir = dir
-	// Without cgo, as CI builds everything else, so that its build cache is used.
+	// Cgo is off, as in all other builds of CI, so that their build cache is used.
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

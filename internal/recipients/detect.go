@@ -208,7 +208,7 @@ func isASCII(b []byte) bool {
 }
 
 // decode returns a field in UTF-8, valid until the next call. problem is not empty if the
-// field is not valid in the encoding that an earlier field has decided.
+// field does not fit the encoding of the file.
 func (l *charset) decode(b []byte, line int) (out []byte, problem string) {
 	if isASCII(b) {
 		return b, ""
