@@ -46,8 +46,8 @@ type Account struct {
 	Campaigns int
 	// Hold tells why the account is held. The zero Hold means that the account is not held.
 	Hold Hold
-	// Balance is the gateway's answer at BalanceAt, such as "120.50 KES" or "340"; empty if
-	// no worker has asked.
+	// Balance is the balance that the gateway returned at BalanceAt, such as "120.50 KES" or
+	// "340". It is empty if no worker has read it.
 	Balance   string
 	BalanceAt time.Time
 	// LastAccepted is when the gateway last accepted a message.

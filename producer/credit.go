@@ -22,7 +22,7 @@ type CreditGap struct {
 	// Cost is the campaign's highest possible cost in the unit of the balance, such as
 	// "1200 credits" or "800 KES". It is empty if it cannot be calculated.
 	Cost string `json:"cost,omitempty"`
-	// Balance is the gateway's answer at BalanceAt.
+	// Balance is the balance that the gateway returned at BalanceAt.
 	Balance   string    `json:"balance,omitempty"`
 	BalanceAt time.Time `json:"balance_at,omitzero"`
 	// Warning is the problem and the advice, as text for people.

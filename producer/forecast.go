@@ -64,7 +64,7 @@ type AccountForecast struct {
 	Segments int  `json:"segments"`
 	// Cost is calculated from the account's price. It is empty if the account has no price.
 	Cost string `json:"cost,omitempty"`
-	// Balance is the gateway's answer at BalanceAt.
+	// Balance is the balance that the gateway returned at BalanceAt.
 	Balance   string     `json:"balance,omitempty"`
 	BalanceAt *time.Time `json:"balance_at,omitempty"`
 	// Credit is a warning about the balance. It is nil if the balance covers the cost.

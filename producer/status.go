@@ -136,8 +136,8 @@ type Status struct {
 // Canary is the progress of a campaign's canary: the first messages, all of which must end before
 // any other message goes out.
 type Canary struct {
-	// Size is the number of messages in the canary. It is less than Campaign.Canary if fewer
-	// recipients can be sent to.
+	// Size is the number of messages in the canary. It is less than Campaign.Canary if the campaign
+	// has fewer recipients that can be sent to.
 	Size int `json:"size"`
 	// Ended is the number of canary messages that have ended, including Rejected and Unknown.
 	Ended    int `json:"ended"`

@@ -234,7 +234,8 @@ func TestRedisTakesANewRateAtOnce(t *testing.T) {
 	}
 }
 
-// The clock of a promoted replica may be behind. That must not block the account.
+// The clock of a promoted replica may be behind that of the old master. This must not block
+// the account.
 func TestRedisClockSetBack(t *testing.T) {
 	t.Parallel()
 	open := openRedis(t, redistest.Start(t).Client())
@@ -323,7 +324,8 @@ func TestRedisLostAnswers(t *testing.T) {
 	if got := tokens(l); got < 60 || got > 61 {
 		t.Errorf("the bucket holds %v; want 60, because 10 came back to 50 once", got)
 	}
-	// The connection works again, so that the next reply comes from the script.
+	// Ping makes sure that the connection works again, so that the next answer comes from the
+	// script.
 	if err := through.Ping(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}

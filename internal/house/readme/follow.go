@@ -15,31 +15,31 @@ import (
 	"time"
 )
 
-// reader runs the steps of a text.
+// reader runs the steps of a Markdown text.
 type reader struct {
 	out  io.Writer
 	tree string
 	// state is a folder that keeps the shell's directory and variables between steps.
 	state string
 	ci    string
-	// ports maps each port of the text to a free one.
+	// ports maps each port in the text to a free port.
 	ports map[string]string
-	// printed is the output of the last commands.
+	// printed is the output of the commands that ran last.
 	printed string
 	staying []*staying
 }
 
-// staying is a command that runs in the background.
+// staying is a command that keeps running in the background.
 type staying struct {
 	cmd   *exec.Cmd
-	log   *os.File      // its output
+	log   *os.File      // receives the output of the command
 	ended chan struct{} // closed when the command has exited
 }
 
 // port matches a port after a loopback address or after --port.
 var port = regexp.MustCompile(`(127\.0\.0\.1:|--port )([0-9]{2,5})\b`)
 
-// newReader chooses the free ports and creates the shell's state.
+// newReader chooses the free ports and creates the folder state.
 func newReader(out io.Writer, tree, state, ci string, steps []step) (*reader, error) {
 	r := &reader{out: out, tree: tree, state: state, ci: ci, ports: map[string]string{}}
 	var held []net.Listener
@@ -69,7 +69,7 @@ func newReader(out io.Writer, tree, state, ci string, steps []step) (*reader, er
 		os.WriteFile(filepath.Join(state, "directory"), []byte(tree), 0o600))
 }
 
-// exchange replaces the ports of a text with the free ones.
+// exchange replaces the ports in a text with the free ports.
 func (r *reader) exchange(text string) string {
 	return port.ReplaceAllStringFunc(text, func(found string) string {
 		m := port.FindStringSubmatch(found)
@@ -107,8 +107,8 @@ func (r *reader) follow(ctx context.Context, steps []step) (err error) {
 	return nil
 }
 
-// shell returns a command that runs in the directory, and with the variables, that the
-// step before left.
+// shell returns a shell command that runs in the directory, and with the variables, in which the
+// previous step ended.
 func (r *reader) shell(ctx context.Context, commands string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "bash", "-c", `set -euo pipefail
 . "$STATE/variables"
@@ -142,7 +142,8 @@ func (r *reader) run(ctx context.Context, s step) error {
 // listensWithin is the time limit for a background command to listen, and to stop.
 const listensWithin = 30 * time.Second
 
-// start runs a command in the background and returns once its address accepts connections.
+// start runs a command in the background and returns once the address of the step accepts
+// connections.
 func (r *reader) start(ctx context.Context, s step) error {
 	fmt.Fprint(r.out, s.text)
 	log, err := os.CreateTemp(r.state, "log-")
@@ -159,7 +160,7 @@ func (r *reader) start(ctx context.Context, s step) error {
 	}
 	st := &staying{cmd: cmd, log: log, ended: make(chan struct{})}
 	go func() {
-		_ = cmd.Wait() // ProcessState keeps the result
+		_ = cmd.Wait() // the result is in ProcessState
 		close(st.ended)
 	}()
 	r.staying = append(r.staying, st)
@@ -189,8 +190,8 @@ func serves(ctx context.Context, address string) bool {
 	return err == nil && conn.Close() == nil
 }
 
-// end stops the background commands, the last one first. If show is true, it prints
-// their output.
+// end stops the background commands, the one started last first. If show is true, end prints their
+// output.
 func (r *reader) end(show bool) error {
 	var errs []error
 	for len(r.staying) > 0 {
@@ -227,8 +228,8 @@ func (r *reader) write(s step) error {
 	return os.WriteFile(name, []byte(s.text), 0o600)
 }
 
-// compare returns an error unless every line of the step is in the output. Several spaces
-// count as one.
+// compare returns an error unless every line of the step is in printed. Several spaces are equal to
+// one space.
 func (r *reader) compare(s step) error {
 	printed := squeeze(r.printed)
 	for line := range strings.Lines(s.text) {
@@ -240,7 +241,7 @@ func (r *reader) compare(s step) error {
 	return nil
 }
 
-// squeeze replaces each run of spaces in a line with one.
+// squeeze replaces each run of spaces in a line with one space.
 func squeeze(text string) string {
 	var lines []string
 	for line := range strings.Lines(text) {

@@ -1,6 +1,7 @@
 // Command readme runs the commands of a Markdown file from top to bottom, in a copy of
-// the tree. It fails at the first command that does not do what the text promises.
-// It replaces loopback ports with free ones, in commands, files and expected output.
+// the tree. It fails at the first command whose status or output differs from what the
+// text expects. In commands, files and expected output it replaces loopback ports with
+// free ports.
 //
 //	go run ./internal/house/readme README.md
 package main
@@ -16,7 +17,8 @@ import (
 	"time"
 )
 
-// runWithin is the time limit of a run. A build without a cache takes most of it.
+// runWithin is the time limit of a run. A build without a cache takes most of this
+// time.
 const runWithin = 10 * time.Minute
 
 func main() {
@@ -63,7 +65,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return r.follow(ctx, steps)
 }
 
-// copyTree copies the source files of a tree: not .git, bin and tmp.
+// copyTree copies the source files of a tree, which are all files except those in
+// .git, bin and tmp.
 func copyTree(to string, from fs.FS) error {
 	return fs.WalkDir(from, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil {

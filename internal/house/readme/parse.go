@@ -10,7 +10,8 @@ import (
 // kind is what readme does with a fenced code block.
 type kind string
 
-// A comment before the fence names the kind. A fence of plain text needs no comment and is skipped.
+// A comment before the fence names the kind. A fence whose language is plain text needs no comment
+// and is skipped.
 const (
 	// "<!-- run -->" or "<!-- run, status 3 -->": the commands must exit with this status.
 	runs kind = "run"
@@ -26,7 +27,7 @@ const (
 	notRun kind = "not run"
 )
 
-// step is a fence that is not skipped.
+// step is a fenced code block that is not skipped.
 type step struct {
 	kind kind
 	line int
@@ -47,11 +48,11 @@ var markers = map[kind]*regexp.Regexp{
 	notRun: regexp.MustCompile(`^not run: (.+)$`),
 }
 
-// comment matches a comment that fills a line.
+// comment matches a comment that is alone on a line.
 var comment = regexp.MustCompile(`^<!--\s*(.*?)\s*-->$`)
 
-// parse returns the steps of a Markdown text, in order. It returns an error if a fence
-// has no comment or an unknown one, or is not closed.
+// parse returns the steps of a Markdown text, in order. It returns an error if a fence has no
+// comment or an unknown comment, or is not closed.
 func parse(text string) ([]step, error) {
 	var steps []step
 	var marker string
@@ -90,7 +91,8 @@ func parse(text string) ([]step, error) {
 	return steps, nil
 }
 
-// begin returns the step of a fence, from its language and the comment before it.
+// begin returns the step of a fence. language is the fence's language, and marker is the comment
+// before the fence.
 func begin(line int, language, marker string) (step, error) {
 	for k, form := range markers {
 		m := form.FindStringSubmatch(marker)

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// follow runs a text as the command does, in an empty folder, and returns the output. In
-// the text, ”' stands for a fence.
+// follow runs a text as the command readme does, in an empty folder, and returns the
+// output. In the text, ”' stands for a fence.
 func follow(t *testing.T, text string) (string, error) {
 	t.Helper()
 	steps, err := parse(strings.ReplaceAll(text, "'''", "```"))
@@ -90,7 +90,7 @@ func TestFollowFindsMistakes(t *testing.T) {
 			t.Parallel()
 			output, err := follow(t, c.text)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("error %v, want one that contains %q\n%s", err, c.want, output)
+				t.Errorf("error %v, want an error that contains %q. The output is\n%s", err, c.want, output)
 			}
 		})
 	}

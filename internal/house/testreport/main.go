@@ -1,7 +1,7 @@
-// Command testreport runs go test with its own arguments and prints the output of go
-// test, then the numbers of passed, failed and skipped tests. If tests were skipped because
-// no redis-server was found, it also prints how to install one. With
-// TUMA_REQUIRE_REDIS=1 such a skip is a failure.
+// Command testreport passes its arguments to "go test" and prints the output of "go test",
+// then the numbers of passed, failed and skipped tests. If tests were skipped because no
+// redis-server was found, it also prints how to install one. With TUMA_REQUIRE_REDIS=1 such
+// a skip is a failure.
 //
 //	go run ./internal/house/testreport -race ./...
 package main
@@ -20,7 +20,7 @@ import (
 )
 
 func main() {
-	// Ctrl-C reaches go test too, and testreport waits until go test has exited.
+	// Ctrl-C also interrupts "go test", and testreport waits until "go test" has exited.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	code, err := run(ctx, os.Args[1:], os.Getenv("TUMA_REQUIRE_REDIS") == "1", os.Stdout, os.Stderr)
@@ -30,8 +30,8 @@ func main() {
 	os.Exit(code)
 }
 
-// run returns the exit status of go test, or 1 with an error if go test passed but the
-// run does not count as passed.
+// run returns the exit status of "go test". If "go test" passed but the run does not count
+// as passed, run returns 1 and an error.
 func run(ctx context.Context, args []string, requireRedis bool, out, errOut io.Writer) (int, error) {
 	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-json"}, args...)...)
 	cmd.Cancel = func() error { return nil }
@@ -65,7 +65,7 @@ func run(ctx context.Context, args []string, requireRedis bool, out, errOut io.W
 	return 0, nil
 }
 
-// event is a line of go test -json.
+// event is a line of the output of "go test -json".
 type event struct {
 	Action, Package, Test, Output string
 }
@@ -113,7 +113,7 @@ func (r *report) add(e event) {
 		fmt.Fprint(r.out, e.Output)
 	case "output":
 		if strings.HasPrefix(e.Output, "=== ") {
-			return // a start, pause or continue line, which go test prints with -v only
+			return // a start, pause or continue line, which "go test" prints only with -v
 		}
 		if r.pending[at] == nil {
 			r.pending[at] = &strings.Builder{}
@@ -159,7 +159,8 @@ func (r *report) testEnds(e event) {
 
 func (r *report) packageEnds(e event) {
 	if e.Action == "fail" {
-		// The output of tests that did not end because their process did.
+		// Pending is now the output of tests that did not end, because their process ended
+		// first.
 		for at, text := range r.pending {
 			if at[0] == e.Package && at[1] != "" {
 				fmt.Fprint(r.out, text)
@@ -170,7 +171,7 @@ func (r *report) packageEnds(e event) {
 		return
 	}
 	for line := range strings.Lines(r.text(e)) {
-		// The line that go test prints for a package without -v.
+		// Without -v, "go test" prints such a line for a package.
 		if strings.HasPrefix(line, "ok  ") || strings.HasPrefix(line, "?   ") {
 			fmt.Fprint(r.out, line)
 		}

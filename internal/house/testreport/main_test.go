@@ -85,16 +85,16 @@ func BenchmarkA(b *testing.B) {}`,
 			var out, errOut bytes.Buffer
 			code, err := run(t.Context(), []string{"-shuffle=on", "."}, c.require, &out, &errOut)
 			if code != c.code {
-				t.Errorf("status %d (%v), want %d", code, err, c.code)
+				t.Errorf("status %d (error %v), want %d", code, err, c.code)
 			}
 			for _, want := range c.prints {
 				if !strings.Contains(out.String(), want) {
-					t.Errorf("does not print %q", want)
+					t.Errorf("the output does not contain %q", want)
 				}
 			}
 			for _, unwanted := range c.omits {
 				if strings.Contains(out.String(), unwanted) {
-					t.Errorf("prints %q", unwanted)
+					t.Errorf("the output contains %q", unwanted)
 				}
 			}
 			if t.Failed() {

@@ -25,7 +25,7 @@ type phrase struct {
 	text    string         // as written in the list
 	pattern *regexp.Regexp // matches the phrase and nothing else
 	allowed *regexp.Regexp // matches good uses that the pattern also finds; nil if there are none
-	instead string         // what to write
+	instead string         // what to write instead of the phrase
 }
 
 // rules is the parsed list: two limits, and the phrases.
@@ -104,7 +104,8 @@ func (b *block) add(line int, text string) {
 	b.lines = append(b.lines, line)
 }
 
-// find returns the hits in a block. Where phrases overlap, only the first in the list counts.
+// find returns the hits in a block. Where phrases overlap, only the phrase that comes first in the
+// list counts.
 func (r *rules) find(file string, b *block) []hit {
 	var hits []hit
 	text := b.text.String()
@@ -184,7 +185,8 @@ func goBlocks(src []byte) (blocks []*block, commentLines int) {
 	}
 }
 
-// luaBlocks is goBlocks for the comments of a Lua file. Long comments, --[[ ]], are not used here.
+// luaBlocks is like goBlocks, for the comments of a Lua file. Long comments, --[[ ]], are not used
+// here.
 func luaBlocks(src []byte) (blocks []*block, commentLines int) {
 	var b *block
 	for i, line := range strings.Split(string(src), "\n") {
@@ -206,7 +208,8 @@ func luaBlocks(src []byte) (blocks []*block, commentLines int) {
 	return blocks, commentLines
 }
 
-// cutLuaComment cuts a line of Lua at the -- that begins a comment, one outside quotes.
+// cutLuaComment cuts a line of Lua at the "--" that begins a comment. A "--" inside quotes does
+// not begin one.
 func cutLuaComment(line string) (code, comment string, ok bool) {
 	var quote byte
 	for i := 0; i < len(line); i++ {
@@ -228,8 +231,8 @@ func cutLuaComment(line string) (code, comment string, ok bool) {
 
 var inlineCode = regexp.MustCompile("`[^`\n]*`")
 
-// markdownBlocks returns the prose of a Markdown file by paragraph: no fenced or
-// inline code, and where tables is false, no lines of tables.
+// markdownBlocks returns the prose of a Markdown file, one block for each paragraph. It leaves out
+// fenced and inline code and, if tables is false, the lines of tables.
 func markdownBlocks(src []byte, tables bool) []*block {
 	var blocks []*block
 	var b *block
@@ -255,7 +258,7 @@ func markdownBlocks(src []byte, tables bool) []*block {
 	return blocks
 }
 
-// count is what was measured.
+// count is the result of a measurement.
 type count struct {
 	commentLines       int
 	inCode, inMarkdown []hit
@@ -270,7 +273,8 @@ func (c *count) density() float64 {
 	return math.Round(float64(len(c.inCode))*10_000/float64(c.commentLines)) / 10
 }
 
-// measure reads the files of a tree below some folders; "." stands for the whole tree.
+// measure reads the files of a tree below the given folders and counts their hits. The folder "."
+// stands for the whole tree.
 func (r *rules) measure(tree string, folders ...string) (count, error) {
 	var c count
 	for _, folder := range folders {
@@ -349,7 +353,7 @@ func (r *rules) check(c count) []string {
 	return wrong
 }
 
-// worst lists up to 40 hits, those of the files with the most hits first.
+// worst lists up to 40 hits. The hits of the files with the most hits come first.
 func worst(hits []hit) string {
 	const most = 40
 	perFile := map[string]int{}

@@ -1,6 +1,7 @@
 // Command words counts phrases that make comments, messages and documents hard to
 // read, and shows where they are and what to write instead. The phrases and the
-// allowed numbers are in words.txt beside it; its test is the check that CI runs.
+// allowed numbers are in words.txt in the same folder. CI runs the test of this
+// command as a check.
 //
 // Run it in the root of the repository:
 //

@@ -10,8 +10,8 @@ import (
 
 const tree = "../../.."
 
-// TestWords is the check: the tree has no more hits than words.txt allows, and words.txt
-// allows no more than the tree has, give or take a tenth.
+// TestWords checks that the tree has no more hits than words.txt allows, and that
+// words.txt allows at most about a tenth more hits than the tree has.
 func TestWords(t *testing.T) {
 	t.Parallel()
 	r, err := parseRules(list)
@@ -31,7 +31,7 @@ func TestWords(t *testing.T) {
 	t.Logf("%.1f hits per 1,000 comment lines, %d hits in Markdown", c.density(), len(c.inMarkdown))
 }
 
-// The samples are text files, so that the check does not count their phrases.
+// The samples are text files, so that TestWords does not count their phrases.
 func sample(t *testing.T, name string) []byte {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("testdata", name))
@@ -121,7 +121,7 @@ func TestParseRulesRejectsMistakes(t *testing.T) {
 		"per-thousand: 1\nmarkdown: 1\na", "per-thousand: 1\nmarkdown: 1\n( => b", "per-thousand: 1\nmarkdown: 1\nexcept a\na => b",
 	} {
 		if _, err := parseRules(text); err == nil {
-			t.Errorf("%q is accepted", text)
+			t.Errorf("parseRules accepts %q, want an error", text)
 		}
 	}
 }
