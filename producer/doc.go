@@ -73,7 +73,7 @@
 //   - accepted: the gateway has taken the message.
 //   - rejected: the gateway has certainly not sent the message. Reason and Code tell why.
 //   - skipped: the message was never submitted, such as to an invalid number.
-//   - unknown: the message may have gone out or not, because the answer of a gateway without
+//   - unknown: Tuma does not know whether the message was sent, because the answer of a gateway without
 //     idempotency keys was lost.
 //   - delivered, undelivered: what a delivery report said later. This release does not collect
 //     reports yet.
@@ -81,8 +81,9 @@
 // # What to do with unknown
 //
 // Decide which mistake costs less. If a second message does no harm (a reminder, a one-time code),
-// set Campaign.OnUnknown to [OnUnknownResend], or call [Client.Retry] with Unknown set. If it does (a
-// payment request), leave the recipient unknown and let a person look at it. Tuma does not guess.
+// set Campaign.OnUnknown to [OnUnknownResend], or call [Client.Retry] with Unknown set. If a second
+// message does harm (a payment request), leave the recipient unknown and let a person decide. Tuma
+// does not guess.
 //
 // # Control
 //

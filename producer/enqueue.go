@@ -36,8 +36,8 @@ const (
 
 // Campaign is one body to any number of recipients.
 type Campaign struct {
-	// ID is the caller's idempotency key. It consists of 1 to 128 of the characters A-Z a-z 0-9 . _
-	// : -
+	// ID is the caller's idempotency key. It has 1 to 128 characters, each one of A-Z a-z 0-9 . _ :
+	// and -.
 	ID string
 	// Via is the account to send through. Empty means the first account of the workers' routes
 	// that matches the number.
@@ -140,7 +140,7 @@ type Receipt struct {
 	Credit []CreditGap `json:"credit,omitempty"`
 }
 
-// MaxBody is the maximum length of a body in bytes. Gateways accept far less.
+// MaxBody is the maximum length of Campaign.Body in bytes. Gateways accept far less.
 const MaxBody = 16 << 10
 
 // Enqueue uploads the recipients and commits the campaign. Workers plan and send it from

@@ -25,7 +25,7 @@ type PreviewOptions struct {
 	// Routes choose accounts for a campaign that names none.
 	Routes []Route
 	// Country is the default for numbers in national format, as an ISO code. Campaign.Country takes
-	// precedence, and after it the country of the account.
+	// precedence over it, and so does the country of the account.
 	Country string
 	// Now is the time at which the campaign would be enqueued. Zero means the present.
 	Now time.Time

@@ -57,7 +57,7 @@ func (q *queueing) pace(rate float64, sharers int) float64 {
 }
 
 const (
-	// farthest is how far ahead a schedule is calculated, and mostSpans the maximum number of its
+	// farthest is how far ahead a schedule is calculated. mostSpans is the maximum number of its
 	// steps.
 	farthest  = 366 * 24 * time.Hour
 	mostSpans = 20_000
