@@ -52,7 +52,7 @@ func ExampleClient_Enqueue_invalid() {
 	// true
 	// invalid campaign: body: must not be empty
 	// max_messages: -1 must not be negative
-	// from: sender "ACMECOMPANYLTD" has 14 characters, the gateway takes 11
+	// from: sender "ACMECOMPANYLTD" has 14 characters, the gateway takes at most 11
 }
 
 // Recipients can come from a file or a database, one at a time. An error of the sequence stops the

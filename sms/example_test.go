@@ -44,6 +44,6 @@ func ExampleValidateSender() {
 	fmt.Println(sms.ValidateSender("ACMECOMPANYLTD", 11, 16))
 	fmt.Println(sms.ValidateSender("ACME", 11, 16))
 	// Output:
-	// sender "ACMECOMPANYLTD" has 14 characters, the gateway takes 11
+	// sender "ACMECOMPANYLTD" has 14 characters, the gateway takes at most 11
 	// <nil>
 }

@@ -49,7 +49,7 @@ const maxSender = 16
 func checkSenderLength(shown string, have int, unit string, limit int) error {
 	switch {
 	case limit > 0 && have > limit:
-		return fmt.Errorf("sender %s has %d %s, the gateway takes %d", shown, have, unit, limit)
+		return fmt.Errorf("sender %s has %d %s, the gateway takes at most %d", shown, have, unit, limit)
 	case limit <= 0 && have > maxSender:
 		return fmt.Errorf("sender %s has %d %s, no gateway takes more than %d", shown, have, unit, maxSender)
 	}

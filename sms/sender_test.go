@@ -26,9 +26,9 @@ func TestValidateSender(t *testing.T) {
 		{"a limit above the usual", "ACMECOMPANYLIMITED", 20, 0, ""},
 
 		{"empty", "", 11, 16, "sender is empty: use a registered name or a number"},
-		{"too long", "ACMECOMPANYLTD", 11, 16, `sender "ACMECOMPANYLTD" has 14 characters, the gateway takes 11`},
-		{"too many digits", "12345678901234567", 11, 16, `sender 1234****4567 has 17 digits, the gateway takes 16`},
-		{"digits have their own limit", "254712345678", 16, 11, `sender 2547****5678 has 12 digits, the gateway takes 11`},
+		{"too long", "ACMECOMPANYLTD", 11, 16, `sender "ACMECOMPANYLTD" has 14 characters, the gateway takes at most 11`},
+		{"too many digits", "12345678901234567", 11, 16, `sender 1234****4567 has 17 digits, the gateway takes at most 16`},
+		{"digits have their own limit", "254712345678", 16, 11, `sender 2547****5678 has 12 digits, the gateway takes at most 11`},
 		{"no published limit, still too long", "ACMECOMPANYLTD-17", 0, 0,
 			`sender "ACMECOMPANYLTD-17" has 17 characters, no gateway takes more than 16`},
 		{"no published limit, still too many digits", "12345678901234567", 0, 0,
@@ -44,7 +44,7 @@ func TestValidateSender(t *testing.T) {
 		{"a space alone", " ", 11, 16, `sender " " begins or ends with a space: remove it`},
 		{"neither name nor number", "254-712", 11, 16, `sender "254-712" is neither a name nor a number: use a letter or digits only`},
 		{"a body in the wrong place", strings.Repeat("Hello ", 1000) + "x", 11, 16,
-			`sender "Hello Hello Hello Hello Hello He" has 6001 characters, the gateway takes 11`},
+			`sender "Hello Hello Hello Hello Hello He" has 6001 characters, the gateway takes at most 11`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

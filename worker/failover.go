@@ -182,7 +182,7 @@ func (m *failoverRun) roomLeft() bool {
 	return false
 }
 
-// moveBatch moves those recipients of a batch that may move.
+// moveBatch moves the recipients of a batch that may fail over, each to another account of its route.
 func (m *failoverRun) moveBatch(ctx context.Context, batch string, now time.Time) error {
 	part, err := m.ledger.Movable(ctx, m.id, batch, now)
 	if errors.Is(err, ledger.ErrNotFound) || ledger.AsUnreadable(err) != nil || err == nil && len(part.To) == 0 {

@@ -28,8 +28,8 @@ const (
 	maxFaults = 3
 )
 
-// batchSender works on one wake-up: it sends the calls of its batch, and then the calls of batches
-// that its settles open. It belongs to one goroutine, the slot.
+// batchSender handles one wake-up: it sends the calls of one batch, and then those of the batches
+// that become open when it settles these calls. Only the goroutine of one slot uses it.
 type batchSender struct {
 	*Worker
 	acc      *account

@@ -110,7 +110,7 @@ func (s *batchSender) settleAndClaimNext(at submission, v verdict, after []*ledg
 	start := time.Now()
 	claim, ok, err := s.ledger.SettleAndClaim(ctx, at.claim, v.records, s.segmentsOf(at.gen), s.claimRequest(ctx, after[0]))
 	if err != nil {
-		s.log.Debug().Err(err).Str("campaign", s.id).Str("batch", s.batch).Msg("settle-and-claim failed; settling alone")
+		s.log.Debug().Err(err).Str("campaign", s.id).Str("batch", s.batch).Msg("settle-and-claim failed; the call is now settled without claiming the next one")
 		return nil, false, claim
 	}
 	if !ok {

@@ -176,7 +176,7 @@ func TestBadInputEnqueuesNothing(t *testing.T) {
 		"all of other lands": {"0803 123 4567\n", []string{"--id", "x"}, "national numbers were read as numbers of KE"},
 		"error at the end":   {"phone,x\n0712345678,1\n0712345679,1,2\n", []string{"--id", "x"}, "standard input:3: the row has 3 fields"},
 		"unknown account":    {"0712345678", []string{"--via", "nope"}, `--via: no worker serves an account "nope"; the accounts are kobo-main`},
-		"sender too long":    {"0712345678", []string{"--from", "ACME-AND-SONS"}, "--from: sender \"ACME-AND-SONS\" has 13 characters, the gateway takes 11"},
+		"sender too long":    {"0712345678", []string{"--from", "ACME-AND-SONS"}, "--from: sender \"ACME-AND-SONS\" has 13 characters, the gateway takes at most 11"},
 		"body too long":      {"0712345678", []string{"--body", strings.Repeat("x", 906)}, "--body: the body has 906 characters; account kobo-main allows 905"},
 		"empty body":         {"0712345678", []string{"--body", " "}, "--body: must not be empty"},
 		"no header":          {"0712345678", []string{"--body", "Dear {{name}}"}, `standard input:1: a plain list of numbers has no column "name"`},

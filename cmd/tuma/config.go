@@ -50,9 +50,9 @@ const (
 // errNoConfig is returned when a command needs a configuration file and there is none.
 var errNoConfig = errors.New("no configuration: tuma.yaml is not in this directory; name a file with --config or TUMA_CONFIG")
 
-// config returns the configuration; the first call reads the file. If there is no file and needFile
-// is true, config returns errNoConfig. If needFile is false, config returns the defaults, which are
-// enough for commands that only need Redis.
+// config returns the configuration; the first call reads the file. If the file does not exist, config
+// returns errNoConfig if needFile is true, and otherwise the defaults, which are enough for commands
+// that only need Redis.
 func (a *app) config(needFile bool) (*config, error) {
 	if a.loaded == nil {
 		c, err := a.readConfig()
@@ -139,8 +139,8 @@ func parseConfigOf(kinds []providers.Kind, file string, text []byte, lookup func
 	return c, nil
 }
 
-// account returns the account with the given name. If there is no such account, it returns an
-// error. If the account lacks a setting, it returns both the account and an error.
+// account returns the account with the given name. It returns an error if the
+// configuration lacks the account, and both the account and an error if the account lacks a setting.
 func (c *config) account(name string) (*accountConfig, error) {
 	for _, acc := range c.accounts {
 		if acc.name == name {

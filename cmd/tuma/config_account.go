@@ -133,8 +133,8 @@ func (r *reader) tumaKeys(w *worker.Account, s *providers.Settings) map[string]f
 }
 
 // providerFields finds the account's provider and returns its login fields and its own further fields.
-// If there is no such provider, it returns the login fields of all providers, so that these are not
-// reported as unknown as well.
+// If the provider is unknown, it returns the login fields of all providers: each of them may be right,
+// so none is reported as an unknown field.
 func (r *reader) providerFields(e entry, kind *providers.Kind) (login []providers.Field, options []string) {
 	quiet := &reader{lookup: r.lookup}
 	named := entry{name: e.name + ".provider", line: e.line}

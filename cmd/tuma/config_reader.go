@@ -246,7 +246,7 @@ var variable = regexp.MustCompile(`\$?\$\{[^}]*\}`)
 var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // text reads one value as text and replaces ${VAR} by the environment variable; $${ stands for a
-// literal ${. If there is no usable value, text records the mistake and returns false.
+// literal ${. If the value cannot be used, text records the mistake and returns false.
 func (r *reader) text(e entry) (string, bool) {
 	n := resolve(e.value)
 	switch {
@@ -286,7 +286,7 @@ func show(e entry) string {
 	return `""`
 }
 
-// string reads a text into to. If there is no valid value, string leaves to unchanged. So do int,
+// string reads a text into to. If the text is not valid, string leaves to unchanged. So do int,
 // oneOf and duration below.
 func (r *reader) string(e entry, to *string) {
 	if s, ok := r.text(e); ok {

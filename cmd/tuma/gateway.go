@@ -120,8 +120,8 @@ func notSupported(acc *accountConfig, what string) error {
 	return misuse("account %s: provider %s has no request for %s", acc.name, acc.kind.Name, what)
 }
 
-// account returns the named account of the configuration. It returns an error if there is no such
-// account, or if the account lacks a setting.
+// account returns the named account of the configuration. It returns an error if the
+// configuration lacks the account, or the account lacks a setting.
 func (a *app) account(name string) (*accountConfig, error) {
 	cfg, err := a.config(true)
 	if err != nil {

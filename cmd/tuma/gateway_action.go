@@ -130,7 +130,7 @@ func noteUnknownOutcome(acc *accountConfig, err error) error {
 }
 
 // confirm asks on the terminal whether to run an action. It returns an error if the answer is
-// no, or if there is no terminal.
+// not yes, or if standard input or standard error is not a terminal.
 func (a *app) confirm(ctx context.Context, action providers.Action, acc *accountConfig) error {
 	if !isTerminal(a.in) || !isTerminal(a.err) {
 		return misuse("account %s: %s %s; confirm with --yes", acc.name, action.Name, action.Confirm)

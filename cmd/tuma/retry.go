@@ -18,7 +18,7 @@ func newRetry(a *app) *cobra.Command {
 	var yes bool
 	c := &cobra.Command{
 		Use:   "retry ID --unknown | --rejected",
-		Short: "Send again to rejected or unknown recipients",
+		Short: "Send again to recipients that were rejected or whose outcome is unknown",
 		Long: `Retry sends a campaign's message again to some of its recipients, and prints to
 how many. It never sends to numbers on the suppression list.
 
@@ -52,7 +52,7 @@ func (a *app) retry(ctx context.Context, b *backend, id string, o producer.Retry
 	}
 	var selected []string
 	if o.Unknown && st.Unknown > 0 {
-		selected = append(selected, formatInt(st.Unknown)+" unknown recipients (who may get the message twice)")
+		selected = append(selected, formatInt(st.Unknown)+" recipients whose outcome is unknown (they may get the message twice)")
 	}
 	if o.Rejected && st.Rejected > 0 {
 		selected = append(selected, formatInt(st.Rejected)+" rejected recipients")

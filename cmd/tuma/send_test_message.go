@@ -51,7 +51,7 @@ func (s *sendCommand) validateSafetyFlags(f *pflag.FlagSet) error {
 }
 
 // checkCanAsk returns an error if the user could not answer the confirmation prompt after the test:
-// there is no terminal, or standard input holds the recipients. With --yes there is no prompt.
+// the command runs without a terminal, or standard input holds the recipients. With --yes there is no prompt.
 func (s *sendCommand) checkCanAsk() error {
 	switch {
 	case s.yes:

@@ -162,12 +162,11 @@ func formatTime(t time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
-// oneLine joins the lines of a text and cuts the result so that it is no longer than most
-// characters.
-func oneLine(s string, most int) string {
+// oneLine joins the lines of a text and cuts the result to limit characters at most.
+func oneLine(s string, limit int) string {
 	s = strings.Join(strings.Fields(s), " ")
-	if r := []rune(s); len(r) > most {
-		return string(r[:max(most-1, 0)]) + "…"
+	if r := []rune(s); len(r) > limit {
+		return string(r[:max(limit-1, 0)]) + "…"
 	}
 	return s
 }

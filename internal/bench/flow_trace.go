@@ -121,12 +121,12 @@ func (r *flowRig) limiterRequests(ctx context.Context, account string) (n int, e
 	return n, nil
 }
 
-// acceptedCalls returns the calls in the sandbox's log for which of returns true, in the order of
-// their times. If of is nil, it returns all calls.
-func acceptedCalls(log []sandbox.Entry, of func(sandbox.Entry) bool) []timedMessages {
+// acceptedCalls returns the calls in the sandbox's log for which wanted returns true, in the order
+// of their times. If wanted is nil, it returns all calls.
+func acceptedCalls(log []sandbox.Entry, wanted func(sandbox.Entry) bool) []timedMessages {
 	var out []timedMessages
 	for _, e := range log {
-		if of == nil || of(e) {
+		if wanted == nil || wanted(e) {
 			out = append(out, timedMessages{at: e.At, n: e.Messages})
 		}
 	}

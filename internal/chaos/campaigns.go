@@ -61,7 +61,7 @@ func (c *campaign) recipients() iter.Seq2[producer.Recipient, error] {
 // use them in turn.
 var repeats = []sandbox.Repeat{sandbox.RepeatAccepts, sandbox.RepeatAll, sandbox.RepeatAccepts, sandbox.RepeatError}
 
-// traffic sends the campaigns of a run: at each gateway, as many at a time as streams
+// traffic sends the campaigns of a run: at each gateway, as many at a time as concurrentCampaigns
 // returns. Safe for concurrent use.
 type traffic struct {
 	// client enqueues through the proxy, so it sees its faults. watcher reads from Redis

@@ -155,7 +155,7 @@ func (s *injector) inject(e event) {
 	case taskTwice:
 		s.repeatTask(e)
 	case planTwice, enqueueTwice:
-		// KoboMobile has one campaign at a time: see streams.
+		// KoboMobile has one campaign at a time: see concurrentCampaigns.
 		gateways := slices.DeleteFunc(sandbox.Names(), func(name string) bool { return name == "kobo" || name == oneByOne })
 		over := s.injected.begin(e.name())
 		s.verbosef("%s", e.name())

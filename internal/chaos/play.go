@@ -41,7 +41,7 @@ func (r *rig) play(ctx context.Context) (*report, error) {
 	defer stop()
 	background.Go(func() { r.traffic.sample(ctx) })
 	for _, gateway := range sandbox.Names() {
-		for range streams(gateway) {
+		for range concurrentCampaigns(gateway) {
 			campaigns.Go(func() { r.traffic.runCampaigns(ctx, gateway, over.Done()) })
 		}
 	}

@@ -230,11 +230,11 @@ func (r *rig) logf(format string, args ...any) {
 	fmt.Fprintf(r.out, "%7.1fs  %s\n", time.Since(r.began).Seconds(), fmt.Sprintf(format, args...))
 }
 
-// streams returns how many campaigns a gateway has at a time. More than one keep the
-// account's slots busy: each slot sends a batch, and a campaign has few batches. KoboMobile
-// has one campaign at a time, since chaos changes its answer to repeated idempotency keys
-// between two campaigns.
-func streams(gateway string) int {
+// concurrentCampaigns returns how many campaigns are sent through a gateway at a time. Several are
+// needed to keep the account's slots busy, because each slot sends one batch and a campaign has few
+// batches. KoboMobile has one campaign at a time, because chaos changes between two campaigns how
+// KoboMobile answers a repeated idempotency key.
+func concurrentCampaigns(gateway string) int {
 	switch gateway {
 	case "kobo":
 		return 1

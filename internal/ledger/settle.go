@@ -29,9 +29,9 @@ const (
 	// Unknown in the records stay doubtful, and may be submitted again under the same idempotency
 	// key.
 	SettlePartial SettleReason = "partial"
-	// SettleSpared: the gateway's answer as in SettleAnswer, but recipients that are Pending in the
-	// records were refused because of the account or the campaign. Such a refusal does not count as
-	// an attempt.
+	// SettleSpared: the gateway answered about these recipients, but refused some of them because of
+	// the account or the campaign. Those are Pending in the records that settle the call, and the
+	// call does not count as an attempt for them.
 	SettleSpared SettleReason = "spared"
 	// SettleVerdict: Tuma's own conclusion from an error or a missing answer.
 	SettleVerdict SettleReason = "verdict"

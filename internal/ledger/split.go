@@ -4,8 +4,9 @@ import (
 	"context"
 )
 
-// Split ends a claim that the gateway refused as a whole. Each half becomes a generation. A
-// doubtful claim is never split; for such a claim Settled.Stale is set.
+// Split ends a claim whose call the gateway refused as a whole. Each half of the call's recipients
+// becomes a separate generation. Split does not split a claim that is in doubt, and sets
+// Settled.Stale instead.
 func (l *Ledger) Split(ctx context.Context, c *Claim) (Settled, error) {
 	return l.split(ctx, c, 0)
 }

@@ -260,15 +260,15 @@ func change(rng *rand.Rand, text []byte) []byte {
 	return text
 }
 
-// sendWithReplyTo sends a call to the recipients asked, and answers it with the gateway's reply to
-// a call to the recipients answered. It returns that reply and two answers of the provider: there,
-// to the call to answered, and here, to the call to asked.
-func (x *exam) sendWithReplyTo(answered, asked []sms.MSISDN) (reply []byte, there, here answer) {
+// sendWithReplyTo makes two calls: one to the recipients in first, which the gateway answers, and
+// one to the recipients in second, which gets the gateway's reply to the first call again. It
+// returns that reply, and what the provider returned for each call.
+func (x *exam) sendWithReplyTo(first, second []sms.MSISDN) (reply []byte, there, here answer) {
 	x.Helper()
-	e, there := x.realExchange(batch(answered))
+	e, there := x.realExchange(batch(first))
 	s := x.canned()
 	s.answer(e.raw(e.reply))
-	return e.reply, there, x.send(x.open(s.url), batch(asked))
+	return e.reply, there, x.send(x.open(s.url), batch(second))
 }
 
 // some returns up to five numbers for one call.
