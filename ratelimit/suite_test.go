@@ -229,8 +229,8 @@ func checkTransactional(open opener) error {
 	if err := reserve(a.bulk, step{500, 0, 0, true}); err != nil {
 		return err
 	}
-	// Bulk calls must wait ten seconds, and slightly longer for each one-time code. A one-time
-	// code does not wait that long.
+	// Bulk calls must wait ten seconds. Each one-time code that is sent meanwhile makes their wait
+	// slightly longer. The one-time codes themselves wait much less.
 	if err := errors.Join(
 		reserve(a.otp, step{1, time.Second, 100 * ms, true}, step{2, time.Second, 300 * ms, true}),
 		reserve(a.bulk, step{1, long, 9980 * ms, true}),

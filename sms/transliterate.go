@@ -110,8 +110,8 @@ func composed(letter, accent rune) rune {
 	return []rune(whole)[i]
 }
 
-// plainForm is the GSM-7 form of a character, and the name of the character with its
-// article, for messages.
+// plainForm describes a character that GSM-7 lacks: text replaces it, and name is what messages
+// to the user call it, such as "an em dash".
 type plainForm struct{ text, name string }
 
 const (

@@ -154,7 +154,7 @@ func parseSingle(text string) (opener, error) {
 func parseCluster(scheme, rest string) (opener, error) {
 	hosts, path, query := splitHosts(rest, "6379")
 	if strings.Trim(path, "/0") != "" {
-		return nil, errors.New("a cluster has one database")
+		return nil, errors.New("a cluster has only database 0; remove the database number")
 	}
 	o, err := redis.ParseClusterURL(scheme + "://" + hosts[0] + "?" + withAddrs(query, hosts[1:]))
 	if err != nil {

@@ -67,8 +67,8 @@ var (
 )
 
 // readRequest records the numbers in a request before the gateway reads it, and restores the
-// body. The arrival's time is when the request's header was read: by then, the worker had
-// begun the call. It returns an error if the body cannot be read.
+// body. Each number is recorded with the time at which the gateway had read the request's header:
+// the worker began the call before that time. It returns an error if the body cannot be read.
 func (c *optOutLog) readRequest(gateway string, q *http.Request) error {
 	at := time.Now()
 	body, err := io.ReadAll(q.Body)

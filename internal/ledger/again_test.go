@@ -68,7 +68,7 @@ func (a *replayHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 			hash = redis.NewScript(hash).Hash()
 		}
 		if hash == topUpScript.plain.Hash() {
-			return nil // top_up.lua alone returns its wakes only once; its header has the reason
+			return nil // of all scripts, only top_up.lua does not repeat its wakes; its header has the reason
 		}
 		if x, y := timeless(first.Val()), timeless(second.Val()); !reflect.DeepEqual(x, y) {
 			a.problems = append(a.problems, fmt.Sprintf("I6: a repeated script answered %v, the first time %v: %v", y, x, cmd.Args()[4:]))

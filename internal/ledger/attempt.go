@@ -20,10 +20,11 @@ import (
 // delivery reports. Tuma keeps attempts by login. A message found at the gateway is compared with
 // the attempts, to decide which attempt the message belongs to and whether Tuma knows it already.
 //
-// The order of the steps makes this safe. An attempt is entered before the first byte of its call.
-// The ids of its messages are recorded before it is settled. The attempt is removed after it was
-// settled. A reader takes the gateway's list first, then the attempts, then the ids. So the reader
-// finds each message of another attempt among the attempts or among the ids.
+// The order of the steps makes this safe. The worker adds the attempt before it sends the first
+// byte of the call, records the ids of the messages before it settles the attempt, and removes the
+// attempt after that. A worker that looks for a message reads the gateway's list first, then the
+// attempts, then the ids. So it finds every message that another attempt sent among the attempts or
+// among the ids.
 type Attempt struct {
 	Campaign, Batch  string
 	Call, Generation int

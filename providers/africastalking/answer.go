@@ -42,8 +42,8 @@ var codes = map[int]word{
 	502: {"RejectedByGateway", rejected("rejected_by_gateway")},
 }
 
-// wordSender is the name of code 402. A reply without recipients has this name in its field
-// Message.
+// wordSender is the gateway's name for code 402. If the gateway refuses the sender ID of a whole
+// call, the reply has no recipients, and this name is in its field Message.
 const wordSender = "InvalidSenderId"
 
 func rejected(reason string) providers.Result {

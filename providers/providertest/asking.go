@@ -329,7 +329,7 @@ func backgroundSend(x *exam) {
 			x.Helper()
 			ids, err := x.open(url).(providers.BackgroundSender).SendStored(x.Context(), b)
 			if err == nil || len(ids) > 0 {
-				x.Errorf("a send to a list: got %d IDs and the error %v, want an error and no IDs", len(ids), err)
+				x.Errorf("a send to a stored list or group: got %d IDs and the error %v, want an error and no IDs", len(ids), err)
 				return new(providers.Error)
 			}
 			return x.checkError(err)

@@ -130,26 +130,26 @@ func judge(n int) code {
 	return elsewhere("")
 }
 
-// parseSend parses the body of a 2xx answer to a send to the recipients in to. It returns one
-// result for each recipient, or an error for the whole call (without Op). If the body is not
+// parseSend parses the body of a 2xx answer to a send to recipients. It returns one result for each
+// recipient, or one error for the whole call; the caller sets the error's Op. If the body is not
 // understood, parseSend returns two nils.
-func parseSend(body []byte, to []sms.MSISDN, allIDs bool) ([]providers.Result, *providers.Error) {
+func parseSend(body []byte, recipients []sms.MSISDN, allIDs bool) ([]providers.Result, *providers.Error) {
 	line := firstLine(body)
 	if n, ok := parseCode(line); ok {
-		return oneCode(n, len(to))
+		return oneCode(n, len(recipients))
 	}
 	count := strings.Count(line, ",") + 1
-	if allIDs && len(to) == 1 && count > 1 {
-		return parseParts(line, to)
+	if allIDs && len(recipients) == 1 && count > 1 {
+		return parseParts(line, recipients)
 	}
-	if count != len(to) {
+	if count != len(recipients) {
 		return nil, nil // it is not known to which recipients the entries belong
 	}
 	results := make([]providers.Result, 0, count)
 	seen := make(map[string]int, count)
 	understood := false
 	for entry := range strings.SplitSeq(line, ",") {
-		r := parseEntry(strings.TrimSpace(entry), to)
+		r := parseEntry(strings.TrimSpace(entry), recipients)
 		understood = understood || r.Outcome != providers.Unknown || r.Code != ""
 		if r.MessageID != "" {
 			if first, twice := seen[r.MessageID]; twice { // two recipients cannot have the same message ID
