@@ -223,15 +223,15 @@ func (p *templateParser) field(at int) (length int, err error) {
 	return len(fieldOpens) + end + len(fieldCloses), nil
 }
 
-// errorAt returns a *TemplateError for the mistake at byte offset at.
-func (p *templateParser) errorAt(at int, format string, args ...any) error {
-	before := p.body[:at]
+// errorAt returns a *TemplateError for the mistake at a byte offset of the body.
+func (p *templateParser) errorAt(offset int, format string, args ...any) error {
+	before := p.body[:offset]
 	line := strings.Count(before, "\n") + 1
 	return &TemplateError{
 		Line:    line,
 		Column:  utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:]) + 1,
 		Problem: fmt.Sprintf(format, args...),
-		lines:   line + strings.Count(p.body[at:], "\n"),
+		lines:   line + strings.Count(p.body[offset:], "\n"),
 	}
 }
 

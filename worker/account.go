@@ -138,7 +138,7 @@ func (w *Worker) withdraw() {
 	defer cancel()
 	for _, a := range w.accounts {
 		if err := w.ledger.Withdraw(ctx, w.cfg.Name, a.Name); err != nil {
-			w.log.Warn().Err(err).Msg("could not withdraw account; it counts as served a little longer")
+			w.log.Warn().Err(err).Msg("could not record that this worker stopped serving the account; until the record expires, others believe that it still does")
 		}
 	}
 }

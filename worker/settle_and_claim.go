@@ -13,7 +13,8 @@ import (
 // time between two reports of successful calls. Failures are reported at once.
 const reportEvery = 20 * time.Millisecond
 
-// accountHealth is what a worker knows about an account while its calls succeed.
+// accountHealth counts the successful calls of an account in this worker, and keeps what the ledger
+// answered when they were last reported.
 type accountHealth struct {
 	mu sync.Mutex
 	// calls is the number of successful calls that were not reported yet. claimed is when the

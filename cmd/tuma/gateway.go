@@ -117,7 +117,7 @@ func yesNo(b bool) string {
 
 // notSupported returns an error for a request that an account's gateway does not offer.
 func notSupported(acc *accountConfig, what string) error {
-	return misuse("account %s: provider %s has no request for %s", acc.name, acc.kind.Name, what)
+	return misuse("account %s: provider %s does not support %s", acc.name, acc.kind.Name, what)
 }
 
 // account returns the named account of the configuration. It returns an error if the

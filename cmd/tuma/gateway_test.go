@@ -57,7 +57,7 @@ func TestReports(t *testing.T) {
 	}
 	for want, args := range map[string][]string{
 		`account textconnect has no report "Sales"; reports: Messages, `: {"textconnect", "Sales"},
-		"provider qserve has no request for reports":                     {"qserve"},
+		"provider qserve does not support reports":                       {"qserve"},
 		`--from: "yesterday" must be a time, e.g. 2025-12-01`:            {"textconnect", "--from", "yesterday"},
 		"--to must not be before --from":                                 {"textconnect", "--from", "2026-11-02T00:00:00Z", "--to", "2026-11-01T00:00:00Z"},
 		`unexpected argument "Outbox"`:                                   {"textconnect", "Usage", "Outbox"},

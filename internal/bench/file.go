@@ -236,7 +236,7 @@ func checkResults(r *flowRig, n int) error {
 		}
 		if row[at["row"]] != strconv.Itoa(rows+1) || row[at["status"]] != status || row[at["reason"]] != want.Reason ||
 			row[at["code"]] != want.Code || row[at["msisdn"]] != msisdn {
-			return fmt.Errorf("row %d of the results is %q, want %s, reason %q, code %q, msisdn %q for the number %q", rows+1, row, status, want.Reason, want.Code, msisdn, want.Text)
+			return fmt.Errorf("row %d of the results, number %q: got %q; want status %s, reason %q, code %q and msisdn %q", rows+1, want.Text, row, status, want.Reason, want.Code, msisdn)
 		}
 	}
 	if err := cmd.Wait(); err != nil {

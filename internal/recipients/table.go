@@ -57,8 +57,8 @@ func (p *listReader) readAll(take func(producer.Recipient) bool) (rows int, err 
 	return rows, err
 }
 
-// open detects the format and encoding. For a text it sets in and letters, so that lines
-// can be read.
+// open detects the format and encoding. For a text file it also sets p.in and p.letters, from
+// which the lines are then read.
 func (p *listReader) open() (detected, error) {
 	head := make([]byte, min(headSize, p.size))
 	if _, err := p.src.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {

@@ -259,7 +259,8 @@ type endpoint struct {
 	get bool
 	// answer returns the reply to a request. body is the body of the request, which has been read.
 	answer func(r *http.Request, body []byte) answer
-	// refuse replies with one of the vendor's error codes, as a fault. nil means that the vendor has none.
+	// refuse returns the reply of a simulated fault that uses one of the vendor's error codes. word is the
+	// argument of the fault, such as the code. refuse is nil if the vendor has no error codes.
 	refuse func(r *http.Request, body []byte, word string) answer
 	// faultReplies are the vendor's error codes about a whole call, by the fault's name: later, campaign,
 	// credit. If a fault has no entry, the vendor has no code for it.
