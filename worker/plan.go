@@ -105,7 +105,8 @@ type lookedUp struct {
 	opted map[sms.MSISDN]string
 }
 
-// lookups adds to each page its opted-out recipients.
+// lookups looks up which recipients of each page have opted out, and yields the page together with
+// them.
 func lookups(ctx context.Context, opted *ledger.OptOutLookup, pages iter.Seq2[planning.Reading, error]) iter.Seq2[lookedUp, error] {
 	return func(yield func(lookedUp, error) bool) {
 		for page, err := range pages {

@@ -109,25 +109,25 @@ func TestWhatCannotBeReadStopsNothingElse(t *testing.T) {
 	t.Parallel()
 	cut := func(s string) string { return s[:len(s)-1] }
 	for name, x := range map[string]struct {
-		field, is string // is replaces the value of the field; "" cuts the last byte off the old value
+		field, value string // value is the new value of the field; "" means that the test cuts the last byte off the old value
 		before    map[string]string
 		waits     int // the number of recipients that cannot be sent to
 	}{
 		"a batch cut short":                              {field: "b0.1", waits: 500},
-		"an empty batch":                                 {field: "b0.1", is: "\x00", waits: 500},
-		"random bytes for a batch":                       {field: "b0.1", is: "\xf3\x01\x02", waits: 500},
-		"a wake number":                                  {field: "w0.1", is: "x", waits: 500},
-		"a count of open generations":                    {field: "l0.1", is: "x", waits: 500},
-		"a list of generations":                          {field: "x0.1", is: "x 9.9", waits: 500},
-		"a generation cut short":                         {field: "g0.1.2.0", is: ready100[:20], waits: 100},
-		"random bytes for a generation":                  {field: "g0.1.2.0", is: "\xff\x00\x01", waits: 100},
-		"an empty generation":                            {field: "g0.1.2.0", is: " ", waits: 100},
-		"positions cut short":                            {field: "i0.1.2.0", is: cut(allPositions()), before: map[string]string{"g0.1.2.0": ready100}, waits: 100},
-		"positions without the last one":                 {field: "i0.1.2.0", is: cut(cut(allPositions())), before: map[string]string{"g0.1.2.0": ready100}, waits: 100},
-		"positions out of range":                         {field: "i0.1.2.0", is: "\xff" + cut(allPositions()), before: map[string]string{"g0.1.2.0": ready100}, waits: 100},
-		"results cut short":                              {field: "r0.1.2", is: cut(allPending()), before: map[string]string{"g0.1.2.0": ready100}, waits: 100},
-		"random bytes for results":                       {field: "r0.1.2", is: "\x09\xff\x01", before: map[string]string{"g0.1.2.0": ready100}, waits: 100},
-		"random bytes for results, generation untouched": {field: "r0.1.2", is: "\x09\xff\x01", waits: 100},
+		"an empty batch":                                 {field: "b0.1", value: "\x00", waits: 500},
+		"random bytes for a batch":                       {field: "b0.1", value: "\xf3\x01\x02", waits: 500},
+		"a wake number":                                  {field: "w0.1", value: "x", waits: 500},
+		"a count of open generations":                    {field: "l0.1", value: "x", waits: 500},
+		"a list of generations":                          {field: "x0.1", value: "x 9.9", waits: 500},
+		"a generation cut short":                         {field: "g0.1.2.0", value: ready100[:20], waits: 100},
+		"random bytes for a generation":                  {field: "g0.1.2.0", value: "\xff\x00\x01", waits: 100},
+		"an empty generation":                            {field: "g0.1.2.0", value: " ", waits: 100},
+		"positions cut short":                            {field: "i0.1.2.0", value: cut(allPositions()), before: map[string]string{"g0.1.2.0": ready100}, waits: 100},
+		"positions without the last one":                 {field: "i0.1.2.0", value: cut(cut(allPositions())), before: map[string]string{"g0.1.2.0": ready100}, waits: 100},
+		"positions out of range":                         {field: "i0.1.2.0", value: "\xff" + cut(allPositions()), before: map[string]string{"g0.1.2.0": ready100}, waits: 100},
+		"results cut short":                              {field: "r0.1.2", value: cut(allPending()), before: map[string]string{"g0.1.2.0": ready100}, waits: 100},
+		"random bytes for results":                       {field: "r0.1.2", value: "\x09\xff\x01", before: map[string]string{"g0.1.2.0": ready100}, waits: 100},
+		"random bytes for results, generation untouched": {field: "r0.1.2", value: "\x09\xff\x01", waits: 100},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -146,13 +146,13 @@ func TestWhatCannotBeReadStopsNothingElse(t *testing.T) {
 				busy := r.rdb.LLen(ctx, q+"active").Val() + r.rdb.LLen(ctx, q+"pending").Val()
 				return r.status("c").Batches == 3 && r.rdb.ZCard(ctx, "tuma:{c}:o").Val() == 3 && busy == 0
 			})
-			if x.is == "" {
-				x.is = cut(r.hget("c", x.field))
+			if x.value == "" {
+				x.value = cut(r.hget("c", x.field))
 			}
 			for f, v := range x.before {
 				r.hset("c", f, v)
 			}
-			r.hset("c", x.field, x.is)
+			r.hset("c", x.field, x.value)
 			if _, err := r.producer.Resume(t.Context(), "c"); err != nil {
 				t.Fatal(err)
 			}

@@ -18,8 +18,8 @@ type audit struct {
 	campaigns, recipients                int
 	accepted, rejected, unknown, skipped int
 	// duplicates counts the numbers that the gateway accepted more than once. lost counts the
-	// recipients without a final status or row, with another number than the one enqueued,
-	// or accepted in the results though the gateway never accepted them.
+	// recipients whose results are wrong: there is no final status or no row, the number is not
+	// the one enqueued, or the status is accepted although the gateway never accepted them.
 	duplicates, lost int
 	// numbers is how many recipients the gateway has accepted at least once.
 	numbers int

@@ -170,8 +170,9 @@ type SkippedRecipient struct {
 	Code   string // more detail, or empty
 }
 
-// encodeSkipped encodes the skipped recipients of one page, which begins after row before.
-func encodeSkipped(before int, rows []SkippedRecipient) []byte {
+// encodeSkipped encodes the skipped recipients of one page, lastRow is the last row
+// before the page.
+func encodeSkipped(lastRow int, rows []SkippedRecipient) []byte {
 	if len(rows) == 0 {
 		return nil
 	}
@@ -189,7 +190,7 @@ func encodeSkipped(before int, rows []SkippedRecipient) []byte {
 		b = binary.AppendUvarint(b, uint64(len(w)))
 		b = append(b, w...)
 	}
-	last := before
+	last := lastRow
 	for _, x := range rows {
 		b = binary.AppendUvarint(b, uint64(x.Row-last))
 		b = binary.AppendUvarint(b, index[x.Reason+":"+x.Code])

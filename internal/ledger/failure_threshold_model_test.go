@@ -146,8 +146,8 @@ func (d *driver) origin(batch string) string {
 	return batch
 }
 
-// checkThreshold checks that nothing beyond an open canary is sent, and that the canary is over
-// when all of it has ended.
+// checkThreshold checks that, while the canary is open, no message outside it is sent, and that the
+// canary closes once all its messages have ended.
 func (d *driver) checkThreshold(sum Summary) {
 	x := d.m.threshold
 	if x == nil {

@@ -1,9 +1,9 @@
--- settle_and_claim.lua settles calls whose recipients were all accepted, and claims for each another call of its batch.
--- The result is the same, to the byte, as settle.lua and then claim.lua. It handles only simple cases; for the others it
--- writes nothing.
--- It takes the calls of many worker slots in one run, so that shared fields are read and written once. With few slots
--- it runs once for each call, so it avoids all unnecessary work. A full Redis refuses it, as it refuses a claim. The
--- caller then uses settle.lua, which a full Redis accepts.
+-- settle_and_claim.lua settles calls whose recipients were all accepted. For each settled call it also claims the next
+-- call of the same batch. It writes exactly what settle.lua and then claim.lua write. It handles only simple cases; for
+-- any other call it writes nothing.
+-- One run handles the calls of many worker slots, so that shared fields are read and written once. With few slots each
+-- run has one call, so the script avoids all unnecessary work. When Redis is full, it refuses this script, as it refuses
+-- a claim. The caller then uses settle.lua, which a full Redis accepts.
 -- KEYS: 1 ledger, 2 open set
 -- ARGV, shared by all calls:
 --   1  lease ms
@@ -22,8 +22,9 @@
 --   9  next call (its generation 0, never claimed)
 --   10 recipients of the next call
 --   11 idempotency key (uuid) of the next call
--- Returns for each call 'uuid claimed-ms' if the next claim was granted, or '': nothing was written, and the caller uses
--- settle.lua and claim.lua. The same tokens get the same answer again while the next claim holds.
+-- Returns one string for each call. 'uuid claimed-ms' means that the call is settled and the next call is claimed. ''
+-- means that the script wrote nothing for this call, and the caller uses settle.lua and claim.lua. While the next claim
+-- is valid, the same tokens get the same answer again.
 local L, lease, login, version = KEYS[1], tonumber(ARGV[1]), ARGV[2], ARGV[4]
 local int, match, sub, each, head, own = string.format, string.match, string.sub, 11, 4, 12
 local fields = {'v', 'stop', 'paused', 'exp', 'ex', 'lim', 'per', 'pending', 'fly', 'accepted', 'seg', 'calls'}

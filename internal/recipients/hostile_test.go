@@ -205,8 +205,8 @@ func halfAGzip(t testing.TB) (io.ReaderAt, int64) {
 // mostMemory is the maximum memory that the reading process may use, in bytes.
 const mostMemory = 48 << 20
 
-// The test makes the file and starts a separate process that reads it, so that the memory of
-// that process is the memory for reading.
+// The test makes the file, and a separate process reads it, so that the memory measured is only
+// what reading uses.
 func TestHostileFilesCostAnErrorAndNoMemory(t *testing.T) {
 	t.Parallel()
 	self, err := os.Executable()
