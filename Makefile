@@ -36,7 +36,7 @@ demo: build ## Send 20,000 messages to a simulated gateway on this machine, and 
 .PHONY: test
 test: ## Run all tests; install redis-server if possible, otherwise list the skipped tests
 	@REDIS_SERVER="$$(tools/redis-server)" && export REDIS_SERVER && \
-		$(GO) run ./internal/house/testreport $(TEST_FLAGS) ./...
+		$(GO) run ./internal/test/testreport $(TEST_FLAGS) ./...
 
 .PHONY: race
 race: ## Run all tests with the race detector; fail if it is not available
@@ -65,32 +65,32 @@ fuzz-short: ## Run every fuzz target with 4,000 inputs
 
 .PHONY: bench
 bench: ## Compare 1,000,000 messages through Tuma with a plain loop without a queue
-	$(GO) run ./internal/bench
+	$(GO) run ./internal/test/bench
 
 .PHONY: bench-personal
 bench-personal: ## Compare 100,000 personalized messages through Tuma with a plain loop of one POST each
-	$(GO) run ./internal/bench personal
+	$(GO) run ./internal/test/bench personal
 
 .PHONY: bench-optout
 bench-optout: ## Measure a suppression list of 10,000,000 numbers: time, and bytes of Redis for each number
-	$(GO) run ./internal/bench optout
+	$(GO) run ./internal/test/bench optout
 
 .PHONY: bench-flow
 bench-flow: ## Measure rates, fairness, latency, pauses and hanging gateways, FLOW_FOR=30s for each case
-	$(GO) run ./internal/bench flow -for $(FLOW_FOR) $(FLOW)
+	$(GO) run ./internal/test/bench flow -for $(FLOW_FOR) $(FLOW)
 
 .PHONY: bench-file
 bench-file: ## Compare enqueueing and planning a dirty list of 1,000,000 rows with copying it by encoding/csv
-	$(GO) run ./internal/bench file
+	$(GO) run ./internal/test/bench file
 
 .PHONY: chaos
 chaos: ## Inject faults into workers, Redis, connections and gateways for CHAOS_FOR=10m; CHAOS_SEED selects them
 	@REDIS_SERVER="$$(tools/redis-server)" && export REDIS_SERVER && \
-		$(GO) run ./internal/chaos -for $(CHAOS_FOR) -seed $(CHAOS_SEED)
+		$(GO) run ./internal/test/chaos -for $(CHAOS_FOR) -seed $(CHAOS_SEED)
 
 .PHONY: mutants
 mutants: ## Build Tuma with one deliberate bug at a time, and check that a test or a chaos run finds it
-	@REDIS_SERVER="$$(tools/redis-server)" && export REDIS_SERVER && $(GO) run ./internal/mutants
+	@REDIS_SERVER="$$(tools/redis-server)" && export REDIS_SERVER && $(GO) run ./internal/test/mutation
 
 .PHONY: cross
 cross: ## Build for macOS, Linux and Windows, and compile the tests for macOS
@@ -108,11 +108,11 @@ tidy-check: ## Fail if go mod tidy would change go.mod or go.sum
 
 .PHONY: outside
 outside: ## Build a module that embeds the producer, and check what it links and the import rules
-	$(GO) test ./internal/house -run 'Outside|Rooms|Room|Import' -count=1 -v
+	$(GO) test ./internal/test/arch -run 'Outside|Rooms|Room|Import' -count=1 -v
 
 .PHONY: readme
 readme: ## Run the commands in README.md and compare their output
-	@REDIS_SERVER="$$(tools/redis-server)" && export REDIS_SERVER && $(GO) run ./internal/house/readme README.md
+	@REDIS_SERVER="$$(tools/redis-server)" && export REDIS_SERVER && $(GO) run ./internal/test/readme README.md
 
 .PHONY: ci
 ci: ## Run what CI runs

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/redistest"
+	"github.com/tuma-sms/tuma/internal/test/redistest"
 )
 
 // BenchmarkReserve measures a grant, and, as a lower bound, a round trip to Redis for a

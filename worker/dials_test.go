@@ -7,7 +7,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/tuma-sms/tuma/internal/redistest"
+	"github.com/tuma-sms/tuma/internal/test/redistest"
 )
 
 func TestConnectionsAreCountedAlsoToTheNodesOfACluster(t *testing.T) {

@@ -110,8 +110,8 @@ func TestWhatCannotBeReadStopsNothingElse(t *testing.T) {
 	cut := func(s string) string { return s[:len(s)-1] }
 	for name, x := range map[string]struct {
 		field, value string // value is the new value of the field; "" means that the test cuts the last byte off the old value
-		before    map[string]string
-		waits     int // the number of recipients that cannot be sent to
+		before       map[string]string
+		waits        int // the number of recipients that cannot be sent to
 	}{
 		"a batch cut short":                              {field: "b0.1", waits: 500},
 		"an empty batch":                                 {field: "b0.1", value: "\x00", waits: 500},

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tuma-sms/tuma/internal/dirty"
 	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/test/dirtylist"
 )
 
 // TestEveryRowOfADirtyListEndsAsItWasMeant sends a generated list with many invalid and odd numbers.
@@ -20,7 +20,7 @@ func TestEveryRowOfADirtyListEndsAsItWasMeant(t *testing.T) {
 	h := newFixture(t, sandbox.Options{})
 	h.startWorker()
 	var list bytes.Buffer
-	if err := dirty.Write(&list, rows); err != nil {
+	if err := dirtylist.Write(&list, rows); err != nil {
 		t.Fatal(err)
 	}
 	_, errOut, exit := h.run("send", "--id", "dirty", "--via", "kobo-main", "--body", "Hello", "--wait", "--file", h.file("list.csv", list.String()))
@@ -34,7 +34,7 @@ func TestEveryRowOfADirtyListEndsAsItWasMeant(t *testing.T) {
 	}
 	accepted, wrong := 0, 0
 	for i, row := range got[1:] {
-		want := dirty.At(i)
+		want := dirtylist.At(i)
 		status, msisdn := "accepted", ""
 		if want.Reason != "" {
 			status = "skipped"

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tuma-sms/tuma/internal/redistest"
+	"github.com/tuma-sms/tuma/internal/test/redistest"
 )
 
 // TestARedisThatTakesNoWritesIsOneLine checks that tuma send prints one line and exits with status 1 if

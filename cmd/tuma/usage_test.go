@@ -4,8 +4,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tuma-sms/tuma/internal/redistest"
 	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/test/redistest"
 )
 
 // unreachableRedis sets a Redis that refuses connections: no process listens on port 1.

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/redistest"
+	"github.com/tuma-sms/tuma/internal/test/redistest"
 )
 
 // A worker's clock may be wrong. Leases, back-offs and watches use only Redis' clock, which in this

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/redistest"
+	"github.com/tuma-sms/tuma/internal/test/redistest"
 )
 
 // A full Redis refuses new work. Outcomes at a gateway must still be written, and an operator must

@@ -12,7 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"pgregory.net/rapid"
 
-	"github.com/tuma-sms/tuma/internal/redistest"
+	"github.com/tuma-sms/tuma/internal/test/redistest"
 )
 
 // TestAnySequenceKeepsThePromise runs random sequences of everything that can happen to a campaign.

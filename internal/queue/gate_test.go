@@ -10,7 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tuma-sms/tuma/internal/queue"
-	"github.com/tuma-sms/tuma/internal/redistest"
+	"github.com/tuma-sms/tuma/internal/test/redistest"
 )
 
 // dequeue runs a script with the same keys as asynq's script that takes a task. A gate looks only

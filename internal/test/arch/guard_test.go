@@ -1,0 +1,107 @@
+package arch
+
+import (
+	"go/ast"
+	"maps"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// TestGuardIsInstalled requires the network guard of providertest in every package whose
+// tests can open a provider: the gateways, worker, and the packages that import a gateway
+// or worker.
+func TestGuardIsInstalled(t *testing.T) {
+	t.Parallel()
+	folders := map[string][]parsed{}
+	for file := range goFiles(t) {
+		folder := path.Dir(file.name)
+		folders[folder] = append(folders[folder], file)
+	}
+	found := 0
+	for _, folder := range slices.Sorted(maps.Keys(folders)) {
+		if !slices.ContainsFunc(folders[folder], func(f parsed) bool { return isTest(f.name) }) || !opensProviders(folder, folders[folder]) {
+			continue
+		}
+		found++
+		if !slices.ContainsFunc(folders[folder], guards) {
+			t.Errorf("%s: its tests can open providers, so it needs a TestMain that calls providertest.Main or providertest.Guarded", folder)
+		}
+	}
+	if found == 0 {
+		t.Error("found no package with a provider: the check reads the wrong folder")
+	}
+}
+
+// opensProviders reports whether a folder is a gateway, the catalog, the conformance suite
+// or worker, or one of its files imports such a package. Test files are included.
+func opensProviders(folder string, files []parsed) bool {
+	opens := func(folder string) bool {
+		return folder == "providers" || folder == "worker" || matches("providers/*", folder)
+	}
+	if opens(folder) {
+		return true
+	}
+	for _, file := range files {
+		for _, spec := range file.Imports {
+			name, err := strconv.Unquote(spec.Path.Value)
+			// The package providers contains only the contract for gateways and cannot
+			// open a provider.
+			if imported, ours := strings.CutPrefix(name, module+"/"); err == nil && ours && imported != "providers" && opens(imported) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// guards reports whether a test file has a TestMain and a call that installs the guard.
+// The call may be in another function of the file.
+func guards(file parsed) bool {
+	main, guard := false, false
+	ast.Inspect(file.File, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.FuncDecl:
+			main = main || n.Name.Name == "TestMain" && n.Recv == nil
+		case *ast.CallExpr:
+			if called, ok := n.Fun.(*ast.SelectorExpr); ok && (called.Sel.Name == "Main" || called.Sel.Name == "Guarded") {
+				of, ok := called.X.(*ast.Ident)
+				guard = guard || ok && of.Name == "providertest"
+			}
+		case *ast.Ident: // a call without a package name, in package providertest itself
+			guard = guard || file.Name.Name == "providertest" && (n.Name == "Main" || n.Name == "Guarded")
+		}
+		return true
+	})
+	return isTest(file.name) && main && guard
+}
+
+func TestGuardsRecognisesTheGuard(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		"package x\nfunc TestMain(m *testing.M) { providertest.Main(m) }":                                       true,
+		"package x\nfunc TestMain(m *testing.M) { goleak.VerifyTestMain(providertest.Guarded(m)) }":             true,
+		"package x\nfunc TestMain(m *testing.M) { os.Exit(m.Run()) }":                                           false,
+		"package x\nfunc TestMain(m *testing.M) { suite.Main(m) }":                                              false,
+		"package x\nfunc TestSuite(t *testing.T) { providertest.Main(nil) }":                                    false,
+		"package x\nfunc (s) TestMain(m *testing.M) { providertest.Main(m) }":                                   false,
+		"package x\nfunc TestMain(m *testing.M) { run(m) }\nfunc run(m *testing.M) { providertest.Guarded(m) }": true,
+	} {
+		if got := guards(parse(t, "x_test.go", text)); got != want {
+			t.Errorf("got %v, want %v for\n%s", got, want, text)
+		}
+	}
+	for text, want := range map[string]bool{
+		"package x\nimport \"" + module + "/providers/kobo\"":   true,
+		"package x\nimport \"" + module + "/worker\"":           true,
+		"package x\nimport \"" + module + "/providers\"":        false,
+		"package x\nimport \"" + module + "/internal/sandbox\"": false,
+		"package x\nimport \"os\"":                              false,
+	} {
+		if got := opensProviders("x", []parsed{parse(t, "x.go", text)}); got != want {
+			t.Errorf("got %v, want %v for\n%s", got, want, text)
+		}
+	}
+}

@@ -1,0 +1,269 @@
+package arch
+
+import (
+	"flag"
+	"os"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the table of folders in docs/architecture.md")
+
+// refuseImports returns a message for each import of a file that the rules do not allow.
+func refuseImports(file parsed) []string {
+	var refused []string
+	folder := path.Dir(file.name)
+	// A folder that imports no folder of this module must have a rule too.
+	if ruleOf(folder) == nil {
+		refused = append(refused, file.name+": "+refuseFolder(folder, ""))
+	}
+	for _, spec := range file.Imports {
+		name, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			continue // cannot happen: the parser has checked the import path
+		}
+		why := ""
+		if imported, ours := strings.CutPrefix(name, module+"/"); !ours {
+			why = refuseLibrary(folder, name, isTest(file.name))
+		} else if !isTest(file.name) {
+			why = refuseFolder(folder, imported)
+		}
+		if why != "" {
+			refused = append(refused, file.at(spec)+": "+folder+" must not import "+name+": "+why)
+		}
+	}
+	return refused
+}
+
+// The test parses the files instead of listing them with the go command, so that it also
+// checks files for other operating systems.
+func TestImportsAreAllowed(t *testing.T) {
+	t.Parallel()
+	n := 0
+	for file := range goFiles(t) {
+		n += len(file.Imports)
+		for _, refused := range refuseImports(file) {
+			t.Error(refused)
+		}
+	}
+	if n < 1000 {
+		t.Errorf("found only %d imports: the check reads the wrong folder", n)
+	}
+}
+
+func TestImportsReachNothingForbidden(t *testing.T) {
+	t.Parallel()
+	packages := list(t, root, "./...")
+	for _, rule := range reachRules {
+		deps := packages[module+"/"+rule.folder].Deps
+		if len(deps) == 0 {
+			t.Errorf("%s: go list returned no dependencies", rule.folder)
+		}
+		for _, refused := range refuseReached(rule, deps) {
+			t.Error(refused)
+		}
+	}
+}
+
+// When a library is no longer imported, its rule must be deleted.
+func TestImportRulesNameLibrariesThatAreUsed(t *testing.T) {
+	t.Parallel()
+	used := map[string]bool{}
+	for file := range goFiles(t) {
+		for _, spec := range file.Imports {
+			for _, rule := range libraryRules {
+				used[rule.path] = used[rule.path] || reaches(strings.Trim(spec.Path.Value, `"`), rule.path)
+			}
+		}
+	}
+	for _, rule := range libraryRules {
+		if !rule.banned && !used[rule.path] {
+			t.Errorf("%s is not imported: delete its rule", rule.path)
+		}
+	}
+}
+
+// TestImportRulesRefuse proves that each kind of rule can refuse an import. Each line is
+// a file with one import, and whether the rules allow this import.
+func TestImportRulesRefuse(t *testing.T) {
+	t.Parallel()
+	const ours = module + "/"
+	for _, c := range []struct {
+		file, imported string
+		allowed        bool
+	}{
+		// Rules about which folders of this module a folder may import.
+		{"sms/x.go", ours + "providers", false},
+		{"ratelimit/x.go", ours + "sms", false},
+		{"providers/x.go", ours + "internal/ledger", false},
+		{"providers/x.go", ours + "providers/internal/dial", true},
+		{"providers/kobo/x.go", ours + "providers", true},
+		{"providers/kobo/x.go", ours + "providers/qserve", false},
+		{"providers/kobo/x.go", ours + "providers/internal/dial", false},
+		{"providers/kobo/x.go", ours + "providers/providertest", false},
+		{"providers/kobo/x_test.go", ours + "providers/providertest", true},
+		{"providers/catalog/x.go", ours + "providers/kobo", true},
+		{"providers/providertest/x.go", ours + "providers/kobo", false},
+		{"providers/providertest/x.go", ours + "internal/sandbox", true},
+		{"internal/ledger/x.go", ours + "internal/queue", false},
+		{"internal/ledger/x.go", ours + "internal/planning", false},
+		{"internal/queue/x.go", ours + "internal/ledger", false},
+		{"internal/planning/x.go", ours + "internal/queue", false},
+		{"internal/sandbox/x.go", ours + "providers/kobo", false},
+		{"internal/test/dirtylist/x.go", ours + "sms", false},
+		{"internal/recipients/x.go", ours + "internal/ledger", false},
+		{"internal/test/words/x.go", ours + "sms", false},
+		{"internal/test/mutation/x.go", ours + "worker", false},
+		{"producer/x.go", ours + "internal/ledger", true},
+		{"producer/x.go", ours + "worker", false},
+		{"producer/x.go", ours + "providers", true},
+		{"worker/x.go", ours + "producer", false},
+		{"worker/x.go", ours + "providers", true},
+		{"worker/x.go", ours + "providers/kobo", false},
+		// Rules about which folders may import a folder.
+		{"worker/x.go", ours + "providers/internal/dial", false},
+		{"worker/x.go", ours + "providers/catalog", false},
+		{"worker/x.go", ours + "internal/sandbox", false},
+		{"cmd/tuma/x.go", ours + "providers/catalog", true},
+		{"cmd/tuma/x.go", ours + "internal/test/bench", false},
+		{"cmd/tuma/x.go", ours + "internal/test/chaos", false},
+		{"cmd/tuma/x.go", ours + "producer/producertest", false},
+		{"cmd/tuma/x.go", ours + "internal/test/redistest", false},
+		{"internal/test/chaos/x.go", ours + "internal/sandbox", true},
+		{"internal/test/chaos/x.go", ours + "internal/test/redistest", false},
+		{"producer/producertest/x.go", ours + "worker", true},
+		{"producer/producertest/x.go", ours + "internal/ledger", false},
+		// Folders without a rule, one of which imports no folder of this module.
+		{"newcomer/x.go", ours + "sms", false},
+		{"newcomer/x.go", "fmt", false},
+		{"newcomer/x_test.go", "fmt", false},
+		// Rules about which folders may import a library.
+		{"worker/x.go", "github.com/hibiken/asynq", true},
+		{"producer/x.go", "github.com/hibiken/asynq", false},
+		{"internal/ledger/x.go", "github.com/hibiken/asynq", false},
+		{"internal/test/bench/x.go", "github.com/hibiken/asynq", false},
+		{"internal/planning/x.go", "github.com/redis/go-redis/v9", false},
+		{"providers/kobo/x.go", "github.com/redis/go-redis/v9", false},
+		{"providers/kobo/x_test.go", "github.com/redis/go-redis/v9", true},
+		{"producer/x.go", "github.com/rs/zerolog", false},
+		{"producer/x.go", "net/http", false},
+		{"producer/x.go", "net/http/pprof", false},
+		{"producer/x.go", "net/url", true},
+		{"providers/kobo/x.go", "net/http", true},
+		{"providers/x.go", "net/http/httptest", false},
+		{"worker/x.go", "github.com/spf13/cobra", false},
+		{"worker/x.go", "github.com/spf13/pflag", false},
+		{"internal/test/bench/x.go", "github.com/schollz/progressbar/v3", false},
+		{"internal/test/bench/x.go", "github.com/jedib0t/go-pretty/v6/table", false},
+		{"worker/x.go", "go.yaml.in/yaml/v3", false},
+		{"cmd/tuma/x.go", "go.yaml.in/yaml/v3", true},
+		{"internal/recipients/x.go", "github.com/nyaruka/phonenumbers", false},
+		{"worker/x.go", "github.com/alicebob/miniredis/v2", false},
+		{"producer/producertest/x.go", "github.com/alicebob/miniredis/v2", true},
+		// Libraries that only tests may import.
+		{"cmd/tuma/x.go", "testing", false},
+		{"cmd/tuma/x.go", "testing/fstest", false},
+		{"internal/test/redistest/x.go", "testing", true},
+		{"producer/producertest/x.go", "testing", true},
+		{"internal/test/dirtylist/x.go", "pgregory.net/rapid", false},
+		{"internal/test/dirtylist/x_test.go", "pgregory.net/rapid", true},
+		{"worker/x.go", "go.uber.org/goleak", false},
+		{"worker/x.go", "github.com/google/go-cmp/cmp", false},
+		{"internal/recipients/x.go", "github.com/xuri/excelize/v2", false},
+		{"internal/recipients/x_test.go", "github.com/xuri/excelize/v2", true},
+		// Banned libraries, also in tests.
+		{"worker/x_test.go", "io/ioutil", false},
+		{"worker/x.go", "math/rand", false},
+		{"worker/x_test.go", "math/rand", false},
+		{"worker/x.go", "math/rand/v2", true},
+		{"worker/x_test.go", "github.com/pkg/errors", false},
+		{"cmd/tuma/x_test.go", "gopkg.in/yaml.v3", false},
+		// A library without a rule.
+		{"worker/x.go", "github.com/sirupsen/logrus", false},
+		{"worker/x_test.go", "github.com/stretchr/testify/require", false},
+		{"worker/x.go", "encoding/json", true},
+	} {
+		refused := refuseImports(parse(t, c.file, "package x\nimport \""+c.imported+"\"\n"))
+		if (len(refused) == 0) != c.allowed {
+			t.Errorf("%s imports %s: the refusals are %q, want allowed = %v", c.file, c.imported, refused, c.allowed)
+		}
+	}
+}
+
+func TestImportRulesRefuseWhatIsReached(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		folder, dep string
+		allowed     bool
+	}{
+		{"sms", "net", false},
+		{"sms", "net/netip", false},
+		{"sms", "strings", true},
+		{"providers", module + "/internal/ledger", false},
+		{"providers", dialHook, true},
+		{"providers/catalog", "github.com/redis/go-redis/v9", false},
+		{"internal/sandbox", module + "/sms", false},
+		{"internal/sandbox", module + "/internal/sandbox", true},
+		{"internal/test/redistest", module + "/sms", false},
+		{"producer", "github.com/rs/zerolog", false},
+		{"producer", "testing", false},
+		{"producer", module + "/internal/ledger", true},
+		{"worker", module + "/providers", true},
+		{"worker", module + "/providers/kobo", false},
+		{"worker", "github.com/spf13/cobra", false},
+	} {
+		for _, rule := range reachRules {
+			if rule.folder != c.folder {
+				continue
+			}
+			if refused := refuseReached(rule, []string{c.dep}); (len(refused) == 0) != c.allowed {
+				t.Errorf("%s depends on %s: the refusals are %q, want allowed = %v", c.folder, c.dep, refused, c.allowed)
+			}
+		}
+	}
+}
+
+// The table of folders in the documentation is between these two lines.
+const (
+	tablePage  = "docs/architecture.md"
+	tableBegin = "<!-- rooms: generated by go test ./internal/test/arch -run Imports -update -->\n"
+	tableEnd   = "<!-- end of rooms -->\n"
+)
+
+// folderTable returns the table of folderRules in Markdown.
+func folderTable() string {
+	var b strings.Builder
+	b.WriteString("| folder | what it is | may import |\n|---|---|---|\n")
+	for _, rule := range folderRules {
+		may := "none"
+		if len(rule.may) > 0 && rule.may[0] == all {
+			may = "everything"
+		} else if len(rule.may) > 0 {
+			may = "`" + strings.Join(rule.may, "`, `") + "`"
+		}
+		b.WriteString("| `" + rule.folder + "` | " + rule.what + " | " + may + " |\n")
+	}
+	return b.String()
+}
+
+func TestImportsTableIsCurrent(t *testing.T) {
+	page := read(t, tablePage)
+	before, rest, ok := strings.Cut(page, tableBegin)
+	table, after, ok2 := strings.Cut(rest, tableEnd)
+	if !ok || !ok2 {
+		t.Fatalf("%s must contain the lines\n%s%s", tablePage, tableBegin, tableEnd)
+	}
+	switch want := folderTable(); {
+	case table == want:
+	case *update:
+		name := filepath.Join(root, filepath.FromSlash(tablePage))
+		if err := os.WriteFile(name, []byte(before+tableBegin+want+tableEnd+after), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	default:
+		t.Errorf("the table of folders in %s differs from the rules: run go test ./internal/test/arch -run Imports -update", tablePage)
+	}
+}

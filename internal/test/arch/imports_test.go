@@ -1,0 +1,273 @@
+package arch
+
+import (
+	"slices"
+	"strings"
+)
+
+// This file is the only place for the rules about imports. To add a
+// folder, a dependency or a permission, change it here, with its reason. Then run
+//
+//	go test ./internal/test/arch -run Imports -update
+//
+// which writes the table of folders in docs/architecture.md. The rules apply to code that is not a
+// test. A test may import any package except banned libraries.
+
+// folderRule is a folder of this module, and the other folders of this module that its code may
+// import.
+type folderRule struct {
+	// folder is a path from the root. If its last element is "*", it stands for every folder in its
+	// place: providers/* are the gateways. The first rule that matches a folder applies.
+	folder string
+	what   string   // what the folder contains, for the table
+	may    []string // the folders that it may import, or everything
+	// importers are the folders that may import this folder. nil means every folder whose rule
+	// allows it; onlyTests means that only tests may import this folder.
+	importers []string
+	why       string // the reason for the rule, which a failure message contains
+}
+
+const all = "..."
+
+var (
+	everything = []string{all}
+	onlyTests  = []string{}
+)
+
+var folderRules = []folderRule{
+	{folder: "sms", what: "numbers, sender IDs, segments and merge fields; does no I/O",
+		why: "every other folder uses sms, so it must not depend on any of them"},
+	{folder: "ratelimit", what: "one rate limiter interface, with a Redis and a local implementation",
+		why: "a limiter counts tokens and time; it must be usable without messages"},
+	{folder: "providers", what: "the contract of a gateway, its outcomes, and the HTTP policy",
+		may: []string{"sms", "providers/internal/dial"},
+		why: "a gateway must be implementable without a queue or Redis"},
+	{folder: "providers/internal/dial", what: "a hook with which tests refuse connections to other machines",
+		importers: []string{"providers", "providers/providertest"},
+		why:       "the hook is for the HTTP policy and its tests, not for gateways"},
+	{folder: "providers/catalog", what: "the list of all gateways",
+		may:       []string{"providers", "providers/*"},
+		importers: []string{"cmd/tuma", "internal/test/bench", "internal/test/chaos"},
+		why:       "the catalog links every gateway, so only programs may import it"},
+	{folder: "providers/providertest", what: "the conformance suite that every gateway must pass",
+		may:       []string{"providers", "sms", "internal/sandbox", "providers/internal/dial"},
+		importers: onlyTests,
+		why:       "the suite checks the contract, so it must not depend on a particular gateway"},
+	{folder: "providers/*", what: "the gateways, one folder each",
+		may: []string{"providers", "sms"},
+		why: "a gateway must be removable by deleting its folder, so gateways do not import each other"},
+	{folder: "internal/ledger", what: "campaigns, batches and results in Redis, and the Lua scripts that change them",
+		may: []string{"sms", "providers"},
+		why: "the ledger is the source of truth and must not depend on the queue or a limiter"},
+	{folder: "internal/planning", what: "assigns recipients to accounts and batches; worker and preview share it",
+		may: []string{"sms", "internal/ledger"},
+		why: "planning takes its input as arguments, so that a preview works without a queue or a worker"},
+	{folder: "internal/hours", what: "time zones of countries, and sending hours",
+		why: "it computes with clocks and countries only"},
+	{folder: "internal/queue", what: "task types and queue names that producer and worker share",
+		may: []string{"sms", "providers"},
+		why: "tasks are pointers into the ledger, so the queue must not depend on its records"},
+	{folder: "producer", what: "the library that enqueues and controls campaigns",
+		may: []string{"sms", "providers", "internal/ledger", "internal/queue", "internal/planning", "internal/hours"},
+		why: "other programs embed it, so it must contain no gateway and no credentials; it shows the facts in providers.Info"},
+	{folder: "producer/producertest", what: "a test double of Tuma for tests of programs that embed producer",
+		may:       []string{"producer", "worker", "providers", "sms"},
+		importers: onlyTests,
+		why:       "it uses the public packages only, as the programs that import it do"},
+	{folder: "worker", what: "plans campaigns, sends batches and recovers lost work",
+		may: []string{"sms", "providers", "ratelimit", "internal/ledger", "internal/queue", "internal/planning", "internal/hours"},
+		why: "its gateways are passed in, and it learns of the producer's work from the ledger only"},
+	{folder: "cmd/tuma", what: "the command line program",
+		may: everything, why: "it connects all packages"},
+	{folder: "internal/recipients", what: "reads recipients from CSV, JSON Lines and XLSX files",
+		may:       []string{"sms", "producer"},
+		importers: []string{"cmd/tuma", "internal/test/bench"},
+		why:       "programs that embed producer must not link file readers"},
+	{folder: "internal/sandbox", what: "simulated gateways",
+		importers: []string{"cmd/tuma", "internal/test/bench", "internal/test/chaos", "providers/providertest"},
+		why:       "a simulated gateway that shared code with its client would share its mistakes"},
+	{folder: "internal/test/redistest", what: "starts a redis-server for a test",
+		importers: []string{"internal/test/bench"},
+		why:       "tests of every package use it, so it must not depend on any of them"},
+	{folder: "internal/test/dirtylist", what: "generates recipient lists with mistakes, and their expected results",
+		importers: []string{"internal/test/bench"},
+		why:       "a generator that used our parsers would only make mistakes that they expect"},
+	{folder: "internal/test/e2e", what: "tests of all parts together",
+		may: everything, importers: onlyTests, why: "it tests all packages together"},
+	{folder: "internal/test/bench", what: "measures throughput and latency",
+		may: everything, importers: onlyTests, why: "it measures all packages together"},
+	{folder: "internal/test/chaos", what: "injects faults into running workers, and audits every recipient",
+		may: everything, importers: onlyTests, why: "it breaks all packages together"},
+	{folder: "internal/test/mutation", what: "breaks the code in known ways, and checks that a test fails",
+		importers: onlyTests,
+		why:       "it edits the source files of our packages, so it must not be built from them"},
+	{folder: "internal/test/arch", what: "checks of imports, comments, file lengths and goroutine leaks, as tests",
+		importers: onlyTests,
+		why:       "a check must not depend on the code that it checks"},
+	{folder: "internal/test/readme", what: "runs the commands of README.md, and compares their output",
+		importers: onlyTests,
+		why:       "a check must not depend on the code that it checks"},
+	{folder: "internal/test/testreport", what: "summarizes the output of go test",
+		importers: onlyTests,
+		why:       "a check must not depend on the code that it checks"},
+	{folder: "internal/test/words", what: "counts phrases that readers stumble over in comments and messages",
+		importers: onlyTests,
+		why:       "a check must not depend on the code that it checks"},
+}
+
+// libraryRule is a package of another module, and the folders that may import it directly. The rule
+// includes packages below its path. Where several rules match, the longest path wins.
+type libraryRule struct {
+	path string
+	// in are the folders whose code may import the package. nil means that only tests may import
+	// it.
+	in     []string
+	exact  bool // the rule does not include packages below the path
+	banned bool // tests must not import the package either
+	why    string
+}
+
+// Every library outside the standard library needs a rule. Packages of the standard
+// library need none.
+var libraryRules = []libraryRule{
+	{path: "github.com/hibiken/asynq", in: []string{"internal/queue", "worker"},
+		why: "a task only wakes a worker up; no other code may depend on the queue"},
+	// internal/planning depends on go-redis through internal/ledger, so only the direct imports of
+	// internal/planning are checked.
+	{path: "github.com/redis/go-redis", in: []string{
+		"cmd/tuma", "internal/test/bench", "internal/test/chaos", "internal/ledger", "internal/queue", "internal/test/redistest", "producer",
+		"producer/producertest", "ratelimit", "worker"},
+		why: "gateways, planning and file readers must work without Redis"},
+	{path: "github.com/rs/zerolog", in: []string{"cmd/tuma", "internal/test/bench", "producer/producertest", "worker"},
+		why: "a library returns its errors; only the worker and programs log"},
+	{path: "net/http", in: []string{
+		"cmd/tuma", "internal/test/bench", "internal/test/chaos", "internal/sandbox", "producer/producertest", "providers", "providers/*",
+		"providers/providertest"},
+		why: "only gateways make HTTP requests, and importing producer must not link an HTTP server"},
+	{path: "github.com/nyaruka/phonenumbers", in: []string{"sms"}, why: "numbers are parsed in one place"},
+	{path: "github.com/google/uuid", in: []string{"cmd/tuma", "internal/test/bench", "internal/test/chaos", "internal/ledger", "worker"},
+		why: "IDs and idempotency keys are generated by the ledger, the worker and programs"},
+	{path: "github.com/klauspost/compress", in: []string{"internal/ledger"}, why: "only stored records are compressed"},
+	{path: "golang.org/x/text", in: []string{"internal/recipients"}, why: "only file readers convert character encodings"},
+	{path: "golang.org/x/time", in: []string{"ratelimit"}, why: "rates are limited in one place"},
+	{path: "github.com/spf13/cobra", in: []string{"cmd/tuma"}, why: "only the command has subcommands and flags"},
+	{path: "github.com/spf13/pflag", in: []string{"cmd/tuma"}, why: "only the command has subcommands and flags"},
+	{path: "github.com/schollz/progressbar", in: []string{"cmd/tuma"}, why: "only the command writes to a terminal"},
+	{path: "github.com/jedib0t/go-pretty", in: []string{"cmd/tuma"}, why: "only the command writes to a terminal"},
+	{path: "golang.org/x/term", in: []string{"cmd/tuma"}, why: "only the command reads from and writes to a terminal"},
+	{path: "go.yaml.in/yaml", in: []string{"cmd/tuma"}, why: "the command reads the configuration and passes it on"},
+	{path: "github.com/alicebob/miniredis", in: []string{"cmd/tuma", "internal/test/redistest", "producer/producertest"},
+		why: "it stores nothing on disk, so it is for the demo and tests only"},
+
+	{path: "testing", in: []string{"internal/test/redistest", "producer/producertest", "providers/providertest"},
+		why: "a program that links testing gets its flags; only test helpers may import it"},
+	{path: "net/http/httptest", in: []string{"producer/producertest", "providers/providertest"}, why: "for tests only"},
+	{path: "pgregory.net/rapid", why: "for tests only"},
+	{path: "go.uber.org/goleak", why: "for tests only"},
+	{path: "github.com/google/go-cmp", why: "for tests only"},
+	{path: "github.com/xuri/excelize", why: "for tests only: it checks our own XLSX reader"},
+
+	{path: "io/ioutil", banned: true, why: "it is deprecated: use io and os"},
+	{path: "math/rand", exact: true, banned: true, why: "use math/rand/v2"},
+	{path: "github.com/pkg/errors", banned: true, why: "use errors and fmt"},
+	{path: "gopkg.in/yaml.v3", banned: true, why: "use go.yaml.in/yaml/v3, its maintained successor"},
+}
+
+// reachRule lists what a folder must not import, directly or through other packages. A path that
+// ends in a slash stands only for the packages below it.
+type reachRule struct {
+	folder    string
+	forbidden []string
+	why       string
+}
+
+var withoutRedis = []string{"github.com/redis/", "github.com/hibiken/", "github.com/alicebob/", module + "/internal/", module + "/ratelimit"}
+
+var reachRules = []reachRule{
+	{"sms", []string{"net", "os/exec", "database/sql", "github.com/redis/", "github.com/rs/"}, "it does no I/O"},
+	{"providers", withoutRedis, "a gateway must be implementable without a queue or Redis"},
+	{"providers/catalog", withoutRedis, "no gateway may use a queue or Redis"},
+	{"internal/sandbox", []string{module + "/"}, "simulated gateways must not share code with their clients"},
+	{"internal/test/redistest", []string{module + "/"}, "tests of every package use it"},
+	{"producer", unwanted, "programs that embed it must not link what they do not need"},
+	{"worker", slices.Concat(forPeople, forTests, []string{module + "/producer", module + "/providers/", module + "/cmd"}),
+		"programs that embed it must not link what they do not need"},
+}
+
+// dialHook is a package that package providers imports. It has a dozen lines and does nothing
+// outside tests, so the reachRules ignore it.
+const dialHook = module + "/providers/internal/dial"
+
+// matches reports whether a folder is one that the pattern of a folderRule names.
+func matches(pattern, folder string) bool {
+	if parent, ok := strings.CutSuffix(pattern, "/*"); ok {
+		child, ok := strings.CutPrefix(folder, parent+"/")
+		return ok && !strings.Contains(child, "/")
+	}
+	return pattern == folder
+}
+
+// reaches reports whether the import path name is forbidden or is below forbidden.
+func reaches(name, forbidden string) bool {
+	return name == forbidden || strings.HasPrefix(name, strings.TrimSuffix(forbidden, "/")+"/")
+}
+
+// ruleOf returns the rule of a folder, or nil if the folder has no rule.
+func ruleOf(folder string) *folderRule {
+	if at := slices.IndexFunc(folderRules, func(r folderRule) bool { return matches(r.folder, folder) }); at >= 0 {
+		return &folderRules[at]
+	}
+	return nil
+}
+
+// refuseFolder returns why the code of a folder of this module may not import another folder of it,
+// or "" if it may.
+func refuseFolder(importer, imported string) string {
+	rule, other := ruleOf(importer), ruleOf(imported)
+	if rule == nil {
+		return "there is no rule for " + importer + ": add one to folderRules in internal/test/arch/imports_test.go"
+	}
+	if other != nil && other.importers != nil && !slices.Contains(other.importers, importer) {
+		return imported + " is for " + strings.Join(append(slices.Clone(other.importers), "tests"), ", ") + " only: " + other.why
+	}
+	if !slices.ContainsFunc(rule.may, func(p string) bool { return p == all || matches(p, imported) }) {
+		return rule.why
+	}
+	return ""
+}
+
+// refuseLibrary returns why a file may not import a package of another module, or "" if it may.
+func refuseLibrary(importer, imported string, isTest bool) string {
+	var rule *libraryRule
+	for i := range libraryRules {
+		r := &libraryRules[i]
+		if (imported == r.path || !r.exact && reaches(imported, r.path)) && (rule == nil || len(r.path) > len(rule.path)) {
+			rule = r
+		}
+	}
+	first, _, _ := strings.Cut(imported, "/")
+	switch {
+	case rule == nil && strings.Contains(first, "."):
+		return "there is no rule for it: add one to libraryRules in internal/test/arch/imports_test.go"
+	case rule == nil, isTest && !rule.banned:
+		return ""
+	case rule.banned || !slices.ContainsFunc(rule.in, func(p string) bool { return matches(p, importer) }):
+		return rule.why
+	}
+	return ""
+}
+
+// refuseReached returns a message for each package on which the rule's folder depends although it
+// must not.
+func refuseReached(rule reachRule, deps []string) []string {
+	var refused []string
+	self := module + "/" + rule.folder
+	for _, name := range deps {
+		for _, f := range rule.forbidden {
+			if name != self && name != dialHook && reaches(name, f) {
+				refused = append(refused, rule.folder+" depends on "+name+": "+rule.why)
+			}
+		}
+	}
+	return refused
+}

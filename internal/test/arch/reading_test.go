@@ -1,0 +1,261 @@
+package arch
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"iter"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// parsed is a parsed Go file, with its path from the root.
+type parsed struct {
+	name string
+	set  *token.FileSet
+	*ast.File
+}
+
+// at returns the file and line of a node.
+func (p parsed) at(n ast.Node) string {
+	return fmt.Sprintf("%s:%d", p.name, p.set.Position(n.Pos()).Line)
+}
+
+func parse(t *testing.T, name, text string) parsed {
+	t.Helper()
+	set := token.NewFileSet()
+	file, err := parser.ParseFile(set, name, text, parser.ParseComments|parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parsed{name, set, file}
+}
+
+// goFiles yields every Go file of the tree, tests included.
+func goFiles(t *testing.T) iter.Seq[parsed] {
+	t.Helper()
+	return func(yield func(parsed) bool) {
+		for _, name := range sources(t, ".go") {
+			if !yield(parse(t, name, read(t, name))) {
+				return
+			}
+		}
+	}
+}
+
+func isTest(name string) bool { return strings.HasSuffix(name, "_test.go") }
+
+func TestEveryExportedNameIsDocumented(t *testing.T) {
+	t.Parallel()
+	described := map[string]bool{} // by folder: whether one of its files has a package comment
+	for file := range goFiles(t) {
+		folder := path.Dir(file.name)
+		described[folder] = described[folder] || file.Doc != nil
+		if isTest(file.name) {
+			continue
+		}
+		for _, missing := range undocumented(file) {
+			t.Error(missing)
+		}
+	}
+	for folder, ok := range described {
+		if !ok {
+			t.Errorf("%s: no file has a package comment", folder)
+		}
+	}
+}
+
+// undocumented lists the exported functions, methods, types, variables, constants and
+// interface methods of a file that have no comment. Fields need no comment, because the name
+// and type of many fields are clear.
+func undocumented(file parsed) []string {
+	var missing []string
+	add := func(n ast.Node, name string) {
+		missing = append(missing, file.at(n)+": "+name+" is exported and has no comment")
+	}
+	for _, decl := range file.Decls {
+		switch d := decl.(type) {
+		case *ast.FuncDecl:
+			if d.Name.IsExported() && d.Doc == nil && (d.Recv == nil || ast.IsExported(receiver(d))) {
+				add(d, d.Name.Name)
+			}
+		case *ast.GenDecl:
+			for _, spec := range d.Specs {
+				switch s := spec.(type) {
+				case *ast.TypeSpec:
+					if s.Name.IsExported() && s.Doc == nil && d.Doc == nil {
+						add(s, s.Name.Name)
+					}
+					if contract, ok := s.Type.(*ast.InterfaceType); ok && s.Name.IsExported() {
+						for _, m := range contract.Methods.List {
+							if len(m.Names) > 0 && m.Doc == nil && m.Comment == nil {
+								add(m, s.Name.Name+"."+m.Names[0].Name)
+							}
+						}
+					}
+				case *ast.ValueSpec:
+					for _, n := range s.Names {
+						if n.IsExported() && s.Doc == nil && s.Comment == nil && d.Doc == nil {
+							add(s, n.Name)
+						}
+					}
+				}
+			}
+		}
+	}
+	return missing
+}
+
+// receiver returns the name of the type that a method belongs to.
+func receiver(d *ast.FuncDecl) string {
+	of := d.Recv.List[0].Type
+	for {
+		switch x := of.(type) {
+		case *ast.StarExpr:
+			of = x.X
+		case *ast.IndexExpr:
+			of = x.X
+		case *ast.IndexListExpr:
+			of = x.X
+		case *ast.Ident:
+			return x.Name
+		default:
+			return ""
+		}
+	}
+}
+
+func TestUndocumentedFindsEachKindOfName(t *testing.T) {
+	t.Parallel()
+	file := parse(t, "bare.go", `package bare
+type Shape interface { Area() float64 }
+func Draw() {}
+func (Point) Move() {}
+func (hidden) Move() {}
+const Pi = 3
+var (
+	Origin = 0 // Origin is the start.
+	Far = 1
+)
+// Point is a place.
+type Point struct { X int }
+type hidden struct{}
+`)
+	var names []string
+	for _, m := range undocumented(file) {
+		names = append(names, strings.Fields(m)[1])
+	}
+	want := []string{"Shape", "Shape.Area", "Draw", "Move", "Pi", "Far"}
+	if !slices.Equal(names, want) {
+		t.Errorf("found %v, want %v", names, want)
+	}
+}
+
+// These constants are numbers of lines. A file or function that is longer than the first
+// number is logged. A file or function that is longer than the second number fails the test.
+const (
+	fileRarely, fileNever         = 400, 500
+	functionRarely, functionNever = 60, 90
+)
+
+func TestFilesAndFunctionsAreShortEnoughToRead(t *testing.T) {
+	t.Parallel()
+	for file := range goFiles(t) {
+		long(t, file.name, file.set.File(file.FileStart).LineCount(), fileRarely, fileNever, isTest(file.name))
+		for _, decl := range file.Decls {
+			if d, ok := decl.(*ast.FuncDecl); ok && d.Body != nil {
+				lines := file.set.Position(d.End()).Line - file.set.Position(d.Pos()).Line + 1
+				long(t, file.at(d)+" "+d.Name.Name, lines, functionRarely, functionNever, isTest(file.name))
+			}
+		}
+	}
+}
+
+// long logs or reports a file or function that is too long. Test files are only logged,
+// because they contain long tables.
+func long(t *testing.T, what string, lines, rarely, never int, test bool) {
+	t.Helper()
+	switch {
+	case lines > never && !test:
+		t.Errorf("%s has %d lines, and at most %d are allowed", what, lines, never)
+	case lines > rarely:
+		t.Logf("%s has %d lines: consider splitting it", what, lines)
+	}
+}
+
+func TestPackageAndFileNamesAreSpecific(t *testing.T) {
+	t.Parallel()
+	for file := range goFiles(t) {
+		for _, name := range []string{file.Name.Name, strings.TrimSuffix(filepath.Base(file.name), ".go")} {
+			if slices.Contains([]string{"util", "utils", "common", "helper", "helpers", "types", "models", "misc", "base"}, name) {
+				t.Errorf("%s: %q does not describe the contents: choose a more specific name", file.name, name)
+			}
+		}
+	}
+}
+
+// Each word is joined from two halves, so that the test does not find the words in this file.
+var promises = regexp.MustCompile(`\b(TO` + `DO|FIX` + `ME|XX` + `X|HA` + `CK)\b|\b(not |un)imple` + `mented\b`)
+
+func TestNoUnfinishedWork(t *testing.T) {
+	t.Parallel()
+	for _, name := range sources(t, ".go", ".lua", ".md", ".yml", ".yaml", ".sh") {
+		n := 0
+		for line := range strings.Lines(read(t, name)) {
+			n++
+			if promises.MatchString(line) {
+				t.Errorf("%s:%d: finish the work or file an issue: %s", name, n, strings.TrimSpace(line))
+			}
+		}
+	}
+}
+
+// prelude.lua is prepended to other scripts and never runs alone, so it has no signature.
+var withoutSignature = []string{"internal/ledger/prelude.lua"}
+
+func TestEveryScriptBeginsWithItsSignature(t *testing.T) {
+	t.Parallel()
+	for _, name := range sources(t, ".lua") {
+		if slices.Contains(withoutSignature, name) {
+			continue
+		}
+		for _, missing := range unsigned(read(t, name)) {
+			t.Errorf("%s: its first comment must describe %s", name, missing)
+		}
+	}
+}
+
+// unsigned returns which parts of the signature the first comment of a script lacks.
+func unsigned(script string) []string {
+	var top strings.Builder
+	for line := range strings.Lines(script) {
+		if !strings.HasPrefix(line, "--") && !strings.HasPrefix(line, "#!lua") {
+			break
+		}
+		top.WriteString(line)
+	}
+	var missing []string
+	for what, form := range map[string]string{"KEYS": `\bKEYS\b`, "ARGV": `\bARGV\b`, "the result": `(?i)\breturns?\b`} {
+		if !regexp.MustCompile(form).MatchString(top.String()) {
+			missing = append(missing, what)
+		}
+	}
+	slices.Sort(missing)
+	return missing
+}
+
+func TestUnsignedReadsOnlyTheCommentAtTheTop(t *testing.T) {
+	t.Parallel()
+	if got := unsigned("-- x.lua counts.\n-- KEYS: 1 a\n-- ARGV: none\n-- Returns {n}\nreturn 1\n"); len(got) > 0 {
+		t.Errorf("unsigned of a complete signature = %v, want none", got)
+	}
+	got := unsigned("-- x.lua counts.\n-- KEYS: 1 a\nlocal n = ARGV[1]\n-- Returns {n}\nreturn n\n")
+	if want := []string{"ARGV", "the result"}; !slices.Equal(got, want) {
+		t.Errorf("unsigned of an incomplete signature = %v, want %v", got, want)
+	}
+}

@@ -1,0 +1,164 @@
+//go:build unix
+
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/sandbox"
+)
+
+// tracing are the changes to the limiter's script, as pairs of old and new text, that make it
+// record its grants. Only the script knows them. The changed script exists only in the build
+// for the measurement.
+var tracing = [][2]string{
+	{"local function save()", "redis.call('INCR', KEYS[1] .. ':asked:' .. ARGV[1])\nlocal function save()"},
+	{"  return {1, turn}", "  redis.call('RPUSH', KEYS[1] .. ':turns', string.format('%.0f %.0f', now + turn, amount))\n  return {1, turn}"},
+	{"  return {1, whole}", "  redis.call('RPUSH', KEYS[1] .. ':turns', string.format('%.0f %.0f', now + tonumber(ARGV[5]), -amount))\n  return {1, whole}"},
+}
+
+// tracedScript writes the changed script into dir, and returns the file for go build's
+// -overlay that replaces the real script with it. It returns an error if the real script
+// does not have each old text of tracing exactly once.
+func tracedScript(ctx context.Context, dir string) (overlay string, err error) {
+	out, err := exec.CommandContext(ctx, "go", "list", "-f", "{{.Dir}}", module+"/ratelimit").Output()
+	if err != nil {
+		return "", fmt.Errorf("find the limiter's script: %w", err)
+	}
+	file := filepath.Join(strings.TrimSpace(string(out)), "reserve.lua")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	source := string(text)
+	for _, t := range tracing {
+		if strings.Count(source, t[0]) != 1 {
+			return "", fmt.Errorf("%s must have %q exactly once: correct tracing in internal/test/bench/flow_trace.go", file, t[0])
+		}
+		source = strings.Replace(source, t[0], t[1], 1)
+	}
+	traced, overlay := filepath.Join(dir, "reserve.lua"), filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(traced, []byte(source), 0o600); err != nil {
+		return "", err
+	}
+	replace, err := json.Marshal(map[string]map[string]string{"Replace": {file: traced}})
+	if err != nil {
+		return "", err
+	}
+	return overlay, os.WriteFile(overlay, replace, 0o600)
+}
+
+// timedMessages is a time and the number n of messages that may be sent, or were sent, at that time.
+type timedMessages struct {
+	at time.Time
+	n  int
+}
+
+// grants returns the grants of an account's limiter, in the order of their times, without the
+// grants that were returned to it.
+func (r *flowRig) grants(ctx context.Context, account string) ([]timedMessages, error) {
+	lines, err := r.redis.client.LRange(ctx, ledger.RateKey(account)+":turns", 0, -1).Result()
+	if err != nil {
+		return nil, err
+	}
+	var given, back []timedMessages
+	for _, line := range lines {
+		at, n, _ := strings.Cut(line, " ")
+		micros, err := strconv.ParseInt(at, 10, 64)
+		if err != nil {
+			return nil, err
+		}
+		t := timedMessages{at: time.UnixMicro(micros), n: atoi(n)}
+		if strings.HasPrefix(n, "-") {
+			back = append(back, timedMessages{at: t.at, n: -t.n})
+		} else {
+			given = append(given, t)
+		}
+	}
+	slices.SortStableFunc(given, func(a, b timedMessages) int { return a.at.Compare(b.at) })
+	for _, b := range back {
+		// A worker that returns a grant knows its time only roughly, by the worker's clock. So
+		// drop the nearest grant of the same size.
+		near := -1
+		for i, g := range given {
+			if g.n == b.n && (near < 0 || g.at.Sub(b.at).Abs() < given[near].at.Sub(b.at).Abs()) {
+				near = i
+			}
+		}
+		if near >= 0 {
+			given = slices.Delete(given, near, near+1)
+		}
+	}
+	return given, nil
+}
+
+// limiterRequests returns how many times workers requested a grant from an account's limiter
+// or returned one.
+func (r *flowRig) limiterRequests(ctx context.Context, account string) (n int, err error) {
+	for _, what := range []string{"reserve", "return"} {
+		m, err := r.redis.client.Get(ctx, ledger.RateKey(account)+":asked:"+what).Result()
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return 0, err
+		}
+		if err == nil {
+			n += atoi(m)
+		}
+	}
+	return n, nil
+}
+
+// acceptedCalls returns the calls in the sandbox's log for which wanted returns true, in the order
+// of their times. If wanted is nil, it returns all calls.
+func acceptedCalls(log []sandbox.Entry, wanted func(sandbox.Entry) bool) []timedMessages {
+	var out []timedMessages
+	for _, e := range log {
+		if wanted == nil || wanted(e) {
+			out = append(out, timedMessages{at: e.At, n: e.Messages})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b timedMessages) int { return a.at.Compare(b.at) })
+	return out
+}
+
+// maxInASecond returns the maximum number of messages in any span of one second.
+func maxInASecond(all []timedMessages) (most int) {
+	sum, from := 0, 0
+	for _, t := range all {
+		sum += t.n
+		for t.at.Sub(all[from].at) >= time.Second {
+			sum -= all[from].n
+			from++
+		}
+		most = max(most, sum)
+	}
+	return most
+}
+
+// countBetween returns the number n of messages from the time from until the time to. took is the
+// time from the first call in that span to the first call after it, so that n/took is exact
+// even for few calls. It returns 0 messages if no call comes after the span.
+func countBetween(all []timedMessages, from, to time.Time) (n int, took time.Duration) {
+	i, _ := slices.BinarySearchFunc(all, from, func(t timedMessages, at time.Time) int { return cmp.Compare(t.at.UnixNano(), at.UnixNano()) })
+	j, _ := slices.BinarySearchFunc(all, to, func(t timedMessages, at time.Time) int { return cmp.Compare(t.at.UnixNano(), at.UnixNano()) })
+	if i >= len(all) || j >= len(all) {
+		return 0, time.Second // the calls ended before to
+	}
+	for _, t := range all[i:j] {
+		n += t.n
+	}
+	return n, all[j].at.Sub(all[i].at)
+}

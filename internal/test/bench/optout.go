@@ -1,0 +1,108 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/sms"
+)
+
+// optOutBytes is the maximum number of bytes that a number on a suppression list may use in
+// Redis: 200 MB for 10,000,000 numbers.
+const optOutBytes = 20
+
+// optOutRole measures a suppression list: its memory in Redis, and the time to import it, to
+// export it and to look up 1,000,000 numbers. The exit status is 1 if a number uses more than
+// optOutBytes, or if numbers are missing.
+//
+//	go run ./internal/test/bench optout -n 10000000
+func optOutRole(ctx context.Context, args []string) error {
+	f := flag.NewFlagSet("bench optout", flag.ContinueOnError)
+	n := f.Int("n", 10_000_000, "numbers")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "tuma-optout-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	server, err := startRedis(ctx, options{dir: dir})
+	if err != nil {
+		return err
+	}
+	defer server.end()
+	rdb := server.client
+	client, err := producer.New(rdb)
+	if err != nil {
+		return err
+	}
+	before, err := server.used(ctx)
+	if err != nil {
+		return err
+	}
+	start := time.Now()
+	r, err := client.OptOut(ctx, optedOut(*n))
+	if err != nil {
+		return err
+	}
+	took := time.Since(start)
+	after, err := server.used(ctx)
+	if err != nil {
+		return err
+	}
+	each := float64(after-before) / float64(r.Added)
+	fmt.Printf("%d numbers added in %.1f s; %.1f MB in Redis, %.1f bytes a number\n", r.Added, took.Seconds(), float64(after-before)/1e6, each)
+	start, listed := time.Now(), 0
+	for _, err := range client.OptOuts(ctx, "") {
+		if err != nil {
+			return err
+		}
+		listed++
+	}
+	fmt.Printf("%d listed in %.1f s\n", listed, time.Since(start).Seconds())
+	const pages = 1000
+	lookup, found := ledger.New(rdb).NewOptOutLookup([]string{ledger.AllSenders}, map[string]int{ledger.AllSenders: r.Added}, pages*1000), 0
+	start = time.Now()
+	for p := range pages {
+		page := make([]sms.MSISDN, 1000)
+		for i := range page {
+			page[i] = sms.MSISDN(firstOptedOut + uint64(p*1000+i)*7)
+		}
+		on, err := lookup.OptedOut(ctx, page)
+		if err != nil {
+			return err
+		}
+		found += len(on)
+	}
+	took = time.Since(start)
+	fmt.Printf("%d numbers looked up, 1,000 at a time, in %.2f s; %d were on the list\n", pages*1000, took.Seconds(), found)
+	if each > optOutBytes || listed != r.Added || r.Added != *n {
+		return fmt.Errorf("%.1f bytes a number, must be at most %d; %d added and %d listed, must be %d", each, optOutBytes, r.Added, listed, *n)
+	}
+	return nil
+}
+
+// firstOptedOut is the first number on the list, a Kenyan one. spread is the distance from
+// one number to the next: 10,000,000 numbers then cover all of the country's prefixes.
+const (
+	firstOptedOut = 254_700_000_000
+	spread        = 9
+)
+
+func optedOut(n int) func(yield func(producer.OptOut, error) bool) {
+	return func(yield func(producer.OptOut, error) bool) {
+		for i := range n {
+			if !yield(producer.OptOut{Number: "+" + sms.MSISDN(firstOptedOut+uint64(i)*spread%100_000_000).String(), Origin: producer.OriginImport}, nil) {
+				return
+			}
+		}
+	}
+}

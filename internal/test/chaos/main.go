@@ -1,0 +1,174 @@
+//go:build unix
+
+// Command chaos tests Tuma's guarantees under faults. It starts real workers, a real
+// redis-server and the sandbox, and sends campaigns through all five gateways. Meanwhile
+// it injects faults from a seeded schedule: processes are killed or stopped, connections
+// are cut, gateways answer wrongly. At the end it compares what the gateways accepted with
+// the campaigns' results, recipient by recipient. Its exit status is 1 if it finds a broken
+// promise.
+//
+//	go run ./internal/test/chaos -for 10m -seed 1
+//
+// These are broken promises:
+//   - A gateway accepted a number twice.
+//   - A recipient has no final status.
+//   - A recipient is accepted in the results, but the gateway never accepted its number.
+//   - A recipient is rejected or skipped in the results, but the gateway accepted its number.
+//   - The counts of a campaign's status do not add up to its recipients (I1, checked once a
+//     second).
+//   - A recipient is unknown at KoboMobile while the sandbox answers the repeat of an accepted
+//     call with its first answer and forgets errors. While the sandbox also repeats errors, or
+//     refuses repeats, recipients may be unknown.
+//   - A call to a recipient arrived after the recipient's opt-out had returned, and the
+//     opt-out had not reported that call as in flight.
+//   - A recipient is skipped that has not opted out.
+//   - A gateway has more unknown calls than the two excuses below allow.
+//
+// The first excuse: the call was open in the ledger when a worker or Redis was killed or
+// stopped, or Redis' answers were held back. Chaos knows these calls by their idempotency keys. It reads the open calls just
+// before the fault and for a third of a second after it; if Redis was at fault, for a third
+// of a second after Redis is back. The second excuse: the gateway answered in a way that
+// leaves the outcome open, or the worker had closed the connection before the answer. The
+// other unknown calls must not outnumber these. A cut connection to Redis, a wiped
+// queue, a full Redis or a worker with a wrong clock excuses no unknown call.
+//
+// The same seed gives the same schedule. Which calls a fault hits depends on the machine.
+// Everything runs on loopback, and chaos ends every process that it started.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+)
+
+// The settings of the accounts and the gateways. A worker's lease on a call is callTimeout
+// plus leaseMargin, the margin that the worker adds. A call has at most perCall recipients.
+// A drained worker must end within drainsWithin.
+const (
+	callTimeout  = 2 * time.Second
+	leaseMargin  = 3 * time.Second
+	perCall      = 20
+	concurrency  = 4
+	latency      = 250 * time.Millisecond
+	slowLatency  = 1200 * time.Millisecond
+	drainsWithin = 90 * time.Second
+)
+
+type options struct {
+	plan
+	binary     string
+	wrongClock string // tuma built with a clock that can be wrong; empty: no such build
+	overlay    string
+	redis      string
+	fsync      string
+	durability string
+	keep       bool
+	verbose    bool
+}
+
+func main() {
+	redis.SetLogger(silent{}) // chaos itself makes Redis unavailable
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdout)
+	stop()
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "chaos:", err)
+		os.Exit(1)
+	}
+}
+
+// silent is a logger for the Redis client that discards every message.
+type silent struct{}
+
+// Printf implements the logger's method and prints nothing.
+func (silent) Printf(context.Context, string, ...any) {}
+
+// errBroken means that the run found a broken promise.
+var errBroken = errors.New("broken promises")
+
+func parse(args []string) (options, error) {
+	o := options{plan: plan{workers: 3}}
+	f := flag.NewFlagSet("chaos", flag.ContinueOnError)
+	f.DurationVar(&o.duration, "for", 10*time.Minute, "how long to inject faults; afterwards chaos waits for the campaigns to end")
+	f.Uint64Var(&o.seed, "seed", 1, "seed of the schedule of faults")
+	f.BoolVar(&o.quick, "quick", false, "small campaigns, and only short faults")
+	f.StringVar(&o.binary, "tuma", "", "path of the tuma binary to run (default: built from this tree)")
+	f.StringVar(&o.overlay, "overlay", "", "file for go build's -overlay when chaos builds tuma, e.g. to check that chaos finds a mutant")
+	f.StringVar(&o.redis, "redis", "", "URL of an empty database, redis://…, whose server is not killed, stopped or filled (default: chaos starts a redis-server)")
+	f.StringVar(&o.fsync, "fsync", "always", "appendfsync of the redis-server that chaos starts: always, everysec or no")
+	f.StringVar(&o.durability, "durability", "", "redis.durability (default: fsync with -fsync always, else none)")
+	f.BoolVar(&o.keep, "keep", false, "keep the logs even if no promise is broken")
+	f.BoolVar(&o.verbose, "v", false, "print every fault when it is injected")
+	if err := f.Parse(args); err != nil {
+		return o, err
+	}
+	o.foreign = o.redis != ""
+	if o.durability == "" {
+		o.durability = "none"
+		if o.fsync == "always" && !o.foreign {
+			o.durability = "fsync"
+		}
+	}
+	_, err := ledger.ParseDurability(o.durability)
+	switch {
+	case f.NArg() > 0:
+		return o, fmt.Errorf("unexpected arguments %q: chaos takes only flags", f.Args())
+	case err != nil:
+		return o, fmt.Errorf("-durability %w", err)
+	case o.duration < time.Second:
+		return o, fmt.Errorf("-for %s: must be at least 1s", o.duration)
+	}
+	return o, nil
+}
+
+// run runs the command with its arguments and prints to out. It returns errBroken, wrapped,
+// if a promise was broken.
+func run(ctx context.Context, args []string, out io.Writer) (err error) {
+	o, err := parse(args)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "tuma-chaos-")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if o.keep || errors.Is(err, errBroken) {
+			fmt.Fprintln(out, "logs and files are kept in", dir)
+			return
+		}
+		os.RemoveAll(dir)
+	}()
+	if err := o.buildAll(ctx, dir, out); err != nil {
+		return err
+	}
+	if o.binary, err = filepath.Abs(o.binary); err != nil {
+		return err
+	}
+	r, err := newRig(ctx, o, dir, out)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.close()) }()
+	report, err := r.play(ctx)
+	if err != nil {
+		return err
+	}
+	report.print(out)
+	if n := len(report.breaches); n > 0 {
+		return fmt.Errorf("%w: %d found, seed %d", errBroken, n, o.seed)
+	}
+	return nil
+}
