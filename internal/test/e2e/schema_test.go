@@ -72,7 +72,7 @@ func TestSchemaPageNamesWhatIsWritten(t *testing.T) {
 func TestSchemaPageNamesWordsAndTags(t *testing.T) {
 	t.Parallel()
 	page := readSchemaPage(t)
-	prelude, err := os.ReadFile("../ledger/prelude.lua")
+	prelude, err := os.ReadFile("../../ledger/prelude.lua")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +115,7 @@ func TestSchemaPageNamesWordsAndTags(t *testing.T) {
 		t.Errorf("the page has the statuses %v, prelude.lua %v", got, status)
 	}
 
-	record, err := os.ReadFile("../ledger/record.go")
+	record, err := os.ReadFile("../../ledger/record.go")
 	if err != nil {
 		t.Fatal(err)
 	}
