@@ -34,6 +34,9 @@ func extractDigits(s string) (c *rawNumber, reason NumberReason) {
 	c = &rawNumber{}
 	whole := s
 	s, c.plus = unwrap(s)
+	if isNegative(s) {
+		return nil, ReasonNegative
+	}
 	var points, commas, slashes, tail int
 	for _, r := range s {
 		d, isDigit := digitOf(r)
@@ -82,6 +85,41 @@ func extractDigits(s string) (c *rawNumber, reason NumberReason) {
 	return c, ""
 }
 
+// isNegative reports whether s is a negative amount and not a number that a person wrote. A
+// spreadsheet computes +254-712345678 to -712345424, whose digits are the number of a stranger.
+// Programs write a negative amount in three ways: -712345424, 712345424- and (712345424). In the
+// last two, digits that begin with + or 0 are not an amount.
+func isNegative(s string) bool {
+	isDigit := func(r rune) bool { _, ok := digitOf(r); return ok }
+	first, last := strings.IndexFunc(s, isDigit), strings.LastIndexFunc(s, isDigit)
+	if first < 0 {
+		return false
+	}
+	head, tail := s[:first], s[last:]
+	switch {
+	case strings.ContainsFunc(head, func(r rune) bool { return !isSeparator(r) && !isWrapping(r) && !strings.ContainsRune("+\uFF0B./", r) }):
+		return false // extractDigits gives the reason for a letter
+	case strings.ContainsFunc(head, isMinus):
+		return true
+	case strings.ContainsAny(head, "+\uFF0B"), beginsWithZero(s[first:]):
+		return false
+	case strings.ContainsFunc(tail, isMinus):
+		return true
+	}
+	return strings.ContainsAny(head, "(\uFF08") && strings.ContainsAny(tail, ")\uFF09") && !strings.ContainsAny(s[first:last], ")\uFF09")
+}
+
+// isMinus reports whether r is a minus sign, or a dash that programs write in its place.
+func isMinus(r rune) bool {
+	return r == '-' || r == '\u2212' || r > unicode.MaxASCII && unicode.Is(unicode.Pd, r)
+}
+
+func beginsWithZero(s string) bool {
+	r, _ := utf8.DecodeRuneInString(s)
+	d, _ := digitOf(r)
+	return d == '0'
+}
+
 // minDigits is the minimum number of digits of each number if a field may hold several
 // numbers.
 const minDigits = 7
@@ -103,7 +141,7 @@ func (c *rawNumber) cutFraction(tail int) NumberReason {
 // link, whose number always begins with the calling code.
 func unwrap(s string) (inner string, international bool) {
 	s = strings.TrimFunc(s, isWrapping)
-	for _, scheme := range [...]string{"tel:", "sms:", "whatsapp:", "callto:"} {
+	for _, scheme := range labels {
 		if len(s) > len(scheme) && strings.EqualFold(s[:len(scheme)], scheme) {
 			return strings.TrimFunc(s[len(scheme):], isWrapping), false
 		}
@@ -121,6 +159,10 @@ func unwrap(s string) (inner string, international bool) {
 	}
 	return s, false
 }
+
+// labels are what links, contact cards and the exports of advertising networks (p:) write before a
+// number.
+var labels = [...]string{"tel:", "sms:", "whatsapp:", "callto:", "p:", "phone:", "mobile:", "cell:", "msisdn:"}
 
 // isWrapping reports whether unwrap removes r at both ends of the input.
 func isWrapping(r rune) bool {

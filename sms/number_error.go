@@ -36,6 +36,9 @@ const (
 	// ReasonDecimal means that one or two digits follow a decimal point and are not all
 	// zero, or that too few digits precede the point, as in a price.
 	ReasonDecimal NumberReason = "decimal"
+	// ReasonNegative means that the input is a negative amount: -712345424, 712345424- or
+	// (712345424). A spreadsheet has computed it, for example from +254-712345678.
+	ReasonNegative NumberReason = "negative"
 	// ReasonSeveralNumbers means that the input holds two or more numbers, also in the
 	// short form 0712345678/9.
 	ReasonSeveralNumbers NumberReason = "several_numbers"
@@ -65,6 +68,7 @@ var reasonTexts = map[NumberReason]string{
 	ReasonEmpty:          "it has no digits; write a phone number",
 	ReasonLostDigits:     "a spreadsheet has rounded it and its last digits are lost; format the column as text, enter the number again and export",
 	ReasonDecimal:        "it has a decimal point; format the column as text and export again",
+	ReasonNegative:       "it is a negative amount that a spreadsheet has computed; format the column as text, enter the number again and export",
 	ReasonSeveralNumbers: "it holds several numbers; write each number in a separate row",
 	ReasonNotANumber:     "it has characters that cannot be part of one phone number; write digits only",
 	ReasonTooShort:       "it has too few digits",

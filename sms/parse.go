@@ -23,12 +23,12 @@ import (
 // before 254 or 234 is accepted if country is "KE", "NG" or "", or after a plus sign.
 //
 // ParseMSISDN skips white space, invisible characters, dashes, dots, slashes and
-// brackets within the number. It skips quotes around the number, the prefixes tel:,
-// sms:, whatsapp:, callto: and wa.me/, and a spreadsheet's thousands commas and
-// trailing .0 or .00. Digits may be of any script.
+// brackets within the number. It skips quotes around the number, a label such as tel:,
+// p: or wa.me/, and a spreadsheet's thousands commas and trailing .0 or .00. Digits may
+// be of any script.
 //
 // Everything else is an error: letters, extensions, two numbers in one field, and
-// numbers that a spreadsheet has changed to 2.54712E+11. Landlines, toll-free and
+// numbers that a spreadsheet has changed to 2.54712E+11 or to a negative amount. Landlines, toll-free and
 // other special numbers and short codes are errors too. ParseMSISDN never guesses
 // missing or extra digits.
 func ParseMSISDN(s, country string) (MSISDN, error) {

@@ -10,14 +10,23 @@ func parseFast(s, country string) (m MSISDN, ok bool) {
 		return 0, false
 	}
 	var value uint64
-	var count int
+	var count, dashAt int
 	var plus bool
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; c {
 		case '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
 			value = value*10 + uint64(c-'0')
 			count++
-		case ' ', '-', '(', ')':
+		case ' ', ')':
+		case '-':
+			if count == 0 {
+				return 0, false // -712345424 is a negative amount
+			}
+			dashAt = count
+		case '(':
+			if count == 0 && (i+1 == len(s) || s[i+1] != '0' && s[i+1] != '+') {
+				return 0, false // (712345424) is a negative amount
+			}
 		case '+':
 			if plus || count > 0 {
 				return 0, false
@@ -32,6 +41,9 @@ func parseFast(s, country string) (m MSISDN, ok bool) {
 			// may be a decimal point.
 			return 0, false
 		}
+	}
+	if dashAt == count {
+		return 0, false // 712345424- is a negative amount, unless it begins with + or 0
 	}
 	return fastKenyaOrNigeria(value, count, plus, country)
 }

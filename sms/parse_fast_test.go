@@ -196,7 +196,7 @@ func FuzzParseMSISDN(f *testing.F) {
 		"08031234567", "8031234567", "2348031234567", "+234 (803) 123 4567", "002348031234567", "07023123456", "08001234567",
 		"2.54712E+11", "254712345678.0", "0712345678 ext 5", "\u200b0712345678", "+447911123456", "", "+", "0-0-2-5-4-712345678",
 		"'0712345678", "254712345678.00", "254,712,345,678", "0712345678/9", "0712345678 0722345678", "0254712345678", "+00254712345678",
-		"wa.me/254712345678", "tel:0712345678", "25471234", "2544123456", "0202345678", "0800200000", "07001234567", "02012345678", "71234567890",
+		".251700100000", "wa.me/254712345678", "tel:0712345678", "25471234", "2544123456", "0202345678", "0800200000", "07001234567", "02012345678", "71234567890",
 	} {
 		for _, country := range []string{kenya, nigeria, "", "GB", "XX"} {
 			f.Add(s, country)
@@ -204,6 +204,9 @@ func FuzzParseMSISDN(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s, country string) {
 		checkAgainstLibrary(t, s, country)
+		if negative, err := ParseMSISDN("-"+s, country); err == nil {
+			t.Errorf("ParseMSISDN(%q, %q) = %v; want an error for a negative amount", "-"+s, country, negative)
+		}
 		m, err := ParseMSISDN(s, country)
 		if err != nil {
 			if whole := onlyDigits(s); len(whole) > 8 && strings.Contains(onlyDigits(err.Error()), whole) {
