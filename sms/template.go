@@ -72,7 +72,8 @@ func (t *Template) Plain() bool { return t.plain }
 // missing is the first such field, or "" if there is none.
 //
 // If the result is longer than MaxRendered bytes, the message is too long to be sent and
-// the result may be incomplete. Render does not allocate if dst has enough capacity.
+// the result may be incomplete. Render does not allocate if dst has enough capacity and the
+// body has no filter number or date.
 func (t *Template) Render(dst []byte, value func(field string) string) (out []byte, missing string) {
 	start := len(dst)
 	for i := range t.parts {

@@ -3,6 +3,7 @@ package sms
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -10,11 +11,12 @@ import (
 
 // filter changes the value of a merge field.
 type filter struct {
-	name string
-	n    int // the N of max:N, a number of characters; 0 for other filters
+	name   string
+	n      int    // the N of max:N, in characters, or of number:N, in decimals
+	layout string // of the filter date, as in package time
 }
 
-const filterList = "upper, lower, title, first, trim and max:20"
+const filterList = "upper, lower, title, first, trim, max:20, number and date"
 
 // parseFilters parses the part of a merge field after its first colon: "first:max:20".
 func parseFilters(s string) (out []filter, err error) {
@@ -31,6 +33,25 @@ func parseFilters(s string) (out []filter, err error) {
 			if !ok {
 				return nil, fmt.Errorf("max needs a number of characters, e.g. {{name:max:20}}")
 			}
+		case "number":
+			f.n = keepDecimals
+			if i+1 < len(words) {
+				if n, err := strconv.Atoi(strings.TrimSpace(words[i+1])); err == nil {
+					if i++; n < 0 || n > maxDecimals {
+						return nil, fmt.Errorf("number takes 0 to %d decimals, e.g. {{amount:number:2}}", maxDecimals)
+					}
+					f.n = n
+				}
+			}
+		case "date":
+			f.layout = dateForms[0].layout
+			for _, form := range dateForms[1:] {
+				if i+1 < len(words) && strings.EqualFold(strings.TrimSpace(words[i+1]), form.name) {
+					f.layout = form.layout
+					i++
+					break
+				}
+			}
 		case "":
 			return nil, fmt.Errorf("no filter after the colon; it must be one of %s", filterList)
 		default:
@@ -46,7 +67,7 @@ func parseFilters(s string) (out []filter, err error) {
 func looksLikeFilter(fallback string) bool {
 	word, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(fallback)), ":")
 	switch strings.TrimSpace(word) {
-	case "upper", "lower", "title", "first", "trim":
+	case "upper", "lower", "title", "first", "trim", "number", "date":
 		return true
 	case "default", "max":
 		return strings.Contains(fallback, ":")
@@ -72,6 +93,10 @@ func (f filter) apply(dst []byte, from int) []byte {
 		return squeezeTail(dst, from)
 	case "max":
 		return cutTail(dst, from, f.n)
+	case "number":
+		return formatNumber(dst, from, f.n)
+	case "date":
+		return formatDate(dst, from, f.layout)
 	}
 	return dst
 }

@@ -21,6 +21,9 @@ func TestTemplatesRender(t *testing.T) {
 		"name": "Jane", "firstname": " JANE wanjiru\u00a0", "town": "nairobi west", "amount": "1,500.00", "blank": " \u00a0\u200b\t",
 		"na": "#N/A", "trap": "{{name}} {{{{", "lines": "Moi\u00a0Avenue\r\n  14", "clan": "ng'ang'a mary-ann", "accent": "Rene\u0301e",
 		"thumb": "ok👍🏾!", "hash": "#1",
+		"big": "999999.99", "small": "0.15", "minus": "-1234.5", "percent": "15%", "tiny": "-0.04",
+		"iso": "2026-12-09", "slash": "9/12/2026", "us": "12/25/2026", "word": "9-dec-2026", "stamp": "2026-12-09T08:30:00Z",
+		"evening": "9 Dec 2026 20:15", "nodate": "31/02/2026",
 	}
 	tests := []struct{ name, body, want, missing string }{
 		{"no field", "We open at 9.", "We open at 9.", ""},
@@ -44,6 +47,15 @@ func TestTemplatesRender(t *testing.T) {
 		{"an accent stays with its letter", "{{accent:max:4}}", "Ren", ""},
 		{"an emoji keeps its colour", "{{thumb:max:3}}", "ok", ""},
 		{"one space for many", "{{lines:trim}}", "Moi Avenue 14", ""},
+		{"thousands", "{{big:number}} {{big:number:0}} {{big:number:3}}", "999,999.99 1,000,000 999,999.990", ""},
+		{"thousands are there already", "{{amount:number}} {{amount:number:0}}", "1,500.00 1,500", ""},
+		{"small, negative and percent", "{{small:number}} {{small:number:1}} {{minus:number:2}} {{percent:number:1}}", "0.15 0.2 -1,234.50 15.0%", ""},
+		{"no minus before a rounded zero", "{{tiny:number:1}}", "0.0", ""},
+		{"number leaves other values alone", "{{name:number}} {{iso:number}} {{hash:number:2}}", "Jane 2026-12-09 #1", ""},
+		{"dates", "{{iso:date}} {{iso:date:long}} {{iso:date:short}} {{iso:date:iso}} {{iso:date:day}}", "9 Dec 2026 9 December 2026 09/12/2026 2026-12-09 Wed 9 Dec", ""},
+		{"dates as people write them", "{{slash:date}} {{us:date}} {{word:date}} {{stamp:date}} {{evening:date}}", "9 Dec 2026 25 Dec 2026 9 Dec 2026 9 Dec 2026 9 Dec 2026", ""},
+		{"a date and another filter", "{{iso:date:upper}} {{iso:date:long:max:5}}", "9 DEC 2026 9 Dec", ""},
+		{"date leaves other values alone", "{{name:date}} {{small:date}} {{nodate:date}}", "Jane 0.15 31/02/2026", ""},
 		{"a value is not parsed as a template", "{{trap}}", "{{name}} {{{{", ""},
 
 		{"four braces", "{{{{name}} {{name}}", "{{name}} Jane", ""},
@@ -98,7 +110,10 @@ func TestTemplateMistakesNameThePlaceAndTheRemedy(t *testing.T) {
 		"{{}}":                       "character 1: a merge field needs the name of a column, as in {{name}}",
 		"{{ - }}":                    "character 1: a merge field needs the name of a column",
 		"{{|there}}":                 "character 1: a merge field needs the name of a column",
-		"{{name:shout}}":             `character 1: unknown filter "shout"; it must be one of upper, lower, title, first, trim and max:20`,
+		"{{name:shout}}":             `character 1: unknown filter "shout"; it must be one of upper, lower, title, first, trim, max:20, number and date`,
+		"{{name:number:7}}":          "character 1: number takes 0 to 6 decimals, e.g. {{amount:number:2}}",
+		"{{due:date:roman}}":         `character 1: unknown filter "roman"; it must be one of upper, lower, title, first, trim, max:20, number and date`,
+		"{{due|date}}":               `character 1: "date" after the | would be the default; write filters after colons: {{name:upper|there}}`,
 		"{{name:}}":                  "character 1: no filter after the colon",
 		"{{name:max}}":               "character 1: max needs a number of characters, e.g. {{name:max:20}}",
 		"{{name:max:0}}":             "character 1: max needs a number",
@@ -170,9 +185,9 @@ func TestRenderingDoesNotAllocate(t *testing.T) {
 func FuzzTemplate(f *testing.F) {
 	for _, body := range []string{
 		"", "Hi {{name}}", "{{ First Name:first:max:3|there }} {{{{ }}", "{{{a}}}", "{{a", "{{}}", "{{a|b|c}}", "{{a:title}}{{a:upper:lower:trim}}",
-		"{{{{{{{{{a}}", "{\"a\":{\"b\":\"{{c}}\"}}", "{{a\n}}", "\xff{{\xff}}",
+		"{{a:number}}{{a:number:2}}", "{{a:date:long}}{{a:date}}", "{{{{{{{{{a}}", "{\"a\":{\"b\":\"{{c}}\"}}", "{{a\n}}", "\xff{{\xff}}",
 	} {
-		for _, value := range []string{"", "Jane", "{{a}}", " ŉ ẞ İ\u0301 ", "a\xffb", "#N/A"} {
+		for _, value := range []string{"", "Jane", "{{a}}", "-1,234.5%", "9/12/2026 08:30", " ŉ ẞ İ\u0301 ", "a\xffb", "#N/A"} {
 			f.Add(body, value)
 		}
 	}

@@ -61,9 +61,9 @@ lists them.
 Text: {{name}} is replaced by the recipient's value in the column "name". The
 default in {{name|there}} is used if that value is blank. Filters change a
 value, as in {{name:first:title|there}}: upper, lower, title, first, trim,
-max:20. Write {{{{ for two literal braces. An unknown column, or a blank value
-without a default, is refused before anything is sent (see --on-missing).
-Recipients with the same text share calls.
+max:20, number and date. Write {{{{ for two literal braces. An unknown column,
+or a blank value without a default, is refused before anything is sent (see
+--on-missing). Recipients with the same text share calls.
 
 Campaign ID: each ID stands for one content. Sending the same ID and content
 again changes nothing; the same ID with other content is refused. Without --id

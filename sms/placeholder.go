@@ -1,0 +1,72 @@
+package sms
+
+import (
+	"slices"
+	"strings"
+)
+
+// placeholderMarks are the marks with which other systems write a merge field. A longer mark stands
+// before a shorter one with the same beginning. Single round brackets are not marks, because they
+// are common in running text: "your (name)".
+var placeholderMarks = []struct{ opening, closing string }{
+	{"${", "}"}, {"{%", "%}"}, {"((", "))"}, {"[[", "]]"}, {"<<", ">>"}, {"«", "»"},
+	{"{", "}"}, {"[", "]"}, {"<", ">"}, {"%", "%"}, {"#", "#"},
+}
+
+// Placeholders returns the parts of a body that look like merge fields of another system and name
+// a column: {name}, [name], ((name)), %name%, <name>, ${name} and the like. ParseTemplate reads them
+// as text, so every recipient would get them as they stand. isColumn reports whether a key, as
+// FieldKey returns it, is a column of the list. Placeholders returns each part once, in the order
+// of the body, and nothing that is inside a merge field.
+func Placeholders(body string, isColumn func(key string) bool) []string {
+	var found []string
+	for at := 0; at < len(body); {
+		if length := fieldLength(body[at:]); length > 0 {
+			at += length
+			continue
+		}
+		length := 1
+		for _, mark := range placeholderMarks {
+			part, ok := placeholder(body[at:], mark.opening, mark.closing, isColumn)
+			if !ok {
+				continue
+			}
+			if !slices.Contains(found, part) {
+				found = append(found, part)
+			}
+			length = len(part)
+			break
+		}
+		at += length
+	}
+	return found
+}
+
+// fieldLength returns the length of the merge field with which s begins, or 0.
+func fieldLength(s string) int {
+	if !strings.HasPrefix(s, fieldOpens) {
+		return 0
+	}
+	end := strings.Index(s, fieldCloses)
+	if end < 0 {
+		return len(fieldOpens)
+	}
+	return end + len(fieldCloses)
+}
+
+// placeholder returns the placeholder with which s begins.
+func placeholder(s, opening, closing string, isColumn func(key string) bool) (part string, ok bool) {
+	inside, found := strings.CutPrefix(s, opening)
+	if !found {
+		return "", false
+	}
+	end := strings.Index(inside, closing)
+	if end <= 0 || end > 4*MaxFieldName || strings.ContainsAny(inside[:end], "\r\n") {
+		return "", false
+	}
+	key := FieldKey(inside[:end])
+	if key == "" || !isColumn(key) {
+		return "", false
+	}
+	return s[:len(opening)+end+len(closing)], true
+}
