@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// placeholderMarks are the marks with which other systems write a merge field. A longer mark stands
-// before a shorter one with the same beginning. Single round brackets are not marks, because they
+// placeholderMarks are the marks with which other systems write a merge field. A mark comes before
+// each shorter mark with the same beginning. Single round brackets are not marks, because they
 // are common in running text: "your (name)".
 var placeholderMarks = []struct{ opening, closing string }{
 	{"${", "}"}, {"{%", "%}"}, {"((", "))"}, {"[[", "]]"}, {"<<", ">>"}, {"«", "»"},

@@ -16,7 +16,7 @@ const maxDecimals = 6
 const maxNumberDigits = 40
 
 // formatNumber replaces a number in dst[from:] by the same number with a comma after each thousand,
-// rounded half away from zero to n decimals. A value that is not a number stays as it is. A sign
+// rounded half away from zero to n decimals. A value that is not a number is not changed. A sign
 // and a percent sign are kept, and commas that group thousands are accepted.
 func formatNumber(dst []byte, from, n int) []byte {
 	whole, decimals, sign, percent, ok := splitNumber(dst[from:])
@@ -128,7 +128,7 @@ var dateLayouts = []string{
 const maxDate = 48
 
 // formatDate replaces a date in dst[from:] by the same date in the given layout. It drops a time of
-// day. A value that is not a date stays as it is.
+// day. A value that is not a date is not changed.
 func formatDate(dst []byte, from int, layout string) []byte {
 	if len(dst)-from > maxDate {
 		return dst
