@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/ledger"
@@ -102,8 +101,6 @@ func (c *Client) Accounts(ctx context.Context) ([]Account, error) {
 	return out, nil
 }
 
-var holdReason = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,40}$`)
-
 // Hold holds an account: workers claim no call for it until Release. The reason appears in
 // Status.BlockedBy. The reason is one word of 1 to 40 letters, digits, '_', '.' or '-'. An
 // empty reason means "manual"; any other text is an ErrInvalid. If no worker has published the
@@ -112,7 +109,7 @@ func (c *Client) Hold(ctx context.Context, account, reason string) error {
 	if reason == "" {
 		reason = "manual"
 	}
-	if !holdReason.MatchString(reason) {
+	if !ledger.ValidHoldReason(reason) {
 		return &FieldError{Field: "reason", Problem: fmt.Sprintf("%.60q must be one word of letters, digits, _ . -", reason)}
 	}
 	return knownAccount(c.ledger.HoldAccount(ctx, account, reason, "operator"))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"sync"
@@ -61,11 +60,9 @@ func (a *account) enter(stop <-chan struct{}) bool {
 // leave removes the entry that enter added.
 func (a *account) leave() { <-a.inFlight }
 
-var accountName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
-
 func newAccount(rdb redis.UniversalClient, a Account) (*account, error) {
 	var mistakes []error
-	if !accountName.MatchString(a.Name) {
+	if !ledger.ValidAccountName(a.Name) {
 		mistakes = append(mistakes, fmt.Errorf("name %.40q must be 1 to 64 of A-Z a-z 0-9 _ -", a.Name))
 	}
 	if a.Provider == nil {

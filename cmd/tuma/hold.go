@@ -3,13 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
-	"regexp"
 
 	"github.com/spf13/cobra"
-)
 
-// reasonWord matches a valid reason of a hold.
-var reasonWord = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,40}$`)
+	"github.com/tuma-sms/tuma/internal/ledger"
+)
 
 func newHold(a *app) *cobra.Command {
 	var reason string
@@ -23,7 +21,7 @@ account's work waits; no message fails. 'tuma release' ends the hold.`,
 		Args:              takes("ACCOUNT"),
 		ValidArgsFunction: a.completeAccounts,
 		RunE: a.verb(func(ctx context.Context, args []string) error {
-			if !reasonWord.MatchString(reason) {
+			if !ledger.ValidHoldReason(reason) {
 				return misuse("--reason: %.60q must be one word of 1 to 40 letters, digits or _ . -", reason)
 			}
 			b, err := a.connect(ctx)

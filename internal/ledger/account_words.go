@@ -1,0 +1,16 @@
+package ledger
+
+import "regexp"
+
+var (
+	// accountNamePattern matches account names, which are part of Redis keys and of queue names.
+	accountNamePattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+	// holdReasonPattern matches the reasons that a person may give for a hold.
+	holdReasonPattern = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,40}$`)
+)
+
+// ValidAccountName reports whether name may be the name of an account: 1 to 64 of A-Z a-z 0-9 _ -.
+func ValidAccountName(name string) bool { return accountNamePattern.MatchString(name) }
+
+// ValidHoldReason reports whether reason may be the reason of a hold: 1 to 40 of A-Z a-z 0-9 _ . -.
+func ValidHoldReason(reason string) bool { return holdReasonPattern.MatchString(reason) }
