@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tuma-sms/tuma/internal/config"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/worker"
 )
@@ -19,7 +20,7 @@ import (
 type backend struct {
 	*producer.Client
 	rdb redis.UniversalClient
-	cfg *config
+	cfg *config.Config
 }
 
 // Close closes the connection.
@@ -42,15 +43,15 @@ const pingTimeout = 5 * time.Second
 
 // openBackend connects to Redis and checks that Redis answers. connections is the size of the
 // connection pool; 0 means the default of go-redis.
-func openBackend(ctx context.Context, cfg *config, connections int) (*backend, error) {
-	open, err := parseRedis(cfg.redis.url)
+func openBackend(ctx context.Context, cfg *config.Config, connections int) (*backend, error) {
+	open, err := config.ParseRedis(cfg.Redis.URL)
 	if err != nil {
 		return nil, fmt.Errorf("redis: %w", err)
 	}
 	rdb := open(connections)
-	client, err := producer.New(rdb, producer.WithDurability(producer.Durability(cfg.redis.durability)))
+	client, err := producer.New(rdb, producer.WithDurability(producer.Durability(cfg.Redis.Durability)))
 	if err == nil {
-		err = ping(ctx, rdb, cfg.redis)
+		err = ping(ctx, rdb, cfg.Redis)
 	}
 	if err != nil {
 		return nil, errors.Join(err, rdb.Close())
@@ -59,7 +60,7 @@ func openBackend(ctx context.Context, cfg *config, connections int) (*backend, e
 }
 
 // ping checks that Redis answers. Its error is one line with advice on what to do.
-func ping(ctx context.Context, rdb redis.UniversalClient, cfg redisConfig) error {
+func ping(ctx context.Context, rdb redis.UniversalClient, cfg config.Redis) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, pingTimeout, fmt.Errorf("no answer in %s", pingTimeout))
 	defer cancel()
 	err := rdb.Ping(ctx).Err()
@@ -85,13 +86,13 @@ func ping(ctx context.Context, rdb redis.UniversalClient, cfg redisConfig) error
 	if strings.Contains(err.Error(), "cluster has no nodes") {
 		advice = "none of its nodes serves a hash slot; run redis-cli --cluster check for details"
 	}
-	return fmt.Errorf("cannot reach Redis at %s (%s): %w; %s", urlWithoutLogin(cfg.url), cfg.source, err, advice)
+	return fmt.Errorf("cannot reach Redis at %s (%s): %w; %s", config.URLWithoutLogin(cfg.URL), cfg.Source, err, advice)
 }
 
 // refuseUnwritable returns an error if Redis accepts no writes.
 func refuseUnwritable(ctx context.Context, b *backend) error {
 	if err := worker.CheckWritable(ctx, b.rdb); err != nil {
-		return fmt.Errorf("redis at %s: %w", urlWithoutLogin(b.cfg.redis.url), err)
+		return fmt.Errorf("redis at %s: %w", config.URLWithoutLogin(b.cfg.Redis.URL), err)
 	}
 	return nil
 }
@@ -105,34 +106,34 @@ func refuseEviction(ctx context.Context, b *backend) error {
 		return nil //nolint:nilerr // INFO may be forbidden; if Redis is down the next command fails
 	}
 	policy := info["Memory"]["maxmemory_policy"]
-	if policy == "" || policy == "noeviction" || b.cfg.redis.unsafe {
+	if policy == "" || policy == "noeviction" || b.cfg.Redis.Unsafe {
 		return nil
 	}
 	return fmt.Errorf("redis at %s deletes keys, and campaigns with them, when it is full (maxmemory-policy %s): "+
-		"set maxmemory-policy noeviction, or accept the risk with redis.unsafe: true in tuma.yaml", urlWithoutLogin(b.cfg.redis.url), policy)
+		"set maxmemory-policy noeviction, or accept the risk with redis.unsafe: true in tuma.yaml", config.URLWithoutLogin(b.cfg.Redis.URL), policy)
 }
 
 // workerConfig returns the configuration of a worker that serves the given accounts.
-func workerConfig(b *backend, accounts []*accountConfig) worker.Config {
+func workerConfig(b *backend, accounts []*config.Account) worker.Config {
 	c := worker.Config{
-		Redis: b.rdb, Country: b.cfg.country, Windows: b.cfg.windows, Retention: b.cfg.retention, FailoverAfter: b.cfg.failoverAfter,
-		UnsafeRedis: b.cfg.redis.unsafe, Durability: worker.Durability(b.cfg.redis.durability),
+		Redis: b.rdb, Country: b.cfg.Country, Windows: b.cfg.Windows, Retention: b.cfg.Retention, FailoverAfter: b.cfg.FailoverAfter,
+		UnsafeRedis: b.cfg.Redis.Unsafe, Durability: worker.Durability(b.cfg.Redis.Durability),
 	}
-	for _, r := range b.cfg.routes {
+	for _, r := range b.cfg.Routes {
 		c.Routes = append(c.Routes, worker.Route(r))
 	}
 	for _, acc := range accounts {
-		c.Accounts = append(c.Accounts, acc.worker)
+		c.Accounts = append(c.Accounts, acc.Worker)
 	}
 	return c
 }
 
 // poolSizeFor returns the number of Redis connections of a worker: two for each concurrent call, to
 // claim and to settle its recipients, and some for polling the queues.
-func poolSizeFor(accounts []*accountConfig) int {
+func poolSizeFor(accounts []*config.Account) int {
 	calls := 0
 	for _, acc := range accounts {
-		calls += max(acc.worker.Concurrency, 8)
+		calls += max(acc.Worker.Concurrency, 8)
 	}
 	return max(10*runtime.GOMAXPROCS(0), 2*calls+20)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tuma-sms/tuma/internal/config"
 	"github.com/tuma-sms/tuma/providers"
 )
 
@@ -48,10 +49,10 @@ func (a *app) balance(ctx context.Context, args []string, asJSON bool) error {
 	var asking sync.WaitGroup
 	for i, acc := range accounts {
 		asking.Go(func() {
-			views[i] = balanceView{Account: acc.name}
+			views[i] = balanceView{Account: acc.Name}
 			got, err := queryBalance(ctx, acc)
 			if err != nil {
-				failed[i] = fmt.Errorf("account %s: %w", acc.name, err)
+				failed[i] = fmt.Errorf("account %s: %w", acc.Name, err)
 				views[i].Error = err.Error()
 				return
 			}
@@ -73,28 +74,28 @@ func (a *app) balance(ctx context.Context, args []string, asJSON bool) error {
 
 // accountsToQuery returns the account named in args, or all accounts of the configuration if args
 // is empty.
-func (a *app) accountsToQuery(args []string) ([]*accountConfig, error) {
+func (a *app) accountsToQuery(args []string) ([]*config.Account, error) {
 	if len(args) > 0 {
 		acc, err := a.account(args[0])
-		return []*accountConfig{acc}, err
+		return []*config.Account{acc}, err
 	}
 	cfg, err := a.config(true)
 	if err != nil {
 		return nil, err
 	}
-	if len(cfg.accounts) == 0 {
-		return nil, misuse("%s has no accounts: add one under accounts", cfg.file)
+	if len(cfg.Accounts) == 0 {
+		return nil, misuse("%s has no accounts: add one under accounts", cfg.File)
 	}
-	return cfg.accounts, nil
+	return cfg.Accounts, nil
 }
 
 // queryBalance asks an account's gateway for its balance. It returns a misuseError if the
-// gateway has no balance request, and a *configError if the account lacks a setting.
-func queryBalance(ctx context.Context, acc *accountConfig) (providers.Balance, error) {
-	if err := acc.ready(); err != nil {
+// gateway has no balance request, and a *config.Error if the account lacks a setting.
+func queryBalance(ctx context.Context, acc *config.Account) (providers.Balance, error) {
+	if err := acc.Ready(); err != nil {
 		return providers.Balance{}, err
 	}
-	balancer, ok := acc.worker.Provider.(providers.Balancer)
+	balancer, ok := acc.Worker.Provider.(providers.Balancer)
 	if !ok {
 		return providers.Balance{}, notSupported(acc, "its balance")
 	}

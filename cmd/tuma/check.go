@@ -4,10 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tuma-sms/tuma/internal/config"
+	"github.com/tuma-sms/tuma/internal/hours"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/worker"
@@ -34,38 +39,38 @@ func (a *app) check(ctx context.Context) error {
 	}
 	say := func(format string, args ...any) { _, _ = fmt.Fprintf(a.out, format+"\n", args...) }
 	var failed []error
-	say("configuration  ok  %s, %s, %s", cfg.file, plural(len(cfg.accounts), "account"), plural(len(cfg.routes), "route"))
+	say("configuration  ok  %s, %s, %s", cfg.File, plural(len(cfg.Accounts), "account"), plural(len(cfg.Routes), "route"))
 	if err := a.checkRedis(ctx, cfg); err != nil {
 		failed = append(failed, err)
 	} else {
-		say("redis          ok  %s", urlWithoutLogin(cfg.redis.url))
+		say("redis          ok  %s", config.URLWithoutLogin(cfg.Redis.URL))
 	}
-	if windows, err := sendingHoursSummary(cfg.windows, a.now()); err != nil {
+	if windows, err := sendingHoursSummary(cfg.Windows, a.now()); err != nil {
 		failed = append(failed, err)
 	} else {
 		say("windows        ok  %s", windows)
 	}
-	for _, acc := range cfg.accounts {
+	for _, acc := range cfg.Accounts {
 		got, err := queryBalance(ctx, acc)
 		var wrong misuseError
 		switch {
 		case errors.As(err, &wrong):
-			say("account        ?   %s: cannot be checked: provider %s has no balance request", acc.name, acc.kind.Name)
+			say("account        ?   %s: cannot be checked: provider %s has no balance request", acc.Name, acc.Kind.Name)
 		case err != nil:
 			failed = append(failed, accountProblem(acc, err))
 		default:
-			say("account        ok  %s: balance %s", acc.name, formatBalance(got))
+			say("account        ok  %s: balance %s", acc.Name, formatBalance(got))
 		}
 	}
-	if len(cfg.accounts) == 0 {
-		failed = append(failed, misuse("%s has no accounts: add one under accounts", cfg.file))
+	if len(cfg.Accounts) == 0 {
+		failed = append(failed, misuse("%s has no accounts: add one under accounts", cfg.File))
 	}
 	return errors.Join(failed...)
 }
 
 // accountProblem adds to err the name of the account, and which setting the user must check.
-func accountProblem(acc *accountConfig, err error) error {
-	var incomplete *configError
+func accountProblem(acc *config.Account, err error) error {
+	var incomplete *config.Error
 	if errors.As(err, &incomplete) {
 		return err
 	}
@@ -73,24 +78,24 @@ func accountProblem(acc *accountConfig, err error) error {
 	if e, ok := errors.AsType[*providers.Error](err); ok {
 		switch e.Cause {
 		case providers.CauseCredentials:
-			advice = ": check its " + strings.Join(acc.kind.Login(), " and ")
+			advice = ": check its " + strings.Join(acc.Kind.Login(), " and ")
 		case providers.CauseConfiguration, providers.CauseNotUnderstood:
 			advice = ": check its base_url"
 		case providers.CauseConnection:
 			advice = ": check its base_url and the network"
 		}
 	}
-	return fmt.Errorf("account %s: %w%s", acc.name, err, advice)
+	return fmt.Errorf("account %s: %w%s", acc.Name, err, advice)
 }
 
-func (a *app) checkRedis(ctx context.Context, cfg *config) error {
+func (a *app) checkRedis(ctx context.Context, cfg *config.Config) error {
 	b, err := openBackend(ctx, cfg, 0)
 	if err != nil {
 		return err
 	}
 	defer b.Close()
-	warnings, err := worker.CheckRedis(ctx, b.rdb, cfg.redis.unsafe)
-	more, err2 := worker.CheckDurability(ctx, b.rdb, worker.Durability(cfg.redis.durability))
+	warnings, err := worker.CheckRedis(ctx, b.rdb, cfg.Redis.Unsafe)
+	more, err2 := worker.CheckDurability(ctx, b.rdb, worker.Durability(cfg.Redis.Durability))
 	for _, w := range append(warnings, more...) {
 		a.note("tuma: warning: %s", w)
 	}
@@ -102,4 +107,32 @@ func (a *app) checkRedis(ctx context.Context, cfg *config) error {
 		a.note("tuma: warning: %s without a known campaign could not be read: quarantined in the Redis key tuma:payloads", plural(n, "task"))
 	}
 	return err
+}
+
+// sendingHoursSummary describes the sending hours, and whether they are open now.
+func sendingHoursSummary(windows map[string]worker.Hours, now time.Time) (string, error) {
+	if len(windows) == 0 {
+		return "off: marketing is sent at any time of day", nil
+	}
+	var parts []string
+	for _, country := range slices.Sorted(maps.Keys(windows)) {
+		w, err := hours.In(country, hours.Hours(windows[country]))
+		if err != nil {
+			return "", err
+		}
+		parts = append(parts, w.String()+" ("+openText(w, now)+")")
+	}
+	return "marketing to " + strings.Join(parts, ", "), nil
+}
+
+// openText describes whether the sending hours are open now, and until when.
+func openText(w *hours.Window, now time.Time) string {
+	switch open, until := w.Open(now); {
+	case open && until.IsZero():
+		return "open"
+	case open:
+		return "open until " + formatTime(until)
+	default:
+		return "closed until " + formatTime(until)
+	}
 }

@@ -22,8 +22,8 @@ func (a *app) completeAccounts(c *cobra.Command, args []string, _ string) ([]str
 	if len(args) > 0 && c.Flags().Lookup("via") == nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	if cfg, err := a.config(false); err == nil && len(cfg.accounts) > 0 {
-		return cfg.accountNames(), cobra.ShellCompDirectiveNoFileComp
+	if cfg, err := a.config(false); err == nil && len(cfg.Accounts) > 0 {
+		return cfg.AccountNames(), cobra.ShellCompDirectiveNoFileComp
 	}
 	var names []string
 	a.withCompletionBackend(c, func(ctx context.Context, b *backend) {

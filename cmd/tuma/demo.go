@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tuma-sms/tuma/internal/config"
 	"github.com/tuma-sms/tuma/internal/recipients"
 	"github.com/tuma-sms/tuma/internal/sandbox"
 	"github.com/tuma-sms/tuma/producer"
@@ -119,11 +120,11 @@ func (d *demo) start(ctx context.Context) (*backend, error) {
 	}
 	d.note("redis      %s", d.redis.what)
 	d.note("gateway    simulated, at http://%s, answers after %s", address, demoLatency)
-	file := filepath.Join(d.dir, defaultConfigFile)
+	file := filepath.Join(d.dir, config.DefaultFile)
 	if err := os.WriteFile(file, fmt.Appendf(nil, demoConfig, address, demoRate, demoCallTimeout, demoPerCall), 0o600); err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
 	}
-	cfg, err := parseConfig("", nil, func(name string) (string, bool) { return d.redis.url, name == "TUMA_REDIS_URL" })
+	cfg, err := config.Parse("", nil, func(name string) (string, bool) { return d.redis.url, name == "TUMA_REDIS_URL" })
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/config"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers"
@@ -28,7 +29,7 @@ func (s *sendCommand) dryRun(ctx context.Context, src *source) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, skipped.close(err == nil)) }()
-	o := producer.PreviewOptions{Accounts: configuredAccounts(cfg), Routes: publicRoutes(cfg.routes), Country: cfg.country, Now: s.now(), FailoverAfter: cfg.failoverAfter}
+	o := producer.PreviewOptions{Accounts: configuredAccounts(cfg), Routes: publicRoutes(cfg.Routes), Country: cfg.Country, Now: s.now(), FailoverAfter: cfg.FailoverAfter}
 	lines := &lineNumbers{}
 	o.Skipped = func(x producer.SkippedRecipient) error { return skipped.add(x, lines.line(x.Row)) }
 	recipients := lines.record(src)
@@ -61,18 +62,18 @@ func (s *sendCommand) dryRun(ctx context.Context, src *source) (err error) {
 }
 
 // configuredAccounts returns the accounts of the configuration in the form that workers publish.
-func configuredAccounts(cfg *config) (out []producer.Account) {
+func configuredAccounts(cfg *config.Config) (out []producer.Account) {
 	windows := map[string]string{}
-	for country, h := range cfg.windows {
+	for country, h := range cfg.Windows {
 		windows[country] = h.String()
 	}
-	for _, acc := range cfg.accounts {
-		w := acc.worker
+	for _, acc := range cfg.Accounts {
+		w := acc.Worker
 		if w.Unit == "" {
 			w.Unit = worker.UnitMessages
 		}
-		out = append(out, producer.Account{Name: acc.name, Provider: acc.info.Name, Info: acc.info, Rate: float64(w.Rate), Burst: float64(w.Burst),
-			Unit: w.Unit, Sender: w.Sender, Price: w.Price, OnUnknown: w.OnUnknown, Country: cfg.country, Windows: windows})
+		out = append(out, producer.Account{Name: acc.Name, Provider: acc.Info.Name, Info: acc.Info, Rate: float64(w.Rate), Burst: float64(w.Burst),
+			Unit: w.Unit, Sender: w.Sender, Price: w.Price, OnUnknown: w.OnUnknown, Country: cfg.Country, Windows: windows})
 	}
 	return out
 }
@@ -104,7 +105,7 @@ const balanceTimeout = 10 * time.Second
 
 // queryBalances asks the gateways for the balance of accounts that the campaign may use. It
 // leaves out accounts that a worker serves, because workers publish their balance in Redis.
-func (s *sendCommand) queryBalances(ctx context.Context, cfg *config, b *backend, o *producer.PreviewOptions) {
+func (s *sendCommand) queryBalances(ctx context.Context, cfg *config.Config, b *backend, o *producer.PreviewOptions) {
 	var published []producer.Account
 	if b != nil {
 		published, _ = b.Accounts(ctx) // on an error queryBalances queries the gateways instead
@@ -113,13 +114,13 @@ func (s *sendCommand) queryBalances(ctx context.Context, cfg *config, b *backend
 		return slices.ContainsFunc(published, func(a producer.Account) bool { return a.Name == name && a.Workers > 0 })
 	}
 	routed := func(name string) bool {
-		return slices.ContainsFunc(cfg.routes, func(r ledger.Route) bool { return slices.Contains(r.Via, name) })
+		return slices.ContainsFunc(cfg.Routes, func(r ledger.Route) bool { return slices.Contains(r.Via, name) })
 	}
 	ctx, cancel := context.WithTimeout(ctx, balanceTimeout)
 	defer cancel()
 	var asking sync.WaitGroup
-	for i, acc := range cfg.accounts {
-		if served(acc.name) || s.campaign.Via != acc.name && (s.campaign.Via != "" || !routed(acc.name)) || acc.worker.Provider == nil {
+	for i, acc := range cfg.Accounts {
+		if served(acc.Name) || s.campaign.Via != acc.Name && (s.campaign.Via != "" || !routed(acc.Name)) || acc.Worker.Provider == nil {
 			continue
 		}
 		asking.Go(func() {

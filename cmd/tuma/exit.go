@@ -8,6 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 
+	"github.com/tuma-sms/tuma/internal/config"
 	"github.com/tuma-sms/tuma/producer"
 )
 
@@ -26,7 +27,7 @@ const (
 // exitStatus maps an error to the exit status of the process.
 func exitStatus(err error) int {
 	var wrong misuseError
-	var broken *configError
+	var broken *config.Error
 	switch {
 	case err == nil:
 		return exitDone

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tuma-sms/tuma/internal/config"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/providers/catalog"
 )
@@ -71,7 +72,7 @@ campaign.`,
 			if err != nil {
 				return err
 			}
-			poller, ok := acc.worker.Provider.(providers.StatusPoller)
+			poller, ok := acc.Worker.Provider.(providers.StatusPoller)
 			if !ok {
 				return notSupported(acc, "the state of messages")
 			}
@@ -116,16 +117,16 @@ func yesNo(b bool) string {
 }
 
 // notSupported returns an error for a request that an account's gateway does not offer.
-func notSupported(acc *accountConfig, what string) error {
-	return misuse("account %s: provider %s does not support %s", acc.name, acc.kind.Name, what)
+func notSupported(acc *config.Account, what string) error {
+	return misuse("account %s: provider %s does not support %s", acc.Name, acc.Kind.Name, what)
 }
 
 // account returns the named account of the configuration. It returns an error if the
 // configuration lacks the account, or the account lacks a setting.
-func (a *app) account(name string) (*accountConfig, error) {
+func (a *app) account(name string) (*config.Account, error) {
 	cfg, err := a.config(true)
 	if err != nil {
 		return nil, err
 	}
-	return cfg.account(name)
+	return findAccount(cfg, name)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tuma-sms/tuma/internal/config"
 	"github.com/tuma-sms/tuma/providers"
 )
 
@@ -84,8 +85,8 @@ func (a *app) gatewayAction(ctx context.Context, kind providers.Kind, args []str
 	if err != nil {
 		return err
 	}
-	if acc.kind.Name != kind.Name {
-		return misuse("account %s belongs to provider %s, not %s", acc.name, acc.kind.Name, kind.Name)
+	if acc.Kind.Name != kind.Name {
+		return misuse("account %s belongs to provider %s, not %s", acc.Name, acc.Kind.Name, kind.Name)
 	}
 	i := slices.IndexFunc(kind.Actions, func(x providers.Action) bool { return strings.EqualFold(x.Name, args[1]) })
 	if i < 0 {
@@ -104,7 +105,7 @@ func (a *app) gatewayAction(ctx context.Context, kind providers.Kind, args []str
 			return err
 		}
 	}
-	t, err := action.Do(ctx, acc.worker.Provider, params)
+	t, err := action.Do(ctx, acc.Worker.Provider, params)
 	if err != nil {
 		return noteUnknownOutcome(acc, err)
 	}
@@ -117,25 +118,25 @@ func (a *app) gatewayAction(ctx context.Context, kind providers.Kind, args []str
 
 // noteUnknownOutcome completes an error after which the outcome of an action is unknown. It adds
 // that the gateway may have carried out the action, and where the user can check.
-func noteUnknownOutcome(acc *accountConfig, err error) error {
+func noteUnknownOutcome(acc *config.Account, err error) error {
 	e, ok := errors.AsType[*providers.Error](err)
 	if !ok || e.Outcome != providers.Unknown {
 		return err
 	}
 	where := "at the gateway"
-	if _, ok := acc.worker.Provider.(providers.Reporter); ok {
-		where += ", or with tuma gateway reports " + acc.name + ","
+	if _, ok := acc.Worker.Provider.(providers.Reporter); ok {
+		where += ", or with tuma gateway reports " + acc.Name + ","
 	}
 	return fmt.Errorf("%w; the gateway may have carried it out: check %s before you run it again", err, where)
 }
 
 // confirm asks on the terminal whether to run an action. It returns an error if the answer is
 // not yes, or if standard input or standard error is not a terminal.
-func (a *app) confirm(ctx context.Context, action providers.Action, acc *accountConfig) error {
+func (a *app) confirm(ctx context.Context, action providers.Action, acc *config.Account) error {
 	if !isTerminal(a.in) || !isTerminal(a.err) {
-		return misuse("account %s: %s %s; confirm with --yes", acc.name, action.Name, action.Confirm)
+		return misuse("account %s: %s %s; confirm with --yes", acc.Name, action.Name, action.Confirm)
 	}
-	sure, err := a.ask(ctx, fmt.Sprintf("account %s: %s %s. Continue?", acc.name, action.Name, action.Confirm))
+	sure, err := a.ask(ctx, fmt.Sprintf("account %s: %s %s. Continue?", acc.Name, action.Name, action.Confirm))
 	if err != nil || !sure {
 		return errors.Join(errors.New("the action was not run"), err)
 	}

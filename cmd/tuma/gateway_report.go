@@ -72,7 +72,7 @@ func (a *app) gatewayReport(ctx context.Context, args []string, from, to time.Ti
 	if err != nil {
 		return err
 	}
-	reporter, ok := acc.worker.Provider.(providers.Reporter)
+	reporter, ok := acc.Worker.Provider.(providers.Reporter)
 	if !ok {
 		return notSupported(acc, "reports")
 	}
@@ -81,7 +81,7 @@ func (a *app) gatewayReport(ctx context.Context, args []string, from, to time.Ti
 	if len(args) == 2 {
 		i := slices.IndexFunc(kinds, func(k string) bool { return strings.EqualFold(k, args[1]) })
 		if i < 0 {
-			return misuse("account %s has no report %.40q; reports: %s", acc.name, args[1], strings.Join(kinds, ", "))
+			return misuse("account %s has no report %.40q; reports: %s", acc.Name, args[1], strings.Join(kinds, ", "))
 		}
 		kind = kinds[i]
 	}
@@ -115,7 +115,7 @@ gives IDs.`,
 			if err != nil {
 				return err
 			}
-			reader, ok := acc.worker.Provider.(providers.InboxReader)
+			reader, ok := acc.Worker.Provider.(providers.InboxReader)
 			if !ok {
 				return notSupported(acc, "received messages")
 			}

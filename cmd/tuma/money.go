@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/tuma-sms/tuma/internal/config"
 )
 
 // amount is an amount of money in millionths of its currency, so that sums are exact.
@@ -27,12 +29,12 @@ func parseAmount(s string) (amount, bool) {
 
 // priceOf parses an account's price of a segment, such as "0.80 KES".
 func priceOf(price string) (each amount, currency string, ok bool) {
-	m := priceForm.FindStringSubmatch(price)
-	if m == nil {
+	text, currency, ok := config.SplitPrice(price)
+	if !ok {
 		return 0, "", false
 	}
-	each, ok = parseAmount(m[1])
-	return each, m[2], ok
+	each, ok = parseAmount(text)
+	return each, currency, ok
 }
 
 // String formats the amount with thousands separators and at least two decimals.

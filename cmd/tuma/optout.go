@@ -133,7 +133,7 @@ func (o *optOutCommand) run(ctx context.Context, numbers []string, do func(conte
 	}
 	defer b.Close()
 	if o.country == "" {
-		o.country = b.cfg.country
+		o.country = b.cfg.Country
 	}
 	o.country = strings.ToUpper(o.country)
 	var src *source

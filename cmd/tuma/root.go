@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/tuma-sms/tuma/internal/config"
 )
 
 // newRoot returns the tuma command with all its subcommands.
@@ -22,7 +24,7 @@ To try everything without a gateway account, run 'tuma demo'.
 
 The configuration file is --config, else $TUMA_CONFIG, else ./tuma.yaml.
 Commands that only need Redis also work without a file. They use
-$TUMA_REDIS_URL, else ` + defaultRedisURL + `.
+$TUMA_REDIS_URL, else ` + config.DefaultRedisURL + `.
 
 Exit status: 0 done; 1 failed; 2 wrong usage, input or configuration; 3 (with
 --wait) the campaign ended, or was paused or cancelled, and not all recipients
@@ -70,7 +72,7 @@ type app struct {
 	now      func() time.Time
 
 	configPath string
-	loaded     *config
+	loaded     *config.Config
 	// progress is the progress shown on standard error, or nil.
 	progress *progress
 	// started is set when a command's own function runs. An error before that is a mistake in the

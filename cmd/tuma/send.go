@@ -292,7 +292,7 @@ func (s *sendCommand) countries(ctx context.Context, b *backend) ([]string, erro
 	if err != nil {
 		return nil, err
 	}
-	all := []string{b.cfg.country}
+	all := []string{b.cfg.Country}
 	for _, acc := range accounts {
 		if s.campaign.Via == "" || s.campaign.Via == acc.Name {
 			all = append(all, acc.Country)

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/tuma-sms/tuma/internal/config"
 	"github.com/tuma-sms/tuma/internal/recipients"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/sms"
@@ -97,7 +98,7 @@ func (s *sendCommand) parse() error {
 	c := &s.campaign
 	c.StartAt, c.ExpiresAt = moment("--start-at", s.startAt), moment("--expires-at", s.expireAt)
 	if s.expireIn != "" {
-		d, err := parseDuration(s.expireIn)
+		d, err := config.ParseDuration(s.expireIn)
 		if err != nil || d <= 0 {
 			mistakes = append(mistakes, misuse("--expires-in: %.40q must be a duration, e.g. 90m, 12h or 2d", s.expireIn))
 		}

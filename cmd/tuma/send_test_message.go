@@ -136,7 +136,7 @@ func (s *sendCommand) preview(ctx context.Context, b *backend, src *source) (f p
 			}
 		}
 	}
-	f, err = b.Preview(ctx, s.campaign, look, producer.PreviewOptions{Country: b.cfg.country, Now: s.now(), FailoverAfter: b.cfg.failoverAfter})
+	f, err = b.Preview(ctx, s.campaign, look, producer.PreviewOptions{Country: b.cfg.Country, Now: s.now(), FailoverAfter: b.cfg.FailoverAfter})
 	if err != nil {
 		return f, first, src.locateMissingField(err)
 	}

@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/tuma-sms/tuma/internal/config"
 )
 
 // flagError returns a mistake in a flag as an error with advice on what to write.
@@ -32,7 +34,7 @@ func flagError(c *cobra.Command, err error) error {
 			known = append(known, f.Name)
 		}
 	})
-	if best := closest(e.GetSpecifiedName(), known); best != "" {
+	if best := config.Closest(e.GetSpecifiedName(), known); best != "" {
 		return misuseOf(c, "unknown flag --%s; did you mean --%s?", e.GetSpecifiedName(), best)
 	}
 	return misuseOf(c, "unknown flag --%s", e.GetSpecifiedName())
@@ -82,7 +84,7 @@ func noSubcommand(c *cobra.Command, args []string) error {
 			known = append(known, sub.Name())
 		}
 	}
-	if best := closest(args[0], known); best != "" {
+	if best := config.Closest(args[0], known); best != "" {
 		return misuseOf(c, "unknown command %.40q; did you mean %s?", args[0], best)
 	}
 	return misuseOf(c, "unknown command %.40q; commands: %s", args[0], strings.Join(known, ", "))

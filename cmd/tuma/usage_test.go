@@ -13,7 +13,7 @@ const unreachableRedis = "TUMA_REDIS_URL=redis://user:letmein@127.0.0.1:1/0"
 
 func TestWrongUseIsOneLineAndStatusTwo(t *testing.T) {
 	t.Parallel()
-	c := newCLI(t, koboAccount, unreachableRedis)
+	c := newCLI(t, koboYAML, unreachableRedis)
 	numbers := c.file("numbers.csv", "phone\n0712345678\n")
 	tests := []struct {
 		args []string
@@ -79,7 +79,7 @@ func TestWrongUseIsOneLineAndStatusTwo(t *testing.T) {
 
 func TestRedisDownIsOneLineWithoutItsPassword(t *testing.T) {
 	t.Parallel()
-	c := newCLI(t, koboAccount, unreachableRedis)
+	c := newCLI(t, koboYAML, unreachableRedis)
 	numbers := c.file("numbers.csv", "0712345678\n")
 	for _, args := range [][]string{{"list"}, {"status", "a"}, {"results", "a"}, {"pause", "a"}, {"accounts"}, {"hold", "k"}, {"worker"},
 		{"send", "--via", "k", "--body", "x", "--file", numbers}} {

@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
+	"github.com/tuma-sms/tuma/internal/config"
 	"github.com/tuma-sms/tuma/worker"
 )
 
@@ -103,34 +104,31 @@ func ignoreCancelled(ctx context.Context, err error) error {
 
 // chooseAccounts returns the accounts with the given names, or all accounts if names is empty. It
 // returns an error if one of them does not exist or lacks a setting.
-func chooseAccounts(cfg *config, names []string) ([]*accountConfig, error) {
-	if len(cfg.accounts) == 0 {
-		return nil, misuse("%s has no accounts: add one under accounts", cfg.file)
+func chooseAccounts(cfg *config.Config, names []string) ([]*config.Account, error) {
+	if len(cfg.Accounts) == 0 {
+		return nil, misuse("%s has no accounts: add one under accounts", cfg.File)
 	}
 	if len(names) == 0 {
-		names = cfg.accountNames()
+		names = cfg.AccountNames()
 	}
 	slices.Sort(names)
-	var chosen []*accountConfig
-	var missing []problem
+	var chosen []*config.Account
+	var incomplete []*config.Account
 	var mistakes []error
 	for _, name := range slices.Compact(names) {
-		acc, err := cfg.account(name)
+		acc, err := findAccount(cfg, name)
 		switch {
 		case acc == nil:
 			mistakes = append(mistakes, err)
 		case err != nil:
-			missing = append(missing, acc.missing...)
+			incomplete = append(incomplete, acc)
 		default:
 			chosen = append(chosen, acc)
 		}
 	}
-	if len(missing) > 0 {
-		r := reader{file: cfg.file, problems: missing}
-		mistakes = append(mistakes, r.err())
-	}
-	if len(mistakes) > 0 {
-		return nil, misuseError{err: errors.Join(mistakes...)}
+	mistakes = append(mistakes, cfg.Missing(incomplete))
+	if err := errors.Join(mistakes...); err != nil {
+		return nil, misuseError{err: err}
 	}
 	return chosen, nil
 }
@@ -155,8 +153,8 @@ const readyTimeout = 2 * time.Second
 
 // serveHealth serves /healthz and /readyz on an address until the server is closed.
 func serveHealth(ctx context.Context, address string, ready func(context.Context) error, log zerolog.Logger) (*http.Server, error) {
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", address)
+	var lc net.ListenConfig
+	listener, err := lc.Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("--listen: %w", err)
 	}

@@ -159,7 +159,7 @@ func TestImportRulesRefuse(t *testing.T) {
 		{"internal/test/bench/x.go", "github.com/schollz/progressbar/v3", false},
 		{"internal/test/bench/x.go", "github.com/jedib0t/go-pretty/v6/table", false},
 		{"worker/x.go", "go.yaml.in/yaml/v3", false},
-		{"cmd/tuma/x.go", "go.yaml.in/yaml/v3", true},
+		{"internal/config/x.go", "go.yaml.in/yaml/v3", true},
 		{"internal/recipients/x.go", "github.com/nyaruka/phonenumbers", false},
 		{"worker/x.go", "github.com/alicebob/miniredis/v2", false},
 		{"producer/producertest/x.go", "github.com/alicebob/miniredis/v2", true},

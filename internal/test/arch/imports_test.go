@@ -47,7 +47,7 @@ var folderRules = []folderRule{
 		why:       "the hook is for the HTTP policy and its tests, not for gateways"},
 	{folder: "providers/catalog", what: "the list of all gateways",
 		may:       []string{"providers", "providers/*"},
-		importers: []string{"cmd/tuma", "internal/test/bench", "internal/test/chaos"},
+		importers: []string{"cmd/tuma", "internal/config", "internal/test/bench", "internal/test/chaos"},
 		why:       "the catalog links every gateway, so only programs may import it"},
 	{folder: "providers/providertest", what: "the conformance suite that every gateway must pass",
 		may:       []string{"providers", "sms", "internal/sandbox", "providers/internal/dial"},
@@ -83,6 +83,10 @@ var folderRules = []folderRule{
 		may:       []string{"sms", "producer"},
 		importers: []string{"cmd/tuma", "internal/test/bench"},
 		why:       "programs that embed producer must not link file readers"},
+	{folder: "internal/config", what: "reads and checks tuma.yaml",
+		may:       []string{"sms", "providers", "providers/catalog", "ratelimit", "worker", "internal/ledger", "internal/hours"},
+		importers: []string{"cmd/tuma"},
+		why:       "several commands share the configuration, so it must not depend on a command line; libraries are passed their settings"},
 	{folder: "internal/sandbox", what: "simulated gateways",
 		importers: []string{"cmd/tuma", "internal/test/bench", "internal/test/chaos", "providers/providertest"},
 		why:       "a simulated gateway that shared code with its client would share its mistakes"},
@@ -135,7 +139,7 @@ var libraryRules = []libraryRule{
 	// internal/planning depends on go-redis through internal/ledger, so only the direct imports of
 	// internal/planning are checked.
 	{path: "github.com/redis/go-redis", in: []string{
-		"cmd/tuma", "internal/test/bench", "internal/test/chaos", "internal/ledger", "internal/queue", "internal/test/redistest", "producer",
+		"cmd/tuma", "internal/config", "internal/test/bench", "internal/test/chaos", "internal/ledger", "internal/queue", "internal/test/redistest", "producer",
 		"producer/producertest", "ratelimit", "worker"},
 		why: "gateways, planning and file readers must work without Redis"},
 	{path: "github.com/rs/zerolog", in: []string{"cmd/tuma", "internal/test/bench", "producer/producertest", "worker"},
@@ -155,7 +159,7 @@ var libraryRules = []libraryRule{
 	{path: "github.com/schollz/progressbar", in: []string{"cmd/tuma"}, why: "only the command writes to a terminal"},
 	{path: "github.com/jedib0t/go-pretty", in: []string{"cmd/tuma"}, why: "only the command writes to a terminal"},
 	{path: "golang.org/x/term", in: []string{"cmd/tuma"}, why: "only the command reads from and writes to a terminal"},
-	{path: "go.yaml.in/yaml", in: []string{"cmd/tuma"}, why: "the command reads the configuration and passes it on"},
+	{path: "go.yaml.in/yaml", in: []string{"internal/config"}, why: "the configuration is read in one place and passed on"},
 	{path: "github.com/alicebob/miniredis", in: []string{"cmd/tuma", "internal/test/redistest", "producer/producertest"},
 		why: "it stores nothing on disk, so it is for the demo and tests only"},
 
@@ -189,6 +193,8 @@ var reachRules = []reachRule{
 	{"providers/catalog", withoutRedis, "no gateway may use a queue or Redis"},
 	{"internal/sandbox", []string{module + "/"}, "simulated gateways must not share code with their clients"},
 	{"internal/test/redistest", []string{module + "/"}, "tests of every package use it"},
+	{"internal/config", []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/jedib0t/", "github.com/schollz/", "golang.org/x/term"},
+		"other programs than the command line may read the configuration"},
 	{"producer", unwanted, "programs that embed it must not link what they do not need"},
 	{"worker", slices.Concat(forPeople, forTests, []string{module + "/producer", module + "/providers/", module + "/cmd"}),
 		"programs that embed it must not link what they do not need"},

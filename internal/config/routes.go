@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"fmt"
@@ -54,10 +54,10 @@ func isEmptyText(e entry) bool {
 }
 
 // checkRoutes records a mistake for each route that names an unknown account.
-func (r *reader) checkRoutes(c *config) {
-	for i, route := range c.routes {
+func (r *reader) checkRoutes(c *Config) {
+	for i, route := range c.Routes {
 		for _, name := range route.Via {
-			if name != "" && !slices.ContainsFunc(c.accounts, func(a *accountConfig) bool { return a.name == name }) {
+			if name != "" && !slices.ContainsFunc(c.Accounts, func(a *Account) bool { return a.Name == name }) {
 				r.fail(entry{name: fmt.Sprintf("routes[%d]", i), line: r.routeLines[i]}, "unknown account %q: add it under accounts", name)
 			}
 		}

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"errors"
@@ -13,19 +13,20 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
-// redisConfig is the redis section of the configuration.
-type redisConfig struct {
-	url string
-	// source is the place that the URL was read from, for messages.
-	source string
-	// unsafe accepts a Redis that may lose data: without AOF, or with an eviction policy.
-	unsafe bool
-	// durability is how safely Redis must have stored a change before Tuma acts on it.
-	durability ledger.Durability
+// Redis is the redis section of the configuration.
+type Redis struct {
+	// URL is a Redis URL that ParseRedis accepts. It may contain a password.
+	URL string
+	// Source is the place that the URL was read from, for messages.
+	Source string
+	// Unsafe accepts a Redis that may lose data: without AOF, or with an eviction policy.
+	Unsafe bool
+	// Durability is how safely Redis must have stored a change before Tuma acts on it.
+	Durability ledger.Durability
 }
 
 // redis reads the redis section.
-func (r *reader) redis(e entry, to *redisConfig) {
+func (r *reader) redis(e entry, to *Redis) {
 	fromEnvironment, _ := r.lookup("TUMA_REDIS_URL")
 	where := func(e entry, read func(entry, *string)) {
 		if fromEnvironment != "" {
@@ -35,23 +36,23 @@ func (r *reader) redis(e entry, to *redisConfig) {
 		if read(e, &text); text == "" {
 			return
 		}
-		if _, err := parseRedis(text); err != nil {
+		if _, err := ParseRedis(text); err != nil {
 			r.fail(e, "%v", err)
 			return
 		}
-		to.url, to.source = text, fmt.Sprintf("%s:%d", r.file, e.line)
+		to.URL, to.Source = text, fmt.Sprintf("%s:%d", r.file, e.line)
 	}
 	r.section(e, map[string]func(entry){
 		"url":      func(e entry) { where(e, r.string) },
 		"url_file": func(e entry) { where(e, r.secretFile) },
-		"unsafe":   func(e entry) { r.bool(e, &to.unsafe) },
+		"unsafe":   func(e entry) { r.bool(e, &to.Unsafe) },
 		"durability": func(e entry) {
 			text, ok := r.text(e)
 			if !ok {
 				return
 			}
 			var err error
-			if to.durability, err = ledger.ParseDurability(text); err != nil {
+			if to.Durability, err = ledger.ParseDurability(text); err != nil {
 				r.fail(e, "%v", err)
 			}
 		},
@@ -59,12 +60,12 @@ func (r *reader) redis(e entry, to *redisConfig) {
 }
 
 // redisFromEnvironment sets the URL from TUMA_REDIS_URL.
-func (r *reader) redisFromEnvironment(url string, to *redisConfig) {
-	if _, err := parseRedis(url); err != nil {
+func (r *reader) redisFromEnvironment(url string, to *Redis) {
+	if _, err := ParseRedis(url); err != nil {
 		r.problems = append(r.problems, problem{name: "TUMA_REDIS_URL:", what: err.Error()})
 		return
 	}
-	to.url, to.source = url, "TUMA_REDIS_URL"
+	to.URL, to.Source = url, "TUMA_REDIS_URL"
 }
 
 // secretFile reads a value from the file that the entry names. A relative name is relative to
@@ -101,11 +102,11 @@ var redisURLForms = map[string]string{
 	"rediss-sentinel": "rediss-sentinel://HOST:26379,HOST:26379/MASTER/0",
 }
 
-// opener returns a new client. connections is the size of its pool unless the URL sets
+// Opener returns a new client. connections is the size of its pool unless the URL sets
 // pool_size; 0 means the default of go-redis.
-type opener func(connections int) redis.UniversalClient
+type Opener func(connections int) redis.UniversalClient
 
-// parseRedis parses a Redis URL:
+// ParseRedis parses a Redis URL:
 //
 //	redis://[USER:PASSWORD@]HOST[:6379][/DB]              also rediss:// (TLS) and unix://
 //	redis-cluster://[…@]HOST[:6379],HOST…                 also rediss-cluster://
@@ -114,14 +115,14 @@ type opener func(connections int) redis.UniversalClient
 // The query may set options of go-redis (?dial_timeout=2s&pool_size=50). In a sentinel URL USER
 // and PASSWORD are the login of Redis; sentinel_username and sentinel_password are the login of
 // the sentinels. Errors never contain a password.
-func parseRedis(text string) (opener, error) {
+func ParseRedis(text string) (Opener, error) {
 	scheme, rest, ok := strings.Cut(text, "://")
 	form := redisURLForms[scheme]
 	if !ok || form == "" {
 		return nil, errors.New("must be a URL such as redis://127.0.0.1:6379/0; " +
 			"rediss://, redis-sentinel:// and redis-cluster:// are supported too")
 	}
-	var open opener
+	var open Opener
 	var err error
 	switch plain, kind, _ := strings.Cut(scheme, "-"); kind {
 	case "cluster":
@@ -138,7 +139,7 @@ func parseRedis(text string) (opener, error) {
 	return open, nil
 }
 
-func parseSingle(text string) (opener, error) {
+func parseSingle(text string) (Opener, error) {
 	o, err := redis.ParseURL(text)
 	if err != nil {
 		return nil, err
@@ -151,7 +152,7 @@ func parseSingle(text string) (opener, error) {
 	}, nil
 }
 
-func parseCluster(scheme, rest string) (opener, error) {
+func parseCluster(scheme, rest string) (Opener, error) {
 	hosts, path, query := splitHosts(rest, "6379")
 	if strings.Trim(path, "/0") != "" {
 		return nil, errors.New("a cluster has only database 0; remove the database number")
@@ -168,7 +169,7 @@ func parseCluster(scheme, rest string) (opener, error) {
 	}, nil
 }
 
-func parseSentinel(scheme, rest string) (opener, error) {
+func parseSentinel(scheme, rest string) (Opener, error) {
 	hosts, path, query := splitHosts(rest, "26379")
 	master, db, _ := strings.Cut(strings.Trim(path, "/"), "/")
 	master, err := url.PathUnescape(master)
@@ -231,8 +232,8 @@ func withAddrs(query string, hosts []string) string {
 	return strings.TrimPrefix(query, "&")
 }
 
-// urlWithoutLogin returns a Redis URL without its login and options, for messages.
-func urlWithoutLogin(text string) string {
+// URLWithoutLogin returns a Redis URL without its login and options, for messages.
+func URLWithoutLogin(text string) string {
 	scheme, rest, ok := strings.Cut(text, "://")
 	if !ok {
 		return "redis"

@@ -1,8 +1,6 @@
-package main
+package config
 
 import (
-	"maps"
-	"slices"
 	"strings"
 	"time"
 	_ "time/tzdata" // embeds time zones, which the machine may lack
@@ -52,33 +50,5 @@ func (r *reader) windows(e entry, to *map[string]worker.Hours) {
 			}
 			(*to)[country] = h
 		}
-	}
-}
-
-// sendingHoursSummary describes the sending hours, and whether they are open now.
-func sendingHoursSummary(windows map[string]worker.Hours, now time.Time) (string, error) {
-	if len(windows) == 0 {
-		return "off: marketing is sent at any time of day", nil
-	}
-	var parts []string
-	for _, country := range slices.Sorted(maps.Keys(windows)) {
-		w, err := hours.In(country, hours.Hours(windows[country]))
-		if err != nil {
-			return "", err
-		}
-		parts = append(parts, w.String()+" ("+openText(w, now)+")")
-	}
-	return "marketing to " + strings.Join(parts, ", "), nil
-}
-
-// openText describes whether the sending hours are open now, and until when.
-func openText(w *hours.Window, now time.Time) string {
-	switch open, until := w.Open(now); {
-	case open && until.IsZero():
-		return "open"
-	case open:
-		return "open until " + formatTime(until)
-	default:
-		return "closed until " + formatTime(until)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"maps"
@@ -8,39 +8,49 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/ratelimit"
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// accountConfig is an account of the configuration.
-type accountConfig struct {
-	name string
+// Account is an account of the configuration.
+type Account struct {
+	// Name is unique in the configuration.
+	Name string
 	line int
 	file string
-	kind providers.Kind
-	// info describes the provider. It is set also if a value is missing.
-	info providers.Info
-	// worker is the account for a worker. Its Provider is nil if a value is missing.
-	worker worker.Account
+	// Kind is the account's provider; the zero Kind if the configuration names no known provider.
+	Kind providers.Kind
+	// Info describes the provider. It is set also if a value is missing.
+	Info providers.Info
+	// Worker is the account for a worker. Its Provider is nil if a value is missing.
+	Worker worker.Account
 	// missing are required values that are not set, such as a secret or an environment variable. Only
 	// commands that use this account fail.
 	missing []problem
 }
 
-// ready returns an error with the missing values, or nil if the account can be used.
-func (a *accountConfig) ready() error {
+// Ready returns an *Error with the missing values, or nil if the account can be used.
+func (a *Account) Ready() error {
 	if len(a.missing) == 0 {
 		return nil
 	}
-	return &configError{file: a.file, problems: a.missing}
+	return &Error{file: a.file, problems: a.missing}
 }
 
-// accountName matches a valid account name. Names are part of Redis keys and of queue names.
-var accountName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+// Missing returns an *Error with everything that the given accounts lack, in the order of the file, or
+// nil if they lack nothing.
+func (c *Config) Missing(accounts []*Account) error {
+	r := reader{file: c.File}
+	for _, acc := range accounts {
+		r.problems = append(r.problems, acc.missing...)
+	}
+	return r.err()
+}
 
-func (r *reader) accounts(e entry) []*accountConfig {
-	var all []*accountConfig
+func (r *reader) accounts(e entry) []*Account {
+	var all []*Account
 	seen := map[string]int{}
 	for child := range r.entries(e) {
 		name := child.name
@@ -50,7 +60,7 @@ func (r *reader) accounts(e entry) []*accountConfig {
 			continue
 		}
 		seen[name] = child.line
-		if !accountName.MatchString(name) {
+		if !ledger.ValidAccountName(name) {
 			r.fail(child, "an account name must be 1 to 64 of A-Z a-z 0-9 _ -")
 		}
 		all = append(all, r.account(name, child))
@@ -60,15 +70,15 @@ func (r *reader) accounts(e entry) []*accountConfig {
 
 // account reads one account: first the keys that every account may have, then the keys of its
 // provider.
-func (r *reader) account(name string, e entry) *accountConfig {
-	acc := &accountConfig{name: name, line: e.line, file: r.file, worker: worker.Account{Name: name}}
+func (r *reader) account(name string, e entry) *Account {
+	acc := &Account{Name: name, line: e.line, file: r.file, Worker: worker.Account{Name: name}}
 	r.lacking = &acc.missing
 	defer func() { r.lacking = nil }()
 
 	settings := providers.Settings{Options: map[string]string{}}
 	given := map[string]entry{}
-	keys := r.tumaKeys(&acc.worker, &settings)
-	login, options := r.providerFields(e, &acc.kind)
+	keys := r.tumaKeys(&acc.Worker, &settings)
+	login, options := r.providerFields(e, &acc.Kind)
 	for _, field := range options {
 		if keys[field] == nil {
 			keys[field] = func(e entry) {
@@ -105,7 +115,7 @@ func (r *reader) account(name string, e entry) *accountConfig {
 		}
 	}
 	r.section(e, keys)
-	if acc.kind.Name != "" {
+	if acc.Kind.Name != "" {
 		r.open(acc, e, settings, given)
 	}
 	return acc
@@ -170,19 +180,19 @@ func (r *reader) providerFields(e entry, kind *providers.Kind) (login []provider
 const placeholder = "missing"
 
 // open creates the account's provider, which checks its own settings.
-func (r *reader) open(acc *accountConfig, e entry, s providers.Settings, given map[string]entry) {
+func (r *reader) open(acc *Account, e entry, s providers.Settings, given map[string]entry) {
 	missing := len(acc.missing)
 	full := s
 	full.Login, full.Secrets = maps.Clone(s.Login), maps.Clone(s.Secrets)
-	for _, field := range acc.kind.Required {
+	for _, field := range acc.Kind.Required {
 		if _, ok := given[field.Name]; !ok {
-			r.lack(entry{name: e.name, line: e.line}, "%s is missing; provider %s needs it, or %s_file", field.Name, acc.kind.Name, field.Name)
+			r.lack(entry{name: e.name, line: e.line}, "%s is missing; provider %s needs it, or %s_file", field.Name, acc.Kind.Name, field.Name)
 		}
 		if !s.HasLogin(field) {
 			full.SetLogin(field, placeholder)
 		}
 	}
-	provider, err := acc.kind.Open(full)
+	provider, err := acc.Kind.Open(full)
 	for m := range providers.Mistakes(err) {
 		at, ok := given[m.Field]
 		if !ok {
@@ -193,10 +203,10 @@ func (r *reader) open(acc *accountConfig, e entry, s providers.Settings, given m
 		}
 	}
 	if err == nil {
-		acc.info = provider.Info()
+		acc.Info = provider.Info()
 	}
 	if err == nil && len(acc.missing) == 0 {
-		acc.worker.Provider = provider
+		acc.Worker.Provider = provider
 	}
 }
 
@@ -232,4 +242,14 @@ func (r *reader) price(e entry, to *string) {
 		return
 	}
 	*to = s
+}
+
+// SplitPrice splits an account's price of a segment, such as "0.80 KES", into amount and currency. It
+// returns false if the text has another form.
+func SplitPrice(price string) (amount, currency string, ok bool) {
+	m := priceForm.FindStringSubmatch(price)
+	if m == nil {
+		return "", "", false
+	}
+	return m[1], m[2], true
 }

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"context"
@@ -47,7 +47,7 @@ func TestANewGatewayNeedsOnlyItsKind(t *testing.T) {
 		t.Fatal(err)
 	}
 	var opened providers.Settings
-	c, err := parseConfigOf(madeUpKinds(&opened), filepath.Join(dir, "t.yaml"), []byte(`accounts:
+	c, err := parseKinds(madeUpKinds(&opened), filepath.Join(dir, "t.yaml"), []byte(`accounts:
   new:
     provider: madeup
     client_id: ${ID}
@@ -59,8 +59,8 @@ func TestANewGatewayNeedsOnlyItsKind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.accounts[0].ready(); err != nil || c.accounts[0].worker.Provider == nil || c.accounts[0].info.Name != "madeup" || c.accounts[0].worker.Rate != 5 {
-		t.Errorf("got %+v, %v", c.accounts[0], err)
+	if err := c.Accounts[0].Ready(); err != nil || c.Accounts[0].Worker.Provider == nil || c.Accounts[0].Info.Name != "madeup" || c.Accounts[0].Worker.Rate != 5 {
+		t.Errorf("got %+v, %v", c.Accounts[0], err)
 	}
 	want := providers.Settings{
 		Login:   map[string]string{"client_id": "acme", "account_sid": "007"},
@@ -70,7 +70,7 @@ func TestANewGatewayNeedsOnlyItsKind(t *testing.T) {
 	if diff := cmp.Diff(want, opened); diff != "" {
 		t.Error(diff)
 	}
-	if shown := fmt.Sprintf("%v %+v %#v", opened, opened, c.accounts[0]); strings.Contains(shown, "from a file") {
+	if shown := fmt.Sprintf("%v %+v %#v", opened, opened, c.Accounts[0]); strings.Contains(shown, "from a file") {
 		t.Errorf("the secret is printed: %s", shown)
 	}
 }
@@ -88,7 +88,7 @@ func TestMistakesInTheLoginOfANewGateway(t *testing.T) {
 		"no provider":      {"accounts:\n  new:\n    client_id: u\n    user: u\n", "t.yaml:2: accounts.new.provider: is missing; providers: kobo, textconnect, africastalking, qserve, connectmedia, madeup"},
 	} {
 		var opened providers.Settings
-		_, err := parseConfigOf(madeUpKinds(&opened), "t.yaml", []byte(tt.yaml), environment())
+		_, err := parseKinds(madeUpKinds(&opened), "t.yaml", []byte(tt.yaml), environment())
 		if err == nil || strings.Contains(err.Error(), "\n") || !strings.HasPrefix(err.Error(), tt.want) {
 			t.Errorf("%s: got\n%v\nwant one line that begins with\n%s", name, err, tt.want)
 		}
@@ -98,7 +98,7 @@ func TestMistakesInTheLoginOfANewGateway(t *testing.T) {
 func TestAMissingLoginFailsOnlyItsAccount(t *testing.T) {
 	t.Parallel()
 	var opened providers.Settings
-	c, err := parseConfigOf(madeUpKinds(&opened), "t.yaml", []byte(`accounts:
+	c, err := parseKinds(madeUpKinds(&opened), "t.yaml", []byte(`accounts:
   new:
     provider: madeup
     client_id: ${NOT_SET}
@@ -112,10 +112,10 @@ func TestAMissingLoginFailsOnlyItsAccount(t *testing.T) {
 	want := "t.yaml:4: accounts.new.client_id: environment variable NOT_SET is not set\n" +
 		"t.yaml:5: accounts.new.client_secret: has no value\n" +
 		"t.yaml:2: accounts.new: account_sid is missing; provider madeup needs it, or account_sid_file"
-	if err := c.accounts[0].ready(); err == nil || err.Error() != want || c.accounts[0].worker.Provider != nil {
+	if err := c.Accounts[0].Ready(); err == nil || err.Error() != want || c.Accounts[0].Worker.Provider != nil {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
 	}
-	if err := c.accounts[1].ready(); err != nil || c.accounts[1].worker.Provider == nil {
+	if err := c.Accounts[1].Ready(); err != nil || c.Accounts[1].Worker.Provider == nil {
 		t.Errorf("the other account: %v", err)
 	}
 }

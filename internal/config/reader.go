@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"bytes"
@@ -43,51 +43,13 @@ type entry struct {
 	value *yaml.Node
 }
 
-// problem is one mistake in the configuration. line is 0 if it is not known.
-type problem struct {
-	line int
-	name string
-	what string
-}
-
-// configError holds all mistakes of a configuration.
-type configError struct {
-	file     string
-	problems []problem
-}
-
-// Error returns one line for each mistake: file, line, name of the setting, problem.
-func (e *configError) Error() string {
-	lines := make([]string, len(e.problems))
-	for i, p := range e.problems {
-		var b strings.Builder
-		if e.file != "" {
-			b.WriteString(e.file + ":")
-		}
-		if p.line > 0 {
-			b.WriteString(strconv.Itoa(p.line) + ":")
-		}
-		for _, part := range []string{p.name, p.what} {
-			if part == "" {
-				continue
-			}
-			if b.Len() > 0 {
-				b.WriteByte(' ')
-			}
-			b.WriteString(part)
-		}
-		lines[i] = b.String()
-	}
-	return strings.Join(lines, "\n")
-}
-
 // err returns the collected mistakes in the order of their lines, or nil if there are none.
 func (r *reader) err() error {
 	if len(r.problems) == 0 {
 		return nil
 	}
 	slices.SortStableFunc(r.problems, func(a, b problem) int { return cmp.Compare(a.line, b.line) })
-	return &configError{file: r.file, problems: r.problems}
+	return &Error{file: r.file, problems: r.problems}
 }
 
 // fail records a mistake.
@@ -199,48 +161,6 @@ func resolve(n *yaml.Node) *yaml.Node {
 	return n
 }
 
-// suggest returns the text "did you mean X?" for the known key X that is closest to key. If no
-// known key is close, it returns a list of all known keys.
-func suggest(key string, known []string) string {
-	if best := closest(key, known); best != "" {
-		return "did you mean " + best + "?"
-	}
-	return "known keys: " + strings.Join(known, ", ")
-}
-
-// closest returns the known word with the smallest edit distance to word. It returns an empty
-// string if all of them differ in more than two letters, or in every letter of a short word.
-func closest(word string, known []string) string {
-	best, distance := "", min(3, len(word))
-	for _, k := range known {
-		if d := editDistance(word, k); d < distance {
-			best, distance = k, d
-		}
-	}
-	return best
-}
-
-// editDistance returns the number of bytes to insert, delete or replace to turn a into b.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
-}
-
 var variable = regexp.MustCompile(`\$?\$\{[^}]*\}`)
 
 var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
@@ -348,7 +268,7 @@ func (r *reader) duration(e entry, to *time.Duration, least, most time.Duration)
 	if !ok {
 		return
 	}
-	d, err := parseDuration(s)
+	d, err := ParseDuration(s)
 	switch {
 	case err != nil:
 		r.fail(e, "%s must be a duration with its unit, e.g. 30s, 5m, 12h or 30d", show(e))
@@ -371,9 +291,9 @@ func (r *reader) reconcileFor(e entry, to *time.Duration) {
 
 var errNegative = errors.New("must not be negative")
 
-// parseDuration is like time.ParseDuration, but also accepts days, as in "30d" or "1d12h". It
+// ParseDuration is like time.ParseDuration, but also accepts days, as in "30d" or "1d12h". It
 // refuses a negative duration.
-func parseDuration(s string) (time.Duration, error) {
+func ParseDuration(s string) (time.Duration, error) {
 	var days time.Duration
 	if before, after, found := strings.Cut(s, "d"); found {
 		n, err := strconv.ParseUint(before, 10, 16)

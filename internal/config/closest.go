@@ -1,0 +1,45 @@
+package config
+
+import "strings"
+
+// suggest returns the text "did you mean X?" for the known key X that is closest to key. If no
+// known key is close, it returns a list of all known keys.
+func suggest(key string, known []string) string {
+	if best := Closest(key, known); best != "" {
+		return "did you mean " + best + "?"
+	}
+	return "known keys: " + strings.Join(known, ", ")
+}
+
+// Closest returns the known word with the smallest edit distance to word. It returns an empty
+// string if all of them differ in more than two letters, or in every letter of a short word.
+func Closest(word string, known []string) string {
+	best, distance := "", min(3, len(word))
+	for _, k := range known {
+		if d := editDistance(word, k); d < distance {
+			best, distance = k, d
+		}
+	}
+	return best
+}
+
+// editDistance returns the number of bytes to insert, delete or replace to turn a into b.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,150 @@
+// Package config reads tuma.yaml and checks it. It reports all mistakes at once, each with its line and,
+// for a misspelt key, with the key that was probably meant. The commands that need a configuration share
+// it. Its messages never contain a secret.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/catalog"
+	"github.com/tuma-sms/tuma/worker"
+)
+
+// Config is the checked content of tuma.yaml, with defaults filled in. An account may still
+// lack a secret or an environment variable: see Account.Ready. Only commands that use that
+// account fail. Nothing changes a Config after Load or Parse, so it is safe for concurrent use.
+type Config struct {
+	// File is the name of the file that was read. It is empty if no file was read, so that all values
+	// are defaults.
+	File  string
+	Redis Redis
+	// Retention is how long Redis keeps an ended campaign.
+	Retention time.Duration
+	// Accounts are in the order of the file.
+	Accounts []*Account
+	// Routes are in the order of the file; the first that matches a number applies.
+	Routes []ledger.Route
+	// Country is the ISO code of the country of numbers without a country code; empty if it is not set.
+	Country string
+	// Windows are the sending hours of marketing by country; nil: marketing is sent at any hour.
+	Windows map[string]worker.Hours
+	// FailoverAfter is how long an account must be on hold before its work moves to the next
+	// account of the route.
+	FailoverAfter time.Duration
+}
+
+// Defaults of the configuration.
+const (
+	// DefaultFile is the file that is read if the user names none.
+	DefaultFile = "tuma.yaml"
+	// DefaultRedisURL is the Redis that is used if nothing names another.
+	DefaultRedisURL = "redis://127.0.0.1:6379/0"
+
+	defaultRetention     = 30 * 24 * time.Hour
+	defaultFailoverAfter = time.Minute
+
+	// maxConfigSize is the maximum size of the configuration file in bytes.
+	maxConfigSize = 1 << 20
+)
+
+// Load reads and checks the configuration file. file is the file that the user named; if it is empty,
+// Load reads the file that TUMA_CONFIG names, else ./tuma.yaml. lookup reads an environment variable.
+// If neither names a file and ./tuma.yaml does not exist, Load returns the defaults, and File is empty.
+// An error about the content of the file is an *Error; every other error means that the file cannot be
+// read.
+func Load(file string, lookup func(string) (string, bool)) (*Config, error) {
+	named := file != ""
+	if !named {
+		file, named = lookup("TUMA_CONFIG")
+		named = named && file != ""
+	}
+	if !named {
+		file = DefaultFile
+	}
+	text, err := readSmallFile(file, maxConfigSize)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && !named:
+		file = ""
+	case err != nil:
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	return Parse(file, text, lookup)
+}
+
+// readSmallFile reads a file. It returns an error if the file is larger than limit bytes.
+func readSmallFile(name string, limit int64) ([]byte, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() {
+		return nil, fmt.Errorf("%s is a directory", name)
+	}
+	if info.Size() > limit {
+		return nil, fmt.Errorf("%s has %d bytes; the maximum is %d", name, info.Size(), limit)
+	}
+	return os.ReadFile(name)
+}
+
+// Parse parses the text of the configuration file. Its error is an *Error with all mistakes. file is used in messages and may be empty; lookup reads an environment variable.
+func Parse(file string, text []byte, lookup func(string) (string, bool)) (*Config, error) {
+	return parseKinds(catalog.Kinds(), file, text, lookup)
+}
+
+// parseKinds is Parse for configurations whose accounts may name only the providers in
+// kinds.
+func parseKinds(kinds []providers.Kind, file string, text []byte, lookup func(string) (string, bool)) (*Config, error) {
+	c := &Config{
+		File: file, Redis: Redis{URL: DefaultRedisURL, Source: "the default"}, Retention: defaultRetention,
+		Windows: defaultWindows(), FailoverAfter: defaultFailoverAfter,
+	}
+	r := &reader{file: file, dir: filepath.Dir(file), lookup: lookup, kinds: kinds}
+	root := r.document(text)
+	r.section(entry{value: root}, map[string]func(entry){
+		"redis":           func(e entry) { r.redis(e, &c.Redis) },
+		"retention":       func(e entry) { r.duration(e, &c.Retention, time.Minute, 10*365*24*time.Hour) },
+		"accounts":        func(e entry) { c.Accounts = r.accounts(e) },
+		"routes":          func(e entry) { c.Routes = r.routes(e) },
+		"default_country": func(e entry) { r.country(e, &c.Country) },
+		"windows":         func(e entry) { r.windows(e, &c.Windows) },
+		"failover_after":  func(e entry) { r.duration(e, &c.FailoverAfter, time.Second, 24*time.Hour) },
+	})
+	r.checkRoutes(c)
+	if url, ok := lookup("TUMA_REDIS_URL"); ok && url != "" {
+		r.redisFromEnvironment(url, &c.Redis)
+	}
+	if len(r.problems) > 0 {
+		// The configuration cannot be used: also report what is missing from accounts.
+		for _, acc := range c.Accounts {
+			r.problems = append(r.problems, acc.missing...)
+		}
+		return nil, r.err()
+	}
+	return c, nil
+}
+
+// Account returns the account with the given name, or nil if the configuration lacks it.
+func (c *Config) Account(name string) *Account {
+	for _, acc := range c.Accounts {
+		if acc.Name == name {
+			return acc
+		}
+	}
+	return nil
+}
+
+// AccountNames returns the names of the accounts, in the order of the file.
+func (c *Config) AccountNames() []string {
+	var names []string
+	for _, acc := range c.Accounts {
+		names = append(names, acc.Name)
+	}
+	return names
+}
