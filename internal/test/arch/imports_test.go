@@ -1,4 +1,4 @@
-package arch
+package main
 
 import (
 	"slices"
@@ -105,7 +105,7 @@ var folderRules = []folderRule{
 	{folder: "internal/test/mutation", what: "breaks the code in known ways, and checks that a test fails",
 		importers: onlyTests,
 		why:       "it edits the source files of our packages, so it must not be built from them"},
-	{folder: "internal/test/arch", what: "checks of imports, comments, file lengths and goroutine leaks, as tests",
+	{folder: "internal/test/arch", what: "checks of imports, arrows between files, comments, lengths and goroutine leaks, as tests",
 		importers: onlyTests,
 		why:       "a check must not depend on the code that it checks"},
 	{folder: "internal/test/readme", what: "runs the commands of README.md, and compares their output",

@@ -1,8 +1,4 @@
-// Package arch checks the source tree with tests: which folder may import which
-// packages, which packages a program that embeds producer links, which names need
-// comments, how long a file may be, and which packages must check for goroutine leaks.
-// The checks need only Go.
-package arch
+package main
 
 import (
 	"bytes"
