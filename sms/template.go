@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // Template is a parsed body with merge fields. Render replaces the fields by the values
@@ -104,8 +106,8 @@ func (t *Template) Render(dst []byte, value func(field string) string) (out []by
 }
 
 // FieldKey returns the key by which a column and a merge field are matched: "First name",
-// "first_name" and "FIRST-NAME" all have the key "firstname". It lower-cases the name and
-// removes spaces, invisible characters, dashes, underscores, full stops, and the
+// "first_name" and "FIRST-NAME" all have the key "firstname". It lower-cases the name,
+// composes letters with their accents (Unicode NFC) and removes spaces, invisible characters, dashes, underscores, full stops, and the
 // characters : | { } of merge fields. The key is empty if no other character remains.
 func FieldKey(name string) string {
 	return strings.ToLower(strings.Map(func(r rune) rune {
@@ -117,7 +119,7 @@ func FieldKey(name string) string {
 			return -1
 		}
 		return r
-	}, name))
+	}, norm.NFC.String(name)))
 }
 
 // TemplateError is a mistake in the merge fields of a body.

@@ -190,7 +190,16 @@ type charset struct {
 	// decidedAt is the line that decided the encoding. 0 means that no line has decided it,
 	// or that the encoding came from the options or a byte order mark.
 	decidedAt int
+	guess     Guess
 	buf       []byte
+}
+
+// Guess is an encoding that a list does not name and that was guessed from its bytes. If the guess
+// is wrong, letters with accents are wrong in every message.
+type Guess struct {
+	Encoding string // one of Encodings, or "" if nothing was guessed
+	Line     int    // the first line with a letter that the encoding decides, counted from 1
+	Value    string // the first value with such a letter, as the encoding reads it
 }
 
 // windows holds the characters of Windows-1252 for the bytes 0x80 to 0x9f. A zero marks a
@@ -231,6 +240,9 @@ func (l *charset) decode(b []byte, line int) (out []byte, problem string) {
 	out, known := l.fromWindows(b)
 	if !known {
 		return nil, "has a byte that is not valid in Windows-1252"
+	}
+	if l.decidedAt > 0 && l.guess.Encoding == "" {
+		l.guess = Guess{Encoding: encodingWindows, Line: line, Value: string(out)}
 	}
 	return out, ""
 }

@@ -99,7 +99,7 @@ func FuzzObjects(f *testing.F) {
 			t.Fatalf("got %d recipients; want at most %d, the number of lines", n, strings.Count(text, "\n")+1)
 		}
 		line, err := json.Marshal(map[string]any{"Phone": number, "First name": other})
-		if err != nil || !utf8.ValidString(number) || len(line) >= MaxLine {
+		if err != nil || !utf8.ValidString(number) || strings.Contains(number, "\x00") || len(line) >= MaxLine {
 			return
 		}
 		o.Fields = []string{"firstname"}

@@ -6,14 +6,10 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/text/unicode/norm"
+
 	"github.com/tuma-sms/tuma/sms"
 )
-
-// numberColumns are the recognised names of the number column, as sms.FieldKey returns them.
-var numberColumns = []string{"msisdn", "phone", "number", "mobile", "to", "recipient", "phonenumber", "mobilenumber"}
-
-// NumberColumns lists the usual names of the number column, for error messages.
-const NumberColumns = "msisdn, phone, number, mobile, to or recipient"
 
 // header holds the positions of the wanted columns, from 0.
 type header struct {
@@ -25,25 +21,38 @@ type header struct {
 
 func (h *header) wants(column int) bool { return slices.Contains(h.fields, column) }
 
-// findHeader finds the columns, and the separator between them, in the first line of a text.
-// h is nil if the line is a number, because the list then has no header.
-func (p *listReader) findHeader(first string) (comma byte, h *header, err error) {
+// separators are the characters that may divide the columns of a text. If several divide a header
+// into equally many columns, the first one applies.
+const separators = ",;\t|"
+
+// findHeader finds the columns, and the separator between them, in the first line of a text. It
+// takes the separator that gives the most columns, among those with which a cell names the number
+// column. separator is the one that the file names itself, or 0. h is nil if the line is a number,
+// because the list then has no header.
+func (p *listReader) findHeader(first string, separator byte) (comma byte, h *header, err error) {
 	line := p.in.n + 1
-	var widest []string
-	for _, comma := range []byte(",;\t") {
-		cells := p.headerCells(comma)
+	candidates := []byte(separators)
+	if separator != 0 {
+		candidates = []byte{separator}
+	}
+	var widest, best []string
+	for _, candidate := range candidates {
+		cells := p.headerCells(candidate)
 		if len(cells) > MaxColumns {
 			return 0, nil, p.lineError(line, "the header has more than %d columns", MaxColumns)
 		}
 		if len(cells) > len(widest) {
 			widest = cells
 		}
-		if h, err := p.matchHeader(cells); h != nil || err != nil {
-			if err != nil {
-				err = p.lineError(line, "%v", err)
-			}
-			return comma, h, err
+		if len(cells) > len(best) && slices.ContainsFunc(cells, p.namesNumber) {
+			best, comma = cells, candidate
 		}
+	}
+	if best != nil {
+		if h, err = p.matchHeader(best); err != nil {
+			err = p.lineError(line, "%v", err)
+		}
+		return comma, h, err
 	}
 	if p.o.Column == "" && isNumberLike([]byte(first)) {
 		if len(p.o.Fields) > 0 {
@@ -71,17 +80,11 @@ func (p *listReader) headerCells(comma byte) (cells []string) {
 // no cell names the number column. It returns an error if a wanted column is missing or two
 // columns have the same name.
 func (l *List) matchHeader(cells []string) (*header, error) {
-	wanted := func(cell string) bool { return slices.Contains(numberColumns, sms.FieldKey(cell)) }
-	if l.o.Column != "" {
-		wanted = func(cell string) bool {
-			return strings.EqualFold(strings.TrimSpace(cell), strings.TrimSpace(l.o.Column))
-		}
-	}
-	at := slices.IndexFunc(cells, wanted)
+	at := slices.IndexFunc(cells, l.namesNumber)
 	if at < 0 {
 		return nil, nil
 	}
-	if again := slices.IndexFunc(cells[at+1:], wanted); again >= 0 {
+	if again := slices.IndexFunc(cells[at+1:], l.namesNumber); again >= 0 {
 		return nil, fmt.Errorf("the header has two columns of numbers, %s and %s: choose one with --column", cells[at], cells[at+1+again])
 	}
 	h := &header{columns: len(cells), number: at}
@@ -99,6 +102,15 @@ func (l *List) matchHeader(cells []string) (*header, error) {
 	return h, nil
 }
 
+// namesNumber reports whether a header cell names the number column.
+func (l *List) namesNumber(cell string) bool {
+	if l.o.Column == "" {
+		return isNumberColumn(cell)
+	}
+	clean := func(s string) string { return norm.NFC.String(strings.TrimSpace(s)) }
+	return strings.EqualFold(clean(cell), clean(l.o.Column))
+}
+
 // noNumberColumn returns the error for a header without a number column.
 func (l *List) noNumberColumn(cells []string) error {
 	if l.o.Column != "" {
@@ -108,14 +120,10 @@ func (l *List) noNumberColumn(cells []string) error {
 		"or every line must be one number; it has %s", NumberColumns, describeColumns(cells))
 }
 
-// describeColumns lists up to ten header cells for an error message. It masks cells with
-// digits, because in a list without a header they may be phone numbers.
+// describeColumns lists up to ten header cells for an error message.
 func describeColumns(cells []string) string {
 	var out []string
 	for _, c := range cells {
-		if strings.ContainsAny(c, "0123456789") {
-			c = sms.Mask(c)
-		}
 		out = append(out, fmt.Sprintf("%.30q", c))
 		if len(out) == 10 {
 			break

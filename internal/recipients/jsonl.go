@@ -2,13 +2,15 @@ package recipients
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/tuma-sms/tuma/producer"
@@ -19,8 +21,8 @@ import (
 // must have every wanted member, which may be null. Later objects may omit members.
 func (p *listReader) jsonRecipients(take func(producer.Recipient) bool) (rows int, err error) {
 	var h *header
-	var names []string // members of the first object, sorted
-	members := map[string]json.RawMessage{}
+	var names []string // names of the first object's members, sorted
+	o := object{keys: map[string]string{}, members: map[string]member{}}
 	for {
 		line, err := p.in.next()
 		p.line = p.in.n
@@ -34,12 +36,14 @@ func (p *listReader) jsonRecipients(take func(producer.Recipient) bool) (rows in
 			continue
 		}
 		p.foundContent = true
-		clear(members)
-		if err := p.parseObject(line, members); err != nil {
+		if err := p.parseObject(line, &o); err != nil {
 			return rows, err
 		}
 		if h == nil {
-			names = slices.Sorted(maps.Keys(members))
+			for _, m := range o.members {
+				names = append(names, m.name)
+			}
+			slices.Sort(names)
 			if h, err = p.matchHeader(names); err == nil && h == nil {
 				err = p.noNumberColumn(names)
 			}
@@ -48,22 +52,86 @@ func (p *listReader) jsonRecipients(take func(producer.Recipient) bool) (rows in
 			}
 		}
 		rows++
-		r, err := p.recipientFromObject(members, names, h)
+		r, err := p.recipientFromObject(&o, names, h)
 		if err != nil || !take(r) {
 			return rows, err
 		}
 	}
 }
 
-// parseObject parses one line into members.
-func (p *listReader) parseObject(line []byte, members map[string]json.RawMessage) error {
+// object is one line of a list in JSON lines. Its maps are reused for every line.
+type object struct {
+	// members are the members by sms.FieldKey of their names, or by the name itself if that has no
+	// key. So the order of the members in a line decides nothing.
+	members map[string]member
+	// keys remembers the key of each name that occurred, because computing one takes longer than
+	// reading the member.
+	keys map[string]string
+}
+
+type member struct {
+	name  string
+	value json.RawMessage
+}
+
+// maxKeys is the maximum number of names in object.keys.
+const maxKeys = 1000
+
+// key returns the key under which members holds a member.
+func (o *object) key(name string) string {
+	if key, ok := o.keys[name]; ok {
+		return key
+	}
+	key := cmp.Or(sms.FieldKey(name), name)
+	if len(o.keys) < maxKeys {
+		o.keys[name] = key
+	}
+	return key
+}
+
+// parseObject parses one line into o. It refuses a line in which two members have one name, because
+// it cannot know which of them is meant.
+func (p *listReader) parseObject(line []byte, o *object) error {
 	if !utf8.Valid(line) {
 		return p.lineError(p.line, "the line is not valid UTF-8: save the JSON as UTF-8")
 	}
 	if line[0] != '{' {
 		return p.lineError(p.line, "the line is not a JSON object: write one object per line, e.g. {\"phone\": \"0712345678\"}")
 	}
-	if err := json.Unmarshal(line, &members); err != nil {
+	if problem := badEscape(line); problem != "" {
+		return p.lineError(p.line, "%s", problem)
+	}
+	clear(o.members)
+	decoder := json.NewDecoder(bytes.NewReader(line))
+	_, err := decoder.Token() // the opening brace
+	for err == nil && decoder.More() {
+		var m member
+		var token json.Token
+		if token, err = decoder.Token(); err != nil {
+			break
+		}
+		m.name, _ = token.(string) // the decoder returns an error for any other name
+		if err = decoder.Decode(&m.value); err != nil {
+			break
+		}
+		key := o.key(m.name)
+		if other, twice := o.members[key]; twice {
+			return p.lineError(p.line, "the object has two members of one name, %.30q and %.30q: remove one", other.name, m.name)
+		}
+		o.members[key] = m
+	}
+	if err == nil {
+		_, err = decoder.Token() // the closing brace
+	}
+	if err == nil {
+		if _, more := decoder.Token(); !errors.Is(more, io.EOF) {
+			err = errors.New("there is text after the object")
+		}
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = errors.New("unexpected end of JSON input")
+	}
+	if err != nil {
 		hint := ""
 		if p.in.n == 1 {
 			hint = "; an object must be on one line, as jq -c writes it"
@@ -73,24 +141,50 @@ func (p *listReader) parseObject(line []byte, members map[string]json.RawMessage
 	return nil
 }
 
+// badEscape returns a problem for an escape that stands for no character of a text: \u0000, or half
+// of a surrogate pair, which package json replaces by U+FFFD.
+func badEscape(line []byte) (problem string) {
+	const half = "the line has %s, which is half of a character: write both halves, or the character itself in UTF-8"
+	for i := 0; i+1 < len(line); i++ {
+		if line[i] != '\\' {
+			continue
+		}
+		i++
+		if line[i] != 'u' {
+			continue
+		}
+		code, ok := escapeAt(line[i-1:])
+		switch {
+		case !ok: // package json reports it
+		case code == 0:
+			return `the line has \u0000, which is not a character of a text: remove it`
+		case utf16.IsSurrogate(code):
+			low, ok := escapeAt(line[min(len(line), i+5):])
+			if !ok || utf16.DecodeRune(code, low) == utf8.RuneError {
+				return fmt.Sprintf(half, line[i-1:i+5])
+			}
+			i += 6
+		}
+	}
+	return ""
+}
+
+// escapeAt returns the code of the escape \uXXXX with which b begins.
+func escapeAt(b []byte) (code rune, ok bool) {
+	if len(b) < len(`\u0000`) || b[0] != '\\' || b[1] != 'u' {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(string(b[2:6]), 16, 16)
+	return rune(n), err == nil
+}
+
 // recipientFromObject returns the number and fields of one object. names are the members of
 // the first object; instead of a wanted member, a member with the same sms.FieldKey is
 // accepted.
-func (p *listReader) recipientFromObject(members map[string]json.RawMessage, names []string, h *header) (producer.Recipient, error) {
-	find := func(name string) json.RawMessage {
-		if v, ok := members[name]; ok {
-			return v
-		}
-		for other, v := range members {
-			if sms.FieldKey(other) == sms.FieldKey(name) {
-				return v
-			}
-		}
-		return nil
-	}
+func (p *listReader) recipientFromObject(o *object, names []string, h *header) (producer.Recipient, error) {
 	for i, key := range p.o.Fields {
 		name := names[h.fields[i]]
-		value, ok := scalar(find(name), false)
+		value, ok := scalar(o.members[o.key(name)].value, false)
 		if !ok {
 			return producer.Recipient{}, p.lineError(p.line, "%.30q must be a string or a number", name)
 		}
@@ -99,7 +193,7 @@ func (p *listReader) recipientFromObject(members map[string]json.RawMessage, nam
 		}
 		p.fields[key] = value
 	}
-	number, ok := scalar(find(names[h.number]), true)
+	number, ok := scalar(o.members[o.key(names[h.number])].value, true)
 	if !ok {
 		return producer.Recipient{}, p.lineError(p.line, "%.30q must be a string or a number", names[h.number])
 	}

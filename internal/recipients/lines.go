@@ -48,10 +48,8 @@ func (l *lines) next() ([]byte, error) {
 	if bytes.IndexByte(line, 0) >= 0 {
 		return nil, errBinary
 	}
-	if n := len(line); n > 0 && line[n-1] == '\r' {
-		line = line[:n-1]
-	}
-	return line, nil
+	// A text file that was converted twice has two carriage returns before each line feed.
+	return bytes.TrimRight(line, "\r"), nil
 }
 
 // firstNonBlank returns the first line that is not blank. The next call of next returns it

@@ -82,6 +82,7 @@ type List struct {
 	// hidden is the number of yielded rows that are hidden in the sheet, by a filter or by
 	// hand.
 	hidden int
+	guess  Guess
 	// fields holds the values of the last record, by Options.Fields.
 	fields map[string]string
 	arena  arena
@@ -102,9 +103,10 @@ func New(src io.ReaderAt, size int64, o Options) *List {
 // sequence. The error is an *Error if the list has a mistake, else a read error.
 func (l *List) All() iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
-		l.line, l.sheet, l.hidden = 0, "", 0
+		l.line, l.sheet, l.hidden, l.guess = 0, "", 0, Guess{}
 		p := &listReader{List: l}
 		rows, err := p.readAll(func(r producer.Recipient) bool { return yield(r, nil) })
+		l.guess = p.letters.guess
 		switch {
 		case err != nil:
 		case rows == 0 && !p.foundContent:
@@ -134,6 +136,10 @@ func (l *List) Line() int { return l.line }
 // Hidden returns the number of rows yielded so far that are hidden in their sheet. The user
 // may not know of them, because the spreadsheet does not show filtered rows.
 func (l *List) Hidden() int { return l.hidden }
+
+// Guess returns the encoding that was guessed, once the last sequence of All has ended. A file that is
+// valid UTF-8, that begins with a byte order mark or whose encoding Options name needs no guess.
+func (l *List) Guess() Guess { return l.guess }
 
 // fileError returns an *Error for the whole file.
 func (l *List) fileError(format string, args ...any) error {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -44,25 +45,35 @@ func TestList(t *testing.T) {
 		text string
 		want []string
 	}{
-		"bare":                         {"0712345678\n254712345679\n", []string{"0712345678", "254712345679"}},
-		"bare as people write":         {" 0712 345 678\r\n\r\n+254-712-345-679\r\n   \r\nnonsense", []string{" 0712 345 678", "+254-712-345-679", "nonsense"}},
-		"bare in quotes":               {"\"0712345678\"\n\"0712 345 679\"", []string{"0712345678", "0712 345 679"}},
-		"bare, the first of them bad":  {"12\n2.5E+11\n", []string{"12", "2.5E+11"}},
-		"bare with a byte order mark":  {"\xef\xbb\xbf0712345678", []string{"0712345678"}},
-		"only a header and one number": {"phone\n0712345678", []string{"0712345678"}},
-		"comma":                        {"name,Phone,town\nA,0712345678,X\nB,0712345679,Y\n", []string{"0712345678", "0712345679"}},
-		"semicolon":                    {"MSISDN;name\n0712345678;a,b\n", []string{"0712345678"}},
-		"tab":                          {"name\tTo\nA\t0712345678\n", []string{"0712345678"}},
-		"byte order mark":              {"\xef\xbb\xbfmobile,x\n1,2\n", []string{"1"}},
-		"byte order mark and quotes":   {"\xef\xbb\xbf\"Number\",x\n\"1\",2\n", []string{"1"}},
-		"UTF-16":                       {inUTF16("name\tphone\nÒlá\t0712345678\n"), []string{"0712345678"}},
-		"quotes":                       {"name,phone\n\"Doe, \"\"J\"\"\n2nd line\",\"0712,345\"\n", []string{"0712,345"}},
-		"header with spaces":           {"name , Phone Number \nA,1\n", []string{"1"}},
-		"blank lines before and after": {"\n \nphone\n\n1\n\n\n2\n\n", []string{"1", "2"}},
-		"Excel's separator line":       {"sep=;\nphone;x\n1;2\n", []string{"1"}},
-		"short and empty rows":         {"name,phone\nA\nB,\n,,,\nC,1,,\n", []string{"", "", "1"}},
-		"windows line ends":            {"phone,x\r\n1,2\r\n3,4\r\n", []string{"1", "3"}},
-		"no line end at the end":       {"phone\n1", []string{"1"}},
+		"bare":                                    {"0712345678\n254712345679\n", []string{"0712345678", "254712345679"}},
+		"bare as people write":                    {" 0712 345 678\r\n\r\n+254-712-345-679\r\n   \r\nnonsense", []string{" 0712 345 678", "+254-712-345-679", "nonsense"}},
+		"bare in quotes":                          {"\"0712345678\"\n\"0712 345 679\"", []string{"0712345678", "0712 345 679"}},
+		"bare, the first of them bad":             {"12\n2.5E+11\n", []string{"12", "2.5E+11"}},
+		"bare with a byte order mark":             {"\xef\xbb\xbf0712345678", []string{"0712345678"}},
+		"only a header and one number":            {"phone\n0712345678", []string{"0712345678"}},
+		"comma":                                   {"name,Phone,town\nA,0712345678,X\nB,0712345679,Y\n", []string{"0712345678", "0712345679"}},
+		"semicolon":                               {"MSISDN;name\n0712345678;a,b\n", []string{"0712345678"}},
+		"tab":                                     {"name\tTo\nA\t0712345678\n", []string{"0712345678"}},
+		"byte order mark":                         {"\xef\xbb\xbfmobile,x\n1,2\n", []string{"1"}},
+		"byte order mark and quotes":              {"\xef\xbb\xbf\"Number\",x\n\"1\",2\n", []string{"1"}},
+		"UTF-16":                                  {inUTF16("name\tphone\nÒlá\t0712345678\n"), []string{"0712345678"}},
+		"quotes":                                  {"name,phone\n\"Doe, \"\"J\"\"\n2nd line\",\"0712,345\"\n", []string{"0712,345"}},
+		"header with spaces":                      {"name , Phone Number \nA,1\n", []string{"1"}},
+		"blank lines before and after":            {"\n \nphone\n\n1\n\n\n2\n\n", []string{"1", "2"}},
+		"Excel's separator line":                  {"sep=;\nphone;x\n1;2\n", []string{"1"}},
+		"separator line, tab":                     {"sep=\t\nphone\tname\n0712345678\tAmina\n", []string{"0712345678"}},
+		"separator line in capitals and quotes":   {"\"SEP=;\"\nphone;x\n1;2\n", []string{"1"}},
+		"separator line with separators after it": {"sep=,,,\nphone,name,\n0712345678,Amina,\n", []string{"0712345678"}},
+		"separator line, bar":                     {"sep=|\nphone|name\n1|A, B; C\n", []string{"1"}},
+		"bar":                                     {"name|phone\nA|1\n", []string{"1"}},
+		"header with tabs at its end":             {"Phone\t\t\n0712345678\tAmina\tX\n", []string{"0712345678"}},
+		"header with a comma in a name":           {"Name, first;Phone;x\nA;1;2\n", []string{"1"}},
+		"digits as a formula":                     {"phone,name\n=\"0712345678\",Amina\n=\"0722345678\",=\"O\"\n", []string{"0712345678", "0722345678"}},
+		"a space before a quoted field":           {"name, phone\nA, \"0712345678\"\n\"B\" ,\"0722345678\" \n", []string{"0712345678", "0722345678"}},
+		"two carriage returns":                    {"phone,x\r\r\n1,2\r\r\n", []string{"1"}},
+		"short and empty rows":                    {"name,phone\nA\nB,\n,,,\nC,1,,\n", []string{"", "", "1"}},
+		"windows line ends":                       {"phone,x\r\n1,2\r\n3,4\r\n", []string{"1", "3"}},
+		"no line end at the end":                  {"phone\n1", []string{"1"}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -101,7 +112,7 @@ func TestBadRecipientsNameTheirLine(t *testing.T) {
 		"byte order mark only":  {"\xef\xbb\xbf", "list.csv is empty"},
 		"header only":           {"name,phone\n\n", "list.csv has a header but no recipients"},
 		"no column of numbers":  {"\nname,town\nA,B\n", `list.csv:2: no column of numbers: the header must have a column msisdn`},
-		"no header":             {"254712345678,Jane\n", `it has "2547****5678", "Jane"`},
+		"no header":             {"254712345678,Jane\n", `it has "254712345678", "Jane"`},
 		"two columns":           {"phone,mobile\n1,2\n", "list.csv:1: the header has two columns of numbers, phone and mobile: choose one with --column"},
 		"too many fields":       {"name,phone\nA,1\nDoe, John,1\n", "list.csv:3: the row has 3 fields, but the header has 2"},
 		"stray quote":           {"name,phone\nA,1\n\"B\" C,2\n", "list.csv:3: there is text after the quote"},
@@ -123,9 +134,6 @@ func TestBadRecipientsNameTheirLine(t *testing.T) {
 			}
 			if _, ok := errors.AsType[*Error](err); !ok {
 				t.Errorf("error %v is a %T; want *Error", err, err)
-			}
-			if strings.Contains(err.Error(), "254712345678") {
-				t.Errorf("the error contains a whole number: %v", err)
 			}
 		})
 	}
@@ -252,16 +260,26 @@ func BenchmarkCSV(b *testing.B) {
 	}
 }
 
+// moreReturns are line ends that encoding/csv reads differently: records ignores every carriage
+// return at the end of a line.
+var moreReturns = regexp.MustCompile(`\r+(\n|$)`)
+
+// onlyOursReads matches a quoted field that encoding/csv refuses and records reads.
+var onlyOursReads = regexp.MustCompile(`[ =]"|" `)
+
 // equalToTheirs reads a text with the type records and with encoding/csv, and compares the
 // results.
 func equalToTheirs(t *testing.T, text string, comma byte) {
 	t.Helper()
-	theirs := csv.NewReader(strings.NewReader(text))
+	theirs := csv.NewReader(strings.NewReader(moreReturns.ReplaceAllString(text, "$1")))
 	theirs.Comma, theirs.FieldsPerRecord, theirs.ReuseRecord = rune(comma), -1, true
 	ours := &records{lines: newLines(strings.NewReader(text)), comma: comma}
 	for n := 1; ; n++ {
 		want, wrong := theirs.Read()
 		got, err := ours.next()
+		if wrong != nil && err == nil && onlyOursReads.MatchString(text) {
+			return
+		}
 		if (wrong == nil) != (err == nil) || errors.Is(wrong, io.EOF) != errors.Is(err, io.EOF) {
 			t.Fatalf("record %d: error %v; encoding/csv returns %v", n, err, wrong)
 		}
@@ -294,7 +312,7 @@ func FuzzWhatEncodingCSVWritesIsReadBack(f *testing.F) {
 	f.Add("0712345678", "Jane", "=1+1", false)
 	f.Add(" \"07\"\n", "a,b;c", "\r\n", true)
 	f.Fuzz(func(t *testing.T, a, b, c string, crlf bool) {
-		if len(a)+len(b)+len(c) > MaxLine/4 || !utf8.ValidString(a+"|"+b+"|"+c) || strings.Contains(a+b+c, "\x00") {
+		if len(a)+len(b)+len(c) > MaxLine/4 || !utf8.ValidString(a+"|"+b+"|"+c) || strings.Contains(a+b+c, "\x00") || strings.Contains(a+b+c, "\r\r") {
 			return
 		}
 		var text bytes.Buffer

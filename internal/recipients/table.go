@@ -131,9 +131,8 @@ func (b *limitedReader) Read(to []byte) (int, error) {
 // tableOrPlain reads a table with a header, or a plain list of numbers.
 func (p *listReader) tableOrPlain(format Format, take func(producer.Recipient) bool) (rows int, err error) {
 	first, err := p.in.firstNonBlank()
-	if separator, ok := bytes.CutPrefix(bytes.TrimSpace(first), []byte("sep=")); ok && len(separator) == 1 {
-		// Excel writes such a line, which names the separator, before the header. The line
-		// is skipped, because the separator can also be found from the header.
+	separator, named := separatorLine(first)
+	if named {
 		_, _ = p.in.next() // firstNonBlank has already read this line
 		first, err = p.in.firstNonBlank()
 	}
@@ -153,7 +152,7 @@ func (p *listReader) tableOrPlain(format Format, take func(producer.Recipient) b
 		}
 		return p.plainRecipients(take)
 	}
-	comma, h, err := p.findHeader(string(first))
+	comma, h, err := p.findHeader(string(first), separator)
 	if err != nil {
 		return 0, err
 	}
@@ -161,6 +160,21 @@ func (p *listReader) tableOrPlain(format Format, take func(producer.Recipient) b
 		return p.plainRecipients(take)
 	}
 	return p.tableRecipients(comma, h, take)
+}
+
+// separatorLine returns the separator of a line such as sep=; that Excel writes before the header.
+// named is false for any other line. Programs that open and save such a file put the line in quotes
+// or append separators: "sep=,", sep=,,,.
+func separatorLine(line []byte) (separator byte, named bool) {
+	text := bytes.Trim(line, " \"")
+	if len(text) < len("sep=,") || !bytes.EqualFold(text[:len("sep=")], []byte("sep=")) {
+		return 0, false
+	}
+	text = text[len("sep="):]
+	if bytes.IndexByte([]byte(separators), text[0]) < 0 || len(bytes.Trim(text, separators+" \"")) > 0 {
+		return 0, false
+	}
+	return text[0], true
 }
 
 // noFieldColumns returns the error for a list without columns if Options.Fields is not

@@ -1,0 +1,40 @@
+package recipients
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// A file that is neither UTF-8 nor marked is read as Windows-1252, and the list reports this guess.
+func TestGuess(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		text     string
+		encoding string
+		want     Guess
+	}{
+		"an old Macintosh's file":   {text: "phone,name\n1,A\n2,Ren\x8ee\n3,No\x91l\n", want: Guess{Encoding: "windows-1252", Line: 3, Value: "RenŽe"}},
+		"Windows-1252":              {text: "phone,name\n1,Ren\xe9e\n", want: Guess{Encoding: "windows-1252", Line: 2, Value: "Renée"}},
+		"the encoding is named":     {text: "phone,name\n1,Ren\xe9e\n", encoding: "windows-1252"},
+		"UTF-8":                     {text: "phone,name\n1,Renée\n"},
+		"ASCII":                     {text: "phone,name\n1,Rene\n"},
+		"a byte order mark":         {text: "\xef\xbb\xbfphone,name\n1,Renée\n"},
+		"only in a column not read": {text: "phone,name,town\n1,A,K\xe9\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := listOf(tt.text, Options{Name: "list.csv", Encoding: tt.encoding, Fields: []string{"name"}})
+			for range 2 { // the guess is that of the last reading
+				for _, err := range l.All() {
+					if err != nil {
+						t.Fatal(err)
+					}
+				}
+				if diff := cmp.Diff(tt.want, l.Guess()); diff != "" {
+					t.Error(diff)
+				}
+			}
+		})
+	}
+}

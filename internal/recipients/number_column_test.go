@@ -1,0 +1,69 @@
+package recipients
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tuma-sms/tuma/sms"
+)
+
+func TestNumberColumn(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{
+		"msisdn", "Phone", "number", "MOBILE", "to", "Recipient", "phone_number", "PhoneNumber", "mobile-number",
+		"Mobile No.", "Phone No", "Tel", "Tel.", "Telephone", "Cell", "GSM Number", "Customer Phone", "Simu", "Nambari ya simu",
+		"Phone 2", "customer_mobile", "guardianPhone", "Phone (mobile)", "Contact's Cell No:", "WhatsApp Number", "TELEPHONE NO",
+		"Téléphone", "Te\u0301le\u0301phone", "phoneno", "Número de telefone", " Phone\u00a0No. ",
+	} {
+		if !isNumberColumn(name) {
+			t.Errorf("isNumberColumn(%q) = false; want true", name)
+		}
+	}
+	for _, name := range []string{
+		"", "Name", "Phone model", "Account number", "ID No", "Meter Number", "Mobile money", "Tel code", "Hotel", "Parcel", "Cartel no",
+		"Telegram", "Cellar", "no", "Town", "Topic", "Tomorrow", "Phone type", "Number of phones owned", "Simulation",
+	} {
+		if isNumberColumn(name) {
+			t.Errorf("isNumberColumn(%q) = true; want false", name)
+		}
+	}
+}
+
+// A list with two columns of numbers is refused, because either may be the wrong person's.
+func TestNumberColumn_TwoCandidates(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"Phone\tNumber\n0712345678\t17\n":   "two columns of numbers, Phone and Number: choose one with --column",
+		"Phone No,Telephone,Name\n1,2,A\n":  "two columns of numbers, Phone No and Telephone: choose one with --column",
+		"Name;Customer Phone;Simu\nA;1;2\n": "two columns of numbers, Customer Phone and Simu: choose one with --column",
+	} {
+		if _, err := numbersIn(text, ""); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("the error of %q is %v; want it to contain %q", text, err, want)
+		}
+	}
+	got, err := numbersIn("Phone\tNumber\n0712345678\t17\n", "phone")
+	if diff := cmp.Diff([]string{"0712345678"}, got); err != nil || diff != "" {
+		t.Errorf("with --column: %v %s", err, diff)
+	}
+}
+
+// Two programs may write the same letter in two ways: as one character, or as a letter and an
+// accent.
+func TestColumns_AccentsMatch(t *testing.T) {
+	t.Parallel()
+	const composed, decomposed = "Pr\u00e9nom", "Pre\u0301nom"
+	for _, tt := range []struct{ header, field, column string }{
+		{composed, decomposed, ""}, {decomposed, composed, ""}, {composed, composed, ""}, {decomposed, decomposed, ""},
+		{composed, composed, decomposed}, {decomposed, decomposed, composed},
+	} {
+		text := "phone," + tt.header + "\n0712345678,0733345678\n"
+		l := listOf(text, Options{Name: "list.csv", Column: tt.column, Fields: []string{sms.FieldKey(tt.field)}})
+		for r, err := range l.All() {
+			if err != nil || r.Fields[sms.FieldKey(tt.field)] != "0733345678" {
+				t.Errorf("header %+q, field %+q, column %+q: %v, %v", tt.header, tt.field, tt.column, r, err)
+			}
+		}
+	}
+}
