@@ -5,6 +5,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -51,6 +52,51 @@ func TestImportsAreAllowed(t *testing.T) {
 	}
 	if n < 1000 {
 		t.Errorf("found only %d imports: the check reads the wrong folder", n)
+	}
+}
+
+func TestImportRulesAreInOrder(t *testing.T) {
+	t.Parallel()
+	for _, wrong := range misplaced(folderRules) {
+		t.Error(wrong)
+	}
+	got := misplaced([]folderRule{
+		{folder: "low", importers: []string{"middle", "high"}},
+		{folder: "middle", may: []string{"low"}},
+		{folder: "high", may: everything},
+		{folder: "wrong/*", may: []string{"low", "wrong/*", "last", "nowhere"}, importers: []string{"low", "wrong/*", "last", "nowhere"}},
+		{folder: "last"},
+		{folder: "low"},
+	})
+	want := []string{
+		"low has two rules",
+		"wrong/* may import low, whose rule must precede its own", // the second rule of low
+		"wrong/* may import wrong/*, whose rule must precede its own",
+		"wrong/* may import last, whose rule must precede its own",
+		"wrong/* may import nowhere, whose rule must precede its own",
+		"wrong/* is for wrong/*, whose rule must follow its own",
+		"wrong/* is for nowhere, whose rule must follow its own",
+	}
+	if got = slices.DeleteFunc(got, func(s string) bool { return strings.HasPrefix(s, "middle") }); !slices.Equal(got, want) {
+		t.Errorf("the messages are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// A rule of a folder that was moved or deleted must go too.
+func TestImportRulesNameFoldersThatExist(t *testing.T) {
+	t.Parallel()
+	folders := map[string]bool{}
+	for _, name := range sources(t, ".go") {
+		folders[path.Dir(name)] = true
+	}
+	for _, rule := range folderRules {
+		exists := false
+		for folder := range folders {
+			exists = exists || matches(rule.folder, folder)
+		}
+		if !exists {
+			t.Errorf("%s has no Go files: delete its rule", rule.folder)
+		}
 	}
 }
 
@@ -134,6 +180,9 @@ func TestImportRulesRefuse(t *testing.T) {
 		{"cmd/tuma/x.go", ours + "internal/test/redistest", false},
 		{"internal/test/chaos/x.go", ours + "internal/sandbox", true},
 		{"internal/test/chaos/x.go", ours + "internal/test/redistest", false},
+		// The rule of cmd/tuma allows everything, but only from below.
+		{"cmd/tuma/x.go", ours + "internal/sandbox", true},
+		{"cmd/tuma/x.go", ours + "cmd/tuma", false},
 		{"producer/producertest/x.go", ours + "worker", true},
 		{"producer/producertest/x.go", ours + "internal/ledger", false},
 		// Folders without a rule, one of which imports no folder of this module.

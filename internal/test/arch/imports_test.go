@@ -17,7 +17,7 @@ import (
 // import.
 type folderRule struct {
 	// folder is a path from the root. If its last element is "*", it stands for every folder in its
-	// place: providers/* are the gateways. The first rule that matches a folder applies.
+	// place: providers/* are the gateways. A rule without "*" precedes a rule with it.
 	folder string
 	what   string   // what the folder contains, for the table
 	may    []string // the folders that it may import, or everything
@@ -34,28 +34,34 @@ var (
 	onlyTests  = []string{}
 )
 
+// folderRules begins with the lowest folder. A rule may only name folders before it in
+// the list as imports, and folders after it as importers. So imports only lead down, and
+// there is no circle. everything means every folder before the rule's own.
 var folderRules = []folderRule{
 	{folder: "sms", what: "numbers, sender IDs, segments and merge fields; does no I/O",
 		why: "every other folder uses sms, so it must not depend on any of them"},
 	{folder: "ratelimit", what: "one rate limiter interface, with a Redis and a local implementation",
 		why: "a limiter counts tokens and time; it must be usable without messages"},
-	{folder: "providers", what: "the contract of a gateway, its outcomes, and the HTTP policy",
-		may: []string{"sms", "providers/internal/dial"},
-		why: "a gateway must be implementable without a queue or Redis"},
 	{folder: "providers/internal/dial", what: "a hook with which tests refuse connections to other machines",
 		importers: []string{"providers", "providers/providertest"},
 		why:       "the hook is for the HTTP policy and its tests, not for gateways"},
+	{folder: "providers", what: "the contract of a gateway, its outcomes, and the HTTP policy",
+		may: []string{"sms", "providers/internal/dial"},
+		why: "a gateway must be implementable without a queue or Redis"},
+	{folder: "providers/*", what: "the gateways, one folder each",
+		may: []string{"providers", "sms"},
+		why: "a gateway must be removable by deleting its folder, so gateways do not import each other"},
 	{folder: "providers/catalog", what: "the list of all gateways",
 		may:       []string{"providers", "providers/*"},
 		importers: []string{"cmd/tuma", "internal/config", "internal/test/bench", "internal/test/chaos"},
 		why:       "the catalog links every gateway, so only programs may import it"},
+	{folder: "internal/sandbox", what: "simulated gateways",
+		importers: []string{"cmd/tuma", "internal/test/bench", "internal/test/chaos", "providers/providertest"},
+		why:       "a simulated gateway that shared code with its client would share its mistakes"},
 	{folder: "providers/providertest", what: "the conformance suite that every gateway must pass",
 		may:       []string{"providers", "sms", "internal/sandbox", "providers/internal/dial"},
 		importers: onlyTests,
 		why:       "the suite checks the contract, so it must not depend on a particular gateway"},
-	{folder: "providers/*", what: "the gateways, one folder each",
-		may: []string{"providers", "sms"},
-		why: "a gateway must be removable by deleting its folder, so gateways do not import each other"},
 	{folder: "internal/ledger", what: "campaigns, batches and results in Redis, and the Lua scripts that change them",
 		may: []string{"sms", "providers"},
 		why: "the ledger is the source of truth and must not depend on the queue or a limiter"},
@@ -70,15 +76,13 @@ var folderRules = []folderRule{
 	{folder: "producer", what: "the library that enqueues and controls campaigns",
 		may: []string{"sms", "providers", "internal/ledger", "internal/queue", "internal/planning", "internal/hours"},
 		why: "other programs embed it, so it must contain no gateway and no credentials; it shows the facts in providers.Info"},
+	{folder: "worker", what: "plans campaigns, sends batches and recovers lost work",
+		may: []string{"sms", "providers", "ratelimit", "internal/ledger", "internal/queue", "internal/planning", "internal/hours"},
+		why: "its gateways are passed in, and it learns of the producer's work from the ledger only"},
 	{folder: "producer/producertest", what: "a test double of Tuma for tests of programs that embed producer",
 		may:       []string{"producer", "worker", "providers", "sms"},
 		importers: onlyTests,
 		why:       "it uses the public packages only, as the programs that import it do"},
-	{folder: "worker", what: "plans campaigns, sends batches and recovers lost work",
-		may: []string{"sms", "providers", "ratelimit", "internal/ledger", "internal/queue", "internal/planning", "internal/hours"},
-		why: "its gateways are passed in, and it learns of the producer's work from the ledger only"},
-	{folder: "cmd/tuma", what: "the command line program",
-		may: everything, why: "it connects all packages"},
 	{folder: "internal/recipients", what: "reads recipients from CSV, JSON Lines and XLSX files",
 		may:       []string{"sms", "producer"},
 		importers: []string{"cmd/tuma", "internal/test/bench"},
@@ -87,9 +91,8 @@ var folderRules = []folderRule{
 		may:       []string{"sms", "providers", "providers/catalog", "ratelimit", "worker", "internal/ledger", "internal/hours"},
 		importers: []string{"cmd/tuma"},
 		why:       "several commands share the configuration, so it must not depend on a command line; libraries are passed their settings"},
-	{folder: "internal/sandbox", what: "simulated gateways",
-		importers: []string{"cmd/tuma", "internal/test/bench", "internal/test/chaos", "providers/providertest"},
-		why:       "a simulated gateway that shared code with its client would share its mistakes"},
+	{folder: "cmd/tuma", what: "the command line program",
+		may: everything, why: "it connects all packages"},
 	{folder: "internal/test/redistest", what: "starts a redis-server for a test",
 		importers: []string{"internal/test/bench"},
 		why:       "tests of every package use it, so it must not depend on any of them"},
@@ -219,12 +222,47 @@ func reaches(name, forbidden string) bool {
 	return name == forbidden || strings.HasPrefix(name, strings.TrimSuffix(forbidden, "/")+"/")
 }
 
+// placeOf returns the index of the rule of a folder in folderRules, or -1 if the folder has no rule.
+func placeOf(folder string) int {
+	exact := slices.IndexFunc(folderRules, func(r folderRule) bool { return r.folder == folder })
+	if exact >= 0 {
+		return exact
+	}
+	return slices.IndexFunc(folderRules, func(r folderRule) bool { return matches(r.folder, folder) })
+}
+
 // ruleOf returns the rule of a folder, or nil if the folder has no rule.
 func ruleOf(folder string) *folderRule {
-	if at := slices.IndexFunc(folderRules, func(r folderRule) bool { return matches(r.folder, folder) }); at >= 0 {
+	if at := placeOf(folder); at >= 0 {
 		return &folderRules[at]
 	}
 	return nil
+}
+
+// misplaced returns a message for each folder that a rule names and that is on the wrong side of
+// it, or that has no rule.
+func misplaced(rules []folderRule) []string {
+	var wrong []string
+	place := map[string]int{}
+	for i, r := range rules {
+		if _, twice := place[r.folder]; twice {
+			wrong = append(wrong, r.folder+" has two rules")
+		}
+		place[r.folder] = i
+	}
+	for i, r := range rules {
+		for _, imported := range r.may {
+			if at, ok := place[imported]; imported != all && (!ok || at >= i) {
+				wrong = append(wrong, r.folder+" may import "+imported+", whose rule must precede its own")
+			}
+		}
+		for _, importer := range r.importers {
+			if at, ok := place[importer]; !ok || at <= i {
+				wrong = append(wrong, r.folder+" is for "+importer+", whose rule must follow its own")
+			}
+		}
+	}
+	return wrong
 }
 
 // refuseFolder returns why the code of a folder of this module may not import another folder of it,
@@ -236,6 +274,9 @@ func refuseFolder(importer, imported string) string {
 	}
 	if other != nil && other.importers != nil && !slices.Contains(other.importers, importer) {
 		return imported + " is for " + strings.Join(append(slices.Clone(other.importers), "tests"), ", ") + " only: " + other.why
+	}
+	if other != nil && placeOf(imported) >= placeOf(importer) {
+		return "folderRules lists it after " + importer + ", and imports only lead down"
 	}
 	if !slices.ContainsFunc(rule.may, func(p string) bool { return p == all || matches(p, imported) }) {
 		return rule.why

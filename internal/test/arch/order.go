@@ -12,7 +12,7 @@ import (
 const exactly = 18
 
 // order returns the indexes of the files in the order with the fewest upward arrows. A
-// file stands before the files that it uses.
+// file precedes the files that it uses.
 func (a arrows) order() []int {
 	var order []int
 	for _, group := range a.groups() {
