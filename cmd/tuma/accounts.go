@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tuma-sms/tuma/internal/console"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/ratelimit"
 )
@@ -97,18 +98,18 @@ the account again at the time shown; if no time is shown, the hold lasts until
 				for i, acc := range all {
 					views[i] = viewAccount(acc)
 				}
-				return writeJSON(a.out, views)
+				return console.WriteJSON(a.out, views)
 			}
 			if len(all) == 0 {
 				a.note("tuma: no accounts yet: a worker publishes its accounts when it starts (tuma worker)")
 				return nil
 			}
-			g := grid{header: []string{"ACCOUNT", "PROVIDER", "RATE", "WORKERS", "SLOTS", "HOLD", "BALANCE"}, right: []int{3, 4}}
+			g := console.Table{Header: []string{"ACCOUNT", "PROVIDER", "RATE", "WORKERS", "SLOTS", "HOLD", "BALANCE"}, Right: []int{3, 4}}
 			for _, acc := range all {
-				g.add(acc.Name, acc.Provider, rateCell(acc), strconv.Itoa(acc.Workers), strconv.Itoa(acc.Slots),
+				g.Add(acc.Name, acc.Provider, rateCell(acc), strconv.Itoa(acc.Workers), strconv.Itoa(acc.Slots),
 					holdCell(acc, a.now()), balanceCell(acc, a.now()))
 			}
-			return g.print(a.out)
+			return g.Print(a.out)
 		}),
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
@@ -137,7 +138,7 @@ func holdCell(acc producer.Account, now time.Time) string {
 	h := acc.Hold
 	switch {
 	case !h.Held() && acc.Bad > 0:
-		return "no (" + plural(acc.Bad, "failed call") + " in a row)"
+		return "no (" + console.Plural(acc.Bad, "failed call") + " in a row)"
 	case !h.Held():
 		return "no"
 	}
@@ -149,7 +150,7 @@ func holdCell(acc producer.Account, now time.Time) string {
 		text += " by " + h.By
 	}
 	if !h.Since.IsZero() {
-		text += " for " + formatDuration(now.Sub(h.Since))
+		text += " for " + console.FormatDuration(now.Sub(h.Since))
 	}
 	if h.Until.IsZero() {
 		return text + ", until released"
@@ -161,7 +162,7 @@ func balanceCell(acc producer.Account, now time.Time) string {
 	if acc.Balance == "" {
 		return ""
 	}
-	return acc.Balance + " (" + formatDuration(now.Sub(acc.BalanceAt)) + " ago)"
+	return acc.Balance + " (" + console.FormatDuration(now.Sub(acc.BalanceAt)) + " ago)"
 }
 
 // sortedNames returns the names of the accounts in alphabetical order, for completion.

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tuma-sms/tuma/internal/config"
+	"github.com/tuma-sms/tuma/internal/console"
 	"github.com/tuma-sms/tuma/providers"
 )
 
@@ -61,15 +62,15 @@ func (a *app) balance(ctx context.Context, args []string, asJSON bool) error {
 	}
 	asking.Wait()
 	if asJSON {
-		return errors.Join(writeJSON(a.out, views), errors.Join(failed...))
+		return errors.Join(console.WriteJSON(a.out, views), errors.Join(failed...))
 	}
-	g := grid{right: []int{1}}
+	g := console.Table{Right: []int{1}}
 	for _, v := range views {
 		if v.Balance != nil {
-			g.add(v.Account, strconv.FormatFloat(*v.Balance, 'f', -1, 64), v.Currency)
+			g.Add(v.Account, strconv.FormatFloat(*v.Balance, 'f', -1, 64), v.Currency)
 		}
 	}
-	return errors.Join(g.print(a.out), errors.Join(failed...))
+	return errors.Join(g.Print(a.out), errors.Join(failed...))
 }
 
 // accountsToQuery returns the account named in args, or all accounts of the configuration if args

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tuma-sms/tuma/internal/config"
+	"github.com/tuma-sms/tuma/internal/console"
 	"github.com/tuma-sms/tuma/internal/hours"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/providers"
@@ -39,7 +40,7 @@ func (a *app) check(ctx context.Context) error {
 	}
 	say := func(format string, args ...any) { _, _ = fmt.Fprintf(a.out, format+"\n", args...) }
 	var failed []error
-	say("configuration  ok  %s, %s, %s", cfg.File, plural(len(cfg.Accounts), "account"), plural(len(cfg.Routes), "route"))
+	say("configuration  ok  %s, %s, %s", cfg.File, console.Plural(len(cfg.Accounts), "account"), console.Plural(len(cfg.Routes), "route"))
 	if err := a.checkRedis(ctx, cfg); err != nil {
 		failed = append(failed, err)
 	} else {
@@ -104,7 +105,7 @@ func (a *app) checkRedis(ctx context.Context, cfg *config.Config) error {
 	}
 	n, err := ledger.New(b.rdb).QuarantinedPayloads(ctx)
 	if n > 0 {
-		a.note("tuma: warning: %s without a known campaign could not be read: quarantined in the Redis key tuma:payloads", plural(n, "task"))
+		a.note("tuma: warning: %s without a known campaign could not be read: quarantined in the Redis key tuma:payloads", console.Plural(n, "task"))
 	}
 	return err
 }
@@ -131,8 +132,8 @@ func openText(w *hours.Window, now time.Time) string {
 	case open && until.IsZero():
 		return "open"
 	case open:
-		return "open until " + formatTime(until)
+		return "open until " + console.FormatTime(until)
 	default:
-		return "closed until " + formatTime(until)
+		return "closed until " + console.FormatTime(until)
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tuma-sms/tuma/internal/console"
 	"github.com/tuma-sms/tuma/producer"
 )
 
@@ -51,7 +52,7 @@ func (a *app) completeCampaigns(c *cobra.Command, args []string, _ string) ([]st
 }
 
 func describeCampaign(st producer.Status) string {
-	return string(st.State) + ", " + plural(st.Total, "recipient")
+	return string(st.State) + ", " + console.Plural(st.Total, "recipient")
 }
 
 // withCompletionBackend calls do with a connection to Redis, within completionTimeout. It

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tuma-sms/tuma/internal/config"
+	"github.com/tuma-sms/tuma/internal/console"
 	"github.com/tuma-sms/tuma/internal/recipients"
 	"github.com/tuma-sms/tuma/internal/sandbox"
 	"github.com/tuma-sms/tuma/producer"
@@ -214,7 +215,7 @@ func (d *demo) send(ctx context.Context, b *backend) (producer.Status, error) {
 	if err != nil {
 		return producer.Status{}, err
 	}
-	d.note("campaign   %s, %d per call, %s\n", plural(receipt.Total, "recipient"), demoPerCall, demoRate)
+	d.note("campaign   %s, %d per call, %s\n", console.Plural(receipt.Total, "recipient"), demoPerCall, demoRate)
 	var trouble error
 	st, err := d.follow(ctx, b, receipt.ID, func(st producer.Status) bool {
 		trouble = d.onStatus(st)
@@ -235,7 +236,7 @@ func (d *demo) onStatus(st producer.Status) error {
 			return fmt.Errorf("demo: kill worker 1: %w", err)
 		}
 		d.note("kill -9    worker 1, with %s of %s recipients settled and %s in flight",
-			formatInt(settled), formatInt(st.Total), plural(int(gateway.InFlight), "call"))
+			console.FormatInt(settled), console.FormatInt(st.Total), console.Plural(int(gateway.InFlight), "call"))
 	case gateway.Replays > d.lastSeen:
 		d.lastSeen, d.recovered = gateway.Replays, d.now()
 	}

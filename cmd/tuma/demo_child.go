@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+
+	"github.com/tuma-sms/tuma/internal/console"
 )
 
 // child is a process that the demo has started.
@@ -76,5 +78,5 @@ func (c *child) tail() string {
 		return ""
 	}
 	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	return oneLine(lines[len(lines)-1], 300)
+	return console.OneLine(lines[len(lines)-1], 300)
 }

@@ -13,6 +13,8 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tuma-sms/tuma/internal/console"
 )
 
 // demoRedis is the Redis that the demo has started.
@@ -31,7 +33,7 @@ func startDemoRedis(ctx context.Context, dir string) (*demoRedis, error) {
 		if err == nil || ctx.Err() != nil {
 			return r, err
 		}
-		why = "the redis-server on PATH cannot be used (" + oneLine(err.Error(), 120) + ")"
+		why = "the redis-server on PATH cannot be used (" + console.OneLine(err.Error(), 120) + ")"
 	}
 	mini := miniredis.NewMiniRedis()
 	mini.ClockTTL(true) // without ClockTTL keys never expire, and asynq's leases would never end

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/tuma-sms/tuma/internal/console"
 	"github.com/tuma-sms/tuma/internal/sandbox"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/sms"
@@ -21,37 +22,37 @@ func (d *demo) report(st producer.Status) error {
 		return err
 	}
 	took := d.now().Sub(d.began)
-	g := grid{right: []int{1}}
-	g.add("recipients", formatInt(st.Total), "")
-	g.add("  accepted", formatInt(st.Accepted), "")
-	g.add("  skipped", formatInt(st.Skipped), tally(st.Reasons))
+	g := console.Table{Right: []int{1}}
+	g.Add("recipients", console.FormatInt(st.Total), "")
+	g.Add("  accepted", console.FormatInt(st.Accepted), "")
+	g.Add("  skipped", console.FormatInt(st.Skipped), tally(st.Reasons))
 	for name, n := range map[string]int{"  rejected": st.Rejected, "  unknown": st.Unknown, "  pending": st.Pending} {
 		if n > 0 {
-			g.add(name, formatInt(n), "")
+			g.Add(name, console.FormatInt(n), "")
 		}
 	}
-	g.add("calls", formatInt(st.Calls), fmt.Sprintf("at most %d recipients each", demoPerCall))
-	g.add("requests", formatInt(int(gateway.Calls)), plural(int(gateway.Replays), "repeat")+" recognised by idempotency key")
-	g.add("at the gateway", formatInt(int(gateway.Accepted)), "accepted, by its own count")
-	g.add("  duplicates", formatInt(int(gateway.Duplicates)), "")
-	g.add("  lost", formatInt(lost), "")
+	g.Add("calls", console.FormatInt(st.Calls), fmt.Sprintf("at most %d recipients each", demoPerCall))
+	g.Add("requests", console.FormatInt(int(gateway.Calls)), console.Plural(int(gateway.Replays), "repeat")+" recognised by idempotency key")
+	g.Add("at the gateway", console.FormatInt(int(gateway.Accepted)), "accepted, by its own count")
+	g.Add("  duplicates", console.FormatInt(int(gateway.Duplicates)), "")
+	g.Add("  lost", console.FormatInt(lost), "")
 	if st.FinishedAt != nil {
 		sent := st.FinishedAt.Sub(st.CreatedAt).Seconds()
-		g.add("rate", formatRate(float64(st.Accepted)/max(sent, 0.001)), "on average, including the kill")
+		g.Add("rate", console.FormatRate(float64(st.Accepted)/max(sent, 0.001)), "on average, including the kill")
 	}
 	switch {
 	case d.killed.IsZero():
-		g.add("recovery", "", "no worker was killed: the campaign ended too early")
+		g.Add("recovery", "", "no worker was killed: the campaign ended too early")
 	case d.recovered.IsZero():
-		g.add("recovery", "", "the killed worker had no calls in flight")
+		g.Add("recovery", "", "the killed worker had no calls in flight")
 	default:
-		g.add("recovery", fmt.Sprintf("%.1fs", d.recovered.Sub(d.killed).Seconds()), "from kill -9 until the killed worker's calls were settled")
+		g.Add("recovery", fmt.Sprintf("%.1fs", d.recovered.Sub(d.killed).Seconds()), "from kill -9 until the killed worker's calls were settled")
 	}
-	g.add("took", fmt.Sprintf("%.1fs", took.Seconds()), "in total")
+	g.Add("took", fmt.Sprintf("%.1fs", took.Seconds()), "in total")
 	if _, err := fmt.Fprintln(d.out); err != nil {
 		return err
 	}
-	if err := g.print(d.out); err != nil {
+	if err := g.Print(d.out); err != nil {
 		return err
 	}
 	return d.verdict(st, gateway, lost, strangers)

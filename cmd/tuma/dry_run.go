@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/config"
+	"github.com/tuma-sms/tuma/internal/console"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers"
@@ -48,13 +49,13 @@ func (s *sendCommand) dryRun(ctx context.Context, src *source) (err error) {
 		return src.locateMissingField(err)
 	}
 	if s.json {
-		return writeJSON(s.out, f)
+		return console.WriteJSON(s.out, f)
 	}
 	if err := printForecast(s.out, s.screen(), f, textNotes(s.campaign), s.now()); err != nil {
 		return err
 	}
 	if skipped != nil {
-		s.note("tuma: %s skipped: listed in %s", plural(f.Skipped, "recipient"), s.skippedFile)
+		s.note("tuma: %s skipped: listed in %s", console.Plural(f.Skipped, "recipient"), s.skippedFile)
 	}
 	s.noteHiddenRows(src)
 	s.note("tuma: dry run: nothing was enqueued")

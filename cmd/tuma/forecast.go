@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/console"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/sms"
 	"github.com/tuma-sms/tuma/worker"
@@ -15,8 +16,8 @@ import (
 
 // printForecast prints the forecast of a campaign; text holds the notes on the text of its
 // messages.
-func printForecast(w io.Writer, p screen, f producer.Forecast, text []string, now time.Time) error {
-	if err := p.table(w, forecastTotals(f)); err != nil {
+func printForecast(w io.Writer, p console.Screen, f producer.Forecast, text []string, now time.Time) error {
+	if err := p.Table(w, forecastTotals(f)); err != nil {
 		return err
 	}
 	if err := section(w, p, accountForecasts(f, now)); err != nil {
@@ -32,7 +33,7 @@ func printForecast(w io.Writer, p screen, f producer.Forecast, text []string, no
 		}
 		fmt.Fprintf(&out, "\n%s:\n", title)
 		for _, line := range lines {
-			for _, part := range wrap(line, p.width-2) {
+			for _, part := range console.Wrap(line, p.Width-2) {
 				fmt.Fprintf(&out, "  %s\n", part)
 			}
 		}
@@ -47,37 +48,37 @@ func printForecast(w io.Writer, p screen, f producer.Forecast, text []string, no
 }
 
 // section prints an empty line and a table. It prints nothing if the table has no rows.
-func section(w io.Writer, p screen, g grid) error {
-	if len(g.rows) == 0 {
+func section(w io.Writer, p console.Screen, g console.Table) error {
+	if len(g.Rows) == 0 {
 		return nil
 	}
 	if _, err := fmt.Fprintln(w); err != nil {
 		return err
 	}
-	return p.table(w, g)
+	return p.Table(w, g)
 }
 
 // forecastTotals returns the table of the whole campaign.
-func forecastTotals(f producer.Forecast) grid {
-	g := grid{right: []int{1}}
-	g.add("recipients", formatInt(f.Total), "")
-	g.add("would be sent", formatInt(f.Sent), tally(byCountry(f.Countries)))
-	g.add("skipped", formatInt(f.Skipped), "")
+func forecastTotals(f producer.Forecast) console.Table {
+	g := console.Table{Right: []int{1}}
+	g.Add("recipients", console.FormatInt(f.Total), "")
+	g.Add("would be sent", console.FormatInt(f.Sent), tally(byCountry(f.Countries)))
+	g.Add("skipped", console.FormatInt(f.Skipped), "")
 	for _, reason := range slices.Sorted(maps.Keys(f.Reasons)) {
 		detail := ""
 		if reason == "invalid_number" {
 			detail = tally(f.Invalid)
 		}
-		g.add("  "+reason, formatInt(f.Reasons[reason]), detail)
+		g.Add("  "+reason, console.FormatInt(f.Reasons[reason]), detail)
 	}
 	if f.Calls != nil {
-		g.add("calls", formatInt(*f.Calls), "")
+		g.Add("calls", console.FormatInt(*f.Calls), "")
 	} else {
-		g.add("calls", "?", "")
+		g.Add("calls", "?", "")
 	}
-	g.add("segments", formatInt(f.Segments), segmentSummary(f))
+	g.Add("segments", console.FormatInt(f.Segments), segmentSummary(f))
 	if f.Cost != "" {
-		g.add("cost", formatAmounts(f.Cost), "by the accounts' configured price")
+		g.Add("cost", formatAmounts(f.Cost), "by the accounts' configured price")
 	}
 	return g
 }
@@ -100,22 +101,22 @@ func segmentSummary(f producer.Forecast) string {
 	}
 	var parts []string
 	for _, l := range slices.Backward(f.Spread) {
-		parts = append(parts, fmt.Sprintf("%s with %d %s", formatInt(l.Messages), l.Segments, l.Encoding))
+		parts = append(parts, fmt.Sprintf("%s with %d %s", console.FormatInt(l.Messages), l.Segments, l.Encoding))
 	}
 	return strings.Join(parts, ", ")
 }
 
 // accountForecasts returns the table with one row for each account.
-func accountForecasts(f producer.Forecast, now time.Time) grid {
-	g := grid{header: []string{"account", "recipients", "calls", "segments", "cost", "balance", "rate"}, right: []int{1, 2, 3, 4}}
+func accountForecasts(f producer.Forecast, now time.Time) console.Table {
+	g := console.Table{Header: []string{"account", "recipients", "calls", "segments", "cost", "balance", "rate"}, Right: []int{1, 2, 3, 4}}
 	for _, a := range f.Accounts {
 		if a.Account == "" {
 			continue
 		}
 		calls, balance, rate := "?", "not known", "?"
 		if a.Calls != nil {
-			if calls, rate = formatInt(*a.Calls), "unlimited"; a.Rate > 0 {
-				rate = formatRate(a.Rate)
+			if calls, rate = console.FormatInt(*a.Calls), "unlimited"; a.Rate > 0 {
+				rate = console.FormatRate(a.Rate)
 			}
 			if a.Rate > 0 && a.Unit != worker.UnitMessages {
 				rate += " " + a.Unit
@@ -123,13 +124,13 @@ func accountForecasts(f producer.Forecast, now time.Time) grid {
 		}
 		if a.Balance != "" {
 			if balance = a.Balance; a.BalanceAt != nil && now.Sub(*a.BalanceAt) > time.Second {
-				balance += " (" + formatDuration(now.Sub(*a.BalanceAt)) + " ago)"
+				balance += " (" + console.FormatDuration(now.Sub(*a.BalanceAt)) + " ago)"
 			}
 		}
 		if a.Held != "" {
 			rate += ", on hold: " + a.Held
 		}
-		g.add(a.Account, formatInt(a.Recipients), calls, formatInt(a.Segments), formatAmounts(a.Cost), balance, rate)
+		g.Add(a.Account, console.FormatInt(a.Recipients), calls, console.FormatInt(a.Segments), formatAmounts(a.Cost), balance, rate)
 	}
 	return g
 }
@@ -138,7 +139,7 @@ func accountForecasts(f producer.Forecast, now time.Time) grid {
 func formatAmounts(cost string) string {
 	words := strings.Fields(cost)
 	for i, w := range words {
-		if n, ok := parseAmount(w); ok {
+		if n, ok := console.ParseAmount(w); ok {
 			words[i] = n.String()
 		}
 	}
@@ -161,7 +162,7 @@ const sampleBody = 300
 // sampleLines returns one line for each sample message, its number masked.
 func sampleLines(f producer.Forecast) (lines []string) {
 	for _, x := range f.Samples {
-		lines = append(lines, fmt.Sprintf("row %s, %s, %s: %s", formatInt(x.Row), sms.Mask(x.MSISDN), plural(x.Segments, "segment"), withoutControls(x.Body, sampleBody)))
+		lines = append(lines, fmt.Sprintf("row %s, %s, %s: %s", console.FormatInt(x.Row), sms.Mask(x.MSISDN), console.Plural(x.Segments, "segment"), console.WithoutControls(x.Body, sampleBody)))
 	}
 	return lines
 }
@@ -176,7 +177,7 @@ func tally(counts map[string]int) string {
 	})
 	parts := make([]string, len(words))
 	for i, w := range words {
-		parts[i] = formatInt(counts[w]) + " " + w
+		parts[i] = console.FormatInt(counts[w]) + " " + w
 	}
 	return strings.Join(parts, ", ")
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/console"
 	"github.com/tuma-sms/tuma/internal/hours"
 	"github.com/tuma-sms/tuma/producer"
 )
@@ -44,7 +45,7 @@ func scheduleLines(f producer.Forecast, now time.Time) (lines []string) {
 	}
 	switch {
 	case s.Expired > 0:
-		lines = append(lines, fmt.Sprintf("the campaign expires before it ends: %s would be skipped", plural(s.Expired, "recipient")))
+		lines = append(lines, fmt.Sprintf("the campaign expires before it ends: %s would be skipped", console.Plural(s.Expired, "recipient")))
 	case s.Until == nil:
 		lines = append(lines, "sending would take more than a year")
 	}
@@ -69,10 +70,10 @@ func countrySchedule(spans []producer.SendingSpan, s producer.Schedule, c clockO
 		words += ", starts " + c.at(first.From)
 	}
 	if n := len(spans); n > 3 {
-		return words + fmt.Sprintf(", in %d parts of at most %s of %s recipients", n, formatInt(mostOf(spans)), formatInt(total))
+		return words + fmt.Sprintf(", in %d parts of at most %s of %s recipients", n, console.FormatInt(mostOf(spans)), console.FormatInt(total))
 	}
 	for _, x := range spans[1:] {
-		words += fmt.Sprintf(", %s of %s %s", formatInt(x.Recipients), formatInt(total), c.from(x.From))
+		words += fmt.Sprintf(", %s of %s %s", console.FormatInt(x.Recipients), console.FormatInt(total), c.from(x.From))
 	}
 	return words
 }

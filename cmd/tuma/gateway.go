@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tuma-sms/tuma/internal/config"
+	"github.com/tuma-sms/tuma/internal/console"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/providers/catalog"
 )
@@ -88,7 +89,7 @@ campaign.`,
 func (a *app) queryStates(ctx context.Context, poller providers.StatusPoller, ids []string, asJSON bool) error {
 	var failed []error
 	states := make([]messageState, len(ids))
-	g := grid{header: []string{"MESSAGE", "STATE", "DELIVERED", "FINAL"}}
+	g := console.Table{Header: []string{"MESSAGE", "STATE", "DELIVERED", "FINAL"}}
 	for i, id := range ids {
 		report, err := poller.MessageStatus(ctx, id)
 		states[i] = messageState{MessageID: id, State: report.State, Delivered: report.Delivered, Final: report.Final}
@@ -97,13 +98,13 @@ func (a *app) queryStates(ctx context.Context, poller providers.StatusPoller, id
 			states[i].Error = err.Error()
 			continue
 		}
-		g.add(id, report.State, yesNo(report.Delivered), yesNo(report.Final))
+		g.Add(id, report.State, yesNo(report.Delivered), yesNo(report.Final))
 	}
 	if asJSON {
-		return errors.Join(writeJSON(a.out, states), errors.Join(failed...))
+		return errors.Join(console.WriteJSON(a.out, states), errors.Join(failed...))
 	}
-	if len(g.rows) > 0 {
-		failed = append(failed, g.print(a.out))
+	if len(g.Rows) > 0 {
+		failed = append(failed, g.Print(a.out))
 	}
 	return errors.Join(failed...)
 }

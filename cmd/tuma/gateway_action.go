@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tuma-sms/tuma/internal/config"
+	"github.com/tuma-sms/tuma/internal/console"
 	"github.com/tuma-sms/tuma/providers"
 )
 
@@ -25,7 +26,7 @@ func newGatewayActions(a *app, kind providers.Kind) *cobra.Command {
 	var format tableFormat
 	var list strings.Builder
 	for _, action := range kind.Actions {
-		usage := strings.Join(wrap(usageOf(action), helpWidth-4), "\n    ")
+		usage := strings.Join(console.Wrap(usageOf(action), helpWidth-4), "\n    ")
 		_, _ = fmt.Fprintf(&list, "\n  %s\n      %s\n", usage, action.Does)
 	}
 	c := &cobra.Command{
@@ -133,7 +134,7 @@ func noteUnknownOutcome(acc *config.Account, err error) error {
 // confirm asks on the terminal whether to run an action. It returns an error if the answer is
 // not yes, or if standard input or standard error is not a terminal.
 func (a *app) confirm(ctx context.Context, action providers.Action, acc *config.Account) error {
-	if !isTerminal(a.in) || !isTerminal(a.err) {
+	if !console.IsTerminal(a.in) || !console.IsTerminal(a.err) {
 		return misuse("account %s: %s %s; confirm with --yes", acc.Name, action.Name, action.Confirm)
 	}
 	sure, err := a.ask(ctx, fmt.Sprintf("account %s: %s %s. Continue?", acc.Name, action.Name, action.Confirm))

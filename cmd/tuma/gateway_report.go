@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tuma-sms/tuma/internal/console"
 	"github.com/tuma-sms/tuma/providers"
 )
 
@@ -127,7 +128,7 @@ gives IDs.`,
 				return err
 			}
 			if n := len(messages); n > 0 && messages[n-1].ID != "" {
-				a.note("for newer messages use --after %s", replaceControls(messages[n-1].ID))
+				a.note("for newer messages use --after %s", console.ReplaceControls(messages[n-1].ID))
 			}
 			return nil
 		}),
@@ -140,7 +141,7 @@ gives IDs.`,
 func inboxTable(messages []providers.Inbound) providers.Table {
 	t := providers.Table{Columns: []string{"id", "at", "from", "to", "link_id", "text"}}
 	for _, m := range messages {
-		t.Rows = append(t.Rows, []string{m.ID, formatTime(m.At), m.From, m.To, m.LinkID, m.Text})
+		t.Rows = append(t.Rows, []string{m.ID, console.FormatTime(m.At), m.From, m.To, m.LinkID, m.Text})
 	}
 	return t
 }
@@ -158,28 +159,18 @@ func (a *app) printTable(t providers.Table, format tableFormat, nothing string) 
 		a.note("%s", nothing)
 		return nil
 	}
-	g := grid{header: make([]string, len(t.Columns))}
+	g := console.Table{Header: make([]string, len(t.Columns))}
 	for i, c := range t.Columns {
-		g.header[i] = strings.ToUpper(replaceControls(c))
+		g.Header[i] = strings.ToUpper(console.ReplaceControls(c))
 	}
 	for _, row := range t.Rows {
 		cells := make([]string, len(row))
 		for i, c := range row {
-			cells[i] = oneLine(replaceControls(c), 160)
+			cells[i] = console.OneLine(console.ReplaceControls(c), 160)
 		}
-		g.add(cells...)
+		g.Add(cells...)
 	}
-	return g.print(a.out)
-}
-
-// replaceControls replaces control characters, which may be commands to a terminal, by spaces.
-func replaceControls(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029' || r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069' {
-			return ' '
-		}
-		return r
-	}, s)
+	return g.Print(a.out)
 }
 
 func writeTableJSON(w io.Writer, t providers.Table) error {
@@ -190,15 +181,15 @@ func writeTableJSON(w io.Writer, t providers.Table) error {
 			rows[i][t.Columns[j]] = c
 		}
 	}
-	return writeJSON(w, rows)
+	return console.WriteJSON(w, rows)
 }
 
 func writeTableCSV(w io.Writer, t providers.Table) error {
-	out := newCSVSheet(w)
+	out := console.NewCSVSheet(w)
 	for _, row := range append([][]string{t.Columns}, t.Rows...) {
-		if err := out.row(row...); err != nil {
+		if err := out.Row(row...); err != nil {
 			return err
 		}
 	}
-	return out.flush()
+	return out.Flush()
 }

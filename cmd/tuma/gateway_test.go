@@ -168,14 +168,3 @@ func TestAnActionWithoutAnAnswerMayHaveBeenCarriedOut(t *testing.T) {
 		t.Errorf("with an action that the gateway rejects: exit %d, %s", exit, errOut)
 	}
 }
-
-func TestWhatOthersHaveWrittenIsHarmlessOnATerminal(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[string]string{
-		"plain é 😀": "plain é 😀", "\x1b[2Jgone": " [2Jgone", "a\u009bb": "a b", "tab\tand\nline": "tab and line", "\u202egnp.exe": " gnp.exe",
-	} {
-		if got := replaceControls(in); got != want {
-			t.Errorf("replaceControls(%q) = %q, want the text without control characters", in, got)
-		}
-	}
-}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"github.com/tuma-sms/tuma/internal/console"
 )
 
 func newList(a *app) *cobra.Command {
@@ -28,22 +30,22 @@ func newList(a *app) *cobra.Command {
 			if asJSON {
 				return a.listJSON(ctx, b)
 			}
-			g := grid{
-				header: []string{"ID", "STATE", "TOTAL", "PENDING", "ACCEPTED", "DELIVERED", "REJECTED", "UNKNOWN", "SKIPPED", "CREATED"},
-				right:  []int{2, 3, 4, 5, 6, 7, 8},
+			g := console.Table{
+				Header: []string{"ID", "STATE", "TOTAL", "PENDING", "ACCEPTED", "DELIVERED", "REJECTED", "UNKNOWN", "SKIPPED", "CREATED"},
+				Right:  []int{2, 3, 4, 5, 6, 7, 8},
 			}
 			for st, err := range b.List(ctx) {
 				if err != nil {
 					return err
 				}
-				g.add(st.ID, string(st.State), formatInt(st.Total), formatInt(st.Pending), formatInt(st.Accepted), formatInt(st.Delivered),
-					formatInt(st.Rejected), formatInt(st.Unknown), formatInt(st.Skipped), formatTime(st.CreatedAt))
+				g.Add(st.ID, string(st.State), console.FormatInt(st.Total), console.FormatInt(st.Pending), console.FormatInt(st.Accepted), console.FormatInt(st.Delivered),
+					console.FormatInt(st.Rejected), console.FormatInt(st.Unknown), console.FormatInt(st.Skipped), console.FormatTime(st.CreatedAt))
 			}
-			if len(g.rows) == 0 {
+			if len(g.Rows) == 0 {
 				a.note("tuma: no campaigns; tuma send enqueues one")
 				return nil
 			}
-			return g.print(a.out)
+			return g.Print(a.out)
 		}),
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON: an array of the objects of tuma status --json, with blocked_by empty")

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tuma-sms/tuma/internal/console"
 	"github.com/tuma-sms/tuma/internal/recipients"
 	"github.com/tuma-sms/tuma/producer"
 )
@@ -209,12 +210,12 @@ func (o *optOutCommand) add(ctx context.Context, b *backend, numbers []string, s
 // many numbers were added.
 func (o *optOutCommand) waitAndReport(ctx context.Context, b *backend, r producer.OptOutReceipt) error {
 	if o.json {
-		if err := writeJSON(o.out, r); err != nil {
+		if err := console.WriteJSON(o.out, r); err != nil {
 			return err
 		}
 	}
 	if r.InFlight.Calls > 0 {
-		o.note("tuma: %s to %s of these numbers in flight", plural(r.InFlight.Calls, "call"), formatInt(r.InFlight.Recipients))
+		o.note("tuma: %s to %s of these numbers in flight", console.Plural(r.InFlight.Calls, "call"), console.FormatInt(r.InFlight.Recipients))
 		if !o.noWait {
 			o.note("tuma: waiting for these calls; with --no-wait the command returns at once")
 			ctx, cancel := context.WithTimeout(ctx, inFlightTimeout)
@@ -229,16 +230,16 @@ func (o *optOutCommand) waitAndReport(ctx context.Context, b *backend, r produce
 		if r.Doubt == 1 {
 			verb = "has"
 		}
-		o.note("tuma: %s to these numbers %s an unknown outcome and may be retried unchanged", plural(r.Doubt, "call"), verb)
+		o.note("tuma: %s to these numbers %s an unknown outcome and may be retried unchanged", console.Plural(r.Doubt, "call"), verb)
 	}
 	if o.json {
 		return nil
 	}
 	known := ""
 	if r.Known > 0 {
-		known = fmt.Sprintf(" (%s already on it)", formatInt(r.Known))
+		known = fmt.Sprintf(" (%s already on it)", console.FormatInt(r.Known))
 	}
-	_, err := fmt.Fprintf(o.out, "%s added to %s%s\n", plural(r.Added, "number"), listName(o.sender), known)
+	_, err := fmt.Fprintf(o.out, "%s added to %s%s\n", console.Plural(r.Added, "number"), listName(o.sender), known)
 	return err
 }
 
@@ -260,9 +261,9 @@ func (o *optOutCommand) remove(ctx context.Context, b *backend, numbers []string
 		return err
 	}
 	if o.json {
-		return writeJSON(o.out, map[string]int{"removed": n})
+		return console.WriteJSON(o.out, map[string]int{"removed": n})
 	}
-	_, err = fmt.Fprintf(o.out, "%s removed from %s\n", plural(n, "number"), listName(o.sender))
+	_, err = fmt.Fprintf(o.out, "%s removed from %s\n", console.Plural(n, "number"), listName(o.sender))
 	return err
 }
 
@@ -287,17 +288,17 @@ origin of each entry. The exit status is 0 even if the number is on no list.`,
 				}
 				slices.SortFunc(found, func(x, y producer.OptOut) int { return strings.Compare(x.Sender, y.Sender) })
 				if o.json {
-					return writeJSON(o.out, found)
+					return console.WriteJSON(o.out, found)
 				}
 				if len(found) == 0 {
 					_, err = fmt.Fprintln(o.out, "not on a suppression list")
 					return err
 				}
-				g := grid{header: []string{"NUMBER", "SENDER", "ORIGIN", "SINCE"}}
+				g := console.Table{Header: []string{"NUMBER", "SENDER", "ORIGIN", "SINCE"}}
 				for _, x := range found {
-					g.add(optOutCells(x)...)
+					g.Add(optOutCells(x)...)
 				}
-				return g.print(o.out)
+				return g.Print(o.out)
 			})
 		}),
 	}

@@ -13,9 +13,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
+	"github.com/tuma-sms/tuma/internal/console"
 	"github.com/tuma-sms/tuma/producer"
 )
 
@@ -29,7 +29,7 @@ func optOutCells(x producer.OptOut) []string {
 	if sender == "" {
 		sender = "all"
 	}
-	return []string{x.Number, sender, x.Origin, formatTime(x.At)}
+	return []string{x.Number, sender, x.Origin, console.FormatTime(x.At)}
 }
 
 func newOptOutList(a *app) *cobra.Command {
@@ -101,23 +101,23 @@ func (a *app) optOutCounts(ctx context.Context, b *backend, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	g := grid{header: []string{"SENDER", "NUMBERS"}, right: []int{1}}
+	g := console.Table{Header: []string{"SENDER", "NUMBERS"}, Right: []int{1}}
 	for _, sender := range slices.Sorted(maps.Keys(counts)) {
 		name := sender
 		if sender == "" {
 			name = "all"
 		}
 		if asJSON {
-			if err := writeJSON(a.out, map[string]any{"sender": sender, "numbers": counts[sender]}); err != nil {
+			if err := console.WriteJSON(a.out, map[string]any{"sender": sender, "numbers": counts[sender]}); err != nil {
 				return err
 			}
 		}
-		g.add(name, formatInt(counts[sender]))
+		g.Add(name, console.FormatInt(counts[sender]))
 	}
-	if asJSON || len(g.rows) == 0 {
+	if asJSON || len(g.Rows) == 0 {
 		return nil
 	}
-	return g.print(a.out)
+	return g.Print(a.out)
 }
 
 func newOptOutExport(a *app) *cobra.Command {
@@ -166,18 +166,18 @@ func (a *app) exportOptOuts(ctx context.Context, b *backend, sender string, to i
 			total += n
 		}
 	}
-	shown := a.countBar("exported", total)
-	defer shown.end()
+	shown := console.NewCountBar(a.err, "exported", total)
+	defer shown.End()
 	buffer := bufio.NewWriterSize(to, 64<<10)
-	out := newCSVSheet(buffer)
-	if err := out.row(optOutHeader...); err != nil {
+	out := console.NewCSVSheet(buffer)
+	if err := out.Row(optOutHeader...); err != nil {
 		return err
 	}
 	err = forEachOptOut(ctx, b, sender, func(x producer.OptOut) error {
-		shown.add()
-		return out.row(x.Number, x.Sender, x.Origin, formatTime(x.At))
+		shown.Add()
+		return out.Row(x.Number, x.Sender, x.Origin, console.FormatTime(x.At))
 	})
-	return errors.Join(err, out.flush(), buffer.Flush())
+	return errors.Join(err, out.Flush(), buffer.Flush())
 }
 
 // importFile runs `tuma optout import`.
@@ -189,8 +189,8 @@ func (o *optOutCommand) importFile(ctx context.Context, b *backend, _ []string, 
 	if exported && o.sender != "" {
 		return misuse("--sender: %s already contains the sender of each number; remove --sender", src.name)
 	}
-	shown := o.countBar("imported", 0)
-	defer shown.end()
+	shown := console.NewCountBar(o.err, "imported", 0)
+	defer shown.End()
 	var wrong []string
 	bad := 0
 	optOuts := func(yield func(producer.OptOut, error) bool) {
@@ -206,7 +206,7 @@ func (o *optOutCommand) importFile(ctx context.Context, b *backend, _ []string, 
 					}
 					continue
 				}
-				shown.add()
+				shown.Add()
 			}
 			if !yield(p, err) || err != nil {
 				return
@@ -214,7 +214,7 @@ func (o *optOutCommand) importFile(ctx context.Context, b *backend, _ []string, 
 		}
 	}
 	r, err := b.OptOut(ctx, optOuts)
-	shown.end()
+	shown.End()
 	if err != nil {
 		return err
 	}
@@ -227,7 +227,7 @@ func (o *optOutCommand) importFile(ctx context.Context, b *backend, _ []string, 
 	for _, line := range wrong {
 		o.note("tuma: %s", line)
 	}
-	return fmt.Errorf("%s not imported; all other numbers are on the list", plural(bad, "invalid row"))
+	return fmt.Errorf("%s not imported; all other numbers are on the list", console.Plural(bad, "invalid row"))
 }
 
 // detectExport reports whether the file is the output of `tuma optout export`. If it is,
@@ -266,34 +266,4 @@ func readExportedRow(p *producer.OptOut, fields map[string]string, where string)
 		p.At = t
 	}
 	return nil
-}
-
-// countBar is a progress bar that counts rows. It prints nothing if standard error is not a
-// terminal.
-type countBar struct{ bar *progressbar.ProgressBar }
-
-// countBar returns a countBar; total is 0 if it is not known.
-func (a *app) countBar(what string, total int) *countBar {
-	if !isTerminal(a.err) {
-		return &countBar{}
-	}
-	if total == 0 {
-		total = -1
-	}
-	return &countBar{progressbar.NewOptions(total, progressbar.OptionSetWriter(a.err), progressbar.OptionSetDescription(what),
-		progressbar.OptionShowCount(), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(), progressbar.OptionSetWidth(barWidth))}
-}
-
-func (c *countBar) add() {
-	if c.bar != nil {
-		_ = c.bar.Add(1) // a failure to draw the bar does not matter
-	}
-}
-
-// end removes the bar. It may be called repeatedly.
-func (c *countBar) end() {
-	if c.bar != nil {
-		_ = c.bar.Finish()
-		c.bar = nil
-	}
 }

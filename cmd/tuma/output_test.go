@@ -13,38 +13,6 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-func TestNoFormula(t *testing.T) {
-	t.Parallel()
-	tests := map[string]string{
-		"":                            "",
-		"254712345678":                "254712345678",
-		"+254712345678":               "+254712345678",
-		"+254 (0) 712-345.678":        "+254 (0) 712-345.678",
-		"-":                           "-",
-		"call me":                     "call me",
-		`=HYPERLINK("http://x","y")`:  `'=HYPERLINK("http://x","y")`,
-		"=1+1":                        "'=1+1",
-		"@SUM(A1)":                    "'@SUM(A1)",
-		"+cmd|' /C calc'!A0":          "'+cmd|' /C calc'!A0",
-		"-2+3+cmd":                    "'-2+3+cmd",
-		"\t=1":                        "'\t'=1",
-		"\tx":                         "'\tx",
-		"x;=1+1":                      "x;'=1+1",
-		"x\t@A1;;+SUM(1);-5;+254 712": "x\t'@A1;;'+SUM(1);-5;+254 712",
-		"a; b; c":                     "a; b; c",
-		"\r=1":                        "'\r=1",
-		"\uFF1D1+1":                   "'\uFF1D1+1",
-		"\uFF0B254712345678":          "\uFF0B254712345678",
-		"\uFF0BSUM(1)":                "'\uFF0BSUM(1)",
-		"24137cf8-eccc-469c-80af-109": "24137cf8-eccc-469c-80af-109",
-	}
-	for in, want := range tests {
-		if got := escapeFormulas(in); got != want {
-			t.Errorf("escapeFormulas(%q) = %q, want %q", in, got, want)
-		}
-	}
-}
-
 func TestResultsAsCSV(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2025, 11, 3, 9, 0, 0, 5e8, time.FixedZone("EAT", 3*3600))
@@ -83,49 +51,6 @@ func TestResultsAsCSV(t *testing.T) {
 	}
 }
 
-func TestFiguresForPeople(t *testing.T) {
-	t.Parallel()
-	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1000: "-1,000", -100: "-100"} {
-		if got := formatInt(n); got != want {
-			t.Errorf("count(%d) = %s, want %s", n, got, want)
-		}
-	}
-	for d, want := range map[time.Duration]string{
-		0: "0s", -time.Hour: "0s", 1500 * time.Millisecond: "1s", 59 * time.Second: "59s", 61 * time.Second: "1m01s",
-		90 * time.Minute: "1h30m", 47 * time.Hour: "47h00m", 75 * time.Hour: "3d03h",
-	} {
-		if got := formatDuration(d); got != want {
-			t.Errorf("roughly(%s) = %s, want %s", d, got, want)
-		}
-	}
-	for rate, want := range map[float64]string{0.25: "0.2/s", 9.9: "9.9/s", 12.6: "13/s", 2500: "2,500/s"} {
-		if got := formatRate(rate); got != want {
-			t.Errorf("perSecond(%v) = %s, want %s", rate, got, want)
-		}
-	}
-	if got := oneLine("a\n b  c", 3); got != "a …" {
-		t.Errorf("oneLine: got %q, want %q", got, "a …")
-	}
-}
-
-func TestGridIsPlainWhereNobodyLooks(t *testing.T) {
-	t.Parallel()
-	g := grid{header: []string{"NAME", "N", "NOTE"}, right: []int{1}}
-	g.add("Ọlá", "5", "")
-	g.add("Jane", "1,000", "x")
-	var out bytes.Buffer
-	if err := g.print(&out); err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff("NAME      N  NOTE\nỌlá       5\nJane  1,000  x\n", out.String()); diff != "" {
-		t.Error(diff)
-	}
-	out.Reset()
-	if err := g.draw(&out); err != nil || !strings.Contains(out.String(), "1,000") {
-		t.Errorf("draw: error %v, got\n%s", err, out.String())
-	}
-}
-
 func TestProgressIsPlainLinesWhereNobodyLooks(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2025, 11, 3, 9, 0, 0, 0, time.UTC)
@@ -156,26 +81,6 @@ c: done, 1,000 of 1,000 (100 %)
 `
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Error(diff)
-	}
-}
-
-func TestMeterLooksBackTenSeconds(t *testing.T) {
-	t.Parallel()
-	var m meter
-	at := time.Date(2025, 11, 3, 9, 0, 0, 0, time.UTC)
-	if m.add(at, 5); m.rate() != 0 {
-		t.Errorf("rate after one reading: got %v, want 0", m.rate())
-	}
-	for i := range 100 {
-		m.add(at.Add(time.Duration(i)*time.Second), i*i)
-	}
-	// The wanted rate is that of the period from second 89 to second 99.
-	if want := float64(99*99-89*89) / 10; m.rate() != want {
-		t.Errorf("got %v, want %v", m.rate(), want)
-	}
-	m.add(at.Add(100*time.Second), 3) // fewer settled: after a retry recipients are pending again
-	if m.rate() != 0 {
-		t.Errorf("rate after the count fell: got %v, want 0", m.rate())
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tuma-sms/tuma/internal/console"
 	"github.com/tuma-sms/tuma/producer"
 )
 
@@ -58,7 +59,7 @@ func newStopCommand(a *app, o stopCommand) *cobra.Command {
 				}
 				if inFlightCalls.Calls > 0 {
 					a.note("tuma: %s to %s in flight",
-						plural(inFlightCalls.Calls, "call"), plural(inFlightCalls.Recipients, "recipient"))
+						console.Plural(inFlightCalls.Calls, "call"), console.Plural(inFlightCalls.Recipients, "recipient"))
 					if !noWait {
 						if err := a.waitForCalls(ctx, b, id); err != nil {
 							return err

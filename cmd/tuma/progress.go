@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
-
+	"github.com/tuma-sms/tuma/internal/console"
 	"github.com/tuma-sms/tuma/producer"
 )
 
@@ -30,7 +28,7 @@ func (a *app) follow(ctx context.Context, b *backend, id string, enough func(pro
 	p := newProgress(a.err, a.now)
 	a.progress = p
 	defer func() {
-		p.end()
+		p.bar.Clear()
 		a.progress = nil
 	}()
 	tick := time.NewTicker(pollInterval)
@@ -45,7 +43,7 @@ func (a *app) follow(ctx context.Context, b *backend, id string, enough func(pro
 			return st, err
 		case err != nil && lost.IsZero():
 			lost = a.now()
-			a.note("tuma: Redis does not answer (%s); retrying", oneLine(err.Error(), 100))
+			a.note("tuma: Redis does not answer (%s); retrying", console.OneLine(err.Error(), 100))
 		case err != nil && a.now().Sub(lost) > redisOutageLimit:
 			return st, err
 		case err == nil:
@@ -66,23 +64,24 @@ func (a *app) follow(ctx context.Context, b *backend, id string, enough func(pro
 type progress struct {
 	w     io.Writer
 	now   func() time.Time
-	meter meter
-	// bar is nil until it is first drawn, and stays nil if w is not a terminal.
-	bar *progressbar.ProgressBar
+	meter console.Meter
+	bar   *console.ProgressBar
 
 	printedAt    time.Time
 	printedState string // state and block reasons of the last printed line
 }
 
-func newProgress(w io.Writer, now func() time.Time) *progress { return &progress{w: w, now: now} }
+func newProgress(w io.Writer, now func() time.Time) *progress {
+	return &progress{w: w, now: now, bar: console.NewProgressBar(w)}
+}
 
 // show displays a new status.
 func (p *progress) show(st producer.Status) {
 	now := p.now()
 	settled := st.Total - st.Pending
-	p.meter.add(now, settled)
-	if isTerminal(p.w) {
-		p.draw(st, settled, now)
+	p.meter.Add(now, settled)
+	if console.IsTerminal(p.w) {
+		p.bar.Draw(settled, st.Total, string(st.State)+p.details(st, now))
 		return
 	}
 	// Compare the block reasons, not their descriptions, which contain times and so always change.
@@ -98,7 +97,7 @@ func (p *progress) show(st producer.Status) {
 	if st.Total > 0 {
 		percent = settled * 100 / st.Total
 	}
-	_, _ = fmt.Fprintf(p.w, "%s: %s, %s of %s (%d %%)%s\n", st.ID, st.State, formatInt(settled), formatInt(st.Total), percent, p.details(st, now))
+	_, _ = fmt.Fprintf(p.w, "%s: %s, %s of %s (%d %%)%s\n", st.ID, st.State, console.FormatInt(settled), console.FormatInt(st.Total), percent, p.details(st, now))
 }
 
 // details returns the canary, rate, time left and block reasons of a status.
@@ -107,11 +106,11 @@ func (p *progress) details(st producer.Status, now time.Time) string {
 	if st.Canary != nil {
 		parts = append(parts, "canary: "+canaryText(st.Canary))
 	}
-	if rate := p.meter.rate(); rate > 0 && !st.Ended() {
-		parts = append(parts, formatRate(rate))
+	if rate := p.meter.Rate(); rate > 0 && !st.Ended() {
+		parts = append(parts, console.FormatRate(rate))
 		if len(st.BlockedBy) == 0 {
 			left := time.Duration(float64(st.Pending) / rate * float64(time.Second))
-			parts = append(parts, formatDuration(left)+" left")
+			parts = append(parts, console.FormatDuration(left)+" left")
 		}
 	}
 	if why := blockReasons(st, now); why != "" {
@@ -123,64 +122,10 @@ func (p *progress) details(st producer.Status, now time.Time) string {
 	return ", " + strings.Join(parts, ", ")
 }
 
-const barWidth = 30
-
-func (p *progress) draw(st producer.Status, settled int, now time.Time) {
-	if p.bar == nil {
-		p.bar = progressbar.NewOptions(max(st.Total, 1),
-			progressbar.OptionSetWriter(p.w), progressbar.OptionSetWidth(barWidth), progressbar.OptionShowCount(),
-			progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false),
-			progressbar.OptionShowDescriptionAtLineEnd(), progressbar.OptionUseANSICodes(true), progressbar.OptionClearOnFinish())
-	}
-	// A line longer than the terminal would leave its first part on the screen at every redraw.
-	room := terminalWidth(p.w) - barWidth - 2*len(formatInt(st.Total)) - 16
-	p.bar.Describe(oneLine(string(st.State)+p.details(st, now), max(room, 10)))
-	_ = p.bar.Set(settled) // a failure to draw the bar does not matter
-}
-
 // note prints a line on standard error, above the progress bar if one is shown.
 func (a *app) note(format string, args ...any) {
 	if a.progress != nil {
-		a.progress.end()
+		a.progress.bar.Clear()
 	}
 	_, _ = fmt.Fprintf(a.err, format+"\n", args...)
-}
-
-// end removes the bar. The next status draws it again.
-func (p *progress) end() {
-	if p.bar != nil {
-		_ = p.bar.Clear()
-	}
-}
-
-// meter computes a rate from the readings of the last meterSpan.
-type meter struct {
-	readings []reading
-}
-
-// reading is the number n of recipients that were settled at the time at.
-type reading struct {
-	at time.Time
-	n  int
-}
-
-// meterSpan is the period that the rate is averaged over.
-const meterSpan = 10 * time.Second
-
-func (m *meter) add(at time.Time, n int) {
-	m.readings = append(m.readings, reading{at, n})
-	old := slices.IndexFunc(m.readings, func(r reading) bool { return at.Sub(r.at) <= meterSpan })
-	m.readings = m.readings[max(old, 0):]
-}
-
-// rate returns the rate per second, or 0 if there are not enough readings.
-func (m *meter) rate() float64 {
-	if len(m.readings) < 2 {
-		return 0
-	}
-	first, last := m.readings[0], m.readings[len(m.readings)-1]
-	if d := last.at.Sub(first.at).Seconds(); d > 0 && last.n > first.n {
-		return float64(last.n-first.n) / d
-	}
-	return 0
 }

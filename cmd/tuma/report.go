@@ -11,6 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tuma-sms/tuma/internal/config"
+	"github.com/tuma-sms/tuma/internal/console"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/sms"
 )
@@ -35,7 +37,7 @@ is being sent.`,
 				case err != nil:
 					return err
 				case asJSON:
-					return writeJSON(a.out, r)
+					return console.WriteJSON(a.out, r)
 				}
 				return r.print(a.out, a.screen())
 			})
@@ -78,7 +80,7 @@ type report struct {
 	// Next is advice on what to do about the campaign.
 	Next []advice `json:"next"`
 
-	times timeline
+	times console.Timeline
 }
 
 // reasonCount is the number of recipients with a status and a reason.
@@ -107,9 +109,9 @@ type group struct {
 
 // costSum is the cost of a number of messages, in one currency.
 type costSum struct {
-	Amount   amount `json:"amount"`
-	Currency string `json:"currency"`
-	Messages int    `json:"messages"`
+	Amount   console.Amount `json:"amount"`
+	Currency string         `json:"currency"`
+	Messages int            `json:"messages"`
 }
 
 // timelinePoint is the number of recipients in a period of time.
@@ -181,7 +183,7 @@ type totals struct {
 	reasons             boundedCounts[reasonCount]
 	codes               boundedCounts[codeCount]
 	accounts, countries map[string]*groupTotals
-	times               timeline
+	times               console.Timeline
 }
 
 // groupTotals sums up the results of an account or a country.
@@ -223,7 +225,7 @@ func (c *totals) add(r producer.Result) {
 		totalsFor(c.countries, country).add(r)
 	}
 	if r.MessageUUID != "" {
-		c.times.add(r.UpdatedAt)
+		c.times.Add(r.UpdatedAt)
 	}
 }
 
@@ -254,7 +256,7 @@ func (p *groupTotals) add(r producer.Result) {
 	if acceptedByGateway(r.Status) {
 		p.segments += r.Segments
 	}
-	amount, known := parseAmount(r.Cost)
+	amount, known := console.ParseAmount(r.Cost)
 	if !known {
 		if acceptedByGateway(r.Status) {
 			p.unpricedSegments += r.Segments
@@ -303,7 +305,7 @@ func (c *totals) report(prices map[string]string) *report {
 			addCost(cost, *x)
 		}
 		if each, currency, ok := priceOf(prices[name]); ok && p.unpricedMessages > 0 {
-			addCost(estimate, costSum{Amount: each * amount(p.unpricedSegments), Currency: currency, Messages: p.unpricedMessages})
+			addCost(estimate, costSum{Amount: each * console.Amount(p.unpricedSegments), Currency: currency, Messages: p.unpricedMessages})
 		}
 	}
 	r.Cost, r.Estimate = costsOf(cost), costsOf(estimate)
@@ -317,19 +319,30 @@ const timelineColumns = 120
 // fillTimes sets the fields about when the campaign was sent.
 func (r *report) fillTimes() {
 	r.Timeline = []timelinePoint{}
-	if r.times.first.IsZero() {
+	first, last := r.times.First(), r.times.Last()
+	if first.IsZero() {
 		return
 	}
-	r.Began, r.Ended, r.Busiest = &r.times.first, &r.times.last, r.times.busiest()
+	r.Began, r.Ended, r.Busiest = &first, &last, r.times.Busiest()
 	r.Seconds = r.Ended.Sub(*r.Began).Seconds()
-	chart, sent := r.times.chart(timelineColumns), 0
-	for i, n := range chart.bars {
-		r.Timeline = append(r.Timeline, timelinePoint{From: chart.from.Add(time.Duration(i) * chart.each), Seconds: chart.each.Seconds(), Recipients: n})
+	chart, sent := r.times.Chart(timelineColumns), 0
+	for i, n := range chart.Bars {
+		r.Timeline = append(r.Timeline, timelinePoint{From: chart.From.Add(time.Duration(i) * chart.Each), Seconds: chart.Each.Seconds(), Recipients: n})
 		sent += n
 	}
 	if r.Seconds >= 1 {
 		r.Rate = float64(sent) / r.Seconds
 	}
+}
+
+// priceOf parses an account's price of a segment, such as "0.80 KES".
+func priceOf(price string) (each console.Amount, currency string, ok bool) {
+	text, currency, ok := config.SplitPrice(price)
+	if !ok {
+		return 0, "", false
+	}
+	each, ok = console.ParseAmount(text)
+	return each, currency, ok
 }
 
 // addCost adds x to the sum of the same currency in to.
@@ -369,18 +382,18 @@ func nextSteps(st producer.Status, r *report, now time.Time) []advice {
 	}
 	if n := r.Statuses["unknown"]; n > 0 {
 		steps = append(steps, advice{
-			Why:     plural(n, "recipient") + " with an unknown outcome; if sent again, some may get the message twice",
+			Why:     console.Plural(n, "recipient") + " with an unknown outcome; if sent again, some may get the message twice",
 			Command: "tuma retry " + st.ID + " --unknown",
 		})
 	}
 	if n := r.Statuses["rejected"]; n > 0 {
 		steps = append(steps, advice{
-			Why:     plural(n, "recipient") + " rejected by the gateway; check the codes, then send again",
+			Why:     console.Plural(n, "recipient") + " rejected by the gateway; check the codes, then send again",
 			Command: "tuma retry " + st.ID + " --rejected",
 		})
 	}
 	if n := r.Statuses["skipped"]; n > 0 {
-		steps = append(steps, advice{Why: plural(n, "recipient") + " skipped; to list them", Command: "tuma results " + st.ID + " --status skipped"})
+		steps = append(steps, advice{Why: console.Plural(n, "recipient") + " skipped; to list them", Command: "tuma results " + st.ID + " --status skipped"})
 	}
 	if st.State == producer.Sending && len(st.BlockedBy) == 0 && r.Statuses["pending"] > 0 {
 		steps = append(steps, advice{Why: "the campaign is being sent; to follow it", Command: "tuma status " + st.ID + " --watch"})

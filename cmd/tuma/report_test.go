@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tuma-sms/tuma/internal/console"
 	"github.com/tuma-sms/tuma/internal/sandbox"
 	"github.com/tuma-sms/tuma/producer"
 )
@@ -91,10 +92,9 @@ func TestReckoningIsBounded(t *testing.T) {
 		c.add(producer.Result{Row: i, Status: "rejected", Reason: word, Code: word, Account: word, MSISDN: "254712345678", MessageUUID: "u",
 			Cost: "0.10", Currency: word, UpdatedAt: at.Add(time.Duration(i) * time.Minute)})
 	}
-	if len(c.reasons.n) > maxKeys+1 || len(c.codes.n) > maxKeys+1 || len(c.accounts) > maxKeys+1 || len(c.countries["KE"].cost) > maxKeys ||
-		len(c.times.counts) > maxSteps {
-		t.Errorf("%d reasons, %d codes, %d accounts, %d currencies, %d steps", len(c.reasons.n), len(c.codes.n), len(c.accounts),
-			len(c.countries["KE"].cost), len(c.times.counts))
+	if len(c.reasons.n) > maxKeys+1 || len(c.codes.n) > maxKeys+1 || len(c.accounts) > maxKeys+1 || len(c.countries["KE"].cost) > maxKeys {
+		t.Errorf("%d reasons, %d codes, %d accounts, %d currencies", len(c.reasons.n), len(c.codes.n), len(c.accounts),
+			len(c.countries["KE"].cost))
 	}
 	r := c.report(nil)
 	reasons, codes, accounts, moments := 0, 0, 0, 0
@@ -114,135 +114,7 @@ func TestReckoningIsBounded(t *testing.T) {
 		t.Errorf("got %d reasons, %d codes, %d accounts and %d times, want %d of each", reasons, codes, accounts, moments, n)
 	}
 	var out bytes.Buffer
-	if err := r.print(&out, screen{width: 80}); err != nil || strings.Count(out.String(), "\n") > 70 {
+	if err := r.print(&out, console.Screen{Width: 80}); err != nil || strings.Count(out.String(), "\n") > 70 {
 		t.Errorf("got error %v and %d lines, want at most 70 lines", err, strings.Count(out.String(), "\n"))
-	}
-}
-
-func TestChart(t *testing.T) {
-	t.Parallel()
-	at := time.Date(2025, 11, 3, 9, 0, 0, 0, time.UTC)
-	var l timeline
-	for second, n := range []int{10, 100, 200, 0, 1, 50} {
-		for range n {
-			l.add(at.Add(time.Duration(second) * time.Second))
-		}
-	}
-	draw := func(columns, room int, g glyphs) string {
-		var out bytes.Buffer
-		if err := l.chart(columns).print(&out, g, room); err != nil {
-			t.Fatal(err)
-		}
-		return out.String()
-	}
-	tests := map[string]struct {
-		columns, room int
-		glyphs        glyphs
-		want          string
-	}{
-		"a second each": {60, 12, blockGlyphs, `
-200/s │    ██
-      │    ██
-      │  ▄▄██
-      │  ████    ▂▂
-      │▂▂████  ▁▁██
-    0 └────────────
-       09:00:00 to 09:00:06
-`},
-		"two seconds each, plain": {3, 24, plainGlyphs, `
-100/s |    ####
-      |    ####
-      |::::####
-      |########....
-      |############
-    0 +------------
-       09:00:00 to 09:00:06
-`},
-	}
-	for name, tt := range tests {
-		if diff := cmp.Diff(tt.want, "\n"+draw(tt.columns, tt.room, tt.glyphs)); diff != "" {
-			t.Errorf("%s: %s", name, diff)
-		}
-	}
-}
-
-func TestChartHoldsEverythingOverAnySpan(t *testing.T) {
-	t.Parallel()
-	for _, length := range []time.Duration{0, time.Second, 59 * time.Second, time.Hour, 25 * time.Hour, 40 * 24 * time.Hour, 3000 * 24 * time.Hour} {
-		var l timeline
-		at := time.Date(2025, 11, 3, 23, 59, 59, 5e8, time.UTC)
-		for i := range 10_000 {
-			l.add(at.Add(length * time.Duration(i) / 10_000))
-		}
-		for _, columns := range []int{20, 66, 100, 120} {
-			c := l.chart(columns)
-			sum := 0
-			for _, n := range c.bars {
-				sum += n
-			}
-			if sum != 10_000 || len(c.bars) > columns || len(c.bars) == 0 || c.bars[0] == 0 || c.bars[len(c.bars)-1] == 0 {
-				t.Errorf("%s in at most %d bars: got %d events in %d bars of %s, want 10,000 events", length, columns, sum, len(c.bars), c.each)
-			}
-			var out bytes.Buffer
-			if err := c.print(&out, plainGlyphs, columns); err != nil {
-				t.Error(err)
-			}
-			for line := range strings.Lines(out.String()) {
-				if len(line) > columns+14+1 {
-					t.Errorf("%s in at most %d bars: got a line of %d characters, want at most %d", length, columns, len(line)-1, columns+14)
-				}
-			}
-		}
-	}
-}
-
-func TestMoneyAddsUpExactly(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[string]string{"0.80": "0.80", "1": "1.00", "1234567.5": "1,234,567.50", "0.000001": "0.000001", "12.345": "12.345", "0": "0.00"} {
-		if got, ok := parseAmount(in); !ok || got.String() != want {
-			t.Errorf("parseAmount(%q) = %s, %v; want %s, true", in, got, ok, want)
-		}
-	}
-	for _, in := range []string{"", ".5", "-1", "1e3", "1.2345678", "1,000", "KES 1", "1.2.3", "9999999999999"} {
-		if got, ok := parseAmount(in); ok {
-			t.Errorf("parseAmount(%q) = %s, true; want false", in, got)
-		}
-	}
-	var sum amount
-	for range 1_000_000 {
-		each, _ := parseAmount("0.8")
-		sum += each
-	}
-	if sum.String() != "800,000.00" {
-		t.Errorf("sum of a million times 0.8: got %s, want 800,000.00", sum)
-	}
-}
-
-func TestSharesAndBars(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct {
-		n, of int
-		want  string
-	}{{0, 10, "0.0 %"}, {1, 3, "33.3 %"}, {1, 1_000_000, "<0.1 %"}, {10, 10, "100.0 %"}, {0, 0, "0.0 %"}} {
-		if got := share(tt.n, tt.of); got != tt.want {
-			t.Errorf("share(%d, %d) = %s, want %s", tt.n, tt.of, got, tt.want)
-		}
-	}
-	if got := bar(1, 1_000_000, 10, false); got != "#" {
-		t.Errorf("bar of a small number: got %q, want #", got)
-	}
-	if got := bar(50, 100, 10, true); got != "█████" {
-		t.Errorf("bar of a half: got %q, want █████", got)
-	}
-	if diff := cmp.Diff([]string{"one two", "three", "fourteen"}, wrap("one two three fourteen", 7)); diff != "" {
-		t.Error(diff)
-	}
-	if got := withoutControls("a\x1b[31mb\nc", 20); got != "a [31mb c" {
-		t.Errorf("withoutControls: got %q, want \"a [31mb c\"", got)
-	}
-	for locale, want := range map[string]bool{"en_KE.UTF-8": true, "C.utf8": true, "C": false, "": false} {
-		if got := (&app{env: map[string]string{"LANG": locale}}).isUTF8(); got != want {
-			t.Errorf("locale %q: %v", locale, got)
-		}
 	}
 }

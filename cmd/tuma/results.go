@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tuma-sms/tuma/internal/console"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/producer"
 )
@@ -133,7 +134,7 @@ func (w *rowBuffer) flush() error {
 
 // writeResultsCSV writes the header, if headed, and the rows to w. The caller flushes w.
 func writeResultsCSV(w *rowBuffer, results iter.Seq2[producer.Result, error], headed bool) error {
-	out := newCSVSheet(&w.buf)
+	out := console.NewCSVSheet(&w.buf)
 	// The header is written with the first row: if the campaign does not exist, no header is
 	// printed.
 	head := func() error {
@@ -141,7 +142,7 @@ func writeResultsCSV(w *rowBuffer, results iter.Seq2[producer.Result, error], he
 			return nil
 		}
 		headed = false
-		return out.row(resultHeader...)
+		return out.Row(resultHeader...)
 	}
 	for r, err := range results {
 		if err == nil {
@@ -150,12 +151,12 @@ func writeResultsCSV(w *rowBuffer, results iter.Seq2[producer.Result, error], he
 		if err != nil {
 			return err
 		}
-		err := out.row(strconv.Itoa(r.Row), r.MSISDN, r.Status, r.Reason, r.Account, r.MessageID, r.MessageUUID,
-			r.Code, strconv.Itoa(r.Segments), r.Cost, r.Currency, formatTime(r.UpdatedAt), r.Input)
+		err := out.Row(strconv.Itoa(r.Row), r.MSISDN, r.Status, r.Reason, r.Account, r.MessageID, r.MessageUUID,
+			r.Code, strconv.Itoa(r.Segments), r.Cost, r.Currency, console.FormatTime(r.UpdatedAt), r.Input)
 		if err != nil {
 			return err
 		}
-		if err := out.flush(); err != nil {
+		if err := out.Flush(); err != nil {
 			return err
 		}
 		if err := w.row(r.Row); err != nil {
@@ -165,7 +166,7 @@ func writeResultsCSV(w *rowBuffer, results iter.Seq2[producer.Result, error], he
 	if err := head(); err != nil {
 		return err
 	}
-	return out.flush()
+	return out.Flush()
 }
 
 // writeResultsJSON writes one JSON object a line to w. The caller flushes w.

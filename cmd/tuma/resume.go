@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tuma-sms/tuma/internal/console"
 	"github.com/tuma-sms/tuma/producer"
 )
 
@@ -46,7 +47,7 @@ func (a *app) resumeDone(ctx context.Context, b *backend, id string, refused err
 		return err
 	}
 	if n := st.Reasons["expired"]; n > 0 {
-		return fmt.Errorf("%w: it expired with %s not sent to", refused, plural(n, "recipient"))
+		return fmt.Errorf("%w: it expired with %s not sent to", refused, console.Plural(n, "recipient"))
 	}
 	_, err = fmt.Fprintf(a.out, "%s has already ended: nothing left to send\n", id)
 	return err

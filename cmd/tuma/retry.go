@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tuma-sms/tuma/internal/console"
 	"github.com/tuma-sms/tuma/producer"
 )
 
@@ -52,12 +53,12 @@ func (a *app) retry(ctx context.Context, b *backend, id string, o producer.Retry
 	}
 	var selected []string
 	if o.Unknown && st.Unknown > 0 {
-		selected = append(selected, formatInt(st.Unknown)+" recipients whose outcome is unknown (they may get the message twice)")
+		selected = append(selected, console.FormatInt(st.Unknown)+" recipients whose outcome is unknown (they may get the message twice)")
 	}
 	if o.Rejected && st.Rejected > 0 {
-		selected = append(selected, formatInt(st.Rejected)+" rejected recipients")
+		selected = append(selected, console.FormatInt(st.Rejected)+" rejected recipients")
 	}
-	if len(selected) > 0 && !yes && isTerminal(a.in) && isTerminal(a.err) {
+	if len(selected) > 0 && !yes && console.IsTerminal(a.in) && console.IsTerminal(a.err) {
 		sure, err := a.ask(ctx, "send again to "+strings.Join(selected, " and ")+"?")
 		if err != nil || !sure {
 			return errors.Join(errors.New("nothing was sent again"), err)
@@ -78,13 +79,13 @@ func (a *app) retry(ctx context.Context, b *backend, id string, o producer.Retry
 	}
 	opted := ""
 	if last.OptedOut > 0 {
-		opted = fmt.Sprintf("; %s on the suppression list left unchanged", plural(last.OptedOut, "recipient"))
+		opted = fmt.Sprintf("; %s on the suppression list left unchanged", console.Plural(last.OptedOut, "recipient"))
 	}
 	if n == 0 {
 		_, err = fmt.Fprintf(a.out, "%s: nothing to send again%s\n", id, opted)
 		return err
 	}
-	_, err = fmt.Fprintf(a.out, "%s: sending again to %s%s\n", id, plural(n, "recipient"), opted)
+	_, err = fmt.Fprintf(a.out, "%s: sending again to %s%s\n", id, console.Plural(n, "recipient"), opted)
 	return err
 }
 

@@ -3,10 +3,8 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"slices"
 	"strconv"
@@ -15,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"github.com/tuma-sms/tuma/internal/console"
 	"github.com/tuma-sms/tuma/internal/recipients"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/sms"
@@ -200,7 +199,7 @@ func (s *sendCommand) enqueue(ctx context.Context, b *backend, src *source) erro
 		return s.waitUntilEnded(ctx, b, receipt)
 	}
 	if s.json {
-		return writeJSON(s.out, receipt)
+		return console.WriteJSON(s.out, receipt)
 	}
 	_, err = fmt.Fprintln(s.out, receipt.ID)
 	return err
@@ -209,7 +208,7 @@ func (s *sendCommand) enqueue(ctx context.Context, b *backend, src *source) erro
 // noteHiddenRows prints how many of the rows that were read are hidden in their sheet.
 func (s *sendCommand) noteHiddenRows(src *source) {
 	if n := src.list.Hidden(); n > 0 {
-		s.note("tuma: note: the recipients include %s of the sheet", plural(n, "hidden row"))
+		s.note("tuma: note: the recipients include %s of the sheet", console.Plural(n, "hidden row"))
 	}
 }
 
@@ -226,16 +225,16 @@ func (s *source) locateMissingField(err error) error {
 func (s *sendCommand) noteReceipt(r producer.Receipt) {
 	switch {
 	case r.Again && s.idDerived:
-		s.note("tuma: already sent as %s (%s, %s); --again sends it again", r.ID, plural(r.Total, "recipient"), formatTime(r.CreatedAt))
+		s.note("tuma: already sent as %s (%s, %s); --again sends it again", r.ID, console.Plural(r.Total, "recipient"), console.FormatTime(r.CreatedAt))
 	case r.Again:
-		s.note("tuma: %s already exists with the same content (%s, %s); nothing changed", r.ID, plural(r.Total, "recipient"), formatTime(r.CreatedAt))
+		s.note("tuma: %s already exists with the same content (%s, %s); nothing changed", r.ID, console.Plural(r.Total, "recipient"), console.FormatTime(r.CreatedAt))
 	case s.wait:
-		s.note("tuma: enqueued %s as %s", plural(r.Total, "recipient"), r.ID)
+		s.note("tuma: enqueued %s as %s", console.Plural(r.Total, "recipient"), r.ID)
 	case s.campaign.StartAt.After(s.now()):
 		s.note("tuma: enqueued %s; sending starts at %s; to follow it: tuma status %s --watch",
-			plural(r.Total, "recipient"), formatTime(s.campaign.StartAt), r.ID)
+			console.Plural(r.Total, "recipient"), console.FormatTime(s.campaign.StartAt), r.ID)
 	default:
-		s.note("tuma: enqueued %s; to follow it: tuma status %s --watch", plural(r.Total, "recipient"), r.ID)
+		s.note("tuma: enqueued %s; to follow it: tuma status %s --watch", console.Plural(r.Total, "recipient"), r.ID)
 	}
 }
 
@@ -263,7 +262,7 @@ func (s *sendCommand) waitUntilEnded(ctx context.Context, b *backend, r producer
 		return err
 	}
 	if s.json {
-		err = writeJSON(s.out, struct {
+		err = console.WriteJSON(s.out, struct {
 			producer.Status
 			Again bool `json:"again"`
 		}{st, r.Again})
@@ -327,7 +326,7 @@ func (s *sendCommand) scanRecipients(src *source, countries []string) error {
 		return err
 	}
 	if good == 0 && first != nil {
-		return misuse("%s: none of %s is valid; the first error: %v%s", src.name, plural(rows, "number"), first, s.countryHint(countries))
+		return misuse("%s: none of %s is valid; the first error: %v%s", src.name, console.Plural(rows, "number"), first, s.countryHint(countries))
 	}
 	return nil
 }
@@ -368,12 +367,4 @@ func numberProblem(number string, countries []string) (why *sms.NumberError) {
 		errors.As(err, &why)
 	}
 	return why
-}
-
-// writeJSON writes v as indented JSON.
-func writeJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	e.SetEscapeHTML(false)
-	return e.Encode(v)
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/tuma-sms/tuma/internal/console"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/sms"
 )
@@ -58,7 +59,7 @@ func (s *sendCommand) checkCanAsk() error {
 		return nil
 	case s.file == "" || s.file == "-":
 		return misuse("--test cannot ask for confirmation because the recipients come from standard input: use --file, or --yes to continue if the test is accepted")
-	case !isTerminal(s.in) || !isTerminal(s.err):
+	case !console.IsTerminal(s.in) || !console.IsTerminal(s.err):
 		return misuse("--test cannot ask for confirmation without a terminal: use --yes to continue if the test is accepted")
 	}
 	return nil
@@ -141,7 +142,7 @@ func (s *sendCommand) preview(ctx context.Context, b *backend, src *source) (f p
 		return f, first, src.locateMissingField(err)
 	}
 	if f.Sent == 0 {
-		return f, first, misuse("%s: none of %s can be sent to (%s)", src.name, plural(f.Total, "recipient"), skippedByReason(f))
+		return f, first, misuse("%s: none of %s can be sent to (%s)", src.name, console.Plural(f.Total, "recipient"), skippedByReason(f))
 	}
 	return f, first, nil
 }
@@ -150,16 +151,16 @@ func (s *sendCommand) preview(ctx context.Context, b *backend, src *source) (f p
 // text for the confirmation prompt.
 func recipientCount(f producer.Forecast) string {
 	if f.Skipped == 0 {
-		return plural(f.Total, "recipient")
+		return console.Plural(f.Total, "recipient")
 	}
-	return fmt.Sprintf("%s of %s (skipped: %s)", formatInt(f.Sent), plural(f.Total, "recipient"), skippedByReason(f))
+	return fmt.Sprintf("%s of %s (skipped: %s)", console.FormatInt(f.Sent), console.Plural(f.Total, "recipient"), skippedByReason(f))
 }
 
 // skippedByReason returns the number of skipped recipients for each reason.
 func skippedByReason(f producer.Forecast) string {
 	var words []string
 	for _, reason := range slices.Sorted(maps.Keys(f.Reasons)) {
-		words = append(words, formatInt(f.Reasons[reason])+" "+reason)
+		words = append(words, console.FormatInt(f.Reasons[reason])+" "+reason)
 	}
 	return strings.Join(words, ", ")
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/console"
 	"github.com/tuma-sms/tuma/internal/hours"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/sms"
@@ -100,7 +101,7 @@ func (s *sendCommand) noteSendingHours(c *sendingHoursNotice) {
 	}
 	for _, w := range slices.SortedFunc(maps.Values(c.affected), func(a, b *hours.Window) int { return cmp.Compare(a.Country, b.Country) }) {
 		_, opens := w.Open(c.begins)
-		text := fmt.Sprintf("recipients in %s wait for its sending hours (%s local time): sending starts at %s, %s", w.Country, w.Hours, formatTime(opens), formatUntil(opens, s.now()))
+		text := fmt.Sprintf("recipients in %s wait for its sending hours (%s local time): sending starts at %s, %s", w.Country, w.Hours, console.FormatTime(opens), formatUntil(opens, s.now()))
 		if x := s.campaign.ExpiresAt; !x.IsZero() && !opens.Before(x) || s.campaign.ExpiresIn > 0 && !opens.Before(c.begins.Add(s.campaign.ExpiresIn)) {
 			text += "; but the campaign expires before that"
 		}

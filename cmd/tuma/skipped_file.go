@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/tuma-sms/tuma/internal/console"
 	"github.com/tuma-sms/tuma/producer"
 )
 
@@ -18,7 +19,7 @@ import (
 type skippedFile struct {
 	name  string
 	file  *os.File
-	sheet *csvSheet
+	sheet *console.CSVSheet
 }
 
 // skippedHeader is the header of the file.
@@ -55,8 +56,8 @@ func (s *sendCommand) openSkippedFile() (*skippedFile, error) {
 	if err != nil {
 		return nil, misuse("--skipped-file: %w", err)
 	}
-	r := &skippedFile{name: s.skippedFile, file: file, sheet: newCSVSheet(file)}
-	if err := r.sheet.row(skippedHeader...); err != nil {
+	r := &skippedFile{name: s.skippedFile, file: file, sheet: console.NewCSVSheet(file)}
+	if err := r.sheet.Row(skippedHeader...); err != nil {
 		return nil, errors.Join(err, r.close(false))
 	}
 	return r, nil
@@ -67,7 +68,7 @@ func (r *skippedFile) add(x producer.SkippedRecipient, line int) error {
 	if r == nil {
 		return nil
 	}
-	if err := r.sheet.row(strconv.Itoa(x.Row), x.Input, x.Reason, x.Code, strconv.Itoa(line)); err != nil {
+	if err := r.sheet.Row(strconv.Itoa(x.Row), x.Input, x.Reason, x.Code, strconv.Itoa(line)); err != nil {
 		return fmt.Errorf("write %s: %w", r.name, err)
 	}
 	return nil
@@ -78,7 +79,7 @@ func (r *skippedFile) close(complete bool) error {
 	if r == nil {
 		return nil
 	}
-	err := r.sheet.flush()
+	err := r.sheet.Flush()
 	err = errors.Join(err, r.file.Close())
 	if complete && err == nil {
 		// Unlike a rename, a link never replaces an existing file.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/console"
 	"github.com/tuma-sms/tuma/internal/recipients"
 	"github.com/tuma-sms/tuma/producer"
 )
@@ -29,7 +30,7 @@ type source struct {
 // cannot be read twice, is first copied to a temporary file.
 func (a *app) openSource(name string, o recipients.Options) (*source, error) {
 	if name == "" || name == "-" {
-		if isTerminal(a.in) {
+		if console.IsTerminal(a.in) {
 			a.note("tuma: reading recipients from the keyboard: type one number per line, then press Ctrl-D")
 		}
 		return spool("standard input", o, a.in)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tuma-sms/tuma/internal/console"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers"
@@ -46,7 +47,7 @@ progress until the campaign has ended, and then the status.`,
 					return err
 				}
 				if asJSON {
-					return writeJSON(a.out, st)
+					return console.WriteJSON(a.out, st)
 				}
 				return printStatus(a.out, st, a.now())
 			})
@@ -75,10 +76,10 @@ func printStatus(w io.Writer, st producer.Status, now time.Time) error {
 	if _, err := fmt.Fprintf(w, "%s: %s\n", st.ID, st.State); err != nil {
 		return err
 	}
-	g := grid{right: []int{1}}
+	g := console.Table{Right: []int{1}}
 	figure := func(name string, n int, always bool, detail string) {
 		if always || n > 0 {
-			g.add(name, formatInt(n), detail)
+			g.Add(name, console.FormatInt(n), detail)
 		}
 	}
 	figure("recipients", st.Total, true, "")
@@ -94,25 +95,25 @@ func printStatus(w io.Writer, st producer.Status, now time.Time) error {
 	figure("  unknown", st.Unknown, true, resend)
 	figure("  skipped", st.Skipped, true, tally(st.Reasons))
 	if c := st.Canary; c != nil {
-		g.add("canary", formatInt(c.Size), canaryText(c)+"; the other recipients wait")
+		g.Add("canary", console.FormatInt(c.Size), canaryText(c)+"; the other recipients wait")
 	}
 	figure("resent", st.Resent, false, "sent twice: the gateway accepted the first call and the resent one")
 	figure("quarantined", st.Quarantined, false, "unreadable records: "+strings.Join(st.Unreadable, "; "))
 	figure("calls", st.Calls, true, "")
 	figure("segments", st.Segments, true, "")
-	dates := grid{}
+	dates := console.Table{}
 	for _, x := range []struct {
 		name string
 		at   *time.Time
 	}{{"created", &st.CreatedAt}, {"starts", st.StartAt}, {"expires", st.ExpiresAt}, {"finished", st.FinishedAt}} {
 		if x.at != nil && !x.at.IsZero() {
-			dates.add(x.name, formatTime(*x.at))
+			dates.Add(x.name, console.FormatTime(*x.at))
 		}
 	}
 	if st.ETA != nil {
-		dates.add("expected end", formatTime(*st.ETA)+", in "+formatDuration(st.ETA.Sub(now)))
+		dates.Add("expected end", console.FormatTime(*st.ETA)+", in "+console.FormatDuration(st.ETA.Sub(now)))
 	}
-	if err := errors.Join(g.print(w), printByAccount(w, st.ByAccount), dates.print(w)); err != nil {
+	if err := errors.Join(g.Print(w), printByAccount(w, st.ByAccount), dates.Print(w)); err != nil {
 		return err
 	}
 	for _, b := range st.BlockedBy {
@@ -128,13 +129,13 @@ func printByAccount(w io.Writer, counts []producer.AccountCounts) error {
 	if len(counts) < 2 {
 		return nil
 	}
-	g := grid{header: []string{"account", "recipients", "pending", "accepted", "delivered", "undelivered", "rejected", "unknown", "skipped"},
-		right: []int{1, 2, 3, 4, 5, 6, 7, 8}}
+	g := console.Table{Header: []string{"account", "recipients", "pending", "accepted", "delivered", "undelivered", "rejected", "unknown", "skipped"},
+		Right: []int{1, 2, 3, 4, 5, 6, 7, 8}}
 	for _, c := range counts {
-		g.add(c.Account, formatInt(c.Total), formatInt(c.Pending), formatInt(c.Accepted), formatInt(c.Delivered), formatInt(c.Undelivered), formatInt(c.Rejected),
-			formatInt(c.Unknown), formatInt(c.Skipped))
+		g.Add(c.Account, console.FormatInt(c.Total), console.FormatInt(c.Pending), console.FormatInt(c.Accepted), console.FormatInt(c.Delivered), console.FormatInt(c.Undelivered), console.FormatInt(c.Rejected),
+			console.FormatInt(c.Unknown), console.FormatInt(c.Skipped))
 	}
-	return g.print(w)
+	return g.Print(w)
 }
 
 // inFlight describes the calls in flight.
@@ -142,14 +143,14 @@ func inFlight(f producer.InFlight) string {
 	if f.Calls == 0 {
 		return ""
 	}
-	return plural(f.Calls, "call") + " in flight"
+	return console.Plural(f.Calls, "call") + " in flight"
 }
 
 // describeBlock describes what a campaign is waiting for, and how the user can end the wait.
 func describeBlock(b producer.Block, now time.Time) string {
 	since := ""
 	if b.Since != nil {
-		since = " for " + formatDuration(now.Sub(*b.Since))
+		since = " for " + console.FormatDuration(now.Sub(*b.Since))
 	}
 	switch {
 	case b.Reason == "paused":
@@ -163,11 +164,11 @@ func describeBlock(b producer.Block, now time.Time) string {
 	case b.Reason == "set_aside":
 		return "records that cannot be read are quarantined, and their recipients wait; tuma resume tries them again, tuma cancel ends the campaign"
 	case b.Reason == "window" && b.Until != nil:
-		return fmt.Sprintf("outside the sending hours of %s; they start %s, at %s", b.Country, formatUntil(*b.Until, now), formatTime(*b.Until))
+		return fmt.Sprintf("outside the sending hours of %s; they start %s, at %s", b.Country, formatUntil(*b.Until, now), console.FormatTime(*b.Until))
 	case b.Reason == "no_route":
 		return "the campaign names no account and the workers have no routes"
 	case b.Reason == "no_worker" && b.Since != nil:
-		return fmt.Sprintf("no worker serves account %s; the last one was seen %s ago", b.Account, formatDuration(now.Sub(*b.Since)))
+		return fmt.Sprintf("no worker serves account %s; the last one was seen %s ago", b.Account, console.FormatDuration(now.Sub(*b.Since)))
 	case b.Reason == "no_worker":
 		return "no worker serves account " + b.Account
 	}
@@ -202,20 +203,20 @@ func describe(st producer.Status, b producer.Block, now time.Time) string {
 	}
 	since := ""
 	if b.Since != nil {
-		since = " for " + formatDuration(now.Sub(*b.Since))
+		since = " for " + console.FormatDuration(now.Sub(*b.Since))
 	}
 	return fmt.Sprintf("paused%s: %s of %s %s were rejected or are unknown, %.3g %%; at most %g %% are allowed (see tuma results %s); "+
-		"tuma resume continues it, tuma cancel ends it", since, formatInt(st.TooManyRejected.Bad), formatInt(st.TooManyRejected.Ended), what, share, st.MaxRejected, st.ID)
+		"tuma resume continues it, tuma cancel ends it", since, console.FormatInt(st.TooManyRejected.Bad), console.FormatInt(st.TooManyRejected.Ended), what, share, st.MaxRejected, st.ID)
 }
 
 // canaryText describes the progress of a canary: "37 of 50 ended, 2 rejected".
 func canaryText(c *producer.Canary) string {
-	text := fmt.Sprintf("%s of %s ended", formatInt(c.Ended), formatInt(c.Size))
+	text := fmt.Sprintf("%s of %s ended", console.FormatInt(c.Ended), console.FormatInt(c.Size))
 	if c.Rejected > 0 {
-		text += ", " + formatInt(c.Rejected) + " rejected"
+		text += ", " + console.FormatInt(c.Rejected) + " rejected"
 	}
 	if c.Unknown > 0 {
-		text += ", " + formatInt(c.Unknown) + " unknown"
+		text += ", " + console.FormatInt(c.Unknown) + " unknown"
 	}
 	return text
 }
@@ -223,7 +224,7 @@ func canaryText(c *producer.Canary) string {
 // formatUntil formats the time from now until at: "in 3m00s", or "now".
 func formatUntil(at, now time.Time) string {
 	if d := at.Sub(now); d > time.Second {
-		return "in " + formatDuration(d)
+		return "in " + console.FormatDuration(d)
 	}
 	return "now"
 }

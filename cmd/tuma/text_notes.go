@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 
+	"github.com/tuma-sms/tuma/internal/console"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/sms"
 )
@@ -31,12 +32,12 @@ func textNotes(c producer.Campaign) []string {
 	if c.Transliterate && why.Transliterated > 0 {
 		_, changed := sms.Transliterate(c.Body)
 		return []string{fmt.Sprintf("transliterated %s: %s in GSM-7 instead of %d in UCS-2",
-			plural(changed, "character"), plural(why.Transliterated, "segment"), why.Segments)}
+			console.Plural(changed, "character"), console.Plural(why.Transliterated, "segment"), why.Segments)}
 	}
 	if !c.Transliterate && !why.Few() {
 		return nil
 	}
-	line := fmt.Sprintf("a message takes %s, %s", plural(why.Segments, "segment"), why)
+	line := fmt.Sprintf("a message takes %s, %s", console.Plural(why.Segments, "segment"), why)
 	switch {
 	case c.Transliterate:
 		line += transliterationNote(why)

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tuma-sms/tuma/internal/config"
+	"github.com/tuma-sms/tuma/internal/console"
 	"github.com/tuma-sms/tuma/worker"
 )
 
@@ -140,8 +141,8 @@ func newLogger(w io.Writer, level, format string) (zerolog.Logger, error) {
 		return zerolog.Nop(), misuse("--log-level: %.40q must be debug, info, warn or error", level)
 	}
 	switch {
-	case format == "console", format == "" && isTerminal(w):
-		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly, NoColor: !isTerminal(w)}
+	case format == "console", format == "" && console.IsTerminal(w):
+		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly, NoColor: !console.IsTerminal(w)}
 	case format != "json" && format != "":
 		return zerolog.Nop(), misuse("--log-format: %.40q must be json or console", format)
 	}

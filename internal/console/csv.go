@@ -1,4 +1,4 @@
-package main
+package console
 
 import (
 	"encoding/csv"
@@ -7,35 +7,36 @@ import (
 	"unicode/utf8"
 )
 
-// csvSheet writes CSV for spreadsheets. All CSV that tuma writes goes through it, so that no cell
-// becomes a formula.
-type csvSheet struct {
+// CSVSheet writes CSV for spreadsheets. All CSV that tuma writes goes through it, so that no cell
+// becomes a formula. It is not safe for concurrent use.
+type CSVSheet struct {
 	out   *csv.Writer
 	cells []string
 }
 
-func newCSVSheet(w io.Writer) *csvSheet { return &csvSheet{out: csv.NewWriter(w)} }
+// NewCSVSheet returns a CSVSheet that writes to w.
+func NewCSVSheet(w io.Writer) *CSVSheet { return &CSVSheet{out: csv.NewWriter(w)} }
 
-// row writes one row.
-func (s *csvSheet) row(cells ...string) error {
+// Row writes one row.
+func (s *CSVSheet) Row(cells ...string) error {
 	s.cells = s.cells[:0]
 	for _, c := range cells {
-		s.cells = append(s.cells, escapeFormulas(c))
+		s.cells = append(s.cells, EscapeFormulas(c))
 	}
 	return s.out.Write(s.cells)
 }
 
-// flush writes buffered rows and returns the first error of the writer.
-func (s *csvSheet) flush() error {
+// Flush writes buffered rows and returns the first error of the writer.
+func (s *CSVSheet) Flush() error {
 	s.out.Flush()
 	return s.out.Error()
 }
 
-// escapeFormulas puts a quote before text that a spreadsheet would run as a formula, such as
+// EscapeFormulas puts a quote before text that a spreadsheet would run as a formula, such as
 // =HYPERLINK(…) in a list or in a gateway's answer. A number with a plus sign is unchanged. It has
 // no letters and so calls no function, and scripts compare such numbers with their own. The text
 // between semicolons or tabs is escaped too, because some spreadsheets split cells there.
-func escapeFormulas(s string) string {
+func EscapeFormulas(s string) string {
 	end := strings.IndexAny(s, ";\t")
 	if end < 0 {
 		return escapeCell(s)

@@ -1,4 +1,4 @@
-package main
+package console
 
 import (
 	"cmp"
@@ -9,18 +9,17 @@ import (
 	"time"
 )
 
-// chart is a histogram over time: bars[i] counts the events of the period that starts at from +
-// i*each and lasts each.
-type chart struct {
-	from  time.Time
-	each  time.Duration // length of time that one bar covers
-	bars  []int
-	total int // sum of bars
+// Chart is a histogram over time: Bars[i] counts the events of the period that starts at From +
+// i*Each and lasts Each.
+type Chart struct {
+	From time.Time     // start of the first bar, in UTC
+	Each time.Duration // length of time that one bar covers
+	Bars []int         // number of events in each bar
 }
 
-// timeline counts events by time. To bound its memory, timeline doubles the length of its steps
-// when there are more than maxSteps.
-type timeline struct {
+// Timeline counts events by time. To bound its memory, it doubles the length of its steps when there
+// are more than maxSteps. Its zero value is empty. It is not safe for concurrent use.
+type Timeline struct {
 	step        time.Duration
 	counts      map[int64]int
 	first, last time.Time
@@ -29,7 +28,8 @@ type timeline struct {
 // maxSteps is the maximum number of steps of a timeline. No terminal has more columns.
 const maxSteps = 4096
 
-func (l *timeline) add(at time.Time) {
+// Add counts an event. It ignores the zero time.
+func (l *Timeline) Add(at time.Time) {
 	if at.IsZero() {
 		return
 	}
@@ -52,8 +52,14 @@ func (l *timeline) add(at time.Time) {
 	}
 }
 
-// busiest returns the highest rate of a step, in events a second.
-func (l *timeline) busiest() float64 {
+// First returns the time of the first event; the zero time if there is none.
+func (l *Timeline) First() time.Time { return l.first }
+
+// Last returns the time of the last event; the zero time if there is none.
+func (l *Timeline) Last() time.Time { return l.last }
+
+// Busiest returns the highest rate of a step, in events a second.
+func (l *Timeline) Busiest() float64 {
 	most := 0
 	for _, n := range l.counts {
 		most = max(most, n)
@@ -69,42 +75,44 @@ var niceSteps = []time.Duration{time.Second, 2 * time.Second, 5 * time.Second, 1
 	time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 15 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 3 * time.Hour,
 	6 * time.Hour, 12 * time.Hour, 24 * time.Hour}
 
-// chart returns the timeline as a chart of at most columns bars.
-func (l *timeline) chart(columns int) chart {
+// Chart returns the timeline as a chart of at most columns bars.
+func (l *Timeline) Chart(columns int) Chart {
 	if len(l.counts) == 0 {
-		return chart{}
+		return Chart{}
 	}
 	from, until := l.first.UTC(), l.last.UTC().Add(time.Millisecond)
-	c := chart{}
+	c := Chart{}
 	least := max(l.step, (until.Sub(from)+time.Duration(columns)-1)/time.Duration(columns))
 	for _, nice := range niceSteps {
 		// Rounding the start down to a multiple of nice may require one more column.
 		if nice >= least && int(until.Sub(from.Truncate(nice))+nice-1)/int(nice) <= columns {
-			c.each = nice
+			c.Each = nice
 			break
 		}
 	}
-	c.each = cmp.Or(c.each, least.Truncate(24*time.Hour)+24*time.Hour)
-	c.from = from.Truncate(c.each)
-	c.bars = make([]int, int(until.Sub(c.from)+c.each-1)/int(c.each))
+	c.Each = cmp.Or(c.Each, least.Truncate(24*time.Hour)+24*time.Hour)
+	c.From = from.Truncate(c.Each)
+	c.Bars = make([]int, int(until.Sub(c.From)+c.Each-1)/int(c.Each))
 	for at, n := range l.counts {
 		// A step may start before c.from; its events are counted in the first bar.
-		c.bars[max(0, int(time.UnixMilli(at*l.step.Milliseconds()).Sub(c.from)/c.each))] += n
-		c.total += n
+		c.Bars[max(0, int(time.UnixMilli(at*l.step.Milliseconds()).Sub(c.From)/c.Each))] += n
 	}
 	return c
 }
 
-// glyphs are the characters that a chart is drawn with.
-type glyphs struct {
+// Glyphs are the characters that a chart is drawn with.
+type Glyphs struct {
 	// parts are characters filled from the bottom, from nearly empty to full.
 	parts              []string
 	side, corner, line string
 }
 
+// Glyphs of charts.
 var (
-	blockGlyphs = glyphs{[]string{"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"}, "│", "└", "─"}
-	plainGlyphs = glyphs{[]string{".", ":", "#"}, "|", "+", "-"}
+	// BlockGlyphs are for terminals that show block characters.
+	BlockGlyphs = Glyphs{[]string{"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"}, "│", "└", "─"}
+	// PlainGlyphs are ASCII.
+	PlainGlyphs = Glyphs{[]string{".", ":", "#"}, "|", "+", "-"}
 )
 
 // chartHeight is the height of the bars, in lines.
@@ -113,14 +121,14 @@ const chartHeight = 5
 // maxColumnWidth is the maximum width of a bar, in characters.
 const maxColumnWidth = 4
 
-// print writes the chart. Its bars are at most room characters wide; the scale is in events a second.
-func (c chart) print(w io.Writer, g glyphs, room int) error {
-	if len(c.bars) == 0 {
+// Print writes the chart. Its bars are at most room characters wide; the scale is in events a second.
+func (c Chart) Print(w io.Writer, g Glyphs, room int) error {
+	if len(c.Bars) == 0 {
 		return nil
 	}
-	wide := min(max(room/len(c.bars), 1), maxColumnWidth)
-	top := slices.Max(append([]int{1}, c.bars...))
-	label := formatRate(float64(top) / c.each.Seconds())
+	wide := min(max(room/len(c.Bars), 1), maxColumnWidth)
+	top := slices.Max(append([]int{1}, c.Bars...))
+	label := FormatRate(float64(top) / c.Each.Seconds())
 	margin := len(label)
 	var b strings.Builder
 	for line := chartHeight - 1; line >= 0; line-- {
@@ -129,15 +137,15 @@ func (c chart) print(w io.Writer, g glyphs, room int) error {
 			name = label
 		}
 		var row strings.Builder
-		for _, n := range c.bars {
+		for _, n := range c.Bars {
 			row.WriteString(strings.Repeat(g.glyph(n, top, line), wide))
 		}
 		fmt.Fprintf(&b, "%*s %s%s\n", margin, name, g.side, strings.TrimRight(row.String(), " "))
 	}
-	width := len(c.bars) * wide
+	width := len(c.Bars) * wide
 	fmt.Fprintf(&b, "%*s %s%s\n", margin, "0", g.corner, strings.Repeat(g.line, width))
-	until := c.from.Add(time.Duration(len(c.bars)) * c.each)
-	first, last := c.timeLabel(c.from), c.timeLabel(until)
+	until := c.From.Add(time.Duration(len(c.Bars)) * c.Each)
+	first, last := c.timeLabel(c.From), c.timeLabel(until)
 	if gap := width - len(first) - len(last); gap >= 1 {
 		fmt.Fprintf(&b, "%*s  %s%s%s\n", margin, "", first, strings.Repeat(" ", gap), last)
 	} else {
@@ -148,14 +156,14 @@ func (c chart) print(w io.Writer, g glyphs, room int) error {
 }
 
 // timeLabel formats a time with the precision of the bars: date, minutes or seconds.
-func (c chart) timeLabel(t time.Time) string {
+func (c Chart) timeLabel(t time.Time) string {
 	day := 24 * time.Hour
-	switch length := time.Duration(len(c.bars)) * c.each; {
-	case length > 2*day && c.each%day == 0:
+	switch length := time.Duration(len(c.Bars)) * c.Each; {
+	case length > 2*day && c.Each%day == 0:
 		return t.Format("2006-01-02")
 	case length > day:
 		return t.Format("01-02 15:04")
-	case c.each%time.Minute == 0:
+	case c.Each%time.Minute == 0:
 		return t.Format("15:04")
 	}
 	return t.Format("15:04:05")
@@ -163,7 +171,7 @@ func (c chart) timeLabel(t time.Time) string {
 
 // glyph returns the character of a bar of value n in one line of the chart; line 0 is the
 // lowest and top is the highest value. A value above 0 always shows in line 0.
-func (g glyphs) glyph(n, top, line int) string {
+func (g Glyphs) glyph(n, top, line int) string {
 	if n == 0 {
 		return " "
 	}

@@ -1,0 +1,110 @@
+package console
+
+import (
+	"io"
+	"slices"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+)
+
+// ProgressBar is a bar of done things of a known total, with a text behind it. It is not safe for
+// concurrent use.
+type ProgressBar struct {
+	w io.Writer
+	// bar is nil until it is first drawn.
+	bar *progressbar.ProgressBar
+}
+
+// NewProgressBar returns a bar that is drawn on w, which must be a terminal. The bar is not drawn yet.
+func NewProgressBar(w io.Writer) *ProgressBar { return &ProgressBar{w: w} }
+
+const barWidth = 30
+
+// Draw draws the bar with done of total things, in place of the bar that it drew before. The first call
+// decides the total of the bar. Draw cuts the text so that the bar takes one line.
+func (b *ProgressBar) Draw(done, total int, text string) {
+	if b.bar == nil {
+		b.bar = progressbar.NewOptions(max(total, 1),
+			progressbar.OptionSetWriter(b.w), progressbar.OptionSetWidth(barWidth), progressbar.OptionShowCount(),
+			progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false),
+			progressbar.OptionShowDescriptionAtLineEnd(), progressbar.OptionUseANSICodes(true), progressbar.OptionClearOnFinish())
+	}
+	// A line longer than the terminal would leave its first part on the screen at every redraw.
+	room := Width(b.w) - barWidth - 2*len(FormatInt(total)) - 16
+	b.bar.Describe(OneLine(text, max(room, 10)))
+	_ = b.bar.Set(done) // a failure to draw the bar does not matter
+}
+
+// Clear removes the bar, if one is drawn. The next Draw draws it again.
+func (b *ProgressBar) Clear() {
+	if b.bar != nil {
+		_ = b.bar.Clear()
+	}
+}
+
+// CountBar is a progress bar that counts rows. It prints nothing if its writer is not a
+// terminal. It is not safe for concurrent use.
+type CountBar struct{ bar *progressbar.ProgressBar }
+
+// NewCountBar returns a CountBar on w; what is counted stands before the bar. total is 0 if it is not
+// known.
+func NewCountBar(w io.Writer, what string, total int) *CountBar {
+	if !IsTerminal(w) {
+		return &CountBar{}
+	}
+	if total == 0 {
+		total = -1
+	}
+	return &CountBar{progressbar.NewOptions(total, progressbar.OptionSetWriter(w), progressbar.OptionSetDescription(what),
+		progressbar.OptionShowCount(), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(), progressbar.OptionSetWidth(barWidth))}
+}
+
+// Add counts one row.
+func (c *CountBar) Add() {
+	if c.bar != nil {
+		_ = c.bar.Add(1) // a failure to draw the bar does not matter
+	}
+}
+
+// End removes the bar. It may be called repeatedly.
+func (c *CountBar) End() {
+	if c.bar != nil {
+		_ = c.bar.Finish()
+		c.bar = nil
+	}
+}
+
+// Meter computes a rate from the readings of the last meterSpan. Its zero value has no readings. It is
+// not safe for concurrent use.
+type Meter struct {
+	readings []reading
+}
+
+// reading is the number n at the time at.
+type reading struct {
+	at time.Time
+	n  int
+}
+
+// meterSpan is the period that the rate is averaged over.
+const meterSpan = 10 * time.Second
+
+// Add adds the reading n at the time at. Times must not decrease.
+func (m *Meter) Add(at time.Time, n int) {
+	m.readings = append(m.readings, reading{at, n})
+	old := slices.IndexFunc(m.readings, func(r reading) bool { return at.Sub(r.at) <= meterSpan })
+	m.readings = m.readings[max(old, 0):]
+}
+
+// Rate returns the rate per second, or 0 if there are not enough readings.
+func (m *Meter) Rate() float64 {
+	if len(m.readings) < 2 {
+		return 0
+	}
+	first, last := m.readings[0], m.readings[len(m.readings)-1]
+	if d := last.at.Sub(first.at).Seconds(); d > 0 && last.n > first.n {
+		return float64(last.n-first.n) / d
+	}
+	return 0
+}

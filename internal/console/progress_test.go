@@ -1,0 +1,26 @@
+package console
+
+import (
+	"testing"
+	"time"
+)
+
+func TestMeterLooksBackTenSeconds(t *testing.T) {
+	t.Parallel()
+	var m Meter
+	at := time.Date(2025, 11, 3, 9, 0, 0, 0, time.UTC)
+	if m.Add(at, 5); m.Rate() != 0 {
+		t.Errorf("rate after one reading: got %v, want 0", m.Rate())
+	}
+	for i := range 100 {
+		m.Add(at.Add(time.Duration(i)*time.Second), i*i)
+	}
+	// The wanted rate is that of the period from second 89 to second 99.
+	if want := float64(99*99-89*89) / 10; m.Rate() != want {
+		t.Errorf("got %v, want %v", m.Rate(), want)
+	}
+	m.Add(at.Add(100*time.Second), 3) // fewer settled: after a retry recipients are pending again
+	if m.Rate() != 0 {
+		t.Errorf("rate after the count fell: got %v, want 0", m.Rate())
+	}
+}

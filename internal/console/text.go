@@ -1,0 +1,137 @@
+package console
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// FormatInt formats a number with thousands separators: 1,234,567.
+func FormatInt(n int) string {
+	s := strconv.Itoa(n)
+	start := 0
+	if n < 0 {
+		start = 1
+	}
+	for i := len(s) - 3; i > start; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// Plural formats a number of things: "1 recipient", "2 recipients".
+func Plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return FormatInt(n) + " " + thing + "s"
+}
+
+// FormatRate formats a rate per second: with one decimal below 10, else as an integer.
+func FormatRate(rate float64) string {
+	if rate >= 10 {
+		return FormatInt(int(rate+0.5)) + "/s"
+	}
+	return strconv.FormatFloat(rate, 'f', 1, 64) + "/s"
+}
+
+// FormatDuration formats a duration in its two largest units.
+func FormatDuration(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return "0s"
+	case d < time.Minute:
+		return d.Truncate(time.Second).String()
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return fmt.Sprintf("%dd%02dh", int(d.Hours())/24, int(d.Hours())%24)
+}
+
+// FormatTime formats a time as RFC 3339 in UTC, to the second. The zero time is an empty string.
+func FormatTime(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// OneLine joins the lines of a text and cuts the result to limit characters at most.
+func OneLine(s string, limit int) string {
+	s = strings.Join(strings.Fields(s), " ")
+	if r := []rune(s); len(r) > limit {
+		return string(r[:max(limit-1, 0)]) + "…"
+	}
+	return s
+}
+
+// Wrap breaks a text between words into lines no longer than most characters. A longer word gets
+// its own line.
+func Wrap(text string, most int) (lines []string) {
+	line := ""
+	for word := range strings.FieldsSeq(text) {
+		switch {
+		case line == "":
+			line = word
+		case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) <= most:
+			line += " " + word
+		default:
+			lines = append(lines, line)
+			line = word
+		}
+	}
+	return append(lines, line)
+}
+
+// WithoutControls replaces control characters in a gateway's text, which may be commands to a
+// terminal, and cuts the text to one line no longer than most characters.
+func WithoutControls(s string, most int) string {
+	return OneLine(strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return ' '
+		}
+		return r
+	}, s), most)
+}
+
+// ReplaceControls replaces control characters, which may be commands to a terminal, by spaces.
+func ReplaceControls(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029' || r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069' {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+// Bar returns a bar for n. The bar for the largest value, most, is width characters long. Each bar
+// has at least one character. It consists of block characters if drawn is true.
+func Bar(n, most, width int, drawn bool) string {
+	mark := "#"
+	if drawn {
+		mark = "█"
+	}
+	return strings.Repeat(mark, max(1, (n*width+most/2)/max(most, 1)))
+}
+
+// Share formats n as a percentage of a total.
+func Share(n, of int) string {
+	if n > 0 && n*2000 < of {
+		return "<0.1 %"
+	}
+	return fmt.Sprintf("%.1f %%", 100*float64(n)/float64(max(of, 1)))
+}
+
+// WriteJSON writes v as indented JSON.
+func WriteJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
