@@ -112,8 +112,11 @@ func undocumented(file parsed) []string {
 }
 
 // receiver returns the name of the type that a method belongs to.
-func receiver(d *ast.FuncDecl) string {
-	of := d.Recv.List[0].Type
+func receiver(d *ast.FuncDecl) string { return typeName(d.Recv.List[0].Type) }
+
+// typeName returns the name of a type of the same package, without its pointer and its type
+// arguments, or "" if the type has no name or is of another package.
+func typeName(of ast.Expr) string {
 	for {
 		switch x := of.(type) {
 		case *ast.StarExpr:
@@ -153,38 +156,6 @@ type hidden struct{}
 	want := []string{"Shape", "Shape.Area", "Draw", "Move", "Pi", "Far"}
 	if !slices.Equal(names, want) {
 		t.Errorf("found %v, want %v", names, want)
-	}
-}
-
-// These constants are numbers of lines. A file or function that is longer than the first
-// number is logged. A file or function that is longer than the second number fails the test.
-const (
-	fileRarely, fileNever         = 400, 500
-	functionRarely, functionNever = 60, 90
-)
-
-func TestFilesAndFunctionsAreShortEnoughToRead(t *testing.T) {
-	t.Parallel()
-	for file := range goFiles(t) {
-		long(t, file.name, file.set.File(file.FileStart).LineCount(), fileRarely, fileNever, isTest(file.name))
-		for _, decl := range file.Decls {
-			if d, ok := decl.(*ast.FuncDecl); ok && d.Body != nil {
-				lines := file.set.Position(d.End()).Line - file.set.Position(d.Pos()).Line + 1
-				long(t, file.at(d)+" "+d.Name.Name, lines, functionRarely, functionNever, isTest(file.name))
-			}
-		}
-	}
-}
-
-// long logs or reports a file or function that is too long. Test files are only logged,
-// because they contain long tables.
-func long(t *testing.T, what string, lines, rarely, never int, test bool) {
-	t.Helper()
-	switch {
-	case lines > never && !test:
-		t.Errorf("%s has %d lines, and at most %d are allowed", what, lines, never)
-	case lines > rarely:
-		t.Logf("%s has %d lines: consider splitting it", what, lines)
 	}
 }
 
