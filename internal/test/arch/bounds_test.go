@@ -82,12 +82,10 @@ var boundExceptions = []boundException{
 	{"internal/test/e2e/schema_run_test.go", 424, "lines", notYet},
 	{"internal/test/e2e/schema_test.go", 526, "lines", notYet},
 
-	{"producer TestAllMistakesComeInOneError", 67, "lines", notYet},
 	{"producer TestPreviewForeseesWhenItEnds", 90, "lines", notYet},
 	{"producer TestWaitEndsWithTheCampaignOrTheContext", 62, "lines", notYet},
 	{"producer TestWhatACampaignCostsIsComparedWithTheBalance", 66, "lines", notYet},
 	{"producer/enqueue_test.go", 438, "lines", notYet},
-	{"producer/status.go", 472, "lines", notYet},
 
 	{"providers TestStatusVerdictOfEveryStatus", 66, "lines", notYet},
 	{"providers TestWithoutAConnectionNothingIsSent", 70, "lines", notYet},

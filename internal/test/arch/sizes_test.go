@@ -66,8 +66,8 @@ func (p parsed) lines(n ast.Node) int {
 	return p.set.Position(n.End()).Line - p.set.Position(n.Pos()).Line + 1
 }
 
-// tableLines returns the number of lines of the longest composite literal of a function. Lines of
-// functions inside the literal do not count.
+// tableLines returns the number of lines of the longest composite literal of a function. The
+// lines between the braces of a function in the literal do not count.
 func tableLines(file parsed, function ast.Node) int {
 	longest := 0
 	ast.Inspect(function, func(n ast.Node) bool {
@@ -79,7 +79,7 @@ func tableLines(file parsed, function ast.Node) int {
 		ast.Inspect(table, func(n ast.Node) bool {
 			f, ok := n.(*ast.FuncLit)
 			if ok {
-				lines -= file.lines(f)
+				lines -= max(0, file.lines(f)-2)
 			}
 			return !ok
 		})

@@ -1,0 +1,187 @@
+package producer
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+)
+
+// explainBlocks fills in BlockedBy, ETA and Rate.
+func (c *Client) explainBlocks(ctx context.Context, sum ledger.Summary, s *Status) error {
+	if s.State == Paused {
+		s.BlockedBy = append(s.BlockedBy, Block{Reason: "paused", By: sum.PausedBy, Since: timeOrNil(sum.PausedAt)})
+	}
+	names, err := c.mayUse(ctx, sum)
+	if err != nil {
+		return err
+	}
+	if len(names) == 0 {
+		s.BlockedBy = append(s.BlockedBy, Block{Reason: "no_route"})
+	}
+	limited := len(names) > 0
+	for _, name := range names {
+		if s.State == Sending && hasNonePending(s, name) {
+			continue // a held account without work delays nothing
+		}
+		a, err := c.ledger.Account(ctx, name)
+		if errors.Is(err, ledger.ErrNoAccount) || err == nil && a.Workers == 0 {
+			s.BlockedBy = append(s.BlockedBy, Block{Account: name, Reason: "no_worker", Since: timeOrNil(a.LastSeen)})
+			limited = false
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if a.Hold.Held() {
+			s.BlockedBy = append(s.BlockedBy, Block{Account: name, Reason: a.Hold.Reason, Code: a.Hold.Code, By: a.Hold.By,
+				Since: timeOrNil(a.Hold.Since), Until: timeOrNil(a.Hold.Until)})
+			if err := c.incompatible(ctx, sum, &s.BlockedBy[len(s.BlockedBy)-1]); err != nil {
+				return err
+			}
+		}
+		limited = limited && a.Rate > 0 && a.Unit == "messages"
+		s.Rate += a.Rate
+	}
+	free := len(s.BlockedBy) == 0
+	opens := c.closedHours(sum, s)
+	if err := c.deferredByGateway(ctx, s); err != nil {
+		return err
+	}
+	if free && (len(s.BlockedBy) == 0 || limited && !opens.IsZero()) {
+		s.ETA = c.eta(sum, s.Rate, limited, opens)
+	}
+	return nil
+}
+
+// mayUse returns the accounts that a campaign was planned for or, before planning, may be planned for.
+func (c *Client) mayUse(ctx context.Context, sum ledger.Summary) ([]string, error) {
+	if len(sum.Accounts) > 0 {
+		return sum.Accounts, nil
+	}
+	if sum.Spec.Via != "" {
+		return []string{sum.Spec.Via}, nil
+	}
+	routes, err := c.ledger.Routes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, r := range routes {
+		names = append(names, r.Via...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
+
+// closedHours adds Blocks if all remaining recipients wait for sending hours. It then returns when
+// the last of these sending hours begin, and otherwise the zero time.
+func (c *Client) closedHours(sum ledger.Summary, s *Status) (opens time.Time) {
+	if s.State != Sending || sum.StoppedBy != "" || s.InFlight.Calls > 0 || len(sum.Streams) == 0 {
+		return opens
+	}
+	now := c.now()
+	for _, l := range sum.Streams {
+		if !l.ClosedUntil.After(now) {
+			return opens
+		}
+	}
+	for _, l := range sum.Streams {
+		s.BlockedBy = append(s.BlockedBy, Block{Account: l.Account, Reason: "window", Country: l.Country,
+			Since: timeOrNil(l.ClosedSince), Until: timeOrNil(l.ClosedUntil)})
+		if l.ClosedUntil.After(opens) {
+			opens = l.ClosedUntil
+		}
+	}
+	return opens
+}
+
+// incompatible fills in b.Incompatible: the accounts that cannot take over the work of the held
+// account b.Account.
+func (c *Client) incompatible(ctx context.Context, sum ledger.Summary, b *Block) error {
+	seen := map[string]bool{b.Account: true}
+	for _, r := range sum.Routes {
+		if !slices.Contains(r.Via, b.Account) {
+			continue
+		}
+		for _, name := range r.Via {
+			if seen[name] {
+				continue
+			}
+			seen[name] = true
+			a, err := c.ledger.Account(ctx, name)
+			if errors.Is(err, ledger.ErrNoAccount) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if x := a.Incompatibilities(sum.Spec.From, sum.Spec.ShortBody(), sum.Spec.Flash); len(x) > 0 {
+				b.Incompatible = append(b.Incompatible, name+": "+x[0].Field+": "+x[0].Problem)
+			}
+		}
+	}
+	return nil
+}
+
+// hasNonePending reports whether no planned recipient waits for an account.
+func hasNonePending(s *Status, account string) bool {
+	for _, x := range s.ByAccount {
+		if x.Account == account {
+			return x.Pending == 0
+		}
+	}
+	return false
+}
+
+// farAhead is longer than the longest time for which a worker itself defers a batch.
+const farAhead = 90 * time.Second
+
+// deferredByGateway adds a Block if the gateway has deferred all remaining recipients for more than
+// farAhead.
+func (c *Client) deferredByGateway(ctx context.Context, s *Status) error {
+	if len(s.BlockedBy) > 0 || s.State != Sending || s.InFlight.Calls > 0 || s.Pending == 0 {
+		return nil
+	}
+	next, err := c.ledger.NextDue(ctx, s.ID)
+	if err == nil && next.Sub(c.now()) > farAhead {
+		s.BlockedBy = append(s.BlockedBy, Block{Reason: "later", Until: timeOrNil(next.UTC())})
+	}
+	return err
+}
+
+// eta estimates when the campaign will be done. If limited is true it uses rate, the rate of the
+// accounts, and otherwise the campaign's speed so far. opens, if not zero, is when sending hours
+// begin.
+func (c *Client) eta(sum ledger.Summary, rate float64, limited bool, opens time.Time) *time.Time {
+	now := c.now().UTC()
+	done := sum.Accepted + sum.Delivered + sum.Undelivered + sum.Rejected + sum.Unknown
+	ran := now.Sub(sum.CreatedAt).Seconds()
+	if sum.StartAt.After(sum.CreatedAt) {
+		ran = now.Sub(sum.StartAt).Seconds()
+	}
+	if !limited {
+		if done == 0 || ran <= 0 {
+			return nil
+		}
+		rate = float64(done) / ran
+	}
+	if rate <= 0 {
+		return nil
+	}
+	seconds := float64(sum.Pending) / rate
+	if seconds > (100 * 365 * 24 * time.Hour).Seconds() {
+		return nil
+	}
+	from := now
+	if sum.StartAt.After(now) {
+		from = sum.StartAt.UTC()
+	}
+	if opens.After(from) {
+		from = opens.UTC()
+	}
+	at := from.Add(time.Duration(seconds * float64(time.Second))).Truncate(time.Second)
+	return &at
+}

@@ -1,0 +1,189 @@
+package producer
+
+import (
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+)
+
+// State is the state of a campaign.
+type State string
+
+const (
+	// Uploading means that an Enqueue is under way and nothing is committed yet.
+	Uploading State = "uploading"
+	// Scheduled means that Campaign.StartAt is in the future.
+	Scheduled State = "scheduled"
+	// Planning means that workers still plan the uploaded recipients. The recipients already
+	// planned are sent to meanwhile.
+	Planning State = "planning"
+	// Sending means that all recipients are planned and some are pending.
+	Sending State = "sending"
+	// Paused means that no new call starts until Resume.
+	Paused State = "paused"
+	// Cancelled means that the campaign was cancelled. Recipients of calls in flight may still be
+	// pending.
+	Cancelled State = "cancelled"
+	// Done means that no recipient is pending.
+	Done State = "done"
+)
+
+// Counts counts recipients by status. After the commit of a campaign, Total is always the sum of
+// the other seven.
+type Counts struct {
+	Total       int `json:"total"`
+	Pending     int `json:"pending"`
+	Accepted    int `json:"accepted"`
+	Delivered   int `json:"delivered"`
+	Undelivered int `json:"undelivered"`
+	Rejected    int `json:"rejected"`
+	Unknown     int `json:"unknown"`
+	Skipped     int `json:"skipped"`
+}
+
+// AccountCounts counts a campaign's recipients at one of its accounts. Recipients that planning
+// skipped or has not reached belong to no account.
+type AccountCounts struct {
+	Account string `json:"account"`
+	Counts
+}
+
+// Block is a reason why a campaign sends nothing at the moment.
+type Block struct {
+	// Account is the blocked account. It is empty if the whole campaign is blocked.
+	Account string `json:"account,omitempty"`
+	// Reason is one word: "paused"; "no_worker" (no live worker serves the account); "no_route"
+	// (the campaign names no account, and the workers have no routes); "later" (the gateway
+	// has deferred all remaining recipients); "set_aside" (records are quarantined, see
+	// Status.Quarantined); "window" (outside the sending hours of all remaining recipients);
+	// or the reason of the account's hold.
+	Reason string `json:"reason"`
+	// Country is the country whose sending hours are over, as an ISO code.
+	Country string `json:"country,omitempty"`
+	// Code is the gateway's own code behind a hold.
+	Code string `json:"code,omitempty"`
+	// By is who paused the campaign or set the hold.
+	By string `json:"by,omitempty"`
+	// Since is when the block began, if it is known.
+	Since *time.Time `json:"since,omitempty"`
+	// Until is when workers try to send again. It is nil if a person must act first.
+	Until *time.Time `json:"until,omitempty"`
+	// Incompatible lists the other accounts of the route that cannot take over the work of a
+	// held account, each with the reason.
+	Incompatible []string `json:"unfit,omitempty"`
+}
+
+// Status is the state of a campaign and its counts, as in `tuma status --json`.
+type Status struct {
+	ID    string `json:"id"`
+	State State  `json:"state"`
+	// BlockedBy lists why the campaign sends nothing at the moment. It is empty if nothing blocks
+	// the campaign.
+	BlockedBy []Block `json:"blocked_by"`
+	// ETA is when the campaign should be done. It is nil if this time cannot be estimated.
+	ETA *time.Time `json:"eta"`
+	Counts
+	// Reasons counts the skipped recipients by reason.
+	Reasons map[string]int `json:"reasons,omitempty"`
+	// Batches is the number of batches that were planned.
+	Batches int `json:"batches"`
+	// Calls is the number of requests submitted to gateways. A repeated request counts once.
+	Calls int `json:"calls"`
+	// Segments is the number of segments of the accepted messages.
+	Segments int `json:"segments"`
+	// Resent is the number of recipients that were submitted again although their first message
+	// had been accepted.
+	Resent int `json:"resent,omitempty"`
+	// OnUnknown is OnUnknownResend if an account of the campaign submits recipients with an
+	// unknown outcome once more, and otherwise empty. It is known once planning has started.
+	OnUnknown string `json:"on_unknown,omitempty"`
+	// Quarantined is the number of records and tasks of the campaign that a worker could not read.
+	// The rest of the campaign continues. Recipients in these records keep their last status, and
+	// Results ends with an error at the first such record. Resume lets workers try to read the
+	// records again.
+	Quarantined int `json:"set_aside,omitempty"`
+	// Unreadable describes up to five quarantined records.
+	Unreadable []string `json:"unreadable,omitempty"`
+	// InFlight counts the calls that are in flight at the moment.
+	InFlight InFlight `json:"in_flight"`
+	// Accounts names the accounts that the campaign was planned for.
+	Accounts []string `json:"accounts,omitempty"`
+	// ByAccount has the counts of each account once planning has started. They count the recipients
+	// that wait for the account or have ended there.
+	ByAccount []AccountCounts `json:"by_account,omitempty"`
+	// Canary is the progress of the canary. It is nil if the campaign has no canary or the canary
+	// is over.
+	Canary *Canary `json:"canary,omitempty"`
+	// TooManyRejected has the counts that led to a pause with the reason "too_many_rejected".
+	TooManyRejected *TooManyRejected `json:"too_many_rejected,omitempty"`
+	// MaxRejected is the campaign's limit in percent; 0 means none.
+	MaxRejected float64 `json:"max_rejected,omitempty"`
+	// Rate is the sum of the rates of Accounts, in their units a second; 0 means unlimited.
+	Rate      float64    `json:"rate,omitempty"`
+	Class     Class      `json:"class,omitempty"`
+	CreatedAt time.Time  `json:"created_at"`
+	StartAt   *time.Time `json:"start_at,omitempty"`
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+	// FinishedAt is when the last recipient ended. It is nil while recipients are pending.
+	FinishedAt *time.Time `json:"finished_at"`
+}
+
+// Canary is the progress of a campaign's canary: the first messages, all of which must end before
+// any other message goes out.
+type Canary struct {
+	// Size is the number of messages in the canary. It is less than Campaign.Canary if the campaign
+	// has fewer recipients that can be sent to.
+	Size int `json:"size"`
+	// Ended is the number of canary messages that have ended, including Rejected and Unknown.
+	Ended    int `json:"ended"`
+	Rejected int `json:"rejected"`
+	Unknown  int `json:"unknown"`
+}
+
+// TooManyRejected is the count that paused a campaign: Bad of Ended messages, more than
+// Campaign.MaxRejected percent, were rejected or unknown.
+type TooManyRejected struct {
+	Bad   int `json:"rejected_or_unknown"`
+	Ended int `json:"ended"`
+	// Canary reports whether the counted messages are the campaign's canary. Otherwise the count
+	// began with the campaign, with the last Resume after such a pause, or with the last restart
+	// after ThresholdSpan messages.
+	Canary bool `json:"canary,omitempty"`
+}
+
+// Ended reports whether the campaign has ended: it is done, or it is cancelled and no
+// recipient is pending.
+func (s Status) Ended() bool { return s.State == Done || s.State == Cancelled && s.Pending == 0 }
+
+// statusOf returns the status without the parts that depend on accounts: BlockedBy, ETA and Rate.
+func statusOf(sum ledger.Summary) Status {
+	s := Status{ID: sum.ID, State: State(sum.State), Counts: Counts(sum.Counts), Reasons: sum.Reasons,
+		Batches: sum.Batches, Calls: sum.Calls, Segments: sum.Segments, Resent: sum.Resent, InFlight: InFlight(sum.InFlight),
+		Accounts: sum.Accounts, Class: Class(sum.Spec.Class), CreatedAt: sum.CreatedAt, StartAt: timeOrNil(sum.StartAt),
+		ExpiresAt: timeOrNil(sum.ExpiresAt), FinishedAt: timeOrNil(sum.FinishedAt), BlockedBy: []Block{}, Quarantined: sum.Quarantined}
+	if sum.Unreadable != nil {
+		s.Quarantined = max(1, s.Quarantined) // no worker may have quarantined it yet
+	}
+	for _, a := range sum.ByAccount {
+		s.ByAccount = append(s.ByAccount, AccountCounts{Account: a.Account, Counts: Counts(a.Counts)})
+	}
+	s.MaxRejected = sum.Spec.FailureThreshold()
+	if t := sum.TooManyRejected; t != nil {
+		s.TooManyRejected = &TooManyRejected{Bad: t.Bad, Ended: t.Ended, Canary: t.Canary}
+	}
+	if sum.Canary > 0 && !s.Ended() && sum.StoppedBy == "" {
+		s.Canary = &Canary{Size: sum.Canary, Ended: s.Total - s.Pending - s.Skipped, Rejected: s.Rejected, Unknown: s.Unknown}
+	}
+	if sum.Resend {
+		s.OnUnknown = OnUnknownResend
+	}
+	return s
+}
+
+func timeOrNil(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
